@@ -1,0 +1,68 @@
+/* What the training loop knows of an algorithm. An algorithm owns its horizon: on-policy learners collect a rollout, off-policy learners (later) collect the
+ * steps between two updates. It owns its networks, optimisers, normalisers and buffers, and lists what of them belongs into a checkpoint. */
+#ifndef MAPPO_ALGO_ALGORITHM_H
+#define MAPPO_ALGO_ALGORITHM_H
+
+#include "backend/backend.h"
+#include "comm/comm.h"
+#include "config/config.h"
+#include "env/vecenv.h"
+#include "nn/policy.h"
+
+/* One piece of state that a checkpoint holds; listed by whoever owns it. `data` is host memory or, with `device`, the backend's. */
+enum field_type { FIELD_REAL, FIELD_DOUBLE, FIELD_INT64, FIELD_UINT64, FIELD_BYTES };
+struct field {
+    char name[128];          /* "/policy/agent/actor/fc1/weight" */
+    int type, rank;
+    int64_t shape[4];
+    void *data;
+    char description[160];
+    const char *units;       /* "1", "reward", "environment steps" */
+};
+struct field_list {
+    struct field *field;
+    int count, room;
+};
+struct field *field_add(struct field_list *list, const char *name, int type, void *data, const char *units, const char *description, int rank, ...); /* int64_t extents */
+
+/* A named number of one update. */
+struct metric {
+    const char *name, *unit, *help;
+    double value;
+};
+
+struct algorithm;
+struct algorithm_ops {
+    const char *name;
+    int (*begin)(struct algorithm *, bool restored, struct error *);      /* first observations */
+    int (*collect)(struct algorithm *, struct error *);                   /* one horizon of environment steps */
+    int (*finish)(struct algorithm *, struct error *);                    /* values, advantages */
+    int (*update)(struct algorithm *, struct error *);                    /* epochs and minibatches, gradients all-reduced */
+    int (*fields)(struct algorithm *, struct field_list *);               /* replicated state: the same on every rank; parameters, moments, normalisers, counters */
+    int (*metrics)(struct algorithm *, struct metric *out, int max);      /* of the last update; equal on every rank */
+    uint64_t (*hash)(struct algorithm *);                                 /* of the parameters: equal on every rank */
+    void (*destroy)(struct algorithm *);
+};
+
+struct algorithm {
+    const struct algorithm_ops *ops;
+    int groups;
+    struct policy *policy[MAPPO_MAX_GROUPS];
+    int64_t horizon;          /* environment steps per environment and update */
+    double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
+    void *self;
+};
+
+struct algorithm_context {
+    const struct config *config;
+    struct vecenv *env;
+    struct backend *backend;
+    struct comm *comm;
+    uint32_t first_env;
+    int32_t envs;             /* of this rank */
+    int local_shards;
+};
+/* algo.name: mappo, ippo. */
+int algorithm_create(struct algorithm **algorithm, const struct algorithm_context *context, struct error *err);
+
+#endif

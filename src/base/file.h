@@ -1,0 +1,26 @@
+/* Files that are either old or new, never half: write to a temporary file of this writer, fsync, rename, fsync of the folder. */
+#ifndef MAPPO_BASE_FILE_H
+#define MAPPO_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/check.h"
+
+/* Replaces `path` with the concatenation of the parts. The temporary file stands in the same folder as ".tmp-<name>-<pid>-<counter>", is created
+ * 0600 with O_EXCL|O_NOFOLLOW and gets the user's umask before the rename. On failure `path` is untouched and the temporary file gone. */
+struct file_part {
+    const void *bytes;
+    size_t size;
+};
+int file_replace(const char *path, const struct file_part *parts, int count, struct error *err);
+
+/* Reads a whole regular file of at most `limit` bytes into memory from malloc (caller frees); one zero byte follows the content. */
+int file_read(const char *path, size_t limit, char **bytes, size_t *size, struct error *err);
+
+int file_make_folders(const char *path, struct error *err); /* mkdir -p */
+bool file_exists(const char *path);                         /* follows links */
+int file_link_replace(const char *folder, const char *link, const char *target, struct error *err); /* relative symbolic link, by rename */
+int file_sync_folder(const char *folder, struct error *err);
+
+#endif

@@ -1,0 +1,56 @@
+/* The networks of one learner: an actor and a critic for each set of shared parameters, in one contiguous block with their gradients and Adam moments.
+ *
+ *   parameters, gradient, m, v   [sets][Pa + Pc]     set s: actor first, then critic
+ *
+ * `sets` is 1 where the agents of the group share parameters, else A. Memory is the backend's. */
+#ifndef MAPPO_NN_POLICY_H
+#define MAPPO_NN_POLICY_H
+
+#include "backend/backend.h"
+#include "env/vecenv.h"
+#include "nn/network.h"
+#include "nn/normalizer.h"
+
+/* What the critic sees. */
+enum critic_input {
+    CRITIC_OBS,       /* IPPO: the agent's own observation */
+    CRITIC_STATE,     /* the environment's state, or all observations of all groups one after the other: one row per environment step */
+    CRITIC_STATE_ID,  /* the same with the agent's one-hot number: one row per agent */
+    CRITIC_AGENT_STATE/* the environment's per-agent state */
+};
+
+struct policy_config {
+    int hidden, layers, activation;
+    bool feature_norm, layer_norm;
+    int gru_layers;
+    real head_gain, log_std;
+    float fixed_std;
+    bool share;       /* one set of parameters for all agents of the group */
+    int critic_input;
+    int normalizer;   /* enum normalizer_kind */
+    uint64_t seed;
+    uint32_t index;   /* of the group: keeps initialisations apart */
+};
+
+struct policy {
+    char name[64];              /* the group's name: the part of the path in a checkpoint */
+    struct group_sizes sizes;
+    struct distribution dist;
+    struct network actor, critic;
+    int sets, critic_input, state_size; /* state_size: D of the critic */
+    int value_agents;           /* values per environment step: 1 or A */
+    size_t set_size;            /* Pa + Pc */
+    real *parameters, *gradient, *m, *v;
+    struct normalizer norm[64]; /* [sets] */
+    int normalizer;             /* enum normalizer_kind */
+    int64_t updates;            /* Adam's step count of both networks */
+    struct backend *backend;
+};
+
+int policy_build(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group, struct backend *backend, struct error *err);
+void policy_clear(struct policy *policy);
+
+static inline real *policy_actor(const struct policy *p, real *block, int set) { return block + (size_t)set * p->set_size; }
+static inline real *policy_critic(const struct policy *p, real *block, int set) { return block + (size_t)set * p->set_size + p->actor.parameters; }
+
+#endif
