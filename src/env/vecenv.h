@@ -26,6 +26,7 @@ struct vecenv_config {
     uint64_t seed;
     int32_t stream;                   /* PHILOX_ENVIRONMENT or PHILOX_EVALUATION */
     int threads;
+    int32_t horizon;                  /* steps between two calls of vecenv_take_episodes: room is made for envs * horizon episodes; 0 = 1 */
     int32_t time_limit;               /* wrapper: truncate after that many steps; 0 = off */
     bool rescale_action;              /* wrapper: the policy's [-1, 1] is stretched over each bounded Box head */
     bool clip_action;                 /* wrapper: Box actions are clipped to their bounds */
@@ -70,12 +71,13 @@ int vecenv_restore(struct vecenv *env, int32_t e, const void *bytes, struct erro
 
 /* Episode statistics. An ended episode is reported once, in the order (step, environment). */
 struct episode {
+    uint64_t step;                       /* steps this vecenv had taken when it ended: the same on every rank, so lists of ranks can be merged */
     uint32_t env;                        /* global index */
     int32_t length;                      /* steps */
     int32_t end;                         /* MAPPO_TERMINATED or MAPPO_TRUNCATED */
     float group_return[MAPPO_MAX_GROUPS];/* sum over steps of the mean over agents of the reward */
 };
-int vecenv_take_episodes(struct vecenv *env, struct episode *out, int max); /* returns how many; takes them off the list (at most E per step are kept) */
+int vecenv_take_episodes(struct vecenv *env, struct episode *out, int max); /* returns how many; takes them off the list (beyond the room of config.horizon the oldest are dropped) */
 /* Averages of the info columns since the last call: sum [infos] and count [infos]. */
 void vecenv_take_info(struct vecenv *env, double *sum, double *count);
 
