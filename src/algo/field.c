@@ -1,0 +1,39 @@
+/* The list of what belongs into a checkpoint: everyone who owns state adds a line for each piece of it. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "algo/algorithm.h"
+#include "base/text.h"
+
+enum { FIELD_MAX_RANK = sizeof((struct field *)0)->shape / sizeof(int64_t) };
+
+struct field *field_add(struct field_list *list, const char *name, int type, void *data, const char *units, const char *description,
+                        int rank, ...)
+{
+    CHECK(rank >= 0 && rank <= FIELD_MAX_RANK, "field %s: %d extents, at most %d are possible", name, rank, FIELD_MAX_RANK);
+    if (list->count == list->room) {
+        const int room = list->room > 0 ? 2 * list->room : 64;
+        struct field *grown = realloc(list->field, (size_t)room * sizeof *grown);
+        CHECK(grown != NULL, "out of memory listing field %s", name);
+        list->field = grown;
+        list->room = room;
+    }
+    struct field *field = &list->field[list->count];
+    memset(field, 0, sizeof *field);
+    CHECK(name[0] == '/' && text_format(field->name, sizeof field->name, "%s", name), "field name \"%s\" is no path or too long", name);
+    CHECK(text_format(field->description, sizeof field->description, "%s", description), "field %s: description too long", name);
+    field->type = type;
+    field->rank = rank;
+    field->units = units;
+    field->data = data;
+    va_list extents;
+    va_start(extents, rank);
+    for (int i = 0; i < rank; i++) {
+        field->shape[i] = va_arg(extents, int64_t);
+        CHECK(field->shape[i] >= 0, "field %s: extent %d is negative", name, i);
+    }
+    va_end(extents);
+    list->count++;
+    return field;
+}

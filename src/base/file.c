@@ -1,0 +1,197 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+enum { PATH_ROOM = 4096 };
+
+/* The folder part of `path` ("." where there is none) and the name in it. */
+static bool path_split(const char *path, char *folder, size_t size, const char **name)
+{
+    const char *slash = strrchr(path, '/');
+    *name = slash != NULL ? slash + 1 : path;
+    if (slash == NULL) return text_format(folder, size, ".");
+    if (slash == path) return text_format(folder, size, "/");
+    return text_format(folder, size, "%.*s", (int)(slash - path), path);
+}
+
+/* A name of this writer alone: no two threads, processes or moments share one. */
+static bool path_temporary(const char *folder, const char *name, char *path, size_t size)
+{
+    static atomic_uint counter;
+    return text_format(path, size, "%s/.tmp-%s-%ld-%u", folder, name, (long)getpid(), atomic_fetch_add(&counter, 1));
+}
+
+int file_sync_folder(const char *folder, struct error *err)
+{
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return error_set(err, EXIT_CHECKPOINT, "%s: can't open the folder: %s", folder, strerror(errno));
+    /* Some network file systems know no fsync of a folder and say EINVAL: there is nothing more to be done there. */
+    const int failed = fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS ? errno : 0;
+    close(fd);
+    if (failed) return error_set(err, EXIT_CHECKPOINT, "%s: can't make the folder durable: %s", folder, strerror(failed));
+    return EXIT_DONE;
+}
+
+static int write_all(int fd, const void *bytes, size_t size)
+{
+    const char *at = bytes;
+    while (size > 0) {
+        const ssize_t n = write(fd, at, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno;
+        if (n == 0) return ENOSPC;
+        at += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+/* The user's umask. There is no call that only reads it, and setting it twice would race with other threads that create files. */
+static mode_t current_umask(void)
+{
+    FILE *status = fopen("/proc/self/status", "re");
+    unsigned mask = 077;
+    char line[256];
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "Umask: %o", &mask) == 1) break;
+    if (status != NULL) fclose(status);
+    return (mode_t)mask;
+}
+
+/* 0, or errno and what was being done. */
+static int write_temporary(const char *path, const struct file_part *parts, int count, const char **doing)
+{
+    *doing = "create";
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) return errno;
+    int failed = 0;
+    *doing = "write";
+    for (int i = 0; i < count && failed == 0; i++) failed = write_all(fd, parts[i].bytes, parts[i].size);
+    if (failed == 0) {
+        *doing = "set the permissions of";
+        if (fchmod(fd, 0666 & ~current_umask()) != 0 && errno != EPERM && errno != ENOTSUP) failed = errno;
+    }
+    if (failed == 0) {
+        *doing = "fsync";
+        if (fsync(fd) != 0 && errno != EINVAL) failed = errno;
+    }
+    /* NFS reports a full disk at close. */
+    if (close(fd) != 0 && failed == 0 && errno != EINTR) {
+        *doing = "close";
+        failed = errno;
+    }
+    return failed;
+}
+
+int file_replace(const char *path, const struct file_part *parts, int count, struct error *err)
+{
+    char folder[PATH_ROOM], temporary[PATH_ROOM];
+    const char *name, *doing = NULL;
+    if (!path_split(path, folder, sizeof folder, &name) || !path_temporary(folder, name, temporary, sizeof temporary))
+        return error_set(err, EXIT_CHECKPOINT, "%.200s…: the path is too long", path);
+    int failed = write_temporary(temporary, parts, count, &doing);
+    /* What exists under that name already is not ours to remove. */
+    if (failed != 0 && strcmp(doing, "create") == 0)
+        return error_set(err, EXIT_CHECKPOINT, "%s: can't create a temporary file: %s", folder, strerror(failed));
+    if (failed == 0 && rename(temporary, path) != 0) {
+        doing = "rename";
+        failed = errno;
+    }
+    if (failed != 0) {
+        unlink(temporary);
+        return error_set(err, EXIT_CHECKPOINT, "%s: can't %s the temporary file: %s; what was there before is untouched", path, doing,
+                         strerror(failed));
+    }
+    return file_sync_folder(folder, err);
+}
+
+int file_read(const char *path, size_t limit, char **bytes, size_t *size, struct error *err)
+{
+    *bytes = NULL;
+    *size = 0;
+    /* O_NONBLOCK: opening a pipe must not wait for its writer. */
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return error_set(err, EXIT_CHECKPOINT, "%s: can't open: %s", path, strerror(errno));
+    struct stat info;
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        close(fd);
+        return error_set(err, EXIT_CHECKPOINT, "%s: not a regular file", path);
+    }
+    if (info.st_size < 0 || (uint64_t)info.st_size > limit) {
+        close(fd);
+        return error_set(err, EXIT_CHECKPOINT, "%s: has %lld bytes, at most %zu are read", path, (long long)info.st_size, limit);
+    }
+    const size_t expected = (size_t)info.st_size;
+    char *buffer = malloc(expected + 1);
+    if (buffer == NULL) {
+        close(fd);
+        return error_set(err, EXIT_CHECKPOINT, "%s: no memory for its %zu bytes", path, expected);
+    }
+    size_t got = 0;
+    int failed = 0;
+    while (got < expected) {
+        const ssize_t n = read(fd, buffer + got, expected - got);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) failed = errno;
+        if (n <= 0) break;
+        got += (size_t)n;
+    }
+    close(fd);
+    if (failed != 0) {
+        free(buffer);
+        return error_set(err, EXIT_CHECKPOINT, "%s: can't read: %s", path, strerror(failed));
+    }
+    buffer[got] = '\0'; /* a file that shrank meanwhile gives what is left: its reader checks the content */
+    *bytes = buffer;
+    *size = got;
+    return EXIT_DONE;
+}
+
+int file_make_folders(const char *path, struct error *err)
+{
+    char part[PATH_ROOM];
+    if (!text_format(part, sizeof part, "%s", path) || part[0] == '\0')
+        return error_set(err, EXIT_USAGE, "%.200s: not a usable path of a folder", path);
+    for (char *at = part + 1;; at++) {
+        if (*at != '/' && *at != '\0') continue;
+        const char end = *at;
+        *at = '\0';
+        struct stat info;
+        if (mkdir(part, 0777) != 0 && (errno != EEXIST || stat(part, &info) != 0 || !S_ISDIR(info.st_mode))) {
+            const int failed = errno == EEXIST ? ENOTDIR : errno;
+            return error_set(err, EXIT_USAGE, "%s: can't make the folder: %s", part, strerror(failed));
+        }
+        *at = end;
+        if (end == '\0') return EXIT_DONE;
+    }
+}
+
+bool file_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+int file_link_replace(const char *folder, const char *link, const char *target, struct error *err)
+{
+    char path[PATH_ROOM], temporary[PATH_ROOM];
+    if (!text_format(path, sizeof path, "%s/%s", folder, link) || !path_temporary(folder, link, temporary, sizeof temporary))
+        return error_set(err, EXIT_CHECKPOINT, "%.200s…: the path is too long", folder);
+    if (symlink(target, temporary) != 0)
+        return error_set(err, EXIT_CHECKPOINT, "%s: can't make a symbolic link: %s", path, strerror(errno));
+    if (rename(temporary, path) != 0) {
+        const int failed = errno;
+        unlink(temporary);
+        return error_set(err, EXIT_CHECKPOINT, "%s: can't replace the link: %s", path, strerror(failed));
+    }
+    return file_sync_folder(folder, err);
+}
