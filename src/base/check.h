@@ -7,6 +7,8 @@
 #ifndef MAPPO_BASE_CHECK_H
 #define MAPPO_BASE_CHECK_H
 
+#include <stdio.h>
+
 enum exit_code {
     EXIT_DONE = 0,
     EXIT_INTERNAL = 1,    /* a fault of the program itself */
@@ -22,7 +24,7 @@ enum exit_code {
 
 struct error {
     int code;        /* enum exit_code; 0 while nothing is wrong */
-    char text[1024]; /* one line, without "mappo: " and without a newline */
+    char text[1024]; /* one line, without "mappo: " and without a newline; control characters become '?' */
 };
 
 /* Fills *err (NULL is allowed) and returns `code`, so that `return error_set(...)` reads well. */
@@ -41,10 +43,16 @@ _Noreturn void die_error(const struct error *err);
     } while (0)
 _Noreturn void die_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* "mappo: [rank R of N: ]text" on stderr and, once it is open, in the run's log. */
+/* "mappo: text" on stderr, by rank 0 only and without its number: for what all ranks agree on (comm_vote). Says nothing where err->code is 0; returns it. */
+int error_report(const struct error *err);
+
+/* "mappo: [rank R of N: ]text" on stderr and in the run's log, where one is set. */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Who speaks, and how the process ends (NULL: _exit after flushing). Set once by comm_open. */
 void check_identify(int rank, int size, void (*abort_hook)(int code));
+
+/* From now on every message also goes to this file (line by line, flushed); NULL ends that. The file stays the caller's: set NULL before closing it. */
+void check_log(FILE *log);
 
 #endif

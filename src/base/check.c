@@ -1,0 +1,144 @@
+#include "base/check.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+    int rank, size;
+    void (*abort_hook)(int code);
+    FILE *log;
+} who = {0, 1, NULL, NULL};
+
+/* Names and values from outside end up in messages: what would break the line or drive the terminal becomes '?'. */
+static void make_one_line(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++)
+        if (*c < ' ' || *c == 0x7f) *c = '?';
+}
+
+/* A cut message says so, and is not cut in the middle of a UTF-8 character. */
+static void end_with_dots(char *text, size_t size)
+{
+    size_t at = size - 4;
+    while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80) at--;
+    memcpy(text + at, "...", 4);
+}
+
+static void format_line(char *text, size_t size, const char *format, va_list list)
+{
+    int length = vsnprintf(text, size, format, list);
+    if (length < 0) text[0] = '\0';
+    if (length >= (int)size) end_with_dots(text, size);
+    make_one_line(text);
+}
+
+int error_set(struct error *err, int code, const char *format, ...)
+{
+    if (!err) return code;
+    /* An argument may be the old text of *err. */
+    char text[sizeof err->text];
+    va_list list;
+    va_start(list, format);
+    format_line(text, sizeof text, format, list);
+    va_end(list);
+    memcpy(err->text, text, sizeof text);
+    err->code = code;
+    return code;
+}
+
+int error_prefix(struct error *err, const char *format, ...)
+{
+    if (!err) return EXIT_INTERNAL;
+    char context[256], text[sizeof err->text + sizeof context];
+    va_list list;
+    va_start(list, format);
+    format_line(context, sizeof context, format, list);
+    va_end(list);
+    int length = snprintf(text, sizeof text, "%s: %s", context, err->text);
+    if (length >= (int)sizeof err->text) end_with_dots(text, sizeof err->text);
+    memcpy(err->text, text, sizeof err->text);
+    return err->code;
+}
+
+/* One write per message, so that the lines of several ranks don't mix on a shared terminal. */
+static void say(const char *text, int with_rank)
+{
+    char line[1400];
+    if (with_rank && who.size > 1)
+        snprintf(line, sizeof line, "mappo: rank %d of %d: %s\n", who.rank, who.size, text);
+    else
+        snprintf(line, sizeof line, "mappo: %s\n", text);
+    fflush(stdout);
+    fputs(line, stderr);
+    fflush(stderr);
+    if (who.log) {
+        fputs(line, who.log);
+        fflush(who.log);
+    }
+}
+
+static _Noreturn void end_process(int code)
+{
+    fflush(NULL);
+    if (who.abort_hook) who.abort_hook(code);
+    _exit(code);
+}
+
+void die(int code, const char *format, ...)
+{
+    char text[1024];
+    va_list list;
+    va_start(list, format);
+    format_line(text, sizeof text, format, list);
+    va_end(list);
+    say(text, 1);
+    end_process(code);
+}
+
+void die_error(const struct error *err)
+{
+    say(err->text, 1);
+    end_process(err->code ? err->code : EXIT_INTERNAL);
+}
+
+void die_at(const char *file, int line, const char *format, ...)
+{
+    char reason[900], text[1024];
+    va_list list;
+    va_start(list, format);
+    format_line(reason, sizeof reason, format, list);
+    va_end(list);
+    snprintf(text, sizeof text, "%.80s:%d: internal fault: %s", file, line, reason);
+    say(text, 1);
+    end_process(EXIT_INTERNAL);
+}
+
+void warn(const char *format, ...)
+{
+    char text[1024];
+    va_list list;
+    va_start(list, format);
+    format_line(text, sizeof text, format, list);
+    va_end(list);
+    say(text, 1);
+}
+
+int error_report(const struct error *err)
+{
+    if (who.rank == 0 && err->code) say(err->text, 0);
+    return err->code;
+}
+
+void check_identify(int rank, int size, void (*abort_hook)(int code))
+{
+    who.rank = rank;
+    who.size = size;
+    who.abort_hook = abort_hook;
+}
+
+void check_log(FILE *log)
+{
+    who.log = log;
+}

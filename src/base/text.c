@@ -1,0 +1,215 @@
+#include "base/text.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+bool text_format(char *out, size_t size, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    int length = vsnprintf(out, size, format, list);
+    va_end(list);
+    return length >= 0 && (size_t)length < size;
+}
+
+/* ---- numbers ------------------------------------------------------------------------------------------------------------------------- */
+
+/* A decimal number taken apart without rounding: sign × digits × 10^exponent, digits without leading and trailing zeros. */
+struct decimal {
+    bool negative;
+    char digits[64];
+    int count;
+    long exponent;
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool decimal_parse(const char *text, struct decimal *d)
+{
+    memset(d, 0, sizeof *d);
+    const char *c = text;
+    bool any = false, point = false;
+    long exponent = 0, zeros = 0;
+    if (*c == '+' || *c == '-') d->negative = *c++ == '-';
+    for (; is_digit(*c) || (*c == '.' && !point); c++) {
+        if (*c == '.') {
+            point = true;
+            continue;
+        }
+        any = true;
+        if (point) exponent--;
+        /* Zeros wait until a digit follows them: trailing ones belong to the exponent. */
+        if (*c == '0') {
+            zeros += d->count > 0;
+            exponent += d->count == 0 ? 0 : 1;
+            continue;
+        }
+        if (d->count + zeros >= (long)sizeof d->digits) return false;
+        exponent -= zeros;
+        for (; zeros > 0; zeros--) d->digits[d->count++] = '0';
+        d->digits[d->count++] = *c;
+    }
+    if (!any) return false;
+    if (*c == 'e' || *c == 'E') {
+        char *end;
+        if (!is_digit(c[1]) && !((c[1] == '+' || c[1] == '-') && is_digit(c[2]))) return false;
+        long written = strtol(c + 1, &end, 10);
+        if (written > 100000 || written < -100000) return false;
+        exponent += written;
+        c = end;
+    }
+    d->exponent = d->count ? exponent : 0;
+    return *c == '\0';
+}
+
+bool text_to_int(const char *text, int64_t *value)
+{
+    struct decimal d;
+    if (!decimal_parse(text, &d) || d.exponent < 0 || d.count + d.exponent > 19) return false;
+    int64_t result = 0;
+    for (int i = 0; i < d.count + (int)d.exponent; i++) {
+        int digit = i < d.count ? d.digits[i] - '0' : 0;
+        if (__builtin_mul_overflow(result, (int64_t)10, &result)) return false;
+        if (__builtin_add_overflow(result, (int64_t)(d.negative ? -digit : digit), &result)) return false;
+    }
+    *value = result;
+    return true;
+}
+
+bool text_to_real(const char *text, double *value)
+{
+    /* Only decimal notation: strtod alone would take hexadecimal, "inf", "nan" and leading blanks. */
+    if (!*text || text[strspn(text, "0123456789+-.eE")] != '\0') return false;
+    char *end;
+    double result = strtod(text, &end);
+    if (*end != '\0' || !isfinite(result)) return false;
+    *value = result;
+    return true;
+}
+
+bool text_to_bool(const char *text, bool *value)
+{
+    static const char *const yes[] = {"1", "true", "yes", "on"}, *const no[] = {"0", "false", "no", "off"};
+    for (int i = 0; i < 4; i++) {
+        if (strcasecmp(text, yes[i]) == 0) return *value = true, true;
+        if (strcasecmp(text, no[i]) == 0) return *value = false, true;
+    }
+    return false;
+}
+
+/* "1e-05" → "1e-5", "1e+15" → "1e15". */
+static void tidy_exponent(char *text)
+{
+    char *from = strchr(text, 'e');
+    if (!from) return;
+    char *to = ++from;
+    if (*from == '-')
+        to++, from++;
+    else if (*from == '+')
+        from++;
+    while (*from == '0' && from[1]) from++;
+    memmove(to, from, strlen(from) + 1);
+}
+
+void text_short_real(char *out, size_t size, double value)
+{
+    char text[40];
+    if (value == floor(value) && fabs(value) < 1e15) {
+        snprintf(text, sizeof text, "%.0f", value);
+    } else {
+        for (int precision = 1; precision <= 17; precision++) {
+            snprintf(text, sizeof text, "%.*g", precision, value);
+            if (strtod(text, NULL) == value) break;
+        }
+        if (isfinite(value)) tidy_exponent(text);
+    }
+    snprintf(out, size, "%s", text);
+}
+
+/* ---- the nearest word ------------------------------------------------------------------------------------------------------------------
+ */
+
+enum { WORD_MAX = 96, EDIT = 2, TAIL = 1 };
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Optimal string alignment: insert, delete, replace, swap neighbours cost EDIT each; what one word has beyond the end of the other only
+ * TAIL, because people lengthen and shorten names ("cliprange" is meant as "clip" rather than "clip_value"). Case doesn't count. */
+static int distance(const char *a, const char *b)
+{
+    static const int far = INT_MAX / 4;
+    int la = (int)strlen(a), lb = (int)strlen(b);
+    if (la >= WORD_MAX || lb >= WORD_MAX) return far;
+    int rows[3][WORD_MAX], best = far;
+    for (int i = 0; i <= la; i++) {
+        int *row = rows[i % 3], *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+        for (int j = 0; j <= lb; j++) {
+            if (i == 0 || j == 0) {
+                row[j] = (i + j) * EDIT;
+            } else {
+                bool same = strncasecmp(a + i - 1, b + j - 1, 1) == 0;
+                row[j] = min_int(min_int(above[j], row[j - 1]) + EDIT, above[j - 1] + (same ? 0 : EDIT));
+                bool swapped = i > 1 && j > 1 && strncasecmp(a + i - 1, b + j - 2, 1) == 0 && strncasecmp(a + i - 2, b + j - 1, 1) == 0;
+                if (swapped) row[j] = min_int(row[j], before[j - 2] + EDIT);
+            }
+            /* The rest of either word, where the other is used up. */
+            if (i == la || j == lb) best = min_int(best, row[j] + (la - i + lb - j) * TAIL);
+        }
+    }
+    return best;
+}
+
+const char *text_nearest(const char *word, const char *const *candidates, int count)
+{
+    const char *nearest = NULL;
+    int least = INT_MAX;
+    for (int i = 0; i < count; i++) {
+        int d = distance(word, candidates[i]);
+        /* Near enough: at most about half of the longer word is changed. */
+        int longer = (int)strlen(word) > (int)strlen(candidates[i]) ? (int)strlen(word) : (int)strlen(candidates[i]);
+        if (d < least && d < longer) least = d, nearest = candidates[i];
+    }
+    return nearest;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------------------------------
+ */
+
+void text_json_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            fprintf(out, "\\%c", *c);
+        else if (*c == '\n')
+            fputs("\\n", out);
+        else if (*c == '\t')
+            fputs("\\t", out);
+        else if (*c < ' ' || *c == 0x7f)
+            fprintf(out, "\\u%04x", *c);
+        else
+            fputc(*c, out);
+    }
+    fputc('"', out);
+}
+
+void text_json_real(FILE *out, double value)
+{
+    if (!isfinite(value)) {
+        fputs("null", out);
+        return;
+    }
+    char text[40];
+    text_short_real(text, sizeof text, value);
+    fputs(text, out);
+}
