@@ -38,6 +38,7 @@ struct algorithm_ops {
     int (*collect)(struct algorithm *, struct error *);                   /* one horizon of environment steps */
     int (*finish)(struct algorithm *, struct error *);                    /* values, advantages */
     int (*update)(struct algorithm *, struct error *);                    /* epochs and minibatches, gradients all-reduced */
+    void (*learning_rates)(struct algorithm *, double actor, double critic); /* of the coming updates: schedules are the trainer's */
     int (*fields)(struct algorithm *, struct field_list *);               /* replicated state: the same on every rank; parameters, moments, normalisers, counters */
     int (*metrics)(struct algorithm *, struct metric *out, int max);      /* of the last update; equal on every rank */
     uint64_t (*hash)(struct algorithm *);                                 /* of the parameters: equal on every rank */

@@ -1,0 +1,209 @@
+#include "run/metrics.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/text.h"
+
+enum { METRICS_BUFFER = 1 << 16 };
+
+/* Per-episode numbers in the window: the groups' returns, the first team's, the length. */
+enum { WINDOW_TEAM = MAPPO_MAX_GROUPS, WINDOW_LENGTH, WINDOW_COLUMNS };
+
+struct metrics {
+    struct arena *arena;
+    struct comm *comm;
+    const struct mappo_env_spec *spec;
+    const char *rules;
+    FILE *file;
+    char *buffer;
+    int window, max_episodes;
+    double *ring;          /* [window][WINDOW_COLUMNS] the last episodes, oldest overwritten */
+    int64_t episodes;      /* ended so far: the ring's position is episodes % window */
+    struct episode *mine;  /* [max_episodes] ended on this rank since the last call */
+    struct episode *all;   /* rank 0: of all ranks, rank after rank */
+    size_t *sizes;         /* rank 0 [ranks] bytes of each rank's list */
+    size_t *lengths;       /* rank 0 [ranks] the same as it arrives */
+    int *head;             /* rank 0 [ranks] next episode of each rank's list, while merging */
+    double *info;          /* [2][infos] sums and counts */
+    double *info_mean;     /* [infos] */
+};
+
+int metrics_create(struct metrics **metrics, const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm,
+                   struct error *err)
+{
+    struct arena *arena = arena_create("metrics");
+    struct metrics *m = ARENA_NEW(arena, struct metrics, 1);
+    m->arena = arena;
+    m->comm = comm;
+    m->spec = spec;
+    m->rules = config->rules;
+    m->window = config->window;
+    m->max_episodes = config->max_episodes;
+    m->ring = ARENA_NEW(arena, double, (size_t)m->window * WINDOW_COLUMNS);
+    m->mine = ARENA_NEW(arena, struct episode, m->max_episodes);
+    m->info = ARENA_NEW(arena, double, 2 * (spec->infos + 1));
+    m->info_mean = ARENA_NEW(arena, double, spec->infos + 1);
+    for (int i = 0; i < spec->infos; i++) m->info_mean[i] = NAN;
+    m->sizes = ARENA_NEW(arena, size_t, comm->size);
+    m->lengths = ARENA_NEW(arena, size_t, comm->size);
+    m->head = ARENA_NEW(arena, int, comm->size + 1);
+    if (comm->rank == 0) m->all = ARENA_NEW(arena, struct episode, (size_t)(m->max_episodes + 1) * (size_t)comm->size);
+    *metrics = m;
+    if (!config->path) return 0;
+
+    /* Continuing: lines after the checkpoint belong to updates that will be made again. */
+    m->file = fopen(config->path, "ae");
+    if (!m->file) return error_set(err, EXIT_USAGE, "%s: can't be written: %s", config->path, strerror(errno));
+    if (ftruncate(fileno(m->file), (off_t)config->offset) || fseek(m->file, 0, SEEK_END))
+        return error_set(err, EXIT_USAGE, "%s: can't be cut back to %lld bytes: %s", config->path, (long long)config->offset, strerror(errno));
+    m->buffer = ARENA_NEW(arena, char, METRICS_BUFFER);
+    setvbuf(m->file, m->buffer, _IOFBF, METRICS_BUFFER);
+    return 0;
+}
+
+void metrics_destroy(struct metrics *metrics)
+{
+    if (!metrics) return;
+    if (metrics->file) fclose(metrics->file);
+    arena_destroy(metrics->arena);
+}
+
+/* The first team's return: mean over its agents. */
+static double team_return(const struct mappo_env_spec *spec, const float *group_return)
+{
+    double sum = 0, agents = 0;
+    for (int g = 0; g < spec->groups; g++) {
+        if (spec->group[g].team != 0) continue;
+        sum += (double)group_return[g] * spec->group[g].agents;
+        agents += spec->group[g].agents;
+    }
+    return agents > 0 ? sum / agents : group_return[0];
+}
+
+static void window_push(struct metrics *m, const struct episode *episode)
+{
+    double *row = m->ring + (m->episodes % m->window) * WINDOW_COLUMNS;
+    for (int g = 0; g < m->spec->groups; g++) row[g] = episode->group_return[g];
+    row[WINDOW_TEAM] = team_return(m->spec, episode->group_return);
+    row[WINDOW_LENGTH] = episode->length;
+    m->episodes++;
+}
+
+/* Merges the ranks' lists, each already ordered by (step, environment). */
+static void merge_episodes(struct metrics *m)
+{
+    size_t start = 0;
+    for (int r = 0; r < m->comm->size; r++) {
+        m->head[r] = (int)start;
+        start += m->sizes[r] / sizeof(struct episode);
+    }
+    for (size_t done = 0; done < start; done++) {
+        int best = -1;
+        size_t end = 0;
+        for (int r = 0; r < m->comm->size; r++) {
+            end += m->sizes[r] / sizeof(struct episode);
+            if (m->head[r] == (int)end) continue;
+            const struct episode *a = &m->all[m->head[r]], *b = best < 0 ? NULL : &m->all[m->head[best]];
+            if (!b || a->step < b->step || (a->step == b->step && a->env < b->env)) best = r;
+        }
+        window_push(m, &m->all[m->head[best]++]);
+    }
+}
+
+void metrics_collect(struct metrics *m, struct vecenv *env)
+{
+    const int infos = m->spec->infos;
+    int count = vecenv_take_episodes(env, m->mine, m->max_episodes);
+    if (infos) {
+        vecenv_take_info(env, m->info, m->info + infos);
+        comm_sum_double(m->comm, m->info, (size_t)(2 * infos));
+        for (int i = 0; i < infos; i++) m->info_mean[i] = m->info[infos + i] > 0 ? m->info[i] / m->info[infos + i] : NAN;
+    }
+    if (m->comm->size == 1) {
+        for (int i = 0; i < count; i++) window_push(m, &m->mine[i]);
+        return;
+    }
+    /* The lengths of the lists, then the lists. */
+    const size_t mine = (size_t)count * sizeof(struct episode);
+    for (int r = 0; r < m->comm->size; r++) m->sizes[r] = sizeof mine;
+    comm_gather(m->comm, &mine, sizeof mine, m->lengths, m->sizes);
+    memcpy(m->sizes, m->lengths, (size_t)m->comm->size * sizeof *m->sizes);
+    comm_gather(m->comm, m->mine, mine, m->all, m->sizes);
+    if (m->comm->rank == 0) merge_episodes(m);
+}
+
+static int64_t window_count(const struct metrics *m) { return m->episodes < m->window ? m->episodes : m->window; }
+
+static double window_mean(const struct metrics *m, int column)
+{
+    const int64_t n = window_count(m);
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += m->ring[i * WINDOW_COLUMNS + column];
+    return n ? sum / (double)n : NAN;
+}
+
+static double window_deviation(const struct metrics *m, int column)
+{
+    const int64_t n = window_count(m);
+    const double mean = window_mean(m, column);
+    double squares = 0;
+    for (int64_t i = 0; i < n; i++) squares += pow(m->ring[i * WINDOW_COLUMNS + column] - mean, 2);
+    return n ? sqrt(squares / (double)n) : NAN;
+}
+
+double metrics_return(const struct metrics *m) { return window_mean(m, WINDOW_TEAM); }
+
+int64_t metrics_episodes(const struct metrics *m) { return m->episodes; }
+
+static void write_INTEGER(FILE *out, int64_t value) { fprintf(out, "%lld", (long long)value); }
+static void write_REAL(FILE *out, double value) { text_json_real(out, value); }
+
+static void write_named(FILE *out, const char *prefix, const char *name, double value)
+{
+    fprintf(out, ",\"%s%s\":", prefix, name);
+    write_REAL(out, value);
+}
+
+void metrics_write(struct metrics *m, const struct metrics_line *line)
+{
+    if (!m->file) return;
+    FILE *out = m->file;
+    const char *separator = "{";
+#define METRIC(name, kind, value, unit, help)                                                                                              \
+    fprintf(out, "%s\"" #name "\":", separator);                                                                                           \
+    write_##kind(out, value);                                                                                                              \
+    separator = ",";
+#include "run/metrics.def"
+#undef METRIC
+    for (int g = 0; m->spec->groups > 1 && g < m->spec->groups; g++)
+        write_named(out, "return_mean/", m->spec->group[g].name, window_mean(m, g));
+    for (int i = 0; i < line->metrics; i++) write_named(out, "", line->metric[i].name, line->metric[i].value);
+    for (int i = 0; i < m->spec->infos; i++) write_named(out, "info/", m->spec->info[i].name, m->info_mean[i]);
+    fputs("}\n", out);
+    fflush(out); /* a person may follow the file; one small write an update costs nothing */
+}
+
+int metrics_flush(struct metrics *m, int64_t *offset, struct error *err)
+{
+    *offset = 0;
+    if (!m->file) return 0;
+    if (fflush(m->file) || ferror(m->file)) {
+        clearerr(m->file);
+        return error_set(err, EXIT_CHECKPOINT, "metrics.jsonl: can't be written: %s", strerror(errno));
+    }
+    *offset = (int64_t)ftell(m->file);
+    return 0;
+}
+
+int metrics_fields(struct metrics *m, struct field_list *list)
+{
+    field_add(list, "/metrics/episodes", FIELD_INT64, &m->episodes, "episodes", "episodes ended so far on any rank", 0);
+    field_add(list, "/metrics/window", FIELD_DOUBLE, m->ring, "reward",
+              "the last episodes, a ring: the groups' returns, the first team's return, the length", 2, (int64_t)m->window,
+              (int64_t)WINDOW_COLUMNS);
+    return 0;
+}
