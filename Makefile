@@ -1,83 +1,185 @@
-# mappo: `make` builds build/mappo, `make help` lists the rest.
-BUILD   ?= build
-CC      ?= gcc
-MPI     ?= 1
-DEBUG   ?= 0
-SAN     ?=
-PKG     := pkg-config
+# mappo: `make` builds build/mappo, `make help` lists the rest. GNU make 3.82 or later; gcc 8 or later, or clang.
+# What this machine has is looked for once, by scripts/probe.sh, and kept in $(BUILD)/config.mk.
+BUILD  ?= build
+ifeq ($(origin CC),default)
+CC     := gcc
+endif
+MPI    ?= auto
+MPICC  ?= mpicc
+BLAS   ?= auto
+CUDA   ?= auto
+DEBUG  ?= 0
+SAN    ?=
+WERROR ?= 0
+DEPS   ?= $(wildcard $(CURDIR)/.deps)
+PREFIX ?= /usr/local
+export CC MPI MPICC BLAS CUDA DEPS HDF5_HOME NVCC
 
-STD     := -std=c11 -D_GNU_SOURCE
-WARN    := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow=local
-OPT     := $(if $(filter 1,$(DEBUG)),-O0,-O3) -g -fno-math-errno -fno-trapping-math -fopenmp
-CFLAGS_ALL := $(STD) $(WARN) $(OPT) -Isrc -I. $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) $(CFLAGS)
-HDF5_CFLAGS := $(shell $(PKG) --cflags hdf5 2>/dev/null)
-HDF5_LIBS   := $(shell $(PKG) --libs hdf5 2>/dev/null)
-LIBS    := $(HDF5_LIBS) -lopenblas -linih -lcrypto -lm -ldl -lpthread -fopenmp
-CPPFLAGS_ALL := $(HDF5_CFLAGS)
-ifeq ($(MPI),1)
-MPICC   ?= mpicc
-CPPFLAGS_ALL += -DHAVE_MPI $(shell $(MPICC) --showme:compile 2>/dev/null || $(MPICC) -compile_info | cut -d' ' -f2-)
-LIBS    += $(shell $(MPICC) --showme:link 2>/dev/null || $(MPICC) -link_info | cut -d' ' -f2-)
+.DEFAULT_GOAL := all
+# These goals compile nothing here, or not for this machine, and so need no libraries.
+ifneq ($(filter-out clean help aarch64,$(or $(MAKECMDGOALS),all)),)
+PROBED := 1
+include $(BUILD)/config.mk
 endif
 
-# Everything but main.c is one library; environments are part of it. Kernel files (*_kernels.c) are compiled once per instruction level.
-LEVELS     := baseline avx2 avx512
+# A stamp is a file that changes when a text changes, so that what depends on it is made again.
+stamp = $(shell mkdir -p $(dir $(1)); echo '$(subst ','\'',$(2))' | cmp -s - $(1) || echo '$(subst ','\'',$(2))' > $(1))
+
+ifdef PROBED
+$(call stamp,$(BUILD)/probe.asked,$(CC) MPI=$(MPI) $(MPICC) BLAS=$(BLAS) CUDA=$(CUDA) $(NVCC) DEPS=$(DEPS) $(HDF5_HOME) $(PKG_CONFIG_PATH) $(LIBRARY_PATH) $(CPATH))
+$(BUILD)/config.mk: scripts/probe.sh $(BUILD)/probe.asked
+	@mkdir -p $(BUILD); scripts/probe.sh $@
+endif
+
+# ---- flags ---------------------------------------------------------------------------------------------------------------------------
+VERSION  := $(shell sed -n 's/^\#\# \([0-9][0-9.]*\).*/\1/p' CHANGELOG.md 2>/dev/null | head -1)
+OPT      := $(if $(filter 1,$(DEBUG)),-O0 -DMAPPO_DEBUG,-O3) -g -fno-math-errno -fno-trapping-math -fopenmp
+SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+CFLAGS_ALL   := -std=c11 -D_GNU_SOURCE $(WARN) $(if $(filter 1,$(WERROR)),-Werror) $(OPT) -Isrc -I. $(SANITIZE) $(CFLAGS)
+CPPFLAGS_ALL := $(if $(VERSION),-DMAPPO_VERSION='"$(VERSION)"') $(DEP_CFLAGS) $(CPPFLAGS)
+LIBS         := $(LDFLAGS) $(DEP_LIBS) $(SANITIZE)
 LEVEL_baseline :=
 LEVEL_avx2     := -mavx2 -mfma
 LEVEL_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
-KERNELS    := $(wildcard src/backend/*_kernels.c)
-SOURCES    := $(filter-out src/main.c $(KERNELS),$(wildcard src/*/*.c)) $(wildcard envs/*/*.c)
-# The double build of learning, for parity.
-DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c src/algo/*.c src/comm/*.c))
+ifdef PROBED
+$(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(LIBS) $(foreach l,$(LEVELS),$(LEVEL_$(l))))
+endif
+COMPILE := $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) -MMD -MP
 
-OBJECTS    := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/obj/%.$(l).o))
-DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/double/%.$(l).o)) \
-                  $(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(OBJECTS))
+# ---- what there is ---------------------------------------------------------------------------------------------------------------------
+# Everything but main.c is one library; environments are part of it. Kernel files (*_kernels.c) are compiled once per instruction level.
+# Learning is compiled a second time with real = double, for parity.
+KERNELS        := $(wildcard src/backend/*_kernels.c)
+SOURCES        := $(filter-out $(KERNELS),$(wildcard src/*/*.c)) $(wildcard envs/*/*.c)
+DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c src/algo/*.c src/comm/*.c))
+OBJECTS        := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/obj/%.$(l).o))
+SHARED_OBJECTS := $(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(OBJECTS))
+DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/double/%.$(l).o)) $(SHARED_OBJECTS)
+
+# Test programs: tests/<folder>/test_*.c, linked with the double build where the name ends in _double; other C files of these folders are
+# helpers that the scripts beside them start. tests/plugins/*.c become shared objects.
+TEST_SOURCES := $(wildcard tests/unit/*.c tests/parity/*.c tests/mpi/*.c tests/faults/*.c)
+TEST_BINARIES := $(foreach t,$(TEST_SOURCES),$(BUILD)/tests/$(basename $(notdir $(t))))
+TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/%.so,$(wildcard tests/plugins/*.c))
 
 all: $(BUILD)/mappo
 
 $(BUILD)/mappo: $(BUILD)/obj/src/main.o $(BUILD)/libmappo.a
-	$(CC) $(if $(SAN),-fsanitize=$(SAN)) -rdynamic -o $@ $< -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive $(LIBS)
+	$(CC) -rdynamic -o $@ $< -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive $(LIBS)
 
-$(BUILD)/libmappo.a: $(OBJECTS)
-	@rm -f $@; ar rcs $@ $^
-$(BUILD)/libmappo_double.a: $(DOUBLE_OBJECTS)
-	@rm -f $@; ar rcs $@ $^
+# The list of members is a stamp: a source that is removed must leave the library as well.
+$(call stamp,$(BUILD)/members,$(OBJECTS) $(DOUBLE_OBJECTS))
+$(BUILD)/libmappo.a: $(OBJECTS) $(BUILD)/members
+	@rm -f $@; ar rcs $@ $(OBJECTS)
+$(BUILD)/libmappo_double.a: $(DOUBLE_OBJECTS) $(BUILD)/members
+	@rm -f $@; ar rcs $@ $(DOUBLE_OBJECTS)
 
 define level_rules
-$(BUILD)/obj/%.$(1).o: %.c
+$(BUILD)/obj/%.$(1).o: %.c $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS_ALL) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) $(CPPFLAGS_ALL) -MMD -MP -c -o $$@ $$<
-$(BUILD)/double/%.$(1).o: %.c
+	$$(COMPILE) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -c -o $$@ $$<
+$(BUILD)/double/%.$(1).o: %.c $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS_ALL) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -DMAPPO_REAL_DOUBLE $(CPPFLAGS_ALL) -MMD -MP -c -o $$@ $$<
+	$$(COMPILE) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -DMAPPO_REAL_DOUBLE -c -o $$@ $$<
 endef
 $(foreach l,$(LEVELS),$(eval $(call level_rules,$(l))))
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) -MMD -MP -c -o $@ $<
-$(BUILD)/double/%.o: %.c
+	$(COMPILE) -c -o $@ $<
+$(BUILD)/double/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -DMAPPO_REAL_DOUBLE $(CPPFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(COMPILE) -DMAPPO_REAL_DOUBLE -c -o $@ $<
 
-# Tests: tests/unit/test_*.c (float build), tests/parity/test_*.c (linked with the double build where named *_double.c).
-UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libmappo.a
+# ---- tests -----------------------------------------------------------------------------------------------------------------------------
+TEST_LIBS = $(CMOCKA_LIBS) $(LIBS)
+define test_rules
+$(BUILD)/tests/%_double: tests/$(1)/%_double.c $(BUILD)/libmappo_double.a $(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(COMPILE) $$(CMOCKA_CFLAGS) -DMAPPO_REAL_DOUBLE -Itests -o $$@ $$< $(BUILD)/libmappo_double.a $$(TEST_LIBS)
+$(BUILD)/tests/%: tests/$(1)/%.c $(BUILD)/libmappo.a $(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(COMPILE) $$(CMOCKA_CFLAGS) -rdynamic -Itests -o $$@ $$< $(BUILD)/libmappo.a $$(TEST_LIBS)
+endef
+$(foreach d,unit parity mpi faults,$(eval $(call test_rules,$(d))))
+$(BUILD)/tests/%.so: tests/plugins/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) -Itests -MMD -MP -o $@ $< $(BUILD)/libmappo.a -lcmocka $(LIBS)
-$(BUILD)/tests/%_double: tests/parity/%_double.c $(BUILD)/libmappo_double.a
+	$(COMPILE) -fPIC -shared -o $@ $<
+
+tests: $(TEST_BINARIES) $(TEST_PLUGINS)
+
+test: all tests
+	tests/run.sh
+
+# Compares with every file of a folder of golden data; the tests run it over tests/data.
+GOLDEN ?= tests/data
+parity: all $(BUILD)/tests/parity
+	$(BUILD)/tests/parity $(GOLDEN)
+
+bench: all
+	$(BUILD)/mappo bench $(ARGS)
+
+lint:
+	scripts/lint.sh
+
+# Pages that come from tables in the program. `make docs` writes them, `make lint` compares.
+GENERATED_DOCS := configuration checkpoint-format metrics
+docs: all
+	@for page in $(GENERATED_DOCS); do $(BUILD)/mappo docs $$page > $(BUILD)/page.md && cp $(BUILD)/page.md docs/$$page.md && echo "docs/$$page.md" || exit 1; done; rm -f $(BUILD)/page.md
+
+# ---- 64-bit Arm: what needs no library compiles, and the kernels run under an emulator -----------------------------------------------------
+ARM_CC      ?= aarch64-linux-gnu-gcc
+ARM         := $(BUILD)/aarch64
+ARM_SOURCES  = $(shell grep -LE '^ *\# *include *<(hdf5|ini|openssl/|cmocka)' $(filter-out src/comm/comm_mpi.c,$(SOURCES)) $(KERNELS) /dev/null)
+ARM_OBJECTS  = $(ARM_SOURCES:%.c=$(ARM)/%.o)
+ARM_TESTS   := $(patsubst tests/aarch64/%.c,$(ARM)/%,$(wildcard tests/aarch64/*.c))
+ARM_COMPILE := $(ARM_CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -g -fno-math-errno -fno-trapping-math -fopenmp -ffp-contract=fast -Isrc -I. -MMD -MP
+ifneq ($(filter aarch64,$(MAKECMDGOALS)),)
+$(ARM)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -DMAPPO_REAL_DOUBLE $(CPPFLAGS_ALL) -Itests -MMD -MP -o $@ $< $(BUILD)/libmappo_double.a -lcmocka $(LIBS)
-$(BUILD)/tests/%: tests/parity/%.c $(BUILD)/libmappo.a
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) -Itests -MMD -MP -o $@ $< $(BUILD)/libmappo.a -lcmocka $(LIBS)
+	$(ARM_COMPILE) -DLEVEL=baseline -c -o $@ $<
+$(ARM)/libmappo.a: $(ARM_OBJECTS)
+	@rm -f $@; ar rcs $@ $^
+$(ARM)/%: tests/aarch64/%.c $(ARM)/libmappo.a
+	$(ARM_COMPILE) -Itests -static -o $@ $< $(ARM)/libmappo.a -lm -lpthread
+aarch64: $(ARM_OBJECTS) $(ARM_TESTS)
+	@echo "mappo: $(words $(ARM_OBJECTS)) files compile for 64-bit Arm with $(ARM_CC); programs: $(or $(ARM_TESTS),none)"
+endif
+
+# ---- install ---------------------------------------------------------------------------------------------------------------------------
+D = $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(D)/bin $(D)/include $(D)/lib/pkgconfig $(D)/share/mappo/slurm $(D)/share/mappo/scripts $(D)/share/modulefiles/mappo $(D)/share/doc/mappo
+	install -m 755 $(BUILD)/mappo $(D)/bin/mappo
+	install -m 644 src/env/mappo_env.h $(D)/include/mappo_env.h
+	install -m 755 $(wildcard slurm/*.sh) $(D)/share/mappo/slurm
+	install -m 644 $(wildcard slurm/*.example) $(D)/share/mappo/slurm
+	install -m 755 scripts/plot.py $(D)/share/mappo/scripts
+	install -m 644 $(wildcard LICENSE README.md CHANGELOG.md docs/*.md) $(D)/share/doc/mappo
+	printf 'prefix=%s\nincludedir=$${prefix}/include\n\nName: mappo\nDescription: environment interface of mappo (header only): compile a plugin with cc -shared -fPIC\nVersion: %s\nCflags: -I$${includedir}\n' \
+	    '$(PREFIX)' '$(or $(VERSION),0)' > $(D)/lib/pkgconfig/mappo.pc
+	printf '#%%Module1.0\nmodule-whatis "mappo: multi-agent PPO on MPI ranks"\nconflict mappo\nset prefix %s\nprepend-path PATH $$prefix/bin\nprepend-path CPATH $$prefix/include\nprepend-path PKG_CONFIG_PATH $$prefix/lib/pkgconfig\nsetenv MAPPO_SLURM $$prefix/share/mappo/slurm\n' \
+	    '$(PREFIX)' > $(D)/share/modulefiles/mappo/$(or $(VERSION),0)
+	@echo "mappo: installed below $(D)"
 
 clean:
 	rm -rf $(BUILD)
 
 help:
-	@echo "targets: all clean help"
+	@echo "make               build/mappo"
+	@echo "make test          builds and runs all tests (scripts/test.sh also installs what they need)"
+	@echo "make bench         speed on this machine              ARGS='--json policy.hidden=128'"
+	@echo "make lint          style, warnings, include arrows, generated pages"
+	@echo "make parity        compares with golden data           GOLDEN=DIR"
+	@echo "make docs          writes the pages that are generated from tables"
+	@echo "make aarch64       compiles for 64-bit Arm what needs no library   ARM_CC=aarch64-linux-gnu-gcc"
+	@echo "make install       PREFIX=/usr/local DESTDIR=          program, environment header, pkg-config file, modulefile, Slurm scripts"
+	@echo "make clean"
+	@echo
+	@echo "CC=gcc|clang  DEBUG=1  SAN=address,undefined  BUILD=build  MPI=auto|0|1  MPICC=mpicc  CUDA=auto|0|1"
+	@echo "BLAS=auto|openblas|mkl|blis|flexiblas|cblas|none  HDF5_HOME=DIR  DEPS=DIR (libraries of scripts/setup.sh --prefix)"
+	@echo "CFLAGS, CPPFLAGS, LDFLAGS are appended. Changing any of these builds again what depends on it."
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all clean help
+.PHONY: all tests test parity bench lint docs aarch64 install clean help
+.DELETE_ON_ERROR:
