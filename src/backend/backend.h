@@ -23,7 +23,7 @@ enum activation { ACTIVATION_RELU, ACTIVATION_TANH };
 
 /* [feature_norm] → fc1 → act → norm1 → fc2 → act → norm2 … → [gru → gru_norm] → head(s), as the reference's MLPBase and MLPLayer.
  * All heads of a network form one matrix [O][H]. Offsets index the network's parameter vector; -1 = absent. Weights are [out][in], row-major. */
-enum { NETWORK_MAX_LAYERS = 8 };
+enum { NETWORK_MAX_LAYERS = 8, POLICY_MAX_HEADS = 16 /* one per Discrete, per MultiDiscrete component, per MultiBinary or Box head */ };
 struct network {
     int inputs, hidden, outputs; /* D, H, O */
     int layers;                  /* fc1 … fc<layers>: the reference's layer_N + 1 */
@@ -32,6 +32,8 @@ struct network {
     bool layer_norm;             /* LayerNorm after each activation */
     int gru_layers;              /* 0 = feed-forward */
     int extra;                   /* free parameters after the head: log_std [Kr] of a Gaussian policy */
+    int heads;                   /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
+    int head_rows[POLICY_MAX_HEADS];
     struct {
         ptrdiff_t feature_weight, feature_bias;                                 /* [D] [D] */
         ptrdiff_t weight[NETWORK_MAX_LAYERS], bias[NETWORK_MAX_LAYERS];         /* [H][D or H] [H] */
@@ -46,7 +48,6 @@ struct network {
 /* ---- distributions --------------------------------------------------------------------------------------------------------------------- */
 
 enum head_kind { HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN };
-enum { POLICY_MAX_HEADS = 16 }; /* one per Discrete, per MultiDiscrete component, per MultiBinary or Box head */
 
 struct head {
     int kind;

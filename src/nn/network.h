@@ -8,32 +8,35 @@
 #include "backend/backend.h"
 
 struct network_config {
-    int inputs, hidden, layers, outputs, extra;
-    int activation;    /* enum activation */
+    int inputs, hidden, layers;
+    int heads;                       /* 1 … POLICY_MAX_HEADS */
+    int head_rows[POLICY_MAX_HEADS]; /* outputs of each */
+    int extra;
+    int activation; /* enum activation */
     bool feature_norm, layer_norm;
     int gru_layers;
 };
 
+/* Tensors lie in the order of the forward pass: feature_norm, fc1, norm1, …, gru, gru_norm, head weights, head biases, log_std. */
 void network_build(struct network *net, const struct network_config *config);
 
-/* One named tensor: "fc1/weight" [64,18]. The order is that of the parameter vector. */
+/* One named tensor: "fc1/weight" [64,18]. Several heads are "head0", "head1", …; a single one is "head". */
 struct tensor {
     char name[48];
     int rank, shape[2];
     ptrdiff_t offset;
     const char *description;
 };
+enum { NETWORK_MAX_TENSORS = 2 + 4 * NETWORK_MAX_LAYERS + 6 + 2 * POLICY_MAX_HEADS + 1 };
 int network_tensors(const struct network *net, struct tensor *out, int max); /* returns the count */
 
-/* Orthogonal weights (gain √2 for ReLU, 5/3 for tanh; head_gain for the head), biases 0, norms 1 and 0, GRU matrices orthogonal as one [3H,H], extra = extra_value.
- * Heads of a policy are initialised one by one (each its own orthogonal block), `head_rows` lists their heights. Host memory.
- * Source: marlbenchmark/on-policy, algorithms/utils/mlp.py, act.py. Draws: Philox (seed, PHILOX_INITIALISATION, index). */
+/* Orthogonal weights (gain √2 for ReLU, 5/3 for tanh; head_gain for the head), biases 0, norms 1 and 0, GRU matrices orthogonal as one
+ * [3H,H] matrix, extra = extra_value. Heads of a policy are initialised one by one, each its own orthogonal block. Host memory. Source:
+ * marlbenchmark/on-policy, algorithms/utils/mlp.py, act.py. Draws: Philox (seed, PHILOX_INITIALISATION, index). */
 struct network_init {
     uint64_t seed;
     uint32_t index; /* which network of the run */
     real head_gain, extra_value;
-    const int *head_rows;
-    int heads;
 };
 void network_initialise(const struct network *net, real *parameters, const struct network_init *init);
 

@@ -1,8 +1,9 @@
-/* The networks of one learner: an actor and a critic for each set of shared parameters, in one contiguous block with their gradients and Adam moments.
+/* The networks of one learner: an actor and a critic for each set of shared parameters, in one contiguous block, with their Adam moments.
  *
- *   parameters, gradient, m, v   [sets][Pa + Pc]     set s: actor first, then critic
+ *   parameters, m, v   [sets][Pa + Pc]     set s: actor first, then critic
  *
- * `sets` is 1 where the agents of the group share parameters, else A. Memory is the backend's. */
+ * `sets` is 1 where the agents of the group share parameters, else A. Memory is the backend's. Gradients belong to the learner that
+ * computes them. */
 #ifndef MAPPO_NN_POLICY_H
 #define MAPPO_NN_POLICY_H
 
@@ -13,10 +14,10 @@
 
 /* What the critic sees. */
 enum critic_input {
-    CRITIC_OBS,       /* IPPO: the agent's own observation */
-    CRITIC_STATE,     /* the environment's state, or all observations of all groups one after the other: one row per environment step */
-    CRITIC_STATE_ID,  /* the same with the agent's one-hot number: one row per agent */
-    CRITIC_AGENT_STATE/* the environment's per-agent state */
+    CRITIC_OBS,        /* IPPO: the agent's own observation */
+    CRITIC_STATE,      /* the environment's state, or all observations of all groups one after the other: one row per environment step */
+    CRITIC_STATE_ID,   /* the same with the agent's one-hot number: one row per agent */
+    CRITIC_AGENT_STATE /* the environment's per-agent state */
 };
 
 struct policy_config {
@@ -25,32 +26,57 @@ struct policy_config {
     int gru_layers;
     real head_gain, log_std;
     float fixed_std;
-    bool share;       /* one set of parameters for all agents of the group */
+    bool share; /* one set of parameters for all agents of the group */
     int critic_input;
-    int normalizer;   /* enum normalizer_kind */
+    bool concatenate;     /* the state of CRITIC_STATE(_ID) is all observations even where the environment has a state of its own */
+    bool value_per_agent; /* one value per agent even where all agents see the same state (row minibatches need it) */
+    int normalizer;       /* enum normalizer_kind */
     uint64_t seed;
-    uint32_t index;   /* of the group: keeps initialisations apart */
+    uint32_t index; /* of the group: keeps initialisations apart */
 };
 
+enum { POLICY_MAX_SETS = 64 };
+
 struct policy {
-    char name[64];              /* the group's name: the part of the path in a checkpoint */
+    char name[64]; /* the group's name: the part of the path in a checkpoint */
     struct group_sizes sizes;
     struct distribution dist;
     struct network actor, critic;
-    int sets, critic_input, state_size; /* state_size: D of the critic */
-    int value_agents;           /* values per environment step: 1 or A */
-    size_t set_size;            /* Pa + Pc */
-    real *parameters, *gradient, *m, *v;
-    struct normalizer norm[64]; /* [sets] */
-    int normalizer;             /* enum normalizer_kind */
-    int64_t updates;            /* Adam's step count of both networks */
+    int sets, critic_input;
+    bool concatenate; /* the state is all observations of all groups, not the environment's own */
+    int state_size;   /* S: inputs of the critic */
+    int state_rows;   /* critic inputs per environment step: 1 where all agents share one, else A */
+    int value_agents; /* V: values per environment step: 1 or A; at least state_rows */
+    size_t set_size;  /* Pa + Pc */
+    real *parameters, *m, *v;
+    struct normalizer norm[POLICY_MAX_SETS]; /* [sets] */
+    int normalizer;                          /* enum normalizer_kind */
+    int64_t updates;                         /* Adam's step count of both networks */
     struct backend *backend;
 };
 
-int policy_build(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group, struct backend *backend, struct error *err);
+/* Freshly initialised networks of group `group`. EXIT_USAGE where the group's spaces don't fit the configuration. */
+int policy_build(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
+                 struct backend *backend, struct error *err);
 void policy_clear(struct policy *policy);
 
-static inline real *policy_actor(const struct policy *p, real *block, int set) { return block + (size_t)set * p->set_size; }
-static inline real *policy_critic(const struct policy *p, real *block, int set) { return block + (size_t)set * p->set_size + p->actor.parameters; }
+static inline real *policy_actor(const struct policy *p, real *block, int set)
+{
+    return block + (size_t)set * p->set_size;
+}
+static inline real *policy_critic(const struct policy *p, real *block, int set)
+{
+    return block + (size_t)set * p->set_size + p->actor.parameters;
+}
+/* log_std [Kr] of a set; NULL where it is no parameter. */
+static inline const real *policy_log_std(const struct policy *p, int set)
+{
+    return p->actor.at.extra < 0 ? NULL : policy_actor(p, p->parameters, set) + p->actor.at.extra;
+}
+/* Which set agent `agent` of the group belongs to. */
+static inline int policy_set(const struct policy *p, int agent)
+{
+    return p->sets > 1 ? agent : 0;
+}
 
 #endif

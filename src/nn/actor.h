@@ -1,0 +1,37 @@
+/* Acting: turns one slice of observations of all groups into actions, for rollouts and evaluations alike. Allocates while it is created,
+ * never while it acts.
+ *
+ * Axes: E environments, A agents of a group, D observation, L logits, Ki and Kr actions. Shards: environments [first[s], first[s+1]) are
+ * one pass each. */
+#ifndef MAPPO_NN_ACTOR_H
+#define MAPPO_NN_ACTOR_H
+
+#include "nn/policy.h"
+
+struct actor_config {
+    int groups;
+    struct policy *const *policy; /* [groups]; must outlive the actor */
+    int shards;
+    const int *first;   /* [shards + 1] local environments; copied */
+    uint32_t first_env; /* global index of environment 0 */
+    uint64_t seed;
+    int stream; /* PHILOX_ACTION or PHILOX_EVALUATION */
+};
+
+/* One group's slice. */
+struct actor_io {
+    const float *obs;    /* [E][A][D] */
+    const uint8_t *mask; /* [E][A][L]; NULL = all allowed */
+    int32_t *act_int;    /* [E][A][Ki]; NULL where Ki = 0 */
+    float *act_real;     /* [E][A][Kr]; NULL where Kr = 0 */
+    real *log_prob;      /* [E][A] joint; NULL = not wanted */
+};
+
+struct actor;
+void actor_create(struct actor **actor, const struct actor_config *config, struct backend *backend);
+void actor_destroy(struct actor *actor); /* NULL is allowed */
+
+/* `step`: Philox position, the count of steps that every environment has taken. deterministic: the mode of every head. */
+void actor_act(struct actor *actor, const struct actor_io *io /* [groups] */, uint64_t step, bool deterministic);
+
+#endif

@@ -1,0 +1,211 @@
+#include "nn/network.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/philox.h"
+
+/* ---- layout ----------------------------------------------------------------------------------------------------------------------------
+ */
+
+static ptrdiff_t place(size_t *end, size_t count)
+{
+    const ptrdiff_t at = (ptrdiff_t)*end;
+    *end += count;
+    return at;
+}
+
+static void place_gru(struct network *net, size_t *end)
+{
+    const size_t hidden = (size_t)net->hidden, layers = (size_t)net->gru_layers;
+    net->at.gru_weight_ih = place(end, layers * 3 * hidden * hidden);
+    net->at.gru_weight_hh = place(end, layers * 3 * hidden * hidden);
+    net->at.gru_bias_ih = place(end, layers * 3 * hidden);
+    net->at.gru_bias_hh = place(end, layers * 3 * hidden);
+    net->at.gru_norm_weight = place(end, hidden);
+    net->at.gru_norm_bias = place(end, hidden);
+}
+
+void network_build(struct network *net, const struct network_config *config)
+{
+    CHECK(config->layers >= 1 && config->layers <= NETWORK_MAX_LAYERS, "a network of %d layers; 1 to %d are possible", config->layers,
+          NETWORK_MAX_LAYERS);
+    CHECK(config->heads >= 1 && config->heads <= POLICY_MAX_HEADS, "a network of %d heads", config->heads);
+    *net = (struct network){.inputs = config->inputs,
+                            .hidden = config->hidden,
+                            .layers = config->layers,
+                            .activation = config->activation,
+                            .feature_norm = config->feature_norm,
+                            .layer_norm = config->layer_norm,
+                            .gru_layers = config->gru_layers,
+                            .extra = config->extra,
+                            .heads = config->heads};
+    for (int i = 0; i < config->heads; i++) {
+        net->head_rows[i] = config->head_rows[i];
+        net->outputs += config->head_rows[i];
+    }
+    ptrdiff_t *const at = (ptrdiff_t *)&net->at;
+    for (size_t i = 0; i < sizeof net->at / sizeof *at; i++) at[i] = -1;
+
+    const size_t inputs = (size_t)net->inputs, hidden = (size_t)net->hidden, outputs = (size_t)net->outputs;
+    size_t end = 0;
+    if (net->feature_norm) {
+        net->at.feature_weight = place(&end, inputs);
+        net->at.feature_bias = place(&end, inputs);
+    }
+    for (int i = 0; i < net->layers; i++) {
+        net->at.weight[i] = place(&end, hidden * (i == 0 ? inputs : hidden));
+        net->at.bias[i] = place(&end, hidden);
+        if (!net->layer_norm) continue;
+        net->at.norm_weight[i] = place(&end, hidden);
+        net->at.norm_bias[i] = place(&end, hidden);
+    }
+    if (net->gru_layers > 0) place_gru(net, &end);
+    net->at.head_weight = place(&end, outputs * hidden);
+    net->at.head_bias = place(&end, outputs);
+    if (net->extra > 0) net->at.extra = place(&end, (size_t)net->extra);
+    net->parameters = end;
+}
+
+/* ---- names -----------------------------------------------------------------------------------------------------------------------------
+ */
+
+struct tensor_writer {
+    struct tensor *out;
+    int count, max;
+};
+
+static void name_tensor(struct tensor_writer *w, const char *module, int number, const char *leaf, ptrdiff_t offset, int rows, int columns,
+                        const char *description)
+{
+    if (offset < 0) return;
+    CHECK(w->count < w->max, "no room for more than %d tensors", w->max);
+    struct tensor *t = &w->out[w->count++];
+    char suffix[12] = "";
+    if (number >= 0) snprintf(suffix, sizeof suffix, "%d", number);
+    snprintf(t->name, sizeof t->name, "%s%s%s%s", module, suffix, leaf[0] ? "/" : "", leaf);
+    t->rank = columns > 0 ? 2 : 1;
+    t->shape[0] = rows;
+    t->shape[1] = columns > 0 ? columns : 1;
+    t->offset = offset;
+    t->description = description;
+}
+
+static void name_gru(struct tensor_writer *w, const struct network *net)
+{
+    const int hidden = net->hidden, rows = 3 * net->gru_layers * hidden;
+    name_tensor(w, "gru", -1, "weight_ih", net->at.gru_weight_ih, rows, hidden, "GRU weights of the input, rows reset, update, new");
+    name_tensor(w, "gru", -1, "weight_hh", net->at.gru_weight_hh, rows, hidden, "GRU weights of the state, rows reset, update, new");
+    name_tensor(w, "gru", -1, "bias_ih", net->at.gru_bias_ih, rows, 0, "GRU bias of the input");
+    name_tensor(w, "gru", -1, "bias_hh", net->at.gru_bias_hh, rows, 0, "GRU bias of the state");
+    name_tensor(w, "gru_norm", -1, "weight", net->at.gru_norm_weight, hidden, 0, "layer norm after the GRU, scale");
+    name_tensor(w, "gru_norm", -1, "bias", net->at.gru_norm_bias, hidden, 0, "layer norm after the GRU, shift");
+}
+
+int network_tensors(const struct network *net, struct tensor *out, int max)
+{
+    struct tensor_writer w = {out, 0, max};
+    name_tensor(&w, "feature_norm", -1, "weight", net->at.feature_weight, net->inputs, 0, "layer norm of the input, scale");
+    name_tensor(&w, "feature_norm", -1, "bias", net->at.feature_bias, net->inputs, 0, "layer norm of the input, shift");
+    for (int i = 0; i < net->layers; i++) {
+        const int inputs = i == 0 ? net->inputs : net->hidden;
+        name_tensor(&w, "fc", i + 1, "weight", net->at.weight[i], net->hidden, inputs, "linear layer, [out,in]: y = W x + b");
+        name_tensor(&w, "fc", i + 1, "bias", net->at.bias[i], net->hidden, 0, "linear layer, bias");
+        name_tensor(&w, "norm", i + 1, "weight", net->at.norm_weight[i], net->hidden, 0, "layer norm after the activation, scale");
+        name_tensor(&w, "norm", i + 1, "bias", net->at.norm_bias[i], net->hidden, 0, "layer norm after the activation, shift");
+    }
+    name_gru(&w, net);
+    for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])
+        name_tensor(&w, "head", net->heads > 1 ? i : -1, "weight", net->at.head_weight + (ptrdiff_t)row * net->hidden, net->head_rows[i],
+                    net->hidden, "output layer, [out,in]");
+    for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])
+        name_tensor(&w, "head", net->heads > 1 ? i : -1, "bias", net->at.head_bias + row, net->head_rows[i], 0, "output layer, bias");
+    name_tensor(&w, "log_std", -1, "", net->at.extra, net->extra, 0, "log standard deviation of the Gaussian actions");
+    return w.count;
+}
+
+/* ---- initialisation
+ * ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Standard normal numbers of tensor `tensor` of network init->index: Box and Muller 1958, two from each draw. */
+static void draw_normals(const struct network_init *init, uint32_t tensor, double *out, size_t count)
+{
+    const double two_pi = 6.283185307179586;
+    for (size_t i = 0; i < count; i += 2) {
+        const struct philox_draw draw = philox_at(init->seed, PHILOX_INITIALISATION, init->index, tensor, i / 2);
+        const double radius = sqrt(-2.0 * log(1.0 - philox_double(draw.v[0], draw.v[1])));
+        const double angle = two_pi * philox_double(draw.v[2], draw.v[3]);
+        out[i] = radius * cos(angle);
+        if (i + 1 < count) out[i + 1] = radius * sin(angle);
+    }
+}
+
+static double dot(const double *a, const double *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* Makes `count` vectors of length n orthonormal, each kept on its own side of those before it: the QR factor with a positive diagonal,
+ * which is how torch.nn.init.orthogonal_ makes the distribution uniform. Twice, because once loses digits where vectors are nearly
+ * parallel. */
+static void orthonormalise(double *vectors, size_t count, size_t n)
+{
+    for (size_t i = 0; i < count; i++) {
+        double *v = vectors + i * n;
+        for (int pass = 0; pass < 2; pass++)
+            for (size_t j = 0; j < i; j++) {
+                const double *u = vectors + j * n, along = dot(u, v, n);
+                for (size_t k = 0; k < n; k++) v[k] -= along * u[k];
+            }
+        const double norm = sqrt(dot(v, v, n));
+        for (size_t k = 0; k < n; k++) v[k] /= norm;
+    }
+}
+
+static void fill_orthogonal(const struct network_init *init, uint32_t tensor, real *out, int rows, int columns, double gain)
+{
+    const bool tall = rows > columns; /* the shorter side's vectors become orthonormal */
+    const size_t count = (size_t)(tall ? columns : rows), n = (size_t)(tall ? rows : columns);
+    double *vectors = malloc(count * n * sizeof *vectors);
+    CHECK(vectors != NULL, "out of memory initialising a %d x %d matrix", rows, columns);
+    draw_normals(init, tensor, vectors, count * n);
+    orthonormalise(vectors, count, n);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c++) {
+            const size_t i = tall ? (size_t)c * n + (size_t)r : (size_t)r * n + (size_t)c;
+            out[(size_t)r * (size_t)columns + (size_t)c] = (real)(gain * vectors[i]);
+        }
+    free(vectors);
+}
+
+static void fill(real *parameters, ptrdiff_t at, size_t count, real value)
+{
+    if (at < 0) return;
+    for (size_t i = 0; i < count; i++) parameters[at + (ptrdiff_t)i] = value;
+}
+
+void network_initialise(const struct network *net, real *parameters, const struct network_init *init)
+{
+    const double gain = net->activation == ACTIVATION_RELU ? sqrt(2.0) : 5.0 / 3.0;
+    const size_t hidden = (size_t)net->hidden;
+    fill(parameters, 0, net->parameters, 0);
+    fill(parameters, net->at.feature_weight, (size_t)net->inputs, 1);
+    uint32_t tensor = 0;
+    for (int i = 0; i < net->layers; i++) {
+        fill_orthogonal(init, tensor++, parameters + net->at.weight[i], net->hidden, i == 0 ? net->inputs : net->hidden, gain);
+        fill(parameters, net->at.norm_weight[i], hidden, 1);
+    }
+    for (int i = 0; i < net->gru_layers; i++) {
+        const ptrdiff_t at = (ptrdiff_t)i * 3 * net->hidden * net->hidden;
+        fill_orthogonal(init, tensor++, parameters + net->at.gru_weight_ih + at, 3 * net->hidden, net->hidden, 1);
+        fill_orthogonal(init, tensor++, parameters + net->at.gru_weight_hh + at, 3 * net->hidden, net->hidden, 1);
+    }
+    fill(parameters, net->at.gru_norm_weight, hidden, 1);
+    for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])
+        fill_orthogonal(init, tensor++, parameters + net->at.head_weight + (ptrdiff_t)row * net->hidden, net->head_rows[i], net->hidden,
+                        (double)init->head_gain);
+    fill(parameters, net->at.extra, (size_t)net->extra, init->extra_value);
+}
