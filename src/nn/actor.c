@@ -6,7 +6,7 @@
 
 /* One pass: the rows of one shard that one set of parameters acts for. Where every agent has a set of its own, its rows are not consecutive
  * in the slice, so they are gathered before and scattered after; with shared parameters the pass reads and writes the slice itself. */
-struct actor_pass {
+struct actor_part {
     int group, set, first, envs; /* environments [first, first + envs) */
     int32_t *unit;               /* [envs] units of the slice */
     uint8_t *mask;               /* staging, NULL with shared parameters */
@@ -21,7 +21,7 @@ struct actor {
     struct arena *arena;
     int passes;
     int group_first[MAPPO_MAX_GROUPS + 1]; /* passes of group g: [group_first[g], group_first[g + 1]) */
-    struct actor_pass *pass;
+    struct actor_part *pass;
     struct tiles **tiles;
     struct batch *batch;
     struct forward_pass *forward;
@@ -32,7 +32,7 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
 {
     const struct policy *policy = actor->config.policy[group];
     const struct group_sizes *sizes = &policy->sizes;
-    struct actor_pass *pass = &actor->pass[i];
+    struct actor_part *pass = &actor->pass[i];
     struct arena *arena = actor->arena;
     const bool own = policy->sets > 1;
     const int rows = own ? 1 : sizes->agents;
@@ -79,7 +79,7 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
     int passes = 0;
     for (int g = 0; g < config->groups; g++) passes += config->policy[g]->sets * config->shards;
     actor->passes = passes;
-    actor->pass = ARENA_NEW(arena, struct actor_pass, passes);
+    actor->pass = ARENA_NEW(arena, struct actor_part, passes);
     actor->tiles = ARENA_NEW(arena, struct tiles *, passes);
     actor->batch = ARENA_NEW(arena, struct batch, passes);
     actor->forward = ARENA_NEW(arena, struct forward_pass, passes);
@@ -104,7 +104,7 @@ void actor_destroy(struct actor *actor)
 /* Points a pass at the slice, or at its staging area. */
 static void aim_pass(struct actor *actor, int i, const struct actor_io *io, uint64_t step, bool deterministic)
 {
-    const struct actor_pass *pass = &actor->pass[i];
+    const struct actor_part *pass = &actor->pass[i];
     const struct policy *policy = actor->config.policy[pass->group];
     const struct group_sizes *sizes = &policy->sizes;
     struct act_pass *act = &actor->act[i];
@@ -127,7 +127,7 @@ static void aim_pass(struct actor *actor, int i, const struct actor_io *io, uint
     act->log_prob = io->log_prob ? pass->log_prob : NULL;
 }
 
-static void scatter_pass(const struct actor *actor, const struct actor_pass *pass, const struct actor_io *io)
+static void scatter_pass(const struct actor *actor, const struct actor_part *pass, const struct actor_io *io)
 {
     const struct group_sizes *sizes = &actor->config.policy[pass->group]->sizes;
     const size_t ints = (size_t)sizes->act_ints, reals = (size_t)sizes->act_reals;
