@@ -35,7 +35,7 @@ endif
 VERSION  := $(shell sed -n 's/^\#\# \([0-9][0-9.]*\).*/\1/p' CHANGELOG.md 2>/dev/null | head -1)
 OPT      := $(if $(filter 1,$(DEBUG)),-O0 -DMAPPO_DEBUG,-O3) -g -fno-math-errno -fno-trapping-math -fopenmp
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
-CFLAGS_ALL   := -std=c11 -D_GNU_SOURCE $(WARN) $(if $(filter 1,$(WERROR)),-Werror) $(OPT) -Isrc -I. $(SANITIZE) $(CFLAGS)
+CFLAGS_ALL   := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -Isrc -I. $(SANITIZE) $(CFLAGS)
 CPPFLAGS_ALL := $(if $(VERSION),-DMAPPO_VERSION='"$(VERSION)"') $(DEP_CFLAGS) $(CPPFLAGS)
 LIBS         := $(LDFLAGS) $(DEP_LIBS) $(SANITIZE)
 LEVEL_baseline :=
@@ -44,7 +44,10 @@ LEVEL_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mpref
 ifdef PROBED
 $(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(LIBS) $(foreach l,$(LEVELS),$(LEVEL_$(l))))
 endif
-COMPILE := $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) -MMD -MP
+COMPILE := $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
+# One short line a file; V=1 shows the commands.
+Q     := $(if $(filter 1,$(V)),,@)
+says   = $(if $(filter 1,$(V)),,@echo "  $(1)  $@")
 
 # ---- what there is ---------------------------------------------------------------------------------------------------------------------
 # Everything but main.c is one library; environments are part of it. Kernel files (*_kernels.c) are compiled once per instruction level.
@@ -65,7 +68,8 @@ TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/%.so,$(wildcard test
 all: $(BUILD)/mappo
 
 $(BUILD)/mappo: $(BUILD)/obj/src/main.o $(BUILD)/libmappo.a
-	$(CC) -rdynamic -o $@ $< -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive $(LIBS)
+	$(call says,ld)
+	$(Q)$(CC) -rdynamic -o $@ $< -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive $(LIBS)
 
 # The list of members is a stamp: a source that is removed must leave the library as well.
 $(call stamp,$(BUILD)/members,$(OBJECTS) $(DOUBLE_OBJECTS))
@@ -77,34 +81,41 @@ $(BUILD)/libmappo_double.a: $(DOUBLE_OBJECTS) $(BUILD)/members
 define level_rules
 $(BUILD)/obj/%.$(1).o: %.c $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$$(COMPILE) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -c -o $$@ $$<
+	$$(call says,cc)
+	$$(Q)$$(COMPILE) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -c -o $$@ $$<
 $(BUILD)/double/%.$(1).o: %.c $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$$(COMPILE) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -DMAPPO_REAL_DOUBLE -c -o $$@ $$<
+	$$(call says,cc)
+	$$(Q)$$(COMPILE) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -DMAPPO_REAL_DOUBLE -c -o $$@ $$<
 endef
 $(foreach l,$(LEVELS),$(eval $(call level_rules,$(l))))
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call says,cc)
+	$(Q)$(COMPILE) -c -o $@ $<
 $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -DMAPPO_REAL_DOUBLE -c -o $@ $<
+	$(call says,cc)
+	$(Q)$(COMPILE) -DMAPPO_REAL_DOUBLE -c -o $@ $<
 
 # ---- tests -----------------------------------------------------------------------------------------------------------------------------
 TEST_LIBS = $(CMOCKA_LIBS) $(LIBS)
 define test_rules
 $(BUILD)/tests/%_double: tests/$(1)/%_double.c $(BUILD)/libmappo_double.a $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$$(COMPILE) $$(CMOCKA_CFLAGS) -DMAPPO_REAL_DOUBLE -Itests -o $$@ $$< $(BUILD)/libmappo_double.a $$(TEST_LIBS)
+	$$(call says,cc)
+	$$(Q)$$(COMPILE) $$(CMOCKA_CFLAGS) -DMAPPO_REAL_DOUBLE -Itests -o $$@ $$< $(BUILD)/libmappo_double.a $$(TEST_LIBS)
 $(BUILD)/tests/%: tests/$(1)/%.c $(BUILD)/libmappo.a $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$$(COMPILE) $$(CMOCKA_CFLAGS) -rdynamic -Itests -o $$@ $$< $(BUILD)/libmappo.a $$(TEST_LIBS)
+	$$(call says,cc)
+	$$(Q)$$(COMPILE) $$(CMOCKA_CFLAGS) -rdynamic -Itests -o $$@ $$< $(BUILD)/libmappo.a $$(TEST_LIBS)
 endef
 $(foreach d,unit parity mpi faults,$(eval $(call test_rules,$(d))))
 $(BUILD)/tests/%.so: tests/plugins/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -fPIC -shared -o $@ $<
+	$(call says,cc)
+	$(Q)$(COMPILE) -fPIC -shared -o $@ $<
 
 tests: $(TEST_BINARIES) $(TEST_PLUGINS)
 
@@ -130,18 +141,20 @@ docs: all
 # ---- 64-bit Arm: what needs no library compiles, and the kernels run under an emulator -----------------------------------------------------
 ARM_CC      ?= aarch64-linux-gnu-gcc
 ARM         := $(BUILD)/aarch64
-ARM_SOURCES  = $(shell grep -LE '^ *\# *include *<(hdf5|ini|openssl/|cmocka)' $(filter-out src/comm/comm_mpi.c,$(SOURCES)) $(KERNELS) /dev/null)
+ARM_SOURCES  = $(filter %.c,$(shell grep -LE '^ *\# *include *<(hdf5|ini|openssl/|cmocka)' $(filter-out src/comm/comm_mpi.c,$(SOURCES)) $(KERNELS) /dev/null))
 ARM_OBJECTS  = $(ARM_SOURCES:%.c=$(ARM)/%.o)
 ARM_TESTS   := $(patsubst tests/aarch64/%.c,$(ARM)/%,$(wildcard tests/aarch64/*.c))
 ARM_COMPILE := $(ARM_CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -g -fno-math-errno -fno-trapping-math -fopenmp -ffp-contract=fast -Isrc -I. -MMD -MP
 ifneq ($(filter aarch64,$(MAKECMDGOALS)),)
 $(ARM)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(ARM_COMPILE) -DLEVEL=baseline -c -o $@ $<
+	$(call says,cc)
+	$(Q)$(ARM_COMPILE) -DLEVEL=baseline -c -o $@ $<
 $(ARM)/libmappo.a: $(ARM_OBJECTS)
 	@rm -f $@; ar rcs $@ $^
 $(ARM)/%: tests/aarch64/%.c $(ARM)/libmappo.a
-	$(ARM_COMPILE) -Itests -static -o $@ $< $(ARM)/libmappo.a -lm -lpthread
+	$(call says,cc)
+	$(Q)$(ARM_COMPILE) -Itests -static -o $@ $< $(ARM)/libmappo.a -lm -lpthread
 aarch64: $(ARM_OBJECTS) $(ARM_TESTS)
 	@echo "mappo: $(words $(ARM_OBJECTS)) files compile for 64-bit Arm with $(ARM_CC); programs: $(or $(ARM_TESTS),none)"
 endif
@@ -178,7 +191,7 @@ help:
 	@echo
 	@echo "CC=gcc|clang  DEBUG=1  SAN=address,undefined  BUILD=build  MPI=auto|0|1  MPICC=mpicc  CUDA=auto|0|1"
 	@echo "BLAS=auto|openblas|mkl|blis|flexiblas|cblas|none  HDF5_HOME=DIR  DEPS=DIR (libraries of scripts/setup.sh --prefix)"
-	@echo "CFLAGS, CPPFLAGS, LDFLAGS are appended. Changing any of these builds again what depends on it."
+	@echo "CFLAGS, CPPFLAGS, LDFLAGS are appended; V=1 shows the commands. Changing any of these builds again what depends on it."
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .PHONY: all tests test parity bench lint docs aarch64 install clean help

@@ -183,6 +183,8 @@ find_blas() {
             for root in "" "-I/usr/include/$name"; do
                 try_blas "$name" "$root" "-l$name" && return
             done
+            # The reference CBLAS stands in libblas on some systems.
+            [ "$name" = cblas ] && { try_blas "cblas (libblas)" "" "-lblas" && return; }
             ;;
         esac
     done

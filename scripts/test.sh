@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds, and runs all tests.
+#   scripts/test.sh [-v] [NAME ...]      NAME: part of a test's path, such as unit, mpi or test_checkpoint
+# The last line, alone, is `N passed, N failed, N skipped`; exit 1 if anything failed.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+started=$(date +%s)
+export BUILD=${BUILD:-build}
+jobs=$(nproc 2>/dev/null || echo 2)
+
+fail() { # what could not even begin counts as one failed test
+    echo "not ok - $1"
+    echo "0 passed, 1 failed, 0 skipped"
+    exit 1
+}
+
+scripts/setup.sh --tests || echo "mappo: going on with what is here; tests whose tools are missing are skipped"
+
+mkdir -p "$BUILD"
+echo "mappo: building"
+make -j"$jobs" all >"$BUILD/build.log" 2>&1 || {
+    tail -40 "$BUILD/build.log"
+    fail "make: the program does not build"
+}
+broken=0
+make -k -j"$jobs" tests >>"$BUILD/build.log" 2>&1 || {
+    broken=1
+    grep -E 'error|Error|undefined' "$BUILD/build.log" | head -40
+    echo "not ok - make tests: some test programs do not build"
+}
+# The same program with the other MPI, for the tests of ranks.
+if command -v mpicc.mpich >/dev/null 2>&1; then
+    make -j"$jobs" BUILD="$BUILD/mpich" MPICC=mpicc.mpich all >"$BUILD/build-mpich.log" 2>&1 || {
+        tail -20 "$BUILD/build-mpich.log"
+        fail "make MPICC=mpicc.mpich: the program does not build"
+    }
+fi
+if grep -q 'warning:' "$BUILD/build.log"; then
+    broken=$((broken + 1))
+    echo "not ok - the build prints no warnings"
+    grep 'warning:' "$BUILD/build.log" | sort -u | head -20
+fi
+echo "mappo: built after $(($(date +%s) - started)) s"
+
+tests/run.sh "$@" >"$BUILD/tests.log" 2>&1 &
+runner=$!
+trap 'kill $runner 2>/dev/null; wait $runner; exit 130' INT TERM
+tail -n +1 -f --pid=$runner "$BUILD/tests.log" | sed '/^[0-9]* passed, [0-9]* failed, [0-9]* skipped$/d'
+wait $runner
+read -r passed failed skipped < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$BUILD/tests.log" | tail -1)
+failed=$((${failed:-1} + broken))
+echo "mappo: $(($(date +%s) - started)) s in all"
+echo "${passed:-0} passed, $failed failed, ${skipped:-0} skipped"
+[ $failed -eq 0 ]

@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# Runs the test programs and adds up what they print (TAP).
+#   tests/run.sh [-j N] [-v] [NAME ...]      NAME: part of a test program's path, such as `unit`, `mpi` or `test_philox`
+# The programs must be built (`make all tests`); scripts/test.sh does everything. A program runs beside one other, unless a line of it
+# says `# alone` (C: `// alone`); it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
+# no result or fewer than it announced has failed. The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+jobs=2 verbose=0 names=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    -j) jobs=$2 && shift ;;
+    -v) verbose=1 ;;
+    -*) echo "tests/run.sh: unknown option $1" >&2 && exit 2 ;;
+    *) names+=("$1") ;;
+    esac
+    shift
+done
+
+BUILD=${BUILD:-build}
+export BUILD MAPPO=${MAPPO:-$PWD/$BUILD/mappo}
+[ -z "${MAPPO_MPICH:-}" ] && [ -x "$BUILD/mpich/mappo" ] && export MAPPO_MPICH=$PWD/$BUILD/mpich/mappo
+export CMOCKA_MESSAGE_OUTPUT=TAP
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} NO_COLOR=1
+# A job that we ourselves run in must not be taken for the tests' own.
+for name in $(compgen -e | grep -E '^(SLURM_|MAPPO_DEADLINE)'); do unset "$name"; done
+# The Python that has what the tests read with: often the system's, not the first on PATH.
+if [ -z "${PYTHON:-}" ]; then
+    for PYTHON in python3 /usr/bin/python3 ""; do
+        [ -z "$PYTHON" ] && PYTHON=python3 && break
+        "$PYTHON" -c 'import h5py, numpy' >/dev/null 2>&1 && break
+    done
+fi
+export PYTHON
+
+logs=$(mktemp -d "${TMPDIR:-/tmp}/mappo-tests.XXXXXX") || exit 1
+running=()
+cleanup() {
+    for pid in "${running[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null; done
+    rm -rf "$logs"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# ---- which ----
+wanted() {
+    [ ${#names[@]} -eq 0 ] && return 0
+    local name
+    for name in "${names[@]}"; do case $1 in *"$name"*) return 0 ;; esac done
+    return 1
+}
+together=() alone=()
+# The long ones first, so that none of them is left over at the end with an idle core beside it.
+for source in tests/slurm/test_* tests/learning/test_* tests/faults/test_* tests/mpi/test_* tests/parity/test_* tests/unit/test_* tests/*/test_*; do
+    case $source in *.sh | *.py) ;; tests/unit/*.c | tests/parity/*.c) ;; *) continue ;; esac
+    [ -e "$source" ] || continue
+    case " ${together[*]:-} ${alone[*]:-} " in *" $source "*) continue ;; esac
+    wanted "$source" || continue
+    if grep -qE '^(#|//) alone' "$source"; then alone+=("$source"); else together+=("$source"); fi
+done
+if [ $((${#together[@]} + ${#alone[@]})) -eq 0 ]; then
+    echo "tests/run.sh: no test program matches: ${names[*]:-(none there)}" >&2
+    echo "0 passed, 1 failed, 0 skipped"
+    exit 1
+fi
+
+# ---- run ----
+begin() { # SOURCE INDEX
+    local limit command
+    limit=$(sed -nE 's,^(#|//) timeout: *([0-9]+).*,\2,p' "$1" | head -1)
+    case $1 in
+    *.c) command=("$BUILD/tests/$(basename "$1" .c)") ;;
+    *.py) command=("$PYTHON" "$1") ;;
+    *) command=("$1") ;;
+    esac
+    (
+        trap - EXIT
+        started=$(date +%s.%N)
+        timeout -k 10 "${limit:-180}" "${command[@]}" >"$logs/$2.out" 2>"$logs/$2.err" </dev/null &
+        child=$!
+        trap 'kill "$child" 2>/dev/null; wait "$child"; exit 143' TERM
+        { wait "$child"; } 2>/dev/null
+        echo "$? $(echo "$(date +%s.%N) $started" | awk '{printf "%.1f", $1 - $2}') ${limit:-180}" >"$logs/$2.new"
+        mv "$logs/$2.new" "$logs/$2.rc"
+    ) &
+    running[$2]=$!
+}
+
+passed=0 failed=0 skipped=0 failures=()
+report() { # SOURCE INDEX
+    local rc seconds limit ok bad skip planned why=""
+    read -r rc seconds limit <"$logs/$2.rc"
+    # `ok 3 # SKIP name` is cmocka's, `ok - name # SKIP reason` ours.
+    read -r ok bad skip planned < <(awk '
+        /^ok([ \t]|$)/ { if ($0 ~ /# *[Ss][Kk][Ii][Pp]/) skip++; else ok++ }
+        /^not ok([ \t]|$)/ { bad++ }
+        /^1\.\.[0-9]+/ { split($1, plan, "[.][.]"); planned += plan[2] }
+        END { print ok + 0, bad + 0, skip + 0, planned + 0 }' "$logs/$2.out")
+    if [ "$planned" -gt $((ok + bad + skip)) ]; then
+        bad=$((bad + planned - ok - bad - skip)) why="announced $planned tests and did not finish them"
+    fi
+    if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
+        why="stopped after its time limit of $limit s"
+    elif [ "$rc" -gt 128 ] && [ "$rc" -lt 192 ]; then
+        why="killed by signal $((rc - 128))"
+    elif [ "$rc" = 126 ] || [ "$rc" = 127 ]; then
+        why="could not be started"
+    elif [ "$rc" != 0 ] && [ "$bad" = 0 ]; then
+        why="exit code $rc"
+    elif [ $((ok + bad + skip)) = 0 ]; then
+        why="printed no result"
+    fi
+    [ -n "$why" ] && [ "$bad" = 0 ] && bad=1
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+    local counts="$ok passed"
+    [ "$bad" -gt 0 ] && counts="$counts, $bad failed"
+    [ "$skip" -gt 0 ] && counts="$counts, $skip skipped"
+    printf '%-4s %7s s  %-46s %s%s\n' "$([ "$bad" -gt 0 ] && echo FAIL || echo ok)" "$seconds" "${1#tests/}" "$counts" "${why:+ ($why)}"
+    grep -hiE '^ok.*# *skip' "$logs/$2.out" | sed -E 's/^ok *[0-9]* *-? *//; s/# *SKIP *//I; s/^/       skipped: /' | sort -u | head -8
+    if [ "$bad" -gt 0 ]; then
+        failures+=("$1")
+        grep -hE -A12 '^not ok' "$logs/$2.out" | grep -vE '^(ok|1\.\.)' | head -60 | sed 's/^/       /'
+        [ -n "$why" ] && tail -15 "$logs/$2.out" | sed 's/^/       out: /'
+        tail -25 "$logs/$2.err" | sed 's/^/       err: /'
+    elif [ $verbose = 1 ]; then
+        sed 's/^/       /' "$logs/$2.out"
+    fi
+}
+
+finish_some() { # reports what has ended
+    local index
+    for index in "${!running[@]}"; do
+        if [ -e "$logs/$index.rc" ]; then
+            report "${sources[$index]}" "$index"
+        elif ! kill -0 "${running[$index]}" 2>/dev/null && [ ! -e "$logs/$index.rc" ]; then
+            echo "137 0 0" >"$logs/$index.rc" && report "${sources[$index]}" "$index"
+        else
+            continue
+        fi
+        wait "${running[$index]}" 2>/dev/null
+        unset "running[$index]"
+    done
+}
+drain() { # until at most $1 run
+    while [ ${#running[@]} -gt "$1" ]; do
+        sleep 0.05
+        finish_some
+    done
+}
+
+sources=("${together[@]:-}")
+[ -z "${sources[0]}" ] && sources=()
+index=0
+for source in "${together[@]:-}"; do
+    [ -n "$source" ] || continue
+    drain $((jobs - 1))
+    begin "$source" $index
+    index=$((index + 1))
+done
+drain 0
+for source in "${alone[@]:-}"; do
+    [ -n "$source" ] || continue
+    sources[index]=$source
+    begin "$source" $index
+    drain 0
+    index=$((index + 1))
+done
+
+[ ${#failures[@]} -gt 0 ] && printf 'failed: %s\n' "${failures[@]}"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
