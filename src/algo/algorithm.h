@@ -25,6 +25,9 @@ struct field_list {
 };
 struct field *field_add(struct field_list *list, const char *name, int type, void *data, const char *units, const char *description, int rank, ...); /* int64_t extents */
 
+struct field *field_copy(struct field_list *list, const struct field *field);
+size_t field_bytes(const struct field *field); /* of its data */
+
 /* A named number of one update. */
 struct metric {
     const char *name, *unit, *help;

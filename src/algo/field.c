@@ -37,3 +37,17 @@ struct field *field_add(struct field_list *list, const char *name, int type, voi
     list->count++;
     return field;
 }
+
+struct field *field_copy(struct field_list *list, const struct field *field)
+{
+    struct field *copy = field_add(list, field->name, field->type, field->data, field->units, field->description, 0);
+    *copy = *field;
+    return copy;
+}
+
+size_t field_bytes(const struct field *field)
+{
+    size_t bytes = field->type == FIELD_REAL ? sizeof(real) : field->type == FIELD_BYTES ? 1 : 8;
+    for (int i = 0; i < field->rank; i++) bytes *= (size_t)field->shape[i];
+    return bytes;
+}

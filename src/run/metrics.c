@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -17,7 +18,6 @@ struct metrics {
     struct arena *arena;
     struct comm *comm;
     const struct mappo_env_spec *spec;
-    const char *rules;
     FILE *file;
     char *buffer;
     int window, max_episodes;
@@ -32,15 +32,13 @@ struct metrics {
     double *info_mean;     /* [infos] */
 };
 
-int metrics_create(struct metrics **metrics, const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm,
-                   struct error *err)
+struct metrics *metrics_create(const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm)
 {
     struct arena *arena = arena_create("metrics");
     struct metrics *m = ARENA_NEW(arena, struct metrics, 1);
     m->arena = arena;
     m->comm = comm;
     m->spec = spec;
-    m->rules = config->rules;
     m->window = config->window;
     m->max_episodes = config->max_episodes;
     m->ring = ARENA_NEW(arena, double, (size_t)m->window * WINDOW_COLUMNS);
@@ -52,15 +50,22 @@ int metrics_create(struct metrics **metrics, const struct metrics_config *config
     m->lengths = ARENA_NEW(arena, size_t, comm->size);
     m->head = ARENA_NEW(arena, int, comm->size + 1);
     if (comm->rank == 0) m->all = ARENA_NEW(arena, struct episode, (size_t)(m->max_episodes + 1) * (size_t)comm->size);
-    *metrics = m;
-    if (!config->path) return 0;
+    return m;
+}
 
-    /* Continuing: lines after the checkpoint belong to updates that will be made again. */
-    m->file = fopen(config->path, "ae");
-    if (!m->file) return error_set(err, EXIT_USAGE, "%s: can't be written: %s", config->path, strerror(errno));
-    if (ftruncate(fileno(m->file), (off_t)config->offset) || fseek(m->file, 0, SEEK_END))
-        return error_set(err, EXIT_USAGE, "%s: can't be cut back to %lld bytes: %s", config->path, (long long)config->offset, strerror(errno));
-    m->buffer = ARENA_NEW(arena, char, METRICS_BUFFER);
+int metrics_open(struct metrics *m, const char *folder, int64_t offset, struct error *err)
+{
+    char path[1024];
+    text_format(path, sizeof path, "%s/metrics.jsonl", folder);
+    m->file = fopen(path, "ae");
+    if (!m->file) return error_set(err, EXIT_USAGE, "%s: can't be written: %s", path, strerror(errno));
+    struct stat now;
+    if (fstat(fileno(m->file), &now) || now.st_size < (off_t)offset)
+        warn("%s is shorter than when the checkpoint was saved: lines are missing", path);
+    else if (ftruncate(fileno(m->file), (off_t)offset))
+        return error_set(err, EXIT_USAGE, "%s: can't be cut back to %lld bytes: %s", path, (long long)offset, strerror(errno));
+    fseek(m->file, 0, SEEK_END);
+    m->buffer = ARENA_NEW(m->arena, char, METRICS_BUFFER);
     setvbuf(m->file, m->buffer, _IOFBF, METRICS_BUFFER);
     return 0;
 }

@@ -11,13 +11,12 @@ struct metrics;
 
 struct metrics_config {
     int window;               /* episodes */
-    const char *path;         /* metrics.jsonl; NULL on ranks other than 0 */
-    int64_t offset;           /* continuing: cut the file back to this many bytes */
-    const char *rules;
     int max_episodes;         /* that can end in one update on this rank */
 };
 
-int metrics_create(struct metrics **metrics, const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm, struct error *err);
+struct metrics *metrics_create(const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm);
+/* Rank 0: opens <folder>/metrics.jsonl and, where a run is continued, cuts it back to `offset` bytes: what follows belongs to updates that will be made again. */
+int metrics_open(struct metrics *metrics, const char *folder, int64_t offset, struct error *err);
 void metrics_destroy(struct metrics *metrics);
 
 /* Collective: the episodes and info that ended since the last call, of all ranks. */
