@@ -1,45 +1,69 @@
-/* Checkpoint files: HDF5 behind a 512-byte header with size and SHA-256. HDF5 appears only here.
+/* Checkpoint files: HDF5 behind a 512-byte header with size and SHA-256. HDF5 appears only here (checkpoint_image.c).
  *
  * Writing builds the image in memory (core driver, earliest format), re-opens it to be sure, and replaces the file (base/file.h): a kill at any moment leaves the old
  * file or the new one. Reading checks size, header and SHA-256 before libhdf5 sees a byte, opens that verified memory image, follows no links, external storage, virtual datasets or filters, and
  * compares every type and shape with what the caller expects before anything is written into the caller's memory.
- * Errors: EXIT_CHECKPOINT with the file, the dataset, and what differs. */
+ * Errors: EXIT_CHECKPOINT with the file, the dataset, and what differs. Main thread only: libhdf5 is not thread-safe. */
 #ifndef MAPPO_RUN_CHECKPOINT_H
 #define MAPPO_RUN_CHECKPOINT_H
+
+#include <stdio.h>
 
 #include "algo/algorithm.h"
 
 enum { CHECKPOINT_VERSION = 1, CHECKPOINT_HEADER = 512 };
 
-/* Provenance and settings, stored as attributes of the root group. Everything that is text. */
+/* Provenance and settings: everything that is text. */
 struct checkpoint_attribute {
-    const char *name;  /* "config/ppo.clip": attribute "ppo.clip" of group /config; "host": of the root */
+    const char *name;  /* "config/ppo.clip": attribute "ppo.clip" of group /config; "rules": of the root */
     const char *value;
 };
+/* The header names the environment steps of field /counters/env_steps, where there is one. */
 struct checkpoint_content {
     struct field_list fields;
     const struct checkpoint_attribute *attribute;
     int attributes;
 };
 
+/* What is told of a run besides its training state: attributes of the root and a few fields. `inspect A B` leaves it out, docs/checkpoint-format.md lists it. */
+struct checkpoint_provenance {
+    const char *name; /* "host"; "/counters/seconds" */
+    const char *help;
+};
+extern const struct checkpoint_provenance checkpoint_provenance[]; /* ends with name NULL */
+bool checkpoint_is_provenance(const char *name);
+
 int checkpoint_write(const char *path, const struct checkpoint_content *content, struct error *err);
 
-/* An opened, verified file. */
+/* An opened, verified file. `path` may be a symbolic link to a name in its own folder (latest.h5); no other link is followed. */
 struct checkpoint;
 int checkpoint_open(struct checkpoint **file, const char *path, struct error *err);
-void checkpoint_close(struct checkpoint *file);
+void checkpoint_close(struct checkpoint *file); /* NULL is allowed */
 /* All fields of the list, in order; nothing is written to any of them unless all are there with the right type and shape. */
 int checkpoint_read(const struct checkpoint *file, const struct field_list *fields, struct error *err);
+bool checkpoint_has(const struct checkpoint *file, const char *name);
 /* Text attribute; NULL where there is none. Lives as long as the file is open. */
 const char *checkpoint_attribute(const struct checkpoint *file, const char *name);
 /* Visits attributes of /config as key and value. */
 void checkpoint_config(const struct checkpoint *file, void (*visit)(void *user, const char *key, const char *value), void *user);
 
-/* Runs: `step-<12 digits>.h5`, highest first. Returns how many names (without folder) were filled in. */
+/* For those who look without knowing what they will find. Everything lives as long as the file is open; fields are in alphabetical order and their `data` points into
+ * the verified image (not aligned). */
+const struct field_list *checkpoint_fields(const struct checkpoint *file);
+const struct checkpoint_attribute *checkpoint_attributes(const struct checkpoint *file, int *count);
+int64_t checkpoint_env_steps(const struct checkpoint *file);
+size_t checkpoint_bytes(const struct checkpoint *file);
+const char *checkpoint_digest(const struct checkpoint *file); /* SHA-256 of the image in hexadecimal */
+size_t field_size(const struct field *field); /* bytes of its data */
+
+/* Runs: `step-<12 digits>.h5`, highest first. Returns how many names (without folder) were filled in: the highest `max`. */
 struct checkpoint_name {
     char name[32];
     int64_t env_steps;
 };
 int checkpoint_list(const char *folder, struct checkpoint_name *out, int max);
+struct checkpoint_name checkpoint_name(int64_t env_steps);
+
+int checkpoint_markdown(FILE *out); /* docs/checkpoint-format.md; an exit code */
 
 #endif
