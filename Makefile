@@ -78,6 +78,9 @@ $(BUILD)/libmappo.a: $(OBJECTS) $(BUILD)/members
 $(BUILD)/libmappo_double.a: $(DOUBLE_OBJECTS) $(BUILD)/members
 	@rm -f $@; ar rcs $@ $(DOUBLE_OBJECTS)
 
+# The assembler reads the presets into this object (src/env/presets.c).
+$(BUILD)/obj/src/env/presets.o: $(wildcard envs/*/*.ini)
+
 define level_rules
 $(BUILD)/obj/%.$(1).o: %.c $(BUILD)/flags
 	@mkdir -p $$(@D)

@@ -1,29 +1,30 @@
 /* mappo_env.h: the environment interface, version 1.
  *
- * An environment is a batch of E independent copies ("environments") of one problem, created together. A descriptor, `struct mappo_env`, holds
- * constants and functions. Built-in environments are listed in src/env/registry.c; a plugin is a shared object that exports
+ * An environment is a batch of E independent copies ("environments") of one problem, created together. A descriptor, `struct mappo_env`,
+ * holds constants and functions. Built-in environments are listed in src/env/registry.c; a plugin is a shared object that exports
  *
  *     const uint32_t         mappo_env_abi = MAPPO_ENV_ABI;   read before anything is called
  *     const struct mappo_env mappo_env_plugin = { ... };
  *
- * WHO OWNS WHAT. The host owns every array; the environment fills and reads slices of them and keeps no pointer after a call returns. All arrays are dense,
- * row-major, and begin at environment 0 of the batch. Axes: E environments, A agents of a group, D numbers of an observation, L logits,
- * Ki integer and Kr real numbers of an action, S numbers of a state. An array that is NULL is not wanted: don't write it.
+ * WHO OWNS WHAT. The host owns every array; the environment fills and reads slices of them and keeps no pointer after a call returns. All
+ * arrays are dense, row-major, and begin at environment 0 of the batch. Axes: E environments, A agents of a group, D numbers of an
+ * observation, L logits, Ki integer and Kr real numbers of an action, S numbers of a state. An array that is NULL is not wanted: don't
+ * write it.
  *
  * TIME. `step` reads the actions of time t and writes
  *     reward [E][A], terminated [E][A]   what followed from the actions of time t, for each agent
- *     ep_end [E]                         MAPPO_RUNNING, MAPPO_TERMINATED or MAPPO_TRUNCATED (time limit): the episode is over for all agents
- *     final_obs, final_state             the last observation of the old episode; written only where ep_end != 0
- *     obs, state, active, act_mask       what the agents see, who acts, and what is allowed at time t + 1. Where ep_end != 0 these already
- *                                        belong to the new episode: the environment resets itself in the same step.
- * An agent with active = 0 (dead, absent, or not its turn) is skipped: its action is ignored and the learner leaves its row out, but its reward
- * still counts. Without MAPPO_HAS_ACTIVE or MAPPO_HAS_MASK the host fills those arrays with ones and the environment leaves them alone.
+ *     ep_end [E]                         MAPPO_RUNNING, MAPPO_TERMINATED or MAPPO_TRUNCATED (time limit): the episode is over for all
+ * agents final_obs, final_state             the last observation of the old episode; written only where ep_end != 0 obs, state, active,
+ * act_mask       what the agents see, who acts, and what is allowed at time t + 1. Where ep_end != 0 these already belong to the new
+ * episode: the environment resets itself in the same step. An agent with active = 0 (dead, absent, or not its turn) is skipped: its action
+ * is ignored and the learner leaves its row out, but its reward still counts. Without MAPPO_HAS_ACTIVE or MAPPO_HAS_MASK the host fills
+ * those arrays with ones and the environment leaves them alone.
  *
  * RANGES. `reset`, `step` and `script` work on environments [lo, hi). Disjoint ranges may run at the same time on different threads, so an
  * environment shares no mutable state between copies and has no globals.
  *
- * RANDOMNESS. Draw only from Philox keyed by (config->seed, config->stream, config->first_env + e): then results depend neither on the number of
- * ranks and threads nor on how a batch is cut. base/philox.h has it; `struct philox` is plain data and belongs into the snapshot.
+ * RANDOMNESS. Draw only from Philox keyed by (config->seed, config->stream, config->first_env + e): then results depend neither on the
+ * number of ranks and threads nor on how a batch is cut. base/philox.h has it; `struct philox` is plain data and belongs into the snapshot.
  *
  * ERRORS. Functions return 0, or non-zero after filling *error. An environment never prints, exits or raises a signal.
  *
@@ -58,9 +59,9 @@ struct mappo_meaning {
     const char *unit; /* "m/s"; NULL where there is none */
 };
 
-/* One head of an observation or action. In observations a Discrete head is one-hot (n numbers), MultiDiscrete the one-hots one after the other, MultiBinary
- * `size` zeros and ones. In actions integer heads fill the integer array (values include `start`), Box heads the real array. Logits: n per Discrete, the
- * sum of n for MultiDiscrete, `size` for MultiBinary (the mask forbids the 1), none for Box. */
+/* One head of an observation or action. In observations a Discrete head is one-hot (n numbers), MultiDiscrete the one-hots one after the
+ * other, MultiBinary `size` zeros and ones. In actions integer heads fill the integer array (values include `start`), Box heads the real
+ * array. Logits: n per Discrete, the sum of n for MultiDiscrete, `size` for MultiBinary (the mask forbids the 1), none for Box. */
 struct mappo_space {
     int32_t kind;
     int32_t size;         /* Box: numbers; MultiDiscrete: components; MultiBinary: bits; Discrete: 1 */
@@ -83,9 +84,9 @@ enum mappo_group_flags {
 };
 
 struct mappo_group {
-    const char *name;   /* "agent", "adversary" */
-    int32_t agents;     /* A: slots, whether filled or not */
-    int32_t team;       /* groups of one team cooperate; team 0 is the one whose return is `return_mean` */
+    const char *name; /* "agent", "adversary" */
+    int32_t agents;   /* A: slots, whether filled or not */
+    int32_t team;     /* groups of one team cooperate; team 0 is the one whose return is `return_mean` */
     uint32_t flags;
     int32_t state_size; /* S of the group's per-agent state; 0 without MAPPO_STATE_PER_AGENT */
     int32_t obs_heads, act_heads;
@@ -93,9 +94,10 @@ struct mappo_group {
     const char *const *agent_name; /* [A] upstream's names; NULL = "<group>_<i>" */
 };
 
-struct mappo_info {     /* a named number per environment and step, averaged into a metric of that name */
+struct mappo_info { /* a named number per environment and step, averaged into a metric of that name */
     const char *name, *unit, *help;
-    int32_t at_end;     /* 1: read only where ep_end != 0; 0: every step */
+    int32_t at_end; /* 0: averaged over all steps; 1: a value of the episode so far, averaged where episodes end. Written at every step; NaN
+                       = none */
 };
 
 struct mappo_env_spec {
@@ -106,10 +108,10 @@ struct mappo_env_spec {
     int32_t state_is_all_obs; /* 1: state is exactly all observations one after the other, so the host may point instead of asking for it */
     int32_t infos;
     const struct mappo_info *info;
-    int32_t max_steps;        /* longest episode; 0 = unlimited */
-    const char *rules;        /* the rule set in force: stands beside every return that is reported */
-    const char *return_help;  /* what the return means under these rules, one line */
-    size_t snapshot_bytes;    /* per environment; 0 = no snapshots: episodes restart when a run is continued */
+    int32_t max_steps;       /* longest episode; 0 = unlimited */
+    const char *rules;       /* the rule set in force: stands beside every return that is reported */
+    const char *return_help; /* what the return means under these rules, one line */
+    size_t snapshot_bytes;   /* per environment; 0 = no snapshots: episodes restart when a run is continued */
 };
 
 /* ---- what goes in and out of a call ------------------------------------------------------------------------------------------------ */
@@ -146,18 +148,18 @@ struct mappo_env_error {
 
 enum mappo_option_type { MAPPO_OPTION_INT = 1, MAPPO_OPTION_REAL, MAPPO_OPTION_BOOL, MAPPO_OPTION_CHOICE };
 
-struct mappo_option {         /* set as env.NAME=value; use upstream's own names */
+struct mappo_option { /* set as env.NAME=value; use upstream's own names */
     const char *name;
     int32_t type;
-    const char *def;          /* default, as text; "none" where the option may be absent (an integer then reads as INT64_MIN, a real as NaN) */
-    double low, high;         /* of INT and REAL */
+    const char *def;  /* default, as text; "none" where the option may be absent (an integer then reads as INT64_MIN, a real as NaN) */
+    double low, high; /* of INT and REAL */
     const char *const *choice; /* CHOICE: NULL-terminated */
     const char *help;
 };
 
-struct mappo_value {          /* a parsed option */
-    int64_t i;                /* INT, BOOL; CHOICE: its number */
-    double r;                 /* REAL */
+struct mappo_value { /* a parsed option */
+    int64_t i;       /* INT, BOOL; CHOICE: its number */
+    double r;        /* REAL */
 };
 
 /* ---- drawing ------------------------------------------------------------------------------------------------------------------------ */
@@ -181,30 +183,33 @@ struct mappo_env_config {
     int32_t envs;                     /* E */
     uint32_t first_env;               /* global index of environment 0 of this batch */
     uint64_t seed;
-    int32_t stream;                   /* Philox stream: training or evaluation */
+    int32_t stream; /* Philox stream: training or evaluation */
 };
 
 struct mappo_env {
     uint32_t struct_size;
-    const char *id;              /* "mpe/simple_spread" */
-    const char *const *alias;    /* NULL-terminated: upstream's names; may be NULL */
-    const char *summary;         /* one line */
-    const char *source;          /* paper, repository, version */
-    uint32_t version;            /* of the rules and the snapshot's layout: raise it when either changes */
+    const char *id;                    /* "mpe/simple_spread" */
+    const char *const *alias;          /* NULL-terminated: upstream's names; may be NULL */
+    const char *summary;               /* one line */
+    const char *source;                /* paper, repository, version */
+    uint32_t version;                  /* of the rules and the snapshot's layout: raise it when either changes */
     const struct mappo_option *option; /* ends with name NULL; may be NULL */
 
     /* required */
     int (*create)(const struct mappo_env_config *config, void **self, struct mappo_env_error *error);
     void (*destroy)(void *self);
     const struct mappo_env_spec *(*spec)(const void *self); /* lives as long as self */
-    int (*reset)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error); /* obs, state, active, act_mask */
+    int (*reset)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io,
+                 struct mappo_env_error *error); /* obs, state, active, act_mask */
     int (*step)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error);
 
     /* optional */
-    int (*snapshot)(const void *self, int32_t env, void *bytes);      /* spec->snapshot_bytes plain bytes, padding zeroed */
+    int (*snapshot)(const void *self, int32_t env, void *bytes); /* spec->snapshot_bytes plain bytes, padding zeroed */
     int (*restore)(void *self, int32_t env, const void *bytes, struct mappo_env_error *error); /* checks what it reads */
-    int (*observe)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io); /* obs, state, active, act_mask of the present state, unchanged */
-    int (*script)(void *self, int32_t lo, int32_t hi, int32_t *const act_int[], float *const act_real[]); /* a scripted player: actions of each group */
+    int (*observe)(void *self, int32_t lo, int32_t hi,
+                   const struct mappo_env_io *io); /* obs, state, active, act_mask of the present state, unchanged */
+    int (*script)(void *self, int32_t lo, int32_t hi, int32_t *const act_int[],
+                  float *const act_real[]); /* a scripted player: actions of each group */
     int (*draw)(const void *self, int32_t env, const struct mappo_canvas *canvas);
 
     /* optional, device: pointers of io are device memory, `stream` a cudaStream_t; same results as reset and step in float */

@@ -1,9 +1,9 @@
 /* A vecenv is what learners step: one batch of an environment, its wrappers, and the threads that run ranges of it.
  *
- * Shapes and time are those of mappo_env.h. The caller points `io` into its rollout, slice by slice, and the data land there. Wrappers (time limit, action
- * rescale and clip, episode statistics) are chosen by the configuration and keep per-environment bytes of their own, which travel in the snapshots.
- * Ownership: the vecenv owns the instance and the episode statistics; io's arrays are the caller's.
- * Errors: exit codes (EXIT_USAGE for names and options, EXIT_ENVIRONMENT for what happens while stepping) with the environment named. */
+ * Shapes and time are those of mappo_env.h. The caller points `io` into its rollout, slice by slice, and the data land there. Wrappers
+ * (time limit, action rescale and clip, episode statistics) are chosen by the configuration and keep per-environment bytes of their own,
+ * which travel in the snapshots. Ownership: the vecenv owns the instance and the episode statistics; io's arrays are the caller's. Errors:
+ * exit codes (EXIT_USAGE for names and options, EXIT_ENVIRONMENT for what happens while stepping) with the environment named. */
 #ifndef MAPPO_ENV_VECENV_H
 #define MAPPO_ENV_VECENV_H
 
@@ -18,18 +18,18 @@ struct env_option { /* env.NAME=VALUE as the user wrote it */
 };
 
 struct vecenv_config {
-    const char *name;                 /* id, alias, or the path of a plugin (has a slash and ends in .so) */
-    const struct env_option *option;  /* `options` of them; those not given keep their defaults */
+    const char *name;                /* id, alias, or the path of a plugin (has a slash and ends in .so) */
+    const struct env_option *option; /* `options` of them; those not given keep their defaults */
     int options;
-    int32_t envs;                     /* of this rank */
-    uint32_t first_env;               /* global index of the first */
+    int32_t envs;       /* of this rank */
+    uint32_t first_env; /* global index of the first */
     uint64_t seed;
-    int32_t stream;                   /* PHILOX_ENVIRONMENT or PHILOX_EVALUATION */
+    int32_t stream; /* PHILOX_ENVIRONMENT or PHILOX_EVALUATION */
     int threads;
-    int32_t horizon;                  /* steps between two calls of vecenv_take_episodes: room is made for envs * horizon episodes; 0 = 1 */
-    int32_t time_limit;               /* wrapper: truncate after that many steps; 0 = off */
-    bool rescale_action;              /* wrapper: the policy's [-1, 1] is stretched over each bounded Box head */
-    bool clip_action;                 /* wrapper: Box actions are clipped to their bounds */
+    int32_t horizon;     /* steps between two calls of vecenv_take_episodes: room is made for envs * horizon episodes; 0 = 1 */
+    int32_t time_limit;  /* wrapper: truncate after that many steps; 0 = off */
+    bool rescale_action; /* wrapper: the policy's [-1, 1] is stretched over each bounded Box head */
+    bool clip_action;    /* wrapper: Box actions are clipped to their bounds */
 };
 
 struct vecenv;
@@ -40,16 +40,16 @@ void vecenv_close(struct vecenv *env); /* NULL is allowed */
 const struct mappo_env *vecenv_descriptor(const struct vecenv *env);
 const struct mappo_env_spec *vecenv_spec(const struct vecenv *env); /* as the learner sees it, wrappers applied */
 const char *vecenv_options(const struct vecenv *env);               /* "N=3 rules=mpe2 …": all of them, defaults too */
-uint64_t vecenv_hash(const struct vecenv *env);                     /* of id, version, options, spec and wrappers: guards snapshots, compared between ranks */
+uint64_t vecenv_hash(const struct vecenv *env); /* of id, version, options, spec and wrappers: guards snapshots, compared between ranks */
 int32_t vecenv_envs(const struct vecenv *env);
 
 /* Widths of a group, derived once from its spaces. */
 struct group_sizes {
-    int32_t agents;   /* A */
-    int32_t obs;      /* D */
-    int32_t logits;   /* L: integer heads */
-    int32_t act_ints; /* Ki */
-    int32_t act_reals;/* Kr */
+    int32_t agents;    /* A */
+    int32_t obs;       /* D */
+    int32_t logits;    /* L: integer heads */
+    int32_t act_ints;  /* Ki */
+    int32_t act_reals; /* Kr */
 };
 struct group_sizes group_sizes(const struct mappo_group *group);
 
@@ -71,13 +71,15 @@ int vecenv_restore(struct vecenv *env, int32_t e, const void *bytes, struct erro
 
 /* Episode statistics. An ended episode is reported once, in the order (step, environment). */
 struct episode {
-    uint64_t step;                       /* steps this vecenv had taken when it ended: the same on every rank, so lists of ranks can be merged */
-    uint32_t env;                        /* global index */
-    int32_t length;                      /* steps */
-    int32_t end;                         /* MAPPO_TERMINATED or MAPPO_TRUNCATED */
-    float group_return[MAPPO_MAX_GROUPS];/* sum over steps of the mean over agents of the reward */
+    uint64_t step;  /* steps this vecenv had taken when it ended: the same on every rank, so lists of ranks can be merged */
+    uint32_t env;   /* global index */
+    int32_t length; /* steps */
+    int32_t end;    /* MAPPO_TERMINATED or MAPPO_TRUNCATED */
+    float group_return[MAPPO_MAX_GROUPS]; /* sum over steps of the mean over agents of the reward */
 };
-int vecenv_take_episodes(struct vecenv *env, struct episode *out, int max); /* returns how many; takes them off the list (beyond the room of config.horizon the oldest are dropped) */
+int vecenv_take_episodes(
+    struct vecenv *env, struct episode *out,
+    int max); /* returns how many; takes them off the list (beyond the room of config.horizon the oldest are dropped) */
 /* Averages of the info columns since the last call: sum [infos] and count [infos]. */
 void vecenv_take_info(struct vecenv *env, double *sum, double *count);
 

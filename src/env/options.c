@@ -1,0 +1,161 @@
+#include "env/options.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/text.h"
+
+int options_count(const struct mappo_env *env)
+{
+    int count = 0;
+    if (env->option)
+        while (env->option[count].name) count++;
+    return count;
+}
+
+const char *options_type_name(const struct mappo_option *option)
+{
+    switch (option->type) {
+    case MAPPO_OPTION_INT:
+        return "int";
+    case MAPPO_OPTION_REAL:
+        return "real";
+    case MAPPO_OPTION_BOOL:
+        return "bool";
+    case MAPPO_OPTION_CHOICE:
+        return "choice";
+    default:
+        return "unknown";
+    }
+}
+
+void options_range(const struct mappo_option *option, char *text, size_t size)
+{
+    char low[32], high[32];
+    text[0] = 0;
+    if (option->type == MAPPO_OPTION_CHOICE) {
+        for (size_t used = 0, i = 0; option->choice[i]; i++, used = strlen(text))
+            text_format(text + used, size - used, "%s%s", i ? ", " : "", option->choice[i]);
+    } else if (option->type == MAPPO_OPTION_BOOL) {
+        text_format(text, size, "0 or 1");
+    } else {
+        text_short_real(low, sizeof low, option->low);
+        text_short_real(high, sizeof high, option->high);
+        text_format(text, size, "%s..%s", low, high);
+    }
+}
+
+static int find_choice(const struct mappo_option *option, const char *text)
+{
+    for (int i = 0; option->choice[i]; i++)
+        if (strcmp(option->choice[i], text) == 0) return i;
+    return -1;
+}
+
+static int bad_choice(const struct mappo_env *env, const struct mappo_option *option, const char *text, struct error *err)
+{
+    char range[256];
+    int count = 0;
+    while (option->choice[count]) count++;
+    const char *near = text_nearest(text, option->choice, count);
+    options_range(option, range, sizeof range);
+    if (near)
+        return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is not one of %s; did you mean \"%s\"?", env->id, option->name,
+                         text, range, near);
+    return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is not one of %s", env->id, option->name, text, range);
+}
+
+/* A value that is the option's default by being absent. */
+static bool is_absent(const struct mappo_option *option, const char *text, struct mappo_value *value)
+{
+    if (strcmp(text, "none") != 0 || strcmp(option->def, "none") != 0) return false;
+    value->i = INT64_MIN;
+    value->r = NAN;
+    return true;
+}
+
+static int read_value(const struct mappo_env *env, const struct mappo_option *option, const char *text, struct mappo_value *value,
+                      struct error *err)
+{
+    char range[128];
+    bool truth = false, readable = true;
+    double number = 0;
+    memset(value, 0, sizeof *value);
+    if (is_absent(option, text, value)) return 0;
+    switch (option->type) {
+    case MAPPO_OPTION_INT:
+        readable = text_to_int(text, &value->i);
+        number = (double)value->i;
+        break;
+    case MAPPO_OPTION_REAL:
+        readable = text_to_real(text, &value->r);
+        number = value->r;
+        break;
+    case MAPPO_OPTION_BOOL:
+        readable = text_to_bool(text, &truth);
+        value->i = truth;
+        break;
+    case MAPPO_OPTION_CHOICE:
+        value->i = find_choice(option, text);
+        return value->i < 0 ? bad_choice(env, option, text, err) : 0;
+    default:
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": option %s has a type %d that this program doesn't know", env->id,
+                         option->name, option->type);
+    }
+    options_range(option, range, sizeof range);
+    if (!readable)
+        return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is not %s %s (%s)", env->id, option->name, text,
+                         option->type == MAPPO_OPTION_INT ? "an" : "a", options_type_name(option), range);
+    if (option->type != MAPPO_OPTION_BOOL && (number < option->low || number > option->high))
+        return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is out of range %s", env->id, option->name, text, range);
+    return 0;
+}
+
+static void write_value(const struct mappo_option *option, const struct mappo_value *value, char *text, size_t size)
+{
+    if (option->type == MAPPO_OPTION_CHOICE)
+        text_format(text, size, "%s", option->choice[value->i]);
+    else if (option->type == MAPPO_OPTION_REAL && !isnan(value->r))
+        text_short_real(text, size, value->r);
+    else if (option->type != MAPPO_OPTION_REAL && value->i != INT64_MIN)
+        text_format(text, size, "%lld", (long long)value->i);
+    else
+        text_format(text, size, "none");
+}
+
+static int unknown_option(const struct mappo_env *env, const char *name, int count, struct error *err)
+{
+    const char *names[OPTIONS_MAX];
+    for (int k = 0; k < count; k++) names[k] = env->option[k].name;
+    const char *near = text_nearest(name, names, count);
+    if (near)
+        return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\"; did you mean \"%s\"? (mappo envs %s lists them)",
+                         env->id, name, near, env->id);
+    return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\" (mappo envs %s lists them)", env->id, name, env->id);
+}
+
+int options_read(const struct mappo_env *env, const struct env_option *given, int count, struct mappo_value *value, char *text, size_t size,
+                 struct error *err)
+{
+    const int known = options_count(env);
+    const char *chosen[OPTIONS_MAX];
+    if (known > OPTIONS_MAX)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": %d options; at most %d are supported", env->id, known, OPTIONS_MAX);
+    for (int k = 0; k < known; k++) chosen[k] = env->option[k].def;
+    for (int i = 0; i < count; i++) {
+        int k = 0;
+        while (k < known && strcmp(env->option[k].name, given[i].name) != 0) k++;
+        if (k == known) return unknown_option(env, given[i].name, known, err);
+        chosen[k] = given[i].value;
+    }
+    text[0] = 0;
+    for (int k = 0; k < known; k++) {
+        char one[128];
+        const int rc = read_value(env, &env->option[k], chosen[k], &value[k], err);
+        if (rc) return rc;
+        write_value(&env->option[k], &value[k], one, sizeof one);
+        const size_t used = strlen(text);
+        text_format(text + used, size - used, "%s%s=%s", k ? " " : "", env->option[k].name, one);
+    }
+    return 0;
+}

@@ -1,0 +1,102 @@
+#include "env/plugin.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_PLUGINS = 16 };
+
+/* Plugins stay open until the process ends: their descriptors are handed out for good. */
+static struct plugin {
+    char path[PATH_MAX];
+    struct mappo_env env;
+} plugins[MAX_PLUGINS];
+static int plugin_count;
+
+bool plugin_is_path(const char *name)
+{
+    const size_t length = strlen(name);
+    return strchr(name, '/') && length > 3 && strcmp(name + length - 3, ".so") == 0;
+}
+
+/* Only the user and root may be able to change what is at `path`. */
+static int check_rights(const char *what, const char *path, bool folder, struct error *err)
+{
+    struct stat info;
+    if (stat(path, &info)) return error_set(err, EXIT_ENVIRONMENT, "environment plugin: cannot read %s: %m", path);
+    if (folder ? !S_ISDIR(info.st_mode) : !S_ISREG(info.st_mode))
+        return error_set(err, EXIT_ENVIRONMENT, "environment plugin: %s is not a %s", path, folder ? "folder" : "regular file");
+    if (info.st_uid != geteuid() && info.st_uid != 0)
+        return error_set(err, EXIT_ENVIRONMENT, "environment plugin: the %s %s belongs to another user (uid %u); it is not opened", what,
+                         path, (unsigned)info.st_uid);
+    if (info.st_mode & S_IWOTH)
+        return error_set(err, EXIT_ENVIRONMENT, "environment plugin: everyone may write to the %s %s; it is not opened (chmod o-w)", what,
+                         path);
+    if (info.st_mode & S_IWGRP) warn("environment plugin: the group may write to the %s %s (chmod g-w)", what, path);
+    return 0;
+}
+
+/* Copies the descriptor, so that one built against a shorter struct reads as NULL where it has nothing. */
+static int read_descriptor(void *handle, const char *path, struct mappo_env *out, struct error *err)
+{
+    const uint32_t *abi = dlsym(handle, "mappo_env_abi");
+    if (!abi)
+        return error_set(err, EXIT_ENVIRONMENT,
+                         "environment plugin %s: no data symbol mappo_env_abi (docs/env-abi.md shows what a plugin exports)", path);
+    if (*abi != MAPPO_ENV_ABI)
+        return error_set(err, EXIT_ENVIRONMENT,
+                         "environment plugin %s: built for ABI %u, this program has %u; compile it against this program's mappo_env.h",
+                         path, *abi, MAPPO_ENV_ABI);
+    const struct mappo_env *env = dlsym(handle, "mappo_env_plugin");
+    if (!env) return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: no data symbol mappo_env_plugin", path);
+    if (env->struct_size < offsetof(struct mappo_env, snapshot))
+        return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: struct_size %u is shorter than the required members", path,
+                         env->struct_size);
+    memset(out, 0, sizeof *out);
+    memcpy(out, env, env->struct_size < sizeof *out ? env->struct_size : sizeof *out);
+    const char *missing = !out->id        ? "id"
+                          : !out->create  ? "create"
+                          : !out->destroy ? "destroy"
+                          : !out->spec    ? "spec"
+                          : !out->reset   ? "reset"
+                          : !out->step    ? "step"
+                                          : NULL;
+    if (missing) return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: the descriptor has no %s", path, missing);
+    return 0;
+}
+
+int plugin_open(const char *path, const struct mappo_env **env, struct error *err)
+{
+    char real[PATH_MAX], folder[PATH_MAX];
+    if (!realpath(path, real)) return error_set(err, EXIT_USAGE, "environment plugin %s: %m", path);
+    for (int i = 0; i < plugin_count; i++) {
+        if (strcmp(plugins[i].path, real) == 0) {
+            *env = &plugins[i].env;
+            return 0;
+        }
+    }
+    if (plugin_count == MAX_PLUGINS)
+        return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: more than %d plugins", path, MAX_PLUGINS);
+    memcpy(folder, real, sizeof folder);
+    char *slash = strrchr(folder, '/');
+    slash[slash == folder] = 0;
+    if (check_rights("folder", folder, true, err) || check_rights("file", real, false, err)) return err ? err->code : EXIT_ENVIRONMENT;
+    void *handle = dlopen(real, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        const char *reason = dlerror();
+        return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: %s", path, reason ? reason : "it cannot be loaded");
+    }
+    struct plugin *plugin = &plugins[plugin_count];
+    const int rc = read_descriptor(handle, path, &plugin->env, err);
+    if (rc) {
+        dlclose(handle);
+        return rc;
+    }
+    memcpy(plugin->path, real, sizeof real);
+    plugin_count++;
+    *env = &plugin->env;
+    return 0;
+}

@@ -1,0 +1,589 @@
+#include "env/vecenv.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/text.h"
+#include "env/lane.h"
+#include "env/options.h"
+#include "env/registry.h"
+#include "env/wrappers.h"
+
+enum { TEXT = 4096, MAX_THREADS = 1024 };
+
+struct vecenv {
+    const struct mappo_env *env;
+    void *self;
+    struct mappo_env_spec spec; /* as the learner sees it */
+    struct lane_strides strides;
+    struct group_sizes size[MAPPO_MAX_GROUPS];
+    char options[TEXT];
+    uint64_t hash;
+    int32_t envs, time_limit, horizon;
+    uint32_t first_env;
+    int threads;
+
+    struct wrapper_lane *lane; /* [E] */
+    struct action_wrapper action[MAPPO_MAX_GROUPS];
+    float *reward[MAPPO_MAX_GROUPS]; /* [E][A] where the caller wants none: statistics need it */
+    uint8_t *ep_end;                 /* [E] likewise */
+    float *info;                     /* [E][infos] likewise */
+    double *info_sum, *info_count;   /* [E][infos] since vecenv_take_info; per environment, so that threads don't matter */
+
+    uint64_t *taken;         /* [E] steps since this vecenv was opened */
+    uint8_t *ended;          /* [E] an episode waits in `last` for vecenv_step_end */
+    struct episode *last;    /* [E] */
+    struct episode *episode; /* [room] ring of ended episodes */
+    int64_t room, first, count;
+
+    struct mappo_env_error *error; /* [threads] */
+    int *code;                     /* [threads] */
+};
+
+struct group_sizes group_sizes(const struct mappo_group *group)
+{
+    struct group_sizes sizes = {.agents = group->agents};
+    for (int h = 0; h < group->obs_heads; h++) sizes.obs += lane_space_width(&group->obs[h]);
+    for (int h = 0; h < group->act_heads; h++) {
+        const struct mappo_space *space = &group->act[h];
+        if (space->kind == MAPPO_BOX) {
+            sizes.act_reals += space->size;
+        } else {
+            sizes.act_ints += space->size;
+            sizes.logits += lane_space_width(space);
+        }
+    }
+    return sizes;
+}
+
+/* ---- what an environment says of itself is checked before it is used ------------------------------------------------------------------
+ */
+
+static const char *space_fault(const struct mappo_space *space)
+{
+    if (space->kind < MAPPO_BOX || space->kind > MAPPO_MULTI_BINARY) return "has an unknown kind";
+    if (space->size < 1) return "has size 0";
+    if (space->kind == MAPPO_DISCRETE && space->size != 1) return "is Discrete, so its size must be 1";
+    if (space->kind != MAPPO_DISCRETE && space->kind != MAPPO_MULTI_DISCRETE) return NULL;
+    if (!space->n) return "has no n";
+    for (int i = 0; i < space->size; i++)
+        if (space->n[i] < 1) return "has n < 1";
+    return NULL;
+}
+
+static int check_group(const struct mappo_env *env, const struct mappo_group *group, struct error *err)
+{
+    const char *name = group->name ? group->name : "?";
+    if (!group->name || group->agents < 1)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" needs a name and at least one agent", env->id, name);
+    if (group->obs_heads < 1 || group->obs_heads > MAPPO_MAX_HEADS || group->act_heads < 1 || group->act_heads > MAPPO_MAX_HEADS)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" has %d observation and %d action heads; 1..%d each",
+                         env->id, name, group->obs_heads, group->act_heads, MAPPO_MAX_HEADS);
+    for (int h = 0; h < group->obs_heads + group->act_heads; h++) {
+        const bool is_obs = h < group->obs_heads;
+        const char *fault = space_fault(is_obs ? &group->obs[h] : &group->act[h - group->obs_heads]);
+        if (fault)
+            return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\", %s head %d %s", env->id, name,
+                             is_obs ? "observation" : "action", is_obs ? h : h - group->obs_heads, fault);
+    }
+    if (((group->flags & MAPPO_STATE_PER_AGENT) != 0) != (group->state_size > 0))
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\": state_size goes with MAPPO_STATE_PER_AGENT", env->id,
+                         name);
+    return 0;
+}
+
+static int check_spec(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err)
+{
+    if (!spec || spec->struct_size < sizeof *spec || spec->groups < 1 || spec->groups > MAPPO_MAX_GROUPS || spec->state_size < 0 ||
+        spec->infos < 0)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its spec is not one of ABI %u with 1..%d groups", env->id,
+                         MAPPO_ENV_ABI, MAPPO_MAX_GROUPS);
+    for (int g = 0; g < spec->groups; g++) {
+        const int rc = check_group(env, &spec->group[g], err);
+        if (rc) return rc;
+    }
+    if (spec->snapshot_bytes && !(env->snapshot && env->restore))
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": snapshot_bytes without snapshot and restore", env->id);
+    return 0;
+}
+
+static uint64_t hash_number(uint64_t hash, int64_t number)
+{
+    return hash_bytes(hash, &number, sizeof number);
+}
+
+static uint64_t hash_space(uint64_t hash, const struct mappo_space *space)
+{
+    hash = hash_number(hash, space->kind);
+    hash = hash_number(hash, space->size);
+    for (int i = 0; i < space->size; i++) {
+        if (space->n) hash = hash_number(hash, space->n[i]);
+        if (space->start) hash = hash_number(hash, space->start[i]);
+        if (space->low) hash = hash_bytes(hash, &space->low[i], sizeof space->low[i]);
+        if (space->high) hash = hash_bytes(hash, &space->high[i], sizeof space->high[i]);
+    }
+    return hash;
+}
+
+static uint64_t hash_environment(const struct vecenv *v, const struct vecenv_config *config)
+{
+    uint64_t hash = hash_text(HASH_START, v->env->id);
+    hash = hash_number(hash, v->env->version);
+    hash = hash_text(hash, v->options);
+    hash = hash_number(hash, v->spec.state_size);
+    hash = hash_number(hash, (int64_t)v->spec.snapshot_bytes);
+    for (int g = 0; g < v->spec.groups; g++) {
+        const struct mappo_group *group = &v->spec.group[g];
+        hash = hash_text(hash, group->name);
+        hash = hash_number(hash, group->agents);
+        hash = hash_number(hash, group->team);
+        hash = hash_number(hash, group->flags);
+        hash = hash_number(hash, group->state_size);
+        for (int h = 0; h < group->obs_heads; h++) hash = hash_space(hash, &group->obs[h]);
+        for (int h = 0; h < group->act_heads; h++) hash = hash_space(hash, &group->act[h]);
+    }
+    hash = hash_number(hash, config->time_limit);
+    hash = hash_number(hash, config->rescale_action);
+    return hash_number(hash, config->clip_action);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------------------------------
+ */
+
+static int open_instance(struct vecenv *v, const struct vecenv_config *config, struct error *err)
+{
+    struct mappo_value *value = calloc((size_t)options_count(v->env) + 1, sizeof *value);
+    struct mappo_env_error error = {.env = -1};
+    if (!value) return error_set(err, EXIT_INTERNAL, "out of memory");
+    int rc = options_read(v->env, config->option, config->options, value, v->options, sizeof v->options, err);
+    if (rc == 0) {
+        const struct mappo_env_config env_config = {.struct_size = sizeof env_config,
+                                                    .option = value,
+                                                    .options_text = v->options,
+                                                    .envs = config->envs,
+                                                    .first_env = config->first_env,
+                                                    .seed = config->seed,
+                                                    .stream = config->stream};
+        if (v->env->create(&env_config, &v->self, &error) || !v->self) {
+            error.text[sizeof error.text - 1] = 0;
+            rc = error_set(err, EXIT_USAGE, "environment \"%s\": %s", v->env->id, error.text[0] ? error.text : "it cannot be created");
+            v->self = NULL;
+        }
+    }
+    free(value);
+    return rc;
+}
+
+static void *take(size_t count, size_t size, bool *failed)
+{
+    void *bytes = calloc(count ? count : 1, size);
+    if (!bytes) *failed = true;
+    return bytes;
+}
+
+static int take_memory(struct vecenv *v, struct error *err)
+{
+    const size_t envs = (size_t)v->envs, infos = (size_t)v->spec.infos;
+    bool failed = false;
+    v->room = (int64_t)envs * (v->horizon < 1 ? 1 : v->horizon);
+    v->lane = take(envs, sizeof *v->lane, &failed);
+    v->ep_end = take(envs, 1, &failed);
+    v->ended = take(envs, 1, &failed);
+    v->taken = take(envs, sizeof *v->taken, &failed);
+    v->last = take(envs, sizeof *v->last, &failed);
+    v->episode = take((size_t)v->room, sizeof *v->episode, &failed);
+    v->info = take(envs * infos, sizeof *v->info, &failed);
+    v->info_sum = take(envs * infos, sizeof *v->info_sum, &failed);
+    v->info_count = take(envs * infos, sizeof *v->info_count, &failed);
+    v->error = take((size_t)v->threads, sizeof *v->error, &failed);
+    v->code = take((size_t)v->threads, sizeof *v->code, &failed);
+    for (int g = 0; g < v->spec.groups; g++) v->reward[g] = take(envs * (size_t)v->spec.group[g].agents, sizeof(float), &failed);
+    return failed ? error_set(err, EXIT_INTERNAL, "out of memory for %d environments", v->envs) : 0;
+}
+
+static int open_wrapped(struct vecenv *v, const struct vecenv_config *config, struct error *err)
+{
+    int rc = open_instance(v, config, err);
+    if (rc) return rc;
+    const struct mappo_env_spec *spec = v->env->spec(v->self);
+    rc = check_spec(v->env, spec, err);
+    if (rc) return rc;
+    v->spec = *spec;
+    lane_strides_of(&v->strides, &v->spec);
+    if (v->time_limit && (v->spec.max_steps == 0 || v->time_limit < v->spec.max_steps))
+        v->spec.max_steps = v->time_limit;
+    else
+        v->time_limit = 0; /* the environment's own limit comes first */
+    for (int g = 0; g < v->spec.groups; g++) {
+        v->size[g] = group_sizes(&v->spec.group[g]);
+        rc = action_wrapper_create(&v->action[g], config, &v->spec.group[g], err);
+        if (rc) return rc;
+    }
+    v->hash = hash_environment(v, config);
+    return take_memory(v, err);
+}
+
+int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct error *err)
+{
+    const struct mappo_env *found;
+    *env = NULL;
+    const int rc = registry_find(config->name, &found, err);
+    if (rc) return rc;
+    if (config->envs < 1)
+        return error_set(err, EXIT_USAGE, "environment \"%s\": %d environments; at least 1 is needed", found->id, config->envs);
+    struct vecenv *v = calloc(1, sizeof *v);
+    if (!v) return error_set(err, EXIT_INTERNAL, "out of memory");
+    v->env = found;
+    v->envs = config->envs;
+    v->first_env = config->first_env;
+    v->time_limit = config->time_limit;
+    v->horizon = config->horizon;
+    v->threads = config->threads < 1 ? 1 : config->threads > MAX_THREADS ? MAX_THREADS : config->threads;
+    const int failed = open_wrapped(v, config, err);
+    if (failed) {
+        vecenv_close(v);
+        return failed;
+    }
+    *env = v;
+    return 0;
+}
+
+void vecenv_close(struct vecenv *v)
+{
+    if (!v) return;
+    if (v->self) v->env->destroy(v->self);
+    for (int g = 0; g < MAPPO_MAX_GROUPS; g++) {
+        action_wrapper_destroy(&v->action[g]);
+        free(v->reward[g]);
+    }
+    free(v->lane);
+    free(v->ep_end);
+    free(v->ended);
+    free(v->taken);
+    free(v->last);
+    free(v->episode);
+    free(v->info);
+    free(v->info_sum);
+    free(v->info_count);
+    free(v->error);
+    free(v->code);
+    free(v);
+}
+
+const struct mappo_env *vecenv_descriptor(const struct vecenv *v)
+{
+    return v->env;
+}
+
+const struct mappo_env_spec *vecenv_spec(const struct vecenv *v)
+{
+    return &v->spec;
+}
+
+const char *vecenv_options(const struct vecenv *v)
+{
+    return v->options;
+}
+
+uint64_t vecenv_hash(const struct vecenv *v)
+{
+    return v->hash;
+}
+
+int32_t vecenv_envs(const struct vecenv *v)
+{
+    return v->envs;
+}
+
+/* ---- one range, on the calling thread ---------------------------------------------------------------------------------------------------
+ */
+
+/* What the environment doesn't write because it never changes. */
+static void fill_ones(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io)
+{
+    for (int g = 0; g < v->spec.groups; g++) {
+        const struct mappo_group_io *group = &io->group[g];
+        const size_t agents = (size_t)v->size[g].agents, logits = agents * (size_t)v->size[g].logits;
+        const uint32_t flags = v->spec.group[g].flags;
+        if (group->active && !(flags & MAPPO_HAS_ACTIVE)) memset(group->active + (size_t)lo * agents, 1, (size_t)(hi - lo) * agents);
+        if (group->act_mask && !(flags & MAPPO_HAS_MASK)) memset(group->act_mask + (size_t)lo * logits, 1, (size_t)(hi - lo) * logits);
+    }
+}
+
+static void copy_lane(float *to, const float *from, int32_t e, int32_t stride)
+{
+    if (to && from) memcpy(to + (size_t)e * (size_t)stride, from + (size_t)e * (size_t)stride, (size_t)stride * sizeof *to);
+}
+
+/* Ends the episode of environment e from outside: what it sees now becomes its final observation, and it starts anew. */
+static int truncate_episode(const struct vecenv *v, int32_t e, const struct mappo_env_io *io, struct mappo_env_error *error)
+{
+    for (int g = 0; g < v->spec.groups; g++) {
+        copy_lane(io->group[g].final_obs, io->group[g].obs, e, v->strides.group[g].obs);
+        copy_lane(io->group[g].final_state, io->group[g].state, e, v->strides.group[g].state);
+    }
+    copy_lane(io->final_state, io->state, e, v->strides.state);
+    io->ep_end[e] = MAPPO_TRUNCATED;
+    return v->env->reset(v->self, e, e + 1, io, error);
+}
+
+static void account_infos(const struct vecenv *v, int32_t e, const struct mappo_env_io *io)
+{
+    const size_t at = (size_t)e * (size_t)v->spec.infos;
+    for (int k = 0; k < v->spec.infos; k++) {
+        const float x = io->info[at + (size_t)k];
+        if ((v->spec.info[k].at_end && !io->ep_end[e]) || isnan(x)) continue;
+        v->info_sum[at + (size_t)k] += (double)x;
+        v->info_count[at + (size_t)k] += 1;
+    }
+}
+
+/* Statistics and time limit of environment e after its step. */
+static int account(const struct vecenv *v, int32_t e, const struct mappo_env_io *io, struct mappo_env_error *error)
+{
+    struct wrapper_lane *lane = &v->lane[e];
+    int rc = 0;
+    if (io->ep_end[e] > MAPPO_TRUNCATED) {
+        error->env = e;
+        text_format(error->text, sizeof error->text, "it wrote ep_end = %d, which means nothing", io->ep_end[e]);
+        return -1;
+    }
+    lane->steps++;
+    v->taken[e]++;
+    for (int g = 0; g < v->spec.groups; g++) {
+        const int32_t agents = v->size[g].agents;
+        const float *reward = io->group[g].reward + (size_t)e * (size_t)agents;
+        double sum = 0;
+        for (int32_t a = 0; a < agents; a++) sum += (double)reward[a];
+        lane->group_return[g] += sum / agents;
+    }
+    if (v->time_limit && lane->steps >= v->time_limit && !io->ep_end[e]) rc = truncate_episode(v, e, io, error);
+    account_infos(v, e, io);
+    if (io->ep_end[e]) {
+        struct episode *episode = &v->last[e];
+        *episode =
+            (struct episode){.step = v->taken[e], .env = v->first_env + (uint32_t)e, .length = (int32_t)lane->steps, .end = io->ep_end[e]};
+        for (int g = 0; g < v->spec.groups; g++) episode->group_return[g] = (float)lane->group_return[g];
+        memset(lane, 0, sizeof *lane);
+        v->ended[e] = 1;
+    }
+    return rc;
+}
+
+/* What the environment is given in place of what the learner gave: wrapped actions, and room where statistics need an array that nobody
+ * wants. */
+static void inner_io(struct vecenv *v, struct mappo_env_io *inner, const struct mappo_env_io *given)
+{
+    *inner = *given;
+    inner->struct_size = sizeof *inner;
+    inner->groups = v->spec.groups;
+    for (int g = 0; g < v->spec.groups; g++) {
+        if (!inner->group[g].reward) inner->group[g].reward = v->reward[g];
+        if (v->action[g].changed) inner->group[g].act_real = v->action[g].changed;
+    }
+    if (!inner->ep_end) inner->ep_end = v->ep_end;
+    if (!inner->info) inner->info = v->info;
+}
+
+static int step_range(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
+                      struct mappo_env_error *error)
+{
+    error->env = -1;
+    error->text[0] = 0;
+    for (int g = 0; g < v->spec.groups; g++) {
+        const size_t agents = (size_t)v->size[g].agents;
+        if (v->action[g].changed)
+            action_wrapper_apply(&v->action[g], given->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, v->size[g].act_reals);
+    }
+    int rc = v->env->step(v->self, lo, hi, inner, error);
+    for (int32_t e = lo; e < hi && rc == 0; e++) rc = account(v, e, inner, error);
+    fill_ones(v, lo, hi, inner);
+    return rc;
+}
+
+/* An environment's own words, with which environment it was. */
+static int environment_error(const struct vecenv *v, const struct mappo_env_error *error, struct error *err)
+{
+    const char *text = error->text[0] ? error->text : "it failed without saying why";
+    if (error->env < 0 || error->env >= v->envs) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": %.255s", v->env->id, text);
+    return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": number %u: %.255s", v->env->id, v->first_env + (uint32_t)error->env, text);
+}
+
+/* ---- batches ----------------------------------------------------------------------------------------------------------------------------
+ */
+
+typedef int range_call(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
+                       struct mappo_env_error *error);
+
+/* Runs `call` over [lo, hi) on all threads, or on the calling thread where it is already one of several. The first range that failed
+ * speaks. */
+static int over_ranges(struct vecenv *v, range_call *call, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
+{
+    struct mappo_env_io inner;
+    inner_io(v, &inner, io);
+    const int threads = hi - lo < v->threads ? (int)(hi - lo) : v->threads;
+    if (threads <= 1 || omp_in_parallel()) {
+        struct mappo_env_error error = {.env = -1};
+        const int rc = call(v, lo, hi, io, &inner, &error);
+        return rc ? environment_error(v, &error, err) : 0;
+    }
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int k = 0; k < threads; k++) {
+        const int64_t width = hi - lo;
+        v->code[k] = call(v, lo + (int32_t)(width * k / threads), lo + (int32_t)(width * (k + 1) / threads), io, &inner, &v->error[k]);
+    }
+    for (int k = 0; k < threads; k++)
+        if (v->code[k]) return environment_error(v, &v->error[k], err);
+    return 0;
+}
+
+static int reset_range(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
+                       struct mappo_env_error *error)
+{
+    (void)given;
+    error->env = -1;
+    error->text[0] = 0;
+    memset(v->lane + lo, 0, (size_t)(hi - lo) * sizeof *v->lane);
+    memset(v->ended + lo, 0, (size_t)(hi - lo));
+    const int rc = v->env->reset(v->self, lo, hi, inner, error);
+    fill_ones(v, lo, hi, inner);
+    return rc;
+}
+
+static int observe_range(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
+                         struct mappo_env_error *error)
+{
+    (void)given;
+    error->env = -1;
+    error->text[0] = 0;
+    const int rc = v->env->observe(v->self, lo, hi, inner);
+    fill_ones(v, lo, hi, inner);
+    return rc;
+}
+
+int vecenv_reset(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
+{
+    return over_ranges(v, reset_range, 0, v->envs, io, err);
+}
+
+int vecenv_observe(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
+{
+    return over_ranges(v, v->env->observe ? observe_range : reset_range, 0, v->envs, io, err);
+}
+
+int vecenv_step_begin(struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
+{
+    return over_ranges(v, step_range, lo, hi, io, err);
+}
+
+int vecenv_step_end(struct vecenv *v, int32_t lo, int32_t hi, struct error *err)
+{
+    (void)err;
+    for (int32_t e = lo; e < hi; e++) {
+        if (!v->ended[e]) continue;
+        v->ended[e] = 0;
+        v->episode[(v->first + v->count) % v->room] = v->last[e];
+        if (v->count < v->room)
+            v->count++;
+        else
+            v->first = (v->first + 1) % v->room; /* nobody took them: the oldest gives way */
+    }
+    return 0;
+}
+
+int vecenv_step(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
+{
+    const int rc = vecenv_step_begin(v, 0, v->envs, io, err);
+    return rc ? rc : vecenv_step_end(v, 0, v->envs, err);
+}
+
+/* ---- scripted player, statistics, snapshots
+ * ----------------------------------------------------------------------------------------------- */
+
+bool vecenv_can_script(const struct vecenv *v)
+{
+    return v->env->script != NULL;
+}
+
+int vecenv_script(struct vecenv *v, int32_t *const act_int[], float *const act_real[], struct error *err)
+{
+    if (!v->env->script) return error_set(err, EXIT_USAGE, "environment \"%s\" has no scripted player", v->env->id);
+    if (v->env->script(v->self, 0, v->envs, act_int, act_real))
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its scripted player failed", v->env->id);
+    for (int g = 0; g < v->spec.groups; g++) /* a script plays in the environment's units, the learner's side of the wrapper has others */
+        if (v->action[g].changed && v->action[g].rescale)
+            action_wrapper_invert(&v->action[g], act_real[g], (size_t)v->envs * (size_t)v->size[g].agents, v->size[g].act_reals);
+    return 0;
+}
+
+int vecenv_take_episodes(struct vecenv *v, struct episode *out, int max)
+{
+    int taken = 0;
+    for (; taken < max && v->count > 0; taken++, v->count--) {
+        out[taken] = v->episode[v->first];
+        v->first = (v->first + 1) % v->room;
+    }
+    return taken;
+}
+
+void vecenv_take_info(struct vecenv *v, double *sum, double *count)
+{
+    const size_t infos = (size_t)v->spec.infos;
+    for (size_t k = 0; k < infos; k++) {
+        sum[k] = count[k] = 0;
+        for (size_t e = 0; e < (size_t)v->envs; e++) {
+            sum[k] += v->info_sum[e * infos + k];
+            count[k] += v->info_count[e * infos + k];
+        }
+    }
+    memset(v->info_sum, 0, (size_t)v->envs * infos * sizeof *v->info_sum);
+    memset(v->info_count, 0, (size_t)v->envs * infos * sizeof *v->info_count);
+}
+
+/* A snapshot: guard, wrappers, instance. */
+struct snapshot_head {
+    uint64_t hash;
+    struct wrapper_lane lane;
+};
+
+size_t vecenv_snapshot_bytes(const struct vecenv *v)
+{
+    return v->spec.snapshot_bytes ? sizeof(struct snapshot_head) + v->spec.snapshot_bytes : 0;
+}
+
+int vecenv_snapshot(const struct vecenv *v, int32_t e, void *bytes, struct error *err)
+{
+    const struct snapshot_head head = {.hash = v->hash, .lane = v->lane[e]};
+    memcpy(bytes, &head, sizeof head);
+    if (v->env->snapshot(v->self, e, (char *)bytes + sizeof head))
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": number %u cannot be saved", v->env->id, v->first_env + (uint32_t)e);
+    return 0;
+}
+
+int vecenv_restore(struct vecenv *v, int32_t e, const void *bytes, struct error *err)
+{
+    struct snapshot_head head;
+    struct mappo_env_error error = {.env = e};
+    memcpy(&head, bytes, sizeof head);
+    if (head.hash != v->hash)
+        return error_set(err, EXIT_CHECKPOINT,
+                         "environment \"%s\": the snapshot belongs to another environment, version, set of options or wrappers",
+                         v->env->id);
+    bool sound = head.lane.steps >= 0;
+    for (int g = 0; g < MAPPO_MAX_GROUPS; g++) sound = sound && isfinite(head.lane.group_return[g]);
+    if (!sound)
+        return error_set(err, EXIT_CHECKPOINT, "environment \"%s\": number %u: the snapshot's episode statistics are damaged", v->env->id,
+                         v->first_env + (uint32_t)e);
+    if (v->env->restore(v->self, e, (const char *)bytes + sizeof head, &error)) {
+        error.env = e;
+        environment_error(v, &error, err);
+        if (err) err->code = EXIT_CHECKPOINT;
+        return EXIT_CHECKPOINT;
+    }
+    v->lane[e] = head.lane;
+    v->ended[e] = 0;
+    return 0;
+}

@@ -1,0 +1,83 @@
+#include "env/wrappers.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int32_t real_width(const struct mappo_group *group)
+{
+    int32_t width = 0;
+    for (int h = 0; h < group->act_heads; h++)
+        if (group->act[h].kind == MAPPO_BOX) width += group->act[h].size;
+    return width;
+}
+
+/* A bound of a NaN or nothing is no bound. */
+static float bound(const float *bounds, int32_t i, float none)
+{
+    return bounds && !isnan(bounds[i]) ? bounds[i] : none;
+}
+
+int action_wrapper_create(struct action_wrapper *wrapper, const struct vecenv_config *config, struct mappo_group *group, struct error *err)
+{
+    const int32_t width = real_width(group);
+    memset(wrapper, 0, sizeof *wrapper);
+    wrapper->rescale = config->rescale_action;
+    wrapper->clip = config->clip_action;
+    if (width == 0 || !(wrapper->rescale || wrapper->clip)) return 0;
+    const size_t k = (size_t)width;
+    wrapper->low = calloc(4 * k, sizeof(float));
+    wrapper->changed = calloc((size_t)config->envs * (size_t)group->agents * k, sizeof(float));
+    if (!wrapper->low || !wrapper->changed)
+        return error_set(err, EXIT_INTERNAL, "out of memory for the actions of %d environments", config->envs);
+    wrapper->high = wrapper->low + k;
+    wrapper->shown_low = wrapper->high + k;
+    wrapper->shown_high = wrapper->shown_low + k;
+    for (int32_t h = 0, at = 0; h < group->act_heads; h++) {
+        struct mappo_space *space = &group->act[h];
+        if (space->kind != MAPPO_BOX) continue;
+        for (int32_t i = 0; i < space->size; i++) {
+            const float low = bound(space->low, i, -INFINITY), high = bound(space->high, i, INFINITY);
+            const bool bounded = isfinite(low) && isfinite(high);
+            wrapper->low[at + i] = low;
+            wrapper->high[at + i] = high;
+            wrapper->shown_low[at + i] = wrapper->rescale && bounded ? -1 : low;
+            wrapper->shown_high[at + i] = wrapper->rescale && bounded ? 1 : high;
+        }
+        space->low = wrapper->shown_low + at;
+        space->high = wrapper->shown_high + at;
+        at += space->size;
+    }
+    return 0;
+}
+
+void action_wrapper_destroy(struct action_wrapper *wrapper)
+{
+    free(wrapper->changed);
+    free(wrapper->low);
+    memset(wrapper, 0, sizeof *wrapper);
+}
+
+void action_wrapper_apply(const struct action_wrapper *wrapper, const float *act, size_t rows_lo, size_t rows_hi, int32_t reals)
+{
+    for (size_t row = rows_lo; row < rows_hi; row++) {
+        for (int32_t i = 0; i < reals; i++) {
+            const float low = wrapper->low[i], high = wrapper->high[i];
+            float x = act[row * (size_t)reals + (size_t)i];
+            if (wrapper->rescale && isfinite(low) && isfinite(high)) x = low + (x + 1) * 0.5f * (high - low);
+            if (wrapper->clip) x = x < low ? low : x > high ? high : x; /* NaN stays NaN: it must be found, not hidden */
+            wrapper->changed[row * (size_t)reals + (size_t)i] = x;
+        }
+    }
+}
+
+void action_wrapper_invert(const struct action_wrapper *wrapper, float *act, size_t rows, int32_t reals)
+{
+    for (size_t row = 0; row < rows; row++) {
+        for (int32_t i = 0; i < reals; i++) {
+            const float low = wrapper->low[i], high = wrapper->high[i];
+            float *x = &act[row * (size_t)reals + (size_t)i];
+            if (isfinite(low) && isfinite(high) && high > low) *x = 2 * (*x - low) / (high - low) - 1;
+        }
+    }
+}

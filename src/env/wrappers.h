@@ -1,0 +1,35 @@
+/* Wrappers: what vecenv does to actions before, and to results after, an environment's step. They work on ranges, like environments; what
+ * they remember lies per environment in `struct wrapper_lane` and travels in the snapshots. Only vecenv.c includes this. */
+#ifndef MAPPO_ENV_WRAPPERS_H
+#define MAPPO_ENV_WRAPPERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "env/mappo_env.h"
+#include "env/vecenv.h"
+
+/* Of one environment: the episode that is running. Plain data without padding. */
+struct wrapper_lane {
+    int64_t steps;
+    double group_return[MAPPO_MAX_GROUPS];
+};
+
+/* Real actions of one group: clipped to, or stretched over, the bounds of its Box heads. */
+struct action_wrapper {
+    float *changed;                /* [E][A][Kr] what the environment gets; NULL where nothing is to be done */
+    float *low, *high;             /* [Kr] the environment's bounds, infinite where it has none */
+    float *shown_low, *shown_high; /* [Kr] the learner's bounds */
+    bool rescale, clip;
+};
+
+int action_wrapper_create(struct action_wrapper *wrapper, const struct vecenv_config *config, struct mappo_group *group, struct error *err);
+void action_wrapper_destroy(struct action_wrapper *wrapper);
+void action_wrapper_apply(const struct action_wrapper *wrapper, const float *act, size_t rows_lo, size_t rows_hi, int32_t reals);
+
+/* In place, the number that the learner would have given for each of the environment's: a scripted player's actions pass through `rescale`
+ * too. */
+void action_wrapper_invert(const struct action_wrapper *wrapper, float *act, size_t rows, int32_t reals);
+
+#endif
