@@ -55,7 +55,9 @@ struct group_sizes group_sizes(const struct mappo_group *group);
 
 int vecenv_reset(struct vecenv *env, const struct mappo_env_io *io, struct error *err);
 int vecenv_step(struct vecenv *env, const struct mappo_env_io *io, struct error *err);
-/* The same in two parts over a range, so that half of the environments can step while the other half is inferred. */
+/* The same in two parts over a range, so that half of the environments can step while the other half is inferred. Called from inside a
+ * caller's parallel region, `begin` steps its range on the calling thread, disjoint ranges at the same time; `end` lists the ended episodes
+ * and is for one thread at a time. */
 int vecenv_step_begin(struct vecenv *env, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err);
 int vecenv_step_end(struct vecenv *env, int32_t lo, int32_t hi, struct error *err);
 /* Writes obs, state, active and act_mask of the present state (after vecenv_restore). An environment without `observe` is reset instead. */
@@ -77,9 +79,8 @@ struct episode {
     int32_t end;    /* MAPPO_TERMINATED or MAPPO_TRUNCATED */
     float group_return[MAPPO_MAX_GROUPS]; /* sum over steps of the mean over agents of the reward */
 };
-int vecenv_take_episodes(
-    struct vecenv *env, struct episode *out,
-    int max); /* returns how many; takes them off the list (beyond the room of config.horizon the oldest are dropped) */
+/* Takes at most `max` off the list, oldest first, and returns how many; beyond the room of config.horizon the oldest were dropped. */
+int vecenv_take_episodes(struct vecenv *env, struct episode *out, int max);
 /* Averages of the info columns since the last call: sum [infos] and count [infos]. */
 void vecenv_take_info(struct vecenv *env, double *sum, double *count);
 
