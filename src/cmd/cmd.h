@@ -13,4 +13,34 @@ int cmd_bench(const struct arguments *args, struct comm *comm);
 int cmd_doctor(const struct arguments *args, struct comm *comm);
 int cmd_docs(const struct arguments *args, struct comm *comm); /* prints the generated pages: for `make docs` and lint */
 
+/* The environment side of config_build: id, preset and options from the registry (find_env.c). */
+int cmd_find_env(struct config_env *env, const char *name, struct error *err);
+
+/* ---- the table of commands (commands.c) ------------------------------------------------------------------------------------------- */
+
+enum command_takes { TAKES_SETTINGS = 1, TAKES_FRESH = 2, TAKES_QUIET = 4, TAKES_JSON = 8, TAKES_CHECK = 16 };
+
+struct command {
+    const char *name, *summary;
+    const char *operands; /* "RUN|FILE": as the usage line shows them */
+    int least, most;      /* how many operands */
+    int takes;            /* enum command_takes */
+    int (*run)(const struct arguments *args, struct comm *comm);
+    const char *about;   /* paragraphs: what it does */
+    const char *section; /* keys shown on its page; "" = the list of sections, NULL = none */
+    const char *examples;
+};
+extern const struct command commands[];
+extern const int command_count;
+
+/* The command of args->command, with operands and options that it takes. EXIT_USAGE with the nearest name where there is none. */
+int command_find(const struct command **command, const struct arguments *args, struct error *err);
+
+/* ---- what people read (help.c) ----------------------------------------------------------------------------------------------------- */
+
+/* `mappo --help`, `--help SECTION`, `COMMAND --help`. EXIT_USAGE for a section that isn't there. */
+int help_check(const struct arguments *args, struct error *err);
+void help_print(FILE *out, const struct arguments *args);
+void version_print(FILE *out, const struct comm *comm);
+
 #endif

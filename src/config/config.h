@@ -1,7 +1,8 @@
 /* The configuration: one table (config.def) gives keys, types, defaults, ranges and help; everything else is generated from it.
  *
- * Precedence: built-in default < the environment's preset < preset=NAME < --config FILE < command line. Keys are section.name, split at the last dot; bare aliases stand
- * in the table. `env.NAME` that is not in the table is an option of the environment and is kept as text until the environment is known. */
+ * Precedence: built-in default < the environment's preset < preset=NAME < --config FILE < command line. Keys are section.name, split at the
+ * last dot; bare aliases stand in the table. `env.NAME` that is not in the table is an option of the environment and is kept as text; the
+ * environment checks its value when it is opened. */
 #ifndef MAPPO_CONFIG_CONFIG_H
 #define MAPPO_CONFIG_CONFIG_H
 
@@ -13,15 +14,18 @@
 
 enum { CONFIG_TEXT = 256, CONFIG_ENV_OPTIONS = 48 };
 
-/* Members are section_name: config->ppo_clip. INT is int64_t, REAL double, BOOL bool, TEXT char[CONFIG_TEXT], CHOICE int (an index into the key's choices). */
-#define KEY_INT(section, name, def, low, high, flags, help) int64_t section##_##name;
-#define KEY_REAL(section, name, def, low, high, flags, help) double section##_##name;
-#define KEY_BOOL(section, name, def, flags, help) bool section##_##name;
-#define KEY_TEXT(section, name, def, flags, help) char section##_##name[CONFIG_TEXT];
-#define KEY_CHOICE(section, name, def, choices, flags, help) int section##_##name;
-#define ALIAS(alias, section, name)
-#define SECTION(section, help)
+/* The number of each key: KEY_ppo_clip. */
+#define KEY_INT(section, name, def, low, high, flags, help)  KEY_##section##_##name,
+#define KEY_REAL(section, name, def, low, high, flags, help) KEY_##section##_##name,
+#define KEY_BOOL(section, name, def, flags, help)            KEY_##section##_##name,
+#define KEY_TEXT(section, name, def, flags, help)            KEY_##section##_##name,
+#define KEY_CHOICE(section, name, def, choices, flags, help) KEY_##section##_##name,
+enum config_key_number {
+#include "config/config.def"
+    CONFIG_KEYS
+};
 
+/* In this order a later source replaces an earlier one; "explicit" are preset=, --config and the command line. */
 enum config_origin { ORIGIN_DEFAULT, ORIGIN_ENV_PRESET, ORIGIN_PRESET, ORIGIN_CHECKPOINT, ORIGIN_FILE, ORIGIN_COMMAND_LINE };
 
 struct config_option { /* an option of the environment, as text */
@@ -29,20 +33,20 @@ struct config_option { /* an option of the environment, as text */
     int origin;
 };
 
+/* Members are section_name: config->ppo_clip. INT is int64_t, REAL double, BOOL bool, TEXT char[CONFIG_TEXT], CHOICE int (an index into the
+ * key's choices). */
+#define KEY_INT(section, name, def, low, high, flags, help)  int64_t section##_##name;
+#define KEY_REAL(section, name, def, low, high, flags, help) double section##_##name;
+#define KEY_BOOL(section, name, def, flags, help)            bool section##_##name;
+#define KEY_TEXT(section, name, def, flags, help)            char section##_##name[CONFIG_TEXT];
+#define KEY_CHOICE(section, name, def, choices, flags, help) int section##_##name;
 struct config {
 #include "config/config.def"
-    struct config_option env_option[CONFIG_ENV_OPTIONS];
+    struct config_option env_option[CONFIG_ENV_OPTIONS]; /* `env_options` of them, sorted by name */
     int env_options;
-    uint8_t origin[160]; /* [keys] enum config_origin, in the order of the table */
+    uint8_t origin[CONFIG_KEYS]; /* enum config_origin of each key */
+    uint32_t name_hash;          /* set by config_build: of the explicit keys that make this another run; 0 = none */
 };
-
-#undef KEY_INT
-#undef KEY_REAL
-#undef KEY_BOOL
-#undef KEY_TEXT
-#undef KEY_CHOICE
-#undef ALIAS
-#undef SECTION
 
 enum key_type { KEY_IS_INT, KEY_IS_REAL, KEY_IS_BOOL, KEY_IS_TEXT, KEY_IS_CHOICE };
 enum key_flags {
@@ -57,46 +61,80 @@ struct config_key {
     double low, high;
     size_t offset;
 };
-extern const struct config_key config_keys[];
-extern const int config_key_count;
+extern const struct config_key config_keys[CONFIG_KEYS];
+extern const int config_key_count; /* CONFIG_KEYS */
+
+/* What config_build must know of an environment; filled by its callback. Texts live as long as the program. */
+struct config_env {
+    const char *id;     /* what env.name becomes: "mpe/simple_spread" also where the user wrote "simple_spread_v3" */
+    const char *preset; /* ini text; NULL = none */
+    struct {
+        const char *name, *def; /* every option and its default */
+    } option[CONFIG_ENV_OPTIONS];
+    int options;
+};
+typedef int config_find_env(struct config_env *env, const char *name,
+                            struct error *err); /* EXIT_USAGE with the nearest name where there is none */
 
 void config_defaults(struct config *config);
-/* One assignment by name or alias. EXIT_USAGE with the nearest key named, the range, or the choices. */
+/* One assignment by name or alias. EXIT_USAGE with the nearest key named, the range, or the choices. `where` completes the message: "on the
+ * command line". */
 int config_set(struct config *config, const char *key, const char *value, int origin, const char *where, struct error *err);
-int config_load(struct config *config, const char *path, int origin, struct error *err);                       /* an ini file */
+int config_load(struct config *config, const char *path, int origin, struct error *err);                        /* an ini file */
 int config_load_text(struct config *config, const char *text, const char *name, int origin, struct error *err); /* a compiled-in preset */
 
 /* Everything of the command line. */
-enum { ARGS_MAX = 256 };
+enum { ARGS_MAX = 256, ARGS_FILES = 16 };
 struct arguments {
-    char command[32];                /* "train" where none is given */
+    char command[32];                 /* "train" where none is given */
     const char *assignment[ARGS_MAX]; /* "key=value", in order */
     int assignments;
-    const char *file[16];            /* --config */
+    const char *file[ARGS_FILES]; /* --config */
     int files;
-    const char *operand[16];         /* what is neither key=value nor an option: RUN, FILE, NAME */
+    const char *operand[ARGS_FILES]; /* what is neither key=value nor an option, after the command: RUN, FILE, NAME */
     int operands;
     bool fresh, quiet, json, check, debug, help, version;
-    const char *help_section;
+    bool command_given;
+    const char *help_section; /* of --help SECTION; NULL = none */
 };
+/* Knows nothing of which commands there are: the first operand is the command. */
 int arguments_parse(struct arguments *args, int argc, char **argv, struct error *err);
 
-/* Defaults, presets, files and command line in their order. `env_preset` gives the preset text of an environment by name (may return NULL). */
-int config_build(struct config *config, const struct arguments *args, const char *(*env_preset)(const char *env), struct error *err);
+/* Defaults, presets, files and command line in their order. With `find_env`, env.name becomes the environment's id, every option of the
+ * environment that nobody set stands in config->env_option with its default, and an option that it doesn't have is refused; NULL (tests):
+ * options are taken as they come. Reads each file once. */
+int config_build(struct config *config, const struct arguments *args, config_find_env *find_env, struct error *err);
+
+/* Only --config and the command line, over what `config` already holds. */
+int config_apply(struct config *config, const struct arguments *args, struct error *err);
 
 /* The value of key k as text that reads back identically. */
 void config_value(const struct config *config, int k, char *text, size_t size);
-int config_find(const char *key); /* index by "section.name" or alias; -1 */
+int config_find(const char *key);                                             /* index by "section.name" or alias; -1 */
+bool config_is_explicit(int origin);                                          /* given by preset=, --config or the command line */
+const char *config_env_option(const struct config *config, const char *name); /* NULL where it isn't set */
 
-/* Loadable ini with comments, as `config.ini` of a run. Refuses a value that would not read back identically. */
+/* Loadable ini with comments, as `config.ini` of a run. Refuses a value that would not read back identically, before anything is written.
+ */
 int config_write(const struct config *config, FILE *out, struct error *err);
-uint64_t config_hash(const struct config *config);                                       /* of everything that training depends on */
+uint64_t config_hash(const struct config *config); /* of every key that is stored and every option of the environment */
 /* Keys (not CHANGEABLE) given explicitly in `now` that differ from `then`: one line in `text`; returns how many. */
 int config_differences(const struct config *now, const struct config *then, char *text, size_t size);
-/* "runs/mpe-simple_spread-mappo-s1-3f2a91bc": run.dir where given, else from env, algo, seed and a hash of the other explicit keys. */
+/* "runs/mpe-simple_spread-mappo-s1-3f2a91bc": run.dir where given, else from env, algo, seed and a hash of the other explicit keys (those
+ * whose value is also what it would be without them, and UNNAMED ones, don't count). */
 void config_run_folder(const struct config *config, char *path, size_t size);
 
-void config_help(FILE *out, const char *section); /* NULL: overview of all sections */
+/* Presets by name, compiled in. */
+const char *config_preset(const char *name);                             /* ini text; NULL where there is none */
+int config_preset_names(const char **names, const char **help, int max); /* returns how many */
+
+/* Help. A section is asked for by its name, or by a key or alias of it. */
+const char *config_section(const char *name); /* the section's name; NULL where there is none */
+const char *config_nearest_section(const char *name);
+void config_help(FILE *out, const char *section); /* NULL: the list of sections; "all": every key */
 void config_markdown(FILE *out);                  /* docs/configuration.md */
+
+/* Prints `text` from the current column `indent` on, broken at blanks before `width`. */
+void help_wrap(FILE *out, const char *text, int indent, int width);
 
 #endif

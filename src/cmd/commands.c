@@ -1,0 +1,173 @@
+/* The table of commands: names, what they take, and their help pages. */
+#include <string.h>
+
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "config/suggest.h"
+
+const struct command commands[] = {
+    {
+        .name = "train",
+        .summary = "train, or continue, a run (what mappo does without a command)",
+        .operands = "",
+        .takes = TAKES_SETTINGS | TAKES_FRESH | TAKES_QUIET,
+        .run = cmd_train,
+        .about = "Trains until train.env_steps environment steps are done and leaves everything in the run's folder, "
+                 "runs/<env>-<algo>-s<seed> (plus a short hash "
+                 "where other settings are given): config.ini, metrics.jsonl, log.txt, checkpoints (step-*.h5, latest.h5, best.h5).\n"
+                 "The same command again continues the run from its newest good checkpoint; a finished run says so. A folder whose "
+                 "settings differ is refused with "
+                 "the list of them; raise train.env_steps to go on with a finished run.\n"
+                 "To stop early and save: Ctrl-C, `kill -USR1`, or a file named STOP in the run's folder.",
+        .section = "",
+        .examples = "mappo                                     MAPPO on mpe/simple_spread, all cores\n"
+                    "mappo env.N=5 seed=3 ppo.clip=0.1         other settings: another run\n"
+                    "mappo --config my.ini train.env_steps=5e6 a file, then the command line\n"
+                    "mappo preset=on-policy                    the reference's feed-forward setting\n"
+                    "mpirun -n 64 mappo                        the same run on 64 ranks\n"
+                    "sbatch slurm/train.sh seed=3              on a cluster, through time limits\n",
+    },
+    {
+        .name = "eval",
+        .summary = "play whole episodes with a trained run and report the return",
+        .operands = "RUN|FILE",
+        .least = 1,
+        .most = 1,
+        .takes = TAKES_SETTINGS | TAKES_QUIET | TAKES_JSON,
+        .run = cmd_eval,
+        .about = "Plays episodes with the networks of a run (its folder) or of one checkpoint, and reports mean and standard error of the "
+                 "return. Environment and "
+                 "settings come from the checkpoint, so they can't differ from training by accident. play= puts random, idle or scripted "
+                 "players in their place.",
+        .section = "eval",
+        .examples = "mappo eval runs/mpe-simple_spread-mappo-s1\n"
+                    "mappo eval RUN episodes=10000 which=best --json\n"
+                    "mappo eval RUN play=scripted\n",
+    },
+    {
+        .name = "inspect",
+        .summary = "show what a checkpoint holds, check it, or compare two",
+        .operands = "FILE [FILE]",
+        .least = 1,
+        .most = 2,
+        .takes = TAKES_JSON | TAKES_CHECK,
+        .run = cmd_inspect,
+        .about = "Shows what made the checkpoint and when, its settings, counters and every parameter with shape, mean, deviation and "
+                 "norm. With two files: what "
+                 "differs in the training state (exit code 7; 0 where it is the same bit for bit; time, host and speed don't count). "
+                 "--check only verifies size and "
+                 "SHA-256 (exit code 4 where the file is damaged).",
+        .examples = "mappo inspect RUN/latest.h5\n"
+                    "mappo inspect RUN/latest.h5 --check\n"
+                    "mappo inspect A/latest.h5 B/latest.h5\n",
+    },
+    {
+        .name = "envs",
+        .summary = "list the environments, or describe one: spaces, options, rules",
+        .operands = "[ENV]",
+        .most = 1,
+        .takes = TAKES_SETTINGS | TAKES_JSON,
+        .run = cmd_envs,
+        .about = "Without a name: the environments there are. With one (an id, upstream's name, or the path of a plugin): groups of "
+                 "agents, meaning, unit and bounds "
+                 "of every observation entry and action, options (env.NAME=value), rules and sources.",
+        .section = "env",
+        .examples = "mappo envs\n"
+                    "mappo envs mpe/simple_spread\n"
+                    "mappo envs simple_spread_v3 env.N=5\n",
+    },
+    {
+        .name = "bench",
+        .summary = "measure the speed of training on this machine beside what its cores allow",
+        .operands = "",
+        .takes = TAKES_SETTINGS | TAKES_JSON,
+        .run = cmd_bench,
+        .about = "Measures peak arithmetic and matrix products of this machine, then whole training, rollout alone and environment alone: "
+                 "environment steps and agent "
+                 "steps per second, ratio to the floor, share of each phase. Writes no run.",
+        .examples = "mappo bench\n"
+                    "mappo bench threads=1 --json\n"
+                    "mpirun -n 2 mappo bench\n",
+    },
+    {
+        .name = "doctor",
+        .summary = "look at ranks, cores, libraries and file system, and say what to mend",
+        .operands = "",
+        .takes = TAKES_SETTINGS | TAKES_JSON,
+        .run = cmd_doctor,
+        .about = "Prints rank, node, cores and affinity of every rank, libraries and versions, instruction level, the measured time of an "
+                 "allreduce, what the run "
+                 "folder's file system can do, the job's time limit; then what is wrong and how to mend it.",
+        .examples = "mappo doctor\n"
+                    "mpirun -n 4 mappo doctor\n"
+                    "srun -n 64 mappo doctor run=/work/me/runs/a\n",
+    },
+    {
+        .name = "docs",
+        .summary = "print a generated page of the documentation",
+        .operands = "PAGE",
+        .least = 1,
+        .most = 1,
+        .run = cmd_docs,
+        .about = "Prints a page of docs/ that is generated from the program's tables: configuration, metrics or checkpoint-format. `make "
+                 "docs` renews them all.",
+        .examples = "mappo docs configuration\n",
+    },
+};
+const int command_count = sizeof commands / sizeof *commands;
+
+static const char *nearest_command(const char *name)
+{
+    const char *names[sizeof commands / sizeof *commands];
+    for (int i = 0; i < command_count; i++) names[i] = commands[i].name;
+    return text_nearest(name, names, command_count);
+}
+
+static int unknown_command(const char *name, struct error *err)
+{
+    const char *nearest = nearest_command(name);
+    char key[128];
+    if (config_find(name) >= 0) return error_set(err, EXIT_USAGE, "\"%s\" is a setting and needs a value: %s=VALUE", name, name);
+    if (nearest) return error_set(err, EXIT_USAGE, "unknown command \"%s\"; did you mean \"%s\"? (mappo --help lists them)", name, nearest);
+    suggest_nearest_key(name, key, sizeof key);
+    if (key[0]) return error_set(err, EXIT_USAGE, "unknown command \"%s\"; did you mean the setting %s=VALUE? (mappo --help)", name, key);
+    return error_set(err, EXIT_USAGE, "unknown command \"%s\" (mappo --help lists them)", name);
+}
+
+/* An option or setting that the command doesn't look at would be ignored in silence. */
+static int check_options(const struct command *command, const struct arguments *args, struct error *err)
+{
+    const struct {
+        bool given;
+        int needs;
+        const char *name;
+    } options[] = {{args->fresh, TAKES_FRESH, "--fresh"},
+                   {args->quiet, TAKES_QUIET, "--quiet"},
+                   {args->json, TAKES_JSON, "--json"},
+                   {args->check, TAKES_CHECK, "--check"},
+                   {args->files > 0, TAKES_SETTINGS, "--config"}};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (options[i].given && !(command->takes & options[i].needs))
+            return error_set(err, EXIT_USAGE, "mappo %s takes no %s (mappo %s --help)", command->name, options[i].name, command->name);
+    if (args->assignments && !(command->takes & TAKES_SETTINGS))
+        return error_set(err, EXIT_USAGE, "mappo %s takes no settings, but \"%s\" was given (mappo %s --help)", command->name,
+                         args->assignment[0], command->name);
+    return 0;
+}
+
+int command_find(const struct command **command, const struct arguments *args, struct error *err)
+{
+    *command = NULL;
+    for (int i = 0; i < command_count; i++)
+        if (strcmp(commands[i].name, args->command) == 0) *command = &commands[i];
+    if (!*command) return unknown_command(args->command, err);
+    if (args->help || args->version) return 0;
+    const struct command *c = *command;
+    if (args->operands < c->least) return error_set(err, EXIT_USAGE, "mappo %s needs %s (mappo %s --help)", c->name, c->operands, c->name);
+    if (args->operands > c->most && config_find(args->operand[c->most]) >= 0)
+        return error_set(err, EXIT_USAGE, "\"%s\" is a setting and needs a value: %s=VALUE", args->operand[c->most],
+                         args->operand[c->most]);
+    if (args->operands > c->most)
+        return error_set(err, EXIT_USAGE, "mappo %s: what is \"%s\"? (mappo %s --help)", c->name, args->operand[c->most], c->name);
+    return check_options(c, args, err);
+}

@@ -1,0 +1,25 @@
+/* What the configuration must know of an environment, from the registry: config/ itself knows no environments. */
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "env/registry.h"
+
+int cmd_find_env(struct config_env *env, const char *name, struct error *err)
+{
+    const struct mappo_env *found;
+    int code = registry_find(name, &found, err);
+    if (code) return code;
+    *env = (struct config_env){.id = found->id, .preset = registry_preset(found)};
+    /* A plugin is found by its path, not by the id that it gives itself. */
+    if (strchr(name, '/') && strcmp(name, found->id) != 0) {
+        const struct mappo_env *by_id;
+        if (registry_find(found->id, &by_id, NULL) || by_id != found) env->id = name;
+    }
+    for (const struct mappo_option *option = found->option; option && option->name; option++) {
+        if (env->options == CONFIG_ENV_OPTIONS)
+            return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\" has more than %d options", name, CONFIG_ENV_OPTIONS);
+        env->option[env->options].name = option->name;
+        env->option[env->options++].def = option->def;
+    }
+    return 0;
+}

@@ -1,0 +1,158 @@
+/* The help pages and --version. Keys come from the configuration's table, commands from theirs. */
+#include <string.h>
+
+#include "base/text.h"
+#include "base/version.h"
+#include "cmd/cmd.h"
+
+enum { WIDTH = 100 };
+
+static const struct {
+    int code;
+    const char *meaning;
+} exit_codes[] = {
+    {EXIT_DONE, "done"},
+    {EXIT_INTERNAL, "a fault of the program itself"},
+    {EXIT_USAGE, "command line or configuration"},
+    {EXIT_ENVIRONMENT, "an environment failed"},
+    {EXIT_CHECKPOINT, "a checkpoint is missing, damaged or does not fit, or could not be saved"},
+    {EXIT_PEERS, "another rank, a device or the watchdog"},
+    {EXIT_NUMERICAL, "NaN or infinity in training"},
+    {EXIT_DIFFERS, "inspect FILE FILE: the training states differ"},
+    {EXIT_STOPPED, "stopped on request (STOP file, SIGINT, SIGTERM); saved, the same command continues"},
+    {EXIT_CONTINUE, "stopped by a time limit, SIGUSR1 or SIGUSR2; saved, the same command continues"},
+};
+
+static void print_exit_codes(FILE *out)
+{
+    fputs("\nexit codes\n", out);
+    for (size_t i = 0; i < sizeof exit_codes / sizeof *exit_codes; i++)
+        fprintf(out, "  %2d  %s\n", exit_codes[i].code, exit_codes[i].meaning);
+}
+
+/* Paragraphs divided by newlines. */
+static void print_paragraphs(FILE *out, const char *text)
+{
+    char paragraph[1024];
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        text_format(paragraph, sizeof paragraph, "%.*s", (int)length, text);
+        fputc('\n', out);
+        help_wrap(out, paragraph, 0, WIDTH);
+        text += length + (text[length] == '\n');
+    }
+}
+
+static void print_indented(FILE *out, const char *lines)
+{
+    while (*lines) {
+        size_t length = strcspn(lines, "\n");
+        fprintf(out, "  %.*s\n", (int)length, lines);
+        lines += length + (lines[length] == '\n');
+    }
+}
+
+static void print_options(FILE *out, int takes)
+{
+    static const struct {
+        int takes;
+        const char *text;
+    } options[] = {
+        {TAKES_SETTINGS, "key=value          a setting; it wins over every file and preset"},
+        {TAKES_SETTINGS, "--config FILE.ini  settings from a file; of several the last wins"},
+        {TAKES_FRESH, "--fresh            begin anew: the run's old folder is moved aside, never deleted"},
+        {TAKES_QUIET, "--quiet, -q        no progress, only results and warnings"},
+        {TAKES_JSON, "--json             results as JSON, one object a line"},
+        {TAKES_CHECK, "--check            only verify that the file is whole"},
+        {0, "--help, -h         this page; --help SECTION lists the settings of a section, --help all every one"},
+        {0, "--version          version, build, libraries"},
+    };
+    fputs("\noptions\n", out);
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (!options[i].takes || options[i].takes & takes) fprintf(out, "  %s\n", options[i].text);
+}
+
+static void print_usage(FILE *out, const struct command *command)
+{
+    bool settings = command->takes & TAKES_SETTINGS;
+    fprintf(out, "usage: mappo %s%s%s%s%s%s%s%s\n", command->name, *command->operands ? " " : "", command->operands,
+            settings ? " [key=value ...] [--config FILE.ini ...]" : "", command->takes & TAKES_FRESH ? " [--fresh]" : "",
+            command->takes & TAKES_QUIET ? " [--quiet]" : "", command->takes & TAKES_CHECK ? " [--check]" : "",
+            command->takes & TAKES_JSON ? " [--json]" : "");
+}
+
+static void print_command(FILE *out, const struct command *command)
+{
+    print_usage(out, command);
+    print_paragraphs(out, command->about);
+    print_options(out, command->takes);
+    if (command->section && !*command->section) {
+        fputs("\nsections of settings (mappo --help SECTION lists the keys of one)\n", out);
+        config_help(out, NULL);
+    } else if (command->section) {
+        fputs("\nsettings\n\n", out);
+        config_help(out, command->section);
+    }
+    fputs("\nexamples\n", out);
+    print_indented(out, command->examples);
+    print_exit_codes(out);
+}
+
+static void print_overview(FILE *out)
+{
+    fprintf(out, "%s\nTrains multi-agent policies with MAPPO and IPPO: one process or thousands of MPI ranks, continuing to the bit.\n",
+            version_line());
+    fputs("\nusage: mappo [COMMAND] [key=value ...] [--config FILE.ini ...] [options]\n\nbegin here\n", out);
+    print_indented(out, "mappo                                train MAPPO on mpe/simple_spread with all cores, sensible settings\n"
+                        "mappo eval runs/mpe-simple_spread-mappo-s1   how good it has become\n"
+                        "mappo env.N=5 seed=3 adam.lr=5e-4    other settings, another run\n"
+                        "mpirun -n 64 mappo                   the same on 64 ranks\n"
+                        "The same command again continues a run that was stopped.\n");
+    fputs("\ncommands (mappo COMMAND --help tells more)\n", out);
+    for (int i = 0; i < command_count; i++) fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    print_options(out, TAKES_SETTINGS | TAKES_FRESH | TAKES_QUIET | TAKES_JSON);
+    static const char *const common[] = {"env", "seed", "run", "threads", "preset", "train.env_steps", "rollout.envs"};
+    fputs("\nsettings that most people change\n", out);
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++) {
+        const struct config_key *key = &config_keys[config_find(common[i])];
+        char name[96];
+        text_format(name, sizeof name, "%s=%s", common[i], key->def);
+        fprintf(out, "  %-26s ", name);
+        help_wrap(out, key->help, 29, WIDTH);
+    }
+    fputs("  env.NAME=VALUE             an option of the environment (mappo envs ENV lists them)\n", out);
+    fputs("\nsections of settings (mappo --help SECTION lists the keys of one)\n", out);
+    config_help(out, NULL);
+    print_exit_codes(out);
+}
+
+static const struct command *named_command(const char *name)
+{
+    for (int i = 0; i < command_count; i++)
+        if (strcmp(commands[i].name, name) == 0) return &commands[i];
+    return NULL;
+}
+
+int help_check(const struct arguments *args, struct error *err)
+{
+    const char *section = args->help_section;
+    if (!args->help || !section || strcmp(section, "all") == 0 || config_section(section) || named_command(section)) return 0;
+    const char *nearest = config_nearest_section(section);
+    if (nearest)
+        return error_set(err, EXIT_USAGE, "no section \"%s\" of settings; did you mean \"%s\"? (mappo --help lists them)", section,
+                         nearest);
+    return error_set(err, EXIT_USAGE, "no section \"%s\" of settings (mappo --help lists them)", section);
+}
+
+void help_print(FILE *out, const struct arguments *args)
+{
+    const char *section = args->help_section;
+    if (section && (strcmp(section, "all") == 0 || config_section(section)))
+        config_help(out, section);
+    else if (section)
+        print_command(out, named_command(section));
+    else if (args->command_given)
+        print_command(out, named_command(args->command));
+    else
+        print_overview(out);
+}

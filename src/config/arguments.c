@@ -1,0 +1,122 @@
+/* The command line: [COMMAND] [key=value …] [--config FILE …] [--fresh] [--quiet] [--json] [--help [SECTION]] [--version]. */
+#include "config/config.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "config/suggest.h"
+
+static const char *const options[] = {"--config", "--fresh", "--quiet", "--json", "--check", "--debug", "--help", "--version"};
+enum { OPTIONS = sizeof options / sizeof *options };
+
+/* "--ppo-clip=0.1" and "--seed 3" are how other programs spell it. */
+static int unknown_option(const char *option, struct error *err)
+{
+    char key[128], nearest[128];
+    text_format(key, sizeof key, "%s", option + strspn(option, "-"));
+    char *equals = strchr(key, '=');
+    const char *value = equals ? equals + 1 : "VALUE";
+    if (equals) *equals = '\0';
+    for (char *c = key; *c; c++)
+        if (*c == '-') *c = '_';
+    const char *meant = text_nearest(option, options, OPTIONS);
+    /* "ppo_clip" of "--ppo-clip" is "ppo.clip". */
+    char *underscore = strchr(key, '_');
+    if (config_find(key) < 0 && underscore) {
+        *underscore = '.';
+        if (config_find(key) < 0) *underscore = '_';
+    }
+    if (config_find(key) >= 0)
+        return error_set(err, EXIT_USAGE, "unknown option \"%s\": settings are written without dashes: %s=%s", option, key, value);
+    suggest_nearest_key(key, nearest, sizeof nearest);
+    if (meant) return error_set(err, EXIT_USAGE, "unknown option \"%s\"; did you mean \"%s\"? (mappo --help)", option, meant);
+    if (nearest[0])
+        return error_set(err, EXIT_USAGE, "unknown option \"%s\": settings are written without dashes; did you mean %s=%s?", option,
+                         nearest, value);
+    return error_set(err, EXIT_USAGE, "unknown option \"%s\" (mappo --help)", option);
+}
+
+static int take_assignment(struct arguments *args, const char *text, struct error *err)
+{
+    if (*text == '=') return error_set(err, EXIT_USAGE, "\"%s\" on the command line has no key before the =", text);
+    if (args->assignments == ARGS_MAX)
+        return error_set(err, EXIT_USAGE, "more than %d settings on the command line: put them into a file and pass --config FILE",
+                         ARGS_MAX);
+    args->assignment[args->assignments++] = text;
+    return 0;
+}
+
+static int take_operand(struct arguments *args, const char *text, struct error *err)
+{
+    if (!args->command_given) {
+        if (!text_format(args->command, sizeof args->command, "%s", text))
+            return error_set(err, EXIT_USAGE, "unknown command \"%s\" (mappo --help lists them)", text);
+        args->command_given = true;
+        return 0;
+    }
+    if (args->operands == ARGS_FILES) return error_set(err, EXIT_USAGE, "too many arguments, beginning with \"%s\" (mappo --help)", text);
+    args->operand[args->operands++] = text;
+    return 0;
+}
+
+/* The value of "--config FILE" or "--config=FILE"; NULL where none follows. */
+static const char *option_value(int argc, char **argv, int *i)
+{
+    const char *equals = strchr(argv[*i], '=');
+    if (equals) return equals + 1;
+    return *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+static int take_config(struct arguments *args, const char *file, struct error *err)
+{
+    if (!file || !*file) return error_set(err, EXIT_USAGE, "--config needs a file: --config FILE.ini");
+    if (args->files == ARGS_FILES) return error_set(err, EXIT_USAGE, "more than %d --config files", ARGS_FILES);
+    args->file[args->files++] = file;
+    return 0;
+}
+
+static void take_help(struct arguments *args, int argc, char **argv, int *i)
+{
+    args->help = true;
+    bool follows = *i + 1 < argc && argv[*i + 1][0] != '-' && !strchr(argv[*i + 1], '=');
+    if (strchr(argv[*i], '=') || follows) args->help_section = option_value(argc, argv, i);
+}
+
+static bool is_option(const char *text, const char *name)
+{
+    size_t length = strlen(name);
+    return strncmp(text, name, length) == 0 && (text[length] == '\0' || text[length] == '=');
+}
+
+static int take_option(struct arguments *args, int argc, char **argv, int *i, struct error *err)
+{
+    const char *text = argv[*i];
+    if (is_option(text, "--config")) return take_config(args, option_value(argc, argv, i), err);
+    if (is_option(text, "--help") || strcmp(text, "-h") == 0) return take_help(args, argc, argv, i), 0;
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {{"--fresh", &args->fresh}, {"--quiet", &args->quiet}, {"--json", &args->json},      {"--check", &args->check},
+                 {"--debug", &args->debug}, {"-q", &args->quiet},      {"--version", &args->version}};
+    for (size_t f = 0; f < sizeof flags / sizeof *flags; f++)
+        if (strcmp(text, flags[f].name) == 0) return *flags[f].flag = true, 0;
+    return unknown_option(text, err);
+}
+
+int arguments_parse(struct arguments *args, int argc, char **argv, struct error *err)
+{
+    memset(args, 0, sizeof *args);
+    for (int i = 1; i < argc; i++) {
+        const char *text = argv[i], *equals = strchr(text, '='), *slash = strchr(text, '/');
+        int code;
+        if (text[0] == '-' && text[1]) code = take_option(args, argc, argv, &i, err);
+        /* "runs/lr=3/latest.h5" is a file, "run=runs/a" a setting. */
+        else if (equals && (!slash || slash > equals))
+            code = take_assignment(args, text, err);
+        else
+            code = take_operand(args, text, err);
+        if (code) return code;
+    }
+    if (!args->command_given) text_format(args->command, sizeof args->command, "train");
+    return 0;
+}

@@ -1,0 +1,250 @@
+/* Puts the sources of a configuration together, and what follows from the whole: hashes, differences, the run's folder. */
+#include "config/config.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/text.h"
+#include "config/config_file.h"
+
+/* ---- one source after the other
+ * ------------------------------------------------------------------------------------------------------------ */
+
+struct sources {
+    const struct arguments *args;
+    char *file[ARGS_FILES]; /* texts, read once: a pipe can't be read twice */
+};
+
+static int apply_files(struct config *config, const struct sources *sources, struct error *err)
+{
+    for (int i = 0; i < sources->args->files; i++)
+        if (config_load_text(config, sources->file[i], sources->args->file[i], ORIGIN_FILE, err)) return err->code;
+    return 0;
+}
+
+static int apply_command_line(struct config *config, const struct sources *sources, struct error *err)
+{
+    for (int i = 0; i < sources->args->assignments; i++) {
+        char key[128];
+        const char *assignment = sources->args->assignment[i], *equals = strchr(assignment, '=');
+        text_format(key, sizeof key, "%.*s", (int)(equals - assignment), assignment);
+        if (config_set(config, key, equals + 1, ORIGIN_COMMAND_LINE, "on the command line", err)) return err->code;
+    }
+    return 0;
+}
+
+static int apply_preset(struct config *config, const char *name, struct error *err)
+{
+    const char *text = config_preset(name);
+    char where[CONFIG_TEXT + 16];
+    text_format(where, sizeof where, "preset %s", name);
+    if (text) return config_load_text(config, text, where, ORIGIN_PRESET, err);
+    const char *names[64], *nearest;
+    int count = config_preset_names(names, NULL, 64);
+    nearest = text_nearest(name, names, count);
+    if (nearest)
+        return error_set(err, EXIT_USAGE, "unknown preset \"%s\"; did you mean \"%s\"? (mappo --help preset lists them)", name, nearest);
+    return error_set(err, EXIT_USAGE, "unknown preset \"%s\" (mappo --help preset lists them)", name);
+}
+
+/* An option that the environment doesn't have is refused; those that nobody set are filled in, so that the configuration is whole. */
+static int complete_env_options(struct config *config, const struct config_env *env, struct error *err)
+{
+    static const char *const where[] = {"", "in its preset", "in the preset", "in the checkpoint", "in --config", "on the command line"};
+    const char *names[CONFIG_ENV_OPTIONS];
+    for (int i = 0; i < env->options; i++) names[i] = env->option[i].name;
+    for (int i = 0; i < config->env_options; i++) {
+        const struct config_option *option = &config->env_option[i];
+        int known = 0;
+        for (int j = 0; j < env->options; j++) known |= strcmp(names[j], option->name) == 0;
+        if (known) continue;
+        const char *nearest = text_nearest(option->name, names, env->options);
+        if (nearest)
+            return error_set(err, EXIT_USAGE,
+                             "environment \"%s\" has no option \"%s\" (env.%s %s); did you mean \"env.%s\"? (mappo envs %s lists them)",
+                             env->id, option->name, option->name, where[option->origin], nearest, env->id);
+        return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\" (env.%s %s; mappo envs %s lists them)", env->id,
+                         option->name, option->name, where[option->origin], env->id);
+    }
+    for (int j = 0; j < env->options; j++) {
+        char key[96];
+        if (config_env_option(config, names[j])) continue;
+        text_format(key, sizeof key, "env.%s", names[j]);
+        if (config_set(config, key, env->option[j].def, ORIGIN_DEFAULT, "in the environment", err)) return err->code;
+    }
+    return 0;
+}
+
+/* A hash of what was asked for beyond env, algo and seed: keys whose value is not what it would be without asking. */
+static uint32_t name_hash(const struct config *config, const struct config *baseline)
+{
+    uint64_t hash = HASH_START;
+    char value[CONFIG_TEXT], usual[CONFIG_TEXT], line[CONFIG_TEXT + 96];
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        if (!config_is_explicit(config->origin[k]) || config_keys[k].flags & (UNNAMED | NOT_STORED) || k == KEY_env_name ||
+            k == KEY_algo_name)
+            continue;
+        config_value(config, k, value, sizeof value);
+        config_value(baseline, k, usual, sizeof usual);
+        if (strcmp(value, usual) == 0) continue;
+        text_format(line, sizeof line, "%s.%s=%s", config_keys[k].section, config_keys[k].name, value);
+        hash = hash_text(hash, line);
+    }
+    for (int i = 0; i < config->env_options; i++) {
+        const struct config_option *option = &config->env_option[i];
+        const char *before = config_env_option(baseline, option->name);
+        if (!config_is_explicit(option->origin) || (before && strcmp(before, option->value) == 0)) continue;
+        text_format(line, sizeof line, "env.%s=%s", option->name, option->value);
+        hash = hash_text(hash, line);
+    }
+    if (hash == HASH_START) return 0;
+    uint32_t folded = (uint32_t)(hash ^ hash >> 32);
+    return folded ? folded : 1;
+}
+
+static int build(struct config *config, struct config *baseline, const struct sources *sources, config_find_env *find_env,
+                 struct error *err)
+{
+    /* Which environment and preset: the strongest source decides, before the weaker ones are read. */
+    struct config_env env = {0};
+    config_defaults(config);
+    if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return err->code;
+    char preset[CONFIG_TEXT];
+    text_format(preset, sizeof preset, "%s", config->preset_name);
+    if (find_env && find_env(&env, config->env_name, err)) return err->code;
+
+    config_defaults(config);
+    if (env.preset && config_load_text(config, env.preset, "the environment's preset", ORIGIN_ENV_PRESET, err)) return err->code;
+    *baseline = *config;
+    if (find_env && complete_env_options(baseline, &env, err)) return err->code;
+    if (preset[0] && apply_preset(config, preset, err)) return err->code;
+    if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return err->code;
+    if (find_env) {
+        if (complete_env_options(config, &env, err)) return err->code;
+        text_format(config->env_name, sizeof config->env_name, "%s", env.id);
+    }
+    config->name_hash = name_hash(config, baseline);
+    return 0;
+}
+
+static int sources_open(struct sources *sources, const struct arguments *args, struct error *err)
+{
+    *sources = (struct sources){.args = args};
+    for (int i = 0; i < args->files; i++)
+        if (config_file_read(args->file[i], &sources->file[i], err)) return err->code;
+    return 0;
+}
+
+static void sources_close(struct sources *sources)
+{
+    for (int i = 0; i < sources->args->files; i++) free(sources->file[i]);
+}
+
+int config_build(struct config *config, const struct arguments *args, config_find_env *find_env, struct error *err)
+{
+    struct error own = {0};
+    if (!err) err = &own;
+    struct sources sources;
+    struct config *baseline = malloc(sizeof *baseline);
+    if (!baseline) die(EXIT_INTERNAL, "out of memory while reading the configuration");
+    int code = sources_open(&sources, args, err);
+    if (code == 0) code = build(config, baseline, &sources, find_env, err);
+    sources_close(&sources);
+    free(baseline);
+    return code;
+}
+
+int config_apply(struct config *config, const struct arguments *args, struct error *err)
+{
+    struct error own = {0};
+    if (!err) err = &own;
+    struct sources sources;
+    int code = sources_open(&sources, args, err);
+    if (code == 0) code = apply_files(config, &sources, err);
+    if (code == 0) code = apply_command_line(config, &sources, err);
+    sources_close(&sources);
+    return code;
+}
+
+/* ---- of the whole
+ * --------------------------------------------------------------------------------------------------------------------------- */
+
+uint64_t config_hash(const struct config *config)
+{
+    uint64_t hash = HASH_START;
+    char value[CONFIG_TEXT];
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        if (config_keys[k].flags & NOT_STORED) continue;
+        config_value(config, k, value, sizeof value);
+        hash = hash_text(hash_text(hash_text(hash, config_keys[k].section), config_keys[k].name), value);
+    }
+    for (int i = 0; i < config->env_options; i++)
+        hash = hash_text(hash_text(hash, config->env_option[i].name), config->env_option[i].value);
+    return hash;
+}
+
+struct list {
+    char *text;
+    size_t size, used;
+    int count, left_out;
+};
+
+static void list_add(struct list *list, const char *key, const char *now, const char *then)
+{
+    char entry[CONFIG_TEXT * 2 + 192];
+    text_format(entry, sizeof entry, "%s%s (now %s, before %s)", list->count ? ", " : "", key, *now ? now : "empty",
+                *then ? then : "empty");
+    list->count++;
+    /* Room stays for "and N more". */
+    if (list->left_out || list->used + strlen(entry) + 24 > list->size)
+        list->left_out++;
+    else
+        list->used += (size_t)snprintf(list->text + list->used, list->size - list->used, "%s", entry);
+}
+
+int config_differences(const struct config *now, const struct config *then, char *text, size_t size)
+{
+    struct list list = {.text = text, .size = size};
+    char key[128], value[CONFIG_TEXT], before[CONFIG_TEXT];
+    if (size) text[0] = '\0';
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        if (!config_is_explicit(now->origin[k]) || config_keys[k].flags & (CHANGEABLE | NOT_STORED)) continue;
+        config_value(now, k, value, sizeof value);
+        config_value(then, k, before, sizeof before);
+        text_format(key, sizeof key, "%s.%s", config_keys[k].section, config_keys[k].name);
+        if (strcmp(value, before) != 0) list_add(&list, key, value, before);
+    }
+    for (int i = 0; i < now->env_options; i++) {
+        const struct config_option *option = &now->env_option[i];
+        const char *old = config_env_option(then, option->name);
+        if (!config_is_explicit(option->origin) || (old && strcmp(old, option->value) == 0)) continue;
+        text_format(key, sizeof key, "env.%s", option->name);
+        list_add(&list, key, option->value, old ? old : "not set");
+    }
+    if (list.left_out) snprintf(text + list.used, size - list.used, "%sand %d more", list.used ? " " : "", list.left_out);
+    return list.count;
+}
+
+void config_run_folder(const struct config *config, char *path, size_t size)
+{
+    if (config->run_dir[0]) {
+        text_format(path, size, "%s", config->run_dir);
+        return;
+    }
+    /* "mpe/simple_spread" → "mpe-simple_spread"; a plugin's path loses what a file name had better not hold. */
+    char env[CONFIG_TEXT], algo[64], hash[16] = "";
+    size_t n = 0;
+    for (const char *c = config->env_name; *c && n + 1 < sizeof env; c++) {
+        bool plain = isalnum((unsigned char)*c) || *c == '_' || (n > 0 && (*c == '.' || *c == '-'));
+        if (plain)
+            env[n++] = *c;
+        else if (n > 0 && env[n - 1] != '-')
+            env[n++] = '-';
+    }
+    env[n] = '\0';
+    config_value(config, KEY_algo_name, algo, sizeof algo);
+    if (config->name_hash) text_format(hash, sizeof hash, "-%08x", (unsigned)config->name_hash);
+    text_format(path, size, "runs/%s-%s-s%lld%s", env, algo, (long long)config->train_seed, hash);
+}

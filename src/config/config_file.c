@@ -1,0 +1,215 @@
+/* Reads and writes ini files. libinih does the parsing; what it does silently (cut long lines, join indented ones) is refused or avoided
+ * here. */
+#include "config/config_file.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/text.h"
+#include "config/config.h"
+
+enum { FILE_LIMIT = 1 << 20 };
+
+int config_file_read(const char *path, char **text, struct error *err)
+{
+    *text = NULL;
+    FILE *file = fopen(path, "rb");
+    struct stat status;
+    if (!file || fstat(fileno(file), &status) != 0 || S_ISDIR(status.st_mode)) {
+        int cause = file ? EISDIR : errno;
+        if (file) fclose(file);
+        return error_set(err, EXIT_USAGE, "cannot read the configuration file %s: %s", path, strerror(cause));
+    }
+    char *bytes = malloc(FILE_LIMIT + 1);
+    if (!bytes) die(EXIT_INTERNAL, "out of memory while reading %s", path);
+    size_t size = fread(bytes, 1, FILE_LIMIT + 1, file);
+    int code = 0;
+    if (ferror(file))
+        code = error_set(err, EXIT_USAGE, "cannot read the configuration file %s: %s", path, strerror(errno));
+    else if (size > FILE_LIMIT)
+        code = error_set(err, EXIT_USAGE, "%s is longer than 1 MB: this is no configuration file", path);
+    else if (memchr(bytes, '\0', size))
+        code = error_set(err, EXIT_USAGE, "%s holds zero bytes: this is no configuration file (a checkpoint is continued with run=FOLDER)",
+                         path);
+    fclose(file);
+    if (code) {
+        free(bytes);
+        return code;
+    }
+    bytes[size] = '\0';
+    *text = bytes;
+    return 0;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------------------------------
+ */
+
+struct reader {
+    struct config *config;
+    const char *next, *name;
+    int line, origin;
+    struct error err;
+};
+
+/* Hands libinih one line at a time: without its indentation, so that it never joins lines, and never more than it can hold. */
+static char *read_line(char *buffer, int room, void *stream)
+{
+    struct reader *reader = stream;
+    if (reader->err.code || !*reader->next) return NULL;
+    reader->line++;
+    const char *start = reader->next, *end = start + strcspn(start, "\n");
+    reader->next = *end ? end + 1 : end;
+    while (start < end && isspace((unsigned char)*start)) start++;
+    while (end > start && isspace((unsigned char)end[-1])) end--;
+    /* A comment has no meaning, so its length has none either. */
+    size_t length = *start == ';' || *start == '#' ? 0 : (size_t)(end - start);
+    if (length + 2 > (size_t)room) {
+        error_set(&reader->err, EXIT_USAGE, "%s, line %d has %zu bytes; a line of a configuration file may have %d", reader->name,
+                  reader->line, length, room - 2);
+        return NULL;
+    }
+    memcpy(buffer, start, length);
+    buffer[length] = '\n';
+    buffer[length + 1] = '\0';
+    return buffer;
+}
+
+/* libinih calls this right after the line was read, so reader->line is its number. */
+static int take_entry(void *user, const char *section, const char *name, const char *value)
+{
+    struct reader *reader = user;
+    if (reader->err.code) return 0;
+    char key[256], where[512];
+    text_format(where, sizeof where, "in %s, line %d", reader->name, reader->line);
+    /* A name with a dot is a whole key, wherever it stands. */
+    bool whole = !*section || strchr(name, '.');
+    if (!text_format(key, sizeof key, "%s%s%s", whole ? "" : section, whole ? "" : ".", name)) {
+        error_set(&reader->err, EXIT_USAGE, "%s, line %d: no key is that long", reader->name, reader->line);
+        return 0;
+    }
+    return config_set(reader->config, key, value, reader->origin, where, &reader->err) == 0;
+}
+
+int config_load_text(struct config *config, const char *text, const char *name, int origin, struct error *err)
+{
+    struct reader reader = {.config = config, .next = text, .name = name, .origin = origin};
+    int line = ini_parse_stream(read_line, &reader, take_entry, &reader);
+    if (reader.err.code) return error_set(err, EXIT_USAGE, "%s", reader.err.text);
+    if (line < 0) return error_set(err, EXIT_USAGE, "%s: libinih could not read it", name);
+    if (line > 0) return error_set(err, EXIT_USAGE, "%s, line %d is neither [section], key = value nor a comment (# or ;)", name, line);
+    return 0;
+}
+
+int config_load(struct config *config, const char *path, int origin, struct error *err)
+{
+    char *text;
+    int code = config_file_read(path, &text, err);
+    if (code == 0) code = config_load_text(config, text, path, origin, err);
+    free(text);
+    return code;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------------------------------
+ */
+
+static const char *origin_text(int origin)
+{
+    static const char *const texts[] = {"", "the environment's preset: ", "preset: ", "checkpoint: ", "--config: ", "command line: "};
+    return texts[origin];
+}
+
+static void write_comment(FILE *out, int origin, const char *help)
+{
+    char text[512];
+    text_format(text, sizeof text, "%s%s", origin_text(origin), help);
+    fputs("# ", out);
+    help_wrap(out, text, 2, 100);
+}
+
+static void write_text(const struct config *config, FILE *out)
+{
+    char value[CONFIG_TEXT];
+    const char *section = "";
+    fputs("# The effective configuration of a run of mappo. `mappo --config FILE` loads it.\n", out);
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        const struct config_key *key = &config_keys[k];
+        if (key->flags & NOT_STORED) continue;
+        if (strcmp(section, key->section) != 0) {
+            section = key->section;
+            fprintf(out, "\n[%s]\n", section);
+        }
+        config_value(config, k, value, sizeof value);
+        write_comment(out, config->origin[k], key->help);
+        fprintf(out, "%s = %s\n", key->name, value);
+        bool last_of_env = strcmp(section, "env") == 0 && (k + 1 == CONFIG_KEYS || strcmp(config_keys[k + 1].section, "env") != 0);
+        for (int i = 0; last_of_env && i < config->env_options; i++) {
+            const struct config_option *option = &config->env_option[i];
+            write_comment(out, option->origin, "option of the environment");
+            fprintf(out, "%s = %s\n", option->name, option->value);
+        }
+    }
+}
+
+/* help_wrap breaks lines with blanks in front; in an ini file each must be a comment of its own. */
+static char *comment_continuations(const char *text)
+{
+    size_t size;
+    char *result;
+    FILE *out = open_memstream(&result, &size);
+    if (!out) die(EXIT_INTERNAL, "out of memory while writing the configuration");
+    for (const char *c = text; *c; c++) {
+        fputc(*c, out);
+        if (*c == '\n' && c[1] == ' ') fputc('#', out), c++;
+    }
+    fclose(out);
+    return result;
+}
+
+/* The name of the first key that did not come back, in `name`. */
+static bool reads_back(const struct config *config, const struct config *read, char *name, size_t size)
+{
+    char wanted[CONFIG_TEXT], got[CONFIG_TEXT];
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        if (config_keys[k].flags & NOT_STORED) continue;
+        config_value(config, k, wanted, sizeof wanted);
+        config_value(read, k, got, sizeof got);
+        text_format(name, size, "%s.%s=%s", config_keys[k].section, config_keys[k].name, wanted);
+        if (strcmp(wanted, got) != 0) return false;
+    }
+    for (int i = 0; i < config->env_options; i++) {
+        const char *value = config_env_option(read, config->env_option[i].name);
+        text_format(name, size, "env.%s=%s", config->env_option[i].name, config->env_option[i].value);
+        if (!value || strcmp(value, config->env_option[i].value) != 0) return false;
+    }
+    return true;
+}
+
+int config_write(const struct config *config, FILE *out, struct error *err)
+{
+    char *text, name[CONFIG_TEXT + 128];
+    size_t size;
+    FILE *memory = open_memstream(&text, &size);
+    if (!memory) die(EXIT_INTERNAL, "out of memory while writing the configuration");
+    write_text(config, memory);
+    fclose(memory);
+    char *ini = comment_continuations(text);
+    free(text);
+
+    struct config *read = malloc(sizeof *read);
+    if (!read) die(EXIT_INTERNAL, "out of memory while writing the configuration");
+    config_defaults(read);
+    int code = config_load_text(read, ini, "config.ini", ORIGIN_FILE, err);
+    if (code)
+        error_prefix(err, "a setting can't be kept in an ini file");
+    else if (!reads_back(config, read, name, sizeof name))
+        code = error_set(err, EXIT_USAGE, "%s can't be kept in an ini file: a value may not hold \" ;\" or begin or end with blanks", name);
+    else if (fputs(ini, out) == EOF)
+        code = error_set(err, EXIT_INTERNAL, "cannot write the configuration: %s", strerror(errno));
+    free(read);
+    free(ini);
+    return code;
+}

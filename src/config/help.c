@@ -1,0 +1,184 @@
+/* What people read about the keys: --help, --help SECTION, docs/configuration.md. */
+#include <string.h>
+
+#include "base/text.h"
+#include "config/suggest.h"
+
+enum { WIDTH = 100 };
+
+static const struct {
+    const char *name, *help;
+} sections[] = {
+#define SECTION(section, help) {#section, help},
+#include "config/config.def"
+};
+enum { SECTIONS = sizeof sections / sizeof *sections };
+
+const char *config_section(const char *name)
+{
+    for (int i = 0; i < SECTIONS; i++)
+        if (strcmp(sections[i].name, name) == 0) return sections[i].name;
+    int k = config_find(name);
+    return k >= 0 ? config_keys[k].section : NULL;
+}
+
+const char *config_nearest_section(const char *name)
+{
+    const char *names[SECTIONS];
+    for (int i = 0; i < SECTIONS; i++) names[i] = sections[i].name;
+    return text_nearest(name, names, SECTIONS);
+}
+
+void help_wrap(FILE *out, const char *text, int indent, int width)
+{
+    int column = indent;
+    for (const char *word = text + strspn(text, " "); *word;) {
+        int length = (int)strcspn(word, " "), columns = 0;
+        for (int i = 0; i < length; i++) columns += ((unsigned char)word[i] & 0xc0) != 0x80;
+        if (column > indent && column + 1 + columns > width) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+        }
+        column += fprintf(out, "%s%.*s", column > indent ? " " : "", length, word) - length + columns;
+        word += length;
+        word += strspn(word, " ");
+    }
+    fputc('\n', out);
+}
+
+/* The bare name by which a key may be called; "" where it has none. */
+static const char *alias_of(int key)
+{
+    for (int i = 0; i < config_alias_count(); i++) {
+        int k;
+        const char *alias = config_alias(i, &k);
+        if (k == key) return alias;
+    }
+    return "";
+}
+
+static void values_text(const struct config_key *key, char *text, size_t size)
+{
+    static const char *const kinds[] = {"whole number", "number", "true or false", "text", ""};
+    char range[80];
+    config_range_text(key, range, sizeof range);
+    if (key->type == KEY_IS_CHOICE)
+        config_choices_text(key->choices, " | ", text, size);
+    else if (key->type == KEY_IS_INT || key->type == KEY_IS_REAL)
+        snprintf(text, size, "%s, %s", kinds[key->type], range);
+    else
+        snprintf(text, size, "%s", kinds[key->type]);
+}
+
+/* ---- --help
+ * -------------------------------------------------------------------------------------------------------------------------------- */
+
+static void help_key(FILE *out, int k)
+{
+    const struct config_key *key = &config_keys[k];
+    char name[96], values[256];
+    const char *alias = alias_of(k);
+    snprintf(name, sizeof name, "%s.%s%s%s", key->section, key->name, *alias ? ", " : "", alias);
+    values_text(key, values, sizeof values);
+    fprintf(out, "  %-33s %-18s %s\n      ", name, key->type == KEY_IS_TEXT && !*key->def ? "(empty)" : key->def, values);
+    help_wrap(out, key->help, 6, WIDTH);
+}
+
+static void help_section(FILE *out, int s)
+{
+    fprintf(out, "%s: ", sections[s].name);
+    help_wrap(out, sections[s].help, (int)strlen(sections[s].name) + 2, WIDTH);
+    fprintf(out, "\n  %-33s %-18s %s\n", "KEY", "DEFAULT", "VALUES");
+    for (int k = 0; k < CONFIG_KEYS; k++)
+        if (strcmp(config_keys[k].section, sections[s].name) == 0) help_key(out, k);
+    if (strcmp(sections[s].name, "preset") == 0) {
+        const char *names[64], *help[64];
+        int count = config_preset_names(names, help, 64);
+        fputs("\n  Presets\n", out);
+        for (int i = 0; i < count; i++) {
+            fprintf(out, "  %-20s ", names[i]);
+            help_wrap(out, help[i], 23, WIDTH);
+        }
+    }
+    if (strcmp(sections[s].name, "env") == 0) fputs("  env.NAME\n      an option of the environment: `mappo envs ENV` lists them\n", out);
+}
+
+void config_help(FILE *out, const char *section)
+{
+    const char *found = section ? config_section(section) : NULL;
+    bool all = section && strcmp(section, "all") == 0;
+    for (int s = 0; s < SECTIONS; s++) {
+        if (all || found == sections[s].name || (found && strcmp(found, sections[s].name) == 0)) {
+            help_section(out, s);
+            if (all && s + 1 < SECTIONS) fputc('\n', out);
+        } else if (!section) {
+            fprintf(out, "  %-11s ", sections[s].name);
+            help_wrap(out, sections[s].help, 14, WIDTH);
+        }
+    }
+}
+
+/* ---- docs/configuration.md
+ * ------------------------------------------------------------------------------------------------------------------ */
+
+/* A table cell: a bar would end it. */
+static void markdown_cell(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '|') fputc('\\', out);
+        fputc(*text, out);
+    }
+}
+
+static void markdown_key(FILE *out, int k)
+{
+    const struct config_key *key = &config_keys[k];
+    char values[256];
+    const char *alias = alias_of(k);
+    values_text(key, values, sizeof values);
+    fprintf(out, "| `%s.%s`", key->section, key->name);
+    if (*alias) fprintf(out, ", `%s`", alias);
+    if (*key->def)
+        fprintf(out, " | `%s` | ", key->def);
+    else
+        fputs(" | (empty) | ", out);
+    markdown_cell(out, values);
+    fputs(" | ", out);
+    markdown_cell(out, key->help);
+    fprintf(out, "%s |\n", key->flags & NOT_STORED ? " (not kept)" : key->flags & CHANGEABLE ? " (changeable)" : "");
+}
+
+static void markdown_intro(FILE *out)
+{
+    fputs("# Configuration\n\n"
+          "Generated by `mappo docs configuration` from `src/config/config.def`; `make docs` renews it.\n\n"
+          "Settings are `section.name=value` on the command line, or lines of an ini file passed with `--config FILE`:\n\n"
+          "```ini\n[ppo]\nclip = 0.1      ; the key ppo.clip\ngae.lambda = 0.9 ; a whole key may stand in any section\n```\n\n"
+          "A later source replaces an earlier one: built-in default, the environment's preset (`envs/<suite>/<env>.ini`), `preset=NAME`, "
+          "`--config FILE` (several:\n"
+          "in their order), the command line. Whole numbers may be written `20e6`. An unknown key, a wrong type or a value out of range "
+          "ends the program with exit\n"
+          "code 2 before anything is touched, and the nearest key is named.\n\n"
+          "In an ini file a value ends at ` ;`, blanks around it don't count, and a line has at most 198 bytes. The effective "
+          "configuration of a run stands in its\n"
+          "`config.ini` and in every checkpoint.\n\n"
+          "*Changeable* keys may differ when a run is continued; any other difference is refused. *Not kept*: belongs to this call only. "
+          "Options of the environment\n"
+          "are `env.NAME`; `mappo envs ENV` lists them.\n",
+          out);
+}
+
+void config_markdown(FILE *out)
+{
+    markdown_intro(out);
+    for (int s = 0; s < SECTIONS; s++) {
+        fprintf(out, "\n## %s\n\n%s\n\n| key | default | values | meaning |\n|---|---|---|---|\n", sections[s].name, sections[s].help);
+        for (int k = 0; k < CONFIG_KEYS; k++)
+            if (strcmp(config_keys[k].section, sections[s].name) == 0) markdown_key(out, k);
+        if (strcmp(sections[s].name, "preset") != 0) continue;
+        const char *names[64], *help[64];
+        int count = config_preset_names(names, help, 64);
+        fputs("\n| preset | meaning |\n|---|---|\n", out);
+        for (int i = 0; i < count; i++) fprintf(out, "| `%s` | %s |\n", names[i], help[i]);
+    }
+}

@@ -1,0 +1,47 @@
+/* Chooses the command. All ranks parse; they vote, so that a mistake on the command line is said once and touches nothing. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+
+static int parse(struct arguments *args, const struct command **command, int argc, char **argv, struct comm *comm)
+{
+    struct error err = {0};
+    int code = arguments_parse(args, argc, argv, &err);
+    if (code == 0) code = command_find(command, args, &err);
+    if (code == 0) code = help_check(args, &err);
+    code = comm_vote(comm, code, &err);
+    if (code) error_report(&err);
+    return code;
+}
+
+/* A full disk or closed pipe behind standard output is an error too: a script may have asked for a result. */
+static int finish_output(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    warn("cannot write to standard output: %s", strerror(errno));
+    return code ? code : EXIT_INTERNAL;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = {0};
+    struct comm *comm;
+    if (comm_open(&comm, &argc, &argv, &err)) return error_report(&err);
+
+    static struct arguments args;
+    const struct command *command = NULL;
+    int code = parse(&args, &command, argc, argv, comm);
+    if (code == 0 && (args.help || args.version)) {
+        if (comm->rank == 0 && args.help)
+            help_print(stdout, &args);
+        else if (comm->rank == 0)
+            version_print(stdout, comm);
+    } else if (code == 0) {
+        code = command->run(&args, comm);
+    }
+    code = finish_output(code);
+    comm_close(comm);
+    return code;
+}
