@@ -17,18 +17,28 @@ struct comm {
     int rank, size;             /* of all ranks */
     int local_rank, local_size; /* of this node */
     char library[128];          /* "Open MPI 4.1.4", "MPICH 4.0.2", "none" */
-    double seconds;             /* spent in calls since the last comm_take_seconds */
-    int shards;                 /* reproducible mode: shards of all ranks; 0 = off */
+    char host[64];
+    char launcher[32]; /* what started the ranks: "Open MPI's mpirun", "srun"; empty for a plain start */
+    double seconds;    /* spent in calls since the last comm_take_seconds */
+    int shards;        /* reproducible mode: shards of all ranks; 0 = off */
+    void *scratch;     /* [scratch_bytes] one incoming message of comm_sum_shards */
+    size_t scratch_bytes;
     void *self;
     const struct comm_ops *ops;
 };
 
-/* MPI is started where this build has it and a launcher started the process (or `force`). A build without MPI under a launcher is an error that says so. */
+/* MPI is started where this build has it and a launcher (mpirun, srun, yhrun: known by their environment variables) started the process; a
+ * plain start touches no MPI. MAPPO_MPI=1 starts it all the same (an unknown launcher), MAPPO_MPI=0 never (independent processes under
+ * srun). EXIT_PEERS where this build has no MPI under a launcher of several ranks, or where MPI sees one rank and the launcher started
+ * several: the mpirun of another library. Each rank then returns the error, and `comm` is a single process that tells the ranks apart, so
+ * that only one of them prints. */
 int comm_open(struct comm **comm, int *argc, char ***argv, struct error *err);
+/* The last thing before the process ends: mpirun may kill the other ranks as soon as one ends with a code other than 0, so files are closed
+ * before. NULL is allowed. */
 void comm_close(struct comm *comm);
 
 void comm_barrier(struct comm *comm);
-void comm_sum(struct comm *comm, real *x, size_t n);         /* in place, all ranks */
+void comm_sum(struct comm *comm, real *x, size_t n); /* in place, all ranks */
 void comm_sum_double(struct comm *comm, double *x, size_t n);
 void comm_min_double(struct comm *comm, double *x, size_t n);
 void comm_max_double(struct comm *comm, double *x, size_t n);
@@ -38,25 +48,42 @@ void comm_gather(struct comm *comm, const void *bytes, size_t n, void *all, cons
 /* The other way: rank r receives block r of `all`. */
 void comm_scatter(struct comm *comm, const void *all, const size_t *sizes, void *bytes, size_t n);
 
-/* The worst code of all ranks; where it is not 0, every rank receives the text of the lowest rank that has it. */
+/* One code for all: errors come before EXIT_STOPPED, that before EXIT_CONTINUE, that before 0; among errors the lowest rank's. Where it is
+ * not 0, every rank receives the text of that rank. */
 int comm_vote(struct comm *comm, int code, struct error *err);
 
-/* The sum over shards. x [local shards][n] holds this rank's shard vectors, consecutive shards of the global order; the result lands in x[0 … n-1] of every rank.
- * Reproducible mode (comm->shards > 0): along one fixed binary tree over all shards, so the bits do not depend on how shards lie on ranks.
- * Otherwise: local sum, then allreduce. `scratch` is comm's own, sized by comm_reserve before the loop starts. */
+/* The sum over shards. x [local shards][n] holds this rank's shard vectors, consecutive shards of the global order; the result lands in x[0
+ * … n-1] of every rank. Reproducible mode (comm->shards > 0): along one fixed binary tree over all shards, so the bits do not depend on how
+ * shards lie on ranks. The tree halves [lo, hi) at lo + (hi - lo) / 2. Ranks hold the shards that comm_share gives them. Otherwise: local
+ * sum in shard order, then MPI's allreduce. The other shards' vectors are overwritten. The incoming message is comm's own memory, sized by
+ * comm_reserve before the loop starts; it may be called again with larger sizes. */
 void comm_reserve(struct comm *comm, int local_shards, size_t max_reals, size_t max_doubles);
 void comm_sum_shards(struct comm *comm, real *x, int local_shards, size_t n);
 void comm_sum_shards_double(struct comm *comm, double *x, int local_shards, size_t n);
 
-/* All ranks hold the same bytes (a hash): returns 0, or EXIT_PEERS with a text that names `what` and the first rank that differs from rank 0. */
+/* All ranks hold the same bytes (a hash): returns 0, or EXIT_PEERS with a text that names `what` and the first rank that differs from rank
+ * 0. */
 int comm_agree(struct comm *comm, const char *what, uint64_t hash, struct error *err);
 
 double comm_take_seconds(struct comm *comm);
+
+/* What to change where ranks hold so few environments that messages take much of the time: one line, empty where there is nothing to say.
+ * `envs` of all ranks, `steps` between updates. Measures MPI's allreduce a few times (well under a second). Collective; the text is rank
+ * 0's on all ranks. */
+void comm_advice(struct comm *comm, int envs, int steps, char *text, size_t size);
+
+/* Seconds of an allreduce of n reals, of the slowest rank: by the library (tree = false) or along the tree of comm_sum_shards with one
+ * shard a rank. Collective. */
+struct comm_timing {
+    double fastest, median;
+};
+struct comm_timing comm_measure_sum(struct comm *comm, size_t n, int rounds, bool tree);
 
 /* Which environments and shards a rank holds: [first, first + count) of the global order. Uneven splits give the lower ranks one more. */
 struct share {
     int first, count;
 };
 struct share comm_share(int total, int rank, int size);
+int comm_share_owner(int total, int item, int size); /* the rank whose share has the item */
 
 #endif

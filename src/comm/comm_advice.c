@@ -1,0 +1,52 @@
+#include <unistd.h>
+
+#include "base/text.h"
+#include "comm/comm_ops.h"
+
+/* A model good enough for advice (docs/hpc.md): what the default networks cost on a core, and one message of their gradients per epoch. */
+static const double SECONDS_PER_ENV_STEP = 13e-6;
+enum { MESSAGES_PER_UPDATE = 10, MESSAGE_REALS = 14000 };
+
+static double message_share(double envs_per_rank, int steps, double message_seconds)
+{
+    const double messages = MESSAGES_PER_UPDATE * message_seconds;
+    return messages / (messages + envs_per_rank * steps * SECONDS_PER_ENV_STEP);
+}
+
+/* What an allreduce of that size takes on a cluster's network by recursive doubling: 25 µs at 64 ranks. */
+static double usual_message(int ranks)
+{
+    double seconds = 0;
+    for (int reached = 1; reached < ranks; reached *= 2) seconds += 4.2e-6;
+    return seconds;
+}
+
+void comm_advice(struct comm *comm, int envs, int steps, char *text, size_t size)
+{
+    text[0] = '\0';
+    if (comm->size == 1) return;
+    /* The fastest: on a shared machine the others measure its other users. */
+    double message = comm_measure_sum(comm, MESSAGE_REALS, 30, false).fastest, crowded = comm->local_size > sysconf(_SC_NPROCESSORS_ONLN);
+    const double here = (double)envs / comm->size;
+    comm_max_double(comm, &crowded, 1);
+    /* Ranks that wait for a core measure the scheduler, not the network. */
+    if (crowded > 0) message = usual_message(comm->size);
+    /* Few environments are said always, slow messages only where they cost a quarter: a disturbed measurement is no reason to speak. */
+    const double share = message_share(here, steps, message);
+    if (crowded == 0 && here >= 8 && share < 0.25) return;
+
+    char more[160] = "", crowd[96] = "";
+    if (crowded > 0)
+        text_format(crowd, sizeof crowd, "more ranks than cores on a node: they wait for each other, start at most one a core; ");
+    int enough = 8;
+    while (enough < 4096 && message_share(enough, steps, message) > 0.05) enough *= 2;
+    if (enough > here && envs / enough > 1)
+        text_format(more, sizeof more,
+                    "; mpirun -n %d keeps the batch at under 5 %%, %d ranks need rollout.envs=%lld, a larger batch (docs/hpc.md)",
+                    envs / enough, comm->size, (long long)enough * comm->size);
+    else if (enough > here)
+        text_format(more, sizeof more, "; one rank with threads has none, %d ranks need rollout.envs=%lld, a larger batch (docs/hpc.md)",
+                    comm->size, (long long)enough * comm->size);
+    text_format(text, size, "%s%d environments on %d ranks are %.3g a rank: messages take about %.0f %% of the time (%.0f µs each%s)%s",
+                crowd, envs, comm->size, here, 100 * share, 1e6 * message, crowded > 0 ? " on a usual network" : "", more);
+}

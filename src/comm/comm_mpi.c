@@ -1,0 +1,174 @@
+/* Ranks by MPI: the only file that includes mpi.h. Needs MPI-3.0 and MPI_THREAD_FUNNELED. */
+#ifdef HAVE_MPI
+#include <mpi.h>
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "comm/comm_ops.h"
+#include "comm/watchdog.h"
+
+/* MPI counts in int; longer buffers go in pieces. */
+enum { PIECE = 1 << 30, TAG = 1 };
+
+struct comm_mpi {
+    MPI_Comm world; /* our own copy, so that nobody else's messages can match ours */
+};
+
+static MPI_Comm world_of(const struct comm *comm)
+{
+    return ((struct comm_mpi *)comm->self)->world;
+}
+
+static void check(int code, const char *operation)
+{
+    if (code == MPI_SUCCESS) return;
+    char text[MPI_MAX_ERROR_STRING] = "";
+    int length;
+    MPI_Error_string(code, text, &length);
+    die(EXIT_PEERS,
+        "%s failed in phase \"%s\": %s; another rank has probably ended, its message is above; the same command continues from the last "
+        "checkpoint",
+        operation, watchdog_phase_name(), text);
+}
+
+/* Only the main thread may call MPI; another one just goes, and the launcher ends the rest. */
+static void abort_all(int code)
+{
+    int started = 0, finished = 0, main_thread = 0;
+    MPI_Initialized(&started);
+    MPI_Finalized(&finished);
+    if (started && !finished) MPI_Is_thread_main(&main_thread);
+    if (main_thread) MPI_Abort(MPI_COMM_WORLD, code);
+    _exit(code);
+}
+
+static void mpi_close(struct comm *comm)
+{
+    struct comm_mpi *self = comm->self;
+    MPI_Comm_free(&self->world);
+    free(self);
+    check_identify(comm->rank, comm->size, NULL);
+    MPI_Finalize();
+}
+
+static void mpi_barrier(struct comm *comm)
+{
+    check(MPI_Barrier(world_of(comm)), "MPI_Barrier");
+}
+
+static void mpi_reduce(struct comm *comm, void *x, size_t n, int type, int reduction)
+{
+    const MPI_Datatype types[] = {
+        [COMM_REAL] = sizeof(real) == sizeof(double) ? MPI_DOUBLE : MPI_FLOAT, [COMM_DOUBLE] = MPI_DOUBLE, [COMM_INT64] = MPI_INT64_T};
+    const size_t widths[] = {[COMM_REAL] = sizeof(real), [COMM_DOUBLE] = sizeof(double), [COMM_INT64] = sizeof(int64_t)};
+    const MPI_Op operations[] = {[COMM_SUM] = MPI_SUM, [COMM_MIN] = MPI_MIN, [COMM_MAX] = MPI_MAX};
+    for (size_t done = 0; done < n;) {
+        const size_t count = n - done < PIECE ? n - done : PIECE;
+        check(MPI_Allreduce(MPI_IN_PLACE, (char *)x + done * widths[type], (int)count, types[type], operations[reduction], world_of(comm)),
+              "MPI_Allreduce");
+        done += count;
+    }
+}
+
+static void mpi_broadcast(struct comm *comm, void *bytes, size_t n, int root)
+{
+    for (size_t done = 0; done < n;) {
+        const size_t count = n - done < PIECE ? n - done : PIECE;
+        check(MPI_Bcast((char *)bytes + done, (int)count, MPI_BYTE, root, world_of(comm)), "MPI_Bcast");
+        done += count;
+    }
+}
+
+static void mpi_send(struct comm *comm, const void *bytes, size_t n, int to)
+{
+    for (size_t done = 0; done < n;) {
+        const size_t count = n - done < PIECE ? n - done : PIECE;
+        check(MPI_Send((const char *)bytes + done, (int)count, MPI_BYTE, to, TAG, world_of(comm)), "MPI_Send");
+        done += count;
+    }
+}
+
+static void mpi_receive(struct comm *comm, void *bytes, size_t n, int from)
+{
+    for (size_t done = 0; done < n;) {
+        const size_t count = n - done < PIECE ? n - done : PIECE;
+        check(MPI_Recv((char *)bytes + done, (int)count, MPI_BYTE, from, TAG, world_of(comm), MPI_STATUS_IGNORE), "MPI_Recv");
+        done += count;
+    }
+}
+
+static void mpi_exchange(struct comm *comm, const void *out, void *in, size_t n, int with)
+{
+    for (size_t done = 0; done < n;) {
+        const int count = (int)(n - done < PIECE ? n - done : PIECE);
+        check(MPI_Sendrecv((const char *)out + done, count, MPI_BYTE, with, TAG, (char *)in + done, count, MPI_BYTE, with, TAG,
+                           world_of(comm), MPI_STATUS_IGNORE),
+              "MPI_Sendrecv");
+        done += (size_t)count;
+    }
+}
+
+static const struct comm_ops comm_mpi_ops = {
+    .close = mpi_close,
+    .barrier = mpi_barrier,
+    .reduce = mpi_reduce,
+    .broadcast = mpi_broadcast,
+    .send = mpi_send,
+    .receive = mpi_receive,
+    .exchange = mpi_exchange,
+};
+
+/* "Open MPI v4.1.4, package: …" → "Open MPI 4.1.4"; "MPICH Version:\t4.0.2\n…" → "MPICH 4.0.2"; others keep the start of their first line.
+ */
+static void name_library(char *name, size_t size)
+{
+    char text[MPI_MAX_LIBRARY_VERSION_STRING] = "", version[64];
+    int length;
+    MPI_Get_library_version(text, &length);
+    text[strcspn(text, "\n,")] = '\0';
+    if (sscanf(text, "Open MPI v%63s", version) == 1)
+        text_format(name, size, "Open MPI %s", version);
+    else if (sscanf(text, "MPICH Version: %63s", version) == 1)
+        text_format(name, size, "MPICH %s", version);
+    else
+        text_format(name, size, "%s", text);
+    for (char *c = name; *c; c++)
+        if (isspace((unsigned char)*c)) *c = ' ';
+}
+
+int comm_mpi_open(struct comm *comm, int *argc, char ***argv, struct error *err)
+{
+    int provided;
+    MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
+    if (provided < MPI_THREAD_FUNNELED)
+        return error_set(
+            err, EXIT_PEERS,
+            "this MPI library does not allow threads beside the one that calls it (MPI_THREAD_FUNNELED); use another build of it");
+
+    struct comm_mpi *self = calloc(1, sizeof *self);
+    MPI_Comm node;
+    if (!self) return error_set(err, EXIT_PEERS, "out of memory while starting MPI");
+    check(MPI_Comm_dup(MPI_COMM_WORLD, &self->world), "MPI_Comm_dup");
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    MPI_Comm_set_errhandler(self->world, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(self->world, &comm->rank);
+    MPI_Comm_size(self->world, &comm->size);
+    check(MPI_Comm_split_type(self->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+    MPI_Comm_rank(node, &comm->local_rank);
+    MPI_Comm_size(node, &comm->local_size);
+    MPI_Comm_free(&node);
+    name_library(comm->library, sizeof comm->library);
+    comm->self = self;
+    comm->ops = &comm_mpi_ops;
+    check_identify(comm->rank, comm->size, abort_all);
+    return EXIT_DONE;
+}
+#else
+/* ISO C wants something in every file. */
+extern int comm_mpi_is_left_out;
+#endif

@@ -1,0 +1,123 @@
+#include "comm/watchdog.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+static struct {
+    _Atomic(const char *) phase, waiting;
+    atomic_uint signs; /* of life */
+    double seconds;
+    int rank, size;
+    pthread_t thread;
+    /* The thread's own; the main thread takes the lock only while starting and stopping. */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    int running, stop;
+} dog = {.phase = "start", .lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* write(2), not stdio: the main thread may hang while it holds stderr's lock. */
+static void end_rank(double idle)
+{
+    char line[512], who[48] = "", peers[128] = "";
+    const char *waiting = atomic_load(&dog.waiting);
+    if (dog.size > 1) snprintf(who, sizeof who, "rank %d of %d: ", dog.rank, dog.size);
+    if (waiting) snprintf(peers, sizeof peers, " (waiting for the other ranks in %s: one that does not say so is the cause)", waiting);
+    int length =
+        snprintf(line, sizeof line,
+                 "mappo: %sno sign of life for %.0f s in phase \"%s\"%s; ending (comm.watchdog_seconds); the same command continues "
+                 "from the last checkpoint\n",
+                 who, idle, atomic_load(&dog.phase), peers);
+    if (length >= (int)sizeof line) length = sizeof line - 1;
+    const ssize_t written = write(STDERR_FILENO, line, (size_t)length);
+    (void)written;
+    _exit(EXIT_PEERS);
+}
+
+static void *watch(void *unused)
+{
+    (void)unused;
+    /* Looks ten times within the limit, at least once a second. */
+    const double tick = dog.seconds < 10 ? dog.seconds / 10 : 1;
+    unsigned seen = atomic_load(&dog.signs);
+    double idle = 0, last = clock_seconds();
+    pthread_mutex_lock(&dog.lock);
+    while (!dog.stop) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        const double nanoseconds = (double)until.tv_nsec + tick * 1e9;
+        until.tv_sec += (time_t)(nanoseconds / 1e9);
+        until.tv_nsec = (long)(nanoseconds - 1e9 * (double)(time_t)(nanoseconds / 1e9));
+        pthread_cond_timedwait(&dog.wake, &dog.lock, &until);
+        const double now = clock_seconds(), passed = now - last;
+        last = now;
+        const unsigned signs = atomic_load(&dog.signs);
+        /* A tick that took far longer than it should: this process was stopped, not the work. */
+        idle = signs != seen ? 0 : idle + (passed < 2 * tick ? passed : 2 * tick);
+        seen = signs;
+        if (idle >= dog.seconds && !dog.stop) end_rank(idle);
+    }
+    pthread_mutex_unlock(&dog.lock);
+    return NULL;
+}
+
+void watchdog_start(double seconds, int rank, int size)
+{
+    if (seconds <= 0 || dog.running) return;
+    dog.seconds = seconds;
+    dog.rank = rank;
+    dog.size = size;
+    dog.stop = 0;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&dog.wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+
+    /* Signals belong to the main thread: its system calls are to be interrupted, not ours. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int code = pthread_create(&dog.thread, NULL, watch, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (code)
+        warn("no thread for the watchdog (%s): a rank that hangs will not be noticed", strerror(code));
+    else
+        dog.running = 1;
+}
+
+void watchdog_phase(const char *phase)
+{
+    atomic_store_explicit(&dog.phase, phase, memory_order_relaxed);
+    atomic_fetch_add_explicit(&dog.signs, 1, memory_order_relaxed);
+}
+
+const char *watchdog_phase_name(void)
+{
+    return atomic_load(&dog.phase);
+}
+
+void watchdog_waiting(const char *operation)
+{
+    atomic_store_explicit(&dog.waiting, operation, memory_order_relaxed);
+}
+
+void watchdog_stop(void)
+{
+    if (!dog.running) return;
+    pthread_mutex_lock(&dog.lock);
+    dog.stop = 1;
+    pthread_cond_signal(&dog.wake);
+    pthread_mutex_unlock(&dog.lock);
+    pthread_join(dog.thread, NULL);
+    pthread_cond_destroy(&dog.wake);
+    dog.running = 0;
+}
