@@ -6,13 +6,7 @@
 
 #include <stdint.h>
 
-#ifndef MAPPO_FN
-#ifdef __CUDACC__
-#define MAPPO_FN static inline __host__ __device__
-#else
-#define MAPPO_FN static inline
-#endif
-#endif
+#include "base/fn.h"
 
 /* Streams keep independent uses apart; the numbers are part of the checkpoint's promise and never change. */
 enum philox_stream {

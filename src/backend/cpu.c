@@ -1,0 +1,342 @@
+/* The CPU backend: memory, and which thread does which part of a pass. The arithmetic is in *_kernels.c. */
+#include "backend/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+struct cpu {
+    struct backend backend;
+    const struct cpu_kernels *kernels;
+    real **work; /* [threads] */
+    size_t work_size;
+};
+
+enum {
+    CHUNKS = 8,       /* of a pass: enough to balance a few threads, few enough that adding them up costs nothing */
+    CHUNK_TILES = 32, /* larger passes have more chunks */
+    CHUNKS_MOST = 64,
+    INLINE_ROWS = 128 /* a call of fewer rows than this is not worth waking threads for */
+};
+
+static struct cpu *cpu_of(struct backend *backend)
+{
+    return backend->self;
+}
+
+static void *cpu_alloc(struct backend *backend, const char *what, size_t bytes)
+{
+    (void)backend;
+    const size_t rounded = (bytes + 63) / 64 * 64 + 64;
+    void *p = aligned_alloc(64, rounded);
+    if (!p) die(EXIT_INTERNAL, "out of memory: %zu bytes for %s", bytes, what);
+    return memset(p, 0, rounded);
+}
+
+static void cpu_free(struct backend *backend, void *p)
+{
+    (void)backend;
+    free(p);
+}
+
+static void cpu_copy(struct backend *backend, void *to, const void *from, size_t bytes)
+{
+    (void)backend;
+    memcpy(to, from, bytes);
+}
+
+static void cpu_sync(struct backend *backend)
+{
+    (void)backend;
+}
+
+static void cpu_close(struct backend *backend)
+{
+    struct cpu *cpu = cpu_of(backend);
+    for (int t = 0; t < backend->threads; t++) free(cpu->work[t]);
+    free(cpu->work);
+    free(cpu);
+}
+
+/* Every thread's work space grows to what the largest network needs: before learning starts, never during it. */
+static void reserve_work(struct cpu *cpu, size_t size)
+{
+    if (size <= cpu->work_size) return;
+    cpu->work_size = size;
+    for (int t = 0; t < cpu->backend.threads; t++) {
+        free(cpu->work[t]);
+        cpu->work[t] = cpu_alloc(&cpu->backend, "a thread's work space", size * sizeof(real));
+    }
+}
+
+/* ---- tiles and chunks ------------------------------------------------------------------------------------------------------------------
+ */
+
+static int tile_count(const struct cpu *cpu, int rows)
+{
+    return (rows + cpu->kernels->tile_rows - 1) / cpu->kernels->tile_rows;
+}
+
+/* How many chunks so many tiles make: a function of the tiles alone. */
+static int chunk_count(int tiles)
+{
+    int chunks = tiles / CHUNK_TILES;
+    if (chunks < CHUNKS) chunks = CHUNKS;
+    if (chunks > CHUNKS_MOST) chunks = CHUNKS_MOST;
+    return chunks < tiles ? chunks : tiles;
+}
+
+static int chunk_first(int tiles, int chunks, int c)
+{
+    return (int)((int64_t)tiles * c / chunks);
+}
+
+static struct tiles *cpu_tiles_create(struct backend *backend, const struct network *net, int max_rows)
+{
+    struct cpu *cpu = cpu_of(backend);
+    const int tiles = tile_count(cpu, max_rows);
+    struct tiles *t = cpu_alloc(backend, "tiles", sizeof *t);
+    t->inputs = net->inputs;
+    t->max_rows = max_rows;
+    t->max_chunks = chunk_count(tiles);
+    t->chunk_size = (cpu->kernels->chunk_size(net) + 15) / 16 * 16;
+    t->x = cpu_alloc(backend, "input tiles", (size_t)tiles * (size_t)(net->inputs + 1) * (size_t)cpu->kernels->tile_rows * sizeof(real));
+    t->chunk = cpu_alloc(backend, "gradient chunks", (size_t)t->max_chunks * t->chunk_size * sizeof(real));
+    t->sums = cpu_alloc(backend, "loss sums", (size_t)t->max_chunks * PASS_SUMS * sizeof(double));
+    reserve_work(cpu, cpu->kernels->work_size(net));
+    return t;
+}
+
+static void cpu_tiles_destroy(struct backend *backend, struct tiles *tiles)
+{
+    (void)backend;
+    if (!tiles) return;
+    free(tiles->x);
+    free(tiles->chunk);
+    free(tiles->sums);
+    free(tiles);
+}
+
+static int threads_for(const struct backend *backend, int rows)
+{
+    return rows < INLINE_ROWS ? 1 : backend->threads;
+}
+
+#ifdef _OPENMP
+#include <omp.h>
+static int thread_number(void)
+{
+    return omp_get_thread_num();
+}
+#else
+static int thread_number(void)
+{
+    return 0;
+}
+#endif
+
+static void cpu_pack(struct backend *backend, const struct network *net, struct tiles *const *tiles, const float *x,
+                     const struct batch *batch, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    int tasks = 0, rows = 0;
+    for (int p = 0; p < passes; p++) {
+        tiles[p]->rows = batch[p].units * batch[p].rows;
+        CHECK(tiles[p]->rows <= tiles[p]->max_rows, "pack: %d rows do not fit %d", tiles[p]->rows, tiles[p]->max_rows);
+        CHECK(tiles[p]->inputs == net->inputs, "pack: tiles of %d inputs, a network of %d", tiles[p]->inputs, net->inputs);
+        tiles[p]->first_task = tasks;
+        tasks += tile_count(cpu, tiles[p]->rows);
+        rows += tiles[p]->rows;
+    }
+    const int threads = threads_for(backend, rows);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+    for (int task = 0; task < tasks; task++) {
+        int p = passes - 1;
+        while (tiles[p]->first_task > task) p--;
+        cpu->kernels->pack(net, tiles[p], x, &batch[p], task - tiles[p]->first_task);
+    }
+}
+
+static void cpu_forward(struct backend *backend, const struct forward_pass *pass, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    int tasks = 0, rows = 0;
+    for (int p = 0; p < passes; p++) {
+        pass[p].tiles->first_task = tasks;
+        tasks += chunk_count(tile_count(cpu, pass[p].tiles->rows));
+        rows += pass[p].tiles->rows;
+    }
+    const int threads = threads_for(backend, rows);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+    for (int task = 0; task < tasks; task++) {
+        int p = passes - 1;
+        while (pass[p].tiles->first_task > task) p--;
+        const int tiles = tile_count(cpu, pass[p].tiles->rows), chunks = chunk_count(tiles), c = task - pass[p].tiles->first_task;
+        cpu->kernels->forward(&pass[p], cpu->work[thread_number()], chunk_first(tiles, chunks, c), chunk_first(tiles, chunks, c + 1));
+    }
+}
+
+static void cpu_train(struct backend *backend, struct train_pass *pass, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    int tasks = 0, rows = 0;
+    for (int p = 0; p < passes; p++) {
+        struct tiles *t = pass[p].tiles;
+        CHECK(t->rows == pass[p].batch.units * pass[p].batch.rows, "train: %d rows are packed, the batch has %d", t->rows,
+              pass[p].batch.units * pass[p].batch.rows);
+        t->first_task = tasks;
+        tasks += chunk_count(tile_count(cpu, t->rows));
+        rows += t->rows;
+    }
+    const int threads = threads_for(backend, rows);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+#pragma omp for schedule(dynamic, 1)
+        for (int task = 0; task < tasks; task++) {
+            int p = passes - 1;
+            while (pass[p].tiles->first_task > task) p--;
+            const struct tiles *t = pass[p].tiles;
+            const int tiles = tile_count(cpu, t->rows), chunks = chunk_count(tiles), c = task - t->first_task;
+            cpu->kernels->train(&pass[p], cpu->work[thread_number()], t->chunk + (size_t)c * t->chunk_size, t->sums + c * PASS_SUMS,
+                                chunk_first(tiles, chunks, c), chunk_first(tiles, chunks, c + 1));
+        }
+#pragma omp for schedule(dynamic, 1)
+        for (int p = 0; p < passes; p++) cpu->kernels->reduce(&pass[p], chunk_count(tile_count(cpu, pass[p].tiles->rows)));
+    }
+}
+
+static void cpu_act(struct backend *backend, const struct act_pass *pass, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    for (int p = 0; p < passes; p++) {
+        const int tiles = tile_count(cpu, pass[p].rows), r = cpu->kernels->tile_rows;
+        reserve_work(cpu, cpu->kernels->act_size(pass[p].dist));
+        const int threads = threads_for(backend, pass[p].rows);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+        for (int tile = 0; tile < tiles; tile++) {
+            const int end = (tile + 1) * r;
+            cpu->kernels->act(&pass[p], cpu->work[thread_number()], tile * r, end < pass[p].rows ? end : pass[p].rows);
+        }
+    }
+}
+
+/* ---- whole rollouts and flat vectors: too little work for threads, except GAE of many environments
+ * --------------------------------------- */
+
+static void cpu_gae(struct backend *backend, const struct gae_pass *pass, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    const int threads = passes > 1 ? backend->threads : 1;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+    for (int p = 0; p < passes; p++) cpu->kernels->gae(&pass[p]);
+}
+
+static void cpu_moments(struct backend *backend, const real *x, const uint8_t *mask, int rows, const struct batch *batch,
+                        struct moments *out, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    for (int p = 0; p < passes; p++) cpu->kernels->moments(x, mask, rows, &batch[p], &out[p]);
+}
+
+static void cpu_standardise(struct backend *backend, real *x, size_t n, real mean, real divisor)
+{
+    cpu_of(backend)->kernels->standardise(x, n, mean, divisor);
+}
+
+static double cpu_sum_squares(struct backend *backend, const real *x, size_t n)
+{
+    return cpu_of(backend)->kernels->sum_squares(x, n);
+}
+
+static void cpu_add(struct backend *backend, real *to, const real *from, size_t n)
+{
+    cpu_of(backend)->kernels->add(to, from, n);
+}
+
+static void cpu_adam(struct backend *backend, const struct adam *adam, real *parameters, const real *gradient, real *m, real *v, size_t n)
+{
+    cpu_of(backend)->kernels->adam(adam, parameters, gradient, m, v, n);
+}
+
+static void cpu_soft_update(struct backend *backend, real *target, const real *from, real tau, size_t n)
+{
+    cpu_of(backend)->kernels->soft_update(target, from, tau, n);
+}
+
+/* ---- opening
+ * ------------------------------------------------------------------------------------------------------------------------------ */
+
+static const struct cpu_kernels *kernels_of(int level)
+{
+#if defined(__x86_64__)
+    if (level == CPU_AVX512) return &cpu_kernels_avx512;
+    if (level == CPU_AVX2) return &cpu_kernels_avx2;
+#endif
+    (void)level;
+    return &cpu_kernels_baseline;
+}
+
+int cpu_level_detect(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return CPU_BASELINE;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return CPU_AVX512;
+    return CPU_AVX2;
+#else
+    return CPU_BASELINE;
+#endif
+}
+
+const char *cpu_level_name(int level)
+{
+    static const char *const name[CPU_LEVELS] = {"baseline", "avx2", "avx512"};
+    return level >= 0 && level < CPU_LEVELS ? name[level] : "unknown";
+}
+
+static const struct backend cpu_table = {.name = "cpu",
+                                         .host_memory = true,
+                                         .close = cpu_close,
+                                         .alloc = cpu_alloc,
+                                         .free = cpu_free,
+                                         .upload = cpu_copy,
+                                         .download = cpu_copy,
+                                         .sync = cpu_sync,
+                                         .tiles_create = cpu_tiles_create,
+                                         .tiles_destroy = cpu_tiles_destroy,
+                                         .pack = cpu_pack,
+                                         .forward = cpu_forward,
+                                         .act = cpu_act,
+                                         .train = cpu_train,
+                                         .gae = cpu_gae,
+                                         .moments = cpu_moments,
+                                         .standardise = cpu_standardise,
+                                         .sum_squares = cpu_sum_squares,
+                                         .add = cpu_add,
+                                         .adam = cpu_adam,
+                                         .soft_update = cpu_soft_update};
+
+int backend_open(struct backend **backend, const struct backend_config *config, struct error *err)
+{
+    *backend = NULL;
+    if (strcmp(config->name, "cpu") != 0)
+        return error_set(err, EXIT_USAGE, "backend \"%s\" is not part of this build; there is: cpu", config->name);
+    const int best = cpu_level_detect();
+    if (config->level > best)
+        return error_set(err, EXIT_USAGE, "cpu.level=%s: this machine has only %s; leave cpu.level at auto", cpu_level_name(config->level),
+                         cpu_level_name(best));
+    struct cpu *cpu = cpu_alloc(NULL, "the backend", sizeof *cpu);
+    cpu->backend = cpu_table;
+    cpu->backend.self = cpu;
+    cpu->backend.threads = config->threads > 0 ? config->threads : 1;
+    cpu->backend.level = config->level < 0 ? best : config->level;
+    cpu->kernels = kernels_of(cpu->backend.level);
+    cpu->work = cpu_alloc(NULL, "work spaces", (size_t)cpu->backend.threads * sizeof *cpu->work);
+    text_format(cpu->backend.detail, sizeof cpu->backend.detail, "%s, %d thread%s", cpu->kernels->name, cpu->backend.threads,
+                cpu->backend.threads == 1 ? "" : "s");
+    *backend = &cpu->backend;
+    return EXIT_DONE;
+}

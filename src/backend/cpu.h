@@ -1,0 +1,88 @@
+/* Inside the CPU backend: what its scheduling (cpu.c) and its kernels (*_kernels.c, compiled once per instruction level) share.
+ *
+ * Rows are cut into tiles of R, stored feature-major [feature][R], so that vectors lie along the rows: statistics, softmax, losses and
+ * narrow heads are vertical operations, and a weight is one broadcast number. Tiles belong to chunks; a chunk is a task of one thread and
+ * has gradient accumulators of its own, and chunks are added up in their order. How rows fall into chunks depends on their number alone, so
+ * threads and other passes change no bit. */
+#ifndef MAPPO_BACKEND_CPU_H
+#define MAPPO_BACKEND_CPU_H
+
+#include "backend/backend.h"
+
+struct tiles {
+    int inputs;         /* D */
+    int rows, max_rows; /* packed, room */
+    int max_chunks;
+    int first_task;    /* of the call under way */
+    size_t chunk_size; /* reals in a chunk's accumulators */
+    real *x;           /* [tiles][D + 1][R]; row D is all ones, which makes the bias gradient one more row of the weight gradient */
+    real *chunk;       /* [max_chunks][chunk_size] */
+    double *sums;      /* [max_chunks][PASS_SUMS] */
+};
+
+struct cpu_kernels {
+    const char *name;
+    int tile_rows;                                /* R */
+    size_t (*work_size)(const struct network *);  /* reals a thread needs for any of the calls below */
+    size_t (*chunk_size)(const struct network *); /* reals of a chunk's accumulators */
+    size_t (*act_size)(const struct distribution *);
+    void (*pack)(const struct network *, struct tiles *, const float *x, const struct batch *, int tile);
+    void (*forward)(const struct forward_pass *, real *work, int tile, int end);
+    void (*train)(const struct train_pass *, real *work, real *chunk, double *sums, int tile, int end);
+    void (*reduce)(struct train_pass *, int chunks); /* accumulators of all chunks to the gradient and sums of the pass */
+    void (*act)(const struct act_pass *, real *work, int row, int end);
+    void (*gae)(const struct gae_pass *);
+    void (*moments)(const real *x, const uint8_t *mask, int rows, const struct batch *, struct moments *);
+    void (*standardise)(real *x, size_t n, real mean, real divisor);
+    double (*sum_squares)(const real *x, size_t n);
+    void (*add)(real *to, const real *from, size_t n);
+    void (*adam)(const struct adam *, real *parameters, const real *gradient, real *m, real *v, size_t n);
+    void (*soft_update)(real *target, const real *from, real tau, size_t n);
+};
+
+extern const struct cpu_kernels cpu_kernels_baseline;
+#if defined(__x86_64__)
+extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avx512;
+#endif
+
+/* Names of this translation unit's level: LEVELLED(policy_loss) is policy_loss_avx2. */
+#define LEVELLED_PASTE(name, level)  name##_##level
+#define LEVELLED_EXPAND(name, level) LEVELLED_PASTE(name, level)
+#define LEVELLED(name)               LEVELLED_EXPAND(name, LEVEL)
+
+/* Between the kernel files of one level. */
+#ifdef LEVEL
+enum { LOSS_ROWS = 16 + 2 * POLICY_MAX_HEADS }; /* scratch of the losses, in rows of R */
+
+/* Row b of the batch: its index in the arrays. */
+static inline size_t batch_row(const struct batch *batch, int b)
+{
+    const int unit = b / batch->rows;
+    return (size_t)(batch->unit ? batch->unit[unit] : unit) * (size_t)batch->rows + (size_t)(b - unit * batch->rows);
+}
+
+/* One tile's loss: outputs z [O][R] in, gradient g [O][R] out; z is overwritten. `lanes` [PASS_SUMS][R] and `log_std_gradient` [extra][R]
+ * are added to. */
+struct loss_tile {
+    const struct train_pass *pass;
+    int first, rows; /* rows of the batch in this tile; the tile's others are padding */
+    real *z, *g, *p; /* [O][R] */
+    real *scratch;   /* [LOSS_ROWS][R] */
+    double *lanes;
+    real *log_std_gradient;
+};
+void LEVELLED(policy_loss)(const struct loss_tile *);
+void LEVELLED(value_loss)(const struct loss_tile *);
+size_t LEVELLED(act_size)(const struct distribution *);
+void LEVELLED(act_rows)(const struct act_pass *, real *work, int row, int end);
+
+void LEVELLED(gae_range)(const struct gae_pass *);
+void LEVELLED(moments_of)(const real *x, const uint8_t *mask, int rows, const struct batch *, struct moments *);
+void LEVELLED(standardise_all)(real *x, size_t n, real mean, real divisor);
+double LEVELLED(sum_squares_of)(const real *x, size_t n);
+void LEVELLED(add_to)(real *to, const real *from, size_t n);
+void LEVELLED(adam_all)(const struct adam *, real *parameters, const real *gradient, real *m, real *v, size_t n);
+void LEVELLED(soft_update_all)(real *target, const real *from, real tau, size_t n);
+#endif
+
+#endif

@@ -1,0 +1,397 @@
+/* Losses of a tile and sampling: the formulas of backend/kernels in loops over the R rows of a tile, which the compiler turns into vector
+ * code. Compiled once per instruction level. */
+#define MAPPO_FN static inline __attribute__((always_inline, unused))
+#include "backend/cpu.h"
+
+#include <string.h>
+
+#include "backend/kernels/distribution.h"
+#include "backend/kernels/loss.h"
+#include "backend/kernels/sampling.h"
+#include "backend/vector.h"
+
+/* ---- heads over a tile: logits z [O][R] -------------------------------------------------------------------------------------------------
+ */
+
+/* p [n][R] = probabilities, log_total [R] = top + log Σ exp(z - top), entropy [R]. */
+static void categorical_tile(const real *restrict z, int n, real *restrict p, real *restrict log_total, real *restrict entropy)
+{
+    real top[TILE], total[TILE] = {0};
+    memcpy(top, z, sizeof top);
+    for (int k = 1; k < n; k++) {
+        for (int r = 0; r < (int)TILE; r++) top[r] = real_max(top[r], z[k * (int)TILE + r]);
+    }
+    for (int k = 0; k < n; k++) {
+        for (int r = 0; r < (int)TILE; r++) {
+            p[k * (int)TILE + r] = real_exp(z[k * (int)TILE + r] - top[r]);
+            total[r] += p[k * (int)TILE + r];
+        }
+    }
+    for (int r = 0; r < (int)TILE; r++) {
+        log_total[r] = top[r] + real_log(total[r]);
+        total[r] = (real)1 / total[r];
+        entropy[r] = 0;
+    }
+    for (int k = 0; k < n; k++) {
+        for (int r = 0; r < (int)TILE; r++) {
+            p[k * (int)TILE + r] *= total[r];
+            entropy[r] -= categorical_entropy_term(p[k * (int)TILE + r], categorical_log_prob(z[k * (int)TILE + r], log_total[r]));
+        }
+    }
+}
+
+static void mask_logits(real *restrict z, const uint8_t *allowed /* [n][R] */, int n)
+{
+    for (int i = 0; i < n * (int)TILE; i++) z[i] = allowed[i] ? z[i] : MASKED_LOGIT;
+}
+
+/* Mask bytes of one head for the rows of a tile; padding rows are allowed everything. */
+static void gather_mask(const uint8_t *mask, int logits, int column, int n, const size_t *row, int rows, uint8_t *allowed)
+{
+    for (int k = 0; k < n; k++) {
+        for (int r = 0; r < rows; r++) allowed[k * (int)TILE + r] = mask[row[r] * (size_t)logits + (size_t)(column + k)];
+        memset(allowed + k * (int)TILE + rows, 1, (size_t)((int)TILE - rows));
+    }
+}
+
+enum { MASK_CHUNK = 64 }; /* columns of a mask gathered at a time */
+
+static void apply_mask(real *z, const uint8_t *mask, const struct distribution *dist, const struct head *head, const size_t *row, int rows)
+{
+    if (!mask || head->mask < 0) return;
+    uint8_t allowed[MASK_CHUNK * TILE];
+    for (int k = 0; k < head->size; k += MASK_CHUNK) {
+        const int n = head->size - k < MASK_CHUNK ? head->size - k : MASK_CHUNK;
+        gather_mask(mask, dist->logits, head->mask + k, n, row, rows, allowed);
+        mask_logits(z + (head->output + k) * (int)TILE, allowed, n);
+    }
+}
+
+struct gaussian {
+    real log_std, inverse_std;
+};
+
+static struct gaussian gaussian_of(const struct distribution *dist, const real *log_std, int dimension)
+{
+    struct gaussian g;
+    g.log_std = dist->fixed_std > 0 ? real_log((real)dist->fixed_std) : log_std[dimension];
+    g.inverse_std = real_exp(-g.log_std);
+    return g;
+}
+
+/* ---- policy loss
+ * ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Rows of scratch. Entropies and log-totals are per head: their gradients need them once the ratio is known. */
+enum { ROW_LOG_PROB, ROW_ENTROPY, ROW_OLD, ROW_ADVANTAGE, ROW_WEIGHT, ROW_G_LP, ROW_G_H, ROW_ACTION, ROW_ONES, ROW_HEADS };
+
+static real *scratch_row(const struct loss_tile *t, int i)
+{
+    return t->scratch + i * (int)TILE;
+}
+
+static void gather_int(const int32_t *from, int stride, int column, int start, const size_t *row, int rows, real *to)
+{
+    for (int r = 0; r < rows; r++) to[r] = (real)(from[row[r] * (size_t)stride + (size_t)column] - start);
+    for (int r = rows; r < (int)TILE; r++) to[r] = 0;
+}
+
+static void gather_float(const float *from, int stride, int column, const size_t *row, int rows, real *to)
+{
+    for (int r = 0; r < rows; r++) to[r] = (real)from[row[r] * (size_t)stride + (size_t)column];
+    for (int r = rows; r < (int)TILE; r++) to[r] = 0;
+}
+
+static void gather_real(const real *from, const size_t *row, int rows, real *to)
+{
+    for (int r = 0; r < rows; r++) to[r] = from[row[r]];
+    for (int r = rows; r < (int)TILE; r++) to[r] = 0;
+}
+
+/* The weight of a row: 1, or its active mask; 0 for padding. */
+static void gather_weight(const uint8_t *active, const size_t *row, int rows, real *to)
+{
+    for (int r = 0; r < rows; r++) to[r] = !active || active[row[r]] ? (real)1 : (real)0;
+    for (int r = rows; r < (int)TILE; r++) to[r] = 0;
+}
+
+static void head_forward(const struct loss_tile *t, int h, const size_t *row)
+{
+    const struct policy_loss *loss = &t->pass->policy;
+    const struct head *head = &loss->dist->head[h];
+    real *log_prob = scratch_row(t, ROW_LOG_PROB), *entropy = scratch_row(t, ROW_ENTROPY), *action = scratch_row(t, ROW_ACTION);
+    real *head_entropy = scratch_row(t, ROW_HEADS + 2 * h), *log_total = scratch_row(t, ROW_HEADS + 2 * h + 1);
+    real *z = t->z + head->output * (int)TILE;
+    apply_mask(t->z, loss->mask, loss->dist, head, row, t->rows);
+    if (head->kind == HEAD_CATEGORICAL) {
+        categorical_tile(z, head->size, t->p + head->output * (int)TILE, log_total, head_entropy);
+        gather_int(loss->act_int, loss->dist->act_ints, head->action, head->start, row, t->rows, action);
+        for (int k = 0; k < head->size; k++) {
+            for (int r = 0; r < (int)TILE; r++)
+                log_prob[r] += action[r] == (real)k ? categorical_log_prob(z[k * (int)TILE + r], log_total[r]) : (real)0;
+        }
+        for (int r = 0; r < (int)TILE; r++) entropy[r] += head_entropy[r];
+        return;
+    }
+    for (int k = 0; k < head->size; k++, z += TILE) {
+        if (head->kind == HEAD_BERNOULLI) {
+            gather_int(loss->act_int, loss->dist->act_ints, head->action + k, 0, row, t->rows, action);
+            for (int r = 0; r < (int)TILE; r++) {
+                log_prob[r] += bernoulli_log_prob(z[r], action[r]);
+                entropy[r] += bernoulli_entropy(z[r]);
+            }
+        } else {
+            const struct gaussian g = gaussian_of(loss->dist, t->pass->parameters + t->pass->net->at.extra, head->action + k);
+            gather_float(loss->act_real, loss->dist->act_reals, head->action + k, row, t->rows, action);
+            for (int r = 0; r < (int)TILE; r++) {
+                log_prob[r] += gaussian_log_prob(action[r], z[r], g.log_std, g.inverse_std);
+                entropy[r] += gaussian_entropy(g.log_std);
+            }
+        }
+    }
+}
+
+static void head_backward(const struct loss_tile *t, int h, const size_t *row)
+{
+    const struct policy_loss *loss = &t->pass->policy;
+    const struct head *head = &loss->dist->head[h];
+    const real *g_lp = scratch_row(t, ROW_G_LP), *g_h = scratch_row(t, ROW_G_H);
+    const real *head_entropy = scratch_row(t, ROW_HEADS + 2 * h), *log_total = scratch_row(t, ROW_HEADS + 2 * h + 1);
+    real *action = scratch_row(t, ROW_ACTION);
+    const real *z = t->z + head->output * (int)TILE, *p = t->p + head->output * (int)TILE;
+    real *g = t->g + head->output * (int)TILE;
+    if (head->kind == HEAD_CATEGORICAL) gather_int(loss->act_int, loss->dist->act_ints, head->action, head->start, row, t->rows, action);
+    for (int k = 0; k < head->size; k++, z += TILE, p += TILE, g += TILE) {
+        if (head->kind == HEAD_CATEGORICAL) {
+            for (int r = 0; r < (int)TILE; r++) {
+                const real log_p = categorical_log_prob(z[r], log_total[r]);
+                g[r] = categorical_gradient(z[r], p[r], log_p, action[r] == (real)k ? (real)1 : (real)0, head_entropy[r], g_lp[r], g_h[r]);
+            }
+        } else if (head->kind == HEAD_BERNOULLI) {
+            gather_int(loss->act_int, loss->dist->act_ints, head->action + k, 0, row, t->rows, action);
+            for (int r = 0; r < (int)TILE; r++) g[r] = bernoulli_gradient(z[r], action[r], g_lp[r], g_h[r]);
+        } else {
+            const struct gaussian s = gaussian_of(loss->dist, t->pass->parameters + t->pass->net->at.extra, head->action + k);
+            gather_float(loss->act_real, loss->dist->act_reals, head->action + k, row, t->rows, action);
+            for (int r = 0; r < (int)TILE; r++) g[r] = g_lp[r] * gaussian_gradient_mean(action[r], z[r], s.inverse_std);
+            if (loss->dist->fixed_std > 0) continue;
+            real *g_std = t->log_std_gradient + (head->action + k) * (int)TILE;
+            for (int r = 0; r < (int)TILE; r++) g_std[r] += g_lp[r] * gaussian_gradient_log_std(action[r], z[r], s.inverse_std) + g_h[r];
+        }
+    }
+}
+
+void LEVELLED(policy_loss)(const struct loss_tile *t)
+{
+    const struct policy_loss *loss = &t->pass->policy;
+    size_t row[TILE];
+    for (int r = 0; r < t->rows; r++) row[r] = batch_row(&t->pass->batch, t->first + r);
+
+    real *log_prob = scratch_row(t, ROW_LOG_PROB), *entropy = scratch_row(t, ROW_ENTROPY);
+    real *old = scratch_row(t, ROW_OLD), *advantage = scratch_row(t, ROW_ADVANTAGE), *weight = scratch_row(t, ROW_WEIGHT),
+         *ones = scratch_row(t, ROW_ONES);
+    real *g_lp = scratch_row(t, ROW_G_LP), *g_h = scratch_row(t, ROW_G_H);
+    memset(log_prob, 0, TILE * sizeof(real));
+    memset(entropy, 0, TILE * sizeof(real));
+    for (int h = 0; h < loss->dist->heads; h++) head_forward(t, h, row);
+
+    gather_real(loss->old_log_prob, row, t->rows, old);
+    gather_real(loss->advantage, row, t->rows, advantage);
+    gather_weight(loss->active, row, t->rows, weight);
+    for (int r = 0; r < (int)TILE; r++) ones[r] = r < t->rows ? (real)1 : (real)0;
+    for (int r = t->rows; r < (int)TILE; r++) old[r] = log_prob[r]; /* the ratio of padding is 1 */
+
+    double *lanes = t->lanes;
+    for (int r = 0; r < (int)TILE; r++) {
+        const struct surrogate s = ppo_surrogate(log_prob[r], old[r], advantage[r], loss->clip);
+        g_lp[r] = weight[r] * s.gradient;
+        g_h[r] = -loss->entropy * weight[r];
+        lanes[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
+        lanes[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * s.loss);
+        lanes[SUM_ENTROPY * (int)TILE + r] += (double)(weight[r] * entropy[r]);
+        lanes[SUM_KL * (int)TILE + r] += (double)(ones[r] * s.kl);
+        lanes[SUM_CLIPPED * (int)TILE + r] += (double)(ones[r] * s.clipped);
+        lanes[SUM_RATIO * (int)TILE + r] += (double)(ones[r] * s.ratio);
+        lanes[SUM_ROWS * (int)TILE + r] += (double)ones[r];
+    }
+    for (int h = 0; h < loss->dist->heads; h++) head_backward(t, h, row);
+}
+
+/* ---- value loss
+ * --------------------------------------------------------------------------------------------------------------------------- */
+
+void LEVELLED(value_loss)(const struct loss_tile *t)
+{
+    const struct value_loss *loss = &t->pass->value;
+    size_t row[TILE], target_row[TILE];
+    for (int r = 0; r < t->rows; r++) row[r] = batch_row(&t->pass->batch, t->first + r);
+
+    real *old = scratch_row(t, ROW_OLD), *ret = scratch_row(t, ROW_ADVANTAGE), *weight = scratch_row(t, ROW_WEIGHT),
+         *ones = scratch_row(t, ROW_ONES);
+    const real *value = t->z;
+    real *g = t->g;
+    gather_real(loss->old_value, row, t->rows, old);
+    for (int r = 0; r < (int)TILE; r++) ones[r] = r < t->rows ? (real)1 : (real)0;
+    for (int r = 0; r < (int)TILE; r++) g[r] = 0;
+    const real inverse = (real)1 / loss->deviation;
+    double *lanes = t->lanes;
+    for (int j = 0; j < loss->targets; j++) {
+        for (int r = 0; r < t->rows; r++) target_row[r] = row[r] * (size_t)loss->targets + (size_t)j;
+        gather_real(loss->ret, target_row, t->rows, ret);
+        gather_weight(loss->active, target_row, t->rows, weight);
+        for (int r = 0; r < (int)TILE; r++) {
+            const struct value_error e = value_loss_of(value[r], (ret[r] - loss->mean) * inverse, old[r], loss->clip, loss->huber_delta);
+            g[r] += loss->coefficient * weight[r] * e.gradient;
+            lanes[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
+            lanes[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * e.loss);
+        }
+    }
+    for (int r = 0; r < (int)TILE; r++) lanes[SUM_ROWS * (int)TILE + r] += (double)ones[r];
+}
+
+/* ---- sampling
+ * ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* The words of R rows, one head's after the other; blocks of four are drawn when their first word is asked for. */
+struct words {
+    const struct act_pass *pass;
+    int row; /* first of the tile */
+    int used;
+    uint32_t block[4][TILE];
+};
+
+static const uint32_t *next_words(struct words *w)
+{
+    if (w->used % 4 == 0) {
+        const struct act_pass *p = w->pass;
+        uint32_t env[TILE], agent[TILE];
+        for (int r = 0; r < (int)TILE; r++) {
+            env[r] = p->first_env + (uint32_t)((w->row + r) / p->agents);
+            agent[r] = (uint32_t)(p->first_agent + (w->row + r) % p->agents);
+        }
+        for (int r = 0; r < (int)TILE; r++) {
+            const struct philox_draw d = action_words(p->seed, p->stream, env[r], agent[r], p->step, (uint32_t)(w->used / 4));
+            for (int i = 0; i < 4; i++) w->block[i][r] = d.v[i];
+        }
+    }
+    return w->block[w->used++ % 4];
+}
+
+/* The first choice whose cumulative probability exceeds u; the most probable one (the lowest of several) where `words` is NULL. */
+static void choose(const real *restrict p, int n, const uint32_t *words, real *restrict choice)
+{
+    real level[TILE], sum[TILE] = {0};
+    memset(choice, 0, TILE * sizeof *choice);
+    if (!words) {
+        memcpy(level, p, sizeof level);
+        for (int k = 1; k < n; k++) {
+            for (int r = 0; r < (int)TILE; r++) {
+                const real q = p[k * (int)TILE + r];
+                choice[r] = q > level[r] ? (real)k : choice[r];
+                level[r] = real_max(q, level[r]);
+            }
+        }
+        return;
+    }
+    /* The threshold is scaled by the sum as it was rounded, so it stays below it and a choice of probability 0 is never taken. */
+    for (int k = 0; k < n; k++) {
+        for (int r = 0; r < (int)TILE; r++) sum[r] += p[k * (int)TILE + r];
+    }
+    for (int r = 0; r < (int)TILE; r++) level[r] = (real)philox_float(words[r]) * sum[r];
+    memset(sum, 0, sizeof sum);
+    for (int k = 0; k < n - 1; k++) {
+        for (int r = 0; r < (int)TILE; r++) {
+            sum[r] += p[k * (int)TILE + r];
+            choice[r] += sum[r] <= level[r] ? (real)1 : (real)0;
+        }
+    }
+}
+
+static void act_categorical(const struct act_pass *p, const struct head *head, const real *z, struct words *words, int rows, size_t first,
+                            real *log_prob, real *scratch)
+{
+    real choice[TILE], log_total[TILE], entropy[TILE];
+    categorical_tile(z, head->size, scratch, log_total, entropy);
+    choose(scratch, head->size, p->deterministic ? NULL : next_words(words), choice);
+    for (int k = 0; k < head->size; k++) {
+        for (int r = 0; r < (int)TILE; r++)
+            log_prob[r] += choice[r] == (real)k ? categorical_log_prob(z[k * (int)TILE + r], log_total[r]) : (real)0;
+    }
+    for (int r = 0; r < rows; r++)
+        p->act_int[(first + (size_t)r) * (size_t)p->dist->act_ints + (size_t)head->action] = (int32_t)choice[r] + head->start;
+}
+
+static void act_bernoulli(const struct act_pass *p, int action, const real *z, struct words *words, int rows, size_t first, real *log_prob)
+{
+    const uint32_t *word = p->deterministic ? NULL : next_words(words);
+    for (int r = 0; r < (int)TILE; r++) {
+        const real one = real_sigmoid(z[r]);
+        const real bit = (word ? (real)philox_float(word[r]) < one : one > (real)0.5) ? (real)1 : (real)0;
+        log_prob[r] += bernoulli_log_prob(z[r], bit);
+        if (r < rows) p->act_int[(first + (size_t)r) * (size_t)p->dist->act_ints + (size_t)action] = (int32_t)bit;
+    }
+}
+
+static void act_gaussian(const struct act_pass *p, int action, const real *z, struct words *words, int rows, size_t first, real *log_prob)
+{
+    const struct gaussian g = gaussian_of(p->dist, p->log_std, action);
+    float normal[TILE] = {0};
+    if (!p->deterministic) {
+        uint32_t a[TILE];
+        memcpy(a, next_words(words), sizeof a);
+        const uint32_t *b = next_words(words);
+        for (int r = 0; r < (int)TILE; r++) normal[r] = normal_draw(a[r], b[r]);
+    }
+    for (int r = 0; r < rows; r++) {
+        /* The action is a float everywhere, and its probability is that of the float. */
+        const float value = (float)(z[r] + (real)normal[r] / g.inverse_std);
+        log_prob[r] += gaussian_log_prob((real)value, z[r], g.log_std, g.inverse_std);
+        p->act_real[(first + (size_t)r) * (size_t)p->dist->act_reals + (size_t)action] = value;
+    }
+}
+
+static int outputs_of(const struct distribution *dist)
+{
+    const struct head *last = &dist->head[dist->heads - 1];
+    return last->output + last->size;
+}
+
+size_t LEVELLED(act_size)(const struct distribution *dist)
+{
+    return (size_t)(2 * outputs_of(dist) + 1) * TILE;
+}
+
+void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
+{
+    const int outputs = outputs_of(p->dist);
+    real *z = work, *scratch = z + outputs * (int)TILE, *log_prob = scratch + outputs * (int)TILE;
+    for (; row < end; row += TILE) {
+        const int rows = end - row < (int)TILE ? end - row : (int)TILE;
+        const size_t first = (size_t)row;
+        struct words words = {.pass = p, .row = row};
+        size_t index[TILE];
+        for (int r = 0; r < rows; r++) index[r] = first + (size_t)r;
+        for (int o = 0; o < outputs; o++) {
+            for (int r = 0; r < (int)TILE; r++)
+                z[o * (int)TILE + r] = r < rows ? p->out[(first + (size_t)r) * (size_t)outputs + (size_t)o] : (real)0;
+        }
+        memset(log_prob, 0, TILE * sizeof *log_prob);
+        for (int h = 0; h < p->dist->heads; h++) {
+            const struct head *head = &p->dist->head[h];
+            apply_mask(z, p->mask, p->dist, head, index, rows);
+            if (head->kind == HEAD_CATEGORICAL) {
+                act_categorical(p, head, z + head->output * (int)TILE, &words, rows, first, log_prob, scratch);
+                continue;
+            }
+            for (int k = 0; k < head->size; k++) {
+                const real *column = z + (head->output + k) * (int)TILE;
+                if (head->kind == HEAD_BERNOULLI) {
+                    act_bernoulli(p, head->action + k, column, &words, rows, first, log_prob);
+                } else {
+                    act_gaussian(p, head->action + k, column, &words, rows, first, log_prob);
+                }
+            }
+        }
+        if (p->log_prob) memcpy(p->log_prob + row, log_prob, (size_t)rows * sizeof *log_prob);
+    }
+}

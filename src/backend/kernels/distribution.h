@@ -1,0 +1,79 @@
+/* Log-probability, entropy and their derivatives for the three kinds of heads, and how an action is drawn from uniform numbers.
+ * A categorical head works over n logits; what is written here is the part that belongs to one choice, so that a caller may loop
+ * over choices outside and rows inside. Source: marlbenchmark/on-policy, algorithms/utils/distributions.py. */
+#ifndef MAPPO_KERNELS_DISTRIBUTION_H
+#define MAPPO_KERNELS_DISTRIBUTION_H
+
+#include "backend/kernels/math.h"
+
+/* A forbidden choice has this logit: its probability is exactly 0 unless everything is forbidden. */
+#define MASKED_LOGIT ((real)-1e10)
+
+/* ---- categorical: p_k = exp(logit_k - log_total), log_total = log Σ exp(logit) ---------------------------- */
+
+MAPPO_FN real categorical_log_prob(real logit, real log_total)
+{
+    return logit - log_total;
+}
+
+/* p_k log p_k, of which the entropy is minus the sum; 0 where p_k is 0. */
+MAPPO_FN real categorical_entropy_term(real p, real log_p)
+{
+    return p * log_p;
+}
+
+/* d(g_lp · log p_chosen + g_h · H) / d logit_k. A forbidden choice gets none: its logit is a constant. */
+MAPPO_FN real categorical_gradient(real logit, real p, real log_p, real is_chosen, real entropy, real g_lp, real g_h)
+{
+    const real g = g_lp * (is_chosen - p) - g_h * p * (log_p + entropy);
+    return logit == MASKED_LOGIT ? (real)0 : g;
+}
+
+/* ---- Bernoulli: P(1) = 1 / (1 + exp(-logit)) --------------------------------------------------------------------------------------- */
+
+MAPPO_FN real bernoulli_log_prob(real logit, real bit)
+{
+    return bit * logit - real_softplus(logit);
+}
+
+MAPPO_FN real bernoulli_entropy(real logit)
+{
+    /* A forbidden bit has P(1) = 0, and -1e10 · 0 is 0. */
+    return real_softplus(logit) - logit * real_sigmoid(logit);
+}
+
+MAPPO_FN real bernoulli_gradient(real logit, real bit, real g_lp, real g_h)
+{
+    const real p = real_sigmoid(logit), q = real_sigmoid(-logit);
+    const real g = g_lp * (bit - p) - g_h * logit * p * q;
+    return logit == MASKED_LOGIT ? (real)0 : g;
+}
+
+/* ---- Gaussian with state-independent deviation ------------------------------------------------------------------------------------- */
+
+#define HALF_LOG_TWO_PI ((real)0.91893853320467274178)
+
+MAPPO_FN real gaussian_log_prob(real action, real mean, real log_std, real inverse_std)
+{
+    const real z = (action - mean) * inverse_std;
+    return (real)-0.5 * z * z - log_std - HALF_LOG_TWO_PI;
+}
+
+MAPPO_FN real gaussian_entropy(real log_std)
+{
+    return (real)0.5 + HALF_LOG_TWO_PI + log_std;
+}
+
+/* Derivatives of the log-probability; that of the entropy is 1 in log_std and 0 in the mean. */
+MAPPO_FN real gaussian_gradient_mean(real action, real mean, real inverse_std)
+{
+    return (action - mean) * inverse_std * inverse_std;
+}
+
+MAPPO_FN real gaussian_gradient_log_std(real action, real mean, real inverse_std)
+{
+    const real z = (action - mean) * inverse_std;
+    return z * z - (real)1;
+}
+
+#endif

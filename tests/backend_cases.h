@@ -1,0 +1,316 @@
+/* The tests of the CPU backend, compiled in float (tests/unit/test_backend.c) and in double (tests/parity/test_backend_double.c).
+ * Expected values come from the naive implementation in double; gradients from its central finite differences. */
+#ifndef TESTS_BACKEND_CASES_H
+#define TESTS_BACKEND_CASES_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "naive_backend.h"
+
+/* What float may lose over some hundred additions, relative to the largest number of the tensor; double loses nearly nothing. Gradients are
+ * compared with finite differences (step 2e-6), which are good to about 1e-8 of the loss. */
+#if REAL_IS_DOUBLE
+static const double sum_tolerance = 1e-11, gradient_tolerance = 3e-7, output_tolerance = 1e-11;
+#else
+static const double sum_tolerance = 2e-5, gradient_tolerance = 1e-4, output_tolerance = 1e-5;
+#endif
+
+static struct backend *open_backend(int threads, int level)
+{
+    struct backend *b = NULL;
+    struct error err = {0};
+    const struct backend_config config = {.name = "cpu", .threads = threads, .level = level};
+    if (backend_open(&b, &config, &err)) fail_msg("backend_open: %s", err.text);
+    return b;
+}
+
+/* ---- one training problem: everything random ---- */
+
+struct problem {
+    const char *name;
+    int inputs, hidden, layers, activation;
+    bool feature_norm, layer_norm;
+    int loss, units, rows, targets, total; /* total: units that exist; the batch picks `units` of them, shuffled */
+    bool masked, inactive;
+    double clip, huber;
+    /* filled by `problem_build` */
+    struct network net;
+    struct distribution dist;
+    double *p;
+    real *parameters, *old, *advantage, *ret, *gradient;
+    float *x, *act_real;
+    int32_t *act_int, *unit;
+    uint8_t *mask, *active;
+    struct train_pass pass;
+};
+
+static void add_head(struct distribution *d, int kind, int size, int start)
+{
+    struct head *h = &d->head[d->heads];
+    h->kind = kind;
+    h->size = size;
+    h->start = start;
+    h->output = d->heads ? d->head[d->heads - 1].output + d->head[d->heads - 1].size : 0;
+    h->mask = kind == HEAD_GAUSSIAN ? -1 : d->logits;
+    h->action = kind == HEAD_GAUSSIAN ? d->act_reals : d->act_ints;
+    d->heads++;
+    if (kind == HEAD_GAUSSIAN) d->act_reals += size;
+    if (kind == HEAD_CATEGORICAL) d->act_ints++;
+    if (kind == HEAD_BERNOULLI) d->act_ints += size;
+    if (kind != HEAD_GAUSSIAN) d->logits += size;
+}
+
+static int dist_outputs(const struct distribution *d)
+{
+    return d->heads ? d->head[d->heads - 1].output + d->head[d->heads - 1].size : 1;
+}
+
+static void random_actions(struct problem *q, struct naive_rng *rng, size_t n)
+{
+    const struct distribution *d = &q->dist;
+    for (size_t i = 0; i < n; i++) {
+        for (int h = 0; h < d->heads; h++) {
+            const struct head *head = &d->head[h];
+            for (int k = 0; k < head->size && head->mask >= 0; k++)
+                q->mask[i * (size_t)d->logits + (size_t)(head->mask + k)] = !q->masked || naive_uniform(rng) > -0.2;
+            for (int k = 0; k < head->size; k++) {
+                if (head->kind == HEAD_GAUSSIAN)
+                    q->act_real[i * (size_t)d->act_reals + (size_t)(head->action + k)] = (float)(2 * naive_uniform(rng));
+                if (head->kind == HEAD_BERNOULLI)
+                    q->act_int[i * (size_t)d->act_ints + (size_t)(head->action + k)] =
+                        q->mask[i * (size_t)d->logits + (size_t)(head->mask + k)] && naive_uniform(rng) > 0;
+            }
+            if (head->kind == HEAD_CATEGORICAL) {
+                const int k = (int)((naive_uniform(rng) + 1) / 2 * head->size);
+                uint8_t *mask = q->mask + i * (size_t)d->logits + head->mask;
+                if (q->masked && i % 5 == 0) memset(mask, 0, (size_t)head->size); /* all off but the one taken */
+                mask[k] = 1;
+                q->act_int[i * (size_t)d->act_ints + (size_t)head->action] = k + head->start;
+            }
+        }
+    }
+}
+
+static void problem_build(struct problem *q)
+{
+    struct naive_rng rng = {(uint64_t)(q->units * 131 + q->hidden)};
+    const struct distribution *d = &q->dist;
+    const size_t n = (size_t)q->total * (size_t)q->rows, targets = (size_t)(q->targets ? q->targets : 1);
+    naive_network(&q->net, q->inputs, q->hidden, dist_outputs(d), q->layers, q->activation, q->feature_norm, q->layer_norm,
+                  d->fixed_std > 0 ? 0 : d->act_reals);
+    q->p = calloc(q->net.parameters, sizeof *q->p);
+    naive_parameters(&q->net, &rng, q->p);
+    q->parameters = calloc(q->net.parameters, sizeof(real));
+    q->gradient = calloc(q->net.parameters, sizeof(real));
+    for (size_t i = 0; i < q->net.parameters; i++) q->parameters[i] = (real)q->p[i];
+    q->x = calloc(n * (size_t)q->inputs + 1, sizeof(float));
+    for (size_t i = 0; i < n * (size_t)q->inputs; i++) q->x[i] = (float)(naive_uniform(&rng) * 2);
+    q->act_int = calloc(n * (size_t)(d->act_ints + 1), sizeof(int32_t));
+    q->act_real = calloc(n * (size_t)(d->act_reals + 1), sizeof(float));
+    q->mask = calloc(n * (size_t)(d->logits + 1), 1);
+    q->active = calloc(n * targets + 1, 1);
+    q->old = calloc(n + 1, sizeof(real)), q->advantage = calloc(n + 1, sizeof(real)), q->ret = calloc(n * targets + 1, sizeof(real));
+    random_actions(q, &rng, n);
+    double *out = calloc((size_t)q->net.outputs, sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        naive_forward(&q->net, q->p, q->x + i * (size_t)q->inputs, out);
+        const struct naive_eval e = naive_evaluate(d, out, q->p + q->net.at.extra, q->masked ? q->mask + i * (size_t)d->logits : NULL,
+                                                   q->act_int + i * (size_t)d->act_ints, q->act_real + i * (size_t)d->act_reals);
+        /* Near the ratio's clip range on both sides, and near the value's, but not on the edges, where finite differences mean nothing. */
+        double shift = naive_uniform(&rng) * 0.5;
+        if (fabs(fabs(shift) - 0.2) < 0.03) shift *= 1.5;
+        if (fabs(shift - log(1.2)) < 0.03 || fabs(shift - log(0.8)) < 0.03) shift *= 0.5;
+        q->old[i] = (real)(float)((q->loss == LOSS_POLICY ? e.log_prob : out[0]) - shift);
+        q->advantage[i] = (real)(float)(naive_uniform(&rng) * 2);
+        for (size_t j = 0; j < targets; j++) {
+            q->ret[i * targets + j] = (real)(float)(naive_uniform(&rng) * 4 - 1);
+            q->active[i * targets + j] = !q->inactive || naive_uniform(&rng) > -0.4;
+        }
+    }
+    free(out);
+    q->unit = calloc((size_t)q->total + 1, sizeof *q->unit);
+    for (int i = 0; i < q->total; i++) q->unit[i] = (i * 7 + 3) % q->total;
+    q->pass = (struct train_pass){
+        .loss = q->loss, .net = &q->net, .parameters = q->parameters, .batch = {q->unit, q->units, q->rows}, .gradient = q->gradient};
+    if (q->total == q->units && q->units % 7 == 0) q->pass.batch.unit = NULL;
+    if (q->loss == LOSS_POLICY) {
+        q->pass.policy = (struct policy_loss){.dist = &q->dist,
+                                              .clip = (real)q->clip,
+                                              .entropy = (real)0.25,
+                                              .act_int = q->act_int,
+                                              .act_real = q->act_real,
+                                              .old_log_prob = q->old,
+                                              .advantage = q->advantage,
+                                              .mask = q->masked ? q->mask : NULL,
+                                              .active = q->inactive ? q->active : NULL};
+    } else {
+        q->pass.value = (struct value_loss){.targets = q->targets,
+                                            .clip = (real)q->clip,
+                                            .huber_delta = (real)q->huber,
+                                            .coefficient = (real)0.5,
+                                            .mean = (real)-0.75,
+                                            .deviation = (real)2,
+                                            .old_value = q->old,
+                                            .ret = q->ret,
+                                            .active = q->inactive ? q->active : NULL};
+    }
+}
+
+static void problem_clear(struct problem *q)
+{
+    free(q->p), free(q->parameters), free(q->gradient), free(q->x), free(q->act_int), free(q->act_real), free(q->mask), free(q->active);
+    free(q->old), free(q->advantage), free(q->ret), free(q->unit);
+}
+
+static void problem_train(struct problem *q, struct backend *b)
+{
+    struct tiles *tiles = b->tiles_create(b, &q->net, q->units * q->rows);
+    b->pack(b, &q->net, &tiles, q->x, &q->pass.batch, 1);
+    q->pass.tiles = tiles;
+    b->train(b, &q->pass, 1);
+    b->tiles_destroy(b, tiles);
+}
+
+/* ---- gradients ---- */
+
+static void check_gradient(struct problem *q, int level)
+{
+    struct backend *b = open_backend(1, level);
+    double expected[PASS_SUMS], other[PASS_SUMS];
+    problem_build(q);
+    problem_train(q, b);
+    naive_loss(&q->pass, q->p, q->x, expected);
+    for (int i = 0; i < PASS_SUMS; i++) {
+        if (!(fabs(expected[i] - q->pass.sum[i]) <= sum_tolerance * (fabs(expected[i]) + expected[SUM_ROWS])))
+            fail_msg("%s, level %d: sum %d is %.12g, expected %.12g (tolerance %g)", q->name, level, i, q->pass.sum[i], expected[i],
+                     sum_tolerance);
+    }
+    double largest = 0;
+    for (size_t i = 0; i < q->net.parameters; i++) largest = fmax(largest, fabs((double)q->gradient[i]));
+    for (size_t i = 0; i < q->net.parameters; i++) {
+        const double here = q->p[i], step = 2e-6;
+        q->p[i] = here + step;
+        const double up = naive_loss(&q->pass, q->p, q->x, other);
+        q->p[i] = here - step;
+        const double down = naive_loss(&q->pass, q->p, q->x, other);
+        q->p[i] = here;
+        const double slope = (up - down) / (2 * step);
+        if (!(fabs(slope - (double)q->gradient[i]) <= gradient_tolerance * (largest + 1)))
+            fail_msg("%s, level %d: gradient of parameter %zu of %zu is %.12g, finite difference %.12g, largest %g", q->name, level, i,
+                     q->net.parameters, (double)q->gradient[i], slope, largest);
+    }
+    problem_clear(q);
+    b->close(b);
+}
+
+static void gradients_match_finite_differences(void **state)
+{
+    (void)state;
+    struct problem list[] = {
+        {.name = "categorical, relu",
+         .inputs = 7,
+         .hidden = 16,
+         .layers = 2,
+         .activation = ACTIVATION_RELU,
+         .feature_norm = true,
+         .layer_norm = true,
+         .units = 21,
+         .rows = 3,
+         .total = 21,
+         .clip = 0.2},
+        {.name = "categorical, tanh, masks, dead agents, part of the units",
+         .inputs = 5,
+         .hidden = 9,
+         .layers = 1,
+         .activation = ACTIVATION_TANH,
+         .feature_norm = true,
+         .layer_norm = true,
+         .units = 17,
+         .rows = 2,
+         .total = 25,
+         .masked = true,
+         .inactive = true,
+         .clip = 0.2},
+        {.name = "several heads of every kind",
+         .inputs = 4,
+         .hidden = 10,
+         .layers = 3,
+         .activation = ACTIVATION_TANH,
+         .feature_norm = true,
+         .layer_norm = true,
+         .units = 30,
+         .rows = 3,
+         .total = 30,
+         .masked = true,
+         .inactive = true,
+         .clip = 0.2},
+        {.name = "Gaussian, no norms",
+         .inputs = 6,
+         .hidden = 12,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .units = 70,
+         .rows = 1,
+         .total = 70,
+         .clip = 0.2},
+        {.name = "Gaussian of fixed deviation",
+         .inputs = 6,
+         .hidden = 8,
+         .layers = 2,
+         .activation = ACTIVATION_RELU,
+         .layer_norm = true,
+         .units = 33,
+         .rows = 2,
+         .total = 33,
+         .clip = 0.2},
+        {.name = "value, three targets, clipped, Huber",
+         .inputs = 11,
+         .hidden = 17,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .feature_norm = true,
+         .layer_norm = true,
+         .loss = LOSS_VALUE,
+         .units = 65,
+         .rows = 1,
+         .targets = 3,
+         .total = 65,
+         .inactive = true,
+         .clip = 0.2,
+         .huber = 0.8},
+        {.name = "value, square, not clipped",
+         .inputs = 3,
+         .hidden = 5,
+         .layers = 1,
+         .activation = ACTIVATION_RELU,
+         .feature_norm = true,
+         .loss = LOSS_VALUE,
+         .units = 13,
+         .rows = 2,
+         .targets = 1,
+         .total = 40},
+    };
+    for (int level = 0; level <= cpu_level_detect(); level++) {
+        for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+            struct problem q = list[i];
+            if (i < 2) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
+            if (i == 2) {
+                add_head(&q.dist, HEAD_CATEGORICAL, 3, 1);
+                add_head(&q.dist, HEAD_BERNOULLI, 4, 0);
+                add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
+                add_head(&q.dist, HEAD_CATEGORICAL, 6, -2);
+            }
+            if (i == 3 || i == 4) add_head(&q.dist, HEAD_GAUSSIAN, 3, 0);
+            if (i == 4) q.dist.fixed_std = 0.5f;
+            check_gradient(&q, level);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,203 @@
+/* What the backend computes, written once more as plainly as possible, in double, row by row: for the tests of the backend in float and in
+ * double. */
+#ifndef TESTS_NAIVE_BACKEND_H
+#define TESTS_NAIVE_BACKEND_H
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/backend.h"
+
+/* ---- networks ---- */
+
+static inline void naive_norm(double *x, int n, const double *p, ptrdiff_t weight, ptrdiff_t bias)
+{
+    double mean = 0, variance = 0;
+    for (int i = 0; i < n; i++) mean += x[i] / n;
+    for (int i = 0; i < n; i++) variance += (x[i] - mean) * (x[i] - mean) / n;
+    for (int i = 0; i < n; i++) x[i] = (x[i] - mean) / sqrt(variance + 1e-5) * p[weight + i] + p[bias + i];
+}
+
+static inline void naive_linear(const double *x, int k, int n, const double *p, ptrdiff_t weight, ptrdiff_t bias, double *y)
+{
+    for (int j = 0; j < n; j++) {
+        y[j] = p[bias + j];
+        for (int i = 0; i < k; i++) y[j] += p[weight + (ptrdiff_t)j * k + i] * x[i];
+    }
+}
+
+static inline void naive_forward(const struct network *net, const double *p, const float *x, double *out)
+{
+    const int wide = (net->inputs > net->hidden ? net->inputs : net->hidden) + 1;
+    double *a = calloc((size_t)wide, sizeof *a), *b = calloc((size_t)wide, sizeof *b);
+    int k = net->inputs;
+    for (int i = 0; i < k; i++) a[i] = (double)x[i];
+    if (net->feature_norm) naive_norm(a, k, p, net->at.feature_weight, net->at.feature_bias);
+    for (int l = 0; l < net->layers; l++) {
+        naive_linear(a, k, net->hidden, p, net->at.weight[l], net->at.bias[l], b);
+        k = net->hidden;
+        for (int i = 0; i < k; i++) a[i] = net->activation == ACTIVATION_RELU ? (b[i] > 0 ? b[i] : 0) : tanh(b[i]);
+        if (net->layer_norm) naive_norm(a, k, p, net->at.norm_weight[l], net->at.norm_bias[l]);
+    }
+    naive_linear(a, k, net->outputs, p, net->at.head_weight, net->at.head_bias, out);
+    free(a);
+    free(b);
+}
+
+/* ---- distributions ---- */
+
+static inline double naive_log_sum(const double *z, int n)
+{
+    double top = z[0], sum = 0;
+    for (int i = 1; i < n; i++) top = z[i] > top ? z[i] : top;
+    for (int i = 0; i < n; i++) sum += exp(z[i] - top);
+    return top + log(sum);
+}
+
+struct naive_eval {
+    double log_prob, entropy;
+};
+
+static inline struct naive_eval naive_evaluate(const struct distribution *d, const double *out, const double *log_std, const uint8_t *mask,
+                                               const int32_t *ai, const float *ar)
+{
+    struct naive_eval e = {0, 0};
+    for (int h = 0; h < d->heads; h++) {
+        const struct head *head = &d->head[h];
+        double *z = malloc(sizeof(double) * (size_t)head->size);
+        for (int k = 0; k < head->size; k++)
+            z[k] = mask && head->kind != HEAD_GAUSSIAN && !mask[head->mask + k] ? -1e10 : out[head->output + k];
+        if (head->kind == HEAD_CATEGORICAL) {
+            const double total = naive_log_sum(z, head->size);
+            e.log_prob += z[ai[head->action] - head->start] - total;
+            for (int k = 0; k < head->size; k++) e.entropy -= exp(z[k] - total) * (z[k] - total);
+        }
+        for (int k = 0; k < head->size && head->kind == HEAD_BERNOULLI; k++) {
+            const double two[2] = {0, z[k]}, total = naive_log_sum(two, 2);
+            e.log_prob += two[ai[head->action + k]] - total;
+            for (int i = 0; i < 2; i++) e.entropy -= exp(two[i] - total) * (two[i] - total);
+        }
+        for (int k = 0; k < head->size && head->kind == HEAD_GAUSSIAN; k++) {
+            const double s = d->fixed_std > 0 ? log((double)d->fixed_std) : log_std[head->action + k], pi = 3.14159265358979323846;
+            const double t = ((double)ar[head->action + k] - z[k]) / exp(s);
+            e.log_prob += -0.5 * t * t - s - 0.5 * log(2 * pi);
+            e.entropy += 0.5 + 0.5 * log(2 * pi) + s;
+        }
+        free(z);
+    }
+    return e;
+}
+
+/* ---- losses: the sums of a pass, and with them the scalar that the gradient belongs to ---- */
+
+static inline double naive_huber(double e, double delta)
+{
+    return delta > 0 && fabs(e) > delta ? delta * (fabs(e) - delta / 2) : e * e / 2;
+}
+
+static inline double naive_clip(double x, double low, double high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+static inline double naive_loss(const struct train_pass *pass, const double *p, const float *x, double sum[PASS_SUMS])
+{
+    const struct network *net = pass->net;
+    double *out = malloc(sizeof(double) * (size_t)net->outputs), total = 0;
+    memset(sum, 0, PASS_SUMS * sizeof *sum);
+    for (int b = 0; b < pass->batch.units * pass->batch.rows; b++) {
+        const int u = b / pass->batch.rows;
+        const size_t row = (size_t)(pass->batch.unit ? pass->batch.unit[u] : u) * (size_t)pass->batch.rows + (size_t)(b % pass->batch.rows);
+        naive_forward(net, p, x + row * (size_t)net->inputs, out);
+        sum[SUM_ROWS] += 1;
+        if (pass->loss == LOSS_POLICY) {
+            const struct policy_loss *l = &pass->policy;
+            const struct distribution *d = l->dist;
+            const struct naive_eval e = naive_evaluate(d, out, p + net->at.extra, l->mask ? l->mask + row * (size_t)d->logits : NULL,
+                                                       l->act_int + row * (size_t)d->act_ints, l->act_real + row * (size_t)d->act_reals);
+            const double m = l->active ? l->active[row] : 1, lr = e.log_prob - (double)l->old_log_prob[row], r = exp(lr),
+                         a = (double)l->advantage[row], c = (double)l->clip;
+            const double s = -fmin(r * a, naive_clip(r, 1 - c, 1 + c) * a);
+            sum[SUM_WEIGHT] += m;
+            sum[SUM_LOSS] += m * s;
+            sum[SUM_ENTROPY] += m * e.entropy;
+            sum[SUM_KL] += r - 1 - lr;
+            sum[SUM_CLIPPED] += fabs(r - 1) > c;
+            sum[SUM_RATIO] += r;
+            total += m * (s - (double)l->entropy * e.entropy);
+        } else {
+            const struct value_loss *l = &pass->value;
+            for (int j = 0; j < l->targets; j++) {
+                const size_t i = row * (size_t)l->targets + (size_t)j;
+                const double m = l->active ? l->active[i] : 1, target = ((double)l->ret[i] - (double)l->mean) / (double)l->deviation,
+                             old = (double)l->old_value[row];
+                const double clipped = old + naive_clip(out[0] - old, -(double)l->clip, (double)l->clip), delta = (double)l->huber_delta;
+                const double plain = naive_huber(target - out[0], delta),
+                             loss = l->clip > 0 ? fmax(plain, naive_huber(target - clipped, delta)) : plain;
+                sum[SUM_WEIGHT] += m;
+                sum[SUM_LOSS] += m * loss;
+                total += (double)l->coefficient * m * loss;
+            }
+        }
+    }
+    free(out);
+    return total;
+}
+
+/* ---- a network and data to try it on ---- */
+
+struct naive_rng {
+    uint64_t state;
+};
+
+static inline double naive_uniform(struct naive_rng *r) /* [-1, 1) */
+{
+    r->state = r->state * 6364136223846793005ull + 1442695040888963407ull;
+    return (double)(r->state >> 11) * (2.0 / 9007199254740992.0) - 1;
+}
+
+static inline ptrdiff_t naive_place(size_t *at, int n)
+{
+    const ptrdiff_t here = (ptrdiff_t)*at;
+    *at += (size_t)n;
+    return here;
+}
+
+static inline void naive_network(struct network *net, int inputs, int hidden, int outputs, int layers, int activation, bool feature_norm,
+                                 bool layer_norm, int extra)
+{
+    memset(net, 0, sizeof *net);
+    net->inputs = inputs, net->hidden = hidden, net->outputs = outputs, net->layers = layers, net->activation = activation;
+    net->feature_norm = feature_norm, net->layer_norm = layer_norm, net->extra = extra;
+    size_t at = 0;
+    net->at.feature_weight = feature_norm ? naive_place(&at, inputs) : -1;
+    net->at.feature_bias = feature_norm ? naive_place(&at, inputs) : -1;
+    for (int l = 0; l < layers; l++) {
+        net->at.weight[l] = naive_place(&at, hidden * (l ? hidden : inputs));
+        net->at.bias[l] = naive_place(&at, hidden);
+        net->at.norm_weight[l] = layer_norm ? naive_place(&at, hidden) : -1;
+        net->at.norm_bias[l] = layer_norm ? naive_place(&at, hidden) : -1;
+    }
+    net->at.head_weight = naive_place(&at, outputs * hidden);
+    net->at.head_bias = naive_place(&at, outputs);
+    net->at.extra = naive_place(&at, extra);
+    net->parameters = at;
+}
+
+/* Parameters exactly representable in float, so that both builds start from the same ones. */
+static inline void naive_parameters(const struct network *net, struct naive_rng *rng, double *p)
+{
+    for (size_t i = 0; i < net->parameters; i++) p[i] = (double)(float)(naive_uniform(rng) * 0.3);
+    const double gain = 1.5 / sqrt((double)net->hidden), first = 1.5 / sqrt((double)net->inputs);
+    for (int l = 0; l < net->layers; l++) {
+        const int k = l ? net->hidden : net->inputs;
+        for (int i = 0; i < net->hidden * k; i++) p[net->at.weight[l] + i] = (double)(float)(naive_uniform(rng) * (l ? gain : first));
+        for (int i = 0; i < net->hidden && net->layer_norm; i++) p[net->at.norm_weight[l] + i] += 1;
+    }
+    for (int i = 0; i < net->outputs * net->hidden; i++) p[net->at.head_weight + i] = (double)(float)(naive_uniform(rng) * gain);
+    for (int i = 0; i < net->inputs && net->feature_norm; i++) p[net->at.feature_weight + i] += 1;
+    for (size_t i = 0; i < net->parameters; i++) p[i] = (double)(float)p[i];
+}
+
+#endif
