@@ -1,9 +1,11 @@
-/* T steps of E environments of this rank, and how they are collected. On-policy learners fill it, finish it (values, bootstrap, GAE) and learn from it.
+/* T steps of E environments of this rank, and how they are collected. On-policy learners fill it, finish it (values, bootstrap, GAE) and
+ * learn from it.
  *
- * Axes: T steps, E environments of this rank, A agents of a group, D observation, S critic input, L logits, Ki/Kr actions; V = values per env-step (1 or A).
- * Slice T of obs, state, active and act_mask is the start of the next rollout and is copied to slice 0 by rollout_collect.
- * Shards: environments [first[s], first[s+1]) form shard s; one shard per rank unless comm.reproducible. Inference, values and gradients never mix shards.
- * Memory: observations and rewards are float as the environment writes them, what learning derives from them is `real`. All belongs to the rollout's arena. */
+ * Axes: T steps, E environments of this rank, A agents of a group, D observation, S critic input, I critic inputs per env-step (1 where the
+ * agents share one, else A), L logits, Ki/Kr actions; V = values per env-step (1 or A). Slice T of obs, state, active and act_mask is the
+ * start of the next rollout and is copied to slice 0 by rollout_collect. Shards: environments [first[s], first[s+1]) form shard s; one
+ * shard per rank unless comm.reproducible. Inference, values and gradients never mix shards. Memory: observations and rewards are float as
+ * the environment writes them, what learning derives from them is `real`. All belongs to the rollout's arena. */
 #ifndef MAPPO_ALGO_ROLLOUT_H
 #define MAPPO_ALGO_ROLLOUT_H
 
@@ -13,29 +15,30 @@
 
 struct rollout_group {
     struct group_sizes sizes;
-    float *obs;           /* [T+1][E][A][D] */
-    float *state;         /* [T+1][E][V][S] critic input; points into obs where that is the same memory */
+    float *obs;   /* [T+1][E][A][D] */
+    float *state; /* [T+1][E][I][S] critic input; points into obs, joint or the environment's state where that is the same memory */
     bool state_is_obs;
-    float *final_obs;     /* [E][A][D] of the step being taken */
-    float *final_state;   /* [E][V][S] */
-    uint8_t *act_mask;    /* [T+1][E][A][L]; NULL without masks */
-    uint8_t *active;      /* [T+1][E][A];    NULL where everyone always acts */
-    int32_t *act_int;     /* [T][E][A][Ki] */
-    float *act_real;      /* [T][E][A][Kr] */
-    float *reward;        /* [T][E][A] */
-    uint8_t *terminated;  /* [T][E][A] */
-    real *log_prob;       /* [T][E][A] */
-    real *value;          /* [T+1][E][V] normalised scale */
-    real *final_value;    /* [T][E][V] where truncated */
-    real *advantage, *ret;/* [T][E][A] */
+    float *final_obs;      /* [E][A][D] of the step being taken; NULL where no critic needs it */
+    float *final_state;    /* [E][I][S] likewise */
+    uint8_t *act_mask;     /* [T+1][E][A][L]; NULL without masks */
+    uint8_t *active;       /* [T+1][E][A];    NULL where everyone always acts */
+    int32_t *act_int;      /* [T][E][A][Ki] */
+    float *act_real;       /* [T][E][A][Kr] */
+    float *reward;         /* [T][E][A] */
+    uint8_t *terminated;   /* [T][E][A] */
+    real *log_prob;        /* [T][E][A] */
+    real *value;           /* [T+1][E][V] normalised scale */
+    real *final_value;     /* [T][E][V] where truncated */
+    real *advantage, *ret; /* [T][E][A] */
 };
 
 struct rollout_config {
-    int steps, envs;          /* T, E of this rank */
-    uint32_t first_env;
-    int shards;               /* of this rank */
+    int steps, envs;      /* T, E of this rank */
+    uint32_t first_env;   /* global index of environment 0 */
+    int shards;           /* of this rank */
+    uint32_t first_shard; /* global number of shard 0: keeps the permutations of shards apart */
     real gamma, lambda;
-    bool bootstrap;           /* gae.time_limit */
+    bool bootstrap; /* gae.time_limit */
     uint64_t seed;
 };
 
@@ -43,26 +46,35 @@ struct rollout {
     struct rollout_config config;
     int groups;
     struct rollout_group group[MAPPO_MAX_GROUPS];
-    float *state, *final_state; /* [T+1][E][S] [E][S] of the environment, where some critic reads it */
+    float *state, *final_state; /* [T+1][E][S] [E][S] the environment's own, where some critic reads it */
+    float *joint, *final_joint; /* the same, all observations of all groups one after the other */
     uint8_t *ep_end;            /* [T][E] */
     uint64_t step;              /* environment steps taken by every environment so far: Philox position of the actions; checkpointed */
-    int first[65];              /* [shards + 1] first environment (local) of each shard */
+    int *first;                 /* [shards + 1] first environment (local) of each shard */
     double seconds_step, seconds_infer; /* since the caller last cleared them */
     struct rollout_work *work;
     struct backend *backend;
     struct arena *arena;
 };
 
-int rollout_create(struct rollout **rollout, const struct rollout_config *config, const struct vecenv *env, struct policy *const *policy, struct backend *backend, struct error *err);
-void rollout_destroy(struct rollout *rollout);
+/* policy [spec->groups] must outlive the rollout. EXIT_USAGE where the shards don't divide the environments. */
+int rollout_create(struct rollout **rollout, const struct rollout_config *config, const struct mappo_env_spec *spec,
+                   struct policy *const *policy, struct backend *backend, struct error *err);
+void rollout_destroy(struct rollout *rollout); /* NULL is allowed */
 
 /* Slice 0 from a fresh start (reset) or from restored environments (observe). */
 int rollout_begin(struct rollout *rollout, struct vecenv *env, bool restored, struct error *err);
 
-/* T steps. EXIT_NUMERICAL where an observation or reward is not finite: names group, environment and step. */
-int rollout_collect(struct rollout *rollout, struct vecenv *env, struct policy *const *policy, struct error *err);
+/* T steps. EXIT_NUMERICAL where an observation or reward is not finite: names group, environment (global index) and step. */
+int rollout_collect(struct rollout *rollout, struct vecenv *env, struct error *err);
 
-/* V(s_0 … s_T), V of final observations, GAE. */
-void rollout_finish(struct rollout *rollout, struct policy *const *policy);
+/* rollout_values, then rollout_returns. */
+void rollout_finish(struct rollout *rollout);
+void rollout_values(struct rollout *rollout);  /* V(s_0) … V(s_T) under the present critics */
+void rollout_returns(struct rollout *rollout); /* GAE: advantages (not yet normalised) and returns, with the present normalisers */
+
+/* The critic's packed inputs of slices 0 … T-1 of a shard, as rollout_values left them: rows (t, e, i) with shared parameters, (t, e) of
+ * one agent otherwise. */
+struct tiles *rollout_critic_tiles(const struct rollout *rollout, int group, int shard, int set);
 
 #endif
