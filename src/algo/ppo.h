@@ -6,31 +6,51 @@
 #include "algo/rollout.h"
 #include "comm/comm.h"
 
+struct ppo_hooks;
+
 struct ppo_config {
-    real clip, entropy, value_coefficient, max_grad_norm, huber_delta, value_clip; /* value_clip: 0 = off, else ε */
+    real clip, entropy, value_coefficient, max_grad_norm, huber_delta, value_clip; /* max_grad_norm, huber_delta, value_clip: 0 = off */
     int epochs, minibatches;
-    bool row_minibatches;    /* minibatch unit is the row instead of the env-step (one value per row then) */
+    bool row_minibatches; /* minibatch unit is the row instead of the env-step (needs policy_config.value_per_agent) */
     bool policy_active_masks, value_active_masks, normalise_advantage;
     double value_norm_beta;
     struct adam actor_adam, critic_adam; /* learning rates are set before every update by the caller: schedules */
     uint64_t seed;
+    const struct ppo_hooks *hooks; /* NULL outside tests */
 };
 
-/* Means over the update's minibatches, of all ranks. */
+/* Means over the update's minibatches (and over the sets where agents don't share parameters), of all ranks. */
 struct ppo_metrics {
-    double policy_loss, value_loss, entropy, approx_kl, clip_fraction, ratio;
-    double actor_grad_norm, critic_grad_norm;   /* before clipping */
+    double policy_loss, value_loss, entropy, approx_kl, clip_fraction,
+        ratio;                                /* losses without their coefficients and without the entropy bonus */
+    double actor_grad_norm, critic_grad_norm; /* before clipping */
     double explained_variance, value_mean, value_deviation;
-    double seconds_communication;
 };
 
 struct ppo;
-int ppo_create(struct ppo **ppo, const struct ppo_config *config, const struct rollout *rollout, struct policy *const *policy, struct comm *comm, struct backend *backend, struct error *err);
-void ppo_destroy(struct ppo *ppo);
+/* EXIT_USAGE where a shard has fewer units than minibatches. Calls comm_reserve. */
+int ppo_create(struct ppo **ppo, const struct ppo_config *config, struct rollout *rollout, struct policy *const *policy, struct comm *comm,
+               struct backend *backend, struct error *err);
+void ppo_destroy(struct ppo *ppo); /* NULL is allowed */
 void ppo_learning_rate(struct ppo *ppo, real actor, real critic);
 
-/* All epochs and minibatches for every group. `update` is the count of updates so far (Philox position of the permutations).
- * EXIT_NUMERICAL before an optimiser step would spread a loss or gradient that is not finite: on every rank, naming group, epoch and minibatch. */
-int ppo_update(struct ppo *ppo, struct rollout *rollout, struct policy *const *policy, int64_t update, struct ppo_metrics *metrics /* [groups] */, struct error *err);
+/* All epochs and minibatches for every group. `update` is the count of updates so far (Philox position of the permutations). The rollout's
+ * advantages are normalised in place. EXIT_NUMERICAL before an optimiser step would spread a loss or gradient that is not finite: on every
+ * rank, naming group, epoch and minibatch. */
+int ppo_update(struct ppo *ppo, int64_t update, struct ppo_metrics *metrics /* [groups] */, struct error *err);
+
+/* What a test can feed in and look at: permutations that another implementation drew, and every minibatch after its step. */
+struct ppo_minibatch {
+    int epoch, minibatch, group, set;
+    struct ppo_metrics metrics;                   /* of this minibatch; explained_variance is not set */
+    const real *actor_gradient, *critic_gradient; /* sums over rows of all ranks, not clipped; the gradient of the loss is sum / divisor */
+    double actor_divisor, critic_divisor;
+};
+struct ppo_hooks {
+    void *user;
+    /* Permutation of the units of a local shard in natural order (t, e[, a]); used where there are several minibatches. NULL = Philox. */
+    const int32_t *(*permutation)(void *user, int group, int shard, int epoch);
+    void (*stepped)(void *user, const struct ppo_minibatch *minibatch); /* NULL = not wanted */
+};
 
 #endif

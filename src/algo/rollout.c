@@ -108,6 +108,10 @@ int rollout_create(struct rollout **out, const struct rollout_config *config, co
     if (config->shards < 1 || config->shards > config->envs)
         return error_set(err, EXIT_USAGE, "%d environments of this rank can't be cut into %d shards; raise rollout.envs", config->envs,
                          config->shards);
+    for (int g = 0; g < spec->groups; g++)
+        if ((int64_t)(config->steps + 1) * config->envs > INT32_MAX / spec->group[g].agents)
+            return error_set(err, EXIT_USAGE, "rollout.steps=%d times %d environments of this rank times %d agents is more rows than 2^31",
+                             config->steps, config->envs, spec->group[g].agents);
     struct arena *arena = arena_create("rollout");
     struct rollout *rollout = ARENA_NEW(arena, struct rollout, 1);
     struct rollout_work *work = ARENA_NEW(arena, struct rollout_work, 1);
