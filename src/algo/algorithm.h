@@ -1,5 +1,6 @@
-/* What the training loop knows of an algorithm. An algorithm owns its horizon: on-policy learners collect a rollout, off-policy learners (later) collect the
- * steps between two updates. It owns its networks, optimisers, normalisers and buffers, and lists what of them belongs into a checkpoint. */
+/* What the training loop knows of an algorithm. An algorithm owns its horizon: on-policy learners collect a rollout, off-policy learners
+ * (later) collect the steps between two updates. It owns its networks, optimisers, normalisers and buffers, and lists what of them belongs
+ * into a checkpoint. */
 #ifndef MAPPO_ALGO_ALGORITHM_H
 #define MAPPO_ALGO_ALGORITHM_H
 
@@ -12,18 +13,19 @@
 /* One piece of state that a checkpoint holds; listed by whoever owns it. `data` is host memory or, with `device`, the backend's. */
 enum field_type { FIELD_REAL, FIELD_DOUBLE, FIELD_INT64, FIELD_UINT64, FIELD_BYTES };
 struct field {
-    char name[128];          /* "/policy/agent/actor/fc1/weight" */
+    char name[128]; /* "/policy/agent/actor/fc1/weight" */
     int type, rank;
     int64_t shape[4];
     void *data;
     char description[160];
-    const char *units;       /* "1", "reward", "environment steps" */
+    const char *units; /* "1", "reward", "environment steps" */
 };
 struct field_list {
     struct field *field;
     int count, room;
 };
-struct field *field_add(struct field_list *list, const char *name, int type, void *data, const char *units, const char *description, int rank, ...); /* int64_t extents */
+struct field *field_add(struct field_list *list, const char *name, int type, void *data, const char *units, const char *description,
+                        int rank, ...); /* int64_t extents */
 
 struct field *field_copy(struct field_list *list, const struct field *field);
 size_t field_bytes(const struct field *field); /* of its data */
@@ -37,14 +39,15 @@ struct metric {
 struct algorithm;
 struct algorithm_ops {
     const char *name;
-    int (*begin)(struct algorithm *, bool restored, struct error *);      /* first observations */
-    int (*collect)(struct algorithm *, struct error *);                   /* one horizon of environment steps */
-    int (*finish)(struct algorithm *, struct error *);                    /* values, advantages */
-    int (*update)(struct algorithm *, struct error *);                    /* epochs and minibatches, gradients all-reduced */
+    int (*begin)(struct algorithm *, bool restored, struct error *);         /* first observations */
+    int (*collect)(struct algorithm *, struct error *);                      /* one horizon of environment steps */
+    int (*finish)(struct algorithm *, struct error *);                       /* values, advantages */
+    int (*update)(struct algorithm *, struct error *);                       /* epochs and minibatches, gradients all-reduced */
     void (*learning_rates)(struct algorithm *, double actor, double critic); /* of the coming updates: schedules are the trainer's */
-    int (*fields)(struct algorithm *, struct field_list *);               /* replicated state: the same on every rank; parameters, moments, normalisers, counters */
-    int (*metrics)(struct algorithm *, struct metric *out, int max);      /* of the last update; equal on every rank */
-    uint64_t (*hash)(struct algorithm *);                                 /* of the parameters: equal on every rank */
+    int (*fields)(struct algorithm *,
+                  struct field_list *); /* replicated state: the same on every rank; parameters, moments, normalisers, counters */
+    int (*metrics)(struct algorithm *, struct metric *out, int max); /* of the last update; equal on every rank */
+    uint64_t (*hash)(struct algorithm *);                            /* of the parameters: equal on every rank */
     void (*destroy)(struct algorithm *);
 };
 
@@ -52,7 +55,7 @@ struct algorithm {
     const struct algorithm_ops *ops;
     int groups;
     struct policy *policy[MAPPO_MAX_GROUPS];
-    int64_t horizon;          /* environment steps per environment and update */
+    int64_t horizon;                                    /* environment steps per environment and update */
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
     void *self;
 };
@@ -63,7 +66,7 @@ struct algorithm_context {
     struct backend *backend;
     struct comm *comm;
     uint32_t first_env;
-    int32_t envs;             /* of this rank */
+    int32_t envs; /* of this rank */
     int local_shards;
 };
 /* algo.name: mappo, ippo. */

@@ -1,0 +1,332 @@
+/* MAPPO and IPPO as the training loop sees them: rollouts of T steps, values and GAE, PPO's update. They differ in what the critic sees. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "algo/algorithm.h"
+#include "algo/ppo.h"
+#include "algo/rollout.h"
+#include "base/clock.h"
+#include "base/digest.h"
+
+enum { ALGO_MAPPO, ALGO_IPPO };                       /* algo.name */
+enum { STATE_AUTO, STATE_ENVIRONMENT, STATE_CONCAT }; /* critic.state */
+enum { VALUE_NONE, VALUE_NORM };                      /* norm.value */
+enum { UNIT_STEP, UNIT_ROW };                         /* ppo.minibatch_unit */
+
+struct on_policy {
+    struct algorithm_context context;
+    struct arena *arena;
+    struct policy policy[MAPPO_MAX_GROUPS];
+    struct rollout *rollout;
+    struct ppo *ppo;
+    int64_t updates;
+    struct ppo_metrics metrics[MAPPO_MAX_GROUPS];
+    char *metric_name[MAPPO_MAX_GROUPS][16];
+};
+
+/* ---- from configuration to parts
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static int choose_critic(struct policy_config *policy, const struct config *config, const struct mappo_env_spec *spec, int g,
+                         struct error *err)
+{
+    const struct mappo_group *group = &spec->group[g];
+    policy->concatenate = config->critic_state == STATE_CONCAT;
+    if (config->algo_name == ALGO_IPPO) {
+        policy->critic_input = CRITIC_OBS;
+        return 0;
+    }
+    const bool per_agent = (group->flags & MAPPO_STATE_PER_AGENT) && !policy->concatenate;
+    if (config->critic_state == STATE_ENVIRONMENT && !per_agent && spec->state_size == 0)
+        return error_set(err, EXIT_USAGE,
+                         "critic.state=environment: this environment has no state of its own; critic.state=concat takes all observations");
+    if (per_agent && config->critic_agent_id)
+        return error_set(err, EXIT_USAGE,
+                         "critic.agent_id=true: group \"%s\" has a state per agent already; leave it off or set critic.state=concat",
+                         group->name);
+    policy->critic_input = per_agent ? CRITIC_AGENT_STATE : config->critic_agent_id ? CRITIC_STATE_ID : CRITIC_STATE;
+    return 0;
+}
+
+static int create_policies(struct algorithm *algorithm, const struct mappo_env_spec *spec, struct error *err)
+{
+    struct on_policy *self = algorithm->self;
+    const struct config *config = self->context.config;
+    for (int g = 0; g < spec->groups; g++) {
+        struct policy_config policy = {.hidden = (int)config->policy_hidden,
+                                       .layers = (int)config->policy_layers,
+                                       .activation = config->policy_activation,
+                                       .feature_norm = config->policy_feature_norm,
+                                       .layer_norm = config->policy_layer_norm,
+                                       .head_gain = (real)config->policy_gain,
+                                       .log_std = (real)config->policy_log_std,
+                                       .fixed_std = (float)config->policy_fixed_std,
+                                       .share = config->policy_share,
+                                       .value_per_agent = config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1,
+                                       .normalizer = config->norm_value == VALUE_NORM ? NORMALIZER_VALUENORM : NORMALIZER_NONE,
+                                       .seed = (uint64_t)config->train_seed,
+                                       .index = (uint32_t)g};
+        int code = choose_critic(&policy, config, spec, g, err);
+        if (code == 0) code = policy_build(&self->policy[g], &policy, spec, g, self->context.backend, err);
+        if (code) return code;
+        algorithm->policy[g] = &self->policy[g];
+    }
+    return 0;
+}
+
+static int create_rollout(struct algorithm *algorithm, const struct mappo_env_spec *spec, struct error *err)
+{
+    struct on_policy *self = algorithm->self;
+    const struct config *config = self->context.config;
+    const struct comm *comm = self->context.comm;
+    const struct rollout_config rollout = {
+        .steps = (int)config->rollout_steps,
+        .envs = self->context.envs,
+        .first_env = self->context.first_env,
+        .shards = self->context.local_shards,
+        .first_shard = (uint32_t)(comm->shards > 0 ? comm_share(comm->shards, comm->rank, comm->size).first : comm->rank),
+        .gamma = (real)config->gae_gamma,
+        .lambda = (real)config->gae_lambda,
+        .bootstrap = config->gae_time_limit == 0,
+        .seed = (uint64_t)config->train_seed};
+    return rollout_create(&self->rollout, &rollout, spec, algorithm->policy, self->context.backend, err);
+}
+
+static int create_ppo(struct algorithm *algorithm, struct error *err)
+{
+    struct on_policy *self = algorithm->self;
+    const struct config *config = self->context.config;
+    const struct adam adam = {.learning_rate = (real)config->adam_lr,
+                              .beta1 = (real)config->adam_beta1,
+                              .beta2 = (real)config->adam_beta2,
+                              .eps = (real)config->adam_eps};
+    struct ppo_config ppo = {.clip = (real)config->ppo_clip,
+                             .entropy = (real)config->ppo_entropy,
+                             .value_coefficient = (real)config->ppo_value_coef,
+                             .max_grad_norm = (real)config->ppo_max_grad_norm,
+                             .huber_delta = (real)config->ppo_huber_delta,
+                             .value_clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
+                             .epochs = (int)config->ppo_epochs,
+                             .minibatches = (int)config->ppo_minibatches,
+                             /* One minibatch has all rows in any unit. */
+                             .row_minibatches = config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1,
+                             .policy_active_masks = config->ppo_policy_active_masks,
+                             .value_active_masks = config->ppo_value_active_masks,
+                             .normalise_advantage = true,
+                             .value_norm_beta = config->norm_beta,
+                             .actor_adam = adam,
+                             .critic_adam = adam,
+                             .seed = (uint64_t)config->train_seed};
+    ppo.critic_adam.learning_rate = (real)config->adam_critic_lr;
+    return ppo_create(&self->ppo, &ppo, self->rollout, algorithm->policy, self->context.comm, self->context.backend, err);
+}
+
+/* ---- the loop's side
+ * --------------------------------------------------------------------------------------------------------------------------- */
+
+static int begin(struct algorithm *algorithm, bool restored, struct error *err)
+{
+    struct on_policy *self = algorithm->self;
+    /* Another machine's mathematics library may have rounded the initial parameters otherwise: rank 0's count. */
+    for (int g = 0; g < algorithm->groups && !restored; g++) {
+        struct policy *policy = algorithm->policy[g];
+        comm_broadcast(self->context.comm, policy->parameters, (size_t)policy->sets * policy->set_size * sizeof(real));
+    }
+    return rollout_begin(self->rollout, self->context.env, restored, err);
+}
+
+static int collect(struct algorithm *algorithm, struct error *err)
+{
+    struct on_policy *self = algorithm->self;
+    self->rollout->seconds_step = self->rollout->seconds_infer = 0;
+    const int code = rollout_collect(self->rollout, self->context.env, err);
+    algorithm->seconds_step += self->rollout->seconds_step;
+    algorithm->seconds_infer += self->rollout->seconds_infer;
+    return code;
+}
+
+static int finish(struct algorithm *algorithm, struct error *err)
+{
+    (void)err;
+    struct on_policy *self = algorithm->self;
+    const double start = clock_seconds();
+    rollout_finish(self->rollout);
+    algorithm->seconds_infer += clock_seconds() - start;
+    return 0;
+}
+
+static int update(struct algorithm *algorithm, struct error *err)
+{
+    struct on_policy *self = algorithm->self;
+    const double start = clock_seconds(), communication = self->context.comm->seconds;
+    const int code = ppo_update(self->ppo, self->updates, self->metrics, err);
+    self->updates++;
+    algorithm->seconds_update += clock_seconds() - start - (self->context.comm->seconds - communication);
+    return code;
+}
+
+static void learning_rates(struct algorithm *algorithm, double actor, double critic)
+{
+    struct on_policy *self = algorithm->self;
+    ppo_learning_rate(self->ppo, (real)actor, (real)critic);
+}
+
+/* ---- what a checkpoint holds
+ * ---------------------------------------------------------------------------------------------------------------------- */
+
+/* One network's tensors out of a block of the policy, as <prefix>/<network>/[<block>/]<tensor>. */
+static void add_tensors(struct field_list *list, const char *prefix, const char *network, const char *block, const struct network *net,
+                        real *data, const char *meaning)
+{
+    struct tensor tensor[NETWORK_MAX_TENSORS];
+    const int count = network_tensors(net, tensor, NETWORK_MAX_TENSORS);
+    for (int i = 0; i < count; i++) {
+        char name[sizeof list->field->name], description[sizeof list->field->description];
+        CHECK(snprintf(name, sizeof name, "%s/%s/%s%s%s", prefix, network, block, block[0] ? "/" : "", tensor[i].name) < (int)sizeof name,
+              "name of a parameter is too long: %s/%s", prefix, tensor[i].name);
+        snprintf(description, sizeof description, "%s%s", meaning, tensor[i].description);
+        if (tensor[i].rank == 2)
+            field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 2, (int64_t)tensor[i].shape[0],
+                      (int64_t)tensor[i].shape[1]);
+        else
+            field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 1, (int64_t)tensor[i].shape[0]);
+    }
+}
+
+static void add_set(struct field_list *list, struct policy *policy, int set)
+{
+    char agent[16] = "", policy_path[96], optimizer_path[96];
+    if (policy->sets > 1) snprintf(agent, sizeof agent, "/%d", set);
+    snprintf(policy_path, sizeof policy_path, "/policy/%s%s", policy->name, agent);
+    snprintf(optimizer_path, sizeof optimizer_path, "/optimizer/%s%s", policy->name, agent);
+    const struct network *actor = &policy->actor, *critic = &policy->critic;
+    add_tensors(list, policy_path, "actor", "", actor, policy_actor(policy, policy->parameters, set), "");
+    add_tensors(list, policy_path, "critic", "", critic, policy_critic(policy, policy->parameters, set), "");
+    add_tensors(list, optimizer_path, "actor", "exp_avg", actor, policy_actor(policy, policy->m, set), "Adam's first moment of: ");
+    add_tensors(list, optimizer_path, "actor", "exp_avg_sq", actor, policy_actor(policy, policy->v, set), "Adam's second moment of: ");
+    add_tensors(list, optimizer_path, "critic", "exp_avg", critic, policy_critic(policy, policy->m, set), "Adam's first moment of: ");
+    add_tensors(list, optimizer_path, "critic", "exp_avg_sq", critic, policy_critic(policy, policy->v, set), "Adam's second moment of: ");
+    if (policy->normalizer == NORMALIZER_NONE) return;
+    char name[sizeof list->field->name];
+    snprintf(name, sizeof name, "%s/value_norm", policy_path);
+    field_add(list, name, FIELD_DOUBLE, &policy->norm[set], "reward, reward^2, 1",
+              "ValueNorm's running mean, mean of squares and debiasing term; V = mean/debias + deviation * output", 1, (int64_t)3);
+}
+
+static int fields(struct algorithm *algorithm, struct field_list *list)
+{
+    struct on_policy *self = algorithm->self;
+    const int before = list->count;
+    for (int g = 0; g < algorithm->groups; g++) {
+        struct policy *policy = algorithm->policy[g];
+        for (int s = 0; s < policy->sets; s++) add_set(list, policy, s);
+        char name[sizeof list->field->name];
+        snprintf(name, sizeof name, "/optimizer/%s/step", policy->name);
+        field_add(list, name, FIELD_INT64, &policy->updates, "steps", "optimiser steps of this group's networks so far", 0);
+    }
+    field_add(list, "/rollout/step", FIELD_UINT64, &self->rollout->step, "environment steps",
+              "steps that every environment has taken: position of the actions' random numbers", 0);
+    field_add(list, "/rollout/updates", FIELD_INT64, &self->updates, "updates",
+              "updates so far: position of the permutations' random numbers", 0);
+    return list->count - before;
+}
+
+static uint64_t hash(struct algorithm *algorithm)
+{
+    uint64_t h = HASH_START;
+    for (int g = 0; g < algorithm->groups; g++) {
+        const struct policy *policy = algorithm->policy[g];
+        h = hash_bytes(h, policy->parameters, (size_t)policy->sets * policy->set_size * sizeof(real));
+    }
+    return h;
+}
+
+/* ---- metrics
+ * ----------------------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Every number of struct ppo_metrics, once. */
+static const struct {
+    const char *name, *unit, *help;
+    size_t offset;
+} metric_table[] = {
+#define METRIC(name, unit, help)                                                                                                           \
+    {                                                                                                                                      \
+#name, unit, help, offsetof(struct ppo_metrics, name)                                                                              \
+    }
+    METRIC(policy_loss, "1", "clipped surrogate as minimised, without the entropy bonus; mean over minibatches as all of these"),
+    METRIC(value_loss, "1", "value loss on the normalised scale, without its coefficient"),
+    METRIC(entropy, "nat", "entropy of the policy, joint over its heads"),
+    METRIC(approx_kl, "nat", "KL(old || new) estimated by mean(r - 1 - log r)"),
+    METRIC(clip_fraction, "1", "share of rows whose ratio left 1 ± ppo.clip"),
+    METRIC(ratio, "1", "mean probability ratio r"),
+    METRIC(explained_variance, "1", "1 - Var(R - V) / Var(R) of the rollout, V before the update"),
+    METRIC(actor_grad_norm, "1", "norm of the actor's gradient before clipping"),
+    METRIC(critic_grad_norm, "1", "norm of the critic's gradient before clipping"),
+    METRIC(value_mean, "reward", "mean of the value normaliser"),
+    METRIC(value_deviation, "reward", "standard deviation of the value normaliser"),
+#undef METRIC
+};
+enum { METRICS = sizeof metric_table / sizeof *metric_table };
+
+static void name_metrics(struct on_policy *self, int groups)
+{
+    for (int g = 0; g < groups; g++)
+        for (int i = 0; i < METRICS; i++) {
+            char name[128];
+            snprintf(name, sizeof name, g == 0 ? "%s" : "%s/%s", metric_table[i].name, self->policy[g].name);
+            self->metric_name[g][i] = arena_text(self->arena, name);
+        }
+}
+
+static int metrics(struct algorithm *algorithm, struct metric *out, int max)
+{
+    struct on_policy *self = algorithm->self;
+    int count = 0;
+    for (int g = 0; g < algorithm->groups; g++)
+        for (int i = 0; i < METRICS && count < max; i++, count++) {
+            const double *value = (const double *)((const char *)&self->metrics[g] + metric_table[i].offset);
+            out[count] = (struct metric){self->metric_name[g][i], metric_table[i].unit, metric_table[i].help, *value};
+        }
+    return count;
+}
+
+/* ---- beginning and end
+ * --------------------------------------------------------------------------------------------------------------------------------- */
+
+static void destroy(struct algorithm *algorithm)
+{
+    struct on_policy *self = algorithm->self;
+    ppo_destroy(self->ppo);
+    rollout_destroy(self->rollout);
+    for (int g = 0; g < MAPPO_MAX_GROUPS; g++) policy_clear(&self->policy[g]);
+    arena_destroy(self->arena);
+}
+
+static const struct algorithm_ops mappo_ops = {"mappo", begin, collect, finish, update, learning_rates, fields, metrics, hash, destroy};
+static const struct algorithm_ops ippo_ops = {"ippo", begin, collect, finish, update, learning_rates, fields, metrics, hash, destroy};
+
+int algorithm_create(struct algorithm **out, const struct algorithm_context *context, struct error *err)
+{
+    const struct mappo_env_spec *spec = vecenv_spec(context->env);
+    struct arena *arena = arena_create("algorithm");
+    struct algorithm *algorithm = ARENA_NEW(arena, struct algorithm, 1);
+    struct on_policy *self = algorithm->self = ARENA_NEW(arena, struct on_policy, 1);
+    algorithm->ops = context->config->algo_name == ALGO_IPPO ? &ippo_ops : &mappo_ops;
+    algorithm->groups = spec->groups;
+    algorithm->horizon = context->config->rollout_steps;
+    self->context = *context;
+    self->arena = arena;
+    int code = create_policies(algorithm, spec, err);
+    if (code == 0) code = create_rollout(algorithm, spec, err);
+    if (code == 0) code = create_ppo(algorithm, err);
+    if (code) {
+        destroy(algorithm);
+        return code;
+    }
+    name_metrics(self, spec->groups);
+    arena_seal(arena);
+    *out = algorithm;
+    return 0;
+}
