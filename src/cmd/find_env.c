@@ -9,7 +9,10 @@ int cmd_find_env(struct config_env *env, const char *name, struct error *err)
     const struct mappo_env *found;
     int code = registry_find(name, &found, err);
     if (code) return code;
-    *env = (struct config_env){.id = found->id, .preset = registry_preset(found)};
+    *env = (struct config_env){.id = found->id,
+                               .preset = registry_preset(found),
+                               .named_preset = registry_named_preset,
+                               .named_preset_at = registry_named_preset_at};
     /* A plugin is found by its path, not by the id that it gives itself. */
     if (strchr(name, '/') && strcmp(name, found->id) != 0) {
         const struct mappo_env *by_id;

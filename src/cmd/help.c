@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "cmd/cmd.h"
+#include "env/registry.h"
 
 enum { WIDTH = 100 };
 
@@ -126,6 +127,20 @@ static void print_overview(FILE *out)
     print_exit_codes(out);
 }
 
+/* Presets explain themselves in the comment at the top of their file. */
+static void print_presets(FILE *out)
+{
+    fputs("\n  presets\n", out);
+    for (int i = 0; registry_named_preset_at(i); i++) {
+        const char *name = registry_named_preset_at(i), *line = registry_named_preset(name);
+        char comment[1024] = "";
+        for (; *line == '#'; line += strcspn(line, "\n"), line += *line == '\n')
+            text_format(comment + strlen(comment), sizeof comment - strlen(comment), "%.*s ", (int)strcspn(line + 1, "\n"), line + 1);
+        fprintf(out, "  %s\n      ", name);
+        help_wrap(out, comment, 6, WIDTH);
+    }
+}
+
 static const struct command *named_command(const char *name)
 {
     for (int i = 0; i < command_count; i++)
@@ -147,9 +162,10 @@ int help_check(const struct arguments *args, struct error *err)
 void help_print(FILE *out, const struct arguments *args)
 {
     const char *section = args->help_section;
-    if (section && (strcmp(section, "all") == 0 || config_section(section)))
+    if (section && (strcmp(section, "all") == 0 || config_section(section))) {
         config_help(out, section);
-    else if (section)
+        if (strcmp(section, "all") != 0 && strcmp(config_section(section), "preset") == 0) print_presets(out);
+    } else if (section)
         print_command(out, named_command(section));
     else if (args->command_given)
         print_command(out, named_command(args->command));

@@ -35,14 +35,14 @@ static int apply_command_line(struct config *config, const struct sources *sourc
     return 0;
 }
 
-static int apply_preset(struct config *config, const char *name, struct error *err)
+static int apply_preset(struct config *config, const char *name, const struct config_env *env, struct error *err)
 {
-    const char *text = config_preset(name);
+    const char *text = env->named_preset ? env->named_preset(name) : NULL, *names[64], *nearest;
     char where[CONFIG_TEXT + 16];
     text_format(where, sizeof where, "preset %s", name);
     if (text) return config_load_text(config, text, where, ORIGIN_PRESET, err);
-    const char *names[64], *nearest;
-    int count = config_preset_names(names, NULL, 64);
+    int count = 0;
+    while (env->named_preset_at && count < 64 && (names[count] = env->named_preset_at(count))) count++;
     nearest = text_nearest(name, names, count);
     if (nearest)
         return error_set(err, EXIT_USAGE, "unknown preset \"%s\"; did you mean \"%s\"? (mappo --help preset lists them)", name, nearest);
@@ -119,7 +119,7 @@ static int build(struct config *config, struct config *baseline, const struct so
     if (env.preset && config_load_text(config, env.preset, "the environment's preset", ORIGIN_ENV_PRESET, err)) return err->code;
     *baseline = *config;
     if (find_env && complete_env_options(baseline, &env, err)) return err->code;
-    if (preset[0] && apply_preset(config, preset, err)) return err->code;
+    if (preset[0] && apply_preset(config, preset, &env, err)) return err->code;
     if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return err->code;
     if (find_env) {
         if (complete_env_options(config, &env, err)) return err->code;

@@ -64,7 +64,7 @@ struct config_key {
 extern const struct config_key config_keys[CONFIG_KEYS];
 extern const int config_key_count; /* CONFIG_KEYS */
 
-/* What config_build must know of an environment; filled by its callback. Texts live as long as the program. */
+/* What config_build must know of an environment and of presets by name; filled by its callback. Texts live as long as the program. */
 struct config_env {
     const char *id;     /* what env.name becomes: "mpe/simple_spread" also where the user wrote "simple_spread_v3" */
     const char *preset; /* ini text; NULL = none */
@@ -72,6 +72,8 @@ struct config_env {
         const char *name, *def; /* every option and its default */
     } option[CONFIG_ENV_OPTIONS];
     int options;
+    const char *(*named_preset)(const char *name); /* preset=NAME: ini text; NULL where there is none */
+    const char *(*named_preset_at)(int i);         /* their names, NULL behind the last */
 };
 typedef int config_find_env(struct config_env *env, const char *name,
                             struct error *err); /* EXIT_USAGE with the nearest name where there is none */
@@ -123,10 +125,6 @@ int config_differences(const struct config *now, const struct config *then, char
 /* "runs/mpe-simple_spread-mappo-s1-3f2a91bc": run.dir where given, else from env, algo, seed and a hash of the other explicit keys (those
  * whose value is also what it would be without them, and UNNAMED ones, don't count). */
 void config_run_folder(const struct config *config, char *path, size_t size);
-
-/* Presets by name, compiled in. */
-const char *config_preset(const char *name);                             /* ini text; NULL where there is none */
-int config_preset_names(const char **names, const char **help, int max); /* returns how many */
 
 /* Help. A section is asked for by its name, or by a key or alias of it. */
 const char *config_section(const char *name); /* the section's name; NULL where there is none */

@@ -91,15 +91,6 @@ static void help_section(FILE *out, int s)
     fprintf(out, "\n  %-33s %-18s %s\n", "KEY", "DEFAULT", "VALUES");
     for (int k = 0; k < CONFIG_KEYS; k++)
         if (strcmp(config_keys[k].section, sections[s].name) == 0) help_key(out, k);
-    if (strcmp(sections[s].name, "preset") == 0) {
-        const char *names[64], *help[64];
-        int count = config_preset_names(names, help, 64);
-        fputs("\n  Presets\n", out);
-        for (int i = 0; i < count; i++) {
-            fprintf(out, "  %-20s ", names[i]);
-            help_wrap(out, help[i], 23, WIDTH);
-        }
-    }
     if (strcmp(sections[s].name, "env") == 0) fputs("  env.NAME\n      an option of the environment: `mappo envs ENV` lists them\n", out);
 }
 
@@ -175,10 +166,5 @@ void config_markdown(FILE *out)
         fprintf(out, "\n## %s\n\n%s\n\n| key | default | values | meaning |\n|---|---|---|---|\n", sections[s].name, sections[s].help);
         for (int k = 0; k < CONFIG_KEYS; k++)
             if (strcmp(config_keys[k].section, sections[s].name) == 0) markdown_key(out, k);
-        if (strcmp(sections[s].name, "preset") != 0) continue;
-        const char *names[64], *help[64];
-        int count = config_preset_names(names, help, 64);
-        fputs("\n| preset | meaning |\n|---|---|\n", out);
-        for (int i = 0; i < count; i++) fprintf(out, "| `%s` | %s |\n", names[i], help[i]);
     }
 }
