@@ -37,7 +37,7 @@ int main(int argc, char **argv)
         if (comm->rank == 0 && args.help)
             help_print(stdout, &args);
         else if (comm->rank == 0)
-            version_print(stdout, comm);
+            version_print(stdout);
     } else if (code == 0) {
         code = command->run(&args, comm);
     }

@@ -41,6 +41,6 @@ int command_find(const struct command **command, const struct arguments *args, s
 /* `mappo --help`, `--help SECTION`, `COMMAND --help`. EXIT_USAGE for a section that isn't there. */
 int help_check(const struct arguments *args, struct error *err);
 void help_print(FILE *out, const struct arguments *args);
-void version_print(FILE *out, const struct comm *comm);
+void version_print(FILE *out);
 
 #endif

@@ -1,14 +1,23 @@
-/* --version: the program, what it was built with, and what it runs on. */
-#include <string.h>
-
+/* --version: the program, what it was built with, and what it would run on here. */
 #include "backend/backend.h"
 #include "base/version.h"
 #include "cmd/cmd.h"
-#include "comm/comm.h"
 #include "run/checkpoint_image.h"
 
-void version_print(FILE *out, const struct comm *comm)
+void version_print(FILE *out)
 {
-    printf("%s\n", version_line());
-    (void)out, (void)comm;
+    struct error err = {0};
+    struct backend *backend;
+    char mpi[128];
+    comm_library(mpi, sizeof mpi);
+    fprintf(out, "%s\n", version_line());
+    fprintf(out, "program   %016llx (hash of the executable)\n", (unsigned long long)version_program_hash());
+    fprintf(out, "MPI       %s\n", mpi);
+    fprintf(out, "files     %s\n", image_library());
+    /* The detail names the BLAS and the instruction level in force. */
+    if (backend_open(&backend, &(struct backend_config){.name = "cpu", .threads = 1, .level = -1}, &err) == 0) {
+        fprintf(out, "cpu       %s\n", backend->detail);
+        backend->close(backend);
+    }
+    fputs("CUDA      none\n", out);
 }

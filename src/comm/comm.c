@@ -73,6 +73,15 @@ int comm_open(struct comm **out, int *argc, char ***argv, struct error *err)
     return open_without_mpi(comm, &launcher, err);
 }
 
+void comm_library(char *name, size_t size)
+{
+#ifdef HAVE_MPI
+    comm_mpi_library(name, size);
+#else
+    text_format(name, size, "none");
+#endif
+}
+
 void comm_close(struct comm *comm)
 {
     if (!comm) return;

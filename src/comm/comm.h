@@ -67,6 +67,9 @@ int comm_agree(struct comm *comm, const char *what, uint64_t hash, struct error 
 
 double comm_take_seconds(struct comm *comm);
 
+/* The MPI that this build uses, started or not: "Open MPI 4.1.4"; "none" in a build without. */
+void comm_library(char *name, size_t size);
+
 /* What to change where ranks hold so few environments that messages take much of the time: one line, empty where there is nothing to say.
  * `envs` of all ranks, `steps` between updates. Measures MPI's allreduce a few times (well under a second). Collective; the text is rank
  * 0's on all ranks. */

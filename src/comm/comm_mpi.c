@@ -125,7 +125,7 @@ static const struct comm_ops comm_mpi_ops = {
 
 /* "Open MPI v4.1.4, package: …" → "Open MPI 4.1.4"; "MPICH Version:\t4.0.2\n…" → "MPICH 4.0.2"; others keep the start of their first line.
  */
-static void name_library(char *name, size_t size)
+void comm_mpi_library(char *name, size_t size)
 {
     char text[MPI_MAX_LIBRARY_VERSION_STRING] = "", version[64];
     int length;
@@ -162,7 +162,7 @@ int comm_mpi_open(struct comm *comm, int *argc, char ***argv, struct error *err)
     MPI_Comm_rank(node, &comm->local_rank);
     MPI_Comm_size(node, &comm->local_size);
     MPI_Comm_free(&node);
-    name_library(comm->library, sizeof comm->library);
+    comm_mpi_library(comm->library, sizeof comm->library);
     comm->self = self;
     comm->ops = &comm_mpi_ops;
     check_identify(comm->rank, comm->size, abort_all);

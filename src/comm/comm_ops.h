@@ -24,5 +24,6 @@ extern const struct comm_ops comm_self_ops;
 
 /* comm_mpi.c, where the build has MPI. Fills rank, size, local_rank, local_size, library, self and ops. */
 int comm_mpi_open(struct comm *comm, int *argc, char ***argv, struct error *err);
+void comm_mpi_library(char *name, size_t size); /* allowed before MPI is started */
 
 #endif
