@@ -76,7 +76,17 @@ MAPPO_FN void spread_lane_observe(const struct spread *w, const struct spread_ru
     if (lane->state) spread_observe_float(w, rules, lane->state);
 }
 
-LANE_LOOPS(spread, struct spread, struct spread_rules)
+LANE_LOOPS(spread, struct spread, struct spread_rules, 1)
+
+/* The usual size gets loops of its own, in which the rules are constants: unrolled, they take half the time. */
+static __attribute__((flatten)) void step_three(const struct spread_env *env, int32_t lo, int32_t hi, const struct mappo_env_io *io)
+{
+    struct spread_rules rules = env->rules;
+    rules.agents = 3;
+    rules.continuous = 0;
+    rules.agent_neighbors = rules.landmark_neighbors = -1;
+    lane_step_spread(&env->batch, &rules, lo, hi, io);
+}
 
 static int spread_env_reset(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
 {
@@ -89,8 +99,12 @@ static int spread_env_reset(void *self, int32_t lo, int32_t hi, const struct map
 static int spread_env_step(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
 {
     const struct spread_env *env = self;
+    const struct spread_rules *rules = &env->rules;
     (void)error;
-    lane_step_spread(&env->batch, &env->rules, lo, hi, io);
+    if (rules->agents == 3 && !rules->continuous && rules->agent_neighbors < 0 && rules->landmark_neighbors < 0)
+        step_three(env, lo, hi, io);
+    else
+        lane_step_spread(&env->batch, rules, lo, hi, io);
     return 0;
 }
 

@@ -127,19 +127,19 @@ MAPPO_FN void RULES(spread_push)(const struct spread_rules *rules, const int i, 
     }
 }
 
-/* Physics of one step: contacts at the old positions, then integration. `n` is rules->agents, a constant where the caller knows it. */
-MAPPO_FN void RULES(spread_move)(struct spread *w, const struct spread_rules *rules, const int n, const int32_t *act_int,
-                                 const float *act_real)
+/* Physics of one step: contacts at the old positions, then integration. */
+MAPPO_FN void RULES(spread_move)(struct spread *w, const struct spread_rules *rules, const int32_t *act_int, const float *act_real)
 {
+    const int n = rules->agents;
     REAL *velocity = RULES(spread_velocity)(w), *position = RULES(spread_position)(w, n);
     const int integrator = rules->rule_set == SPREAD_ON_POLICY ? MPE_SEMI_IMPLICIT : MPE_EXPLICIT;
     REAL force[2 * SPREAD_MAX_AGENTS];
     for (int i = 0; i < n; i++) RULES(spread_push)(rules, i, act_int, act_real, &force[2 * i], &force[2 * i + 1]);
     for (int a = 0; a < n; a++) {
         for (int b = a + 1; b < n; b++) {
+            const REAL dx = position[2 * a] - position[2 * b], dy = position[2 * a + 1] - position[2 * b + 1];
             REAL fx, fy;
-            RULES(mpe_contact)
-            (position[2 * a] - position[2 * b], position[2 * a + 1] - position[2 * b + 1], (REAL)(2 * SPREAD_AGENT_SIZE), &fx, &fy);
+            RULES(mpe_contact)(dx, dy, (REAL)(2 * SPREAD_AGENT_SIZE), &fx, &fy);
             force[2 * a] += fx;
             force[2 * a + 1] += fy;
             force[2 * b] -= fx;
@@ -150,8 +150,9 @@ MAPPO_FN void RULES(spread_move)(struct spread *w, const struct spread_rules *ru
 }
 
 /* Rewards [N] and the info columns [SPREAD_INFOS] (NULL = not wanted) of the present state; returns how many landmarks are covered. */
-MAPPO_FN int RULES(spread_judge)(const struct spread *w, const struct spread_rules *rules, const int n, REAL *reward, float *info)
+MAPPO_FN int RULES(spread_judge)(const struct spread *w, const struct spread_rules *rules, REAL *reward, float *info)
 {
+    const int n = rules->agents;
     const REAL *position = RULES(spread_position)(w, n), *landmark = RULES(spread_landmark)(w, n);
     REAL distance = 0, hits[SPREAD_MAX_AGENTS];
     int covered = 0, pairs = 0;
@@ -196,14 +197,8 @@ MAPPO_FN int RULES(spread_judge)(const struct spread *w, const struct spread_rul
 MAPPO_FN int RULES(spread_step)(struct spread *w, const struct spread_rules *rules, const int32_t *act_int, const float *act_real,
                                 REAL *reward, float *info)
 {
-    int covered;
-    if (rules->agents == 3) { /* the usual size, with its loops unrolled */
-        RULES(spread_move)(w, rules, 3, act_int, act_real);
-        covered = RULES(spread_judge)(w, rules, 3, reward, info);
-    } else {
-        RULES(spread_move)(w, rules, rules->agents, act_int, act_real);
-        covered = RULES(spread_judge)(w, rules, rules->agents, reward, info);
-    }
+    RULES(spread_move)(w, rules, act_int, act_real);
+    const int covered = RULES(spread_judge)(w, rules, reward, info);
     w->steps++;
     if (w->steps >= rules->max_cycles) return MAPPO_TRUNCATED;
     return rules->success_ends && covered == rules->agents ? MAPPO_TERMINATED : MAPPO_RUNNING;
@@ -265,10 +260,7 @@ MAPPO_FN void RULES(spread_observe)(const struct spread *w, const struct spread_
 {
     const int n = rules->agents;
     if (rules->agent_neighbors < 0 && rules->landmark_neighbors < 0) {
-        if (n == 3)
-            RULES(spread_see_all)(w, 3, obs);
-        else
-            RULES(spread_see_all)(w, n, obs);
+        RULES(spread_see_all)(w, n, obs);
         return;
     }
     const REAL *velocity = RULES(spread_velocity)(w), *position = RULES(spread_position)(w, n), *landmark = RULES(spread_landmark)(w, n);

@@ -29,13 +29,14 @@ struct lane_strides {
     struct lane_group_strides group[MAPPO_MAX_GROUPS];
 };
 
-/* The io of copy e. */
-MAPPO_FN void lane_at(struct mappo_env_io *lane, const struct mappo_env_io *io, const struct lane_strides *strides, const int32_t e)
+/* The io of copy e; `groups` is a constant, so that the compiler can keep the pointers in registers. */
+MAPPO_FN void lane_at(struct mappo_env_io *lane, const struct mappo_env_io *io, const struct lane_strides *strides, const int groups,
+                      const int32_t e)
 {
     const size_t at = (size_t)e;
     lane->struct_size = io->struct_size;
-    lane->groups = strides->groups;
-    for (int g = 0; g < strides->groups; g++) {
+    lane->groups = groups;
+    for (int g = 0; g < groups; g++) {
         const struct lane_group_strides *by = &strides->group[g];
         const struct mappo_group_io *from = &io->group[g];
         struct mappo_group_io *to = &lane->group[g];
@@ -57,11 +58,11 @@ MAPPO_FN void lane_at(struct mappo_env_io *lane, const struct mappo_env_io *io, 
 }
 
 /* The io under which `observe` writes an ended episode's last observation. */
-MAPPO_FN void lane_final(struct mappo_env_io *last, const struct mappo_env_io *lane)
+MAPPO_FN void lane_final(struct mappo_env_io *last, const struct mappo_env_io *lane, const int groups)
 {
     last->struct_size = lane->struct_size;
-    last->groups = lane->groups;
-    for (int g = 0; g < lane->groups; g++) {
+    last->groups = groups;
+    for (int g = 0; g < groups; g++) {
         const struct mappo_group_io none = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
         last->group[g] = none;
         last->group[g].obs = lane->group[g].final_obs;
@@ -140,14 +141,14 @@ static inline int lane_check_philox(const struct philox *rng, const struct philo
     return rng->used <= 4 && rng->seed == now->seed && rng->index == now->index && rng->stream == now->stream ? 0 : -1;
 }
 
-#define LANE_LOOPS(NAME, STATE, RULES_OF)                                                                                                  \
+#define LANE_LOOPS(NAME, STATE, RULES_OF, GROUPS)                                                                                          \
     MAPPO_FN void lane_advance_##NAME(STATE *w, const RULES_OF *rules, const struct mappo_env_io *lane)                                    \
     {                                                                                                                                      \
         const int end = NAME##_lane_step(w, rules, lane);                                                                                  \
         if (lane->ep_end) *lane->ep_end = (uint8_t)end;                                                                                    \
         if (end) {                                                                                                                         \
             struct mappo_env_io last;                                                                                                      \
-            lane_final(&last, lane);                                                                                                       \
+            lane_final(&last, lane, GROUPS);                                                                                               \
             NAME##_lane_observe(w, rules, &last);                                                                                          \
             NAME##_lane_reset(w, rules);                                                                                                   \
         }                                                                                                                                  \
@@ -158,7 +159,7 @@ static inline int lane_check_philox(const struct philox *rng, const struct philo
     {                                                                                                                                      \
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
             struct mappo_env_io lane;                                                                                                      \
-            lane_at(&lane, io, &batch->strides, e);                                                                                        \
+            lane_at(&lane, io, &batch->strides, GROUPS, e);                                                                                \
             NAME##_lane_reset((STATE *)lane_state(batch, e), rules);                                                                       \
             NAME##_lane_observe((const STATE *)lane_state(batch, e), rules, &lane);                                                        \
         }                                                                                                                                  \
@@ -168,7 +169,7 @@ static inline int lane_check_philox(const struct philox *rng, const struct philo
     {                                                                                                                                      \
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
             struct mappo_env_io lane;                                                                                                      \
-            lane_at(&lane, io, &batch->strides, e);                                                                                        \
+            lane_at(&lane, io, &batch->strides, GROUPS, e);                                                                                \
             lane_advance_##NAME((STATE *)lane_state(batch, e), rules, &lane);                                                              \
         }                                                                                                                                  \
     }                                                                                                                                      \
@@ -177,7 +178,7 @@ static inline int lane_check_philox(const struct philox *rng, const struct philo
     {                                                                                                                                      \
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
             struct mappo_env_io lane;                                                                                                      \
-            lane_at(&lane, io, &batch->strides, e);                                                                                        \
+            lane_at(&lane, io, &batch->strides, GROUPS, e);                                                                                \
             NAME##_lane_observe((const STATE *)lane_state(batch, e), rules, &lane);                                                        \
         }                                                                                                                                  \
     }

@@ -31,6 +31,7 @@ struct vecenv {
     float *reward[MAPPO_MAX_GROUPS]; /* [E][A] where the caller wants none: statistics need it */
     uint8_t *ep_end;                 /* [E] likewise */
     float *info;                     /* [E][infos] likewise */
+    bool infos_at_end;               /* some column is of the episode so far */
     double *info_sum, *info_count;   /* [E][infos] since vecenv_take_info; per environment, so that threads don't matter */
 
     uint64_t *taken;         /* [E] steps since this vecenv was opened */
@@ -213,6 +214,7 @@ static int open_wrapped(struct vecenv *v, const struct vecenv_config *config, st
     if (rc) return rc;
     v->spec = *spec;
     lane_strides_of(&v->strides, &v->spec);
+    for (int k = 0; k < v->spec.infos; k++) v->infos_at_end = v->infos_at_end || v->spec.info[k].at_end;
     if (v->time_limit && (v->spec.max_steps == 0 || v->time_limit < v->spec.max_steps))
         v->spec.max_steps = v->time_limit;
     else
@@ -330,47 +332,72 @@ static int truncate_episode(const struct vecenv *v, int32_t e, const struct mapp
     return v->env->reset(v->self, e, e + 1, io, error);
 }
 
-static void account_infos(const struct vecenv *v, int32_t e, const struct mappo_env_io *io)
+/* Rewards of a range, added up over the agents; the mean is taken when the episode ends. */
+static void account_rewards(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io)
 {
-    const size_t at = (size_t)e * (size_t)v->spec.infos;
-    for (int k = 0; k < v->spec.infos; k++) {
-        const float x = io->info[at + (size_t)k];
-        if ((v->spec.info[k].at_end && !io->ep_end[e]) || isnan(x)) continue;
-        v->info_sum[at + (size_t)k] += (double)x;
-        v->info_count[at + (size_t)k] += 1;
+    for (int g = 0; g < v->spec.groups; g++) {
+        const int32_t agents = v->size[g].agents;
+        const float *reward = io->group[g].reward + (size_t)lo * (size_t)agents;
+        for (int32_t e = lo; e < hi; e++, reward += agents) {
+            double sum = 0;
+            for (int32_t a = 0; a < agents; a++) sum += (double)reward[a];
+            v->lane[e].reward_sum[g] += sum;
+        }
     }
 }
 
-/* Statistics and time limit of environment e after its step. */
-static int account(const struct vecenv *v, int32_t e, const struct mappo_env_io *io, struct mappo_env_error *error)
+/* Info columns of a range: those of every step here, those of episodes where they end. */
+static void account_infos(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io)
+{
+    const size_t infos = (size_t)v->spec.infos, first = (size_t)lo * infos, last = (size_t)hi * infos;
+    const float *restrict info = io->info;
+    double *restrict sum = v->info_sum, *restrict count = v->info_count;
+    if (!v->infos_at_end) {
+        for (size_t i = first; i < last; i++) {
+            const bool counts = info[i] == info[i]; /* NaN = no value */
+            sum[i] += counts ? (double)info[i] : 0;
+            count[i] += counts ? 1 : 0;
+        }
+        return;
+    }
+    for (size_t i = first; i < last; i++) {
+        if ((v->spec.info[i % infos].at_end && !io->ep_end[i / infos]) || isnan(info[i])) continue;
+        sum[i] += (double)info[i];
+        count[i] += 1;
+    }
+}
+
+static void end_episode(const struct vecenv *v, int32_t e, int end)
 {
     struct wrapper_lane *lane = &v->lane[e];
-    int rc = 0;
-    if (io->ep_end[e] > MAPPO_TRUNCATED) {
-        error->env = e;
-        text_format(error->text, sizeof error->text, "it wrote ep_end = %d, which means nothing", io->ep_end[e]);
-        return -1;
+    struct episode *episode = &v->last[e];
+    *episode = (struct episode){.step = v->taken[e], .env = v->first_env + (uint32_t)e, .length = (int32_t)lane->steps, .end = end};
+    for (int g = 0; g < v->spec.groups; g++) episode->group_return[g] = (float)(lane->reward_sum[g] / v->size[g].agents);
+    memset(lane, 0, sizeof *lane);
+    v->ended[e] = 1;
+}
+
+/* Statistics and time limit of a range after its step. */
+static int account(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
+{
+    account_rewards(v, lo, hi, io);
+    for (int32_t e = lo; e < hi; e++) {
+        struct wrapper_lane *lane = &v->lane[e];
+        lane->steps++;
+        v->taken[e]++;
+        if (io->ep_end[e] > MAPPO_TRUNCATED) {
+            error->env = e;
+            text_format(error->text, sizeof error->text, "it wrote ep_end = %d, which means nothing", io->ep_end[e]);
+            return -1;
+        }
+        if (v->time_limit && lane->steps >= v->time_limit && !io->ep_end[e]) {
+            const int rc = truncate_episode(v, e, io, error);
+            if (rc) return rc;
+        }
+        if (io->ep_end[e]) end_episode(v, e, io->ep_end[e]);
     }
-    lane->steps++;
-    v->taken[e]++;
-    for (int g = 0; g < v->spec.groups; g++) {
-        const int32_t agents = v->size[g].agents;
-        const float *reward = io->group[g].reward + (size_t)e * (size_t)agents;
-        double sum = 0;
-        for (int32_t a = 0; a < agents; a++) sum += (double)reward[a];
-        lane->group_return[g] += sum / agents;
-    }
-    if (v->time_limit && lane->steps >= v->time_limit && !io->ep_end[e]) rc = truncate_episode(v, e, io, error);
-    account_infos(v, e, io);
-    if (io->ep_end[e]) {
-        struct episode *episode = &v->last[e];
-        *episode =
-            (struct episode){.step = v->taken[e], .env = v->first_env + (uint32_t)e, .length = (int32_t)lane->steps, .end = io->ep_end[e]};
-        for (int g = 0; g < v->spec.groups; g++) episode->group_return[g] = (float)lane->group_return[g];
-        memset(lane, 0, sizeof *lane);
-        v->ended[e] = 1;
-    }
-    return rc;
+    if (v->spec.infos) account_infos(v, lo, hi, io);
+    return 0;
 }
 
 /* What the environment is given in place of what the learner gave: wrapped actions, and room where statistics need an array that nobody
@@ -399,7 +426,7 @@ static int step_range(const struct vecenv *v, int32_t lo, int32_t hi, const stru
             action_wrapper_apply(&v->action[g], given->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, v->size[g].act_reals);
     }
     int rc = v->env->step(v->self, lo, hi, inner, error);
-    for (int32_t e = lo; e < hi && rc == 0; e++) rc = account(v, e, inner, error);
+    if (rc == 0) rc = account(v, lo, hi, inner, error);
     fill_ones(v, lo, hi, inner);
     return rc;
 }
@@ -573,7 +600,7 @@ int vecenv_restore(struct vecenv *v, int32_t e, const void *bytes, struct error 
                          "environment \"%s\": the snapshot belongs to another environment, version, set of options or wrappers",
                          v->env->id);
     bool sound = head.lane.steps >= 0;
-    for (int g = 0; g < MAPPO_MAX_GROUPS; g++) sound = sound && isfinite(head.lane.group_return[g]);
+    for (int g = 0; g < MAPPO_MAX_GROUPS; g++) sound = sound && isfinite(head.lane.reward_sum[g]);
     if (!sound)
         return error_set(err, EXIT_CHECKPOINT, "environment \"%s\": number %u: the snapshot's episode statistics are damaged", v->env->id,
                          v->first_env + (uint32_t)e);

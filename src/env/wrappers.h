@@ -13,7 +13,7 @@
 /* Of one environment: the episode that is running. Plain data without padding. */
 struct wrapper_lane {
     int64_t steps;
-    double group_return[MAPPO_MAX_GROUPS];
+    double reward_sum[MAPPO_MAX_GROUPS]; /* over steps and agents */
 };
 
 /* Real actions of one group: clipped to, or stretched over, the bounds of its Box heads. */
