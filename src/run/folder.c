@@ -1,0 +1,166 @@
+#include "run/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "run/checkpoint.h"
+#include "run/lock.h"
+
+struct folder {
+    char path[4096];
+    int directory;
+    struct lock *lock;
+};
+
+static const struct lock_timing timing = {.beat = 10, .stale = 30};
+
+/* Temporary files of a save that was killed. Nobody else writes here while we hold the lock; .tmp-lock-… are those of processes that
+ * contend for it. */
+static void remove_leftovers(const struct folder *folder)
+{
+    DIR *dir = opendir(folder->path);
+    if (dir == NULL) return;
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        if (strncmp(entry->d_name, ".tmp-", 5) == 0 && strncmp(entry->d_name, ".tmp-lock-", 10) != 0)
+            unlinkat(folder->directory, entry->d_name, 0);
+    closedir(dir);
+}
+
+static int folder_lock(struct folder **out, const char *path, struct error *err)
+{
+    *out = NULL;
+    struct folder *folder = calloc(1, sizeof *folder);
+    CHECK(folder != NULL, "out of memory opening %s", path);
+    if (!text_format(folder->path, sizeof folder->path, "%s", path)) {
+        free(folder);
+        return error_set(err, EXIT_USAGE, "%.200s…: the path is too long", path);
+    }
+    folder->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int code = folder->directory < 0 ? error_set(err, EXIT_USAGE, "%s: can't open the run's folder: %s", path, strerror(errno)) : EXIT_DONE;
+    if (code == EXIT_DONE) code = lock_take(&folder->lock, path, folder->directory, &timing, err);
+    if (code != EXIT_DONE) {
+        if (folder->directory >= 0) close(folder->directory);
+        free(folder);
+        return code;
+    }
+    *out = folder;
+    return EXIT_DONE;
+}
+
+int folder_open(struct folder **folder, const char *path, struct error *err)
+{
+    *folder = NULL;
+    int code = file_make_folders(path, err);
+    if (code == EXIT_DONE) code = folder_lock(folder, path, err);
+    if (code == EXIT_DONE) remove_leftovers(*folder);
+    return code;
+}
+
+void folder_close(struct folder *folder)
+{
+    if (folder == NULL) return;
+    lock_release(folder->lock);
+    close(folder->directory);
+    free(folder);
+}
+
+int folder_ours(struct folder *folder, struct error *err)
+{
+    if (lock_held(folder->lock)) return EXIT_DONE;
+    return error_set(err, EXIT_PEERS, "%s: the run's lock is no longer ours: another process took the folder over, or removed it",
+                     folder->path);
+}
+
+const char *folder_path(const struct folder *folder)
+{
+    return folder->path;
+}
+
+void folder_file(const struct folder *folder, const char *name, char *path, size_t size)
+{
+    CHECK(text_format(path, size, "%s/%s", folder->path, name), "%s/%s: the path is too long", folder->path, name);
+}
+
+/* ---- setting aside ------------------------------------------------------------------------------------------------------------------- */
+
+enum content { CONTENT_NOTHING, CONTENT_RUN, CONTENT_OTHER };
+
+/* A folder that a run was in has a configuration, a log or a checkpoint. Anything else might be somebody's home. */
+static enum content folder_content(const char *path)
+{
+    DIR *dir = opendir(path);
+    if (dir == NULL) return CONTENT_OTHER;
+    enum content content = CONTENT_NOTHING;
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL && content != CONTENT_RUN;) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strncmp(name, ".tmp-", 5) == 0 || strncmp(name, "lock", 4) == 0) continue;
+        const bool run = strcmp(name, "config.ini") == 0 || strcmp(name, "metrics.jsonl") == 0 || strncmp(name, "step-", 5) == 0;
+        content = run ? CONTENT_RUN : CONTENT_OTHER;
+    }
+    closedir(dir);
+    return content;
+}
+
+/* The first free one of PATH.1, PATH.2, … */
+static int move_aside(const char *path, char *moved, size_t size, struct error *err)
+{
+    for (int k = 1; k < 100000; k++) {
+        struct stat info;
+        if (!text_format(moved, size, "%s.%d", path, k)) return error_set(err, EXIT_USAGE, "%.200s…: the path is too long", path);
+        if (lstat(moved, &info) == 0) continue;
+        if (rename(path, moved) == 0) return EXIT_DONE;
+        if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
+            return error_set(err, EXIT_USAGE, "%s: can't move the old run to %s: %s", path, moved, strerror(errno));
+    }
+    return error_set(err, EXIT_USAGE, "%s: all names up to %s are taken", path, moved);
+}
+
+int folder_set_aside(const char *path, char *moved, size_t size, struct error *err)
+{
+    char plain[4096];
+    moved[0] = '\0';
+    if (!text_format(plain, sizeof plain, "%s", path)) return error_set(err, EXIT_USAGE, "%.200s…: the path is too long", path);
+    for (size_t end = strlen(plain); end > 1 && plain[end - 1] == '/'; end--) plain[end - 1] = '\0';
+    struct stat info;
+    if (stat(plain, &info) != 0 && errno == ENOENT) return EXIT_DONE;
+    const enum content content = folder_content(plain);
+    if (content == CONTENT_NOTHING) return EXIT_DONE;
+    if (content == CONTENT_OTHER)
+        return error_set(err, EXIT_USAGE, "%s: is there, but no run's folder (no config.ini, metrics.jsonl or step-*.h5); it is left alone",
+                         path);
+    struct folder *folder;
+    int code = folder_lock(&folder, plain, err);
+    if (code != EXIT_DONE) return code;
+    code = move_aside(plain, moved, size, err);
+    if (code != EXIT_DONE) moved[0] = '\0';
+    folder_close(folder); /* by its descriptor: the lock went along */
+    return code;
+}
+
+/* ---- pruning ------------------------------------------------------------------------------------------------------------------------- */
+
+void folder_prune(const struct folder *folder, int keep, const char *best)
+{
+    enum { MOST = 65536 };
+    struct checkpoint_name *name = calloc(MOST, sizeof *name);
+    CHECK(name != NULL, "out of memory pruning %s", folder->path);
+    const int count = checkpoint_list(folder->path, name, MOST);
+    for (int i = keep; i < count; i++)
+        if (name[i].env_steps != 0 && strcmp(name[i].name, best) != 0) unlinkat(folder->directory, name[i].name, 0);
+    free(name);
+}
+
+void folder_reject(const struct folder *folder, const char *name)
+{
+    char rejected[300];
+    if (!text_format(rejected, sizeof rejected, "damaged-%s", name) || renameat(folder->directory, name, folder->directory, rejected) != 0)
+        warn("%s/%s: can't rename the damaged file: %s", folder->path, name, strerror(errno));
+}
