@@ -546,6 +546,13 @@ int vecenv_script(struct vecenv *v, int32_t *const act_int[], float *const act_r
     return 0;
 }
 
+int vecenv_draw(const struct vecenv *v, int32_t e, const struct mappo_canvas *canvas, struct error *err)
+{
+    if (!v->env->draw) return error_set(err, EXIT_USAGE, "environment \"%s\" can't be drawn", v->env->id);
+    if (v->env->draw(v->self, e, canvas)) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": drawing failed", v->env->id);
+    return 0;
+}
+
 int vecenv_take_episodes(struct vecenv *v, struct episode *out, int max)
 {
     int taken = 0;

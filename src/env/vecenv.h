@@ -66,6 +66,9 @@ int vecenv_observe(struct vecenv *env, const struct mappo_env_io *io, struct err
 bool vecenv_can_script(const struct vecenv *env);
 int vecenv_script(struct vecenv *env, int32_t *const act_int[], float *const act_real[], struct error *err);
 
+/* Draws the present state of environment e. EXIT_USAGE where the environment can't be drawn. */
+int vecenv_draw(const struct vecenv *env, int32_t e, const struct mappo_canvas *canvas, struct error *err);
+
 /* Snapshots by environment (instance and wrappers); 0 bytes where the environment has none. */
 size_t vecenv_snapshot_bytes(const struct vecenv *env);
 int vecenv_snapshot(const struct vecenv *env, int32_t e, void *bytes, struct error *err);
