@@ -60,6 +60,9 @@ struct algorithm {
     void *self;
 };
 
+/* Names, units and meanings of an algorithm's metrics, without values, for the documentation; returns the count. */
+int algorithm_describe_metrics(struct metric *out, int max);
+
 struct algorithm_context {
     const struct config *config;
     struct vecenv *env;

@@ -292,6 +292,14 @@ static int metrics(struct algorithm *algorithm, struct metric *out, int max)
     return count;
 }
 
+int algorithm_describe_metrics(struct metric *out, int max)
+{
+    int count = 0;
+    for (; count < METRICS && count < max; count++)
+        out[count] = (struct metric){metric_table[count].name, metric_table[count].unit, metric_table[count].help, NAN};
+    return count;
+}
+
 /* ---- beginning and end
  * --------------------------------------------------------------------------------------------------------------------------------- */
 

@@ -15,11 +15,12 @@
 const char *version_line(void)
 {
     static char line[160];
-    if (!line[0]) text_format(line, sizeof line, "mappo %s (%s, %s)", MAPPO_VERSION, MAPPO_BUILD,
+    if (!line[0])
+        text_format(line, sizeof line, "mappo %s (%s, %s)", MAPPO_VERSION, MAPPO_BUILD,
 #ifdef __clang__
-                              "clang " __clang_version__
+                    "clang " __clang_version__
 #else
-                              "gcc " __VERSION__
+                    "gcc " __VERSION__
 #endif
         );
     return line;

@@ -12,15 +12,20 @@ enum player { PLAY_TRAINED, PLAY_RANDOM, PLAY_NOOP, PLAY_SCRIPTED };
 
 struct evaluation {
     int64_t episodes;
-    double return_mean, return_stderr;                /* of team 0, per episode */
+    double return_mean, return_stderr; /* of team 0, per episode */
     double group_return[MAPPO_MAX_GROUPS];
     double length_mean;
 };
 
 struct evaluator;
 /* Environments are split over the ranks of `comm`. Episode k of the evaluation is played by environment k (global), whatever the ranks. */
-int evaluator_create(struct evaluator **evaluator, const struct config *config, int64_t episodes, struct backend *backend, struct comm *comm, int threads, struct error *err);
-int evaluator_play(struct evaluator *evaluator, struct policy *const *policy, int player, bool deterministic, struct evaluation *out, struct error *err); /* collective */
+int evaluator_create(struct evaluator **evaluator, const struct config *config, int64_t episodes, struct backend *backend,
+                     struct comm *comm, int threads, struct error *err);
+int evaluator_play(struct evaluator *evaluator, struct policy *const *policy, int player, bool deterministic, struct evaluation *out,
+                   struct error *err); /* collective */
+/* Draws episode 0 as a film strip into an SVG file. Not collective. EXIT_USAGE where the environment can't be drawn. */
+int evaluator_picture(struct evaluator *evaluator, struct policy *const *policy, int player, bool deterministic, const char *path,
+                      struct error *err);
 void evaluator_destroy(struct evaluator *evaluator);
 
 #endif

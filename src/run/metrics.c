@@ -21,15 +21,15 @@ struct metrics {
     FILE *file;
     char *buffer;
     int window, max_episodes;
-    double *ring;          /* [window][WINDOW_COLUMNS] the last episodes, oldest overwritten */
-    int64_t episodes;      /* ended so far: the ring's position is episodes % window */
-    struct episode *mine;  /* [max_episodes] ended on this rank since the last call */
-    struct episode *all;   /* rank 0: of all ranks, rank after rank */
-    size_t *sizes;         /* rank 0 [ranks] bytes of each rank's list */
-    size_t *lengths;       /* rank 0 [ranks] the same as it arrives */
-    int *head;             /* rank 0 [ranks] next episode of each rank's list, while merging */
-    double *info;          /* [2][infos] sums and counts */
-    double *info_mean;     /* [infos] */
+    double *ring;         /* [window][WINDOW_COLUMNS] the last episodes, oldest overwritten */
+    int64_t episodes;     /* ended so far: the ring's position is episodes % window */
+    struct episode *mine; /* [max_episodes] ended on this rank since the last call */
+    struct episode *all;  /* rank 0: of all ranks, rank after rank */
+    size_t *sizes;        /* rank 0 [ranks] bytes of each rank's list */
+    size_t *lengths;      /* rank 0 [ranks] the same as it arrives */
+    int *head;            /* rank 0 [ranks] next episode of each rank's list, while merging */
+    double *info;         /* [2][infos] sums and counts */
+    double *info_mean;    /* [infos] */
 };
 
 struct metrics *metrics_create(const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm)
@@ -41,7 +41,7 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
     m->spec = spec;
     m->window = config->window;
     m->max_episodes = config->max_episodes;
-    m->ring = ARENA_NEW(arena, double, (size_t)m->window * WINDOW_COLUMNS);
+    m->ring = ARENA_NEW(arena, double, (size_t)m->window *WINDOW_COLUMNS);
     m->mine = ARENA_NEW(arena, struct episode, m->max_episodes);
     m->info = ARENA_NEW(arena, double, 2 * (spec->infos + 1));
     m->info_mean = ARENA_NEW(arena, double, spec->infos + 1);
@@ -141,7 +141,10 @@ void metrics_collect(struct metrics *m, struct vecenv *env)
     if (m->comm->rank == 0) merge_episodes(m);
 }
 
-static int64_t window_count(const struct metrics *m) { return m->episodes < m->window ? m->episodes : m->window; }
+static int64_t window_count(const struct metrics *m)
+{
+    return m->episodes < m->window ? m->episodes : m->window;
+}
 
 static double window_mean(const struct metrics *m, int column)
 {
@@ -160,12 +163,24 @@ static double window_deviation(const struct metrics *m, int column)
     return n ? sqrt(squares / (double)n) : NAN;
 }
 
-double metrics_return(const struct metrics *m) { return window_mean(m, WINDOW_TEAM); }
+double metrics_return(const struct metrics *m)
+{
+    return window_mean(m, WINDOW_TEAM);
+}
 
-int64_t metrics_episodes(const struct metrics *m) { return m->episodes; }
+int64_t metrics_episodes(const struct metrics *m)
+{
+    return m->episodes;
+}
 
-static void write_INTEGER(FILE *out, int64_t value) { fprintf(out, "%lld", (long long)value); }
-static void write_REAL(FILE *out, double value) { text_json_real(out, value); }
+static void write_INTEGER(FILE *out, int64_t value)
+{
+    fprintf(out, "%lld", (long long)value);
+}
+static void write_REAL(FILE *out, double value)
+{
+    text_json_real(out, value);
+}
 
 static void write_named(FILE *out, const char *prefix, const char *name, double value)
 {
@@ -211,4 +226,33 @@ int metrics_fields(struct metrics *m, struct field_list *list)
               "the last episodes, a ring: the groups' returns, the first team's return, the length", 2, (int64_t)m->window,
               (int64_t)WINDOW_COLUMNS);
     return 0;
+}
+
+/* ---- documentation ----------------------------------------------------------------------------------------------------------------- */
+
+static void markdown_row(FILE *out, const char *name, const char *unit, const char *help)
+{
+    fprintf(out, "| `%s` | %s | %s |\n", name, strcmp(unit, "1") == 0 ? "" : unit, help);
+}
+
+void metrics_markdown(FILE *out)
+{
+    enum { MOST = 128 };
+    struct metric metric[MOST];
+    fputs(
+        "# Metrics\n\n"
+        "`metrics.jsonl` in a run's folder holds one JSON object a line, one line an update. A number that does not exist yet is `null`.\n"
+        "This page is made from the program's tables (`mappo docs metrics`).\n\n"
+        "| name | unit | meaning |\n| --- | --- | --- |\n",
+        out);
+#define METRIC(name, kind, value, unit, help) markdown_row(out, #name, unit, help);
+#include "run/metrics.def"
+#undef METRIC
+    const int count = algorithm_describe_metrics(metric, MOST);
+    for (int i = 0; i < count; i++) markdown_row(out, metric[i].name, metric[i].unit, metric[i].help);
+    fputs("\nWith several groups of agents the algorithm's numbers stand once per group: the first group's under the plain name, the "
+          "others' as\n"
+          "`name/<group>`; `return_mean/<group>` stands for every group. Every `info` column of the environment is averaged into "
+          "`info/<column>`.\n",
+          out);
 }

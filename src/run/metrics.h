@@ -1,5 +1,6 @@
 /* Metrics: one table of names, units and meanings (metrics.def), a line of JSON an update, and the line a person watches. Rank 0 writes.
- * Returns are of the last `metrics.window` ended episodes of all ranks, in the order (step, global environment), so they too do not depend on the ranks. */
+ * Returns are of the last `metrics.window` ended episodes of all ranks, in the order (step, global environment), so they too do not depend
+ * on the ranks. */
 #ifndef MAPPO_RUN_METRICS_H
 #define MAPPO_RUN_METRICS_H
 
@@ -10,21 +11,22 @@
 struct metrics;
 
 struct metrics_config {
-    int window;               /* episodes */
-    int max_episodes;         /* that can end in one update on this rank */
+    int window;       /* episodes */
+    int max_episodes; /* that can end in one update on this rank */
 };
 
 struct metrics *metrics_create(const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm);
-/* Rank 0: opens <folder>/metrics.jsonl and, where a run is continued, cuts it back to `offset` bytes: what follows belongs to updates that will be made again. */
+/* Rank 0: opens <folder>/metrics.jsonl and, where a run is continued, cuts it back to `offset` bytes: what follows belongs to updates that
+ * will be made again. */
 int metrics_open(struct metrics *metrics, const char *folder, int64_t offset, struct error *err);
 void metrics_destroy(struct metrics *metrics);
 
 /* Collective: the episodes and info that ended since the last call, of all ranks. */
 void metrics_collect(struct metrics *metrics, struct vecenv *env);
 
-struct metrics_line {         /* one update */
+struct metrics_line { /* one update */
     int64_t update, env_steps, agent_steps;
-    double seconds;           /* since the run began, all legs */
+    double seconds; /* since the run began, all legs */
     double env_steps_per_second, agent_steps_per_second;
     double seconds_step, seconds_infer, seconds_update, seconds_communication, seconds_save, seconds_eval;
     double learning_rate, critic_learning_rate;
@@ -34,9 +36,9 @@ struct metrics_line {         /* one update */
 };
 void metrics_write(struct metrics *metrics, const struct metrics_line *line); /* rank 0; buffered, flushed at least once a second */
 int metrics_flush(struct metrics *metrics, int64_t *offset, struct error *err);
-double metrics_return(const struct metrics *metrics);  /* NaN before the first episode */
+double metrics_return(const struct metrics *metrics); /* NaN before the first episode */
 int64_t metrics_episodes(const struct metrics *metrics);
 int metrics_fields(struct metrics *metrics, struct field_list *list);
-void metrics_markdown(FILE *out);                      /* docs/metrics.md: names, units, meanings */
+void metrics_markdown(FILE *out); /* docs/metrics.md: names, units, meanings */
 
 #endif

@@ -1,0 +1,153 @@
+/* mappo eval RUN|FILE: plays whole episodes with the environment and settings of the checkpoint, so that it can't differ from training by
+ * accident. */
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "comm/placement.h"
+#include "run/checkpoint.h"
+#include "run/evaluate.h"
+#include "run/stored.h"
+
+enum { EPISODES = 1000 }; /* unless given */
+
+struct evaluating {
+    const struct arguments *args;
+    struct comm *comm;
+    struct config *config;
+    struct checkpoint *file; /* rank 0 */
+    char path[1024];
+    struct placement placement;
+    struct backend *backend;
+    struct vecenv *env;
+    struct algorithm *algorithm;
+    struct evaluator *evaluator;
+};
+
+/* Rank 0: RUN (its newest whole checkpoint, or the best) or FILE, and its configuration with what was given now. */
+static int open_file(struct evaluating *e, struct error *err)
+{
+    if (e->args->operands != 1)
+        return error_set(err, EXIT_USAGE,
+                         "name one run or checkpoint: mappo eval RUN|FILE [episodes=1000] [play=trained|random|noop|scripted]");
+    struct config *now = calloc(1, sizeof *now);
+    CHECK(now, "out of memory");
+    config_defaults(now);
+    int code = config_apply(now, e->args, err);
+    if (!code) code = stored_open(e->args->operand[0], now->eval_which == 1, &e->file, e->path, sizeof e->path, err);
+    if (!code) code = stored_config(e->config, e->file, e->path, err);
+    if (!code) code = config_apply(e->config, e->args, err);
+    if (!code && now->origin[config_find("eval.episodes")] == ORIGIN_DEFAULT) e->config->eval_episodes = EPISODES;
+    free(now);
+    return code;
+}
+
+static int open_parts(struct evaluating *e, struct error *err)
+{
+    const struct config *c = e->config;
+    struct env_option option[CONFIG_ENV_OPTIONS];
+    for (int i = 0; i < c->env_options; i++) option[i] = (struct env_option){c->env_option[i].name, c->env_option[i].value};
+    placement_find(&e->placement, e->comm, (int)c->train_threads);
+    int code = backend_open(&e->backend, &(struct backend_config){"cpu", e->placement.threads, -1}, err);
+    const struct vecenv_config env = {.name = c->env_name,
+                                      .option = option,
+                                      .options = c->env_options,
+                                      .envs = 1,
+                                      .seed = 1,
+                                      .threads = 1,
+                                      .stream = 1,
+                                      .time_limit = (int32_t)c->wrap_time_limit,
+                                      .rescale_action = c->wrap_rescale_action,
+                                      .clip_action = c->wrap_clip_action};
+    if (!code) code = vecenv_open(&e->env, &env, err);
+    const struct algorithm_context context = {
+        .config = c, .env = e->env, .backend = e->backend, .comm = e->comm, .envs = 1, .local_shards = 1};
+    if (!code) code = algorithm_create(&e->algorithm, &context, err);
+    if (!code) code = evaluator_create(&e->evaluator, c, c->eval_episodes, e->backend, e->comm, e->placement.threads, err);
+    return code;
+}
+
+static void print_json(const struct evaluating *e, const struct evaluation *r)
+{
+    static const char *const player[] = {"trained", "random", "noop", "scripted"};
+    printf("{\"checkpoint\":");
+    text_json_string(stdout, e->path);
+    printf(",\"environment\":");
+    text_json_string(stdout, vecenv_descriptor(e->env)->id);
+    printf(",\"options\":");
+    text_json_string(stdout, vecenv_options(e->env));
+    printf(",\"rules\":");
+    text_json_string(stdout, vecenv_spec(e->env)->rules);
+    printf(",\"play\":\"%s\",\"deterministic\":%s,\"episodes\":%lld,\"return_mean\":", player[e->config->eval_play],
+           e->config->eval_deterministic ? "true" : "false", (long long)r->episodes);
+    text_json_real(stdout, r->return_mean);
+    printf(",\"return_stderr\":");
+    text_json_real(stdout, r->return_stderr);
+    printf(",\"episode_length\":");
+    text_json_real(stdout, r->length_mean);
+    for (int g = 0; vecenv_spec(e->env)->groups > 1 && g < vecenv_spec(e->env)->groups; g++) {
+        printf(",\"return_mean/%s\":", vecenv_spec(e->env)->group[g].name);
+        text_json_real(stdout, r->group_return[g]);
+    }
+    puts("}");
+}
+
+static void print_row(const struct evaluating *e, const char *name, const struct evaluation *r)
+{
+    printf("  %-10s %10.2f ± %.2f", name, r->return_mean, r->return_stderr);
+    for (int g = 0; vecenv_spec(e->env)->groups > 1 && g < vecenv_spec(e->env)->groups; g++)
+        printf("   %s %.2f", vecenv_spec(e->env)->group[g].name, r->group_return[g]);
+    printf("   (%.1f steps)\n", r->length_mean);
+}
+
+/* With play=trained for people: random and scripted play stand beside it. */
+static int play(struct evaluating *e, struct error *err)
+{
+    const struct config *c = e->config;
+    struct evaluation result;
+    static const char *const name[] = {"trained", "random", "no-op", "scripted"};
+    const bool table = !e->args->json && c->eval_play == PLAY_TRAINED;
+    if (!e->args->json && e->comm->rank == 0)
+        printf("%s\n%s (%s)\nmean return over %lld episodes ± standard error, %s rules, %s\n", e->path, vecenv_descriptor(e->env)->id,
+               vecenv_options(e->env), (long long)c->eval_episodes, vecenv_spec(e->env)->rules,
+               c->eval_deterministic ? "deterministic policy" : "sampled actions");
+    static const int order[] = {PLAY_RANDOM, PLAY_SCRIPTED, PLAY_TRAINED};
+    for (int i = 0; i < 3; i++) {
+        const int player = table ? order[i] : c->eval_play;
+        if (!table && i) break;
+        if (table && player == PLAY_SCRIPTED && !vecenv_can_script(e->env)) continue;
+        const int code = evaluator_play(e->evaluator, e->algorithm->policy, player, c->eval_deterministic, &result, err);
+        if (code) return code;
+        if (e->comm->rank) continue;
+        if (e->args->json)
+            print_json(e, &result);
+        else
+            print_row(e, name[player], &result);
+    }
+    return 0;
+}
+
+int cmd_eval(const struct arguments *args, struct comm *comm)
+{
+    struct error err = {0};
+    struct evaluating e = {.args = args, .comm = comm, .config = calloc(1, sizeof *e.config)};
+    CHECK(e.config, "out of memory");
+    int code = comm_vote(comm, comm->rank == 0 ? open_file(&e, &err) : 0, &err);
+    if (!code) {
+        comm_broadcast(comm, e.config, sizeof *e.config);
+        code = comm_vote(comm, open_parts(&e, &err), &err);
+    }
+    if (!code) code = stored_load_networks(e.algorithm, e.file, comm, &err);
+    if (!code) code = play(&e, &err);
+    if (!code && comm->rank == 0 && e.config->eval_picture[0])
+        code = evaluator_picture(e.evaluator, e.algorithm->policy, e.config->eval_play, e.config->eval_deterministic,
+                                 e.config->eval_picture, &err);
+    error_report(&err);
+    evaluator_destroy(e.evaluator);
+    if (e.algorithm) e.algorithm->ops->destroy(e.algorithm);
+    vecenv_close(e.env);
+    if (e.backend) e.backend->close(e.backend);
+    checkpoint_close(e.file);
+    free(e.config);
+    return code;
+}

@@ -1,0 +1,345 @@
+#include "run/evaluate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/philox.h"
+#include "base/text.h"
+#include "nn/actor.h"
+#include "run/picture.h"
+
+/* Environments of one batch over all ranks; more episodes are played batch after batch. Steps after which an episode counts as endless. */
+enum { BATCH_ENVS = 4096, ENDLESS = 10000000 };
+enum { COLUMN_RETURN = MAPPO_MAX_GROUPS, COLUMN_LENGTH, COLUMNS };
+
+struct eval_group {
+    struct group_sizes sizes;
+    float *obs;             /* [E][A][D] */
+    uint8_t *mask, *active; /* [E][A][L] [E][A] */
+    int32_t *act_int;       /* [E][A][Ki] */
+    float *act_real;        /* [E][A][Kr] */
+    float *reward;          /* [E][A] */
+    uint8_t *terminated;    /* [E][A] */
+};
+
+struct evaluator {
+    const struct config *config;
+    struct backend *backend;
+    struct comm *comm;
+    struct arena *arena;
+    int64_t episodes;
+    int threads, room; /* room: environments of this rank in one batch */
+    struct eval_group group[MAPPO_MAX_GROUPS];
+    uint8_t *ep_end;       /* [E] */
+    uint8_t *done;         /* [E] its episode has been counted */
+    struct episode *ended; /* [E] */
+    double *result;        /* [BATCH_ENVS][COLUMNS] by global index */
+    struct env_option option[CONFIG_ENV_OPTIONS];
+};
+
+static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, int count, struct error *err)
+{
+    const struct config *c = ev->config;
+    const struct vecenv_config config = {
+        .name = c->env_name,
+        .option = ev->option,
+        .options = c->env_options,
+        .envs = count,
+        .first_env = (uint32_t)first,
+        .seed = (uint64_t)c->eval_seed,
+        .stream = PHILOX_EVALUATION,
+        .threads = ev->threads,
+        .horizon = 1,
+        .time_limit = (int32_t)c->wrap_time_limit,
+        .rescale_action = c->wrap_rescale_action,
+        .clip_action = c->wrap_clip_action,
+    };
+    return vecenv_open(env, &config, err);
+}
+
+static void group_create(struct evaluator *ev, struct eval_group *g, const struct mappo_group *spec)
+{
+    struct arena *a = ev->arena;
+    g->sizes = group_sizes(spec);
+    const struct group_sizes s = g->sizes;
+    const size_t rows = (size_t)ev->room * (size_t)s.agents;
+    g->obs = ARENA_NEW(a, float, rows *(size_t)s.obs);
+    if (spec->flags & MAPPO_HAS_MASK) g->mask = ARENA_NEW(a, uint8_t, rows * (size_t)s.logits);
+    if (spec->flags & MAPPO_HAS_ACTIVE) g->active = ARENA_NEW(a, uint8_t, rows);
+    g->act_int = ARENA_NEW(a, int32_t, rows * (size_t)s.act_ints);
+    g->act_real = ARENA_NEW(a, float, rows *(size_t)s.act_reals);
+    g->reward = ARENA_NEW(a, float, rows);
+    g->terminated = ARENA_NEW(a, uint8_t, rows);
+}
+
+int evaluator_create(struct evaluator **evaluator, const struct config *config, int64_t episodes, struct backend *backend,
+                     struct comm *comm, int threads, struct error *err)
+{
+    struct arena *arena = arena_create("evaluation");
+    struct evaluator *ev = ARENA_NEW(arena, struct evaluator, 1);
+    *ev = (struct evaluator){.config = config, .backend = backend, .comm = comm, .arena = arena, .episodes = episodes, .threads = threads};
+    for (int i = 0; i < config->env_options; i++)
+        ev->option[i] = (struct env_option){config->env_option[i].name, config->env_option[i].value};
+    ev->room = comm_share(episodes < BATCH_ENVS ? (int)episodes : BATCH_ENVS, 0, comm->size).count;
+
+    struct vecenv *env;
+    const int code = open_batch(ev, &env, 0, 1, err); /* for its spec alone */
+    if (code) {
+        arena_destroy(arena);
+        return code;
+    }
+    const struct mappo_env_spec *spec = vecenv_spec(env);
+    for (int g = 0; g < spec->groups; g++) group_create(ev, &ev->group[g], &spec->group[g]);
+    vecenv_close(env);
+    ev->ep_end = ARENA_NEW(arena, uint8_t, ev->room);
+    ev->done = ARENA_NEW(arena, uint8_t, ev->room);
+    ev->ended = ARENA_NEW(arena, struct episode, ev->room);
+    ev->result = ARENA_NEW(arena, double, (size_t)BATCH_ENVS *COLUMNS);
+    *evaluator = ev;
+    return 0;
+}
+
+void evaluator_destroy(struct evaluator *ev)
+{
+    if (ev) arena_destroy(ev->arena);
+}
+
+/* ---- players ------------------------------------------------------------------------------------------------------------------------ */
+
+struct turn { /* one step of one batch */
+    struct evaluator *ev;
+    struct actor *actor; /* the trained policies */
+    struct policy *const *policy;
+    int envs;
+    uint32_t first;
+    uint64_t step;
+};
+
+static struct philox_draw draw_at(const struct turn *t, int row, int agents, int column)
+{
+    return philox_at((uint64_t)t->ev->config->eval_seed, PHILOX_ACTION, t->first + (uint32_t)(row / agents),
+                     (uint32_t)(row % agents) + ((uint32_t)column << 12), t->step);
+}
+
+static float bounded(float value, float low, float high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static float random_real(struct philox_draw draw, float low, float high)
+{
+    if (isfinite(low) && isfinite(high)) return low + (high - low) * philox_float(draw.v[0]);
+    const double radius = sqrt(-2 * log(1 - philox_double(draw.v[0], draw.v[1]))),
+                 angle = 6.283185307179586 * philox_double(draw.v[2], draw.v[3]);
+    return bounded((float)(radius * cos(angle)), low, high);
+}
+
+/* Real actions: uniform within their bounds (a standard normal where there are none), or the value nearest to 0. */
+static void fill_reals(const struct turn *t, struct eval_group *g, const struct mappo_group *spec, int row, bool random)
+{
+    float *act = g->act_real + (size_t)row * g->sizes.act_reals;
+    int k = 0;
+    for (int h = 0; h < spec->act_heads; h++) {
+        const struct mappo_space *space = &spec->act[h];
+        for (int i = 0; space->kind == MAPPO_BOX && i < space->size; i++, k++) {
+            const float low = space->low ? space->low[i] : -INFINITY, high = space->high ? space->high[i] : INFINITY;
+            act[k] = random ? random_real(draw_at(t, row, g->sizes.agents, 64 + k), low, high) : bounded(0, low, high);
+        }
+    }
+}
+
+/* One of the allowed choices: each with equal probability, or the first. */
+static int choose_allowed(const uint8_t *mask, int size, bool random, uint32_t word)
+{
+    int allowed = 0, seen = 0;
+    for (int i = 0; i < size; i++) allowed += !mask || mask[i];
+    const int wanted = random && allowed ? (int)(((uint64_t)word * (uint64_t)allowed) >> 32) : 0;
+    for (int i = 0; i < size; i++)
+        if ((!mask || mask[i]) && seen++ == wanted) return i;
+    return 0;
+}
+
+static void fill_integers(const struct turn *t, struct eval_group *g, const struct distribution *dist, int row, bool random)
+{
+    for (int h = 0; h < dist->heads; h++) {
+        const struct head *head = &dist->head[h];
+        if (head->kind == HEAD_GAUSSIAN) continue;
+        int32_t *act = g->act_int + (size_t)row * g->sizes.act_ints + head->action;
+        const uint8_t *mask = g->mask ? g->mask + (size_t)row * g->sizes.logits + head->mask : NULL;
+        if (head->kind == HEAD_CATEGORICAL)
+            *act = head->start + choose_allowed(mask, head->size, random, draw_at(t, row, g->sizes.agents, h).v[0]);
+        for (int i = 0; head->kind == HEAD_BERNOULLI && i < head->size; i++)
+            act[i] = random && (!mask || mask[i]) && (draw_at(t, row, g->sizes.agents, 256 + head->action + i).v[0] & 1);
+    }
+}
+
+static int choose(struct turn *t, struct vecenv *env, int player, bool deterministic, struct error *err)
+{
+    struct evaluator *ev = t->ev;
+    const struct mappo_env_spec *spec = vecenv_spec(env);
+    struct actor_io io[MAPPO_MAX_GROUPS];
+    int32_t *act_int[MAPPO_MAX_GROUPS];
+    float *act_real[MAPPO_MAX_GROUPS];
+    for (int i = 0; i < spec->groups; i++) {
+        struct eval_group *g = &ev->group[i];
+        act_int[i] = g->act_int;
+        act_real[i] = g->act_real;
+        io[i] = (struct actor_io){.obs = g->obs, .mask = g->mask, .act_int = g->act_int, .act_real = g->act_real};
+        for (int row = 0; player != PLAY_TRAINED && player != PLAY_SCRIPTED && row < t->envs * g->sizes.agents; row++) {
+            fill_integers(t, g, &t->policy[i]->dist, row, player == PLAY_RANDOM);
+            fill_reals(t, g, &spec->group[i], row, player == PLAY_RANDOM);
+        }
+    }
+    if (player == PLAY_SCRIPTED) return vecenv_script(env, act_int, act_real, err);
+    if (player == PLAY_TRAINED) actor_act(t->actor, io, t->step, deterministic);
+    return 0;
+}
+
+/* ---- one batch of episodes ------------------------------------------------------------------------------------------------------------
+ */
+
+static struct mappo_env_io point_io(struct evaluator *ev, const struct mappo_env_spec *spec)
+{
+    struct mappo_env_io io = {.struct_size = sizeof io, .groups = spec->groups, .ep_end = ev->ep_end};
+    for (int i = 0; i < spec->groups; i++) {
+        const struct eval_group *g = &ev->group[i];
+        io.group[i] = (struct mappo_group_io){.act_int = g->act_int,
+                                              .act_real = g->act_real,
+                                              .obs = g->obs,
+                                              .reward = g->reward,
+                                              .terminated = g->terminated,
+                                              .active = g->active,
+                                              .act_mask = g->mask};
+    }
+    return io;
+}
+
+static void count_episodes(struct evaluator *ev, struct vecenv *env, int64_t first, int64_t batch_first, int *left)
+{
+    const struct mappo_env_spec *spec = vecenv_spec(env);
+    const int count = vecenv_take_episodes(env, ev->ended, ev->room);
+    for (int i = 0; i < count; i++) {
+        const struct episode *episode = &ev->ended[i];
+        const int64_t e = (int64_t)episode->env - first;
+        if (ev->done[e]) continue;
+        ev->done[e] = 1;
+        (*left)--;
+        double *row = ev->result + ((int64_t)episode->env - batch_first) * COLUMNS, team = 0, agents = 0;
+        for (int g = 0; g < spec->groups; g++) {
+            row[g] = episode->group_return[g];
+            if (spec->group[g].team) continue;
+            team += row[g] * spec->group[g].agents;
+            agents += spec->group[g].agents;
+        }
+        row[COLUMN_RETURN] = agents > 0 ? team / agents : row[0];
+        row[COLUMN_LENGTH] = episode->length;
+    }
+}
+
+/* Opens what a batch of `count` environments from global index `first` on needs. */
+static int turn_open(struct turn *turn, struct evaluator *ev, struct policy *const *policy, int player, int64_t first, int count,
+                     struct vecenv **env, struct error *err)
+{
+    *turn = (struct turn){.ev = ev, .policy = policy, .envs = count, .first = (uint32_t)first};
+    const int code = open_batch(ev, env, first, count, err);
+    if (code) return code;
+    if (player == PLAY_SCRIPTED && !vecenv_can_script(*env)) {
+        error_set(err, EXIT_USAGE, "%s has no scripted player; play=trained, random or noop", vecenv_descriptor(*env)->id);
+        vecenv_close(*env);
+        return EXIT_USAGE;
+    }
+    const struct actor_config actor = {.groups = vecenv_spec(*env)->groups,
+                                       .policy = policy,
+                                       .shards = 1,
+                                       .first = (const int[]){0, count},
+                                       .first_env = turn->first,
+                                       .seed = (uint64_t)ev->config->eval_seed,
+                                       .stream = PHILOX_ACTION};
+    actor_create(&turn->actor, &actor, ev->backend);
+    return 0;
+}
+
+static void turn_close(struct turn *turn, struct vecenv *env)
+{
+    actor_destroy(turn->actor);
+    vecenv_close(env);
+}
+
+static int play_batch(struct evaluator *ev, struct policy *const *policy, int player, bool deterministic, int64_t batch_first, int total,
+                      struct error *err)
+{
+    const struct share share = comm_share(total, ev->comm->rank, ev->comm->size);
+    if (!share.count) return 0;
+    struct turn turn;
+    struct vecenv *env;
+    int code = turn_open(&turn, ev, policy, player, batch_first + share.first, share.count, &env, err), left = share.count;
+    if (code) return code;
+    const struct mappo_env_io io = point_io(ev, vecenv_spec(env));
+    memset(ev->done, 0, (size_t)ev->room);
+    code = vecenv_reset(env, &io, err);
+    while (!code && left) {
+        if ((code = choose(&turn, env, player, deterministic, err))) break;
+        if ((code = vecenv_step(env, &io, err))) break;
+        count_episodes(ev, env, turn.first, batch_first, &left);
+        if (++turn.step > ENDLESS)
+            code = error_set(err, EXIT_ENVIRONMENT, "%s: an episode did not end within %d steps; set wrap.time_limit",
+                             vecenv_descriptor(env)->id, ENDLESS);
+    }
+    turn_close(&turn, env);
+    return code;
+}
+
+int evaluator_picture(struct evaluator *ev, struct policy *const *policy, int player, bool deterministic, const char *path,
+                      struct error *err)
+{
+    enum { PANELS = 6, MOST_FRAMES = 2000 };
+    struct turn turn;
+    struct vecenv *env;
+    int code = turn_open(&turn, ev, policy, player, 0, 1, &env, err);
+    if (code) return code;
+    struct picture *picture = picture_create();
+    const struct mappo_env_io io = point_io(ev, vecenv_spec(env));
+    code = vecenv_reset(env, &io, err);
+    ev->ep_end[0] = MAPPO_RUNNING;
+    while (!code && !ev->ep_end[0] && turn.step < MOST_FRAMES) {
+        if ((code = vecenv_draw(env, 0, picture_frame(picture, (int64_t)turn.step), err))) break;
+        if ((code = choose(&turn, env, player, deterministic, err))) break;
+        code = vecenv_step(env, &io, err);
+        turn.step++;
+    }
+    char title[256];
+    text_format(title, sizeof title, "%s, %s rules", vecenv_descriptor(env)->id, vecenv_spec(env)->rules);
+    if (!code) code = picture_write(picture, path, PANELS, title, err);
+    picture_destroy(picture);
+    turn_close(&turn, env);
+    return code;
+}
+
+int evaluator_play(struct evaluator *ev, struct policy *const *policy, int player, bool deterministic, struct evaluation *out,
+                   struct error *err)
+{
+    int groups = 0;
+    while (groups < MAPPO_MAX_GROUPS && ev->group[groups].sizes.agents) groups++;
+    *out = (struct evaluation){.episodes = ev->episodes};
+    double sum = 0, squares = 0;
+    for (int64_t first = 0; first < ev->episodes; first += BATCH_ENVS) {
+        const int total = ev->episodes - first < BATCH_ENVS ? (int)(ev->episodes - first) : BATCH_ENVS;
+        memset(ev->result, 0, (size_t)total * COLUMNS * sizeof *ev->result);
+        const int code = comm_vote(ev->comm, play_batch(ev, policy, player, deterministic, first, total, err), err);
+        if (code) return code;
+        comm_sum_double(ev->comm, ev->result,
+                        (size_t)total * COLUMNS); /* each row is one rank's, zero elsewhere: exact whatever the ranks */
+        for (int e = 0; e < total; e++) {
+            const double *row = ev->result + (size_t)e * COLUMNS;
+            sum += row[COLUMN_RETURN];
+            squares += row[COLUMN_RETURN] * row[COLUMN_RETURN];
+            out->length_mean += row[COLUMN_LENGTH] / (double)ev->episodes;
+            for (int g = 0; g < groups; g++) out->group_return[g] += row[g] / (double)ev->episodes;
+        }
+    }
+    const double n = (double)ev->episodes;
+    out->return_mean = sum / n;
+    out->return_stderr = n > 1 ? sqrt(fmax(0, squares / n - out->return_mean * out->return_mean) / (n - 1)) : 0;
+    return 0;
+}

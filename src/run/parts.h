@@ -1,0 +1,72 @@
+/* The parts of a training run, shared by the files that make it up: start.c (opens them), state.c (saves and loads them), trainer.c (runs
+ * them). */
+#ifndef MAPPO_RUN_PARTS_H
+#define MAPPO_RUN_PARTS_H
+
+#include <stdio.h>
+
+#include "algo/algorithm.h"
+#include "comm/placement.h"
+#include "run/checkpoint.h"
+#include "run/evaluate.h"
+#include "run/folder.h"
+#include "run/metrics.h"
+#include "run/progress.h"
+#include "run/stop.h"
+
+/* Where a run stands: what a checkpoint holds besides the algorithm's, the metrics' and the environments' own state. */
+struct standing {
+    int64_t update, env_steps;
+    int64_t metrics_offset; /* bytes of metrics.jsonl */
+    int64_t schedule_steps; /* horizon of the learning rate schedule, fixed when the run began */
+    int64_t best_env_steps; /* environment steps of the best checkpoint; -1 before the first evaluation */
+    double best_return;
+    double seconds; /* spent training, all legs */
+};
+
+struct trainer {
+    struct config *config;
+    const struct arguments *args;
+    struct comm *comm;
+    struct placement placement;
+    struct share envs; /* environments of this rank, by global index */
+    struct backend *backend;
+    struct vecenv *env;
+    struct algorithm *algorithm;
+    struct evaluator *evaluator; /* NULL where evaluation is off */
+    struct metrics *metrics;
+    struct stop *stop;
+    struct folder *folder;       /* rank 0 */
+    struct progress *progress;   /* rank 0 */
+    FILE *log;                   /* rank 0: log.txt */
+    char path[CONFIG_TEXT + 64]; /* the run's folder */
+    int agents;                  /* of one environment, all groups */
+
+    struct standing standing;
+    struct field_list fields; /* the same on every rank */
+    uint64_t env_hash;        /* guards the snapshots */
+    size_t env_bytes;         /* of one environment's snapshot */
+    uint8_t *env_state;       /* [envs of this rank][env_bytes] */
+    uint8_t *env_state_all;   /* rank 0: [all envs][env_bytes] */
+    size_t *env_sizes;        /* rank 0: [ranks] bytes of each rank's block */
+
+    double began;                      /* clock at the start of this leg */
+    double seconds_before;             /* spent by earlier legs */
+    double last_save;                  /* clock */
+    double seconds_save, seconds_eval; /* of this update */
+    int failed_saves;                  /* in a row */
+    int level;                         /* instruction level agreed on */
+    char stored_level[16];             /* of the checkpoint that is continued */
+};
+
+/* start.c. Collective; on an error every rank gets the same code and text. `outcome`: */
+enum start_outcome { START_NEW, START_CONTINUED, START_FINISHED };
+int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *err);
+void trainer_close(struct trainer *t);
+
+/* state.c */
+int state_list(struct trainer *t);                               /* fills t->fields; allocates the snapshot buffers */
+int state_save(struct trainer *t, bool best, struct error *err); /* collective; EXIT_CHECKPOINT on every rank where it failed */
+int state_load(struct trainer *t, const struct checkpoint *file, struct error *err); /* collective; `file` on rank 0 */
+
+#endif

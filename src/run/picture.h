@@ -1,0 +1,19 @@
+/* Pictures of an episode: what an environment draws (mappo_env.h, struct mappo_canvas) as an SVG film strip. */
+#ifndef MAPPO_RUN_PICTURE_H
+#define MAPPO_RUN_PICTURE_H
+
+#include "base/check.h"
+#include "env/mappo_env.h"
+
+struct picture;
+
+struct picture *picture_create(void);
+void picture_destroy(struct picture *picture); /* NULL is allowed */
+
+/* Begins the frame of one step; what is drawn on the returned canvas until the next call belongs to it. */
+const struct mappo_canvas *picture_frame(struct picture *picture, int64_t step);
+
+/* At most `panels` frames, evenly spaced from the first to the last, side by side under `title`. */
+int picture_write(struct picture *picture, const char *path, int panels, const char *title, struct error *err);
+
+#endif

@@ -1,0 +1,27 @@
+/* What a person sees while training, and log.txt. Rank 0 only; every function takes NULL on the other ranks.
+ * On a terminal one status line is updated in place; elsewhere a plain line appears at most every 10 s. */
+#ifndef MAPPO_RUN_PROGRESS_H
+#define MAPPO_RUN_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct progress;
+
+struct progress *progress_create(bool quiet, FILE *log /* may be NULL; the caller's */, const char *rules);
+void progress_destroy(struct progress *progress);
+
+/* A line for people and for the log; `quiet` keeps it off the screen. */
+void progress_say(struct progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+struct progress_line {
+    int64_t env_steps, total_steps;
+    double env_steps_per_second, agent_steps_per_second;
+    double return_mean, entropy;
+    double seconds_since_save;
+};
+/* Cheap to call after every update; speeds are averaged over the time since the line was last drawn. `last` draws whatever the time. */
+void progress_update(struct progress *progress, const struct progress_line *line, bool last);
+
+#endif

@@ -1,0 +1,305 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/philox.h"
+#include "base/text.h"
+#include "base/version.h"
+#include "comm/watchdog.h"
+#include "env/registry.h"
+#include "run/parts.h"
+#include "run/stored.h"
+
+/* ---- which configuration ------------------------------------------------------------------------------------------------------------ */
+
+/* Rank 0. The checkpoint's configuration, with what was given now and may change; refuses what may not. */
+static int continue_config(struct config *config, const struct checkpoint *file, const char *path, struct error *err)
+{
+    struct config *then = malloc(sizeof *then);
+    CHECK(then, "out of memory while comparing configurations");
+    char differs[600];
+    int code = stored_config(then, file, path, err);
+    if (!code && config_differences(config, then, differs, sizeof differs))
+        code = error_set(err, EXIT_USAGE,
+                         "%s was made with other settings (%s): leave them out to continue it, choose another folder with run=DIR, or "
+                         "start again with --fresh (moves the old run aside)",
+                         path, differs);
+    for (int k = 0; k < config_key_count && !code; k++) {
+        const bool now = config->origin[k] > ORIGIN_CHECKPOINT || config->origin[k] == ORIGIN_PRESET || (config_keys[k].flags & NOT_STORED);
+        if (!now || !(config_keys[k].flags & CHANGEABLE)) continue;
+        char text[CONFIG_TEXT], key[96];
+        config_value(config, k, text, sizeof text);
+        text_format(key, sizeof key, "%s.%s", config_keys[k].section, config_keys[k].name);
+        code = config_set(then, key, text, config->origin[k], "continuing", err);
+    }
+    if (!code) memcpy(config, then, sizeof *config);
+    free(then);
+    return code;
+}
+
+/* ---- what must fit together ------------------------------------------------------------------------------------------------------- */
+
+static int check_ranks(const struct config *c, const struct comm *comm, struct error *err)
+{
+    const long long envs = c->rollout_envs, shards = c->comm_shards;
+    if (comm->size > envs)
+        return error_set(err, EXIT_USAGE, "%d ranks for %lld environments: raise rollout.envs to at least %d, or start fewer ranks",
+                         comm->size, envs, comm->size);
+    if (!c->comm_reproducible) return 0;
+    if (shards % comm->size)
+        return error_set(err, EXIT_USAGE,
+                         "comm.reproducible: %d ranks don't divide comm.shards=%lld; start a number of ranks that does, or set comm.shards",
+                         comm->size, shards);
+    if (envs % shards)
+        return error_set(err, EXIT_USAGE, "comm.reproducible: comm.shards=%lld doesn't divide rollout.envs=%lld", shards, envs);
+    return 0;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------------------------- */
+
+static int open_backend(struct trainer *t, struct error *err)
+{
+    /* Ranks on mixed nodes must agree on one instruction level: other vector widths give other last bits. */
+    int level = cpu_level_detect();
+    if (t->config->cpu_level > 0) {
+        const int wanted = t->config->cpu_level - 1; /* the key's choices: auto, then the levels */
+        if (wanted > level)
+            return error_set(err, EXIT_USAGE, "cpu.level=%s: this machine has %s at most", cpu_level_name(wanted), cpu_level_name(level));
+        level = wanted;
+    }
+    double lowest = level;
+    comm_min_double(t->comm, &lowest, 1);
+    t->level = (int)lowest;
+    placement_find(&t->placement, t->comm, (int)t->config->train_threads);
+    const struct backend_config backend = {"cpu", t->placement.threads, t->level};
+    return backend_open(&t->backend, &backend, err);
+}
+
+static int open_env(struct trainer *t, struct error *err)
+{
+    const struct config *c = t->config;
+    struct env_option option[CONFIG_ENV_OPTIONS];
+    for (int i = 0; i < c->env_options; i++) option[i] = (struct env_option){c->env_option[i].name, c->env_option[i].value};
+    const struct vecenv_config config = {
+        .name = c->env_name,
+        .option = option,
+        .options = c->env_options,
+        .envs = t->envs.count,
+        .first_env = (uint32_t)t->envs.first,
+        .seed = (uint64_t)c->train_seed,
+        .stream = PHILOX_ENVIRONMENT,
+        .threads = t->placement.threads,
+        .horizon = (int32_t)c->rollout_steps,
+        .time_limit = (int32_t)c->wrap_time_limit,
+        .rescale_action = c->wrap_rescale_action,
+        .clip_action = c->wrap_clip_action,
+    };
+    return vecenv_open(&t->env, &config, err);
+}
+
+static int open_learning(struct trainer *t, struct error *err)
+{
+    const struct config *c = t->config;
+    int code;
+    t->comm->shards = c->comm_reproducible ? (int)c->comm_shards : 0;
+    t->envs = comm_share((int)c->rollout_envs, t->comm->rank, t->comm->size);
+    if ((code = comm_vote(t->comm, open_backend(t, err), err))) return code;
+    if ((code = comm_vote(t->comm, open_env(t, err), err))) return code;
+    const struct algorithm_context context = {
+        .config = c,
+        .env = t->env,
+        .backend = t->backend,
+        .comm = t->comm,
+        .first_env = (uint32_t)t->envs.first,
+        .envs = t->envs.count,
+        .local_shards = t->comm->shards ? t->comm->shards / t->comm->size : 1,
+    };
+    if ((code = comm_vote(t->comm, algorithm_create(&t->algorithm, &context, err), err))) return code;
+    if (c->eval_interval || c->eval_env_steps)
+        code = evaluator_create(&t->evaluator, c, c->eval_episodes, t->backend, t->comm, t->placement.threads, err);
+    return comm_vote(t->comm, code, err);
+}
+
+/* What must be the same on all ranks before the first message that assumes it. */
+static int agree(struct trainer *t, struct error *err)
+{
+    int code = comm_agree(t->comm, "the program (another binary)", version_program_hash(), err);
+    if (!code) code = comm_agree(t->comm, "the configuration", config_hash(t->config), err);
+    return code;
+}
+
+/* Rank 0: config.ini beside the results. */
+static int write_config(struct trainer *t, struct error *err)
+{
+    char *text = NULL, path[sizeof t->path + 32];
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    CHECK(out, "out of memory while writing config.ini");
+    int code = config_write(t->config, out, err);
+    fclose(out);
+    text_format(path, sizeof path, "%s/config.ini", t->path);
+    if (!code) code = file_replace(path, &(struct file_part){text, size}, 1, err);
+    free(text);
+    return code;
+}
+
+/* Rank 0: takes the folder and looks for a checkpoint to continue from. A folder that does not exist yet is made later, when all else is
+ * known to be right. */
+static int find_run(struct trainer *t, struct checkpoint **file, struct error *err)
+{
+    config_run_folder(t->config, t->path, sizeof t->path);
+    if (!file_exists(t->path)) return 0;
+    int code = folder_open(&t->folder, t->path, err);
+    if (code || t->args->fresh) return code;
+    char path[sizeof t->path + 64];
+    if ((code = stored_newest(t->path, file, path, sizeof path, err))) return code;
+    if (!*file) return 0;
+    const char *level = checkpoint_attribute(*file, "instruction_level");
+    text_format(t->stored_level, sizeof t->stored_level, "%s", level ? level : "");
+    return continue_config(t->config, *file, path, err);
+}
+
+/* Rank 0: the folder of a new run. */
+static int make_folder(struct trainer *t, struct error *err)
+{
+    char moved[sizeof t->path + 16] = "";
+    int code = 0;
+    if (t->args->fresh && t->folder) {
+        folder_close(t->folder);
+        t->folder = NULL;
+        if ((code = folder_set_aside(t->path, moved, sizeof moved, err))) return code;
+        if (moved[0]) warn("--fresh: the old run is now %s", moved);
+    }
+    if (!t->folder) code = folder_open(&t->folder, t->path, err);
+    return code;
+}
+
+static int open_log(struct trainer *t, struct error *err)
+{
+    char path[sizeof t->path + 32];
+    text_format(path, sizeof path, "%s/log.txt", t->path);
+    t->log = fopen(path, "ae");
+    if (!t->log) return error_set(err, EXIT_USAGE, "%s: can't be written", path);
+    check_log(t->log);
+    t->progress = progress_create(t->args->quiet, t->log, vecenv_spec(t->env)->rules);
+    return write_config(t, err);
+}
+
+static void say_what_runs(const struct trainer *t, bool continued)
+{
+    const struct mappo_env_spec *spec = vecenv_spec(t->env);
+    char advice[512] = "";
+    progress_say(t->progress, "%s", version_line());
+    progress_say(t->progress, "%s on %s (%s)", t->algorithm->ops->name, vecenv_descriptor(t->env)->id, vecenv_options(t->env));
+    progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
+                 (long long)t->config->rollout_envs, (long long)t->config->rollout_steps, t->agents, t->comm->size,
+                 t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",
+                 t->placement.reason, t->backend->detail, t->comm->library);
+    if (t->placement.advice[0]) progress_say(t->progress, "advice: %s", t->placement.advice);
+    comm_advice(t->comm, (int)t->config->rollout_envs, (int)t->config->rollout_steps, advice, sizeof advice);
+    if (advice[0]) progress_say(t->progress, "advice: %s", advice);
+    progress_say(t->progress, "return: %s", spec->return_help ? spec->return_help : "sum of rewards of an episode");
+    if (continued)
+        progress_say(t->progress, "continuing %s at update %lld, %lld env-steps", t->path, (long long)t->standing.update,
+                     (long long)t->standing.env_steps);
+    else
+        progress_say(t->progress, "new run in %s", t->path);
+    if (!t->env_bytes) progress_say(t->progress, "this environment has no snapshots: a continued run starts its episodes afresh");
+}
+
+static void count_agents(struct trainer *t)
+{
+    const struct mappo_env_spec *spec = vecenv_spec(t->env);
+    t->agents = 0;
+    for (int g = 0; g < spec->groups; g++) t->agents += spec->group[g].agents;
+}
+
+/* train.init: a new run from another's networks. */
+static int take_networks(struct trainer *t, struct error *err)
+{
+    struct checkpoint *file = NULL;
+    char path[CONFIG_TEXT + 64];
+    int code = comm_vote(t->comm, t->comm->rank == 0 ? stored_open(t->config->train_init, false, &file, path, sizeof path, err) : 0, err);
+    if (!code) code = stored_load_networks(t->algorithm, file, t->comm, err);
+    if (code) error_prefix(err, "train.init");
+    checkpoint_close(file);
+    return code;
+}
+
+/* State of a new run, or the checkpoint's. */
+static int take_state(struct trainer *t, const struct checkpoint *file, bool continued, struct error *err)
+{
+    int code;
+    state_list(t);
+    t->standing.best_env_steps = -1;
+    t->standing.best_return = NAN;
+    t->standing.schedule_steps = t->config->adam_schedule_steps ? t->config->adam_schedule_steps : t->config->train_env_steps;
+    if (continued) {
+        if ((code = state_load(t, file, err))) return code;
+        return 0;
+    }
+    return t->config->train_init[0] ? take_networks(t, err) : 0;
+}
+
+int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *err)
+{
+    struct checkpoint *file = NULL;
+    int code;
+    *outcome = START_NEW;
+    watchdog_phase("opening the run");
+    if ((code = agree(t, err))) goto done;
+    if (t->comm->rank == 0) code = find_run(t, &file, err);
+    int continued = file != NULL;
+    if ((code = comm_vote(t->comm, code, err))) goto done;
+    comm_broadcast(t->comm, &continued, sizeof continued);
+    comm_broadcast(t->comm, t->config, sizeof *t->config);
+    comm_broadcast(t->comm, t->path, sizeof t->path);
+    if ((code = check_ranks(t->config, t->comm, err))) goto done;
+    if ((code = open_learning(t, err))) goto done;
+    if ((code = comm_agree(t->comm, "the environment", vecenv_hash(t->env), err))) goto done;
+    count_agents(t);
+    const struct metrics_config metrics = {(int)t->config->metrics_window, t->envs.count * (int)t->config->rollout_steps};
+    t->metrics = metrics_create(&metrics, vecenv_spec(t->env), t->comm);
+    if ((code = take_state(t, file, continued, err))) goto done;
+    if (continued) {
+        *outcome = t->standing.env_steps >= t->config->train_env_steps ? START_FINISHED : START_CONTINUED;
+        if (*outcome == START_FINISHED) goto done;
+    }
+    if (t->comm->rank == 0) {
+        code = make_folder(t, err);
+        if (!code) code = open_log(t, err);
+        if (!code) code = metrics_open(t->metrics, t->path, t->standing.metrics_offset, err);
+    }
+    if ((code = comm_vote(t->comm, code, err))) goto done;
+    if ((code = stop_open(&t->stop, t->config->train_max_seconds, t->config->train_stop_margin, t->comm->rank == 0 ? t->path : NULL, err)))
+        goto done;
+    if (continued && t->comm->rank == 0 && t->stored_level[0] && strcmp(t->stored_level, cpu_level_name(t->level)))
+        warn("this run was made at instruction level %s and goes on at %s: results may differ in the last bits", t->stored_level,
+             cpu_level_name(t->level));
+    say_what_runs(t, continued);
+    code = comm_vote(t->comm, t->algorithm->ops->begin(t->algorithm, continued && t->env_bytes, err), err);
+done:
+    checkpoint_close(file);
+    return code;
+}
+
+void trainer_close(struct trainer *t)
+{
+    stop_close(t->stop);
+    metrics_destroy(t->metrics);
+    evaluator_destroy(t->evaluator);
+    if (t->algorithm) t->algorithm->ops->destroy(t->algorithm);
+    vecenv_close(t->env);
+    if (t->backend) t->backend->close(t->backend);
+    progress_destroy(t->progress);
+    folder_close(t->folder);
+    check_log(NULL);
+    if (t->log) fclose(t->log);
+    free(t->fields.field);
+    free(t->env_state);
+    free(t->env_state_all);
+    free(t->env_sizes);
+}

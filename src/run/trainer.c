@@ -1,0 +1,193 @@
+#include "run/trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "algo/schedule.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "comm/watchdog.h"
+#include "run/parts.h"
+
+enum { SAVES_MAY_FAIL = 3, AGREE_INTERVAL = 100 };
+
+/* True when `interval` more were completed between before and now: the same on every rank and in every continued run. */
+static bool crossed(int64_t before, int64_t now, int64_t interval)
+{
+    return interval > 0 && now / interval > before / interval;
+}
+
+static double scheduled(const struct trainer *t, double rate)
+{
+    return schedule_value(t->config->adam_schedule, rate, (double)t->standing.env_steps / (double)t->standing.schedule_steps);
+}
+
+/* A failed save leaves the old checkpoints as they are and training goes on; three in a row end the run. */
+static int save(struct trainer *t, bool best, struct error *err)
+{
+    struct error bad = {0};
+    if (!state_save(t, best, &bad)) {
+        t->failed_saves = 0;
+        return 0;
+    }
+    t->failed_saves++;
+    if (t->comm->rank == 0) warn("%s; this checkpoint is left out (%d in a row)", bad.text, t->failed_saves);
+    if (t->failed_saves < SAVES_MAY_FAIL) return 0;
+    return error_set(err, EXIT_CHECKPOINT, "%d checkpoints in a row could not be saved: %.800s", t->failed_saves, bad.text);
+}
+
+/* The best so far is kept: true where this evaluation is it. */
+static int evaluate(struct trainer *t, struct metrics_line *line, bool *best, struct error *err)
+{
+    watchdog_phase("evaluating");
+    struct evaluation result;
+    const double start = clock_seconds();
+    const int code = evaluator_play(t->evaluator, t->algorithm->policy, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
+    if (code) return code;
+    line->eval_return = result.return_mean;
+    line->eval_stderr = result.return_stderr;
+    t->seconds_eval += clock_seconds() - start;
+    *best = t->standing.best_env_steps < 0 || result.return_mean > t->standing.best_return;
+    if (*best) {
+        t->standing.best_return = result.return_mean;
+        t->standing.best_env_steps = t->standing.env_steps;
+    }
+    return 0;
+}
+
+static bool save_is_due(struct trainer *t, int64_t update)
+{
+    if (t->config->checkpoint_interval > 0) return update % t->config->checkpoint_interval == 0;
+    if (t->config->checkpoint_seconds <= 0) return false;
+    double due = t->comm->rank == 0 && clock_seconds() - t->last_save >= t->config->checkpoint_seconds;
+    comm_max_double(t->comm, &due, 1); /* clocks differ: rank 0's decides */
+    return due > 0;
+}
+
+static double metric_value(const struct metrics_line *line, const char *name)
+{
+    for (int i = 0; i < line->metrics; i++)
+        if (!strcmp(line->metric[i].name, name)) return line->metric[i].value;
+    return NAN;
+}
+
+static void record(struct trainer *t, struct metrics_line *line, double update_seconds)
+{
+    const struct standing *s = &t->standing;
+    const double steps = (double)(t->config->rollout_envs * t->algorithm->horizon);
+    line->update = s->update;
+    line->env_steps = s->env_steps;
+    line->agent_steps = s->env_steps * t->agents;
+    line->seconds = t->seconds_before + (clock_seconds() - t->began);
+    line->env_steps_per_second = steps / update_seconds;
+    line->agent_steps_per_second = line->env_steps_per_second * t->agents;
+    line->seconds_communication = comm_take_seconds(t->comm);
+    line->seconds_step = t->algorithm->seconds_step;
+    line->seconds_infer = t->algorithm->seconds_infer;
+    line->seconds_update = t->algorithm->seconds_update;
+    line->seconds_save = t->seconds_save;
+    line->seconds_eval = t->seconds_eval;
+    metrics_write(t->metrics, line);
+    t->algorithm->seconds_step = t->algorithm->seconds_infer = t->algorithm->seconds_update = 0;
+    t->seconds_save = t->seconds_eval = 0;
+
+    const struct progress_line progress = {
+        .env_steps = s->env_steps,
+        .total_steps = t->config->train_env_steps,
+        .env_steps_per_second = line->env_steps_per_second,
+        .agent_steps_per_second = line->agent_steps_per_second,
+        .return_mean = metrics_return(t->metrics),
+        .entropy = metric_value(line, "entropy"),
+        .seconds_since_save = clock_seconds() - t->last_save,
+    };
+    progress_update(t->progress, &progress, s->env_steps >= t->config->train_env_steps);
+}
+
+/* One update: a horizon of environment steps and what is learned from it. */
+static int learn(struct trainer *t, struct metrics_line *line, struct error *err)
+{
+    struct algorithm *algorithm = t->algorithm;
+    int code;
+    line->learning_rate = scheduled(t, t->config->adam_lr);
+    line->critic_learning_rate = scheduled(t, t->config->adam_critic_lr);
+    algorithm->ops->learning_rates(algorithm, line->learning_rate, line->critic_learning_rate);
+    watchdog_phase("collecting a rollout");
+    if ((code = algorithm->ops->collect(algorithm, err))) {
+        if (t->comm->size > 1) die_error(err); /* this rank alone knows: the others wait for its gradients */
+        return code;
+    }
+    watchdog_phase("computing advantages");
+    if ((code = algorithm->ops->finish(algorithm, err))) return code;
+    watchdog_phase("updating the networks");
+    if ((code = algorithm->ops->update(algorithm, err))) return code;
+    metrics_collect(t->metrics, t->env);
+    t->standing.update++;
+    t->standing.env_steps += t->config->rollout_envs * algorithm->horizon;
+    return 0;
+}
+
+/* The loop. Returns 0 when all steps are done, a stop's code, or an error's. */
+static int train(struct trainer *t, char *why, size_t size, struct error *err)
+{
+    struct metric metric[128];
+    struct standing *s = &t->standing;
+    int code = 0;
+    while (s->env_steps < t->config->train_env_steps && !(code = stop_agreed(t->stop, t->comm, why, size))) {
+        struct metrics_line line = {.eval_return = NAN, .eval_stderr = NAN, .metric = metric};
+        const int64_t before = s->env_steps;
+        const double start = clock_seconds();
+        bool best = false;
+
+        if ((code = learn(t, &line, err))) return code;
+        line.metrics = t->algorithm->ops->metrics(t->algorithm, metric, (int)(sizeof metric / sizeof *metric));
+        const double seconds = clock_seconds() - start;
+        const bool last = s->env_steps >= t->config->train_env_steps;
+        if (t->evaluator && (last || crossed(before, s->env_steps, t->config->eval_env_steps) ||
+                             crossed(s->update - 1, s->update, t->config->eval_interval)))
+            if ((code = evaluate(t, &line, &best, err))) return code;
+        record(t, &line, seconds);
+        if ((best || save_is_due(t, s->update)) && !last && (code = save(t, best, err))) return code;
+        if (last && (code = save(t, best, err))) return code;
+        if (s->update % AGREE_INTERVAL == 0 && (code = comm_agree(t->comm, "the parameters", t->algorithm->ops->hash(t->algorithm), err)))
+            return code;
+    }
+    return code;
+}
+
+static void say_end(struct trainer *t, int code, const char *why)
+{
+    char spent[32];
+    clock_duration(spent, sizeof spent, t->seconds_before + (clock_seconds() - t->began));
+    progress_say(t->progress, "%s after %lld updates, %lld env-steps, %s: return_mean %.2f (%s rules)", code ? why : "finished",
+                 (long long)t->standing.update, (long long)t->standing.env_steps, spent, metrics_return(t->metrics),
+                 vecenv_spec(t->env)->rules);
+    progress_say(t->progress, "%s/latest.h5%s", t->path, code ? "; the same command again continues it" : "");
+}
+
+int trainer_run(struct config *config, const struct arguments *args, struct comm *comm)
+{
+    struct trainer trainer = {.config = config, .args = args, .comm = comm}, *t = &trainer;
+    struct error err = {0};
+    enum start_outcome outcome;
+    char why[160] = "";
+    int code = trainer_open(t, &outcome, &err);
+    if (!code && outcome == START_FINISHED) {
+        if (comm->rank == 0 && !args->quiet)
+            printf("%s is finished: %lld env-steps of train.env_steps=%lld; raise train.env_steps to go on\n", t->path,
+                   (long long)t->standing.env_steps, (long long)config->train_env_steps);
+    } else if (!code) {
+        watchdog_start(config->comm_watchdog_seconds, comm->rank, comm->size);
+        t->began = t->last_save = clock_seconds();
+        if (outcome == START_NEW) code = state_save(t, false, &err); /* a full disk is found out before anything is spent */
+        if (!code) code = train(t, why, sizeof why, &err);
+        if (!code || code == EXIT_STOPPED || code == EXIT_CONTINUE) {
+            const int save_code = code ? state_save(t, false, &err) : 0;
+            say_end(t, code, why);
+            if (save_code) code = save_code;
+        }
+        watchdog_stop();
+    }
+    error_report(&err); /* all ranks return alike: one speaks */
+    trainer_close(t);
+    return code;
+}
