@@ -1,0 +1,71 @@
+#!/bin/bash
+#SBATCH --job-name=mappo-scaling
+#SBATCH --output=mappo-scaling-%j.log
+# Speed on 1, 2, 4, … ranks: how far a run of this shape scales on this machine. Inside a job (`sbatch -N 2 --ntasks-per-node=32
+# slurm/scaling.sh`) up to its tasks, elsewhere up to the cores. Arguments go to `mappo train`.
+#   MODE=strong      the same environments on more ranks (default); efficiency = speed / (ranks × speed of one rank)
+#   MODE=weak        rollout.envs environments on each rank
+#   SECONDS_EACH=20  how long each measurement trains; the first third is left out
+#   RANKS="1 8 64"   instead of powers of two
+set -u
+script=$(readlink -f "$0")
+if [ -n "${SLURM_JOB_ID:-}" ]; then
+    original=$(scontrol show job -o "$SLURM_JOB_ID" 2>/dev/null | sed -n 's/.* Command=\([^ ]*\).*/\1/p')
+    for candidate in "$original" "${SLURM_SUBMIT_DIR:-.}/slurm/scaling.sh"; do [ -f "$candidate" ] && script=$candidate && break; done
+fi
+here=$(dirname "$script")
+# shellcheck disable=SC1091
+[ -f "$here/site.sh" ] && . "$here/site.sh"
+for program in "${MAPPO:-}" "$here/../build/mappo" "$here/../../../bin/mappo" "$(command -v mappo)"; do [ -x "$program" ] && break; done
+[ -x "$program" ] || { echo "scaling.sh: no program: build it with \`make\`, or say MAPPO=/path/to/mappo" >&2 && exit 2; }
+most=${SLURM_NTASKS:-$(nproc)}
+if [ -z "${RANKS:-}" ]; then
+    RANKS=
+    for ((n = 1; n < most; n *= 2)); do RANKS="$RANKS $n"; done
+    RANKS="$RANKS $most"
+fi
+envs=128
+for argument in "$@"; do case $argument in rollout.envs=*) envs=${argument#*=} ;; esac done
+[ "$(id -u)" = 0 ] && export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+launch() { # RANKS COMMAND...
+    local n=$1 flags=()
+    shift
+    if [ -n "${MAPPO_LAUNCHER:-}" ]; then # it takes its number of ranks from the job, so the site file is read again with another one
+        (
+            export SLURM_NTASKS=$n
+            # shellcheck disable=SC1091
+            [ -f "$here/site.sh" ] && . "$here/site.sh"
+            # shellcheck disable=SC2086
+            $MAPPO_LAUNCHER "$@"
+        )
+    elif command -v mpirun >/dev/null; then
+        mpirun --version 2>/dev/null | grep -q 'Open MPI\|OpenRTE' && flags=(--quiet)
+        mpirun "${flags[@]+"${flags[@]}"}" -n "$n" "$@"
+    else
+        "$(command -v srun || command -v yhrun)" -n "$n" "$@"
+    fi
+}
+
+work=$(mktemp -d "${TMPDIR:-.}/mappo-scaling.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+echo "# ${MODE:-strong} scaling, $envs environments$([ "${MODE:-strong}" = weak ] && echo " per rank"), $(date +%F), $(hostname), $("$program" --version 2>/dev/null | head -1)"
+printf '%7s %9s %16s %18s %11s %15s\n' ranks envs env-steps/s agent-steps/s efficiency communication
+one=
+for n in $RANKS; do
+    total=$envs
+    [ "${MODE:-strong}" = weak ] && total=$((envs * n))
+    launch "$n" "$program" train "$@" "rollout.envs=$total" train.env_steps=1e12 "train.max_seconds=${SECONDS_EACH:-20}" eval.env_steps=0 eval.interval=0 checkpoint.seconds=0 \
+        --quiet "run.dir=$work/$n" threads="${THREADS:-1}" >"$work/log" 2>&1
+    code=$?
+    if [ $code != 75 ] || [ ! -s "$work/$n/metrics.jsonl" ]; then
+        printf '%7s %9s failed with exit code %s: %s\n' "$n" "$total" $code "$(tail -1 "$work/log")"
+        continue
+    fi
+    # Median over the updates after the first third.
+    field() { sed -n "s/.*\"$1\": *\([-0-9.e+]*\).*/\1/p" "$work/$n/metrics.jsonl" | awk '{ x[NR] = $1 } END { for (i = int(NR / 3) + 1; i <= NR; i++) print x[i] }' | sort -g | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)] }'; }
+    steps=$(field env_steps_per_second)
+    [ -n "$one" ] || one=$(awk "BEGIN { print $steps / $n }")
+    phases=$(awk "BEGIN { c = $(field seconds_communication); t = c + $(field seconds_step) + $(field seconds_infer) + $(field seconds_update); printf \"%.0f %%\", t > 0 ? 100 * c / t : 0 }")
+    printf '%7s %9s %16.0f %18.0f %9s %% %15s\n' "$n" "$total" "$steps" "$(field agent_steps_per_second)" "$(awk "BEGIN { printf \"%.0f\", 100 * $steps / $n / $one }")" "$phases"
+done

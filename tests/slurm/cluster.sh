@@ -1,0 +1,98 @@
+# Sourced by the tests of this folder: a real Slurm of one node in a temporary folder, everything bound to the loopback address.
+#   cluster_start    0 when it answers; 1 with a reason in $cluster_why where this machine can't have one
+#   cluster_stop     ends what cluster_start began, by process id, and removes the folder; after ten minutes the daemons end by themselves
+# shellcheck shell=bash disable=SC2034
+cluster_folder="" cluster_why="" cluster_pids=()
+
+cluster_start() {
+    local program port
+    [ "$(id -u)" = 0 ] || { cluster_why="needs root to start a Slurm of its own" && return 1; }
+    for program in slurmctld slurmd munged sbatch scontrol; do
+        PATH=$PATH:/usr/sbin command -v $program >/dev/null || { cluster_why="needs $program (packages slurm-wlm, munge)" && return 1; }
+    done
+    id munge >/dev/null 2>&1 || { cluster_why="needs the user munge (package munge)" && return 1; }
+    PATH=$PATH:/usr/sbin
+    cluster_folder=$(mktemp -d "${TMPDIR:-/tmp}/mappo-slurm.XXXXXX") || return 1
+    chmod 755 "$cluster_folder"
+    port=$((20000 + RANDOM % 10000))
+
+    # A munge of our own: its socket and key are not the system's.
+    mkdir "$cluster_folder/munge"
+    chown munge "$cluster_folder/munge"
+    head -c 1024 /dev/urandom >"$cluster_folder/munge/key"
+    chown munge "$cluster_folder/munge/key" && chmod 400 "$cluster_folder/munge/key"
+    setpriv --reuid=munge --regid="$(id -g munge)" --clear-groups timeout 600 munged --foreground --force --key-file="$cluster_folder/munge/key" --socket="$cluster_folder/munge/socket" \
+        --pid-file="$cluster_folder/munge/pid" --log-file="$cluster_folder/munge/log" --seed-file="$cluster_folder/munge/seed" </dev/null >"$cluster_folder/munged.out" 2>&1 &
+    cluster_pids+=($!)
+
+    mkdir "$cluster_folder/state" "$cluster_folder/spool"
+    cat >"$cluster_folder/slurm.conf" <<END
+ClusterName=test
+SlurmctldHost=$(hostname -s)(127.0.0.1)
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
+SrunPortRange=$((port + 100))-$((port + 300))
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket=$cluster_folder/munge/socket,cred_expire=5
+CryptoType=crypto/munge
+StateSaveLocation=$cluster_folder/state
+SlurmdSpoolDir=$cluster_folder/spool
+SlurmctldPidFile=$cluster_folder/slurmctld.pid
+SlurmdPidFile=$cluster_folder/slurmd.pid
+SlurmctldLogFile=$cluster_folder/slurmctld.log
+SlurmdLogFile=$cluster_folder/slurmd.log
+SlurmdParameters=config_overrides
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+ReturnToService=2
+MpiDefault=none
+SwitchType=switch/none
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+KillWait=5
+MinJobAge=600
+SchedulerParameters=sched_interval=1,batch_sched_delay=0
+NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=8 State=UNKNOWN
+PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+END
+    export SLURM_CONF=$cluster_folder/slurm.conf
+    timeout 600 slurmctld -D </dev/null >"$cluster_folder/slurmctld.out" 2>&1 &
+    cluster_pids+=($!)
+    timeout 600 slurmd -D </dev/null >"$cluster_folder/slurmd.out" 2>&1 &
+    cluster_pids+=($!)
+    local tries
+    for ((tries = 0; tries < 150; tries++)); do
+        [ "$(timeout 5 sinfo -h -o %T 2>/dev/null)" = idle ] && return 0
+        sleep 0.2
+    done
+    cluster_why="its Slurm does not answer: $(tail -qn 2 "$cluster_folder"/slurmctld.log "$cluster_folder"/slurmd.log "$cluster_folder"/munge/log 2>/dev/null | tr '\n' ' ')"
+    return 1
+}
+
+cluster_stop() {
+    local pid
+    [ -n "$cluster_folder" ] || return 0
+    timeout 10 scancel --full -s KILL -u root >/dev/null 2>&1
+    timeout 10 scancel -u root >/dev/null 2>&1
+    # slurmd first: a step daemon ends with its job.
+    for ((pid = ${#cluster_pids[@]} - 1; pid >= 0; pid--)); do kill "${cluster_pids[$pid]}" 2>/dev/null; done
+    for pid in "${cluster_pids[@]}"; do wait "$pid" 2>/dev/null; done
+    rm -rf "$cluster_folder"
+    cluster_folder="" cluster_pids=()
+}
+
+# cluster_wait JOB SECONDS PATTERN: until the job's state matches; prints the state.
+cluster_wait() {
+    local state until=$((SECONDS + $2))
+    while [ $SECONDS -lt $until ]; do
+        state=$(scontrol show job -o "$1" 2>/dev/null | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p')
+        [[ $state =~ ^($3)$ ]] && echo "$state" && return 0
+        sleep 0.2
+    done
+    echo "${state:-unknown}"
+    return 1
+}
