@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -90,6 +91,12 @@ static void short_count(char *text, size_t size, double value)
         text_format(text, size, "%.0f", value);
 }
 
+static int terminal_width(void)
+{
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
 void progress_update(struct progress *p, const struct progress_line *line, bool last)
 {
     if (!p) return;
@@ -108,9 +115,8 @@ void progress_update(struct progress *p, const struct progress_line *line, bool 
     const double overall = now > p->first_time && line->env_steps > p->first_steps
                                ? (double)(line->env_steps - p->first_steps) / (now - p->first_time)
                                : speed;
-    char done[24], total[24], env_speed[24], agent_speed[24], eta[32], saved[32], text[320], mean[32];
+    char done[24], env_speed[24], agent_speed[24], eta[32], saved[32], text[320], mean[32];
     short_count(done, sizeof done, (double)line->env_steps);
-    short_count(total, sizeof total, (double)line->total_steps);
     short_count(env_speed, sizeof env_speed, speed);
     short_count(agent_speed, sizeof agent_speed, speed * p->agents);
     const double left = overall > 0 ? (double)(line->total_steps - line->env_steps) / overall : 0;
@@ -121,14 +127,14 @@ void progress_update(struct progress *p, const struct progress_line *line, bool 
     else
         text_format(mean, sizeof mean, "-");
     text_format(text, sizeof text,
-                "%5.1f %%  %s of %s env-steps  %s env-steps/s  %s agent-steps/s  return %s (%s rules)  entropy %.3f  %s left  saved %s ago",
-                100.0 * fmin(1, (double)line->env_steps / (double)line->total_steps), done, total, env_speed, agent_speed, mean, p->rules,
+                "%3.0f %%  %s env-steps  %s env-steps/s (%s agent-steps/s)  return %s (%s rules)  entropy %.3f  ETA %s  saved %s ago",
+                floor(100.0 * fmin(1, (double)line->env_steps / (double)line->total_steps)), done, env_speed, agent_speed, mean, p->rules,
                 line->entropy, eta, saved);
     p->last_time = now;
     p->last_steps = line->env_steps;
     if (p->quiet) return;
     if (p->terminal) {
-        printf("\r%s\033[K", text);
+        printf("\r%.*s\033[K", terminal_width() - 1, text); /* a line that wraps can't be updated in place */
         p->drawn = true;
     } else {
         puts(text);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algo/schedule.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/file.h"
@@ -236,7 +237,8 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
     state_list(t);
     t->standing.best_env_steps = -1;
     t->standing.best_return = NAN;
-    t->standing.schedule_steps = t->config->adam_schedule_steps ? t->config->adam_schedule_steps : t->config->train_env_steps;
+    if (t->config->adam_schedule != SCHEDULE_CONSTANT)
+        t->standing.schedule_steps = t->config->adam_schedule_steps ? t->config->adam_schedule_steps : t->config->train_env_steps;
     if (continued) {
         if ((code = state_load(t, file, err))) return code;
         return 0;

@@ -142,8 +142,8 @@ static int train(struct trainer *t, char *why, size_t size, struct error *err)
         line.metrics = t->algorithm->ops->metrics(t->algorithm, metric, (int)(sizeof metric / sizeof *metric));
         const double seconds = clock_seconds() - start;
         const bool last = s->env_steps >= t->config->train_env_steps;
-        if (t->evaluator && (last || crossed(before, s->env_steps, t->config->eval_env_steps) ||
-                             crossed(s->update - 1, s->update, t->config->eval_interval)))
+        if (t->evaluator &&
+            (crossed(before, s->env_steps, t->config->eval_env_steps) || crossed(s->update - 1, s->update, t->config->eval_interval)))
             if ((code = evaluate(t, &line, &best, err))) return code;
         record(t, &line, seconds);
         if ((best || save_is_due(t, s->update)) && !last && (code = save(t, best, err))) return code;
