@@ -1,0 +1,2 @@
+/* parity.c with real = double. */
+#include "parity/parity.c"
