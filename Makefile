@@ -127,8 +127,8 @@ test: all tests
 
 # Compares with every file of a folder of golden data; the tests run it over tests/data.
 GOLDEN ?= tests/data
-parity: all $(BUILD)/tests/parity
-	$(BUILD)/tests/parity $(GOLDEN)
+parity: $(BUILD)/tests/parity $(BUILD)/tests/parity_double
+	@status=0; for p in parity_double parity; do $(BUILD)/tests/$$p $(GOLDEN) || status=1; done; exit $$status
 
 bench: all
 	$(BUILD)/mappo bench $(ARGS)

@@ -21,8 +21,8 @@ static void compare_file(const char *path, const char *name, struct tally *tally
     if (result == PARITY_UNKNOWN) result = parity_env(path, &report);
 #endif
     if (result == PARITY_PASSED)
-        printf("passed  %s: %d tensors, worst at %.0f %% of its bound (%s)%s%s%s\n", name, report.checked, 100 * report.worst,
-               report.worst_name, report.left_out[0] ? "; not yet supported: " : "", report.left_out, "");
+        printf("passed  %s: %d tensors, worst at %.2g %% of its bound (%s)%s%s%s\n", name, report.checked, 100 * report.worst,
+               report.worst_name, report.left_out[0] ? "; not yet supported: " : "", report.left_out);
     if (result == PARITY_FAILED) printf("FAILED  %s: %d of %d tensors differ\n%s", name, report.differing, report.checked, report.text);
     if (result == PARITY_UNSUPPORTED) printf("not yet supported  %s\n", name);
     tally->passed += result == PARITY_PASSED;
@@ -65,6 +65,8 @@ int main(int argc, char **argv)
     compare_folder(argv[1], &tally);
     printf("%s: %d passed, %d failed, %d not yet supported, %d not recognised\n", REAL_IS_DOUBLE ? "double" : "float", tally.passed,
            tally.failed, tally.unsupported, tally.unknown);
-    if (tally.passed + tally.failed + tally.unsupported == 0) fprintf(stderr, "parity: no golden data in %s\n", argv[1]);
-    return tally.failed > 0 || tally.passed + tally.failed + tally.unsupported == 0;
+    /* A folder of environments alone has nothing for the double build. */
+    const bool nothing = !REAL_IS_DOUBLE && tally.passed + tally.failed + tally.unsupported == 0;
+    if (nothing) fprintf(stderr, "parity: no golden data in %s\n", argv[1]);
+    return tally.failed > 0 || nothing;
 }

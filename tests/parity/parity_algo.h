@@ -65,7 +65,7 @@ static inline void parity_path(const struct parity_case *c, char *path, size_t s
 static inline void parity_against(struct parity_case *c, const char *group, const char *name, const double *found, size_t count,
                                   struct parity_bound bound)
 {
-    char path[160];
+    char path[256];
     parity_path(c, path, sizeof path, group, name);
     struct golden_array expected = golden_read(c->file, path);
     if (expected.count != count) {
@@ -121,7 +121,7 @@ static inline void parity_spaces(struct parity_case *c)
 
 static inline void parity_load(const struct parity_case *c, const char *name, void *to, size_t count, char type)
 {
-    char path[160];
+    char path[256];
     snprintf(path, sizeof path, "/batch/%s", name);
     struct golden_array array = golden_read(c->file, path);
     if (array.count < count) {
@@ -142,7 +142,7 @@ static inline void parity_load_network(const struct parity_case *c, const char *
     struct tensor tensor[NETWORK_MAX_TENSORS];
     const int count = network_tensors(net, tensor, NETWORK_MAX_TENSORS);
     for (int i = 0; i < count; i++) {
-        char path[160];
+        char path[256];
         snprintf(path, sizeof path, "/params_before/%s/%s", network, tensor[i].name);
         struct golden_array array = golden_read(c->file, path);
         const size_t size = (size_t)tensor[i].shape[0] * (size_t)tensor[i].shape[1];
@@ -252,7 +252,7 @@ static inline void parity_outputs(struct parity_case *c)
         const struct head *head = &c->policy.dist.head[h];
         char name[32];
         snprintf(name, sizeof name, head->kind == HEAD_GAUSSIAN ? "action_mean" : c->policy.dist.heads > 1 ? "logits%d" : "logits", h);
-        char path[160];
+        char path[256];
         parity_path(c, path, sizeof path, "intermediates", name);
         struct golden_array expected = golden_read(c->file, path);
         const size_t size = (size_t)head->size;

@@ -10,7 +10,7 @@
 struct parity_report {
     int checked, differing; /* tensors */
     double worst;           /* largest difference as a share of its bound */
-    char worst_name[160];
+    char worst_name[256];
     char left_out[256]; /* what of the file is not supported yet, for people */
     char text[4096];    /* one line per tensor that differs */
 };

@@ -1,0 +1,71 @@
+/* The reference implementations' numbers, in the precision of this build: forward passes, returns, losses, gradients, optimiser, whole
+ * updates. */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include "parity/parity_algo.h"
+
+static void compare(const char *name, int at_least)
+{
+    char path[128];
+    struct parity_report report;
+    snprintf(path, sizeof path, "tests/data/algo/algo_%s.h5", name);
+    const enum parity_result result = parity_algo(path, &report);
+    if (result == PARITY_FAILED) print_message("%s: %d of %d tensors differ\n%s", name, report.differing, report.checked, report.text);
+    if (result == PARITY_UNKNOWN) print_message("%s can't be read\n", path);
+    assert_int_equal(result, PARITY_PASSED);
+    assert_true(report.checked >= at_least); /* a file that lost its contents must not pass */
+}
+
+static void whole_update_of_ten_epochs_matches_reference(void **state)
+{
+    (void)state;
+    compare("mlp_relu_discrete", 140);
+}
+
+static void masks_dead_agents_and_minibatches_match_reference(void **state)
+{
+    (void)state;
+    compare("mlp_relu_masks", 180);
+}
+
+static void gaussian_update_from_empty_normaliser_matches_reference(void **state)
+{
+    (void)state;
+    compare("mlp_box", 145);
+}
+
+static void bernoulli_update_matches_reference(void **state)
+{
+    (void)state;
+    compare("multi_binary", 140);
+}
+
+static void returns_match_reference_under_every_rule(void **state)
+{
+    (void)state;
+    compare("gae", 12);
+}
+
+static void linear_schedule_matches_reference(void **state)
+{
+    (void)state;
+    compare("schedules", 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_update_of_ten_epochs_matches_reference),
+        cmocka_unit_test(masks_dead_agents_and_minibatches_match_reference),
+        cmocka_unit_test(gaussian_update_from_empty_normaliser_matches_reference),
+        cmocka_unit_test(bernoulli_update_matches_reference),
+        cmocka_unit_test(returns_match_reference_under_every_rule),
+        cmocka_unit_test(linear_schedule_matches_reference),
+    };
+    return cmocka_run_group_tests_name(REAL_IS_DOUBLE ? "algo_double" : "algo", tests, NULL, NULL);
+}
