@@ -1,0 +1,359 @@
+/* mappo envs [NAME]: the environments there are, or everything that one of them says about itself. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "env/options.h"
+#include "env/registry.h"
+#include "env/vecenv.h"
+
+static const char *const kind_names[] = {"?", "Box", "Discrete", "MultiDiscrete", "MultiBinary"};
+
+/* ---- the list
+ * ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void print_list(void)
+{
+    for (int i = 0; i < registry_count(); i++) {
+        const struct mappo_env *env = registry_at(i);
+        if (registry_hidden(env)) continue;
+        printf("%-24s %s\n", env->id, env->summary);
+        for (const char *const *alias = env->alias; alias && *alias; alias++)
+            printf("%s%s", alias == env->alias ? "                         also: " : ", ", *alias);
+        if (env->alias && *env->alias) printf("\n");
+    }
+    printf("\nmappo envs NAME tells all about one of them; a plugin is given by the path of its .so (docs/env-abi.md)\n");
+}
+
+static void json_names(const char *const *name)
+{
+    printf("[");
+    for (int i = 0; name && name[i]; i++) {
+        if (i) printf(", ");
+        text_json_string(stdout, name[i]);
+    }
+    printf("]");
+}
+
+static void print_list_json(void)
+{
+    bool first = true;
+    printf("[");
+    for (int i = 0; i < registry_count(); i++) {
+        const struct mappo_env *env = registry_at(i);
+        if (registry_hidden(env)) continue;
+        printf("%s\n  {\"id\": ", first ? "" : ",");
+        text_json_string(stdout, env->id);
+        printf(", \"aliases\": ");
+        json_names(env->alias);
+        printf(", \"summary\": ");
+        text_json_string(stdout, env->summary);
+        printf("}");
+        first = false;
+    }
+    printf("\n]\n");
+}
+
+/* ---- spaces
+ * --------------------------------------------------------------------------------------------------------------------------------- */
+
+/* "Discrete(5)", "Box(18)", "MultiDiscrete(3, 2)", "MultiBinary(3)" */
+static void space_title(const struct mappo_space *space, char *text, size_t size)
+{
+    text_format(text, size, "%s(", kind_names[space->kind]);
+    for (int i = 0; i < (space->n ? space->size : 1); i++) {
+        const size_t used = strlen(text);
+        text_format(text + used, size - used, "%s%d", i ? ", " : "", space->n ? space->n[i] : space->size);
+    }
+    const size_t used = strlen(text);
+    text_format(text + used, size - used, ")");
+}
+
+static void bound_text(float bound, char *text, size_t size)
+{
+    if (isinf(bound))
+        text_format(text, size, bound < 0 ? "-inf" : "inf");
+    else
+        text_short_real(text, size, (double)bound);
+}
+
+static void space_bounds(const struct mappo_space *space, int i, char *text, size_t size)
+{
+    char low[32], high[32];
+    bound_text(space->low ? space->low[i] : -INFINITY, low, sizeof low);
+    bound_text(space->high ? space->high[i] : INFINITY, high, sizeof high);
+    text_format(text, size, "%s..%s", low, high);
+}
+
+/* How many lines, or numbers of a one-hot, describe a space. */
+static int space_entries(const struct mappo_space *space)
+{
+    return space->kind == MAPPO_DISCRETE ? space->n[0] : space->size;
+}
+
+static const struct mappo_meaning *meaning_of(const struct mappo_space *space, int i)
+{
+    return space->meaning && i < space->meanings ? &space->meaning[i] : NULL;
+}
+
+static int first_value(const struct mappo_space *space, int i)
+{
+    return space->start ? space->start[i] : 0;
+}
+
+/* Lines "number  name  unit  bounds"; `at` is the position in the observation or action where the space begins. Returns where the next
+ * begins. */
+static int print_space(const struct mappo_space *space, bool is_action, int at)
+{
+    const bool one_hot = !is_action && (space->kind == MAPPO_DISCRETE || space->kind == MAPPO_MULTI_DISCRETE);
+    char title[160], text[80];
+    space_title(space, title, sizeof title);
+    printf("    %s%s\n", title, one_hot ? ", one-hot" : "");
+    for (int i = 0; i < space_entries(space); i++) {
+        const struct mappo_meaning *meaning = meaning_of(space, i);
+        const char *name = meaning && meaning->name ? meaning->name : "-", *unit = meaning && meaning->unit ? meaning->unit : "";
+        const int width = !is_action && space->kind == MAPPO_MULTI_DISCRETE ? space->n[i] : 1;
+        if (space->kind == MAPPO_BOX) {
+            space_bounds(space, i, text, sizeof text);
+            printf("      %4d  %-36s %-10s %s\n", at, name, unit, text);
+        } else if (space->kind == MAPPO_DISCRETE) {
+            printf("      %4d  %s\n", is_action ? first_value(space, 0) + i : at, name);
+        } else if (space->kind == MAPPO_MULTI_DISCRETE) {
+            printf("      %4d  %-36s %-10s %d..%d\n", at, name, unit, first_value(space, i), first_value(space, i) + space->n[i] - 1);
+        } else {
+            printf("      %4d  %-36s %-10s 0 or 1\n", at, name, unit);
+        }
+        if (!is_action || space->kind != MAPPO_DISCRETE) at += width;
+    }
+    return is_action && space->kind == MAPPO_DISCRETE ? at + 1 : at;
+}
+
+static void json_space(const struct mappo_space *space)
+{
+    char text[64];
+    printf("{\"kind\": \"%s\", \"size\": %d", kind_names[space->kind], space->size);
+    for (int i = 0; space->n && i < space->size; i++)
+        printf("%s%d%s", i ? ", " : ", \"n\": [", space->n[i], i == space->size - 1 ? "]" : "");
+    for (int i = 0; space->n && i < space->size; i++)
+        printf("%s%d%s", i ? ", " : ", \"start\": [", first_value(space, i), i == space->size - 1 ? "]" : "");
+    for (int side = 0; side < 2 && space->kind == MAPPO_BOX; side++) {
+        const float *bounds = side ? space->high : space->low;
+        printf(", \"%s\": [", side ? "high" : "low");
+        for (int i = 0; i < space->size; i++) {
+            if (bounds) bound_text(bounds[i], text, sizeof text);
+            printf("%s%s", i ? ", " : "", bounds && !isinf(bounds[i]) ? text : "null");
+        }
+        printf("]");
+    }
+    printf(", \"meaning\": [");
+    for (int i = 0; i < space->meanings; i++) {
+        printf("%s{\"name\": ", i ? ", " : "");
+        text_json_string(stdout, space->meaning[i].name ? space->meaning[i].name : "");
+        if (space->meaning[i].unit) {
+            printf(", \"unit\": ");
+            text_json_string(stdout, space->meaning[i].unit);
+        }
+        printf("}");
+    }
+    printf("]}");
+}
+
+/* ---- one environment
+ * ------------------------------------------------------------------------------------------------------------------------ */
+
+static void print_group(const struct mappo_group *group)
+{
+    const struct group_sizes sizes = group_sizes(group);
+    printf("\ngroup %s: %d agent%s, team %d%s%s%s%s\n", group->name, group->agents, group->agents == 1 ? "" : "s", group->team,
+           group->flags & MAPPO_SHARED_REWARD ? ", one reward for all" : "", group->flags & MAPPO_HAS_MASK ? ", masked actions" : "",
+           group->flags & MAPPO_HAS_ACTIVE ? ", agents come and go" : "",
+           group->flags & MAPPO_STATE_PER_AGENT ? ", a state for each agent" : "");
+    printf("  observation: %d number%s\n", sizes.obs, sizes.obs == 1 ? "" : "s");
+    for (int h = 0, at = 0; h < group->obs_heads; h++) at = print_space(&group->obs[h], false, at);
+    printf("  action: %d integer%s, %d real%s\n", sizes.act_ints, sizes.act_ints == 1 ? "" : "s", sizes.act_reals,
+           sizes.act_reals == 1 ? "" : "s");
+    for (int h = 0, ints = 0, reals = 0; h < group->act_heads; h++) {
+        if (group->act[h].kind == MAPPO_BOX)
+            reals = print_space(&group->act[h], true, reals);
+        else
+            ints = print_space(&group->act[h], true, ints);
+    }
+    if (group->state_size) printf("  state: %d numbers for each agent\n", group->state_size);
+}
+
+static void print_options(const struct mappo_env *env)
+{
+    char range[160];
+    printf("\noptions (env.NAME=value)\n");
+    for (int i = 0; i < options_count(env); i++) {
+        const struct mappo_option *option = &env->option[i];
+        options_range(option, range, sizeof range);
+        printf("  %-24s %-7s default %-10s %-18s %s\n", option->name, options_type_name(option), option->def, range, option->help);
+    }
+}
+
+static void print_env(const struct vecenv *env)
+{
+    const struct mappo_env *d = vecenv_descriptor(env);
+    const struct mappo_env_spec *spec = vecenv_spec(env);
+    printf("%s: %s\n", d->id, d->summary ? d->summary : "");
+    for (const char *const *alias = d->alias; alias && *alias; alias++) printf("%s%s", alias == d->alias ? "  also      " : ", ", *alias);
+    if (d->alias && *d->alias) printf("\n");
+    printf("  source    %s\n", d->source ? d->source : "not given");
+    printf("  rules     %s\n", spec->rules ? spec->rules : "the only ones");
+    printf("  options   %s\n", vecenv_options(env));
+    printf("  return    %s\n", spec->return_help ? spec->return_help : "sum of rewards over the episode (mean over agents)");
+    if (spec->max_steps)
+        printf("  episode   at most %d steps\n", spec->max_steps);
+    else
+        printf("  episode   unlimited\n");
+    printf("  has       %s, %s, %s\n", spec->snapshot_bytes ? "snapshots" : "no snapshots (episodes restart when a run is continued)",
+           d->script ? "a scripted player" : "no scripted player", d->draw ? "drawing" : "no drawing");
+    for (int g = 0; g < spec->groups; g++) print_group(&spec->group[g]);
+    if (spec->state_size)
+        printf("\nstate: %d numbers%s\n", spec->state_size, spec->state_is_all_obs ? ": all observations one after the other" : "");
+    if (spec->infos) printf("\ninfo (metrics of that name)\n");
+    for (int k = 0; k < spec->infos; k++)
+        printf("  %-24s %-10s %s%s\n", spec->info[k].name, spec->info[k].unit ? spec->info[k].unit : "",
+               spec->info[k].help ? spec->info[k].help : "", spec->info[k].at_end ? " (where episodes end)" : "");
+    print_options(d);
+}
+
+static void json_pair(const char *before, const char *name, const char *value)
+{
+    printf("%s\"%s\": ", before, name);
+    if (value)
+        text_json_string(stdout, value);
+    else
+        printf("null");
+}
+
+static void json_group(const struct mappo_group *group)
+{
+    json_pair("{", "name", group->name);
+    printf(", \"agents\": %d, \"team\": %d, \"shared_reward\": %s, \"masks\": %s, \"active\": %s, \"state_per_agent\": %d", group->agents,
+           group->team, group->flags & MAPPO_SHARED_REWARD ? "true" : "false", group->flags & MAPPO_HAS_MASK ? "true" : "false",
+           group->flags & MAPPO_HAS_ACTIVE ? "true" : "false", group->state_size);
+    printf(",\n    \"observation\": [");
+    for (int h = 0; h < group->obs_heads; h++) {
+        printf("%s", h ? ", " : "");
+        json_space(&group->obs[h]);
+    }
+    printf("],\n    \"action\": [");
+    for (int h = 0; h < group->act_heads; h++) {
+        printf("%s", h ? ", " : "");
+        json_space(&group->act[h]);
+    }
+    printf("]}");
+}
+
+static void json_option(const struct mappo_option *option)
+{
+    json_pair("{", "name", option->name);
+    json_pair(", ", "type", options_type_name(option));
+    json_pair(", ", "default", option->def);
+    if (option->type == MAPPO_OPTION_CHOICE) {
+        printf(", \"choices\": ");
+        json_names(option->choice);
+    } else {
+        printf(", \"low\": ");
+        text_json_real(stdout, option->low);
+        printf(", \"high\": ");
+        text_json_real(stdout, option->high);
+    }
+    json_pair(", ", "help", option->help);
+    printf("}");
+}
+
+static void print_env_json(const struct vecenv *env)
+{
+    const struct mappo_env *d = vecenv_descriptor(env);
+    const struct mappo_env_spec *spec = vecenv_spec(env);
+    json_pair("{", "id", d->id);
+    printf(", \"aliases\": ");
+    json_names(d->alias);
+    json_pair(", ", "summary", d->summary);
+    json_pair(", ", "source", d->source);
+    json_pair(",\n  ", "rules", spec->rules);
+    json_pair(", ", "options_in_force", vecenv_options(env));
+    json_pair(", ", "return", spec->return_help);
+    printf(",\n  \"version\": %u, \"max_steps\": %d, \"state_size\": %d, \"snapshots\": %s, \"scripted_player\": %s, \"drawing\": %s",
+           d->version, spec->max_steps, spec->state_size, spec->snapshot_bytes ? "true" : "false", d->script ? "true" : "false",
+           d->draw ? "true" : "false");
+    printf(",\n  \"groups\": [");
+    for (int g = 0; g < spec->groups; g++) {
+        printf("%s", g ? ",\n   " : "");
+        json_group(&spec->group[g]);
+    }
+    printf("],\n  \"info\": [");
+    for (int k = 0; k < spec->infos; k++) {
+        json_pair(k ? ", {" : "{", "name", spec->info[k].name);
+        json_pair(", ", "unit", spec->info[k].unit);
+        json_pair(", ", "help", spec->info[k].help);
+        printf(", \"at_end\": %s}", spec->info[k].at_end ? "true" : "false");
+    }
+    printf("],\n  \"options\": [");
+    for (int i = 0; i < options_count(d); i++) {
+        printf("%s", i ? ",\n    " : "");
+        json_option(&d->option[i]);
+    }
+    printf("]}\n");
+}
+
+/* The environment as a run with the same settings would have it. */
+static int open_env(struct vecenv **env, const struct arguments *args, struct error *err)
+{
+    struct config *config = calloc(1, sizeof *config);
+    struct arguments *with_name = malloc(sizeof *with_name);
+    char name[CONFIG_TEXT + 8];
+    int code = EXIT_INTERNAL;
+    *env = NULL;
+    CHECK(config && with_name, "out of memory");
+    *with_name = *args;
+    if (!text_format(name, sizeof name, "env=%s", args->operand[0]) || with_name->assignments == ARGS_MAX) {
+        code =
+            error_set(err, EXIT_USAGE, "the environment's name is longer than %d letters, or there are too many settings", CONFIG_TEXT - 1);
+    } else {
+        with_name->assignment[with_name->assignments++] = name;
+        code = config_build(config, with_name, cmd_find_env, err);
+    }
+    if (code == 0) {
+        struct env_option option[CONFIG_ENV_OPTIONS];
+        for (int i = 0; i < config->env_options; i++)
+            option[i] = (struct env_option){config->env_option[i].name, config->env_option[i].value};
+        const struct vecenv_config wanted = {.name = config->env_name,
+                                             .option = option,
+                                             .options = config->env_options,
+                                             .envs = 1,
+                                             .threads = 1,
+                                             .time_limit = (int32_t)config->wrap_time_limit,
+                                             .rescale_action = config->wrap_rescale_action,
+                                             .clip_action = config->wrap_clip_action};
+        code = vecenv_open(env, &wanted, err);
+    }
+    free(with_name);
+    free(config);
+    return code;
+}
+
+int cmd_envs(const struct arguments *args, struct comm *comm)
+{
+    struct error err = {0};
+    struct vecenv *env;
+    if (args->operands == 0) {
+        if (comm->rank == 0 && args->json) print_list_json();
+        if (comm->rank == 0 && !args->json) print_list();
+        return EXIT_DONE;
+    }
+    const int code = comm_vote(comm, open_env(&env, args, &err), &err);
+    if (code) {
+        vecenv_close(env);
+        return error_report(&err);
+    }
+    if (comm->rank == 0 && args->json) print_env_json(env);
+    if (comm->rank == 0 && !args->json) print_env(env);
+    vecenv_close(env);
+    return EXIT_DONE;
+}
