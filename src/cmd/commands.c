@@ -6,6 +6,8 @@
 #include "config/suggest.h"
 
 /* Commands whose file isn't here yet; these lines go when the last has landed. */
+#pragma weak cmd_train
+#pragma weak cmd_eval
 #pragma weak cmd_inspect
 #pragma weak cmd_envs
 #pragma weak cmd_bench
@@ -26,12 +28,12 @@ const struct command commands[] = {
                  "the list of them; raise train.env_steps to go on with a finished run.\n"
                  "To stop early and save: Ctrl-C, `kill -USR1`, or a file named STOP in the run's folder.",
         .section = "",
-        .examples = "mappo                                     MAPPO on mpe/simple_spread, all cores\n"
-                    "mappo env.N=5 seed=3 ppo.clip=0.1         other settings: another run\n"
-                    "mappo --config my.ini train.env_steps=5e6 a file, then the command line\n"
-                    "mappo preset=on-policy                    the reference's feed-forward setting\n"
-                    "mpirun -n 64 mappo                        the same run on 64 ranks\n"
-                    "sbatch slurm/train.sh seed=3              on a cluster, through time limits\n",
+        .examples = "mappo                                       MAPPO on mpe/simple_spread, all cores\n"
+                    "mappo env.N=5 seed=3 ppo.clip=0.1           other settings: another run\n"
+                    "mappo --config my.ini train.env_steps=5e6   a file, then the command line\n"
+                    "mappo preset=on-policy                      the reference's feed-forward setting\n"
+                    "mpirun -n 64 mappo                          the same run on 64 ranks\n"
+                    "sbatch slurm/train.sh seed=3                on a cluster, through time limits\n",
     },
     {
         .name = "eval",

@@ -6,6 +6,8 @@
 #include "run/checkpoint.h"
 #include "run/metrics.h"
 
+#pragma weak metrics_markdown
+#pragma weak checkpoint_markdown
 static int configuration_page(FILE *out)
 {
     config_markdown(out);
