@@ -72,6 +72,13 @@ static char *read_line(char *buffer, int room, void *stream)
                   reader->line, length, room - 2);
         return NULL;
     }
+    /* libinih goes on after such a line, and a later mistake would be reported in its place. */
+    bool entry = memchr(start, '=', length) || memchr(start, ':', length), section = length && *start == '[';
+    if (length && (section ? !memchr(start, ']', length) : !entry)) {
+        error_set(&reader->err, EXIT_USAGE, "%s, line %d is neither [section], key = value nor a comment (# or ;)", reader->name,
+                  reader->line);
+        return NULL;
+    }
     memcpy(buffer, start, length);
     buffer[length] = '\n';
     buffer[length + 1] = '\0';
@@ -96,11 +103,13 @@ static int take_entry(void *user, const char *section, const char *name, const c
 
 int config_load_text(struct config *config, const char *text, const char *name, int origin, struct error *err)
 {
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    if (strncmp(text, byte_order_mark, 3) == 0) text += 3;
     struct reader reader = {.config = config, .next = text, .name = name, .origin = origin};
     int line = ini_parse_stream(read_line, &reader, take_entry, &reader);
     if (reader.err.code) return error_set(err, EXIT_USAGE, "%s", reader.err.text);
     if (line < 0) return error_set(err, EXIT_USAGE, "%s: libinih could not read it", name);
-    if (line > 0) return error_set(err, EXIT_USAGE, "%s, line %d is neither [section], key = value nor a comment (# or ;)", name, line);
+    if (line > 0) return error_set(err, EXIT_USAGE, "%s, line %d is no line of a configuration file", name, line);
     return 0;
 }
 

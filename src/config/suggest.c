@@ -23,10 +23,16 @@ static bool nearest_name(const char *section, const char *name, char *nearest, s
 {
     const char *candidate[CANDIDATES];
     int key[CANDIDATES], count = 0;
-    for (int k = 0; k < CONFIG_KEYS; k++)
-        if (!section || strcmp(config_keys[k].section, section) == 0) candidate[count] = config_keys[k].name, key[count++] = k;
-    for (int i = 0; !section && i < config_alias_count() && count < CANDIDATES; i++)
-        candidate[count] = config_alias(i, &key[count]), key[count++] = -1;
+    /* Aliases first: of equally near names the shorter to write is offered. */
+    for (int i = 0; !section && i < config_alias_count() && i < CANDIDATES - CONFIG_KEYS; i++) {
+        candidate[count] = config_alias(i, &key[count]);
+        key[count++] = -1;
+    }
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        if (section && strcmp(config_keys[k].section, section) != 0) continue;
+        candidate[count] = config_keys[k].name;
+        key[count++] = k;
+    }
     const char *found = text_nearest(name, candidate, count);
     if (!found) return false;
     for (int i = 0; i < count; i++) {

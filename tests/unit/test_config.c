@@ -1,0 +1,535 @@
+/* config/: the table walked key by key, the command line, the order of the sources, and what follows from the whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+#include "config/config.h"
+#include "config/suggest.h"
+
+static struct config config, other;
+static struct error err;
+
+static void full_name(int k, char *text, size_t size)
+{
+    text_format(text, size, "%s.%s", config_keys[k].section, config_keys[k].name);
+}
+
+static void expect_error(int code, const char *part)
+{
+    assert_int_equal(code, EXIT_USAGE);
+    assert_int_equal(err.code, EXIT_USAGE);
+    if (!strstr(err.text, part)) fail_msg("\"%s\" does not say \"%s\"", err.text, part);
+    err = (struct error){0};
+}
+
+/* Another value that the key takes; false where it has only one. */
+static bool another_value(int k, char *text, size_t size)
+{
+    const struct config_key *key = &config_keys[k];
+    char now[CONFIG_TEXT];
+    config_value(&config, k, now, sizeof now);
+    switch (key->type) {
+    case KEY_IS_INT:
+        text_format(text, size, "%lld", (long long)(strtod(now, NULL) < key->high ? atoll(now) + 1 : atoll(now) - 1));
+        return true;
+    case KEY_IS_REAL:
+        text_short_real(text, size, key->low + (key->high - key->low) * 0.37);
+        return true;
+    case KEY_IS_BOOL:
+        text_format(text, size, "%s", strcmp(now, "true") == 0 ? "false" : "true");
+        return true;
+    case KEY_IS_TEXT:
+        text_format(text, size, "some/other value");
+        return true;
+    default:
+        if (!strchr(key->choices, '|')) return false;
+        const char *bar = strchr(key->choices, '|');
+        if (strncmp(now, key->choices, (size_t)(bar - key->choices)) == 0)
+            text_format(text, size, "%.*s", (int)strcspn(bar + 1, "|"), bar + 1);
+        else
+            text_format(text, size, "%.*s", (int)(bar - key->choices), key->choices);
+        return true;
+    }
+}
+
+/* ---- the table ----------------------------------------------------------------------------------------------------------------------- */
+
+static void every_key_has_a_default_in_range_help_and_a_section(void **state)
+{
+    (void)state;
+    char name[128], value[CONFIG_TEXT];
+    config_defaults(&config);
+    assert_int_equal(config_key_count, CONFIG_KEYS);
+    assert_int_equal(sizeof config.origin, CONFIG_KEYS);
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        const struct config_key *key = &config_keys[k];
+        full_name(k, name, sizeof name);
+        assert_int_equal(config_find(name), k); /* found, and not twice */
+        assert_non_null(config_section(key->section));
+        if (strlen(key->help) < 6) fail_msg("%s has no help", name);
+        if (strlen(key->section) + strlen(key->name) > 60) fail_msg("%s is too long a name", name);
+        assert_int_equal(config.origin[k], ORIGIN_DEFAULT);
+        config_value(&config, k, value, sizeof value);
+        if (config_set(&config, name, value, ORIGIN_FILE, "here", &err)) fail_msg("the default of %s is refused: %s", name, err.text);
+        if (config_set(&config, name, key->def, ORIGIN_FILE, "here", &err)) fail_msg("%s", err.text);
+        assert_int_equal(config.origin[k], ORIGIN_FILE);
+    }
+}
+
+static void every_key_keeps_what_it_is_set_to(void **state)
+{
+    (void)state;
+    char name[128], value[CONFIG_TEXT], read[CONFIG_TEXT];
+    config_defaults(&config);
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        if (!another_value(k, value, sizeof value)) continue;
+        full_name(k, name, sizeof name);
+        other = config;
+        if (config_set(&config, name, value, ORIGIN_COMMAND_LINE, "here", &err)) fail_msg("%s", err.text);
+        config_value(&config, k, read, sizeof read);
+        if (strcmp(read, value) != 0) fail_msg("%s was set to %s and reads %s", name, value, read);
+        for (int j = 0; j < CONFIG_KEYS; j++) { /* and no other key was touched */
+            char before[CONFIG_TEXT];
+            config_value(&other, j, before, sizeof before);
+            config_value(&config, j, read, sizeof read);
+            if (j != k && strcmp(before, read) != 0)
+                fail_msg("setting %s changed %s.%s", name, config_keys[j].section, config_keys[j].name);
+        }
+    }
+}
+
+static void every_key_refuses_what_is_out_of_range_or_of_another_type(void **state)
+{
+    (void)state;
+    char name[128], value[CONFIG_TEXT], before[CONFIG_TEXT], after[CONFIG_TEXT];
+    config_defaults(&config);
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        const struct config_key *key = &config_keys[k];
+        full_name(k, name, sizeof name);
+        config_value(&config, k, before, sizeof before);
+        if (key->type == KEY_IS_INT || key->type == KEY_IS_REAL) {
+            text_short_real(value, sizeof value, key->low - 1);
+            expect_error(config_set(&config, name, value, ORIGIN_FILE, "here", &err), "is out of range");
+            text_short_real(value, sizeof value, key->high + (key->high > 1e9 ? key->high : 1));
+            expect_error(config_set(&config, name, value, ORIGIN_FILE, "here", &err), "is out of range");
+            expect_error(config_set(&config, name, "nan", ORIGIN_FILE, "here", &err), "number");
+            expect_error(config_set(&config, name, "", ORIGIN_FILE, "here", &err), "number");
+        }
+        if (key->type == KEY_IS_INT) expect_error(config_set(&config, name, "1.5", ORIGIN_FILE, "here", &err), "is not a whole number");
+        if (key->type == KEY_IS_BOOL) expect_error(config_set(&config, name, "2", ORIGIN_FILE, "here", &err), "is neither true nor false");
+        if (key->type == KEY_IS_CHOICE) expect_error(config_set(&config, name, "nonsense", ORIGIN_FILE, "here", &err), name);
+        if (key->type == KEY_IS_CHOICE) expect_error(config_set(&config, name, "", ORIGIN_FILE, "here", &err), name);
+        if (key->type == KEY_IS_TEXT) expect_error(config_set(&config, name, "a\tb", ORIGIN_FILE, "here", &err), "control character");
+        config_value(&config, k, after, sizeof after);
+        assert_string_equal(before, after);
+        assert_int_equal(config.origin[k], ORIGIN_DEFAULT);
+    }
+}
+
+static void aliases_and_foreign_names_lead_to_keys(void **state)
+{
+    (void)state;
+    for (int i = 0; i < config_alias_count(); i++) {
+        int k;
+        const char *alias = config_alias(i, &k);
+        assert_int_equal(config_find(alias), k);
+    }
+    static const struct {
+        const char *foreign, *key;
+    } foreign[] = {
+#define FOREIGN(foreign, key) {foreign, key},
+#include "config/config.def"
+    };
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        char nearest[128];
+        if (config_find(foreign[i].key) < 0 && strncmp(foreign[i].key, "env.", 4) != 0)
+            fail_msg("%s leads to %s, which is no key", foreign[i].foreign, foreign[i].key);
+        suggest_nearest_key(foreign[i].foreign, nearest, sizeof nearest);
+        assert_string_equal(nearest, foreign[i].key);
+    }
+}
+
+/* ---- mistakes --------------------------------------------------------------------------------------------------------------------------
+ */
+
+static void unknown_key_names_nearest(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *written, *said;
+    } cases[] = {
+        {"ppo.cliprange", "unknown key \"ppo.cliprange\" here; did you mean \"ppo.clip\"? (mappo train --help ppo lists the section)"},
+        {"ppo.entorpy", "did you mean \"ppo.entropy\"?"},
+        {"pop.clip", "did you mean \"ppo.clip\"?"},
+        {"lr", "did you mean \"adam.lr\"?"},
+        {"ppo.lr", "did you mean \"adam.lr\"?"},
+        {"eval.intervall", "did you mean \"eval.interval\"?"},
+        {"checkpoint.Interval", "did you mean \"checkpoint.interval\"?"},
+        {"sead", "did you mean \"seed\"?"},
+        {"n_rollout_threads", "did you mean \"rollout.envs\"?"},
+        {"total_timesteps", "did you mean \"train.env_steps\"?"},
+        {"policy.foo", "unknown key \"policy.foo\" here (mappo train --help policy lists the section)"},
+        {"zzzz.qqqq", "unknown key \"zzzz.qqqq\" here (mappo --help lists the sections)"},
+        {"", "unknown key \"\" here"},
+        {".", "unknown key \".\" here"},
+        {"env.", "unknown key \"env.\" here"},
+        {"env.a b", "unknown key \"env.a b\" here"},
+    };
+    config_defaults(&config);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_error(config_set(&config, cases[i].written, "1", ORIGIN_FILE, "here", &err), cases[i].said);
+}
+
+static void wrong_values_are_told_how_to_be_written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *value, *said;
+    } cases[] = {
+        {"train.env_steps", "20M", "train.env_steps=20M here is not a whole number: write 20e6"},
+        {"train.env_steps", "1.5k", "write 1.5e3"},
+        {"train.env_steps", "1_000_000", "write 1000000"},
+        {"rollout.envs", "many", "rollout.envs=many here is not a whole number (1 .. 1e7)"},
+        {"rollout.envs", "99999999999999999999999", "is out of range 1 .. 1e7"},
+        {"ppo.clip", "7", "ppo.clip=7 here is out of range 0 .. 1"},
+        {"seed", "-1", "seed=-1 here is out of range 0 .. 9e15"},
+        {"policy.activation", "sigmoid", "policy.activation=sigmoid here is none of relu, tanh"},
+        {"policy.kind", "gru", "can only be mlp in this version"},
+    };
+    config_defaults(&config);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_error(config_set(&config, cases[i].key, cases[i].value, ORIGIN_FILE, "here", &err), cases[i].said);
+}
+
+static void too_many_env_options_are_refused(void **state)
+{
+    (void)state;
+    char name[64];
+    config_defaults(&config);
+    for (int i = 0; i < CONFIG_ENV_OPTIONS; i++) {
+        text_format(name, sizeof name, "env.o%d", i * 7 % CONFIG_ENV_OPTIONS);
+        assert_int_equal(config_set(&config, name, "1", ORIGIN_FILE, "here", &err), 0);
+    }
+    for (int i = 1; i < config.env_options; i++) assert_true(strcmp(config.env_option[i - 1].name, config.env_option[i].name) < 0);
+    assert_int_equal(config_set(&config, "env.o3", "2", ORIGIN_FILE, "here", &err), 0); /* again is no other one */
+    expect_error(config_set(&config, "env.more", "1", ORIGIN_FILE, "here", &err), "more than 48 options");
+    memset(name, 'n', sizeof name);
+    memcpy(name, "env.", 4);
+    name[sizeof name - 1] = '\0';
+    config_defaults(&config);
+    assert_int_equal(config_set(&config, name, "1", ORIGIN_FILE, "here", &err), 0);
+}
+
+/* ---- the command line
+ * -------------------------------------------------------------------------------------------------------------------- */
+
+static struct arguments args;
+
+static int parse(const char *line)
+{
+    static char words[4096];
+    static char *argv[400];
+    int argc = 0;
+    text_format(words, sizeof words, "mappo %s", line);
+    for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
+    return arguments_parse(&args, argc, argv, &err);
+}
+
+static void command_line_is_taken_apart(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(""), 0);
+    assert_string_equal(args.command, "train");
+    assert_false(args.command_given);
+    assert_int_equal(parse("seed=3 eval runs/lr=3/latest.h5 --config a.ini --config=b.ini --json -q env.N=5 which=best"), 0);
+    assert_string_equal(args.command, "eval");
+    assert_int_equal(args.operands, 1);
+    assert_string_equal(args.operand[0], "runs/lr=3/latest.h5");
+    assert_int_equal(args.assignments, 3);
+    assert_string_equal(args.assignment[1], "env.N=5");
+    assert_int_equal(args.files, 2);
+    assert_string_equal(args.file[1], "b.ini");
+    assert_true(args.json && args.quiet && !args.fresh && !args.help);
+    assert_int_equal(parse("train --help ppo"), 0);
+    assert_true(args.help);
+    assert_string_equal(args.help_section, "ppo");
+    assert_int_equal(parse("--help seed=3"), 0);
+    assert_true(args.help && !args.help_section);
+    assert_int_equal(args.assignments, 1);
+    assert_int_equal(parse("run=runs/a --fresh"), 0);
+    assert_int_equal(args.assignments, 1);
+    assert_true(args.fresh);
+}
+
+static void wrong_options_are_told_how_to_be_written(void **state)
+{
+    (void)state;
+    expect_error(parse("--seed=3"), "settings are written without dashes: seed=3");
+    expect_error(parse("--ppo-clip=0.1"), "settings are written without dashes: ppo.clip=0.1");
+    expect_error(parse("--n_rollout_threads 3"), "did you mean rollout.envs=VALUE?");
+    expect_error(parse("--fressh"), "did you mean \"--fresh\"?");
+    expect_error(parse("--config"), "--config needs a file");
+    expect_error(parse("=3"), "has no key before the =");
+    expect_error(parse("a-very-long-word-that-is-no-command-at-all"), "unknown command");
+}
+
+static void nonsense_counts_on_the_command_line_are_refused(void **state)
+{
+    (void)state;
+    static char *argv[2000];
+    argv[0] = "mappo";
+    for (int i = 1; i < 2000; i++) argv[i] = "seed=1";
+    expect_error(arguments_parse(&args, 2000, argv, &err), "more than 256 settings");
+    for (int i = 1; i < 2000; i++) argv[i] = "--config=x";
+    expect_error(arguments_parse(&args, 2000, argv, &err), "more than 16 --config files");
+    for (int i = 1; i < 2000; i++) argv[i] = "x/y";
+    expect_error(arguments_parse(&args, 2000, argv, &err), "too many arguments");
+}
+
+/* ---- sources in their order
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+static const char *test_preset(const char *name)
+{
+    return strcmp(name, "fast") == 0 ? "[ppo]\nepochs = 3\nclip = 0.3\nentropy = 0.03\nvalue_coef = 3\n[env]\nrules = b\n" : NULL;
+}
+
+static const char *test_preset_at(int i)
+{
+    return i == 0 ? "fast" : NULL;
+}
+
+static int test_env(struct config_env *env, const char *name, struct error *e)
+{
+    if (strcmp(name, "toy/one") != 0 && strcmp(name, "one_v2") != 0) return error_set(e, EXIT_USAGE, "unknown environment \"%s\"", name);
+    *env = (struct config_env){.id = "toy/one",
+                               .preset = "[ppo]\nepochs = 2\nclip = 0.25\nentropy = 0.02\n[env]\nsize = 7\n",
+                               .option = {{"N", "3"}, {"rules", "a"}, {"size", "5"}},
+                               .options = 3,
+                               .named_preset = test_preset,
+                               .named_preset_at = test_preset_at};
+    return 0;
+}
+
+static char file_path[64];
+
+static void write_file(const char *text)
+{
+    text_format(file_path, sizeof file_path, "/tmp/mappo-test-config-%d.ini", (int)getpid());
+    FILE *out = fopen(file_path, "w");
+    assert_non_null(out);
+    fputs(text, out);
+    fclose(out);
+}
+
+static void build(const char *format, ...)
+{
+    char line[1024];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    if (parse(line) || config_build(&config, &args, test_env, &err)) fail_msg("%s: %s", line, err.text);
+}
+
+static void later_sources_replace_earlier_ones(void **state)
+{
+    (void)state;
+    write_file("[ppo]\nepochs = 4\nclip = 0.4\n");
+    build("env=toy/one preset=fast --config %s ppo.epochs=5", file_path);
+    assert_int_equal(config.ppo_epochs, 5);                       /* command line */
+    assert_true(config.ppo_clip == 0.4);                          /* --config */
+    assert_true(config.ppo_entropy == 0.03);                      /* preset= */
+    assert_string_equal(config_env_option(&config, "size"), "7"); /* the environment's preset */
+    assert_string_equal(config_env_option(&config, "N"), "3");    /* the environment's default */
+    assert_true(config.gae_gamma == 0.99);                        /* built in */
+    assert_int_equal(config.origin[KEY_ppo_epochs], ORIGIN_COMMAND_LINE);
+    assert_int_equal(config.origin[KEY_ppo_clip], ORIGIN_FILE);
+    assert_int_equal(config.origin[KEY_ppo_entropy], ORIGIN_PRESET);
+    assert_int_equal(config.origin[KEY_gae_gamma], ORIGIN_DEFAULT);
+    build("env=toy/one");
+    assert_int_equal(config.ppo_epochs, 2);
+    assert_int_equal(config.origin[KEY_ppo_epochs], ORIGIN_ENV_PRESET);
+    unlink(file_path);
+}
+
+static void a_file_may_choose_environment_and_preset_and_the_command_line_overrides_both(void **state)
+{
+    (void)state;
+    write_file("env = one_v2\npreset = fast\n");
+    build("--config %s", file_path);
+    assert_string_equal(config.env_name, "toy/one"); /* the alias became the id */
+    assert_int_equal(config.ppo_epochs, 3);
+    build("--config %s preset=", file_path);
+    assert_int_equal(config.ppo_epochs, 2);
+    unlink(file_path);
+}
+
+static void unknown_environment_preset_and_option_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("env=toy/two"), 0);
+    expect_error(config_build(&config, &args, test_env, &err), "unknown environment \"toy/two\"");
+    assert_int_equal(parse("env=toy/one preset=fats"), 0);
+    expect_error(config_build(&config, &args, test_env, &err), "unknown preset \"fats\"; did you mean \"fast\"?");
+    assert_int_equal(parse("env=toy/one env.Size=3"), 0);
+    expect_error(config_build(&config, &args, test_env, &err),
+                 "has no option \"Size\" (env.Size on the command line); did you mean \"env.size\"?");
+    assert_int_equal(parse("env=toy/one --config /nonexistent.ini"), 0);
+    expect_error(config_build(&config, &args, test_env, &err), "cannot read the configuration file /nonexistent.ini: No such file");
+}
+
+/* ---- of the whole
+ * -------------------------------------------------------------------------------------------------------------------------- */
+
+static const char *folder(const char *line)
+{
+    static char path[CONFIG_TEXT + 64];
+    build("%s", line);
+    config_run_folder(&config, path, sizeof path);
+    return path;
+}
+
+static void run_folder_is_named_after_what_makes_another_run(void **state)
+{
+    (void)state;
+    char first[CONFIG_TEXT + 64];
+    assert_string_equal(folder("env=toy/one"), "runs/toy-one-mappo-s1");
+    assert_string_equal(folder("env=one_v2 algo=ippo seed=7"), "runs/toy-one-ippo-s7");
+    assert_string_equal(folder("env=toy/one train.env_steps=5e6 threads=2 checkpoint.keep=9"), "runs/toy-one-mappo-s1"); /* UNNAMED */
+    assert_string_equal(folder("env=toy/one ppo.epochs=2 env.N=3"), "runs/toy-one-mappo-s1"); /* what they would be anyway */
+    assert_string_equal(folder("env=toy/one ppo.epochs=9 run=some/where"), "some/where");
+    text_format(first, sizeof first, "%s", folder("env=toy/one ppo.epochs=9 env.N=5"));
+    assert_int_equal(strncmp(first, "runs/toy-one-mappo-s1-", 22), 0);
+    assert_int_equal(strlen(first), 22 + 8);
+    assert_string_equal(folder("env.N=5 ppo.epochs=9.0 env=one_v2"), first);
+    assert_string_not_equal(folder("env=toy/one ppo.epochs=8 env.N=5"), first);
+    assert_string_not_equal(folder("env=toy/one ppo.epochs=9 env.N=4"), first);
+    /* A preset is nothing but its settings. */
+    text_format(first, sizeof first, "%s", folder("env=toy/one preset=fast"));
+    assert_string_equal(folder("env=toy/one ppo.epochs=3 ppo.clip=0.3 ppo.entropy=0.03 ppo.value_coef=3 env.rules=b"), first);
+}
+
+static void config_ini_of_a_run_names_the_same_run(void **state)
+{
+    (void)state;
+    char first[CONFIG_TEXT + 64], line[256];
+    text_format(first, sizeof first, "%s", folder("env=toy/one preset=fast ppo.epochs=9 env.N=5 seed=4 train.env_steps=1e6"));
+    write_file("");
+    FILE *out = fopen(file_path, "w");
+    assert_int_equal(config_write(&config, out, &err), 0);
+    fclose(out);
+    uint64_t hash = config_hash(&config);
+    text_format(line, sizeof line, "--config %s", file_path);
+    assert_string_equal(folder(line), first);
+    assert_true(config_hash(&config) == hash);
+    unlink(file_path);
+}
+
+static void hash_covers_every_stored_key(void **state)
+{
+    (void)state;
+    char name[128], value[CONFIG_TEXT];
+    config_defaults(&config);
+    const uint64_t before = config_hash(&config);
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        config_defaults(&config);
+        if (!another_value(k, value, sizeof value)) continue;
+        full_name(k, name, sizeof name);
+        assert_int_equal(config_set(&config, name, value, ORIGIN_FILE, "here", &err), 0);
+        bool same = config_hash(&config) == before, stored = !(config_keys[k].flags & NOT_STORED);
+        if (same == stored) fail_msg("%s %s the hash", name, same ? "does not change" : "changes");
+    }
+    config_defaults(&config);
+    assert_int_equal(config_set(&config, "env.N", "5", ORIGIN_FILE, "here", &err), 0);
+    assert_true(config_hash(&config) != before);
+}
+
+static void differences_are_of_explicit_unchangeable_keys(void **state)
+{
+    (void)state;
+    char text[512], small[64];
+    build("env=toy/one ppo.clip=0.1 env.N=5");
+    other = config;
+    build("env=toy/one");
+    assert_int_equal(config_differences(&config, &other, text, sizeof text), 0); /* not given now: comes from the run */
+    assert_string_equal(text, "");
+    build("env=toy/one train.env_steps=5 threads=3 comm.shards=4 run=x");
+    assert_int_equal(config_differences(&config, &other, text, sizeof text), 0); /* changeable */
+    build("env=toy/one ppo.clip=0.10 env.N=5");
+    assert_int_equal(config_differences(&config, &other, text, sizeof text), 0); /* the same */
+    build("env=toy/one ppo.clip=0.2 env.N=4 algo=ippo");
+    assert_int_equal(config_differences(&config, &other, text, sizeof text), 3);
+    assert_string_equal(text, "algo.name (now ippo, before mappo), ppo.clip (now 0.2, before 0.1), env.N (now 4, before 5)");
+    assert_int_equal(config_differences(&config, &other, small, sizeof small), 3);
+    assert_string_equal(small, "algo.name (now ippo, before mappo) and 2 more");
+}
+
+/* ---- help
+ * ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static char *printed(const char *section, bool markdown)
+{
+    char *text;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (markdown)
+        config_markdown(out);
+    else
+        config_help(out, section);
+    fclose(out);
+    return text;
+}
+
+static void help_shows_every_key_in_a_hundred_columns(void **state)
+{
+    (void)state;
+    char *all = printed("all", false), *page = printed(NULL, true), name[128];
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        full_name(k, name, sizeof name);
+        char *section = printed(config_keys[k].section, false);
+        if (!strstr(all, name) || !strstr(page, name) || !strstr(section, name)) fail_msg("%s is missing in the help", name);
+        free(section);
+    }
+    for (char *line = strtok(all, "\n"); line; line = strtok(NULL, "\n"))
+        if (strlen(line) > 100) fail_msg("longer than 100 columns: %s", line);
+    free(all);
+    free(page);
+    assert_string_equal(config_section("seed"), "train");
+    assert_string_equal(config_section("ppo.clip"), "ppo");
+    assert_null(config_section("ppoo"));
+    assert_string_equal(config_nearest_section("ppoo"), "ppo");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_key_has_a_default_in_range_help_and_a_section),
+        cmocka_unit_test(every_key_keeps_what_it_is_set_to),
+        cmocka_unit_test(every_key_refuses_what_is_out_of_range_or_of_another_type),
+        cmocka_unit_test(aliases_and_foreign_names_lead_to_keys),
+        cmocka_unit_test(unknown_key_names_nearest),
+        cmocka_unit_test(wrong_values_are_told_how_to_be_written),
+        cmocka_unit_test(too_many_env_options_are_refused),
+        cmocka_unit_test(command_line_is_taken_apart),
+        cmocka_unit_test(wrong_options_are_told_how_to_be_written),
+        cmocka_unit_test(nonsense_counts_on_the_command_line_are_refused),
+        cmocka_unit_test(later_sources_replace_earlier_ones),
+        cmocka_unit_test(a_file_may_choose_environment_and_preset_and_the_command_line_overrides_both),
+        cmocka_unit_test(unknown_environment_preset_and_option_are_refused),
+        cmocka_unit_test(run_folder_is_named_after_what_makes_another_run),
+        cmocka_unit_test(config_ini_of_a_run_names_the_same_run),
+        cmocka_unit_test(hash_covers_every_stored_key),
+        cmocka_unit_test(differences_are_of_explicit_unchangeable_keys),
+        cmocka_unit_test(help_shows_every_key_in_a_hundred_columns),
+    };
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
