@@ -36,7 +36,7 @@ accepts() { # does the compiler know this flag?
 useful() { printf '%s\n' "$1" | tr ' ' '\n' | grep -E "$2" | tr '\n' ' ' | sed 's/ *$//'; }
 have_pkg() { command -v pkg-config >/dev/null 2>&1 && pkg-config --exists "$1" 2>/dev/null; }
 
-deps_cflags= deps_libs=
+deps_cflags="" deps_libs=""
 for lib in lib lib64; do
     [ -n "$DEPS" ] && [ -d "$DEPS/$lib" ] && deps_libs="$deps_libs -L$DEPS/$lib" && export PKG_CONFIG_PATH="$DEPS/$lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
 done
@@ -76,7 +76,7 @@ else
 fi
 
 # ---- MPI ----
-mpi_cflags= mpi_libs= mpi_name=
+mpi_cflags="" mpi_libs="" mpi_name=""
 mpi_code='#include <mpi.h>
 int main(int argc, char **argv) { int p; return MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &p); }'
 if [ "$MPI" = 0 ]; then
@@ -104,13 +104,13 @@ else
     elif [ "$MPI" = 1 ]; then
         lacks MPI "libopenmpi-dev" "openmpi-devel" "openmpi" "openmpi" "openmpi, mpich or intel-mpi (then mpicc is on PATH)"
     else
-        mpi_cflags= mpi_libs=
+        mpi_cflags="" mpi_libs=""
         say MPI "left out: no working mpicc (MPICC=... names another); one process, several threads"
     fi
 fi
 
 # ---- HDF5 ----
-hdf5_cflags= hdf5_libs= hdf5_how=
+hdf5_cflags="" hdf5_libs="" hdf5_how=""
 hdf5_code='#include <hdf5.h>
 #if H5_VERS_MAJOR < 2 && (H5_VERS_MAJOR < 1 || H5_VERS_MINOR < 10)
 #error too old
@@ -153,7 +153,7 @@ else
 fi
 
 # ---- CBLAS ----
-blas_cflags= blas_libs= blas_how=
+blas_cflags="" blas_libs="" blas_how=""
 blas_code='#include <cblas.h>
 int main(void) { float a = 1, b = 1, c = 0; cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 1, 1, 1, 1, &a, 1, &b, 1, 0, &c, 1); return c != 1; }'
 try_blas() { # HOW CFLAGS LIBS
@@ -208,7 +208,7 @@ fi
 
 # ---- small ones ----
 simple() { # NAME PKG LIB CODE: sets found_cflags, found_libs
-    found_cflags= found_libs=
+    found_cflags="" found_libs=""
     # shellcheck disable=SC2046
     if have_pkg "$2" && links "$4" $(pkg-config --cflags --libs "$2"); then
         found_cflags=$(pkg-config --cflags "$2") found_libs=$(pkg-config --libs "$2")
@@ -220,7 +220,7 @@ simple() { # NAME PKG LIB CODE: sets found_cflags, found_libs
         return 1
     fi
 }
-inih_cflags= inih_libs= crypto_cflags= crypto_libs= cmocka_cflags= cmocka_libs=
+inih_cflags="" inih_libs="" crypto_cflags="" crypto_libs="" cmocka_cflags="" cmocka_libs=""
 if simple inih inih -linih '#include <ini.h>
 static int h(void *u, const char *s, const char *n, const char *v) { (void)u; (void)s; (void)n; (void)v; return 1; }
 int main(void) { return ini_parse("/dev/null", h, 0); }'; then
