@@ -1,8 +1,10 @@
 #include "base/arena.h"
 
-#include <stdint.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 
@@ -28,16 +30,45 @@ struct arena *arena_create(const char *name)
     return arena;
 }
 
+static double first_number(const char *path)
+{
+    double number = HUGE_VAL;
+    FILE *file = fopen(path, "r");
+    if (!file) return number;
+    if (fscanf(file, "%lf", &number) != 1) number = HUGE_VAL; /* "max" */
+    fclose(file);
+    return number;
+}
+
+/* What this process can have at most: the machine's memory, or the container's share of it. */
+static double memory_limit(void)
+{
+    static double limit; /* every thread finds the same */
+    if (limit == 0) {
+        double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE);
+        double container = fmin(first_number("/sys/fs/cgroup/memory.max"), first_number("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+        limit = fmin(machine > 0 ? machine : HUGE_VAL, container > 0 ? container : HUGE_VAL);
+    }
+    return limit;
+}
+
+static _Noreturn void too_much(const struct arena *arena, size_t count, size_t size)
+{
+    double wanted = (double)arena->bytes + (double)count * (double)size;
+    die(EXIT_USAGE,
+        "not enough memory: %s needs at least %.4g GB of the %.4g GB of this machine; fewer environments (rollout.envs) or steps "
+        "(rollout.steps) need less",
+        arena->name, wanted * 1e-9, memory_limit() * 1e-9);
+}
+
 void *arena_take(struct arena *arena, const char *what, size_t count, size_t size)
 {
     CHECK(!arena->sealed, "%s: %s is allocated after building has ended", arena->name, what);
-    size_t bytes;
-    int overflow = __builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2;
-    size_t whole = overflow ? 0 : ALIGNMENT + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    struct block *block = overflow ? NULL : aligned_alloc(ALIGNMENT, whole);
-    if (!block)
-        die(EXIT_INTERNAL, "out of memory: %s needs %zu × %zu bytes for %s, having %.1f MB; fewer environments or steps need less",
-            arena->name, count, size, what, (double)arena->bytes * 1e-6);
+    /* The system gives out more than there is and ends the process when it is used: so the size is looked at before. */
+    if ((double)arena->bytes + (double)count * (double)size > memory_limit()) too_much(arena, count, size);
+    size_t bytes = count * size, whole = ALIGNMENT + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    struct block *block = aligned_alloc(ALIGNMENT, whole);
+    if (!block) too_much(arena, count, size);
     memset(block, 0, whole);
     block->next = arena->blocks;
     arena->blocks = block;

@@ -202,7 +202,9 @@ static int take_memory(struct vecenv *v, struct error *err)
     v->error = take((size_t)v->threads, sizeof *v->error, &failed);
     v->code = take((size_t)v->threads, sizeof *v->code, &failed);
     for (int g = 0; g < v->spec.groups; g++) v->reward[g] = take(envs * (size_t)v->spec.group[g].agents, sizeof(float), &failed);
-    return failed ? error_set(err, EXIT_INTERNAL, "out of memory for %d environments", v->envs) : 0;
+    return failed ? error_set(err, EXIT_USAGE, "not enough memory for %d environments of %d steps; lower rollout.envs or rollout.steps",
+                              v->envs, v->horizon)
+                  : 0;
 }
 
 static int open_wrapped(struct vecenv *v, const struct vecenv_config *config, struct error *err)
