@@ -21,7 +21,7 @@ static void compare_file(const char *path, const char *name, struct tally *tally
     if (result == PARITY_UNKNOWN) result = parity_env(path, &report);
 #endif
     if (result == PARITY_PASSED)
-        printf("passed  %s: %d tensors, worst at %.2g %% of its bound (%s)%s%s%s\n", name, report.checked, 100 * report.worst,
+        printf("passed  %s: %d tensors, worst at %.2g %% of its bound (%s)%s%s\n", name, report.checked, 100 * report.worst,
                report.worst_name, report.left_out[0] ? "; not yet supported: " : "", report.left_out);
     if (result == PARITY_FAILED) printf("FAILED  %s: %d of %d tensors differ\n%s", name, report.differing, report.checked, report.text);
     if (result == PARITY_UNSUPPORTED) printf("not yet supported  %s\n", name);

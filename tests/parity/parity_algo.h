@@ -6,6 +6,7 @@
 #include "algo/ppo.h"
 #include "algo/rollout.h"
 #include "algo/schedule.h"
+#include "base/text.h"
 #include "parity/golden.h"
 #include "parity/parity_check.h"
 
@@ -143,7 +144,7 @@ static inline void parity_load_network(const struct parity_case *c, const char *
     const int count = network_tensors(net, tensor, NETWORK_MAX_TENSORS);
     for (int i = 0; i < count; i++) {
         char path[256];
-        snprintf(path, sizeof path, "/params_before/%s/%s", network, tensor[i].name);
+        text_format(path, sizeof path, "/params_before/%s/%s", network, tensor[i].name);
         struct golden_array array = golden_read(c->file, path);
         const size_t size = (size_t)tensor[i].shape[0] * (size_t)tensor[i].shape[1];
         if (array.count != size) {
@@ -195,7 +196,7 @@ static inline void parity_against_network(struct parity_case *c, const char *gro
     const int count = network_tensors(net, tensor, NETWORK_MAX_TENSORS);
     for (int i = 0; i < count; i++) {
         char name[96];
-        snprintf(name, sizeof name, "%s/%s", network, tensor[i].name);
+        text_format(name, sizeof name, "%s/%s", network, tensor[i].name);
         const size_t size = (size_t)tensor[i].shape[0] * (size_t)tensor[i].shape[1];
         double *found = calloc(size, sizeof *found);
         for (size_t k = 0; k < size; k++) found[k] = (double)data[(size_t)tensor[i].offset + k] / divisor;
