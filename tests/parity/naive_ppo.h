@@ -1,0 +1,205 @@
+/* PPO's objective written down a second time, row by row, without any of the program's losses, batches or shards: the tests' yardstick
+ * where no reference implementation has numbers (several groups, separate parameters, one value for all agents, shards, uneven
+ * minibatches). Only networks are the backend's, one row at a time. */
+#ifndef TESTS_PARITY_NAIVE_PPO_H
+#define TESTS_PARITY_NAIVE_PPO_H
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "algo/ppo.h"
+
+struct naive_row { /* what one row contributes */
+    double surrogate, entropy, kl, clipped, ratio;
+};
+
+struct naive {
+    struct backend *backend;
+    const struct ppo_config *config;
+    const struct rollout *rollout;
+    struct policy *const *policy;
+    struct tiles *actor_tiles[MAPPO_MAX_GROUPS], *critic_tiles[MAPPO_MAX_GROUPS];
+};
+
+static inline void naive_open(struct naive *n)
+{
+    for (int g = 0; g < n->rollout->groups; g++) {
+        n->actor_tiles[g] = n->backend->tiles_create(n->backend, &n->policy[g]->actor, 1);
+        n->critic_tiles[g] = n->backend->tiles_create(n->backend, &n->policy[g]->critic, 1);
+    }
+}
+
+static inline void naive_close(struct naive *n)
+{
+    for (int g = 0; g < n->rollout->groups; g++) {
+        n->backend->tiles_destroy(n->backend, n->actor_tiles[g]);
+        n->backend->tiles_destroy(n->backend, n->critic_tiles[g]);
+    }
+}
+
+static inline void naive_forward(struct naive *n, const struct network *net, const real *parameters, struct tiles *tiles, const float *x,
+                                 real *out)
+{
+    const struct batch batch = {NULL, 1, 1};
+    const struct forward_pass pass = {.net = net, .parameters = parameters, .tiles = tiles, .out = out};
+    n->backend->pack(n->backend, net, &tiles, x, &batch, 1);
+    n->backend->forward(n->backend, &pass, 1);
+}
+
+/* Joint log-probability of the action and entropy of the distribution. */
+static inline void naive_heads(const struct distribution *dist, const real *z, const real *log_std, const uint8_t *mask,
+                               const int32_t *act_int, const float *act_real, double *log_prob, double *entropy)
+{
+    *log_prob = *entropy = 0;
+    for (int h = 0; h < dist->heads; h++) {
+        const struct head *head = &dist->head[h];
+        const real *logit = z + head->output;
+        if (head->kind == HEAD_CATEGORICAL) {
+            double total = 0;
+            for (int k = 0; k < head->size; k++)
+                if (!mask || mask[head->mask + k]) total += exp((double)logit[k]);
+            for (int k = 0; k < head->size; k++) {
+                if (mask && !mask[head->mask + k]) continue;
+                const double p = exp((double)logit[k]) / total;
+                *entropy -= p * log(p);
+                if (act_int[head->action] - head->start == k) *log_prob += log(p);
+            }
+        }
+        for (int k = 0; head->kind == HEAD_BERNOULLI && k < head->size; k++) {
+            if (mask && !mask[head->mask + k]) continue; /* a forbidden bit is 0 for sure */
+            const double p = 1 / (1 + exp(-(double)logit[k]));
+            *entropy -= p * log(p) + (1 - p) * log(1 - p);
+            *log_prob += act_int[head->action + k] ? log(p) : log(1 - p);
+        }
+        for (int k = 0; head->kind == HEAD_GAUSSIAN && k < head->size; k++) {
+            const double s = log_std ? exp((double)log_std[head->action + k]) : (double)dist->fixed_std, pi = 3.141592653589793;
+            const double d = ((double)act_real[head->action + k] - (double)logit[k]) / s;
+            *log_prob += -0.5 * d * d - log(s) - 0.5 * log(2 * pi);
+            *entropy += 0.5 + 0.5 * log(2 * pi) + log(s);
+        }
+    }
+}
+
+/* Row (u, a) of group g; u = t * E + e. */
+static inline struct naive_row naive_policy_row(struct naive *n, int g, int u, int a)
+{
+    const struct rollout_group *group = &n->rollout->group[g];
+    const struct policy *policy = n->policy[g];
+    const struct group_sizes *sizes = &policy->sizes;
+    const size_t row = (size_t)u * (size_t)sizes->agents + (size_t)a;
+    const int set = policy_set(policy, a);
+    real z[64];
+    double log_prob, entropy;
+    naive_forward(n, &policy->actor, policy_actor(policy, policy->parameters, set), n->actor_tiles[g],
+                  group->obs + row * (size_t)sizes->obs, z);
+    naive_heads(&policy->dist, z, policy_log_std(policy, set), group->act_mask ? group->act_mask + row * (size_t)sizes->logits : NULL,
+                group->act_int ? group->act_int + row * (size_t)sizes->act_ints : NULL,
+                group->act_real ? group->act_real + row * (size_t)sizes->act_reals : NULL, &log_prob, &entropy);
+    const double difference = log_prob - (double)group->log_prob[row], r = exp(difference), clip = (double)n->config->clip;
+    const double advantage = (double)group->advantage[row], limited = r < 1 - clip ? 1 - clip : r > 1 + clip ? 1 + clip : r;
+    return (struct naive_row){-fmin(r * advantage, limited * advantage), entropy, r - 1 - difference, fabs(r - 1) > clip, r};
+}
+
+static inline double naive_huber(double e, double delta)
+{
+    return delta <= 0 || fabs(e) <= delta ? 0.5 * e * e : delta * (fabs(e) - 0.5 * delta);
+}
+
+static inline double naive_value_row(struct naive *n, int g, int u, int a, double mean, double deviation)
+{
+    const struct rollout_group *group = &n->rollout->group[g];
+    const struct policy *policy = n->policy[g];
+    const size_t agents = (size_t)policy->sizes.agents, row = (size_t)u * agents + (size_t)a;
+    const size_t input = policy->state_rows > 1 ? row : (size_t)u, output = policy->value_agents > 1 ? row : (size_t)u;
+    real out[1];
+    naive_forward(n, &policy->critic, policy_critic(policy, policy->parameters, policy_set(policy, a)), n->critic_tiles[g],
+                  group->state + input * (size_t)policy->state_size, out);
+    const double v = (double)out[0], old = (double)group->value[output], target = ((double)group->ret[row] - mean) / deviation;
+    const double clip = (double)n->config->value_clip, delta = (double)n->config->huber_delta;
+    const double plain = naive_huber(target - v, delta);
+    if (clip <= 0) return plain;
+    const double limited = old + fmax(-clip, fmin(clip, v - old));
+    return fmax(plain, naive_huber(target - limited, delta));
+}
+
+/* A minibatch of one set of parameters, as a list of rows. */
+struct naive_batch {
+    int group, set, rows;
+    int *unit, *agent;
+};
+
+struct naive_loss {
+    double policy, entropy, kl, clipped, ratio, value;
+    double policy_weight, value_weight;
+};
+
+static inline struct naive_loss naive_loss(struct naive *n, const struct naive_batch *b, double mean, double deviation, bool policy,
+                                           bool value)
+{
+    struct naive_loss loss = {0};
+    const struct rollout_group *group = &n->rollout->group[b->group];
+    for (int i = 0; i < b->rows; i++) {
+        const size_t row = (size_t)b->unit[i] * (size_t)group->sizes.agents + (size_t)b->agent[i];
+        const double active = group->active ? group->active[row] : 1;
+        const double mp = n->config->policy_active_masks ? active : 1, mv = n->config->value_active_masks ? active : 1;
+        loss.policy_weight += mp;
+        loss.value_weight += mv;
+        if (policy) {
+            const struct naive_row r = naive_policy_row(n, b->group, b->unit[i], b->agent[i]);
+            loss.policy += mp * r.surrogate;
+            loss.entropy += mp * r.entropy;
+            loss.kl += r.kl;
+            loss.clipped += r.clipped;
+            loss.ratio += r.ratio;
+        }
+        if (value) loss.value += mv * naive_value_row(n, b->group, b->unit[i], b->agent[i], mean, deviation);
+    }
+    loss.policy /= loss.policy_weight;
+    loss.entropy /= loss.policy_weight;
+    loss.value /= loss.value_weight;
+    loss.kl /= b->rows;
+    loss.clipped /= b->rows;
+    loss.ratio /= b->rows;
+    return loss;
+}
+
+/* Generalised advantage estimation and its normalisation over the rows of one set, by the definitions. */
+static inline void naive_advantages(const struct naive *n, int g, int set, double *advantage, double *ret)
+{
+    const struct rollout *rollout = n->rollout;
+    const struct rollout_group *group = &rollout->group[g];
+    const struct policy *policy = n->policy[g];
+    const int steps = rollout->config.steps, envs = rollout->config.envs, agents = policy->sizes.agents, values = policy->value_agents;
+    const struct normalizer_scale scale = normalizer_scale(&policy->norm[set], policy->normalizer);
+    double sum = 0, squares = 0, count = 0;
+    for (int e = 0; e < envs; e++)
+        for (int a = 0; a < agents; a++) {
+            if (policy->sets > 1 && a != set) continue;
+            double later = 0;
+            for (int t = steps - 1; t >= 0; t--) {
+                const size_t u = (size_t)t * (size_t)envs + (size_t)e, row = u * (size_t)agents + (size_t)a;
+                const size_t v = u * (size_t)values + (values > 1 ? (size_t)a : 0);
+                const double value = scale.mean + scale.deviation * (double)group->value[v];
+                const double next = scale.mean + scale.deviation * (double)group->value[v + (size_t)envs * (size_t)values];
+                const double final = scale.mean + scale.deviation * (double)group->final_value[v];
+                const bool ended = group->terminated[row] || rollout->ep_end[u] != MAPPO_RUNNING;
+                double follow = ended ? 0 : next;
+                if (!group->terminated[row] && rollout->ep_end[u] == MAPPO_TRUNCATED && rollout->config.bootstrap) follow = final;
+                const double gamma = (double)rollout->config.gamma, lambda = (double)rollout->config.lambda;
+                later = (double)group->reward[row] + gamma * follow - value + (ended ? 0 : gamma * lambda * later);
+                advantage[row] = later;
+                ret[row] = later + value;
+                if (group->active && !group->active[row]) continue;
+                sum += later;
+                squares += later * later;
+                count++;
+            }
+        }
+    const double mean = sum / count, deviation = sqrt(squares / count - mean * mean);
+    for (int u = 0; u < steps * envs; u++)
+        for (int a = 0; a < agents; a++)
+            if (policy->sets == 1 || a == set) advantage[u * agents + a] = (advantage[u * agents + a] - mean) / (deviation + 1e-5);
+}
+
+#endif

@@ -1,0 +1,418 @@
+/* Losses and gradients of the update in every arrangement of groups, parameters, critics, shards and minibatches, against the naive
+ * objective and its central finite differences. The golden files cover one arrangement only. */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include "base/philox.h"
+#include "parity/naive_ppo.h"
+
+enum { STEPS = 5, ENVS = 6, GROUPS = 2 };
+
+/* ---- a problem of two groups that has every kind of space
+ * ---------------------------------------------------------------------------------------- */
+
+static const int32_t discrete_n[] = {4}, discrete_start[] = {2}, multi_n[] = {2, 3};
+
+static struct mappo_env_spec two_groups(void)
+{
+    struct mappo_env_spec spec = {.groups = GROUPS, .state_size = 7};
+    spec.group[0] = (struct mappo_group){.name = "hunter",
+                                         .agents = 3,
+                                         .flags = MAPPO_HAS_MASK | MAPPO_HAS_ACTIVE | MAPPO_STATE_PER_AGENT,
+                                         .state_size = 4,
+                                         .obs_heads = 1,
+                                         .act_heads = 3};
+    spec.group[0].obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = 5};
+    spec.group[0].act[0] = (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = discrete_n, .start = discrete_start};
+    spec.group[0].act[1] = (struct mappo_space){.kind = MAPPO_BOX, .size = 2};
+    spec.group[0].act[2] = (struct mappo_space){.kind = MAPPO_MULTI_DISCRETE, .size = 2, .n = multi_n};
+    spec.group[1] =
+        (struct mappo_group){.name = "prey", .agents = 2, .flags = MAPPO_STATE_PER_AGENT, .state_size = 3, .obs_heads = 1, .act_heads = 1};
+    spec.group[1].obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = 3};
+    spec.group[1].act[0] = (struct mappo_space){.kind = MAPPO_MULTI_BINARY, .size = 3};
+    return spec;
+}
+
+/* ---- fixture
+ * ----------------------------------------------------------------------------------------------------------------------------------------
+ */
+
+struct arrangement {
+    const char *name;
+    bool share;
+    int critic_input;
+    bool concatenate, value_per_agent;
+    int shards, minibatches;
+    bool rows;
+};
+
+struct fixture {
+    struct arrangement how;
+    struct mappo_env_spec spec;
+    struct policy policy[GROUPS], *policies[GROUPS];
+    struct rollout *rollout;
+    struct backend *backend;
+    struct comm *comm;
+    struct ppo_config config;
+    struct ppo_hooks hooks;
+    struct ppo *ppo;
+    struct naive naive;
+    struct philox rng;
+    int32_t order[STEPS * ENVS * 4];
+    int seen;
+    double worst_loss, worst_gradient;
+    double critic_gradient[4096]; /* of the first minibatch, group 0 set 0, divided */
+    double first_value_loss;
+};
+
+static double uniform(struct fixture *f, double low, double high)
+{
+    return low + (high - low) * philox_double(philox_next(&f->rng), philox_next(&f->rng));
+}
+
+static void fill_floats(struct fixture *f, float *x, size_t n)
+{
+    for (size_t i = 0; x && i < n; i++) x[i] = (float)uniform(f, -1, 1);
+}
+
+static void fill_actions(struct fixture *f, int g, size_t row)
+{
+    struct rollout_group *group = &f->rollout->group[g];
+    const struct distribution *dist = &f->policy[g].dist;
+    for (int h = 0; h < dist->heads; h++) {
+        const struct head *head = &dist->head[h];
+        uint8_t *mask = group->act_mask && head->mask >= 0 ? group->act_mask + row * (size_t)group->sizes.logits + head->mask : NULL;
+        for (int k = 0; mask && k < head->size; k++) mask[k] = philox_below(&f->rng, 4) > 0;
+        int32_t *act = group->act_int + row * (size_t)group->sizes.act_ints + head->action;
+        if (head->kind == HEAD_CATEGORICAL) {
+            const int choice = philox_below(&f->rng, head->size);
+            if (mask) mask[choice] = 1;
+            act[0] = head->start + choice;
+        }
+        for (int k = 0; k < head->size; k++) {
+            if (head->kind == HEAD_BERNOULLI) act[k] = philox_below(&f->rng, 2);
+            if (head->kind == HEAD_GAUSSIAN)
+                group->act_real[row * (size_t)group->sizes.act_reals + (size_t)(head->action + k)] = (float)uniform(f, -2, 2);
+        }
+    }
+}
+
+static void fill_rollout(struct fixture *f)
+{
+    struct rollout *r = f->rollout;
+    for (int u = 0; u < STEPS * ENVS; u++) {
+        const int die = philox_below(&f->rng, 6);
+        r->ep_end[u] = die == 0 ? MAPPO_TERMINATED : die == 1 ? MAPPO_TRUNCATED : MAPPO_RUNNING;
+    }
+    if (r->state) fill_floats(f, r->state, (STEPS + 1) * ENVS * (size_t)f->spec.state_size);
+    for (int g = 0; g < GROUPS; g++) {
+        struct rollout_group *group = &r->group[g];
+        const struct policy *policy = &f->policy[g];
+        const size_t rows = STEPS * ENVS * (size_t)group->sizes.agents;
+        fill_floats(f, group->obs, (rows + ENVS * (size_t)group->sizes.agents) * (size_t)group->sizes.obs);
+        fill_floats(f, group->state, (STEPS + 1) * ENVS * (size_t)policy->state_rows * (size_t)policy->state_size);
+        fill_floats(f, group->reward, rows);
+        for (size_t i = 0; i < rows; i++) {
+            group->terminated[i] = r->ep_end[i / (size_t)group->sizes.agents] == MAPPO_TERMINATED || philox_below(&f->rng, 8) == 0;
+            if (group->active) group->active[i] = philox_below(&f->rng, 4) > 0;
+            fill_actions(f, g, i);
+        }
+    }
+    /* Last, since how many there are depends on the arrangement, and the rest should not. */
+    for (int g = 0; g < GROUPS; g++)
+        for (int i = 0; i < STEPS * ENVS * f->policy[g].value_agents; i++) r->group[g].final_value[i] = (real)uniform(f, -1, 1);
+}
+
+/* Old log-probabilities and values near the present ones, so that ratios and value steps fall on both sides of the clips. */
+static void fill_old(struct fixture *f)
+{
+    for (int g = 0; g < GROUPS; g++) {
+        struct rollout_group *group = &f->rollout->group[g];
+        const struct policy *policy = &f->policy[g];
+        for (int u = 0; u < STEPS * ENVS; u++)
+            for (int a = 0; a < group->sizes.agents; a++) {
+                group->log_prob[u * group->sizes.agents + a] = 0;
+                const double log_prob = log(naive_policy_row(&f->naive, g, u, a).ratio);
+                group->log_prob[u * group->sizes.agents + a] = (real)(log_prob + uniform(f, -0.5, 0.5));
+            }
+        for (int i = 0; i < (STEPS + 1) * ENVS * policy->value_agents; i++) group->value[i] += (real)uniform(f, -0.6, 0.6);
+        for (int s = 0; s < policy->sets; s++) f->policy[g].norm[s] = (struct normalizer){0.3 + 0.1 * s, 2.5, 0.9};
+    }
+}
+
+/* ---- what every minibatch is compared with
+ * --------------------------------------------------------------------------------------------------------- */
+
+static const int32_t *permute(void *user, int group, int shard, int epoch)
+{
+    struct fixture *f = user;
+    const struct policy *policy = &f->policy[group];
+    const int envs = f->rollout->first[shard + 1] - f->rollout->first[shard];
+    const int items = STEPS * envs * (f->how.rows && policy->sets == 1 ? policy->sizes.agents : 1);
+    for (int i = 0; i < items; i++) f->order[i] = (i * 7 + 3 * epoch + 1) % items; /* 7 divides none of the counts here */
+    return f->order;
+}
+
+/* Which rows the minibatch should have, by the documented rule: sizes differ by at most one, larger ones first. */
+static struct naive_batch expected_batch(struct fixture *f, const struct ppo_minibatch *m)
+{
+    const struct policy *policy = &f->policy[m->group];
+    const int agents = policy->sizes.agents;
+    struct naive_batch b = {.group = m->group, .set = m->set};
+    b.unit = calloc(STEPS * ENVS * (size_t)agents, sizeof *b.unit);
+    b.agent = calloc(STEPS * ENVS * (size_t)agents, sizeof *b.agent);
+    for (int shard = 0; shard < f->how.shards; shard++) {
+        const int lo = f->rollout->first[shard], envs = f->rollout->first[shard + 1] - lo;
+        const bool rows = f->how.rows && policy->sets == 1;
+        const int items = STEPS * envs * (rows ? agents : 1), parts = f->how.minibatches;
+        const int32_t *order = permute(f, m->group, shard, m->epoch);
+        int start = 0;
+        for (int k = 0; k < m->minibatch; k++) start += items / parts + (k < items % parts);
+        for (int i = start; i < start + items / parts + (m->minibatch < items % parts); i++) {
+            const int item = parts > 1 ? order[i] : i, step = rows ? item / agents : item;
+            for (int a = 0; a < agents; a++) {
+                if ((policy->sets > 1 && a != m->set) || (rows && a != item % agents)) continue;
+                b.unit[b.rows] = step / envs * ENVS + lo + step % envs;
+                b.agent[b.rows++] = a;
+            }
+        }
+    }
+    return b;
+}
+
+static void note(double *worst, double found, double expected)
+{
+    *worst = fmax(*worst, fabs(found - expected) / (1e-3 + fabs(expected)));
+}
+
+static void differentiate(struct fixture *f, const struct ppo_minibatch *m, const struct naive_batch *b, bool critic)
+{
+    struct policy *policy = &f->policy[m->group];
+    real *parameters = critic ? policy_critic(policy, policy->parameters, m->set) : policy_actor(policy, policy->parameters, m->set);
+    const size_t count = critic ? policy->critic.parameters : policy->actor.parameters;
+    const real *gradient = critic ? m->critic_gradient : m->actor_gradient;
+    const double divisor = critic ? m->critic_divisor : m->actor_divisor, h = 1e-6;
+    for (size_t i = 0; i < count; i++) {
+        const real kept = parameters[i];
+        double objective[2];
+        for (int side = 0; side < 2; side++) {
+            parameters[i] = kept + (real)(side ? h : -h);
+            const struct naive_loss loss = naive_loss(&f->naive, b, m->metrics.value_mean, m->metrics.value_deviation, !critic, critic);
+            objective[side] =
+                critic ? (double)f->config.value_coefficient * loss.value : loss.policy - (double)f->config.entropy * loss.entropy;
+        }
+        parameters[i] = kept;
+        note(&f->worst_gradient, (double)gradient[i] / divisor, (objective[1] - objective[0]) / (2 * h));
+    }
+}
+
+static void stepped(void *user, const struct ppo_minibatch *m)
+{
+    struct fixture *f = user;
+    struct naive_batch b = expected_batch(f, m);
+    const struct naive_loss loss = naive_loss(&f->naive, &b, m->metrics.value_mean, m->metrics.value_deviation, true, true);
+    note(&f->worst_loss, m->metrics.policy_loss, loss.policy);
+    note(&f->worst_loss, m->metrics.entropy, loss.entropy);
+    note(&f->worst_loss, m->metrics.approx_kl, loss.kl);
+    note(&f->worst_loss, m->metrics.clip_fraction, loss.clipped);
+    note(&f->worst_loss, m->metrics.ratio, loss.ratio);
+    note(&f->worst_loss, m->metrics.value_loss, loss.value);
+    note(&f->worst_loss, m->actor_divisor, loss.policy_weight);
+    note(&f->worst_loss, m->critic_divisor, loss.value_weight);
+    if (m->epoch == 0 && m->minibatch == 0) {
+        differentiate(f, m, &b, false);
+        differentiate(f, m, &b, true);
+        if (m->group == 0 && m->set == 0) {
+            for (size_t i = 0; i < f->policy[0].critic.parameters; i++)
+                f->critic_gradient[i] = (double)m->critic_gradient[i] / m->critic_divisor;
+            f->first_value_loss = m->metrics.value_loss;
+        }
+    }
+    free(b.unit);
+    free(b.agent);
+    f->seen++;
+}
+
+/* ---- running one arrangement
+ * ------------------------------------------------------------------------------------------------------------------------- */
+
+static void open_fixture(struct fixture *f, const struct arrangement *how)
+{
+    struct error err = {0};
+    *f = (struct fixture){.how = *how, .spec = two_groups()};
+    philox_start(&f->rng, 5, PHILOX_INITIALISATION, 99);
+    const struct backend_config backend = {.name = "cpu", .threads = 1, .level = -1};
+    int argc = 0;
+    char **argv = NULL;
+    assert_int_equal(backend_open(&f->backend, &backend, &err), 0);
+    assert_int_equal(comm_open(&f->comm, &argc, &argv, &err), 0);
+    for (int g = 0; g < GROUPS; g++) {
+        const struct policy_config config = {.hidden = 5,
+                                             .layers = 2,
+                                             .activation = ACTIVATION_TANH,
+                                             .feature_norm = true,
+                                             .layer_norm = true,
+                                             .head_gain = 1,
+                                             .log_std = (real)-0.2,
+                                             .share = how->share,
+                                             .critic_input = how->critic_input,
+                                             .concatenate = how->concatenate,
+                                             .value_per_agent = how->value_per_agent,
+                                             .normalizer = NORMALIZER_VALUENORM,
+                                             .seed = 11,
+                                             .index = (uint32_t)g};
+        assert_int_equal(policy_build(&f->policy[g], &config, &f->spec, g, f->backend, &err), 0);
+        f->policies[g] = &f->policy[g];
+    }
+    const struct rollout_config rollout = {
+        .steps = STEPS, .envs = ENVS, .shards = how->shards, .gamma = (real)0.97, .lambda = (real)0.9, .bootstrap = true};
+    assert_int_equal(rollout_create(&f->rollout, &rollout, &f->spec, f->policies, f->backend, &err), 0);
+    const struct adam adam = {.learning_rate = 0, .beta1 = (real)0.9, .beta2 = (real)0.999, .eps = (real)1e-5};
+    f->hooks = (struct ppo_hooks){f, permute, stepped};
+    f->config = (struct ppo_config){.clip = (real)0.2,
+                                    .entropy = (real)0.05,
+                                    .value_coefficient = (real)0.7,
+                                    .max_grad_norm = 1,
+                                    .huber_delta = (real)0.8,
+                                    .value_clip = (real)0.3,
+                                    .epochs = 2,
+                                    .minibatches = how->minibatches,
+                                    .row_minibatches = how->rows,
+                                    .policy_active_masks = true,
+                                    .value_active_masks = true,
+                                    .normalise_advantage = true,
+                                    .value_norm_beta = 0.9,
+                                    .actor_adam = adam,
+                                    .critic_adam = adam,
+                                    .hooks = &f->hooks};
+    assert_int_equal(ppo_create(&f->ppo, &f->config, f->rollout, f->policies, f->comm, f->backend, &err), 0);
+    f->naive = (struct naive){.backend = f->backend, .config = &f->config, .rollout = f->rollout, .policy = f->policies};
+    naive_open(&f->naive);
+}
+
+static void close_fixture(struct fixture *f)
+{
+    naive_close(&f->naive);
+    ppo_destroy(f->ppo);
+    rollout_destroy(f->rollout);
+    for (int g = 0; g < GROUPS; g++) policy_clear(&f->policy[g]);
+    comm_close(f->comm);
+    f->backend->close(f->backend);
+}
+
+static void check_advantages(struct fixture *f)
+{
+    rollout_returns(f->rollout);
+    double *advantage = calloc(2 * STEPS * ENVS * 4, sizeof *advantage), *ret = advantage + STEPS * ENVS * 4;
+    for (int g = 0; g < GROUPS; g++) {
+        for (int s = 0; s < f->policy[g].sets; s++) naive_advantages(&f->naive, g, s, advantage, ret);
+        for (int i = 0; i < STEPS * ENVS * f->policy[g].sizes.agents; i++)
+            note(&f->worst_loss, (double)f->rollout->group[g].ret[i], ret[i]);
+    }
+    free(advantage);
+}
+
+static void run(struct fixture *f, const struct arrangement *how)
+{
+    struct error err = {0};
+    struct ppo_metrics metrics[GROUPS];
+    open_fixture(f, how);
+    fill_rollout(f);
+    rollout_values(f->rollout); /* V under the present critics: compared through the value loss, whose clip is centred on it plus noise */
+    fill_old(f);
+    check_advantages(f);
+    assert_int_equal(ppo_update(f->ppo, 0, metrics, &err), 0);
+    int sets = 0;
+    for (int g = 0; g < GROUPS; g++) sets += f->policy[g].sets;
+    assert_int_equal(f->seen, 2 * how->minibatches * sets);
+    if (f->worst_loss > 1e-9 || f->worst_gradient > 1e-5)
+        print_message("%s: losses differ by %.3g (1e-9 allowed), gradients by %.3g (1e-5)\n", how->name, f->worst_loss, f->worst_gradient);
+    assert_true(f->worst_loss <= 1e-9);
+    assert_true(f->worst_gradient <= 1e-5); /* truncation and rounding of central differences at h = 1e-6 */
+}
+
+static void every_arrangement_matches_naive_objective_and_its_finite_differences(void **state)
+{
+    (void)state;
+    static const struct arrangement arrangements[] = {
+        {"central critic, one value a step", true, CRITIC_STATE, false, false, 1, 1, false},
+        {"the same over all observations", true, CRITIC_STATE, true, false, 1, 1, false},
+        {"a value for every agent of the same state", true, CRITIC_STATE, false, true, 1, 1, false},
+        {"agent's number in the state", true, CRITIC_STATE_ID, false, false, 1, 1, false},
+        {"state per agent", true, CRITIC_AGENT_STATE, false, false, 1, 1, false},
+        {"own observations", true, CRITIC_OBS, false, false, 1, 1, false},
+        {"separate parameters, central critic", false, CRITIC_STATE, false, false, 1, 1, false},
+        {"separate parameters, own observations, two shards", false, CRITIC_OBS, false, false, 2, 1, false},
+        {"separate parameters, three minibatches", false, CRITIC_AGENT_STATE, false, false, 1, 3, false},
+        {"four uneven minibatches of steps", true, CRITIC_STATE, false, false, 1, 4, false},
+        {"four uneven minibatches of rows", true, CRITIC_STATE, false, true, 1, 4, true},
+        {"minibatches of rows, own observations, two shards", true, CRITIC_OBS, false, true, 2, 2, true},
+        {"three shards", true, CRITIC_STATE, false, false, 3, 1, false},
+        {"two shards, three minibatches", true, CRITIC_STATE, true, false, 2, 3, false},
+    };
+    for (size_t i = 0; i < sizeof arrangements / sizeof *arrangements; i++) {
+        struct fixture *f = calloc(1, sizeof *f);
+        run(f, &arrangements[i]);
+        close_fixture(f);
+        free(f);
+    }
+}
+
+/* Two runs of the same problem; the critic's first gradient and loss must agree to rounding. */
+static void compare_critics(const struct arrangement *a, const struct arrangement *b)
+{
+    struct fixture *f = calloc(2, sizeof *f);
+    double off = 0;
+    for (int k = 0; k < 2; k++) {
+        struct error err = {0};
+        struct ppo_metrics metrics[GROUPS];
+        open_fixture(&f[k], k ? b : a);
+        fill_rollout(&f[k]);
+        rollout_values(f[k].rollout);
+        /* Old values must be the same for all agents of a step, as they are where one value serves them. */
+        for (int g = 0; g < GROUPS; g++)
+            for (int i = 0; i < STEPS * ENVS * f[k].policy[g].value_agents; i++)
+                f[k].rollout->group[g].value[i] += (real)(0.4 * sin(i / f[k].policy[g].value_agents));
+        for (int g = 0; g < GROUPS; g++)
+            for (int i = 0; i < STEPS * ENVS * f[k].policy[g].value_agents; i++)
+                f[k].rollout->group[g].final_value[i] = (real)cos(i / f[k].policy[g].value_agents);
+        rollout_returns(f[k].rollout);
+        assert_int_equal(ppo_update(f[k].ppo, 0, metrics, &err), 0);
+    }
+    for (size_t i = 0; i < f[0].policy[0].critic.parameters; i++) off = fmax(off, fabs(f[0].critic_gradient[i] - f[1].critic_gradient[i]));
+    off = fmax(off, fabs(f[0].first_value_loss - f[1].first_value_loss));
+    assert_true(f[0].first_value_loss > 0);
+    if (off > 1e-12) print_message("%s against %s: off by %.3g\n", a->name, b->name, off);
+    assert_true(off <= 1e-12);
+    close_fixture(&f[0]);
+    close_fixture(&f[1]);
+    free(f);
+}
+
+static void one_value_for_all_agents_equals_a_value_for_each(void **state)
+{
+    (void)state;
+    compare_critics(&(struct arrangement){"one value", true, CRITIC_STATE, false, false, 1, 1, false},
+                    &(struct arrangement){"a value each", true, CRITIC_STATE, false, true, 1, 1, false});
+}
+
+static void gradients_of_shards_add_up_to_those_of_one(void **state)
+{
+    (void)state;
+    compare_critics(&(struct arrangement){"one shard", true, CRITIC_STATE, false, false, 1, 1, false},
+                    &(struct arrangement){"two shards", true, CRITIC_STATE, false, false, 2, 1, false});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_arrangement_matches_naive_objective_and_its_finite_differences),
+        cmocka_unit_test(one_value_for_all_agents_equals_a_value_for_each),
+        cmocka_unit_test(gradients_of_shards_add_up_to_those_of_one),
+    };
+    return cmocka_run_group_tests_name("ppo_double", tests, NULL, NULL);
+}
