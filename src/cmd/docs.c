@@ -6,23 +6,21 @@
 #include "run/checkpoint.h"
 #include "run/metrics.h"
 
-#pragma weak metrics_markdown
-#pragma weak checkpoint_markdown
-static int configuration_page(FILE *out)
+static int configuration_page(FILE *out, struct comm *comm)
 {
-    config_markdown(out);
+    if (comm->rank == 0) config_markdown(out);
     return EXIT_DONE;
 }
 
-static int metrics_page(FILE *out)
+static int metrics_page(FILE *out, struct comm *comm)
 {
-    metrics_markdown(out);
+    if (comm->rank == 0) metrics_markdown(out);
     return EXIT_DONE;
 }
 
 static const struct {
     const char *name;
-    int (*print)(FILE *out); /* an exit code */
+    int (*print)(FILE *out, struct comm *comm); /* collective; an exit code */
 } pages[] = {
     {"configuration", configuration_page},
     {"metrics", metrics_page},
@@ -37,7 +35,7 @@ int cmd_docs(const struct arguments *args, struct comm *comm)
     for (int i = 0; i < PAGES; i++) {
         names[i] = pages[i].name;
         if (strcmp(names[i], wanted) != 0) continue;
-        return comm->rank == 0 ? pages[i].print(stdout) : EXIT_DONE;
+        return pages[i].print(stdout, comm);
     }
     const char *nearest = text_nearest(wanted, names, PAGES);
     if (nearest)

@@ -51,15 +51,6 @@ bool checkpoint_is_provenance(const char *name)
     return false;
 }
 
-size_t field_size(const struct field *field)
-{
-    static const size_t element[] = {
-        [FIELD_REAL] = sizeof(real), [FIELD_DOUBLE] = 8, [FIELD_INT64] = 8, [FIELD_UINT64] = 8, [FIELD_BYTES] = 1};
-    size_t bytes = element[field->type];
-    for (int i = 0; i < field->rank; i++) bytes *= (size_t)field->shape[i];
-    return bytes;
-}
-
 static const struct field *field_find(const struct field_list *list, const char *name)
 {
     for (int i = 0; i < list->count; i++)
@@ -141,7 +132,7 @@ static int verify_image(const struct field_list *fields, const char *image, size
         code = error_set(err, EXIT_CHECKPOINT, "libhdf5 made an image of %d datasets out of %d", index.fields.count, fields->count);
     for (int i = 0; i < fields->count && code == EXIT_DONE; i++) {
         const struct field *want = &fields->field[i], *got = field_find(&index.fields, want->name);
-        if (got == NULL || !same_shape(want, got) || (field_size(want) > 0 && memcmp(got->data, want->data, field_size(want)) != 0))
+        if (got == NULL || !same_shape(want, got) || (field_bytes(want) > 0 && memcmp(got->data, want->data, field_bytes(want)) != 0))
             code = error_set(err, EXIT_CHECKPOINT, "libhdf5 made an image that holds something else as %s", want->name);
     }
     image_index_clear(&index);
@@ -312,7 +303,7 @@ int checkpoint_read(const struct checkpoint *file, const struct field_list *fiel
         }
     }
     for (int i = 0; i < fields->count && code == EXIT_DONE; i++)
-        if (field_size(found[i]) > 0) memcpy(fields->field[i].data, found[i]->data, field_size(found[i]));
+        if (field_bytes(found[i]) > 0) memcpy(fields->field[i].data, found[i]->data, field_bytes(found[i]));
     free(found);
     return code;
 }

@@ -54,7 +54,6 @@ const struct checkpoint_attribute *checkpoint_attributes(const struct checkpoint
 int64_t checkpoint_env_steps(const struct checkpoint *file);
 size_t checkpoint_bytes(const struct checkpoint *file);
 const char *checkpoint_digest(const struct checkpoint *file); /* SHA-256 of the image in hexadecimal */
-size_t field_size(const struct field *field); /* bytes of its data */
 
 /* Runs: `step-<12 digits>.h5`, highest first. Returns how many names (without folder) were filled in: the highest `max`. */
 struct checkpoint_name {
@@ -64,6 +63,7 @@ struct checkpoint_name {
 int checkpoint_list(const char *folder, struct checkpoint_name *out, int max);
 struct checkpoint_name checkpoint_name(int64_t env_steps);
 
-int checkpoint_markdown(FILE *out); /* docs/checkpoint-format.md; an exit code */
+/* docs/checkpoint-format.md, from what a default run saves. Collective, printed by rank 0; an exit code, errors are reported. */
+int checkpoint_markdown(FILE *out, struct comm *comm);
 
 #endif

@@ -44,7 +44,7 @@ int state_list(struct trainer *t)
 }
 
 /* The replicated fields, and rank 0's gathered snapshots behind them: what a file holds. */
-static struct field_list file_fields(const struct trainer *t)
+struct field_list state_file_fields(const struct trainer *t)
 {
     struct field_list list = {0};
     for (int i = 0; i < t->fields.count; i++) field_copy(&list, &t->fields.field[i]);
@@ -114,7 +114,7 @@ static int write_file(struct trainer *t, bool best, struct error *err)
     attributes.text = calloc((size_t)room, sizeof *attributes.text);
     CHECK(attributes.item && attributes.text, "out of memory while saving");
     list_attributes(t, &attributes);
-    struct checkpoint_content content = {file_fields(t), attributes.item, attributes.count};
+    struct checkpoint_content content = {state_file_fields(t), attributes.item, attributes.count};
 
     char name[64], path[sizeof t->path + 80], best_name[64] = "";
     text_format(name, sizeof name, "step-%012lld.h5", (long long)t->standing.env_steps);
@@ -159,7 +159,7 @@ int state_load(struct trainer *t, const struct checkpoint *file, struct error *e
     const uint64_t hash = t->env_hash;
     int code = 0;
     if (t->comm->rank == 0) {
-        struct field_list list = file_fields(t);
+        struct field_list list = state_file_fields(t);
         code = checkpoint_read(file, &list, err);
         free(list.field);
         if (!code && t->env_hash != hash)

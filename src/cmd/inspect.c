@@ -1,0 +1,224 @@
+/* mappo inspect: what a checkpoint holds, whether it is whole, and what two of them differ in. It knows no names: what stands in the file
+ * is walked as it is. */
+#include "cmd/inspect.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "run/stored.h"
+
+/* ---- numbers ------------------------------------------------------------------------------------------------------------------------- */
+
+int64_t inspect_elements(const struct field *field)
+{
+    int64_t count = 1;
+    for (int i = 0; i < field->rank; i++) count *= field->shape[i];
+    return count;
+}
+
+/* Data in the image are not aligned. */
+double inspect_number(const struct field *field, int64_t i)
+{
+    const char *data = field->data;
+    union {
+        real r;
+        double d;
+        int64_t i;
+        uint64_t u;
+    } value;
+    switch (field->type) {
+    case FIELD_REAL:
+        memcpy(&value.r, data + (size_t)i * sizeof value.r, sizeof value.r);
+        return (double)value.r;
+    case FIELD_DOUBLE:
+        memcpy(&value.d, data + i * 8, 8);
+        return value.d;
+    case FIELD_INT64:
+        memcpy(&value.i, data + i * 8, 8);
+        return (double)value.i;
+    case FIELD_UINT64:
+        memcpy(&value.u, data + i * 8, 8);
+        return (double)value.u;
+    default:
+        return (double)(uint8_t)data[i];
+    }
+}
+
+struct statistics inspect_statistics(const struct field *field, int fields)
+{
+    struct statistics s = {.count = 0};
+    double sum = 0, squares = 0, centred = 0;
+    for (int f = 0; f < fields; f++)
+        for (int64_t i = 0, all = inspect_elements(&field[f]); i < all; i++) {
+            const double x = inspect_number(&field[f], i);
+            if (!isfinite(x)) {
+                s.not_finite++;
+                continue;
+            }
+            s.count++;
+            sum += x;
+            squares += x * x;
+        }
+    s.mean = s.count > 0 ? sum / (double)s.count : NAN;
+    for (int f = 0; f < fields; f++)
+        for (int64_t i = 0, all = inspect_elements(&field[f]); i < all; i++) {
+            const double x = inspect_number(&field[f], i);
+            if (isfinite(x)) centred += (x - s.mean) * (x - s.mean);
+        }
+    s.deviation = s.count > 0 ? sqrt(centred / (double)s.count) : NAN;
+    s.norm = sqrt(squares);
+    return s;
+}
+
+const char *inspect_type(const struct field *field)
+{
+    static const char *const name[] = {
+        [FIELD_REAL] = "float32", [FIELD_DOUBLE] = "float64", [FIELD_INT64] = "int64", [FIELD_UINT64] = "uint64", [FIELD_BYTES] = "uint8"};
+    return field->type == FIELD_REAL && sizeof(real) == 8 ? "float64" : name[field->type];
+}
+
+void inspect_shape(const struct field *field, char *text, size_t size)
+{
+    size_t at = 0;
+    text[0] = '\0';
+    for (int i = 0; i < field->rank && at < size; i++)
+        at +=
+            (size_t)snprintf(text + at, size - at, "%s%" PRId64 "%s", i == 0 ? "[" : ",", field->shape[i], i == field->rank - 1 ? "]" : "");
+}
+
+static void grouped(char *text, size_t size, const char *digits)
+{
+    const bool minus = digits[0] == '-';
+    const size_t n = strlen(digits) - minus;
+    size_t at = 0;
+    if (minus) text[at++] = '-';
+    for (size_t i = 0; i < n && at + 2 < size; i++) {
+        if (i > 0 && (n - i) % 3 == 0) text[at++] = ',';
+        text[at++] = digits[minus + i];
+    }
+    text[at] = '\0';
+}
+
+void inspect_value(const struct field *field, int64_t i, char *text, size_t size)
+{
+    char digits[32];
+    const char *data = (const char *)field->data + i * 8;
+    int64_t signed_value;
+    uint64_t value;
+    switch (field->type) {
+    case FIELD_INT64:
+        memcpy(&signed_value, data, 8);
+        text_format(digits, sizeof digits, "%" PRId64, signed_value);
+        grouped(text, size, digits);
+        break;
+    case FIELD_UINT64:
+        memcpy(&value, data, 8);
+        text_format(digits, sizeof digits, "%" PRIu64, value);
+        if (value >> 48) /* a hash, not a count */
+            text_format(text, size, "0x%016" PRIx64, value);
+        else
+            grouped(text, size, digits);
+        break;
+    default:
+        text_format(text, size, "%.6g", inspect_number(field, i));
+    }
+}
+
+void inspect_bytes(size_t bytes, char *text, size_t size)
+{
+    static const char *const unit[] = {"bytes", "kB", "MB", "GB"};
+    double value = (double)bytes;
+    int u = 0;
+    while (value >= 999.5 && u < 3) value /= 1000, u++;
+    text_format(text, size, u == 0 || value >= 99.5 ? "%.0f %s" : "%.1f %s", value, unit[u]);
+}
+
+/* ---- checking ------------------------------------------------------------------------------------------------------------------------ */
+
+static int check_file(const char *path, bool json)
+{
+    struct error err = {0};
+    struct checkpoint *file;
+    char size[32];
+    const int code = checkpoint_open(&file, path, &err);
+    if (json) {
+        printf("{\"file\": ");
+        text_json_string(stdout, path);
+        if (code == EXIT_DONE)
+            printf(", \"whole\": true, \"bytes\": %zu, \"sha256\": \"%s\"}\n", checkpoint_bytes(file), checkpoint_digest(file));
+        else {
+            printf(", \"whole\": false, \"error\": ");
+            text_json_string(stdout, err.text);
+            printf("}\n");
+        }
+    } else if (code == EXIT_DONE) {
+        inspect_bytes(checkpoint_bytes(file), size, sizeof size);
+        printf("%s: whole (%s, SHA-256 %s)\n", path, size, checkpoint_digest(file));
+    } else
+        error_report(&err);
+    checkpoint_close(file);
+    return code;
+}
+
+/* A file, or every checkpoint of a run. */
+static int check(const char *path, bool json)
+{
+    enum { MOST = 65536 };
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return check_file(path, json);
+    struct checkpoint_name *name = calloc(MOST, sizeof *name);
+    CHECK(name != NULL, "out of memory checking %s", path);
+    const int count = checkpoint_list(path, name, MOST);
+    int worst = EXIT_DONE;
+    for (int i = 0; i < count; i++) {
+        char full[4096];
+        text_format(full, sizeof full, "%s/%s", path, name[i].name);
+        const int code = check_file(full, json);
+        if (code != EXIT_DONE) worst = code;
+    }
+    free(name);
+    if (count > 0) return worst;
+    struct error err = {0};
+    error_set(&err, EXIT_CHECKPOINT, "%s: there is no checkpoint (step-*.h5) in this folder", path);
+    return error_report(&err);
+}
+
+/* ---- the command --------------------------------------------------------------------------------------------------------------------- */
+
+static int inspect(const struct arguments *args)
+{
+    struct error err = {0};
+    int code = EXIT_DONE;
+    if (args->check) {
+        for (int i = 0; i < args->operands; i++) {
+            const int one = check(args->operand[i], args->json);
+            if (one != EXIT_DONE) code = one;
+        }
+        return code;
+    }
+    struct inspected file[2] = {{.file = NULL}, {.file = NULL}};
+    for (int i = 0; i < args->operands && code == EXIT_DONE; i++)
+        code = stored_open(args->operand[i], false, &file[i].file, file[i].path, sizeof file[i].path, &err);
+    if (code != EXIT_DONE)
+        error_report(&err);
+    else if (args->operands == 2)
+        code = inspect_compare(stdout, &file[0], &file[1], args->json);
+    else if (args->json)
+        inspect_show_json(stdout, &file[0]);
+    else
+        inspect_show(stdout, &file[0]);
+    for (int i = 0; i < 2; i++) checkpoint_close(file[i].file);
+    return code;
+}
+
+int cmd_inspect(const struct arguments *args, struct comm *comm)
+{
+    int code = comm->rank == 0 ? inspect(args) : EXIT_DONE;
+    comm_broadcast(comm, &code, sizeof code);
+    return code;
+}

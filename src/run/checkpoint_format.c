@@ -1,0 +1,164 @@
+/* docs/checkpoint-format.md, from the lists that a default run saves. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/philox.h"
+#include "run/parts.h"
+
+/* ---- a default run's list ------------------------------------------------------------------------------------------------------------ */
+
+static int open_parts(struct trainer *t, struct error *err)
+{
+    const struct config *c = t->config;
+    t->envs = comm_share((int)c->rollout_envs, t->comm->rank, t->comm->size);
+    const struct backend_config backend = {"cpu", 1, CPU_BASELINE};
+    const struct vecenv_config env = {
+        .name = c->env_name,
+        .envs = t->envs.count,
+        .first_env = (uint32_t)t->envs.first,
+        .stream = PHILOX_ENVIRONMENT,
+        .threads = 1,
+        .horizon = (int32_t)c->rollout_steps,
+        .clip_action = c->wrap_clip_action,
+    };
+    int code = backend_open(&t->backend, &backend, err);
+    if (code == EXIT_DONE) code = vecenv_open(&t->env, &env, err);
+    const struct algorithm_context context = {
+        .config = c,
+        .env = t->env,
+        .backend = t->backend,
+        .comm = t->comm,
+        .first_env = (uint32_t)t->envs.first,
+        .envs = t->envs.count,
+        .local_shards = 1,
+    };
+    if (code == EXIT_DONE) code = algorithm_create(&t->algorithm, &context, err);
+    if (code != EXIT_DONE) return code;
+    const struct metrics_config metrics = {(int)c->metrics_window, t->envs.count * (int)c->rollout_steps};
+    t->metrics = metrics_create(&metrics, vecenv_spec(t->env), t->comm);
+    state_list(t);
+    return EXIT_DONE;
+}
+
+/* ---- the page ------------------------------------------------------------------------------------------------------------------------ */
+
+static const char introduction[] =
+    "# Checkpoints\n\n"
+    "A checkpoint is everything that a run is: continuing from it gives the same bits as never having stopped. It is an HDF5 file behind\n"
+    "a header of 512 bytes, which HDF5 skips as a user block: `h5ls -r`, `h5dump` and h5py open it as it is. This page is made from the\n"
+    "list that a default run saves (`mappo docs checkpoint-format`).\n\n"
+    "## The header\n\n"
+    "`head -c 512 FILE` shows it: text, padded with spaces.\n\n"
+    "```\n"
+    "mappo checkpoint\n"
+    "version 1\n"
+    "size <bytes of the HDF5 file behind the header>\n"
+    "sha256 <SHA-256 of these bytes: tail -c +513 FILE | sha256sum>\n"
+    "env_steps <environment steps so far>\n"
+    "```\n\n"
+    "A reader rebuilds all 512 bytes and compares them before HDF5 sees the file: a flipped bit or a cut anywhere is an error (exit\n"
+    "code 4), never a wrong number. `mappo inspect FILE --check` does just that, for all checkpoints of a run where it is given the "
+    "run.\n\n"
+    "## The HDF5 file\n\n"
+    "Written in HDF5's earliest format with any HDF5 from 1.10 on: groups, contiguous datasets of little-endian `float32`, `float64`,\n"
+    "`int64`, `uint64` and `uint8`, and attributes that are texts of fixed length (UTF-8). Every dataset has the attributes `description` "
+    "and\n"
+    "`units`. No links, filters, chunks, external or virtual storage: a file that has any of them is refused, and so is one whose\n"
+    "datasets have another type or shape than the configuration needs. The same training state and texts give the same bytes.\n\n"
+    "A checkpoint is first built in memory and read back, then written to a temporary file, made durable with fsync and renamed: at any\n"
+    "moment a kill or a full disk leaves either the old file or the new one. In a run's folder:\n\n"
+    "| name | what |\n| --- | --- |\n"
+    "| `step-<environment steps, 12 digits>.h5` | checkpoints: the last `checkpoint.keep`, that of update 0, and the best |\n"
+    "| `latest.h5`, `best.h5` | symbolic links to two of them, for people: continuing goes by the names and takes the highest that is "
+    "whole |\n"
+    "| `.tmp-…` | a save in progress, or one that was killed; removed by the next start |\n"
+    "| `damaged-step-….h5` | found damaged when the run was continued from an older one |\n\n"
+    "### Attributes\n\n"
+    "Group `/config` has one attribute for each configuration key (`ppo.clip`, `env.N`, …), as text that reads back identically. The root "
+    "has\n"
+    "what is told of the run besides; two checkpoints of the same training state may differ here, and in the datasets named at the end.\n\n"
+    "| name | meaning |\n| --- | --- |\n";
+
+static const char datasets[] =
+    "\n### Datasets\n\n"
+    "Names and layouts are those of PyTorch's state dictionaries: weights are `[out,in]`, `y = W x + b`. `agent` is the name of the\n"
+    "group of agents; with `policy.share=0` its number follows (`/policy/agent/0/…`). Shapes are those of a default run.\n\n"
+    "| name | type | shape | unit | meaning |\n| --- | --- | --- | --- | --- |\n";
+
+/* Extracted and run by a test, which compares its result with the program's own. */
+static const char example[] =
+    "\n## Reading a policy with h5py and NumPy\n\n"
+    "Prints the probabilities of a feed-forward actor's actions for one observation (`python3 read_policy.py FILE 0.1,-0.2,…`).\n\n"
+    "```python\n"
+    "import sys\n"
+    "import h5py\n"
+    "import numpy as np\n"
+    "\n"
+    "with h5py.File(sys.argv[1]) as file:\n"
+    "    config = file[\"config\"].attrs\n"
+    "    tanh = config[\"policy.activation\"] == b\"tanh\"\n"
+    "    layers = int(config[\"policy.layers\"])\n"
+    "    group = file[\"policy/agent/actor\"]\n"
+    "    p = {module + \"/\" + leaf: group[module][leaf][:].astype(float) for module in group for leaf in group[module]}\n"
+    "\n"
+    "def norm(x, name):\n"
+    "    if name + \"/weight\" not in p:  # switched off\n"
+    "        return x\n"
+    "    return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * p[name + \"/weight\"] + p[name + \"/bias\"]\n"
+    "\n"
+    "x = norm(np.array(sys.argv[2].split(\",\"), float), \"feature_norm\")\n"
+    "for k in range(1, layers + 1):\n"
+    "    x = p[f\"fc{k}/weight\"] @ x + p[f\"fc{k}/bias\"]\n"
+    "    x = norm(np.tanh(x) if tanh else np.maximum(x, 0), f\"norm{k}\")\n"
+    "logits = p[\"head/weight\"] @ x + p[\"head/bias\"]\n"
+    "probabilities = np.exp(logits - logits.max())\n"
+    "print(*probabilities / probabilities.sum())\n"
+    "```\n";
+
+static void field_row(FILE *out, const struct field *field)
+{
+    static const char *const type[] = {
+        [FIELD_REAL] = "float32", [FIELD_DOUBLE] = "float64", [FIELD_INT64] = "int64", [FIELD_UINT64] = "uint64", [FIELD_BYTES] = "uint8"};
+    fprintf(out, "| `%s` | %s | ", field->name, type[field->type]);
+    for (int i = 0; i < field->rank; i++)
+        fprintf(out, "%s%" PRId64 "%s", i == 0 ? "[" : ",", field->shape[i], i == field->rank - 1 ? "]" : "");
+    fprintf(out, " | %s | %s |\n", field->units != NULL && strcmp(field->units, "1") != 0 ? field->units : "", field->description);
+}
+
+static void print_page(FILE *out, const struct field_list *fields)
+{
+    fputs(introduction, out);
+    for (const struct checkpoint_provenance *p = checkpoint_provenance; p->name != NULL; p++)
+        if (p->name[0] != '/') fprintf(out, "| `%s` | %s |\n", p->name, p->help);
+    fputs(datasets, out);
+    for (int i = 0; i < fields->count; i++) field_row(out, &fields->field[i]);
+    fputs("\nNot part of the training state, and left out when `mappo inspect A B` compares two checkpoints:", out);
+    for (const struct checkpoint_provenance *p = checkpoint_provenance; p->name != NULL; p++)
+        if (p->name[0] == '/') fprintf(out, "\n`%s` (%s).", p->name, p->help);
+    fputs("\n", out);
+    fputs(example, out);
+}
+
+int checkpoint_markdown(FILE *out, struct comm *comm)
+{
+    struct error err = {0};
+    struct config *config = calloc(1, sizeof *config);
+    struct trainer *t = calloc(1, sizeof *t);
+    CHECK(config != NULL && t != NULL, "out of memory listing a run's fields");
+    config_defaults(config);
+    t->config = config;
+    t->comm = comm;
+    const int code = comm_vote(comm, open_parts(t, &err), &err);
+    if (code != EXIT_DONE)
+        error_report(&err);
+    else if (comm->rank == 0) {
+        const struct field_list fields = state_file_fields(t);
+        print_page(out, &fields);
+        free(fields.field);
+    }
+    trainer_close(t);
+    free(t);
+    free(config);
+    return code;
+}
