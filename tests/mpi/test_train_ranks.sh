@@ -1,0 +1,83 @@
+#!/bin/bash
+# Training on any number of ranks and threads, with Open MPI and MPICH.
+# timeout: 300
+source "$(dirname "$0")/train.sh"
+[ -n "$LAUNCH" ] || skip_all training_on_ranks "this program has no MPI"
+
+# ---- any number of ranks and threads, uneven splits too --------------------------------------------------------------------------------
+for n in 1 2 3 4; do
+    for threads in 1 2; do
+        ranks $n run="$WORK/r$n.$threads" threads=$threads rollout.envs=23 train.env_steps=1000
+        expect "${n}_ranks_with_${threads}_threads_train" "0 1-5" "$? $(updates_of "$WORK/r$n.$threads")"
+    done
+done
+
+# ---- saved on some, continued on others ----------------------------------------------------------------------------------------------
+continue_on() { # ranks that save, ranks that continue
+    ranks "$1" run="$WORK/s$1$2" train.env_steps=$((4 * UPDATE))
+    ranks "$2" run="$WORK/s$1$2" train.env_steps=$((8 * UPDATE))
+    expect "a_run_saved_on_$1_ranks_continues_on_$2" "0 1-8" "$? $(updates_of "$WORK/s$1$2")"
+}
+continue_on 4 1
+continue_on 1 4
+
+# ---- reproducible mode: the same bits ------------------------------------------------------------------------------------------------
+same() { # name, run, run
+    "$MAPPO" inspect "$2/latest.h5" "$3/latest.h5" >"$WORK/out" 2>"$WORK/err"
+    expect "$1" 0 $?
+}
+FIXED="comm.reproducible=1 train.env_steps=$((6 * UPDATE)) ppo.minibatches=2"
+ranks 1 run="$WORK/one" threads=1 $FIXED
+for case in 1.2 2.1 2.2 4.1 4.2; do
+    ranks "${case%.*}" run="$WORK/f$case" threads="${case#*.}" $FIXED
+    same "${case%.*}_ranks_with_${case#*.}_threads_equal_one_rank_bit_for_bit" "$WORK/one" "$WORK/f$case"
+done
+ranks 2 run="$WORK/other" seed=2 $FIXED
+"$MAPPO" inspect "$WORK/one/latest.h5" "$WORK/other/latest.h5" >"$WORK/out" 2>"$WORK/err"
+expect another_seed_differs 7 $?
+
+NINE="comm.reproducible=1 comm.shards=9 rollout.envs=18 train.env_steps=$((6 * 180))"
+ranks 1 run="$WORK/nine1" $NINE
+ranks 3 run="$WORK/nine3" $NINE
+same three_ranks_with_nine_shards_equal_one_rank_bit_for_bit "$WORK/nine1" "$WORK/nine3"
+
+ranks 4 run="$WORK/half" comm.reproducible=1 ppo.minibatches=2 train.env_steps=$((3 * UPDATE))
+ranks 2 run="$WORK/half" $FIXED
+same half_on_4_ranks_and_half_on_2_equal_one_rank_bit_for_bit "$WORK/one" "$WORK/half"
+
+# ---- what does not fit is refused before anything is touched -----------------------------------------------------------------------------
+refuse() { # name, ranks, text, keys…
+    local name=$1 n=$2 text=$3 status
+    shift 3
+    ranks "$n" run="$WORK/refused" "$@"
+    status=$?
+    expect "$name" "2 1 untouched" "$status $(grep -c "^mappo: .*$text" "$WORK/err") $([ -e "$WORK/refused" ] && echo touched || echo untouched)"
+}
+refuse more_ranks_than_environments_name_the_key 3 'rollout\.envs' rollout.envs=2
+refuse reproducible_ranks_must_divide_the_shards 3 'comm\.shards=8' comm.reproducible=1
+refuse shards_must_divide_the_environments 2 'comm\.shards=8' comm.reproducible=1 rollout.envs=23
+refuse a_wrong_key_is_said_once 4 'unknown key' ppo.clipp=1
+
+# ---- ranks that were not started alike ---------------------------------------------------------------------------------------------------
+timeout 100 $LAUNCH -n 1 "$MAPPO" $TINY run="$WORK/apart" seed=1 : -n 1 "$MAPPO" $TINY run="$WORK/apart" seed=2 >"$WORK/out" 2>"$WORK/err"
+expect ranks_with_other_settings_are_refused_by_name "5 1" "$? $(grep -c 'mappo: .*rank 1 on .*configuration' "$WORK/err")"
+cp "$MAPPO" "$WORK/mappo2" && echo >>"$WORK/mappo2"
+timeout 100 $LAUNCH -n 1 "$MAPPO" $TINY run="$WORK/apart" : -n 1 "$WORK/mappo2" $TINY run="$WORK/apart" >"$WORK/out" 2>"$WORK/err"
+expect ranks_with_another_program_are_refused_by_name "5 1" "$? $(grep -c 'mappo: .*rank 1 on .*program' "$WORK/err")"
+
+# ---- the other library -------------------------------------------------------------------------------------------------------------------
+if [ -x "${MAPPO_MPICH:-}" ]; then
+    MAPPO=$MAPPO_MPICH
+    find_launcher
+    ranks 1 run="$WORK/mpich1" $FIXED
+    for n in 2 4; do
+        ranks $n run="$WORK/mpich$n" $FIXED
+        same "mpich_${n}_ranks_equal_one_rank_bit_for_bit" "$WORK/mpich1" "$WORK/mpich$n"
+    done
+    ranks 3 run="$WORK/mpich3" train.env_steps=$((4 * UPDATE))
+    ranks 1 run="$WORK/mpich3" train.env_steps=$((8 * UPDATE))
+    expect mpich_a_run_saved_on_3_ranks_continues_on_1 "0 1-8" "$? $(updates_of "$WORK/mpich3")"
+else
+    echo "ok - mpich_ranks_train # SKIP no build with MPICH (MAPPO_MPICH)"
+fi
+exit $failed
