@@ -53,7 +53,7 @@ says   = $(if $(filter 1,$(V)),,@echo "  $(1)  $@")
 # Everything but main.c is one library; environments are part of it. Kernel files (*_kernels.c) are compiled once per instruction level.
 # Learning is compiled a second time with real = double, for parity.
 KERNELS        := $(wildcard src/backend/*_kernels.c)
-SOURCES        := $(filter-out $(KERNELS),$(wildcard src/*/*.c)) $(wildcard envs/*/*.c)
+SOURCES        := $(filter-out $(KERNELS),$(wildcard src/*/*.c)) $(filter-out envs/template/%,$(wildcard envs/*/*.c))
 DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c src/algo/*.c src/comm/*.c))
 OBJECTS        := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/obj/%.$(l).o))
 SHARED_OBJECTS := $(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(OBJECTS))
@@ -63,7 +63,7 @@ DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS
 # helpers that the scripts beside them start. tests/plugins/*.c become shared objects.
 TEST_SOURCES := $(wildcard tests/unit/*.c tests/parity/*.c tests/mpi/*.c tests/faults/*.c)
 TEST_BINARIES := $(foreach t,$(TEST_SOURCES),$(BUILD)/tests/$(basename $(notdir $(t))))
-TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/%.so,$(wildcard tests/plugins/*.c))
+TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/%.so,$(wildcard tests/plugins/*.c)) $(BUILD)/tests/meeting.so
 
 all: $(BUILD)/mappo
 
@@ -119,6 +119,10 @@ $(BUILD)/tests/%.so: tests/plugins/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,cc)
 	$(Q)$(COMPILE) -fPIC -shared -o $@ $<
+$(BUILD)/tests/%.so: envs/template/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call says,cc)
+	$(Q)$(COMPILE) -fPIC -shared -o $@ $<
 
 tests: $(TEST_BINARIES) $(TEST_PLUGINS)
 
@@ -165,16 +169,17 @@ endif
 # ---- install ---------------------------------------------------------------------------------------------------------------------------
 D = $(DESTDIR)$(PREFIX)
 install: all
-	install -d $(D)/bin $(D)/include $(D)/lib/pkgconfig $(D)/share/mappo/slurm $(D)/share/mappo/scripts $(D)/share/modulefiles/mappo $(D)/share/doc/mappo
+	install -d $(D)/bin $(D)/include/mappo/env $(D)/include/mappo/base $(D)/lib/pkgconfig $(D)/share/mappo/slurm $(D)/share/mappo/scripts $(D)/share/modulefiles/mappo $(D)/share/doc/mappo
 	install -m 755 $(BUILD)/mappo $(D)/bin/mappo
-	install -m 644 src/env/mappo_env.h $(D)/include/mappo_env.h
+	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/real_float.h src/env/real_double.h $(D)/include/mappo/env
+	install -m 644 src/base/philox.h $(D)/include/mappo/base
 	install -m 755 $(wildcard slurm/*.sh) $(D)/share/mappo/slurm
 	install -m 644 $(wildcard slurm/*.example) $(D)/share/mappo/slurm
 	install -m 755 scripts/plot.py $(D)/share/mappo/scripts
 	install -m 644 $(wildcard LICENSE README.md CHANGELOG.md docs/*.md) $(D)/share/doc/mappo
-	printf 'prefix=%s\nincludedir=$${prefix}/include\n\nName: mappo\nDescription: environment interface of mappo (header only): compile a plugin with cc -shared -fPIC\nVersion: %s\nCflags: -I$${includedir}\n' \
+	printf 'prefix=%s\nincludedir=$${prefix}/include\n\nName: mappo\nDescription: environment interface of mappo (headers only): compile a plugin with cc -shared -fPIC\nVersion: %s\nCflags: -I$${includedir}/mappo\n' \
 	    '$(PREFIX)' '$(or $(VERSION),0)' > $(D)/lib/pkgconfig/mappo.pc
-	printf '#%%Module1.0\nmodule-whatis "mappo: multi-agent PPO on MPI ranks"\nconflict mappo\nset prefix %s\nprepend-path PATH $$prefix/bin\nprepend-path CPATH $$prefix/include\nprepend-path PKG_CONFIG_PATH $$prefix/lib/pkgconfig\nsetenv MAPPO_SLURM $$prefix/share/mappo/slurm\n' \
+	printf '#%%Module1.0\nmodule-whatis "mappo: multi-agent PPO on MPI ranks"\nconflict mappo\nset prefix %s\nprepend-path PATH $$prefix/bin\nprepend-path CPATH $$prefix/include/mappo\nprepend-path PKG_CONFIG_PATH $$prefix/lib/pkgconfig\nsetenv MAPPO_SLURM $$prefix/share/mappo/slurm\n' \
 	    '$(PREFIX)' > $(D)/share/modulefiles/mappo/$(or $(VERSION),0)
 	@echo "mappo: installed below $(D)"
 

@@ -111,9 +111,10 @@ static int build(struct config *config, struct config *baseline, const struct so
     struct config_env env = {0};
     config_defaults(config);
     if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return err->code;
-    char preset[CONFIG_TEXT];
+    char preset[CONFIG_TEXT], name[CONFIG_TEXT]; /* copies: env.id may be `name` itself, and the configuration is filled anew */
     text_format(preset, sizeof preset, "%s", config->preset_name);
-    if (find_env && find_env(&env, config->env_name, err)) return err->code;
+    text_format(name, sizeof name, "%s", config->env_name);
+    if (find_env && find_env(&env, name, err)) return err->code;
 
     config_defaults(config);
     if (env.preset && config_load_text(config, env.preset, "the environment's preset", ORIGIN_ENV_PRESET, err)) return err->code;

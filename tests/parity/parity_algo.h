@@ -10,8 +10,6 @@
 #include "parity/golden.h"
 #include "parity/parity_check.h"
 
-enum parity_result { PARITY_PASSED, PARITY_FAILED, PARITY_UNSUPPORTED, PARITY_UNKNOWN };
-
 /* Bounds against the float64 results. The float ones are several times what float32 runs with other summation orders differ from float64;
  * the double one is ten times what an independent double implementation reached. */
 #if REAL_IS_DOUBLE

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum parity_result { PARITY_PASSED, PARITY_FAILED, PARITY_UNSUPPORTED, PARITY_UNKNOWN }; /* of a file */
+
 struct parity_report {
     int checked, differing; /* tensors */
     double worst;           /* largest difference as a share of its bound */
