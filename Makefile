@@ -32,11 +32,11 @@ $(BUILD)/config.mk: scripts/probe.sh $(BUILD)/probe.asked
 endif
 
 # ---- flags ---------------------------------------------------------------------------------------------------------------------------
-VERSION  := $(shell sed -n 's/^\#\# \([0-9][0-9.]*\).*/\1/p' CHANGELOG.md 2>/dev/null | head -1)
+VERSION  := $(shell sed -n 's/^.*define MAPPO_VERSION "\(.*\)"/\1/p' src/base/version.c)
 OPT      := $(if $(filter 1,$(DEBUG)),-O0 -DMAPPO_DEBUG,-O3) -g -fno-math-errno -fno-trapping-math -fopenmp
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
 CFLAGS_ALL   := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -Isrc -I. $(SANITIZE) $(CFLAGS)
-CPPFLAGS_ALL := $(if $(VERSION),-DMAPPO_VERSION='"$(VERSION)"') $(DEP_CFLAGS) $(CPPFLAGS)
+CPPFLAGS_ALL := $(DEP_CFLAGS) $(CPPFLAGS)
 LIBS         := $(LDFLAGS) $(DEP_LIBS) $(SANITIZE)
 LEVEL_baseline :=
 LEVEL_avx2     := -mavx2 -mfma
@@ -44,7 +44,7 @@ LEVEL_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mpref
 ifdef PROBED
 $(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(LIBS) $(foreach l,$(LEVELS),$(LEVEL_$(l))))
 endif
-COMPILE := $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
+COMPILE = $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 # One short line a file; V=1 shows the commands.
 Q     := $(if $(filter 1,$(V)),,@)
 says   = $(if $(filter 1,$(V)),,@echo "  $(1)  $@")
@@ -97,6 +97,13 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,cc)
 	$(Q)$(COMPILE) -c -o $@ $<
+# The commit stands in one file only, which alone is compiled again when it changes.
+ifdef PROBED
+COMMIT := $(shell git describe --always --dirty=+ 2>/dev/null)
+$(call stamp,$(BUILD)/commit,$(COMMIT))
+endif
+$(BUILD)/obj/src/base/version.o: $(BUILD)/commit
+$(BUILD)/obj/src/base/version.o: CPPFLAGS_ALL += $(if $(COMMIT),-DMAPPO_BUILD='"$(COMMIT)"')
 $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,cc)
