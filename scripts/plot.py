@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""Curves of training runs, as SVG or PNG.
+
+  scripts/plot.py runs/a runs/b                      return over environment steps, runs.svg
+  scripts/plot.py runs/*-s[1-5] --x seconds -o s.png runs that differ only in their seed become one mean with a band
+  scripts/plot.py runs/a --y policy_loss,entropy     any number of metrics.jsonl (docs/metrics.md), one below the other
+"""
+import argparse
+import configparser
+import json
+import os
+import sys
+
+
+def fail(text):
+    print(f"plot.py: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+except ImportError as error:
+    # Often an own Python stands first on PATH and the package manager's has the packages.
+    system = "/usr/bin/python3"
+    if os.path.exists(system) and os.path.realpath(sys.executable) != os.path.realpath(system) and not os.environ.get("MAPPO_PLOT_AGAIN"):
+        os.execve(system, [system, os.path.abspath(__file__)] + sys.argv[1:], {**os.environ, "MAPPO_PLOT_AGAIN": "1"})
+    fail(f"needs matplotlib ({error}); apt: python3-matplotlib, dnf: python3-matplotlib, conda or pip: matplotlib")
+
+# What does not make another configuration: the seed, where and on what it ran, and how often it looked at itself.
+NOT_PART = {"train.seed", "train.threads", "train.env_steps", "train.max_seconds", "train.stop_margin"}
+NOT_PART_SECTIONS = {"run", "eval", "checkpoint", "metrics", "comm", "backend", "cpu"}
+
+X_AXES = {"env_steps": "environment steps", "agent_steps": "agent steps", "episodes": "episodes", "seconds": "seconds of training", "update": "updates"}
+Y_AXES = {
+    "return_mean": "return per episode, last {window} episodes",
+    "eval_return": "return per episode, evaluation",
+    "episode_length": "steps per episode",
+    "env_steps_per_second": "environment steps per second",
+    "agent_steps_per_second": "agent steps per second",
+    "entropy": "policy entropy (nats)",
+}
+COLOURS = ["#1f5fa8", "#d1603d", "#3a8f5c", "#8a5aa8", "#b5892b", "#4aa3b5", "#a83e6b", "#666666"]
+INK, GREY, GRID = "#222222", "#666666", "#e6e6e6"
+
+
+def read_run(path):
+    """A run's folder, or its metrics.jsonl: rows, effective configuration, rules."""
+    folder = os.path.dirname(path) if os.path.isfile(path) else path
+    name = path if os.path.isfile(path) else os.path.join(path, "metrics.jsonl")
+    if not os.path.exists(name):
+        fail(f"{path}: no metrics.jsonl there (a run's folder is meant, such as runs/mpe-simple_spread-mappo-s1)")
+    rows = []
+    with open(name, encoding="utf-8") as file:
+        lines = file.read().split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            if number == len(lines):  # being written at this moment
+                continue
+            fail(f"{name}, line {number}: not JSON")
+    if not rows:
+        fail(f"{name}: no update yet")
+    config = {}
+    ini = os.path.join(folder, "config.ini")
+    if os.path.exists(ini):
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
+        parser.optionxform = str
+        try:
+            parser.read(ini, encoding="utf-8")
+        except configparser.Error as error:
+            fail(f"{ini}: {error}".replace("\n", " "))
+        config = {f"{section}.{key}": value for section in parser.sections() for key, value in parser.items(section)}
+    return {"path": path, "rows": rows, "config": config}
+
+
+def identity(run):
+    """All that makes the run's configuration, apart from its seed."""
+    if not run["config"]:
+        return (("path", run["path"]),)
+    return tuple(sorted((k, v) for k, v in run["config"].items() if k not in NOT_PART and k.split(".")[0] not in NOT_PART_SECTIONS))
+
+
+def group_runs(runs):
+    groups = {}
+    for run in runs:
+        groups.setdefault(identity(run), []).append(run)
+    return list(groups.values())
+
+
+def labels_of(groups):
+    """What tells the groups apart: the keys that differ; at most three of them."""
+    identities = [dict(identity(group[0])) for group in groups]
+    differing = [key for key in sorted(set().union(*identities)) if len({i.get(key) for i in identities}) > 1]
+    labels = []
+    for group, ident in zip(groups, identities):
+        if len(groups) == 1 or not group[0]["config"]:
+            label = os.path.basename(os.path.normpath(group[0]["path"]))
+            label = label if len(group) == 1 else ident.get("algo.name", "") + " " + ident.get("env.name", "")
+        else:
+            label = ", ".join(f"{key.split('.')[-1] if key.endswith('.name') else key} = {ident.get(key, 'unset') or 'none'}" for key in differing[:3])
+            label += ", …" if len(differing) > 3 else ""
+        seeds = len(group)
+        labels.append(f"{label}  ({seeds} seeds)" if seeds > 1 else label)
+    return labels
+
+
+def series(run, x, y):
+    known = run["rows"][-1]
+    for key in (x, y):
+        if key not in known and not any(key in row for row in run["rows"]):
+            fail(f"{run['path']}: its metrics have no \"{key}\"; there are: {', '.join(sorted(known))}")
+    pairs = [(row[x], row[y]) for row in run["rows"] if isinstance(row.get(x), (int, float)) and isinstance(row.get(y), (int, float))]
+    return np.array(pairs, dtype=float).reshape(-1, 2)
+
+
+def smooth(values, window):
+    """Centred running mean; shorter at both ends, so that nothing is invented there."""
+    if window <= 1 or len(values) < 2:
+        return values
+    half = window // 2
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    low = np.maximum(np.arange(len(values)) - half, 0)
+    high = np.minimum(np.arange(len(values)) + half + 1, len(values))
+    return (sums[high] - sums[low]) / (high - low)
+
+
+def is_sparse(group, y):
+    """Logged now and then, not with every update."""
+    return sum(isinstance(row.get(y), (int, float)) for row in group[0]["rows"]) < len(group[0]["rows"]) / 2
+
+
+def curve(group, x, y, window):
+    """x, mean and standard deviation over the runs of a group, where all of them have values."""
+    curves = [c for c in (series(run, x, y) for run in group) if len(c)]
+    if not curves:
+        return None
+    if is_sparse(group, y):  # evaluations: already means of many episodes
+        window = 1
+    curves = [np.column_stack([c[:, 0], smooth(c[:, 1], window)]) for c in curves]
+    if len(curves) == 1:
+        return curves[0][:, 0], curves[0][:, 1], None
+    begin, end = max(c[0, 0] for c in curves), min(c[-1, 0] for c in curves)
+    grid = np.linspace(begin, end, min(2000, max(len(c) for c in curves)))
+    values = np.array([np.interp(grid, c[:, 0], c[:, 1]) for c in curves])
+    return grid, values.mean(axis=0), values.std(axis=0, ddof=1)
+
+
+def number(value, _=None):
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
+
+
+def draw(axes, groups, labels, x, y, args):
+    drawn = 0
+    for index, (group, label) in enumerate(zip(groups, labels)):
+        data = curve(group, x, y, args.window)
+        if data is None:
+            print(f"plot.py: warning: {group[0]['path']}: \"{y}\" has no value yet", file=sys.stderr)
+            continue
+        colour = COLOURS[index % len(COLOURS)]
+        grid, mean, deviation = data
+        if deviation is not None:
+            axes.fill_between(grid, mean - deviation, mean + deviation, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(grid, mean, color=colour, linewidth=1.8, label=label, solid_capstyle="round", marker="o" if len(grid) < 3 or (deviation is None and is_sparse(group, y)) else None, markersize=4)
+        drawn += 1
+    if not drawn:
+        fail(f"no run has a value of \"{y}\" yet")
+    for line in args.line or []:
+        text, _, value = line.rpartition("=")
+        try:
+            value = float(value)
+        except ValueError:
+            fail(f"--line {line}: LABEL=VALUE is meant, such as --line scripted=-112.8")
+        axes.axhline(value, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        axes.annotate(text, (1, value), xycoords=("axes fraction", "data"), xytext=(-4, 3), textcoords="offset points", ha="right", va="bottom", color=GREY, fontsize=9)
+    config = groups[0][0]["config"]
+    title = Y_AXES.get(y, y.replace("_", " ")).format(window=config.get("metrics.window", 100))
+    rules = {group[0]["config"].get("env.rules") for group in groups} - {None}
+    if rules and "return" in y:
+        title += "  (" + " and ".join(sorted(rules)) + " rules)"
+    axes.set_title(title, loc="left", color=INK, fontsize=11, pad=10)
+    axes.yaxis.set_major_formatter(FuncFormatter(number))
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(GREY)
+    axes.tick_params(colors=GREY, length=0, labelsize=9)
+    axes.margins(x=0.01, y=0.08)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, or a metrics.jsonl")
+    parser.add_argument("--x", default="env_steps", choices=X_AXES, help="horizontal axis")
+    parser.add_argument("--y", default="return_mean", help="metric, or several with commas (default return_mean)")
+    parser.add_argument("--window", type=int, default=9, help="running mean over so many updates; 1 = as logged (default 9)")
+    parser.add_argument("--line", action="append", metavar="LABEL=VALUE", help="a horizontal line to compare with")
+    parser.add_argument("--label", action="append", help="names for the curves, in their order")
+    parser.add_argument("--title", help="above the picture; default: environment and algorithm")
+    parser.add_argument("-o", "--output", default="runs.svg", help="FILE.svg or FILE.png (default runs.svg)")
+    args = parser.parse_args()
+    if not args.output.lower().endswith((".svg", ".png", ".pdf")):
+        fail(f"-o {args.output}: a name that ends in .svg, .png or .pdf is needed")
+    if args.window < 1:
+        fail(f"--window {args.window}: a number of updates of at least 1 is needed")
+    runs = [read_run(path) for path in args.runs]
+    groups = group_runs(runs)
+    labels = labels_of(groups)
+    for index, label in enumerate(args.label or []):
+        if index < len(labels):
+            labels[index] = label
+    metrics = [name.strip() for name in args.y.split(",") if name.strip()]
+
+    plt.rcParams.update({"font.family": "sans-serif", "svg.fonttype": "none", "axes.unicode_minus": True})
+    height = 4.2 if len(metrics) == 1 else 2.6 * len(metrics) + 0.8
+    figure, panels = plt.subplots(len(metrics), 1, figsize=(7.6, height), sharex=True, squeeze=False, layout="constrained")
+    for axes, metric in zip(panels[:, 0], metrics):
+        draw(axes, groups, labels, args.x, metric, args)
+    bottom = panels[-1, 0]
+    bottom.set_xlabel(X_AXES[args.x], color=GREY, fontsize=10)
+    bottom.xaxis.set_major_formatter(FuncFormatter(number))
+    bottom.set_xlim(left=0)
+    if len(groups) > 1 or len(groups[0]) > 1:
+        legend = panels[0, 0].legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
+        if any(len(group) > 1 for group in groups):
+            legend.set_title("band: ± 1 standard deviation over seeds", prop={"size": 8})
+            legend.get_title().set_color(GREY)
+    names = sorted({run["config"].get("env.name", "") for run in runs} - {""})
+    algorithms = sorted({run["config"].get("algo.name", "") for run in runs} - {""})
+    title = args.title if args.title is not None else f"{' and '.join(names)}, {' and '.join(algorithms)}" if names else ""
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=13, color=INK, fontweight="bold")
+    try:
+        figure.savefig(args.output, dpi=160, facecolor="white")
+    except OSError as error:
+        fail(f"{args.output}: {error.strerror}")
+    print(args.output)
+
+
+if __name__ == "__main__":
+    main()
