@@ -104,7 +104,7 @@ static void print_overview(FILE *out)
     fprintf(out, "%s\nTrains multi-agent policies with MAPPO and IPPO: one process or thousands of MPI ranks, continuing to the bit.\n",
             version_line());
     fputs("\nusage: mappo [COMMAND] [key=value ...] [--config FILE.ini ...] [options]\n\nbegin here\n", out);
-    print_indented(out, "mappo                                        train MAPPO on mpe/simple_spread: all cores, sensible settings\n"
+    print_indented(out, "mappo                                        train MAPPO on mpe/simple_spread, on all cores\n"
                         "mappo eval runs/mpe-simple_spread-mappo-s1   how good it has become\n"
                         "mappo env.N=5 seed=3 adam.lr=5e-4            other settings: another run\n"
                         "mpirun -n 64 mappo                           the same on 64 ranks\n"

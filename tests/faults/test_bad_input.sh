@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# Mistakes on the command line and in configuration files: each gives one line that names what to write instead, exit code 2 (or the one
+# said), nothing on standard output, and touches no file. The same under mpirun: one rank prints, once.
+# timeout: 170
+set -u
+MAPPO=${MAPPO:-build/mappo}
+MAPPO=$(cd "$(dirname "$MAPPO")" && pwd)/$(basename "$MAPPO")
+WORK=$(mktemp -d)
+trap 'chmod -R u+w "$WORK" 2>/dev/null; rm -rf "$WORK"' EXIT
+mkdir "$WORK/here" "$WORK/here/folder"
+cd "$WORK/here" || exit 1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 NO_COLOR=1
+failed=0
+
+# The files that the cases read.
+printf '[ppo]\nclip = 0.1\ncliprange = 0.2\n' >unknown.ini
+printf '[ppo]\nepochs = 5e9\n' >range.ini
+printf 'rollout.envs = many\n' >type.ini
+printf '[ppo\nclip = 0.1\n' >broken.ini
+printf '[train]\ninit = %0300d\n' 0 >long.ini
+printf 'seed = 3\0\n' >zero.ini
+printf '\x89HDF\r\n\x1a\n' >binary.ini
+printf 'env = mpe/simple_spraed\n' >env.ini
+printf '[env]\nname = mpe/simple_spread\nn = 3\n' >option.ini
+printf 'seed = 3\n' >secret.ini
+printf 'text\n' >file.h5
+LISTING=$(ls -lARi --time-style=full-iso . | sort)
+
+report() { # name problem
+    if [ -z "$2" ]; then echo "ok - $1"; else echo "not ok - $1: $2" && failed=1; fi
+}
+
+# name code expected-text [-n RANKS] argument …
+bad() {
+    local name=$1 code=$2 text=$3 got problem="" launch=()
+    shift 3
+    if [ "$1" = -n ]; then launch=("${RUN[@]}" -n "$2") && shift 2; fi
+    timeout 60 "${launch[@]}" "$MAPPO" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null
+    got=$?
+    # A launcher may add lines of its own about the exit code; ours begin with the program's name.
+    local lines
+    if [ ${#launch[@]} = 0 ]; then lines=$(wc -l <"$WORK/err"); else lines=$(grep -c '^mappo: ' "$WORK/err"); fi
+    [ $got = "$code" ] || problem="exit code $got, expected $code; "
+    [ "$lines" = 1 ] || problem+="$lines lines of error, expected 1; "
+    grep -q '^mappo: ' "$WORK/err" || problem+="no line of mappo; "
+    grep -qF -- "$text" "$WORK/err" || problem+="\"$(head -c 400 "$WORK/err")\" doesn't say \"$text\"; "
+    [ ${#launch[@]} = 0 ] && [ -s "$WORK/out" ] && problem+="standard output holds \"$(head -c 200 "$WORK/out")\"; "
+    [ "$(ls -lARi --time-style=full-iso . | sort)" = "$LISTING" ] || problem+="files were touched: $(find . -newer "$WORK/listing" | tr '\n' ' ')"
+    report "$name" "$problem"
+}
+touch "$WORK/listing"
+
+# ---- keys and commands ----
+bad unknown_key_names_nearest 2 'unknown key "ppo.cliprange" on the command line; did you mean "ppo.clip"? (mappo train --help ppo lists the section)' ppo.cliprange=0.1
+bad key_without_section_names_it 2 'did you mean "adam.lr"?' lr=1e-3
+bad name_of_the_reference_is_translated 2 'did you mean "rollout.envs"?' n_rollout_threads=128
+bad setting_with_dashes_is_explained 2 'settings are written without dashes: seed=3' --seed=3
+bad setting_without_value_is_explained 2 '"seed" is a setting and needs a value: seed=VALUE' train seed 3
+bad setting_in_place_of_a_command_is_explained 2 '"ppo.clip" is a setting and needs a value' ppo.clip
+bad setting_without_key_is_refused 2 'has no key before the =' =3
+bad unknown_command_names_nearest 2 'unknown command "trian"; did you mean "train"?' trian
+bad unknown_command_without_a_neighbour 2 'unknown command "qwxyz" (mappo --help lists them)' qwxyz
+bad unknown_option_names_nearest 2 'did you mean "--fresh"?' --fressh
+bad option_of_another_command_is_refused 2 'mappo train takes no --check' train --check
+bad settings_where_none_are_taken 2 'mappo inspect takes no settings' inspect file.h5 seed=3
+bad missing_operand_is_named 2 'mappo eval needs RUN|FILE' eval
+bad superfluous_operand_is_named 2 'what is "b"?' eval a b
+bad unknown_help_section_names_nearest 2 'no section "ppoo" of settings; did you mean "ppo"?' --help ppoo
+bad unknown_page_is_refused 2 'no page "config"' docs config
+
+# ---- values ----
+bad out_of_range_names_the_range 2 'ppo.clip=7 on the command line is out of range 0 .. 1' ppo.clip=7
+bad negative_count_is_out_of_range 2 'rollout.envs=-1 on the command line is out of range 1 .. 1e7' rollout.envs=-1
+bad zero_environments_are_out_of_range 2 'rollout.envs=0' rollout.envs=0
+bad more_than_64_bits_is_out_of_range 2 'is out of range' train.env_steps=99999999999999999999
+bad word_for_a_number_is_refused 2 'rollout.envs=many on the command line is not a whole number' rollout.envs=many
+bad suffix_is_told_how_to_write 2 'write 20e6' train.env_steps=20M
+bad fraction_for_a_count_is_refused 2 'is not a whole number' ppo.epochs=2.5
+bad nan_is_no_number 2 'is not a number' adam.lr=nan
+bad empty_number_is_refused 2 'is not a whole number' seed=
+bad word_for_a_truth_value_is_refused 2 'is neither true nor false' policy.share=maybe
+bad unknown_choice_names_them_all 2 'policy.activation=sigmoid on the command line is none of relu, tanh' policy.activation=sigmoid
+bad value_that_an_ini_cannot_hold_is_refused 2 "can't be kept in a configuration file" 'train.init=a ;b'
+bad more_memory_than_there_is 2 'lower rollout.envs or rollout.steps' rollout.envs=1e4 rollout.steps=1e6
+bad more_minibatches_than_units 2 'ppo.minibatches=1000000' ppo.minibatches=1e6
+bad shards_that_do_not_divide 2 'comm.shards=7' comm.reproducible=1 comm.shards=7
+many=$(for i in $(seq 300); do printf 'seed=%d ' "$i"; done)
+bad too_many_settings_are_refused 2 'more than 256 settings on the command line' $many
+
+# ---- files ----
+bad missing_ini_is_named 2 'cannot read the configuration file none.ini: No such file or directory' --config none.ini
+bad folder_for_an_ini_is_refused 2 'cannot read the configuration file folder: Is a directory' --config folder
+bad ini_without_a_name_is_refused 2 '--config needs a file' --config
+bad unknown_key_in_an_ini_names_file_and_line 2 'unknown key "ppo.cliprange" in unknown.ini, line 3; did you mean "ppo.clip"?' --config unknown.ini
+bad range_in_an_ini_names_file_and_line 2 'ppo.epochs=5e9 in range.ini, line 2 is out of range 1 .. 1000' --config range.ini
+bad type_in_an_ini_names_file_and_line 2 'rollout.envs=many in type.ini, line 1 is not a whole number' --config type.ini
+bad broken_line_in_an_ini_is_named 2 'broken.ini, line 1 is neither [section], key = value nor a comment' --config broken.ini
+bad long_line_in_an_ini_is_named 2 'long.ini, line 2 has 307 bytes' --config long.ini
+bad zero_bytes_in_an_ini_are_refused 2 'zero.ini holds zero bytes' --config zero.ini
+bad binary_file_for_an_ini_is_refused 2 'binary.ini, line 1' --config binary.ini
+bad second_file_is_looked_at_too 2 'range.ini, line 2' --config secret.ini --config range.ini
+if [ "$(id -u)" = 0 ] && ! command -v setpriv >/dev/null; then
+    echo "ok - unreadable_ini_is_named # SKIP root reads everything, and setpriv isn't there"
+else
+    chmod 000 secret.ini
+    LISTING=$(ls -lARi --time-style=full-iso . | sort)
+    if [ "$(id -u)" = 0 ]; then
+        chmod 755 "$WORK"
+        timeout 60 setpriv --reuid 65534 --regid 65534 --clear-groups "$MAPPO" --config secret.ini >"$WORK/out" 2>"$WORK/err"
+    else
+        timeout 60 "$MAPPO" --config secret.ini >"$WORK/out" 2>"$WORK/err"
+    fi
+    report unreadable_ini_is_named "$([ $? = 2 ] && grep -q 'cannot read the configuration file secret.ini: Permission denied' "$WORK/err" || head -c 300 "$WORK/err")"
+fi
+
+# ---- environments, presets, runs ----
+bad unknown_environment_names_nearest 2 'unknown environment "mpe/simple_spred"; did you mean "mpe/simple_spread"?' env=mpe/simple_spred
+bad unknown_environment_of_an_ini_names_nearest 2 'did you mean "mpe/simple_spread"?' --config env.ini
+bad missing_plugin_is_named 2 'none.so: No such file or directory' env=./none.so
+bad unknown_option_names_nearest 2 'has no option "n" (env.n on the command line); did you mean "env.N"?' env.n=3
+bad unknown_option_of_an_ini_names_nearest 2 'did you mean "env.N"?' --config option.ini
+bad option_out_of_range_is_named 2 'option N=0 is out of range' env.N=0
+bad option_of_wrong_type_is_named 2 'option N=abc' env.N=abc
+bad unknown_rules_name_those_there_are 2 'option rules=upstream is not one of mpe2, on-policy' env.rules=upstream
+bad unknown_preset_names_nearest 2 'unknown preset "onpolicy"; did you mean "on-policy"?' preset=onpolicy
+bad run_folder_that_cannot_be_made_is_named 2 "file.h5" run=file.h5/run
+bad missing_networks_are_named 4 'none.h5' train.init=none.h5
+bad missing_run_is_named 4 'none: no such run' eval none
+bad help_of_an_unknown_environment_names_nearest 2 'did you mean "mpe/simple_spread"?' envs mpe/simple_spred
+
+# ---- what is not a mistake ----
+for page in --help '--help all' '--help ppo' '--help seed' 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
+    timeout 60 "$MAPPO" $page >"$WORK/out" 2>"$WORK/err"
+    code=$? problem=""
+    [ $code = 0 ] || problem="exit code $code; "
+    [ -s "$WORK/err" ] && problem+="$(head -c 200 "$WORK/err"); "
+    [ "$(wc -l <"$WORK/out")" -ge 5 ] || problem+="only $(wc -l <"$WORK/out") lines; "
+    [ "$page" != 'docs configuration' ] && awk '{ gsub(/[^ -~]/, "") } length > 100 { exit 1 }' "$WORK/out" || [ "$page" = 'docs configuration' ] || problem+="a line is longer than 100 columns; "
+    [ "$(ls -lARi --time-style=full-iso . | sort)" = "$LISTING" ] || problem+="files were touched"
+    report "page_$(tr -cs 'a-z\n' _ <<<"${page//-/}")" "$problem"
+done
+timeout 60 "$MAPPO" --help >/dev/full 2>"$WORK/err"
+report full_standard_output_is_an_error "$([ $? = 1 ] && grep -q 'cannot write to standard output' "$WORK/err" || echo "not noticed")"
+
+# ---- several ranks ----
+library=$("$MAPPO" --version | sed -n 's/^MPI *//p')
+case $library in
+"Open MPI"*) RUN=("$(command -v mpirun.openmpi || echo mpirun)" --quiet --oversubscribe --bind-to none) ;;
+MPICH*) RUN=("$(command -v mpirun.mpich || echo mpirun)") ;;
+none) RUN=() ;;
+*) RUN=(mpirun) ;;
+esac
+if [ ${#RUN[@]} = 0 ] || ! command -v "${RUN[0]}" >/dev/null; then
+    echo "ok - ranks_print_once # SKIP no mpirun for MPI \"$library\""
+else
+    bad ranks_print_an_unknown_key_once 2 'did you mean "ppo.clip"?' -n 2 ppo.cliprange=0.1
+    bad ranks_print_an_unknown_command_once 2 'did you mean "train"?' -n 2 trian
+    bad ranks_print_a_missing_ini_once 2 'cannot read the configuration file none.ini' -n 2 --config none.ini
+    bad ranks_print_an_unknown_environment_once 2 'did you mean "mpe/simple_spread"?' -n 2 env=mpe/simple_spred
+    bad ranks_print_a_wrong_option_once 2 'option N=0 is out of range' -n 2 env.N=0
+    bad more_ranks_than_environments_names_the_key 2 'rollout.envs' -n 2 rollout.envs=1
+    bad ranks_that_do_not_divide_the_shards_name_the_key 2 'comm.shards' -n 2 comm.reproducible=1 comm.shards=1
+    bad ranks_print_an_unmakeable_run_folder_once 2 "file.h5" -n 2 run=file.h5/run
+    timeout 60 "${RUN[@]}" -n 2 "$MAPPO" --help ppo >"$WORK/out" 2>"$WORK/err"
+    report ranks_print_help_once "$([ $? = 0 ] && [ "$(grep -c 'ppo.clip ' "$WORK/out")" = 1 ] || echo "printed $(grep -c 'ppo.clip ' "$WORK/out") times")"
+fi
+exit $failed
