@@ -6,12 +6,7 @@
 #include "config/suggest.h"
 
 /* Commands whose file isn't here yet; these lines go when the last has landed. */
-#pragma weak cmd_train
-#pragma weak cmd_eval
-#pragma weak cmd_inspect
-#pragma weak cmd_envs
 #pragma weak cmd_bench
-#pragma weak cmd_doctor
 
 const struct command commands[] = {
     {
