@@ -1,5 +1,6 @@
 /* Chooses the command. All ranks parse; they vote, so that a mistake on the command line is said once and touches nothing. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ int main(int argc, char **argv)
 {
     struct error err = {0};
     struct comm *comm;
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, like a full disk */
     if (comm_open(&comm, &argc, &argv, &err)) return error_report(&err);
 
     static struct arguments args;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,8 @@ struct metrics {
     struct comm *comm;
     const struct mappo_env_spec *spec;
     FILE *file;
+    off_t whole; /* bytes of complete lines in it */
+    int lost;    /* errno of lines that could not be written since the last flush */
     char *buffer;
     int window, max_episodes;
     double *ring;         /* [window][WINDOW_COLUMNS] the last episodes, oldest overwritten */
@@ -65,6 +68,7 @@ int metrics_open(struct metrics *m, const char *folder, int64_t offset, struct e
     else if (ftruncate(fileno(m->file), (off_t)offset))
         return error_set(err, EXIT_USAGE, "%s: can't be cut back to %lld bytes: %s", path, (long long)offset, strerror(errno));
     fseek(m->file, 0, SEEK_END);
+    m->whole = ftello(m->file);
     m->buffer = ARENA_NEW(m->arena, char, METRICS_BUFFER);
     setvbuf(m->file, m->buffer, _IOFBF, METRICS_BUFFER);
     return 0;
@@ -204,18 +208,27 @@ void metrics_write(struct metrics *m, const struct metrics_line *line)
     for (int i = 0; i < line->metrics; i++) write_named(out, "", line->metric[i].name, line->metric[i].value);
     for (int i = 0; i < m->spec->infos; i++) write_named(out, "info/", m->spec->info[i].name, m->info_mean[i]);
     fputs("}\n", out);
-    fflush(out); /* a person may follow the file; one small write an update costs nothing */
+    /* A person may follow the file; one small write an update costs nothing. Half a line of a full disk is taken back. */
+    if (fflush(out) == 0 && !ferror(out)) {
+        m->whole = ftello(out);
+        return;
+    }
+    m->lost = errno;
+    __fpurge(out);
+    clearerr(out);
+    if (ftruncate(fileno(out), m->whole)) warn("metrics.jsonl: can't be cut back to whole lines: %s", strerror(errno));
 }
 
 int metrics_flush(struct metrics *m, int64_t *offset, struct error *err)
 {
     *offset = 0;
     if (!m->file) return 0;
-    if (fflush(m->file) || ferror(m->file)) {
-        clearerr(m->file);
-        return error_set(err, EXIT_CHECKPOINT, "metrics.jsonl: can't be written: %s", strerror(errno));
-    }
-    *offset = (int64_t)ftell(m->file);
+    /* Missing lines are no reason to leave a checkpoint out. */
+    if (m->lost) warn("metrics.jsonl: can't be written: %s; lines are missing", strerror(m->lost));
+    m->lost = 0;
+    if (fdatasync(fileno(m->file)) && errno != EINVAL)
+        return error_set(err, EXIT_CHECKPOINT, "metrics.jsonl: can't be made durable: %s", strerror(errno));
+    *offset = (int64_t)m->whole;
     return 0;
 }
 

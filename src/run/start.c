@@ -147,6 +147,17 @@ static int write_config(struct trainer *t, struct error *err)
     return code;
 }
 
+/* Damaged checkpoints that are newer than `path`: left under their names, the next pruning would keep them and drop whole ones. */
+static void reject_damaged(const struct folder *folder, const char *path)
+{
+    enum { MOST = 4096 };
+    struct checkpoint_name *name = calloc(MOST, sizeof *name);
+    CHECK(name, "out of memory while listing checkpoints");
+    const int count = checkpoint_list(folder_path(folder), name, MOST);
+    for (int i = 0; i < count && strcmp(strrchr(path, '/') + 1, name[i].name); i++) folder_reject(folder, name[i].name);
+    free(name);
+}
+
 /* Rank 0: takes the folder and looks for a checkpoint to continue from. A folder that does not exist yet is made later, when all else is
  * known to be right. */
 static int find_run(struct trainer *t, struct checkpoint **file, struct error *err)
@@ -160,7 +171,9 @@ static int find_run(struct trainer *t, struct checkpoint **file, struct error *e
     if (!*file) return 0;
     const char *level = checkpoint_attribute(*file, "instruction_level");
     text_format(t->stored_level, sizeof t->stored_level, "%s", level ? level : "");
-    return continue_config(t->config, *file, path, err);
+    code = continue_config(t->config, *file, path, err);
+    if (!code) reject_damaged(t->folder, path);
+    return code;
 }
 
 /* Rank 0: the folder of a new run. */

@@ -106,7 +106,8 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
 
 static int write_file(struct trainer *t, bool best, struct error *err)
 {
-    int code = metrics_flush(t->metrics, &t->standing.metrics_offset, err);
+    int code = folder_ours(t->folder, err);
+    if (!code) code = metrics_flush(t->metrics, &t->standing.metrics_offset, err);
     if (code) return code;
     const int room = config_key_count + CONFIG_ENV_OPTIONS + 16;
     struct attributes attributes = {.room = room};

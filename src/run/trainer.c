@@ -22,7 +22,8 @@ static double scheduled(const struct trainer *t, double rate)
     return schedule_value(t->config->adam_schedule, rate, (double)t->standing.env_steps / (double)t->standing.schedule_steps);
 }
 
-/* A failed save leaves the old checkpoints as they are and training goes on; three in a row end the run. */
+/* A failed save leaves the old checkpoints as they are and training goes on; three in a row end the run, and so does a folder that another
+ * process has taken. */
 static int save(struct trainer *t, bool best, struct error *err)
 {
     struct error bad = {0};
@@ -30,6 +31,7 @@ static int save(struct trainer *t, bool best, struct error *err)
         t->failed_saves = 0;
         return 0;
     }
+    if (bad.code == EXIT_PEERS) return error_set(err, bad.code, "%.1000s", bad.text);
     t->failed_saves++;
     if (t->comm->rank == 0) warn("%s; this checkpoint is left out (%d in a row)", bad.text, t->failed_saves);
     if (t->failed_saves < SAVES_MAY_FAIL) return 0;
@@ -147,7 +149,7 @@ static int train(struct trainer *t, char *why, size_t size, struct error *err)
             if ((code = evaluate(t, &line, &best, err))) return code;
         record(t, &line, seconds);
         if ((best || save_is_due(t, s->update)) && !last && (code = save(t, best, err))) return code;
-        if (last && (code = save(t, best, err))) return code;
+        if (last && (code = state_save(t, best, err))) return code; /* nothing comes after it: it may not be left out */
         if (s->update % AGREE_INTERVAL == 0 && (code = comm_agree(t->comm, "the parameters", t->algorithm->ops->hash(t->algorithm), err)))
             return code;
     }

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Runs of the real trainer whose files are killed, damaged and refused room: what a run leaves behind is always whole.
+
+# timeout: 300"""
+import glob
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+MAPPO = os.environ.get("MAPPO", "build/mappo")
+# Small enough that a start costs more than an update; a save after every update.
+SMALL = ["rollout.envs=8", "rollout.steps=5", "policy.hidden=16", "ppo.epochs=1", "threads=1", "eval.env_steps=0"]
+EVERY = ["checkpoint.interval=1"]
+STEPS = 8 * 5
+failed = 0
+
+
+def check(name, condition, told=""):
+    global failed
+    failed += not condition
+    print(f"ok - {name}" if condition else f"not ok - {name}: {told}", flush=True)
+
+
+def mappo(*args, **options):
+    done = subprocess.run([MAPPO, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, **options)
+    return done.returncode, done.stdout
+
+
+def train(run, updates, *args, **options):
+    return mappo(f"run={run}", f"train.env_steps={updates * STEPS}", *SMALL, *EVERY, *args, **options)
+
+
+def start(run, updates, *args):
+    return subprocess.Popen([MAPPO, f"run={run}", f"train.env_steps={updates * STEPS}", *SMALL, *EVERY, *args],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def steps(run):
+    """Checkpoints of a run, newest first."""
+    return sorted(glob.glob(f"{run}/step-*.h5"), reverse=True)
+
+
+def newest(run):
+    found = steps(run)
+    return int(os.path.basename(found[0])[5:17]) // STEPS if found else -1
+
+
+def wait_for(run, update, process, seconds=60):
+    end = time.monotonic() + seconds
+    while newest(run) < update and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    return newest(run) >= update
+
+
+def damage(path):
+    with open(path, "r+b") as file:
+        file.seek(random.randrange(os.path.getsize(path)))
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ (1 << random.randrange(8))]))
+
+
+def updates_logged(run):
+    with open(f"{run}/metrics.jsonl") as file:
+        return [json.loads(line)["update"] for line in file]
+
+
+def a_kill_at_any_moment_loses_at_most_one_interval(folder):
+    run, whole = f"{folder}/killed", f"{folder}/whole"
+    bad, lost, before, kills, waits = [], [], 0, 0, random.Random(5)
+    goal = 1200
+    while kills < 25:
+        process = start(run, goal)
+        if not wait_for(run, before + 2, process):
+            break
+        time.sleep(waits.random() * 0.15)
+        process.kill()
+        process.communicate()
+        kills += 1
+        code, out = mappo("inspect", run, "--check")
+        if code != 0:
+            bad.append(out)
+        if newest(run) < before:
+            lost.append(f"{newest(run)} after {before}")
+        logged = len([line for line in open(f"{run}/metrics.jsonl") if line.endswith("\n")])
+        # The line of an update is written before its checkpoint: one save at most is missing.
+        if newest(run) < logged - 1:
+            lost.append(f"checkpoint {newest(run)}, {logged} updates logged")
+        before = newest(run)
+    check("a_kill_at_any_moment_leaves_whole_checkpoints", kills == 25 and not bad, f"{kills} kills, {bad[:1]}")
+    check("a_kill_at_any_moment_loses_at_most_one_interval", not lost, f"{lost[:3]}")
+    total = before + 5
+    code, out = train(run, total)
+    again, text = train(whole, total)
+    check("a_run_killed_25_times_goes_on_and_finishes", code == 0 and again == 0, f"exit {code} {again}: {out} {text}")
+    code, out = mappo("inspect", run + "/latest.h5", whole + "/latest.h5")
+    check("and_ends_in_the_same_bits_as_one_that_was_never_killed", code == 0, out)
+    check("and_no_update_stands_twice_in_its_metrics", updates_logged(run) == list(range(1, total + 1)), updates_logged(run)[-5:])
+    check("and_leaves_no_temporary_files", not glob.glob(f"{run}/.tmp-*"), glob.glob(f"{run}/.tmp-*"))
+    code, out = train(run, total)
+    check("a_finished_run_says_so_and_exits_0", code == 0 and "finished" in out, f"exit {code}: {out}")
+
+
+def damaged_newest_files_fall_back_with_a_warning(folder):
+    for count in (1, 2):
+        run = f"{folder}/damaged{count}"
+        train(run, 6)
+        bad = steps(run)[:count]
+        for path in bad:
+            damage(path)
+        code, out = train(run, 8)
+        named = all(path in out for path in bad) and out.count("damaged") >= count
+        check(f"with_{count}_damaged_the_one_before_loads_and_the_warning_names_the_bad", code == 0 and named, f"exit {code}: {out}")
+        check(f"with_{count}_damaged_training_goes_on_from_update_{6 - count}", f"at update {6 - count}," in out, out)
+        kept = [f"{run}/damaged-{os.path.basename(path)}" for path in bad]
+        check(f"with_{count}_damaged_these_are_put_out_of_the_way_not_removed", all(map(os.path.exists, kept)), os.listdir(run))
+        code, out = mappo("inspect", run, "--check")
+        check(f"with_{count}_damaged_the_run_is_whole_again", code == 0 and newest(run) == 8, out)
+
+
+def all_damaged_is_an_error_and_never_a_fresh_start(folder):
+    run = f"{folder}/hopeless"
+    train(run, 4)
+    for path in steps(run):
+        damage(path)
+    before = sorted(os.listdir(run))
+    code, out = train(run, 6)
+    check("all_damaged_exits_4_and_names_fresh", code == 4 and "--fresh" in out, f"exit {code}: {out}")
+    check("all_damaged_touches_no_file", sorted(os.listdir(run)) == before, os.listdir(run))
+    code, out = train(run, 2, "--fresh")
+    check("fresh_starts_again_and_moves_the_old_run_aside", code == 0 and len(steps(f"{run}.1")) == len([f for f in before if f.startswith("step-")]),
+          f"exit {code}: {out}")
+
+
+def a_second_start_on_a_live_run_is_refused(folder):
+    run = f"{folder}/live"
+    process = start(run, 1000000)
+    wait_for(run, 1, process)
+    code, out = train(run, 1000000)
+    check("a_second_start_on_a_live_run_is_refused_and_names_it", code == 2 and str(process.pid) in out, f"exit {code}: {out}")
+    code, out = train(run, 1000000, "--fresh")
+    check("fresh_does_not_take_a_live_run_away", code == 2 and not os.path.exists(f"{run}.1"), f"exit {code}: {out}")
+    process.kill()
+    process.communicate()
+
+
+def limit(process, size):
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def a_full_disk_does_not_end_training(folder):
+    run = f"{folder}/full"
+    code, out = train(run, 5, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)))
+    check("a_disk_full_at_the_start_is_found_out_before_training", code == 4 and not steps(run), f"exit {code}: {out}")
+    shutil.rmtree(run)
+
+    # A save every few seconds of work, so that fewer than three fall into the time without room.
+    process = start(run, 1000000, "checkpoint.interval=400")
+    ready = wait_for(run, 400, process)
+    limit(process, 8192)
+    lines = []
+    while "left out" not in (lines or [""])[-1] and process.poll() is None:
+        lines.append(process.stdout.readline())
+    limit(process, resource.RLIM_INFINITY)
+    before = newest(run)
+    recovered = ready and wait_for(run, before + 400, process)
+    code, out = mappo("inspect", run, "--check")
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate()[0]
+    check("a_disk_full_for_a_while_does_not_end_training", recovered and process.returncode == 10, f"exit {process.returncode}: {lines} {rest}")
+    check("and_the_old_checkpoints_are_whole", code == 0, out)
+    logged = updates_logged(run)
+    check("and_the_metrics_hold_whole_lines_in_order", logged == sorted(set(logged)), "lines are torn or stand twice")
+
+    process = start(run, 1000000, "checkpoint.interval=50")
+    wait_for(run, newest(run) + 50, process)
+    limit(process, 8192)
+    out = process.communicate(timeout=60)[0]
+    check("three_failed_saves_in_a_row_end_the_run_with_exit_4", process.returncode == 4 and "(3 in a row)" in out,
+          f"exit {process.returncode}: {out[-500:]}")
+    code, out = mappo("inspect", run, "--check")
+    check("and_still_the_old_checkpoints_are_whole", code == 0 and not glob.glob(f"{run}/.tmp-*"), out)
+
+
+def a_small_file_system_that_runs_full(folder):
+    name = "a_file_system_without_room_ends_in_exit_4_and_whole_checkpoints"
+    disk = f"{folder}/disk"
+    os.mkdir(disk)
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], stderr=subprocess.DEVNULL).returncode:
+        print(f"ok - {name} # SKIP mounting a file system needs root")
+        return
+    try:
+        process = start(f"{disk}/run", 1000000, "checkpoint.interval=20")
+        wait_for(f"{disk}/run", 60, process)
+        with open(f"{disk}/other", "wb") as file:  # somebody else's data take what is left
+            try:
+                file.write(bytes(4 << 20))
+            except OSError:
+                pass
+        out = process.communicate(timeout=60)[0]
+        code, told = mappo("inspect", f"{disk}/run", "--check")
+        check(name, process.returncode == 4 and "No space left" in out and code == 0, f"exit {process.returncode}, {code}: {out[-500:]} {told}")
+        os.unlink(f"{disk}/other")
+        before = newest(f"{disk}/run")
+        process = start(f"{disk}/run", 1000000, "checkpoint.interval=20")
+        went_on = wait_for(f"{disk}/run", before + 20, process)
+        process.kill()
+        process.communicate()
+        check("and_goes_on_when_there_is_room_again", went_on, f"stands at {newest(f'{disk}/run')}, was {before}")
+    finally:
+        subprocess.run(["umount", disk])
+
+
+def main():
+    random.seed(7)
+    folder = tempfile.mkdtemp(prefix="mappo-test-")
+    try:
+        for promise in (a_kill_at_any_moment_loses_at_most_one_interval, damaged_newest_files_fall_back_with_a_warning,
+                        all_damaged_is_an_error_and_never_a_fresh_start, a_second_start_on_a_live_run_is_refused,
+                        a_full_disk_does_not_end_training, a_small_file_system_that_runs_full):
+            promise(folder)
+    finally:
+        shutil.rmtree(folder)
+    sys.exit(failed > 0)
+
+
+main()
