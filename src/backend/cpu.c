@@ -101,7 +101,7 @@ static struct tiles *cpu_tiles_create(struct backend *backend, const struct netw
     t->max_rows = max_rows;
     t->max_chunks = chunk_count(tiles);
     t->chunk_size = (cpu->kernels->chunk_size(net) + 15) / 16 * 16;
-    t->x = cpu_alloc(backend, "input tiles", (size_t)tiles * (size_t)(net->inputs + 1) * (size_t)cpu->kernels->tile_rows * sizeof(real));
+    t->x = cpu_alloc(backend, "input tiles", (size_t)tiles * (size_t)net->inputs * (size_t)cpu->kernels->tile_rows * sizeof(real));
     t->chunk = cpu_alloc(backend, "gradient chunks", (size_t)t->max_chunks * t->chunk_size * sizeof(real));
     t->sums = cpu_alloc(backend, "loss sums", (size_t)t->max_chunks * PASS_SUMS * sizeof(double));
     reserve_work(cpu, cpu->kernels->work_size(net));

@@ -15,7 +15,7 @@ struct tiles {
     int max_chunks;
     int first_task;    /* of the call under way */
     size_t chunk_size; /* reals in a chunk's accumulators */
-    real *x;           /* [tiles][D + 1][R]; row D is all ones, which makes the bias gradient one more row of the weight gradient */
+    real *x;           /* [tiles][D][R] */
     real *chunk;       /* [max_chunks][chunk_size] */
     double *sums;      /* [max_chunks][PASS_SUMS] */
 };
@@ -54,11 +54,18 @@ extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avx512;
 #ifdef LEVEL
 enum { LOSS_ROWS = 16 + 2 * POLICY_MAX_HEADS }; /* scratch of the losses, in rows of R */
 
-/* Row b of the batch: its index in the arrays. */
-static inline size_t batch_row(const struct batch *batch, int b)
+/* The rows b … b + count - 1 of the batch: their indices in the arrays. */
+static inline void batch_rows(const struct batch *batch, int b, int count, size_t *row)
 {
-    const int unit = b / batch->rows;
-    return (size_t)(batch->unit ? batch->unit[unit] : unit) * (size_t)batch->rows + (size_t)(b - unit * batch->rows);
+    if (!batch->unit) {
+        for (int r = 0; r < count; r++) row[r] = (size_t)(b + r);
+        return;
+    }
+    int unit = b / batch->rows, i = b % batch->rows;
+    for (int r = 0; r < count; r++) {
+        row[r] = (size_t)batch->unit[unit] * (size_t)batch->rows + (size_t)i;
+        if (++i == batch->rows) i = 0, unit++;
+    }
 }
 
 /* One tile's loss: outputs z [O][R] in, gradient g [O][R] out; z is overwritten. `lanes` [PASS_SUMS][R] and `log_std_gradient` [extra][R]

@@ -9,96 +9,7 @@
 
 #include <string.h>
 
-#include "backend/kernels/math.h"
-#include "backend/vector.h"
-
-static const real norm_eps = (real)1e-5;
-
-/* ---- matrix product: out [m][n] = start + Σ_k a[m·row + k·column] b[k][n] ---------------------------------------------------------------
- */
-
-struct product {
-    real *out;
-    const real *a, *b;
-    ptrdiff_t row, column; /* strides of a */
-    int out_stride, b_stride;
-    int m, n, k;      /* n is a multiple of LANES */
-    const real *bias; /* [m]; NULL = start from 0, or from out where `add` */
-    bool add;
-};
-
-/* A block of `rows` x `vectors` accumulators that stay in registers; both are constants where this is inlined. */
-ALWAYS_INLINE void product_block(const struct product *p, int m, int n, const int rows, const int vectors)
-{
-    vector sum[4][BLOCK];
-#pragma GCC unroll 4
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            sum[i][v] =
-                p->add ? load(p->out + (ptrdiff_t)(m + i) * p->out_stride + n + v * LANES) : set1(p->bias ? p->bias[m + i] : (real)0);
-    }
-    const real *a = p->a + m * p->row, *b = p->b + n;
-    const ptrdiff_t row = p->row, column = p->column, b_stride = p->b_stride;
-    for (int k = p->k; k > 0; k--) {
-        vector x[BLOCK];
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) x[v] = load(b + v * LANES);
-#pragma GCC unroll 4
-        for (int i = 0; i < rows; i++) {
-            const vector w = set1(a[i * row]);
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++) sum[i][v] += w * x[v];
-        }
-        a += column;
-        b += b_stride;
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) store(p->out + (ptrdiff_t)(m + i) * p->out_stride + n + v * LANES, sum[i][v]);
-    }
-}
-
-ALWAYS_INLINE void product_columns(const struct product *p, int n, const int vectors)
-{
-    int m = 0;
-    for (; m + 4 <= p->m; m += 4) product_block(p, m, n, 4, vectors);
-    switch (p->m - m) {
-    case 3:
-        product_block(p, m, n, 3, vectors);
-        break;
-    case 2:
-        product_block(p, m, n, 2, vectors);
-        break;
-    case 1:
-        product_block(p, m, n, 1, vectors);
-        break;
-    default:
-        break;
-    }
-}
-
-static void gemm(const struct product *p)
-{
-    int n = 0;
-    for (; n + BLOCK * (int)LANES <= p->n; n += BLOCK * LANES) product_columns(p, n, BLOCK);
-    switch ((p->n - n) / (int)LANES) {
-#if BLOCK > 3
-    case 3:
-        product_columns(p, n, 3);
-        break;
-#endif
-    case 2:
-        product_columns(p, n, 2);
-        break;
-    case 1:
-        product_columns(p, n, 1);
-        break;
-    default:
-        break;
-    }
-}
+#include "backend/cpu_passes.h"
 
 /* ---- a thread's work space ----------------------------------------------------------------------------------------------------------- */
 
@@ -108,20 +19,35 @@ struct work {
     int wide;                             /* the widest layer, padded to whole vectors */
     real *weight[NETWORK_MAX_LAYERS + 1]; /* [N][K] folded */
     real *bias[NETWORK_MAX_LAYERS + 1];   /* [N] folded */
-    real *x[NETWORK_MAX_LAYERS];          /* [H + 1][R] x̂ after each hidden layer; the last row is ones */
-    real *offset[NETWORK_MAX_LAYERS];     /* [R] -mean / deviation */
-    real *inverse[NETWORK_MAX_LAYERS];    /* [R] 1 / deviation */
-    real *deviation[NETWORK_MAX_LAYERS];  /* [R] */
-    real *g, *gx;                         /* [wide][R] gradients by a layer's output and input */
-    real *turned;                         /* [R][wide] g transposed */
-    real *out, *p;                        /* [O][R] */
-    real *scratch;                        /* [LOSS_ROWS][R] */
-    double *lanes;                        /* [PASS_SUMS][R] */
+    real *x[NETWORK_MAX_LAYERS];          /* [H][R] x̂ after each hidden layer */
+    struct norm_rows rows[NETWORK_MAX_LAYERS];
+    real *g, *gx;  /* [wide][R] gradients by a layer's output and input */
+    real *turned;  /* [R][wide] g transposed */
+    real *head;    /* [O][padded K + 1][LANES] sums of a narrow head's gradient */
+    real *out, *p; /* [O][R] */
+    real *scratch; /* [LOSS_ROWS][R] */
+    double *lanes; /* [PASS_SUMS][R] */
 };
 
 static int padded(int n)
 {
     return (n + (int)LANES - 1) / (int)LANES * (int)LANES;
+}
+
+/* A head of fewer outputs than a vector has lanes: transposing it would leave most lanes empty. */
+static bool narrow_head(const struct network *net)
+{
+    return net->outputs < (int)LANES;
+}
+
+static size_t head_stride(const struct network *net)
+{
+    return (size_t)padded(net->hidden + 1) * LANES;
+}
+
+static size_t head_sums_size(const struct network *net)
+{
+    return narrow_head(net) ? (size_t)net->outputs * head_stride(net) : 0;
 }
 
 static int layer_inputs(const struct network *net, int layer)
@@ -154,14 +80,16 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
         w->bias[l] = take(base, &used, (size_t)layer_outputs(net, l));
     }
     for (int l = 0; l < net->layers; l++) {
-        w->x[l] = take(base, &used, (hidden + 1) * TILE);
-        w->offset[l] = take(base, &used, TILE);
-        w->inverse[l] = take(base, &used, TILE);
-        w->deviation[l] = take(base, &used, TILE);
+        w->x[l] = take(base, &used, hidden * TILE);
+        w->rows[l].sum = take(base, &used, TILE);
+        w->rows[l].offset = take(base, &used, TILE);
+        w->rows[l].inverse = take(base, &used, TILE);
+        w->rows[l].deviation = take(base, &used, TILE);
     }
     w->g = take(base, &used, (size_t)w->wide * TILE);
     w->gx = take(base, &used, (size_t)w->wide * TILE);
     w->turned = take(base, &used, (size_t)w->wide * TILE);
+    w->head = take(base, &used, head_sums_size(net));
     w->out = take(base, &used, (size_t)net->outputs * TILE);
     w->p = take(base, &used, (size_t)net->outputs * TILE);
     w->scratch = take(base, &used, (size_t)LOSS_ROWS * TILE);
@@ -222,12 +150,15 @@ static void fold_layer(const struct layer *a, const real *parameters, real *rest
         return;
     }
     for (int j = 0; j < a->outputs; j++) {
-        real sum = bias[j];
-        for (int k = 0; k < a->inputs; k++) {
-            weight[k] = w[k] * gamma[k];
-            sum += w[k] * beta[k];
+        for (int k = 0; k < a->inputs; k++) weight[k] = w[k] * gamma[k];
+        real part[8] = {0}, sum = 0; /* partial sums, so that the compiler may use vectors without changing the order */
+        int k = 0;
+        for (; k + 8 <= a->inputs; k += 8) {
+            for (int i = 0; i < 8; i++) part[i] += w[k + i] * beta[k + i];
         }
-        bias[j] = sum;
+        for (; k < a->inputs; k++) sum += w[k] * beta[k];
+        for (int i = 0; i < 8; i++) sum += part[i];
+        bias[j] += sum;
         w += a->inputs;
         weight += a->inputs;
     }
@@ -239,9 +170,6 @@ static void fold(struct work *w, const struct network *net, const real *paramete
     for (int l = 0; l <= net->layers; l++) {
         const struct layer a = layer_of(net, l);
         fold_layer(&a, parameters, w->weight[l], w->bias[l]);
-    }
-    for (int l = 0; l < net->layers; l++) {
-        for (int r = 0; r < (int)TILE; r++) w->x[l][net->hidden * (int)TILE + r] = 1;
     }
 }
 
@@ -295,90 +223,20 @@ static void reduce(struct train_pass *pass, int chunks)
     }
 }
 
-/* ---- passes over a tile ----------------------------------------------------------------------------------------------------------------
- */
-
-static void activate(int activation, real *restrict z, int n)
-{
-    if (activation == ACTIVATION_RELU) {
-        for (int i = 0; i < n; i++) z[i] = z[i] < (real)0 ? (real)0 : z[i]; /* NaN stays */
-    } else {
-        for (int i = 0; i < n; i++) z[i] = real_tanh(z[i]);
-    }
-}
-
-/* x [n][R] to x̂ = (x - mean) / sqrt(variance + eps) over the features of each row, in two passes for the variance. */
-static void normalise(real *x, int n, real *offset, real *inverse, real *deviation)
-{
-    const vector scale = set1((real)1 / (real)n);
-    for (int r = 0; r < (int)TILE; r += LANES) {
-        vector sum = {0}, squares = {0};
-        for (int j = 0; j < n; j++) sum += load(x + j * (int)TILE + r);
-        const vector mean = sum * scale;
-        for (int j = 0; j < n; j++) {
-            const vector d = load(x + j * (int)TILE + r) - mean;
-            squares += d * d;
-        }
-        const vector variance = squares * scale + set1(norm_eps);
-        vector root;
-        for (int i = 0; i < (int)LANES; i++) root[i] = real_sqrt(variance[i]);
-        const vector one_over = set1(1) / root, shift = -mean * one_over;
-        for (int j = 0; j < n; j++) store(x + j * (int)TILE + r, load(x + j * (int)TILE + r) * one_over + shift);
-        store(offset + r, shift);
-        store(inverse + r, one_over);
-        store(deviation + r, root);
-    }
-}
-
-/* Gradient by x̂ to the gradient by z, the layer's sum before the activation. The activation's output is recovered from x̂: a = (x̂ - offset)
- * · deviation. */
-static void norm_act_backward(const struct work *w, int l, const real *gx, real *g)
-{
-    const int n = w->net->hidden;
-    const bool relu = w->net->activation == ACTIVATION_RELU, norm = w->net->layer_norm;
-    const vector scale = set1((real)1 / (real)n);
-    for (int r = 0; r < (int)TILE; r += LANES) {
-        const real *x = w->x[l] + r;
-        vector s1 = {0}, s2 = {0}, offset = {0}, inverse = set1(1), deviation = set1(1);
-        if (norm) {
-            for (int j = 0; j < n; j++) {
-                const vector d = load(gx + j * (int)TILE + r);
-                s1 += d;
-                s2 += d * load(x + j * (int)TILE);
-            }
-            offset = load(w->offset[l] + r);
-            inverse = load(w->inverse[l] + r);
-            deviation = load(w->deviation[l] + r);
-        }
-        const vector c1 = s1 * scale * inverse, c2 = s2 * scale * inverse;
-        for (int j = 0; j < n; j++) {
-            const vector xj = load(x + j * (int)TILE);
-            const vector d = load(gx + j * (int)TILE + r) * inverse - c1 - xj * c2;
-            const vector a = (xj - offset) * deviation;
-            store(g + j * (int)TILE + r, relu ? vector_select(xj > offset, d, (vector){0}) : d * (set1(1) - a * a));
-        }
-    }
-}
-
-static void transpose(const real *restrict g, real *restrict turned, int n)
-{
-    for (int r = 0; r < (int)TILE; r++) {
-        for (int j = 0; j < n; j++) turned[(ptrdiff_t)r * n + j] = g[(ptrdiff_t)j * TILE + r];
-    }
-}
+/* ---- a tile
+ * ------------------------------------------------------------------------------------------------------------------------------ */
 
 static const real *layer_input(const struct work *w, int l, const real *x)
 {
     return l == 0 ? x : w->x[l - 1];
 }
 
-/* Outputs [O][R] of the tile x [D + 1][R] to w->out; the activations stay in w. */
+/* Outputs [O][R] of the tile x [D][R] to w->out; the activations stay in w. */
 static void forward_tile(const struct work *w, const real *x)
 {
     const struct network *net = w->net;
     for (int l = 0; l <= w->depth; l++) {
-        real *z = l < w->depth ? w->x[l] : w->out;
-        const struct product p = {.out = z,
+        const struct product p = {.out = l < w->depth ? w->x[l] : w->out,
                                   .a = w->weight[l],
                                   .b = layer_input(w, l, x),
                                   .row = layer_inputs(net, l),
@@ -388,47 +246,80 @@ static void forward_tile(const struct work *w, const real *x)
                                   .m = layer_outputs(net, l),
                                   .n = TILE,
                                   .k = layer_inputs(net, l),
-                                  .bias = w->bias[l]};
-        gemm(&p);
-        if (l == w->depth) break;
-        activate(net->activation, z, net->hidden * (int)TILE);
-        if (net->layer_norm) normalise(z, net->hidden, w->offset[l], w->inverse[l], w->deviation[l]);
+                                  .bias = w->bias[l],
+                                  .sums = l < w->depth ? w->rows[l].sum : NULL};
+        if (l == w->depth) {
+            gemm(&p);
+            break;
+        }
+        memset(p.sums, 0, TILE * sizeof *p.sums);
+        gemm_activate(&p, net->activation);
+        if (net->layer_norm) normalise(p.out, net->hidden, &w->rows[l]);
     }
+}
+
+/* Adds turned^T x of a layer to its accumulators P [K + 1][wide]. */
+static void weight_gradient(const struct work *w, int l, const real *x, real *sums)
+{
+    const int wide = padded(layer_outputs(w->net, l));
+    const struct product p = {.out = sums,
+                              .a = x,
+                              .b = w->turned,
+                              .row = TILE,
+                              .column = 1,
+                              .out_stride = wide,
+                              .b_stride = wide,
+                              .m = layer_inputs(w->net, l),
+                              .n = wide,
+                              .k = TILE,
+                              .add = true};
+    gemm(&p);
+}
+
+/* The gradient by a layer's inputs x̂, from that by its outputs. */
+static void input_gradient(const struct work *w, int l, const real *g, real *gx)
+{
+    const struct product p = {.out = gx,
+                              .a = w->weight[l],
+                              .b = g,
+                              .row = 1,
+                              .column = layer_inputs(w->net, l),
+                              .out_stride = TILE,
+                              .b_stride = TILE,
+                              .m = layer_inputs(w->net, l),
+                              .n = TILE,
+                              .k = layer_outputs(w->net, l)};
+    gemm(&p);
 }
 
 /* From w->g, the gradient by the outputs, to the accumulators of all layers. */
 static void backward_tile(const struct work *w, const real *x, real *chunk)
 {
     const struct network *net = w->net;
-    for (int l = w->depth; l >= 0; l--) {
-        const int n = layer_outputs(net, l), k = layer_inputs(net, l), wide = padded(n);
-        memset(w->g + (size_t)n * TILE, 0, (size_t)(wide - n) * TILE * sizeof *w->g);
-        transpose(w->g, w->turned, wide);
-        const struct product gradient = {.out = chunk + chunk_offset(net, l),
-                                         .a = layer_input(w, l, x),
-                                         .b = w->turned,
-                                         .row = TILE,
-                                         .column = 1,
-                                         .out_stride = wide,
-                                         .b_stride = wide,
-                                         .m = k + 1,
-                                         .n = wide,
-                                         .k = TILE,
-                                         .add = true};
-        gemm(&gradient);
-        if (l == 0) break;
-        const struct product back = {.out = w->gx,
-                                     .a = w->weight[l],
-                                     .b = w->g,
-                                     .row = 1,
-                                     .column = k,
-                                     .out_stride = TILE,
-                                     .b_stride = TILE,
-                                     .m = k,
-                                     .n = TILE,
-                                     .k = n};
-        gemm(&back);
-        norm_act_backward(w, l - 1, w->gx, w->g);
+    const int depth = w->depth, outputs = padded(net->outputs);
+    real *sums = chunk + chunk_offset(net, depth), *g = w->g, *gx = w->gx;
+    if (narrow_head(net)) {
+        head_gradient(w->head, head_stride(net), g, net->outputs, w->x[depth - 1], net->hidden);
+    } else {
+        turn(g, net->outputs, w->turned, outputs, sums + net->hidden * outputs);
+        weight_gradient(w, depth, w->x[depth - 1], sums);
+    }
+    for (int l = depth; l > 0; l--) {
+        sums = chunk + chunk_offset(net, l - 1);
+        input_gradient(w, l, g, gx);
+        const struct hidden_backward h = {.n = net->hidden,
+                                          .wide = padded(net->hidden),
+                                          .x = w->x[l - 1],
+                                          .g = gx,
+                                          .keep = l > 1,
+                                          .turned = w->turned,
+                                          .total = sums + layer_inputs(net, l - 1) * padded(net->hidden),
+                                          .rows = &w->rows[l - 1]};
+        hidden_backward(&h, net->activation, net->layer_norm);
+        weight_gradient(w, l - 1, layer_input(w, l - 1, x), sums);
+        real *swap = g;
+        g = gx;
+        gx = swap;
     }
 }
 
@@ -443,24 +334,25 @@ static int rows_of_tile(const struct tiles *tiles, int tile)
 
 static real *tile_at(const struct tiles *tiles, int tile)
 {
-    return tiles->x + (size_t)tile * (size_t)(tiles->inputs + 1) * TILE;
+    return tiles->x + (size_t)tile * (size_t)tiles->inputs * TILE;
 }
 
 static void pack(const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch, int tile)
 {
     real *to = tile_at(tiles, tile);
     const int d = tiles->inputs, rows = rows_of_tile(tiles, tile);
-    for (int r = 0; r < (int)TILE; r++) {
-        if (r < rows) {
-            const float *from = x + batch_row(batch, tile * (int)TILE + r) * (size_t)d;
-            for (int j = 0; j < d; j++) to[j * (int)TILE + r] = (real)from[j];
-        } else {
-            for (int j = 0; j < d; j++) to[j * (int)TILE + r] = 0;
-        }
-        to[d * (int)TILE + r] = 1;
+    size_t row[TILE];
+    batch_rows(batch, tile * (int)TILE, rows, row);
+    for (int r = 0; r < rows; r++) {
+        const float *from = x + row[r] * (size_t)d;
+        for (int j = 0; j < d; j++) to[j * (int)TILE + r] = (real)from[j];
     }
-    real unused[3][TILE] __attribute__((aligned(64)));
-    if (net->feature_norm) normalise(to, d, unused[0], unused[1], unused[2]);
+    for (int j = 0; j < d; j++) memset(to + j * (int)TILE + rows, 0, (size_t)((int)TILE - rows) * sizeof *to);
+    if (!net->feature_norm) return;
+    real space[4][TILE] __attribute__((aligned(64)));
+    const struct norm_rows norm = {space[0], space[1], space[2], space[3]};
+    sum_features(to, d, norm.sum);
+    normalise(to, d, &norm);
 }
 
 static void forward(const struct forward_pass *pass, real *work, int tile, int end)
@@ -484,6 +376,7 @@ static void train(const struct train_pass *pass, real *work, real *chunk, double
     const struct network *net = pass->net;
     fold(&w, net, pass->parameters, work);
     memset(chunk, 0, chunk_size(net) * sizeof *chunk);
+    memset(w.head, 0, head_sums_size(net) * sizeof *w.head);
     memset(w.lanes, 0, (size_t)PASS_SUMS * TILE * sizeof *w.lanes);
     for (; tile < end; tile++) {
         const real *x = tile_at(pass->tiles, tile);
@@ -503,6 +396,10 @@ static void train(const struct train_pass *pass, real *work, real *chunk, double
             LEVELLED(value_loss)(&loss);
         }
         backward_tile(&w, x, chunk);
+    }
+    if (narrow_head(net)) {
+        head_gradient_finish(w.head, head_stride(net), net->outputs, net->hidden + 1, chunk + chunk_offset(net, net->layers),
+                             padded(net->outputs));
     }
     for (int i = 0; i < PASS_SUMS; i++) {
         sums[i] = 0;

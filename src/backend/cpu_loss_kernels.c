@@ -185,7 +185,7 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
 {
     const struct policy_loss *loss = &t->pass->policy;
     size_t row[TILE];
-    for (int r = 0; r < t->rows; r++) row[r] = batch_row(&t->pass->batch, t->first + r);
+    batch_rows(&t->pass->batch, t->first, t->rows, row);
 
     real *log_prob = scratch_row(t, ROW_LOG_PROB), *entropy = scratch_row(t, ROW_ENTROPY);
     real *old = scratch_row(t, ROW_OLD), *advantage = scratch_row(t, ROW_ADVANTAGE), *weight = scratch_row(t, ROW_WEIGHT),
@@ -224,7 +224,7 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
 {
     const struct value_loss *loss = &t->pass->value;
     size_t row[TILE], target_row[TILE];
-    for (int r = 0; r < t->rows; r++) row[r] = batch_row(&t->pass->batch, t->first + r);
+    batch_rows(&t->pass->batch, t->first, t->rows, row);
 
     real *old = scratch_row(t, ROW_OLD), *ret = scratch_row(t, ROW_ADVANTAGE), *weight = scratch_row(t, ROW_WEIGHT),
          *ones = scratch_row(t, ROW_ONES);

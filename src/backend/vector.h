@@ -3,30 +3,51 @@
 #ifndef MAPPO_BACKEND_VECTOR_H
 #define MAPPO_BACKEND_VECTOR_H
 
+#include <math.h>
 #include <stdint.h>
 
+#include "backend/kernels/math.h"
 #include "base/real.h"
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #define VECTOR_BYTES 64
-#define BLOCK        4 /* vectors per row of a register block: 4 x 4 accumulators of 32 registers */
+#define BLOCK        4 /* vectors in a row of a register block */
+#define BLOCK_ROWS   6 /* 6 x 4 accumulators, 4 operands and a broadcast: 29 of 32 registers */
 #define TILE_VECTORS 4
 #elif defined(__AVX__)
 #include <immintrin.h>
 #define VECTOR_BYTES 32
-#define BLOCK        3 /* 4 x 3 accumulators, 3 operands and a broadcast fill 16 registers */
+#define BLOCK        3
+#define BLOCK_ROWS   4 /* 4 x 3 accumulators, 3 operands and a broadcast: all 16 registers */
 #define TILE_VECTORS 6
 #else
 #define VECTOR_BYTES 16
 #define BLOCK        3
+#define BLOCK_ROWS   4
 #define TILE_VECTORS 12
 #endif
 
+/* LANES as a bare number, for the preprocessor. */
+#if VECTOR_BYTES == 64 && REAL_IS_DOUBLE || VECTOR_BYTES == 32 && !REAL_IS_DOUBLE
+#define LANE_COUNT 8
+#elif VECTOR_BYTES == 64
+#define LANE_COUNT 16
+#elif VECTOR_BYTES == 16 && REAL_IS_DOUBLE
+#define LANE_COUNT 2
+#else
+#define LANE_COUNT 4
+#endif
 enum {
-    LANES = VECTOR_BYTES / sizeof(real),
+    LANES = LANE_COUNT,
     TILE = TILE_VECTORS * LANES /* R: rows of a tile */
 };
+
+/* Loops over registers must be unrolled, or the compiler keeps them in memory. */
+#define UNROLL_BLOCK _Pragma("GCC unroll 4")
+#define UNROLL_ROWS  _Pragma("GCC unroll 6")
+#define UNROLL_TILE  _Pragma("GCC unroll 12")
+#define UNROLL_LANES _Pragma("GCC unroll 16")
 
 typedef real vector __attribute__((vector_size(VECTOR_BYTES)));
 #if REAL_IS_DOUBLE
@@ -62,6 +83,92 @@ ALWAYS_INLINE void store(real *p, vector x)
 ALWAYS_INLINE vector vector_select(vector_mask mask, vector a, vector b)
 {
     return (vector)((mask & (vector_mask)a) | (~mask & (vector_mask)b));
+}
+
+ALWAYS_INLINE vector vector_sqrt(vector x)
+{
+#if defined(__AVX512F__)
+    return REAL_IS_DOUBLE ? (vector)_mm512_sqrt_pd((__m512d)x) : (vector)_mm512_sqrt_ps((__m512)x);
+#elif defined(__AVX__)
+    return REAL_IS_DOUBLE ? (vector)_mm256_sqrt_pd((__m256d)x) : (vector)_mm256_sqrt_ps((__m256)x);
+#else
+    vector y;
+    for (int i = 0; i < (int)LANES; i++) y[i] = (real)sqrt(x[i]);
+    return y;
+#endif
+}
+
+/* Of a constant and x: NaN in x stays. */
+ALWAYS_INLINE vector vector_at_least(real low, vector x)
+{
+#if defined(__AVX512F__) && !REAL_IS_DOUBLE
+    return (vector)_mm512_max_ps((__m512)set1(low), (__m512)x);
+#elif defined(__AVX__) && !defined(__AVX512F__) && !REAL_IS_DOUBLE
+    return (vector)_mm256_max_ps((__m256)set1(low), (__m256)x);
+#else
+    return vector_select(x < set1(low), set1(low), x);
+#endif
+}
+
+ALWAYS_INLINE vector vector_at_most(real high, vector x)
+{
+#if defined(__AVX512F__) && !REAL_IS_DOUBLE
+    return (vector)_mm512_min_ps((__m512)set1(high), (__m512)x);
+#elif defined(__AVX__) && !defined(__AVX512F__) && !REAL_IS_DOUBLE
+    return (vector)_mm256_min_ps((__m256)set1(high), (__m256)x);
+#else
+    return vector_select(x > set1(high), set1(high), x);
+#endif
+}
+
+ALWAYS_INLINE vector vector_tanh(vector x)
+{
+#if REAL_IS_DOUBLE
+    vector y;
+    for (int i = 0; i < (int)LANES; i++) y[i] = real_tanh(x[i]);
+    return y;
+#else
+    const vector y = vector_at_most(TANH_LIMIT, vector_at_least(-TANH_LIMIT, x)), s = y * y;
+    return y * TANH_P(s, set1) / TANH_Q(s, set1);
+#endif
+}
+
+/* One step of transposing LANES x LANES numbers: vectors i and i + s exchange the halves whose lane numbers differ in bit s. */
+#define LANE_LOW(s, l)       ((l) & (s) ? (int)LANES + (l) - (s) : (l))
+#define LANE_HIGH(s, l)      ((l) & (s) ? (int)LANES + (l) : (l) + (s))
+#define LANE_LIST2(F, s, l)  F(s, l), F(s, (l) + 1)
+#define LANE_LIST4(F, s, l)  LANE_LIST2(F, s, l), LANE_LIST2(F, s, (l) + 2)
+#define LANE_LIST8(F, s, l)  LANE_LIST4(F, s, l), LANE_LIST4(F, s, (l) + 4)
+#define LANE_LIST16(F, s, l) LANE_LIST8(F, s, l), LANE_LIST8(F, s, (l) + 8)
+#define LANE_LIST_PASTE(n)   LANE_LIST##n
+#define LANE_LIST_OF(n)      LANE_LIST_PASTE(n)
+#define LANE_LIST(F, s)      LANE_LIST_OF(LANE_COUNT)(F, s, 0)
+#ifdef __clang__
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vector_mask){__VA_ARGS__})
+#endif
+#define TRANSPOSE_STEP(s)                                                                                                                  \
+    UNROLL_LANES                                                                                                                           \
+    for (int i = 0; i < (int)LANES; i++) {                                                                                                 \
+        if (i & (s)) continue;                                                                                                             \
+        const vector a = x[i], b = x[i + (s)];                                                                                             \
+        x[i] = SHUFFLE(a, b, LANE_LIST(LANE_LOW, s));                                                                                      \
+        x[i + (s)] = SHUFFLE(a, b, LANE_LIST(LANE_HIGH, s));                                                                               \
+    }
+
+ALWAYS_INLINE void transpose_block(vector x[])
+{
+#if LANE_COUNT > 8
+    TRANSPOSE_STEP(8)
+#endif
+#if LANE_COUNT > 4
+    TRANSPOSE_STEP(4)
+#endif
+#if LANE_COUNT > 2
+    TRANSPOSE_STEP(2)
+#endif
+    TRANSPOSE_STEP(1)
 }
 
 /* The sum of the lanes, always in the same order. */

@@ -1,0 +1,372 @@
+/* The passes that networks are made of, over tiles [feature][R]: matrix product, layer norm, its way back, transposing, a narrow head's
+ * gradient. Widths are run-time numbers. Included by cpu_kernels.c, once per instruction level. */
+#ifndef MAPPO_BACKEND_CPU_PASSES_H
+#define MAPPO_BACKEND_CPU_PASSES_H
+
+#include "backend/backend.h"
+#include "backend/vector.h"
+
+/* ---- matrix product: out [m][n] = start + Σ_k a[m·row + k·column] b[k][n] ---------------------------------------------------------------
+ */
+
+enum epilogue { PLAIN = -1, RELU = ACTIVATION_RELU, TANH = ACTIVATION_TANH };
+
+struct product {
+    real *out;
+    const real *a, *b;
+    ptrdiff_t row, column; /* strides of a */
+    int out_stride, b_stride;
+    int m, n, k;      /* n is a multiple of LANES */
+    const real *bias; /* [m]; NULL = start from 0, or from out where `add` */
+    bool add;
+    real *sums; /* [n] with an activation: the sum over m of its output is added here */
+};
+
+ALWAYS_INLINE vector activate(vector z, const int activation)
+{
+    if (activation == RELU) return vector_at_least(0, z);
+    if (activation == TANH) return vector_tanh(z);
+    return z;
+}
+
+/* A block of `rows` x `vectors` accumulators that stay in registers, from start to activation; these three are constants where it is
+ * inlined. */
+ALWAYS_INLINE void product_block(const struct product *p, int m, int n, const int rows, const int vectors, const int activation)
+{
+    vector sum[BLOCK_ROWS][BLOCK];
+    real *out = p->out + (ptrdiff_t)m * p->out_stride + n;
+    UNROLL_ROWS
+    for (int i = 0; i < rows; i++) {
+        UNROLL_BLOCK
+        for (int v = 0; v < vectors; v++)
+            sum[i][v] = p->add ? load(out + i * p->out_stride + v * LANES) : set1(p->bias ? p->bias[m + i] : (real)0);
+    }
+    const real *a = p->a + m * p->row, *b = p->b + n;
+    const ptrdiff_t row = p->row, column = p->column, b_stride = p->b_stride;
+    for (int k = p->k; k > 0; k--) {
+        vector x[BLOCK];
+        UNROLL_BLOCK
+        for (int v = 0; v < vectors; v++) x[v] = load(b + v * LANES);
+        UNROLL_ROWS
+        for (int i = 0; i < rows; i++) {
+            const vector w = set1(a[i * row]);
+            UNROLL_BLOCK
+            for (int v = 0; v < vectors; v++) sum[i][v] += w * x[v];
+        }
+        a += column;
+        b += b_stride;
+    }
+    UNROLL_BLOCK
+    for (int v = 0; v < vectors; v++) {
+        vector total = activation == PLAIN ? set1(0) : load(p->sums + n + v * LANES);
+        UNROLL_ROWS
+        for (int i = 0; i < rows; i++) {
+            const vector y = activate(sum[i][v], activation);
+            if (activation != PLAIN) total += y;
+            store(out + i * p->out_stride + v * LANES, y);
+        }
+        if (activation != PLAIN) store(p->sums + n + v * LANES, total);
+    }
+}
+
+/* Cuts the rows into blocks as high as registers allow and as equal as can be: a block of one row would wait for its own additions. */
+ALWAYS_INLINE void product_columns(const struct product *p, int n, const int vectors, const int activation)
+{
+    const int blocks = (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    for (int i = 0, m = 0; i < blocks; i++) {
+        const int end = p->m * (i + 1) / blocks;
+        switch (end - m) {
+#if BLOCK_ROWS > 4
+        case 6:
+            product_block(p, m, n, 6, vectors, activation);
+            break;
+        case 5:
+            product_block(p, m, n, 5, vectors, activation);
+            break;
+#endif
+        case 4:
+            product_block(p, m, n, 4, vectors, activation);
+            break;
+        case 3:
+            product_block(p, m, n, 3, vectors, activation);
+            break;
+        case 2:
+            product_block(p, m, n, 2, vectors, activation);
+            break;
+        default:
+            product_block(p, m, n, 1, vectors, activation);
+            break;
+        }
+        m = end;
+    }
+}
+
+static void gemm(const struct product *p)
+{
+    int n = 0;
+    for (; n + BLOCK * (int)LANES <= p->n; n += BLOCK * LANES) product_columns(p, n, BLOCK, PLAIN);
+    switch ((p->n - n) / (int)LANES) {
+#if BLOCK > 3
+    case 3:
+        product_columns(p, n, 3, PLAIN);
+        break;
+#endif
+    case 2:
+        product_columns(p, n, 2, PLAIN);
+        break;
+    case 1:
+        product_columns(p, n, 1, PLAIN);
+        break;
+    default:
+        break;
+    }
+}
+
+/* A hidden layer of a whole tile: act(W x + b), and the sum of its outputs for the norm that follows. */
+static void gemm_activate(const struct product *p, int activation)
+{
+    for (int n = 0; n < (int)TILE; n += BLOCK * LANES) {
+        if (activation == ACTIVATION_RELU) {
+            product_columns(p, n, BLOCK, RELU);
+        } else {
+            product_columns(p, n, BLOCK, TANH);
+        }
+    }
+}
+
+/* ---- layer norm -------------------------------------------------------------------------------------------------------------------------
+ */
+
+struct norm_rows {   /* of each row of the tile, [R] */
+    real *sum;       /* Σ of what is to be normalised */
+    real *offset;    /* -mean / deviation: what a 0 became */
+    real *inverse;   /* 1 / deviation */
+    real *deviation; /* sqrt(variance + eps) */
+};
+
+/* x [n][R] to x̂ = (x - mean) / sqrt(variance + eps) over the features of each row; `sum` is filled. The variance takes a pass of its own:
+ * the difference of two large sums would lose it. BLOCK columns at a time keep as many additions in flight as their latency needs. */
+static void normalise(real *restrict x, int n, const struct norm_rows *rows)
+{
+    const real *const end = x + (ptrdiff_t)n * TILE;
+    const vector scale = set1((real)1 / (real)n), eps = set1((real)1e-5);
+    for (int r = 0; r < (int)TILE; r += BLOCK * LANES) {
+        vector mean[BLOCK], squares[BLOCK], shift[BLOCK];
+        UNROLL_BLOCK
+        for (int v = 0; v < BLOCK; v++) {
+            mean[v] = load(rows->sum + r + v * LANES) * scale;
+            squares[v] = set1(0);
+        }
+        for (const real *p = x + r; p < end; p += TILE) {
+            UNROLL_BLOCK
+            for (int v = 0; v < BLOCK; v++) {
+                const vector d = load(p + v * LANES) - mean[v];
+                squares[v] += d * d;
+            }
+        }
+        UNROLL_BLOCK
+        for (int v = 0; v < BLOCK; v++) {
+            const vector root = vector_sqrt(squares[v] * scale + eps);
+            squares[v] = set1(1) / root;
+            shift[v] = -mean[v] * squares[v];
+            store(rows->offset + r + v * LANES, shift[v]);
+            store(rows->inverse + r + v * LANES, squares[v]);
+            store(rows->deviation + r + v * LANES, root);
+        }
+        for (real *p = x + r; p < end; p += TILE) {
+            UNROLL_BLOCK
+            for (int v = 0; v < BLOCK; v++) store(p + v * LANES, load(p + v * LANES) * squares[v] + shift[v]);
+        }
+    }
+}
+
+static void sum_features(const real *restrict x, int n, real *restrict sum)
+{
+    for (int r = 0; r < (int)TILE; r++) sum[r] = 0;
+    for (int j = 0; j < n; j++) {
+        for (int r = 0; r < (int)TILE; r++) sum[r] += x[j * (int)TILE + r];
+    }
+}
+
+/* ---- transposing ------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* The weight gradient adds up over rows and wants them outermost: turned [R][wide]. A block is LANES features of LANES rows; `total` [wide]
+ * gathers the sum over rows, the gradient of the bias, on the way. */
+ALWAYS_INLINE void turn_block(vector block[], real *turned, int wide, real *total)
+{
+    transpose_block(block);
+    vector sum[4] = {{0}};
+    UNROLL_LANES
+    for (int i = 0; i < (int)LANES; i++) {
+        store(turned + (ptrdiff_t)i * wide, block[i]);
+        sum[i & 3] += block[i];
+    }
+    store(total, load(total) + ((sum[0] + sum[1]) + (sum[2] + sum[3])));
+}
+
+/* g [n][R] to turned [R][wide]; columns from n on are 0. */
+static void turn(const real *restrict g, int n, real *restrict turned, int wide, real *restrict total)
+{
+    for (int j = 0; j < wide; j += LANES) {
+        for (int r = 0; r < (int)TILE; r += LANES) {
+            vector block[LANES];
+            UNROLL_LANES
+            for (int i = 0; i < (int)LANES; i++) block[i] = j + i < n ? load(g + (ptrdiff_t)(j + i) * TILE + r) : set1(0);
+            turn_block(block, turned + (ptrdiff_t)r * wide + j, wide, total + j);
+        }
+    }
+}
+
+/* ---- back through norm and activation
+ * ------------------------------------------------------------------------------------------------------ */
+
+struct hidden_backward {
+    int n, wide;   /* features, padded to whole vectors */
+    const real *x; /* [n][R] x̂ */
+    real *g;       /* [n][R] gradient by x̂; with `keep`, becomes that by z, the sum before the activation */
+    bool keep;
+    real *turned, *total; /* [R][wide] gradient by z; [wide] its sum over rows is added */
+    const struct norm_rows *rows;
+};
+
+/* With x̂ = (a - mean) / deviation:  dL/da = (g - mean(g) - x̂ mean(g x̂)) / deviation.
+ * The activation's slope comes from x̂ as well: a = x̂ deviation + mean, so 1 - a² is a polynomial of x̂; and a > 0 where x̂ > offset. */
+struct slope {
+    vector c1, c2;     /* means of g and g x̂ */
+    vector p0, p1, p2; /* tanh: (1 - a²) / deviation = p0 + x̂ (p1 + x̂ p2); ReLU: p0 = 1 / deviation, p1 = offset */
+};
+
+ALWAYS_INLINE vector slope_apply(const struct slope *s, vector g, vector x, const int activation)
+{
+    const vector d = (g - s->c1) - x * s->c2;
+    if (activation == RELU) return vector_select(x > s->p1, d * s->p0, set1(0));
+    return d * (s->p0 + x * (s->p1 + x * s->p2));
+}
+
+ALWAYS_INLINE void slopes(const struct hidden_backward *h, int r, struct slope *s, const int activation, const bool norm)
+{
+    vector c1[BLOCK] = {{0}}, c2[BLOCK] = {{0}};
+    const real *g = h->g + r, *x = h->x + r;
+    for (int j = norm ? h->n : 0; j > 0; j--, g += TILE, x += TILE) {
+        UNROLL_BLOCK
+        for (int v = 0; v < BLOCK; v++) {
+            const vector d = load(g + v * LANES);
+            c1[v] += d;
+            c2[v] += d * load(x + v * LANES);
+        }
+    }
+    const vector one = set1(1), scale = set1((real)1 / (real)h->n);
+    UNROLL_BLOCK
+    for (int v = 0; v < BLOCK; v++) {
+        const vector inverse = norm ? load(h->rows->inverse + r + v * LANES) : one,
+                     deviation = norm ? load(h->rows->deviation + r + v * LANES) : one;
+        const vector offset = norm ? load(h->rows->offset + r + v * LANES) : set1(0), mean = -offset * deviation;
+        s[v].c1 = c1[v] * scale;
+        s[v].c2 = c2[v] * scale;
+        s[v].p0 = activation == RELU ? inverse : (one - mean * mean) * inverse;
+        s[v].p1 = activation == RELU ? offset : set1(-2) * mean; /* times deviation times inverse */
+        s[v].p2 = -deviation;
+    }
+}
+
+ALWAYS_INLINE void hidden_backward_of(const struct hidden_backward *h, const int activation, const bool norm)
+{
+    for (int r = 0; r < (int)TILE; r += BLOCK * LANES) {
+        struct slope slope[BLOCK];
+        slopes(h, r, slope, activation, norm);
+        real *g = h->g + r;
+        const real *x = h->x + r;
+        for (int j = h->n; j > 0; j--, g += TILE, x += TILE) {
+            UNROLL_BLOCK
+            for (int v = 0; v < BLOCK; v++)
+                store(g + v * LANES, slope_apply(&slope[v], load(g + v * LANES), load(x + v * LANES), activation));
+        }
+    }
+    turn(h->g, h->n, h->turned, h->wide, h->total);
+}
+
+static void hidden_backward(const struct hidden_backward *h, int activation, bool norm)
+{
+    if (activation == ACTIVATION_RELU) {
+        if (norm) {
+            hidden_backward_of(h, RELU, true);
+        } else {
+            hidden_backward_of(h, RELU, false);
+        }
+    } else if (norm) {
+        hidden_backward_of(h, TANH, true);
+    } else {
+        hidden_backward_of(h, TANH, false);
+    }
+}
+
+/* ---- gradient of a narrow head
+ * --------------------------------------------------------------------------------------------------------------- */
+
+/* Adds to sums [k + 1][LANES] of each of `rows` outputs the products of their gradients g [rows][R] with x [k][R], lane by lane; the last
+ * is the bias's. */
+ALWAYS_INLINE void head_gradient_rows(real *restrict sums, size_t stride, const real *restrict g, const real *restrict x, int k,
+                                      const int rows)
+{
+    vector bias[4] = {{0}};
+    for (; k > 0; k--, x += TILE, sums += LANES) {
+        vector sum[4];
+        UNROLL_BLOCK
+        for (int i = 0; i < rows; i++) sum[i] = load(sums + (size_t)i * stride);
+        UNROLL_TILE
+        for (int v = 0; v < TILE_VECTORS; v++) {
+            const vector xv = load(x + v * LANES);
+            UNROLL_BLOCK
+            for (int i = 0; i < rows; i++) sum[i] += load(g + i * (int)TILE + v * LANES) * xv;
+        }
+        UNROLL_BLOCK
+        for (int i = 0; i < rows; i++) store(sums + (size_t)i * stride, sum[i]);
+    }
+    for (int v = 0; v < TILE_VECTORS; v++) {
+        UNROLL_BLOCK
+        for (int i = 0; i < rows; i++) bias[i] += load(g + i * (int)TILE + v * LANES);
+    }
+    UNROLL_BLOCK
+    for (int i = 0; i < rows; i++) store(sums + (size_t)i * stride, load(sums + (size_t)i * stride) + bias[i]);
+}
+
+/* sums [outputs][stride / LANES][LANES]: no transposing; lanes are added up at the end of the chunk. */
+static void head_gradient(real *sums, size_t stride, const real *g, int outputs, const real *x, int k)
+{
+    for (int o = 0; o < outputs; o += 4, sums += 4 * stride, g += 4 * TILE) {
+        switch (outputs - o) {
+        case 1:
+            head_gradient_rows(sums, stride, g, x, k, 1);
+            break;
+        case 2:
+            head_gradient_rows(sums, stride, g, x, k, 2);
+            break;
+        case 3:
+            head_gradient_rows(sums, stride, g, x, k, 3);
+            break;
+        default:
+            head_gradient_rows(sums, stride, g, x, k, 4);
+            break;
+        }
+    }
+}
+
+/* out [k][wide]: transposing a block turns the sums over the lanes of LANES vectors into additions of vectors. `stride` covers k padded to
+ * whole vectors. */
+static void head_gradient_finish(const real *sums, size_t stride, int outputs, int k, real *out, int wide)
+{
+    for (int o = 0; o < outputs; o++, sums += stride) {
+        for (int i = 0; i < k; i += LANES) {
+            vector block[LANES], sum = {0};
+            UNROLL_LANES
+            for (int l = 0; l < (int)LANES; l++) block[l] = load(sums + (i + l) * (int)LANES);
+            transpose_block(block);
+            UNROLL_LANES
+            for (int l = 0; l < (int)LANES; l++) sum += block[l];
+            for (int l = 0; l < (int)LANES && i + l < k; l++) out[(i + l) * wide + o] = sum[l];
+        }
+    }
+}
+
+#endif
