@@ -179,7 +179,7 @@ install: all
 	install -d $(D)/bin $(D)/include/mappo/env $(D)/include/mappo/base $(D)/lib/pkgconfig $(D)/share/mappo/slurm $(D)/share/mappo/scripts $(D)/share/modulefiles/mappo $(D)/share/doc/mappo
 	install -m 755 $(BUILD)/mappo $(D)/bin/mappo
 	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/real_float.h src/env/real_double.h $(D)/include/mappo/env
-	install -m 644 src/base/philox.h $(D)/include/mappo/base
+	install -m 644 src/base/philox.h src/base/fn.h $(D)/include/mappo/base
 	install -m 755 $(wildcard slurm/*.sh) $(D)/share/mappo/slurm
 	install -m 644 $(wildcard slurm/*.example) $(D)/share/mappo/slurm
 	install -m 755 scripts/plot.py $(D)/share/mappo/scripts
