@@ -25,8 +25,7 @@ struct on_policy {
     char *metric_name[MAPPO_MAX_GROUPS][16];
 };
 
-/* ---- from configuration to parts
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- from configuration to parts ----------------------------------------------------------------------------------------------------- */
 
 static int choose_critic(struct policy_config *policy, const struct config *config, const struct mappo_env_spec *spec, int g,
                          struct error *err)
@@ -122,8 +121,7 @@ static int create_ppo(struct algorithm *algorithm, struct error *err)
     return ppo_create(&self->ppo, &ppo, self->rollout, algorithm->policy, self->context.comm, self->context.backend, err);
 }
 
-/* ---- the loop's side
- * --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the loop's side ----------------------------------------------------------------------------------------------------------------- */
 
 static int begin(struct algorithm *algorithm, bool restored, struct error *err)
 {
@@ -172,8 +170,7 @@ static void learning_rates(struct algorithm *algorithm, double actor, double cri
     ppo_learning_rate(self->ppo, (real)actor, (real)critic);
 }
 
-/* ---- what a checkpoint holds
- * ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
 
 /* One network's tensors out of a block of the policy, as <prefix>/<network>/[<block>/]<tensor>. */
 static void add_tensors(struct field_list *list, const char *prefix, const char *network, const char *block, const struct network *net,
@@ -242,9 +239,7 @@ static uint64_t hash(struct algorithm *algorithm)
     return h;
 }
 
-/* ---- metrics
- * ----------------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- metrics ------------------------------------------------------------------------------------------------------------------------- */
 
 /* Every number of struct ppo_metrics, once. */
 static const struct {
@@ -300,8 +295,7 @@ int algorithm_describe_metrics(struct metric *out, int max)
     return count;
 }
 
-/* ---- beginning and end
- * --------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
 
 static void destroy(struct algorithm *algorithm)
 {

@@ -48,8 +48,7 @@ struct ppo {
     struct moments *moments; /* [parts] scratch */
 };
 
-/* ---- building
- * ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------------------------------------------------------------------ */
 
 enum { ADVANTAGE_NUMBERS = 6, MINIBATCH_NUMBERS = 4 }; /* of a learner in the message of statistics */
 
@@ -196,8 +195,7 @@ void ppo_learning_rate(struct ppo *ppo, real actor, real critic)
     ppo->config.critic_adam.learning_rate = critic;
 }
 
-/* ---- statistics: everything that all ranks must know before the first gradient, in one message
- * ------------------------------------------------ */
+/* ---- statistics: everything that all ranks must know before the first gradient, in one message --------------------------------------- */
 
 /* Where learner l's numbers stand in a shard's message. */
 static size_t advantage_at(const struct ppo *ppo, int l)
@@ -284,8 +282,7 @@ static int normalise_advantages(struct ppo *ppo, struct ppo_metrics *metrics, st
     return 0;
 }
 
-/* ---- one minibatch
- * --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- one minibatch ------------------------------------------------------------------------------------------------------------------- */
 
 static void pack_inputs(struct ppo *ppo)
 {
@@ -399,8 +396,7 @@ static void step_learners(struct ppo *ppo)
     for (int g = 0; g < ppo->rollout->groups; g++) ppo->policy[g]->updates++;
 }
 
-/* ---- the update
- * ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the update ---------------------------------------------------------------------------------------------------------------------- */
 
 static struct ppo_metrics learner_metrics(const struct ppo *ppo, int l, int epoch, int minibatch)
 {

@@ -91,8 +91,7 @@ int ppo_batches_create(struct ppo_batches *b, struct arena *arena, struct error 
     return 0;
 }
 
-/* ---- shuffling
- * ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- shuffling ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Fisher and Yates, from the counter (shard, block of four draws, epoch): the same on any rank that holds the shard. */
 static void shuffle(int32_t *x, int n, uint64_t seed, uint32_t shard, uint64_t epoch)
@@ -123,8 +122,7 @@ void ppo_batches_shuffle(struct ppo_batches *b, int64_t update)
         }
 }
 
-/* ---- selecting
- * ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- selecting ----------------------------------------------------------------------------------------------------------------------- */
 
 static const int32_t *permutation_of(const struct ppo_batches *b, const struct ppo_part *part, int epoch)
 {

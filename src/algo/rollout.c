@@ -7,8 +7,7 @@
 #include "base/clock.h"
 #include "base/philox.h"
 
-/* ---- building
- * ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------------------------------------------------------------------ */
 
 static void create_arrays(struct rollout *rollout, const struct mappo_env_spec *spec, int g)
 {
@@ -151,8 +150,7 @@ void rollout_destroy(struct rollout *rollout)
     arena_destroy(rollout->arena);
 }
 
-/* ---- slices
- * ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- slices -------------------------------------------------------------------------------------------------------------------------- */
 
 /* Element counts of one slice. */
 static size_t obs_size(const struct rollout *rollout, int g)
@@ -252,8 +250,7 @@ void rollout_compose(struct rollout *rollout, int t, int e)
     }
 }
 
-/* ---- numbers that are none
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- numbers that are none ----------------------------------------------------------------------------------------------------------- */
 
 static bool all_finite(const float *x, size_t n)
 {
@@ -296,8 +293,7 @@ static int check_slice(const struct rollout *rollout, bool rewards, struct error
     return code;
 }
 
-/* ---- collecting
- * ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- collecting ---------------------------------------------------------------------------------------------------------------------- */
 
 static void compose_slice(struct rollout *rollout, int t)
 {

@@ -125,8 +125,7 @@ int network_tensors(const struct network *net, struct tensor *out, int max)
     return w.count;
 }
 
-/* ---- initialisation
- * ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- initialisation ------------------------------------------------------------------------------------------------------------------ */
 
 /* Standard normal numbers of tensor `tensor` of network init->index: Box and Muller 1958, two from each draw. */
 static void draw_normals(const struct network_init *init, uint32_t tensor, double *out, size_t count)

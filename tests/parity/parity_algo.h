@@ -26,8 +26,7 @@
 #define BOUND_MOMENTS    PARITY_BOUND(0, 2e-4)
 #define BOUND_PARAMETERS PARITY_BOUND(3e-6, 0)
 
-/* ---- one file
- * -------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- one file ------------------------------------------------------------------------------------------------------------------------ */
 
 enum { PARITY_MAX_UPDATES = 64 };
 
@@ -86,8 +85,7 @@ static inline void parity_against_real(struct parity_case *c, const char *group,
     free(copy);
 }
 
-/* ---- loading
- * ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- loading ------------------------------------------------------------------------------------------------------------------------- */
 
 static inline void parity_spaces(struct parity_case *c)
 {
@@ -184,8 +182,7 @@ static inline void parity_load_batch(struct parity_case *c)
     free(masks);
 }
 
-/* ---- hooks
- * -------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- hooks --------------------------------------------------------------------------------------------------------------------------- */
 
 static inline void parity_against_network(struct parity_case *c, const char *group, const char *network, const struct network *net,
                                           const real *data, double divisor, struct parity_bound bound)
@@ -232,8 +229,7 @@ static inline const int32_t *parity_permutation(void *user, int group, int shard
     return c->permutation + (size_t)epoch * parity_rows(c);
 }
 
-/* ---- comparisons
- * ---------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- comparisons --------------------------------------------------------------------------------------------------------------------- */
 
 /* Outputs of the actor for all rows; forbidden choices, whose logits the reference has overwritten, count as equal. */
 static inline void parity_outputs(struct parity_case *c)
@@ -346,8 +342,7 @@ static inline void parity_losses(struct parity_case *c)
     golden_free(&history);
 }
 
-/* ---- the update
- * ------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the update ---------------------------------------------------------------------------------------------------------------------- */
 
 static inline struct ppo_config parity_ppo_config(const struct parity_case *c, const struct ppo_hooks *hooks)
 {
@@ -472,8 +467,7 @@ static inline void parity_mappo(hid_t file, const char *variant, bool actor_only
     parity_close(&c);
 }
 
-/* ---- returns and schedules
- * ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- returns and schedules ----------------------------------------------------------------------------------------------------------- */
 
 /* Every (environment, agent) of the file is an environment of one agent: time limits of this file are per agent. */
 static inline void parity_gae_rule(hid_t file, const char *rule, const char *scale, bool bootstrap, double lambda,
@@ -549,9 +543,7 @@ static inline void parity_schedules(hid_t file, struct parity_report *report)
     parity_against(&c, "intermediates", "linear_reference", found, (size_t)count, (struct parity_bound){0, 1e-12});
 }
 
-/* ---- by name
- * ----------------------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- by name ------------------------------------------------------------------------------------------------------------------------- */
 
 static inline enum parity_result parity_algo(const char *path, struct parity_report *report)
 {

@@ -12,8 +12,7 @@
 
 enum { STEPS = 5, ENVS = 6, GROUPS = 2 };
 
-/* ---- a problem of two groups that has every kind of space
- * ---------------------------------------------------------------------------------------- */
+/* ---- a problem of two groups that has every kind of space ---------------------------------------------------------------------------- */
 
 static const int32_t discrete_n[] = {4}, discrete_start[] = {2}, multi_n[] = {2, 3};
 
@@ -37,9 +36,7 @@ static struct mappo_env_spec two_groups(void)
     return spec;
 }
 
-/* ---- fixture
- * ----------------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- fixture ------------------------------------------------------------------------------------------------------------------------- */
 
 struct arrangement {
     const char *name;
@@ -144,8 +141,7 @@ static void fill_old(struct fixture *f)
     }
 }
 
-/* ---- what every minibatch is compared with
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- what every minibatch is compared with ------------------------------------------------------------------------------------------- */
 
 static const int32_t *permute(void *user, int group, int shard, int epoch)
 {
@@ -237,8 +233,7 @@ static void stepped(void *user, const struct ppo_minibatch *m)
     f->seen++;
 }
 
-/* ---- running one arrangement
- * ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- running one arrangement --------------------------------------------------------------------------------------------------------- */
 
 static void open_fixture(struct fixture *f, const struct arrangement *how)
 {

@@ -1,0 +1,197 @@
+/* Networks before learning: layout, names, initialisation, action heads, the value normaliser. */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/distribution.h"
+#include "nn/network.h"
+#include "nn/normalizer.h"
+
+static const struct network_config small = {.inputs = 18,
+                                            .hidden = 64,
+                                            .layers = 3,
+                                            .heads = 2,
+                                            .head_rows = {5, 10},
+                                            .extra = 3,
+                                            .activation = ACTIVATION_RELU,
+                                            .feature_norm = true,
+                                            .layer_norm = true};
+
+static void tensors_cover_every_parameter_once(void **state)
+{
+    (void)state;
+    struct network net;
+    struct tensor tensor[NETWORK_MAX_TENSORS];
+    network_build(&net, &small);
+    const int count = network_tensors(&net, tensor, NETWORK_MAX_TENSORS);
+    int *owners = calloc(net.parameters, sizeof *owners);
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < tensor[i].shape[0] * tensor[i].shape[1]; k++) owners[tensor[i].offset + k]++;
+    for (size_t i = 0; i < net.parameters; i++) assert_int_equal(owners[i], 1);
+    assert_int_equal(net.parameters, 2 * 18 + 64 * 18 + 2 * 64 * 64 + 3 * 3 * 64 + 15 * 64 + 15 + 3);
+    assert_int_equal(net.outputs, 15);
+    free(owners);
+}
+
+static void tensors_are_named_as_in_pytorch(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"feature_norm/weight", "feature_norm/bias", "fc1/weight",   "fc1/bias",     "norm1/weight",
+                                        "norm1/bias",          "fc2/weight",        "fc2/bias",     "norm2/weight", "norm2/bias",
+                                        "fc3/weight",          "fc3/bias",          "norm3/weight", "norm3/bias",   "head0/weight",
+                                        "head1/weight",        "head0/bias",        "head1/bias",   "log_std"};
+    struct network net;
+    struct tensor tensor[NETWORK_MAX_TENSORS];
+    network_build(&net, &small);
+    const int count = network_tensors(&net, tensor, NETWORK_MAX_TENSORS);
+    assert_int_equal(count, sizeof names / sizeof *names);
+    for (int i = 0; i < count; i++) assert_string_equal(tensor[i].name, names[i]);
+    assert_int_equal(tensor[2].shape[0], 64); /* [out,in] */
+    assert_int_equal(tensor[2].shape[1], 18);
+}
+
+/* Largest deviation of the shorter side's Gram matrix from gain² I. */
+static double gram_error(const real *w, int rows, int columns, double gain)
+{
+    const int n = rows > columns ? columns : rows, length = rows > columns ? rows : columns;
+    double worst = 0;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            double sum = 0;
+            for (int k = 0; k < length; k++)
+                sum += rows > columns ? (double)w[k * columns + i] * (double)w[k * columns + j]
+                                      : (double)w[i * columns + k] * (double)w[j * columns + k];
+            worst = fmax(worst, fabs(sum - (i == j ? gain * gain : 0)));
+        }
+    return worst;
+}
+
+static void check_gains(int activation, double gain)
+{
+    struct network_config config = small;
+    struct network net;
+    config.activation = activation;
+    network_build(&net, &config);
+    real *p = calloc(net.parameters, sizeof *p);
+    const struct network_init init = {.seed = 3, .index = 1, .head_gain = (real)0.01, .extra_value = (real)-0.5};
+    network_initialise(&net, p, &init);
+    const double rounding = 1e-6; /* of float32 weights: 64 products of numbers below 1 */
+    assert_true(gram_error(p + net.at.weight[0], 64, 18, gain) < 4 * rounding);
+    assert_true(gram_error(p + net.at.weight[1], 64, 64, gain) < 4 * rounding);
+    assert_true(gram_error(p + net.at.head_weight, 5, 64, 0.01) <
+                rounding); /* each head for itself: the two together would not be orthogonal */
+    assert_true(gram_error(p + net.at.head_weight + 5 * 64, 10, 64, 0.01) < rounding);
+    assert_true(gram_error(p + net.at.head_weight, 15, 64, 0.01) > 1e-6);
+    for (int i = 0; i < 64; i++) {
+        assert_true(p[net.at.bias[0] + i] == 0 && p[net.at.norm_weight[2] + i] == 1 && p[net.at.norm_bias[2] + i] == 0);
+    }
+    for (int i = 0; i < 3; i++) assert_true(p[net.at.extra + i] == (real)-0.5);
+    free(p);
+}
+
+static void weights_are_orthogonal_with_the_reference_gains(void **state)
+{
+    (void)state;
+    check_gains(ACTIVATION_RELU, sqrt(2.0));
+    check_gains(ACTIVATION_TANH, 5.0 / 3.0);
+}
+
+static void initialisation_depends_on_seed_and_network_only(void **state)
+{
+    (void)state;
+    struct network net;
+    network_build(&net, &small);
+    real *p[4];
+    const struct network_init init[4] = {{3, 0, 1, 0}, {3, 0, 1, 0}, {4, 0, 1, 0}, {3, 1, 1, 0}};
+    for (int i = 0; i < 4; i++) {
+        p[i] = calloc(net.parameters, sizeof *p[i]);
+        network_initialise(&net, p[i], &init[i]);
+    }
+    assert_memory_equal(p[0], p[1], net.parameters * sizeof(real));
+    assert_true(p[0][net.at.weight[1]] != p[2][net.at.weight[1]]);
+    assert_true(p[0][net.at.weight[1]] != p[3][net.at.weight[1]]);
+    assert_true(p[0][net.at.weight[1]] != p[0][net.at.weight[2]]); /* nor are two layers alike */
+    for (int i = 0; i < 4; i++) free(p[i]);
+}
+
+static void heads_follow_the_action_spaces(void **state)
+{
+    (void)state;
+    static const int32_t n[] = {4}, start[] = {2}, parts[] = {3, 2}, part_start[] = {0, 5};
+    struct mappo_group group = {.name = "g", .agents = 1, .act_heads = 4};
+    group.act[0] = (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = n, .start = start};
+    group.act[1] = (struct mappo_space){.kind = MAPPO_BOX, .size = 2};
+    group.act[2] = (struct mappo_space){.kind = MAPPO_MULTI_DISCRETE, .size = 2, .n = parts, .start = part_start};
+    group.act[3] = (struct mappo_space){.kind = MAPPO_MULTI_BINARY, .size = 3};
+    struct distribution dist;
+    struct error err = {0};
+    int outputs, extra;
+    assert_int_equal(distribution_build(&dist, &group, 0, &outputs, &extra, &err), 0);
+    const struct head expected[] = {
+        {HEAD_CATEGORICAL, 0, 4, 0, 2, 0}, {HEAD_GAUSSIAN, 4, 2, 0, 0, -1},  {HEAD_CATEGORICAL, 6, 3, 1, 0, 4},
+        {HEAD_CATEGORICAL, 9, 2, 2, 5, 7}, {HEAD_BERNOULLI, 11, 3, 3, 0, 9},
+    };
+    assert_int_equal(dist.heads, 5);
+    for (int i = 0; i < 5; i++) assert_memory_equal(&dist.head[i], &expected[i], sizeof expected[i]);
+    assert_int_equal(outputs, 14);
+    assert_int_equal(extra, 2);
+    assert_int_equal(dist.logits, 12);
+    assert_int_equal(dist.act_ints, 6);
+    assert_int_equal(dist.act_reals, 2);
+    assert_int_equal(distribution_build(&dist, &group, 0.5f, &outputs, &extra, &err), 0);
+    assert_int_equal(extra, 0); /* a constant deviation is no parameter */
+}
+
+static void too_many_heads_are_refused_by_name(void **state)
+{
+    (void)state;
+    int32_t n[POLICY_MAX_HEADS + 1];
+    for (int i = 0; i <= POLICY_MAX_HEADS; i++) n[i] = 2;
+    struct mappo_group group = {.name = "crowd", .agents = 1, .act_heads = 1};
+    group.act[0] = (struct mappo_space){.kind = MAPPO_MULTI_DISCRETE, .size = POLICY_MAX_HEADS + 1, .n = n};
+    struct distribution dist;
+    struct error err = {0};
+    int outputs, extra;
+    assert_int_equal(distribution_build(&dist, &group, 0, &outputs, &extra, &err), EXIT_USAGE);
+    assert_non_null(strstr(err.text, "crowd"));
+}
+
+static void empty_normaliser_scales_by_a_tenth(void **state)
+{
+    (void)state;
+    struct normalizer norm = {0};
+    const struct normalizer_scale empty = normalizer_scale(&norm, NORMALIZER_VALUENORM);
+    assert_true(empty.mean == 0);
+    assert_true(fabs(empty.deviation - 0.1) < 1e-15);
+    const struct normalizer_scale none = normalizer_scale(&norm, NORMALIZER_NONE);
+    assert_true(none.mean == 0 && none.deviation == 1);
+    /* One batch is debiased to its own moments: mean 2, variance 5 - 4. */
+    const struct moments batch = {4, 8, 20};
+    normalizer_update(&norm, 0.99999, &batch);
+    const struct normalizer_scale one = normalizer_scale(&norm, NORMALIZER_VALUENORM);
+    assert_true(fabs(one.mean - 2) < 1e-9 && fabs(one.deviation - 1) < 1e-9);
+    const struct moments nothing = {0, 0, 0};
+    normalizer_update(&norm, 0.99999, &nothing);
+    assert_true(normalizer_scale(&norm, NORMALIZER_VALUENORM).mean == one.mean);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tensors_cover_every_parameter_once),
+        cmocka_unit_test(tensors_are_named_as_in_pytorch),
+        cmocka_unit_test(weights_are_orthogonal_with_the_reference_gains),
+        cmocka_unit_test(initialisation_depends_on_seed_and_network_only),
+        cmocka_unit_test(heads_follow_the_action_spaces),
+        cmocka_unit_test(too_many_heads_are_refused_by_name),
+        cmocka_unit_test(empty_normaliser_scales_by_a_tenth),
+    };
+    return cmocka_run_group_tests_name("nn", tests, NULL, NULL);
+}
