@@ -1,0 +1,344 @@
+/* Collecting: what lands in a rollout is what the environment said, final states are valued where episodes were truncated, and nothing
+ * depends on how environments are split. */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "algo/rollout.h"
+#include "base/philox.h"
+
+enum { STEPS = 14, ENVS = 6 };
+
+struct arrangement {
+    bool share;
+    int critic_input;
+    bool concatenate;
+    int shards;
+};
+
+struct fixture {
+    struct vecenv *env;
+    const struct mappo_env_spec *spec;
+    struct backend *backend;
+    struct policy policy[MAPPO_MAX_GROUPS], *policies[MAPPO_MAX_GROUPS];
+    struct rollout *rollout;
+};
+
+static struct vecenv *open_env(const char *name, int envs, uint32_t first, const struct env_option *option, int options)
+{
+    struct vecenv *env;
+    struct error err = {0};
+    const struct vecenv_config config = {.name = name,
+                                         .option = option,
+                                         .options = options,
+                                         .envs = envs,
+                                         .first_env = first,
+                                         .seed = 21,
+                                         .stream = PHILOX_ENVIRONMENT,
+                                         .threads = 1,
+                                         .horizon = STEPS,
+                                         .clip_action = true};
+    if (vecenv_open(&env, &config, &err)) print_message("%s\n", err.text);
+    assert_int_equal(err.code, 0);
+    return env;
+}
+
+static void open_fixture(struct fixture *f, const char *name, const struct arrangement *how, int envs, uint32_t first,
+                         const struct env_option *option, int options)
+{
+    struct error err = {0};
+    *f = (struct fixture){.env = open_env(name, envs, first, option, options)};
+    f->spec = vecenv_spec(f->env);
+    const struct backend_config backend = {.name = "cpu", .threads = 1, .level = -1};
+    assert_int_equal(backend_open(&f->backend, &backend, &err), 0);
+    for (int g = 0; g < f->spec->groups; g++) {
+        const struct policy_config config = {.hidden = 16,
+                                             .layers = 2,
+                                             .activation = ACTIVATION_TANH,
+                                             .feature_norm = true,
+                                             .layer_norm = true,
+                                             .head_gain = 1,
+                                             .share = how->share,
+                                             .critic_input = how->critic_input,
+                                             .concatenate = how->concatenate,
+                                             .normalizer = NORMALIZER_VALUENORM,
+                                             .seed = 3,
+                                             .index = (uint32_t)g};
+        assert_int_equal(policy_build(&f->policy[g], &config, f->spec, g, f->backend, &err), 0);
+        f->policies[g] = &f->policy[g];
+    }
+    const struct rollout_config rollout = {.steps = STEPS,
+                                           .envs = envs,
+                                           .first_env = first,
+                                           .shards = how->shards,
+                                           .gamma = 0.99f,
+                                           .lambda = 0.95f,
+                                           .bootstrap = true,
+                                           .seed = 8};
+    assert_int_equal(rollout_create(&f->rollout, &rollout, f->spec, f->policies, f->backend, &err), 0);
+    assert_int_equal(rollout_begin(f->rollout, f->env, false, &err), 0);
+}
+
+static void close_fixture(struct fixture *f)
+{
+    rollout_destroy(f->rollout);
+    for (int g = 0; g < f->spec->groups; g++) policy_clear(&f->policy[g]);
+    vecenv_close(f->env);
+    f->backend->close(f->backend);
+}
+
+/* ---- a second environment of the same seed, stepped with the recorded actions
+ * -------------------------------------------------------------- */
+
+struct replay {
+    struct vecenv *env;
+    const struct mappo_env_spec *spec;
+    struct mappo_env_io io;
+    float *obs[MAPPO_MAX_GROUPS], *final_obs[MAPPO_MAX_GROUPS], *reward[MAPPO_MAX_GROUPS], *state, *final_state;
+    uint8_t *terminated[MAPPO_MAX_GROUPS], *active[MAPPO_MAX_GROUPS], *mask[MAPPO_MAX_GROUPS], *ep_end;
+};
+
+static void open_replay(struct replay *r)
+{
+    struct error err = {0};
+    *r = (struct replay){.env = open_env("test/kitchen_sink", ENVS, 0, NULL, 0)};
+    r->spec = vecenv_spec(r->env);
+    r->io = (struct mappo_env_io){.struct_size = sizeof r->io, .groups = r->spec->groups};
+    for (int g = 0; g < r->spec->groups; g++) {
+        const struct group_sizes s = group_sizes(&r->spec->group[g]);
+        const size_t rows = ENVS * (size_t)s.agents;
+        r->io.group[g].obs = r->obs[g] = calloc(rows * (size_t)s.obs, sizeof(float));
+        r->io.group[g].final_obs = r->final_obs[g] = calloc(rows * (size_t)s.obs, sizeof(float));
+        r->io.group[g].reward = r->reward[g] = calloc(rows, sizeof(float));
+        r->io.group[g].terminated = r->terminated[g] = calloc(rows, 1);
+        if (r->spec->group[g].flags & MAPPO_HAS_ACTIVE) r->io.group[g].active = r->active[g] = calloc(rows, 1);
+        if (r->spec->group[g].flags & MAPPO_HAS_MASK) r->io.group[g].act_mask = r->mask[g] = calloc(rows * (size_t)s.logits, 1);
+    }
+    r->io.state = r->state = calloc(ENVS * (size_t)r->spec->state_size, sizeof(float));
+    r->io.final_state = r->final_state = calloc(ENVS * (size_t)r->spec->state_size, sizeof(float));
+    r->io.ep_end = r->ep_end = calloc(ENVS, 1);
+    assert_int_equal(vecenv_reset(r->env, &r->io, &err), 0);
+}
+
+static void close_replay(struct replay *r)
+{
+    for (int g = 0; g < r->spec->groups; g++) {
+        free(r->obs[g]);
+        free(r->final_obs[g]);
+        free(r->reward[g]);
+        free(r->terminated[g]);
+        free(r->active[g]);
+        free(r->mask[g]);
+    }
+    free(r->state);
+    free(r->final_state);
+    free(r->ep_end);
+    vecenv_close(r->env);
+}
+
+/* What the critic of agent a in group g should see, put together by the definitions. */
+static void expected_state(const struct fixture *f, const struct replay *r, int g, int e, int a, bool final, float *to)
+{
+    const struct policy *policy = &f->policy[g];
+    const struct group_sizes *sizes = &policy->sizes;
+    const float *own = (final ? r->final_obs[g] : r->obs[g]) + (size_t)(e * sizes->agents + a) * (size_t)sizes->obs;
+    if (policy->critic_input == CRITIC_OBS) {
+        memcpy(to, own, (size_t)sizes->obs * sizeof *to);
+        return;
+    }
+    if (policy->concatenate) {
+        for (int k = 0; k < f->spec->groups; k++) {
+            const struct group_sizes s = group_sizes(&f->spec->group[k]);
+            const size_t width = (size_t)s.agents * (size_t)s.obs;
+            memcpy(to, (final ? r->final_obs[k] : r->obs[k]) + (size_t)e * width, width * sizeof *to);
+            to += width;
+        }
+    } else {
+        const size_t width = (size_t)f->spec->state_size;
+        memcpy(to, (final ? r->final_state : r->state) + (size_t)e * width, width * sizeof *to);
+        to += width;
+    }
+    for (int i = 0; policy->critic_input == CRITIC_STATE_ID && i < sizes->agents; i++) to[i] = i == a;
+}
+
+static real value_of(struct fixture *f, int g, int a, const float *x)
+{
+    struct policy *policy = &f->policy[g];
+    struct tiles *tiles = f->backend->tiles_create(f->backend, &policy->critic, 1);
+    const struct batch batch = {NULL, 1, 1};
+    real out;
+    const struct forward_pass pass = {.net = &policy->critic,
+                                      .parameters = policy_critic(policy, policy->parameters, policy_set(policy, a)),
+                                      .tiles = tiles,
+                                      .out = &out};
+    f->backend->pack(f->backend, &policy->critic, &tiles, x, &batch, 1);
+    f->backend->forward(f->backend, &pass, 1);
+    f->backend->tiles_destroy(f->backend, tiles);
+    return out;
+}
+
+static void compare_slice(struct fixture *f, const struct replay *r, int t)
+{
+    for (int g = 0; g < f->spec->groups; g++) {
+        const struct rollout_group *group = &f->rollout->group[g];
+        const struct policy *policy = &f->policy[g];
+        const size_t rows = ENVS * (size_t)group->sizes.agents, obs = rows * (size_t)group->sizes.obs;
+        assert_memory_equal(group->obs + (size_t)t * obs, r->obs[g], obs * sizeof(float));
+        if (r->active[g]) assert_memory_equal(group->active + (size_t)t * rows, r->active[g], rows);
+        if (r->mask[g])
+            assert_memory_equal(group->act_mask + (size_t)t * rows * (size_t)group->sizes.logits, r->mask[g],
+                                rows * (size_t)group->sizes.logits);
+        for (int e = 0; e < ENVS; e++)
+            for (int a = 0; a < group->sizes.agents; a++) {
+                float x[128];
+                expected_state(f, r, g, e, a, false, x);
+                const size_t u = (size_t)t * ENVS + (size_t)e, inputs = (size_t)policy->state_rows, values = (size_t)policy->value_agents;
+                const size_t width = (size_t)policy->state_size;
+                assert_memory_equal(group->state + (u * inputs + (inputs > 1 ? (size_t)a : 0)) * width, x, width * sizeof(float));
+                /* The same row in another place of a batch: rounding may differ with the vector it falls into, no more. */
+                const double found = (double)group->value[u * values + (values > 1 ? (size_t)a : 0)];
+                assert_true(fabs(found - (double)value_of(f, g, a, x)) < 1e-5);
+            }
+    }
+}
+
+static int compare_step(struct fixture *f, struct replay *r, int t)
+{
+    struct error err = {0};
+    int truncated = 0;
+    for (int g = 0; g < f->spec->groups; g++) {
+        const struct rollout_group *group = &f->rollout->group[g];
+        const size_t rows = (size_t)t * ENVS * (size_t)group->sizes.agents;
+        r->io.group[g].act_int = group->act_int ? group->act_int + rows * (size_t)group->sizes.act_ints : NULL;
+        r->io.group[g].act_real = group->act_real ? group->act_real + rows * (size_t)group->sizes.act_reals : NULL;
+    }
+    assert_int_equal(vecenv_step(r->env, &r->io, &err), 0);
+    assert_memory_equal(f->rollout->ep_end + t * ENVS, r->ep_end, ENVS);
+    for (int g = 0; g < f->spec->groups; g++) {
+        const struct rollout_group *group = &f->rollout->group[g];
+        const struct policy *policy = &f->policy[g];
+        const size_t rows = ENVS * (size_t)group->sizes.agents, values = (size_t)policy->value_agents;
+        assert_memory_equal(group->reward + (size_t)t * rows, r->reward[g], rows * sizeof(float));
+        assert_memory_equal(group->terminated + (size_t)t * rows, r->terminated[g], rows);
+        for (int e = 0; e < ENVS; e++)
+            for (int a = 0; a < group->sizes.agents && r->ep_end[e] == MAPPO_TRUNCATED; a++, truncated++) {
+                float x[128];
+                expected_state(f, r, g, e, a, true, x);
+                const double found = (double)group->final_value[((size_t)t * ENVS + (size_t)e) * values + (values > 1 ? (size_t)a : 0)];
+                assert_true(fabs(found - (double)value_of(f, g, a, x)) < 1e-5);
+            }
+    }
+    return truncated;
+}
+
+static void rollouts_hold_what_the_environment_said_and_value_truncated_states(void **state)
+{
+    (void)state;
+    static const struct arrangement arrangements[] = {
+        {true, CRITIC_STATE, false, 1},   {true, CRITIC_STATE, true, 1}, {true, CRITIC_STATE_ID, false, 1},
+        {true, CRITIC_STATE_ID, true, 2}, {true, CRITIC_OBS, false, 1},  {true, CRITIC_OBS, false, 3},
+        {false, CRITIC_STATE, true, 1},   {false, CRITIC_OBS, false, 2}, {false, CRITIC_STATE_ID, false, 1}};
+    for (size_t i = 0; i < sizeof arrangements / sizeof *arrangements; i++) {
+        struct error err = {0};
+        struct fixture f;
+        struct replay r;
+        int truncated = 0;
+        open_fixture(&f, "test/kitchen_sink", &arrangements[i], ENVS, 0, NULL, 0);
+        open_replay(&r);
+        for (int round = 0; round < 2; round++) { /* the second starts in the middle of episodes */
+            assert_int_equal(rollout_collect(f.rollout, f.env, &err), 0);
+            rollout_finish(f.rollout);
+            compare_slice(&f, &r, 0);
+            for (int t = 0; t < STEPS; t++) {
+                truncated += compare_step(&f, &r, t);
+                compare_slice(&f, &r, t + 1);
+            }
+        }
+        assert_true(truncated > 0);
+        assert_int_equal(f.rollout->step, 2 * STEPS);
+        close_replay(&r);
+        close_fixture(&f);
+    }
+}
+
+/* Environments [0, 6) at once, against [0, 2) and [2, 6): the same actions, bit for bit. */
+static void rollouts_do_not_depend_on_how_environments_are_split(void **state)
+{
+    (void)state;
+    for (int share = 0; share < 2; share++) {
+        const struct arrangement whole = {share, CRITIC_OBS, false, 1}, cut = {share, CRITIC_OBS, false, 2};
+        struct fixture f[3];
+        struct error err = {0};
+        open_fixture(&f[0], "test/kitchen_sink", &whole, 6, 0, NULL, 0);
+        open_fixture(&f[1], "test/kitchen_sink", &whole, 2, 0, NULL, 0);
+        open_fixture(&f[2], "test/kitchen_sink", &cut, 4, 2, NULL, 0);
+        for (int i = 0; i < 3; i++) assert_int_equal(rollout_collect(f[i].rollout, f[i].env, &err), 0);
+        for (int g = 0; g < 2; g++)
+            for (int t = 0; t < STEPS; t++)
+                for (int e = 0; e < 6; e++) {
+                    const struct rollout_group *all = &f[0].rollout->group[g], *part = &f[e < 2 ? 1 : 2].rollout->group[g];
+                    const size_t at = (size_t)(t * 6 + e), in = (size_t)(e < 2 ? t * 2 + e : t * 4 + e - 2);
+                    const size_t agents = (size_t)all->sizes.agents, ints = agents * (size_t)all->sizes.act_ints,
+                                 reals = agents * (size_t)all->sizes.act_reals;
+                    if (ints) assert_memory_equal(all->act_int + at * ints, part->act_int + in * ints, ints * sizeof(int32_t));
+                    if (reals) assert_memory_equal(all->act_real + at * reals, part->act_real + in * reals, reals * sizeof(float));
+                    assert_memory_equal(all->log_prob + at * agents, part->log_prob + in * agents, agents * sizeof(real));
+                }
+        for (int i = 0; i < 3; i++) close_fixture(&f[i]);
+    }
+}
+
+static void check_fault(const char *fault, const char *word)
+{
+    const struct env_option option[] = {{"fault", fault}, {"fault_env", "4"}, {"fault_step", "9"}};
+    const struct arrangement how = {true, CRITIC_STATE, false, 1};
+    struct fixture f;
+    struct error err = {0};
+    open_fixture(&f, "test/kitchen_sink", &how, 3, 2, option, 3); /* environments 2, 3 and 4 */
+    assert_int_equal(rollout_collect(f.rollout, f.env, &err), EXIT_NUMERICAL);
+    if (!strstr(err.text, word) || !strstr(err.text, "environment 4") || !strstr(err.text, "step 9")) print_message("%s\n", err.text);
+    assert_non_null(strstr(err.text, word));
+    assert_non_null(strstr(err.text, "environment 4"));
+    assert_non_null(strstr(err.text, "step 9"));
+    close_fixture(&f);
+}
+
+static void numbers_that_are_none_are_named_with_environment_and_step(void **state)
+{
+    (void)state;
+    check_fault("nan_reward", "reward is NaN");
+    check_fault("inf_reward", "reward is infinite");
+    check_fault("nan_obs", "observation is NaN");
+}
+
+static void shards_that_do_not_fit_are_a_matter_of_configuration(void **state)
+{
+    (void)state;
+    const struct arrangement how = {true, CRITIC_OBS, false, 1};
+    struct fixture f;
+    struct error err = {0};
+    struct rollout *rollout;
+    open_fixture(&f, "test/kitchen_sink", &how, 3, 0, NULL, 0);
+    const struct rollout_config config = {.steps = 2, .envs = 3, .shards = 4};
+    assert_int_equal(rollout_create(&rollout, &config, f.spec, f.policies, f.backend, &err), EXIT_USAGE);
+    assert_non_null(strstr(err.text, "rollout.envs"));
+    close_fixture(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rollouts_hold_what_the_environment_said_and_value_truncated_states),
+        cmocka_unit_test(rollouts_do_not_depend_on_how_environments_are_split),
+        cmocka_unit_test(numbers_that_are_none_are_named_with_environment_and_step),
+        cmocka_unit_test(shards_that_do_not_fit_are_a_matter_of_configuration),
+    };
+    return cmocka_run_group_tests_name("algo_rollout", tests, NULL, NULL);
+}
