@@ -4,7 +4,7 @@
 # Reads CC MPI MPICC BLAS HDF5_HOME DEPS CUDA NVCC from the environment. Exit 2, without FILE, where something needed is missing.
 set -u
 out=$1
-work=$(mktemp -d "${TMPDIR:-/tmp}/mappo-probe.XXXXXX") || exit 2
+work=$(mktemp -d --suffix=.mappo-probe) || exit 2
 trap 'rm -rf "$work"' EXIT
 
 CC=${CC:-gcc}

@@ -53,7 +53,7 @@ if [ $code != 0 ]; then
     echo
     case $code in
     10 | 75) echo "quickstart.sh: stopped and saved; the same command again goes on" ;;
-    *) echo "quickstart.sh: training ended with exit code $code (see the message above; log: ${run:-runs}/log.txt)" >&2 ;;
+    *) echo "quickstart.sh: training ended with exit code $code; the message above says why" >&2 ;;
     esac
     exit $code
 fi

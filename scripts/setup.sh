@@ -158,7 +158,7 @@ if [ -n "$prefix$from" ]; then
     [ -n "$prefix" ] && [ -d "$from" ] || { echo "setup.sh: --prefix P and --from DIR (an existing folder) belong together" >&2 && exit 2; }
     mkdir -p "$prefix/lib/pkgconfig" "$prefix/include" || exit 1
     prefix=$(cd "$prefix" && pwd) from=$(cd "$from" && pwd)
-    work=$(mktemp -d "${TMPDIR:-/tmp}/mappo-setup.XXXXXX") || exit 1
+    work=$(mktemp -d --suffix=.mappo-setup) || exit 1
     trap 'rm -rf "$work"' EXIT
     : >"$prefix/log"
     built=""

@@ -47,7 +47,7 @@ launch() { # RANKS COMMAND...
     fi
 }
 
-work=$(mktemp -d "${TMPDIR:-.}/mappo-scaling.XXXXXX") || exit 1
+work=$(mktemp -d -p . --suffix=.mappo-scaling) || exit 1
 trap 'rm -rf "$work"' EXIT
 echo "# ${MODE:-strong} scaling, $envs environments$([ "${MODE:-strong}" = weak ] && echo " per rank"), $(date +%F), $(hostname), $("$program" --version 2>/dev/null | head -1)"
 printf '%7s %9s %16s %18s %11s %15s\n' ranks envs env-steps/s agent-steps/s efficiency communication

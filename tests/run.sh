@@ -35,7 +35,7 @@ if [ -z "${PYTHON:-}" ]; then
 fi
 export PYTHON
 
-logs=$(mktemp -d "${TMPDIR:-/tmp}/mappo-tests.XXXXXX") || exit 1
+logs=$(mktemp -d --suffix=.mappo-tests) || exit 1
 running=()
 cleanup() {
     for pid in "${running[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null; done

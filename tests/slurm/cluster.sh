@@ -12,7 +12,7 @@ cluster_start() {
     done
     id munge >/dev/null 2>&1 || { cluster_why="needs the user munge (package munge)" && return 1; }
     PATH=$PATH:/usr/sbin
-    cluster_folder=$(mktemp -d "${TMPDIR:-/tmp}/mappo-slurm.XXXXXX") || return 1
+    cluster_folder=$(mktemp -d --suffix=.mappo-slurm) || return 1
     chmod 755 "$cluster_folder"
     port=$((20000 + RANDOM % 10000))
 

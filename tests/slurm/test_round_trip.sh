@@ -11,7 +11,7 @@ if ! command -v mpirun >/dev/null; then
     echo "ok - a_job_survives_its_time_limit # SKIP needs mpirun"
     exit 0
 fi
-work=$(mktemp -d "${TMPDIR:-/tmp}/mappo-round-trip.XXXXXX") || exit 1
+work=$(mktemp -d --suffix=.mappo-round-trip) || exit 1
 trap 'cluster_stop; rm -rf "$work"' EXIT
 trap 'exit 143' TERM INT
 if ! cluster_start; then

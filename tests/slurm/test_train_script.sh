@@ -2,7 +2,7 @@
 # What slurm/train.sh decides, with stand-ins for Slurm's tools, the launcher and the program that write down how they were called.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
-work=$(mktemp -d "${TMPDIR:-/tmp}/mappo-train-sh.XXXXXX") || exit 1
+work=$(mktemp -d --suffix=.mappo-train-sh) || exit 1
 trap 'rm -rf "$work"' EXIT
 failures=0
 
