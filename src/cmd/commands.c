@@ -103,7 +103,7 @@ const struct command commands[] = {
                  "folder's file system can do, the job's time limit; then what is wrong and how to mend it.",
         .examples = "mappo doctor\n"
                     "mpirun -n 4 mappo doctor\n"
-                    "srun -n 64 mappo doctor run=/work/me/runs/a\n",
+                    "srun -n 64 mappo doctor run=/scratch/me/runs/a\n",
     },
     {
         .name = "docs",

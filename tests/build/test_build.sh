@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# The Makefile: what it makes again, what it says, what it installs.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+work=$(mktemp -d --suffix=.mappo-build) || exit 1
+trap 'rm -rf "$work"' EXIT
+failed=0
+check() { # NAME EXPECTED ACTUAL
+    if [ "$2" = "$3" ]; then
+        echo "ok - $1"
+    else
+        failed=1
+        echo "not ok - $1: expected \"$2\", got \"$3\""
+    fi
+}
+unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES CFLAGS CPPFLAGS LDFLAGS
+
+# ---- incremental builds, on a copy of one small module ----
+tree=$work/tree
+mkdir -p "$tree/src" "$tree/scripts"
+cp Makefile "$tree/" && cp scripts/probe.sh "$tree/scripts/" && cp -r src/base "$tree/src/"
+object=build/obj/src/base/text.o
+compiled() { make -C "$tree" --no-print-directory "$@" $object build/obj/src/base/arena.o 2>&1 | grep -c '^  cc '; }
+check "a_first_build_compiles" 2 "$(compiled)"
+check "an_unchanged_tree_compiles_nothing" 0 "$(compiled)"
+touch "$tree/src/base/text.h"
+check "a_changed_header_compiles_what_includes_it" 1 "$(compiled)"
+check "other_flags_compile_again" 2 "$(compiled CFLAGS=-DX)"
+check "the_same_flags_do_not" 0 "$(compiled CFLAGS=-DX)"
+check "DEBUG_compiles_again" 2 "$(compiled DEBUG=1)"
+check "the_probe_ran_once_for_one_set_of_choices" 0 "$(make -C "$tree" DEBUG=1 $object 2>&1 | grep -c 'what this machine offers')"
+check "another_choice_of_libraries_probes_again" 1 "$(make -C "$tree" DEBUG=1 MPI=0 $object 2>&1 | grep -c 'what this machine offers')"
+
+# ---- what is missing is named ----
+out=$(make BUILD="$work/a" BLAS=nosuch 2>&1)
+check "an_unknown_blas_is_refused" "2 yes" "$? $(grep -q 'BLAS=nosuch is not one of openblas' <<<"$out" && echo yes)"
+mkdir "$work/bin"
+cat >"$work/bin/cc" <<'END'
+#!/bin/sh
+for a; do [ "$a" = -linih ] && exit 1; done
+exec gcc "$@"
+END
+chmod +x "$work/bin/cc"
+out=$(make BUILD="$work/b" CC="$work/bin/cc" 2>&1)
+check "a_missing_library_is_named_with_its_packages" "2 yes" "$? $(grep -q 'inih .*apt: libinih-dev .*dnf: inih-devel .*conda: libinih .*Spack: inih' <<<"$out" && echo yes)"
+check "and_nothing_is_left_that_a_later_build_would_believe" no "$([ -e "$work/b/config.mk" ] && echo yes || echo no)"
+
+# ---- libraries in folders of their own get an rpath ----
+mkdir -p "$work/deps/include" "$work/deps/lib"
+printf '#define INI_H\nint ini_parse(const char *, int (*)(void *, const char *, const char *, const char *), void *);\n' >"$work/deps/include/ini.h"
+printf 'int ini_parse(const char *f, int (*h)(void *, const char *, const char *, const char *), void *u) { (void)f; (void)h; (void)u; return 0; }\n' >"$work/ini.c"
+gcc -shared -fPIC -Wl,-soname,libinih.so.77 -o "$work/deps/lib/libinih.so.77" "$work/ini.c" && ln -s libinih.so.77 "$work/deps/lib/libinih.so"
+make BUILD="$work/c" DEPS="$work/deps" "$work/c/config.mk" >"$work/log" 2>&1
+check "folders_outside_the_system_are_in_the_rpath" yes "$(grep -q "^DEP_LIBS := .*-Wl,-rpath,$work/deps/lib" "$work/c/config.mk" && echo yes || tail -1 "$work/log")"
+
+# ---- install ----
+make -s install DESTDIR="$work/root" PREFIX=/opt/mappo >"$work/log" 2>&1
+check "install_succeeds" 0 $?
+check "the_installed_program_runs" 0 "$("$work/root/opt/mappo/bin/mappo" --version >/dev/null 2>&1; echo $?)"
+flags=$(PKG_CONFIG_PATH=$work/root/opt/mappo/lib/pkgconfig pkg-config --define-variable=prefix="$work/root/opt/mappo" --cflags mappo 2>&1)
+# shellcheck disable=SC2086
+gcc -shared -fPIC $flags -o "$work/plugin.so" -x c - <envs/template/meeting.c 2>"$work/log" # from a pipe: no header beside it helps
+check "a_plugin_compiles_with_what_pkg_config_says" 0 $?
+check "the_modulefile_names_the_prefix" yes "$(grep -qx 'set prefix /opt/mappo' "$work"/root/opt/mappo/share/modulefiles/mappo/* && echo yes)"
+check "the_installed_slurm_script_finds_the_installed_program" yes \
+    "$(cd "$work" && env -u MAPPO PATH=/usr/bin:/bin SLURM_JOB_ID=1 bash root/opt/mappo/share/mappo/slurm/train.sh envs nosuch 2>&1 | grep -q 'no program' && echo no || echo yes)"
+
+# ---- the other processor ----
+if command -v aarch64-linux-gnu-gcc >/dev/null 2>&1; then
+    make -s aarch64 BUILD="$work/arm" >"$work/log" 2>&1
+    check "everything_that_needs_no_library_compiles_for_arm" 0 $?
+    [ $failed = 1 ] && grep -E 'error|warning' "$work/log" | head -5 | sed 's/^/# /'
+    for program in $(find "$work/arm/aarch64" -maxdepth 1 -type f ! -name '*.*' 2>/dev/null); do
+        if command -v qemu-aarch64 >/dev/null 2>&1; then
+            timeout 120 qemu-aarch64 "$program" >"$work/log" 2>&1
+            check "$(basename "$program")_passes_under_the_emulator" 0 $?
+            grep -E '^not ok' "$work/log" | head -5 | sed 's/^/# /'
+        else
+            echo "ok - $(basename "$program")_passes_under_the_emulator # SKIP needs qemu-aarch64"
+        fi
+    done
+else
+    echo "ok - everything_that_needs_no_library_compiles_for_arm # SKIP needs aarch64-linux-gnu-gcc"
+fi
+exit $failed
