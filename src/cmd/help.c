@@ -101,7 +101,7 @@ static void print_command(FILE *out, const struct command *command)
 
 static void print_overview(FILE *out)
 {
-    fprintf(out, "%s\nTrains multi-agent policies with MAPPO and IPPO: one process or thousands of MPI ranks, continuing to the bit.\n",
+    fprintf(out, "%s\nTrains multi-agent policies with MAPPO and IPPO, on one core or a cluster; continues to the bit.\n",
             version_line());
     fputs("\nusage: mappo [COMMAND] [key=value ...] [--config FILE.ini ...] [options]\n\nbegin here\n", out);
     print_indented(out, "mappo                                        train MAPPO on mpe/simple_spread, on all cores\n"
