@@ -25,6 +25,7 @@ struct command {
     const char *operands; /* "RUN|FILE": as the usage line shows them */
     int least, most;      /* how many operands */
     int takes;            /* enum command_takes */
+    const char *looks_at; /* sections and keys that it looks at, a blank between them; NULL = all */
     int (*run)(const struct arguments *args, struct comm *comm);
     const char *about;   /* paragraphs: what it does */
     const char *section; /* keys shown on its page; "" = the list of sections, NULL = none */

@@ -37,6 +37,7 @@ const struct command commands[] = {
         .least = 1,
         .most = 1,
         .takes = TAKES_SETTINGS | TAKES_QUIET | TAKES_JSON,
+        .looks_at = "env eval wrap backend cpu comm train.threads",
         .run = cmd_eval,
         .about = "Plays episodes with the networks of a run (its folder) or of one checkpoint, and reports mean and standard error of the "
                  "return. Environment and "
@@ -70,6 +71,7 @@ const struct command commands[] = {
         .operands = "[ENV]",
         .most = 1,
         .takes = TAKES_SETTINGS | TAKES_JSON,
+        .looks_at = "env",
         .run = cmd_envs,
         .about = "Without a name: the environments there are. With one (an id, upstream's name, or the path of a plugin): groups of "
                  "agents, meaning, unit and bounds "
@@ -137,7 +139,35 @@ static int unknown_command(const char *name, struct error *err)
     return error_set(err, EXIT_USAGE, "unknown command \"%s\" (mappo --help lists them)", name);
 }
 
-/* An option or setting that the command doesn't look at would be ignored in silence. */
+static bool is_listed(const char *list, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)); at += length)
+        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
+    return false;
+}
+
+/* A setting that the command doesn't look at would be ignored in silence. Unknown keys are reported when the configuration is made. */
+static int check_settings(const struct command *command, const struct arguments *args, struct error *err)
+{
+    char key[128], full[128], own[160];
+    for (int i = 0; command->looks_at && i < args->assignments; i++) {
+        text_format(key, sizeof key, "%.*s", (int)strcspn(args->assignment[i], "="), args->assignment[i]);
+        int k = config_find(key);
+        if (k < 0) continue;
+        text_format(full, sizeof full, "%s.%s", config_keys[k].section, config_keys[k].name);
+        if (is_listed(command->looks_at, config_keys[k].section) || is_listed(command->looks_at, full)) continue;
+        /* "mappo eval RUN seed=3": there is a key of that name that it does look at. */
+        text_format(own, sizeof own, "%s.%s", command->name, config_keys[k].name);
+        if (config_find(own) >= 0)
+            return error_set(err, EXIT_USAGE, "mappo %s doesn't look at %s; did you mean \"%s\"? (mappo %s --help)", command->name, full,
+                             own, command->name);
+        return error_set(err, EXIT_USAGE, "mappo %s doesn't look at %s (mappo %s --help)", command->name, full, command->name);
+    }
+    return 0;
+}
+
+/* Nor is an option that the command doesn't take. */
 static int check_options(const struct command *command, const struct arguments *args, struct error *err)
 {
     const struct {
@@ -173,5 +203,6 @@ int command_find(const struct command **command, const struct arguments *args, s
                          args->operand[c->most]);
     if (args->operands > c->most)
         return error_set(err, EXIT_USAGE, "mappo %s: what is \"%s\"? (mappo %s --help)", c->name, args->operand[c->most], c->name);
-    return check_options(c, args, err);
+    int code = check_options(c, args, err);
+    return code ? code : check_settings(c, args, err);
 }

@@ -155,11 +155,9 @@ static void write_text(const struct config *config, FILE *out)
         write_comment(out, config->origin[k], key->help);
         fprintf(out, "%s = %s\n", key->name, value);
         bool last_of_env = strcmp(section, "env") == 0 && (k + 1 == CONFIG_KEYS || strcmp(config_keys[k + 1].section, "env") != 0);
-        for (int i = 0; last_of_env && i < config->env_options; i++) {
-            const struct config_option *option = &config->env_option[i];
-            write_comment(out, option->origin, "option of the environment");
-            fprintf(out, "%s = %s\n", option->name, option->value);
-        }
+        if (last_of_env && config->env_options) fputs("# its options (`mappo envs ENV` explains them)\n", out);
+        for (int i = 0; last_of_env && i < config->env_options; i++)
+            fprintf(out, "%s = %s\n", config->env_option[i].name, config->env_option[i].value);
     }
 }
 

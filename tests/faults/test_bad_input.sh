@@ -63,6 +63,8 @@ bad unknown_command_without_a_neighbour 2 'unknown command "qwxyz" (mappo --help
 bad unknown_option_names_nearest 2 'did you mean "--fresh"?' --fressh
 bad option_of_another_command_is_refused 2 'mappo train takes no --check' train --check
 bad settings_where_none_are_taken 2 'mappo inspect takes no settings' inspect file.h5 seed=3
+bad setting_that_a_command_ignores_is_refused 2 "mappo eval doesn't look at ppo.clip" eval none ppo.clip=0.1
+bad setting_of_another_command_names_its_own 2 'did you mean "eval.seed"?' eval none seed=3
 bad missing_operand_is_named 2 'mappo eval needs RUN|FILE' eval
 bad superfluous_operand_is_named 2 'what is "b"?' eval a b
 bad unknown_help_section_names_nearest 2 'no section "ppoo" of settings; did you mean "ppo"?' --help ppoo
