@@ -1,0 +1,82 @@
+/* Environments against the trajectories that tests/data/env holds: see parity_env.h for what is compared and how closely. */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <unistd.h>
+
+#include "parity/parity_env.h"
+
+static void compare(const char *path, int at_least)
+{
+    struct parity_report report;
+    const enum parity_result result = parity_env(path, &report);
+    if (result == PARITY_FAILED) print_message("%s: %d of %d tensors differ\n%s", path, report.differing, report.checked, report.text);
+    assert_int_equal(result, PARITY_PASSED);
+    assert_true(report.checked >= at_least); /* a file that lost its contents must not pass */
+    assert_string_equal(report.left_out, "");
+}
+
+static void trajectories_equal_mpe2_from_seeded_resets(void **state)
+{
+    (void)state;
+    compare("tests/data/env/mpe2.h5", 93);
+}
+
+static void trajectories_equal_the_reference_mappo_environment(void **state)
+{
+    (void)state;
+    compare("tests/data/env/onpolicy_mpe.h5", 24);
+}
+
+/* The comparison must be able to fail: a file in which one recorded number is another. */
+static void a_recording_that_differs_is_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dataset;
+        double by;
+    } changes[] = {
+        {"/simple_spread/reward", 1e-8}, {"/simple_spread/agent_pos", 1e-8}, {"/simple_spread/obs", 1e-6}, {"/simple_spread/done", 1}};
+    for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
+        char path[] = "/tmp/mappo-parity-XXXXXX", command[256];
+        struct parity_report report;
+        const int handle = mkstemp(path);
+        assert_true(handle >= 0);
+        close(handle);
+        text_format(command, sizeof command, "cp tests/data/env/onpolicy_mpe.h5 %s", path);
+        assert_int_equal(system(command), 0);
+        const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(file, changes[k].dataset, H5P_DEFAULT);
+        struct golden_array numbers = golden_read(file, changes[k].dataset);
+        numbers.data[numbers.count - 1] += changes[k].by;
+        assert_true(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers.data) >= 0);
+        golden_free(&numbers);
+        H5Dclose(set);
+        H5Fclose(file);
+        const enum parity_result result = parity_env(path, &report);
+        unlink(path);
+        if (result != PARITY_FAILED) fail_msg("a change of %s by %g went unnoticed", changes[k].dataset, changes[k].by);
+    }
+}
+
+static void other_files_are_not_taken_for_environments(void **state)
+{
+    (void)state;
+    struct parity_report report;
+    assert_int_equal(parity_env("tests/data/algo/algo_gae.h5", &report), PARITY_UNKNOWN);
+    assert_int_equal(parity_env("tests/data/README.md", &report), PARITY_UNKNOWN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trajectories_equal_mpe2_from_seeded_resets),
+        cmocka_unit_test(trajectories_equal_the_reference_mappo_environment),
+        cmocka_unit_test(a_recording_that_differs_is_found),
+        cmocka_unit_test(other_files_are_not_taken_for_environments),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,68 @@
+/* Its spec or its results are not what the interface allows; option `wrong` chooses how. */
+#include <string.h>
+
+#include "env/mappo_env.h"
+
+static const char *const ways[] = {"kind", "heads", "groups", "choices", "ep_end", "nothing", 0};
+static const struct mappo_option options[] = {{"wrong", MAPPO_OPTION_CHOICE, "nothing", 0, 0, ways, "what is wrong"},
+                                              {0, 0, 0, 0, 0, 0, 0}};
+static const int32_t two = 2, none = 0;
+static struct mappo_env_spec told;
+static int64_t way;
+
+static int create(const struct mappo_env_config *config, void **self, struct mappo_env_error *error)
+{
+    (void)error;
+    way = config->option[0].i;
+    memset(&told, 0, sizeof told);
+    told.struct_size = sizeof told;
+    told.groups = way == 2 ? 99 : 1;
+    told.group[0].name = "agent";
+    told.group[0].agents = 1;
+    told.group[0].obs_heads = way == 1 ? 0 : 1;
+    told.group[0].act_heads = 1;
+    told.group[0].obs[0].kind = way == 0 ? 77 : MAPPO_BOX;
+    told.group[0].obs[0].size = 1;
+    told.group[0].act[0].kind = MAPPO_DISCRETE;
+    told.group[0].act[0].size = 1;
+    told.group[0].act[0].n = way == 3 ? &none : &two;
+    *self = &told;
+    return 0;
+}
+
+static void destroy(void *self)
+{
+    (void)self;
+}
+
+static const struct mappo_env_spec *spec(const void *self)
+{
+    return (const struct mappo_env_spec *)self;
+}
+
+static int reset(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
+{
+    (void)self, (void)error;
+    for (int32_t e = lo; e < hi; e++) io->group[0].obs[e] = 0;
+    return 0;
+}
+
+static int step(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
+{
+    for (int32_t e = lo; e < hi; e++) {
+        io->group[0].reward[e] = 0;
+        io->ep_end[e] = way == 4 ? 7 : 0;
+    }
+    return reset(self, lo, hi, io, error);
+}
+
+const uint32_t mappo_env_abi = MAPPO_ENV_ABI;
+const struct mappo_env mappo_env_plugin = {.struct_size = sizeof(struct mappo_env),
+                                           .id = "test/nonsense",
+                                           .summary = "breaks the interface's rules",
+                                           .option = options,
+                                           .create = create,
+                                           .destroy = destroy,
+                                           .spec = spec,
+                                           .reset = reset,
+                                           .step = step};

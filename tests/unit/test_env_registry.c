@@ -1,0 +1,367 @@
+/* Names, presets, options and plugins: what is found, and what is said where something isn't. */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "env/registry.h"
+#include "env_batch.h"
+
+static void assert_says(const struct error *err, const char *part)
+{
+    if (!strstr(err->text, part)) fail_msg("\"%s\" does not say \"%s\"", err->text, part);
+}
+
+static void upstream_names_lead_to_the_environment(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"mpe/simple_spread", "simple_spread", "simple_spread_v3", "MPE_simple_spread_v3",
+                                        "mpe/simple_spread_v3"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        const struct mappo_env *env;
+        assert_int_equal(registry_find(names[k], &env, NULL), 0);
+        assert_string_equal(env->id, "mpe/simple_spread");
+    }
+}
+
+static void no_name_stands_for_two_environments(void **state)
+{
+    (void)state;
+    for (int i = 0; i < registry_count(); i++) {
+        const struct mappo_env *env = registry_at(i), *found;
+        assert_int_equal(env->struct_size, sizeof *env);
+        assert_true(strchr(env->id, '/') && env->summary && env->source && env->version > 0);
+        assert_int_equal(registry_find(env->id, &found, NULL), 0);
+        assert_ptr_equal(found, env);
+        for (const char *const *alias = env->alias; alias && *alias; alias++) {
+            assert_int_equal(registry_find(*alias, &found, NULL), 0);
+            assert_ptr_equal(found, env);
+        }
+    }
+    assert_null(registry_at(registry_count()));
+}
+
+static void unknown_environment_names_the_nearest(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    const struct mappo_env *env;
+    assert_int_equal(registry_find("mpe/simple_spred", &env, &err), EXIT_USAGE);
+    assert_null(env);
+    assert_says(&err, "unknown environment \"mpe/simple_spred\"; did you mean \"mpe/simple_spread\"?");
+    assert_int_equal(registry_find("quite something else", &env, &err), EXIT_USAGE);
+    assert_null(strstr(err.text, "did you mean"));
+}
+
+/* Each file of envs that is a preset must be compiled in, letter for letter. */
+static void every_preset_file_is_compiled_in(void **state)
+{
+    (void)state;
+    glob_t found;
+    assert_int_equal(glob("envs/*/*.ini", 0, NULL, &found), 0);
+    for (size_t k = 0; k < found.gl_pathc; k++) {
+        char name[128], *text;
+        size_t size;
+        struct error err = {0};
+        text_format(name, sizeof name, "%s", found.gl_pathv[k] + strlen("envs/"));
+        name[strlen(name) - strlen(".ini")] = 0;
+        assert_int_equal(file_read(found.gl_pathv[k], 1 << 20, &text, &size, &err), 0);
+        const char *compiled = strncmp(name, "presets/", 8) == 0 ? registry_named_preset(name + 8) : registry_env_preset(name);
+        if (!compiled) fail_msg("%s is not in src/env/presets.c", found.gl_pathv[k]);
+        assert_string_equal(compiled, text);
+        free(text);
+    }
+    assert_true(found.gl_pathc >= 2);
+    globfree(&found);
+    assert_string_equal(registry_env_preset("simple_spread_v3"), registry_env_preset("mpe/simple_spread"));
+    assert_null(registry_named_preset("no such preset"));
+    int names = 0;
+    while (registry_named_preset_at(names)) assert_non_null(registry_named_preset(registry_named_preset_at(names++)));
+    assert_true(names >= 1);
+}
+
+/* ---- options
+ * -------------------------------------------------------------------------------------------------------------------------------- */
+
+static int open_with(const char *env, const char *name, const char *value, struct error *err)
+{
+    const struct env_option option[] = {{name, value}};
+    const struct vecenv_config config = {
+        .name = env, .option = option, .options = 1, .envs = 2, .threads = 1, .stream = PHILOX_ENVIRONMENT};
+    struct vecenv *opened;
+    const int rc = vecenv_open(&opened, &config, err);
+    vecenv_close(opened);
+    return rc;
+}
+
+static void bad_options_are_named_with_their_range(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value, *text;
+    } cases[] = {{"N", "0", "environment \"mpe/simple_spread\": option N=0 is out of range 1..64"},
+                 {"N", "65", "option N=65 is out of range 1..64"},
+                 {"N", "three", "option N=three is not an int (1..64)"},
+                 {"N", "2.5", "option N=2.5 is not an int"},
+                 {"N", "none", "option N=none is not an int"},
+                 {"N", "", "option N= is not an int"},
+                 {"local_ratio", "1.01", "option local_ratio=1.01 is out of range 0..1"},
+                 {"local_ratio", "nan", "option local_ratio=nan is not a real (0..1)"},
+                 {"curriculum", "maybe", "option curriculum=maybe is not a bool (0 or 1)"},
+                 {"rules", "onpolicy", "option rules=onpolicy is not one of mpe2, on-policy; did you mean \"on-policy\"?"},
+                 {"num_agent_neighbors", "0", "option num_agent_neighbors=0 is out of range 1..64"},
+                 {"local_ration", "0.5", "has no option \"local_ration\"; did you mean \"local_ratio\"?"},
+                 {"curriculum_stage", "1", "curriculum_stage has a meaning only with curriculum=1"},
+                 {"max_cycles", "0", "option max_cycles=0 is out of range 1..1000000"}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct error err = {0};
+        assert_int_equal(open_with("mpe/simple_spread", cases[k].name, cases[k].value, &err), EXIT_USAGE);
+        assert_says(&err, cases[k].text);
+    }
+}
+
+static void options_of_the_other_rule_set_are_not_swallowed(void **state)
+{
+    (void)state;
+    static const struct env_option strangers[] = {{"local_ratio", "0.3"},
+                                                  {"curriculum", "1"},
+                                                  {"terminate_on_success", "1"},
+                                                  {"num_agent_neighbors", "2"},
+                                                  {"num_landmark_neighbors", "2"}};
+    for (int k = 0; k < 5; k++) {
+        const struct env_option option[] = {{"rules", "on-policy"}, strangers[k]};
+        const struct vecenv_config config = {
+            .name = "simple_spread", .option = option, .options = 2, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+        struct error err = {0};
+        struct vecenv *env;
+        assert_int_equal(vecenv_open(&env, &config, &err), EXIT_USAGE);
+        assert_says(&err, strangers[k].name);
+        assert_says(&err, "belongs to rules=mpe2");
+    }
+}
+
+static void all_options_stand_in_the_text_and_hash(void **state)
+{
+    (void)state;
+    const struct env_option option[] = {{"N", "5"}, {"N", "2"}, {"local_ratio", "0.25"}}; /* the last of two wins */
+    struct vecenv_config config = {.name = "simple_spread_v3", .option = option, .options = 3, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    struct vecenv *env;
+    assert_int_equal(vecenv_open(&env, &config, NULL), 0);
+    assert_string_equal(vecenv_options(env),
+                        "rules=mpe2 N=2 local_ratio=0.25 max_cycles=25 continuous_actions=0 curriculum=0 curriculum_stage=0 "
+                        "terminate_on_success=0 num_agent_neighbors=none num_landmark_neighbors=none");
+    const uint64_t hash = vecenv_hash(env);
+    vecenv_close(env);
+    config.seed = 9; /* seeds and sizes of batches are no part of what an environment is */
+    config.envs = 3;
+    config.first_env = 7;
+    assert_int_equal(vecenv_open(&env, &config, NULL), 0);
+    assert_true(vecenv_hash(env) == hash);
+    vecenv_close(env);
+    config.options = 2;
+    assert_int_equal(vecenv_open(&env, &config, NULL), 0);
+    assert_true(vecenv_hash(env) != hash);
+    vecenv_close(env);
+}
+
+/* ---- plugins
+ * -------------------------------------------------------------------------------------------------------------------------------- */
+
+static char folder[256];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    const char *tmp = getenv("TMPDIR");
+    text_format(folder, sizeof folder, "%s/mappo-plugins.XXXXXX", tmp ? tmp : "/tmp");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char pattern[300];
+    glob_t found;
+    text_format(pattern, sizeof pattern, "%s/*", folder);
+    if (glob(pattern, 0, NULL, &found) == 0)
+        for (size_t k = 0; k < found.gl_pathc; k++) unlink(found.gl_pathv[k]);
+    globfree(&found);
+    return rmdir(folder);
+}
+
+/* A copy of a plugin under another name, so that each is loaded by itself. */
+static const char *copy_of(const char *plugin, const char *as, mode_t mode)
+{
+    static char path[512];
+    char source[512], *bytes;
+    size_t size;
+    struct error err = {0};
+    const char *build = getenv("BUILD");
+    text_format(source, sizeof source, "%s/tests/%s.so", build ? build : "build", plugin);
+    text_format(path, sizeof path, "%s/%s", folder, as);
+    if (file_read(source, 1 << 26, &bytes, &size, &err)) fail_msg("%s (make tests)", err.text);
+    const struct file_part part = {bytes, size};
+    assert_int_equal(file_replace(path, &part, 1, &err), 0);
+    free(bytes);
+    assert_int_equal(chmod(path, mode), 0);
+    return path;
+}
+
+static void refused(const char *path, int code, const char *text)
+{
+    struct error err = {0};
+    const struct mappo_env *env;
+    assert_int_equal(registry_find(path, &env, &err), code);
+    assert_null(env);
+    assert_says(&err, text);
+}
+
+static void template_plays_from_its_shared_object(void **state)
+{
+    (void)state;
+    const struct env_option option[] = {{"N", "2"}};
+    const struct vecenv_config config = {.name = copy_of("meeting", "meeting.so", 0644),
+                                         .option = option,
+                                         .options = 1,
+                                         .envs = 64,
+                                         .stream = PHILOX_ENVIRONMENT,
+                                         .threads = 2,
+                                         .horizon = 40};
+    struct env_batch b;
+    static struct episode episode[64 * 40];
+    if (batch_open(&b, &config)) fail_msg("%s", b.err.text);
+    assert_string_equal(vecenv_descriptor(b.env)->id, "template/meeting");
+    for (int t = 0; t < 40; t++) {
+        for (int i = 0; i < 128; i++) { /* towards the other */
+            const float other = b.io.group[0].obs[3 * i + 1];
+            b.act_int[0][i] = other > 0 ? 2 : other < 0 && i % 2 == 0 ? 0 : 1;
+        }
+        assert_int_equal(vecenv_step(b.env, &b.io, &b.err), 0);
+    }
+    int met = 0;
+    const int episodes = vecenv_take_episodes(b.env, episode, 64 * 40);
+    for (int k = 0; k < episodes; k++) met += episode[k].end == MAPPO_TERMINATED;
+    assert_true(episodes >= 128 && met > episodes * 3 / 4);
+    unsigned char *saved = malloc(vecenv_snapshot_bytes(b.env));
+    assert_int_equal(vecenv_snapshot(b.env, 3, saved, &b.err), 0);
+    assert_int_equal(vecenv_restore(b.env, 3, saved, &b.err), 0);
+    free(saved);
+    const struct mappo_env *again;
+    assert_int_equal(registry_find(config.name, &again, NULL), 0);
+    assert_ptr_equal(again, vecenv_descriptor(b.env)); /* loaded once */
+    batch_close(&b);
+}
+
+static void plugins_that_others_could_have_written_are_refused(void **state)
+{
+    (void)state;
+    refused(copy_of("meeting", "everyone.so", 0646), EXIT_ENVIRONMENT, "everyone may write to the file");
+    assert_int_equal(chmod(folder, 0703), 0);
+    refused(copy_of("meeting", "in_open_folder.so", 0600), EXIT_ENVIRONMENT, "everyone may write to the folder");
+    assert_int_equal(chmod(folder, 0700), 0);
+    if (geteuid() == 0) { /* only root can give files away */
+        const char *path = copy_of("meeting", "strangers.so", 0644);
+        assert_int_equal(chown(path, 12345, 12345), 0);
+        refused(path, EXIT_ENVIRONMENT, "belongs to another user (uid 12345)");
+    }
+}
+
+static void plugins_writable_by_the_group_are_opened_with_a_warning(void **state)
+{
+    (void)state;
+    const char *path = copy_of("meeting", "group.so", 0664);
+    const struct mappo_env *env;
+    struct error err = {0};
+    FILE *caught = tmpfile();
+    char text[512] = "";
+    fflush(stderr);
+    const int saved = dup(2);
+    dup2(fileno(caught), 2);
+    const int rc = registry_find(path, &env, &err);
+    fflush(stderr);
+    dup2(saved, 2);
+    close(saved);
+    rewind(caught);
+    assert_true(fread(text, 1, sizeof text - 1, caught) > 0);
+    fclose(caught);
+    assert_int_equal(rc, 0);
+    assert_non_null(strstr(text, "the group may write to the file"));
+}
+
+static void what_is_no_plugin_is_said_plainly(void **state)
+{
+    (void)state;
+    char path[512];
+    refused("meeting.so", EXIT_USAGE, "unknown environment \"meeting.so\""); /* without a slash it is a name */
+    text_format(path, sizeof path, "%s/not_there.so", folder);
+    refused(path, EXIT_USAGE, strerror(ENOENT));
+    text_format(path, sizeof path, "%s/folder.so", folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    refused(path, EXIT_ENVIRONMENT, "is not a regular file");
+    assert_int_equal(rmdir(path), 0);
+    text_format(path, sizeof path, "%s/text.so", folder);
+    FILE *out = fopen(path, "w");
+    fputs("not an object\n", out);
+    fclose(out);
+    refused(path, EXIT_ENVIRONMENT, "text.so");
+    refused(copy_of("plugin_without_symbols", "nothing.so", 0600), EXIT_ENVIRONMENT, "no data symbol mappo_env_abi");
+    refused(copy_of("plugin_of_another_abi", "old.so", 0600), EXIT_ENVIRONMENT, "built for ABI 99, this program has 1");
+    refused(copy_of("plugin_without_step", "no_step.so", 0600), EXIT_ENVIRONMENT, "the descriptor has no step");
+}
+
+static void specs_and_results_outside_the_interface_are_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"kind", "observation head 0 has an unknown kind"},
+                                           {"heads", "0 observation and 1 action heads"},
+                                           {"groups", "its spec is not one of ABI 1"},
+                                           {"choices", "action head 0 has n < 1"}};
+    char path[512];
+    text_format(path, sizeof path, "%s", copy_of("plugin_with_nonsense", "nonsense.so", 0600));
+    for (int k = 0; k < 4; k++) {
+        struct error err = {0};
+        assert_int_equal(open_with(path, "wrong", cases[k][0], &err), EXIT_ENVIRONMENT);
+        assert_says(&err, cases[k][1]);
+    }
+    const struct env_option option[] = {{"wrong", "ep_end"}};
+    const struct vecenv_config config = {
+        .name = path, .option = option, .options = 1, .envs = 2, .first_env = 10, .stream = PHILOX_ENVIRONMENT};
+    struct env_batch b;
+    assert_int_equal(batch_open(&b, &config), 0);
+    assert_int_equal(vecenv_step(b.env, &b.io, &b.err), EXIT_ENVIRONMENT);
+    assert_says(&b.err, "environment \"test/nonsense\": number 10: it wrote ep_end = 7");
+    /* without observe and snapshot: episodes restart, and that is no error */
+    assert_int_equal(vecenv_snapshot_bytes(b.env), 0);
+    assert_int_equal(vecenv_observe(b.env, &b.io, &b.err), 0);
+    assert_int_equal(vecenv_script(b.env, b.act_int, b.act_real, &b.err), EXIT_USAGE);
+    batch_close(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(upstream_names_lead_to_the_environment),
+        cmocka_unit_test(no_name_stands_for_two_environments),
+        cmocka_unit_test(unknown_environment_names_the_nearest),
+        cmocka_unit_test(every_preset_file_is_compiled_in),
+        cmocka_unit_test(bad_options_are_named_with_their_range),
+        cmocka_unit_test(options_of_the_other_rule_set_are_not_swallowed),
+        cmocka_unit_test(all_options_stand_in_the_text_and_hash),
+        cmocka_unit_test(template_plays_from_its_shared_object),
+        cmocka_unit_test(plugins_that_others_could_have_written_are_refused),
+        cmocka_unit_test(plugins_writable_by_the_group_are_opened_with_a_warning),
+        cmocka_unit_test(what_is_no_plugin_is_said_plainly),
+        cmocka_unit_test(specs_and_results_outside_the_interface_are_refused),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
