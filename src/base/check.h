@@ -43,7 +43,8 @@ _Noreturn void die_error(const struct error *err);
     } while (0)
 _Noreturn void die_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* "mappo: text" on stderr, by rank 0 only and without its number: for what all ranks agree on (comm_vote). Says nothing where err->code is 0; returns it. */
+/* "mappo: text" on stderr, by rank 0 only and without its number: for what all ranks agree on (comm_vote). Says nothing where err->code is
+ * 0; returns it. */
 int error_report(const struct error *err);
 
 /* "mappo: [rank R of N: ]text" on stderr and in the run's log, where one is set. */
@@ -52,7 +53,8 @@ void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Who speaks, and how the process ends (NULL: _exit after flushing). Set once by comm_open. */
 void check_identify(int rank, int size, void (*abort_hook)(int code));
 
-/* From now on every message also goes to this file (line by line, flushed); NULL ends that. The file stays the caller's: set NULL before closing it. */
+/* From now on every message also goes to this file (line by line, flushed); NULL ends that. The file stays the caller's: set NULL before
+ * closing it. */
 void check_log(FILE *log);
 
 #endif

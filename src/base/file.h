@@ -7,8 +7,9 @@
 
 #include "base/check.h"
 
-/* Replaces `path` with the concatenation of the parts. The temporary file stands in the same folder as ".tmp-<name>-<pid>-<counter>", is created
- * 0600 with O_EXCL|O_NOFOLLOW and gets the user's umask before the rename. On failure `path` is untouched and the temporary file gone. */
+/* Replaces `path` with the concatenation of the parts. The temporary file stands in the same folder as ".tmp-<name>-<pid>-<counter>", is
+ * created 0600 with O_EXCL|O_NOFOLLOW and gets the user's umask before the rename. On failure `path` is untouched and the temporary file
+ * gone. */
 struct file_part {
     const void *bytes;
     size_t size;
@@ -18,8 +19,8 @@ int file_replace(const char *path, const struct file_part *parts, int count, str
 /* Reads a whole regular file of at most `limit` bytes into memory from malloc (caller frees); one zero byte follows the content. */
 int file_read(const char *path, size_t limit, char **bytes, size_t *size, struct error *err);
 
-int file_make_folders(const char *path, struct error *err); /* mkdir -p */
-bool file_exists(const char *path);                         /* follows links */
+int file_make_folders(const char *path, struct error *err);                                         /* mkdir -p */
+bool file_exists(const char *path);                                                                 /* follows links */
 int file_link_replace(const char *folder, const char *link, const char *target, struct error *err); /* relative symbolic link, by rename */
 int file_sync_folder(const char *folder, struct error *err);
 

@@ -19,8 +19,8 @@ bool text_to_bool(const char *text, bool *value); /* 0 1 true false yes no on of
 /* The candidate with the smallest edit distance (Damerau), NULL where none is near enough to be meant. */
 const char *text_nearest(const char *word, const char *const *candidates, int count);
 
-void text_json_string(FILE *out, const char *text); /* quoted and escaped */
-void text_json_real(FILE *out, double value);       /* shortest form that reads back; null for NaN and infinity */
+void text_json_string(FILE *out, const char *text);         /* quoted and escaped */
+void text_json_real(FILE *out, double value);               /* shortest form that reads back; null for NaN and infinity */
 void text_short_real(char *out, size_t size, double value); /* shortest decimal that reads back identically */
 
 #endif

@@ -24,7 +24,8 @@ printf 'env = mpe/simple_spraed\n' >env.ini
 printf '[env]\nname = mpe/simple_spread\nn = 3\n' >option.ini
 printf 'seed = 3\n' >secret.ini
 printf 'text\n' >file.h5
-LISTING=$(ls -lARi --time-style=full-iso . | sort)
+listing() { find . -printf '%p %i %m %s %T@\n' | sort; }
+LISTING=$(listing)
 
 report() { # name problem
     if [ -z "$2" ]; then echo "ok - $1"; else echo "not ok - $1: $2" && failed=1; fi
@@ -45,7 +46,7 @@ bad() {
     grep -q '^mappo: ' "$WORK/err" || problem+="no line of mappo; "
     grep -qF -- "$text" "$WORK/err" || problem+="\"$(head -c 400 "$WORK/err")\" doesn't say \"$text\"; "
     [ ${#launch[@]} = 0 ] && [ -s "$WORK/out" ] && problem+="standard output holds \"$(head -c 200 "$WORK/out")\"; "
-    [ "$(ls -lARi --time-style=full-iso . | sort)" = "$LISTING" ] || problem+="files were touched: $(find . -newer "$WORK/listing" | tr '\n' ' ')"
+    [ "$(listing)" = "$LISTING" ] || problem+="files were touched: $(find . -newer "$WORK/listing" | tr '\n' ' ')"
     report "$name" "$problem"
 }
 touch "$WORK/listing"
@@ -86,8 +87,8 @@ bad value_that_an_ini_cannot_hold_is_refused 2 "can't be kept in a configuration
 bad more_memory_than_there_is 2 'lower rollout.envs or rollout.steps' rollout.envs=1e4 rollout.steps=1e6
 bad more_minibatches_than_units 2 'ppo.minibatches=1000000' ppo.minibatches=1e6
 bad shards_that_do_not_divide 2 'comm.shards=7' comm.reproducible=1 comm.shards=7
-many=$(for i in $(seq 300); do printf 'seed=%d ' "$i"; done)
-bad too_many_settings_are_refused 2 'more than 256 settings on the command line' $many
+mapfile -t many < <(seq -f 'seed=%g' 300)
+bad too_many_settings_are_refused 2 'more than 256 settings on the command line' "${many[@]}"
 
 # ---- files ----
 bad missing_ini_is_named 2 'cannot read the configuration file none.ini: No such file or directory' --config none.ini
@@ -105,7 +106,7 @@ if [ "$(id -u)" = 0 ] && ! command -v setpriv >/dev/null; then
     echo "ok - unreadable_ini_is_named # SKIP root reads everything, and setpriv isn't there"
 else
     chmod 000 secret.ini
-    LISTING=$(ls -lARi --time-style=full-iso . | sort)
+    LISTING=$(listing)
     if [ "$(id -u)" = 0 ]; then
         chmod 755 "$WORK"
         timeout 60 setpriv --reuid 65534 --regid 65534 --clear-groups "$MAPPO" --config secret.ini >"$WORK/out" 2>"$WORK/err"
@@ -138,7 +139,7 @@ for page in --help '--help all' '--help ppo' '--help seed' 'train --help' 'eval 
     [ -s "$WORK/err" ] && problem+="$(head -c 200 "$WORK/err"); "
     [ "$(wc -l <"$WORK/out")" -ge 5 ] || problem+="only $(wc -l <"$WORK/out") lines; "
     [ "$page" != 'docs configuration' ] && awk '{ gsub(/[^ -~]/, "") } length > 100 { exit 1 }' "$WORK/out" || [ "$page" = 'docs configuration' ] || problem+="a line is longer than 100 columns; "
-    [ "$(ls -lARi --time-style=full-iso . | sort)" = "$LISTING" ] || problem+="files were touched"
+    [ "$(listing)" = "$LISTING" ] || problem+="files were touched"
     report "page_$(tr -cs 'a-z\n' _ <<<"${page//-/}")" "$problem"
 done
 timeout 60 "$MAPPO" --help >/dev/full 2>"$WORK/err"
