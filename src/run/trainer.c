@@ -115,13 +115,14 @@ static int learn(struct trainer *t, struct metrics_line *line, struct error *err
     algorithm->ops->learning_rates(algorithm, line->learning_rate, line->critic_learning_rate);
     watchdog_phase("collecting a rollout");
     if ((code = algorithm->ops->collect(algorithm, err))) {
+        error_prefix(err, "update %lld", (long long)t->standing.update + 1);
         if (t->comm->size > 1) die_error(err); /* this rank alone knows: the others wait for its gradients */
         return code;
     }
     watchdog_phase("computing advantages");
     if ((code = algorithm->ops->finish(algorithm, err))) return code;
     watchdog_phase("updating the networks");
-    if ((code = algorithm->ops->update(algorithm, err))) return code;
+    if ((code = algorithm->ops->update(algorithm, err))) return error_prefix(err, "update %lld", (long long)t->standing.update + 1);
     metrics_collect(t->metrics, t->env);
     t->standing.update++;
     t->standing.env_steps += t->config->rollout_envs * algorithm->horizon;
