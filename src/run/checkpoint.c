@@ -126,8 +126,10 @@ static bool same_shape(const struct field *a, const struct field *b)
 static int verify_image(const struct field_list *fields, const char *image, size_t size, struct error *err)
 {
     struct image_index index;
-    int code = image_index(&index, image, size, err);
-    if (code != EXIT_DONE) return error_prefix(err, "libhdf5 made an image that can't be read back");
+    int code = image_try(image, size, err);
+    if (code != EXIT_DONE) return code;
+    code = image_index(&index, image, size, err);
+    if (code != EXIT_DONE) return error_prefix(err, "%s made an image that can't be read back", image_library());
     if (index.fields.count != fields->count)
         code = error_set(err, EXIT_CHECKPOINT, "libhdf5 made an image of %d datasets out of %d", index.fields.count, fields->count);
     for (int i = 0; i < fields->count && code == EXIT_DONE; i++) {

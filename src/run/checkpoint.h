@@ -1,7 +1,7 @@
-/* Checkpoint files: HDF5 behind a 512-byte header with size and SHA-256. HDF5 appears only here (checkpoint_image.c).
+/* Checkpoint files: HDF5 behind a 512-byte header with size and SHA-256. libhdf5 appears only in checkpoint_image.c.
  *
  * Writing builds the image in memory (core driver, earliest format), re-opens it to be sure, and replaces the file (base/file.h): a kill at any moment leaves the old
- * file or the new one. Reading checks size, header and SHA-256 before libhdf5 sees a byte, opens that verified memory image, follows no links, external storage, virtual datasets or filters, and
+ * file or the new one. Reading checks size, header and SHA-256, then walks that verified memory image with a strict reader of its own (checkpoint_index.c), which knows no links, external storage, virtual datasets or filters, and
  * compares every type and shape with what the caller expects before anything is written into the caller's memory.
  * Errors: EXIT_CHECKPOINT with the file, the dataset, and what differs. Main thread only: libhdf5 is not thread-safe. */
 #ifndef MAPPO_RUN_CHECKPOINT_H

@@ -1,12 +1,15 @@
-/* HDF5 images in memory: the only place that knows HDF5. Used by checkpoint.c alone.
+/* HDF5 images in memory. checkpoint_image.c makes them with libhdf5, and is the only file that knows it; checkpoint_index.c reads them without it. Used by checkpoint.c alone.
  *
  * image_build: fields and text attributes → the bytes of an HDF5 file (earliest format, contiguous datasets, no filters, no time stamps: the same content gives the same bytes).
- * image_index: bytes → the list of what is in them, refusing whatever image_build would not have made. After it libhdf5 is done with: data are copied straight from the bytes.
+ * image_index: bytes → the list of what is in them. It knows the part of the format that image_build uses and nothing else, looks at no byte outside the image, and refuses whatever it does not know: a
+ * file that somebody made on purpose never reaches libhdf5, which has memory errors on such (use after free in H5Aexists of 1.10.8, found by tests/unit/test_checkpoint_hostile.c).
  * Errors: EXIT_CHECKPOINT with the dataset's name, without the file's. */
 #ifndef MAPPO_RUN_CHECKPOINT_IMAGE_H
 #define MAPPO_RUN_CHECKPOINT_IMAGE_H
 
 #include "run/checkpoint.h"
+
+enum { IMAGE_MAX_TEXT = 60000 }; /* bytes of an attribute: the format has room for 64 kB */
 
 struct image_index {
     struct field_list fields;               /* data points into the image */
@@ -18,8 +21,10 @@ struct image_index {
 
 int image_build(const struct field_list *fields, const struct checkpoint_attribute *attribute, int attributes, char **bytes, size_t *size,
                 struct error *err);
+int image_try(const char *bytes, size_t size, struct error *err); /* libhdf5 itself opens it: for images of image_build only */
+const char *image_library(void);                                  /* "HDF5 1.10.8" */
+
 int image_index(struct image_index *index, const char *bytes, size_t size, struct error *err);
 void image_index_clear(struct image_index *index);
-const char *image_library(void); /* "HDF5 1.10.8" */
 
 #endif

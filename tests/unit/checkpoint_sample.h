@@ -1,4 +1,5 @@
-/* A training state like that of the default run, for tests of checkpoint files: two networks with their moments, counters, 128 environments. */
+/* A training state like that of the default run, for tests of checkpoint files: two networks with their moments, counters, 128
+ * environments. */
 #ifndef TESTS_CHECKPOINT_SAMPLE_H
 #define TESTS_CHECKPOINT_SAMPLE_H
 
@@ -50,9 +51,12 @@ static inline struct sample *sample_create(int64_t generation)
     struct field_list *list = &s->fields;
     field_add(list, "/policy/agent/actor/fc1/weight", FIELD_REAL, s->actor, "1", "weights of the first layer", 2, (int64_t)64, (int64_t)18);
     field_add(list, "/policy/agent/actor/fc1/bias", FIELD_REAL, s->bias, "1", "its bias", 1, (int64_t)64);
-    field_add(list, "/policy/agent/critic/fc1/weight", FIELD_REAL, s->critic, "1", "weights of the first layer", 2, (int64_t)64, (int64_t)54);
-    field_add(list, "/policy/agent/critic/fc2/weight", FIELD_REAL, s->hidden, "1", "weights of the second layer", 2, (int64_t)64, (int64_t)64);
-    field_add(list, "/policy/agent/adam/m", FIELD_REAL, s->moment, "1", "first and second moments", 3, (int64_t)2, (int64_t)64, (int64_t)64);
+    field_add(list, "/policy/agent/critic/fc1/weight", FIELD_REAL, s->critic, "1", "weights of the first layer", 2, (int64_t)64,
+              (int64_t)54);
+    field_add(list, "/policy/agent/critic/fc2/weight", FIELD_REAL, s->hidden, "1", "weights of the second layer", 2, (int64_t)64,
+              (int64_t)64);
+    field_add(list, "/policy/agent/adam/m", FIELD_REAL, s->moment, "1", "first and second moments", 3, (int64_t)2, (int64_t)64,
+              (int64_t)64);
     field_add(list, "/policy/agent/value_norm/mean", FIELD_DOUBLE, &s->mean, "reward", "running mean of the returns", 0);
     field_add(list, "/counters/update", FIELD_INT64, &s->update, "updates", "updates so far", 0);
     field_add(list, "/counters/env_steps", FIELD_INT64, &s->env_steps, "environment steps", "steps of all environments together", 0);

@@ -211,7 +211,9 @@ static void a_file_cut_at_any_512_bytes_is_refused(void **state)
     fclose(copy);
     free(bytes);
     assert_int_equal(stat(cut, &info), 0);
-    for (off_t length = info.st_size - 1; length >= 0; length = length % 512 != 0 ? length - length % 512 : length > 0 ? length - 512 : -1) {
+    for (off_t length = info.st_size - 1; length >= 0; length = length % 512 != 0 ? length - length % 512
+                                                                : length > 0      ? length - 512
+                                                                                  : -1) {
         struct checkpoint *file;
         assert_int_equal(truncate(cut, length), 0);
         assert_int_equal(checkpoint_open(&file, cut, &err), EXIT_CHECKPOINT);
@@ -299,9 +301,10 @@ static void saving_over_a_link_replaces_the_link_and_not_what_it_points_at(void 
 static void only_names_of_checkpoints_are_listed_highest_first(void **state)
 {
     (void)state;
-    static const char *const others[] = {"step-000000000020.h5.bak", ".tmp-step-000000000030.h5-1-1", "step-30.h5", "step-0000000000040.h5",
-                                         "step--00000000001.h5",     "step-00000000004x.h5",         "STEP-000000000040.h5", "damaged-step-000000000050.h5",
-                                         "step-000000000060.h5 ",    "step-000000000070.h5/"};
+    static const char *const others[] = {"step-000000000020.h5.bak", ".tmp-step-000000000030.h5-1-1", "step-30.h5",
+                                         "step-0000000000040.h5",    "step--00000000001.h5",          "step-00000000004x.h5",
+                                         "STEP-000000000040.h5",     "damaged-step-000000000050.h5",  "step-000000000060.h5 ",
+                                         "step-000000000070.h5/"};
     static const int64_t steps[] = {0, 3200, 999999999999, 1000000000000};
     char where[300], name[400];
     text_format(where, sizeof where, "%s/names", folder);
@@ -369,7 +372,8 @@ static void a_hundred_kills_during_saves_lose_at_most_the_save_that_was_cut(void
         if (child == 0) {
             for (int64_t generation = 0;; generation++) {
                 struct sample *s = sample_create(generation);
-                if (sample_save(s, killed, NULL) != EXIT_DONE || write(told[1], &generation, sizeof generation) != sizeof generation) _exit(1);
+                if (sample_save(s, killed, NULL) != EXIT_DONE || write(told[1], &generation, sizeof generation) != sizeof generation)
+                    _exit(1);
                 sample_destroy(s);
             }
         }
