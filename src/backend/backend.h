@@ -233,6 +233,10 @@ enum cpu_level { CPU_BASELINE, CPU_AVX2, CPU_AVX512, CPU_LEVELS };
 int cpu_level_detect(void);
 const char *cpu_level_name(int level); /* "baseline", "avx2", "avx512" */
 
+/* Floating-point operations a second of one core, measured now: multiply-adds on registers, and the backend's own matrix product of a layer on one tile. */
+double cpu_peak(int level);
+double cpu_product_rate(int level, int outputs, int inputs);
+
 struct backend_config {
     const char *name;  /* "cpu" */
     int threads;

@@ -267,36 +267,6 @@ static void cpu_soft_update(struct backend *backend, real *target, const real *f
 /* ---- opening
  * ------------------------------------------------------------------------------------------------------------------------------ */
 
-static const struct cpu_kernels *kernels_of(int level)
-{
-#if defined(__x86_64__)
-    if (level == CPU_AVX512) return &cpu_kernels_avx512;
-    if (level == CPU_AVX2) return &cpu_kernels_avx2;
-#endif
-    (void)level;
-    return &cpu_kernels_baseline;
-}
-
-int cpu_level_detect(void)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return CPU_BASELINE;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        return CPU_AVX512;
-    return CPU_AVX2;
-#else
-    return CPU_BASELINE;
-#endif
-}
-
-const char *cpu_level_name(int level)
-{
-    static const char *const name[CPU_LEVELS] = {"baseline", "avx2", "avx512"};
-    return level >= 0 && level < CPU_LEVELS ? name[level] : "unknown";
-}
-
 static const struct backend cpu_table = {.name = "cpu",
                                          .host_memory = true,
                                          .close = cpu_close,
@@ -333,7 +303,7 @@ int backend_open(struct backend **backend, const struct backend_config *config, 
     cpu->backend.self = cpu;
     cpu->backend.threads = config->threads > 0 ? config->threads : 1;
     cpu->backend.level = config->level < 0 ? best : config->level;
-    cpu->kernels = kernels_of(cpu->backend.level);
+    cpu->kernels = cpu_kernels_of(cpu->backend.level);
     cpu->work = cpu_alloc(NULL, "work spaces", (size_t)cpu->backend.threads * sizeof *cpu->work);
     text_format(cpu->backend.detail, sizeof cpu->backend.detail, "%s, %d thread%s", cpu->kernels->name, cpu->backend.threads,
                 cpu->backend.threads == 1 ? "" : "s");

@@ -38,7 +38,10 @@ struct cpu_kernels {
     void (*add)(real *to, const real *from, size_t n);
     void (*adam)(const struct adam *, real *parameters, const real *gradient, real *m, real *v, size_t n);
     void (*soft_update)(real *target, const real *from, real tau, size_t n);
+    double (*peak_loop)(int repeats, real *sink);
+    double (*product_loop)(int repeats, real *out, const real *w, const real *x, int m, int k);
 };
+const struct cpu_kernels *cpu_kernels_of(int level);
 
 extern const struct cpu_kernels cpu_kernels_baseline;
 #if defined(__x86_64__)

@@ -407,12 +407,44 @@ static void train(const struct train_pass *pass, real *work, real *chunk, double
     }
 }
 
+/* ---- what this core can do, for `mappo bench`
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Multiply-adds on registers only; returns how many floating-point operations that were. */
+static double peak_loop(int repeats, real *sink)
+{
+    vector sum[12];
+    const vector x = set1((real)0.999), y = set1((real)1e-3);
+    UNROLL_LANES
+    for (int i = 0; i < 12; i++) sum[i] = set1((real)(i + 2)); /* 1 is the fixed point: a compiler would see that */
+    for (int k = 0; k < repeats; k++) {
+        UNROLL_LANES
+        for (int i = 0; i < 12; i++) sum[i] = sum[i] * x + y;
+    }
+    vector all = {0};
+    UNROLL_LANES
+    for (int i = 0; i < 12; i++) all += sum[i];
+    *sink = (real)lane_sum(all);
+    return 2.0 * 12 * LANES * repeats;
+}
+
+/* The matrix product of a layer on one tile: w [m][k], x [k][R], out [m][R]. */
+static double product_loop(int repeats, real *out, const real *w, const real *x, int m, int k)
+{
+    const struct product p = {
+        .out = out, .a = w, .b = x, .row = k, .column = 1, .out_stride = TILE, .b_stride = TILE, .m = m, .n = TILE, .k = k};
+    for (int i = 0; i < repeats; i++) gemm(&p);
+    return 2.0 * m * k * TILE * repeats;
+}
+
 #define LEVEL_TEXT_PASTE(level) #level
 #define LEVEL_TEXT(level)       LEVEL_TEXT_PASTE(level)
 
 const struct cpu_kernels LEVELLED(cpu_kernels) = {
     .name = LEVEL_TEXT(LEVEL),
     .tile_rows = TILE,
+    .peak_loop = peak_loop,
+    .product_loop = product_loop,
     .work_size = work_size,
     .chunk_size = chunk_size,
     .act_size = LEVELLED(act_size),

@@ -5,9 +5,6 @@
 #include "cmd/cmd.h"
 #include "config/suggest.h"
 
-/* Commands whose file isn't here yet; these lines go when the last has landed. */
-#pragma weak cmd_bench
-
 const struct command commands[] = {
     {
         .name = "train",

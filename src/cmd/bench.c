@@ -1,0 +1,479 @@
+/* mappo bench: how fast training runs here, beside what the cores allow. It trains for real, as the trainer does, without files.
+ *
+ * The floor of a case is the time its matrix products would take at the peak rate of the cores in use, measured in the same run: forward,
+ * weight gradient and, but for the first layer, input gradient in every epoch, and one forward pass of the rollout. Times are medians over
+ * many updates; `best` is the fastest. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "algo/algorithm.h"
+#include "base/clock.h"
+#include "base/philox.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "comm/placement.h"
+#ifdef HAVE_CBLAS
+#include <cblas.h>
+#endif
+
+enum { SAMPLES = 400, ENV_SAMPLES = 40 };
+static const double case_seconds = 2.0; /* measured time of a case, after the first updates have warmed things up */
+
+struct bench {
+    const struct arguments *args;
+    struct comm *comm;
+    struct config config; /* as the user gave it */
+    struct placement placement;
+};
+
+/* One arrangement of the same work. */
+struct bench_case {
+    const char *name;
+    int level, threads, hidden, activation;
+    bool reproducible;
+};
+
+struct parts {
+    struct backend *backend;
+    struct vecenv *env;
+    struct algorithm *algorithm;
+    struct share envs;
+};
+
+struct result {
+    double steps;                              /* environment steps of an update, all ranks */
+    double agents;                             /* agents of an environment */
+    double flops;                              /* of matrix products, per environment step */
+    double peak;                               /* flop/s of all cores in use */
+    double total, best;                        /* seconds of an update: median, least */
+    double cpu;                                /* processor seconds of an update, all threads of this rank: median */
+    double step, infer, update, communication; /* medians of the phases */
+    double collect;                            /* median of stepping with inference and sampling */
+    double env;                                /* seconds of one step of all environments, alone */
+};
+
+/* ---- opening and closing
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+static int open_env(const struct config *c, struct share envs, int threads, struct vecenv **env, struct error *err)
+{
+    struct env_option option[CONFIG_ENV_OPTIONS];
+    for (int i = 0; i < c->env_options; i++) option[i] = (struct env_option){c->env_option[i].name, c->env_option[i].value};
+    const struct vecenv_config config = {.name = c->env_name,
+                                         .option = option,
+                                         .options = c->env_options,
+                                         .envs = envs.count,
+                                         .first_env = (uint32_t)envs.first,
+                                         .seed = (uint64_t)c->train_seed,
+                                         .stream = PHILOX_ENVIRONMENT,
+                                         .threads = threads,
+                                         .horizon = (int32_t)c->rollout_steps,
+                                         .time_limit = (int32_t)c->wrap_time_limit,
+                                         .rescale_action = c->wrap_rescale_action,
+                                         .clip_action = c->wrap_clip_action};
+    return vecenv_open(env, &config, err);
+}
+
+static int parts_open(struct parts *p, const struct bench_case *b, const struct config *c, struct comm *comm, struct error *err)
+{
+    memset(p, 0, sizeof *p);
+    comm->shards = b->reproducible ? (int)c->comm_shards : 0;
+    p->envs = comm_share((int)c->rollout_envs, comm->rank, comm->size);
+    const struct backend_config backend = {"cpu", b->threads, b->level};
+    int code = backend_open(&p->backend, &backend, err);
+    if (!code) code = open_env(c, p->envs, b->threads, &p->env, err);
+    const struct algorithm_context context = {.config = c,
+                                              .env = p->env,
+                                              .backend = p->backend,
+                                              .comm = comm,
+                                              .first_env = (uint32_t)p->envs.first,
+                                              .envs = p->envs.count,
+                                              .local_shards = comm->shards ? comm->shards / comm->size : 1};
+    if (!code) code = algorithm_create(&p->algorithm, &context, err);
+    if ((code = comm_vote(comm, code, err))) return code;
+    return comm_vote(comm, p->algorithm->ops->begin(p->algorithm, false, err), err);
+}
+
+static void parts_close(struct parts *p)
+{
+    if (p->algorithm) p->algorithm->ops->destroy(p->algorithm);
+    vecenv_close(p->env);
+    if (p->backend) p->backend->close(p->backend);
+}
+
+/* ---- the floor
+ * ------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Multiply-adds of a forward pass of one row; *first: those of the first layer, whose input gradient nobody needs. */
+static double multiply_adds(const struct network *net, double *first)
+{
+    const double d = net->inputs, h = net->hidden;
+    *first = d * h;
+    return d * h + (net->layers - 1) * h * h + h * net->outputs;
+}
+
+/* Floating-point operations of the matrix products per environment step of training. */
+static double flops_of(const struct algorithm *algorithm, const struct config *c)
+{
+    double sum = 0;
+    for (int g = 0; g < algorithm->groups; g++) {
+        const struct policy *policy = algorithm->policy[g];
+        const struct network *net[2] = {&policy->actor, &policy->critic};
+        const double rows[2] = {policy->sizes.agents, policy->value_agents};
+        for (int i = 0; i < 2; i++) {
+            double first, all = multiply_adds(net[i], &first);
+            sum += 2 * rows[i] * (all + (double)c->ppo_epochs * (3 * all - first));
+        }
+    }
+    return sum;
+}
+
+/* ---- measuring
+ * ------------------------------------------------------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *x, int n)
+{
+    qsort(x, (size_t)n, sizeof *x, compare);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+enum { TOTAL, CPU, STEP, INFER, UPDATE, COMMUNICATION, COLLECT, MEASURES };
+
+/* Processor time of this process, all threads: tells a slow program from a busy machine. */
+static double cpu_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* One update, as the training loop does it. */
+static int one_update(struct parts *p, struct comm *comm, double seconds[MEASURES], struct error *err)
+{
+    struct algorithm *a = p->algorithm;
+    struct metric metric[64];
+    a->seconds_step = a->seconds_infer = a->seconds_update = 0;
+    comm_take_seconds(comm);
+    const double start = clock_seconds(), cpu = cpu_seconds();
+    int code = a->ops->collect(a, err);
+    const double collected = clock_seconds();
+    if (!code) code = a->ops->finish(a, err);
+    if (!code) code = a->ops->update(a, err);
+    if (code) return code;
+    struct episode ended[64];
+    while (vecenv_take_episodes(p->env, ended, 64) == 64) continue;
+    a->ops->metrics(a, metric, 64);
+    const double now = clock_seconds();
+    const double values[MEASURES] = {now - start,       cpu_seconds() - cpu,     a->seconds_step,  a->seconds_infer,
+                                     a->seconds_update, comm_take_seconds(comm), collected - start};
+    memcpy(seconds, values, sizeof values);
+    return 0;
+}
+
+static int measure_training(struct parts *p, struct comm *comm, struct result *r, struct error *err)
+{
+    static double sample[MEASURES][SAMPLES];
+    double seconds[MEASURES];
+    int code = 0, n = 0;
+    for (int i = 0; i < 2 && !code; i++) code = one_update(p, comm, seconds, err);
+    if ((code = comm_vote(comm, code, err))) return code;
+    double left = case_seconds; /* counted by rank 0, so that all ranks stop together */
+    while (n < SAMPLES && (left > 0 || n < 5)) {
+        if ((code = comm_vote(comm, one_update(p, comm, seconds, err), err))) return code;
+        for (int i = 0; i < MEASURES; i++) sample[i][n] = seconds[i];
+        n++;
+        left -= seconds[TOTAL];
+        comm_broadcast(comm, &left, sizeof left);
+    }
+    r->total = median(sample[TOTAL], n);
+    r->best = sample[TOTAL][0]; /* sorted by the median */
+    r->cpu = median(sample[CPU], n);
+    r->step = median(sample[STEP], n);
+    r->infer = median(sample[INFER], n);
+    r->update = median(sample[UPDATE], n);
+    r->communication = median(sample[COMMUNICATION], n);
+    r->collect = median(sample[COLLECT], n);
+    return 0;
+}
+
+/* Arrays for one step of all environments, alone. */
+struct env_arrays {
+    struct mappo_env_io io;
+    void *block[MAPPO_MAX_GROUPS * 10 + 4];
+    int blocks;
+};
+
+static void *array(struct env_arrays *a, int64_t count, size_t size)
+{
+    void *p = calloc((size_t)count + 1, size);
+    CHECK(p, "out of memory");
+    return a->block[a->blocks++] = p;
+}
+
+static void env_arrays_build(struct env_arrays *a, const struct mappo_env_spec *spec, int64_t envs)
+{
+    memset(a, 0, sizeof *a);
+    a->io.struct_size = sizeof a->io;
+    a->io.groups = spec->groups;
+    for (int g = 0; g < spec->groups; g++) {
+        const struct group_sizes s = group_sizes(&spec->group[g]);
+        const int64_t rows = envs * s.agents;
+        struct mappo_group_io *io = &a->io.group[g];
+        int32_t *action = array(a, rows * s.act_ints, sizeof *action);
+        for (int64_t i = 0; i < rows * s.act_ints; i++)
+            action[i] = spec->group[g].act[0].start ? spec->group[g].act[0].start[0] : (int32_t)(i % 2);
+        io->act_int = action;
+        io->act_real = array(a, rows * s.act_reals, sizeof(float));
+        io->obs = array(a, rows * s.obs, sizeof(float));
+        io->final_obs = array(a, rows * s.obs, sizeof(float));
+        io->reward = array(a, rows, sizeof(float));
+        io->terminated = array(a, rows, 1);
+        io->active = array(a, rows, 1);
+        io->act_mask = array(a, rows * s.logits, 1);
+    }
+    a->io.ep_end = array(a, envs, 1);
+}
+
+/* Seconds of one step, with observations, of all environments of this rank. */
+static int measure_env(struct parts *p, const struct config *c, struct result *r, struct error *err)
+{
+    struct env_arrays arrays;
+    struct vecenv *env;
+    double sample[ENV_SAMPLES];
+    int code = open_env(c, p->envs, p->backend->threads, &env, err);
+    if (code) return code;
+    env_arrays_build(&arrays, vecenv_spec(env), p->envs.count);
+    code = vecenv_reset(env, &arrays.io, err);
+    const int steps = 100;
+    struct episode ended[64];
+    for (int i = 0; i < ENV_SAMPLES && !code; i++) {
+        const double start = clock_seconds();
+        for (int t = 0; t < steps && !code; t++) code = vecenv_step(env, &arrays.io, err);
+        sample[i] = (clock_seconds() - start) / steps;
+        while (vecenv_take_episodes(env, ended, 64) == 64) continue;
+    }
+    if (!code) r->env = median(sample, ENV_SAMPLES);
+    for (int i = 0; i < arrays.blocks; i++) free(arrays.block[i]);
+    vecenv_close(env);
+    return code;
+}
+
+static int measure(const struct bench *bench, const struct bench_case *b, struct result *r, struct error *err)
+{
+    struct config *c = malloc(sizeof *c);
+    CHECK(c, "out of memory");
+    *c = bench->config;
+    c->policy_hidden = b->hidden;
+    c->policy_activation = b->activation;
+    memset(r, 0, sizeof *r);
+    struct parts parts;
+    int code = parts_open(&parts, b, c, bench->comm, err);
+    if (!code) {
+        double peak = cpu_peak(b->level);
+        code = measure_training(&parts, bench->comm, r, err);
+        const double after = cpu_peak(b->level);
+        r->peak = (after > peak ? after : peak) * b->threads;
+        comm_sum_double(bench->comm, &r->peak, 1);
+        r->steps = (double)c->rollout_envs * (double)parts.algorithm->horizon;
+        for (int g = 0; g < parts.algorithm->groups; g++) r->agents += parts.algorithm->policy[g]->sizes.agents;
+        r->flops = flops_of(parts.algorithm, c);
+    }
+    if (!code) code = comm_vote(bench->comm, measure_env(&parts, c, r, err), err);
+    parts_close(&parts);
+    free(c);
+    return code;
+}
+
+/* ---- printing
+ * -------------------------------------------------------------------------------------------------------------------------------- */
+
+static const char *activation_name(int activation)
+{
+    return activation == ACTIVATION_RELU ? "relu" : "tanh";
+}
+
+static void print_case(const struct bench *bench, const struct bench_case *b, const struct result *r)
+{
+    if (bench->comm->rank != 0) return;
+    const double us = 1e6 / r->steps, floor = r->flops / r->peak * 1e6, envs = (double)bench->config.rollout_envs;
+    const double rest = r->total - r->step - r->infer - r->update - r->communication;
+    if (bench->args->json) {
+        printf("{\"case\": \"%s\", \"level\": \"%s\", \"ranks\": %d, \"threads\": %d, \"hidden\": %d, \"activation\": \"%s\", "
+               "\"reproducible\": %s, "
+               "\"env_steps_per_update\": %.0f, \"fma_peak_gflops\": %.1f, \"floor_us\": %.3f, \"us_per_env_step\": %.3f, "
+               "\"us_per_env_step_best\": %.3f, \"cpu_us_per_env_step\": %.3f, "
+               "\"env_steps_per_second\": %.0f, \"agent_steps_per_second\": %.0f, \"ratio_to_floor\": %.4f, \"ratio_to_floor_best\": %.4f, "
+               "\"share_step\": %.4f, "
+               "\"share_inference\": %.4f, \"share_update\": %.4f, \"share_communication\": %.4f, \"share_rest\": %.4f, "
+               "\"rollout_env_steps_per_second\": %.0f, "
+               "\"env_ns_per_step\": %.1f}\n",
+               b->name, cpu_level_name(b->level), bench->comm->size, b->threads, b->hidden, activation_name(b->activation),
+               b->reproducible ? "true" : "false", r->steps, r->peak * 1e-9, floor, r->total * us, r->best * us, r->cpu * us,
+               r->steps / r->total, r->steps * r->agents / r->total, floor / (r->total * us), floor / (r->best * us), r->step / r->total,
+               r->infer / r->total, r->update / r->total, r->communication / r->total, rest / r->total, r->steps / r->collect,
+               r->env * 1e9 / envs);
+    } else {
+        printf("%-22s %-7s %7.2f %8.2f %8.2f %8.2f %6.1f %% %10.0f %11.0f   %4.1f %4.1f %5.1f %4.1f %4.1f %11.0f %8.1f\n", b->name,
+               cpu_level_name(b->level), floor, r->total * us, r->best * us, r->cpu * us, 100 * floor / (r->total * us),
+               r->steps / r->total, r->steps * r->agents / r->total, 100 * r->step / r->total, 100 * r->infer / r->total,
+               100 * r->update / r->total, 100 * r->communication / r->total, 100 * rest / r->total, r->steps / r->collect,
+               r->env * 1e9 / envs);
+    }
+    fflush(stdout);
+}
+
+/* Floating-point operations a second of the CBLAS in use, one thread, on the product of a layer with 128 rows. */
+static double blas_rate(int n)
+{
+#ifdef HAVE_CBLAS
+    enum { ROWS = 128, TRIALS = 40 };
+    float *x = calloc((size_t)ROWS * (size_t)n, sizeof *x), *w = calloc((size_t)n * (size_t)n, sizeof *w),
+          *y = calloc((size_t)ROWS * (size_t)n, sizeof *y);
+    CHECK(x && w && y, "out of memory");
+    double best = 0;
+    for (int i = 0; i < TRIALS; i++) {
+        const int repeats = 1 + (1 << 22) / (n * n);
+        const double start = clock_seconds();
+        for (int k = 0; k < repeats; k++) cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, ROWS, n, n, 1, x, n, w, n, 0, y, n);
+        const double rate = 2.0 * ROWS * n * n * repeats / (clock_seconds() - start);
+        if (rate > best) best = rate;
+    }
+    free(x);
+    free(w);
+    free(y);
+    return best;
+#else
+    (void)n;
+    return 0;
+#endif
+}
+
+static void print_head(const struct bench *bench)
+{
+    if (bench->comm->rank != 0) return;
+    static const int width[] = {64, 128, 256};
+    const int best = cpu_level_detect();
+    for (int level = best; level >= (best < CPU_AVX2 ? best : CPU_AVX2); level--) {
+        const double peak = cpu_peak(level);
+        if (!bench->args->json)
+            printf("one core, %s: multiply-add peak %.1f GFLOP/s; product of a layer", cpu_level_name(level), peak * 1e-9);
+        for (int i = 0; i < 3; i++) {
+            const double own = cpu_product_rate(level, width[i], width[i]), blas = level == best ? blas_rate(width[i]) : 0;
+            if (bench->args->json) {
+                printf("{\"rate\": \"product\", \"level\": \"%s\", \"width\": %d, \"fma_peak_gflops\": %.1f, \"own_gflops\": %.1f, "
+                       "\"cblas_gflops\": ",
+                       cpu_level_name(level), width[i], peak * 1e-9, own * 1e-9);
+                text_json_real(stdout, blas > 0 ? blas * 1e-9 : (double)NAN);
+                printf("}\n");
+            } else {
+                printf("%s %d x %d: %.1f", i ? "," : "", width[i], width[i], own * 1e-9);
+                if (blas > 0) printf(" (CBLAS %.1f)", blas * 1e-9);
+            }
+        }
+        if (!bench->args->json) printf("\n");
+    }
+    if (bench->args->json) return;
+    const struct config *c = &bench->config;
+    printf("%s, %lld environments x %lld steps, %lld epochs, %lld minibatch%s, %d rank%s; medians\n\n", c->env_name,
+           (long long)c->rollout_envs, (long long)c->rollout_steps, (long long)c->ppo_epochs, (long long)c->ppo_minibatches,
+           c->ppo_minibatches == 1 ? "" : "es", bench->comm->size, bench->comm->size == 1 ? "" : "s");
+    printf("%-22s %-7s %7s %8s %8s %8s %8s %10s %11s   %-25s %11s %8s\n", "", "", "floor", "median", "best", "cpu", "", "env-steps",
+           "agent-steps", "share in % of", "rollout", "env");
+    printf("%-22s %-7s %7s %8s %8s %8s %8s %10s %11s   %4s %4s %5s %4s %4s %11s %8s\n", "", "level", "us", "us", "us", "us", "of floor",
+           "/s", "/s", "step", "inf.", "upd.", "comm", "rest", "env-steps/s", "ns/step");
+}
+
+/* ---- the cases
+ * ------------------------------------------------------------------------------------------------------------------------------- */
+
+enum { CASES = 12 };
+
+static int list_cases(const struct bench *bench, struct bench_case *list)
+{
+    const struct config *c = &bench->config;
+    const int hidden = (int)c->policy_hidden, activation = c->policy_activation, ranks = bench->comm->size,
+              threads = bench->placement.threads;
+    double level = c->cpu_level > 0 ? (double)(c->cpu_level - 1) : (double)cpu_level_detect();
+    comm_min_double(bench->comm, &level, 1);
+    const struct bench_case base = {.name = "1 thread",
+                                    .level = (int)level,
+                                    .threads = 1,
+                                    .hidden = hidden,
+                                    .activation = activation,
+                                    .reproducible = c->comm_reproducible};
+    static char many[48];
+    int n = 0;
+    list[n++] = base;
+    if (ranks > 1) {
+        text_format(many, sizeof many, "%d ranks, 1 thread", ranks);
+        list[0].name = many;
+    }
+    const bool shardable = c->comm_shards % ranks == 0 && c->rollout_envs % c->comm_shards == 0 && !c->comm_reproducible;
+    if (threads > 1) {
+        static char both[48];
+        text_format(both, sizeof both, ranks > 1 ? "%d ranks, %d threads" : "%d rank, %d threads", ranks, threads);
+        list[n] = base;
+        list[n].threads = threads;
+        list[n++].name = both;
+    }
+    if (shardable) {
+        list[n] = base;
+        list[n].reproducible = true;
+        list[n++].name = "comm.reproducible=1";
+    }
+    if (ranks > 1) return n;
+    const struct {
+        const char *name;
+        int hidden, level, activation;
+    } other[] = {{"hidden 128", 128, (int)level, activation},
+                 {"hidden 256", 256, (int)level, activation},
+                 {"avx2", hidden, CPU_AVX2, activation},
+                 {"relu", hidden, (int)level, ACTIVATION_RELU}};
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        list[n] = base;
+        list[n].name = other[i].name;
+        list[n].hidden = other[i].hidden;
+        list[n].level = other[i].level;
+        list[n].activation = other[i].activation;
+        const bool known = list[n].hidden == hidden && list[n].level == (int)level && list[n].activation == activation;
+        if (!known && list[n].level <= (int)level) n++;
+    }
+    return n;
+}
+
+int cmd_bench(const struct arguments *args, struct comm *comm)
+{
+    struct error err = {0};
+    struct bench *bench = calloc(1, sizeof *bench);
+    CHECK(bench, "out of memory");
+    bench->args = args;
+    bench->comm = comm;
+    int code = config_build(&bench->config, args, cmd_find_env, &err);
+    if (!code && comm->size > bench->config.rollout_envs)
+        code = error_set(&err, EXIT_USAGE, "%d ranks for %lld environments: raise rollout.envs or start fewer ranks", comm->size,
+                         (long long)bench->config.rollout_envs);
+    code = comm_vote(comm, code, &err);
+    if (!code) {
+        struct bench_case list[CASES];
+        struct result result;
+        placement_find(&bench->placement, comm, (int)bench->config.train_threads);
+        const int cases = list_cases(bench, list);
+        print_head(bench);
+        for (int i = 0; i < cases && !code; i++) {
+            code = measure(bench, &list[i], &result, &err);
+            if (!code) print_case(bench, &list[i], &result);
+        }
+    }
+    error_report(&err);
+    free(bench);
+    return code;
+}
