@@ -193,7 +193,6 @@ int command_find(const struct command **command, const struct arguments *args, s
     if (!*command) return unknown_command(args->command, err);
     if (args->help || args->version) return 0;
     const struct command *c = *command;
-    if (!c->run) return error_set(err, EXIT_USAGE, "mappo %s is not in this build", c->name);
     if (args->operands < c->least) return error_set(err, EXIT_USAGE, "mappo %s needs %s (mappo %s --help)", c->name, c->operands, c->name);
     if (args->operands > c->most && config_find(args->operand[c->most]) >= 0)
         return error_set(err, EXIT_USAGE, "\"%s\" is a setting and needs a value: %s=VALUE", args->operand[c->most],
