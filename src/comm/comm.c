@@ -230,6 +230,6 @@ int comm_agree(struct comm *comm, const char *what, uint64_t hash, struct error 
     reduce(comm, &differs, 1, COMM_INT64, COMM_MIN);
     if (differs == comm->size) return EXIT_DONE;
     broadcast_from(comm, &other, sizeof other, (int)differs);
-    return error_set(err, EXIT_PEERS, "rank %d on %s differs from rank 0 on %s in %s (%016llx, %016llx)", (int)differs, other.host, what,
-                     first.host, (unsigned long long)other.hash, (unsigned long long)first.hash);
+    return error_set(err, EXIT_PEERS, "rank %d on %s differs from rank 0 on %s in %s (%016llx, %016llx)", (int)differs, other.host,
+                     first.host, what, (unsigned long long)other.hash, (unsigned long long)first.hash);
 }

@@ -4,7 +4,7 @@ build_ranks
 # ---- calls, and the tree -------------------------------------------------------------------------------------------------------------
 for ranks in 2 4; do
     output=$(run_ranks $ranks calls 2>"$WORK/errors") || { failed=1; cat "$WORK/errors" >&2; }
-    [ "$(grep -c '^ok' <<<"$output")" = 13 ] || fail "all_calls_reported_on_${ranks}_ranks" "$output"
+    [ "$(grep -c '^ok' <<<"$output")" = 13 ] || fail "all_calls_on_${ranks}_ranks_keep_their_promise" "$(grep -c '^ok' <<<"$output") of 13"
     sed "s/^\(not ok\|ok\) - /\1 - ${MPI_NAME}_${ranks}_ranks_/" <<<"$output"
 done
 

@@ -60,10 +60,10 @@ refuse a_wrong_key_is_said_once 4 'unknown key' ppo.clipp=1
 
 # ---- ranks that were not started alike ---------------------------------------------------------------------------------------------------
 timeout 100 $LAUNCH -n 1 "$MAPPO" $TINY run="$WORK/apart" seed=1 : -n 1 "$MAPPO" $TINY run="$WORK/apart" seed=2 >"$WORK/out" 2>"$WORK/err"
-expect ranks_with_other_settings_are_refused_by_name "5 1" "$? $(grep -c 'mappo: .*rank 1 on .*configuration' "$WORK/err")"
+expect ranks_with_other_settings_are_refused_by_name "5 1" "$? $(grep -c 'mappo: .*rank 1 on .* differs from rank 0 on .* in the configuration' "$WORK/err")"
 cp "$MAPPO" "$WORK/mappo2" && echo >>"$WORK/mappo2"
 timeout 100 $LAUNCH -n 1 "$MAPPO" $TINY run="$WORK/apart" : -n 1 "$WORK/mappo2" $TINY run="$WORK/apart" >"$WORK/out" 2>"$WORK/err"
-expect ranks_with_another_program_are_refused_by_name "5 1" "$? $(grep -c 'mappo: .*rank 1 on .*program' "$WORK/err")"
+expect ranks_with_another_program_are_refused_by_name "5 1" "$? $(grep -c 'mappo: .*rank 1 on .* differs from rank 0 on .* in the program' "$WORK/err")"
 
 # ---- the other library -------------------------------------------------------------------------------------------------------------------
 if [ -x "${MAPPO_MPICH:-}" ]; then
