@@ -121,6 +121,8 @@ fi
 
 note "$(date '+%F %T') job $SLURM_JOB_ID start $((restarts + 1)) on ${SLURM_JOB_NODELIST:-$(hostname)}, $ranks ranks, time left ${left:-unlimited} s: mappo$(printf ' %q' "$@")"
 
+export MAPPO_EXIT_FILE=${SLURM_SUBMIT_DIR:-.}/.mappo-exit-$SLURM_JOB_ID
+rm -f "$MAPPO_EXIT_FILE"
 cancelled=0 signals=0 child=
 # shellcheck disable=SC2317
 forward() { signals=1 && [ -n "$child" ] && kill -USR1 "$child" 2>/dev/null; }
@@ -137,6 +139,9 @@ while [ $signals = 1 ]; do # a trapped signal interrupts `wait`
     [ $status = 127 ] || code=$status
 done
 child=
+# MPICH's mpirun may return 0 after it has forwarded a signal: then the program's own word counts.
+[ $code = 0 ] && [ -s "$MAPPO_EXIT_FILE" ] && code=$(cat "$MAPPO_EXIT_FILE")
+rm -f "$MAPPO_EXIT_FILE"
 
 # ---- what now? ----
 counter=${SLURM_SUBMIT_DIR:-.}/.mappo-failures-$SLURM_JOB_ID

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd/cmd.h"
@@ -25,6 +26,17 @@ static int finish_output(int code)
     return code ? code : EXIT_INTERNAL;
 }
 
+/* For scripts whose launcher loses exit codes (MPICH's mpirun may return 0 after it has forwarded a signal): MAPPO_EXIT_FILE=FILE receives
+ * the code. */
+static void leave_code(const struct comm *comm, int code)
+{
+    const char *path = getenv("MAPPO_EXIT_FILE");
+    if (comm->rank > 0 || !path || !*path) return;
+    FILE *file = fopen(path, "w");
+    if (!file || fprintf(file, "%d\n", code) < 0) warn("MAPPO_EXIT_FILE=%s: cannot be written: %s", path, strerror(errno));
+    if (file) fclose(file);
+}
+
 int main(int argc, char **argv)
 {
     struct error err = {0};
@@ -44,6 +56,7 @@ int main(int argc, char **argv)
         code = command->run(&args, comm);
     }
     code = finish_output(code);
+    leave_code(comm, code);
     comm_close(comm);
     return code;
 }

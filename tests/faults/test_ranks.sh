@@ -3,15 +3,19 @@
 # timeout: 240
 source "$(dirname "$0")/../mpi/train.sh"
 [ -n "$LAUNCH" ] || skip_all ranks_that_die "this program has no MPI"
+# MPICH's mpirun may return 0 after it has forwarded a signal; what the program itself says always holds.
+export MAPPO_EXIT_FILE=$WORK/exit
 LONG="train.env_steps=1e12 checkpoint.interval=20 comm.watchdog_seconds=60"
 
 stops() { # name, ranks, expected exit code, how (a function of the folder), prefix of tests
     local folder=$WORK/$1
+    rm -f "$WORK/exit"
     start "$2" run="$folder" $LONG
     await_updates "$folder" 3 || return
     $4 "$folder"
     await_end "$folder"
-    expect "$1" "$3" "$STATUS"
+    [ "$STATUS" = 0 ] && [[ $1 == mpich* ]] && STATUS=$3
+    expect "$1" "$3 $3" "$STATUS $(cat "$WORK/exit")"
     ranks 2 run="$folder" train.max_seconds=0.5 $LONG
     expect "$1_and_continues" 75 $?
     case $(updates_of "$folder") in 1-*) pass "$1_without_a_gap" ;; *) fail "$1_without_a_gap" "$(updates_of "$folder")" ;; esac
