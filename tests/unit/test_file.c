@@ -1,0 +1,219 @@
+/* Files are old or new, never half; a digest is SHA-256; a field list holds what was put in. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "base/digest.h"
+#include "base/file.h"
+#include "checkpoint_sample.h"
+
+static char folder[256], path[300];
+
+static int set_up(void **state)
+{
+    (void)state;
+    sample_folder(folder, sizeof folder);
+    text_format(path, sizeof path, "%s/file", folder);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    sample_folder_remove(folder);
+    return 0;
+}
+
+static int replace(const char *text)
+{
+    struct error err = {0};
+    const size_t half = strlen(text) / 2;
+    return file_replace(path, (const struct file_part[]){{text, half}, {text + half, strlen(text) - half}}, 2, &err);
+}
+
+static void parts_are_written_one_after_the_other_and_replace_what_was_there(void **state)
+{
+    (void)state;
+    char *bytes;
+    size_t size;
+    struct error err = {0};
+    assert_int_equal(replace("the first, which is longer"), EXIT_DONE);
+    assert_int_equal(replace("the second"), EXIT_DONE);
+    assert_int_equal(file_read(path, 100, &bytes, &size, &err), EXIT_DONE);
+    assert_int_equal(size, strlen("the second"));
+    assert_string_equal(bytes, "the second"); /* terminated */
+    free(bytes);
+}
+
+static void a_reader_sees_the_old_or_the_new_and_a_link_to_it_too(void **state)
+{
+    (void)state;
+    char *bytes, link[300];
+    size_t size;
+    struct error err = {0};
+    text_format(link, sizeof link, "%s/link", folder);
+    assert_int_equal(replace("old"), EXIT_DONE);
+    const int fd = open(path, O_RDONLY);
+    assert_int_equal(file_link_replace(folder, "link", "file", &err), EXIT_DONE);
+    assert_int_equal(replace("new"), EXIT_DONE);
+    char old[4] = "";
+    assert_int_equal(read(fd, old, 3), 3); /* whoever had it open still has the old one */
+    assert_string_equal(old, "old");
+    close(fd);
+    assert_int_equal(file_read(link, 100, &bytes, &size, &err), EXIT_DONE);
+    assert_string_equal(bytes, "new");
+    free(bytes);
+    char target[16] = "";
+    assert_int_equal(readlink(link, target, sizeof target - 1), 4);
+    assert_string_equal(target, "file"); /* relative: the folder can be moved */
+}
+
+static void *replace_often(void *user)
+{
+    char text[64];
+    for (int i = 0; i < 50; i++) {
+        text_format(text, sizeof text, "writer %ld of a hundred, time %d", (long)(intptr_t)user, i);
+        if (replace(text) != EXIT_DONE) return (void *)1;
+    }
+    return NULL;
+}
+
+static void writers_at_the_same_time_never_mix(void **state)
+{
+    (void)state;
+    pthread_t thread[4];
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&thread[i], NULL, replace_often, (void *)(intptr_t)i), 0);
+    for (int i = 0; i < 4; i++) {
+        void *failed;
+        pthread_join(thread[i], &failed);
+        assert_null(failed);
+    }
+    char *bytes;
+    size_t size;
+    int writer, time, end = 0;
+    struct error err = {0};
+    assert_int_equal(file_read(path, 100, &bytes, &size, &err), EXIT_DONE);
+    assert_int_equal(sscanf(bytes, "writer %d of a hundred, time %d%n", &writer, &time, &end), 2);
+    assert_int_equal(end, size);
+    assert_int_equal(time, 49); /* each one's last */
+    free(bytes);
+}
+
+static void what_can_not_be_written_is_named_and_leaves_nothing(void **state)
+{
+    (void)state;
+    char inside[400];
+    struct error err = {0};
+    const struct file_part part = {"x", 1};
+    assert_int_equal(file_replace("/nonexistent/file", &part, 1, &err), EXIT_CHECKPOINT);
+    assert_non_null(strstr(err.text, "/nonexistent: can't create a temporary file: No such file or directory"));
+    /* A folder stands where the file should: the rename fails, the temporary file goes. */
+    text_format(inside, sizeof inside, "%s/folder/inside", folder);
+    assert_int_equal(file_make_folders(inside, &err), EXIT_DONE);
+    text_format(inside, sizeof inside, "%s/folder", folder);
+    assert_int_equal(file_replace(inside, &part, 1, &err), EXIT_CHECKPOINT);
+    assert_non_null(strstr(err.text, "can't rename"));
+    text_format(inside, sizeof inside, "test -z \"$(ls -A '%s' | grep tmp)\"", folder);
+    assert_int_equal(system(inside), 0);
+}
+
+static void reading_stops_at_the_limit_and_refuses_what_is_no_file(void **state)
+{
+    (void)state;
+    char *bytes;
+    size_t size;
+    struct error err = {0};
+    assert_int_equal(replace("eight ch"), EXIT_DONE);
+    assert_int_equal(file_read(path, 8, &bytes, &size, &err), EXIT_DONE);
+    free(bytes);
+    assert_int_equal(file_read(path, 7, &bytes, &size, &err), EXIT_CHECKPOINT);
+    assert_non_null(strstr(err.text, "has 8 bytes, at most 7 are read"));
+    assert_int_equal(file_read(folder, 100, &bytes, &size, &err), EXIT_CHECKPOINT);
+    assert_int_equal(file_read("/dev/zero", 100, &bytes, &size, &err), EXIT_CHECKPOINT);
+    assert_int_equal(file_read("/nonexistent", 100, &bytes, &size, &err), EXIT_CHECKPOINT);
+    assert_null(bytes);
+}
+
+static void folders_are_made_all_the_way_down_and_again(void **state)
+{
+    (void)state;
+    char deep[400];
+    struct error err = {0};
+    text_format(deep, sizeof deep, "%s/a//b/c/", folder);
+    assert_int_equal(file_make_folders(deep, &err), EXIT_DONE);
+    assert_int_equal(file_make_folders(deep, &err), EXIT_DONE);
+    assert_true(file_exists(deep));
+    assert_int_equal(replace("x"), EXIT_DONE);
+    text_format(deep, sizeof deep, "%s/file/b", folder);
+    assert_int_equal(file_make_folders(deep, &err), EXIT_USAGE);
+    assert_non_null(strstr(err.text, "/file"));
+    assert_int_equal(file_make_folders("", &err), EXIT_USAGE);
+}
+
+/* FIPS 180-2, appendix B; and the empty text. */
+static void sha256_of_known_texts(void **state)
+{
+    (void)state;
+    static const char *const known[][2] = {
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}};
+    for (int i = 0; i < 3; i++) {
+        uint8_t sum[32];
+        char text[65];
+        digest_sha256(known[i][0], strlen(known[i][0]), sum);
+        digest_hex(sum, 32, text);
+        assert_string_equal(text, known[i][1]);
+    }
+}
+
+static void hashes_tell_where_a_text_ends(void **state)
+{
+    (void)state;
+    assert_true(hash_bytes(HASH_START, "a", 1) == 0xaf63dc4c8601ec8cull); /* FNV-1a's own example */
+    assert_true(hash_text(hash_text(HASH_START, "a"), "b") != hash_text(HASH_START, "ab"));
+}
+
+static void a_field_list_grows_and_copies(void **state)
+{
+    (void)state;
+    struct field_list list = {0}, copy = {0};
+    int64_t data = 7;
+    char name[64];
+    for (int i = 0; i < 1000; i++) {
+        text_format(name, sizeof name, "/group/%d", i);
+        field_add(&list, name, FIELD_INT64, &data, "1", "a number", 3, (int64_t)2, (int64_t)i, (int64_t)3);
+    }
+    assert_int_equal(list.count, 1000);
+    assert_string_equal(list.field[999].name, "/group/999");
+    assert_int_equal(field_bytes(&list.field[999]), 2 * 999 * 3 * 8);
+    assert_int_equal(field_bytes(&list.field[0]), 0);
+    const struct field *same = field_copy(&copy, &list.field[5]);
+    assert_memory_equal(same, &list.field[5], sizeof *same);
+    free(list.field);
+    free(copy.field);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(parts_are_written_one_after_the_other_and_replace_what_was_there),
+        TEST(a_reader_sees_the_old_or_the_new_and_a_link_to_it_too),
+        TEST(writers_at_the_same_time_never_mix),
+        TEST(what_can_not_be_written_is_named_and_leaves_nothing),
+        TEST(reading_stops_at_the_limit_and_refuses_what_is_no_file),
+        TEST(folders_are_made_all_the_way_down_and_again),
+        TEST(sha256_of_known_texts),
+        TEST(hashes_tell_where_a_text_ends),
+        TEST(a_field_list_grows_and_copies),
+    };
+    return cmocka_run_group_tests_name("file", tests, NULL, NULL);
+}
