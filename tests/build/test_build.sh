@@ -54,23 +54,24 @@ make BUILD="$work/c" DEPS="$work/deps" "$work/c/config.mk" >"$work/log" 2>&1
 check "folders_outside_the_system_are_in_the_rpath" yes "$(grep -q "^DEP_LIBS := .*-Wl,-rpath,$work/deps/lib" "$work/c/config.mk" && echo yes || tail -1 "$work/log")"
 
 # ---- install ----
-make -s install DESTDIR="$work/root" PREFIX=/opt/mappo >"$work/log" 2>&1
+make -s install DESTDIR="$work/dest" PREFIX=/opt/mappo >"$work/log" 2>&1
 check "install_succeeds" 0 $?
-check "the_installed_program_runs" 0 "$("$work/root/opt/mappo/bin/mappo" --version >/dev/null 2>&1; echo $?)"
-flags=$(PKG_CONFIG_PATH=$work/root/opt/mappo/lib/pkgconfig pkg-config --define-variable=prefix="$work/root/opt/mappo" --cflags mappo 2>&1)
+check "the_installed_program_runs" 0 "$("$work/dest/opt/mappo/bin/mappo" --version >/dev/null 2>&1; echo $?)"
+flags=$(PKG_CONFIG_PATH=$work/dest/opt/mappo/lib/pkgconfig pkg-config --define-variable=prefix="$work/dest/opt/mappo" --cflags mappo 2>&1)
 # shellcheck disable=SC2086
 gcc -shared -fPIC $flags -o "$work/plugin.so" -x c - <envs/template/meeting.c 2>"$work/log" # from a pipe: no header beside it helps
 check "a_plugin_compiles_with_what_pkg_config_says" 0 $?
-check "the_modulefile_names_the_prefix" yes "$(grep -qx 'set prefix /opt/mappo' "$work"/root/opt/mappo/share/modulefiles/mappo/* && echo yes)"
+check "the_modulefile_names_the_prefix" yes "$(grep -qx 'set prefix /opt/mappo' "$work"/dest/opt/mappo/share/modulefiles/mappo/* && echo yes)"
 check "the_installed_slurm_script_finds_the_installed_program" yes \
-    "$(cd "$work" && env -u MAPPO PATH=/usr/bin:/bin SLURM_JOB_ID=1 bash root/opt/mappo/share/mappo/slurm/train.sh envs nosuch 2>&1 | grep -q 'no program' && echo no || echo yes)"
+    "$(cd "$work" && env -u MAPPO PATH=/usr/bin:/bin SLURM_JOB_ID=1 bash dest/opt/mappo/share/mappo/slurm/train.sh envs nosuch 2>&1 | grep -q 'no program' && echo no || echo yes)"
 
 # ---- the other processor ----
 if command -v aarch64-linux-gnu-gcc >/dev/null 2>&1; then
     make -s aarch64 BUILD="$work/arm" >"$work/log" 2>&1
     check "everything_that_needs_no_library_compiles_for_arm" 0 $?
     [ $failed = 1 ] && grep -E 'error|warning' "$work/log" | head -5 | sed 's/^/# /'
-    for program in $(find "$work/arm/aarch64" -maxdepth 1 -type f ! -name '*.*' 2>/dev/null); do
+    for program in "$work"/arm/aarch64/*; do
+        { [ -f "$program" ] && [ -x "$program" ]; } || continue
         if command -v qemu-aarch64 >/dev/null 2>&1; then
             timeout 120 qemu-aarch64 "$program" >"$work/log" 2>&1
             check "$(basename "$program")_passes_under_the_emulator" 0 $?

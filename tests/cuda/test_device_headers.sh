@@ -14,7 +14,9 @@ failed=0
 compile() { # HEADER
     local functions name out
     out=$work/$(basename "$1" .h)
-    functions=$(sed -nE 's/^MAPPO_FN [^(]*[ *]([a-z_0-9]+)\(.*/\1/p' "$1")
+    # Those of this header that are there for the device: some have another form on the host.
+    printf '#include "%s"\n' "$1" | gcc -E -P -D__CUDACC__ -D__CUDA_ARCH__=800 -D__host__= -D__device__=DEVICE -Isrc -I. -x c - 2>/dev/null | sed -nE 's/^static inline +DEVICE [^(]*[ *]([a-z_0-9]+)\(.*/\1/p' | sort >"$out.device"
+    functions=$(sed -nE 's/^MAPPO_FN [^(]*[ *]([a-z_0-9]+)\(.*/\1/p' "$1" | sort -u | comm -12 - "$out.device")
     {
         echo "#include \"$1\""
         echo '__global__ void take_addresses(void **at)'
