@@ -47,7 +47,7 @@ endif
 COMPILE = $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 # One short line a file; V=1 shows the commands.
 Q     := $(if $(filter 1,$(V)),,@)
-says   = $(if $(filter 1,$(V)),,@echo "  $(1)  $@")
+says   = $(if $(filter 1,$(V))$(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),,@echo "  $(1)  $@")
 
 # ---- what there is ---------------------------------------------------------------------------------------------------------------------
 # Everything but main.c is one library; environments are part of it. Kernel files (*_kernels.c) are compiled once per instruction level.
