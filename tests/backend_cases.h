@@ -313,4 +313,531 @@ static void gradients_match_finite_differences(void **state)
     }
 }
 
+/* ---- forward ---- */
+
+static const int row_counts[] = {0, 1, 2, 15, 16, 31, 33, 47, 48, 49, 63, 64, 65, 127, 129, 1000};
+
+static void forward_rows(struct backend *b, const struct network *net, const real *parameters, const float *x, int first, int rows,
+                         real *out)
+{
+    struct tiles *tiles = b->tiles_create(b, net, rows);
+    const struct batch batch = {NULL, rows, 1};
+    const struct forward_pass pass = {.net = net, .parameters = parameters, .tiles = tiles, .out = out};
+    b->pack(b, net, &tiles, x + (size_t)first * (size_t)net->inputs, &batch, 1);
+    b->forward(b, &pass, 1);
+    b->tiles_destroy(b, tiles);
+}
+
+static void forward_matches_naive_whatever_the_batch(void **state)
+{
+    (void)state;
+    static const int widths[][3] = {{18, 64, 5}, {54, 64, 1}, {1, 1, 1}, {3, 33, 17}, {70, 130, 40}}; /* inputs, hidden, outputs */
+    for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+        const int inputs = widths[w][0], outputs = widths[w][2];
+        struct network net;
+        struct naive_rng rng = {w + 1};
+        naive_network(&net, inputs, widths[w][1], outputs, 2, (int)(w % 2), w != 3, w != 2, 0);
+        double *p = calloc(net.parameters, sizeof *p), *expected = calloc(1000 * (size_t)outputs, sizeof *expected);
+        real *parameters = calloc(net.parameters, sizeof *parameters), *alone = calloc((size_t)outputs, sizeof *alone),
+             *out = calloc(1000 * (size_t)outputs, sizeof *out);
+        float *x = calloc(1000 * (size_t)inputs, sizeof *x);
+        naive_parameters(&net, &rng, p);
+        for (size_t i = 0; i < net.parameters; i++) parameters[i] = (real)p[i];
+        for (int i = 0; i < 1000 * inputs; i++) x[i] = (float)(2 * naive_uniform(&rng));
+        for (int r = 0; r < 1000; r++) naive_forward(&net, p, x + r * inputs, expected + r * outputs);
+        for (int level = 0; level <= cpu_level_detect(); level++) {
+            struct backend *b = open_backend(2, level);
+            for (size_t c = 0; c < sizeof row_counts / sizeof row_counts[0]; c++) {
+                const int rows = row_counts[c];
+                forward_rows(b, &net, parameters, x, 0, rows, out);
+                for (int i = 0; i < rows * outputs; i++) {
+                    if (!(fabs((double)out[i] - expected[i]) <= output_tolerance * 4))
+                        fail_msg("widths %zu, level %d, %d rows: output %d is %.12g, expected %.12g", w, level, rows, i, (double)out[i],
+                                 expected[i]);
+                }
+                if (rows == 0) continue;
+                forward_rows(b, &net, parameters, x, rows / 2, 1, alone);
+                if (memcmp(alone, out + (size_t)(rows / 2) * (size_t)outputs, (size_t)outputs * sizeof *alone))
+                    fail_msg("widths %zu, level %d: row %d of %d differs from the same row alone", w, level, rows / 2, rows);
+            }
+            b->close(b);
+        }
+        free(p), free(expected), free(parameters), free(alone), free(out), free(x);
+    }
+}
+
+/* ---- threads, other passes, levels ---- */
+
+static struct problem usual_policy(void)
+{
+    struct problem q = {.name = "policy",
+                        .inputs = 18,
+                        .hidden = 64,
+                        .layers = 2,
+                        .activation = ACTIVATION_TANH,
+                        .feature_norm = true,
+                        .layer_norm = true,
+                        .units = 700,
+                        .rows = 3,
+                        .total = 800,
+                        .masked = true,
+                        .inactive = true,
+                        .clip = 0.2};
+    add_head(&q.dist, HEAD_CATEGORICAL, 5, 0);
+    add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
+    return q;
+}
+
+static struct problem usual_value(void)
+{
+    return (struct problem){.name = "value",
+                            .inputs = 54,
+                            .hidden = 64,
+                            .layers = 2,
+                            .activation = ACTIVATION_RELU,
+                            .feature_norm = true,
+                            .layer_norm = true,
+                            .loss = LOSS_VALUE,
+                            .units = 721,
+                            .rows = 1,
+                            .targets = 3,
+                            .total = 721,
+                            .inactive = true,
+                            .clip = 0.2,
+                            .huber = 10};
+}
+
+/* Gradients and sums of both problems, in one call of `train` or in two. */
+static void train_both(struct problem *q, int threads, int level, bool together, real **gradient, double sums[2][PASS_SUMS])
+{
+    struct backend *b = open_backend(threads, level);
+    struct tiles *tiles[2];
+    struct train_pass pass[2];
+    for (int i = 0; i < 2; i++) {
+        tiles[i] = b->tiles_create(b, &q[i].net, q[i].units * q[i].rows);
+        b->pack(b, &q[i].net, &tiles[i], q[i].x, &q[i].pass.batch, 1);
+        pass[i] = q[i].pass;
+        pass[i].tiles = tiles[i];
+        pass[i].gradient = gradient[i];
+    }
+    if (together) {
+        b->train(b, pass, 2);
+    } else {
+        b->train(b, &pass[1], 1);
+        b->train(b, &pass[0], 1);
+    }
+    for (int i = 0; i < 2; i++) {
+        memcpy(sums[i], pass[i].sum, sizeof pass[i].sum);
+        b->tiles_destroy(b, tiles[i]);
+    }
+    b->close(b);
+}
+
+static void neither_threads_nor_other_passes_change_a_bit(void **state)
+{
+    (void)state;
+    struct problem q[2] = {usual_policy(), usual_value()};
+    real *first[2], *gradient[2];
+    double sums[2][PASS_SUMS], first_sums[2][PASS_SUMS];
+    for (int i = 0; i < 2; i++) {
+        problem_build(&q[i]);
+        first[i] = calloc(q[i].net.parameters, sizeof(real));
+        gradient[i] = calloc(q[i].net.parameters, sizeof(real));
+    }
+    for (int level = 0; level <= cpu_level_detect(); level++) {
+        train_both(q, 1, level, true, first, first_sums);
+        for (int threads = 1; threads <= 5; threads++) {
+            train_both(q, threads, level, threads % 2 == 0, gradient, sums);
+            for (int i = 0; i < 2; i++) {
+                if (memcmp(gradient[i], first[i], q[i].net.parameters * sizeof(real)))
+                    fail_msg("%s, level %d: gradient with %d threads differs from one thread's", q[i].name, level, threads);
+            }
+            if (memcmp(sums, first_sums, sizeof sums)) fail_msg("level %d: sums with %d threads differ from one thread's", level, threads);
+        }
+    }
+    for (int i = 0; i < 2; i++) free(first[i]), free(gradient[i]), problem_clear(&q[i]);
+}
+
+static void levels_agree(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 2; which++) {
+        struct problem q = which ? usual_value() : usual_policy();
+        problem_build(&q);
+        real *baseline = NULL;
+        for (int level = 0; level <= cpu_level_detect(); level++) {
+            struct backend *b = open_backend(1, level);
+            problem_train(&q, b);
+            b->close(b);
+            if (!baseline) {
+                baseline = malloc(q.net.parameters * sizeof(real));
+                memcpy(baseline, q.gradient, q.net.parameters * sizeof(real));
+            }
+            double largest = 0;
+            for (size_t i = 0; i < q.net.parameters; i++) largest = fmax(largest, fabs((double)baseline[i]));
+            for (size_t i = 0; i < q.net.parameters; i++) {
+                if (!(fabs((double)q.gradient[i] - (double)baseline[i]) <= sum_tolerance * largest))
+                    fail_msg("%s: gradient %zu at level %d is %.9g, at the baseline %.9g, largest %g", q.name, i, level,
+                             (double)q.gradient[i], (double)baseline[i], largest);
+            }
+        }
+        free(baseline);
+        problem_clear(&q);
+    }
+}
+
+static void no_rows_give_no_gradient(void **state)
+{
+    (void)state;
+    struct problem q = usual_policy();
+    q.units = 0;
+    problem_build(&q);
+    q.pass.batch.units = 0;
+    for (size_t i = 0; i < q.net.parameters; i++) q.gradient[i] = 7;
+    struct backend *b = open_backend(2, -1);
+    problem_train(&q, b);
+    for (size_t i = 0; i < q.net.parameters; i++) {
+        if (q.gradient[i] != 0) fail_msg("gradient %zu of no rows is %g", i, (double)q.gradient[i]);
+    }
+    for (int i = 0; i < PASS_SUMS; i++) {
+        if (q.pass.sum[i] != 0) fail_msg("sum %d of no rows is %g", i, q.pass.sum[i]);
+    }
+    b->close(b);
+    problem_clear(&q);
+}
+
+/* The learner stops on a loss that is not finite; the backend must not hide one. */
+static void not_a_number_reaches_the_sums(void **state)
+{
+    (void)state;
+    for (int level = 0; level <= cpu_level_detect(); level++) {
+        for (int which = 0; which < 4; which++) {
+            struct problem q = which < 2 ? usual_policy() : usual_value();
+            problem_build(&q);
+            struct backend *b = open_backend(1, level);
+            if (which % 2) {
+                q.parameters[q.net.at.head_bias] = (real)NAN;
+            } else {
+                q.x[(size_t)(q.pass.batch.unit ? q.pass.batch.unit[5] : 5) * (size_t)q.rows * (size_t)q.inputs + 2] = NAN;
+            }
+            memset(q.active, 1, (size_t)q.total * (size_t)q.rows * (size_t)(q.targets ? q.targets : 1));
+            problem_train(&q, b);
+            if (isfinite(q.pass.sum[SUM_LOSS]))
+                fail_msg("%s, level %d: NaN in %s left the loss at %g", q.name, level, which % 2 ? "a parameter" : "an input",
+                         q.pass.sum[SUM_LOSS]);
+            b->close(b);
+            problem_clear(&q);
+        }
+    }
+}
+
+/* ---- sampling ---- */
+
+enum { ACT_ROWS = 30000 };
+
+struct act_problem {
+    struct distribution dist;
+    int outputs;
+    real *out, *log_prob, log_std[2];
+    double log_std_double[2];
+    uint8_t *mask;
+    int32_t *act_int;
+    float *act_real;
+};
+
+static void act_problem_build(struct act_problem *a)
+{
+    struct naive_rng rng = {5};
+    memset(a, 0, sizeof *a);
+    add_head(&a->dist, HEAD_CATEGORICAL, 5, 0);
+    add_head(&a->dist, HEAD_GAUSSIAN, 2, 0);
+    add_head(&a->dist, HEAD_BERNOULLI, 3, 0);
+    add_head(&a->dist, HEAD_CATEGORICAL, 4, 10);
+    a->outputs = dist_outputs(&a->dist);
+    a->out = calloc((size_t)ACT_ROWS * (size_t)a->outputs, sizeof(real));
+    a->log_prob = calloc(ACT_ROWS, sizeof(real));
+    a->mask = calloc((size_t)ACT_ROWS * (size_t)a->dist.logits, 1);
+    a->act_int = calloc((size_t)ACT_ROWS * (size_t)a->dist.act_ints, sizeof(int32_t));
+    a->act_real = calloc((size_t)ACT_ROWS * (size_t)a->dist.act_reals, sizeof(float));
+    for (int i = 0; i < 2; i++) a->log_std_double[i] = a->log_std[i] = (real)(i ? 0.25 : -0.5);
+    real logits[32];
+    for (int o = 0; o < a->outputs; o++) logits[o] = (real)(float)naive_uniform(&rng);
+    for (int r = 0; r < ACT_ROWS; r++) {
+        for (int o = 0; o < a->outputs; o++) a->out[r * a->outputs + o] = logits[o];
+        uint8_t *mask = a->mask + r * a->dist.logits;
+        memset(mask, 1, (size_t)a->dist.logits);
+        mask[1] = 0;                                          /* of the first head */
+        for (int k = 0; k < 4; k++) mask[8 + k] = k == r % 4; /* of the last: one only */
+    }
+}
+
+static void act_problem_clear(struct act_problem *a)
+{
+    free(a->out), free(a->log_prob), free(a->mask), free(a->act_int), free(a->act_real);
+}
+
+static void act_run(struct backend *b, struct act_problem *a, int first_row, int rows, bool deterministic)
+{
+    const struct distribution *d = &a->dist;
+    const struct act_pass pass = {.dist = d,
+                                  .rows = rows,
+                                  .out = a->out + first_row * a->outputs,
+                                  .log_std = a->log_std,
+                                  .mask = a->mask + first_row * d->logits,
+                                  .deterministic = deterministic,
+                                  .seed = 77,
+                                  .stream = 2,
+                                  .step = 5000000000u,
+                                  .first_env = 10 + (uint32_t)(first_row / 3),
+                                  .agents = 3,
+                                  .first_agent = 1,
+                                  .act_int = a->act_int + first_row * d->act_ints,
+                                  .act_real = a->act_real + first_row * d->act_reals,
+                                  .log_prob = a->log_prob + first_row};
+    b->act(b, &pass, 1);
+}
+
+/* Frequencies within five standard errors of their probabilities: fixed seed, so it cannot flake. */
+static void check_share(const char *what, double count, double p)
+{
+    const double error = sqrt(fmax(p * (1 - p), 1e-12) / ACT_ROWS);
+    if (!(fabs(count / ACT_ROWS - p) <= 5 * error))
+        fail_msg("%s: drawn with frequency %.5f, probability %.5f (standard error %.5f)", what, count / ACT_ROWS, p, error);
+}
+
+static void actions_follow_their_distribution(void **state)
+{
+    (void)state;
+    struct act_problem a;
+    act_problem_build(&a);
+    const struct distribution *d = &a.dist;
+    for (int level = 0; level <= cpu_level_detect(); level++) {
+        struct backend *b = open_backend(2, level);
+        act_run(b, &a, 0, ACT_ROWS, false);
+        double choice[5] = {0}, bit[3] = {0}, sum[2] = {0}, squares[2] = {0}, out[32];
+        for (int r = 0; r < ACT_ROWS; r++) {
+            const int32_t *act = a.act_int + r * d->act_ints;
+            const float *reals = a.act_real + r * d->act_reals;
+            for (int o = 0; o < a.outputs; o++) out[o] = (double)a.out[r * a.outputs + o];
+            assert_in_range(act[0], 0, 4);
+            choice[act[0]]++;
+            for (int k = 0; k < 3; k++) bit[k] += act[1 + k];
+            assert_int_equal(act[4], 10 + r % 4); /* everything else is masked */
+            for (int k = 0; k < 2; k++) sum[k] += (double)reals[k], squares[k] += (double)reals[k] * (double)reals[k];
+            const struct naive_eval e = naive_evaluate(d, out, a.log_std_double, a.mask + r * d->logits, act, reals);
+            if (!(fabs(e.log_prob - (double)a.log_prob[r]) <= output_tolerance * 10))
+                fail_msg("level %d, row %d: log-probability %.9g, expected %.9g", level, r, (double)a.log_prob[r], e.log_prob);
+        }
+        double z[5];
+        for (int k = 0; k < 5; k++) z[k] = k == 1 ? -1e10 : out[k];
+        for (int k = 0; k < 5; k++) check_share("choice", choice[k], exp(z[k] - naive_log_sum(z, 5)));
+        for (int k = 0; k < 3; k++) check_share("bit", bit[k], 1 / (1 + exp(-out[7 + k])));
+        for (int k = 0; k < 2; k++) {
+            const double mean = sum[k] / ACT_ROWS, std = sqrt(squares[k] / ACT_ROWS - mean * mean), expected = exp(a.log_std_double[k]);
+            if (fabs(mean - out[5 + k]) > 5 * expected / sqrt(ACT_ROWS) || fabs(std / expected - 1) > 5 / sqrt(2.0 * ACT_ROWS))
+                fail_msg("Gaussian %d: mean %.5f, deviation %.5f, expected %.5f, %.5f", k, mean, std, out[5 + k], expected);
+        }
+        act_run(b, &a, 0, 50, true);
+        int best = 0;
+        for (int k = 0; k < 5; k++) best = z[k] > z[best] ? k : best;
+        for (int r = 0; r < 50; r++) {
+            assert_int_equal(a.act_int[r * d->act_ints], best);
+            assert_true(a.act_real[r * d->act_reals] == (float)out[5]);
+            for (int k = 0; k < 3; k++) assert_int_equal(a.act_int[r * d->act_ints + 1 + k], out[7 + k] > 0);
+        }
+        b->close(b);
+    }
+    act_problem_clear(&a);
+}
+
+static void actions_do_not_depend_on_the_cut_of_the_batch(void **state)
+{
+    (void)state;
+    struct act_problem a;
+    act_problem_build(&a);
+    const size_t ints = (size_t)a.dist.act_ints * 999, reals = (size_t)a.dist.act_reals * 999;
+    int32_t *act_int = malloc(ints * sizeof *act_int);
+    float *act_real = malloc(reals * sizeof *act_real);
+    struct backend *b = open_backend(2, -1);
+    act_run(b, &a, 0, 999, false);
+    memcpy(act_int, a.act_int, ints * sizeof *act_int);
+    memcpy(act_real, a.act_real, reals * sizeof *act_real);
+    memset(a.act_int, 0, ints * sizeof *act_int);
+    static const int cut[] = {0, 3, 66, 99, 600, 999};
+    for (int i = 0; i + 1 < 6; i++) act_run(b, &a, cut[i], cut[i + 1] - cut[i], false);
+    assert_memory_equal(act_int, a.act_int, ints * sizeof *act_int);
+    assert_memory_equal(act_real, a.act_real, reals * sizeof *act_real);
+    b->close(b);
+    free(act_int), free(act_real);
+    act_problem_clear(&a);
+}
+
+/* ---- whole rollouts and flat vectors ---- */
+
+static void check_close(const char *what, size_t i, real x, double expected, double tolerance)
+{
+    if (!(fabs((double)x - expected) <= tolerance * (1 + fabs(expected))))
+        fail_msg("%s %zu is %.12g, expected %.12g", what, i, (double)x, expected);
+}
+
+/* A_t = Σ_k (γλ)^k δ_{t+k} up to the first end, written as that sum. */
+static double naive_gae(const struct gae_pass *p, int t, int e, int a)
+{
+    double sum = 0, weight = 1;
+    for (int k = t; k < p->steps; k++) {
+        const size_t env = (size_t)(k * p->envs + e), i = env * (size_t)p->agents + (size_t)a,
+                     v = env * (size_t)p->value_agents + (size_t)(p->value_agents > 1 ? a : 0);
+        const double mean = (double)p->value_mean, deviation = (double)p->value_deviation;
+        double follow = mean + deviation * (double)p->value[v + (size_t)(p->envs * p->value_agents)];
+        const bool end = p->terminated[i] || p->ep_end[env];
+        if (end) follow = !p->terminated[i] && p->ep_end[env] == 2 && p->bootstrap ? mean + deviation * (double)p->final_value[v] : 0;
+        sum += weight * ((double)p->reward[i] + (double)p->gamma * follow - (mean + deviation * (double)p->value[v]));
+        if (end) break;
+        weight *= (double)p->gamma * (double)p->lambda;
+    }
+    return sum;
+}
+
+static void gae_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { T = 23, E = 7, A = 3 };
+    for (int variant = 0; variant < 4; variant++) {
+        const int values = variant % 2 ? A : 1;
+        struct naive_rng rng = {(uint64_t)variant};
+        static float reward[T * E * A];
+        static uint8_t terminated[T * E * A], ep_end[T * E];
+        static real value[(T + 1) * E * A], final_value[T * E * A], advantage[T * E * A], ret[T * E * A];
+        for (int i = 0; i < T * E * A; i++) {
+            reward[i] = (float)naive_uniform(&rng);
+            terminated[i] = naive_uniform(&rng) > 0.9;
+            final_value[i] = (real)naive_uniform(&rng);
+        }
+        for (int i = 0; i < T * E; i++) ep_end[i] = naive_uniform(&rng) > 0.6 ? (uint8_t)(1 + (naive_uniform(&rng) > 0)) : 0;
+        for (int i = 0; i < (T + 1) * E * A; i++) value[i] = (real)naive_uniform(&rng);
+        struct gae_pass pass[2] = {{.steps = T,
+                                    .envs = E,
+                                    .agents = A,
+                                    .lo = 0,
+                                    .hi = 4,
+                                    .gamma = (real)0.97,
+                                    .lambda = (real)0.9,
+                                    .bootstrap = variant / 2,
+                                    .value_agents = values,
+                                    .value_mean = (real)-1.5,
+                                    .value_deviation = (real)2.5,
+                                    .reward = reward,
+                                    .terminated = terminated,
+                                    .ep_end = ep_end,
+                                    .value = value,
+                                    .final_value = final_value,
+                                    .advantage = advantage,
+                                    .ret = ret}};
+        pass[1] = pass[0];
+        pass[1].lo = 4;
+        pass[1].hi = E;
+        struct backend *b = open_backend(2, -1);
+        b->gae(b, pass, 2);
+        b->close(b);
+        for (int t = 0; t < T; t++) {
+            for (int e = 0; e < E; e++) {
+                for (int a = 0; a < A; a++) {
+                    const size_t i = (size_t)((t * E + e) * A + a), v = (size_t)((t * E + e) * values + (values > 1 ? a : 0));
+                    const double expected = naive_gae(pass, t, e, a);
+                    check_close("advantage", i, advantage[i], expected, output_tolerance);
+                    check_close("return", i, ret[i], expected - 1.5 + 2.5 * (double)value[v], output_tolerance);
+                }
+            }
+        }
+    }
+}
+
+static void moments_count_what_the_mask_lets_through(void **state)
+{
+    (void)state;
+    enum { UNITS = 50, ROWS = 3, EACH = 2 };
+    real x[UNITS * ROWS * EACH];
+    uint8_t mask[UNITS * ROWS * EACH];
+    int32_t unit[2] = {7, 31};
+    for (int i = 0; i < UNITS * ROWS * EACH; i++) x[i] = (real)(i % 17) - 5, mask[i] = i % 3 != 0;
+    const struct batch batch[3] = {{NULL, UNITS, ROWS}, {unit, 2, ROWS}, {NULL, 0, ROWS}};
+    struct moments m[3];
+    struct backend *b = open_backend(1, -1);
+    for (int masked = 0; masked < 2; masked++) {
+        b->moments(b, x, masked ? mask : NULL, EACH, batch, m, 3);
+        for (int k = 0; k < 3; k++) {
+            double count = 0, sum = 0, squares = 0;
+            for (int u = 0; u < batch[k].units; u++) {
+                for (int i = 0; i < ROWS * EACH; i++) {
+                    const int at = (batch[k].unit ? unit[u] : u) * ROWS * EACH + i;
+                    if (masked && !mask[at]) continue;
+                    count++, sum += (double)x[at], squares += (double)x[at] * (double)x[at];
+                }
+            }
+            assert_true(m[k].count == count && m[k].sum == sum && m[k].sum_squares == squares);
+        }
+    }
+    b->close(b);
+}
+
+static void flat_vectors_match_their_formulas(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 7, 8, 9, 64, 65, 1000};
+    for (int level = 0; level <= cpu_level_detect(); level++) {
+        struct backend *b = open_backend(1, level);
+        for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+            const size_t n = sizes[s];
+            real p[1001], g[1001], m[1001] = {0}, v[1001] = {0}, other[1001];
+            double pd[1001], md[1001] = {0}, vd[1001] = {0}, squares = 0;
+            struct naive_rng rng = {n};
+            for (size_t i = 0; i <= n; i++)
+                p[i] = (real)(float)naive_uniform(&rng), pd[i] = (double)p[i], g[i] = (real)(float)naive_uniform(&rng);
+            for (size_t i = 0; i < n; i++) squares += (double)g[i] * (double)g[i];
+            assert_true(fabs(b->sum_squares(b, g, n) - squares) <= 1e-12 * (1 + squares));
+            for (int t = 1; t <= 3; t++) {
+                const struct adam adam = {.learning_rate = (real)0.01,
+                                          .beta1 = (real)0.9,
+                                          .beta2 = (real)0.999,
+                                          .eps = (real)1e-5,
+                                          .weight_decay = (real)0.1,
+                                          .step = t,
+                                          .scale = (real)0.5};
+                b->adam(b, &adam, p, g, m, v, n);
+                const double b1 = (double)adam.beta1, b2 = (double)adam.beta2, lr = (double)adam.learning_rate;
+                for (size_t i = 0; i < n; i++) {
+                    const double gd = 0.5 * (double)g[i];
+                    md[i] = b1 * md[i] + (1 - b1) * gd, vd[i] = b2 * vd[i] + (1 - b2) * gd * gd;
+                    pd[i] -= lr * (double)adam.weight_decay * pd[i] +
+                             lr * (md[i] / (1 - pow(b1, t))) / (sqrt(vd[i] / (1 - pow(b2, t))) + (double)adam.eps);
+                }
+            }
+            for (size_t i = 0; i < n; i++) check_close("parameter after Adam", i, p[i], pd[i], output_tolerance);
+            for (size_t i = 0; i < n; i++) other[i] = p[i];
+            b->add(b, other, g, n);
+            for (size_t i = 0; i < n; i++) check_close("sum", i, other[i], (double)p[i] + (double)g[i], output_tolerance);
+            b->soft_update(b, other, p, (real)0.25, n);
+            for (size_t i = 0; i < n; i++) check_close("target", i, other[i], (double)p[i] + 0.75 * (double)g[i], output_tolerance);
+            b->standardise(b, other, n, (real)0.5, (real)4);
+            for (size_t i = 0; i < n; i++)
+                check_close("standardised", i, other[i], ((double)p[i] + 0.75 * (double)g[i] - 0.5) / 4, output_tolerance);
+        }
+        b->close(b);
+    }
+}
+
+static const struct CMUnitTest backend_tests[] = {
+    cmocka_unit_test(gradients_match_finite_differences),
+    cmocka_unit_test(forward_matches_naive_whatever_the_batch),
+    cmocka_unit_test(neither_threads_nor_other_passes_change_a_bit),
+    cmocka_unit_test(levels_agree),
+    cmocka_unit_test(no_rows_give_no_gradient),
+    cmocka_unit_test(not_a_number_reaches_the_sums),
+    cmocka_unit_test(actions_follow_their_distribution),
+    cmocka_unit_test(actions_do_not_depend_on_the_cut_of_the_batch),
+    cmocka_unit_test(gae_matches_its_definition),
+    cmocka_unit_test(moments_count_what_the_mask_lets_through),
+    cmocka_unit_test(flat_vectors_match_their_formulas),
+};
+
 #endif

@@ -3,6 +3,5 @@
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(gradients_match_finite_differences)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(backend_tests, NULL, NULL);
 }
