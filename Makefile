@@ -168,7 +168,7 @@ $(ARM)/libmappo.a: $(ARM_OBJECTS)
 	@rm -f $@; ar rcs $@ $^
 $(ARM)/%: tests/aarch64/%.c $(ARM)/libmappo.a
 	$(call says,cc)
-	$(Q)$(ARM_COMPILE) -Itests -static -o $@ $< $(ARM)/libmappo.a -lm -lpthread
+	$(Q)$(ARM_COMPILE) -Itests/aarch64 -Itests -static -o $@ $< $(ARM)/libmappo.a -lm -lpthread
 aarch64: $(ARM_OBJECTS) $(ARM_TESTS)
 	@echo "mappo: $(words $(ARM_OBJECTS)) files compile for 64-bit Arm with $(ARM_CC); programs: $(or $(ARM_TESTS),none)"
 endif
