@@ -53,7 +53,7 @@ struct spread_env {
     struct mpe_meanings meanings;
 };
 
-/* ---- rules on one copy, for lane.h -------------------------------------------------------------------------------------------------- */
+/* ---- rules on one copy, for lane.h ------------------------------------------------------------------------ */
 
 MAPPO_FN void spread_lane_reset(struct spread *w, const struct spread_rules *rules)
 {
@@ -115,7 +115,7 @@ static int spread_env_observe(void *self, int32_t lo, int32_t hi, const struct m
     return 0;
 }
 
-/* ---- creation ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- creation --------------------------------------------------------------------------------------------- */
 
 static int read_rules(struct spread_rules *rules, const struct mappo_value *value, struct mappo_env_error *error)
 {
@@ -222,7 +222,7 @@ static const struct mappo_env_spec *spread_env_spec(const void *self)
     return &((const struct spread_env *)self)->spec;
 }
 
-/* ---- snapshots, scripted player, drawing -------------------------------------------------------------------------------------------- */
+/* ---- snapshots, scripted player, drawing ------------------------------------------------------------------ */
 
 static int spread_env_snapshot(const void *self, int32_t e, void *bytes)
 {

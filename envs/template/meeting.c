@@ -1,7 +1,7 @@
 /* meeting: N agents on a line of cells try to meet. A complete environment to copy: docs/env-abi.md goes through it.
  *
- *     cc -std=c11 -O3 -shared -fPIC -I<mappo>/src -o meeting.so meeting.c
- *     mappo env=./meeting.so env.N=4                                                                                                     */
+ *     cc -std=c11 -O3 -shared -fPIC -Isrc -o meeting.so envs/template/meeting.c
+ *     mappo env=./meeting.so env.N=4 */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +10,7 @@
 
 enum { MAX_AGENTS = 16, OBS = 3, MOVES = 3 };
 
-/* ---- the rules: constants, the state of one copy, and three functions on it
- * ------------------------------------------------------------------- */
+/* ---- the rules: constants, the state of one copy, and three functions on it ------------------------------- */
 
 struct meeting_rules {
     int32_t agents, cells, max_steps;
@@ -75,8 +74,7 @@ MAPPO_FN void meeting_lane_observe(const struct meeting *w, const struct meeting
 LANE_LOOPS(meeting, struct meeting, struct meeting_rules,
            1) /* 1 group: makes lane_reset_meeting, lane_step_meeting, lane_observe_meeting */
 
-/* ---- what it looks like
- * ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- what it looks like ----------------------------------------------------------------------------------- */
 
 enum { OPTION_N, OPTION_CELLS, OPTION_MAX_STEPS };
 static const struct mappo_option options[] = {{"N", MAPPO_OPTION_INT, "3", 1, MAX_AGENTS, NULL, "agents"},
@@ -146,8 +144,7 @@ static const struct mappo_env_spec *spec_of(const void *self)
     return &((const struct meeting_env *)self)->spec;
 }
 
-/* ---- the loops over a range, snapshots
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- the loops over a range, snapshots -------------------------------------------------------------------- */
 
 static int reset(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
 {
@@ -192,8 +189,7 @@ static int restore(void *self, int32_t e, const void *bytes, struct mappo_env_er
     return 0;
 }
 
-/* ---- what the program looks for
- * -------------------------------------------------------------------------------------------------------------------- */
+/* ---- what the program looks for --------------------------------------------------------------------------- */
 
 const uint32_t mappo_env_abi = MAPPO_ENV_ABI;
 const struct mappo_env mappo_env_plugin = {

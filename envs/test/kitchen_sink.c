@@ -63,8 +63,7 @@ static int refuse(struct mappo_env_error *error, int32_t e, const char *format, 
     return -1;
 }
 
-/* ---- spaces -----------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- spaces ----------------------------------------------------------------------------------------------- */
 
 static const int32_t cues = SINK_CUES, first_cue = SINK_FIRST_CUE, shown_first = 1, zero = 0;
 static const int32_t moves[2] = {3, 2}, first_move[2] = {0, SINK_FIRST_SECOND}, clocks[2] = {2, 3};
@@ -128,8 +127,7 @@ static void describe_spec(struct sink_env *env)
     }
 }
 
-/* ---- life -------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------------------- */
 
 static void sink_env_destroy(void *self)
 {
@@ -185,8 +183,7 @@ static int sink_env_observe(void *self, int32_t lo, int32_t hi, const struct map
     return 0;
 }
 
-/* ---- what a learner must not do ---------------------------------------------------------------------------------------------------------
- */
+/* ---- what a learner must not do --------------------------------------------------------------------------- */
 
 /* Runner a's integers against spaces and mask: a learner that ignores either is found out at once. */
 static int check_runner(const struct sink *w, int32_t e, int a, const int32_t *act_int, const float *act_real,
@@ -232,8 +229,7 @@ static int check_actions(const struct sink_env *env, int32_t e, const struct map
     return 0;
 }
 
-/* ---- faults
- * ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- faults ----------------------------------------------------------------------------------------------- */
 
 static void doze(double seconds)
 {
@@ -267,8 +263,7 @@ static int sink_env_step(void *self, int32_t lo, int32_t hi, const struct mappo_
     return 0;
 }
 
-/* ---- snapshots, scripted player, drawing
- * --------------------------------------------------------------------------------------------------- */
+/* ---- snapshots, scripted player, drawing ------------------------------------------------------------------ */
 
 static int sink_env_snapshot(const void *self, int32_t e, void *bytes)
 {

@@ -11,8 +11,7 @@
 
 static const char *const kind_names[] = {"?", "Box", "Discrete", "MultiDiscrete", "MultiBinary"};
 
-/* ---- the list
- * ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the list --------------------------------------------------------------------------------------------- */
 
 static void print_list(void)
 {
@@ -56,8 +55,7 @@ static void print_list_json(void)
     printf("\n]\n");
 }
 
-/* ---- spaces
- * --------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- spaces ----------------------------------------------------------------------------------------------- */
 
 /* "Discrete(5)", "Box(18)", "MultiDiscrete(3, 2)", "MultiBinary(3)" */
 static void space_title(const struct mappo_space *space, char *text, size_t size)
@@ -160,8 +158,7 @@ static void json_space(const struct mappo_space *space)
     printf("]}");
 }
 
-/* ---- one environment
- * ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- one environment -------------------------------------------------------------------------------------- */
 
 static void print_group(const struct mappo_group *group)
 {

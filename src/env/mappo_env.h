@@ -44,7 +44,7 @@ extern "C" {
 enum { MAPPO_MAX_GROUPS = 8, MAPPO_MAX_HEADS = 4 };
 enum { MAPPO_RUNNING = 0, MAPPO_TERMINATED = 1, MAPPO_TRUNCATED = 2 };
 
-/* ---- spaces ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- spaces ----------------------------------------------------------------------------------------------- */
 
 enum mappo_space_kind {
     MAPPO_BOX = 1,        /* `size` real numbers, each within [low, high] */
@@ -74,7 +74,7 @@ struct mappo_space {
     const struct mappo_meaning *meaning;
 };
 
-/* ---- what an instance looks like -------------------------------------------------------------------------------------------------- */
+/* ---- what an instance looks like -------------------------------------------------------------------------- */
 
 enum mappo_group_flags {
     MAPPO_HAS_MASK = 1,        /* act_mask is written */
@@ -114,7 +114,7 @@ struct mappo_env_spec {
     size_t snapshot_bytes;   /* per environment; 0 = no snapshots: episodes restart when a run is continued */
 };
 
-/* ---- what goes in and out of a call ------------------------------------------------------------------------------------------------ */
+/* ---- what goes in and out of a call ----------------------------------------------------------------------- */
 
 struct mappo_group_io {
     const int32_t *act_int; /* [E][A][Ki] */
@@ -144,7 +144,7 @@ struct mappo_env_error {
     char text[256]; /* one line, lower case: what was wrong and what to do */
 };
 
-/* ---- options ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- options ---------------------------------------------------------------------------------------------- */
 
 enum mappo_option_type { MAPPO_OPTION_INT = 1, MAPPO_OPTION_REAL, MAPPO_OPTION_BOOL, MAPPO_OPTION_CHOICE };
 
@@ -162,7 +162,7 @@ struct mappo_value { /* a parsed option */
     double r;        /* REAL */
 };
 
-/* ---- drawing ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- drawing ---------------------------------------------------------------------------------------------- */
 
 /* World coordinates, y up; colours 0xRRGGBBAA. */
 struct mappo_canvas {
@@ -174,7 +174,7 @@ struct mappo_canvas {
     void (*text)(void *self, double x, double y, double height, const char *text, uint32_t fill);
 };
 
-/* ---- the descriptor ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the descriptor --------------------------------------------------------------------------------------- */
 
 struct mappo_env_config {
     uint32_t struct_size;

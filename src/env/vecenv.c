@@ -10,6 +10,7 @@
 #include "env/lane.h"
 #include "env/options.h"
 #include "env/registry.h"
+#include "env/spec.h"
 #include "env/wrappers.h"
 
 enum { TEXT = 4096, MAX_THREADS = 1024 };
@@ -44,115 +45,18 @@ struct vecenv {
     int *code;                     /* [threads] */
 };
 
-struct group_sizes group_sizes(const struct mappo_group *group)
-{
-    struct group_sizes sizes = {.agents = group->agents};
-    for (int h = 0; h < group->obs_heads; h++) sizes.obs += lane_space_width(&group->obs[h]);
-    for (int h = 0; h < group->act_heads; h++) {
-        const struct mappo_space *space = &group->act[h];
-        if (space->kind == MAPPO_BOX) {
-            sizes.act_reals += space->size;
-        } else {
-            sizes.act_ints += space->size;
-            sizes.logits += lane_space_width(space);
-        }
-    }
-    return sizes;
-}
+/* ---- opening ---------------------------------------------------------------------------------------------- */
 
-/* ---- what an environment says of itself is checked before it is used ------------------------------------------------------------------
- */
-
-static const char *space_fault(const struct mappo_space *space)
-{
-    if (space->kind < MAPPO_BOX || space->kind > MAPPO_MULTI_BINARY) return "has an unknown kind";
-    if (space->size < 1) return "has size 0";
-    if (space->kind == MAPPO_DISCRETE && space->size != 1) return "is Discrete, so its size must be 1";
-    if (space->kind != MAPPO_DISCRETE && space->kind != MAPPO_MULTI_DISCRETE) return NULL;
-    if (!space->n) return "has no n";
-    for (int i = 0; i < space->size; i++)
-        if (space->n[i] < 1) return "has n < 1";
-    return NULL;
-}
-
-static int check_group(const struct mappo_env *env, const struct mappo_group *group, struct error *err)
-{
-    const char *name = group->name ? group->name : "?";
-    if (!group->name || group->agents < 1)
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" needs a name and at least one agent", env->id, name);
-    if (group->obs_heads < 1 || group->obs_heads > MAPPO_MAX_HEADS || group->act_heads < 1 || group->act_heads > MAPPO_MAX_HEADS)
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" has %d observation and %d action heads; 1..%d each",
-                         env->id, name, group->obs_heads, group->act_heads, MAPPO_MAX_HEADS);
-    for (int h = 0; h < group->obs_heads + group->act_heads; h++) {
-        const bool is_obs = h < group->obs_heads;
-        const char *fault = space_fault(is_obs ? &group->obs[h] : &group->act[h - group->obs_heads]);
-        if (fault)
-            return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\", %s head %d %s", env->id, name,
-                             is_obs ? "observation" : "action", is_obs ? h : h - group->obs_heads, fault);
-    }
-    if (((group->flags & MAPPO_STATE_PER_AGENT) != 0) != (group->state_size > 0))
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\": state_size goes with MAPPO_STATE_PER_AGENT", env->id,
-                         name);
-    return 0;
-}
-
-static int check_spec(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err)
-{
-    if (!spec || spec->struct_size < sizeof *spec || spec->groups < 1 || spec->groups > MAPPO_MAX_GROUPS || spec->state_size < 0 ||
-        spec->infos < 0)
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its spec is not one of ABI %u with 1..%d groups", env->id,
-                         MAPPO_ENV_ABI, MAPPO_MAX_GROUPS);
-    for (int g = 0; g < spec->groups; g++) {
-        const int rc = check_group(env, &spec->group[g], err);
-        if (rc) return rc;
-    }
-    if (spec->snapshot_bytes && !(env->snapshot && env->restore))
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": snapshot_bytes without snapshot and restore", env->id);
-    return 0;
-}
-
-static uint64_t hash_number(uint64_t hash, int64_t number)
-{
-    return hash_bytes(hash, &number, sizeof number);
-}
-
-static uint64_t hash_space(uint64_t hash, const struct mappo_space *space)
-{
-    hash = hash_number(hash, space->kind);
-    hash = hash_number(hash, space->size);
-    for (int i = 0; i < space->size; i++) {
-        if (space->n) hash = hash_number(hash, space->n[i]);
-        if (space->start) hash = hash_number(hash, space->start[i]);
-        if (space->low) hash = hash_bytes(hash, &space->low[i], sizeof space->low[i]);
-        if (space->high) hash = hash_bytes(hash, &space->high[i], sizeof space->high[i]);
-    }
-    return hash;
-}
-
+/* What guards snapshots: everything but seed, indices and sizes of batches. */
 static uint64_t hash_environment(const struct vecenv *v, const struct vecenv_config *config)
 {
+    const int64_t wrappers[3] = {config->time_limit, config->rescale_action, config->clip_action};
     uint64_t hash = hash_text(HASH_START, v->env->id);
-    hash = hash_number(hash, v->env->version);
+    hash = hash_bytes(hash, &v->env->version, sizeof v->env->version);
     hash = hash_text(hash, v->options);
-    hash = hash_number(hash, v->spec.state_size);
-    hash = hash_number(hash, (int64_t)v->spec.snapshot_bytes);
-    for (int g = 0; g < v->spec.groups; g++) {
-        const struct mappo_group *group = &v->spec.group[g];
-        hash = hash_text(hash, group->name);
-        hash = hash_number(hash, group->agents);
-        hash = hash_number(hash, group->team);
-        hash = hash_number(hash, group->flags);
-        hash = hash_number(hash, group->state_size);
-        for (int h = 0; h < group->obs_heads; h++) hash = hash_space(hash, &group->obs[h]);
-        for (int h = 0; h < group->act_heads; h++) hash = hash_space(hash, &group->act[h]);
-    }
-    hash = hash_number(hash, config->time_limit);
-    hash = hash_number(hash, config->rescale_action);
-    return hash_number(hash, config->clip_action);
+    hash = spec_hash(hash, &v->spec);
+    return hash_bytes(hash, wrappers, sizeof wrappers);
 }
-
-/* ---- opening ----------------------------------------------------------------------------------------------------------------------------
- */
 
 static int open_instance(struct vecenv *v, const struct vecenv_config *config, struct error *err)
 {
@@ -212,7 +116,7 @@ static int open_wrapped(struct vecenv *v, const struct vecenv_config *config, st
     int rc = open_instance(v, config, err);
     if (rc) return rc;
     const struct mappo_env_spec *spec = v->env->spec(v->self);
-    rc = check_spec(v->env, spec, err);
+    rc = spec_check(v->env, spec, err);
     if (rc) return rc;
     v->spec = *spec;
     lane_strides_of(&v->strides, &v->spec);
@@ -302,8 +206,7 @@ int32_t vecenv_envs(const struct vecenv *v)
     return v->envs;
 }
 
-/* ---- one range, on the calling thread ---------------------------------------------------------------------------------------------------
- */
+/* ---- one range, on the calling thread --------------------------------------------------------------------- */
 
 /* What the environment doesn't write because it never changes. */
 static void fill_ones(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io)
@@ -441,8 +344,7 @@ static int environment_error(const struct vecenv *v, const struct mappo_env_erro
     return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": number %u: %.255s", v->env->id, v->first_env + (uint32_t)error->env, text);
 }
 
-/* ---- batches ----------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- batches ---------------------------------------------------------------------------------------------- */
 
 typedef int range_call(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
                        struct mappo_env_error *error);
@@ -529,8 +431,7 @@ int vecenv_step(struct vecenv *v, const struct mappo_env_io *io, struct error *e
     return rc ? rc : vecenv_step_end(v, 0, v->envs, err);
 }
 
-/* ---- scripted player, statistics, snapshots
- * ----------------------------------------------------------------------------------------------- */
+/* ---- scripted player, statistics, snapshots --------------------------------------------------------------- */
 
 bool vecenv_can_script(const struct vecenv *v)
 {

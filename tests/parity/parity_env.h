@@ -155,8 +155,7 @@ static inline void spread_case_action(const struct spread_case *c, int e, int t,
     }
 }
 
-/* ---- the rules in double
- * --------------------------------------------------------------------------------------------------------------------- */
+/* ---- the rules in double ---------------------------------------------------------------------------------- */
 
 struct spread_double {
     struct spread head;
@@ -291,8 +290,7 @@ static inline void spread_double_check(struct parity_report *report, const struc
     free(found.truncated);
 }
 
-/* ---- the float environment, through the vecenv
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the float environment, through the vecenv ------------------------------------------------------------ */
 
 /* Whether rounding may decide a comparison of this state: agents about to touch, or a landmark about to be covered. */
 static inline bool spread_case_near(const struct spread_case *c, int e, int t)
@@ -442,8 +440,7 @@ static inline void spread_float_check(struct parity_report *report, const struct
     free(reward);
 }
 
-/* ---- files
- * -------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------ */
 
 struct env_walk {
     hid_t file;

@@ -13,8 +13,7 @@
 
 enum { ENVS = 12, STEPS = 60 };
 
-/* ---- counting allocations: this program's malloc stands before the C library's
- * ------------------------------------------------------------ */
+/* ---- counting allocations: this program's malloc stands before the C library's ---------------------------- */
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 #define COUNTS_ALLOCATIONS 1

@@ -1,0 +1,16 @@
+/* The spec of an instance: sizes, soundness, and a hash of everything that a learner or a snapshot depends on. */
+#ifndef MAPPO_ENV_SPEC_H
+#define MAPPO_ENV_SPEC_H
+
+#include <stdint.h>
+
+#include "base/check.h"
+#include "env/mappo_env.h"
+
+/* EXIT_ENVIRONMENT where groups, heads, kinds or sizes are not what the interface allows. */
+int spec_check(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err);
+
+/* `hash` continued over groups, spaces, state and snapshot. */
+uint64_t spec_hash(uint64_t hash, const struct mappo_env_spec *spec);
+
+#endif

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# docs/env-abi.md: its code is the template's, letter for letter, compiles as the page says, and can be trained on.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+mappo=${MAPPO:-$PWD/build/mappo}
+folder=$(mktemp -d "${TMPDIR:-/tmp}/mappo-docs.XXXXXX") || exit 1
+trap 'rm -rf "$folder"' EXIT
+failed=0
+result() { # name, status, what went wrong
+    if [ "$2" = 0 ]; then
+        echo "ok - $1"
+    else
+        echo "not ok - $1: $3"
+        failed=1
+    fi
+}
+
+# The fenced C of the page, blocks one after the other; blank lines between them don't count.
+awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' docs/env-abi.md | grep -v '^$' > "$folder/page.c"
+grep -v '^$' envs/template/meeting.c > "$folder/template.c"
+difference=$(diff "$folder/page.c" "$folder/template.c" | head -3 | tr '\n' ' ')
+[ -z "$difference" ] && [ -s "$folder/page.c" ]
+result example_on_the_page_is_the_template $? "docs/env-abi.md and envs/template/meeting.c differ: $difference"
+
+said=$(${CC:-cc} -std=c11 -Wall -Wextra -Werror -O3 -shared -fPIC -Isrc -o "$folder/meeting.so" "$folder/page.c" 2>&1)
+result example_compiles_as_the_page_says $? "$(echo "$said" | head -2 | tr '\n' ' ')"
+
+cd "$folder" || exit 1
+said=$("$mappo" envs ./meeting.so 2>&1) && grep -q "template/meeting: N agents on a line try to meet" <<<"$said" && grep -q "own cell" <<<"$said"
+result example_describes_itself $? "mappo envs ./meeting.so says: $(head -2 <<<"$said" | tr '\n' ' ')"
+
+said=$("$mappo" env=./meeting.so env.N=4 train.env_steps=100000 threads=1 run=run --quiet 2>&1)
+result example_can_be_trained_on $? "$(tail -2 <<<"$said" | tr '\n' ' ')"
+
+# Agents that act at random return -11.6; after 100,000 steps of training the mean is beyond -4 (it was -1.1).
+said=$("$mappo" eval run episodes=300 --json 2>&1)
+mean=$(sed -n 's/.*"return_mean": *\(-\{0,1\}[0-9.]*\).*/\1/p' <<<"$said" | head -1)
+[ -n "$mean" ] && awk -v mean="$mean" 'BEGIN { exit !(mean > -4) }'
+result example_is_learned $? "return_mean is ${mean:-missing}, expected above -4"
+
+echo "1..5"
+exit $failed
