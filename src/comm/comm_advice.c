@@ -35,9 +35,7 @@ void comm_advice(struct comm *comm, int envs, int steps, char *text, size_t size
     const double share = message_share(here, steps, message);
     if (crowded == 0 && here >= 8 && share < 0.25) return;
 
-    char more[160] = "", crowd[96] = "";
-    if (crowded > 0)
-        text_format(crowd, sizeof crowd, "more ranks than cores on a node: they wait for each other, start at most one a core; ");
+    char more[160] = "";
     int enough = 8;
     while (enough < 4096 && message_share(enough, steps, message) > 0.05) enough *= 2;
     if (enough > here && envs / enough > 1)
@@ -47,6 +45,6 @@ void comm_advice(struct comm *comm, int envs, int steps, char *text, size_t size
     else if (enough > here)
         text_format(more, sizeof more, "; one rank with threads has none, %d ranks need rollout.envs=%lld, a larger batch (docs/hpc.md)",
                     comm->size, (long long)enough * comm->size);
-    text_format(text, size, "%s%d environments on %d ranks are %.3g a rank: messages take about %.0f %% of the time (%.0f µs each%s)%s",
+    text_format(text, size, "%d environments on %d ranks are %.3g a rank: messages take about %.0f %% of the time (%.0f µs each%s)%s",
                 crowd, envs, comm->size, here, 100 * share, 1e6 * message, crowded > 0 ? " on a usual network" : "", more);
 }
