@@ -33,7 +33,7 @@ void comm_advice(struct comm *comm, int envs, int steps, char *text, size_t size
     if (crowded > 0 || message > 3e-3) message = usual_message(comm->size);
     /* Few environments are said always, slow messages only where they cost a quarter: a disturbed measurement is no reason to speak. */
     const double share = message_share(here, steps, message);
-    if (crowded == 0 && here >= 8 && share < 0.25) return;
+    if (here >= 8 && share < 0.25) return;
 
     char more[160] = "";
     int enough = 8;
@@ -45,6 +45,6 @@ void comm_advice(struct comm *comm, int envs, int steps, char *text, size_t size
     else if (enough > here)
         text_format(more, sizeof more, "; one rank with threads has none, %d ranks need rollout.envs=%lld, a larger batch (docs/hpc.md)",
                     comm->size, (long long)enough * comm->size);
-    text_format(text, size, "%d environments on %d ranks are %.3g a rank: messages take about %.0f %% of the time (%.0f µs each%s)%s",
-                crowd, envs, comm->size, here, 100 * share, 1e6 * message, crowded > 0 ? " on a usual network" : "", more);
+    text_format(text, size, "%d environments on %d ranks are %.3g a rank: messages take about %.0f %% of the time (%.0f µs each%s)%s", envs,
+                comm->size, here, 100 * share, 1e6 * message, crowded > 0 ? " on a usual network" : "", more);
 }

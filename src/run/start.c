@@ -64,16 +64,16 @@ static int check_ranks(const struct config *c, const struct comm *comm, struct e
 static int open_backend(struct trainer *t, struct error *err)
 {
     /* Ranks on mixed nodes must agree on one instruction level: other vector widths give other last bits. */
-    int level = cpu_level_detect();
-    if (t->config->cpu_level > 0) {
-        const int wanted = t->config->cpu_level - 1; /* the key's choices: auto, then the levels */
-        if (wanted > level)
-            return error_set(err, EXIT_USAGE, "cpu.level=%s: this machine has %s at most", cpu_level_name(wanted), cpu_level_name(level));
-        level = wanted;
-    }
-    double lowest = level;
+    double lowest = cpu_level_detect();
     comm_min_double(t->comm, &lowest, 1);
     t->level = (int)lowest;
+    if (t->config->cpu_level > 0) {
+        const int wanted = t->config->cpu_level - 1; /* the key's choices: auto, then the levels */
+        if (wanted > t->level)
+            return error_set(err, EXIT_USAGE, "cpu.level=%s: %s has %s at most", cpu_level_name(wanted),
+                             t->comm->size > 1 ? "some rank's machine" : "this machine", cpu_level_name(t->level));
+        t->level = wanted;
+    }
     placement_find(&t->placement, t->comm, (int)t->config->train_threads);
     const struct backend_config backend = {"cpu", t->placement.threads, t->level};
     return backend_open(&t->backend, &backend, err);
