@@ -8,6 +8,7 @@
 #include "env/options.h"
 #include "env/registry.h"
 #include "env/vecenv.h"
+#include "run/open_env.h"
 
 static const char *const kind_names[] = {"?", "Box", "Discrete", "MultiDiscrete", "MultiBinary"};
 
@@ -316,20 +317,7 @@ static int open_env(struct vecenv **env, const struct arguments *args, struct er
         with_name->assignment[with_name->assignments++] = name;
         code = config_build(config, with_name, cmd_find_env, err);
     }
-    if (code == 0) {
-        struct env_option option[CONFIG_ENV_OPTIONS];
-        for (int i = 0; i < config->env_options; i++)
-            option[i] = (struct env_option){config->env_option[i].name, config->env_option[i].value};
-        const struct vecenv_config wanted = {.name = config->env_name,
-                                             .option = option,
-                                             .options = config->env_options,
-                                             .envs = 1,
-                                             .threads = 1,
-                                             .time_limit = (int32_t)config->wrap_time_limit,
-                                             .rescale_action = config->wrap_rescale_action,
-                                             .clip_action = config->wrap_clip_action};
-        code = vecenv_open(env, &wanted, err);
-    }
+    if (code == 0) code = open_env_alone(env, config, err);
     free(with_name);
     free(config);
     return code;

@@ -7,6 +7,7 @@
 #include "comm/placement.h"
 #include "run/checkpoint.h"
 #include "run/evaluate.h"
+#include "run/open_env.h"
 #include "run/stored.h"
 
 enum { EPISODES = 1000 }; /* unless given */
@@ -45,21 +46,9 @@ static int open_file(struct evaluating *e, struct error *err)
 static int open_parts(struct evaluating *e, struct error *err)
 {
     const struct config *c = e->config;
-    struct env_option option[CONFIG_ENV_OPTIONS];
-    for (int i = 0; i < c->env_options; i++) option[i] = (struct env_option){c->env_option[i].name, c->env_option[i].value};
     placement_find(&e->placement, e->comm, (int)c->train_threads);
     int code = backend_open(&e->backend, &(struct backend_config){"cpu", e->placement.threads, -1}, err);
-    const struct vecenv_config env = {.name = c->env_name,
-                                      .option = option,
-                                      .options = c->env_options,
-                                      .envs = 1,
-                                      .seed = 1,
-                                      .threads = 1,
-                                      .stream = 1,
-                                      .time_limit = (int32_t)c->wrap_time_limit,
-                                      .rescale_action = c->wrap_rescale_action,
-                                      .clip_action = c->wrap_clip_action};
-    if (!code) code = vecenv_open(&e->env, &env, err);
+    if (!code) code = open_env_alone(&e->env, c, err);
     const struct algorithm_context context = {
         .config = c, .env = e->env, .backend = e->backend, .comm = e->comm, .envs = 1, .local_shards = 1};
     if (!code) code = algorithm_create(&e->algorithm, &context, err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/philox.h"
+#include "run/open_env.h"
 #include "run/parts.h"
 
 /* ---- a default run's list ------------------------------------------------------------------------------------------------------------ */
@@ -13,17 +14,9 @@ static int open_parts(struct trainer *t, struct error *err)
     const struct config *c = t->config;
     t->envs = comm_share((int)c->rollout_envs, t->comm->rank, t->comm->size);
     const struct backend_config backend = {"cpu", 1, CPU_BASELINE};
-    const struct vecenv_config env = {
-        .name = c->env_name,
-        .envs = t->envs.count,
-        .first_env = (uint32_t)t->envs.first,
-        .stream = PHILOX_ENVIRONMENT,
-        .threads = 1,
-        .horizon = (int32_t)c->rollout_steps,
-        .clip_action = c->wrap_clip_action,
-    };
+    const struct env_batch batch = {.envs = t->envs, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = c->rollout_steps};
     int code = backend_open(&t->backend, &backend, err);
-    if (code == EXIT_DONE) code = vecenv_open(&t->env, &env, err);
+    if (code == EXIT_DONE) code = open_env(&t->env, c, &batch, err);
     const struct algorithm_context context = {
         .config = c,
         .env = t->env,

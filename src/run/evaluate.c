@@ -7,6 +7,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "nn/actor.h"
+#include "run/open_env.h"
 #include "run/picture.h"
 
 /* Environments of one batch over all ranks; more episodes are played batch after batch. Steps after which an episode counts as endless. */
@@ -35,27 +36,16 @@ struct evaluator {
     uint8_t *done;         /* [E] its episode has been counted */
     struct episode *ended; /* [E] */
     double *result;        /* [BATCH_ENVS][COLUMNS] by global index */
-    struct env_option option[CONFIG_ENV_OPTIONS];
 };
 
 static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, int count, struct error *err)
 {
-    const struct config *c = ev->config;
-    const struct vecenv_config config = {
-        .name = c->env_name,
-        .option = ev->option,
-        .options = c->env_options,
-        .envs = count,
-        .first_env = (uint32_t)first,
-        .seed = (uint64_t)c->eval_seed,
-        .stream = PHILOX_EVALUATION,
-        .threads = ev->threads,
-        .horizon = 1,
-        .time_limit = (int32_t)c->wrap_time_limit,
-        .rescale_action = c->wrap_rescale_action,
-        .clip_action = c->wrap_clip_action,
-    };
-    return vecenv_open(env, &config, err);
+    const struct env_batch batch = {.envs = {(int)first, count},
+                                    .seed = (uint64_t)ev->config->eval_seed,
+                                    .stream = PHILOX_EVALUATION,
+                                    .threads = ev->threads,
+                                    .horizon = 1};
+    return open_env(env, ev->config, &batch, err);
 }
 
 static void group_create(struct evaluator *ev, struct eval_group *g, const struct mappo_group *spec)
@@ -79,8 +69,6 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
     struct arena *arena = arena_create("evaluation");
     struct evaluator *ev = ARENA_NEW(arena, struct evaluator, 1);
     *ev = (struct evaluator){.config = config, .backend = backend, .comm = comm, .arena = arena, .episodes = episodes, .threads = threads};
-    for (int i = 0; i < config->env_options; i++)
-        ev->option[i] = (struct env_option){config->env_option[i].name, config->env_option[i].value};
     ev->room = comm_share(episodes < BATCH_ENVS ? (int)episodes : BATCH_ENVS, 0, comm->size).count;
 
     struct vecenv *env;

@@ -11,6 +11,7 @@
 #include "base/version.h"
 #include "comm/watchdog.h"
 #include "env/registry.h"
+#include "run/open_env.h"
 #include "run/parts.h"
 #include "run/stored.h"
 
@@ -79,28 +80,6 @@ static int open_backend(struct trainer *t, struct error *err)
     return backend_open(&t->backend, &backend, err);
 }
 
-static int open_env(struct trainer *t, struct error *err)
-{
-    const struct config *c = t->config;
-    struct env_option option[CONFIG_ENV_OPTIONS];
-    for (int i = 0; i < c->env_options; i++) option[i] = (struct env_option){c->env_option[i].name, c->env_option[i].value};
-    const struct vecenv_config config = {
-        .name = c->env_name,
-        .option = option,
-        .options = c->env_options,
-        .envs = t->envs.count,
-        .first_env = (uint32_t)t->envs.first,
-        .seed = (uint64_t)c->train_seed,
-        .stream = PHILOX_ENVIRONMENT,
-        .threads = t->placement.threads,
-        .horizon = (int32_t)c->rollout_steps,
-        .time_limit = (int32_t)c->wrap_time_limit,
-        .rescale_action = c->wrap_rescale_action,
-        .clip_action = c->wrap_clip_action,
-    };
-    return vecenv_open(&t->env, &config, err);
-}
-
 static int open_learning(struct trainer *t, struct error *err)
 {
     const struct config *c = t->config;
@@ -108,7 +87,12 @@ static int open_learning(struct trainer *t, struct error *err)
     t->comm->shards = c->comm_reproducible ? (int)c->comm_shards : 0;
     t->envs = comm_share((int)c->rollout_envs, t->comm->rank, t->comm->size);
     if ((code = comm_vote(t->comm, open_backend(t, err), err))) return code;
-    if ((code = comm_vote(t->comm, open_env(t, err), err))) return code;
+    const struct env_batch batch = {.envs = t->envs,
+                                    .seed = (uint64_t)c->train_seed,
+                                    .stream = PHILOX_ENVIRONMENT,
+                                    .threads = t->placement.threads,
+                                    .horizon = c->rollout_steps};
+    if ((code = comm_vote(t->comm, open_env(&t->env, c, &batch, err), err))) return code;
     const struct algorithm_context context = {
         .config = c,
         .env = t->env,

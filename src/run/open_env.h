@@ -1,0 +1,23 @@
+/* The environments that a configuration asks for: name, options and wrappers come from it, who they are from the caller. */
+#ifndef MAPPO_RUN_OPEN_ENV_H
+#define MAPPO_RUN_OPEN_ENV_H
+
+#include "comm/comm.h"
+#include "config/config.h"
+#include "env/vecenv.h"
+
+struct env_batch {
+    struct share envs; /* by global index */
+    uint64_t seed;
+    int stream; /* PHILOX_ENVIRONMENT or PHILOX_EVALUATION */
+    int threads;
+    int64_t horizon; /* steps between two calls of vecenv_take_episodes */
+};
+
+/* Errors: those of vecenv_open. */
+int open_env(struct vecenv **env, const struct config *config, const struct env_batch *batch, struct error *err);
+
+/* One environment, to look at its spec. */
+int open_env_alone(struct vecenv **env, const struct config *config, struct error *err);
+
+#endif
