@@ -301,7 +301,7 @@ static void print_env_json(const struct vecenv *env)
 }
 
 /* The environment as a run with the same settings would have it. */
-static int open_env(struct vecenv **env, const struct arguments *args, struct error *err)
+static int open_named(struct vecenv **env, const struct arguments *args, struct error *err)
 {
     struct config *config = calloc(1, sizeof *config);
     struct arguments *with_name = malloc(sizeof *with_name);
@@ -332,7 +332,7 @@ int cmd_envs(const struct arguments *args, struct comm *comm)
         if (comm->rank == 0 && !args->json) print_list();
         return EXIT_DONE;
     }
-    const int code = comm_vote(comm, open_env(&env, args, &err), &err);
+    const int code = comm_vote(comm, open_named(&env, args, &err), &err);
     if (code) {
         vecenv_close(env);
         return error_report(&err);
