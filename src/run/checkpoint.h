@@ -1,9 +1,10 @@
 /* Checkpoint files: HDF5 behind a 512-byte header with size and SHA-256. libhdf5 appears only in checkpoint_image.c.
  *
- * Writing builds the image in memory (core driver, earliest format), re-opens it to be sure, and replaces the file (base/file.h): a kill at any moment leaves the old
- * file or the new one. Reading checks size, header and SHA-256, then walks that verified memory image with a strict reader of its own (checkpoint_index.c), which knows no links, external storage, virtual datasets or filters, and
- * compares every type and shape with what the caller expects before anything is written into the caller's memory.
- * Errors: EXIT_CHECKPOINT with the file, the dataset, and what differs. Main thread only: libhdf5 is not thread-safe. */
+ * Writing builds the image in memory (core driver, earliest format), re-opens it to be sure, and replaces the file (base/file.h): a kill at
+ * any moment leaves the old file or the new one. Reading checks size, header and SHA-256, then walks that verified memory image with a
+ * strict reader of its own (checkpoint_index.c), which knows no links, external storage, virtual datasets or filters, and compares every
+ * type and shape with what the caller expects before anything is written into the caller's memory. Errors: EXIT_CHECKPOINT with the file,
+ * the dataset, and what differs. Main thread only: libhdf5 is not thread-safe. */
 #ifndef MAPPO_RUN_CHECKPOINT_H
 #define MAPPO_RUN_CHECKPOINT_H
 
@@ -15,7 +16,7 @@ enum { CHECKPOINT_VERSION = 1, CHECKPOINT_HEADER = 512 };
 
 /* Provenance and settings: everything that is text. */
 struct checkpoint_attribute {
-    const char *name;  /* "config/ppo.clip": attribute "ppo.clip" of group /config; "rules": of the root */
+    const char *name; /* "config/ppo.clip": attribute "ppo.clip" of group /config; "rules": of the root */
     const char *value;
 };
 /* The header names the environment steps of field /counters/env_steps, where there is one. */
@@ -25,7 +26,8 @@ struct checkpoint_content {
     int attributes;
 };
 
-/* What is told of a run besides its training state: attributes of the root and a few fields. `inspect A B` leaves it out, docs/checkpoint-format.md lists it. */
+/* What is told of a run besides its training state: attributes of the root and a few fields. `inspect A B` leaves it out,
+ * docs/checkpoint-format.md lists it. */
 struct checkpoint_provenance {
     const char *name; /* "host"; "/counters/seconds" */
     const char *help;
@@ -47,8 +49,8 @@ const char *checkpoint_attribute(const struct checkpoint *file, const char *name
 /* Visits attributes of /config as key and value. */
 void checkpoint_config(const struct checkpoint *file, void (*visit)(void *user, const char *key, const char *value), void *user);
 
-/* For those who look without knowing what they will find. Everything lives as long as the file is open; fields are in alphabetical order and their `data` points into
- * the verified image (not aligned). */
+/* For those who look without knowing what they will find. Everything lives as long as the file is open; fields are in alphabetical order
+ * and their `data` points into the verified image (not aligned). */
 const struct field_list *checkpoint_fields(const struct checkpoint *file);
 const struct checkpoint_attribute *checkpoint_attributes(const struct checkpoint *file, int *count);
 int64_t checkpoint_env_steps(const struct checkpoint *file);

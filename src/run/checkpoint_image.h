@@ -1,9 +1,11 @@
-/* HDF5 images in memory. checkpoint_image.c makes them with libhdf5, and is the only file that knows it; checkpoint_index.c reads them without it. Used by checkpoint.c alone.
+/* HDF5 images in memory. checkpoint_image.c makes them with libhdf5, and is the only file that knows it; checkpoint_index.c reads them
+ * without it. Used by checkpoint.c alone.
  *
- * image_build: fields and text attributes → the bytes of an HDF5 file (earliest format, contiguous datasets, no filters, no time stamps: the same content gives the same bytes).
- * image_index: bytes → the list of what is in them. It knows the part of the format that image_build uses and nothing else, looks at no byte outside the image, and refuses whatever it does not know: a
- * file that somebody made on purpose never reaches libhdf5, which has memory errors on such (use after free in H5Aexists of 1.10.8, found by tests/unit/test_checkpoint_hostile.c).
- * Errors: EXIT_CHECKPOINT with the dataset's name, without the file's. */
+ * image_build: fields and text attributes → the bytes of an HDF5 file (earliest format, contiguous datasets, no filters, no time stamps:
+ * the same content gives the same bytes). image_index: bytes → the list of what is in them. It knows the part of the format that
+ * image_build uses and nothing else, looks at no byte outside the image, and refuses whatever it does not know: a file that somebody made
+ * on purpose never reaches libhdf5, which has memory errors on such (use after free in H5Aexists of 1.10.8, found by
+ * tests/unit/test_checkpoint_hostile.c). Errors: EXIT_CHECKPOINT with the dataset's name, without the file's. */
 #ifndef MAPPO_RUN_CHECKPOINT_IMAGE_H
 #define MAPPO_RUN_CHECKPOINT_IMAGE_H
 

@@ -1,7 +1,8 @@
 /* A run's folder: its lock, the names in it, pruning, moving an old one aside. Rank 0 only.
  *
- * The lock file `lock` holds host, pid, start time, Slurm job id, restart count and a counter that a thread rewrites every 10 s. It belongs to a live run when: same host and the pid with that
- * start time lives; or another host and the counter moves within 30 s. The same Slurm job with a higher restart count takes over at once. No flock (some Lustre and NFS mounts have none): run/lock.h. */
+ * The lock file `lock` holds host, pid, start time, Slurm job id, restart count and a counter that a thread rewrites every 10 s. It belongs
+ * to a live run when: same host and the pid with that start time lives; or another host and the counter moves within 30 s. The same Slurm
+ * job with a higher restart count takes over at once. No flock (some Lustre and NFS mounts have none): run/lock.h. */
 #ifndef MAPPO_RUN_FOLDER_H
 #define MAPPO_RUN_FOLDER_H
 
@@ -12,14 +13,17 @@
 #include "base/check.h"
 
 struct folder;
-/* Creates it, takes the lock, removes what a killed save left behind. EXIT_USAGE where it is not writable or owned by a live run. May wait 30 s for the verdict, and says so. */
+/* Creates it, takes the lock, removes what a killed save left behind. EXIT_USAGE where it is not writable or owned by a live run. May wait
+ * 30 s for the verdict, and says so. */
 int folder_open(struct folder **folder, const char *path, struct error *err);
-void folder_close(struct folder *folder);                                     /* releases the lock; NULL is allowed */
-/* Before anything is replaced in it: EXIT_PEERS where another process has taken the folder over meanwhile (this one was suspended for long). */
+void folder_close(struct folder *folder); /* releases the lock; NULL is allowed */
+/* Before anything is replaced in it: EXIT_PEERS where another process has taken the folder over meanwhile (this one was suspended for
+ * long). */
 int folder_ours(struct folder *folder, struct error *err);
 const char *folder_path(const struct folder *folder);
 void folder_file(const struct folder *folder, const char *name, char *path, size_t size);
-/* Moves an existing run to PATH.1, PATH.2, …; `moved` receives the new name, empty where there was nothing. EXIT_USAGE where a live run owns it, or where it holds something else than a run. */
+/* Moves an existing run to PATH.1, PATH.2, …; `moved` receives the new name, empty where there was nothing. EXIT_USAGE where a live run
+ * owns it, or where it holds something else than a run. */
 int folder_set_aside(const char *path, char *moved, size_t size, struct error *err);
 /* Removes all but the newest `keep` of step-*.h5, never `best` (a file name; may be empty) and never update 0's. */
 void folder_prune(const struct folder *folder, int keep, const char *best);

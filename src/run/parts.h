@@ -65,7 +65,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
 void trainer_close(struct trainer *t);
 
 /* state.c */
-int state_list(struct trainer *t);                               /* fills t->fields; allocates the snapshot buffers */
+int state_list(struct trainer *t); /* fills t->fields; allocates the snapshot buffers */
 /* What a file holds: t->fields and the environments' snapshots gathered on rank 0. The caller frees .field. */
 struct field_list state_file_fields(const struct trainer *t);
 int state_save(struct trainer *t, bool best, struct error *err); /* collective; EXIT_CHECKPOINT on every rank where it failed */
