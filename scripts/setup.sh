@@ -18,7 +18,7 @@ while [ $# -gt 0 ]; do
 Source archives that scripts/setup.sh --prefix P --from DIR builds, each only if its archive is in DIR (.tar.gz, .tar.bz2, .tar.xz or .zip):
   hdf5-*      HDF5 1.10 to 2.0; 2.0 needs cmake           (also named hdf5_*, as distributions name their source packages)
   OpenBLAS-*  0.3.10 or later                             (openblas_*)
-  inih-*      r50 or later                                (inih_*, r*.tar.gz)
+  inih-*      r50 or later                                (libinih_*, r*.tar.gz)
   cmocka-*    1.1 or later; for the tests only            (cmocka_*)
 Needed besides: a C compiler, GNU make, libcrypto with headers (OpenSSL), and MPI if ranks are wanted; clusters have these.
 Then: make DEPS=P   (P=.deps inside this folder is found by itself)
@@ -96,7 +96,7 @@ build_openblas() {
     built="$built OpenBLAS"
 }
 build_inih() {
-    unpack 'inih-*' 'inih_*' 'r[0-9]*' || return
+    unpack 'inih-*' 'inih_*' 'libinih_*' 'r[0-9]*' || return
     # INI_USE_STACK and long lines as distributions build it.
     (cd "$source" && step "$CC" -O2 -fPIC -shared -Wl,-soname,libinih.so.0 -o "$prefix/lib/libinih.so.0" ini.c && step cp ini.h "$prefix/include/" && step ln -sf libinih.so.0 "$prefix/lib/libinih.so") || exit 1
     pkgconfig inih 0 "-linih"
