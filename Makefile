@@ -26,7 +26,9 @@ endif
 stamp = $(shell mkdir -p $(dir $(1)); echo '$(subst ','\'',$(2))' | cmp -s - $(1) || echo '$(subst ','\'',$(2))' > $(1))
 
 ifdef PROBED
-$(call stamp,$(BUILD)/probe.asked,$(CC) MPI=$(MPI) $(MPICC) BLAS=$(BLAS) CUDA=$(CUDA) $(NVCC) DEPS=$(DEPS) $(HDF5_HOME) $(PKG_CONFIG_PATH) $(LIBRARY_PATH) $(CPATH))
+# Also what may come later: a package installed since, another module loaded.
+$(call stamp,$(BUILD)/probe.asked,$(CC) MPI=$(MPI) $(MPICC) BLAS=$(BLAS) CUDA=$(CUDA) $(NVCC) DEPS=$(DEPS) $(HDF5_HOME) $(PKG_CONFIG_PATH) $(LIBRARY_PATH) $(CPATH) \
+    $(shell command -v $(CC) $(MPICC) h5cc nvcc) $(wildcard /usr/include/cmocka.h $(DEPS:%=%/include/*)))
 $(BUILD)/config.mk: scripts/probe.sh $(BUILD)/probe.asked
 	@mkdir -p $(BUILD); scripts/probe.sh $@
 endif

@@ -30,6 +30,9 @@ check "the_same_flags_do_not" 0 "$(compiled CFLAGS=-DX)"
 check "DEBUG_compiles_again" 2 "$(compiled DEBUG=1)"
 check "the_probe_ran_once_for_one_set_of_choices" 0 "$(make -C "$tree" DEBUG=1 $object 2>&1 | grep -c 'what this machine offers')"
 check "another_choice_of_libraries_probes_again" 1 "$(make -C "$tree" DEBUG=1 MPI=0 $object 2>&1 | grep -c 'what this machine offers')"
+mkdir -p "$work/late/include"
+probes() { make -C "$tree" DEPS="$work/late" $object 2>&1 | grep -c 'what this machine offers'; }
+check "a_library_that_arrives_later_is_looked_for_again" "1 0 1" "$(probes) $(probes) $(touch "$work/late/include/cmocka.h" && probes)"
 
 # ---- what is missing is named ----
 out=$(make BUILD="$work/a" BLAS=nosuch 2>&1)
