@@ -45,7 +45,7 @@ echo "mappo: built after $(($(date +%s) - started)) s"
 tests/run.sh "$@" >"$BUILD/tests.log" 2>&1 &
 runner=$!
 trap 'kill $runner 2>/dev/null; wait $runner; exit 130' INT TERM
-tail -n +1 -f --pid=$runner "$BUILD/tests.log" | sed '/^[0-9]* passed, [0-9]* failed, [0-9]* skipped$/d'
+tail -n +1 -f --pid=$runner "$BUILD/tests.log" | sed -u '/^[0-9]* passed, [0-9]* failed, [0-9]* skipped$/d'
 wait $runner
 read -r passed failed skipped < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$BUILD/tests.log" | tail -1)
 failed=$((${failed:-1} + broken))
