@@ -76,8 +76,8 @@ END
 cluster_stop() {
     local pid
     [ -n "$cluster_folder" ] || return 0
-    timeout 10 scancel --full -s KILL -u root >/dev/null 2>&1
-    timeout 10 scancel -u root >/dev/null 2>&1
+    timeout 3 scancel --full -s KILL -u root >/dev/null 2>&1
+    timeout 3 scancel -u root >/dev/null 2>&1
     # slurmd first: a step daemon ends with its job.
     for ((pid = ${#cluster_pids[@]} - 1; pid >= 0; pid--)); do kill "${cluster_pids[$pid]}" 2>/dev/null; done
     for pid in "${cluster_pids[@]}"; do wait "$pid" 2>/dev/null; done
