@@ -12,7 +12,7 @@ for argument in "$@"; do
 done
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold="" dim="" plain=""; fi
 step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
-mappo=build/mappo
+build=${BUILD:-build} mappo=${BUILD:-build}/mappo
 settings=(env.rules=on-policy train.env_steps=6000000 "$@")
 
 step "1  What is needed"
@@ -20,10 +20,10 @@ scripts/setup.sh || exit
 echo "all there"
 
 step "2  Build"
-mkdir -p build
-if ! make -j"$(nproc 2>/dev/null || echo 2)" >build/build.log 2>&1; then
-    tail -30 build/build.log
-    echo "quickstart.sh: the build failed (whole log: build/build.log)" >&2
+mkdir -p "$build"
+if ! make -j"$(nproc 2>/dev/null || echo 2)" >"$build/build.log" 2>&1; then
+    tail -30 "$build/build.log"
+    echo "quickstart.sh: the build failed (whole log: $build/build.log)" >&2
     exit 1
 fi
 "$mappo" --version | head -1

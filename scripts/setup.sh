@@ -84,7 +84,8 @@ build_hdf5() {
 }
 build_openblas() {
     unpack 'openblas-*' 'openblas_*' || return
-    local flags=(NO_LAPACK=1 NOFORTRAN=1 NO_LAPACKE=1 CC="$CC" PREFIX="$prefix")
+    # Many threads may call it at the same time, whatever the cores of the machine that builds.
+    local flags=(NO_LAPACK=1 NOFORTRAN=1 NO_LAPACKE=1 NUM_THREADS=256 CC="$CC" PREFIX="$prefix")
     if [ -n "${OPENBLAS_TARGET:-}" ]; then
         flags+=(DYNAMIC_ARCH=0 TARGET="$OPENBLAS_TARGET")
     else
@@ -228,12 +229,12 @@ if command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; 
     fi
 fi
 # Without rights, or with another package manager: it may all be here by other means (modules, conda, an own prefix).
-if make build/config.mk >/dev/null 2>&1; then
+if make "${BUILD:-build}/config.mk" >/dev/null 2>&1; then
     echo "setup.sh: everything that building needs is here${missing:+; packages not installed, and no right to:$missing}"
     [ $tests = 1 ] && exit 2
     exit 0
 fi
 echo "setup.sh: cannot install packages here${missing:+ (missing:$missing)}" >&2
 names >&2
-make build/config.mk 2>&1 | sed -n '/cannot build/,$p' | grep -v '^make' >&2
+make "${BUILD:-build}/config.mk" 2>&1 | sed -n '/cannot build/,$p' | grep -v '^make' >&2
 exit 2
