@@ -123,8 +123,8 @@ static void votes(struct comm *comm)
     report(comm, comm_agree(comm, "configuration", 42, &err) == 0, "equal_hashes_agree", err.text);
     const int disagree = comm_agree(comm, "configuration", comm->rank == last ? 43 : 42, &err);
     text_format(expected, sizeof expected, "rank %d on ", last);
-    report(comm, disagree == EXIT_PEERS && strstr(err.text, expected) && strstr(err.text, "in configuration"),
-           "a_differing_rank_is_named", err.text);
+    report(comm, disagree == EXIT_PEERS && strstr(err.text, expected) && strstr(err.text, "in configuration"), "a_differing_rank_is_named",
+           err.text);
 }
 
 /* Prints a hash of the sum over S shards of n reals and doubles: the same for every number of ranks. */

@@ -1,0 +1,144 @@
+/* Cases of sampling for every backend; a part of backend_cases.h, which includes it. */
+#ifndef TESTS_BACKEND_SAMPLING_CASES_H
+#define TESTS_BACKEND_SAMPLING_CASES_H
+
+enum { ACT_ROWS = 30000 };
+
+struct act_problem {
+    struct distribution dist;
+    int outputs;
+    real *out, *log_prob, log_std[2];
+    double log_std_double[2];
+    uint8_t *mask;
+    int32_t *act_int;
+    float *act_real;
+};
+
+static void act_problem_build(struct act_problem *a)
+{
+    struct naive_rng rng = {5};
+    memset(a, 0, sizeof *a);
+    add_head(&a->dist, HEAD_CATEGORICAL, 5, 0);
+    add_head(&a->dist, HEAD_GAUSSIAN, 2, 0);
+    add_head(&a->dist, HEAD_BERNOULLI, 3, 0);
+    add_head(&a->dist, HEAD_CATEGORICAL, 4, 10);
+    a->outputs = dist_outputs(&a->dist);
+    a->out = calloc((size_t)ACT_ROWS * (size_t)a->outputs, sizeof(real));
+    a->log_prob = calloc(ACT_ROWS, sizeof(real));
+    a->mask = calloc((size_t)ACT_ROWS * (size_t)a->dist.logits, 1);
+    a->act_int = calloc((size_t)ACT_ROWS * (size_t)a->dist.act_ints, sizeof(int32_t));
+    a->act_real = calloc((size_t)ACT_ROWS * (size_t)a->dist.act_reals, sizeof(float));
+    for (int i = 0; i < 2; i++) a->log_std_double[i] = a->log_std[i] = (real)(i ? 0.25 : -0.5);
+    real logits[32];
+    for (int o = 0; o < a->outputs; o++) logits[o] = (real)(float)naive_uniform(&rng);
+    for (int r = 0; r < ACT_ROWS; r++) {
+        for (int o = 0; o < a->outputs; o++) a->out[r * a->outputs + o] = logits[o];
+        uint8_t *mask = a->mask + r * a->dist.logits;
+        memset(mask, 1, (size_t)a->dist.logits);
+        mask[1] = 0;                                          /* of the first head */
+        for (int k = 0; k < 4; k++) mask[8 + k] = k == r % 4; /* of the last: one only */
+    }
+}
+
+static void act_problem_clear(struct act_problem *a)
+{
+    free(a->out), free(a->log_prob), free(a->mask), free(a->act_int), free(a->act_real);
+}
+
+static void act_run(struct backend *b, struct act_problem *a, int first_row, int rows, bool deterministic)
+{
+    const struct distribution *d = &a->dist;
+    const struct act_pass pass = {.dist = d,
+                                  .rows = rows,
+                                  .out = a->out + first_row * a->outputs,
+                                  .log_std = a->log_std,
+                                  .mask = a->mask + first_row * d->logits,
+                                  .deterministic = deterministic,
+                                  .seed = 77,
+                                  .stream = 2,
+                                  .step = 5000000000u,
+                                  .first_env = 10 + (uint32_t)(first_row / 3),
+                                  .agents = 3,
+                                  .first_agent = 1,
+                                  .act_int = a->act_int + first_row * d->act_ints,
+                                  .act_real = a->act_real + first_row * d->act_reals,
+                                  .log_prob = a->log_prob + first_row};
+    b->act(b, &pass, 1);
+}
+
+/* Frequencies within five standard errors of their probabilities: fixed seed, so it cannot flake. */
+static void check_share(const char *what, double count, double p)
+{
+    const double error = sqrt(fmax(p * (1 - p), 1e-12) / ACT_ROWS);
+    if (!(fabs(count / ACT_ROWS - p) <= 5 * error))
+        fail_msg("%s: drawn with frequency %.5f, probability %.5f (standard error %.5f)", what, count / ACT_ROWS, p, error);
+}
+
+static void actions_follow_their_distribution(void **state)
+{
+    (void)state;
+    struct act_problem a;
+    act_problem_build(&a);
+    const struct distribution *d = &a.dist;
+    for (int level = 0; level <= cpu_level_detect(); level++) {
+        struct backend *b = open_backend(2, level);
+        act_run(b, &a, 0, ACT_ROWS, false);
+        double choice[5] = {0}, bit[3] = {0}, sum[2] = {0}, squares[2] = {0}, out[32];
+        for (int r = 0; r < ACT_ROWS; r++) {
+            const int32_t *act = a.act_int + r * d->act_ints;
+            const float *reals = a.act_real + r * d->act_reals;
+            for (int o = 0; o < a.outputs; o++) out[o] = (double)a.out[r * a.outputs + o];
+            assert_in_range(act[0], 0, 4);
+            choice[act[0]]++;
+            for (int k = 0; k < 3; k++) bit[k] += act[1 + k];
+            assert_int_equal(act[4], 10 + r % 4); /* everything else is masked */
+            for (int k = 0; k < 2; k++) sum[k] += (double)reals[k], squares[k] += (double)reals[k] * (double)reals[k];
+            const struct naive_eval e = naive_evaluate(d, out, a.log_std_double, a.mask + r * d->logits, act, reals);
+            if (!(fabs(e.log_prob - (double)a.log_prob[r]) <= output_tolerance * 10))
+                fail_msg("level %d, row %d: log-probability %.9g, expected %.9g", level, r, (double)a.log_prob[r], e.log_prob);
+        }
+        double z[5];
+        for (int k = 0; k < 5; k++) z[k] = k == 1 ? -1e10 : out[k];
+        for (int k = 0; k < 5; k++) check_share("choice", choice[k], exp(z[k] - naive_log_sum(z, 5)));
+        for (int k = 0; k < 3; k++) check_share("bit", bit[k], 1 / (1 + exp(-out[7 + k])));
+        for (int k = 0; k < 2; k++) {
+            const double mean = sum[k] / ACT_ROWS, std = sqrt(squares[k] / ACT_ROWS - mean * mean), expected = exp(a.log_std_double[k]);
+            if (fabs(mean - out[5 + k]) > 5 * expected / sqrt(ACT_ROWS) || fabs(std / expected - 1) > 5 / sqrt(2.0 * ACT_ROWS))
+                fail_msg("Gaussian %d: mean %.5f, deviation %.5f, expected %.5f, %.5f", k, mean, std, out[5 + k], expected);
+        }
+        act_run(b, &a, 0, 50, true);
+        int best = 0;
+        for (int k = 0; k < 5; k++) best = z[k] > z[best] ? k : best;
+        for (int r = 0; r < 50; r++) {
+            assert_int_equal(a.act_int[r * d->act_ints], best);
+            assert_true(a.act_real[r * d->act_reals] == (float)out[5]);
+            for (int k = 0; k < 3; k++) assert_int_equal(a.act_int[r * d->act_ints + 1 + k], out[7 + k] > 0);
+        }
+        b->close(b);
+    }
+    act_problem_clear(&a);
+}
+
+static void actions_do_not_depend_on_the_cut_of_the_batch(void **state)
+{
+    (void)state;
+    struct act_problem a;
+    act_problem_build(&a);
+    const size_t ints = (size_t)a.dist.act_ints * 999, reals = (size_t)a.dist.act_reals * 999;
+    int32_t *act_int = malloc(ints * sizeof *act_int);
+    float *act_real = malloc(reals * sizeof *act_real);
+    struct backend *b = open_backend(2, -1);
+    act_run(b, &a, 0, 999, false);
+    memcpy(act_int, a.act_int, ints * sizeof *act_int);
+    memcpy(act_real, a.act_real, reals * sizeof *act_real);
+    memset(a.act_int, 0, ints * sizeof *act_int);
+    static const int cut[] = {0, 3, 66, 99, 600, 999};
+    for (int i = 0; i + 1 < 6; i++) act_run(b, &a, cut[i], cut[i + 1] - cut[i], false);
+    assert_memory_equal(act_int, a.act_int, ints * sizeof *act_int);
+    assert_memory_equal(act_real, a.act_real, reals * sizeof *act_real);
+    b->close(b);
+    free(act_int), free(act_real);
+    act_problem_clear(&a);
+}
+
+#endif
