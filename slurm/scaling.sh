@@ -66,6 +66,6 @@ for n in $RANKS; do
     field() { sed -n "s/.*\"$1\": *\([-0-9.e+]*\).*/\1/p" "$work/$n/metrics.jsonl" | awk '{ x[NR] = $1 } END { for (i = int(NR / 3) + 1; i <= NR; i++) print x[i] }' | sort -g | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)] }'; }
     steps=$(field env_steps_per_second)
     [ -n "$one" ] || one=$(awk "BEGIN { print $steps / $n }")
-    phases=$(awk "BEGIN { c = $(field seconds_communication); t = c + $(field seconds_step) + $(field seconds_infer) + $(field seconds_update); printf \"%.0f %%\", t > 0 ? 100 * c / t : 0 }")
+    phases=$(awk "BEGIN { c = $(field seconds_communication); t = c + $(field seconds_step) + $(field seconds_infer) + $(field seconds_update); printf(\"%.0f %%\", (t > 0) ? 100 * c / t : 0) }")
     printf '%7s %9s %16.0f %18.0f %9s %% %15s\n' "$n" "$total" "$steps" "$(field agent_steps_per_second)" "$(awk "BEGIN { printf \"%.0f\", 100 * $steps / $n / $one }")" "$phases"
 done
