@@ -40,6 +40,17 @@ static void categorical_tile(const real *restrict z, int n, real *restrict p, re
     }
 }
 
+/* Adds the log-probability of the choice taken. It is computed for all choices: a branch would keep the loop from becoming vector code. */
+static void add_chosen(const real *restrict z, int n, const real *restrict choice, const real *restrict log_total, real *restrict log_prob)
+{
+    for (int k = 0; k < n; k++) {
+        for (int r = 0; r < (int)TILE; r++) {
+            const real log_p = categorical_log_prob(z[k * (int)TILE + r], log_total[r]);
+            log_prob[r] += choice[r] == (real)k ? log_p : (real)0;
+        }
+    }
+}
+
 static void mask_logits(real *restrict z, const uint8_t *allowed /* [n][R] */, int n)
 {
     for (int i = 0; i < n * (int)TILE; i++) z[i] = allowed[i] ? z[i] : MASKED_LOGIT;
@@ -126,10 +137,7 @@ static void head_forward(const struct loss_tile *t, int h, const size_t *row)
     if (head->kind == HEAD_CATEGORICAL) {
         categorical_tile(z, head->size, t->p + head->output * (int)TILE, log_total, head_entropy);
         gather_int(loss->act_int, loss->dist->act_ints, head->action, head->start, row, t->rows, action);
-        for (int k = 0; k < head->size; k++) {
-            for (int r = 0; r < (int)TILE; r++)
-                log_prob[r] += action[r] == (real)k ? categorical_log_prob(z[k * (int)TILE + r], log_total[r]) : (real)0;
-        }
+        add_chosen(z, head->size, action, log_total, log_prob);
         for (int r = 0; r < (int)TILE; r++) entropy[r] += head_entropy[r];
         return;
     }
@@ -313,10 +321,7 @@ static void act_categorical(const struct act_pass *p, const struct head *head, c
     real choice[TILE], log_total[TILE], entropy[TILE];
     categorical_tile(z, head->size, scratch, log_total, entropy);
     choose(scratch, head->size, p->deterministic ? NULL : next_words(words), choice);
-    for (int k = 0; k < head->size; k++) {
-        for (int r = 0; r < (int)TILE; r++)
-            log_prob[r] += choice[r] == (real)k ? categorical_log_prob(z[k * (int)TILE + r], log_total[r]) : (real)0;
-    }
+    add_chosen(z, head->size, choice, log_total, log_prob);
     for (int r = 0; r < rows; r++)
         p->act_int[(first + (size_t)r) * (size_t)p->dist->act_ints + (size_t)head->action] = (int32_t)choice[r] + head->start;
 }

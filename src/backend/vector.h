@@ -133,42 +133,49 @@ ALWAYS_INLINE vector vector_tanh(vector x)
 #endif
 }
 
-/* One step of transposing LANES x LANES numbers: vectors i and i + s exchange the halves whose lane numbers differ in bit s. */
-#define LANE_LOW(s, l)       ((l) & (s) ? (int)LANES + (l) - (s) : (l))
-#define LANE_HIGH(s, l)      ((l) & (s) ? (int)LANES + (l) : (l) + (s))
-#define LANE_LIST2(F, s, l)  F(s, l), F(s, (l) + 1)
-#define LANE_LIST4(F, s, l)  LANE_LIST2(F, s, l), LANE_LIST2(F, s, (l) + 2)
-#define LANE_LIST8(F, s, l)  LANE_LIST4(F, s, l), LANE_LIST4(F, s, (l) + 4)
-#define LANE_LIST16(F, s, l) LANE_LIST8(F, s, l), LANE_LIST8(F, s, (l) + 8)
-#define LANE_LIST_PASTE(n)   LANE_LIST##n
-#define LANE_LIST_OF(n)      LANE_LIST_PASTE(n)
-#define LANE_LIST(F, s)      LANE_LIST_OF(LANE_COUNT)(F, s, 0)
+/* ---- transposing LANES x LANES numbers in registers --------------------------------------------------------------------------------------
+ * Every exchange between two vectors is one machine instruction: interleaving within parts of 128 bits, then choosing even or odd parts. */
+#define PART          ((int)(16 / sizeof(real))) /* lanes of a part */
+#define LANE_LOW(l)   (((l) & 1 ? LANE_COUNT : 0) + (l) / PART * PART + (l) % PART / 2)
+#define LANE_HIGH(l)  (LANE_LOW(l) + PART / 2)
+#define LANE_EVEN(l)  ((2 * (l) / LANE_COUNT ? LANE_COUNT : 0) + 2 * ((l) / PART) * PART % LANE_COUNT + (l) % PART)
+#define LANE_ODD(l)   (LANE_EVEN(l) + PART)
+
+#define LANE_LIST2(F, l)   F(l), F((l) + 1)
+#define LANE_LIST4(F, l)   LANE_LIST2(F, l), LANE_LIST2(F, (l) + 2)
+#define LANE_LIST8(F, l)   LANE_LIST4(F, l), LANE_LIST4(F, (l) + 4)
+#define LANE_LIST16(F, l)  LANE_LIST8(F, l), LANE_LIST8(F, (l) + 8)
+#define LANE_LIST_PASTE(n) LANE_LIST##n
+#define LANE_LIST_OF(n)    LANE_LIST_PASTE(n)
+#define LANE_LIST(F)       LANE_LIST_OF(LANE_COUNT)(F, 0)
 #ifdef __clang__
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vector_mask){__VA_ARGS__})
 #endif
-#define TRANSPOSE_STEP(s)                                                                                                                  \
+
+/* Vectors i and i + distance, for every i without that bit, become FIRST and SECOND of both. */
+#define EXCHANGE(distance, FIRST, SECOND)                                                                                                  \
     UNROLL_LANES                                                                                                                           \
     for (int i = 0; i < (int)LANES; i++) {                                                                                                 \
-        if (i & (s)) continue;                                                                                                             \
-        const vector a = x[i], b = x[i + (s)];                                                                                             \
-        x[i] = SHUFFLE(a, b, LANE_LIST(LANE_LOW, s));                                                                                      \
-        x[i + (s)] = SHUFFLE(a, b, LANE_LIST(LANE_HIGH, s));                                                                               \
+        if (i & (distance)) continue;                                                                                                      \
+        const vector a = x[i], b = x[i + (distance)];                                                                                      \
+        x[i] = SHUFFLE(a, b, LANE_LIST(FIRST));                                                                                            \
+        x[i + (distance)] = SHUFFLE(a, b, LANE_LIST(SECOND));                                                                              \
     }
 
 ALWAYS_INLINE void transpose_block(vector x[])
 {
-#if LANE_COUNT > 8
-    TRANSPOSE_STEP(8)
+#if !REAL_IS_DOUBLE
+    EXCHANGE(2, LANE_LOW, LANE_HIGH)
 #endif
-#if LANE_COUNT > 4
-    TRANSPOSE_STEP(4)
+    EXCHANGE(1, LANE_LOW, LANE_HIGH)
+#if VECTOR_BYTES > 16
+    EXCHANGE(PART, LANE_EVEN, LANE_ODD)
 #endif
-#if LANE_COUNT > 2
-    TRANSPOSE_STEP(2)
+#if VECTOR_BYTES > 32
+    EXCHANGE(2 * PART, LANE_EVEN, LANE_ODD)
 #endif
-    TRANSPOSE_STEP(1)
 }
 
 /* The sum of the lanes, always in the same order. */

@@ -17,6 +17,8 @@
 #include "comm/placement.h"
 #ifdef HAVE_CBLAS
 #include <cblas.h>
+void openblas_set_num_threads(int threads); /* other libraries have no such function, and one thread by default */
+#pragma weak openblas_set_num_threads
 #endif
 
 enum { SAMPLES = 400, ENV_SAMPLES = 40 };
@@ -49,7 +51,7 @@ struct result {
     double flops;                              /* of matrix products, per environment step */
     double peak;                               /* flop/s of all cores in use */
     double total, best;                        /* seconds of an update: median, least */
-    double cpu;                                /* processor seconds of an update, all threads of this rank: median */
+    double cpu;                                /* processor seconds of an update, all threads of this rank: least */
     double step, infer, update, communication; /* medians of the phases */
     double collect;                            /* median of stepping with inference and sampling */
     double env;                                /* seconds of one step of all environments, alone */
@@ -196,7 +198,8 @@ static int measure_training(struct parts *p, struct comm *comm, struct result *r
     }
     r->total = median(sample[TOTAL], n);
     r->best = sample[TOTAL][0]; /* sorted by the median */
-    r->cpu = median(sample[CPU], n);
+    median(sample[CPU], n);
+    r->cpu = sample[CPU][0];
     r->step = median(sample[STEP], n);
     r->infer = median(sample[INFER], n);
     r->update = median(sample[UPDATE], n);
@@ -339,6 +342,7 @@ static double blas_rate(int n)
     float *x = calloc((size_t)ROWS * (size_t)n, sizeof *x), *w = calloc((size_t)n * (size_t)n, sizeof *w),
           *y = calloc((size_t)ROWS * (size_t)n, sizeof *y);
     CHECK(x && w && y, "out of memory");
+    if (openblas_set_num_threads) openblas_set_num_threads(1);
     double best = 0;
     for (int i = 0; i < TRIALS; i++) {
         const int repeats = 1 + (1 << 22) / (n * n);
