@@ -158,22 +158,30 @@ static void cpu_pack(struct backend *backend, const struct network *net, struct 
     }
 }
 
+/* Rows of a forward pass do not touch each other, so the number of tasks may follow that of the threads. A task folds the weights for itself: few tasks are cheap. */
+static int forward_tasks(const struct cpu *cpu, int rows, int threads)
+{
+    const int tiles = tile_count(cpu, rows), most = threads > 1 ? 4 * threads : 1;
+    return tiles < most ? tiles : most;
+}
+
 static void cpu_forward(struct backend *backend, const struct forward_pass *pass, int passes)
 {
     struct cpu *cpu = cpu_of(backend);
     int tasks = 0, rows = 0;
+    for (int p = 0; p < passes; p++) rows += pass[p].tiles->rows;
+    const int threads = threads_for(backend, rows);
     for (int p = 0; p < passes; p++) {
         pass[p].tiles->first_task = tasks;
-        tasks += chunk_count(tile_count(cpu, pass[p].tiles->rows));
-        rows += pass[p].tiles->rows;
+        tasks += forward_tasks(cpu, pass[p].tiles->rows, threads);
     }
-    const int threads = threads_for(backend, rows);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
     for (int task = 0; task < tasks; task++) {
         int p = passes - 1;
         while (pass[p].tiles->first_task > task) p--;
-        const int tiles = tile_count(cpu, pass[p].tiles->rows), chunks = chunk_count(tiles), c = task - pass[p].tiles->first_task;
-        cpu->kernels->forward(&pass[p], cpu->work[thread_number()], chunk_first(tiles, chunks, c), chunk_first(tiles, chunks, c + 1));
+        const int tiles = tile_count(cpu, pass[p].tiles->rows), parts = forward_tasks(cpu, pass[p].tiles->rows, threads);
+        const int part = task - pass[p].tiles->first_task;
+        cpu->kernels->forward(&pass[p], cpu->work[thread_number()], chunk_first(tiles, parts, part), chunk_first(tiles, parts, part + 1));
     }
 }
 

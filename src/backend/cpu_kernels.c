@@ -150,14 +150,12 @@ static void fold_layer(const struct layer *a, const real *parameters, real *rest
         return;
     }
     for (int j = 0; j < a->outputs; j++) {
-        for (int k = 0; k < a->inputs; k++) weight[k] = w[k] * gamma[k];
-        real part[8] = {0}, sum = 0; /* partial sums, so that the compiler may use vectors without changing the order */
-        int k = 0;
-        for (; k + 8 <= a->inputs; k += 8) {
-            for (int i = 0; i < 8; i++) part[i] += w[k + i] * beta[k + i];
+        real sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int k = 0; k < a->inputs; k++) {
+            weight[k] = w[k] * gamma[k];
+            sum += w[k] * beta[k];
         }
-        for (; k < a->inputs; k++) sum += w[k] * beta[k];
-        for (int i = 0; i < 8; i++) sum += part[i];
         bias[j] += sum;
         w += a->inputs;
         weight += a->inputs;
