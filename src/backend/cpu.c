@@ -158,7 +158,8 @@ static void cpu_pack(struct backend *backend, const struct network *net, struct 
     }
 }
 
-/* Rows of a forward pass do not touch each other, so the number of tasks may follow that of the threads. A task folds the weights for itself: few tasks are cheap. */
+/* Rows of a forward pass do not touch each other, so the number of tasks may follow that of the threads. A task folds the weights for
+ * itself: few tasks are cheap. */
 static int forward_tasks(const struct cpu *cpu, int rows, int threads)
 {
     const int tiles = tile_count(cpu, rows), most = threads > 1 ? 4 * threads : 1;

@@ -21,12 +21,13 @@ struct work {
     real *bias[NETWORK_MAX_LAYERS + 1];   /* [N] folded */
     real *x[NETWORK_MAX_LAYERS];          /* [H][R] x̂ after each hidden layer */
     struct norm_rows rows[NETWORK_MAX_LAYERS];
-    real *g, *gx;  /* [wide][R] gradients by a layer's output and input */
-    real *turned;  /* [R][wide] g transposed */
-    real *head;    /* [O][padded K + 1][LANES] sums of a narrow head's gradient */
-    real *out, *p; /* [O][R] */
-    real *scratch; /* [LOSS_ROWS][R] */
-    double *lanes; /* [PASS_SUMS][R] */
+    real *g, *gx;      /* [wide][R] gradients by a layer's output and input */
+    real *sum, *sum_x; /* [R] of a gradient by x̂: sums over the features, plain and times x̂ */
+    real *turned;      /* [R][wide] g transposed */
+    real *head;        /* [O][padded K + 1][LANES] sums of a narrow head's gradient */
+    real *out, *p;     /* [O][R] */
+    real *scratch;     /* [LOSS_ROWS][R] */
+    double *lanes;     /* [PASS_SUMS][R] */
 };
 
 static int padded(int n)
@@ -88,6 +89,8 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
     }
     w->g = take(base, &used, (size_t)w->wide * TILE);
     w->gx = take(base, &used, (size_t)w->wide * TILE);
+    w->sum = take(base, &used, TILE);
+    w->sum_x = take(base, &used, TILE);
     w->turned = take(base, &used, (size_t)w->wide * TILE);
     w->head = take(base, &used, head_sums_size(net));
     w->out = take(base, &used, (size_t)net->outputs * TILE);
@@ -251,7 +254,7 @@ static void forward_tile(const struct work *w, const real *x)
             break;
         }
         memset(p.sums, 0, TILE * sizeof *p.sums);
-        gemm_activate(&p, net->activation);
+        gemm_then(&p, net->activation);
         if (net->layer_norm) normalise(p.out, net->hidden, &w->rows[l]);
     }
 }
@@ -286,8 +289,13 @@ static void input_gradient(const struct work *w, int l, const real *g, real *gx)
                               .b_stride = TILE,
                               .m = layer_inputs(w->net, l),
                               .n = TILE,
-                              .k = layer_outputs(w->net, l)};
-    gemm(&p);
+                              .k = layer_outputs(w->net, l),
+                              .sums = w->sum,
+                              .sums_x = w->sum_x,
+                              .x = w->x[l - 1]};
+    memset(w->sum, 0, TILE * sizeof *w->sum);
+    memset(w->sum_x, 0, TILE * sizeof *w->sum_x);
+    gemm_then(&p, w->net->layer_norm ? MOMENTS : PLAIN);
 }
 
 /* From w->g, the gradient by the outputs, to the accumulators of all layers. */
@@ -312,7 +320,9 @@ static void backward_tile(const struct work *w, const real *x, real *chunk)
                                           .keep = l > 1,
                                           .turned = w->turned,
                                           .total = sums + layer_inputs(net, l - 1) * padded(net->hidden),
-                                          .rows = &w->rows[l - 1]};
+                                          .rows = &w->rows[l - 1],
+                                          .sum = w->sum,
+                                          .sum_x = w->sum_x};
         hidden_backward(&h, net->activation, net->layer_norm);
         weight_gradient(w, l - 1, layer_input(w, l - 1, x), sums);
         real *swap = g;

@@ -9,7 +9,13 @@
 /* ---- matrix product: out [m][n] = start + Σ_k a[m·row + k·column] b[k][n] ---------------------------------------------------------------
  */
 
-enum epilogue { PLAIN = -1, RELU = ACTIVATION_RELU, TANH = ACTIVATION_TANH };
+/* What happens to a block before it leaves the registers. */
+enum epilogue {
+    RELU = ACTIVATION_RELU, /* the activation, and the sum over m of its output */
+    TANH = ACTIVATION_TANH,
+    PLAIN,
+    MOMENTS /* the sums over m of out and of out times x: what the way back through a norm needs */
+};
 
 struct product {
     real *out;
@@ -19,19 +25,36 @@ struct product {
     int m, n, k;      /* n is a multiple of LANES */
     const real *bias; /* [m]; NULL = start from 0, or from out where `add` */
     bool add;
-    real *sums; /* [n] with an activation: the sum over m of its output is added here */
+    real *sums;    /* [n] RELU, TANH, MOMENTS: sums over m are added here */
+    real *sums_x;  /* [n] MOMENTS */
+    const real *x; /* [m][n] MOMENTS */
 };
 
-ALWAYS_INLINE vector activate(vector z, const int activation)
+ALWAYS_INLINE vector activate(vector z, const int epilogue)
 {
-    if (activation == RELU) return vector_at_least(0, z);
-    if (activation == TANH) return vector_tanh(z);
+    if (epilogue == RELU) return vector_at_least(0, z);
+    if (epilogue == TANH) return vector_tanh(z);
     return z;
+}
+
+/* Tanh of a block that was stored, where registers are few: inlined, its constants would take those of the product. */
+__attribute__((noinline, unused)) static void tanh_block(const struct product *p, int m, int n, int rows, int vectors)
+{
+    for (int v = 0; v < vectors; v++, n += LANES) {
+        real *out = p->out + (ptrdiff_t)m * p->out_stride + n;
+        vector total = load(p->sums + n);
+        for (int i = 0; i < rows; i++, out += p->out_stride) {
+            const vector y = vector_tanh(load(out));
+            total += y;
+            store(out, y);
+        }
+        store(p->sums + n, total);
+    }
 }
 
 /* A block of `rows` x `vectors` accumulators that stay in registers, from start to activation; these three are constants where it is
  * inlined. */
-ALWAYS_INLINE void product_block(const struct product *p, int m, int n, const int rows, const int vectors, const int activation)
+ALWAYS_INLINE void product_block(const struct product *p, int m, int n, const int rows, const int vectors, const int epilogue)
 {
     vector sum[BLOCK_ROWS][BLOCK];
     real *out = p->out + (ptrdiff_t)m * p->out_stride + n;
@@ -56,21 +79,27 @@ ALWAYS_INLINE void product_block(const struct product *p, int m, int n, const in
         a += column;
         b += b_stride;
     }
+    const bool tanh_later = epilogue == TANH && !TANH_IN_REGISTERS;
     UNROLL_BLOCK
     for (int v = 0; v < vectors; v++) {
-        vector total = activation == PLAIN ? set1(0) : load(p->sums + n + v * LANES);
+        const bool sums = epilogue != PLAIN && !tanh_later;
+        vector total = sums ? load(p->sums + n + v * LANES) : set1(0);
+        vector total_x = epilogue == MOMENTS ? load(p->sums_x + n + v * LANES) : set1(0);
         UNROLL_ROWS
         for (int i = 0; i < rows; i++) {
-            const vector y = activate(sum[i][v], activation);
-            if (activation != PLAIN) total += y;
+            const vector y = tanh_later ? sum[i][v] : activate(sum[i][v], epilogue);
+            if (sums) total += y;
+            if (epilogue == MOMENTS) total_x += y * load(p->x + (ptrdiff_t)(m + i) * p->out_stride + n + v * LANES);
             store(out + i * p->out_stride + v * LANES, y);
         }
-        if (activation != PLAIN) store(p->sums + n + v * LANES, total);
+        if (sums) store(p->sums + n + v * LANES, total);
+        if (epilogue == MOMENTS) store(p->sums_x + n + v * LANES, total_x);
     }
+    if (tanh_later) tanh_block(p, m, n, rows, vectors);
 }
 
 /* Cuts the rows into blocks as high as registers allow and as equal as can be: a block of one row would wait for its own additions. */
-ALWAYS_INLINE void product_columns(const struct product *p, int n, const int vectors, const int activation)
+ALWAYS_INLINE void product_columns(const struct product *p, int n, const int vectors, const int epilogue)
 {
     const int blocks = (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
     for (int i = 0, m = 0; i < blocks; i++) {
@@ -78,23 +107,23 @@ ALWAYS_INLINE void product_columns(const struct product *p, int n, const int vec
         switch (end - m) {
 #if BLOCK_ROWS > 4
         case 6:
-            product_block(p, m, n, 6, vectors, activation);
+            product_block(p, m, n, 6, vectors, epilogue);
             break;
         case 5:
-            product_block(p, m, n, 5, vectors, activation);
+            product_block(p, m, n, 5, vectors, epilogue);
             break;
 #endif
         case 4:
-            product_block(p, m, n, 4, vectors, activation);
+            product_block(p, m, n, 4, vectors, epilogue);
             break;
         case 3:
-            product_block(p, m, n, 3, vectors, activation);
+            product_block(p, m, n, 3, vectors, epilogue);
             break;
         case 2:
-            product_block(p, m, n, 2, vectors, activation);
+            product_block(p, m, n, 2, vectors, epilogue);
             break;
         default:
-            product_block(p, m, n, 1, vectors, activation);
+            product_block(p, m, n, 1, vectors, epilogue);
             break;
         }
         m = end;
@@ -122,14 +151,23 @@ static void gemm(const struct product *p)
     }
 }
 
-/* A hidden layer of a whole tile: act(W x + b), and the sum of its outputs for the norm that follows. */
-static void gemm_activate(const struct product *p, int activation)
+/* A product whose n is a whole tile, with an epilogue. */
+static void gemm_then(const struct product *p, int epilogue)
 {
     for (int n = 0; n < (int)TILE; n += BLOCK * LANES) {
-        if (activation == ACTIVATION_RELU) {
+        switch (epilogue) {
+        case RELU:
             product_columns(p, n, BLOCK, RELU);
-        } else {
+            break;
+        case TANH:
             product_columns(p, n, BLOCK, TANH);
+            break;
+        case MOMENTS:
+            product_columns(p, n, BLOCK, MOMENTS);
+            break;
+        default:
+            product_columns(p, n, BLOCK, PLAIN);
+            break;
         }
     }
 }
@@ -228,6 +266,7 @@ struct hidden_backward {
     bool keep;
     real *turned, *total; /* [R][wide] gradient by z; [wide] its sum over rows is added */
     const struct norm_rows *rows;
+    const real *sum, *sum_x; /* [R] Σ g and Σ g x̂ over the features */
 };
 
 /* With x̂ = (a - mean) / deviation:  dL/da = (g - mean(g) - x̂ mean(g x̂)) / deviation.
@@ -246,24 +285,14 @@ ALWAYS_INLINE vector slope_apply(const struct slope *s, vector g, vector x, cons
 
 ALWAYS_INLINE void slopes(const struct hidden_backward *h, int r, struct slope *s, const int activation, const bool norm)
 {
-    vector c1[BLOCK] = {{0}}, c2[BLOCK] = {{0}};
-    const real *g = h->g + r, *x = h->x + r;
-    for (int j = norm ? h->n : 0; j > 0; j--, g += TILE, x += TILE) {
-        UNROLL_BLOCK
-        for (int v = 0; v < BLOCK; v++) {
-            const vector d = load(g + v * LANES);
-            c1[v] += d;
-            c2[v] += d * load(x + v * LANES);
-        }
-    }
     const vector one = set1(1), scale = set1((real)1 / (real)h->n);
     UNROLL_BLOCK
     for (int v = 0; v < BLOCK; v++) {
         const vector inverse = norm ? load(h->rows->inverse + r + v * LANES) : one,
                      deviation = norm ? load(h->rows->deviation + r + v * LANES) : one;
         const vector offset = norm ? load(h->rows->offset + r + v * LANES) : set1(0), mean = -offset * deviation;
-        s[v].c1 = c1[v] * scale;
-        s[v].c2 = c2[v] * scale;
+        s[v].c1 = norm ? load(h->sum + r + v * LANES) * scale : set1(0);
+        s[v].c2 = norm ? load(h->sum_x + r + v * LANES) * scale : set1(0);
         s[v].p0 = activation == RELU ? inverse : (one - mean * mean) * inverse;
         s[v].p1 = activation == RELU ? offset : set1(-2) * mean; /* times deviation times inverse */
         s[v].p2 = -deviation;

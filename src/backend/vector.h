@@ -28,6 +28,9 @@
 #define TILE_VECTORS 12
 #endif
 
+/* Whether a block's accumulators leave registers free for the constants of tanh. */
+#define TANH_IN_REGISTERS (VECTOR_BYTES == 64)
+
 /* LANES as a bare number, for the preprocessor. */
 #if VECTOR_BYTES == 64 && REAL_IS_DOUBLE || VECTOR_BYTES == 32 && !REAL_IS_DOUBLE
 #define LANE_COUNT 8
