@@ -543,6 +543,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(not_a_number_reaches_the_sums),
     cmocka_unit_test(actions_follow_their_distribution),
     cmocka_unit_test(actions_do_not_depend_on_the_cut_of_the_batch),
+    cmocka_unit_test(forward_act_is_forward_and_act),
     cmocka_unit_test(gae_matches_its_definition),
     cmocka_unit_test(moments_count_what_the_mask_lets_through),
     cmocka_unit_test(flat_vectors_match_their_formulas),

@@ -114,7 +114,7 @@ enum loss_kind { LOSS_POLICY, LOSS_VALUE };
 /* What a pass found out, sums over its rows; added up between shards and ranks in double. */
 enum pass_sum {
     SUM_WEIGHT,  /* Σ m, the loss's divisor */
-    SUM_LOSS,    /* Σ of the surrogate (sign as minimised) or value loss */
+    SUM_LOSS,    /* Σ m · surrogate (sign as minimised), or of the value loss before its coefficient */
     SUM_ENTROPY, /* Σ m · H */
     SUM_KL,      /* Σ (r - 1 - log r) over all rows */
     SUM_CLIPPED, /* rows with |r - 1| > clip */
@@ -194,7 +194,7 @@ struct adam {
 
 struct backend {
     const char *name; /* "cpu" */
-    char detail[96];  /* "avx512, 2 threads, OpenBLAS 0.3.21" */
+    char detail[96];  /* "avx512, 2 threads" */
     bool host_memory;
     int threads;
     int level; /* instruction level: ranks agree on the lowest (enum cpu_level) */
@@ -209,7 +209,8 @@ struct backend {
     void (*download)(struct backend *, void *to, const void *from, size_t bytes);
     void (*sync)(struct backend *);
 
-    /* inputs: room for max_rows; pack gathers the rows of `batch` from x [N][D] */
+    /* inputs: room for max_rows; pack gathers the rows of `batch` from x [N][D]. Tiles serve one pass of a call at a time; they also hold its gradient sums. Creating
+     * them reserves the threads' work space, so that nothing is allocated while learning. */
     struct tiles *(*tiles_create)(struct backend *, const struct network *, int max_rows);
     void (*tiles_destroy)(struct backend *, struct tiles *);
     void (*pack)(struct backend *, const struct network *, struct tiles *const *tiles, const float *x, const struct batch *batch,
@@ -220,7 +221,7 @@ struct backend {
     void (*act)(struct backend *, const struct act_pass *, int passes);
     void (*train)(struct backend *, struct train_pass *, int passes);
 
-    /* whole-rollout arithmetic */
+    /* whole-rollout arithmetic. moments: x and mask are [N][rows], `rows` numbers for each row of the batch (1, or the targets of a critic's row). */
     void (*gae)(struct backend *, const struct gae_pass *, int passes);
     void (*moments)(struct backend *, const real *x, const uint8_t *mask, int rows, const struct batch *batch, struct moments *out,
                     int passes);                                                       /* batch [passes] */

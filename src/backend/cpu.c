@@ -166,12 +166,12 @@ static int forward_tasks(const struct cpu *cpu, int rows, int threads)
     return tiles < most ? tiles : most;
 }
 
-static void cpu_forward(struct backend *backend, const struct forward_pass *pass, int passes)
+/* With `act`, each task samples the actions of its rows as well. */
+static void forward_and_act(struct cpu *cpu, const struct forward_pass *pass, const struct act_pass *act, int passes)
 {
-    struct cpu *cpu = cpu_of(backend);
     int tasks = 0, rows = 0;
     for (int p = 0; p < passes; p++) rows += pass[p].tiles->rows;
-    const int threads = threads_for(backend, rows);
+    const int threads = threads_for(&cpu->backend, rows);
     for (int p = 0; p < passes; p++) {
         pass[p].tiles->first_task = tasks;
         tasks += forward_tasks(cpu, pass[p].tiles->rows, threads);
@@ -181,9 +181,25 @@ static void cpu_forward(struct backend *backend, const struct forward_pass *pass
         int p = passes - 1;
         while (pass[p].tiles->first_task > task) p--;
         const int tiles = tile_count(cpu, pass[p].tiles->rows), parts = forward_tasks(cpu, pass[p].tiles->rows, threads);
-        const int part = task - pass[p].tiles->first_task;
-        cpu->kernels->forward(&pass[p], cpu->work[thread_number()], chunk_first(tiles, parts, part), chunk_first(tiles, parts, part + 1));
+        const int part = task - pass[p].tiles->first_task, first = chunk_first(tiles, parts, part),
+                  end = chunk_first(tiles, parts, part + 1);
+        real *work = cpu->work[thread_number()];
+        cpu->kernels->forward(&pass[p], work, first, end);
+        const int r = cpu->kernels->tile_rows;
+        if (act) cpu->kernels->act(&act[p], work, first * r, end * r < act[p].rows ? end * r : act[p].rows);
     }
+}
+
+static void cpu_forward(struct backend *backend, const struct forward_pass *pass, int passes)
+{
+    forward_and_act(cpu_of(backend), pass, NULL, passes);
+}
+
+static void cpu_forward_act(struct backend *backend, const struct forward_pass *pass, const struct act_pass *act, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    for (int p = 0; p < passes; p++) reserve_work(cpu, cpu->kernels->act_size(act[p].dist));
+    forward_and_act(cpu, pass, act, passes);
 }
 
 static void cpu_train(struct backend *backend, struct train_pass *pass, int passes)
@@ -289,6 +305,7 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .pack = cpu_pack,
                                          .forward = cpu_forward,
                                          .act = cpu_act,
+                                         .forward_act = cpu_forward_act,
                                          .train = cpu_train,
                                          .gae = cpu_gae,
                                          .moments = cpu_moments,
