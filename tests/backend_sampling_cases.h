@@ -141,4 +141,53 @@ static void actions_do_not_depend_on_the_cut_of_the_batch(void **state)
     act_problem_clear(&a);
 }
 
+static void forward_act_is_forward_and_act(void **state)
+{
+    (void)state;
+    enum { ROWS = 501 };
+    struct problem q = usual_policy();
+    q.units = q.total = ROWS / 3;
+    problem_build(&q);
+    const size_t ints = ROWS * (size_t)q.dist.act_ints, reals = ROWS * (size_t)q.dist.act_reals, outs = ROWS * (size_t)q.net.outputs;
+    int32_t *act_int = calloc(2 * ints, sizeof *act_int);
+    float *act_real = calloc(2 * reals, sizeof *act_real);
+    real *out = calloc(2 * outs, sizeof *out), *log_prob = calloc(2 * ROWS, sizeof *log_prob);
+    for (int threads = 1; threads <= 3; threads++) {
+        struct backend *b = open_backend(threads, -1);
+        struct tiles *tiles = b->tiles_create(b, &q.net, ROWS);
+        const struct batch batch = {NULL, ROWS / 3, 3};
+        b->pack(b, &q.net, &tiles, q.x, &batch, 1);
+        for (int fused = 0; fused < 2; fused++) {
+            const struct forward_pass forward = {
+                .net = &q.net, .parameters = q.parameters, .tiles = tiles, .out = out + (size_t)fused * outs};
+            const struct act_pass act = {.dist = &q.dist,
+                                         .rows = ROWS,
+                                         .out = forward.out,
+                                         .log_std = q.parameters + q.net.at.extra,
+                                         .mask = q.mask,
+                                         .seed = 3,
+                                         .stream = 2,
+                                         .step = 9,
+                                         .agents = 3,
+                                         .act_int = act_int + (size_t)fused * ints,
+                                         .act_real = act_real + (size_t)fused * reals,
+                                         .log_prob = log_prob + fused * ROWS};
+            if (fused) {
+                b->forward_act(b, &forward, &act, 1);
+            } else {
+                b->forward(b, &forward, 1);
+                b->act(b, &act, 1);
+            }
+        }
+        assert_memory_equal(out, out + outs, outs * sizeof *out);
+        assert_memory_equal(act_int, act_int + ints, ints * sizeof *act_int);
+        assert_memory_equal(act_real, act_real + reals, reals * sizeof *act_real);
+        assert_memory_equal(log_prob, log_prob + ROWS, ROWS * sizeof *log_prob);
+        b->tiles_destroy(b, tiles);
+        b->close(b);
+    }
+    free(act_int), free(act_real), free(out), free(log_prob);
+    problem_clear(&q);
+}
+
 #endif
