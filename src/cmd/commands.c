@@ -10,7 +10,7 @@ const struct command commands[] = {
         .name = "train",
         .summary = "train, or continue, a run (what mappo does without a command)",
         .operands = "",
-        .takes = TAKES_SETTINGS | TAKES_FRESH | TAKES_QUIET,
+        .takes = TAKES_SETTINGS | TAKES_FRESH | TAKES_QUIET | TAKES_JSON,
         .run = cmd_train,
         .about = "Trains until train.env_steps environment steps are done and leaves everything in the run's folder, "
                  "runs/<env>-<algo>-s<seed> (plus a short hash "

@@ -1,8 +1,17 @@
 /* What the configuration must know of an environment, from the registry: config/ itself knows no environments. */
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd/cmd.h"
 #include "env/registry.h"
+
+/* A run may be continued or evaluated from another folder. */
+static const char *absolute(const char *path)
+{
+    static char found[PATH_MAX];
+    return realpath(path, found) && strlen(found) < CONFIG_TEXT ? found : path;
+}
 
 int cmd_find_env(struct config_env *env, const char *name, struct error *err)
 {
@@ -16,7 +25,7 @@ int cmd_find_env(struct config_env *env, const char *name, struct error *err)
     /* A plugin is found by its path, not by the id that it gives itself. */
     if (strchr(name, '/') && strcmp(name, found->id) != 0) {
         const struct mappo_env *by_id;
-        if (registry_find(found->id, &by_id, NULL) || by_id != found) env->id = name;
+        if (registry_find(found->id, &by_id, NULL) || by_id != found) env->id = absolute(name);
     }
     for (const struct mappo_option *option = found->option; option && option->name; option++) {
         if (env->options == CONFIG_ENV_OPTIONS)

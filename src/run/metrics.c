@@ -56,6 +56,18 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
     return m;
 }
 
+/* Bytes up to the end of the last whole line among the first `size`. */
+static int64_t whole_lines(const char *path, int64_t size)
+{
+    FILE *in = fopen(path, "re");
+    int64_t whole = 0;
+    if (!in) return 0;
+    for (int64_t at = 0; at < size; at++)
+        if (getc(in) == '\n') whole = at + 1;
+    fclose(in);
+    return whole;
+}
+
 int metrics_open(struct metrics *m, const char *folder, int64_t offset, struct error *err)
 {
     char path[1024];
@@ -63,9 +75,12 @@ int metrics_open(struct metrics *m, const char *folder, int64_t offset, struct e
     m->file = fopen(path, "ae");
     if (!m->file) return error_set(err, EXIT_USAGE, "%s: can't be written: %s", path, strerror(errno));
     struct stat now;
-    if (fstat(fileno(m->file), &now) || now.st_size < (off_t)offset)
+    if (fstat(fileno(m->file), &now)) return error_set(err, EXIT_USAGE, "%s: can't be read: %s", path, strerror(errno));
+    if (now.st_size < (off_t)offset) {
         warn("%s is shorter than when the checkpoint was saved: lines are missing", path);
-    else if (ftruncate(fileno(m->file), (off_t)offset))
+        offset = whole_lines(path, (int64_t)now.st_size);
+    }
+    if (ftruncate(fileno(m->file), (off_t)offset))
         return error_set(err, EXIT_USAGE, "%s: can't be cut back to %lld bytes: %s", path, (long long)offset, strerror(errno));
     fseek(m->file, 0, SEEK_END);
     m->whole = ftello(m->file);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -23,7 +24,25 @@ struct progress {
     double agents; /* agent steps per environment step */
 };
 
-struct progress *progress_create(bool quiet, FILE *log, const char *rules)
+/* A launcher's own standard output tells where a rank's ends up; where it can't be seen (another node), lines are plain. */
+static bool launcher_on_terminal(void)
+{
+    char link[64], target[64];
+    text_format(link, sizeof link, "/proc/%d/fd/1", (int)getppid());
+    const ssize_t length = readlink(link, target, sizeof target - 1);
+    if (length <= 0) return false;
+    target[length] = 0;
+    return strncmp(target, "/dev/pts/", 9) == 0 || strncmp(target, "/dev/tty", 8) == 0;
+}
+
+static bool on_terminal(bool launched)
+{
+    const char *term = getenv("TERM");
+    if (!isatty(STDOUT_FILENO) || !term || !*term || strcmp(term, "dumb") == 0) return false;
+    return !launched || launcher_on_terminal();
+}
+
+struct progress *progress_create(bool quiet, bool launched, FILE *log, const char *rules)
 {
     struct arena *arena = arena_create("progress");
     struct progress *p = ARENA_NEW(arena, struct progress, 1);
@@ -31,8 +50,7 @@ struct progress *progress_create(bool quiet, FILE *log, const char *rules)
     p->log = log;
     p->rules = rules;
     p->quiet = quiet;
-    const char *term = getenv("TERM");
-    p->terminal = isatty(STDOUT_FILENO) && term && *term && !(term[0] == 'd' && term[1] == 'u');
+    p->terminal = on_terminal(launched);
     p->first_steps = p->last_steps = -1;
     return p;
 }
@@ -76,19 +94,51 @@ void progress_say(struct progress *p, const char *format, ...)
     }
 }
 
-/* "1.23 M", "118 k", "950" */
+/* "1.23M", "118k", "950" */
 static void short_count(char *text, size_t size, double value)
 {
     if (!isfinite(value))
         text_format(text, size, "-");
     else if (value >= 1e9)
-        text_format(text, size, "%.2f G", value / 1e9);
+        text_format(text, size, "%.2fG", value / 1e9);
     else if (value >= 1e6)
-        text_format(text, size, "%.2f M", value / 1e6);
+        text_format(text, size, "%.2fM", value / 1e6);
     else if (value >= 1e4)
-        text_format(text, size, "%.0f k", value / 1e3);
+        text_format(text, size, "%.0fk", value / 1e3);
     else
         text_format(text, size, "%.0f", value);
+}
+
+/* "12s", "2m03s", "1h02m" */
+static void short_duration(char *text, size_t size, double seconds)
+{
+    const long s = isfinite(seconds) && seconds > 0 ? (long)(seconds + 0.5) : 0;
+    if (s < 60)
+        text_format(text, size, "%lds", s);
+    else if (s < 3600)
+        text_format(text, size, "%ldm%02lds", s / 60, s % 60);
+    else
+        text_format(text, size, "%ldh%02ldm", s / 3600, s / 60 % 60);
+}
+
+struct status { /* the numbers of the line, as text */
+    int percent;
+    char done[24], env_speed[24], agent_speed[24], mean[32], eta[32], saved[32];
+    double entropy;
+};
+
+/* In words where there is room, else short; the rules' name stands beside the return in both. */
+static void status_text(const struct status *s, const char *rules, int width, char *text, size_t size)
+{
+    text_format(text, size,
+                "%3d %%  %s env-steps  %s env-steps/s (%s agent-steps/s)  return %s (%s rules)  entropy %.3f  ETA %s  saved %s ago",
+                s->percent, s->done, s->env_speed, s->agent_speed, s->mean, rules, s->entropy, s->eta, s->saved);
+    if ((int)strlen(text) < width) return;
+    text_format(text, size, "%d%% %s %s/s (%s agent/s) return %s %s H %.2f ETA %s ckpt %s", s->percent, s->done, s->env_speed,
+                s->agent_speed, s->mean, rules, s->entropy, s->eta, s->saved);
+    if ((int)strlen(text) < width) return;
+    text_format(text, size, "%d%% %s %s/s %s agent/s %s %s H %.2f %s ckpt %s", s->percent, s->done, s->env_speed, s->agent_speed, s->mean,
+                rules, s->entropy, s->eta, s->saved);
 }
 
 static int terminal_width(void)
@@ -115,26 +165,25 @@ void progress_update(struct progress *p, const struct progress_line *line, bool 
     const double overall = now > p->first_time && line->env_steps > p->first_steps
                                ? (double)(line->env_steps - p->first_steps) / (now - p->first_time)
                                : speed;
-    char done[24], env_speed[24], agent_speed[24], eta[32], saved[32], text[320], mean[32];
-    short_count(done, sizeof done, (double)line->env_steps);
-    short_count(env_speed, sizeof env_speed, speed);
-    short_count(agent_speed, sizeof agent_speed, speed * p->agents);
-    const double left = overall > 0 ? (double)(line->total_steps - line->env_steps) / overall : 0;
-    clock_duration(eta, sizeof eta, left > 0 ? left : 0);
-    clock_duration(saved, sizeof saved, line->seconds_since_save);
+    struct status status = {.percent = (int)(100.0 * fmin(1, (double)line->env_steps / (double)line->total_steps)),
+                            .entropy = line->entropy};
+    char text[320];
+    short_count(status.done, sizeof status.done, (double)line->env_steps);
+    short_count(status.env_speed, sizeof status.env_speed, speed);
+    short_count(status.agent_speed, sizeof status.agent_speed, speed * p->agents);
+    short_duration(status.eta, sizeof status.eta, overall > 0 ? (double)(line->total_steps - line->env_steps) / overall : 0);
+    short_duration(status.saved, sizeof status.saved, line->seconds_since_save);
     if (isfinite(line->return_mean))
-        text_format(mean, sizeof mean, "%.2f", line->return_mean);
+        text_format(status.mean, sizeof status.mean, "%.2f", line->return_mean);
     else
-        text_format(mean, sizeof mean, "-");
-    text_format(text, sizeof text,
-                "%3.0f %%  %s env-steps  %s env-steps/s (%s agent-steps/s)  return %s (%s rules)  entropy %.3f  ETA %s  saved %s ago",
-                floor(100.0 * fmin(1, (double)line->env_steps / (double)line->total_steps)), done, env_speed, agent_speed, mean, p->rules,
-                line->entropy, eta, saved);
+        text_format(status.mean, sizeof status.mean, "-");
+    const int width = p->terminal ? terminal_width() : (int)sizeof text;
+    status_text(&status, p->rules, width, text, sizeof text);
     p->last_time = now;
     p->last_steps = line->env_steps;
     if (p->quiet) return;
     if (p->terminal) {
-        printf("\r%.*s\033[K", terminal_width() - 1, text); /* a line that wraps can't be updated in place */
+        printf("\r%.*s\033[K", width - 1, text); /* a line that wraps can't be updated in place */
         p->drawn = true;
     } else {
         puts(text);

@@ -9,7 +9,8 @@
 
 struct progress;
 
-struct progress *progress_create(bool quiet, FILE *log /* may be NULL; the caller's */, const char *rules);
+/* `launched`: started by mpirun or the like, which may give the rank a terminal of its own although it writes into a file. */
+struct progress *progress_create(bool quiet, bool launched, FILE *log /* may be NULL; the caller's */, const char *rules);
 void progress_destroy(struct progress *progress);
 
 /* A line for people and for the log; `quiet` keeps it off the screen. */

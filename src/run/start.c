@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "algo/schedule.h"
 #include "base/clock.h"
@@ -112,7 +113,9 @@ static int open_learning(struct trainer *t, struct error *err)
 static int agree(struct trainer *t, struct error *err)
 {
     int code = comm_agree(t->comm, "the program (another binary)", version_program_hash(), err);
-    if (!code) code = comm_agree(t->comm, "the configuration", config_hash(t->config), err);
+    /* The folder and --fresh are no settings of the training, but of one run all the same. */
+    const uint64_t settings = hash_text(config_hash(t->config), t->config->run_dir) + t->args->fresh;
+    if (!code) code = comm_agree(t->comm, "the configuration", settings, err);
     return code;
 }
 
@@ -142,6 +145,15 @@ static void reject_damaged(const struct folder *folder, const char *path)
     free(name);
 }
 
+/* A run was here that got beyond its start. */
+static bool has_metrics(const char *folder)
+{
+    char path[CONFIG_TEXT + 96];
+    struct stat found;
+    text_format(path, sizeof path, "%s/metrics.jsonl", folder);
+    return stat(path, &found) == 0 && found.st_size > 0;
+}
+
 /* Rank 0: takes the folder and looks for a checkpoint to continue from. A folder that does not exist yet is made later, when all else is
  * known to be right. */
 static int find_run(struct trainer *t, struct checkpoint **file, struct error *err)
@@ -152,7 +164,12 @@ static int find_run(struct trainer *t, struct checkpoint **file, struct error *e
     if (code || t->args->fresh) return code;
     char path[sizeof t->path + 64];
     if ((code = stored_newest(t->path, file, path, sizeof path, err))) return code;
-    if (!*file) return 0;
+    if (!*file)
+        return has_metrics(t->path) ? error_set(err, EXIT_CHECKPOINT,
+                                                "%s has a run's metrics but none of its checkpoints (step-*.h5): put one back, or start "
+                                                "again with --fresh (moves the folder aside)",
+                                                t->path)
+                                    : 0;
     const char *level = checkpoint_attribute(*file, "instruction_level");
     text_format(t->stored_level, sizeof t->stored_level, "%s", level ? level : "");
     code = continue_config(t->config, *file, path, err);
@@ -182,7 +199,7 @@ static int open_log(struct trainer *t, struct error *err)
     t->log = fopen(path, "ae");
     if (!t->log) return error_set(err, EXIT_USAGE, "%s: can't be written", path);
     check_log(t->log);
-    t->progress = progress_create(t->args->quiet, t->log, vecenv_spec(t->env)->rules);
+    t->progress = progress_create(t->args->quiet || t->args->json, t->comm->launcher[0] != 0, t->log, vecenv_spec(t->env)->rules);
     return write_config(t, err);
 }
 
@@ -234,8 +251,11 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
     state_list(t);
     t->standing.best_env_steps = -1;
     t->standing.best_return = NAN;
-    if (t->config->adam_schedule != SCHEDULE_CONSTANT)
-        t->standing.schedule_steps = t->config->adam_schedule_steps ? t->config->adam_schedule_steps : t->config->train_env_steps;
+    if (t->config->adam_schedule != SCHEDULE_CONSTANT) {
+        /* Written out, so that config.ini says what is in force and raising train.env_steps later changes nothing. */
+        if (!t->config->adam_schedule_steps) t->config->adam_schedule_steps = t->config->train_env_steps;
+        t->standing.schedule_steps = t->config->adam_schedule_steps;
+    }
     if (continued) {
         if ((code = state_load(t, file, err))) return code;
         return 0;

@@ -22,23 +22,24 @@ struct stop {
     double slowest_save;
     double deadline; /* unix seconds; 0 = none */
     const char *deadline_name;
-    char file[512];        /* STOP; empty on ranks other than 0 */
-    double file_looked_at; /* once a second is enough for people, and kind to parallel file systems */
-    struct sigaction before[4];
-    int reason; /* once agreed */
+    char file[512];             /* STOP; empty on ranks other than 0 */
+    double file_looked_at;      /* once a second is enough for people, and kind to parallel file systems */
+    struct sigaction before[5]; /* of each signal in caught */
+    int reason;                 /* once agreed */
 };
 
 /* ---- signals ---------------------------------------------------------------------------------------------------------------------------
  */
 
-static const int caught[4] = {SIGUSR1, SIGUSR2, SIGINT, SIGTERM};
+static const int caught[] = {SIGUSR1, SIGUSR2, SIGINT, SIGTERM, SIGHUP};
+enum { CAUGHT = sizeof caught / sizeof *caught };
 static volatile sig_atomic_t seen_usr, seen_int, seen_term;
 
 static void note_signal(int number)
 {
     if (number == SIGINT)
         seen_int = 1;
-    else if (number == SIGTERM)
+    else if (number == SIGTERM || number == SIGHUP)
         seen_term = 1;
     else
         seen_usr = 1;
@@ -47,14 +48,14 @@ static void note_signal(int number)
 static void install_handlers(struct stop *stop)
 {
     seen_usr = seen_int = seen_term = 0;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < CAUGHT; i++) {
         struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
         sigemptyset(&action.sa_mask);
         /* A second SIGINT meets the default action and ends the process at once. */
         if (caught[i] == SIGINT) action.sa_flags |= SA_RESETHAND;
         sigaction(caught[i], NULL, &stop->before[i]);
-        /* nohup and shells' background jobs ignore SIGINT on purpose. */
-        if (caught[i] == SIGINT && stop->before[i].sa_handler == SIG_IGN) continue;
+        /* Shells' background jobs ignore SIGINT and nohup SIGHUP on purpose. */
+        if ((caught[i] == SIGINT || caught[i] == SIGHUP) && stop->before[i].sa_handler == SIG_IGN) continue;
         sigaction(caught[i], &action, NULL);
     }
 }
@@ -148,7 +149,7 @@ static void say_why(const struct stop *stop, char *why, size_t size)
         text_format(why, size, "SIGINT");
         return;
     case ASKED_BY_TERM:
-        text_format(why, size, "SIGTERM");
+        text_format(why, size, "SIGTERM or SIGHUP");
         return;
     case ASKED_BY_USR:
         text_format(why, size, "SIGUSR1 or SIGUSR2");
@@ -178,6 +179,6 @@ int stop_agreed(struct stop *stop, struct comm *comm, char *why, size_t size)
 void stop_close(struct stop *stop)
 {
     if (!stop) return;
-    for (int i = 0; i < 4; i++) sigaction(caught[i], &stop->before[i], NULL);
+    for (int i = 0; i < CAUGHT; i++) sigaction(caught[i], &stop->before[i], NULL);
     free(stop);
 }

@@ -1,6 +1,6 @@
-/* Reasons to stop, looked at once an update and agreed by all ranks. SIGUSR1 and SIGUSR2 (75), SIGINT and SIGTERM (10; a second SIGINT ends
- * at once), a file STOP in the run's folder (10, removed), train.max_seconds (75), MAPPO_DEADLINE or SLURM_JOB_END_TIME (unix seconds; 75)
- * with a margin of twice the slowest save + train.stop_margin, at most a quarter of the time left at the start. */
+/* Reasons to stop, looked at once an update and agreed by all ranks. SIGUSR1 and SIGUSR2 (75), SIGINT, SIGTERM and SIGHUP (10; a second
+ * SIGINT ends at once), a file STOP in the run's folder (10, removed), train.max_seconds (75), MAPPO_DEADLINE or SLURM_JOB_END_TIME (unix
+ * seconds; 75) with a margin of twice the slowest save + train.stop_margin, at most a quarter of the time left at the start. */
 #ifndef MAPPO_RUN_STOP_H
 #define MAPPO_RUN_STOP_H
 

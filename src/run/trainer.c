@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "algo/schedule.h"
 #include "base/clock.h"
@@ -167,6 +168,30 @@ static void say_end(struct trainer *t, int code, const char *why)
     progress_say(t->progress, "%s/latest.h5%s", t->path, code ? "; the same command again continues it" : "");
 }
 
+/* Rank 0, --json: the run in one object. */
+static void print_json(const struct trainer *t, int code)
+{
+    if (t->comm->rank || !t->args->json) return;
+    printf("{\"run\":");
+    text_json_string(stdout, t->path);
+    printf(",\"update\":%lld,\"env_steps\":%lld,\"return_mean\":", (long long)t->standing.update, (long long)t->standing.env_steps);
+    text_json_real(stdout, metrics_return(t->metrics));
+    printf(",\"rules\":");
+    text_json_string(stdout, vecenv_spec(t->env)->rules);
+    printf(",\"exit_code\":%d}\n", code);
+}
+
+static void say_finished(const struct trainer *t)
+{
+    if (t->comm->rank) return;
+    char path[sizeof t->path + 8];
+    text_format(path, sizeof path, "%s/STOP", t->path);
+    unlink(path); /* a wish that came too late must not stop the run when it is raised */
+    if (t->args->quiet || t->args->json) return;
+    printf("%s is finished: %lld env-steps reach train.env_steps=%lld; raise it to go on\n", t->path, (long long)t->standing.env_steps,
+           (long long)t->config->train_env_steps);
+}
+
 int trainer_run(struct config *config, const struct arguments *args, struct comm *comm)
 {
     struct trainer trainer = {.config = config, .args = args, .comm = comm}, *t = &trainer;
@@ -175,9 +200,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
     char why[160] = "";
     int code = trainer_open(t, &outcome, &err);
     if (!code && outcome == START_FINISHED) {
-        if (comm->rank == 0 && !args->quiet)
-            printf("%s is finished: %lld env-steps of train.env_steps=%lld; raise train.env_steps to go on\n", t->path,
-                   (long long)t->standing.env_steps, (long long)config->train_env_steps);
+        say_finished(t);
     } else if (!code) {
         watchdog_start(config->comm_watchdog_seconds, comm->rank, comm->size);
         t->began = t->last_save = clock_seconds();
@@ -190,6 +213,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         }
         watchdog_stop();
     }
+    if (t->metrics) print_json(t, code);
     error_report(&err); /* all ranks return alike: one speaks */
     trainer_close(t);
     return code;
