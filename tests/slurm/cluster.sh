@@ -1,4 +1,4 @@
-# Sourced by the tests of this folder: a real Slurm of one node in a temporary folder, everything bound to the loopback address.
+# Sourced by the tests of this folder: a real Slurm of one node in a temporary folder, on the loopback address.
 #   cluster_start    0 when it answers; 1 with a reason in $cluster_why where this machine can't have one
 #   cluster_stop     ends what cluster_start began, by process id, and removes the folder; after ten minutes the daemons end by themselves
 # shellcheck shell=bash disable=SC2034
@@ -25,10 +25,17 @@ cluster_start() {
         --pid-file="$cluster_folder/munge/pid" --log-file="$cluster_folder/munge/log" --seed-file="$cluster_folder/munge/seed" </dev/null >"$cluster_folder/munged.out" 2>&1 &
     cluster_pids+=($!)
 
+    # Slurm can bind to its host name's address only: that is the loopback interface on most machines, else it listens on all of them.
+    local address bind="# listens on all interfaces"
+    address=$(getent ahostsv4 "$(hostname -s)" | awk '{ print $1; exit }')
+    case $address in
+    127.*) bind="CommunicationParameters=NoCtldInAddrAny,NoInAddrAny" ;;
+    *) address=127.0.0.1 ;;
+    esac
     mkdir "$cluster_folder/state" "$cluster_folder/spool"
     cat >"$cluster_folder/slurm.conf" <<END
 ClusterName=test
-SlurmctldHost=$(hostname -s)(127.0.0.1)
+SlurmctldHost=localhost($address)
 SlurmctldPort=$port
 SlurmdPort=$((port + 1))
 SrunPortRange=$((port + 100))-$((port + 300))
@@ -50,26 +57,29 @@ SelectTypeParameters=CR_Core
 ReturnToService=2
 MpiDefault=none
 SwitchType=switch/none
-CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+$bind
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 KillWait=5
 MinJobAge=600
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
-NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=8 State=UNKNOWN
+NodeName=node NodeHostname=localhost NodeAddr=$address CPUs=8 State=UNKNOWN
 PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
+    # Nothing here needs cgroups; newer versions can do without where there are none.
+    mountpoint -q /sys/fs/cgroup || echo "CgroupPlugin=disabled" >"$cluster_folder/cgroup.conf"
     export SLURM_CONF=$cluster_folder/slurm.conf
     timeout 600 slurmctld -D </dev/null >"$cluster_folder/slurmctld.out" 2>&1 &
     cluster_pids+=($!)
-    timeout 600 slurmd -D </dev/null >"$cluster_folder/slurmd.out" 2>&1 &
+    timeout 600 slurmd -D -N node </dev/null >"$cluster_folder/slurmd.out" 2>&1 &
     cluster_pids+=($!)
-    local tries
-    for ((tries = 0; tries < 150; tries++)); do
+    local until=$((SECONDS + 30))
+    while [ $SECONDS -lt $until ]; do
         [ "$(timeout 5 sinfo -h -o %T 2>/dev/null)" = idle ] && return 0
+        kill -0 "${cluster_pids[@]}" 2>/dev/null || break # one has ended
         sleep 0.2
     done
-    cluster_why="its Slurm does not answer: $(tail -qn 2 "$cluster_folder"/slurmctld.log "$cluster_folder"/slurmd.log "$cluster_folder"/munge/log 2>/dev/null | tr '\n' ' ')"
+    cluster_why="its Slurm does not answer: $(tail -qn 2 "$cluster_folder"/*.out 2>/dev/null | tr '\n' ' ')"
     return 1
 }
 
@@ -89,7 +99,7 @@ cluster_stop() {
 cluster_wait() {
     local state until=$((SECONDS + $2))
     while [ $SECONDS -lt $until ]; do
-        state=$(scontrol show job -o "$1" 2>/dev/null | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p')
+        state=$(timeout 20 scontrol show job -o "$1" 2>/dev/null | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p')
         [[ $state =~ ^($3)$ ]] && echo "$state" && return 0
         sleep 0.2
     done

@@ -29,7 +29,7 @@ check() { # NAME EXPECTED ACTUAL [LOG]
         [ -n "${4:-}" ] && tail -20 "$4" | sed 's/^/# /'
     fi
 }
-field() { scontrol show job -o "$1" | tr ' ' '\n' | sed -n "s/^$2=//p"; }
+field() { timeout 20 scontrol show job -o "$1" | tr ' ' '\n' | sed -n "s/^$2=//p"; }
 updates() { cat "$work/$1/metrics.jsonl" 2>/dev/null | wc -l; }
 # until SECONDS COMMAND...: polls
 until_true() {
@@ -43,7 +43,7 @@ until_true() {
 more_updates() { [ "$(updates "$1")" -gt "$2" ]; }
 # The updates of a log are 1, 2, 3, … with none twice and none left out.
 consecutive() { sed -n 's/.*"update": *\([0-9]*\).*/\1/p' "$work/$1/metrics.jsonl" | awk '$1 != NR { bad = NR; exit } END { print bad ? "line " bad " is another update" : "yes" }'; }
-submit() { sbatch --parsable "$@"; }
+submit() { timeout 30 sbatch --parsable "$@"; }
 # Far more steps than time; small, so that an update takes little.
 endless="train.env_steps=1e12 rollout.envs=8 eval.env_steps=0 threads=1 seed=3"
 
@@ -58,7 +58,7 @@ log=$work/mappo-$b.log
 until_true 30 more_updates b 3
 check "a_job_trains" RUNNING "$(field "$b" JobState)" "$log"
 
-scancel --signal=USR1 --batch "$b"
+timeout 20 scancel --signal=USR1 --batch "$b"
 until_true 40 grep -q 'start 2 on' "$log"
 check "the_signal_saves_and_requeues" "1 1" "$(field "$b" Restarts) $(grep -c 'before the time limit; requeued' "$log")" "$log"
 saved=$(updates b)
@@ -79,7 +79,7 @@ saved=$(updates b)
 until_true 30 more_updates b $((saved + 3))
 check "and_the_run_continues" "yes yes" "$([ "$(updates b)" -gt "$saved" ] && echo yes) $(consecutive b)" "$log"
 
-scancel "$b"
+timeout 20 scancel "$b"
 check "a_cancelled_job" CANCELLED "$(cluster_wait "$b" 30 'CANCELLED|COMPLETED|FAILED')" "$log"
 until_true 10 grep -q 'cancelled; it stays so' "$log"
 
