@@ -506,6 +506,33 @@ static void no_rows_give_no_gradient(void **state)
     problem_clear(&q);
 }
 
+static void a_row_without_choices_has_no_gradient(void **state)
+{
+    (void)state;
+    struct problem q = {.name = "nothing allowed",
+                        .inputs = 5,
+                        .hidden = 8,
+                        .layers = 2,
+                        .feature_norm = true,
+                        .layer_norm = true,
+                        .units = 70,
+                        .rows = 1,
+                        .total = 70,
+                        .masked = true,
+                        .clip = 0.2};
+    add_head(&q.dist, HEAD_CATEGORICAL, 5, 0);
+    problem_build(&q);
+    memset(q.mask, 0, (size_t)q.total * (size_t)q.dist.logits);
+    for (int i = 0; i < q.total; i++) q.old[i] = 0; /* a ratio away from the clip range's edges */
+    struct backend *b = open_backend(1, -1);
+    problem_train(&q, b);
+    for (size_t i = 0; i < q.net.parameters; i++) {
+        if (q.gradient[i] != 0) fail_msg("gradient %zu is %g where every choice is forbidden", i, (double)q.gradient[i]);
+    }
+    b->close(b);
+    problem_clear(&q);
+}
+
 /* The learner stops on a loss that is not finite; the backend must not hide one. */
 static void not_a_number_reaches_the_sums(void **state)
 {
@@ -540,6 +567,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(neither_threads_nor_other_passes_change_a_bit),
     cmocka_unit_test(levels_agree),
     cmocka_unit_test(no_rows_give_no_gradient),
+    cmocka_unit_test(a_row_without_choices_has_no_gradient),
     cmocka_unit_test(not_a_number_reaches_the_sums),
     cmocka_unit_test(actions_follow_their_distribution),
     cmocka_unit_test(actions_do_not_depend_on_the_cut_of_the_batch),
