@@ -73,10 +73,10 @@ END
     cluster_pids+=($!)
     timeout 600 slurmd -D -N node </dev/null >"$cluster_folder/slurmd.out" 2>&1 &
     cluster_pids+=($!)
-    local until=$((SECONDS + 30))
+    local pid until=$((SECONDS + 30))
     while [ $SECONDS -lt $until ]; do
         [ "$(timeout 5 sinfo -h -o %T 2>/dev/null)" = idle ] && return 0
-        kill -0 "${cluster_pids[@]}" 2>/dev/null || break # one has ended
+        for pid in "${cluster_pids[@]}"; do kill -0 "$pid" 2>/dev/null || break 2; done # one has ended
         sleep 0.2
     done
     cluster_why="its Slurm does not answer: $(tail -qn 2 "$cluster_folder"/*.out 2>/dev/null | tr '\n' ' ')"
