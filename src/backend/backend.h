@@ -209,8 +209,8 @@ struct backend {
     void (*download)(struct backend *, void *to, const void *from, size_t bytes);
     void (*sync)(struct backend *);
 
-    /* inputs: room for max_rows; pack gathers the rows of `batch` from x [N][D]. Tiles serve one pass of a call at a time; they also hold its gradient sums. Creating
-     * them reserves the threads' work space, so that nothing is allocated while learning. */
+    /* inputs: room for max_rows; pack gathers the rows of `batch` from x [N][D]. Tiles serve one pass of a call at a time; they also hold
+     * its gradient sums. Creating them reserves the threads' work space, so that nothing is allocated while learning. */
     struct tiles *(*tiles_create)(struct backend *, const struct network *, int max_rows);
     void (*tiles_destroy)(struct backend *, struct tiles *);
     void (*pack)(struct backend *, const struct network *, struct tiles *const *tiles, const float *x, const struct batch *batch,
@@ -221,7 +221,8 @@ struct backend {
     void (*act)(struct backend *, const struct act_pass *, int passes);
     void (*train)(struct backend *, struct train_pass *, int passes);
 
-    /* whole-rollout arithmetic. moments: x and mask are [N][rows], `rows` numbers for each row of the batch (1, or the targets of a critic's row). */
+    /* whole-rollout arithmetic. moments: x and mask are [N][rows], `rows` numbers for each row of the batch (1, or the targets of a
+     * critic's row). */
     void (*gae)(struct backend *, const struct gae_pass *, int passes);
     void (*moments)(struct backend *, const real *x, const uint8_t *mask, int rows, const struct batch *batch, struct moments *out,
                     int passes);                                                       /* batch [passes] */

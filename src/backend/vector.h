@@ -136,13 +136,14 @@ ALWAYS_INLINE vector vector_tanh(vector x)
 #endif
 }
 
-/* ---- transposing LANES x LANES numbers in registers --------------------------------------------------------------------------------------
- * Every exchange between two vectors is one machine instruction: interleaving within parts of 128 bits, then choosing even or odd parts. */
-#define PART          ((int)(16 / sizeof(real))) /* lanes of a part */
-#define LANE_LOW(l)   (((l) & 1 ? LANE_COUNT : 0) + (l) / PART * PART + (l) % PART / 2)
-#define LANE_HIGH(l)  (LANE_LOW(l) + PART / 2)
-#define LANE_EVEN(l)  ((2 * (l) / LANE_COUNT ? LANE_COUNT : 0) + 2 * ((l) / PART) * PART % LANE_COUNT + (l) % PART)
-#define LANE_ODD(l)   (LANE_EVEN(l) + PART)
+/* ---- transposing LANES x LANES numbers in registers
+ * -------------------------------------------------------------------------------------- Every exchange between two vectors is one machine
+ * instruction: interleaving within parts of 128 bits, then choosing even or odd parts. */
+#define PART         ((int)(16 / sizeof(real))) /* lanes of a part */
+#define LANE_LOW(l)  (((l)&1 ? LANE_COUNT : 0) + (l) / PART * PART + (l) % PART / 2)
+#define LANE_HIGH(l) (LANE_LOW(l) + PART / 2)
+#define LANE_EVEN(l) ((2 * (l) / LANE_COUNT ? LANE_COUNT : 0) + 2 * ((l) / PART) * PART % LANE_COUNT + (l) % PART)
+#define LANE_ODD(l)  (LANE_EVEN(l) + PART)
 
 #define LANE_LIST2(F, l)   F(l), F((l) + 1)
 #define LANE_LIST4(F, l)   LANE_LIST2(F, l), LANE_LIST2(F, (l) + 2)
