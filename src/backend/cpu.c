@@ -14,8 +14,9 @@ struct cpu {
 };
 
 enum {
-    CHUNKS = 8,       /* of a pass: enough to balance a few threads, few enough that adding them up costs nothing */
-    CHUNK_TILES = 32, /* larger passes have more chunks */
+    CHUNKS = 8,            /* of a pass: enough to balance a few threads, few enough that adding them up costs nothing */
+    CHUNK_TILES_LEAST = 4, /* smaller passes have fewer chunks */
+    CHUNK_TILES = 32,      /* larger passes have more chunks */
     CHUNKS_MOST = 64,
     INLINE_ROWS = 128 /* a call of fewer rows than this is not worth waking threads for */
 };
@@ -81,10 +82,10 @@ static int tile_count(const struct cpu *cpu, int rows)
 /* How many chunks so many tiles make: a function of the tiles alone. */
 static int chunk_count(int tiles)
 {
-    int chunks = tiles / CHUNK_TILES;
-    if (chunks < CHUNKS) chunks = CHUNKS;
+    int chunks = tiles / CHUNK_TILES_LEAST;
+    if (chunks > CHUNKS) chunks = tiles / CHUNK_TILES > CHUNKS ? tiles / CHUNK_TILES : CHUNKS;
     if (chunks > CHUNKS_MOST) chunks = CHUNKS_MOST;
-    return chunks < tiles ? chunks : tiles;
+    return chunks > 0 ? chunks : tiles > 0;
 }
 
 static int chunk_first(int tiles, int chunks, int c)
@@ -103,6 +104,7 @@ static struct tiles *cpu_tiles_create(struct backend *backend, const struct netw
     t->chunk_size = (cpu->kernels->chunk_size(net) + 15) / 16 * 16;
     t->x = cpu_alloc(backend, "input tiles", (size_t)tiles * (size_t)net->inputs * (size_t)cpu->kernels->tile_rows * sizeof(real));
     t->chunk = cpu_alloc(backend, "gradient chunks", (size_t)t->max_chunks * t->chunk_size * sizeof(real));
+    t->folded = cpu_alloc(backend, "folded weights", cpu->kernels->folded_size(net) * sizeof(real));
     t->sums = cpu_alloc(backend, "loss sums", (size_t)t->max_chunks * PASS_SUMS * sizeof(double));
     reserve_work(cpu, cpu->kernels->work_size(net));
     return t;
@@ -113,6 +115,7 @@ static void cpu_tiles_destroy(struct backend *backend, struct tiles *tiles)
     (void)backend;
     if (!tiles) return;
     free(tiles->x);
+    free(tiles->folded);
     free(tiles->chunk);
     free(tiles->sums);
     free(tiles);
@@ -158,8 +161,7 @@ static void cpu_pack(struct backend *backend, const struct network *net, struct 
     }
 }
 
-/* Rows of a forward pass do not touch each other, so the number of tasks may follow that of the threads. A task folds the weights for
- * itself: few tasks are cheap. */
+/* Rows of a forward pass do not touch each other, so the number of tasks may follow that of the threads. */
 static int forward_tasks(const struct cpu *cpu, int rows, int threads)
 {
     const int tiles = tile_count(cpu, rows), most = threads > 1 ? 4 * threads : 1;
@@ -176,17 +178,21 @@ static void forward_and_act(struct cpu *cpu, const struct forward_pass *pass, co
         pass[p].tiles->first_task = tasks;
         tasks += forward_tasks(cpu, pass[p].tiles->rows, threads);
     }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-    for (int task = 0; task < tasks; task++) {
-        int p = passes - 1;
-        while (pass[p].tiles->first_task > task) p--;
-        const int tiles = tile_count(cpu, pass[p].tiles->rows), parts = forward_tasks(cpu, pass[p].tiles->rows, threads);
-        const int part = task - pass[p].tiles->first_task, first = chunk_first(tiles, parts, part),
-                  end = chunk_first(tiles, parts, part + 1);
-        real *work = cpu->work[thread_number()];
-        cpu->kernels->forward(&pass[p], work, first, end);
-        const int r = cpu->kernels->tile_rows;
-        if (act) cpu->kernels->act(&act[p], work, first * r, end * r < act[p].rows ? end * r : act[p].rows);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+#pragma omp for schedule(dynamic, 1)
+        for (int p = 0; p < passes; p++) cpu->kernels->fold(pass[p].net, pass[p].parameters, pass[p].tiles->folded);
+#pragma omp for schedule(dynamic, 1)
+        for (int task = 0; task < tasks; task++) {
+            int p = passes - 1;
+            while (pass[p].tiles->first_task > task) p--;
+            const int tiles = tile_count(cpu, pass[p].tiles->rows), parts = forward_tasks(cpu, pass[p].tiles->rows, threads);
+            const int part = task - pass[p].tiles->first_task, r = cpu->kernels->tile_rows;
+            const int first = chunk_first(tiles, parts, part), end = chunk_first(tiles, parts, part + 1);
+            real *work = cpu->work[thread_number()];
+            cpu->kernels->forward(&pass[p], work, first, end);
+            if (act) cpu->kernels->act(&act[p], work, first * r, end * r < act[p].rows ? end * r : act[p].rows);
+        }
     }
 }
 
@@ -217,6 +223,8 @@ static void cpu_train(struct backend *backend, struct train_pass *pass, int pass
     const int threads = threads_for(backend, rows);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
+#pragma omp for schedule(dynamic, 1)
+        for (int p = 0; p < passes; p++) cpu->kernels->fold(pass[p].net, pass[p].parameters, pass[p].tiles->folded);
 #pragma omp for schedule(dynamic, 1)
         for (int task = 0; task < tasks; task++) {
             int p = passes - 1;

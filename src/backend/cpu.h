@@ -16,15 +16,18 @@ struct tiles {
     int first_task;    /* of the call under way */
     size_t chunk_size; /* reals in a chunk's accumulators */
     real *x;           /* [tiles][D][R] */
+    real *folded;      /* weights with the norms folded in: made at the start of every call */
     real *chunk;       /* [max_chunks][chunk_size] */
     double *sums;      /* [max_chunks][PASS_SUMS] */
 };
 
 struct cpu_kernels {
     const char *name;
-    int tile_rows;                                /* R */
-    size_t (*work_size)(const struct network *);  /* reals a thread needs for any of the calls below */
-    size_t (*chunk_size)(const struct network *); /* reals of a chunk's accumulators */
+    int tile_rows;                                 /* R */
+    size_t (*work_size)(const struct network *);   /* reals a thread needs for any of the calls below */
+    size_t (*chunk_size)(const struct network *);  /* reals of a chunk's accumulators */
+    size_t (*folded_size)(const struct network *); /* reals of the folded weights */
+    void (*fold)(const struct network *, const real *parameters, real *folded);
     size_t (*act_size)(const struct distribution *);
     void (*pack)(const struct network *, struct tiles *, const float *x, const struct batch *, int tile);
     void (*forward)(const struct forward_pass *, real *work, int tile, int end);

@@ -69,6 +69,24 @@ static real *take(real *base, size_t *used, size_t n)
     return p;
 }
 
+/* The folded weights, which all tasks of a pass read. */
+static size_t folded_lay_out(struct work *w, const struct network *net, real *base)
+{
+    size_t used = 0;
+    for (int l = 0; l <= net->layers; l++) {
+        w->weight[l] = take(base, &used, (size_t)layer_outputs(net, l) * (size_t)layer_inputs(net, l));
+        w->bias[l] = take(base, &used, (size_t)layer_outputs(net, l));
+    }
+    return used;
+}
+
+static size_t folded_size(const struct network *net)
+{
+    struct work w;
+    return folded_lay_out(&w, net, NULL);
+}
+
+/* What a task has for itself. */
 static size_t work_lay_out(struct work *w, const struct network *net, real *base)
 {
     size_t used = 0;
@@ -76,10 +94,6 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
     w->net = net;
     w->depth = net->layers;
     w->wide = padded(net->hidden > net->outputs ? net->hidden : net->outputs);
-    for (int l = 0; l <= net->layers; l++) {
-        w->weight[l] = take(base, &used, (size_t)layer_outputs(net, l) * (size_t)layer_inputs(net, l));
-        w->bias[l] = take(base, &used, (size_t)layer_outputs(net, l));
-    }
     for (int l = 0; l < net->layers; l++) {
         w->x[l] = take(base, &used, hidden * TILE);
         w->rows[l].sum = take(base, &used, TILE);
@@ -117,6 +131,16 @@ static size_t chunk_offset(const struct network *net, int layer)
 static size_t chunk_size(const struct network *net)
 {
     return chunk_offset(net, net->layers + 1) + (size_t)net->extra * TILE;
+}
+
+/* Zeroes what is only ever added to: bias gradients and log_std's. The first tile overwrites the rest. */
+static void clear_chunk(const struct network *net, real *chunk)
+{
+    for (int l = 0; l <= net->layers; l++) {
+        const size_t k = (size_t)layer_inputs(net, l), wide = (size_t)padded(layer_outputs(net, l));
+        memset(chunk + chunk_offset(net, l) + k * wide, 0, wide * sizeof *chunk);
+    }
+    memset(chunk + chunk_offset(net, net->layers + 1), 0, (size_t)net->extra * TILE * sizeof *chunk);
 }
 
 /* ---- folding ------------------------------------------------------------------------------------------------------------------------- */
@@ -165,12 +189,13 @@ static void fold_layer(const struct layer *a, const real *parameters, real *rest
     }
 }
 
-static void fold(struct work *w, const struct network *net, const real *parameters, real *base)
+static void fold(const struct network *net, const real *parameters, real *folded)
 {
-    work_lay_out(w, net, base);
+    struct work w;
+    folded_lay_out(&w, net, folded);
     for (int l = 0; l <= net->layers; l++) {
         const struct layer a = layer_of(net, l);
-        fold_layer(&a, parameters, w->weight[l], w->bias[l]);
+        fold_layer(&a, parameters, w.weight[l], w.bias[l]);
     }
 }
 
@@ -259,8 +284,8 @@ static void forward_tile(const struct work *w, const real *x)
     }
 }
 
-/* Adds turned^T x of a layer to its accumulators P [K + 1][wide]. */
-static void weight_gradient(const struct work *w, int l, const real *x, real *sums)
+/* Adds turned^T x of a layer to its accumulators P [K + 1][wide]; `fresh`: they hold nothing yet. */
+static void weight_gradient(const struct work *w, int l, const real *x, real *sums, bool fresh)
 {
     const int wide = padded(layer_outputs(w->net, l));
     const struct product p = {.out = sums,
@@ -273,7 +298,7 @@ static void weight_gradient(const struct work *w, int l, const real *x, real *su
                               .m = layer_inputs(w->net, l),
                               .n = wide,
                               .k = TILE,
-                              .add = true};
+                              .add = !fresh};
     gemm(&p);
 }
 
@@ -299,16 +324,17 @@ static void input_gradient(const struct work *w, int l, const real *g, real *gx)
 }
 
 /* From w->g, the gradient by the outputs, to the accumulators of all layers. */
-static void backward_tile(const struct work *w, const real *x, real *chunk)
+static void backward_tile(const struct work *w, const real *x, real *chunk, bool fresh)
 {
     const struct network *net = w->net;
     const int depth = w->depth, outputs = padded(net->outputs);
     real *sums = chunk + chunk_offset(net, depth), *g = w->g, *gx = w->gx;
     if (narrow_head(net)) {
+        if (fresh) memset(w->head, 0, head_sums_size(net) * sizeof *w->head);
         head_gradient(w->head, head_stride(net), g, net->outputs, w->x[depth - 1], net->hidden);
     } else {
         turn(g, net->outputs, w->turned, outputs, sums + net->hidden * outputs);
-        weight_gradient(w, depth, w->x[depth - 1], sums);
+        weight_gradient(w, depth, w->x[depth - 1], sums, fresh);
     }
     for (int l = depth; l > 0; l--) {
         sums = chunk + chunk_offset(net, l - 1);
@@ -324,7 +350,7 @@ static void backward_tile(const struct work *w, const real *x, real *chunk)
                                           .sum = w->sum,
                                           .sum_x = w->sum_x};
         hidden_backward(&h, net->activation, net->layer_norm);
-        weight_gradient(w, l - 1, layer_input(w, l - 1, x), sums);
+        weight_gradient(w, l - 1, layer_input(w, l - 1, x), sums, fresh);
         real *swap = g;
         g = gx;
         gx = swap;
@@ -367,7 +393,8 @@ static void forward(const struct forward_pass *pass, real *work, int tile, int e
 {
     struct work w;
     const int outputs = pass->net->outputs;
-    fold(&w, pass->net, pass->parameters, work);
+    work_lay_out(&w, pass->net, work);
+    folded_lay_out(&w, pass->net, pass->tiles->folded);
     for (; tile < end; tile++) {
         forward_tile(&w, tile_at(pass->tiles, tile));
         const int rows = rows_of_tile(pass->tiles, tile);
@@ -382,11 +409,11 @@ static void train(const struct train_pass *pass, real *work, real *chunk, double
 {
     struct work w;
     const struct network *net = pass->net;
-    fold(&w, net, pass->parameters, work);
-    memset(chunk, 0, chunk_size(net) * sizeof *chunk);
-    memset(w.head, 0, head_sums_size(net) * sizeof *w.head);
+    work_lay_out(&w, net, work);
+    folded_lay_out(&w, net, pass->tiles->folded);
+    clear_chunk(net, chunk);
     memset(w.lanes, 0, (size_t)PASS_SUMS * TILE * sizeof *w.lanes);
-    for (; tile < end; tile++) {
+    for (bool fresh = true; tile < end; tile++, fresh = false) {
         const real *x = tile_at(pass->tiles, tile);
         forward_tile(&w, x);
         const struct loss_tile loss = {.pass = pass,
@@ -403,7 +430,7 @@ static void train(const struct train_pass *pass, real *work, real *chunk, double
         } else {
             LEVELLED(value_loss)(&loss);
         }
-        backward_tile(&w, x, chunk);
+        backward_tile(&w, x, chunk, fresh);
     }
     if (narrow_head(net)) {
         head_gradient_finish(w.head, head_stride(net), net->outputs, net->hidden + 1, chunk + chunk_offset(net, net->layers),
@@ -455,6 +482,8 @@ const struct cpu_kernels LEVELLED(cpu_kernels) = {
     .product_loop = product_loop,
     .work_size = work_size,
     .chunk_size = chunk_size,
+    .folded_size = folded_size,
+    .fold = fold,
     .act_size = LEVELLED(act_size),
     .pack = pack,
     .forward = forward,
