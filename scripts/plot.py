@@ -32,7 +32,7 @@ except ImportError as error:
     fail(f"needs matplotlib ({error}); apt: python3-matplotlib, dnf: python3-matplotlib, conda or pip: matplotlib")
 
 # What does not make another configuration: the seed, where and on what it ran, and how often it looked at itself.
-NOT_PART = {"train.seed", "train.threads", "train.env_steps", "train.max_seconds", "train.stop_margin"}
+NOT_PART = {"preset.name", "train.seed", "train.threads", "train.env_steps", "train.max_seconds", "train.stop_margin"}
 NOT_PART_SECTIONS = {"run", "eval", "checkpoint", "metrics", "comm", "backend", "cpu"}
 
 X_AXES = {"env_steps": "environment steps", "agent_steps": "agent steps", "episodes": "episodes", "seconds": "seconds of training", "update": "updates"}
