@@ -36,7 +36,7 @@ fi
 here=$(dirname "$script")
 for site in "${MAPPO_SITE:-}" "$here/site.sh"; do
     # shellcheck disable=SC1090
-    [ -f "$site" ] && . "$site" && break
+    [ -f "$site" ] && { . "$site"; break; }
 done
 for program in "${MAPPO:-}" "$here/../build/mappo" "$here/../../../bin/mappo" "$(command -v mappo)"; do
     [ -x "$program" ] && break

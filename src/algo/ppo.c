@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "algo/ppo_batches.h"
+#include "comm/watchdog.h"
 
 /* The sums of one network pair that travel behind the gradients. Counts are known before (struct statistics), so rounding to `real` costs
  * only the metrics a digit. */
@@ -464,6 +465,7 @@ int ppo_update(struct ppo *ppo, int64_t update, struct ppo_metrics *metrics, str
                 ppo_batches_select(&ppo->batches, epoch, k);
                 pack_inputs(ppo);
             }
+            watchdog_sign();
             prepare_learners(ppo, epoch, k);
             compute_gradients(ppo);
             code = check_gradients(ppo, epoch, k, err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "algo/rollout_work.h"
+#include "comm/watchdog.h"
 #include "base/clock.h"
 #include "base/philox.h"
 
@@ -354,6 +355,7 @@ int rollout_collect(struct rollout *rollout, struct vecenv *env, struct error *e
     if (rollout->work->filled) carry_over(rollout);
     rollout->work->filled = false;
     for (int t = 0; t < rollout->config.steps; t++) {
+        watchdog_sign();
         const double start = clock_seconds();
         act(rollout, t);
         const double acted = clock_seconds();

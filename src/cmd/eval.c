@@ -43,9 +43,17 @@ static int open_file(struct evaluating *e, struct error *err)
     return code;
 }
 
+/* Evaluation makes no updates: what an update divides or needs room for must not decide whether a run can be played. */
+static void forget_updates(struct config *c)
+{
+    c->rollout_steps = 1;
+    c->ppo_minibatches = 1;
+}
+
 static int open_parts(struct evaluating *e, struct error *err)
 {
     const struct config *c = e->config;
+    forget_updates(e->config);
     placement_find(&e->placement, e->comm, (int)c->train_threads);
     int code = backend_open(&e->backend, &(struct backend_config){"cpu", e->placement.threads, -1}, err);
     if (!code) code = open_env_alone(&e->env, c, err);

@@ -100,6 +100,11 @@ void watchdog_phase(const char *phase)
     atomic_fetch_add_explicit(&dog.signs, 1, memory_order_relaxed);
 }
 
+void watchdog_sign(void)
+{
+    atomic_fetch_add_explicit(&dog.signs, 1, memory_order_relaxed);
+}
+
 const char *watchdog_phase_name(void)
 {
     return atomic_load(&dog.phase);

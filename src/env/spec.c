@@ -66,8 +66,8 @@ int spec_check(const struct mappo_env *env, const struct mappo_env_spec *spec, s
         const int rc = check_group(env, &spec->group[g], err);
         if (rc) return rc;
     }
-    if (spec->snapshot_bytes && !(env->snapshot && env->restore))
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": snapshot_bytes without snapshot and restore", env->id);
+    if (spec->snapshot_bytes && !(env->snapshot && env->restore && env->observe))
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": snapshot_bytes without snapshot, restore and observe", env->id);
     return 0;
 }
 

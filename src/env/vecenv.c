@@ -463,6 +463,7 @@ int vecenv_take_episodes(struct vecenv *v, struct episode *out, int max)
         out[taken] = v->episode[v->first];
         v->first = (v->first + 1) % v->room;
     }
+    if (v->count == 0) v->first = 0; /* pages that were touched are used again */
     return taken;
 }
 

@@ -44,9 +44,9 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
     pass->unit = ARENA_NEW(arena, int32_t, pass->envs);
     for (int e = 0; e < pass->envs; e++) pass->unit[e] = own ? (pass->first + e) * sizes->agents + set : pass->first + e;
     if (own) {
-        pass->mask = ARENA_NEW(arena, uint8_t, total * sizes->logits);
-        pass->act_int = ARENA_NEW(arena, int32_t, total * sizes->act_ints);
-        pass->act_real = ARENA_NEW(arena, float, total * sizes->act_reals);
+        pass->mask = ARENA_NEW(arena, uint8_t, (size_t)total * (size_t)sizes->logits);
+        pass->act_int = ARENA_NEW(arena, int32_t, (size_t)total * (size_t)sizes->act_ints);
+        pass->act_real = ARENA_NEW(arena, float, (size_t)total *(size_t)sizes->act_reals);
         pass->log_prob = ARENA_NEW(arena, real, total);
     }
     actor->tiles[i] = actor->backend->tiles_create(actor->backend, &policy->actor, total);
@@ -54,7 +54,7 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
     actor->forward[i] = (struct forward_pass){.net = &policy->actor,
                                               .parameters = policy_actor(policy, policy->parameters, set),
                                               .tiles = actor->tiles[i],
-                                              .out = ARENA_NEW(arena, real, total * policy->actor.outputs)};
+                                              .out = ARENA_NEW(arena, real, (size_t)total * (size_t)policy->actor.outputs)};
     actor->act[i] = (struct act_pass){.dist = &policy->dist,
                                       .rows = total,
                                       .out = actor->forward[i].out,

@@ -310,11 +310,6 @@ int checkpoint_read(const struct checkpoint *file, const struct field_list *fiel
     return code;
 }
 
-bool checkpoint_has(const struct checkpoint *file, const char *name)
-{
-    return field_find(&file->index.fields, name) != NULL;
-}
-
 const char *checkpoint_attribute(const struct checkpoint *file, const char *name)
 {
     for (int i = 0; i < file->index.attributes; i++)

@@ -43,7 +43,6 @@ int checkpoint_open(struct checkpoint **file, const char *path, struct error *er
 void checkpoint_close(struct checkpoint *file); /* NULL is allowed */
 /* All fields of the list, in order; nothing is written to any of them unless all are there with the right type and shape. */
 int checkpoint_read(const struct checkpoint *file, const struct field_list *fields, struct error *err);
-bool checkpoint_has(const struct checkpoint *file, const char *name);
 /* Text attribute; NULL where there is none. Lives as long as the file is open. */
 const char *checkpoint_attribute(const struct checkpoint *file, const char *name);
 /* Visits attributes of /config as key and value. */

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/philox.h"
 #include "base/text.h"
+#include "comm/watchdog.h"
 #include "nn/actor.h"
 #include "run/open_env.h"
 #include "run/picture.h"
@@ -269,6 +270,7 @@ static int play_batch(struct evaluator *ev, struct policy *const *policy, int pl
     while (!code && left) {
         if ((code = choose(&turn, env, player, deterministic, err))) break;
         if ((code = vecenv_step(env, &io, err))) break;
+        watchdog_sign();
         count_episodes(ev, env, turn.first, batch_first, &left);
         if (++turn.step > ENDLESS)
             code = error_set(err, EXIT_ENVIRONMENT, "%s: an episode did not end within %d steps; set wrap.time_limit",
@@ -328,6 +330,8 @@ int evaluator_play(struct evaluator *ev, struct policy *const *policy, int playe
     }
     const double n = (double)ev->episodes;
     out->return_mean = sum / n;
+    if (!isfinite(out->return_mean))
+        return error_set(err, EXIT_NUMERICAL, "evaluation: the mean return is not finite; look at the environment's rewards");
     out->return_stderr = n > 1 ? sqrt(fmax(0, squares / n - out->return_mean * out->return_mean) / (n - 1)) : 0;
     return 0;
 }

@@ -26,11 +26,12 @@ static const struct lock_timing timing = {.beat = 10, .stale = 30};
  * contend for it. */
 static void remove_leftovers(const struct folder *folder)
 {
+    static const char *const ours[] = {".tmp-step-", ".tmp-config.ini-", ".tmp-latest.h5-", ".tmp-best.h5-"};
     DIR *dir = opendir(folder->path);
     if (dir == NULL) return;
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
-        if (strncmp(entry->d_name, ".tmp-", 5) == 0 && strncmp(entry->d_name, ".tmp-lock-", 10) != 0)
-            unlinkat(folder->directory, entry->d_name, 0);
+        for (int i = 0; i < (int)(sizeof ours / sizeof *ours); i++)
+            if (strncmp(entry->d_name, ours[i], strlen(ours[i])) == 0) unlinkat(folder->directory, entry->d_name, 0);
     closedir(dir);
 }
 
@@ -82,11 +83,6 @@ int folder_ours(struct folder *folder, struct error *err)
 const char *folder_path(const struct folder *folder)
 {
     return folder->path;
-}
-
-void folder_file(const struct folder *folder, const char *name, char *path, size_t size)
-{
-    CHECK(text_format(path, size, "%s/%s", folder->path, name), "%s/%s: the path is too long", folder->path, name);
 }
 
 /* ---- setting aside ------------------------------------------------------------------------------------------------------------------- */

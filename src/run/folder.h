@@ -21,7 +21,6 @@ void folder_close(struct folder *folder); /* releases the lock; NULL is allowed 
  * long). */
 int folder_ours(struct folder *folder, struct error *err);
 const char *folder_path(const struct folder *folder);
-void folder_file(const struct folder *folder, const char *name, char *path, size_t size);
 /* Moves an existing run to PATH.1, PATH.2, …; `moved` receives the new name, empty where there was nothing. EXIT_USAGE where a live run
  * owns it, or where it holds something else than a run. */
 int folder_set_aside(const char *path, char *moved, size_t size, struct error *err);

@@ -228,7 +228,10 @@ static bool take_over(struct lock *lock, const char *own, const char *stale, str
 {
     char name[256], now[LOCK_TEXT];
     const int fd = write_own(lock->directory, &lock->owner, name, sizeof name);
-    if (fd < 0) return false;
+    if (fd < 0) { /* no room, no right: tried again, but not in a tight loop */
+        pause_seconds(0.5);
+        return false;
+    }
     bool taken = false;
     if (publish(lock->directory, fd, name, taking_name)) {
         if (lock_read(lock->directory, lock_name, now) && strcmp(now, stale) == 0)

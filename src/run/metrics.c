@@ -187,11 +187,6 @@ double metrics_return(const struct metrics *m)
     return window_mean(m, WINDOW_TEAM);
 }
 
-int64_t metrics_episodes(const struct metrics *m)
-{
-    return m->episodes;
-}
-
 static void write_INTEGER(FILE *out, int64_t value)
 {
     fprintf(out, "%lld", (long long)value);

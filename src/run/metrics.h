@@ -34,10 +34,9 @@ struct metrics_line { /* one update */
     const struct metric *metric;     /* of the algorithm */
     int metrics;
 };
-void metrics_write(struct metrics *metrics, const struct metrics_line *line); /* rank 0; buffered, flushed at least once a second */
+void metrics_write(struct metrics *metrics, const struct metrics_line *line); /* rank 0; every line is flushed */
 int metrics_flush(struct metrics *metrics, int64_t *offset, struct error *err);
 double metrics_return(const struct metrics *metrics); /* NaN before the first episode */
-int64_t metrics_episodes(const struct metrics *metrics);
 int metrics_fields(struct metrics *metrics, struct field_list *list);
 void metrics_markdown(FILE *out); /* docs/metrics.md: names, units, meanings */
 

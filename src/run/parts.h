@@ -54,9 +54,11 @@ struct trainer {
     double seconds_before;             /* spent by earlier legs */
     double last_save;                  /* clock */
     double seconds_save, seconds_eval; /* of this update */
-    int failed_saves;                  /* in a row */
-    int level;                         /* instruction level agreed on */
-    char stored_level[16];             /* of the checkpoint that is continued */
+    double kept_best_return;           /* of the best checkpoint that is on disk, while a better one is being saved */
+    int64_t kept_best_env_steps;
+    int failed_saves;      /* in a row */
+    int level;             /* instruction level agreed on */
+    char stored_level[16]; /* of the checkpoint that is continued */
 };
 
 /* start.c. Collective; on an error every rank gets the same code and text. `outcome`: */

@@ -24,6 +24,8 @@ static int continue_config(struct config *config, const struct checkpoint *file,
     struct config *then = malloc(sizeof *then);
     CHECK(then, "out of memory while comparing configurations");
     char differs[600];
+    /* 0 asks for what the run began with. */
+    if (config->adam_schedule_steps == 0) config->origin[KEY_adam_schedule_steps] = ORIGIN_DEFAULT;
     int code = stored_config(then, file, path, err);
     if (!code && config_differences(config, then, differs, sizeof differs))
         code = error_set(err, EXIT_USAGE,
@@ -188,7 +190,10 @@ static int make_folder(struct trainer *t, struct error *err)
         if ((code = folder_set_aside(t->path, moved, sizeof moved, err))) return code;
         if (moved[0]) warn("--fresh: the old run is now %s", moved);
     }
-    if (!t->folder) code = folder_open(&t->folder, t->path, err);
+    if (t->folder) return 0;
+    code = folder_open(&t->folder, t->path, err);
+    if (!code && has_metrics(t->path))
+        code = error_set(err, EXIT_USAGE, "%s: another run began there meanwhile; the same command again continues it", t->path);
     return code;
 }
 

@@ -117,17 +117,16 @@ static int write_file(struct trainer *t, bool best, struct error *err)
     list_attributes(t, &attributes);
     struct checkpoint_content content = {state_file_fields(t), attributes.item, attributes.count};
 
-    char name[64], path[sizeof t->path + 80], best_name[64] = "";
-    text_format(name, sizeof name, "step-%012lld.h5", (long long)t->standing.env_steps);
+    const struct checkpoint_name now = checkpoint_name(t->standing.env_steps);
+    struct checkpoint_name best_so_far = {.name = ""};
+    if (t->standing.best_env_steps >= 0) best_so_far = checkpoint_name(t->standing.best_env_steps);
+    const char *name = now.name;
+    char path[sizeof t->path + 80];
     text_format(path, sizeof path, "%s/%s", t->path, name);
     code = checkpoint_write(path, &content, err);
     if (!code) code = file_link_replace(t->path, "latest.h5", name, err);
     if (!code && best) code = file_link_replace(t->path, "best.h5", name, err);
-    if (!code) {
-        if (t->standing.best_env_steps >= 0)
-            text_format(best_name, sizeof best_name, "step-%012lld.h5", (long long)t->standing.best_env_steps);
-        folder_prune(t->folder, (int)t->config->checkpoint_keep, best_name);
-    }
+    if (!code) folder_prune(t->folder, (int)t->config->checkpoint_keep, best_so_far.name);
     free(content.fields.field);
     free(attributes.item);
     free(attributes.text);
@@ -168,6 +167,11 @@ int state_load(struct trainer *t, const struct checkpoint *file, struct error *e
                              "the checkpoint's environments are of other rules, options or another version of %s than this program's",
                              vecenv_descriptor(t->env)->id);
     }
+    for (int i = 0; i < t->fields.count && !code && t->comm->rank == 0; i++) /* counts: none of ours is ever below 0 but the best's */
+        if (t->fields.field[i].type == FIELD_INT64 && *(const int64_t *)t->fields.field[i].data < 0 &&
+            t->fields.field[i].data != &t->standing.best_env_steps)
+            code =
+                error_set(err, EXIT_CHECKPOINT, "dataset %s holds a negative count: not a file of this program", t->fields.field[i].name);
     if ((code = comm_vote(t->comm, code, err))) return code;
     for (int i = 0; i < t->fields.count; i++) comm_broadcast(t->comm, t->fields.field[i].data, field_bytes(&t->fields.field[i]));
     comm_scatter(t->comm, t->env_state_all, t->env_sizes, t->env_state, (size_t)t->envs.count * t->env_bytes);

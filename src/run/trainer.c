@@ -34,6 +34,10 @@ static int save(struct trainer *t, bool best, struct error *err)
     }
     if (bad.code == EXIT_PEERS) return error_set(err, bad.code, "%.1000s", bad.text);
     t->failed_saves++;
+    if (best) { /* the best one on disk is still the one before */
+        t->standing.best_return = t->kept_best_return;
+        t->standing.best_env_steps = t->kept_best_env_steps;
+    }
     if (t->comm->rank == 0) warn("%s; this checkpoint is left out (%d in a row)", bad.text, t->failed_saves);
     if (t->failed_saves < SAVES_MAY_FAIL) return 0;
     return error_set(err, EXIT_CHECKPOINT, "%d checkpoints in a row could not be saved: %.800s", t->failed_saves, bad.text);
@@ -52,6 +56,8 @@ static int evaluate(struct trainer *t, struct metrics_line *line, bool *best, st
     t->seconds_eval += clock_seconds() - start;
     *best = t->standing.best_env_steps < 0 || result.return_mean > t->standing.best_return;
     if (*best) {
+        t->kept_best_return = t->standing.best_return;
+        t->kept_best_env_steps = t->standing.best_env_steps;
         t->standing.best_return = result.return_mean;
         t->standing.best_env_steps = t->standing.env_steps;
     }
@@ -60,7 +66,7 @@ static int evaluate(struct trainer *t, struct metrics_line *line, bool *best, st
 
 static bool save_is_due(struct trainer *t, int64_t update)
 {
-    if (t->config->checkpoint_interval > 0) return update % t->config->checkpoint_interval == 0;
+    if (t->config->checkpoint_interval > 0 && update % t->config->checkpoint_interval == 0) return true;
     if (t->config->checkpoint_seconds <= 0) return false;
     double due = t->comm->rank == 0 && clock_seconds() - t->last_save >= t->config->checkpoint_seconds;
     comm_max_double(t->comm, &due, 1); /* clocks differ: rank 0's decides */
@@ -181,12 +187,17 @@ static void print_json(const struct trainer *t, int code)
     printf(",\"exit_code\":%d}\n", code);
 }
 
+/* A wish to stop that came too late must not stop the run when it is raised. */
+static void forget_stop(const struct trainer *t)
+{
+    char path[sizeof t->path + 8];
+    text_format(path, sizeof path, "%s/STOP", t->path);
+    if (t->comm->rank == 0) unlink(path);
+}
+
 static void say_finished(const struct trainer *t)
 {
     if (t->comm->rank) return;
-    char path[sizeof t->path + 8];
-    text_format(path, sizeof path, "%s/STOP", t->path);
-    unlink(path); /* a wish that came too late must not stop the run when it is raised */
     if (t->args->quiet || t->args->json) return;
     printf("%s is finished: %lld env-steps reach train.env_steps=%lld; raise it to go on\n", t->path, (long long)t->standing.env_steps,
            (long long)t->config->train_env_steps);
@@ -200,6 +211,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
     char why[160] = "";
     int code = trainer_open(t, &outcome, &err);
     if (!code && outcome == START_FINISHED) {
+        forget_stop(t);
         say_finished(t);
     } else if (!code) {
         watchdog_start(config->comm_watchdog_seconds, comm->rank, comm->size);
@@ -208,6 +220,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         if (!code) code = train(t, why, sizeof why, &err);
         if (!code || code == EXIT_STOPPED || code == EXIT_CONTINUE) {
             const int save_code = code ? state_save(t, false, &err) : 0;
+            if (!code) forget_stop(t);
             say_end(t, code, why);
             if (save_code) code = save_code;
         }
