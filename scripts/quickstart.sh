@@ -36,7 +36,7 @@ for tool in sinfo yhinfo yhi; do
         step "3  Train as a job"
         echo "This is a cluster's login node, so nothing is trained here. Submit:"
         echo
-        echo "  $batch -n 32 -t 1:00:00 slurm/train.sh ${settings[*]}"
+        echo "  $batch -n 16 -t 1:00:00 slurm/train.sh ${settings[*]}"
         echo
         echo "The same command again continues the run. Modules, partition and account: copy slurm/site.sh.example to slurm/site.sh (docs/hpc.md)."
         exit 0

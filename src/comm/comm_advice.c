@@ -4,7 +4,7 @@
 #include "comm/comm_ops.h"
 
 /* A model good enough for advice (docs/hpc.md): what the default networks cost on a core, and one message of their gradients per epoch. */
-static const double SECONDS_PER_ENV_STEP = 13e-6;
+static const double SECONDS_PER_ENV_STEP = 16e-6;
 enum { MESSAGES_PER_UPDATE = 10, MESSAGE_REALS = 14000 };
 
 static double message_share(double envs_per_rank, int steps, double message_seconds)
