@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "comm/placement.h"
+#include "run/open_env.h"
 #ifdef HAVE_CBLAS
 #include <cblas.h>
 void openblas_set_num_threads(int threads); /* other libraries have no such function, and one thread by default */
@@ -60,23 +61,11 @@ struct result {
 /* ---- opening and closing
  * --------------------------------------------------------------------------------------------------------------------- */
 
-static int open_env(const struct config *c, struct share envs, int threads, struct vecenv **env, struct error *err)
+static int open_envs(const struct config *c, struct share envs, int threads, struct vecenv **env, struct error *err)
 {
-    struct env_option option[CONFIG_ENV_OPTIONS];
-    for (int i = 0; i < c->env_options; i++) option[i] = (struct env_option){c->env_option[i].name, c->env_option[i].value};
-    const struct vecenv_config config = {.name = c->env_name,
-                                         .option = option,
-                                         .options = c->env_options,
-                                         .envs = envs.count,
-                                         .first_env = (uint32_t)envs.first,
-                                         .seed = (uint64_t)c->train_seed,
-                                         .stream = PHILOX_ENVIRONMENT,
-                                         .threads = threads,
-                                         .horizon = (int32_t)c->rollout_steps,
-                                         .time_limit = (int32_t)c->wrap_time_limit,
-                                         .rescale_action = c->wrap_rescale_action,
-                                         .clip_action = c->wrap_clip_action};
-    return vecenv_open(env, &config, err);
+    const struct env_batch batch = {
+        .envs = envs, .seed = (uint64_t)c->train_seed, .stream = PHILOX_ENVIRONMENT, .threads = threads, .horizon = c->rollout_steps};
+    return open_env(env, c, &batch, err);
 }
 
 static int parts_open(struct parts *p, const struct bench_case *b, const struct config *c, struct comm *comm, struct error *err)
@@ -86,7 +75,7 @@ static int parts_open(struct parts *p, const struct bench_case *b, const struct 
     p->envs = comm_share((int)c->rollout_envs, comm->rank, comm->size);
     const struct backend_config backend = {"cpu", b->threads, b->level};
     int code = backend_open(&p->backend, &backend, err);
-    if (!code) code = open_env(c, p->envs, b->threads, &p->env, err);
+    if (!code) code = open_envs(c, p->envs, b->threads, &p->env, err);
     const struct algorithm_context context = {.config = c,
                                               .env = p->env,
                                               .backend = p->backend,
@@ -252,7 +241,7 @@ static int measure_env(struct parts *p, const struct config *c, struct result *r
     struct env_arrays arrays;
     struct vecenv *env;
     double sample[ENV_SAMPLES];
-    int code = open_env(c, p->envs, p->backend->threads, &env, err);
+    int code = open_envs(c, p->envs, p->backend->threads, &env, err);
     if (code) return code;
     env_arrays_build(&arrays, vecenv_spec(env), p->envs.count);
     code = vecenv_reset(env, &arrays.io, err);
