@@ -456,6 +456,17 @@ int vecenv_draw(const struct vecenv *v, int32_t e, const struct mappo_canvas *ca
     return 0;
 }
 
+double episode_return(const struct mappo_env_spec *spec, const struct episode *episode)
+{
+    double sum = 0, agents = 0;
+    for (int g = 0; g < spec->groups; g++) {
+        if (spec->group[g].team != 0) continue;
+        sum += (double)episode->group_return[g] * spec->group[g].agents;
+        agents += spec->group[g].agents;
+    }
+    return agents > 0 ? sum / agents : episode->group_return[0];
+}
+
 int vecenv_take_episodes(struct vecenv *v, struct episode *out, int max)
 {
     int taken = 0;

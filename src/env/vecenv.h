@@ -83,6 +83,8 @@ struct episode {
     float group_return[MAPPO_MAX_GROUPS]; /* sum over steps of the mean over agents of the reward */
 };
 /* Takes at most `max` off the list, oldest first, and returns how many; beyond the room of config.horizon the oldest were dropped. */
+/* What is reported as the return: the first team's, mean over its agents. */
+double episode_return(const struct mappo_env_spec *spec, const struct episode *episode);
 int vecenv_take_episodes(struct vecenv *env, struct episode *out, int max);
 /* Averages of the info columns since the last call: sum [infos] and count [infos]. */
 void vecenv_take_info(struct vecenv *env, double *sum, double *count);

@@ -214,14 +214,9 @@ static void count_episodes(struct evaluator *ev, struct vecenv *env, int64_t fir
         if (ev->done[e]) continue;
         ev->done[e] = 1;
         (*left)--;
-        double *row = ev->result + ((int64_t)episode->env - batch_first) * COLUMNS, team = 0, agents = 0;
-        for (int g = 0; g < spec->groups; g++) {
-            row[g] = episode->group_return[g];
-            if (spec->group[g].team) continue;
-            team += row[g] * spec->group[g].agents;
-            agents += spec->group[g].agents;
-        }
-        row[COLUMN_RETURN] = agents > 0 ? team / agents : row[0];
+        double *row = ev->result + ((int64_t)episode->env - batch_first) * COLUMNS;
+        for (int g = 0; g < spec->groups; g++) row[g] = episode->group_return[g];
+        row[COLUMN_RETURN] = episode_return(spec, episode);
         row[COLUMN_LENGTH] = episode->length;
     }
 }

@@ -96,23 +96,11 @@ void metrics_destroy(struct metrics *metrics)
     arena_destroy(metrics->arena);
 }
 
-/* The first team's return: mean over its agents. */
-static double team_return(const struct mappo_env_spec *spec, const float *group_return)
-{
-    double sum = 0, agents = 0;
-    for (int g = 0; g < spec->groups; g++) {
-        if (spec->group[g].team != 0) continue;
-        sum += (double)group_return[g] * spec->group[g].agents;
-        agents += spec->group[g].agents;
-    }
-    return agents > 0 ? sum / agents : group_return[0];
-}
-
 static void window_push(struct metrics *m, const struct episode *episode)
 {
     double *row = m->ring + (m->episodes % m->window) * WINDOW_COLUMNS;
     for (int g = 0; g < m->spec->groups; g++) row[g] = episode->group_return[g];
-    row[WINDOW_TEAM] = team_return(m->spec, episode->group_return);
+    row[WINDOW_TEAM] = episode_return(m->spec, episode);
     row[WINDOW_LENGTH] = episode->length;
     m->episodes++;
 }
