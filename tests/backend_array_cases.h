@@ -15,7 +15,8 @@ static double naive_gae(const struct gae_pass *p, int t, int e, int a)
     for (int k = t; k < p->steps; k++) {
         const size_t env = (size_t)(k * p->envs + e), i = env * (size_t)p->agents + (size_t)a,
                      v = env * (size_t)p->value_agents + (size_t)(p->value_agents > 1 ? a : 0);
-        const double mean = (double)p->value_mean, deviation = (double)p->value_deviation;
+        const struct normalizer_scale *scale = &p->norm[p->norms > 1 ? a : 0].scale;
+        const double mean = scale->mean, deviation = scale->deviation;
         double follow = mean + deviation * (double)p->value[v + (size_t)(p->envs * p->value_agents)];
         const bool end = p->terminated[i] || p->ep_end[env];
         if (end) follow = !p->terminated[i] && p->ep_end[env] == 2 && p->bootstrap ? mean + deviation * (double)p->final_value[v] : 0;
@@ -43,6 +44,7 @@ static void gae_matches_its_definition(void **state)
         }
         for (int i = 0; i < T * E; i++) ep_end[i] = naive_uniform(&rng) > 0.6 ? (uint8_t)(1 + (naive_uniform(&rng) > 0)) : 0;
         for (int i = 0; i < (T + 1) * E * A; i++) value[i] = (real)naive_uniform(&rng);
+        const struct normalizer norm[A] = {{.scale = {-1.5, 2.5}}, {.scale = {0.5, 1.5}}, {.scale = {0, 3}}};
         struct gae_pass pass[2] = {{.steps = T,
                                     .envs = E,
                                     .agents = A,
@@ -52,8 +54,8 @@ static void gae_matches_its_definition(void **state)
                                     .lambda = (real)0.9,
                                     .bootstrap = variant / 2,
                                     .value_agents = values,
-                                    .value_mean = (real)-1.5,
-                                    .value_deviation = (real)2.5,
+                                    .norm = norm,
+                                    .norms = variant == 3 ? A : 1,
                                     .reward = reward,
                                     .terminated = terminated,
                                     .ep_end = ep_end,
@@ -73,7 +75,8 @@ static void gae_matches_its_definition(void **state)
                     const size_t i = (size_t)((t * E + e) * A + a), v = (size_t)((t * E + e) * values + (values > 1 ? a : 0));
                     const double expected = naive_gae(pass, t, e, a);
                     check_close("advantage", i, advantage[i], expected, output_tolerance);
-                    check_close("return", i, ret[i], expected - 1.5 + 2.5 * (double)value[v], output_tolerance);
+                    const struct normalizer_scale *scale = &norm[variant == 3 ? a : 0].scale;
+                    check_close("return", i, ret[i], expected + scale->mean + scale->deviation * (double)value[v], output_tolerance);
                 }
             }
         }
@@ -88,11 +91,20 @@ static void moments_count_what_the_mask_lets_through(void **state)
     uint8_t mask[UNITS * ROWS * EACH];
     int32_t unit[2] = {7, 31};
     for (int i = 0; i < UNITS * ROWS * EACH; i++) x[i] = (real)(i % 17) - 5, mask[i] = i % 3 != 0;
-    const struct batch batch[3] = {{NULL, UNITS, ROWS}, {unit, 2, ROWS}, {NULL, 0, ROWS}};
+    const struct batch batch[3] = {{NULL, UNITS, ROWS, NULL}, {unit, 2, ROWS, NULL}, {NULL, 0, ROWS, NULL}};
     struct moments m[3];
+    double first = -1;
     struct backend *b = open_backend(1, -1);
     for (int masked = 0; masked < 2; masked++) {
-        b->moments(b, x, masked ? mask : NULL, EACH, batch, m, 3);
+        struct moments_pass pass[4];
+        for (int k = 0; k < 3; k++)
+            pass[k] = (struct moments_pass){
+                .x = x, .mask = masked ? mask : NULL, .rows = EACH, .batch = batch[k], .out = (double *)&m[k], .numbers = 3};
+        pass[3] = pass[0];
+        pass[3].out = &first;
+        pass[3].numbers = 1;
+        b->moments(b, pass, 4);
+        assert_true(first == m[0].count);
         for (int k = 0; k < 3; k++) {
             double count = 0, sum = 0, squares = 0;
             for (int u = 0; u < batch[k].units; u++) {
@@ -117,27 +129,20 @@ static void flat_vectors_match_their_formulas(void **state)
         for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
             const size_t n = sizes[s];
             real p[1001], g[1001], m[1001] = {0}, v[1001] = {0}, other[1001];
-            double pd[1001], md[1001] = {0}, vd[1001] = {0}, squares = 0;
+            double pd[1001], md[1001] = {0}, vd[1001] = {0};
             struct naive_rng rng = {n};
             for (size_t i = 0; i <= n; i++)
                 p[i] = (real)(float)naive_uniform(&rng), pd[i] = (double)p[i], g[i] = (real)(float)naive_uniform(&rng);
-            for (size_t i = 0; i < n; i++) squares += (double)g[i] * (double)g[i];
-            assert_true(fabs(b->sum_squares(b, g, n) - squares) <= 1e-12 * (1 + squares));
             for (int t = 1; t <= 3; t++) {
-                const struct adam adam = {.learning_rate = (real)0.01,
-                                          .beta1 = (real)0.9,
-                                          .beta2 = (real)0.999,
-                                          .eps = (real)1e-5,
-                                          .weight_decay = (real)0.1,
-                                          .step = t,
-                                          .scale = (real)0.5};
-                b->adam(b, &adam, p, g, m, v, n);
-                const double b1 = (double)adam.beta1, b2 = (double)adam.beta2, lr = (double)adam.learning_rate;
+                const struct adam adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5, .weight_decay = 0.1};
+                const struct adam_step step = adam_step_at(&adam, 0.01, t, 0.5);
+                b->adam(b, &step, NULL, p, g, m, v, n);
+                const double b1 = (double)step.beta1, b2 = (double)step.beta2, lr = (double)step.learning_rate;
                 for (size_t i = 0; i < n; i++) {
                     const double gd = 0.5 * (double)g[i];
                     md[i] = b1 * md[i] + (1 - b1) * gd, vd[i] = b2 * vd[i] + (1 - b2) * gd * gd;
-                    pd[i] -= lr * (double)adam.weight_decay * pd[i] +
-                             lr * (md[i] / (1 - pow(b1, t))) / (sqrt(vd[i] / (1 - pow(b2, t))) + (double)adam.eps);
+                    pd[i] -= lr * adam.weight_decay * pd[i] +
+                             lr * (md[i] / (1 - pow(b1, t))) / (sqrt(vd[i] / (1 - pow(b2, t))) + (double)step.eps);
                 }
             }
             for (size_t i = 0; i < n; i++) check_close("parameter after Adam", i, p[i], pd[i], output_tolerance);
@@ -146,9 +151,15 @@ static void flat_vectors_match_their_formulas(void **state)
             for (size_t i = 0; i < n; i++) check_close("sum", i, other[i], (double)p[i] + (double)g[i], output_tolerance);
             b->soft_update(b, other, p, (real)0.25, n);
             for (size_t i = 0; i < n; i++) check_close("target", i, other[i], (double)p[i] + 0.75 * (double)g[i], output_tolerance);
-            b->standardise(b, other, n, (real)0.5, (real)4);
-            for (size_t i = 0; i < n; i++)
-                check_close("standardised", i, other[i], ((double)p[i] + 0.75 * (double)g[i] - 0.5) / 4, output_tolerance);
+            /* Every second number: mean 0.5, variance 16 - 2 · 4 + … = (4 - 1e-3)². */
+            const double moments[3] = {2, 1, 2 * (0.25 + (4 - 1e-3) * (4 - 1e-3))};
+            const struct standardise_pass standardise = {
+                .x = other, .n = n / 2, .first = 1, .stride = 2, .moments = moments, .epsilon = (real)1e-3};
+            b->standardise(b, &standardise, 1);
+            for (size_t i = 0; i < n; i++) {
+                const double plain = (double)p[i] + 0.75 * (double)g[i];
+                check_close("standardised", i, other[i], i % 2 && i / 2 < n / 2 ? (plain - 0.5) / 4 : plain, output_tolerance);
+            }
         }
         b->close(b);
     }

@@ -48,18 +48,19 @@ static void act_problem_clear(struct act_problem *a)
 static void act_run(struct backend *b, struct act_problem *a, int first_row, int rows, bool deterministic)
 {
     const struct distribution *d = &a->dist;
+    const uint64_t clock = 1000;
     const struct act_pass pass = {.dist = d,
-                                  .rows = rows,
+                                  .batch = {NULL, rows, 1, NULL},
                                   .out = a->out + first_row * a->outputs,
                                   .log_std = a->log_std,
                                   .mask = a->mask + first_row * d->logits,
                                   .deterministic = deterministic,
                                   .seed = 77,
                                   .stream = 2,
-                                  .step = 5000000000u,
+                                  .step = 4999999000u,
+                                  .clock = &clock,
                                   .first_env = 10 + (uint32_t)(first_row / 3),
                                   .agents = 3,
-                                  .first_agent = 1,
                                   .act_int = a->act_int + first_row * d->act_ints,
                                   .act_real = a->act_real + first_row * d->act_reals,
                                   .log_prob = a->log_prob + first_row};
@@ -155,13 +156,13 @@ static void forward_act_is_forward_and_act(void **state)
     for (int threads = 1; threads <= 3; threads++) {
         struct backend *b = open_backend(threads, -1);
         struct tiles *tiles = b->tiles_create(b, &q.net, ROWS);
-        const struct batch batch = {NULL, ROWS / 3, 3};
+        const struct batch batch = {NULL, ROWS / 3, 3, NULL};
         b->pack(b, &q.net, &tiles, q.x, &batch, 1);
         for (int fused = 0; fused < 2; fused++) {
             const struct forward_pass forward = {
                 .net = &q.net, .parameters = q.parameters, .tiles = tiles, .out = out + (size_t)fused * outs};
             const struct act_pass act = {.dist = &q.dist,
-                                         .rows = ROWS,
+                                         .batch = batch,
                                          .out = forward.out,
                                          .log_std = q.parameters + q.net.at.extra,
                                          .mask = q.mask,

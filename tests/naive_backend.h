@@ -130,8 +130,8 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
             const struct value_loss *l = &pass->value;
             for (int j = 0; j < l->targets; j++) {
                 const size_t i = row * (size_t)l->targets + (size_t)j;
-                const double m = l->active ? l->active[i] : 1, target = ((double)l->ret[i] - (double)l->mean) / (double)l->deviation,
-                             old = (double)l->old_value[row];
+                const double m = l->active ? l->active[i] : 1,
+                             target = ((double)l->ret[i] - l->norm->scale.mean) / l->norm->scale.deviation, old = (double)l->old_value[row];
                 const double clipped = old + naive_clip(out[0] - old, -(double)l->clip, (double)l->clip), delta = (double)l->huber_delta;
                 const double plain = naive_huber(target - out[0], delta),
                              loss = l->clip > 0 ? fmax(plain, naive_huber(target - clipped, delta)) : plain;

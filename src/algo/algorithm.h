@@ -10,7 +10,7 @@
 #include "env/vecenv.h"
 #include "nn/policy.h"
 
-/* One piece of state that a checkpoint holds; listed by whoever owns it. `data` is host memory or, with `device`, the backend's. */
+/* One piece of state that a checkpoint holds; listed by whoever owns it. `data` is host memory. */
 enum field_type { FIELD_REAL, FIELD_DOUBLE, FIELD_INT64, FIELD_UINT64, FIELD_BYTES };
 struct field {
     char name[128]; /* "/policy/agent/actor/fc1/weight" */
@@ -46,6 +46,8 @@ struct algorithm_ops {
     void (*learning_rates)(struct algorithm *, double actor, double critic); /* of the coming updates: schedules are the trainer's */
     int (*fields)(struct algorithm *,
                   struct field_list *); /* replicated state: the same on every rank; parameters, moments, normalisers, counters */
+    void (*pull)(struct algorithm *);   /* brings what the fields point to up to date: before they are read … */
+    void (*push)(struct algorithm *);   /* … and takes it over, after they were written */
     int (*metrics)(struct algorithm *, struct metric *out, int max); /* of the last update; equal on every rank */
     uint64_t (*hash)(struct algorithm *);                            /* of the parameters: equal on every rank */
     void (*destroy)(struct algorithm *);
@@ -71,6 +73,9 @@ struct algorithm_context {
     uint32_t first_env;
     int32_t envs; /* of this rank */
     int local_shards;
+    int where;                                /* enum rollout_where: where the environments are */
+    void *(*share)(void *user, size_t bytes); /* as in struct rollout_config */
+    void *share_user;
 };
 /* algo.name: mappo, ippo. */
 int algorithm_create(struct algorithm **algorithm, const struct algorithm_context *context, struct error *err);

@@ -88,7 +88,10 @@ static int create_rollout(struct algorithm *algorithm, const struct mappo_env_sp
         .gamma = (real)config->gae_gamma,
         .lambda = (real)config->gae_lambda,
         .bootstrap = config->gae_time_limit == 0,
-        .seed = (uint64_t)config->train_seed};
+        .seed = (uint64_t)config->train_seed,
+        .where = self->context.where,
+        .share = self->context.share,
+        .share_user = self->context.share_user};
     return rollout_create(&self->rollout, &rollout, spec, algorithm->policy, self->context.backend, err);
 }
 
@@ -96,28 +99,25 @@ static int create_ppo(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
     const struct config *config = self->context.config;
-    const struct adam adam = {.learning_rate = (real)config->adam_lr,
-                              .beta1 = (real)config->adam_beta1,
-                              .beta2 = (real)config->adam_beta2,
-                              .eps = (real)config->adam_eps};
-    struct ppo_config ppo = {.clip = (real)config->ppo_clip,
-                             .entropy = (real)config->ppo_entropy,
-                             .value_coefficient = (real)config->ppo_value_coef,
-                             .max_grad_norm = (real)config->ppo_max_grad_norm,
-                             .huber_delta = (real)config->ppo_huber_delta,
-                             .value_clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
-                             .epochs = (int)config->ppo_epochs,
-                             .minibatches = (int)config->ppo_minibatches,
-                             /* One minibatch has all rows in any unit. */
-                             .row_minibatches = config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1,
-                             .policy_active_masks = config->ppo_policy_active_masks,
-                             .value_active_masks = config->ppo_value_active_masks,
-                             .normalise_advantage = true,
-                             .value_norm_beta = config->norm_beta,
-                             .actor_adam = adam,
-                             .critic_adam = adam,
-                             .seed = (uint64_t)config->train_seed};
-    ppo.critic_adam.learning_rate = (real)config->adam_critic_lr;
+    const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
+    const struct ppo_config ppo = {.clip = (real)config->ppo_clip,
+                                   .entropy = (real)config->ppo_entropy,
+                                   .value_coefficient = (real)config->ppo_value_coef,
+                                   .max_grad_norm = (real)config->ppo_max_grad_norm,
+                                   .huber_delta = (real)config->ppo_huber_delta,
+                                   .value_clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
+                                   .epochs = (int)config->ppo_epochs,
+                                   .minibatches = (int)config->ppo_minibatches,
+                                   /* One minibatch has all rows in any unit. */
+                                   .row_minibatches = config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1,
+                                   .policy_active_masks = config->ppo_policy_active_masks,
+                                   .value_active_masks = config->ppo_value_active_masks,
+                                   .normalise_advantage = true,
+                                   .value_norm_beta = config->norm_beta,
+                                   .adam = adam,
+                                   .actor_rate = config->adam_lr,
+                                   .critic_rate = config->adam_critic_lr,
+                                   .seed = (uint64_t)config->train_seed};
     return ppo_create(&self->ppo, &ppo, self->rollout, algorithm->policy, self->context.comm, self->context.backend, err);
 }
 
@@ -129,7 +129,8 @@ static int begin(struct algorithm *algorithm, bool restored, struct error *err)
     /* Another machine's mathematics library may have rounded the initial parameters otherwise: rank 0's count. */
     for (int g = 0; g < algorithm->groups && !restored; g++) {
         struct policy *policy = algorithm->policy[g];
-        comm_broadcast(self->context.comm, policy->parameters, (size_t)policy->sets * policy->set_size * sizeof(real));
+        comm_broadcast(self->context.comm, policy->host.parameters, (size_t)policy->sets * policy->set_size * sizeof(real));
+        policy_push(policy);
     }
     return rollout_begin(self->rollout, self->context.env, restored, err);
 }
@@ -167,7 +168,7 @@ static int update(struct algorithm *algorithm, struct error *err)
 static void learning_rates(struct algorithm *algorithm, double actor, double critic)
 {
     struct on_policy *self = algorithm->self;
-    ppo_learning_rate(self->ppo, (real)actor, (real)critic);
+    ppo_learning_rate(self->ppo, actor, critic);
 }
 
 /* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
@@ -193,21 +194,22 @@ static void add_tensors(struct field_list *list, const char *prefix, const char 
 
 static void add_set(struct field_list *list, struct policy *policy, int set)
 {
+    const struct policy_state *host = &policy->host;
     char agent[16] = "", policy_path[96], optimizer_path[96];
     if (policy->sets > 1) snprintf(agent, sizeof agent, "/%d", set);
     snprintf(policy_path, sizeof policy_path, "/policy/%s%s", policy->name, agent);
     snprintf(optimizer_path, sizeof optimizer_path, "/optimizer/%s%s", policy->name, agent);
     const struct network *actor = &policy->actor, *critic = &policy->critic;
-    add_tensors(list, policy_path, "actor", "", actor, policy_actor(policy, policy->parameters, set), "");
-    add_tensors(list, policy_path, "critic", "", critic, policy_critic(policy, policy->parameters, set), "");
-    add_tensors(list, optimizer_path, "actor", "exp_avg", actor, policy_actor(policy, policy->m, set), "Adam's first moment of: ");
-    add_tensors(list, optimizer_path, "actor", "exp_avg_sq", actor, policy_actor(policy, policy->v, set), "Adam's second moment of: ");
-    add_tensors(list, optimizer_path, "critic", "exp_avg", critic, policy_critic(policy, policy->m, set), "Adam's first moment of: ");
-    add_tensors(list, optimizer_path, "critic", "exp_avg_sq", critic, policy_critic(policy, policy->v, set), "Adam's second moment of: ");
+    add_tensors(list, policy_path, "actor", "", actor, policy_actor(policy, host->parameters, set), "");
+    add_tensors(list, policy_path, "critic", "", critic, policy_critic(policy, host->parameters, set), "");
+    add_tensors(list, optimizer_path, "actor", "exp_avg", actor, policy_actor(policy, host->m, set), "Adam's first moment of: ");
+    add_tensors(list, optimizer_path, "actor", "exp_avg_sq", actor, policy_actor(policy, host->v, set), "Adam's second moment of: ");
+    add_tensors(list, optimizer_path, "critic", "exp_avg", critic, policy_critic(policy, host->m, set), "Adam's first moment of: ");
+    add_tensors(list, optimizer_path, "critic", "exp_avg_sq", critic, policy_critic(policy, host->v, set), "Adam's second moment of: ");
     if (policy->normalizer == NORMALIZER_NONE) return;
     char name[sizeof list->field->name];
     snprintf(name, sizeof name, "%s/value_norm", policy_path);
-    field_add(list, name, FIELD_DOUBLE, &policy->norm[set], "reward, reward^2, 1",
+    field_add(list, name, FIELD_DOUBLE, &host->norm[set], "reward, reward^2, 1",
               "ValueNorm's running mean, mean of squares and debiasing term; V = mean/debias + deviation * output", 1, (int64_t)3);
 }
 
@@ -229,12 +231,23 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
     return list->count - before;
 }
 
+static void pull(struct algorithm *algorithm)
+{
+    for (int g = 0; g < algorithm->groups; g++) policy_pull(algorithm->policy[g]);
+}
+
+static void push(struct algorithm *algorithm)
+{
+    for (int g = 0; g < algorithm->groups; g++) policy_push(algorithm->policy[g]);
+}
+
 static uint64_t hash(struct algorithm *algorithm)
 {
     uint64_t h = HASH_START;
     for (int g = 0; g < algorithm->groups; g++) {
-        const struct policy *policy = algorithm->policy[g];
-        h = hash_bytes(h, policy->parameters, (size_t)policy->sets * policy->set_size * sizeof(real));
+        struct policy *policy = algorithm->policy[g];
+        policy_pull(policy);
+        h = hash_bytes(h, policy->host.parameters, (size_t)policy->sets * policy->set_size * sizeof(real));
     }
     return h;
 }
@@ -306,8 +319,10 @@ static void destroy(struct algorithm *algorithm)
     arena_destroy(self->arena);
 }
 
-static const struct algorithm_ops mappo_ops = {"mappo", begin, collect, finish, update, learning_rates, fields, metrics, hash, destroy};
-static const struct algorithm_ops ippo_ops = {"ippo", begin, collect, finish, update, learning_rates, fields, metrics, hash, destroy};
+static const struct algorithm_ops mappo_ops = {"mappo", begin, collect, finish,  update, learning_rates,
+                                               fields,  pull,  push,    metrics, hash,   destroy};
+static const struct algorithm_ops ippo_ops = {"ippo", begin, collect, finish,  update, learning_rates,
+                                              fields, pull,  push,    metrics, hash,   destroy};
 
 int algorithm_create(struct algorithm **out, const struct algorithm_context *context, struct error *err)
 {

@@ -14,17 +14,10 @@ struct ppo_config {
     bool row_minibatches; /* minibatch unit is the row instead of the env-step (needs policy_config.value_per_agent) */
     bool policy_active_masks, value_active_masks, normalise_advantage;
     double value_norm_beta;
-    struct adam actor_adam, critic_adam; /* learning rates are set before every update by the caller: schedules */
+    struct adam adam;
+    double actor_rate, critic_rate; /* learning rates until ppo_learning_rate sets others: schedules are the caller's */
     uint64_t seed;
     const struct ppo_hooks *hooks; /* NULL outside tests */
-};
-
-/* Means over the update's minibatches (and over the sets where agents don't share parameters), of all ranks. */
-struct ppo_metrics {
-    double policy_loss, value_loss, entropy, approx_kl, clip_fraction,
-        ratio;                                /* losses without their coefficients and without the entropy bonus */
-    double actor_grad_norm, critic_grad_norm; /* before clipping */
-    double explained_variance, value_mean, value_deviation;
 };
 
 struct ppo;
@@ -32,18 +25,19 @@ struct ppo;
 int ppo_create(struct ppo **ppo, const struct ppo_config *config, struct rollout *rollout, struct policy *const *policy, struct comm *comm,
                struct backend *backend, struct error *err);
 void ppo_destroy(struct ppo *ppo); /* NULL is allowed */
-void ppo_learning_rate(struct ppo *ppo, real actor, real critic);
+void ppo_learning_rate(struct ppo *ppo, double actor, double critic);
 
 /* All epochs and minibatches for every group. `update` is the count of updates so far (Philox position of the permutations). The rollout's
- * advantages are normalised in place. EXIT_NUMERICAL before an optimiser step would spread a loss or gradient that is not finite: on every
- * rank, naming group, epoch and minibatch. */
+ * advantages are normalised in place. EXIT_NUMERICAL where a loss or gradient is not finite: no step has spread it; on every
+ * rank, naming group, epoch and minibatch. metrics: see backend/kernels/learner.h. On a device this is the only place of an iteration where
+ * the host waits. */
 int ppo_update(struct ppo *ppo, int64_t update, struct ppo_metrics *metrics /* [groups] */, struct error *err);
 
 /* What a test can feed in and look at: permutations that another implementation drew, and every minibatch after its step. */
 struct ppo_minibatch {
     int epoch, minibatch, group, set;
     struct ppo_metrics metrics;                   /* of this minibatch; explained_variance is not set */
-    const real *actor_gradient, *critic_gradient; /* sums over rows of all ranks, not clipped; the gradient of the loss is sum / divisor */
+    const real *actor_gradient, *critic_gradient; /* the backend's; sums over rows of all ranks, not clipped; the loss's is sum / divisor */
     double actor_divisor, critic_divisor;
 };
 struct ppo_hooks {

@@ -1,5 +1,6 @@
 #include "algo/ppo_batches.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/philox.h"
@@ -15,145 +16,132 @@ int ppo_part_largest(const struct ppo_batches *batches, const struct ppo_part *p
     return (part->items + batches->minibatches - 1) / batches->minibatches;
 }
 
-static int create_part(struct ppo_batches *b, struct arena *arena, int i, int group, int shard, int set, struct error *err)
+/* The units of all of a part's rows in arrays [T][E][A]; NULL where they are everything in order. */
+static int32_t *list_everything(const struct ppo_batches *b, const struct select_shape *shape, int env_steps)
+{
+    struct backend *backend = b->rollout->backend;
+    if (shape->set < 0 && shape->hi - shape->lo == shape->envs) return NULL;
+    const struct select_shape whole = {shape->envs, shape->lo, shape->hi, shape->agents, 1, shape->set, shape->set >= 0};
+    int32_t *unit = malloc((size_t)(env_steps + 1) * sizeof *unit);
+    CHECK(unit, "out of memory listing %d env-steps", env_steps);
+    for (int u = 0; u < env_steps; u++) unit[u] = select_unit(&whole, whole.by_row, u);
+    int32_t *copy = backend_copy(backend, "units of passes", unit, (size_t)env_steps * sizeof *unit);
+    free(unit);
+    return copy;
+}
+
+static int create_part(struct ppo_batches *b, int i, int group, int shard, int set, struct error *err)
 {
     const struct rollout *rollout = b->rollout;
+    struct backend *backend = rollout->backend;
     const struct policy *policy = b->policy[group];
-    const int steps = rollout->config.steps, envs = rollout->config.envs, agents = policy->sizes.agents;
+    const int steps = rollout->config.steps, agents = policy->sizes.agents;
     const int lo = rollout->first[shard], hi = rollout->first[shard + 1], env_steps = steps * (hi - lo);
-    const bool single = policy->sets > 1 || b->row_minibatches; /* an item is one row */
+    const bool own = policy->sets > 1, single = own || b->row_minibatches; /* an item is one row */
     if (single && policy->value_agents != agents)
         return error_set(err, EXIT_INTERNAL, "group \"%s\": minibatches of rows need a value per agent", policy->name);
     struct ppo_part *part = &b->part[i];
     *part = (struct ppo_part){.group = group, .set = set, .shard = shard};
     part->rows = single ? 1 : agents;
-    part->items = env_steps * (policy->sets > 1 || !b->row_minibatches ? 1 : agents);
+    part->items = env_steps * (own || !b->row_minibatches ? 1 : agents);
     part->critic_rows = single ? 1 : policy->value_agents;
     const bool shared_input = policy->state_rows < policy->value_agents;
     part->pack_rows = shared_input ? 1 : part->critic_rows;
-    part->pack_repeats = shared_input ? part->critic_rows : 1;
     if (part->items < b->minibatches)
         return error_set(err, EXIT_USAGE,
                          "ppo.minibatches=%d, but %s has only %d units to divide; lower it, or raise rollout.envs or rollout.steps",
                          b->minibatches, rollout->config.shards > 1 ? "a shard of the rollout" : "the rollout of a rank", part->items);
-    const int largest = ppo_part_largest(b, part);
-    part->step_unit = ARENA_NEW(arena, int32_t, env_steps);
-    part->actor_unit = ARENA_NEW(arena, int32_t, largest);
-    part->critic_unit = ARENA_NEW(arena, int32_t, largest);
-    part->pack_unit = ARENA_NEW(arena, int32_t, largest * part->pack_repeats);
-    int32_t *unit = part->step_unit;
-    for (int t = 0; t < steps; t++)
-        for (int e = lo; e < hi; e++) *unit++ = t * envs + e;
-    if (policy->sets > 1) { /* the agent's rows of [T][E][A] */
-        int32_t *own = ARENA_NEW(arena, int32_t, env_steps);
-        for (int u = 0; u < env_steps; u++) own[u] = part->step_unit[u] * agents + set;
-        b->everything[i] = (struct batch){own, env_steps, 1};
-    } else {
-        b->everything[i] = (struct batch){part->step_unit, env_steps, agents};
-    }
+    struct select_pass *select = &part->select;
+    select->shape =
+        (struct select_shape){rollout->config.envs, lo, hi, agents, own || !b->row_minibatches ? 1 : agents, own ? set : -1, single};
+    select->items = part->items;
+    select->shuffled = b->minibatches > 1;
+    select->seed = b->seed;
+    select->shard = rollout->config.first_shard + (uint32_t)shard;
+    select->epochs = b->epochs;
+    select->now = b->now;
+    select->state_by_row = single && policy->state_rows > 1;
+    select->state_repeats = shared_input ? part->critic_rows : 1;
+    const size_t largest = (size_t)ppo_part_largest(b, part);
+    select->rows = backend->alloc(backend, "units of minibatches", largest * sizeof(int32_t));
+    select->state = backend->alloc(backend, "units of minibatches", largest * (size_t)select->state_repeats * sizeof(int32_t));
+    b->everything[i] = (struct batch){list_everything(b, &select->shape, env_steps), env_steps, own ? 1 : agents, NULL};
+    if (b->hooks && b->hooks->permutation && b->minibatches > 1)
+        b->order[i] = backend->alloc(backend, "permutation", (size_t)part->items * sizeof(int32_t));
     return 0;
-}
-
-static void create_permutations(struct ppo_batches *b, struct arena *arena)
-{
-    const int shards = b->rollout->config.shards;
-    b->permutation = ARENA_NEW(arena, int32_t *, b->rollout->groups * shards);
-    for (int g = 0; g < b->rollout->groups; g++)
-        for (int shard = 0; shard < shards; shard++) {
-            const struct ppo_part *part = &b->part[b->group_first[g] + shard * b->policy[g]->sets];
-            const bool shared = g > 0 && !b->row_minibatches;
-            b->permutation[g * shards + shard] =
-                shared ? b->permutation[shard] : ARENA_NEW(arena, int32_t, (size_t)b->epochs * (size_t)part->items);
-        }
-}
-
-int ppo_batches_create(struct ppo_batches *b, struct arena *arena, struct error *err)
-{
-    const int shards = b->rollout->config.shards;
-    b->parts = 0;
-    for (int g = 0; g < b->rollout->groups; g++) b->parts += shards * b->policy[g]->sets;
-    b->part = ARENA_NEW(arena, struct ppo_part, b->parts);
-    b->actor = ARENA_NEW(arena, struct batch, b->parts);
-    b->critic = ARENA_NEW(arena, struct batch, b->parts);
-    b->pack = ARENA_NEW(arena, struct batch, b->parts);
-    b->everything = ARENA_NEW(arena, struct batch, b->parts);
-    int i = 0;
-    for (int g = 0; g < b->rollout->groups; g++) {
-        b->group_first[g] = i;
-        for (int shard = 0; shard < shards; shard++)
-            for (int set = 0; set < b->policy[g]->sets; set++) {
-                const int code = create_part(b, arena, i++, g, shard, set, err);
-                if (code) return code;
-            }
-    }
-    b->group_first[b->rollout->groups] = i;
-    if (b->minibatches > 1) create_permutations(b, arena);
-    return 0;
-}
-
-/* ---- shuffling ----------------------------------------------------------------------------------------------------------------------- */
-
-/* Fisher and Yates, from the counter (shard, block of four draws, epoch): the same on any rank that holds the shard. */
-static void shuffle(int32_t *x, int n, uint64_t seed, uint32_t shard, uint64_t epoch)
-{
-    struct philox_draw draw = {{0}};
-    for (int i = 0; i < n; i++) x[i] = i;
-    for (int i = n - 1, k = 0; i > 0; i--, k++) {
-        if (k % 4 == 0) draw = philox_at(seed, PHILOX_SHUFFLE, shard, (uint32_t)(k / 4), epoch);
-        const int j = (int)(((uint64_t)draw.v[k % 4] * ((uint64_t)i + 1)) >> 32);
-        const int32_t swap = x[i];
-        x[i] = x[j];
-        x[j] = swap;
-    }
-}
-
-void ppo_batches_shuffle(struct ppo_batches *b, int64_t update)
-{
-    if (b->minibatches == 1 || (b->hooks && b->hooks->permutation)) return;
-    const int shards = b->rollout->config.shards;
-    for (int g = 0; g < b->rollout->groups; g++)
-        for (int shard = 0; shard < shards; shard++) {
-            int32_t *permutation = b->permutation[g * shards + shard];
-            if (g > 0 && permutation == b->permutation[shard]) continue;
-            const int items = b->part[b->group_first[g] + shard * b->policy[g]->sets].items;
-            for (int epoch = 0; epoch < b->epochs; epoch++)
-                shuffle(permutation + (size_t)epoch * (size_t)items, items, b->seed, b->rollout->config.first_shard + (uint32_t)shard,
-                        (uint64_t)update * (uint64_t)b->epochs + (uint64_t)epoch);
-        }
 }
 
 /* ---- selecting ----------------------------------------------------------------------------------------------------------------------- */
 
-static const int32_t *permutation_of(const struct ppo_batches *b, const struct ppo_part *part, int epoch)
+/* A permutation that a test has drawn; the sets of a shard share it. */
+static const int32_t *given_order(struct ppo_batches *b, int i, int epoch)
 {
-    if (b->minibatches == 1) return NULL;
-    if (b->hooks && b->hooks->permutation) return b->hooks->permutation(b->hooks->user, part->group, part->shard, epoch);
-    return b->permutation[part->group * b->rollout->config.shards + part->shard] + (size_t)epoch * (size_t)part->items;
+    const struct ppo_part *part = &b->part[i];
+    if (!b->order[i]) return NULL;
+    const int32_t *order = b->hooks->permutation(b->hooks->user, part->group, part->shard, epoch);
+    b->rollout->backend->upload(b->rollout->backend, b->order[i], order, (size_t)part->items * sizeof *order);
+    return b->order[i];
 }
 
-static void select_part(struct ppo_batches *b, int i, int epoch, int minibatch)
+static void select_minibatch(struct ppo_batches *b, int epoch, int minibatch)
 {
-    struct ppo_part *part = &b->part[i];
-    const struct policy *policy = b->policy[part->group];
-    const int agents = policy->sizes.agents, from = slice_start(part->items, b->minibatches, minibatch);
-    const int count = slice_start(part->items, b->minibatches, minibatch + 1) - from;
-    const int32_t *order = permutation_of(b, part, epoch);
-    const bool rows = part->rows == 1 && policy->sets == 1 && b->row_minibatches;
-    for (int k = 0; k < count; k++) {
-        const int item = order ? order[from + k] : from + k;
-        const int u = part->step_unit[rows ? item / agents : item];
-        const int agent = policy->sets > 1 ? part->set : item % agents;
-        const int row = policy->sets > 1 || rows ? u * agents + agent : u; /* unit of arrays [T][E][A] */
-        part->actor_unit[k] = row;
-        part->critic_unit[k] = row;
-        for (int r = 0; r < part->pack_repeats; r++) part->pack_unit[k * part->pack_repeats + r] = policy->state_rows == 1 ? u : row;
+    const int minibatches = b->minibatches;
+    for (int i = 0; i < b->parts; i++) {
+        const struct ppo_part *part = &b->part[i];
+        struct select_pass *select = &b->pass[i];
+        *select = part->select;
+        select->epoch = epoch;
+        select->from = slice_start(part->items, minibatches, minibatch);
+        select->count = slice_start(part->items, minibatches, minibatch + 1) - select->from;
+        select->order = given_order(b, i, epoch);
+        /* Everything in order needs no list. */
+        const bool all = minibatches == 1 && !b->everything[i].unit;
+        b->actor[i] = (struct batch){all ? NULL : select->rows, select->count, part->rows, NULL};
+        b->critic[i] = (struct batch){all ? NULL : select->rows, select->count, part->critic_rows, NULL};
+        b->pack[i] = (struct batch){all && select->state_repeats == 1 ? NULL : select->state, select->count * select->state_repeats,
+                                    part->pack_rows, NULL};
     }
-    b->actor[i] = (struct batch){part->actor_unit, count, part->rows};
-    b->critic[i] = (struct batch){part->critic_unit, count, part->critic_rows};
-    b->pack[i] = (struct batch){part->pack_unit, count * part->pack_repeats, part->pack_rows};
+    b->rollout->backend->select(b->rollout->backend, b->pass, b->parts);
 }
 
 void ppo_batches_select(struct ppo_batches *b, int epoch, int minibatch)
 {
-    for (int i = 0; i < b->parts; i++) select_part(b, i, epoch, minibatch);
+    if (b->minibatches > 1) select_minibatch(b, epoch, minibatch);
+}
+
+/* ---- all parts ----------------------------------------------------------------------------------------------------------------------- */
+
+int ppo_batches_create(struct ppo_batches *b, struct arena *arena, struct error *err)
+{
+    const int shards = b->rollout->config.shards;
+    int parts = 0, code = 0;
+    for (int g = 0; g < b->rollout->groups; g++) parts += shards * b->policy[g]->sets;
+    b->part = ARENA_NEW(arena, struct ppo_part, parts);
+    b->pass = ARENA_NEW(arena, struct select_pass, parts);
+    b->order = ARENA_NEW(arena, int32_t *, parts);
+    b->actor = ARENA_NEW(arena, struct batch, parts);
+    b->critic = ARENA_NEW(arena, struct batch, parts);
+    b->pack = ARENA_NEW(arena, struct batch, parts);
+    b->everything = ARENA_NEW(arena, struct batch, parts);
+    b->parts = 0;
+    for (int g = 0; g < b->rollout->groups && !code; g++) {
+        b->group_first[g] = b->parts;
+        for (int shard = 0; shard < shards && !code; shard++)
+            for (int set = 0; set < b->policy[g]->sets && !code; set++) code = create_part(b, b->parts++, g, shard, set, err);
+    }
+    b->group_first[b->rollout->groups] = b->parts;
+    if (code) return code;
+    if (b->minibatches == 1) select_minibatch(b, 0, 0);
+    return 0;
+}
+
+void ppo_batches_destroy(struct ppo_batches *b)
+{
+    struct backend *backend = b->rollout->backend;
+    for (int i = 0; i < b->parts; i++) {
+        backend->free(backend, b->part[i].select.rows);
+        backend->free(backend, b->part[i].select.state);
+        backend->free(backend, b->order[i]);
+        backend->free(backend, (void *)(uintptr_t)b->everything[i].unit);
+    }
 }

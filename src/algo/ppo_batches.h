@@ -8,13 +8,11 @@
  * of one agent, where each has its own parameters; or a single row. */
 struct ppo_part {
     int group, set, shard;
-    int items;        /* of the whole rollout */
-    int rows;         /* actor rows of an item: A or 1 */
-    int critic_rows;  /* critic rows of an item: V or 1 */
-    int pack_rows;    /* rows of a unit of the critic's input */
-    int pack_repeats; /* how often an item's unit of the critic's input stands in pack_unit: one input may serve several rows */
-    int32_t *actor_unit, *critic_unit, *pack_unit; /* of the minibatch at hand */
-    int32_t *step_unit;                            /* [T * E of the shard] env-steps in natural order */
+    int items;                 /* of the whole rollout */
+    int rows;                  /* actor rows of an item: A or 1 */
+    int critic_rows;           /* critic rows of an item: V or 1 */
+    int pack_rows;             /* rows of a unit of the critic's input */
+    struct select_pass select; /* what is the same for every minibatch of it; its arrays are the backend's */
 };
 
 /* All parts, ordered by group, then shard, then set. */
@@ -22,20 +20,23 @@ struct ppo_batches {
     const struct rollout *rollout;
     struct policy *const *policy;
     const struct ppo_hooks *hooks;
+    const struct update_now *now; /* the backend's */
     uint64_t seed;
     int epochs, minibatches;
     bool row_minibatches;
     int parts, group_first[MAPPO_MAX_GROUPS + 1];
     struct ppo_part *part;
-    int32_t **permutation;               /* [groups][shards] of [epochs][items]; groups share them where the item is the env-step */
+    struct select_pass *pass;            /* [parts] scratch */
+    int32_t **order;                     /* [parts] the backend's copy of a hook's permutation; NULL without hook */
     struct batch *actor, *critic, *pack; /* [parts] of the minibatch at hand */
     struct batch *everything;            /* [parts] all rows, as [T][E][A] */
 };
 
-int ppo_batches_create(struct ppo_batches *batches, struct arena *arena,
-                       struct error *err);                                      /* rollout … row_minibatches are set by the caller */
-void ppo_batches_shuffle(struct ppo_batches *batches, int64_t update);          /* permutations of all epochs */
-void ppo_batches_select(struct ppo_batches *batches, int epoch, int minibatch); /* fills actor, critic and pack */
+/* rollout … row_minibatches are set by the caller. */
+int ppo_batches_create(struct ppo_batches *batches, struct arena *arena, struct error *err);
+void ppo_batches_destroy(struct ppo_batches *batches);
+/* Fills actor, critic and pack. The same is selected for every epoch where there is one minibatch: then this was done at the beginning. */
+void ppo_batches_select(struct ppo_batches *batches, int epoch, int minibatch);
 int ppo_part_largest(const struct ppo_batches *batches, const struct ppo_part *part); /* items of the largest minibatch */
 
 #endif

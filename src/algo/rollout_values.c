@@ -1,4 +1,5 @@
 /* The critic's side of a rollout: V of all slices, V of final states at time limits, advantages and returns. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "algo/rollout_work.h"
@@ -9,69 +10,92 @@ static int part_rows(const struct policy *policy)
     return policy->sets > 1 ? 1 : policy->state_rows;
 }
 
-/* The unit of environment step `u` in the group's state, for the pass of set `set`. */
-static int32_t state_unit(const struct policy *policy, int u, int set)
+/* With parameters and states per agent the units of a pass are single rows of the state. */
+static bool by_agent(const struct policy *policy)
 {
-    return policy->sets > 1 && policy->state_rows > 1 ? u * policy->state_rows + set : u;
+    return policy->sets > 1 && policy->state_rows > 1;
 }
 
-static void create_part(struct rollout *rollout, int i, int g, int shard, int set)
+/* ---- building ------------------------------------------------------------------------------------------------------------------------ */
+
+/* The env-steps [t][lo, hi) as units of the state of set `set`. */
+static int32_t *list_units(struct rollout *rollout, const struct policy *policy, int steps, int lo, int hi, int set, bool as_state)
+{
+    const int count = steps * (hi - lo);
+    const bool rows = as_state && by_agent(policy);
+    int32_t *host = malloc((size_t)(count + 1) * sizeof *host), *to = host;
+    CHECK(host, "out of memory listing %d env-steps", count);
+    for (int t = 0; t < steps; t++)
+        for (int e = lo; e < hi; e++) {
+            const int u = t * rollout->config.envs + e;
+            *to++ = rows ? u * policy->state_rows + set : u;
+        }
+    int32_t *units = ROLLOUT_NEW(rollout, int32_t, count);
+    rollout->backend->upload(rollout->backend, units, host, (size_t)count * sizeof *host);
+    free(host);
+    return units;
+}
+
+/* `steps` slices of the shard's environments; `direct`: in order, so that values land where they belong. */
+static struct value_part create_slices(struct rollout *rollout, int g, int shard, int set, int steps, real *value)
+{
+    const struct policy *policy = rollout->work->policy[g];
+    const int lo = rollout->first[shard], hi = rollout->first[shard + 1], rows = part_rows(policy), units = steps * (hi - lo);
+    struct value_part part = {.group = g, .set = set, .shard = shard};
+    part.direct = rollout->config.shards == 1 && policy->sets == 1 && policy->value_agents == policy->state_rows;
+    part.out = part.direct ? value : ROLLOUT_NEW(rollout, real, units * rows);
+    part.batch = (struct batch){NULL, units, rows, NULL};
+    if (!part.direct) {
+        part.batch.unit = list_units(rollout, policy, steps, lo, hi, set, true);
+        part.place = by_agent(policy) ? list_units(rollout, policy, steps, lo, hi, set, false) : (int32_t *)(uintptr_t)part.batch.unit;
+    }
+    part.tiles = rollout->backend->tiles_create(rollout->backend, &policy->critic, units * rows);
+    return part;
+}
+
+/* Environment steps that a time limit ended: which ones is found out each time. */
+static struct value_part create_ended(struct rollout *rollout, int i, int g, int shard, int set)
 {
     struct rollout_work *work = rollout->work;
-    struct arena *arena = rollout->arena;
-    struct backend *backend = rollout->backend;
     const struct policy *policy = work->policy[g];
-    const int steps = rollout->config.steps, envs = rollout->config.envs;
-    const int lo = rollout->first[shard], hi = rollout->first[shard + 1], rows = part_rows(policy);
-    const bool direct = rollout->config.shards == 1 && policy->sets == 1 && policy->value_agents == policy->state_rows;
-    const struct value_part part = {.group = g, .set = set, .shard = shard, .direct = direct};
-    work->all[i] = work->last[i] = work->ended[i] = part;
-    real *value = rollout->group[g].value;
-    work->all[i].out = direct ? value : ARENA_NEW(arena, real, steps * (hi - lo) * rows);
-    work->last[i].out = direct ? value + (size_t)steps * (size_t)envs * (size_t)rows : ARENA_NEW(arena, real, (hi - lo) * rows);
-    work->ended[i].out = ARENA_NEW(arena, real, (hi - lo) * rows);
-    work->ended[i].unit = ARENA_NEW(arena, int32_t, hi - lo);
-    if (!direct) {
-        int32_t *all = work->all[i].unit = ARENA_NEW(arena, int32_t, steps * (hi - lo));
-        int32_t *last = work->last[i].unit = ARENA_NEW(arena, int32_t, hi - lo);
-        for (int t = 0; t < steps; t++)
-            for (int e = lo; e < hi; e++) *all++ = state_unit(policy, t * envs + e, set);
-        for (int e = lo; e < hi; e++) *last++ = state_unit(policy, e, set);
-    }
-    work->all_batch[i] = (struct batch){work->all[i].unit, steps * (hi - lo), rows};
-    work->last_batch[i] = (struct batch){work->last[i].unit, hi - lo, rows};
-    work->all_tiles[i] = backend->tiles_create(backend, &policy->critic, steps * (hi - lo) * rows);
-    work->last_tiles[i] = backend->tiles_create(backend, &policy->critic, (hi - lo) * rows);
-    work->ended_tiles[i] = backend->tiles_create(backend, &policy->critic, (hi - lo) * rows);
+    const int units = rollout->final_steps * (rollout->first[shard + 1] - rollout->first[shard]), rows = part_rows(policy);
+    struct value_part part = {.group = g, .set = set, .shard = shard};
+    int32_t *unit = ROLLOUT_NEW(rollout, int32_t, units);
+    part.place = by_agent(policy) ? ROLLOUT_NEW(rollout, int32_t, units) : unit;
+    part.batch = (struct batch){unit, units, rows, work->ended_count + i};
+    part.out = ROLLOUT_NEW(rollout, real, units * rows);
+    part.tiles = rollout->backend->tiles_create(rollout->backend, &policy->critic, units * rows);
+    return part;
 }
 
 void rollout_values_create(struct rollout *rollout)
 {
     struct rollout_work *work = rollout->work;
     struct arena *arena = rollout->arena;
-    const int shards = rollout->config.shards;
+    const int shards = rollout->config.shards, steps = rollout->config.steps;
     for (int g = 0; g < rollout->groups; g++) work->parts += shards * work->policy[g]->sets;
     work->all = ARENA_NEW(arena, struct value_part, work->parts);
     work->last = ARENA_NEW(arena, struct value_part, work->parts);
     work->ended = ARENA_NEW(arena, struct value_part, work->parts);
-    work->all_tiles = ARENA_NEW(arena, struct tiles *, work->parts);
-    work->last_tiles = ARENA_NEW(arena, struct tiles *, work->parts);
-    work->ended_tiles = ARENA_NEW(arena, struct tiles *, work->parts);
-    work->all_batch = ARENA_NEW(arena, struct batch, work->parts);
-    work->last_batch = ARENA_NEW(arena, struct batch, work->parts);
-    work->ended_batch = ARENA_NEW(arena, struct batch, work->parts);
+    work->ended_count = ROLLOUT_NEW(rollout, int32_t, work->parts);
+    work->batch = ARENA_NEW(arena, struct batch, work->parts);
+    work->tiles = ARENA_NEW(arena, struct tiles *, work->parts);
     work->forward = ARENA_NEW(arena, struct forward_pass, 2 * work->parts);
+    work->ends = ARENA_NEW(arena, struct ends_pass, 2 * work->parts);
+    work->scatter = ARENA_NEW(arena, struct scatter_pass, 2 * work->parts);
     work->gae = ARENA_NEW(arena, struct gae_pass, shards);
     int i = 0;
     for (int g = 0; g < rollout->groups; g++) {
         const struct policy *policy = work->policy[g];
+        real *value = rollout->group[g].value;
+        real *end = value + (size_t)steps * (size_t)rollout->config.envs * (size_t)policy->value_agents;
         work->group_first[g] = i;
         for (int shard = 0; shard < shards; shard++)
-            for (int set = 0; set < policy->sets; set++) create_part(rollout, i++, g, shard, set);
-        if (policy->sets == 1) continue;
-        const size_t values = (size_t)rollout->config.envs * (size_t)policy->value_agents, steps = (size_t)rollout->config.steps;
-        work->units[g] = ARENA_NEW(arena, real, (steps + 1) * values);
-        work->final_units[g] = ARENA_NEW(arena, real, steps * values);
+            for (int set = 0; set < policy->sets; set++, i++) {
+                work->all[i] = create_slices(rollout, g, shard, set, steps, value);
+                work->last[i] = create_slices(rollout, g, shard, set, 1, end);
+                if (rollout->config.bootstrap) work->ended[i] = create_ended(rollout, i, g, shard, set);
+            }
     }
     work->group_first[rollout->groups] = i;
 }
@@ -80,140 +104,123 @@ void rollout_values_destroy(struct rollout *rollout)
 {
     struct backend *backend = rollout->backend;
     for (int i = 0; i < rollout->work->parts; i++) {
-        backend->tiles_destroy(backend, rollout->work->all_tiles[i]);
-        backend->tiles_destroy(backend, rollout->work->last_tiles[i]);
-        backend->tiles_destroy(backend, rollout->work->ended_tiles[i]);
+        backend->tiles_destroy(backend, rollout->work->all[i].tiles);
+        backend->tiles_destroy(backend, rollout->work->last[i].tiles);
+        backend->tiles_destroy(backend, rollout->work->ended[i].tiles);
     }
 }
 
 struct tiles *rollout_critic_tiles(const struct rollout *rollout, int group, int shard, int set)
 {
-    return rollout->work->all_tiles[rollout->work->group_first[group] + shard * rollout->work->policy[group]->sets + set];
+    return rollout->work->all[rollout->work->group_first[group] + shard * rollout->work->policy[group]->sets + set].tiles;
 }
 
-/* Spreads the `rows` values of one environment step over its V places. */
-static void place_values(const struct policy *policy, int set, real *value /* [V] */, const real *out /* [rows] */)
+/* ---- passes -------------------------------------------------------------------------------------------------------------------------- */
+
+static void pack_group(struct rollout *rollout, int g, const struct value_part *parts, const float *state)
 {
-    if (policy->sets > 1) {
-        value[set] = out[0];
-        return;
+    struct rollout_work *work = rollout->work;
+    const int from = work->group_first[g], count = work->group_first[g + 1] - from;
+    for (int i = 0; i < count; i++) {
+        work->batch[i] = parts[from + i].batch;
+        work->tiles[i] = parts[from + i].tiles;
     }
-    for (int v = 0; v < policy->value_agents; v++) value[v] = out[policy->state_rows > 1 ? v : 0];
+    rollout->backend->pack(rollout->backend, &work->policy[g]->critic, work->tiles, state, work->batch, count);
 }
 
-static struct forward_pass critic_pass(const struct policy *policy, int set, struct tiles *tiles, real *out)
+static struct forward_pass critic_pass(const struct rollout *rollout, const struct value_part *part)
 {
-    return (struct forward_pass){
-        .net = &policy->critic, .parameters = policy_critic(policy, policy->parameters, set), .tiles = tiles, .out = out};
-}
-
-static void scatter_part(const struct rollout *rollout, const struct value_part *part, int first_step, int steps)
-{
-    if (part->direct) return;
     const struct policy *policy = rollout->work->policy[part->group];
-    const int envs = rollout->config.envs, lo = rollout->first[part->shard], hi = rollout->first[part->shard + 1], rows = part_rows(policy);
-    const real *out = part->out;
-    for (int t = first_step; t < first_step + steps; t++)
-        for (int e = lo; e < hi; e++, out += rows)
-            place_values(policy, part->set,
-                         rollout->group[part->group].value + ((size_t)t * (size_t)envs + (size_t)e) * (size_t)policy->value_agents, out);
+    return (struct forward_pass){
+        .net = &policy->critic, .parameters = policy_critic(policy, policy->parameters, part->set), .tiles = part->tiles, .out = part->out};
+}
+
+/* Values of a part to their places in `value` [env-step][V]. */
+static struct scatter_pass scatter_part(const struct rollout *rollout, const struct value_part *part, real *value)
+{
+    const struct policy *policy = rollout->work->policy[part->group];
+    const bool own = policy->sets > 1;
+    return (struct scatter_pass){.unit = part->place,
+                                 .count = part->batch.count,
+                                 .units = part->batch.units,
+                                 .stride = policy->value_agents,
+                                 .width = own ? 1 : policy->value_agents,
+                                 .from_width = part_rows(policy),
+                                 .from = part->out,
+                                 .to = own ? value + part->set : value};
 }
 
 void rollout_values(struct rollout *rollout)
 {
     struct rollout_work *work = rollout->work;
     struct backend *backend = rollout->backend;
-    const int steps = rollout->config.steps;
+    const size_t steps = (size_t)rollout->config.steps;
     for (int g = 0; g < rollout->groups; g++) {
-        const struct policy *policy = work->policy[g];
-        const int from = work->group_first[g], count = work->group_first[g + 1] - from;
         const float *state = rollout->group[g].state;
-        const size_t slice = (size_t)rollout->config.envs * (size_t)policy->state_rows * (size_t)policy->state_size;
-        backend->pack(backend, &policy->critic, work->all_tiles + from, state, work->all_batch + from, count);
-        backend->pack(backend, &policy->critic, work->last_tiles + from, state + (size_t)steps * slice, work->last_batch + from, count);
+        pack_group(rollout, g, work->all, state);
+        pack_group(rollout, g, work->last, state + steps * rollout_state_size(rollout, g));
     }
+    int scatters = 0;
     for (int i = 0; i < work->parts; i++) {
-        const struct value_part *part = &work->all[i];
-        const struct policy *policy = work->policy[part->group];
-        work->forward[2 * i] = critic_pass(policy, part->set, work->all_tiles[i], part->out);
-        work->forward[2 * i + 1] = critic_pass(policy, part->set, work->last_tiles[i], work->last[i].out);
+        const struct policy *policy = work->policy[work->all[i].group];
+        real *value = rollout->group[work->all[i].group].value;
+        real *end = value + steps * (size_t)rollout->config.envs * (size_t)policy->value_agents;
+        work->forward[2 * i] = critic_pass(rollout, &work->all[i]);
+        work->forward[2 * i + 1] = critic_pass(rollout, &work->last[i]);
+        if (work->all[i].direct) continue;
+        work->scatter[scatters++] = scatter_part(rollout, &work->all[i], value);
+        work->scatter[scatters++] = scatter_part(rollout, &work->last[i], end);
     }
     backend->forward(backend, work->forward, 2 * work->parts);
-    for (int i = 0; i < work->parts; i++) {
-        scatter_part(rollout, &work->all[i], 0, steps);
-        scatter_part(rollout, &work->last[i], steps, 1);
-    }
+    if (scatters) backend->scatter(backend, work->scatter, scatters);
 }
 
 void rollout_bootstrap(struct rollout *rollout, int t)
 {
     struct rollout_work *work = rollout->work;
     struct backend *backend = rollout->backend;
-    const int envs = rollout->config.envs;
+    const int envs = rollout->config.envs, steps = rollout->final_steps;
     const uint8_t *end = rollout->ep_end + (size_t)t * (size_t)envs;
-    bool any = false;
-    for (int e = 0; e < envs; e++) {
-        if (end[e] != MAPPO_TRUNCATED) continue;
-        any = true;
-        if (work->composes) rollout_compose(rollout, -1, e);
-    }
-    if (!any) return;
-    for (int i = 0; i < work->parts; i++) {
-        struct value_part *part = &work->ended[i];
-        const struct policy *policy = work->policy[part->group];
-        int count = 0;
-        for (int e = rollout->first[part->shard]; e < rollout->first[part->shard + 1]; e++)
-            if (end[e] == MAPPO_TRUNCATED) part->unit[count++] = state_unit(policy, e, part->set);
-        work->ended_batch[i] = (struct batch){part->unit, count, part_rows(policy)};
-        work->forward[i] = critic_pass(policy, part->set, work->ended_tiles[i], part->out);
-    }
-    for (int g = 0; g < rollout->groups; g++) {
-        const int from = work->group_first[g];
-        backend->pack(backend, &work->policy[g]->critic, work->ended_tiles + from, rollout->group[g].final_state, work->ended_batch + from,
-                      work->group_first[g + 1] - from);
-    }
-    backend->forward(backend, work->forward, work->parts);
+    if (backend->host_memory && !memchr(end, MAPPO_TRUNCATED, (size_t)envs * (size_t)steps)) return;
+    rollout_compose(rollout, -1, 0, envs * steps);
+    int ends = 0;
     for (int i = 0; i < work->parts; i++) {
         const struct value_part *part = &work->ended[i];
         const struct policy *policy = work->policy[part->group];
-        const real *out = part->out;
-        real *value = rollout->group[part->group].final_value + (size_t)t * (size_t)envs * (size_t)policy->value_agents;
-        for (int e = rollout->first[part->shard]; e < rollout->first[part->shard + 1]; e++) {
-            if (end[e] != MAPPO_TRUNCATED) continue;
-            place_values(policy, part->set, value + (size_t)e * (size_t)policy->value_agents, out);
-            out += part_rows(policy);
+        struct ends_pass pass = {.ep_end = end,
+                                 .steps = steps,
+                                 .envs = envs,
+                                 .lo = rollout->first[part->shard],
+                                 .hi = rollout->first[part->shard + 1],
+                                 .stride = 1,
+                                 .unit = part->place,
+                                 .count = work->ended_count + i};
+        work->ends[ends++] = pass;
+        if (by_agent(policy)) {
+            pass.unit = (int32_t *)(uintptr_t)part->batch.unit;
+            pass.stride = policy->state_rows;
+            pass.offset = part->set;
+            work->ends[ends++] = pass;
         }
+        work->forward[i] = critic_pass(rollout, part);
+        work->scatter[i] =
+            scatter_part(rollout, part, rollout->group[part->group].final_value + (size_t)t * (size_t)envs * (size_t)policy->value_agents);
     }
+    backend->select_ends(backend, work->ends, ends);
+    for (int g = 0; g < rollout->groups; g++) pack_group(rollout, g, work->ended, rollout->group[g].final_state);
+    backend->forward(backend, work->forward, work->parts);
+    backend->scatter(backend, work->scatter, work->parts);
 }
 
-/* Values of a group whose agents each have a normaliser, in reward units. */
-static void denormalise(const struct policy *policy, real *to, const real *from, size_t env_steps)
-{
-    for (int s = 0; s < policy->sets; s++) {
-        const struct normalizer_scale scale = normalizer_scale(&policy->norm[s], policy->normalizer);
-        for (size_t u = 0; u < env_steps; u++) {
-            const size_t i = u * (size_t)policy->sets + (size_t)s;
-            to[i] = (real)(scale.mean + scale.deviation * (double)from[i]);
-        }
-    }
-}
+/* ---- returns ------------------------------------------------------------------------------------------------------------------------- */
 
 void rollout_returns(struct rollout *rollout)
 {
     struct rollout_work *work = rollout->work;
     const struct rollout_config *config = &rollout->config;
-    const size_t env_steps = (size_t)config->steps * (size_t)config->envs;
     for (int g = 0; g < rollout->groups; g++) {
         const struct policy *policy = work->policy[g];
         const struct rollout_group *group = &rollout->group[g];
-        const bool apart = policy->sets > 1;
-        struct normalizer_scale scale = {0, 1};
-        if (apart) {
-            denormalise(policy, work->units[g], group->value, env_steps + (size_t)config->envs);
-            denormalise(policy, work->final_units[g], group->final_value, env_steps);
-        } else {
-            scale = normalizer_scale(&policy->norm[0], policy->normalizer);
-        }
         for (int shard = 0; shard < config->shards; shard++)
             work->gae[shard] = (struct gae_pass){.steps = config->steps,
                                                  .envs = config->envs,
@@ -224,13 +231,13 @@ void rollout_returns(struct rollout *rollout)
                                                  .lambda = config->lambda,
                                                  .bootstrap = config->bootstrap,
                                                  .value_agents = policy->value_agents,
-                                                 .value_mean = (real)scale.mean,
-                                                 .value_deviation = (real)scale.deviation,
+                                                 .norm = policy->norm,
+                                                 .norms = policy->sets,
                                                  .reward = group->reward,
                                                  .terminated = group->terminated,
                                                  .ep_end = rollout->ep_end,
-                                                 .value = apart ? work->units[g] : group->value,
-                                                 .final_value = apart ? work->final_units[g] : group->final_value,
+                                                 .value = group->value,
+                                                 .final_value = group->final_value,
                                                  .advantage = group->advantage,
                                                  .ret = group->ret};
         rollout->backend->gae(rollout->backend, work->gae, config->shards);
@@ -239,6 +246,8 @@ void rollout_returns(struct rollout *rollout)
 
 void rollout_finish(struct rollout *rollout)
 {
+    if (backend_replayed(rollout->backend, rollout->work->finish)) return;
     rollout_values(rollout);
     rollout_returns(rollout);
+    backend_recorded(rollout->backend, &rollout->work->finish);
 }

@@ -1,10 +1,14 @@
-/* The arithmetic of learning, as a table of operations that one machine type implements (cpu; cuda later).
+/* The arithmetic of learning, as a table of operations that one machine type implements (src/backend: cpu; cuda/: cuda).
  *
  * Operations are network-sized: the layers stay inside a backend, so that activations never leave the cache (or the chip). This is no
- * tensor graph. Buffers come from `alloc` and belong to the backend; the host may touch them only where `host_memory` is true, else through
- * `upload` and `download`. Axes: T time, E environments, A agents of a group, B rows of a batch, D inputs, H hidden, O outputs, L logits, P
- * parameters. Operations can't fail, except for running out of memory in `alloc` and `tiles_create` (which ends the program) and the device
- * (which does too).
+ * tensor graph. Arrays that passes point to are the backend's memory (`alloc`), unless they are said to be host memory; the host may touch
+ * them only where `host_memory` is true, else through `upload` and `download`. Pass structs themselves are read during the call. A device
+ * works in the order of the calls and lags behind: nothing of it is there for the host before `download` or `sync`. What changes from
+ * update to update (learning rates, normalisers, positions of random numbers) is therefore read from the backend's memory.
+ *
+ * Axes: T time, E environments, A agents of a group, B rows of a batch, D inputs, H hidden, O outputs, L logits, P parameters. Operations
+ * can't fail, except for running out of memory in `alloc` and `tiles_create` (which ends the program) and the device (which does too, with
+ * EXIT_PEERS).
  *
  * Shards. A pass covers the rows of one shard; operations take an array of passes and may run them at the same time. The result of a pass
  * depends only on its own rows, never on the other passes or the number of threads: that is what the reproducible mode stands on. */
@@ -15,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/kernels/learner.h"
+#include "backend/kernels/select.h"
 #include "base/check.h"
 #include "base/real.h"
 
@@ -75,8 +81,9 @@ struct tiles;
 
 /* Which rows a batch has. A unit is an env-step u = t * E + e with `rows` consecutive rows (the A agents, or 1 for a central critic). */
 struct batch {
-    const int32_t *unit; /* [units]; host memory; NULL = 0 … units - 1 */
-    int units, rows;     /* B = units * rows; row i of unit u is row u * rows + i of the arrays */
+    const int32_t *unit;  /* [units]; NULL = 0 … units - 1 */
+    int units, rows;      /* B = units * rows; row i of unit u is row u * rows + i of the arrays */
+    const int32_t *count; /* [1] how many of the units there are at the moment, found by `select_ends`; NULL = all */
 };
 
 struct recurrent {      /* reserved for recurrent policies; NULL elsewhere */
@@ -92,58 +99,47 @@ struct forward_pass {
     real *out; /* [B][O] in the order of the batch */
 };
 
-struct act_pass { /* sampling, or the mode, from outputs */
-    const struct distribution *dist;
-    int rows;            /* B */
-    const real *out;     /* [B][O] */
+struct act_pass { /* sampling, or the mode, from outputs. The batch says which rows of the slice [E][A] the outputs belong to */
+    const struct distribution *dist; /* host memory */
+    struct batch batch;
+    const real *out;     /* [B][O] in the order of the batch */
     const real *log_std; /* [Kr]; NULL without Gaussian heads */
-    const uint8_t *mask; /* [B][L]; NULL = all allowed */
+    const uint8_t *mask; /* [E][A][L]; NULL = all allowed */
     bool deterministic;
     uint64_t seed; /* Philox key */
     int stream;
-    uint64_t step;      /* the policy's global step count */
-    uint32_t first_env; /* row b belongs to environment first_env + b / agents, agent first_agent + b % agents */
-    int agents, first_agent;
-    int32_t *act_int; /* [B][Ki] */
-    float *act_real;  /* [B][Kr] */
-    real *log_prob;   /* [B] joint; may be NULL */
+    uint64_t step;         /* the policy's step count … */
+    const uint64_t *clock; /* … beyond this one; NULL = 0 */
+    uint32_t first_env;    /* row r of the slice belongs to environment first_env + r / agents, agent r % agents */
+    int agents;
+    int32_t *act_int; /* [E][A][Ki] */
+    float *act_real;  /* [E][A][Kr] */
+    real *log_prob;   /* [E][A] joint; may be NULL */
 };
 
 enum loss_kind { LOSS_POLICY, LOSS_VALUE };
 
-/* What a pass found out, sums over its rows; added up between shards and ranks in double. */
-enum pass_sum {
-    SUM_WEIGHT,  /* Σ m, the loss's divisor */
-    SUM_LOSS,    /* Σ m · surrogate (sign as minimised), or of the value loss before its coefficient */
-    SUM_ENTROPY, /* Σ m · H */
-    SUM_KL,      /* Σ (r - 1 - log r) over all rows */
-    SUM_CLIPPED, /* rows with |r - 1| > clip */
-    SUM_RATIO,   /* Σ r */
-    SUM_ROWS,    /* rows, whether active or not */
-    PASS_SUMS
-};
-
 struct policy_loss {
-    const struct distribution *dist;
-    real clip;                /* ε */
-    real entropy;             /* coefficient */
-    const int32_t *act_int;   /* [N][Ki] all arrays of N rows, addressed through the batch */
-    const float *act_real;    /* [N][Kr] */
-    const uint8_t *mask;      /* [N][L] or NULL */
-    const uint8_t *active;    /* [N] or NULL: the weight m of a row */
-    const real *old_log_prob; /* [N] */
-    const real *advantage;    /* [N] normalised */
+    const struct distribution *dist; /* host memory */
+    real clip;                       /* ε */
+    real entropy;                    /* coefficient */
+    const int32_t *act_int;          /* [N][Ki] all arrays of N rows, addressed through the batch */
+    const float *act_real;           /* [N][Kr] */
+    const uint8_t *mask;             /* [N][L] or NULL */
+    const uint8_t *active;           /* [N] or NULL: the weight m of a row */
+    const real *old_log_prob;        /* [N] */
+    const real *advantage;           /* [N] normalised */
 };
 
 struct value_loss {
-    int targets;           /* returns per row: A where one value serves all agents of a step, else 1 */
-    real clip;             /* ε of the clipped value loss; 0 = not clipped */
-    real huber_delta;      /* 0 = squared error */
-    real coefficient;      /* of the value loss */
-    real mean, deviation;  /* the normaliser: target = (ret - mean) / deviation */
-    const uint8_t *active; /* [N][targets] or NULL */
-    const real *old_value; /* [N] normalised scale */
-    const real *ret;       /* [N][targets] reward units */
+    int targets;                   /* returns per row: A where one value serves all agents of a step, else 1 */
+    real clip;                     /* ε of the clipped value loss; 0 = not clipped */
+    real huber_delta;              /* 0 = squared error */
+    real coefficient;              /* of the value loss */
+    const struct normalizer *norm; /* target = (ret - mean) / deviation of its scale */
+    const uint8_t *active;         /* [N][targets] or NULL */
+    const real *old_value;         /* [N] normalised scale */
+    const real *ret;               /* [N][targets] reward units */
 };
 
 struct train_pass {
@@ -159,42 +155,109 @@ struct train_pass {
     };
     real
         *gradient; /* [P] out: of the SUM of the row losses (policy: surrogate - entropy coefficient · entropy); divide by the global Σ m */
-    double sum[PASS_SUMS]; /* out, host */
+    real *sum;     /* [PASS_SUMS] out */
 };
 
-/* ---- elementwise -----------------------------------------------------------------------------------------------------------------------
+/* ---- whole rollouts --------------------------------------------------------------------------------------------------------------------
  */
 
 struct gae_pass { /* arrays of a whole rollout, environments [lo, hi); see backend/kernels/gae.h for the equations */
     int steps, envs, agents, lo, hi;
     real gamma, lambda;
-    bool bootstrap;                   /* at a time limit: r + γ V(final); false: treat as terminal */
-    int value_agents;                 /* 1 = one value per environment, serves all agents; else A */
-    real value_mean, value_deviation; /* denormaliser: V = mean + deviation * value */
-    const float *reward;              /* [T][E][A] */
-    const uint8_t *terminated;        /* [T][E][A] */
-    const uint8_t *ep_end;            /* [T][E] */
-    const real *value;                /* [T+1][E][value_agents] normalised scale */
-    const real *final_value;          /* [T][E][value_agents] read only where truncated */
-    real *advantage, *ret;            /* [T][E][A] reward units */
+    bool bootstrap;                /* at a time limit: r + γ V(final); false: treat as terminal */
+    int value_agents;              /* 1 = one value per environment, serves all agents; else A */
+    const struct normalizer *norm; /* [norms] denormalisers: V = mean + deviation * value */
+    int norms;                     /* 1, or A: each agent its own */
+    const float *reward;           /* [T][E][A] */
+    const uint8_t *terminated;     /* [T][E][A] */
+    const uint8_t *ep_end;         /* [T][E] */
+    const real *value;             /* [T+1][E][value_agents] normalised scale */
+    const real *final_value;       /* [T][E][value_agents] read only where truncated */
+    real *advantage, *ret;         /* [T][E][A] reward units */
 };
 
-struct moments { /* of masked rows, in double */
-    double count, sum, sum_squares;
+enum { ENDS_TRUNCATED = 2 }; /* the value of ep_end at a time limit */
+struct ends_pass {           /* which env-steps (t, e in [lo, hi)) were truncated, in their order */
+    const uint8_t *ep_end;   /* [T][E] */
+    int steps, envs, lo, hi;
+    int stride, offset; /* unit = (t * E + e) * stride + offset */
+    int32_t *unit;      /* [T * (hi - lo)] out */
+    int32_t *count;     /* [1] out */
 };
 
-struct adam {
-    real learning_rate, beta1, beta2, eps, weight_decay;
-    int64_t step; /* 1 for the first update */
-    real scale;   /* multiplies the gradient: 1 / Σ m, times the clip factor */
+struct scatter_pass {     /* to[unit * stride + v] = from[u][from_width > 1 ? v : 0] for v < width: values of env-steps to their places */
+    const int32_t *unit;  /* [units]; NULL = 0 … units - 1 */
+    const int32_t *count; /* [1] as in a batch; NULL = all */
+    int units, stride, width, from_width;
+    const real *from; /* [units][from_width] */
+    real *to;
+};
+
+struct copy_pass { /* to[r * to_stride + j] = from[(r / repeat) * from_stride + j] for j < width: parts of wider rows */
+    int rows, width, repeat;
+    int to_stride, from_stride;
+    const float *from;
+    float *to;
+};
+
+struct moments_pass { /* x and mask are [N][rows], `rows` numbers for each row of the batch (1, or the targets of a critic's row) */
+    const real *x;
+    const uint8_t *mask; /* NULL = all */
+    int rows;
+    struct batch batch;
+    double *out; /* count, sum, sum of squares, or only the first `numbers` of them */
+    int numbers;
+};
+
+struct standardise_pass { /* x[first + i * stride] = (x - mean) / (population deviation + epsilon) for i < n */
+    real *x;
+    size_t n, first, stride;
+    const double *moments; /* [3] count, sum, sum of squares */
+    real epsilon;
+};
+
+/* The units of one minibatch of a part: places [from, from + count) of a permutation of its items (algo/ppo_batches.h). */
+struct select_pass {
+    struct select_shape shape;
+    int items, from, count;
+    bool shuffled;        /* else the natural order */
+    const int32_t *order; /* [items] a permutation from elsewhere; NULL = backend/kernels/shuffle.h */
+    uint64_t seed;
+    uint32_t shard;
+    int epoch, epochs; /* the permutation is that of pass now->update * epochs + epoch */
+    const struct update_now *now;
+    bool state_by_row;     /* units of the critic's input are rows; else env-steps */
+    int state_repeats;     /* how often an item's unit of the critic's input stands in `state` */
+    int32_t *rows, *state; /* [count] [count * state_repeats] out: units of the arrays [T][E][A]; of the critic's input */
+};
+
+/* ---- learners, see backend/kernels/learner.h
+ * --------------------------------------------------------------------------------------------- */
+
+struct learner_pass {
+    int number;
+    struct learner *learner;
+    struct normalizer *norm;
+    struct trouble *trouble; /* shared by all learners of a run */
+    const struct update_now *now;
+    const struct moments *advantage, *ret;        /* start */
+    const struct minibatch_statistics *minibatch; /* begin, judge */
+    const real *gradient;                         /* judge: [actor + critic] sums over all ranks */
+    size_t actor, critic;                         /* parameters of each */
+    const real *sum;                              /* judge: [2][PASS_SUMS] of the actor's and the critic's pass, sums over all ranks */
+    int epoch, minibatch_number, step;            /* judge; step: Adam steps of this update before this one */
 };
 
 /* ---- the table -------------------------------------------------------------------------------------------------------------------------
  */
 
+struct env_device_ops;
+struct recording;
+enum { BACKEND_MARKS = 8 }; /* slots of mark and wait */
+
 struct backend {
-    const char *name; /* "cpu" */
-    char detail[96];  /* "avx512, 2 threads" */
+    const char *name; /* "cpu", "cuda" */
+    char detail[160]; /* "avx512, 2 threads" */
     bool host_memory;
     int threads;
     int level; /* instruction level: ranks agree on the lowest (enum cpu_level) */
@@ -219,25 +282,82 @@ struct backend {
     /* networks and distributions */
     void (*forward)(struct backend *, const struct forward_pass *, int passes);
     void (*act)(struct backend *, const struct act_pass *, int passes);
-    void (*train)(struct backend *, struct train_pass *, int passes);
+    void (*train)(struct backend *, const struct train_pass *, int passes);
 
-    /* whole-rollout arithmetic. moments: x and mask are [N][rows], `rows` numbers for each row of the batch (1, or the targets of a
-     * critic's row). */
+    /* whole-rollout arithmetic */
     void (*gae)(struct backend *, const struct gae_pass *, int passes);
-    void (*moments)(struct backend *, const real *x, const uint8_t *mask, int rows, const struct batch *batch, struct moments *out,
-                    int passes);                                                       /* batch [passes] */
-    void (*standardise)(struct backend *, real *x, size_t n, real mean, real divisor); /* x = (x - mean) / divisor */
+    void (*select_ends)(struct backend *, const struct ends_pass *, int passes);
+    void (*scatter)(struct backend *, const struct scatter_pass *, int passes);
+    void (*copy_rows)(struct backend *, const struct copy_pass *, int passes);
+    void (*find_nonfinite)(struct backend *, const float *x, size_t n, uint64_t *first); /* least index, or UINT64_MAX */
+    void (*moments)(struct backend *, const struct moments_pass *, int passes);
+    void (*standardise)(struct backend *, const struct standardise_pass *, int passes);
+    void (*select)(struct backend *, const struct select_pass *, int passes);
 
-    /* flat vectors */
-    double (*sum_squares)(struct backend *, const real *x, size_t n);
+    /* learners: in the order of the passes. `bad` [bads] are results of find_nonfinite: any but UINT64_MAX is trouble. */
+    void (*learner_start)(struct backend *, const struct learner_pass *, int passes, const uint64_t *bad, int bads); /* clears *trouble */
+    void (*learner_begin)(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
+    void (*learner_judge)(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
+
+    /* flat vectors. adam does nothing where trouble is not NULL and of some kind. */
+    void (*copy)(struct backend *, void *to, const void *from, size_t bytes); /* both the backend's */
     void (*add)(struct backend *, real *to, const real *from, size_t n);
-    void (*adam)(struct backend *, const struct adam *, real *parameters, const real *gradient, real *m, real *v, size_t n);
+    void (*adam)(struct backend *, const struct adam_step *step, const struct trouble *trouble, real *parameters, const real *gradient,
+                 real *m, real *v, size_t n);
     void (*soft_update)(struct backend *, real *target, const real *from, real tau, size_t n); /* target += tau (from - target) */
 
     /* optional */
     void (*forward_act)(struct backend *, const struct forward_pass *, const struct act_pass *,
                         int passes); /* both in one go, tile by tile */
+
+    /* optional, devices: calls between record_begin and record_end are remembered (and made, by record_end) and can be made again at once.
+     */
+    void (*record_begin)(struct backend *);
+    struct recording *(*record_end)(struct backend *);
+    void (*replay)(struct backend *, struct recording *);
+    void (*recording_free)(struct backend *, struct recording *);
+
+    /* optional, devices: host arrays that copies to and from the device are fast with, and copies that the host need not wait for. `mark`
+     * remembers how far the calls have come, `wait` lets the host wait for that: everything downloaded before is there then. */
+    void *(*host_alloc)(struct backend *, const char *what, size_t bytes); /* zeroed */
+    void (*host_free)(struct backend *, void *);
+    void (*upload_later)(struct backend *, void *to, const void *from, size_t bytes); /* `from` stays as it is until a later wait */
+    void (*download_later)(struct backend *, void *to, const void *from, size_t bytes);
+    void (*mark)(struct backend *, int slot);
+    void (*wait)(struct backend *, int slot);
+    const struct env_device_ops *environments; /* optional: how environments run here (env/device.h) */
+    bool planning; /* allocations are only added up; nothing is computed, and memory that alloc returns may not be touched */
 };
+/* Of matrix products on a device; master weights, sums and everything else stay float32. */
+enum precision { PRECISION_FP32, PRECISION_TF32, PRECISION_BF16 };
+
+/* ---- the same on every backend
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* Memory of the backend's with a copy of host memory in it. */
+static inline void *backend_copy(struct backend *b, const char *what, const void *from, size_t bytes)
+{
+    void *to = b->alloc(b, what, bytes);
+    b->upload(b, to, from, bytes);
+    return to;
+}
+
+/* A run of calls that is the same every time: true where it was recorded before and has been replayed; else make the calls, then
+ * backend_recorded. */
+static inline bool backend_replayed(struct backend *b, struct recording *recording)
+{
+    if (!b->record_begin) return false;
+    if (recording) b->replay(b, recording);
+    if (!recording) b->record_begin(b);
+    return recording != NULL;
+}
+static inline void backend_recorded(struct backend *b, struct recording **recording)
+{
+    if (b->record_begin) *recording = b->record_end(b);
+}
+
+/* Of host memory, by the host. */
+bool host_all_finite(const float *x, size_t n);
 
 /* Instruction levels, lowest first. */
 enum cpu_level { CPU_BASELINE, CPU_AVX2, CPU_AVX512, CPU_LEVELS };
@@ -250,10 +370,16 @@ double cpu_peak(int level);
 double cpu_product_rate(int level, int outputs, int inputs);
 
 struct backend_config {
-    const char *name; /* "cpu" */
+    const char *name; /* "cpu", "cuda" */
     int threads;
-    int level; /* at most what the machine has; -1 = the best it has */
+    int level;  /* at most what the machine has; -1 = the best it has */
+    int device; /* cuda: number of the device; -1 = local_rank modulo devices */
+    int local_rank;
+    int precision; /* cuda: enum precision */
+    bool graphs;   /* cuda: record and replay what is the same in every update */
+    bool planning; /* cuda: see struct backend */
 };
+bool backend_built(const char *name); /* is it part of this build? */
 int backend_open(struct backend **backend, const struct backend_config *config, struct error *err);
 
 #endif

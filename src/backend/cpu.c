@@ -145,7 +145,7 @@ static void cpu_pack(struct backend *backend, const struct network *net, struct 
     struct cpu *cpu = cpu_of(backend);
     int tasks = 0, rows = 0;
     for (int p = 0; p < passes; p++) {
-        tiles[p]->rows = batch[p].units * batch[p].rows;
+        tiles[p]->rows = batch_units(&batch[p]) * batch[p].rows;
         CHECK(tiles[p]->rows <= tiles[p]->max_rows, "pack: %d rows do not fit %d", tiles[p]->rows, tiles[p]->max_rows);
         CHECK(tiles[p]->inputs == net->inputs, "pack: tiles of %d inputs, a network of %d", tiles[p]->inputs, net->inputs);
         tiles[p]->first_task = tasks;
@@ -191,7 +191,8 @@ static void forward_and_act(struct cpu *cpu, const struct forward_pass *pass, co
             const int first = chunk_first(tiles, parts, part), end = chunk_first(tiles, parts, part + 1);
             real *work = cpu->work[thread_number()];
             cpu->kernels->forward(&pass[p], work, first, end);
-            if (act) cpu->kernels->act(&act[p], work, first * r, end * r < act[p].rows ? end * r : act[p].rows);
+            const int rows_of_pass = pass[p].tiles->rows;
+            if (act) cpu->kernels->act(&act[p], work, first * r, end * r < rows_of_pass ? end * r : rows_of_pass);
         }
     }
 }
@@ -208,14 +209,14 @@ static void cpu_forward_act(struct backend *backend, const struct forward_pass *
     forward_and_act(cpu, pass, act, passes);
 }
 
-static void cpu_train(struct backend *backend, struct train_pass *pass, int passes)
+static void cpu_train(struct backend *backend, const struct train_pass *pass, int passes)
 {
     struct cpu *cpu = cpu_of(backend);
     int tasks = 0, rows = 0;
     for (int p = 0; p < passes; p++) {
         struct tiles *t = pass[p].tiles;
-        CHECK(t->rows == pass[p].batch.units * pass[p].batch.rows, "train: %d rows are packed, the batch has %d", t->rows,
-              pass[p].batch.units * pass[p].batch.rows);
+        CHECK(t->rows == batch_units(&pass[p].batch) * pass[p].batch.rows, "train: %d rows are packed, the batch has %d", t->rows,
+              batch_units(&pass[p].batch) * pass[p].batch.rows);
         t->first_task = tasks;
         tasks += chunk_count(tile_count(cpu, t->rows));
         rows += t->rows;
@@ -243,13 +244,13 @@ static void cpu_act(struct backend *backend, const struct act_pass *pass, int pa
 {
     struct cpu *cpu = cpu_of(backend);
     for (int p = 0; p < passes; p++) {
-        const int tiles = tile_count(cpu, pass[p].rows), r = cpu->kernels->tile_rows;
+        const int rows = batch_units(&pass[p].batch) * pass[p].batch.rows, tiles = tile_count(cpu, rows), r = cpu->kernels->tile_rows;
         reserve_work(cpu, cpu->kernels->act_size(pass[p].dist));
-        const int threads = threads_for(backend, pass[p].rows);
+        const int threads = threads_for(backend, rows);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
         for (int tile = 0; tile < tiles; tile++) {
             const int end = (tile + 1) * r;
-            cpu->kernels->act(&pass[p], cpu->work[thread_number()], tile * r, end < pass[p].rows ? end : pass[p].rows);
+            cpu->kernels->act(&pass[p], cpu->work[thread_number()], tile * r, end < rows ? end : rows);
         }
     }
 }
@@ -265,21 +266,29 @@ static void cpu_gae(struct backend *backend, const struct gae_pass *pass, int pa
     for (int p = 0; p < passes; p++) cpu->kernels->gae(&pass[p]);
 }
 
-static void cpu_moments(struct backend *backend, const real *x, const uint8_t *mask, int rows, const struct batch *batch,
-                        struct moments *out, int passes)
+static void cpu_moments(struct backend *backend, const struct moments_pass *pass, int passes)
 {
-    struct cpu *cpu = cpu_of(backend);
-    for (int p = 0; p < passes; p++) cpu->kernels->moments(x, mask, rows, &batch[p], &out[p]);
+    for (int p = 0; p < passes; p++) cpu_of(backend)->kernels->moments(&pass[p]);
 }
 
-static void cpu_standardise(struct backend *backend, real *x, size_t n, real mean, real divisor)
+static void cpu_standardise(struct backend *backend, const struct standardise_pass *pass, int passes)
 {
-    cpu_of(backend)->kernels->standardise(x, n, mean, divisor);
+    for (int p = 0; p < passes; p++) cpu_of(backend)->kernels->standardise(&pass[p]);
 }
 
-static double cpu_sum_squares(struct backend *backend, const real *x, size_t n)
+static void cpu_learner_judge(struct backend *backend, const struct learner_rules *rules, const struct learner_pass *pass, int passes)
 {
-    return cpu_of(backend)->kernels->sum_squares(x, n);
+    const struct cpu_kernels *kernels = cpu_of(backend)->kernels;
+    for (int p = 0; p < passes; p++) {
+        const struct learner_pass *l = &pass[p];
+        const struct learner_place place = {l->number, l->epoch, l->minibatch_number, l->now->steps + l->step + 1};
+        const struct learner_sums sums = {.actor = l->sum,
+                                          .critic = l->sum + PASS_SUMS,
+                                          .actor_squares = kernels->sum_squares(l->gradient, l->actor),
+                                          .critic_squares = kernels->sum_squares(l->gradient + l->actor, l->critic),
+                                          .rows = l->minibatch->ret.count};
+        learner_judge(l->learner, l->norm, rules, l->now, l->trouble, &place, &sums);
+    }
 }
 
 static void cpu_add(struct backend *backend, real *to, const real *from, size_t n)
@@ -287,9 +296,11 @@ static void cpu_add(struct backend *backend, real *to, const real *from, size_t 
     cpu_of(backend)->kernels->add(to, from, n);
 }
 
-static void cpu_adam(struct backend *backend, const struct adam *adam, real *parameters, const real *gradient, real *m, real *v, size_t n)
+static void cpu_adam(struct backend *backend, const struct adam_step *step, const struct trouble *trouble, real *parameters,
+                     const real *gradient, real *m, real *v, size_t n)
 {
-    cpu_of(backend)->kernels->adam(adam, parameters, gradient, m, v, n);
+    if (trouble && trouble->kind != TROUBLE_NONE) return;
+    cpu_of(backend)->kernels->adam(step, parameters, gradient, m, v, n);
 }
 
 static void cpu_soft_update(struct backend *backend, real *target, const real *from, real tau, size_t n)
@@ -316,12 +327,25 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .forward_act = cpu_forward_act,
                                          .train = cpu_train,
                                          .gae = cpu_gae,
+                                         .select_ends = small_select_ends,
+                                         .scatter = small_scatter,
+                                         .copy_rows = small_copy_rows,
+                                         .find_nonfinite = small_find_nonfinite,
                                          .moments = cpu_moments,
                                          .standardise = cpu_standardise,
-                                         .sum_squares = cpu_sum_squares,
+                                         .select = small_select,
+                                         .learner_start = small_learner_start,
+                                         .learner_begin = small_learner_begin,
+                                         .learner_judge = cpu_learner_judge,
+                                         .copy = cpu_copy,
                                          .add = cpu_add,
                                          .adam = cpu_adam,
                                          .soft_update = cpu_soft_update};
+
+bool backend_built(const char *name)
+{
+    return strcmp(name, "cpu") == 0;
+}
 
 int backend_open(struct backend **backend, const struct backend_config *config, struct error *err)
 {

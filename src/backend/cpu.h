@@ -32,14 +32,14 @@ struct cpu_kernels {
     void (*pack)(const struct network *, struct tiles *, const float *x, const struct batch *, int tile);
     void (*forward)(const struct forward_pass *, real *work, int tile, int end);
     void (*train)(const struct train_pass *, real *work, real *chunk, double *sums, int tile, int end);
-    void (*reduce)(struct train_pass *, int chunks); /* accumulators of all chunks to the gradient and sums of the pass */
+    void (*reduce)(const struct train_pass *, int chunks); /* accumulators of all chunks to the gradient and sums of the pass */
     void (*act)(const struct act_pass *, real *work, int row, int end);
     void (*gae)(const struct gae_pass *);
-    void (*moments)(const real *x, const uint8_t *mask, int rows, const struct batch *, struct moments *);
-    void (*standardise)(real *x, size_t n, real mean, real divisor);
+    void (*moments)(const struct moments_pass *);
+    void (*standardise)(const struct standardise_pass *);
     double (*sum_squares)(const real *x, size_t n);
     void (*add)(real *to, const real *from, size_t n);
-    void (*adam)(const struct adam *, real *parameters, const real *gradient, real *m, real *v, size_t n);
+    void (*adam)(const struct adam_step *, real *parameters, const real *gradient, real *m, real *v, size_t n);
     void (*soft_update)(real *target, const real *from, real tau, size_t n);
     double (*peak_loop)(int repeats, real *sink);
     double (*product_loop)(int repeats, real *out, const real *w, const real *x, int m, int k);
@@ -50,6 +50,21 @@ extern const struct cpu_kernels cpu_kernels_baseline;
 #if defined(__x86_64__)
 extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avx512;
 #endif
+
+/* Units of the batch at the moment. */
+static inline int batch_units(const struct batch *batch)
+{
+    return batch->count ? *batch->count : batch->units;
+}
+
+/* Operations without arithmetic to speak of, cpu_small.c. */
+void small_select_ends(struct backend *, const struct ends_pass *, int passes);
+void small_find_nonfinite(struct backend *, const float *x, size_t n, uint64_t *first);
+void small_scatter(struct backend *, const struct scatter_pass *, int passes);
+void small_copy_rows(struct backend *, const struct copy_pass *, int passes);
+void small_select(struct backend *, const struct select_pass *, int passes);
+void small_learner_start(struct backend *, const struct learner_pass *, int passes, const uint64_t *bad, int bads);
+void small_learner_begin(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
 
 /* Names of this translation unit's level: LEVELLED(policy_loss) is policy_loss_avx2. */
 #define LEVELLED_PASTE(name, level)  name##_##level
@@ -90,11 +105,11 @@ size_t LEVELLED(act_size)(const struct distribution *);
 void LEVELLED(act_rows)(const struct act_pass *, real *work, int row, int end);
 
 void LEVELLED(gae_range)(const struct gae_pass *);
-void LEVELLED(moments_of)(const real *x, const uint8_t *mask, int rows, const struct batch *, struct moments *);
-void LEVELLED(standardise_all)(real *x, size_t n, real mean, real divisor);
+void LEVELLED(moments_of)(const struct moments_pass *);
+void LEVELLED(standardise_all)(const struct standardise_pass *);
 double LEVELLED(sum_squares_of)(const real *x, size_t n);
 void LEVELLED(add_to)(real *to, const real *from, size_t n);
-void LEVELLED(adam_all)(const struct adam *, real *parameters, const real *gradient, real *m, real *v, size_t n);
+void LEVELLED(adam_all)(const struct adam_step *, real *parameters, const real *gradient, real *m, real *v, size_t n);
 void LEVELLED(soft_update_all)(real *target, const real *from, real tau, size_t n);
 #endif
 

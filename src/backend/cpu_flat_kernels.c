@@ -16,10 +16,12 @@ void LEVELLED(gae_range)(const struct gae_pass *p)
             const size_t env = (size_t)t * envs + (size_t)e;
             for (size_t a = 0; a < agents; a++) {
                 const size_t i = env * agents + a, v = env * values + (values > 1 ? a : 0);
-                const real value = p->value_mean + p->value_deviation * p->value[v];
-                const real next = p->value_mean + p->value_deviation * p->value[v + envs * values];
+                const struct normalizer_scale *scale = &p->norm[p->norms > 1 ? a : 0].scale;
+                const real mean = (real)scale->mean, deviation = (real)scale->deviation;
+                const real value = mean + deviation * p->value[v];
+                const real next = mean + deviation * p->value[v + envs * values];
                 const bool truncated = p->ep_end[env] == GAE_TRUNCATED && p->final_value;
-                const real final = truncated ? p->value_mean + p->value_deviation * p->final_value[v] : (real)0;
+                const real final = truncated ? mean + deviation * p->final_value[v] : (real)0;
                 const real later = t + 1 < p->steps ? p->advantage[i + envs * agents] : (real)0;
                 const real advantage = gae_advantage(&step, (real)p->reward[i], p->terminated ? p->terminated[i] : 0, p->ep_end[env], value,
                                                      next, final, later);
@@ -30,27 +32,32 @@ void LEVELLED(gae_range)(const struct gae_pass *p)
     }
 }
 
-void LEVELLED(moments_of)(const real *x, const uint8_t *mask, int rows, const struct batch *batch, struct moments *out)
+void LEVELLED(moments_of)(const struct moments_pass *p)
 {
-    double count = 0, sum = 0, squares = 0;
-    const size_t wide = (size_t)batch->rows * (size_t)rows; /* numbers of a unit lie side by side */
-    for (int u = 0; u < batch->units; u++) {
-        const size_t first = (size_t)(batch->unit ? batch->unit[u] : u) * wide;
+    double found[3] = {0};
+    const size_t wide = (size_t)p->batch.rows * (size_t)p->rows; /* numbers of a unit lie side by side */
+    for (int u = 0; u < p->batch.units; u++) {
+        const size_t first = (size_t)(p->batch.unit ? p->batch.unit[u] : u) * wide;
         for (size_t i = first; i < first + wide; i++) {
-            const double value = mask && !mask[i] ? 0.0 : (double)x[i];
-            count += mask && !mask[i] ? 0.0 : 1.0;
-            sum += value;
-            squares += value * value;
+            const double value = p->mask && !p->mask[i] ? 0.0 : (double)p->x[i];
+            found[0] += p->mask && !p->mask[i] ? 0.0 : 1.0;
+            found[1] += value;
+            found[2] += value * value;
         }
     }
-    out->count = count;
-    out->sum = sum;
-    out->sum_squares = squares;
+    for (int i = 0; i < p->numbers; i++) p->out[i] = found[i];
 }
 
-void LEVELLED(standardise_all)(real *x, size_t n, real mean, real divisor)
+void LEVELLED(standardise_all)(const struct standardise_pass *p)
 {
-    for (size_t i = 0; i < n; i++) x[i] = (x[i] - mean) / divisor;
+    const struct moments moments = {p->moments[0], p->moments[1], p->moments[2]};
+    const real mean = (real)moments_mean(&moments), divisor = (real)(sqrt(moments_variance(&moments)) + (double)p->epsilon);
+    real *x = p->x + p->first;
+    if (p->stride == 1) {
+        for (size_t i = 0; i < p->n; i++) x[i] = (x[i] - mean) / divisor;
+    } else {
+        for (size_t i = 0; i < p->n; i++) x[i * p->stride] = (x[i * p->stride] - mean) / divisor;
+    }
 }
 
 /* Eight partial sums, so that the compiler may use vectors without changing the order. */
@@ -72,18 +79,11 @@ void LEVELLED(add_to)(real *restrict to, const real *restrict from, size_t n)
     for (size_t i = 0; i < n; i++) to[i] += from[i];
 }
 
-void LEVELLED(adam_all)(const struct adam *adam, real *restrict parameters, const real *restrict gradient, real *restrict m,
+void LEVELLED(adam_all)(const struct adam_step *step, real *restrict parameters, const real *restrict gradient, real *restrict m,
                         real *restrict v, size_t n)
 {
-    const struct adam_step step = {.learning_rate = adam->learning_rate,
-                                   .beta1 = adam->beta1,
-                                   .beta2 = adam->beta2,
-                                   .eps = adam->eps,
-                                   .decay = adam->learning_rate * adam->weight_decay,
-                                   .inverse1 = (real)(1 / (1 - pow((double)adam->beta1, (double)adam->step))),
-                                   .inverse2 = (real)(1 / (1 - pow((double)adam->beta2, (double)adam->step))),
-                                   .scale = adam->scale};
-    for (size_t i = 0; i < n; i++) adam_update(&step, gradient[i], &parameters[i], &m[i], &v[i]);
+    const struct adam_step s = *step;
+    for (size_t i = 0; i < n; i++) adam_update(&s, gradient[i], &parameters[i], &m[i], &v[i]);
 }
 
 void LEVELLED(soft_update_all)(real *restrict target, const real *restrict from, real tau, size_t n)

@@ -226,17 +226,18 @@ static void unfold_layer(const struct layer *a, const real *parameters, const re
     }
 }
 
-static void reduce(struct train_pass *pass, int chunks)
+static void reduce(const struct train_pass *pass, int chunks)
 {
     const struct network *net = pass->net;
     struct tiles *tiles = pass->tiles;
     memset(pass->gradient, 0, net->parameters * sizeof *pass->gradient);
-    memset(pass->sum, 0, sizeof pass->sum);
+    for (int i = 0; i < PASS_SUMS; i++) {
+        double sum = 0;
+        for (int c = 0; c < chunks; c++) sum += tiles->sums[c * PASS_SUMS + i];
+        pass->sum[i] = (real)sum;
+    }
     if (chunks == 0) return;
     for (int c = 1; c < chunks; c++) LEVELLED(add_to)(tiles->chunk, tiles->chunk + (size_t)c * tiles->chunk_size, tiles->chunk_size);
-    for (int c = 0; c < chunks; c++) {
-        for (int i = 0; i < PASS_SUMS; i++) pass->sum[i] += tiles->sums[c * PASS_SUMS + i];
-    }
     for (int l = 0; l <= net->layers; l++) {
         const struct layer a = layer_of(net, l);
         unfold_layer(&a, pass->parameters, tiles->chunk + chunk_offset(net, l), pass->gradient);

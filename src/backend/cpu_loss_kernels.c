@@ -241,14 +241,14 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
     gather_real(loss->old_value, row, t->rows, old);
     for (int r = 0; r < (int)TILE; r++) ones[r] = r < t->rows ? (real)1 : (real)0;
     for (int r = 0; r < (int)TILE; r++) g[r] = 0;
-    const real inverse = (real)1 / loss->deviation;
+    const real mean = (real)loss->norm->scale.mean, inverse = (real)1 / (real)loss->norm->scale.deviation;
     double *lanes = t->lanes;
     for (int j = 0; j < loss->targets; j++) {
         for (int r = 0; r < t->rows; r++) target_row[r] = row[r] * (size_t)loss->targets + (size_t)j;
         gather_real(loss->ret, target_row, t->rows, ret);
         gather_weight(loss->active, target_row, t->rows, weight);
         for (int r = 0; r < (int)TILE; r++) {
-            const struct value_error e = value_loss_of(value[r], (ret[r] - loss->mean) * inverse, old[r], loss->clip, loss->huber_delta);
+            const struct value_error e = value_loss_of(value[r], (ret[r] - mean) * inverse, old[r], loss->clip, loss->huber_delta);
             g[r] += loss->coefficient * weight[r] * e.gradient;
             lanes[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
             lanes[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * e.loss);
@@ -263,7 +263,8 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
 /* The words of R rows, one head's after the other; blocks of four are drawn when their first word is asked for. */
 struct words {
     const struct act_pass *pass;
-    int row; /* first of the tile */
+    const size_t *row; /* [R] of the slice */
+    uint64_t step;
     int used;
     uint32_t block[4][TILE];
 };
@@ -274,11 +275,11 @@ static const uint32_t *next_words(struct words *w)
         const struct act_pass *p = w->pass;
         uint32_t env[TILE], agent[TILE];
         for (int r = 0; r < (int)TILE; r++) {
-            env[r] = p->first_env + (uint32_t)((w->row + r) / p->agents);
-            agent[r] = (uint32_t)(p->first_agent + (w->row + r) % p->agents);
+            env[r] = p->first_env + (uint32_t)w->row[r] / (uint32_t)p->agents;
+            agent[r] = (uint32_t)w->row[r] % (uint32_t)p->agents;
         }
         for (int r = 0; r < (int)TILE; r++) {
-            const struct philox_draw d = action_words(p->seed, p->stream, env[r], agent[r], p->step, (uint32_t)(w->used / 4));
+            const struct philox_draw d = action_words(p->seed, p->stream, env[r], agent[r], w->step, (uint32_t)(w->used / 4));
             for (int i = 0; i < 4; i++) w->block[i][r] = d.v[i];
         }
     }
@@ -315,29 +316,30 @@ static void choose(const real *restrict p, int n, const uint32_t *words, real *r
     }
 }
 
-static void act_categorical(const struct act_pass *p, const struct head *head, const real *z, struct words *words, int rows, size_t first,
-                            real *log_prob, real *scratch)
+static void act_categorical(const struct act_pass *p, const struct head *head, const real *z, struct words *words, int rows,
+                            const size_t *row, real *log_prob, real *scratch)
 {
     real choice[TILE], log_total[TILE], entropy[TILE];
     categorical_tile(z, head->size, scratch, log_total, entropy);
     choose(scratch, head->size, p->deterministic ? NULL : next_words(words), choice);
     add_chosen(z, head->size, choice, log_total, log_prob);
-    for (int r = 0; r < rows; r++)
-        p->act_int[(first + (size_t)r) * (size_t)p->dist->act_ints + (size_t)head->action] = (int32_t)choice[r] + head->start;
+    for (int r = 0; r < rows; r++) p->act_int[row[r] * (size_t)p->dist->act_ints + (size_t)head->action] = (int32_t)choice[r] + head->start;
 }
 
-static void act_bernoulli(const struct act_pass *p, int action, const real *z, struct words *words, int rows, size_t first, real *log_prob)
+static void act_bernoulli(const struct act_pass *p, int action, const real *z, struct words *words, int rows, const size_t *row,
+                          real *log_prob)
 {
     const uint32_t *word = p->deterministic ? NULL : next_words(words);
     for (int r = 0; r < (int)TILE; r++) {
         const real one = real_sigmoid(z[r]);
         const real bit = (word ? (real)philox_float(word[r]) < one : one > (real)0.5) ? (real)1 : (real)0;
         log_prob[r] += bernoulli_log_prob(z[r], bit);
-        if (r < rows) p->act_int[(first + (size_t)r) * (size_t)p->dist->act_ints + (size_t)action] = (int32_t)bit;
+        if (r < rows) p->act_int[row[r] * (size_t)p->dist->act_ints + (size_t)action] = (int32_t)bit;
     }
 }
 
-static void act_gaussian(const struct act_pass *p, int action, const real *z, struct words *words, int rows, size_t first, real *log_prob)
+static void act_gaussian(const struct act_pass *p, int action, const real *z, struct words *words, int rows, const size_t *row,
+                         real *log_prob)
 {
     const struct gaussian g = gaussian_of(p->dist, p->log_std, action);
     float normal[TILE] = {0};
@@ -351,7 +353,7 @@ static void act_gaussian(const struct act_pass *p, int action, const real *z, st
         /* The action is a float everywhere, and its probability is that of the float. */
         const float value = (float)(z[r] + (real)normal[r] / g.inverse_std);
         log_prob[r] += gaussian_log_prob((real)value, z[r], g.log_std, g.inverse_std);
-        p->act_real[(first + (size_t)r) * (size_t)p->dist->act_reals + (size_t)action] = value;
+        p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)action] = value;
     }
 }
 
@@ -370,12 +372,13 @@ void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
 {
     const int outputs = outputs_of(p->dist);
     real *z = work, *scratch = z + outputs * (int)TILE, *log_prob = scratch + outputs * (int)TILE;
+    const uint64_t step = p->step + (p->clock ? *p->clock : 0);
     for (; row < end; row += TILE) {
         const int rows = end - row < (int)TILE ? end - row : (int)TILE;
         const size_t first = (size_t)row;
-        struct words words = {.pass = p, .row = row};
-        size_t index[TILE];
-        for (int r = 0; r < rows; r++) index[r] = first + (size_t)r;
+        size_t index[TILE] = {0};
+        batch_rows(&p->batch, row, rows, index);
+        struct words words = {.pass = p, .row = index, .step = step};
         for (int o = 0; o < outputs; o++) {
             for (int r = 0; r < (int)TILE; r++)
                 z[o * (int)TILE + r] = r < rows ? p->out[(first + (size_t)r) * (size_t)outputs + (size_t)o] : (real)0;
@@ -385,18 +388,18 @@ void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
             const struct head *head = &p->dist->head[h];
             apply_mask(z, p->mask, p->dist, head, index, rows);
             if (head->kind == HEAD_CATEGORICAL) {
-                act_categorical(p, head, z + head->output * (int)TILE, &words, rows, first, log_prob, scratch);
+                act_categorical(p, head, z + head->output * (int)TILE, &words, rows, index, log_prob, scratch);
                 continue;
             }
             for (int k = 0; k < head->size; k++) {
                 const real *column = z + (head->output + k) * (int)TILE;
                 if (head->kind == HEAD_BERNOULLI) {
-                    act_bernoulli(p, head->action + k, column, &words, rows, first, log_prob);
+                    act_bernoulli(p, head->action + k, column, &words, rows, index, log_prob);
                 } else {
-                    act_gaussian(p, head->action + k, column, &words, rows, first, log_prob);
+                    act_gaussian(p, head->action + k, column, &words, rows, index, log_prob);
                 }
             }
         }
-        if (p->log_prob) memcpy(p->log_prob + row, log_prob, (size_t)rows * sizeof *log_prob);
+        for (int r = 0; p->log_prob && r < rows; r++) p->log_prob[index[r]] = log_prob[r];
     }
 }

@@ -52,7 +52,7 @@ static double memory_limit(void)
     return limit;
 }
 
-static _Noreturn void too_much(const struct arena *arena, size_t count, size_t size)
+static MAPPO_NORETURN void too_much(const struct arena *arena, size_t count, size_t size)
 {
     double wanted = (double)arena->bytes + (double)count * (double)size;
     die(EXIT_USAGE,

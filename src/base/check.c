@@ -79,7 +79,7 @@ static void say(const char *text, int with_rank)
     }
 }
 
-static _Noreturn void end_process(int code)
+static MAPPO_NORETURN void end_process(int code)
 {
     fflush(NULL);
     if (who.abort_hook) who.abort_hook(code);

@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#define MAPPO_NORETURN __attribute__((noreturn)) /* C11 and C++17 */
+
 enum exit_code {
     EXIT_DONE = 0,
     EXIT_INTERNAL = 1,    /* a fault of the program itself */
@@ -33,15 +35,15 @@ int error_set(struct error *err, int code, const char *format, ...) __attribute_
 /* Puts "context: " before the text of an error that is already set; returns its code. */
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-_Noreturn void die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-_Noreturn void die_error(const struct error *err);
+MAPPO_NORETURN void die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+MAPPO_NORETURN void die_error(const struct error *err);
 
 /* For what can only be a mistake of ours: never a side effect inside. */
 #define CHECK(condition, ...)                                                                                                              \
     do {                                                                                                                                   \
         if (!(condition)) die_at(__FILE__, __LINE__, __VA_ARGS__);                                                                         \
     } while (0)
-_Noreturn void die_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+MAPPO_NORETURN void die_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* "mappo: text" on stderr, by rank 0 only and without its number: for what all ranks agree on (comm_vote). Says nothing where err->code is
  * 0; returns it. */

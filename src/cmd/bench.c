@@ -9,12 +9,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "algo/algorithm.h"
 #include "base/clock.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "comm/placement.h"
+#include "run/learning.h"
 #include "run/open_env.h"
 #ifdef HAVE_CBLAS
 #include <cblas.h>
@@ -39,13 +39,6 @@ struct bench_case {
     bool reproducible;
 };
 
-struct parts {
-    struct backend *backend;
-    struct vecenv *env;
-    struct algorithm *algorithm;
-    struct share envs;
-};
-
 struct result {
     double steps;                              /* environment steps of an update, all ranks */
     double agents;                             /* agents of an environment */
@@ -68,31 +61,14 @@ static int open_envs(const struct config *c, struct share envs, int threads, str
     return open_env(env, c, &batch, err);
 }
 
-static int parts_open(struct parts *p, const struct bench_case *b, const struct config *c, struct comm *comm, struct error *err)
+static int parts_open(struct learning *p, const struct bench_case *b, const struct config *c, struct comm *comm, struct error *err)
 {
     memset(p, 0, sizeof *p);
     comm->shards = b->reproducible ? (int)c->comm_shards : 0;
-    p->envs = comm_share((int)c->rollout_envs, comm->rank, comm->size);
-    const struct backend_config backend = {"cpu", b->threads, b->level};
-    int code = backend_open(&p->backend, &backend, err);
-    if (!code) code = open_envs(c, p->envs, b->threads, &p->env, err);
-    const struct algorithm_context context = {.config = c,
-                                              .env = p->env,
-                                              .backend = p->backend,
-                                              .comm = comm,
-                                              .first_env = (uint32_t)p->envs.first,
-                                              .envs = p->envs.count,
-                                              .local_shards = comm->shards ? comm->shards / comm->size : 1};
-    if (!code) code = algorithm_create(&p->algorithm, &context, err);
-    if ((code = comm_vote(comm, code, err))) return code;
+    int code = learning_backend(p, c, comm, b->threads, b->level, err);
+    if (!code) code = comm_vote(comm, learning_open(p, c, comm, err), err);
+    if (code) return code;
     return comm_vote(comm, p->algorithm->ops->begin(p->algorithm, false, err), err);
-}
-
-static void parts_close(struct parts *p)
-{
-    if (p->algorithm) p->algorithm->ops->destroy(p->algorithm);
-    vecenv_close(p->env);
-    if (p->backend) p->backend->close(p->backend);
 }
 
 /* ---- the floor
@@ -148,7 +124,7 @@ static double cpu_seconds(void)
 }
 
 /* One update, as the training loop does it. */
-static int one_update(struct parts *p, struct comm *comm, double seconds[MEASURES], struct error *err)
+static int one_update(struct learning *p, struct comm *comm, double seconds[MEASURES], struct error *err)
 {
     struct algorithm *a = p->algorithm;
     struct metric metric[64];
@@ -170,7 +146,7 @@ static int one_update(struct parts *p, struct comm *comm, double seconds[MEASURE
     return 0;
 }
 
-static int measure_training(struct parts *p, struct comm *comm, struct result *r, struct error *err)
+static int measure_training(struct learning *p, struct comm *comm, struct result *r, struct error *err)
 {
     static double sample[MEASURES][SAMPLES];
     double seconds[MEASURES];
@@ -236,7 +212,7 @@ static void env_arrays_build(struct env_arrays *a, const struct mappo_env_spec *
 }
 
 /* Seconds of one step, with observations, of all environments of this rank. */
-static int measure_env(struct parts *p, const struct config *c, struct result *r, struct error *err)
+static int measure_env(struct learning *p, const struct config *c, struct result *r, struct error *err)
 {
     struct env_arrays arrays;
     struct vecenv *env;
@@ -267,7 +243,7 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
     c->policy_hidden = b->hidden;
     c->policy_activation = b->activation;
     memset(r, 0, sizeof *r);
-    struct parts parts;
+    struct learning parts;
     int code = parts_open(&parts, b, c, bench->comm, err);
     if (!code) {
         double peak = cpu_peak(b->level);
@@ -280,7 +256,7 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
         r->flops = flops_of(parts.algorithm, c);
     }
     if (!code) code = comm_vote(bench->comm, measure_env(&parts, c, r, err), err);
-    parts_close(&parts);
+    learning_close(&parts);
     free(c);
     return code;
 }

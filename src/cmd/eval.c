@@ -7,7 +7,7 @@
 #include "comm/placement.h"
 #include "run/checkpoint.h"
 #include "run/evaluate.h"
-#include "run/open_env.h"
+#include "run/learning.h"
 #include "run/stored.h"
 
 enum { EPISODES = 1000 }; /* unless given */
@@ -19,9 +19,7 @@ struct evaluating {
     struct checkpoint *file; /* rank 0 */
     char path[1024];
     struct placement placement;
-    struct backend *backend;
-    struct vecenv *env;
-    struct algorithm *algorithm;
+    struct learning learning;
     struct evaluator *evaluator;
 };
 
@@ -55,12 +53,9 @@ static int open_parts(struct evaluating *e, struct error *err)
     const struct config *c = e->config;
     forget_updates(e->config);
     placement_find(&e->placement, e->comm, (int)c->train_threads);
-    int code = backend_open(&e->backend, &(struct backend_config){"cpu", e->placement.threads, -1}, err);
-    if (!code) code = open_env_alone(&e->env, c, err);
-    const struct algorithm_context context = {
-        .config = c, .env = e->env, .backend = e->backend, .comm = e->comm, .envs = 1, .local_shards = 1};
-    if (!code) code = algorithm_create(&e->algorithm, &context, err);
-    if (!code) code = evaluator_create(&e->evaluator, c, c->eval_episodes, e->backend, e->comm, e->placement.threads, err);
+    int code = learning_backend(&e->learning, c, e->comm, e->placement.threads, -1, err);
+    if (!code) code = learning_open_alone(&e->learning, c, e->comm, err);
+    if (!code) code = evaluator_create(&e->evaluator, c, c->eval_episodes, e->learning.backend, e->comm, e->placement.threads, err);
     return code;
 }
 
@@ -70,11 +65,11 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     printf("{\"checkpoint\":");
     text_json_string(stdout, e->path);
     printf(",\"environment\":");
-    text_json_string(stdout, vecenv_descriptor(e->env)->id);
+    text_json_string(stdout, vecenv_descriptor(e->learning.env)->id);
     printf(",\"options\":");
-    text_json_string(stdout, vecenv_options(e->env));
+    text_json_string(stdout, vecenv_options(e->learning.env));
     printf(",\"rules\":");
-    text_json_string(stdout, vecenv_spec(e->env)->rules);
+    text_json_string(stdout, vecenv_spec(e->learning.env)->rules);
     printf(",\"play\":\"%s\",\"deterministic\":%s,\"episodes\":%lld,\"return_mean\":", player[e->config->eval_play],
            e->config->eval_deterministic ? "true" : "false", (long long)r->episodes);
     text_json_real(stdout, r->return_mean);
@@ -82,8 +77,8 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     text_json_real(stdout, r->return_stderr);
     printf(",\"episode_length\":");
     text_json_real(stdout, r->length_mean);
-    for (int g = 0; vecenv_spec(e->env)->groups > 1 && g < vecenv_spec(e->env)->groups; g++) {
-        printf(",\"return_mean/%s\":", vecenv_spec(e->env)->group[g].name);
+    for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++) {
+        printf(",\"return_mean/%s\":", vecenv_spec(e->learning.env)->group[g].name);
         text_json_real(stdout, r->group_return[g]);
     }
     puts("}");
@@ -92,8 +87,8 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
 static void print_row(const struct evaluating *e, const char *name, const struct evaluation *r)
 {
     printf("  %-10s %10.2f ± %.2f", name, r->return_mean, r->return_stderr);
-    for (int g = 0; vecenv_spec(e->env)->groups > 1 && g < vecenv_spec(e->env)->groups; g++)
-        printf("   %s %.2f", vecenv_spec(e->env)->group[g].name, r->group_return[g]);
+    for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++)
+        printf("   %s %.2f", vecenv_spec(e->learning.env)->group[g].name, r->group_return[g]);
     printf("   (%.1f steps)\n", r->length_mean);
 }
 
@@ -105,15 +100,15 @@ static int play(struct evaluating *e, struct error *err)
     static const char *const name[] = {"trained", "random", "no-op", "scripted"};
     const bool table = !e->args->json && c->eval_play == PLAY_TRAINED;
     if (!e->args->json && e->comm->rank == 0)
-        printf("%s\n%s (%s)\nmean return over %lld episodes ± standard error, %s rules, %s\n", e->path, vecenv_descriptor(e->env)->id,
-               vecenv_options(e->env), (long long)c->eval_episodes, vecenv_spec(e->env)->rules,
-               c->eval_deterministic ? "deterministic policy" : "sampled actions");
+        printf("%s\n%s (%s)\nmean return over %lld episodes ± standard error, %s rules, %s\n", e->path,
+               vecenv_descriptor(e->learning.env)->id, vecenv_options(e->learning.env), (long long)c->eval_episodes,
+               vecenv_spec(e->learning.env)->rules, c->eval_deterministic ? "deterministic policy" : "sampled actions");
     static const int order[] = {PLAY_RANDOM, PLAY_SCRIPTED, PLAY_TRAINED};
     for (int i = 0; i < 3; i++) {
         const int player = table ? order[i] : c->eval_play;
         if (!table && i) break;
-        if (table && player == PLAY_SCRIPTED && !vecenv_can_script(e->env)) continue;
-        const int code = evaluator_play(e->evaluator, e->algorithm->policy, player, c->eval_deterministic, &result, err);
+        if (table && player == PLAY_SCRIPTED && !vecenv_can_script(e->learning.env)) continue;
+        const int code = evaluator_play(e->evaluator, e->learning.algorithm->policy, player, c->eval_deterministic, &result, err);
         if (code) return code;
         if (e->comm->rank) continue;
         if (e->args->json)
@@ -134,16 +129,14 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
         comm_broadcast(comm, e.config, sizeof *e.config);
         code = comm_vote(comm, open_parts(&e, &err), &err);
     }
-    if (!code) code = stored_load_networks(e.algorithm, e.file, comm, &err);
+    if (!code) code = stored_load_networks(e.learning.algorithm, e.file, comm, &err);
     if (!code) code = play(&e, &err);
     if (!code && comm->rank == 0 && e.config->eval_picture[0])
-        code = evaluator_picture(e.evaluator, e.algorithm->policy, e.config->eval_play, e.config->eval_deterministic,
+        code = evaluator_picture(e.evaluator, e.learning.algorithm->policy, e.config->eval_play, e.config->eval_deterministic,
                                  e.config->eval_picture, &err);
     error_report(&err);
     evaluator_destroy(e.evaluator);
-    if (e.algorithm) e.algorithm->ops->destroy(e.algorithm);
-    vecenv_close(e.env);
-    if (e.backend) e.backend->close(e.backend);
+    learning_close(&e.learning);
     checkpoint_close(e.file);
     free(e.config);
     return code;

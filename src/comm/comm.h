@@ -61,6 +61,12 @@ void comm_reserve(struct comm *comm, int local_shards, size_t max_reals, size_t 
 void comm_sum_shards(struct comm *comm, real *x, int local_shards, size_t n);
 void comm_sum_shards_double(struct comm *comm, double *x, int local_shards, size_t n);
 
+/* True where comm_sum_shards needs no word from the host: nothing to do, or done on the device's stream. */
+static inline bool comm_on_stream(const struct comm *comm)
+{
+    return comm->size == 1 && comm->shards <= 1;
+}
+
 /* All ranks hold the same bytes (a hash): returns 0, or EXIT_PEERS with a text that names `what` and the first rank that differs from rank
  * 0. */
 int comm_agree(struct comm *comm, const char *what, uint64_t hash, struct error *err);

@@ -46,6 +46,16 @@ static bool nearest_name(const char *section, const char *name, char *nearest, s
     return false;
 }
 
+static bool foreign_key(const char *name, char *nearest, size_t size)
+{
+    for (int i = 0; i < FOREIGN_NAMES; i++)
+        if (strcasecmp(foreign_names[i].foreign, name) == 0) {
+            snprintf(nearest, size, "%s", foreign_names[i].key);
+            return true;
+        }
+    return false;
+}
+
 void suggest_nearest_key(const char *key, char *nearest, size_t size)
 {
     const char *dot = strrchr(key, '.');
@@ -55,6 +65,8 @@ void suggest_nearest_key(const char *key, char *nearest, size_t size)
     nearest[0] = '\0';
     if (!*name) return;
 
+    /* What others call it comes first where no section was given: their "device" is not the number of a GPU. */
+    if (!dot && foreign_key(name, nearest, size)) return;
     /* The right name in another section or without one: "lr", "ppo.lr". */
     for (int k = 0; k < CONFIG_KEYS; k++)
         if (strcasecmp(config_keys[k].name, name) == 0) {
@@ -70,11 +82,7 @@ void suggest_nearest_key(const char *key, char *nearest, size_t size)
             return;
         }
     }
-    for (int i = 0; i < FOREIGN_NAMES; i++)
-        if (strcasecmp(foreign_names[i].foreign, name) == 0) {
-            snprintf(nearest, size, "%s", foreign_names[i].key);
-            return;
-        }
+    if (foreign_key(name, nearest, size)) return;
 
     const char *known = dot ? config_section(section) : NULL;
     if (known && nearest_name(section, name, nearest, size)) return;

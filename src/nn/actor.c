@@ -1,69 +1,70 @@
 #include "nn/actor.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 
-/* One pass: the rows of one shard that one set of parameters acts for. Where every agent has a set of its own, its rows are not consecutive
- * in the slice, so they are gathered before and scattered after; with shared parameters the pass reads and writes the slice itself. */
-struct actor_part {
-    int group, set, first, envs; /* environments [first, first + envs) */
-    int32_t *unit;               /* [envs] units of the slice */
-    uint8_t *mask;               /* staging, NULL with shared parameters */
-    int32_t *act_int;
-    float *act_real;
-    real *log_prob;
-};
-
+/* One pass is the rows of one shard that one set of parameters acts for; it reads and writes them where they lie in the slice. */
 struct actor {
     struct actor_config config;
     struct backend *backend;
     struct arena *arena;
-    int passes;
+    int passes;                            /* ordered by group, then shard, then set */
     int group_first[MAPPO_MAX_GROUPS + 1]; /* passes of group g: [group_first[g], group_first[g + 1]) */
-    struct actor_part *pass;
     struct tiles **tiles;
     struct batch *batch;
     struct forward_pass *forward;
     struct act_pass *act;
+    struct actor_io staging[MAPPO_MAX_GROUPS]; /* the backend's memory behind slices of the host's */
+    bool staged;
 };
 
 static void create_pass(struct actor *actor, int i, int group, int set, int shard)
 {
     const struct policy *policy = actor->config.policy[group];
-    const struct group_sizes *sizes = &policy->sizes;
-    struct actor_part *pass = &actor->pass[i];
-    struct arena *arena = actor->arena;
+    const int agents = policy->sizes.agents, first = actor->config.first[shard], envs = actor->config.first[shard + 1] - first;
     const bool own = policy->sets > 1;
-    const int rows = own ? 1 : sizes->agents;
-    pass->group = group;
-    pass->set = set;
-    pass->first = actor->config.first[shard];
-    pass->envs = actor->config.first[shard + 1] - pass->first;
-    const int total = pass->envs * rows;
-    pass->unit = ARENA_NEW(arena, int32_t, pass->envs);
-    for (int e = 0; e < pass->envs; e++) pass->unit[e] = own ? (pass->first + e) * sizes->agents + set : pass->first + e;
-    if (own) {
-        pass->mask = ARENA_NEW(arena, uint8_t, (size_t)total * (size_t)sizes->logits);
-        pass->act_int = ARENA_NEW(arena, int32_t, (size_t)total * (size_t)sizes->act_ints);
-        pass->act_real = ARENA_NEW(arena, float, (size_t)total *(size_t)sizes->act_reals);
-        pass->log_prob = ARENA_NEW(arena, real, total);
-    }
-    actor->tiles[i] = actor->backend->tiles_create(actor->backend, &policy->actor, total);
-    actor->batch[i] = (struct batch){pass->unit, pass->envs, rows};
+    struct backend *backend = actor->backend;
+    int32_t *unit = malloc((size_t)(envs + 1) * sizeof *unit);
+    CHECK(unit, "out of memory for an actor");
+    for (int e = 0; e < envs; e++) unit[e] = own ? (first + e) * agents + set : first + e;
+    const int rows = own ? 1 : agents;
+    actor->batch[i] = (struct batch){backend_copy(backend, "units of passes", unit, (size_t)envs * sizeof *unit), envs, rows, NULL};
+    free(unit);
+    actor->tiles[i] = backend->tiles_create(backend, &policy->actor, envs * rows);
+    const size_t outputs = (size_t)envs * (size_t)rows * (size_t)policy->actor.outputs;
     actor->forward[i] = (struct forward_pass){.net = &policy->actor,
                                               .parameters = policy_actor(policy, policy->parameters, set),
                                               .tiles = actor->tiles[i],
-                                              .out = ARENA_NEW(arena, real, (size_t)total * (size_t)policy->actor.outputs)};
+                                              .out = backend->alloc(backend, "outputs of policies", outputs * sizeof(real))};
     actor->act[i] = (struct act_pass){.dist = &policy->dist,
-                                      .rows = total,
+                                      .batch = actor->batch[i],
                                       .out = actor->forward[i].out,
                                       .log_std = policy_log_std(policy, set),
                                       .seed = actor->config.seed,
                                       .stream = actor->config.stream,
-                                      .first_env = actor->config.first_env + (uint32_t)pass->first,
-                                      .agents = rows,
-                                      .first_agent = own ? set : 0};
+                                      .clock = actor->config.clock,
+                                      .first_env = actor->config.first_env,
+                                      .agents = agents};
+}
+
+static size_t slice_rows(const struct actor *actor, int g)
+{
+    return (size_t)actor->config.first[actor->config.shards] * (size_t)actor->config.policy[g]->sizes.agents;
+}
+
+static void create_staging(struct actor *actor, int g)
+{
+    struct backend *backend = actor->backend;
+    const struct group_sizes *sizes = &actor->config.policy[g]->sizes;
+    const size_t rows = slice_rows(actor, g);
+    actor->staging[g] =
+        (struct actor_io){.obs = backend->alloc(backend, "observations of evaluations", rows * (size_t)sizes->obs * sizeof(float)),
+                          .mask = backend->alloc(backend, "masks of evaluations", rows * (size_t)sizes->logits),
+                          .act_int = backend->alloc(backend, "actions of evaluations", rows * (size_t)sizes->act_ints * sizeof(int32_t)),
+                          .act_real = backend->alloc(backend, "actions of evaluations", rows * (size_t)sizes->act_reals * sizeof(float)),
+                          .log_prob = backend->alloc(backend, "log-probabilities of evaluations", rows * sizeof(real))};
 }
 
 void actor_create(struct actor **out, const struct actor_config *config, struct backend *backend)
@@ -73,13 +74,13 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
     actor->config = *config;
     actor->backend = backend;
     actor->arena = arena;
+    actor->staged = config->host_io && !backend->host_memory;
     int *first = ARENA_NEW(arena, int, config->shards + 1);
     memcpy(first, config->first, (size_t)(config->shards + 1) * sizeof *first);
     actor->config.first = first;
     int passes = 0;
     for (int g = 0; g < config->groups; g++) passes += config->policy[g]->sets * config->shards;
     actor->passes = passes;
-    actor->pass = ARENA_NEW(arena, struct actor_part, passes);
     actor->tiles = ARENA_NEW(arena, struct tiles *, passes);
     actor->batch = ARENA_NEW(arena, struct batch, passes);
     actor->forward = ARENA_NEW(arena, struct forward_pass, passes);
@@ -89,6 +90,7 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
         actor->group_first[g] = i;
         for (int shard = 0; shard < config->shards; shard++)
             for (int set = 0; set < config->policy[g]->sets; set++) create_pass(actor, i++, g, set, shard);
+        if (actor->staged) create_staging(actor, g);
     }
     actor->group_first[config->groups] = i;
     arena_seal(arena);
@@ -97,63 +99,93 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
 void actor_destroy(struct actor *actor)
 {
     if (!actor) return;
-    for (int i = 0; i < actor->passes; i++) actor->backend->tiles_destroy(actor->backend, actor->tiles[i]);
+    struct backend *backend = actor->backend;
+    for (int i = 0; i < actor->passes; i++) {
+        backend->tiles_destroy(backend, actor->tiles[i]);
+        backend->free(backend, (void *)(uintptr_t)actor->batch[i].unit);
+        backend->free(backend, actor->forward[i].out);
+    }
+    for (int g = 0; g < actor->config.groups && actor->staged; g++) {
+        struct actor_io *io = &actor->staging[g];
+        backend->free(backend, (void *)(uintptr_t)io->obs);
+        backend->free(backend, (void *)(uintptr_t)io->mask);
+        backend->free(backend, io->act_int);
+        backend->free(backend, io->act_real);
+        backend->free(backend, io->log_prob);
+    }
     arena_destroy(actor->arena);
 }
 
-/* Points a pass at the slice, or at its staging area. */
-static void aim_pass(struct actor *actor, int i, const struct actor_io *io, uint64_t step, bool deterministic)
+/* ---- host slices of a backend with memory of its own --------------------------------------------------------------------------------- */
+
+static void stage_in(struct actor *actor, const struct actor_io *io, int g)
 {
-    const struct actor_part *pass = &actor->pass[i];
-    const struct policy *policy = actor->config.policy[pass->group];
-    const struct group_sizes *sizes = &policy->sizes;
-    struct act_pass *act = &actor->act[i];
-    act->step = step;
-    act->deterministic = deterministic;
-    if (policy->sets == 1) {
-        const size_t row = (size_t)pass->first * (size_t)sizes->agents;
-        act->mask = io->mask ? io->mask + row * (size_t)sizes->logits : NULL;
-        act->act_int = io->act_int ? io->act_int + row * (size_t)sizes->act_ints : NULL;
-        act->act_real = io->act_real ? io->act_real + row * (size_t)sizes->act_reals : NULL;
-        act->log_prob = io->log_prob ? io->log_prob + row : NULL;
-        return;
-    }
-    const size_t logits = (size_t)sizes->logits;
-    if (io->mask)
-        for (int e = 0; e < pass->envs; e++) memcpy(pass->mask + (size_t)e * logits, io->mask + (size_t)pass->unit[e] * logits, logits);
-    act->mask = io->mask ? pass->mask : NULL;
-    act->act_int = io->act_int ? pass->act_int : NULL;
-    act->act_real = io->act_real ? pass->act_real : NULL;
-    act->log_prob = io->log_prob ? pass->log_prob : NULL;
+    struct backend *backend = actor->backend;
+    const struct group_sizes *sizes = &actor->config.policy[g]->sizes;
+    const struct actor_io *staging = &actor->staging[g];
+    const size_t rows = slice_rows(actor, g);
+    backend->upload(backend, (void *)(uintptr_t)staging->obs, io->obs, rows * (size_t)sizes->obs * sizeof(float));
+    if (io->mask) backend->upload(backend, (void *)(uintptr_t)staging->mask, io->mask, rows * (size_t)sizes->logits);
 }
 
-static void scatter_pass(const struct actor *actor, const struct actor_part *pass, const struct actor_io *io)
+static void stage_out(struct actor *actor, const struct actor_io *io, int g)
 {
-    const struct group_sizes *sizes = &actor->config.policy[pass->group]->sizes;
-    const size_t ints = (size_t)sizes->act_ints, reals = (size_t)sizes->act_reals;
-    for (int e = 0; e < pass->envs; e++) {
-        const size_t row = (size_t)pass->unit[e], from = (size_t)e;
-        if (io->act_int) memcpy(io->act_int + row * ints, pass->act_int + from * ints, ints * sizeof *io->act_int);
-        if (io->act_real) memcpy(io->act_real + row * reals, pass->act_real + from * reals, reals * sizeof *io->act_real);
-        if (io->log_prob) io->log_prob[row] = pass->log_prob[from];
+    struct backend *backend = actor->backend;
+    const struct group_sizes *sizes = &actor->config.policy[g]->sizes;
+    const struct actor_io *staging = &actor->staging[g];
+    const size_t rows = slice_rows(actor, g), ints = rows * (size_t)sizes->act_ints, reals = rows * (size_t)sizes->act_reals;
+    if (io->act_int) backend->download(backend, io->act_int, staging->act_int, ints * sizeof *io->act_int);
+    if (io->act_real) backend->download(backend, io->act_real, staging->act_real, reals * sizeof *io->act_real);
+    if (io->log_prob) backend->download(backend, io->log_prob, staging->log_prob, rows * sizeof *io->log_prob);
+}
+
+/* The slice as the backend sees it. */
+static struct actor_io backend_io(const struct actor *actor, const struct actor_io *io, int g)
+{
+    if (!actor->staged) return *io;
+    const struct actor_io *staging = &actor->staging[g];
+    return (struct actor_io){.obs = staging->obs,
+                             .mask = io->mask ? staging->mask : NULL,
+                             .act_int = io->act_int ? staging->act_int : NULL,
+                             .act_real = io->act_real ? staging->act_real : NULL,
+                             .log_prob = io->log_prob ? staging->log_prob : NULL};
+}
+
+/* ---- acting -------------------------------------------------------------------------------------------------------------------------- */
+
+static void infer(struct actor *actor, int from, int count)
+{
+    struct backend *backend = actor->backend;
+    if (backend->forward_act) {
+        backend->forward_act(backend, actor->forward + from, actor->act + from, count);
+    } else {
+        backend->forward(backend, actor->forward + from, count);
+        backend->act(backend, actor->act + from, count);
     }
 }
 
-void actor_act(struct actor *actor, const struct actor_io *io, uint64_t step, bool deterministic)
+void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64_t step, bool deterministic)
 {
     struct backend *backend = actor->backend;
     for (int g = 0; g < actor->config.groups; g++) {
-        const int from = actor->group_first[g];
-        backend->pack(backend, &actor->config.policy[g]->actor, actor->tiles + from, io[g].obs, actor->batch + from,
-                      actor->group_first[g + 1] - from);
+        const struct policy *policy = actor->config.policy[g];
+        const bool all = shard == ACTOR_ALL;
+        const int from = actor->group_first[g] + (all ? 0 : shard * policy->sets);
+        const int count = all ? actor->group_first[g + 1] - from : policy->sets;
+        if (actor->staged) stage_in(actor, &io[g], g);
+        const struct actor_io slice = backend_io(actor, &io[g], g);
+        for (int i = from; i < from + count; i++) {
+            struct act_pass *act = &actor->act[i];
+            act->step = step;
+            act->deterministic = deterministic;
+            act->mask = slice.mask;
+            act->act_int = slice.act_int;
+            act->act_real = slice.act_real;
+            act->log_prob = slice.log_prob;
+        }
+        backend->pack(backend, &policy->actor, actor->tiles + from, slice.obs, actor->batch + from, count);
+        if (!all) infer(actor, from, count);
     }
-    for (int i = 0; i < actor->passes; i++) aim_pass(actor, i, &io[actor->pass[i].group], step, deterministic);
-    if (backend->forward_act) {
-        backend->forward_act(backend, actor->forward, actor->act, actor->passes);
-    } else {
-        backend->forward(backend, actor->forward, actor->passes);
-        backend->act(backend, actor->act, actor->passes);
-    }
-    for (int i = 0; i < actor->passes; i++)
-        if (actor->config.policy[actor->pass[i].group]->sets > 1) scatter_pass(actor, &actor->pass[i], &io[actor->pass[i].group]);
+    if (shard == ACTOR_ALL) infer(actor, 0, actor->passes);
+    for (int g = 0; g < actor->config.groups && actor->staged; g++) stage_out(actor, &io[g], g);
 }

@@ -2,7 +2,7 @@
  * never while it acts.
  *
  * Axes: E environments, A agents of a group, D observation, L logits, Ki and Kr actions. Shards: environments [first[s], first[s+1]) are
- * one pass each. */
+ * one pass each. Memory: the slices are the backend's, or, with host_io, the host's. */
 #ifndef MAPPO_NN_ACTOR_H
 #define MAPPO_NN_ACTOR_H
 
@@ -15,7 +15,9 @@ struct actor_config {
     const int *first;   /* [shards + 1] local environments; copied */
     uint32_t first_env; /* global index of environment 0 */
     uint64_t seed;
-    int stream; /* PHILOX_ACTION or PHILOX_EVALUATION */
+    int stream;            /* PHILOX_ACTION or PHILOX_EVALUATION */
+    const uint64_t *clock; /* the backend's: added to every step; NULL = 0 */
+    bool host_io;          /* slices are host memory, whatever the backend's is */
 };
 
 /* One group's slice. */
@@ -31,7 +33,9 @@ struct actor;
 void actor_create(struct actor **actor, const struct actor_config *config, struct backend *backend);
 void actor_destroy(struct actor *actor); /* NULL is allowed */
 
-/* `step`: Philox position, the count of steps that every environment has taken. deterministic: the mode of every head. */
-void actor_act(struct actor *actor, const struct actor_io *io /* [groups] */, uint64_t step, bool deterministic);
+enum { ACTOR_ALL = -1 };
+/* For the environments of one shard, or ACTOR_ALL. `step`: Philox position, the count of steps that every environment has taken (since
+ * *clock). deterministic: the mode of every head. */
+void actor_act(struct actor *actor, const struct actor_io *io /* [groups] */, int shard, uint64_t step, bool deterministic);
 
 #endif

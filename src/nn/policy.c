@@ -69,19 +69,63 @@ static void build_networks(struct policy *policy, const struct policy_config *co
 
 static void initialise(struct policy *policy, const struct policy_config *config)
 {
-    const size_t bytes = (size_t)policy->sets * policy->set_size * sizeof(real);
-    real *host = calloc(1, bytes);
-    CHECK(host != NULL, "out of memory initialising the networks of group \"%s\"", policy->name);
     for (int s = 0; s < policy->sets; s++) {
         /* Two networks a set, POLICY_MAX_SETS sets a group: every network of a run has its own index. */
         const uint32_t index = (config->index * POLICY_MAX_SETS + (uint32_t)s) * 2;
         const struct network_init actor = {config->seed, index, config->head_gain, config->log_std};
         const struct network_init critic = {config->seed, index + 1, 1, 0};
-        network_initialise(&policy->actor, policy_actor(policy, host, s), &actor);
-        network_initialise(&policy->critic, policy_critic(policy, host, s), &critic);
+        network_initialise(&policy->actor, policy_actor(policy, policy->host.parameters, s), &actor);
+        network_initialise(&policy->critic, policy_critic(policy, policy->host.parameters, s), &critic);
     }
-    policy->backend->upload(policy->backend, policy->parameters, host, bytes);
-    free(host);
+    policy_push(policy);
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------------------------------------- */
+
+static void *host_memory(const struct policy *policy, size_t bytes)
+{
+    void *p = calloc(1, bytes);
+    CHECK(p != NULL, "out of memory for the networks of group \"%s\"", policy->name);
+    return p;
+}
+
+static void take_memory(struct policy *policy)
+{
+    struct backend *backend = policy->backend;
+    const size_t bytes = (size_t)policy->sets * policy->set_size * sizeof(real), norms = (size_t)policy->sets * sizeof *policy->norm;
+    policy->parameters = backend->alloc(backend, "parameters", bytes);
+    policy->m = backend->alloc(backend, "Adam's first moments", bytes);
+    policy->v = backend->alloc(backend, "Adam's second moments", bytes);
+    policy->norm = backend->alloc(backend, "normalisers", norms);
+    if (backend->host_memory) {
+        policy->host = (struct policy_state){policy->parameters, policy->m, policy->v, policy->norm};
+    } else {
+        policy->host = (struct policy_state){host_memory(policy, bytes), host_memory(policy, bytes), host_memory(policy, bytes),
+                                             host_memory(policy, norms)};
+    }
+}
+
+void policy_pull(struct policy *policy)
+{
+    struct backend *backend = policy->backend;
+    if (backend->host_memory) return;
+    const size_t bytes = (size_t)policy->sets * policy->set_size * sizeof(real);
+    backend->download(backend, policy->host.parameters, policy->parameters, bytes);
+    backend->download(backend, policy->host.m, policy->m, bytes);
+    backend->download(backend, policy->host.v, policy->v, bytes);
+    backend->download(backend, policy->host.norm, policy->norm, (size_t)policy->sets * sizeof *policy->norm);
+}
+
+void policy_push(struct policy *policy)
+{
+    struct backend *backend = policy->backend;
+    for (int s = 0; s < policy->sets; s++) normalizer_refresh(&policy->host.norm[s], policy->normalizer);
+    if (backend->host_memory) return;
+    const size_t bytes = (size_t)policy->sets * policy->set_size * sizeof(real);
+    backend->upload(backend, policy->parameters, policy->host.parameters, bytes);
+    backend->upload(backend, policy->m, policy->host.m, bytes);
+    backend->upload(backend, policy->v, policy->host.v, bytes);
+    backend->upload(backend, policy->norm, policy->host.norm, (size_t)policy->sets * sizeof *policy->norm);
 }
 
 int policy_build(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
@@ -102,19 +146,24 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
     if (code == 0) code = choose_state(policy, config, spec, group, err);
     if (code) return code;
     build_networks(policy, config, extra);
-    const size_t bytes = (size_t)policy->sets * policy->set_size * sizeof(real);
-    policy->parameters = backend->alloc(backend, "parameters", bytes);
-    policy->m = backend->alloc(backend, "Adam's first moments", bytes);
-    policy->v = backend->alloc(backend, "Adam's second moments", bytes);
-    initialise(policy, config);
+    take_memory(policy);
+    if (!backend->planning) initialise(policy, config);
     return 0;
 }
 
 void policy_clear(struct policy *policy)
 {
-    if (!policy->backend) return;
-    policy->backend->free(policy->backend, policy->parameters);
-    policy->backend->free(policy->backend, policy->m);
-    policy->backend->free(policy->backend, policy->v);
+    struct backend *backend = policy->backend;
+    if (!backend) return;
+    if (!backend->host_memory) {
+        free(policy->host.parameters);
+        free(policy->host.m);
+        free(policy->host.v);
+        free(policy->host.norm);
+    }
+    backend->free(backend, policy->parameters);
+    backend->free(backend, policy->m);
+    backend->free(backend, policy->v);
+    backend->free(backend, policy->norm);
     *policy = (struct policy){0};
 }

@@ -1,16 +1,16 @@
 /* The networks of one learner: an actor and a critic for each set of shared parameters, in one contiguous block, with their Adam moments.
  *
  *   parameters, m, v   [sets][Pa + Pc]     set s: actor first, then critic
+ *   norm               [sets]
  *
- * `sets` is 1 where the agents of the group share parameters, else A. Memory is the backend's. Gradients belong to the learner that
- * computes them. */
+ * `sets` is 1 where the agents of the group share parameters, else A. Memory is the backend's; `host` is what the host may read and write:
+ * the same memory, or a copy that policy_pull and policy_push move. Gradients belong to the learner that computes them. */
 #ifndef MAPPO_NN_POLICY_H
 #define MAPPO_NN_POLICY_H
 
 #include "backend/backend.h"
 #include "env/vecenv.h"
 #include "nn/network.h"
-#include "nn/normalizer.h"
 
 /* What the critic sees. */
 enum critic_input {
@@ -37,21 +37,27 @@ struct policy_config {
 
 enum { POLICY_MAX_SETS = 64 };
 
+struct policy_state {
+    real *parameters, *m, *v; /* [sets][set_size] */
+    struct normalizer *norm;  /* [sets] */
+};
+
 struct policy {
     char name[64]; /* the group's name: the part of the path in a checkpoint */
     struct group_sizes sizes;
     struct distribution dist;
     struct network actor, critic;
     int sets, critic_input;
-    bool concatenate; /* the state is all observations of all groups, not the environment's own */
-    int state_size;   /* S: inputs of the critic */
-    int state_rows;   /* critic inputs per environment step: 1 where all agents share one, else A */
-    int value_agents; /* V: values per environment step: 1 or A; at least state_rows */
-    size_t set_size;  /* Pa + Pc */
-    real *parameters, *m, *v;
-    struct normalizer norm[POLICY_MAX_SETS]; /* [sets] */
-    int normalizer;                          /* enum normalizer_kind */
-    int64_t updates;                         /* Adam's step count of both networks */
+    bool concatenate;         /* the state is all observations of all groups, not the environment's own */
+    int state_size;           /* S: inputs of the critic */
+    int state_rows;           /* critic inputs per environment step: 1 where all agents share one, else A */
+    int value_agents;         /* V: values per environment step: 1 or A; at least state_rows */
+    size_t set_size;          /* Pa + Pc */
+    real *parameters, *m, *v; /* the backend's */
+    struct normalizer *norm;
+    struct policy_state host; /* for the host */
+    int normalizer;           /* enum normalizer_kind */
+    int64_t updates;          /* Adam's step count of both networks */
     struct backend *backend;
 };
 
@@ -59,6 +65,10 @@ struct policy {
 int policy_build(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
                  struct backend *backend, struct error *err);
 void policy_clear(struct policy *policy);
+
+/* Between the backend and `host`. push also brings the normalisers' scales up to date with their state. */
+void policy_pull(struct policy *policy);
+void policy_push(struct policy *policy);
 
 static inline real *policy_actor(const struct policy *p, real *block, int set)
 {

@@ -12,24 +12,24 @@
 static int open_parts(struct trainer *t, struct error *err)
 {
     const struct config *c = t->config;
-    t->envs = comm_share((int)c->rollout_envs, t->comm->rank, t->comm->size);
-    const struct backend_config backend = {"cpu", 1, CPU_BASELINE};
-    const struct env_batch batch = {.envs = t->envs, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = c->rollout_steps};
-    int code = backend_open(&t->backend, &backend, err);
-    if (code == EXIT_DONE) code = open_env(&t->env, c, &batch, err);
+    t->learning.envs = comm_share((int)c->rollout_envs, t->comm->rank, t->comm->size);
+    const struct backend_config backend = {.name = "cpu", .threads = 1, .level = CPU_BASELINE};
+    const struct env_batch batch = {.envs = t->learning.envs, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = c->rollout_steps};
+    int code = backend_open(&t->learning.backend, &backend, err);
+    if (code == EXIT_DONE) code = open_env(&t->learning.env, c, &batch, err);
     const struct algorithm_context context = {
         .config = c,
-        .env = t->env,
-        .backend = t->backend,
+        .env = t->learning.env,
+        .backend = t->learning.backend,
         .comm = t->comm,
-        .first_env = (uint32_t)t->envs.first,
-        .envs = t->envs.count,
+        .first_env = (uint32_t)t->learning.envs.first,
+        .envs = t->learning.envs.count,
         .local_shards = 1,
     };
-    if (code == EXIT_DONE) code = algorithm_create(&t->algorithm, &context, err);
+    if (code == EXIT_DONE) code = algorithm_create(&t->learning.algorithm, &context, err);
     if (code != EXIT_DONE) return code;
-    const struct metrics_config metrics = {(int)c->metrics_window, t->envs.count * (int)c->rollout_steps};
-    t->metrics = metrics_create(&metrics, vecenv_spec(t->env), t->comm);
+    const struct metrics_config metrics = {(int)c->metrics_window, t->learning.envs.count * (int)c->rollout_steps};
+    t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     state_list(t);
     return EXIT_DONE;
 }

@@ -181,7 +181,7 @@ static int choose(struct turn *t, struct vecenv *env, int player, bool determini
         }
     }
     if (player == PLAY_SCRIPTED) return vecenv_script(env, act_int, act_real, err);
-    if (player == PLAY_TRAINED) actor_act(t->actor, io, t->step, deterministic);
+    if (player == PLAY_TRAINED) actor_act(t->actor, io, ACTOR_ALL, t->step, deterministic);
     return 0;
 }
 
@@ -239,7 +239,8 @@ static int turn_open(struct turn *turn, struct evaluator *ev, struct policy *con
                                        .first = (const int[]){0, count},
                                        .first_env = turn->first,
                                        .seed = (uint64_t)ev->config->eval_seed,
-                                       .stream = PHILOX_ACTION};
+                                       .stream = PHILOX_ACTION,
+                                       .host_io = true};
     actor_create(&turn->actor, &actor, ev->backend);
     return 0;
 }

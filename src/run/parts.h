@@ -10,6 +10,7 @@
 #include "run/checkpoint.h"
 #include "run/evaluate.h"
 #include "run/folder.h"
+#include "run/learning.h"
 #include "run/metrics.h"
 #include "run/progress.h"
 #include "run/stop.h"
@@ -29,10 +30,7 @@ struct trainer {
     const struct arguments *args;
     struct comm *comm;
     struct placement placement;
-    struct share envs; /* environments of this rank, by global index */
-    struct backend *backend;
-    struct vecenv *env;
-    struct algorithm *algorithm;
+    struct learning learning;
     struct evaluator *evaluator; /* NULL where evaluation is off */
     struct metrics *metrics;
     struct stop *stop;

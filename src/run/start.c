@@ -12,7 +12,6 @@
 #include "base/version.h"
 #include "comm/watchdog.h"
 #include "env/registry.h"
-#include "run/open_env.h"
 #include "run/parts.h"
 #include "run/stored.h"
 
@@ -65,7 +64,7 @@ static int check_ranks(const struct config *c, const struct comm *comm, struct e
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------------------- */
 
-static int open_backend(struct trainer *t, struct error *err)
+static int choose_level(struct trainer *t, struct error *err)
 {
     /* Ranks on mixed nodes must agree on one instruction level: other vector widths give other last bits. */
     double lowest = cpu_level_detect();
@@ -78,9 +77,7 @@ static int open_backend(struct trainer *t, struct error *err)
                              t->comm->size > 1 ? "some rank's machine" : "this machine", cpu_level_name(t->level));
         t->level = wanted;
     }
-    placement_find(&t->placement, t->comm, (int)t->config->train_threads);
-    const struct backend_config backend = {"cpu", t->placement.threads, t->level};
-    return backend_open(&t->backend, &backend, err);
+    return 0;
 }
 
 static int open_learning(struct trainer *t, struct error *err)
@@ -88,26 +85,12 @@ static int open_learning(struct trainer *t, struct error *err)
     const struct config *c = t->config;
     int code;
     t->comm->shards = c->comm_reproducible ? (int)c->comm_shards : 0;
-    t->envs = comm_share((int)c->rollout_envs, t->comm->rank, t->comm->size);
-    if ((code = comm_vote(t->comm, open_backend(t, err), err))) return code;
-    const struct env_batch batch = {.envs = t->envs,
-                                    .seed = (uint64_t)c->train_seed,
-                                    .stream = PHILOX_ENVIRONMENT,
-                                    .threads = t->placement.threads,
-                                    .horizon = c->rollout_steps};
-    if ((code = comm_vote(t->comm, open_env(&t->env, c, &batch, err), err))) return code;
-    const struct algorithm_context context = {
-        .config = c,
-        .env = t->env,
-        .backend = t->backend,
-        .comm = t->comm,
-        .first_env = (uint32_t)t->envs.first,
-        .envs = t->envs.count,
-        .local_shards = t->comm->shards ? t->comm->shards / t->comm->size : 1,
-    };
-    if ((code = comm_vote(t->comm, algorithm_create(&t->algorithm, &context, err), err))) return code;
+    if ((code = comm_vote(t->comm, choose_level(t, err), err))) return code;
+    placement_find(&t->placement, t->comm, (int)c->train_threads);
+    if ((code = learning_backend(&t->learning, c, t->comm, t->placement.threads, t->level, err))) return code;
+    if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
     if (c->eval_interval || c->eval_env_steps)
-        code = evaluator_create(&t->evaluator, c, c->eval_episodes, t->backend, t->comm, t->placement.threads, err);
+        code = evaluator_create(&t->evaluator, c, c->eval_episodes, t->learning.backend, t->comm, t->placement.threads, err);
     return comm_vote(t->comm, code, err);
 }
 
@@ -204,20 +187,24 @@ static int open_log(struct trainer *t, struct error *err)
     t->log = fopen(path, "ae");
     if (!t->log) return error_set(err, EXIT_USAGE, "%s: can't be written", path);
     check_log(t->log);
-    t->progress = progress_create(t->args->quiet || t->args->json, t->comm->launcher[0] != 0, t->log, vecenv_spec(t->env)->rules);
+    t->progress = progress_create(t->args->quiet || t->args->json, t->comm->launcher[0] != 0, t->log, vecenv_spec(t->learning.env)->rules);
     return write_config(t, err);
 }
 
 static void say_what_runs(const struct trainer *t, bool continued)
 {
-    const struct mappo_env_spec *spec = vecenv_spec(t->env);
+    const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
     char advice[512] = "";
     progress_say(t->progress, "%s", version_line());
-    progress_say(t->progress, "%s on %s (%s)", t->algorithm->ops->name, vecenv_descriptor(t->env)->id, vecenv_options(t->env));
+    progress_say(t->progress, "%s on %s (%s)", t->learning.algorithm->ops->name, vecenv_descriptor(t->learning.env)->id,
+                 vecenv_options(t->learning.env));
     progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
                  (long long)t->config->rollout_envs, (long long)t->config->rollout_steps, t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",
-                 t->placement.reason, t->backend->detail, t->comm->library);
+                 t->placement.reason, t->learning.backend->detail, t->comm->library);
+    if (t->learning.why_cpu[0]) progress_say(t->progress, "computing on the CPU: %s", t->learning.why_cpu);
+    if (t->learning.where[0]) progress_say(t->progress, "%s", t->learning.where);
+    if (t->learning.memory[0]) progress_say(t->progress, "%s", t->learning.memory);
     if (t->placement.advice[0]) progress_say(t->progress, "advice: %s", t->placement.advice);
     comm_advice(t->comm, (int)t->config->rollout_envs, (int)t->config->rollout_steps, advice, sizeof advice);
     if (advice[0]) progress_say(t->progress, "advice: %s", advice);
@@ -232,7 +219,7 @@ static void say_what_runs(const struct trainer *t, bool continued)
 
 static void count_agents(struct trainer *t)
 {
-    const struct mappo_env_spec *spec = vecenv_spec(t->env);
+    const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
     t->agents = 0;
     for (int g = 0; g < spec->groups; g++) t->agents += spec->group[g].agents;
 }
@@ -243,7 +230,7 @@ static int take_networks(struct trainer *t, struct error *err)
     struct checkpoint *file = NULL;
     char path[CONFIG_TEXT + 64];
     int code = comm_vote(t->comm, t->comm->rank == 0 ? stored_open(t->config->train_init, false, &file, path, sizeof path, err) : 0, err);
-    if (!code) code = stored_load_networks(t->algorithm, file, t->comm, err);
+    if (!code) code = stored_load_networks(t->learning.algorithm, file, t->comm, err);
     if (code) error_prefix(err, "train.init");
     checkpoint_close(file);
     return code;
@@ -283,10 +270,10 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     comm_broadcast(t->comm, t->path, sizeof t->path);
     if ((code = check_ranks(t->config, t->comm, err))) goto done;
     if ((code = open_learning(t, err))) goto done;
-    if ((code = comm_agree(t->comm, "the environment", vecenv_hash(t->env), err))) goto done;
+    if ((code = comm_agree(t->comm, "the environment", vecenv_hash(t->learning.env), err))) goto done;
     count_agents(t);
-    const struct metrics_config metrics = {(int)t->config->metrics_window, t->envs.count * (int)t->config->rollout_steps};
-    t->metrics = metrics_create(&metrics, vecenv_spec(t->env), t->comm);
+    const struct metrics_config metrics = {(int)t->config->metrics_window, t->learning.envs.count * (int)t->config->rollout_steps};
+    t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {
         *outcome = t->standing.env_steps >= t->config->train_env_steps ? START_FINISHED : START_CONTINUED;
@@ -304,7 +291,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
         warn("this run was made at instruction level %s and goes on at %s: results may differ in the last bits", t->stored_level,
              cpu_level_name(t->level));
     say_what_runs(t, continued);
-    code = comm_vote(t->comm, t->algorithm->ops->begin(t->algorithm, continued && t->env_bytes, err), err);
+    code = comm_vote(t->comm, t->learning.algorithm->ops->begin(t->learning.algorithm, continued && t->env_bytes, err), err);
 done:
     checkpoint_close(file);
     return code;
@@ -315,9 +302,7 @@ void trainer_close(struct trainer *t)
     stop_close(t->stop);
     metrics_destroy(t->metrics);
     evaluator_destroy(t->evaluator);
-    if (t->algorithm) t->algorithm->ops->destroy(t->algorithm);
-    vecenv_close(t->env);
-    if (t->backend) t->backend->close(t->backend);
+    learning_close(&t->learning);
     progress_destroy(t->progress);
     folder_close(t->folder);
     check_log(NULL);

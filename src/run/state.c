@@ -26,13 +26,13 @@ static void list_standing(struct field_list *list, struct standing *s)
 int state_list(struct trainer *t)
 {
     list_standing(&t->fields, &t->standing);
-    t->algorithm->ops->fields(t->algorithm, &t->fields);
+    t->learning.algorithm->ops->fields(t->learning.algorithm, &t->fields);
     metrics_fields(t->metrics, &t->fields);
     field_add(&t->fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1",
               "of environment, rules version, options and wrappers: snapshots of others are refused", 0);
-    t->env_hash = vecenv_hash(t->env);
-    t->env_bytes = vecenv_snapshot_bytes(t->env);
-    t->env_state = calloc((size_t)t->envs.count * t->env_bytes + 1, 1);
+    t->env_hash = vecenv_hash(t->learning.env);
+    t->env_bytes = vecenv_snapshot_bytes(t->learning.env);
+    t->env_state = calloc((size_t)t->learning.envs.count * t->env_bytes + 1, 1);
     if (t->comm->rank == 0) {
         t->env_state_all = calloc((size_t)t->config->rollout_envs * t->env_bytes + 1, 1);
         t->env_sizes = calloc((size_t)t->comm->size, sizeof *t->env_sizes);
@@ -93,15 +93,15 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     attribute_add(a, "", "host", text);
     attribute_add(a, "", "program", version_line());
     attribute_add(a, "", "mpi", t->comm->library);
-    attribute_add(a, "", "backend", t->backend->detail);
+    attribute_add(a, "", "backend", t->learning.backend->detail);
     attribute_add(a, "", "instruction_level", cpu_level_name(t->level));
     text_format(text, sizeof text, "%d", t->comm->size);
     attribute_add(a, "", "ranks", text);
-    text_format(text, sizeof text, "%d", t->backend->threads);
+    text_format(text, sizeof text, "%d", t->learning.backend->threads);
     attribute_add(a, "", "threads_per_rank", text);
-    attribute_add(a, "", "environment", vecenv_descriptor(t->env)->id);
-    attribute_add(a, "", "environment_options", vecenv_options(t->env));
-    attribute_add(a, "", "rules", vecenv_spec(t->env)->rules);
+    attribute_add(a, "", "environment", vecenv_descriptor(t->learning.env)->id);
+    attribute_add(a, "", "environment_options", vecenv_options(t->learning.env));
+    attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
 }
 
 static int write_file(struct trainer *t, bool best, struct error *err)
@@ -138,10 +138,11 @@ int state_save(struct trainer *t, bool best, struct error *err)
     watchdog_phase("saving a checkpoint");
     const double start = clock_seconds();
     int code = 0;
-    for (int e = 0; e < t->envs.count && t->env_bytes && !code; e++)
-        code = vecenv_snapshot(t->env, e, t->env_state + (size_t)e * t->env_bytes, err);
+    for (int e = 0; e < t->learning.envs.count && t->env_bytes && !code; e++)
+        code = vecenv_snapshot(t->learning.env, e, t->env_state + (size_t)e * t->env_bytes, err);
     if (code) die_error(err); /* an environment that can't be copied is a fault of its own, not of this save */
-    comm_gather(t->comm, t->env_state, (size_t)t->envs.count * t->env_bytes, t->env_state_all, t->env_sizes);
+    t->learning.algorithm->ops->pull(t->learning.algorithm);
+    comm_gather(t->comm, t->env_state, (size_t)t->learning.envs.count * t->env_bytes, t->env_state_all, t->env_sizes);
     t->standing.seconds = t->seconds_before + (start - t->began);
     if (t->comm->rank == 0) code = write_file(t, best, err);
     code = comm_vote(t->comm, code, err);
@@ -165,7 +166,7 @@ int state_load(struct trainer *t, const struct checkpoint *file, struct error *e
         if (!code && t->env_hash != hash)
             code = error_set(err, EXIT_CHECKPOINT,
                              "the checkpoint's environments are of other rules, options or another version of %s than this program's",
-                             vecenv_descriptor(t->env)->id);
+                             vecenv_descriptor(t->learning.env)->id);
     }
     for (int i = 0; i < t->fields.count && !code && t->comm->rank == 0; i++) /* counts: none of ours is ever below 0 but the best's */
         if (t->fields.field[i].type == FIELD_INT64 && *(const int64_t *)t->fields.field[i].data < 0 &&
@@ -174,9 +175,10 @@ int state_load(struct trainer *t, const struct checkpoint *file, struct error *e
                 error_set(err, EXIT_CHECKPOINT, "dataset %s holds a negative count: not a file of this program", t->fields.field[i].name);
     if ((code = comm_vote(t->comm, code, err))) return code;
     for (int i = 0; i < t->fields.count; i++) comm_broadcast(t->comm, t->fields.field[i].data, field_bytes(&t->fields.field[i]));
-    comm_scatter(t->comm, t->env_state_all, t->env_sizes, t->env_state, (size_t)t->envs.count * t->env_bytes);
-    for (int e = 0; e < t->envs.count && t->env_bytes && !code; e++)
-        code = vecenv_restore(t->env, e, t->env_state + (size_t)e * t->env_bytes, err);
+    t->learning.algorithm->ops->push(t->learning.algorithm);
+    comm_scatter(t->comm, t->env_state_all, t->env_sizes, t->env_state, (size_t)t->learning.envs.count * t->env_bytes);
+    for (int e = 0; e < t->learning.envs.count && t->env_bytes && !code; e++)
+        code = vecenv_restore(t->learning.env, e, t->env_state + (size_t)e * t->env_bytes, err);
     t->seconds_before = t->standing.seconds;
     return comm_vote(t->comm, code, err);
 }

@@ -82,6 +82,7 @@ int stored_load_networks(struct algorithm *algorithm, const struct checkpoint *f
         if (!strncmp(all.field[i].name, "/policy/", 8)) field_copy(&networks, &all.field[i]);
     const int code = comm_vote(comm, comm->rank == 0 ? checkpoint_read(file, &networks, err) : 0, err);
     for (int i = 0; i < networks.count && !code; i++) comm_broadcast(comm, networks.field[i].data, field_bytes(&networks.field[i]));
+    if (!code) algorithm->ops->push(algorithm);
     free(all.field);
     free(networks.field);
     return code;

@@ -49,7 +49,7 @@ static int evaluate(struct trainer *t, struct metrics_line *line, bool *best, st
     watchdog_phase("evaluating");
     struct evaluation result;
     const double start = clock_seconds();
-    const int code = evaluator_play(t->evaluator, t->algorithm->policy, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
+    const int code = evaluator_play(t->evaluator, t->learning.algorithm->policy, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
     if (code) return code;
     line->eval_return = result.return_mean;
     line->eval_stderr = result.return_stderr;
@@ -83,7 +83,7 @@ static double metric_value(const struct metrics_line *line, const char *name)
 static void record(struct trainer *t, struct metrics_line *line, double update_seconds)
 {
     const struct standing *s = &t->standing;
-    const double steps = (double)(t->config->rollout_envs * t->algorithm->horizon);
+    const double steps = (double)(t->config->rollout_envs * t->learning.algorithm->horizon);
     line->update = s->update;
     line->env_steps = s->env_steps;
     line->agent_steps = s->env_steps * t->agents;
@@ -91,13 +91,13 @@ static void record(struct trainer *t, struct metrics_line *line, double update_s
     line->env_steps_per_second = steps / update_seconds;
     line->agent_steps_per_second = line->env_steps_per_second * t->agents;
     line->seconds_communication = comm_take_seconds(t->comm);
-    line->seconds_step = t->algorithm->seconds_step;
-    line->seconds_infer = t->algorithm->seconds_infer;
-    line->seconds_update = t->algorithm->seconds_update;
+    line->seconds_step = t->learning.algorithm->seconds_step;
+    line->seconds_infer = t->learning.algorithm->seconds_infer;
+    line->seconds_update = t->learning.algorithm->seconds_update;
     line->seconds_save = t->seconds_save;
     line->seconds_eval = t->seconds_eval;
     metrics_write(t->metrics, line);
-    t->algorithm->seconds_step = t->algorithm->seconds_infer = t->algorithm->seconds_update = 0;
+    t->learning.algorithm->seconds_step = t->learning.algorithm->seconds_infer = t->learning.algorithm->seconds_update = 0;
     t->seconds_save = t->seconds_eval = 0;
 
     const struct progress_line progress = {
@@ -115,7 +115,7 @@ static void record(struct trainer *t, struct metrics_line *line, double update_s
 /* One update: a horizon of environment steps and what is learned from it. */
 static int learn(struct trainer *t, struct metrics_line *line, struct error *err)
 {
-    struct algorithm *algorithm = t->algorithm;
+    struct algorithm *algorithm = t->learning.algorithm;
     int code;
     line->learning_rate = scheduled(t, t->config->adam_lr);
     line->critic_learning_rate = scheduled(t, t->config->adam_critic_lr);
@@ -130,7 +130,7 @@ static int learn(struct trainer *t, struct metrics_line *line, struct error *err
     if ((code = algorithm->ops->finish(algorithm, err))) return code;
     watchdog_phase("updating the networks");
     if ((code = algorithm->ops->update(algorithm, err))) return error_prefix(err, "update %lld", (long long)t->standing.update + 1);
-    metrics_collect(t->metrics, t->env);
+    metrics_collect(t->metrics, t->learning.env);
     t->standing.update++;
     t->standing.env_steps += t->config->rollout_envs * algorithm->horizon;
     return 0;
@@ -149,7 +149,7 @@ static int train(struct trainer *t, char *why, size_t size, struct error *err)
         bool best = false;
 
         if ((code = learn(t, &line, err))) return code;
-        line.metrics = t->algorithm->ops->metrics(t->algorithm, metric, (int)(sizeof metric / sizeof *metric));
+        line.metrics = t->learning.algorithm->ops->metrics(t->learning.algorithm, metric, (int)(sizeof metric / sizeof *metric));
         const double seconds = clock_seconds() - start;
         const bool last = s->env_steps >= t->config->train_env_steps;
         if (t->evaluator &&
@@ -158,7 +158,8 @@ static int train(struct trainer *t, char *why, size_t size, struct error *err)
         record(t, &line, seconds);
         if ((best || save_is_due(t, s->update)) && !last && (code = save(t, best, err))) return code;
         if (last && (code = state_save(t, best, err))) return code; /* nothing comes after it: it may not be left out */
-        if (s->update % AGREE_INTERVAL == 0 && (code = comm_agree(t->comm, "the parameters", t->algorithm->ops->hash(t->algorithm), err)))
+        if (s->update % AGREE_INTERVAL == 0 &&
+            (code = comm_agree(t->comm, "the parameters", t->learning.algorithm->ops->hash(t->learning.algorithm), err)))
             return code;
     }
     return code;
@@ -170,7 +171,7 @@ static void say_end(struct trainer *t, int code, const char *why)
     clock_duration(spent, sizeof spent, t->seconds_before + (clock_seconds() - t->began));
     progress_say(t->progress, "%s after %lld updates, %lld env-steps, %s: return_mean %.2f (%s rules)", code ? why : "finished",
                  (long long)t->standing.update, (long long)t->standing.env_steps, spent, metrics_return(t->metrics),
-                 vecenv_spec(t->env)->rules);
+                 vecenv_spec(t->learning.env)->rules);
     progress_say(t->progress, "%s/latest.h5%s", t->path, code ? "; the same command again continues it" : "");
 }
 
@@ -183,7 +184,7 @@ static void print_json(const struct trainer *t, int code)
     printf(",\"update\":%lld,\"env_steps\":%lld,\"return_mean\":", (long long)t->standing.update, (long long)t->standing.env_steps);
     text_json_real(stdout, metrics_return(t->metrics));
     printf(",\"rules\":");
-    text_json_string(stdout, vecenv_spec(t->env)->rules);
+    text_json_string(stdout, vecenv_spec(t->learning.env)->rules);
     printf(",\"exit_code\":%d}\n", code);
 }
 

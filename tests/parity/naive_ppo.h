@@ -41,7 +41,7 @@ static inline void naive_close(struct naive *n)
 static inline void naive_forward(struct naive *n, const struct network *net, const real *parameters, struct tiles *tiles, const float *x,
                                  real *out)
 {
-    const struct batch batch = {NULL, 1, 1};
+    const struct batch batch = {NULL, 1, 1, NULL};
     const struct forward_pass pass = {.net = net, .parameters = parameters, .tiles = tiles, .out = out};
     n->backend->pack(n->backend, net, &tiles, x, &batch, 1);
     n->backend->forward(n->backend, &pass, 1);
@@ -171,7 +171,7 @@ static inline void naive_advantages(const struct naive *n, int g, int set, doubl
     const struct rollout_group *group = &rollout->group[g];
     const struct policy *policy = n->policy[g];
     const int steps = rollout->config.steps, envs = rollout->config.envs, agents = policy->sizes.agents, values = policy->value_agents;
-    const struct normalizer_scale scale = normalizer_scale(&policy->norm[set], policy->normalizer);
+    const struct normalizer_scale scale = policy->norm[set].scale;
     double sum = 0, squares = 0, count = 0;
     for (int e = 0; e < envs; e++)
         for (int a = 0; a < agents; a++) {

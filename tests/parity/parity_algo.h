@@ -157,7 +157,9 @@ static inline void parity_load_parameters(struct parity_case *c)
     parity_load_network(c, "actor", &c->policy.actor, policy_actor(&c->policy, c->policy.parameters, 0));
     parity_load_network(c, "critic", &c->policy.critic, policy_critic(&c->policy, c->policy.parameters, 0));
     struct golden_array norm = golden_read(c->file, "/params_before/value_norm_before");
-    if (norm.count == 3) c->policy.norm[0] = (struct normalizer){norm.data[0], norm.data[1], norm.data[2]};
+    if (norm.count == 3)
+        c->policy.host.norm[0] = (struct normalizer){.mean = norm.data[0], .mean_squares = norm.data[1], .debias = norm.data[2]};
+    policy_push(&c->policy);
     golden_free(&norm);
 }
 
@@ -238,7 +240,7 @@ static inline void parity_outputs(struct parity_case *c)
     const size_t rows = parity_rows(c), outputs = (size_t)c->policy.actor.outputs;
     real *out = calloc(rows * outputs, sizeof *out);
     struct tiles *tiles = c->backend->tiles_create(c->backend, &c->policy.actor, (int)rows);
-    const struct batch batch = {NULL, (int)rows, 1};
+    const struct batch batch = {NULL, (int)rows, 1, NULL};
     const struct forward_pass pass = {
         .net = &c->policy.actor, .parameters = policy_actor(&c->policy, c->policy.parameters, 0), .tiles = tiles, .out = out};
     c->backend->pack(c->backend, &c->policy.actor, &tiles, g->obs, &batch, 1);
@@ -276,24 +278,26 @@ static inline void parity_distribution(struct parity_case *c)
     struct tiles *tiles = c->backend->tiles_create(c->backend, &c->policy.actor, 1);
     for (size_t r = 0; r < rows; r++) {
         const int32_t unit = (int32_t)r;
-        struct train_pass pass = {.loss = LOSS_POLICY,
-                                  .net = &c->policy.actor,
-                                  .parameters = policy_actor(&c->policy, c->policy.parameters, 0),
-                                  .tiles = tiles,
-                                  .batch = {&unit, 1, 1},
-                                  .policy = {.dist = &c->policy.dist,
-                                             .clip = (real)0.2,
-                                             .act_int = g->act_int,
-                                             .act_real = g->act_real,
-                                             .mask = g->act_mask,
-                                             .old_log_prob = g->log_prob,
-                                             .advantage = advantage},
-                                  .gradient = gradient};
+        real sum[PASS_SUMS];
+        const struct train_pass pass = {.loss = LOSS_POLICY,
+                                        .net = &c->policy.actor,
+                                        .parameters = policy_actor(&c->policy, c->policy.parameters, 0),
+                                        .tiles = tiles,
+                                        .batch = {&unit, 1, 1, NULL},
+                                        .policy = {.dist = &c->policy.dist,
+                                                   .clip = (real)0.2,
+                                                   .act_int = g->act_int,
+                                                   .act_real = g->act_real,
+                                                   .mask = g->act_mask,
+                                                   .old_log_prob = g->log_prob,
+                                                   .advantage = advantage},
+                                        .gradient = gradient,
+                                        .sum = sum};
         c->backend->pack(c->backend, &c->policy.actor, &tiles, g->obs, &pass.batch, 1);
         c->backend->train(c->backend, &pass, 1);
-        ratio[r] = pass.sum[SUM_RATIO];
+        ratio[r] = (double)sum[SUM_RATIO];
         log_prob[r] = log(ratio[r]) + (double)g->log_prob[r];
-        entropy[r] = pass.sum[SUM_ENTROPY];
+        entropy[r] = (double)sum[SUM_ENTROPY];
     }
     parity_against(c, "intermediates", "log_probs", log_prob, rows, BOUND_OUTPUT);
     parity_against(c, "intermediates", "ratio", ratio, rows, BOUND_RATIO);
@@ -346,11 +350,10 @@ static inline void parity_losses(struct parity_case *c)
 
 static inline struct ppo_config parity_ppo_config(const struct parity_case *c, const struct ppo_hooks *hooks)
 {
-    struct adam adam = {.learning_rate = (real)golden_config(c->file, "lr"),
-                        .beta1 = (real)golden_config(c->file, "adam_beta1"),
-                        .beta2 = (real)golden_config(c->file, "adam_beta2"),
-                        .eps = (real)golden_config(c->file, "adam_eps"),
-                        .weight_decay = (real)golden_config(c->file, "weight_decay")};
+    const struct adam adam = {.beta1 = golden_config(c->file, "adam_beta1"),
+                              .beta2 = golden_config(c->file, "adam_beta2"),
+                              .eps = golden_config(c->file, "adam_eps"),
+                              .weight_decay = golden_config(c->file, "weight_decay")};
     struct ppo_config config = {.clip = (real)golden_config(c->file, "clip"),
                                 .entropy = (real)golden_config(c->file, "entropy_coef"),
                                 .value_coefficient = (real)golden_config(c->file, "value_loss_coef"),
@@ -360,11 +363,11 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
                                 .value_active_masks = golden_config(c->file, "value_active_masks") != 0,
                                 .normalise_advantage = true,
                                 .value_norm_beta = golden_config(c->file, "norm_beta"),
-                                .actor_adam = adam,
-                                .critic_adam = adam,
+                                .adam = adam,
+                                .actor_rate = golden_config(c->file, "lr"),
+                                .critic_rate = golden_config(c->file, "critic_lr"),
                                 .hooks = hooks};
     config.row_minibatches = config.minibatches > 1;
-    config.critic_adam.learning_rate = (real)golden_config(c->file, "critic_lr");
     if (golden_config(c->file, "use_max_grad_norm") != 0) config.max_grad_norm = (real)golden_config(c->file, "max_grad_norm");
     if (golden_config(c->file, "huber") != 0) config.huber_delta = (real)golden_config(c->file, "huber_delta");
     if (golden_config(c->file, "clipped_value_loss") != 0) config.value_clip = config.clip;
@@ -498,7 +501,9 @@ static inline void parity_gae_rule(hid_t file, const char *rule, const char *sca
                                            .bootstrap = bootstrap};
     if (rollout_create(&c.rollout, &rollout, &c.spec, c.policies, c.backend, &err)) die_error(&err);
     struct golden_array norm = golden_read(file, "/params_before/value_norm_before");
-    if (norm.count == 3) c.policy.norm[0] = (struct normalizer){norm.data[0], norm.data[1], norm.data[2]};
+    if (norm.count == 3)
+        c.policy.host.norm[0] = (struct normalizer){.mean = norm.data[0], .mean_squares = norm.data[1], .debias = norm.data[2]};
+    policy_push(&c.policy);
     golden_free(&norm);
     struct rollout_group *g = &c.rollout->group[0];
     const size_t rows = parity_rows(&c), slice = (size_t)c.envs;

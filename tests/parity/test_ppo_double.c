@@ -137,7 +137,9 @@ static void fill_old(struct fixture *f)
                 group->log_prob[u * group->sizes.agents + a] = (real)(log_prob + uniform(f, -0.5, 0.5));
             }
         for (int i = 0; i < (STEPS + 1) * ENVS * policy->value_agents; i++) group->value[i] += (real)uniform(f, -0.6, 0.6);
-        for (int s = 0; s < policy->sets; s++) f->policy[g].norm[s] = (struct normalizer){0.3 + 0.1 * s, 2.5, 0.9};
+        for (int s = 0; s < policy->sets; s++)
+            f->policy[g].host.norm[s] = (struct normalizer){.mean = 0.3 + 0.1 * s, .mean_squares = 2.5, .debias = 0.9};
+        policy_push(&f->policy[g]);
     }
 }
 
@@ -266,7 +268,7 @@ static void open_fixture(struct fixture *f, const struct arrangement *how)
     const struct rollout_config rollout = {
         .steps = STEPS, .envs = ENVS, .shards = how->shards, .gamma = (real)0.97, .lambda = (real)0.9, .bootstrap = true};
     assert_int_equal(rollout_create(&f->rollout, &rollout, &f->spec, f->policies, f->backend, &err), 0);
-    const struct adam adam = {.learning_rate = 0, .beta1 = (real)0.9, .beta2 = (real)0.999, .eps = (real)1e-5};
+    const struct adam adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5};
     f->hooks = (struct ppo_hooks){f, permute, stepped};
     f->config = (struct ppo_config){.clip = (real)0.2,
                                     .entropy = (real)0.05,
@@ -281,8 +283,7 @@ static void open_fixture(struct fixture *f, const struct arrangement *how)
                                     .value_active_masks = true,
                                     .normalise_advantage = true,
                                     .value_norm_beta = 0.9,
-                                    .actor_adam = adam,
-                                    .critic_adam = adam,
+                                    .adam = adam,
                                     .hooks = &f->hooks};
     assert_int_equal(ppo_create(&f->ppo, &f->config, f->rollout, f->policies, f->comm, f->backend, &err), 0);
     f->naive = (struct naive){.backend = f->backend, .config = &f->config, .rollout = f->rollout, .policy = f->policies};

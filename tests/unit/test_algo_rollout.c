@@ -172,7 +172,7 @@ static real value_of(struct fixture *f, int g, int a, const float *x)
 {
     struct policy *policy = &f->policy[g];
     struct tiles *tiles = f->backend->tiles_create(f->backend, &policy->critic, 1);
-    const struct batch batch = {NULL, 1, 1};
+    const struct batch batch = {NULL, 1, 1, NULL};
     real out;
     const struct forward_pass pass = {.net = &policy->critic,
                                       .parameters = policy_critic(policy, policy->parameters, policy_set(policy, a)),

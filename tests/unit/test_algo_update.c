@@ -225,6 +225,7 @@ static void threads_change_no_bit_and_seeds_change_all(void **state)
 static void copy_fields(struct fixture *from, struct fixture *to)
 {
     struct field_list a = {0}, b = {0};
+    from->algorithm->ops->pull(from->algorithm);
     from->algorithm->ops->fields(from->algorithm, &a);
     to->algorithm->ops->fields(to->algorithm, &b);
     assert_int_equal(a.count, b.count);
@@ -232,6 +233,7 @@ static void copy_fields(struct fixture *from, struct fixture *to)
         assert_string_equal(a.field[i].name, b.field[i].name);
         memcpy(b.field[i].data, a.field[i].data, field_bytes(&a.field[i]));
     }
+    to->algorithm->ops->push(to->algorithm);
     free(a.field);
     free(b.field);
 }

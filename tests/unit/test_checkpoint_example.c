@@ -45,14 +45,14 @@ static const char *python(void)
     return name != NULL && name[0] != '\0' ? name : "python3";
 }
 
-struct learner {
+struct example {
     struct config *config;
     struct backend *backend;
     struct vecenv *env;
     struct algorithm *algorithm;
 };
 
-static void learner_open(struct learner *l, const char *const *setting)
+static void learner_open(struct example *l, const char *const *setting)
 {
     struct error err = {0};
     l->config = calloc(1, sizeof *l->config);
@@ -60,7 +60,7 @@ static void learner_open(struct learner *l, const char *const *setting)
     for (; *setting != NULL; setting += 2)
         assert_int_equal(config_set(l->config, setting[0], setting[1], ORIGIN_COMMAND_LINE, "in the test", &err), EXIT_DONE);
     l->config->rollout_envs = ENVS;
-    const struct backend_config backend = {"cpu", 1, -1};
+    const struct backend_config backend = {.name = "cpu", .threads = 1, .level = -1};
     assert_int_equal(backend_open(&l->backend, &backend, &err), EXIT_DONE);
     const struct vecenv_config env = {.name = l->config->env_name,
                                       .envs = ENVS,
@@ -77,7 +77,7 @@ static void learner_open(struct learner *l, const char *const *setting)
     for (size_t i = 0; i < policy->set_size; i++) policy->parameters[i] += (real)(0.4 * sin(1.7 * (double)i));
 }
 
-static void learner_close(struct learner *l)
+static void learner_close(struct example *l)
 {
     l->algorithm->ops->destroy(l->algorithm);
     vecenv_close(l->env);
@@ -85,7 +85,7 @@ static void learner_close(struct learner *l)
     free(l->config);
 }
 
-static void learner_save(const struct learner *l, const char *path)
+static void learner_save(const struct example *l, const char *path)
 {
     struct error err = {0};
     static char value[3][CONFIG_TEXT];
@@ -103,12 +103,12 @@ static void learner_save(const struct learner *l, const char *path)
     free(content.fields.field);
 }
 
-static void program_probabilities(const struct learner *l, const float *obs, double *probability)
+static void program_probabilities(const struct example *l, const float *obs, double *probability)
 {
     const struct policy *policy = l->algorithm->policy[0];
     struct backend *backend = l->backend;
     struct tiles *tiles = backend->tiles_create(backend, &policy->actor, 1);
-    const struct batch batch = {NULL, 1, 1};
+    const struct batch batch = {NULL, 1, 1, NULL};
     real out[ACTIONS];
     assert_int_equal(policy->actor.outputs, ACTIONS);
     assert_int_equal(policy->actor.inputs, OBS);
@@ -125,7 +125,7 @@ static void program_probabilities(const struct learner *l, const float *obs, dou
 static void compare(const char *const *setting)
 {
     char checkpoint[300], script[300], command[2000];
-    struct learner l;
+    struct example l;
     text_format(checkpoint, sizeof checkpoint, "%s/step-000000000000.h5", folder);
     text_format(script, sizeof script, "%s/read_policy.py", folder);
     extract_example(script);

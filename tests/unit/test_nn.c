@@ -12,7 +12,7 @@
 
 #include "nn/distribution.h"
 #include "nn/network.h"
-#include "nn/normalizer.h"
+#include "backend/kernels/normalizer.h"
 
 static const struct network_config small = {.inputs = 18,
                                             .hidden = 64,
@@ -166,20 +166,19 @@ static void too_many_heads_are_refused_by_name(void **state)
 static void empty_normaliser_scales_by_a_tenth(void **state)
 {
     (void)state;
-    struct normalizer norm = {0};
-    const struct normalizer_scale empty = normalizer_scale(&norm, NORMALIZER_VALUENORM);
-    assert_true(empty.mean == 0);
-    assert_true(fabs(empty.deviation - 0.1) < 1e-15);
-    const struct normalizer_scale none = normalizer_scale(&norm, NORMALIZER_NONE);
-    assert_true(none.mean == 0 && none.deviation == 1);
+    struct normalizer norm = {0}, none = {0};
+    normalizer_refresh(&norm, NORMALIZER_VALUENORM);
+    assert_true(norm.scale.mean == 0);
+    assert_true(fabs(norm.scale.deviation - 0.1) < 1e-15);
     /* One batch is debiased to its own moments: mean 2, variance 5 - 4. */
-    const struct moments batch = {4, 8, 20};
-    normalizer_update(&norm, 0.99999, &batch);
-    const struct normalizer_scale one = normalizer_scale(&norm, NORMALIZER_VALUENORM);
-    assert_true(fabs(one.mean - 2) < 1e-9 && fabs(one.deviation - 1) < 1e-9);
-    const struct moments nothing = {0, 0, 0};
-    normalizer_update(&norm, 0.99999, &nothing);
-    assert_true(normalizer_scale(&norm, NORMALIZER_VALUENORM).mean == one.mean);
+    const struct moments batch = {4, 8, 20}, nothing = {0, 0, 0};
+    normalizer_update(&none, NORMALIZER_NONE, 0.99999, &batch);
+    assert_true(none.scale.mean == 0 && none.scale.deviation == 1);
+    normalizer_update(&norm, NORMALIZER_VALUENORM, 0.99999, &batch);
+    assert_true(fabs(norm.scale.mean - 2) < 1e-9 && fabs(norm.scale.deviation - 1) < 1e-9);
+    const double mean = norm.scale.mean;
+    normalizer_update(&norm, NORMALIZER_VALUENORM, 0.99999, &nothing);
+    assert_true(norm.scale.mean == mean);
 }
 
 int main(void)

@@ -4,11 +4,30 @@
 
 #include "backend/kernels/math.h"
 
-struct adam_step {
+struct adam { /* constants of a run */
+    double beta1, beta2, eps, weight_decay;
+};
+
+struct adam_step {                                /* what all parameters of one step share */
     real learning_rate, beta1, beta2, eps, decay; /* decay: learning rate times weight decay */
     real inverse1, inverse2;                      /* 1 / (1 - beta^step) */
     real scale;                                   /* of the gradient */
 };
+
+/* `step` is 1 for the first update; `scale` multiplies the gradient. */
+MAPPO_FN struct adam_step adam_step_at(const struct adam *adam, double learning_rate, int64_t step, double scale)
+{
+    struct adam_step s;
+    s.learning_rate = (real)learning_rate;
+    s.beta1 = (real)adam->beta1;
+    s.beta2 = (real)adam->beta2;
+    s.eps = (real)adam->eps;
+    s.decay = (real)(learning_rate * adam->weight_decay);
+    s.inverse1 = (real)(1 / (1 - pow((double)s.beta1, (double)step)));
+    s.inverse2 = (real)(1 / (1 - pow((double)s.beta2, (double)step)));
+    s.scale = (real)scale;
+    return s;
+}
 
 MAPPO_FN void adam_update(const struct adam_step *s, real gradient, real *parameter, real *m, real *v)
 {

@@ -1,0 +1,429 @@
+/* Collecting: T times act, step, look. Three ways through, by where the environments are (enum rollout_where). */
+#include <math.h>
+#include <string.h>
+
+#include "algo/rollout_work.h"
+#include "base/clock.h"
+#include "comm/watchdog.h"
+
+/* ---- where the environment writes ---------------------------------------------------------------------------------------------------- */
+
+static void *at(void *base, size_t bytes)
+{
+    return base ? (char *)base + bytes : NULL;
+}
+
+/* Points the environment's arrays into the rollout: actions, rewards and ends of step t, observations into slice `next`. */
+static void aim_environment(struct rollout *rollout, int t, int next)
+{
+    struct mappo_env_io *io = &rollout->work->env_io;
+    const size_t envs = (size_t)rollout->config.envs, step = (size_t)t, slice = (size_t)next;
+    const size_t final = rollout->final_steps > 1 ? step : 0;
+    *io = (struct mappo_env_io){.struct_size = sizeof *io, .groups = rollout->groups};
+    for (int g = 0; g < rollout->groups; g++) {
+        const struct rollout_group *group = &rollout->group[g];
+        const size_t rows = envs * (size_t)group->sizes.agents, obs = rollout_obs_size(rollout, g), state = rollout_state_size(rollout, g);
+        struct mappo_group_io *to = &io->group[g];
+        to->act_int = at(group->act_int, step * rows * (size_t)group->sizes.act_ints * sizeof(int32_t));
+        to->act_real = at(group->act_real, step * rows * (size_t)group->sizes.act_reals * sizeof(float));
+        to->obs = group->obs + slice * obs;
+        to->final_obs = at(group->final_obs, final * obs * sizeof(float));
+        if (rollout->work->policy[g]->critic_input == CRITIC_AGENT_STATE) {
+            to->state = group->state + slice * state;
+            to->final_state = at(group->final_state, final * state * sizeof(float));
+        }
+        to->reward = group->reward + step * rows;
+        to->terminated = group->terminated + step * rows;
+        to->active = at(group->active, slice * rows);
+        to->act_mask = at(group->act_mask, slice * rows * (size_t)group->sizes.logits);
+    }
+    const size_t width = rollout_environment_width(rollout) * envs * sizeof(float);
+    io->state = at(rollout->state, slice * width);
+    io->final_state = at(rollout->final_state, final * width);
+    io->ep_end = rollout->ep_end + step * envs;
+}
+
+/* ---- numbers that are none ----------------------------------------------------------------------------------------------------------- */
+
+static int complain(const struct rollout *rollout, const char *group, const char *what, double x, uint64_t env, uint64_t number,
+                    uint64_t step, struct error *err)
+{
+    return error_set(err, EXIT_NUMERICAL, "%s%s%s%s is %s: environment %llu, number %llu, after step %llu", group ? "group \"" : "",
+                     group ? group : "", group ? "\": " : "", what, isnan(x) ? "NaN" : "infinite",
+                     (unsigned long long)rollout->config.first_env + (unsigned long long)env, (unsigned long long)number,
+                     (unsigned long long)step);
+}
+
+/* Environments [lo, hi), `width` numbers each. */
+static int check_finite(const struct rollout *rollout, const char *group, const char *what, const float *x, size_t width, int lo, int hi,
+                        struct error *err)
+{
+    if (!x || host_all_finite(x + (size_t)lo * width, (size_t)(hi - lo) * width)) return 0;
+    size_t i = (size_t)lo * width;
+    while (isfinite(x[i])) i++;
+    return complain(rollout, group, what, (double)x[i], i / width, i % width, rollout->step, err);
+}
+
+/* Everything that the environments [lo, hi) just wrote, in host memory. */
+static int check_slice(const struct rollout *rollout, bool rewards, int lo, int hi, struct error *err)
+{
+    const struct mappo_env_io *io = &rollout->work->env_io;
+    const size_t envs = (size_t)rollout->config.envs;
+    int code = 0;
+    for (int g = 0; g < rollout->groups && code == 0; g++) {
+        const char *name = rollout->work->policy[g]->name;
+        const size_t agents = (size_t)rollout->group[g].sizes.agents;
+        if (rewards) code = check_finite(rollout, name, "reward", io->group[g].reward, agents, lo, hi, err);
+        if (code == 0)
+            code = check_finite(rollout, name, "observation", io->group[g].obs, rollout_obs_size(rollout, g) / envs, lo, hi, err);
+        if (code == 0) code = check_finite(rollout, name, "state", io->group[g].state, rollout_state_size(rollout, g) / envs, lo, hi, err);
+    }
+    if (code == 0) code = check_finite(rollout, NULL, "state", io->state, rollout_environment_width(rollout), lo, hi, err);
+    return code;
+}
+
+/* Arrays of a rollout whose environments are on the device: number i of `bad`. */
+struct watched {
+    const char *group, *what;
+    const float *x;
+    size_t steps, width; /* [steps][E][width] */
+    int late;            /* slices after the step: 1 for observations of slice 0, which belong to the rollout before */
+};
+
+static int list_watched(const struct rollout *rollout, struct watched *list)
+{
+    const size_t steps = (size_t)rollout->config.steps, envs = (size_t)rollout->config.envs;
+    int n = 0;
+    for (int g = 0; g < rollout->groups; g++) {
+        const struct rollout_group *group = &rollout->group[g];
+        const char *name = rollout->work->policy[g]->name;
+        const bool own = rollout->work->policy[g]->critic_input == CRITIC_AGENT_STATE;
+        list[n++] = (struct watched){name, "reward", group->reward, steps, (size_t)group->sizes.agents, 0};
+        list[n++] = (struct watched){name, "observation", group->obs, steps + 1, rollout_obs_size(rollout, g) / envs, 1};
+        list[n++] = (struct watched){name, "state", own ? group->state : NULL, steps + 1, rollout_state_size(rollout, g) / envs, 1};
+    }
+    list[n++] = (struct watched){NULL, "state", rollout->state, steps + 1, rollout_environment_width(rollout), 1};
+    return n;
+}
+
+enum { WATCHED = 3 * MAPPO_MAX_GROUPS + 1 };
+
+static void watch(struct rollout *rollout)
+{
+    struct watched list[WATCHED];
+    const int n = list_watched(rollout, list);
+    for (int i = 0; i < n; i++) {
+        const size_t count = list[i].x ? list[i].steps * (size_t)rollout->config.envs * list[i].width : 0;
+        rollout->backend->find_nonfinite(rollout->backend, list[i].x, count, rollout->bad + i);
+    }
+}
+
+int rollout_complain(struct rollout *rollout, struct error *err)
+{
+    struct watched list[WATCHED];
+    uint64_t bad[WATCHED];
+    const int n = list_watched(rollout, list);
+    const uint64_t envs = (uint64_t)rollout->config.envs;
+    if (rollout->bads == 0) return 0;
+    rollout->backend->download(rollout->backend, bad, rollout->bad, (size_t)n * sizeof *bad);
+    for (int i = 0; i < n; i++) {
+        if (bad[i] == UINT64_MAX) continue;
+        float x;
+        rollout->backend->download(rollout->backend, &x, list[i].x + bad[i], sizeof x);
+        const uint64_t slice = bad[i] / (envs * list[i].width), rest = bad[i] % (envs * list[i].width);
+        const uint64_t begin = rollout->step - (uint64_t)rollout->config.steps;
+        return complain(rollout, list[i].group, list[i].what, (double)x, rest / list[i].width, rest % list[i].width,
+                        begin + slice - (uint64_t)(list[i].late && slice > 0), err);
+    }
+    return 0;
+}
+
+/* ---- putting critic inputs together -------------------------------------------------------------------------------------------------- */
+
+/* Rows of environments [lo, hi), the final ones with t < 0. */
+struct compose {
+    struct rollout *rollout;
+    int t, lo, hi;
+};
+
+static const float *source(const struct compose *c, const float *slices, const float *finals, size_t width)
+{
+    const size_t slice = c->t < 0 ? 0 : (size_t)c->t * (size_t)c->rollout->config.envs;
+    return (c->t < 0 ? finals : slices) + (slice + (size_t)c->lo) * width;
+}
+
+/* All observations of all groups, one after the other. */
+static void compose_joint(const struct compose *c)
+{
+    struct rollout *rollout = c->rollout;
+    struct copy_pass pass[MAPPO_MAX_GROUPS];
+    const size_t width = rollout_joint_width(rollout);
+    float *to = (float *)(uintptr_t)source(c, rollout->joint, rollout->final_joint, width);
+    for (int g = 0; g < rollout->groups; g++) {
+        const size_t part = rollout_obs_size(rollout, g) / (size_t)rollout->config.envs;
+        pass[g] = (struct copy_pass){.rows = c->hi - c->lo,
+                                     .width = (int)part,
+                                     .repeat = 1,
+                                     .to_stride = (int)width,
+                                     .from_stride = (int)part,
+                                     .from = source(c, rollout->group[g].obs, rollout->group[g].final_obs, part),
+                                     .to = to};
+        to += part;
+    }
+    rollout->backend->copy_rows(rollout->backend, pass, rollout->groups);
+}
+
+/* The central state once for each agent, before its number. */
+static void compose_numbered(const struct compose *c, int g)
+{
+    struct rollout *rollout = c->rollout;
+    const struct policy *policy = rollout->work->policy[g];
+    const struct rollout_group *group = &rollout->group[g];
+    const size_t agents = (size_t)policy->sizes.agents, whole = (size_t)policy->state_size, width = whole - agents;
+    const bool own = !policy->concatenate && rollout->state;
+    const float *from = own ? source(c, rollout->state, rollout->final_state, width)
+                        : rollout->joint
+                            ? source(c, rollout->joint, rollout->final_joint, width)
+                            : source(c, group->obs, group->final_obs, width); /* one group: its observations are the joint ones */
+    const struct copy_pass pass = {.rows = (c->hi - c->lo) * (int)agents,
+                                   .width = (int)width,
+                                   .repeat = (int)agents,
+                                   .to_stride = (int)whole,
+                                   .from_stride = (int)width,
+                                   .from = from,
+                                   .to = (float *)(uintptr_t)source(c, group->state, group->final_state, agents * whole)};
+    rollout->backend->copy_rows(rollout->backend, &pass, 1);
+}
+
+void rollout_compose(struct rollout *rollout, int t, int lo, int hi)
+{
+    if (!rollout->work->composes) return;
+    const struct compose c = {rollout, t, lo, hi};
+    if (rollout->joint) compose_joint(&c);
+    for (int g = 0; g < rollout->groups; g++)
+        if (rollout->work->policy[g]->critic_input == CRITIC_STATE_ID) compose_numbered(&c, g);
+}
+
+/* ---- between the environments' slices and the rollout -------------------------------------------------------------------------------- */
+
+static void bring(struct rollout *rollout, void *to, const void *from, size_t first, size_t bytes)
+{
+    struct backend *b = rollout->backend;
+    if (!to || !from) return;
+    (b->upload_later ? b->upload_later : b->upload)(b, (char *)to + first, (const char *)from + first, bytes);
+}
+
+static void fetch(struct rollout *rollout, const void *to, const void *from, size_t first, size_t bytes)
+{
+    struct backend *b = rollout->backend;
+    if (!to || !from) return;
+    (b->download_later ? b->download_later : b->download)(b, (char *)(uintptr_t)to + first, (const char *)from + first, bytes);
+}
+
+/* What environments [lo, hi) wrote into their slices, to where aim_environment would have let them write it. */
+static void bring_slice(struct rollout *rollout, int t, int next, bool stepped, int lo, int hi)
+{
+    struct rollout_work *work = rollout->work;
+    const struct mappo_env_io from = work->env_io;
+    aim_environment(rollout, t, next);
+    const struct mappo_env_io to = work->env_io;
+    work->env_io = from;
+    const size_t first = (size_t)lo, envs = (size_t)(hi - lo), all = (size_t)rollout->config.envs;
+    for (int g = 0; g < rollout->groups; g++) {
+        const struct mappo_group_io *a = &to.group[g], *b = &from.group[g];
+        const size_t agents = (size_t)rollout->group[g].sizes.agents, logits = agents * (size_t)rollout->group[g].sizes.logits;
+        const size_t obs = rollout_obs_size(rollout, g) / all * sizeof(float), state = rollout_state_size(rollout, g) / all * sizeof(float);
+        bring(rollout, a->obs, b->obs, first * obs, envs * obs);
+        bring(rollout, a->state, b->state, first * state, envs * state);
+        bring(rollout, a->active, b->active, first * agents, envs * agents);
+        bring(rollout, a->act_mask, b->act_mask, first * logits, envs * logits);
+        if (!stepped) continue;
+        bring(rollout, a->final_obs, b->final_obs, first * obs, envs * obs);
+        bring(rollout, a->final_state, b->final_state, first * state, envs * state);
+        bring(rollout, a->reward, b->reward, first * agents * sizeof(float), envs * agents * sizeof(float));
+        bring(rollout, a->terminated, b->terminated, first * agents, envs * agents);
+    }
+    const size_t width = rollout_environment_width(rollout) * sizeof(float);
+    bring(rollout, to.state, from.state, first * width, envs * width);
+    if (!stepped) return;
+    bring(rollout, to.final_state, from.final_state, first * width, envs * width);
+    bring(rollout, to.ep_end, from.ep_end, first, envs);
+}
+
+static void fetch_actions(struct rollout *rollout, int t, int lo, int hi)
+{
+    const size_t envs = (size_t)rollout->config.envs, first = (size_t)lo, count = (size_t)(hi - lo), step = (size_t)t;
+    for (int g = 0; g < rollout->groups; g++) {
+        const struct rollout_group *group = &rollout->group[g];
+        const struct mappo_group_io *to = &rollout->work->env_io.group[g];
+        const size_t ints = (size_t)group->sizes.agents * (size_t)group->sizes.act_ints * sizeof(int32_t);
+        const size_t reals = (size_t)group->sizes.agents * (size_t)group->sizes.act_reals * sizeof(float);
+        fetch(rollout, to->act_int, at(group->act_int, step * envs * ints), first * ints, count * ints);
+        fetch(rollout, to->act_real, at(group->act_real, step * envs * reals), first * reals, count * reals);
+    }
+}
+
+/* ---- collecting ---------------------------------------------------------------------------------------------------------------------- */
+
+int rollout_begin(struct rollout *rollout, struct vecenv *env, bool restored, struct error *err)
+{
+    const int where = rollout->config.where, envs = rollout->config.envs;
+    if (where != ROLLOUT_STAGED) aim_environment(rollout, 0, 0);
+    const struct mappo_env_io *io = &rollout->work->env_io;
+    int code = restored ? vecenv_observe(env, io, err) : vecenv_reset(env, io, err);
+    if (code == 0 && where != ROLLOUT_DEVICE) code = check_slice(rollout, false, 0, envs, err);
+    if (code) return code;
+    if (where == ROLLOUT_STAGED) {
+        bring_slice(rollout, 0, 0, false, 0, envs);
+        rollout->backend->sync(rollout->backend);
+    }
+    rollout_compose(rollout, 0, 0, envs);
+    rollout->work->filled = false;
+    return 0;
+}
+
+static void copy_slice(struct rollout *rollout, void *base, size_t bytes)
+{
+    const size_t last = (size_t)rollout->config.steps;
+    if (base && bytes) rollout->backend->copy(rollout->backend, base, (const char *)base + last * bytes, bytes);
+}
+
+static void carry_over(struct rollout *rollout)
+{
+    const size_t envs = (size_t)rollout->config.envs;
+    for (int g = 0; g < rollout->groups; g++) {
+        struct rollout_group *group = &rollout->group[g];
+        const size_t rows = envs * (size_t)group->sizes.agents;
+        copy_slice(rollout, group->obs, rollout_obs_size(rollout, g) * sizeof *group->obs);
+        if (rollout_owns_state(rollout, g)) copy_slice(rollout, group->state, rollout_state_size(rollout, g) * sizeof *group->state);
+        copy_slice(rollout, group->active, rows);
+        copy_slice(rollout, group->act_mask, rows * (size_t)group->sizes.logits);
+    }
+    copy_slice(rollout, rollout->state, envs * rollout_environment_width(rollout) * sizeof *rollout->state);
+    copy_slice(rollout, rollout->joint, envs * rollout_joint_width(rollout) * sizeof *rollout->joint);
+}
+
+/* Actions of step t for one stage's environments, or all. */
+static void act(struct rollout *rollout, int stage, int t)
+{
+    struct actor_io *io = rollout->work->io;
+    const size_t step = (size_t)t;
+    for (int g = 0; g < rollout->groups; g++) {
+        const struct rollout_group *group = &rollout->group[g];
+        const size_t rows = (size_t)rollout->config.envs * (size_t)group->sizes.agents;
+        io[g].obs = group->obs + step * rollout_obs_size(rollout, g);
+        io[g].mask = at(group->act_mask, step * rows * (size_t)group->sizes.logits);
+        io[g].act_int = at(group->act_int, step * rows * (size_t)group->sizes.act_ints * sizeof(int32_t));
+        io[g].act_real = at(group->act_real, step * rows * (size_t)group->sizes.act_reals * sizeof(float));
+        io[g].log_prob = group->log_prob + step * rows;
+    }
+    actor_act(rollout->work->actor, io, stage, step, false);
+}
+
+static int collect_direct(struct rollout *rollout, struct vecenv *env, struct error *err)
+{
+    const int envs = rollout->config.envs;
+    for (int t = 0; t < rollout->config.steps; t++) {
+        watchdog_sign();
+        const double start = clock_seconds();
+        act(rollout, ACTOR_ALL, t);
+        const double acted = clock_seconds();
+        aim_environment(rollout, t, t + 1);
+        int code = vecenv_step(env, &rollout->work->env_io, err);
+        if (code == 0) code = check_slice(rollout, true, 0, envs, err);
+        if (code) return code;
+        rollout_compose(rollout, t + 1, 0, envs);
+        const double stepped = clock_seconds();
+        if (rollout->config.bootstrap) rollout_bootstrap(rollout, t);
+        rollout->step++;
+        rollout->seconds_step += stepped - acted;
+        rollout->seconds_infer += acted - start + (clock_seconds() - stepped);
+    }
+    return 0;
+}
+
+static void act_for(struct rollout *rollout, int stage, int t)
+{
+    const struct rollout_work *work = rollout->work;
+    struct backend *backend = rollout->backend;
+    act(rollout, stage, t);
+    fetch_actions(rollout, t, work->stage_first[stage], work->stage_first[stage + 1]);
+    if (backend->mark) backend->mark(backend, stage % BACKEND_MARKS);
+}
+
+static bool any_truncated(const struct rollout *rollout)
+{
+    const uint8_t *end = rollout->work->env_io.ep_end;
+    return memchr(end, MAPPO_TRUNCATED, (size_t)rollout->config.envs) != NULL;
+}
+
+/* While the host steps one stage, the device infers the others: waiting for actions is all that inference costs. */
+static int collect_staged(struct rollout *rollout, struct vecenv *env, struct error *err)
+{
+    struct rollout_work *work = rollout->work;
+    struct backend *backend = rollout->backend;
+    const int steps = rollout->config.steps;
+    for (int stage = 0; stage < work->stages; stage++) act_for(rollout, stage, 0);
+    for (int t = 0; t < steps; t++) {
+        for (int stage = 0; stage < work->stages; stage++) {
+            const int lo = work->stage_first[stage], hi = work->stage_first[stage + 1];
+            watchdog_sign();
+            const double start = clock_seconds();
+            if (backend->wait) backend->wait(backend, stage % BACKEND_MARKS);
+            const double acted = clock_seconds();
+            int code = vecenv_step_begin(env, lo, hi, &work->env_io, err);
+            if (code == 0) code = vecenv_step_end(env, lo, hi, err);
+            if (code == 0) code = check_slice(rollout, true, lo, hi, err);
+            if (code) return code;
+            const double stepped = clock_seconds();
+            bring_slice(rollout, t, t + 1, true, lo, hi);
+            rollout_compose(rollout, t + 1, lo, hi);
+            if (t + 1 < steps) act_for(rollout, stage, t + 1);
+            rollout->seconds_step += stepped - acted;
+            rollout->seconds_infer += acted - start + (clock_seconds() - stepped);
+        }
+        if (rollout->config.bootstrap && any_truncated(rollout)) rollout_bootstrap(rollout, t);
+        rollout->step++;
+    }
+    return 0;
+}
+
+/* Nothing here waits for the device, and nothing differs from one rollout to the next but what is in its memory: so it is recorded once. */
+static int collect_on_device(struct rollout *rollout, struct vecenv *env, struct error *err)
+{
+    enum { MOST_RECORDED = 512 }; /* steps: a longer rollout is no longer bound by launches */
+    struct rollout_work *work = rollout->work;
+    struct backend *backend = rollout->backend;
+    const int steps = rollout->config.steps;
+    const bool records = steps <= MOST_RECORDED;
+    const double start = clock_seconds();
+    watchdog_sign();
+    if (!records || !backend_replayed(backend, work->collect)) {
+        for (int t = 0; t < steps; t++) {
+            act(rollout, ACTOR_ALL, t);
+            aim_environment(rollout, t, t + 1);
+            const int code = vecenv_step(env, &work->env_io, err);
+            if (code) return code;
+            rollout_compose(rollout, t + 1, 0, rollout->config.envs);
+        }
+        if (rollout->config.bootstrap) rollout_bootstrap(rollout, 0);
+        watch(rollout);
+        if (records) backend_recorded(backend, &work->collect);
+    }
+    rollout->step += (uint64_t)steps;
+    rollout->seconds_step += clock_seconds() - start;
+    return 0;
+}
+
+int rollout_collect(struct rollout *rollout, struct vecenv *env, struct error *err)
+{
+    struct rollout_work *work = rollout->work;
+    if (work->filled) carry_over(rollout);
+    work->filled = false;
+    rollout->backend->upload(rollout->backend, work->clock, &rollout->step, sizeof rollout->step);
+    const int code = rollout->config.where == ROLLOUT_DEVICE   ? collect_on_device(rollout, env, err)
+                     : rollout->config.where == ROLLOUT_STAGED ? collect_staged(rollout, env, err)
+                                                               : collect_direct(rollout, env, err);
+    work->filled = code == 0;
+    return code;
+}

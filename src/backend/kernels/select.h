@@ -1,0 +1,23 @@
+/* Which units an item of a minibatch stands for. */
+#ifndef MAPPO_KERNELS_SELECT_H
+#define MAPPO_KERNELS_SELECT_H
+
+#include "backend/kernels/shuffle.h"
+
+struct select_shape {
+    int envs, lo, hi;        /* environments of the rollout; of the shard */
+    int agents, item_agents; /* A; items of an env-step: 1, or A where single rows are shuffled */
+    int set;                 /* the agent of every item where each has parameters of its own; -1 = it follows from the item, or all */
+    int by_row;              /* units are rows [T][E][A]; else env-steps */
+};
+
+/* The unit of item `item` of a shard, whose items are in natural order (t, e, a). */
+MAPPO_FN int32_t select_unit(const struct select_shape *s, int by_row, int item)
+{
+    const int width = s->hi - s->lo, step = item / s->item_agents;
+    const int u = step / width * s->envs + s->lo + step % width;
+    const int agent = s->set >= 0 ? s->set : item % s->item_agents;
+    return by_row ? u * s->agents + agent : u;
+}
+
+#endif

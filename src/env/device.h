@@ -1,0 +1,37 @@
+/* How a batch of environments runs on a device: what a vecenv asks of it. Implemented in cuda/; a backend offers it as
+ * backend->environments. All arrays of `io` are the device's; calls return before the device has worked.
+ * The environment's own part is `struct mappo_device` of mappo_env.h. */
+#ifndef MAPPO_ENV_DEVICE_H
+#define MAPPO_ENV_DEVICE_H
+
+#include <stdint.h>
+
+#include "base/check.h"
+#include "env/mappo_env.h"
+#include "env/vecenv.h"
+
+struct backend;
+struct env_device; /* a batch on a device */
+struct wrapper_lane;
+
+struct env_device_config {
+    const struct mappo_device *program;
+    const struct mappo_env_spec *spec;
+    int32_t envs, horizon, time_limit;
+    uint32_t first_env;
+    struct wrapper_lane *lane; /* host [envs]: where the wrappers' state is pulled to and pushed from */
+};
+
+struct env_device_ops {
+    struct env_device *(*open)(struct backend *, const struct env_device_config *);
+    void (*close)(struct env_device *);
+    void (*reset)(struct env_device *, const struct mappo_env_io *io);   /* new episodes; obs, state, active, act_mask */
+    void (*observe)(struct env_device *, const struct mappo_env_io *io); /* of the present state */
+    void (*step)(struct env_device *, const struct mappo_env_io *io);    /* with wrappers and statistics, as vecenv_step */
+    void (*pull)(struct env_device *); /* states and wrappers to the host's copies; waits */
+    void (*push)(struct env_device *); /* the other way */
+    int (*take_episodes)(struct env_device *, struct episode *out, int max); /* waits; in the order (step, environment) */
+    void (*take_info)(struct env_device *, double *sum, double *count);      /* waits */
+};
+
+#endif

@@ -1,0 +1,30 @@
+/* What learns: backend, environments and algorithm, opened in this order and fitting one another; for training, evaluation and benchmarks
+ * alike. */
+#ifndef MAPPO_RUN_LEARNING_H
+#define MAPPO_RUN_LEARNING_H
+
+#include "algo/algorithm.h"
+
+struct learning {
+    struct backend *backend;
+    struct vecenv *env;
+    struct algorithm *algorithm;
+    struct share envs; /* of this rank, by global index */
+    char why_cpu[512]; /* backend=auto: why the CPU although this build has CUDA; else empty */
+    char where[256];   /* of the environments, where that is worth a line: "environments step on the device" */
+    char memory[1024]; /* the device's memory by parts; empty on the CPU */
+};
+
+/* The backend that the configuration asks for. Collective: with backend=auto all ranks compute on the same kind. `level`: instruction
+ * level that all ranks have. */
+int learning_backend(struct learning *learning, const struct config *config, struct comm *comm, int threads, int level, struct error *err);
+
+/* Environments of this rank, then the algorithm; learning_backend comes before. Not collective. */
+int learning_open(struct learning *learning, const struct config *config, struct comm *comm, struct error *err);
+
+/* One environment only, to play with networks from a file (then no update is ever made). */
+int learning_open_alone(struct learning *learning, const struct config *config, struct comm *comm, struct error *err);
+
+void learning_close(struct learning *learning);
+
+#endif
