@@ -564,6 +564,7 @@ static void not_a_number_reaches_the_sums(void **state)
 
 #include "backend_array_cases.h"
 #include "backend_sampling_cases.h"
+#include "backend_rollout_cases.h"
 
 static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(gradients_match_finite_differences),
@@ -579,6 +580,14 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(gae_matches_its_definition),
     cmocka_unit_test(moments_count_what_the_mask_lets_through),
     cmocka_unit_test(flat_vectors_match_their_formulas),
+    cmocka_unit_test(shuffles_are_permutations_without_a_favourite),
+    cmocka_unit_test(selected_rows_cover_the_shard),
+    cmocka_unit_test(ended_steps_are_found_in_their_order),
+    cmocka_unit_test(values_are_scattered_to_their_places),
+    cmocka_unit_test(rows_are_copied_into_wider_ones),
+    cmocka_unit_test(the_first_number_that_is_none_is_found),
+    cmocka_unit_test(learners_step_by_their_definitions),
+    cmocka_unit_test(trouble_keeps_every_parameter_as_it_is),
 };
 
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "algo/algorithm.h"
+#include "algo/rollout.h"
 #include "base/philox.h"
 
 /* ---- counting allocations: this program's malloc stands before the library's
@@ -92,7 +93,7 @@ struct fixture {
 enum { MAX_KEYS = 16 };
 struct settings {
     const char *key[MAX_KEYS][2];
-    int threads, shards;
+    int threads, shards, where;
 };
 
 static int open_fixture(struct fixture *f, const struct settings *settings, struct error *err)
@@ -125,7 +126,8 @@ static int open_fixture(struct fixture *f, const struct settings *settings, stru
                                               .backend = f->backend,
                                               .comm = f->comm,
                                               .envs = (int32_t)f->config.rollout_envs,
-                                              .local_shards = settings->shards > 0 ? settings->shards : 1};
+                                              .local_shards = settings->shards > 0 ? settings->shards : 1,
+                                              .where = settings->where};
     return algorithm_create(&f->algorithm, &context, err);
 }
 
@@ -220,6 +222,28 @@ static void threads_change_no_bit_and_seeds_change_all(void **state)
     settings.key[4][0] = "seed";
     settings.key[4][1] = "2";
     assert_true(hash_after(&settings, 2) != one);
+}
+
+/* Environments whose slices are copied in and out, half of them at a time, as beside a device or in other processes. */
+static void staged_environments_change_no_bit(void **state)
+{
+    (void)state;
+    struct settings settings = spread;
+    const uint64_t direct = hash_after(&settings, 3);
+    settings.where = ROLLOUT_STAGED;
+    assert_true(hash_after(&settings, 3) == direct);
+    static const char *const variants[][2] = {
+        {"critic.state", "auto"}, {"critic.state", "concat"}, {"policy.share", "0"}, {"algo", "ippo"}};
+    for (int i = 0; i < 4; i++) {
+        struct settings sink = {.key = {{"env", "test/kitchen_sink"}, {"rollout.envs", "7"}, {variants[i][0], variants[i][1]}}};
+        const uint64_t hash = hash_after(&sink, 3);
+        sink.where = ROLLOUT_STAGED;
+        if (hash_after(&sink, 3) != hash) fail_msg("%s=%s differs", variants[i][0], variants[i][1]);
+        sink.shards = 3;
+        const uint64_t sharded = hash_after(&sink, 3);
+        sink.where = ROLLOUT_DIRECT;
+        if (hash_after(&sink, 3) != sharded) fail_msg("%s=%s with shards differs", variants[i][0], variants[i][1]);
+    }
 }
 
 static void copy_fields(struct fixture *from, struct fixture *to)
@@ -430,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(collecting_and_updating_allocate_nothing),
         cmocka_unit_test(threads_change_no_bit_and_seeds_change_all),
+        cmocka_unit_test(staged_environments_change_no_bit),
         cmocka_unit_test(fields_and_snapshots_continue_bit_for_bit),
         cmocka_unit_test(shards_differ_from_one_batch_by_rounding_only),
         cmocka_unit_test(a_number_that_is_none_stops_before_the_optimiser),

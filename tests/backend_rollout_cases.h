@@ -1,0 +1,341 @@
+/* Cases of what moves and counts, and of learners, for every backend; a part of backend_cases.h, which includes it. */
+#ifndef TESTS_BACKEND_ROLLOUT_CASES_H
+#define TESTS_BACKEND_ROLLOUT_CASES_H
+
+#include "backend_memory.h"
+
+/* ---- permutations ---- */
+
+static void shuffles_are_permutations_without_a_favourite(void **state)
+{
+    (void)state;
+    static const int sizes[] = {1, 2, 3, 4, 5, 16, 17, 63, 64, 65, 1000, 4097};
+    static uint8_t seen[4097];
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const struct shuffle shuffle = shuffle_of((uint32_t)sizes[i], 9, 3, 77);
+        memset(seen, 0, sizeof seen);
+        for (int k = 0; k < sizes[i]; k++) {
+            const uint32_t item = shuffle_item(&shuffle, (uint32_t)k);
+            assert_true(item < (uint32_t)sizes[i] && !seen[item]);
+            seen[item] = 1;
+        }
+    }
+    /* Where element 0 lands, and which one follows it: each of n - 1 others as often, within 5 standard deviations. */
+    enum { N = 10, PASSES = 20000 };
+    int at[N][N] = {{0}}, after[N][N] = {{0}};
+    for (int pass = 0; pass < PASSES; pass++) {
+        const struct shuffle shuffle = shuffle_of(N, 1, 0, (uint64_t)pass);
+        uint32_t before = 0;
+        for (int k = 0; k < N; k++) {
+            const uint32_t item = shuffle_item(&shuffle, (uint32_t)k);
+            at[k][item]++;
+            if (k > 0) after[before][item]++;
+            before = item;
+        }
+    }
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            const double p = 1.0 / N, limit = 5 * sqrt(PASSES * p * (1 - p));
+            if (fabs(at[i][j] - PASSES * p) > limit) fail_msg("element %d stands at place %d %d times of %d", j, i, at[i][j], PASSES);
+            const double q = i == j ? 0 : (N - 1.0) / N / (N - 1), bound = 5 * sqrt(PASSES * q * (1 - q));
+            if (fabs(after[i][j] - PASSES * q) > bound) fail_msg("element %d follows %d %d times of %d", j, i, after[i][j], PASSES);
+        }
+}
+
+static void selected_rows_cover_the_shard(void **state)
+{
+    (void)state;
+    enum { T = 7, E = 6, A = 3, LO = 2, HI = 5, STEPS = T * (HI - LO) };
+    struct backend *b = open_backend(1, -1);
+    static const struct {
+        int item_agents, set, by_row, state_by_row, repeats;
+    } kinds[] = {{1, -1, 0, 0, 1}, {1, -1, 0, 0, 3}, {A, -1, 1, 1, 1}, {A, -1, 1, 0, 1}, {1, 2, 1, 1, 1}, {1, 1, 1, 0, 1}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        for (int shuffled = 0; shuffled < 3; shuffled++) {
+            const int items = STEPS * kinds[i].item_agents, repeats = kinds[i].repeats;
+            int32_t rows[STEPS * A], units[STEPS * A * 3], order[STEPS * A], seen[T * E * A] = {0};
+            for (int k = 0; k < items; k++) order[k] = items - 1 - k;
+            const struct update_now now = {.update = 5};
+            struct select_pass pass = {.shape = {E, LO, HI, A, kinds[i].item_agents, kinds[i].set, kinds[i].by_row},
+                                       .items = items,
+                                       .shuffled = shuffled > 0,
+                                       .order = shuffled == 2 ? LEND(b, order) : NULL,
+                                       .seed = 3,
+                                       .shard = 1,
+                                       .epoch = 2,
+                                       .epochs = 4,
+                                       .now = lend(b, &now, sizeof now),
+                                       .state_by_row = kinds[i].state_by_row,
+                                       .state_repeats = repeats,
+                                       .rows = LEND(b, rows),
+                                       .state = LEND(b, units)};
+            int32_t *const all_rows = pass.rows, *const all_units = pass.state;
+            const int cut = items / 3;
+            for (int half = 0; half < 2; half++) { /* two minibatches */
+                pass.from = half ? cut : 0;
+                pass.count = half ? items - cut : cut;
+                pass.rows = all_rows + pass.from;
+                pass.state = all_units + pass.from * repeats;
+                b->select(b, &pass, 1);
+            }
+            TAKE(b, rows, all_rows);
+            TAKE(b, units, all_units);
+            const struct shuffle shuffle = shuffle_of((uint32_t)items, 3, 1, 5 * 4 + 2);
+            for (int k = 0; k < items; k++) {
+                const int item = shuffled == 0 ? k : shuffled == 2 ? order[k] : (int)shuffle_item(&shuffle, (uint32_t)k);
+                const int step = item / kinds[i].item_agents, u = step / (HI - LO) * E + LO + step % (HI - LO);
+                const int agent = kinds[i].set >= 0 ? kinds[i].set : item % kinds[i].item_agents;
+                assert_int_equal(rows[k], kinds[i].by_row ? u * A + agent : u);
+                for (int r = 0; r < repeats; r++) assert_int_equal(units[k * repeats + r], kinds[i].state_by_row ? u * A + agent : u);
+                assert_int_equal(seen[rows[k]]++, 0);
+            }
+            lend_end(b);
+        }
+    b->close(b);
+}
+
+/* ---- ends, scattering, copying, numbers that are none ---- */
+
+static void ended_steps_are_found_in_their_order(void **state)
+{
+    (void)state;
+    static const int shapes[][4] = {{1, 1, 0, 1}, {1, 5, 2, 4}, {3, 7, 0, 7}, {25, 130, 3, 128}, {2, 1500, 0, 1500}}; /* T E lo hi */
+    struct backend *b = open_backend(1, -1);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int often = 0; often < 3; often++) {
+            const int T = shapes[i][0], E = shapes[i][1], lo = shapes[i][2], hi = shapes[i][3], most = T * (hi - lo);
+            struct naive_rng rng = {i * 3 + (size_t)often};
+            uint8_t *end = calloc((size_t)(T * E), 1);
+            int32_t *unit = calloc((size_t)most, sizeof *unit), count = -1;
+            for (int u = 0; u < T * E; u++) end[u] = often == 0 ? 1 : often == 1 ? 2 : (uint8_t)((naive_uniform(&rng) + 1) * 1.5);
+            const struct ends_pass pass = {.ep_end = lend(b, end, (size_t)(T * E)),
+                                           .steps = T,
+                                           .envs = E,
+                                           .lo = lo,
+                                           .hi = hi,
+                                           .stride = 3,
+                                           .offset = 1,
+                                           .unit = lend(b, unit, (size_t)most * sizeof *unit),
+                                           .count = lend(b, &count, sizeof count)};
+            b->select_ends(b, &pass, 1);
+            take(b, unit, pass.unit, (size_t)most * sizeof *unit);
+            take(b, &count, pass.count, sizeof count);
+            int expected = 0;
+            for (int t = 0; t < T; t++)
+                for (int e = lo; e < hi; e++)
+                    if (end[t * E + e] == 2) assert_int_equal(unit[expected++], (t * E + e) * 3 + 1);
+            assert_int_equal(count, expected);
+            lend_end(b);
+            free(end), free(unit);
+        }
+    b->close(b);
+}
+
+static void values_are_scattered_to_their_places(void **state)
+{
+    (void)state;
+    enum { UNITS = 300, STRIDE = 4 };
+    struct backend *b = open_backend(1, -1);
+    static const int kinds[][3] = {{1, 1, -1}, {4, 1, -1}, {4, 4, -1}, {1, 1, 123}, {3, 3, 0}}; /* width, from_width, count */
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        real from[UNITS * STRIDE], to[UNITS * STRIDE];
+        int32_t unit[UNITS];
+        const int32_t count = kinds[i][2];
+        for (int k = 0; k < UNITS * STRIDE; k++) from[k] = (real)k, to[k] = -1;
+        for (int k = 0; k < UNITS; k++) unit[k] = (k * 7 + 3) % UNITS;
+        const struct scatter_pass pass = {.unit = LEND(b, unit),
+                                          .count = count >= 0 ? lend(b, &count, sizeof count) : NULL,
+                                          .units = UNITS,
+                                          .stride = STRIDE,
+                                          .width = kinds[i][0],
+                                          .from_width = kinds[i][1],
+                                          .from = LEND(b, from),
+                                          .to = LEND(b, to)};
+        b->scatter(b, &pass, 1);
+        TAKE(b, to, pass.to);
+        real expected[UNITS * STRIDE];
+        for (int k = 0; k < UNITS * STRIDE; k++) expected[k] = -1;
+        for (int u = 0; u < (count >= 0 ? count : UNITS); u++)
+            for (int v = 0; v < kinds[i][0]; v++) expected[unit[u] * STRIDE + v] = from[u * kinds[i][1] + (kinds[i][1] > 1 ? v : 0)];
+        assert_memory_equal(to, expected, sizeof to);
+        lend_end(b);
+    }
+    b->close(b);
+}
+
+static void rows_are_copied_into_wider_ones(void **state)
+{
+    (void)state;
+    enum { ROWS = 130, WIDE = 9, NARROW = 5 };
+    float from[ROWS * NARROW], to[ROWS * WIDE], expected[ROWS * WIDE];
+    struct backend *b = open_backend(1, -1);
+    for (int repeat = 1; repeat <= 3; repeat += 2) {
+        for (int k = 0; k < ROWS * NARROW; k++) from[k] = (float)k;
+        for (int k = 0; k < ROWS * WIDE; k++) to[k] = expected[k] = -1;
+        float *target = LEND(b, to);
+        const struct copy_pass pass = {
+            .rows = ROWS, .width = 4, .repeat = repeat, .to_stride = WIDE, .from_stride = NARROW, .from = LEND(b, from), .to = target + 2};
+        b->copy_rows(b, &pass, 1);
+        TAKE(b, to, target);
+        for (int r = 0; r < ROWS; r++)
+            for (int j = 0; j < 4; j++) expected[r * WIDE + 2 + j] = from[r / repeat * NARROW + j];
+        assert_memory_equal(to, expected, sizeof to);
+        lend_end(b);
+    }
+    b->close(b);
+}
+
+static void the_first_number_that_is_none_is_found(void **state)
+{
+    (void)state;
+    enum { N = 70001 };
+    float *x = calloc(N, sizeof *x);
+    struct backend *b = open_backend(1, -1);
+    static const int bad[][2] = {{-1, -1}, {0, N - 1}, {N - 1, -1}, {513, 512}, {40000, 69999}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        uint64_t first = 5;
+        for (int k = 0; k < N; k++) x[k] = k % 2 ? 3e38f : -1e-45f; /* large and denormal are finite */
+        if (bad[i][0] >= 0) x[bad[i][0]] = NAN;
+        if (bad[i][1] >= 0) x[bad[i][1]] = -INFINITY;
+        uint64_t *found = lend(b, &first, sizeof first);
+        b->find_nonfinite(b, lend(b, x, N * sizeof *x), N, found);
+        take(b, &first, found, sizeof first);
+        const int least = bad[i][1] >= 0 && bad[i][1] < bad[i][0] ? bad[i][1] : bad[i][0];
+        assert_true(first == (least < 0 ? UINT64_MAX : (uint64_t)least));
+        b->find_nonfinite(b, NULL, 0, found);
+        take(b, &first, found, sizeof first);
+        assert_true(first == UINT64_MAX);
+        lend_end(b);
+    }
+    b->close(b);
+    free(x);
+}
+
+/* ---- learners ---- */
+
+enum { LEARNERS = 2, ACTOR = 700, CRITIC = 1300, PARAMETERS = ACTOR + CRITIC };
+
+struct learning_case {
+    struct learner learner[LEARNERS];
+    struct normalizer norm[LEARNERS];
+    struct trouble trouble;
+    struct update_now now;
+    struct moments advantage, ret;
+    struct minibatch_statistics minibatch;
+    real gradient[LEARNERS * PARAMETERS], sum[LEARNERS * 2 * PASS_SUMS];
+    real parameters[PARAMETERS], m[PARAMETERS], v[PARAMETERS];
+    uint64_t bad[2];
+};
+
+static const struct learner_rules rules = {.normalizer = NORMALIZER_VALUENORM,
+                                           .beta = 0.9,
+                                           .policy_active = 1,
+                                           .max_grad_norm = 0.5,
+                                           .share = 0.25,
+                                           .adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5}};
+
+static void learning_case_build(struct learning_case *c)
+{
+    struct naive_rng rng = {77};
+    memset(c, 0, sizeof *c);
+    c->now = (struct update_now){.update = 3, .steps = 30, .actor_rate = 1e-3, .critic_rate = 2e-3};
+    c->advantage = (struct moments){100, 50, 70};
+    c->ret = (struct moments){100, 20, 300};
+    c->minibatch = (struct minibatch_statistics){{200, 100, 400}, 150};
+    for (int i = 0; i < LEARNERS * PARAMETERS; i++) c->gradient[i] = (real)(float)(naive_uniform(&rng) * 10);
+    for (int i = 0; i < LEARNERS * 2 * PASS_SUMS; i++) c->sum[i] = (real)(i + 1);
+    for (int i = 0; i < PARAMETERS; i++) c->parameters[i] = (real)(float)naive_uniform(&rng);
+    c->bad[0] = c->bad[1] = UINT64_MAX;
+    c->trouble.kind = TROUBLE_VALUE_LOSS; /* of the update before */
+}
+
+/* One minibatch of one epoch, as an update does it: the case's numbers are those afterwards. */
+static void learn_once(struct backend *b, struct learning_case *c)
+{
+    struct learning_case *on = lend(b, c, sizeof *c);
+    struct learner_pass pass[LEARNERS];
+    for (int l = 0; l < LEARNERS; l++)
+        pass[l] = (struct learner_pass){.number = l,
+                                        .learner = on->learner + l,
+                                        .norm = on->norm + l,
+                                        .trouble = &on->trouble,
+                                        .now = &on->now,
+                                        .advantage = &on->advantage,
+                                        .ret = &on->ret,
+                                        .minibatch = &on->minibatch,
+                                        .gradient = on->gradient + l * PARAMETERS,
+                                        .actor = ACTOR,
+                                        .critic = CRITIC,
+                                        .sum = on->sum + l * 2 * PASS_SUMS,
+                                        .epoch = 2,
+                                        .minibatch_number = 1,
+                                        .step = 5};
+    b->learner_start(b, pass, LEARNERS, on->bad, 2);
+    b->learner_begin(b, &rules, pass, LEARNERS);
+    b->learner_judge(b, &rules, pass, LEARNERS);
+    b->adam(b, &on->learner[1].actor_step, &on->trouble, on->parameters, on->gradient + PARAMETERS, on->m, on->v, ACTOR);
+    b->adam(b, &on->learner[1].critic_step, &on->trouble, on->parameters + ACTOR, on->gradient + PARAMETERS + ACTOR, on->m + ACTOR,
+            on->v + ACTOR, CRITIC);
+    take(b, c, on, sizeof *c);
+    lend_end(b);
+}
+
+static void learners_step_by_their_definitions(void **state)
+{
+    (void)state;
+    static struct learning_case c, before;
+    struct backend *b = open_backend(1, -1);
+    learning_case_build(&before);
+    c = before;
+    learn_once(b, &c);
+    assert_int_equal(c.trouble.kind, TROUBLE_NONE);
+    const double explained = 1 - (70.0 / 100 - 0.25) / (300.0 / 100 - 0.04);
+    double squares = 0;
+    for (int i = 0; i < ACTOR; i++) squares += (double)before.gradient[PARAMETERS + i] * (double)before.gradient[PARAMETERS + i];
+    const struct ppo_metrics *now = &c.learner[1].now;
+    assert_true(fabs(c.learner[1].mean.explained_variance - explained) < 1e-12);
+    assert_true(c.learner[1].policy_weight == 150 && c.learner[1].value_weight == 200);
+    assert_true(fabs(now->actor_grad_norm - sqrt(squares) / 150) < 1e-9);
+    assert_true(fabs(now->policy_loss - (double)before.sum[2 * PASS_SUMS + SUM_LOSS] / 150) < 1e-12);
+    assert_true(fabs(now->value_loss - (double)before.sum[3 * PASS_SUMS + SUM_LOSS] / 200) < 1e-12);
+    assert_true(fabs(now->approx_kl - (double)before.sum[2 * PASS_SUMS + SUM_KL] / 200) < 1e-12);
+    assert_true(fabs(c.learner[1].mean.entropy - now->entropy / 4) < 1e-12);
+    /* The normaliser took in mean 0.5 and mean square 2: debiased to themselves. */
+    assert_true(fabs(c.norm[1].scale.mean - 0.5) < 1e-12 && fabs(c.norm[1].scale.deviation - sqrt(1.75)) < 1e-12);
+    const double clip = fmin(1, 0.5 / (now->actor_grad_norm + 1e-6));
+    const struct adam_step step = adam_step_at(&rules.adam, 1e-3, 36, clip / 150);
+    for (int i = 0; i < ACTOR; i++) {
+        real p = before.parameters[i], m = 0, v = 0;
+        adam_update(&step, before.gradient[PARAMETERS + i], &p, &m, &v);
+        check_close("parameter", (size_t)i, c.parameters[i], (double)p, output_tolerance);
+    }
+    b->close(b);
+}
+
+static void trouble_keeps_every_parameter_as_it_is(void **state)
+{
+    (void)state;
+    static struct learning_case c, before;
+    struct backend *b = open_backend(1, -1);
+    static const int kinds[] = {TROUBLE_DATA,       TROUBLE_RETURNS,        TROUBLE_POLICY_LOSS,
+                                TROUBLE_VALUE_LOSS, TROUBLE_ACTOR_GRADIENT, TROUBLE_CRITIC_GRADIENT};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        learning_case_build(&c);
+        /* In the first learner: the other one's parameters must not move either. */
+        if (kinds[i] == TROUBLE_DATA) c.bad[1] = 12;
+        if (kinds[i] == TROUBLE_RETURNS) c.ret.sum_squares = INFINITY;
+        if (kinds[i] == TROUBLE_POLICY_LOSS) c.sum[SUM_ENTROPY] = (real)NAN;
+        if (kinds[i] == TROUBLE_VALUE_LOSS) c.sum[PASS_SUMS + SUM_LOSS] = (real)INFINITY;
+        if (kinds[i] == TROUBLE_ACTOR_GRADIENT) c.gradient[ACTOR - 1] = (real)NAN;
+        if (kinds[i] == TROUBLE_CRITIC_GRADIENT) c.gradient[ACTOR + 7] = (real)-INFINITY;
+        before = c;
+        learn_once(b, &c);
+        if (c.trouble.kind != kinds[i]) fail_msg("trouble is of kind %d, expected %d", c.trouble.kind, kinds[i]);
+        if (kinds[i] > TROUBLE_RETURNS) assert_true(c.trouble.learner == 0 && c.trouble.epoch == 2 && c.trouble.minibatch == 1);
+        assert_memory_equal(c.parameters, before.parameters, sizeof c.parameters);
+        assert_memory_equal(c.v, before.v, sizeof c.v);
+    }
+    b->close(b);
+}
+
+#endif
