@@ -67,7 +67,22 @@ static void gae_matches_its_definition(void **state)
         pass[1].lo = 4;
         pass[1].hi = E;
         struct backend *b = open_backend(2, -1);
-        b->gae(b, pass, 2);
+        struct gae_pass on[2] = {pass[0], pass[1]};
+        on[0].norm = LEND(b, norm);
+        on[0].reward = LEND(b, reward);
+        on[0].terminated = LEND(b, terminated);
+        on[0].ep_end = LEND(b, ep_end);
+        on[0].value = LEND(b, value);
+        on[0].final_value = LEND(b, final_value);
+        on[0].advantage = LEND(b, advantage);
+        on[0].ret = LEND(b, ret);
+        on[1] = on[0];
+        on[1].lo = pass[1].lo;
+        on[1].hi = pass[1].hi;
+        b->gae(b, on, 2);
+        TAKE(b, advantage, on[0].advantage);
+        TAKE(b, ret, on[0].ret);
+        lend_end(b);
         b->close(b);
         for (int t = 0; t < T; t++) {
             for (int e = 0; e < E; e++) {
@@ -97,13 +112,24 @@ static void moments_count_what_the_mask_lets_through(void **state)
     struct backend *b = open_backend(1, -1);
     for (int masked = 0; masked < 2; masked++) {
         struct moments_pass pass[4];
-        for (int k = 0; k < 3; k++)
-            pass[k] = (struct moments_pass){
-                .x = x, .mask = masked ? mask : NULL, .rows = EACH, .batch = batch[k], .out = (double *)&m[k], .numbers = 3};
+        struct moments *found = LEND(b, m);
+        double *only = lend(b, &first, sizeof first);
+        for (int k = 0; k < 3; k++) {
+            pass[k] = (struct moments_pass){.x = LEND(b, x),
+                                            .mask = masked ? LEND(b, mask) : NULL,
+                                            .rows = EACH,
+                                            .batch = batch[k],
+                                            .out = (double *)&found[k],
+                                            .numbers = 3};
+            pass[k].batch.unit = lend(b, batch[k].unit, sizeof unit);
+        }
         pass[3] = pass[0];
-        pass[3].out = &first;
+        pass[3].out = only;
         pass[3].numbers = 1;
         b->moments(b, pass, 4);
+        TAKE(b, m, found);
+        take(b, &first, only, sizeof first);
+        lend_end(b);
         assert_true(first == m[0].count);
         for (int k = 0; k < 3; k++) {
             double count = 0, sum = 0, squares = 0;
@@ -124,7 +150,7 @@ static void flat_vectors_match_their_formulas(void **state)
 {
     (void)state;
     static const size_t sizes[] = {0, 1, 7, 8, 9, 64, 65, 1000};
-    for (int level = 0; level <= cpu_level_detect(); level++) {
+    for (int level = 0; level <= last_level(); level++) {
         struct backend *b = open_backend(1, level);
         for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
             const size_t n = sizes[s];
@@ -133,10 +159,13 @@ static void flat_vectors_match_their_formulas(void **state)
             struct naive_rng rng = {n};
             for (size_t i = 0; i <= n; i++)
                 p[i] = (real)(float)naive_uniform(&rng), pd[i] = (double)p[i], g[i] = (real)(float)naive_uniform(&rng);
+            const struct {
+                real *p, *g, *m, *v, *other;
+            } on = {LEND(b, p), LEND(b, g), LEND(b, m), LEND(b, v), LEND(b, p)};
             for (int t = 1; t <= 3; t++) {
                 const struct adam adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5, .weight_decay = 0.1};
                 const struct adam_step step = adam_step_at(&adam, 0.01, t, 0.5);
-                b->adam(b, &step, NULL, p, g, m, v, n);
+                b->adam(b, lend(b, &step, sizeof step), NULL, on.p, on.g, on.m, on.v, n);
                 const double b1 = (double)step.beta1, b2 = (double)step.beta2, lr = (double)step.learning_rate;
                 for (size_t i = 0; i < n; i++) {
                     const double gd = 0.5 * (double)g[i];
@@ -145,21 +174,26 @@ static void flat_vectors_match_their_formulas(void **state)
                              lr * (md[i] / (1 - pow(b1, t))) / (sqrt(vd[i] / (1 - pow(b2, t))) + (double)step.eps);
                 }
             }
+            TAKE(b, p, on.p);
             for (size_t i = 0; i < n; i++) check_close("parameter after Adam", i, p[i], pd[i], output_tolerance);
-            for (size_t i = 0; i < n; i++) other[i] = p[i];
-            b->add(b, other, g, n);
+            b->copy(b, on.other, on.p, n * sizeof(real));
+            b->add(b, on.other, on.g, n);
+            TAKE(b, other, on.other);
             for (size_t i = 0; i < n; i++) check_close("sum", i, other[i], (double)p[i] + (double)g[i], output_tolerance);
-            b->soft_update(b, other, p, (real)0.25, n);
+            b->soft_update(b, on.other, on.p, (real)0.25, n);
+            TAKE(b, other, on.other);
             for (size_t i = 0; i < n; i++) check_close("target", i, other[i], (double)p[i] + 0.75 * (double)g[i], output_tolerance);
             /* Every second number: mean 0.5, variance 16 - 2 · 4 + … = (4 - 1e-3)². */
             const double moments[3] = {2, 1, 2 * (0.25 + (4 - 1e-3) * (4 - 1e-3))};
             const struct standardise_pass standardise = {
-                .x = other, .n = n / 2, .first = 1, .stride = 2, .moments = moments, .epsilon = (real)1e-3};
+                .x = on.other, .n = n / 2, .first = 1, .stride = 2, .moments = LEND(b, moments), .epsilon = (real)1e-3};
             b->standardise(b, &standardise, 1);
+            TAKE(b, other, on.other);
             for (size_t i = 0; i < n; i++) {
                 const double plain = (double)p[i] + 0.75 * (double)g[i];
                 check_close("standardised", i, other[i], i % 2 && i / 2 < n / 2 ? (plain - 0.5) / 4 : plain, output_tolerance);
             }
+            lend_end(b);
         }
         b->close(b);
     }

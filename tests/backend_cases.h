@@ -11,7 +11,13 @@
 
 #include <cmocka.h>
 
+#include "backend_memory.h"
 #include "naive_backend.h"
+
+/* Which backend the cases run on; the same expectations for all. */
+#ifndef TESTED_BACKEND
+#define TESTED_BACKEND "cpu"
+#endif
 
 /* What float may lose over some hundred additions, relative to the largest number of the tensor; double loses nearly nothing. Gradients are
  * compared with finite differences (step 2e-6), which are good to about 1e-8 of the loss. */
@@ -25,9 +31,15 @@ static struct backend *open_backend(int threads, int level)
 {
     struct backend *b = NULL;
     struct error err = {0};
-    const struct backend_config config = {.name = "cpu", .threads = threads, .level = level};
+    const struct backend_config config = {.name = TESTED_BACKEND, .threads = threads, .level = level, .device = -1, .graphs = true};
     if (backend_open(&b, &config, &err)) fail_msg("backend_open: %s", err.text);
     return b;
+}
+
+/* Instruction levels to test, the lowest is 0. */
+static int last_level(void)
+{
+    return strcmp(TESTED_BACKEND, "cpu") == 0 ? cpu_level_detect() : 0;
 }
 
 /* ---- one training problem: everything random ---- */
@@ -174,13 +186,48 @@ static void problem_clear(struct problem *q)
     free(q->old), free(q->advantage), free(q->ret), free(q->unit);
 }
 
+/* The pass with its arrays in the backend's memory. */
+static struct train_pass problem_lend(struct problem *q, struct backend *b)
+{
+    const struct distribution *d = &q->dist;
+    const size_t n = (size_t)q->total * (size_t)q->rows, targets = n * (size_t)(q->targets ? q->targets : 1);
+    struct train_pass pass = q->pass;
+    pass.parameters = lend(b, q->parameters, q->net.parameters * sizeof(real));
+    pass.gradient = lend(b, q->gradient, q->net.parameters * sizeof(real));
+    pass.sum = LEND(b, q->sum);
+    pass.batch.unit = lend(b, pass.batch.unit, (size_t)q->total * sizeof *q->unit);
+    if (q->loss == LOSS_POLICY) {
+        pass.policy.act_int = lend(b, q->act_int, n * (size_t)d->act_ints * sizeof *q->act_int);
+        pass.policy.act_real = lend(b, q->act_real, n * (size_t)d->act_reals * sizeof *q->act_real);
+        pass.policy.mask = lend(b, pass.policy.mask, n * (size_t)d->logits);
+        pass.policy.active = lend(b, pass.policy.active, n);
+        pass.policy.old_log_prob = lend(b, q->old, n * sizeof(real));
+        pass.policy.advantage = lend(b, q->advantage, n * sizeof(real));
+    } else {
+        pass.value.norm = lend(b, &problem_norm, sizeof problem_norm);
+        pass.value.active = lend(b, pass.value.active, targets);
+        pass.value.old_value = lend(b, q->old, n * sizeof(real));
+        pass.value.ret = lend(b, q->ret, targets * sizeof(real));
+    }
+    pass.tiles = b->tiles_create(b, &q->net, q->units * q->rows);
+    const float *x = lend(b, q->x, n * (size_t)q->inputs * sizeof *q->x);
+    b->pack(b, &q->net, &pass.tiles, x, &pass.batch, 1);
+    return pass;
+}
+
+static void problem_take(struct problem *q, struct backend *b, const struct train_pass *pass)
+{
+    take(b, q->gradient, pass->gradient, q->net.parameters * sizeof(real));
+    TAKE(b, q->sum, pass->sum);
+    b->tiles_destroy(b, pass->tiles);
+}
+
 static void problem_train(struct problem *q, struct backend *b)
 {
-    struct tiles *tiles = b->tiles_create(b, &q->net, q->units * q->rows);
-    b->pack(b, &q->net, &tiles, q->x, &q->pass.batch, 1);
-    q->pass.tiles = tiles;
-    b->train(b, &q->pass, 1);
-    b->tiles_destroy(b, tiles);
+    const struct train_pass pass = problem_lend(q, b);
+    b->train(b, &pass, 1);
+    problem_take(q, b, &pass);
+    lend_end(b);
 }
 
 /* ---- gradients ---- */
@@ -302,7 +349,7 @@ static void gradients_match_finite_differences(void **state)
          .targets = 1,
          .total = 40},
     };
-    for (int level = 0; level <= cpu_level_detect(); level++) {
+    for (int level = 0; level <= last_level(); level++) {
         for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
             struct problem q = list[i];
             if (i < 2) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
@@ -328,10 +375,17 @@ static void forward_rows(struct backend *b, const struct network *net, const rea
 {
     struct tiles *tiles = b->tiles_create(b, net, rows);
     const struct batch batch = {NULL, rows, 1, NULL};
-    const struct forward_pass pass = {.net = net, .parameters = parameters, .tiles = tiles, .out = out};
-    b->pack(b, net, &tiles, x + (size_t)first * (size_t)net->inputs, &batch, 1);
+    const size_t inputs = (size_t)net->inputs, outs = (size_t)rows * (size_t)net->outputs;
+    const struct forward_pass pass = {.net = net,
+                                      .parameters = lend(b, parameters, net->parameters * sizeof(real)),
+                                      .tiles = tiles,
+                                      .out = b->alloc(b, "outputs", outs * sizeof(real))};
+    b->pack(b, net, &tiles, lend(b, x + (size_t)first * inputs, (size_t)rows * inputs * sizeof *x), &batch, 1);
     b->forward(b, &pass, 1);
+    take(b, out, pass.out, outs * sizeof(real));
+    b->free(b, pass.out);
     b->tiles_destroy(b, tiles);
+    lend_end(b);
 }
 
 static void forward_matches_naive_whatever_the_batch(void **state)
@@ -351,7 +405,7 @@ static void forward_matches_naive_whatever_the_batch(void **state)
         for (size_t i = 0; i < net.parameters; i++) parameters[i] = (real)p[i];
         for (int i = 0; i < 1000 * inputs; i++) x[i] = (float)(2 * naive_uniform(&rng));
         for (int r = 0; r < 1000; r++) naive_forward(&net, p, x + r * inputs, expected + r * outputs);
-        for (int level = 0; level <= cpu_level_detect(); level++) {
+        for (int level = 0; level <= last_level(); level++) {
             struct backend *b = open_backend(2, level);
             for (size_t c = 0; c < sizeof row_counts / sizeof row_counts[0]; c++) {
                 const int rows = row_counts[c];
@@ -417,23 +471,19 @@ static struct problem usual_value(void)
 static void train_both(struct problem *q, int threads, int level, bool together, real **gradient, real sums[2][PASS_SUMS])
 {
     struct backend *b = open_backend(threads, level);
-    struct tiles *tiles[2];
-    struct train_pass pass[2];
-    for (int i = 0; i < 2; i++) {
-        tiles[i] = b->tiles_create(b, &q[i].net, q[i].units * q[i].rows);
-        b->pack(b, &q[i].net, &tiles[i], q[i].x, &q[i].pass.batch, 1);
-        pass[i] = q[i].pass;
-        pass[i].tiles = tiles[i];
-        pass[i].gradient = gradient[i];
-        pass[i].sum = sums[i];
-    }
+    const struct train_pass pass[2] = {problem_lend(&q[0], b), problem_lend(&q[1], b)};
     if (together) {
         b->train(b, pass, 2);
     } else {
         b->train(b, &pass[1], 1);
         b->train(b, &pass[0], 1);
     }
-    for (int i = 0; i < 2; i++) b->tiles_destroy(b, tiles[i]);
+    for (int i = 0; i < 2; i++) {
+        problem_take(&q[i], b, &pass[i]);
+        memcpy(gradient[i], q[i].gradient, q[i].net.parameters * sizeof(real));
+        memcpy(sums[i], q[i].sum, sizeof q[i].sum);
+    }
+    lend_end(b);
     b->close(b);
 }
 
@@ -448,7 +498,7 @@ static void neither_threads_nor_other_passes_change_a_bit(void **state)
         first[i] = calloc(q[i].net.parameters, sizeof(real));
         gradient[i] = calloc(q[i].net.parameters, sizeof(real));
     }
-    for (int level = 0; level <= cpu_level_detect(); level++) {
+    for (int level = 0; level <= last_level(); level++) {
         train_both(q, 1, level, true, first, first_sums);
         for (int threads = 1; threads <= 5; threads++) {
             train_both(q, threads, level, threads % 2 == 0, gradient, sums);
@@ -469,7 +519,7 @@ static void levels_agree(void **state)
         struct problem q = which ? usual_value() : usual_policy();
         problem_build(&q);
         real *baseline = NULL;
-        for (int level = 0; level <= cpu_level_detect(); level++) {
+        for (int level = 0; level <= last_level(); level++) {
             struct backend *b = open_backend(1, level);
             problem_train(&q, b);
             b->close(b);
@@ -504,7 +554,7 @@ static void no_rows_give_no_gradient(void **state)
         if (q.gradient[i] != 0) fail_msg("gradient %zu of no rows is %g", i, (double)q.gradient[i]);
     }
     for (int i = 0; i < PASS_SUMS; i++) {
-        if (q.pass.sum[i] != 0) fail_msg("sum %d of no rows is %g", i, q.pass.sum[i]);
+        if (q.sum[i] != 0) fail_msg("sum %d of no rows is %g", i, (double)q.sum[i]);
     }
     b->close(b);
     problem_clear(&q);
@@ -541,7 +591,7 @@ static void a_row_without_choices_has_no_gradient(void **state)
 static void not_a_number_reaches_the_sums(void **state)
 {
     (void)state;
-    for (int level = 0; level <= cpu_level_detect(); level++) {
+    for (int level = 0; level <= last_level(); level++) {
         for (int which = 0; which < 4; which++) {
             struct problem q = which < 2 ? usual_policy() : usual_value();
             problem_build(&q);
@@ -553,9 +603,9 @@ static void not_a_number_reaches_the_sums(void **state)
             }
             memset(q.active, 1, (size_t)q.total * (size_t)q.rows * (size_t)(q.targets ? q.targets : 1));
             problem_train(&q, b);
-            if (isfinite(q.pass.sum[SUM_LOSS]))
+            if (isfinite(q.sum[SUM_LOSS]))
                 fail_msg("%s, level %d: NaN in %s left the loss at %g", q.name, level, which % 2 ? "a parameter" : "an input",
-                         q.pass.sum[SUM_LOSS]);
+                         q.sum[SUM_LOSS]);
             b->close(b);
             problem_clear(&q);
         }

@@ -2,8 +2,6 @@
 #ifndef TESTS_BACKEND_ROLLOUT_CASES_H
 #define TESTS_BACKEND_ROLLOUT_CASES_H
 
-#include "backend_memory.h"
-
 /* ---- permutations ---- */
 
 static void shuffles_are_permutations_without_a_favourite(void **state)

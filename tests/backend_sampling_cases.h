@@ -49,22 +49,29 @@ static void act_run(struct backend *b, struct act_problem *a, int first_row, int
 {
     const struct distribution *d = &a->dist;
     const uint64_t clock = 1000;
+    const size_t n = (size_t)rows, ints = n * (size_t)d->act_ints * sizeof(int32_t), reals = n * (size_t)d->act_reals * sizeof(float);
+    int32_t *act_int = a->act_int + first_row * d->act_ints;
+    float *act_real = a->act_real + first_row * d->act_reals;
     const struct act_pass pass = {.dist = d,
                                   .batch = {NULL, rows, 1, NULL},
-                                  .out = a->out + first_row * a->outputs,
-                                  .log_std = a->log_std,
-                                  .mask = a->mask + first_row * d->logits,
+                                  .out = lend(b, a->out + first_row * a->outputs, n * (size_t)a->outputs * sizeof(real)),
+                                  .log_std = LEND(b, a->log_std),
+                                  .mask = lend(b, a->mask + first_row * d->logits, n * (size_t)d->logits),
                                   .deterministic = deterministic,
                                   .seed = 77,
                                   .stream = 2,
                                   .step = 4999999000u,
-                                  .clock = &clock,
+                                  .clock = lend(b, &clock, sizeof clock),
                                   .first_env = 10 + (uint32_t)(first_row / 3),
                                   .agents = 3,
-                                  .act_int = a->act_int + first_row * d->act_ints,
-                                  .act_real = a->act_real + first_row * d->act_reals,
-                                  .log_prob = a->log_prob + first_row};
+                                  .act_int = lend(b, act_int, ints),
+                                  .act_real = lend(b, act_real, reals),
+                                  .log_prob = lend(b, a->log_prob + first_row, n * sizeof(real))};
     b->act(b, &pass, 1);
+    take(b, act_int, pass.act_int, ints);
+    take(b, act_real, pass.act_real, reals);
+    take(b, a->log_prob + first_row, pass.log_prob, n * sizeof(real));
+    lend_end(b);
 }
 
 /* Frequencies within five standard errors of their probabilities: fixed seed, so it cannot flake. */
@@ -81,7 +88,7 @@ static void actions_follow_their_distribution(void **state)
     struct act_problem a;
     act_problem_build(&a);
     const struct distribution *d = &a.dist;
-    for (int level = 0; level <= cpu_level_detect(); level++) {
+    for (int level = 0; level <= last_level(); level++) {
         struct backend *b = open_backend(2, level);
         act_run(b, &a, 0, ACT_ROWS, false);
         double choice[5] = {0}, bit[3] = {0}, sum[2] = {0}, squares[2] = {0}, out[32];
@@ -157,29 +164,36 @@ static void forward_act_is_forward_and_act(void **state)
         struct backend *b = open_backend(threads, -1);
         struct tiles *tiles = b->tiles_create(b, &q.net, ROWS);
         const struct batch batch = {NULL, ROWS / 3, 3, NULL};
-        b->pack(b, &q.net, &tiles, q.x, &batch, 1);
+        const real *parameters = lend(b, q.parameters, q.net.parameters * sizeof(real));
+        const uint8_t *mask = lend(b, q.mask, ROWS * (size_t)q.dist.logits);
+        b->pack(b, &q.net, &tiles, lend(b, q.x, ROWS * (size_t)q.inputs * sizeof *q.x), &batch, 1);
         for (int fused = 0; fused < 2; fused++) {
             const struct forward_pass forward = {
-                .net = &q.net, .parameters = q.parameters, .tiles = tiles, .out = out + (size_t)fused * outs};
+                .net = &q.net, .parameters = parameters, .tiles = tiles, .out = lend(b, out, outs * sizeof *out)};
             const struct act_pass act = {.dist = &q.dist,
                                          .batch = batch,
                                          .out = forward.out,
-                                         .log_std = q.parameters + q.net.at.extra,
-                                         .mask = q.mask,
+                                         .log_std = parameters + q.net.at.extra,
+                                         .mask = mask,
                                          .seed = 3,
                                          .stream = 2,
                                          .step = 9,
                                          .agents = 3,
-                                         .act_int = act_int + (size_t)fused * ints,
-                                         .act_real = act_real + (size_t)fused * reals,
-                                         .log_prob = log_prob + fused * ROWS};
+                                         .act_int = lend(b, act_int, ints * sizeof *act_int),
+                                         .act_real = lend(b, act_real, reals * sizeof *act_real),
+                                         .log_prob = lend(b, log_prob, ROWS * sizeof *log_prob)};
             if (fused) {
                 b->forward_act(b, &forward, &act, 1);
             } else {
                 b->forward(b, &forward, 1);
                 b->act(b, &act, 1);
             }
+            take(b, out + (size_t)fused * outs, forward.out, outs * sizeof *out);
+            take(b, act_int + (size_t)fused * ints, act.act_int, ints * sizeof *act_int);
+            take(b, act_real + (size_t)fused * reals, act.act_real, reals * sizeof *act_real);
+            take(b, log_prob + fused * ROWS, act.log_prob, ROWS * sizeof *log_prob);
         }
+        lend_end(b);
         assert_memory_equal(out, out + outs, outs * sizeof *out);
         assert_memory_equal(act_int, act_int + ints, ints * sizeof *act_int);
         assert_memory_equal(act_real, act_real + reals, reals * sizeof *act_real);
