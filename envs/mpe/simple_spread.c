@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "env/lane.h"
-#include "env/real_float.h"
-#include "envs/mpe/simple_spread.h"
+#include "envs/mpe/simple_spread_lane.h"
 #include "envs/mpe/suite.h"
 
 enum spread_option {
@@ -53,38 +51,12 @@ struct spread_env {
     struct mpe_meanings meanings;
 };
 
-/* ---- rules on one copy, for lane.h ------------------------------------------------------------------------ */
+/* ---- loops over a range --------------------------------------------------------------------------------- */
 
-MAPPO_FN void spread_lane_reset(struct spread *w, const struct spread_rules *rules)
-{
-    spread_reset_float(w, rules);
-}
-
-MAPPO_FN int spread_lane_step(struct spread *w, const struct spread_rules *rules, const struct mappo_env_io *lane)
-{
-    const struct mappo_group_io *group = &lane->group[0];
-    float unwanted[SPREAD_MAX_AGENTS];
-    const int end = spread_step_float(w, rules, group->act_int, group->act_real, group->reward ? group->reward : unwanted, lane->info);
-    if (group->terminated)
-        for (int i = 0; i < rules->agents; i++) group->terminated[i] = end == MAPPO_TERMINATED;
-    return end;
-}
-
-MAPPO_FN void spread_lane_observe(const struct spread *w, const struct spread_rules *rules, const struct mappo_env_io *lane)
-{
-    if (lane->group[0].obs) spread_observe_float(w, rules, lane->group[0].obs);
-    if (lane->state) spread_observe_float(w, rules, lane->state);
-}
-
-LANE_LOOPS(spread, struct spread, struct spread_rules, 1)
-
-/* The usual size gets loops of its own, in which the rules are constants: unrolled, they take half the time. */
-static __attribute__((flatten)) void step_three(const struct spread_env *env, int32_t lo, int32_t hi, const struct mappo_env_io *io)
+static __attribute__((flatten)) void step_usual(const struct spread_env *env, int32_t lo, int32_t hi, const struct mappo_env_io *io)
 {
     struct spread_rules rules = env->rules;
-    rules.agents = 3;
-    rules.continuous = 0;
-    rules.agent_neighbors = rules.landmark_neighbors = -1;
+    spread_make_usual(&rules);
     lane_step_spread(&env->batch, &rules, lo, hi, io);
 }
 
@@ -101,8 +73,8 @@ static int spread_env_step(void *self, int32_t lo, int32_t hi, const struct mapp
     const struct spread_env *env = self;
     const struct spread_rules *rules = &env->rules;
     (void)error;
-    if (rules->agents == 3 && !rules->continuous && rules->agent_neighbors < 0 && rules->landmark_neighbors < 0)
-        step_three(env, lo, hi, io);
+    if (spread_is_usual(rules))
+        step_usual(env, lo, hi, io);
     else
         lane_step_spread(&env->batch, rules, lo, hi, io);
     return 0;
@@ -113,6 +85,14 @@ static int spread_env_observe(void *self, int32_t lo, int32_t hi, const struct m
     const struct spread_env *env = self;
     lane_observe_spread(&env->batch, &env->rules, lo, hi, io);
     return 0;
+}
+
+extern const struct mappo_kernels spread_kernels __attribute__((weak)); /* simple_spread.cu */
+
+static int spread_env_device(void *self, struct mappo_device *out)
+{
+    const struct spread_env *env = self;
+    return lane_offer(out, &env->batch, &env->rules, &spread_kernels);
 }
 
 /* ---- creation --------------------------------------------------------------------------------------------- */
@@ -311,4 +291,5 @@ const struct mappo_env mpe_simple_spread = {
     .observe = spread_env_observe,
     .script = spread_env_script,
     .draw = spread_env_draw,
+    .device = spread_env_device,
 };

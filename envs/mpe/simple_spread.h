@@ -149,7 +149,8 @@ MAPPO_FN void RULES(spread_move)(struct spread *w, const struct spread_rules *ru
     for (int i = 0; i < 2 * n; i++) RULES(mpe_integrate)(integrator, &position[i], &velocity[i], force[i]);
 }
 
-/* Rewards [N] and the info columns [SPREAD_INFOS] (NULL = not wanted) of the present state; returns how many landmarks are covered. */
+/* Rewards [N] and the info columns [SPREAD_INFOS] (either NULL = not wanted) of the present state; returns how many landmarks are covered.
+ */
 MAPPO_FN int RULES(spread_judge)(const struct spread *w, const struct spread_rules *rules, REAL *reward, float *info)
 {
     const int n = rules->agents;
@@ -180,10 +181,10 @@ MAPPO_FN int RULES(spread_judge)(const struct spread *w, const struct spread_rul
     if (rules->rule_set == SPREAD_ON_POLICY) {
         /* every agent: -distance - hits - 1 (it touches itself); all of them together are paid to each */
         const REAL shared = -((REAL)n * distance + (REAL)(2 * pairs) + (REAL)n);
-        for (int i = 0; i < n; i++) reward[i] = shared;
+        for (int i = 0; i < n && reward; i++) reward[i] = shared;
     } else {
         const REAL local = rules->collision_penalty ? (REAL)rules->local_ratio : 0, global = (REAL)(1 - rules->local_ratio);
-        for (int i = 0; i < n; i++) reward[i] = -distance * global - hits[i] * local;
+        for (int i = 0; i < n && reward; i++) reward[i] = -distance * global - hits[i] * local;
     }
     if (info) {
         info[SPREAD_COLLISIONS] = (float)pairs;

@@ -11,7 +11,6 @@
 #include "env/lane.h"
 #include "envs/test/kitchen_sink.h"
 
-enum sink_fault { FAULT_NONE, FAULT_NAN_REWARD, FAULT_NAN_OBS, FAULT_INF_REWARD, FAULT_ERROR, FAULT_STALL };
 enum sink_option {
     OPTION_SCENE,
     OPTION_SHORTEST,
@@ -45,12 +44,9 @@ struct sink_env {
     struct sink_rules rules;
     struct lane_batch batch;
     struct mappo_env_spec spec;
-    int32_t fault;
-    int64_t fault_env, fault_step; /* index within the batch; may lie outside it */
+    int64_t victim; /* the environment that fails, as index within the batch; may lie outside it */
     double stall_seconds, delay_ms;
 };
-
-LANE_LOOPS(sink, struct sink, struct sink_rules, 2) /* the single scene has one group; the second's arrays are then NULL */
 
 static int refuse(struct mappo_env_error *error, int32_t e, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static int refuse(struct mappo_env_error *error, int32_t e, const char *format, ...)
@@ -146,10 +142,11 @@ static int sink_env_create(const struct mappo_env_config *config, void **self, s
     env->rules = (struct sink_rules){.scene = (int32_t)value[OPTION_SCENE].i,
                                      .shortest = (int32_t)value[OPTION_SHORTEST].i,
                                      .longest = (int32_t)value[OPTION_LONGEST].i,
-                                     .mortal = (int32_t)value[OPTION_MORTAL].i};
-    env->fault = (int32_t)value[OPTION_FAULT].i;
-    env->fault_env = value[OPTION_FAULT_ENV].i - (int64_t)config->first_env;
-    env->fault_step = value[OPTION_FAULT_STEP].i;
+                                     .mortal = (int32_t)value[OPTION_MORTAL].i,
+                                     .fault = (int32_t)value[OPTION_FAULT].i,
+                                     .fault_env = (uint32_t)value[OPTION_FAULT_ENV].i,
+                                     .fault_step = value[OPTION_FAULT_STEP].i};
+    env->victim = value[OPTION_FAULT_ENV].i - (int64_t)config->first_env;
     env->stall_seconds = value[OPTION_STALL].r;
     env->delay_ms = value[OPTION_DELAY].r;
     describe_spec(env);
@@ -237,30 +234,32 @@ static void doze(double seconds)
     while (nanosleep(&rest, &rest) != 0) continue;
 }
 
-static void spoil(const struct sink_env *env, int32_t e, const struct mappo_env_io *io)
-{
-    const struct lane_group_strides *by = &env->batch.strides.group[0];
-    float *reward = io->group[0].reward, *obs = io->group[0].obs;
-    if (reward && env->fault == FAULT_NAN_REWARD) reward[(size_t)e * (size_t)by->agents] = NAN;
-    if (reward && env->fault == FAULT_INF_REWARD) reward[(size_t)e * (size_t)by->agents] = INFINITY;
-    if (obs && env->fault == FAULT_NAN_OBS) obs[(size_t)e * (size_t)by->obs] = NAN;
-}
-
 static int sink_env_step(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
 {
     const struct sink_env *env = self;
-    const int32_t victim = env->fault && env->fault_env >= lo && env->fault_env < hi ? (int32_t)env->fault_env : -1;
-    const bool now = victim >= 0 && ((const struct sink *)lane_state(&env->batch, victim))->total == env->fault_step;
+    const struct sink_rules *rules = &env->rules;
+    const struct sink *victim = env->victim >= lo && env->victim < hi ? lane_state(&env->batch, (int32_t)env->victim) : NULL;
     if (env->delay_ms > 0) doze(env->delay_ms / 1e3);
-    if (now && env->fault == FAULT_STALL) doze(env->stall_seconds);
-    if (now && env->fault == FAULT_ERROR) return refuse(error, victim, "fault=error at step %lld", (long long)env->fault_step);
+    if (victim && sink_strikes(victim, rules, FAULT_STALL, victim->total)) doze(env->stall_seconds);
+    if (victim && sink_strikes(victim, rules, FAULT_ERROR, victim->total))
+        return refuse(error, (int32_t)env->victim, "fault=error at step %lld", (long long)rules->fault_step);
     for (int32_t e = lo; e < hi; e++) {
         const int rc = check_actions(env, e, io, error);
         if (rc) return rc;
     }
-    lane_step_sink(&env->batch, &env->rules, lo, hi, io);
-    if (now) spoil(env, victim, io);
+    lane_step_sink(&env->batch, rules, lo, hi, io);
     return 0;
+}
+
+extern const struct mappo_kernels sink_kernels __attribute__((weak)); /* kitchen_sink.cu */
+
+/* On a device actions are not looked at, and nothing fails or sleeps. */
+static int sink_env_device(void *self, struct mappo_device *out)
+{
+    const struct sink_env *env = self;
+    const int fault = env->rules.fault;
+    if (fault == FAULT_ERROR || fault == FAULT_STALL || env->delay_ms > 0) return -1;
+    return lane_offer(out, &env->batch, &env->rules, &sink_kernels);
 }
 
 /* ---- snapshots, scripted player, drawing ------------------------------------------------------------------ */
@@ -343,4 +342,5 @@ const struct mappo_env test_kitchen_sink = {
     .observe = sink_env_observe,
     .script = sink_env_script,
     .draw = sink_env_draw,
+    .device = sink_env_device,
 };

@@ -8,7 +8,10 @@
 #ifndef TEST_KITCHEN_SINK_H
 #define TEST_KITCHEN_SINK_H
 
+#include <math.h>
+
 #include "base/philox.h"
+#include "env/lane.h"
 #include "env/mappo_env.h"
 
 enum {
@@ -31,8 +34,13 @@ enum {
 enum sink_scene { SINK_TWO_TEAMS, SINK_SINGLE };
 enum sink_info { SINK_ANSWERED, SINK_SURVIVORS, SINK_INFOS };
 
+enum sink_fault { FAULT_NONE, FAULT_NAN_REWARD, FAULT_NAN_OBS, FAULT_INF_REWARD, FAULT_ERROR, FAULT_STALL };
+
 struct sink_rules {
     int32_t scene, shortest, longest, mortal;
+    int32_t fault;      /* enum sink_fault: the numbers among them are the rules' own, the others the host's */
+    uint32_t fault_env; /* global index */
+    int64_t fault_step; /* of struct sink's total */
 };
 
 struct sink {
@@ -101,6 +109,12 @@ MAPPO_FN int sink_step_runners(struct sink *w, const struct sink_rules *rules, c
     return answered;
 }
 
+/* Whether `fault` strikes this environment at its step number `step`. */
+MAPPO_FN int sink_strikes(const struct sink *w, const struct sink_rules *rules, const int fault, const int64_t step)
+{
+    return rules->fault == fault && w->rng.index == rules->fault_env && step == rules->fault_step;
+}
+
 MAPPO_FN int sink_lane_step(struct sink *w, const struct sink_rules *rules, const struct mappo_env_io *io)
 {
     int answered;
@@ -116,6 +130,8 @@ MAPPO_FN int sink_lane_step(struct sink *w, const struct sink_rules *rules, cons
             if (io->group[1].terminated) io->group[1].terminated[a] = 0;
         }
     }
+    if (io->group[0].reward && sink_strikes(w, rules, FAULT_NAN_REWARD, w->total)) io->group[0].reward[0] = NAN;
+    if (io->group[0].reward && sink_strikes(w, rules, FAULT_INF_REWARD, w->total)) io->group[0].reward[0] = INFINITY;
     w->steps++;
     w->total++;
     w->drift += philox_uniform(&w->rng, -1, 1.5f);
@@ -162,13 +178,8 @@ MAPPO_FN void sink_observe_watcher(const struct sink *w, float *obs)
     obs[5 + SINK_BITS] = w->level;
 }
 
-MAPPO_FN void sink_lane_observe(const struct sink *w, const struct sink_rules *rules, const struct mappo_env_io *io)
+MAPPO_FN void sink_observe_all(const struct sink *w, const struct mappo_env_io *io)
 {
-    if (rules->scene == SINK_SINGLE) {
-        if (io->group[0].obs)
-            for (int k = 0; k < SINK_CUES; k++) io->group[0].obs[k] = k == w->cue[0] ? 1.0f : 0.0f;
-        return;
-    }
     for (int a = 0; a < SINK_RUNNERS; a++) sink_observe_runner(w, a, &io->group[0]);
     for (int a = 0; a < SINK_WATCHERS; a++)
         if (io->group[1].obs) sink_observe_watcher(w, io->group[1].obs + a * SINK_WATCHER_OBS);
@@ -178,5 +189,16 @@ MAPPO_FN void sink_lane_observe(const struct sink *w, const struct sink_rules *r
         io->state[SINK_RUNNERS + 1] = (float)w->steps / (float)w->length;
     }
 }
+
+MAPPO_FN void sink_lane_observe(const struct sink *w, const struct sink_rules *rules, const struct mappo_env_io *io)
+{
+    float *obs = io->group[0].obs;
+    if (rules->scene == SINK_TWO_TEAMS) sink_observe_all(w, io);
+    if (rules->scene == SINK_SINGLE && obs)
+        for (int k = 0; k < SINK_CUES; k++) obs[k] = k == w->cue[0] ? 1.0f : 0.0f;
+    if (obs && sink_strikes(w, rules, FAULT_NAN_OBS, w->total - 1)) obs[0] = NAN;
+}
+
+LANE_LOOPS(sink, struct sink, struct sink_rules, 2) /* the single scene has one group; the second's arrays are then NULL */
 
 #endif

@@ -251,7 +251,11 @@ struct learner_pass {
 /* ---- the table -------------------------------------------------------------------------------------------------------------------------
  */
 
+/* Multiply-adds on registers, flop/s; a large copy, bytes read and written a second; a product [rows][inputs] x [outputs][inputs], flop/s.
+ */
+enum rate { RATE_MULTIPLY_ADD, RATE_COPY, RATE_PRODUCT };
 struct env_device_ops;
+struct comm_device;
 struct recording;
 enum { BACKEND_MARKS = 8 }; /* slots of mark and wait */
 
@@ -325,7 +329,9 @@ struct backend {
     void (*download_later)(struct backend *, void *to, const void *from, size_t bytes);
     void (*mark)(struct backend *, int slot);
     void (*wait)(struct backend *, int slot);
-    const struct env_device_ops *environments; /* optional: how environments run here (env/device.h) */
+    double (*rate)(struct backend *, int what, int rows, int outputs, int inputs); /* what the device can do, measured now */
+    const struct env_device_ops *environments;                                     /* optional: how environments run here (env/device.h) */
+    const struct comm_device *messages; /* optional, devices: how ranks add up memory of this backend (comm/comm.h) */
     bool planning; /* allocations are only added up; nothing is computed, and memory that alloc returns may not be touched */
 };
 /* Of matrix products on a device; master weights, sums and everything else stay float32. */
@@ -380,6 +386,7 @@ struct backend_config {
     bool planning; /* cuda: see struct backend */
 };
 bool backend_built(const char *name); /* is it part of this build? */
+int backend_devices(const char *name); /* usable devices of this machine, 0 for none; nothing is opened */
 int backend_open(struct backend **backend, const struct backend_config *config, struct error *err);
 
 #endif

@@ -51,7 +51,7 @@ void LEVELLED(moments_of)(const struct moments_pass *p)
 void LEVELLED(standardise_all)(const struct standardise_pass *p)
 {
     const struct moments moments = {p->moments[0], p->moments[1], p->moments[2]};
-    const real mean = (real)moments_mean(&moments), divisor = (real)(sqrt(moments_variance(&moments)) + (double)p->epsilon);
+    const real mean = (real)moments_mean(&moments), divisor = (real)moments_divisor(&moments, (double)p->epsilon);
     real *x = p->x + p->first;
     if (p->stride == 1) {
         for (size_t i = 0; i < p->n; i++) x[i] = (x[i] - mean) / divisor;

@@ -64,7 +64,7 @@ void small_select(struct backend *backend, const struct select_pass *pass, int p
 {
     (void)backend;
     for (const struct select_pass *p = pass; p < pass + passes; p++) {
-        const uint64_t data_pass = p->now ? (uint64_t)p->now->update * (uint64_t)p->epochs + (uint64_t)p->epoch : 0;
+        const uint64_t data_pass = p->now ? select_data_pass(p->now->update, p->epochs, p->epoch) : 0;
         const struct shuffle shuffle = shuffle_of((uint32_t)p->items, p->seed, p->shard, data_pass);
         for (int k = 0; k < p->count; k++) {
             const int place = p->from + k;

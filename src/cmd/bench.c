@@ -12,9 +12,7 @@
 #include "base/clock.h"
 #include "base/philox.h"
 #include "base/text.h"
-#include "cmd/cmd.h"
-#include "comm/placement.h"
-#include "run/learning.h"
+#include "cmd/bench.h"
 #include "run/open_env.h"
 #ifdef HAVE_CBLAS
 #include <cblas.h>
@@ -25,30 +23,11 @@ void openblas_set_num_threads(int threads); /* other libraries have no such func
 enum { SAMPLES = 400, ENV_SAMPLES = 40 };
 static const double case_seconds = 2.0; /* measured time of a case, after the first updates have warmed things up */
 
-struct bench {
-    const struct arguments *args;
-    struct comm *comm;
-    struct config config; /* as the user gave it */
-    struct placement placement;
-};
-
 /* One arrangement of the same work. */
 struct bench_case {
     const char *name;
     int level, threads, hidden, activation;
     bool reproducible;
-};
-
-struct result {
-    double steps;                              /* environment steps of an update, all ranks */
-    double agents;                             /* agents of an environment */
-    double flops;                              /* of matrix products, per environment step */
-    double peak;                               /* flop/s of all cores in use */
-    double total, best;                        /* seconds of an update: median, least */
-    double cpu;                                /* processor seconds of an update, all threads of this rank: least */
-    double step, infer, update, communication; /* medians of the phases */
-    double collect;                            /* median of stepping with inference and sampling */
-    double env;                                /* seconds of one step of all environments, alone */
 };
 
 /* ---- opening and closing
@@ -107,7 +86,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *x, int n)
+double bench_median(double *x, int n)
 {
     qsort(x, (size_t)n, sizeof *x, compare);
     return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
@@ -146,7 +125,7 @@ static int one_update(struct learning *p, struct comm *comm, double seconds[MEAS
     return 0;
 }
 
-static int measure_training(struct learning *p, struct comm *comm, struct result *r, struct error *err)
+int bench_training(struct learning *p, const struct config *c, struct comm *comm, struct bench_result *r, struct error *err)
 {
     static double sample[MEASURES][SAMPLES];
     double seconds[MEASURES];
@@ -161,81 +140,85 @@ static int measure_training(struct learning *p, struct comm *comm, struct result
         left -= seconds[TOTAL];
         comm_broadcast(comm, &left, sizeof left);
     }
-    r->total = median(sample[TOTAL], n);
+    r->total = bench_median(sample[TOTAL], n);
     r->best = sample[TOTAL][0]; /* sorted by the median */
-    median(sample[CPU], n);
+    bench_median(sample[CPU], n);
     r->cpu = sample[CPU][0];
-    r->step = median(sample[STEP], n);
-    r->infer = median(sample[INFER], n);
-    r->update = median(sample[UPDATE], n);
-    r->communication = median(sample[COMMUNICATION], n);
-    r->collect = median(sample[COLLECT], n);
+    r->step = bench_median(sample[STEP], n);
+    r->infer = bench_median(sample[INFER], n);
+    r->update = bench_median(sample[UPDATE], n);
+    r->communication = bench_median(sample[COMMUNICATION], n);
+    r->collect = bench_median(sample[COLLECT], n);
+    r->steps = (double)c->rollout_envs * (double)p->algorithm->horizon;
+    r->agents = 0;
+    for (int g = 0; g < p->algorithm->groups; g++) r->agents += p->algorithm->policy[g]->sizes.agents;
+    r->flops = flops_of(p->algorithm, c);
     return 0;
 }
 
-/* Arrays for one step of all environments, alone. */
-struct env_arrays {
-    struct mappo_env_io io;
+void bench_env_io(struct mappo_env_io *io, const struct mappo_env_spec *spec, int64_t envs, bench_take *take, void *user)
+{
+    *io = (struct mappo_env_io){.struct_size = sizeof *io, .groups = spec->groups};
+    for (int g = 0; g < spec->groups; g++) {
+        const struct group_sizes s = group_sizes(&spec->group[g]);
+        const size_t rows = (size_t)envs * (size_t)s.agents, actions = rows * (size_t)s.act_ints;
+        struct mappo_group_io *to = &io->group[g];
+        int32_t *action = calloc(actions + 1, sizeof *action);
+        CHECK(action, "out of memory");
+        for (size_t i = 0; i < actions; i++) action[i] = spec->group[g].act[0].start ? spec->group[g].act[0].start[0] : (int32_t)(i % 2);
+        to->act_int = take(user, actions * sizeof *action, action);
+        free(action);
+        to->act_real = take(user, rows * (size_t)s.act_reals * sizeof(float), NULL);
+        to->obs = take(user, rows * (size_t)s.obs * sizeof(float), NULL);
+        to->final_obs = take(user, rows * (size_t)s.obs * sizeof(float), NULL);
+        to->reward = take(user, rows * sizeof(float), NULL);
+        to->terminated = take(user, rows, NULL);
+        to->active = take(user, rows, NULL);
+        to->act_mask = take(user, rows * (size_t)s.logits, NULL);
+    }
+    io->ep_end = take(user, (size_t)envs, NULL);
+}
+
+struct host_arrays {
     void *block[MAPPO_MAX_GROUPS * 10 + 4];
     int blocks;
 };
 
-static void *array(struct env_arrays *a, int64_t count, size_t size)
+static void *take_host(void *user, size_t bytes, const void *from)
 {
-    void *p = calloc((size_t)count + 1, size);
+    struct host_arrays *a = user;
+    void *p = calloc(1, bytes + 1);
     CHECK(p, "out of memory");
+    if (from) memcpy(p, from, bytes);
     return a->block[a->blocks++] = p;
 }
 
-static void env_arrays_build(struct env_arrays *a, const struct mappo_env_spec *spec, int64_t envs)
-{
-    memset(a, 0, sizeof *a);
-    a->io.struct_size = sizeof a->io;
-    a->io.groups = spec->groups;
-    for (int g = 0; g < spec->groups; g++) {
-        const struct group_sizes s = group_sizes(&spec->group[g]);
-        const int64_t rows = envs * s.agents;
-        struct mappo_group_io *io = &a->io.group[g];
-        int32_t *action = array(a, rows * s.act_ints, sizeof *action);
-        for (int64_t i = 0; i < rows * s.act_ints; i++)
-            action[i] = spec->group[g].act[0].start ? spec->group[g].act[0].start[0] : (int32_t)(i % 2);
-        io->act_int = action;
-        io->act_real = array(a, rows * s.act_reals, sizeof(float));
-        io->obs = array(a, rows * s.obs, sizeof(float));
-        io->final_obs = array(a, rows * s.obs, sizeof(float));
-        io->reward = array(a, rows, sizeof(float));
-        io->terminated = array(a, rows, 1);
-        io->active = array(a, rows, 1);
-        io->act_mask = array(a, rows * s.logits, 1);
-    }
-    a->io.ep_end = array(a, envs, 1);
-}
-
 /* Seconds of one step, with observations, of all environments of this rank. */
-static int measure_env(struct learning *p, const struct config *c, struct result *r, struct error *err)
+int bench_environments(const struct learning *p, const struct config *c, int threads, struct bench_result *r, struct error *err)
 {
-    struct env_arrays arrays;
+    struct host_arrays arrays = {.blocks = 0};
+    struct mappo_env_io io;
     struct vecenv *env;
     double sample[ENV_SAMPLES];
-    int code = open_envs(c, p->envs, p->backend->threads, &env, err);
+    int code = open_envs(c, p->envs, threads, &env, err);
     if (code) return code;
-    env_arrays_build(&arrays, vecenv_spec(env), p->envs.count);
-    code = vecenv_reset(env, &arrays.io, err);
+    bench_env_io(&io, vecenv_spec(env), p->envs.count, take_host, &arrays);
+    code = vecenv_reset(env, &io, err);
     const int steps = 100;
     struct episode ended[64];
     for (int i = 0; i < ENV_SAMPLES && !code; i++) {
         const double start = clock_seconds();
-        for (int t = 0; t < steps && !code; t++) code = vecenv_step(env, &arrays.io, err);
+        for (int t = 0; t < steps && !code; t++) code = vecenv_step(env, &io, err);
         sample[i] = (clock_seconds() - start) / steps;
         while (vecenv_take_episodes(env, ended, 64) == 64) continue;
     }
-    if (!code) r->env = median(sample, ENV_SAMPLES);
+    if (!code) r->env = bench_median(sample, ENV_SAMPLES);
     for (int i = 0; i < arrays.blocks; i++) free(arrays.block[i]);
     vecenv_close(env);
     return code;
 }
 
-static int measure(const struct bench *bench, const struct bench_case *b, struct result *r, struct error *err)
+static int measure(const struct bench *bench, const struct bench_case *b, struct bench_result *r, struct error *err)
 {
     struct config *c = malloc(sizeof *c);
     CHECK(c, "out of memory");
@@ -247,15 +230,12 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
     int code = parts_open(&parts, b, c, bench->comm, err);
     if (!code) {
         double peak = cpu_peak(b->level);
-        code = measure_training(&parts, bench->comm, r, err);
+        code = bench_training(&parts, c, bench->comm, r, err);
         const double after = cpu_peak(b->level);
         r->peak = (after > peak ? after : peak) * b->threads;
         comm_sum_double(bench->comm, &r->peak, 1);
-        r->steps = (double)c->rollout_envs * (double)parts.algorithm->horizon;
-        for (int g = 0; g < parts.algorithm->groups; g++) r->agents += parts.algorithm->policy[g]->sizes.agents;
-        r->flops = flops_of(parts.algorithm, c);
     }
-    if (!code) code = comm_vote(bench->comm, measure_env(&parts, c, r, err), err);
+    if (!code) code = comm_vote(bench->comm, bench_environments(&parts, c, b->threads, r, err), err);
     learning_close(&parts);
     free(c);
     return code;
@@ -269,7 +249,7 @@ static const char *activation_name(int activation)
     return activation == ACTIVATION_RELU ? "relu" : "tanh";
 }
 
-static void print_case(const struct bench *bench, const struct bench_case *b, const struct result *r)
+static void print_case(const struct bench *bench, const struct bench_case *b, const struct bench_result *r)
 {
     if (bench->comm->rank != 0) return;
     const double us = 1e6 / r->steps, floor = r->flops / r->peak * 1e6, envs = (double)bench->config.rollout_envs;
@@ -431,10 +411,18 @@ int cmd_bench(const struct arguments *args, struct comm *comm)
         code = error_set(&err, EXIT_USAGE, "%d ranks for %lld environments: raise rollout.envs or start fewer ranks", comm->size,
                          (long long)bench->config.rollout_envs);
     code = comm_vote(comm, code, &err);
+    struct learning learning = {0};
     if (!code) {
-        struct bench_case list[CASES];
-        struct result result;
         placement_find(&bench->placement, comm, (int)bench->config.train_threads);
+        code = learning_backend(&learning, &bench->config, comm, bench->placement.threads, -1, &err);
+    }
+    if (!code && !learning.backend->host_memory) {
+        code = bench_device(bench, &learning, &err);
+    } else if (!code) {
+        struct bench_case list[CASES];
+        struct bench_result result;
+        if (comm->rank == 0 && learning.why_cpu[0] && !args->json) printf("computing on the CPU: %s\n", learning.why_cpu);
+        learning_close(&learning);
         const int cases = list_cases(bench, list);
         print_head(bench);
         for (int i = 0; i < cases && !code; i++) {

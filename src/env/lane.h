@@ -1,13 +1,17 @@
 /* lane.h: an environment written for one copy becomes a batch.
  *
  * The rules of an environment are three inline functions on one copy ("lane"), host and device, in float:
- *     void NAME_lane_reset(STATE *, const RULES *)                                a new episode
- *     int  NAME_lane_step(STATE *, const RULES *, const struct mappo_env_io *)    one step: reward, terminated, info; returns what ep_end
- * gets void NAME_lane_observe(const STATE *, const RULES *, const struct mappo_env_io *)   obs, state, active, act_mask The io they get is
- * that of mappo_env.h with every array beginning at their copy: group[g].obs is [A][D], reward is [A]. NULL = not wanted.
+ *     void NAME_lane_reset(STATE *, const RULES *)
+ *         a new episode
+ *     int NAME_lane_step(STATE *, const RULES *, const struct mappo_env_io *)
+ *         one step: reward, terminated, info; returns what ep_end gets
+ *     void NAME_lane_observe(const STATE *, const RULES *, const struct mappo_env_io *)
+ *         obs, state, active, act_mask
+ * The io they get is that of mappo_env.h with every array beginning at their copy: group[g].obs is [A][D], reward is [A]. NULL = not
+ * wanted.
  *
  * lane_advance_NAME (host and device) puts them together: same-step autoreset, final observations. LANE_LOOPS makes the loops over a range
- * that a descriptor wants; a kernel with one thread per copy is the same call with e = its index.
+ * that a descriptor wants; cuda/lane_kernels.h makes kernels of the same calls, one thread per copy, and lane_offer hands them out.
  *
  * A batch keeps its copies in one block, `stride` bytes apart; a copy is plain data that begins with nothing in particular, contains its
  * generator, and is its own snapshot. */
@@ -139,6 +143,21 @@ static inline int lane_snapshot(const struct lane_batch *batch, int32_t e, void 
 static inline int lane_check_philox(const struct philox *rng, const struct philox *now)
 {
     return rng->used <= 4 && rng->seed == now->seed && rng->index == now->index && rng->stream == now->stream ? 0 : -1;
+}
+
+/* For a descriptor's `device`. LANE_KERNELS of the environment's .cu file makes the kernels; its .c file refers to them weakly, so that it
+ * links without nvcc's part, and gives NULL then:
+ *     extern const struct mappo_kernels NAME_kernels __attribute__((weak)); */
+static inline int lane_offer(struct mappo_device *out, const struct lane_batch *batch, const void *rules,
+                             const struct mappo_kernels *kernels)
+{
+    if (!kernels) return -1;
+    out->states = batch->states;
+    out->stride = batch->stride;
+    out->rules = rules;
+    out->strides = &batch->strides;
+    out->kernels = kernels;
+    return 0;
 }
 
 #define LANE_LOOPS(NAME, STATE, RULES_OF, GROUPS)                                                                                          \

@@ -174,6 +174,31 @@ struct mappo_canvas {
     void (*text)(void *self, double x, double y, double height, const char *text, uint32_t fill);
 };
 
+/* ---- devices ---------------------------------------------------------------------------------------------- */
+
+/* How an instance runs on a CUDA device: its copies are plain data of `stride` bytes each, which the host moves there and back; snapshots
+ * are always made from the host's copies. The functions work on all E copies with the results of reset, observe and step in float; `states`
+ * and the arrays of io are device memory then. They enqueue kernels on `stream` (a cudaStream_t), wait for nothing and return 0 or a
+ * cudaError_t. What they are given may be captured into a graph and run again: nothing may change but what is in device memory. lane.h and
+ * cuda/lane_kernels.h make all of this from an environment's rules. */
+struct account;      /* env/account.h: what a step does for each copy after its own work; device memory, too */
+struct lane_strides; /* env/lane.h */
+struct mappo_device;
+struct mappo_kernels {
+    int (*reset)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream);
+    int (*observe)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream);
+    int (*step)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, const struct account *account,
+                void *stream);
+};
+struct mappo_device {
+    uint32_t struct_size;  /* set by the host */
+    unsigned char *states; /* [E][stride] the host's copies */
+    size_t stride;
+    const void *rules;                  /* constants of the instance, whatever its kernels know them as */
+    const struct lane_strides *strides; /* of an environment made by lane.h */
+    const struct mappo_kernels *kernels;
+};
+
 /* ---- the descriptor --------------------------------------------------------------------------------------- */
 
 struct mappo_env_config {
@@ -212,10 +237,8 @@ struct mappo_env {
                   float *const act_real[]); /* a scripted player: actions of each group */
     int (*draw)(const void *self, int32_t env, const struct mappo_canvas *canvas);
 
-    /* optional, device: pointers of io are device memory, `stream` a cudaStream_t; same results as reset and step in float */
-    int (*device_open)(void *self, struct mappo_env_error *error);
-    int (*reset_dev)(void *self, const struct mappo_env_io *io, void *stream);
-    int (*step_dev)(void *self, const struct mappo_env_io *io, void *stream);
+    /* optional: 0 where this instance can run on a device, and how (it must not outlive self); else non-zero, and it stays on the host */
+    int (*device)(void *self, struct mappo_device *out);
 };
 
 #ifdef __cplusplus

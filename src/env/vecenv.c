@@ -7,6 +7,8 @@
 
 #include "base/digest.h"
 #include "base/text.h"
+#include "env/account.h"
+#include "env/device.h"
 #include "env/lane.h"
 #include "env/options.h"
 #include "env/registry.h"
@@ -14,6 +16,12 @@
 #include "env/wrappers.h"
 
 enum { TEXT = 4096, MAX_THREADS = 1024 };
+
+/* A batch on a device: whether its host copies of states and wrappers can be believed. */
+struct copies {
+    int32_t next; /* they were fetched for the environments before this one, one after the other; -1 = they are old */
+    bool changed; /* they are newer than the device's */
+};
 
 struct vecenv {
     const struct mappo_env *env;
@@ -43,6 +51,10 @@ struct vecenv {
 
     struct mappo_env_error *error; /* [threads] */
     int *code;                     /* [threads] */
+
+    const struct env_device_ops *device_ops;
+    struct env_device *device; /* NULL = on the host */
+    struct copies *copies;
 };
 
 /* ---- opening ---------------------------------------------------------------------------------------------- */
@@ -105,6 +117,7 @@ static int take_memory(struct vecenv *v, struct error *err)
     v->info_count = take(envs * infos, sizeof *v->info_count, &failed);
     v->error = take((size_t)v->threads, sizeof *v->error, &failed);
     v->code = take((size_t)v->threads, sizeof *v->code, &failed);
+    v->copies = take(1, sizeof *v->copies, &failed);
     for (int g = 0; g < v->spec.groups; g++) v->reward[g] = take(envs * (size_t)v->spec.group[g].agents, sizeof(float), &failed);
     return failed ? error_set(err, EXIT_USAGE, "not enough memory for %d environments of %d steps; lower rollout.envs or rollout.steps",
                               v->envs, v->horizon)
@@ -162,6 +175,7 @@ int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct 
 void vecenv_close(struct vecenv *v)
 {
     if (!v) return;
+    if (v->device) v->device_ops->close(v->device);
     if (v->self) v->env->destroy(v->self);
     for (int g = 0; g < MAPPO_MAX_GROUPS; g++) {
         action_wrapper_destroy(&v->action[g]);
@@ -178,6 +192,7 @@ void vecenv_close(struct vecenv *v)
     free(v->info_count);
     free(v->error);
     free(v->code);
+    free(v->copies);
     free(v);
 }
 
@@ -237,17 +252,12 @@ static int truncate_episode(const struct vecenv *v, int32_t e, const struct mapp
     return v->env->reset(v->self, e, e + 1, io, error);
 }
 
-/* Rewards of a range, added up over the agents; the mean is taken when the episode ends. */
 static void account_rewards(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io)
 {
     for (int g = 0; g < v->spec.groups; g++) {
         const int32_t agents = v->size[g].agents;
         const float *reward = io->group[g].reward + (size_t)lo * (size_t)agents;
-        for (int32_t e = lo; e < hi; e++, reward += agents) {
-            double sum = 0;
-            for (int32_t a = 0; a < agents; a++) sum += (double)reward[a];
-            v->lane[e].reward_sum[g] += sum;
-        }
+        for (int32_t e = lo; e < hi; e++, reward += agents) account_reward(&v->lane[e].reward_sum[g], reward, agents);
     }
 }
 
@@ -257,19 +267,11 @@ static void account_infos(const struct vecenv *v, int32_t lo, int32_t hi, const 
     const size_t infos = (size_t)v->spec.infos, first = (size_t)lo * infos, last = (size_t)hi * infos;
     const float *restrict info = io->info;
     double *restrict sum = v->info_sum, *restrict count = v->info_count;
-    if (!v->infos_at_end) {
-        for (size_t i = first; i < last; i++) {
-            const bool counts = info[i] == info[i]; /* NaN = no value */
-            sum[i] += counts ? (double)info[i] : 0;
-            count[i] += counts ? 1 : 0;
-        }
-        return;
-    }
-    for (size_t i = first; i < last; i++) {
-        if ((v->spec.info[i % infos].at_end && !io->ep_end[i / infos]) || isnan(info[i])) continue;
-        sum[i] += (double)info[i];
-        count[i] += 1;
-    }
+    if (!v->infos_at_end)
+        for (size_t i = first; i < last; i++) account_info(&sum[i], &count[i], info[i], 1);
+    else
+        for (size_t i = first; i < last; i++)
+            account_info(&sum[i], &count[i], info[i], io->ep_end[i / infos] || !v->spec.info[i % infos].at_end);
 }
 
 static void end_episode(const struct vecenv *v, int32_t e, int end)
@@ -277,7 +279,7 @@ static void end_episode(const struct vecenv *v, int32_t e, int end)
     struct wrapper_lane *lane = &v->lane[e];
     struct episode *episode = &v->last[e];
     *episode = (struct episode){.step = v->taken[e], .env = v->first_env + (uint32_t)e, .length = (int32_t)lane->steps, .end = end};
-    for (int g = 0; g < v->spec.groups; g++) episode->group_return[g] = (float)(lane->reward_sum[g] / v->size[g].agents);
+    for (int g = 0; g < v->spec.groups; g++) episode->group_return[g] = account_return(lane->reward_sum[g], v->size[g].agents);
     memset(lane, 0, sizeof *lane);
     v->ended[e] = 1;
 }
@@ -287,15 +289,13 @@ static int account(const struct vecenv *v, int32_t lo, int32_t hi, const struct 
 {
     account_rewards(v, lo, hi, io);
     for (int32_t e = lo; e < hi; e++) {
-        struct wrapper_lane *lane = &v->lane[e];
-        lane->steps++;
         v->taken[e]++;
         if (io->ep_end[e] > MAPPO_TRUNCATED) {
             error->env = e;
             text_format(error->text, sizeof error->text, "it wrote ep_end = %d, which means nothing", io->ep_end[e]);
             return -1;
         }
-        if (v->time_limit && lane->steps >= v->time_limit && !io->ep_end[e]) {
+        if (account_step(&v->lane[e].steps, v->time_limit, io->ep_end[e])) {
             const int rc = truncate_episode(v, e, io, error);
             if (rc) return rc;
         }
@@ -342,6 +342,59 @@ static int environment_error(const struct vecenv *v, const struct mappo_env_erro
     const char *text = error->text[0] ? error->text : "it failed without saying why";
     if (error->env < 0 || error->env >= v->envs) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": %.255s", v->env->id, text);
     return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": number %u: %.255s", v->env->id, v->first_env + (uint32_t)error->env, text);
+}
+
+/* ---- devices ---------------------------------------------------------------------------------------------- */
+
+bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct backend *backend, char *why, size_t size)
+{
+    struct mappo_device program = {.struct_size = sizeof program};
+    const char *lacks = NULL;
+    if (!ops)
+        lacks = "this backend steps no environments";
+    else if (!v->env->device)
+        lacks = "it has no kernels";
+    else if (v->env->device(v->self, &program) || !program.kernels)
+        lacks = "its kernels are not in this build, or don't know these options";
+    if (lacks) {
+        text_format(why, size, "%s: %s", v->env->id, lacks);
+        return false;
+    }
+    const struct env_device_config config = {.program = &program,
+                                             .spec = &v->spec,
+                                             .envs = v->envs,
+                                             .horizon = v->horizon < 1 ? 1 : v->horizon,
+                                             .time_limit = v->time_limit,
+                                             .first_env = v->first_env,
+                                             .taken = v->taken[0],
+                                             .lane = v->lane,
+                                             .action = v->action};
+    v->device_ops = ops;
+    v->device = ops->open(backend, &config);
+    v->copies->next = -1;
+    return true;
+}
+
+bool vecenv_on_device(const struct vecenv *v)
+{
+    return v->device != NULL;
+}
+
+/* Before a call that the device answers: true where there is one. It then has what was restored, and the host's copies become old. */
+static bool to_device(struct vecenv *v)
+{
+    if (!v->device) return false;
+    if (v->copies->changed) v->device_ops->push(v->device);
+    *v->copies = (struct copies){.next = -1};
+    return true;
+}
+
+/* Before the host's copy of environment e is read. Who goes through the environments in order pays for one transfer; steps may have been
+ * replayed since the last one without a word, so everyone else pays for each. */
+static void from_device(const struct vecenv *v, int32_t e)
+{
+    if (v->device && !v->copies->changed && (e == 0 || e != v->copies->next)) v->device_ops->pull(v->device);
+    v->copies->next = e + 1;
 }
 
 /* ---- batches ---------------------------------------------------------------------------------------------- */
@@ -397,16 +450,21 @@ static int observe_range(const struct vecenv *v, int32_t lo, int32_t hi, const s
 
 int vecenv_reset(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
 {
-    return over_ranges(v, reset_range, 0, v->envs, io, err);
+    if (!to_device(v)) return over_ranges(v, reset_range, 0, v->envs, io, err);
+    v->device_ops->reset(v->device, io);
+    return 0;
 }
 
 int vecenv_observe(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
 {
-    return over_ranges(v, v->env->observe ? observe_range : reset_range, 0, v->envs, io, err);
+    if (!to_device(v)) return over_ranges(v, v->env->observe ? observe_range : reset_range, 0, v->envs, io, err);
+    v->device_ops->observe(v->device, io);
+    return 0;
 }
 
 int vecenv_step_begin(struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
 {
+    CHECK(!v->device, "environments on a device step all at once");
     return over_ranges(v, step_range, lo, hi, io, err);
 }
 
@@ -427,6 +485,10 @@ int vecenv_step_end(struct vecenv *v, int32_t lo, int32_t hi, struct error *err)
 
 int vecenv_step(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
 {
+    if (to_device(v)) {
+        v->device_ops->step(v->device, io);
+        return 0;
+    }
     const int rc = vecenv_step_begin(v, 0, v->envs, io, err);
     return rc ? rc : vecenv_step_end(v, 0, v->envs, err);
 }
@@ -441,6 +503,7 @@ bool vecenv_can_script(const struct vecenv *v)
 int vecenv_script(struct vecenv *v, int32_t *const act_int[], float *const act_real[], struct error *err)
 {
     if (!v->env->script) return error_set(err, EXIT_USAGE, "environment \"%s\" has no scripted player", v->env->id);
+    from_device(v, 0);
     if (v->env->script(v->self, 0, v->envs, act_int, act_real))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its scripted player failed", v->env->id);
     for (int g = 0; g < v->spec.groups; g++) /* a script plays in the environment's units, the learner's side of the wrapper has others */
@@ -452,6 +515,7 @@ int vecenv_script(struct vecenv *v, int32_t *const act_int[], float *const act_r
 int vecenv_draw(const struct vecenv *v, int32_t e, const struct mappo_canvas *canvas, struct error *err)
 {
     if (!v->env->draw) return error_set(err, EXIT_USAGE, "environment \"%s\" can't be drawn", v->env->id);
+    from_device(v, e);
     if (v->env->draw(v->self, e, canvas)) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": drawing failed", v->env->id);
     return 0;
 }
@@ -470,6 +534,7 @@ double episode_return(const struct mappo_env_spec *spec, const struct episode *e
 int vecenv_take_episodes(struct vecenv *v, struct episode *out, int max)
 {
     int taken = 0;
+    if (v->count == 0 && to_device(v)) v->count = v->device_ops->take_episodes(v->device, v->episode);
     for (; taken < max && v->count > 0; taken++, v->count--) {
         out[taken] = v->episode[v->first];
         v->first = (v->first + 1) % v->room;
@@ -480,12 +545,17 @@ int vecenv_take_episodes(struct vecenv *v, struct episode *out, int max)
 
 void vecenv_take_info(struct vecenv *v, double *sum, double *count)
 {
-    const size_t infos = (size_t)v->spec.infos;
+    const size_t infos = (size_t)v->spec.infos, envs = (size_t)v->envs;
+    if (to_device(v)) {
+        v->device_ops->take_info(v->device, sum, count);
+        return;
+    }
     for (size_t k = 0; k < infos; k++) {
         sum[k] = count[k] = 0;
-        for (size_t e = 0; e < (size_t)v->envs; e++) {
-            sum[k] += v->info_sum[e * infos + k];
-            count[k] += v->info_count[e * infos + k];
+        for (size_t e = 0; e < envs; e += ACCOUNT_CHUNK) {
+            const size_t chunk = envs - e < ACCOUNT_CHUNK ? envs - e : ACCOUNT_CHUNK;
+            sum[k] += account_sum(v->info_sum + e * infos + k, infos, chunk);
+            count[k] += account_sum(v->info_count + e * infos + k, infos, chunk);
         }
     }
     memset(v->info_sum, 0, (size_t)v->envs * infos * sizeof *v->info_sum);
@@ -505,6 +575,7 @@ size_t vecenv_snapshot_bytes(const struct vecenv *v)
 
 int vecenv_snapshot(const struct vecenv *v, int32_t e, void *bytes, struct error *err)
 {
+    from_device(v, e);
     const struct snapshot_head head = {.hash = v->hash, .lane = v->lane[e]};
     memcpy(bytes, &head, sizeof head);
     if (v->env->snapshot(v->self, e, (char *)bytes + sizeof head))
@@ -526,6 +597,8 @@ int vecenv_restore(struct vecenv *v, int32_t e, const void *bytes, struct error 
     if (!sound)
         return error_set(err, EXIT_CHECKPOINT, "environment \"%s\": number %u: the snapshot's episode statistics are damaged", v->env->id,
                          v->first_env + (uint32_t)e);
+    from_device(v, e);
+    v->copies->changed = v->device != NULL;
     if (v->env->restore(v->self, e, (const char *)bytes + sizeof head, &error)) {
         error.env = e;
         environment_error(v, &error, err);

@@ -63,13 +63,24 @@ int vecenv_step_end(struct vecenv *env, int32_t lo, int32_t hi, struct error *er
 /* Writes obs, state, active and act_mask of the present state (after vecenv_restore). An environment without `observe` is reset instead. */
 int vecenv_observe(struct vecenv *env, const struct mappo_env_io *io, struct error *err);
 
+/* Moves the batch to a device, right after it was opened: from then on reset, observe and step take arrays of the device in io and return
+ * before it has worked, and the two parts of a step are not there. Steps may be recorded and replayed. The device's backend must stay open.
+ * False where that can't be: everything stays as it was, and why [size] says so in a few words ("mine/env: it has no kernels"). */
+struct env_device_ops;
+struct backend;
+bool vecenv_attach(struct vecenv *env, const struct env_device_ops *ops /* backend->environments */, struct backend *backend, char *why,
+                   size_t size);
+bool vecenv_on_device(const struct vecenv *env);
+
 bool vecenv_can_script(const struct vecenv *env);
 int vecenv_script(struct vecenv *env, int32_t *const act_int[], float *const act_real[], struct error *err);
 
 /* Draws the present state of environment e. EXIT_USAGE where the environment can't be drawn. */
 int vecenv_draw(const struct vecenv *env, int32_t e, const struct mappo_canvas *canvas, struct error *err);
 
-/* Snapshots by environment (instance and wrappers); 0 bytes where the environment has none. */
+/* Snapshots by environment (instance and wrappers); 0 bytes where the environment has none. On a device those of all environments are
+ * fetched together when the first of a row of consecutive ones is asked for, and what was restored gets there with the next call of reset,
+ * observe or step (so observe after restoring, before anything is replayed). */
 size_t vecenv_snapshot_bytes(const struct vecenv *env);
 int vecenv_snapshot(const struct vecenv *env, int32_t e, void *bytes, struct error *err);
 int vecenv_restore(struct vecenv *env, int32_t e, const void *bytes, struct error *err);
@@ -82,9 +93,10 @@ struct episode {
     int32_t end;    /* MAPPO_TERMINATED or MAPPO_TRUNCATED */
     float group_return[MAPPO_MAX_GROUPS]; /* sum over steps of the mean over agents of the reward */
 };
-/* Takes at most `max` off the list, oldest first, and returns how many; beyond the room of config.horizon the oldest were dropped. */
 /* What is reported as the return: the first team's, mean over its agents. */
 double episode_return(const struct mappo_env_spec *spec, const struct episode *episode);
+/* Takes at most `max` off the list, oldest first, and returns how many; beyond the room of config.horizon the oldest were dropped (on a
+ * device: those of more than `horizon` steps ago). Waits for the device, as take_info. */
 int vecenv_take_episodes(struct vecenv *env, struct episode *out, int max);
 /* Averages of the info columns since the last call: sum [infos] and count [infos]. */
 void vecenv_take_info(struct vecenv *env, double *sum, double *count);

@@ -62,11 +62,8 @@ void action_wrapper_apply(const struct action_wrapper *wrapper, const float *act
 {
     for (size_t row = rows_lo; row < rows_hi; row++) {
         for (int32_t i = 0; i < reals; i++) {
-            const float low = wrapper->low[i], high = wrapper->high[i];
-            float x = act[row * (size_t)reals + (size_t)i];
-            if (wrapper->rescale && isfinite(low) && isfinite(high)) x = low + (x + 1) * 0.5f * (high - low);
-            if (wrapper->clip) x = x < low ? low : x > high ? high : x; /* NaN stays NaN: it must be found, not hidden */
-            wrapper->changed[row * (size_t)reals + (size_t)i] = x;
+            const size_t at = row * (size_t)reals + (size_t)i;
+            wrapper->changed[at] = action_wrap(act[at], wrapper->low[i], wrapper->high[i], wrapper->rescale, wrapper->clip);
         }
     }
 }

@@ -3,10 +3,12 @@
 #ifndef MAPPO_ENV_WRAPPERS_H
 #define MAPPO_ENV_WRAPPERS_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/fn.h"
 #include "env/mappo_env.h"
 #include "env/vecenv.h"
 
@@ -23,6 +25,14 @@ struct action_wrapper {
     float *shown_low, *shown_high; /* [Kr] the learner's bounds */
     bool rescale, clip;
 };
+
+/* What the environment gets for the learner's number. */
+MAPPO_FN float action_wrap(float x, const float low, const float high, const int rescale, const int clip)
+{
+    if (rescale && isfinite(low) && isfinite(high)) x = low + (x + 1) * 0.5f * (high - low);
+    if (clip) x = x < low ? low : x > high ? high : x; /* NaN stays NaN: it must be found, not hidden */
+    return x;
+}
 
 int action_wrapper_create(struct action_wrapper *wrapper, const struct vecenv_config *config, struct mappo_group *group, struct error *err);
 void action_wrapper_destroy(struct action_wrapper *wrapper);

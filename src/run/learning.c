@@ -39,12 +39,6 @@ int learning_backend(struct learning *learning, const struct config *config, str
     return comm_vote(comm, backend_open(&learning->backend, &wanted, err), err);
 }
 
-static bool vecenv_attach(struct vecenv *e, const void *ops, struct backend *b, char *why, size_t size) /* STUB */
-{
-    (void)e, (void)ops, (void)b, (void)why, (void)size;
-    return false;
-}
-
 /* ---- environments and algorithm ------------------------------------------------------------------------------------------------------ */
 
 /* Where they step: beside the CPU backend directly; on the device where they can; else on the host, with copies. */

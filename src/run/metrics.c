@@ -217,16 +217,19 @@ void metrics_write(struct metrics *m, const struct metrics_line *line)
     if (ftruncate(fileno(out), m->whole)) warn("metrics.jsonl: can't be cut back to whole lines: %s", strerror(errno));
 }
 
-int metrics_flush(struct metrics *m, int64_t *offset, struct error *err)
+int64_t metrics_mark(struct metrics *m)
 {
-    *offset = 0;
     if (!m->file) return 0;
     /* Missing lines are no reason to leave a checkpoint out. */
     if (m->lost) warn("metrics.jsonl: can't be written: %s; lines are missing", strerror(m->lost));
     m->lost = 0;
-    if (fdatasync(fileno(m->file)) && errno != EINVAL)
+    return (int64_t)m->whole;
+}
+
+int metrics_sync(const struct metrics *m, struct error *err)
+{
+    if (m->file && fdatasync(fileno(m->file)) && errno != EINVAL)
         return error_set(err, EXIT_CHECKPOINT, "metrics.jsonl: can't be made durable: %s", strerror(errno));
-    *offset = (int64_t)m->whole;
     return 0;
 }
 

@@ -35,7 +35,9 @@ struct metrics_line { /* one update */
     int metrics;
 };
 void metrics_write(struct metrics *metrics, const struct metrics_line *line); /* rank 0; every line is flushed */
-int metrics_flush(struct metrics *metrics, int64_t *offset, struct error *err);
+/* The length of whole lines so far; what a checkpoint made now remembers. Then, from any thread: makes them durable. */
+int64_t metrics_mark(struct metrics *metrics);
+int metrics_sync(const struct metrics *metrics, struct error *err);
 double metrics_return(const struct metrics *metrics); /* NaN before the first episode */
 int metrics_fields(struct metrics *metrics, struct field_list *list);
 void metrics_markdown(FILE *out); /* docs/metrics.md: names, units, meanings */

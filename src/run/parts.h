@@ -48,6 +48,9 @@ struct trainer {
     uint8_t *env_state_all;   /* rank 0: [all envs][env_bytes] */
     size_t *env_sizes;        /* rank 0: [ranks] bytes of each rank's block */
 
+    bool saving, saving_best; /* between begin and end of a save */
+    struct save_job *job;     /* rank 0: it */
+
     double began;                      /* clock at the start of this leg */
     double seconds_before;             /* spent by earlier legs */
     double last_save;                  /* clock */
@@ -68,7 +71,12 @@ void trainer_close(struct trainer *t);
 int state_list(struct trainer *t); /* fills t->fields; allocates the snapshot buffers */
 /* What a file holds: t->fields and the environments' snapshots gathered on rank 0. The caller frees .field. */
 struct field_list state_file_fields(const struct trainer *t);
-int state_save(struct trainer *t, bool best, struct error *err); /* collective; EXIT_CHECKPOINT on every rank where it failed */
+/* All collective. begin copies what is saved; beside a device a thread of rank 0 then writes the file while training goes on. end waits for
+ * it: EXIT_CHECKPOINT on every rank where it failed, 0 where none was begun. Between the two no other save may begin. */
+void state_save_begin(struct trainer *t, bool best);
+int state_save_end(struct trainer *t, struct error *err);
+int state_save(struct trainer *t, bool best, struct error *err);                     /* both */
+void state_close(struct trainer *t);                                                 /* waits for a thread that nobody has waited for */
 int state_load(struct trainer *t, const struct checkpoint *file, struct error *err); /* collective; `file` on rank 0 */
 
 #endif

@@ -299,6 +299,7 @@ done:
 
 void trainer_close(struct trainer *t)
 {
+    state_close(t);
     stop_close(t->stop);
     metrics_destroy(t->metrics);
     evaluator_destroy(t->evaluator);

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,53 +105,144 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
 }
 
-static int write_file(struct trainer *t, bool best, struct error *err)
-{
-    int code = folder_ours(t->folder, err);
-    if (!code) code = metrics_flush(t->metrics, &t->standing.metrics_offset, err);
-    if (code) return code;
-    const int room = config_key_count + CONFIG_ENV_OPTIONS + 16;
-    struct attributes attributes = {.room = room};
-    attributes.item = calloc((size_t)room, sizeof *attributes.item);
-    attributes.text = calloc((size_t)room, sizeof *attributes.text);
-    CHECK(attributes.item && attributes.text, "out of memory while saving");
-    list_attributes(t, &attributes);
-    struct checkpoint_content content = {state_file_fields(t), attributes.item, attributes.count};
+/* One file on its way: everything it needs is here, so that training may go on while a thread writes it. Rank 0. */
+struct save_job {
+    struct trainer *t;
+    struct checkpoint_content content;
+    struct attributes attributes;
+    char *data; /* copies of all fields */
+    struct checkpoint_name now, best_so_far;
+    bool best;
+    pthread_t thread;
+    bool threaded;
+    int code;
+    struct error err;
+    double seconds;
+};
 
-    const struct checkpoint_name now = checkpoint_name(t->standing.env_steps);
-    struct checkpoint_name best_so_far = {.name = ""};
-    if (t->standing.best_env_steps >= 0) best_so_far = checkpoint_name(t->standing.best_env_steps);
-    const char *name = now.name;
+/* Copies of what the fields point to now. */
+static void freeze(struct save_job *job)
+{
+    struct field_list *list = &job->content.fields;
+    size_t bytes = 0;
+    for (int i = 0; i < list->count; i++) bytes += (field_bytes(&list->field[i]) + 15) / 16 * 16;
+    char *to = job->data = malloc(bytes + 1);
+    CHECK(to, "out of memory while saving");
+    for (int i = 0; i < list->count; i++) {
+        const size_t size = field_bytes(&list->field[i]);
+        memcpy(to, list->field[i].data, size);
+        list->field[i].data = to;
+        to += (size + 15) / 16 * 16;
+    }
+}
+
+static struct save_job *job_create(struct trainer *t, bool best)
+{
+    struct save_job *job = calloc(1, sizeof *job);
+    const int room = config_key_count + CONFIG_ENV_OPTIONS + 16;
+    CHECK(job, "out of memory while saving");
+    *job = (struct save_job){.t = t, .best = best, .attributes = {.room = room}};
+    job->attributes.item = calloc((size_t)room, sizeof *job->attributes.item);
+    job->attributes.text = calloc((size_t)room, sizeof *job->attributes.text);
+    CHECK(job->attributes.item && job->attributes.text, "out of memory while saving");
+    t->standing.metrics_offset = metrics_mark(t->metrics);
+    list_attributes(t, &job->attributes);
+    job->content = (struct checkpoint_content){state_file_fields(t), job->attributes.item, job->attributes.count};
+    job->now = checkpoint_name(t->standing.env_steps);
+    if (t->standing.best_env_steps >= 0) job->best_so_far = checkpoint_name(t->standing.best_env_steps);
+    return job;
+}
+
+static void *job_write(void *user)
+{
+    struct save_job *job = user;
+    struct trainer *t = job->t;
+    struct error *err = &job->err;
+    const double start = clock_seconds();
     char path[sizeof t->path + 80];
-    text_format(path, sizeof path, "%s/%s", t->path, name);
-    code = checkpoint_write(path, &content, err);
-    if (!code) code = file_link_replace(t->path, "latest.h5", name, err);
-    if (!code && best) code = file_link_replace(t->path, "best.h5", name, err);
-    if (!code) folder_prune(t->folder, (int)t->config->checkpoint_keep, best_so_far.name);
-    free(content.fields.field);
-    free(attributes.item);
-    free(attributes.text);
+    text_format(path, sizeof path, "%s/%s", t->path, job->now.name);
+    int code = folder_ours(t->folder, err);
+    if (!code) code = metrics_sync(t->metrics, err);
+    if (!code) code = checkpoint_write(path, &job->content, err);
+    if (!code) code = file_link_replace(t->path, "latest.h5", job->now.name, err);
+    if (!code && job->best) code = file_link_replace(t->path, "best.h5", job->now.name, err);
+    if (!code) folder_prune(t->folder, (int)t->config->checkpoint_keep, job->best_so_far.name);
+    job->code = code;
+    job->seconds = clock_seconds() - start;
+    return NULL;
+}
+
+static void job_free(struct save_job *job)
+{
+    free(job->content.fields.field);
+    free(job->attributes.item);
+    free(job->attributes.text);
+    free(job->data);
+    free(job);
+}
+
+void state_save_begin(struct trainer *t, bool best)
+{
+    watchdog_phase("saving a checkpoint");
+    const double start = clock_seconds();
+    struct error err = {0};
+    int code = 0;
+    for (int e = 0; e < t->learning.envs.count && t->env_bytes && !code; e++)
+        code = vecenv_snapshot(t->learning.env, e, t->env_state + (size_t)e * t->env_bytes, &err);
+    if (code) die_error(&err); /* an environment that can't be copied is a fault of its own, not of this save */
+    t->learning.algorithm->ops->pull(t->learning.algorithm);
+    comm_gather(t->comm, t->env_state, (size_t)t->learning.envs.count * t->env_bytes, t->env_state_all, t->env_sizes);
+    t->standing.seconds = t->seconds_before + (start - t->began);
+    t->saving = true;
+    t->saving_best = best;
+    if (t->comm->rank == 0) {
+        t->job = job_create(t, best);
+        /* Beside a device the host has time, and an update takes less than a file: it goes its own way. */
+        if (!t->learning.backend->host_memory) {
+            freeze(t->job);
+            t->job->threaded = pthread_create(&t->job->thread, NULL, job_write, t->job) == 0;
+        }
+        if (!t->job->threaded) job_write(t->job);
+    }
+    t->last_save = clock_seconds();
+    t->seconds_save += t->last_save - start;
+}
+
+int state_save_end(struct trainer *t, struct error *err)
+{
+    const double start = clock_seconds();
+    double seconds = 0;
+    int code = 0;
+    if (!t->saving) return 0;
+    watchdog_phase("saving a checkpoint");
+    t->saving = false;
+    if (t->job) {
+        if (t->job->threaded) pthread_join(t->job->thread, NULL);
+        code = t->job->code;
+        seconds = t->job->seconds;
+        if (code && err) *err = t->job->err;
+        job_free(t->job);
+        t->job = NULL;
+    }
+    code = comm_vote(t->comm, code, err);
+    comm_max_double(t->comm, &seconds, 1);
+    t->seconds_save += clock_seconds() - start;
+    t->last_save = clock_seconds();
+    stop_save_took(t->stop, seconds);
     return code;
 }
 
 int state_save(struct trainer *t, bool best, struct error *err)
 {
-    watchdog_phase("saving a checkpoint");
-    const double start = clock_seconds();
-    int code = 0;
-    for (int e = 0; e < t->learning.envs.count && t->env_bytes && !code; e++)
-        code = vecenv_snapshot(t->learning.env, e, t->env_state + (size_t)e * t->env_bytes, err);
-    if (code) die_error(err); /* an environment that can't be copied is a fault of its own, not of this save */
-    t->learning.algorithm->ops->pull(t->learning.algorithm);
-    comm_gather(t->comm, t->env_state, (size_t)t->learning.envs.count * t->env_bytes, t->env_state_all, t->env_sizes);
-    t->standing.seconds = t->seconds_before + (start - t->began);
-    if (t->comm->rank == 0) code = write_file(t, best, err);
-    code = comm_vote(t->comm, code, err);
-    const double took = clock_seconds() - start;
-    t->seconds_save += took;
-    t->last_save = clock_seconds();
-    stop_save_took(t->stop, took);
-    return code;
+    state_save_begin(t, best);
+    return state_save_end(t, err);
+}
+
+void state_close(struct trainer *t)
+{
+    if (t->job && t->job->threaded) pthread_join(t->job->thread, NULL);
+    if (t->job) job_free(t->job);
+    t->job = NULL;
 }
 
 /* ---- loading ----------------------------------------------------------------------------------------------------------------------- */

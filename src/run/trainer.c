@@ -23,18 +23,19 @@ static double scheduled(const struct trainer *t, double rate)
     return schedule_value(t->config->adam_schedule, rate, (double)t->standing.env_steps / (double)t->standing.schedule_steps);
 }
 
-/* A failed save leaves the old checkpoints as they are and training goes on; three in a row end the run, and so does a folder that another
- * process has taken. */
-static int save(struct trainer *t, bool best, struct error *err)
+/* The outcome of the save that was begun last. A failed one leaves the old checkpoints as they are and training goes on; three in a row end
+ * the run, and so does a folder that another process has taken. */
+static int settle(struct trainer *t, struct error *err)
 {
     struct error bad = {0};
-    if (!state_save(t, best, &bad)) {
+    if (!t->saving) return 0;
+    if (!state_save_end(t, &bad)) {
         t->failed_saves = 0;
         return 0;
     }
     if (bad.code == EXIT_PEERS) return error_set(err, bad.code, "%.1000s", bad.text);
     t->failed_saves++;
-    if (best) { /* the best one on disk is still the one before */
+    if (t->saving_best) { /* the best one on disk is still the one before */
         t->standing.best_return = t->kept_best_return;
         t->standing.best_env_steps = t->kept_best_env_steps;
     }
@@ -43,13 +44,31 @@ static int save(struct trainer *t, bool best, struct error *err)
     return error_set(err, EXIT_CHECKPOINT, "%d checkpoints in a row could not be saved: %.800s", t->failed_saves, bad.text);
 }
 
+/* Beside a device the file is still being written when this returns, and its outcome is heard before the next one. */
+static int save(struct trainer *t, bool best, struct error *err)
+{
+    const int code = settle(t, err);
+    if (code) return code;
+    state_save_begin(t, best);
+    return t->learning.backend->host_memory ? settle(t, err) : 0;
+}
+
+/* Waits for the file: for a save after which nothing comes. */
+static int save_last(struct trainer *t, bool best, struct error *err)
+{
+    const int code = settle(t, err);
+    return code ? code : state_save(t, best, err);
+}
+
 /* The best so far is kept: true where this evaluation is it. */
 static int evaluate(struct trainer *t, struct metrics_line *line, bool *best, struct error *err)
 {
     watchdog_phase("evaluating");
     struct evaluation result;
     const double start = clock_seconds();
-    const int code = evaluator_play(t->evaluator, t->learning.algorithm->policy, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
+    int code = settle(t, err); /* which checkpoint is the best one must be known */
+    if (!code)
+        code = evaluator_play(t->evaluator, t->learning.algorithm->policy, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
     if (code) return code;
     line->eval_return = result.return_mean;
     line->eval_stderr = result.return_stderr;
@@ -157,7 +176,7 @@ static int train(struct trainer *t, char *why, size_t size, struct error *err)
             if ((code = evaluate(t, &line, &best, err))) return code;
         record(t, &line, seconds);
         if ((best || save_is_due(t, s->update)) && !last && (code = save(t, best, err))) return code;
-        if (last && (code = state_save(t, best, err))) return code; /* nothing comes after it: it may not be left out */
+        if (last && (code = save_last(t, best, err))) return code; /* nothing comes after it: it may not be left out */
         if (s->update % AGREE_INTERVAL == 0 &&
             (code = comm_agree(t->comm, "the parameters", t->learning.algorithm->ops->hash(t->learning.algorithm), err)))
             return code;
@@ -220,7 +239,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         if (outcome == START_NEW) code = state_save(t, false, &err); /* a full disk is found out before anything is spent */
         if (!code) code = train(t, why, sizeof why, &err);
         if (!code || code == EXIT_STOPPED || code == EXIT_CONTINUE) {
-            const int save_code = code ? state_save(t, false, &err) : 0;
+            const int save_code = code ? save_last(t, false, &err) : 0;
             if (!code) forget_stop(t);
             say_end(t, code, why);
             if (save_code) code = save_code;

@@ -10,24 +10,23 @@ if ! [ -x "$nvcc" ]; then
 fi
 folder=$(mktemp -d "${TMPDIR:-/tmp}/mappo-device.XXXXXX") || exit 1
 trap 'rm -rf "$folder"' EXIT
+failed=0
+count=0
+compiles() { # what, file
+    count=$((count + 1))
+    if "$nvcc" -std=c++17 -c -Isrc -I. -fmad=false -o "$folder/out.o" "$2" >"$folder/log" 2>&1 && [ -s "$folder/out.o" ]; then
+        echo "ok - $1"
+    else
+        echo "not ok - $1: nvcc says:"
+        sed 's/^/# /' "$folder/log" | head -20
+        failed=1
+    fi
+}
 cat > "$folder/rules.cu" <<'CUDA'
-#include "env/lane.h"
 #include "env/real_float.h"
 #include "envs/mpe/simple_spread.h"
 #include "env/real_double.h"
 #include "envs/mpe/simple_spread.h"
-#include "envs/test/kitchen_sink.h"
-
-LANE_LOOPS(sink, struct sink, struct sink_rules, 2)
-
-__global__ void play_sink(struct lane_batch batch, struct sink_rules rules, struct mappo_env_io io)
-{
-    const int e = blockIdx.x * blockDim.x + threadIdx.x;
-    struct mappo_env_io lane;
-    if (e >= batch.envs) return;
-    lane_at(&lane, &io, &batch.strides, 2, e);
-    lane_advance_sink((struct sink *)lane_state(&batch, e), &rules, &lane);
-}
 
 __global__ void play_spread(struct spread *w, struct spread_rules rules, const int32_t *act, float *reward, float *obs, double *exact)
 {
@@ -37,14 +36,12 @@ __global__ void play_spread(struct spread *w, struct spread_rules rules, const i
     spread_observe_double(w, &rules, obs);
 }
 CUDA
-log=$folder/log
-if "$nvcc" -c -x cu -Isrc -I. -o "$folder/rules.o" "$folder/rules.cu" >"$log" 2>&1 && [ -s "$folder/rules.o" ]; then
-    echo "ok - rules_compile_as_device_code"
-    failed=0
-else
-    echo "not ok - rules_compile_as_device_code: nvcc says:"
-    sed 's/^/# /' "$log" | head -20
-    failed=1
-fi
-echo "1..1"
+compiles rules_compile_as_device_code_in_float_and_double "$folder/rules.cu"
+for file in envs/*/*.cu; do compiles "kernels_of_$(basename "$file" .cu)_compile" "$file"; done
+
+# As docs/env-abi.md says: the template's rules in a header, kernels of three lines, a plugin of both.
+sed '/^LANE_LOOPS/,/;/!b;/;$\|\*\/$/q' envs/template/meeting.c | sed '/what it looks like/,$d' > "$folder/meeting.h"
+sed -n '/^```cuda$/,/^```$/p' docs/env-abi.md | sed '/^```/d' | sed '/^extern const struct mappo_kernels/,$d' > "$folder/meeting.cu"
+compiles kernels_on_the_page_compile "$folder/meeting.cu"
+echo "1..$count"
 exit $failed

@@ -62,4 +62,9 @@ MAPPO_FN double moments_variance(const struct moments *m)
     return variance < 0 ? 0 : variance;
 }
 
+MAPPO_FN double moments_divisor(const struct moments *m, double epsilon) /* of what is standardised */
+{
+    return sqrt(moments_variance(m)) + epsilon;
+}
+
 #endif

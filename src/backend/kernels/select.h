@@ -20,4 +20,10 @@ MAPPO_FN int32_t select_unit(const struct select_shape *s, int by_row, int item)
     return by_row ? u * s->agents + agent : u;
 }
 
+/* Which pass over the data an epoch of an update is: the position of its permutation's random numbers. */
+MAPPO_FN uint64_t select_data_pass(int64_t update, int epochs, int epoch)
+{
+    return (uint64_t)update * (uint64_t)epochs + (uint64_t)epoch;
+}
+
 #endif

@@ -1,0 +1,42 @@
+/* What the two halves of `mappo bench` share: bench.c measures the cores, bench_device.c a GPU. */
+#ifndef MAPPO_CMD_BENCH_H
+#define MAPPO_CMD_BENCH_H
+
+#include "cmd/cmd.h"
+#include "comm/placement.h"
+#include "run/learning.h"
+
+struct bench {
+    const struct arguments *args;
+    struct comm *comm;
+    struct config config; /* as the user gave it */
+    struct placement placement;
+};
+
+struct bench_result {
+    double steps;                              /* environment steps of an update, all ranks */
+    double agents;                             /* agents of an environment */
+    double flops;                              /* of matrix products, per environment step */
+    double peak;                               /* flop/s of all cores in use, or of the device */
+    double total, best;                        /* seconds of an update: median, least */
+    double cpu;                                /* processor seconds of an update, all threads of this rank: least */
+    double step, infer, update, communication; /* medians of the phases */
+    double collect;                            /* median of stepping with inference and sampling */
+    double env;                                /* seconds of one step of all environments, alone */
+};
+
+/* Real updates for about two seconds, at least five; then medians. steps, agents and flops are filled in as well. Collective. */
+int bench_training(struct learning *learning, const struct config *config, struct comm *comm, struct bench_result *result,
+                   struct error *err);
+/* result->env: environments of their own on the host, stepped by `threads`. */
+int bench_environments(const struct learning *learning, const struct config *config, int threads, struct bench_result *result,
+                       struct error *err);
+/* Arrays for stepping `envs` environments alone, in memory that `take` gives: zeroed, or a copy of `from`. */
+typedef void *bench_take(void *user, size_t bytes, const void *from);
+void bench_env_io(struct mappo_env_io *io, const struct mappo_env_spec *spec, int64_t envs, bench_take *take, void *user);
+double bench_median(double *x, int n); /* sorts */
+
+/* The table for a GPU; `learning` holds the opened backend and is closed. */
+int bench_device(const struct bench *bench, struct learning *learning, struct error *err);
+
+#endif

@@ -1,0 +1,213 @@
+/* mappo bench on a GPU: the same real updates at the sizes that a device is for.
+ *
+ * The floor of a row is the larger of two times: its matrix products' multiply-adds over the device's rate, measured in the same run on
+ * registers alone, and the bytes that must move (observations and critic inputs read once an epoch) over the rate of a large copy. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/philox.h"
+#include "cmd/bench.h"
+#include "run/open_env.h"
+
+struct device_case {
+    const char *name;
+    int64_t envs, epochs, hidden;
+    int precision;
+    bool device_environments;
+};
+
+static const struct device_case cases[] = {
+    {"the reference's batch", 128, 10, 64, PRECISION_FP32, true},
+    {"8,192 environments", 8192, 10, 64, PRECISION_FP32, true},
+    {"the same, tf32", 8192, 10, 64, PRECISION_TF32, true},
+    {"the same, bf16", 8192, 10, 64, PRECISION_BF16, true},
+    {"4 epochs", 8192, 4, 64, PRECISION_FP32, true},
+    {"65,536 environments", 65536, 10, 64, PRECISION_FP32, true},
+    {"hidden 256", 8192, 10, 256, PRECISION_FP32, true},
+    {"hidden 256, tf32", 8192, 10, 256, PRECISION_TF32, true},
+    {"environments on the host", 8192, 10, 64, PRECISION_FP32, false},
+};
+static const char *const precision_name[] = {"float32", "tf32", "bf16"};
+
+/* Bytes that an environment step must move at least: inputs of every pass once, what the rollout writes once. */
+static double bytes_of(const struct algorithm *algorithm, const struct config *c)
+{
+    double floats = 0;
+    for (int g = 0; g < algorithm->groups; g++) {
+        const struct policy *policy = algorithm->policy[g];
+        const double actor = (double)policy->sizes.agents * policy->actor.inputs,
+                     critic = (double)policy->state_rows * policy->critic.inputs;
+        floats += (actor + critic) * (3 + (double)c->ppo_epochs); /* written, packed (read and written), read in every epoch */
+        floats += 8.0 * policy->sizes.agents * (1 + (double)c->ppo_epochs);
+    }
+    return floats * (double)sizeof(float);
+}
+
+struct row {
+    struct bench_result result;
+    double floor;    /* seconds of an update */
+    double product;  /* flop/s of plain products at the hidden layer's shape; 0 = not measured */
+    double host_env; /* environment steps a second of the host's environments alone; 0 = not measured */
+};
+
+static void configure(struct config *c, const struct device_case *k)
+{
+    c->rollout_envs = k->envs;
+    c->ppo_epochs = k->epochs;
+    c->policy_hidden = k->hidden;
+    c->cuda_precision = k->precision;
+    c->cuda_environments = k->device_environments;
+}
+
+static int measure(const struct bench *bench, const struct device_case *k, struct row *row, struct error *err)
+{
+    struct config *c = malloc(sizeof *c);
+    CHECK(c, "out of memory");
+    *c = bench->config;
+    configure(c, k);
+    memset(row, 0, sizeof *row);
+    struct learning l = {0};
+    struct comm *comm = bench->comm;
+    comm->shards = c->comm_reproducible ? (int)c->comm_shards : 0;
+    int code = learning_backend(&l, c, comm, bench->placement.threads, -1, err);
+    if (!code) code = comm_vote(comm, learning_open(&l, c, comm, err), err);
+    if (!code) code = comm_vote(comm, l.algorithm->ops->begin(l.algorithm, false, err), err);
+    if (!code) code = bench_training(&l, c, comm, &row->result, err);
+    if (!code) {
+        struct backend *b = l.backend;
+        const int hidden = (int)k->hidden, rows = (int)(row->result.steps * row->result.agents / comm->size);
+        row->result.peak = b->rate(b, RATE_MULTIPLY_ADD, 0, 0, 0);
+        const double bandwidth = b->rate(b, RATE_COPY, 0, 0, 0);
+        const double arithmetic = row->result.steps * row->result.flops / row->result.peak;
+        const double traffic = row->result.steps * bytes_of(l.algorithm, c) / bandwidth;
+        row->floor = fmax(arithmetic, traffic) / comm->size;
+        if (hidden > 128) row->product = b->rate(b, RATE_PRODUCT, rows, hidden, hidden);
+    }
+    if (!code && !k->device_environments) {
+        code = bench_environments(&l, c, bench->placement.threads, &row->result, err);
+        row->host_env = (double)k->envs / comm->size / row->result.env;
+    }
+    learning_close(&l);
+    free(c);
+    return comm_vote(comm, code, err);
+}
+
+static void print_row(const struct bench *bench, const struct device_case *k, const struct row *row)
+{
+    const struct bench_result *r = &row->result;
+    if (bench->comm->rank) return;
+    const double rate = r->steps / r->total, product = row->product > 0 ? r->steps * r->flops / r->total / row->product : 0;
+    if (bench->args->json) {
+        printf("{\"case\": \"%s\", \"environments\": %lld, \"epochs\": %lld, \"hidden\": %lld, \"precision\": \"%s\", \"ranks\": %d, "
+               "\"ms_per_update\": %.4f, \"ms_per_update_best\": %.4f, \"env_steps_per_second\": %.0f, \"agent_steps_per_second\": %.0f, "
+               "\"floor_ms\": %.4f, \"ratio_to_floor\": %.4f, \"ratio_to_products\": ",
+               k->name, (long long)k->envs, (long long)k->epochs, (long long)k->hidden, precision_name[k->precision], bench->comm->size,
+               r->total * 1e3, r->best * 1e3, rate, rate * r->agents, row->floor * 1e3, row->floor / r->total);
+        text_json_real(stdout, product > 0 ? product : (double)NAN);
+        printf(", \"host_env_steps_per_second\": ");
+        text_json_real(stdout, row->host_env > 0 ? row->host_env : (double)NAN);
+        printf("}\n");
+    } else {
+        printf("%-26s %7lld %4lld %4lld %-8s %9.3f %9.3f %12.0f %13.0f %9.3f %6.1f %%", k->name, (long long)k->envs, (long long)k->epochs,
+               (long long)k->hidden, precision_name[k->precision], r->total * 1e3, r->best * 1e3, rate, rate * r->agents, row->floor * 1e3,
+               100 * row->floor / r->total);
+        if (product > 0) printf("   %.0f %% of plain products' rate", 100 * product);
+        if (row->host_env > 0) printf("   host environments alone %.0f/s", row->host_env);
+        printf("\n");
+    }
+    fflush(stdout);
+}
+
+/* ---- stepping and observing alone, many environments on the device ------------------------------------------------------------------- */
+
+enum { ALONE = 65536, ALONE_SAMPLES = 5 };
+
+struct device_arrays {
+    struct backend *backend;
+    void *block[MAPPO_MAX_GROUPS * 10 + 4];
+    int blocks;
+};
+
+static void *take_device(void *user, size_t bytes, const void *from)
+{
+    struct device_arrays *a = user;
+    void *p = a->block[a->blocks++] = a->backend->alloc(a->backend, "benchmark", bytes + 1);
+    if (from) a->backend->upload(a->backend, p, from, bytes);
+    return p;
+}
+
+/* Environment steps a second: the median of five times half a second. */
+static int step_alone(struct learning *l, double *rate, struct error *err)
+{
+    enum { STEPS = 100 };
+    struct device_arrays arrays = {.backend = l->backend};
+    struct mappo_env_io io;
+    double sample[ALONE_SAMPLES];
+    bench_env_io(&io, vecenv_spec(l->env), ALONE, take_device, &arrays);
+    int code = vecenv_reset(l->env, &io, err);
+    for (int i = -1; i < ALONE_SAMPLES && !code; i++) {
+        double seconds = 0, steps = 0;
+        l->backend->sync(l->backend);
+        for (const double start = clock_seconds(); seconds < 0.5 && !code; seconds = clock_seconds() - start, steps += STEPS) {
+            for (int t = 0; t < STEPS && !code; t++) code = vecenv_step(l->env, &io, err);
+            l->backend->sync(l->backend);
+        }
+        if (i >= 0) sample[i] = (double)ALONE * steps / seconds;
+    }
+    if (!code) *rate = bench_median(sample, ALONE_SAMPLES);
+    for (int i = 0; i < arrays.blocks; i++) l->backend->free(l->backend, arrays.block[i]);
+    return code;
+}
+
+static int measure_environments(const struct bench *bench, struct error *err)
+{
+    struct learning l = {0};
+    const struct env_batch batch = {.envs = {0, ALONE}, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = 100};
+    char why[192] = "";
+    double rate = 0, agents = 0;
+    int code = learning_backend(&l, &bench->config, bench->comm, bench->placement.threads, -1, err);
+    if (!code) code = open_env(&l.env, &bench->config, &batch, err);
+    const bool possible = !code && vecenv_attach(l.env, l.backend->environments, l.backend, why, sizeof why);
+    if (possible) code = step_alone(&l, &rate, err);
+    for (int g = 0; l.env && g < vecenv_spec(l.env)->groups; g++) agents += vecenv_spec(l.env)->group[g].agents;
+    if (!code && bench->comm->rank == 0 && bench->args->json)
+        printf("{\"case\": \"environments alone\", \"environments\": %d, \"env_steps_per_second\": %.0f, \"agent_steps_per_second\": "
+               "%.0f}\n",
+               ALONE, rate, rate * agents);
+    else if (!code && bench->comm->rank == 0 && possible)
+        printf("stepping and observing alone, %d environments: %.3g env-steps/s, %.3g agent-steps/s\n", ALONE, rate, rate * agents);
+    else if (!code && bench->comm->rank == 0)
+        printf("environments alone: not on the device: %s\n", why);
+    learning_close(&l);
+    return comm_vote(bench->comm, code, err);
+}
+
+/* ---- the table ----------------------------------------------------------------------------------------------------------------------- */
+
+int bench_device(const struct bench *bench, struct learning *learning, struct error *err)
+{
+    struct backend *b = learning->backend;
+    if (bench->comm->rank == 0 && !bench->args->json) {
+        const struct config *c = &bench->config;
+        printf("%s\n", b->detail);
+        printf("multiply-adds on registers %.1f TFLOP/s, copy %.0f GB/s, products of 64 x 64 / 256 x 256 %.1f / %.1f TFLOP/s\n",
+               b->rate(b, RATE_MULTIPLY_ADD, 0, 0, 0) * 1e-12, b->rate(b, RATE_COPY, 0, 0, 0) * 1e-9,
+               b->rate(b, RATE_PRODUCT, 614400, 64, 64) * 1e-12, b->rate(b, RATE_PRODUCT, 614400, 256, 256) * 1e-12);
+        printf("%s, %lld steps, %d rank%s; medians; floor: arithmetic or traffic, whichever takes longer\n\n", c->env_name,
+               (long long)c->rollout_steps, bench->comm->size, bench->comm->size == 1 ? "" : "s");
+        printf("%-26s %7s %4s %4s %-8s %9s %9s %12s %13s %9s %8s\n", "", "envs", "ep.", "hid.", "", "ms", "best ms", "env-steps/s",
+               "agent-steps/s", "floor ms", "of floor");
+    }
+    learning_close(learning);
+    int code = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases && !code; i++) {
+        struct row row;
+        code = measure(bench, &cases[i], &row, err);
+        if (!code) print_row(bench, &cases[i], &row);
+    }
+    return code ? code : measure_environments(bench, err);
+}
