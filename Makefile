@@ -8,12 +8,13 @@ MPI    ?= auto
 MPICC  ?= mpicc
 BLAS   ?= auto
 CUDA   ?= auto
+CUDA_ARCH ?=
 DEBUG  ?= 0
 SAN    ?=
 WERROR ?= 0
 DEPS   ?= $(wildcard $(CURDIR)/.deps)
 PREFIX ?= /usr/local
-export CC MPI MPICC BLAS CUDA DEPS HDF5_HOME NVCC
+export CC MPI MPICC BLAS CUDA CUDA_ARCH CUDAHOSTCXX DEPS HDF5_HOME NVCC
 
 .DEFAULT_GOAL := all
 # These goals compile nothing here, or not for this machine, and so need no libraries.
@@ -27,7 +28,7 @@ stamp = $(shell mkdir -p $(dir $(1)); echo '$(subst ','\'',$(2))' | cmp -s - $(1
 
 ifdef PROBED
 # Also what may come later: a package installed since, another module loaded.
-$(call stamp,$(BUILD)/probe.asked,$(CC) MPI=$(MPI) $(MPICC) BLAS=$(BLAS) CUDA=$(CUDA) $(NVCC) DEPS=$(DEPS) $(HDF5_HOME) $(PKG_CONFIG_PATH) $(LIBRARY_PATH) $(CPATH) \
+$(call stamp,$(BUILD)/probe.asked,$(CC) MPI=$(MPI) $(MPICC) BLAS=$(BLAS) CUDA=$(CUDA) $(CUDA_ARCH) $(CUDAHOSTCXX) $(NVCC) DEPS=$(DEPS) $(HDF5_HOME) $(PKG_CONFIG_PATH) $(LIBRARY_PATH) $(CPATH) \
     $(shell command -v $(CC) $(MPICC) h5cc nvcc) $(wildcard /usr/include/cmocka.h $(DEPS:%=%/include/*)))
 $(BUILD)/config.mk: scripts/probe.sh $(BUILD)/probe.asked
 	@mkdir -p $(BUILD); scripts/probe.sh $@
@@ -39,12 +40,12 @@ OPT      := $(if $(filter 1,$(DEBUG)),-O0 -DMAPPO_DEBUG,-O3) -g -fno-math-errno 
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
 CFLAGS_ALL   := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -Isrc -I. $(SANITIZE) $(CFLAGS)
 CPPFLAGS_ALL := $(DEP_CFLAGS) $(CPPFLAGS)
-LIBS         := $(LDFLAGS) $(DEP_LIBS) $(SANITIZE)
+LIBS         := $(LDFLAGS) $(DEP_LIBS) $(CUDA_LIBS) $(SANITIZE)
 LEVEL_baseline :=
 LEVEL_avx2     := -mavx2 -mfma
 LEVEL_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
 ifdef PROBED
-$(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(LIBS) $(foreach l,$(LEVELS),$(LEVEL_$(l))))
+$(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(LIBS) $(foreach l,$(LEVELS),$(LEVEL_$(l))) $(CUDA_KIND) $(NVCC_FOUND) $(CUDA_FLAGS) $(CUDA_ARCHES))
 endif
 COMPILE = $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 # One short line a file; V=1 shows the commands.
@@ -57,13 +58,15 @@ says   = $(if $(filter 1,$(V))$(findstring s,$(filter-out --%,$(firstword $(MAKE
 KERNELS        := $(wildcard src/backend/*_kernels.c)
 SOURCES        := $(filter-out $(KERNELS),$(wildcard src/*/*.c)) $(filter-out envs/template/%,$(wildcard envs/*/*.c))
 DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c src/algo/*.c src/comm/*.c))
-OBJECTS        := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/obj/%.$(l).o))
-SHARED_OBJECTS := $(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(OBJECTS))
+CUDA_SOURCES   := $(if $(filter nvcc emulated,$(CUDA_KIND)),$(wildcard cuda/*.cu envs/*/*.cu))
+CUDA_OBJECTS   := $(CUDA_SOURCES:%.cu=$(BUILD)/obj/%.cu.o) $(if $(filter emulated,$(CUDA_KIND)),$(patsubst %.cc,$(BUILD)/obj/%.o,$(wildcard tests/cuda/emulation/*.cc)))
+OBJECTS        := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/obj/%.$(l).o)) $(CUDA_OBJECTS)
+SHARED_OBJECTS := $(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(filter-out $(CUDA_OBJECTS),$(OBJECTS)))
 DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/double/%.$(l).o)) $(SHARED_OBJECTS)
 
 # Test programs: tests/<folder>/test_*.c, linked with the double build where the name ends in _double; other C files of these folders are
 # helpers that the scripts beside them start. tests/plugins/*.c become shared objects.
-TEST_SOURCES := $(wildcard tests/unit/*.c tests/parity/*.c tests/mpi/*.c tests/faults/*.c)
+TEST_SOURCES := $(wildcard tests/unit/*.c tests/parity/*.c tests/mpi/*.c tests/faults/*.c) $(if $(CUDA_SOURCES),$(wildcard tests/cuda/*.c))
 TEST_BINARIES := $(foreach t,$(TEST_SOURCES),$(BUILD)/tests/$(basename $(notdir $(t))))
 TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/%.so,$(wildcard tests/plugins/*.c)) $(BUILD)/tests/meeting.so
 
@@ -111,8 +114,45 @@ $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	$(call says,cc)
 	$(Q)$(COMPILE) -DMAPPO_REAL_DOUBLE -c -o $@ $<
 
+# ---- CUDA: by nvcc, or by the host's compiler against the tests' emulation of a device --------------------------------------------------------
+$(BUILD)/obj/src/backend/%.o: CPPFLAGS_ALL += $(if $(CUDA_SOURCES),-DHAVE_CUDA)
+CUDA_DEFINES := -DMAPPO_CUDA_VERSION='"$(or $(CUDA_VERSION),emulated)"' -DMAPPO_CUDA_ARCHES='"$(or $(CUDA_ARCHES),none)"'
+ifeq ($(CUDA_KIND),nvcc)
+# Code for every architecture, and what newer ones can compile for themselves when the program starts.
+NEWEST  := $(lastword $(CUDA_ARCHES))
+GENCODE := $(foreach a,$(CUDA_ARCHES),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_$(NEWEST),code=compute_$(NEWEST)
+# Environments compute as the host does: no fused multiply-adds.
+$(BUILD)/obj/envs/%.cu.o $(BUILD)/obj/cuda/env_device.cu.o: MATHS := -fmad=false
+# What ptxas tells of registers and spills is kept beside the object (make cuda-report).
+$(BUILD)/obj/%.cu.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call says,nvcc)
+	$(Q)$(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_FLAGS) $(GENCODE) $(MATHS) -Xptxas -v -Isrc -I. $(CUDA_DEFINES) -MD -MP -MF $(@:.o=.d) -c -o $@ $< >$@.log 2>&1 || { cat $@.log >&2; rm -f $@; exit 1; }
+	@grep -E 'warning' $@.log >&2 || true
+else ifeq ($(CUDA_KIND),emulated)
+EMULATE = g++ -std=c++17 -D_GNU_SOURCE -Wall -Wextra -Wno-unknown-pragmas $(OPT) -ffp-contract=off -Itests/cuda/emulation -Isrc -I. $(SANITIZE) $(CUDA_DEFINES) -MMD -MP
+$(BUILD)/obj/%.cu.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call says,g++)
+	$(Q)$(EMULATE) -x c++ -c -o $@ $<
+$(BUILD)/obj/tests/cuda/emulation/%.o: tests/cuda/emulation/%.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call says,g++)
+	$(Q)$(EMULATE) -c -o $@ $<
+endif
+
+# The whole program on an emulated device, with its tests.
+emulated:
+	$(MAKE) BUILD=$(BUILD)/emulated CUDA=emulated all $(patsubst tests/cuda/%.c,$(BUILD)/emulated/tests/%,$(wildcard tests/cuda/*.c))
+
+# Registers, spills and stack of every kernel.
+cuda-report: all
+	@cat $(CUDA_OBJECTS:%=%.log) /dev/null | scripts/cuda_report.sh
+
 # ---- tests -----------------------------------------------------------------------------------------------------------------------------
 TEST_LIBS = $(CMOCKA_LIBS) $(LIBS)
+# Environments refer to their kernels weakly: that alone takes nothing out of a library.
+WHOLE_LIBRARY = -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive
 define test_rules
 $(BUILD)/tests/%_double: tests/$(1)/%_double.c $(BUILD)/libmappo_double.a $(BUILD)/flags
 	@mkdir -p $$(@D)
@@ -121,9 +161,9 @@ $(BUILD)/tests/%_double: tests/$(1)/%_double.c $(BUILD)/libmappo_double.a $(BUIL
 $(BUILD)/tests/%: tests/$(1)/%.c $(BUILD)/libmappo.a $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
-	$$(Q)$$(COMPILE) $$(CMOCKA_CFLAGS) -rdynamic -Itests -o $$@ $$< $(BUILD)/libmappo.a $$(TEST_LIBS)
+	$$(Q)$$(COMPILE) $$(CMOCKA_CFLAGS) -rdynamic -Itests -o $$@ $$< $(if $(filter cuda,$(1)),$(WHOLE_LIBRARY),$(BUILD)/libmappo.a) $$(TEST_LIBS)
 endef
-$(foreach d,unit parity mpi faults,$(eval $(call test_rules,$(d))))
+$(foreach d,unit parity mpi faults cuda,$(eval $(call test_rules,$(d))))
 $(BUILD)/tests/%.so: tests/plugins/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,cc)
@@ -204,12 +244,15 @@ help:
 	@echo "make docs          writes the pages that are generated from tables"
 	@echo "make aarch64       compiles for 64-bit Arm what needs no library   ARM_CC=aarch64-linux-gnu-gcc"
 	@echo "make install       PREFIX=/usr/local DESTDIR=          program, environment header, pkg-config file, modulefile, Slurm scripts"
+	@echo "make emulated      the program and its CUDA tests on an emulated device, for machines without one"
+	@echo "make cuda-report   registers, spills and stack of every CUDA kernel"
 	@echo "make clean"
 	@echo
-	@echo "CC=gcc|clang  DEBUG=1  SAN=address,undefined  BUILD=build  MPI=auto|0|1  MPICC=mpicc  CUDA=auto|0|1"
+	@echo "CC=gcc|clang  DEBUG=1  SAN=address,undefined  BUILD=build  MPI=auto|0|1  MPICC=mpicc  CUDA=auto|0|1|emulated"
 	@echo "BLAS=auto|openblas|mkl|blis|flexiblas|cblas|none  HDF5_HOME=DIR  DEPS=DIR (libraries of scripts/setup.sh --prefix)"
+	@echo "CUDA_ARCH=\"80 90\"  CUDAHOSTCXX=g++-12 (for nvcc)"
 	@echo "CFLAGS, CPPFLAGS, LDFLAGS are appended; V=1 shows the commands. Changing any of these builds again what depends on it."
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all tests test parity bench lint docs aarch64 install clean help
+.PHONY: emulated cuda-report all tests test parity bench lint docs aarch64 install clean help
 .DELETE_ON_ERROR:

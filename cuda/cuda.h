@@ -21,10 +21,13 @@ struct cuda {
     int precision;       /* enum precision */
     bool graphs;
     cudaEvent_t mark[BACKEND_MARKS];
-    void *scratch; /* partial sums of reductions, counters of finished blocks */
+    bool recording; /* between record_begin and record_end: calls are only noted */
+    void *scratch;  /* partial sums of reductions: free for every operation, in the order of the stream */
     size_t scratch_bytes;
-    void *memory; /* memory.cu: what was allocated, by name */
-    void *gemm;   /* gemm.cu: the library's handle, work space */
+    unsigned *ticket; /* [CUDA_TICKETS] counters of finished blocks (reduce.h); 0 between operations */
+    void *memory;     /* memory.cu: what was allocated, by name */
+    void *gemm;       /* gemm.cu: the library's handle, work space */
+    void *composed;   /* mlp_composed.cu: work spaces */
 };
 
 static inline struct cuda *cuda_of(struct backend *backend)
@@ -48,7 +51,7 @@ struct tiles {
 };
 
 /* ---- launching over n items ---- */
-enum { CUDA_THREADS = 256 };
+enum { CUDA_THREADS = 256, CUDA_TICKETS = 64 };
 static inline unsigned cuda_blocks(size_t n, int threads)
 {
     return n ? (unsigned)((n + (size_t)threads - 1) / (size_t)threads) : 1u;
@@ -67,7 +70,8 @@ void fused_forward(struct cuda *cuda, const struct forward_pass *pass, const str
 void fused_train(struct cuda *cuda, const struct train_pass *pass, int passes); /* to tiles->chunk and tiles->sums */
 
 /* mlp_composed.cu */
-size_t composed_bytes(const struct cuda *cuda, const struct network *net, int rows); /* of work space */
+void composed_reserve(struct cuda *cuda, const struct network *net, int rows); /* of work space: before anything is recorded */
+void composed_close(struct cuda *cuda);
 void composed_pack(struct cuda *cuda, const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch);
 void composed_forward(struct cuda *cuda, const struct forward_pass *pass);
 void composed_train(struct cuda *cuda, const struct train_pass *pass); /* one chunk */

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Looks for the compiler's abilities and the libraries, once per build folder; called by the Makefile.
 #   scripts/probe.sh FILE      writes make variables to FILE, prints what was found and what was left out
-# Reads CC MPI MPICC BLAS HDF5_HOME DEPS CUDA NVCC from the environment. Exit 2, without FILE, where something needed is missing.
+# Reads CC MPI MPICC BLAS HDF5_HOME DEPS CUDA NVCC CUDA_ARCH CUDAHOSTCXX from the environment. Exit 2, without FILE, where something needed is missing.
 set -u
 out=$1
 work=$(mktemp -d --suffix=.mappo-probe) || exit 2
@@ -246,19 +246,64 @@ else
 fi
 
 # ---- CUDA ----
-nvcc=
-if [ "$CUDA" = 0 ]; then
-    say CUDA "left out (CUDA=0)"
-else
+nvcc="" cuda_kind=none cuda_flags="" cuda_libs="" cuda_arches="" cuda_version=""
+# A host compiler that this nvcc takes: the default one, or an older one beside it.
+find_host_compiler() {
+    local candidate
+    printf '#include <utility>\n__global__ void k() {}\nint main() { return 0; }\n' >"$work/t.cu"
+    for candidate in "${CUDAHOSTCXX:-}" "" g++-14 g++-13 g++-12 g++-11 g++-10 g++-9 clang++; do
+        [ -z "$candidate" ] || command -v "$candidate" >/dev/null 2>&1 || continue
+        cuda_flags=${candidate:+-ccbin $candidate}
+        # shellcheck disable=SC2086
+        "$nvcc" -std=c++17 $cuda_flags -c -o "$work/t.o" "$work/t.cu" >"$work/log" 2>&1 && return
+    done
+    return 1
+}
+# Architectures: CUDA_ARCH="80 90", or those of the usual ones that the toolkit knows. Code of 8.0 runs on 8.6 and 8.9 as well.
+choose_arches() {
+    local known arch
+    known=$("$nvcc" --list-gpu-arch 2>/dev/null | sed 's/compute_//')
+    for arch in ${CUDA_ARCH:-70 75 80 90 100 120}; do
+        if grep -qx "$arch" <<<"$known"; then
+            cuda_arches="$cuda_arches $arch"
+        elif [ -n "${CUDA_ARCH:-}" ]; then
+            echo "mappo: CUDA_ARCH=$arch is not one of nvcc $cuda_version's: $(tr '\n' ' ' <<<"$known")" >&2
+            exit 2
+        fi
+    done
+    cuda_arches=${cuda_arches# }
+}
+case $CUDA in
+0) say CUDA "left out (CUDA=0)" ;;
+emulated)
+    cuda_kind=emulated cuda_libs=-lstdc++
+    say CUDA "emulated on the host, for tests"
+    ;;
+*)
     nvcc=$(command -v "${NVCC:-nvcc}" 2>/dev/null || { [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ] && echo "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc"; })
     if [ -n "$nvcc" ]; then
-        say CUDA "nvcc $("$nvcc" --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/\1/p') ($nvcc): checks that shared headers compile as device code; this version computes on the CPU"
-    elif [ "$CUDA" = 1 ]; then
+        cuda_version=$("$nvcc" --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/\1/p')
+        root=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
+        for lib in "$root/lib64" "$root/targets/x86_64-linux/lib" "$root/targets/sbsa-linux/lib" "$root/lib" /usr/lib/x86_64-linux-gnu; do
+            [ -f "$lib/libcudart_static.a" ] && cuda_libs="-L$lib" && break
+        done
+        if ! find_host_compiler; then
+            say CUDA "left out: nvcc $cuda_version does not take this machine's C++ compiler (CUDAHOSTCXX=g++-12 names another): $(grep -m1 error "$work/log")"
+        elif [ -z "$cuda_libs" ]; then
+            say CUDA "left out: nvcc $cuda_version is here, libcudart_static.a is not (apt: libcudart-dev of the toolkit's packages)"
+        else
+            choose_arches
+            cuda_kind=nvcc cuda_libs="$cuda_libs -lcudart_static -lrt -ldl -lpthread -lstdc++"
+            say CUDA "nvcc $cuda_version${cuda_flags:+ with${cuda_flags#-ccbin}}, for $cuda_arches and newer (CUDA_ARCH=... chooses)"
+        fi
+    fi
+    if [ $cuda_kind = none ] && [ "$CUDA" = 1 ]; then
         lacks CUDA "nvidia-cuda-toolkit" "cuda-toolkit" "cuda-nvcc" "cuda" "cuda (then nvcc is on PATH; or CUDA_HOME=...)"
-    else
+    elif [ -z "$nvcc" ]; then
         say CUDA "left out: no nvcc"
     fi
-fi
+    ;;
+esac
 
 if [ ${#missing[@]} -gt 0 ]; then
     {
@@ -304,6 +349,11 @@ DEP_LIBS := $(tidy "$rpath $libs")
 CMOCKA_CFLAGS := $(tidy "$cmocka_cflags")
 CMOCKA_LIBS := $(tidy "$cmocka_libs")
 HAS_MPI := $([ -n "$mpi_name" ] && echo 1 || echo 0)
+CUDA_KIND := $cuda_kind
 NVCC_FOUND := $nvcc
+CUDA_FLAGS := $cuda_flags
+CUDA_ARCHES := $cuda_arches
+CUDA_VERSION := $cuda_version
+CUDA_LIBS := $cuda_libs
 END
 mv "$out.new" "$out"

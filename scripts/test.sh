@@ -18,6 +18,8 @@ scripts/setup.sh --tests || echo "mappo: going on with what is here; tests whose
 
 mkdir -p "$BUILD"
 echo "mappo: building"
+# Device code for one architecture is enough here: tests/cuda/test_compile.sh looks at the others.
+export CUDA_ARCH=${CUDA_ARCH:-90}
 make -j"$jobs" all >"$BUILD/build.log" 2>&1 || {
     tail -40 "$BUILD/build.log"
     fail "make: the program does not build"
@@ -27,6 +29,12 @@ make -k -j"$jobs" tests >>"$BUILD/build.log" 2>&1 || {
     broken=1
     grep -E 'error|Error|undefined' "$BUILD/build.log" | head -40
     echo "not ok - make tests: some test programs do not build"
+}
+# The same program on an emulated device, for the tests of CUDA.
+make -j"$jobs" emulated >"$BUILD/build-emulated.log" 2>&1 || {
+    broken=$((broken + 1))
+    grep -E 'error|undefined' "$BUILD/build-emulated.log" | head -20
+    echo "not ok - make emulated: the program on an emulated device does not build"
 }
 # The same program with the other MPI, for the tests of ranks.
 if command -v mpicc.mpich >/dev/null 2>&1; then

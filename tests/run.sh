@@ -21,6 +21,9 @@ done
 BUILD=${BUILD:-build}
 export BUILD MAPPO=${MAPPO:-$PWD/$BUILD/mappo}
 [ -z "${MAPPO_MPICH:-}" ] && [ -x "$BUILD/mpich/mappo" ] && export MAPPO_MPICH=$PWD/$BUILD/mpich/mappo
+# Programs of tests/cuda run on an emulated device (make emulated), or, with EMULATED=$BUILD, on a real one.
+EMULATED=${EMULATED:-$BUILD/emulated}
+export MAPPO_EMULATED=${MAPPO_EMULATED:-$PWD/$EMULATED/mappo}
 export CMOCKA_MESSAGE_OUTPUT=TAP
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} NO_COLOR=1
@@ -54,7 +57,7 @@ wanted() {
 together=() alone=()
 # The long ones first, so that none of them is left over at the end with an idle core beside it.
 for source in tests/slurm/test_* tests/learning/test_* tests/faults/test_* tests/mpi/test_* tests/parity/test_* tests/unit/test_* tests/*/test_*; do
-    case $source in *.sh | *.py) ;; tests/unit/*.c | tests/parity/*.c) ;; *) continue ;; esac
+    case $source in *.sh | *.py) ;; tests/unit/*.c | tests/parity/*.c | tests/cuda/*.c) ;; *) continue ;; esac
     [ -e "$source" ] || continue
     case " ${together[*]:-} ${alone[*]:-} " in *" $source "*) continue ;; esac
     wanted "$source" || continue
@@ -71,6 +74,7 @@ begin() { # SOURCE INDEX
     local limit command
     limit=$(sed -nE 's,^(#|//) timeout: *([0-9]+).*,\2,p' "$1" | head -1)
     case $1 in
+    tests/cuda/*.c) command=("$EMULATED/tests/$(basename "$1" .c)") ;;
     *.c) command=("$BUILD/tests/$(basename "$1" .c)") ;;
     *.py) command=("$PYTHON" "$1") ;;
     *) command=("$1") ;;

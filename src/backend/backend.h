@@ -330,6 +330,9 @@ struct backend {
     void (*mark)(struct backend *, int slot);
     void (*wait)(struct backend *, int slot);
     double (*rate)(struct backend *, int what, int rows, int outputs, int inputs); /* what the device can do, measured now */
+    /* "device memory: 812.5 MiB of 80000.0 free: 512.0 inputs of passes, …": what was taken, by name. Of a planning backend: what would be
+     * taken, and EXIT_USAGE where that is more than there is. */
+    int (*memory_report)(struct backend *, char *text, size_t size, struct error *err);
     const struct env_device_ops *environments;                                     /* optional: how environments run here (env/device.h) */
     const struct comm_device *messages; /* optional, devices: how ranks add up memory of this backend (comm/comm.h) */
     bool planning; /* allocations are only added up; nothing is computed, and memory that alloc returns may not be touched */
@@ -387,6 +390,7 @@ struct backend_config {
 };
 bool backend_built(const char *name); /* is it part of this build? */
 int backend_devices(const char *name); /* usable devices of this machine, 0 for none; nothing is opened */
+bool backend_nccl(char *text, size_t size); /* NCCL's version, or why it cannot be had; false in a build without CUDA */
 int backend_open(struct backend **backend, const struct backend_config *config, struct error *err);
 
 #endif

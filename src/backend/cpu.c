@@ -342,16 +342,9 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .adam = cpu_adam,
                                          .soft_update = cpu_soft_update};
 
-bool backend_built(const char *name)
-{
-    return strcmp(name, "cpu") == 0;
-}
-
-int backend_open(struct backend **backend, const struct backend_config *config, struct error *err)
+int cpu_backend_open(struct backend **backend, const struct backend_config *config, struct error *err)
 {
     *backend = NULL;
-    if (strcmp(config->name, "cpu") != 0)
-        return error_set(err, EXIT_USAGE, "backend \"%s\" is not part of this build; there is: cpu", config->name);
     const int best = cpu_level_detect();
     if (config->level > best)
         return error_set(err, EXIT_USAGE, "cpu.level=%s: this machine has only %s; leave cpu.level at auto", cpu_level_name(config->level),

@@ -57,6 +57,8 @@ static inline int batch_units(const struct batch *batch)
     return batch->count ? *batch->count : batch->units;
 }
 
+int cpu_backend_open(struct backend **backend, const struct backend_config *config, struct error *err); /* what backend_open calls */
+
 /* Operations without arithmetic to speak of, cpu_small.c. */
 void small_select_ends(struct backend *, const struct ends_pass *, int passes);
 void small_find_nonfinite(struct backend *, const float *x, size_t n, uint64_t *first);

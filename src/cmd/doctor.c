@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "cmd/cmd.h"
+#include "cmd/doctor_devices.h"
 #include "cmd/doctor_probe.h"
 #include "comm/placement.h"
 #include "run/checkpoint_image.h"
@@ -35,6 +36,7 @@ struct doctor {
     const struct comm *comm;
     struct rank_report *rank; /* [size] */
     char cpu[96];             /* the backend's detail on rank 0 */
+    struct doctor_devices devices;
     struct comm_timing small, message, tree;
     int nodes;
     bool crowded; /* more ranks than cores on some node: times mean little */
@@ -143,6 +145,19 @@ static void check_messages(struct doctor *d)
              d->comm->library, 1e6 * d->message.median, 1e6 * d->tree.median);
 }
 
+static void check_devices(struct doctor *d)
+{
+    const struct doctor_devices *devices = &d->devices;
+    if (devices->count == 0 && devices->build.driver[0]) find(d, false, "%s", devices->build.trouble);
+    for (int i = 0; i < devices->count && i < DOCTOR_DEVICES; i++) {
+        const struct device_info *info = &devices->list[i];
+        if (info->trouble[0]) find(d, true, "%s", info->trouble);
+        if (info->exclusive && !info->trouble[0] && d->rank[0].local_size > devices->count)
+            find(d, false, "device %d is in exclusive mode and %d ranks share %d: leave comm.pod at 0, so that one of them uses it for all", i,
+                 d->rank[0].local_size, devices->count);
+    }
+}
+
 static void check_disk(struct doctor *d)
 {
     const struct probe_disk *disk = &d->disk;
@@ -225,12 +240,14 @@ static void look_at_machine(struct doctor *d, const struct config *config)
         text_format(d->cpu, sizeof d->cpu, "%s", backend->detail);
         backend->close(backend);
     }
+    doctor_find_devices(&d->devices);
     config_run_folder(config, d->folder, sizeof d->folder);
     probe_disk(&d->disk, d->folder);
     probe_limit(&d->limit);
     check_placement(d);
     check_ranks(d);
     check_messages(d);
+    check_devices(d);
     check_disk(d);
     check_limit(d);
 }
@@ -262,12 +279,14 @@ static void print_machine(const struct doctor *d)
     printf("\nprocessor   %s%s%d cores online\n", d->rank[0].processor, d->rank[0].processor[0] ? ", " : "",
            d->rank[0].placement.online_cores);
     printf("arithmetic  %s\n", d->cpu);
+    doctor_print_devices(&d->devices);
     char mpi[128];
     comm_library(mpi, sizeof mpi);
     char *(*blas_config)(void) = (char *(*)(void))dlsym(RTLD_DEFAULT, "openblas_get_config");
     if (blas_config) printf("BLAS        %s\n", blas_config());
     printf("MPI         %s%s%s\n", mpi, d->comm->launcher[0] ? ", started by " : ", not started: a single process needs none",
            d->comm->launcher);
+    doctor_print_messages(d->comm);
     printf("files       %s\n", image_library());
     printf("SHA-256     %s\n", OpenSSL_version(OPENSSL_VERSION));
     if (d->comm->size > 1) {
@@ -324,8 +343,10 @@ static void print_json(const struct doctor *d)
     json_text("version", version_line(), ",");
     json_text("mpi", mpi, ",");
     json_text("launcher", d->comm->launcher, ",");
+    doctor_json_messages();
     json_text("hdf5", image_library(), ",");
     json_text("cpu", d->cpu, ",");
+    doctor_json_devices(&d->devices);
     fputs("\"ranks\":[", stdout);
     for (int r = 0; r < d->comm->size; r++) {
         const struct rank_report *row = &d->rank[r];

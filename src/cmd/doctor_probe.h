@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stddef.h>
 
+#include "comm/comm.h"
+
 struct probe_disk {
     char looked_at[512]; /* the folder itself, or the nearest one above that exists */
     bool exists;         /* the folder itself does */
@@ -31,5 +33,9 @@ void probe_limit(struct probe_limit *limit);
 void probe_affinity(char *text, size_t size);
 /* The processor's name; empty where the system does not tell. */
 void probe_processor(char *text, size_t size);
+
+/* doctor_messages.c: a line, or members of an object, in a build with CUDA. Rank 0. */
+void doctor_print_messages(const struct comm *comm);
+void doctor_json_messages(void);
 
 #endif

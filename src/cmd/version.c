@@ -1,5 +1,6 @@
 /* --version: the program, what it was built with, and what it would run on here. */
 #include "backend/backend.h"
+#include "backend/devices.h"
 #include "base/version.h"
 #include "cmd/cmd.h"
 #include "run/checkpoint_image.h"
@@ -19,5 +20,10 @@ void version_print(FILE *out)
         fprintf(out, "cpu       %s\n", backend->detail);
         backend->close(backend);
     }
-    fputs("CUDA      none\n", out);
+    struct device_build build;
+    device_list(&build, NULL, 0);
+    if (build.toolkit[0])
+        fprintf(out, "CUDA      %s, code for %s\n", build.toolkit, build.code);
+    else
+        fputs("CUDA      none\n", out);
 }

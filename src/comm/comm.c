@@ -85,9 +85,57 @@ void comm_library(char *name, size_t size)
 void comm_close(struct comm *comm)
 {
     if (!comm) return;
+    comm_detach_device(comm);
     comm->ops->close(comm);
     free(comm->scratch);
     free(comm);
+}
+
+struct comm *comm_split(struct comm *comm, int part, bool within_node)
+{
+    struct comm *out = calloc(1, sizeof *out);
+    if (!out) die(EXIT_PEERS, "out of memory while forming groups of ranks");
+    *out = *comm;
+    out->seconds = 0;
+    out->scratch = out->stage = NULL;
+    out->scratch_bytes = out->stage_bytes = 0;
+    out->device = NULL;
+    out->way = COMM_HOST;
+    out->gpu = NULL;
+    if (comm->ops->split) comm->ops->split(comm, part, within_node, out);
+    return out;
+}
+
+/* ---- memory that ranks share --------------------------------------------------------------------------------------------------------- */
+
+struct comm_window {
+    const struct comm_ops *ops;
+    void *handle; /* of ops->window_open; memory of our own where one rank is alone */
+};
+
+struct comm_window *comm_window_open(struct comm *comm, size_t bytes, void **base)
+{
+    struct comm_window *window = calloc(1, sizeof *window);
+    if (!window) die(EXIT_PEERS, "out of memory while sharing memory between ranks");
+    window->ops = comm->ops;
+    if (comm->ops->window_open)
+        window->handle = comm->ops->window_open(comm, bytes, base);
+    else
+        *base = window->handle = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (!window->handle) die(EXIT_PEERS, "out of memory while sharing %zu bytes between ranks", bytes);
+    if (comm->rank == 0) memset(*base, 0, bytes);
+    comm_barrier(comm);
+    return window;
+}
+
+void comm_window_close(struct comm_window *window)
+{
+    if (!window) return;
+    if (window->ops->window_close)
+        window->ops->window_close(window->handle);
+    else
+        free(window->handle);
+    free(window);
 }
 
 struct share comm_share(int total, int rank, int size)

@@ -12,10 +12,23 @@
 #include "base/real.h"
 
 struct comm_ops;
+struct comm_device;
+
+/* How sums over ranks go where they lie in a device's memory (comm_attach_device). */
+enum comm_way {
+    COMM_HOST,   /* they don't: host memory */
+    COMM_ALONE,  /* one rank: at most shards of its own are added up, on the device */
+    COMM_STAGED, /* through pinned memory of the host */
+    COMM_AWARE,  /* MPI reads and writes the device's memory */
+    COMM_NCCL    /* by NCCL, on the device's stream */
+};
+/* What a person asks for: the choices of comm.gpu. */
+enum comm_gpu { COMM_GPU_AUTO, COMM_GPU_NCCL, COMM_GPU_MPI, COMM_GPU_STAGED };
 
 struct comm {
     int rank, size;             /* of all ranks */
     int local_rank, local_size; /* of this node */
+    int node;                   /* rank of the node's local rank 0: tells nodes apart */
     char library[128];          /* "Open MPI 4.1.4", "MPICH 4.0.2", "none" */
     char host[64];
     char launcher[32]; /* what started the ranks: "Open MPI's mpirun", "srun"; empty for a plain start */
@@ -23,6 +36,11 @@ struct comm {
     int shards;        /* reproducible mode: shards of all ranks; 0 = off */
     void *scratch;     /* [scratch_bytes] one incoming message of comm_sum_shards */
     size_t scratch_bytes;
+    const struct comm_device *device; /* NULL where sums lie in host memory */
+    int way;                          /* enum comm_way */
+    void *stage;                      /* [stage_bytes] staged: pinned memory for all local shards */
+    size_t stage_bytes;
+    struct comm_gpu_report *gpu; /* [size] rank 0, while a device is attached */
     void *self;
     const struct comm_ops *ops;
 };
@@ -64,8 +82,60 @@ void comm_sum_shards_double(struct comm *comm, double *x, int local_shards, size
 /* True where comm_sum_shards needs no word from the host: nothing to do, or done on the device's stream. */
 static inline bool comm_on_stream(const struct comm *comm)
 {
+    if (comm->device) return comm->way == COMM_ALONE || comm->way == COMM_NCCL;
     return comm->size == 1 && comm->shards <= 1;
 }
+
+/* ---- devices ------------------------------------------------------------------------------------------------------------------------- */
+
+enum { COMM_NCCL_ID = 128 }; /* bytes of ncclUniqueId */
+
+/* A device whose memory comm_sum_shards adds up: given by a backend (cuda/comm_cuda.cu). Calls work in the order of the device's stream and
+ * return before it has worked, unless they are said to wait. `wide`: doubles, else reals. */
+struct comm_device {
+    void *self;
+    char name[96]; /* "NVIDIA H100 80GB HBM3" */
+    char uuid[64]; /* "GPU-…": ranks with the same one share the device */
+    void *(*host_alloc)(void *self, size_t bytes); /* pinned; ends the program where there is none */
+    void (*host_free)(void *self, void *bytes);
+    void (*download)(void *self, void *to, const void *from, size_t bytes); /* waits */
+    void (*upload)(void *self, void *to, const void *from, size_t bytes);   /* from memory of host_alloc, which stays as it is until a later
+                                                                             * download or sync */
+    void (*add)(void *self, bool wide, void *to, const void *from, size_t n);
+    void (*sync)(void *self); /* waits */
+    /* Optional: host memory of others' becomes as fast to copy as host_alloc's. 0, or it cannot be had. */
+    int (*host_register)(void *self, void *bytes, size_t n);
+    void (*host_unregister)(void *self, void *bytes);
+    /* Optional: NCCL. nccl_find loads the library: 0, or it says why it cannot be had. nccl_open is collective. */
+    int (*nccl_find)(void *self, char *why, size_t size);
+    int (*nccl_id)(void *self, unsigned char id[COMM_NCCL_ID], struct error *err);
+    int (*nccl_open)(void *self, const unsigned char id[COMM_NCCL_ID], int rank, int size, struct error *err);
+    void (*nccl_sum)(void *self, bool wide, void *x, size_t n);
+    void (*nccl_close)(void *self);
+};
+
+struct comm_gpu_report { /* what rank 0 knows of every rank's device */
+    char host[64], name[96], uuid[64];
+};
+
+/* From now on x of comm_sum_shards and comm_sum_shards_double is memory of this device, which must outlive that: comm_detach_device. Before
+ * comm_reserve. Collective: all ranks attach one, and choose the same way. `how`: enum comm_gpu. EXIT_USAGE where what is asked for cannot
+ * be (says why, and the key), EXIT_PEERS where NCCL fails. */
+int comm_attach_device(struct comm *comm, const struct comm_device *device, int how, struct error *err);
+void comm_detach_device(struct comm *comm); /* collective; nothing happens where none is attached */
+const char *comm_way_text(const struct comm *comm); /* "gradients: staged through pinned memory (two ranks share a GPU)"; "" without */
+bool comm_device_aware(void);                       /* does the MPI library, once started, say that it takes a CUDA device's memory? */
+
+/* ---- parts of all ranks -------------------------------------------------------------------------------------------------------------- */
+
+/* The ranks that give the same `part` (>= 0), in the order of this communicator. Collective; within_node: only ranks of one node stay
+ * together. Its comm_close ends nothing else. A failing call still ends all ranks. */
+struct comm *comm_split(struct comm *comm, int part, bool within_node);
+
+/* Memory that all ranks of a communicator within one node share: zeroed. Collective. Errors end all ranks. */
+struct comm_window;
+struct comm_window *comm_window_open(struct comm *comm, size_t bytes, void **base);
+void comm_window_close(struct comm_window *window);
 
 /* All ranks hold the same bytes (a hash): returns 0, or EXIT_PEERS with a text that names `what` and the first rank that differs from rank
  * 0. */

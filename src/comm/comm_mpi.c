@@ -17,7 +17,12 @@ enum { PIECE = 1 << 30, TAG = 1 };
 
 struct comm_mpi {
     MPI_Comm world; /* our own copy, so that nobody else's messages can match ours */
+    bool part;      /* made by mpi_split: MPI itself goes on when it is closed */
 };
+
+/* Optional functions of libraries that know devices: Open MPI, MVAPICH2-GDR; MPICH and what stands on it. */
+extern int MPIX_Query_cuda_support(void) __attribute__((weak));
+extern int MPIX_GPU_query_support(int type, int *is_supported) __attribute__((weak));
 
 static MPI_Comm world_of(const struct comm *comm)
 {
@@ -50,8 +55,10 @@ static void abort_all(int code)
 static void mpi_close(struct comm *comm)
 {
     struct comm_mpi *self = comm->self;
+    const bool part = self->part;
     MPI_Comm_free(&self->world);
     free(self);
+    if (part) return;
     check_identify(comm->rank, comm->size, NULL);
     MPI_Finalize();
 }
@@ -113,6 +120,75 @@ static void mpi_exchange(struct comm *comm, const void *out, void *in, size_t n,
     }
 }
 
+static const struct comm_ops comm_mpi_ops;
+
+/* Who we are in self->world. */
+static void find_place(struct comm *comm, struct comm_mpi *self)
+{
+    MPI_Comm node;
+    MPI_Comm_set_errhandler(self->world, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(self->world, &comm->rank);
+    MPI_Comm_size(self->world, &comm->size);
+    check(MPI_Comm_split_type(self->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+    MPI_Comm_rank(node, &comm->local_rank);
+    MPI_Comm_size(node, &comm->local_size);
+    comm->node = comm->rank;
+    check(MPI_Bcast(&comm->node, 1, MPI_INT, 0, node), "MPI_Bcast");
+    MPI_Comm_free(&node);
+    comm->self = self;
+    comm->ops = &comm_mpi_ops;
+}
+
+static void mpi_split(struct comm *comm, int part, bool within_node, struct comm *out)
+{
+    struct comm_mpi *self = calloc(1, sizeof *self);
+    MPI_Comm from = world_of(comm), node = MPI_COMM_NULL;
+    if (!self) die(EXIT_PEERS, "out of memory while forming groups of ranks");
+    self->part = true;
+    if (within_node) {
+        check(MPI_Comm_split_type(from, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+        from = node;
+    }
+    check(MPI_Comm_split(from, part, comm->rank, &self->world), "MPI_Comm_split");
+    if (within_node) MPI_Comm_free(&node);
+    find_place(out, self);
+}
+
+struct comm_mpi_window {
+    MPI_Win win;
+};
+
+/* Rank 0 gives all of it. */
+static void *mpi_window_open(struct comm *comm, size_t bytes, void **base)
+{
+    struct comm_mpi_window *window = calloc(1, sizeof *window);
+    if (!window) die(EXIT_PEERS, "out of memory while sharing memory between ranks");
+    void *mine;
+    MPI_Aint size;
+    int unit;
+    check(MPI_Win_allocate_shared(comm->rank == 0 ? (MPI_Aint)bytes : 0, 1, MPI_INFO_NULL, world_of(comm), &mine, &window->win),
+          "MPI_Win_allocate_shared");
+    check(MPI_Win_shared_query(window->win, 0, &size, &unit, base), "MPI_Win_shared_query");
+    return window;
+}
+
+static void mpi_window_close(void *handle)
+{
+    struct comm_mpi_window *window = handle;
+    MPI_Win_free(&window->win);
+    free(window);
+}
+
+bool comm_mpi_device_aware(void)
+{
+    int started = 0, supported = 0;
+    MPI_Initialized(&started);
+    if (!started) return false;
+    if (MPIX_Query_cuda_support) return MPIX_Query_cuda_support() == 1;
+    if (MPIX_GPU_query_support && MPIX_GPU_query_support(0, &supported) == MPI_SUCCESS) return supported != 0; /* 0: CUDA */
+    return false;
+}
+
 static const struct comm_ops comm_mpi_ops = {
     .close = mpi_close,
     .barrier = mpi_barrier,
@@ -121,6 +197,9 @@ static const struct comm_ops comm_mpi_ops = {
     .send = mpi_send,
     .receive = mpi_receive,
     .exchange = mpi_exchange,
+    .split = mpi_split,
+    .window_open = mpi_window_open,
+    .window_close = mpi_window_close,
 };
 
 /* "Open MPI v4.1.4, package: …" → "Open MPI 4.1.4"; "MPICH Version:\t4.0.2\n…" → "MPICH 4.0.2"; others keep the start of their first line.
@@ -151,20 +230,11 @@ int comm_mpi_open(struct comm *comm, int *argc, char ***argv, struct error *err)
             "this MPI library does not allow threads beside the one that calls it (MPI_THREAD_FUNNELED); use another build of it");
 
     struct comm_mpi *self = calloc(1, sizeof *self);
-    MPI_Comm node;
     if (!self) return error_set(err, EXIT_PEERS, "out of memory while starting MPI");
     check(MPI_Comm_dup(MPI_COMM_WORLD, &self->world), "MPI_Comm_dup");
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-    MPI_Comm_set_errhandler(self->world, MPI_ERRORS_RETURN);
-    MPI_Comm_rank(self->world, &comm->rank);
-    MPI_Comm_size(self->world, &comm->size);
-    check(MPI_Comm_split_type(self->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
-    MPI_Comm_rank(node, &comm->local_rank);
-    MPI_Comm_size(node, &comm->local_size);
-    MPI_Comm_free(&node);
+    find_place(comm, self);
     comm_mpi_library(comm->library, sizeof comm->library);
-    comm->self = self;
-    comm->ops = &comm_mpi_ops;
     check_identify(comm->rank, comm->size, abort_all);
     return EXIT_DONE;
 }

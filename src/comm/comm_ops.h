@@ -18,12 +18,17 @@ struct comm_ops {
     void (*send)(struct comm *, const void *bytes, size_t n, int to);
     void (*receive)(struct comm *, void *bytes, size_t n, int from);
     void (*exchange)(struct comm *, const void *out, void *in, size_t n, int with); /* both at once */
+
+    void (*split)(struct comm *, int part, bool within_node, struct comm *out); /* fills out as comm_mpi_open does */
+    void *(*window_open)(struct comm *, size_t bytes, void **base);             /* the handle for window_close */
+    void (*window_close)(void *window);
 };
 
 extern const struct comm_ops comm_self_ops;
 
-/* comm_mpi.c, where the build has MPI. Fills rank, size, local_rank, local_size, library, self and ops. */
+/* comm_mpi.c, where the build has MPI. Fills rank, size, local_rank, local_size, node, library, self and ops. */
 int comm_mpi_open(struct comm *comm, int *argc, char ***argv, struct error *err);
 void comm_mpi_library(char *name, size_t size); /* allowed before MPI is started */
+bool comm_mpi_device_aware(void);               /* false before */
 
 #endif

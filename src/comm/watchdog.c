@@ -13,7 +13,7 @@
 #include "base/clock.h"
 
 static struct {
-    _Atomic(const char *) phase, waiting;
+    _Atomic(const char *) phase, waiting, waiting_for;
     atomic_uint signs; /* of life */
     double seconds;
     int rank, size;
@@ -28,9 +28,10 @@ static struct {
 static void end_rank(double idle)
 {
     char line[512], who[48] = "", peers[128] = "";
-    const char *waiting = atomic_load(&dog.waiting);
+    const char *waiting = atomic_load(&dog.waiting), *whom = atomic_load(&dog.waiting_for);
     if (dog.size > 1) snprintf(who, sizeof who, "rank %d of %d: ", dog.rank, dog.size);
     if (waiting) snprintf(peers, sizeof peers, " (waiting for the other ranks in %s: one that does not say so is the cause)", waiting);
+    if (whom) snprintf(peers, sizeof peers, " (waiting for %s)", whom);
     int length =
         snprintf(line, sizeof line,
                  "mappo: %sno sign of life for %.0f s in phase \"%s\"%s; ending (comm.watchdog_seconds); the same command continues "
@@ -113,6 +114,11 @@ const char *watchdog_phase_name(void)
 void watchdog_waiting(const char *operation)
 {
     atomic_store_explicit(&dog.waiting, operation, memory_order_relaxed);
+}
+
+void watchdog_waiting_for(const char *whom)
+{
+    atomic_store_explicit(&dog.waiting_for, whom, memory_order_relaxed);
 }
 
 void watchdog_stop(void)

@@ -55,6 +55,8 @@ struct vecenv {
     const struct env_device_ops *device_ops;
     struct env_device *device; /* NULL = on the host */
     struct copies *copies;
+
+    struct vecenv_elsewhere elsewhere; /* self = NULL: they step here, or on the device */
 };
 
 /* ---- opening ---------------------------------------------------------------------------------------------- */
@@ -172,9 +174,36 @@ int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct 
     return 0;
 }
 
+int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, uint32_t first_env, int32_t horizon,
+                const struct vecenv_elsewhere *elsewhere, struct error *err)
+{
+    struct vecenv *v = *env = calloc(1, sizeof *v);
+    if (!v) return error_set(err, EXIT_INTERNAL, "out of memory");
+    v->env = like->env;
+    v->spec = like->spec;
+    v->strides = like->strides;
+    memcpy(v->size, like->size, sizeof v->size);
+    memcpy(v->options, like->options, sizeof v->options);
+    v->hash = like->hash;
+    v->envs = envs;
+    v->first_env = first_env;
+    v->horizon = horizon;
+    v->elsewhere = *elsewhere;
+    v->ended = elsewhere->ended;
+    v->last = elsewhere->last;
+    v->room = (int64_t)envs * (horizon < 1 ? 1 : horizon);
+    v->episode = calloc((size_t)v->room, sizeof *v->episode);
+    if (v->episode) return 0;
+    vecenv_close(v);
+    *env = NULL;
+    return error_set(err, EXIT_USAGE, "not enough memory for %d environments of %d steps; lower rollout.envs or rollout.steps", envs,
+                     horizon);
+}
+
 void vecenv_close(struct vecenv *v)
 {
     if (!v) return;
+    if (v->elsewhere.self) v->ended = NULL, v->last = NULL; /* not ours */
     if (v->device) v->device_ops->close(v->device);
     if (v->self) v->env->destroy(v->self);
     for (int g = 0; g < MAPPO_MAX_GROUPS; g++) {
@@ -350,7 +379,9 @@ bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct ba
 {
     struct mappo_device program = {.struct_size = sizeof program};
     const char *lacks = NULL;
-    if (!ops)
+    if (v->elsewhere.self)
+        lacks = "several ranks step it";
+    else if (!ops)
         lacks = "this backend steps no environments";
     else if (!v->env->device)
         lacks = "it has no kernels";
@@ -369,9 +400,13 @@ bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct ba
                                              .taken = v->taken[0],
                                              .lane = v->lane,
                                              .action = v->action};
+    if (v->device) { /* where its memory was only planned, or another one */
+        if (!v->copies->changed) v->device_ops->pull(v->device);
+        v->device_ops->close(v->device);
+    }
     v->device_ops = ops;
     v->device = ops->open(backend, &config);
-    v->copies->next = -1;
+    *v->copies = (struct copies){.next = -1};
     return true;
 }
 
@@ -393,7 +428,8 @@ static bool to_device(struct vecenv *v)
  * replayed since the last one without a word, so everyone else pays for each. */
 static void from_device(const struct vecenv *v, int32_t e)
 {
-    if (v->device && !v->copies->changed && (e == 0 || e != v->copies->next)) v->device_ops->pull(v->device);
+    if (!v->device) return;
+    if (!v->copies->changed && (e == 0 || e != v->copies->next)) v->device_ops->pull(v->device);
     v->copies->next = e + 1;
 }
 
@@ -450,6 +486,7 @@ static int observe_range(const struct vecenv *v, int32_t lo, int32_t hi, const s
 
 int vecenv_reset(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
 {
+    if (v->elsewhere.self) return v->elsewhere.reset(v->elsewhere.self, io, err);
     if (!to_device(v)) return over_ranges(v, reset_range, 0, v->envs, io, err);
     v->device_ops->reset(v->device, io);
     return 0;
@@ -457,6 +494,7 @@ int vecenv_reset(struct vecenv *v, const struct mappo_env_io *io, struct error *
 
 int vecenv_observe(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
 {
+    if (v->elsewhere.self) return v->elsewhere.observe(v->elsewhere.self, io, err);
     if (!to_device(v)) return over_ranges(v, v->env->observe ? observe_range : reset_range, 0, v->envs, io, err);
     v->device_ops->observe(v->device, io);
     return 0;
@@ -465,6 +503,7 @@ int vecenv_observe(struct vecenv *v, const struct mappo_env_io *io, struct error
 int vecenv_step_begin(struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
 {
     CHECK(!v->device, "environments on a device step all at once");
+    if (v->elsewhere.self) return v->elsewhere.step(v->elsewhere.self, lo, hi, io, err);
     return over_ranges(v, step_range, lo, hi, io, err);
 }
 
@@ -497,12 +536,12 @@ int vecenv_step(struct vecenv *v, const struct mappo_env_io *io, struct error *e
 
 bool vecenv_can_script(const struct vecenv *v)
 {
-    return v->env->script != NULL;
+    return v->env->script != NULL && v->self;
 }
 
 int vecenv_script(struct vecenv *v, int32_t *const act_int[], float *const act_real[], struct error *err)
 {
-    if (!v->env->script) return error_set(err, EXIT_USAGE, "environment \"%s\" has no scripted player", v->env->id);
+    if (!vecenv_can_script(v)) return error_set(err, EXIT_USAGE, "environment \"%s\" has no scripted player", v->env->id);
     from_device(v, 0);
     if (v->env->script(v->self, 0, v->envs, act_int, act_real))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its scripted player failed", v->env->id);
@@ -514,7 +553,7 @@ int vecenv_script(struct vecenv *v, int32_t *const act_int[], float *const act_r
 
 int vecenv_draw(const struct vecenv *v, int32_t e, const struct mappo_canvas *canvas, struct error *err)
 {
-    if (!v->env->draw) return error_set(err, EXIT_USAGE, "environment \"%s\" can't be drawn", v->env->id);
+    if (!v->env->draw || !v->self) return error_set(err, EXIT_USAGE, "environment \"%s\" can't be drawn", v->env->id);
     from_device(v, e);
     if (v->env->draw(v->self, e, canvas)) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": drawing failed", v->env->id);
     return 0;
@@ -546,6 +585,10 @@ int vecenv_take_episodes(struct vecenv *v, struct episode *out, int max)
 void vecenv_take_info(struct vecenv *v, double *sum, double *count)
 {
     const size_t infos = (size_t)v->spec.infos, envs = (size_t)v->envs;
+    if (v->elsewhere.self) {
+        v->elsewhere.take_info(v->elsewhere.self, sum, count);
+        return;
+    }
     if (to_device(v)) {
         v->device_ops->take_info(v->device, sum, count);
         return;
@@ -575,6 +618,7 @@ size_t vecenv_snapshot_bytes(const struct vecenv *v)
 
 int vecenv_snapshot(const struct vecenv *v, int32_t e, void *bytes, struct error *err)
 {
+    if (v->elsewhere.self) return v->elsewhere.snapshot(v->elsewhere.self, e, bytes, err);
     from_device(v, e);
     const struct snapshot_head head = {.hash = v->hash, .lane = v->lane[e]};
     memcpy(bytes, &head, sizeof head);
@@ -587,6 +631,7 @@ int vecenv_restore(struct vecenv *v, int32_t e, const void *bytes, struct error 
 {
     struct snapshot_head head;
     struct mappo_env_error error = {.env = e};
+    if (v->elsewhere.self) return v->elsewhere.restore(v->elsewhere.self, e, bytes, err);
     memcpy(&head, bytes, sizeof head);
     if (head.hash != v->hash)
         return error_set(err, EXIT_CHECKPOINT,
@@ -598,7 +643,7 @@ int vecenv_restore(struct vecenv *v, int32_t e, const void *bytes, struct error 
         return error_set(err, EXIT_CHECKPOINT, "environment \"%s\": number %u: the snapshot's episode statistics are damaged", v->env->id,
                          v->first_env + (uint32_t)e);
     from_device(v, e);
-    v->copies->changed = v->device != NULL;
+    if (v->device) v->copies->changed = true;
     if (v->env->restore(v->self, e, (const char *)bytes + sizeof head, &error)) {
         error.env = e;
         environment_error(v, &error, err);

@@ -37,6 +37,22 @@ struct vecenv;
 int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct error *err);
 void vecenv_close(struct vecenv *env); /* NULL is allowed */
 
+/* Environments that step elsewhere, in parts (run/pod_env.c): a vecenv that looks like `like`, one of the parts, with all of them in it.
+ * `like` must outlive it. */
+struct vecenv_elsewhere {
+    void *self;
+    int (*reset)(void *self, const struct mappo_env_io *io, struct error *err);
+    int (*observe)(void *self, const struct mappo_env_io *io, struct error *err);
+    int (*step)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err); /* vecenv_step_begin of all parts */
+    void (*take_info)(void *self, double *sum, double *count);
+    int (*snapshot)(void *self, int32_t e, void *bytes, struct error *err);
+    int (*restore)(void *self, int32_t e, const void *bytes, struct error *err);
+    uint8_t *ended;       /* [envs] set by step: an episode … */
+    struct episode *last; /* [envs] … that ended with it */
+};
+int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, uint32_t first_env, int32_t horizon,
+                const struct vecenv_elsewhere *elsewhere, struct error *err);
+
 const struct mappo_env *vecenv_descriptor(const struct vecenv *env);
 const struct mappo_env_spec *vecenv_spec(const struct vecenv *env); /* as the learner sees it, wrappers applied */
 const char *vecenv_options(const struct vecenv *env);               /* "N=3 rules=mpe2 …": all of them, defaults too */
@@ -64,7 +80,8 @@ int vecenv_step_end(struct vecenv *env, int32_t lo, int32_t hi, struct error *er
 int vecenv_observe(struct vecenv *env, const struct mappo_env_io *io, struct error *err);
 
 /* Moves the batch to a device, right after it was opened: from then on reset, observe and step take arrays of the device in io and return
- * before it has worked, and the two parts of a step are not there. Steps may be recorded and replayed. The device's backend must stay open.
+ * before it has worked, and the two parts of a step are not there. Steps may be recorded and replayed. The device's backend must stay open;
+ * attaching again leaves the one before.
  * False where that can't be: everything stays as it was, and why [size] says so in a few words ("mine/env: it has no kernels"). */
 struct env_device_ops;
 struct backend;

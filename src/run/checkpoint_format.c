@@ -150,7 +150,7 @@ int checkpoint_markdown(FILE *out, struct comm *comm)
         print_page(out, &fields);
         free(fields.field);
     }
-    trainer_close(t);
+    trainer_close(t, 0);
     free(t);
     free(config);
     return code;

@@ -22,6 +22,22 @@ static struct backend_config backend_config(const struct config *config, const s
                                    .graphs = config->cuda_graphs};
 }
 
+int learning_devices(const struct config *config)
+{
+    if (config->backend_name == BACKEND_CPU || !backend_built("cuda")) return 0;
+    const int devices = backend_devices("cuda");
+    return devices > 1 && config->cuda_device >= 0 ? 1 : devices;
+}
+
+/* Sums over ranks in the backend's own memory. */
+static int attach(struct learning *learning, const struct config *config, struct comm *comm, struct error *err)
+{
+    if (!learning->backend->messages) return 0;
+    const int code = comm_attach_device(comm, learning->backend->messages, config->comm_gpu, err);
+    if (!code) learning->comm = comm;
+    return code;
+}
+
 int learning_backend(struct learning *learning, const struct config *config, struct comm *comm, int threads, int level, struct error *err)
 {
     struct backend_config wanted = backend_config(config, comm, threads, level);
@@ -30,7 +46,7 @@ int learning_backend(struct learning *learning, const struct config *config, str
     struct error failed = {0};
     wanted.name = "cuda";
     const int code = comm_vote(comm, backend_open(&learning->backend, &wanted, &failed), &failed);
-    if (!code) return 0;
+    if (!code) return attach(learning, config, comm, err);
     if (learning->backend) learning->backend->close(learning->backend);
     learning->backend = NULL;
     if (config->backend_name == BACKEND_CUDA) return error_set(err, failed.code, "%s", failed.text);
@@ -41,17 +57,43 @@ int learning_backend(struct learning *learning, const struct config *config, str
 
 /* ---- environments and algorithm ------------------------------------------------------------------------------------------------------ */
 
-/* Where they step: beside the CPU backend directly; on the device where they can; else on the host, with copies. */
-static int place_environments(struct learning *l, const struct config *config)
+/* On the device where they can. */
+static bool step_on_device(struct learning *l, const struct config *config, struct vecenv *env)
 {
     char why[192] = "cuda.environments=false";
-    if (l->backend->host_memory) return ROLLOUT_DIRECT;
-    if (config->cuda_environments && vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why)) {
+    if (config->cuda_environments && vecenv_attach(env, l->backend->environments, l->backend, why, sizeof why)) {
         text_format(l->where, sizeof l->where, "environments step on the device");
-        return ROLLOUT_DEVICE;
+        return true;
     }
     text_format(l->where, sizeof l->where, "environments step on the host: %s", why);
-    return ROLLOUT_STAGED;
+    return false;
+}
+
+/* Beside the CPU backend they write into the rollout, unless other ranks step them too; beside a device they step on it or are copied. */
+static int open_environments(struct learning *l, const struct config *config, struct algorithm_context *context, struct error *err)
+{
+    const struct env_batch batch = {.envs = l->envs,
+                                    .seed = (uint64_t)config->train_seed,
+                                    .stream = PHILOX_ENVIRONMENT,
+                                    .threads = l->backend->threads,
+                                    .horizon = config->rollout_steps};
+    const bool shared = l->pod && l->pod->members > 1, host = l->backend->host_memory;
+    int code = 0;
+    if (!shared || (!host && config->cuda_environments)) {
+        if ((code = open_env(&l->env, config, &batch, err))) return code;
+        context->where = host ? ROLLOUT_DIRECT : step_on_device(l, config, l->env) ? ROLLOUT_DEVICE : ROLLOUT_STAGED;
+        if (!shared || context->where == ROLLOUT_DEVICE) return 0; /* the members then have nothing to do */
+        vecenv_close(l->env);
+        l->env = NULL;
+    }
+    const int stages = context->local_shards > 1 ? context->local_shards : l->envs.count > 1 ? 2 : 1;
+    code = pod_env_open(&l->pod_env, l->pod, config, &batch, stages, l->backend->messages, err);
+    if (code) return code;
+    l->env = pod_env_vecenv(l->pod_env);
+    context->where = ROLLOUT_STAGED;
+    context->share = pod_env_slices;
+    context->share_user = l->pod_env;
+    return 0;
 }
 
 static struct algorithm_context context_of(const struct learning *l, const struct config *config, struct comm *comm)
@@ -68,15 +110,10 @@ static struct algorithm_context context_of(const struct learning *l, const struc
 int learning_open(struct learning *l, const struct config *config, struct comm *comm, struct error *err)
 {
     l->envs = comm_share((int)config->rollout_envs, comm->rank, comm->size);
-    const struct env_batch batch = {.envs = l->envs,
-                                    .seed = (uint64_t)config->train_seed,
-                                    .stream = PHILOX_ENVIRONMENT,
-                                    .threads = l->backend->threads,
-                                    .horizon = config->rollout_steps};
-    const int code = open_env(&l->env, config, &batch, err);
-    if (code) return code;
     struct algorithm_context context = context_of(l, config, comm);
-    context.where = place_environments(l, config);
+    const int code = open_environments(l, config, &context, err);
+    if (code) return code;
+    context.env = l->env;
     return algorithm_create(&l->algorithm, &context, err);
 }
 
@@ -94,7 +131,11 @@ int learning_open_alone(struct learning *l, const struct config *config, struct 
 void learning_close(struct learning *l)
 {
     if (l->algorithm) l->algorithm->ops->destroy(l->algorithm);
-    vecenv_close(l->env);
+    if (l->pod_env)
+        pod_env_close(l->pod_env);
+    else
+        vecenv_close(l->env);
+    if (l->comm) comm_detach_device(l->comm);
     if (l->backend) l->backend->close(l->backend);
-    *l = (struct learning){0};
+    *l = (struct learning){.pod = l->pod};
 }

@@ -4,10 +4,14 @@
 #define MAPPO_RUN_LEARNING_H
 
 #include "algo/algorithm.h"
+#include "run/pod_env.h"
 
 struct learning {
     struct backend *backend;
     struct vecenv *env;
+    struct pod *pod;         /* set before learning_open: who steps environments for this rank; NULL = nobody */
+    struct pod_env *pod_env; /* what they step; NULL = nothing */
+    struct comm *comm;       /* that the backend's device is attached to; NULL = none */
     struct algorithm *algorithm;
     struct share envs; /* of this rank, by global index */
     char why_cpu[512]; /* backend=auto: why the CPU although this build has CUDA; else empty */
@@ -19,7 +23,10 @@ struct learning {
  * level that all ranks have. */
 int learning_backend(struct learning *learning, const struct config *config, struct comm *comm, int threads, int level, struct error *err);
 
-/* Environments of this rank, then the algorithm; learning_backend comes before. Not collective. */
+/* Devices of this node that the configuration's backend may use; 0 = it computes on the CPU. */
+int learning_devices(const struct config *config);
+
+/* Environments of this rank and its pod, then the algorithm; learning_backend comes before. Collective within the pod. */
 int learning_open(struct learning *learning, const struct config *config, struct comm *comm, struct error *err);
 
 /* One environment only, to play with networks from a file (then no update is ever made). */

@@ -28,7 +28,8 @@ struct standing {
 struct trainer {
     struct config *config;
     const struct arguments *args;
-    struct comm *comm;
+    struct comm *comm; /* the ranks that learn: all, or the leaders of pods */
+    struct pod *pod;
     struct placement placement;
     struct learning learning;
     struct evaluator *evaluator; /* NULL where evaluation is off */
@@ -63,9 +64,9 @@ struct trainer {
 };
 
 /* start.c. Collective; on an error every rank gets the same code and text. `outcome`: */
-enum start_outcome { START_NEW, START_CONTINUED, START_FINISHED };
+enum start_outcome { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a pod: another rank runs the training */ };
 int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *err);
-void trainer_close(struct trainer *t);
+void trainer_close(struct trainer *t, int code); /* code: the run's, for the members of the pod */
 
 /* state.c */
 int state_list(struct trainer *t); /* fills t->fields; allocates the snapshot buffers */

@@ -85,13 +85,24 @@ static int open_learning(struct trainer *t, struct error *err)
     const struct config *c = t->config;
     int code;
     t->comm->shards = c->comm_reproducible ? (int)c->comm_shards : 0;
+    t->learning.pod = t->pod;
     if ((code = comm_vote(t->comm, choose_level(t, err), err))) return code;
-    placement_find(&t->placement, t->comm, (int)c->train_threads);
     if ((code = learning_backend(&t->learning, c, t->comm, t->placement.threads, t->level, err))) return code;
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
     if (c->eval_interval || c->eval_env_steps)
         code = evaluator_create(&t->evaluator, c, c->eval_episodes, t->learning.backend, t->comm, t->placement.threads, err);
     return comm_vote(t->comm, code, err);
+}
+
+/* Who learns and who steps environments for it. All ranks. */
+static int form_pods(struct trainer *t, struct error *err)
+{
+    const struct config *c = t->config;
+    placement_find(&t->placement, t->comm, (int)c->train_threads);
+    const int code = pod_open(&t->pod, t->comm, (int)c->comm_pod, learning_devices(c), err);
+    if (code) return code;
+    t->comm = t->pod->leaders;
+    return 0;
 }
 
 /* What must be the same on all ranks before the first message that assumes it. */
@@ -191,6 +202,29 @@ static int open_log(struct trainer *t, struct error *err)
     return write_config(t, err);
 }
 
+/* Rank 0: who computes on which GPU. Other models round otherwise. */
+static void say_gpus(const struct trainer *t)
+{
+    const struct comm *comm = t->comm;
+    bool mixed = false;
+    for (int r = 0; r < comm->size; r++) {
+        const struct comm_gpu_report *gpu = &comm->gpu[r];
+        progress_say(t->progress, "rank %d on %s: %s, %s", t->pod->leader_rank ? t->pod->leader_rank[r] : r, gpu->host, gpu->name, gpu->uuid);
+        mixed = mixed || strcmp(gpu->name, comm->gpu[0].name) != 0;
+    }
+    if (mixed && t->config->comm_reproducible)
+        warn("comm.reproducible: the ranks' GPUs are of several models, and results on other models may differ in the last bits");
+}
+
+static void say_pods(const struct trainer *t)
+{
+    if (t->pod->members == 1) return;
+    progress_say(t->progress, "%d rank%s of %d learn%s; %s", t->comm->size, t->comm->size == 1 ? "" : "s", t->pod->world->size,
+                 t->comm->size == 1 ? "s" : "",
+                 t->learning.pod_env ? "the others step environments for them"
+                                     : "the others have nothing to do, because environments step on the device: start one rank a GPU");
+}
+
 static void say_what_runs(const struct trainer *t, bool continued)
 {
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
@@ -205,6 +239,10 @@ static void say_what_runs(const struct trainer *t, bool continued)
     if (t->learning.why_cpu[0]) progress_say(t->progress, "computing on the CPU: %s", t->learning.why_cpu);
     if (t->learning.where[0]) progress_say(t->progress, "%s", t->learning.where);
     if (t->learning.memory[0]) progress_say(t->progress, "%s", t->learning.memory);
+    const char *way = comm_way_text(t->comm);
+    if (way[0]) progress_say(t->progress, "%s", way);
+    if (t->comm->rank == 0 && t->comm->gpu) say_gpus(t);
+    say_pods(t);
     if (t->placement.advice[0]) progress_say(t->progress, "advice: %s", t->placement.advice);
     comm_advice(t->comm, (int)t->config->rollout_envs, (int)t->config->rollout_steps, advice, sizeof advice);
     if (advice[0]) progress_say(t->progress, "advice: %s", advice);
@@ -268,6 +306,11 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     comm_broadcast(t->comm, &continued, sizeof continued);
     comm_broadcast(t->comm, t->config, sizeof *t->config);
     comm_broadcast(t->comm, t->path, sizeof t->path);
+    if ((code = form_pods(t, err))) goto done;
+    if (t->pod->member > 0) {
+        *outcome = START_MEMBER;
+        goto done;
+    }
     if ((code = check_ranks(t->config, t->comm, err))) goto done;
     if ((code = open_learning(t, err))) goto done;
     if ((code = comm_agree(t->comm, "the environment", vecenv_hash(t->learning.env), err))) goto done;
@@ -297,13 +340,14 @@ done:
     return code;
 }
 
-void trainer_close(struct trainer *t)
+void trainer_close(struct trainer *t, int code)
 {
     state_close(t);
     stop_close(t->stop);
     metrics_destroy(t->metrics);
     evaluator_destroy(t->evaluator);
     learning_close(&t->learning);
+    if (t->pod && t->pod->member == 0) pod_dismiss(t->pod, code);
     progress_destroy(t->progress);
     folder_close(t->folder);
     check_log(NULL);
@@ -312,4 +356,5 @@ void trainer_close(struct trainer *t)
     free(t->env_state);
     free(t->env_state_all);
     free(t->env_sizes);
+    pod_close(t->pod);
 }

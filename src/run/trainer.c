@@ -230,11 +230,13 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
     enum start_outcome outcome;
     char why[160] = "";
     int code = trainer_open(t, &outcome, &err);
-    if (!code && outcome == START_FINISHED) {
+    if (!code && outcome == START_MEMBER) {
+        code = pod_serve(t->pod, config, t->placement.threads);
+    } else if (!code && outcome == START_FINISHED) {
         forget_stop(t);
         say_finished(t);
     } else if (!code) {
-        watchdog_start(config->comm_watchdog_seconds, comm->rank, comm->size);
+        watchdog_start(config->comm_watchdog_seconds, comm->rank, comm->size); /* of all ranks */
         t->began = t->last_save = clock_seconds();
         if (outcome == START_NEW) code = state_save(t, false, &err); /* a full disk is found out before anything is spent */
         if (!code) code = train(t, why, sizeof why, &err);
@@ -248,6 +250,6 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
     }
     if (t->metrics) print_json(t, code);
     error_report(&err); /* all ranks return alike: one speaks */
-    trainer_close(t);
+    trainer_close(t, code);
     return code;
 }

@@ -20,7 +20,36 @@ same_sums() { # shards, ranks…
 same_sums 8 2 4 8
 same_sums 9 3
 same_sums 6 3 6
+# In a device's memory: the same bits.
+expect sum_on_a_device_has_the_same_bits_on_1_rank "$("$RANKS" tree 8 3001)" "$("$RANKS" device 8 3001)"
+for case in 8.2 8.4 9.3 6.3; do
+    expect "sum_over_${case%.*}_shards_staged_on_${case#*.}_ranks_has_the_same_bits" "$("$RANKS" tree "${case%.*}" 3001)" "$(run_ranks "${case#*.}" device "${case%.*}" 3001)"
+done
 if [ "$("$RANKS" tree 8 3001)" != "$("$RANKS" tree 9 3001)" ]; then pass different_shards_give_different_sums; else fail different_shards_give_different_sums "equal hashes"; fi
+
+# ---- which way gradients go ------------------------------------------------------------------------------------------------------------
+way() { # name, expected, ranks, comm.gpu's number, shards, variables…
+    local name=$1 expected=$2 n=$3 how=$4 shards=$5
+    shift 5
+    expect "$name" "$expected" "$(export "$@" _=; run_ranks "$n" ways "$how" "$shards" 2>&1 | grep -v '^Primary\|^---\|^mpirun\|^$' | head -1)"
+}
+way a_rank_alone_needs_no_way '1 1 0.5 on_stream=1 ' 1 0 0
+way nccl_is_taken_where_ranks_own_gpus '2 3 1 on_stream=1 gradients: added up by NCCL' 2 0 0 TOY_NCCL=works
+way two_ranks_on_one_gpu_are_staged '2 3 1 on_stream=0 gradients: staged through pinned memory' 2 3 0 TOY_NCCL=works TOY_SHARED=1
+way reproducible_sums_are_staged '2 3 1 on_stream=0 gradients: staged through pinned memory, added up in a fixed order (comm.reproducible)' 2 0 2 TOY_NCCL=works
+way nccl_that_fails_names_the_key 'mappo: NCCL, connecting the ranks: it fails; comm.gpu=staged does without it' 2 0 0 TOY_NCCL=fails
+way nccl_on_a_shared_gpu_is_refused 'mappo: comm.gpu=nccl: ranks 0 and 1 share a GPU, which NCCL refuses; start one rank a GPU, form pods (comm.pod=0), or comm.gpu=staged' 2 1 0 TOY_NCCL=works TOY_SHARED=1
+way nccl_that_is_not_there_is_refused 'mappo: comm.gpu=nccl: libtoy.so cannot be loaded; install NCCL where the loader finds it (LD_LIBRARY_PATH), or comm.gpu=staged' 2 1 0
+way nccl_and_a_fixed_order_exclude_each_other 'mappo: comm.gpu=nccl: comm.reproducible=1 needs sums in one fixed order, and NCCL adds up in its own; leave comm.gpu at auto, or comm.reproducible off' 2 1 2 TOY_NCCL=works
+
+# ---- pods ------------------------------------------------------------------------------------------------------------------------------
+pods() { expect "pods_of_$2_with_$3_devices_on_$1_ranks" "$4 done" "$(run_ranks "$1" pods "$2" "$3" 2>&1)"; } # ranks, size, devices, expected
+pods 4 0 0 0L1L2L3L
+pods 4 0 4 0L1L2L3L
+pods 4 0 1 0L0m0m0m
+pods 4 0 2 0L0m1L1m
+pods 3 2 0 0L0m1L
+pods 4 3 1 0L0m0m1L
 
 # ---- ranks that work until something happens -------------------------------------------------------------------------------------------
 # Starts `ranks work` on $1 ranks with watchdog $2 in a fresh folder $RUN; LAUNCHER is mpirun's pid.

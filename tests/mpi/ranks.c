@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "comm/comm.h"
 #include "comm/placement.h"
+#include "comm/pod.h"
 #include "comm/watchdog.h"
 #include "run/stop.h"
 
@@ -127,8 +128,133 @@ static void votes(struct comm *comm)
            err.text);
 }
 
-/* Prints a hash of the sum over S shards of n reals and doubles: the same for every number of ranks. */
-static void tree(struct comm *comm, int shards, size_t n)
+/* ---- a device that is none: its memory is the host's, moved by SHIFT so that nobody can use it by mistake ---------------------------------- */
+
+enum { SHIFT = 1 << 20 };
+static char *shifted(const void *x)
+{
+    return (char *)(uintptr_t)x - SHIFT;
+}
+
+static void *toy_host_alloc(void *self, size_t bytes)
+{
+    (void)self;
+    return calloc(1, bytes);
+}
+
+static void toy_host_free(void *self, void *bytes)
+{
+    (void)self;
+    free(bytes);
+}
+
+static void toy_download(void *self, void *to, const void *from, size_t bytes)
+{
+    (void)self;
+    memcpy(to, shifted(from), bytes);
+}
+
+static void toy_upload(void *self, void *to, const void *from, size_t bytes)
+{
+    (void)self;
+    memcpy(shifted(to), from, bytes);
+}
+
+static void toy_add(void *self, bool wide, void *to, const void *from, size_t n)
+{
+    (void)self;
+    for (size_t i = 0; i < n; i++)
+        if (wide)
+            ((double *)shifted(to))[i] += ((const double *)shifted(from))[i];
+        else
+            ((real *)shifted(to))[i] += ((const real *)shifted(from))[i];
+}
+
+static void toy_sync(void *self)
+{
+    (void)self;
+}
+
+static int toy_nccl_find(void *self, char *why, size_t size)
+{
+    (void)self;
+    text_format(why, size, "%s", "libtoy.so cannot be loaded");
+    return getenv("TOY_NCCL") ? 0 : EXIT_PEERS;
+}
+
+static int toy_nccl_id(void *self, unsigned char id[COMM_NCCL_ID], struct error *err)
+{
+    (void)self;
+    (void)err;
+    id[5] = 77;
+    return 0;
+}
+
+static struct comm *toy_world;
+static int toy_nccl_open(void *self, const unsigned char id[COMM_NCCL_ID], int rank, int size, struct error *err)
+{
+    (void)self;
+    const bool bad = id[5] != 77 || rank != toy_world->rank || size != toy_world->size || !strcmp(getenv("TOY_NCCL"), "fails");
+    return bad ? error_set(err, EXIT_PEERS, "NCCL, connecting the ranks: it fails; comm.gpu=staged does without it") : 0;
+}
+
+static void toy_nccl_sum(void *self, bool wide, void *x, size_t n)
+{
+    (void)self;
+    if (wide)
+        comm_sum_double(toy_world, (double *)shifted(x), n);
+    else
+        comm_sum(toy_world, (real *)shifted(x), n);
+}
+
+static void toy_nccl_close(void *self)
+{
+    (void)self;
+}
+
+/* TOY_SHARED: all ranks have one GPU. */
+static struct comm_device toy_device(struct comm *comm)
+{
+    struct comm_device device = {.name = "toy",
+                                 .host_alloc = toy_host_alloc,
+                                 .host_free = toy_host_free,
+                                 .download = toy_download,
+                                 .upload = toy_upload,
+                                 .add = toy_add,
+                                 .sync = toy_sync,
+                                 .nccl_find = toy_nccl_find,
+                                 .nccl_id = toy_nccl_id,
+                                 .nccl_open = toy_nccl_open,
+                                 .nccl_sum = toy_nccl_sum,
+                                 .nccl_close = toy_nccl_close};
+    text_format(device.uuid, sizeof device.uuid, "GPU-%d", getenv("TOY_SHARED") ? 0 : comm->rank);
+    toy_world = comm;
+    return device;
+}
+
+/* Prints how gradients would be added up, or why they can't; then the sum of one shard a rank, by that way. */
+static int ways(struct comm *comm, int how, int shards)
+{
+    struct error err = {.code = 0};
+    const struct comm_device device = toy_device(comm);
+    comm->shards = shards;
+    const int code = comm_attach_device(comm, &device, how, &err);
+    if (code) return error_report(&err);
+    comm_reserve(comm, 1, 3, 3);
+    if (comm->way != COMM_AWARE) {
+        const struct share mine = comm_share(shards > 0 ? shards : comm->size, comm->rank, comm->size);
+        real x[3] = {1, (real)(comm->rank + 1), 0.5};
+        comm_sum_shards(comm, (real *)((uintptr_t)x + SHIFT), shards > 0 ? mine.count : 1, 3);
+        if (comm->rank == 0) printf("%g %g %g on_stream=%d ", (double)x[0], (double)x[1], (double)x[2], comm_on_stream(comm));
+    }
+    if (comm->rank == 0) printf("%s\n", comm_way_text(comm));
+    comm_detach_device(comm);
+    return 0;
+}
+
+/* Prints a hash of the sum over S shards of n reals and doubles: the same for every number of ranks. `on_device`: staged, in a device's
+ * memory. */
+static void tree(struct comm *comm, int shards, size_t n, bool on_device)
 {
     const struct share mine = comm_share(shards, comm->rank, comm->size);
     comm->shards = shards;
@@ -137,13 +263,17 @@ static void tree(struct comm *comm, int shards, size_t n)
     for (int s = 0; s < mine.count; s++)
         for (size_t i = 0; i < n; i++)
             x[(size_t)s * n + i] = value_of(mine.first + s, i), y[(size_t)s * n + i] = (double)value_of(mine.first + s, i) / 3;
+    const struct comm_device device = toy_device(comm);
+    struct error err;
+    if (on_device && comm_attach_device(comm, &device, COMM_GPU_AUTO, &err)) die_error(&err);
+    const size_t shift = on_device ? SHIFT : 0;
     comm_reserve(comm, mine.count, n, n);
-    comm_sum_shards(comm, x, mine.count, n);
-    comm_sum_shards_double(comm, y, mine.count, n);
+    comm_sum_shards(comm, (real *)((uintptr_t)x + shift), mine.count, n);
+    comm_sum_shards_double(comm, (double *)((uintptr_t)y + shift), mine.count, n);
+    comm_detach_device(comm);
     uint64_t hash = 0xcbf29ce484222325ull;
     for (size_t i = 0; i < n * sizeof *x; i++) hash = (hash ^ ((unsigned char *)x)[i]) * 0x100000001b3ull;
     for (size_t i = 0; i < n * sizeof *y; i++) hash = (hash ^ ((unsigned char *)y)[i]) * 0x100000001b3ull;
-    struct error err;
     if (comm_agree(comm, "sum", hash, &err)) die_error(&err);
     if (comm->rank == 0) printf("%016" PRIx64 "\n", hash);
     free(x);
@@ -183,6 +313,39 @@ static int work(struct comm *comm, double watchdog, const char *folder)
     return code;
 }
 
+/* Pods of `size`, `devices` on the node: who belongs to whom, then a ping-pong of signals and a word through the window. */
+static void pods(struct comm *comm, int size, int devices)
+{
+    struct pod *pod;
+    struct error err;
+    if (pod_open(&pod, comm, size, devices, &err)) die_error(&err);
+    for (int r = 0; r < comm->size; r++) {
+        if (r == comm->rank) printf("%d%s", pod->leader, pod->member == 0 ? "L" : "m"), fflush(stdout);
+        comm_barrier(comm);
+        usleep(20000); /* mpirun keeps no order between ranks */
+    }
+    if (pod->members > 1) {
+        if (pod_share(pod, 4096, &err)) die_error(&err);
+        struct pod_signal *turn = pod_take(pod, sizeof *turn);
+        int *sum = pod_take(pod, sizeof *sum);
+        for (unsigned i = 0; i < 300; i++) {
+            if ((int)(i % (unsigned)pod->members) == pod->member) {
+                *sum += pod->member + 1;
+                pod_signal_raise(turn);
+            } else {
+                while (!pod_signal_await(turn, i, (int)(i % 50), 1)) continue;
+            }
+        }
+        int expected = 0;
+        for (int i = 0; i < 300; i++) expected += i % pod->members + 1;
+        comm_barrier(pod->ranks);
+        CHECK(*sum == expected && atomic_load(&turn->value) == 300, "a word in the window is %d, not %d", *sum, expected);
+    }
+    pod_close(pod);
+    comm_barrier(comm);
+    if (comm->rank == 0) printf(" done\n");
+}
+
 static void place(struct comm *comm)
 {
     struct placement placement;
@@ -204,8 +367,11 @@ int main(int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "self";
     int code = 0;
     if (!strcmp(mode, "calls")) sums(comm), blocks(comm), votes(comm);
-    if (!strcmp(mode, "tree") && argc > 3) tree(comm, atoi(argv[2]), (size_t)atoi(argv[3]));
+    if (!strcmp(mode, "tree") && argc > 3) tree(comm, atoi(argv[2]), (size_t)atoi(argv[3]), false);
+    if (!strcmp(mode, "device") && argc > 3) tree(comm, atoi(argv[2]), (size_t)atoi(argv[3]), true);
+    if (!strcmp(mode, "ways") && argc > 3) code = ways(comm, atoi(argv[2]), atoi(argv[3]));
     if (!strcmp(mode, "work") && argc > 3) code = work(comm, atof(argv[2]), argv[3]);
+    if (!strcmp(mode, "pods") && argc > 3) pods(comm, atoi(argv[2]), atoi(argv[3]));
     if (!strcmp(mode, "place")) place(comm);
     if (!strcmp(mode, "die") && comm->rank == comm->size - 1) die(EXIT_NUMERICAL, "told to");
     if (!strcmp(mode, "die")) comm_barrier(comm), sleep(60);

@@ -40,7 +40,7 @@ compiles rules_compile_as_device_code_in_float_and_double "$folder/rules.cu"
 for file in envs/*/*.cu; do compiles "kernels_of_$(basename "$file" .cu)_compile" "$file"; done
 
 # As docs/env-abi.md says: the template's rules in a header, kernels of three lines, a plugin of both.
-sed '/^LANE_LOOPS/,/;/!b;/;$\|\*\/$/q' envs/template/meeting.c | sed '/what it looks like/,$d' > "$folder/meeting.h"
+sed '/what it looks like/,$d' envs/template/meeting.c > "$folder/meeting.h"
 sed -n '/^```cuda$/,/^```$/p' docs/env-abi.md | sed '/^```/d' | sed '/^extern const struct mappo_kernels/,$d' > "$folder/meeting.cu"
 compiles kernels_on_the_page_compile "$folder/meeting.cu"
 echo "1..$count"

@@ -1,0 +1,334 @@
+/* The CUDA backend: opening and closing, tiles, which way a network goes, recordings. Everything of learning is on one stream, in the order
+ * of the calls; the host waits only where it downloads, or says so (`sync`, `wait`). */
+#include "cuda/gemm.h"
+#include "cuda/layout.h"
+#include "cuda/ops.h"
+
+extern "C" {
+#include "base/text.h"
+#include "env/device.h"
+
+extern const struct env_device_ops cuda_environments;                                          /* env_device.cu */
+double cuda_rate(struct backend *backend, int what, int rows, int outputs, int inputs);        /* rates.cu */
+int cuda_backend_open(struct backend **backend, const struct backend_config *config, struct error *err); /* for backend_open */
+}
+
+enum {
+    NETWORKS_AT_ONCE = 16,      /* passes of a call that are worked on together */
+    SCRATCH_BYTES = 1024 * 1024 /* reduce.h: PASSES_AT_ONCE x PARTIAL_BLOCKS partial sums of a few doubles */
+};
+
+/* ---- tiles ------------------------------------------------------------------------------------------------------------------------------- */
+
+static size_t inputs_size(const struct network *net, bool fused, int max_rows)
+{
+    if (!fused) return (size_t)max_rows * (size_t)net->inputs;
+    const int rows = fused_tile_rows();
+    return (size_t)((max_rows + rows - 1) / rows) * (size_t)rows * layout_round((size_t)net->inputs);
+}
+
+static struct tiles *tiles_create(struct backend *backend, const struct network *net, int max_rows)
+{
+    struct cuda *cuda = cuda_of(backend);
+    struct tiles *t = static_cast<struct tiles *>(calloc(1, sizeof *t));
+    CHECK(t, "out of memory while creating tiles");
+    t->net = net;
+    t->fused = fused_fits(cuda, net);
+    t->max_rows = max_rows;
+    t->max_chunks = t->fused ? fused_chunks(cuda, max_rows) : 1;
+    if (t->max_chunks < 1) t->max_chunks = 1;
+    t->x = static_cast<float *>(cuda_take(cuda, "inputs of passes", inputs_size(net, t->fused, max_rows) * sizeof(float)));
+    t->folded = static_cast<float *>(cuda_take(cuda, "folded weights", layout_size(net) * sizeof(float)));
+    t->chunk = static_cast<float *>(cuda_take(cuda, "sums of gradients", (size_t)t->max_chunks * layout_size(net) * sizeof(float)));
+    t->sums = static_cast<double *>(cuda_take(cuda, "sums of gradients", (size_t)t->max_chunks * PASS_SUMS * sizeof(double)));
+    if (!t->fused) composed_reserve(cuda, net, max_rows);
+    return t;
+}
+
+static void tiles_destroy(struct backend *backend, struct tiles *tiles)
+{
+    struct cuda *cuda = cuda_of(backend);
+    if (!tiles) return;
+    cuda_give(cuda, tiles->x);
+    cuda_give(cuda, tiles->folded);
+    cuda_give(cuda, tiles->chunk);
+    cuda_give(cuda, tiles->sums);
+    free(tiles);
+}
+
+static int batch_rows(const struct batch *batch)
+{
+    return batch->units * batch->rows;
+}
+
+static void pack(struct backend *backend, const struct network *net, struct tiles *const *tiles, const float *x, const struct batch *batch,
+                 int passes)
+{
+    struct cuda *cuda = cuda_of(backend);
+    for (int p = 0; p < passes; p++) {
+        struct tiles *t = tiles[p];
+        CHECK(batch_rows(&batch[p]) <= t->max_rows, "pack: %d rows do not fit %d", batch_rows(&batch[p]), t->max_rows);
+        CHECK(t->net->inputs == net->inputs, "pack: tiles of %d inputs, a network of %d", t->net->inputs, net->inputs);
+        t->rows = batch_rows(&batch[p]);
+        t->count = batch[p].count;
+        t->batch_rows = batch[p].rows;
+        if (backend->planning || t->rows == 0) continue;
+        if (t->fused)
+            fused_pack(cuda, net, t, x, &batch[p]);
+        else
+            composed_pack(cuda, net, t, x, &batch[p]);
+    }
+}
+
+/* ---- passes ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* Passes of a call, those of the fused way first, each way in the order of the call. */
+template <class P> struct sorted {
+    P pass[NETWORKS_AT_ONCE];
+    const struct network *net[NETWORKS_AT_ONCE];
+    const float *parameters[NETWORKS_AT_ONCE];
+    struct tiles *tiles[NETWORKS_AT_ONCE];
+    int from[NETWORKS_AT_ONCE]; /* place in the call */
+    int count, fused;
+};
+
+template <class P> static void sort_passes(struct sorted<P> *s, const P *pass, int count)
+{
+    s->count = 0;
+    for (int way = 1; way >= 0; way--) {
+        for (int p = 0; p < count; p++) {
+            if (pass[p].tiles->fused != (way == 1)) continue;
+            s->pass[s->count] = pass[p];
+            s->net[s->count] = pass[p].net;
+            s->parameters[s->count] = pass[p].parameters;
+            s->tiles[s->count] = pass[p].tiles;
+            s->from[s->count++] = p;
+        }
+        if (way == 1) s->fused = s->count;
+    }
+}
+
+static int some_of(int first, int passes)
+{
+    return passes - first < NETWORKS_AT_ONCE ? passes - first : NETWORKS_AT_ONCE;
+}
+
+static void forward_some(struct cuda *cuda, const struct forward_pass *pass, const struct act_pass *act, int count)
+{
+    struct sorted<struct forward_pass> s;
+    struct act_pass acts[NETWORKS_AT_ONCE];
+    sort_passes(&s, pass, count);
+    for (int p = 0; p < count && act; p++) acts[p] = act[s.from[p]];
+    fold_networks(cuda, s.net, s.parameters, s.tiles, count);
+    if (s.fused) fused_forward(cuda, s.pass, act ? acts : NULL, s.fused);
+    for (int p = s.fused; p < count; p++)
+        if (s.tiles[p]->rows > 0) composed_forward(cuda, &s.pass[p]);
+    if (act && s.fused < count) act_rows(cuda, acts + s.fused, count - s.fused);
+}
+
+static void forward_act(struct backend *backend, const struct forward_pass *pass, const struct act_pass *act, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += NETWORKS_AT_ONCE)
+        forward_some(cuda_of(backend), pass + first, act ? act + first : NULL, some_of(first, passes));
+}
+
+static void forward(struct backend *backend, const struct forward_pass *pass, int passes)
+{
+    forward_act(backend, pass, NULL, passes);
+}
+
+static void act(struct backend *backend, const struct act_pass *pass, int passes)
+{
+    if (!backend->planning && passes > 0) act_rows(cuda_of(backend), pass, passes);
+}
+
+static void train_some(struct cuda *cuda, const struct train_pass *pass, int count)
+{
+    struct sorted<struct train_pass> s;
+    int chunks[NETWORKS_AT_ONCE];
+    sort_passes(&s, pass, count);
+    for (int p = 0; p < count; p++) {
+        const int rows = s.tiles[p]->rows;
+        CHECK(rows == batch_rows(&s.pass[p].batch), "train: %d rows are packed, the batch has %d", rows, batch_rows(&s.pass[p].batch));
+        chunks[p] = rows == 0 ? 0 : p < s.fused ? fused_chunks(cuda, rows) : 1;
+    }
+    fold_networks(cuda, s.net, s.parameters, s.tiles, count);
+    if (s.fused) fused_train(cuda, s.pass, s.fused);
+    for (int p = s.fused; p < count; p++)
+        if (chunks[p] > 0) composed_train(cuda, &s.pass[p]);
+    unfold_gradients(cuda, s.pass, chunks, count);
+}
+
+static void train(struct backend *backend, const struct train_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += NETWORKS_AT_ONCE) train_some(cuda_of(backend), pass + first, some_of(first, passes));
+}
+
+/* ---- recordings -------------------------------------------------------------------------------------------------------------------------- */
+
+struct recording {
+    cudaGraphExec_t exec;
+};
+
+static void record_begin(struct backend *backend)
+{
+    struct cuda *cuda = cuda_of(backend);
+    if (!cuda->graphs || backend->planning) return;
+    CHECK(!cuda->recording, "a recording within a recording");
+    CUDA(cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal), "beginning a recording");
+    cuda->recording = true;
+}
+
+static void replay(struct backend *backend, struct recording *recording)
+{
+    CUDA(cudaGraphLaunch(recording->exec, cuda_of(backend)->stream), "replaying a recording");
+}
+
+/* Without graphs the calls have been made already, and will be made again. */
+static struct recording *record_end(struct backend *backend)
+{
+    struct cuda *cuda = cuda_of(backend);
+    cudaGraph_t graph;
+    if (!cuda->recording) return NULL;
+    cuda->recording = false;
+    CUDA(cudaStreamEndCapture(cuda->stream, &graph), "ending a recording");
+    struct recording *recording = static_cast<struct recording *>(calloc(1, sizeof *recording));
+    CHECK(recording, "out of memory for a recording");
+    CUDA(cudaGraphInstantiateWithFlags(&recording->exec, graph, 0), "preparing a recording");
+    CUDA(cudaGraphDestroy(graph), "preparing a recording");
+    replay(backend, recording);
+    return recording;
+}
+
+static void recording_free(struct backend *backend, struct recording *recording)
+{
+    if (!recording) return;
+    CUDA(cudaStreamSynchronize(cuda_of(backend)->stream), "waiting for a recording");
+    CUDA(cudaGraphExecDestroy(recording->exec), "giving a recording back");
+    free(recording);
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------------------------------------------------- */
+
+static void sync(struct backend *backend)
+{
+    if (!backend->planning) CUDA(cudaStreamSynchronize(cuda_of(backend)->stream), "waiting for the device");
+}
+
+static void mark(struct backend *backend, int slot)
+{
+    struct cuda *cuda = cuda_of(backend);
+    CHECK(slot >= 0 && slot < BACKEND_MARKS, "mark %d is not one of %d", slot, BACKEND_MARKS);
+    CHECK(!cuda->recording, "a mark is recorded: the host could not wait for it");
+    if (!backend->planning) CUDA(cudaEventRecord(cuda->mark[slot], cuda->stream), "marking");
+}
+
+static void wait(struct backend *backend, int slot)
+{
+    struct cuda *cuda = cuda_of(backend);
+    CHECK(slot >= 0 && slot < BACKEND_MARKS, "mark %d is not one of %d", slot, BACKEND_MARKS);
+    if (!backend->planning) CUDA(cudaEventSynchronize(cuda->mark[slot]), "waiting for the device");
+}
+
+/* ---- opening --------------------------------------------------------------------------------------------------------------------------------- */
+
+static void cuda_close(struct backend *backend)
+{
+    struct cuda *cuda = cuda_of(backend);
+    sync(backend);
+    messages_close(cuda);
+    composed_close(cuda);
+    gemm_close(cuda);
+    memory_close(cuda);
+    for (int i = 0; i < BACKEND_MARKS; i++) CUDA(cudaEventDestroy(cuda->mark[i]), "closing the device");
+    CUDA(cudaStreamDestroy(cuda->stream), "closing the device");
+    free(cuda);
+}
+
+static void fill_table(struct backend *b)
+{
+    b->name = "cuda";
+    b->close = cuda_close;
+    b->alloc = memory_alloc;
+    b->free = memory_free;
+    b->upload = memory_upload;
+    b->download = memory_download;
+    b->sync = sync;
+    b->tiles_create = tiles_create;
+    b->tiles_destroy = tiles_destroy;
+    b->pack = pack;
+    b->forward = forward;
+    b->act = act;
+    b->train = train;
+    b->gae = rollout_gae;
+    b->select_ends = rollout_select_ends;
+    b->scatter = rollout_scatter;
+    b->copy_rows = rollout_copy_rows;
+    b->find_nonfinite = rollout_find_nonfinite;
+    b->moments = rollout_moments;
+    b->standardise = rollout_standardise;
+    b->select = rollout_select;
+    b->learner_start = learners_start;
+    b->learner_begin = learners_begin;
+    b->learner_judge = learners_judge;
+    b->copy = memory_copy;
+    b->add = vector_add;
+    b->adam = vector_adam;
+    b->soft_update = vector_soft_update;
+    b->forward_act = forward_act;
+    b->record_begin = record_begin;
+    b->record_end = record_end;
+    b->replay = replay;
+    b->recording_free = recording_free;
+    b->host_alloc = memory_host_alloc;
+    b->host_free = memory_host_free;
+    b->upload_later = memory_upload_later;
+    b->download_later = memory_download_later;
+    b->mark = mark;
+    b->wait = wait;
+    b->rate = cuda_rate;
+    b->memory_report = memory_report;
+    b->environments = &cuda_environments;
+}
+
+static void ask_device(struct cuda *cuda)
+{
+    int shared = 0;
+    CUDA(cudaDeviceGetAttribute(&cuda->multiprocessors, cudaDevAttrMultiProcessorCount, cuda->device), "asking the device");
+    CUDA(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, cuda->device), "asking the device");
+    cuda->shared_bytes = (size_t)shared;
+}
+
+extern "C" int cuda_backend_open(struct backend **backend, const struct backend_config *config, struct error *err)
+{
+    static const char *const precisions[] = {"float32", "tf32", "bf16"};
+    int device = 0;
+    char about[128];
+    *backend = NULL;
+    const int code = device_choose(config, &device, err);
+    if (code) return code;
+    struct cuda *cuda = static_cast<struct cuda *>(calloc(1, sizeof *cuda));
+    CHECK(cuda, "out of memory while opening the GPU");
+    fill_table(&cuda->backend);
+    cuda->backend.self = cuda;
+    cuda->backend.threads = config->threads > 0 ? config->threads : 1;
+    cuda->backend.level = config->level < 0 ? cpu_level_detect() : config->level;
+    cuda->backend.planning = config->planning;
+    cuda->device = device;
+    cuda->precision = config->precision;
+    cuda->graphs = config->graphs;
+    device_describe(device, about, sizeof about);
+    text_format(cuda->backend.detail, sizeof cuda->backend.detail, "%s, %s", about, precisions[config->precision]);
+    ask_device(cuda);
+    CUDA(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "making a stream");
+    for (int i = 0; i < BACKEND_MARKS; i++) CUDA(cudaEventCreateWithFlags(&cuda->mark[i], cudaEventDisableTiming), "making an event");
+    memory_open(cuda);
+    cuda->scratch_bytes = SCRATCH_BYTES;
+    cuda->scratch = cuda_take(cuda, "partial sums", cuda->scratch_bytes);
+    cuda->ticket = static_cast<unsigned *>(cuda_take(cuda, "partial sums", CUDA_TICKETS * sizeof *cuda->ticket));
+    messages_open(cuda);
+    *backend = &cuda->backend;
+    return EXIT_DONE;
+}

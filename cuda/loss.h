@@ -1,0 +1,158 @@
+/* One row's loss and its gradient by the outputs, by one thread. The formulas are those of backend/kernels, in the order of the CPU's
+ * cpu_loss_kernels.c. */
+#ifndef MAPPO_CUDA_LOSS_H
+#define MAPPO_CUDA_LOSS_H
+
+#include "cuda/act.h"
+
+extern "C" {
+#include "backend/kernels/loss.h"
+}
+
+/* A kernel's copy of a pass: `net` is host memory and gone, and `parameters` are those behind the head, log_std [extra]. pass->policy.dist
+ * is host memory as well; kernels get a copy of it beside this one. */
+static inline struct train_pass loss_pass(const struct train_pass *pass)
+{
+    struct train_pass copy = *pass;
+    copy.net = NULL;
+    copy.parameters = pass->net->extra > 0 ? pass->parameters + pass->net->at.extra : NULL;
+    return copy;
+}
+
+static inline __device__ int distribution_outputs(const struct distribution *dist)
+{
+    const struct head *last = &dist->head[dist->heads - 1];
+    return last->output + last->size;
+}
+
+struct evaluation {
+    float log_prob, entropy; /* of all heads so far */
+    struct categorical head; /* of the last categorical one, with its entropy */
+    float head_entropy;
+};
+
+struct loss_row {                  /* what the heads of one row share */
+    const struct train_pass *pass; /* from loss_pass */
+    const struct distribution *dist;
+    size_t row;
+    float *z; /* z[o * stride] */
+    int stride;
+};
+
+static inline __device__ int32_t loss_choice(const struct loss_row *r, int action)
+{
+    return r->pass->policy.act_int[r->row * (size_t)r->dist->act_ints + (size_t)action];
+}
+
+static inline __device__ float categorical_entropy(const struct categorical *c, const float *z, int stride, int n)
+{
+    float entropy = 0;
+    for (int k = 0; k < n; k++)
+        entropy -= categorical_entropy_term(categorical_p(c, z[k * stride]), categorical_log_prob(z[k * stride], c->log_total));
+    return entropy;
+}
+
+/* Adds a head's log-probability and entropy. Forbidden logits of z are overwritten. */
+static inline __device__ void head_forward(const struct loss_row *r, const struct head *head, struct evaluation *e)
+{
+    const struct policy_loss *loss = &r->pass->policy;
+    float *z = r->z + head->output * r->stride;
+    if (loss->mask && head->mask >= 0) {
+        const uint8_t *allowed = loss->mask + r->row * (size_t)r->dist->logits + (size_t)head->mask;
+        for (int k = 0; k < head->size; k++) z[k * r->stride] = masked_logit(z, r->stride, allowed, k);
+    }
+    if (head->kind == HEAD_CATEGORICAL) {
+        e->head = categorical_of(z, r->stride, NULL, head->size);
+        e->head_entropy = categorical_entropy(&e->head, z, r->stride, head->size);
+        const int32_t choice = loss_choice(r, head->action) - head->start;
+        if (choice >= 0 && choice < head->size) e->log_prob += categorical_log_prob(z[choice * r->stride], e->head.log_total);
+        e->entropy += e->head_entropy;
+        return;
+    }
+    for (int k = 0; k < head->size; k++, z += r->stride) {
+        if (head->kind == HEAD_BERNOULLI) {
+            e->log_prob += bernoulli_log_prob(*z, (float)loss_choice(r, head->action + k));
+            e->entropy += bernoulli_entropy(*z);
+        } else {
+            const struct gaussian g = gaussian_of(r->dist, r->pass->parameters, head->action + k);
+            const float action = loss->act_real[r->row * (size_t)r->dist->act_reals + (size_t)(head->action + k)];
+            e->log_prob += gaussian_log_prob(action, *z, g.log_std, g.inverse_std);
+            e->entropy += gaussian_entropy(g.log_std);
+        }
+    }
+}
+
+/* From the gradients by the log-probability and the entropy to those by the head's outputs, in place. `known`: e is of this head, which
+ * saves computing it again; keeping it for all heads would take memory of a thread's own, which is slow. */
+static inline __device__ void head_backward(const struct loss_row *r, const struct head *head, float g_lp, float g_h,
+                                            const struct evaluation *e, bool known)
+{
+    float *z = r->z + head->output * r->stride;
+    if (head->kind == HEAD_CATEGORICAL) {
+        const struct categorical c = known ? e->head : categorical_of(z, r->stride, NULL, head->size);
+        const float entropy = known ? e->head_entropy : categorical_entropy(&c, z, r->stride, head->size);
+        const int32_t choice = loss_choice(r, head->action) - head->start;
+        for (int k = 0; k < head->size; k++, z += r->stride) {
+            const float log_p = categorical_log_prob(*z, c.log_total);
+            *z = categorical_gradient(*z, categorical_p(&c, *z), log_p, choice == k ? 1.0f : 0.0f, entropy, g_lp, g_h);
+        }
+        return;
+    }
+    const int outputs = distribution_outputs(r->dist);
+    for (int k = 0; k < head->size; k++, z += r->stride) {
+        if (head->kind == HEAD_BERNOULLI) {
+            *z = bernoulli_gradient(*z, (float)loss_choice(r, head->action + k), g_lp, g_h);
+        } else {
+            const struct gaussian g = gaussian_of(r->dist, r->pass->parameters, head->action + k);
+            const float action = r->pass->policy.act_real[r->row * (size_t)r->dist->act_reals + (size_t)(head->action + k)];
+            const float mean = *z;
+            *z = g_lp * gaussian_gradient_mean(action, mean, g.inverse_std);
+            if (r->dist->fixed_std > 0) continue;
+            r->z[(outputs + head->action + k) * r->stride] = g_lp * gaussian_gradient_log_std(action, mean, g.inverse_std) + g_h;
+        }
+    }
+}
+
+/* `row` is a row of the pass's arrays. In: z[o * stride] the outputs. Out: z[o * stride] the gradient by them of the sum of the row losses,
+ * z[(outputs + e) * stride] the row's gradient by log_std[e]. Adds to sums [PASS_SUMS]. */
+static __device__ void policy_row(const struct train_pass *pass, const struct distribution *dist, size_t row, float *z, int stride,
+                                  double *sums)
+{
+    const struct policy_loss *loss = &pass->policy;
+    const struct loss_row r = {pass, dist, row, z, stride};
+    struct evaluation e = {0, 0, {0, 0, 0}, 0};
+    for (int h = 0; h < dist->heads; h++) head_forward(&r, &dist->head[h], &e);
+    const float weight = !loss->active || loss->active[row] ? 1.0f : 0.0f;
+    const struct surrogate s = ppo_surrogate(e.log_prob, loss->old_log_prob[row], loss->advantage[row], loss->clip);
+    const float g_lp = weight * s.gradient, g_h = -loss->entropy * weight;
+    sums[SUM_WEIGHT] += (double)weight;
+    sums[SUM_LOSS] += (double)(weight * s.loss);
+    sums[SUM_ENTROPY] += (double)(weight * e.entropy);
+    sums[SUM_KL] += (double)s.kl;
+    sums[SUM_CLIPPED] += (double)s.clipped;
+    sums[SUM_RATIO] += (double)s.ratio;
+    sums[SUM_ROWS] += 1;
+    for (int h = dist->heads - 1; h >= 0; h--) head_backward(&r, &dist->head[h], g_lp, g_h, &e, h == dist->heads - 1);
+}
+
+/* The same for the value z[0]. */
+static __device__ void value_row(const struct train_pass *pass, size_t row, float *z, int stride, double *sums)
+{
+    (void)stride;
+    const struct value_loss *loss = &pass->value;
+    const float mean = (float)loss->norm->scale.mean, inverse = 1.0f / (float)loss->norm->scale.deviation;
+    const float value = z[0], old_value = loss->old_value[row];
+    float g = 0;
+    for (int j = 0; j < loss->targets; j++) {
+        const size_t at = row * (size_t)loss->targets + (size_t)j;
+        const float weight = !loss->active || loss->active[at] ? 1.0f : 0.0f;
+        const struct value_error e = value_loss_of(value, (loss->ret[at] - mean) * inverse, old_value, loss->clip, loss->huber_delta);
+        g += loss->coefficient * weight * e.gradient;
+        sums[SUM_WEIGHT] += (double)weight;
+        sums[SUM_LOSS] += (double)(weight * e.loss);
+    }
+    sums[SUM_ROWS] += 1;
+    z[0] = g;
+}
+
+#endif

@@ -1,0 +1,401 @@
+/* Networks of any size, layer by layer through device memory: products of gemm.cu, and between them kernels that see a row at a time.
+ *
+ * Rows go through in parts of at most COMPOSED_ROWS, so the work space does not grow with the batch; gradients of the parts add up in their
+ * order. A part's arrays, in the work space: x̂ [layers][R][H] with its rows' norms [layers][3][R], g and gx [R][wide], partial sums. */
+#include "cuda/act.h"
+#include "cuda/gemm.h"
+#include "cuda/layout.h"
+#include "cuda/loss.h"
+
+enum { COMPOSED_ROWS = 32768, ROW_WARPS = 8, LOSS_THREADS = 128, COLUMN_SPLITS = 32 };
+
+struct composed_work {
+    float *x[NETWORK_MAX_LAYERS];    /* [R][H] x̂ after each hidden layer */
+    float *norm[NETWORK_MAX_LAYERS]; /* [3][R] -mean / deviation, 1 / deviation, deviation */
+    float *g, *gx;                   /* [R][wide] */
+    float *columns;                  /* [COLUMN_SPLITS][wide] */
+    double *sums;                    /* [blocks of the loss][PASS_SUMS] */
+    int rows, wide;
+};
+
+static int part_rows(int rows)
+{
+    return rows < COMPOSED_ROWS ? rows : COMPOSED_ROWS;
+}
+
+static float *carve(float *base, size_t *used, size_t n)
+{
+    float *p = base ? base + *used : NULL;
+    *used += (n + 63) / 64 * 64;
+    return p;
+}
+
+static size_t lay_out(struct composed_work *w, const struct network *net, int rows, float *base)
+{
+    const size_t r = (size_t)part_rows(rows), h = (size_t)net->hidden;
+    const int outputs = net->outputs + net->extra;
+    size_t used = 0;
+    w->rows = part_rows(rows);
+    w->wide = net->hidden > outputs ? net->hidden : outputs;
+    for (int l = 0; l < net->layers; l++) {
+        w->x[l] = carve(base, &used, r * h);
+        w->norm[l] = carve(base, &used, 3 * r);
+    }
+    w->g = carve(base, &used, r * (size_t)w->wide);
+    w->gx = carve(base, &used, r * (size_t)w->wide);
+    w->columns = carve(base, &used, COLUMN_SPLITS * (size_t)w->wide);
+    w->sums = reinterpret_cast<double *>(carve(base, &used, 2 * PASS_SUMS * (size_t)cuda_blocks(r, LOSS_THREADS)));
+    return used;
+}
+
+/* Recordings hold addresses, so a work space that turns out too small stays beside the larger one. */
+struct composed_space {
+    float *base;
+    size_t floats;
+    struct composed_space *smaller;
+};
+
+void composed_reserve(struct cuda *cuda, const struct network *net, int rows)
+{
+    struct composed_work w;
+    const size_t floats = lay_out(&w, net, rows, NULL);
+    struct composed_space *space = static_cast<struct composed_space *>(cuda->composed);
+    gemm_open(cuda);
+    if (space && space->floats >= floats) return;
+    struct composed_space *larger = static_cast<struct composed_space *>(calloc(1, sizeof *larger));
+    CHECK(larger, "out of memory for work spaces");
+    larger->base = static_cast<float *>(cuda_take(cuda, "work space of layers", floats * sizeof(float)));
+    larger->floats = floats;
+    larger->smaller = space;
+    cuda->composed = larger;
+}
+
+void composed_close(struct cuda *cuda)
+{
+    for (struct composed_space *space = static_cast<struct composed_space *>(cuda->composed); space;) {
+        struct composed_space *smaller = space->smaller;
+        cuda_give(cuda, space->base);
+        free(space);
+        space = smaller;
+    }
+    cuda->composed = NULL;
+}
+
+static struct composed_work work_of(struct cuda *cuda, const struct network *net, int rows)
+{
+    struct composed_work w;
+    lay_out(&w, net, rows, static_cast<struct composed_space *>(cuda->composed)->base);
+    return w;
+}
+
+/* Rows that there are now, of a part that begins at row `first`. */
+struct live {
+    const int32_t *count;
+    int batch_rows, all, first, rows;
+};
+
+static struct live live_of(const struct tiles *t, int first, int rows)
+{
+    const struct live l = {t->count, t->batch_rows, t->rows, first, rows};
+    return l;
+}
+
+static __device__ int live_rows(const struct live *l)
+{
+    const int left = batch_live_rows(l->count, l->batch_rows, l->all) - l->first;
+    return left < l->rows ? left : l->rows;
+}
+
+static __device__ float warp_sum(float x)
+{
+    for (int i = 16; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
+    return x;
+}
+
+/* ---- inputs ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* to [rows][inputs], a warp a row; normalised where the network has a feature norm. */
+static __global__ void pack_kernel(const struct batch batch, const struct live l, const float *x, float *to, int inputs, int normalise)
+{
+    const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
+    if (row >= live_rows(&l)) return;
+    const float *from = x + batch_row(&batch, row) * (size_t)inputs;
+    float scale = 1, shift = 0;
+    if (normalise) {
+        float sum = 0, squares = 0;
+        for (int j = lane; j < inputs; j += 32) sum += from[j];
+        const float mean = warp_sum(sum) / (float)inputs;
+        for (int j = lane; j < inputs; j += 32) squares += (from[j] - mean) * (from[j] - mean);
+        scale = 1.0f / sqrtf(warp_sum(squares) / (float)inputs + 1e-5f);
+        shift = -mean * scale;
+    }
+    for (int j = lane; j < inputs; j += 32) to[(size_t)row * (size_t)inputs + (size_t)j] = from[j] * scale + shift;
+}
+
+void composed_pack(struct cuda *cuda, const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch)
+{
+    LAUNCH(pack_kernel, cuda_blocks((size_t)tiles->rows, ROW_WARPS), ROW_WARPS * 32, 0, cuda->stream, *batch,
+           live_of(tiles, 0, tiles->rows), x, tiles->x, net->inputs, (int)net->feature_norm);
+    LAUNCHED("packing inputs");
+}
+
+/* ---- forward ------------------------------------------------------------------------------------------------------------------------------- */
+
+struct norm_pass {
+    struct live live;
+    float *x, *norm; /* [R][hidden]; [3][R] */
+    const float *bias;
+    int hidden, activation, layer_norm, part; /* part: R */
+};
+
+static __device__ float activate_one(float z, int activation)
+{
+    return activation == ACTIVATION_RELU ? (z < 0 ? 0.0f : z) : real_tanh(z); /* a NaN stays one */
+}
+
+/* x = layer norm(activation(x + bias)), without scale and shift; a warp a row. The variance takes a pass of its own. */
+static __global__ void norm_forward_kernel(const struct norm_pass p)
+{
+    const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
+    if (row >= live_rows(&p.live)) return;
+    float *x = p.x + (size_t)row * (size_t)p.hidden, sum = 0, squares = 0;
+    for (int j = lane; j < p.hidden; j += 32) sum += x[j] = activate_one(x[j] + p.bias[j], p.activation);
+    if (!p.layer_norm) return;
+    const float mean = warp_sum(sum) / (float)p.hidden;
+    for (int j = lane; j < p.hidden; j += 32) squares += (x[j] - mean) * (x[j] - mean);
+    const float deviation = sqrtf(warp_sum(squares) / (float)p.hidden + 1e-5f), inverse = 1.0f / deviation, offset = -mean * inverse;
+    for (int j = lane; j < p.hidden; j += 32) x[j] = x[j] * inverse + offset;
+    if (lane == 0) {
+        p.norm[row] = offset;
+        p.norm[p.part + row] = inverse;
+        p.norm[2 * p.part + row] = deviation;
+    }
+}
+
+/* z [R][wide] += bias [outputs] */
+static __global__ void bias_kernel(const struct live l, float *z, int wide, int outputs, const float *bias)
+{
+    const size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    const int row = (int)(i / (size_t)outputs), o = (int)(i % (size_t)outputs);
+    if (row < live_rows(&l)) z[(size_t)row * (size_t)wide + (size_t)o] += bias[o];
+}
+
+/* One part of a pass on its way through the layers. */
+struct part {
+    struct cuda *cuda;
+    const struct network *net;
+    const struct tiles *tiles;
+    struct composed_work work;
+    struct live live;
+    const float *input; /* [rows][D] */
+};
+
+static const float *layer_input(const struct part *p, int l)
+{
+    return l == 0 ? p->input : p->work.x[l - 1];
+}
+
+/* out [R][ld] = input of layer l · W'ᵀ */
+static void layer_product(const struct part *p, int l, float *out, int ld)
+{
+    const int k = layer_inputs(p->net, l), n = layer_outputs(p->net, l);
+    const struct gemm g = {out, layer_input(p, l), p->tiles->folded + layout_weight(p->net, l), p->live.rows, n, k, ld, k, k, false, true, false};
+    gemm_run(p->cuda, &g);
+}
+
+static void forward_part(const struct part *p, float *out, int ld)
+{
+    const struct network *net = p->net;
+    for (int l = 0; l < net->layers; l++) {
+        layer_product(p, l, p->work.x[l], net->hidden);
+        const struct norm_pass n = {p->live,      p->work.x[l],    p->work.norm[l],      p->tiles->folded + layout_bias(net, l),
+                                    net->hidden, net->activation, (int)net->layer_norm, p->work.rows};
+        LAUNCH(norm_forward_kernel, cuda_blocks((size_t)p->live.rows, ROW_WARPS), ROW_WARPS * 32, 0, p->cuda->stream, n);
+        LAUNCHED("a hidden layer");
+    }
+    layer_product(p, net->layers, out, ld);
+    LAUNCH(bias_kernel, cuda_blocks((size_t)p->live.rows * (size_t)net->outputs, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->live, out, ld,
+           net->outputs, p->tiles->folded + layout_bias(net, net->layers));
+    LAUNCHED("outputs");
+}
+
+static struct part part_of(struct cuda *cuda, const struct network *net, const struct tiles *tiles, int first)
+{
+    const int left = tiles->rows - first, rows = left < COMPOSED_ROWS ? left : COMPOSED_ROWS;
+    const struct part p = {cuda,
+                           net,
+                           tiles,
+                           work_of(cuda, net, tiles->max_rows),
+                           live_of(tiles, first, rows),
+                           tiles->x + (size_t)first * (size_t)net->inputs};
+    return p;
+}
+
+void composed_forward(struct cuda *cuda, const struct forward_pass *pass)
+{
+    for (int first = 0; first < pass->tiles->rows; first += COMPOSED_ROWS) {
+        const struct part p = part_of(cuda, pass->net, pass->tiles, first);
+        forward_part(&p, pass->out + (size_t)first * (size_t)pass->net->outputs, pass->net->outputs);
+    }
+}
+
+/* ---- losses -------------------------------------------------------------------------------------------------------------------------------- */
+
+struct loss_call {
+    struct train_pass pass;
+    struct distribution dist;
+    struct live live;
+    float *z; /* [R][wide] outputs in, gradients by outputs and log_std out */
+    int wide, columns;
+    double *sums; /* [blocks][PASS_SUMS] */
+};
+
+/* A thread a row; rows that are not there have no gradient. */
+static __global__ void __launch_bounds__(LOSS_THREADS) loss_kernel(const struct loss_call c)
+{
+    __shared__ double of_thread[LOSS_THREADS][PASS_SUMS];
+    const int row = (int)(blockIdx.x * LOSS_THREADS + threadIdx.x);
+    double sums[PASS_SUMS] = {0};
+    float *z = c.z + (size_t)row * (size_t)c.wide;
+    if (row < live_rows(&c.live)) {
+        const size_t at = batch_row(&c.pass.batch, c.live.first + row);
+        if (c.pass.loss == LOSS_POLICY)
+            policy_row(&c.pass, &c.dist, at, z, 1, sums);
+        else
+            value_row(&c.pass, at, z, 1, sums);
+    } else if (row < c.live.rows) {
+        for (int o = 0; o < c.columns; o++) z[o] = 0;
+    }
+    for (int i = 0; i < PASS_SUMS; i++) of_thread[threadIdx.x][i] = sums[i];
+    __syncthreads();
+    if (threadIdx.x >= PASS_SUMS) return;
+    double total = 0;
+    for (int t = 0; t < LOSS_THREADS; t++) total += of_thread[t][threadIdx.x];
+    c.sums[blockIdx.x * PASS_SUMS + threadIdx.x] = total;
+}
+
+/* to [PASS_SUMS] = or += the blocks' sums, in their order */
+static __global__ void loss_sum_kernel(double *to, const double *sums, int blocks, int add)
+{
+    const int i = (int)threadIdx.x;
+    if (i >= PASS_SUMS) return;
+    double total = add ? to[i] : 0;
+    for (int b = 0; b < blocks; b++) total += sums[b * PASS_SUMS + i];
+    to[i] = total;
+}
+
+static void losses(const struct part *p, const struct train_pass *pass, float *z, int wide)
+{
+    struct loss_call c = {*pass, {}, p->live, z, wide, p->net->outputs + p->net->extra, p->work.sums};
+    const unsigned blocks = cuda_blocks((size_t)p->live.rows, LOSS_THREADS);
+    if (pass->loss == LOSS_POLICY) c.dist = *pass->policy.dist;
+    LAUNCH(loss_kernel, blocks, LOSS_THREADS, 0, p->cuda->stream, c);
+    LAUNCHED("losses");
+    LAUNCH(loss_sum_kernel, 1, 32, 0, p->cuda->stream, p->tiles->sums, p->work.sums, (int)blocks, p->live.first > 0);
+    LAUNCHED("losses");
+}
+
+/* ---- backward ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* Sums of the columns of g [rows][wide]: blocks of 32 columns x parts of the rows, then the parts in their order. */
+static __global__ void __launch_bounds__(CUDA_THREADS) column_part_kernel(const float *g, int rows, int wide, int columns, float *part)
+{
+    __shared__ float of_thread[CUDA_THREADS / 32][32];
+    const int c = (int)(blockIdx.x * 32 + threadIdx.x % 32), lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
+    const int from = (int)((int64_t)rows * (int)blockIdx.y / COLUMN_SPLITS), to = (int)((int64_t)rows * ((int)blockIdx.y + 1) / COLUMN_SPLITS);
+    float sum = 0;
+    if (c < columns)
+        for (int r = from + warp; r < to; r += CUDA_THREADS / 32) sum += g[(size_t)r * (size_t)wide + (size_t)c];
+    of_thread[warp][lane] = sum;
+    __syncthreads();
+    if (warp > 0 || c >= columns) return;
+    float total = 0;
+    for (int w = 0; w < CUDA_THREADS / 32; w++) total += of_thread[w][lane];
+    part[(size_t)blockIdx.y * (size_t)columns + (size_t)c] = total;
+}
+
+static __global__ void column_sum_kernel(const float *part, int columns, int split /* columns from here on go to `rest` */, float *to, float *rest,
+                                         int add)
+{
+    const int c = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (c >= columns) return;
+    float *at = c < split ? to + c : rest + (c - split), total = add ? *at : 0;
+    for (int s = 0; s < COLUMN_SPLITS; s++) total += part[(size_t)s * (size_t)columns + (size_t)c];
+    *at = total;
+}
+
+/* g, the gradient by x̂, to that by z, the sum before the activation; a warp a row. Formulas: fused_tile.h, which has them for registers. */
+static __global__ void norm_backward_kernel(const struct norm_pass p, float *g)
+{
+    const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
+    if (row >= p.live.rows) return;
+    const float *x = p.x + (size_t)row * (size_t)p.hidden;
+    float *to = g + (size_t)row * (size_t)p.hidden;
+    if (row >= live_rows(&p.live)) {
+        for (int j = lane; j < p.hidden; j += 32) to[j] = 0;
+        return;
+    }
+    float c1 = 0, c2 = 0, offset = 0, inverse = 1, deviation = 1;
+    if (p.layer_norm) {
+        for (int j = lane; j < p.hidden; j += 32) {
+            c1 += to[j];
+            c2 += to[j] * x[j];
+        }
+        c1 = warp_sum(c1) / (float)p.hidden;
+        c2 = warp_sum(c2) / (float)p.hidden;
+        offset = p.norm[row];
+        inverse = p.norm[p.part + row];
+        deviation = p.norm[2 * p.part + row];
+    }
+    for (int j = lane; j < p.hidden; j += 32) {
+        const float a = (x[j] - offset) * deviation, d = ((to[j] - c1) - x[j] * c2) * inverse;
+        to[j] = p.activation == ACTIVATION_RELU ? (x[j] > offset ? d : 0.0f) : d * (1.0f - a * a);
+    }
+}
+
+/* Sums of layer l from g [R][ld], the gradient by its outputs. */
+static void layer_gradient(const struct part *p, int l, const float *g, int ld)
+{
+    const int k = layer_inputs(p->net, l), n = layer_outputs(p->net, l), head = l == p->net->layers;
+    const int columns = head ? n + p->net->extra : n, add = p->live.first > 0;
+    float *chunk = p->tiles->chunk;
+    const struct gemm weight = {chunk + layout_weight(p->net, l), g, layer_input(p, l), n, k, p->live.rows, k, ld, k, true, false, add != 0};
+    gemm_run(p->cuda, &weight);
+    LAUNCH(column_part_kernel, dim3(cuda_blocks((size_t)columns, 32), COLUMN_SPLITS), CUDA_THREADS, 0, p->cuda->stream, g, p->live.rows, ld, columns,
+           p->work.columns);
+    LAUNCHED("bias gradients");
+    LAUNCH(column_sum_kernel, cuda_blocks((size_t)columns, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->work.columns, columns, n,
+           chunk + layout_bias(p->net, l), chunk + layout_weight(p->net, p->net->layers + 1), add);
+    LAUNCHED("bias gradients");
+}
+
+static void backward_part(const struct part *p, float *g, float *gx)
+{
+    const struct network *net = p->net;
+    int ld = p->work.wide;
+    for (int l = net->layers; l >= 0; l--) {
+        layer_gradient(p, l, g, ld);
+        if (l == 0) break;
+        const int n = layer_outputs(net, l), k = net->hidden;
+        const struct gemm input = {gx, g, p->tiles->folded + layout_weight(net, l), p->live.rows, k, n, k, ld, k, false, false, false};
+        gemm_run(p->cuda, &input);
+        const struct norm_pass norm = {p->live,      p->work.x[l - 1], p->work.norm[l - 1],  NULL,
+                                       net->hidden, net->activation,  (int)net->layer_norm, p->work.rows};
+        LAUNCH(norm_backward_kernel, cuda_blocks((size_t)p->live.rows, ROW_WARPS), ROW_WARPS * 32, 0, p->cuda->stream, norm, gx);
+        LAUNCHED("a layer backwards");
+        float *swap = g;
+        g = gx;
+        gx = swap;
+        ld = net->hidden;
+    }
+}
+
+void composed_train(struct cuda *cuda, const struct train_pass *pass)
+{
+    for (int first = 0; first < pass->tiles->rows; first += COMPOSED_ROWS) {
+        const struct part p = part_of(cuda, pass->net, pass->tiles, first);
+        forward_part(&p, p.work.g, p.work.wide);
+        losses(&p, pass, p.work.g, p.work.wide);
+        backward_part(&p, p.work.g, p.work.gx);
+    }
+}

@@ -1,0 +1,48 @@
+/* Operations of the table `struct backend` that are no network passes: what backend_cuda.cu puts together. See backend/backend.h. */
+#ifndef MAPPO_CUDA_OPS_H
+#define MAPPO_CUDA_OPS_H
+
+#include "cuda/cuda.h"
+
+/* memory.cu */
+void memory_open(struct cuda *cuda);
+void memory_close(struct cuda *cuda); /* gives back what is left */
+void *memory_alloc(struct backend *backend, const char *what, size_t bytes);
+void memory_free(struct backend *backend, void *p);
+void memory_upload(struct backend *backend, void *to, const void *from, size_t bytes);
+void memory_download(struct backend *backend, void *to, const void *from, size_t bytes);
+void memory_upload_later(struct backend *backend, void *to, const void *from, size_t bytes);
+void memory_download_later(struct backend *backend, void *to, const void *from, size_t bytes);
+void memory_copy(struct backend *backend, void *to, const void *from, size_t bytes);
+void *memory_host_alloc(struct backend *backend, const char *what, size_t bytes);
+void memory_host_free(struct backend *backend, void *p);
+int memory_report(struct backend *backend, char *text, size_t size, struct error *err);
+
+/* devices.cu: the device that a rank gets, made current; EXIT_USAGE or EXIT_PEERS where there is none for it. */
+int device_choose(const struct backend_config *config, int *device, struct error *err);
+int device_describe(int device, char *text, size_t size); /* "NVIDIA H200, GPU-…"; 0, or the runtime's error */
+
+/* comm_cuda.cu: backend->messages, once device, stream and memory are there; closed before them. */
+void messages_open(struct cuda *cuda);
+void messages_close(struct cuda *cuda);
+
+/* rollout_ops.cu */
+void rollout_gae(struct backend *backend, const struct gae_pass *pass, int passes);
+void rollout_select_ends(struct backend *backend, const struct ends_pass *pass, int passes);
+void rollout_scatter(struct backend *backend, const struct scatter_pass *pass, int passes);
+void rollout_copy_rows(struct backend *backend, const struct copy_pass *pass, int passes);
+void rollout_find_nonfinite(struct backend *backend, const float *x, size_t n, uint64_t *first);
+void rollout_moments(struct backend *backend, const struct moments_pass *pass, int passes);
+void rollout_standardise(struct backend *backend, const struct standardise_pass *pass, int passes);
+void rollout_select(struct backend *backend, const struct select_pass *pass, int passes);
+
+/* learner_ops.cu */
+void learners_start(struct backend *backend, const struct learner_pass *pass, int passes, const uint64_t *bad, int bads);
+void learners_begin(struct backend *backend, const struct learner_rules *rules, const struct learner_pass *pass, int passes);
+void learners_judge(struct backend *backend, const struct learner_rules *rules, const struct learner_pass *pass, int passes);
+void vector_add(struct backend *backend, real *to, const real *from, size_t n);
+void vector_adam(struct backend *backend, const struct adam_step *step, const struct trouble *trouble, real *parameters,
+                 const real *gradient, real *m, real *v, size_t n);
+void vector_soft_update(struct backend *backend, real *target, const real *from, real tau, size_t n);
+
+#endif

@@ -1,0 +1,400 @@
+/* Arithmetic on whole rollouts: arrays [T][E][A], read in their natural order by neighbouring threads. One launch does PASSES_AT_ONCE
+ * passes, the block's y being the pass; blocks that a smaller pass does not need return at once. */
+#include "cuda/ops.h"
+#include "cuda/reduce.h"
+
+extern "C" {
+#include "backend/kernels/gae.h"
+}
+
+static int passes_from(int first, int passes)
+{
+    return passes - first < PASSES_AT_ONCE ? passes - first : PASSES_AT_ONCE;
+}
+
+/* One thread for each of a pass's n items. */
+static dim3 grid_of(size_t most, int passes)
+{
+    return dim3(cuda_blocks(most, CUDA_THREADS), (unsigned)passes);
+}
+
+static __device__ size_t thread_item(void)
+{
+    return (size_t)blockIdx.x * CUDA_THREADS + threadIdx.x;
+}
+
+/* ---- generalised advantage estimation: a thread per environment and agent, backwards in time ------------------------------------------- */
+
+struct gae_passes {
+    struct gae_pass pass[PASSES_AT_ONCE];
+};
+
+/* Values of the step after the one at hand stay in registers; all that is loaded is independent of what was computed, so that loads of
+ * several steps are under way at once. */
+static __global__ void gae_kernel(const struct gae_passes some)
+{
+    const struct gae_pass p = some.pass[blockIdx.y];
+    const size_t agents = (size_t)p.agents, envs = (size_t)p.envs, values = (size_t)p.value_agents, item = thread_item();
+    if (item >= (size_t)(p.hi - p.lo) * agents) return;
+    const size_t a = item % agents, e = (size_t)p.lo + item / agents, stride = envs * agents;
+    const struct normalizer_scale scale = p.norm[p.norms > 1 ? a : 0].scale;
+    const float mean = (float)scale.mean, deviation = (float)scale.deviation;
+    const struct gae_step step = {p.gamma, p.lambda, p.bootstrap};
+    const float *__restrict__ reward = p.reward + e * agents + a, *__restrict__ value = p.value + e * values + (values > 1 ? a : 0);
+    const float *__restrict__ final_value = p.final_value ? p.final_value + e * values + (values > 1 ? a : 0) : NULL;
+    const uint8_t *__restrict__ terminated = p.terminated ? p.terminated + e * agents + a : NULL, *__restrict__ end = p.ep_end + e;
+    float *__restrict__ advantage = p.advantage + e * agents + a, *__restrict__ ret = p.ret + e * agents + a;
+    float next = mean + deviation * value[(size_t)p.steps * envs * values], later = 0;
+#pragma unroll 4
+    for (int t = p.steps - 1; t >= 0; t--) {
+        const size_t at = (size_t)t;
+        const float here = mean + deviation * value[at * envs * values];
+        const int ended = end[at * envs];
+        const float final = ended == GAE_TRUNCATED && final_value ? mean + deviation * final_value[at * envs * values] : 0.0f;
+        later = gae_advantage(&step, reward[at * stride], terminated ? terminated[at * stride] : 0, ended, here, next, final, later);
+        advantage[at * stride] = later;
+        ret[at * stride] = later + here;
+        next = here;
+    }
+}
+
+void rollout_gae(struct backend *backend, const struct gae_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        const int count = passes_from(first, passes);
+        struct gae_passes some;
+        memset(&some, 0, sizeof some);
+        size_t most = 0;
+        for (int p = 0; p < count; p++) {
+            some.pass[p] = pass[first + p];
+            const size_t n = (size_t)(some.pass[p].hi - some.pass[p].lo) * (size_t)some.pass[p].agents;
+            most = n > most ? n : most;
+        }
+        LAUNCH(gae_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("gae");
+    }
+}
+
+/* ---- which env-steps were truncated: every block counts its stretch, then writes behind those before it --------------------------------- */
+
+enum { ENDS_BLOCK_ITEMS = 16 * CUDA_THREADS };
+
+struct ends_passes {
+    struct ends_pass pass[PASSES_AT_ONCE];
+    int blocks[PASSES_AT_ONCE];
+};
+
+struct ends_stretch { /* of a block: items in the order (t, e) */
+    size_t from, end;
+};
+
+static __device__ struct ends_stretch ends_stretch_of(const struct ends_pass *p, int blocks)
+{
+    const size_t n = (size_t)p->steps * (size_t)(p->hi - p->lo), chunk = (n + (size_t)blocks - 1) / (size_t)blocks;
+    struct ends_stretch s = {blockIdx.x * chunk, (blockIdx.x + 1) * chunk};
+    if (s.from > n) s.from = n;
+    if (s.end > n) s.end = n;
+    return s;
+}
+
+static __device__ size_t ends_step(const struct ends_pass *p, size_t item) /* t * E + e */
+{
+    const size_t t = divided(item, p->hi - p->lo);
+    return t * (size_t)p->envs + (size_t)p->lo + (item - t * (size_t)(p->hi - p->lo));
+}
+
+/* found [passes][PARTIAL_BLOCKS] */
+static __global__ void ends_count_kernel(const struct ends_passes some, int *found)
+{
+    const int blocks = some.blocks[blockIdx.y];
+    if ((int)blockIdx.x >= blocks) return;
+    const struct ends_pass p = some.pass[blockIdx.y];
+    const struct ends_stretch stretch = ends_stretch_of(&p, blocks);
+    int count = 0, total;
+    for (size_t i = stretch.from + threadIdx.x; i < stretch.end; i += CUDA_THREADS) count += p.ep_end[ends_step(&p, i)] == ENDS_TRUNCATED;
+    block_scan(count, &total);
+    if (threadIdx.x == 0) found[blockIdx.y * PARTIAL_BLOCKS + blockIdx.x] = total;
+}
+
+static __global__ void ends_write_kernel(const struct ends_passes some, const int *found)
+{
+    const int blocks = some.blocks[blockIdx.y], thread = (int)threadIdx.x, block = (int)blockIdx.x;
+    if (block >= blocks) return;
+    const struct ends_pass p = some.pass[blockIdx.y];
+    const struct ends_stretch stretch = ends_stretch_of(&p, blocks);
+    const int mine = thread < blocks ? found[blockIdx.y * PARTIAL_BLOCKS + thread] : 0;
+    int before, all, total;
+    block_scan(thread < block ? mine : 0, &before);
+    block_scan(mine, &all);
+    if (block == 0 && thread == 0) *p.count = all;
+    if (found[blockIdx.y * PARTIAL_BLOCKS + block] == 0) return;
+    for (size_t first = stretch.from; first < stretch.end; first += CUDA_THREADS) {
+        const size_t item = first + threadIdx.x, u = item < stretch.end ? ends_step(&p, item) : 0;
+        const int ended = item < stretch.end && p.ep_end[u] == ENDS_TRUNCATED;
+        const int place = before + block_scan(ended, &total);
+        if (ended) p.unit[place] = (int32_t)u * p.stride + p.offset;
+        before += total;
+    }
+}
+
+void rollout_select_ends(struct backend *backend, const struct ends_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    struct cuda *cuda = cuda_of(backend);
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        const int count = passes_from(first, passes);
+        struct ends_passes some;
+        memset(&some, 0, sizeof some);
+        int most = 1;
+        for (int p = 0; p < count; p++) {
+            some.pass[p] = pass[first + p];
+            const size_t n = (size_t)some.pass[p].steps * (size_t)(some.pass[p].hi - some.pass[p].lo);
+            some.blocks[p] = partial_blocks(n, ENDS_BLOCK_ITEMS);
+            most = some.blocks[p] > most ? some.blocks[p] : most;
+        }
+        const dim3 grid((unsigned)most, (unsigned)count);
+        int *found = static_cast<int *>(cuda->scratch);
+        LAUNCH(ends_count_kernel, grid, CUDA_THREADS, 0, cuda->stream, some, found);
+        LAUNCHED("select_ends");
+        LAUNCH(ends_write_kernel, grid, CUDA_THREADS, 0, cuda->stream, some, found);
+        LAUNCHED("select_ends");
+    }
+}
+
+/* ---- values to their places, parts of rows ---------------------------------------------------------------------------------------------- */
+
+struct scatter_passes {
+    struct scatter_pass pass[PASSES_AT_ONCE];
+};
+
+static __global__ void scatter_kernel(const struct scatter_passes some)
+{
+    const struct scatter_pass p = some.pass[blockIdx.y];
+    const size_t item = thread_item(), u = divided(item, p.width), v = item - u * (size_t)p.width;
+    const int there = p.count && *p.count < p.units ? *p.count : p.units;
+    if (u >= (size_t)there) return;
+    p.to[(p.unit ? (size_t)p.unit[u] : u) * (size_t)p.stride + v] = p.from[u * (size_t)p.from_width + (p.from_width > 1 ? v : 0)];
+}
+
+void rollout_scatter(struct backend *backend, const struct scatter_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        const int count = passes_from(first, passes);
+        struct scatter_passes some;
+        memset(&some, 0, sizeof some);
+        size_t most = 0;
+        for (int p = 0; p < count; p++) {
+            some.pass[p] = pass[first + p];
+            const size_t n = (size_t)some.pass[p].units * (size_t)some.pass[p].width;
+            most = n > most ? n : most;
+        }
+        LAUNCH(scatter_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("scatter");
+    }
+}
+
+struct copy_passes {
+    struct copy_pass pass[PASSES_AT_ONCE];
+};
+
+static __global__ void copy_rows_kernel(const struct copy_passes some)
+{
+    const struct copy_pass p = some.pass[blockIdx.y];
+    const size_t item = thread_item(), r = divided(item, p.width), j = item - r * (size_t)p.width;
+    if (r >= (size_t)p.rows) return;
+    p.to[r * (size_t)p.to_stride + j] = p.from[divided(r, p.repeat) * (size_t)p.from_stride + j];
+}
+
+void rollout_copy_rows(struct backend *backend, const struct copy_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        const int count = passes_from(first, passes);
+        struct copy_passes some;
+        memset(&some, 0, sizeof some);
+        size_t most = 0;
+        for (int p = 0; p < count; p++) {
+            some.pass[p] = pass[first + p];
+            const size_t n = (size_t)some.pass[p].rows * (size_t)some.pass[p].width;
+            most = n > most ? n : most;
+        }
+        LAUNCH(copy_rows_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("copy_rows");
+    }
+}
+
+/* ---- NaN and infinity -------------------------------------------------------------------------------------------------------------------- */
+
+/* The least of the indices does not depend on who comes first. */
+static __global__ void find_nonfinite_kernel(const float *x /* [n] */, size_t n, unsigned long long *first)
+{
+    for (size_t i = thread_item(); i < n; i += (size_t)gridDim.x * CUDA_THREADS) {
+        if (isfinite(x[i])) continue;
+        atomicMin(first, (unsigned long long)i);
+        return;
+    }
+}
+
+void rollout_find_nonfinite(struct backend *backend, const float *x, size_t n, uint64_t *first)
+{
+    if (backend->planning) return;
+    struct cuda *cuda = cuda_of(backend);
+    CUDA(cudaMemsetAsync(first, 0xff, sizeof *first, cuda->stream), "clearing a result");
+    if (n == 0) return;
+    const unsigned blocks = cuda_blocks(n, 4 * CUDA_THREADS), most = 8u * (unsigned)cuda->multiprocessors;
+    LAUNCH(find_nonfinite_kernel, blocks < most ? blocks : most, CUDA_THREADS, 0, cuda->stream, x, n,
+           reinterpret_cast<unsigned long long *>(first));
+    LAUNCHED("find_nonfinite");
+}
+
+/* ---- moments ------------------------------------------------------------------------------------------------------------------------------ */
+
+enum { MOMENTS_BLOCK_ITEMS = 8 * CUDA_THREADS };
+
+struct moments_passes {
+    struct moments_pass pass[PASSES_AT_ONCE];
+    int blocks[PASSES_AT_ONCE];
+};
+
+/* Count, sum and sum of squares of what this thread reads. */
+static __device__ void moments_of_thread(const struct moments_pass *p, int blocks, double found[3])
+{
+    const int wide = p->batch.rows * p->rows; /* numbers of a unit lie side by side */
+    const int units = p->batch.count && *p->batch.count < p->batch.units ? *p->batch.count : p->batch.units;
+    const size_t n = (size_t)units * (size_t)wide;
+    for (size_t i = thread_item(); i < n; i += (size_t)blocks * CUDA_THREADS) {
+        size_t at = i;
+        if (p->batch.unit) {
+            const size_t u = divided(i, wide);
+            at = (size_t)p->batch.unit[u] * (size_t)wide + (i - u * (size_t)wide);
+        }
+        if (p->mask && !p->mask[at]) continue;
+        const double value = (double)p->x[at];
+        found[0] += 1;
+        found[1] += value;
+        found[2] += value * value;
+    }
+}
+
+/* partial [passes][PARTIAL_BLOCKS][3]; ticket [passes] */
+static __global__ void moments_kernel(const struct moments_passes some, double *partial, unsigned *ticket)
+{
+    const int blocks = some.blocks[blockIdx.y], thread = (int)threadIdx.x;
+    if ((int)blockIdx.x >= blocks) return;
+    const struct moments_pass p = some.pass[blockIdx.y];
+    double found[3] = {0, 0, 0};
+    moments_of_thread(&p, blocks, found);
+    partial += (size_t)blockIdx.y * PARTIAL_BLOCKS * 3;
+    for (int k = 0; k < 3; k++) {
+        const double sum = block_sum(found[k]);
+        if (thread == 0) partial[blockIdx.x * 3 + k] = sum;
+    }
+    if (!last_block(&ticket[blockIdx.y], (unsigned)blocks)) return;
+    const volatile double *all = partial;
+    for (int k = 0; k < 3; k++) {
+        const double sum = block_sum(thread < blocks ? all[thread * 3 + k] : 0.0);
+        if (thread == 0 && k < p.numbers) p.out[k] = sum;
+    }
+}
+
+void rollout_moments(struct backend *backend, const struct moments_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    struct cuda *cuda = cuda_of(backend);
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        const int count = passes_from(first, passes);
+        struct moments_passes some;
+        memset(&some, 0, sizeof some);
+        int most = 1;
+        for (int p = 0; p < count; p++) {
+            some.pass[p] = pass[first + p];
+            const struct batch *batch = &some.pass[p].batch;
+            some.blocks[p] =
+                partial_blocks((size_t)batch->units * (size_t)batch->rows * (size_t)some.pass[p].rows, MOMENTS_BLOCK_ITEMS);
+            most = some.blocks[p] > most ? some.blocks[p] : most;
+        }
+        LAUNCH(moments_kernel, dim3((unsigned)most, (unsigned)count), CUDA_THREADS, 0, cuda->stream, some,
+               static_cast<double *>(cuda->scratch), cuda->ticket);
+        LAUNCHED("moments");
+    }
+}
+
+struct standardise_passes {
+    struct standardise_pass pass[PASSES_AT_ONCE];
+};
+
+static __global__ void standardise_kernel(const struct standardise_passes some)
+{
+    __shared__ float mean, divisor;
+    const struct standardise_pass p = some.pass[blockIdx.y];
+    if (threadIdx.x == 0) {
+        const struct moments moments = {p.moments[0], p.moments[1], p.moments[2]};
+        mean = (float)moments_mean(&moments);
+        divisor = (float)moments_divisor(&moments, (double)p.epsilon);
+    }
+    __syncthreads();
+    const size_t i = thread_item();
+    if (i >= p.n) return;
+    float *x = p.x + p.first + i * p.stride;
+    *x = (*x - mean) / divisor;
+}
+
+void rollout_standardise(struct backend *backend, const struct standardise_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        const int count = passes_from(first, passes);
+        struct standardise_passes some;
+        memset(&some, 0, sizeof some);
+        size_t most = 0;
+        for (int p = 0; p < count; p++) {
+            some.pass[p] = pass[first + p];
+            most = some.pass[p].n > most ? some.pass[p].n : most;
+        }
+        LAUNCH(standardise_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("standardise");
+    }
+}
+
+/* ---- minibatches ---------------------------------------------------------------------------------------------------------------------------- */
+
+struct select_passes {
+    struct select_pass pass[PASSES_AT_ONCE];
+};
+
+static __global__ void select_kernel(const struct select_passes some)
+{
+    __shared__ struct shuffle shuffle;
+    const struct select_pass p = some.pass[blockIdx.y];
+    if (p.shuffled && !p.order) { /* the permutation's keys, once a block */
+        if (threadIdx.x == 0)
+            shuffle = shuffle_of((uint32_t)p.items, p.seed, p.shard, p.now ? select_data_pass(p.now->update, p.epochs, p.epoch) : 0);
+        __syncthreads();
+    }
+    const size_t k = thread_item();
+    if (k >= (size_t)p.count) return;
+    const int place = p.from + (int)k;
+    const int item = !p.shuffled ? place : p.order ? p.order[place] : (int)shuffle_item(&shuffle, (uint32_t)place);
+    const int32_t state = select_unit(&p.shape, p.state_by_row, item);
+    p.rows[k] = select_unit(&p.shape, p.shape.by_row, item);
+    for (int r = 0; r < p.state_repeats; r++) p.state[k * (size_t)p.state_repeats + (size_t)r] = state;
+}
+
+void rollout_select(struct backend *backend, const struct select_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        const int count = passes_from(first, passes);
+        struct select_passes some;
+        memset(&some, 0, sizeof some);
+        size_t most = 0;
+        for (int p = 0; p < count; p++) {
+            some.pass[p] = pass[first + p];
+            most = (size_t)some.pass[p].count > most ? (size_t)some.pass[p].count : most;
+        }
+        LAUNCH(select_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("select");
+    }
+}

@@ -1,0 +1,489 @@
+#include "run/pod_env.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "comm/watchdog.h"
+#include "env/lane.h"
+#include "run/stop.h"
+
+enum call { CALL_RESET, CALL_OBSERVE, CALL_STEP, CALL_SNAPSHOT, CALL_RESTORE, CALL_INFO, CALL_CLOSE };
+
+/* Broadcast by the leader before anything is opened. */
+struct plan {
+    bool opens; /* else the members are dismissed with `code` */
+    int code, stages;
+    struct env_batch batch; /* of the pod */
+};
+
+/* ---- what lies in the window --------------------------------------------------------------------------------------------------------- */
+
+struct command {
+    struct pod_signal given; /* counts commands */
+    int call;
+    int32_t lo, hi;         /* environments of the pod */
+    struct mappo_env_io io; /* addresses of the leader */
+    char *memory;           /* the window's address there */
+};
+
+struct answer {
+    struct pod_signal given; /* counts answers */
+    int code;
+    char text[1024];
+};
+
+/* Environments of the pod, cut: part (stage, member) is number stage * members + member, and they lie in this order. */
+struct part {
+    int number, first, count;
+    struct vecenv *env; /* of this rank's; NULL where count = 0 */
+};
+
+struct pod_env {
+    struct pod *pod;
+    struct env_batch batch;
+    struct vecenv *joined; /* leader */
+    int stages;
+    struct part *part; /* [stages] of this rank */
+    const struct mappo_env_spec *spec;
+    struct lane_strides strides;
+    size_t snapshot_bytes;
+    ptrdiff_t moved; /* from the leader's addresses of the window to ours */
+    unsigned calls;  /* so far */
+    bool snapshots_fresh;
+    struct episode *taken; /* [largest part] scratch */
+    char (*whom)[64];      /* [members] for the watchdog */
+    const struct comm_device *device;
+    bool registered;
+
+    /* the window: */
+    struct command *command;
+    struct answer *answer;      /* [members] */
+    uint8_t *ended;             /* [E] */
+    struct episode *last;       /* [E] */
+    double *info;               /* [parts][2][infos] sums, counts */
+    unsigned char *snapshots;   /* [E][snapshot_bytes] */
+    size_t slices, slices_used; /* bytes for pod_env_slices behind all these */
+};
+
+static size_t slice_bytes(const struct pod_env *p)
+{
+    const size_t envs = (size_t)p->batch.envs.count;
+    size_t bytes = 2 * pod_room(envs * (size_t)p->spec->state_size * sizeof(float)) + pod_room(envs);
+    for (int g = 0; g < p->spec->groups; g++) {
+        const struct lane_group_strides *by = &p->strides.group[g];
+        const size_t four[] = {(size_t)by->act_int, (size_t)by->act_real, (size_t)by->obs,   (size_t)by->obs,
+                               (size_t)by->state,   (size_t)by->state,    (size_t)by->agents};
+        const size_t one[] = {(size_t)by->agents, (size_t)by->agents, (size_t)by->act_mask};
+        for (size_t i = 0; i < sizeof four / sizeof *four; i++) bytes += pod_room(envs * four[i] * sizeof(float));
+        for (size_t i = 0; i < sizeof one / sizeof *one; i++) bytes += pod_room(envs * one[i]);
+    }
+    return bytes;
+}
+
+/* The same on every rank of the pod. */
+static int open_window(struct pod_env *p, struct error *err)
+{
+    const size_t envs = (size_t)p->batch.envs.count, members = (size_t)p->pod->members;
+    const size_t parts = (size_t)p->stages * members, infos = (size_t)p->spec->infos;
+    const size_t bytes[] = {sizeof *p->command,
+                            members * sizeof *p->answer,
+                            envs,
+                            envs * sizeof *p->last,
+                            parts * 2 * infos * sizeof *p->info,
+                            envs * p->snapshot_bytes};
+    size_t all = p->slices = slice_bytes(p);
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) all += pod_room(bytes[i]);
+    const int code = pod_share(p->pod, all, err);
+    if (code) return code;
+    p->command = pod_take(p->pod, bytes[0]);
+    p->answer = pod_take(p->pod, bytes[1]);
+    p->ended = pod_take(p->pod, bytes[2]);
+    p->last = pod_take(p->pod, bytes[3]);
+    p->info = pod_take(p->pod, bytes[4]);
+    p->snapshots = pod_take(p->pod, bytes[5]);
+    return 0;
+}
+
+/* ---- this rank's parts --------------------------------------------------------------------------------------------------------------- */
+
+/* As algo/rollout.c cuts; elsewhere cut, the parts would fit the stages less well, and all would work the same. */
+static struct share stage_share(const struct pod_env *p, int stage)
+{
+    const int64_t envs = p->batch.envs.count;
+    const int lo = (int)(envs * stage / p->stages), hi = (int)(envs * (stage + 1) / p->stages);
+    return (struct share){lo, hi - lo};
+}
+
+static int open_parts(struct pod_env *p, const struct config *config, struct error *err)
+{
+    int code = 0, largest = 1;
+    p->part = calloc((size_t)p->stages, sizeof *p->part);
+    CHECK(p->part, "out of memory while opening a pod's environments");
+    for (int s = 0; s < p->stages && !code; s++) {
+        const struct share stage = stage_share(p, s), mine = comm_share(stage.count, p->pod->member, p->pod->members);
+        struct part *part = &p->part[s];
+        *part = (struct part){.number = s * p->pod->members + p->pod->member, .first = stage.first + mine.first, .count = mine.count};
+        struct env_batch batch = p->batch;
+        batch.envs = (struct share){p->batch.envs.first + part->first, part->count};
+        batch.horizon = 1; /* episodes go into the window after every step */
+        if (part->count > 0) code = open_env(&part->env, config, &batch, err);
+        if (part->count > largest) largest = part->count;
+    }
+    /* A rank without environments looks at one all the same: it must know how large everything is. */
+    if (!code && !p->part[0].env) code = open_env_alone(&p->part[0].env, config, err);
+    if (code) return code;
+    p->spec = vecenv_spec(p->part[0].env);
+    p->snapshot_bytes = vecenv_snapshot_bytes(p->part[0].env);
+    lane_strides_of(&p->strides, p->spec);
+    p->taken = calloc((size_t)largest, sizeof *p->taken);
+    CHECK(p->taken, "out of memory while opening a pod's environments");
+    return 0;
+}
+
+/* Episodes that ended with the step that `part` has just taken. */
+static void give_episodes(struct pod_env *p, const struct part *part)
+{
+    const int count = vecenv_take_episodes(part->env, p->taken, part->count);
+    for (int i = 0; i < count; i++) {
+        const size_t e = (size_t)p->taken[i].env - (size_t)p->batch.envs.first;
+        p->last[e] = p->taken[i];
+        p->ended[e] = 1;
+    }
+}
+
+static int step_part(struct pod_env *p, const struct part *part, int lo, int hi, const struct mappo_env_io *io, struct error *err)
+{
+    lo = lo > part->first ? lo - part->first : 0;
+    hi = hi < part->first + part->count ? hi - part->first : part->count;
+    if (lo >= hi) return 0;
+    int code = vecenv_step_begin(part->env, lo, hi, io, err);
+    if (!code) code = vecenv_step_end(part->env, lo, hi, err);
+    if (!code) give_episodes(p, part);
+    return code;
+}
+
+static int snapshot_part(struct pod_env *p, const struct part *part, struct error *err)
+{
+    int code = 0;
+    for (int e = 0; e < part->count && !code; e++)
+        code = vecenv_snapshot(part->env, e, p->snapshots + (size_t)(part->first + e) * p->snapshot_bytes, err);
+    return code;
+}
+
+/* One command, for one of this rank's parts; `io` begins at it. */
+static int serve_part(struct pod_env *p, const struct part *part, int call, int lo, int hi, const struct mappo_env_io *io, struct error *err)
+{
+    const size_t infos = (size_t)p->spec->infos;
+    double *info = p->info + (size_t)part->number * 2 * infos;
+    if (part->count == 0) return 0;
+    switch (call) {
+    case CALL_RESET:
+        memset(p->ended + part->first, 0, (size_t)part->count);
+        return vecenv_reset(part->env, io, err);
+    case CALL_OBSERVE:
+        return vecenv_observe(part->env, io, err);
+    case CALL_STEP:
+        return step_part(p, part, lo, hi, io, err);
+    case CALL_SNAPSHOT:
+        return snapshot_part(p, part, err);
+    case CALL_RESTORE:
+        if (lo < part->first || lo >= part->first + part->count) return 0;
+        return vecenv_restore(part->env, lo - part->first, p->snapshots + (size_t)lo * p->snapshot_bytes, err);
+    case CALL_INFO:
+        vecenv_take_info(part->env, info, info + infos);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int serve(struct pod_env *p, int call, int lo, int hi, const struct mappo_env_io *io, struct error *err)
+{
+    int code = 0;
+    for (int s = 0; s < p->stages && !code; s++) {
+        struct mappo_env_io here = {.struct_size = sizeof here};
+        lane_at(&here, io, &p->strides, p->spec->groups, p->part[s].first);
+        code = serve_part(p, &p->part[s], call, lo, hi, &here, err);
+    }
+    return code;
+}
+
+static void close_here(struct pod_env *p)
+{
+    for (int s = 0; s < p->stages && p->part; s++) vecenv_close(p->part[s].env);
+    pod_unshare(p->pod);
+    free(p->part);
+    free(p->taken);
+    free(p->whom);
+    free(p);
+}
+
+/* Collective within the pod: parts, then the window. All fail alike. */
+static int open_here(struct pod_env **out, struct pod *pod, const struct config *config, const struct plan *plan, struct error *err)
+{
+    struct pod_env *p = *out = calloc(1, sizeof *p);
+    CHECK(p, "out of memory while opening a pod's environments");
+    p->pod = pod;
+    p->batch = plan->batch;
+    p->stages = plan->stages;
+    int code = comm_vote(pod->ranks, open_parts(p, config, err), err);
+    if (!code) code = open_window(p, err);
+    if (!code) return 0;
+    close_here(p);
+    *out = NULL;
+    return code;
+}
+
+/* ---- the leader ---------------------------------------------------------------------------------------------------------------------- */
+
+static void *moved(const struct pod_env *p, const void *address)
+{
+    if (!address) return NULL;
+    char *here = (char *)(uintptr_t)address + p->moved;
+    CHECK(here >= p->pod->memory && here < p->pod->memory + p->pod->bytes, "environments of a pod are to write outside its window");
+    return here;
+}
+
+/* Addresses of the leader to those of this rank; on the leader only checks that they lie in the window. */
+static void move_io(const struct pod_env *p, struct mappo_env_io *io)
+{
+    for (int g = 0; g < io->groups; g++) {
+        struct mappo_group_io *group = &io->group[g];
+        group->act_int = moved(p, group->act_int);
+        group->act_real = moved(p, group->act_real);
+        group->obs = moved(p, group->obs);
+        group->final_obs = moved(p, group->final_obs);
+        group->state = moved(p, group->state);
+        group->final_state = moved(p, group->final_state);
+        group->reward = moved(p, group->reward);
+        group->terminated = moved(p, group->terminated);
+        group->active = moved(p, group->active);
+        group->act_mask = moved(p, group->act_mask);
+    }
+    io->state = moved(p, io->state);
+    io->final_state = moved(p, io->final_state);
+    io->ep_end = moved(p, io->ep_end);
+    io->info = moved(p, io->info);
+}
+
+/* Waits for a member's answer to the last command. No sign of life for the watchdog: a member that hangs ends the run through it. */
+static void await_answer(struct pod_env *p, int member)
+{
+    const struct pod *pod = p->pod;
+    struct pod_signal *given = &p->answer[member].given;
+    watchdog_waiting_for(p->whom[member]);
+    while (!pod_signal_await(given, p->calls - 1, pod->spins, 0.5))
+        if (!pod_alive(pod, member))
+            die(EXIT_PEERS, "rank %d, which steps environments for this one, has ended; the same command continues from the last checkpoint",
+                pod->rank[member]);
+    watchdog_waiting_for(NULL);
+}
+
+/* A command to all ranks of the pod. The first that failed speaks. */
+static int call_all(struct pod_env *p, int call, int lo, int hi, const struct mappo_env_io *io, struct error *err)
+{
+    struct command *command = p->command;
+    static const struct mappo_env_io none = {.struct_size = sizeof none};
+    command->call = call;
+    command->lo = lo;
+    command->hi = hi;
+    command->io = io ? *io : none;
+    move_io(p, &command->io);
+    const struct mappo_env_io mine = command->io;
+    p->calls++;
+    if (call != CALL_INFO) p->snapshots_fresh = call == CALL_SNAPSHOT;
+    pod_signal_raise(&command->given);
+    int code = serve(p, call, lo, hi, &mine, err);
+    for (int m = 1; m < p->pod->members; m++) {
+        await_answer(p, m);
+        const struct answer *answer = &p->answer[m];
+        if (answer->code && !code) code = error_set(err, answer->code, "%s", answer->text);
+    }
+    return code;
+}
+
+static int joined_reset(void *self, const struct mappo_env_io *io, struct error *err)
+{
+    return call_all(self, CALL_RESET, 0, 0, io, err);
+}
+
+static int joined_observe(void *self, const struct mappo_env_io *io, struct error *err)
+{
+    return call_all(self, CALL_OBSERVE, 0, 0, io, err);
+}
+
+static int joined_step(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
+{
+    return call_all(self, CALL_STEP, lo, hi, io, err);
+}
+
+static void joined_take_info(void *self, double *sum, double *count)
+{
+    struct pod_env *p = self;
+    const int infos = p->spec->infos, parts = p->stages * p->pod->members;
+    if (infos == 0) return;
+    call_all(p, CALL_INFO, 0, 0, NULL, NULL);
+    for (int k = 0; k < infos; k++) {
+        sum[k] = count[k] = 0;
+        for (int i = 0; i < parts; i++) {
+            sum[k] += p->info[(size_t)i * 2 * (size_t)infos + (size_t)k];
+            count[k] += p->info[((size_t)i * 2 + 1) * (size_t)infos + (size_t)k];
+        }
+    }
+}
+
+/* All at once, for whoever goes through the environments in order. */
+static int joined_snapshot(void *self, int32_t e, void *bytes, struct error *err)
+{
+    struct pod_env *p = self;
+    const int code = e == 0 || !p->snapshots_fresh ? call_all(p, CALL_SNAPSHOT, 0, 0, NULL, err) : 0;
+    if (!code) memcpy(bytes, p->snapshots + (size_t)e * p->snapshot_bytes, p->snapshot_bytes);
+    return code;
+}
+
+static int joined_restore(void *self, int32_t e, const void *bytes, struct error *err)
+{
+    struct pod_env *p = self;
+    memcpy(p->snapshots + (size_t)e * p->snapshot_bytes, bytes, p->snapshot_bytes);
+    p->ended[e] = 0;
+    return call_all(p, CALL_RESTORE, e, e + 1, NULL, err);
+}
+
+static int join(struct pod_env *p, struct error *err)
+{
+    const struct vecenv_elsewhere elsewhere = {.self = p,
+                                               .reset = joined_reset,
+                                               .observe = joined_observe,
+                                               .step = joined_step,
+                                               .take_info = joined_take_info,
+                                               .snapshot = joined_snapshot,
+                                               .restore = joined_restore,
+                                               .ended = p->ended,
+                                               .last = p->last};
+    p->whom = calloc((size_t)p->pod->members, sizeof *p->whom);
+    CHECK(p->whom, "out of memory while opening a pod's environments");
+    for (int m = 0; m < p->pod->members; m++)
+        text_format(p->whom[m], sizeof *p->whom, "rank %d, which steps environments", p->pod->rank[m]);
+    p->command->memory = p->pod->memory;
+    return vecenv_join(&p->joined, p->part[0].env, p->batch.envs.count, (uint32_t)p->batch.envs.first, (int32_t)p->batch.horizon, &elsewhere,
+                       err);
+}
+
+int pod_env_open(struct pod_env **env, struct pod *pod, const struct config *config, const struct env_batch *batch, int stages,
+                 const struct comm_device *device, struct error *err)
+{
+    struct plan plan = {.opens = true, .stages = stages, .batch = *batch};
+    comm_broadcast(pod->ranks, &plan, sizeof plan);
+    int code = open_here(env, pod, config, &plan, err);
+    if (code) return code;
+    struct pod_env *p = *env;
+    if ((code = join(p, err))) {
+        pod_env_close(p);
+        *env = NULL;
+        return code;
+    }
+    p->device = device;
+    p->registered = device && device->host_register && device->host_register(device->self, pod->memory, pod->bytes) == 0;
+    if (device && !p->registered) warn("the GPU's driver does not take a pod's shared memory as pinned: copies from and to it will be slow");
+    return 0;
+}
+
+struct vecenv *pod_env_vecenv(const struct pod_env *p)
+{
+    return p->joined;
+}
+
+void *pod_env_slices(void *env, size_t bytes)
+{
+    struct pod_env *p = env;
+    p->slices_used += pod_room(bytes);
+    CHECK(p->slices_used <= p->slices, "a pod's window has room for %zu bytes of slices, %zu are wanted", p->slices, p->slices_used);
+    return pod_take(p->pod, bytes);
+}
+
+void pod_env_close(struct pod_env *p)
+{
+    if (!p) return;
+    if (p->registered) p->device->host_unregister(p->device->self, p->pod->memory);
+    vecenv_close(p->joined);
+    call_all(p, CALL_CLOSE, 0, 0, NULL, NULL);
+    close_here(p);
+}
+
+void pod_dismiss(struct pod *pod, int code)
+{
+    if (!pod || pod->members == 1) return;
+    struct plan plan = {.code = code};
+    comm_broadcast(pod->ranks, &plan, sizeof plan);
+}
+
+/* ---- members ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Who is told to stop here tells the leader, who knows how. Once is enough. */
+static void pass_on_stop(struct pod_env *p, struct stop *stop, bool *told)
+{
+    struct comm alone = {.size = 1};
+    if (*told || p->pod->process[0] == 0) return;
+    const int code = stop_agreed(stop, &alone, NULL, 0);
+    if (!code) return;
+    *told = true;
+    kill(p->pod->process[0], code == EXIT_STOPPED ? SIGTERM : SIGUSR1);
+}
+
+static void await_command(struct pod_env *p, struct stop *stop, bool *told)
+{
+    watchdog_phase("waiting for the pod's leader");
+    while (!pod_signal_await(&p->command->given, p->calls, p->pod->spins, 0.5)) {
+        watchdog_sign(); /* the leader may learn as long as it likes: its own watchdog looks after it */
+        pass_on_stop(p, stop, told);
+        if (!pod_alive(p->pod, 0)) _exit(EXIT_PEERS);
+    }
+    p->calls++;
+}
+
+static void serve_commands(struct pod_env *p, struct stop *stop, bool *told)
+{
+    const struct command *command = p->command;
+    struct answer *answer = &p->answer[p->pod->member];
+    struct error err;
+    for (int call = CALL_RESET; call != CALL_CLOSE;) {
+        await_command(p, stop, told);
+        watchdog_phase("stepping environments");
+        struct mappo_env_io io = command->io;
+        p->moved = p->pod->memory - command->memory;
+        move_io(p, &io);
+        call = command->call;
+        err = (struct error){.code = 0};
+        answer->code = serve(p, call, command->lo, command->hi, &io, &err);
+        text_format(answer->text, sizeof answer->text, "%s", err.text);
+        pod_signal_raise(&answer->given);
+    }
+}
+
+int pod_serve(struct pod *pod, const struct config *config, int threads)
+{
+    const struct comm *world = pod->world;
+    struct stop *stop;
+    struct error err = {0};
+    bool told = false;
+    int code = stop_open(&stop, 0, 0, NULL, &err);
+    if (code) die_error(&err);
+    for (;;) {
+        struct plan plan;
+        struct pod_env *p;
+        comm_broadcast(pod->ranks, &plan, sizeof plan);
+        code = plan.code;
+        if (!plan.opens) break;
+        plan.batch.threads = threads;
+        if (open_here(&p, pod, config, &plan, &err)) continue; /* the leader failed alike, and has the last word */
+        watchdog_start(config->comm_watchdog_seconds, world->rank, world->size);
+        serve_commands(p, stop, &told);
+        watchdog_stop();
+        close_here(p);
+    }
+    stop_close(stop);
+    return code;
+}

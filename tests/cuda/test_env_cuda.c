@@ -1,0 +1,362 @@
+/* Environments on the device against the same on the host: what they show, how their episodes go, statistics, snapshots. In the emulation
+ * both run the same machine code for expf and log1pf, so every bit is compared; a device has its own, and then contacts differ in the last
+ * bits.
+ * timeout: 300 */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <math.h>
+#include <stdio.h>
+
+#include "backend/backend.h"
+#include "env_batch.h"
+
+/* Positions are of order 1; a contact amplifies a last bit by its stiffness, some times in an episode. A test that counts a contact more or
+ * less at the border would differ by 1, which has not been seen. */
+static const double tolerance = 1e-3;
+
+enum { ENVS = 70, FIRST = 11, STEPS = 61, HORIZON = 20, MAX_INFOS = 8 };
+
+struct pair {
+    struct backend *backend;
+    struct env_batch host, device; /* the device's arrays on the host: what was downloaded */
+    struct mappo_env_io io;        /* the device's arrays */
+    struct recording *recorded;
+    bool exact;
+};
+
+static void *on_device(struct pair *p, size_t count, size_t size)
+{
+    return p->backend->alloc(p->backend, "test", (count + 1) * size);
+}
+
+static size_t rows_of(const struct pair *p, int g)
+{
+    return (size_t)p->host.envs * (size_t)p->host.size[g].agents;
+}
+
+enum { OF_STEP = 1, OF_SIGHT = 2 };
+
+/* Calls `with` for each array of an io: its place in struct mappo_env_io, the bytes of one environment, and when it is written. */
+typedef void with_array(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name);
+static void each_array(struct pair *p, with_array *with)
+{
+    for (int g = 0; g < p->host.spec->groups; g++) {
+        const struct group_sizes *s = &p->host.size[g];
+        const size_t agents = (size_t)s->agents, state = agents * (size_t)p->host.spec->group[g].state_size;
+        const size_t group = offsetof(struct mappo_env_io, group) + (size_t)g * sizeof(struct mappo_group_io);
+        with(p, group + offsetof(struct mappo_group_io, obs), agents * (size_t)s->obs * sizeof(float), OF_SIGHT, true, "obs");
+        with(p, group + offsetof(struct mappo_group_io, final_obs), agents * (size_t)s->obs * sizeof(float), OF_STEP, true, "final_obs");
+        with(p, group + offsetof(struct mappo_group_io, state), state * sizeof(float), OF_SIGHT, true, "agents' state");
+        with(p, group + offsetof(struct mappo_group_io, final_state), state * sizeof(float), OF_STEP, true, "agents' final state");
+        with(p, group + offsetof(struct mappo_group_io, reward), agents * sizeof(float), OF_STEP, true, "reward");
+        with(p, group + offsetof(struct mappo_group_io, terminated), agents, OF_STEP, false, "terminated");
+        with(p, group + offsetof(struct mappo_group_io, active), agents, OF_SIGHT, false, "active");
+        with(p, group + offsetof(struct mappo_group_io, act_mask), agents * (size_t)s->logits, OF_SIGHT, false, "act_mask");
+    }
+    const size_t state = (size_t)p->host.spec->state_size * sizeof(float);
+    with(p, offsetof(struct mappo_env_io, state), state, OF_SIGHT, true, "state");
+    with(p, offsetof(struct mappo_env_io, final_state), state, OF_STEP, true, "final state");
+    with(p, offsetof(struct mappo_env_io, ep_end), 1, OF_STEP, false, "ep_end");
+    with(p, offsetof(struct mappo_env_io, info), (size_t)p->host.spec->infos * sizeof(float), OF_STEP, true, "info");
+}
+
+static void **member(struct mappo_env_io *io, size_t at)
+{
+    return (void **)((char *)io + at);
+}
+
+static void allocate(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name)
+{
+    (void)written, (void)real, (void)name;
+    *member(&p->io, at) = bytes ? on_device(p, bytes * (size_t)p->host.envs, 1) : NULL;
+}
+
+static void download(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name)
+{
+    (void)written, (void)real, (void)name;
+    if (bytes) p->backend->download(p->backend, *member(&p->device.io, at), *member(&p->io, at), bytes * (size_t)p->host.envs);
+}
+
+static void compare(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name)
+{
+    const char *a = *member(&p->host.io, at), *b = *member(&p->device.io, at);
+    const size_t all = bytes * (size_t)p->host.envs;
+    (void)written;
+    if (!bytes || !memcmp(a, b, all)) return;
+    for (size_t i = 0; i < all / (real ? sizeof(float) : 1); i++) {
+        const double x = real ? (double)((const float *)a)[i] : (double)a[i], y = real ? (double)((const float *)b)[i] : (double)b[i];
+        if (x == y || (isnan(x) && isnan(y)) || (real && !p->exact && fabs(x - y) <= tolerance)) continue;
+        fail_msg("%s, number %zu of all: %.9g on the host, %.9g on the device", name, i, x, y);
+    }
+}
+
+static void compare_sight(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name)
+{
+    if (written == OF_SIGHT) compare(p, at, bytes, written, real, name);
+}
+
+static void pair_open(struct pair *p, struct vecenv_config config)
+{
+    struct error err = {0};
+    const struct backend_config wanted = {.name = "cuda", .threads = 1, .level = -1, .device = -1, .graphs = true};
+    char why[256] = "";
+    memset(p, 0, sizeof *p);
+    if (backend_open(&p->backend, &wanted, &err)) fail_msg("%s", err.text);
+    p->exact = strstr(p->backend->detail, "emulated") != NULL;
+    if (batch_open(&p->host, &config)) fail_msg("%s", p->host.err.text);
+    if (batch_open(&p->device, &config)) fail_msg("%s", p->device.err.text);
+    if (!vecenv_attach(p->device.env, p->backend->environments, p->backend, why, sizeof why)) fail_msg("%s", why);
+    assert_true(vecenv_on_device(p->device.env));
+    p->io = (struct mappo_env_io){.struct_size = sizeof p->io, .groups = p->host.spec->groups};
+    each_array(p, allocate);
+    for (int g = 0; g < p->host.spec->groups; g++) {
+        p->io.group[g].act_int = on_device(p, rows_of(p, g) * (size_t)p->host.size[g].act_ints, sizeof(int32_t));
+        p->io.group[g].act_real = on_device(p, rows_of(p, g) * (size_t)p->host.size[g].act_reals, sizeof(float));
+    }
+}
+
+static void give_back(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name)
+{
+    (void)bytes, (void)written, (void)real, (void)name;
+    if (*member(&p->io, at)) p->backend->free(p->backend, *member(&p->io, at));
+}
+
+static void pair_close(struct pair *p)
+{
+    each_array(p, give_back);
+    for (int g = 0; g < p->host.spec->groups; g++) {
+        p->backend->free(p->backend, (void *)(uintptr_t)p->io.group[g].act_int);
+        p->backend->free(p->backend, (void *)(uintptr_t)p->io.group[g].act_real);
+    }
+    if (p->recorded) p->backend->recording_free(p->backend, p->recorded);
+    batch_close(&p->host);
+    batch_close(&p->device);
+    p->backend->close(p->backend);
+}
+
+/* Both see the same after a reset. */
+static void pair_reset(struct pair *p)
+{
+    assert_int_equal(vecenv_reset(p->host.env, &p->host.io, &p->host.err), 0);
+    assert_int_equal(vecenv_reset(p->device.env, &p->io, &p->device.err), 0);
+    each_array(p, download);
+    each_array(p, compare_sight);
+}
+
+/* One step with random actions; `recorded`: made by replaying. */
+static void pair_step(struct pair *p, uint64_t step, bool recorded)
+{
+    batch_act(&p->host, 3, FIRST, step);
+    for (int g = 0; g < p->host.spec->groups; g++) {
+        const struct group_sizes *s = &p->host.size[g];
+        p->backend->upload(p->backend, (void *)(uintptr_t)p->io.group[g].act_int, p->host.act_int[g],
+                           rows_of(p, g) * (size_t)s->act_ints * sizeof(int32_t));
+        p->backend->upload(p->backend, (void *)(uintptr_t)p->io.group[g].act_real, p->host.act_real[g],
+                           rows_of(p, g) * (size_t)s->act_reals * sizeof(float));
+    }
+    if (vecenv_step(p->host.env, &p->host.io, &p->host.err)) fail_msg("%s", p->host.err.text);
+    if (!recorded || !backend_replayed(p->backend, p->recorded)) {
+        assert_int_equal(vecenv_step(p->device.env, &p->io, &p->device.err), 0);
+        if (recorded) backend_recorded(p->backend, &p->recorded);
+    }
+    each_array(p, download);
+    each_array(p, compare);
+}
+
+static void near(const struct pair *p, const char *what, double a, double b)
+{
+    if (a == b || (!p->exact && fabs(a - b) <= tolerance * fmax(1, fabs(a)))) return;
+    fail_msg("%s: %.17g on the host, %.17g on the device", what, a, b);
+}
+
+static int compare_reports(struct pair *p)
+{
+    static struct episode a[ENVS * STEPS], b[ENVS * STEPS];
+    const int count = vecenv_take_episodes(p->host.env, a, ENVS * STEPS);
+    assert_int_equal(vecenv_take_episodes(p->device.env, b, ENVS * STEPS), count);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(b[i].step, a[i].step);
+        assert_int_equal(b[i].env, a[i].env);
+        assert_int_equal(b[i].length, a[i].length);
+        assert_int_equal(b[i].end, a[i].end);
+        for (int g = 0; g < MAPPO_MAX_GROUPS; g++) near(p, "return", (double)a[i].group_return[g], (double)b[i].group_return[g]);
+    }
+    double sum[2][MAX_INFOS], number[2][MAX_INFOS];
+    vecenv_take_info(p->host.env, sum[0], number[0]);
+    vecenv_take_info(p->device.env, sum[1], number[1]);
+    for (int k = 0; k < p->host.spec->infos; k++) {
+        assert_true(number[0][k] == number[1][k]);
+        near(p, p->host.spec->info[k].name, sum[0][k], sum[1][k]);
+    }
+    return count;
+}
+
+static void compare_snapshots(struct pair *p)
+{
+    const size_t bytes = vecenv_snapshot_bytes(p->host.env);
+    static unsigned char a[8192], b[8192];
+    assert_true(bytes <= sizeof a);
+    for (int32_t e = 0; e < p->host.envs; e++) {
+        assert_int_equal(vecenv_snapshot(p->host.env, e, a, &p->host.err), 0);
+        assert_int_equal(vecenv_snapshot(p->device.env, e, b, &p->device.err), 0);
+        if (p->exact && memcmp(a, b, bytes)) fail_msg("the snapshots of environment %d differ", e);
+    }
+}
+
+/* ---- promises ------------------------------------------------------------------------------------------------------------------------ */
+
+static struct vecenv_config config_of(const char *name, const struct env_option *option, int options)
+{
+    return (struct vecenv_config){.name = name,
+                                  .option = option,
+                                  .options = options,
+                                  .envs = ENVS,
+                                  .first_env = FIRST,
+                                  .seed = 5,
+                                  .stream = PHILOX_ENVIRONMENT,
+                                  .threads = 1,
+                                  .horizon = HORIZON,
+                                  .clip_action = true};
+}
+
+static void play(const struct vecenv_config *config)
+{
+    struct pair p;
+    int episodes = 0;
+    pair_open(&p, *config);
+    pair_reset(&p);
+    for (int t = 0; t < STEPS; t++) {
+        pair_step(&p, (uint64_t)t, t % 3 != 0);
+        if (t % HORIZON == HORIZON - 1) episodes += compare_reports(&p);
+        if (t == STEPS / 2) compare_snapshots(&p);
+    }
+    episodes += compare_reports(&p);
+    assert_true(episodes > 0);
+    compare_snapshots(&p);
+    pair_close(&p);
+}
+
+static void every_kind_of_simple_spread_is_the_host_s(void **state)
+{
+    (void)state;
+    static const struct env_option kinds[][3] = {
+        {{"rules", "mpe2"}, {"N", "3"}, {"max_cycles", "25"}},
+        {{"rules", "on-policy"}, {"N", "3"}, {"max_cycles", "25"}},
+        {{"rules", "mpe2"}, {"N", "1"}, {"terminate_on_success", "1"}},
+        {{"rules", "on-policy"}, {"N", "6"}, {"max_cycles", "7"}},
+        {{"rules", "mpe2"}, {"continuous_actions", "1"}, {"local_ratio", "0.3"}},
+        {{"num_agent_neighbors", "2"}, {"num_landmark_neighbors", "1"}, {"N", "4"}},
+        {{"rules", "mpe2"}, {"N", "20"}, {"max_cycles", "30"}}, /* more than shared memory has room for */
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        const struct vecenv_config config = config_of("mpe/simple_spread", kinds[k], 3);
+        play(&config);
+    }
+}
+
+static void kitchen_sink_is_the_host_s(void **state)
+{
+    (void)state;
+    static const struct env_option single[] = {{"scene", "single"}};
+    struct vecenv_config config = config_of("test/kitchen_sink", NULL, 0);
+    play(&config);
+    config.option = single;
+    config.options = 1;
+    play(&config);
+}
+
+static void time_limits_and_rescaled_actions_are_the_host_s(void **state)
+{
+    (void)state;
+    static const struct env_option continuous[] = {{"continuous_actions", "1"}, {"N", "2"}};
+    struct vecenv_config config = config_of("mpe/simple_spread", continuous, 2);
+    config.time_limit = 9;
+    config.rescale_action = true;
+    play(&config);
+    config = config_of("test/kitchen_sink", NULL, 0);
+    config.time_limit = 7;
+    config.rescale_action = true;
+    play(&config);
+}
+
+static void restored_environments_go_on_as_they_would_have(void **state)
+{
+    (void)state;
+    static unsigned char saved[ENVS][2048];
+    const struct vecenv_config config = config_of("test/kitchen_sink", NULL, 0);
+    struct pair p;
+    pair_open(&p, config);
+    pair_reset(&p);
+    for (int t = 0; t < 10; t++) pair_step(&p, (uint64_t)t, true);
+    assert_true(vecenv_snapshot_bytes(p.host.env) <= sizeof saved[0]);
+    for (int32_t e = 0; e < ENVS; e++) assert_int_equal(vecenv_snapshot(p.device.env, e, saved[e], &p.device.err), 0);
+    for (int t = 10; t < 15; t++) pair_step(&p, (uint64_t)t, true);
+    for (int32_t e = 0; e < ENVS; e += 2) { /* every second one, on both sides: the others stay where they are */
+        assert_int_equal(vecenv_restore(p.host.env, e, saved[e], &p.host.err), 0);
+        assert_int_equal(vecenv_restore(p.device.env, e, saved[e], &p.device.err), 0);
+    }
+    compare_snapshots(&p);
+    assert_int_equal(vecenv_observe(p.host.env, &p.host.io, &p.host.err), 0);
+    assert_int_equal(vecenv_observe(p.device.env, &p.io, &p.device.err), 0);
+    each_array(&p, download);
+    each_array(&p, compare_sight);
+    for (int t = 15; t < STEPS; t++) pair_step(&p, (uint64_t)t, true);
+    pair_close(&p);
+}
+
+static void statistics_need_no_array_of_the_caller(void **state)
+{
+    (void)state;
+    const struct vecenv_config config = config_of("mpe/simple_spread", NULL, 0);
+    struct pair p;
+    pair_open(&p, config);
+    pair_reset(&p);
+    struct mappo_env_io io = p.io;
+    io.info = NULL;
+    io.ep_end = NULL;
+    io.group[0].reward = NULL;
+    io.group[0].obs = NULL;
+    for (int t = 0; t < HORIZON + 6; t++) { /* the same actions on both sides */
+        assert_int_equal(vecenv_step(p.host.env, &p.host.io, &p.host.err), 0);
+        assert_int_equal(vecenv_step(p.device.env, &io, &p.device.err), 0);
+    }
+    assert_true(compare_reports(&p) > 0);
+    compare_snapshots(&p);
+    pair_close(&p);
+}
+
+static void environments_without_kernels_stay_on_the_host(void **state)
+{
+    (void)state;
+    static const struct env_option slow[] = {{"delay_ms", "0.001"}};
+    const struct vecenv_config config = config_of("test/kitchen_sink", slow, 1);
+    struct vecenv *env;
+    struct error err = {0};
+    char why[256] = "";
+    assert_int_equal(vecenv_open(&env, &config, &err), 0);
+    assert_false(vecenv_attach(env, NULL, NULL, why, sizeof why));
+    assert_string_equal(why, "test/kitchen_sink: this backend steps no environments");
+    struct backend *backend;
+    const struct backend_config wanted = {.name = "cuda", .threads = 1, .level = -1, .device = -1};
+    assert_int_equal(backend_open(&backend, &wanted, &err), 0);
+    assert_false(vecenv_attach(env, backend->environments, backend, why, sizeof why));
+    assert_non_null(strstr(why, "don't know these options"));
+    assert_false(vecenv_on_device(env));
+    vecenv_close(env);
+    backend->close(backend);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_of_simple_spread_is_the_host_s),       cmocka_unit_test(kitchen_sink_is_the_host_s),
+        cmocka_unit_test(time_limits_and_rescaled_actions_are_the_host_s), cmocka_unit_test(restored_environments_go_on_as_they_would_have),
+        cmocka_unit_test(statistics_need_no_array_of_the_caller),          cmocka_unit_test(environments_without_kernels_stay_on_the_host),
+    };
+    return cmocka_run_group_tests_name("env_cuda", tests, NULL, NULL);
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# timeout: 600
+# The whole program with backend=cuda, on the emulated device: what it learns, saves, continues and says when the device is not as it should be.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+MAPPO=${MAPPO_EMULATED:-${BUILD:-build}/emulated/mappo}
+if ! [ -x "$MAPPO" ]; then
+    echo "ok - training_on_a_device # SKIP needs $MAPPO (make emulated)"
+    exit 0
+fi
+# shellcheck disable=SC1091
+. tests/mpi/train.sh
+TINY="env.rules=on-policy policy.hidden=64 ppo.epochs=2 rollout.envs=8 rollout.steps=10 eval.env_steps=0 checkpoint.seconds=0 checkpoint.interval=2 threads=1"
+UPDATE=80
+steps() { echo "train.env_steps=$(($1 * UPDATE))"; }
+same() { "$MAPPO" inspect "$1/latest.h5" "$2/latest.h5" >"$WORK/inspect" 2>&1; echo $?; }
+
+# ---- the same bits, again and in two parts; in another order of the threads ----
+ranks 1 backend=cuda run="$WORK/a" "$(steps 6)"
+expect a_run_on_the_device_ends_well 0 $?
+if grep -q 'GPU' "$WORK/out" && grep -q 'environments step on the device' "$WORK/out"; then pass the_first_lines_name_the_gpu; else fail the_first_lines_name_the_gpu "$(head -8 "$WORK/out")"; fi
+ranks 1 backend=cuda run="$WORK/b" "$(steps 4)" && ranks 1 backend=cuda run="$WORK/b" "$(steps 6)"
+expect a_continued_run_has_the_same_bits 0 "$(same "$WORK/a" "$WORK/b")"
+MAPPO_EMULATE_ORDER=reverse ranks 1 backend=cuda run="$WORK/r" "$(steps 6)"
+expect the_order_of_threads_changes_no_bit 0 "$(same "$WORK/a" "$WORK/r")"
+ranks 1 backend=cuda cuda.graphs=0 run="$WORK/g" "$(steps 6)"
+expect graphs_change_no_bit 0 "$(same "$WORK/a" "$WORK/g")"
+ranks 1 backend=cuda cuda.environments=0 run="$WORK/h" "$(steps 6)"
+expect environments_on_the_host_change_no_bit 0 "$(same "$WORK/a" "$WORK/h")"
+
+# ---- checkpoints move between device and cores ----
+for way in "cuda cpu" "cpu cuda"; do
+    first=${way% *} second=${way#* }
+    ranks 1 backend="$first" run="$WORK/$first-$second" "$(steps 4)" && ranks 1 backend="$second" run="$WORK/$first-$second" "$(steps 6)"
+    expect "saved_by_${first}_continues_on_${second}" "0 1-6" "$? $(updates_of "$WORK/$first-$second")"
+done
+"$MAPPO" eval "$WORK/a" backend=cuda episodes=16 --json >"$WORK/out" 2>"$WORK/err" && "$MAPPO" eval "$WORK/a" backend=cpu episodes=16 --json >"$WORK/out.cpu"
+close=$(python3 - "$WORK/out" "$WORK/out.cpu" <<'PY'
+import json, sys
+a, b = (json.loads(open(p).read())["return_mean"] for p in sys.argv[1:])
+print("close" if abs(a - b) < 0.5 else f"{a} and {b}")
+PY
+)
+expect an_evaluation_on_the_device_is_the_cpus "close" "$close"
+
+# ---- ranks ----
+if [ -n "$LAUNCH" ]; then
+    ranks 2 backend=cuda comm.gpu=staged run="$WORK/two" "$(steps 4)"
+    expect two_ranks_share_a_device "0 1-4" "$? $(updates_of "$WORK/two")"
+    for n in 1 2 4; do ranks $n backend=cuda comm.pod=1 comm.reproducible=1 comm.shards=4 run="$WORK/n$n" "$(steps 4)" || cat "$WORK/err"; done
+    expect two_ranks_have_the_bits_of_one 0 "$(same "$WORK/n1" "$WORK/n2")"
+    expect four_ranks_have_the_bits_of_one 0 "$(same "$WORK/n1" "$WORK/n4")"
+fi
+
+# ---- numbers that are none ----
+for fault in nan_reward nan_obs inf_reward; do
+    for backend in cpu cuda; do
+        ranks 1 backend=$backend env=test/kitchen_sink env.fault=$fault env.fault_env=3 env.fault_step=25 run="$WORK/$fault-$backend" "$(steps 6)"
+        echo "$? $(sed 's/.*: group/group/' "$WORK/err")" >"$WORK/$fault.$backend"
+    done
+    expect "${fault}_is_reported_as_on_the_cpu" "$(cat "$WORK/$fault.cpu")" "$(cat "$WORK/$fault.cuda")"
+done
+
+# ---- a device that is not as it should be ----
+says() { # NAME CODE WORDS: the last run ended with CODE and said WORDS
+    local code=$4
+    if [ "$code" = "$2" ] && grep -qi -- "$3" "$WORK/err" "$WORK/out"; then pass "$1"; else fail "$1" "exit $code: $(tail -c 400 "$WORK/err" "$WORK/out")"; fi
+}
+MAPPO_EMULATE_DEVICES=0 ranks 1 backend=cuda run="$WORK/none" "$(steps 2)"
+code=$?
+[ "$code" = 2 ] && code=5
+says no_device_is_an_error 5 "no .*device" $code
+MAPPO_EMULATE_DEVICES=0 ranks 1 backend=auto run="$WORK/auto" "$(steps 2)"
+says auto_falls_back_to_the_cpu_aloud 0 "computing on the CPU" $?
+for fault in no_driver old_driver no_code exclusive; do
+    MAPPO_EMULATE_FAULT=$fault ranks 1 backend=cuda run="$WORK/$fault" "$(steps 2)"
+    code=$?
+    case $fault in no_driver) words=driver ;; old_driver) words="driver" ;; no_code) words="CUDA_ARCH" ;; exclusive) words="pod" ;; esac
+    [ $code = 2 ] && code=5
+    says "${fault}_says_what_to_do" 5 "$words" $code
+done
+ranks 1 backend=cuda cuda.device=7 run="$WORK/seven" "$(steps 2)"
+code=$?
+[ $code = 2 ] && code=5
+says a_device_that_is_not_there_is_an_error 5 "cuda.device" $code
+MAPPO_EMULATE_MEMORY=1000000 ranks 1 backend=cuda run="$WORK/little" "$(steps 2)"
+code=$?
+says too_little_memory_names_the_keys 2 "rollout.envs" $code
+ranks 1 backend=cuda run="$WORK/lost" "$(steps 4)"
+MAPPO_EMULATE_FAULT=lost_after:300 ranks 1 backend=cuda run="$WORK/lost" "$(steps 400)"
+says a_lost_device_ends_the_run_with_5 5 "device" $?
+"$MAPPO" inspect "$WORK/lost" --check >"$WORK/out" 2>&1
+expect the_last_checkpoint_is_good 0 $?
+exit $failed
