@@ -185,29 +185,40 @@ static void graphs_change_no_bit(void **state)
     }
 }
 
+/* Episodes that ended in each of three updates; where the environments step is checked. */
+static int play(const struct settings *settings, const char *where, struct episode *episode, int most, uint64_t *hash)
+{
+    struct error err = {0};
+    struct fixture f;
+    int episodes = 0;
+    run(&f, settings, 0);
+    if (!strstr(f.learning.where, where)) fail_msg("%s", f.learning.where);
+    for (int i = 0; i < 3; i++) {
+        if (iterate(&f, 1, &err)) fail_msg("%s", err.text);
+        episodes += vecenv_take_episodes(f.learning.env, episode + episodes, most - episodes);
+    }
+    *hash = f.learning.algorithm->ops->hash(f.learning.algorithm);
+    close_fixture(&f);
+    return episodes;
+}
+
 static void environments_on_the_device_and_beside_it_give_the_same(void **state)
 {
     (void)state;
+    enum { MOST = 200 };
     const struct settings *const cases[] = {&spread, &sink};
     for (int i = 0; i < 2; i++) {
         struct settings settings = *cases[i];
-        struct fixture f;
-        run(&f, &settings, 3);
-        if (!strstr(f.learning.where, "on the device")) fail_msg("case %d: %s", i, f.learning.where);
-        const uint64_t hash = f.learning.algorithm->ops->hash(f.learning.algorithm);
-        struct episode on_device[200], beside[200];
+        struct episode on_device[MOST], beside[MOST];
+        uint64_t hash, other;
         memset(on_device, 0, sizeof on_device);
         memset(beside, 0, sizeof beside);
-        const int episodes = vecenv_take_episodes(f.learning.env, on_device, 200);
-        close_fixture(&f);
-        set(&settings, "cuda.environments", "0");
-        run(&f, &settings, 3);
-        assert_non_null(strstr(f.learning.where, "on the host"));
-        assert_true(f.learning.algorithm->ops->hash(f.learning.algorithm) == hash);
-        assert_int_equal(vecenv_take_episodes(f.learning.env, beside, 200), episodes);
+        const int episodes = play(&settings, "on the device", on_device, MOST, &hash);
         assert_true(episodes > 0);
+        set(&settings, "cuda.environments", "0");
+        assert_int_equal(play(&settings, "on the host", beside, MOST, &other), episodes);
+        assert_true(hash == other);
         assert_memory_equal(on_device, beside, (size_t)episodes * sizeof *beside);
-        close_fixture(&f);
     }
 }
 
