@@ -73,11 +73,10 @@ template <bool TF32> static __device__ __forceinline__ float over_features(float
     return TF32 ? x : x + __shfl_xor_sync(0xffffffffu, x, 16);
 }
 
-template <bool TF32> static __device__ __forceinline__ float over_rows(float x) /* the sum over the lanes of the same features */
+static __device__ __forceinline__ float over_rows(float x) /* the sum over the four lanes of the same features; not for tf32 */
 {
-    x += __shfl_xor_sync(0xffffffffu, x, TF32 ? 16 : 2);
-    x += __shfl_xor_sync(0xffffffffu, x, TF32 ? 8 : 4);
-    return TF32 ? x + __shfl_xor_sync(0xffffffffu, x, 4) : x;
+    x += __shfl_xor_sync(0xffffffffu, x, 2);
+    return x + __shfl_xor_sync(0xffffffffu, x, 4);
 }
 
 static __device__ __forceinline__ float4 load4(const float *p)
@@ -272,10 +271,13 @@ static __device__ __forceinline__ void tf32_backward(float (&sum)[16][2], struct
     }
 }
 
-/* 16 outputs x 8 N inputs; sum[c]: c0 … c3 of multiply_tf32. g and x: from the first output and input on. */
+/* 16 outputs x 8 N inputs; sum[c]: c0 … c3 of multiply_tf32. g and x: from the first output and input on. bias: the sums of g in every
+ * column of a block more, which takes fewer registers than to add them up on the way back. */
 template <int S, int N>
-static __device__ __forceinline__ void tf32_weights(float (&sum)[4][N], struct lane l, const float *g, const float *x, int rows)
+static __device__ __forceinline__ void tf32_weights(float (&sum)[4][N], float (&bias)[4], struct lane l, const float *g, const float *x,
+                                                    int rows)
 {
+    const float ones[2] = {1, 1};
     g += l.row * S + l.feature;
     x += l.row * S + l.feature;
 #pragma unroll 1
@@ -286,6 +288,7 @@ static __device__ __forceinline__ void tf32_weights(float (&sum)[4][N], struct l
             const float b[2] = {x[8 * n * S], x[8 * n * S + 4]};
             multiply_tf32(&sum[0][n], &sum[1][n], &sum[2][n], &sum[3][n], a, b);
         }
+        multiply_tf32(&bias[0], &bias[1], &bias[2], &bias[3], a, ones);
     }
 }
 

@@ -64,10 +64,11 @@ static inline __host__ __device__ int chunk_edge(int rows, int chunks, int c) /*
 
 /* What a thread carries from tile to tile. G: groups of eight inputs. */
 template <bool TF32, int G> struct gradients {
+    enum { BIASES = TF32 ? 4 : shape<TF32>::FEATURES };
     float w2[4][8], w1[4][G];     /* [output 16 j + row / 4 + 4 a][input feature + 8 i] of warp j (modulo 4) */
     float head[2 * FUSED_NARROW]; /* narrow: [output][inputs lane, lane + 32] of the warp's rows; else see wide_head_gradient */
-    float b1[shape<TF32>::FEATURES], b2[shape<TF32>::FEATURES]; /* [backward_feature] of the lane's rows */
-    float tail;                                                 /* head's bias [lane], then log_std, of the warp's rows */
+    float b1[BIASES], b2[BIASES]; /* [backward_feature] of the lane's rows; tf32: see tf32_weights */
+    float tail;                   /* head's bias [lane], then log_std, of the warp's rows */
 };
 
 /* A block, seen by one of its threads. */
@@ -238,11 +239,12 @@ struct backward_layer { /* places in shared memory */
     int x, norm, out;   /* [64][S] x̂; its norm; dz of this layer, may be x */
 };
 
-/* dz of a hidden layer. HEAD: the next one is the head. Adds the lane's rows up to `bias`. */
-template <bool TF32, int S, bool HEAD, int F>
-static __device__ __forceinline__ void hidden_backward(const struct train_thread *t, const struct backward_layer *layer, float (&bias)[F])
+/* dz of a hidden layer. HEAD: the next one is the head. Adds the lane's rows up to `bias`, but for tf32. */
+template <bool TF32, int S, bool HEAD, int BIASES>
+static __device__ __forceinline__ void hidden_backward(const struct train_thread *t, const struct backward_layer *layer,
+                                                       float (&bias)[BIASES])
 {
-    enum { R = shape<TF32>::ROWS };
+    enum { F = shape<TF32>::FEATURES, R = shape<TF32>::ROWS };
     float *mine = t->shared + t->column + t->l.row;
     float g[F][R] = {{0}}, x[F][R];
     if constexpr (TF32) {
@@ -262,7 +264,7 @@ static __device__ __forceinline__ void hidden_backward(const struct train_thread
     for (int i = 0; i < F; i++) {
 #pragma unroll
         for (int r = 0; r < R; r++) {
-            bias[i] += g[i][r];
+            if constexpr (!TF32) bias[i] += g[i][r];
             g[i][r] = rounded<TF32>(g[i][r]);
         }
         store_rows(mine + layer->out + backward_feature<TF32>(t->l, i) * S, g[i]);
@@ -353,7 +355,7 @@ static __device__ __forceinline__ void put_small(const struct train_thread *t, f
     float *end = t->shared + t->at.x1;
     for (int i = thread; i < 2 * FUSED_HIDDEN; i += WARPS * 32)
         chunk[(i < FUSED_HIDDEN ? f.b1 : f.b2 - FUSED_HIDDEN) + i] =
-            over_warps(end + END_BIAS + i / FUSED_HIDDEN * WARPS * FUSED_HIDDEN + i % FUSED_HIDDEN, FUSED_HIDDEN, WARPS);
+            over_warps(end + END_BIAS + i / FUSED_HIDDEN * WARPS * FUSED_HIDDEN + i % FUSED_HIDDEN, FUSED_HIDDEN, TF32 ? WARPS / 4 : WARPS);
     if (thread < outputs + t->p->extra)
         chunk[thread < outputs ? f.bh + thread : f.extra + thread - outputs] = over_warps(end + END_TAIL + thread, 32, WARPS);
     if (outputs <= FUSED_NARROW) {
@@ -369,21 +371,38 @@ static __device__ __forceinline__ void put_small(const struct train_thread *t, f
     }
 }
 
+/* What warps have of the biases' gradients, for put_small to add up: fp32 of all outputs from their rows, tf32 of 16 from half of the rows.
+ */
+template <bool TF32, int WARPS, int N>
+static __device__ __forceinline__ void put_biases(const struct train_thread *t, const float (&b1)[N], const float (&b2)[N])
+{
+    float *first = t->shared + t->at.x1 + END_BIAS + (TF32 ? t->warp / 4 : t->warp) * FUSED_HIDDEN, *second = first + WARPS * FUSED_HIDDEN;
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        if constexpr (TF32) {
+            const int output = t->warp % 4 * 16 + t->l.row + i / 2 * 8;
+            if (t->l.feature == 0 && i % 2 == 0) {
+                first[output] = b1[i];
+                second[output] = b2[i];
+            }
+        } else {
+            const int output = backward_feature<TF32>(t->l, i);
+            const float one = over_rows(b1[i]), two = over_rows(b2[i]);
+            if (t->l.row == 0) {
+                first[output] = one;
+                second[output] = two;
+            }
+        }
+    }
+}
+
 /* All sums of the chunk to memory. */
 template <bool TF32, int WARPS, int G>
 static __device__ __forceinline__ void put_gradients(const struct train_thread *t, int c, struct gradients<TF32, G> *sum)
 {
     const struct folded f = folded_of(t->p->inputs, t->p->outputs);
     float *chunk = t->p->chunk + (size_t)c * (size_t)(f.extra + round_up(t->p->extra, 4)), *end = t->shared + t->at.x1;
-#pragma unroll
-    for (int i = 0; i < shape<TF32>::FEATURES; i++) {
-        const float b1 = over_rows<TF32>(sum->b1[i]), b2 = over_rows<TF32>(sum->b2[i]);
-        const int place = END_BIAS + t->warp * FUSED_HIDDEN + backward_feature<TF32>(t->l, i);
-        if (t->l.row == 0) {
-            end[place] = b1;
-            end[place + WARPS * FUSED_HIDDEN] = b2;
-        }
-    }
+    put_biases<TF32, WARPS>(t, sum->b1, sum->b2);
     end[END_TAIL + t->warp * 32 + t->lane] = sum->tail;
     if (t->p->outputs <= FUSED_NARROW) {
         float *head = end + END_HEAD + t->warp * FUSED_NARROW * FUSED_HIDDEN + t->lane;
@@ -412,8 +431,8 @@ static __device__ __forceinline__ void block_gradients(const struct train_thread
     const float *rows = t->shared + t->warp / 4 * 64;
     const float *g2 = rows + t->at.x2 + t->warp % 4 * 16 * S, *g1 = rows + t->at.g1 + t->warp % 4 * 16 * S;
     if constexpr (TF32) {
-        tf32_weights<S, 8>(sum->w2, t->l, g2, rows + t->at.x1, 64);
-        tf32_weights<S, G>(sum->w1, t->l, g1, rows + t->at.x0, 64);
+        tf32_weights<S, 8>(sum->w2, sum->b2, t->l, g2, rows + t->at.x1, 64);
+        tf32_weights<S, G>(sum->w1, sum->b1, t->l, g1, rows + t->at.x0, 64);
     } else {
         const int output = t->l.row / 4 * S, input = t->l.feature * S;
         product_weights<S, 8>(sum->w2, g2 + output, rows + t->at.x1 + input, 64);

@@ -241,15 +241,15 @@ static int memory_parts(const struct memory *m, struct memory_part *part /* [REP
     return parts;
 }
 
-/* "512.0 inputs of passes, 300.2 rollout, 12.1 other": what fits `size`. */
+/* "inputs of passes 512.0, rollout 300.2, other 12.1": what fits `size`. */
 static void list_parts(const struct memory_part *part, int parts, char *text, size_t size)
 {
     size_t at = 0, other = 0;
     text[0] = '\0';
     for (int k = REPORT_SHOWN; k < parts; k++) other += part[k].bytes;
     for (int k = 0; k < parts && k < REPORT_SHOWN && at < size; k++)
-        at += (size_t)snprintf(text + at, size - at, "%s%.1f %s", k ? ", " : "", mebibytes(part[k].bytes), part[k].what);
-    if (other && at < size) snprintf(text + at, size - at, ", %.1f other", mebibytes(other));
+        at += (size_t)snprintf(text + at, size - at, "%s%s %.1f", k ? ", " : "", part[k].what, mebibytes(part[k].bytes));
+    if (other && at < size) snprintf(text + at, size - at, ", other %.1f", mebibytes(other));
 }
 
 int memory_report(struct backend *backend, char *text, size_t size, struct error *err)
@@ -265,7 +265,7 @@ int memory_report(struct backend *backend, char *text, size_t size, struct error
     /* Recordings and the library of matrix products take a little that nobody can foresee. */
     if (backend->planning && need + need / 32 > free)
         return error_set(err, EXIT_USAGE,
-                         "device memory: this run needs %.1f MiB (%s), and %.1f of %.1f MiB are free on %s; lower rollout.envs, "
+                         "device memory: this run needs %.1f MiB (%s), but %.1f of %.1f MiB are free on %s; lower rollout.envs, "
                          "rollout.steps or policy.hidden, or end other processes on this GPU (nvidia-smi lists them)",
                          mebibytes(need), list, mebibytes(free), mebibytes(total), backend->detail);
     return EXIT_DONE;

@@ -286,7 +286,7 @@ static __global__ void loss_sum_kernel(double *to, const double *sums, int block
 
 static void losses(const struct part *p, const struct train_pass *pass, float *z, int wide)
 {
-    struct loss_call c = {*pass, {}, p->live, z, wide, p->net->outputs + p->net->extra, p->work.sums};
+    struct loss_call c = {loss_pass(pass), {}, p->live, z, wide, p->net->outputs + p->net->extra, p->work.sums};
     const unsigned blocks = cuda_blocks((size_t)p->live.rows, LOSS_THREADS);
     if (pass->loss == LOSS_POLICY) c.dist = *pass->policy.dist;
     LAUNCH(loss_kernel, blocks, LOSS_THREADS, 0, p->cuda->stream, c);

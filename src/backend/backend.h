@@ -330,7 +330,7 @@ struct backend {
     void (*mark)(struct backend *, int slot);
     void (*wait)(struct backend *, int slot);
     double (*rate)(struct backend *, int what, int rows, int outputs, int inputs); /* what the device can do, measured now */
-    /* "device memory: 812.5 MiB of 80000.0 free: 512.0 inputs of passes, …": what was taken, by name. Of a planning backend: what would be
+    /* "device memory: 812.5 MiB of 80000.0 free: inputs of passes 512.0, …": what was taken, by name. Of a planning backend: what would be
      * taken, and EXIT_USAGE where that is more than there is. */
     int (*memory_report)(struct backend *, char *text, size_t size, struct error *err);
     const struct env_device_ops *environments;                                     /* optional: how environments run here (env/device.h) */

@@ -97,7 +97,7 @@ const struct command commands[] = {
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_JSON,
         .run = cmd_doctor,
-        .about = "Prints rank, node, cores and affinity of every rank, libraries and versions, instruction level, the measured time of an "
+        .about = "Prints rank, node, cores and affinity of every rank, libraries and versions, instruction level, GPUs, the measured time of an "
                  "allreduce, what the run "
                  "folder's file system can do, the job's time limit; then what is wrong and how to mend it.",
         .examples = "mappo doctor\n"

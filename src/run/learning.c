@@ -107,13 +107,34 @@ static struct algorithm_context context_of(const struct learning *l, const struc
                                       .local_shards = comm->shards ? comm->shards / comm->size : 1};
 }
 
+/* What the algorithm will take of the device's memory, before anything is taken: it is created once where allocations are only added up.
+ * EXIT_USAGE where that is more than there is; else l->memory says how much by parts. */
+static int plan(struct learning *l, const struct config *config, const struct comm *comm, const struct algorithm_context *context,
+                struct error *err)
+{
+    struct backend_config wanted = backend_config(config, comm, l->backend->threads, l->backend->level);
+    struct algorithm_context planned = *context;
+    struct algorithm *algorithm = NULL;
+    wanted.name = l->backend->name;
+    wanted.planning = true;
+    int code = backend_open(&planned.backend, &wanted, err);
+    if (code) return code;
+    planned.share = NULL;
+    code = algorithm_create(&algorithm, &planned, err);
+    if (!code) code = planned.backend->memory_report(planned.backend, l->memory, sizeof l->memory, err);
+    if (algorithm) algorithm->ops->destroy(algorithm);
+    planned.backend->close(planned.backend);
+    return code;
+}
+
 int learning_open(struct learning *l, const struct config *config, struct comm *comm, struct error *err)
 {
     l->envs = comm_share((int)config->rollout_envs, comm->rank, comm->size);
     struct algorithm_context context = context_of(l, config, comm);
-    const int code = open_environments(l, config, &context, err);
+    int code = open_environments(l, config, &context, err);
     if (code) return code;
     context.env = l->env;
+    if (l->backend->memory_report && (code = plan(l, config, comm, &context, err))) return code;
     return algorithm_create(&l->algorithm, &context, err);
 }
 
