@@ -4,12 +4,16 @@
 #include "cuda/layout.h"
 #include "cuda/ops.h"
 
+#if __has_include(<nvtx3/nvToolsExt.h>)
+#include <nvtx3/nvToolsExt.h>
+#endif
+
 extern "C" {
 #include "base/text.h"
 #include "env/device.h"
 
-extern const struct env_device_ops cuda_environments;                                          /* env_device.cu */
-double cuda_rate(struct backend *backend, int what, int rows, int outputs, int inputs);        /* rates.cu */
+extern const struct env_device_ops cuda_environments;                                                    /* env_device.cu */
+double cuda_rate(struct backend *backend, int what, int rows, int outputs, int inputs);                  /* rates.cu */
 int cuda_backend_open(struct backend **backend, const struct backend_config *config, struct error *err); /* for backend_open */
 }
 
@@ -18,7 +22,7 @@ enum {
     SCRATCH_BYTES = 1024 * 1024 /* reduce.h: PASSES_AT_ONCE x PARTIAL_BLOCKS partial sums of a few doubles */
 };
 
-/* ---- tiles ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- tiles --------------------------------------------------------------------------------------------------------------------------- */
 
 static size_t inputs_size(const struct network *net, bool fused, int max_rows)
 {
@@ -80,7 +84,7 @@ static void pack(struct backend *backend, const struct network *net, struct tile
     }
 }
 
-/* ---- passes ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- passes -------------------------------------------------------------------------------------------------------------------------- */
 
 /* Passes of a call, those of the fused way first, each way in the order of the call. */
 template <class P> struct sorted {
@@ -166,7 +170,7 @@ static void train(struct backend *backend, const struct train_pass *pass, int pa
     for (int first = 0; first < passes; first += NETWORKS_AT_ONCE) train_some(cuda_of(backend), pass + first, some_of(first, passes));
 }
 
-/* ---- recordings -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- recordings ---------------------------------------------------------------------------------------------------------------------- */
 
 struct recording {
     cudaGraphExec_t exec;
@@ -210,7 +214,20 @@ static void recording_free(struct backend *backend, struct recording *recording)
     free(recording);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------------------------------- */
+/* Ranges of NVTX, where the toolkit has its header: Nsight Systems shows them above the kernels. */
+static void range(struct backend *, const char *name)
+{
+#if __has_include(<nvtx3/nvToolsExt.h>)
+    if (name)
+        nvtxRangePushA(name);
+    else
+        nvtxRangePop();
+#else
+    (void)name;
+#endif
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------------------------------------------- */
 
 static void sync(struct backend *backend)
 {
@@ -232,7 +249,7 @@ static void wait(struct backend *backend, int slot)
     if (!backend->planning) CUDA(cudaEventSynchronize(cuda->mark[slot]), "waiting for the device");
 }
 
-/* ---- opening --------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------------------------------------- */
 
 static void cuda_close(struct backend *backend)
 {
@@ -288,6 +305,7 @@ static void fill_table(struct backend *b)
     b->download_later = memory_download_later;
     b->mark = mark;
     b->wait = wait;
+    b->range = range;
     b->rate = cuda_rate;
     b->memory_report = memory_report;
     b->environments = &cuda_environments;

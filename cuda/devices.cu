@@ -10,7 +10,7 @@ extern "C" {
 #define MAPPO_CUDA_ARCHES "unknown architectures"
 #endif
 
-/* ---- what is said when something is wrong ------------------------------------------------------------------------------------------------ */
+/* ---- what is said when something is wrong -------------------------------------------------------------------------------------------- */
 
 /* What to do about a failure; empty where the runtime's words must do. */
 static const char *advice_of(cudaError_t code)
@@ -52,8 +52,9 @@ static int explain_none(cudaError_t code, struct error *err)
     version_text(has, sizeof has, driver);
     version_text(needs, sizeof needs, CUDART_VERSION);
     if (driver == 0)
-        return error_set(err, EXIT_PEERS, "no NVIDIA driver here: nvidia-smi must work on this machine (in a container: --gpus all); "
-                                          "backend=cpu computes without a GPU");
+        return error_set(err, EXIT_PEERS,
+                         "no NVIDIA driver here: nvidia-smi must work on this machine (in a container: --gpus all); "
+                         "backend=cpu computes without a GPU");
     if (code == cudaErrorInsufficientDriver || code == cudaErrorUnsupportedPtxVersion)
         return error_set(err, EXIT_PEERS,
                          "the NVIDIA driver here knows CUDA up to %s and this program was built with CUDA %s: update the driver, or build "
@@ -61,7 +62,8 @@ static int explain_none(cudaError_t code, struct error *err)
                          has, needs);
     if (code == cudaErrorNoDevice || code == cudaSuccess) {
         const char *visible = getenv("CUDA_VISIBLE_DEVICES");
-        return error_set(err, EXIT_PEERS, "no CUDA device here%s%.60s%s: ask the scheduler for GPUs (Slurm: --gpus-per-node), or backend=cpu",
+        return error_set(err, EXIT_PEERS,
+                         "no CUDA device here%s%.60s%s: ask the scheduler for GPUs (Slurm: --gpus-per-node), or backend=cpu",
                          visible ? " (CUDA_VISIBLE_DEVICES=" : "", visible ? visible : "", visible ? ")" : "");
     }
     return error_set(err, EXIT_PEERS, "the CUDA devices here cannot be used: %s (%s); nvidia-smi may say more", cudaGetErrorString(code),
@@ -95,7 +97,7 @@ static int explain_device(cudaError_t code, int device, struct error *err)
                      cudaGetErrorName(code));
 }
 
-/* ---- choosing ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- choosing ------------------------------------------------------------------------------------------------------------------------ */
 
 static __global__ void probe_kernel(int *done)
 {
@@ -151,7 +153,7 @@ int device_choose(const struct backend_config *config, int *device, struct error
     return code == cudaSuccess ? EXIT_DONE : explain_device(code, *device, err);
 }
 
-/* ---- for mappo doctor ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- for mappo doctor ---------------------------------------------------------------------------------------------------------------- */
 
 static void list_device(struct device_info *info, int device)
 {

@@ -6,16 +6,18 @@
 #include "cuda/cuda.h"
 #include "cuda/layout.h"
 
-enum { /* passes and layers of a launch are as many as 4 KB of kernel parameters hold */
+enum { /* passes and layers of a launch: as many as 4 KB of kernel parameters hold */
        FOLD_PASSES = 4,
        FOLD_WARPS = 8,
        ADD_PASSES = 16,
-       ADD_PARTS = 8,
+       ADD_PARTS = 16,
        ADD_UNITS = 32,
+       ADD_BATCH = 9, /* loads of a thread that are on their way: a part of 264 chunks takes two rounds */
        UNFOLD_PASSES = 8,
        UNFOLD_LAYERS = 36,
        UNFOLD_PARTS = 8,
-       UNFOLD_COLUMNS = 32
+       UNFOLD_COLUMNS = 32,
+       UNFOLD_BATCH = 8
 };
 
 /* Offsets of a layer's parameters; gamma and beta are those of the norm before it, -1 without one. */
@@ -99,8 +101,9 @@ void fold_networks(struct cuda *cuda, const struct network *const *net, const fl
 /* ---- adding up --------------------------------------------------------------------------------------------------------------------------
  */
 
-/* Chunks are cut into ADD_PARTS runs; a run is added up in order by one thread for four numbers, then the runs in order. Many loads are on
- * their way at a time, which is all that counts here. */
+/* Chunks are cut into ADD_PARTS runs; a run is added up in order by one thread for four numbers, then the runs in order. What counts here
+ * is that many loads are on their way at a time, so the loops load first and add later: left to itself the compiler waits for each store.
+ */
 struct adding {
     float4 *chunk; /* [chunks][units] */
     int chunks, units, first_block;
@@ -118,7 +121,7 @@ static __device__ void add4(float4 *sum, float4 x)
     sum->w += x.w;
 }
 
-static __global__ void __launch_bounds__(ADD_PARTS *ADD_UNITS) add_up_kernel(const struct addings args)
+static __global__ void __launch_bounds__(ADD_PARTS *ADD_UNITS, 1) add_up_kernel(const struct addings args)
 {
     __shared__ float4 run[ADD_PARTS][ADD_UNITS];
     int i = args.passes - 1;
@@ -128,9 +131,13 @@ static __global__ void __launch_bounds__(ADD_PARTS *ADD_UNITS) add_up_kernel(con
     const int at = ((int)blockIdx.x - p->first_block) * ADD_UNITS + unit;
     const int first = p->chunks * part / ADD_PARTS, end = p->chunks * (part + 1) / ADD_PARTS;
     float4 sum = make_float4(0, 0, 0, 0);
-    if (at < p->units) {
-#pragma unroll 10
-        for (int c = first; c < end; c++) add4(&sum, p->chunk[(size_t)c * (size_t)p->units + (size_t)at]);
+    for (int c = first; at < p->units && c < end; c += ADD_BATCH) {
+        float4 x[ADD_BATCH];
+#pragma unroll
+        for (int b = 0; b < ADD_BATCH; b++)
+            x[b] = c + b < end ? p->chunk[(size_t)(c + b) * (size_t)p->units + (size_t)at] : make_float4(0, 0, 0, 0);
+#pragma unroll
+        for (int b = 0; b < ADD_BATCH; b++) add4(&sum, x[b]);
     }
     run[part][unit] = sum;
     __syncthreads();
@@ -208,19 +215,27 @@ static __global__ void __launch_bounds__(UNFOLD_PARTS *UNFOLD_COLUMNS) unfold_ke
     const int column = (int)threadIdx.x % UNFOLD_COLUMNS, part = (int)threadIdx.x / UNFOLD_COLUMNS;
     const int k = ((int)blockIdx.x - a->first_block) * UNFOLD_COLUMNS + column;
     const bool norm = a->gamma != NULL;
+    const float gamma = norm && k < a->inputs ? a->gamma[k] : 1.0f, beta = norm && k < a->inputs ? a->beta[k] : 0.0f;
     float to_gamma = 0, to_beta = 0;
     if (k < UNFOLD_COLUMNS) { /* the first block of the layer */
         for (int j = (int)threadIdx.x; j < a->outputs; j += UNFOLD_PARTS * UNFOLD_COLUMNS) a->to_bias[j] = a->empty ? 0.0f : a->db[j];
     }
-    if (k < a->inputs) {
-        const float gamma = norm ? a->gamma[k] : 1.0f, beta = norm ? a->beta[k] : 0.0f;
-#pragma unroll 8
-        for (int j = part; j < a->outputs; j += UNFOLD_PARTS) {
+    for (int first = part; k < a->inputs && first < a->outputs; first += UNFOLD_BATCH * UNFOLD_PARTS) {
+        float p[UNFOLD_BATCH], db[UNFOLD_BATCH], w[UNFOLD_BATCH];
+#pragma unroll
+        for (int b = 0; b < UNFOLD_BATCH; b++) {
+            const int j = first + b * UNFOLD_PARTS;
             const size_t at = (size_t)j * (size_t)a->inputs + (size_t)k;
-            const float p = a->empty ? 0.0f : a->p[at], db = a->empty ? 0.0f : a->db[j], w = norm ? a->weight[at] : 0.0f;
-            a->to_weight[at] = norm ? p * gamma + db * beta : p;
-            to_gamma += w * p;
-            to_beta += w * db;
+            p[b] = j < a->outputs && !a->empty ? a->p[at] : 0.0f;
+            db[b] = j < a->outputs && !a->empty ? a->db[j] : 0.0f;
+            w[b] = j < a->outputs && norm ? a->weight[at] : 0.0f;
+        }
+#pragma unroll
+        for (int b = 0; b < UNFOLD_BATCH; b++) {
+            const int j = first + b * UNFOLD_PARTS;
+            if (j < a->outputs) a->to_weight[(size_t)j * (size_t)a->inputs + (size_t)k] = norm ? p[b] * gamma + db[b] * beta : p[b];
+            to_gamma += w[b] * p[b];
+            to_beta += w[b] * db[b];
         }
     }
     gammas[part][column] = to_gamma;

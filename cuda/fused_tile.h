@@ -12,7 +12,7 @@
 
 extern "C" {
 #include "backend/backend.h"
-#include "backend/kernels/math.h"
+#include "backend/kernels/norm.h"
 }
 
 #ifndef __forceinline__
@@ -208,31 +208,38 @@ template <bool TF32> static __device__ __forceinline__ float rounded(float x)
 
 /* c [16][8] += a [16][8] b [8][8]. With g = lane / 4 and t = lane % 4: a = rows g, g + 8 of column t, then of column t + 4; b = column g of
  * rows t and t + 4; c = columns 2 t, 2 t + 1 of row g, then of row g + 8. */
+#ifdef __CUDACC__
 static __device__ __forceinline__ void multiply_tf32(float *c0, float *c1, float *c2, float *c3, const float (&a)[4], const float (&b)[2])
 {
-#ifdef __CUDA_ARCH__
-#if __CUDA_ARCH__ >= 800
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
     asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(*c0), "+f"(*c1), "+f"(*c2), "+f"(*c3)
         : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])), "r"(__float_as_uint(a[3])),
           "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
-#else
-    __trap(); /* the host does not ask such a device for it */
+#elif defined(__CUDA_ARCH__)
+    __trap(); /* fused_fits does not let such a device come here */
 #endif
-#else
+}
+#else /* where the tests run kernels on the host */
+static void multiply_tf32(float *c0, float *c1, float *c2, float *c3, const float (&a)[4], const float (&b)[2])
+{
+    static thread_local float part[32][32][6]; /* [warp][lane] a, b */
     const int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    float(*const lanes)[6] = part[threadIdx.x / 32];
+    memcpy(lanes[lane], a, sizeof a);
+    memcpy(lanes[lane] + 4, b, sizeof b);
+    __syncwarp();
     for (int k = 0; k < 8; k++) {
-        const int from = k % 4;
-        const float low = __shfl_sync(0xffffffffu, a[k / 4 * 2], g * 4 + from),
-                    high = __shfl_sync(0xffffffffu, a[k / 4 * 2 + 1], g * 4 + from);
-        const float left = __shfl_sync(0xffffffffu, b[k / 4], 8 * t + from), right = __shfl_sync(0xffffffffu, b[k / 4], 8 * t + 4 + from);
+        const float low = lanes[g * 4 + k % 4][k / 4 * 2], high = lanes[g * 4 + k % 4][k / 4 * 2 + 1];
+        const float left = lanes[8 * t + k % 4][4 + k / 4], right = lanes[8 * t + 4 + k % 4][4 + k / 4];
         *c0 += low * left;
         *c1 += low * right;
         *c2 += high * left;
         *c3 += high * right;
     }
-#endif
+    __syncwarp();
 }
+#endif
 
 /* w: weights [64][ld], x: from the warp's rows on; k: multiple of 8. */
 template <int S>
@@ -339,7 +346,7 @@ template <int F, int R> static __device__ __forceinline__ void normalise(float (
         const float mean = over_features<F == 16>(sum) * (1.0f / FUSED_HIDDEN);
 #pragma unroll
         for (int i = 0; i < F; i++) squares += (z[i][r] - mean) * (z[i][r] - mean);
-        const float variance = over_features<F == 16>(squares) * (1.0f / FUSED_HIDDEN) + 1e-5f;
+        const float variance = over_features<F == 16>(squares) * (1.0f / FUSED_HIDDEN) + NORM_EPSILON;
         inverse[r] = inverse_root(variance);
         deviation[r] = variance * inverse[r];
         offset[r] = -mean * inverse[r];

@@ -28,7 +28,7 @@ static __device__ void merge_trouble(struct trouble *run, const struct trouble *
         if (found[p].kind != TROUBLE_NONE) *run = found[p];
 }
 
-/* ---- start and begin: a thread per learner ------------------------------------------------------------------------------------------------ */
+/* ---- start and begin: a thread per learner ------------------------------------------------------------------------------------------- */
 
 /* bad [bads] only with the first passes of a call (`clear`). */
 static __global__ void start_kernel(const struct learner_passes some, const uint64_t *bad, int bads, int clear)
@@ -81,7 +81,7 @@ void learners_begin(struct backend *backend, const struct learner_rules *rules, 
     }
 }
 
-/* ---- judge: squared norms by many blocks; the last of all of them judges ------------------------------------------------------------------- */
+/* ---- judge: squared norms by many blocks; the last of all of them judges ------------------------------------------------------------- */
 
 enum { NORM_BLOCK_ITEMS = 8 * CUDA_THREADS, NORMS = 2 /* of a learner: actor, critic */ };
 
@@ -164,7 +164,7 @@ void learners_judge(struct backend *backend, const struct learner_rules *rules, 
     }
 }
 
-/* ---- flat vectors: a thread per number ------------------------------------------------------------------------------------------------------ */
+/* ---- flat vectors: a thread per number ----------------------------------------------------------------------------------------------- */
 
 static __device__ size_t thread_item(void)
 {

@@ -34,7 +34,7 @@ static struct memory *memory_of(struct cuda *cuda)
     return static_cast<struct memory *>(cuda->memory);
 }
 
-/* ---- the list of blocks ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the list of blocks -------------------------------------------------------------------------------------------------------------- */
 
 static void remember(struct cuda *cuda, void *p, const char *what, size_t bytes, bool host)
 {
@@ -62,7 +62,7 @@ static void forget(struct cuda *cuda, void *p, bool host)
     m->blocks--;
 }
 
-/* ---- taking and giving ------------------------------------------------------------------------------------------------------------------ */
+/* ---- taking and giving --------------------------------------------------------------------------------------------------------------- */
 
 static double mebibytes(size_t bytes)
 {
@@ -146,7 +146,7 @@ void memory_host_free(struct backend *backend, void *p)
         CUDA(cudaFreeHost(p), "giving page-locked memory back");
 }
 
-/* ---- copies ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- copies -------------------------------------------------------------------------------------------------------------------------- */
 
 /* True where the copy is under way from a slot of the ring. */
 static bool upload_small(struct cuda *cuda, void *to, const void *from, size_t bytes)
@@ -204,7 +204,7 @@ void memory_copy(struct backend *backend, void *to, const void *from, size_t byt
     CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, cuda_of(backend)->stream), "copying");
 }
 
-/* ---- the report of a planning backend ------------------------------------------------------------------------------------------------------ */
+/* ---- the report of a planning backend ------------------------------------------------------------------------------------------------ */
 
 enum { REPORT_PARTS = 64, REPORT_SHOWN = 6 };
 
@@ -271,7 +271,7 @@ int memory_report(struct backend *backend, char *text, size_t size, struct error
     return EXIT_DONE;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------------------------------------- */
 
 void memory_open(struct cuda *cuda)
 {

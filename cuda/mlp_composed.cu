@@ -126,8 +126,9 @@ static __global__ void pack_kernel(const struct batch batch, const struct live l
         for (int j = lane; j < inputs; j += 32) sum += from[j];
         const float mean = warp_sum(sum) / (float)inputs;
         for (int j = lane; j < inputs; j += 32) squares += (from[j] - mean) * (from[j] - mean);
-        scale = 1.0f / sqrtf(warp_sum(squares) / (float)inputs + 1e-5f);
-        shift = -mean * scale;
+        const struct norm_row n = norm_of(mean, warp_sum(squares) / (float)inputs);
+        scale = n.inverse;
+        shift = n.offset;
     }
     for (int j = lane; j < inputs; j += 32) to[(size_t)row * (size_t)inputs + (size_t)j] = from[j] * scale + shift;
 }
@@ -148,27 +149,22 @@ struct norm_pass {
     int hidden, activation, layer_norm, part; /* part: R */
 };
 
-static __device__ float activate_one(float z, int activation)
-{
-    return activation == ACTIVATION_RELU ? (z < 0 ? 0.0f : z) : real_tanh(z); /* a NaN stays one */
-}
-
 /* x = layer norm(activation(x + bias)), without scale and shift; a warp a row. The variance takes a pass of its own. */
 static __global__ void norm_forward_kernel(const struct norm_pass p)
 {
     const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
     if (row >= live_rows(&p.live)) return;
     float *x = p.x + (size_t)row * (size_t)p.hidden, sum = 0, squares = 0;
-    for (int j = lane; j < p.hidden; j += 32) sum += x[j] = activate_one(x[j] + p.bias[j], p.activation);
+    for (int j = lane; j < p.hidden; j += 32) sum += x[j] = activation_of(x[j] + p.bias[j], p.activation);
     if (!p.layer_norm) return;
     const float mean = warp_sum(sum) / (float)p.hidden;
     for (int j = lane; j < p.hidden; j += 32) squares += (x[j] - mean) * (x[j] - mean);
-    const float deviation = sqrtf(warp_sum(squares) / (float)p.hidden + 1e-5f), inverse = 1.0f / deviation, offset = -mean * inverse;
-    for (int j = lane; j < p.hidden; j += 32) x[j] = x[j] * inverse + offset;
+    const struct norm_row n = norm_of(mean, warp_sum(squares) / (float)p.hidden);
+    for (int j = lane; j < p.hidden; j += 32) x[j] = x[j] * n.inverse + n.offset;
     if (lane == 0) {
-        p.norm[row] = offset;
-        p.norm[p.part + row] = inverse;
-        p.norm[2 * p.part + row] = deviation;
+        p.norm[row] = n.offset;
+        p.norm[p.part + row] = n.inverse;
+        p.norm[2 * p.part + row] = n.deviation;
     }
 }
 
@@ -324,7 +320,7 @@ static __global__ void column_sum_kernel(const float *part, int columns, int spl
     *at = total;
 }
 
-/* g, the gradient by x̂, to that by z, the sum before the activation; a warp a row. Formulas: fused_tile.h, which has them for registers. */
+/* g, the gradient by x̂, to that by z, the sum before the activation; a warp a row. */
 static __global__ void norm_backward_kernel(const struct norm_pass p, float *g)
 {
     const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
@@ -335,7 +331,8 @@ static __global__ void norm_backward_kernel(const struct norm_pass p, float *g)
         for (int j = lane; j < p.hidden; j += 32) to[j] = 0;
         return;
     }
-    float c1 = 0, c2 = 0, offset = 0, inverse = 1, deviation = 1;
+    float c1 = 0, c2 = 0;
+    struct norm_row n = {0, 1, 1};
     if (p.layer_norm) {
         for (int j = lane; j < p.hidden; j += 32) {
             c1 += to[j];
@@ -343,14 +340,11 @@ static __global__ void norm_backward_kernel(const struct norm_pass p, float *g)
         }
         c1 = warp_sum(c1) / (float)p.hidden;
         c2 = warp_sum(c2) / (float)p.hidden;
-        offset = p.norm[row];
-        inverse = p.norm[p.part + row];
-        deviation = p.norm[2 * p.part + row];
+        n.offset = p.norm[row];
+        n.inverse = p.norm[p.part + row];
+        n.deviation = p.norm[2 * p.part + row];
     }
-    for (int j = lane; j < p.hidden; j += 32) {
-        const float a = (x[j] - offset) * deviation, d = ((to[j] - c1) - x[j] * c2) * inverse;
-        to[j] = p.activation == ACTIVATION_RELU ? (x[j] > offset ? d : 0.0f) : d * (1.0f - a * a);
-    }
+    for (int j = lane; j < p.hidden; j += 32) to[j] = norm_gradient(&n, to[j], x[j], c1, c2, p.activation);
 }
 
 /* Sums of layer l from g [R][ld], the gradient by its outputs. */

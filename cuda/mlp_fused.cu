@@ -33,8 +33,9 @@ static __global__ void __launch_bounds__(FUSED_PACKED_ROWS) fused_pack_kernel(co
         for (int j = 0; j < p.inputs; j++) sum += x[j];
         const float mean = sum / (float)p.inputs;
         for (int j = 0; j < p.inputs; j++) squares += (x[j] - mean) * (x[j] - mean);
-        scale = 1.0f / sqrtf(squares / (float)p.inputs + 1e-5f);
-        shift = -mean * scale;
+        const struct norm_row n = norm_of(mean, squares / (float)p.inputs);
+        scale = n.inverse;
+        shift = n.offset;
     }
     float *to = p.to + (size_t)blockIdx.x * (size_t)padded * FUSED_PACKED_ROWS + r;
     for (int j = 0; j < padded; j++) to[j * FUSED_PACKED_ROWS] = j < p.inputs ? x[j] * scale + shift : 0.0f;

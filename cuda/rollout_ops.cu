@@ -23,7 +23,7 @@ static __device__ size_t thread_item(void)
     return (size_t)blockIdx.x * CUDA_THREADS + threadIdx.x;
 }
 
-/* ---- generalised advantage estimation: a thread per environment and agent, backwards in time ------------------------------------------- */
+/* ---- generalised advantage estimation: a thread per environment and agent, backwards in time ----------------------------------------- */
 
 struct gae_passes {
     struct gae_pass pass[PASSES_AT_ONCE];
@@ -76,7 +76,7 @@ void rollout_gae(struct backend *backend, const struct gae_pass *pass, int passe
     }
 }
 
-/* ---- which env-steps were truncated: every block counts its stretch, then writes behind those before it --------------------------------- */
+/* ---- which env-steps were truncated: every block counts its stretch, then writes behind those before it ------------------------------ */
 
 enum { ENDS_BLOCK_ITEMS = 16 * CUDA_THREADS };
 
@@ -162,7 +162,7 @@ void rollout_select_ends(struct backend *backend, const struct ends_pass *pass, 
     }
 }
 
-/* ---- values to their places, parts of rows ---------------------------------------------------------------------------------------------- */
+/* ---- values to their places, parts of rows ------------------------------------------------------------------------------------------- */
 
 struct scatter_passes {
     struct scatter_pass pass[PASSES_AT_ONCE];
@@ -225,7 +225,7 @@ void rollout_copy_rows(struct backend *backend, const struct copy_pass *pass, in
     }
 }
 
-/* ---- NaN and infinity -------------------------------------------------------------------------------------------------------------------- */
+/* ---- NaN and infinity ---------------------------------------------------------------------------------------------------------------- */
 
 /* The least of the indices does not depend on who comes first. */
 static __global__ void find_nonfinite_kernel(const float *x /* [n] */, size_t n, unsigned long long *first)
@@ -249,7 +249,7 @@ void rollout_find_nonfinite(struct backend *backend, const float *x, size_t n, u
     LAUNCHED("find_nonfinite");
 }
 
-/* ---- moments ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- moments ------------------------------------------------------------------------------------------------------------------------- */
 
 enum { MOMENTS_BLOCK_ITEMS = 8 * CUDA_THREADS };
 
@@ -311,8 +311,7 @@ void rollout_moments(struct backend *backend, const struct moments_pass *pass, i
         for (int p = 0; p < count; p++) {
             some.pass[p] = pass[first + p];
             const struct batch *batch = &some.pass[p].batch;
-            some.blocks[p] =
-                partial_blocks((size_t)batch->units * (size_t)batch->rows * (size_t)some.pass[p].rows, MOMENTS_BLOCK_ITEMS);
+            some.blocks[p] = partial_blocks((size_t)batch->units * (size_t)batch->rows * (size_t)some.pass[p].rows, MOMENTS_BLOCK_ITEMS);
             most = some.blocks[p] > most ? some.blocks[p] : most;
         }
         LAUNCH(moments_kernel, dim3((unsigned)most, (unsigned)count), CUDA_THREADS, 0, cuda->stream, some,
@@ -358,7 +357,7 @@ void rollout_standardise(struct backend *backend, const struct standardise_pass 
     }
 }
 
-/* ---- minibatches ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- minibatches --------------------------------------------------------------------------------------------------------------------- */
 
 struct select_passes {
     struct select_pass pass[PASSES_AT_ONCE];

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What a machine can check of how the code is written; prints one line a check (TAP) and what is wrong below it. Exit 1 if anything is.
-#   scripts/lint.sh [CHECK ...]      format arrows libraries switches headers warnings length docs shell words paths folders
+#   scripts/lint.sh [CHECK ...]      format arrows libraries switches formulas headers warnings length docs shell words paths folders
 set -u
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
@@ -103,6 +103,22 @@ if wanted switches; then
         grep -nE '\bHAVE_(CBLAS|OPENBLAS|MKL)\b' $c_files | grep -vE '^(tests/|src/backend/|src/cmd/bench\.c:)'
     } >"$work/found"
     verdict switches "HAVE_MPI, HAVE_CUDA, HAVE_CBLAS stand only where a communicator or backend is chosen"
+fi
+
+if wanted formulas; then
+    {
+        # What the host's and the device's code compute of learning is a formula of backend/kernels: elementary functions and their constants
+        # stand nowhere else, and nobody defines a function of that name again.
+        backends=$(files 'src/backend/*' 'cuda/*' | grep -E '\.(c|h|cu)$' | grep -v '^src/backend/kernels/')
+        for file in $backends; do # without comments
+            sed -E 's,/\*([^*]|\*[^/])*\*/,,g; /^ *(\/?\*|\/\/)/d' "$file" | grep -nE '(^|[^A-Za-z0-9_])((exp|log|log1p|tanh|pow|erf)f?\(|1e-5f?([^0-9]|$))' | sed "s|^|$file:|" | grep -v '^src/backend/vector\.h:'
+        done
+        for name in $(sed -nE 's/^MAPPO_FN [^(]*[ *]([a-z_0-9]+)\(.*/\1/p' src/backend/kernels/*.h | sort -u); do
+            # shellcheck disable=SC2086
+            grep -nE "^(static |inline |__device__ |__forceinline__ |MAPPO_FN |ALWAYS_INLINE )+[a-z ]*[ *]$name\(" $backends
+        done
+    } >"$work/found"
+    verdict formulas "formulas of learning stand in backend/kernels, once for host and device"
 fi
 
 if wanted headers; then

@@ -139,7 +139,9 @@ static int collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
     self->rollout->seconds_step = self->rollout->seconds_infer = 0;
+    backend_range(self->context.backend, "step, infer");
     const int code = rollout_collect(self->rollout, self->context.env, err);
+    backend_range(self->context.backend, NULL);
     algorithm->seconds_step += self->rollout->seconds_step;
     algorithm->seconds_infer += self->rollout->seconds_infer;
     return code;
@@ -150,7 +152,9 @@ static int finish(struct algorithm *algorithm, struct error *err)
     (void)err;
     struct on_policy *self = algorithm->self;
     const double start = clock_seconds();
+    backend_range(self->context.backend, "infer");
     rollout_finish(self->rollout);
+    backend_range(self->context.backend, NULL);
     algorithm->seconds_infer += clock_seconds() - start;
     return 0;
 }
@@ -159,7 +163,9 @@ static int update(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
     const double start = clock_seconds(), communication = self->context.comm->seconds;
+    backend_range(self->context.backend, "update");
     const int code = ppo_update(self->ppo, self->updates, self->metrics, err);
+    backend_range(self->context.backend, NULL);
     self->updates++;
     algorithm->seconds_update += clock_seconds() - start - (self->context.comm->seconds - communication);
     return code;

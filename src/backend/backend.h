@@ -20,13 +20,12 @@
 #include <stdint.h>
 
 #include "backend/kernels/learner.h"
+#include "backend/kernels/norm.h"
 #include "backend/kernels/select.h"
 #include "base/check.h"
 #include "base/real.h"
 
 /* ---- networks ------------------------------------------------------------------------------------------------------------------------ */
-
-enum activation { ACTIVATION_RELU, ACTIVATION_TANH };
 
 /* [feature_norm] → fc1 → act → norm1 → fc2 → act → norm2 … → [gru → gru_norm] → head(s), as the reference's MLPBase and MLPLayer.
  * All heads of a network form one matrix [O][H]. Offsets index the network's parameter vector; -1 = absent. Weights are [out][in],
@@ -329,12 +328,13 @@ struct backend {
     void (*download_later)(struct backend *, void *to, const void *from, size_t bytes);
     void (*mark)(struct backend *, int slot);
     void (*wait)(struct backend *, int slot);
+    void (*range)(struct backend *, const char *name); /* for profilers: what the calls from here on belong to; NULL ends the last one */
     double (*rate)(struct backend *, int what, int rows, int outputs, int inputs); /* what the device can do, measured now */
     /* "device memory: 812.5 MiB of 80000.0 free: inputs of passes 512.0, …": what was taken, by name. Of a planning backend: what would be
      * taken, and EXIT_USAGE where that is more than there is. */
     int (*memory_report)(struct backend *, char *text, size_t size, struct error *err);
-    const struct env_device_ops *environments;                                     /* optional: how environments run here (env/device.h) */
-    const struct comm_device *messages; /* optional, devices: how ranks add up memory of this backend (comm/comm.h) */
+    const struct env_device_ops *environments; /* optional: how environments run here (env/device.h) */
+    const struct comm_device *messages;        /* optional, devices: how ranks add up memory of this backend (comm/comm.h) */
     bool planning; /* allocations are only added up; nothing is computed, and memory that alloc returns may not be touched */
 };
 /* Of matrix products on a device; master weights, sums and everything else stay float32. */
@@ -342,6 +342,11 @@ enum precision { PRECISION_FP32, PRECISION_TF32, PRECISION_BF16 };
 
 /* ---- the same on every backend
  * ------------------------------------------------------------------------------------------------------------ */
+
+static inline void backend_range(struct backend *b, const char *name)
+{
+    if (b->range) b->range(b, name);
+}
 
 /* Memory of the backend's with a copy of host memory in it. */
 static inline void *backend_copy(struct backend *b, const char *what, const void *from, size_t bytes)
@@ -388,8 +393,8 @@ struct backend_config {
     bool graphs;   /* cuda: record and replay what is the same in every update */
     bool planning; /* cuda: see struct backend */
 };
-bool backend_built(const char *name); /* is it part of this build? */
-int backend_devices(const char *name); /* usable devices of this machine, 0 for none; nothing is opened */
+bool backend_built(const char *name);       /* is it part of this build? */
+int backend_devices(const char *name);      /* usable devices of this machine, 0 for none; nothing is opened */
 bool backend_nccl(char *text, size_t size); /* NCCL's version, or why it cannot be had; false in a build without CUDA */
 int backend_open(struct backend **backend, const struct backend_config *config, struct error *err);
 

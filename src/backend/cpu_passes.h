@@ -187,7 +187,7 @@ struct norm_rows {   /* of each row of the tile, [R] */
 static void normalise(real *restrict x, int n, const struct norm_rows *rows)
 {
     const real *const end = x + (ptrdiff_t)n * TILE;
-    const vector scale = set1((real)1 / (real)n), eps = set1((real)1e-5);
+    const vector scale = set1((real)1 / (real)n), eps = set1(NORM_EPSILON);
     for (int r = 0; r < (int)TILE; r += BLOCK * LANES) {
         vector mean[BLOCK], squares[BLOCK], shift[BLOCK];
         UNROLL_BLOCK

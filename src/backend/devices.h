@@ -6,11 +6,11 @@
 #include <stddef.h>
 
 struct device_info {
-    char name[64], uuid[48];      /* "NVIDIA H200", "GPU-…" */
-    int major, minor;             /* compute capability */
-    double memory, memory_free;   /* bytes; free < 0: not known */
-    bool exclusive;               /* one process at a time */
-    char trouble[384];            /* why this program can't use it; empty where it can */
+    char name[64], uuid[48];    /* "NVIDIA H200", "GPU-…" */
+    int major, minor;           /* compute capability */
+    double memory, memory_free; /* bytes; free < 0: not known */
+    bool exclusive;             /* one process at a time */
+    char trouble[384];          /* why this program can't use it; empty where it can */
 };
 
 struct device_build {

@@ -97,9 +97,8 @@ const struct command commands[] = {
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_JSON,
         .run = cmd_doctor,
-        .about = "Prints rank, node, cores and affinity of every rank, libraries and versions, instruction level, GPUs, the measured time of an "
-                 "allreduce, what the run "
-                 "folder's file system can do, the job's time limit; then what is wrong and how to mend it.",
+        .about = "Prints rank, node, cores and affinity of every rank, libraries and versions, instruction level, GPUs, the measured time "
+                 "of an allreduce, what the run folder's file system can do, the job's time limit; then what is wrong and how to mend it.",
         .examples = "mappo doctor\n"
                     "mpirun -n 4 mappo doctor\n"
                     "srun -n 64 mappo doctor run=/scratch/me/runs/a\n",

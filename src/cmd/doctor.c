@@ -153,8 +153,8 @@ static void check_devices(struct doctor *d)
         const struct device_info *info = &devices->list[i];
         if (info->trouble[0]) find(d, true, "%s", info->trouble);
         if (info->exclusive && !info->trouble[0] && d->rank[0].local_size > devices->count)
-            find(d, false, "device %d is in exclusive mode and %d ranks share %d: leave comm.pod at 0, so that one of them uses it for all", i,
-                 d->rank[0].local_size, devices->count);
+            find(d, false, "device %d is in exclusive mode and %d ranks share %d: leave comm.pod at 0, so that one of them uses it for all",
+                 i, d->rank[0].local_size, devices->count);
     }
 }
 

@@ -11,9 +11,9 @@ void doctor_print_messages(const struct comm *comm)
     char nccl[192];
     if (!backend_nccl(nccl, sizeof nccl)) return;
     printf("gradients   NCCL: %s; MPI: %s\n", nccl,
-           comm_device_aware()  ? "takes GPUs' memory (CUDA-aware)"
-           : comm->launcher[0]  ? "does not say that it takes GPUs' memory: it would be staged through the host's"
-                                : "not started");
+           comm_device_aware() ? "takes GPUs' memory (CUDA-aware)"
+           : comm->launcher[0] ? "does not say that it takes GPUs' memory: it would be staged through the host's"
+                               : "not started");
 }
 
 void doctor_json_messages(void)

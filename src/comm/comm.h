@@ -94,8 +94,8 @@ enum { COMM_NCCL_ID = 128 }; /* bytes of ncclUniqueId */
  * return before it has worked, unless they are said to wait. `wide`: doubles, else reals. */
 struct comm_device {
     void *self;
-    char name[96]; /* "NVIDIA H100 80GB HBM3" */
-    char uuid[64]; /* "GPU-…": ranks with the same one share the device */
+    char name[96];                                 /* "NVIDIA H100 80GB HBM3" */
+    char uuid[64];                                 /* "GPU-…": ranks with the same one share the device */
     void *(*host_alloc)(void *self, size_t bytes); /* pinned; ends the program where there is none */
     void (*host_free)(void *self, void *bytes);
     void (*download)(void *self, void *to, const void *from, size_t bytes); /* waits */
@@ -122,7 +122,7 @@ struct comm_gpu_report { /* what rank 0 knows of every rank's device */
  * comm_reserve. Collective: all ranks attach one, and choose the same way. `how`: enum comm_gpu. EXIT_USAGE where what is asked for cannot
  * be (says why, and the key), EXIT_PEERS where NCCL fails. */
 int comm_attach_device(struct comm *comm, const struct comm_device *device, int how, struct error *err);
-void comm_detach_device(struct comm *comm); /* collective; nothing happens where none is attached */
+void comm_detach_device(struct comm *comm);         /* collective; nothing happens where none is attached */
 const char *comm_way_text(const struct comm *comm); /* "gradients: staged through pinned memory (two ranks share a GPU)"; "" without */
 bool comm_device_aware(void);                       /* does the MPI library, once started, say that it takes a CUDA device's memory? */
 

@@ -87,9 +87,10 @@ static int choose_way(struct comm *comm, const struct facts *facts, int how, str
                          "%s: %s does not say that it takes a GPU's memory (CUDA-aware); use a build of it that does, or comm.gpu=staged",
                          key, comm->library);
     if (how == COMM_GPU_NCCL && facts->sharing[0] >= 0)
-        return error_set(err, EXIT_USAGE,
-                         "%s: ranks %d and %d share a GPU, which NCCL refuses; start one rank a GPU, form pods (comm.pod=0), or comm.gpu=staged",
-                         key, facts->sharing[0], facts->sharing[1]);
+        return error_set(
+            err, EXIT_USAGE,
+            "%s: ranks %d and %d share a GPU, which NCCL refuses; start one rank a GPU, form pods (comm.pod=0), or comm.gpu=staged", key,
+            facts->sharing[0], facts->sharing[1]);
     if (how == COMM_GPU_NCCL && !facts->nccl)
         return error_set(err, EXIT_USAGE, "%s: %s; install NCCL where the loader finds it (LD_LIBRARY_PATH), or comm.gpu=staged", key,
                          facts->why_no_nccl);

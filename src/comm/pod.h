@@ -11,7 +11,8 @@
 
 #include "comm/comm.h"
 
-/* ---- signals: words in the window ------------------------------------------------------------------------------------------------------ */
+/* ---- signals: words in the window ------------------------------------------------------------------------------------------------------
+ */
 
 struct pod_signal {
     _Alignas(64) atomic_uint value; /* a cache line of its own */
@@ -24,7 +25,8 @@ void pod_signal_raise(struct pod_signal *signal);
  * early. */
 bool pod_signal_await(struct pod_signal *signal, unsigned seen, int spins, double seconds);
 
-/* ---- pods ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- pods ------------------------------------------------------------------------------------------------------------------------------
+ */
 
 enum { POD_MOST = 1024 }; /* ranks of a pod */
 

@@ -11,7 +11,7 @@ const char *watchdog_phase_name(void);                   /* the phase now, also 
  * from those that wait for it. */
 void watchdog_waiting(const char *operation);
 void watchdog_waiting_for(const char *whom); /* the same where it is known whom: "rank 3, which …" */
-void watchdog_sign(void); /* a sign of life within a phase: after a step, after a minibatch */
+void watchdog_sign(void);                    /* a sign of life within a phase: after a step, after a minibatch */
 void watchdog_stop(void);
 
 #endif

@@ -88,12 +88,8 @@ static int open_window(struct pod_env *p, struct error *err)
 {
     const size_t envs = (size_t)p->batch.envs.count, members = (size_t)p->pod->members;
     const size_t parts = (size_t)p->stages * members, infos = (size_t)p->spec->infos;
-    const size_t bytes[] = {sizeof *p->command,
-                            members * sizeof *p->answer,
-                            envs,
-                            envs * sizeof *p->last,
-                            parts * 2 * infos * sizeof *p->info,
-                            envs * p->snapshot_bytes};
+    const size_t bytes[] = {sizeof *p->command,     members * sizeof *p->answer,         envs,
+                            envs * sizeof *p->last, parts * 2 * infos * sizeof *p->info, envs * p->snapshot_bytes};
     size_t all = p->slices = slice_bytes(p);
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) all += pod_room(bytes[i]);
     const int code = pod_share(p->pod, all, err);
@@ -174,7 +170,8 @@ static int snapshot_part(struct pod_env *p, const struct part *part, struct erro
 }
 
 /* One command, for one of this rank's parts; `io` begins at it. */
-static int serve_part(struct pod_env *p, const struct part *part, int call, int lo, int hi, const struct mappo_env_io *io, struct error *err)
+static int serve_part(struct pod_env *p, const struct part *part, int call, int lo, int hi, const struct mappo_env_io *io,
+                      struct error *err)
 {
     const size_t infos = (size_t)p->spec->infos;
     double *info = p->info + (size_t)part->number * 2 * infos;
@@ -277,7 +274,8 @@ static void await_answer(struct pod_env *p, int member)
     watchdog_waiting_for(p->whom[member]);
     while (!pod_signal_await(given, p->calls - 1, pod->spins, 0.5))
         if (!pod_alive(pod, member))
-            die(EXIT_PEERS, "rank %d, which steps environments for this one, has ended; the same command continues from the last checkpoint",
+            die(EXIT_PEERS,
+                "rank %d, which steps environments for this one, has ended; the same command continues from the last checkpoint",
                 pod->rank[member]);
     watchdog_waiting_for(NULL);
 }
@@ -368,8 +366,8 @@ static int join(struct pod_env *p, struct error *err)
     for (int m = 0; m < p->pod->members; m++)
         text_format(p->whom[m], sizeof *p->whom, "rank %d, which steps environments", p->pod->rank[m]);
     p->command->memory = p->pod->memory;
-    return vecenv_join(&p->joined, p->part[0].env, p->batch.envs.count, (uint32_t)p->batch.envs.first, (int32_t)p->batch.horizon, &elsewhere,
-                       err);
+    return vecenv_join(&p->joined, p->part[0].env, p->batch.envs.count, (uint32_t)p->batch.envs.first, (int32_t)p->batch.horizon,
+                       &elsewhere, err);
 }
 
 int pod_env_open(struct pod_env **env, struct pod *pod, const struct config *config, const struct env_batch *batch, int stages,
@@ -387,7 +385,8 @@ int pod_env_open(struct pod_env **env, struct pod *pod, const struct config *con
     }
     p->device = device;
     p->registered = device && device->host_register && device->host_register(device->self, pod->memory, pod->bytes) == 0;
-    if (device && !p->registered) warn("the GPU's driver does not take a pod's shared memory as pinned: copies from and to it will be slow");
+    if (device && !p->registered)
+        warn("the GPU's driver does not take a pod's shared memory as pinned: copies from and to it will be slow");
     return 0;
 }
 

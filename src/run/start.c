@@ -209,7 +209,8 @@ static void say_gpus(const struct trainer *t)
     bool mixed = false;
     for (int r = 0; r < comm->size; r++) {
         const struct comm_gpu_report *gpu = &comm->gpu[r];
-        progress_say(t->progress, "rank %d on %s: %s, %s", t->pod->leader_rank ? t->pod->leader_rank[r] : r, gpu->host, gpu->name, gpu->uuid);
+        progress_say(t->progress, "rank %d on %s: %s, %s", t->pod->leader_rank ? t->pod->leader_rank[r] : r, gpu->host, gpu->name,
+                     gpu->uuid);
         mixed = mixed || strcmp(gpu->name, comm->gpu[0].name) != 0;
     }
     if (mixed && t->config->comm_reproducible)

@@ -31,6 +31,7 @@ if [ "$("$RANKS" tree 8 3001)" != "$("$RANKS" tree 9 3001)" ]; then pass differe
 way() { # name, expected, ranks, comm.gpu's number, shards, variables…
     local name=$1 expected=$2 n=$3 how=$4 shards=$5
     shift 5
+    # shellcheck disable=SC2163
     expect "$name" "$expected" "$(export "$@" _=; run_ranks "$n" ways "$how" "$shards" 2>&1 | grep -v '^Primary\|^---\|^mpirun\|^$' | head -1)"
 }
 way a_rank_alone_needs_no_way '1 1 0.5 on_stream=1 ' 1 0 0

@@ -125,6 +125,26 @@ usr2_to_a_member() { kill -USR2 "$(pid_of_rank "$1" 2)"; }
 stops usr1_through_mpirun_saves_and_ends_a_pod_with_75 75 usr1_to_mpirun
 stops usr2_to_a_member_reaches_its_leader 75 usr2_to_a_member
 
+# ---- a GPU that several ranks share: it is emulated -----------------------------------------------------------------------------------------
+EMULATED=${MAPPO_EMULATED:-${BUILD:-build}/emulated/mappo}
+if [ -x "$EMULATED" ]; then
+    REAL=$MAPPO MAPPO=$EMULATED
+    GPU="backend=cuda threads=1 rollout.envs=8 train.env_steps=160"
+    ranks 1 run="$WORK/gpu1" $GPU cuda.environments=0
+    ranks 3 run="$WORK/gpu3" $GPU cuda.environments=0
+    expect ranks_that_share_a_gpu_form_a_pod 1 "$(grep -c '1 rank of 3 learns; the others step environments' "$WORK/gpu3/log.txt")"
+    same a_pod_with_a_gpu_equals_one_rank_bit_for_bit "$WORK/gpu1" "$WORK/gpu3"
+    ranks 2 run="$WORK/gpu2" $GPU
+    expect environments_on_the_gpu_leave_the_others_idle 1 "$(grep -c 'the others have nothing to do' "$WORK/gpu2/log.txt")"
+    same and_give_the_same_bits_too "$WORK/gpu1" "$WORK/gpu2"
+    refuse nccl_on_one_gpu_is_refused_by_name 2 'comm\.gpu=nccl: ranks 0 and 1 share a GPU' 2 run="$WORK/nccl" $GPU comm.pod=1 comm.gpu=nccl
+    ranks 2 run="$WORK/staged" $GPU comm.pod=1
+    expect the_way_of_gradients_is_said 1 "$(grep -c 'gradients: staged through pinned memory' "$WORK/staged/log.txt")"
+    MAPPO=$REAL
+else
+    echo "ok - pods_with_a_gpu # SKIP no emulated build (make emulated)"
+fi
+
 # ---- the other library -----------------------------------------------------------------------------------------------------------------
 if [ -x "${MAPPO_MPICH:-}" ]; then
     MAPPO=$MAPPO_MPICH

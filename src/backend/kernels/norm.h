@@ -1,0 +1,36 @@
+/* Layer norm without its scale and shift (they are folded into the next layer), and the activation before it. Ba et al. 2016. */
+#ifndef MAPPO_KERNELS_NORM_H
+#define MAPPO_KERNELS_NORM_H
+
+#include "backend/kernels/math.h"
+
+#define NORM_EPSILON ((real)1e-5) /* added to the variance, as PyTorch does */
+
+enum activation { ACTIVATION_RELU, ACTIVATION_TANH };
+
+struct norm_row { /* of one row: x̂ = inverse * x + offset */
+    real offset, inverse, deviation;
+};
+
+MAPPO_FN struct norm_row norm_of(real mean, real variance)
+{
+    struct norm_row n;
+    n.deviation = real_sqrt(variance + NORM_EPSILON);
+    n.inverse = (real)1 / n.deviation;
+    n.offset = -mean * n.inverse;
+    return n;
+}
+
+MAPPO_FN real activation_of(real z, int kind) /* a NaN stays one */
+{
+    return kind == ACTIVATION_RELU ? (z < (real)0 ? (real)0 : z) : real_tanh(z);
+}
+
+/* The gradient by z from g, that by x̂, and the row's means of g and of g x̂. The activation is recovered from x̂. */
+MAPPO_FN real norm_gradient(const struct norm_row *n, real g, real x, real mean_g, real mean_gx, int kind)
+{
+    const real a = (x - n->offset) * n->deviation, d = ((g - mean_g) - x * mean_gx) * n->inverse;
+    return kind == ACTIVATION_RELU ? (x > n->offset ? d : (real)0) : d * ((real)1 - a * a);
+}
+
+#endif
