@@ -16,7 +16,8 @@ void act_rows(struct cuda *cuda, const struct act_pass *pass, int passes)
         const struct head *last = &dist->head[dist->heads - 1];
         const int rows = pass[i].batch.units * pass[i].batch.rows;
         if (rows == 0) continue;
-        LAUNCH(act_kernel, cuda_blocks((size_t)rows, CUDA_THREADS), CUDA_THREADS, 0, cuda->stream, pass[i], *dist, last->output + last->size);
+        LAUNCH(act_kernel, cuda_blocks((size_t)rows, CUDA_THREADS), CUDA_THREADS, 0, cuda->stream, pass[i], *dist,
+               last->output + last->size);
         LAUNCHED("act");
     }
 }

@@ -42,6 +42,11 @@ static bool nccl_symbol(const struct messages *m, const char *name, void *functi
     return found != NULL;
 }
 
+static void sync(void *self)
+{
+    CUDA(cudaStreamSynchronize(messages_of(self)->stream), "waiting before a sum over ranks");
+}
+
 static int nccl_find(void *self, char *why, size_t size)
 {
     struct messages *m = messages_of(self);
@@ -82,8 +87,14 @@ static int nccl_open(void *self, const unsigned char id[COMM_NCCL_ID], int rank,
     struct messages *m = messages_of(self);
     struct nccl_unique_id unique;
     memcpy(unique.bytes, id, sizeof unique.bytes);
-    const int code = m->init_rank(&m->group, size, unique, rank);
-    return code == NCCL_SUCCESS ? 0 : nccl_error(m, code, "connecting the ranks", err);
+    int code = m->init_rank(&m->group, size, unique, rank);
+    if (code != NCCL_SUCCESS) return nccl_error(m, code, "connecting the ranks", err);
+    /* A first sum connects what is connected late, before calls are recorded, and finds out here what does not work. */
+    void *word = cuda_take(cuda_of(m->backend), "messages", sizeof(double));
+    code = m->all_reduce(word, word, 1, NCCL_FLOAT64, NCCL_SUM, m->group, m->stream);
+    sync(self);
+    cuda_give(cuda_of(m->backend), word);
+    return code == NCCL_SUCCESS ? 0 : nccl_error(m, code, "trying a sum", err);
 }
 
 static void nccl_sum(void *self, bool wide, void *x, size_t n)
@@ -138,11 +149,6 @@ static void download(void *self, void *to, const void *from, size_t bytes)
 static void upload(void *self, void *to, const void *from, size_t bytes)
 {
     memory_upload_later(messages_of(self)->backend, to, from, bytes);
-}
-
-static void sync(void *self)
-{
-    CUDA(cudaStreamSynchronize(messages_of(self)->stream), "waiting before a sum over ranks");
 }
 
 __global__ void add_reals_kernel(real *to, const real *from, size_t n)

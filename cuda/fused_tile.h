@@ -1,10 +1,12 @@
 /* Products of a tile of rows with a layer's weights, both in shared memory, and what is done to the results while they are in registers.
  *
  * Tiles are [feature][rows + 4]; S is that row's length. A warp owns 16 rows of a tile in all layers, so that layers wait for a warp only.
- * Its lanes are 8 (features) x 4 (rows) and hold 8 features x 4 rows each. Which lane is which matters: a load of 16 bytes takes one access
- * for half a warp where neighbours (lane ^ 1 or lane ^ 2) read the same address, so one bit of the lane's low two belongs to the features
- * and one to the rows. Rows of tiles and weights are an odd number of 16-byte units long: then different features lie in different banks.
- * Products take 12 loads for 128 multiply-adds. */
+ * float32: its lanes are 8 (features) x 4 (rows) and hold 8 features x 4 rows each. Which lane is which matters: a load of 16 bytes takes
+ * one access for half a warp where neighbours (lane ^ 1 or lane ^ 2) read the same address, so one bit of the lane's low two belongs to the
+ * features and one to the rows. Rows of tiles and weights are an odd number of 16-byte units long: then different features lie in different
+ * banks. Products take 12 loads for 128 multiply-adds.
+ * tf32: the tensor cores say which lane holds what, 16 features x 2 rows. Tiles and weights are kept rounded to tf32; sums, norms, losses
+ * and the narrow head are float32. */
 #ifndef MAPPO_CUDA_FUSED_TILE_H
 #define MAPPO_CUDA_FUSED_TILE_H
 

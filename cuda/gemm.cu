@@ -15,7 +15,7 @@ enum {
 };
 static const size_t library_space = (size_t)32 << 20; /* what NVIDIA recommends for Hopper; earlier ones take less */
 
-/* ---- our own kernels ---------------------------------------------------------------------------------------------------------------- */
+/* ---- our own kernels ----------------------------------------------------------------------------------------------------------------- */
 
 /* C [m][n] = Σ_k A(m, k) B(k, n) with A(m, k) = a[m a_m + k a_k], B(k, n) = b[k b_k + n b_n]; one of the strides of each is 1. */
 struct tiling {
@@ -161,8 +161,7 @@ static void multiply_here(struct cuda *cuda, const struct gemm *p, float *partia
     LAUNCHED("partial products");
 }
 
-/* ---- cuBLAS: the few of its declarations that are needed, the same in 11, 12 and 13
- * ------------------------------------------------------- */
+/* ---- cuBLAS: the few of its declarations that are needed, the same in 11, 12 and 13 -------------------------------------------------- */
 
 enum { CUBLAS_PLAIN = 0, CUBLAS_TRANSPOSED = 1, CUBLAS_FLOAT = 0, CUBLAS_DEFAULT_ALGORITHM = -1 };
 enum { COMPUTE_FLOAT = 68, COMPUTE_BFLOAT16 = 75, COMPUTE_TF32 = 77 };
@@ -252,7 +251,7 @@ static void multiply_there(const struct products *g, const struct gemm *p)
             status, p->m, p->n, p->k);
 }
 
-/* ---- what others call --------------------------------------------------------------------------------------------------------------- */
+/* ---- what others call ---------------------------------------------------------------------------------------------------------------- */
 
 void gemm_open(struct cuda *cuda)
 {

@@ -1,13 +1,20 @@
 /* Networks of any size, layer by layer through device memory: products of gemm.cu, and between them kernels that see a row at a time.
  *
- * Rows go through in parts of at most COMPOSED_ROWS, so the work space does not grow with the batch; gradients of the parts add up in their
+ * Rows go through in parts of at most most_rows, so the work space does not grow with the batch; gradients of the parts add up in their
  * order. A part's arrays, in the work space: x̂ [layers][R][H] with its rows' norms [layers][3][R], g and gx [R][wide], partial sums. */
 #include "cuda/act.h"
 #include "cuda/gemm.h"
 #include "cuda/layout.h"
 #include "cuda/loss.h"
 
-enum { COMPOSED_ROWS = 32768, ROW_WARPS = 8, LOSS_THREADS = 128, COLUMN_SPLITS = 32 };
+enum {
+    PART_ROWS_LEAST = 1024,
+    PART_ROWS_MOST = 32768,
+    PART_FLOATS = 4 * 1024 * 1024,
+    ROW_WARPS = 8,
+    LOSS_THREADS = 128,
+    COLUMN_SPLITS = 32
+};
 
 struct composed_work {
     float *x[NETWORK_MAX_LAYERS];    /* [R][H] x̂ after each hidden layer */
@@ -18,9 +25,22 @@ struct composed_work {
     int rows, wide;
 };
 
-static int part_rows(int rows)
+static int widest(const struct network *net)
 {
-    return rows < COMPOSED_ROWS ? rows : COMPOSED_ROWS;
+    const int outputs = net->outputs + net->extra;
+    return net->hidden > outputs ? net->hidden : outputs;
+}
+
+/* Of a part, at most: an array of it stays below 16 MB where it can, so that what one kernel writes is still in the cache for the next. */
+static int most_rows(const struct network *net)
+{
+    const int rows = PART_FLOATS / widest(net) / PART_ROWS_LEAST * PART_ROWS_LEAST;
+    return rows < PART_ROWS_LEAST ? PART_ROWS_LEAST : rows > PART_ROWS_MOST ? PART_ROWS_MOST : rows;
+}
+
+static int part_rows(const struct network *net, int rows)
+{
+    return rows < most_rows(net) ? rows : most_rows(net);
 }
 
 static float *carve(float *base, size_t *used, size_t n)
@@ -32,11 +52,10 @@ static float *carve(float *base, size_t *used, size_t n)
 
 static size_t lay_out(struct composed_work *w, const struct network *net, int rows, float *base)
 {
-    const size_t r = (size_t)part_rows(rows), h = (size_t)net->hidden;
-    const int outputs = net->outputs + net->extra;
+    const size_t r = (size_t)part_rows(net, rows), h = (size_t)net->hidden;
     size_t used = 0;
-    w->rows = part_rows(rows);
-    w->wide = net->hidden > outputs ? net->hidden : outputs;
+    w->rows = (int)r;
+    w->wide = widest(net);
     for (int l = 0; l < net->layers; l++) {
         w->x[l] = carve(base, &used, r * h);
         w->norm[l] = carve(base, &used, 3 * r);
@@ -88,22 +107,10 @@ static struct composed_work work_of(struct cuda *cuda, const struct network *net
     return w;
 }
 
-/* Rows that there are now, of a part that begins at row `first`. */
-struct live {
-    const int32_t *count;
-    int batch_rows, all, first, rows;
-};
-
-static struct live live_of(const struct tiles *t, int first, int rows)
+static struct live_rows live_of(const struct tiles *t, int first, int rows)
 {
-    const struct live l = {t->count, t->batch_rows, t->rows, first, rows};
+    const struct live_rows l = {t->count, t->batch_rows, first, rows};
     return l;
-}
-
-static __device__ int live_rows(const struct live *l)
-{
-    const int left = batch_live_rows(l->count, l->batch_rows, l->all) - l->first;
-    return left < l->rows ? left : l->rows;
 }
 
 static __device__ float warp_sum(float x)
@@ -112,13 +119,18 @@ static __device__ float warp_sum(float x)
     return x;
 }
 
-/* ---- inputs ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- inputs -------------------------------------------------------------------------------------------------------------------------- */
 
-/* to [rows][inputs], a warp a row; normalised where the network has a feature norm. */
-static __global__ void pack_kernel(const struct batch batch, const struct live l, const float *x, float *to, int inputs, int normalise)
+/* to [rows][inputs], a warp a row; normalised where the network has a feature norm. Rows that are not there are 0. */
+static __global__ void pack_kernel(const struct batch batch, const struct live_rows l, const float *x, float *to, int inputs, int normalise)
 {
     const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
-    if (row >= live_rows(&l)) return;
+    if (row >= l.rows) return;
+    to += (size_t)row * (size_t)inputs;
+    if (row >= live_count(&l)) {
+        for (int j = lane; j < inputs; j += 32) to[j] = 0;
+        return;
+    }
     const float *from = x + batch_row(&batch, row) * (size_t)inputs;
     float scale = 1, shift = 0;
     if (normalise) {
@@ -130,7 +142,7 @@ static __global__ void pack_kernel(const struct batch batch, const struct live l
         scale = n.inverse;
         shift = n.offset;
     }
-    for (int j = lane; j < inputs; j += 32) to[(size_t)row * (size_t)inputs + (size_t)j] = from[j] * scale + shift;
+    for (int j = lane; j < inputs; j += 32) to[j] = from[j] * scale + shift;
 }
 
 void composed_pack(struct cuda *cuda, const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch)
@@ -140,40 +152,95 @@ void composed_pack(struct cuda *cuda, const struct network *net, struct tiles *t
     LAUNCHED("packing inputs");
 }
 
-/* ---- forward ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- forward ------------------------------------------------------------------------------------------------------------------------- */
 
 struct norm_pass {
-    struct live live;
+    struct live_rows live;
     float *x, *norm; /* [R][hidden]; [3][R] */
     const float *bias;
     int hidden, activation, layer_norm, part; /* part: R */
+    bool training;
 };
 
+static __device__ void norm_put(const struct norm_pass *p, int row, const struct norm_row *n)
+{
+    p->norm[row] = n->offset;
+    p->norm[p->part + row] = n->inverse;
+    p->norm[2 * p->part + row] = n->deviation;
+}
+
+/* False: the row is not there. It is 0 in training, so that it adds
+ * nothing to the gradients: 0 times what an earlier pass left behind might be no number. */
+static __device__ bool norm_row_is_there(const struct norm_pass *p, int row, float *x)
+{
+    if (row < live_count(&p->live)) return true;
+    for (int j = (int)threadIdx.x % 32; p->training && row < p->live.rows && j < p->hidden; j += 32) x[j] = 0;
+    return false;
+}
+
 /* x = layer norm(activation(x + bias)), without scale and shift; a warp a row. The variance takes a pass of its own. */
-static __global__ void norm_forward_kernel(const struct norm_pass p)
+template <int N> static __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward_kernel(const struct norm_pass p)
 {
     const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
-    if (row >= live_rows(&p.live)) return;
+    float *x = p.x + (size_t)row * (size_t)p.hidden + lane, a[N], sum = 0, squares = 0;
+    if (!norm_row_is_there(&p, row, x - lane)) return;
+#pragma unroll
+    for (int i = 0; i < N; i++) a[i] = lane + 32 * i < p.hidden ? x[32 * i] + p.bias[lane + 32 * i] : 0.0f;
+#pragma unroll
+    for (int i = 0; i < N; i++) sum += a[i] = activation_of(a[i], p.activation); /* of 0 it is 0 */
+    struct norm_row n = {0, 1, 1};
+    if (p.layer_norm) {
+        const float mean = warp_sum(sum) / (float)p.hidden;
+#pragma unroll
+        for (int i = 0; i < N; i++) squares += lane + 32 * i < p.hidden ? (a[i] - mean) * (a[i] - mean) : 0.0f;
+        n = norm_of(mean, warp_sum(squares) / (float)p.hidden);
+        if (lane == 0) norm_put(&p, row, &n);
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        if (lane + 32 * i < p.hidden) x[32 * i] = a[i] * n.inverse + n.offset;
+    }
+}
+
+/* The same for layers of any width: the row stays in memory. */
+static __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward_wide_kernel(const struct norm_pass p)
+{
+    const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
     float *x = p.x + (size_t)row * (size_t)p.hidden, sum = 0, squares = 0;
+    if (!norm_row_is_there(&p, row, x)) return;
     for (int j = lane; j < p.hidden; j += 32) sum += x[j] = activation_of(x[j] + p.bias[j], p.activation);
     if (!p.layer_norm) return;
     const float mean = warp_sum(sum) / (float)p.hidden;
     for (int j = lane; j < p.hidden; j += 32) squares += (x[j] - mean) * (x[j] - mean);
     const struct norm_row n = norm_of(mean, warp_sum(squares) / (float)p.hidden);
     for (int j = lane; j < p.hidden; j += 32) x[j] = x[j] * n.inverse + n.offset;
-    if (lane == 0) {
-        p.norm[row] = n.offset;
-        p.norm[p.part + row] = n.inverse;
-        p.norm[2 * p.part + row] = n.deviation;
-    }
+    if (lane == 0) norm_put(&p, row, &n);
+}
+
+static void norm_forward(struct cuda *cuda, const struct norm_pass *p)
+{
+    const unsigned blocks = cuda_blocks((size_t)p->live.rows, ROW_WARPS);
+    if (p->hidden <= 64)
+        LAUNCH(norm_forward_kernel<2>, blocks, ROW_WARPS * 32, 0, cuda->stream, *p);
+    else if (p->hidden <= 128)
+        LAUNCH(norm_forward_kernel<4>, blocks, ROW_WARPS * 32, 0, cuda->stream, *p);
+    else if (p->hidden <= 256)
+        LAUNCH(norm_forward_kernel<8>, blocks, ROW_WARPS * 32, 0, cuda->stream, *p);
+    else if (p->hidden <= 512)
+        LAUNCH(norm_forward_kernel<16>, blocks, ROW_WARPS * 32, 0, cuda->stream, *p);
+    else if (p->hidden <= 1024)
+        LAUNCH(norm_forward_kernel<32>, blocks, ROW_WARPS * 32, 0, cuda->stream, *p);
+    else
+        LAUNCH(norm_forward_wide_kernel, blocks, ROW_WARPS * 32, 0, cuda->stream, *p);
+    LAUNCHED("a hidden layer");
 }
 
 /* z [R][wide] += bias [outputs] */
-static __global__ void bias_kernel(const struct live l, float *z, int wide, int outputs, const float *bias)
+static __global__ void bias_kernel(const struct live_rows l, float *z, int wide, int outputs, const float *bias)
 {
     const size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
     const int row = (int)(i / (size_t)outputs), o = (int)(i % (size_t)outputs);
-    if (row < live_rows(&l)) z[(size_t)row * (size_t)wide + (size_t)o] += bias[o];
+    if (row < live_count(&l)) z[(size_t)row * (size_t)wide + (size_t)o] += bias[o];
 }
 
 /* One part of a pass on its way through the layers. */
@@ -182,7 +249,7 @@ struct part {
     const struct network *net;
     const struct tiles *tiles;
     struct composed_work work;
-    struct live live;
+    struct live_rows live;
     const float *input; /* [rows][D] */
 };
 
@@ -195,65 +262,62 @@ static const float *layer_input(const struct part *p, int l)
 static void layer_product(const struct part *p, int l, float *out, int ld)
 {
     const int k = layer_inputs(p->net, l), n = layer_outputs(p->net, l);
-    const struct gemm g = {out, layer_input(p, l), p->tiles->folded + layout_weight(p->net, l), p->live.rows, n, k, ld, k, k, false, true, false};
+    const struct gemm g = {
+        out, layer_input(p, l), p->tiles->folded + layout_weight(p->net, l), p->live.rows, n, k, ld, k, k, false, true, false, p->live};
     gemm_run(p->cuda, &g);
 }
 
-static void forward_part(const struct part *p, float *out, int ld)
+static void forward_part(const struct part *p, float *out, int ld, bool training)
 {
     const struct network *net = p->net;
     for (int l = 0; l < net->layers; l++) {
         layer_product(p, l, p->work.x[l], net->hidden);
-        const struct norm_pass n = {p->live,      p->work.x[l],    p->work.norm[l],      p->tiles->folded + layout_bias(net, l),
-                                    net->hidden, net->activation, (int)net->layer_norm, p->work.rows};
-        LAUNCH(norm_forward_kernel, cuda_blocks((size_t)p->live.rows, ROW_WARPS), ROW_WARPS * 32, 0, p->cuda->stream, n);
-        LAUNCHED("a hidden layer");
+        const struct norm_pass n = {p->live,     p->work.x[l],    p->work.norm[l],      p->tiles->folded + layout_bias(net, l),
+                                    net->hidden, net->activation, (int)net->layer_norm, p->work.rows,
+                                    training};
+        norm_forward(p->cuda, &n);
     }
     layer_product(p, net->layers, out, ld);
-    LAUNCH(bias_kernel, cuda_blocks((size_t)p->live.rows * (size_t)net->outputs, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->live, out, ld,
-           net->outputs, p->tiles->folded + layout_bias(net, net->layers));
+    LAUNCH(bias_kernel, cuda_blocks((size_t)p->live.rows * (size_t)net->outputs, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->live,
+           out, ld, net->outputs, p->tiles->folded + layout_bias(net, net->layers));
     LAUNCHED("outputs");
 }
 
 static struct part part_of(struct cuda *cuda, const struct network *net, const struct tiles *tiles, int first)
 {
-    const int left = tiles->rows - first, rows = left < COMPOSED_ROWS ? left : COMPOSED_ROWS;
-    const struct part p = {cuda,
-                           net,
-                           tiles,
-                           work_of(cuda, net, tiles->max_rows),
-                           live_of(tiles, first, rows),
-                           tiles->x + (size_t)first * (size_t)net->inputs};
+    const int left = tiles->rows - first, rows = part_rows(net, left);
+    const struct part p = {
+        cuda, net, tiles, work_of(cuda, net, tiles->max_rows), live_of(tiles, first, rows), tiles->x + (size_t)first * (size_t)net->inputs};
     return p;
 }
 
 void composed_forward(struct cuda *cuda, const struct forward_pass *pass)
 {
-    for (int first = 0; first < pass->tiles->rows; first += COMPOSED_ROWS) {
+    for (int first = 0; first < pass->tiles->rows; first += most_rows(pass->net)) {
         const struct part p = part_of(cuda, pass->net, pass->tiles, first);
-        forward_part(&p, pass->out + (size_t)first * (size_t)pass->net->outputs, pass->net->outputs);
+        forward_part(&p, pass->out + (size_t)first * (size_t)pass->net->outputs, pass->net->outputs, false);
     }
 }
 
-/* ---- losses -------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- losses -------------------------------------------------------------------------------------------------------------------------- */
 
 struct loss_call {
     struct train_pass pass;
     struct distribution dist;
-    struct live live;
+    struct live_rows live;
     float *z; /* [R][wide] outputs in, gradients by outputs and log_std out */
     int wide, columns;
     double *sums; /* [blocks][PASS_SUMS] */
 };
 
 /* A thread a row; rows that are not there have no gradient. */
-static __global__ void __launch_bounds__(LOSS_THREADS) loss_kernel(const struct loss_call c)
+static __global__ void __launch_bounds__(LOSS_THREADS, 4) loss_kernel(const struct loss_call c)
 {
     __shared__ double of_thread[LOSS_THREADS][PASS_SUMS];
     const int row = (int)(blockIdx.x * LOSS_THREADS + threadIdx.x);
     double sums[PASS_SUMS] = {0};
     float *z = c.z + (size_t)row * (size_t)c.wide;
-    if (row < live_rows(&c.live)) {
+    if (row < live_count(&c.live)) {
         const size_t at = batch_row(&c.pass.batch, c.live.first + row);
         if (c.pass.loss == LOSS_POLICY)
             policy_row(&c.pass, &c.dist, at, z, 1, sums);
@@ -291,14 +355,15 @@ static void losses(const struct part *p, const struct train_pass *pass, float *z
     LAUNCHED("losses");
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- backward ------------------------------------------------------------------------------------------------------------------------ */
 
 /* Sums of the columns of g [rows][wide]: blocks of 32 columns x parts of the rows, then the parts in their order. */
 static __global__ void __launch_bounds__(CUDA_THREADS) column_part_kernel(const float *g, int rows, int wide, int columns, float *part)
 {
     __shared__ float of_thread[CUDA_THREADS / 32][32];
     const int c = (int)(blockIdx.x * 32 + threadIdx.x % 32), lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
-    const int from = (int)((int64_t)rows * (int)blockIdx.y / COLUMN_SPLITS), to = (int)((int64_t)rows * ((int)blockIdx.y + 1) / COLUMN_SPLITS);
+    const int from = (int)((int64_t)rows * (int)blockIdx.y / COLUMN_SPLITS),
+              to = (int)((int64_t)rows * ((int)blockIdx.y + 1) / COLUMN_SPLITS);
     float sum = 0;
     if (c < columns)
         for (int r = from + warp; r < to; r += CUDA_THREADS / 32) sum += g[(size_t)r * (size_t)wide + (size_t)c];
@@ -310,8 +375,8 @@ static __global__ void __launch_bounds__(CUDA_THREADS) column_part_kernel(const 
     part[(size_t)blockIdx.y * (size_t)columns + (size_t)c] = total;
 }
 
-static __global__ void column_sum_kernel(const float *part, int columns, int split /* columns from here on go to `rest` */, float *to, float *rest,
-                                         int add)
+static __global__ void column_sum_kernel(const float *part, int columns, int split /* columns from here on go to `rest` */, float *to,
+                                         float *rest, int add)
 {
     const int c = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     if (c >= columns) return;
@@ -327,7 +392,7 @@ static __global__ void norm_backward_kernel(const struct norm_pass p, float *g)
     if (row >= p.live.rows) return;
     const float *x = p.x + (size_t)row * (size_t)p.hidden;
     float *to = g + (size_t)row * (size_t)p.hidden;
-    if (row >= live_rows(&p.live)) {
+    if (row >= live_count(&p.live)) {
         for (int j = lane; j < p.hidden; j += 32) to[j] = 0;
         return;
     }
@@ -353,10 +418,11 @@ static void layer_gradient(const struct part *p, int l, const float *g, int ld)
     const int k = layer_inputs(p->net, l), n = layer_outputs(p->net, l), head = l == p->net->layers;
     const int columns = head ? n + p->net->extra : n, add = p->live.first > 0;
     float *chunk = p->tiles->chunk;
-    const struct gemm weight = {chunk + layout_weight(p->net, l), g, layer_input(p, l), n, k, p->live.rows, k, ld, k, true, false, add != 0};
+    const struct gemm weight = {
+        chunk + layout_weight(p->net, l), g, layer_input(p, l), n, k, p->live.rows, k, ld, k, true, false, add != 0, {NULL, 0, 0, 0}};
     gemm_run(p->cuda, &weight);
-    LAUNCH(column_part_kernel, dim3(cuda_blocks((size_t)columns, 32), COLUMN_SPLITS), CUDA_THREADS, 0, p->cuda->stream, g, p->live.rows, ld, columns,
-           p->work.columns);
+    LAUNCH(column_part_kernel, dim3(cuda_blocks((size_t)columns, 32), COLUMN_SPLITS), CUDA_THREADS, 0, p->cuda->stream, g, p->live.rows, ld,
+           columns, p->work.columns);
     LAUNCHED("bias gradients");
     LAUNCH(column_sum_kernel, cuda_blocks((size_t)columns, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->work.columns, columns, n,
            chunk + layout_bias(p->net, l), chunk + layout_weight(p->net, p->net->layers + 1), add);
@@ -371,10 +437,11 @@ static void backward_part(const struct part *p, float *g, float *gx)
         layer_gradient(p, l, g, ld);
         if (l == 0) break;
         const int n = layer_outputs(net, l), k = net->hidden;
-        const struct gemm input = {gx, g, p->tiles->folded + layout_weight(net, l), p->live.rows, k, n, k, ld, k, false, false, false};
+        const struct gemm input = {gx,    g,      p->tiles->folded + layout_weight(net, l), p->live.rows, k, n, k, ld, k, false, false,
+                                   false, p->live};
         gemm_run(p->cuda, &input);
-        const struct norm_pass norm = {p->live,      p->work.x[l - 1], p->work.norm[l - 1],  NULL,
-                                       net->hidden, net->activation,  (int)net->layer_norm, p->work.rows};
+        const struct norm_pass norm = {p->live,         p->work.x[l - 1],     p->work.norm[l - 1], NULL, net->hidden,
+                                       net->activation, (int)net->layer_norm, p->work.rows,        true};
         LAUNCH(norm_backward_kernel, cuda_blocks((size_t)p->live.rows, ROW_WARPS), ROW_WARPS * 32, 0, p->cuda->stream, norm, gx);
         LAUNCHED("a layer backwards");
         float *swap = g;
@@ -386,9 +453,9 @@ static void backward_part(const struct part *p, float *g, float *gx)
 
 void composed_train(struct cuda *cuda, const struct train_pass *pass)
 {
-    for (int first = 0; first < pass->tiles->rows; first += COMPOSED_ROWS) {
+    for (int first = 0; first < pass->tiles->rows; first += most_rows(pass->net)) {
         const struct part p = part_of(cuda, pass->net, pass->tiles, first);
-        forward_part(&p, p.work.g, p.work.wide);
+        forward_part(&p, p.work.g, p.work.wide, true);
         losses(&p, pass, p.work.g, p.work.wide);
         backward_part(&p, p.work.g, p.work.gx);
     }

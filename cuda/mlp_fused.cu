@@ -135,14 +135,21 @@ static int train_warps(const struct cuda *cuda, int inputs, int outputs, int ext
     return small <= cuda->shared_bytes ? 4 : 0;
 }
 
-/* bf16 runs as tf32, which is more exact and, from shared memory kept in float, no slower. */
+/* bf16 runs as tf32: more exact, and with operands that lie in shared memory as float nothing would be saved in loading them. */
 static bool fused_tf32(const struct cuda *cuda)
 {
     return cuda->precision != PRECISION_FP32;
 }
 
+/* Devices that have tf32 are those whose blocks can have 99 KiB (compute capability 8.0 and later). */
+static bool tf32_works(const struct cuda *cuda)
+{
+    return cuda->shared_bytes >= 99 * 1024;
+}
+
 bool fused_fits(const struct cuda *cuda, const struct network *net)
 {
+    if (fused_tf32(cuda) && !tf32_works(cuda)) return false;
     return net->hidden == FUSED_HIDDEN && net->layers == FUSED_LAYERS && net->gru_layers == 0 && net->inputs <= FUSED_INPUTS_MOST &&
            net->outputs + net->extra <= FUSED_OUTPUTS_MOST && train_warps(cuda, net->inputs, net->outputs, net->extra) > 0 &&
            (size_t)forward_lay_out(net->inputs, net->outputs).end * sizeof(float) <= cuda->shared_bytes;

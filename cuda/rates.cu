@@ -3,7 +3,7 @@
 #include "cuda/cuda.h"
 #include "cuda/gemm.h"
 
-enum { RATE_TRIALS = 5, PEAK_CHAINS = 16, PEAK_REPEATS = 2048 };
+enum { RATE_TRIALS = 5, PEAK_CHAINS = 16, PEAK_REPEATS = 512 };
 
 /* sink [threads]: multiply-adds on registers, PEAK_CHAINS independent ones in flight. */
 __global__ void __launch_bounds__(256) peak_kernel(float *sink, float x, float y)
@@ -62,7 +62,7 @@ extern "C" double cuda_rate(struct backend *backend, int what, int rows, int out
     cudaEvent_t begin, end;
     double best = 0;
     if (backend->planning) return 1;
-    w.bytes = what == RATE_COPY           ? (size_t)1 << 30
+    w.bytes = what == RATE_COPY           ? ((size_t)cuda->multiprocessors << 23) /* beyond any cache */
               : what == RATE_MULTIPLY_ADD ? (size_t)cuda->multiprocessors * 8 * 256 * sizeof(float)
                                           : (size_t)rows * (size_t)inputs * sizeof(float);
     w.a = (float *)cuda_take(cuda, "benchmark", w.bytes);

@@ -54,6 +54,15 @@ struct row {
     double host_env; /* environment steps a second of the host's environments alone; 0 = not measured */
 };
 
+/* Sizes that the user asked for are measured alone. */
+static bool user_chose(const struct config *c)
+{
+    static const int keys[] = {KEY_rollout_envs, KEY_ppo_epochs, KEY_policy_hidden, KEY_cuda_precision, KEY_cuda_environments};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (c->origin[keys[i]] == ORIGIN_COMMAND_LINE) return true;
+    return false;
+}
+
 static void configure(struct config *c, const struct device_case *k)
 {
     c->rollout_envs = k->envs;
@@ -110,13 +119,17 @@ static void print_row(const struct bench *bench, const struct device_case *k, co
         text_json_real(stdout, product > 0 ? product : (double)NAN);
         printf(", \"host_env_steps_per_second\": ");
         text_json_real(stdout, row->host_env > 0 ? row->host_env : (double)NAN);
+        printf(", \"share_waiting\": ");
+        text_json_real(stdout, row->host_env > 0 ? r->infer / (r->infer + r->step) : (double)NAN);
         printf("}\n");
     } else {
         printf("%-26s %7lld %4lld %4lld %-8s %9.3f %9.3f %12.0f %13.0f %9.3f %6.1f %%", k->name, (long long)k->envs, (long long)k->epochs,
                (long long)k->hidden, precision_name[k->precision], r->total * 1e3, r->best * 1e3, rate, rate * r->agents, row->floor * 1e3,
                100 * row->floor / r->total);
         if (product > 0) printf("   %.0f %% of plain products' rate", 100 * product);
-        if (row->host_env > 0) printf("   host environments alone %.0f/s", row->host_env);
+        if (row->host_env > 0)
+            printf("   host environments alone %.0f/s; while collecting the host waits for the device %.0f %% of the time", row->host_env,
+                   100 * r->infer / (r->infer + r->step));
         printf("\n");
     }
     fflush(stdout);
@@ -124,7 +137,7 @@ static void print_row(const struct bench *bench, const struct device_case *k, co
 
 /* ---- stepping and observing alone, many environments on the device ------------------------------------------------------------------- */
 
-enum { ALONE = 65536, ALONE_SAMPLES = 5 };
+enum { ENVIRONMENTS_ALONE = 65536, ALONE_SAMPLES = 5 };
 
 struct device_arrays {
     struct backend *backend;
@@ -141,13 +154,13 @@ static void *take_device(void *user, size_t bytes, const void *from)
 }
 
 /* Environment steps a second: the median of five times half a second. */
-static int step_alone(struct learning *l, double *rate, struct error *err)
+static int step_alone(struct learning *l, int envs, double *rate, struct error *err)
 {
     enum { STEPS = 100 };
     struct device_arrays arrays = {.backend = l->backend};
     struct mappo_env_io io;
     double sample[ALONE_SAMPLES];
-    bench_env_io(&io, vecenv_spec(l->env), ALONE, take_device, &arrays);
+    bench_env_io(&io, vecenv_spec(l->env), envs, take_device, &arrays);
     int code = vecenv_reset(l->env, &io, err);
     for (int i = -1; i < ALONE_SAMPLES && !code; i++) {
         double seconds = 0, steps = 0;
@@ -156,30 +169,30 @@ static int step_alone(struct learning *l, double *rate, struct error *err)
             for (int t = 0; t < STEPS && !code; t++) code = vecenv_step(l->env, &io, err);
             l->backend->sync(l->backend);
         }
-        if (i >= 0) sample[i] = (double)ALONE * steps / seconds;
+        if (i >= 0) sample[i] = (double)envs * steps / seconds;
     }
     if (!code) *rate = bench_median(sample, ALONE_SAMPLES);
     for (int i = 0; i < arrays.blocks; i++) l->backend->free(l->backend, arrays.block[i]);
     return code;
 }
 
-static int measure_environments(const struct bench *bench, struct error *err)
+static int measure_environments(const struct bench *bench, int envs, struct error *err)
 {
     struct learning l = {0};
-    const struct env_batch batch = {.envs = {0, ALONE}, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = 100};
+    const struct env_batch batch = {.envs = {0, envs}, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = 100};
     char why[192] = "";
     double rate = 0, agents = 0;
     int code = learning_backend(&l, &bench->config, bench->comm, bench->placement.threads, -1, err);
     if (!code) code = open_env(&l.env, &bench->config, &batch, err);
     const bool possible = !code && vecenv_attach(l.env, l.backend->environments, l.backend, why, sizeof why);
-    if (possible) code = step_alone(&l, &rate, err);
+    if (possible) code = step_alone(&l, envs, &rate, err);
     for (int g = 0; l.env && g < vecenv_spec(l.env)->groups; g++) agents += vecenv_spec(l.env)->group[g].agents;
     if (!code && bench->comm->rank == 0 && bench->args->json)
         printf("{\"case\": \"environments alone\", \"environments\": %d, \"env_steps_per_second\": %.0f, \"agent_steps_per_second\": "
                "%.0f}\n",
-               ALONE, rate, rate * agents);
+               envs, rate, rate * agents);
     else if (!code && bench->comm->rank == 0 && possible)
-        printf("stepping and observing alone, %d environments: %.3g env-steps/s, %.3g agent-steps/s\n", ALONE, rate, rate * agents);
+        printf("stepping and observing alone, %d environments: %.3g env-steps/s, %.3g agent-steps/s\n", envs, rate, rate * agents);
     else if (!code && bench->comm->rank == 0)
         printf("environments alone: not on the device: %s\n", why);
     learning_close(&l);
@@ -191,23 +204,29 @@ static int measure_environments(const struct bench *bench, struct error *err)
 int bench_device(const struct bench *bench, struct learning *learning, struct error *err)
 {
     struct backend *b = learning->backend;
+    const struct config *c = &bench->config;
+    const bool alone = user_chose(c);
     if (bench->comm->rank == 0 && !bench->args->json) {
-        const struct config *c = &bench->config;
+        const int rows = (int)((alone ? c->rollout_envs : 8192) * c->rollout_steps * 3);
         printf("%s\n", b->detail);
         printf("multiply-adds on registers %.1f TFLOP/s, copy %.0f GB/s, products of 64 x 64 / 256 x 256 %.1f / %.1f TFLOP/s\n",
                b->rate(b, RATE_MULTIPLY_ADD, 0, 0, 0) * 1e-12, b->rate(b, RATE_COPY, 0, 0, 0) * 1e-9,
-               b->rate(b, RATE_PRODUCT, 614400, 64, 64) * 1e-12, b->rate(b, RATE_PRODUCT, 614400, 256, 256) * 1e-12);
+               b->rate(b, RATE_PRODUCT, rows, 64, 64) * 1e-12, b->rate(b, RATE_PRODUCT, rows, 256, 256) * 1e-12);
         printf("%s, %lld steps, %d rank%s; medians; floor: arithmetic or traffic, whichever takes longer\n\n", c->env_name,
                (long long)c->rollout_steps, bench->comm->size, bench->comm->size == 1 ? "" : "s");
         printf("%-26s %7s %4s %4s %-8s %9s %9s %12s %13s %9s %8s\n", "", "envs", "ep.", "hid.", "", "ms", "best ms", "env-steps/s",
                "agent-steps/s", "floor ms", "of floor");
     }
     learning_close(learning);
+    const struct device_case own = {"as configured",  c->rollout_envs,   c->ppo_epochs,
+                                    c->policy_hidden, c->cuda_precision, c->cuda_environments};
+    const int count = alone ? 1 : (int)(sizeof cases / sizeof *cases);
     int code = 0;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases && !code; i++) {
+    for (int i = 0; i < count && !code; i++) {
+        const struct device_case *k = alone ? &own : &cases[i];
         struct row row;
-        code = measure(bench, &cases[i], &row, err);
-        if (!code) print_row(bench, &cases[i], &row);
+        code = measure(bench, k, &row, err);
+        if (!code) print_row(bench, k, &row);
     }
-    return code ? code : measure_environments(bench, err);
+    return code ? code : measure_environments(bench, alone ? (int)c->rollout_envs : ENVIRONMENTS_ALONE, err);
 }

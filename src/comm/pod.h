@@ -21,9 +21,9 @@ struct pod_signal {
 
 /* What was written before is there for whoever sees the new value. */
 void pod_signal_raise(struct pod_signal *signal);
-/* Waits until the value is no longer `seen`: spins for a while, then sleeps; false after `seconds`. A signal handler may make it return
- * early. */
-bool pod_signal_await(struct pod_signal *signal, unsigned seen, int spins, double seconds);
+/* Waits until the value is no longer `seen`: spins for `spin` seconds, then sleeps; false after `seconds`. A signal handler may make it
+ * return early. */
+bool pod_signal_await(struct pod_signal *signal, unsigned seen, double spin, double seconds);
 
 /* ---- pods ------------------------------------------------------------------------------------------------------------------------------
  */
@@ -39,7 +39,7 @@ struct pod {
     int *leader_rank;     /* [pods] on leaders: their numbers among all ranks; NULL where every rank is a pod of its own */
     int *rank;            /* [members] their numbers among all ranks … */
     pid_t *process;       /* [members] … and processes; 0 where those of others can't be seen */
-    int spins;            /* of pod_signal_await: few where ranks share cores */
+    double spin;          /* seconds for pod_signal_await: 0 where ranks share cores */
     char *memory;         /* the window; NULL before pod_share */
     size_t bytes, taken;
     struct comm_window *window;

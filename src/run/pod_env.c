@@ -272,7 +272,7 @@ static void await_answer(struct pod_env *p, int member)
     const struct pod *pod = p->pod;
     struct pod_signal *given = &p->answer[member].given;
     watchdog_waiting_for(p->whom[member]);
-    while (!pod_signal_await(given, p->calls - 1, pod->spins, 0.5))
+    while (!pod_signal_await(given, p->calls - 1, pod->spin, 0.5))
         if (!pod_alive(pod, member))
             die(EXIT_PEERS,
                 "rank %d, which steps environments for this one, has ended; the same command continues from the last checkpoint",
@@ -435,7 +435,7 @@ static void pass_on_stop(struct pod_env *p, struct stop *stop, bool *told)
 static void await_command(struct pod_env *p, struct stop *stop, bool *told)
 {
     watchdog_phase("waiting for the pod's leader");
-    while (!pod_signal_await(&p->command->given, p->calls, p->pod->spins, 0.5)) {
+    while (!pod_signal_await(&p->command->given, p->calls, p->pod->spin, 0.5)) {
         watchdog_sign(); /* the leader may learn as long as it likes: its own watchdog looks after it */
         pass_on_stop(p, stop, told);
         if (!pod_alive(p->pod, 0)) _exit(EXIT_PEERS);

@@ -334,7 +334,7 @@ static void pods(struct comm *comm, int size, int devices)
                 *sum += pod->member + 1;
                 pod_signal_raise(turn);
             } else {
-                while (!pod_signal_await(turn, i, (int)(i % 50), 1)) continue;
+                while (!pod_signal_await(turn, i, (i % 50) * 1e-6, 1)) continue;
             }
         }
         int expected = 0;

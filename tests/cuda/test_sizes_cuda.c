@@ -1,0 +1,225 @@
+/* Networks of the CUDA backend of all sizes and shapes, against the CPU: widths around those that kernels cut at, rows around tiles and
+ * parts, rows that are not there. */
+#define TESTED_BACKEND "cuda"
+#include "backend_cases.h"
+
+/* Two machines add up in different orders: float loses some units of the last place of the largest number of a tensor. */
+static const double gradient_difference = 2e-5, output_difference = 1e-5;
+
+static struct backend *open_named(const char *name)
+{
+    struct backend *b = NULL;
+    struct error err = {0};
+    const struct backend_config config = {.name = name, .threads = 1, .level = -1, .device = -1, .graphs = true};
+    if (backend_open(&b, &config, &err)) fail_msg("backend_open: %s", err.text);
+    return b;
+}
+
+static struct problem problem_of(int inputs, int hidden, int layers, int units, int rows)
+{
+    struct problem q = {.name = "sizes",
+                        .inputs = inputs,
+                        .hidden = hidden,
+                        .layers = layers,
+                        .activation = hidden % 2 ? ACTIVATION_RELU : ACTIVATION_TANH,
+                        .feature_norm = true,
+                        .layer_norm = hidden % 3 != 0,
+                        .loss = units % 2 ? LOSS_POLICY : LOSS_VALUE,
+                        .units = units,
+                        .rows = rows,
+                        .targets = 2,
+                        .total = units,
+                        .masked = true,
+                        .inactive = true,
+                        .clip = 0.2,
+                        .huber = 3};
+    if (q.loss == LOSS_VALUE) return q;
+    add_head(&q.dist, HEAD_CATEGORICAL, 5, 0);
+    add_head(&q.dist, HEAD_BERNOULLI, 2, 0);
+    add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
+    return q;
+}
+
+static void expect_close(const char *what, const struct problem *q, const real *a, const real *b, size_t n, double tolerance)
+{
+    double largest = 1;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)b[i]));
+    for (size_t i = 0; i < n; i++) {
+        if (!(fabs((double)a[i] - (double)b[i]) <= tolerance * largest))
+            fail_msg("inputs %d, hidden %d, layers %d, rows %d: %s %zu of %zu is %.9g, on the CPU %.9g, largest %g (tolerance %g)",
+                     q->inputs, q->hidden, q->layers, q->units * q->rows, what, i, n, (double)a[i], (double)b[i], largest, tolerance);
+    }
+}
+
+/* Gradient and sums of a problem, twice on the device, against the CPU. */
+static void check_sizes(struct backend *cpu, struct backend *cuda, int inputs, int hidden, int layers, int units, int rows)
+{
+    struct problem q = problem_of(inputs, hidden, layers, units, rows);
+    problem_build(&q);
+    const size_t n = q.net.parameters;
+    real *expected = calloc(n, sizeof *expected), *first = calloc(n, sizeof *first), sums[PASS_SUMS];
+    problem_train(&q, cpu);
+    memcpy(expected, q.gradient, n * sizeof *expected);
+    memcpy(sums, q.sum, sizeof sums);
+    problem_train(&q, cuda);
+    memcpy(first, q.gradient, n * sizeof *first);
+    expect_close("gradient", &q, q.gradient, expected, n, gradient_difference);
+    expect_close("sum", &q, q.sum, sums, PASS_SUMS, gradient_difference);
+    problem_train(&q, cuda);
+    if (memcmp(first, q.gradient, n * sizeof *first)) fail_msg("hidden %d, rows %d: the same pass gives other bits", hidden, units * rows);
+    free(expected);
+    free(first);
+    problem_clear(&q);
+}
+
+static void gradients_are_the_cpus_at_all_sizes(void **state)
+{
+    (void)state;
+    static const int size[][5] = {/* inputs, hidden, layers, units, rows */
+                                  {1, 1, 1, 1, 1},    {3, 31, 2, 63, 1},   {18, 32, 2, 64, 1},   {33, 33, 3, 65, 1},  {70, 64, 2, 127, 1},
+                                  {9, 65, 8, 21, 2},  {5, 128, 1, 129, 1}, {130, 130, 2, 30, 3}, {7, 256, 2, 257, 1}, {64, 257, 2, 40, 1},
+                                  {12, 513, 1, 9, 3}, {4, 1024, 1, 10, 1}, {6, 1025, 2, 11, 1},  {2, 90, 1, 1001, 1}};
+    struct backend *cpu = open_named("cpu"), *cuda = open_named("cuda");
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++)
+        check_sizes(cpu, cuda, size[i][0], size[i][1], size[i][2], size[i][3], size[i][4]);
+    cuda->close(cuda);
+    cpu->close(cpu);
+}
+
+/* 4 M / 1300 numbers are 3072 rows of a part. */
+static void gradients_are_the_cpus_where_rows_come_in_parts(void **state)
+{
+    (void)state;
+    struct backend *cpu = open_named("cpu"), *cuda = open_named("cuda");
+    for (int units = 3071; units <= 3074; units++) check_sizes(cpu, cuda, 3, 1300, 1, units, 1);
+    cuda->close(cuda);
+    cpu->close(cpu);
+}
+
+/* One launch takes some passes only; sizes are mixed, some have no rows. */
+static void many_passes_are_what_each_is_alone(void **state)
+{
+    (void)state;
+    enum { PASSES = 19 };
+    struct backend *cuda = open_named("cuda");
+    struct problem q[PASSES];
+    struct train_pass pass[PASSES];
+    real *alone[PASSES];
+    for (int i = 0; i < PASSES; i++) {
+        q[i] = problem_of(5 + i, i % 4 == 1 ? 64 : 20 + i, i % 4 == 1 ? 2 : 1 + i % 3, i % 5 == 4 ? 0 : 10 + 7 * i, 1);
+        problem_build(&q[i]);
+        problem_train(&q[i], cuda);
+        alone[i] = calloc(q[i].net.parameters, sizeof(real));
+        memcpy(alone[i], q[i].gradient, q[i].net.parameters * sizeof(real));
+    }
+    for (int i = 0; i < PASSES; i++) pass[i] = problem_lend(&q[i], cuda);
+    cuda->train(cuda, pass, PASSES);
+    for (int i = 0; i < PASSES; i++) {
+        problem_take(&q[i], cuda, &pass[i]);
+        if (memcmp(alone[i], q[i].gradient, q[i].net.parameters * sizeof(real)))
+            fail_msg("pass %d of %d has other bits than alone", i, PASSES);
+        free(alone[i]);
+        problem_clear(&q[i]);
+    }
+    lend_end(cuda);
+    cuda->close(cuda);
+}
+
+/* A batch whose count is on the device: what lies beyond it is neither read nor written. */
+static void check_count(struct backend *cuda, int hidden, int32_t count)
+{
+    enum { UNITS = 150, ROWS = 2 };
+    struct problem q = problem_of(11, hidden, 2, UNITS, ROWS);
+    problem_build(&q);
+    const size_t inputs = (size_t)q.inputs, outputs = (size_t)q.net.outputs, all = (size_t)UNITS * ROWS * outputs,
+                 live = (size_t)count * ROWS * outputs;
+    struct batch batch = {NULL, UNITS, ROWS, NULL};
+    real *out = calloc(all, sizeof *out), *whole = calloc(all, sizeof *whole);
+    for (size_t i = 0; i < all; i++) out[i] = -77;
+    for (size_t i = (size_t)count * ROWS * inputs; i < (size_t)UNITS * ROWS * inputs; i++) q.x[i] = count ? NAN : q.x[i];
+    const float *x = lend(cuda, q.x, (size_t)UNITS * ROWS * inputs * sizeof *q.x);
+    const real *parameters = lend(cuda, q.parameters, q.net.parameters * sizeof(real));
+    struct forward_pass pass = {.net = &q.net, .parameters = parameters, .tiles = cuda->tiles_create(cuda, &q.net, UNITS * ROWS)};
+    pass.out = lend(cuda, whole, all * sizeof *whole);
+    cuda->pack(cuda, &q.net, &pass.tiles, x, &batch, 1);
+    cuda->forward(cuda, &pass, 1);
+    take(cuda, whole, pass.out, all * sizeof *whole);
+    batch.count = lend(cuda, &count, sizeof count);
+    pass.out = lend(cuda, out, all * sizeof *out);
+    cuda->pack(cuda, &q.net, &pass.tiles, x, &batch, 1);
+    cuda->forward(cuda, &pass, 1);
+    take(cuda, out, pass.out, all * sizeof *out);
+    for (size_t i = 0; i < all; i++) {
+        const double expected = i < live ? (double)whole[i] : -77;
+        if (!(fabs((double)out[i] - expected) <= output_difference * (1 + fabs(expected))))
+            fail_msg("hidden %d, %d of %d units: output %zu is %.9g, expected %.9g", hidden, (int)count, UNITS, i, (double)out[i],
+                     expected);
+    }
+    cuda->tiles_destroy(cuda, pass.tiles);
+    lend_end(cuda);
+    free(out);
+    free(whole);
+    problem_clear(&q);
+}
+
+static void rows_that_are_not_there_are_left_alone(void **state)
+{
+    (void)state;
+    static const int32_t count[] = {0, 1, 31, 32, 33, 149, 150};
+    struct backend *cuda = open_named("cuda");
+    for (size_t i = 0; i < sizeof count / sizeof *count; i++) {
+        check_count(cuda, 64, count[i]); /* fused */
+        check_count(cuda, 65, count[i]);
+        check_count(cuda, 1030, count[i]);
+    }
+    cuda->close(cuda);
+}
+
+/* Gradients of the units that are there, whatever the others hold. */
+static void check_counted_training(struct backend *cuda, int hidden, int32_t count)
+{
+    struct problem q = problem_of(11, hidden, 2, 101, 2);
+    problem_build(&q);
+    const size_t n = q.net.parameters;
+    real *expected = calloc(n, sizeof *expected), sums[PASS_SUMS];
+    q.pass.batch.units = q.units = count;
+    problem_train(&q, cuda);
+    memcpy(expected, q.gradient, n * sizeof *expected);
+    memcpy(sums, q.sum, sizeof sums);
+    q.pass.batch.units = q.units = 101;
+    q.pass.batch.count = lend(cuda, &count, sizeof count);
+    for (int u = count; u < 101; u++) {
+        for (int j = 0; j < 2 * q.inputs; j++) q.x[q.unit[u] * 2 * q.inputs + j] = NAN;
+    }
+    struct train_pass pass = problem_lend(&q, cuda);
+    cuda->train(cuda, &pass, 1);
+    problem_take(&q, cuda, &pass);
+    lend_end(cuda);
+    expect_close("gradient with a count", &q, q.gradient, expected, n, gradient_difference);
+    expect_close("sum with a count", &q, q.sum, sums, PASS_SUMS, gradient_difference);
+    free(expected);
+    problem_clear(&q);
+}
+
+static void a_count_also_holds_in_training(void **state)
+{
+    (void)state;
+    static const int32_t count[] = {0, 1, 40, 101};
+    struct backend *cuda = open_named("cuda");
+    for (size_t i = 0; i < sizeof count / sizeof *count; i++) {
+        check_counted_training(cuda, 64, count[i]);
+        check_counted_training(cuda, 65, count[i]);
+        check_counted_training(cuda, 1030, count[i]);
+    }
+    cuda->close(cuda);
+}
+
+int main(void)
+{
+    (void)backend_tests;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_are_the_cpus_at_all_sizes), cmocka_unit_test(gradients_are_the_cpus_where_rows_come_in_parts),
+        cmocka_unit_test(many_passes_are_what_each_is_alone), cmocka_unit_test(rows_that_are_not_there_are_left_alone),
+        cmocka_unit_test(a_count_also_holds_in_training)};
+    return cmocka_run_group_tests_name("sizes_cuda", tests, NULL, NULL);
+}
