@@ -127,7 +127,7 @@ $(BUILD)/obj/envs/%.cu.o $(BUILD)/obj/cuda/env_device.cu.o: MATHS := -fmad=false
 $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,nvcc)
-	$(Q)$(NVCC_FOUND) -std=c++17 -O3 -lineinfo $(CUDA_FLAGS) $(GENCODE) $(MATHS) -Xptxas -v -Isrc -I. $(CUDA_DEFINES) -MD -MP -MF $(@:.o=.d) -c -o $@ $< >$@.log 2>&1 || { cat $@.log >&2; rm -f $@; exit 1; }
+	$(Q)$(NVCC_FOUND) -std=c++17 -O3 --threads 0 -lineinfo $(CUDA_FLAGS) $(GENCODE) $(MATHS) -Xptxas -v -Isrc -I. $(CUDA_DEFINES) -MD -MP -MF $(@:.o=.d) -c -o $@ $< >$@.log 2>&1 || { cat $@.log >&2; rm -f $@; exit 1; }
 	@grep -E 'warning' $@.log >&2 || true
 else ifeq ($(CUDA_KIND),emulated)
 EMULATE = g++ -std=c++17 -D_GNU_SOURCE -Wall -Wextra -Wno-unknown-pragmas $(OPT) -ffp-contract=off -Itests/cuda/emulation -Isrc -I. $(SANITIZE) $(CUDA_DEFINES) -MMD -MP

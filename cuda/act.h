@@ -151,7 +151,8 @@ static inline __device__ float act_gaussian(const struct act_pass *pass, const s
 
 /* The action of row `row` of the slice from its outputs out[o * stride]. `dist` is the kernel's copy of pass->dist, which is host memory.
  */
-static __device__ void act_row(const struct act_pass *pass, const struct distribution *dist, size_t row, const float *out, int stride)
+static inline __device__ void act_row(const struct act_pass *pass, const struct distribution *dist, size_t row, const float *out,
+                                      int stride)
 {
     struct words words;
     words.step = pass->step + (pass->clock ? *pass->clock : 0);

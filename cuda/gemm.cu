@@ -170,7 +170,7 @@ typedef int cublas_handle_function(void **handle);
 typedef int cublas_close_function(void *handle);
 typedef int cublas_stream_function(void *handle, cudaStream_t stream);
 typedef int cublas_space_function(void *handle, void *space, size_t bytes);
-typedef int cublas_version_function(void *handle, int *version);
+typedef int cublas_property_function(int property, int *value); /* 0: major version, 1: minor */
 typedef int cublas_product_function(void *handle, int transpose_a, int transpose_b, int m, int n, int k, const void *alpha, const void *a,
                                     int a_type, int lda, const void *b, int b_type, int ldb, const void *beta, void *c, int c_type, int ldc,
                                     int compute, int algorithm);
@@ -196,60 +196,84 @@ static bool library_start(struct cuda *cuda, struct products *g)
     cublas_handle_function *create = (cublas_handle_function *)dlsym(g->library, "cublasCreate_v2");
     cublas_stream_function *set_stream = (cublas_stream_function *)dlsym(g->library, "cublasSetStream_v2");
     cublas_space_function *set_space = (cublas_space_function *)dlsym(g->library, "cublasSetWorkspace_v2");
-    cublas_version_function *get_version = (cublas_version_function *)dlsym(g->library, "cublasGetVersion_v2");
+    cublas_property_function *get_property = (cublas_property_function *)dlsym(g->library, "cublasGetProperty");
     g->close = (cublas_close_function *)dlsym(g->library, "cublasDestroy_v2");
     g->product = (cublas_product_function *)dlsym(g->library, "cublasGemmEx");
-    if (!create || !set_stream || !set_space || !get_version || !g->close || !g->product) return false;
+    if (!create || !set_stream || !set_space || !get_property || !g->close || !g->product) return false;
     if (create(&g->handle) != 0) {
         g->handle = NULL;
         return false;
     }
     if (!g->space) g->space = cuda_take(cuda, "work space of cuBLAS", library_space);
-    int version = 0;
+    int major = 0, minor = 0;
     /* The stream first: setting it gives the work space back. */
-    if (set_stream(g->handle, cuda->stream) != 0 || set_space(g->handle, g->space, library_space) != 0 ||
-        get_version(g->handle, &version) != 0) {
+    if (set_stream(g->handle, cuda->stream) != 0 || set_space(g->handle, g->space, library_space) != 0 || get_property(0, &major) != 0 ||
+        get_property(1, &minor) != 0) {
         g->close(g->handle);
         g->handle = NULL;
         return false;
     }
-    const int scale = version >= 100000 ? 10000 : 1000; /* 120805 is 12.8.5, 11805 was 11.8.5 */
-    snprintf(g->name, sizeof g->name, "cuBLAS %d.%d", version / scale, version % scale / (scale / 100));
+    snprintf(g->name, sizeof g->name, "cuBLAS %d.%d", major, minor);
     return true;
 }
 
-/* The version of the runtime first; any other that the driver can do as well. */
+static bool library_try(struct cuda *cuda, struct products *g, const char *file)
+{
+    g->library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (!g->library) return false;
+    if (library_start(cuda, g)) return true;
+    dlclose(g->library);
+    g->library = NULL;
+    return false;
+}
+
+/* The version of the runtime first, then any other that the driver may know; where the loader looks, then where toolkits are installed. */
 static void library_open(struct cuda *cuda, struct products *g)
 {
     const int versions[] = {CUDART_VERSION / 1000, 13, 12, 11};
-    for (size_t i = 0; i < sizeof versions / sizeof *versions && !g->handle; i++) {
-        char file[32];
-        snprintf(file, sizeof file, "libcublas.so.%d", versions[i]);
-        g->library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-        if (!g->library || library_start(cuda, g)) continue;
-        dlclose(g->library);
-        g->library = NULL;
+    const char *const homes[] = {getenv("CUDA_HOME"), getenv("CUDA_PATH"), "/usr/local/cuda"};
+    for (size_t v = 0; v < sizeof versions / sizeof *versions; v++) {
+        char file[512];
+        snprintf(file, sizeof file, "libcublas.so.%d", versions[v]);
+        if (library_try(cuda, g, file)) return;
+        for (size_t h = 0; h < sizeof homes / sizeof *homes; h++) {
+            if (!homes[h]) continue;
+            snprintf(file, sizeof file, "%s/lib64/libcublas.so.%d", homes[h], versions[v]);
+            if (library_try(cuda, g, file)) return;
+        }
     }
+    warn("no cuBLAS that starts (libcublas.so.%d or another): products of layers are computed by a slower kernel of our own",
+         CUDART_VERSION / 1000);
 }
-#else /* the emulated device */
+
+/* cuBLAS counts columns first: its matrices are ours transposed, so it is asked for Cᵀ = op(B)ᵀ op(A)ᵀ. It loads a kernel when it needs it
+ * for the first time, which may be while calls are recorded: the thread is allowed to. */
+static void multiply_there(const struct products *g, const struct gemm *p)
+{
+    const float one = 1, before = p->add ? 1.0f : 0.0f;
+    const int of_a = p->transpose_a ? CUBLAS_TRANSPOSED : CUBLAS_PLAIN, of_b = p->transpose_b ? CUBLAS_TRANSPOSED : CUBLAS_PLAIN;
+    cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    CUDA(cudaThreadExchangeStreamCaptureMode(&mode), "preparing a matrix product");
+    const int status = g->product(g->handle, of_b, of_a, p->n, p->m, p->k, &one, p->b, CUBLAS_FLOAT, p->ldb, p->a, CUBLAS_FLOAT, p->lda,
+                                  &before, p->c, CUBLAS_FLOAT, p->ldc, g->compute, CUBLAS_DEFAULT_ALGORITHM);
+    CUDA(cudaThreadExchangeStreamCaptureMode(&mode), "a matrix product");
+    if (status != 0)
+        die(EXIT_PEERS, "%s failed with status %d in a product of %d x %d x %d; MAPPO_CUBLAS=0 in the environment does without it", g->name,
+            status, p->m, p->n, p->k);
+}
+#else /* the emulated device has none */
 static void library_open(struct cuda *cuda, struct products *g)
 {
     (void)cuda;
     (void)g;
 }
-#endif
 
-/* cuBLAS counts columns first: its matrices are ours transposed, so it is asked for Cᵀ = op(B)ᵀ op(A)ᵀ. */
 static void multiply_there(const struct products *g, const struct gemm *p)
 {
-    const float one = 1, before = p->add ? 1.0f : 0.0f;
-    const int of_a = p->transpose_a ? CUBLAS_TRANSPOSED : CUBLAS_PLAIN, of_b = p->transpose_b ? CUBLAS_TRANSPOSED : CUBLAS_PLAIN;
-    const int status = g->product(g->handle, of_b, of_a, p->n, p->m, p->k, &one, p->b, CUBLAS_FLOAT, p->ldb, p->a, CUBLAS_FLOAT, p->lda,
-                                  &before, p->c, CUBLAS_FLOAT, p->ldc, g->compute, CUBLAS_DEFAULT_ALGORITHM);
-    if (status != 0)
-        die(EXIT_PEERS, "%s failed with status %d in a product of %d x %d x %d; MAPPO_CUBLAS=0 in the environment does without it", g->name,
-            status, p->m, p->n, p->k);
+    (void)g;
+    (void)p;
 }
+#endif
 
 /* ---- what others call ---------------------------------------------------------------------------------------------------------------- */
 

@@ -49,7 +49,7 @@ struct ppo {
     struct update_now *now;
     /* the host's copies, once an update */
     struct learner *seen;
-    struct recording *recording;
+    struct replay replay;
 };
 
 /* ---- building ------------------------------------------------------------------------------------------------------------------------ */
@@ -208,7 +208,7 @@ void ppo_destroy(struct ppo *ppo)
 {
     if (!ppo) return;
     struct backend *backend = ppo->backend;
-    if (ppo->recording) backend->recording_free(backend, ppo->recording);
+    backend_forget(backend, &ppo->replay);
     for (int i = 0; i < ppo->batches.parts && ppo->pass; i++) {
         backend->tiles_destroy(backend, ppo->actor_tiles[i]);
         if (ppo->critic_tiles_own[i]) backend->tiles_destroy(backend, ppo->critic_tiles[i]);
@@ -464,9 +464,9 @@ int ppo_update(struct ppo *ppo, int64_t update, struct ppo_metrics *metrics, str
     write_now(ppo, update);
     if (!records(ppo)) {
         learn(ppo);
-    } else if (!backend_replayed(backend, ppo->recording)) {
+    } else if (!backend_replayed(backend, &ppo->replay)) {
         learn(ppo);
-        backend_recorded(backend, &ppo->recording);
+        backend_recorded(backend, &ppo->replay);
     }
     backend->download(backend, ppo->seen, ppo->learner, (size_t)ppo->learners * sizeof *ppo->seen);
     backend->download(backend, &trouble, ppo->trouble, sizeof trouble);

@@ -279,8 +279,8 @@ void rollout_destroy(struct rollout *rollout)
     if (!rollout) return;
     struct rollout_work *work = rollout->work;
     struct backend *backend = rollout->backend;
-    if (work->collect) backend->recording_free(backend, work->collect);
-    if (work->finish) backend->recording_free(backend, work->finish);
+    backend_forget(backend, &work->collect);
+    backend_forget(backend, &work->finish);
     rollout_values_destroy(rollout);
     actor_destroy(work->actor);
     for (int i = 0; i < work->takes; i++) backend->free(backend, work->taken[i]);

@@ -398,7 +398,7 @@ static int collect_on_device(struct rollout *rollout, struct vecenv *env, struct
     const bool records = steps <= MOST_RECORDED;
     const double start = clock_seconds();
     watchdog_sign();
-    if (!records || !backend_replayed(backend, work->collect)) {
+    if (!records || !backend_replayed(backend, &work->collect)) {
         for (int t = 0; t < steps; t++) {
             act(rollout, ACTOR_ALL, t);
             aim_environment(rollout, t, t + 1);

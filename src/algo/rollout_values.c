@@ -246,7 +246,7 @@ void rollout_returns(struct rollout *rollout)
 
 void rollout_finish(struct rollout *rollout)
 {
-    if (backend_replayed(rollout->backend, rollout->work->finish)) return;
+    if (backend_replayed(rollout->backend, &rollout->work->finish)) return;
     rollout_values(rollout);
     rollout_returns(rollout);
     backend_recorded(rollout->backend, &rollout->work->finish);

@@ -356,18 +356,34 @@ static inline void *backend_copy(struct backend *b, const char *what, const void
     return to;
 }
 
-/* A run of calls that is the same every time: true where it was recorded before and has been replayed; else make the calls, then
- * backend_recorded. */
-static inline bool backend_replayed(struct backend *b, struct recording *recording)
+/* A run of calls that is the same every time. The first time the calls are only made: kernels are loaded, libraries choose their ways, and
+ * neither can be recorded. The second time they are recorded, after that replayed. */
+struct replay {
+    struct recording *recording;
+    bool made, begun;
+};
+/* True where the calls have been replayed; else make them, then backend_recorded. */
+static inline bool backend_replayed(struct backend *b, struct replay *replay)
 {
     if (!b->record_begin) return false;
-    if (recording) b->replay(b, recording);
-    if (!recording) b->record_begin(b);
-    return recording != NULL;
+    if (replay->recording) {
+        b->replay(b, replay->recording);
+        return true;
+    }
+    replay->begun = replay->made;
+    if (replay->begun) b->record_begin(b);
+    return false;
 }
-static inline void backend_recorded(struct backend *b, struct recording **recording)
+static inline void backend_recorded(struct backend *b, struct replay *replay)
 {
-    if (b->record_begin) *recording = b->record_end(b);
+    if (replay->begun) replay->recording = b->record_end(b);
+    replay->begun = false;
+    replay->made = true;
+}
+static inline void backend_forget(struct backend *b, struct replay *replay)
+{
+    if (replay->recording) b->recording_free(b, replay->recording);
+    *replay = (struct replay){NULL, false, false};
 }
 
 /* Of host memory, by the host. */

@@ -25,7 +25,7 @@ struct pair {
     struct backend *backend;
     struct env_batch host, device; /* the device's arrays on the host: what was downloaded */
     struct mappo_env_io io;        /* the device's arrays */
-    struct recording *recorded;
+    struct replay recorded;
     bool exact;
 };
 
@@ -133,7 +133,7 @@ static void pair_close(struct pair *p)
         p->backend->free(p->backend, (void *)(uintptr_t)p->io.group[g].act_int);
         p->backend->free(p->backend, (void *)(uintptr_t)p->io.group[g].act_real);
     }
-    if (p->recorded) p->backend->recording_free(p->backend, p->recorded);
+    backend_forget(p->backend, &p->recorded);
     batch_close(&p->host);
     batch_close(&p->device);
     p->backend->close(p->backend);
@@ -160,7 +160,7 @@ static void pair_step(struct pair *p, uint64_t step, bool recorded)
                            rows_of(p, g) * (size_t)s->act_reals * sizeof(float));
     }
     if (vecenv_step(p->host.env, &p->host.io, &p->host.err)) fail_msg("%s", p->host.err.text);
-    if (!recorded || !backend_replayed(p->backend, p->recorded)) {
+    if (!recorded || !backend_replayed(p->backend, &p->recorded)) {
         assert_int_equal(vecenv_step(p->device.env, &p->io, &p->device.err), 0);
         if (recorded) backend_recorded(p->backend, &p->recorded);
     }

@@ -56,13 +56,34 @@ struct dim3 {
     unsigned x, y, z;
     dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
-static inline float2 make_float2(float x, float y) { return {x, y}; }
-static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
-static inline int2 make_int2(int x, int y) { return {x, y}; }
-static inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
-static inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
-static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
-static inline double2 make_double2(double x, double y) { return {x, y}; }
+static inline float2 make_float2(float x, float y)
+{
+    return {x, y};
+}
+static inline float4 make_float4(float x, float y, float z, float w)
+{
+    return {x, y, z, w};
+}
+static inline int2 make_int2(int x, int y)
+{
+    return {x, y};
+}
+static inline int4 make_int4(int x, int y, int z, int w)
+{
+    return {x, y, z, w};
+}
+static inline uint2 make_uint2(unsigned x, unsigned y)
+{
+    return {x, y};
+}
+static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w)
+{
+    return {x, y, z, w};
+}
+static inline double2 make_double2(double x, double y)
+{
+    return {x, y};
+}
 
 /* ---- where a thread is; set by run.cc before it goes on ---- */
 extern uint3 threadIdx, blockIdx;
@@ -96,29 +117,53 @@ template <class... P> struct emulation_bound {
 };
 template <class... P>
 static inline struct emulation_bound<P...> emulation_bind(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
-                                                          struct emulated_stream *stream)
-{
+                                                          struct emulated_stream *stream) {
     return {{name, reinterpret_cast<const void *>(kernel), grid, block, shared, stream}, kernel};
 }
 #define LAUNCH(kernel, grid, block, shared, stream, ...) emulation_bind(#kernel, kernel, grid, block, shared, stream)(__VA_ARGS__)
 
 /* ---- what the threads of a block and of a warp do together (run.cc) ---- */
-enum emulation_meeting { MEET_SYNC, MEET_SHUFFLE, MEET_BALLOT };
+enum emulation_meeting {
+    MEET_SYNC,
+    MEET_SHUFFLE,
+    MEET_BALLOT
+};
 uint64_t emulation_warp(enum emulation_meeting kind, unsigned mask, uint64_t value, int source /* lane */);
 int emulation_barrier(int predicate); /* how many threads of the block bring a predicate that is not 0 */
 int emulation_lane(void);
 
-static inline void __syncthreads(void) { emulation_barrier(0); }
-static inline int __syncthreads_count(int predicate) { return emulation_barrier(predicate != 0); }
-static inline int __syncthreads_or(int predicate) { return emulation_barrier(predicate != 0) > 0; }
-static inline int __syncthreads_and(int predicate) { return emulation_barrier(predicate == 0) == 0; }
-static inline void __syncwarp(unsigned mask = 0xffffffffu) { emulation_warp(MEET_SYNC, mask, 0, 0); }
+static inline void __syncthreads(void)
+{
+    emulation_barrier(0);
+}
+static inline int __syncthreads_count(int predicate)
+{
+    return emulation_barrier(predicate != 0);
+}
+static inline int __syncthreads_or(int predicate)
+{
+    return emulation_barrier(predicate != 0) > 0;
+}
+static inline int __syncthreads_and(int predicate)
+{
+    return emulation_barrier(predicate == 0) == 0;
+}
+static inline void __syncwarp(unsigned mask = 0xffffffffu)
+{
+    emulation_warp(MEET_SYNC, mask, 0, 0);
+}
 static inline unsigned __ballot_sync(unsigned mask, int predicate)
 {
     return (unsigned)emulation_warp(MEET_BALLOT, mask, predicate != 0, 0);
 }
-static inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
-static inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, !predicate) == 0; }
+static inline int __any_sync(unsigned mask, int predicate)
+{
+    return __ballot_sync(mask, predicate) != 0;
+}
+static inline int __all_sync(unsigned mask, int predicate)
+{
+    return __ballot_sync(mask, !predicate) == 0;
+}
 template <class T> static inline T emulation_shuffle(unsigned mask, T value, int source)
 {
     static_assert(sizeof(T) <= sizeof(uint64_t), "shuffles move at most 8 bytes");
@@ -151,7 +196,10 @@ template <class T> static inline T __shfl_down_sync(unsigned mask, T value, unsi
 static inline void __threadfence(void) {}
 static inline void __threadfence_block(void) {}
 static inline void __nanosleep(unsigned) {}
-static inline void __trap(void) { abort(); }
+static inline void __trap(void)
+{
+    abort();
+}
 
 /* ---- atomics: of integers only, since sums of floats would depend on the order; one thread runs at a time ---- */
 #define EMULATION_ATOMIC(name, type, result)                                                                                               \
@@ -167,7 +215,7 @@ static inline void __trap(void) { abort(); }
     EMULATION_ATOMIC(atomicMax, type, old > x ? old : x)                                                                                   \
     EMULATION_ATOMIC(atomicExch, type, x)                                                                                                  \
     EMULATION_ATOMIC(atomicOr, type, old | x)                                                                                              \
-    EMULATION_ATOMIC(atomicAnd, type, old & x)                                                                                             \
+    EMULATION_ATOMIC(atomicAnd, type, old &x)                                                                                              \
     static inline type atomicCAS(type *at, type expected, type x)                                                                          \
     {                                                                                                                                      \
         const type old = *at;                                                                                                              \
@@ -180,24 +228,78 @@ EMULATION_ATOMICS(unsigned long long)
 EMULATION_ATOMIC(atomicInc, unsigned, old >= x ? 0 : old + 1)
 
 /* ---- numbers ---- */
-template <class T> static inline T __ldg(const T *at) { return *at; }
-template <class T> static inline T __ldcs(const T *at) { return *at; }
-template <class T> static inline T __ldcg(const T *at) { return *at; }
-template <class T> static inline void __stcs(T *at, T x) { *at = x; }
-template <class T> static inline void __stcg(T *at, T x) { *at = x; }
-static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
-static inline double rsqrt(double x) { return 1.0 / sqrt(x); }
-static inline float __fdividef(float x, float y) { return x / y; }
-static inline float __frcp_rn(float x) { return 1.0f / x; }
-static inline float __fsqrt_rn(float x) { return sqrtf(x); }
-static inline float __fadd_rn(float x, float y) { return x + y; }
-static inline float __fsub_rn(float x, float y) { return x - y; }
-static inline float __fmul_rn(float x, float y) { return x * y; }
-static inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
-static inline double __dadd_rn(double x, double y) { return x + y; }
-static inline double __dmul_rn(double x, double y) { return x * y; }
-static inline float emulation_fast_exp(float x) { return expf(x); }
-static inline float emulation_fast_log(float x) { return logf(x); }
+template <class T> static inline T __ldg(const T *at)
+{
+    return *at;
+}
+template <class T> static inline T __ldcs(const T *at)
+{
+    return *at;
+}
+template <class T> static inline T __ldcg(const T *at)
+{
+    return *at;
+}
+template <class T> static inline void __stcs(T *at, T x)
+{
+    *at = x;
+}
+template <class T> static inline void __stcg(T *at, T x)
+{
+    *at = x;
+}
+static inline float rsqrtf(float x)
+{
+    return 1.0f / sqrtf(x);
+}
+static inline double rsqrt(double x)
+{
+    return 1.0 / sqrt(x);
+}
+static inline float __fdividef(float x, float y)
+{
+    return x / y;
+}
+static inline float __frcp_rn(float x)
+{
+    return 1.0f / x;
+}
+static inline float __fsqrt_rn(float x)
+{
+    return sqrtf(x);
+}
+static inline float __fadd_rn(float x, float y)
+{
+    return x + y;
+}
+static inline float __fsub_rn(float x, float y)
+{
+    return x - y;
+}
+static inline float __fmul_rn(float x, float y)
+{
+    return x * y;
+}
+static inline float __fmaf_rn(float x, float y, float z)
+{
+    return fmaf(x, y, z);
+}
+static inline double __dadd_rn(double x, double y)
+{
+    return x + y;
+}
+static inline double __dmul_rn(double x, double y)
+{
+    return x * y;
+}
+static inline float emulation_fast_exp(float x)
+{
+    return expf(x);
+}
+static inline float emulation_fast_log(float x)
+{
+    return logf(x);
+}
 #define __expf emulation_fast_exp
 #define __logf emulation_fast_log
 template <class TO, class FROM> static inline TO emulation_bits(FROM x)
@@ -207,25 +309,70 @@ template <class TO, class FROM> static inline TO emulation_bits(FROM x)
     memcpy(&to, &x, sizeof to);
     return to;
 }
-static inline int __float_as_int(float x) { return emulation_bits<int>(x); }
-static inline unsigned __float_as_uint(float x) { return emulation_bits<unsigned>(x); }
-static inline float __int_as_float(int x) { return emulation_bits<float>(x); }
-static inline float __uint_as_float(unsigned x) { return emulation_bits<float>(x); }
-static inline long long __double_as_longlong(double x) { return emulation_bits<long long>(x); }
-static inline double __longlong_as_double(long long x) { return emulation_bits<double>(x); }
-static inline int __float2int_rn(float x) { return (int)nearbyintf(x); }
-static inline int __popc(unsigned x) { return __builtin_popcount(x); }
-static inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
-static inline int __ffs(int x) { return __builtin_ffs(x); }
-static inline int __clz(int x) { return x ? __builtin_clz((unsigned)x) : 32; }
-static inline int __clzll(long long x) { return x ? __builtin_clzll((unsigned long long)x) : 64; }
-static inline unsigned __umulhi(unsigned x, unsigned y) { return (unsigned)(((uint64_t)x * y) >> 32); }
+static inline int __float_as_int(float x)
+{
+    return emulation_bits<int>(x);
+}
+static inline unsigned __float_as_uint(float x)
+{
+    return emulation_bits<unsigned>(x);
+}
+static inline float __int_as_float(int x)
+{
+    return emulation_bits<float>(x);
+}
+static inline float __uint_as_float(unsigned x)
+{
+    return emulation_bits<float>(x);
+}
+static inline long long __double_as_longlong(double x)
+{
+    return emulation_bits<long long>(x);
+}
+static inline double __longlong_as_double(long long x)
+{
+    return emulation_bits<double>(x);
+}
+static inline int __float2int_rn(float x)
+{
+    return (int)nearbyintf(x);
+}
+static inline int __popc(unsigned x)
+{
+    return __builtin_popcount(x);
+}
+static inline int __popcll(unsigned long long x)
+{
+    return __builtin_popcountll(x);
+}
+static inline int __ffs(int x)
+{
+    return __builtin_ffs(x);
+}
+static inline int __clz(int x)
+{
+    return x ? __builtin_clz((unsigned)x) : 32;
+}
+static inline int __clzll(long long x)
+{
+    return x ? __builtin_clzll((unsigned long long)x) : 64;
+}
+static inline unsigned __umulhi(unsigned x, unsigned y)
+{
+    return (unsigned)(((uint64_t)x * y) >> 32);
+}
 static inline unsigned long long __umul64hi(unsigned long long x, unsigned long long y)
 {
     return (unsigned long long)(((unsigned __int128)x * y) >> 64);
 }
-template <class T> static inline T min(T x, T y) { return y < x ? y : x; }
-template <class T> static inline T max(T x, T y) { return x < y ? y : x; }
+template <class T> static inline T min(T x, T y)
+{
+    return y < x ? y : x;
+}
+template <class T> static inline T max(T x, T y)
+{
+    return x < y ? y : x;
+}
 
 #include "emulation_runtime.h"
 

@@ -19,7 +19,7 @@ struct emulation_mark { /* what an event says of a capture */
 };
 bool emulation_captures(cudaStream_t stream);
 bool emulation_note(cudaStream_t stream, std::function<void()> *work, cudaError_t *code); /* true: noted, or refused with a code */
-bool emulation_refuses_to_wait(cudaStream_t stream); /* since this thread captures; spoils the capture */
+bool emulation_refuses_to_wait(cudaStream_t stream);                   /* since this thread captures; spoils the capture */
 bool emulation_mark(cudaStream_t stream, struct emulation_mark *mark); /* an event is recorded: true where that is part of a capture */
 void emulation_join(cudaStream_t stream, const struct emulation_mark *mark); /* a stream waits for an event */
 
