@@ -142,8 +142,19 @@ $(BUILD)/obj/tests/cuda/emulation/%.o: tests/cuda/emulation/%.cc $(BUILD)/flags
 endif
 
 # The whole program on an emulated device, with its tests.
+CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c))
 emulated:
-	$(MAKE) BUILD=$(BUILD)/emulated CUDA=emulated all $(patsubst tests/cuda/%.c,$(BUILD)/emulated/tests/%,$(wildcard tests/cuda/*.c))
+	$(MAKE) BUILD=$(BUILD)/emulated CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
+# The same tests on this machine's GPU, or packed for one that has a GPU and neither libraries nor compilers.
+test-gpu:
+	$(MAKE) CUDA=1 all $(call CUDA_TESTS,$(BUILD))
+	BUILD=$(BUILD) EMULATED=$(BUILD) MAPPO_EMULATED=$(abspath $(BUILD)/mappo) tests/run.sh -j 1 cuda/
+bundle:
+	$(MAKE) BUILD=$(BUILD)/single MPI=0 CUDA=1 all $(call CUDA_TESTS,$(BUILD)/single)
+	scripts/bundle.sh $(BUILD)/single $(BUILD)/bundle.tar.gz
+bundle-mpi:
+	$(MAKE) CUDA=1 all $(call CUDA_TESTS,$(BUILD))
+	scripts/bundle.sh $(BUILD) $(BUILD)/bundle-mpi.tar.gz
 
 # Registers, spills and stack of every kernel.
 cuda-report: all
@@ -245,14 +256,16 @@ help:
 	@echo "make aarch64       compiles for 64-bit Arm what needs no library   ARM_CC=aarch64-linux-gnu-gcc"
 	@echo "make install       PREFIX=/usr/local DESTDIR=          program, environment header, pkg-config file, modulefile, Slurm scripts"
 	@echo "make emulated      the program and its CUDA tests on an emulated device, for machines without one"
+	@echo "make test-gpu      the CUDA tests on this machine's GPU"
+	@echo "make bundle        build/bundle.tar.gz: program, CUDA tests and libraries for a machine with a GPU and little else; bundle-mpi: with Open MPI"
 	@echo "make cuda-report   registers, spills and stack of every CUDA kernel"
 	@echo "make clean"
 	@echo
 	@echo "CC=gcc|clang  DEBUG=1  SAN=address,undefined  BUILD=build  MPI=auto|0|1  MPICC=mpicc  CUDA=auto|0|1|emulated"
 	@echo "BLAS=auto|openblas|mkl|blis|flexiblas|cblas|none  HDF5_HOME=DIR  DEPS=DIR (libraries of scripts/setup.sh --prefix)"
-	@echo "CUDA_ARCH=\"80 90\"  CUDAHOSTCXX=g++-12 (for nvcc)"
+	@echo "CUDA_ARCH=\"80 90\"|native (GPUs of this machine)  CUDAHOSTCXX=g++-12 (for nvcc)"
 	@echo "CFLAGS, CPPFLAGS, LDFLAGS are appended; V=1 shows the commands. Changing any of these builds again what depends on it."
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: emulated cuda-report all tests test parity bench lint docs aarch64 install clean help
+.PHONY: emulated test-gpu bundle bundle-mpi cuda-report all tests test parity bench lint docs aarch64 install clean help
 .DELETE_ON_ERROR:

@@ -1,8 +1,13 @@
 /* Matrix products: see gemm.h. Sums have a fixed order that depends on the sizes only; cuBLAS promises the same on one GPU model as long as
  * it works on one stream with a work space of ours. */
 #include <dlfcn.h>
+#include <string.h>
 
 #include "cuda/gemm.h"
+
+extern "C" {
+#include "base/text.h"
+}
 
 enum {
     SIDE = 64,             /* a block makes SIDE x SIDE of C, a thread 4 x 4 */
@@ -291,6 +296,10 @@ void gemm_open(struct cuda *cuda)
         g->space = cuda_take(cuda, "work space of cuBLAS", library_space); /* it may be there */
     } else {
         library_open(cuda, g);
+        /* The first lines of a run say what multiplies. */
+        char *detail = cuda->backend.detail;
+        const size_t used = strlen(detail), room = sizeof cuda->backend.detail;
+        if (g->handle) text_format(detail + used, room - used, ", %s", g->name);
     }
 }
 
@@ -304,11 +313,6 @@ void gemm_close(struct cuda *cuda)
     if (g->space) cuda_give(cuda, g->space);
     free(g);
     cuda->gemm = NULL;
-}
-
-const char *gemm_library(const struct cuda *cuda)
-{
-    return cuda->gemm && products_of(cuda)->handle ? products_of(cuda)->name : NULL;
 }
 
 void gemm_run(struct cuda *cuda, const struct gemm *p)

@@ -34,7 +34,6 @@ static inline __device__ int live_count(const struct live_rows *l)
 
 void gemm_open(struct cuda *cuda); /* before the first product; allocates; again: nothing */
 void gemm_close(struct cuda *cuda);
-const char *gemm_library(const struct cuda *cuda); /* "cuBLAS 13.0"; NULL = our own kernels, or not open */
 void gemm_run(struct cuda *cuda, const struct gemm *product);
 
 /* c [rows][outputs] = a [rows][inputs] b [outputs][inputs]ᵀ, for measuring */

@@ -261,9 +261,10 @@ find_host_compiler() {
 }
 # Architectures: CUDA_ARCH="80 90", or those of the usual ones that the toolkit knows. Code of 8.0 runs on 8.6 and 8.9 as well.
 choose_arches() {
-    local known arch
+    local known arch wanted=${CUDA_ARCH:-70 75 80 90 100 120}
+    [ "${CUDA_ARCH:-}" = native ] && wanted=$native
     known=$("$nvcc" --list-gpu-arch 2>/dev/null | sed 's/compute_//')
-    for arch in ${CUDA_ARCH:-70 75 80 90 100 120}; do
+    for arch in $wanted; do
         if grep -qx "$arch" <<<"$known"; then
             cuda_arches="$cuda_arches $arch"
         elif [ -n "${CUDA_ARCH:-}" ]; then
@@ -273,7 +274,13 @@ choose_arches() {
     done
     cuda_arches=${cuda_arches# }
 }
+# The GPUs of this machine, as CUDA_ARCH=native wants them: "80 90"; empty where there are none.
+native=""
+[ "${CUDA_ARCH:-}" = native ] && command -v nvidia-smi >/dev/null 2>&1 &&
+    native=$(timeout 20 nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | sed -n 's/^\([0-9]*\)\.\([0-9]\) *$/\1\2/p' | sort -nu | tr '\n' ' ')
+[ "$CUDA" = auto ] && [ "${CUDA_ARCH:-}" = native ] && [ -z "$native" ] && CUDA=none
 case $CUDA in
+none) say CUDA "left out: no GPU in this machine (make builds for all the usual ones, CUDA_ARCH=\"80 90\" for those)" ;;
 0) say CUDA "left out (CUDA=0)" ;;
 emulated)
     cuda_kind=emulated cuda_libs=-lstdc++

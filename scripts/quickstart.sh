@@ -15,6 +15,17 @@ step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 build=${BUILD:-build} mappo=${BUILD:-build}/mappo
 settings=(env.rules=on-policy train.env_steps=6000000 "$@")
 
+# A login node: Slurm answers, and this is no job.
+batch=""
+for tool in sinfo yhinfo yhi; do
+    if [ -z "$batch" ] && [ -z "${SLURM_JOB_ID:-}" ] && command -v $tool >/dev/null 2>&1 && timeout 10 $tool -h >/dev/null 2>&1; then
+        batch=yhbatch
+        command -v sbatch >/dev/null 2>&1 && batch=sbatch
+    fi
+done
+# Each kind of GPU takes minutes of compiling: here those of this machine, on a login node all the usual ones.
+[ -z "$batch" ] && export CUDA_ARCH=${CUDA_ARCH-native}
+
 step "1  What is needed"
 scripts/setup.sh || exit
 echo "all there"
@@ -28,20 +39,15 @@ if ! make -j"$(nproc 2>/dev/null || echo 2)" >"$build/build.log" 2>&1; then
 fi
 "$mappo" --version | head -1
 
-# A login node: Slurm answers, and this is no job.
-for tool in sinfo yhinfo yhi; do
-    if [ -z "${SLURM_JOB_ID:-}" ] && command -v $tool >/dev/null 2>&1 && timeout 10 $tool -h >/dev/null 2>&1; then
-        batch=sbatch
-        command -v sbatch >/dev/null 2>&1 || batch=yhbatch
-        step "3  Train as a job"
-        echo "This is a cluster's login node, so nothing is trained here. Submit:"
-        echo
-        echo "  $batch -n 16 -t 1:00:00 slurm/train.sh ${settings[*]}"
-        echo
-        echo "The same command again continues the run. Modules, partition and account: copy slurm/site.sh.example to slurm/site.sh (docs/hpc.md)."
-        exit 0
-    fi
-done
+if [ -n "$batch" ]; then
+    step "3  Train as a job"
+    echo "This is a cluster's login node, so nothing is trained here. Submit:"
+    echo
+    echo "  $batch -n 16 -t 1:00:00 slurm/train.sh ${settings[*]}"
+    echo
+    echo "The same command again continues the run. Modules, partition and account: copy slurm/site.sh.example to slurm/site.sh (docs/hpc.md)."
+    exit 0
+fi
 
 step "3  Train"
 # shellcheck disable=SC2016

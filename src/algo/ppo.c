@@ -49,7 +49,7 @@ struct ppo {
     struct update_now *now;
     /* the host's copies, once an update */
     struct learner *seen;
-    struct replay replay;
+    struct repeated replay;
 };
 
 /* ---- building ------------------------------------------------------------------------------------------------------------------------ */

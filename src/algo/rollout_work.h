@@ -35,7 +35,7 @@ struct rollout_work {
     struct scatter_pass *scatter; /* [2 * parts] */
     struct gae_pass *gae;         /* [shards] */
     uint64_t *clock;              /* [1] the backend's copy of rollout->step at the start of the rollout */
-    struct replay collect, finish;
+    struct repeated collect, finish;
     void **taken; /* the backend's memory, in the order of taking */
     int takes, takes_room;
     void *pinned[16 * MAPPO_MAX_GROUPS]; /* staged: the backend's host memory */

@@ -358,12 +358,12 @@ static inline void *backend_copy(struct backend *b, const char *what, const void
 
 /* A run of calls that is the same every time. The first time the calls are only made: kernels are loaded, libraries choose their ways, and
  * neither can be recorded. The second time they are recorded, after that replayed. */
-struct replay {
+struct repeated {
     struct recording *recording;
     bool made, begun;
 };
 /* True where the calls have been replayed; else make them, then backend_recorded. */
-static inline bool backend_replayed(struct backend *b, struct replay *replay)
+static inline bool backend_replayed(struct backend *b, struct repeated *replay)
 {
     if (!b->record_begin) return false;
     if (replay->recording) {
@@ -374,16 +374,16 @@ static inline bool backend_replayed(struct backend *b, struct replay *replay)
     if (replay->begun) b->record_begin(b);
     return false;
 }
-static inline void backend_recorded(struct backend *b, struct replay *replay)
+static inline void backend_recorded(struct backend *b, struct repeated *replay)
 {
     if (replay->begun) replay->recording = b->record_end(b);
     replay->begun = false;
     replay->made = true;
 }
-static inline void backend_forget(struct backend *b, struct replay *replay)
+static inline void backend_forget(struct backend *b, struct repeated *replay)
 {
     if (replay->recording) b->recording_free(b, replay->recording);
-    *replay = (struct replay){NULL, false, false};
+    *replay = (struct repeated){NULL, false, false};
 }
 
 /* Of host memory, by the host. */

@@ -25,7 +25,7 @@ struct pair {
     struct backend *backend;
     struct env_batch host, device; /* the device's arrays on the host: what was downloaded */
     struct mappo_env_io io;        /* the device's arrays */
-    struct replay recorded;
+    struct repeated recorded;
     bool exact;
 };
 

@@ -19,7 +19,8 @@ expect() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "expected '$2', go
 skip_all() { echo "ok - $1 # SKIP $2"; exit 0; }
 
 find_launcher() {
-    LAUNCH=
+    LAUNCH=${MAPPO_LAUNCH:-}
+    [ -n "$LAUNCH" ] && return
     case $(ldd "$MAPPO" 2>/dev/null) in
     *libmpich*) LAUNCH=$(command -v mpirun.mpich || command -v mpirun) ;;
     *libmpi.so*) LAUNCH="$(command -v mpirun.openmpi || command -v mpirun) --quiet --oversubscribe --bind-to none" ;;

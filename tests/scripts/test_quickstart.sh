@@ -16,6 +16,10 @@ check() { # NAME EXPECTED ACTUAL [LOG]
     fi
 }
 unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES
+# What is built stays as it is: other architectures would be compiled again.
+CUDA_ARCH=$(sed -n 's/^CUDA_ARCHES *:= *//p' "${BUILD:-build}/config.mk" 2>/dev/null)
+export CUDA_ARCH
+[ -z "$CUDA_ARCH" ] && export CUDA=0
 mkdir "$work/bin"
 say() { # NAME LINES...: a stand-in for a program
     { echo '#!/bin/sh' && printf '%s\n' "${@:2}"; } >"$work/bin/$1"
