@@ -10,7 +10,7 @@ extern "C" {
 #include "comm/comm.h"
 }
 
-/* ---- NCCL: the part of its interface that is used here, the same since version 2.0 ----------------------------------------------------- */
+/* ---- NCCL: the part of its interface that is used here, the same since version 2.0 --------------------------------------------------- */
 
 enum { NCCL_SUCCESS = 0, NCCL_FLOAT32 = 7, NCCL_FLOAT64 = 8, NCCL_SUM = 0 };
 struct nccl_unique_id {
@@ -51,7 +51,7 @@ static int nccl_find(void *self, char *why, size_t size)
 {
     struct messages *m = messages_of(self);
     if (m->library) return 0;
-    m->library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
+    m->library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); /* what it does at exit must still be there */
     if (!m->library) {
         text_format(why, size, "libnccl.so.2 cannot be loaded");
         return EXIT_PEERS;
@@ -115,7 +115,7 @@ static void nccl_close(void *self)
     m->group = NULL;
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------------------------------------------- */
 
 static void *host_alloc(void *self, size_t bytes)
 {
@@ -174,7 +174,7 @@ static void add(void *self, bool wide, void *to, const void *from, size_t n)
     LAUNCHED("a sum of shards");
 }
 
-/* ---- opening --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------------------------------------- */
 
 /* "NVIDIA H200, GPU-…" in two. */
 static void describe(struct comm_device *device, int number)
@@ -220,7 +220,7 @@ void messages_close(struct cuda *cuda)
     free(m);
 }
 
-/* ---- before a backend is open ------------------------------------------------------------------------------------------------------------ */
+/* ---- before a backend is open -------------------------------------------------------------------------------------------------------- */
 
 extern "C" int cuda_device_count(void)
 {

@@ -44,7 +44,7 @@ MAPPO_FN struct layer_at layer_of(const struct network *net, int l)
     return a;
 }
 
-/* ---- folding ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- folding ------------------------------------------------------------------------------------------------------------------------- */
 
 struct folding {
     struct network net;
@@ -97,7 +97,7 @@ void fold_networks(struct cuda *cuda, const struct network *const *net, const fl
     }
 }
 
-/* ---- adding up -------------------------------------------------------------------------------------------------------------------- */
+/* ---- adding up ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Chunks are cut into ADD_PARTS runs; a run is added up in order by one thread for four numbers, then the runs in order. What counts here
  * is that many loads are on their way at a time, so the loops load first and add later: left to itself the compiler waits for each store.
@@ -165,7 +165,7 @@ static void add_up_chunks(struct cuda *cuda, const struct train_pass *pass, cons
     }
 }
 
-/* ---- unfolding -------------------------------------------------------------------------------------------------------------------- */
+/* ---- unfolding ----------------------------------------------------------------------------------------------------------------------- */
 
 struct layer_unfolding {                         /* a block makes UNFOLD_COLUMNS of the inputs */
     const float *p, *db, *weight, *gamma, *beta; /* [N][K] [N] sums; [N][K] [K] [K] parameters, gamma and beta NULL without a norm */

@@ -224,7 +224,7 @@ static bool library_start(struct cuda *cuda, struct products *g)
 
 static bool library_try(struct cuda *cuda, struct products *g, const char *file)
 {
-    g->library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    g->library = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); /* what it does at exit must still be there */
     if (!g->library) return false;
     if (library_start(cuda, g)) return true;
     dlclose(g->library);

@@ -189,8 +189,15 @@ static __global__ void __launch_bounds__(LANE_THREADS)
     }
     lane_store(staging.state, shared, io.state, first, count);
     lane_store(staging.info, shared, io.info, first, count);
-    /* All of this block's threads have read the clock: the barrier above. */
-    if (WORK == LANE_STEP && thread == 0 && atomicAdd(&account.clock->finished, 1u) == gridDim.x - 1) account_tick(&account);
+    /* All of this block's threads have read the clock: the barrier above. The fences keep that before the count, and the count before what
+     * the last block writes. */
+    if (WORK == LANE_STEP && thread == 0) {
+        __threadfence();
+        if (atomicAdd(&account.clock->finished, 1u) == gridDim.x - 1) {
+            __threadfence();
+            account_tick(&account);
+        }
+    }
 }
 
 /* ---- launching ----------------------------------------------------------------------------------------------------------------------- */

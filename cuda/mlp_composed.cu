@@ -334,14 +334,14 @@ static __global__ void __launch_bounds__(LOSS_THREADS, 4) loss_kernel(const stru
     c.sums[blockIdx.x * PASS_SUMS + threadIdx.x] = total;
 }
 
-/* to [PASS_SUMS] = or += the blocks' sums, in their order */
+/* to [PASS_SUMS] = or += the blocks' sums, a warp for each: every 32nd block's in a thread, then across the warp */
 static __global__ void loss_sum_kernel(double *to, const double *sums, int blocks, int add)
 {
-    const int i = (int)threadIdx.x;
-    if (i >= PASS_SUMS) return;
-    double total = add ? to[i] : 0;
-    for (int b = 0; b < blocks; b++) total += sums[b * PASS_SUMS + i];
-    to[i] = total;
+    const int i = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    double total = 0;
+    for (int b = lane; b < blocks; b += 32) total += sums[b * PASS_SUMS + i];
+    for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(0xffffffffu, total, step);
+    if (lane == 0) to[i] = add ? to[i] + total : total;
 }
 
 static void losses(const struct part *p, const struct train_pass *pass, float *z, int wide)
@@ -351,7 +351,7 @@ static void losses(const struct part *p, const struct train_pass *pass, float *z
     if (pass->loss == LOSS_POLICY) c.dist = *pass->policy.dist;
     LAUNCH(loss_kernel, blocks, LOSS_THREADS, 0, p->cuda->stream, c);
     LAUNCHED("losses");
-    LAUNCH(loss_sum_kernel, 1, 32, 0, p->cuda->stream, p->tiles->sums, p->work.sums, (int)blocks, p->live.first > 0);
+    LAUNCH(loss_sum_kernel, 1, PASS_SUMS * 32, 0, p->cuda->stream, p->tiles->sums, p->work.sums, (int)blocks, p->live.first > 0);
     LAUNCHED("losses");
 }
 

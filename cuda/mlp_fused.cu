@@ -3,8 +3,7 @@
 #include "cuda/act.h"
 #include "cuda/fused_train.h"
 
-/* ---- packing ---------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- packing ------------------------------------------------------------------------------------------------------------------------- */
 
 struct fused_packing {
     struct batch batch;
@@ -41,8 +40,7 @@ static __global__ void __launch_bounds__(FUSED_PACKED_ROWS) fused_pack_kernel(co
     for (int j = 0; j < padded; j++) to[j * FUSED_PACKED_ROWS] = j < p.inputs ? x[j] * scale + shift : 0.0f;
 }
 
-/* ---- forward passes, with or without actions --------------------------------------------------------------------------------------------
- */
+/* ---- forward passes, with or without actions ----------------------------------------------------------------------------------------- */
 
 enum { FORWARD_WARPS = 4, FORWARD_BLOCKS = 4, FORWARD_ROW = FORWARD_WARPS * WARP_ROWS + 4 };
 
@@ -120,8 +118,7 @@ static __global__ void __launch_bounds__(FORWARD_WARPS * 32, FORWARD_BLOCKS)
         forward_warp<TF32>(&args, p, shared, &w, part * WARP_ROWS, live);
 }
 
-/* ---- what the backend calls
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- what the backend calls ---------------------------------------------------------------------------------------------------------- */
 
 /* How a training pass of these networks runs: two blocks of four warps on a multiprocessor, each fills the other's gaps; else one of eight;
  * else one of four; 0 = not at all. */
@@ -236,7 +233,9 @@ static void shared_at_least(size_t *shared, int floats)
 
 template <bool TF32> static void forward_launch(struct cuda *cuda, const struct fused_forwards *args, int blocks, size_t shared)
 {
-    CUDA(cudaFuncSetAttribute(fused_forward_kernel<TF32>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared), "forward passes");
+    /* The device's limit, not this launch's: a smaller one would fall below what recorded launches of the same kernel need. */
+    CUDA(cudaFuncSetAttribute(fused_forward_kernel<TF32>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes),
+         "forward passes");
     LAUNCH(fused_forward_kernel<TF32>, (unsigned)blocks, FORWARD_WARPS * 32, shared, cuda->stream, *args);
     LAUNCHED("fused_forward");
 }
@@ -294,7 +293,7 @@ static bool trainings_add(struct cuda *cuda, struct fused_trainings *args, const
 template <bool TF32, int WARPS> static void train_launch(struct cuda *cuda, const struct fused_trainings *args, int blocks, size_t shared)
 {
     void (*const kernel)(const struct fused_trainings) = fused_train_kernel<TF32, WARPS>;
-    CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared), "training passes");
+    CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)cuda->shared_bytes), "training passes");
     LAUNCH(kernel, (unsigned)blocks, WARPS * 32, shared, cuda->stream, *args);
     LAUNCHED("fused_train");
 }

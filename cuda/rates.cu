@@ -41,7 +41,8 @@ static void once(const struct rate_work *w)
         LAUNCH(peak_kernel, cuda->multiprocessors * 8, 256, 0, cuda->stream, w->a, 0.999f, 1e-3f);
         LAUNCHED("peak");
     } else if (w->what == RATE_COPY) {
-        LAUNCH(copy_kernel, cuda->multiprocessors * 16, 256, 0, cuda->stream, (float4 *)w->b, (const float4 *)w->a, w->bytes / sizeof(float4));
+        LAUNCH(copy_kernel, cuda->multiprocessors * 16, 256, 0, cuda->stream, (float4 *)w->b, (const float4 *)w->a,
+               w->bytes / sizeof(float4));
         LAUNCHED("copy");
     } else {
         gemm_rate_product(cuda, w->c, w->a, w->b, w->rows, w->outputs, w->inputs);

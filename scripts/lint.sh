@@ -45,7 +45,7 @@ if wanted format; then
         skip format "needs clang-format 14, the version whose output is the style (here: $(clang-format --version 2>/dev/null || echo none))"
     else
         # shellcheck disable=SC2086
-        $formatter --dry-run $c_files 2>&1 | sed -n 's/^\([^ ]*\): warning: code should be clang-formatted.*/\1/p' | cut -d: -f1,2 | sort -u -t: -k1,1 >"$work/found"
+        $formatter --dry-run $c_files $(files "*.cu" "*.cc") 2>&1 | sed -n 's/^\([^ ]*\): warning: code should be clang-formatted.*/\1/p' | cut -d: -f1,2 | sort -u -t: -k1,1 >"$work/found"
         verdict format "files are as $formatter -i leaves them"
     fi
 fi

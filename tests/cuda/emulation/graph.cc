@@ -126,9 +126,9 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *to)
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, enum cudaStreamCaptureStatus *status)
 {
-    *status = !emulation_captures(stream)       ? cudaStreamCaptureStatusNone
-              : stream->capture->spoiled        ? cudaStreamCaptureStatusInvalidated
-                                                : cudaStreamCaptureStatusActive;
+    *status = !emulation_captures(stream) ? cudaStreamCaptureStatusNone
+              : stream->capture->spoiled  ? cudaStreamCaptureStatusInvalidated
+                                          : cudaStreamCaptureStatusActive;
     return cudaSuccess;
 }
 

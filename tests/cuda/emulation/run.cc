@@ -124,7 +124,7 @@ static struct fiber *fiber_new(void)
     return f;
 }
 
-/* ---- the block that runs --------------------------------------------------------------------------------------------------------------- */
+/* ---- the block that runs ------------------------------------------------------------------------------------------------------------- */
 
 enum thread_state { READY, AT_BARRIER, AT_WARP, ENDED };
 
@@ -152,11 +152,12 @@ static void stuck(const char *why)
 {
     int at[ENDED + 1] = {0};
     for (int t = 0; t < block.threads; t++) at[block.thread[t].state]++;
-    fprintf(stderr,
-            "emulation: kernel %s, block (%u, %u, %u) of (%u, %u, %u), %d threads: %s: %d wait at a barrier, %d at an operation of their warp, "
-            "%d have ended\n",
-            block.name, blockIdx.x, blockIdx.y, blockIdx.z, gridDim.x, gridDim.y, gridDim.z, block.threads, why, at[AT_BARRIER], at[AT_WARP],
-            at[ENDED]);
+    fprintf(
+        stderr,
+        "emulation: kernel %s, block (%u, %u, %u) of (%u, %u, %u), %d threads: %s: %d wait at a barrier, %d at an operation of their warp, "
+        "%d have ended\n",
+        block.name, blockIdx.x, blockIdx.y, blockIdx.z, gridDim.x, gridDim.y, gridDim.z, block.threads, why, at[AT_BARRIER], at[AT_WARP],
+        at[ENDED]);
     abort();
 }
 
@@ -238,7 +239,7 @@ static void run_block(void)
     }
 }
 
-/* ---- meetings -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- meetings ------------------------------------------------------------------------------------------------------------------------ */
 
 int emulation_lane(void)
 {
@@ -303,7 +304,7 @@ uint64_t emulation_warp(enum emulation_meeting kind, unsigned mask, uint64_t val
     return me->value;
 }
 
-/* ---- a kernel -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- a kernel ------------------------------------------------------------------------------------------------------------------------ */
 
 /* All `__shared__` variables (empty where the program has none). */
 extern "C" unsigned char __start_emulation_shared[] __attribute__((weak)), __stop_emulation_shared[] __attribute__((weak));

@@ -16,7 +16,7 @@
 static std::recursive_mutex lock;
 typedef std::lock_guard<std::recursive_mutex> guard;
 
-/* ---- what is asked of the emulation ---------------------------------------------------------------------------------------------------- */
+/* ---- what is asked of the emulation -------------------------------------------------------------------------------------------------- */
 
 static long number_of(const char *name, long otherwise)
 {
@@ -39,7 +39,7 @@ static long lost_after(void)
 enum { MULTIPROCESSORS = 4, BLOCK_SHARED = 48 << 10, BLOCK_SHARED_MOST = 227 << 10, DRIVER = 13000, OLD_DRIVER = 11000 };
 static const size_t usual_memory = (size_t)16 << 30;
 
-/* ---- errors ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------------------------------------------- */
 
 static thread_local cudaError_t last;
 static cudaError_t lost; /* every later call fails with it */
@@ -69,7 +69,8 @@ static const struct {
     {cudaErrorStreamCaptureInvalidated, "cudaErrorStreamCaptureInvalidated", "operation failed due to a previous error during capture"},
     {cudaErrorStreamCaptureUnjoined, "cudaErrorStreamCaptureUnjoined",
      "capturing stream has unjoined work: another stream was forked from it and not joined again"},
-    {cudaErrorStreamCaptureImplicit, "cudaErrorStreamCaptureImplicit", "operation would make the legacy stream depend on a capturing stream"},
+    {cudaErrorStreamCaptureImplicit, "cudaErrorStreamCaptureImplicit",
+     "operation would make the legacy stream depend on a capturing stream"},
     {cudaErrorCapturedEvent, "cudaErrorCapturedEvent", "operation not permitted on an event last recorded in a capturing stream"},
 };
 
@@ -105,7 +106,7 @@ cudaError_t cudaPeekAtLastError(void)
     return lost ? lost : last;
 }
 
-/* ---- devices --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- devices ------------------------------------------------------------------------------------------------------------------------- */
 
 static int current;
 static cudaError_t devices_are(int *count)
@@ -207,20 +208,48 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
     const cudaError_t code = cudaGetDeviceProperties(&p, device);
     if (code != cudaSuccess) return code;
     switch (attribute) {
-    case cudaDevAttrMaxThreadsPerBlock: *value = p.maxThreadsPerBlock; break;
-    case cudaDevAttrMaxSharedMemoryPerBlock: *value = BLOCK_SHARED; break;
-    case cudaDevAttrClockRate: *value = 1000000; break;
-    case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; break;
-    case cudaDevAttrComputeMode: *value = fault_is("exclusive") ? cudaComputeModeExclusiveProcess : cudaComputeModeDefault; break;
-    case cudaDevAttrMemoryClockRate: *value = 1000000; break;
-    case cudaDevAttrGlobalMemoryBusWidth: *value = p.memoryBusWidth; break;
-    case cudaDevAttrL2CacheSize: *value = p.l2CacheSize; break;
-    case cudaDevAttrMaxThreadsPerMultiProcessor: *value = p.maxThreadsPerMultiProcessor; break;
-    case cudaDevAttrComputeCapabilityMajor: *value = p.major; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = p.minor; break;
-    case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = (int)p.sharedMemPerMultiprocessor; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (int)p.sharedMemPerBlockOptin; break;
-    case cudaDevAttrHostRegisterSupported: *value = 1; break;
+    case cudaDevAttrMaxThreadsPerBlock:
+        *value = p.maxThreadsPerBlock;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+        *value = BLOCK_SHARED;
+        break;
+    case cudaDevAttrClockRate:
+        *value = 1000000;
+        break;
+    case cudaDevAttrMultiProcessorCount:
+        *value = p.multiProcessorCount;
+        break;
+    case cudaDevAttrComputeMode:
+        *value = fault_is("exclusive") ? cudaComputeModeExclusiveProcess : cudaComputeModeDefault;
+        break;
+    case cudaDevAttrMemoryClockRate:
+        *value = 1000000;
+        break;
+    case cudaDevAttrGlobalMemoryBusWidth:
+        *value = p.memoryBusWidth;
+        break;
+    case cudaDevAttrL2CacheSize:
+        *value = p.l2CacheSize;
+        break;
+    case cudaDevAttrMaxThreadsPerMultiProcessor:
+        *value = p.maxThreadsPerMultiProcessor;
+        break;
+    case cudaDevAttrComputeCapabilityMajor:
+        *value = p.major;
+        break;
+    case cudaDevAttrComputeCapabilityMinor:
+        *value = p.minor;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+        *value = (int)p.sharedMemPerMultiprocessor;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *value = (int)p.sharedMemPerBlockOptin;
+        break;
+    case cudaDevAttrHostRegisterSupported:
+        *value = 1;
+        break;
     }
     return cudaSuccess;
 }
@@ -231,7 +260,7 @@ cudaError_t cudaDeviceGetPCIBusId(char *text, int size, int device)
     return cudaSuccess;
 }
 
-/* ---- doing work ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- doing work ---------------------------------------------------------------------------------------------------------------------- */
 
 static std::deque<std::function<void()>> late; /* in the order of the calls, of all streams */
 
@@ -334,7 +363,7 @@ cudaError_t emulation_occupancy(int *blocks, int threads, size_t shared)
     return cudaSuccess;
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------------------------------------------- */
 
 struct region {
     size_t bytes;
@@ -455,7 +484,7 @@ cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *attributes, c
     return cudaSuccess;
 }
 
-/* ---- copies ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- copies -------------------------------------------------------------------------------------------------------------------------- */
 
 /* Whose memory an address is must be as the kind says: a device would fault, or copy something else. */
 static bool kind_fits(const void *to, const void *from, enum cudaMemcpyKind kind)
@@ -463,11 +492,16 @@ static bool kind_fits(const void *to, const void *from, enum cudaMemcpyKind kind
     const struct region *t = region_of(to), *f = region_of(from);
     const bool to_device = t && t->type == cudaMemoryTypeDevice, from_device = f && f->type == cudaMemoryTypeDevice;
     switch (kind) {
-    case cudaMemcpyHostToHost: return !to_device && !from_device;
-    case cudaMemcpyHostToDevice: return to_device && !from_device;
-    case cudaMemcpyDeviceToHost: return !to_device && from_device;
-    case cudaMemcpyDeviceToDevice: return to_device && from_device;
-    case cudaMemcpyDefault: return true;
+    case cudaMemcpyHostToHost:
+        return !to_device && !from_device;
+    case cudaMemcpyHostToDevice:
+        return to_device && !from_device;
+    case cudaMemcpyDeviceToHost:
+        return !to_device && from_device;
+    case cudaMemcpyDeviceToDevice:
+        return to_device && from_device;
+    case cudaMemcpyDefault:
+        return true;
     }
     return false;
 }
@@ -543,7 +577,7 @@ cudaError_t cudaMemset(void *to, int value, size_t bytes)
     return code == cudaSuccess ? cudaMemsetAsync(to, value, bytes, NULL) : result(code);
 }
 
-/* ---- waiting --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------------------------------------------------------- */
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
