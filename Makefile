@@ -134,7 +134,7 @@ EMULATE = g++ -std=c++17 -D_GNU_SOURCE -Wall -Wextra -Wno-unknown-pragmas $(OPT)
 $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,g++)
-	$(Q)$(EMULATE) -x c++ -c -o $@ $<
+	$(Q)$(EMULATE) -Ddlopen=emulation_dlopen -x c++ -c -o $@ $<
 $(BUILD)/obj/tests/cuda/emulation/%.o: tests/cuda/emulation/%.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,g++)
@@ -229,10 +229,11 @@ endif
 # ---- install ---------------------------------------------------------------------------------------------------------------------------
 D = $(DESTDIR)$(PREFIX)
 install: all
-	install -d $(D)/bin $(D)/include/mappo/env $(D)/include/mappo/base $(D)/lib/pkgconfig $(D)/share/mappo/slurm $(D)/share/mappo/scripts $(D)/share/modulefiles/mappo $(D)/share/doc/mappo
+	install -d $(D)/bin $(D)/include/mappo/env $(D)/include/mappo/base $(D)/include/mappo/cuda $(D)/lib/pkgconfig $(D)/share/mappo/slurm $(D)/share/mappo/scripts $(D)/share/modulefiles/mappo $(D)/share/doc/mappo
 	install -m 755 $(BUILD)/mappo $(D)/bin/mappo
-	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/real_float.h src/env/real_double.h $(D)/include/mappo/env
-	install -m 644 src/base/philox.h src/base/fn.h $(D)/include/mappo/base
+	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/account.h src/env/real_float.h src/env/real_double.h $(D)/include/mappo/env
+	install -m 644 src/base/philox.h src/base/fn.h src/base/check.h $(D)/include/mappo/base
+	install -m 644 cuda/launch.h cuda/lane_kernels.h $(D)/include/mappo/cuda
 	install -m 755 $(wildcard slurm/*.sh) $(D)/share/mappo/slurm
 	install -m 644 $(wildcard slurm/*.example) $(D)/share/mappo/slurm
 	install -m 755 scripts/plot.py $(D)/share/mappo/scripts

@@ -68,8 +68,7 @@ static int nccl_find(void *self, char *why, size_t size)
 
 static int nccl_error(const struct messages *m, int code, const char *doing, struct error *err)
 {
-    return error_set(err, EXIT_PEERS, "NCCL, %s: %s (NCCL_DEBUG=WARN says more); comm.gpu=staged does without it", doing,
-                     m->error_string(code));
+    return error_set(err, EXIT_PEERS, "NCCL, %s: %s; comm.gpu=staged does without it", doing, m->error_string(code));
 }
 
 static int nccl_id(void *self, unsigned char id[COMM_NCCL_ID], struct error *err)

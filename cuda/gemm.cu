@@ -247,7 +247,8 @@ static void library_open(struct cuda *cuda, struct products *g)
             if (library_try(cuda, g, file)) return;
         }
     }
-    warn("no cuBLAS that starts (libcublas.so.%d or another): products of layers are computed by a slower kernel of our own",
+    warn("no cuBLAS that starts (libcublas.so.%d or another): products of layers are computed by a slower kernel of our own, in float32 "
+         "whatever cuda.precision says",
          CUDART_VERSION / 1000);
 }
 

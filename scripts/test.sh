@@ -50,7 +50,8 @@ if grep -q 'warning:' "$BUILD/build.log"; then
 fi
 echo "mappo: built after $(($(date +%s) - started)) s"
 
-tests/run.sh "$@" >"$BUILD/tests.log" 2>&1 &
+: >"$BUILD/tests.log" # for tail, which may be the first to start
+tests/run.sh "$@" >>"$BUILD/tests.log" 2>&1 &
 runner=$!
 trap 'kill $runner 2>/dev/null; wait $runner; exit 130' INT TERM
 tail -n +1 -f --pid=$runner "$BUILD/tests.log" | sed -u '/^[0-9]* passed, [0-9]* failed, [0-9]* skipped$/d'

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -215,6 +216,23 @@ static void broadcast_from(struct comm *comm, void *bytes, size_t n, int root)
 void comm_broadcast(struct comm *comm, void *bytes, size_t n)
 {
     broadcast_from(comm, bytes, n, 0);
+}
+
+void comm_tell(struct comm *comm, const void *bytes, size_t n)
+{
+    for (int r = 1; r < comm->size; r++) comm->ops->send(comm, bytes, n, r);
+}
+
+bool comm_told(struct comm *comm, void *bytes, size_t n, double seconds)
+{
+    const double began = clock_seconds();
+    const struct timespec nap = {.tv_nsec = 5000000};
+    while (!comm->ops->pending(comm, 0)) {
+        if (clock_seconds() - began >= seconds) return false;
+        nanosleep(&nap, NULL);
+    }
+    comm->ops->receive(comm, bytes, n, 0);
+    return true;
 }
 
 /* Messages between pairs, in rank order: blocks may have any size, and together be larger than MPI's int counts allow. */

@@ -61,6 +61,9 @@ void comm_sum_double(struct comm *comm, double *x, size_t n);
 void comm_min_double(struct comm *comm, double *x, size_t n);
 void comm_max_double(struct comm *comm, double *x, size_t n);
 void comm_broadcast(struct comm *comm, void *bytes, size_t n); /* from rank 0 */
+/* Short news from rank 0 that may be hours away: the others sleep between looks, for `seconds` at most; false: nothing yet. */
+void comm_tell(struct comm *comm, const void *bytes, size_t n);
+bool comm_told(struct comm *comm, void *bytes, size_t n, double seconds);
 /* Blocks of any size to rank 0, in rank order. sizes[] (size entries) and `all` are read on rank 0 only. */
 void comm_gather(struct comm *comm, const void *bytes, size_t n, void *all, const size_t *sizes);
 /* The other way: rank r receives block r of `all`. */

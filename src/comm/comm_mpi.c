@@ -109,6 +109,13 @@ static void mpi_receive(struct comm *comm, void *bytes, size_t n, int from)
     }
 }
 
+static bool mpi_pending(struct comm *comm, int from)
+{
+    int there = 0;
+    check(MPI_Iprobe(from, TAG, world_of(comm), &there, MPI_STATUS_IGNORE), "MPI_Iprobe");
+    return there;
+}
+
 static void mpi_exchange(struct comm *comm, const void *out, void *in, size_t n, int with)
 {
     for (size_t done = 0; done < n;) {
@@ -196,6 +203,7 @@ static const struct comm_ops comm_mpi_ops = {
     .broadcast = mpi_broadcast,
     .send = mpi_send,
     .receive = mpi_receive,
+    .pending = mpi_pending,
     .exchange = mpi_exchange,
     .split = mpi_split,
     .window_open = mpi_window_open,

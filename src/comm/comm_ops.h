@@ -17,6 +17,7 @@ struct comm_ops {
     /* Between two ranks; never called where there is one. */
     void (*send)(struct comm *, const void *bytes, size_t n, int to);
     void (*receive)(struct comm *, void *bytes, size_t n, int from);
+    bool (*pending)(struct comm *comm, int from);                                   /* a message from that rank can be received */
     void (*exchange)(struct comm *, const void *out, void *in, size_t n, int with); /* both at once */
 
     void (*split)(struct comm *, int part, bool within_node, struct comm *out); /* fills out as comm_mpi_open does */

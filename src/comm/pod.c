@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -203,6 +204,21 @@ void pod_unshare(struct pod *pod)
 bool pod_alive(const struct pod *pod, int member)
 {
     return pod->process[member] == 0 || kill(pod->process[member], 0) == 0 || errno != ESRCH;
+}
+
+bool pod_frozen(const struct pod *pod, int member)
+{
+    char path[64], state = 0;
+    if (pod->process[member] == 0) return false;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pod->process[member]);
+    FILE *file = fopen(path, "r");
+    if (!file) return false;
+    /* "pid (name) state …"; a name may hold anything, and ends at the last parenthesis */
+    char line[512];
+    const char *end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    if (end && end[1] == ' ') state = end[2];
+    fclose(file);
+    return state && strchr("TtDZX", state) != NULL;
 }
 
 void pod_close(struct pod *pod)

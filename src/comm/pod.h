@@ -62,6 +62,7 @@ void pod_unshare(struct pod *pod); /* collective within the pod */
 
 /* Does this rank of the pod still exist, as far as can be known? */
 bool pod_alive(const struct pod *pod, int member);
+bool pod_frozen(const struct pod *pod, int member); /* stopped, or held by the system (a driver, a file): its threads do not run */
 
 void pod_close(struct pod *pod); /* collective within the pod; NULL is allowed. `world` stays open. */
 

@@ -49,7 +49,9 @@ int learning_backend(struct learning *learning, const struct config *config, str
     if (!code) return attach(learning, config, comm, err);
     if (learning->backend) learning->backend->close(learning->backend);
     learning->backend = NULL;
-    if (config->backend_name == BACKEND_CUDA) return error_set(err, failed.code, "%s", failed.text);
+    /* A device that was named is meant, also by who leaves the rest to us. */
+    const bool named = config->cuda_device >= 0 && backend_devices("cuda") > 0;
+    if (config->backend_name == BACKEND_CUDA || named) return error_set(err, failed.code, "%s", failed.text);
     text_format(learning->why_cpu, sizeof learning->why_cpu, "%.500s", failed.text);
     wanted.name = "cpu";
     return comm_vote(comm, backend_open(&learning->backend, &wanted, err), err);

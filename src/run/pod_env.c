@@ -374,7 +374,7 @@ int pod_env_open(struct pod_env **env, struct pod *pod, const struct config *con
                  const struct comm_device *device, struct error *err)
 {
     struct plan plan = {.opens = true, .stages = stages, .batch = *batch};
-    comm_broadcast(pod->ranks, &plan, sizeof plan);
+    comm_tell(pod->ranks, &plan, sizeof plan);
     int code = open_here(env, pod, config, &plan, err);
     if (code) return code;
     struct pod_env *p = *env;
@@ -416,28 +416,29 @@ void pod_dismiss(struct pod *pod, int code)
 {
     if (!pod || pod->members == 1) return;
     struct plan plan = {.code = code};
-    comm_broadcast(pod->ranks, &plan, sizeof plan);
+    comm_tell(pod->ranks, &plan, sizeof plan);
 }
 
 /* ---- members ------------------------------------------------------------------------------------------------------------------------- */
 
 /* Who is told to stop here tells the leader, who knows how. Once is enough. */
-static void pass_on_stop(struct pod_env *p, struct stop *stop, bool *told)
+static void pass_on_stop(const struct pod *pod, struct stop *stop, bool *told)
 {
     struct comm alone = {.size = 1};
-    if (*told || p->pod->process[0] == 0) return;
+    if (*told || pod->process[0] == 0) return;
     const int code = stop_agreed(stop, &alone, NULL, 0);
     if (!code) return;
     *told = true;
-    kill(p->pod->process[0], code == EXIT_STOPPED ? SIGTERM : SIGUSR1);
+    kill(pod->process[0], code == EXIT_STOPPED ? SIGTERM : SIGUSR1);
 }
 
 static void await_command(struct pod_env *p, struct stop *stop, bool *told)
 {
     watchdog_phase("waiting for the pod's leader");
     while (!pod_signal_await(&p->command->given, p->calls, p->pod->spin, 0.5)) {
-        watchdog_sign(); /* the leader may learn as long as it likes: its own watchdog looks after it */
-        pass_on_stop(p, stop, told);
+        /* The leader may learn as long as it likes: its own watchdog looks after it, unless the whole process stands still. */
+        if (!pod_frozen(p->pod, 0)) watchdog_sign();
+        pass_on_stop(p->pod, stop, told);
         if (!pod_alive(p->pod, 0)) _exit(EXIT_PEERS);
     }
     p->calls++;
@@ -473,7 +474,10 @@ int pod_serve(struct pod *pod, const struct config *config, int threads)
     for (;;) {
         struct plan plan;
         struct pod_env *p;
-        comm_broadcast(pod->ranks, &plan, sizeof plan);
+        while (!comm_told(pod->ranks, &plan, sizeof plan, 0.5)) {
+            pass_on_stop(pod, stop, &told);
+            if (!pod_alive(pod, 0)) _exit(EXIT_PEERS);
+        }
         code = plan.code;
         if (!plan.opens) break;
         plan.batch.threads = threads;

@@ -223,7 +223,8 @@ static void say_pods(const struct trainer *t)
     progress_say(t->progress, "%d rank%s of %d learn%s; %s", t->comm->size, t->comm->size == 1 ? "" : "s", t->pod->world->size,
                  t->comm->size == 1 ? "s" : "",
                  t->learning.pod_env ? "the others step environments for them"
-                                     : "the others have nothing to do, because environments step on the device: start one rank a GPU");
+                                     : "the others have nothing to do, because environments step on the device: start one rank a "
+                                       "GPU, or let all step them on the host with cuda.environments=0");
 }
 
 static void say_what_runs(const struct trainer *t, bool continued)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The emulated device finds what it is there for: a kernel whose barrier is missing computes something else in another order of the threads,
-# one that writes beyond its memory is stopped by the address sanitizer, and a barrier that not all threads reach is an error.
+# The emulated device computes what a device would, and finds what it is there for: missing and divergent barriers, accesses beyond memory,
+# kernels that follow addresses of the host, hosts that touch the device's memory or read before they have waited, graphs that cannot be.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d --suffix=.mappo-emulation) || exit 1
@@ -9,50 +9,36 @@ failed=0
 check() { # NAME EXPECTED ACTUAL
     if [ "$2" = "$3" ]; then echo "ok - $1"; else failed=1 && echo "not ok - $1: expected '$2', got '$3': $(tail -3 "$work/err" | tr '\n' '|')"; fi
 }
-cat >"$work/t.cu" <<'C'
-/* Every thread adds up the shared values of a block of 64; block b holds b + thread. */
-#include <stdio.h>
-#include "cuda_runtime.h"
-static __global__ void add_up(int *out, int n)
-{
-    __shared__ int value[64];
-    value[threadIdx.x] = (int)(blockIdx.x + threadIdx.x);
-#ifdef HALF
-    if (threadIdx.x < 32) __syncthreads();
-#endif
-#ifndef MISSING
-    __syncthreads();
-#endif
-    int sum = 0;
-    for (int i = 0; i < 64; i++) sum += value[i];
-    const int at = (int)(blockIdx.x * 64 + threadIdx.x);
-#ifdef BEYOND
-    out[at + 1] = sum;
-#else
-    if (at < n) out[at] = sum;
-#endif
-}
-int main(void)
-{
-    int *out, host[128];
-    if (cudaMalloc((void **)&out, sizeof host)) return 3;
-    if (cudaMemset(out, 0, sizeof host)) return 3;
-    LAUNCH(add_up, 2, 64, 0, 0, out, 128);
-    if (cudaMemcpy(host, out, sizeof host, cudaMemcpyDeviceToHost)) return 4;
-    for (int i = 0; i < 128; i++) if (host[i] != 2016 + 64 * (i / 64)) return 1;
-    cudaFree(out);
-    return 0;
-}
-C
 build() { # NAME FLAGS...
-    g++ -std=c++17 -D_GNU_SOURCE -g -O1 -Itests/cuda/emulation -Isrc -I. "${@:2}" -x c++ "$work/t.cu" -x none tests/cuda/emulation/*.cc -lpthread -o "$work/$1" 2>"$work/err" || echo "not ok - $1 builds: $(tail -2 "$work/err")"
+    g++ -std=c++17 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Werror -Itests/cuda/emulation "${@:2}" -x c++ tests/cuda/emulation/checks.cu -x none tests/cuda/emulation/*.cc -lpthread -o "$work/$1" 2>"$work/$1.log" ||
+        echo "not ok - the emulation builds ($1): $(grep -m2 error "$work/$1.log")"
 }
-code() { "$@" >"$work/out" 2>"$work/err"; echo $?; }
-build right & build missing -DMISSING & wait
-build half -DHALF & build beyond -DBEYOND -fsanitize=address & wait
-check a_right_kernel_computes "0 0" "$(code "$work/right") $(MAPPO_EMULATE_ORDER=reverse code "$work/right")"
-forward=$(code "$work/missing") reverse=$(MAPPO_EMULATE_ORDER=reverse code "$work/missing")
-check a_missing_barrier_is_caught yes "$([ "$forward" = 1 ] || [ "$reverse" = 1 ] && echo yes)"
-check a_barrier_for_half_of_the_threads_is_caught yes "$([ "$(code "$work/half")" != 0 ] && echo yes)"
-check a_write_beyond_memory_is_caught yes "$([ "$(ASAN_OPTIONS=detect_leaks=0 code "$work/beyond")" != 0 ] && grep -q AddressSanitizer "$work/err" && echo yes)"
+build plain &
+build asan -fsanitize=address,undefined -fno-sanitize-recover=undefined
+wait
+[ -x "$work/plain" ] && [ -x "$work/asan" ] || exit 1
+code() { "$work/$1" "$2" >"$work/out" 2>"$work/err"; echo $?; } # PROGRAM CASE
+says() { grep -qE -- "$1" "$work/err" && echo yes; }
+opposite() { MAPPO_EMULATE_ORDER=reverse code "$@"; }
+ASAN_OPTIONS=detect_leaks=0
+export ASAN_OPTIONS
+
+for program in plain asan; do
+    for name in right warps graph poison given waited; do
+        check "${name}_computes_in_any_order ($program)" "0 0 0 0" "$(code $program $name) $(opposite $program $name) $(MAPPO_EMULATE_ORDER=5 code $program $name) $(MAPPO_EMULATE_LATE=1 code $program $name)"
+    done
+done
+
+case "$(code plain missing) $(opposite plain missing)" in 1\ 0 | 0\ 1 | 1\ 1) caught=yes ;; *) caught=no ;; esac
+check a_missing_barrier_gives_something_else_in_one_of_two_opposite_orders yes $caught
+for name in half ended; do
+    check "a_barrier_that_threads_miss_is_an_error ($name)" "134 yes" "$(code plain $name) $(says 'kernel add_up, block \(0, 0, 0\).*32 wait at a barrier.*32 have ended')"
+done
+check a_write_beyond_memory_is_caught "1 yes" "$(code asan beyond) $(says 'heap-buffer-overflow')"
+check following_an_address_of_the_host_is_an_error "139 yes" "$(code plain followed) $(says 'kernel follow .*address of the host')"
+check a_host_that_touches_the_device_is_caught "0 139 yes" "$(code plain touched) $(MAPPO_EMULATE_GUARD=1 code plain touched) $(says 'host touches memory of the device')"
+check the_guard_lets_the_device_work "0 0" "$(MAPPO_EMULATE_GUARD=1 code plain right) $(MAPPO_EMULATE_GUARD=1 code plain graph)"
+check a_host_that_does_not_wait_reads_too_early "0 1" "$(code plain early) $(MAPPO_EMULATE_LATE=1 code plain early)"
+check a_fork_that_is_not_joined_is_refused "2 yes" "$(code plain unjoined) $(says cudaErrorStreamCaptureUnjoined)"
+check waiting_while_capturing_is_refused "2 yes" "$(code plain waiting) $(says cudaErrorStreamCaptureUnsupported)"
 exit $failed

@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <tuple>
+#include <type_traits>
 
 #define __global__
 #define __device__
@@ -103,6 +104,8 @@ struct emulation_launch {
     struct emulated_stream *stream;
 };
 void emulation_submit(const struct emulation_launch *launch, std::function<void()> thread);
+/* Addresses of the host's memory in a parameter become such as nobody can read: a kernel may be given them, but not follow them. */
+void emulation_hide(void *parameter, size_t bytes);
 
 /* Takes the arguments with the kernel's own types, so that they convert as in a call, and keeps copies: a graph runs them again. */
 template <class... P> struct emulation_bound {
@@ -111,8 +114,11 @@ template <class... P> struct emulation_bound {
     void operator()(P... p) const
     {
         static_assert((sizeof(P) + ... + 0) <= EMULATION_PARAMETERS, "a kernel's parameters have 4 KB");
+        static_assert((std::is_trivially_copyable_v<P> && ... && true), "a kernel's parameters are copied byte by byte");
         void (*const call)(P...) = kernel;
-        emulation_submit(&launch, [call, kept = std::tuple<P...>(p...)] { std::apply(call, kept); });
+        std::tuple<P...> kept(p...);
+        std::apply([](P &...x) { (emulation_hide(&x, sizeof x), ...); }, kept);
+        emulation_submit(&launch, [call, kept] { std::apply(call, kept); });
     }
 };
 template <class... P>

@@ -207,7 +207,4 @@ template <class T> static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMult
     return emulation_occupancy(blocks, threads, shared);
 }
 
-/* Sources look for cuBLAS and NCCL with dlopen, which is compiled as this: neither can work on emulated memory. */
-extern "C" void *emulation_dlopen(const char *name, int flags);
-
 #endif

@@ -28,6 +28,7 @@
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 void *emulation_dynamic_shared;
+const char *emulation_running;
 
 enum { WARP = 32, MAX_THREADS = 1024, STACK_BYTES = 512 << 10 };
 
@@ -346,7 +347,7 @@ void emulation_run(const struct emulation_launch *launch, const std::function<vo
     gridDim = launch->grid;
     blockDim = launch->block;
     emulation_dynamic_shared = shared;
-    block.name = launch->name;
+    block.name = emulation_running = launch->name;
     block.body = &thread;
     block.threads = (int)(launch->block.x * launch->block.y * launch->block.z);
     for (uint64_t i = 0; i < blocks; i++) {
@@ -370,4 +371,5 @@ void emulation_run(const struct emulation_launch *launch, const std::function<vo
         run_block();
     }
     free(shared);
+    emulation_running = NULL;
 }

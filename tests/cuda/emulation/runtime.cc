@@ -45,49 +45,6 @@ static thread_local cudaError_t last;
 static cudaError_t lost; /* every later call fails with it */
 static long kernels;     /* that ran */
 
-static const struct {
-    cudaError_t code;
-    const char *name, *text;
-} errors[] = {
-    {cudaSuccess, "cudaSuccess", "no error"},
-    {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
-    {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
-    {cudaErrorInvalidConfiguration, "cudaErrorInvalidConfiguration", "invalid configuration argument"},
-    {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver", "CUDA driver version is insufficient for CUDA runtime version"},
-    {cudaErrorDevicesUnavailable, "cudaErrorDevicesUnavailable", "CUDA-capable device(s) is/are busy or unavailable"},
-    {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
-    {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
-    {cudaErrorNoKernelImageForDevice, "cudaErrorNoKernelImageForDevice", "no kernel image is available for execution on the device"},
-    {cudaErrorUnsupportedPtxVersion, "cudaErrorUnsupportedPtxVersion", "the provided PTX was compiled with an unsupported toolchain"},
-    {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
-    {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
-    {cudaErrorHostMemoryAlreadyRegistered, "cudaErrorHostMemoryAlreadyRegistered", "part or all of the memory is already registered"},
-    {cudaErrorHostMemoryNotRegistered, "cudaErrorHostMemoryNotRegistered", "pointer does not correspond to a registered memory region"},
-    {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
-    {cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
-    {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported", "operation not permitted when stream is capturing"},
-    {cudaErrorStreamCaptureInvalidated, "cudaErrorStreamCaptureInvalidated", "operation failed due to a previous error during capture"},
-    {cudaErrorStreamCaptureUnjoined, "cudaErrorStreamCaptureUnjoined",
-     "capturing stream has unjoined work: another stream was forked from it and not joined again"},
-    {cudaErrorStreamCaptureImplicit, "cudaErrorStreamCaptureImplicit",
-     "operation would make the legacy stream depend on a capturing stream"},
-    {cudaErrorCapturedEvent, "cudaErrorCapturedEvent", "operation not permitted on an event last recorded in a capturing stream"},
-};
-
-const char *cudaGetErrorName(cudaError_t code)
-{
-    for (const auto &e : errors)
-        if (e.code == code) return e.name;
-    return "cudaErrorUnknown";
-}
-
-const char *cudaGetErrorString(cudaError_t code)
-{
-    for (const auto &e : errors)
-        if (e.code == code) return e.text;
-    return "unknown error";
-}
-
 static cudaError_t result(cudaError_t code)
 {
     if (code != cudaSuccess && code != cudaErrorNotReady) last = code;
@@ -264,12 +221,19 @@ cudaError_t cudaDeviceGetPCIBusId(char *text, int size, int device)
 
 static std::deque<std::function<void()>> late; /* in the order of the calls, of all streams */
 
+static void perform(const std::function<void()> &work)
+{
+    emulation_memory_open();
+    work();
+    emulation_memory_close();
+}
+
 static void flush(void)
 {
     while (!late.empty()) {
         const std::function<void()> work = std::move(late.front());
         late.pop_front();
-        if (!lost) work();
+        if (!lost) perform(work);
     }
 }
 
@@ -282,7 +246,7 @@ static cudaError_t submit(cudaStream_t stream, std::function<void()> work)
     if (number_of("MAPPO_EMULATE_LATE", 0))
         late.push_back(std::move(work));
     else
-        work();
+        perform(work);
     return lost;
 }
 
@@ -381,6 +345,12 @@ static const struct region *region_of(const void *p)
     return reinterpret_cast<uintptr_t>(p) < at->first + (at->second.bytes ? at->second.bytes : 1) ? &at->second : NULL;
 }
 
+bool emulation_knows(const void *p)
+{
+    guard held(lock);
+    return region_of(p) || emulation_memory_has(p);
+}
+
 /* Poisoned: 0xff is a NaN and an index out of every range. */
 static cudaError_t take(void **p, size_t bytes, enum cudaMemoryType type)
 {
@@ -390,8 +360,11 @@ static cudaError_t take(void **p, size_t bytes, enum cudaMemoryType type)
     if (code != cudaSuccess) return result(code);
     if (type == cudaMemoryTypeDevice && used + bytes > (size_t)number_of("MAPPO_EMULATE_MEMORY", (long)usual_memory))
         return result(cudaErrorMemoryAllocation);
-    if (posix_memalign(p, type == cudaMemoryTypeDevice ? 256 : 4096, bytes ? bytes : 1)) return result(cudaErrorMemoryAllocation);
-    memset(*p, 0xff, bytes);
+    if (type == cudaMemoryTypeDevice)
+        *p = emulation_memory_take(bytes);
+    else if (posix_memalign(p, 4096, bytes ? bytes : 1) == 0)
+        memset(*p, 0xff, bytes);
+    if (!*p) return result(cudaErrorMemoryAllocation);
     regions[reinterpret_cast<uintptr_t>(*p)] = {bytes, type, false};
     if (type == cudaMemoryTypeDevice) used += bytes;
     return cudaSuccess;
@@ -405,9 +378,14 @@ static cudaError_t give(void *p, enum cudaMemoryType type)
     flush();
     const auto at = regions.find(reinterpret_cast<uintptr_t>(p));
     if (at == regions.end() || at->second.type != type || at->second.registered) return result(cudaErrorInvalidValue);
-    if (type == cudaMemoryTypeDevice) used -= at->second.bytes;
+    const size_t bytes = at->second.bytes;
     regions.erase(at);
-    free(p);
+    if (type == cudaMemoryTypeDevice) {
+        used -= bytes;
+        emulation_memory_give(p, bytes);
+    } else {
+        free(p);
+    }
     return result(lost);
 }
 
@@ -688,6 +666,8 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void 
     return emulation_later(stream, [=] { function(argument); });
 }
 
+/* Sources look for cuBLAS and NCCL with dlopen, which is compiled as this: neither can work on emulated memory. */
+extern "C" void *emulation_dlopen(const char *name, int flags);
 void *emulation_dlopen(const char *name, int flags)
 {
     if (name && (strstr(name, "cublas") || strstr(name, "nccl"))) return NULL; /* they would take our addresses for a device's */
