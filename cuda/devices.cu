@@ -34,7 +34,7 @@ MAPPO_NORETURN void cuda_failed(cudaError_t code, const char *doing)
     if (cudaGetDevice(&device) == cudaSuccess && device >= 0) text_format(which, sizeof which, "device %d", device);
     const char *advice = advice_of(code);
     die(EXIT_PEERS, "CUDA, %s: %s (%s) on %s%s%s", doing, cudaGetErrorString(code), cudaGetErrorName(code), which, advice,
-        advice[0] ? "" : ": it is lost for this run; the last checkpoint is good, so the same command continues from there");
+        advice[0] ? "" : ": it is lost for this process; checkpoints are whole, and the same command continues a run from its last one");
 }
 
 static void version_text(char *text, size_t size, int version) /* 12040 → "12.4" */

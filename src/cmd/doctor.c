@@ -15,6 +15,7 @@
 #include "cmd/doctor_devices.h"
 #include "cmd/doctor_probe.h"
 #include "comm/placement.h"
+#include "run/learning.h"
 #include "run/checkpoint_image.h"
 
 /* What every rank tells rank 0. */
@@ -37,6 +38,7 @@ struct doctor {
     struct rank_report *rank; /* [size] */
     char cpu[96];             /* the backend's detail on rank 0 */
     struct doctor_devices devices;
+    bool gpu_wanted; /* backend=cuda was given: without one, a run is refused */
     struct comm_timing small, message, tree;
     int nodes;
     bool crowded; /* more ranks than cores on some node: times mean little */
@@ -148,7 +150,9 @@ static void check_messages(struct doctor *d)
 static void check_devices(struct doctor *d)
 {
     const struct doctor_devices *devices = &d->devices;
-    if (devices->count == 0 && devices->build.driver[0]) find(d, false, "%s", devices->build.trouble);
+    if (devices->count == 0 && (devices->build.driver[0] || d->gpu_wanted))
+        find(d, d->gpu_wanted, "%s",
+             devices->build.trouble[0] ? devices->build.trouble : "backend=cuda: this program was built without CUDA");
     for (int i = 0; i < devices->count && i < DOCTOR_DEVICES; i++) {
         const struct device_info *info = &devices->list[i];
         if (info->trouble[0]) find(d, true, "%s", info->trouble);
@@ -386,7 +390,7 @@ int cmd_doctor(const struct arguments *args, struct comm *comm)
     const int code = comm_vote(comm, config_build(&config, args, cmd_find_env, &err), &err);
     if (code) return error_report(&err);
 
-    struct doctor d = {.comm = comm};
+    struct doctor d = {.comm = comm, .gpu_wanted = config.backend_name == BACKEND_CUDA};
     gather_reports(&d, comm, &config);
     measure(&d, comm);
     if (comm->rank == 0) {

@@ -7,8 +7,6 @@
 #include "base/text.h"
 #include "run/open_env.h"
 
-enum { BACKEND_AUTO, BACKEND_CPU, BACKEND_CUDA }; /* backend.name */
-
 /* ---- backend ------------------------------------------------------------------------------------------------------------------------- */
 
 static struct backend_config backend_config(const struct config *config, const struct comm *comm, int threads, int level)

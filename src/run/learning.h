@@ -6,6 +6,8 @@
 #include "algo/algorithm.h"
 #include "run/pod_env.h"
 
+enum { BACKEND_AUTO, BACKEND_CPU, BACKEND_CUDA }; /* backend.name */
+
 struct learning {
     struct backend *backend;
     struct vecenv *env;
