@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const size_t arena_bytes = (size_t)64 << 30; /* of addresses; pages come as they are touched */
@@ -106,21 +107,24 @@ bool emulation_memory_has(const void *p)
 
 /* ---- parameters of kernels ---- */
 
-static bool is_mapped(uintptr_t address)
+/* The kernel says whether it could copy a byte from there. (Mapped is not enough: sanitizers reserve terabytes.) */
+static bool is_readable(uintptr_t address)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    unsigned char resident;
-    return mincore(reinterpret_cast<void *>(address / page * page), 1, &resident) == 0;
+    static int ends[2];
+    char byte;
+    if (ends[1] == 0 && pipe(ends)) return false;
+    return syscall(SYS_write, ends[1], address, 1) == 1 && read(ends[0], &byte, 1) == 1; /* a sanitizer would look at the byte itself */
 }
 
-/* What looks like an address and is one of ours. A number that does so by chance would have to hit the few pages of 2^47 that are there. */
+/* What looks like an address and is one of ours. A number that does so by chance would have to hit the few pages that are there, of 2^47;
+ * below 2^45 are no stacks and heaps, but two small integers in one word, and the sanitizers' shadow. */
 void emulation_hide(void *parameter, size_t bytes)
 {
     unsigned char *const at = static_cast<unsigned char *>(parameter);
     for (size_t i = 0; i + sizeof(uintptr_t) <= bytes; i += sizeof(uintptr_t)) {
         uintptr_t word;
         memcpy(&word, at + i, sizeof word);
-        if (word >> 32 == 0 || word >> 47 != 0 || emulation_knows(reinterpret_cast<void *>(word)) || !is_mapped(word)) continue;
+        if (word >> 45 == 0 || word >> 47 != 0 || emulation_knows(reinterpret_cast<void *>(word)) || !is_readable(word)) continue;
         word |= (uintptr_t)0xdead << 48; /* no address of this machine */
         memcpy(at + i, &word, sizeof word);
     }
