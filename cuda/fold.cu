@@ -20,30 +20,6 @@ enum { /* passes and layers of a launch: as many as 4 KB of kernel parameters ho
        UNFOLD_BATCH = 8
 };
 
-/* Offsets of a layer's parameters; gamma and beta are those of the norm before it, -1 without one. */
-struct layer_at {
-    int inputs, outputs;
-    ptrdiff_t weight, bias, gamma, beta;
-};
-
-MAPPO_FN struct layer_at layer_of(const struct network *net, int l)
-{
-    struct layer_at a = {layer_inputs(net, l), layer_outputs(net, l), net->at.head_weight, net->at.head_bias, -1, -1};
-    if (l < net->layers) {
-        a.weight = net->at.weight[l];
-        a.bias = net->at.bias[l];
-    }
-    if (l == 0 && net->feature_norm) {
-        a.gamma = net->at.feature_weight;
-        a.beta = net->at.feature_bias;
-    }
-    if (l > 0 && net->layer_norm) {
-        a.gamma = net->at.norm_weight[l - 1];
-        a.beta = net->at.norm_bias[l - 1];
-    }
-    return a;
-}
-
 /* ---- folding ------------------------------------------------------------------------------------------------------------------------- */
 
 struct folding {
@@ -68,7 +44,7 @@ static __global__ void fold_kernel(const struct foldings args)
     int j = (int)(blockIdx.x * FOLD_WARPS + threadIdx.x / 32), l = 0;
     while (l <= p->net.layers && j >= layer_outputs(&p->net, l)) j -= layer_outputs(&p->net, l++);
     if (l > p->net.layers) return;
-    const struct layer_at a = layer_of(&p->net, l);
+    const struct layer a = layer_of(&p->net, l);
     const float *w = p->parameters + a.weight + (ptrdiff_t)j * a.inputs;
     float *to = p->folded + layout_weight(&p->net, l) + (size_t)j * (size_t)a.inputs, sum = 0;
     for (int k = lane; k < a.inputs; k += 32) {
@@ -249,7 +225,7 @@ static __global__ void __launch_bounds__(UNFOLD_PARTS *UNFOLD_COLUMNS) unfold_ke
 
 static void unfold_layer(struct layer_unfolding *to, const struct train_pass *pass, int l, bool empty)
 {
-    const struct layer_at a = layer_of(pass->net, l);
+    const struct layer a = layer_of(pass->net, l);
     memset(to, 0, sizeof *to);
     to->p = pass->tiles->chunk + layout_weight(pass->net, l);
     to->db = pass->tiles->chunk + layout_bias(pass->net, l);
@@ -271,7 +247,7 @@ static size_t unfolded_parameters(const struct network *net)
 {
     size_t count = (size_t)net->extra;
     for (int l = 0; l <= net->layers; l++) {
-        const struct layer_at a = layer_of(net, l);
+        const struct layer a = layer_of(net, l);
         count += (size_t)a.outputs * (size_t)a.inputs + (size_t)a.outputs + (a.gamma < 0 ? 0 : 2 * (size_t)a.inputs);
     }
     return count;

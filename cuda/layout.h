@@ -8,17 +8,7 @@
 #define MAPPO_CUDA_LAYOUT_H
 
 extern "C" {
-#include "backend/backend.h"
-}
-
-MAPPO_FN int layer_inputs(const struct network *net, int layer)
-{
-    return layer == 0 ? net->inputs : net->hidden;
-}
-
-MAPPO_FN int layer_outputs(const struct network *net, int layer)
-{
-    return layer == net->layers ? net->outputs : net->hidden;
+#include "backend/kernels/layer.h"
 }
 
 MAPPO_FN size_t layout_round(size_t n)

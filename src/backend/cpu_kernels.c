@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "backend/cpu_passes.h"
+#include "backend/kernels/layer.h"
 
 /* ---- a thread's work space ----------------------------------------------------------------------------------------------------------- */
 
@@ -49,16 +50,6 @@ static size_t head_stride(const struct network *net)
 static size_t head_sums_size(const struct network *net)
 {
     return narrow_head(net) ? (size_t)net->outputs * head_stride(net) : 0;
-}
-
-static int layer_inputs(const struct network *net, int layer)
-{
-    return layer == 0 ? net->inputs : net->hidden;
-}
-
-static int layer_outputs(const struct network *net, int layer)
-{
-    return layer == net->layers ? net->outputs : net->hidden;
 }
 
 /* Takes n reals of a block that is being laid out (base NULL: only counts), in whole cache lines. */
@@ -144,29 +135,6 @@ static void clear_chunk(const struct network *net, real *chunk)
 }
 
 /* ---- folding ------------------------------------------------------------------------------------------------------------------------- */
-
-struct layer {
-    int inputs, outputs;
-    ptrdiff_t weight, bias, gamma, beta; /* offsets of parameters; gamma and beta -1 without a norm before it */
-};
-
-static struct layer layer_of(const struct network *net, int l)
-{
-    struct layer a = {layer_inputs(net, l), layer_outputs(net, l), net->at.head_weight, net->at.head_bias, -1, -1};
-    if (l < net->layers) {
-        a.weight = net->at.weight[l];
-        a.bias = net->at.bias[l];
-    }
-    if (l == 0 && net->feature_norm) {
-        a.gamma = net->at.feature_weight;
-        a.beta = net->at.feature_bias;
-    }
-    if (l > 0 && net->layer_norm) {
-        a.gamma = net->at.norm_weight[l - 1];
-        a.beta = net->at.norm_bias[l - 1];
-    }
-    return a;
-}
 
 static void fold_layer(const struct layer *a, const real *parameters, real *restrict weight, real *restrict bias)
 {

@@ -13,6 +13,7 @@
 #include "base/version.h"
 #include "cmd/cmd.h"
 #include "cmd/doctor_devices.h"
+#include "cmd/doctor_json.h"
 #include "cmd/doctor_probe.h"
 #include "comm/placement.h"
 #include "run/learning.h"
@@ -324,20 +325,6 @@ static void print_findings(const struct doctor *d)
 
 /* ---- for programs
  * ------------------------------------------------------------------------------------------------------------------------ */
-
-static void json_text(const char *name, const char *text, const char *after)
-{
-    printf("\"%s\":", name);
-    text_json_string(stdout, text);
-    fputs(after, stdout);
-}
-
-static void json_real(const char *name, double value, const char *after)
-{
-    printf("\"%s\":", name);
-    text_json_real(stdout, value);
-    fputs(after, stdout);
-}
 
 static void print_json(const struct doctor *d)
 {

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cmd/doctor_devices.h"
+#include "cmd/doctor_json.h"
 
 static int shown(const struct doctor_devices *d)
 {
@@ -38,20 +39,6 @@ void doctor_print_devices(const struct doctor_devices *d)
     if (d->count == 0) printf("            %s\n", build->trouble);
     for (int i = 0; i < shown(d); i++) print_device(&d->list[i], i);
     if (d->count > DOCTOR_DEVICES) printf("            and %d more\n", d->count - DOCTOR_DEVICES);
-}
-
-static void json_text(const char *name, const char *text, const char *after)
-{
-    printf("\"%s\":", name);
-    text_json_string(stdout, text);
-    fputs(after, stdout);
-}
-
-static void json_real(const char *name, double value, const char *after)
-{
-    printf("\"%s\":", name);
-    text_json_real(stdout, value);
-    fputs(after, stdout);
 }
 
 void doctor_json_devices(const struct doctor_devices *d)
