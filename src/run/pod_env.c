@@ -435,6 +435,7 @@ static void pass_on_stop(const struct pod *pod, struct stop *stop, bool *told)
 static void await_command(struct pod_env *p, struct stop *stop, bool *told)
 {
     watchdog_phase("waiting for the pod's leader");
+    pass_on_stop(p->pod, stop, told); /* where commands come fast, the wait below always succeeds */
     while (!pod_signal_await(&p->command->given, p->calls, p->pod->spin, 0.5)) {
         /* The leader may learn as long as it likes: its own watchdog looks after it, unless the whole process stands still. */
         if (!pod_frozen(p->pod, 0)) watchdog_sign();

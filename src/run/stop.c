@@ -179,6 +179,14 @@ int stop_agreed(struct stop *stop, struct comm *comm, char *why, size_t size)
 void stop_close(struct stop *stop)
 {
     if (!stop) return;
-    for (int i = 0; i < CAUGHT; i++) sigaction(caught[i], &stop->before[i], NULL);
+    for (int i = 0; i < CAUGHT; i++) {
+        /* A launcher passes a signal to one rank after the other: it may reach the last ones when the first has had all end. What asks to
+         * save and continue must not kill whoever has just done so. */
+        if (caught[i] == SIGUSR1 || caught[i] == SIGUSR2) {
+            signal(caught[i], SIG_IGN);
+        } else {
+            sigaction(caught[i], &stop->before[i], NULL);
+        }
+    }
     free(stop);
 }

@@ -11,6 +11,6 @@ int stop_open(struct stop **stop, double max_seconds, double margin, const char 
 void stop_save_took(struct stop *stop, double seconds);
 /* Collective. 0: go on; else the exit code; `why` says the reason for people. */
 int stop_agreed(struct stop *stop, struct comm *comm, char *why, size_t size);
-void stop_close(struct stop *stop);
+void stop_close(struct stop *stop); /* SIGUSR1 and SIGUSR2 stay ignored: they may come late */
 
 #endif

@@ -69,6 +69,17 @@ static void signals_give_their_exit_codes(void **state)
     }
 }
 
+static void a_late_request_to_save_kills_nobody(void **state)
+{
+    (void)state;
+    struct stop *stop = open_stop(0, 120);
+    raise(SIGUSR1);
+    assert_int_equal(stop_agreed(stop, comm, why, sizeof why), 75);
+    stop_close(stop);
+    raise(SIGUSR1);
+    raise(SIGUSR2);
+}
+
 static void a_request_to_stop_outweighs_one_to_continue_later(void **state)
 {
     (void)state;
@@ -188,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_reason_it_goes_on),
         cmocka_unit_test(signals_give_their_exit_codes),
+        cmocka_unit_test(a_late_request_to_save_kills_nobody),
         cmocka_unit_test(a_request_to_stop_outweighs_one_to_continue_later),
         cmocka_unit_test(a_second_sigint_ends_at_once),
         cmocka_unit_test(an_ignored_sigint_stays_ignored),
