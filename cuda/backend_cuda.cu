@@ -307,7 +307,8 @@ static void fill_table(struct backend *b)
     b->wait = wait;
     b->range = range;
     b->rate = cuda_rate;
-    b->memory_report = memory_report;
+    b->memory_plan = memory_plan;
+    b->memory_reserve = memory_reserve;
     b->environments = &cuda_environments;
 }
 
@@ -347,6 +348,7 @@ extern "C" int cuda_backend_open(struct backend **backend, const struct backend_
     cuda->scratch = cuda_take(cuda, "partial sums", cuda->scratch_bytes);
     cuda->ticket = static_cast<unsigned *>(cuda_take(cuda, "partial sums", CUDA_TICKETS * sizeof *cuda->ticket));
     messages_open(cuda);
+    if (config->planning) memory_reserve(&cuda->backend, 0);
     *backend = &cuda->backend;
     return EXIT_DONE;
 }

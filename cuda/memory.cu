@@ -1,4 +1,8 @@
-/* Memory of the device by name, pinned memory of the host, and copies. A planning backend only adds up: its pointers lead nowhere. */
+/* Memory of the device by name, pinned memory of the host, and copies.
+ *
+ * A run takes its device memory once, as one arena whose size a planning backend has found: there the same calls are made in the same
+ * order, and only added up. An array is put into the first gap of the arena that is large enough; what no arena has room for (benchmarks,
+ * tests, whoever did not plan) is taken from the driver by itself. */
 #include "cuda/ops.h"
 
 extern "C" {
@@ -13,18 +17,20 @@ enum {
     RING_BYTES = 512 /* of a slot */
 };
 
+enum place { IN_ARENA, ON_DEVICE, ON_HOST };
 struct memory_block {
     void *p;
     size_t bytes;
     char what[48];
-    bool host;
+    int place;
 };
 
 struct memory {
-    struct memory_block *block; /* [blocks], room for `room` */
+    struct memory_block *block; /* [blocks], room for `room`; those in the arena in the order of their addresses */
     int blocks, room;
-    uintptr_t fake;      /* planning: the next pointer */
-    unsigned char *ring; /* [RING_SLOTS][RING_BYTES] */
+    char *arena;              /* NULL before memory_reserve */
+    size_t arena_bytes, most; /* most: highest end of a block so far */
+    unsigned char *ring;      /* [RING_SLOTS][RING_BYTES] */
     int slot;
     cudaEvent_t copied[2]; /* of a half of the ring: its last copy */
 };
@@ -36,7 +42,8 @@ static struct memory *memory_of(struct cuda *cuda)
 
 /* ---- the list of blocks -------------------------------------------------------------------------------------------------------------- */
 
-static void remember(struct cuda *cuda, void *p, const char *what, size_t bytes, bool host)
+/* At place `at` of the list. */
+static void remember(struct cuda *cuda, int at, void *p, const char *what, size_t bytes, int place)
 {
     struct memory *m = memory_of(cuda);
     if (m->blocks == m->room) {
@@ -44,22 +51,39 @@ static void remember(struct cuda *cuda, void *p, const char *what, size_t bytes,
         m->block = static_cast<struct memory_block *>(realloc(m->block, (size_t)m->room * sizeof *m->block));
         CHECK(m->block, "out of memory while listing the device's memory");
     }
-    struct memory_block *b = &m->block[m->blocks++];
+    struct memory_block *b = &m->block[at];
+    memmove(b + 1, b, (size_t)(m->blocks - at) * sizeof *b);
+    m->blocks++;
     b->p = p;
     b->bytes = bytes;
-    b->host = host;
+    b->place = place;
     text_format(b->what, sizeof b->what, "%s", what);
 }
 
-/* The last taken is usually the first given back. */
-static void forget(struct cuda *cuda, void *p, bool host)
+/* Returns where it was. */
+static int forget(struct cuda *cuda, void *p, bool host)
 {
     struct memory *m = memory_of(cuda);
-    int i = m->blocks - 1;
-    while (i >= 0 && (m->block[i].p != p || m->block[i].host != host)) i--;
+    int i = m->blocks - 1; /* the last taken is usually the first given back */
+    while (i >= 0 && (m->block[i].p != p || (m->block[i].place == ON_HOST) != host)) i--;
     CHECK(i >= 0, "memory of the device is given back that was not taken");
+    const int place = m->block[i].place;
     memmove(&m->block[i], &m->block[i + 1], (size_t)(m->blocks - 1 - i) * sizeof *m->block);
     m->blocks--;
+    return place;
+}
+
+/* The first gap of the arena that is large enough, and its place in the list; NULL = none. */
+static void *find_gap(const struct memory *m, size_t bytes, int *at)
+{
+    char *end = m->arena;
+    for (*at = 0; *at < m->blocks; (*at)++) {
+        const struct memory_block *b = &m->block[*at];
+        if (b->place != IN_ARENA) continue;
+        if ((size_t)(static_cast<char *>(b->p) - end) >= bytes) break;
+        end = static_cast<char *>(b->p) + b->bytes;
+    }
+    return m->arena && (size_t)(end - m->arena) + bytes <= m->arena_bytes ? end : NULL;
 }
 
 /* ---- taking and giving --------------------------------------------------------------------------------------------------------------- */
@@ -80,30 +104,52 @@ MAPPO_NORETURN static void out_of_memory(const char *what, size_t bytes)
         mebibytes(bytes), what, mebibytes(free), mebibytes(total));
 }
 
+static void *take_from_driver(const char *what, size_t bytes)
+{
+    void *p = NULL;
+    const cudaError_t code = cudaMalloc(&p, bytes);
+    if (code == cudaErrorMemoryAllocation) out_of_memory(what, bytes);
+    CUDA(code, "taking memory");
+    return p;
+}
+
 void *cuda_take(struct cuda *cuda, const char *what, size_t bytes)
 {
+    struct memory *m = memory_of(cuda);
     const size_t rounded = (bytes / MEMORY_ALIGN + 1) * MEMORY_ALIGN; /* never empty */
-    void *p = NULL;
+    int at;
     CHECK(!cuda->recording, "\"%s\" takes device memory while calls are recorded", what);
-    if (cuda->backend.planning) {
-        struct memory *m = memory_of(cuda);
-        p = reinterpret_cast<void *>(m->fake);
-        m->fake += rounded;
+    void *p = find_gap(m, rounded, &at);
+    if (p) {
+        remember(cuda, at, p, what, rounded, IN_ARENA);
+        const size_t end = (size_t)(static_cast<char *>(p) - m->arena) + rounded;
+        if (end > m->most) m->most = end;
     } else {
-        const cudaError_t code = cudaMalloc(&p, rounded);
-        if (code == cudaErrorMemoryAllocation) out_of_memory(what, rounded);
-        CUDA(code, "taking memory");
-        CUDA(cudaMemsetAsync(p, 0, rounded, cuda->stream), "clearing memory");
+        /* Planning begins with the arena, after what an open backend has taken already. */
+        p = cuda->backend.planning ? NULL : take_from_driver(what, rounded);
+        remember(cuda, m->blocks, p, what, rounded, ON_DEVICE);
     }
-    remember(cuda, p, what, rounded, false);
+    if (!cuda->backend.planning) CUDA(cudaMemsetAsync(p, 0, rounded, cuda->stream), "clearing memory");
     return p;
 }
 
 void cuda_give(struct cuda *cuda, void *p)
 {
     if (!p) return;
-    forget(cuda, p, false);
-    if (!cuda->backend.planning) CUDA(cudaFree(p), "giving memory back");
+    if (forget(cuda, p, false) == ON_DEVICE && !cuda->backend.planning) CUDA(cudaFree(p), "giving memory back");
+}
+
+void memory_reserve(struct backend *backend, size_t bytes)
+{
+    struct memory *m = memory_of(cuda_of(backend));
+    CHECK(!m->arena, "device memory is reserved twice");
+    if (backend->planning) {
+        m->arena = reinterpret_cast<char *>((uintptr_t)1 << 40);
+        m->arena_bytes = (size_t)1 << 60;
+    } else if (!getenv("MAPPO_NO_ARENA")) { /* each array by itself: a sanitizer then sees where it ends */
+        m->arena = static_cast<char *>(take_from_driver("a run", bytes));
+        m->arena_bytes = bytes;
+    }
 }
 
 void *memory_alloc(struct backend *backend, const char *what, size_t bytes)
@@ -132,7 +178,7 @@ void *memory_host_alloc(struct backend *backend, const char *what, size_t bytes)
         CUDA(code, "taking page-locked memory");
         memset(p, 0, bytes + 1);
     }
-    remember(cuda, p, what, bytes, true);
+    remember(cuda, memory_of(cuda)->blocks, p, what, bytes, ON_HOST);
     return p;
 }
 
@@ -213,15 +259,13 @@ struct memory_part {
     size_t bytes;
 };
 
-/* Device memory by name, largest first; returns the number of names. */
-static int memory_parts(const struct memory *m, struct memory_part *part /* [REPORT_PARTS] */, size_t *total)
+/* What lies in the arena by name, largest first; returns the number of names. */
+static int memory_parts(const struct memory *m, struct memory_part *part /* [REPORT_PARTS] */)
 {
     int parts = 0;
-    *total = 0;
     for (int i = 0; i < m->blocks; i++) {
         const struct memory_block *b = &m->block[i];
-        if (b->host) continue;
-        *total += b->bytes;
+        if (b->place != IN_ARENA) continue;
         int k = 0;
         while (k < parts && strcmp(part[k].what, b->what) != 0) k++;
         if (k == REPORT_PARTS) k--; /* more names than anybody reads */
@@ -252,22 +296,23 @@ static void list_parts(const struct memory_part *part, int parts, char *text, si
     if (other && at < size) snprintf(text + at, size - at, ", other %.1f", mebibytes(other));
 }
 
-int memory_report(struct backend *backend, char *text, size_t size, struct error *err)
+int memory_plan(struct backend *backend, size_t *need, char *text, size_t size, struct error *err)
 {
     struct cuda *cuda = cuda_of(backend);
+    const struct memory *m = memory_of(cuda);
     struct memory_part part[REPORT_PARTS];
     char list[512];
-    size_t need, free = 0, total = 0;
-    const int parts = memory_parts(memory_of(cuda), part, &need);
-    list_parts(part, parts, list, sizeof list);
+    size_t free = 0, total = 0;
+    list_parts(part, memory_parts(m, part), list, sizeof list);
     CUDA(cudaMemGetInfo(&free, &total), "asking for free memory");
-    text_format(text, size, "device memory: %.1f MiB of %.1f free: %s", mebibytes(need), mebibytes(free), list);
+    *need = m->most;
+    text_format(text, size, "device memory: %.1f MiB of %.1f free: %s", mebibytes(*need), mebibytes(free), list);
     /* Recordings and the library of matrix products take a little that nobody can foresee. */
-    if (backend->planning && need + need / 32 > free)
+    if (*need + *need / 32 > free)
         return error_set(err, EXIT_USAGE,
                          "device memory: this run needs %.1f MiB (%s), but %.1f of %.1f MiB are free on %s; lower rollout.envs, "
                          "rollout.steps or policy.hidden, or end other processes on this GPU (nvidia-smi lists them)",
-                         mebibytes(need), list, mebibytes(free), mebibytes(total), backend->detail);
+                         mebibytes(*need), list, mebibytes(free), mebibytes(total), backend->detail);
     return EXIT_DONE;
 }
 
@@ -277,7 +322,6 @@ void memory_open(struct cuda *cuda)
 {
     struct memory *m = static_cast<struct memory *>(calloc(1, sizeof *m));
     CHECK(m, "out of memory while opening the GPU");
-    m->fake = (uintptr_t)1 << 40;
     cuda->memory = m;
     if (cuda->backend.planning) return;
     m->ring = static_cast<unsigned char *>(memory_host_alloc(&cuda->backend, "small uploads", (size_t)RING_SLOTS * RING_BYTES));
@@ -291,11 +335,14 @@ void memory_close(struct cuda *cuda)
     for (int h = 0; h < 2 && !cuda->backend.planning; h++) CUDA(cudaEventDestroy(m->copied[h]), "giving an event back");
     while (m->blocks > 0) {
         const struct memory_block last = m->block[m->blocks - 1];
-        if (last.host)
+        if (last.place == ON_HOST)
             memory_host_free(&cuda->backend, last.p);
-        else
+        else if (last.p)
             cuda_give(cuda, last.p);
+        else
+            m->blocks--; /* of a plan */
     }
+    if (m->arena && !cuda->backend.planning) CUDA(cudaFree(m->arena), "giving memory back");
     free(m->block);
     free(m);
     cuda->memory = NULL;

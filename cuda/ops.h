@@ -16,7 +16,8 @@ void memory_download_later(struct backend *backend, void *to, const void *from, 
 void memory_copy(struct backend *backend, void *to, const void *from, size_t bytes);
 void *memory_host_alloc(struct backend *backend, const char *what, size_t bytes);
 void memory_host_free(struct backend *backend, void *p);
-int memory_report(struct backend *backend, char *text, size_t size, struct error *err);
+void memory_reserve(struct backend *backend, size_t bytes);
+int memory_plan(struct backend *backend, size_t *need, char *text, size_t size, struct error *err);
 
 /* devices.cu: the device that a rank gets, made current; EXIT_USAGE or EXIT_PEERS where there is none for it. */
 int device_choose(const struct backend_config *config, int *device, struct error *err);

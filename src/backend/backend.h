@@ -330,9 +330,11 @@ struct backend {
     void (*wait)(struct backend *, int slot);
     void (*range)(struct backend *, const char *name); /* for profilers: what the calls from here on belong to; NULL ends the last one */
     double (*rate)(struct backend *, int what, int rows, int outputs, int inputs); /* what the device can do, measured now */
-    /* "device memory: 812.5 MiB of 80000.0 free: inputs of passes 512.0, …": what was taken, by name. Of a planning backend: what would be
-     * taken, and EXIT_USAGE where that is more than there is. */
-    int (*memory_report)(struct backend *, char *text, size_t size, struct error *err);
+    /* Of a planning backend: what its callers have taken at most at a time. text: "device memory: 812.5 MiB of 80000.0 free: inputs of
+     * passes 512.0, …". EXIT_USAGE where that is more than there is. */
+    int (*memory_plan)(struct backend *, size_t *need, char *text, size_t size, struct error *err);
+    /* As much as was planned, in one piece: later calls of alloc that were planned take from it. Once, before them. */
+    void (*memory_reserve)(struct backend *, size_t bytes);
     const struct env_device_ops *environments; /* optional: how environments run here (env/device.h) */
     const struct comm_device *messages;        /* optional, devices: how ranks add up memory of this backend (comm/comm.h) */
     bool planning; /* allocations are only added up; nothing is computed, and memory that alloc returns may not be touched */

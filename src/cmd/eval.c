@@ -55,7 +55,8 @@ static int open_parts(struct evaluating *e, struct error *err)
     placement_find(&e->placement, e->comm, (int)c->train_threads);
     int code = learning_backend(&e->learning, c, e->comm, e->placement.threads, -1, err);
     if (!code) code = learning_open_alone(&e->learning, c, e->comm, err);
-    if (!code) code = evaluator_create(&e->evaluator, c, c->eval_episodes, e->learning.backend, e->comm, e->placement.threads, err);
+    if (!code)
+        code = evaluator_create(&e->evaluator, c, e->learning.algorithm->policy, e->learning.backend, e->comm, e->placement.threads, err);
     return code;
 }
 
@@ -108,7 +109,7 @@ static int play(struct evaluating *e, struct error *err)
         const int player = table ? order[i] : c->eval_play;
         if (!table && i) break;
         if (table && player == PLAY_SCRIPTED && !vecenv_can_script(e->learning.env)) continue;
-        const int code = evaluator_play(e->evaluator, e->learning.algorithm->policy, player, c->eval_deterministic, &result, err);
+        const int code = evaluator_play(e->evaluator, player, c->eval_deterministic, &result, err);
         if (code) return code;
         if (e->comm->rank) continue;
         if (e->args->json)
@@ -132,8 +133,7 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
     if (!code) code = stored_load_networks(e.learning.algorithm, e.file, comm, &err);
     if (!code) code = play(&e, &err);
     if (!code && comm->rank == 0 && e.config->eval_picture[0])
-        code = evaluator_picture(e.evaluator, e.learning.algorithm->policy, e.config->eval_play, e.config->eval_deterministic,
-                                 e.config->eval_picture, &err);
+        code = evaluator_picture(e.evaluator, e.config->eval_play, e.config->eval_deterministic, e.config->eval_picture, &err);
     error_report(&err);
     evaluator_destroy(e.evaluator);
     learning_close(&e.learning);

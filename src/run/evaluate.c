@@ -30,6 +30,9 @@ struct evaluator {
     struct backend *backend;
     struct comm *comm;
     struct arena *arena;
+    struct policy *const *policy; /* [groups] */
+    struct actor *actor;          /* for the environments of the last batch */
+    struct share actor_envs;
     int64_t episodes;
     int threads, room; /* room: environments of this rank in one batch */
     struct eval_group group[MAPPO_MAX_GROUPS];
@@ -64,12 +67,40 @@ static void group_create(struct evaluator *ev, struct eval_group *g, const struc
     g->terminated = ARENA_NEW(a, uint8_t, rows);
 }
 
-int evaluator_create(struct evaluator **evaluator, const struct config *config, int64_t episodes, struct backend *backend,
+/* Environments of this rank in the batch whose first episode is number `first`. */
+static struct share batch_share(const struct evaluator *ev, int64_t first)
+{
+    const int64_t left = ev->episodes - first;
+    struct share share = comm_share(left < BATCH_ENVS ? (int)left : BATCH_ENVS, ev->comm->rank, ev->comm->size);
+    share.first += (int)first;
+    return share;
+}
+
+/* The actor for these environments: kept from batch to batch where they are the same, as they are for all evaluations of a run. */
+static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, struct share envs)
+{
+    if (ev->actor && ev->actor_envs.first == envs.first && ev->actor_envs.count == envs.count) return;
+    actor_destroy(ev->actor);
+    const struct actor_config actor = {.groups = spec->groups,
+                                       .policy = ev->policy,
+                                       .shards = 1,
+                                       .first = (const int[]){0, envs.count},
+                                       .first_env = (uint32_t)envs.first,
+                                       .seed = (uint64_t)ev->config->eval_seed,
+                                       .stream = PHILOX_ACTION,
+                                       .host_io = true};
+    actor_create(&ev->actor, &actor, ev->backend);
+    ev->actor_envs = envs;
+}
+
+int evaluator_create(struct evaluator **evaluator, const struct config *config, struct policy *const *policy, struct backend *backend,
                      struct comm *comm, int threads, struct error *err)
 {
     struct arena *arena = arena_create("evaluation");
     struct evaluator *ev = ARENA_NEW(arena, struct evaluator, 1);
-    *ev = (struct evaluator){.config = config, .backend = backend, .comm = comm, .arena = arena, .episodes = episodes, .threads = threads};
+    const int64_t episodes = config->eval_episodes;
+    *ev = (struct evaluator){
+        .config = config, .backend = backend, .comm = comm, .arena = arena, .policy = policy, .episodes = episodes, .threads = threads};
     ev->room = comm_share(episodes < BATCH_ENVS ? (int)episodes : BATCH_ENVS, 0, comm->size).count;
 
     struct vecenv *env;
@@ -80,6 +111,8 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
     }
     const struct mappo_env_spec *spec = vecenv_spec(env);
     for (int g = 0; g < spec->groups; g++) group_create(ev, &ev->group[g], &spec->group[g]);
+    const struct share first = batch_share(ev, 0);
+    if (first.count > 0) aim_actor(ev, spec, first);
     vecenv_close(env);
     ev->ep_end = ARENA_NEW(arena, uint8_t, ev->room);
     ev->done = ARENA_NEW(arena, uint8_t, ev->room);
@@ -91,15 +124,15 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
 
 void evaluator_destroy(struct evaluator *ev)
 {
-    if (ev) arena_destroy(ev->arena);
+    if (!ev) return;
+    actor_destroy(ev->actor);
+    arena_destroy(ev->arena);
 }
 
 /* ---- players ------------------------------------------------------------------------------------------------------------------------ */
 
 struct turn { /* one step of one batch */
     struct evaluator *ev;
-    struct actor *actor; /* the trained policies */
-    struct policy *const *policy;
     int envs;
     uint32_t first;
     uint64_t step;
@@ -176,12 +209,12 @@ static int choose(struct turn *t, struct vecenv *env, int player, bool determini
         act_real[i] = g->act_real;
         io[i] = (struct actor_io){.obs = g->obs, .mask = g->mask, .act_int = g->act_int, .act_real = g->act_real};
         for (int row = 0; player != PLAY_TRAINED && player != PLAY_SCRIPTED && row < t->envs * g->sizes.agents; row++) {
-            fill_integers(t, g, &t->policy[i]->dist, row, player == PLAY_RANDOM);
+            fill_integers(t, g, &ev->policy[i]->dist, row, player == PLAY_RANDOM);
             fill_reals(t, g, &spec->group[i], row, player == PLAY_RANDOM);
         }
     }
     if (player == PLAY_SCRIPTED) return vecenv_script(env, act_int, act_real, err);
-    if (player == PLAY_TRAINED) actor_act(t->actor, io, ACTOR_ALL, t->step, deterministic);
+    if (player == PLAY_TRAINED) actor_act(ev->actor, io, ACTOR_ALL, t->step, deterministic);
     return 0;
 }
 
@@ -221,44 +254,28 @@ static void count_episodes(struct evaluator *ev, struct vecenv *env, int64_t fir
     }
 }
 
-/* Opens what a batch of `count` environments from global index `first` on needs. */
-static int turn_open(struct turn *turn, struct evaluator *ev, struct policy *const *policy, int player, int64_t first, int count,
-                     struct vecenv **env, struct error *err)
+/* Opens what a batch of environments needs. */
+static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct share envs, struct vecenv **env, struct error *err)
 {
-    *turn = (struct turn){.ev = ev, .policy = policy, .envs = count, .first = (uint32_t)first};
-    const int code = open_batch(ev, env, first, count, err);
+    *turn = (struct turn){.ev = ev, .envs = envs.count, .first = (uint32_t)envs.first};
+    const int code = open_batch(ev, env, envs.first, envs.count, err);
     if (code) return code;
     if (player == PLAY_SCRIPTED && !vecenv_can_script(*env)) {
         error_set(err, EXIT_USAGE, "%s has no scripted player; play=trained, random or noop", vecenv_descriptor(*env)->id);
         vecenv_close(*env);
         return EXIT_USAGE;
     }
-    const struct actor_config actor = {.groups = vecenv_spec(*env)->groups,
-                                       .policy = policy,
-                                       .shards = 1,
-                                       .first = (const int[]){0, count},
-                                       .first_env = turn->first,
-                                       .seed = (uint64_t)ev->config->eval_seed,
-                                       .stream = PHILOX_ACTION,
-                                       .host_io = true};
-    actor_create(&turn->actor, &actor, ev->backend);
+    aim_actor(ev, vecenv_spec(*env), envs);
     return 0;
 }
 
-static void turn_close(struct turn *turn, struct vecenv *env)
+static int play_batch(struct evaluator *ev, int player, bool deterministic, int64_t batch_first, struct error *err)
 {
-    actor_destroy(turn->actor);
-    vecenv_close(env);
-}
-
-static int play_batch(struct evaluator *ev, struct policy *const *policy, int player, bool deterministic, int64_t batch_first, int total,
-                      struct error *err)
-{
-    const struct share share = comm_share(total, ev->comm->rank, ev->comm->size);
+    const struct share share = batch_share(ev, batch_first);
     if (!share.count) return 0;
     struct turn turn;
     struct vecenv *env;
-    int code = turn_open(&turn, ev, policy, player, batch_first + share.first, share.count, &env, err), left = share.count;
+    int code = turn_open(&turn, ev, player, share, &env, err), left = share.count;
     if (code) return code;
     const struct mappo_env_io io = point_io(ev, vecenv_spec(env));
     memset(ev->done, 0, (size_t)ev->room);
@@ -272,17 +289,16 @@ static int play_batch(struct evaluator *ev, struct policy *const *policy, int pl
             code = error_set(err, EXIT_ENVIRONMENT, "%s: an episode did not end within %d steps; set wrap.time_limit",
                              vecenv_descriptor(env)->id, ENDLESS);
     }
-    turn_close(&turn, env);
+    vecenv_close(env);
     return code;
 }
 
-int evaluator_picture(struct evaluator *ev, struct policy *const *policy, int player, bool deterministic, const char *path,
-                      struct error *err)
+int evaluator_picture(struct evaluator *ev, int player, bool deterministic, const char *path, struct error *err)
 {
     enum { PANELS = 6, MOST_FRAMES = 2000 };
     struct turn turn;
     struct vecenv *env;
-    int code = turn_open(&turn, ev, policy, player, 0, 1, &env, err);
+    int code = turn_open(&turn, ev, player, (struct share){0, 1}, &env, err);
     if (code) return code;
     struct picture *picture = picture_create();
     const struct mappo_env_io io = point_io(ev, vecenv_spec(env));
@@ -298,12 +314,11 @@ int evaluator_picture(struct evaluator *ev, struct policy *const *policy, int pl
     text_format(title, sizeof title, "%s, %s rules", vecenv_descriptor(env)->id, vecenv_spec(env)->rules);
     if (!code) code = picture_write(picture, path, PANELS, title, err);
     picture_destroy(picture);
-    turn_close(&turn, env);
+    vecenv_close(env);
     return code;
 }
 
-int evaluator_play(struct evaluator *ev, struct policy *const *policy, int player, bool deterministic, struct evaluation *out,
-                   struct error *err)
+int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct evaluation *out, struct error *err)
 {
     int groups = 0;
     while (groups < MAPPO_MAX_GROUPS && ev->group[groups].sizes.agents) groups++;
@@ -312,7 +327,7 @@ int evaluator_play(struct evaluator *ev, struct policy *const *policy, int playe
     for (int64_t first = 0; first < ev->episodes; first += BATCH_ENVS) {
         const int total = ev->episodes - first < BATCH_ENVS ? (int)(ev->episodes - first) : BATCH_ENVS;
         memset(ev->result, 0, (size_t)total * COLUMNS * sizeof *ev->result);
-        const int code = comm_vote(ev->comm, play_batch(ev, policy, player, deterministic, first, total, err), err);
+        const int code = comm_vote(ev->comm, play_batch(ev, player, deterministic, first, err), err);
         if (code) return code;
         comm_sum_double(ev->comm, ev->result,
                         (size_t)total * COLUMNS); /* each row is one rank's, zero elsewhere: exact whatever the ranks */

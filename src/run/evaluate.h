@@ -18,14 +18,20 @@ struct evaluation {
 };
 
 struct evaluator;
-/* Environments are split over the ranks of `comm`. Episode k of the evaluation is played by environment k (global), whatever the ranks. */
-int evaluator_create(struct evaluator **evaluator, const struct config *config, int64_t episodes, struct backend *backend,
+/* Does training evaluate? */
+static inline bool evaluates(const struct config *config)
+{
+    return config->eval_interval || config->eval_env_steps;
+}
+
+/* Environments are split over the ranks of `comm`. Episode k of the evaluation is played by environment k (global), whatever the ranks.
+ * policy: [groups], must outlive it. Takes what it needs of the backend's memory now: as long as the episodes fit one batch (4,096),
+ * playing takes no more. */
+int evaluator_create(struct evaluator **evaluator, const struct config *config, struct policy *const *policy, struct backend *backend,
                      struct comm *comm, int threads, struct error *err);
-int evaluator_play(struct evaluator *evaluator, struct policy *const *policy, int player, bool deterministic, struct evaluation *out,
-                   struct error *err); /* collective */
+int evaluator_play(struct evaluator *evaluator, int player, bool deterministic, struct evaluation *out, struct error *err); /* collective */
 /* Draws episode 0 as a film strip into an SVG file. Not collective. EXIT_USAGE where the environment can't be drawn. */
-int evaluator_picture(struct evaluator *evaluator, struct policy *const *policy, int player, bool deterministic, const char *path,
-                      struct error *err);
-void evaluator_destroy(struct evaluator *evaluator);
+int evaluator_picture(struct evaluator *evaluator, int player, bool deterministic, const char *path, struct error *err);
+void evaluator_destroy(struct evaluator *evaluator); /* before its backend; NULL is allowed */
 
 #endif

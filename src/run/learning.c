@@ -5,6 +5,7 @@
 #include "algo/rollout.h"
 #include "base/philox.h"
 #include "base/text.h"
+#include "run/evaluate.h"
 #include "run/open_env.h"
 
 /* ---- backend ------------------------------------------------------------------------------------------------------------------------- */
@@ -107,23 +108,28 @@ static struct algorithm_context context_of(const struct learning *l, const struc
                                       .local_shards = comm->shards ? comm->shards / comm->size : 1};
 }
 
-/* What the algorithm will take of the device's memory, before anything is taken: it is created once where allocations are only added up.
- * EXIT_USAGE where that is more than there is; else l->memory says how much by parts. */
-static int plan(struct learning *l, const struct config *config, const struct comm *comm, const struct algorithm_context *context,
-                struct error *err)
+/* What the algorithm and evaluations will take of the device's memory, before anything is taken: they are created once where allocations
+ * are only added up. EXIT_USAGE where that is more than there is; else it is reserved, and l->memory says how much by parts. */
+static int reserve(struct learning *l, const struct config *config, struct comm *comm, const struct algorithm_context *context,
+                   struct error *err)
 {
     struct backend_config wanted = backend_config(config, comm, l->backend->threads, l->backend->level);
     struct algorithm_context planned = *context;
     struct algorithm *algorithm = NULL;
+    struct evaluator *evaluator = NULL;
+    size_t need = 0;
     wanted.name = l->backend->name;
     wanted.planning = true;
     int code = backend_open(&planned.backend, &wanted, err);
     if (code) return code;
     planned.share = NULL;
     code = algorithm_create(&algorithm, &planned, err);
-    if (!code) code = planned.backend->memory_report(planned.backend, l->memory, sizeof l->memory, err);
+    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, algorithm->policy, planned.backend, comm, 1, err);
+    if (!code) code = planned.backend->memory_plan(planned.backend, &need, l->memory, sizeof l->memory, err);
+    evaluator_destroy(evaluator);
     if (algorithm) algorithm->ops->destroy(algorithm);
     planned.backend->close(planned.backend);
+    if (!code) l->backend->memory_reserve(l->backend, need);
     return code;
 }
 
@@ -134,7 +140,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     int code = open_environments(l, config, &context, err);
     if (code) return code;
     context.env = l->env;
-    if (l->backend->memory_report && (code = plan(l, config, comm, &context, err))) return code;
+    if (l->backend->memory_plan && (code = reserve(l, config, comm, &context, err))) return code;
     return algorithm_create(&l->algorithm, &context, err);
 }
 

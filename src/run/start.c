@@ -89,8 +89,8 @@ static int open_learning(struct trainer *t, struct error *err)
     if ((code = comm_vote(t->comm, choose_level(t, err), err))) return code;
     if ((code = learning_backend(&t->learning, c, t->comm, t->placement.threads, t->level, err))) return code;
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
-    if (c->eval_interval || c->eval_env_steps)
-        code = evaluator_create(&t->evaluator, c, c->eval_episodes, t->learning.backend, t->comm, t->placement.threads, err);
+    if (evaluates(c))
+        code = evaluator_create(&t->evaluator, c, t->learning.algorithm->policy, t->learning.backend, t->comm, t->placement.threads, err);
     return comm_vote(t->comm, code, err);
 }
 

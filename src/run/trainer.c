@@ -68,7 +68,7 @@ static int evaluate(struct trainer *t, struct metrics_line *line, bool *best, st
     const double start = clock_seconds();
     int code = settle(t, err); /* which checkpoint is the best one must be known */
     if (!code)
-        code = evaluator_play(t->evaluator, t->learning.algorithm->policy, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
+        code = evaluator_play(t->evaluator, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
     if (code) return code;
     line->eval_return = result.return_mean;
     line->eval_stderr = result.return_stderr;

@@ -30,10 +30,10 @@ static bool fault_is(const char *name)
     return text && strncmp(text, name, strlen(name)) == 0;
 }
 
-/* MAPPO_EMULATE_FAULT=lost_after:N: the device is lost after N kernels. */
-static long lost_after(void)
+/* MAPPO_EMULATE_FAULT=<name>N: something happens after N kernels; -1 = never. */
+static long fault_after(const char *name)
 {
-    return fault_is("lost_after:") ? strtol(getenv("MAPPO_EMULATE_FAULT") + strlen("lost_after:"), NULL, 10) : -1;
+    return fault_is(name) ? strtol(getenv("MAPPO_EMULATE_FAULT") + strlen(name), NULL, 10) : -1;
 }
 
 enum { MULTIPROCESSORS = 4, BLOCK_SHARED = 48 << 10, BLOCK_SHARED_MOST = 227 << 10, DRIVER = 13000, OLD_DRIVER = 11000 };
@@ -291,7 +291,8 @@ void emulation_submit(const struct emulation_launch *launch, std::function<void(
     if (code == cudaSuccess) code = check_launch(launch);
     if (code == cudaSuccess) {
         code = submit(launch->stream, [kept, thread] {
-            if (lost_after() >= 0 && kernels >= lost_after()) {
+            const long lost_after = fault_after("lost_after:");
+            if (lost_after >= 0 && kernels >= lost_after) {
                 lost = cudaErrorLaunchFailure;
                 return;
             }
@@ -358,6 +359,8 @@ static cudaError_t take(void **p, size_t bytes, enum cudaMemoryType type)
     *p = NULL;
     const cudaError_t code = may_wait(NULL);
     if (code != cudaSuccess) return result(code);
+    const long full_after = fault_after("full_after:"); /* of page-locked memory, too */
+    if (full_after >= 0 && kernels >= full_after) return result(cudaErrorMemoryAllocation);
     if (type == cudaMemoryTypeDevice && used + bytes > (size_t)number_of("MAPPO_EMULATE_MEMORY", (long)usual_memory))
         return result(cudaErrorMemoryAllocation);
     if (type == cudaMemoryTypeDevice)
