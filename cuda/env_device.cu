@@ -40,10 +40,15 @@ struct env_device {
     uint64_t *reported;      /* steps at the last report */
     uint32_t *row_count;     /* [T] episodes that ended in a row */
     uint32_t *row_first;     /* [T + 1] where the row's begin in the list; the last: how many there are */
-    struct episode *episode; /* [T E] */
+    struct episode *episode; /* [report] the last that ended */
     double *info_part;       /* [2 infos][chunks of environments] sums, then counts */
     double *info_total;      /* [2 infos] */
-    void **memory;           /* what was allocated: [memories] */
+    struct {                 /* the host's page-locked copies of a report */
+        uint32_t *ended;
+        struct episode *episode; /* [report] */
+        double *info;            /* [2 infos] */
+    } seen[VECENV_REPORTS];
+    void **memory; /* what was allocated: [memories] */
     int memories;
     int64_t *host_steps; /* host [E], [G][E]: the wrappers' state in the order of the device */
     double *host_reward_sum;
@@ -146,9 +151,15 @@ static struct env_device *env_device_open(struct backend *backend, const struct 
     take(d, &d->reported, 1);
     take(d, &d->row_count, rows);
     take(d, &d->row_first, rows + 1);
-    take(d, &d->episode, rows * envs);
+    take(d, &d->episode, (size_t)config->report);
     take(d, &d->info_part, 2 * infos * chunks_of(d));
     take(d, &d->info_total, 2 * infos);
+    for (int i = 0; i < VECENV_REPORTS; i++) {
+        d->seen[i].ended = static_cast<uint32_t *>(backend->host_alloc(backend, "reports", sizeof *d->seen[i].ended));
+        d->seen[i].episode =
+            static_cast<struct episode *>(backend->host_alloc(backend, "reports", (size_t)config->report * sizeof *d->seen[i].episode));
+        d->seen[i].info = static_cast<double *>(backend->host_alloc(backend, "reports", 2 * infos * sizeof *d->seen[i].info));
+    }
     backend->upload(backend, d->reported, &config->taken, sizeof config->taken);
     env_device_push(d);
     return d;
@@ -158,6 +169,11 @@ static void env_device_close(struct env_device *d)
 {
     if (!d) return;
     for (int i = 0; i < d->memories; i++) d->backend->free(d->backend, d->memory[i]);
+    for (int i = 0; i < VECENV_REPORTS; i++) {
+        d->backend->host_free(d->backend, d->seen[i].ended);
+        d->backend->host_free(d->backend, d->seen[i].episode);
+        d->backend->host_free(d->backend, d->seen[i].info);
+    }
     free(d->memory);
     free(d->host_steps);
     free(d->host_reward_sum);
@@ -310,15 +326,16 @@ static __global__ void __launch_bounds__(CUDA_THREADS) place_episodes(const uint
     if (threadIdx.x == 0) row_first[horizon] = before;
 }
 
-/* A block per row: list [T E] */
+/* A block per row: list [most] the last of all. */
 static __global__ void __launch_bounds__(CUDA_THREADS)
     list_episodes(const struct account account, const uint64_t *reported, const uint32_t *row_first, const uint32_t first_env,
-                  struct episode *list)
+                  const uint32_t most, struct episode *list)
 {
     const struct report report = report_of(&account, reported);
     const uint64_t step = report.first + blockIdx.x;
     const size_t row = (size_t)(step % (uint64_t)account.horizon), envs = (size_t)account.envs, cells = envs * (size_t)account.horizon;
-    struct episode *to = list + row_first[blockIdx.x];
+    const uint32_t all_rows = row_first[account.horizon], skipped = all_rows > most ? all_rows - most : 0;
+    uint32_t to = row_first[blockIdx.x];
     if (blockIdx.x >= report.rows) return; /* the whole block */
     for (int32_t begin = 0; begin < account.envs; begin += CUDA_THREADS) {
         const int32_t e = begin + (int32_t)threadIdx.x;
@@ -326,37 +343,21 @@ static __global__ void __launch_bounds__(CUDA_THREADS)
         const int end = e < account.envs ? account.end[cell] : 0;
         int all;
         const int place = block_scan(end != 0, &all);
-        if (end) {
-            struct episode *episode = to + place;
+        if (end && to + (uint32_t)place >= skipped) {
+            struct episode *episode = list + (to + (uint32_t)place - skipped);
             episode->step = step + 1;
             episode->env = first_env + (uint32_t)e;
             episode->length = account.length[cell];
             episode->end = end;
             for (int g = 0; g < account.groups; g++) episode->group_return[g] = account.group_return[(size_t)g * cells + cell];
         }
-        to += all;
+        to += (uint32_t)all;
     }
 }
 
 static __global__ void reported_all(const struct account account, uint64_t *reported)
 {
     *reported = account.clock->taken;
-}
-
-static int env_device_take_episodes(struct env_device *d, struct episode *out)
-{
-    struct backend *b = d->backend;
-    const unsigned rows = (unsigned)d->config.horizon;
-    uint32_t count;
-    if (b->planning) return 0;
-    LAUNCH(count_episodes, rows, CUDA_THREADS, 0, d->stream, d->account, d->reported, d->row_count);
-    LAUNCH(place_episodes, 1, CUDA_THREADS, 0, d->stream, d->row_count, d->row_first, d->config.horizon);
-    LAUNCH(list_episodes, rows, CUDA_THREADS, 0, d->stream, d->account, d->reported, d->row_first, d->config.first_env, d->episode);
-    LAUNCH(reported_all, 1, 1, 0, d->stream, d->account, d->reported);
-    LAUNCHED("the list of episodes");
-    b->download(b, &count, d->row_first + rows, sizeof count);
-    if (count) b->download(b, out, d->episode, count * sizeof *out);
-    return (int)count;
 }
 
 /* A thread per column and chunk of environments: part [2 infos][chunks] in order; clears what it adds up. */
@@ -377,21 +378,41 @@ static __global__ void sum_parts(const double *part, const size_t columns, const
     if (k < columns) total[k] = account_sum(part + k * chunks, 1, chunks);
 }
 
-static void env_device_take_info(struct env_device *d, double *sum, double *count)
+static void env_device_report(struct env_device *d, int slot)
 {
     struct backend *b = d->backend;
+    const unsigned rows = (unsigned)d->config.horizon;
     const size_t infos = (size_t)d->config.spec->infos, chunks = chunks_of(d);
-    if (infos == 0 || b->planning) return;
+    if (b->planning) return;
+    LAUNCH(count_episodes, rows, CUDA_THREADS, 0, d->stream, d->account, d->reported, d->row_count);
+    LAUNCH(place_episodes, 1, CUDA_THREADS, 0, d->stream, d->row_count, d->row_first, d->config.horizon);
+    LAUNCH(list_episodes, rows, CUDA_THREADS, 0, d->stream, d->account, d->reported, d->row_first, d->config.first_env,
+           (uint32_t)d->config.report, d->episode);
+    LAUNCH(reported_all, 1, 1, 0, d->stream, d->account, d->reported);
+    LAUNCHED("the list of episodes");
+    b->download_later(b, d->seen[slot].ended, d->row_first + rows, sizeof *d->seen[slot].ended);
+    b->download_later(b, d->seen[slot].episode, d->episode, (size_t)d->config.report * sizeof *d->episode);
+    if (infos == 0) return;
     LAUNCH(sum_infos, cuda_blocks(2 * infos * chunks, CUDA_THREADS), CUDA_THREADS, 0, d->stream, d->account, chunks, d->info_part);
     LAUNCH(sum_parts, cuda_blocks(2 * infos, CUDA_THREADS), CUDA_THREADS, 0, d->stream, d->info_part, 2 * infos, chunks, d->info_total);
     LAUNCHED("the sums of infos");
-    b->download(b, sum, d->info_total, infos * sizeof *sum);
-    b->download(b, count, d->info_total + infos, infos * sizeof *count);
+    b->download_later(b, d->seen[slot].info, d->info_total, 2 * infos * sizeof *d->info_total);
+}
+
+static struct env_report env_device_read_report(struct env_device *d, int slot)
+{
+    const uint32_t ended = *d->seen[slot].ended, most = (uint32_t)d->config.report;
+    struct env_report report;
+    report.ended = (int64_t)ended;
+    report.listed = (int32_t)(ended < most ? ended : most);
+    report.episode = d->seen[slot].episode;
+    report.info = d->seen[slot].info;
+    return report;
 }
 
 extern "C" {
 extern const struct env_device_ops cuda_environments;
-const struct env_device_ops cuda_environments = {env_device_open,    env_device_close,         env_device_reset,
-                                                 env_device_observe, env_device_step,          env_device_pull,
-                                                 env_device_push,    env_device_take_episodes, env_device_take_info};
+const struct env_device_ops cuda_environments = {env_device_open,    env_device_close,  env_device_reset,
+                                                 env_device_observe, env_device_step,   env_device_pull,
+                                                 env_device_push,    env_device_report, env_device_read_report};
 }

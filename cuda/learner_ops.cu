@@ -48,7 +48,7 @@ static __global__ void start_kernel(const struct learner_passes some, const uint
     if (clear) *run = none;
     for (int i = 0; i < bads; i++) {
         const struct learner_place place = {i, 0, 0, 0};
-        if (bad[i] != UINT64_MAX) learner_trouble(run, TROUBLE_DATA, &place);
+        if (bad[i] != NONFINITE_NONE) learner_trouble(run, TROUBLE_DATA, &place);
     }
     merge_trouble(run, found, some.count);
 }

@@ -227,12 +227,12 @@ void rollout_copy_rows(struct backend *backend, const struct copy_pass *pass, in
 
 /* ---- NaN and infinity ---------------------------------------------------------------------------------------------------------------- */
 
-/* The least of the indices does not depend on who comes first. */
+/* The least of the codes does not depend on who comes first. */
 static __global__ void find_nonfinite_kernel(const float *x /* [n] */, size_t n, unsigned long long *first)
 {
     for (size_t i = thread_item(); i < n; i += (size_t)gridDim.x * CUDA_THREADS) {
         if (isfinite(x[i])) continue;
-        atomicMin(first, (unsigned long long)i);
+        atomicMin(first, (unsigned long long)nonfinite_code(i, x[i]));
         return;
     }
 }

@@ -199,10 +199,12 @@ static void the_first_number_that_is_none_is_found(void **state)
         b->find_nonfinite(b, lend(b, x, N * sizeof *x), N, found);
         take(b, &first, found, sizeof first);
         const int least = bad[i][1] >= 0 && bad[i][1] < bad[i][0] ? bad[i][1] : bad[i][0];
-        assert_true(first == (least < 0 ? UINT64_MAX : (uint64_t)least));
+        assert_true(least < 0 ? first == NONFINITE_NONE : nonfinite_index(first) == (size_t)least);
+        if (least == bad[i][0] && least >= 0) assert_true(isnan(nonfinite_value(first)));
+        if (least == bad[i][1] && least >= 0) assert_true(nonfinite_value(first) == -INFINITY);
         b->find_nonfinite(b, NULL, 0, found);
         take(b, &first, found, sizeof first);
-        assert_true(first == UINT64_MAX);
+        assert_true(first == NONFINITE_NONE);
         lend_end(b);
     }
     b->close(b);

@@ -39,16 +39,17 @@ struct metric {
 struct algorithm;
 struct algorithm_ops {
     const char *name;
-    int (*begin)(struct algorithm *, bool restored, struct error *);         /* first observations */
-    int (*collect)(struct algorithm *, struct error *);                      /* one horizon of environment steps */
-    int (*finish)(struct algorithm *, struct error *);                       /* values, advantages */
-    int (*update)(struct algorithm *, struct error *);                       /* epochs and minibatches, gradients all-reduced */
+    int (*begin)(struct algorithm *, bool restored, struct error *); /* first observations */
+    int (*collect)(struct algorithm *, struct error *);              /* one horizon of environment steps */
+    int (*finish)(struct algorithm *, struct error *);               /* values, advantages */
+    int (*update)(struct algorithm *, struct error *);               /* epochs and minibatches, gradients all-reduced */
+    int (*outcome)(struct algorithm *, struct error *); /* of the oldest update not asked for yet: waits until it has been made */
     void (*learning_rates)(struct algorithm *, double actor, double critic); /* of the coming updates: schedules are the trainer's */
     int (*fields)(struct algorithm *,
                   struct field_list *); /* replicated state: the same on every rank; parameters, moments, normalisers, counters */
     void (*pull)(struct algorithm *);   /* brings what the fields point to up to date: before they are read … */
     void (*push)(struct algorithm *);   /* … and takes it over, after they were written */
-    int (*metrics)(struct algorithm *, struct metric *out, int max); /* of the last update; equal on every rank */
+    int (*metrics)(struct algorithm *, struct metric *out, int max); /* of the last outcome; equal on every rank */
     uint64_t (*hash)(struct algorithm *);                            /* of the parameters: equal on every rank */
     void (*destroy)(struct algorithm *);
 };
@@ -57,7 +58,8 @@ struct algorithm {
     const struct algorithm_ops *ops;
     int groups;
     struct policy *policy[MAPPO_MAX_GROUPS];
-    int64_t horizon;                                    /* environment steps per environment and update */
+    int64_t horizon; /* environment steps per environment and update */
+    int ahead;       /* updates that may be begun before the outcome of one is asked for: a device then never waits for the host */
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
     void *self;
 };

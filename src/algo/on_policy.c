@@ -161,13 +161,23 @@ static int finish(struct algorithm *algorithm, struct error *err)
 
 static int update(struct algorithm *algorithm, struct error *err)
 {
+    (void)err;
     struct on_policy *self = algorithm->self;
     const double start = clock_seconds(), communication = self->context.comm->seconds;
     backend_range(self->context.backend, "update");
-    const int code = ppo_update(self->ppo, self->updates, self->metrics, err);
+    ppo_update(self->ppo, self->updates);
     backend_range(self->context.backend, NULL);
     self->updates++;
     algorithm->seconds_update += clock_seconds() - start - (self->context.comm->seconds - communication);
+    return 0;
+}
+
+static int outcome(struct algorithm *algorithm, struct error *err)
+{
+    struct on_policy *self = algorithm->self;
+    const double start = clock_seconds();
+    const int code = ppo_outcome(self->ppo, self->metrics, err);
+    algorithm->seconds_update += clock_seconds() - start;
     return code;
 }
 
@@ -325,9 +335,9 @@ static void destroy(struct algorithm *algorithm)
     arena_destroy(self->arena);
 }
 
-static const struct algorithm_ops mappo_ops = {"mappo", begin, collect, finish,  update, learning_rates,
+static const struct algorithm_ops mappo_ops = {"mappo", begin, collect, finish,  update, outcome, learning_rates,
                                                fields,  pull,  push,    metrics, hash,   destroy};
-static const struct algorithm_ops ippo_ops = {"ippo", begin, collect, finish,  update, learning_rates,
+static const struct algorithm_ops ippo_ops = {"ippo", begin, collect, finish,  update, outcome, learning_rates,
                                               fields, pull,  push,    metrics, hash,   destroy};
 
 int algorithm_create(struct algorithm **out, const struct algorithm_context *context, struct error *err)
@@ -339,6 +349,7 @@ int algorithm_create(struct algorithm **out, const struct algorithm_context *con
     algorithm->ops = context->config->algo_name == ALGO_IPPO ? &ippo_ops : &mappo_ops;
     algorithm->groups = spec->groups;
     algorithm->horizon = context->config->rollout_steps;
+    algorithm->ahead = context->backend->download_later ? BACKEND_OUTCOMES - 1 : 0;
     self->context = *context;
     self->arena = arena;
     int code = create_policies(algorithm, spec, err);

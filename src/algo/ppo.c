@@ -13,6 +13,14 @@ struct learner_at {
     size_t message;  /* of its numbers in a shard's statistics */
 };
 
+/* What the host reads of an update once it has been made. */
+struct outcome {
+    struct learner *learner; /* [learners] */
+    struct trouble *trouble;
+    uint64_t *bad; /* [rollout->bads] */
+    uint64_t step; /* the rollout's */
+};
+
 /* A learner's numbers in the statistics: moments of advantages and returns, then its minibatches'. */
 enum {
     ADVANTAGE_NUMBERS = 2 * sizeof(struct moments) / sizeof(double),
@@ -47,8 +55,9 @@ struct ppo {
     struct learner *learner; /* [learners] */
     struct trouble *trouble;
     struct update_now *now;
-    /* the host's copies, once an update */
-    struct learner *seen;
+    struct outcome outcome[BACKEND_OUTCOMES]; /* of update number n in n % BACKEND_OUTCOMES */
+    int64_t begun, heard;                     /* updates; outcomes asked for */
+    struct learner *seen;                     /* [learners] the host's copy for a test's hook */
     struct repeated replay;
 };
 
@@ -89,6 +98,13 @@ static void create_learners(struct ppo *ppo)
     ppo->critic_rate = ppo->config.critic_rate;
 }
 
+/* That a device can copy to while the host goes on. */
+static void *host_array(struct ppo *ppo, size_t bytes)
+{
+    struct backend *backend = ppo->backend;
+    return backend->host_alloc ? backend->host_alloc(backend, "statistics", bytes) : arena_take(ppo->arena, "an outcome", bytes + 1, 1);
+}
+
 static void take_memory(struct ppo *ppo)
 {
     struct backend *backend = ppo->backend;
@@ -96,6 +112,12 @@ static void take_memory(struct ppo *ppo)
     ppo->statistics = backend->alloc(backend, "statistics", (size_t)ppo->shards * ppo->message * sizeof(double));
     ppo->learner = backend->alloc(backend, "statistics", (size_t)ppo->learners * sizeof *ppo->learner);
     ppo->trouble = backend->alloc(backend, "statistics", sizeof *ppo->trouble);
+    for (int i = 0; i < BACKEND_OUTCOMES; i++) {
+        struct outcome *outcome = &ppo->outcome[i];
+        outcome->learner = host_array(ppo, (size_t)ppo->learners * sizeof *outcome->learner);
+        outcome->trouble = host_array(ppo, sizeof *outcome->trouble);
+        outcome->bad = host_array(ppo, (size_t)ppo->rollout->bads * sizeof *outcome->bad);
+    }
     ppo->seen = ARENA_NEW(ppo->arena, struct learner, ppo->learners);
     ppo->learner_pass = ARENA_NEW(ppo->arena, struct learner_pass, ppo->learners);
     ppo->standardise = ARENA_NEW(ppo->arena, struct standardise_pass, ppo->learners);
@@ -214,6 +236,11 @@ void ppo_destroy(struct ppo *ppo)
         if (ppo->critic_tiles_own[i]) backend->tiles_destroy(backend, ppo->critic_tiles[i]);
     }
     ppo_batches_destroy(&ppo->batches);
+    for (int i = 0; i < BACKEND_OUTCOMES && backend->host_free; i++) {
+        backend->host_free(backend, ppo->outcome[i].learner);
+        backend->host_free(backend, ppo->outcome[i].trouble);
+        backend->host_free(backend, ppo->outcome[i].bad);
+    }
     backend->free(backend, ppo->flat);
     backend->free(backend, ppo->statistics);
     backend->free(backend, ppo->learner);
@@ -425,20 +452,28 @@ static bool records(const struct ppo *ppo)
     return comm_on_stream(ppo->comm) && !ppo->config.hooks && (int64_t)ppo->config.epochs * ppo->config.minibatches <= MOST_RECORDED;
 }
 
+static int64_t steps_of_update(const struct ppo *ppo)
+{
+    return (int64_t)ppo->config.epochs * ppo->config.minibatches;
+}
+
 static void write_now(struct ppo *ppo, int64_t update)
 {
-    const struct update_now now = {
-        .update = update, .steps = ppo->policy[0]->updates, .actor_rate = ppo->actor_rate, .critic_rate = ppo->critic_rate};
+    const struct update_now now = {.update = update,
+                                   .steps = ppo->policy[0]->updates + (ppo->begun - ppo->heard) * steps_of_update(ppo),
+                                   .actor_rate = ppo->actor_rate,
+                                   .critic_rate = ppo->critic_rate};
     ppo->backend->upload(ppo->backend, ppo->now, &now, sizeof now);
 }
 
-static int report(struct ppo *ppo, const struct trouble *trouble, struct error *err)
+static int report(const struct ppo *ppo, const struct outcome *outcome, struct error *err)
 {
     static const char *const what[] = {[TROUBLE_POLICY_LOSS] = "the policy loss",
                                        [TROUBLE_VALUE_LOSS] = "the value loss",
                                        [TROUBLE_ACTOR_GRADIENT] = "the actor's gradient",
                                        [TROUBLE_CRITIC_GRADIENT] = "the critic's gradient"};
-    const int code = rollout_complain(ppo->rollout, err);
+    const struct trouble *trouble = outcome->trouble;
+    const int code = rollout_complain(ppo->rollout, outcome->bad, outcome->step, err);
     if (code) return code;
     const char *name = ppo->policy[ppo->at[trouble->learner].group]->name;
     if (trouble->kind == TROUBLE_RETURNS)
@@ -447,20 +482,40 @@ static int report(struct ppo *ppo, const struct trouble *trouble, struct error *
                      what[trouble->kind], (int)trouble->epoch, (int)trouble->minibatch);
 }
 
-static void read_metrics(struct ppo *ppo, struct ppo_metrics *metrics)
+static void read_metrics(const struct ppo *ppo, const struct learner *learner, struct ppo_metrics *metrics)
 {
     memset(metrics, 0, (size_t)ppo->rollout->groups * sizeof *metrics);
     for (int l = 0; l < ppo->learners; l++) {
         const int g = ppo->at[l].group;
-        learner_add(&metrics[g], &ppo->seen[l].mean, 1.0 / ppo->policy[g]->sets);
-        metrics[g].explained_variance += ppo->seen[l].mean.explained_variance / ppo->policy[g]->sets;
+        learner_add(&metrics[g], &learner[l].mean, 1.0 / ppo->policy[g]->sets);
+        metrics[g].explained_variance += learner[l].mean.explained_variance / ppo->policy[g]->sets;
     }
 }
 
-int ppo_update(struct ppo *ppo, int64_t update, struct ppo_metrics *metrics, struct error *err)
+static void fetch(const struct ppo *ppo, void *to, const void *from, size_t bytes)
 {
     struct backend *backend = ppo->backend;
-    struct trouble trouble;
+    if (bytes == 0) return;
+    (backend->download_later ? backend->download_later : backend->download)(backend, to, from, bytes);
+}
+
+static void fetch_outcome(struct ppo *ppo)
+{
+    struct backend *backend = ppo->backend;
+    const int slot = (int)(ppo->begun % BACKEND_OUTCOMES);
+    struct outcome *outcome = &ppo->outcome[slot];
+    CHECK(ppo->begun - ppo->heard < BACKEND_OUTCOMES, "too many updates whose outcome nobody has heard");
+    fetch(ppo, outcome->learner, ppo->learner, (size_t)ppo->learners * sizeof *ppo->learner);
+    fetch(ppo, outcome->trouble, ppo->trouble, sizeof *ppo->trouble);
+    fetch(ppo, outcome->bad, ppo->rollout->bad, (size_t)ppo->rollout->bads * sizeof *outcome->bad);
+    outcome->step = ppo->rollout->step;
+    if (backend->mark) backend->mark(backend, BACKEND_STAGES + slot);
+    ppo->begun++;
+}
+
+void ppo_update(struct ppo *ppo, int64_t update)
+{
+    struct backend *backend = ppo->backend;
     write_now(ppo, update);
     if (!records(ppo)) {
         learn(ppo);
@@ -468,10 +523,19 @@ int ppo_update(struct ppo *ppo, int64_t update, struct ppo_metrics *metrics, str
         learn(ppo);
         backend_recorded(backend, &ppo->replay);
     }
-    backend->download(backend, ppo->seen, ppo->learner, (size_t)ppo->learners * sizeof *ppo->seen);
-    backend->download(backend, &trouble, ppo->trouble, sizeof trouble);
-    read_metrics(ppo, metrics);
-    if (trouble.kind != TROUBLE_NONE) return report(ppo, &trouble, err);
-    for (int g = 0; g < ppo->rollout->groups; g++) ppo->policy[g]->updates += (int64_t)ppo->config.epochs * ppo->config.minibatches;
+    fetch_outcome(ppo);
+}
+
+int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics, struct error *err)
+{
+    struct backend *backend = ppo->backend;
+    const int slot = (int)(ppo->heard % BACKEND_OUTCOMES);
+    const struct outcome *outcome = &ppo->outcome[slot];
+    CHECK(ppo->heard < ppo->begun, "the outcome of an update that was not begun");
+    ppo->heard++;
+    if (backend->wait) backend->wait(backend, BACKEND_STAGES + slot);
+    read_metrics(ppo, outcome->learner, metrics);
+    if (outcome->trouble->kind != TROUBLE_NONE) return report(ppo, outcome, err);
+    for (int g = 0; g < ppo->rollout->groups; g++) ppo->policy[g]->updates += steps_of_update(ppo);
     return 0;
 }

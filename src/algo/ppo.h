@@ -28,10 +28,13 @@ void ppo_destroy(struct ppo *ppo); /* NULL is allowed */
 void ppo_learning_rate(struct ppo *ppo, double actor, double critic);
 
 /* All epochs and minibatches for every group. `update` is the count of updates so far (Philox position of the permutations). The rollout's
- * advantages are normalised in place. EXIT_NUMERICAL where a loss or gradient is not finite: no step has spread it; on every
- * rank, naming group, epoch and minibatch. metrics: see backend/kernels/learner.h. On a device this is the only place of an iteration where
- * the host waits. */
-int ppo_update(struct ppo *ppo, int64_t update, struct ppo_metrics *metrics /* [groups] */, struct error *err);
+ * advantages are normalised in place. A device is only told: what came of it is heard later, before BACKEND_OUTCOMES more are begun. */
+void ppo_update(struct ppo *ppo, int64_t update);
+
+/* Waits for the oldest update that was not asked for yet. EXIT_NUMERICAL where a loss or gradient was not finite: no step has spread it; on
+ * every rank, naming group, epoch and minibatch. metrics: see backend/kernels/learner.h. On a device this is the only place of an iteration
+ * where the host waits. */
+int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics /* [groups] */, struct error *err);
 
 /* What a test can feed in and look at: permutations that another implementation drew, and every minibatch after its step. */
 struct ppo_minibatch {

@@ -79,9 +79,9 @@ void rollout_destroy(struct rollout *rollout); /* NULL is allowed */
 int rollout_begin(struct rollout *rollout, struct vecenv *env, bool restored, struct error *err);
 
 /* T steps. EXIT_NUMERICAL where an observation or reward is not finite: names group, environment (global index) and step. Where the
- * environments are on a device that is found out later: rollout_complain says it once `bad` has come true. */
+ * environments are on a device that is found out later: rollout_complain says it, given what `bad` then held and what `step` was. */
 int rollout_collect(struct rollout *rollout, struct vecenv *env, struct error *err);
-int rollout_complain(struct rollout *rollout, struct error *err);
+int rollout_complain(const struct rollout *rollout, const uint64_t *bad /* host [bads] */, uint64_t step, struct error *err);
 
 /* rollout_values, then rollout_returns. */
 void rollout_finish(struct rollout *rollout);

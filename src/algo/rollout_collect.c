@@ -118,21 +118,16 @@ static void watch(struct rollout *rollout)
     }
 }
 
-int rollout_complain(struct rollout *rollout, struct error *err)
+int rollout_complain(const struct rollout *rollout, const uint64_t *bad, uint64_t step, struct error *err)
 {
     struct watched list[WATCHED];
-    uint64_t bad[WATCHED];
     const int n = list_watched(rollout, list);
-    const uint64_t envs = (uint64_t)rollout->config.envs;
-    if (rollout->bads == 0) return 0;
-    rollout->backend->download(rollout->backend, bad, rollout->bad, (size_t)n * sizeof *bad);
-    for (int i = 0; i < n; i++) {
-        if (bad[i] == UINT64_MAX) continue;
-        float x;
-        rollout->backend->download(rollout->backend, &x, list[i].x + bad[i], sizeof x);
-        const uint64_t slice = bad[i] / (envs * list[i].width), rest = bad[i] % (envs * list[i].width);
-        const uint64_t begin = rollout->step - (uint64_t)rollout->config.steps;
-        return complain(rollout, list[i].group, list[i].what, (double)x, rest / list[i].width, rest % list[i].width,
+    const size_t envs = (size_t)rollout->config.envs;
+    for (int i = 0; i < n && i < rollout->bads; i++) {
+        if (bad[i] == NONFINITE_NONE) continue;
+        const size_t at = nonfinite_index(bad[i]), slice = at / (envs * list[i].width), rest = at % (envs * list[i].width);
+        const uint64_t begin = step - (uint64_t)rollout->config.steps;
+        return complain(rollout, list[i].group, list[i].what, nonfinite_value(bad[i]), rest / list[i].width, rest % list[i].width,
                         begin + slice - (uint64_t)(list[i].late && slice > 0), err);
     }
     return 0;
@@ -348,7 +343,7 @@ static void act_for(struct rollout *rollout, int stage, int t)
     struct backend *backend = rollout->backend;
     act(rollout, stage, t);
     fetch_actions(rollout, t, work->stage_first[stage], work->stage_first[stage + 1]);
-    if (backend->mark) backend->mark(backend, stage % BACKEND_MARKS);
+    if (backend->mark) backend->mark(backend, stage % BACKEND_STAGES);
 }
 
 static bool any_truncated(const struct rollout *rollout)
@@ -369,7 +364,7 @@ static int collect_staged(struct rollout *rollout, struct vecenv *env, struct er
             const int lo = work->stage_first[stage], hi = work->stage_first[stage + 1];
             watchdog_sign();
             const double start = clock_seconds();
-            if (backend->wait) backend->wait(backend, stage % BACKEND_MARKS);
+            if (backend->wait) backend->wait(backend, stage % BACKEND_STAGES);
             const double acted = clock_seconds();
             int code = vecenv_step_begin(env, lo, hi, &work->env_io, err);
             if (code == 0) code = vecenv_step_end(env, lo, hi, err);

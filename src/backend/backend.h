@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "backend/kernels/learner.h"
+#include "backend/kernels/nonfinite.h"
 #include "backend/kernels/norm.h"
 #include "backend/kernels/select.h"
 #include "base/check.h"
@@ -256,7 +257,8 @@ enum rate { RATE_MULTIPLY_ADD, RATE_COPY, RATE_PRODUCT };
 struct env_device_ops;
 struct comm_device;
 struct recording;
-enum { BACKEND_MARKS = 8 }; /* slots of mark and wait */
+/* Slots of mark and wait: of a rollout's stages; of updates whose outcome is not read yet. */
+enum { BACKEND_STAGES = 8, BACKEND_OUTCOMES = 2, BACKEND_MARKS = BACKEND_STAGES + BACKEND_OUTCOMES };
 
 struct backend {
     const char *name; /* "cpu", "cuda" */
@@ -292,12 +294,13 @@ struct backend {
     void (*select_ends)(struct backend *, const struct ends_pass *, int passes);
     void (*scatter)(struct backend *, const struct scatter_pass *, int passes);
     void (*copy_rows)(struct backend *, const struct copy_pass *, int passes);
-    void (*find_nonfinite)(struct backend *, const float *x, size_t n, uint64_t *first); /* least index, or UINT64_MAX */
+    void (*find_nonfinite)(struct backend *, const float *x, size_t n, uint64_t *first); /* nonfinite_code of the
+                                                                                                     least index, or NONFINITE_NONE */
     void (*moments)(struct backend *, const struct moments_pass *, int passes);
     void (*standardise)(struct backend *, const struct standardise_pass *, int passes);
     void (*select)(struct backend *, const struct select_pass *, int passes);
 
-    /* learners: in the order of the passes. `bad` [bads] are results of find_nonfinite: any but UINT64_MAX is trouble. */
+    /* learners: in the order of the passes. `bad` [bads] are results of find_nonfinite: any but NONFINITE_NONE is trouble. */
     void (*learner_start)(struct backend *, const struct learner_pass *, int passes, const uint64_t *bad, int bads); /* clears *trouble */
     void (*learner_begin)(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
     void (*learner_judge)(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);

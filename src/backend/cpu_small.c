@@ -33,9 +33,11 @@ bool host_all_finite(const float *x, size_t n)
 void small_find_nonfinite(struct backend *backend, const float *x, size_t n, uint64_t *first)
 {
     (void)backend;
-    *first = UINT64_MAX;
+    *first = NONFINITE_NONE;
     if (host_all_finite(x, n)) return;
-    for (*first = 0; isfinite(x[*first]);) ++*first;
+    size_t i = 0;
+    while (isfinite(x[i])) i++;
+    *first = nonfinite_code(i, x[i]);
 }
 
 void small_scatter(struct backend *backend, const struct scatter_pass *pass, int passes)
@@ -82,7 +84,7 @@ void small_learner_start(struct backend *backend, const struct learner_pass *pas
     if (passes > 0) *pass->trouble = none;
     for (int i = 0; i < bads && passes > 0; i++) {
         const struct learner_place place = {.number = i};
-        if (bad[i] != UINT64_MAX) learner_trouble(pass->trouble, TROUBLE_DATA, &place);
+        if (bad[i] != NONFINITE_NONE) learner_trouble(pass->trouble, TROUBLE_DATA, &place);
     }
     for (const struct learner_pass *p = pass; p < pass + passes; p++) {
         const struct learner_place place = {.number = p->number};

@@ -102,26 +102,36 @@ static double cpu_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* One update, as the training loop does it. */
-static int one_update(struct learning *p, struct comm *comm, double seconds[MEASURES], struct error *err)
+/* One update, as the training loop does it: beside a device the time is that from one outcome to the next. */
+struct pace {
+    int outstanding; /* updates whose outcome is not known */
+    double since;    /* clock, when the last one was */
+};
+static int one_update(struct learning *p, struct pace *pace, struct comm *comm, double seconds[MEASURES], struct error *err)
 {
     struct algorithm *a = p->algorithm;
     struct metric metric[64];
     a->seconds_step = a->seconds_infer = a->seconds_update = 0;
     comm_take_seconds(comm);
     const double start = clock_seconds(), cpu = cpu_seconds();
+    if (pace->outstanding == 0) pace->since = start;
     int code = a->ops->collect(a, err);
     const double collected = clock_seconds();
     if (!code) code = a->ops->finish(a, err);
+    vecenv_report_begin(p->env);
     if (!code) code = a->ops->update(a, err);
+    pace->outstanding++;
+    for (; !code && pace->outstanding > a->ahead; pace->outstanding--) {
+        if ((code = a->ops->outcome(a, err))) break;
+        vecenv_report_end(p->env);
+        a->ops->metrics(a, metric, 64);
+    }
     if (code) return code;
-    struct episode ended[64];
-    while (vecenv_take_episodes(p->env, ended, 64) == 64) continue;
-    a->ops->metrics(a, metric, 64);
     const double now = clock_seconds();
-    const double values[MEASURES] = {now - start,       cpu_seconds() - cpu,     a->seconds_step,  a->seconds_infer,
+    const double values[MEASURES] = {now - pace->since, cpu_seconds() - cpu,     a->seconds_step,  a->seconds_infer,
                                      a->seconds_update, comm_take_seconds(comm), collected - start};
     memcpy(seconds, values, sizeof values);
+    pace->since = now;
     return 0;
 }
 
@@ -129,12 +139,13 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
 {
     static double sample[MEASURES][SAMPLES];
     double seconds[MEASURES];
+    struct pace pace = {0};
     int code = 0, n = 0;
-    for (int i = 0; i < 2 && !code; i++) code = one_update(p, comm, seconds, err);
+    for (int i = 0; i < 3 && !code; i++) code = one_update(p, &pace, comm, seconds, err);
     if ((code = comm_vote(comm, code, err))) return code;
     double left = case_seconds; /* counted by rank 0, so that all ranks stop together */
     while (n < SAMPLES && (left > 0 || n < 5)) {
-        if ((code = comm_vote(comm, one_update(p, comm, seconds, err), err))) return code;
+        if ((code = comm_vote(comm, one_update(p, &pace, comm, seconds, err), err))) return code;
         for (int i = 0; i < MEASURES; i++) sample[i][n] = seconds[i];
         n++;
         left -= seconds[TOTAL];

@@ -20,6 +20,7 @@ struct env_device_config { /* pointers: as long as the batch is open; `program` 
     const struct mappo_device *program;
     const struct mappo_env_spec *spec;
     int32_t envs, horizon, time_limit; /* horizon >= 1 */
+    int32_t report;                    /* episodes that a report lists at most, >= 1 */
     uint32_t first_env;
     uint64_t taken;                      /* steps that the vecenv has taken so far */
     struct wrapper_lane *lane;           /* host [envs]: where the wrappers' state is pulled to and pushed from */
@@ -34,11 +35,11 @@ struct env_device_ops {
     void (*observe)(struct env_device *, const struct mappo_env_io *io); /* of the present state */
     void (*step)(struct env_device *, const struct mappo_env_io *io);    /* with wrappers and statistics, as vecenv_step */
     /* never captured; they wait: */
-    void (*pull)(struct env_device *);                              /* states and wrappers to the host's copies */
-    void (*push)(struct env_device *);                              /* the other way */
-    int (*take_episodes)(struct env_device *, struct episode *out); /* [envs * horizon] ended since the last call, at most `horizon` steps
-                                                                       ago; in the order (step, environment) */
-    void (*take_info)(struct env_device *, double *sum, double *count); /* [infos] since the last call */
+    void (*pull)(struct env_device *); /* states and wrappers to the host's copies */
+    void (*push)(struct env_device *); /* the other way */
+    /* never captured; report asks for number `slot` of VECENV_REPORTS, read_report reads it once the device has come so far: */
+    void (*report)(struct env_device *, int slot);
+    struct env_report (*read_report)(struct env_device *, int slot);
 };
 
 #endif

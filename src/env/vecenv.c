@@ -31,7 +31,7 @@ struct vecenv {
     struct group_sizes size[MAPPO_MAX_GROUPS];
     char options[TEXT];
     uint64_t hash;
-    int32_t envs, time_limit, horizon;
+    int32_t envs, time_limit, horizon, report_most;
     uint32_t first_env;
     int threads;
 
@@ -48,6 +48,8 @@ struct vecenv {
     struct episode *last;    /* [E] */
     struct episode *episode; /* [room] ring of ended episodes */
     int64_t room, first, count;
+    struct env_report report[VECENV_REPORTS]; /* of the host's environments */
+    int64_t reports_begun, reports_ended;
 
     struct mappo_env_error *error; /* [threads] */
     int *code;                     /* [threads] */
@@ -103,6 +105,17 @@ static void *take(size_t count, size_t size, bool *failed)
     return bytes;
 }
 
+static bool take_reports(struct vecenv *v)
+{
+    bool failed = false;
+    if (v->report_most < 1 || v->report_most > v->room) v->report_most = (int32_t)v->room;
+    for (int i = 0; i < VECENV_REPORTS; i++) {
+        v->report[i].episode = take((size_t)v->report_most, sizeof *v->report[i].episode, &failed);
+        v->report[i].info = take(2 * (size_t)v->spec.infos, sizeof *v->report[i].info, &failed);
+    }
+    return !failed;
+}
+
 static int take_memory(struct vecenv *v, struct error *err)
 {
     const size_t envs = (size_t)v->envs, infos = (size_t)v->spec.infos;
@@ -121,6 +134,7 @@ static int take_memory(struct vecenv *v, struct error *err)
     v->code = take((size_t)v->threads, sizeof *v->code, &failed);
     v->copies = take(1, sizeof *v->copies, &failed);
     for (int g = 0; g < v->spec.groups; g++) v->reward[g] = take(envs * (size_t)v->spec.group[g].agents, sizeof(float), &failed);
+    failed = failed || !take_reports(v);
     return failed ? error_set(err, EXIT_USAGE, "not enough memory for %d environments of %d steps; lower rollout.envs or rollout.steps",
                               v->envs, v->horizon)
                   : 0;
@@ -164,6 +178,7 @@ int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct 
     v->first_env = config->first_env;
     v->time_limit = config->time_limit;
     v->horizon = config->horizon;
+    v->report_most = config->report;
     v->threads = config->threads < 1 ? 1 : config->threads > MAX_THREADS ? MAX_THREADS : config->threads;
     const int failed = open_wrapped(v, config, err);
     if (failed) {
@@ -174,7 +189,7 @@ int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct 
     return 0;
 }
 
-int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, uint32_t first_env, int32_t horizon,
+int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, uint32_t first_env, int32_t horizon, int32_t report,
                 const struct vecenv_elsewhere *elsewhere, struct error *err)
 {
     struct vecenv *v = *env = calloc(1, sizeof *v);
@@ -188,12 +203,13 @@ int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, ui
     v->envs = envs;
     v->first_env = first_env;
     v->horizon = horizon;
+    v->report_most = report;
     v->elsewhere = *elsewhere;
     v->ended = elsewhere->ended;
     v->last = elsewhere->last;
     v->room = (int64_t)envs * (horizon < 1 ? 1 : horizon);
     v->episode = calloc((size_t)v->room, sizeof *v->episode);
-    if (v->episode) return 0;
+    if (v->episode && take_reports(v)) return 0;
     vecenv_close(v);
     *env = NULL;
     return error_set(err, EXIT_USAGE, "not enough memory for %d environments of %d steps; lower rollout.envs or rollout.steps", envs,
@@ -216,6 +232,10 @@ void vecenv_close(struct vecenv *v)
     free(v->taken);
     free(v->last);
     free(v->episode);
+    for (int i = 0; i < VECENV_REPORTS; i++) {
+        free(v->report[i].episode);
+        free(v->report[i].info);
+    }
     free(v->info);
     free(v->info_sum);
     free(v->info_count);
@@ -395,6 +415,7 @@ bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct ba
                                              .spec = &v->spec,
                                              .envs = v->envs,
                                              .horizon = v->horizon < 1 ? 1 : v->horizon,
+                                             .report = v->report_most,
                                              .time_limit = v->time_limit,
                                              .first_env = v->first_env,
                                              .taken = v->taken[0],
@@ -573,7 +594,7 @@ double episode_return(const struct mappo_env_spec *spec, const struct episode *e
 int vecenv_take_episodes(struct vecenv *v, struct episode *out, int max)
 {
     int taken = 0;
-    if (v->count == 0 && to_device(v)) v->count = v->device_ops->take_episodes(v->device, v->episode);
+    CHECK(!v->device, "episodes of environments on a device are reported");
     for (; taken < max && v->count > 0; taken++, v->count--) {
         out[taken] = v->episode[v->first];
         v->first = (v->first + 1) % v->room;
@@ -589,10 +610,7 @@ void vecenv_take_info(struct vecenv *v, double *sum, double *count)
         v->elsewhere.take_info(v->elsewhere.self, sum, count);
         return;
     }
-    if (to_device(v)) {
-        v->device_ops->take_info(v->device, sum, count);
-        return;
-    }
+    CHECK(!v->device, "infos of environments on a device are reported");
     for (size_t k = 0; k < infos; k++) {
         sum[k] = count[k] = 0;
         for (size_t e = 0; e < envs; e += ACCOUNT_CHUNK) {
@@ -603,6 +621,31 @@ void vecenv_take_info(struct vecenv *v, double *sum, double *count)
     }
     memset(v->info_sum, 0, (size_t)v->envs * infos * sizeof *v->info_sum);
     memset(v->info_count, 0, (size_t)v->envs * infos * sizeof *v->info_count);
+}
+
+void vecenv_report_begin(struct vecenv *v)
+{
+    const int slot = (int)(v->reports_begun++ % VECENV_REPORTS);
+    struct env_report *report = &v->report[slot];
+    CHECK(v->reports_begun - v->reports_ended <= VECENV_REPORTS, "too many reports that nobody has read");
+    if (to_device(v)) {
+        v->device_ops->report(v->device, slot);
+        return;
+    }
+    report->ended = v->count;
+    report->listed = v->count < v->report_most ? (int32_t)v->count : v->report_most;
+    const int64_t skipped = report->ended - report->listed;
+    v->first = (v->first + skipped) % v->room;
+    v->count -= skipped;
+    vecenv_take_episodes(v, report->episode, report->listed);
+    vecenv_take_info(v, report->info, report->info + v->spec.infos);
+}
+
+struct env_report vecenv_report_end(struct vecenv *v)
+{
+    CHECK(v->reports_ended < v->reports_begun, "a report that was not begun");
+    const int slot = (int)(v->reports_ended++ % VECENV_REPORTS);
+    return v->device ? v->device_ops->read_report(v->device, slot) : v->report[slot];
 }
 
 /* A snapshot: guard, wrappers, instance. */

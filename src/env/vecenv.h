@@ -26,7 +26,8 @@ struct vecenv_config {
     uint64_t seed;
     int32_t stream; /* PHILOX_ENVIRONMENT or PHILOX_EVALUATION */
     int threads;
-    int32_t horizon;     /* steps between two calls of vecenv_take_episodes: room is made for envs * horizon episodes; 0 = 1 */
+    int32_t horizon;     /* steps between two reports or calls of vecenv_take_episodes: room is made for envs * horizon episodes; 0 = 1 */
+    int32_t report;      /* episodes that a report lists at most; 0 = all there is room for */
     int32_t time_limit;  /* wrapper: truncate after that many steps; 0 = off */
     bool rescale_action; /* wrapper: the policy's [-1, 1] is stretched over each bounded Box head */
     bool clip_action;    /* wrapper: Box actions are clipped to their bounds */
@@ -50,7 +51,7 @@ struct vecenv_elsewhere {
     uint8_t *ended;       /* [envs] set by step: an episode … */
     struct episode *last; /* [envs] … that ended with it */
 };
-int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, uint32_t first_env, int32_t horizon,
+int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, uint32_t first_env, int32_t horizon, int32_t report,
                 const struct vecenv_elsewhere *elsewhere, struct error *err);
 
 const struct mappo_env *vecenv_descriptor(const struct vecenv *env);
@@ -112,10 +113,22 @@ struct episode {
 };
 /* What is reported as the return: the first team's, mean over its agents. */
 double episode_return(const struct mappo_env_spec *spec, const struct episode *episode);
-/* Takes at most `max` off the list, oldest first, and returns how many; beyond the room of config.horizon the oldest were dropped (on a
- * device: those of more than `horizon` steps ago). Waits for the device, as take_info. */
+/* Takes at most `max` off the list, oldest first, and returns how many; beyond the room of config.horizon the oldest were dropped. Not on a
+ * device. */
 int vecenv_take_episodes(struct vecenv *env, struct episode *out, int max);
-/* Averages of the info columns since the last call: sum [infos] and count [infos]. */
+/* Averages of the info columns since the last call: sum [infos] and count [infos]. Not on a device. */
 void vecenv_take_info(struct vecenv *env, double *sum, double *count);
+
+/* What ended since the last report, for a loop that does not wait for a device: it is asked for between two steps (at most VECENV_REPORTS
+ * times in advance) and read once the device has come so far, which the caller makes sure of. */
+enum { VECENV_REPORTS = 2 };
+struct env_report {
+    int64_t ended;           /* episodes; on a device those of more than `horizon` steps ago are not counted */
+    int32_t listed;          /* the last of them: at most config.report */
+    struct episode *episode; /* [listed] in the order (step, environment) */
+    double *info;            /* [2][infos] sums and counts of the info columns */
+};                           /* both arrays belong to the vecenv, until VECENV_REPORTS more reports are begun */
+void vecenv_report_begin(struct vecenv *env);
+struct env_report vecenv_report_end(struct vecenv *env);
 
 #endif

@@ -77,7 +77,8 @@ static int open_environments(struct learning *l, const struct config *config, st
                                     .seed = (uint64_t)config->train_seed,
                                     .stream = PHILOX_ENVIRONMENT,
                                     .threads = l->backend->threads,
-                                    .horizon = config->rollout_steps};
+                                    .horizon = config->rollout_steps,
+                                    .report = (int32_t)config->metrics_window};
     const bool shared = l->pod && l->pod->members > 1, host = l->backend->host_memory;
     int code = 0;
     if (!shared || (!host && config->cuda_environments)) {

@@ -23,16 +23,17 @@ struct metrics {
     off_t whole; /* bytes of complete lines in it */
     int lost;    /* errno of lines that could not be written since the last flush */
     char *buffer;
-    int window, max_episodes;
-    double *ring;         /* [window][WINDOW_COLUMNS] the last episodes, oldest overwritten */
-    int64_t episodes;     /* ended so far: the ring's position is episodes % window */
-    struct episode *mine; /* [max_episodes] ended on this rank since the last call */
-    struct episode *all;  /* rank 0: of all ranks, rank after rank */
-    size_t *sizes;        /* rank 0 [ranks] bytes of each rank's list */
-    size_t *lengths;      /* rank 0 [ranks] the same as it arrives */
-    int *head;            /* rank 0 [ranks] next episode of each rank's list, while merging */
-    double *info;         /* [2][infos] sums and counts */
-    double *info_mean;    /* [infos] */
+    int window, listed_most;
+    double *ring;        /* [window][WINDOW_COLUMNS] the last episodes, oldest overwritten */
+    int64_t episodes;    /* ended so far: the ring's position is episodes % window */
+    struct episode *all; /* rank 0: the lists of all ranks, rank after rank */
+    size_t *sizes;       /* rank 0 [ranks] bytes of each rank's list */
+    struct list {        /* rank 0 [ranks] */
+        int64_t ended, listed;
+    } * list;
+    int *head;         /* rank 0 [ranks] next episode of each rank's list, while merging */
+    double *info;      /* [2][infos] sums and counts */
+    double *info_mean; /* [infos] */
 };
 
 struct metrics *metrics_create(const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm)
@@ -43,16 +44,15 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
     m->comm = comm;
     m->spec = spec;
     m->window = config->window;
-    m->max_episodes = config->max_episodes;
+    m->listed_most = config->window < config->max_episodes ? config->window : config->max_episodes;
     m->ring = ARENA_NEW(arena, double, (size_t)m->window *WINDOW_COLUMNS);
-    m->mine = ARENA_NEW(arena, struct episode, m->max_episodes);
     m->info = ARENA_NEW(arena, double, 2 * (spec->infos + 1));
     m->info_mean = ARENA_NEW(arena, double, spec->infos + 1);
     for (int i = 0; i < spec->infos; i++) m->info_mean[i] = NAN;
     m->sizes = ARENA_NEW(arena, size_t, comm->size);
-    m->lengths = ARENA_NEW(arena, size_t, comm->size);
+    m->list = ARENA_NEW(arena, struct list, comm->size);
     m->head = ARENA_NEW(arena, int, comm->size + 1);
-    if (comm->rank == 0) m->all = ARENA_NEW(arena, struct episode, (size_t)(m->max_episodes + 1) * (size_t)comm->size);
+    if (comm->rank == 0) m->all = ARENA_NEW(arena, struct episode, (size_t)(m->listed_most + 1) * (size_t)comm->size);
     return m;
 }
 
@@ -129,23 +129,28 @@ static void merge_episodes(struct metrics *m)
 void metrics_collect(struct metrics *m, struct vecenv *env)
 {
     const int infos = m->spec->infos;
-    int count = vecenv_take_episodes(env, m->mine, m->max_episodes);
+    const struct env_report report = vecenv_report_end(env);
     if (infos) {
-        vecenv_take_info(env, m->info, m->info + infos);
+        memcpy(m->info, report.info, 2 * (size_t)infos * sizeof *m->info);
         comm_sum_double(m->comm, m->info, (size_t)(2 * infos));
         for (int i = 0; i < infos; i++) m->info_mean[i] = m->info[infos + i] > 0 ? m->info[i] / m->info[infos + i] : NAN;
     }
+    CHECK(report.listed <= m->listed_most, "a report of %d episodes for a window of %d", (int)report.listed, m->window);
+    /* Of more episodes than the window holds only the last are listed: the others would be overwritten at once. */
     if (m->comm->size == 1) {
-        for (int i = 0; i < count; i++) window_push(m, &m->mine[i]);
+        m->episodes += report.ended - report.listed;
+        for (int i = 0; i < report.listed; i++) window_push(m, &report.episode[i]);
         return;
     }
     /* The lengths of the lists, then the lists. */
-    const size_t mine = (size_t)count * sizeof(struct episode);
+    const struct list mine = {report.ended, report.listed};
     for (int r = 0; r < m->comm->size; r++) m->sizes[r] = sizeof mine;
-    comm_gather(m->comm, &mine, sizeof mine, m->lengths, m->sizes);
-    memcpy(m->sizes, m->lengths, (size_t)m->comm->size * sizeof *m->sizes);
-    comm_gather(m->comm, m->mine, mine, m->all, m->sizes);
-    if (m->comm->rank == 0) merge_episodes(m);
+    comm_gather(m->comm, &mine, sizeof mine, m->list, m->sizes);
+    for (int r = 0; r < m->comm->size; r++) m->sizes[r] = (size_t)m->list[r].listed * sizeof(struct episode);
+    comm_gather(m->comm, report.episode, (size_t)report.listed * sizeof *report.episode, m->all, m->sizes);
+    if (m->comm->rank) return;
+    for (int r = 0; r < m->comm->size; r++) m->episodes += m->list[r].ended - m->list[r].listed;
+    merge_episodes(m);
 }
 
 static int64_t window_count(const struct metrics *m)

@@ -15,6 +15,7 @@ int open_env(struct vecenv **env, const struct config *config, const struct env_
                                          .stream = batch->stream,
                                          .threads = batch->threads,
                                          .horizon = (int32_t)batch->horizon,
+                                         .report = batch->report,
                                          .time_limit = (int32_t)config->wrap_time_limit,
                                          .rescale_action = config->wrap_rescale_action,
                                          .clip_action = config->wrap_clip_action};

@@ -11,7 +11,8 @@ struct env_batch {
     uint64_t seed;
     int stream; /* PHILOX_ENVIRONMENT or PHILOX_EVALUATION */
     int threads;
-    int64_t horizon; /* steps between two calls of vecenv_take_episodes */
+    int64_t horizon; /* steps between two reports or calls of vecenv_take_episodes */
+    int32_t report;  /* episodes that a report lists at most; 0 = all */
 };
 
 /* Errors: those of vecenv_open. */

@@ -52,6 +52,10 @@ struct trainer {
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
 
+    struct metrics_line line[BACKEND_OUTCOMES]; /* of update u in u % BACKEND_OUTCOMES, until it is recorded */
+    int64_t recorded;                           /* the last update that is */
+    double since;                               /* clock: what is recorded next was begun, or the outcome before it was known */
+
     double began;                      /* clock at the start of this leg */
     double seconds_before;             /* spent by earlier legs */
     double last_save;                  /* clock */

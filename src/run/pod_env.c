@@ -367,7 +367,7 @@ static int join(struct pod_env *p, struct error *err)
         text_format(p->whom[m], sizeof *p->whom, "rank %d, which steps environments", p->pod->rank[m]);
     p->command->memory = p->pod->memory;
     return vecenv_join(&p->joined, p->part[0].env, p->batch.envs.count, (uint32_t)p->batch.envs.first, (int32_t)p->batch.horizon,
-                       &elsewhere, err);
+                       p->batch.report, &elsewhere, err);
 }
 
 int pod_env_open(struct pod_env **env, struct pod *pod, const struct config *config, const struct env_batch *batch, int stages,

@@ -23,6 +23,11 @@ static double scheduled(const struct trainer *t, double rate)
     return schedule_value(t->config->adam_schedule, rate, (double)t->standing.env_steps / (double)t->standing.schedule_steps);
 }
 
+static struct metrics_line *line_of(struct trainer *t, int64_t update)
+{
+    return &t->line[update % BACKEND_OUTCOMES];
+}
+
 /* The outcome of the save that was begun last. A failed one leaves the old checkpoints as they are and training goes on; three in a row end
  * the run, and so does a folder that another process has taken. */
 static int settle(struct trainer *t, struct error *err)
@@ -61,18 +66,21 @@ static int save_last(struct trainer *t, bool best, struct error *err)
 }
 
 /* The best so far is kept: true where this evaluation is it. */
-static int evaluate(struct trainer *t, struct metrics_line *line, bool *best, struct error *err)
+static int evaluate(struct trainer *t, bool *best, struct error *err)
 {
-    watchdog_phase("evaluating");
+    struct metrics_line *line = line_of(t, t->standing.update);
     struct evaluation result;
+    t->learning.backend->sync(t->learning.backend); /* a device may still be learning */
+    watchdog_phase("evaluating");
     const double start = clock_seconds();
     int code = settle(t, err); /* which checkpoint is the best one must be known */
-    if (!code)
-        code = evaluator_play(t->evaluator, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
+    if (!code) code = evaluator_play(t->evaluator, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
     if (code) return code;
     line->eval_return = result.return_mean;
     line->eval_stderr = result.return_stderr;
-    t->seconds_eval += clock_seconds() - start;
+    const double seconds = clock_seconds() - start;
+    t->seconds_eval += seconds;
+    t->since += seconds;
     *best = t->standing.best_env_steps < 0 || result.return_mean > t->standing.best_return;
     if (*best) {
         t->kept_best_return = t->standing.best_return;
@@ -99,15 +107,12 @@ static double metric_value(const struct metrics_line *line, const char *name)
     return NAN;
 }
 
-static void record(struct trainer *t, struct metrics_line *line, double update_seconds)
+static void write_line(struct trainer *t, struct metrics_line *line)
 {
-    const struct standing *s = &t->standing;
-    const double steps = (double)(t->config->rollout_envs * t->learning.algorithm->horizon);
-    line->update = s->update;
-    line->env_steps = s->env_steps;
-    line->agent_steps = s->env_steps * t->agents;
-    line->seconds = t->seconds_before + (clock_seconds() - t->began);
-    line->env_steps_per_second = steps / update_seconds;
+    const double now = clock_seconds(), seconds = now - t->since;
+    t->since = now;
+    line->seconds = t->seconds_before + (now - t->began);
+    line->env_steps_per_second = (double)(t->config->rollout_envs * t->learning.algorithm->horizon) / seconds;
     line->agent_steps_per_second = line->env_steps_per_second * t->agents;
     line->seconds_communication = comm_take_seconds(t->comm);
     line->seconds_step = t->learning.algorithm->seconds_step;
@@ -120,7 +125,7 @@ static void record(struct trainer *t, struct metrics_line *line, double update_s
     t->seconds_save = t->seconds_eval = 0;
 
     const struct progress_line progress = {
-        .env_steps = s->env_steps,
+        .env_steps = line->env_steps,
         .total_steps = t->config->train_env_steps,
         .env_steps_per_second = line->env_steps_per_second,
         .agent_steps_per_second = line->agent_steps_per_second,
@@ -128,60 +133,84 @@ static void record(struct trainer *t, struct metrics_line *line, double update_s
         .entropy = metric_value(line, "entropy"),
         .seconds_since_save = clock_seconds() - t->last_save,
     };
-    progress_update(t->progress, &progress, s->env_steps >= t->config->train_env_steps);
+    progress_update(t->progress, &progress, line->env_steps >= t->config->train_env_steps);
+}
+
+/* Hears what came of the updates and records it, until only the last `ahead` of them are left. */
+static int record(struct trainer *t, int ahead, struct error *err)
+{
+    struct algorithm *algorithm = t->learning.algorithm;
+    struct metric metric[128];
+    while (t->standing.update - t->recorded > ahead) {
+        struct metrics_line *line = line_of(t, t->recorded + 1);
+        const int code = algorithm->ops->outcome(algorithm, err);
+        if (code) return error_prefix(err, "update %lld", (long long)line->update);
+        line->metric = metric;
+        line->metrics = algorithm->ops->metrics(algorithm, metric, (int)(sizeof metric / sizeof *metric));
+        metrics_collect(t->metrics, t->learning.env);
+        write_line(t, line);
+        t->recorded++;
+    }
+    return 0;
 }
 
 /* One update: a horizon of environment steps and what is learned from it. */
-static int learn(struct trainer *t, struct metrics_line *line, struct error *err)
+static int learn(struct trainer *t, struct error *err)
 {
     struct algorithm *algorithm = t->learning.algorithm;
+    struct standing *s = &t->standing;
+    struct metrics_line *line = line_of(t, s->update + 1);
     int code;
+    *line = (struct metrics_line){.update = s->update + 1, .eval_return = NAN, .eval_stderr = NAN};
     line->learning_rate = scheduled(t, t->config->adam_lr);
     line->critic_learning_rate = scheduled(t, t->config->adam_critic_lr);
     algorithm->ops->learning_rates(algorithm, line->learning_rate, line->critic_learning_rate);
     watchdog_phase("collecting a rollout");
     if ((code = algorithm->ops->collect(algorithm, err))) {
-        error_prefix(err, "update %lld", (long long)t->standing.update + 1);
+        error_prefix(err, "update %lld", (long long)line->update);
         if (t->comm->size > 1) die_error(err); /* this rank alone knows: the others wait for its gradients */
         return code;
     }
     watchdog_phase("computing advantages");
     if ((code = algorithm->ops->finish(algorithm, err))) return code;
+    vecenv_report_begin(t->learning.env);
     watchdog_phase("updating the networks");
-    if ((code = algorithm->ops->update(algorithm, err))) return error_prefix(err, "update %lld", (long long)t->standing.update + 1);
-    metrics_collect(t->metrics, t->learning.env);
-    t->standing.update++;
-    t->standing.env_steps += t->config->rollout_envs * algorithm->horizon;
+    if ((code = algorithm->ops->update(algorithm, err))) return error_prefix(err, "update %lld", (long long)line->update);
+    s->update++;
+    s->env_steps += t->config->rollout_envs * algorithm->horizon;
+    line->env_steps = s->env_steps;
+    line->agent_steps = s->env_steps * t->agents;
     return 0;
 }
 
-/* The loop. Returns 0 when all steps are done, a stop's code, or an error's. */
+/* The loop. Returns 0 when all steps are done, a stop's code, or an error's. A device is told of the next update before the last one is
+ * recorded, so that it never waits; evaluations and checkpoints are of updates that went well. */
 static int train(struct trainer *t, char *why, size_t size, struct error *err)
 {
-    struct metric metric[128];
+    const struct algorithm *algorithm = t->learning.algorithm;
     struct standing *s = &t->standing;
     int code = 0;
+    t->recorded = s->update;
     while (s->env_steps < t->config->train_env_steps && !(code = stop_agreed(t->stop, t->comm, why, size))) {
-        struct metrics_line line = {.eval_return = NAN, .eval_stderr = NAN, .metric = metric};
         const int64_t before = s->env_steps;
-        const double start = clock_seconds();
         bool best = false;
+        if (t->recorded == s->update) t->since = clock_seconds();
 
-        if ((code = learn(t, &line, err))) return code;
-        line.metrics = t->learning.algorithm->ops->metrics(t->learning.algorithm, metric, (int)(sizeof metric / sizeof *metric));
-        const double seconds = clock_seconds() - start;
+        if ((code = learn(t, err))) return code;
         const bool last = s->env_steps >= t->config->train_env_steps;
-        if (t->evaluator &&
-            (crossed(before, s->env_steps, t->config->eval_env_steps) || crossed(s->update - 1, s->update, t->config->eval_interval)))
-            if ((code = evaluate(t, &line, &best, err))) return code;
-        record(t, &line, seconds);
-        if ((best || save_is_due(t, s->update)) && !last && (code = save(t, best, err))) return code;
+        const bool evaluates_now = t->evaluator && (crossed(before, s->env_steps, t->config->eval_env_steps) ||
+                                                    crossed(s->update - 1, s->update, t->config->eval_interval));
+        if (evaluates_now && (code = evaluate(t, &best, err))) return code;
+        const bool saves = best || save_is_due(t, s->update);
+        if ((code = record(t, last || evaluates_now || saves ? 0 : algorithm->ahead, err))) return code;
+        if (saves && !last && (code = save(t, best, err))) return code;
         if (last && (code = save_last(t, best, err))) return code; /* nothing comes after it: it may not be left out */
         if (s->update % AGREE_INTERVAL == 0 &&
-            (code = comm_agree(t->comm, "the parameters", t->learning.algorithm->ops->hash(t->learning.algorithm), err)))
+            (code = comm_agree(t->comm, "the parameters", algorithm->ops->hash(t->learning.algorithm), err)))
             return code;
     }
-    return code;
+    const int failed = record(t, 0, err);
+    return failed ? failed : code;
 }
 
 static void say_end(struct trainer *t, int code, const char *why)

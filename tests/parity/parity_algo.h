@@ -387,7 +387,8 @@ static inline void parity_update(struct parity_case *c)
     if (ppo_create(&ppo, &config, c->rollout, c->policies, c->comm, c->backend, &err)) die_error(&err);
     rollout_values(c->rollout); /* packs the critic's inputs, which the update reuses … */
     parity_load(c, "value_preds", c->rollout->group[0].value, parity_rows(c) + (size_t)c->envs * (size_t)c->agents, 'r');
-    if (ppo_update(ppo, 0, metrics, &err)) die_error(&err);
+    ppo_update(ppo, 0);
+    if (ppo_outcome(ppo, metrics, &err)) die_error(&err);
     parity_losses(c);
     parity_against_block(c, "params_after_all", c->policy.parameters, BOUND_PARAMETERS);
     struct golden_array moments = golden_read(c->file, "/f64/optimiser/step");
