@@ -197,16 +197,11 @@ static void a_garbled_or_past_deadline_is_no_deadline(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_a_reason_it_goes_on),
-        cmocka_unit_test(signals_give_their_exit_codes),
-        cmocka_unit_test(a_late_request_to_save_kills_nobody),
-        cmocka_unit_test(a_request_to_stop_outweighs_one_to_continue_later),
-        cmocka_unit_test(a_second_sigint_ends_at_once),
-        cmocka_unit_test(an_ignored_sigint_stays_ignored),
-        cmocka_unit_test(a_stop_file_is_honoured_and_removed),
-        cmocka_unit_test(max_seconds_has_no_margin),
-        cmocka_unit_test(a_deadline_keeps_its_margin),
-        cmocka_unit_test(a_garbled_or_past_deadline_is_no_deadline),
+        cmocka_unit_test(without_a_reason_it_goes_on),         cmocka_unit_test(signals_give_their_exit_codes),
+        cmocka_unit_test(a_late_request_to_save_kills_nobody), cmocka_unit_test(a_request_to_stop_outweighs_one_to_continue_later),
+        cmocka_unit_test(a_second_sigint_ends_at_once),        cmocka_unit_test(an_ignored_sigint_stays_ignored),
+        cmocka_unit_test(a_stop_file_is_honoured_and_removed), cmocka_unit_test(max_seconds_has_no_margin),
+        cmocka_unit_test(a_deadline_keeps_its_margin),         cmocka_unit_test(a_garbled_or_past_deadline_is_no_deadline),
     };
     unsetenv("MAPPO_DEADLINE");
     unsetenv("SLURM_JOB_END_TIME");
