@@ -117,13 +117,39 @@ static int some_of(int first, int passes)
     return passes - first < NETWORKS_AT_ONCE ? passes - first : NETWORKS_AT_ONCE;
 }
 
+static void fold_all(struct cuda *cuda, const struct network *const *net, const float *const *parameters, struct tiles *const *tiles,
+                     int count)
+{
+    fold_networks(cuda, net, parameters, tiles, count);
+    for (int p = 0; p < count; p++) {
+        tiles[p]->folded_from = parameters[p];
+        tiles[p]->folded_at = cuda->writes;
+    }
+}
+
+/* The steps of a rollout act with the same parameters: only the first folds them. */
+static void fold_changed(struct cuda *cuda, const struct sorted<struct forward_pass> *s)
+{
+    const struct network *net[NETWORKS_AT_ONCE];
+    const float *parameters[NETWORKS_AT_ONCE];
+    struct tiles *tiles[NETWORKS_AT_ONCE];
+    int count = 0;
+    for (int p = 0; p < s->count; p++) {
+        if (s->tiles[p]->folded_from == s->parameters[p] && s->tiles[p]->folded_at == cuda->writes) continue;
+        net[count] = s->net[p];
+        parameters[count] = s->parameters[p];
+        tiles[count++] = s->tiles[p];
+    }
+    if (count) fold_all(cuda, net, parameters, tiles, count);
+}
+
 static void forward_some(struct cuda *cuda, const struct forward_pass *pass, const struct act_pass *act, int count)
 {
     struct sorted<struct forward_pass> s;
     struct act_pass acts[NETWORKS_AT_ONCE];
     sort_passes(&s, pass, count);
     for (int p = 0; p < count && act; p++) acts[p] = act[s.from[p]];
-    fold_networks(cuda, s.net, s.parameters, s.tiles, count);
+    fold_changed(cuda, &s);
     if (s.fused) fused_forward(cuda, s.pass, act ? acts : NULL, s.fused);
     for (int p = s.fused; p < count; p++)
         if (s.tiles[p]->rows > 0) composed_forward(cuda, &s.pass[p]);
@@ -157,7 +183,7 @@ static void train_some(struct cuda *cuda, const struct train_pass *pass, int cou
         CHECK(rows == batch_rows(&s.pass[p].batch), "train: %d rows are packed, the batch has %d", rows, batch_rows(&s.pass[p].batch));
         chunks[p] = rows == 0 ? 0 : p < s.fused ? fused_chunks(cuda, rows) : 1;
     }
-    fold_networks(cuda, s.net, s.parameters, s.tiles, count);
+    fold_all(cuda, s.net, s.parameters, s.tiles, count);
     if (s.fused) fused_train(cuda, s.pass, s.fused);
     for (int p = s.fused; p < count; p++)
         if (chunks[p] > 0) composed_train(cuda, &s.pass[p]);
@@ -183,10 +209,12 @@ static void record_begin(struct backend *backend)
     CHECK(!cuda->recording, "a recording within a recording");
     CUDA(cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal), "beginning a recording");
     cuda->recording = true;
+    cuda->writes++; /* a recording folds for itself, whenever it is replayed */
 }
 
 static void replay(struct backend *backend, struct recording *recording)
 {
+    cuda_of(backend)->writes++;
     CUDA(cudaGraphLaunch(recording->exec, cuda_of(backend)->stream), "replaying a recording");
 }
 

@@ -21,8 +21,9 @@ struct cuda {
     int precision;       /* enum precision */
     bool graphs;
     cudaEvent_t mark[BACKEND_MARKS];
-    bool recording; /* between record_begin and record_end: calls are only noted */
-    void *scratch;  /* partial sums of reductions: free for every operation, in the order of the stream */
+    bool recording;  /* between record_begin and record_end: calls are only noted */
+    uint64_t writes; /* calls so far that may have written parameters: weights that were folded before are old */
+    void *scratch;   /* partial sums of reductions: free for every operation, in the order of the stream */
     size_t scratch_bytes;
     unsigned *ticket; /* [CUDA_TICKETS] counters of finished blocks (reduce.h); 0 between operations */
     void *memory;     /* memory.cu: what was allocated, by name */
@@ -45,9 +46,11 @@ struct tiles {
     int batch_rows;
     int max_chunks;
     float *x;
-    float *folded; /* layout.h */
-    float *chunk;  /* [max_chunks][chunk_size] */
-    double *sums;  /* [max_chunks][PASS_SUMS] */
+    float *folded;            /* layout.h */
+    const float *folded_from; /* parameters; NULL = nothing is folded yet */
+    uint64_t folded_at;       /* cuda->writes then */
+    float *chunk;             /* [max_chunks][chunk_size] */
+    double *sums;             /* [max_chunks][PASS_SUMS] */
 };
 
 /* ---- launching over n items ---- */

@@ -197,6 +197,7 @@ void vector_adam(struct backend *backend, const struct adam_step *step, const st
                  const real *gradient, real *m, real *v, size_t n)
 {
     if (backend->planning || n == 0) return;
+    cuda_of(backend)->writes++;
     LAUNCH(adam_kernel, cuda_blocks(n, CUDA_THREADS), CUDA_THREADS, 0, cuda_of(backend)->stream, step, trouble, parameters, gradient, m, v,
            n);
     LAUNCHED("adam");
@@ -211,6 +212,7 @@ static __global__ void soft_update_kernel(float *__restrict__ target, const floa
 void vector_soft_update(struct backend *backend, real *target, const real *from, real tau, size_t n)
 {
     if (backend->planning || n == 0) return;
+    cuda_of(backend)->writes++;
     LAUNCH(soft_update_kernel, cuda_blocks(n, CUDA_THREADS), CUDA_THREADS, 0, cuda_of(backend)->stream, target, from, tau, n);
     LAUNCHED("soft_update");
 }

@@ -214,6 +214,7 @@ void memory_upload(struct backend *backend, void *to, const void *from, size_t b
     struct cuda *cuda = cuda_of(backend);
     if (backend->planning || bytes == 0) return;
     CHECK(!cuda->recording, "an upload that the host waits for is recorded");
+    cuda->writes++;
     if (upload_small(cuda, to, from, bytes)) return;
     CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, cuda->stream), "uploading");
     CUDA(cudaStreamSynchronize(cuda->stream), "uploading");
@@ -247,6 +248,7 @@ void memory_download_later(struct backend *backend, void *to, const void *from, 
 void memory_copy(struct backend *backend, void *to, const void *from, size_t bytes)
 {
     if (backend->planning || bytes == 0) return;
+    cuda_of(backend)->writes++;
     CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, cuda_of(backend)->stream), "copying");
 }
 
