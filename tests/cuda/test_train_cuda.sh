@@ -66,6 +66,24 @@ for fault in nan_reward nan_obs inf_reward; do
     expect "${fault}_is_reported_as_on_the_cpu" "$(cat "$WORK/$fault.cpu")" "$(cat "$WORK/$fault.cuda")"
 done
 
+# ---- keys of a GPU that change nothing are named, if the user set them ----
+idle() { # NAME KEYS: the last run's warnings are of these keys
+    expect "$1" "$2" "$(sed -n 's/^mappo: .*\(\(cuda\|comm\)\.[a-z]*\) has no effect here: .*/\1/p' "$WORK/err" | tr '\n' ' ')"
+}
+printf '[cuda]\ngraphs = 0\nprecision = float32\n' >"$WORK/keys.ini"
+ranks 1 backend=cpu --config "$WORK/keys.ini" cuda.device=-1 comm.gpu=staged run="$WORK/idle" "$(steps 1)"
+idle keys_of_a_gpu_are_named_on_the_cpu "comm.gpu cuda.device cuda.graphs "
+ranks 1 backend=cuda --config "$WORK/keys.ini" cuda.device=-1 comm.gpu=staged run="$WORK/idle-gpu" "$(steps 1)"
+idle sums_of_one_rank_are_named_on_the_gpu "comm.gpu "
+ranks 1 backend=cpu run="$WORK/idle-none" "$(steps 1)"
+idle who_sets_no_such_key_is_told_nothing ""
+ranks 1 backend=cpu --config "$WORK/a/config.ini" run="$WORK/idle-ini" "$(steps 1)"
+idle the_file_of_a_run_names_keys_without_meaning_them ""
+if [ -n "$LAUNCH" ]; then
+    ranks 2 backend=cuda comm.pod=1 comm.gpu=staged run="$WORK/idle-two" "$(steps 1)"
+    idle two_ranks_have_sums_to_add_up ""
+fi
+
 # ---- a device that is not as it should be ----
 says() { # NAME CODE WORDS: the last run ended with CODE and said WORDS
     local code=$4
