@@ -139,11 +139,14 @@ static int collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
     self->rollout->seconds_step = self->rollout->seconds_infer = 0;
+    self->rollout->seconds_device = self->rollout->seconds_wait = 0;
     backend_range(self->context.backend, "step, infer");
     const int code = rollout_collect(self->rollout, self->context.env, err);
     backend_range(self->context.backend, NULL);
     algorithm->seconds_step += self->rollout->seconds_step;
     algorithm->seconds_infer += self->rollout->seconds_infer;
+    algorithm->seconds_device += self->rollout->seconds_device;
+    algorithm->seconds_wait += self->rollout->seconds_wait;
     return code;
 }
 

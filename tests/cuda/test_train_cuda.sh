@@ -37,6 +37,21 @@ expect graphs_change_no_bit 0 "$(same "$WORK/a" "$WORK/g")"
 ranks 1 backend=cuda cuda.environments=0 run="$WORK/h" "$(steps 6)"
 expect environments_on_the_host_change_no_bit 0 "$(same "$WORK/a" "$WORK/h")"
 
+# ---- how much of the device's time stepping hides ----
+hidden() { # RUN: every update's number: null, or how many updates lie below, within and above a half, and outside 0 … 1
+    sed -n 's/.*"hidden_fraction":\([^,}]*\).*/\1/p' "$1/metrics.jsonl" | awk '
+        $1 == "null" { none++; next } $1 < 0 || $1 > 1 { wrong++; next } $1 < 0.5 { low++; next } { high++ }
+        END { print none + 0, "null", low + 0, "low", high + 0, "high", wrong + 0, "wrong" }'
+}
+expect nothing_is_hidden_where_environments_step_on_the_device "6 null 0 low 0 high 0 wrong" "$(hidden "$WORK/a")"
+if [ "$emulated" = 0 ]; then
+    expect what_stepping_hides_is_a_fraction "0 null 0 wrong" "$(hidden "$WORK/h" | sed 's/ [0-9]* low [0-9]* high//')"
+else
+    # The emulated device works while it is called, and nobody waits for it; or only while the host waits.
+    expect what_stepping_hides_is_a_fraction "0 null 0 low 6 high 0 wrong" "$(hidden "$WORK/h")"
+    expect nothing_is_hidden_of_a_device_that_is_waited_for "0 null 6 low 0 high 0 wrong" "$(hidden "$WORK/late-host")"
+fi
+
 # ---- checkpoints move between device and cores ----
 for way in "cuda cpu" "cpu cuda"; do
     first=${way% *} second=${way#* }
