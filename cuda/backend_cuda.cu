@@ -262,12 +262,22 @@ static void sync(struct backend *backend)
     if (!backend->planning) CUDA(cudaStreamSynchronize(cuda_of(backend)->stream), "waiting for the device");
 }
 
-static void mark(struct backend *backend, int slot)
+static void record_mark(struct backend *backend, const cudaEvent_t *marks, int slot)
 {
     struct cuda *cuda = cuda_of(backend);
     CHECK(slot >= 0 && slot < BACKEND_MARKS, "mark %d is not one of %d", slot, BACKEND_MARKS);
     CHECK(!cuda->recording, "a mark is recorded: the host could not wait for it");
-    if (!backend->planning) CUDA(cudaEventRecord(cuda->mark[slot], cuda->stream), "marking");
+    if (!backend->planning) CUDA(cudaEventRecord(marks[slot], cuda->stream), "marking");
+}
+
+static void mark_begin(struct backend *backend, int slot)
+{
+    record_mark(backend, cuda_of(backend)->mark_begin, slot);
+}
+
+static void mark(struct backend *backend, int slot)
+{
+    record_mark(backend, cuda_of(backend)->mark, slot);
 }
 
 static void wait(struct backend *backend, int slot)
@@ -275,6 +285,15 @@ static void wait(struct backend *backend, int slot)
     struct cuda *cuda = cuda_of(backend);
     CHECK(slot >= 0 && slot < BACKEND_MARKS, "mark %d is not one of %d", slot, BACKEND_MARKS);
     if (!backend->planning) CUDA(cudaEventSynchronize(cuda->mark[slot]), "waiting for the device");
+}
+
+static double mark_seconds(struct backend *backend, int slot)
+{
+    const struct cuda *cuda = cuda_of(backend);
+    float milliseconds = 0;
+    CHECK(slot >= 0 && slot < BACKEND_MARKS, "mark %d is not one of %d", slot, BACKEND_MARKS);
+    if (!backend->planning) CUDA(cudaEventElapsedTime(&milliseconds, cuda->mark_begin[slot], cuda->mark[slot]), "reading the device's clock");
+    return (double)milliseconds * 1e-3;
 }
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------------------- */
@@ -287,7 +306,10 @@ static void cuda_close(struct backend *backend)
     composed_close(cuda);
     gemm_close(cuda);
     memory_close(cuda);
-    for (int i = 0; i < BACKEND_MARKS; i++) CUDA(cudaEventDestroy(cuda->mark[i]), "closing the device");
+    for (int i = 0; i < BACKEND_MARKS; i++) {
+        CUDA(cudaEventDestroy(cuda->mark_begin[i]), "closing the device");
+        CUDA(cudaEventDestroy(cuda->mark[i]), "closing the device");
+    }
     CUDA(cudaStreamDestroy(cuda->stream), "closing the device");
     free(cuda);
 }
@@ -333,6 +355,8 @@ static void fill_table(struct backend *b)
     b->download_later = memory_download_later;
     b->mark = mark;
     b->wait = wait;
+    b->mark_begin = mark_begin;
+    b->mark_seconds = mark_seconds;
     b->range = range;
     b->rate = cuda_rate;
     b->memory_plan = memory_plan;
@@ -370,7 +394,10 @@ extern "C" int cuda_backend_open(struct backend **backend, const struct backend_
     text_format(cuda->backend.detail, sizeof cuda->backend.detail, "%s, %s", about, precisions[config->precision]);
     ask_device(cuda);
     CUDA(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "making a stream");
-    for (int i = 0; i < BACKEND_MARKS; i++) CUDA(cudaEventCreateWithFlags(&cuda->mark[i], cudaEventDisableTiming), "making an event");
+    for (int i = 0; i < BACKEND_MARKS; i++) {
+        CUDA(cudaEventCreate(&cuda->mark_begin[i]), "making an event");
+        CUDA(cudaEventCreate(&cuda->mark[i]), "making an event");
+    }
     memory_open(cuda);
     cuda->scratch_bytes = SCRATCH_BYTES;
     cuda->scratch = cuda_take(cuda, "partial sums", cuda->scratch_bytes);

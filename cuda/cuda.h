@@ -20,7 +20,7 @@ struct cuda {
     cudaStream_t stream; /* everything of learning, in order */
     int precision;       /* enum precision */
     bool graphs;
-    cudaEvent_t mark[BACKEND_MARKS];
+    cudaEvent_t mark_begin[BACKEND_MARKS], mark[BACKEND_MARKS];
     bool recording;  /* between record_begin and record_end: calls are only noted */
     uint64_t writes; /* calls so far that may have written parameters: weights that were folded before are old */
     void *scratch;   /* partial sums of reductions: free for every operation, in the order of the stream */

@@ -4,6 +4,8 @@
 #ifndef MAPPO_ALGO_ALGORITHM_H
 #define MAPPO_ALGO_ALGORITHM_H
 
+#include <math.h>
+
 #include "backend/backend.h"
 #include "comm/comm.h"
 #include "config/config.h"
@@ -61,8 +63,16 @@ struct algorithm {
     int64_t horizon; /* environment steps per environment and update */
     int ahead;       /* updates that may be begun before the outcome of one is asked for: a device then never waits for the host */
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
+    double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: rollout.h */
     void *self;
 };
+
+/* Share of the device's work while collecting that the host's stepping hid; NaN where there is no such work. The host also waits for what is
+ * not counted (values of truncated episodes), and then more than all is the same as all. */
+static inline double algorithm_hidden(const struct algorithm *algorithm)
+{
+    return algorithm->seconds_device > 0 ? fmax(0, 1 - algorithm->seconds_wait / algorithm->seconds_device) : (double)NAN;
+}
 
 /* Names, units and meanings of an algorithm's metrics, without values, for the documentation; returns the count. */
 int algorithm_describe_metrics(struct metric *out, int max);

@@ -139,11 +139,14 @@ static int collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
     self->rollout->seconds_step = self->rollout->seconds_infer = 0;
+    self->rollout->seconds_device = self->rollout->seconds_wait = 0;
     backend_range(self->context.backend, "step, infer");
     const int code = rollout_collect(self->rollout, self->context.env, err);
     backend_range(self->context.backend, NULL);
     algorithm->seconds_step += self->rollout->seconds_step;
     algorithm->seconds_infer += self->rollout->seconds_infer;
+    algorithm->seconds_device += self->rollout->seconds_device;
+    algorithm->seconds_wait += self->rollout->seconds_wait;
     return code;
 }
 
@@ -349,7 +352,8 @@ int algorithm_create(struct algorithm **out, const struct algorithm_context *con
     algorithm->ops = context->config->algo_name == ALGO_IPPO ? &ippo_ops : &mappo_ops;
     algorithm->groups = spec->groups;
     algorithm->horizon = context->config->rollout_steps;
-    algorithm->ahead = context->backend->download_later ? BACKEND_OUTCOMES - 1 : 0;
+    /* Beside environments on the host the first actions wait for the update anyhow. */
+    algorithm->ahead = context->where == ROLLOUT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
     self->context = *context;
     self->arena = arena;
     int code = create_policies(algorithm, spec, err);

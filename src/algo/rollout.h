@@ -65,6 +65,8 @@ struct rollout {
     int bads;
     int *first;                         /* [shards + 1] first environment (local) of each shard */
     double seconds_step, seconds_infer; /* since the caller last cleared them; on a device the host's share */
+    /* likewise, staged beside a device: copies and inference there, up to actions, and how much of that the host stood and waited for */
+    double seconds_device, seconds_wait;
     struct rollout_work *work;
     struct backend *backend;
     struct arena *arena;

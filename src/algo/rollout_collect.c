@@ -346,6 +346,22 @@ static void act_for(struct rollout *rollout, int stage, int t)
     if (backend->mark) backend->mark(backend, stage % BACKEND_STAGES);
 }
 
+static void begin_device_work(struct rollout *rollout, int stage)
+{
+    if (rollout->backend->mark_begin) rollout->backend->mark_begin(rollout->backend, stage % BACKEND_STAGES);
+}
+
+/* Actions of the stage are there when this returns. Of stages that share a slot the last one's time stands for all. */
+static void await_actions(struct rollout *rollout, int stage)
+{
+    struct backend *backend = rollout->backend;
+    if (!backend->wait) return;
+    const double start = clock_seconds();
+    backend->wait(backend, stage % BACKEND_STAGES);
+    rollout->seconds_wait += clock_seconds() - start;
+    if (backend->mark_seconds) rollout->seconds_device += backend->mark_seconds(backend, stage % BACKEND_STAGES);
+}
+
 static bool any_truncated(const struct rollout *rollout)
 {
     const uint8_t *end = rollout->work->env_io.ep_end;
@@ -356,21 +372,24 @@ static bool any_truncated(const struct rollout *rollout)
 static int collect_staged(struct rollout *rollout, struct vecenv *env, struct error *err)
 {
     struct rollout_work *work = rollout->work;
-    struct backend *backend = rollout->backend;
     const int steps = rollout->config.steps;
-    for (int stage = 0; stage < work->stages; stage++) act_for(rollout, stage, 0);
+    for (int stage = 0; stage < work->stages; stage++) {
+        begin_device_work(rollout, stage);
+        act_for(rollout, stage, 0);
+    }
     for (int t = 0; t < steps; t++) {
         for (int stage = 0; stage < work->stages; stage++) {
             const int lo = work->stage_first[stage], hi = work->stage_first[stage + 1];
             watchdog_sign();
             const double start = clock_seconds();
-            if (backend->wait) backend->wait(backend, stage % BACKEND_STAGES);
+            await_actions(rollout, stage);
             const double acted = clock_seconds();
             int code = vecenv_step_begin(env, lo, hi, &work->env_io, err);
             if (code == 0) code = vecenv_step_end(env, lo, hi, err);
             if (code == 0) code = check_slice(rollout, true, lo, hi, err);
             if (code) return code;
             const double stepped = clock_seconds();
+            begin_device_work(rollout, stage);
             bring_slice(rollout, t, t + 1, true, lo, hi);
             rollout_compose(rollout, t + 1, lo, hi);
             if (t + 1 < steps) act_for(rollout, stage, t + 1);

@@ -325,13 +325,16 @@ struct backend {
     void (*recording_free)(struct backend *, struct recording *);
 
     /* optional, devices: host arrays that copies to and from the device are fast with, and copies that the host need not wait for. `mark`
-     * remembers how far the calls have come, `wait` lets the host wait for that: everything downloaded before is there then. */
+     * remembers how far the calls have come, `wait` lets the host wait for that: everything downloaded before is there then. Once it has
+     * waited, `mark_seconds` is the time from where the device came to the slot's mark_begin, with all calls before it done, to the mark. */
     void *(*host_alloc)(struct backend *, const char *what, size_t bytes); /* zeroed */
     void (*host_free)(struct backend *, void *);
     void (*upload_later)(struct backend *, void *to, const void *from, size_t bytes); /* `from` stays as it is until a later wait */
     void (*download_later)(struct backend *, void *to, const void *from, size_t bytes);
     void (*mark)(struct backend *, int slot);
     void (*wait)(struct backend *, int slot);
+    void (*mark_begin)(struct backend *, int slot);
+    double (*mark_seconds)(struct backend *, int slot);
     void (*range)(struct backend *, const char *name); /* for profilers: what the calls from here on belong to; NULL ends the last one */
     double (*rate)(struct backend *, int what, int rows, int outputs, int inputs); /* what the device can do, measured now */
     /* Of a planning backend: what its callers have taken at most at a time. text: "device memory: 812.5 MiB of 80000.0 free: inputs of

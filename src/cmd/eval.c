@@ -54,6 +54,7 @@ static int open_parts(struct evaluating *e, struct error *err)
     forget_updates(e->config);
     placement_find(&e->placement, e->comm, (int)c->train_threads);
     int code = learning_backend(&e->learning, c, e->comm, e->placement.threads, -1, err);
+    if (!code) learning_warn_idle(&e->learning, c, e->comm);
     if (!code) code = learning_open_alone(&e->learning, c, e->comm, err);
     if (!code)
         code = evaluator_create(&e->evaluator, c, e->learning.algorithm->policy, e->learning.backend, e->comm, e->placement.threads, err);

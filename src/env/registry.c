@@ -8,8 +8,8 @@
 #include "env/presets.h"
 
 /* The one list of built-in environments. */
-extern const struct mappo_env mpe_simple_spread, test_kitchen_sink;
-static const struct mappo_env *const built_in[] = {&mpe_simple_spread, &test_kitchen_sink};
+extern const struct mappo_env mpe_simple_spread, test_kitchen_sink, test_busy;
+static const struct mappo_env *const built_in[] = {&mpe_simple_spread, &test_kitchen_sink, &test_busy};
 
 enum { BUILT_IN = sizeof built_in / sizeof built_in[0], NAMES = 512 };
 

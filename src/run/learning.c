@@ -1,5 +1,6 @@
 #include "run/learning.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "algo/rollout.h"
@@ -54,6 +55,34 @@ int learning_backend(struct learning *learning, const struct config *config, str
     text_format(learning->why_cpu, sizeof learning->why_cpu, "%.500s", failed.text);
     wanted.name = "cpu";
     return comm_vote(comm, backend_open(&learning->backend, &wanted, err), err);
+}
+
+/* Given on the command line; or in a file with another value than it has anyway: the config.ini of a run names every key. */
+static bool was_asked_for(const struct config *config, int k)
+{
+    char value[CONFIG_TEXT];
+    if (config->origin[k] != ORIGIN_FILE) return config->origin[k] == ORIGIN_COMMAND_LINE;
+    struct config *usual = malloc(sizeof *usual);
+    CHECK(usual, "out of memory while looking at the configuration");
+    config_defaults(usual);
+    char usually[CONFIG_TEXT];
+    config_value(usual, k, usually, sizeof usually);
+    config_value(config, k, value, sizeof value);
+    free(usual);
+    return strcmp(value, usually) != 0;
+}
+
+void learning_warn_idle(const struct learning *learning, const struct config *config, const struct comm *comm)
+{
+    const bool device = !learning->backend->host_memory;
+    if (comm->rank) return;
+    for (int k = 0; k < config_key_count; k++) {
+        const bool cuda = strcmp(config_keys[k].section, "cuda") == 0;
+        if (!(cuda && !device) && !(k == KEY_comm_gpu && (!device || comm->size == 1))) continue;
+        if (was_asked_for(config, k))
+            warn("%s.%s has no effect here: %s", config_keys[k].section, config_keys[k].name,
+                 device ? "one rank learns, and has nothing to add up" : "networks are computed on the CPU");
+    }
 }
 
 /* ---- environments and algorithm ------------------------------------------------------------------------------------------------------ */

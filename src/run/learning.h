@@ -25,6 +25,9 @@ struct learning {
  * level that all ranks have. */
 int learning_backend(struct learning *learning, const struct config *config, struct comm *comm, int threads, int level, struct error *err);
 
+/* Rank 0: a line for each key of a GPU (cuda.*, comm.gpu) that the user set and that changes nothing with this backend and these ranks. */
+void learning_warn_idle(const struct learning *learning, const struct config *config, const struct comm *comm);
+
 /* Devices of this node that the configuration's backend may use; 0 = it computes on the CPU. */
 int learning_devices(const struct config *config);
 

@@ -335,6 +335,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     if (continued && t->comm->rank == 0 && t->stored_level[0] && strcmp(t->stored_level, cpu_level_name(t->level)))
         warn("this run was made at instruction level %s and goes on at %s: results may differ in the last bits", t->stored_level,
              cpu_level_name(t->level));
+    learning_warn_idle(&t->learning, t->config, t->comm);
     say_what_runs(t, continued);
     code = comm_vote(t->comm, t->learning.algorithm->ops->begin(t->learning.algorithm, continued && t->env_bytes, err), err);
 done:

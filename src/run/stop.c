@@ -51,7 +51,7 @@ static void install_handlers(struct stop *stop)
     for (int i = 0; i < CAUGHT; i++) {
         struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
         sigemptyset(&action.sa_mask);
-        /* A second SIGINT meets the default action and ends the process at once. */
+        /* A second SIGINT meets the default action and ends the process at once; a second SIGTERM does not (stop.h). */
         if (caught[i] == SIGINT) action.sa_flags |= SA_RESETHAND;
         sigaction(caught[i], NULL, &stop->before[i]);
         /* Shells' background jobs ignore SIGINT and nohup SIGHUP on purpose. */

@@ -1,6 +1,10 @@
 /* Reasons to stop, looked at once an update and agreed by all ranks. SIGUSR1 and SIGUSR2 (75), SIGINT, SIGTERM and SIGHUP (10; a second
  * SIGINT ends at once), a file STOP in the run's folder (10, removed), train.max_seconds (75), MAPPO_DEADLINE or SLURM_JOB_END_TIME (unix
- * seconds; 75) with a margin of twice the slowest save + train.stop_margin, at most a quarter of the time left at the start. */
+ * seconds; 75) with a margin of twice the slowest save + train.stop_margin, at most a quarter of the time left at the start.
+ *
+ * Only a person presses Ctrl-C twice and means it. A second SIGTERM asks for nothing new: launchers and job scripts deliver it twice within
+ * moments, and one that ended at once would lose the save that the first asked for. Whoever cannot wait sends SIGKILL, as Slurm does
+ * KillWait seconds later by itself, and loses what came after the last checkpoint. */
 #ifndef MAPPO_RUN_STOP_H
 #define MAPPO_RUN_STOP_H
 

@@ -117,11 +117,13 @@ static void write_line(struct trainer *t, struct metrics_line *line)
     line->seconds_communication = comm_take_seconds(t->comm);
     line->seconds_step = t->learning.algorithm->seconds_step;
     line->seconds_infer = t->learning.algorithm->seconds_infer;
+    line->hidden_fraction = algorithm_hidden(t->learning.algorithm);
     line->seconds_update = t->learning.algorithm->seconds_update;
     line->seconds_save = t->seconds_save;
     line->seconds_eval = t->seconds_eval;
     metrics_write(t->metrics, line);
     t->learning.algorithm->seconds_step = t->learning.algorithm->seconds_infer = t->learning.algorithm->seconds_update = 0;
+    t->learning.algorithm->seconds_device = t->learning.algorithm->seconds_wait = 0;
     t->seconds_save = t->seconds_eval = 0;
 
     const struct progress_line progress = {

@@ -42,6 +42,21 @@ expect graphs_change_no_bit 0 "$(same "$WORK/a" "$WORK/g")"
 ranks 1 backend=cuda cuda.environments=0 run="$WORK/h" "$(steps 6)"
 expect environments_on_the_host_change_no_bit 0 "$(same "$WORK/a" "$WORK/h")"
 
+# ---- how much of the device's time stepping hides ----
+hidden() { # RUN: every update's number: null, or how many updates lie below, within and above a half, and outside 0 … 1
+    sed -n 's/.*"hidden_fraction":\([^,}]*\).*/\1/p' "$1/metrics.jsonl" | awk '
+        $1 == "null" { none++; next } $1 < 0 || $1 > 1 { wrong++; next } $1 < 0.5 { low++; next } { high++ }
+        END { print none + 0, "null", low + 0, "low", high + 0, "high", wrong + 0, "wrong" }'
+}
+expect nothing_is_hidden_where_environments_step_on_the_device "6 null 0 low 0 high 0 wrong" "$(hidden "$WORK/a")"
+if [ "$emulated" = 0 ]; then
+    expect what_stepping_hides_is_a_fraction "0 null 0 wrong" "$(hidden "$WORK/h" | sed 's/ [0-9]* low [0-9]* high//')"
+else
+    # The emulated device works while it is called, and nobody waits for it; or only while the host waits.
+    expect what_stepping_hides_is_a_fraction "0 null 0 low 6 high 0 wrong" "$(hidden "$WORK/h")"
+    expect nothing_is_hidden_of_a_device_that_is_waited_for "0 null 6 low 0 high 0 wrong" "$(hidden "$WORK/late-host")"
+fi
+
 # ---- checkpoints move between device and cores ----
 for way in "cuda cpu" "cpu cuda"; do
     first=${way% *} second=${way#* }
@@ -70,6 +85,24 @@ for fault in nan_reward nan_obs inf_reward; do
     done
     expect "${fault}_is_reported_as_on_the_cpu" "$(cat "$WORK/$fault.cpu")" "$(cat "$WORK/$fault.cuda")"
 done
+
+# ---- keys of a GPU that change nothing are named, if the user set them ----
+idle() { # NAME KEYS: the last run's warnings are of these keys
+    expect "$1" "$2" "$(sed -n 's/^mappo: .*\(\(cuda\|comm\)\.[a-z]*\) has no effect here: .*/\1/p' "$WORK/err" | tr '\n' ' ')"
+}
+printf '[cuda]\ngraphs = 0\nprecision = float32\n' >"$WORK/keys.ini"
+ranks 1 backend=cpu --config "$WORK/keys.ini" cuda.device=-1 comm.gpu=staged run="$WORK/idle" "$(steps 1)"
+idle keys_of_a_gpu_are_named_on_the_cpu "comm.gpu cuda.device cuda.graphs "
+ranks 1 backend=cuda --config "$WORK/keys.ini" cuda.device=-1 comm.gpu=staged run="$WORK/idle-gpu" "$(steps 1)"
+idle sums_of_one_rank_are_named_on_the_gpu "comm.gpu "
+ranks 1 backend=cpu run="$WORK/idle-none" "$(steps 1)"
+idle who_sets_no_such_key_is_told_nothing ""
+ranks 1 backend=cpu --config "$WORK/a/config.ini" run="$WORK/idle-ini" "$(steps 1)"
+idle the_file_of_a_run_names_keys_without_meaning_them ""
+if [ -n "$LAUNCH" ]; then
+    ranks 2 backend=cuda comm.pod=1 comm.gpu=staged run="$WORK/idle-two" "$(steps 1)"
+    idle two_ranks_have_sums_to_add_up ""
+fi
 
 # ---- a device that is not as it should be ----
 says() { # NAME CODE WORDS: the last run ended with CODE and said WORDS

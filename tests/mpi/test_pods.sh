@@ -125,6 +125,17 @@ usr2_to_a_member() { kill -USR2 "$(pid_of_rank "$1" 2)"; }
 stops usr1_through_mpirun_saves_and_ends_a_pod_with_75 75 usr1_to_mpirun
 stops usr2_to_a_member_reaches_its_leader 75 usr2_to_a_member
 
+# While a member steps, which here it does nearly always, and commands come without a pause: it must look for signals then, too.
+for try in 1 2 3; do
+    folder=$WORK/stepping$try
+    start 2 run="$folder" threads=1 comm.pod=2 env=test/busy env.microseconds=2000 train.env_steps=1e12 checkpoint.interval=1000
+    await_updates "$folder" 2 || break
+    kill -USR2 "$(pid_of_rank "$folder" 1)"
+    await_end "$folder"
+    expect "usr2_to_a_member_that_steps_reaches_its_leader ($try)" 75 "$STATUS"
+    [ "$STATUS" = 75 ] || break
+done
+
 # ---- a GPU that several ranks share: it is emulated -----------------------------------------------------------------------------------------
 EMULATED=${MAPPO_EMULATED:-${BUILD:-build}/emulated/mappo}
 if [ -x "$EMULATED" ]; then

@@ -41,7 +41,8 @@ void *realloc(void *old, size_t size)
 static long allocations;
 #endif
 
-static const char *const names[] = {"mpe/simple_spread", "test/kitchen_sink"};
+static const char *const names[] = {"mpe/simple_spread", "test/kitchen_sink", "test/busy"};
+enum { NAMES = sizeof names / sizeof *names };
 
 static struct vecenv_config config_of(int which)
 {
@@ -81,7 +82,7 @@ static void play(const struct vecenv_config *config, uint64_t *hash, int32_t col
 static void any_number_of_threads_gives_the_same_bits(void **state)
 {
     (void)state;
-    for (int which = 0; which < 2; which++) {
+    for (int which = 0; which < NAMES; which++) {
         static uint64_t one[STEPS * ENVS], many[STEPS * ENVS];
         struct vecenv_config config = config_of(which);
         play(&config, one, 0, ENVS);
@@ -96,7 +97,7 @@ static void any_number_of_threads_gives_the_same_bits(void **state)
 static void one_batch_equals_its_parts(void **state)
 {
     (void)state;
-    for (int which = 0; which < 2; which++) {
+    for (int which = 0; which < NAMES; which++) {
         static uint64_t whole[STEPS * ENVS], parts[STEPS * ENVS];
         struct vecenv_config config = config_of(which);
         play(&config, whole, 0, ENVS);
@@ -130,7 +131,7 @@ static void other_seeds_streams_and_indices_draw_other_episodes(void **state)
 static void ranges_in_two_parts_equal_one_step(void **state)
 {
     (void)state;
-    for (int which = 0; which < 2; which++) {
+    for (int which = 0; which < NAMES; which++) {
         static uint64_t whole[STEPS * ENVS];
         struct vecenv_config config = config_of(which);
         struct env_batch b;
@@ -158,7 +159,7 @@ static void ranges_in_two_parts_equal_one_step(void **state)
 static void snapshot_continues_exactly_where_it_was_taken(void **state)
 {
     (void)state;
-    for (int which = 0; which < 2; which++) {
+    for (int which = 0; which < NAMES; which++) {
         struct vecenv_config config = config_of(which);
         struct env_batch a, b;
         struct episode before[ENVS * STEPS], after[ENVS * STEPS];
@@ -206,7 +207,7 @@ static void snapshot_continues_exactly_where_it_was_taken(void **state)
 static void snapshot_of_something_else_is_refused(void **state)
 {
     (void)state;
-    for (int which = 0; which < 2; which++) {
+    for (int which = 0; which < NAMES; which++) {
         struct vecenv_config config = config_of(which);
         struct env_batch a, b;
         open_or_fail(&a, &config);
@@ -416,7 +417,7 @@ static void stepping_allocates_nothing(void **state)
 {
     (void)state;
     if (!COUNTS_ALLOCATIONS) skip();
-    for (int which = 0; which < 2; which++) {
+    for (int which = 0; which < NAMES; which++) {
         struct vecenv_config config = config_of(which);
         struct env_batch b;
         struct episode episode[ENVS];

@@ -107,6 +107,22 @@ static void a_second_sigint_ends_at_once(void **state)
     assert_int_equal(WTERMSIG(status), SIGINT);
 }
 
+/* A launcher may deliver it twice: the save that the first asked for is still made. */
+static void a_second_sigterm_or_sighup_asks_for_nothing_new(void **state)
+{
+    (void)state;
+    const int numbers[] = {SIGTERM, SIGHUP};
+    for (int i = 0; i < 2; i++) {
+        struct stop *stop = open_stop(0, 120);
+        raise(numbers[i]);
+        raise(numbers[i]);
+        assert_int_equal(stop_agreed(stop, comm, why, sizeof why), 10);
+        raise(numbers[i]);
+        assert_int_equal(stop_agreed(stop, comm, why, sizeof why), 10);
+        stop_close(stop);
+    }
+}
+
 static void an_ignored_sigint_stays_ignored(void **state)
 {
     (void)state;
@@ -197,11 +213,17 @@ static void a_garbled_or_past_deadline_is_no_deadline(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_a_reason_it_goes_on),         cmocka_unit_test(signals_give_their_exit_codes),
-        cmocka_unit_test(a_late_request_to_save_kills_nobody), cmocka_unit_test(a_request_to_stop_outweighs_one_to_continue_later),
-        cmocka_unit_test(a_second_sigint_ends_at_once),        cmocka_unit_test(an_ignored_sigint_stays_ignored),
-        cmocka_unit_test(a_stop_file_is_honoured_and_removed), cmocka_unit_test(max_seconds_has_no_margin),
-        cmocka_unit_test(a_deadline_keeps_its_margin),         cmocka_unit_test(a_garbled_or_past_deadline_is_no_deadline),
+        cmocka_unit_test(without_a_reason_it_goes_on),
+        cmocka_unit_test(signals_give_their_exit_codes),
+        cmocka_unit_test(a_late_request_to_save_kills_nobody),
+        cmocka_unit_test(a_request_to_stop_outweighs_one_to_continue_later),
+        cmocka_unit_test(a_second_sigint_ends_at_once),
+        cmocka_unit_test(a_second_sigterm_or_sighup_asks_for_nothing_new),
+        cmocka_unit_test(an_ignored_sigint_stays_ignored),
+        cmocka_unit_test(a_stop_file_is_honoured_and_removed),
+        cmocka_unit_test(max_seconds_has_no_margin),
+        cmocka_unit_test(a_deadline_keeps_its_margin),
+        cmocka_unit_test(a_garbled_or_past_deadline_is_no_deadline),
     };
     unsetenv("MAPPO_DEADLINE");
     unsetenv("SLURM_JOB_END_TIME");
