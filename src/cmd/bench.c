@@ -119,9 +119,9 @@ static int one_update(struct learning *p, struct comm *comm, double seconds[MEAS
     while (vecenv_take_episodes(p->env, ended, 64) == 64) continue;
     a->ops->metrics(a, metric, 64);
     const double now = clock_seconds();
-    const double values[MEASURES] = {now - start,       cpu_seconds() - cpu,     a->seconds_step,  a->seconds_infer,
-                                     a->seconds_update, comm_take_seconds(comm), collected - start,
-                                     a->seconds_device, algorithm_hidden(a)};
+    const double values[MEASURES] = {now - start,       cpu_seconds() - cpu, a->seconds_step,
+                                     a->seconds_infer,  a->seconds_update,   comm_take_seconds(comm),
+                                     collected - start, a->seconds_device,   algorithm_hidden(a)};
     memcpy(seconds, values, sizeof values);
     return 0;
 }

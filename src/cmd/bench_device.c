@@ -150,10 +150,10 @@ static void print_host_row(const struct bench *bench, const struct row *row, dou
         printf(", \"share_waiting\": %.4f", r->infer / (r->infer + r->step));
         return;
     }
-    printf("\n    the host alone steps %.0f/s, learning alone takes %.0f/s; together %.0f/s, %.1f %% of the smaller; %.1f %% of the device's "
-           "inference and copies hidden, the host not stepping for %.0f %% of the collecting",
-           host, row->learning, rate, 100 * ratio, 100 * r->hidden,
-           100 * r->infer / (r->infer + r->step));
+    printf(
+        "\n    the host alone steps %.0f/s, learning alone takes %.0f/s; together %.0f/s, %.1f %% of the smaller; %.1f %% of the device's "
+        "inference and copies hidden, the host not stepping for %.0f %% of the collecting",
+        host, row->learning, rate, 100 * ratio, 100 * r->hidden, 100 * r->infer / (r->infer + r->step));
 }
 
 static void print_row(const struct bench *bench, const struct device_case *k, const struct row *row)
@@ -245,6 +245,17 @@ static int measure_environments(const struct bench *bench, int envs, struct erro
     return comm_vote(bench->comm, code, err);
 }
 
+/* Only training forms pods. */
+static void say_sharing(const struct bench *bench)
+{
+    const int devices = learning_devices(&bench->config), ranks = bench->comm->local_size;
+    if (devices > 0 && ranks > devices)
+        printf("%d ranks share %d GPU%s of this node and all learn: training would let them form pods, the benchmark does not. Start one "
+               "rank a "
+               "GPU, with threads=N for environments on the host\n",
+               ranks, devices, devices == 1 ? "" : "s");
+}
+
 /* ---- the table ----------------------------------------------------------------------------------------------------------------------- */
 
 int bench_device(const struct bench *bench, struct learning *learning, struct error *err)
@@ -255,6 +266,7 @@ int bench_device(const struct bench *bench, struct learning *learning, struct er
     if (bench->comm->rank == 0 && !bench->args->json) {
         const int rows = (int)((alone ? c->rollout_envs : 8192) * c->rollout_steps * 3);
         printf("%s\n", b->detail);
+        say_sharing(bench);
         printf("multiply-adds on registers %.1f TFLOP/s, copy %.0f GB/s, products of 64 x 64 / 256 x 256 %.1f / %.1f TFLOP/s\n",
                b->rate(b, RATE_MULTIPLY_ADD, 0, 0, 0) * 1e-12, b->rate(b, RATE_COPY, 0, 0, 0) * 1e-9,
                b->rate(b, RATE_PRODUCT, rows, 64, 64) * 1e-12, b->rate(b, RATE_PRODUCT, rows, 256, 256) * 1e-12);
@@ -264,8 +276,8 @@ int bench_device(const struct bench *bench, struct learning *learning, struct er
                "agent-steps/s", "floor ms", "of floor");
     }
     learning_close(learning);
-    const struct device_case own = {"as configured",  c->rollout_envs,   c->ppo_epochs,
-                                    c->policy_hidden, c->cuda_precision, c->cuda_environments, false};
+    const struct device_case own = {"as configured",   c->rollout_envs,      c->ppo_epochs, c->policy_hidden,
+                                    c->cuda_precision, c->cuda_environments, false};
     const int count = alone ? 1 : (int)(sizeof cases / sizeof *cases);
     int code = 0;
     for (int i = 0; i < count && !code; i++) {
