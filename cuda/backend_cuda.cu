@@ -292,7 +292,8 @@ static double mark_seconds(struct backend *backend, int slot)
     const struct cuda *cuda = cuda_of(backend);
     float milliseconds = 0;
     CHECK(slot >= 0 && slot < BACKEND_MARKS, "mark %d is not one of %d", slot, BACKEND_MARKS);
-    if (!backend->planning) CUDA(cudaEventElapsedTime(&milliseconds, cuda->mark_begin[slot], cuda->mark[slot]), "reading the device's clock");
+    if (!backend->planning)
+        CUDA(cudaEventElapsedTime(&milliseconds, cuda->mark_begin[slot], cuda->mark[slot]), "reading the device's clock");
     return (double)milliseconds * 1e-3;
 }
 

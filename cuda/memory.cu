@@ -99,8 +99,8 @@ MAPPO_NORETURN static void out_of_memory(const char *what, size_t bytes)
     cudaGetLastError(); /* forgotten: it is reported here */
     cudaMemGetInfo(&free, &total);
     die(EXIT_USAGE,
-        "device memory: no room for %.1f MiB of %s, %.1f of %.1f MiB are free; lower rollout.envs, rollout.steps or policy.hidden, or end "
-        "other processes on this GPU (nvidia-smi lists them)",
+        "device memory: no room for %.1f MiB of %s, %.1f of %.1f MiB are free; lower rollout.envs, rollout.steps, policy.hidden or (for "
+        "evaluations) eval.episodes, or end other processes on this GPU (nvidia-smi lists them)",
         mebibytes(bytes), what, mebibytes(free), mebibytes(total));
 }
 
@@ -311,10 +311,11 @@ int memory_plan(struct backend *backend, size_t *need, char *text, size_t size, 
     text_format(text, size, "device memory: %.1f MiB of %.1f free: %s", mebibytes(*need), mebibytes(free), list);
     /* Recordings and the library of matrix products take a little that nobody can foresee. */
     if (*need + *need / 32 > free)
-        return error_set(err, EXIT_USAGE,
-                         "device memory: this run needs %.1f MiB (%s), but %.1f of %.1f MiB are free on %s; lower rollout.envs, "
-                         "rollout.steps or policy.hidden, or end other processes on this GPU (nvidia-smi lists them)",
-                         mebibytes(*need), list, mebibytes(free), mebibytes(total), backend->detail);
+        return error_set(
+            err, EXIT_USAGE,
+            "device memory: this run needs %.1f MiB (%s), but %.1f of %.1f MiB are free on %s; lower rollout.envs, "
+            "rollout.steps, policy.hidden or (for evaluations) eval.episodes, or end other processes on this GPU (nvidia-smi lists them)",
+            mebibytes(*need), list, mebibytes(free), mebibytes(total), backend->detail);
     return EXIT_DONE;
 }
 

@@ -326,7 +326,8 @@ struct backend {
 
     /* optional, devices: host arrays that copies to and from the device are fast with, and copies that the host need not wait for. `mark`
      * remembers how far the calls have come, `wait` lets the host wait for that: everything downloaded before is there then. Once it has
-     * waited, `mark_seconds` is the time from where the device came to the slot's mark_begin, with all calls before it done, to the mark. */
+     * waited, `mark_seconds` is the time from where the device came to the slot's mark_begin, with all calls before it done, to the mark.
+     */
     void *(*host_alloc)(struct backend *, const char *what, size_t bytes); /* zeroed */
     void (*host_free)(struct backend *, void *);
     void (*upload_later)(struct backend *, void *to, const void *from, size_t bytes); /* `from` stays as it is until a later wait */

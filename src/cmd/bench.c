@@ -92,7 +92,7 @@ double bench_median(double *x, int n)
     return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 
-enum { TOTAL, CPU, STEP, INFER, UPDATE, COMMUNICATION, COLLECT, MEASURES };
+enum { TOTAL, CPU, STEP, INFER, UPDATE, COMMUNICATION, COLLECT, DEVICE, HIDDEN, MEASURES };
 
 /* Processor time of this process, all threads: tells a slow program from a busy machine. */
 static double cpu_seconds(void)
@@ -111,7 +111,7 @@ static int one_update(struct learning *p, struct pace *pace, struct comm *comm, 
 {
     struct algorithm *a = p->algorithm;
     struct metric metric[64];
-    a->seconds_step = a->seconds_infer = a->seconds_update = 0;
+    a->seconds_step = a->seconds_infer = a->seconds_update = a->seconds_device = a->seconds_wait = 0;
     comm_take_seconds(comm);
     const double start = clock_seconds(), cpu = cpu_seconds();
     if (pace->outstanding == 0) pace->since = start;
@@ -128,8 +128,8 @@ static int one_update(struct learning *p, struct pace *pace, struct comm *comm, 
     }
     if (code) return code;
     const double now = clock_seconds();
-    const double values[MEASURES] = {now - pace->since, cpu_seconds() - cpu,     a->seconds_step,  a->seconds_infer,
-                                     a->seconds_update, comm_take_seconds(comm), collected - start};
+    const double values[MEASURES] = {now - pace->since,       cpu_seconds() - cpu, a->seconds_step,   a->seconds_infer,   a->seconds_update,
+                                     comm_take_seconds(comm), collected - start,   a->seconds_device, algorithm_hidden(a)};
     memcpy(seconds, values, sizeof values);
     pace->since = now;
     return 0;
@@ -160,6 +160,8 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     r->update = bench_median(sample[UPDATE], n);
     r->communication = bench_median(sample[COMMUNICATION], n);
     r->collect = bench_median(sample[COLLECT], n);
+    r->device = bench_median(sample[DEVICE], n);
+    r->hidden = isnan(seconds[HIDDEN]) ? seconds[HIDDEN] : bench_median(sample[HIDDEN], n);
     r->steps = (double)c->rollout_envs * (double)p->algorithm->horizon;
     r->agents = 0;
     for (int g = 0; g < p->algorithm->groups; g++) r->agents += p->algorithm->policy[g]->sizes.agents;
@@ -215,15 +217,19 @@ int bench_environments(const struct learning *p, const struct config *c, int thr
     if (code) return code;
     bench_env_io(&io, vecenv_spec(env), p->envs.count, take_host, &arrays);
     code = vecenv_reset(env, &io, err);
-    const int steps = 100;
     struct episode ended[64];
-    for (int i = 0; i < ENV_SAMPLES && !code; i++) {
-        const double start = clock_seconds();
-        for (int t = 0; t < steps && !code; t++) code = vecenv_step(env, &io, err);
-        sample[i] = (clock_seconds() - start) / steps;
+    int n = 0;
+    for (double spent = 0; n < ENV_SAMPLES && !code && (spent < case_seconds || n < 5); n++) {
+        double seconds = 0;
+        int steps = 0;
+        /* A hundred steps, or fewer slow ones. */
+        for (const double start = clock_seconds(); steps < 100 && seconds < 0.2 && !code; steps++, seconds = clock_seconds() - start)
+            code = vecenv_step(env, &io, err);
+        sample[n] = seconds / steps;
+        spent += seconds;
         while (vecenv_take_episodes(env, ended, 64) == 64) continue;
     }
-    if (!code) r->env = bench_median(sample, ENV_SAMPLES);
+    if (!code) r->env = bench_median(sample, n);
     for (int i = 0; i < arrays.blocks; i++) free(arrays.block[i]);
     vecenv_close(env);
     return code;

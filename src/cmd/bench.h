@@ -22,6 +22,7 @@ struct bench_result {
     double cpu;                                /* processor seconds of an update, all threads of this rank: least */
     double step, infer, update, communication; /* medians of the phases */
     double collect;                            /* median of stepping with inference and sampling */
+    double device, hidden;                     /* medians of the algorithm's seconds_device and algorithm_hidden; 0, NaN: there are none */
     double env;                                /* seconds of one step of all environments, alone */
 };
 

@@ -18,18 +18,20 @@ struct device_case {
     int64_t envs, epochs, hidden;
     int precision;
     bool device_environments;
+    bool busy; /* test/busy instead of the environment that was asked for: 10 us of a core a step, on the host */
 };
 
 static const struct device_case cases[] = {
-    {"the reference's batch", 128, 10, 64, PRECISION_FP32, true},
-    {"8,192 environments", 8192, 10, 64, PRECISION_FP32, true},
-    {"the same, tf32", 8192, 10, 64, PRECISION_TF32, true},
-    {"the same, bf16", 8192, 10, 64, PRECISION_BF16, true},
-    {"4 epochs", 8192, 4, 64, PRECISION_FP32, true},
-    {"65,536 environments", 65536, 10, 64, PRECISION_FP32, true},
-    {"hidden 256", 8192, 10, 256, PRECISION_FP32, true},
-    {"hidden 256, tf32", 8192, 10, 256, PRECISION_TF32, true},
-    {"environments on the host", 8192, 10, 64, PRECISION_FP32, false},
+    {"the reference's batch", 128, 10, 64, PRECISION_FP32, true, false},
+    {"8,192 environments", 8192, 10, 64, PRECISION_FP32, true, false},
+    {"the same, tf32", 8192, 10, 64, PRECISION_TF32, true, false},
+    {"the same, bf16", 8192, 10, 64, PRECISION_BF16, true, false},
+    {"4 epochs", 8192, 4, 64, PRECISION_FP32, true, false},
+    {"65,536 environments", 65536, 10, 64, PRECISION_FP32, true, false},
+    {"hidden 256", 8192, 10, 256, PRECISION_FP32, true, false},
+    {"hidden 256, tf32", 8192, 10, 256, PRECISION_TF32, true, false},
+    {"environments on the host", 8192, 10, 64, PRECISION_FP32, false, false},
+    {"10 us a step, host", 8192, 10, 64, PRECISION_FP32, false, true},
 };
 static const char *const precision_name[] = {"float32", "tf32", "bf16"};
 
@@ -52,6 +54,7 @@ struct row {
     double floor;    /* seconds of an update */
     double product;  /* flop/s of plain products at the hidden layer's shape; 0 = not measured */
     double host_env; /* environment steps a second of the host's environments alone; 0 = not measured */
+    double learning; /* … of learning and inference alone, of all ranks */
 };
 
 /* Sizes that the user asked for are measured alone. */
@@ -70,6 +73,29 @@ static void configure(struct config *c, const struct device_case *k)
     c->policy_hidden = k->hidden;
     c->cuda_precision = k->precision;
     c->cuda_environments = k->device_environments;
+    if (!k->busy) return;
+    text_format(c->env_name, sizeof c->env_name, "test/busy");
+    c->env_options = 0; /* its default is 10 */
+}
+
+/* Environment steps a second of the same learning with its environments on the device, where they can be. */
+static int learn_alone(const struct bench *bench, const struct config *with, double *rate, struct error *err)
+{
+    struct config *c = malloc(sizeof *c);
+    CHECK(c, "out of memory");
+    *c = *with;
+    c->cuda_environments = true;
+    struct learning l = {0};
+    struct bench_result result = {0};
+    int code = learning_backend(&l, c, bench->comm, bench->placement.threads, -1, err);
+    if (!code) code = comm_vote(bench->comm, learning_open(&l, c, bench->comm, err), err);
+    const bool possible = !code && l.algorithm && vecenv_on_device(l.env);
+    if (possible) code = comm_vote(bench->comm, l.algorithm->ops->begin(l.algorithm, false, err), err);
+    if (possible && !code) code = bench_training(&l, c, bench->comm, &result, err);
+    if (possible && !code) *rate = result.steps / result.total;
+    learning_close(&l);
+    free(c);
+    return code;
 }
 
 static int measure(const struct bench *bench, const struct device_case *k, struct row *row, struct error *err)
@@ -96,13 +122,38 @@ static int measure(const struct bench *bench, const struct device_case *k, struc
         row->floor = fmax(arithmetic, traffic) / comm->size;
         if (hidden > 128) row->product = b->rate(b, RATE_PRODUCT, rows, hidden, hidden);
     }
-    if (!code && !k->device_environments) {
+    const bool host = !code && !vecenv_on_device(l.env);
+    if (host) {
+        const struct bench_result *r = &row->result;
+        row->learning = r->steps / (r->total - r->collect + r->device); /* without what only the host does */
         code = bench_environments(&l, c, bench->placement.threads, &row->result, err);
         row->host_env = (double)k->envs / comm->size / row->result.env;
     }
     learning_close(&l);
+    code = comm_vote(comm, code, err);
+    if (host && !code) code = learn_alone(bench, c, &row->learning, err);
     free(c);
-    return comm_vote(comm, code, err);
+    return code;
+}
+
+/* What the host's environments and learning could do alone, and what both together do of the smaller: the rest is what they wait for one
+ * another. */
+static void print_host_row(const struct bench *bench, const struct row *row, double rate)
+{
+    const struct bench_result *r = &row->result;
+    const double host = row->host_env * bench->comm->size, ratio = rate / fmin(host, row->learning);
+    if (bench->args->json) {
+        printf(", \"host_env_steps_per_second\": %.0f, \"learning_env_steps_per_second\": %.0f, \"ratio_to_smaller\": %.4f, "
+               "\"hidden_fraction\": ",
+               host, row->learning, ratio);
+        text_json_real(stdout, r->hidden);
+        printf(", \"share_waiting\": %.4f", r->infer / (r->infer + r->step));
+        return;
+    }
+    printf(
+        "\n    the host alone steps %.0f/s, learning alone takes %.0f/s; together %.0f/s, %.1f %% of the smaller; %.1f %% of the device's "
+        "inference and copies hidden, the host not stepping for %.0f %% of the collecting",
+        host, row->learning, rate, 100 * ratio, 100 * r->hidden, 100 * r->infer / (r->infer + r->step));
 }
 
 static void print_row(const struct bench *bench, const struct device_case *k, const struct row *row)
@@ -117,19 +168,14 @@ static void print_row(const struct bench *bench, const struct device_case *k, co
                k->name, (long long)k->envs, (long long)k->epochs, (long long)k->hidden, precision_name[k->precision], bench->comm->size,
                r->total * 1e3, r->best * 1e3, rate, rate * r->agents, row->floor * 1e3, row->floor / r->total);
         text_json_real(stdout, product > 0 ? product : (double)NAN);
-        printf(", \"host_env_steps_per_second\": ");
-        text_json_real(stdout, row->host_env > 0 ? row->host_env : (double)NAN);
-        printf(", \"share_waiting\": ");
-        text_json_real(stdout, row->host_env > 0 ? r->infer / (r->infer + r->step) : (double)NAN);
+        if (row->host_env > 0) print_host_row(bench, row, rate);
         printf("}\n");
     } else {
         printf("%-26s %7lld %4lld %4lld %-8s %9.3f %9.3f %12.0f %13.0f %9.3f %6.1f %%", k->name, (long long)k->envs, (long long)k->epochs,
                (long long)k->hidden, precision_name[k->precision], r->total * 1e3, r->best * 1e3, rate, rate * r->agents, row->floor * 1e3,
                100 * row->floor / r->total);
         if (product > 0) printf("   %.0f %% of plain products' rate", 100 * product);
-        if (row->host_env > 0)
-            printf("   host environments alone %.0f/s; while collecting the host waits for the device %.0f %% of the time", row->host_env,
-                   100 * r->infer / (r->infer + r->step));
+        if (row->host_env > 0) print_host_row(bench, row, rate);
         printf("\n");
     }
     fflush(stdout);
@@ -187,16 +233,27 @@ static int measure_environments(const struct bench *bench, int envs, struct erro
     const bool possible = !code && vecenv_attach(l.env, l.backend->environments, l.backend, why, sizeof why);
     if (possible) code = step_alone(&l, envs, &rate, err);
     for (int g = 0; l.env && g < vecenv_spec(l.env)->groups; g++) agents += vecenv_spec(l.env)->group[g].agents;
-    if (!code && bench->comm->rank == 0 && bench->args->json)
+    if (!code && bench->comm->rank == 0 && bench->args->json && possible)
         printf("{\"case\": \"environments alone\", \"environments\": %d, \"env_steps_per_second\": %.0f, \"agent_steps_per_second\": "
                "%.0f}\n",
                envs, rate, rate * agents);
     else if (!code && bench->comm->rank == 0 && possible)
         printf("stepping and observing alone, %d environments: %.3g env-steps/s, %.3g agent-steps/s\n", envs, rate, rate * agents);
-    else if (!code && bench->comm->rank == 0)
+    else if (!code && bench->comm->rank == 0 && !bench->args->json)
         printf("environments alone: not on the device: %s\n", why);
     learning_close(&l);
     return comm_vote(bench->comm, code, err);
+}
+
+/* Only training forms pods. */
+static void say_sharing(const struct bench *bench)
+{
+    const int devices = learning_devices(&bench->config), ranks = bench->comm->local_size;
+    if (devices > 0 && ranks > devices)
+        printf("%d ranks share %d GPU%s of this node and all learn: training would let them form pods, the benchmark does not. Start one "
+               "rank a "
+               "GPU, with threads=N for environments on the host\n",
+               ranks, devices, devices == 1 ? "" : "s");
 }
 
 /* ---- the table ----------------------------------------------------------------------------------------------------------------------- */
@@ -209,6 +266,7 @@ int bench_device(const struct bench *bench, struct learning *learning, struct er
     if (bench->comm->rank == 0 && !bench->args->json) {
         const int rows = (int)((alone ? c->rollout_envs : 8192) * c->rollout_steps * 3);
         printf("%s\n", b->detail);
+        say_sharing(bench);
         printf("multiply-adds on registers %.1f TFLOP/s, copy %.0f GB/s, products of 64 x 64 / 256 x 256 %.1f / %.1f TFLOP/s\n",
                b->rate(b, RATE_MULTIPLY_ADD, 0, 0, 0) * 1e-12, b->rate(b, RATE_COPY, 0, 0, 0) * 1e-9,
                b->rate(b, RATE_PRODUCT, rows, 64, 64) * 1e-12, b->rate(b, RATE_PRODUCT, rows, 256, 256) * 1e-12);
@@ -218,8 +276,8 @@ int bench_device(const struct bench *bench, struct learning *learning, struct er
                "agent-steps/s", "floor ms", "of floor");
     }
     learning_close(learning);
-    const struct device_case own = {"as configured",  c->rollout_envs,   c->ppo_epochs,
-                                    c->policy_hidden, c->cuda_precision, c->cuda_environments};
+    const struct device_case own = {"as configured",   c->rollout_envs,      c->ppo_epochs, c->policy_hidden,
+                                    c->cuda_precision, c->cuda_environments, false};
     const int count = alone ? 1 : (int)(sizeof cases / sizeof *cases);
     int code = 0;
     for (int i = 0; i < count && !code; i++) {

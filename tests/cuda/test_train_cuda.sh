@@ -86,6 +86,14 @@ for fault in nan_reward nan_obs inf_reward; do
     expect "${fault}_is_reported_as_on_the_cpu" "$(cat "$WORK/$fault.cpu")" "$(cat "$WORK/$fault.cuda")"
 done
 
+# ---- the benchmark of environments on the host: no times, only that its numbers are there and fit each other ----
+"$MAPPO" bench backend=cuda env=test/busy env.microseconds=20 rollout.envs=8 rollout.steps=5 policy.hidden=64 ppo.epochs=1 threads=1 --json >"$WORK/out" 2>"$WORK/err"
+number() { sed -n "s/.*\"$1\": \([0-9.e+-]*\)[,}].*/\1/p" "$WORK/out"; }
+expect a_benchmark_tells_what_host_and_learning_could_do_alone "1 fits" "$(wc -l <"$WORK/out") $(echo "$(number env_steps_per_second)" "$(number host_env_steps_per_second)" \
+    "$(number learning_env_steps_per_second)" "$(number ratio_to_smaller)" "$(number hidden_fraction)" | awk '{
+        smaller = $2 < $3 ? $2 : $3; off = NF == 5 ? $1 / smaller / $4 - 1 : 1
+        print (NF == 5 && $2 <= 50000 && off < 0.01 && off > -0.01 && $5 >= 0 && $5 <= 1) ? "fits" : $0 }')"
+
 # ---- keys of a GPU that change nothing are named, if the user set them ----
 idle() { # NAME KEYS: the last run's warnings are of these keys
     expect "$1" "$2" "$(sed -n 's/^mappo: .*\(\(cuda\|comm\)\.[a-z]*\) has no effect here: .*/\1/p' "$WORK/err" | tr '\n' ' ')"

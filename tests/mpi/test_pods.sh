@@ -150,6 +150,8 @@ if [ -x "$EMULATED" ]; then
     same and_give_the_same_bits_too "$WORK/gpu1" "$WORK/gpu2"
     refuse nccl_on_one_gpu_is_refused_by_name 2 'comm\.gpu=nccl: ranks 0 and 1 share a GPU' 2 run="$WORK/nccl" $GPU comm.pod=1 comm.gpu=nccl
     ranks 2 run="$WORK/staged" $GPU comm.pod=1
+    timeout 100 $LAUNCH -n 2 "$MAPPO" bench backend=cuda rollout.envs=4 rollout.steps=2 policy.hidden=16 ppo.epochs=1 threads=1 >"$WORK/out" 2>"$WORK/err"
+    expect a_benchmark_says_that_it_forms_no_pods "0 1" "$? $(grep -c '^2 ranks share 1 GPU of this node and all learn' "$WORK/out")"
     expect the_way_of_gradients_is_said 1 "$(grep -c 'gradients: staged through pinned memory' "$WORK/staged/log.txt")"
     MAPPO=$REAL
 else
