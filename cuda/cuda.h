@@ -1,9 +1,9 @@
 /* Inside the CUDA backend: what its files share. Nobody outside of cuda/ includes it.
  *
  * Two ways through a network. The fused one (mlp_fused.cu) keeps a tile of rows, all its activations and the weights on chip; it fits
- * networks of two hidden layers of at most 128 and few inputs, on devices with the shared memory for it. The composed one
- * (mlp_composed.cu) goes layer by layer through device memory with matrix products of gemm.cu; it fits all. Both read folded weights and
- * leave sums per chunk in the same layout (layout.h), which fold.cu makes and adds up. */
+ * networks of one to three hidden layers, at most 64 or 128 wide, and few inputs, on devices with the shared memory for it. The composed
+ * one (mlp_composed.cu) goes layer by layer through device memory with matrix products of gemm.cu; it fits all. Both read folded weights
+ * and leave sums per chunk in the same layout (layout.h), which fold.cu makes and adds up. */
 #ifndef MAPPO_CUDA_CUDA_H
 #define MAPPO_CUDA_CUDA_H
 

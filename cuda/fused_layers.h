@@ -135,6 +135,16 @@ struct hidden_layer {
     struct features features;
 };
 
+/* A pass of a launch: its rows and weights, and which blocks it has. */
+struct fused_pass {
+    const float *x, *folded; /* of its tiles, like the next four */
+    const int32_t *count;
+    int batch_rows, rows;
+    int inputs, outputs;
+    int dist; /* number among the launch's; -1: none is needed */
+    int first_block, blocks;
+};
+
 /* What the networks of a launch have in common. */
 struct fused_networks {
     int passes, layers, activation;

@@ -11,13 +11,11 @@
 #include "cuda/fused_layers.h"
 #include "cuda/loss.h"
 
-struct fused_training {
-    struct train_pass pass; /* from loss_pass */
-    const float *x, *folded;
+struct fused_training : fused_pass { /* a block makes a chunk */
+    struct train_pass pass;          /* from loss_pass */
     float *chunk;
     double *sums;
-    const int32_t *count;
-    int batch_rows, rows, inputs, outputs, extra, first_block, chunks, dist;
+    int extra;
 };
 
 struct fused_trainings {
@@ -329,6 +327,6 @@ struct fused_trainer {
     int (*warps)(const struct cuda *cuda, const struct network *net, size_t *shared);
     void (*train)(struct cuda *cuda, const struct fused_trainings *args, int warps, int blocks, size_t shared);
 };
-extern const struct fused_trainer fused_train_64x2, fused_train_128x2;
+extern const struct fused_trainer fused_train_64x1, fused_train_64x2, fused_train_64x3, fused_train_128x2;
 
 #endif

@@ -124,11 +124,11 @@ static __device__ __forceinline__ void put_gradients(const struct train_thread *
 template <bool TF32, int W, int L, int G> static __device__ __forceinline__ void train_chunk(const struct train_thread *t, int c)
 {
     enum { S = BY_LAYER_ROW };
-    const int live = batch_live_rows(t->p->count, t->p->batch_rows, t->p->rows), edge = chunk_edge(t->p->rows, t->p->chunks, c + 1);
+    const int live = batch_live_rows(t->p->count, t->p->batch_rows, t->p->rows), edge = chunk_edge(t->p->rows, t->p->blocks, c + 1);
     const int end = edge < live ? edge : live;
     struct gradients<W, L, G> sum = gradients<W, L, G>();
     struct next_rows<W, G> next;
-    int row = chunk_edge(t->p->rows, t->p->chunks, c);
+    int row = chunk_edge(t->p->rows, t->p->blocks, c);
     fetch(t, row, end, &next);
     load_weights<TF32, W>(t->shared, &t->at.weights, t->p->folded, t->args->networks.features.count, L, t->p->inputs, t->p->outputs);
     double *sums = reinterpret_cast<double *>(t->shared + t->at.sums);

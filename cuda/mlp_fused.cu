@@ -55,12 +55,9 @@ static constexpr __host__ __device__ int forward_blocks(int width) /* on a multi
     return width == 64 ? 4 : 1;
 }
 
-struct fused_forwarding {
+struct fused_forwarding : fused_pass { /* dist -1: no actions */
     struct act_pass act;
-    const float *x, *folded;
     float *out;
-    const int32_t *count;
-    int batch_rows, rows, inputs, outputs, first_block, blocks, dist; /* dist: -1 = no actions */
 };
 
 struct fused_forwards {
@@ -140,7 +137,7 @@ static bool tf32_works(const struct cuda *cuda)
 /* How networks of that shape are trained; NULL = layer by layer only. */
 static const struct fused_trainer *trainer_of(const struct network *net)
 {
-    static const struct fused_trainer *const trainers[] = {&fused_train_64x2, &fused_train_128x2};
+    static const struct fused_trainer *const trainers[] = {&fused_train_64x1, &fused_train_64x2, &fused_train_64x3, &fused_train_128x2};
     for (size_t i = 0; i < sizeof trainers / sizeof *trainers; i++) {
         if (trainers[i]->width == fused_width(net->hidden) && trainers[i]->layers == net->layers) return trainers[i];
     }
@@ -224,29 +221,39 @@ static struct fused_networks networks_of(const struct network *net)
     return n;
 }
 
+/* Fills in a pass that has the launch's next `blocks` blocks; *used: those that it has so far. */
+static void pass_fill(struct fused_pass *p, const struct network *net, const struct tiles *tiles, int dist, int blocks, int *used)
+{
+    p->x = tiles->x;
+    p->folded = tiles->folded;
+    p->count = tiles->count;
+    p->batch_rows = tiles->batch_rows;
+    p->rows = tiles->rows;
+    p->inputs = net->inputs;
+    p->outputs = net->outputs;
+    p->dist = dist;
+    p->first_block = *used;
+    p->blocks = blocks;
+    *used += blocks;
+}
+
+static int forward_pass_blocks(const struct cuda *cuda, const struct network *net, int rows)
+{
+    const int width = fused_width(net->hidden), parts = (rows + warp_rows(width) - 1) / warp_rows(width);
+    const int most = forward_blocks(width) * cuda->multiprocessors;
+    return parts < most ? parts : most;
+}
+
 /* Adds a pass to the launch; false = no room. */
 static bool forwards_add(struct cuda *cuda, struct fused_forwards *args, const struct distribution **known, int *dists, int *blocks,
                          const struct forward_pass *pass, const struct act_pass *act)
 {
-    const struct tiles *t = pass->tiles;
     const int dist = act ? dist_number(args->dist, known, dists, act->dist) : -1;
     if (args->networks.passes == FUSED_PASSES || (act && dist < 0)) return false;
     struct fused_forwarding *p = &args->pass[args->networks.passes++];
     if (act) p->act = *act;
-    p->dist = dist;
-    p->x = t->x;
-    p->folded = t->folded;
     p->out = pass->out;
-    p->count = t->count;
-    p->batch_rows = t->batch_rows;
-    p->rows = t->rows;
-    p->inputs = pass->net->inputs;
-    p->outputs = pass->net->outputs;
-    p->first_block = *blocks;
-    const int width = fused_width(pass->net->hidden), rows = warp_rows(width);
-    const int parts = (t->rows + rows - 1) / rows, most = forward_blocks(width) * cuda->multiprocessors;
-    p->blocks = parts < most ? parts : most;
-    *blocks += p->blocks;
+    pass_fill(p, pass->net, pass->tiles, dist, forward_pass_blocks(cuda, pass->net, pass->tiles->rows), blocks);
     return true;
 }
 
@@ -296,20 +303,10 @@ static bool trainings_add(struct cuda *cuda, struct fused_trainings *args, const
     if (args->networks.passes == FUSED_PASSES || dist < 0) return false;
     struct fused_training *p = &args->pass[args->networks.passes++];
     p->pass = loss_pass(pass);
-    p->dist = dist;
-    p->x = t->x;
-    p->folded = t->folded;
     p->chunk = t->chunk;
     p->sums = t->sums;
-    p->count = t->count;
-    p->batch_rows = t->batch_rows;
-    p->rows = t->rows;
-    p->inputs = pass->net->inputs;
-    p->outputs = pass->net->outputs;
     p->extra = pass->net->extra;
-    p->first_block = *blocks;
-    p->chunks = fused_chunks(cuda, pass->net, t->rows);
-    *blocks += p->chunks;
+    pass_fill(p, pass->net, t, dist, fused_chunks(cuda, pass->net, t->rows), blocks);
     return true;
 }
 

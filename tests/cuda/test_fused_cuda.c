@@ -62,7 +62,8 @@ static void networks_that_fit_on_chip_are_fused(void **state)
                                      {18, 64, 2, 5, true},   {64, 64, 2, 32, true},  {18, 65, 2, 5, true},    {18, 96, 2, 5, true},
                                      {18, 128, 2, 5, true},  {54, 128, 2, 1, true},  {64, 128, 2, 5, true},   {65, 64, 2, 5, false},
                                      {65, 128, 2, 5, false}, {18, 64, 2, 33, false}, {18, 128, 2, 33, false}, {18, 129, 2, 5, false},
-                                     {18, 128, 3, 5, false}, {18, 64, 4, 5, false}};
+                                     {18, 128, 3, 5, false}, {18, 64, 4, 5, false},  {18, 128, 1, 5, false},  {18, 64, 1, 5, true},
+                                     {18, 64, 3, 5, true},   {64, 64, 3, 32, true},  {3, 20, 3, 1, true}};
     check_ways(way, sizeof way / sizeof *way, "a block has 227 KiB");
 }
 
@@ -71,7 +72,7 @@ static void devices_with_little_shared_memory_go_layer_by_layer(void **state)
 {
     (void)state;
     static const struct way ampere[] = {{18, 64, 2, 5, true}, {54, 64, 2, 1, true}, {54, 128, 2, 1, false}},
-                            laptop[] = {{18, 64, 2, 5, true}, {18, 128, 2, 5, false}};
+                            laptop[] = {{18, 64, 2, 5, true}, {18, 128, 2, 5, false}, {18, 64, 1, 5, true}, {18, 64, 3, 5, false}};
     if (!emulated()) skip();
     setenv("MAPPO_EMULATE_SHARED", "166912", 1);
     check_ways(ampere, sizeof ampere / sizeof *ampere, "a block has 163 KiB");
@@ -154,14 +155,14 @@ static void check_networks(int precision, double tolerance, bool whole)
 {
     static const int shape[][2] =
         {/* hidden, layers */
-         {1, 2}, {16, 2}, {32, 2}, {47, 2}, {64, 2}, {65, 2}, {96, 2}, {127, 2}, {128, 2}},
-                     inputs[] = {18, 3, 54, 25, 64, 41}, units[] = {37, 1, 131, 64, 7};
+         {1, 2}, {16, 2}, {32, 2}, {47, 2}, {64, 2}, {65, 2}, {96, 2}, {127, 2}, {128, 2}, {64, 1}, {64, 3}, {21, 1}, {50, 3}},
+                     inputs[] = {18, 3, 54, 25, 64, 41}, units[] = {37, 1, 131, 64, 7, 200, 90};
     struct backend *cpu = open_as("cpu", 0, false), *cuda = open_as("cuda", precision, false);
     int number = 0;
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
         for (int norms = 0; norms < 4; norms++) {
             for (int activation = 0; activation < 2; activation++, number++) {
-                struct problem q = shape_of(inputs[number % 6], shape[s][0], shape[s][1], number * 2 % HEADS_KINDS, units[number * 3 % 5]);
+                struct problem q = shape_of(inputs[number % 6], shape[s][0], shape[s][1], number * 2 % HEADS_KINDS, units[number * 3 % 7]);
                 q.activation = activation ? ACTIVATION_TANH : ACTIVATION_RELU;
                 q.layer_norm = norms & 1;
                 q.feature_norm = norms & 2;
