@@ -39,7 +39,7 @@ static struct tiles *tiles_create(struct backend *backend, const struct network 
     t->net = net;
     t->fused = fused_fits(cuda, net);
     t->max_rows = max_rows;
-    t->max_chunks = t->fused ? fused_chunks(cuda, max_rows) : 1;
+    t->max_chunks = t->fused ? fused_chunks(cuda, net, max_rows) : 1;
     if (t->max_chunks < 1) t->max_chunks = 1;
     t->x = static_cast<float *>(cuda_take(cuda, "inputs of passes", inputs_size(net, t->fused, max_rows) * sizeof(float)));
     t->folded = static_cast<float *>(cuda_take(cuda, "folded weights", layout_size(net) * sizeof(float)));
@@ -181,7 +181,7 @@ static void train_some(struct cuda *cuda, const struct train_pass *pass, int cou
     for (int p = 0; p < count; p++) {
         const int rows = s.tiles[p]->rows;
         CHECK(rows == batch_rows(&s.pass[p].batch), "train: %d rows are packed, the batch has %d", rows, batch_rows(&s.pass[p].batch));
-        chunks[p] = rows == 0 ? 0 : p < s.fused ? fused_chunks(cuda, rows) : 1;
+        chunks[p] = rows == 0 ? 0 : p < s.fused ? fused_chunks(cuda, s.net[p], rows) : 1;
     }
     fold_all(cuda, s.net, s.parameters, s.tiles, count);
     if (s.fused) fused_train(cuda, s.pass, s.fused);

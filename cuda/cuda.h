@@ -1,9 +1,9 @@
 /* Inside the CUDA backend: what its files share. Nobody outside of cuda/ includes it.
  *
  * Two ways through a network. The fused one (mlp_fused.cu) keeps a tile of rows, all its activations and the weights on chip; it fits
- * networks of hidden 64 and few inputs. The composed one (mlp_composed.cu) goes layer by layer through device memory with matrix products
- * of gemm.cu; it fits all. Both read folded weights and leave sums per chunk in the same layout (layout.h), which fold.cu makes and
- * adds up. */
+ * networks of one to three hidden layers, at most 64 or 128 wide, and few inputs, on devices with the shared memory for it. The composed
+ * one (mlp_composed.cu) goes layer by layer through device memory with matrix products of gemm.cu; it fits all. Both read folded weights
+ * and leave sums per chunk in the same layout (layout.h), which fold.cu makes and adds up. */
 #ifndef MAPPO_CUDA_CUDA_H
 #define MAPPO_CUDA_CUDA_H
 
@@ -67,7 +67,8 @@ void cuda_give(struct cuda *cuda, void *p);
 /* mlp_fused.cu */
 bool fused_fits(const struct cuda *cuda, const struct network *net);
 int fused_tile_rows(void);
-int fused_chunks(const struct cuda *cuda, int rows); /* of a training pass of so many rows: a function of the rows alone */
+int fused_chunks(const struct cuda *cuda, const struct network *net,
+                 int rows); /* of a training pass of so many rows: a function of them and of the network's shape alone */
 void fused_pack(struct cuda *cuda, const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch);
 void fused_forward(struct cuda *cuda, const struct forward_pass *pass, const struct act_pass *act /* NULL = forward only */, int passes);
 void fused_train(struct cuda *cuda, const struct train_pass *pass, int passes); /* to tiles->chunk and tiles->sums */

@@ -1,5 +1,5 @@
-/* Layers of a network of two hidden layers of 64, for the warps of a block: sizes, weights in shared memory, a warp's 16 rows through a
- * layer. Used by mlp_fused.cu and fused_train.h. */
+/* Layers of a network, for the warps of a block: sizes, weights in shared memory, a warp's rows through a layer. W, 64 or 128, is how many
+ * features the hidden layers have room for; a network may have fewer. Used by mlp_fused.cu and fused_train.h. */
 #ifndef MAPPO_CUDA_FUSED_LAYERS_H
 #define MAPPO_CUDA_FUSED_LAYERS_H
 
@@ -7,10 +7,10 @@
 #include "cuda/fused_tile.h"
 
 enum {
-    FUSED_LAYERS = 2,
+    FUSED_WIDTH_MOST = 128,
     FUSED_PACKED_ROWS = 128, /* of a tile in memory */
     FUSED_CHUNK_ROWS = 64,   /* chunks are whole multiples of so many */
-    FUSED_BLOCKS = 2,        /* of training, on a multiprocessor */
+    FUSED_BLOCKS = 2,        /* of training, on a multiprocessor; of width 128 one */
     FUSED_INPUTS_MOST = 64,
     FUSED_OUTPUTS_MOST = 32, /* log_std included */
     FUSED_NARROW = 8,        /* outputs whose weight gradient a warp makes from its own rows */
@@ -35,41 +35,48 @@ static inline __host__ __device__ int input_groups(int inputs)
     return inputs <= 24 ? 3 : inputs <= 40 ? 5 : inputs <= 56 ? 7 : 8;
 }
 
-struct folded { /* layout.h for two layers of 64: where the layers' weights and biases begin */
-    int w1, b1, w2, b2, wh, bh, extra;
+static inline __host__ __device__ int fused_width(int hidden)
+{
+    return hidden <= 64 ? 64 : FUSED_WIDTH_MOST;
+}
+
+/* layout.h for a network of one hidden size: where the layers' weights and biases begin, after each other. */
+struct folded {
+    int bias, inner, step, inner_bias, head, head_bias, extra; /* inner: layer 1; its bias lies inner_bias further, layer 2 step further */
 };
 
-static inline __host__ __device__ struct folded folded_of(int inputs, int outputs)
+static inline __host__ __device__ struct folded folded_of(int hidden, int layers, int inputs, int outputs)
 {
     struct folded f;
-    f.w1 = 0;
-    f.b1 = FUSED_HIDDEN * inputs;
-    f.w2 = f.b1 + FUSED_HIDDEN;
-    f.b2 = f.w2 + FUSED_HIDDEN * FUSED_HIDDEN;
-    f.wh = f.b2 + FUSED_HIDDEN;
-    f.bh = f.wh + outputs * FUSED_HIDDEN;
-    f.extra = f.bh + round_up(outputs, 4);
+    f.bias = round_up(hidden * inputs, 4);
+    f.inner = f.bias + round_up(hidden, 4);
+    f.inner_bias = round_up(hidden * hidden, 4);
+    f.step = f.inner_bias + round_up(hidden, 4);
+    f.head = f.inner + (layers - 1) * f.step;
+    f.head_bias = f.head + round_up(outputs * hidden, 4);
+    f.extra = f.head_bias + round_up(outputs, 4);
     return f;
 }
 
 /* ---- weights in shared memory ---- */
 
-struct weights { /* places in floats from the start of shared memory; ld1: length of a row of w1 */
-    int w1, w2, wh, b1, b2, bh, end, ld1;
+/* Places in floats from the start of shared memory. first [W][ld], inner [layers - 1][W][W + 4], head [outputs padded to 8][W + 4], biases
+ * [layers][W], of the head [outputs padded to 8]; ld: length of a row of the first layer. */
+struct weights {
+    int first, inner, head, bias, head_bias, end, ld;
 };
 
-static inline __host__ __device__ struct weights weights_lay_out(int at, int inputs, int outputs)
+template <int W> static inline __host__ __device__ struct weights weights_lay_out(int at, int layers, int inputs, int outputs)
 {
     struct weights w;
     const int padded = round_up(outputs, 8);
-    w.ld1 = weight_row(inputs);
-    w.w1 = at;
-    w.w2 = w.w1 + FUSED_HIDDEN * w.ld1;
-    w.wh = w.w2 + FUSED_HIDDEN * FUSED_WEIGHT_ROW;
-    w.b1 = w.wh + padded * FUSED_WEIGHT_ROW;
-    w.b2 = w.b1 + FUSED_HIDDEN;
-    w.bh = w.b2 + FUSED_HIDDEN;
-    w.end = w.bh + padded;
+    w.ld = weight_row(inputs);
+    w.first = at;
+    w.inner = w.first + W * w.ld;
+    w.head = w.inner + (layers - 1) * W * wide_row(W);
+    w.bias = w.head + padded * wide_row(W);
+    w.head_bias = w.bias + layers * W;
+    w.end = w.head_bias + padded;
     return w;
 }
 
@@ -84,42 +91,84 @@ template <bool TF32> static __device__ __forceinline__ void load_matrix(float *t
     }
 }
 
-/* The same for rows of 64, which lie at multiples of four floats. */
-template <bool TF32> static __device__ __forceinline__ void load_hidden(float *to, int padded, const float *from, int n)
+/* The same for weights of a hidden layer's outputs: from [n][k] to to [padded][W + 4]. Rows of a multiple of four lie at multiples of four
+ * floats. */
+template <bool TF32, int W> static __device__ __forceinline__ void load_hidden(float *to, int padded, const float *from, int n, int k)
 {
-    enum { UNITS = FUSED_HIDDEN / 4 };
+    enum { UNITS = W / 4 };
+    if (k % 4 != 0) {
+        load_matrix<TF32>(to, wide_row(W), padded, from, n, k);
+        return;
+    }
 #pragma unroll 8
     for (int i = (int)threadIdx.x; i < padded * UNITS; i += (int)blockDim.x) {
         const int row = i / UNITS, column = i % UNITS * 4;
-        const float4 w = row < n ? load4(from + row * FUSED_HIDDEN + column) : make_float4(0, 0, 0, 0);
-        store4(to + row * FUSED_WEIGHT_ROW + column, rounded<TF32>(w.x), rounded<TF32>(w.y), rounded<TF32>(w.z), rounded<TF32>(w.w));
+        const float4 w = row < n && column < k ? load4(from + row * k + column) : make_float4(0, 0, 0, 0);
+        store4(to + row * wide_row(W) + column, rounded<TF32>(w.x), rounded<TF32>(w.y), rounded<TF32>(w.z), rounded<TF32>(w.w));
     }
 }
 
-template <bool TF32>
-static __device__ void load_weights(float *shared, const struct weights *w, const float *folded, int inputs, int outputs)
+template <bool TF32, int W>
+static __device__ void load_weights(float *shared, const struct weights *w, const float *folded, int hidden, int layers, int inputs,
+                                    int outputs)
 {
-    const struct folded f = folded_of(inputs, outputs);
+    const struct folded f = folded_of(hidden, layers, inputs, outputs);
     const int padded = round_up(outputs, 8);
-    load_matrix<TF32>(shared + w->w1, w->ld1, FUSED_HIDDEN, folded + f.w1, FUSED_HIDDEN, inputs);
-    load_hidden<TF32>(shared + w->w2, FUSED_HIDDEN, folded + f.w2, FUSED_HIDDEN);
-    load_hidden<TF32>(shared + w->wh, padded, folded + f.wh, outputs);
-    load_matrix<false>(shared + w->b1, FUSED_HIDDEN, 1, folded + f.b1, 1, FUSED_HIDDEN);
-    load_matrix<false>(shared + w->b2, FUSED_HIDDEN, 1, folded + f.b2, 1, FUSED_HIDDEN);
-    load_matrix<false>(shared + w->bh, padded, 1, folded + f.bh, 1, outputs);
+    load_matrix<TF32>(shared + w->first, w->ld, W, folded, hidden, inputs);
+    load_matrix<false>(shared + w->bias, W, 1, folded + f.bias, 1, hidden);
+    for (int l = 0; l < layers - 1; l++) {
+        const float *inner = folded + f.inner + l * f.step;
+        load_hidden<TF32, W>(shared + w->inner + l * W * wide_row(W), W, inner, hidden, hidden);
+        load_matrix<false>(shared + w->bias + (l + 1) * W, W, 1, inner + f.inner_bias, 1, hidden);
+    }
+    load_hidden<TF32, W>(shared + w->head, padded, folded + f.head, outputs, hidden);
+    load_matrix<false>(shared + w->head_bias, padded, 1, folded + f.head_bias, 1, outputs);
 }
 
-/* ---- layers of a warp's 16 rows; x and out point to the lane's rows ---- */
+/* ---- layers of a warp's rows; x and out point to the lane's rows ---- */
 
 struct hidden_layer {
-    const float *weight, *bias; /* [64][ld] [64] */
+    const float *weight, *bias; /* [W][ld] [W] */
     int ld, k;
     int activation;
     bool norm;
+    struct features features;
 };
 
+/* A pass of a launch: its rows and weights, and which blocks it has. */
+struct fused_pass {
+    const float *x, *folded; /* of its tiles, like the next four */
+    const int32_t *count;
+    int batch_rows, rows;
+    int inputs, outputs;
+    int dist; /* number among the launch's; -1: none is needed */
+    int first_block, blocks;
+};
+
+/* What the networks of a launch have in common. */
+struct fused_networks {
+    int passes, layers, activation;
+    bool norm;
+    struct features features;
+};
+
+template <int W>
+static __device__ __forceinline__ struct hidden_layer hidden_layer_of(const struct fused_networks *networks, const float *shared,
+                                                                      const struct weights *w, int l, int inputs)
+{
+    struct hidden_layer layer;
+    layer.weight = shared + (l == 0 ? w->first : w->inner + (l - 1) * W * wide_row(W));
+    layer.bias = shared + w->bias + l * W;
+    layer.ld = l == 0 ? w->ld : wide_row(W);
+    layer.k = l == 0 ? inputs : networks->features.count;
+    layer.activation = networks->activation;
+    layer.norm = networks->norm;
+    layer.features = networks->features;
+    return layer;
+}
+
 /* out may be x. */
-template <bool TF32, int S>
+template <bool TF32, int W, int S>
 static __device__ __forceinline__ void hidden_forward(const struct hidden_layer *layer, struct lane l, const float *x, float *out,
                                                       const struct tile_norm *norm, bool keep)
 {
@@ -128,71 +177,74 @@ static __device__ __forceinline__ void hidden_forward(const struct hidden_layer 
 #pragma unroll
     for (int i = 0; i < F; i++) {
 #pragma unroll
-        for (int r = 0; r < R; r++) z[i][r] = layer->bias[forward_feature<TF32>(l, i)];
+        for (int r = 0; r < R; r++) z[i][r] = layer->bias[forward_feature<TF32, W>(l, i)];
     }
     if constexpr (TF32) {
-        tf32_forward<S>(z, l, layer->weight, layer->ld, x - l.row, round_up(layer->k, 8));
+        tf32_forward<W, S>(z, l, layer->weight, layer->ld, x - l.row, round_up(layer->k, 8));
     } else {
-        product_forward<S, F>(z, layer->weight + l.feature * layer->ld, layer->ld, x, round_up(layer->k, 4));
+        product_forward<W, S>(z, layer->weight + l.feature * layer->ld, layer->ld, x, round_up(layer->k, 4));
     }
     activate(z, layer->activation);
-    if (layer->norm) normalise(z, norm, keep);
+    if (layer->norm) normalise<TF32, W>(z, layer->features, norm, keep);
     __syncwarp();
 #pragma unroll
     for (int i = 0; i < F; i++) {
 #pragma unroll
         for (int r = 0; r < R; r++) z[i][r] = rounded<TF32>(z[i][r]);
-        store_rows(out + forward_feature<TF32>(l, i) * S, z[i]);
+        store_rows<W>(out + forward_feature<TF32, W>(l, i) * S, z[i]);
     }
     __syncwarp();
 }
 
-/* z [O][S] = head of x [64][S] for few outputs. x and z point to the warp's rows: a lane has row `lane` % 16 and every other four inputs.
- */
-template <int S, int O>
+/* z [O][S] = head of x [W][S] for few outputs. x and z point to the warp's rows: a lane has row `lane` % warp_rows and four inputs of
+ * 4 PARTS. */
+template <int W, int S, int O>
 static __device__ __forceinline__ void narrow_forward(const float *weight, const float *bias, int lane, const float *x, float *z)
 {
-    const int half = lane / WARP_ROWS, row = lane % WARP_ROWS;
+    enum { ROWS = warp_rows(W), PARTS = 32 / ROWS };
+    const int part = lane / ROWS, row = lane % ROWS;
     float sum[O] = {0};
-    x += half * 4 * S + row;
-    weight += half * 4;
+    x += part * 4 * S + row;
+    weight += part * 4;
 #pragma unroll 2
-    for (int k = 0; k < FUSED_HIDDEN; k += 8, x += 8 * S, weight += 8) {
+    for (int k = 0; k < W; k += 4 * PARTS, x += 4 * PARTS * S, weight += 4 * PARTS) {
         const float4 xk = make_float4(x[0], x[S], x[2 * S], x[3 * S]);
 #pragma unroll
-        for (int o = 0; o < O; o++) sum[o] = dot_onto(sum[o], load4(weight + o * FUSED_WEIGHT_ROW), xk);
+        for (int o = 0; o < O; o++) sum[o] = dot_onto(sum[o], load4(weight + o * wide_row(W)), xk);
     }
 #pragma unroll
     for (int o = 0; o < O; o++) {
-        const float both = sum[o] + __shfl_xor_sync(0xffffffffu, sum[o], WARP_ROWS);
-        if (half == 0) z[o * S + row] = both + bias[o];
+        float all = sum[o];
+#pragma unroll
+        for (int step = 16; step >= ROWS; step /= 2) all += __shfl_xor_sync(0xffffffffu, all, step);
+        if (part == 0) z[o * S + row] = all + bias[o];
     }
 }
 
-template <int S, int O>
+template <int W, int S, int O>
 static __device__ __forceinline__ void narrow_forwards(const float *weight, const float *bias, int outputs, int lane, const float *x,
                                                        float *z)
 {
     if constexpr (O <= FUSED_NARROW) {
         if (outputs == O) {
-            narrow_forward<S, O>(weight, bias, lane, x, z);
+            narrow_forward<W, S, O>(weight, bias, lane, x, z);
         } else {
-            narrow_forwards<S, O + 1>(weight, bias, outputs, lane, x, z);
+            narrow_forwards<W, S, O + 1>(weight, bias, outputs, lane, x, z);
         }
     }
 }
 
-/* z [outputs][S] = head of x [64][S], which point to the warp's rows; z may not be x. */
-template <int S>
+/* z [outputs][S] = head of x [W][S], which point to the warp's rows; z may not be x. */
+template <int W, int S>
 static __device__ __forceinline__ void outputs_forward(const float *weight, const float *bias, int outputs, int lane, const float *x,
                                                        float *z)
 {
-    const struct lane l = lane_of<false>(lane);
-    if (outputs <= FUSED_NARROW) narrow_forwards<S, 1>(weight, bias, outputs, lane, x, z);
-    for (int o = l.feature; outputs > FUSED_NARROW && o - l.feature < outputs; o += 8) {
+    const struct lane l = lane_of<false, W>(lane);
+    if (outputs <= FUSED_NARROW) narrow_forwards<W, S, 1>(weight, bias, outputs, lane, x, z);
+    for (int o = l.feature; outputs > FUSED_NARROW && o < outputs; o += W / 8) {
         float sum[1][4] = {{bias[o], bias[o], bias[o], bias[o]}};
-        product_forward<S, 1>(sum, weight + o * FUSED_WEIGHT_ROW, FUSED_WEIGHT_ROW, x + l.row, FUSED_HIDDEN);
-        if (o < outputs) store4(z + o * S + l.row, sum[0][0], sum[0][1], sum[0][2], sum[0][3]);
+        product_forward<W, S>(sum, weight + o * wide_row(W), wide_row(W), x + l.row, W);
+        store4(z + o * S + l.row, sum[0][0], sum[0][1], sum[0][2], sum[0][3]);
     }
     __syncwarp();
 }

@@ -1,12 +1,14 @@
 /* Products of a tile of rows with a layer's weights, both in shared memory, and what is done to the results while they are in registers.
  *
- * Tiles are [feature][rows + 4]; S is that row's length. A warp owns 16 rows of a tile in all layers, so that layers wait for a warp only.
- * float32: its lanes are 8 (features) x 4 (rows) and hold 8 features x 4 rows each. Which lane is which matters: a load of 16 bytes takes
- * one access for half a warp where neighbours (lane ^ 1 or lane ^ 2) read the same address, so one bit of the lane's low two belongs to the
- * features and one to the rows. Rows of tiles and weights are an odd number of 16-byte units long: then different features lie in different
- * banks. Products take 12 loads for 128 multiply-adds.
- * tf32: the tensor cores say which lane holds what, 16 features x 2 rows. Tiles and weights are kept rounded to tf32; sums, norms, losses
- * and the narrow head are float32. */
+ * Tiles are [feature][rows + 4]; S is that row's length. Layers are W = 64 or 128 features wide; what a narrower network lacks are zeros. A
+ * warp owns 1024 / W rows of a tile in all layers, so that layers wait for a warp only, and a lane holds 32 numbers of them.
+ * float32: a warp's lanes are W / 8 (features) x 256 / W (rows) and hold 8 features x 4 rows each. Which lane is which matters: a load of
+ * 16 bytes takes one access for half a warp where neighbours (lane ^ 1 or lane ^ 2) read the same address, so one bit of the lane's low two
+ * belongs to the features and one to the rows. Rows of tiles and weights are an odd number of 16-byte units long: then different features
+ * lie in different banks. Products take 12 loads for 128 multiply-adds.
+ * tf32: the tensor cores say which lane holds what, 16 features x 2 rows. Their products are 16 x 8 numbers: of a width of 64 the 16 are a
+ * warp's rows, of 128 they are features and the 8 its rows. Tiles and weights are kept rounded to tf32; sums, norms, losses and the narrow
+ * head are float32. */
 #ifndef MAPPO_CUDA_FUSED_TILE_H
 #define MAPPO_CUDA_FUSED_TILE_H
 
@@ -24,13 +26,19 @@ extern "C" {
 #define __grid_constant__
 #endif
 
-enum {
-    FUSED_HIDDEN = 64,
-    FUSED_WEIGHT_ROW = 68, /* a row of weights of 64 inputs */
-    WARP_ROWS = 16,
-};
+/* Rows of a warp. */
+static constexpr __host__ __device__ int warp_rows(int width)
+{
+    return 1024 / width;
+}
 
-/* What a lane holds of a warp's 16 rows of a hidden layer: FEATURES x ROWS numbers. */
+/* Length of a row of weights of `width` inputs. */
+static constexpr __host__ __device__ int wide_row(int width)
+{
+    return width + 4;
+}
+
+/* What a lane holds of its warp's rows of a hidden layer: FEATURES x ROWS numbers. */
 template <bool TF32> struct shape;
 template <> struct shape<false> {
     enum { FEATURES = 8, ROWS = 4 };
@@ -40,22 +48,41 @@ template <> struct shape<true> {
 };
 
 struct lane {
-    int feature; /* 0 … 7; tf32: 0 … 3 */
-    int row;     /* first of its rows: 0, 4, 8 or 12; tf32: 0 … 7, the other is 8 further */
+    int feature; /* width 64: 0 … 7; tf32: 0 … 3. 128: 0 … 15; tf32: 0 … 7 */
+    int row;     /* first of its rows. 64: 0, 4, 8 or 12; tf32: 0 … 7, the other is 8 further. 128: 0 or 4; tf32: 0, 2, 4 or 6 */
 };
 
-template <bool TF32> static __device__ __forceinline__ struct lane lane_of(int lane)
+template <bool TF32, int W> static __device__ __forceinline__ struct lane lane_of(int lane)
 {
     struct lane l;
-    l.feature = TF32 ? lane & 3 : (lane & 1) | (lane >> 2 & 6);
-    l.row = TF32 ? lane >> 2 : (lane >> 1 & 3) * 4;
+    if constexpr (W == 64) {
+        l.feature = TF32 ? lane & 3 : (lane & 1) | (lane >> 2 & 6);
+        l.row = TF32 ? lane >> 2 : (lane >> 1 & 3) * 4;
+    } else {
+        l.feature = TF32 ? lane >> 2 : (lane & 1) | (lane >> 1 & 14);
+        l.row = TF32 ? (lane & 3) * 2 : (lane >> 1 & 1) * 4;
+    }
     return l;
 }
 
-/* The feature of number i of a lane after a product forward, and after one backward. */
-template <bool TF32> static __device__ __forceinline__ int forward_feature(struct lane l, int i)
+/* threadIdx.x, asked anew: what is computed from it is computed there, and not before the loops around, which have no registers left to
+ * keep it in. */
+static __device__ __forceinline__ int thread_asked(void)
 {
-    return TF32 ? 8 * (i / 2) + 2 * l.feature + i % 2 : l.feature + 8 * i;
+#ifdef __CUDA_ARCH__
+    int thread;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+    return thread;
+#else
+    return (int)threadIdx.x;
+#endif
+}
+
+/* The feature of number i of a lane after a product forward, and after one backward. */
+template <bool TF32, int W> static __device__ __forceinline__ int forward_feature(struct lane l, int i)
+{
+    if constexpr (TF32) return W == 64 ? 8 * (i / 2) + 2 * l.feature + i % 2 : l.feature + 8 * i;
+    return l.feature + W / 8 * i;
 }
 
 static __device__ __forceinline__ int backward_column(int n, int column) /* tf32: of column `column` of 8 of block n: no two in one bank */
@@ -63,19 +90,22 @@ static __device__ __forceinline__ int backward_column(int n, int column) /* tf32
     return (column & 3) + 4 * (n & 3) + 16 * (column >> 2) + 32 * (n >> 2);
 }
 
-template <bool TF32> static __device__ __forceinline__ int backward_feature(struct lane l, int i)
+template <bool TF32, int W> static __device__ __forceinline__ int backward_feature(struct lane l, int i)
 {
-    return TF32 ? backward_column(i / 2, 2 * l.feature + i % 2) : 4 * l.feature + (i & 3) + (i & 4) * 8;
+    if constexpr (TF32) return W == 64 ? backward_column(i / 2, 2 * l.feature + i % 2) : backward_column(i, l.feature);
+    return 4 * l.feature + (i & 3) + (i & 4) * (W / 8);
 }
 
-template <bool TF32> static __device__ __forceinline__ float over_features(float x) /* the sum over the lanes of the same rows */
+template <bool TF32, int W> static __device__ __forceinline__ float over_features(float x) /* the sum over the lanes of the same rows */
 {
-    x += __shfl_xor_sync(0xffffffffu, x, 1);
-    x += __shfl_xor_sync(0xffffffffu, x, TF32 ? 2 : 8);
-    return TF32 ? x : x + __shfl_xor_sync(0xffffffffu, x, 16);
+    if constexpr (!TF32 || W == 64) x += __shfl_xor_sync(0xffffffffu, x, 1);
+    if constexpr (TF32 && W == 64) return x + __shfl_xor_sync(0xffffffffu, x, 2);
+    if constexpr (W == 128) x += __shfl_xor_sync(0xffffffffu, x, 4);
+    x += __shfl_xor_sync(0xffffffffu, x, 8);
+    return x + __shfl_xor_sync(0xffffffffu, x, 16);
 }
 
-static __device__ __forceinline__ float over_rows(float x) /* the sum over the four lanes of the same features; not for tf32 */
+static __device__ __forceinline__ float over_rows(float x) /* the sum over the four lanes of the same features: width 64, not tf32 */
 {
     x += __shfl_xor_sync(0xffffffffu, x, 2);
     return x + __shfl_xor_sync(0xffffffffu, x, 4);
@@ -92,22 +122,27 @@ static __device__ __forceinline__ void store4(float *p, float x, float y, float 
 }
 
 /* Of the lane's rows: p points to the first. */
-template <int R> static __device__ __forceinline__ void load_rows(float (&to)[R], const float *p)
+template <int W, int R> static __device__ __forceinline__ void load_rows(float (&to)[R], const float *p)
 {
     if constexpr (R == 4) {
         const float4 v = load4(p);
         to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
-    } else {
+    } else if constexpr (W == 64) {
         to[0] = p[0], to[1] = p[8];
+    } else {
+        const float2 v = *reinterpret_cast<const float2 *>(p);
+        to[0] = v.x, to[1] = v.y;
     }
 }
 
-template <int R> static __device__ __forceinline__ void store_rows(float *p, const float (&v)[R])
+template <int W, int R> static __device__ __forceinline__ void store_rows(float *p, const float (&v)[R])
 {
     if constexpr (R == 4) {
         store4(p, v[0], v[1], v[2], v[3]);
-    } else {
+    } else if constexpr (W == 64) {
         p[0] = v[0], p[8] = v[1];
+    } else {
+        *reinterpret_cast<float2 *>(p) = make_float2(v[0], v[1]);
     }
 }
 
@@ -121,8 +156,9 @@ static __device__ __forceinline__ void add_scaled(float (&sum)[4], float w, floa
 
 /* ---- products ---------------------------------------------------------------------------------------------------------------------- */
 
-/* sum[i][r] += Σ_k w[8 i][k] x[k][r]. w: weights [.][ld] from the lane's first feature on; x: from the lane's rows on; k: multiple of 4. */
-template <int S, int N>
+/* sum[i][r] += Σ_k w[W/8 i][k] x[k][r]. w: weights [.][ld] from the lane's first feature on; x: from the lane's rows on; k: multiple of 4.
+ */
+template <int W, int S, int N>
 static __device__ __forceinline__ void product_forward(float (&sum)[N][4], const float *w, int ld, const float *x, int k)
 {
 #pragma unroll 1
@@ -131,7 +167,7 @@ static __device__ __forceinline__ void product_forward(float (&sum)[N][4], const
 #pragma unroll
         for (int c = 0; c < 4; c++) b[c] = load4(x + c * S);
 #pragma unroll
-        for (int i = 0; i < N; i++) a[i] = load4(w + 8 * i * ld);
+        for (int i = 0; i < N; i++) a[i] = load4(w + W / 8 * i * ld);
 #pragma unroll
         for (int i = 0; i < N; i++) {
             add_scaled(sum[i], a[i].x, b[0]);
@@ -142,12 +178,12 @@ static __device__ __forceinline__ void product_forward(float (&sum)[N][4], const
     }
 }
 
-/* sum[i][r] += Σ_j w[j][backward_feature i] g[j][r]. w: weights [n][68] from the lane's first feature on; g: from the lane's rows on. */
-template <int S> static __device__ __forceinline__ void product_backward(float (&sum)[8][4], const float *w, const float *g, int n)
+/* sum[i][r] += Σ_j w[j][backward_feature i] g[j][r]. w: weights [n][W + 4] from the lane's first feature on; g: from the lane's rows on. */
+template <int W, int S> static __device__ __forceinline__ void product_backward(float (&sum)[8][4], const float *w, const float *g, int n)
 {
 #pragma unroll 4
     for (int j = 0; j < n; j++) {
-        const float4 low = load4(w + j * FUSED_WEIGHT_ROW), high = load4(w + j * FUSED_WEIGHT_ROW + 32), b = load4(g + j * S);
+        const float4 low = load4(w + j * wide_row(W)), high = load4(w + j * wide_row(W) + W / 2), b = load4(g + j * S);
         add_scaled(sum[0], low.x, b);
         add_scaled(sum[1], low.y, b);
         add_scaled(sum[2], low.z, b);
@@ -168,26 +204,27 @@ static __device__ __forceinline__ float dot_onto(float sum, float4 a, float4 b)
     return sum;
 }
 
-/* sum[a][i] += Σ_r g[4 a][r] x[8 i][r] over `rows` rows: a warp makes 16 outputs x 8 N inputs of a weight gradient. g: from the lane's
- * first output on, x: from its first input on. */
-template <int S, int N> static __device__ __forceinline__ void product_weights(float (&sum)[4][N], const float *g, const float *x, int rows)
+/* sum[a][i] += Σ_r g[4 a][r] x[8 i][r] over `rows` rows: a warp makes 4 A outputs x 8 N inputs of a weight gradient, whatever the width.
+ * g: from the lane's first output on, x: from its first input on. */
+template <int S, int A, int N>
+static __device__ __forceinline__ void product_weights(float (&sum)[A][N], const float *g, const float *x, int rows)
 {
 #pragma unroll 1
     for (; rows > 0; rows -= 4, g += 4, x += 4) {
-        float4 a[4], b[N];
+        float4 a[A], b[N];
 #pragma unroll
-        for (int i = 0; i < 4; i++) a[i] = load4(g + 4 * i * S);
+        for (int i = 0; i < A; i++) a[i] = load4(g + 4 * i * S);
 #pragma unroll
         for (int i = 0; i < N; i++) b[i] = load4(x + 8 * i * S);
 #pragma unroll
         for (int i = 0; i < N; i++) {
 #pragma unroll
-            for (int j = 0; j < 4; j++) sum[j][i] = dot_onto(sum[j][i], a[j], b[i]);
+            for (int j = 0; j < A; j++) sum[j][i] = dot_onto(sum[j][i], a[j], b[i]);
         }
     }
 }
 
-/* ---- the same products with tf32 operands: mma m16n8k8, whose 16 rows are the warp's ---------------------------------------------------
+/* ---- the same products with tf32 operands: mma m16n8k8 --------------------------------------------------------------------------------
  */
 
 /* To the nearest number with 10 bits after the point: tiles and weights are kept rounded, so that the products need not. */
@@ -243,47 +280,71 @@ static void multiply_tf32(float *c0, float *c1, float *c2, float *c3, const floa
 }
 #endif
 
-/* w: weights [64][ld], x: from the warp's rows on; k: multiple of 8. */
-template <int S>
+/* w: weights [W][ld], x: from the warp's rows on; k: multiple of 8. */
+template <int W, int S>
 static __device__ __forceinline__ void tf32_forward(float (&sum)[16][2], struct lane l, const float *w, int ld, const float *x, int k)
 {
-    w += l.row * ld + l.feature;
-    x += l.feature * S + l.row;
+    const int eighth = W == 64 ? l.row : l.feature, quarter = W == 64 ? l.feature : l.row / 2; /* g and t of multiply_tf32 */
+    w += eighth * ld + quarter;
+    x += quarter * S + eighth;
 #pragma unroll 1
     for (; k > 0; k -= 8, w += 8, x += 8 * S) {
-        const float a[4] = {x[0], x[8], x[4 * S], x[4 * S + 8]};
+        if constexpr (W == 64) {
+            const float a[4] = {x[0], x[8], x[4 * S], x[4 * S + 8]};
 #pragma unroll
-        for (int n = 0; n < 8; n++) {
-            const float b[2] = {w[8 * n * ld], w[8 * n * ld + 4]};
-            multiply_tf32(&sum[2 * n][0], &sum[2 * n + 1][0], &sum[2 * n][1], &sum[2 * n + 1][1], a, b);
+            for (int n = 0; n < 8; n++) {
+                const float b[2] = {w[8 * n * ld], w[8 * n * ld + 4]};
+                multiply_tf32(&sum[2 * n][0], &sum[2 * n + 1][0], &sum[2 * n][1], &sum[2 * n + 1][1], a, b);
+            }
+        } else {
+            const float b[2] = {x[0], x[4 * S]};
+#pragma unroll
+            for (int m = 0; m < 16; m += 2) {
+                const float a[4] = {w[8 * m * ld], w[8 * (m + 1) * ld], w[8 * m * ld + 4], w[8 * (m + 1) * ld + 4]};
+                multiply_tf32(&sum[m][0], &sum[m][1], &sum[m + 1][0], &sum[m + 1][1], a, b);
+            }
         }
     }
 }
 
-/* w: weights [n][68], zeros up to a multiple of 8; g: from the warp's rows on, HEAD: whatever beyond n, and not rounded. */
-template <int S, bool HEAD>
+/* w: weights [n][W + 4], zeros up to a multiple of 8; g: from the warp's rows on, HEAD: whatever beyond n, and not rounded. */
+template <int W, int S, bool HEAD>
 static __device__ __forceinline__ void tf32_backward(float (&sum)[16][2], struct lane l, const float *w, const float *g, int n)
 {
-    w += l.feature * FUSED_WEIGHT_ROW;
-    g += l.feature * S + l.row;
+    enum { ROW = wide_row(W) };
+    const int eighth = W == 64 ? l.row : l.feature, quarter = W == 64 ? l.feature : l.row / 2;
+    w += quarter * ROW;
+    g += quarter * S + eighth;
 #pragma unroll 1
-    for (int j = l.feature; j - l.feature < n; j += 8, w += 8 * FUSED_WEIGHT_ROW, g += 8 * S) {
-        float a[4] = {0, 0, 0, 0};
-        if (!HEAD || j < n) a[0] = rounded<HEAD>(g[0]), a[1] = rounded<HEAD>(g[8]);
-        if (!HEAD || j + 4 < n) a[2] = rounded<HEAD>(g[4 * S]), a[3] = rounded<HEAD>(g[4 * S + 8]);
+    for (int j = quarter; j - quarter < n; j += 8, w += 8 * ROW, g += 8 * S) {
+        if constexpr (W == 64) {
+            float a[4] = {0, 0, 0, 0};
+            if (!HEAD || j < n) a[0] = rounded<HEAD>(g[0]), a[1] = rounded<HEAD>(g[8]);
+            if (!HEAD || j + 4 < n) a[2] = rounded<HEAD>(g[4 * S]), a[3] = rounded<HEAD>(g[4 * S + 8]);
 #pragma unroll
-        for (int i = 0; i < 8; i++) {
-            const int k = backward_column(i, l.row);
-            const float b[2] = {w[k], w[4 * FUSED_WEIGHT_ROW + k]};
-            multiply_tf32(&sum[2 * i][0], &sum[2 * i + 1][0], &sum[2 * i][1], &sum[2 * i + 1][1], a, b);
+            for (int i = 0; i < 8; i++) {
+                const int k = backward_column(i, eighth);
+                const float b[2] = {w[k], w[4 * ROW + k]};
+                multiply_tf32(&sum[2 * i][0], &sum[2 * i + 1][0], &sum[2 * i][1], &sum[2 * i + 1][1], a, b);
+            }
+        } else {
+            float b[2] = {0, 0};
+            if (!HEAD || j < n) b[0] = rounded<HEAD>(g[0]);
+            if (!HEAD || j + 4 < n) b[1] = rounded<HEAD>(g[4 * S]);
+#pragma unroll
+            for (int i = 0; i < 16; i += 2) {
+                const int k = backward_column(i, eighth), k1 = backward_column(i + 1, eighth);
+                const float a[4] = {w[k], w[k1], w[4 * ROW + k], w[4 * ROW + k1]};
+                multiply_tf32(&sum[i][0], &sum[i][1], &sum[i + 1][0], &sum[i + 1][1], a, b);
+            }
         }
     }
 }
 
-/* 16 outputs x 8 N inputs; sum[c]: c0 … c3 of multiply_tf32. g and x: from the first output and input on. bias: the sums of g in every
- * column of a block more, which takes fewer registers than to add them up on the way back. */
-template <int S, int N>
-static __device__ __forceinline__ void tf32_weights(float (&sum)[4][N], float (&bias)[4], struct lane l, const float *g, const float *x,
+/* 16 outputs x 8 N inputs; sum[c]: c0 … c3 of multiply_tf32. g and x: from the first output and input on; l: lane_of a width of 64. bias
+ * (NULL: none): the sums of g in every column of a block more, which takes fewer registers than to add them up on the way back. */
+template <int S, int A, int N>
+static __device__ __forceinline__ void tf32_weights(float (&sum)[A][N], float *bias, struct lane l, const float *g, const float *x,
                                                     int rows)
 {
     const float ones[2] = {1, 1};
@@ -291,13 +352,19 @@ static __device__ __forceinline__ void tf32_weights(float (&sum)[4][N], float (&
     x += l.row * S + l.feature;
 #pragma unroll 1
     for (; rows > 0; rows -= 8, g += 8, x += 8) {
-        const float a[4] = {g[0], g[8 * S], g[4], g[8 * S + 4]};
+        float a[A / 4][4];
+#pragma unroll
+        for (int m = 0; m < A / 4; m++) {
+            const float *p = g + 16 * m * S;
+            a[m][0] = p[0], a[m][1] = p[8 * S], a[m][2] = p[4], a[m][3] = p[8 * S + 4];
+        }
 #pragma unroll
         for (int n = 0; n < N; n++) {
             const float b[2] = {x[8 * n * S], x[8 * n * S + 4]};
-            multiply_tf32(&sum[0][n], &sum[1][n], &sum[2][n], &sum[3][n], a, b);
+#pragma unroll
+            for (int m = 0; m < A; m += 4) multiply_tf32(&sum[m][n], &sum[m + 1][n], &sum[m + 2][n], &sum[m + 3][n], a[m / 4], b);
         }
-        multiply_tf32(&bias[0], &bias[1], &bias[2], &bias[3], a, ones);
+        if (bias) multiply_tf32(&bias[0], &bias[1], &bias[2], &bias[3], a[0], ones);
     }
 }
 
@@ -335,20 +402,30 @@ template <int F, int R> static __device__ __forceinline__ void activate(float (&
     }
 }
 
-/* z to x̂ = (z - mean) / deviation over the 64 features of each row; `norm` from the lane's rows on, NULL pointers = not kept. The variance
- * takes a pass of its own: the difference of two large sums would lose it. */
-template <int F, int R> static __device__ __forceinline__ void normalise(float (&z)[F][R], const struct tile_norm *norm, bool keep)
+/* The features that a layer has; the others of its width are there for the kernel's sake. */
+struct features {
+    int count;
+    float inverse; /* 1 / count */
+};
+
+/* z to x̂ = (z - mean) / deviation over the features of each row; `norm` from the lane's rows on, NULL pointers = not kept. z is 0 where
+ * there is no feature; x̂ is something there, which weights of 0 make nothing of. The variance takes a pass of its own: the difference of
+ * two large sums would lose it. */
+template <bool TF32, int W, int F, int R>
+static __device__ __forceinline__ void normalise(float (&z)[F][R], struct features features, const struct tile_norm *norm, bool keep)
 {
     float offset[R], inverse[R], deviation[R];
+    const struct lane l = lane_of<TF32, W>(thread_asked() % 32);
 #pragma unroll
     for (int r = 0; r < R; r++) {
         float sum = 0, squares = 0;
 #pragma unroll
         for (int i = 0; i < F; i++) sum += z[i][r];
-        const float mean = over_features<F == 16>(sum) * (1.0f / FUSED_HIDDEN);
+        const float mean = over_features<TF32, W>(sum) * features.inverse;
 #pragma unroll
-        for (int i = 0; i < F; i++) squares += (z[i][r] - mean) * (z[i][r] - mean);
-        const float variance = over_features<F == 16>(squares) * (1.0f / FUSED_HIDDEN) + NORM_EPSILON;
+        for (int i = 0; i < F; i++)
+            if (forward_feature<TF32, W>(l, i) < features.count) squares += (z[i][r] - mean) * (z[i][r] - mean);
+        const float variance = over_features<TF32, W>(squares) * features.inverse + NORM_EPSILON;
         inverse[r] = inverse_root(variance);
         deviation[r] = variance * inverse[r];
         offset[r] = -mean * inverse[r];
@@ -356,21 +433,22 @@ template <int F, int R> static __device__ __forceinline__ void normalise(float (
         for (int i = 0; i < F; i++) z[i][r] = z[i][r] * inverse[r] + offset[r];
     }
     if (!keep) return;
-    store_rows(norm->offset, offset);
-    store_rows(norm->inverse, inverse);
-    store_rows(norm->deviation, deviation);
+    store_rows<W>(norm->offset, offset);
+    store_rows<W>(norm->inverse, inverse);
+    store_rows<W>(norm->deviation, deviation);
 }
 
 /* g, the gradient by x̂, to that by z, the sum before the activation; x: x̂ of the same elements. With x̂ = (a - mean) / deviation:
  * dL/da = (g - mean(g) - x̂ mean(g x̂)) / deviation. The activation's slope comes from x̂ as well: a = x̂ deviation + mean, so 1 - a² is a
- * polynomial of x̂; and a > 0 where x̂ > offset. */
-template <int F, int R>
-static __device__ __forceinline__ void norm_backward(float (&g)[F][R], const float (&x)[F][R], const struct tile_norm *norm, int activation)
+ * polynomial of x̂; and a > 0 where x̂ > offset. Where there is no feature, g is 0, and what comes of it is of no account again. */
+template <bool TF32, int W, int F, int R>
+static __device__ __forceinline__ void norm_backward(float (&g)[F][R], const float (&x)[F][R], struct features features,
+                                                     const struct tile_norm *norm, int activation)
 {
     float offset[R], inverse[R], deviation[R];
-    load_rows(offset, norm->offset);
-    load_rows(inverse, norm->inverse);
-    load_rows(deviation, norm->deviation);
+    load_rows<W>(offset, norm->offset);
+    load_rows<W>(inverse, norm->inverse);
+    load_rows<W>(deviation, norm->deviation);
 #pragma unroll
     for (int r = 0; r < R; r++) {
         float sum = 0, sum_x = 0;
@@ -379,9 +457,9 @@ static __device__ __forceinline__ void norm_backward(float (&g)[F][R], const flo
             sum += g[i][r];
             sum_x += g[i][r] * x[i][r];
         }
-        const float c1 = over_features<F == 16>(sum) * (1.0f / FUSED_HIDDEN), c2 = over_features<F == 16>(sum_x) * (1.0f / FUSED_HIDDEN);
+        const float c1 = over_features<TF32, W>(sum) * features.inverse, c2 = over_features<TF32, W>(sum_x) * features.inverse;
         const float low = offset[r], scale = inverse[r], p2 = -deviation[r];
-        const float mean = low * p2, zero = rounded<F == 16>(low); /* what a 0 became, as x̂ is kept */
+        const float mean = low * p2, zero = rounded<TF32>(low); /* what a 0 became, as x̂ is kept */
         const float p0 = (1.0f - mean * mean) * scale, p1 = -2.0f * mean;
 #pragma unroll
         for (int i = 0; i < F; i++) {

@@ -3,7 +3,7 @@
 # timeout: 900
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-build=${BUILD:-build}/sanitized tests="backend env learning"
+build=${BUILD:-build}/sanitized tests="backend env fused learning"
 unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES
 if ! printf 'int main(void) { return 0; }' | g++ -fsanitize=address,undefined -x c++ -o /dev/null - 2>/dev/null; then
     echo "ok - device_code_under_sanitizers # SKIP g++ has no sanitizers here"

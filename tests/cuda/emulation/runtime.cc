@@ -134,6 +134,11 @@ cudaError_t cudaSetDeviceFlags(unsigned)
     return cudaSuccess;
 }
 
+static int shared_most(void) /* of a block */
+{
+    return (int)number_of("MAPPO_EMULATE_SHARED", BLOCK_SHARED_MOST);
+}
+
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
 {
     int count;
@@ -145,8 +150,8 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
     for (int i = 0; i < 16; i++) p->uuid.bytes[i] = (char)(0xe0 + 16 * device + i);
     p->totalGlobalMem = (size_t)number_of("MAPPO_EMULATE_MEMORY", (long)usual_memory);
     p->sharedMemPerBlock = BLOCK_SHARED;
-    p->sharedMemPerBlockOptin = BLOCK_SHARED_MOST;
-    p->sharedMemPerMultiprocessor = BLOCK_SHARED_MOST + 1024;
+    p->sharedMemPerBlockOptin = (size_t)shared_most();
+    p->sharedMemPerMultiprocessor = (size_t)shared_most() + 1024;
     p->major = other_model(device) ? 8 : 9;
     p->multiProcessorCount = MULTIPROCESSORS;
     p->l2CacheSize = 4 << 20;
@@ -309,7 +314,7 @@ cudaError_t emulation_set_shared(const void *kernel, enum cudaFuncAttribute attr
     const cudaError_t code = usable();
     if (code != cudaSuccess) return result(code);
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-    if (value < 0 || value > BLOCK_SHARED_MOST) return result(cudaErrorInvalidValue);
+    if (value < 0 || value > shared_most()) return result(cudaErrorInvalidValue);
     shared_allowed[kernel] = value > BLOCK_SHARED ? value : BLOCK_SHARED;
     return cudaSuccess;
 }
@@ -323,7 +328,7 @@ cudaError_t emulation_attributes(struct cudaFuncAttributes *attributes, const vo
 
 cudaError_t emulation_occupancy(int *blocks, int threads, size_t shared)
 {
-    const int by_threads = 2048 / (threads > 0 ? threads : 1), by_shared = (int)((BLOCK_SHARED_MOST + 1024) / (shared + 1024));
+    const int by_threads = 2048 / (threads > 0 ? threads : 1), by_shared = (int)(((size_t)shared_most() + 1024) / (shared + 1024));
     *blocks = by_threads < by_shared ? by_threads : by_shared;
     return cudaSuccess;
 }
