@@ -340,6 +340,7 @@ static void fill_table(struct backend *b)
     b->select = rollout_select;
     b->learner_start = learners_start;
     b->learner_begin = learners_begin;
+    b->rescale_heads = learners_rescale_heads;
     b->learner_judge = learners_judge;
     b->copy = memory_copy;
     b->add = vector_add;

@@ -40,7 +40,7 @@ static __global__ void start_kernel(const struct learner_passes some, const uint
         const struct learner_pass pass = some.pass[p];
         const struct learner_place place = {pass.number, 0, 0, 0};
         found[p] = none;
-        learner_start(pass.learner, &found[p], &place, pass.advantage, pass.ret);
+        learner_start(pass.learner, pass.norm, &found[p], &place, pass.advantage, pass.ret);
     }
     __syncthreads();
     if (p != 0) return;
@@ -78,6 +78,35 @@ void learners_begin(struct backend *backend, const struct learner_rules *rules, 
         const struct learner_passes some = passes_from(pass, first, passes);
         LAUNCH(begin_kernel, 1, WARP, 0, cuda_of(backend)->stream, some, *rules);
         LAUNCHED("learner_begin");
+    }
+}
+
+/* ---- value heads that follow their normaliser: a block each -------------------------------------------------------------------------- */
+
+struct rescale_passes {
+    struct rescale_pass pass[PASSES_AT_ONCE];
+};
+
+static __global__ void rescale_kernel(const struct rescale_passes some)
+{
+    const struct rescale_pass pass = some.pass[blockIdx.x];
+    if (pass.trouble->kind != TROUBLE_NONE) return;
+    const struct rescale rescale = *pass.rescale;
+    for (int i = (int)threadIdx.x; i < pass.outputs * pass.inputs; i += CUDA_THREADS)
+        pass.weight[i] = rescaled_weight(&rescale, pass.weight[i]);
+    for (int o = (int)threadIdx.x; o < pass.outputs; o += CUDA_THREADS) pass.bias[o] = rescaled_output(&rescale, pass.bias[o]);
+}
+
+void learners_rescale_heads(struct backend *backend, const struct rescale_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        struct rescale_passes some;
+        memset(&some, 0, sizeof some);
+        const int count = passes - first < PASSES_AT_ONCE ? passes - first : PASSES_AT_ONCE;
+        for (int p = 0; p < count; p++) some.pass[p] = pass[first + p];
+        LAUNCH(rescale_kernel, (unsigned)count, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("rescale_heads");
     }
 }
 

@@ -141,7 +141,7 @@ static __device__ void value_row(const struct train_pass *pass, size_t row, floa
     (void)stride;
     const struct value_loss *loss = &pass->value;
     const float mean = (float)loss->norm->scale.mean, inverse = 1.0f / (float)loss->norm->scale.deviation;
-    const float value = z[0], old_value = loss->old_value[row];
+    const float value = z[0], stored = loss->old_value[row], old_value = loss->old ? rescaled_output(loss->old, stored) : stored;
     float g = 0;
     for (int j = 0; j < loss->targets; j++) {
         const size_t at = row * (size_t)loss->targets + (size_t)j;

@@ -49,7 +49,7 @@ struct problem {
     int inputs, hidden, layers, activation;
     bool feature_norm, layer_norm;
     int loss, units, rows, targets, total; /* total: units that exist; the batch picks `units` of them, shuffled */
-    bool masked, inactive;
+    bool masked, inactive, rescaled;       /* rescaled: old values are on another scale */
     double clip, huber;
     /* filled by `problem_build` */
     struct network net;
@@ -111,6 +111,7 @@ static void random_actions(struct problem *q, struct naive_rng *rng, size_t n)
 }
 
 static const struct normalizer problem_norm = {.scale = {-0.75, 2}};
+static const struct rescale problem_rescale = {1.25, -0.5};
 
 static void problem_build(struct problem *q)
 {
@@ -141,7 +142,8 @@ static void problem_build(struct problem *q)
         double shift = naive_uniform(&rng) * 0.5;
         if (fabs(fabs(shift) - 0.2) < 0.03) shift *= 1.5;
         if (fabs(shift - log(1.2)) < 0.03 || fabs(shift - log(0.8)) < 0.03) shift *= 0.5;
-        q->old[i] = (real)(float)((q->loss == LOSS_POLICY ? e.log_prob : out[0]) - shift);
+        const double old = (q->loss == LOSS_POLICY ? e.log_prob : out[0]) - shift;
+        q->old[i] = (real)(float)(q->rescaled ? (old - problem_rescale.shift) / problem_rescale.factor : old);
         q->advantage[i] = (real)(float)(naive_uniform(&rng) * 2);
         for (size_t j = 0; j < targets; j++) {
             q->ret[i * targets + j] = (real)(float)(naive_uniform(&rng) * 4 - 1);
@@ -175,6 +177,7 @@ static void problem_build(struct problem *q)
                                             .coefficient = (real)0.5,
                                             .norm = &problem_norm,
                                             .old_value = q->old,
+                                            .old = q->rescaled ? &problem_rescale : NULL,
                                             .ret = q->ret,
                                             .active = q->inactive ? q->active : NULL};
     }
@@ -207,6 +210,7 @@ static struct train_pass problem_lend(struct problem *q, struct backend *b)
         pass.value.norm = lend(b, &problem_norm, sizeof problem_norm);
         pass.value.active = lend(b, pass.value.active, targets);
         pass.value.old_value = lend(b, q->old, n * sizeof(real));
+        pass.value.old = lend(b, pass.value.old, sizeof problem_rescale);
         pass.value.ret = lend(b, q->ret, targets * sizeof(real));
     }
     pass.tiles = b->tiles_create(b, &q->net, q->units * q->rows);
@@ -335,6 +339,20 @@ static void gradients_match_finite_differences(void **state)
          .targets = 3,
          .total = 65,
          .inactive = true,
+         .clip = 0.2,
+         .huber = 0.8},
+        {.name = "value, old ones on another scale",
+         .inputs = 6,
+         .hidden = 8,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .layer_norm = true,
+         .loss = LOSS_VALUE,
+         .units = 37,
+         .rows = 2,
+         .targets = 2,
+         .total = 40,
+         .rescaled = true,
          .clip = 0.2,
          .huber = 0.8},
         {.name = "value, square, not clipped",
@@ -637,6 +655,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(rows_are_copied_into_wider_ones),
     cmocka_unit_test(the_first_number_that_is_none_is_found),
     cmocka_unit_test(learners_step_by_their_definitions),
+    cmocka_unit_test(value_heads_keep_their_values_when_the_scale_moves),
     cmocka_unit_test(trouble_keeps_every_parameter_as_it_is),
 };
 

@@ -312,6 +312,118 @@ static void learners_step_by_their_definitions(void **state)
     b->close(b);
 }
 
+enum { FOLLOWERS = 19, WIDEST = 257, SEEN = 4 }; /* more heads than a launch takes; rows of 1 … 257 weights */
+
+struct following_case {
+    struct learner learner[FOLLOWERS];
+    struct normalizer norm[FOLLOWERS];
+    struct trouble none, trouble;
+    struct update_now now;
+    struct moments advantage;
+    struct minibatch_statistics minibatch[SEEN];
+    real weight[FOLLOWERS][WIDEST], bias[FOLLOWERS];
+};
+
+static int follower_width(int h)
+{
+    return 1 + (h * 64) % WIDEST;
+}
+
+/* V of a fixed x in [-1, 1]; *size: of the terms that were added up. */
+static double follower_value(const struct following_case *c, int h, double *size)
+{
+    double sum = (double)c->bias[h];
+    const struct normalizer_scale *scale = &c->norm[h].scale;
+    *size = fabs(sum);
+    for (int i = 0; i < follower_width(h); i++) {
+        const double term = (double)c->weight[h][i] * sin(i + h);
+        sum += term;
+        *size += fabs(term);
+    }
+    *size = fabs(scale->mean) + scale->deviation * *size;
+    return scale->mean + scale->deviation * sum;
+}
+
+/* Head `spoilt` belongs to a run that is in trouble, if any does. */
+static void follow(struct backend *b, struct following_case *c, int spoilt)
+{
+    const struct learner_rules popart = {.normalizer = NORMALIZER_POPART, .beta = 0.7, .share = 1};
+    struct following_case *on = lend(b, c, sizeof *c);
+    struct learner_pass pass[FOLLOWERS];
+    struct rescale_pass rescale[FOLLOWERS];
+    for (int h = 0; h < FOLLOWERS; h++) {
+        pass[h] = (struct learner_pass){.number = h,
+                                        .learner = on->learner + h,
+                                        .norm = on->norm + h,
+                                        .trouble = &on->none,
+                                        .now = &on->now,
+                                        .advantage = &on->advantage,
+                                        .ret = &on->advantage};
+        rescale[h] = (struct rescale_pass){.rescale = &on->learner[h].head,
+                                           .trouble = h == spoilt ? &on->trouble : &on->none,
+                                           .weight = on->weight[h],
+                                           .bias = on->bias + h,
+                                           .inputs = follower_width(h),
+                                           .outputs = 1};
+    }
+    b->learner_start(b, pass, FOLLOWERS, NULL, 0);
+    for (int k = 0; k < SEEN; k++) {
+        for (int h = 0; h < FOLLOWERS; h++) pass[h].minibatch = &on->minibatch[(k + h) % SEEN];
+        b->learner_begin(b, &popart, pass, FOLLOWERS);
+        b->rescale_heads(b, rescale, FOLLOWERS);
+    }
+    take(b, c, on, sizeof *c);
+    lend_end(b);
+}
+
+static void value_heads_keep_their_values_when_the_scale_moves(void **state)
+{
+    (void)state;
+    static struct following_case c, before;
+    struct naive_rng rng = {12};
+    struct backend *b = open_backend(1, -1);
+    memset(&before, 0, sizeof before);
+    before.advantage = (struct moments){10, 1, 20};
+    /* Means 5, -40, 0.001, 1; all the same, which leaves the deviation at its floor; widely spread; all the same. */
+    before.minibatch[0].ret = (struct moments){10, 50, 250};
+    before.minibatch[1].ret = (struct moments){4, -160, 4 * (1600 + 900)};
+    before.minibatch[2].ret = (struct moments){100, 0.1, 100 * 1e-6};
+    before.minibatch[3].ret = (struct moments){3, 3, 30};
+    for (int h = 0; h < FOLLOWERS; h++) {
+        if (h % 3) before.norm[h] = (struct normalizer){.mean = 0.3 * h, .mean_squares = 4 + h * h, .debias = 0.7};
+        normalizer_refresh(&before.norm[h], NORMALIZER_POPART); /* every third: empty, at the floor */
+        for (int i = 0; i < follower_width(h); i++) before.weight[h][i] = (real)(float)naive_uniform(&rng);
+        before.bias[h] = (real)(float)naive_uniform(&rng);
+    }
+    c = before;
+    follow(b, &c, -1);
+    double moved = 0;
+    for (int h = 0; h < FOLLOWERS; h++) {
+        const struct normalizer_scale *then = &before.norm[h].scale, *now = &c.norm[h].scale;
+        double size, largest;
+        const double expected = follower_value(&before, h, &largest), found = follower_value(&c, h, &size);
+        /* A rounding of each of SEEN steps; on the way the sizes were up to 50 times (the means') as large. */
+        if (!(fabs(found - expected) <= output_tolerance * (size + largest + 50)))
+            fail_msg("head %d: V was %.12g, is %.12g (sizes %g, %g)", h, expected, found, largest, size);
+        moved = fmax(moved, fabs(now->mean - then->mean));
+        const double old = (then->mean + then->deviation * 0.6 - now->mean) / now->deviation; /* of a value 0.6 of the rollout */
+        check_close("old value", (size_t)h, rescaled_output(&c.learner[h].old_value, (real)0.6), old, output_tolerance);
+    }
+    assert_true(moved > 1);
+    /* In trouble nothing moves; returns that are not finite spoil nothing. */
+    c = before;
+    c.trouble.kind = TROUBLE_RETURNS;
+    c.minibatch[2].ret.sum_squares = INFINITY;
+    follow(b, &c, 5);
+    assert_memory_equal(c.weight[5], before.weight[5], sizeof c.weight[5]);
+    assert_true(c.bias[5] == before.bias[5] && c.bias[4] != before.bias[4]);
+    for (int h = 0; h < FOLLOWERS; h++) {
+        assert_true(isfinite(c.bias[h]));
+        for (int i = 0; i < follower_width(h); i++) assert_true(isfinite(c.weight[h][i]));
+    }
+    b->close(b);
+}
+
 static void trouble_keeps_every_parameter_as_it_is(void **state)
 {
     (void)state;

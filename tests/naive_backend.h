@@ -128,10 +128,11 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
             total += m * (s - (double)l->entropy * e.entropy);
         } else {
             const struct value_loss *l = &pass->value;
+            const double old = l->old ? l->old->factor * (double)l->old_value[row] + l->old->shift : (double)l->old_value[row];
             for (int j = 0; j < l->targets; j++) {
                 const size_t i = row * (size_t)l->targets + (size_t)j;
                 const double m = l->active ? l->active[i] : 1,
-                             target = ((double)l->ret[i] - l->norm->scale.mean) / l->norm->scale.deviation, old = (double)l->old_value[row];
+                             target = ((double)l->ret[i] - l->norm->scale.mean) / l->norm->scale.deviation;
                 const double clipped = old + naive_clip(out[0] - old, -(double)l->clip, (double)l->clip), delta = (double)l->huber_delta;
                 const double plain = naive_huber(target - out[0], delta),
                              loss = l->clip > 0 ? fmax(plain, naive_huber(target - clipped, delta)) : plain;

@@ -11,7 +11,6 @@
 
 enum { ALGO_MAPPO, ALGO_IPPO };                       /* algo.name */
 enum { STATE_AUTO, STATE_ENVIRONMENT, STATE_CONCAT }; /* critic.state */
-enum { VALUE_NONE, VALUE_NORM };                      /* norm.value */
 enum { UNIT_STEP, UNIT_ROW };                         /* ppo.minibatch_unit */
 
 struct on_policy {
@@ -63,7 +62,7 @@ static int create_policies(struct algorithm *algorithm, const struct mappo_env_s
                                        .fixed_std = (float)config->policy_fixed_std,
                                        .share = config->policy_share,
                                        .value_per_agent = config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1,
-                                       .normalizer = config->norm_value == VALUE_NORM ? NORMALIZER_VALUENORM : NORMALIZER_NONE,
+                                       .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
                                        .seed = (uint64_t)config->train_seed,
                                        .index = (uint32_t)g};
         int code = choose_critic(&policy, config, spec, g, err);
@@ -229,7 +228,8 @@ static void add_set(struct field_list *list, struct policy *policy, int set)
     char name[sizeof list->field->name];
     snprintf(name, sizeof name, "%s/value_norm", policy_path);
     field_add(list, name, FIELD_DOUBLE, &host->norm[set], "reward, reward^2, 1",
-              "ValueNorm's running mean, mean of squares and debiasing term; V = mean/debias + deviation * output", 1, (int64_t)3);
+              "ValueNorm or PopArt: running mean, mean of squares and debiasing term of the returns; V = mean/debias + deviation * output",
+              1, (int64_t)3);
 }
 
 static int fields(struct algorithm *algorithm, struct field_list *list)

@@ -45,6 +45,7 @@ struct ppo {
     struct moments_pass *moments;         /* [2 * parts] scratch, as the next two */
     struct learner_pass *learner_pass;    /* [learners] */
     struct standardise_pass *standardise; /* [learners] */
+    struct rescale_pass *rescale;         /* [learners] PopArt; NULL without */
     struct learner_rules rules;
     double actor_rate, critic_rate;
     int statistics_epochs; /* 1 where every epoch has the same minibatch */
@@ -123,6 +124,24 @@ static void take_memory(struct ppo *ppo)
     ppo->standardise = ARENA_NEW(ppo->arena, struct standardise_pass, ppo->learners);
 }
 
+/* PopArt: the critics' heads, each with the map that its learner finds before a minibatch. */
+static void create_rescales(struct ppo *ppo)
+{
+    if (ppo->rules.normalizer != NORMALIZER_POPART) return;
+    ppo->rescale = ARENA_NEW(ppo->arena, struct rescale_pass, ppo->learners);
+    for (int l = 0; l < ppo->learners; l++) {
+        const struct policy *policy = ppo->policy[ppo->at[l].group];
+        const struct network *net = &policy->critic;
+        real *critic = policy_critic(policy, policy->parameters, ppo->at[l].set);
+        ppo->rescale[l] = (struct rescale_pass){.rescale = &ppo->learner[l].head,
+                                                .trouble = ppo->trouble,
+                                                .weight = critic + net->at.head_weight,
+                                                .bias = critic + net->at.head_bias,
+                                                .inputs = net->hidden,
+                                                .outputs = net->outputs};
+    }
+}
+
 static struct train_pass actor_pass(const struct ppo *ppo, int i)
 {
     const struct ppo_part *part = &ppo->batches.part[i];
@@ -161,6 +180,7 @@ static struct train_pass critic_pass(const struct ppo *ppo, int i)
                                          .coefficient = ppo->config.value_coefficient,
                                          .active = ppo->config.value_active_masks ? group->active : NULL,
                                          .old_value = group->value,
+                                         .old = ppo->rescale ? &ppo->learner[learner_of(ppo, part) - ppo->at].old_value : NULL,
                                          .ret = group->ret},
                                .gradient = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->gradient +
                                            policy->actor.parameters,
@@ -219,6 +239,7 @@ int ppo_create(struct ppo **out, const struct ppo_config *config, struct rollout
     }
     create_learners(ppo);
     take_memory(ppo);
+    create_rescales(ppo);
     create_passes(ppo);
     arena_seal(arena);
     comm_reserve(comm, ppo->shards, ppo->vector, ppo->message);
@@ -395,6 +416,7 @@ static void learn_minibatch(struct ppo *ppo, int epoch, int minibatch)
     struct backend *backend = ppo->backend;
     aim_learners(ppo, epoch, minibatch);
     backend->learner_begin(backend, &ppo->rules, ppo->learner_pass, ppo->learners);
+    if (ppo->rescale) backend->rescale_heads(backend, ppo->rescale, ppo->learners);
     compute_gradients(ppo);
     backend->learner_judge(backend, &ppo->rules, ppo->learner_pass, ppo->learners);
     step_learners(ppo);

@@ -139,6 +139,7 @@ struct value_loss {
     const struct normalizer *norm; /* target = (ret - mean) / deviation of its scale */
     const uint8_t *active;         /* [N][targets] or NULL */
     const real *old_value;         /* [N] normalised scale */
+    const struct rescale *old;     /* from old_value's scale to norm's (PopArt); NULL = as they are */
     const real *ret;               /* [N][targets] reward units */
 };
 
@@ -248,6 +249,13 @@ struct learner_pass {
     int epoch, minibatch_number, step;            /* judge; step: Adam steps of this update before this one */
 };
 
+struct rescale_pass { /* a value head that means the same V on another scale */
+    const struct rescale *rescale;
+    const struct trouble *trouble; /* of some kind: nothing is done */
+    real *weight, *bias;           /* [outputs][inputs] [outputs] */
+    int inputs, outputs;
+};
+
 /* ---- the table -------------------------------------------------------------------------------------------------------------------------
  */
 
@@ -304,6 +312,7 @@ struct backend {
     /* learners: in the order of the passes. `bad` [bads] are results of find_nonfinite: any but NONFINITE_NONE is trouble. */
     void (*learner_start)(struct backend *, const struct learner_pass *, int passes, const uint64_t *bad, int bads); /* clears *trouble */
     void (*learner_begin)(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
+    void (*rescale_heads)(struct backend *, const struct rescale_pass *, int passes);
     void (*learner_judge)(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
 
     /* flat vectors. adam does nothing where trouble is not NULL and of some kind. */

@@ -67,6 +67,7 @@ void small_copy_rows(struct backend *, const struct copy_pass *, int passes);
 void small_select(struct backend *, const struct select_pass *, int passes);
 void small_learner_start(struct backend *, const struct learner_pass *, int passes, const uint64_t *bad, int bads);
 void small_learner_begin(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
+void small_rescale_heads(struct backend *, const struct rescale_pass *, int passes);
 
 /* Names of this translation unit's level: LEVELLED(policy_loss) is policy_loss_avx2. */
 #define LEVELLED_PASTE(name, level)  name##_##level

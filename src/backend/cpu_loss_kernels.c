@@ -239,6 +239,9 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
     const real *value = t->z;
     real *g = t->g;
     gather_real(loss->old_value, row, t->rows, old);
+    if (loss->old) {
+        for (int r = 0; r < (int)TILE; r++) old[r] = rescaled_output(loss->old, old[r]);
+    }
     for (int r = 0; r < (int)TILE; r++) ones[r] = r < t->rows ? (real)1 : (real)0;
     for (int r = 0; r < (int)TILE; r++) g[r] = 0;
     const real mean = (real)loss->norm->scale.mean, inverse = (real)1 / (real)loss->norm->scale.deviation;

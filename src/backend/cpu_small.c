@@ -88,7 +88,7 @@ void small_learner_start(struct backend *backend, const struct learner_pass *pas
     }
     for (const struct learner_pass *p = pass; p < pass + passes; p++) {
         const struct learner_place place = {.number = p->number};
-        learner_start(p->learner, p->trouble, &place, p->advantage, p->ret);
+        learner_start(p->learner, p->norm, p->trouble, &place, p->advantage, p->ret);
     }
 }
 
@@ -96,4 +96,14 @@ void small_learner_begin(struct backend *backend, const struct learner_rules *ru
 {
     (void)backend;
     for (const struct learner_pass *p = pass; p < pass + passes; p++) learner_begin(p->learner, p->norm, rules, p->minibatch);
+}
+
+void small_rescale_heads(struct backend *backend, const struct rescale_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct rescale_pass *p = pass; p < pass + passes; p++) {
+        if (p->trouble->kind != TROUBLE_NONE) continue;
+        for (int i = 0; i < p->outputs * p->inputs; i++) p->weight[i] = rescaled_weight(p->rescale, p->weight[i]);
+        for (int o = 0; o < p->outputs; o++) p->bias[o] = rescaled_output(p->rescale, p->bias[o]);
+    }
 }

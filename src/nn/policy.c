@@ -139,7 +139,6 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
     if (policy->sets > POLICY_MAX_SETS)
         return error_set(err, EXIT_USAGE, "group \"%s\": policy.share=false is possible for up to %d agents, it has %d", g->name,
                          POLICY_MAX_SETS, policy->sizes.agents);
-    if (config->normalizer == NORMALIZER_POPART) return error_set(err, EXIT_USAGE, "PopArt is not supported yet; norm.value=valuenorm is");
     if (config->gru_layers > 0) return error_set(err, EXIT_USAGE, "recurrent policies are not supported yet");
     int outputs, extra;
     int code = distribution_build(&policy->dist, g, config->fixed_std, &outputs, &extra, err);

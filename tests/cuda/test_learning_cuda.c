@@ -149,6 +149,9 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
 {
     (void)state;
     compare_with_cpu(&spread, "simple_spread");
+    struct settings popart = spread;
+    set(&popart, "norm.value", "popart");
+    compare_with_cpu(&popart, "PopArt");
     struct settings wide = spread;
     set(&wide, "policy.hidden", "96");
     set(&wide, "policy.activation", "relu");
@@ -162,6 +165,8 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
                                               {"ppo.minibatches", "3", "ppo.minibatch_unit", "row"},
                                               {"gae.time_limit", "terminal"},
                                               {"norm.value", "none", "ppo.huber_delta", "0"},
+                                              {"norm.value", "popart", "ppo.minibatches", "3"},
+                                              {"norm.value", "popart", "policy.share", "0"},
                                               {"policy.fixed_std", "0.5", "policy.activation", "relu"},
                                               {"policy.hidden", "64", "policy.layers", "3"},
                                               {"policy.feature_norm", "0", "policy.layer_norm", "0"}};
@@ -186,6 +191,11 @@ static void graphs_change_no_bit(void **state)
         const uint64_t shuffled = hash_after(&settings, 4);
         set(&settings, "cuda.graphs", "1");
         assert_true(hash_after(&settings, 4) == shuffled);
+        set(&settings, "norm.value", "popart");
+        const uint64_t popart = hash_after(&settings, 4);
+        assert_true(popart != shuffled);
+        set(&settings, "cuda.graphs", "0");
+        assert_true(hash_after(&settings, 4) == popart);
     }
 }
 

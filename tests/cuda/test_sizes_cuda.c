@@ -32,6 +32,7 @@ static struct problem problem_of(int inputs, int hidden, int layers, int units, 
                         .total = units,
                         .masked = true,
                         .inactive = true,
+                        .rescaled = units % 4 == 0,
                         .clip = 0.2,
                         .huber = 3};
     if (q.loss == LOSS_VALUE) return q;

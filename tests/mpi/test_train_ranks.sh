@@ -36,6 +36,15 @@ ranks 2 run="$WORK/other" seed=2 $FIXED
 "$MAPPO" inspect "$WORK/one/latest.h5" "$WORK/other/latest.h5" >"$WORK/out" 2>"$WORK/err"
 expect another_seed_differs 7 $?
 
+POPART="comm.reproducible=1 train.env_steps=$((3 * UPDATE)) ppo.minibatches=2 norm.value=popart"
+ranks 1 run="$WORK/popart1" $POPART
+for n in 2 4; do
+    ranks $n run="$WORK/popart$n" $POPART
+    same "${n}_ranks_with_popart_equal_one_rank_bit_for_bit" "$WORK/popart1" "$WORK/popart$n"
+done
+ranks 1 run="$WORK/popart1" comm.reproducible=1 norm.value=valuenorm train.env_steps=$((6 * UPDATE))
+expect another_normaliser_is_refused_by_name "2 1" "$? $(grep -c 'norm\.value' "$WORK/err")"
+
 NINE="comm.reproducible=1 comm.shards=9 rollout.envs=18 train.env_steps=$((6 * 180))"
 ranks 1 run="$WORK/nine1" $NINE
 ranks 3 run="$WORK/nine3" $NINE

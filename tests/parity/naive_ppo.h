@@ -20,6 +20,8 @@ struct naive {
     const struct rollout *rollout;
     struct policy *const *policy;
     struct tiles *actor_tiles[MAPPO_MAX_GROUPS], *critic_tiles[MAPPO_MAX_GROUPS];
+    bool popart;
+    struct normalizer_scale stored[MAPPO_MAX_GROUPS][POLICY_MAX_SETS]; /* PopArt: that the rollout's values are on */
 };
 
 static inline void naive_open(struct naive *n)
@@ -115,7 +117,10 @@ static inline double naive_value_row(struct naive *n, int g, int u, int a, doubl
     real out[1];
     naive_forward(n, &policy->critic, policy_critic(policy, policy->parameters, policy_set(policy, a)), n->critic_tiles[g],
                   group->state + input * (size_t)policy->state_size, out);
-    const double v = (double)out[0], old = (double)group->value[output], target = ((double)group->ret[row] - mean) / deviation;
+    const double v = (double)out[0], target = ((double)group->ret[row] - mean) / deviation;
+    const struct normalizer_scale *stored = &n->stored[g][policy_set(policy, a)];
+    double old = (double)group->value[output];
+    if (n->popart) old = (stored->mean + stored->deviation * old - mean) / deviation; /* the same V on today's scale */
     const double clip = (double)n->config->value_clip, delta = (double)n->config->huber_delta;
     const double plain = naive_huber(target - v, delta);
     if (clip <= 0) return plain;

@@ -32,8 +32,8 @@ enum { PARITY_MAX_UPDATES = 64 };
 
 struct parity_case {
     hid_t file;
-    const char *variant; /* "" or "variant_joint_": prefix of the groups to compare with */
-    bool actor_only;     /* the critic's rule is not supported */
+    const char *variant;        /* "" or "variant_joint_": prefix of the groups to compare with */
+    const char *critic_variant; /* of the critic's groups: another one where the file has a variant for the critic alone */
     struct parity_report *report;
     int steps, envs, agents;
     struct mappo_env_spec spec;
@@ -202,11 +202,20 @@ static inline void parity_against_network(struct parity_case *c, const char *gro
     }
 }
 
+/* The case with the groups that the critic is compared with. */
+static inline struct parity_case parity_of_critic(const struct parity_case *c)
+{
+    struct parity_case critic = *c;
+    critic.variant = c->critic_variant;
+    return critic;
+}
+
 static inline void parity_against_networks(struct parity_case *c, const char *group, const real *actor, const real *critic,
                                            double actor_divisor, double critic_divisor, struct parity_bound bound)
 {
+    struct parity_case of_critic = parity_of_critic(c);
     parity_against_network(c, group, "actor", &c->policy.actor, actor, actor_divisor, bound);
-    if (!c->actor_only) parity_against_network(c, group, "critic", &c->policy.critic, critic, critic_divisor, bound);
+    parity_against_network(&of_critic, group, "critic", &c->policy.critic, critic, critic_divisor, bound);
 }
 
 static inline void parity_against_block(struct parity_case *c, const char *group, real *block, struct parity_bound bound)
@@ -324,14 +333,14 @@ static inline void parity_losses(struct parity_case *c)
         {"value_loss", offsetof(struct ppo_metrics, value_loss), 1},
         {"critic_grad_norm", offsetof(struct ppo_metrics, critic_grad_norm), 1},
     };
+    struct parity_case of_critic = parity_of_critic(c);
     for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
-        if (losses[i].critic && c->actor_only) continue;
         double found[PARITY_MAX_UPDATES];
         for (int u = 0; u < c->updates; u++) found[u] = *(const double *)((const char *)&c->seen[u].metrics + losses[i].offset);
-        parity_against(c, "losses", losses[i].name, found, (size_t)c->updates,
+        parity_against(losses[i].critic ? &of_critic : c, "losses", losses[i].name, found, (size_t)c->updates,
                        strcmp(losses[i].name, "approx_kl") == 0 ? BOUND_KL : BOUND_LOSS);
     }
-    if (c->actor_only || c->variant[0]) return;
+    if (c->variant[0]) return;
     double scale[2 * PARITY_MAX_UPDATES];
     for (int u = 0; u < c->updates; u++) {
         scale[2 * u] = c->seen[u].metrics.value_mean;
@@ -344,6 +353,14 @@ static inline void parity_losses(struct parity_case *c)
         parity_compare(c->report, "f64/intermediates/value_norm_history (last)", now + k, history.data + history.count - 3 + k, 1,
                        BOUND_STATISTICS);
     golden_free(&history);
+}
+
+/* Variants have none. */
+static inline void parity_moments(struct parity_case *c, const char *group, real *block)
+{
+    parity_against_network(c, group, "actor", &c->policy.actor, policy_actor(&c->policy, block, 0), 1, BOUND_MOMENTS);
+    if (c->critic_variant[0]) return;
+    parity_against_network(c, group, "critic", &c->policy.critic, policy_critic(&c->policy, block, 0), 1, BOUND_MOMENTS);
 }
 
 /* ---- the update ---------------------------------------------------------------------------------------------------------------------- */
@@ -395,8 +412,8 @@ static inline void parity_update(struct parity_case *c)
     if (!c->variant[0] && moments.data) {
         const double steps = (double)c->policy.updates;
         parity_against(c, "optimiser", "step", &steps, 1, (struct parity_bound){0, 0});
-        parity_against_block(c, "optimiser/exp_avg", c->policy.m, BOUND_MOMENTS);
-        parity_against_block(c, "optimiser/exp_avg_sq", c->policy.v, BOUND_MOMENTS);
+        parity_moments(c, "optimiser/exp_avg", c->policy.m);
+        parity_moments(c, "optimiser/exp_avg_sq", c->policy.v);
     }
     golden_free(&moments);
     if (!c->variant[0]) parity_against_real(c, "intermediates", "advantages", c->rollout->group[0].advantage, parity_rows(c), BOUND_OUTPUT);
@@ -426,10 +443,10 @@ static inline void parity_close(struct parity_case *c)
     c->backend->close(c->backend);
 }
 
-/* A MAPPO update: everything, or with `actor_only` what does not depend on the critic's rule. */
-static inline void parity_mappo(hid_t file, const char *variant, bool actor_only, struct parity_report *report)
+/* A whole MAPPO update. */
+static inline void parity_mappo(hid_t file, const char *variant, const char *critic_variant, struct parity_report *report)
 {
-    struct parity_case c = {.file = file, .variant = variant, .actor_only = actor_only, .report = report};
+    struct parity_case c = {.file = file, .variant = variant, .critic_variant = critic_variant, .report = report};
     struct error err = {0};
     char activation[16];
     parity_open(&c);
@@ -442,7 +459,7 @@ static inline void parity_mappo(hid_t file, const char *variant, bool actor_only
                                          .layer_norm = true,
                                          .share = true,
                                          .critic_input = CRITIC_AGENT_STATE,
-                                         .normalizer = NORMALIZER_VALUENORM};
+                                         .normalizer = golden_config(file, "popart") != 0 ? NORMALIZER_POPART : NORMALIZER_VALUENORM};
     if (policy_build(&c.policy, &config, &c.spec, 0, c.backend, &err)) die_error(&err);
     c.policies[0] = &c.policy;
     const struct rollout_config rollout = {.steps = c.steps,
@@ -564,15 +581,15 @@ static inline enum parity_result parity_algo(const char *path, struct parity_rep
     }
     static const char *const whole[] = {"mlp_relu_discrete", "mlp_relu_masks", "mlp_box", "multi_binary"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (strcmp(which, whole[i]) == 0) parity_mappo(file, "", false, report);
+        if (strcmp(which, whole[i]) == 0) parity_mappo(file, "", "", report);
     if (strcmp(which, "mlp_box") == 0) snprintf(report->left_out, sizeof report->left_out, "variant_reference: a slip of the reference");
     if (strcmp(which, "multi_discrete") == 0) {
-        parity_mappo(file, "variant_joint_", false, report);
+        parity_mappo(file, "variant_joint_", "variant_joint_", report);
         snprintf(report->left_out, sizeof report->left_out, "ratios per head");
     }
     if (strcmp(which, "mlp_tanh_popart") == 0) {
-        parity_mappo(file, "", true, report);
-        snprintf(report->left_out, sizeof report->left_out, "PopArt: the critic's update");
+        parity_mappo(file, "", "variant_rescale_first_", report);
+        snprintf(report->left_out, sizeof report->left_out, "PopArt that rescales after the forward pass: a slip of the reference");
     }
     if (strcmp(which, "gae") == 0) {
         parity_gae(file, report);

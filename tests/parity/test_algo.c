@@ -45,6 +45,13 @@ static void bernoulli_update_matches_reference(void **state)
     compare("multi_binary", 140);
 }
 
+/* Statistics, head, v_old and their order; the actor's numbers do not depend on them. */
+static void popart_rescales_first_and_matches_its_formulas(void **state)
+{
+    (void)state;
+    compare("mlp_tanh_popart", 117);
+}
+
 static void returns_match_reference_under_every_rule(void **state)
 {
     (void)state;
@@ -64,6 +71,7 @@ int main(void)
         cmocka_unit_test(masks_dead_agents_and_minibatches_match_reference),
         cmocka_unit_test(gaussian_update_from_empty_normaliser_matches_reference),
         cmocka_unit_test(bernoulli_update_matches_reference),
+        cmocka_unit_test(popart_rescales_first_and_matches_its_formulas),
         cmocka_unit_test(returns_match_reference_under_every_rule),
         cmocka_unit_test(linear_schedule_matches_reference),
     };

@@ -49,6 +49,7 @@ struct arrangement {
 
 struct fixture {
     struct arrangement how;
+    bool popart; /* else ValueNorm */
     struct mappo_env_spec spec;
     struct policy policy[GROUPS], *policies[GROUPS];
     struct rollout *rollout;
@@ -61,6 +62,7 @@ struct fixture {
     struct philox rng;
     int32_t order[STEPS * ENVS * 4];
     int seen;
+    double *values; /* what the critics think before the update, in reward units: every group's [T+1][E][V], one after the other */
     double worst_loss, worst_gradient;
     double critic_gradient[4096]; /* of the first minibatch, group 0 set 0, divided */
     double first_value_loss;
@@ -124,6 +126,17 @@ static void fill_rollout(struct fixture *f)
         for (int i = 0; i < STEPS * ENVS * f->policy[g].value_agents; i++) r->group[g].final_value[i] = (real)uniform(f, -1, 1);
 }
 
+static void fill_normalisers(struct fixture *f)
+{
+    for (int g = 0; g < GROUPS; g++) {
+        struct policy *policy = &f->policy[g];
+        for (int s = 0; s < policy->sets; s++)
+            policy->host.norm[s] = (struct normalizer){.mean = 0.3 + 0.1 * s, .mean_squares = 2.5, .debias = 0.9};
+        policy_push(policy);
+        for (int s = 0; s < policy->sets; s++) f->naive.stored[g][s] = policy->norm[s].scale;
+    }
+}
+
 /* Old log-probabilities and values near the present ones, so that ratios and value steps fall on both sides of the clips. */
 static void fill_old(struct fixture *f)
 {
@@ -137,9 +150,6 @@ static void fill_old(struct fixture *f)
                 group->log_prob[u * group->sizes.agents + a] = (real)(log_prob + uniform(f, -0.5, 0.5));
             }
         for (int i = 0; i < (STEPS + 1) * ENVS * policy->value_agents; i++) group->value[i] += (real)uniform(f, -0.6, 0.6);
-        for (int s = 0; s < policy->sets; s++)
-            f->policy[g].host.norm[s] = (struct normalizer){.mean = 0.3 + 0.1 * s, .mean_squares = 2.5, .debias = 0.9};
-        policy_push(&f->policy[g]);
     }
 }
 
@@ -237,10 +247,10 @@ static void stepped(void *user, const struct ppo_minibatch *m)
 
 /* ---- running one arrangement --------------------------------------------------------------------------------------------------------- */
 
-static void open_fixture(struct fixture *f, const struct arrangement *how)
+static void open_fixture(struct fixture *f, const struct arrangement *how, bool popart)
 {
     struct error err = {0};
-    *f = (struct fixture){.how = *how, .spec = two_groups()};
+    *f = (struct fixture){.how = *how, .popart = popart, .spec = two_groups()};
     philox_start(&f->rng, 5, PHILOX_INITIALISATION, 99);
     const struct backend_config backend = {.name = "cpu", .threads = 1, .level = -1};
     int argc = 0;
@@ -259,7 +269,7 @@ static void open_fixture(struct fixture *f, const struct arrangement *how)
                                              .critic_input = how->critic_input,
                                              .concatenate = how->concatenate,
                                              .value_per_agent = how->value_per_agent,
-                                             .normalizer = NORMALIZER_VALUENORM,
+                                             .normalizer = popart ? NORMALIZER_POPART : NORMALIZER_VALUENORM,
                                              .seed = 11,
                                              .index = (uint32_t)g};
         assert_int_equal(policy_build(&f->policy[g], &config, &f->spec, g, f->backend, &err), 0);
@@ -286,7 +296,7 @@ static void open_fixture(struct fixture *f, const struct arrangement *how)
                                     .adam = adam,
                                     .hooks = &f->hooks};
     assert_int_equal(ppo_create(&f->ppo, &f->config, f->rollout, f->policies, f->comm, f->backend, &err), 0);
-    f->naive = (struct naive){.backend = f->backend, .config = &f->config, .rollout = f->rollout, .policy = f->policies};
+    f->naive = (struct naive){.backend = f->backend, .config = &f->config, .rollout = f->rollout, .policy = f->policies, .popart = popart};
     naive_open(&f->naive);
 }
 
@@ -312,13 +322,37 @@ static void check_advantages(struct fixture *f)
     free(advantage);
 }
 
-static void run(struct fixture *f, const struct arrangement *how)
+/* Learning rates are 0: all that moves in an update are the normalisers, and with PopArt the heads that follow them. */
+static void check_values(struct fixture *f, bool before)
+{
+    double *value = f->values, worst = 0, moved = 0;
+    rollout_values(f->rollout);
+    for (int g = 0; g < GROUPS; g++) {
+        const struct policy *policy = &f->policy[g];
+        for (int i = 0; i < (STEPS + 1) * ENVS * policy->value_agents; i++, value++) {
+            const int set = policy_set(policy, i % policy->value_agents);
+            const struct normalizer_scale *scale = &policy->norm[set].scale;
+            const double now = scale->mean + scale->deviation * (double)f->rollout->group[g].value[i];
+            worst = fmax(worst, fabs(now - *value));
+            moved = fmax(moved, fabs(scale->mean - f->naive.stored[g][set].mean));
+            if (before) *value = now;
+        }
+    }
+    if (before) return;
+    assert_true(moved > 1e-2);
+    if (f->popart ? worst > 1e-12 : worst < 1e-3) print_message("%s: V moved by %.3g\n", f->how.name, worst);
+    assert_true(f->popart ? worst <= 1e-12 : worst >= 1e-3);
+}
+
+static void run(struct fixture *f, const struct arrangement *how, bool popart)
 {
     struct error err = {0};
     struct ppo_metrics metrics[GROUPS];
-    open_fixture(f, how);
+    open_fixture(f, how, popart);
     fill_rollout(f);
-    rollout_values(f->rollout); /* V under the present critics: compared through the value loss, whose clip is centred on it plus noise */
+    f->values = calloc(GROUPS * (STEPS + 1) * ENVS * 4, sizeof *f->values);
+    fill_normalisers(f);
+    check_values(f, true); /* V under the present critics: compared through the value loss, whose clip is centred on it plus noise */
     fill_old(f);
     check_advantages(f);
     ppo_update(f->ppo, 0);
@@ -327,9 +361,12 @@ static void run(struct fixture *f, const struct arrangement *how)
     for (int g = 0; g < GROUPS; g++) sets += f->policy[g].sets;
     assert_int_equal(f->seen, 2 * how->minibatches * sets);
     if (f->worst_loss > 1e-9 || f->worst_gradient > 1e-5)
-        print_message("%s: losses differ by %.3g (1e-9 allowed), gradients by %.3g (1e-5)\n", how->name, f->worst_loss, f->worst_gradient);
+        print_message("%s%s: losses differ by %.3g (1e-9 allowed), gradients by %.3g (1e-5)\n", how->name, popart ? ", PopArt" : "",
+                      f->worst_loss, f->worst_gradient);
     assert_true(f->worst_loss <= 1e-9);
     assert_true(f->worst_gradient <= 1e-5); /* truncation and rounding of central differences at h = 1e-6 */
+    check_values(f, false);
+    free(f->values);
 }
 
 static void every_arrangement_matches_naive_objective_and_its_finite_differences(void **state)
@@ -351,9 +388,9 @@ static void every_arrangement_matches_naive_objective_and_its_finite_differences
         {"three shards", true, CRITIC_STATE, false, false, 3, 1, false},
         {"two shards, three minibatches", true, CRITIC_STATE, true, false, 2, 3, false},
     };
-    for (size_t i = 0; i < sizeof arrangements / sizeof *arrangements; i++) {
+    for (size_t i = 0; i < 2 * sizeof arrangements / sizeof *arrangements; i++) {
         struct fixture *f = calloc(1, sizeof *f);
-        run(f, &arrangements[i]);
+        run(f, &arrangements[i / 2], i % 2);
         close_fixture(f);
         free(f);
     }
@@ -367,7 +404,7 @@ static void compare_critics(const struct arrangement *a, const struct arrangemen
     for (int k = 0; k < 2; k++) {
         struct error err = {0};
         struct ppo_metrics metrics[GROUPS];
-        open_fixture(&f[k], k ? b : a);
+        open_fixture(&f[k], k ? b : a, false);
         fill_rollout(&f[k]);
         rollout_values(f[k].rollout);
         /* Old values must be the same for all agents of a step, as they are where one value serves them. */

@@ -301,6 +301,10 @@ static void fields_and_snapshots_continue_bit_for_bit(void **state)
         .key = {
             {"env", "test/kitchen_sink"}, {"rollout.envs", "6"}, {"rollout.steps", "7"}, {"ppo.minibatches", "4"}, {"policy.share", "0"}}};
     check_continuing(&sink);
+    struct settings popart = sink;
+    popart.key[5][0] = "norm.value";
+    popart.key[5][1] = "popart";
+    check_continuing(&popart);
 }
 
 static void shards_differ_from_one_batch_by_rounding_only(void **state)
@@ -375,6 +379,7 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
                                               {"ppo.minibatches", "3", "ppo.minibatch_unit", "row"},
                                               {"gae.time_limit", "terminal"},
                                               {"norm.value", "none"},
+                                              {"norm.value", "popart", "policy.share", "0"},
                                               {"ppo.huber_delta", "0", "ppo.clip_value", "0"},
                                               {"policy.fixed_std", "0.5", "policy.activation", "relu"},
                                               {"policy.feature_norm", "0", "policy.layer_norm", "0"}};

@@ -2,8 +2,9 @@
  * sums of the losses, gradient norms, whether the step may be made, Adam's numbers. Plain data in the backend's memory: the host says in
  * advance what will happen and reads the outcome once an update, so a device never waits for it.
  *
- *   learner_start   once an update                       explained variance; metrics to 0
+ *   learner_start   once an update                       explained variance; metrics to 0; the scale that the rollout's values are on
  *   learner_begin   before a minibatch's gradients       the normaliser takes in its returns; divisors of the losses
+ *   (rescale_heads  after it, with PopArt                 the value head follows the normaliser)
  *   learner_judge   after them, on all ranks alike       norms and metrics; is everything finite?; scale of Adam's step
  *
  * Source: marlbenchmark/on-policy, algorithms/r_mappo/r_mappo.py. */
@@ -56,13 +57,15 @@ struct update_now {
 
 struct learner {
     double policy_weight, value_weight; /* divisors of the minibatch at hand: Σ m over all ranks */
+    struct normalizer_scale rollout;    /* that the rollout's values were computed on */
+    struct rescale head, old_value;     /* to the scale of the minibatch at hand: from that of the one before; from the rollout's */
     struct adam_step actor_step, critic_step;
     struct ppo_metrics now, mean; /* of the minibatch at hand; so far, already divided by the minibatches of an update */
 };
 
 struct learner_rules {               /* constants of a run */
     int normalizer;                  /* enum normalizer_kind */
-    double beta;                     /* of ValueNorm */
+    double beta;                     /* of the normaliser */
     int policy_active, value_active; /* leave rows with active = 0 out */
     double max_grad_norm;            /* 0 = off */
     double share;                    /* 1 / (minibatches of an update) */
@@ -100,11 +103,12 @@ MAPPO_FN void learner_trouble(struct trouble *trouble, int kind, const struct le
 }
 
 /* advantage, ret: moments over the rollout, active rows. A = R - V, so the variance that V leaves unexplained is that of A. */
-MAPPO_FN void learner_start(struct learner *l, struct trouble *trouble, const struct learner_place *place, const struct moments *advantage,
-                            const struct moments *ret)
+MAPPO_FN void learner_start(struct learner *l, const struct normalizer *norm, struct trouble *trouble, const struct learner_place *place,
+                            const struct moments *advantage, const struct moments *ret)
 {
     const struct ppo_metrics zero = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     l->mean = zero;
+    l->rollout = norm->scale;
     if (!learner_finite(advantage->sum) || !learner_finite(advantage->sum_squares) || !learner_finite(ret->sum) ||
         !learner_finite(ret->sum_squares))
         learner_trouble(trouble, TROUBLE_RETURNS, place);
@@ -115,7 +119,10 @@ MAPPO_FN void learner_start(struct learner *l, struct trouble *trouble, const st
 MAPPO_FN void learner_begin(struct learner *l, struct normalizer *norm, const struct learner_rules *rules,
                             const struct minibatch_statistics *statistics)
 {
+    const struct normalizer_scale before = norm->scale;
     normalizer_update(norm, rules->normalizer, rules->beta, &statistics->ret);
+    l->head = rescale_between(&before, &norm->scale);
+    l->old_value = rescale_between(&l->rollout, &norm->scale);
     l->policy_weight = rules->policy_active ? statistics->active : statistics->ret.count;
     l->value_weight = rules->value_active ? statistics->active : statistics->ret.count;
 }

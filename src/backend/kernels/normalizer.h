@@ -1,11 +1,13 @@
 /* ValueNorm: running mean and mean of squares of the returns with debiasing, in double. With empty statistics: mean 0, deviation 0.1.
- * Source: marlbenchmark/on-policy, utils/valuenorm.py; docs/algorithms.md has the equations. */
+ * PopArt: the same statistics, and what the critic has learnt is kept when they move: its outputs are re-expressed on the new scale.
+ * Source: marlbenchmark/on-policy, utils/valuenorm.py; van Hasselt et al. 2016 for PopArt; docs/algorithms.md has the equations. */
 #ifndef MAPPO_KERNELS_NORMALIZER_H
 #define MAPPO_KERNELS_NORMALIZER_H
 
 #include <math.h>
 
 #include "base/fn.h"
+#include "base/real.h"
 
 enum normalizer_kind { NORMALIZER_NONE, NORMALIZER_VALUENORM, NORMALIZER_POPART };
 
@@ -47,6 +49,35 @@ MAPPO_FN void normalizer_update(struct normalizer *norm, int kind, double beta, 
         norm->debias = beta * norm->debias + (1 - beta);
     }
     normalizer_refresh(norm, kind);
+}
+
+/* From outputs on one scale to those on another that mean the same V: y' = factor y + shift. A linear head gives them by itself once its
+ * weights are multiplied by `factor` and its bias has gone the way of an output (van Hasselt et al. 2016, proposition 1). */
+struct rescale {
+    double factor, shift;
+};
+
+/* Nothing changes where `to` is no scale (returns that are not finite): the loss will tell, and parameters must not be spoilt before. */
+MAPPO_FN struct rescale rescale_between(const struct normalizer_scale *from, const struct normalizer_scale *to)
+{
+    struct rescale r;
+    r.factor = from->deviation / to->deviation;
+    r.shift = (from->mean - to->mean) / to->deviation;
+    if (r.factor - r.factor == 0 && r.shift - r.shift == 0) return r;
+    r.factor = 1;
+    r.shift = 0;
+    return r;
+}
+
+/* In double: factor differs from 1 by less than float can tell once the statistics have settled. */
+MAPPO_FN real rescaled_output(const struct rescale *r, real y)
+{
+    return (real)(r->factor * (double)y + r->shift);
+}
+
+MAPPO_FN real rescaled_weight(const struct rescale *r, real weight)
+{
+    return (real)(r->factor * (double)weight);
 }
 
 MAPPO_FN double moments_mean(const struct moments *m) /* 0 of nothing */
