@@ -100,6 +100,7 @@ static __global__ void rescale_kernel(const struct rescale_passes some)
 void learners_rescale_heads(struct backend *backend, const struct rescale_pass *pass, int passes)
 {
     if (backend->planning) return;
+    cuda_of(backend)->writes++;
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
         struct rescale_passes some;
         memset(&some, 0, sizeof some);

@@ -293,7 +293,8 @@ struct backend {
                  int passes);
 
     /* networks and distributions */
-    /* forward may keep what it has made of the parameters until upload, copy, adam, soft_update, a recording or `train` come. */
+    /* forward may keep what it has made of the parameters until upload, copy, adam, soft_update,
+     * rescale_heads, a recording or `train` come. */
     void (*forward)(struct backend *, const struct forward_pass *, int passes);
     void (*act)(struct backend *, const struct act_pass *, int passes);
     void (*train)(struct backend *, const struct train_pass *, int passes);

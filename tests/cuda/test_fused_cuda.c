@@ -20,10 +20,11 @@ static struct backend *open_as(const char *name, int precision, bool planning)
 static bool is_fused(const struct network *net, int precision)
 {
     char text[1024];
+    size_t need;
     struct error err = {0};
     struct backend *b = open_as("cuda", precision, true);
     struct tiles *tiles = b->tiles_create(b, net, 100000);
-    if (b->memory_report(b, text, sizeof text, &err)) fail_msg("memory_report: %s", err.text);
+    if (b->memory_plan(b, &need, text, sizeof text, &err)) fail_msg("memory_plan: %s", err.text);
     b->tiles_destroy(b, tiles);
     b->close(b);
     return strstr(text, "work space of layers") == NULL;
