@@ -1,5 +1,6 @@
-/* Networks of two hidden layers of 64: a tile of rows goes through the whole network, and back, without leaving the chip.
- * Here: packing of inputs, forward passes, launches; training is in fused_train.h, what both share in fused_layers.h and fused_tile.h. */
+/* Networks of few and narrow hidden layers: a tile of rows goes through the whole network, and back, without leaving the chip. Which ones:
+ * fused_fits. Here: packing of inputs, forward passes of all of them, launches; training is in fused_train*, one kernel for each of the
+ * shapes in trainer_of; what all share in fused_layers.h and fused_tile.h. */
 #include "cuda/act.h"
 #include "cuda/fused_train.h"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Device code compiles, without warnings, for every architecture that `make` builds for. The fused kernels, which hold a whole network in
 # registers and shared memory, spill nothing on those they were laid out for. Needs no GPU.
-# timeout: 900
+# timeout: 1200
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build}
