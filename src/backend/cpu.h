@@ -13,6 +13,7 @@ struct tiles {
     int inputs;         /* D */
     int rows, max_rows; /* packed, room */
     int max_chunks;
+    int max_steps;     /* of a recurrent network's training pass; 0 = none */
     int first_task;    /* of the call under way */
     size_t chunk_size; /* reals in a chunk's accumulators */
     real *x;           /* [tiles][D][R] */
@@ -55,6 +56,12 @@ extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avx512;
 static inline int batch_units(const struct batch *batch)
 {
     return batch->count ? *batch->count : batch->units;
+}
+
+/* Sequences that have a step t, of a recurrent pass of so many rows. */
+static inline int recurrent_width(const struct recurrent *time, int rows, int t)
+{
+    return time->width ? time->width[t] : rows / time->steps;
 }
 
 int cpu_backend_open(struct backend **backend, const struct backend_config *config, struct error *err); /* what backend_open calls */

@@ -16,10 +16,10 @@
 
 struct work {
     const struct network *net;
-    int depth;                            /* hidden layers; weight[depth] is the head's */
+    int depth;                            /* hidden layers */
     int wide;                             /* the widest layer, padded to whole vectors */
-    real *weight[NETWORK_MAX_LAYERS + 1]; /* [N][K] folded */
-    real *bias[NETWORK_MAX_LAYERS + 1];   /* [N] folded */
+    real *weight[NETWORK_MAX_LAYERS + 3]; /* [N][K] folded, of all layers (kernels/layer.h) */
+    real *bias[NETWORK_MAX_LAYERS + 3];   /* [N] folded */
     real *x[NETWORK_MAX_LAYERS];          /* [H][R] x̂ after each hidden layer */
     struct norm_rows rows[NETWORK_MAX_LAYERS];
     real *g, *gx;      /* [wide][R] gradients by a layer's output and input */
@@ -29,6 +29,7 @@ struct work {
     real *out, *p;     /* [O][R] */
     real *scratch;     /* [LOSS_ROWS][R] */
     double *lanes;     /* [PASS_SUMS][R] */
+    real *steps;       /* what a recurrent network keeps, cpu_gru.h */
 };
 
 static int padded(int n)
@@ -64,7 +65,7 @@ static real *take(real *base, size_t *used, size_t n)
 static size_t folded_lay_out(struct work *w, const struct network *net, real *base)
 {
     size_t used = 0;
-    for (int l = 0; l <= net->layers; l++) {
+    for (int l = 0; l <= layer_head(net); l++) {
         w->weight[l] = take(base, &used, (size_t)layer_outputs(net, l) * (size_t)layer_inputs(net, l));
         w->bias[l] = take(base, &used, (size_t)layer_outputs(net, l));
     }
@@ -77,6 +78,8 @@ static size_t folded_size(const struct network *net)
     return folded_lay_out(&w, net, NULL);
 }
 
+static size_t gru_work_size(const struct network *net);
+
 /* What a task has for itself. */
 static size_t work_lay_out(struct work *w, const struct network *net, real *base)
 {
@@ -84,7 +87,8 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
     const size_t hidden = (size_t)net->hidden;
     w->net = net;
     w->depth = net->layers;
-    w->wide = padded(net->hidden > net->outputs ? net->hidden : net->outputs);
+    const int widest = net->gru_layers > 0 ? 3 * net->hidden : net->hidden;
+    w->wide = padded(widest > net->outputs ? widest : net->outputs);
     for (int l = 0; l < net->layers; l++) {
         w->x[l] = take(base, &used, hidden * TILE);
         w->rows[l].sum = take(base, &used, TILE);
@@ -102,6 +106,7 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
     w->p = take(base, &used, (size_t)net->outputs * TILE);
     w->scratch = take(base, &used, (size_t)LOSS_ROWS * TILE);
     w->lanes = (double *)(void *)take(base, &used, (size_t)PASS_SUMS * TILE * sizeof(double) / sizeof(real));
+    w->steps = take(base, &used, gru_work_size(net));
     return used;
 }
 
@@ -111,7 +116,7 @@ static size_t work_size(const struct network *net)
     return work_lay_out(&w, net, NULL);
 }
 
-/* Where layer l's accumulators P [K + 1][padded N] begin; layer depth + 1 is log_std's [extra][R]. */
+/* Where layer l's accumulators P [K + 1][padded N] begin; the layer after the head is log_std's [extra][R]. */
 static size_t chunk_offset(const struct network *net, int layer)
 {
     size_t at = 0;
@@ -121,17 +126,17 @@ static size_t chunk_offset(const struct network *net, int layer)
 
 static size_t chunk_size(const struct network *net)
 {
-    return chunk_offset(net, net->layers + 1) + (size_t)net->extra * TILE;
+    return chunk_offset(net, layer_head(net) + 1) + (size_t)net->extra * TILE;
 }
 
 /* Zeroes what is only ever added to: bias gradients and log_std's. The first tile overwrites the rest. */
 static void clear_chunk(const struct network *net, real *chunk)
 {
-    for (int l = 0; l <= net->layers; l++) {
+    for (int l = 0; l <= layer_head(net); l++) {
         const size_t k = (size_t)layer_inputs(net, l), wide = (size_t)padded(layer_outputs(net, l));
         memset(chunk + chunk_offset(net, l) + k * wide, 0, wide * sizeof *chunk);
     }
-    memset(chunk + chunk_offset(net, net->layers + 1), 0, (size_t)net->extra * TILE * sizeof *chunk);
+    memset(chunk + chunk_offset(net, layer_head(net) + 1), 0, (size_t)net->extra * TILE * sizeof *chunk);
 }
 
 /* ---- folding ------------------------------------------------------------------------------------------------------------------------- */
@@ -161,7 +166,7 @@ static void fold(const struct network *net, const real *parameters, real *folded
 {
     struct work w;
     folded_lay_out(&w, net, folded);
-    for (int l = 0; l <= net->layers; l++) {
+    for (int l = 0; l <= layer_head(net); l++) {
         const struct layer a = layer_of(net, l);
         fold_layer(&a, parameters, w.weight[l], w.bias[l]);
     }
@@ -206,11 +211,11 @@ static void reduce(const struct train_pass *pass, int chunks)
     }
     if (chunks == 0) return;
     for (int c = 1; c < chunks; c++) LEVELLED(add_to)(tiles->chunk, tiles->chunk + (size_t)c * tiles->chunk_size, tiles->chunk_size);
-    for (int l = 0; l <= net->layers; l++) {
+    for (int l = 0; l <= layer_head(net); l++) {
         const struct layer a = layer_of(net, l);
         unfold_layer(&a, pass->parameters, tiles->chunk + chunk_offset(net, l), pass->gradient);
     }
-    const real *extra = tiles->chunk + chunk_offset(net, net->layers + 1);
+    const real *extra = tiles->chunk + chunk_offset(net, layer_head(net) + 1);
     for (int i = 0; i < net->extra; i++) {
         double sum = 0;
         for (int r = 0; r < (int)TILE; r++) sum += (double)extra[i * (int)TILE + r];
@@ -226,31 +231,40 @@ static const real *layer_input(const struct work *w, int l, const real *x)
     return l == 0 ? x : w->x[l - 1];
 }
 
-/* Outputs [O][R] of the tile x [D][R] to w->out; the activations stay in w. */
-static void forward_tile(const struct work *w, const real *x)
+/* out [N][R] = W' x + b' of layer l */
+static struct product layer_product(const struct work *w, int l, const real *x, real *out)
+{
+    return (struct product){.out = out,
+                            .a = w->weight[l],
+                            .b = x,
+                            .row = layer_inputs(w->net, l),
+                            .column = 1,
+                            .out_stride = TILE,
+                            .b_stride = TILE,
+                            .m = layer_outputs(w->net, l),
+                            .n = TILE,
+                            .k = layer_inputs(w->net, l),
+                            .bias = w->bias[l]};
+}
+
+/* The hidden layers of the tile x [D][R]; the activations stay in w. */
+static void forward_hidden(const struct work *w, const real *x)
 {
     const struct network *net = w->net;
-    for (int l = 0; l <= w->depth; l++) {
-        const struct product p = {.out = l < w->depth ? w->x[l] : w->out,
-                                  .a = w->weight[l],
-                                  .b = layer_input(w, l, x),
-                                  .row = layer_inputs(net, l),
-                                  .column = 1,
-                                  .out_stride = TILE,
-                                  .b_stride = TILE,
-                                  .m = layer_outputs(net, l),
-                                  .n = TILE,
-                                  .k = layer_inputs(net, l),
-                                  .bias = w->bias[l],
-                                  .sums = l < w->depth ? w->rows[l].sum : NULL};
-        if (l == w->depth) {
-            gemm(&p);
-            break;
-        }
+    for (int l = 0; l < w->depth; l++) {
+        struct product p = layer_product(w, l, layer_input(w, l, x), w->x[l]);
+        p.sums = w->rows[l].sum;
         memset(p.sums, 0, TILE * sizeof *p.sums);
         gemm_then(&p, net->activation);
         if (net->layer_norm) normalise(p.out, net->hidden, &w->rows[l]);
     }
+}
+
+/* Outputs [O][R] to w->out from the tile x [H][R] before the head. */
+static void forward_head(const struct work *w, const real *x)
+{
+    const struct product p = layer_product(w, layer_head(w->net), x, w->out);
+    gemm(&p);
 }
 
 /* Adds turned^T x of a layer to its accumulators P [K + 1][wide]; `fresh`: they hold nothing yet. */
@@ -271,8 +285,8 @@ static void weight_gradient(const struct work *w, int l, const real *x, real *su
     gemm(&p);
 }
 
-/* The gradient by a layer's inputs x̂, from that by its outputs. */
-static void input_gradient(const struct work *w, int l, const real *g, real *gx)
+/* The gradient by a layer's inputs x̂ [K][R], from that by its outputs; with `norm`, the sums that the way back through it needs. */
+static void input_gradient(const struct work *w, int l, const real *g, real *gx, const real *x, bool norm)
 {
     const struct product p = {.out = gx,
                               .a = w->weight[l],
@@ -286,28 +300,34 @@ static void input_gradient(const struct work *w, int l, const real *g, real *gx)
                               .k = layer_outputs(w->net, l),
                               .sums = w->sum,
                               .sums_x = w->sum_x,
-                              .x = w->x[l - 1]};
+                              .x = x};
     memset(w->sum, 0, TILE * sizeof *w->sum);
     memset(w->sum_x, 0, TILE * sizeof *w->sum_x);
-    gemm_then(&p, w->net->layer_norm ? MOMENTS : PLAIN);
+    gemm_then(&p, norm ? MOMENTS : PLAIN);
 }
 
-/* From w->g, the gradient by the outputs, to the accumulators of all layers. */
-static void backward_tile(const struct work *w, const real *x, real *chunk, bool fresh)
+/* From w->g, the gradient by the outputs, to the head's accumulators; x is what the head has seen. */
+static void backward_head(const struct work *w, const real *x, real *chunk, bool fresh)
 {
     const struct network *net = w->net;
-    const int depth = w->depth, outputs = padded(net->outputs);
-    real *sums = chunk + chunk_offset(net, depth), *g = w->g, *gx = w->gx;
+    const int head = layer_head(net), outputs = padded(net->outputs);
+    real *sums = chunk + chunk_offset(net, head);
     if (narrow_head(net)) {
         if (fresh) memset(w->head, 0, head_sums_size(net) * sizeof *w->head);
-        head_gradient(w->head, head_stride(net), g, net->outputs, w->x[depth - 1], net->hidden);
+        head_gradient(w->head, head_stride(net), w->g, net->outputs, x, net->hidden);
     } else {
-        turn(g, net->outputs, w->turned, outputs, sums + net->hidden * outputs);
-        weight_gradient(w, depth, w->x[depth - 1], sums, fresh);
+        turn(w->g, net->outputs, w->turned, outputs, sums + net->hidden * outputs);
+        weight_gradient(w, head, x, sums, fresh);
     }
-    for (int l = depth; l > 0; l--) {
-        sums = chunk + chunk_offset(net, l - 1);
-        input_gradient(w, l, g, gx);
+}
+
+/* From g, the gradient by the outputs of the layer after the hidden ones, to the hidden layers' accumulators. gx: another array like g. */
+static void backward_hidden(const struct work *w, const real *x, real *g, real *gx, real *chunk, bool fresh)
+{
+    const struct network *net = w->net;
+    for (int l = w->depth; l > 0; l--) {
+        real *sums = chunk + chunk_offset(net, l - 1);
+        input_gradient(w, l, g, gx, w->x[l - 1], net->layer_norm);
         const struct hidden_backward h = {.n = net->hidden,
                                           .wide = padded(net->hidden),
                                           .x = w->x[l - 1],
@@ -358,19 +378,50 @@ static void pack(const struct network *net, struct tiles *tiles, const float *x,
     normalise(to, d, &norm);
 }
 
+/* The outputs in w->out of rows first … first + rows - 1 of the batch. */
+static void put_outputs(const struct work *w, const struct forward_pass *pass, int first, int rows)
+{
+    const int outputs = w->net->outputs;
+    real *out = pass->out + (size_t)first * (size_t)outputs;
+    for (int r = 0; r < rows; r++) {
+        for (int o = 0; o < outputs; o++) out[(size_t)r * (size_t)outputs + (size_t)o] = w->out[o * (int)TILE + r];
+    }
+}
+
+/* From the outputs in w->out to their gradients in w->g. */
+static void tile_loss(const struct work *w, const struct train_pass *pass, real *chunk, int first, int rows)
+{
+    const struct loss_tile loss = {.pass = pass,
+                                   .first = first,
+                                   .rows = rows,
+                                   .z = w->out,
+                                   .g = w->g,
+                                   .p = w->p,
+                                   .scratch = w->scratch,
+                                   .lanes = w->lanes,
+                                   .log_std_gradient = chunk + chunk_offset(w->net, layer_head(w->net) + 1)};
+    if (pass->loss == LOSS_POLICY) {
+        LEVELLED(policy_loss)(&loss);
+    } else {
+        LEVELLED(value_loss)(&loss);
+    }
+}
+
+#include "backend/cpu_gru.h"
+
 static void forward(const struct forward_pass *pass, real *work, int tile, int end)
 {
     struct work w;
-    const int outputs = pass->net->outputs;
     work_lay_out(&w, pass->net, work);
     folded_lay_out(&w, pass->net, pass->tiles->folded);
     for (; tile < end; tile++) {
-        forward_tile(&w, tile_at(pass->tiles, tile));
-        const int rows = rows_of_tile(pass->tiles, tile);
-        real *out = pass->out + (size_t)tile * TILE * (size_t)outputs;
-        for (int r = 0; r < rows; r++) {
-            for (int o = 0; o < outputs; o++) out[(size_t)r * (size_t)outputs + (size_t)o] = w.out[o * (int)TILE + r];
+        if (pass->recurrent) {
+            gru_forward(&w, pass, tile);
+            continue;
         }
+        forward_hidden(&w, tile_at(pass->tiles, tile));
+        forward_head(&w, w.x[w.depth - 1]);
+        put_outputs(&w, pass, tile * (int)TILE, rows_of_tile(pass->tiles, tile));
     }
 }
 
@@ -383,26 +434,19 @@ static void train(const struct train_pass *pass, real *work, real *chunk, double
     clear_chunk(net, chunk);
     memset(w.lanes, 0, (size_t)PASS_SUMS * TILE * sizeof *w.lanes);
     for (bool fresh = true; tile < end; tile++, fresh = false) {
-        const real *x = tile_at(pass->tiles, tile);
-        forward_tile(&w, x);
-        const struct loss_tile loss = {.pass = pass,
-                                       .first = tile * (int)TILE,
-                                       .rows = rows_of_tile(pass->tiles, tile),
-                                       .z = w.out,
-                                       .g = w.g,
-                                       .p = w.p,
-                                       .scratch = w.scratch,
-                                       .lanes = w.lanes,
-                                       .log_std_gradient = chunk + chunk_offset(net, net->layers + 1)};
-        if (pass->loss == LOSS_POLICY) {
-            LEVELLED(policy_loss)(&loss);
-        } else {
-            LEVELLED(value_loss)(&loss);
+        if (pass->recurrent) {
+            gru_train(&w, pass, chunk, tile, fresh);
+            continue;
         }
-        backward_tile(&w, x, chunk, fresh);
+        const real *x = tile_at(pass->tiles, tile);
+        forward_hidden(&w, x);
+        forward_head(&w, w.x[w.depth - 1]);
+        tile_loss(&w, pass, chunk, tile * (int)TILE, rows_of_tile(pass->tiles, tile));
+        backward_head(&w, w.x[w.depth - 1], chunk, fresh);
+        backward_hidden(&w, x, w.g, w.gx, chunk, fresh);
     }
     if (narrow_head(net)) {
-        head_gradient_finish(w.head, head_stride(net), net->outputs, net->hidden + 1, chunk + chunk_offset(net, net->layers),
+        head_gradient_finish(w.head, head_stride(net), net->outputs, net->hidden + 1, chunk + chunk_offset(net, layer_head(net)),
                              padded(net->outputs));
     }
     for (int i = 0; i < PASS_SUMS; i++) {
