@@ -253,7 +253,7 @@ static struct train_pass problem_lend_with(struct problem *q, struct backend *b,
     }
     if (q->steps > 0) {
         *time = q->time;
-        time->batch.unit = pass.batch.unit;
+        time->batch = pass.batch;
         time->hidden = lend(b, q->state, n * (size_t)q->net.hidden * sizeof(real));
         time->mask = lend(b, q->start, n);
         pass.recurrent = time;

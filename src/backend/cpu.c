@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/recurrent.h"
 #include "base/text.h"
 
 struct cpu {
@@ -179,18 +180,6 @@ static void cpu_pack(struct backend *backend, const struct network *net, struct 
     }
 }
 
-/* That the sequences of a pass are its rows, and that there is room for its steps. */
-static void check_time(const struct network *net, const struct tiles *tiles, const struct recurrent *time, int most_steps)
-{
-    CHECK((net->gru_layers > 0) == (time != NULL), "a pass of a network %s GRU comes %s steps", net->gru_layers > 0 ? "with a" : "without",
-          time ? "with" : "without");
-    if (!time) return;
-    CHECK(time->steps >= 1 && time->steps <= most_steps, "a pass of %d steps, 1 to %d are possible", time->steps, most_steps);
-    int rows = 0;
-    for (int t = 0; t < time->steps; t++) rows += recurrent_width(time, tiles->rows, t);
-    CHECK(rows == tiles->rows, "sequences of %d rows, %d are packed", rows, tiles->rows);
-}
-
 /* Rows of a forward pass, or its sequences, do not touch each other, so the number of tasks may follow that of the threads. */
 static int forward_tasks(const struct cpu *cpu, const struct forward_pass *pass, int threads)
 {
@@ -203,7 +192,7 @@ static void forward_and_act(struct cpu *cpu, const struct forward_pass *pass, co
 {
     int tasks = 0, rows = 0;
     for (int p = 0; p < passes; p++) {
-        check_time(pass[p].net, pass[p].tiles, pass[p].recurrent, act ? 1 : INT_MAX);
+        recurrent_check(pass[p].net, pass[p].recurrent, pass[p].tiles->rows, act ? 1 : INT_MAX);
         rows += pass[p].tiles->rows;
     }
     const int threads = threads_for(&cpu->backend, rows);
@@ -250,7 +239,7 @@ static void cpu_train(struct backend *backend, const struct train_pass *pass, in
         struct tiles *t = pass[p].tiles;
         CHECK(t->rows == batch_units(&pass[p].batch) * pass[p].batch.rows, "train: %d rows are packed, the batch has %d", t->rows,
               batch_units(&pass[p].batch) * pass[p].batch.rows);
-        check_time(pass[p].net, t, pass[p].recurrent, t->max_steps);
+        recurrent_check(pass[p].net, pass[p].recurrent, t->rows, t->max_steps);
         t->first_task = tasks;
         tasks += work_chunks(cpu, t, pass[p].recurrent);
         rows += t->rows;

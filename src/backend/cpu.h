@@ -58,12 +58,6 @@ static inline int batch_units(const struct batch *batch)
     return batch->count ? *batch->count : batch->units;
 }
 
-/* Sequences that have a step t, of a recurrent pass of so many rows. */
-static inline int recurrent_width(const struct recurrent *time, int rows, int t)
-{
-    return time->width ? time->width[t] : rows / time->steps;
-}
-
 int cpu_backend_open(struct backend **backend, const struct backend_config *config, struct error *err); /* what backend_open calls */
 
 /* Operations without arithmetic to speak of, cpu_small.c. */

@@ -6,6 +6,7 @@
 #define MAPPO_BACKEND_CPU_GRU_H
 
 #include "backend/kernels/gru.h"
+#include "backend/recurrent.h"
 
 /* What training keeps of a step; a forward pass overwrites its first two again and again. */
 struct gru_step {
