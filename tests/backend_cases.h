@@ -694,11 +694,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(the_first_number_that_is_none_is_found),
     cmocka_unit_test(learners_step_by_their_definitions),
     cmocka_unit_test(trouble_keeps_every_parameter_as_it_is),
-    cmocka_unit_test(sequences_match_naive_whatever_the_batch),
-    cmocka_unit_test(steps_one_by_one_are_a_whole_rollout),
-    cmocka_unit_test(recurrent_gradients_match_finite_differences),
-    cmocka_unit_test(recurrent_training_is_the_same_bits_for_any_threads),
-    cmocka_unit_test(no_sequences_give_no_gradient),
+    RECURRENT_TESTS,
 };
 
 #endif

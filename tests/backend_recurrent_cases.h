@@ -264,4 +264,9 @@ static void no_sequences_give_no_gradient(void **state)
     problem_clear(&q);
 }
 
+#define RECURRENT_TESTS                                                                                                                    \
+    cmocka_unit_test(sequences_match_naive_whatever_the_batch), cmocka_unit_test(steps_one_by_one_are_a_whole_rollout),                    \
+        cmocka_unit_test(recurrent_gradients_match_finite_differences),                                                                    \
+        cmocka_unit_test(recurrent_training_is_the_same_bits_for_any_threads), cmocka_unit_test(no_sequences_give_no_gradient)
+
 #endif

@@ -5,6 +5,7 @@
 #ifndef MAPPO_BACKEND_CPU_GRU_H
 #define MAPPO_BACKEND_CPU_GRU_H
 
+#include "backend/cpu_tile.h"
 #include "backend/kernels/gru.h"
 #include "backend/recurrent.h"
 
