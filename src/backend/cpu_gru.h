@@ -147,19 +147,17 @@ static void gru_put_states(const struct recurrent *time, const struct network *n
 
 /* ---- a step -------------------------------------------------------------------------------------------------------------------------- */
 
-/* s->gates: W_ih x + b_ih in, gates out. */
-static void gru_cell(const struct gru_work *g, const struct gru_step *s, int n)
+/* gates [3][n]: W_ih x + b_ih in, r, z, n out. Not inlined, so that the compiler sees arrays that do not overlap and makes vector code. */
+__attribute__((noinline)) static void gru_cell(real *restrict gates, const real *restrict products, const real *restrict before,
+                                               real *restrict after, int n)
 {
-    const real *restrict sr = g->products, *restrict sz = sr + n, *restrict sn = sz + n, *restrict before = s->before;
-    real *restrict xr = s->gates, *restrict xz = xr + n, *restrict xn = xz + n, *restrict after = s->after;
     for (int i = 0; i < n; i++) {
-        const struct gru_gates gates = gru_gates(xr[i], xz[i], xn[i], sr[i], sz[i], sn[i]);
-        after[i] = gru_state(&gates, before[i]);
-        xr[i] = gates.reset;
-        xz[i] = gates.update;
-        xn[i] = gates.fresh;
+        const struct gru_gates g = gru_gates(gates[i], gates[n + i], gates[2 * n + i], products[i], products[n + i], products[2 * n + i]);
+        after[i] = gru_state(&g, before[i]);
+        gates[i] = g.reset;
+        gates[n + i] = g.update;
+        gates[2 * n + i] = g.fresh;
     }
-    memcpy(s->fresh, g->products + 2 * n, (size_t)n * sizeof *s->fresh);
 }
 
 /* From s->input and the state to the outputs in w->out. */
@@ -174,7 +172,8 @@ static void gru_step_forward(struct work *w, const struct gru_work *g, const str
     const struct product state = layer_product(w, gru + 1, s->before, g->products);
     gemm(&input);
     gemm(&state);
-    gru_cell(g, s, n);
+    gru_cell(s->gates, g->products, s->before, s->after, n);
+    memcpy(s->fresh, g->products + 2 * n, (size_t)n * sizeof *s->fresh);
     sum_features(s->after, net->hidden, g->rows.sum);
     memcpy(g->y, s->after, (size_t)n * sizeof *g->y);
     normalise(g->y, net->hidden, &g->rows);
@@ -220,20 +219,19 @@ static void norm_backward(const struct work *w, const struct gru_work *g, const 
     }
 }
 
-/* s->gates and `products`: gradients by W_ih x + b_ih and W_hh h + b_hh; carry: by the state after the step in, by that before it out, as
- * far as it does not go through W_hh. */
-static void gru_cell_backward(const struct gru_work *g, const struct gru_step *s, int n)
+/* gates and products [3][n] out: gradients by W_ih x + b_ih and W_hh h + b_hh; carry [n]: by the state after the step in, by that before it
+ * out, as far as it does not go through W_hh; `from`: by the state after the step through the step's outputs. */
+__attribute__((noinline)) static void gru_cell_backward(real *restrict gates, real *restrict products, const struct gru_step *s,
+                                                        const real *restrict from, real *restrict carry, int n)
 {
-    const real *restrict before = s->before, *restrict fresh = s->fresh, *restrict from = s->g;
-    real *restrict xr = s->gates, *restrict xz = xr + n, *restrict xn = xz + n, *restrict carry = g->carry;
-    real *restrict sr = g->products, *restrict sz = sr + n, *restrict sn = sz + n;
+    const real *restrict fresh = s->fresh, *restrict before = s->before;
     for (int i = 0; i < n; i++) {
-        const struct gru_gates gates = {xr[i], xz[i], xn[i]};
-        const struct gru_gradient d = gru_gradient(&gates, fresh[i], before[i], from[i] + carry[i]);
-        xr[i] = sr[i] = d.reset;
-        xz[i] = sz[i] = d.update;
-        xn[i] = d.fresh;
-        sn[i] = d.state;
+        const struct gru_gates g = {gates[i], gates[n + i], gates[2 * n + i]};
+        const struct gru_gradient d = gru_gradient(&g, fresh[i], before[i], from[i] + carry[i]);
+        gates[i] = products[i] = d.reset;
+        gates[n + i] = products[n + i] = d.update;
+        gates[2 * n + i] = d.fresh;
+        products[2 * n + i] = d.state;
         carry[i] = d.h;
     }
 }
@@ -253,7 +251,7 @@ static void gru_step_backward(struct work *w, const struct gru_work *g, const st
     const int hidden = net->hidden, gru = layer_gru(net);
     memcpy(w->x, s->x, sizeof s->x);
     memcpy(w->rows, s->rows, sizeof s->rows);
-    gru_cell_backward(g, s, hidden * (int)TILE);
+    gru_cell_backward(s->gates, g->products, s, s->g, g->carry, hidden * (int)TILE);
     gru_weights(w, gru + 1, g->products, s->before, chunk, fresh);
     const struct product state = {.out = g->carry,
                                   .a = w->weight[gru + 1],
