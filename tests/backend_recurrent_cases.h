@@ -53,7 +53,8 @@ static void sequences_forward(struct sequences *q, struct backend *b, const stru
     lent_time.batch.unit = lend(b, time->batch.unit, (size_t)time->batch.units * sizeof *time->batch.unit);
     lent_time.hidden = lend(b, hidden, states);
     lent_time.mask = lend(b, time->mask, (size_t)q->rows);
-    lent_time.hidden_out = lend(b, q->after, states);
+    if (hidden != q->after) lent_time.hidden_out = lend(b, q->after, states);
+    if (hidden == q->after) lent_time.hidden_out = (real *)(uintptr_t)lent_time.hidden; /* in place */
     const struct forward_pass pass = {.net = &q->net,
                                       .parameters = lend(b, q->parameters, q->net.parameters * sizeof(real)),
                                       .tiles = tiles,
@@ -155,6 +156,11 @@ static void steps_one_by_one_are_a_whole_rollout(void **state)
         if (!(fabs((double)q.after[i] - (double)states[i]) <= (exact ? 0 : output_tolerance)))
             fail_msg("state %zu is %.9g, in one pass %.9g", i, (double)q.after[i], (double)states[i]);
     }
+    memcpy(q.after, q.hidden, (size_t)q.rows * hidden * sizeof *states);
+    sequences_forward(&q, b, &time, q.after);
+    if (memcmp(q.out, whole, SEQUENCE_STEPS * outs * sizeof *whole) ||
+        memcmp(q.after, states, (size_t)(SEQUENCE_STEPS * S) * hidden * sizeof *states))
+        fail_msg("states written over those that were read change the result");
     int32_t alone[SEQUENCE_STEPS];
     for (int t = 0; t < SEQUENCE_STEPS; t++) alone[t] = t * S + 70;
     struct recurrent one = {.batch = {alone, SEQUENCE_STEPS, 1, NULL}, .steps = SEQUENCE_STEPS, .mask = q.mask};

@@ -91,15 +91,17 @@ struct batch {
  * another: first step 0 of every sequence, then step 1, and so on; row s of a step is sequence s. Sequences that are shorter come last, so
  * that step t is that of the first width[t] sequences. With S sequences of L steps, row t * S + s is step t of sequence s.
  *
- *   rollout step     steps = 1: every row is a sequence of its own; the states of slice t of the rollout go in, those of slice t + 1 come
- * out whole rollouts   forward of any number of steps; only the first ones read `hidden` training chunks  a sequence is L consecutive steps
- * of one (environment, agent); its first row's entry of `hidden` is the state that the rollout stored there. Gradients go back through the
- * chunk's steps and not into its stored state. A list of units for it: unit[t * S + s] = (t0[s] + t) * envs + e[s], where a unit has one
- * row; where it has the A agents of an env-step, S counts rows: unit[t * S / A + k]. Chunks of another length go to the end of each step's
- * list.
+ *   rollout step     steps = 1: every row is a sequence of its own. `hidden` and `mask` are slice t of the rollout's arrays [T + 1][E][A],
+ *                    `hidden_out` is slice t + 1; forward_act works as ever.
+ *   whole rollouts   forward of any number of steps; `hidden` is only read for step 0.
+ *   training chunks  a sequence is L consecutive steps of one row (environment, agent). Arrays and masks are those of the whole rollout, so
+ *                    that a chunk begins with the state that the rollout stored for its first step. With K chunks whose unit is an env-step
+ *                    of A rows, unit[t * K + k] = (t0[k] + t) * envs + e[k] and S = K * A; single rows likewise, with units of one row.
+ *                    Gradients go back through a chunk's steps, not into its stored state. Where the rollout is no multiple of L, its last
+ *                    chunks are shorter: put them behind the others in every minibatch, as many in each, and recordings stay valid.
  *
- * A pass is one shard's, as everywhere: `pack`, losses and actions see rows, and only these members know of sequences. With a `count`
- * steps must be 1. */
+ * A pass is one shard's, as everywhere: `pack`, losses and actions see rows, and only these members know of sequences. A batch with a
+ * `count` has one step. A GPU's work space grows with all rows of a pass, as its steps cannot be cut into parts. */
 struct recurrent {
     struct batch batch;  /* which rows of the arrays below the rows of the pass are: those that were packed, in their order */
     int steps;           /* of the longest sequence; in training at most net->gru_steps */
