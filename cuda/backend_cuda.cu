@@ -4,11 +4,14 @@
 #include "cuda/layout.h"
 #include "cuda/ops.h"
 
+#include <limits.h>
+
 #if __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>
 #endif
 
 extern "C" {
+#include "backend/recurrent.h"
 #include "base/text.h"
 #include "env/device.h"
 
@@ -36,6 +39,7 @@ static struct tiles *tiles_create(struct backend *backend, const struct network 
     struct cuda *cuda = cuda_of(backend);
     struct tiles *t = static_cast<struct tiles *>(calloc(1, sizeof *t));
     CHECK(t, "out of memory while creating tiles");
+    CHECK(net->gru_layers <= 1, "a network with a GRU of %d layers; one is possible", net->gru_layers);
     t->net = net;
     t->fused = fused_fits(cuda, net);
     t->max_rows = max_rows;
@@ -148,6 +152,7 @@ static void forward_some(struct cuda *cuda, const struct forward_pass *pass, con
     struct sorted<struct forward_pass> s;
     struct act_pass acts[NETWORKS_AT_ONCE];
     sort_passes(&s, pass, count);
+    for (int p = 0; p < count; p++) recurrent_check(pass[p].net, pass[p].recurrent, pass[p].tiles->rows, act ? 1 : INT_MAX);
     for (int p = 0; p < count && act; p++) acts[p] = act[s.from[p]];
     fold_changed(cuda, &s);
     if (s.fused) fused_forward(cuda, s.pass, act ? acts : NULL, s.fused);
@@ -181,6 +186,7 @@ static void train_some(struct cuda *cuda, const struct train_pass *pass, int cou
     for (int p = 0; p < count; p++) {
         const int rows = s.tiles[p]->rows;
         CHECK(rows == batch_rows(&s.pass[p].batch), "train: %d rows are packed, the batch has %d", rows, batch_rows(&s.pass[p].batch));
+        recurrent_check(s.net[p], s.pass[p].recurrent, rows, s.net[p]->gru_steps > 1 ? s.net[p]->gru_steps : 1);
         chunks[p] = rows == 0 ? 0 : p < s.fused ? fused_chunks(cuda, s.net[p], rows) : 1;
     }
     fold_all(cuda, s.net, s.parameters, s.tiles, count);

@@ -34,7 +34,9 @@ struct foldings {
 /* Rows of all layers of a network. */
 static int fold_rows(const struct network *net)
 {
-    return net->layers * net->hidden + net->outputs;
+    int rows = 0;
+    for (int l = 0; l <= layer_head(net); l++) rows += layer_outputs(net, l);
+    return rows;
 }
 
 static __global__ void fold_kernel(const struct foldings args)
@@ -42,8 +44,8 @@ static __global__ void fold_kernel(const struct foldings args)
     const struct folding *p = &args.pass[blockIdx.y];
     const int lane = (int)threadIdx.x % 32;
     int j = (int)(blockIdx.x * FOLD_WARPS + threadIdx.x / 32), l = 0;
-    while (l <= p->net.layers && j >= layer_outputs(&p->net, l)) j -= layer_outputs(&p->net, l++);
-    if (l > p->net.layers) return;
+    while (l <= layer_head(&p->net) && j >= layer_outputs(&p->net, l)) j -= layer_outputs(&p->net, l++);
+    if (l > layer_head(&p->net)) return;
     const struct layer a = layer_of(&p->net, l);
     const float *w = p->parameters + a.weight + (ptrdiff_t)j * a.inputs;
     float *to = p->folded + layout_weight(&p->net, l) + (size_t)j * (size_t)a.inputs, sum = 0;
@@ -246,7 +248,7 @@ static void unfold_layer(struct layer_unfolding *to, const struct train_pass *pa
 static size_t unfolded_parameters(const struct network *net)
 {
     size_t count = (size_t)net->extra;
-    for (int l = 0; l <= net->layers; l++) {
+    for (int l = 0; l <= layer_head(net); l++) {
         const struct layer a = layer_of(net, l);
         count += (size_t)a.outputs * (size_t)a.inputs + (size_t)a.outputs + (a.gamma < 0 ? 0 : 2 * (size_t)a.inputs);
     }
@@ -260,18 +262,18 @@ void unfold_gradients(struct cuda *cuda, const struct train_pass *pass, const in
         struct unfoldings args;
         int blocks = 0, endings = 0;
         args.layers = 0;
-        for (; i < passes && endings < UNFOLD_PASSES && args.layers + pass[i].net->layers < UNFOLD_LAYERS; i++) {
+        for (; i < passes && endings < UNFOLD_PASSES && args.layers + layer_head(pass[i].net) < UNFOLD_LAYERS; i++) {
             const struct network *net = pass[i].net;
             if (unfolded_parameters(net) < net->parameters)
                 CUDA(cudaMemsetAsync(pass[i].gradient, 0, net->parameters * sizeof(float), cuda->stream), "clearing gradients");
-            for (int l = 0; l <= net->layers; l++) {
+            for (int l = 0; l <= layer_head(net); l++) {
                 struct layer_unfolding *layer = &args.layer[args.layers++];
                 unfold_layer(layer, &pass[i], l, chunks[i] == 0);
                 layer->first_block = blocks;
                 blocks += (int)cuda_blocks((size_t)layer->inputs, UNFOLD_COLUMNS);
             }
             struct pass_ending *e = &args.ending[endings++];
-            e->extra = pass[i].tiles->chunk + layout_weight(net, net->layers + 1);
+            e->extra = pass[i].tiles->chunk + layout_weight(net, layer_head(net) + 1);
             e->sums = pass[i].tiles->sums;
             e->to_extra = net->extra > 0 ? pass[i].gradient + net->at.extra : NULL;
             e->to_sums = pass[i].sum;

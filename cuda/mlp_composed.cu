@@ -1,11 +1,14 @@
 /* Networks of any size, layer by layer through device memory: products of gemm.cu, and between them kernels that see a row at a time.
  *
  * Rows go through in parts of at most most_rows, so the work space does not grow with the batch; gradients of the parts add up in their
- * order. A part's arrays, in the work space: x̂ [layers][R][H] with its rows' norms [layers][3][R], g and gx [R][wide], partial sums. */
+ * order. A part's arrays, in the work space: x̂ [layers][R][H] with its rows' norms [layers][3][R], g and gx [R][wide], partial sums.
+ * Recurrent networks (gru.cu) need all steps of a sequence at once and are one part. */
 #include "cuda/act.h"
-#include "cuda/gemm.h"
+#include "cuda/gru.h"
 #include "cuda/layout.h"
 #include "cuda/loss.h"
+
+#include <limits.h>
 
 enum {
     PART_ROWS_LEAST = 1024,
@@ -13,15 +16,18 @@ enum {
     PART_FLOATS = 4 * 1024 * 1024,
     ROW_WARPS = 8,
     LOSS_THREADS = 128,
-    COLUMN_SPLITS = 32
+    COLUMN_SPLITS = 32,
+    NO_ACTIVATION = -1 /* of a norm_pass: what is normalised is there already */
 };
 
 struct composed_work {
     float *x[NETWORK_MAX_LAYERS];    /* [R][H] x̂ after each hidden layer */
     float *norm[NETWORK_MAX_LAYERS]; /* [3][R] -mean / deviation, 1 / deviation, deviation */
     float *g, *gx;                   /* [R][wide] */
-    float *columns;                  /* [COLUMN_SPLITS][wide] */
-    double *sums;                    /* [blocks of the loss][PASS_SUMS] */
+    float *columns;                  /* [COLUMN_SPLITS][outputs of a layer] */
+    struct gru_arrays gru;
+    float *gru_norm; /* [3][R] */
+    double *sums;    /* [blocks of the loss][PASS_SUMS] */
     int rows, wide;
 };
 
@@ -34,6 +40,7 @@ static int widest(const struct network *net)
 /* Of a part, at most: an array of it stays below 16 MB where it can, so that what one kernel writes is still in the cache for the next. */
 static int most_rows(const struct network *net)
 {
+    if (net->gru_layers > 0) return INT_MAX;
     const int rows = PART_FLOATS / widest(net) / PART_ROWS_LEAST * PART_ROWS_LEAST;
     return rows < PART_ROWS_LEAST ? PART_ROWS_LEAST : rows > PART_ROWS_MOST ? PART_ROWS_MOST : rows;
 }
@@ -62,7 +69,15 @@ static size_t lay_out(struct composed_work *w, const struct network *net, int ro
     }
     w->g = carve(base, &used, r * (size_t)w->wide);
     w->gx = carve(base, &used, r * (size_t)w->wide);
-    w->columns = carve(base, &used, COLUMN_SPLITS * (size_t)w->wide);
+    if (net->gru_layers > 0) {
+        w->gru.gates = carve(base, &used, 3 * r * h);
+        w->gru.products = carve(base, &used, 3 * r * h);
+        w->gru.before = carve(base, &used, r * h);
+        w->gru.state = carve(base, &used, r * h);
+        w->gru_norm = carve(base, &used, 3 * r);
+    }
+    const size_t columns = net->gru_layers > 0 && 3 * net->hidden > w->wide ? 3 * h : (size_t)w->wide;
+    w->columns = carve(base, &used, COLUMN_SPLITS * columns);
     w->sums = reinterpret_cast<double *>(carve(base, &used, 2 * PASS_SUMS * (size_t)cuda_blocks(r, LOSS_THREADS)));
     return used;
 }
@@ -169,6 +184,11 @@ static __device__ void norm_put(const struct norm_pass *p, int row, const struct
     p->norm[2 * p->part + row] = n->deviation;
 }
 
+static __device__ float norm_input(const struct norm_pass *p, float x, int j)
+{
+    return p->activation == NO_ACTIVATION ? x : activation_of(x + p->bias[j], p->activation);
+}
+
 /* False: the row is not there. It is 0 in training, so that it adds
  * nothing to the gradients: 0 times what an earlier pass left behind might be no number. */
 static __device__ bool norm_row_is_there(const struct norm_pass *p, int row, float *x)
@@ -178,16 +198,16 @@ static __device__ bool norm_row_is_there(const struct norm_pass *p, int row, flo
     return false;
 }
 
-/* x = layer norm(activation(x + bias)), without scale and shift; a warp a row. The variance takes a pass of its own. */
+/* x = layer norm(activation(x + bias)) or layer norm(x), without scale and shift; a warp a row. The variance takes a pass of its own. */
 template <int N> static __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward_kernel(const struct norm_pass p)
 {
     const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
     float *x = p.x + (size_t)row * (size_t)p.hidden + lane, a[N], sum = 0, squares = 0;
     if (!norm_row_is_there(&p, row, x - lane)) return;
 #pragma unroll
-    for (int i = 0; i < N; i++) a[i] = lane + 32 * i < p.hidden ? x[32 * i] + p.bias[lane + 32 * i] : 0.0f;
+    for (int i = 0; i < N; i++) a[i] = lane + 32 * i < p.hidden ? norm_input(&p, x[32 * i], lane + 32 * i) : 0.0f;
 #pragma unroll
-    for (int i = 0; i < N; i++) sum += a[i] = activation_of(a[i], p.activation); /* of 0 it is 0 */
+    for (int i = 0; i < N; i++) sum += a[i];
     struct norm_row n = {0, 1, 1};
     if (p.layer_norm) {
         const float mean = warp_sum(sum) / (float)p.hidden;
@@ -208,7 +228,7 @@ static __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward_wide_kerne
     const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
     float *x = p.x + (size_t)row * (size_t)p.hidden, sum = 0, squares = 0;
     if (!norm_row_is_there(&p, row, x)) return;
-    for (int j = lane; j < p.hidden; j += 32) sum += x[j] = activation_of(x[j] + p.bias[j], p.activation);
+    for (int j = lane; j < p.hidden; j += 32) sum += x[j] = norm_input(&p, x[j], j);
     if (!p.layer_norm) return;
     const float mean = warp_sum(sum) / (float)p.hidden;
     for (int j = lane; j < p.hidden; j += 32) squares += (x[j] - mean) * (x[j] - mean);
@@ -251,11 +271,13 @@ struct part {
     struct composed_work work;
     struct live_rows live;
     const float *input; /* [rows][D] */
+    const struct recurrent *time;
 };
 
 static const float *layer_input(const struct part *p, int l)
 {
-    return l == 0 ? p->input : p->work.x[l - 1];
+    if (l <= p->net->layers) return l == 0 ? p->input : p->work.x[l - 1];
+    return l == layer_head(p->net) ? p->work.gru.state : p->work.gru.before;
 }
 
 /* out [R][ld] = input of layer l · W'ᵀ */
@@ -265,6 +287,28 @@ static void layer_product(const struct part *p, int l, float *out, int ld)
     const struct gemm g = {
         out, layer_input(p, l), p->tiles->folded + layout_weight(p->net, l), p->live.rows, n, k, ld, k, k, false, true, false, p->live};
     gemm_run(p->cuda, &g);
+}
+
+static struct gru_pass gru_of(const struct part *p)
+{
+    const int l = layer_gru(p->net);
+    const float *folded = p->tiles->folded;
+    const struct gru_pass g = {p->work.gru,
+                               p->time,
+                               folded + layout_weight(p->net, l + 1),
+                               folded + layout_bias(p->net, l),
+                               folded + layout_bias(p->net, l + 1),
+                               p->live,
+                               p->net->hidden};
+    return g;
+}
+
+/* The norm after the GRU, in place. */
+static struct norm_pass gru_norm(const struct part *p, bool training)
+{
+    const struct norm_pass n = {p->live, p->work.gru.state, p->work.gru_norm, NULL, p->net->hidden, NO_ACTIVATION,
+                                1,       p->work.rows,      training};
+    return n;
 }
 
 static void forward_part(const struct part *p, float *out, int ld, bool training)
@@ -277,24 +321,32 @@ static void forward_part(const struct part *p, float *out, int ld, bool training
                                     training};
         norm_forward(p->cuda, &n);
     }
-    layer_product(p, net->layers, out, ld);
+    if (net->gru_layers > 0) {
+        const struct gru_pass gru = gru_of(p);
+        layer_product(p, layer_gru(net), p->work.gru.gates, 3 * net->hidden);
+        gru_forward(p->cuda, &gru);
+        const struct norm_pass n = gru_norm(p, training);
+        norm_forward(p->cuda, &n);
+    }
+    layer_product(p, layer_head(net), out, ld);
     LAUNCH(bias_kernel, cuda_blocks((size_t)p->live.rows * (size_t)net->outputs, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->live,
-           out, ld, net->outputs, p->tiles->folded + layout_bias(net, net->layers));
+           out, ld, net->outputs, p->tiles->folded + layout_bias(net, layer_head(net)));
     LAUNCHED("outputs");
 }
 
-static struct part part_of(struct cuda *cuda, const struct network *net, const struct tiles *tiles, int first)
+static struct part part_of(struct cuda *cuda, const struct network *net, const struct tiles *tiles, const struct recurrent *time, int first)
 {
     const int left = tiles->rows - first, rows = part_rows(net, left);
     const struct part p = {
-        cuda, net, tiles, work_of(cuda, net, tiles->max_rows), live_of(tiles, first, rows), tiles->x + (size_t)first * (size_t)net->inputs};
+        cuda, net, tiles, work_of(cuda, net, tiles->max_rows), live_of(tiles, first, rows), tiles->x + (size_t)first * (size_t)net->inputs,
+        time};
     return p;
 }
 
 void composed_forward(struct cuda *cuda, const struct forward_pass *pass)
 {
     for (int first = 0; first < pass->tiles->rows; first += most_rows(pass->net)) {
-        const struct part p = part_of(cuda, pass->net, pass->tiles, first);
+        const struct part p = part_of(cuda, pass->net, pass->tiles, pass->recurrent, first);
         forward_part(&p, pass->out + (size_t)first * (size_t)pass->net->outputs, pass->net->outputs, false);
     }
 }
@@ -385,7 +437,7 @@ static __global__ void column_sum_kernel(const float *part, int columns, int spl
     *at = total;
 }
 
-/* g, the gradient by x̂, to that by z, the sum before the activation; a warp a row. */
+/* g, the gradient by x̂, to that by z, the sum before the activation, or by what was normalised; a warp a row. */
 static __global__ void norm_backward_kernel(const struct norm_pass p, float *g)
 {
     const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
@@ -409,13 +461,15 @@ static __global__ void norm_backward_kernel(const struct norm_pass p, float *g)
         n.inverse = p.norm[p.part + row];
         n.deviation = p.norm[2 * p.part + row];
     }
-    for (int j = lane; j < p.hidden; j += 32) to[j] = norm_gradient(&n, to[j], x[j], c1, c2, p.activation);
+    for (int j = lane; j < p.hidden; j += 32)
+        to[j] = p.activation == NO_ACTIVATION ? norm_gradient_plain(&n, to[j], x[j], c1, c2)
+                                              : norm_gradient(&n, to[j], x[j], c1, c2, p.activation);
 }
 
 /* Sums of layer l from g [R][ld], the gradient by its outputs. */
 static void layer_gradient(const struct part *p, int l, const float *g, int ld)
 {
-    const int k = layer_inputs(p->net, l), n = layer_outputs(p->net, l), head = l == p->net->layers;
+    const int k = layer_inputs(p->net, l), n = layer_outputs(p->net, l), head = l == layer_head(p->net);
     const int columns = head ? n + p->net->extra : n, add = p->live.first > 0;
     float *chunk = p->tiles->chunk;
     const struct gemm weight = {
@@ -425,28 +479,49 @@ static void layer_gradient(const struct part *p, int l, const float *g, int ld)
            columns, p->work.columns);
     LAUNCHED("bias gradients");
     LAUNCH(column_sum_kernel, cuda_blocks((size_t)columns, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->work.columns, columns, n,
-           chunk + layout_bias(p->net, l), chunk + layout_weight(p->net, p->net->layers + 1), add);
+           chunk + layout_bias(p->net, l), chunk + layout_weight(p->net, layer_head(p->net) + 1), add);
     LAUNCHED("bias gradients");
+}
+
+/* gx [R][K]: the gradient by what is before layer l and the norm in front of it, from g [R][ld], that by the layer's outputs. */
+static void back_through(const struct part *p, int l, const float *g, int ld, float *gx, const struct norm_pass *norm)
+{
+    const int n = layer_outputs(p->net, l), k = layer_inputs(p->net, l);
+    const struct gemm input = {gx,    g,      p->tiles->folded + layout_weight(p->net, l), p->live.rows, k, n, k, ld, k, false, false,
+                               false, p->live};
+    gemm_run(p->cuda, &input);
+    LAUNCH(norm_backward_kernel, cuda_blocks((size_t)p->live.rows, ROW_WARPS), ROW_WARPS * 32, 0, p->cuda->stream, *norm, gx);
+    LAUNCHED("a layer backwards");
+}
+
+/* From g [R][wide], the gradient by the outputs, through head and GRU; returns the gradient by the GRU's input products [R][3H]. */
+static const float *backward_gru(const struct part *p, float *g, float *gx)
+{
+    const struct norm_pass norm = gru_norm(p, true);
+    const struct gru_pass gru = gru_of(p);
+    const int head = layer_head(p->net), wide = 3 * p->net->hidden;
+    layer_gradient(p, head, g, p->work.wide);
+    back_through(p, head, g, p->work.wide, gx, &norm);
+    gru_backward(p->cuda, &gru, gx, g);
+    layer_gradient(p, layer_gru(p->net) + 1, p->work.gru.products, wide);
+    return p->work.gru.gates;
 }
 
 static void backward_part(const struct part *p, float *g, float *gx)
 {
     const struct network *net = p->net;
-    int ld = p->work.wide;
+    const bool recurrent = net->gru_layers > 0;
+    const float *from = recurrent ? backward_gru(p, g, gx) : g;
+    float *to = gx;
+    int ld = recurrent ? 3 * net->hidden : p->work.wide;
     for (int l = net->layers; l >= 0; l--) {
-        layer_gradient(p, l, g, ld);
+        layer_gradient(p, l, from, ld);
         if (l == 0) break;
-        const int n = layer_outputs(net, l), k = net->hidden;
-        const struct gemm input = {gx,    g,      p->tiles->folded + layout_weight(net, l), p->live.rows, k, n, k, ld, k, false, false,
-                                   false, p->live};
-        gemm_run(p->cuda, &input);
         const struct norm_pass norm = {p->live,         p->work.x[l - 1],     p->work.norm[l - 1], NULL, net->hidden,
                                        net->activation, (int)net->layer_norm, p->work.rows,        true};
-        LAUNCH(norm_backward_kernel, cuda_blocks((size_t)p->live.rows, ROW_WARPS), ROW_WARPS * 32, 0, p->cuda->stream, norm, gx);
-        LAUNCHED("a layer backwards");
-        float *swap = g;
-        g = gx;
-        gx = swap;
+        back_through(p, l, from, ld, to, &norm);
+        from = to;
+        to = to == gx ? g : gx;
         ld = net->hidden;
     }
 }
@@ -454,7 +529,7 @@ static void backward_part(const struct part *p, float *g, float *gx)
 void composed_train(struct cuda *cuda, const struct train_pass *pass)
 {
     for (int first = 0; first < pass->tiles->rows; first += most_rows(pass->net)) {
-        const struct part p = part_of(cuda, pass->net, pass->tiles, first);
+        const struct part p = part_of(cuda, pass->net, pass->tiles, pass->recurrent, first);
         forward_part(&p, p.work.g, p.work.wide, true);
         losses(&p, pass, p.work.g, p.work.wide);
         backward_part(&p, p.work.g, p.work.gx);

@@ -51,6 +51,8 @@ struct problem {
     int loss, units, rows, targets, total; /* total: units that exist; the batch picks `units` of them, shuffled */
     bool masked, inactive, rescaled;       /* rescaled: old values are on another scale */
     double clip, huber;
+    int steps;        /* > 0: a recurrent network, and the steps of the batch … */
+    const int *width; /* … and of its sequences; NULL = all of them have all */
     /* filled by `problem_build` */
     struct network net;
     struct distribution dist;
@@ -60,6 +62,9 @@ struct problem {
     int32_t *act_int, *unit;
     uint8_t *mask, *active;
     real sum[PASS_SUMS];
+    struct recurrent time;
+    real *state;
+    uint8_t *start;
     struct train_pass pass;
 };
 
@@ -113,6 +118,40 @@ static void random_actions(struct problem *q, struct naive_rng *rng, size_t n)
 static const struct normalizer problem_norm = {.scale = {-0.75, 2}};
 static const struct rescale problem_rescale = {1.25, -0.5};
 
+static struct batch problem_batch(const struct problem *q)
+{
+    const bool all = q->total == q->units && q->units % 7 == 0;
+    return (struct batch){all ? NULL : q->unit, q->units, q->rows, NULL};
+}
+
+/* States and episodes of a recurrent problem. */
+static void problem_time(struct problem *q, struct naive_rng *rng, size_t n)
+{
+    if (q->steps == 0) return;
+    const size_t hidden = (size_t)q->hidden;
+    q->state = calloc(n * hidden + 1, sizeof *q->state);
+    q->start = calloc(n + 1, 1);
+    for (size_t i = 0; i < n * hidden; i++) q->state[i] = (real)(float)naive_uniform(rng);
+    for (size_t i = 0; i < n; i++) q->start[i] = naive_uniform(rng) > -0.5;
+    q->time = (struct recurrent){.batch = problem_batch(q), .steps = q->steps, .width = q->width, .hidden = q->state, .mask = q->start};
+}
+
+/* The naive outputs [N][O] of all rows; of a recurrent problem only those of the batch. */
+static void problem_outputs(const struct problem *q, size_t n, double *out)
+{
+    const size_t outputs = (size_t)q->net.outputs;
+    if (q->steps == 0) {
+        for (size_t i = 0; i < n; i++) naive_forward(&q->net, q->p, q->x + i * (size_t)q->inputs, out + i * outputs);
+        return;
+    }
+    double *of_batch = calloc(n * outputs + 1, sizeof *of_batch);
+    const struct batch batch = problem_batch(q);
+    naive_sequences(&q->net, &q->time, &batch, q->p, q->x, of_batch, NULL);
+    for (int b = 0; b < q->units * q->rows; b++)
+        memcpy(out + naive_batch_row(&batch, b) * outputs, of_batch + (size_t)b * outputs, outputs * sizeof *out);
+    free(of_batch);
+}
+
 static void problem_build(struct problem *q)
 {
     struct naive_rng rng = {(uint64_t)(q->units * 131 + q->hidden)};
@@ -120,6 +159,7 @@ static void problem_build(struct problem *q)
     const size_t n = (size_t)q->total * (size_t)q->rows, targets = (size_t)(q->targets ? q->targets : 1);
     naive_network(&q->net, q->inputs, q->hidden, dist_outputs(d), q->layers, q->activation, q->feature_norm, q->layer_norm,
                   d->fixed_std > 0 ? 0 : d->act_reals);
+    if (q->steps > 0) naive_add_gru(&q->net, q->steps);
     q->p = calloc(q->net.parameters, sizeof *q->p);
     naive_parameters(&q->net, &rng, q->p);
     q->parameters = calloc(q->net.parameters, sizeof(real));
@@ -133,9 +173,13 @@ static void problem_build(struct problem *q)
     q->active = calloc(n * targets + 1, 1);
     q->old = calloc(n + 1, sizeof(real)), q->advantage = calloc(n + 1, sizeof(real)), q->ret = calloc(n * targets + 1, sizeof(real));
     random_actions(q, &rng, n);
-    double *out = calloc((size_t)q->net.outputs, sizeof *out);
+    q->unit = calloc((size_t)q->total + 1, sizeof *q->unit);
+    for (int i = 0; i < q->total; i++) q->unit[i] = (i * 7 + 3) % q->total;
+    problem_time(q, &rng, n);
+    double *outs = calloc(n * (size_t)q->net.outputs + 1, sizeof *outs);
+    problem_outputs(q, n, outs);
     for (size_t i = 0; i < n; i++) {
-        naive_forward(&q->net, q->p, q->x + i * (size_t)q->inputs, out);
+        const double *out = outs + i * (size_t)q->net.outputs;
         const struct naive_eval e = naive_evaluate(d, out, q->p + q->net.at.extra, q->masked ? q->mask + i * (size_t)d->logits : NULL,
                                                    q->act_int + i * (size_t)d->act_ints, q->act_real + i * (size_t)d->act_reals);
         /* Near the ratio's clip range on both sides, and near the value's, but not on the edges, where finite differences mean nothing. */
@@ -150,16 +194,14 @@ static void problem_build(struct problem *q)
             q->active[i * targets + j] = !q->inactive || naive_uniform(&rng) > -0.4;
         }
     }
-    free(out);
-    q->unit = calloc((size_t)q->total + 1, sizeof *q->unit);
-    for (int i = 0; i < q->total; i++) q->unit[i] = (i * 7 + 3) % q->total;
+    free(outs);
     q->pass = (struct train_pass){.loss = q->loss,
                                   .net = &q->net,
                                   .parameters = q->parameters,
-                                  .batch = {q->unit, q->units, q->rows, NULL},
+                                  .batch = problem_batch(q),
+                                  .recurrent = q->steps > 0 ? &q->time : NULL,
                                   .gradient = q->gradient,
                                   .sum = q->sum};
-    if (q->total == q->units && q->units % 7 == 0) q->pass.batch.unit = NULL;
     if (q->loss == LOSS_POLICY) {
         q->pass.policy = (struct policy_loss){.dist = &q->dist,
                                               .clip = (real)q->clip,
@@ -186,11 +228,11 @@ static void problem_build(struct problem *q)
 static void problem_clear(struct problem *q)
 {
     free(q->p), free(q->parameters), free(q->gradient), free(q->x), free(q->act_int), free(q->act_real), free(q->mask), free(q->active);
-    free(q->old), free(q->advantage), free(q->ret), free(q->unit);
+    free(q->old), free(q->advantage), free(q->ret), free(q->unit), free(q->state), free(q->start);
 }
 
-/* The pass with its arrays in the backend's memory. */
-static struct train_pass problem_lend(struct problem *q, struct backend *b)
+/* The pass with its arrays in the backend's memory; `time` is filled where the problem is recurrent. */
+static struct train_pass problem_lend_with(struct problem *q, struct backend *b, struct recurrent *time)
 {
     const struct distribution *d = &q->dist;
     const size_t n = (size_t)q->total * (size_t)q->rows, targets = n * (size_t)(q->targets ? q->targets : 1);
@@ -213,10 +255,22 @@ static struct train_pass problem_lend(struct problem *q, struct backend *b)
         pass.value.old = lend(b, pass.value.old, sizeof problem_rescale);
         pass.value.ret = lend(b, q->ret, targets * sizeof(real));
     }
+    if (q->steps > 0) {
+        *time = q->time;
+        time->batch = pass.batch;
+        time->hidden = lend(b, q->state, n * (size_t)q->net.hidden * sizeof(real));
+        time->mask = lend(b, q->start, n);
+        pass.recurrent = time;
+    }
     pass.tiles = b->tiles_create(b, &q->net, q->units * q->rows);
     const float *x = lend(b, q->x, n * (size_t)q->inputs * sizeof *q->x);
     b->pack(b, &q->net, &pass.tiles, x, &pass.batch, 1);
     return pass;
+}
+
+static struct train_pass problem_lend(struct problem *q, struct backend *b)
+{
+    return problem_lend_with(q, b, NULL);
 }
 
 static void problem_take(struct problem *q, struct backend *b, const struct train_pass *pass)
@@ -228,7 +282,8 @@ static void problem_take(struct problem *q, struct backend *b, const struct trai
 
 static void problem_train(struct problem *q, struct backend *b)
 {
-    const struct train_pass pass = problem_lend(q, b);
+    struct recurrent time;
+    const struct train_pass pass = problem_lend_with(q, b, &time);
     b->train(b, &pass, 1);
     problem_take(q, b, &pass);
     lend_end(b);
@@ -633,6 +688,7 @@ static void not_a_number_reaches_the_sums(void **state)
 #include "backend_array_cases.h"
 #include "backend_sampling_cases.h"
 #include "backend_rollout_cases.h"
+#include "backend_recurrent_cases.h"
 
 static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(gradients_match_finite_differences),
@@ -657,6 +713,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(learners_step_by_their_definitions),
     cmocka_unit_test(value_heads_keep_their_values_when_the_scale_moves),
     cmocka_unit_test(trouble_keeps_every_parameter_as_it_is),
+    RECURRENT_TESTS,
 };
 
 #endif

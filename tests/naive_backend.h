@@ -27,7 +27,23 @@ static inline void naive_linear(const double *x, int k, int n, const double *p, 
     }
 }
 
-static inline void naive_forward(const struct network *net, const double *p, const float *x, double *out)
+/* h becomes the state after a step with input x. */
+static inline void naive_gru(const struct network *net, const double *p, const double *x, double *h)
+{
+    const int n = net->hidden;
+    double *a = calloc(3 * (size_t)n, sizeof *a), *b = calloc(3 * (size_t)n, sizeof *b);
+    naive_linear(x, n, 3 * n, p, net->at.gru_weight_ih, net->at.gru_bias_ih, a);
+    naive_linear(h, n, 3 * n, p, net->at.gru_weight_hh, net->at.gru_bias_hh, b);
+    for (int j = 0; j < n; j++) {
+        const double r = 1 / (1 + exp(-a[j] - b[j])), z = 1 / (1 + exp(-a[n + j] - b[n + j]));
+        h[j] = (1 - z) * tanh(a[2 * n + j] + r * b[2 * n + j]) + z * h[j];
+    }
+    free(a);
+    free(b);
+}
+
+/* One row; a recurrent network's state h [H] goes in and out. */
+static inline void naive_step(const struct network *net, const double *p, const float *x, double *h, double *out)
 {
     const int wide = (net->inputs > net->hidden ? net->inputs : net->hidden) + 1;
     double *a = calloc((size_t)wide, sizeof *a), *b = calloc((size_t)wide, sizeof *b);
@@ -40,9 +56,45 @@ static inline void naive_forward(const struct network *net, const double *p, con
         for (int i = 0; i < k; i++) a[i] = net->activation == ACTIVATION_RELU ? (b[i] > 0 ? b[i] : 0) : tanh(b[i]);
         if (net->layer_norm) naive_norm(a, k, p, net->at.norm_weight[l], net->at.norm_bias[l]);
     }
+    if (net->gru_layers > 0) {
+        naive_gru(net, p, a, h);
+        for (int i = 0; i < k; i++) a[i] = h[i];
+        naive_norm(a, k, p, net->at.gru_norm_weight, net->at.gru_norm_bias);
+    }
     naive_linear(a, k, net->outputs, p, net->at.head_weight, net->at.head_bias, out);
     free(a);
     free(b);
+}
+
+static inline void naive_forward(const struct network *net, const double *p, const float *x, double *out)
+{
+    naive_step(net, p, x, NULL, out);
+}
+
+static inline size_t naive_batch_row(const struct batch *batch, int b)
+{
+    const int u = b / batch->rows;
+    return (size_t)(batch->unit ? batch->unit[u] : u) * (size_t)batch->rows + (size_t)(b % batch->rows);
+}
+
+/* out [B][O] and, where not NULL, states [B][H] after each row, of all rows of a batch of a recurrent network. */
+static inline void naive_sequences(const struct network *net, const struct recurrent *time, const struct batch *batch, const double *p,
+                                   const float *x, double *out, double *states)
+{
+    const int rows = batch->units * batch->rows, hidden = net->hidden;
+    double *h = calloc((size_t)rows * (size_t)hidden + 1, sizeof *h);
+    for (int t = 0, b = 0; t < time->steps; t++) {
+        const int width = time->width ? time->width[t] : rows / time->steps;
+        for (int s = 0; s < width; s++, b++) {
+            const size_t row = naive_batch_row(&time->batch, b);
+            for (int j = 0; j < hidden && t == 0; j++)
+                h[s * hidden + j] = time->hidden ? (double)time->hidden[row * (size_t)hidden + (size_t)j] : 0;
+            for (int j = 0; j < hidden && time->mask && !time->mask[row]; j++) h[s * hidden + j] = 0;
+            naive_step(net, p, x + naive_batch_row(batch, b) * (size_t)net->inputs, h + s * hidden, out + b * net->outputs);
+            if (states) memcpy(states + b * hidden, h + s * hidden, (size_t)hidden * sizeof *h);
+        }
+    }
+    free(h);
 }
 
 /* ---- distributions ---- */
@@ -104,12 +156,13 @@ static inline double naive_clip(double x, double low, double high)
 static inline double naive_loss(const struct train_pass *pass, const double *p, const float *x, double sum[PASS_SUMS])
 {
     const struct network *net = pass->net;
-    double *out = malloc(sizeof(double) * (size_t)net->outputs), total = 0;
+    const int rows = pass->batch.units * pass->batch.rows;
+    double *all = malloc(sizeof(double) * ((size_t)rows * (size_t)net->outputs + 1)), *out = all, total = 0;
     memset(sum, 0, PASS_SUMS * sizeof *sum);
-    for (int b = 0; b < pass->batch.units * pass->batch.rows; b++) {
-        const int u = b / pass->batch.rows;
-        const size_t row = (size_t)(pass->batch.unit ? pass->batch.unit[u] : u) * (size_t)pass->batch.rows + (size_t)(b % pass->batch.rows);
-        naive_forward(net, p, x + row * (size_t)net->inputs, out);
+    if (pass->recurrent) naive_sequences(net, pass->recurrent, &pass->batch, p, x, all, NULL);
+    for (int b = 0; b < rows; b++, out += net->outputs) {
+        const size_t row = naive_batch_row(&pass->batch, b);
+        if (!pass->recurrent) naive_forward(net, p, x + row * (size_t)net->inputs, out);
         sum[SUM_ROWS] += 1;
         if (pass->loss == LOSS_POLICY) {
             const struct policy_loss *l = &pass->policy;
@@ -142,7 +195,7 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
             }
         }
     }
-    free(out);
+    free(all);
     return total;
 }
 
@@ -186,6 +239,19 @@ static inline void naive_network(struct network *net, int inputs, int hidden, in
     net->parameters = at;
 }
 
+/* Makes the network recurrent; its GRU lies behind everything else. */
+static inline void naive_add_gru(struct network *net, int steps)
+{
+    const int n = net->hidden;
+    net->gru_layers = 1, net->gru_steps = steps;
+    net->at.gru_weight_ih = naive_place(&net->parameters, 3 * n * n);
+    net->at.gru_weight_hh = naive_place(&net->parameters, 3 * n * n);
+    net->at.gru_bias_ih = naive_place(&net->parameters, 3 * n);
+    net->at.gru_bias_hh = naive_place(&net->parameters, 3 * n);
+    net->at.gru_norm_weight = naive_place(&net->parameters, n);
+    net->at.gru_norm_bias = naive_place(&net->parameters, n);
+}
+
 /* Parameters exactly representable in float, so that both builds start from the same ones. */
 static inline void naive_parameters(const struct network *net, struct naive_rng *rng, double *p)
 {
@@ -198,6 +264,11 @@ static inline void naive_parameters(const struct network *net, struct naive_rng 
     }
     for (int i = 0; i < net->outputs * net->hidden; i++) p[net->at.head_weight + i] = (double)(float)(naive_uniform(rng) * gain);
     for (int i = 0; i < net->inputs && net->feature_norm; i++) p[net->at.feature_weight + i] += 1;
+    for (int i = 0; i < 3 * net->hidden * net->hidden && net->gru_layers > 0; i++) {
+        p[net->at.gru_weight_ih + i] = naive_uniform(rng) * gain;
+        p[net->at.gru_weight_hh + i] = naive_uniform(rng) * gain;
+    }
+    for (int i = 0; i < net->hidden && net->gru_layers > 0; i++) p[net->at.gru_norm_weight + i] += 1;
     for (size_t i = 0; i < net->parameters; i++) p[i] = (double)(float)p[i];
 }
 

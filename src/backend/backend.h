@@ -28,7 +28,7 @@
 
 /* ---- networks ------------------------------------------------------------------------------------------------------------------------ */
 
-/* [feature_norm] → fc1 → act → norm1 → fc2 → act → norm2 … → [gru → gru_norm] → head(s), as the reference's MLPBase and MLPLayer.
+/* [feature_norm] → fc1 → act → norm1 → fc2 → act → norm2 … → [gru → gru_norm] → head(s), as the reference's MLPBase, MLPLayer, RNNLayer.
  * All heads of a network form one matrix [O][H]. Offsets index the network's parameter vector; -1 = absent. Weights are [out][in],
  * row-major. */
 enum { NETWORK_MAX_LAYERS = 8, POLICY_MAX_HEADS = 16 /* one per Discrete, per MultiDiscrete component, per MultiBinary or Box head */ };
@@ -38,7 +38,8 @@ struct network {
     int activation;              /* enum activation */
     bool feature_norm;           /* LayerNorm of the input */
     bool layer_norm;             /* LayerNorm after each activation */
-    int gru_layers;              /* 0 = feed-forward */
+    int gru_layers;              /* 0 = feed-forward; 1 = a GRU (more are laid out and named, but no backend computes them) */
+    int gru_steps;               /* the longest chunk of a training pass, in steps: tiles_create reserves room for it */
     int extra;                   /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];
@@ -46,9 +47,10 @@ struct network {
         ptrdiff_t feature_weight, feature_bias;                                   /* [D] [D] */
         ptrdiff_t weight[NETWORK_MAX_LAYERS], bias[NETWORK_MAX_LAYERS];           /* [H][D or H] [H] */
         ptrdiff_t norm_weight[NETWORK_MAX_LAYERS], norm_bias[NETWORK_MAX_LAYERS]; /* [H] [H] */
-        ptrdiff_t gru_weight_ih, gru_weight_hh, gru_bias_ih, gru_bias_hh, gru_norm_weight, gru_norm_bias;
-        ptrdiff_t head_weight, head_bias; /* [O][H] [O] */
-        ptrdiff_t extra;                  /* [extra] */
+        ptrdiff_t gru_weight_ih, gru_weight_hh, gru_bias_ih, gru_bias_hh;         /* [3H][H] [3H][H] [3H] [3H] rows reset, update, new */
+        ptrdiff_t gru_norm_weight, gru_norm_bias;                                 /* [H] [H] */
+        ptrdiff_t head_weight, head_bias;                                         /* [O][H] [O] */
+        ptrdiff_t extra;                                                          /* [extra] */
     } at;
     size_t parameters; /* P */
 };
@@ -86,16 +88,35 @@ struct batch {
     const int32_t *count; /* [1] how many of the units there are at the moment, found by `select_ends`; NULL = all */
 };
 
-struct recurrent {      /* reserved for recurrent policies; NULL elsewhere */
-    const real *hidden; /* [B][gru_layers][H] */
-    real *hidden_out;
+/* The time of a pass of a recurrent network, which every pass of one has (NULL elsewhere). The rows of its batch are steps one after
+ * another: first step 0 of every sequence, then step 1, and so on; row s of a step is sequence s. Sequences that are shorter come last, so
+ * that step t is that of the first width[t] sequences. With S sequences of L steps, row t * S + s is step t of sequence s.
+ *
+ *   rollout step     steps = 1: every row is a sequence of its own. `hidden` and `mask` are slice t of the rollout's arrays [T + 1][E][A],
+ *                    `hidden_out` is slice t + 1; forward_act works as ever.
+ *   whole rollouts   forward of any number of steps; `hidden` is only read for step 0.
+ *   training chunks  a sequence is L consecutive steps of one row (environment, agent). Arrays and masks are those of the whole rollout, so
+ *                    that a chunk begins with the state that the rollout stored for its first step. With K chunks whose unit is an env-step
+ *                    of A rows, unit[t * K + k] = (t0[k] + t) * envs + e[k] and S = K * A; single rows likewise, with units of one row.
+ *                    Gradients go back through a chunk's steps, not into its stored state. Where the rollout is no multiple of L, its last
+ *                    chunks are shorter: put them behind the others in every minibatch, as many in each, and recordings stay valid.
+ *
+ * A pass is one shard's, as everywhere: `pack`, losses and actions see rows, and only these members know of sequences. A batch with a
+ * `count` has one step. A GPU's work space grows with all rows of a pass, as its steps cannot be cut into parts. */
+struct recurrent {
+    struct batch batch;  /* which rows of the arrays below the rows of the pass are: those that were packed, in their order */
+    int steps;           /* of the longest sequence; in training at most net->gru_steps */
+    const int *width;    /* [steps] sequences that have a step t, none more than the step before: host memory; NULL = the rows / steps */
+    const real *hidden;  /* [N][H] the state before a row's step; read for the rows of step 0; NULL = zeros */
+    const uint8_t *mask; /* [N] 0 = an episode begins with this row: the state is zeroed before its step; NULL = none does */
+    real *hidden_out;    /* [N][H] out: the state after a row's step, of all rows; may be `hidden`; NULL = not wanted */
 };
 
 struct forward_pass {
     const struct network *net;
     const real *parameters;
     struct tiles *tiles; /* filled by `pack` */
-    struct recurrent *recurrent;
+    const struct recurrent *recurrent;
     real *out; /* [B][O] in the order of the batch */
 };
 
@@ -149,7 +170,7 @@ struct train_pass {
     const real *parameters; /* [P] */
     struct tiles *tiles;
     struct batch batch;
-    struct recurrent *recurrent;
+    const struct recurrent *recurrent;
     union {
         struct policy_loss policy;
         struct value_loss value;

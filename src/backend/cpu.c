@@ -1,9 +1,11 @@
 /* The CPU backend: memory, and which thread does which part of a pass. The arithmetic is in *_kernels.c. */
 #include "backend/cpu.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/recurrent.h"
 #include "base/text.h"
 
 struct cpu {
@@ -88,6 +90,21 @@ static int chunk_count(int tiles)
     return chunks > 0 ? chunks : tiles > 0;
 }
 
+/* Tiles that the tasks of a pass share out: of its rows or, with steps, of its sequences. */
+static int work_tiles(const struct cpu *cpu, const struct tiles *tiles, const struct recurrent *time)
+{
+    return tile_count(cpu, time ? recurrent_width(time, tiles->rows, 0) : tiles->rows);
+}
+
+/* A tile of sequences is as much work as it has steps, and is not cut. */
+static int work_chunks(const struct cpu *cpu, const struct tiles *tiles, const struct recurrent *time)
+{
+    const int whole = work_tiles(cpu, tiles, time);
+    if (!time) return chunk_count(whole);
+    const int chunks = chunk_count(whole * time->steps);
+    return chunks < whole ? chunks : whole;
+}
+
 static int chunk_first(int tiles, int chunks, int c)
 {
     return (int)((int64_t)tiles * c / chunks);
@@ -97,10 +114,12 @@ static struct tiles *cpu_tiles_create(struct backend *backend, const struct netw
 {
     struct cpu *cpu = cpu_of(backend);
     const int tiles = tile_count(cpu, max_rows);
+    CHECK(net->gru_layers <= 1, "a network with a GRU of %d layers; one is possible", net->gru_layers);
     struct tiles *t = cpu_alloc(backend, "tiles", sizeof *t);
     t->inputs = net->inputs;
     t->max_rows = max_rows;
-    t->max_chunks = chunk_count(tiles);
+    t->max_chunks = net->gru_layers == 0 ? chunk_count(tiles) : tiles < CHUNKS_MOST ? tiles : CHUNKS_MOST;
+    t->max_steps = net->gru_layers == 0 ? 0 : net->gru_steps > 1 ? net->gru_steps : 1;
     t->chunk_size = (cpu->kernels->chunk_size(net) + 15) / 16 * 16;
     t->x = cpu_alloc(backend, "input tiles", (size_t)tiles * (size_t)net->inputs * (size_t)cpu->kernels->tile_rows * sizeof(real));
     t->chunk = cpu_alloc(backend, "gradient chunks", (size_t)t->max_chunks * t->chunk_size * sizeof(real));
@@ -161,10 +180,10 @@ static void cpu_pack(struct backend *backend, const struct network *net, struct 
     }
 }
 
-/* Rows of a forward pass do not touch each other, so the number of tasks may follow that of the threads. */
-static int forward_tasks(const struct cpu *cpu, int rows, int threads)
+/* Rows of a forward pass, or its sequences, do not touch each other, so the number of tasks may follow that of the threads. */
+static int forward_tasks(const struct cpu *cpu, const struct forward_pass *pass, int threads)
 {
-    const int tiles = tile_count(cpu, rows), most = threads > 1 ? 4 * threads : 1;
+    const int tiles = work_tiles(cpu, pass->tiles, pass->recurrent), most = threads > 1 ? 4 * threads : 1;
     return tiles < most ? tiles : most;
 }
 
@@ -172,11 +191,14 @@ static int forward_tasks(const struct cpu *cpu, int rows, int threads)
 static void forward_and_act(struct cpu *cpu, const struct forward_pass *pass, const struct act_pass *act, int passes)
 {
     int tasks = 0, rows = 0;
-    for (int p = 0; p < passes; p++) rows += pass[p].tiles->rows;
+    for (int p = 0; p < passes; p++) {
+        recurrent_check(pass[p].net, pass[p].recurrent, pass[p].tiles->rows, act ? 1 : INT_MAX);
+        rows += pass[p].tiles->rows;
+    }
     const int threads = threads_for(&cpu->backend, rows);
     for (int p = 0; p < passes; p++) {
         pass[p].tiles->first_task = tasks;
-        tasks += forward_tasks(cpu, pass[p].tiles->rows, threads);
+        tasks += forward_tasks(cpu, &pass[p], threads);
     }
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
@@ -186,7 +208,7 @@ static void forward_and_act(struct cpu *cpu, const struct forward_pass *pass, co
         for (int task = 0; task < tasks; task++) {
             int p = passes - 1;
             while (pass[p].tiles->first_task > task) p--;
-            const int tiles = tile_count(cpu, pass[p].tiles->rows), parts = forward_tasks(cpu, pass[p].tiles->rows, threads);
+            const int tiles = work_tiles(cpu, pass[p].tiles, pass[p].recurrent), parts = forward_tasks(cpu, &pass[p], threads);
             const int part = task - pass[p].tiles->first_task, r = cpu->kernels->tile_rows;
             const int first = chunk_first(tiles, parts, part), end = chunk_first(tiles, parts, part + 1);
             real *work = cpu->work[thread_number()];
@@ -217,8 +239,9 @@ static void cpu_train(struct backend *backend, const struct train_pass *pass, in
         struct tiles *t = pass[p].tiles;
         CHECK(t->rows == batch_units(&pass[p].batch) * pass[p].batch.rows, "train: %d rows are packed, the batch has %d", t->rows,
               batch_units(&pass[p].batch) * pass[p].batch.rows);
+        recurrent_check(pass[p].net, pass[p].recurrent, t->rows, t->max_steps);
         t->first_task = tasks;
-        tasks += chunk_count(tile_count(cpu, t->rows));
+        tasks += work_chunks(cpu, t, pass[p].recurrent);
         rows += t->rows;
     }
     const int threads = threads_for(backend, rows);
@@ -231,12 +254,13 @@ static void cpu_train(struct backend *backend, const struct train_pass *pass, in
             int p = passes - 1;
             while (pass[p].tiles->first_task > task) p--;
             const struct tiles *t = pass[p].tiles;
-            const int tiles = tile_count(cpu, t->rows), chunks = chunk_count(tiles), c = task - t->first_task;
+            const int tiles = work_tiles(cpu, t, pass[p].recurrent), chunks = work_chunks(cpu, t, pass[p].recurrent),
+                      c = task - t->first_task;
             cpu->kernels->train(&pass[p], cpu->work[thread_number()], t->chunk + (size_t)c * t->chunk_size, t->sums + c * PASS_SUMS,
                                 chunk_first(tiles, chunks, c), chunk_first(tiles, chunks, c + 1));
         }
 #pragma omp for schedule(dynamic, 1)
-        for (int p = 0; p < passes; p++) cpu->kernels->reduce(&pass[p], chunk_count(tile_count(cpu, pass[p].tiles->rows)));
+        for (int p = 0; p < passes; p++) cpu->kernels->reduce(&pass[p], work_chunks(cpu, pass[p].tiles, pass[p].recurrent));
     }
 }
 

@@ -13,6 +13,7 @@ struct tiles {
     int inputs;         /* D */
     int rows, max_rows; /* packed, room */
     int max_chunks;
+    int max_steps;     /* of a recurrent network's training pass; 0 = none */
     int first_task;    /* of the call under way */
     size_t chunk_size; /* reals in a chunk's accumulators */
     real *x;           /* [tiles][D][R] */

@@ -1,137 +1,17 @@
-/* The arithmetic of networks on tiles [feature][R rows]: forward, backward and gradients. Compiled once per instruction level; see cpu.h
- * for the layout.
+/* What the backend calls of the arithmetic of networks on tiles: folding, forward, training, adding up. Compiled once per instruction
+ * level; cpu_tile.h has what happens to a tile, cpu.h the layout.
  *
  * The affine part of a layer norm is folded into the next layer: W' = W diag(γ), b' = b + W β, so a tile holds x̂, what the norm gives
  * before γ and β. With P = Σ dz x̂ᵀ (of all rows) and db = Σ dz the gradients are exactly dW = P∘γ + db βᵀ, dγ = Σ_j W_j∘P_j, dβ = Wᵀ db.
  * Inputs get no gradient. */
 #define MAPPO_FN static inline __attribute__((always_inline, unused))
-#include "backend/cpu.h"
+#include "backend/cpu_gru.h"
 
-#include <string.h>
-
-#include "backend/cpu_passes.h"
-#include "backend/kernels/layer.h"
-
-/* ---- a thread's work space ----------------------------------------------------------------------------------------------------------- */
-
-struct work {
-    const struct network *net;
-    int depth;                            /* hidden layers; weight[depth] is the head's */
-    int wide;                             /* the widest layer, padded to whole vectors */
-    real *weight[NETWORK_MAX_LAYERS + 1]; /* [N][K] folded */
-    real *bias[NETWORK_MAX_LAYERS + 1];   /* [N] folded */
-    real *x[NETWORK_MAX_LAYERS];          /* [H][R] x̂ after each hidden layer */
-    struct norm_rows rows[NETWORK_MAX_LAYERS];
-    real *g, *gx;      /* [wide][R] gradients by a layer's output and input */
-    real *sum, *sum_x; /* [R] of a gradient by x̂: sums over the features, plain and times x̂ */
-    real *turned;      /* [R][wide] g transposed */
-    real *head;        /* [O][padded K + 1][LANES] sums of a narrow head's gradient */
-    real *out, *p;     /* [O][R] */
-    real *scratch;     /* [LOSS_ROWS][R] */
-    double *lanes;     /* [PASS_SUMS][R] */
-};
-
-static int padded(int n)
-{
-    return (n + (int)LANES - 1) / (int)LANES * (int)LANES;
-}
-
-/* A head of fewer outputs than a vector has lanes: transposing it would leave most lanes empty. */
-static bool narrow_head(const struct network *net)
-{
-    return net->outputs < (int)LANES;
-}
-
-static size_t head_stride(const struct network *net)
-{
-    return (size_t)padded(net->hidden + 1) * LANES;
-}
-
-static size_t head_sums_size(const struct network *net)
-{
-    return narrow_head(net) ? (size_t)net->outputs * head_stride(net) : 0;
-}
-
-/* Takes n reals of a block that is being laid out (base NULL: only counts), in whole cache lines. */
-static real *take(real *base, size_t *used, size_t n)
-{
-    real *p = base ? base + *used : NULL;
-    *used += (n + 15) / 16 * 16;
-    return p;
-}
-
-/* The folded weights, which all tasks of a pass read. */
-static size_t folded_lay_out(struct work *w, const struct network *net, real *base)
-{
-    size_t used = 0;
-    for (int l = 0; l <= net->layers; l++) {
-        w->weight[l] = take(base, &used, (size_t)layer_outputs(net, l) * (size_t)layer_inputs(net, l));
-        w->bias[l] = take(base, &used, (size_t)layer_outputs(net, l));
-    }
-    return used;
-}
-
-static size_t folded_size(const struct network *net)
-{
-    struct work w;
-    return folded_lay_out(&w, net, NULL);
-}
-
-/* What a task has for itself. */
-static size_t work_lay_out(struct work *w, const struct network *net, real *base)
-{
-    size_t used = 0;
-    const size_t hidden = (size_t)net->hidden;
-    w->net = net;
-    w->depth = net->layers;
-    w->wide = padded(net->hidden > net->outputs ? net->hidden : net->outputs);
-    for (int l = 0; l < net->layers; l++) {
-        w->x[l] = take(base, &used, hidden * TILE);
-        w->rows[l].sum = take(base, &used, TILE);
-        w->rows[l].offset = take(base, &used, TILE);
-        w->rows[l].inverse = take(base, &used, TILE);
-        w->rows[l].deviation = take(base, &used, TILE);
-    }
-    w->g = take(base, &used, (size_t)w->wide * TILE);
-    w->gx = take(base, &used, (size_t)w->wide * TILE);
-    w->sum = take(base, &used, TILE);
-    w->sum_x = take(base, &used, TILE);
-    w->turned = take(base, &used, (size_t)w->wide * TILE);
-    w->head = take(base, &used, head_sums_size(net));
-    w->out = take(base, &used, (size_t)net->outputs * TILE);
-    w->p = take(base, &used, (size_t)net->outputs * TILE);
-    w->scratch = take(base, &used, (size_t)LOSS_ROWS * TILE);
-    w->lanes = (double *)(void *)take(base, &used, (size_t)PASS_SUMS * TILE * sizeof(double) / sizeof(real));
-    return used;
-}
-
+/* Reals that a thread needs for any pass of the network. */
 static size_t work_size(const struct network *net)
 {
     struct work w;
-    return work_lay_out(&w, net, NULL);
-}
-
-/* Where layer l's accumulators P [K + 1][padded N] begin; layer depth + 1 is log_std's [extra][R]. */
-static size_t chunk_offset(const struct network *net, int layer)
-{
-    size_t at = 0;
-    for (int l = 0; l < layer; l++) at += (size_t)(layer_inputs(net, l) + 1) * (size_t)padded(layer_outputs(net, l));
-    return at;
-}
-
-static size_t chunk_size(const struct network *net)
-{
-    return chunk_offset(net, net->layers + 1) + (size_t)net->extra * TILE;
-}
-
-/* Zeroes what is only ever added to: bias gradients and log_std's. The first tile overwrites the rest. */
-static void clear_chunk(const struct network *net, real *chunk)
-{
-    for (int l = 0; l <= net->layers; l++) {
-        const size_t k = (size_t)layer_inputs(net, l), wide = (size_t)padded(layer_outputs(net, l));
-        memset(chunk + chunk_offset(net, l) + k * wide, 0, wide * sizeof *chunk);
-    }
-    memset(chunk + chunk_offset(net, net->layers + 1), 0, (size_t)net->extra * TILE * sizeof *chunk);
+    return work_lay_out(&w, net, NULL) + gru_work_size(net);
 }
 
 /* ---- folding ------------------------------------------------------------------------------------------------------------------------- */
@@ -161,7 +41,7 @@ static void fold(const struct network *net, const real *parameters, real *folded
 {
     struct work w;
     folded_lay_out(&w, net, folded);
-    for (int l = 0; l <= net->layers; l++) {
+    for (int l = 0; l <= layer_head(net); l++) {
         const struct layer a = layer_of(net, l);
         fold_layer(&a, parameters, w.weight[l], w.bias[l]);
     }
@@ -206,11 +86,11 @@ static void reduce(const struct train_pass *pass, int chunks)
     }
     if (chunks == 0) return;
     for (int c = 1; c < chunks; c++) LEVELLED(add_to)(tiles->chunk, tiles->chunk + (size_t)c * tiles->chunk_size, tiles->chunk_size);
-    for (int l = 0; l <= net->layers; l++) {
+    for (int l = 0; l <= layer_head(net); l++) {
         const struct layer a = layer_of(net, l);
         unfold_layer(&a, pass->parameters, tiles->chunk + chunk_offset(net, l), pass->gradient);
     }
-    const real *extra = tiles->chunk + chunk_offset(net, net->layers + 1);
+    const real *extra = tiles->chunk + chunk_offset(net, layer_head(net) + 1);
     for (int i = 0; i < net->extra; i++) {
         double sum = 0;
         for (int r = 0; r < (int)TILE; r++) sum += (double)extra[i * (int)TILE + r];
@@ -218,127 +98,8 @@ static void reduce(const struct train_pass *pass, int chunks)
     }
 }
 
-/* ---- a tile
- * ------------------------------------------------------------------------------------------------------------------------------ */
-
-static const real *layer_input(const struct work *w, int l, const real *x)
-{
-    return l == 0 ? x : w->x[l - 1];
-}
-
-/* Outputs [O][R] of the tile x [D][R] to w->out; the activations stay in w. */
-static void forward_tile(const struct work *w, const real *x)
-{
-    const struct network *net = w->net;
-    for (int l = 0; l <= w->depth; l++) {
-        const struct product p = {.out = l < w->depth ? w->x[l] : w->out,
-                                  .a = w->weight[l],
-                                  .b = layer_input(w, l, x),
-                                  .row = layer_inputs(net, l),
-                                  .column = 1,
-                                  .out_stride = TILE,
-                                  .b_stride = TILE,
-                                  .m = layer_outputs(net, l),
-                                  .n = TILE,
-                                  .k = layer_inputs(net, l),
-                                  .bias = w->bias[l],
-                                  .sums = l < w->depth ? w->rows[l].sum : NULL};
-        if (l == w->depth) {
-            gemm(&p);
-            break;
-        }
-        memset(p.sums, 0, TILE * sizeof *p.sums);
-        gemm_then(&p, net->activation);
-        if (net->layer_norm) normalise(p.out, net->hidden, &w->rows[l]);
-    }
-}
-
-/* Adds turned^T x of a layer to its accumulators P [K + 1][wide]; `fresh`: they hold nothing yet. */
-static void weight_gradient(const struct work *w, int l, const real *x, real *sums, bool fresh)
-{
-    const int wide = padded(layer_outputs(w->net, l));
-    const struct product p = {.out = sums,
-                              .a = x,
-                              .b = w->turned,
-                              .row = TILE,
-                              .column = 1,
-                              .out_stride = wide,
-                              .b_stride = wide,
-                              .m = layer_inputs(w->net, l),
-                              .n = wide,
-                              .k = TILE,
-                              .add = !fresh};
-    gemm(&p);
-}
-
-/* The gradient by a layer's inputs x̂, from that by its outputs. */
-static void input_gradient(const struct work *w, int l, const real *g, real *gx)
-{
-    const struct product p = {.out = gx,
-                              .a = w->weight[l],
-                              .b = g,
-                              .row = 1,
-                              .column = layer_inputs(w->net, l),
-                              .out_stride = TILE,
-                              .b_stride = TILE,
-                              .m = layer_inputs(w->net, l),
-                              .n = TILE,
-                              .k = layer_outputs(w->net, l),
-                              .sums = w->sum,
-                              .sums_x = w->sum_x,
-                              .x = w->x[l - 1]};
-    memset(w->sum, 0, TILE * sizeof *w->sum);
-    memset(w->sum_x, 0, TILE * sizeof *w->sum_x);
-    gemm_then(&p, w->net->layer_norm ? MOMENTS : PLAIN);
-}
-
-/* From w->g, the gradient by the outputs, to the accumulators of all layers. */
-static void backward_tile(const struct work *w, const real *x, real *chunk, bool fresh)
-{
-    const struct network *net = w->net;
-    const int depth = w->depth, outputs = padded(net->outputs);
-    real *sums = chunk + chunk_offset(net, depth), *g = w->g, *gx = w->gx;
-    if (narrow_head(net)) {
-        if (fresh) memset(w->head, 0, head_sums_size(net) * sizeof *w->head);
-        head_gradient(w->head, head_stride(net), g, net->outputs, w->x[depth - 1], net->hidden);
-    } else {
-        turn(g, net->outputs, w->turned, outputs, sums + net->hidden * outputs);
-        weight_gradient(w, depth, w->x[depth - 1], sums, fresh);
-    }
-    for (int l = depth; l > 0; l--) {
-        sums = chunk + chunk_offset(net, l - 1);
-        input_gradient(w, l, g, gx);
-        const struct hidden_backward h = {.n = net->hidden,
-                                          .wide = padded(net->hidden),
-                                          .x = w->x[l - 1],
-                                          .g = gx,
-                                          .keep = l > 1,
-                                          .turned = w->turned,
-                                          .total = sums + layer_inputs(net, l - 1) * padded(net->hidden),
-                                          .rows = &w->rows[l - 1],
-                                          .sum = w->sum,
-                                          .sum_x = w->sum_x};
-        hidden_backward(&h, net->activation, net->layer_norm);
-        weight_gradient(w, l - 1, layer_input(w, l - 1, x), sums, fresh);
-        real *swap = g;
-        g = gx;
-        gx = swap;
-    }
-}
-
 /* ---- what the backend calls ------------------------------------------------------------------------------------------------------------
  */
-
-static int rows_of_tile(const struct tiles *tiles, int tile)
-{
-    const int left = tiles->rows - tile * (int)TILE;
-    return left < (int)TILE ? left : (int)TILE;
-}
-
-static real *tile_at(const struct tiles *tiles, int tile)
-{
-    return tiles->x + (size_t)tile * (size_t)tiles->inputs * TILE;
-}
 
 static void pack(const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch, int tile)
 {
@@ -361,16 +122,16 @@ static void pack(const struct network *net, struct tiles *tiles, const float *x,
 static void forward(const struct forward_pass *pass, real *work, int tile, int end)
 {
     struct work w;
-    const int outputs = pass->net->outputs;
     work_lay_out(&w, pass->net, work);
     folded_lay_out(&w, pass->net, pass->tiles->folded);
     for (; tile < end; tile++) {
-        forward_tile(&w, tile_at(pass->tiles, tile));
-        const int rows = rows_of_tile(pass->tiles, tile);
-        real *out = pass->out + (size_t)tile * TILE * (size_t)outputs;
-        for (int r = 0; r < rows; r++) {
-            for (int o = 0; o < outputs; o++) out[(size_t)r * (size_t)outputs + (size_t)o] = w.out[o * (int)TILE + r];
+        if (pass->recurrent) {
+            gru_forward(&w, pass, tile);
+            continue;
         }
+        forward_hidden(&w, tile_at(pass->tiles, tile));
+        forward_head(&w, w.x[w.depth - 1]);
+        put_outputs(&w, pass, tile * (int)TILE, rows_of_tile(pass->tiles, tile));
     }
 }
 
@@ -383,26 +144,19 @@ static void train(const struct train_pass *pass, real *work, real *chunk, double
     clear_chunk(net, chunk);
     memset(w.lanes, 0, (size_t)PASS_SUMS * TILE * sizeof *w.lanes);
     for (bool fresh = true; tile < end; tile++, fresh = false) {
-        const real *x = tile_at(pass->tiles, tile);
-        forward_tile(&w, x);
-        const struct loss_tile loss = {.pass = pass,
-                                       .first = tile * (int)TILE,
-                                       .rows = rows_of_tile(pass->tiles, tile),
-                                       .z = w.out,
-                                       .g = w.g,
-                                       .p = w.p,
-                                       .scratch = w.scratch,
-                                       .lanes = w.lanes,
-                                       .log_std_gradient = chunk + chunk_offset(net, net->layers + 1)};
-        if (pass->loss == LOSS_POLICY) {
-            LEVELLED(policy_loss)(&loss);
-        } else {
-            LEVELLED(value_loss)(&loss);
+        if (pass->recurrent) {
+            gru_train(&w, pass, chunk, tile, fresh);
+            continue;
         }
-        backward_tile(&w, x, chunk, fresh);
+        const real *x = tile_at(pass->tiles, tile);
+        forward_hidden(&w, x);
+        forward_head(&w, w.x[w.depth - 1]);
+        tile_loss(&w, pass, chunk, tile * (int)TILE, rows_of_tile(pass->tiles, tile));
+        backward_head(&w, w.x[w.depth - 1], chunk, fresh);
+        backward_hidden(&w, x, w.g, w.gx, chunk, fresh);
     }
     if (narrow_head(net)) {
-        head_gradient_finish(w.head, head_stride(net), net->outputs, net->hidden + 1, chunk + chunk_offset(net, net->layers),
+        head_gradient_finish(w.head, head_stride(net), net->outputs, net->hidden + 1, chunk + chunk_offset(net, layer_head(net)),
                              padded(net->outputs));
     }
     for (int i = 0; i < PASS_SUMS; i++) {

@@ -39,6 +39,7 @@ void network_build(struct network *net, const struct network_config *config)
                             .feature_norm = config->feature_norm,
                             .layer_norm = config->layer_norm,
                             .gru_layers = config->gru_layers,
+                            .gru_steps = config->gru_steps,
                             .extra = config->extra,
                             .heads = config->heads};
     for (int i = 0; i < config->heads; i++) {

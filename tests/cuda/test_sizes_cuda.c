@@ -54,9 +54,8 @@ static void expect_close(const char *what, const struct problem *q, const real *
 }
 
 /* Gradient and sums of a problem, twice on the device, against the CPU. */
-static void check_sizes(struct backend *cpu, struct backend *cuda, int inputs, int hidden, int layers, int units, int rows)
+static void check_problem(struct backend *cpu, struct backend *cuda, struct problem q)
 {
-    struct problem q = problem_of(inputs, hidden, layers, units, rows);
     problem_build(&q);
     const size_t n = q.net.parameters;
     real *expected = calloc(n, sizeof *expected), *first = calloc(n, sizeof *first), sums[PASS_SUMS];
@@ -68,10 +67,16 @@ static void check_sizes(struct backend *cpu, struct backend *cuda, int inputs, i
     expect_close("gradient", &q, q.gradient, expected, n, gradient_difference);
     expect_close("sum", &q, q.sum, sums, PASS_SUMS, gradient_difference);
     problem_train(&q, cuda);
-    if (memcmp(first, q.gradient, n * sizeof *first)) fail_msg("hidden %d, rows %d: the same pass gives other bits", hidden, units * rows);
+    if (memcmp(first, q.gradient, n * sizeof *first))
+        fail_msg("hidden %d, rows %d: the same pass gives other bits", q.hidden, q.units * q.rows);
     free(expected);
     free(first);
     problem_clear(&q);
+}
+
+static void check_sizes(struct backend *cpu, struct backend *cuda, int inputs, int hidden, int layers, int units, int rows)
+{
+    check_problem(cpu, cuda, problem_of(inputs, hidden, layers, units, rows));
 }
 
 static void gradients_are_the_cpus_at_all_sizes(void **state)
@@ -87,6 +92,60 @@ static void gradients_are_the_cpus_at_all_sizes(void **state)
         check_sizes(cpu, cuda, size[i][0], size[i][1], size[i][2], size[i][3], size[i][4]);
     cuda->close(cuda);
     cpu->close(cpu);
+}
+
+static void recurrent_gradients_are_the_cpus_at_all_sizes(void **state)
+{
+    (void)state;
+    static const int size[][6] = {/* inputs, hidden, layers, units, rows, steps */
+                                  {1, 1, 1, 1, 1, 1},     {18, 64, 2, 640, 1, 10}, {5, 31, 1, 66, 2, 4},   {70, 65, 2, 325, 1, 5},
+                                  {9, 128, 1, 128, 1, 2}, {4, 33, 3, 333, 3, 9},   {12, 257, 1, 63, 1, 3}, {3, 1025, 1, 8, 1, 2}};
+    static const int width[] = {65, 64, 64, 33, 1};
+    struct backend *cpu = open_named("cpu"), *cuda = open_named("cuda");
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++) {
+        struct problem q = problem_of(size[i][0], size[i][1], size[i][2], size[i][3], size[i][4]);
+        q.steps = size[i][5];
+        check_problem(cpu, cuda, q);
+    }
+    struct problem q = problem_of(18, 64, 2, 227, 1);
+    q.steps = 5;
+    q.width = width;
+    check_problem(cpu, cuda, q);
+    cuda->close(cuda);
+    cpu->close(cpu);
+}
+
+/* Recorded and replayed the pass gives the bits of the calls. */
+static void recurrent_passes_can_be_recorded(void **state)
+{
+    (void)state;
+    struct backend *cuda = open_named("cuda");
+    struct problem q = problem_of(7, 40, 1, 90, 1);
+    q.steps = 6;
+    problem_build(&q);
+    problem_train(&q, cuda);
+    real *expected = calloc(q.net.parameters, sizeof *expected), *nothing = calloc(q.net.parameters, sizeof *nothing);
+    memcpy(expected, q.gradient, q.net.parameters * sizeof *expected);
+    struct recurrent time;
+    const struct train_pass pass = problem_lend_with(&q, cuda, &time);
+    struct repeated replay = {NULL, false, false};
+    for (int i = 0; i < 4; i++) {
+        cuda->upload(cuda, pass.gradient, nothing, q.net.parameters * sizeof *nothing);
+        if (!backend_replayed(cuda, &replay)) {
+            cuda->train(cuda, &pass, 1);
+            backend_recorded(cuda, &replay);
+        }
+        take(cuda, q.gradient, pass.gradient, q.net.parameters * sizeof *expected);
+        if (memcmp(expected, q.gradient, q.net.parameters * sizeof *expected)) fail_msg("time %d of the recording has other bits", i);
+    }
+    if (!replay.recording) fail_msg("nothing was recorded");
+    backend_forget(cuda, &replay);
+    problem_take(&q, cuda, &pass);
+    lend_end(cuda);
+    cuda->close(cuda);
+    free(expected);
+    free(nothing);
+    problem_clear(&q);
 }
 
 /* 4 M / 1300 numbers are 3072 rows of a part. */
@@ -180,23 +239,25 @@ static void rows_that_are_not_there_are_left_alone(void **state)
 }
 
 /* Gradients of the units that are there, whatever the others hold. */
-static void check_counted_training(struct backend *cuda, int hidden, int32_t count)
+static void check_counted_training(struct backend *cuda, int hidden, int32_t count, int steps)
 {
     struct problem q = problem_of(11, hidden, 2, 101, 2);
+    q.steps = steps;
     problem_build(&q);
     const size_t n = q.net.parameters;
     real *expected = calloc(n, sizeof *expected), sums[PASS_SUMS];
-    q.pass.batch.units = q.units = count;
+    q.pass.batch.units = q.time.batch.units = q.units = count;
     problem_train(&q, cuda);
     memcpy(expected, q.gradient, n * sizeof *expected);
     memcpy(sums, q.sum, sizeof sums);
-    q.pass.batch.units = q.units = 101;
+    q.pass.batch.units = q.time.batch.units = q.units = 101;
     for (int u = count; u < 101; u++) {
         for (int j = 0; j < 2 * q.inputs; j++) q.x[q.unit[u] * 2 * q.inputs + j] = NAN;
     }
     problem_train(&q, cuda); /* leaves its NaN in the work space */
     q.pass.batch.count = lend(cuda, &count, sizeof count);
-    struct train_pass pass = problem_lend(&q, cuda);
+    struct recurrent time;
+    struct train_pass pass = problem_lend_with(&q, cuda, &time);
     cuda->train(cuda, &pass, 1);
     problem_take(&q, cuda, &pass);
     lend_end(cuda);
@@ -212,10 +273,11 @@ static void a_count_also_holds_in_training(void **state)
     static const int32_t count[] = {0, 1, 40, 101};
     struct backend *cuda = open_named("cuda");
     for (size_t i = 0; i < sizeof count / sizeof *count; i++) {
-        check_counted_training(cuda, 64, count[i]);
-        check_counted_training(cuda, 90, count[i]);
-        check_counted_training(cuda, 129, count[i]);
-        check_counted_training(cuda, 1030, count[i]);
+        check_counted_training(cuda, 64, count[i], 0);
+        check_counted_training(cuda, 90, count[i], 0);
+        check_counted_training(cuda, 129, count[i], 0);
+        check_counted_training(cuda, 1030, count[i], 0);
+        check_counted_training(cuda, 40, count[i], 1);
     }
     cuda->close(cuda);
 }
@@ -224,8 +286,9 @@ int main(void)
 {
     (void)backend_tests;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradients_are_the_cpus_at_all_sizes), cmocka_unit_test(gradients_are_the_cpus_where_rows_come_in_parts),
-        cmocka_unit_test(many_passes_are_what_each_is_alone), cmocka_unit_test(rows_that_are_not_there_are_left_alone),
+        cmocka_unit_test(gradients_are_the_cpus_at_all_sizes), cmocka_unit_test(recurrent_gradients_are_the_cpus_at_all_sizes),
+        cmocka_unit_test(recurrent_passes_can_be_recorded),    cmocka_unit_test(gradients_are_the_cpus_where_rows_come_in_parts),
+        cmocka_unit_test(many_passes_are_what_each_is_alone),  cmocka_unit_test(rows_that_are_not_there_are_left_alone),
         cmocka_unit_test(a_count_also_holds_in_training)};
     return cmocka_run_group_tests_name("sizes_cuda", tests, NULL, NULL);
 }

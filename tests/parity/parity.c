@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "parity/parity_algo.h"
+#include "parity/parity_recurrent.h"
 #if !REAL_IS_DOUBLE && __has_include("parity/parity_env.h")
 #include "parity/parity_env.h"
 #define HAVE_PARITY_ENV
@@ -16,7 +17,8 @@ struct tally {
 static void compare_file(const char *path, const char *name, struct tally *tally)
 {
     struct parity_report report = {0};
-    enum parity_result result = parity_algo(path, &report);
+    enum parity_result result = parity_recurrent_file(path, "cpu", &report);
+    if (result == PARITY_UNKNOWN) result = parity_algo(path, &report);
 #ifdef HAVE_PARITY_ENV
     if (result == PARITY_UNKNOWN) result = parity_env(path, &report);
 #endif

@@ -103,6 +103,35 @@ static void weights_are_orthogonal_with_the_reference_gains(void **state)
     check_gains(ACTIVATION_TANH, 5.0 / 3.0);
 }
 
+static void recurrent_networks_are_laid_out_as_in_pytorch(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"gru/weight_ih", "gru/weight_hh", "gru/bias_ih", "gru/bias_hh", "gru_norm/weight", "gru_norm/bias"};
+    struct network_config config = small;
+    struct network plain, net;
+    struct tensor tensor[NETWORK_MAX_TENSORS];
+    network_build(&plain, &config);
+    config.gru_layers = 1;
+    config.gru_steps = 10;
+    network_build(&net, &config);
+    assert_int_equal(net.parameters - plain.parameters, 2 * 3 * 64 * 64 + 2 * 3 * 64 + 2 * 64);
+    assert_int_equal(net.gru_steps, 10);
+    assert_int_equal(network_tensors(&net, tensor, NETWORK_MAX_TENSORS), network_tensors(&plain, tensor, NETWORK_MAX_TENSORS) + 6);
+    network_tensors(&net, tensor, NETWORK_MAX_TENSORS);
+    for (int i = 0; i < 6; i++) assert_string_equal(tensor[14 + i].name, names[i]);
+    assert_int_equal(tensor[15].shape[0], 3 * 64);
+    assert_int_equal(tensor[15].shape[1], 64);
+    real *p = calloc(net.parameters, sizeof *p);
+    const struct network_init init = {.seed = 3, .index = 1, .head_gain = (real)0.01};
+    network_initialise(&net, p, &init);
+    assert_true(gram_error(p + net.at.gru_weight_ih, 3 * 64, 64, 1) < 4e-6); /* as one matrix, not gate by gate */
+    assert_true(gram_error(p + net.at.gru_weight_hh, 3 * 64, 64, 1) < 4e-6);
+    assert_true(gram_error(p + net.at.gru_weight_hh, 64, 64, 1) > 0.1);
+    for (int i = 0; i < 3 * 64; i++) assert_true(p[net.at.gru_bias_ih + i] == 0 && p[net.at.gru_bias_hh + i] == 0);
+    for (int i = 0; i < 64; i++) assert_true(p[net.at.gru_norm_weight + i] == 1 && p[net.at.gru_norm_bias + i] == 0);
+    free(p);
+}
+
 static void initialisation_depends_on_seed_and_network_only(void **state)
 {
     (void)state;
@@ -187,6 +216,7 @@ int main(void)
         cmocka_unit_test(tensors_cover_every_parameter_once),
         cmocka_unit_test(tensors_are_named_as_in_pytorch),
         cmocka_unit_test(weights_are_orthogonal_with_the_reference_gains),
+        cmocka_unit_test(recurrent_networks_are_laid_out_as_in_pytorch),
         cmocka_unit_test(initialisation_depends_on_seed_and_network_only),
         cmocka_unit_test(heads_follow_the_action_spaces),
         cmocka_unit_test(too_many_heads_are_refused_by_name),

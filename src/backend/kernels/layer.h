@@ -1,8 +1,19 @@
-/* The layers of a network: sizes, and where their parameters lie. Layer 0 reads the inputs, layer `layers` is the head. */
+/* The layers of a network: sizes, and where their parameters lie. Layer 0 reads the inputs; a GRU's two products are layers of their own,
+ * that of its input (layer_gru) and that of its state (the next); the head is the last. */
 #ifndef MAPPO_KERNELS_LAYER_H
 #define MAPPO_KERNELS_LAYER_H
 
 #include "backend/backend.h"
+
+MAPPO_FN int layer_head(const struct network *net)
+{
+    return net->gru_layers > 0 ? net->layers + 2 : net->layers;
+}
+
+MAPPO_FN int layer_gru(const struct network *net)
+{
+    return net->layers;
+}
 
 MAPPO_FN int layer_inputs(const struct network *net, int layer)
 {
@@ -11,7 +22,7 @@ MAPPO_FN int layer_inputs(const struct network *net, int layer)
 
 MAPPO_FN int layer_outputs(const struct network *net, int layer)
 {
-    return layer == net->layers ? net->outputs : net->hidden;
+    return layer == layer_head(net) ? net->outputs : layer < net->layers ? net->hidden : 3 * net->hidden;
 }
 
 struct layer {
@@ -25,14 +36,21 @@ MAPPO_FN struct layer layer_of(const struct network *net, int l)
     if (l < net->layers) {
         a.weight = net->at.weight[l];
         a.bias = net->at.bias[l];
+    } else if (l < layer_head(net)) {
+        a.weight = l == layer_gru(net) ? net->at.gru_weight_ih : net->at.gru_weight_hh;
+        a.bias = l == layer_gru(net) ? net->at.gru_bias_ih : net->at.gru_bias_hh;
     }
     if (l == 0 && net->feature_norm) {
         a.gamma = net->at.feature_weight;
         a.beta = net->at.feature_bias;
     }
-    if (l > 0 && net->layer_norm) {
+    if (l > 0 && l <= net->layers && net->layer_norm) {
         a.gamma = net->at.norm_weight[l - 1];
         a.beta = net->at.norm_bias[l - 1];
+    }
+    if (l > net->layers) { /* the state has no norm before its product; the head's has */
+        a.gamma = l == layer_head(net) ? net->at.gru_norm_weight : -1;
+        a.beta = l == layer_head(net) ? net->at.gru_norm_bias : -1;
     }
     return a;
 }

@@ -26,10 +26,16 @@ MAPPO_FN real activation_of(real z, int kind) /* a NaN stays one */
     return kind == ACTIVATION_RELU ? (z < (real)0 ? (real)0 : z) : real_tanh(z);
 }
 
-/* The gradient by z from g, that by x̂, and the row's means of g and of g x̂. The activation is recovered from x̂. */
+/* The gradient by what was normalised from g, that by x̂, and the row's means of g and of g x̂. */
+MAPPO_FN real norm_gradient_plain(const struct norm_row *n, real g, real x, real mean_g, real mean_gx)
+{
+    return ((g - mean_g) - x * mean_gx) * n->inverse;
+}
+
+/* The same before the activation, which is recovered from x̂. */
 MAPPO_FN real norm_gradient(const struct norm_row *n, real g, real x, real mean_g, real mean_gx, int kind)
 {
-    const real a = (x - n->offset) * n->deviation, d = ((g - mean_g) - x * mean_gx) * n->inverse;
+    const real a = (x - n->offset) * n->deviation, d = norm_gradient_plain(n, g, x, mean_g, mean_gx);
     return kind == ACTIVATION_RELU ? (x > n->offset ? d : (real)0) : d * ((real)1 - a * a);
 }
 
