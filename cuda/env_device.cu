@@ -168,6 +168,7 @@ static struct env_device *env_device_open(struct backend *backend, const struct 
 static void env_device_close(struct env_device *d)
 {
     if (!d) return;
+    d->backend->sync(d->backend); /* a report may still be on its way */
     for (int i = 0; i < d->memories; i++) d->backend->free(d->backend, d->memory[i]);
     for (int i = 0; i < VECENV_REPORTS; i++) {
         d->backend->host_free(d->backend, d->seen[i].ended);

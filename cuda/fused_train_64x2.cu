@@ -1,4 +1,4 @@
-/* The training kernel of two hidden layers of 64.
+/* The training kernel of two hidden layers of at most 64.
  *
  * R = 16 · warps. Shared memory holds x0, x̂1, x̂2, whose place dz2 takes, and dz1: gradients of both layers are made once a tile.
  *

@@ -1,4 +1,4 @@
-/* The training kernel of networks other than two layers of 64: gradients layer by layer.
+/* The training kernel of networks other than two layers of at most 64: gradients layer by layer.
  *
  * A tile has 64 rows, in eight warps of 8 rows (width 128) or four of 16 (width 64). Shared memory holds x0 and for each layer one tile, x̂
  * and later dz: on the way back the block makes a layer's weight gradient as soon as all warps have its dz, and only then do they overwrite

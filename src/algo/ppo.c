@@ -251,6 +251,7 @@ void ppo_destroy(struct ppo *ppo)
 {
     if (!ppo) return;
     struct backend *backend = ppo->backend;
+    backend->sync(backend); /* an outcome may still be on its way */
     backend_forget(backend, &ppo->replay);
     for (int i = 0; i < ppo->batches.parts && ppo->pass; i++) {
         backend->tiles_destroy(backend, ppo->actor_tiles[i]);

@@ -32,8 +32,8 @@ void ppo_learning_rate(struct ppo *ppo, double actor, double critic);
 void ppo_update(struct ppo *ppo, int64_t update);
 
 /* Waits for the oldest update that was not asked for yet. EXIT_NUMERICAL where a loss or gradient was not finite: no step has spread it; on
- * every rank, naming group, epoch and minibatch. metrics: see backend/kernels/learner.h. On a device this is the only place of an iteration
- * where the host waits. */
+ * every rank, naming group, epoch and minibatch. metrics: see backend/kernels/learner.h. Where environments step on the device this is the
+ * only place of an iteration where the host waits. */
 int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics /* [groups] */, struct error *err);
 
 /* What a test can feed in and look at: permutations that another implementation drew, and every minibatch after its step. */

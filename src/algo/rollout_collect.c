@@ -123,14 +123,22 @@ int rollout_complain(const struct rollout *rollout, const uint64_t *bad, uint64_
     struct watched list[WATCHED];
     const int n = list_watched(rollout, list);
     const size_t envs = (size_t)rollout->config.envs;
+    const struct watched *first = NULL; /* what was wrong earliest: the rest may follow from it */
+    size_t earliest = 0, place = 0;
+    uint64_t code = 0;
     for (int i = 0; i < n && i < rollout->bads; i++) {
         if (bad[i] == NONFINITE_NONE) continue;
-        const size_t at = nonfinite_index(bad[i]), slice = at / (envs * list[i].width), rest = at % (envs * list[i].width);
-        const uint64_t begin = step - (uint64_t)rollout->config.steps;
-        return complain(rollout, list[i].group, list[i].what, nonfinite_value(bad[i]), rest / list[i].width, rest % list[i].width,
-                        begin + slice - (uint64_t)(list[i].late && slice > 0), err);
+        const size_t row = envs * list[i].width, at = nonfinite_index(bad[i]), slice = at / row;
+        const size_t after = slice - (size_t)(list[i].late && slice > 0);
+        if (first && after >= earliest) continue;
+        first = &list[i];
+        earliest = after;
+        place = at % row;
+        code = bad[i];
     }
-    return 0;
+    if (!first) return 0;
+    return complain(rollout, first->group, first->what, nonfinite_value(code), place / first->width, place % first->width,
+                    step - (uint64_t)rollout->config.steps + earliest, err);
 }
 
 /* ---- putting critic inputs together -------------------------------------------------------------------------------------------------- */

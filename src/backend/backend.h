@@ -314,8 +314,8 @@ struct backend {
                  int passes);
 
     /* networks and distributions */
-    /* forward may keep what it has made of the parameters until upload, copy, adam, soft_update,
-     * rescale_heads, a recording or `train` come. */
+    /* A device may keep what forward has made of the parameters. They are written by upload, copy, adam, soft_update and rescale_heads
+     * only. */
     void (*forward)(struct backend *, const struct forward_pass *, int passes);
     void (*act)(struct backend *, const struct act_pass *, int passes);
     void (*train)(struct backend *, const struct train_pass *, int passes);
@@ -325,8 +325,8 @@ struct backend {
     void (*select_ends)(struct backend *, const struct ends_pass *, int passes);
     void (*scatter)(struct backend *, const struct scatter_pass *, int passes);
     void (*copy_rows)(struct backend *, const struct copy_pass *, int passes);
-    void (*find_nonfinite)(struct backend *, const float *x, size_t n, uint64_t *first); /* nonfinite_code of the
-                                                                                                     least index, or NONFINITE_NONE */
+    /* first: nonfinite_code of the least index, or NONFINITE_NONE */
+    void (*find_nonfinite)(struct backend *, const float *x, size_t n, uint64_t *first);
     void (*moments)(struct backend *, const struct moments_pass *, int passes);
     void (*standardise)(struct backend *, const struct standardise_pass *, int passes);
     void (*select)(struct backend *, const struct select_pass *, int passes);

@@ -240,6 +240,7 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
     struct config *c = malloc(sizeof *c);
     CHECK(c, "out of memory");
     *c = bench->config;
+    c->eval_interval = c->eval_env_steps = 0;
     c->policy_hidden = b->hidden;
     c->policy_activation = b->activation;
     memset(r, 0, sizeof *r);

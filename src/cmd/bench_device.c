@@ -103,6 +103,7 @@ static int measure(const struct bench *bench, const struct device_case *k, struc
     struct config *c = malloc(sizeof *c);
     CHECK(c, "out of memory");
     *c = bench->config;
+    c->eval_interval = c->eval_env_steps = 0; /* no memory for evaluations */
     configure(c, k);
     memset(row, 0, sizeof *row);
     struct learning l = {0};
@@ -225,7 +226,7 @@ static int step_alone(struct learning *l, int envs, double *rate, struct error *
 static int measure_environments(const struct bench *bench, int envs, struct error *err)
 {
     struct learning l = {0};
-    const struct env_batch batch = {.envs = {0, envs}, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = 100};
+    const struct env_batch batch = {.envs = {0, envs}, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = 100, .report = 1};
     char why[192] = "";
     double rate = 0, agents = 0;
     int code = learning_backend(&l, &bench->config, bench->comm, bench->placement.threads, -1, err);

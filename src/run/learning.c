@@ -91,7 +91,8 @@ void learning_warn_idle(const struct learning *learning, const struct config *co
 static bool step_on_device(struct learning *l, const struct config *config, struct vecenv *env)
 {
     char why[192] = "cuda.environments=false";
-    if (config->cuda_environments && vecenv_attach(env, l->backend->environments, l->backend, why, sizeof why)) {
+    struct backend *backend = l->planner ? l->planner : l->backend;
+    if (config->cuda_environments && vecenv_attach(env, backend->environments, backend, why, sizeof why)) {
         text_format(l->where, sizeof l->where, "environments step on the device");
         return true;
     }
@@ -138,39 +139,51 @@ static struct algorithm_context context_of(const struct learning *l, const struc
                                       .local_shards = comm->shards ? comm->shards / comm->size : 1};
 }
 
-/* What the algorithm and evaluations will take of the device's memory, before anything is taken: they are created once where allocations
- * are only added up. EXIT_USAGE where that is more than there is; else it is reserved, and l->memory says how much by parts. */
+static int open_planner(struct learning *l, const struct config *config, const struct comm *comm, struct error *err)
+{
+    struct backend_config wanted = backend_config(config, comm, l->backend->threads, l->backend->level);
+    wanted.name = l->backend->name;
+    wanted.planning = true;
+    return l->backend->memory_plan ? backend_open(&l->planner, &wanted, err) : 0;
+}
+
+/* What environments, algorithm and evaluations will take of the device's memory, before anything is taken: they are created once where
+ * allocations are only added up. EXIT_USAGE where that is more than there is; else it is reserved, the environments move there, and
+ * l->memory says how much by parts. */
 static int reserve(struct learning *l, const struct config *config, struct comm *comm, const struct algorithm_context *context,
                    struct error *err)
 {
-    struct backend_config wanted = backend_config(config, comm, l->backend->threads, l->backend->level);
+    struct backend *planner = l->planner;
     struct algorithm_context planned = *context;
     struct algorithm *algorithm = NULL;
     struct evaluator *evaluator = NULL;
+    char why[192];
     size_t need = 0;
-    wanted.name = l->backend->name;
-    wanted.planning = true;
-    int code = backend_open(&planned.backend, &wanted, err);
-    if (code) return code;
+    planned.backend = planner;
     planned.share = NULL;
-    code = algorithm_create(&algorithm, &planned, err);
-    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, algorithm->policy, planned.backend, comm, 1, err);
-    if (!code) code = planned.backend->memory_plan(planned.backend, &need, l->memory, sizeof l->memory, err);
+    int code = algorithm_create(&algorithm, &planned, err);
+    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, algorithm->policy, planner, comm, 1, err);
+    if (!code) code = planner->memory_plan(planner, &need, l->memory, sizeof l->memory, err);
     evaluator_destroy(evaluator);
     if (algorithm) algorithm->ops->destroy(algorithm);
-    planned.backend->close(planned.backend);
-    if (!code) l->backend->memory_reserve(l->backend, need);
-    return code;
+    if (code) return code;
+    l->backend->memory_reserve(l->backend, need);
+    const bool moved = context->where != ROLLOUT_DEVICE || vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why);
+    CHECK(moved, "environments that were planned on the device do not run there: %s", why);
+    planner->close(planner);
+    l->planner = NULL;
+    return 0;
 }
 
 int learning_open(struct learning *l, const struct config *config, struct comm *comm, struct error *err)
 {
     l->envs = comm_share((int)config->rollout_envs, comm->rank, comm->size);
     struct algorithm_context context = context_of(l, config, comm);
-    int code = open_environments(l, config, &context, err);
+    int code = open_planner(l, config, comm, err);
     if (code) return code;
+    if ((code = open_environments(l, config, &context, err))) return code;
     context.env = l->env;
-    if (l->backend->memory_plan && (code = reserve(l, config, comm, &context, err))) return code;
+    if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
     return algorithm_create(&l->algorithm, &context, err);
 }
 
@@ -192,6 +205,7 @@ void learning_close(struct learning *l)
         pod_env_close(l->pod_env);
     else
         vecenv_close(l->env);
+    if (l->planner) l->planner->close(l->planner);
     if (l->comm) comm_detach_device(l->comm);
     if (l->backend) l->backend->close(l->backend);
     *l = (struct learning){.pod = l->pod};

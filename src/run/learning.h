@@ -10,6 +10,7 @@ enum { BACKEND_AUTO, BACKEND_CPU, BACKEND_CUDA }; /* backend.name */
 
 struct learning {
     struct backend *backend;
+    struct backend *planner; /* adds up what will be taken of the backend's memory, while learning_open lasts; NULL = nothing to plan */
     struct vecenv *env;
     struct pod *pod;         /* set before learning_open: who steps environments for this rank; NULL = nobody */
     struct pod_env *pod_env; /* what they step; NULL = nothing */

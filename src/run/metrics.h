@@ -21,8 +21,8 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
 int metrics_open(struct metrics *metrics, const char *folder, int64_t offset, struct error *err);
 void metrics_destroy(struct metrics *metrics);
 
-/* Collective: takes in the environments' oldest unread report (vecenv_report_begin), of all ranks. Its config.report is at least the
- * window. */
+/* Collective: takes in the environments' oldest unread report (vecenv_report_begin), of all ranks. They list as many episodes as the window
+ * holds. */
 void metrics_collect(struct metrics *metrics, struct vecenv *env);
 
 struct metrics_line { /* one update */

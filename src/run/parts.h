@@ -54,7 +54,8 @@ struct trainer {
 
     struct metrics_line line[BACKEND_OUTCOMES]; /* of update u in u % BACKEND_OUTCOMES, until it is recorded */
     int64_t recorded;                           /* the last update that is */
-    double since;                               /* clock: what is recorded next was begun, or the outcome before it was known */
+    struct metric metric[128];                  /* of the last outcome */
+    double since;                               /* clock: what is recorded next was begun, or what came before it was known */
 
     double began;                      /* clock at the start of this leg */
     double seconds_before;             /* spent by earlier legs */

@@ -70,7 +70,6 @@ static int evaluate(struct trainer *t, bool *best, struct error *err)
 {
     struct metrics_line *line = line_of(t, t->standing.update);
     struct evaluation result;
-    t->learning.backend->sync(t->learning.backend); /* a device may still be learning */
     watchdog_phase("evaluating");
     const double start = clock_seconds();
     int code = settle(t, err); /* which checkpoint is the best one must be known */
@@ -78,9 +77,7 @@ static int evaluate(struct trainer *t, bool *best, struct error *err)
     if (code) return code;
     line->eval_return = result.return_mean;
     line->eval_stderr = result.return_stderr;
-    const double seconds = clock_seconds() - start;
-    t->seconds_eval += seconds;
-    t->since += seconds;
+    t->seconds_eval += clock_seconds() - start;
     *best = t->standing.best_env_steps < 0 || result.return_mean > t->standing.best_return;
     if (*best) {
         t->kept_best_return = t->standing.best_return;
@@ -107,24 +104,47 @@ static double metric_value(const struct metrics_line *line, const char *name)
     return NAN;
 }
 
-static void write_line(struct trainer *t, struct metrics_line *line)
+/* What the update has cost so far, beyond what its line says already. */
+static void add_seconds(struct trainer *t, struct metrics_line *line)
 {
-    const double now = clock_seconds(), seconds = now - t->since;
-    t->since = now;
+    struct algorithm *algorithm = t->learning.algorithm;
+    line->seconds_communication += comm_take_seconds(t->comm);
+    line->seconds_step += algorithm->seconds_step;
+    line->seconds_infer += algorithm->seconds_infer;
+    line->seconds_update += algorithm->seconds_update;
+    algorithm->seconds_step = algorithm->seconds_infer = algorithm->seconds_update = 0;
+    algorithm->seconds_device = algorithm->seconds_wait = 0;
+}
+
+/* What came of the oldest update that is not recorded; it shares the time since the last one with those of the `left` that come next. Where
+ * environments step on a device, a number that is none may be known to the rank alone that stepped them. */
+static int hear(struct trainer *t, int left, struct error *err)
+{
+    struct algorithm *algorithm = t->learning.algorithm;
+    struct metrics_line *line = line_of(t, t->recorded + 1);
+    int code = algorithm->ops->outcome(algorithm, err);
+    if (vecenv_on_device(t->learning.env)) code = comm_vote(t->comm, code, err);
+    if (code) return error_prefix(err, "update %lld", (long long)line->update);
+    line->metric = t->metric;
+    line->metrics = algorithm->ops->metrics(algorithm, t->metric, (int)(sizeof t->metric / sizeof *t->metric));
+    metrics_collect(t->metrics, t->learning.env);
+    add_seconds(t, line);
+    const double now = clock_seconds(), seconds = (now - t->since) / left;
+    t->since += seconds;
     line->seconds = t->seconds_before + (now - t->began);
-    line->env_steps_per_second = (double)(t->config->rollout_envs * t->learning.algorithm->horizon) / seconds;
+    line->env_steps_per_second = (double)(t->config->rollout_envs * algorithm->horizon) / seconds;
     line->agent_steps_per_second = line->env_steps_per_second * t->agents;
-    line->seconds_communication = comm_take_seconds(t->comm);
-    line->seconds_step = t->learning.algorithm->seconds_step;
-    line->seconds_infer = t->learning.algorithm->seconds_infer;
-    line->hidden_fraction = algorithm_hidden(t->learning.algorithm);
-    line->seconds_update = t->learning.algorithm->seconds_update;
+    return 0;
+}
+
+/* Once it was heard of. */
+static void write_line(struct trainer *t)
+{
+    struct metrics_line *line = line_of(t, ++t->recorded);
     line->seconds_save = t->seconds_save;
     line->seconds_eval = t->seconds_eval;
-    metrics_write(t->metrics, line);
-    t->learning.algorithm->seconds_step = t->learning.algorithm->seconds_infer = t->learning.algorithm->seconds_update = 0;
-    t->learning.algorithm->seconds_device = t->learning.algorithm->seconds_wait = 0;
     t->seconds_save = t->seconds_eval = 0;
+    metrics_write(t->metrics, line);
 
     const struct progress_line progress = {
         .env_steps = line->env_steps,
@@ -138,20 +158,15 @@ static void write_line(struct trainer *t, struct metrics_line *line)
     progress_update(t->progress, &progress, line->env_steps >= t->config->train_env_steps);
 }
 
-/* Hears what came of the updates and records it, until only the last `ahead` of them are left. */
-static int record(struct trainer *t, int ahead, struct error *err)
+/* Updates, until only the last `ahead` of them are left. hold: the line of the last is not written yet. */
+static int record(struct trainer *t, int ahead, bool hold, struct error *err)
 {
-    struct algorithm *algorithm = t->learning.algorithm;
-    struct metric metric[128];
-    while (t->standing.update - t->recorded > ahead) {
-        struct metrics_line *line = line_of(t, t->recorded + 1);
-        const int code = algorithm->ops->outcome(algorithm, err);
-        if (code) return error_prefix(err, "update %lld", (long long)line->update);
-        line->metric = metric;
-        line->metrics = algorithm->ops->metrics(algorithm, metric, (int)(sizeof metric / sizeof *metric));
-        metrics_collect(t->metrics, t->learning.env);
-        write_line(t, line);
-        t->recorded++;
+    int left = (int)(t->standing.update - t->recorded) - ahead;
+    if (left > 1) t->learning.backend->sync(t->learning.backend); /* which took how long can't be told */
+    for (; left > 0; left--) {
+        const int code = hear(t, left, err);
+        if (code) return code;
+        if (left > 1 || !hold) write_line(t);
     }
     return 0;
 }
@@ -182,6 +197,8 @@ static int learn(struct trainer *t, struct error *err)
     s->env_steps += t->config->rollout_envs * algorithm->horizon;
     line->env_steps = s->env_steps;
     line->agent_steps = s->env_steps * t->agents;
+    line->hidden_fraction = algorithm_hidden(algorithm);
+    add_seconds(t, line);
     return 0;
 }
 
@@ -202,16 +219,19 @@ static int train(struct trainer *t, char *why, size_t size, struct error *err)
         const bool last = s->env_steps >= t->config->train_env_steps;
         const bool evaluates_now = t->evaluator && (crossed(before, s->env_steps, t->config->eval_env_steps) ||
                                                     crossed(s->update - 1, s->update, t->config->eval_interval));
-        if (evaluates_now && (code = evaluate(t, &best, err))) return code;
+        if (evaluates_now) {
+            if ((code = record(t, 0, true, err)) || (code = evaluate(t, &best, err))) return code;
+            write_line(t);
+        }
         const bool saves = best || save_is_due(t, s->update);
-        if ((code = record(t, last || evaluates_now || saves ? 0 : algorithm->ahead, err))) return code;
+        if ((code = record(t, last || saves ? 0 : algorithm->ahead, false, err))) return code;
         if (saves && !last && (code = save(t, best, err))) return code;
         if (last && (code = save_last(t, best, err))) return code; /* nothing comes after it: it may not be left out */
         if (s->update % AGREE_INTERVAL == 0 &&
             (code = comm_agree(t->comm, "the parameters", algorithm->ops->hash(t->learning.algorithm), err)))
             return code;
     }
-    const int failed = record(t, 0, err);
+    const int failed = record(t, 0, false, err);
     return failed ? failed : code;
 }
 

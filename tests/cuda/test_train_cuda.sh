@@ -11,7 +11,7 @@ if ! [ -x "$MAPPO" ]; then
 fi
 # shellcheck disable=SC1091
 . tests/mpi/train.sh
-TINY="env.rules=on-policy policy.hidden=64 ppo.epochs=2 rollout.envs=8 rollout.steps=10 eval.env_steps=0 checkpoint.seconds=0 checkpoint.interval=2 threads=1"
+TINY="policy.hidden=64 ppo.epochs=2 rollout.envs=8 rollout.steps=10 eval.env_steps=0 checkpoint.seconds=0 checkpoint.interval=2 threads=1"
 UPDATE=80
 steps() { echo "train.env_steps=$(($1 * UPDATE))"; }
 same() { "$MAPPO" inspect "$1/latest.h5" "$2/latest.h5" >"$WORK/inspect" 2>&1; echo $?; }
@@ -84,6 +84,7 @@ for fault in nan_reward nan_obs inf_reward; do
         echo "$? $(sed 's/.*: group/group/' "$WORK/err")" >"$WORK/$fault.$backend"
     done
     expect "${fault}_is_reported_as_on_the_cpu" "$(cat "$WORK/$fault.cpu")" "$(cat "$WORK/$fault.cuda")"
+    expect "${fault}_ends_with_6_and_names_the_environment" "6 1" "$(cut -d' ' -f1 "$WORK/$fault.cuda") $(grep -c 'environment 3' "$WORK/$fault.cuda")"
 done
 
 # ---- the benchmark of environments on the host: no times, only that its numbers are there and fit each other ----
@@ -110,6 +111,12 @@ idle the_file_of_a_run_names_keys_without_meaning_them ""
 if [ -n "$LAUNCH" ]; then
     ranks 2 backend=cuda comm.pod=1 comm.gpu=staged run="$WORK/idle-two" "$(steps 1)"
     idle two_ranks_have_sums_to_add_up ""
+fi
+
+if [ -n "$LAUNCH" ]; then
+    # Of the last slice nobody has computed anything yet: only the rank that stepped there knows.
+    ranks 2 backend=cuda comm.pod=1 comm.gpu=staged env=test/kitchen_sink env.fault=nan_obs env.fault_env=5 env.fault_step=9 run="$WORK/nan-two" "$(steps 6)"
+    expect what_one_rank_alone_knows_ends_all "6 1" "$? $(grep -c 'environment 5' "$WORK/err")"
 fi
 
 # ---- a device that is not as it should be ----

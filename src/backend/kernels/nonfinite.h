@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/philox.h" /* MAPPO_FN */
+#include "base/fn.h"
 
 #define NONFINITE_NONE UINT64_MAX
 
