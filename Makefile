@@ -151,10 +151,10 @@ test-gpu:
 	BUILD=$(BUILD) EMULATED=$(BUILD) MAPPO_EMULATED=$(abspath $(BUILD)/mappo) tests/run.sh -j 1 cuda/
 bundle:
 	$(MAKE) BUILD=$(BUILD)/single MPI=0 CUDA=1 all $(call CUDA_TESTS,$(BUILD)/single)
-	scripts/bundle.sh $(BUILD)/single $(BUILD)/bundle.tar.gz
+	scripts/bundle.sh $(BUILD)/single $(BUILD)/bundle.tar.xz
 bundle-mpi:
 	$(MAKE) CUDA=1 all $(call CUDA_TESTS,$(BUILD))
-	scripts/bundle.sh $(BUILD) $(BUILD)/bundle-mpi.tar.gz
+	scripts/bundle.sh $(BUILD) $(BUILD)/bundle-mpi.tar.xz
 
 # Registers, spills and stack of every kernel.
 cuda-report: all
@@ -258,7 +258,7 @@ help:
 	@echo "make install       PREFIX=/usr/local DESTDIR=          program, environment header, pkg-config file, modulefile, Slurm scripts"
 	@echo "make emulated      the program and its CUDA tests on an emulated device, for machines without one"
 	@echo "make test-gpu      the CUDA tests on this machine's GPU"
-	@echo "make bundle        build/bundle.tar.gz: program, CUDA tests and libraries for a machine with a GPU and little else; bundle-mpi: with Open MPI"
+	@echo "make bundle        build/bundle.tar.xz: program, CUDA tests and libraries for a machine with a GPU and little else; bundle-mpi: with Open MPI"
 	@echo "make cuda-report   registers, spills and stack of every CUDA kernel"
 	@echo "make clean"
 	@echo
