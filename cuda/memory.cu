@@ -93,15 +93,17 @@ static double mebibytes(size_t bytes)
     return (double)bytes / 1048576.0;
 }
 
+#define HOW_TO_NEED_LESS                                                                                                                   \
+    "lower rollout.envs, rollout.steps, policy.hidden or (for evaluations) eval.episodes, or end other processes on this GPU "             \
+    "(nvidia-smi lists them)"
+
 MAPPO_NORETURN static void out_of_memory(const char *what, size_t bytes)
 {
     size_t free = 0, total = 0;
     cudaGetLastError(); /* forgotten: it is reported here */
     cudaMemGetInfo(&free, &total);
-    die(EXIT_USAGE,
-        "device memory: no room for %.1f MiB of %s, %.1f of %.1f MiB are free; lower rollout.envs, rollout.steps, policy.hidden or (for "
-        "evaluations) eval.episodes, or end other processes on this GPU (nvidia-smi lists them)",
-        mebibytes(bytes), what, mebibytes(free), mebibytes(total));
+    die(EXIT_USAGE, "device memory: no room for %.1f MiB of %s, %.1f of %.1f MiB are free; " HOW_TO_NEED_LESS, mebibytes(bytes), what,
+        mebibytes(free), mebibytes(total));
 }
 
 static void *take_from_driver(const char *what, size_t bytes)
@@ -311,11 +313,9 @@ int memory_plan(struct backend *backend, size_t *need, char *text, size_t size, 
     text_format(text, size, "device memory: %.1f MiB of %.1f free: %s", mebibytes(*need), mebibytes(free), list);
     /* Recordings and the library of matrix products take a little that nobody can foresee. */
     if (*need + *need / 32 > free)
-        return error_set(
-            err, EXIT_USAGE,
-            "device memory: this run needs %.1f MiB (%s), but %.1f of %.1f MiB are free on %s; lower rollout.envs, "
-            "rollout.steps, policy.hidden or (for evaluations) eval.episodes, or end other processes on this GPU (nvidia-smi lists them)",
-            mebibytes(*need), list, mebibytes(free), mebibytes(total), backend->detail);
+        return error_set(err, EXIT_USAGE,
+                         "device memory: this run needs %.1f MiB (%s), but %.1f of %.1f MiB are free on %s; " HOW_TO_NEED_LESS,
+                         mebibytes(*need), list, mebibytes(free), mebibytes(total), backend->detail);
     return EXIT_DONE;
 }
 

@@ -67,11 +67,17 @@ static void group_create(struct evaluator *ev, struct eval_group *g, const struc
     g->terminated = ARENA_NEW(a, uint8_t, rows);
 }
 
-/* Environments of this rank in the batch whose first episode is number `first`. */
-static struct share batch_share(const struct evaluator *ev, int64_t first)
+/* Episodes of the batch whose first is number `first`, over all ranks. */
+static int batch_episodes(const struct evaluator *ev, int64_t first)
 {
     const int64_t left = ev->episodes - first;
-    struct share share = comm_share(left < BATCH_ENVS ? (int)left : BATCH_ENVS, ev->comm->rank, ev->comm->size);
+    return left < BATCH_ENVS ? (int)left : BATCH_ENVS;
+}
+
+/* Environments of this rank in it. */
+static struct share batch_share(const struct evaluator *ev, int64_t first)
+{
+    struct share share = comm_share(batch_episodes(ev, first), ev->comm->rank, ev->comm->size);
     share.first += (int)first;
     return share;
 }
@@ -98,10 +104,14 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
 {
     struct arena *arena = arena_create("evaluation");
     struct evaluator *ev = ARENA_NEW(arena, struct evaluator, 1);
-    const int64_t episodes = config->eval_episodes;
-    *ev = (struct evaluator){
-        .config = config, .backend = backend, .comm = comm, .arena = arena, .policy = policy, .episodes = episodes, .threads = threads};
-    ev->room = comm_share(episodes < BATCH_ENVS ? (int)episodes : BATCH_ENVS, 0, comm->size).count;
+    *ev = (struct evaluator){.config = config,
+                             .backend = backend,
+                             .comm = comm,
+                             .arena = arena,
+                             .policy = policy,
+                             .episodes = config->eval_episodes,
+                             .threads = threads};
+    ev->room = comm_share(batch_episodes(ev, 0), 0, comm->size).count;
 
     struct vecenv *env;
     const int code = open_batch(ev, &env, 0, 1, err); /* for its spec alone */
@@ -325,7 +335,7 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
     *out = (struct evaluation){.episodes = ev->episodes};
     double sum = 0, squares = 0;
     for (int64_t first = 0; first < ev->episodes; first += BATCH_ENVS) {
-        const int total = ev->episodes - first < BATCH_ENVS ? (int)(ev->episodes - first) : BATCH_ENVS;
+        const int total = batch_episodes(ev, first);
         memset(ev->result, 0, (size_t)total * COLUMNS * sizeof *ev->result);
         const int code = comm_vote(ev->comm, play_batch(ev, player, deterministic, first, err), err);
         if (code) return code;

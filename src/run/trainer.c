@@ -11,6 +11,7 @@
 #include "run/parts.h"
 
 enum { SAVES_MAY_FAIL = 3, AGREE_INTERVAL = 100 };
+_Static_assert((int)VECENV_REPORTS >= (int)BACKEND_OUTCOMES, "an update that is not heard of yet has a report that is not read yet");
 
 /* True when `interval` more were completed between before and now: the same on every rank and in every continued run. */
 static bool crossed(int64_t before, int64_t now, int64_t interval)
