@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
 #include "env/lane.h"
@@ -22,7 +23,7 @@ struct plan {
 /* ---- what lies in the window --------------------------------------------------------------------------------------------------------- */
 
 struct command {
-    struct pod_signal given; /* counts commands */
+    struct event given; /* counts commands */
     int call;
     int32_t lo, hi;         /* environments of the pod */
     struct mappo_env_io io; /* addresses of the leader */
@@ -30,7 +31,7 @@ struct command {
 };
 
 struct answer {
-    struct pod_signal given; /* counts answers */
+    struct event given; /* counts answers */
     int code;
     char text[1024];
 };
@@ -270,9 +271,9 @@ static void move_io(const struct pod_env *p, struct mappo_env_io *io)
 static void await_answer(struct pod_env *p, int member)
 {
     const struct pod *pod = p->pod;
-    struct pod_signal *given = &p->answer[member].given;
+    struct event *given = &p->answer[member].given;
     watchdog_waiting_for(p->whom[member]);
-    while (!pod_signal_await(given, p->calls - 1, pod->spin, 0.5))
+    while (!event_await(given, p->calls - 1, pod->spin, 0.5))
         if (!pod_alive(pod, member))
             die(EXIT_PEERS,
                 "rank %d, which steps environments for this one, has ended; the same command continues from the last checkpoint",
@@ -293,7 +294,7 @@ static int call_all(struct pod_env *p, int call, int lo, int hi, const struct ma
     const struct mappo_env_io mine = command->io;
     p->calls++;
     if (call != CALL_INFO) p->snapshots_fresh = call == CALL_SNAPSHOT;
-    pod_signal_raise(&command->given);
+    event_raise(&command->given);
     int code = serve(p, call, lo, hi, &mine, err);
     for (int m = 1; m < p->pod->members; m++) {
         await_answer(p, m);
@@ -436,7 +437,7 @@ static void await_command(struct pod_env *p, struct stop *stop, bool *told)
 {
     watchdog_phase("waiting for the pod's leader");
     pass_on_stop(p->pod, stop, told); /* where commands come fast, the wait below always succeeds */
-    while (!pod_signal_await(&p->command->given, p->calls, p->pod->spin, 0.5)) {
+    while (!event_await(&p->command->given, p->calls, p->pod->spin, 0.5)) {
         /* The leader may learn as long as it likes: its own watchdog looks after it, unless the whole process stands still. */
         if (!pod_frozen(p->pod, 0)) watchdog_sign();
         pass_on_stop(p->pod, stop, told);
@@ -460,7 +461,7 @@ static void serve_commands(struct pod_env *p, struct stop *stop, bool *told)
         err = (struct error){.code = 0};
         answer->code = serve(p, call, command->lo, command->hi, &io, &err);
         text_format(answer->text, sizeof answer->text, "%s", err.text);
-        pod_signal_raise(&answer->given);
+        event_raise(&answer->given);
     }
 }
 

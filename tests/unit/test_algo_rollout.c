@@ -295,27 +295,55 @@ static void rollouts_do_not_depend_on_how_environments_are_split(void **state)
     }
 }
 
-static void check_fault(const char *fault, const char *word)
+/* Environments 2, 3 and 4, of which 4 goes wrong: what the rollout says must have all of `words`. */
+static int collect_fault(const char *fault, const char *fault_step, const char *words[3])
 {
-    const struct env_option option[] = {{"fault", fault}, {"fault_env", "4"}, {"fault_step", "9"}};
-    const struct arrangement how = {true, CRITIC_STATE, false, 1};
+    const struct env_option option[] = {{"fault", fault}, {"fault_env", "4"}, {"fault_step", fault_step}};
+    const struct arrangement how = {true, CRITIC_STATE, true, 1}; /* final observations are wanted */
     struct fixture f;
     struct error err = {0};
-    open_fixture(&f, "test/kitchen_sink", &how, 3, 2, option, 3); /* environments 2, 3 and 4 */
-    assert_int_equal(rollout_collect(f.rollout, f.env, &err), EXIT_NUMERICAL);
-    if (!strstr(err.text, word) || !strstr(err.text, "environment 4") || !strstr(err.text, "step 9")) print_message("%s\n", err.text);
-    assert_non_null(strstr(err.text, word));
-    assert_non_null(strstr(err.text, "environment 4"));
-    assert_non_null(strstr(err.text, "step 9"));
+    open_fixture(&f, "test/kitchen_sink", &how, 3, 2, option, 3);
+    const int code = rollout_collect(f.rollout, f.env, &err);
+    for (int i = 0; i < 3 && words[i]; i++)
+        if (!strstr(err.text, words[i])) fail_msg("fault=%s: \"%s\" is not in: %s", fault, words[i], err.text);
     close_fixture(&f);
+    return code;
 }
 
-static void numbers_that_are_none_are_named_with_environment_and_step(void **state)
+static int check_fault(const char *fault, const char *word, const char *after)
+{
+    return collect_fault(fault, "9", (const char *[3]){word, "number 4:", after});
+}
+
+static void numbers_that_are_none_are_named_with_environment_agent_and_step(void **state)
 {
     (void)state;
-    check_fault("nan_reward", "reward is NaN");
-    check_fault("inf_reward", "reward is infinite");
-    check_fault("nan_obs", "observation is NaN");
+    const char *step = ", after step 9";
+    assert_int_equal(check_fault("nan_reward", "reward of agent 0 of group \"runner\" is NaN", step), EXIT_NUMERICAL);
+    assert_int_equal(check_fault("inf_reward", "reward of agent 0 of group \"runner\" is infinite", step), EXIT_NUMERICAL);
+    assert_int_equal(check_fault("nan_obs", "observation of agent 0 of group \"runner\" is NaN in number 0", step), EXIT_NUMERICAL);
+    const char *const last = "final observation of agent 0 of group \"runner\" is NaN in number 0"; /* of an episode of 5 to 12 steps */
+    assert_int_equal(collect_fault("nan_final_obs", "0", (const char *[3]){last, "number 4:", ", after step "}), EXIT_NUMERICAL);
+}
+
+static void environments_that_break_their_word_are_named_with_agent_and_step(void **state)
+{
+    (void)state;
+    const char *const no_choice =
+        "the mask of agent 2 of group \"runner\", which acts, allows none of the 2 choices of its action (head 1, component 1)";
+    assert_int_equal(collect_fault("no_choice", "1", (const char *[3]){no_choice, "number 4:", ", after step 1"}), EXIT_ENVIRONMENT);
+    assert_int_equal(collect_fault("no_choice", "0", (const char *[3]){NULL}), 0); /* that runner is absent, and needs none */
+    assert_int_equal(check_fault("unshared_reward", "the reward of agent 1 of group \"watcher\" is not that of agent 0", ", after step 9"),
+                     EXIT_ENVIRONMENT);
+    assert_int_equal(check_fault("error", "fault=error", ", after step 9"), EXIT_ENVIRONMENT);
+}
+
+/* Its episodes are of 5 to 12 steps, and 12 are the most that it declares. */
+static void episodes_that_do_not_end_are_named_with_environment_and_step(void **state)
+{
+    (void)state;
+    const char *words[3] = {"its episode goes on beyond max_steps = 12 of its spec", "number 4:", ", after step 11"};
+    assert_int_equal(collect_fault("endless", "0", words), EXIT_ENVIRONMENT);
 }
 
 static void shards_that_do_not_fit_are_a_matter_of_configuration(void **state)
@@ -337,7 +365,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rollouts_hold_what_the_environment_said_and_value_truncated_states),
         cmocka_unit_test(rollouts_do_not_depend_on_how_environments_are_split),
-        cmocka_unit_test(numbers_that_are_none_are_named_with_environment_and_step),
+        cmocka_unit_test(numbers_that_are_none_are_named_with_environment_agent_and_step),
+        cmocka_unit_test(environments_that_break_their_word_are_named_with_agent_and_step),
+        cmocka_unit_test(episodes_that_do_not_end_are_named_with_environment_and_step),
         cmocka_unit_test(shards_that_do_not_fit_are_a_matter_of_configuration),
     };
     return cmocka_run_group_tests_name("algo_rollout", tests, NULL, NULL);
