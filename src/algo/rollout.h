@@ -48,7 +48,8 @@ struct rollout_config {
     real gamma, lambda;
     bool bootstrap; /* gae.time_limit */
     uint64_t seed;
-    int where;                                /* enum rollout_where */
+    int where; /* enum rollout_where */
+    int crew;  /* staged: threads, with the calling one, that stand by while a rollout is collected (env/crew.h); <= 1: none */
     void *(*share)(void *user, size_t bytes); /* staged: memory for the environments' slices, zeroed, the giver's; NULL = the backend's */
     void *share_user;
 };

@@ -5,6 +5,7 @@
 #include "algo/rollout_work.h"
 #include "base/clock.h"
 #include "comm/watchdog.h"
+#include "env/crew.h"
 #include "env/judge.h"
 
 /* ---- where the environment writes ---------------------------------------------------------------------------------------------------- */
@@ -228,6 +229,25 @@ static void bring(struct rollout *rollout, void *to, const void *from, size_t fi
     (b->upload_later ? b->upload_later : b->upload)(b, (char *)to + first, (const char *)from + first, bytes);
 }
 
+/* Final states are read where an episode was cut: only these are sent, in one piece where what lies between costs less than a second one.
+ */
+static void bring_truncated(struct rollout *rollout, void *to, const void *from, size_t width, int lo, int hi)
+{
+    enum { GAP = 32 * 1024 }; /* bytes that pass in the microsecond or two that a copy takes to begin */
+    const uint8_t *end = rollout->work->env_io.ep_end;
+    int first = -1, last = -1;
+    for (int e = lo; e < hi && to; e++) {
+        if (end[e] != MAPPO_TRUNCATED) continue;
+        if (first >= 0 && (size_t)(e - last - 1) * width > GAP) {
+            bring(rollout, to, from, (size_t)first * width, (size_t)(last + 1 - first) * width);
+            first = e;
+        }
+        if (first < 0) first = e;
+        last = e;
+    }
+    if (first >= 0) bring(rollout, to, from, (size_t)first * width, (size_t)(last + 1 - first) * width);
+}
+
 static void fetch(struct rollout *rollout, const void *to, const void *from, size_t first, size_t bytes)
 {
     struct backend *b = rollout->backend;
@@ -253,15 +273,15 @@ static void bring_slice(struct rollout *rollout, int t, int next, bool stepped, 
         bring(rollout, a->active, b->active, first * agents, envs * agents);
         bring(rollout, a->act_mask, b->act_mask, first * logits, envs * logits);
         if (!stepped) continue;
-        bring(rollout, a->final_obs, b->final_obs, first * obs, envs * obs);
-        bring(rollout, a->final_state, b->final_state, first * state, envs * state);
+        bring_truncated(rollout, a->final_obs, b->final_obs, obs, lo, hi);
+        bring_truncated(rollout, a->final_state, b->final_state, state, lo, hi);
         bring(rollout, a->reward, b->reward, first * agents * sizeof(float), envs * agents * sizeof(float));
         bring(rollout, a->terminated, b->terminated, first * agents, envs * agents);
     }
     const size_t width = rollout_environment_width(rollout) * sizeof(float);
     bring(rollout, to.state, from.state, first * width, envs * width);
     if (!stepped) return;
-    bring(rollout, to.final_state, from.final_state, first * width, envs * width);
+    bring_truncated(rollout, to.final_state, from.final_state, width, lo, hi);
     bring(rollout, to.ep_end, from.ep_end, first, envs);
 }
 
@@ -447,14 +467,27 @@ static int collect_on_device(struct rollout *rollout, struct vecenv *env, struct
     return 0;
 }
 
+struct collecting {
+    struct rollout *rollout;
+    struct vecenv *env;
+    struct error *err;
+};
+
+static int collect_attended(void *self)
+{
+    struct collecting *c = self;
+    return collect_staged(c->rollout, c->env, c->err);
+}
+
 int rollout_collect(struct rollout *rollout, struct vecenv *env, struct error *err)
 {
+    struct collecting staged = {rollout, env, err};
     struct rollout_work *work = rollout->work;
     if (work->filled) carry_over(rollout);
     work->filled = false;
     rollout->backend->upload(rollout->backend, work->clock, &rollout->step, sizeof rollout->step);
     const int code = rollout->config.where == ROLLOUT_DEVICE   ? collect_on_device(rollout, env, err)
-                     : rollout->config.where == ROLLOUT_STAGED ? collect_staged(rollout, env, err)
+                     : rollout->config.where == ROLLOUT_STAGED ? crew_attend(rollout->config.crew, collect_attended, &staged)
                                                                : collect_direct(rollout, env, err);
     work->filled = code == 0;
     return code;

@@ -8,6 +8,7 @@
 #include "base/event.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
+#include "env/crew.h"
 #include "env/lane.h"
 #include "run/stop.h"
 
@@ -446,13 +447,21 @@ static void await_command(struct pod_env *p, struct stop *stop, bool *told)
     p->calls++;
 }
 
-static void serve_commands(struct pod_env *p, struct stop *stop, bool *told)
+struct serving {
+    struct pod_env *p;
+    struct stop *stop;
+    bool *told;
+};
+
+static int serve_commands(void *self)
 {
+    const struct serving *serving = self;
+    struct pod_env *p = serving->p;
     const struct command *command = p->command;
     struct answer *answer = &p->answer[p->pod->member];
     struct error err;
     for (int call = CALL_RESET; call != CALL_CLOSE;) {
-        await_command(p, stop, told);
+        await_command(p, serving->stop, serving->told);
         watchdog_phase("stepping environments");
         struct mappo_env_io io = command->io;
         p->moved = p->pod->memory - command->memory;
@@ -463,9 +472,10 @@ static void serve_commands(struct pod_env *p, struct stop *stop, bool *told)
         text_format(answer->text, sizeof answer->text, "%s", err.text);
         event_raise(&answer->given);
     }
+    return 0;
 }
 
-int pod_serve(struct pod *pod, const struct config *config, int threads)
+int pod_serve(struct pod *pod, const struct config *config, const struct placement *placement)
 {
     const struct comm *world = pod->world;
     struct stop *stop;
@@ -482,10 +492,10 @@ int pod_serve(struct pod *pod, const struct config *config, int threads)
         }
         code = plan.code;
         if (!plan.opens) break;
-        plan.batch.threads = threads;
+        plan.batch.threads = placement->threads;
         if (open_here(&p, pod, config, &plan, &err)) continue; /* the leader failed alike, and has the last word */
         watchdog_start(config->comm_watchdog_seconds, world->rank, world->size);
-        serve_commands(p, stop, &told);
+        crew_attend(placement->may_spin ? placement->threads : 1, serve_commands, &(struct serving){p, stop, &told});
         watchdog_stop();
         close_here(p);
     }
