@@ -173,7 +173,8 @@ static double processor_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Twenty-three seconds for policy.hidden=2048 came from loops like gram_error's: the same work in blocks is more than ten times as fast. */
+/* Twenty-three seconds for policy.hidden=2048 came from loops like gram_error's: in blocks it takes a tenth of checking the result (a half
+ * without optimisation), and took one and a half times as long. */
 static void wide_networks_do_not_wait_for_their_weights(void **state)
 {
     (void)state;
@@ -184,7 +185,7 @@ static void wide_networks_do_not_wait_for_their_weights(void **state)
     const double made = processor_seconds();
     assert_true(gram_error(w, N, N, 1) < 1e-6);
     const double checked = processor_seconds();
-    if (made - start > 0.5 * (checked - made)) fail_msg("%.3f s to make, %.3f s to check", made - start, checked - made);
+    if (made - start > 0.8 * (checked - made)) fail_msg("%.3f s to make, %.3f s to check", made - start, checked - made);
     free(w);
 }
 
