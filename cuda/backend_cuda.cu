@@ -341,6 +341,8 @@ static void fill_table(struct backend *b)
     b->scatter = rollout_scatter;
     b->copy_rows = rollout_copy_rows;
     b->find_nonfinite = rollout_find_nonfinite;
+    b->find_no_choice = rollout_find_no_choice;
+    b->find_unequal = rollout_find_unequal;
     b->moments = rollout_moments;
     b->standardise = rollout_standardise;
     b->select = rollout_select;

@@ -12,6 +12,7 @@
 extern "C" {
 #include "env/account.h"
 #include "env/device.h"
+#include "env/judge.h"
 #include "env/wrappers.h"
 }
 
@@ -282,6 +283,33 @@ static void env_device_step(struct env_device *d, const struct mappo_env_io *io)
     fill_ones(d, io);
 }
 
+/* ---- ends that are none ---------------------------------------------------------------------------------------------------------------
+ */
+
+/* A thread per environment: its ended episodes of the last T steps, then the one that is running. most: steps of an episode, 0 = any. */
+static __global__ void find_wrong_end_kernel(const struct account account, const int64_t most, unsigned long long *first)
+{
+    const size_t envs = (size_t)account.envs, e = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    const uint64_t taken = account.clock->taken, rows = taken < (uint64_t)account.horizon ? taken : (uint64_t)account.horizon;
+    if (e >= envs) return;
+    for (uint64_t row = 0; row < rows; row++) {
+        const size_t cell = (size_t)row * envs + e;
+        const int end = account.end[cell];
+        if (end > MAPPO_TRUNCATED) atomicMin(first, (unsigned long long)(4 * cell + JUDGE_NO_END));
+        if (end && most && account.length[cell] > most) atomicMin(first, (unsigned long long)(4 * cell + JUDGE_ENDLESS));
+    }
+    if (most && account.steps[e] >= most) atomicMin(first, (unsigned long long)(4 * ((rows - 1) * envs + e) + JUDGE_ENDLESS));
+}
+
+static void env_device_find_wrong_end(struct env_device *d, uint64_t *first)
+{
+    if (d->backend->planning) return;
+    CUDA(cudaMemsetAsync(first, 0xff, sizeof *first, d->stream), "clearing a result");
+    LAUNCH(find_wrong_end_kernel, cuda_blocks((size_t)d->config.envs, CUDA_THREADS), CUDA_THREADS, 0, d->stream, d->account,
+           (int64_t)d->config.spec->max_steps, reinterpret_cast<unsigned long long *>(first));
+    LAUNCHED("a look at ends of episodes");
+}
+
 /* ---- reports ------------------------------------------------------------------------------------------------------------------------- */
 
 /* Which steps a report covers: `rows` of them, at most T; `first` were taken before them. */
@@ -413,7 +441,7 @@ static struct env_report env_device_read_report(struct env_device *d, int slot)
 
 extern "C" {
 extern const struct env_device_ops cuda_environments;
-const struct env_device_ops cuda_environments = {env_device_open,    env_device_close,  env_device_reset,
-                                                 env_device_observe, env_device_step,   env_device_pull,
-                                                 env_device_push,    env_device_report, env_device_read_report};
+const struct env_device_ops cuda_environments = {env_device_open,   env_device_close,          env_device_reset, env_device_observe,
+                                                 env_device_step,   env_device_find_wrong_end, env_device_pull,  env_device_push,
+                                                 env_device_report, env_device_read_report};
 }

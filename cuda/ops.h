@@ -33,6 +33,9 @@ void rollout_select_ends(struct backend *backend, const struct ends_pass *pass, 
 void rollout_scatter(struct backend *backend, const struct scatter_pass *pass, int passes);
 void rollout_copy_rows(struct backend *backend, const struct copy_pass *pass, int passes);
 void rollout_find_nonfinite(struct backend *backend, const float *x, size_t n, uint64_t *first);
+void rollout_find_no_choice(struct backend *backend, const struct distribution *dist, const uint8_t *mask, const uint8_t *active,
+                            size_t rows, uint64_t *first);
+void rollout_find_unequal(struct backend *backend, const float *x, size_t rows, int width, uint64_t *first);
 void rollout_moments(struct backend *backend, const struct moments_pass *pass, int passes);
 void rollout_standardise(struct backend *backend, const struct standardise_pass *pass, int passes);
 void rollout_select(struct backend *backend, const struct select_pass *pass, int passes);

@@ -225,7 +225,8 @@ void rollout_copy_rows(struct backend *backend, const struct copy_pass *pass, in
     }
 }
 
-/* ---- NaN and infinity ---------------------------------------------------------------------------------------------------------------- */
+/* ---- what may not be -------------------------------------------------------------------------------------------------------------------
+ */
 
 /* The least of the codes does not depend on who comes first. */
 static __global__ void find_nonfinite_kernel(const float *x /* [n] */, size_t n, unsigned long long *first)
@@ -237,16 +238,79 @@ static __global__ void find_nonfinite_kernel(const float *x /* [n] */, size_t n,
     }
 }
 
+/* Categorical heads: [first[h], first[h] + size[h]) of a row's logits. */
+struct categorical_heads {
+    int heads, logits, first[POLICY_MAX_HEADS], size[POLICY_MAX_HEADS];
+};
+
+static __global__ void find_no_choice_kernel(const struct categorical_heads heads, const uint8_t *mask, const uint8_t *active, size_t rows,
+                                             unsigned long long *first)
+{
+    for (size_t row = thread_item(); row < rows; row += (size_t)gridDim.x * CUDA_THREADS) {
+        if (active && !active[row]) continue;
+        for (int h = 0; h < heads.heads; h++) {
+            const size_t at = row * (size_t)heads.logits + (size_t)heads.first[h];
+            int any = 0;
+            for (int k = 0; k < heads.size[h]; k++) any |= mask[at + (size_t)k];
+            if (!any) atomicMin(first, (unsigned long long)nonfinite_code(at, 0));
+        }
+    }
+}
+
+/* A thread per row of x [rows][width]. */
+static __global__ void find_unequal_kernel(const float *x, size_t rows, int width, unsigned long long *first)
+{
+    for (size_t row = thread_item(); row < rows; row += (size_t)gridDim.x * CUDA_THREADS)
+        for (int i = 1; i < width; i++)
+            if (x[row * (size_t)width + (size_t)i] != x[row * (size_t)width])
+                atomicMin(first, (unsigned long long)nonfinite_code(row * (size_t)width + (size_t)i, 0));
+}
+
+/* Blocks that look at n items, and a result that says that nothing was found yet. */
+static unsigned begin_search(struct cuda *cuda, size_t n, uint64_t *first)
+{
+    CUDA(cudaMemsetAsync(first, 0xff, sizeof *first, cuda->stream), "clearing a result");
+    const unsigned blocks = cuda_blocks(n, 4 * CUDA_THREADS), most = 8u * (unsigned)cuda->multiprocessors;
+    return n == 0 ? 0 : blocks < most ? blocks : most;
+}
+
 void rollout_find_nonfinite(struct backend *backend, const float *x, size_t n, uint64_t *first)
 {
     if (backend->planning) return;
     struct cuda *cuda = cuda_of(backend);
-    CUDA(cudaMemsetAsync(first, 0xff, sizeof *first, cuda->stream), "clearing a result");
-    if (n == 0) return;
-    const unsigned blocks = cuda_blocks(n, 4 * CUDA_THREADS), most = 8u * (unsigned)cuda->multiprocessors;
-    LAUNCH(find_nonfinite_kernel, blocks < most ? blocks : most, CUDA_THREADS, 0, cuda->stream, x, n,
-           reinterpret_cast<unsigned long long *>(first));
+    const unsigned blocks = begin_search(cuda, n, first);
+    if (blocks == 0) return;
+    LAUNCH(find_nonfinite_kernel, blocks, CUDA_THREADS, 0, cuda->stream, x, n, reinterpret_cast<unsigned long long *>(first));
     LAUNCHED("find_nonfinite");
+}
+
+void rollout_find_no_choice(struct backend *backend, const struct distribution *dist, const uint8_t *mask, const uint8_t *active,
+                            size_t rows, uint64_t *first)
+{
+    struct categorical_heads heads = {};
+    if (backend->planning) return;
+    struct cuda *cuda = cuda_of(backend);
+    const unsigned blocks = begin_search(cuda, rows, first);
+    heads.logits = dist->logits;
+    for (int h = 0; h < dist->heads; h++) {
+        if (dist->head[h].kind != HEAD_CATEGORICAL) continue;
+        heads.first[heads.heads] = dist->head[h].mask;
+        heads.size[heads.heads++] = dist->head[h].size;
+    }
+    if (blocks == 0 || heads.heads == 0) return;
+    LAUNCH(find_no_choice_kernel, blocks, CUDA_THREADS, 0, cuda->stream, heads, mask, active, rows,
+           reinterpret_cast<unsigned long long *>(first));
+    LAUNCHED("find_no_choice");
+}
+
+void rollout_find_unequal(struct backend *backend, const float *x, size_t rows, int width, uint64_t *first)
+{
+    if (backend->planning) return;
+    struct cuda *cuda = cuda_of(backend);
+    const unsigned blocks = begin_search(cuda, rows, first);
+    if (blocks == 0) return;
+    LAUNCH(find_unequal_kernel, blocks, CUDA_THREADS, 0, cuda->stream, x, rows, width, reinterpret_cast<unsigned long long *>(first));
+    LAUNCHED("find_unequal");
 }
 
 /* ---- moments ------------------------------------------------------------------------------------------------------------------------- */

@@ -24,7 +24,8 @@ enum sink_option {
 };
 
 static const char *const scenes[] = {"two_teams", "single", NULL};
-static const char *const faults[] = {"none", "nan_reward", "nan_obs", "inf_reward", "error", "stall", NULL};
+static const char *const faults[] = {"none",          "nan_reward", "nan_obs",         "inf_reward", "error", "stall",
+                                     "nan_final_obs", "no_choice",  "unshared_reward", "endless",    NULL};
 static const struct mappo_option options[] = {
     {"scene", MAPPO_OPTION_CHOICE, "two_teams", 0, 0, scenes, "two_teams: everything at once; single: one agent that learns in seconds"},
     {"shortest", MAPPO_OPTION_INT, "5", 1, 1e6, NULL, "least steps of an episode"},
@@ -118,6 +119,7 @@ static void describe_spec(struct sink_env *env)
         spec->groups = 2;
         describe_runners(&spec->group[0]);
         describe_watchers(&spec->group[1]);
+        if (env->rules.fault == FAULT_UNSHARED) spec->group[1].flags |= MAPPO_SHARED_REWARD;
         spec->state_size = SINK_STATE;
         spec->return_help = "sum over the episode of the runners' mean reward";
     }

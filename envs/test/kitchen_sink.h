@@ -34,11 +34,22 @@ enum {
 enum sink_scene { SINK_TWO_TEAMS, SINK_SINGLE };
 enum sink_info { SINK_ANSWERED, SINK_SURVIVORS, SINK_INFOS };
 
-enum sink_fault { FAULT_NONE, FAULT_NAN_REWARD, FAULT_NAN_OBS, FAULT_INF_REWARD, FAULT_ERROR, FAULT_STALL };
+enum sink_fault {
+    FAULT_NONE,
+    FAULT_NAN_REWARD,
+    FAULT_NAN_OBS,
+    FAULT_INF_REWARD,
+    FAULT_ERROR,
+    FAULT_STALL,
+    FAULT_NAN_FINAL, /* the last observation of the episode that fault_step is in */
+    FAULT_NO_CHOICE, /* the last runner's third integer has nothing left */
+    FAULT_UNSHARED,  /* watchers are paid alike, until then */
+    FAULT_ENDLESS    /* from then on episodes go on */
+};
 
 struct sink_rules {
     int32_t scene, shortest, longest, mortal;
-    int32_t fault;      /* enum sink_fault: the numbers among them are the rules' own, the others the host's */
+    int32_t fault;      /* enum sink_fault: error and stall are the host's, the others the rules' own */
     uint32_t fault_env; /* global index */
     int64_t fault_step; /* of struct sink's total */
 };
@@ -127,6 +138,8 @@ MAPPO_FN int sink_lane_step(struct sink *w, const struct sink_rules *rules, cons
         for (int a = 0; a < SINK_WATCHERS; a++) {
             const float miss = io->group[1].act_real[a * SINK_WATCHER_REALS] - w->level;
             if (io->group[1].reward) io->group[1].reward[a] = -(miss < 0 ? -miss : miss) - (float)a;
+            if (io->group[1].reward && rules->fault == FAULT_UNSHARED)
+                io->group[1].reward[a] = sink_strikes(w, rules, FAULT_UNSHARED, w->total) ? (float)a : 0.0f;
             if (io->group[1].terminated) io->group[1].terminated[a] = 0;
         }
     }
@@ -143,6 +156,7 @@ MAPPO_FN int sink_lane_step(struct sink *w, const struct sink_rules *rules, cons
         io->info[SINK_SURVIVORS] = (float)present;
     }
     if (w->steps < w->length) return MAPPO_RUNNING;
+    if (sink_strikes(w, rules, FAULT_ENDLESS, rules->fault_step) && w->total > rules->fault_step) return MAPPO_RUNNING;
     return w->ends_early ? MAPPO_TERMINATED : MAPPO_TRUNCATED;
 }
 
@@ -197,6 +211,10 @@ MAPPO_FN void sink_lane_observe(const struct sink *w, const struct sink_rules *r
     if (rules->scene == SINK_SINGLE && obs)
         for (int k = 0; k < SINK_CUES; k++) obs[k] = k == w->cue[0] ? 1.0f : 0.0f;
     if (obs && sink_strikes(w, rules, FAULT_NAN_OBS, w->total - 1)) obs[0] = NAN;
+    if (obs && sink_strikes(w, rules, FAULT_NAN_FINAL, rules->fault_step) && w->steps == w->length && w->total > rules->fault_step)
+        obs[0] = NAN;
+    if (io->group[0].act_mask && sink_strikes(w, rules, FAULT_NO_CHOICE, w->total - 1))
+        for (int k = 0; k < 2; k++) io->group[0].act_mask[(SINK_RUNNERS - 1) * SINK_RUNNER_LOGITS + SINK_CUES + 3 + k] = 0;
 }
 
 LANE_LOOPS(sink, struct sink, struct sink_rules, 2) /* the single scene has one group; the second's arrays are then NULL */

@@ -86,6 +86,7 @@ struct algorithm_context {
     int32_t envs; /* of this rank */
     int local_shards;
     int where;                                /* enum rollout_where: where the environments are */
+    bool attended;                            /* the backend's threads may stand by while a rollout is collected (env/crew.h) */
     void *(*share)(void *user, size_t bytes); /* as in struct rollout_config */
     void *share_user;
 };

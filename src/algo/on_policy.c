@@ -89,6 +89,7 @@ static int create_rollout(struct algorithm *algorithm, const struct mappo_env_sp
         .bootstrap = config->gae_time_limit == 0,
         .seed = (uint64_t)config->train_seed,
         .where = self->context.where,
+        .crew = self->context.attended ? self->context.backend->threads : 1,
         .share = self->context.share,
         .share_user = self->context.share_user};
     return rollout_create(&self->rollout, &rollout, spec, algorithm->policy, self->context.backend, err);

@@ -245,6 +245,7 @@ int rollout_create(struct rollout **out, const struct rollout_config *config, co
     rollout->final_steps = config->where == ROLLOUT_DEVICE ? config->steps : 1;
     rollout->first = ARENA_NEW(arena, int, config->shards + 1);
     for (int s = 0; s <= config->shards; s++) rollout->first[s] = (int)((int64_t)config->envs * s / config->shards);
+    work->spec = spec;
     work->policy = policy;
     for (int g = 0; g < rollout->groups; g++) {
         rollout->group[g].sizes = policy[g]->sizes;
@@ -256,7 +257,7 @@ int rollout_create(struct rollout **out, const struct rollout_config *config, co
     if (config->where == ROLLOUT_STAGED) create_staging(rollout);
     create_stages(rollout);
     if (config->where == ROLLOUT_DEVICE) {
-        rollout->bads = 3 * rollout->groups + 1;
+        rollout->bads = rollout_watched(rollout);
         rollout->bad = ROLLOUT_NEW(rollout, uint64_t, rollout->bads);
     }
     work->clock = ROLLOUT_NEW(rollout, uint64_t, 1);

@@ -48,7 +48,8 @@ struct rollout_config {
     real gamma, lambda;
     bool bootstrap; /* gae.time_limit */
     uint64_t seed;
-    int where;                                /* enum rollout_where */
+    int where; /* enum rollout_where */
+    int crew;  /* staged: threads, with the calling one, that stand by while a rollout is collected (env/crew.h); <= 1: none */
     void *(*share)(void *user, size_t bytes); /* staged: memory for the environments' slices, zeroed, the giver's; NULL = the backend's */
     void *share_user;
 };
@@ -61,7 +62,7 @@ struct rollout {
     float *joint, *final_joint; /* the same, all observations of all groups one after the other */
     uint8_t *ep_end;            /* [T][E] */
     uint64_t step;              /* environment steps taken by every environment so far: Philox position of the actions; checkpointed */
-    uint64_t *bad; /* [bads] results of find_nonfinite over what the environments wrote, for the backend; bads = 0 where the host looks */
+    uint64_t *bad; /* [bads] what looks at what the environments wrote have found, for the backend; bads = 0 where the host looks */
     int bads;
     int *first;                         /* [shards + 1] first environment (local) of each shard */
     double seconds_step, seconds_infer; /* since the caller last cleared them; on a device the host's share */
@@ -72,7 +73,7 @@ struct rollout {
     struct arena *arena;
 };
 
-/* policy [spec->groups] must outlive the rollout. EXIT_USAGE where the shards don't divide the environments. */
+/* policy [spec->groups] and spec must outlive the rollout. EXIT_USAGE where the shards don't divide the environments. */
 int rollout_create(struct rollout **rollout, const struct rollout_config *config, const struct mappo_env_spec *spec,
                    struct policy *const *policy, struct backend *backend, struct error *err);
 void rollout_destroy(struct rollout *rollout); /* NULL is allowed */
@@ -80,8 +81,8 @@ void rollout_destroy(struct rollout *rollout); /* NULL is allowed */
 /* Slice 0 from a fresh start (reset) or from restored environments (observe). */
 int rollout_begin(struct rollout *rollout, struct vecenv *env, bool restored, struct error *err);
 
-/* T steps. EXIT_NUMERICAL where an observation or reward is not finite: names group, environment (global index) and step. Where the
- * environments are on a device that is found out later: rollout_complain says it, given what `bad` then held and what `step` was. */
+/* T steps. What the environments did wrong (env/judge.h) names environment (global index), agent and step. Where they are on a device
+ * that is found out later: rollout_complain says it, given what `bad` then held and what `step` was. */
 int rollout_collect(struct rollout *rollout, struct vecenv *env, struct error *err);
 int rollout_complain(const struct rollout *rollout, const uint64_t *bad /* host [bads] */, uint64_t step, struct error *err);
 

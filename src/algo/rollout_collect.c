@@ -5,6 +5,8 @@
 #include "algo/rollout_work.h"
 #include "base/clock.h"
 #include "comm/watchdog.h"
+#include "env/crew.h"
+#include "env/judge.h"
 
 /* ---- where the environment writes ---------------------------------------------------------------------------------------------------- */
 
@@ -43,52 +45,26 @@ static void aim_environment(struct rollout *rollout, int t, int next)
     io->ep_end = rollout->ep_end + step * envs;
 }
 
-/* ---- numbers that are none ----------------------------------------------------------------------------------------------------------- */
+/* ---- what went wrong --------------------------------------------------------------------------------------------------------------- */
 
-static int complain(const struct rollout *rollout, const char *group, const char *what, double x, uint64_t env, uint64_t number,
-                    uint64_t step, struct error *err)
+/* An environment's error, with the step it happened after. */
+static int after_step(const struct rollout *rollout, int code, struct error *err)
 {
-    return error_set(err, EXIT_NUMERICAL, "%s%s%s%s is %s: environment %llu, number %llu, after step %llu", group ? "group \"" : "",
-                     group ? group : "", group ? "\": " : "", what, isnan(x) ? "NaN" : "infinite",
-                     (unsigned long long)rollout->config.first_env + (unsigned long long)env, (unsigned long long)number,
-                     (unsigned long long)step);
-}
-
-/* Environments [lo, hi), `width` numbers each. */
-static int check_finite(const struct rollout *rollout, const char *group, const char *what, const float *x, size_t width, int lo, int hi,
-                        struct error *err)
-{
-    if (!x || host_all_finite(x + (size_t)lo * width, (size_t)(hi - lo) * width)) return 0;
-    size_t i = (size_t)lo * width;
-    while (isfinite(x[i])) i++;
-    return complain(rollout, group, what, (double)x[i], i / width, i % width, rollout->step, err);
-}
-
-/* Everything that the environments [lo, hi) just wrote, in host memory. */
-static int check_slice(const struct rollout *rollout, bool rewards, int lo, int hi, struct error *err)
-{
-    const struct mappo_env_io *io = &rollout->work->env_io;
-    const size_t envs = (size_t)rollout->config.envs;
-    int code = 0;
-    for (int g = 0; g < rollout->groups && code == 0; g++) {
-        const char *name = rollout->work->policy[g]->name;
-        const size_t agents = (size_t)rollout->group[g].sizes.agents;
-        if (rewards) code = check_finite(rollout, name, "reward", io->group[g].reward, agents, lo, hi, err);
-        if (code == 0)
-            code = check_finite(rollout, name, "observation", io->group[g].obs, rollout_obs_size(rollout, g) / envs, lo, hi, err);
-        if (code == 0) code = check_finite(rollout, name, "state", io->group[g].state, rollout_state_size(rollout, g) / envs, lo, hi, err);
-    }
-    if (code == 0) code = check_finite(rollout, NULL, "state", io->state, rollout_environment_width(rollout), lo, hi, err);
+    if (code) error_suffix(err, ", after step %llu", (unsigned long long)rollout->step);
     return code;
 }
 
+enum looks { LOOK_NUMBERS, LOOK_MASKS, LOOK_REWARDS, LOOK_ENDS };
+
 /* Arrays of a rollout whose environments are on the device: number i of `bad`. */
 struct watched {
-    const char *group, *what;
-    const float *x;
+    int look, group; /* enum looks; group < 0: of the environment */
+    const char *what;
+    const void *x;
     size_t steps, width; /* [steps][E][width] */
     int late;            /* slices after the step: 1 for observations of slice 0, which belong to the rollout before */
 };
+enum { WATCHED = 5 * MAPPO_MAX_GROUPS + 2 };
 
 static int list_watched(const struct rollout *rollout, struct watched *list)
 {
@@ -96,26 +72,60 @@ static int list_watched(const struct rollout *rollout, struct watched *list)
     int n = 0;
     for (int g = 0; g < rollout->groups; g++) {
         const struct rollout_group *group = &rollout->group[g];
-        const char *name = rollout->work->policy[g]->name;
-        const bool own = rollout->work->policy[g]->critic_input == CRITIC_AGENT_STATE;
-        list[n++] = (struct watched){name, "reward", group->reward, steps, (size_t)group->sizes.agents, 0};
-        list[n++] = (struct watched){name, "observation", group->obs, steps + 1, rollout_obs_size(rollout, g) / envs, 1};
-        list[n++] = (struct watched){name, "state", own ? group->state : NULL, steps + 1, rollout_state_size(rollout, g) / envs, 1};
+        const size_t agents = (size_t)group->sizes.agents, logits = agents * (size_t)group->sizes.logits;
+        const size_t obs = rollout_obs_size(rollout, g) / envs, state = rollout_state_size(rollout, g) / envs;
+        list[n++] = (struct watched){LOOK_NUMBERS, g, "reward", group->reward, steps, agents, 0};
+        list[n++] = (struct watched){LOOK_NUMBERS, g, "observation", group->obs, steps + 1, obs, 1};
+        if (rollout->work->policy[g]->critic_input == CRITIC_AGENT_STATE)
+            list[n++] = (struct watched){LOOK_NUMBERS, g, "state", group->state, steps + 1, state, 1};
+        if (group->act_mask) list[n++] = (struct watched){LOOK_MASKS, g, "mask", group->act_mask, steps + 1, logits, 1};
+        if (rollout->work->spec->group[g].flags & MAPPO_SHARED_REWARD)
+            list[n++] = (struct watched){LOOK_REWARDS, g, "reward", group->reward, steps, agents, 0};
     }
-    list[n++] = (struct watched){NULL, "state", rollout->state, steps + 1, rollout_environment_width(rollout), 1};
+    if (rollout->state)
+        list[n++] = (struct watched){LOOK_NUMBERS, -1, "state", rollout->state, steps + 1, rollout_environment_width(rollout), 1};
+    list[n++] = (struct watched){LOOK_ENDS, -1, "end", NULL, steps, 1, 0};
     return n;
 }
 
-enum { WATCHED = 3 * MAPPO_MAX_GROUPS + 1 };
-
-static void watch(struct rollout *rollout)
+int rollout_watched(const struct rollout *rollout)
 {
+    struct watched list[WATCHED];
+    return list_watched(rollout, list);
+}
+
+static void watch(struct rollout *rollout, struct vecenv *env)
+{
+    struct backend *backend = rollout->backend;
     struct watched list[WATCHED];
     const int n = list_watched(rollout, list);
     for (int i = 0; i < n; i++) {
-        const size_t count = list[i].x ? list[i].steps * (size_t)rollout->config.envs * list[i].width : 0;
-        rollout->backend->find_nonfinite(rollout->backend, list[i].x, count, rollout->bad + i);
+        const struct watched *w = &list[i];
+        const size_t units = w->steps * (size_t)rollout->config.envs;
+        uint64_t *bad = rollout->bad + i;
+        if (w->look == LOOK_NUMBERS) {
+            backend->find_nonfinite(backend, w->x, units * w->width, bad);
+        } else if (w->look == LOOK_MASKS) {
+            const struct rollout_group *group = &rollout->group[w->group];
+            backend->find_no_choice(backend, &rollout->work->policy[w->group]->dist, w->x, group->active,
+                                    units * (size_t)group->sizes.agents, bad);
+        } else if (w->look == LOOK_REWARDS) {
+            backend->find_unequal(backend, w->x, units, (int)w->width, bad);
+        } else {
+            vecenv_find_wrong_end(env, bad);
+        }
     }
+}
+
+/* What number `at` of an environment, found by a look, means. */
+static void say_fault(const struct rollout *rollout, const struct watched *w, uint64_t found, size_t at, char *text, size_t size)
+{
+    const struct mappo_env_spec *spec = rollout->work->spec;
+    const struct mappo_group *group = w->group < 0 ? NULL : &spec->group[w->group];
+    if (w->look == LOOK_NUMBERS) judge_say_number(text, size, group, w->what, w->width, at, nonfinite_value(found));
+    if (w->look == LOOK_MASKS) judge_say_mask(text, size, group, w->width, at);
+    if (w->look == LOOK_REWARDS) judge_say_reward(text, size, group, at);
+    if (w->look == LOOK_ENDS) judge_say_end(text, size, spec, (int)(found % 4));
 }
 
 int rollout_complain(const struct rollout *rollout, const uint64_t *bad, uint64_t step, struct error *err)
@@ -125,7 +135,7 @@ int rollout_complain(const struct rollout *rollout, const uint64_t *bad, uint64_
     const size_t envs = (size_t)rollout->config.envs;
     const struct watched *first = NULL; /* what was wrong earliest: the rest may follow from it */
     size_t earliest = 0, place = 0;
-    uint64_t code = 0;
+    uint64_t found = 0;
     for (int i = 0; i < n && i < rollout->bads; i++) {
         if (bad[i] == NONFINITE_NONE) continue;
         const size_t row = envs * list[i].width, at = nonfinite_index(bad[i]), slice = at / row;
@@ -134,11 +144,14 @@ int rollout_complain(const struct rollout *rollout, const uint64_t *bad, uint64_
         first = &list[i];
         earliest = after;
         place = at % row;
-        code = bad[i];
+        found = bad[i];
     }
     if (!first) return 0;
-    return complain(rollout, first->group, first->what, nonfinite_value(code), place / first->width, place % first->width,
-                    step - (uint64_t)rollout->config.steps + earliest, err);
+    char text[256];
+    say_fault(rollout, first, found, place % first->width, text, sizeof text);
+    const int code = first->look == LOOK_NUMBERS ? EXIT_NUMERICAL : EXIT_ENVIRONMENT;
+    vecenv_error(rollout->work->env, code, (int32_t)(place / first->width), text, err);
+    return error_suffix(err, ", after step %llu", (unsigned long long)(step - (uint64_t)rollout->config.steps + earliest));
 }
 
 /* ---- putting critic inputs together -------------------------------------------------------------------------------------------------- */
@@ -216,6 +229,25 @@ static void bring(struct rollout *rollout, void *to, const void *from, size_t fi
     (b->upload_later ? b->upload_later : b->upload)(b, (char *)to + first, (const char *)from + first, bytes);
 }
 
+/* Final states are read where an episode was cut: only these are sent, in one piece where what lies between costs less than a second one.
+ */
+static void bring_truncated(struct rollout *rollout, void *to, const void *from, size_t width, int lo, int hi)
+{
+    enum { GAP = 32 * 1024 }; /* bytes that pass in the microsecond or two that a copy takes to begin */
+    const uint8_t *end = rollout->work->env_io.ep_end;
+    int first = -1, last = -1;
+    for (int e = lo; e < hi && to; e++) {
+        if (end[e] != MAPPO_TRUNCATED) continue;
+        if (first >= 0 && (size_t)(e - last - 1) * width > GAP) {
+            bring(rollout, to, from, (size_t)first * width, (size_t)(last + 1 - first) * width);
+            first = e;
+        }
+        if (first < 0) first = e;
+        last = e;
+    }
+    if (first >= 0) bring(rollout, to, from, (size_t)first * width, (size_t)(last + 1 - first) * width);
+}
+
 static void fetch(struct rollout *rollout, const void *to, const void *from, size_t first, size_t bytes)
 {
     struct backend *b = rollout->backend;
@@ -241,15 +273,15 @@ static void bring_slice(struct rollout *rollout, int t, int next, bool stepped, 
         bring(rollout, a->active, b->active, first * agents, envs * agents);
         bring(rollout, a->act_mask, b->act_mask, first * logits, envs * logits);
         if (!stepped) continue;
-        bring(rollout, a->final_obs, b->final_obs, first * obs, envs * obs);
-        bring(rollout, a->final_state, b->final_state, first * state, envs * state);
+        bring_truncated(rollout, a->final_obs, b->final_obs, obs, lo, hi);
+        bring_truncated(rollout, a->final_state, b->final_state, state, lo, hi);
         bring(rollout, a->reward, b->reward, first * agents * sizeof(float), envs * agents * sizeof(float));
         bring(rollout, a->terminated, b->terminated, first * agents, envs * agents);
     }
     const size_t width = rollout_environment_width(rollout) * sizeof(float);
     bring(rollout, to.state, from.state, first * width, envs * width);
     if (!stepped) return;
-    bring(rollout, to.final_state, from.final_state, first * width, envs * width);
+    bring_truncated(rollout, to.final_state, from.final_state, width, lo, hi);
     bring(rollout, to.ep_end, from.ep_end, first, envs);
 }
 
@@ -271,11 +303,11 @@ static void fetch_actions(struct rollout *rollout, int t, int lo, int hi)
 int rollout_begin(struct rollout *rollout, struct vecenv *env, bool restored, struct error *err)
 {
     const int where = rollout->config.where, envs = rollout->config.envs;
+    rollout->work->env = env;
     if (where != ROLLOUT_STAGED) aim_environment(rollout, 0, 0);
     const struct mappo_env_io *io = &rollout->work->env_io;
-    int code = restored ? vecenv_observe(env, io, err) : vecenv_reset(env, io, err);
-    if (code == 0 && where != ROLLOUT_DEVICE) code = check_slice(rollout, false, 0, envs, err);
-    if (code) return code;
+    const int code = restored ? vecenv_observe(env, io, err) : vecenv_reset(env, io, err);
+    if (code) return after_step(rollout, code, err);
     if (where == ROLLOUT_STAGED) {
         bring_slice(rollout, 0, 0, false, 0, envs);
         rollout->backend->sync(rollout->backend);
@@ -332,9 +364,8 @@ static int collect_direct(struct rollout *rollout, struct vecenv *env, struct er
         act(rollout, ACTOR_ALL, t);
         const double acted = clock_seconds();
         aim_environment(rollout, t, t + 1);
-        int code = vecenv_step(env, &rollout->work->env_io, err);
-        if (code == 0) code = check_slice(rollout, true, 0, envs, err);
-        if (code) return code;
+        const int code = vecenv_step(env, &rollout->work->env_io, err);
+        if (code) return after_step(rollout, code, err);
         rollout_compose(rollout, t + 1, 0, envs);
         const double stepped = clock_seconds();
         if (rollout->config.bootstrap) rollout_bootstrap(rollout, t);
@@ -394,8 +425,7 @@ static int collect_staged(struct rollout *rollout, struct vecenv *env, struct er
             const double acted = clock_seconds();
             int code = vecenv_step_begin(env, lo, hi, &work->env_io, err);
             if (code == 0) code = vecenv_step_end(env, lo, hi, err);
-            if (code == 0) code = check_slice(rollout, true, lo, hi, err);
-            if (code) return code;
+            if (code) return after_step(rollout, code, err);
             const double stepped = clock_seconds();
             begin_device_work(rollout, stage);
             bring_slice(rollout, t, t + 1, true, lo, hi);
@@ -429,7 +459,7 @@ static int collect_on_device(struct rollout *rollout, struct vecenv *env, struct
             rollout_compose(rollout, t + 1, 0, rollout->config.envs);
         }
         if (rollout->config.bootstrap) rollout_bootstrap(rollout, 0);
-        watch(rollout);
+        watch(rollout, env);
         if (records) backend_recorded(backend, &work->collect);
     }
     rollout->step += (uint64_t)steps;
@@ -437,14 +467,27 @@ static int collect_on_device(struct rollout *rollout, struct vecenv *env, struct
     return 0;
 }
 
+struct collecting {
+    struct rollout *rollout;
+    struct vecenv *env;
+    struct error *err;
+};
+
+static int collect_attended(void *self)
+{
+    struct collecting *c = self;
+    return collect_staged(c->rollout, c->env, c->err);
+}
+
 int rollout_collect(struct rollout *rollout, struct vecenv *env, struct error *err)
 {
+    struct collecting staged = {rollout, env, err};
     struct rollout_work *work = rollout->work;
     if (work->filled) carry_over(rollout);
     work->filled = false;
     rollout->backend->upload(rollout->backend, work->clock, &rollout->step, sizeof rollout->step);
     const int code = rollout->config.where == ROLLOUT_DEVICE   ? collect_on_device(rollout, env, err)
-                     : rollout->config.where == ROLLOUT_STAGED ? collect_staged(rollout, env, err)
+                     : rollout->config.where == ROLLOUT_STAGED ? crew_attend(rollout->config.crew, collect_attended, &staged)
                                                                : collect_direct(rollout, env, err);
     work->filled = code == 0;
     return code;

@@ -16,6 +16,8 @@ struct value_part {
 };
 
 struct rollout_work {
+    const struct mappo_env_spec *spec;
+    const struct vecenv *env; /* of rollout_begin */
     struct policy *const *policy;
     struct actor *actor;
     struct actor_io io[MAPPO_MAX_GROUPS];
@@ -53,6 +55,9 @@ size_t rollout_joint_width(const struct rollout *rollout);       /* per environm
 size_t rollout_environment_width(const struct rollout *rollout); /* S of the environment's own state */
 /* Does the group's state have memory that is written beside that of rollout->state and rollout->joint? */
 bool rollout_owns_state(const struct rollout *rollout, int g);
+
+/* How many numbers `bad` has where the environments are on a device. */
+int rollout_watched(const struct rollout *rollout);
 
 void rollout_values_create(struct rollout *rollout);
 void rollout_values_destroy(struct rollout *rollout);

@@ -327,11 +327,17 @@ struct backend {
     void (*copy_rows)(struct backend *, const struct copy_pass *, int passes);
     /* first: nonfinite_code of the least index, or NONFINITE_NONE */
     void (*find_nonfinite)(struct backend *, const float *x, size_t n, uint64_t *first);
+    /* Likewise, where environments step on the device (NULL elsewhere: env/judge.h looks there), with 4 times the index: the first logit of
+     * a categorical head whose mask [rows][L] allows nothing though the row is active [rows] (or NULL); the first x [rows][width] that is
+     * not the first of its row. */
+    void (*find_no_choice)(struct backend *, const struct distribution *, const uint8_t *mask, const uint8_t *active, size_t rows,
+                           uint64_t *first);
+    void (*find_unequal)(struct backend *, const float *x, size_t rows, int width, uint64_t *first);
     void (*moments)(struct backend *, const struct moments_pass *, int passes);
     void (*standardise)(struct backend *, const struct standardise_pass *, int passes);
     void (*select)(struct backend *, const struct select_pass *, int passes);
 
-    /* learners: in the order of the passes. `bad` [bads] are results of find_nonfinite: any but NONFINITE_NONE is trouble. */
+    /* learners: in the order of the passes. `bad` [bads] are results of find_… operations: any but NONFINITE_NONE is trouble. */
     void (*learner_start)(struct backend *, const struct learner_pass *, int passes, const uint64_t *bad, int bads); /* clears *trouble */
     void (*learner_begin)(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
     void (*rescale_heads)(struct backend *, const struct rescale_pass *, int passes);
@@ -426,9 +432,6 @@ static inline void backend_forget(struct backend *b, struct repeated *replay)
     if (replay->recording) b->recording_free(b, replay->recording);
     *replay = (struct repeated){NULL, false, false};
 }
-
-/* Of host memory, by the host. */
-bool host_all_finite(const float *x, size_t n);
 
 /* Instruction levels, lowest first. */
 enum cpu_level { CPU_BASELINE, CPU_AVX2, CPU_AVX512, CPU_LEVELS };

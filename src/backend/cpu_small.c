@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/cpu.h"
+#include "base/finite.h"
 
 void small_select_ends(struct backend *backend, const struct ends_pass *pass, int passes)
 {
@@ -17,24 +18,11 @@ void small_select_ends(struct backend *backend, const struct ends_pass *pass, in
     }
 }
 
-/* Exponent bits all ones: NaN or infinity. Integers, so that the loop becomes vector code without relaxed floating-point rules. */
-bool host_all_finite(const float *x, size_t n)
-{
-    uint32_t worst = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        bits &= 0x7fffffffu;
-        worst = bits > worst ? bits : worst;
-    }
-    return worst < 0x7f800000u;
-}
-
 void small_find_nonfinite(struct backend *backend, const float *x, size_t n, uint64_t *first)
 {
     (void)backend;
     *first = NONFINITE_NONE;
-    if (host_all_finite(x, n)) return;
+    if (all_finite(x, n)) return;
     size_t i = 0;
     while (isfinite(x[i])) i++;
     *first = nonfinite_code(i, x[i]);

@@ -62,6 +62,20 @@ int error_prefix(struct error *err, const char *format, ...)
     return err->code;
 }
 
+int error_suffix(struct error *err, const char *format, ...)
+{
+    if (!err) return EXIT_INTERNAL;
+    char end[256], text[sizeof err->text + sizeof end];
+    va_list list;
+    va_start(list, format);
+    format_line(end, sizeof end, format, list);
+    va_end(list);
+    const int length = snprintf(text, sizeof text, "%s%s", err->text, end);
+    if (length >= (int)sizeof err->text) end_with_dots(text, sizeof err->text);
+    memcpy(err->text, text, sizeof err->text);
+    return err->code;
+}
+
 /* One write per message, so that the lines of several ranks don't mix on a shared terminal. */
 static void say(const char *text, int with_rank)
 {

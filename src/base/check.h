@@ -35,6 +35,9 @@ int error_set(struct error *err, int code, const char *format, ...) __attribute_
 /* Puts "context: " before the text of an error that is already set; returns its code. */
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Puts text behind it, as it is; returns its code. */
+int error_suffix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 MAPPO_NORETURN void die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 MAPPO_NORETURN void die_error(const struct error *err);
 

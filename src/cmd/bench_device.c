@@ -85,7 +85,7 @@ static int learn_alone(const struct bench *bench, const struct config *with, dou
     CHECK(c, "out of memory");
     *c = *with;
     c->cuda_environments = true;
-    struct learning l = {0};
+    struct learning l = {.may_spin = bench->placement.may_spin};
     struct bench_result result = {0};
     int code = learning_backend(&l, c, bench->comm, bench->placement.threads, -1, err);
     if (!code) code = comm_vote(bench->comm, learning_open(&l, c, bench->comm, err), err);
@@ -106,7 +106,7 @@ static int measure(const struct bench *bench, const struct device_case *k, struc
     c->eval_interval = c->eval_env_steps = 0; /* no memory for evaluations */
     configure(c, k);
     memset(row, 0, sizeof *row);
-    struct learning l = {0};
+    struct learning l = {.may_spin = bench->placement.may_spin};
     struct comm *comm = bench->comm;
     comm->shards = c->comm_reproducible ? (int)c->comm_shards : 0;
     int code = learning_backend(&l, c, comm, bench->placement.threads, -1, err);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -268,5 +269,9 @@ void placement_find(struct placement *placement, struct comm *comm, int requeste
     find_lot(comm, &mine, &lot);
     placement->sharing = lot.sharing;
     choose_threads(placement, comm, &lot, requested);
+    const double quota = placement->quota > 0 ? placement->quota / comm->local_size : lot.part;
+    const char *policy = getenv("OMP_WAIT_POLICY"); /* the user's own word wins */
+    placement->may_spin =
+        placement->threads <= lot.part + 1e-6 && placement->threads <= quota + 1e-6 && !(policy && !strcasecmp(policy, "passive"));
     advise(placement, comm, &lot);
 }

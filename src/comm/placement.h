@@ -3,6 +3,8 @@
 #ifndef MAPPO_COMM_PLACEMENT_H
 #define MAPPO_COMM_PLACEMENT_H
 
+#include <stdbool.h>
+
 #include "comm/comm.h"
 
 struct placement {
@@ -11,6 +13,7 @@ struct placement {
     int online_cores; /* of the machine */
     double quota;     /* cgroup CPU quota in cores; 0 = none */
     int sharing;      /* ranks of this node whose masks overlap this one's */
+    bool may_spin;    /* while they wait: the threads have cores of their own, as far as we know, and OMP_WAIT_POLICY isn't passive */
     char reason[128]; /* "OMP_NUM_THREADS", "affinity mask of 8 cores shared by 4 ranks" */
     char advice[256]; /* empty, or what to change: "bound to 1 core beside 7 idle ones: mpirun --bind-to none" */
 };

@@ -1,64 +1,14 @@
 #include "comm/pod.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/text.h"
-
-/* ---- signals ------------------------------------------------------------------------------------------------------------------------- */
-
-/* Between processes: not FUTEX_PRIVATE. */
-static void futex_wake_all(atomic_uint *word)
-{
-    syscall(SYS_futex, word, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0);
-}
-
-static void futex_wait(atomic_uint *word, unsigned seen, double seconds)
-{
-    const struct timespec limit = {(time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds))};
-    syscall(SYS_futex, word, FUTEX_WAIT, seen, &limit, NULL, 0);
-}
-
-static void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-void pod_signal_raise(struct pod_signal *signal)
-{
-    atomic_fetch_add(&signal->value, 1);
-    if (atomic_load(&signal->sleepers) > 0) futex_wake_all(&signal->value);
-}
-
-bool pod_signal_await(struct pod_signal *signal, unsigned seen, double spin, double seconds)
-{
-    const double until = clock_seconds() + spin;
-    do {
-        for (int i = 0; i < 64; i++) {
-            if (atomic_load_explicit(&signal->value, memory_order_acquire) != seen) return true;
-            relax();
-        }
-    } while (clock_seconds() < until);
-    /* Whoever raises it looks for sleepers after it has changed the value, and the kernel looks at the value again before it lets us sleep:
-     * nobody sleeps through a change. */
-    atomic_fetch_add(&signal->sleepers, 1);
-    if (atomic_load(&signal->value) == seen) futex_wait(&signal->value, seen, seconds);
-    atomic_fetch_sub(&signal->sleepers, 1);
-    return atomic_load(&signal->value) != seen;
-}
 
 /* ---- who belongs together ------------------------------------------------------------------------------------------------------------ */
 

@@ -1,32 +1,14 @@
 /* Pods: ranks of one node that work for one of them. The leader learns (and drives the GPU); the members step environments for it. Here is
- * what they need of each other: two communicators, a window of memory that all of a pod see, and a signal to wait for. What they say in it
- * is run/pod_env.h's. */
+ * what they need of each other: two communicators, and a window of memory that all of a pod see. What they say in it, and how they wait
+ * for each other (base/event.h), is run/pod_env.h's. */
 #ifndef MAPPO_COMM_POD_H
 #define MAPPO_COMM_POD_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 #include "comm/comm.h"
-
-/* ---- signals: words in the window ------------------------------------------------------------------------------------------------------
- */
-
-struct pod_signal {
-    _Alignas(64) atomic_uint value; /* a cache line of its own */
-    atomic_uint sleepers;
-};
-
-/* What was written before is there for whoever sees the new value. */
-void pod_signal_raise(struct pod_signal *signal);
-/* Waits until the value is no longer `seen`: spins for `spin` seconds, then sleeps; false after `seconds`. A signal handler may make it
- * return early. */
-bool pod_signal_await(struct pod_signal *signal, unsigned seen, double spin, double seconds);
-
-/* ---- pods ------------------------------------------------------------------------------------------------------------------------------
- */
 
 enum { POD_MOST = 1024 }; /* ranks of a pod */
 
@@ -39,7 +21,7 @@ struct pod {
     int *leader_rank;     /* [pods] on leaders: their numbers among all ranks; NULL where every rank is a pod of its own */
     int *rank;            /* [members] their numbers among all ranks … */
     pid_t *process;       /* [members] … and processes; 0 where those of others can't be seen */
-    double spin;          /* seconds for pod_signal_await: 0 where ranks share cores */
+    double spin;          /* seconds for event_await: 0 where ranks share cores */
     char *memory;         /* the window; NULL before pod_share */
     size_t bytes, taken;
     struct comm_window *window;

@@ -34,6 +34,7 @@ struct env_device_ops {
     void (*reset)(struct env_device *, const struct mappo_env_io *io);   /* new episodes; obs, state, active, act_mask */
     void (*observe)(struct env_device *, const struct mappo_env_io *io); /* of the present state */
     void (*step)(struct env_device *, const struct mappo_env_io *io);    /* with wrappers and statistics, as vecenv_step */
+    void (*find_wrong_end)(struct env_device *, uint64_t *first);        /* of vecenv_find_wrong_end */
     /* never captured; they wait: */
     void (*pull)(struct env_device *); /* states and wrappers to the host's copies */
     void (*push)(struct env_device *); /* the other way */

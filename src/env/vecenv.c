@@ -1,5 +1,3 @@
-#include "env/vecenv.h"
-
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
@@ -8,58 +6,15 @@
 #include "base/digest.h"
 #include "base/text.h"
 #include "env/account.h"
+#include "env/crew.h"
 #include "env/device.h"
-#include "env/lane.h"
+#include "env/judge.h"
 #include "env/options.h"
 #include "env/registry.h"
 #include "env/spec.h"
-#include "env/wrappers.h"
+#include "env/vecenv_work.h"
 
-enum { TEXT = 4096, MAX_THREADS = 1024 };
-
-/* A batch on a device: whether its host copies of states and wrappers can be believed. */
-struct copies {
-    int32_t next; /* they were fetched for the environments before this one, one after the other; -1 = they are old */
-    bool changed; /* they are newer than the device's */
-};
-
-struct vecenv {
-    const struct mappo_env *env;
-    void *self;
-    struct mappo_env_spec spec; /* as the learner sees it */
-    struct lane_strides strides;
-    struct group_sizes size[MAPPO_MAX_GROUPS];
-    char options[TEXT];
-    uint64_t hash;
-    int32_t envs, time_limit, horizon, report_most;
-    uint32_t first_env;
-    int threads;
-
-    struct wrapper_lane *lane; /* [E] */
-    struct action_wrapper action[MAPPO_MAX_GROUPS];
-    float *reward[MAPPO_MAX_GROUPS]; /* [E][A] where the caller wants none: statistics need it */
-    uint8_t *ep_end;                 /* [E] likewise */
-    float *info;                     /* [E][infos] likewise */
-    bool infos_at_end;               /* some column is of the episode so far */
-    double *info_sum, *info_count;   /* [E][infos] since vecenv_take_info; per environment, so that threads don't matter */
-
-    uint64_t *taken;         /* [E] steps since this vecenv was opened */
-    uint8_t *ended;          /* [E] an episode waits in `last` for vecenv_step_end */
-    struct episode *last;    /* [E] */
-    struct episode *episode; /* [room] ring of ended episodes */
-    int64_t room, first, count;
-    struct env_report report[VECENV_REPORTS]; /* of the host's environments */
-    int64_t reports_begun, reports_ended;
-
-    struct mappo_env_error *error; /* [threads] */
-    int *code;                     /* [threads] */
-
-    const struct env_device_ops *device_ops;
-    struct env_device *device; /* NULL = on the host */
-    struct copies *copies;
-
-    struct vecenv_elsewhere elsewhere; /* self = NULL: they step here, or on the device */
-};
+enum { MAX_THREADS = 1024 };
 
 /* ---- opening ---------------------------------------------------------------------------------------------- */
 
@@ -298,7 +253,7 @@ static int truncate_episode(const struct vecenv *v, int32_t e, const struct mapp
     }
     copy_lane(io->final_state, io->state, e, v->strides.state);
     io->ep_end[e] = MAPPO_TRUNCATED;
-    return v->env->reset(v->self, e, e + 1, io, error);
+    return v->env->reset(v->self, e, e + 1, io, error) ? EXIT_ENVIRONMENT : 0;
 }
 
 static void account_rewards(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io)
@@ -333,25 +288,29 @@ static void end_episode(const struct vecenv *v, int32_t e, int end)
     v->ended[e] = 1;
 }
 
-/* Statistics and time limit of a range after its step. */
+/* Statistics and time limit of a range after its step: 0 or an exit code. */
 static int account(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
 {
+    const struct judge judge = {&v->spec, &v->strides};
     account_rewards(v, lo, hi, io);
     for (int32_t e = lo; e < hi; e++) {
+        int rc = 0;
         v->taken[e]++;
-        if (io->ep_end[e] > MAPPO_TRUNCATED) {
-            error->env = e;
-            text_format(error->text, sizeof error->text, "it wrote ep_end = %d, which means nothing", io->ep_end[e]);
-            return -1;
-        }
-        if (account_step(&v->lane[e].steps, v->time_limit, io->ep_end[e])) {
-            const int rc = truncate_episode(v, e, io, error);
-            if (rc) return rc;
-        }
+        if (account_step(&v->lane[e].steps, v->time_limit, io->ep_end[e])) rc = truncate_episode(v, e, io, error);
+        if (rc == 0) rc = judge_end(&judge, e, io->ep_end[e], v->lane[e].steps, error);
+        if (rc) return rc;
         if (io->ep_end[e]) end_episode(v, e, io->ep_end[e]);
     }
     if (v->spec.infos) account_infos(v, lo, hi, io);
     return 0;
+}
+
+/* After the environment's own part, on the same thread: a look at what it wrote, or an exit code. */
+static int finish_range(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io, bool stepped,
+                        struct mappo_env_error *error)
+{
+    fill_ones(v, lo, hi, io);
+    return judge_range(&(struct judge){&v->spec, &v->strides}, io, lo, hi, stepped, error);
 }
 
 /* What the environment is given in place of what the learner gave: wrapped actions, and room where statistics need an array that nobody
@@ -379,18 +338,21 @@ static int step_range(const struct vecenv *v, int32_t lo, int32_t hi, const stru
         if (v->action[g].changed)
             action_wrapper_apply(&v->action[g], given->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, v->size[g].act_reals);
     }
-    int rc = v->env->step(v->self, lo, hi, inner, error);
+    int rc = v->env->step(v->self, lo, hi, inner, error) ? EXIT_ENVIRONMENT : 0;
     if (rc == 0) rc = account(v, lo, hi, inner, error);
-    fill_ones(v, lo, hi, inner);
-    return rc;
+    return rc ? rc : finish_range(v, lo, hi, inner, true, error);
+}
+
+int vecenv_error(const struct vecenv *v, int code, int32_t e, const char *text, struct error *err)
+{
+    if (e < 0 || e >= v->envs) return error_set(err, code, "environment \"%s\": %.255s", v->env->id, text);
+    return error_set(err, code, "environment \"%s\": number %u: %.255s", v->env->id, v->first_env + (uint32_t)e, text);
 }
 
 /* An environment's own words, with which environment it was. */
-static int environment_error(const struct vecenv *v, const struct mappo_env_error *error, struct error *err)
+static int environment_error(const struct vecenv *v, int code, const struct mappo_env_error *error, struct error *err)
 {
-    const char *text = error->text[0] ? error->text : "it failed without saying why";
-    if (error->env < 0 || error->env >= v->envs) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": %.255s", v->env->id, text);
-    return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": number %u: %.255s", v->env->id, v->first_env + (uint32_t)error->env, text);
+    return vecenv_error(v, code, error->env, error->text[0] ? error->text : "it failed without saying why", err);
 }
 
 /* ---- devices ---------------------------------------------------------------------------------------------- */
@@ -437,12 +399,17 @@ bool vecenv_on_device(const struct vecenv *v)
 }
 
 /* Before a call that the device answers: true where there is one. It then has what was restored, and the host's copies become old. */
-static bool to_device(struct vecenv *v)
+bool vecenv_to_device(struct vecenv *v)
 {
     if (!v->device) return false;
     if (v->copies->changed) v->device_ops->push(v->device);
     *v->copies = (struct copies){.next = -1};
     return true;
+}
+
+void vecenv_find_wrong_end(struct vecenv *v, uint64_t *first)
+{
+    v->device_ops->find_wrong_end(v->device, first);
 }
 
 /* Before the host's copy of environment e is read. Who goes through the environments in order pays for one transfer; steps may have been
@@ -456,8 +423,26 @@ static void from_device(const struct vecenv *v, int32_t e)
 
 /* ---- batches ---------------------------------------------------------------------------------------------- */
 
+/* 0 or an exit code, and then *error. */
 typedef int range_call(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
                        struct mappo_env_error *error);
+
+struct ranges { /* [lo, hi) in `parts` */
+    struct vecenv *v;
+    range_call *call;
+    int32_t lo, hi;
+    int parts;
+    const struct mappo_env_io *given, *inner;
+};
+
+static void run_range(void *self, int k)
+{
+    const struct ranges *r = self;
+    struct vecenv *v = r->v;
+    const int64_t width = r->hi - r->lo;
+    const int32_t from = r->lo + (int32_t)(width * k / r->parts), to = r->lo + (int32_t)(width * (k + 1) / r->parts);
+    v->code[k] = r->call(v, from, to, r->given, r->inner, &v->error[k]);
+}
 
 /* Runs `call` over [lo, hi) on all threads, or on the calling thread where it is already one of several. The first range that failed
  * speaks. */
@@ -465,19 +450,15 @@ static int over_ranges(struct vecenv *v, range_call *call, int32_t lo, int32_t h
 {
     struct mappo_env_io inner;
     inner_io(v, &inner, io);
-    const int threads = hi - lo < v->threads ? (int)(hi - lo) : v->threads;
-    if (threads <= 1 || omp_in_parallel()) {
+    struct ranges ranges = {v, call, lo, hi, hi - lo < v->threads ? (int)(hi - lo) : v->threads, io, &inner};
+    if (ranges.parts <= 1 || (omp_in_parallel() && !crew_attends())) {
         struct mappo_env_error error = {.env = -1};
-        const int rc = call(v, lo, hi, io, &inner, &error);
-        return rc ? environment_error(v, &error, err) : 0;
+        const int code = call(v, lo, hi, io, &inner, &error);
+        return code ? environment_error(v, code, &error, err) : 0;
     }
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int k = 0; k < threads; k++) {
-        const int64_t width = hi - lo;
-        v->code[k] = call(v, lo + (int32_t)(width * k / threads), lo + (int32_t)(width * (k + 1) / threads), io, &inner, &v->error[k]);
-    }
-    for (int k = 0; k < threads; k++)
-        if (v->code[k]) return environment_error(v, &v->error[k], err);
+    crew_share(ranges.parts, run_range, &ranges);
+    for (int k = 0; k < ranges.parts; k++)
+        if (v->code[k]) return environment_error(v, v->code[k], &v->error[k], err);
     return 0;
 }
 
@@ -489,9 +470,8 @@ static int reset_range(const struct vecenv *v, int32_t lo, int32_t hi, const str
     error->text[0] = 0;
     memset(v->lane + lo, 0, (size_t)(hi - lo) * sizeof *v->lane);
     memset(v->ended + lo, 0, (size_t)(hi - lo));
-    const int rc = v->env->reset(v->self, lo, hi, inner, error);
-    fill_ones(v, lo, hi, inner);
-    return rc;
+    if (v->env->reset(v->self, lo, hi, inner, error)) return EXIT_ENVIRONMENT;
+    return finish_range(v, lo, hi, inner, false, error);
 }
 
 static int observe_range(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
@@ -500,15 +480,14 @@ static int observe_range(const struct vecenv *v, int32_t lo, int32_t hi, const s
     (void)given;
     error->env = -1;
     error->text[0] = 0;
-    const int rc = v->env->observe(v->self, lo, hi, inner);
-    fill_ones(v, lo, hi, inner);
-    return rc;
+    if (v->env->observe(v->self, lo, hi, inner)) return EXIT_ENVIRONMENT;
+    return finish_range(v, lo, hi, inner, false, error);
 }
 
 int vecenv_reset(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
 {
     if (v->elsewhere.self) return v->elsewhere.reset(v->elsewhere.self, io, err);
-    if (!to_device(v)) return over_ranges(v, reset_range, 0, v->envs, io, err);
+    if (!vecenv_to_device(v)) return over_ranges(v, reset_range, 0, v->envs, io, err);
     v->device_ops->reset(v->device, io);
     return 0;
 }
@@ -516,7 +495,7 @@ int vecenv_reset(struct vecenv *v, const struct mappo_env_io *io, struct error *
 int vecenv_observe(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
 {
     if (v->elsewhere.self) return v->elsewhere.observe(v->elsewhere.self, io, err);
-    if (!to_device(v)) return over_ranges(v, v->env->observe ? observe_range : reset_range, 0, v->envs, io, err);
+    if (!vecenv_to_device(v)) return over_ranges(v, v->env->observe ? observe_range : reset_range, 0, v->envs, io, err);
     v->device_ops->observe(v->device, io);
     return 0;
 }
@@ -545,7 +524,7 @@ int vecenv_step_end(struct vecenv *v, int32_t lo, int32_t hi, struct error *err)
 
 int vecenv_step(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
 {
-    if (to_device(v)) {
+    if (vecenv_to_device(v)) {
         v->device_ops->step(v->device, io);
         return 0;
     }
@@ -553,7 +532,7 @@ int vecenv_step(struct vecenv *v, const struct mappo_env_io *io, struct error *e
     return rc ? rc : vecenv_step_end(v, 0, v->envs, err);
 }
 
-/* ---- scripted player, statistics, snapshots --------------------------------------------------------------- */
+/* ---- scripted player, drawing, snapshots --------------------------------------------------------------- */
 
 bool vecenv_can_script(const struct vecenv *v)
 {
@@ -578,74 +557,6 @@ int vecenv_draw(const struct vecenv *v, int32_t e, const struct mappo_canvas *ca
     from_device(v, e);
     if (v->env->draw(v->self, e, canvas)) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": drawing failed", v->env->id);
     return 0;
-}
-
-double episode_return(const struct mappo_env_spec *spec, const struct episode *episode)
-{
-    double sum = 0, agents = 0;
-    for (int g = 0; g < spec->groups; g++) {
-        if (spec->group[g].team != 0) continue;
-        sum += (double)episode->group_return[g] * spec->group[g].agents;
-        agents += spec->group[g].agents;
-    }
-    return agents > 0 ? sum / agents : episode->group_return[0];
-}
-
-int vecenv_take_episodes(struct vecenv *v, struct episode *out, int max)
-{
-    int taken = 0;
-    CHECK(!v->device, "episodes of environments on a device are reported");
-    for (; taken < max && v->count > 0; taken++, v->count--) {
-        out[taken] = v->episode[v->first];
-        v->first = (v->first + 1) % v->room;
-    }
-    if (v->count == 0) v->first = 0; /* pages that were touched are used again */
-    return taken;
-}
-
-void vecenv_take_info(struct vecenv *v, double *sum, double *count)
-{
-    const size_t infos = (size_t)v->spec.infos, envs = (size_t)v->envs;
-    if (v->elsewhere.self) {
-        v->elsewhere.take_info(v->elsewhere.self, sum, count);
-        return;
-    }
-    CHECK(!v->device, "infos of environments on a device are reported");
-    for (size_t k = 0; k < infos; k++) {
-        sum[k] = count[k] = 0;
-        for (size_t e = 0; e < envs; e += ACCOUNT_CHUNK) {
-            const size_t chunk = envs - e < ACCOUNT_CHUNK ? envs - e : ACCOUNT_CHUNK;
-            sum[k] += account_sum(v->info_sum + e * infos + k, infos, chunk);
-            count[k] += account_sum(v->info_count + e * infos + k, infos, chunk);
-        }
-    }
-    memset(v->info_sum, 0, (size_t)v->envs * infos * sizeof *v->info_sum);
-    memset(v->info_count, 0, (size_t)v->envs * infos * sizeof *v->info_count);
-}
-
-void vecenv_report_begin(struct vecenv *v)
-{
-    const int slot = (int)(v->reports_begun++ % VECENV_REPORTS);
-    struct env_report *report = &v->report[slot];
-    CHECK(v->reports_begun - v->reports_ended <= VECENV_REPORTS, "too many reports that nobody has read");
-    if (to_device(v)) {
-        v->device_ops->report(v->device, slot);
-        return;
-    }
-    report->ended = v->count;
-    report->listed = v->count < v->report_most ? (int32_t)v->count : v->report_most;
-    const int64_t skipped = report->ended - report->listed;
-    v->first = (v->first + skipped) % v->room;
-    v->count -= skipped;
-    vecenv_take_episodes(v, report->episode, report->listed);
-    vecenv_take_info(v, report->info, report->info + v->spec.infos);
-}
-
-struct env_report vecenv_report_end(struct vecenv *v)
-{
-    CHECK(v->reports_ended < v->reports_begun, "a report that was not begun");
-    const int slot = (int)(v->reports_ended++ % VECENV_REPORTS);
-    return v->device ? v->device_ops->read_report(v->device, slot) : v->report[slot];
 }
 
 /* A snapshot: guard, wrappers, instance. */
@@ -680,7 +591,7 @@ int vecenv_restore(struct vecenv *v, int32_t e, const void *bytes, struct error 
         return error_set(err, EXIT_CHECKPOINT,
                          "environment \"%s\": the snapshot belongs to another environment, version, set of options or wrappers",
                          v->env->id);
-    bool sound = head.lane.steps >= 0;
+    bool sound = head.lane.steps >= 0 && (v->spec.max_steps == 0 || head.lane.steps < v->spec.max_steps);
     for (int g = 0; g < MAPPO_MAX_GROUPS; g++) sound = sound && isfinite(head.lane.reward_sum[g]);
     if (!sound)
         return error_set(err, EXIT_CHECKPOINT, "environment \"%s\": number %u: the snapshot's episode statistics are damaged", v->env->id,
@@ -689,9 +600,7 @@ int vecenv_restore(struct vecenv *v, int32_t e, const void *bytes, struct error 
     if (v->device) v->copies->changed = true;
     if (v->env->restore(v->self, e, (const char *)bytes + sizeof head, &error)) {
         error.env = e;
-        environment_error(v, &error, err);
-        if (err) err->code = EXIT_CHECKPOINT;
-        return EXIT_CHECKPOINT;
+        return environment_error(v, EXIT_CHECKPOINT, &error, err);
     }
     v->lane[e] = head.lane;
     v->ended[e] = 0;

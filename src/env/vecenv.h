@@ -89,6 +89,12 @@ struct backend;
 bool vecenv_attach(struct vecenv *env, const struct env_device_ops *ops /* backend->environments */, struct backend *backend, char *why,
                    size_t size);
 bool vecenv_on_device(const struct vecenv *env);
+/* On a device: what ends of episodes tell of the last `horizon` steps, where they are not as the spec says. May be recorded. first (the
+ * device's): 4 (t E + e) + an enum judge_ends for the least t and e, or UINT64_MAX. */
+void vecenv_find_wrong_end(struct vecenv *env, uint64_t *first);
+
+/* An error of environment e (< 0: of no certain one) in the words that errors of stepping have: id, global number, text. Returns code. */
+int vecenv_error(const struct vecenv *env, int code, int32_t e, const char *text, struct error *err);
 
 bool vecenv_can_script(const struct vecenv *env);
 int vecenv_script(struct vecenv *env, int32_t *const act_int[], float *const act_real[], struct error *err);

@@ -2,9 +2,8 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/philox.h"
+#include "nn/orthogonal.h"
 
 /* ---- layout ----------------------------------------------------------------------------------------------------------------------------
  */
@@ -128,59 +127,6 @@ int network_tensors(const struct network *net, struct tensor *out, int max)
 
 /* ---- initialisation ------------------------------------------------------------------------------------------------------------------ */
 
-/* Standard normal numbers of tensor `tensor` of network init->index: Box and Muller 1958, two from each draw. */
-static void draw_normals(const struct network_init *init, uint32_t tensor, double *out, size_t count)
-{
-    const double two_pi = 6.283185307179586;
-    for (size_t i = 0; i < count; i += 2) {
-        const struct philox_draw draw = philox_at(init->seed, PHILOX_INITIALISATION, init->index, tensor, i / 2);
-        const double radius = sqrt(-2.0 * log(1.0 - philox_double(draw.v[0], draw.v[1])));
-        const double angle = two_pi * philox_double(draw.v[2], draw.v[3]);
-        out[i] = radius * cos(angle);
-        if (i + 1 < count) out[i + 1] = radius * sin(angle);
-    }
-}
-
-static double dot(const double *a, const double *b, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
-/* Makes `count` vectors of length n orthonormal, each kept on its own side of those before it: the QR factor with a positive diagonal,
- * which is how torch.nn.init.orthogonal_ makes the distribution uniform. Twice, because once loses digits where vectors are nearly
- * parallel. */
-static void orthonormalise(double *vectors, size_t count, size_t n)
-{
-    for (size_t i = 0; i < count; i++) {
-        double *v = vectors + i * n;
-        for (int pass = 0; pass < 2; pass++)
-            for (size_t j = 0; j < i; j++) {
-                const double *u = vectors + j * n, along = dot(u, v, n);
-                for (size_t k = 0; k < n; k++) v[k] -= along * u[k];
-            }
-        const double norm = sqrt(dot(v, v, n));
-        for (size_t k = 0; k < n; k++) v[k] /= norm;
-    }
-}
-
-static void fill_orthogonal(const struct network_init *init, uint32_t tensor, real *out, int rows, int columns, double gain)
-{
-    const bool tall = rows > columns; /* the shorter side's vectors become orthonormal */
-    const size_t count = (size_t)(tall ? columns : rows), n = (size_t)(tall ? rows : columns);
-    double *vectors = malloc(count * n * sizeof *vectors);
-    CHECK(vectors != NULL, "out of memory initialising a %d x %d matrix", rows, columns);
-    draw_normals(init, tensor, vectors, count * n);
-    orthonormalise(vectors, count, n);
-    for (int r = 0; r < rows; r++)
-        for (int c = 0; c < columns; c++) {
-            const size_t i = tall ? (size_t)c * n + (size_t)r : (size_t)r * n + (size_t)c;
-            out[(size_t)r * (size_t)columns + (size_t)c] = (real)(gain * vectors[i]);
-        }
-    free(vectors);
-}
-
 static void fill(real *parameters, ptrdiff_t at, size_t count, real value)
 {
     if (at < 0) return;
@@ -195,17 +141,17 @@ void network_initialise(const struct network *net, real *parameters, const struc
     fill(parameters, net->at.feature_weight, (size_t)net->inputs, 1);
     uint32_t tensor = 0;
     for (int i = 0; i < net->layers; i++) {
-        fill_orthogonal(init, tensor++, parameters + net->at.weight[i], net->hidden, i == 0 ? net->inputs : net->hidden, gain);
+        orthogonal_fill(init, tensor++, parameters + net->at.weight[i], net->hidden, i == 0 ? net->inputs : net->hidden, gain);
         fill(parameters, net->at.norm_weight[i], hidden, 1);
     }
     for (int i = 0; i < net->gru_layers; i++) {
         const ptrdiff_t at = (ptrdiff_t)i * 3 * net->hidden * net->hidden;
-        fill_orthogonal(init, tensor++, parameters + net->at.gru_weight_ih + at, 3 * net->hidden, net->hidden, 1);
-        fill_orthogonal(init, tensor++, parameters + net->at.gru_weight_hh + at, 3 * net->hidden, net->hidden, 1);
+        orthogonal_fill(init, tensor++, parameters + net->at.gru_weight_ih + at, 3 * net->hidden, net->hidden, 1);
+        orthogonal_fill(init, tensor++, parameters + net->at.gru_weight_hh + at, 3 * net->hidden, net->hidden, 1);
     }
     fill(parameters, net->at.gru_norm_weight, hidden, 1);
     for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])
-        fill_orthogonal(init, tensor++, parameters + net->at.head_weight + (ptrdiff_t)row * net->hidden, net->head_rows[i], net->hidden,
+        orthogonal_fill(init, tensor++, parameters + net->at.head_weight + (ptrdiff_t)row * net->hidden, net->head_rows[i], net->hidden,
                         (double)init->head_gain);
     fill(parameters, net->at.extra, (size_t)net->extra, init->extra_value);
 }

@@ -37,6 +37,7 @@ struct network_init {
     uint64_t seed;
     uint32_t index; /* which network of the run */
     real head_gain, extra_value;
+    int level, threads; /* instruction level and threads to use (0 = 1): they change no bit */
 };
 void network_initialise(const struct network *net, real *parameters, const struct network_init *init);
 

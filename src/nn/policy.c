@@ -69,11 +69,12 @@ static void build_networks(struct policy *policy, const struct policy_config *co
 
 static void initialise(struct policy *policy, const struct policy_config *config)
 {
+    const int level = policy->backend->level, threads = policy->backend->threads;
     for (int s = 0; s < policy->sets; s++) {
         /* Two networks a set, POLICY_MAX_SETS sets a group: every network of a run has its own index. */
         const uint32_t index = (config->index * POLICY_MAX_SETS + (uint32_t)s) * 2;
-        const struct network_init actor = {config->seed, index, config->head_gain, config->log_std};
-        const struct network_init critic = {config->seed, index + 1, 1, 0};
+        const struct network_init actor = {config->seed, index, config->head_gain, config->log_std, level, threads};
+        const struct network_init critic = {config->seed, index + 1, 1, 0, level, threads};
         network_initialise(&policy->actor, policy_actor(policy, policy->host.parameters, s), &actor);
         network_initialise(&policy->critic, policy_critic(policy, policy->host.parameters, s), &critic);
     }

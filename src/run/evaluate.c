@@ -279,6 +279,14 @@ static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct
     return 0;
 }
 
+static int take_step(struct turn *turn, struct vecenv *env, const struct mappo_env_io *io, struct error *err)
+{
+    const int code = vecenv_step(env, io, err);
+    if (code) error_suffix(err, ", after step %llu of an evaluation", (unsigned long long)turn->step);
+    turn->step++;
+    return code;
+}
+
 static int play_batch(struct evaluator *ev, int player, bool deterministic, int64_t batch_first, struct error *err)
 {
     const struct share share = batch_share(ev, batch_first);
@@ -292,10 +300,10 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
     code = vecenv_reset(env, &io, err);
     while (!code && left) {
         if ((code = choose(&turn, env, player, deterministic, err))) break;
-        if ((code = vecenv_step(env, &io, err))) break;
+        if ((code = take_step(&turn, env, &io, err))) break;
         watchdog_sign();
         count_episodes(ev, env, turn.first, batch_first, &left);
-        if (++turn.step > ENDLESS)
+        if (turn.step > ENDLESS)
             code = error_set(err, EXIT_ENVIRONMENT, "%s: an episode did not end within %d steps; set wrap.time_limit",
                              vecenv_descriptor(env)->id, ENDLESS);
     }
@@ -317,8 +325,7 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
     while (!code && !ev->ep_end[0] && turn.step < MOST_FRAMES) {
         if ((code = vecenv_draw(env, 0, picture_frame(picture, (int64_t)turn.step), err))) break;
         if ((code = choose(&turn, env, player, deterministic, err))) break;
-        code = vecenv_step(env, &io, err);
-        turn.step++;
+        code = take_step(&turn, env, &io, err);
     }
     char title[256];
     text_format(title, sizeof title, "%s, %s rules", vecenv_descriptor(env)->id, vecenv_spec(env)->rules);

@@ -183,6 +183,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     if (code) return code;
     if ((code = open_environments(l, config, &context, err))) return code;
     context.env = l->env;
+    context.attended = l->may_spin && context.where == ROLLOUT_STAGED && !l->backend->host_memory;
     if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
     return algorithm_create(&l->algorithm, &context, err);
 }

@@ -12,7 +12,8 @@ struct learning {
     struct backend *backend;
     struct backend *planner; /* adds up what will be taken of the backend's memory, while learning_open lasts; NULL = nothing to plan */
     struct vecenv *env;
-    struct pod *pod;         /* set before learning_open: who steps environments for this rank; NULL = nobody */
+    bool may_spin;           /* set before learning_open: struct placement's */
+    struct pod *pod;         /* likewise: who steps environments for this rank; NULL = nobody */
     struct pod_env *pod_env; /* what they step; NULL = nothing */
     struct comm *comm;       /* that the backend's device is attached to; NULL = none */
     struct algorithm *algorithm;

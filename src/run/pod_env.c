@@ -5,8 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
+#include "env/crew.h"
 #include "env/lane.h"
 #include "run/stop.h"
 
@@ -22,7 +24,7 @@ struct plan {
 /* ---- what lies in the window --------------------------------------------------------------------------------------------------------- */
 
 struct command {
-    struct pod_signal given; /* counts commands */
+    struct event given; /* counts commands */
     int call;
     int32_t lo, hi;         /* environments of the pod */
     struct mappo_env_io io; /* addresses of the leader */
@@ -30,7 +32,7 @@ struct command {
 };
 
 struct answer {
-    struct pod_signal given; /* counts answers */
+    struct event given; /* counts answers */
     int code;
     char text[1024];
 };
@@ -270,9 +272,9 @@ static void move_io(const struct pod_env *p, struct mappo_env_io *io)
 static void await_answer(struct pod_env *p, int member)
 {
     const struct pod *pod = p->pod;
-    struct pod_signal *given = &p->answer[member].given;
+    struct event *given = &p->answer[member].given;
     watchdog_waiting_for(p->whom[member]);
-    while (!pod_signal_await(given, p->calls - 1, pod->spin, 0.5))
+    while (!event_await(given, p->calls - 1, pod->spin, 0.5))
         if (!pod_alive(pod, member))
             die(EXIT_PEERS,
                 "rank %d, which steps environments for this one, has ended; the same command continues from the last checkpoint",
@@ -293,7 +295,7 @@ static int call_all(struct pod_env *p, int call, int lo, int hi, const struct ma
     const struct mappo_env_io mine = command->io;
     p->calls++;
     if (call != CALL_INFO) p->snapshots_fresh = call == CALL_SNAPSHOT;
-    pod_signal_raise(&command->given);
+    event_raise(&command->given);
     int code = serve(p, call, lo, hi, &mine, err);
     for (int m = 1; m < p->pod->members; m++) {
         await_answer(p, m);
@@ -436,7 +438,7 @@ static void await_command(struct pod_env *p, struct stop *stop, bool *told)
 {
     watchdog_phase("waiting for the pod's leader");
     pass_on_stop(p->pod, stop, told); /* where commands come fast, the wait below always succeeds */
-    while (!pod_signal_await(&p->command->given, p->calls, p->pod->spin, 0.5)) {
+    while (!event_await(&p->command->given, p->calls, p->pod->spin, 0.5)) {
         /* The leader may learn as long as it likes: its own watchdog looks after it, unless the whole process stands still. */
         if (!pod_frozen(p->pod, 0)) watchdog_sign();
         pass_on_stop(p->pod, stop, told);
@@ -445,13 +447,21 @@ static void await_command(struct pod_env *p, struct stop *stop, bool *told)
     p->calls++;
 }
 
-static void serve_commands(struct pod_env *p, struct stop *stop, bool *told)
+struct serving {
+    struct pod_env *p;
+    struct stop *stop;
+    bool *told;
+};
+
+static int serve_commands(void *self)
 {
+    const struct serving *serving = self;
+    struct pod_env *p = serving->p;
     const struct command *command = p->command;
     struct answer *answer = &p->answer[p->pod->member];
     struct error err;
     for (int call = CALL_RESET; call != CALL_CLOSE;) {
-        await_command(p, stop, told);
+        await_command(p, serving->stop, serving->told);
         watchdog_phase("stepping environments");
         struct mappo_env_io io = command->io;
         p->moved = p->pod->memory - command->memory;
@@ -460,11 +470,12 @@ static void serve_commands(struct pod_env *p, struct stop *stop, bool *told)
         err = (struct error){.code = 0};
         answer->code = serve(p, call, command->lo, command->hi, &io, &err);
         text_format(answer->text, sizeof answer->text, "%s", err.text);
-        pod_signal_raise(&answer->given);
+        event_raise(&answer->given);
     }
+    return 0;
 }
 
-int pod_serve(struct pod *pod, const struct config *config, int threads)
+int pod_serve(struct pod *pod, const struct config *config, const struct placement *placement)
 {
     const struct comm *world = pod->world;
     struct stop *stop;
@@ -481,10 +492,10 @@ int pod_serve(struct pod *pod, const struct config *config, int threads)
         }
         code = plan.code;
         if (!plan.opens) break;
-        plan.batch.threads = threads;
+        plan.batch.threads = placement->threads;
         if (open_here(&p, pod, config, &plan, &err)) continue; /* the leader failed alike, and has the last word */
         watchdog_start(config->comm_watchdog_seconds, world->rank, world->size);
-        serve_commands(p, stop, &told);
+        crew_attend(placement->may_spin ? placement->threads : 1, serve_commands, &(struct serving){p, stop, &told});
         watchdog_stop();
         close_here(p);
     }

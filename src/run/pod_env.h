@@ -5,6 +5,7 @@
 #ifndef MAPPO_RUN_POD_ENV_H
 #define MAPPO_RUN_POD_ENV_H
 
+#include "comm/placement.h"
 #include "comm/pod.h"
 #include "run/open_env.h"
 
@@ -23,6 +24,6 @@ void pod_env_close(struct pod_env *env);                  /* the members wait fo
 void pod_dismiss(struct pod *pod, int code);
 
 /* Members: steps environments until the leader has no more use for it. */
-int pod_serve(struct pod *pod, const struct config *config, int threads);
+int pod_serve(struct pod *pod, const struct config *config, const struct placement *placement);
 
 #endif

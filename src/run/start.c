@@ -86,6 +86,7 @@ static int open_learning(struct trainer *t, struct error *err)
     int code;
     t->comm->shards = c->comm_reproducible ? (int)c->comm_shards : 0;
     t->learning.pod = t->pod;
+    t->learning.may_spin = t->placement.may_spin;
     if ((code = comm_vote(t->comm, choose_level(t, err), err))) return code;
     if ((code = learning_backend(&t->learning, c, t->comm, t->placement.threads, t->level, err))) return code;
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;

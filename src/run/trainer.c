@@ -283,7 +283,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
     char why[160] = "";
     int code = trainer_open(t, &outcome, &err);
     if (!code && outcome == START_MEMBER) {
-        code = pod_serve(t->pod, config, t->placement.threads);
+        code = pod_serve(t->pod, config, &t->placement);
     } else if (!code && outcome == START_FINISHED) {
         forget_stop(t);
         say_finished(t);

@@ -77,15 +77,20 @@ if [ -n "$LAUNCH" ]; then
     expect four_ranks_have_the_bits_of_one 0 "$(same "$WORK/n1" "$WORK/n4")"
 fi
 
-# ---- numbers that are none ----
-for fault in nan_reward nan_obs inf_reward; do
+# ---- numbers that are none, and environments that break their word ----
+for fault in nan_reward:6 nan_obs:6 inf_reward:6 no_choice:3 unshared_reward:3; do
+    code=${fault#*:} fault=${fault%:*}
     for backend in cpu cuda; do
-        ranks 1 backend=$backend env=test/kitchen_sink env.fault=$fault env.fault_env=3 env.fault_step=25 run="$WORK/$fault-$backend" "$(steps 6)"
-        echo "$? $(sed 's/.*: group/group/' "$WORK/err")" >"$WORK/$fault.$backend"
+        ranks 1 backend=$backend env=test/kitchen_sink env.fault=$fault env.fault_env=3 env.fault_step=25 env.mortal=$((code == 6)) run="$WORK/$fault-$backend" "$(steps 6)"
+        echo "$? $(sed 's/.*: environment/environment/' "$WORK/err")" >"$WORK/$fault.$backend"
     done
     expect "${fault}_is_reported_as_on_the_cpu" "$(cat "$WORK/$fault.cpu")" "$(cat "$WORK/$fault.cuda")"
-    expect "${fault}_ends_with_6_and_names_the_environment" "6 1" "$(cut -d' ' -f1 "$WORK/$fault.cuda") $(grep -c 'environment 3' "$WORK/$fault.cuda")"
+    expect "${fault}_ends_with_${code}_and_names_environment_agent_and_step" "$code 1" \
+        "$(cut -d' ' -f1 "$WORK/$fault.cuda") $(grep -c 'number 3: .* agent [0-9] of group .*, after step 25$' "$WORK/$fault.cuda")"
 done
+# Steps of an episode are counted on the device and looked at once a rollout.
+ranks 1 backend=cuda env=test/kitchen_sink env.fault=endless env.fault_env=3 run="$WORK/endless" "$(steps 6)"
+expect an_episode_beyond_its_limit_ends_with_3_and_names_the_environment "3 1" "$? $(grep -c 'number 3: its episode goes on .*, after step [0-9]*$' "$WORK/err")"
 
 # ---- the benchmark of environments on the host: no times, only that its numbers are there and fit each other ----
 "$MAPPO" bench backend=cuda env=test/busy env.microseconds=20 rollout.envs=8 rollout.steps=5 policy.hidden=64 ppo.epochs=1 threads=1 --json >"$WORK/out" 2>"$WORK/err"
@@ -116,7 +121,7 @@ fi
 if [ -n "$LAUNCH" ]; then
     # Of the last slice nobody has computed anything yet: only the rank that stepped there knows.
     ranks 2 backend=cuda comm.pod=1 comm.gpu=staged env=test/kitchen_sink env.fault=nan_obs env.fault_env=5 env.fault_step=9 run="$WORK/nan-two" "$(steps 6)"
-    expect what_one_rank_alone_knows_ends_all "6 1" "$? $(grep -c 'environment 5' "$WORK/err")"
+    expect what_one_rank_alone_knows_ends_all "6 1" "$? $(grep -c 'number 5: observation of agent 0' "$WORK/err")"
 fi
 
 # ---- a device that is not as it should be ----

@@ -24,6 +24,7 @@ printf 'env = mpe/simple_spraed\n' >env.ini
 printf '[env]\nname = mpe/simple_spread\nn = 3\n' >option.ini
 printf 'seed = 3\n' >secret.ini
 printf 'text\n' >file.h5
+"$MAPPO" run=sink env=test/kitchen_sink rollout.envs=2 rollout.steps=5 policy.hidden=16 eval.env_steps=0 train.env_steps=10 --quiet >"$WORK/out" 2>&1 || cat "$WORK/out"
 listing() { find . -printf '%p %i %m %s %T@\n' | sort; }
 LISTING=$(listing)
 
@@ -130,6 +131,16 @@ bad run_folder_that_cannot_be_made_is_named 2 "file.h5" run=file.h5/run
 bad missing_networks_are_named 4 'none.h5' train.init=none.h5
 bad missing_run_is_named 4 'none: no such run' eval none
 bad help_of_an_unknown_environment_names_nearest 2 'did you mean "mpe/simple_spread"?' envs mpe/simple_spred
+
+# ---- environments that break their word end evaluations as they end training (tests/unit/test_algo_rollout.c) ----
+evaluation_ends() { # NAME CODE FAULT PATTERN
+    timeout 60 "$MAPPO" eval sink episodes=4 env.fault_env=2 env.fault_step=3 env.mortal=0 env.fault="$3" >"$WORK/out" 2>"$WORK/err"
+    report "evaluation_ends_where_$1" "$([ $? = "$2" ] && grep -q "^mappo: environment \"test/kitchen_sink\": number 2: $4 of an evaluation\$" "$WORK/err" || head -c 400 "$WORK/err")"
+}
+evaluation_ends a_mask_leaves_nothing 3 no_choice 'the mask of agent 2 of group "runner", .*, after step 3'
+evaluation_ends a_reward_is_not_shared 3 unshared_reward 'the reward of agent 1 of group "watcher" .*, after step 3'
+evaluation_ends an_episode_does_not 3 endless 'its episode goes on beyond max_steps = 12 of its spec, after step 11'
+evaluation_ends a_number_is_none 6 inf_reward 'reward of agent 0 of group "runner" is infinite, after step 3'
 
 # ---- what is not a mistake ----
 for page in --help '--help all' '--help ppo' '--help seed' 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do

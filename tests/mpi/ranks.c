@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/event.h"
 #include "base/text.h"
 #include "comm/comm.h"
 #include "comm/placement.h"
@@ -327,14 +328,14 @@ static void pods(struct comm *comm, int size, int devices)
     }
     if (pod->members > 1) {
         if (pod_share(pod, 4096, &err)) die_error(&err);
-        struct pod_signal *turn = pod_take(pod, sizeof *turn);
+        struct event *turn = pod_take(pod, sizeof *turn);
         int *sum = pod_take(pod, sizeof *sum);
         for (unsigned i = 0; i < 300; i++) {
             if ((int)(i % (unsigned)pod->members) == pod->member) {
                 *sum += pod->member + 1;
-                pod_signal_raise(turn);
+                event_raise(turn);
             } else {
-                while (!pod_signal_await(turn, i, (i % 50) * 1e-6, 1)) continue;
+                while (!event_await(turn, i, (i % 50) * 1e-6, 1)) continue;
             }
         }
         int expected = 0;

@@ -62,7 +62,10 @@ refuse() { # name, expected code, text, ranks, keys…
 FAULTY="env=test/kitchen_sink comm.pod=3 train.env_steps=2400"
 refuse a_members_environment_error_is_said_once_with_its_number 3 'number 20: ' 3 run="$WORK/bad" $FAULTY env.fault=error env.fault_env=20
 refuse a_leaders_environment_error_too 3 'number 0: ' 3 run="$WORK/bad0" $FAULTY env.fault=error env.fault_env=0
-refuse a_members_nan_is_found_by_the_leader 6 'environment 20' 3 run="$WORK/nan" $FAULTY env.fault=nan_reward env.fault_env=20
+refuse a_members_nan_is_found_where_it_was_written 6 'number 20: reward of agent 0 of group "runner" is NaN, after step 0$' 3 run="$WORK/nan" $FAULTY env.fault=nan_reward env.fault_env=20
+refuse a_members_mask_that_leaves_no_action_too 3 'number 20: the mask of agent 2 of group "runner", .*, after step 1$' 3 run="$WORK/mask" $FAULTY env.fault=no_choice env.fault_env=20 env.fault_step=1
+refuse a_members_reward_that_is_not_shared_too 3 'number 20: the reward of agent 1 of group "watcher" .*, after step 2$' 3 run="$WORK/unshared" $FAULTY env.fault=unshared_reward env.fault_env=20 env.fault_step=2
+refuse a_members_episode_that_does_not_end_too 3 'number 20: its episode goes on .*, after step 11$' 3 run="$WORK/endless" $FAULTY env.fault=endless env.fault_env=20
 refuse a_wrong_option_ends_the_members 2 'no option' 3 run="$WORK/wrong" comm.pod=3 env.nonsense=1
 refuse more_pods_than_environments_name_the_key 2 'rollout\.envs' 4 run="$WORK/more" comm.pod=2 rollout.envs=1
 

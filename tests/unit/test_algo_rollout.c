@@ -13,6 +13,7 @@
 
 #include "algo/rollout.h"
 #include "base/philox.h"
+#include "envs/test/kitchen_sink.h"
 
 enum { STEPS = 14, ENVS = 6 };
 
@@ -50,8 +51,8 @@ static struct vecenv *open_env(const char *name, int envs, uint32_t first, const
     return env;
 }
 
-static void open_fixture(struct fixture *f, const char *name, const struct arrangement *how, int envs, uint32_t first,
-                         const struct env_option *option, int options)
+static void open_fixture_where(struct fixture *f, int where, const char *name, const struct arrangement *how, int envs, uint32_t first,
+                               const struct env_option *option, int options)
 {
     struct error err = {0};
     *f = (struct fixture){.env = open_env(name, envs, first, option, options)};
@@ -81,9 +82,17 @@ static void open_fixture(struct fixture *f, const char *name, const struct arran
                                            .gamma = 0.99f,
                                            .lambda = 0.95f,
                                            .bootstrap = true,
-                                           .seed = 8};
+                                           .seed = 8,
+                                           .where = where,
+                                           .crew = where == ROLLOUT_STAGED ? 2 : 1};
     assert_int_equal(rollout_create(&f->rollout, &rollout, f->spec, f->policies, f->backend, &err), 0);
     assert_int_equal(rollout_begin(f->rollout, f->env, false, &err), 0);
+}
+
+static void open_fixture(struct fixture *f, const char *name, const struct arrangement *how, int envs, uint32_t first,
+                         const struct env_option *option, int options)
+{
+    open_fixture_where(f, ROLLOUT_DIRECT, name, how, envs, first, option, options);
 }
 
 static void close_fixture(struct fixture *f)
@@ -295,27 +304,113 @@ static void rollouts_do_not_depend_on_how_environments_are_split(void **state)
     }
 }
 
-static void check_fault(const char *fault, const char *word)
+/* Environments 2, 3 and 4, of which 4 goes wrong: what the rollout says must have all of `words`. */
+static int collect_fault(const char *fault, const char *fault_step, const char *words[3])
 {
-    const struct env_option option[] = {{"fault", fault}, {"fault_env", "4"}, {"fault_step", "9"}};
-    const struct arrangement how = {true, CRITIC_STATE, false, 1};
+    const struct env_option option[] = {{"fault", fault}, {"fault_env", "4"}, {"fault_step", fault_step}};
+    const struct arrangement how = {true, CRITIC_STATE, true, 1}; /* final observations are wanted */
     struct fixture f;
     struct error err = {0};
-    open_fixture(&f, "test/kitchen_sink", &how, 3, 2, option, 3); /* environments 2, 3 and 4 */
-    assert_int_equal(rollout_collect(f.rollout, f.env, &err), EXIT_NUMERICAL);
-    if (!strstr(err.text, word) || !strstr(err.text, "environment 4") || !strstr(err.text, "step 9")) print_message("%s\n", err.text);
-    assert_non_null(strstr(err.text, word));
-    assert_non_null(strstr(err.text, "environment 4"));
-    assert_non_null(strstr(err.text, "step 9"));
+    open_fixture(&f, "test/kitchen_sink", &how, 3, 2, option, 3);
+    const int code = rollout_collect(f.rollout, f.env, &err);
+    for (int i = 0; i < 3 && words[i]; i++)
+        if (!strstr(err.text, words[i])) fail_msg("fault=%s: \"%s\" is not in: %s", fault, words[i], err.text);
     close_fixture(&f);
+    return code;
 }
 
-static void numbers_that_are_none_are_named_with_environment_and_step(void **state)
+static int check_fault(const char *fault, const char *word, const char *after)
+{
+    return collect_fault(fault, "9", (const char *[3]){word, "number 4:", after});
+}
+
+static void numbers_that_are_none_are_named_with_environment_agent_and_step(void **state)
 {
     (void)state;
-    check_fault("nan_reward", "reward is NaN");
-    check_fault("inf_reward", "reward is infinite");
-    check_fault("nan_obs", "observation is NaN");
+    const char *step = ", after step 9";
+    assert_int_equal(check_fault("nan_reward", "reward of agent 0 of group \"runner\" is NaN", step), EXIT_NUMERICAL);
+    assert_int_equal(check_fault("inf_reward", "reward of agent 0 of group \"runner\" is infinite", step), EXIT_NUMERICAL);
+    assert_int_equal(check_fault("nan_obs", "observation of agent 0 of group \"runner\" is NaN in number 0", step), EXIT_NUMERICAL);
+    const char *const last = "final observation of agent 0 of group \"runner\" is NaN in number 0"; /* of an episode of 5 to 12 steps */
+    assert_int_equal(collect_fault("nan_final_obs", "0", (const char *[3]){last, "number 4:", ", after step "}), EXIT_NUMERICAL);
+}
+
+static void environments_that_break_their_word_are_named_with_agent_and_step(void **state)
+{
+    (void)state;
+    const char *const no_choice =
+        "the mask of agent 2 of group \"runner\", which acts, allows none of the 2 choices of its action (head 1, component 1)";
+    assert_int_equal(collect_fault("no_choice", "1", (const char *[3]){no_choice, "number 4:", ", after step 1"}), EXIT_ENVIRONMENT);
+    assert_int_equal(collect_fault("no_choice", "0", (const char *[3]){NULL}), 0); /* that runner is absent, and needs none */
+    assert_int_equal(check_fault("unshared_reward", "the reward of agent 1 of group \"watcher\" is not that of agent 0", ", after step 9"),
+                     EXIT_ENVIRONMENT);
+    assert_int_equal(check_fault("error", "fault=error", ", after step 9"), EXIT_ENVIRONMENT);
+}
+
+/* Its episodes are of 5 to 12 steps, and 12 are the most that it declares. */
+static void episodes_that_do_not_end_are_named_with_environment_and_step(void **state)
+{
+    (void)state;
+    const char *words[3] = {"its episode goes on beyond max_steps = 12 of its spec", "number 4:", ", after step 11"};
+    assert_int_equal(collect_fault("endless", "0", words), EXIT_ENVIRONMENT);
+}
+
+/* ---- environments beside the backend: what is sent ----------------------------------------------------------------------------------- */
+
+static struct {
+    void (*upload)(struct backend *, void *to, const void *from, size_t bytes);
+    const char *begin, *end; /* the arrays of final observations */
+    size_t bytes, calls;     /* into these */
+} sent;
+
+static void counting_upload(struct backend *backend, void *to, const void *from, size_t bytes)
+{
+    const bool last = (char *)to >= sent.begin && (char *)to < sent.end;
+    sent.bytes += last ? bytes : 0;
+    sent.calls += last;
+    sent.upload(backend, to, from, bytes);
+}
+
+static size_t count_truncated(const struct fixture *f, int envs)
+{
+    size_t count = 0;
+    for (int i = 0; i < STEPS * envs; i++) count += f->rollout->ep_end[i] == MAPPO_TRUNCATED;
+    return count;
+}
+
+/* Few of many episodes are cut in a step: their last observations are sent, and no more beside them than a second copy would cost. */
+static void final_observations_are_sent_where_an_episode_was_cut(void **state)
+{
+    (void)state;
+    enum { MANY = 3000, WIDTH = SINK_RUNNERS * SINK_RUNNER_OBS * (int)sizeof(float), GAP = 32 * 1024 };
+    const struct env_option option[] = {{"longest", "500"}, {"mortal", "0"}};
+    const struct arrangement how = {true, CRITIC_OBS, false, 1};
+    struct fixture direct, staged;
+    struct error err = {0};
+    open_fixture_where(&direct, ROLLOUT_DIRECT, "test/kitchen_sink", &how, MANY, 0, option, 2);
+    open_fixture_where(&staged, ROLLOUT_STAGED, "test/kitchen_sink", &how, MANY, 0, option, 2);
+    sent.upload = staged.backend->upload;
+    sent.begin = (char *)staged.rollout->group[0].final_obs;
+    sent.end = sent.begin + (size_t)MANY * WIDTH;
+    staged.backend->upload = counting_upload;
+    for (int round = 0; round < 2; round++) {
+        sent.bytes = sent.calls = 0;
+        assert_int_equal(rollout_collect(direct.rollout, direct.env, &err), 0);
+        assert_int_equal(rollout_collect(staged.rollout, staged.env, &err), 0);
+        const size_t cut = count_truncated(&staged, MANY);
+        assert_true(cut > 10 && sent.calls <= cut);
+        if (sent.bytes < cut * WIDTH || sent.bytes > cut * (WIDTH + GAP) || sent.bytes > (size_t)STEPS * MANY * WIDTH / 2)
+            fail_msg("%zu bytes for %zu episodes of %d", sent.bytes, cut, WIDTH);
+        for (int g = 0; g < 2; g++) {
+            const struct rollout_group *a = &direct.rollout->group[g], *b = &staged.rollout->group[g];
+            const size_t rows = (size_t)STEPS * MANY * (size_t)a->sizes.agents;
+            assert_memory_equal(a->obs, b->obs, rows * (size_t)a->sizes.obs * sizeof(float));
+            assert_memory_equal(a->final_value, b->final_value, rows * sizeof(real));
+        }
+    }
+    staged.backend->upload = sent.upload;
+    close_fixture(&direct);
+    close_fixture(&staged);
 }
 
 static void shards_that_do_not_fit_are_a_matter_of_configuration(void **state)
@@ -337,7 +432,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rollouts_hold_what_the_environment_said_and_value_truncated_states),
         cmocka_unit_test(rollouts_do_not_depend_on_how_environments_are_split),
-        cmocka_unit_test(numbers_that_are_none_are_named_with_environment_and_step),
+        cmocka_unit_test(numbers_that_are_none_are_named_with_environment_agent_and_step),
+        cmocka_unit_test(environments_that_break_their_word_are_named_with_agent_and_step),
+        cmocka_unit_test(episodes_that_do_not_end_are_named_with_environment_and_step),
+        cmocka_unit_test(final_observations_are_sent_where_an_episode_was_cut),
         cmocka_unit_test(shards_that_do_not_fit_are_a_matter_of_configuration),
     };
     return cmocka_run_group_tests_name("algo_rollout", tests, NULL, NULL);

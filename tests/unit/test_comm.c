@@ -124,6 +124,18 @@ static void threads_follow_request_then_omp_then_slurm_then_mask(void **state)
     assert_int_equal(p.sharing, 1);
 }
 
+static void threads_may_spin_on_cores_of_their_own_only(void **state)
+{
+    (void)state;
+    const struct placement one = place(NULL, NULL, 1), many = place(NULL, NULL, one.mask_cores + 1);
+    assert_int_equal(one.may_spin, one.quota == 0 || one.quota >= 1);
+    assert_false(many.may_spin);
+    setenv("OMP_WAIT_POLICY", "PASSIVE", 1);
+    const struct placement passive = place(NULL, NULL, 1);
+    unsetenv("OMP_WAIT_POLICY");
+    assert_false(passive.may_spin);
+}
+
 static void a_one_core_mask_beside_idle_cores_is_said(void **state)
 {
     (void)state;
@@ -202,6 +214,7 @@ int main(void)
         cmocka_unit_test(one_rank_sums_along_the_tree),
         cmocka_unit_test(a_single_process_keeps_its_values),
         cmocka_unit_test(threads_follow_request_then_omp_then_slurm_then_mask),
+        cmocka_unit_test(threads_may_spin_on_cores_of_their_own_only),
         cmocka_unit_test(a_one_core_mask_beside_idle_cores_is_said),
         cmocka_unit_test(the_watchdog_ends_a_rank_that_hangs_and_names_the_phase),
         cmocka_unit_test(the_watchdog_lets_live_what_shows_signs_of_life),

@@ -9,6 +9,9 @@
 #include <math.h>
 #include <omp.h>
 
+#include <time.h>
+
+#include "env/crew.h"
 #include "env_batch.h"
 
 enum { ENVS = 12, STEPS = 60 };
@@ -343,6 +346,100 @@ static void untaken_episodes_give_way_oldest_first(void **state)
     batch_close(&b);
 }
 
+/* ---- threads that stand by -------------------------------------------------------------------------------- */
+
+enum { CREW = 3, PARTS = 7, SHARES = 300 };
+
+struct shares {
+    int done[PARTS];   /* how often each part was done */
+    int thread[PARTS]; /* by whom, last */
+};
+
+static void count_part(void *self, int k)
+{
+    struct shares *s = self;
+    s->done[k]++; /* not atomic: a part that two threads do at once is found by the sanitizer, or is lost */
+    s->thread[k] = omp_get_thread_num();
+}
+
+static int share_less(void *self)
+{
+    crew_share(PARTS, count_part, self);
+    return 42;
+}
+
+static int share_none(void *self)
+{
+    (void)self;
+    return crew_attends() ? 0 : 43;
+}
+
+static int share_often(void *self)
+{
+    struct shares *s = self;
+    if (!crew_attends()) return -2;
+    for (int i = 0; i < SHARES; i++) {
+        crew_share(PARTS, count_part, s);
+        for (int k = 0; k < PARTS; k++)
+            if (s->done[k] != i + 1) return -1;                                     /* it came back before all was done */
+        if (i % 100 == 50) nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL); /* the others fall asleep meanwhile */
+    }
+    return crew_attend(CREW, share_less, s); /* one crew is enough */
+}
+
+static void who_stands_by_does_every_part_once(void **state)
+{
+    (void)state;
+    struct shares s = {{0}, {0}};
+    assert_false(crew_attends());
+    assert_int_equal(crew_attend(CREW, share_often, &s), 42);
+    assert_false(crew_attends());
+    for (int k = 0; k < PARTS; k++) {
+        assert_int_equal(s.done[k], SHARES + 1);
+        assert_int_equal(s.thread[k], k % CREW);
+    }
+    crew_share(PARTS, count_part, &s); /* without a crew: threads of its own */
+    assert_int_equal(s.done[PARTS - 1], SHARES + 2);
+    assert_int_equal(crew_attend(1, share_none, &s), 43);
+}
+
+static int play_attended(void *self)
+{
+    struct env_batch *b = self;
+    for (int t = 0; t < STEPS; t++) {
+        batch_act(b, 7, 5, (uint64_t)t);
+        if (vecenv_step(b->env, &b->io, &b->err)) return b->err.code;
+    }
+    return 0;
+}
+
+static void threads_that_stand_by_change_no_bit_and_report_errors(void **state)
+{
+    (void)state;
+    for (int which = 0; which < NAMES; which++) {
+        struct vecenv_config config = config_of(which);
+        struct env_batch alone, attended;
+        open_or_fail(&alone, &config);
+        config.threads = CREW;
+        open_or_fail(&attended, &config);
+        assert_int_equal(play_attended(&alone), 0);
+        assert_int_equal(crew_attend(CREW, play_attended, &attended), 0);
+        for (int32_t e = 0; e < ENVS; e++) assert_true(batch_hash(&alone, e) == batch_hash(&attended, e));
+        batch_close(&alone);
+        batch_close(&attended);
+    }
+    const struct env_option option[] = {{"fault", "error"}, {"fault_env", "16"}, {"fault_step", "30"}};
+    struct vecenv_config config = config_of(1);
+    struct env_batch b;
+    config.option = option;
+    config.options = 3;
+    config.threads = CREW;
+    open_or_fail(&b, &config);
+    assert_int_equal(crew_attend(CREW, play_attended, &b), EXIT_ENVIRONMENT);
+    assert_non_null(strstr(b.err.text, "number 16: fault=error at step 30"));
+    batch_close(&b);
+}
+
 static void info_columns_average_as_they_say(void **state)
 {
     (void)state;
@@ -467,6 +564,8 @@ int main(void)
         cmocka_unit_test(a_limit_beyond_the_environments_own_changes_nothing),
         cmocka_unit_test(episode_statistics_are_sums_of_mean_rewards),
         cmocka_unit_test(untaken_episodes_give_way_oldest_first),
+        cmocka_unit_test(who_stands_by_does_every_part_once),
+        cmocka_unit_test(threads_that_stand_by_change_no_bit_and_report_errors),
         cmocka_unit_test(info_columns_average_as_they_say),
         cmocka_unit_test(actions_are_clipped_and_rescaled_to_their_bounds),
         cmocka_unit_test(scripted_actions_pass_through_rescaling),

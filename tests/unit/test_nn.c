@@ -9,9 +9,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "nn/distribution.h"
-#include "nn/network.h"
+#include "nn/orthogonal.h"
 #include "backend/kernels/normalizer.h"
 
 static const struct network_config small = {.inputs = 18,
@@ -103,6 +104,91 @@ static void weights_are_orthogonal_with_the_reference_gains(void **state)
     check_gains(ACTIVATION_TANH, 5.0 / 3.0);
 }
 
+/* Whatever the shape: one vector, few (orthonormalised), more (a product of reflections), not a multiple of panels or strips. */
+static void every_shape_is_orthogonal_to_rounding(void **state)
+{
+    (void)state;
+    static const int shape[][2] = {{1, 1}, {1, 300}, {300, 1}, {256, 300}, {257, 257}, {300, 600}, {600, 301}, {3 * 290, 290}};
+    /* |q_i| = 1, and each number is off by at most 2^-24 of itself: by Cauchy and Schwarz a product is off by at most twice that. */
+    const double rounding = 2 * ldexp(1, -24) + 1e-10;
+    for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) {
+        const int rows = shape[i][0], columns = shape[i][1];
+        const struct network_init init = {.seed = 5, .index = 2};
+        real *w = malloc((size_t)rows * (size_t)columns * sizeof *w);
+        orthogonal_fill(&init, 1, w, rows, columns, 1);
+        const double error = gram_error(w, rows, columns, 1);
+        if (error >= rounding) fail_msg("%d x %d: products of its vectors are off by %g, not %g at most", rows, columns, error, rounding);
+        free(w);
+    }
+}
+
+static void weights_depend_neither_on_threads_nor_on_the_instruction_level(void **state)
+{
+    (void)state;
+    enum { ROWS = 333, COLUMNS = 291 };
+    real *w[2];
+    for (int i = 0; i < 2; i++) w[i] = malloc(sizeof(real) * ROWS * COLUMNS);
+    orthogonal_fill(&(struct network_init){.seed = 7, .level = CPU_BASELINE, .threads = 1}, 3, w[0], ROWS, COLUMNS, 1.5);
+    for (int level = CPU_BASELINE; level <= cpu_level_detect(); level++)
+        for (int threads = 1; threads <= 3; threads += 2) {
+            orthogonal_fill(&(struct network_init){.seed = 7, .level = level, .threads = threads}, 3, w[1], ROWS, COLUMNS, 1.5);
+            assert_memory_equal(w[0], w[1], sizeof(real) * ROWS * COLUMNS);
+        }
+    for (int i = 0; i < 2; i++) free(w[i]);
+}
+
+/* Under the uniform distribution the trace has mean 0 and variance 1 (Diaconis and Shahshahani 1994), and so has √n times any number.
+ * Without the signs of R's diagonal the trace would be about √n. */
+static void check_uniform(int n)
+{
+    enum { SEEDS = 40 };
+    double mean = 0, square = 0, corner = 0;
+    real *w = malloc((size_t)n * (size_t)n * sizeof *w);
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        double trace = 0;
+        orthogonal_fill(&(struct network_init){.seed = seed, .level = cpu_level_detect()}, 0, w, n, n, 1);
+        for (int i = 0; i < n; i++) trace += (double)w[i * (n + 1)];
+        mean += trace / SEEDS;
+        square += trace * trace / SEEDS;
+        corner += (double)w[0] * (double)w[0] * n / SEEDS;
+    }
+    free(w);
+    const double four_errors = 4 / sqrt(SEEDS), four_errors_of_squares = 4 * sqrt(2.0 / SEEDS);
+    if (fabs(mean) > four_errors || fabs(square - 1) > four_errors_of_squares || fabs(corner - 1) > four_errors_of_squares)
+        fail_msg("n = %d: trace has mean %g (0 ± %g), mean square %g; n times the first number's: %g (1 ± %g)", n, mean, four_errors,
+                 square, corner, four_errors_of_squares);
+}
+
+static void weights_are_uniformly_distributed(void **state)
+{
+    (void)state;
+    check_uniform(30);
+    check_uniform(260);
+}
+
+static double processor_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Twenty-three seconds for policy.hidden=2048 came from loops like gram_error's: in blocks it takes a tenth of checking the result (a half
+ * without optimisation), and took one and a half times as long. */
+static void wide_networks_do_not_wait_for_their_weights(void **state)
+{
+    (void)state;
+    enum { N = 700 };
+    real *w = malloc(sizeof(real) * N * N);
+    const double start = processor_seconds();
+    orthogonal_fill(&(struct network_init){.seed = 1, .level = cpu_level_detect()}, 0, w, N, N, 1);
+    const double made = processor_seconds();
+    assert_true(gram_error(w, N, N, 1) < 1e-6);
+    const double checked = processor_seconds();
+    if (made - start > 0.8 * (checked - made)) fail_msg("%.3f s to make, %.3f s to check", made - start, checked - made);
+    free(w);
+}
+
 static void recurrent_networks_are_laid_out_as_in_pytorch(void **state)
 {
     (void)state;
@@ -138,7 +224,7 @@ static void initialisation_depends_on_seed_and_network_only(void **state)
     struct network net;
     network_build(&net, &small);
     real *p[4];
-    const struct network_init init[4] = {{3, 0, 1, 0}, {3, 0, 1, 0}, {4, 0, 1, 0}, {3, 1, 1, 0}};
+    const struct network_init init[4] = {{3, 0, 1, 0, 0, 0}, {3, 0, 1, 0, 0, 0}, {4, 0, 1, 0, 0, 0}, {3, 1, 1, 0, 0, 0}};
     for (int i = 0; i < 4; i++) {
         p[i] = calloc(net.parameters, sizeof *p[i]);
         network_initialise(&net, p[i], &init[i]);
@@ -216,6 +302,10 @@ int main(void)
         cmocka_unit_test(tensors_cover_every_parameter_once),
         cmocka_unit_test(tensors_are_named_as_in_pytorch),
         cmocka_unit_test(weights_are_orthogonal_with_the_reference_gains),
+        cmocka_unit_test(every_shape_is_orthogonal_to_rounding),
+        cmocka_unit_test(weights_depend_neither_on_threads_nor_on_the_instruction_level),
+        cmocka_unit_test(weights_are_uniformly_distributed),
+        cmocka_unit_test(wide_networks_do_not_wait_for_their_weights),
         cmocka_unit_test(recurrent_networks_are_laid_out_as_in_pytorch),
         cmocka_unit_test(initialisation_depends_on_seed_and_network_only),
         cmocka_unit_test(heads_follow_the_action_spaces),
