@@ -9,6 +9,7 @@ import argparse
 import configparser
 import json
 import os
+import re
 import sys
 
 
@@ -45,6 +46,7 @@ Y_AXES = {
     "entropy": "policy entropy (nats)",
 }
 COLOURS = ["#1f5fa8", "#d1603d", "#3a8f5c", "#8a5aa8", "#b5892b", "#4aa3b5", "#a83e6b", "#666666"]
+MARK = "mappo scripts/plot.py"  # in every picture
 INK, GREY, GRID = "#222222", "#666666", "#e6e6e6"
 
 
@@ -78,7 +80,30 @@ def read_run(path):
         except configparser.Error as error:
             fail(f"{ini}: {error}".replace("\n", " "))
         config = {f"{section}.{key}": value for section in parser.sections() for key, value in parser.items(section)}
+        if "env.name" in config:
+            config["env.name"] = environment(ini, config["env.name"])
     return {"path": path, "rows": rows, "config": config}
+
+
+def environment(ini, name):
+    """The environment's id: of a plugin, env.name holds the path, and the id stands below it."""
+    with open(ini, encoding="utf-8") as file:
+        found = re.search(r"^# the plugin of (\S+)$", file.read(), re.MULTILINE)
+    return found.group(1) if found else os.path.basename(name)[:-3] if name.endswith(".so") else name
+
+
+def make_room(path):
+    """An older picture of ours is replaced; anything else that stands under the name is set aside with a word."""
+    if not os.path.lexists(path):
+        return
+    if not os.path.isfile(path):
+        fail(f"-o {path}: is there, and no file that a picture could replace")
+    with open(path, "rb") as file:
+        if MARK.encode() in file.read():
+            return
+    number = next(n for n in range(1, 100000) if not os.path.lexists(f"{path}.{n}"))
+    os.rename(path, f"{path}.{number}")
+    print(f"plot.py: {path} was not drawn by this script: it is now {path}.{number}", file=sys.stderr)
 
 
 def identity(run):
@@ -243,7 +268,9 @@ def main():
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=13, color=INK, fontweight="bold")
     try:
-        figure.savefig(args.output, dpi=160, facecolor="white")
+        make_room(args.output)
+        key = "Software" if args.output.lower().endswith(".png") else "Creator"
+        figure.savefig(args.output, dpi=160, facecolor="white", metadata={key: MARK})
     except OSError as error:
         fail(f"{args.output}: {error.strerror}")
     print(args.output)

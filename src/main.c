@@ -7,6 +7,37 @@
 
 #include "cmd/cmd.h"
 
+/* One after the other, a line each. Settings of a training are compared by what they mean, after files were read (run/start.c). */
+static void list_arguments(const struct arguments *args, const char *command, char *text, size_t size)
+{
+    FILE *out = fmemopen(text, size, "w");
+    CHECK(out, "out of memory while comparing arguments");
+    fprintf(out, "%s\n", command);
+    const bool all = strcmp(command, "train") != 0;
+    for (int i = 0; i < args->files && all; i++) fprintf(out, "--config %s\n", args->file[i]);
+    for (int i = 0; i < args->operands && all; i++) fprintf(out, "%s\n", args->operand[i]);
+    for (int i = 0; i < args->assignments && all; i++) fprintf(out, "%s\n", args->assignment[i]);
+    fclose(out);
+    text[size - 1] = '\0';
+}
+
+/* Ranks that were started with other arguments would be told rank 0's silently, or wait for each other for ever. */
+static int compare_ranks(const struct arguments *args, const struct command *command, struct comm *comm, struct error *err)
+{
+    enum { MOST = 1 << 14 };
+    static char mine[MOST], first[MOST];
+    list_arguments(args, command->name, mine, sizeof mine);
+    memcpy(first, mine, sizeof first);
+    comm_broadcast(comm, first, sizeof first);
+    size_t at = 0; /* of the first line that differs */
+    for (size_t i = 0; mine[i] && mine[i] == first[i]; i++)
+        if (mine[i] == '\n') at = i + 1;
+    if (strcmp(mine, first) == 0) return 0;
+    const int one = (int)strcspn(mine + at, "\n"), other = (int)strcspn(first + at, "\n");
+    return error_set(err, EXIT_USAGE, "rank %d on %s was started with %.*s, rank 0 with %.*s: all ranks need the same arguments",
+                     comm->rank, comm->host, one ? one : 7, one ? mine + at : "nothing", other ? other : 7, other ? first + at : "nothing");
+}
+
 static int parse(struct arguments *args, const struct command **command, int argc, char **argv, struct comm *comm)
 {
     struct error err = {0};
@@ -14,6 +45,7 @@ static int parse(struct arguments *args, const struct command **command, int arg
     if (code == 0) code = command_find(command, args, &err);
     if (code == 0) code = help_check(args, &err);
     code = comm_vote(comm, code, &err);
+    if (code == 0 && comm->size > 1) code = comm_vote(comm, compare_ranks(args, *command, comm, &err), &err);
     if (code) error_report(&err);
     return code;
 }

@@ -195,3 +195,50 @@ int file_link_replace(const char *folder, const char *link, const char *target, 
     }
     return file_sync_folder(folder, err);
 }
+
+/* ---- what is in the way, what was taken away ----------------------------------------------------------------------------------------- */
+
+int file_set_aside(const char *path, char *moved, size_t size, struct error *err)
+{
+    for (int k = 1; k < 100000; k++) {
+        struct stat info;
+        if (!text_format(moved, size, "%s.%d", path, k)) return error_set(err, EXIT_USAGE, "%.200s…: the path is too long", path);
+        if (lstat(moved, &info) == 0) continue;
+        if (rename(path, moved) == 0) return EXIT_DONE;
+        if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
+            return error_set(err, EXIT_USAGE, "%s: can't be renamed to %s: %s", path, moved, strerror(errno));
+    }
+    return error_set(err, EXIT_USAGE, "%s: all names up to %s are taken", path, moved);
+}
+
+static int copy_all(int from, int to)
+{
+    char block[1 << 16];
+    off_t at = 0;
+    for (ssize_t n; (n = pread(from, block, sizeof block, at)) != 0; at += n) {
+        if (n < 0) return errno;
+        const int failed = write_all(to, block, (size_t)n);
+        if (failed != 0) return failed;
+    }
+    return 0;
+}
+
+bool file_return(FILE *file, const char *path, char *moved, size_t size, struct error *err)
+{
+    struct stat ours, there;
+    moved[0] = '\0';
+    fflush(file);
+    if (fstat(fileno(file), &ours) != 0) return false;
+    const bool found = stat(path, &there) == 0;
+    if (!found && errno != ENOENT) return false; /* can't be told now: a file system that doesn't answer */
+    if (found && there.st_ino == ours.st_ino && there.st_dev == ours.st_dev) return false;
+    if (found && file_set_aside(path, moved, size, err) != EXIT_DONE) return true;
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
+    int failed = fd < 0 ? errno : copy_all(fileno(file), fd);
+    /* The stream stays, so that everybody who writes to it goes on in the new file. */
+    if (failed == 0 && dup3(fd, fileno(file), O_CLOEXEC) < 0) failed = errno;
+    if (failed != 0 && fd >= 0) unlink(path);
+    if (fd >= 0) close(fd);
+    if (failed != 0) error_set(err, EXIT_CHECKPOINT, "%s: can't be written anew: %s", path, strerror(failed));
+    return true;
+}

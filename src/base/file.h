@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/check.h"
 
@@ -18,6 +19,16 @@ int file_replace(const char *path, const struct file_part *parts, int count, str
 
 /* Reads a whole regular file of at most `limit` bytes into memory from malloc (caller frees); one zero byte follows the content. */
 int file_read(const char *path, size_t limit, char **bytes, size_t *size, struct error *err);
+
+/* Renames a file or folder that is in the way to the first free one of PATH.1, PATH.2, …; `moved` receives the new name. EXIT_USAGE. */
+int file_set_aside(const char *path, char *moved, size_t size, struct error *err);
+
+/* For a file that is appended to for long, opened with "a+": where `path` no longer is that file, because somebody removed, moved or
+ * replaced it, all of it is written there anew, and `file` goes on there; what stands there instead is set aside (`moved` receives its new
+ * name, else
+ * ""). Positions in the file stay what they were. Returns whether that was so; where it can't be written, err->code is EXIT_CHECKPOINT and
+ * `file` is left as it was. */
+bool file_return(FILE *file, const char *path, char *moved, size_t size, struct error *err);
 
 int file_make_folders(const char *path, struct error *err);                                         /* mkdir -p */
 bool file_exists(const char *path);                                                                 /* follows links */

@@ -350,7 +350,7 @@ static void print_head(const struct bench *bench)
     }
     if (bench->args->json) return;
     const struct config *c = &bench->config;
-    printf("%s, %lld environments x %lld steps, %lld epochs, %lld minibatch%s, %d rank%s; medians\n\n", c->env_name,
+    printf("%s, %lld environments x %lld steps, %lld epochs, %lld minibatch%s, %d rank%s; medians\n\n", c->env_id,
            (long long)c->rollout_envs, (long long)c->rollout_steps, (long long)c->ppo_epochs, (long long)c->ppo_minibatches,
            c->ppo_minibatches == 1 ? "" : "es", bench->comm->size, bench->comm->size == 1 ? "" : "s");
     printf("%-22s %-7s %7s %8s %8s %8s %8s %10s %11s   %-25s %11s %8s\n", "", "", "floor", "median", "best", "cpu", "", "env-steps",

@@ -16,8 +16,8 @@ struct evaluating {
     const struct arguments *args;
     struct comm *comm;
     struct config *config;
-    struct checkpoint *file; /* rank 0 */
-    char path[1024];
+    struct checkpoint *file;           /* rank 0 */
+    char path[1024], differences[600]; /* rank 0: what is not as it was trained */
     struct placement placement;
     struct learning learning;
     struct evaluator *evaluator;
@@ -36,9 +36,18 @@ static int open_file(struct evaluating *e, struct error *err)
     if (!code) code = stored_open(e->args->operand[0], now->eval_which == 1, &e->file, e->path, sizeof e->path, err);
     if (!code) code = stored_config(e->config, e->file, e->path, err);
     if (!code) code = config_apply(e->config, e->args, err);
+    if (!code) code = stored_find_env(e->config, e->path, err);
+    if (!code) code = stored_differences(e->config, e->file, e->path, e->differences, sizeof e->differences, err);
     if (!code && now->origin[config_find("eval.episodes")] == ORIGIN_DEFAULT) e->config->eval_episodes = EPISODES;
     free(now);
     return code;
+}
+
+/* Rank 0. */
+static void say_what_differs(const struct evaluating *e)
+{
+    if (e->differences[0]) warn("%s was trained with %s: this plays something else than what was trained", e->path, e->differences);
+    stored_warn_plugin(e->file, e->path, e->config, vecenv_descriptor(e->learning.env));
 }
 
 /* Evaluation makes no updates: what an update divides or needs room for must not decide whether a run can be played. */
@@ -131,7 +140,8 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
         comm_broadcast(comm, e.config, sizeof *e.config);
         code = comm_vote(comm, open_parts(&e, &err), &err);
     }
-    if (!code) code = stored_load_networks(e.learning.algorithm, e.file, comm, &err);
+    if (!code) code = stored_load_networks(e.learning.algorithm, e.file, e.path, e.differences, comm, &err);
+    if (!code && comm->rank == 0) say_what_differs(&e);
     if (!code) code = play(&e, &err);
     if (!code && comm->rank == 0 && e.config->eval_picture[0])
         code = evaluator_picture(e.evaluator, e.config->eval_play, e.config->eval_deterministic, e.config->eval_picture, &err);

@@ -25,7 +25,7 @@ int cmd_find_env(struct config_env *env, const char *name, struct error *err)
     /* A plugin is found by its path, not by the id that it gives itself. */
     if (strchr(name, '/') && strcmp(name, found->id) != 0) {
         const struct mappo_env *by_id;
-        if (registry_find(found->id, &by_id, NULL) || by_id != found) env->id = absolute(name);
+        if (registry_find(found->id, &by_id, NULL) || by_id != found) env->name = absolute(name);
     }
     for (const struct mappo_option *option = found->option; option && option->name; option++) {
         if (env->options == CONFIG_ENV_OPTIONS)

@@ -168,18 +168,18 @@ static int check_file(const char *path, bool json)
 /* A file, or every checkpoint of a run. */
 static int check(const char *path, bool json)
 {
-    enum { MOST = 65536 };
     struct stat info;
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return check_file(path, json);
-    struct checkpoint_name *name = calloc(MOST, sizeof *name);
-    CHECK(name != NULL, "out of memory checking %s", path);
-    const int count = checkpoint_list(path, name, MOST);
+    struct checkpoint_name *name;
+    const int count = checkpoint_list(path, &name);
     int worst = EXIT_DONE;
     for (int i = 0; i < count; i++) {
         char full[4096];
         text_format(full, sizeof full, "%s/%s", path, name[i].name);
         const int code = check_file(full, json);
         if (code != EXIT_DONE) worst = code;
+        if (code == EXIT_DONE && name[i].named != name[i].env_steps)
+            warn("%s holds %" PRId64 " env-steps, not %" PRId64 " as its name says", full, name[i].env_steps, name[i].named);
     }
     free(name);
     if (count > 0) return worst;

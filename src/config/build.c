@@ -2,10 +2,12 @@
 #include "config/config.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "config/config_file.h"
 
@@ -49,6 +51,11 @@ static int apply_preset(struct config *config, const char *name, const struct co
     return error_set(err, EXIT_USAGE, "unknown preset \"%s\" (mappo --help preset lists them)", name);
 }
 
+static const char *env_name(const struct config_env *env)
+{
+    return env->name ? env->name : env->id;
+}
+
 /* An option that the environment doesn't have is refused; those that nobody set are filled in, so that the configuration is whole. */
 static int complete_env_options(struct config *config, const struct config_env *env, struct error *err)
 {
@@ -64,9 +71,9 @@ static int complete_env_options(struct config *config, const struct config_env *
         if (nearest)
             return error_set(err, EXIT_USAGE,
                              "environment \"%s\" has no option \"%s\" (env.%s %s); did you mean \"env.%s\"? (mappo envs %s lists them)",
-                             env->id, option->name, option->name, where[option->origin], nearest, env->id);
+                             env->id, option->name, option->name, where[option->origin], nearest, env_name(env));
         return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\" (env.%s %s; mappo envs %s lists them)", env->id,
-                         option->name, option->name, where[option->origin], env->id);
+                         option->name, option->name, where[option->origin], env_name(env));
     }
     for (int j = 0; j < env->options; j++) {
         char key[96];
@@ -124,7 +131,8 @@ static int build(struct config *config, struct config *baseline, const struct so
     if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return err->code;
     if (find_env) {
         if (complete_env_options(config, &env, err)) return err->code;
-        text_format(config->env_name, sizeof config->env_name, "%s", env.id);
+        text_format(config->env_name, sizeof config->env_name, "%s", env_name(&env));
+        text_format(config->env_id, sizeof config->env_id, "%s", env.id);
     }
     config->name_hash = name_hash(config, baseline);
     return 0;
@@ -186,46 +194,22 @@ uint64_t config_hash(const struct config *config)
     return hash;
 }
 
-struct list {
-    char *text;
-    size_t size, used;
-    int count, left_out;
-};
-
-static void list_add(struct list *list, const char *key, const char *now, const char *then)
+/* "mpe/simple_spread" → "mpe-simple_spread"; a plugin's path loses what a file name had better not hold. */
+static void default_folder(const struct config *config, const char *env, char *path, size_t size)
 {
-    char entry[CONFIG_TEXT * 2 + 192];
-    text_format(entry, sizeof entry, "%s%s (now %s, before %s)", list->count ? ", " : "", key, *now ? now : "empty",
-                *then ? then : "empty");
-    list->count++;
-    /* Room stays for "and N more". */
-    if (list->left_out || list->used + strlen(entry) + 24 > list->size)
-        list->left_out++;
-    else
-        list->used += (size_t)snprintf(list->text + list->used, list->size - list->used, "%s", entry);
-}
-
-int config_differences(const struct config *now, const struct config *then, char *text, size_t size)
-{
-    struct list list = {.text = text, .size = size};
-    char key[128], value[CONFIG_TEXT], before[CONFIG_TEXT];
-    if (size) text[0] = '\0';
-    for (int k = 0; k < CONFIG_KEYS; k++) {
-        if (!config_is_explicit(now->origin[k]) || config_keys[k].flags & (CHANGEABLE | NOT_STORED)) continue;
-        config_value(now, k, value, sizeof value);
-        config_value(then, k, before, sizeof before);
-        text_format(key, sizeof key, "%s.%s", config_keys[k].section, config_keys[k].name);
-        if (strcmp(value, before) != 0) list_add(&list, key, value, before);
+    char plain_env[CONFIG_TEXT], algo[64], hash[16] = "";
+    size_t n = 0;
+    for (const char *c = env; *c && n + 1 < sizeof plain_env; c++) {
+        bool plain = isalnum((unsigned char)*c) || *c == '_' || (n > 0 && (*c == '.' || *c == '-'));
+        if (plain)
+            plain_env[n++] = *c;
+        else if (n > 0 && plain_env[n - 1] != '-')
+            plain_env[n++] = '-';
     }
-    for (int i = 0; i < now->env_options; i++) {
-        const struct config_option *option = &now->env_option[i];
-        const char *old = config_env_option(then, option->name);
-        if (!config_is_explicit(option->origin) || (old && strcmp(old, option->value) == 0)) continue;
-        text_format(key, sizeof key, "env.%s", option->name);
-        list_add(&list, key, option->value, old ? old : "not set");
-    }
-    if (list.left_out) snprintf(text + list.used, size - list.used, "%sand %d more", list.used ? " " : "", list.left_out);
-    return list.count;
+    plain_env[n] = '\0';
+    config_value(config, KEY_algo_name, algo, sizeof algo);
+    if (config->name_hash) text_format(hash, sizeof hash, "-%08x", (unsigned)config->name_hash);
+    text_format(path, size, "runs/%s-%s-s%lld%s", plain_env, algo, (long long)config->train_seed, hash);
 }
 
 void config_run_folder(const struct config *config, char *path, size_t size)
@@ -234,18 +218,27 @@ void config_run_folder(const struct config *config, char *path, size_t size)
         text_format(path, size, "%s", config->run_dir);
         return;
     }
-    /* "mpe/simple_spread" → "mpe-simple_spread"; a plugin's path loses what a file name had better not hold. */
-    char env[CONFIG_TEXT], algo[64], hash[16] = "";
-    size_t n = 0;
-    for (const char *c = config->env_name; *c && n + 1 < sizeof env; c++) {
-        bool plain = isalnum((unsigned char)*c) || *c == '_' || (n > 0 && (*c == '.' || *c == '-'));
-        if (plain)
-            env[n++] = *c;
-        else if (n > 0 && env[n - 1] != '-')
-            env[n++] = '-';
+    default_folder(config, config->env_id[0] ? config->env_id : config->env_name, path, size);
+    /* Version 0.1 named the folder of a plugin's run after its path: such a run goes on where it is. */
+    char by_path[CONFIG_TEXT + 64];
+    default_folder(config, config->env_name, by_path, sizeof by_path);
+    if (!file_exists(path) && file_exists(by_path)) text_format(path, size, "%s", by_path);
+}
+
+bool config_older_folder(const struct config *config, char *path, size_t size)
+{
+    char tail[CONFIG_TEXT + 64];
+    const char *slash = strrchr(config->env_name, '/');
+    if (config->run_dir[0] || !slash || strcmp(config->env_name, config->env_id) == 0) return false;
+    default_folder(config, slash + 1, tail, sizeof tail);
+    const char *end = strchr(tail, '/') + 1;
+    DIR *dir = opendir("runs");
+    bool found = false;
+    for (const struct dirent *entry; dir && !found && (entry = readdir(dir)) != NULL;) {
+        const size_t length = strlen(entry->d_name), wanted = strlen(end);
+        found = length > wanted && entry->d_name[length - wanted - 1] == '-' && strcmp(entry->d_name + length - wanted, end) == 0 &&
+                text_format(path, size, "runs/%s", entry->d_name);
     }
-    env[n] = '\0';
-    config_value(config, KEY_algo_name, algo, sizeof algo);
-    if (config->name_hash) text_format(hash, sizeof hash, "-%08x", (unsigned)config->name_hash);
-    text_format(path, size, "runs/%s-%s-s%lld%s", env, algo, (long long)config->train_seed, hash);
+    if (dir) closedir(dir);
+    return found;
 }

@@ -44,6 +44,7 @@ struct config {
 #include "config/config.def"
     struct config_option env_option[CONFIG_ENV_OPTIONS]; /* `env_options` of them, sorted by name */
     int env_options;
+    char env_id[CONFIG_TEXT];    /* who the environment is, wherever it comes from (env.name may be a path); empty = not known */
     uint8_t origin[CONFIG_KEYS]; /* enum config_origin of each key */
     uint32_t name_hash;          /* set by config_build: of the explicit keys that make this another run; 0 = none */
 };
@@ -52,7 +53,8 @@ enum key_type { KEY_IS_INT, KEY_IS_REAL, KEY_IS_BOOL, KEY_IS_TEXT, KEY_IS_CHOICE
 enum key_flags {
     CHANGEABLE = 1, /* may differ when a run is continued */
     NOT_STORED = 2, /* of this call only: not in the checkpoint, not in the run's name */
-    UNNAMED = 4     /* explicit value does not enter the run's folder name */
+    UNNAMED = 4,    /* explicit value does not enter the run's folder name */
+    MEANING = 8     /* networks that were trained under another value mean something else, or did another task */
 };
 
 struct config_key {
@@ -66,7 +68,8 @@ extern const int config_key_count; /* CONFIG_KEYS */
 
 /* What config_build must know of an environment and of presets by name; filled by its callback. Texts live as long as the program. */
 struct config_env {
-    const char *id;     /* what env.name becomes: "mpe/simple_spread" also where the user wrote "simple_spread_v3" */
+    const char *id;     /* who it is: "mpe/simple_spread" also where the user wrote "simple_spread_v3" or the path of a plugin */
+    const char *name;   /* what env.name becomes: a plugin's path; NULL = its id */
     const char *preset; /* ini text; NULL = none */
     struct {
         const char *name, *def; /* every option and its default */
@@ -119,12 +122,31 @@ const char *config_env_option(const struct config *config, const char *name); /*
 /* Loadable ini with comments, as `config.ini` of a run. Refuses a value that would not read back identically, before anything is written.
  */
 int config_write(const struct config *config, FILE *out, struct error *err);
+/* Who wrote that text: config_write, unchanged since; version 0.1 of it, which left no checksum, perhaps edited; or a person. */
+enum config_author { AUTHOR_RUN, AUTHOR_OLD_RUN, AUTHOR_PERSON };
+enum config_author config_author(const char *text);
 uint64_t config_hash(const struct config *config); /* of every key that is stored and every option of the environment */
-/* Keys (not CHANGEABLE) given explicitly in `now` that differ from `then`: one line in `text`; returns how many. */
-int config_differences(const struct config *now, const struct config *then, char *text, size_t size);
-/* "runs/mpe-simple_spread-mappo-s1-3f2a91bc": run.dir where given, else from env, algo, seed and a hash of the other explicit keys (those
- * whose value is also what it would be without them, and UNNAMED ones, don't count). */
+
+/* Which keys and options of the environment count when two configurations are compared. An option counts as MEANING. */
+struct config_comparison {
+    bool given;           /* of `now` only those given explicitly */
+    bool not_given_then;  /* none that was given explicitly to `then` */
+    bool by_id;           /* environments are the same where their ids are: a plugin may have moved */
+    int all_of, none_of;  /* enum key_flags */
+    bool then_first;      /* the value of `then` is named before that of `now` */
+    const char *words[3]; /* around the two values: {" (now ", ", before ", ")"} gives "ppo.clip (now 0.3, before 0.2)" */
+};
+extern const struct config_comparison config_continuing; /* what was given and may not differ from the run that is continued */
+extern const struct config_comparison config_meaning;    /* what gives weights of `then` another meaning under `now` */
+extern const struct config_comparison config_everything; /* of two ranks */
+/* The differences in one line in `text`; returns how many. */
+int config_differences(const struct config *now, const struct config *then, const struct config_comparison *how, char *text, size_t size);
+/* "runs/mpe-simple_spread-mappo-s1-3f2a91bc": run.dir where given, else from the environment's id, algo, seed and a hash of the other
+ * explicit keys (those whose value is also what it would be without them, and UNNAMED ones, don't count). Where only a folder by the old
+ * rule (a plugin's path instead of its id) is there, that. */
 void config_run_folder(const struct config *config, char *path, size_t size);
+/* A folder that was named by the old rule when the plugin lay elsewhere; false where there is none. */
+bool config_older_folder(const struct config *config, char *path, size_t size);
 
 /* Help. A section is asked for by its name, or by a key or alias of it. */
 const char *config_section(const char *name); /* the section's name; NULL where there is none */

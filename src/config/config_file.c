@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/digest.h"
 #include "base/text.h"
 #include "config/config.h"
 
@@ -139,11 +140,25 @@ static void write_comment(FILE *out, int origin, const char *help)
     help_wrap(out, text, 2, 100);
 }
 
+static const char first_line[] = "# The effective configuration of a run of mappo. `mappo --config FILE` loads it.\n";
+/* The last line. Its number tells whether a person edited the file. */
+static const char checksum_line[] = "\n# written by mappo; checksum of the lines above: ";
+
+enum config_author config_author(const char *text)
+{
+    if (strncmp(text, first_line, strlen(first_line)) != 0) return AUTHOR_PERSON;
+    const char *line = strstr(text, checksum_line);
+    if (!line) return AUTHOR_OLD_RUN;
+    char digits[24];
+    text_format(digits, sizeof digits, "%016llx\n", (unsigned long long)hash_bytes(HASH_START, text, (size_t)(line - text)));
+    return strcmp(line + strlen(checksum_line), digits) == 0 ? AUTHOR_RUN : AUTHOR_PERSON;
+}
+
 static void write_text(const struct config *config, FILE *out)
 {
     char value[CONFIG_TEXT];
     const char *section = "";
-    fputs("# The effective configuration of a run of mappo. `mappo --config FILE` loads it.\n", out);
+    fputs(first_line, out);
     for (int k = 0; k < CONFIG_KEYS; k++) {
         const struct config_key *key = &config_keys[k];
         if (key->flags & NOT_STORED) continue;
@@ -155,6 +170,9 @@ static void write_text(const struct config *config, FILE *out)
         write_comment(out, config->origin[k], key->help);
         fprintf(out, "%s = %s\n", key->name, value);
         bool last_of_env = strcmp(section, "env") == 0 && (k + 1 == CONFIG_KEYS || strcmp(config_keys[k + 1].section, "env") != 0);
+        /* scripts/plot.py reads this. */
+        if (k == KEY_env_name && config->env_id[0] && strcmp(config->env_id, config->env_name) != 0)
+            fprintf(out, "# the plugin of %s\n", config->env_id);
         if (last_of_env && config->env_options) fputs("# its options (`mappo envs ENV` explains them)\n", out);
         for (int i = 0; last_of_env && i < config->env_options; i++)
             fprintf(out, "%s = %s\n", config->env_option[i].name, config->env_option[i].value);
@@ -214,7 +232,7 @@ int config_write(const struct config *config, FILE *out, struct error *err)
         error_prefix(err, "a setting can't be kept in an ini file");
     else if (!reads_back(config, read, name, sizeof name))
         code = error_set(err, EXIT_USAGE, "%s can't be kept in an ini file: a value may not hold \" ;\" or begin or end with blanks", name);
-    else if (fputs(ini, out) == EOF)
+    else if (fprintf(out, "%s%s%016llx\n", ini, checksum_line, (unsigned long long)hash_bytes(HASH_START, ini, strlen(ini))) < 0)
         code = error_set(err, EXIT_INTERNAL, "cannot write the configuration: %s", strerror(errno));
     free(read);
     free(ini);

@@ -111,7 +111,7 @@ static int read_value(const struct mappo_env *env, const struct mappo_option *op
     return 0;
 }
 
-static void write_value(const struct mappo_option *option, const struct mappo_value *value, char *text, size_t size)
+void options_value(const struct mappo_option *option, const struct mappo_value *value, char *text, size_t size)
 {
     if (option->type == MAPPO_OPTION_CHOICE)
         text_format(text, size, "%s", option->choice[value->i]);
@@ -153,7 +153,7 @@ int options_read(const struct mappo_env *env, const struct env_option *given, in
         char one[128];
         const int rc = read_value(env, &env->option[k], chosen[k], &value[k], err);
         if (rc) return rc;
-        write_value(&env->option[k], &value[k], one, sizeof one);
+        options_value(&env->option[k], &value[k], one, sizeof one);
         const size_t used = strlen(text);
         text_format(text + used, size - used, "%s%s=%s", k ? " " : "", env->option[k].name, one);
     }

@@ -13,6 +13,8 @@ int options_count(const struct mappo_env *env);
  * EXIT_USAGE: unknown option with the nearest one named, wrong type, out of range, not one of the choices. */
 int options_read(const struct mappo_env *env, const struct env_option *given, int count, struct mappo_value *value, char *text, size_t size,
                  struct error *err);
+/* A value as its option would be written. */
+void options_value(const struct mappo_option *option, const struct mappo_value *value, char *text, size_t size);
 /* "1..64", "0..1", "mpe2, on-policy", "0 or 1": what an option may be. */
 void options_range(const struct mappo_option *option, char *text, size_t size);
 const char *options_type_name(const struct mappo_option *option);

@@ -7,11 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/digest.h"
+#include "base/file.h"
+
 enum { MAX_PLUGINS = 16 };
 
 /* Plugins stay open until the process ends: their descriptors are handed out for good. */
 static struct plugin {
     char path[PATH_MAX];
+    char digest[65];
     struct mappo_env env;
 } plugins[MAX_PLUGINS];
 static int plugin_count;
@@ -68,6 +72,27 @@ static int read_descriptor(void *handle, const char *path, struct mappo_env *out
     return 0;
 }
 
+/* Now, because the file may be replaced while the run goes on. */
+static int read_digest(const char *path, char digest[65], struct error *err)
+{
+    char *bytes;
+    size_t size;
+    uint8_t sum[32];
+    const int rc = file_read(path, SIZE_MAX / 2, &bytes, &size, err);
+    if (rc) return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: cannot be read", path);
+    digest_sha256(bytes, size, sum);
+    digest_hex(sum, sizeof sum, digest);
+    free(bytes);
+    return 0;
+}
+
+const char *plugin_digest(const struct mappo_env *env)
+{
+    for (int i = 0; i < plugin_count; i++)
+        if (&plugins[i].env == env) return plugins[i].digest;
+    return NULL;
+}
+
 int plugin_open(const char *path, const struct mappo_env **env, struct error *err)
 {
     char real[PATH_MAX], folder[PATH_MAX];
@@ -90,7 +115,8 @@ int plugin_open(const char *path, const struct mappo_env **env, struct error *er
         return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: %s", path, reason ? reason : "it cannot be loaded");
     }
     struct plugin *plugin = &plugins[plugin_count];
-    const int rc = read_descriptor(handle, path, &plugin->env, err);
+    int rc = read_descriptor(handle, path, &plugin->env, err);
+    if (!rc) rc = read_digest(real, plugin->digest, err);
     if (rc) {
         dlclose(handle);
         return rc;

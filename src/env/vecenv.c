@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/digest.h"
 #include "base/text.h"
 #include "env/account.h"
 #include "env/crew.h"
 #include "env/device.h"
+#include "env/identity.h"
 #include "env/judge.h"
 #include "env/options.h"
 #include "env/registry.h"
@@ -17,17 +17,6 @@
 enum { MAX_THREADS = 1024 };
 
 /* ---- opening ---------------------------------------------------------------------------------------------- */
-
-/* What guards snapshots: everything but seed, indices and sizes of batches. */
-static uint64_t hash_environment(const struct vecenv *v, const struct vecenv_config *config)
-{
-    const int64_t wrappers[3] = {config->time_limit, config->rescale_action, config->clip_action};
-    uint64_t hash = hash_text(HASH_START, v->env->id);
-    hash = hash_bytes(hash, &v->env->version, sizeof v->env->version);
-    hash = hash_text(hash, v->options);
-    hash = spec_hash(hash, &v->spec);
-    return hash_bytes(hash, wrappers, sizeof wrappers);
-}
 
 static int open_instance(struct vecenv *v, const struct vecenv_config *config, struct error *err)
 {
@@ -114,7 +103,8 @@ static int open_wrapped(struct vecenv *v, const struct vecenv_config *config, st
         rc = action_wrapper_create(&v->action[g], config, &v->spec.group[g], err);
         if (rc) return rc;
     }
-    v->hash = hash_environment(v, config);
+    v->identity = identity_of(v->env, config);
+    v->hash = identity_whole(v->env, v->options, &v->spec, config);
     return take_memory(v, err);
 }
 
@@ -154,6 +144,7 @@ int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, ui
     v->strides = like->strides;
     memcpy(v->size, like->size, sizeof v->size);
     memcpy(v->options, like->options, sizeof v->options);
+    v->identity = like->identity;
     v->hash = like->hash;
     v->envs = envs;
     v->first_env = first_env;
@@ -213,6 +204,11 @@ const struct mappo_env_spec *vecenv_spec(const struct vecenv *v)
 const char *vecenv_options(const struct vecenv *v)
 {
     return v->options;
+}
+
+uint64_t vecenv_identity(const struct vecenv *v)
+{
+    return v->identity;
 }
 
 uint64_t vecenv_hash(const struct vecenv *v)
@@ -574,7 +570,7 @@ int vecenv_snapshot(const struct vecenv *v, int32_t e, void *bytes, struct error
 {
     if (v->elsewhere.self) return v->elsewhere.snapshot(v->elsewhere.self, e, bytes, err);
     from_device(v, e);
-    const struct snapshot_head head = {.hash = v->hash, .lane = v->lane[e]};
+    const struct snapshot_head head = {.hash = v->identity, .lane = v->lane[e]};
     memcpy(bytes, &head, sizeof head);
     if (v->env->snapshot(v->self, e, (char *)bytes + sizeof head))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": number %u cannot be saved", v->env->id, v->first_env + (uint32_t)e);
@@ -587,7 +583,7 @@ int vecenv_restore(struct vecenv *v, int32_t e, const void *bytes, struct error 
     struct mappo_env_error error = {.env = e};
     if (v->elsewhere.self) return v->elsewhere.restore(v->elsewhere.self, e, bytes, err);
     memcpy(&head, bytes, sizeof head);
-    if (head.hash != v->hash)
+    if (head.hash != v->identity && head.hash != v->hash)
         return error_set(err, EXIT_CHECKPOINT,
                          "environment \"%s\": the snapshot belongs to another environment, version, set of options or wrappers",
                          v->env->id);

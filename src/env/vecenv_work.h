@@ -19,7 +19,7 @@ struct vecenv {
     struct lane_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     char options[4096];
-    uint64_t hash;
+    uint64_t identity, hash; /* env/identity.h */
     int32_t envs, time_limit, horizon, report_most;
     uint32_t first_env;
     int threads;

@@ -31,6 +31,8 @@ const struct checkpoint_provenance checkpoint_provenance[] = {
     {"host", "node of rank 0"},
     {"program", "version, commit and compiler of the program that wrote it"},
     {"environment", "id of the environment"},
+    {"environment_version", "version of its rules"},
+    {"environment_file", "SHA-256 of the plugin that it came from"},
     {"environment_options", "all options of the environment, defaults too"},
     {"rules", "rule set in force: stands beside every return"},
     {"ranks", "MPI ranks that trained it last"},
@@ -354,7 +356,7 @@ const char *checkpoint_digest(const struct checkpoint *file)
 
 struct checkpoint_name checkpoint_name(int64_t env_steps)
 {
-    struct checkpoint_name name = {.env_steps = env_steps};
+    struct checkpoint_name name = {.named = env_steps, .env_steps = env_steps};
     CHECK(env_steps >= 0 && text_format(name.name, sizeof name.name, "step-%012" PRId64 ".h5", env_steps),
           "no checkpoint has %" PRId64 " steps", env_steps);
     return name;
@@ -370,20 +372,46 @@ static bool name_parse(const char *text, struct checkpoint_name *name)
     return strcmp(name->name, text) == 0;
 }
 
-static int by_steps_downwards(const void *a, const void *b)
+/* The header of a regular file; false where it is none of ours or damaged. */
+static bool header_read(int folder, const char *name, char header[CHECKPOINT_HEADER])
 {
-    const int64_t x = ((const struct checkpoint_name *)a)->env_steps, y = ((const struct checkpoint_name *)b)->env_steps;
-    return x < y ? 1 : x > y ? -1 : 0;
+    struct stat info;
+    const int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (fd < 0) return false;
+    const bool good = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && read_some(fd, header, CHECKPOINT_HEADER) == CHECKPOINT_HEADER &&
+                      header_check(header, (size_t)info.st_size, name, NULL) == EXIT_DONE;
+    close(fd);
+    return good;
 }
 
-int checkpoint_list(const char *folder, struct checkpoint_name *out, int max)
+/* What it says of the environment steps; below 0 where it says nothing. */
+static int64_t header_env_steps(int folder, const char *name)
 {
+    char header[CHECKPOINT_HEADER];
+    return header_read(folder, name, header) ? header_number(header, "env_steps") : -1;
+}
+
+bool checkpoint_alike(const char *a, const char *b)
+{
+    char one[CHECKPOINT_HEADER], other[CHECKPOINT_HEADER];
+    return header_read(AT_FDCWD, a, one) && header_read(AT_FDCWD, b, other) && memcmp(one, other, sizeof one) == 0;
+}
+
+/* Of two that hold the same, the one that is called so comes first. */
+static int by_steps_downwards(const void *a, const void *b)
+{
+    const struct checkpoint_name *x = a, *y = b;
+    if (x->env_steps != y->env_steps) return x->env_steps < y->env_steps ? 1 : -1;
+    const bool x_right = x->named == x->env_steps, y_right = y->named == y->env_steps;
+    if (x_right != y_right) return x_right ? -1 : 1;
+    return x->named < y->named ? 1 : x->named > y->named ? -1 : 0;
+}
+
+int checkpoint_list(const char *folder, struct checkpoint_name **list)
+{
+    *list = NULL;
     DIR *dir = opendir(folder);
-    if (dir == NULL || max <= 0) {
-        if (dir != NULL) closedir(dir);
-        return 0;
-    }
-    struct checkpoint_name *all = NULL;
+    if (dir == NULL) return 0;
     int count = 0, room = 0;
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         struct checkpoint_name name;
@@ -391,18 +419,39 @@ int checkpoint_list(const char *folder, struct checkpoint_name *out, int max)
         if (!name_parse(entry->d_name, &name) || fstatat(dirfd(dir), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
             !S_ISREG(info.st_mode))
             continue;
+        const int64_t steps = header_env_steps(dirfd(dir), entry->d_name);
+        if (steps >= 0) name.env_steps = steps;
         if (count == room) {
             room = room > 0 ? 2 * room : 64;
-            struct checkpoint_name *grown = realloc(all, (size_t)room * sizeof *all);
+            struct checkpoint_name *grown = realloc(*list, (size_t)room * sizeof **list);
             CHECK(grown != NULL, "out of memory listing %s", folder);
-            all = grown;
+            *list = grown;
         }
-        all[count++] = name;
+        (*list)[count++] = name;
     }
     closedir(dir);
-    if (count > 0) qsort(all, (size_t)count, sizeof *all, by_steps_downwards);
-    if (count > max) count = max;
-    if (count > 0) memcpy(out, all, (size_t)count * sizeof *all);
-    free(all);
+    if (count > 0) qsort(*list, (size_t)count, sizeof **list, by_steps_downwards);
     return count;
+}
+
+/* Under the name of what it holds, where that is free. */
+static bool rename_rightly(const char *path, int64_t holds, char *moved, size_t size)
+{
+    struct stat info;
+    const char *slash = strrchr(path, '/');
+    const int folder = slash != NULL ? (int)(slash - path) + 1 : 0;
+    return holds >= 0 && text_format(moved, size, "%.*s%s", folder, path, checkpoint_name(holds).name) && lstat(moved, &info) != 0 &&
+           rename(path, moved) == 0;
+}
+
+int checkpoint_make_room(const char *path, int64_t env_steps, struct error *err)
+{
+    struct stat info;
+    char moved[4096];
+    if (lstat(path, &info) != 0) return EXIT_DONE;
+    const int64_t holds = S_ISREG(info.st_mode) ? header_env_steps(AT_FDCWD, path) : -1;
+    if (holds == env_steps) return EXIT_DONE;
+    const int code = rename_rightly(path, holds, moved, sizeof moved) ? EXIT_DONE : file_set_aside(path, moved, sizeof moved, err);
+    if (code == EXIT_DONE) warn("%s is not what its name says, and stood where a checkpoint is saved: it is now %s", path, moved);
+    return code;
 }

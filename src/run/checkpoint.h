@@ -56,13 +56,21 @@ int64_t checkpoint_env_steps(const struct checkpoint *file);
 size_t checkpoint_bytes(const struct checkpoint *file);
 const char *checkpoint_digest(const struct checkpoint *file); /* SHA-256 of the image in hexadecimal */
 
-/* Runs: `step-<12 digits>.h5`, highest first. Returns how many names (without folder) were filled in: the highest `max`. */
+/* Runs: the regular files `step-<12 digits>.h5` of a folder, those of most environment steps first. What counts is what a file says in its
+ * header, not its name: people rename files. Only headers are read (512 bytes each), and none is verified. Returns how many; the list is
+ * from malloc (NULL where there are none). */
 struct checkpoint_name {
     char name[32];
-    int64_t env_steps;
+    int64_t named;     /* environment steps by its name */
+    int64_t env_steps; /* by its header; by its name where that says nothing */
 };
-int checkpoint_list(const char *folder, struct checkpoint_name *out, int max);
+int checkpoint_list(const char *folder, struct checkpoint_name **list);
 struct checkpoint_name checkpoint_name(int64_t env_steps);
+/* Whether both are checkpoints of the same content, by their headers: size, SHA-256 and steps. */
+bool checkpoint_alike(const char *a, const char *b);
+/* Where another content stands under the name of a checkpoint that is about to be written (a person's copy), it is set aside with a word.
+ */
+int checkpoint_make_room(const char *path, int64_t env_steps, struct error *err);
 
 /* docs/checkpoint-format.md, from what a default run saves. Collective, printed by rank 0; an exit code, errors are reported. */
 int checkpoint_markdown(FILE *out, struct comm *comm);

@@ -105,20 +105,6 @@ static enum content folder_content(const char *path)
     return content;
 }
 
-/* The first free one of PATH.1, PATH.2, … */
-static int move_aside(const char *path, char *moved, size_t size, struct error *err)
-{
-    for (int k = 1; k < 100000; k++) {
-        struct stat info;
-        if (!text_format(moved, size, "%s.%d", path, k)) return error_set(err, EXIT_USAGE, "%.200s…: the path is too long", path);
-        if (lstat(moved, &info) == 0) continue;
-        if (rename(path, moved) == 0) return EXIT_DONE;
-        if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
-            return error_set(err, EXIT_USAGE, "%s: can't move the old run to %s: %s", path, moved, strerror(errno));
-    }
-    return error_set(err, EXIT_USAGE, "%s: all names up to %s are taken", path, moved);
-}
-
 int folder_set_aside(const char *path, char *moved, size_t size, struct error *err)
 {
     char plain[4096];
@@ -135,7 +121,7 @@ int folder_set_aside(const char *path, char *moved, size_t size, struct error *e
     struct folder *folder;
     int code = folder_lock(&folder, plain, err);
     if (code != EXIT_DONE) return code;
-    code = move_aside(plain, moved, size, err);
+    code = file_set_aside(plain, moved, size, err);
     if (code != EXIT_DONE) moved[0] = '\0';
     folder_close(folder); /* by its descriptor: the lock went along */
     return code;
@@ -143,20 +129,59 @@ int folder_set_aside(const char *path, char *moved, size_t size, struct error *e
 
 /* ---- pruning ------------------------------------------------------------------------------------------------------------------------- */
 
-void folder_prune(const struct folder *folder, int keep, const char *best)
+void folder_prune(const struct folder *folder, int keep, int64_t best)
 {
-    enum { MOST = 65536 };
-    struct checkpoint_name *name = calloc(MOST, sizeof *name);
-    CHECK(name != NULL, "out of memory pruning %s", folder->path);
-    const int count = checkpoint_list(folder->path, name, MOST);
-    for (int i = keep; i < count; i++)
-        if (name[i].env_steps != 0 && strcmp(name[i].name, best) != 0) unlinkat(folder->directory, name[i].name, 0);
+    struct checkpoint_name *name;
+    const int count = checkpoint_list(folder->path, &name);
+    for (int i = 0, seen = 0; i < count; i++) {
+        if (name[i].named != name[i].env_steps || ++seen <= keep) continue; /* renamed by a person, who wants to keep it */
+        if (name[i].env_steps != 0 && name[i].env_steps != best) unlinkat(folder->directory, name[i].name, 0);
+    }
     free(name);
 }
 
 void folder_reject(const struct folder *folder, const char *name)
 {
-    char rejected[300];
-    if (!text_format(rejected, sizeof rejected, "damaged-%s", name) || renameat(folder->directory, name, folder->directory, rejected) != 0)
-        warn("%s/%s: can't rename the damaged file: %s", folder->path, name, strerror(errno));
+    char path[sizeof folder->path + 64], rejected[sizeof path], moved[sizeof path] = "";
+    struct stat info;
+    struct error err = {0};
+    text_format(path, sizeof path, "%s/%s", folder->path, name);
+    text_format(rejected, sizeof rejected, "%s/damaged-%s", folder->path, name);
+    /* One of the same name may have been put away before. */
+    const int code = lstat(rejected, &info) == 0 ? file_set_aside(rejected, moved, sizeof moved, &err) : EXIT_DONE;
+    if (code != EXIT_DONE || rename(path, rejected) != 0)
+        warn("%s: can't rename the damaged file: %s", path, code != EXIT_DONE ? err.text : strerror(errno));
+}
+
+/* ---- links --------------------------------------------------------------------------------------------------------------------------- */
+
+/* What copying a run with its links followed leaves under their names. */
+static bool is_copy(const struct folder *folder, const char *path)
+{
+    struct checkpoint_name *name;
+    char other[sizeof folder->path + 64];
+    bool copy = false;
+    const int count = checkpoint_list(folder->path, &name);
+    for (int i = 0; i < count && !copy; i++) {
+        text_format(other, sizeof other, "%s/%s", folder->path, name[i].name);
+        copy = checkpoint_alike(path, other);
+    }
+    free(name);
+    return copy;
+}
+
+int folder_point(const struct folder *folder, const char *link, const char *target, struct error *err)
+{
+    char path[sizeof folder->path + 64], now[64], moved[sizeof path];
+    text_format(path, sizeof path, "%s/%s", folder->path, link);
+    const ssize_t length = readlink(path, now, sizeof now - 1);
+    now[length > 0 ? length : 0] = '\0';
+    if (length > 0 && strcmp(now, target) == 0) return EXIT_DONE;
+    const bool ours = (length < 0 && errno == ENOENT) || strncmp(now, "step-", 5) == 0;
+    if (!ours && !is_copy(folder, path)) {
+        const int code = file_set_aside(path, moved, sizeof moved, err);
+        if (code != EXIT_DONE) return code;
+        warn("%s was no link to a checkpoint of this folder: it is now %s", path, moved);
+    }
+    return file_link_replace(folder->path, link, target, err);
 }

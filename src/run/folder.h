@@ -24,9 +24,12 @@ const char *folder_path(const struct folder *folder);
 /* Moves an existing run to PATH.1, PATH.2, …; `moved` receives the new name, empty where there was nothing. EXIT_USAGE where a live run
  * owns it, or where it holds something else than a run. */
 int folder_set_aside(const char *path, char *moved, size_t size, struct error *err);
-/* Removes all but the newest `keep` of step-*.h5, never `best` (a file name; may be empty) and never update 0's. */
-void folder_prune(const struct folder *folder, int keep, const char *best);
+/* Removes all but the newest `keep` of step-*.h5, never that of `best` environment steps (-1: there is none), never update 0's, and none
+ * that holds something else than its name says. */
+void folder_prune(const struct folder *folder, int keep, int64_t best);
 /* Takes a damaged checkpoint out of the way of loading and pruning: renamed to damaged-<name>, never removed. */
 void folder_reject(const struct folder *folder, const char *name);
+/* Makes `link` (latest.h5, best.h5) a symbolic link to `target` in the folder. What a person put there instead is set aside with a word. */
+int folder_point(const struct folder *folder, const char *link, const char *target, struct error *err);
 
 #endif

@@ -261,6 +261,15 @@ static int refuse(const char *folder, const struct owner *owner, struct error *e
                      who, folder);
 }
 
+/* A person's file or folder of that name. An empty one may be what a crash left of a lock. */
+static bool is_foreign(int directory, const char *text)
+{
+    static const char ours[] = "mappo lock:";
+    struct stat info;
+    if (fstatat(directory, lock_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(info.st_mode)) return true;
+    return text[0] && strncmp(text, ours, strlen(ours)) != 0;
+}
+
 /* Until our file `own` stands as the lock. */
 static int contend(struct lock *lock, const char *folder, const char *own, double stale, struct error *err)
 {
@@ -271,6 +280,9 @@ static int contend(struct lock *lock, const char *folder, const char *own, doubl
         if (errno != EEXIST) return error_set(err, EXIT_USAGE, "%s: can't make the run's lock: %s", folder, strerror(errno));
         char text[LOCK_TEXT], before[LOCK_TEXT], who[300];
         if (!lock_read(lock->directory, lock_name, text)) continue;
+        if (is_foreign(lock->directory, text))
+            return error_set(err, EXIT_USAGE, "%s/%s is in the way, and no lock of a run: move it, or choose another folder with run=DIR",
+                             folder, lock_name);
         struct owner owner, earlier;
         if (!owner_parse(&owner, text)) memset(&owner, 0, sizeof owner);
         enum verdict verdict = owner.pid != 0 ? owner_judge(&owner, &lock->owner) : OWNER_UNKNOWN;

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio_ext.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/text.h"
+#include "run/own_files.h"
 
 enum { METRICS_BUFFER = 1 << 16 };
 
@@ -20,8 +23,10 @@ struct metrics {
     struct comm *comm;
     const struct mappo_env_spec *spec;
     FILE *file;
-    off_t whole; /* bytes of complete lines in it */
-    int lost;    /* errno of lines that could not be written since the last flush */
+    char path[CONFIG_TEXT + 96];
+    double looked; /* clock: when the file was last seen in its place */
+    off_t whole;   /* bytes of complete lines in it */
+    int lost;      /* errno of lines that could not be written since the last flush */
     char *buffer;
     int window, listed_most;
     double *ring;        /* [window][WINDOW_COLUMNS] the last episodes, oldest overwritten */
@@ -56,37 +61,83 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
     return m;
 }
 
-/* Bytes up to the end of the last whole line among the first `size`. */
-static int64_t whole_lines(const char *path, int64_t size)
+/* ---- the file ------------------------------------------------------------------------------------------------------------------------ */
+
+/* The update that a line is of; -1 for a line that is none of ours. */
+static int64_t line_update(const char *line)
 {
-    FILE *in = fopen(path, "re");
-    int64_t whole = 0;
-    if (!in) return 0;
-    for (int64_t at = 0; at < size; at++)
-        if (getc(in) == '\n') whole = at + 1;
-    fclose(in);
-    return whole;
+    long long update;
+    return sscanf(line, "{\"update\":%lld,", &update) == 1 ? update : -1;
 }
 
-int metrics_open(struct metrics *m, const char *folder, int64_t offset, struct error *err)
+/* Bytes of whole lines up to that of update `update`: of those among the first `size` bytes. */
+static int64_t lines_up_to(FILE *in, int64_t size, int64_t update)
 {
-    char path[1024];
-    text_format(path, sizeof path, "%s/metrics.jsonl", folder);
-    m->file = fopen(path, "ae");
-    if (!m->file) return error_set(err, EXIT_USAGE, "%s: can't be written: %s", path, strerror(errno));
-    struct stat now;
-    if (fstat(fileno(m->file), &now)) return error_set(err, EXIT_USAGE, "%s: can't be read: %s", path, strerror(errno));
-    if (now.st_size < (off_t)offset) {
-        warn("%s is shorter than when the checkpoint was saved: lines are missing", path);
-        offset = whole_lines(path, (int64_t)now.st_size);
+    char *line = NULL;
+    size_t room = 0;
+    int64_t at = 0;
+    rewind(in);
+    for (ssize_t n; at < size && (n = getline(&line, &room, in)) > 0 && line[n - 1] == '\n' && line_update(line) <= update;) at += n;
+    free(line);
+    return at;
+}
+
+/* Whether the lines before `offset` are those up to `update`, as far as its two neighbours tell. */
+static bool ends_behind(FILE *in, int64_t offset, int64_t update)
+{
+    enum { BACK = METRICS_BUFFER };
+    char *text = malloc(BACK + 1), next[64] = "";
+    CHECK(text, "out of memory while reading metrics.jsonl");
+    const int64_t from = offset > BACK ? offset - BACK : 0;
+    const ssize_t n = pread(fileno(in), text, (size_t)(offset - from), (off_t)from);
+    const ssize_t m = pread(fileno(in), next, sizeof next - 1, (off_t)offset);
+    bool right = n == offset - from && (n == 0 || text[n - 1] == '\n');
+    if (right && n > 0) {
+        text[n - 1] = '\0';
+        const char *before = strrchr(text, '\n');
+        const int64_t last = line_update(before ? before + 1 : text);
+        right = last >= 0 && last <= update;
     }
-    if (ftruncate(fileno(m->file), (off_t)offset))
-        return error_set(err, EXIT_USAGE, "%s: can't be cut back to %lld bytes: %s", path, (long long)offset, strerror(errno));
-    fseek(m->file, 0, SEEK_END);
-    m->whole = ftello(m->file);
+    if (right && m > 0) right = line_update(next) > update || line_update(next) < 0;
+    free(text);
+    return right;
+}
+
+int metrics_open(struct metrics *m, const char *folder, int64_t offset, int64_t update, struct error *err)
+{
+    text_format(m->path, sizeof m->path, "%s/metrics.jsonl", folder);
+    const int code = own_file_open(&m->file, m->path, err);
+    if (code) return code;
     m->buffer = ARENA_NEW(m->arena, char, METRICS_BUFFER);
     setvbuf(m->file, m->buffer, _IOFBF, METRICS_BUFFER);
+    struct stat now;
+    if (fstat(fileno(m->file), &now)) return error_set(err, EXIT_USAGE, "%s: can't be read: %s", m->path, strerror(errno));
+    if (now.st_size < (off_t)offset || !ends_behind(m->file, offset, update)) {
+        warn("%s is not as it was when the checkpoint was saved: lines may be missing", m->path);
+        offset = lines_up_to(m->file, (int64_t)now.st_size, update);
+    }
+    if (ftruncate(fileno(m->file), (off_t)offset))
+        return error_set(err, EXIT_USAGE, "%s: can't be cut back to %lld bytes: %s", m->path, (long long)offset, strerror(errno));
+    fseek(m->file, 0, SEEK_END);
+    m->whole = ftello(m->file);
     return 0;
+}
+
+/* Lines that somebody took out of the file: it goes on behind what is left. */
+static void look_at_size(struct metrics *m)
+{
+    struct stat now;
+    if (fstat(fileno(m->file), &now) || now.st_size >= m->whole) return;
+    warn("%s was cut to %lld bytes while the run writes it: the lines before are lost", m->path, (long long)now.st_size);
+    m->whole = (off_t)lines_up_to(m->file, (int64_t)now.st_size, INT64_MAX);
+    if (ftruncate(fileno(m->file), m->whole)) warn("%s: can't be cut back to whole lines: %s", m->path, strerror(errno));
+    fseek(m->file, 0, SEEK_END);
+}
+
+static void look_at_place(struct metrics *m)
+{
+    m->looked = clock_seconds();
+    own_file_look(m->file, m->path);
 }
 
 void metrics_destroy(struct metrics *metrics)
@@ -197,7 +248,10 @@ static void write_named(FILE *out, const char *prefix, const char *name, double 
 
 void metrics_write(struct metrics *m, const struct metrics_line *line)
 {
+    enum { LOOK_SECONDS = 1 };
     if (!m->file) return;
+    if (clock_seconds() - m->looked >= LOOK_SECONDS) look_at_place(m);
+    look_at_size(m);
     FILE *out = m->file;
     const char *separator = "{";
 #define METRIC(name, kind, value, unit, help)                                                                                              \
@@ -225,6 +279,8 @@ void metrics_write(struct metrics *m, const struct metrics_line *line)
 int64_t metrics_mark(struct metrics *m)
 {
     if (!m->file) return 0;
+    look_at_place(m);
+    look_at_size(m);
     /* Missing lines are no reason to leave a checkpoint out. */
     if (m->lost) warn("metrics.jsonl: can't be written: %s; lines are missing", strerror(m->lost));
     m->lost = 0;

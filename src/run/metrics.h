@@ -16,9 +16,10 @@ struct metrics_config {
 };
 
 struct metrics *metrics_create(const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm);
-/* Rank 0: opens <folder>/metrics.jsonl and, where a run is continued, cuts it back to `offset` bytes: what follows belongs to updates that
- * will be made again. */
-int metrics_open(struct metrics *metrics, const char *folder, int64_t offset, struct error *err);
+/* Rank 0: opens <folder>/metrics.jsonl and, where a run is continued, cuts it back to `offset` bytes, behind the line of update `update`:
+ * what follows belongs to updates that will be made again. Where that line does not end there (somebody changed the file) it is looked for.
+ */
+int metrics_open(struct metrics *metrics, const char *folder, int64_t offset, int64_t update, struct error *err);
 void metrics_destroy(struct metrics *metrics);
 
 /* Collective: takes in the environments' oldest unread report (vecenv_report_begin), of all ranks. They list as many episodes as the window

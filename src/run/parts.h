@@ -39,7 +39,9 @@ struct trainer {
     struct progress *progress;   /* rank 0 */
     FILE *log;                   /* rank 0: log.txt */
     char path[CONFIG_TEXT + 64]; /* the run's folder */
-    int agents;                  /* of one environment, all groups */
+    char newest[32];             /* rank 0: name of the checkpoint that is continued */
+    char log_path[CONFIG_TEXT + 80];
+    int agents; /* of one environment, all groups */
 
     struct standing standing;
     struct field_list fields; /* the same on every rank */

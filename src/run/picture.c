@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 
@@ -141,6 +142,28 @@ const struct mappo_canvas *picture_frame(struct picture *p, int64_t step)
     return &p->canvas;
 }
 
+static const char mark[] = "<!-- drawn by mappo -->";
+
+/* An older picture is replaced; anything else that stands under the name is set aside with a word. */
+static int make_room(const char *path, struct error *err)
+{
+    enum { HEAD = 512 };
+    char head[HEAD + 1] = "", moved[4096];
+    struct stat info;
+    if (lstat(path, &info) != 0) return 0;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return error_set(err, EXIT_USAGE, "%s: not a file that a picture could replace", path);
+    FILE *file = fopen(path, "re");
+    if (file) {
+        head[fread(head, 1, HEAD, file)] = '\0';
+        fclose(file);
+    }
+    if (strstr(head, mark)) return 0;
+    const int code = file_set_aside(path, moved, sizeof moved, err);
+    if (!code) warn("%s was no picture of an episode: it is now %s", path, moved);
+    return code;
+}
+
 int picture_write(struct picture *p, const char *path, int panels, const char *title, struct error *err)
 {
     end_frame(p);
@@ -150,7 +173,8 @@ int picture_write(struct picture *p, const char *path, int panels, const char *t
     FILE *out = open_memstream(&text, &size);
     CHECK(out, "out of memory for a picture");
     const int width = panels * (PANEL + GAP) + GAP, height = TITLE + PANEL + CAPTION + GAP;
-    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\">\n", width, height);
+    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\">\n%s\n", width, height,
+            mark);
     fprintf(out, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n<text x=\"%d\" y=\"20\" font-size=\"14\" fill=\"#222222\">",
             GAP);
     escape(out, title);
@@ -166,7 +190,8 @@ int picture_write(struct picture *p, const char *path, int panels, const char *t
     }
     fputs("</svg>\n", out);
     fclose(out);
-    const int code = file_replace(path, &(struct file_part){text, size}, 1, err);
+    int code = make_room(path, err);
+    if (!code) code = file_replace(path, &(struct file_part){text, size}, 1, err);
     free(text);
     return code;
 }

@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "comm/watchdog.h"
 #include "env/registry.h"
+#include "run/own_files.h"
 #include "run/parts.h"
 #include "run/stored.h"
 
@@ -26,7 +27,7 @@ static int continue_config(struct config *config, const struct checkpoint *file,
     /* 0 asks for what the run began with. */
     if (config->adam_schedule_steps == 0) config->origin[KEY_adam_schedule_steps] = ORIGIN_DEFAULT;
     int code = stored_config(then, file, path, err);
-    if (!code && config_differences(config, then, differs, sizeof differs))
+    if (!code && config_differences(config, then, &config_continuing, differs, sizeof differs))
         code = error_set(err, EXIT_USAGE,
                          "%s was made with other settings (%s): leave them out to continue it, choose another folder with run=DIR, or "
                          "start again with --fresh (moves the old run aside)",
@@ -39,6 +40,10 @@ static int continue_config(struct config *config, const struct checkpoint *file,
         text_format(key, sizeof key, "%s.%s", config_keys[k].section, config_keys[k].name);
         code = config_set(then, key, text, config->origin[k], "continuing", err);
     }
+    /* The same environment, maybe from another place. */
+    if (!code && config_is_explicit(config->origin[KEY_env_name]))
+        code = config_set(then, "env.name", config->env_name, config->origin[KEY_env_name], "continuing", err);
+    if (!code) code = stored_find_env(then, path, err);
     if (!code) memcpy(config, then, sizeof *config);
     free(then);
     return code;
@@ -106,40 +111,30 @@ static int form_pods(struct trainer *t, struct error *err)
     return 0;
 }
 
-/* What must be the same on all ranks before the first message that assumes it. */
+/* What must be the same on all ranks before the first message that assumes it: rank 0's settings are everybody's from then on. */
 static int agree(struct trainer *t, struct error *err)
 {
+    struct {
+        struct config config;
+        bool fresh;
+    } *first = malloc(sizeof *first);
+    CHECK(first, "out of memory while comparing configurations");
+    char differs[600];
     int code = comm_agree(t->comm, "the program (another binary)", version_program_hash(), err);
-    /* The folder and --fresh are no settings of the training, but of one run all the same. */
-    const uint64_t settings = hash_text(config_hash(t->config), t->config->run_dir) + t->args->fresh;
-    if (!code) code = comm_agree(t->comm, "the configuration", settings, err);
+    first->config = *t->config;
+    first->fresh = t->args->fresh;
+    if (!code) {
+        comm_broadcast(t->comm, first, sizeof *first);
+        int count = config_differences(t->config, &first->config, &config_everything, differs, sizeof differs);
+        if (!count && first->fresh != t->args->fresh)
+            count = text_format(differs, sizeof differs, t->args->fresh ? "--fresh (rank 0: without)" : "no --fresh (rank 0: with it)");
+        if (count)
+            error_set(err, EXIT_USAGE, "rank %d on %s was started with %s: all ranks need the same settings", t->comm->rank, t->comm->host,
+                      differs);
+        code = comm_vote(t->comm, count ? EXIT_USAGE : 0, err);
+    }
+    free(first);
     return code;
-}
-
-/* Rank 0: config.ini beside the results. */
-static int write_config(struct trainer *t, struct error *err)
-{
-    char *text = NULL, path[sizeof t->path + 32];
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    CHECK(out, "out of memory while writing config.ini");
-    int code = config_write(t->config, out, err);
-    fclose(out);
-    text_format(path, sizeof path, "%s/config.ini", t->path);
-    if (!code) code = file_replace(path, &(struct file_part){text, size}, 1, err);
-    free(text);
-    return code;
-}
-
-/* Damaged checkpoints that are newer than `path`: left under their names, the next pruning would keep them and drop whole ones. */
-static void reject_damaged(const struct folder *folder, const char *path)
-{
-    enum { MOST = 4096 };
-    struct checkpoint_name *name = calloc(MOST, sizeof *name);
-    CHECK(name, "out of memory while listing checkpoints");
-    const int count = checkpoint_list(folder_path(folder), name, MOST);
-    for (int i = 0; i < count && strcmp(strrchr(path, '/') + 1, name[i].name); i++) folder_reject(folder, name[i].name);
-    free(name);
 }
 
 /* A run was here that got beyond its start. */
@@ -151,6 +146,24 @@ static bool has_metrics(const char *folder)
     return stat(path, &found) == 0 && found.st_size > 0;
 }
 
+/* Rank 0: latest.h5 and best.h5 name what the run goes on from, whatever was renamed or damaged meanwhile. */
+static int point_links(const struct trainer *t, const struct checkpoint *file, struct error *err)
+{
+    struct checkpoint_name best;
+    const int code = folder_point(t->folder, "latest.h5", t->newest, err);
+    if (code || stored_best(t->path, file, &best, NULL)) return code;
+    return folder_point(t->folder, "best.h5", best.name, err);
+}
+
+/* Rank 0: what the checkpoint says of the run that goes on. */
+static int continue_run(struct trainer *t, const struct checkpoint *file, const char *path, struct error *err)
+{
+    text_format(t->newest, sizeof t->newest, "%s", strrchr(path, '/') + 1);
+    const char *level = checkpoint_attribute(file, "instruction_level");
+    text_format(t->stored_level, sizeof t->stored_level, "%s", level ? level : "");
+    return continue_config(t->config, file, path, err);
+}
+
 /* Rank 0: takes the folder and looks for a checkpoint to continue from. A folder that does not exist yet is made later, when all else is
  * known to be right. */
 static int find_run(struct trainer *t, struct checkpoint **file, struct error *err)
@@ -160,18 +173,18 @@ static int find_run(struct trainer *t, struct checkpoint **file, struct error *e
     int code = folder_open(&t->folder, t->path, err);
     if (code || t->args->fresh) return code;
     char path[sizeof t->path + 64];
-    if ((code = stored_newest(t->path, file, path, sizeof path, err))) return code;
-    if (!*file)
-        return has_metrics(t->path) ? error_set(err, EXIT_CHECKPOINT,
-                                                "%s has a run's metrics but none of its checkpoints (step-*.h5): put one back, or start "
-                                                "again with --fresh (moves the folder aside)",
-                                                t->path)
-                                    : 0;
-    const char *level = checkpoint_attribute(*file, "instruction_level");
-    text_format(t->stored_level, sizeof t->stored_level, "%s", level ? level : "");
-    code = continue_config(t->config, *file, path, err);
-    if (!code) reject_damaged(t->folder, path);
-    return code;
+    struct stored_names damaged = {0};
+    code = stored_newest(t->path, file, path, sizeof path, &damaged, err);
+    if (!code && *file) code = continue_run(t, *file, path, err);
+    /* Left under their names, the next pruning would keep these and drop whole ones. */
+    for (int i = 0; i < damaged.count && !code; i++) folder_reject(t->folder, damaged.name[i].name);
+    free(damaged.name);
+    if (code || *file) return code;
+    return has_metrics(t->path) ? error_set(err, EXIT_CHECKPOINT,
+                                            "%s has a run's metrics but none of its checkpoints (step-*.h5): put one back, or start "
+                                            "again with --fresh (moves the folder aside)",
+                                            t->path)
+                                : 0;
 }
 
 /* Rank 0: the folder of a new run. */
@@ -184,23 +197,26 @@ static int make_folder(struct trainer *t, struct error *err)
         t->folder = NULL;
         if ((code = folder_set_aside(t->path, moved, sizeof moved, err))) return code;
         if (moved[0]) warn("--fresh: the old run is now %s", moved);
+        config_run_folder(t->config, t->path, sizeof t->path); /* of a folder that was named by the old rule */
     }
     if (t->folder) return 0;
+    char older[sizeof t->path];
+    if (!t->args->fresh && config_older_folder(t->config, older, sizeof older))
+        warn("%s may be an older run of this plugin, from where it lay before: run=%s continues it, this is a new one", older, older);
     code = folder_open(&t->folder, t->path, err);
     if (!code && has_metrics(t->path))
         code = error_set(err, EXIT_USAGE, "%s: another run began there meanwhile; the same command again continues it", t->path);
     return code;
 }
 
-static int open_log(struct trainer *t, struct error *err)
+static int open_log(struct trainer *t, bool continued, struct error *err)
 {
-    char path[sizeof t->path + 32];
-    text_format(path, sizeof path, "%s/log.txt", t->path);
-    t->log = fopen(path, "ae");
-    if (!t->log) return error_set(err, EXIT_USAGE, "%s: can't be written", path);
+    text_format(t->log_path, sizeof t->log_path, "%s/log.txt", t->path);
+    const int code = own_file_open(&t->log, t->log_path, err);
+    if (code) return code;
     check_log(t->log);
     t->progress = progress_create(t->args->quiet || t->args->json, t->comm->launcher[0] != 0, t->log, vecenv_spec(t->learning.env)->rules);
-    return write_config(t, err);
+    return own_config_write(t->path, t->config, t->args, continued, err);
 }
 
 /* Rank 0: who computes on which GPU. Other models round otherwise. */
@@ -226,6 +242,16 @@ static void say_pods(const struct trainer *t)
                  t->learning.pod_env ? "the others step environments for them"
                                      : "the others have nothing to do, because environments step on the device: start one rank a "
                                        "GPU, or let all step them on the host with cuda.environments=0");
+}
+
+/* Rates end where they were meant to end when the run began; going on beyond is nothing that anybody wants. */
+static void warn_of_rate_0(const struct trainer *t)
+{
+    const struct config *c = t->config;
+    if (c->adam_schedule == SCHEDULE_CONSTANT || t->standing.schedule_steps >= c->train_env_steps || t->comm->rank) return;
+    warn("adam.schedule=linear is at 0 from adam.schedule_steps=%lld on, and train.env_steps=%lld goes further: nothing is learned there; "
+         "adam.schedule_steps=%lld moves its end",
+         (long long)t->standing.schedule_steps, (long long)c->train_env_steps, (long long)c->train_env_steps);
 }
 
 static void say_what_runs(const struct trainer *t, bool continued)
@@ -258,6 +284,14 @@ static void say_what_runs(const struct trainer *t, bool continued)
     if (!t->env_bytes) progress_say(t->progress, "this environment has no snapshots: a continued run starts its episodes afresh");
 }
 
+/* Another build of a plugin under the same path, say: that is how the ranks were started, and trying again would not help. */
+static int agree_on_environment(struct trainer *t, struct error *err)
+{
+    const int code = comm_agree(t->comm, "the environment", vecenv_hash(t->learning.env), err);
+    if (code && err) err->code = EXIT_USAGE;
+    return code ? EXIT_USAGE : 0;
+}
+
 static void count_agents(struct trainer *t)
 {
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
@@ -270,9 +304,14 @@ static int take_networks(struct trainer *t, struct error *err)
 {
     struct checkpoint *file = NULL;
     char path[CONFIG_TEXT + 64];
-    int code = comm_vote(t->comm, t->comm->rank == 0 ? stored_open(t->config->train_init, false, &file, path, sizeof path, err) : 0, err);
-    if (!code) code = stored_load_networks(t->learning.algorithm, file, t->comm, err);
+    char differs[600] = "";
+    int code = t->comm->rank == 0 ? stored_open(t->config->train_init, false, &file, path, sizeof path, err) : 0;
+    if (!code && file) code = stored_differences(t->config, file, path, differs, sizeof differs, err);
+    code = comm_vote(t->comm, code, err);
+    if (!code) code = stored_load_networks(t->learning.algorithm, file, path, differs, t->comm, err);
     if (code) error_prefix(err, "train.init");
+    if (!code && differs[0]) warn("train.init: %s was trained with %s: its networks may mean something else here", path, differs);
+    if (!code && file) stored_warn_plugin(file, path, t->config, vecenv_descriptor(t->learning.env));
     checkpoint_close(file);
     return code;
 }
@@ -290,7 +329,9 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
         t->standing.schedule_steps = t->config->adam_schedule_steps;
     }
     if (continued) {
+        if (file) stored_warn_plugin(file, t->path, t->config, vecenv_descriptor(t->learning.env));
         if ((code = state_load(t, file, err))) return code;
+        if (t->config->adam_schedule != SCHEDULE_CONSTANT) t->standing.schedule_steps = t->config->adam_schedule_steps; /* may have moved */
         return 0;
     }
     return t->config->train_init[0] ? take_networks(t, err) : 0;
@@ -316,19 +357,21 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     }
     if ((code = check_ranks(t->config, t->comm, err))) goto done;
     if ((code = open_learning(t, err))) goto done;
-    if ((code = comm_agree(t->comm, "the environment", vecenv_hash(t->learning.env), err))) goto done;
+    if ((code = agree_on_environment(t, err))) goto done;
     count_agents(t);
     const struct metrics_config metrics = {(int)t->config->metrics_window, t->learning.envs.count * (int)t->config->rollout_steps};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {
         *outcome = t->standing.env_steps >= t->config->train_env_steps ? START_FINISHED : START_CONTINUED;
+        if (*outcome == START_FINISHED && t->comm->rank == 0) own_config_check(t->path, t->config);
         if (*outcome == START_FINISHED) goto done;
     }
     if (t->comm->rank == 0) {
         code = make_folder(t, err);
-        if (!code) code = open_log(t, err);
-        if (!code) code = metrics_open(t->metrics, t->path, t->standing.metrics_offset, err);
+        if (!code && file) code = point_links(t, file, err);
+        if (!code) code = open_log(t, continued, err);
+        if (!code) code = metrics_open(t->metrics, t->path, t->standing.metrics_offset, t->standing.update, err);
     }
     if ((code = comm_vote(t->comm, code, err))) goto done;
     if ((code = stop_open(&t->stop, t->config->train_max_seconds, t->config->train_stop_margin, t->comm->rank == 0 ? t->path : NULL, err)))
@@ -337,6 +380,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
         warn("this run was made at instruction level %s and goes on at %s: results may differ in the last bits", t->stored_level,
              cpu_level_name(t->level));
     learning_warn_idle(&t->learning, t->config, t->comm);
+    warn_of_rate_0(t);
     say_what_runs(t, continued);
     code = comm_vote(t->comm, t->learning.algorithm->ops->begin(t->learning.algorithm, continued && t->env_bytes, err), err);
 done:

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "comm/watchdog.h"
+#include "env/plugin.h"
+#include "run/own_files.h"
 #include "run/parts.h"
 
 static void list_standing(struct field_list *list, struct standing *s)
@@ -17,7 +19,7 @@ static void list_standing(struct field_list *list, struct standing *s)
     field_add(list, "/counters/metrics_offset", FIELD_INT64, &s->metrics_offset, "bytes",
               "length of metrics.jsonl when this was saved: continuing cuts the file back to it", 0);
     field_add(list, "/counters/schedule_steps", FIELD_INT64, &s->schedule_steps, "environment steps",
-              "horizon of the learning rate schedule, fixed when the run began", 0);
+              "horizon of the learning rate schedule: of when the run began, or where it was moved to since", 0);
     field_add(list, "/counters/best_env_steps", FIELD_INT64, &s->best_env_steps, "environment steps",
               "where the best evaluation so far was made; -1 before the first", 0);
     field_add(list, "/counters/best_return", FIELD_DOUBLE, &s->best_return, "reward", "mean return of that evaluation", 0);
@@ -29,9 +31,12 @@ int state_list(struct trainer *t)
     list_standing(&t->fields, &t->standing);
     t->learning.algorithm->ops->fields(t->learning.algorithm, &t->fields);
     metrics_fields(t->metrics, &t->fields);
-    field_add(&t->fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1",
-              "of environment, rules version, options and wrappers: snapshots of others are refused", 0);
-    t->env_hash = vecenv_hash(t->learning.env);
+    field_add(
+        &t->fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1",
+        "of the environment's id and version and of what differs from the defaults of its options and wrappers: snapshots of others are "
+        "refused",
+        0);
+    t->env_hash = vecenv_identity(t->learning.env);
     t->env_bytes = vecenv_snapshot_bytes(t->learning.env);
     t->env_state = calloc((size_t)t->learning.envs.count * t->env_bytes + 1, 1);
     if (t->comm->rank == 0) {
@@ -101,6 +106,10 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     text_format(text, sizeof text, "%d", t->learning.backend->threads);
     attribute_add(a, "", "threads_per_rank", text);
     attribute_add(a, "", "environment", vecenv_descriptor(t->learning.env)->id);
+    text_format(text, sizeof text, "%u", vecenv_descriptor(t->learning.env)->version);
+    attribute_add(a, "", "environment_version", text);
+    const char *digest = plugin_digest(vecenv_descriptor(t->learning.env));
+    if (digest) attribute_add(a, "", "environment_file", digest);
     attribute_add(a, "", "environment_options", vecenv_options(t->learning.env));
     attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
 }
@@ -111,7 +120,8 @@ struct save_job {
     struct checkpoint_content content;
     struct attributes attributes;
     char *data; /* copies of all fields */
-    struct checkpoint_name now, best_so_far;
+    struct checkpoint_name now;
+    int64_t best_so_far; /* environment steps; -1: none */
     bool best;
     pthread_t thread;
     bool threaded;
@@ -145,11 +155,12 @@ static struct save_job *job_create(struct trainer *t, bool best)
     job->attributes.item = calloc((size_t)room, sizeof *job->attributes.item);
     job->attributes.text = calloc((size_t)room, sizeof *job->attributes.text);
     CHECK(job->attributes.item && job->attributes.text, "out of memory while saving");
+    if (t->log) own_file_look(t->log, t->log_path);
     t->standing.metrics_offset = metrics_mark(t->metrics);
     list_attributes(t, &job->attributes);
     job->content = (struct checkpoint_content){state_file_fields(t), job->attributes.item, job->attributes.count};
     job->now = checkpoint_name(t->standing.env_steps);
-    if (t->standing.best_env_steps >= 0) job->best_so_far = checkpoint_name(t->standing.best_env_steps);
+    job->best_so_far = t->standing.best_env_steps;
     return job;
 }
 
@@ -163,10 +174,11 @@ static void *job_write(void *user)
     text_format(path, sizeof path, "%s/%s", t->path, job->now.name);
     int code = folder_ours(t->folder, err);
     if (!code) code = metrics_sync(t->metrics, err);
+    if (!code) code = checkpoint_make_room(path, job->now.env_steps, err);
     if (!code) code = checkpoint_write(path, &job->content, err);
-    if (!code) code = file_link_replace(t->path, "latest.h5", job->now.name, err);
-    if (!code && job->best) code = file_link_replace(t->path, "best.h5", job->now.name, err);
-    if (!code) folder_prune(t->folder, (int)t->config->checkpoint_keep, job->best_so_far.name);
+    if (!code) code = folder_point(t->folder, "latest.h5", job->now.name, err);
+    if (!code && job->best) code = folder_point(t->folder, "best.h5", job->now.name, err);
+    if (!code) folder_prune(t->folder, (int)t->config->checkpoint_keep, job->best_so_far);
     job->code = code;
     job->seconds = clock_seconds() - start;
     return NULL;
@@ -247,18 +259,31 @@ void state_close(struct trainer *t)
 
 /* ---- loading ----------------------------------------------------------------------------------------------------------------------- */
 
+/* Whether the file's environments are ours; by the rule of version 0.1, too. */
+static int check_identity(struct trainer *t, const struct checkpoint *file, struct error *err)
+{
+    const uint64_t theirs = t->env_hash;
+    const struct mappo_env *env = vecenv_descriptor(t->learning.env);
+    const char *version = checkpoint_attribute(file, "environment_version");
+    t->env_hash = vecenv_identity(t->learning.env);
+    if (theirs == t->env_hash || theirs == vecenv_hash(t->learning.env)) return 0;
+    int64_t number;
+    if (version && text_to_int(version, &number) && number != env->version)
+        return error_set(err, EXIT_CHECKPOINT,
+                         "the run was made with version %s of %s, this is version %u of its rules: it can't be continued", version, env->id,
+                         env->version);
+    return error_set(err, EXIT_CHECKPOINT,
+                     "the checkpoint's environments are of other rules, options or another version of %s than this program's", env->id);
+}
+
 int state_load(struct trainer *t, const struct checkpoint *file, struct error *err)
 {
-    const uint64_t hash = t->env_hash;
     int code = 0;
     if (t->comm->rank == 0) {
         struct field_list list = state_file_fields(t);
         code = checkpoint_read(file, &list, err);
         free(list.field);
-        if (!code && t->env_hash != hash)
-            code = error_set(err, EXIT_CHECKPOINT,
-                             "the checkpoint's environments are of other rules, options or another version of %s than this program's",
-                             vecenv_descriptor(t->learning.env)->id);
+        if (!code) code = check_identity(t, file, err);
     }
     for (int i = 0; i < t->fields.count && !code && t->comm->rank == 0; i++) /* counts: none of ours is ever below 0 but the best's */
         if (t->fields.field[i].type == FIELD_INT64 && *(const int64_t *)t->fields.field[i].data < 0 &&

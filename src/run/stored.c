@@ -4,51 +4,119 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/text.h"
+#include "env/plugin.h"
+#include "env/registry.h"
 
-int stored_newest(const char *folder, struct checkpoint **file, char *path, size_t size, struct error *err)
+/* ---- which file ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Where a file stands in the order of trying: a name that promises more than the header says is believed until the file was read. */
+static int64_t place_of(const struct checkpoint_name *name)
 {
-    enum { MOST = 4096 };
-    *file = NULL;
-    struct checkpoint_name *name = calloc(MOST, sizeof *name);
-    CHECK(name, "out of memory while listing checkpoints");
-    const int count = checkpoint_list(folder, name, MOST);
-    int code = 0;
-    for (int i = 0; i < count; i++) {
+    return name->named > name->env_steps ? name->named : name->env_steps;
+}
+
+/* The next to be tried; NULL where none is left. Those that were tried have no name any more. */
+static struct checkpoint_name *highest(const struct stored_names *list)
+{
+    struct checkpoint_name *best = NULL;
+    for (int i = 0; i < list->count; i++)
+        if (list->name[i].name[0] && (!best || place_of(&list->name[i]) > place_of(best))) best = &list->name[i];
+    return best;
+}
+
+/* False for a file that holds less than was believed: it has its turn when its steps have. */
+static bool holds_what_it_says(struct checkpoint_name *name, int64_t steps, const char *path)
+{
+    const int64_t named = name->named, place = place_of(name);
+    if (named != steps)
+        warn("%s holds %lld env-steps, not %lld as its name says: it is taken for what it holds", path, (long long)steps, (long long)named);
+    name->named = name->env_steps = steps;
+    return steps >= place;
+}
+
+static int try_in_turn(struct stored_names *list, const char *folder, struct checkpoint **file, char *path, size_t size,
+                       struct stored_names *damaged, struct error *err)
+{
+    for (struct checkpoint_name *name, *next; (name = highest(list)) != NULL;) {
         struct error bad = {0};
-        text_format(path, size, "%s/%s", folder, name[i].name);
-        if (!(code = checkpoint_open(file, path, &bad))) break;
+        text_format(path, size, "%s/%s", folder, name->name);
+        if (!checkpoint_open(file, path, &bad)) {
+            if (holds_what_it_says(name, checkpoint_env_steps(*file), path)) return 0;
+            checkpoint_close(*file);
+            continue;
+        }
         *file = NULL;
-        if (i + 1 < count)
-            warn("%s; falling back to %s/%s", bad.text, folder, name[i + 1].name);
+        if (damaged) damaged->name[damaged->count++] = *name;
+        name->name[0] = '\0';
+        if ((next = highest(list)))
+            warn("%s; falling back to %s/%s", bad.text, folder, next->name);
         else
-            code = error_set(err, EXIT_CHECKPOINT,
+            return error_set(err, EXIT_CHECKPOINT,
                              "%s; no checkpoint in %s is whole: put a good one back, or start again with --fresh (moves the folder aside)",
                              bad.text, folder);
     }
-    free(name);
+    return 0;
+}
+
+int stored_newest(const char *folder, struct checkpoint **file, char *path, size_t size, struct stored_names *damaged, struct error *err)
+{
+    struct stored_names list;
+    *file = NULL;
+    list.count = checkpoint_list(folder, &list.name);
+    if (damaged) {
+        *damaged = (struct stored_names){calloc((size_t)list.count + 1, sizeof *damaged->name), 0};
+        CHECK(damaged->name, "out of memory while listing checkpoints");
+    }
+    const int code = try_in_turn(&list, folder, file, path, size, damaged, err);
+    free(list.name);
+    return code;
+}
+
+int stored_best(const char *folder, const struct checkpoint *newest, struct checkpoint_name *best, struct error *err)
+{
+    int64_t steps = -1;
+    struct field_list fields = {0};
+    struct checkpoint_name *list;
+    field_add(&fields, "/counters/best_env_steps", FIELD_INT64, &steps, "", "", 0);
+    int code = checkpoint_read(newest, &fields, err);
+    free(fields.field);
+    if (code) return code;
+    if (steps < 0)
+        return error_set(err, EXIT_CHECKPOINT, "%s: there is no best checkpoint yet (which=latest, or train with eval.env_steps)", folder);
+    code = error_set(err, EXIT_CHECKPOINT, "%s: the best checkpoint, of %lld env-steps, is not there any more (which=latest)", folder,
+                     (long long)steps);
+    const int count = checkpoint_list(folder, &list);
+    for (int i = 0; i < count && code; i++)
+        if (list[i].env_steps == steps) *best = list[i], code = 0;
+    free(list);
+    if (!code && err) *err = (struct error){0};
     return code;
 }
 
 int stored_open(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err)
 {
     struct stat there;
+    *file = NULL;
     if (stat(run_or_file, &there)) return error_set(err, EXIT_CHECKPOINT, "%s: no such run or checkpoint", run_or_file);
     if (!S_ISDIR(there.st_mode)) {
         text_format(path, size, "%s", run_or_file);
         return checkpoint_open(file, path, err);
     }
-    if (best) {
-        text_format(path, size, "%s/best.h5", run_or_file);
-        if (stat(path, &there))
-            return error_set(err, EXIT_CHECKPOINT, "%s: there is no best checkpoint yet (which=latest, or train with eval.env_steps)",
-                             run_or_file);
-        return checkpoint_open(file, path, err);
-    }
-    const int code = stored_newest(run_or_file, file, path, size, err);
+    int code = stored_newest(run_or_file, file, path, size, NULL, err);
     if (!code && !*file) return error_set(err, EXIT_CHECKPOINT, "%s: there is no checkpoint (step-*.h5) in this folder", run_or_file);
-    return code;
+    if (code || !best) return code;
+    struct checkpoint_name name;
+    code = stored_best(run_or_file, *file, &name, err);
+    checkpoint_close(*file);
+    *file = NULL;
+    if (code) return code;
+    text_format(path, size, "%s/%s", run_or_file, name.name);
+    return checkpoint_open(file, path, err);
 }
+
+/* ---- its configuration --------------------------------------------------------------------------------------------------------------- */
 
 struct visit {
     struct config *config;
@@ -70,17 +138,67 @@ int stored_config(struct config *config, const struct checkpoint *file, const ch
     config_defaults(config);
     struct visit visit = {config, &bad, path};
     checkpoint_config(file, take_key, &visit);
+    const char *id = checkpoint_attribute(file, "environment");
+    text_format(config->env_id, sizeof config->env_id, "%s", id ? id : "");
     if (bad.code && err) *err = bad;
     return bad.code;
 }
 
-int stored_load_networks(struct algorithm *algorithm, const struct checkpoint *file, struct comm *comm, struct error *err)
+int stored_find_env(struct config *config, const char *path, struct error *err)
+{
+    const struct mappo_env *env;
+    const char *name = config->env_name;
+    if (config->origin[KEY_env_name] == ORIGIN_CHECKPOINT && plugin_is_path(name) && !file_exists(name))
+        return error_set(err, EXIT_USAGE,
+                         "%s: its environment \"%s\" is the plugin %s, which is not there any more: say where it is now, env=PATH%s", path,
+                         config->env_id, name, strrchr(name, '/'));
+    const int code = registry_find(name, &env, err);
+    if (!code) text_format(config->env_id, sizeof config->env_id, "%s", env->id);
+    return code;
+}
+
+int stored_differences(const struct config *now, const struct checkpoint *file, const char *path, char *text, size_t size,
+                       struct error *err)
+{
+    const struct mappo_env *env;
+    struct config *then = malloc(sizeof *then);
+    CHECK(then, "out of memory while comparing configurations");
+    int64_t version;
+    const char *stated = checkpoint_attribute(file, "environment_version");
+    int code = stored_config(then, file, path, err);
+    if (!code) config_differences(now, then, &config_meaning, text, size);
+    const bool same = !code && strcmp(now->env_id, then->env_id) == 0;
+    free(then);
+    if (same && stated && text_to_int(stated, &version) && !registry_find(now->env_name, &env, NULL) && version != env->version) {
+        const size_t used = strlen(text);
+        text_format(text + used, size - used, "%sversion %lld of %s (here %u)", used ? ", " : "", (long long)version, env->id,
+                    env->version);
+    }
+    return code;
+}
+
+void stored_warn_plugin(const struct checkpoint *file, const char *path, const struct config *now, const struct mappo_env *env)
+{
+    const char *then = checkpoint_attribute(file, "environment_file"), *digest = plugin_digest(env);
+    if (then && digest && strcmp(then, digest) != 0)
+        warn("%s: the plugin %s is not the file that this was trained with (its SHA-256 differs): if its rules changed as well, returns "
+             "before "
+             "and after can't be compared",
+             path, now->env_name);
+}
+
+/* ---- its networks -------------------------------------------------------------------------------------------------------------------- */
+
+int stored_load_networks(struct algorithm *algorithm, const struct checkpoint *file, const char *path, const char *differences,
+                         struct comm *comm, struct error *err)
 {
     struct field_list all = {0}, networks = {0};
     algorithm->ops->fields(algorithm, &all);
     for (int i = 0; i < all.count; i++)
         if (!strncmp(all.field[i].name, "/policy/", 8)) field_copy(&networks, &all.field[i]);
-    const int code = comm_vote(comm, comm->rank == 0 ? checkpoint_read(file, &networks, err) : 0, err);
+    int code = comm->rank == 0 ? checkpoint_read(file, &networks, err) : 0;
+    if (code && differences[0]) error_set(err, code, "%s was trained with %s: its networks don't fit", path, differences);
+    code = comm_vote(comm, code, err);
     for (int i = 0; i < networks.count && !code; i++) comm_broadcast(comm, networks.field[i].data, field_bytes(&networks.field[i]));
     if (!code) algorithm->ops->push(algorithm);
     free(all.field);

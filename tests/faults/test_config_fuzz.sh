@@ -15,7 +15,7 @@ if ! $CC $flags -o "$WORK/try" "$WORK/try.c" 2>/dev/null || ! "$WORK/try"; then
 fi
 # Where the build found its libraries, should that be an unusual place.
 places=$(sed -n 's/^DEP_\(CFLAGS\|LIBS\) := //p' "${BUILD:-build}/config.mk" 2>/dev/null | grep -oE -- '-[ILW][^ ]+' | tr '\n' ' ')
-if ! $CC $flags ${CFLAGS:-} $places -o "$WORK/fuzz" tests/faults/config_fuzz.c src/config/*.c src/base/{arena,check,text,digest}.c ${LDFLAGS:-} -linih -lcrypto -lm 2>"$WORK/log"; then
+if ! $CC $flags ${CFLAGS:-} $places -o "$WORK/fuzz" tests/faults/config_fuzz.c src/config/*.c src/base/{arena,check,text,digest,file}.c ${LDFLAGS:-} -linih -lcrypto -lm 2>"$WORK/log"; then
     echo "not ok - config_fuzz_builds: $(head -c 500 "$WORK/log")"
     exit 1
 fi

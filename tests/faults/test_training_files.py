@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs of the real trainer whose files are killed, damaged and refused room: what a run leaves behind is always whole.
+"""Runs of the real trainer whose files are killed, damaged, renamed, taken away and refused room: what a run leaves behind is always whole, and
+what a person had there stays.
 
 # timeout: 300"""
 import glob
@@ -218,12 +219,185 @@ def a_small_file_system_that_runs_full(folder):
         subprocess.run(["umount", disk])
 
 
+def env_steps(path):
+    """What the file itself says."""
+    with open(path, "rb") as file:
+        header = file.read(512).decode()
+    return int(header.split("\nenv_steps ")[1].split("\n")[0])
+
+
+def checkpoint(run, update):
+    return f"{run}/step-{update * STEPS:012d}.h5"
+
+
+def renamed_checkpoints_are_taken_for_what_they_hold(folder):
+    run = f"{folder}/renamed"
+    train(run, 5)
+    os.rename(checkpoint(run, 5), checkpoint(run, 30))
+    code, out = train(run, 10)
+    check("a_renamed_checkpoint_is_continued_from_what_it_holds_with_a_word",
+          code == 0 and "at update 5," in out and f"holds {5 * STEPS} env-steps, not {30 * STEPS} as its name says" in out, out)
+    code, out = train(run, 15)
+    check("and_the_next_start_goes_on_from_the_newest", code == 0 and "at update 10," in out, out)
+    code, out = mappo("eval", run, "episodes=2")
+    check("eval_plays_the_newest_by_content", code == 0 and f"\n{checkpoint(run, 15)}\n" in "\n" + out, out)
+    code, out = mappo("inspect", run)
+    check("inspect_shows_the_newest_by_content", code == 0 and f"\n{checkpoint(run, 15)}\n" in "\n" + out, out)
+    code, out = mappo("inspect", run, "--check")
+    check("inspect_check_names_what_is_renamed", code == 0 and out.count("as its name says") == 1, out)
+    check("pruning_counts_by_content_and_leaves_what_a_person_renamed", [u * STEPS for u in (30, 15, 14, 13)] ==
+          [int(os.path.basename(f)[5:17]) for f in steps(run)[:4]] and env_steps(checkpoint(run, 30)) == 5 * STEPS, steps(run))
+    code, out = train(run, 31)
+    check("a_save_where_a_renamed_checkpoint_stands_sets_it_right_and_says_so", code == 0 and env_steps(checkpoint(run, 30)) == 30 * STEPS and
+          f"it is now {checkpoint(run, 5)}" in out, out)
+
+    # Two that changed their names: the one that holds less must not be taken for the newest, wherever it stands.
+    run = f"{folder}/swapped"
+    train(run, 6)
+    os.rename(checkpoint(run, 6), f"{run}/x")
+    os.rename(checkpoint(run, 4), checkpoint(run, 6))
+    os.rename(f"{run}/x", checkpoint(run, 4))
+    code, out = train(run, 8)
+    check("swapped_checkpoints_are_told_apart", code == 0 and "at update 6," in out, out)
+
+    # A damaged header that promises less than the name is found out, not passed over.
+    run = f"{folder}/header"
+    train(run, 6)
+    with open(checkpoint(run, 6), "r+b") as file:
+        header = file.read(512).replace(b"env_steps 240", b"env_steps 140")
+        file.seek(0)
+        file.write(header)
+    code, out = train(run, 8)
+    check("a_damaged_header_is_found_out_whatever_it_says", code == 0 and "damaged" in out and "at update 5," in out and
+          os.path.exists(f"{run}/damaged-step-000000000240.h5"), out)
+
+
+def the_best_checkpoint_is_found_by_content(folder):
+    run = f"{folder}/best"
+    train(run, 6, "eval.interval=1", "eval.episodes=2")
+    best = os.readlink(f"{run}/best.h5")
+    holds = env_steps(f"{run}/{best}")
+    away = checkpoint(run, 500)
+    os.rename(f"{run}/{best}", away)
+    code, out = mappo("eval", run, "which=best", "episodes=2")
+    check("the_best_checkpoint_is_played_under_any_name", code == 0 and f"\n{away}\n" in "\n" + out, out)
+    code, out = train(run, 12, "eval.interval=0")
+    check("and_pruning_keeps_it", code == 0 and env_steps(away) == holds, out)
+    check("and_the_link_follows", os.readlink(f"{run}/best.h5") == os.path.basename(away) and os.readlink(f"{run}/latest.h5") ==
+          os.path.basename(checkpoint(run, 12)), os.listdir(run))
+
+
+def nothing_of_a_persons_is_replaced(folder):
+    run = f"{folder}/theirs"
+    mine = {"config.ini": "[adam]\nlr = 0.005\n", "latest.h5": "mine"}
+    os.mkdir(run)
+    for name, text in mine.items():
+        with open(f"{run}/{name}", "w") as file:
+            file.write(text)
+    code, out = train(run, 1)
+    kept = {name: open(f"{run}/{name}.1").read() if os.path.exists(f"{run}/{name}.1") else None for name in mine}
+    check("a_persons_files_in_the_folder_are_kept_under_another_name", code == 0 and kept == mine, f"{out} {kept}")
+    check("with_a_word_each", all(f"it is now {run}/{name}.1" in out for name in mine), out)
+    check("and_one_that_says_that_the_configuration_was_not_read", f"--config {run}/config.ini.1 reads it" in out, out)
+
+    run = f"{folder}/read"
+    os.mkdir(run)
+    with open(f"{run}/config.ini", "w") as file:
+        file.write(mine["config.ini"])
+    code, out = train(run, 1, "--config", f"{run}/config.ini")
+    check("a_configuration_that_is_read_from_the_folder_is_kept_as_well", code == 0 and open(f"{run}/config.ini.1").read() == mine["config.ini"] and
+          "reads it" not in out and '"learning_rate":0.005' in open(f"{run}/metrics.jsonl").read(), out)
+    again, text = train(run, 1, "--config", f"{run}/config.ini")
+    check("and_the_same_command_again_needs_no_word", again == 0 and "mappo: " not in text and not os.path.exists(f"{run}/config.ini.2"), text)
+
+    # What a run wrote itself, as after a start that found the disk full.
+    run = f"{folder}/again"
+    train(run, 2)
+    for name in ("x", "y"):
+        os.mkdir(f"{run}.{name}")
+        shutil.copy(f"{run}/config.ini", f"{run}.{name}")
+    code, out = train(f"{run}.x", 2)
+    check("what_a_run_wrote_itself_is_replaced_without_a_word", code == 0 and "mappo: " not in out, out)
+    code, out = train(f"{run}.y", 2, "adam.lr=0.002")
+    check("but_not_where_another_run_would_have_other_settings", code == 0 and os.path.exists(f"{run}.y/config.ini.1"), out)
+
+    # A copy of a run with its links followed (scp -r): the copies are of checkpoints that are there.
+    run = f"{folder}/copied"
+    train(run, 2)
+    shutil.copytree(run, f"{run}.x")
+    code, out = train(f"{run}.x", 4)
+    check("links_that_became_copies_become_links_again", code == 0 and "mappo: " not in out and os.path.islink(f"{run}.x/latest.h5"), out)
+
+    # A picture.
+    picture = f"{folder}/thesis.svg"
+    with open(picture, "w") as file:
+        file.write("mine")
+    code, out = mappo("eval", run, "episodes=1", f"picture={picture}")
+    check("a_picture_keeps_what_stood_there", code == 0 and open(f"{picture}.1").read() == "mine" and f"it is now {picture}.1" in out, out)
+    code, out = mappo("eval", run, "episodes=1", f"picture={picture}")
+    check("but_an_older_picture_is_replaced", code == 0 and "it is now" not in out and not os.path.exists(f"{picture}.2"), out)
+
+
+def take_away(path, how):
+    if how == "removed":
+        os.unlink(path)
+    elif how == "moved":
+        os.rename(path, f"{path}.away")
+    elif how == "replaced":
+        with open(f"{path}.new", "w") as file:
+            file.write("mine\n")
+        os.rename(f"{path}.new", path)
+
+
+def files_that_are_taken_away_while_a_run_writes_them_come_back(folder):
+    run = f"{folder}/away"
+    metrics, before = f"{run}/metrics.jsonl", 0
+    for how in ("removed", "moved", "replaced"):
+        process = start(run, 1000000)
+        wait_for(run, before + 20, process)
+        take_away(metrics, how)
+        if how == "removed":
+            os.unlink(f"{run}/log.txt")
+        wait_for(run, newest(run) + 20, process)
+        process.send_signal(signal.SIGTERM)
+        out = process.communicate(timeout=60)[0]
+        before = newest(run)
+        logged = updates_logged(run)
+        check(f"metrics_that_are_{how}_meanwhile_come_back_whole", process.returncode == 10 and logged == list(range(1, before + 1)), out[-500:])
+        word = "replaced" if how == "replaced" else "taken away"
+        check(f"metrics_that_are_{how}_get_one_warning", out.count(f"metrics.jsonl was {word}") == 1, out[-500:])
+    check("the_log_comes_back_whole", open(f"{run}/log.txt").read().count("new run in") == 1)
+    check("what_stood_in_its_place_is_kept", open(f"{metrics}.1").read() == "mine\n", os.listdir(run))
+
+    # Cut in place: what is lost is lost, but an older checkpoint, whose offset is now anywhere, still finds its line.
+    process = start(run, 1000000)
+    wait_for(run, before + 20, process)
+    os.truncate(metrics, 0)
+    at = newest(run)
+    wait_for(run, at + 20, process)
+    process.kill()
+    out = process.communicate()[0]
+    check("metrics_that_are_cut_get_a_warning", out.count("was cut to 0 bytes") == 1, out[-500:])
+    logged = updates_logged(run)
+    check("and_go_on_in_order", logged == list(range(logged[0], logged[-1] + 1)) and logged[0] > 1, f"{logged[:3]} {logged[-3:]}")
+    shutil.copy(metrics, f"{run}/then")
+    with open(metrics, "w") as file: # as if the line of the newest checkpoint stood elsewhere
+        file.write("".join(open(f"{run}/then").readlines()[5:]))
+    before = newest(run)
+    code, out = train(run, before + 5)
+    logged = updates_logged(run)
+    check("no_update_stands_twice_after_continuing", code == 0 and logged == list(range(logged[0], before + 6)) and "not as it was" in out,
+          f"{out} {logged[:3]} {logged[-8:]}")
+
+
 def main():
     random.seed(7)
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     try:
         for promise in (a_kill_at_any_moment_loses_at_most_one_interval, damaged_newest_files_fall_back_with_a_warning,
                         all_damaged_is_an_error_and_never_a_fresh_start, a_second_start_on_a_live_run_is_refused,
+                        renamed_checkpoints_are_taken_for_what_they_hold, the_best_checkpoint_is_found_by_content,
+                        nothing_of_a_persons_is_replaced, files_that_are_taken_away_while_a_run_writes_them_come_back,
                         a_full_disk_does_not_end_training, a_small_file_system_that_runs_full):
             promise(folder)
     finally:

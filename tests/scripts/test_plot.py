@@ -65,6 +65,33 @@ try:
     code, out, error = plot(runs[0], "--x", "seconds", "--y", "eval_return", "-o", picture)
     with open(picture, "rb") as file:
         check("a_png_is_a_png", (0, b"\x89PNG"), (code, file.read(4)))
+    # A plugin's run: its id, wherever it lay; of older runs, which don't name it, the file's name.
+    plugins = {"a": "/there/my.so\n# the plugin of my/env", "b": "/here/my.so\n# the plugin of my/env", "c": "/here/older.so"}
+    titles = []
+    for seed, (name, value) in enumerate(plugins.items()):
+        make_run(os.path.join(work, name), seed, "0.0007", -120)
+        with open(os.path.join(work, name, "config.ini"), "r+") as file:
+            config = file.read().replace("name = mpe/simple_spread", f"name = {value}")
+            file.seek(0)
+            file.truncate()
+            file.write(config)
+    for chosen in ("ab", "c"):
+        picture = os.path.join(work, f"{chosen}.svg")
+        plot(*(os.path.join(work, name) for name in chosen), "-o", picture)
+        titles.append(text_of(picture))
+    check("a_plugin_is_called_by_its_id_and_not_by_its_path", ([True, True], False), (["my/env, mappo" in titles[0], "older, mappo" in titles[1]], ".so" in " ".join(titles)))
+    check("and_is_one_environment_wherever_it_lay", True, "(2 seeds)" in titles[0])
+    # What stood under the picture's name.
+    for kind in ("svg", "png", "pdf"):
+        picture = os.path.join(work, f"thesis.{kind}")
+        with open(picture, "w") as file:
+            file.write("mine")
+        first, second = plot(runs[0], "-o", picture), plot(runs[0], "-o", picture)
+        with open(f"{picture}.1") as file:
+            kept = file.read()
+        check(f"a_persons_{kind}_is_kept_and_an_older_picture_replaced", (0, True, "mine", (0, picture, ""), False),
+              (first[0], f"it is now {picture}.1" in first[2], kept, second, os.path.exists(f"{picture}.2")))
+    picture = os.path.join(work, "one.png")
     code, _, error = plot(runs[0], "--y", "nosuch", "-o", picture)
     check("an_unknown_metric_is_refused_with_those_there_are", (2, True, True), (code, 'no "nosuch"' in error, "return_mean" in error))
     code, _, error = plot(os.path.join(work, "nowhere"), "-o", picture)

@@ -322,13 +322,52 @@ static void only_names_of_checkpoints_are_listed_highest_first(void **state)
     }
     text_format(name, sizeof name, "%s/step-000000000080.h5", where);
     assert_int_equal(symlink("step-000000003200.h5", name), 0);
-    struct checkpoint_name found[8];
-    assert_int_equal(checkpoint_list(where, found, 8), 4);
-    for (int i = 0; i < 4; i++) assert_int_equal(found[i].env_steps, steps[3 - i]);
+    struct checkpoint_name *found;
+    assert_int_equal(checkpoint_list(where, &found), 4);
+    for (int i = 0; i < 4; i++) assert_int_equal(found[i].env_steps, steps[3 - i]); /* empty files: by their names */
     assert_string_equal(found[3].name, "step-000000000000.h5");
-    assert_int_equal(checkpoint_list(where, found, 2), 2);
-    assert_int_equal(found[1].env_steps, 999999999999);
-    assert_int_equal(checkpoint_list("/nonexistent", found, 8), 0);
+    free(found);
+    assert_int_equal(checkpoint_list("/nonexistent", &found), 0);
+    assert_null(found);
+}
+
+static void what_a_file_holds_counts_and_not_its_name(void **state)
+{
+    (void)state;
+    char where[300], name[400], right[400];
+    struct checkpoint_name *found;
+    struct error err = {0};
+    text_format(where, sizeof where, "%s/renamed", folder);
+    assert_int_equal(mkdir(where, 0700), 0);
+    static const int64_t named[] = {3200, 6400, 99}, holds[] = {1, 2, 3}; /* the last was renamed: it holds 9600 */
+    for (int i = 0; i < 3; i++) {
+        struct sample *s = sample_create(holds[i]);
+        text_format(name, sizeof name, "%s/%s", where, checkpoint_name(named[i]).name);
+        assert_int_equal(sample_save(s, name, &err), EXIT_DONE);
+        sample_destroy(s);
+    }
+    assert_int_equal(checkpoint_list(where, &found), 3);
+    assert_int_equal(found[0].env_steps, 9600);
+    assert_int_equal(found[0].named, 99);
+    assert_int_equal(found[1].env_steps, 6400);
+    free(found);
+    /* Where it is in the way of a save, it gets its own name; where that is taken, a free one. What is right stays. */
+    assert_int_equal(checkpoint_make_room(name, 99, &err), EXIT_DONE);
+    text_format(right, sizeof right, "%s/step-000000009600.h5", where);
+    assert_true(file_exists(right) && !file_exists(name));
+    assert_int_equal(checkpoint_make_room(right, 9600, &err), EXIT_DONE);
+    assert_true(file_exists(right));
+    assert_int_equal(rename(right, name), 0);
+    text_format(right, sizeof right, "%s/step-000000006400.h5", where);
+    assert_int_equal(rename(name, right), 0); /* holds 9600 under the name of 6400 */
+    struct sample *s = sample_create(3);
+    text_format(name, sizeof name, "%s/step-000000009600.h5", where);
+    assert_int_equal(sample_save(s, name, &err), EXIT_DONE);
+    sample_destroy(s);
+    assert_true(checkpoint_alike(name, right));
+    assert_int_equal(checkpoint_make_room(right, 6400, &err), EXIT_DONE);
+    text_format(name, sizeof name, "%s.1", right);
+    assert_true(file_exists(name) && !file_exists(right));
 }
 
 /* ---- full disks and kills ------------------------------------------------------------------------------------------------------------ */
@@ -436,6 +475,7 @@ int main(void)
         cmocka_unit_test(one_link_inside_the_folder_is_followed_and_no_other),
         cmocka_unit_test(saving_over_a_link_replaces_the_link_and_not_what_it_points_at),
         cmocka_unit_test(only_names_of_checkpoints_are_listed_highest_first),
+        cmocka_unit_test(what_a_file_holds_counts_and_not_its_name),
         cmocka_unit_test(a_full_disk_leaves_the_old_file_and_no_other),
         cmocka_unit_test(a_hundred_kills_during_saves_lose_at_most_the_save_that_was_cut),
         cmocka_unit_test(a_new_file_gets_the_users_umask),

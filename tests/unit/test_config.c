@@ -460,17 +460,65 @@ static void differences_are_of_explicit_unchangeable_keys(void **state)
     build("env=toy/one ppo.clip=0.1 env.N=5");
     other = config;
     build("env=toy/one");
-    assert_int_equal(config_differences(&config, &other, text, sizeof text), 0); /* not given now: comes from the run */
+    assert_int_equal(config_differences(&config, &other, &config_continuing, text, sizeof text), 0); /* not given now: comes from the run */
     assert_string_equal(text, "");
     build("env=toy/one train.env_steps=5 threads=3 comm.shards=4 run=x");
-    assert_int_equal(config_differences(&config, &other, text, sizeof text), 0); /* changeable */
+    assert_int_equal(config_differences(&config, &other, &config_continuing, text, sizeof text), 0); /* changeable */
     build("env=toy/one ppo.clip=0.10 env.N=5");
-    assert_int_equal(config_differences(&config, &other, text, sizeof text), 0); /* the same */
+    assert_int_equal(config_differences(&config, &other, &config_continuing, text, sizeof text), 0); /* the same */
     build("env=toy/one ppo.clip=0.2 env.N=4 algo=ippo");
-    assert_int_equal(config_differences(&config, &other, text, sizeof text), 3);
+    assert_int_equal(config_differences(&config, &other, &config_continuing, text, sizeof text), 3);
     assert_string_equal(text, "algo.name (now ippo, before mappo), ppo.clip (now 0.2, before 0.1), env.N (now 4, before 5)");
-    assert_int_equal(config_differences(&config, &other, small, sizeof small), 3);
+    assert_int_equal(config_differences(&config, &other, &config_continuing, small, sizeof small), 3);
     assert_string_equal(small, "algo.name (now ippo, before mappo) and 2 more");
+}
+
+static void differences_in_meaning_are_of_flagged_keys_and_options_that_both_know(void **state)
+{
+    (void)state;
+    char text[512];
+    build("env=toy/one");
+    other = config;
+    build("env=toy/one policy.activation=relu adam.lr=1 train.env_steps=7 env.N=5");
+    assert_int_equal(config_differences(&config, &other, &config_meaning, text, sizeof text), 2);
+    assert_string_equal(text, "policy.activation=tanh (here relu), env.N=3 (here 5)");
+    /* An option that came later, and is as it would be anyway. */
+    other.env_options--;
+    build("env=toy/one");
+    assert_int_equal(config_differences(&config, &other, &config_meaning, text, sizeof text), 0);
+}
+
+static void environments_are_compared_by_who_they_are(void **state)
+{
+    (void)state;
+    char text[512];
+    build("env=toy/one");
+    other = config;
+    config.origin[KEY_env_name] = ORIGIN_COMMAND_LINE;
+    text_format(config.env_name, sizeof config.env_name, "/there/one.so");
+    assert_int_equal(config_differences(&config, &other, &config_continuing, text, sizeof text), 0);
+    text_format(config.env_id, sizeof config.env_id, "toy/two");
+    assert_int_equal(config_differences(&config, &other, &config_continuing, text, sizeof text), 1);
+    assert_string_equal(text, "env.name (now toy/two, before toy/one)");
+    assert_int_equal(config_differences(&config, &other, &config_everything, text, sizeof text), 1); /* of ranks: the place as well */
+    assert_string_equal(text, "env.name=/there/one.so (rank 0: toy/one)");
+    config_run_folder(&config, text, sizeof text);
+    assert_string_equal(text, "runs/toy-two-mappo-s1");
+}
+
+static void ranks_are_compared_in_every_key(void **state)
+{
+    (void)state;
+    char text[512], name[128], value[CONFIG_TEXT];
+    for (int k = 0; k < CONFIG_KEYS; k++) {
+        config_defaults(&config);
+        other = config;
+        if (!another_value(k, value, sizeof value)) continue;
+        full_name(k, name, sizeof name);
+        assert_int_equal(config_set(&config, name, value, ORIGIN_FILE, "here", &err), 0);
+        assert_int_equal(config_differences(&config, &other, &config_everything, text, sizeof text), 1);
+        if (strncmp(text, name, strlen(name)) != 0) fail_msg("%s is called %s", name, text);
+    }
 }
 
 /* ---- help
@@ -529,6 +577,9 @@ int main(void)
         cmocka_unit_test(config_ini_of_a_run_names_the_same_run),
         cmocka_unit_test(hash_covers_every_stored_key),
         cmocka_unit_test(differences_are_of_explicit_unchangeable_keys),
+        cmocka_unit_test(differences_in_meaning_are_of_flagged_keys_and_options_that_both_know),
+        cmocka_unit_test(environments_are_compared_by_who_they_are),
+        cmocka_unit_test(ranks_are_compared_in_every_key),
         cmocka_unit_test(help_shows_every_key_in_a_hundred_columns),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

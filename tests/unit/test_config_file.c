@@ -187,6 +187,43 @@ static void config_ini_reads_back_identically(void **state)
     free(text);
 }
 
+static void it_shows_whether_a_person_edited_config_ini(void **state)
+{
+    (void)state;
+    int code;
+    set_all();
+    char *ini = written(&code), *text = strdup(ini);
+    free(ini);
+    assert_int_equal(code, 0);
+    assert_int_equal(config_author(text), AUTHOR_RUN);
+    const size_t digit = (size_t)(strstr(text, "17") - text), last = (size_t)(strstr(text, "\n# written by mappo") - text);
+    text[digit] = '9';
+    assert_int_equal(config_author(text), AUTHOR_PERSON);
+    text[digit] = '1';
+    assert_int_equal(config_author(text), AUTHOR_RUN);
+    char *more = malloc(strlen(text) + 32);
+    text_format(more, strlen(text) + 32, "%s# my own\n", text);
+    assert_int_equal(config_author(more), AUTHOR_PERSON);
+    text[last] = '\0';
+    assert_int_equal(config_author(text), AUTHOR_OLD_RUN); /* version 0.1 wrote no checksum */
+    assert_int_equal(config_author("[adam]\nlr = 1\n"), AUTHOR_PERSON);
+    free(more);
+    free(text);
+}
+
+static void a_plugins_id_stands_beside_its_path(void **state)
+{
+    (void)state;
+    int code;
+    config_defaults(&config);
+    text_format(config.env_name, sizeof config.env_name, "/there/one.so");
+    text_format(config.env_id, sizeof config.env_id, "toy/one");
+    char *text = written(&code);
+    assert_int_equal(code, 0);
+    assert_non_null(strstr(text, "name = /there/one.so\n# the plugin of toy/one\n"));
+    free(text);
+}
+
 static void values_that_would_not_read_back_are_refused_at_once(void **state)
 {
     (void)state;
@@ -235,6 +272,8 @@ int main(void)
         cmocka_unit_test(nonsense_sections_are_refused),
         cmocka_unit_test(files_that_are_none_are_refused),
         cmocka_unit_test(config_ini_reads_back_identically),
+        cmocka_unit_test(it_shows_whether_a_person_edited_config_ini),
+        cmocka_unit_test(a_plugins_id_stands_beside_its_path),
         cmocka_unit_test(values_that_would_not_read_back_are_refused_at_once),
         cmocka_unit_test(config_write_notices_what_would_not_read_back),
     };

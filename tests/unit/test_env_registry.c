@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "env/plugin.h"
 #include "env/registry.h"
 #include "env_batch.h"
 
@@ -173,6 +174,59 @@ static void all_options_stand_in_the_text_and_hash(void **state)
     vecenv_close(env);
 }
 
+static uint64_t identity(const struct vecenv_config *config)
+{
+    struct vecenv *env;
+    assert_int_equal(vecenv_open(&env, config, NULL), 0);
+    const uint64_t id = vecenv_identity(env);
+    vecenv_close(env);
+    return id;
+}
+
+static void identity_is_of_what_differs_from_the_defaults(void **state)
+{
+    (void)state;
+    const struct env_option said[] = {{"N", "3"}, {"local_ratio", "0.50"}}, other[] = {{"N", "4"}}, swapped[] = {{"max_cycles", "4"}};
+    struct vecenv_config config = {.name = "simple_spread_v3", .envs = 1, .stream = PHILOX_ENVIRONMENT, .clip_action = true};
+    const uint64_t plain = identity(&config);
+    config.option = said, config.options = 2; /* defaults that somebody wrote out, in other words */
+    config.seed = 9, config.envs = 3, config.first_env = 7;
+    assert_true(identity(&config) == plain);
+    config.option = other, config.options = 1;
+    const uint64_t four = identity(&config);
+    config.option = swapped;
+    assert_true(four != plain && identity(&config) != plain && identity(&config) != four);
+    config.options = 0;
+    config.time_limit = 9;
+    const uint64_t limited = identity(&config);
+    config.time_limit = 0, config.rescale_action = true;
+    const uint64_t rescaled = identity(&config);
+    config.rescale_action = false, config.clip_action = false;
+    assert_true(limited != plain && rescaled != plain && identity(&config) != plain && limited != rescaled);
+    config.clip_action = true;
+    assert_true(identity(&config) == plain);
+}
+
+static void snapshots_of_version_0_1_are_taken(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct vecenv *env;
+    const struct vecenv_config config = {.name = "simple_spread_v3", .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    assert_int_equal(vecenv_open(&env, &config, &err), 0);
+    unsigned char *bytes = calloc(1, vecenv_snapshot_bytes(env));
+    assert_int_equal(vecenv_snapshot(env, 0, bytes, &err), 0);
+    uint64_t guard[2] = {vecenv_identity(env), vecenv_hash(env)}, found;
+    memcpy(&found, bytes, sizeof found);
+    assert_true(found == guard[0] && guard[0] != guard[1]);
+    memcpy(bytes, &guard[1], sizeof guard[1]);
+    assert_int_equal(vecenv_restore(env, 0, bytes, &err), 0);
+    bytes[0] ^= 1;
+    assert_int_equal(vecenv_restore(env, 0, bytes, &err), EXIT_CHECKPOINT);
+    free(bytes);
+    vecenv_close(env);
+}
+
 /* ---- plugins ---------------------------------------------------------------------------------------------- */
 
 static char folder[256];
@@ -257,6 +311,8 @@ static void template_plays_from_its_shared_object(void **state)
     const struct mappo_env *again;
     assert_int_equal(registry_find(config.name, &again, NULL), 0);
     assert_ptr_equal(again, vecenv_descriptor(b.env)); /* loaded once */
+    assert_int_equal(strlen(plugin_digest(again)), 64);
+    assert_null(plugin_digest(registry_at(0)));
     batch_close(&b);
 }
 
@@ -355,6 +411,8 @@ int main(void)
         cmocka_unit_test(bad_options_are_named_with_their_range),
         cmocka_unit_test(options_of_the_other_rule_set_are_not_swallowed),
         cmocka_unit_test(all_options_stand_in_the_text_and_hash),
+        cmocka_unit_test(identity_is_of_what_differs_from_the_defaults),
+        cmocka_unit_test(snapshots_of_version_0_1_are_taken),
         cmocka_unit_test(template_plays_from_its_shared_object),
         cmocka_unit_test(plugins_that_others_could_have_written_are_refused),
         cmocka_unit_test(plugins_writable_by_the_group_are_opened_with_a_warning),

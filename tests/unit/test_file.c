@@ -200,6 +200,85 @@ static void a_field_list_grows_and_copies(void **state)
     free(copy.field);
 }
 
+/* ---- what is in the way, what was taken away -------------------------------------------------------------------------------------------
+ */
+
+static void what_is_in_the_way_gets_the_first_free_number(void **state)
+{
+    (void)state;
+    char moved[400], want[400];
+    struct error err = {0};
+    for (int k = 1; k <= 3; k++) {
+        assert_int_equal(replace("mine"), EXIT_DONE);
+        assert_int_equal(file_set_aside(path, moved, sizeof moved, &err), EXIT_DONE);
+        text_format(want, sizeof want, "%s.%d", path, k);
+        assert_string_equal(moved, want);
+        assert_true(file_exists(moved) && !file_exists(path));
+    }
+}
+
+static char *content(const char *of)
+{
+    char *bytes;
+    size_t size;
+    assert_int_equal(file_read(of, 1 << 20, &bytes, &size, NULL), EXIT_DONE);
+    return bytes;
+}
+
+static void a_file_that_was_taken_away_comes_back_whole_and_goes_on(void **state)
+{
+    (void)state;
+    char moved[400], away[400], *text;
+    struct error err = {0};
+    FILE *file = fopen(path, "a+e");
+    assert_non_null(file);
+    fputs("one\n", file);
+    assert_false(file_return(file, path, moved, sizeof moved, &err)); /* it is in its place */
+
+    assert_int_equal(unlink(path), 0);
+    fputs("two\n", file);
+    assert_true(file_return(file, path, moved, sizeof moved, &err));
+    assert_string_equal(moved, "");
+    fputs("three\n", file);
+    assert_false(file_return(file, path, moved, sizeof moved, &err));
+    assert_string_equal(text = content(path), "one\ntwo\nthree\n");
+    free(text);
+    assert_int_equal(ftello(file), 14);
+
+    text_format(away, sizeof away, "%s.away", path);
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(replace("somebody else's"), EXIT_DONE);
+    assert_true(file_return(file, path, moved, sizeof moved, &err));
+    fputs("four\n", file);
+    fclose(file);
+    assert_string_equal(text = content(path), "one\ntwo\nthree\nfour\n");
+    free(text);
+    assert_string_equal(text = content(away), "one\ntwo\nthree\n");
+    free(text);
+    assert_string_equal(text = content(moved), "somebody else's");
+    free(text);
+    assert_int_equal(err.code, 0);
+}
+
+static void a_file_whose_folder_was_taken_away_says_so_and_goes_on_where_it_is(void **state)
+{
+    (void)state;
+    char below[400], moved[400];
+    struct error err = {0};
+    text_format(below, sizeof below, "%s/below", folder);
+    assert_int_equal(file_make_folders(below, &err), EXIT_DONE);
+    text_format(below, sizeof below, "%s/below/file", folder);
+    FILE *file = fopen(below, "a+e");
+    assert_non_null(file);
+    unlink(below);
+    text_format(moved, sizeof moved, "%s/below", folder);
+    assert_int_equal(rmdir(moved), 0);
+    assert_true(file_return(file, below, moved, sizeof moved, &err));
+    assert_int_equal(err.code, EXIT_CHECKPOINT);
+    assert_true(fputs("more", file) >= 0 && fflush(file) == 0);
+    fclose(file);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -214,6 +293,9 @@ int main(void)
         TEST(sha256_of_known_texts),
         TEST(hashes_tell_where_a_text_ends),
         TEST(a_field_list_grows_and_copies),
+        TEST(what_is_in_the_way_gets_the_first_free_number),
+        TEST(a_file_that_was_taken_away_comes_back_whole_and_goes_on),
+        TEST(a_file_whose_folder_was_taken_away_says_so_and_goes_on_where_it_is),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
 }

@@ -391,12 +391,52 @@ static void pruning_keeps_the_newest_the_best_and_update_0(void **state)
     put("notes.txt", "mine");
     put("step-000000000100.h5.copy", "mine");
     assert_int_equal(folder_open(&folder, run, &err), EXIT_DONE);
-    folder_prune(folder, 3, "step-000000000200.h5");
+    folder_prune(folder, 3, 200);
     static const bool kept[] = {true, false, true, false, true, true, true};
     for (int i = 0; i < 7; i++) assert_int_equal(there(checkpoint_name(steps[i]).name), kept[i]);
     assert_true(there("notes.txt") && there("step-000000000100.h5.copy"));
     folder_reject(folder, "step-000000000600.h5");
     assert_true(there("damaged-step-000000000600.h5") && !there("step-000000000600.h5"));
+    put("step-000000000600.h5", "damaged again");
+    folder_reject(folder, "step-000000000600.h5");
+    assert_true(there("damaged-step-000000000600.h5") && there("damaged-step-000000000600.h5.1")); /* the first one is kept */
+    folder_close(folder);
+}
+
+static void a_persons_file_or_folder_called_lock_is_left_alone(void **state)
+{
+    (void)state;
+    struct folder *folder;
+    struct error err = {0};
+    put("lock", "of my front door\n");
+    assert_int_equal(folder_open(&folder, run, &err), EXIT_USAGE);
+    ASSERT_CONTAINS(err.text, "no lock of a run");
+    assert_true(there("lock"));
+    unlink(lock_path);
+    assert_int_equal(mkdir(lock_path, 0700), 0);
+    assert_int_equal(folder_open(&folder, run, &err), EXIT_USAGE);
+    ASSERT_CONTAINS(err.text, "no lock of a run");
+    assert_int_equal(rmdir(lock_path), 0);
+}
+
+static void links_are_moved_and_what_a_person_put_there_is_kept(void **state)
+{
+    (void)state;
+    struct folder *folder;
+    struct error err = {0};
+    char path[700], target[64] = "";
+    assert_int_equal(folder_open(&folder, run, &err), EXIT_DONE);
+    text_format(path, sizeof path, "%s/latest.h5", run);
+    for (int i = 1; i <= 2; i++) {
+        assert_int_equal(folder_point(folder, "latest.h5", checkpoint_name(i).name, &err), EXIT_DONE);
+        assert_true(readlink(path, target, sizeof target - 1) > 0);
+        assert_string_equal(target, checkpoint_name(i).name);
+    }
+    assert_false(there("latest.h5.1")); /* our own link is nobody's */
+    unlink(path);
+    put("latest.h5", "mine");
+    assert_int_equal(folder_point(folder, "latest.h5", checkpoint_name(3).name, &err), EXIT_DONE);
+    assert_true(there("latest.h5.1"));
     folder_close(folder);
 }
 
@@ -460,6 +500,8 @@ int main(void)
         TEST(opening_makes_the_folder_and_removes_what_a_killed_save_left),
         TEST(a_folder_that_can_not_be_made_or_written_is_a_usage_error),
         TEST(pruning_keeps_the_newest_the_best_and_update_0),
+        TEST(a_persons_file_or_folder_called_lock_is_left_alone),
+        TEST(links_are_moved_and_what_a_person_put_there_is_kept),
         TEST(setting_aside_moves_a_run_to_the_next_free_number),
         TEST(a_live_run_or_somebody_elses_folder_is_not_set_aside),
     };

@@ -1,0 +1,83 @@
+/* In which keys and options of the environment two configurations differ. */
+#include <string.h>
+
+#include "base/text.h"
+#include "config/config.h"
+
+const struct config_comparison config_continuing = {
+    .given = true, .by_id = true, .none_of = CHANGEABLE | NOT_STORED, .words = {" (now ", ", before ", ")"}};
+const struct config_comparison config_meaning = {.by_id = true, .all_of = MEANING, .then_first = true, .words = {"=", " (here ", ")"}};
+const struct config_comparison config_everything = {.words = {"=", " (rank 0: ", ")"}};
+
+struct list {
+    const struct config_comparison *how;
+    char *text;
+    size_t size, used;
+    int count, left_out;
+};
+
+static void list_add(struct list *list, const char *key, const char *now, const char *then)
+{
+    char entry[CONFIG_TEXT * 2 + 192];
+    const char *const *words = list->how->words, *first = list->how->then_first ? then : now, *second = list->how->then_first ? now : then;
+    text_format(entry, sizeof entry, "%s%s%s%s%s%s%s", list->count ? ", " : "", key, words[0], *first ? first : "empty", words[1],
+                *second ? second : "empty", words[2]);
+    list->count++;
+    /* Room stays for "and N more". */
+    if (list->left_out || list->used + strlen(entry) + 24 > list->size)
+        list->left_out++;
+    else
+        list->used += (size_t)snprintf(list->text + list->used, list->size - list->used, "%s", entry);
+}
+
+static bool same_environment(const struct config *now, const struct config *then, bool by_id)
+{
+    return by_id && now->env_id[0] && then->env_id[0] ? strcmp(now->env_id, then->env_id) == 0 : strcmp(now->env_name, then->env_name) == 0;
+}
+
+static void compare_key(struct list *list, int k, const struct config *now, const struct config *then)
+{
+    const struct config_comparison *how = list->how;
+    char key[128], value[CONFIG_TEXT], before[CONFIG_TEXT];
+    const int flags = config_keys[k].flags;
+    if ((flags & how->all_of) != how->all_of || flags & how->none_of) return;
+    if (how->given && !config_is_explicit(now->origin[k])) return;
+    if (how->not_given_then && config_is_explicit(then->origin[k])) return;
+    config_value(now, k, value, sizeof value);
+    config_value(then, k, before, sizeof before);
+    if (k == KEY_env_name && how->by_id && now->env_id[0] && then->env_id[0]) {
+        text_format(value, sizeof value, "%s", now->env_id);
+        text_format(before, sizeof before, "%s", then->env_id);
+    }
+    text_format(key, sizeof key, "%s.%s", config_keys[k].section, config_keys[k].name);
+    if (strcmp(value, before) != 0) list_add(list, key, value, before);
+}
+
+static void compare_option(struct list *list, const struct config_option *option, const struct config *then)
+{
+    const struct config_comparison *how = list->how;
+    char key[128];
+    const char *old = NULL;
+    int origin = ORIGIN_DEFAULT;
+    for (int i = 0; i < then->env_options; i++)
+        if (strcmp(then->env_option[i].name, option->name) == 0) old = then->env_option[i].value, origin = then->env_option[i].origin;
+    if (how->given && !config_is_explicit(option->origin)) return;
+    if (how->not_given_then && config_is_explicit(origin)) return;
+    /* One that `then` doesn't know came later, and is no difference unless somebody asked for it. */
+    const bool asked = config_is_explicit(option->origin) || option->origin == ORIGIN_CHECKPOINT;
+    if (old ? strcmp(old, option->value) == 0 : !asked) return;
+    text_format(key, sizeof key, "env.%s", option->name);
+    list_add(list, key, option->value, old ? old : "not set");
+}
+
+int config_differences(const struct config *now, const struct config *then, const struct config_comparison *how, char *text, size_t size)
+{
+    struct list list = {.how = how, .text = text, .size = size};
+    if (size) text[0] = '\0';
+    for (int k = 0; k < CONFIG_KEYS; k++) compare_key(&list, k, now, then);
+    /* Options of another environment can't be compared; and what they mean is asked for like MEANING. */
+    const bool options = (how->all_of & ~MEANING) == 0 && (how->given || same_environment(now, then, how->by_id));
+    for (int i = 0; options && i < now->env_options; i++) compare_option(&list, &now->env_option[i], then);
+    if (list.left_out) snprintf(text + list.used, size - list.used, "%sand %d more", list.used ? " " : "", list.left_out);
+    return list.count;
+}

@@ -1,0 +1,48 @@
+#include "env/identity.h"
+
+#include <string.h>
+
+#include "base/digest.h"
+#include "env/options.h"
+#include "env/spec.h"
+
+static uint64_t hash_version(const struct mappo_env *env)
+{
+    return hash_bytes(hash_text(HASH_START, env->id), &env->version, sizeof env->version);
+}
+
+/* Added up, so that the order of an environment's table doesn't matter. */
+static uint64_t hash_pair(const char *name, const char *value)
+{
+    return hash_text(hash_text(HASH_START, name), value);
+}
+
+uint64_t identity_of(const struct mappo_env *env, const struct vecenv_config *config)
+{
+    struct mappo_value value[OPTIONS_MAX], usual[OPTIONS_MAX];
+    char text[1024], now[128], def[128];
+    uint64_t changed = 0;
+    /* Both were read before, when the instance was made. */
+    if (options_read(env, config->option, config->options, value, text, sizeof text, NULL) ||
+        options_read(env, NULL, 0, usual, text, sizeof text, NULL))
+        return 0;
+    for (int k = 0, count = options_count(env); k < count; k++) {
+        options_value(&env->option[k], &value[k], now, sizeof now);
+        options_value(&env->option[k], &usual[k], def, sizeof def);
+        if (strcmp(now, def) != 0) changed += hash_pair(env->option[k].name, now);
+    }
+    /* Their defaults are those of the section "wrap" in config.def. */
+    const int64_t limit = config->time_limit;
+    if (limit) changed += hash_bytes(hash_text(HASH_START, "wrap.time_limit"), &limit, sizeof limit);
+    if (config->rescale_action) changed += hash_pair("wrap.rescale_action", "true");
+    if (!config->clip_action) changed += hash_pair("wrap.clip_action", "false");
+    return hash_bytes(hash_version(env), &changed, sizeof changed);
+}
+
+uint64_t identity_whole(const struct mappo_env *env, const char *options, const struct mappo_env_spec *spec,
+                        const struct vecenv_config *config)
+{
+    const int64_t wrappers[3] = {config->time_limit, config->rescale_action, config->clip_action};
+    const uint64_t hash = spec_hash(hash_text(hash_version(env), options), spec);
+    return hash_bytes(hash, wrappers, sizeof wrappers);
+}

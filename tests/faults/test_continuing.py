@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Going on with a run, playing it and starting from it after something else changed: its environment's place, its settings, its rules. What a
+person changed is taken or named, never ignored.
+
+# timeout: 300"""
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+MAPPO = os.path.abspath(os.environ.get("MAPPO", "build/mappo"))
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+SMALL = ["rollout.envs=4", "rollout.steps=10", "policy.hidden=16", "ppo.epochs=1", "threads=1", "eval.env_steps=0"]
+UPDATE = 40  # environment steps
+failed = 0
+
+
+def check(name, condition, told=""):
+    global failed
+    failed += not condition
+    print(f"ok - {name}" if condition else f"not ok - {name}: {told}", flush=True)
+
+
+def mappo(*args):
+    done = subprocess.run([MAPPO, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    return done.returncode, done.stdout
+
+
+def train(updates, *args):
+    return mappo(f"train.env_steps={updates * UPDATE}", *SMALL, *args)
+
+
+def warnings(out):
+    return [line for line in out.splitlines() if line.startswith("mappo: ")]
+
+
+def lines(run):
+    with open(f"{run}/metrics.jsonl") as file:
+        return [json.loads(line) for line in file]
+
+
+def plugin(path, *edits):
+    """The template's environment, with edits of its source."""
+    with open(f"{ROOT}/envs/template/meeting.c") as file:
+        text = file.read()
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    done = subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-O1", "-shared", "-fPIC", f"-I{ROOT}/src", "-o", path, "-x", "c", "-"],
+                          input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    return path
+
+
+NEW_OPTION = ('"agents"},', '"agents"},\n{"colour", MAPPO_OPTION_INT, "7", 0, 9, NULL, "an option that came later"},')
+ENUM = ("OPTION_N, OPTION_CELLS", "OPTION_N, OPTION_COLOUR, OPTION_CELLS")
+OTHER_RULES = ("-(float)spread /", "-2 * (float)spread /")
+
+
+def a_plugin_that_moved():
+    plugin("here/meeting.so")
+    train(2, "env=here/meeting.so", "run=moved")
+    os.makedirs("there")
+    os.rename("here/meeting.so", "there/meeting.so")
+    code, out = mappo("run=moved", f"train.env_steps={4 * UPDATE}")
+    check("a_plugin_that_is_gone_says_what_to_give", code == 2 and "env=PATH/meeting.so" in out and "here/meeting.so" in out, f"{code}: {out}")
+    code, out = mappo("eval", "moved", "episodes=2")
+    check("and_so_does_eval", code == 2 and "env=PATH/meeting.so" in out, f"{code}: {out}")
+    code, out = train(4, "env=there/meeting.so", "run=moved")
+    check("a_run_goes_on_with_the_new_path_of_its_plugin", code == 0 and "at update 2," in out and not warnings(out), f"{code}: {out}")
+    code, out = mappo("run=moved", f"train.env_steps={5 * UPDATE}")
+    check("and_then_finds_it_by_itself", code == 0 and "at update 4," in out, f"{code}: {out}")
+    code, out = mappo("eval", "moved", "episodes=2")
+    check("and_is_played_without_a_word", code == 0 and not warnings(out), f"{code}: {out}")
+
+
+def a_plugin_that_was_built_anew():
+    train(2, "env=there/meeting.so", "run=rebuilt")
+    plugin("there/meeting.so", OTHER_RULES)
+    text = "is not the file that this was trained with"
+    code, out = mappo("eval", "rebuilt", "episodes=2")
+    check("eval_warns_once_of_a_plugin_that_was_built_anew", code == 0 and out.count(text) == 1, f"{code}: {out}")
+    code, out = train(2, "env=there/meeting.so", "run=from_rebuilt", "train.init=rebuilt")
+    check("so_does_a_run_that_starts_from_its_networks", code == 0 and out.count(text) == 1, f"{code}: {out}")
+    code, out = mappo("run=rebuilt", f"train.env_steps={4 * UPDATE}")
+    check("so_does_a_run_that_goes_on", code == 0 and out.count(text) == 1 and "at update 2," in out, f"{code}: {out}")
+    code, out = mappo("run=rebuilt", f"train.env_steps={5 * UPDATE}")
+    check("but_not_again_after_that", code == 0 and text not in out, f"{code}: {out}")
+    plugin("there/meeting.so", NEW_OPTION, ENUM)
+    code, out = mappo("run=rebuilt", f"train.env_steps={6 * UPDATE}")
+    check("an_option_that_came_later_orphans_no_run", code == 0 and "at update 5," in out, f"{code}: {out}")
+    plugin("there/meeting.so", (".version = 1,", ".version = 2,"))
+    code, out = mappo("run=rebuilt", f"train.env_steps={7 * UPDATE}")
+    check("another_version_of_the_rules_is_refused_with_both_numbers", code == 4 and "version 1 of template/meeting" in out and "version 2" in out,
+          f"{code}: {out}")
+    plugin("there/meeting.so", ("template/meeting", "my/meeting"))
+    code, out = train(7, "env=there/meeting.so", "run=rebuilt")
+    check("another_environment_is_refused_by_its_id", code == 2 and "env.name (now my/meeting, before template/meeting)" in out, f"{code}: {out}")
+
+
+def a_folder_is_named_after_the_environments_id():
+    plugin("there/meeting.so")
+    train(1, "env=there/meeting.so")
+    found = glob.glob("runs/*")
+    check("a_folder_is_named_after_the_environments_id", [os.path.basename(f) for f in found] and
+          os.path.basename(found[0]).startswith("template-meeting-mappo-s1-"), found)
+    # As version 0.1 named it: the same hash behind the path.
+    path = re.sub(r"[^A-Za-z0-9_.-]+", "-", os.path.realpath("there/meeting.so")).strip("-")
+    old = found[0].replace("template-meeting", path)
+    os.rename(found[0], old)
+    code, out = train(3, "env=there/meeting.so")
+    check("a_run_in_a_folder_that_was_named_after_the_path_goes_on_there", code == 0 and f"continuing {old} at update 1" in out and
+          glob.glob("runs/*") == [old], f"{code}: {out} {glob.glob('runs/*')}")
+    shutil.copytree("there", "elsewhere")
+    code, out = train(1, "env=elsewhere/meeting.so")
+    check("an_older_run_of_a_plugin_that_lay_elsewhere_is_pointed_out", code == 0 and len(warnings(out)) == 1 and f"run={old} continues it" in out, out)
+    shutil.rmtree(found[0])
+    code, out = train(3, "env=there/meeting.so", "--fresh")
+    check("and_fresh_names_the_new_run_rightly", code == 0 and sorted(glob.glob("runs/*")) == sorted([found[0], old + ".1"]), f"{out} {glob.glob('runs/*')}")
+    with open(f"{found[0]}/config.ini") as file:
+        check("config_ini_names_the_id_beside_the_path", "\n# the plugin of template/meeting\n" in file.read())
+
+
+def rate(run):
+    return lines(run)[-1]["learning_rate"]
+
+
+def a_schedule_that_ended():
+    code, out = train(2, "run=linear", "adam.schedule=linear")
+    check("a_schedule_that_ends_with_its_run_needs_no_word", code == 0 and not warnings(out), out)
+    code, out = mappo("run=linear", f"train.env_steps={4 * UPDATE}")
+    said = warnings(out)
+    advice = f"adam.schedule_steps={4 * UPDATE}"
+    check("going_on_beyond_a_schedule_warns_that_nothing_is_learned", code == 0 and len(said) == 1 and advice in said[0] and rate("linear") == 0, out)
+    code, out = mappo("run=linear", f"train.env_steps={8 * UPDATE}", f"adam.schedule_steps={8 * UPDATE}")
+    rates = [line["learning_rate"] for line in lines("linear")][4:]
+    expected = [7e-4 * (1 - done / 8) for done in range(4, 8)]
+    check("the_end_of_a_schedule_can_be_moved", code == 0 and not warnings(out) and all(abs(a - b) < 1e-12 for a, b in zip(rates, expected)),
+          f"{out} {rates} {expected}")
+    code, out = mappo("run=linear", f"train.env_steps={9 * UPDATE}")
+    check("and_stays_where_it_was_moved_to", "at 0 from adam.schedule_steps=320 on" in out and rate("linear") == 0, out)
+
+
+def edit(path, *edits):
+    with open(path) as file:
+        text = file.read()
+    for old, new in edits:
+        assert re.search(old, text, re.MULTILINE), old
+        text = re.sub(old, new, text, flags=re.MULTILINE)
+    with open(path, "w") as file:
+        file.write(text)
+    return text
+
+
+def an_edited_config_ini():
+    train(2, "run=edited")
+    ini = "edited/config.ini"
+    edit(ini, (r"^env_steps = 80$", "env_steps = 160"))
+    code, out = mappo("run=edited")
+    said = warnings(out)
+    check("a_finished_run_whose_config_ini_was_edited_says_where_settings_come_from",
+          code == 0 and len(said) == 1 and "train.env_steps is 160 there, 80 in force" in said[0] and "command line" in said[0], out)
+    text = edit(ini, (r"^lr = .*$", "lr = 0.1"))
+    code, out = mappo("run=edited", f"train.env_steps={4 * UPDATE}")
+    said = warnings(out)
+    check("a_run_that_goes_on_names_what_was_edited_and_is_not_in_force", code == 0 and len(said) == 1 and
+          "adam.lr is 0.1 there, 0.0007 in force" in said[0] and "env_steps" not in said[0].split("there")[0], out)
+    with open("edited/config.ini.1") as file:
+        check("and_keeps_the_edited_file", "edited/config.ini.1" in out and file.read() == text, out)
+    code, out = mappo("--config", "edited/config.ini.1", "run=another", *SMALL)
+    check("and_its_advice_works", code == 0 and rate("another") == 0.1, out)
+    code, out = mappo("run=edited", f"train.env_steps={5 * UPDATE}")
+    check("a_config_ini_that_nobody_touched_needs_no_word_and_no_copy", code == 0 and not warnings(out) and not os.path.exists("edited/config.ini.2"), out)
+    with open(ini, "a") as file:
+        file.write("# what I think of it\n")
+    code, out = mappo("run=edited", f"train.env_steps={6 * UPDATE}")
+    with open("edited/config.ini.2") as file:
+        check("a_persons_comment_is_kept_too", len(warnings(out)) == 1 and "# what I think of it" in file.read(), out)
+    # As version 0.1 left it: without a checksum.
+    edit(ini, (r"\n# written by mappo.*\n", ""))
+    code, out = mappo("run=edited", f"train.env_steps={7 * UPDATE}")
+    check("one_of_version_0_1_that_nobody_touched_needs_no_word", code == 0 and not warnings(out) and not os.path.exists("edited/config.ini.3"), out)
+    edit(ini, (r"\n# written by mappo.*\n", ""), (r"^episodes = .*$", "episodes = 9"))
+    code, out = mappo("run=edited")
+    check("but_one_that_was_edited_does", code == 0 and "eval.episodes is 9 there, 128 in force" in out, out)
+    shutil.copytree("edited/", "away")
+    os.unlink("away/config.ini")
+    code, out = mappo("run=away", f"train.env_steps={8 * UPDATE}")
+    check("one_that_was_removed_comes_back", code == 0 and not warnings(out) and os.path.exists("away/config.ini"), out)
+    os.rename("away/config.ini", ini)
+    # Killed between its start, which took another setting, and its next checkpoint: that is no edit.
+    shutil.copytree("edited", "killed")
+    mappo("run=edited", f"train.env_steps={10 * UPDATE}", "eval.episodes=7")
+    shutil.copy(ini, "killed/config.ini")
+    code, out = mappo("run=killed", f"train.env_steps={9 * UPDATE}")
+    check("what_a_leg_that_was_killed_wrote_is_no_edit", code == 0 and not warnings(out) and not os.path.exists("killed/config.ini.3"), out)
+
+
+def networks_under_other_settings():
+    train(2, "run=base", "env.rules=mpe2")
+    code, out = train(1, "run=i1", "train.init=base")
+    check("networks_under_the_same_settings_need_no_word", code == 0 and not warnings(out), out)
+    other = {"policy.activation": ("tanh", "relu"), "policy.feature_norm": ("true", "false"), "policy.layer_norm": ("true", "false"),
+             "env.rules": ("mpe2", "on-policy"), "policy.layers": ("2", "1"), "wrap.rescale_action": ("false", "true"),
+             "critic.state": ("auto", "concat"), "norm.value": ("valuenorm", "none")}
+    silent = []
+    for key, (then, now) in other.items():
+        code, out = train(1, f"run=i-{key}", "train.init=base", f"{key}={now}")
+        said = [line for line in warnings(out) if f"{key}={then} (here {now})" in line]
+        if len(said) != 1 or (code == 0 and "mean something else" not in out):
+            silent.append((key, code, out))
+    check("networks_that_mean_something_else_are_taken_with_a_warning_that_names_each_key", not silent, silent[:1])
+    code, out = train(1, "run=i2", "train.init=base", "adam.lr=1e-3", "gae.gamma=0.9", "rollout.envs=8")
+    check("but_not_for_keys_that_leave_them_as_they_are", code == 0 and not warnings(out), out)
+    code, out = train(1, "run=i3", "train.init=base", "policy.hidden=17")
+    check("networks_that_do_not_fit_name_the_setting", code == 4 and "policy.hidden=16 (here 17)" in out and "dataset" not in out, f"{code}: {out}")
+    code, out = mappo("eval", "base", "env.rules=on-policy", "episodes=2")
+    check("eval_with_other_rules_says_that_it_was_trained_with_others",
+          code == 0 and len(warnings(out)) == 1 and "was trained with env.rules=mpe2 (here on-policy)" in out, f"{code}: {out}")
+    code, out = mappo("eval", "base", "env.N=5")
+    check("eval_with_more_agents_says_how_many_it_was_trained_with", code == 4 and "was trained with env.N=3 (here 5)" in out and "dataset" not in out,
+          f"{code}: {out}")
+    code, out = mappo("eval", "base", "env.rules=mpe2", "episodes=2", "eval.seed=3")
+    check("eval_as_it_was_trained_needs_no_word", code == 0 and not warnings(out), f"{code}: {out}")
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="mappo-test-")
+    os.chdir(folder)
+    try:
+        for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, a_folder_is_named_after_the_environments_id, a_schedule_that_ended,
+                        an_edited_config_ini, networks_under_other_settings):
+            promise()
+    finally:
+        os.chdir("/")
+        shutil.rmtree(folder)
+    sys.exit(failed > 0)
+
+
+main()
