@@ -52,7 +52,9 @@ enum key_type { KEY_IS_INT, KEY_IS_REAL, KEY_IS_BOOL, KEY_IS_TEXT, KEY_IS_CHOICE
 enum key_flags {
     CHANGEABLE = 1, /* may differ when a run is continued */
     NOT_STORED = 2, /* of this call only: not in the checkpoint, not in the run's name */
-    UNNAMED = 4     /* explicit value does not enter the run's folder name */
+    UNNAMED = 4,    /* explicit value does not enter the run's folder name */
+    SINGLE = 8,     /* computed with in 32 bits */
+    IS_PATH = 16    /* of a file or folder: ~ at its beginning is somebody's home */
 };
 
 struct config_key {
@@ -98,6 +100,8 @@ struct arguments {
     bool fresh, quiet, json, check, help, version;
     bool command_given;
     const char *help_section; /* of --help SECTION; NULL = none */
+    char room[8192];          /* paths that began with ~ */
+    size_t room_used;
 };
 /* Knows nothing of which commands there are: the first operand is the command. */
 int arguments_parse(struct arguments *args, int argc, char **argv, struct error *err);
