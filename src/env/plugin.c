@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "env/options.h"
+
 enum { MAX_PLUGINS = 16 };
 
 /* Plugins stay open until the process ends: their descriptors are handed out for good. */
@@ -65,7 +67,7 @@ static int read_descriptor(void *handle, const char *path, struct mappo_env *out
                           : !out->step    ? "step"
                                           : NULL;
     if (missing) return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: the descriptor has no %s", path, missing);
-    return 0;
+    return options_check(out, err);
 }
 
 int plugin_open(const char *path, const struct mappo_env **env, struct error *err)
