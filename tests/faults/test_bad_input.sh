@@ -2,6 +2,7 @@
 # Mistakes on the command line and in configuration files: each gives one line that names what to write instead, exit code 2 (or the one
 # said), nothing on standard output, and touches no file. The same under mpirun: one rank prints, once.
 # timeout: 170
+# shellcheck disable=SC2088 # a ~ in quotes is what is tested
 set -u
 MAPPO=${MAPPO:-build/mappo}
 MAPPO=$(cd "$(dirname "$MAPPO")" && pwd)/$(basename "$MAPPO")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the commands print for people and scripts: eval's table and JSON, pictures, help, version, the lines at a start.
 # timeout: 170
+# shellcheck disable=SC2088 # a ~ in quotes is what is tested
 set -u
 MAPPO=$(cd "$(dirname "${MAPPO:-build/mappo}")" && pwd)/$(basename "${MAPPO:-build/mappo}")
 WORK=$(mktemp -d)

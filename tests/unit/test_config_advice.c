@@ -242,12 +242,12 @@ static void wrong_options_are_told_how_to_be_written(void **state)
         if (strstr(err.text, "mean \"--fresh") || strstr(err.text, "is --fresh")) fail_msg("%s: %s", cases[i].line, err.text);
         expect_error(code, cases[i].said);
     }
-    setenv("HOME", "/home/me", 1);
+    setenv("HOME", "/people/me", 1);
     assert_int_equal(parse("eval ~/run --config=~/a.ini --config ~ x~/y"), 0);
-    assert_string_equal(args.operand[0], "/home/me/run");
+    assert_string_equal(args.operand[0], "/people/me/run");
     assert_string_equal(args.operand[1], "x~/y");
-    assert_string_equal(args.file[0], "/home/me/a.ini");
-    assert_string_equal(args.file[1], "/home/me");
+    assert_string_equal(args.file[0], "/people/me/a.ini");
+    assert_string_equal(args.file[1], "/people/me");
 }
 
 int main(void)
