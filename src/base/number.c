@@ -144,7 +144,7 @@ static enum reading read_number(const char *plain, const struct number_kind *kin
     while (length > 0 && plain[length - 1] == ' ') length--;
     snprintf(digits, sizeof digits, "%.*s", (int)length, plain);
     const char *rest = plain + length + strspn(plain + length, " ");
-    const bool exponent = (*rest == 'e' || *rest == 'E') && rest == plain + length && text_is_decimal(rest - 1);
+    const bool exponent = length > 0 && (*rest == 'e' || *rest == 'E') && rest == plain + length && text_is_decimal(rest - 1);
     const enum reading reading = read_digits(digits);
     const double factor = exponent ? 1 : suffix_factor(rest, kind, &power);
     double number;

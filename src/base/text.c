@@ -172,6 +172,24 @@ const char *text_unquoted(const char *text, size_t *length)
     return NULL;
 }
 
+const char *text_strange_end(const char *text)
+{
+    static const struct {
+        const char *bytes, *name;
+    } strange[] = {{"\u00a0", "a no-break space (U+00A0)"},   {"\u2009", "a thin space (U+2009)"},
+                   {"\u202f", "a no-break space (U+202F)"},   {"\u3000", "a wide space (U+3000)"},
+                   {"\u200b", "a zero-width space (U+200B)"}, {"\ufeff", "a byte order mark (U+FEFF)"},
+                   {"\u201c", "a typographic quote (“)"},     {"\u201d", "a typographic quote (”)"},
+                   {"\u2018", "a typographic quote (‘)"},     {"\u2019", "a typographic quote (’)"}};
+    const size_t length = strlen(text);
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+        const size_t size = strlen(strange[i].bytes);
+        if (length >= size && (strncmp(text, strange[i].bytes, size) == 0 || strcmp(text + length - size, strange[i].bytes) == 0))
+            return strange[i].name;
+    }
+    return NULL;
+}
+
 bool text_lists(const char *list, const char *word)
 {
     const size_t length = strlen(word);

@@ -38,14 +38,16 @@ const struct command commands[] = {
         .takes = TAKES_SETTINGS | TAKES_QUIET | TAKES_JSON,
         .looks_at = "env eval wrap backend cpu comm train.threads",
         .run = cmd_eval,
-        .about = "Plays episodes with the networks of a run (its folder) or of one checkpoint, and reports mean and standard error of the "
-                 "return. Environment and "
-                 "settings come from the checkpoint, so they can't differ from training by accident. play= puts random, idle or scripted "
-                 "players in their place.",
+        .about =
+            "Plays episodes with the networks of a run (its folder) or of one checkpoint, and reports mean and standard error of the "
+            "return. Environment and "
+            "settings come from the checkpoint, so they can't differ from training by accident. For comparison, random and scripted "
+            "players play as well; where play= or --json is given, only the one that was chosen (trained, random, noop or scripted) does.",
         .section = "eval",
         .examples = "mappo eval runs/mpe-simple_spread-mappo-s1\n"
                     "mappo eval RUN episodes=10000 which=best --json\n"
-                    "mappo eval RUN play=scripted\n",
+                    "mappo eval RUN play=scripted\n"
+                    "mappo eval RUN picture=episode.svg episodes=1\n",
     },
     {
         .name = "inspect",

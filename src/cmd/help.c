@@ -68,7 +68,8 @@ static void print_options(FILE *out, int takes)
         {TAKES_QUIET, "--quiet, -q        no progress, only results and warnings"},
         {TAKES_JSON, "--json             results as JSON, one object a line"},
         {TAKES_CHECK, "--check            only verify that the file is whole"},
-        {0, "--help, -h         this page; --help SECTION lists the settings of a section, --help all every one"},
+        {0, "--help, -h         this page; mappo help TOPIC: of a section, a setting, all of them, exit-codes"},
+        {TAKES_FRESH, "--version          as mappo version"},
     };
     fputs("\noptions\n", out);
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
@@ -96,6 +97,8 @@ static void print_command(FILE *out, const struct command *command)
         fputs("\nsettings\n\n", out);
         config_help(out, command->section);
     }
+    if (command->looks_at && (!command->section || strcmp(command->looks_at, command->section) != 0))
+        fprintf(out, "\nit looks at these sections and settings: %s (mappo help NAME)\n", command->looks_at);
     fputs("\nexamples\n", out);
     print_indented(out, command->examples);
     fputs("\nexit code 0: done; the others: mappo help exit-codes\n", out);

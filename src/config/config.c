@@ -324,6 +324,10 @@ static int check_given(const struct config_key *key, const char *name, const cha
     if (bare && inner == 0)
         return error_set(err, EXIT_USAGE, "%s=%s %s: values stand without quotes: write nothing behind the =", name, value, where);
     if (bare) return error_set(err, EXIT_USAGE, "%s=%s %s: values stand without quotes: write %.*s", name, value, where, (int)inner, bare);
+    const char *strange = text_strange_end(value);
+    if (strange)
+        return error_set(err, EXIT_USAGE, "%s=%s %s holds %s, which is no blank and no quote here: take it away", name, value, where,
+                         strange);
     double number;
     if (key && key->type == KEY_IS_REAL && text_to_real(value, &number)) return check_size(key, number, name, value, where, err);
     const bool stored = !key || (key->type == KEY_IS_TEXT && !(key->flags & NOT_STORED));

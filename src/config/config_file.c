@@ -131,25 +131,6 @@ static char *read_line(char *buffer, int room, void *stream)
     return buffer;
 }
 
-/* Blanks and quotes of word processors at the ends of a name or value, which look like plain ones or like nothing. */
-static const char *strange_character(const char *text)
-{
-    static const struct {
-        const char *bytes, *name;
-    } strange[] = {{"\u00a0", "a no-break space (U+00A0)"},   {"\u2009", "a thin space (U+2009)"},
-                   {"\u202f", "a no-break space (U+202F)"},   {"\u3000", "a wide space (U+3000)"},
-                   {"\u200b", "a zero-width space (U+200B)"}, {"\ufeff", "a byte order mark (U+FEFF)"},
-                   {"\u201c", "a typographic quote (“)"},     {"\u201d", "a typographic quote (”)"},
-                   {"\u2018", "a typographic quote (‘)"},     {"\u2019", "a typographic quote (’)"}};
-    const size_t length = strlen(text);
-    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
-        const size_t size = strlen(strange[i].bytes);
-        if (length >= size && (strncmp(text, strange[i].bytes, size) == 0 || strcmp(text + length - size, strange[i].bytes) == 0))
-            return strange[i].name;
-    }
-    return NULL;
-}
-
 /* Of two different values for one key one would be ignored. */
 static int check_twice(struct reader *reader, const char *key, const char *before, const char *value)
 {
@@ -182,8 +163,7 @@ static void value_of(const struct config *config, const char *key, char *text, s
 static int take_checked(struct reader *reader, const char *key, const char *value)
 {
     char where[512], before[CONFIG_TEXT], now[CONFIG_TEXT];
-    const char *strange = strange_character(key), *comment = strstr(value, " #");
-    if (!strange && !text_unquoted(value, &(size_t){0})) strange = strange_character(value);
+    const char *strange = text_strange_end(key), *comment = strstr(value, " #");
     if (!comment) comment = strstr(value, "\t#");
     if (strange) return refuse_line(reader, "holds %s, which is no blank and no quote here: take it away", strange);
     if (comment && reader->origin != ORIGIN_CHECKPOINT)

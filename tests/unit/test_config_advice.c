@@ -135,6 +135,8 @@ static void wrong_values_are_told_how_to_be_written(void **state)
         {"env", "'mpe/simple_spread'", "values stand without quotes: write mpe/simple_spread"},
         {"env.rules", "\u201cmpe2\u201d", "values stand without quotes: write mpe2"},
         {"run", "\"\"", "values stand without quotes: write nothing behind the ="},
+        {"train.init", "a.h5\u00a0", "here holds a no-break space (U+00A0), which is no blank and no quote here: take it away"},
+        {"env.rules", "\u201cmpe2", "here holds a typographic quote"},
         {"train.init", "a #b", "can't be kept in a configuration file"},
         {"run", "$HOME/x", "run=$HOME/x here: variables are replaced by a shell only"},
         {"picture", "~no-such-user/x", "there is no user \"no-such-user\""},
