@@ -20,8 +20,7 @@ bool text_to_bool(const char *text, bool *value);   /* 0 1 true false yes no on 
 /* What stands between a pair of quotes of any kind ("x", 'x', “x”, `x`), `length` bytes; NULL where `text` is not all between two. */
 const char *text_unquoted(const char *text, size_t *length);
 
-/* A blank or quote of word processors at either end, which looks like a plain one or like nothing: what it is called. NULL where none is.
- */
+/* What a blank or quote of word processors is called that stands at either end and looks like a plain one or nothing; NULL = none does. */
 const char *text_strange_end(const char *text);
 
 bool text_lists(const char *list, const char *word); /* is it one of the words of the list, which stand a blank apart? */
