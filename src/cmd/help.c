@@ -98,7 +98,7 @@ static void print_command(FILE *out, const struct command *command)
         config_help(out, command->section);
     }
     if (command->looks_at && (!command->section || strcmp(command->looks_at, command->section) != 0))
-        fprintf(out, "\nsections and settings that it looks at: %s (mappo --help NAME)\n", command->looks_at);
+        fprintf(out, "\nit looks at: %s (mappo --help NAME tells more)\n", command->looks_at);
     fputs("\nexamples\n", out);
     print_indented(out, command->examples);
     fputs("\nexit code 0: done; the others: mappo help exit-codes\n", out);
