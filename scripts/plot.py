@@ -238,6 +238,9 @@ def main():
     args = parser.parse_args()
     if not args.output.lower().endswith((".svg", ".png", ".pdf")):
         fail(f"-o {args.output}: a name that ends in .svg, .png or .pdf is needed")
+    folder = os.path.dirname(args.output) or "."
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        fail(f"-o {args.output}: {folder} is no folder that can be written to")
     if args.window < 1:
         fail(f"--window {args.window}: a number of updates of at least 1 is needed")
     runs = [read_run(path) for path in args.runs]

@@ -1,10 +1,13 @@
 /* Chooses the command. All ranks parse; they vote, so that a mistake on the command line is said once and touches nothing. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "cmd/cmd.h"
 
 /* One after the other, a line each. Settings of a training are compared by what they mean, after files were read (run/start.c). */
@@ -69,6 +72,19 @@ static void leave_code(const struct comm *comm, int code)
     if (file) fclose(file);
 }
 
+/* Before any work: who asks for the code must be able to believe that it comes. */
+static int check_exit_file(const struct comm *comm, struct error *err)
+{
+    const char *path = getenv("MAPPO_EXIT_FILE");
+    if (comm->rank > 0 || !path || !*path) return 0;
+    const int file = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (file >= 0) return close(file);
+    if (errno == ENXIO || (errno == ENOENT && file_check_writable(path, err) == 0)) return 0; /* a pipe that nobody reads yet; a new file */
+    if (!err->code) error_set(err, EXIT_USAGE, "%s: can't be written: %s", path, strerror(errno));
+    unsetenv("MAPPO_EXIT_FILE"); /* said once */
+    return error_prefix(err, "MAPPO_EXIT_FILE");
+}
+
 /* OpenMP reads how long a waiting thread spins when its library is loaded, before main: so the program starts itself once more with a short
  * spin. Long spinning starves the very thread that is waited for wherever two share a core (docs/decisions/006). A user's own setting wins.
  */
@@ -90,6 +106,7 @@ int main(int argc, char **argv)
     static struct arguments args;
     const struct command *command = NULL;
     int code = parse(&args, &command, argc, argv, comm);
+    if (code == 0 && (code = comm_vote(comm, check_exit_file(comm, &err), &err))) error_report(&err);
     if (code == 0 && (args.help || args.version)) {
         if (comm->rank == 0 && args.help)
             help_print(stdout, &args);

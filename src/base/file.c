@@ -1,7 +1,9 @@
 #include "base/file.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,4 +243,48 @@ bool file_return(FILE *file, const char *path, char *moved, size_t size, struct 
     if (fd >= 0) close(fd);
     if (failed != 0) error_set(err, EXIT_CHECKPOINT, "%s: can't be written anew: %s", path, strerror(failed));
     return true;
+}
+
+int file_check_writable(const char *path, struct error *err)
+{
+    char folder[PATH_ROOM];
+    const char *name;
+    struct stat there;
+    if (!path_split(path, folder, sizeof folder, &name)) return error_set(err, EXIT_USAGE, "%.200s…: the path is too long", path);
+    if (!*name || (stat(path, &there) == 0 && S_ISDIR(there.st_mode)))
+        return error_set(err, EXIT_USAGE, "%s: is a folder; a file's name is needed", path);
+    if (stat(folder, &there) != 0) return error_set(err, EXIT_USAGE, "%s: can't be written: %s: %s", path, folder, strerror(errno));
+    if (!S_ISDIR(there.st_mode)) return error_set(err, EXIT_USAGE, "%s: can't be written: %s is no folder", path, folder);
+    if (access(folder, W_OK | X_OK) != 0) return error_set(err, EXIT_USAGE, "%s: can't be written: %s: %s", path, folder, strerror(errno));
+    return EXIT_DONE;
+}
+
+/* ---- paths as people write them ------------------------------------------------------------------------------------------------------ */
+
+/* "$HOME" or "${HOME}" in it, and no file of that very name. */
+static bool holds_variable(const char *path)
+{
+    for (const char *c = path; (c = strchr(c, '$')); c++)
+        if (isalpha((unsigned char)c[1]) || c[1] == '_' || c[1] == '{') return !file_exists(path);
+    return false;
+}
+
+int file_path_given(const char *written, char *path, size_t size, struct error *err)
+{
+    const char *home = "", *rest = written;
+    if (holds_variable(written))
+        return error_set(err, EXIT_USAGE, "variables are replaced by a shell only, not in files and single quotes: write the path out");
+    if (*written == '~') {
+        char user[64];
+        rest = written + strcspn(written, "/");
+        if (!text_format(user, sizeof user, "%.*s", (int)(rest - written - 1), written + 1))
+            return error_set(err, EXIT_USAGE, "no user's name is that long (./~NAME is a file of that name)");
+        const struct passwd *entry = *user ? getpwnam(user) : NULL;
+        if (*user && !entry) return error_set(err, EXIT_USAGE, "there is no user \"%s\" (./~%s is a file of that name)", user, user);
+        if (!*user && (!(home = getenv("HOME")) || !*home)) entry = getpwuid(getuid());
+        if (entry) home = entry->pw_dir;
+        if (!home || !*home) return error_set(err, EXIT_USAGE, "~ has no meaning here, because HOME is not set: write the path out");
+    }
+    if (!text_format(path, size, "%s%s", home, rest)) return error_set(err, EXIT_USAGE, "the path is too long");
+    return EXIT_DONE;
 }

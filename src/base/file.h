@@ -17,6 +17,10 @@ struct file_part {
 };
 int file_replace(const char *path, const struct file_part *parts, int count, struct error *err);
 
+/* Can a file be left at `path`, as far as can be told beforehand? EXIT_USAGE where its folder isn't there or takes no files, or a folder
+ * has that name. */
+int file_check_writable(const char *path, struct error *err);
+
 /* Reads a whole regular file of at most `limit` bytes into memory from malloc (caller frees); one zero byte follows the content. */
 int file_read(const char *path, size_t limit, char **bytes, size_t *size, struct error *err);
 
@@ -29,6 +33,9 @@ int file_set_aside(const char *path, char *moved, size_t size, struct error *err
  * ""). Positions in the file stay what they were. Returns whether that was so; where it can't be written, err->code is EXIT_CHECKPOINT and
  * `file` is left as it was. */
 bool file_return(FILE *file, const char *path, char *moved, size_t size, struct error *err);
+/* A path as somebody wrote it, with ~ and ~user at its beginning replaced as shells do (which don't inside quotes, in files, or behind an
+ * =). EXIT_USAGE, without the path in the text: no such user, a $VARIABLE that no shell has replaced, too long. */
+int file_path_given(const char *written, char *path, size_t size, struct error *err);
 
 int file_make_folders(const char *path, struct error *err);                                         /* mkdir -p */
 bool file_exists(const char *path);                                                                 /* follows links */

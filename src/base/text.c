@@ -69,10 +69,18 @@ static bool decimal_parse(const char *text, struct decimal *d)
     return *c == '\0';
 }
 
+/* "1.000", "20.000": is the point a decimal's or the thousands'? */
+static bool is_ambiguous(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    const size_t before = strspn(text, "0123456789");
+    return before >= 1 && before <= 3 && *text != '0' && text[before] == '.' && strcmp(text + before + 1, "000") == 0;
+}
+
 bool text_to_int(const char *text, int64_t *value)
 {
     struct decimal d;
-    if (!decimal_parse(text, &d) || d.exponent < 0 || d.count + d.exponent > 19) return false;
+    if (!decimal_parse(text, &d) || d.exponent < 0 || d.count + d.exponent > 19 || is_ambiguous(text)) return false;
     int64_t result = 0;
     for (int i = 0; i < d.count + (int)d.exponent; i++) {
         int digit = i < d.count ? d.digits[i] - '0' : 0;
@@ -90,8 +98,21 @@ bool text_to_real(const char *text, double *value)
     char *end;
     double result = strtod(text, &end);
     if (*end != '\0' || !isfinite(result)) return false;
+    if (result == 0 && is_digit(text[strcspn(text, "123456789eE")])) return false; /* 1e-400 */
     *value = result;
     return true;
+}
+
+bool text_is_decimal(const char *text)
+{
+    text += strspn(text, "+-") == 1;
+    const size_t whole = strspn(text, "0123456789"), point = text[whole] == '.';
+    const size_t digits = whole + (point ? strspn(text + whole + 1, "0123456789") : 0);
+    if (!digits) return false;
+    text += digits + point;
+    if (*text != 'e' && *text != 'E') return !*text;
+    text += 1 + (text[1] == '+' || text[1] == '-');
+    return *text && !text[strspn(text, "0123456789")];
 }
 
 bool text_to_bool(const char *text, bool *value)
@@ -136,6 +157,68 @@ void text_short_real(char *out, size_t size, double value)
 /* ---- the nearest word ------------------------------------------------------------------------------------------------------------------
  */
 
+const char *text_unquoted(const char *text, size_t *length)
+{
+    static const char *const pairs[][2] = {{"\"", "\""},         {"'", "'"},           {"`", "`"},
+                                           {"\u201c", "\u201d"}, {"\u201e", "\u201c"}, {"\u201d", "\u201d"},
+                                           {"\u2018", "\u2019"}, {"\u2019", "\u2019"}, {"\u00ab", "\u00bb"}};
+    const size_t size = strlen(text);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const size_t before = strlen(pairs[i][0]), behind = strlen(pairs[i][1]);
+        if (size < before + behind || strncmp(text, pairs[i][0], before) != 0 || strcmp(text + size - behind, pairs[i][1]) != 0) continue;
+        *length = size - before - behind;
+        return text + before;
+    }
+    return NULL;
+}
+
+const char *text_strange_end(const char *text)
+{
+    static const struct {
+        const char *bytes, *name;
+    } strange[] = {{"\u00a0", "a no-break space (U+00A0)"},   {"\u2009", "a thin space (U+2009)"},
+                   {"\u202f", "a no-break space (U+202F)"},   {"\u3000", "a wide space (U+3000)"},
+                   {"\u200b", "a zero-width space (U+200B)"}, {"\ufeff", "a byte order mark (U+FEFF)"},
+                   {"\u201c", "a typographic quote (“)"},     {"\u201d", "a typographic quote (”)"},
+                   {"\u2018", "a typographic quote (‘)"},     {"\u2019", "a typographic quote (’)"}};
+    const size_t length = strlen(text);
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+        const size_t size = strlen(strange[i].bytes);
+        if (length >= size && (strncmp(text, strange[i].bytes, size) == 0 || strcmp(text + length - size, strange[i].bytes) == 0))
+            return strange[i].name;
+    }
+    return NULL;
+}
+
+bool text_lists(const char *list, const char *word)
+{
+    const size_t length = strlen(word);
+    for (const char *at = list; length && (at = strstr(at, word)); at += length)
+        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
+    return false;
+}
+
+const char *text_behind_dashes(const char *text)
+{
+    static const char *const dashes[] = {"-", "\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2212"};
+    for (size_t i = 0; i < sizeof dashes / sizeof *dashes;)
+        if (strncmp(text, dashes[i], strlen(dashes[i])) == 0)
+            text += strlen(dashes[i]), i = 0;
+        else
+            i++;
+    return text;
+}
+
+bool text_same_letters(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        a += strspn(a, "-._ ");
+        b += strspn(b, "-._ ");
+        if (!*a || !*b) return !*a && !*b;
+        if (strncasecmp(a, b, 1) != 0) return false;
+    }
+}
+
 enum { WORD_MAX = 96, EDIT = 2, TAIL = 1 };
 
 static int min_int(int a, int b)
@@ -177,6 +260,7 @@ const char *text_nearest(const char *word, const char *const *candidates, int co
         int d = distance(word, candidates[i]);
         /* Near enough: at most about half of the longer word is changed. */
         int longer = (int)strlen(word) > (int)strlen(candidates[i]) ? (int)strlen(word) : (int)strlen(candidates[i]);
+        if (strlen(word) == 1 && d > 0) continue; /* every name that begins so would be near */
         if (d < least && d < longer) least = d, nearest = candidates[i];
     }
     return nearest;

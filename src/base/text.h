@@ -10,11 +10,26 @@
 /* Always terminates; returns false where the text was cut. */
 bool text_format(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Whole-string numbers: false for anything left over, out of range or not finite. "20e6", "1_000" and "4k" are not numbers except that
- * integers may be written as an exactly integral decimal ("2e6"). */
+/* Whole-string numbers: false for anything left over, out of range or not finite. "1_000" and "4k" are not numbers; integers may be written
+ * as an exactly integral decimal ("2e6", "9.0"), but not as "1.000", which much of the world reads as a thousand. */
 bool text_to_int(const char *text, int64_t *value);
-bool text_to_real(const char *text, double *value);
-bool text_to_bool(const char *text, bool *value); /* 0 1 true false yes no on off */
+bool text_to_real(const char *text, double *value); /* false, too, where a number other than 0 would become 0 */
+bool text_is_decimal(const char *text);             /* written as a number, whatever its size */
+bool text_to_bool(const char *text, bool *value);   /* 0 1 true false yes no on off */
+
+/* What stands between a pair of quotes of any kind ("x", 'x', “x”, `x`), `length` bytes; NULL where `text` is not all between two. */
+const char *text_unquoted(const char *text, size_t *length);
+
+/* What a blank or quote of word processors is called that stands at either end and looks like a plain one or nothing; NULL = none does. */
+const char *text_strange_end(const char *text);
+
+bool text_lists(const char *list, const char *word); /* is it one of the words of the list, which stand a blank apart? */
+
+/* `text` without dashes of any kind in front: word processors make "—lr" of "--lr". */
+const char *text_behind_dashes(const char *text);
+
+/* The same letters and digits, whatever capitals, dashes, dots, blanks and underscores: "ppo-clip" and "ppo.clip". */
+bool text_same_letters(const char *a, const char *b);
 
 /* The candidate with the smallest edit distance (Damerau), NULL where none is near enough to be meant. */
 const char *text_nearest(const char *word, const char *const *candidates, int count);

@@ -12,6 +12,8 @@ int cmd_envs(const struct arguments *args, struct comm *comm);
 int cmd_bench(const struct arguments *args, struct comm *comm);
 int cmd_doctor(const struct arguments *args, struct comm *comm);
 int cmd_docs(const struct arguments *args, struct comm *comm); /* prints the generated pages: for `make docs` and lint */
+int cmd_help(const struct arguments *args, struct comm *comm);
+int cmd_version(const struct arguments *args, struct comm *comm);
 
 /* The environment side of config_build: id, preset and options from the registry (find_env.c). */
 int cmd_find_env(struct config_env *env, const char *name, struct error *err);
@@ -22,6 +24,7 @@ enum command_takes { TAKES_SETTINGS = 1, TAKES_FRESH = 2, TAKES_QUIET = 4, TAKES
 
 struct command {
     const char *name, *summary;
+    const char *also;     /* what other programs call it, a blank between: for suggestions */
     const char *operands; /* "RUN|FILE": as the usage line shows them */
     int least, most;      /* how many operands */
     int takes;            /* enum command_takes */
@@ -37,9 +40,13 @@ extern const int command_count;
 /* The command of args->command, with operands and options that it takes. EXIT_USAGE with the nearest name where there is none. */
 int command_find(const struct command **command, const struct arguments *args, struct error *err);
 
+/* Both fill *err with what may have been meant and return EXIT_USAGE: args->command is no command; an operand too many (unknown.c). */
+int unknown_command(const struct arguments *args, struct error *err);
+int unknown_operand(const struct command *command, const struct arguments *args, struct error *err);
+
 /* ---- what people read (help.c) ----------------------------------------------------------------------------------------------------- */
 
-/* `mappo --help`, `--help SECTION`, `COMMAND --help`. EXIT_USAGE for a section that isn't there. */
+/* `mappo --help`, `--help TOPIC`, `COMMAND --help`. EXIT_USAGE for a topic that isn't there. */
 int help_check(const struct arguments *args, struct error *err);
 void help_print(FILE *out, const struct arguments *args);
 void version_print(FILE *out);

@@ -8,6 +8,7 @@
 const struct command commands[] = {
     {
         .name = "train",
+        .also = "start fit learn continue resume restart",
         .summary = "train, or continue, a run (what mappo does without a command)",
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_FRESH | TAKES_QUIET | TAKES_JSON,
@@ -29,6 +30,7 @@ const struct command commands[] = {
     },
     {
         .name = "eval",
+        .also = "evaluate test play render enjoy rollout",
         .summary = "play whole episodes with a trained run and report the return",
         .operands = "RUN|FILE",
         .least = 1,
@@ -36,17 +38,20 @@ const struct command commands[] = {
         .takes = TAKES_SETTINGS | TAKES_QUIET | TAKES_JSON,
         .looks_at = "env eval wrap backend cpu comm train.threads",
         .run = cmd_eval,
-        .about = "Plays episodes with the networks of a run (its folder) or of one checkpoint, and reports mean and standard error of the "
-                 "return. Environment and "
-                 "settings come from the checkpoint, so they can't differ from training by accident. play= puts random, idle or scripted "
-                 "players in their place.",
+        .about =
+            "Plays episodes with the networks of a run (its folder) or of one checkpoint, and reports mean and standard error of the "
+            "return. Environment and "
+            "settings come from the checkpoint, so they can't differ from training by accident. For comparison, random and scripted "
+            "players play as well; where play= or --json is given, only the one that was chosen (trained, random, noop or scripted) does.",
         .section = "eval",
         .examples = "mappo eval runs/mpe-simple_spread-mappo-s1\n"
                     "mappo eval RUN episodes=10000 which=best --json\n"
-                    "mappo eval RUN play=scripted\n",
+                    "mappo eval RUN play=scripted\n"
+                    "mappo eval RUN picture=episode.svg episodes=1\n",
     },
     {
         .name = "inspect",
+        .also = "show compare diff verify info dump",
         .summary = "show what a checkpoint holds, check it, or compare two",
         .operands = "FILE [FILE]",
         .least = 1,
@@ -64,6 +69,7 @@ const struct command commands[] = {
     },
     {
         .name = "envs",
+        .also = "environments list ls",
         .summary = "list the environments, or describe one: spaces, options, rules",
         .operands = "[ENV]",
         .most = 1,
@@ -80,6 +86,7 @@ const struct command commands[] = {
     },
     {
         .name = "bench",
+        .also = "benchmark speed profile",
         .summary = "measure the speed of training on this machine beside what its cores allow",
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_JSON,
@@ -93,6 +100,7 @@ const struct command commands[] = {
     },
     {
         .name = "doctor",
+        .also = "diagnose check status",
         .summary = "look at ranks, cores, libraries and file system, and say what to mend",
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_JSON,
@@ -114,45 +122,59 @@ const struct command commands[] = {
                  "docs` renews them all.",
         .examples = "mappo docs configuration\n",
     },
+    {
+        .name = "help",
+        .summary = "show the page of a command, a section of settings, a setting, or the exit codes",
+        .also = "man usage",
+        .operands = "[TOPIC]",
+        .most = 1,
+        .run = cmd_help,
+        .about = "Without a topic: the overview, as --help. Topics are the commands, the sections of settings, any setting, `all` (every "
+                 "setting) and `exit-codes`.",
+        .examples = "mappo help eval\n"
+                    "mappo help ppo\n"
+                    "mappo help exit-codes\n",
+    },
+    {
+        .name = "version",
+        .summary = "show version, build and libraries",
+        .operands = "",
+        .run = cmd_version,
+        .about = "Prints what the program was built from and with, and what it would run on here, as --version.",
+        .examples = "mappo version\n",
+    },
 };
 const int command_count = sizeof commands / sizeof *commands;
 
-static const char *nearest_command(const char *name)
+static bool looks_at(const struct command *command, int k)
 {
-    const char *names[sizeof commands / sizeof *commands];
-    for (int i = 0; i < command_count; i++) names[i] = commands[i].name;
-    return text_nearest(name, names, command_count);
+    char full[128];
+    text_format(full, sizeof full, "%s.%s", config_keys[k].section, config_keys[k].name);
+    return text_lists(command->looks_at, config_keys[k].section) || text_lists(command->looks_at, full);
 }
 
-static int unknown_command(const char *name, struct error *err)
+/* Unknown keys are reported when the configuration is made, with the nearest: which must be one that the command looks at. */
+static int check_unknown(const struct command *command, const char *key, struct error *err)
 {
-    const char *nearest = nearest_command(name);
-    char key[128];
-    if (config_find(name) >= 0) return error_set(err, EXIT_USAGE, "\"%s\" is a setting and needs a value: %s=VALUE", name, name);
-    if (nearest) return error_set(err, EXIT_USAGE, "unknown command \"%s\"; did you mean \"%s\"? (mappo --help lists them)", name, nearest);
-    suggest_nearest_key(name, key, sizeof key);
-    if (key[0]) return error_set(err, EXIT_USAGE, "unknown command \"%s\"; did you mean the setting %s=VALUE? (mappo --help)", name, key);
-    return error_set(err, EXIT_USAGE, "unknown command \"%s\" (mappo --help lists them)", name);
+    struct suggested found;
+    suggest_keys(key, &found);
+    for (int i = 0; i < found.keys; i++)
+        if (config_find(found.key[i]) < 0 || looks_at(command, config_find(found.key[i]))) return 0;
+    if (!found.keys) return 0;
+    return error_set(err, EXIT_USAGE, "unknown key \"%s\" on the command line, and mappo %s doesn't look at %s (mappo %s --help)", key,
+                     command->name, found.key[0], command->name);
 }
 
-static bool is_listed(const char *list, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *at = list; (at = strstr(at, word)); at += length)
-        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
-    return false;
-}
-
-/* A setting that the command doesn't look at would be ignored in silence. Unknown keys are reported when the configuration is made. */
+/* A setting that the command doesn't look at would be ignored in silence. */
 static int check_settings(const struct command *command, const struct arguments *args, struct error *err)
 {
     char key[128], full[128], own[160];
     for (int i = 0; command->looks_at && i < args->assignments; i++) {
         text_format(key, sizeof key, "%.*s", (int)strcspn(args->assignment[i], "="), args->assignment[i]);
         int k = config_find(key);
-        if (k < 0) continue;
+        if (k < 0 && check_unknown(command, key, err)) return EXIT_USAGE;
+        if (k < 0 || looks_at(command, k)) continue;
         text_format(full, sizeof full, "%s.%s", config_keys[k].section, config_keys[k].name);
-        if (is_listed(command->looks_at, config_keys[k].section) || is_listed(command->looks_at, full)) continue;
         /* "mappo eval RUN seed=3": there is a key of that name that it does look at. */
         text_format(own, sizeof own, "%s.%s", command->name, config_keys[k].name);
         if (config_find(own) >= 0)
@@ -189,15 +211,11 @@ int command_find(const struct command **command, const struct arguments *args, s
     *command = NULL;
     for (int i = 0; i < command_count; i++)
         if (strcmp(commands[i].name, args->command) == 0) *command = &commands[i];
-    if (!*command) return unknown_command(args->command, err);
+    if (!*command) return unknown_command(args, err);
     if (args->help || args->version) return 0;
     const struct command *c = *command;
     if (args->operands < c->least) return error_set(err, EXIT_USAGE, "mappo %s needs %s (mappo %s --help)", c->name, c->operands, c->name);
-    if (args->operands > c->most && config_find(args->operand[c->most]) >= 0)
-        return error_set(err, EXIT_USAGE, "\"%s\" is a setting and needs a value: %s=VALUE", args->operand[c->most],
-                         args->operand[c->most]);
-    if (args->operands > c->most)
-        return error_set(err, EXIT_USAGE, "mappo %s: what is \"%s\"? (mappo %s --help)", c->name, args->operand[c->most], c->name);
+    if (args->operands > c->most) return unknown_operand(c, args, err);
     int code = check_options(c, args, err);
     return code ? code : check_settings(c, args, err);
 }

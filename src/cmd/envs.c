@@ -62,9 +62,10 @@ static void print_list_json(void)
 static void space_title(const struct mappo_space *space, char *text, size_t size)
 {
     text_format(text, size, "%s(", kind_names[space->kind]);
-    for (int i = 0; i < (space->n ? space->size : 1); i++) {
+    const bool choices = space->kind == MAPPO_DISCRETE || space->kind == MAPPO_MULTI_DISCRETE;
+    for (int i = 0; i < (choices ? space->size : 1); i++) {
         const size_t used = strlen(text);
-        text_format(text + used, size - used, "%s%d", i ? ", " : "", space->n ? space->n[i] : space->size);
+        text_format(text + used, size - used, "%s%d", i ? ", " : "", choices ? space->n[i] : space->size);
     }
     const size_t used = strlen(text);
     text_format(text + used, size - used, ")");
@@ -133,9 +134,10 @@ static void json_space(const struct mappo_space *space)
 {
     char text[64];
     printf("{\"kind\": \"%s\", \"size\": %d", kind_names[space->kind], space->size);
-    for (int i = 0; space->n && i < space->size; i++)
+    const bool choices = space->kind == MAPPO_DISCRETE || space->kind == MAPPO_MULTI_DISCRETE;
+    for (int i = 0; choices && i < space->size; i++)
         printf("%s%d%s", i ? ", " : ", \"n\": [", space->n[i], i == space->size - 1 ? "]" : "");
-    for (int i = 0; space->n && i < space->size; i++)
+    for (int i = 0; choices && i < space->size; i++)
         printf("%s%d%s", i ? ", " : ", \"start\": [", first_value(space, i), i == space->size - 1 ? "]" : "");
     for (int side = 0; side < 2 && space->kind == MAPPO_BOX; side++) {
         const float *bounds = side ? space->high : space->low;
@@ -188,7 +190,8 @@ static void print_options(const struct mappo_env *env)
     for (int i = 0; i < options_count(env); i++) {
         const struct mappo_option *option = &env->option[i];
         options_range(option, range, sizeof range);
-        printf("  %-24s %-7s default %-10s %-18s %s\n", option->name, options_type_name(option), option->def, range, option->help);
+        printf("  %-24s %-7s default %-10s %-18s %s\n", option->name, options_type_name(option), option->def, range,
+               option->help ? option->help : "");
     }
 }
 
@@ -200,7 +203,7 @@ static void print_env(const struct vecenv *env)
     for (const char *const *alias = d->alias; alias && *alias; alias++) printf("%s%s", alias == d->alias ? "  also      " : ", ", *alias);
     if (d->alias && *d->alias) printf("\n");
     printf("  source    %s\n", d->source ? d->source : "not given");
-    printf("  rules     %s\n", spec->rules ? spec->rules : "the only ones");
+    printf("  rules     %s\n", spec->rules);
     printf("  options   %s\n", vecenv_options(env));
     printf("  return    %s\n", spec->return_help ? spec->return_help : "sum of rewards over the episode (mean over agents)");
     if (spec->max_steps)

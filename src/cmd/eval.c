@@ -5,9 +5,11 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "comm/placement.h"
+#include "env/options.h"
 #include "run/checkpoint.h"
 #include "run/evaluate.h"
 #include "run/learning.h"
+#include "run/picture.h"
 #include "run/stored.h"
 
 enum { EPISODES = 1000 }; /* unless given */
@@ -21,6 +23,7 @@ struct evaluating {
     struct placement placement;
     struct learning learning;
     struct evaluator *evaluator;
+    bool table; /* rank 0: nobody was chosen to play and people read it: random and scripted play stand beside the trained one */
 };
 
 /* Rank 0: RUN (its newest whole checkpoint, or the best) or FILE, and its configuration with what was given now. */
@@ -32,14 +35,16 @@ static int open_file(struct evaluating *e, struct error *err)
     struct config *now = calloc(1, sizeof *now);
     CHECK(now, "out of memory");
     config_defaults(now);
-    int code = config_apply(now, e->args, err);
-    if (!code) code = stored_open(e->args->operand[0], now->eval_which == 1, &e->file, e->path, sizeof e->path, err);
+    config_apply(now, e->args, NULL); /* mistakes are told below, where the environment's options are known */
+    int code = stored_open(e->args->operand[0], now->eval_which == 1, &e->file, e->path, sizeof e->path, err);
     if (!code) code = stored_config(e->config, e->file, e->path, err);
     if (!code) code = config_apply(e->config, e->args, err);
     if (!code) code = stored_find_env(e->config, e->path, err);
     if (!code) code = stored_differences(e->config, e->file, e->path, e->differences, sizeof e->differences, err);
-    if (!code && now->origin[config_find("eval.episodes")] == ORIGIN_DEFAULT) e->config->eval_episodes = EPISODES;
+    if (!code && now->origin[KEY_eval_episodes] == ORIGIN_DEFAULT) e->config->eval_episodes = EPISODES;
+    e->table = !e->args->json && now->origin[KEY_eval_play] == ORIGIN_DEFAULT;
     free(now);
+    if (!code && e->config->eval_picture[0]) code = picture_check(e->config->eval_picture, err);
     return code;
 }
 
@@ -82,7 +87,10 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     printf(",\"rules\":");
     text_json_string(stdout, vecenv_spec(e->learning.env)->rules);
     printf(",\"play\":\"%s\",\"deterministic\":%s,\"episodes\":%lld,\"return_mean\":", player[e->config->eval_play],
-           e->config->eval_deterministic ? "true" : "false", (long long)r->episodes);
+           e->config->eval_play != PLAY_TRAINED ? "null"
+           : e->config->eval_deterministic      ? "true"
+                                                : "false",
+           (long long)r->episodes);
     text_json_real(stdout, r->return_mean);
     printf(",\"return_stderr\":");
     text_json_real(stdout, r->return_stderr);
@@ -95,37 +103,46 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     puts("}");
 }
 
-static void print_row(const struct evaluating *e, const char *name, const struct evaluation *r)
+static void print_row(const struct evaluating *e, int player, const struct evaluation *r)
 {
-    printf("  %-10s %10.2f ± %.2f", name, r->return_mean, r->return_stderr);
+    static const char *const name[] = {"trained", "random", "no-op", "scripted"};
+    printf("  %-10s %10.2f", name[player], r->return_mean);
+    if (r->episodes > 1) printf(" ± %.2f", r->return_stderr);
     for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++)
         printf("   %s %.2f", vecenv_spec(e->learning.env)->group[g].name, r->group_return[g]);
-    printf("   (%.1f steps)\n", r->length_mean);
+    printf("   (%.1f steps%s)\n", r->length_mean,
+           player != PLAY_TRAINED          ? ""
+           : e->config->eval_deterministic ? "; most probable actions"
+                                           : "; sampled actions");
 }
 
-/* With play=trained for people: random and scripted play stand beside it. */
+static void print_heading(const struct evaluating *e)
+{
+    char changed[1024];
+    options_changed(vecenv_descriptor(e->learning.env), vecenv_options(e->learning.env), changed, sizeof changed);
+    printf("%s\n%s%s%s\n", e->path, vecenv_descriptor(e->learning.env)->id, *changed ? ", " : "", changed);
+    const char *rules = vecenv_spec(e->learning.env)->rules;
+    if (e->config->eval_episodes > 1)
+        printf("mean return over %lld episodes ± standard error, %s rules\n", (long long)e->config->eval_episodes, rules);
+    else
+        printf("return of one episode, which has no standard error, %s rules\n", rules);
+}
+
 static int play(struct evaluating *e, struct error *err)
 {
-    const struct config *c = e->config;
-    struct evaluation result;
-    static const char *const name[] = {"trained", "random", "no-op", "scripted"};
-    const bool table = !e->args->json && c->eval_play == PLAY_TRAINED;
-    if (!e->args->json && e->comm->rank == 0)
-        printf("%s\n%s (%s)\nmean return over %lld episodes ± standard error, %s rules, %s\n", e->path,
-               vecenv_descriptor(e->learning.env)->id, vecenv_options(e->learning.env), (long long)c->eval_episodes,
-               vecenv_spec(e->learning.env)->rules, c->eval_deterministic ? "deterministic policy" : "sampled actions");
-    static const int order[] = {PLAY_RANDOM, PLAY_SCRIPTED, PLAY_TRAINED};
-    for (int i = 0; i < 3; i++) {
-        const int player = table ? order[i] : c->eval_play;
-        if (!table && i) break;
-        if (table && player == PLAY_SCRIPTED && !vecenv_can_script(e->learning.env)) continue;
-        const int code = evaluator_play(e->evaluator, player, c->eval_deterministic, &result, err);
+    static const int all[] = {PLAY_RANDOM, PLAY_SCRIPTED, PLAY_TRAINED};
+    const int *player = e->table ? all : &e->config->eval_play;
+    if (!e->args->json && e->comm->rank == 0) print_heading(e);
+    for (int i = 0; i < (e->table ? 3 : 1); i++) {
+        struct evaluation result;
+        if (e->table && player[i] == PLAY_SCRIPTED && !vecenv_can_script(e->learning.env)) continue;
+        const int code = evaluator_play(e->evaluator, player[i], e->config->eval_deterministic, &result, err);
         if (code) return code;
         if (e->comm->rank) continue;
         if (e->args->json)
             print_json(e, &result);
         else
-            print_row(e, name[player], &result);
+            print_row(e, player[i], &result);
     }
     return 0;
 }
@@ -138,8 +155,11 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
     int code = comm_vote(comm, comm->rank == 0 ? open_file(&e, &err) : 0, &err);
     if (!code) {
         comm_broadcast(comm, e.config, sizeof *e.config);
+        comm_broadcast(comm, &e.table, sizeof e.table);
         code = comm_vote(comm, open_parts(&e, &err), &err);
     }
+    if (!code && e.config->eval_picture[0] && !vecenv_descriptor(e.learning.env)->draw)
+        code = error_set(&err, EXIT_USAGE, "picture: %s can't be drawn", vecenv_descriptor(e.learning.env)->id);
     if (!code) code = stored_load_networks(e.learning.algorithm, e.file, e.path, e.differences, comm, &err);
     if (!code && comm->rank == 0) say_what_differs(&e);
     if (!code) code = play(&e, &err);

@@ -1,9 +1,10 @@
-/* The help pages and --version. Keys come from the configuration's table, commands from theirs. */
+/* mappo help, --help: the pages. Keys come from the configuration's table, commands from theirs. */
 #include <string.h>
 
 #include "base/text.h"
 #include "base/version.h"
 #include "cmd/cmd.h"
+#include "config/suggest.h"
 #include "env/registry.h"
 
 enum { WIDTH = 100 };
@@ -24,9 +25,11 @@ static const struct {
     {EXIT_CONTINUE, "stopped by a time limit, SIGUSR1 or SIGUSR2; saved, the same command continues"},
 };
 
+static const char exit_codes_topic[] = "exit-codes";
+
 static void print_exit_codes(FILE *out)
 {
-    fputs("\nexit codes\n", out);
+    fputs("exit codes\n", out);
     for (size_t i = 0; i < sizeof exit_codes / sizeof *exit_codes; i++)
         fprintf(out, "  %2d  %s\n", exit_codes[i].code, exit_codes[i].meaning);
 }
@@ -65,8 +68,8 @@ static void print_options(FILE *out, int takes)
         {TAKES_QUIET, "--quiet, -q        no progress, only results and warnings"},
         {TAKES_JSON, "--json             results as JSON, one object a line"},
         {TAKES_CHECK, "--check            only verify that the file is whole"},
-        {0, "--help, -h         this page; --help SECTION lists the settings of a section, --help all every one"},
-        {0, "--version          version, build, libraries"},
+        {0, "--help, -h         this page; mappo help TOPIC: of a section, a setting, all of them, exit-codes"},
+        {TAKES_FRESH, "--version          as mappo version"},
     };
     fputs("\noptions\n", out);
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
@@ -94,9 +97,11 @@ static void print_command(FILE *out, const struct command *command)
         fputs("\nsettings\n\n", out);
         config_help(out, command->section);
     }
+    if (command->looks_at && (!command->section || strcmp(command->looks_at, command->section) != 0))
+        fprintf(out, "\nit looks at: %s (mappo --help NAME tells more)\n", command->looks_at);
     fputs("\nexamples\n", out);
     print_indented(out, command->examples);
-    print_exit_codes(out);
+    fputs("\nexit code 0: done; the others: mappo help exit-codes\n", out);
 }
 
 static void print_overview(FILE *out)
@@ -123,7 +128,7 @@ static void print_overview(FILE *out)
     fputs("  env.NAME=VALUE             an option of the environment (mappo envs ENV lists them)\n", out);
     fputs("\nsections of settings (mappo --help SECTION lists the keys of one)\n", out);
     config_help(out, NULL);
-    print_exit_codes(out);
+    fputs("\nmappo help TOPIC tells more: a command, a section, a setting, all (every setting), exit-codes\n", out);
 }
 
 /* Presets explain themselves in the comment at the top of their file. */
@@ -147,27 +152,68 @@ static const struct command *named_command(const char *name)
     return NULL;
 }
 
+static bool is_section(const char *topic)
+{
+    return strcmp(topic, "all") == 0 || config_section(topic);
+}
+
+/* A command's name, "exit-codes", "all", a section or a key of it. */
+static int topic_check(const char *topic, struct error *err)
+{
+    if (is_section(topic) || strcmp(topic, exit_codes_topic) == 0 || named_command(topic)) return 0;
+    struct suggested key;
+    suggest_keys(topic, &key);
+    const char *names[64];
+    int count = 0;
+    if (config_nearest_section(topic)) names[count++] = config_nearest_section(topic);
+    for (int i = 0; i < command_count; i++) names[count++] = commands[i].name;
+    names[count++] = exit_codes_topic;
+    const char *nearest = text_nearest(topic, names, count);
+    if (key.keys && (!nearest || key.how != SUGGEST_NEAR)) nearest = key.key[0];
+    if (nearest)
+        return error_set(err, EXIT_USAGE, "no help on \"%s\"; did you mean \"%s\"? (mappo --help lists commands and sections)", topic,
+                         nearest);
+    return error_set(err, EXIT_USAGE, "no help on \"%s\" (mappo --help lists commands and sections)", topic);
+}
+
+static void print_topic(FILE *out, const char *topic)
+{
+    if (is_section(topic)) {
+        config_help(out, topic);
+        if (strcmp(topic, "all") != 0 && strcmp(config_section(topic), "preset") == 0) print_presets(out);
+    } else if (strcmp(topic, exit_codes_topic) == 0)
+        print_exit_codes(out);
+    else
+        print_command(out, named_command(topic));
+}
+
 int help_check(const struct arguments *args, struct error *err)
 {
-    const char *section = args->help_section;
-    if (!args->help || !section || strcmp(section, "all") == 0 || config_section(section) || named_command(section)) return 0;
-    const char *nearest = config_nearest_section(section);
-    if (nearest)
-        return error_set(err, EXIT_USAGE, "no section \"%s\" of settings; did you mean \"%s\"? (mappo --help lists them)", section,
-                         nearest);
-    return error_set(err, EXIT_USAGE, "no section \"%s\" of settings (mappo --help lists them)", section);
+    return args->help && args->help_section ? topic_check(args->help_section, err) : 0;
 }
 
 void help_print(FILE *out, const struct arguments *args)
 {
-    const char *section = args->help_section;
-    if (section && (strcmp(section, "all") == 0 || config_section(section))) {
-        config_help(out, section);
-        if (strcmp(section, "all") != 0 && strcmp(config_section(section), "preset") == 0) print_presets(out);
-    } else if (section)
-        print_command(out, named_command(section));
+    if (args->help_section)
+        print_topic(out, args->help_section);
     else if (args->command_given)
         print_command(out, named_command(args->command));
     else
         print_overview(out);
+}
+
+/* A command's page comes before a section of the same name: it says where that is. */
+int cmd_help(const struct arguments *args, struct comm *comm)
+{
+    struct error err = {0};
+    const char *topic = args->operands ? args->operand[0] : NULL;
+    if (topic && topic_check(topic, &err)) return error_report(&err);
+    if (comm->rank) return EXIT_DONE;
+    if (!topic)
+        print_overview(stdout);
+    else if (named_command(topic))
+        print_command(stdout, named_command(topic));
+    else
+        print_topic(stdout, topic);
+    return EXIT_DONE;
 }

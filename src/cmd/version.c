@@ -1,4 +1,4 @@
-/* --version: the program, what it was built with, and what it would run on here. */
+/* mappo version, --version: the program, what it was built with, and what it would run on here. */
 #include "backend/backend.h"
 #include "backend/devices.h"
 #include "base/version.h"
@@ -26,4 +26,11 @@ void version_print(FILE *out)
         fprintf(out, "CUDA      %s, code for %s\n", build.toolkit, build.code);
     else
         fputs("CUDA      none\n", out);
+}
+
+int cmd_version(const struct arguments *args, struct comm *comm)
+{
+    (void)args;
+    if (comm->rank == 0) version_print(stdout);
+    return EXIT_DONE;
 }

@@ -3,42 +3,70 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "config/suggest.h"
 
-static const char *const options[] = {"--config", "--fresh", "--quiet", "--json", "--check", "--help", "--version"};
+/* What may be misspelt. Not --fresh: advice that is followed without a thought must not set a run aside. */
+static const char *const options[] = {"config", "quiet", "json", "check", "help", "version"};
 enum { OPTIONS = sizeof options / sizeof *options };
 
-/* "--ppo-clip=0.1" and "--seed 3" are how other programs spell it. */
-static int unknown_option(const char *option, struct error *err)
+/* What other programs call an option. */
+static const struct {
+    const char *written, *meant;
+} other_options[] = {{"c", "--config FILE"},
+                     {"cfg", "--config FILE"},
+                     {"config_file", "--config FILE"},
+                     {"V", "--version"},
+                     {"v", "--version"},
+                     {"silent", "--quiet"},
+                     {"resume", "nothing: the same command again continues a run"},
+                     {"continue", "nothing: the same command again continues a run"}};
+
+/* "--ppo-clip=0.1" and "--seed 3" are how other programs spell it. `next` is the word behind it; NULL = none. */
+static int unknown_option(const char *option, const char *next, struct error *err)
 {
-    char key[128], nearest[128];
-    text_format(key, sizeof key, "%s", option + strspn(option, "-"));
+    char key[128], settings[512];
+    text_format(key, sizeof key, "%s", text_behind_dashes(option));
     char *equals = strchr(key, '=');
-    const char *value = equals ? equals + 1 : "VALUE";
+    const char *value = equals ? equals + 1 : next && !strchr(next, '=') && (next[0] != '-' || text_is_decimal(next)) ? next : NULL;
     if (equals) *equals = '\0';
-    for (char *c = key; *c; c++)
-        if (*c == '-') *c = '_';
-    const char *meant = text_nearest(option, options, OPTIONS);
-    /* "ppo_clip" of "--ppo-clip" is "ppo.clip". */
-    char *underscore = strchr(key, '_');
-    if (config_find(key) < 0 && underscore) {
-        *underscore = '.';
-        if (config_find(key) < 0) *underscore = '_';
-    }
-    if (config_find(key) >= 0)
-        return error_set(err, EXIT_USAGE, "unknown option \"%s\": settings are written without dashes: %s=%s", option, key, value);
-    suggest_nearest_key(key, nearest, sizeof nearest);
-    if (meant) return error_set(err, EXIT_USAGE, "unknown option \"%s\"; did you mean \"%s\"? (mappo --help)", option, meant);
-    if (nearest[0])
-        return error_set(err, EXIT_USAGE, "unknown option \"%s\": settings are written without dashes; did you mean %s=%s?", option,
-                         nearest, value);
-    return error_set(err, EXIT_USAGE, "unknown option \"%s\" (mappo --help)", option);
+    const enum suggestion how = suggest_settings(key, value, settings, sizeof settings);
+    if (how == SUGGEST_SPELLING)
+        return error_set(err, EXIT_USAGE, "unknown option \"%s\": settings are written without dashes: %s", option, settings);
+    for (size_t i = 0; i < sizeof other_options / sizeof *other_options; i++)
+        if (strcmp(other_options[i].written, key) == 0)
+            return error_set(err, EXIT_USAGE, "unknown option \"%s\"; what is meant here is %s (mappo --help)", option,
+                             other_options[i].meant);
+    if (how == SUGGEST_KNOWN)
+        return error_set(err, EXIT_USAGE, "unknown option \"%s\": settings are written without dashes; did you mean %s?", option, settings);
+    const char *meant = strlen(key) > 2 ? text_nearest(key, options, OPTIONS) : NULL;
+    if (meant) return error_set(err, EXIT_USAGE, "unknown option \"%s\"; did you mean \"--%s\"? (mappo --help)", option, meant);
+    if (how == SUGGEST_NEAR)
+        return error_set(err, EXIT_USAGE, "unknown option \"%s\": settings are written without dashes; did you mean %s?", option, settings);
+    return error_set(err, EXIT_USAGE,
+                     "unknown option \"%s\"; settings are written key=value, options of the environment env.NAME=value (mappo --help)",
+                     option);
+}
+
+/* Where `written` begins with ~, the path as shells would have made it; room for it is in *args. */
+static int expand(struct arguments *args, const char **path, const char *written, struct error *err)
+{
+    struct error bad = {0};
+    char *room = args->room + args->room_used;
+    *path = written;
+    if (*written != '~') return 0;
+    if (file_path_given(written, room, sizeof args->room - args->room_used, &bad))
+        return error_set(err, EXIT_USAGE, "%s on the command line: %s", written, bad.text);
+    args->room_used += strlen(room) + 1;
+    *path = room;
+    return 0;
 }
 
 static int take_assignment(struct arguments *args, const char *text, struct error *err)
 {
-    if (*text == '=') return error_set(err, EXIT_USAGE, "\"%s\" on the command line has no key before the =", text);
+    if (*text == '=')
+        return error_set(err, EXIT_USAGE, "\"%s\" on the command line has no key before the =: write key=value without blanks", text);
     if (args->assignments == ARGS_MAX)
         return error_set(err, EXIT_USAGE, "more than %d settings on the command line: put them into a file and pass --config FILE",
                          ARGS_MAX);
@@ -55,8 +83,7 @@ static int take_operand(struct arguments *args, const char *text, struct error *
         return 0;
     }
     if (args->operands == ARGS_FILES) return error_set(err, EXIT_USAGE, "too many arguments, beginning with \"%s\" (mappo --help)", text);
-    args->operand[args->operands++] = text;
-    return 0;
+    return expand(args, &args->operand[args->operands++], text, err);
 }
 
 /* The value of "--config FILE" or "--config=FILE"; NULL where none follows. */
@@ -71,8 +98,7 @@ static int take_config(struct arguments *args, const char *file, struct error *e
 {
     if (!file || !*file) return error_set(err, EXIT_USAGE, "--config needs a file: --config FILE.ini");
     if (args->files == ARGS_FILES) return error_set(err, EXIT_USAGE, "more than %d --config files", ARGS_FILES);
-    args->file[args->files++] = file;
-    return 0;
+    return expand(args, &args->file[args->files++], file, err);
 }
 
 static void take_help(struct arguments *args, int argc, char **argv, int *i)
@@ -99,8 +125,11 @@ static int take_option(struct arguments *args, int argc, char **argv, int *i, st
     } flags[] = {{"--fresh", &args->fresh}, {"--quiet", &args->quiet}, {"--json", &args->json},
                  {"--check", &args->check}, {"-q", &args->quiet},      {"--version", &args->version}};
     for (size_t f = 0; f < sizeof flags / sizeof *flags; f++)
-        if (strcmp(text, flags[f].name) == 0) return *flags[f].flag = true, 0;
-    return unknown_option(text, err);
+        if (strcmp(text, flags[f].name) == 0)
+            return *flags[f].flag = true, 0;
+        else if (is_option(text, flags[f].name))
+            return error_set(err, EXIT_USAGE, "%s takes no value, but \"%s\" was given", flags[f].name, text);
+    return unknown_option(text, *i + 1 < argc ? argv[*i + 1] : NULL, err);
 }
 
 int arguments_parse(struct arguments *args, int argc, char **argv, struct error *err)

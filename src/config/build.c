@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/config_file.h"
+#include "config/suggest.h"
 
 /* ---- one source after the other
  * ------------------------------------------------------------------------------------------------------------ */
@@ -111,13 +112,34 @@ static uint32_t name_hash(const struct config *config, const struct config *base
     return folded ? folded : 1;
 }
 
+/* Something was refused before the environment was known. Once more with its options among what may have been meant. */
+static int explain(struct config *config, const struct sources *sources, config_find_env *find_env, struct error *err)
+{
+    struct config_env env = {0};
+    struct error ignored = {0};
+    config_defaults(config);
+    for (int i = 0; i < sources->args->files; i++)
+        config_load_text(config, sources->file[i], sources->args->file[i], ORIGIN_FILE, &ignored); /* up to its first mistake */
+    for (int i = 0; i < sources->args->assignments; i++)
+        if (strncmp(sources->args->assignment[i], "env=", 4) == 0 || strncmp(sources->args->assignment[i], "env.name=", 9) == 0)
+            config_set(config, "env", strchr(sources->args->assignment[i], '=') + 1, ORIGIN_COMMAND_LINE, "", &ignored);
+    char name[CONFIG_TEXT]; /* env.id may be `name` itself */
+    text_format(name, sizeof name, "%s", config->env_name);
+    if (!find_env || find_env(&env, name, &ignored)) return err->code;
+    suggest_options_of(&env);
+    config_defaults(config);
+    if (!apply_files(config, sources, err)) apply_command_line(config, sources, err);
+    suggest_options_of(NULL);
+    return err->code;
+}
+
 static int build(struct config *config, struct config *baseline, const struct sources *sources, config_find_env *find_env,
                  struct error *err)
 {
     /* Which environment and preset: the strongest source decides, before the weaker ones are read. */
     struct config_env env = {0};
     config_defaults(config);
-    if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return err->code;
+    if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return explain(config, sources, find_env, err);
     char preset[CONFIG_TEXT], name[CONFIG_TEXT]; /* copies: env.id may be `name` itself, and the configuration is filled anew */
     text_format(preset, sizeof preset, "%s", config->preset_name);
     text_format(name, sizeof name, "%s", config->env_name);
@@ -171,8 +193,12 @@ int config_apply(struct config *config, const struct arguments *args, struct err
     if (!err) err = &own;
     struct sources sources;
     int code = sources_open(&sources, args, err);
+    struct config_env env = {.id = config->env_name, .options = config->env_options};
+    for (int i = 0; i < env.options; i++) env.option[i].name = config->env_option[i].name;
+    suggest_options_of(&env);
     if (code == 0) code = apply_files(config, &sources, err);
     if (code == 0) code = apply_command_line(config, &sources, err);
+    suggest_options_of(NULL);
     sources_close(&sources);
     return code;
 }

@@ -1,11 +1,14 @@
 /* The table, and one key at a time: finding, setting, reading back. */
 #include "config/config.h"
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "config/config_file.h"
 #include "config/suggest.h"
@@ -69,9 +72,10 @@ bool config_is_explicit(int origin)
 /* ---- choices ---------------------------------------------------------------------------------------------------------------------------
  */
 
-/* Choice i of "relu|tanh"; NULL behind the last. */
+/* Choice i of "relu|tanh"; NULL behind the last and for -1. */
 static const char *choice_at(const char *choices, int i, size_t *length)
 {
+    if (i < 0) return NULL;
     for (; i > 0 && choices; i--) {
         choices = strchr(choices, '|');
         if (choices) choices++;
@@ -86,6 +90,20 @@ static int choice_find(const char *choices, const char *value)
     const char *choice;
     for (int i = 0; (choice = choice_at(choices, i, &length)); i++)
         if (strlen(value) == length && strncmp(choice, value, length) == 0) return i;
+    return -1;
+}
+
+/* The choice that differs only in capitals and marks ("Tanh", "AVX-512"); -1 where none does. What merely looks alike may mean the
+ * opposite: "gpu" is nearer to "cpu" than to "cuda". */
+static int choice_meant(const char *choices, const char *value)
+{
+    size_t length = 0;
+    const char *choice;
+    for (int i = 0; (choice = choice_at(choices, i, &length)); i++) {
+        char name[64];
+        text_format(name, sizeof name, "%.*s", (int)length, choice);
+        if (text_same_letters(name, value)) return i;
+    }
     return -1;
 }
 
@@ -120,34 +138,25 @@ void config_range_text(const struct config_key *key, char *text, size_t size)
     snprintf(text, size, "%s .. %s", low, high);
 }
 
-/* "20M", "1_000", "1,000": how it should have been written; empty where that isn't clear. */
-static void number_remedy(const char *value, char *text, size_t size)
+/* "0 = off": what the help says of a number that means something else. */
+static int special_length(const char *help, const char **special)
 {
-    char digits[64];
-    size_t n = 0;
-    const char *c = value;
-    text[0] = '\0';
-    for (; *c && n + 1 < sizeof digits && strchr("0123456789.-+_,", *c); c++)
-        if (*c != '_' && *c != ',') digits[n++] = *c;
-    digits[n] = '\0';
-    double number;
-    if (!text_to_real(digits, &number)) return;
-    static const char suffixes[] = "kmgb";
-    const char *suffix = *c ? strchr(suffixes, *c | 0x20) : NULL;
-    static const char *const powers[] = {"e3", "e6", "e9", "e9"};
-    if (*c == '\0')
-        snprintf(text, size, ": write %s", digits);
-    else if (suffix && c[1] == '\0')
-        snprintf(text, size, ": write %s%s", digits, powers[suffix - suffixes]);
+    *special = strstr(help, "0 = ");
+    if (*special > help && (*special)[-1] != ' ' && (*special)[-1] != '-') *special = NULL;
+    return *special ? (int)strcspn(*special, ";") : 0;
 }
 
 static int number_error(const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
 {
-    char remedy[96], range[80];
-    number_remedy(value, remedy, sizeof remedy);
+    char advice[128], range[80];
+    const bool whole = key->type == KEY_IS_INT;
+    const struct number_kind kind = {whole, strstr(key->name, "seconds") || strstr(key->help, "seconds"), key->low, key->high};
+    const char *what = whole ? "a whole number" : "a number", *special;
+    number_advice(value, &kind, advice, sizeof advice);
+    if (advice[0]) return error_set(err, EXIT_USAGE, "%s=%s %s is not %s%s", name, value, where, what, advice);
     config_range_text(key, range, sizeof range);
-    const char *what = key->type == KEY_IS_INT ? "a whole number" : "a number";
-    if (remedy[0]) return error_set(err, EXIT_USAGE, "%s=%s %s is not %s%s", name, value, where, what, remedy);
+    const int length = special_length(key->help, &special);
+    if (length) return error_set(err, EXIT_USAGE, "%s=%s %s is not %s (%s; %.*s)", name, value, where, what, range, length, special);
     return error_set(err, EXIT_USAGE, "%s=%s %s is not %s (%s)", name, value, where, what, range);
 }
 
@@ -158,10 +167,58 @@ static int range_error(const struct config_key *key, const char *name, const cha
     return error_set(err, EXIT_USAGE, "%s=%s %s is out of range %s", name, value, where, range);
 }
 
+/* A number that 32 bits can't tell from 0, or from an end of its range, would silently mean something else: "off", "learned". */
+static int check_size(const struct config_key *key, double number, const char *name, const char *value, const char *where,
+                      struct error *err)
+{
+    const bool rounds = key->flags & SINGLE && (float)number == (float)key->high && number < key->high;
+    if (number != 0 && fabs(number) < (double)FLT_MIN) {
+        const char *special;
+        const int length = special_length(key->help, &special);
+        return error_set(err, EXIT_USAGE, "%s=%s %s is too small to be told from 0%s%.*s%s: write 0, or a number of at least 1.2e-38", name,
+                         value, where, length ? " (" : "", length, length ? special : "", length ? ")" : "");
+    }
+    if (!rounds) return 0;
+    char high[32];
+    bound_text(high, sizeof high, key->high);
+    return error_set(err, EXIT_USAGE, "%s=%s %s is too close to %s to be told from it in 32 bits: write %s, or a number farther off", name,
+                     value, where, high, high);
+}
+
+static int set_real(double *member, const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
+{
+    double number;
+    if (!text_to_real(value, &number)) {
+        if (!text_is_decimal(value)) return number_error(key, name, value, where, err);
+        /* Too large or too small for 64 bits. */
+        number = strtod(value, NULL);
+        return number == 0 ? check_size(key, DBL_MIN * DBL_EPSILON, name, value, where, err) : range_error(key, name, value, where, err);
+    }
+    if (number < key->low || number > key->high) return range_error(key, name, value, where, err);
+    *member = number + 0.0; /* -0 is 0 */
+    return 0;
+}
+
+static int set_int(int64_t *member, const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
+{
+    int64_t whole;
+    if (!text_to_int(value, &whole)) {
+        /* A number, but too large for 64 bits: that is a matter of range. */
+        const bool large = text_is_decimal(value) && fabs(strtod(value, NULL)) > 9e18;
+        return large ? range_error(key, name, value, where, err) : number_error(key, name, value, where, err);
+    }
+    if ((double)whole < key->low || (double)whole > key->high) return range_error(key, name, value, where, err);
+    *member = whole;
+    return 0;
+}
+
 static int choice_error(const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
 {
     char all[256];
     config_choices_text(key->choices, ", ", all, sizeof all);
+    size_t length;
+    const char *meant = choice_at(key->choices, choice_meant(key->choices, value), &length);
+    if (meant) return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s: write %.*s", name, value, where, all, (int)length, meant);
     if (strchr(key->choices, '|')) return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s", name, value, where, all);
     return error_set(err, EXIT_USAGE, "%s=%s %s is not possible: it can only be %s in this version", name, value, where, all);
 }
@@ -196,26 +253,13 @@ static int set_key(struct config *config, const struct config_key *key, const ch
                    struct error *err)
 {
     void *member = (char *)config + key->offset;
-    int64_t whole;
-    double number;
     bool yes;
     int choice;
     switch (key->type) {
     case KEY_IS_INT:
-        if (!text_to_int(value, &whole)) {
-            /* Digits only, but too many for 64 bits: that is a matter of range. */
-            if (*value && !value[strspn(value, "-0123456789")] && text_to_real(value, &number))
-                return range_error(key, name, value, where, err);
-            return number_error(key, name, value, where, err);
-        }
-        if ((double)whole < key->low || (double)whole > key->high) return range_error(key, name, value, where, err);
-        *(int64_t *)member = whole;
-        return 0;
+        return set_int(member, key, name, value, where, err);
     case KEY_IS_REAL:
-        if (!text_to_real(value, &number)) return number_error(key, name, value, where, err);
-        if (number < key->low || number > key->high) return range_error(key, name, value, where, err);
-        *(double *)member = number;
-        return 0;
+        return set_real(member, key, name, value, where, err);
     case KEY_IS_BOOL:
         if (!text_to_bool(value, &yes))
             return error_set(err, EXIT_USAGE, "%s=%s %s is neither true nor false (0 1 true false yes no on off)", name, value, where);
@@ -272,16 +316,47 @@ const char *config_env_option(const struct config *config, const char *name)
     return NULL;
 }
 
+/* What people must not write, but what older versions took and kept. `key` is NULL for options of the environment. */
+static int check_given(const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
+{
+    size_t inner;
+    const char *bare = text_unquoted(value, &inner);
+    if (bare && inner == 0)
+        return error_set(err, EXIT_USAGE, "%s=%s %s: values stand without quotes: write nothing behind the =", name, value, where);
+    if (bare) return error_set(err, EXIT_USAGE, "%s=%s %s: values stand without quotes: write %.*s", name, value, where, (int)inner, bare);
+    const char *strange = text_strange_end(value);
+    if (strange)
+        return error_set(err, EXIT_USAGE, "%s=%s %s holds %s, which is no blank and no quote here: take it away", name, value, where,
+                         strange);
+    double number;
+    if (key && key->type == KEY_IS_REAL && text_to_real(value, &number)) return check_size(key, number, name, value, where, err);
+    const bool stored = !key || (key->type == KEY_IS_TEXT && !(key->flags & NOT_STORED));
+    if (stored && (value[0] == '#' || strstr(value, " #")))
+        return error_set(err, EXIT_USAGE, "%s=\"%s\" %s can't be kept in a configuration file: a value may not hold \" #\"", name, value,
+                         where);
+    return 0;
+}
+
 int config_set(struct config *config, const char *key, const char *value, int origin, const char *where, struct error *err)
 {
-    int k = config_find(key);
-    if (k >= 0) {
-        int code = set_key(config, &config_keys[k], key, value, where, err);
-        if (code == 0) config->origin[k] = (uint8_t)origin;
-        return code;
+    const int k = config_find(key);
+    const bool option = k < 0 && strncmp(key, "env.", 4) == 0 && is_option_name(key + 4);
+    const struct config_key *entry = k >= 0 ? &config_keys[k] : NULL;
+    if (!entry && !option) return suggest_key(key, value, where, err);
+    char path[CONFIG_TEXT];
+    if (origin != ORIGIN_CHECKPOINT && origin != ORIGIN_DEFAULT) {
+        struct error bad = {0};
+        if (check_given(entry, key, value, where, err)) return EXIT_USAGE;
+        if (entry && entry->flags & IS_PATH) {
+            if (file_path_given(value, path, sizeof path, &bad))
+                return error_set(err, EXIT_USAGE, "%s=%s %s: %s", key, value, where, bad.text);
+            value = path;
+        }
     }
-    if (strncmp(key, "env.", 4) == 0 && is_option_name(key + 4)) return set_env_option(config, key + 4, value, origin, where, err);
-    return suggest_key(key, where, err);
+    if (option) return set_env_option(config, key + 4, value, origin, where, err);
+    const int code = set_key(config, entry, key, value, where, err);
+    if (code == 0) config->origin[k] = (uint8_t)origin;
+    return code;
 }
 
 void config_defaults(struct config *config)

@@ -54,7 +54,9 @@ enum key_flags {
     CHANGEABLE = 1, /* may differ when a run is continued */
     NOT_STORED = 2, /* of this call only: not in the checkpoint, not in the run's name */
     UNNAMED = 4,    /* explicit value does not enter the run's folder name */
-    MEANING = 8     /* networks that were trained under another value mean something else, or did another task */
+    MEANING = 8,    /* networks that were trained under another value mean something else, or did another task */
+    SINGLE = 16,    /* computed with in 32 bits */
+    IS_PATH = 32    /* of a file or folder: ~ at its beginning is somebody's home */
 };
 
 struct config_key {
@@ -101,6 +103,8 @@ struct arguments {
     bool fresh, quiet, json, check, help, version;
     bool command_given;
     const char *help_section; /* of --help SECTION; NULL = none */
+    char room[8192];          /* paths that began with ~ */
+    size_t room_used;
 };
 /* Knows nothing of which commands there are: the first operand is the command. */
 int arguments_parse(struct arguments *args, int argc, char **argv, struct error *err);

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,29 @@
 
 enum { FILE_LIMIT = 1 << 20 };
 
+static bool begins_with(const char *bytes, size_t size, const char *start, size_t length)
+{
+    return size >= length && memcmp(bytes, start, length) == 0;
+}
+
+/* Is it text? What people take for a configuration file is told apart, because each is mended in another way. */
+static int check_bytes(const char *bytes, size_t size, const char *path, struct error *err)
+{
+    if (begins_with(bytes, size, "mappo checkpoint", 16) || begins_with(bytes, size, "\x89HDF", 4))
+        return error_set(err, EXIT_USAGE,
+                         "%s is a checkpoint, no configuration file: mappo eval %s plays it, train.init=%s starts from its networks, "
+                         "run=FOLDER continues its run",
+                         path, path, path);
+    if (begins_with(bytes, size, "\xff\xfe", 2) || begins_with(bytes, size, "\xfe\xff", 2))
+        return error_set(err, EXIT_USAGE, "%s is written in UTF-16: save it as UTF-8", path);
+    const char *zero = memchr(bytes, '\0', size);
+    if (!zero) return 0;
+    int line = 1;
+    for (const char *c = bytes; c < zero; c++) line += *c == '\n';
+    return error_set(err, EXIT_USAGE, "%s, line %d holds zero bytes: this is no text, or it is written in UTF-16 (save it as UTF-8)", path,
+                     line);
+}
+
 int config_file_read(const char *path, char **text, struct error *err)
 {
     *text = NULL;
@@ -23,7 +47,8 @@ int config_file_read(const char *path, char **text, struct error *err)
     if (!file || fstat(fileno(file), &status) != 0 || S_ISDIR(status.st_mode)) {
         int cause = file ? EISDIR : errno;
         if (file) fclose(file);
-        return error_set(err, EXIT_USAGE, "cannot read the configuration file %s: %s", path, strerror(cause));
+        return error_set(err, EXIT_USAGE, "cannot read the configuration file %s: %s%s", path, strerror(cause),
+                         cause == EISDIR ? " (a run is continued with run=FOLDER; its settings are FOLDER/config.ini)" : "");
     }
     char *bytes = malloc(FILE_LIMIT + 1);
     if (!bytes) die(EXIT_INTERNAL, "out of memory while reading %s", path);
@@ -33,9 +58,8 @@ int config_file_read(const char *path, char **text, struct error *err)
         code = error_set(err, EXIT_USAGE, "cannot read the configuration file %s: %s", path, strerror(errno));
     else if (size > FILE_LIMIT)
         code = error_set(err, EXIT_USAGE, "%s is longer than 1 MB: this is no configuration file", path);
-    else if (memchr(bytes, '\0', size))
-        code = error_set(err, EXIT_USAGE, "%s holds zero bytes: this is no configuration file (a checkpoint is continued with run=FOLDER)",
-                         path);
+    else
+        code = check_bytes(bytes, size, path, err);
     fclose(file);
     if (code) {
         free(bytes);
@@ -53,37 +77,103 @@ struct reader {
     struct config *config;
     const char *next, *name;
     int line, origin;
+    int taken_at[CONFIG_KEYS], option_at[CONFIG_ENV_OPTIONS]; /* the line where it was given; 0 = nowhere yet */
+    char option[CONFIG_ENV_OPTIONS][64];
+    int options;
     struct error err;
 };
 
-/* Hands libinih one line at a time: without its indentation, so that it never joins lines, and never more than it can hold. */
+static int refuse_line(struct reader *reader, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int refuse_line(struct reader *reader, const char *format, ...)
+{
+    char text[512];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    return error_set(&reader->err, EXIT_USAGE, "%s, line %d %s", reader->name, reader->line, text);
+}
+
+/* What libinih would pass over in silence: it goes on after a line that is none, and forgets what stands behind a section's name. */
+static int check_line(struct reader *reader, const char *start, size_t length)
+{
+    const char *bracket = memchr(start, ']', length);
+    if (*start == '[' && bracket) {
+        const char *behind = bracket + 1 + strspn(bracket + 1, " \t");
+        if (behind >= start + length || *behind == ';' || *behind == '#') return 0;
+        return refuse_line(reader, "has \"%.*s\" behind a section: a key begins a line of its own", (int)(start + length - behind), behind);
+    }
+    if (length >= 2 && strncmp(start, "//", 2) == 0) return refuse_line(reader, "begins with //: a comment begins with # or ;");
+    if (*start != '[' && (memchr(start, '=', length) || memchr(start, ':', length))) return 0;
+    return refuse_line(reader, "is neither [section], key = value nor a comment (# or ;)");
+}
+
+/* Hands libinih one line at a time: without its indentation, so that it never joins lines, and never more than it can hold. Lines end as on
+ * any system: \n, \r\n or \r. */
 static char *read_line(char *buffer, int room, void *stream)
 {
     struct reader *reader = stream;
     if (reader->err.code || !*reader->next) return NULL;
     reader->line++;
-    const char *start = reader->next, *end = start + strcspn(start, "\n");
-    reader->next = *end ? end + 1 : end;
+    const char *start = reader->next, *end = start + strcspn(start, "\r\n");
+    reader->next = end + (*end == '\r' && end[1] == '\n') + (*end != '\0');
     while (start < end && isspace((unsigned char)*start)) start++;
     while (end > start && isspace((unsigned char)end[-1])) end--;
     /* A comment has no meaning, so its length has none either. */
     size_t length = *start == ';' || *start == '#' ? 0 : (size_t)(end - start);
     if (length + 2 > (size_t)room) {
-        error_set(&reader->err, EXIT_USAGE, "%s, line %d has %zu bytes; a line of a configuration file may have %d", reader->name,
-                  reader->line, length, room - 2);
+        refuse_line(reader, "has %zu bytes; a line of a configuration file may have %d", length, room - 2);
         return NULL;
     }
-    /* libinih goes on after such a line, and a later mistake would be reported in its place. */
-    bool entry = memchr(start, '=', length) || memchr(start, ':', length), section = length && *start == '[';
-    if (length && (section ? !memchr(start, ']', length) : !entry)) {
-        error_set(&reader->err, EXIT_USAGE, "%s, line %d is neither [section], key = value nor a comment (# or ;)", reader->name,
-                  reader->line);
-        return NULL;
-    }
+    if (length && check_line(reader, start, length)) return NULL;
     memcpy(buffer, start, length);
     buffer[length] = '\n';
     buffer[length + 1] = '\0';
     return buffer;
+}
+
+/* Of two different values for one key one would be ignored. */
+static int check_twice(struct reader *reader, const char *key, const char *before, const char *value)
+{
+    const int k = config_find(key);
+    int *at = NULL;
+    if (k >= 0) at = &reader->taken_at[k];
+    for (int i = 0; k < 0 && i < reader->options; i++)
+        if (strcmp(reader->option[i], key) == 0) at = &reader->option_at[i];
+    if (!at && reader->options < CONFIG_ENV_OPTIONS) {
+        text_format(reader->option[reader->options], sizeof reader->option[0], "%s", key);
+        at = &reader->option_at[reader->options++];
+    }
+    if (at && *at && strcmp(before, value) != 0)
+        return refuse_line(reader, "gives %s another value than line %d does (%s): take one of them away", key, *at, before);
+    if (at) *at = reader->line;
+    return 0;
+}
+
+/* The value of a key or option as text; "" where it has none. */
+static void value_of(const struct config *config, const char *key, char *text, size_t size)
+{
+    const int k = config_find(key);
+    const char *option = k < 0 && strncmp(key, "env.", 4) == 0 ? config_env_option(config, key + 4) : NULL;
+    if (k >= 0)
+        config_value(config, k, text, size);
+    else
+        text_format(text, size, "%s", option ? option : "");
+}
+
+static int take_checked(struct reader *reader, const char *key, const char *value)
+{
+    char where[512], before[CONFIG_TEXT], now[CONFIG_TEXT];
+    const char *strange = text_strange_end(key), *comment = strstr(value, " #");
+    if (!comment) comment = strstr(value, "\t#");
+    if (strange) return refuse_line(reader, "holds %s, which is no blank and no quote here: take it away", strange);
+    if (comment && reader->origin != ORIGIN_CHECKPOINT)
+        return refuse_line(reader, "holds \"%.40s\": a comment behind a value begins with \" ;\"", comment + 1);
+    text_format(where, sizeof where, "in %s, line %d", reader->name, reader->line);
+    value_of(reader->config, key, before, sizeof before);
+    if (config_set(reader->config, key, value, reader->origin, where, &reader->err)) return reader->err.code;
+    value_of(reader->config, key, now, sizeof now);
+    return check_twice(reader, key, before, now);
 }
 
 /* libinih calls this right after the line was read, so reader->line is its number. */
@@ -91,15 +181,17 @@ static int take_entry(void *user, const char *section, const char *name, const c
 {
     struct reader *reader = user;
     if (reader->err.code) return 0;
-    char key[256], where[512];
-    text_format(where, sizeof where, "in %s, line %d", reader->name, reader->line);
+    char key[256];
+    section += strspn(section, " \t");
+    int length = (int)strlen(section);
+    while (length > 0 && isspace((unsigned char)section[length - 1])) length--;
     /* A name with a dot is a whole key, wherever it stands. */
-    bool whole = !*section || strchr(name, '.');
-    if (!text_format(key, sizeof key, "%s%s%s", whole ? "" : section, whole ? "" : ".", name)) {
+    bool whole = !length || strchr(name, '.');
+    if (!text_format(key, sizeof key, "%.*s%s%s", whole ? 0 : length, section, whole ? "" : ".", name)) {
         error_set(&reader->err, EXIT_USAGE, "%s, line %d: no key is that long", reader->name, reader->line);
         return 0;
     }
-    return config_set(reader->config, key, value, reader->origin, where, &reader->err) == 0;
+    return take_checked(reader, key, value) == 0;
 }
 
 int config_load_text(struct config *config, const char *text, const char *name, int origin, struct error *err)
@@ -227,7 +319,7 @@ int config_write(const struct config *config, FILE *out, struct error *err)
     struct config *read = malloc(sizeof *read);
     if (!read) die(EXIT_INTERNAL, "out of memory while writing the configuration");
     config_defaults(read);
-    int code = config_load_text(read, ini, "config.ini", ORIGIN_FILE, err);
+    int code = config_load_text(read, ini, "config.ini", ORIGIN_CHECKPOINT, err); /* what is held already may stay */
     if (code)
         error_prefix(err, "a setting can't be kept in an ini file");
     else if (!reads_back(config, read, name, sizeof name))

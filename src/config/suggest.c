@@ -1,112 +1,188 @@
 #include "config/suggest.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/text.h"
 
 static const struct {
     const char *foreign, *key;
+    bool other_values;
 } foreign_names[] = {
-#define FOREIGN(foreign, key) {foreign, key},
+#define FOREIGN(foreign, key)       {foreign, key, false},
+#define FOREIGN_OTHER(foreign, key) {foreign, key, true},
 #include "config/config.def"
 };
-enum { FOREIGN_NAMES = sizeof foreign_names / sizeof *foreign_names, CANDIDATES = CONFIG_KEYS + 64 };
+enum { FOREIGN_NAMES = sizeof foreign_names / sizeof *foreign_names, CANDIDATES = CONFIG_KEYS + CONFIG_ENV_OPTIONS + 64 };
+
+static const struct config_env *chosen; /* environment whose options may be meant */
+
+void suggest_options_of(const struct config_env *env)
+{
+    chosen = env;
+}
 
 static void full_name(int k, char *text, size_t size)
 {
-    snprintf(text, size, "%s.%s", config_keys[k].section, config_keys[k].name);
+    text_format(text, size, "%s.%s", config_keys[k].section, config_keys[k].name);
 }
 
-/* Where the section exists only its own names are near; a name without a section may belong to any. */
-static bool nearest_name(const char *section, const char *name, char *nearest, size_t size)
+static void add(struct suggested *found, enum suggestion how, const char *section, const char *name)
 {
-    const char *candidate[CANDIDATES];
-    int key[CANDIDATES], count = 0;
+    if (found->keys == SUGGEST_MOST) return;
+    found->how = how;
+    text_format(found->key[found->keys++], SUGGEST_TEXT, "%s%s%s", section, *section ? "." : "", name);
+}
+
+/* ---- the same word ---------------------------------------------------------------------------------------------------------------------
+ */
+
+/* "ppo-clip", "PPO.Clip", "env_N" */
+static void find_spelling(const char *key, struct suggested *found)
+{
+    char full[SUGGEST_TEXT];
+    for (int i = 0; i < config_alias_count() && !found->keys; i++) {
+        int k;
+        if (text_same_letters(config_alias(i, &k), key)) add(found, SUGGEST_SPELLING, "", config_alias(i, &k));
+    }
+    for (int k = 0; k < CONFIG_KEYS && !found->keys; k++) {
+        full_name(k, full, sizeof full);
+        if (text_same_letters(full, key)) add(found, SUGGEST_SPELLING, "", full);
+    }
+    for (int i = 0; chosen && i < chosen->options && !found->keys; i++) {
+        text_format(full, sizeof full, "env.%s", chosen->option[i].name);
+        if (text_same_letters(full, key)) add(found, SUGGEST_SPELLING, "", full);
+    }
+    /* "--env.N": of an environment that isn't known here. */
+    if (!found->keys && strncmp(key, "env.", 4) == 0 && !strpbrk(key + 4, ".- ")) add(found, SUGGEST_SPELLING, "", key);
+}
+
+/* ---- its name under another section, or another trainer's ------------------------------------------------------------------------------
+ */
+
+static void find_foreign(const char *name, struct suggested *found)
+{
+    for (int i = 0; i < FOREIGN_NAMES && !found->keys; i++) {
+        if (!text_same_letters(foreign_names[i].foreign, name)) continue;
+        add(found, SUGGEST_KNOWN, "", foreign_names[i].key);
+        found->other_values = foreign_names[i].other_values;
+    }
+}
+
+static void find_name(const char *section, const char *name, struct suggested *found)
+{
+    for (int i = 0; chosen && i < chosen->options && (!*section || strcmp(section, "env") == 0); i++)
+        if (text_same_letters(chosen->option[i].name, name)) add(found, SUGGEST_KNOWN, "env", chosen->option[i].name);
+    if (found->keys) return;
+    for (int i = 0; i < config_alias_count() && !found->keys; i++) {
+        int k;
+        if (text_same_letters(config_alias(i, &k), name)) add(found, SUGGEST_KNOWN, "", config_alias(i, &k));
+    }
+    if (found->keys) return;
+    /* "name" is that of several things; a section's is its alias. */
+    for (int k = 0; k < CONFIG_KEYS; k++)
+        if (text_same_letters(config_keys[k].name, name) && strcmp(config_keys[k].name, "name") != 0)
+            add(found, SUGGEST_KNOWN, config_keys[k].section, config_keys[k].name);
+    if (!found->keys) find_foreign(name, found);
+}
+
+/* ---- nearly so -------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Where the section exists only its own names are near; a name without a section may belong to any. */
+static void find_near(const char *section, const char *name, struct suggested *found)
+{
+    const char *candidate[CANDIDATES], *in[CANDIDATES];
+    int count = 0;
     /* Aliases first: of equally near names the shorter to write is offered. */
-    for (int i = 0; !section && i < config_alias_count() && i < CANDIDATES - CONFIG_KEYS; i++) {
-        candidate[count] = config_alias(i, &key[count]);
-        key[count++] = -1;
+    for (int i = 0; !section && i < config_alias_count() && i < CANDIDATES - CONFIG_KEYS - CONFIG_ENV_OPTIONS; i++) {
+        int k;
+        candidate[count] = config_alias(i, &k);
+        in[count++] = "";
+    }
+    for (int i = 0; chosen && i < chosen->options && (!section || strcmp(section, "env") == 0); i++) {
+        candidate[count] = chosen->option[i].name;
+        in[count++] = "env";
     }
     for (int k = 0; k < CONFIG_KEYS; k++) {
         if (section && strcmp(config_keys[k].section, section) != 0) continue;
         candidate[count] = config_keys[k].name;
-        key[count++] = k;
+        in[count++] = config_keys[k].section;
     }
-    const char *found = text_nearest(name, candidate, count);
-    if (!found) return false;
-    for (int i = 0; i < count; i++) {
-        if (candidate[i] != found) continue;
-        if (key[i] < 0)
-            snprintf(nearest, size, "%s", found);
-        else
-            full_name(key[i], nearest, size);
-        return true;
-    }
-    return false;
+    const char *nearest = text_nearest(name, candidate, count);
+    for (int i = 0; nearest && i < count && !found->keys; i++)
+        if (candidate[i] == nearest) add(found, SUGGEST_NEAR, in[i], nearest);
 }
 
-static bool foreign_key(const char *name, char *nearest, size_t size)
+void suggest_keys(const char *key, struct suggested *found)
 {
-    for (int i = 0; i < FOREIGN_NAMES; i++)
-        if (strcasecmp(foreign_names[i].foreign, name) == 0) {
-            snprintf(nearest, size, "%s", foreign_names[i].key);
-            return true;
-        }
-    return false;
-}
-
-void suggest_nearest_key(const char *key, char *nearest, size_t size)
-{
-    const char *dot = strrchr(key, '.');
-    const char *name = dot ? dot + 1 : key;
     char section[64] = "";
+    const char *dot = strrchr(key, '.'), *name = dot ? dot + 1 : key;
     if (dot) text_format(section, sizeof section, "%.*s", (int)(dot - key), key);
-    nearest[0] = '\0';
+    *found = (struct suggested){0};
     if (!*name) return;
-
     /* What others call it comes first where no section was given: their "device" is not the number of a GPU. */
-    if (!dot && foreign_key(name, nearest, size)) return;
-    /* The right name in another section or without one: "lr", "ppo.lr". */
-    for (int k = 0; k < CONFIG_KEYS; k++)
-        if (strcasecmp(config_keys[k].name, name) == 0) {
-            full_name(k, nearest, size);
-            /* "eval.Interval" is closer to eval.interval than to the first key of that name. */
-            if (strcasecmp(config_keys[k].section, section) == 0) return;
-        }
-    if (nearest[0]) return;
-    for (int i = 0; i < config_alias_count(); i++) {
-        int k;
-        if (strcasecmp(config_alias(i, &k), name) == 0) {
-            snprintf(nearest, size, "%s", config_alias(i, &k));
-            return;
-        }
-    }
-    if (foreign_key(name, nearest, size)) return;
-
-    const char *known = dot ? config_section(section) : NULL;
-    if (known && nearest_name(section, name, nearest, size)) return;
-    if (!known && dot) {
-        const char *meant = config_nearest_section(section);
-        if (meant && nearest_name(meant, name, nearest, size)) return;
-    }
-    nearest_name(NULL, name, nearest, size);
+    if (!dot) find_foreign(name, found);
+    if (!found->keys) find_spelling(key, found);
+    if (!found->keys) find_name(section, name, found);
+    if (found->keys) return;
+    const char *meant = !dot ? NULL : config_section(section) ? section : config_nearest_section(section);
+    if (meant) find_near(meant, name, found);
+    if (!found->keys) find_near(NULL, name, found);
 }
 
-int suggest_key(const char *key, const char *where, struct error *err)
+/* ---- in words --------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* What is advised must be taken when it is written. */
+static bool is_taken(const char *key, const char *value)
 {
-    char nearest[128];
-    suggest_nearest_key(key, nearest, sizeof nearest);
+    static struct config scratch;
+    config_defaults(&scratch);
+    return config_set(&scratch, key, value, ORIGIN_COMMAND_LINE, "", NULL) == 0;
+}
+
+enum suggestion suggest_settings(const char *key, const char *value, char *text, size_t size)
+{
+    struct suggested found;
+    suggest_keys(key, &found);
+    text[0] = '\0';
+    for (int i = 0; i < found.keys; i++) {
+        const size_t used = strlen(text);
+        const bool with_value = value && !found.other_values && is_taken(found.key[i], value);
+        text_format(text + used, size - used, "%s%s=%s", i ? " or " : "", found.key[i], with_value ? value : "VALUE");
+    }
+    return found.how;
+}
+
+/* Where to read on: of the section that is meant, or was written. */
+static void pointer_text(const struct suggested *found, const char *key, const char *value, char *text, size_t size)
+{
     char section[64] = "";
-    const char *dot = strrchr(nearest[0] ? nearest : key, '.');
-    if (dot) text_format(section, sizeof section, "%.*s", (int)(dot - (nearest[0] ? nearest : key)), nearest[0] ? nearest : key);
-    if (nearest[0] && !dot)
-        return error_set(err, EXIT_USAGE, "unknown key \"%s\" %s; did you mean \"%s\"? (mappo --help lists the sections)", key, where,
-                         nearest);
-    if (nearest[0])
-        return error_set(err, EXIT_USAGE, "unknown key \"%s\" %s; did you mean \"%s\"? (mappo train --help %s lists the section)", key,
-                         where, nearest, section);
-    if (dot && config_section(section))
-        return error_set(err, EXIT_USAGE, "unknown key \"%s\" %s (mappo train --help %s lists the section)", key, where, section);
-    return error_set(err, EXIT_USAGE, "unknown key \"%s\" %s (mappo --help lists the sections)", key, where);
+    const char *name = found->keys ? found->key[0] : key, *dot = strrchr(name, '.');
+    if (dot) text_format(section, sizeof section, "%.*s", (int)(dot - name), name);
+    if (found->keys && strcmp(section, "env") == 0 && config_find(name) < 0)
+        text_format(text, size, "(%s=%s; mappo envs %s lists them)", name, *value ? value : "VALUE", chosen ? chosen->id : "ENV");
+    else if (found->other_values)
+        text_format(text, size, "(its values are others: mappo --help %s)", *section ? section : name);
+    else if (*section && config_section(section))
+        text_format(text, size, "(mappo train --help %s lists the section)", section);
+    else
+        text_format(text, size, "(mappo --help lists the sections)");
+}
+
+int suggest_key(const char *key, const char *value, const char *where, struct error *err)
+{
+    struct suggested found;
+    char pointer[256];
+    suggest_keys(key, &found);
+    pointer_text(&found, key, value, pointer, sizeof pointer);
+    const char *section = config_section(key);
+    if (section && strcmp(section, key) == 0)
+        return error_set(err, EXIT_USAGE, "\"%s\" %s is a section, not a key: write %s.NAME=VALUE, or in a file NAME = VALUE below [%s]",
+                         key, where, key, key);
+    if (found.keys > 1)
+        return error_set(err, EXIT_USAGE, "unknown key \"%s\" %s; did you mean \"%s\" or \"%s\"? %s", key, where, found.key[0],
+                         found.key[1], pointer);
+    if (found.keys) return error_set(err, EXIT_USAGE, "unknown key \"%s\" %s; did you mean \"%s\"? %s", key, where, found.key[0], pointer);
+    return error_set(err, EXIT_USAGE, "unknown key \"%s\" %s %s", key, where, pointer);
 }

@@ -6,10 +6,25 @@
 
 #include "config/config.h"
 
-/* The key that `key` is probably meant to be, as it should be written ("adam.lr" for "lr"); empty where none is near. */
-void suggest_nearest_key(const char *key, char *nearest, size_t size);
+/* How sure a suggestion is: the same word with other dashes and capitals; its name without section, or what another trainer calls it; a
+ * word that is spelt nearly so. */
+enum suggestion { SUGGEST_NOTHING, SUGGEST_SPELLING, SUGGEST_KNOWN, SUGGEST_NEAR };
+
+/* The keys that `key` is probably meant to be, as they should be written: "adam.lr" for "lr"; NULL behind the last. Text of this call. */
+enum { SUGGEST_MOST = 2, SUGGEST_TEXT = 128 };
+struct suggested {
+    enum suggestion how;
+    char key[SUGGEST_MOST][SUGGEST_TEXT];
+    int keys;
+    bool other_values; /* what another trainer calls it takes other values */
+};
+void suggest_keys(const char *key, struct suggested *found);
+/* "adam.lr=1e-3", or "adam.lr=VALUE" where the value is NULL or would not be taken; several joined by " or ". */
+enum suggestion suggest_settings(const char *key, const char *value, char *text, size_t size);
 /* Fills *err for an unknown key and returns EXIT_USAGE. */
-int suggest_key(const char *key, const char *where, struct error *err);
+int suggest_key(const char *key, const char *value, const char *where, struct error *err);
+/* Options of the chosen environment may be meant, too; NULL = none is chosen. The caller sets NULL again before *env goes. */
+void suggest_options_of(const struct config_env *env);
 
 /* From config.c, for suggestions and help. */
 int config_alias_count(void);

@@ -82,24 +82,26 @@ MAPPO_FN void lane_final(struct mappo_env_io *last, const struct mappo_env_io *l
 static inline int32_t lane_space_width(const struct mappo_space *space)
 {
     int32_t width = 0;
+    const int32_t components = space->kind == MAPPO_DISCRETE ? 1 : space->size;
     if (space->kind == MAPPO_BOX || space->kind == MAPPO_MULTI_BINARY) return space->size;
-    for (int i = 0; i < space->size; i++) width += space->n[i];
+    for (int i = 0; space->n && i < components; i++) width += space->n[i];
     return width;
 }
 
+/* Environments ask for it while they are created, before anybody has looked whether their spec is sound. */
 static inline void lane_strides_of(struct lane_strides *strides, const struct mappo_env_spec *spec)
 {
     memset(strides, 0, sizeof *strides);
-    strides->groups = spec->groups;
+    strides->groups = spec->groups < MAPPO_MAX_GROUPS ? spec->groups : MAPPO_MAX_GROUPS;
     strides->state = spec->state_size;
     strides->info = spec->infos;
-    for (int g = 0; g < spec->groups; g++) {
+    for (int g = 0; g < strides->groups; g++) {
         const struct mappo_group *group = &spec->group[g];
         struct lane_group_strides *by = &strides->group[g];
         by->agents = group->agents;
         by->state = group->agents * group->state_size;
-        for (int h = 0; h < group->obs_heads; h++) by->obs += group->agents * lane_space_width(&group->obs[h]);
-        for (int h = 0; h < group->act_heads; h++) {
+        for (int h = 0; h < group->obs_heads && h < MAPPO_MAX_HEADS; h++) by->obs += group->agents * lane_space_width(&group->obs[h]);
+        for (int h = 0; h < group->act_heads && h < MAPPO_MAX_HEADS; h++) {
             const struct mappo_space *space = &group->act[h];
             if (space->kind == MAPPO_BOX) {
                 by->act_real += group->agents * space->size;

@@ -109,7 +109,7 @@ struct mappo_env_spec {
     int32_t infos;
     const struct mappo_info *info;
     int32_t max_steps;       /* longest episode; 0 = unlimited */
-    const char *rules;       /* the rule set in force: stands beside every return that is reported */
+    const char *rules;       /* the rule set in force: stands beside every return that is reported; NULL = "default" */
     const char *return_help; /* what the return means under these rules, one line */
     size_t snapshot_bytes;   /* per environment; 0 = no snapshots: episodes restart when a run is continued */
 };

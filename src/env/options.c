@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/text.h"
 
 int options_count(const struct mappo_env *env)
@@ -103,9 +104,13 @@ static int read_value(const struct mappo_env *env, const struct mappo_option *op
                          option->name, option->type);
     }
     options_range(option, range, sizeof range);
-    if (!readable)
-        return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is not %s %s (%s)", env->id, option->name, text,
-                         option->type == MAPPO_OPTION_INT ? "an" : "a", options_type_name(option), range);
+    if (!readable) {
+        char advice[128] = "";
+        const struct number_kind kind = {.whole = option->type == MAPPO_OPTION_INT, .low = option->low, .high = option->high};
+        if (option->type != MAPPO_OPTION_BOOL) number_advice(text, &kind, advice, sizeof advice);
+        return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is not %s %s (%s)%s", env->id, option->name, text,
+                         option->type == MAPPO_OPTION_INT ? "an" : "a", options_type_name(option), range, advice);
+    }
     if (option->type != MAPPO_OPTION_BOOL && (number < option->low || number > option->high))
         return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is out of range %s", env->id, option->name, text, range);
     return 0;
@@ -121,6 +126,37 @@ void options_value(const struct mappo_option *option, const struct mappo_value *
         text_format(text, size, "%lld", (long long)value->i);
     else
         text_format(text, size, "none");
+}
+
+/* Name, type, help and choices of one. */
+static const char *option_fault(const struct mappo_option *option)
+{
+    if (!*option->name || strlen(option->name) > 63 ||
+        option->name[strspn(option->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")])
+        return "needs a name of 1 to 63 letters, digits and _";
+    if (strcmp(option->name, "name") == 0) return "is called name, but env.name is the environment itself";
+    if (option->type < MAPPO_OPTION_INT || option->type > MAPPO_OPTION_CHOICE) return "has a type that this program doesn't know";
+    if (option->type == MAPPO_OPTION_CHOICE && (!option->choice || !option->choice[0])) return "has no choices";
+    if (!option->def) return "has no default";
+    if (option->type != MAPPO_OPTION_BOOL && option->type != MAPPO_OPTION_CHOICE && !(option->low <= option->high))
+        return "has a range without a number in it";
+    return NULL;
+}
+
+int options_check(const struct mappo_env *env, struct error *err)
+{
+    struct mappo_value value;
+    struct error bad = {0};
+    for (int k = 0; k < options_count(env); k++) {
+        const char *fault = option_fault(&env->option[k]);
+        if (fault) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": option %d (%s) %s", env->id, k, env->option[k].name, fault);
+        for (int j = 0; j < k; j++)
+            if (strcmp(env->option[j].name, env->option[k].name) == 0)
+                return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": two options are called %s", env->id, env->option[k].name);
+        if (read_value(env, &env->option[k], env->option[k].def, &value, &bad))
+            return error_set(err, EXIT_ENVIRONMENT, "%s; that is its own default", bad.text);
+    }
+    return 0;
 }
 
 static int unknown_option(const struct mappo_env *env, const char *name, int count, struct error *err)
@@ -158,4 +194,26 @@ int options_read(const struct mappo_env *env, const struct env_option *given, in
         text_format(text + used, size - used, "%s%s=%s", k ? " " : "", env->option[k].name, one);
     }
     return 0;
+}
+
+void options_changed(const struct mappo_env *env, const char *all, char *text, size_t size)
+{
+    text[0] = 0;
+    for (int k = 0; k < options_count(env); k++) {
+        char usual[256], one[128];
+        struct mappo_value def;
+        if (read_value(env, &env->option[k], env->option[k].def, &def, NULL)) continue;
+        options_value(&env->option[k], &def, one, sizeof one);
+        text_format(usual, sizeof usual, "%s=%s", env->option[k].name, one);
+        /* In the order of the table, and each followed by the next one's name. */
+        const char *next = all + strcspn(all, "=");
+        char name[80] = "";
+        if (env->option[k + 1].name) text_format(name, sizeof name, " %s=", env->option[k + 1].name);
+        const char *end = *name ? strstr(next, name) : NULL;
+        const int length = end ? (int)(end - all) : (int)strlen(all);
+        const size_t used = strlen(text);
+        if ((int)strlen(usual) != length || strncmp(usual, all, (size_t)length) != 0)
+            text_format(text + used, size - used, "%s%.*s", used ? " " : "", length, all);
+        all += length + (end != NULL);
+    }
 }

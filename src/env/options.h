@@ -8,6 +8,8 @@
 
 enum { OPTIONS_MAX = 64 };
 
+/* EXIT_ENVIRONMENT where the table itself is not what the interface allows: nothing else here may be called then. */
+int options_check(const struct mappo_env *env, struct error *err);
 int options_count(const struct mappo_env *env);
 /* Fills value [options_count] with what was given and defaults elsewhere (the last of two wins), and `text` with "N=3 rules=mpe2 …".
  * EXIT_USAGE: unknown option with the nearest one named, wrong type, out of range, not one of the choices. */
@@ -15,6 +17,8 @@ int options_read(const struct mappo_env *env, const struct env_option *given, in
                  struct error *err);
 /* A value as its option would be written. */
 void options_value(const struct mappo_option *option, const struct mappo_value *value, char *text, size_t size);
+/* Of the `all` that options_read wrote, those that are not the defaults: "N=5". */
+void options_changed(const struct mappo_env *env, const char *all, char *text, size_t size);
 /* "1..64", "0..1", "mpe2, on-policy", "0 or 1": what an option may be. */
 void options_range(const struct mappo_option *option, char *text, size_t size);
 const char *options_type_name(const struct mappo_option *option);

@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "env/options.h"
 
 enum { MAX_PLUGINS = 16 };
 
@@ -69,7 +70,7 @@ static int read_descriptor(void *handle, const char *path, struct mappo_env *out
                           : !out->step    ? "step"
                                           : NULL;
     if (missing) return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: the descriptor has no %s", path, missing);
-    return 0;
+    return options_check(out, err);
 }
 
 /* Now, because the file may be replaced while the run goes on. */

@@ -1,6 +1,10 @@
 /* What an environment says of itself is checked before it is used. */
 #include "env/spec.h"
 
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
 #include "base/digest.h"
 #include "env/lane.h"
 #include "env/vecenv.h"
@@ -23,52 +27,133 @@ struct group_sizes group_sizes(const struct mappo_group *group)
 
 /* ---- checking ----------------------------------------------------------------------------------------------------- */
 
+/* Numbers of an observation, or choices of an action, that a group can have: beyond it sizes of arrays no longer fit 32 bits. */
+enum { MOST_AGENTS = 1 << 20, MOST_NUMBERS = 1 << 24 };
+
+static const char *box_fault(const struct mappo_space *space)
+{
+    for (int i = 0; i < space->size; i++) {
+        const float low = space->low ? space->low[i] : -INFINITY, high = space->high ? space->high[i] : INFINITY;
+        if (isnan(low) || isnan(high)) return "has a bound that is not a number";
+        if (low > high) return "has a lower bound above its upper one";
+    }
+    return NULL;
+}
+
+static const char *choices_fault(const struct mappo_space *space)
+{
+    int64_t width = 0;
+    if (!space->n) return "has no n";
+    for (int i = 0; i < space->size; i++) {
+        if (space->n[i] < 1) return "has n < 1";
+        if (space->start && (int64_t)space->start[i] + space->n[i] - 1 > INT32_MAX) return "has a start beyond 32 bits";
+        if ((width += space->n[i]) > MOST_NUMBERS) return "has more choices than 16777216";
+    }
+    return NULL;
+}
+
 static const char *space_fault(const struct mappo_space *space)
 {
     if (space->kind < MAPPO_BOX || space->kind > MAPPO_MULTI_BINARY) return "has an unknown kind";
     if (space->size < 1) return "has size 0";
+    if (space->size > MOST_NUMBERS) return "has a size above 16777216";
     if (space->kind == MAPPO_DISCRETE && space->size != 1) return "is Discrete, so its size must be 1";
-    if (space->kind != MAPPO_DISCRETE && space->kind != MAPPO_MULTI_DISCRETE) return NULL;
-    if (!space->n) return "has no n";
-    for (int i = 0; i < space->size; i++)
-        if (space->n[i] < 1) return "has n < 1";
+    if (space->meanings < 0 || (space->meanings && !space->meaning)) return "has meanings but no meaning";
+    if (space->kind == MAPPO_BOX) return box_fault(space);
+    return space->kind == MAPPO_MULTI_BINARY ? NULL : choices_fault(space);
+}
+
+/* A name that becomes part of a dataset's or metric's: without slashes and control characters. */
+static const char *name_fault(const char *name)
+{
+    if (!name || !*name) return "needs a name";
+    if (strlen(name) > 63) return "has a name of more than 63 bytes";
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+        if (*c < ' ' || *c == '/' || *c == '"' || *c == 0x7f) return "has a name with a slash, quote or control character";
     return NULL;
 }
 
-static int check_group(const struct mappo_env *env, const struct mappo_group *group, struct error *err)
+static int check_spaces(const struct mappo_env *env, const struct mappo_group *group, struct error *err)
 {
-    const char *name = group->name ? group->name : "?";
-    if (!group->name || group->agents < 1)
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" needs a name and at least one agent", env->id, name);
-    if (group->obs_heads < 1 || group->obs_heads > MAPPO_MAX_HEADS || group->act_heads < 1 || group->act_heads > MAPPO_MAX_HEADS)
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" has %d observation and %d action heads; 1..%d each",
-                         env->id, name, group->obs_heads, group->act_heads, MAPPO_MAX_HEADS);
+    int64_t width[2] = {0, 0};
     for (int h = 0; h < group->obs_heads + group->act_heads; h++) {
         const bool is_obs = h < group->obs_heads;
-        const char *fault = space_fault(is_obs ? &group->obs[h] : &group->act[h - group->obs_heads]);
+        const struct mappo_space *space = is_obs ? &group->obs[h] : &group->act[h - group->obs_heads];
+        const char *fault = space_fault(space);
         if (fault)
-            return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\", %s head %d %s", env->id, name,
+            return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\", %s head %d %s", env->id, group->name,
                              is_obs ? "observation" : "action", is_obs ? h : h - group->obs_heads, fault);
+        width[is_obs] += lane_space_width(space);
     }
+    if (width[0] > MOST_NUMBERS || width[1] > MOST_NUMBERS)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" has more than %d numbers of observation or action",
+                         env->id, group->name, MOST_NUMBERS);
+    return 0;
+}
+
+static int check_group(const struct mappo_env *env, const struct mappo_env_spec *spec, int number, struct error *err)
+{
+    const struct mappo_group *group = &spec->group[number];
+    const char *fault = name_fault(group->name);
+    if (fault) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group %d %s", env->id, number, fault);
+    for (int g = 0; g < number; g++)
+        if (strcmp(spec->group[g].name, group->name) == 0)
+            return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": groups %d and %d have the same name \"%s\"", env->id, g, number,
+                             group->name);
+    if (group->agents < 1 || group->agents > MOST_AGENTS)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" has %d agents; it needs 1..%d", env->id, group->name,
+                         group->agents, MOST_AGENTS);
+    if (group->team < 0)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" is of team %d; teams count from 0", env->id, group->name,
+                         group->team);
+    if (group->obs_heads < 1 || group->obs_heads > MAPPO_MAX_HEADS || group->act_heads < 1 || group->act_heads > MAPPO_MAX_HEADS)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" has %d observation and %d action heads; 1..%d each",
+                         env->id, group->name, group->obs_heads, group->act_heads, MAPPO_MAX_HEADS);
     if (((group->flags & MAPPO_STATE_PER_AGENT) != 0) != (group->state_size > 0))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\": state_size goes with MAPPO_STATE_PER_AGENT", env->id,
-                         name);
+                         group->name);
+    return check_spaces(env, group, err);
+}
+
+static int check_infos(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err)
+{
+    if (spec->infos && !spec->info)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": infos is %d, but info is NULL", env->id, spec->infos);
+    for (int k = 0; k < spec->infos; k++) {
+        const char *fault = name_fault(spec->info[k].name);
+        if (fault) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": info column %d %s", env->id, k, fault);
+        for (int j = 0; j < k; j++)
+            if (strcmp(spec->info[j].name, spec->info[k].name) == 0)
+                return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": info columns %d and %d have the same name \"%s\"", env->id, j,
+                                 k, spec->info[k].name);
+    }
     return 0;
 }
 
 int spec_check(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err)
 {
     if (!spec || spec->struct_size < sizeof *spec || spec->groups < 1 || spec->groups > MAPPO_MAX_GROUPS || spec->state_size < 0 ||
-        spec->infos < 0)
+        spec->infos < 0 || spec->max_steps < 0)
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its spec is not one of ABI %u with 1..%d groups", env->id,
                          MAPPO_ENV_ABI, MAPPO_MAX_GROUPS);
+    int64_t observed = 0;
     for (int g = 0; g < spec->groups; g++) {
-        const int rc = check_group(env, &spec->group[g], err);
+        const int rc = check_group(env, spec, g, err);
         if (rc) return rc;
+        observed += (int64_t)spec->group[g].agents * group_sizes(&spec->group[g]).obs;
     }
+    if (spec->state_is_all_obs && spec->state_size != observed)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": state_is_all_obs, but state_size is %d and all observations are %lld",
+                         env->id, spec->state_size, (long long)observed);
     if (spec->snapshot_bytes && !(env->snapshot && env->restore && env->observe))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": snapshot_bytes without snapshot, restore and observe", env->id);
-    return 0;
+    return check_infos(env, spec, err);
+}
+
+void spec_copy(struct mappo_env_spec *to, const struct mappo_env_spec *from)
+{
+    *to = *from;
+    if (!to->rules) to->rules = "default";
 }
 
 static uint64_t hash_number(uint64_t hash, int64_t number)

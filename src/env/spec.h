@@ -10,6 +10,9 @@
 /* EXIT_ENVIRONMENT where groups, heads, kinds or sizes are not what the interface allows. */
 int spec_check(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err);
 
+/* A checked spec, with what it may leave out: an environment that names no rules has "default" ones. */
+void spec_copy(struct mappo_env_spec *to, const struct mappo_env_spec *from);
+
 /* `hash` continued over groups, spaces, state and snapshot. */
 uint64_t spec_hash(uint64_t hash, const struct mappo_env_spec *spec);
 

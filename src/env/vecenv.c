@@ -91,7 +91,7 @@ static int open_wrapped(struct vecenv *v, const struct vecenv_config *config, st
     const struct mappo_env_spec *spec = v->env->spec(v->self);
     rc = spec_check(v->env, spec, err);
     if (rc) return rc;
-    v->spec = *spec;
+    spec_copy(&v->spec, spec);
     lane_strides_of(&v->strides, &v->spec);
     for (int k = 0; k < v->spec.infos; k++) v->infos_at_end = v->infos_at_end || v->spec.info[k].at_end;
     if (v->time_limit && (v->spec.max_steps == 0 || v->time_limit < v->spec.max_steps))

@@ -1,5 +1,9 @@
 #include "nn/distribution.h"
 
+#include <string.h>
+
+#include "base/text.h"
+
 static int add_head(struct distribution *dist, const struct mappo_group *group, int kind, int size, int start, int *outputs,
                     struct error *err)
 {
@@ -51,4 +55,16 @@ int distribution_build(struct distribution *dist, const struct mappo_group *grou
     if (dist->heads == 0) return error_set(err, EXIT_USAGE, "group \"%s\" has no actions to learn", group->name);
     *extra = fixed_std > 0 ? 0 : dist->act_reals;
     return 0;
+}
+
+bool distribution_json(const struct distribution *dist, char *text, size_t size)
+{
+    static const char *const kinds[] = {[HEAD_CATEGORICAL] = "categorical", [HEAD_BERNOULLI] = "bernoulli", [HEAD_GAUSSIAN] = "gaussian"};
+    bool whole = text_format(text, size, "[");
+    for (int h = 0; h < dist->heads && whole; h++) {
+        const size_t used = strlen(text);
+        whole = text_format(text + used, size - used, "%s[\"%s\",%d]", h ? "," : "", kinds[dist->head[h].kind], dist->head[h].size);
+    }
+    const size_t used = strlen(text);
+    return whole && text_format(text + used, size - used, "]");
 }

@@ -2,6 +2,9 @@
 #ifndef MAPPO_NN_DISTRIBUTION_H
 #define MAPPO_NN_DISTRIBUTION_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "backend/backend.h"
 #include "env/mappo_env.h"
 
@@ -11,5 +14,8 @@
  * POLICY_MAX_HEADS. */
 int distribution_build(struct distribution *dist, const struct mappo_group *group, float fixed_std, int *outputs, int *extra,
                        struct error *err);
+
+/* Kind and width of each head, as JSON: [["categorical",4],["gaussian",2]]. False where `text` is too small for it. */
+bool distribution_json(const struct distribution *dist, char *text, size_t size);
 
 #endif

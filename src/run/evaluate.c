@@ -352,14 +352,16 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
             const double *row = ev->result + (size_t)e * COLUMNS;
             sum += row[COLUMN_RETURN];
             squares += row[COLUMN_RETURN] * row[COLUMN_RETURN];
-            out->length_mean += row[COLUMN_LENGTH] / (double)ev->episodes;
-            for (int g = 0; g < groups; g++) out->group_return[g] += row[g] / (double)ev->episodes;
+            out->length_mean += row[COLUMN_LENGTH]; /* sums until all are played: of integers they are exact */
+            for (int g = 0; g < groups; g++) out->group_return[g] += row[g];
         }
     }
     const double n = (double)ev->episodes;
+    out->length_mean /= n;
+    for (int g = 0; g < groups; g++) out->group_return[g] /= n;
     out->return_mean = sum / n;
     if (!isfinite(out->return_mean))
         return error_set(err, EXIT_NUMERICAL, "evaluation: the mean return is not finite; look at the environment's rewards");
-    out->return_stderr = n > 1 ? sqrt(fmax(0, squares / n - out->return_mean * out->return_mean) / (n - 1)) : 0;
+    out->return_stderr = n > 1 ? sqrt(fmax(0, squares / n - out->return_mean * out->return_mean) / (n - 1)) : NAN;
     return 0;
 }

@@ -12,7 +12,7 @@ enum player { PLAY_TRAINED, PLAY_RANDOM, PLAY_NOOP, PLAY_SCRIPTED };
 
 struct evaluation {
     int64_t episodes;
-    double return_mean, return_stderr; /* of team 0, per episode */
+    double return_mean, return_stderr; /* of team 0, per episode; NaN: one episode has no standard error */
     double group_return[MAPPO_MAX_GROUPS];
     double length_mean;
 };

@@ -223,7 +223,7 @@ static double window_deviation(const struct metrics *m, int column)
     const double mean = window_mean(m, column);
     double squares = 0;
     for (int64_t i = 0; i < n; i++) squares += pow(m->ring[i * WINDOW_COLUMNS + column] - mean, 2);
-    return n ? sqrt(squares / (double)n) : NAN;
+    return n > 1 ? sqrt(squares / (double)n) : NAN; /* one episode says nothing of it */
 }
 
 double metrics_return(const struct metrics *m)

@@ -33,7 +33,7 @@ struct metrics_line { /* one update */
     double seconds_step, seconds_infer, seconds_update, seconds_communication, seconds_save, seconds_eval;
     double hidden_fraction; /* NaN unless environments step on the host beside a device */
     double learning_rate, critic_learning_rate;
-    double eval_return, eval_stderr; /* NaN where no evaluation was made */
+    double eval_return, eval_stderr; /* NaN where no evaluation was made; the error also with one episode */
     const struct metric *metric;     /* of the algorithm */
     int metrics;
 };

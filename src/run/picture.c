@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <strings.h>
 
 #include "base/file.h"
 
@@ -101,6 +102,14 @@ static void draw_text(void *self, double x, double y, double height, const char 
     fputc('>', p->out);
     escape(p->out, text);
     fputs("</text>\n", p->out);
+}
+
+int picture_check(const char *path, struct error *err)
+{
+    const size_t length = strlen(path);
+    if (length < 4 || strcasecmp(path + length - 4, ".svg") != 0)
+        return error_set(err, EXIT_USAGE, "picture=%s: pictures are SVG: a name that ends in .svg is needed", path);
+    return file_check_writable(path, err) ? error_prefix(err, "picture") : 0;
 }
 
 struct picture *picture_create(void)

@@ -7,6 +7,9 @@
 
 struct picture;
 
+/* Can a picture be left at `path`? EXIT_USAGE where it doesn't end in .svg or can't be written: to be asked before anything is played. */
+int picture_check(const char *path, struct error *err);
+
 struct picture *picture_create(void);
 void picture_destroy(struct picture *picture); /* NULL is allowed */
 

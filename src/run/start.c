@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "comm/watchdog.h"
+#include "env/options.h"
 #include "env/registry.h"
 #include "run/own_files.h"
 #include "run/parts.h"
@@ -259,8 +260,10 @@ static void say_what_runs(const struct trainer *t, bool continued)
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
     char advice[512] = "";
     progress_say(t->progress, "%s", version_line());
-    progress_say(t->progress, "%s on %s (%s)", t->learning.algorithm->ops->name, vecenv_descriptor(t->learning.env)->id,
-                 vecenv_options(t->learning.env));
+    char changed[1024]; /* all of them stand in config.ini */
+    options_changed(vecenv_descriptor(t->learning.env), vecenv_options(t->learning.env), changed, sizeof changed);
+    progress_say(t->progress, "%s on %s%s%s", t->learning.algorithm->ops->name, vecenv_descriptor(t->learning.env)->id,
+                 *changed ? ", " : "", changed);
     progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
                  (long long)t->config->rollout_envs, (long long)t->config->rollout_steps, t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",

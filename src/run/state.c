@@ -10,6 +10,7 @@
 #include "comm/watchdog.h"
 #include "env/plugin.h"
 #include "run/own_files.h"
+#include "nn/distribution.h"
 #include "run/parts.h"
 
 static void list_standing(struct field_list *list, struct standing *s)
@@ -62,9 +63,10 @@ struct field_list state_file_fields(const struct trainer *t)
 
 /* ---- saving ------------------------------------------------------------------------------------------------------------------------ */
 
+enum { ATTRIBUTE_TEXT = 4096 }; /* all options of an environment, all heads of all groups */
 struct attributes {
     struct checkpoint_attribute *item;
-    char (*text)[2][CONFIG_TEXT + 64];
+    char (*text)[2][ATTRIBUTE_TEXT];
     int count, room;
 };
 
@@ -77,9 +79,24 @@ static void attribute_add(struct attributes *a, const char *prefix, const char *
     a->count++;
 }
 
+void state_action_heads(const struct algorithm *algorithm, const struct mappo_env_spec *spec, char *text, size_t size)
+{
+    FILE *out = fmemopen(text, size, "w");
+    CHECK(out, "out of memory while saving");
+    for (int g = 0; g < spec->groups; g++) {
+        char heads[512];
+        CHECK(distribution_json(&algorithm->policy[g]->dist, heads, sizeof heads), "more action heads than room");
+        fputs(g ? "," : "{", out);
+        text_json_string(out, spec->group[g].name);
+        fprintf(out, ":%s", heads);
+    }
+    fputc('}', out);
+    CHECK(fclose(out) == 0 && strlen(text) < size - 1, "more action heads than room");
+}
+
 static void list_attributes(const struct trainer *t, struct attributes *a)
 {
-    char text[CONFIG_TEXT];
+    char text[CONFIG_TEXT], heads[ATTRIBUTE_TEXT];
     for (int k = 0; k < config_key_count; k++) {
         if (config_keys[k].flags & NOT_STORED) continue;
         char name[96];
@@ -112,6 +129,8 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     if (digest) attribute_add(a, "", "environment_file", digest);
     attribute_add(a, "", "environment_options", vecenv_options(t->learning.env));
     attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
+    state_action_heads(t->learning.algorithm, vecenv_spec(t->learning.env), heads, sizeof heads);
+    attribute_add(a, "", "action_heads", heads);
 }
 
 /* One file on its way: everything it needs is here, so that training may go on while a thread writes it. Rank 0. */

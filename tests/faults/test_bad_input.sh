@@ -2,6 +2,7 @@
 # Mistakes on the command line and in configuration files: each gives one line that names what to write instead, exit code 2 (or the one
 # said), nothing on standard output, and touches no file. The same under mpirun: one rank prints, once.
 # timeout: 170
+# shellcheck disable=SC2088 # a ~ in quotes is what is tested
 set -u
 MAPPO=${MAPPO:-build/mappo}
 MAPPO=$(cd "$(dirname "$MAPPO")" && pwd)/$(basename "$MAPPO")
@@ -20,6 +21,9 @@ printf '[ppo\nclip = 0.1\n' >broken.ini
 printf '[train]\ninit = %0300d\n' 0 >long.ini
 printf 'seed = 3\0\n' >zero.ini
 printf '\x89HDF\r\n\x1a\n' >binary.ini
+printf '\xff\xfes\0e\0' >utf16.ini
+printf '[ppo]\nclip = 0.1\nclip = 0.2\n' >twice.ini
+printf 'run.dir = runs/a # mine\n' >hash.ini
 printf 'env = mpe/simple_spraed\n' >env.ini
 printf '[env]\nname = mpe/simple_spread\nn = 3\n' >option.ini
 printf 'seed = 3\n' >secret.ini
@@ -57,19 +61,38 @@ bad unknown_key_names_nearest 2 'unknown key "ppo.cliprange" on the command line
 bad key_without_section_names_it 2 'did you mean "adam.lr"?' lr=1e-3
 bad name_of_the_reference_is_translated 2 'did you mean "rollout.envs"?' n_rollout_threads=128
 bad setting_with_dashes_is_explained 2 'settings are written without dashes: seed=3' --seed=3
-bad setting_without_value_is_explained 2 '"seed" is a setting and needs a value: seed=VALUE' train seed 3
+bad setting_without_value_is_explained 2 '"seed" is a setting and needs a value: seed=3' train seed 3
 bad setting_in_place_of_a_command_is_explained 2 '"ppo.clip" is a setting and needs a value' ppo.clip
 bad setting_without_key_is_refused 2 'has no key before the =' =3
 bad unknown_command_names_nearest 2 'unknown command "trian"; did you mean "train"?' trian
 bad unknown_command_without_a_neighbour 2 'unknown command "qwxyz" (mappo --help lists them)' qwxyz
-bad unknown_option_names_nearest 2 'did you mean "--fresh"?' --fressh
+bad unknown_option_names_nearest 2 'did you mean "--json"?' --jsn
+bad no_advice_sets_a_run_aside 2 'unknown option "--fressh"; settings are written key=value' --fressh
+bad value_as_the_next_word_is_taken_along 2 'did you mean adam.lr=1e-3?' train --lr 1e-3
+bad dash_of_a_word_processor_is_a_dash 2 'did you mean the setting adam.lr=1e-3?' —lr 1e-3
+bad word_without_equals_is_explained 2 'what is "lr"? Settings are written key=value; did you mean adam.lr=1e-3?' train lr 1e-3
+bad blanks_around_equals_are_explained 2 'write key=value without blanks' seed = 3
+bad value_behind_a_blank_is_explained 2 'write seed=3 without a blank' seed= 3
+bad option_of_the_environment_is_found 2 'unknown key "N" on the command line; did you mean "env.N"? (env.N=5; mappo envs mpe/simple_spread lists them)' env=simple_spread N=5
+bad option_of_the_environment_is_found_by_envs 2 'did you mean "env.N"?' envs simple_spread N=5
+bad advice_is_for_the_command_at_hand 2 "unknown key \"lr\" on the command line, and mappo eval doesn't look at adam.lr" eval none lr=3
+bad command_of_another_program_is_translated 2 'unknown command "evaluate"; did you mean "eval"?' evaluate run
+bad command_to_resume_is_translated 2 'did you mean "train"?' resume
+bad file_of_settings_in_place_of_a_command 2 '"unknown.ini" is no command: mappo --config unknown.ini reads settings from it' unknown.ini
+bad folder_in_place_of_a_command 2 'mappo run=folder trains in it' folder
+bad environment_in_place_of_a_command 2 '"simple_spread" is no command: mappo env=simple_spread trains in that environment' simple_spread
+bad flag_with_a_value_is_refused 2 '--json takes no value' eval none --json=1
 bad option_of_another_command_is_refused 2 'mappo train takes no --check' train --check
 bad settings_where_none_are_taken 2 'mappo inspect takes no settings' inspect file.h5 seed=3
 bad setting_that_a_command_ignores_is_refused 2 "mappo eval doesn't look at ppo.clip" eval none ppo.clip=0.1
 bad setting_of_another_command_names_its_own 2 'did you mean "eval.seed"?' eval none seed=3
 bad missing_operand_is_named 2 'mappo eval needs RUN|FILE' eval
 bad superfluous_operand_is_named 2 'what is "b"?' eval a b
-bad unknown_help_section_names_nearest 2 'no section "ppoo" of settings; did you mean "ppo"?' --help ppoo
+bad unknown_help_section_names_nearest 2 'no help on "ppoo"; did you mean "ppo"?' --help ppoo
+bad unknown_help_topic_names_the_command 2 'no help on "evla"; did you mean "eval"?' help evla
+bad unknown_help_topic_names_the_setting 2 'no help on "lr"; did you mean "adam.lr"?' help lr
+bad superfluous_help_topic_is_named 2 'mappo help: what is "eval"?' help train eval
+bad superfluous_operand_of_version 2 'mappo version: what is "me"?' version me
 bad unknown_page_is_refused 2 'no page "config"' docs config
 
 # ---- values ----
@@ -84,6 +107,14 @@ bad nan_is_no_number 2 'is not a number' adam.lr=nan
 bad empty_number_is_refused 2 'is not a whole number' seed=
 bad word_for_a_truth_value_is_refused 2 'is neither true nor false' policy.share=maybe
 bad unknown_choice_names_them_all 2 'policy.activation=sigmoid on the command line is none of relu, tanh' policy.activation=sigmoid
+bad decimal_comma_becomes_a_point 2 'adam.lr=0,001 on the command line is not a number: write 0.001' adam.lr=0,001
+bad comma_of_two_meanings_is_not_guessed 2 'is not a number: a decimal point is written as a point, thousands without a mark' adam.lr=1,000
+bad point_of_two_meanings_is_not_guessed 2 'is not a whole number: a decimal point is written as a point, thousands without a mark' train.env_steps=1.000
+bad small_number_is_not_silently_off 2 'too small to be told from 0 (0 = off): write 0, or a number of at least 1.2e-38' ppo.max_grad_norm=1e-300
+bad small_deviation_is_not_silently_learned 2 'too small to be told from 0 (0 = learned)' policy.fixed_std=1e-50
+bad quotes_around_a_value_are_named 2 'values stand without quotes: write 7e-4' 'adam.lr="7e-4"'
+bad variable_that_no_shell_replaced_is_refused 2 'run=$SCRATCH/a on the command line: variables are replaced by a shell only' 'run=$SCRATCH/a'
+bad unknown_user_is_named 2 'there is no user "nobody-of-this-name"' 'run=~nobody-of-this-name/a'
 bad value_that_an_ini_cannot_hold_is_refused 2 "can't be kept in a configuration file" 'train.init=a ;b'
 bad more_memory_than_there_is 2 'lower rollout.envs or rollout.steps' rollout.envs=1e4 rollout.steps=1e6
 bad more_minibatches_than_units 2 'ppo.minibatches=1000000' ppo.minibatches=1e6
@@ -100,8 +131,12 @@ bad range_in_an_ini_names_file_and_line 2 'ppo.epochs=5e9 in range.ini, line 2 i
 bad type_in_an_ini_names_file_and_line 2 'rollout.envs=many in type.ini, line 1 is not a whole number' --config type.ini
 bad broken_line_in_an_ini_is_named 2 'broken.ini, line 1 is neither [section], key = value nor a comment' --config broken.ini
 bad long_line_in_an_ini_is_named 2 'long.ini, line 2 has 307 bytes' --config long.ini
-bad zero_bytes_in_an_ini_are_refused 2 'zero.ini holds zero bytes' --config zero.ini
-bad binary_file_for_an_ini_is_refused 2 'binary.ini, line 1' --config binary.ini
+bad zero_bytes_in_an_ini_are_refused 2 'zero.ini, line 1 holds zero bytes' --config zero.ini
+bad checkpoint_for_an_ini_is_refused 2 'binary.ini is a checkpoint, no configuration file: mappo eval binary.ini plays it' --config binary.ini
+bad utf16_for_an_ini_is_refused 2 'utf16.ini is written in UTF-16: save it as UTF-8' --config utf16.ini
+bad value_given_twice_is_refused 2 'twice.ini, line 3 gives ppo.clip another value than line 2 does (0.1)' --config twice.ini
+bad hash_behind_a_value_is_refused 2 'hash.ini, line 1 holds "# mine": a comment behind a value begins with " ;"' --config hash.ini
+HOME=/no-home bad tilde_of_a_file_is_home 2 'cannot read the configuration file /no-home/a.ini' '--config=~/a.ini'
 bad second_file_is_looked_at_too 2 'range.ini, line 2' --config secret.ini --config range.ini
 if [ "$(id -u)" = 0 ] && ! command -v setpriv >/dev/null; then
     echo "ok - unreadable_ini_is_named # SKIP root reads everything, and setpriv isn't there"
@@ -129,6 +164,9 @@ bad unknown_rules_name_those_there_are 2 'option rules=upstream is not one of mp
 bad unknown_preset_names_nearest 2 'unknown preset "onpolicy"; did you mean "on-policy"?' preset=onpolicy
 bad run_folder_that_cannot_be_made_is_named 2 "file.h5" run=file.h5/run
 bad missing_networks_are_named 4 'none.h5' train.init=none.h5
+HOME=/no-home bad tilde_of_networks_is_home 4 '/no-home/none.h5: no such run' 'train.init=~/none.h5'
+HOME=/no-home bad tilde_of_a_plugin_is_home 2 'environment plugin /no-home/none.so' 'env=~/none.so'
+HOME=/no-home bad tilde_of_a_run_is_home 4 '/no-home/run: no such run' eval '~/run'
 bad missing_run_is_named 4 'none: no such run' eval none
 bad help_of_an_unknown_environment_names_nearest 2 'did you mean "mpe/simple_spread"?' envs mpe/simple_spred
 
@@ -141,9 +179,11 @@ evaluation_ends a_mask_leaves_nothing 3 no_choice 'the mask of agent 2 of group 
 evaluation_ends a_reward_is_not_shared 3 unshared_reward 'the reward of agent 1 of group "watcher" .*, after step 3'
 evaluation_ends an_episode_does_not 3 endless 'its episode goes on beyond max_steps = 12 of its spec, after step 11'
 evaluation_ends a_number_is_none 6 inf_reward 'reward of agent 0 of group "runner" is infinite, after step 3'
+MAPPO_EXIT_FILE=none/exit bad unwritable_exit_file_is_known_before_the_work 2 "MAPPO_EXIT_FILE: none/exit: can't be written: none: No such file" train
+MAPPO_EXIT_FILE=folder bad folder_for_an_exit_file_is_refused 2 "MAPPO_EXIT_FILE: folder: can't be written: Is a directory" train
 
 # ---- what is not a mistake ----
-for page in --help '--help all' '--help ppo' '--help seed' 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
+for page in help 'help ppo' 'help eval' 'help exit-codes' '--help exit-codes' 'help all' 'help --help' 'version --help' version --help '--help all' '--help ppo' '--help seed' 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
     timeout 60 "$MAPPO" $page >"$WORK/out" 2>"$WORK/err"
     code=$? problem=""
     [ $code = 0 ] || problem="exit code $code; "

@@ -15,7 +15,7 @@ if ! $CC $flags -o "$WORK/try" "$WORK/try.c" 2>/dev/null || ! "$WORK/try"; then
 fi
 # Where the build found its libraries, should that be an unusual place.
 places=$(sed -n 's/^DEP_\(CFLAGS\|LIBS\) := //p' "${BUILD:-build}/config.mk" 2>/dev/null | grep -oE -- '-[ILW][^ ]+' | tr '\n' ' ')
-if ! $CC $flags ${CFLAGS:-} $places -o "$WORK/fuzz" tests/faults/config_fuzz.c src/config/*.c src/base/{arena,check,text,digest,file}.c ${LDFLAGS:-} -linih -lcrypto -lm 2>"$WORK/log"; then
+if ! $CC $flags ${CFLAGS:-} $places -o "$WORK/fuzz" tests/faults/config_fuzz.c src/config/*.c src/base/{arena,check,text,number,file,digest}.c ${LDFLAGS:-} -linih -lcrypto -lm 2>"$WORK/log"; then
     echo "not ok - config_fuzz_builds: $(head -c 500 "$WORK/log")"
     exit 1
 fi
@@ -23,6 +23,8 @@ fi
 printf 'env = mpe/simple_spread\nseed = 20e6\n[ppo]\n\tclip = 0.1 ; a comment\n  epochs: 4\ngae.lambda = .5\n# comment\n[env]\nN = 5\nrules = on-policy\n' >"$WORK/forms.ini"
 printf 'train\nseed=3\nenv.N=5\nppo.clip=0.1\n--quiet\n--help\nppo\nrun=a/b\n' >"$WORK/line.ini"
 printf '[train]\r\ninit = runs/a=b/latest.h5\r\n[adam]\r\nlr=7e-4\r\nschedule = linear\r\n[comm]\r\nreproducible = on\r\n' >"$WORK/crlf.ini"
+printf '\xef\xbb\xbf[ ppo ] # why\rclip = 0,1\r[env]\rname = ~/a.so\rN = "5"\rN = 1.000\r' >"$WORK/editors.ini"
+printf 'eval\n~/run\nadam.lr=1,234.5\ntrain.max_seconds=01:30:00\n--lr\n1e-3\nenv=x\nN=5\n' >"$WORK/advice.ini"
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=0
 if "$WORK/fuzz" "${ROUNDS:-60000}" "$WORK"/*.ini envs/*/*.ini >"$WORK/out" 2>"$WORK/log"; then
     echo "# $(cat "$WORK/out")"

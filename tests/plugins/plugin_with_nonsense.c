@@ -1,9 +1,10 @@
 /* Its spec or its results are not what the interface allows; option `wrong` chooses how. */
 #include <string.h>
 
+#include "env/lane.h"
 #include "env/mappo_env.h"
 
-static const char *const ways[] = {"kind", "heads", "groups", "choices", "ep_end", "nothing", 0};
+static const char *const ways[] = {"kind", "heads", "groups", "choices", "ep_end", "nothing", "no_n", "meaning", "info", "rules", 0};
 static const struct mappo_option options[] = {{"wrong", MAPPO_OPTION_CHOICE, "nothing", 0, 0, ways, "what is wrong"},
                                               {0, 0, 0, 0, 0, 0, 0}};
 static const int32_t two = 2, none = 0;
@@ -12,6 +13,7 @@ static int64_t way;
 
 static int create(const struct mappo_env_config *config, void **self, struct mappo_env_error *error)
 {
+    static struct lane_batch batch;
     (void)error;
     way = config->option[0].i;
     memset(&told, 0, sizeof told);
@@ -25,7 +27,12 @@ static int create(const struct mappo_env_config *config, void **self, struct map
     told.group[0].obs[0].size = 1;
     told.group[0].act[0].kind = MAPPO_DISCRETE;
     told.group[0].act[0].size = 1;
-    told.group[0].act[0].n = way == 3 ? &none : &two;
+    told.group[0].act[0].n = way == 3 ? &none : way == 6 ? 0 : &two;
+    told.group[0].act[0].meanings = way == 7 ? 2 : 0;
+    told.infos = way == 8 ? 3 : 0;
+    told.rules = way == 9 ? 0 : "its own";
+    lane_batch_create(&batch, config->envs, 8, &told); /* looks at the spec before anybody has checked it */
+    free(batch.states);
     *self = &told;
     return 0;
 }

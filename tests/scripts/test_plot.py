@@ -96,6 +96,9 @@ try:
     check("an_unknown_metric_is_refused_with_those_there_are", (2, True, True), (code, 'no "nosuch"' in error, "return_mean" in error))
     code, _, error = plot(os.path.join(work, "nowhere"), "-o", picture)
     check("a_folder_without_metrics_is_named", (2, True), (code, "nowhere: no metrics.jsonl there" in error))
+    for name, part in (("all.jpg", "a name that ends in .svg, .png or .pdf is needed"), ("no/all.svg", "no folder that can be written to")):
+        code, _, error = plot(os.path.join(work, "nowhere"), "-o", os.path.join(work, name))
+        check(f"{name.replace('/', '_')}_is_refused_before_anything_is_read", (2, True), (code, part in error))
     with open(os.path.join(runs[0], "metrics.jsonl"), "r+") as file:
         file.write("{broken")
     code, _, error = plot(runs[0], "-o", picture)

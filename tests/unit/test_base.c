@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/number.h"
 #include "base/philox.h"
 #include "base/text.h"
 
@@ -277,6 +278,8 @@ static void integers_are_exact_decimals(void **state)
                                       "4k",
                                       "1_000",
                                       "1,000",
+                                      "1.000", /* a thousand to half of the world */
+                                      "-20.000",
                                       " 1",
                                       "1 ",
                                       "0x10",
@@ -309,7 +312,7 @@ static void reals_are_finite_decimals(void **state)
         assert_true(text_to_real(good[i].text, &value));
         assert_true(value == good[i].value);
     }
-    static const char *const bad[] = {"", "nan", "inf", "1e400", "0x1p3", "1,5", "1.0f", " 1", "1 ", "-", "1e", "."};
+    static const char *const bad[] = {"", "nan", "inf", "1e400", "1e-400", "-0.3e-999", "0x1p3", "1,5", "1.0f", " 1", "1 ", "-", "1e", "."};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         double value = 77;
         if (text_to_real(bad[i], &value)) fail_msg("\"%s\" was taken as %g", bad[i], value);
@@ -377,6 +380,130 @@ static void nearest_word_is_the_one_that_was_meant(void **state)
     assert_null(text_nearest("seed", words, 0));
 }
 
+static void advice_on_numbers_is_right_or_absent(void **state)
+{
+    (void)state;
+    static const struct number_kind counts = {.whole = true, .low = 1, .high = 1e15}, rates = {.low = 0, .high = 1e9},
+                                    times = {.seconds = true, .low = 0, .high = 1e9}, shares = {.low = 0, .high = 1};
+    static const char either[] = ": a decimal point is written as a point, thousands without a mark";
+    static const struct {
+        const struct number_kind *kind;
+        const char *written, *advice;
+    } cases[] = {
+        /* decimal commas, and marks of thousands */
+        {&rates, "0,001", ": write 0.001"},
+        {&rates, "0,5", ": write 0.5"},
+        {&rates, "-0,5", ""}, /* out of range */
+        {&rates, "3,14", ": write 3.14"},
+        {&rates, "1,000", either},
+        {&rates, "12,345", either},
+        {&rates, "1,2345", ": write 1.2345"},
+        {&rates, "1,234,567", ": write 1234567"},
+        {&rates, "1.234.567", ": write 1234567"},
+        {&rates, "1,234.5", ": write 1234.5"},
+        {&rates, "1.234,5", ": write 1234.5"},
+        {&rates, "1,23,456", ""},
+        {&rates, "1.2.3", ""},
+        {&rates, "1,2,3", ""},
+        {&counts, "1,000", either},
+        {&counts, "1.000", either},
+        {&counts, "1.500", either},
+        {&counts, "1,5", ""},
+        {&counts, "20.000.000", ": write 20000000"},
+        {&counts, "1,000,000", ": write 1000000"},
+        {&counts, "1_000", ": write 1000"},
+        {&counts, "_1", ""},
+        {&counts, "1 000 000", ": write 1000000"},
+        {&counts, "1\u00a0000\u00a0000", ": write 1000000"},
+        {&counts, "1'000'000", ": write 1000000"},
+        {&counts, "1 5", ""},
+        /* suffixes */
+        {&counts, "20M", ": write 20e6"},
+        {&counts, "20m", ": write 20e6"},
+        {&counts, "1.5k", ": write 1.5e3"},
+        {&counts, "1,5M", ": write 1.5e6"},
+        {&counts, "1.2345k", ""}, /* is not whole */
+        {&counts, "2 G", ": write 2e9"},
+        {&counts, "20MB", ""},
+        {&rates, "20M", ": write 20e6"},
+        {&rates, "20m", ""},  /* a thousandth? */
+        {&shares, "20M", ""}, /* out of range */
+        {&times, "30m", ": write 1800"},
+        {&times, "1h", ": write 3600"},
+        {&times, "1,5 h", ": write 5400"},
+        {&times, "90s", ": write 90"},
+        {&times, "2d", ": write 172800"},
+        {&times, "30M", ""},
+        {&times, "01:30:00", ": write 5400"},
+        {&times, "1:30", ""}, /* minutes and seconds, or hours and minutes? */
+        /* other notations */
+        {&shares, "10%", ": write 0.1"},
+        {&shares, "12,5%", ": write 0.125"},
+        {&shares, "200%", ""},
+        {&counts, "10%", ""},
+        {&shares, "1/4", ": write 0.25"},
+        {&shares, "1/0", ""},
+        {&counts, "4/2", ": write 2"},
+        {&counts, "1/3", ""},
+        {&counts, "0x10", ": write 16"},
+        {&counts, "0xg", ""},
+        {&shares, "7e\u22124", ": write 7e-4"},
+        {&shares, "7e-4,", ": write 7e-4"},
+        {&shares, " 0.5 ", ": write 0.5"},
+        {&shares, "7,5e-4", ": write 7.5e-4"},
+        /* no number of this kind, and nothing to be done about it */
+        {&counts, "2.5", ""},
+        {&counts, "5e-1", ""},
+        {&counts, "true", ""},
+        {&rates, "inf", ""},
+        {&rates, "nan", ""},
+        {&rates, "1e400", ""},
+        {&rates, "", ""},
+        {&rates, "-", ""},
+        {&rates, ",", ""},
+        {&rates, "%", ""},
+        {&rates, "e5", ""},
+        {&rates, "1234567890123456789012345678901234567890123456789012345678901234567890,5", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char advice[160];
+        number_advice(cases[i].written, cases[i].kind, advice, sizeof advice);
+        if (strcmp(advice, cases[i].advice) != 0)
+            fail_msg("case %zu, \"%s\": \"%s\", expected \"%s\"", i, cases[i].written, advice, cases[i].advice);
+        /* Followed literally it must be taken. */
+        double number;
+        int64_t whole;
+        if (strncmp(advice, ": write ", 8) != 0) continue;
+        assert_true(text_to_real(advice + 8, &number) && number >= cases[i].kind->low && number <= cases[i].kind->high);
+        assert_true(!cases[i].kind->whole || text_to_int(advice + 8, &whole));
+    }
+}
+
+static void words_are_compared_without_marks_dashes_and_quotes(void **state)
+{
+    (void)state;
+    assert_true(text_same_letters("ppo-clip", "PPO.clip") && text_same_letters("a_b", "ab") && text_same_letters("", "-."));
+    assert_false(text_same_letters("ppo.clip", "ppo.clips") || text_same_letters("a", ""));
+    assert_string_equal(text_behind_dashes("--lr"), "lr");
+    assert_string_equal(text_behind_dashes("\u2014lr"), "lr");
+    assert_string_equal(text_behind_dashes("\u2013-l-r"), "l-r");
+    assert_true(text_lists("show compare diff", "show") && text_lists("show compare diff", "diff"));
+    assert_false(text_lists("show compare diff", "sho") || text_lists("show compare diff", "iff") || text_lists("a b", ""));
+    static const char *const quoted[] = {"\"a b\"",         "'a b'",           "`a b`",          "\u201ca b\u201d",
+                                         "\u201ea b\u201c", "\u2018a b\u2019", "\u00aba b\u00bb"};
+    size_t length;
+    for (size_t i = 0; i < sizeof quoted / sizeof *quoted; i++) {
+        const char *inner = text_unquoted(quoted[i], &length);
+        if (!inner || length != 3 || strncmp(inner, "a b", 3) != 0) fail_msg("%s was not unquoted", quoted[i]);
+    }
+    assert_true(text_unquoted("\"\"", &length) && length == 0);
+    assert_null(text_unquoted("\"", &length));
+    assert_null(text_unquoted("\"a", &length));
+    assert_null(text_unquoted("a\"", &length));
+    assert_true(text_is_decimal("-1.5e+400") && text_is_decimal(".5") && text_is_decimal("5."));
+    assert_false(text_is_decimal("") || text_is_decimal(".") || text_is_decimal("1e") || text_is_decimal("+-1") || text_is_decimal("0x1"));
+}
+
 static void json_is_escaped_and_has_no_nan(void **state)
 {
     (void)state;
@@ -420,6 +547,8 @@ int main(void)
         cmocka_unit_test(reals_are_finite_decimals),
         cmocka_unit_test(shortest_real_reads_back_identically),
         cmocka_unit_test(nearest_word_is_the_one_that_was_meant),
+        cmocka_unit_test(advice_on_numbers_is_right_or_absent),
+        cmocka_unit_test(words_are_compared_without_marks_dashes_and_quotes),
         cmocka_unit_test(json_is_escaped_and_has_no_nan),
         cmocka_unit_test(format_tells_when_it_cut),
     };

@@ -14,11 +14,12 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "checkpoint_sample.h"
+#include "run/parts.h"
 
 static char folder[256];
 static struct comm *comm;
 
-enum { ENVS = 2, ACTIONS = 5, OBS = 18 };
+enum { ENVS = 2, NUMBERS = 64 };
 
 /* The page's block of Python, into a file. */
 static void extract_example(const char *path)
@@ -73,8 +74,11 @@ static void learner_open(struct example *l, const char *const *setting)
         .config = l->config, .env = l->env, .backend = l->backend, .comm = comm, .envs = ENVS, .local_shards = 1};
     assert_int_equal(algorithm_create(&l->algorithm, &context, &err), EXIT_DONE);
     /* A new policy is nearly uniform, and its norms do nothing: then any reading would do. */
-    struct policy *policy = l->algorithm->policy[0];
-    for (size_t i = 0; i < policy->set_size; i++) policy->parameters[i] += (real)(0.4 * sin(1.7 * (double)i));
+    for (int g = 0; g < vecenv_spec(l->env)->groups; g++) {
+        struct policy *policy = l->algorithm->policy[g];
+        const size_t count = policy->set_size * (size_t)policy->sets;
+        for (size_t i = 0; i < count; i++) policy->parameters[i] += (real)(0.4 * sin(1.7 * (double)i + g));
+    }
 }
 
 static void learner_close(struct example *l)
@@ -85,44 +89,61 @@ static void learner_close(struct example *l)
     free(l->config);
 }
 
-static void learner_save(const struct example *l, const char *path)
+/* As run/state.c saves it; an older one said nothing of the heads. */
+static void learner_save(const struct example *l, const char *path, bool older)
 {
+    enum { KEYS = 4 };
     struct error err = {0};
-    static char value[3][CONFIG_TEXT];
-    static const char *const key[] = {"policy.activation", "policy.layers", "policy.feature_norm"};
-    struct checkpoint_attribute attribute[3];
-    char name[3][64];
-    for (int i = 0; i < 3; i++) {
+    static char value[KEYS][CONFIG_TEXT], heads[1024];
+    static const char *const key[KEYS] = {"policy.activation", "policy.layers", "policy.feature_norm", "policy.fixed_std"};
+    struct checkpoint_attribute attribute[KEYS + 1];
+    char name[KEYS][64];
+    for (int i = 0; i < KEYS; i++) {
         config_value(l->config, config_find(key[i]), value[i], sizeof value[i]);
         text_format(name[i], sizeof name[i], "config/%s", key[i]);
         attribute[i] = (struct checkpoint_attribute){name[i], value[i]};
     }
-    struct checkpoint_content content = {.attribute = attribute, .attributes = 3};
+    state_action_heads(l->algorithm, vecenv_spec(l->env), heads, sizeof heads);
+    attribute[KEYS] = (struct checkpoint_attribute){"action_heads", heads};
+    struct checkpoint_content content = {.attribute = attribute, .attributes = older ? KEYS : KEYS + 1};
     l->algorithm->ops->fields(l->algorithm, &content.fields);
     assert_int_equal(checkpoint_write(path, &content, &err), EXIT_DONE);
     free(content.fields.field);
 }
 
-static void program_probabilities(const struct example *l, const float *obs, double *probability)
+/* The numbers that the example must print of an observation; returns how many. */
+static int program_numbers(const struct example *l, int group, int set, const float *obs, double *number)
 {
-    const struct policy *policy = l->algorithm->policy[0];
+    const struct policy *policy = l->algorithm->policy[group];
     struct backend *backend = l->backend;
     struct tiles *tiles = backend->tiles_create(backend, &policy->actor, 1);
     const struct batch batch = {NULL, 1, 1, NULL};
-    real out[ACTIONS];
-    assert_int_equal(policy->actor.outputs, ACTIONS);
-    assert_int_equal(policy->actor.inputs, OBS);
+    real out[NUMBERS];
+    int count = 0, gaussian = 0;
+    assert_true(policy->actor.outputs <= NUMBERS);
     backend->pack(backend, &policy->actor, &tiles, obs, &batch, 1);
     const struct forward_pass pass = {
-        .net = &policy->actor, .parameters = policy_actor(policy, policy->parameters, 0), .tiles = tiles, .out = out};
+        .net = &policy->actor, .parameters = policy_actor(policy, policy->parameters, set), .tiles = tiles, .out = out};
     backend->forward(backend, &pass, 1);
     backend->tiles_destroy(backend, tiles);
-    double sum = 0;
-    for (int a = 0; a < ACTIONS; a++) sum += probability[a] = exp((double)out[a]);
-    for (int a = 0; a < ACTIONS; a++) probability[a] /= sum;
+    for (int h = 0; h < policy->dist.heads; h++) {
+        const struct head *head = &policy->dist.head[h];
+        const real *x = out + head->output;
+        double sum = 0;
+        for (int i = 0; i < head->size; i++) sum += exp((double)x[i]);
+        for (int i = 0; i < head->size; i++)
+            number[count++] = head->kind == HEAD_CATEGORICAL ? exp((double)x[i]) / sum
+                              : head->kind == HEAD_BERNOULLI ? 1 / (1 + exp(-(double)x[i]))
+                                                             : (double)x[i];
+        for (int i = 0; head->kind == HEAD_GAUSSIAN && i < head->size; i++, gaussian++)
+            number[count++] =
+                policy->dist.fixed_std > 0 ? (double)policy->dist.fixed_std : exp((double)policy_log_std(policy, set)[gaussian]);
+    }
+    return count;
 }
 
-static void compare(const char *const *setting)
+/* `group` and `agent` as they follow on the command line; NULL = not given. */
+static void compare(const char *const *setting, int number, const char *group, const char *agent, bool older)
 {
     char checkpoint[300], script[300], command[2000];
     struct example l;
@@ -130,24 +151,29 @@ static void compare(const char *const *setting)
     text_format(script, sizeof script, "%s/read_policy.py", folder);
     extract_example(script);
     learner_open(&l, setting);
-    learner_save(&l, checkpoint);
-    for (int k = 0; k < 3; k++) {
-        float obs[OBS];
-        double want[ACTIONS], got[ACTIONS] = {0}, largest = 0;
+    learner_save(&l, checkpoint, older);
+    const int inputs = l.algorithm->policy[number]->actor.inputs, set = agent ? atoi(agent) : 0;
+    for (int k = 0; k < 2; k++) {
+        float obs[NUMBERS];
+        double want[NUMBERS], got[NUMBERS] = {0}, largest = 0, more;
+        assert_true(inputs <= NUMBERS);
         text_format(command, sizeof command, "%s %s %s ", python(), script, checkpoint);
-        for (int i = 0; i < OBS; i++) {
+        for (int i = 0; i < inputs; i++) {
             obs[i] = (float)sin(0.9 * i + 2.3 * k);
             text_format(command + strlen(command), sizeof command - strlen(command), "%s%.9g", i > 0 ? "," : "", (double)obs[i]);
         }
-        program_probabilities(&l, obs, want);
+        text_format(command + strlen(command), sizeof command - strlen(command), " %s %s", group ? group : "", agent ? agent : "");
+        const int count = program_numbers(&l, number, set, obs, want);
         FILE *pipe = popen(command, "r");
         assert_non_null(pipe);
-        for (int a = 0; a < ACTIONS; a++) assert_int_equal(fscanf(pipe, "%lf", &got[a]), 1);
+        for (int a = 0; a < count; a++)
+            if (fscanf(pipe, "%lf", &got[a]) != 1) fail_msg("the example prints %d numbers, expected %d", a, count);
+        assert_int_equal(fscanf(pipe, "%lf", &more), EOF);
         assert_int_equal(pclose(pipe), 0);
-        for (int a = 0; a < ACTIONS; a++) {
+        for (int a = 0; a < count; a++) {
             if (want[a] > largest) largest = want[a];
-            if (fabs(want[a] - got[a]) > 1e-6)
-                fail_msg("observation %d, action %d: the example says %.9g, the program %.9g", k, a, got[a], want[a]);
+            if (fabs(want[a] - got[a]) > 2e-6 * fmax(1, fabs(want[a])))
+                fail_msg("observation %d, number %d: the example says %.9g, the program %.9g", k, a, got[a], want[a]);
         }
         assert_true(largest > 0.3); /* of five actions: a policy that prefers something */
     }
@@ -165,7 +191,8 @@ static void the_example_gives_the_programs_probabilities_with_tanh(void **state)
 {
     (void)state;
     need_h5py();
-    compare((const char *const[]){"policy.activation", "tanh", NULL});
+    compare((const char *const[]){"policy.activation", "tanh", NULL}, 0, NULL, NULL, false);
+    compare((const char *const[]){"policy.activation", "tanh", NULL}, 0, NULL, NULL, true);
 }
 
 static void the_example_gives_the_programs_probabilities_with_relu_and_three_layers_without_norms(void **state)
@@ -173,7 +200,30 @@ static void the_example_gives_the_programs_probabilities_with_relu_and_three_lay
     (void)state;
     need_h5py();
     compare((const char *const[]){"policy.activation", "relu", "policy.layers", "3", "policy.hidden", "32", "policy.feature_norm", "0",
-                                  "policy.layer_norm", "0", NULL});
+                                  "policy.layer_norm", "0", NULL},
+            0, "agent", NULL, false);
+}
+
+static void the_example_reads_groups_by_name_and_every_kind_of_head(void **state)
+{
+    (void)state;
+    need_h5py();
+    const char *const sink[] = {"env", "test/kitchen_sink", NULL};
+    compare(sink, 0, NULL, NULL, false); /* runner: Discrete, MultiDiscrete, MultiBinary and Box */
+    compare(sink, 0, "runner", NULL, false);
+    compare(sink, 1, "watcher", NULL, false); /* Box */
+    compare((const char *const[]){"env", "test/kitchen_sink", "policy.fixed_std", "0.4", NULL}, 1, "watcher", NULL, false);
+    compare((const char *const[]){"env", "test/kitchen_sink", "policy.hidden", "2", "policy.fixed_std", "0.4", NULL}, 1, "watcher", NULL,
+            false);
+}
+
+static void the_example_reads_the_networks_of_one_agent(void **state)
+{
+    (void)state;
+    need_h5py();
+    const char *const apart[] = {"policy.share", "0", "policy.layers", "1", NULL};
+    compare(apart, 0, NULL, NULL, false);
+    compare(apart, 0, "agent", "2", false);
 }
 
 static int set_up(void **state)
@@ -197,6 +247,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_gives_the_programs_probabilities_with_tanh),
         cmocka_unit_test(the_example_gives_the_programs_probabilities_with_relu_and_three_layers_without_norms),
+        cmocka_unit_test(the_example_reads_groups_by_name_and_every_kind_of_head),
+        cmocka_unit_test(the_example_reads_the_networks_of_one_agent),
     };
     const int failed = cmocka_run_group_tests_name("checkpoint_example", tests, set_up, tear_down);
     comm_close(comm);

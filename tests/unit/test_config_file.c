@@ -63,6 +63,79 @@ static void indentation_comments_and_line_ends_mean_nothing(void **state)
     expect_loads("");
 }
 
+static void lines_end_as_on_any_system(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"\n", "\r\n", "\r"};
+    char text[200];
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        text_format(text, sizeof text, "[ppo]%s%sclip\t=\t0.1 \t%sepochs = 4", ends[i], ends[i], ends[i]);
+        expect_loads(text); /* and without an end of the last line */
+        assert_true(config.ppo_clip == 0.1);
+        assert_int_equal(config.ppo_epochs, 4);
+        text_format(text, sizeof text, "[ppo]%s%sclip = x%s", ends[i], ends[i], ends[i]);
+        expect_refused(text, "in my.ini, line 3 is not a number");
+    }
+}
+
+/* What editors, word processors and other formats leave in a file is read as it is meant, or refused with the line and what to do. */
+static void what_editors_leave_is_read_or_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *said; /* NULL: ppo.clip is 0.1 then */
+    } cases[] = {
+        {"[ppo]\nclip = 0.1 ; why", NULL},
+        {"[ppo]\nclip = 0.1\t; why", NULL},
+        {"[ ppo ]\nclip=0.1", NULL},
+        {"[ppo] ; why\nclip : 0.1", NULL},
+        {"[ppo] # why\nclip : 0.1", NULL},
+        {"[ppo]\nepochs = 3\n[adam]\nlr = 1\n[ppo]\nclip = 0.1", NULL},
+        {"[ppo]\nclip = 0.1\nclip = 0.10", NULL}, /* twice, but the same */
+        {"[anything]\nppo.clip = 0.1", NULL},
+        {"\xef\xbb\xbfppo.clip = 0.1", NULL},
+        {"# say \u201cclip\u201d\u00a0# here\nppo.clip = 0.1", NULL},
+        {"[ppo]\nclip = 0.1 # why", "my.ini, line 2 holds \"# why\": a comment behind a value begins with \" ;\""},
+        {"[run]\ndir = runs/a # mine", "my.ini, line 2 holds \"# mine\": a comment behind a value begins with \" ;\""},
+        {"// clip\nppo.clip = 0.1", "my.ini, line 1 begins with //: a comment begins with # or ;"},
+        {"[ppo]\nclip = \"0.1\"", "ppo.clip=\"0.1\" in my.ini, line 2: values stand without quotes: write 0.1"},
+        {"[env]\nname = 'mpe/simple_spread'", "in my.ini, line 2: values stand without quotes: write mpe/simple_spread"},
+        {"[env]\nname = \u201cmpe/simple_spread\u201d", "in my.ini, line 2: values stand without quotes: write mpe/simple_spread"},
+        {"[env]\nname = \u201cmpe/simple_spread",
+         "in my.ini, line 2 holds a typographic quote (\u201c), which is no blank and no quote here"},
+        {"[ppo]\nclip = 0,1", "in my.ini, line 2 is not a number: write 0.1"},
+        {"[ppo]\nclip = 0.1,", "in my.ini, line 2 is not a number: write 0.1"},
+        {"[ppo]\nclip = \u00a00.1", "my.ini, line 2 holds a no-break space (U+00A0)"},
+        {"[ppo]\nclip\u00a0= 0.1", "my.ini, line 2 holds a no-break space (U+00A0)"},
+        {"[env]\nname = mpe/simple_spread\u200b", "my.ini, line 2 holds a zero-width space (U+200B)"},
+        {"[adam]\nlr = 7e\u22124", "in my.ini, line 2 is not a number: write 7e-4"},
+        {"[ppo]\nclip = 0.1\nepochs = 3\nclip = 0.2",
+         "my.ini, line 4 gives ppo.clip another value than line 2 does (0.1): take one of them away"},
+        {"seed = 1\n[train]\nseed = 2", "my.ini, line 3 gives train.seed another value than line 1 does (1)"},
+        {"[env]\nN = 3\nN = 4", "my.ini, line 3 gives env.N another value than line 2 does (3)"},
+        {"[ppo] clip = 0.1", "my.ini, line 1 has \"clip = 0.1\" behind a section: a key begins a line of its own"},
+        {"clip = 0.1", "unknown key \"clip\" in my.ini, line 1; did you mean \"ppo.clip\"?"},
+        {"[train]\nenv steps = 5", "unknown key \"train.env steps\" in my.ini, line 2; did you mean \"train.env_steps\"?"},
+        {"ppo:\n  clip: 0.1",
+         "\"ppo\" in my.ini, line 1 is a section, not a key: write ppo.NAME=VALUE, or in a file NAME = VALUE below [ppo]"},
+        {"{\"ppo\": {\"clip\": 0.1}}", "in my.ini, line 1"},
+        {"--ppo.clip 0.1", "my.ini, line 1 is neither [section], key = value nor a comment"},
+        {"--ppo.clip=0.1", "unknown key \"--ppo.clip\" in my.ini, line 1; did you mean \"ppo.clip\"?"},
+        {"[PPO]\nclip = 0.1", "did you mean \"ppo.clip\"?"},
+        {"[train]\ninit = $HOME/a.h5", "train.init=$HOME/a.h5 in my.ini, line 2: variables are replaced by a shell only"},
+        {"[ppo]\nclip == 0.1", "in my.ini, line 2 is not a number"},
+        {"<<<<<<< HEAD\nppo.clip = 0.1", "my.ini, line 1 is neither"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (cases[i].said) {
+            expect_refused(cases[i].text, cases[i].said);
+            continue;
+        }
+        expect_loads(cases[i].text);
+        if (config.ppo_clip != 0.1) fail_msg("%s: ppo.clip is %g", cases[i].text, config.ppo_clip);
+    }
+}
+
 static void mistakes_are_named_with_their_line(void **state)
 {
     (void)state;
@@ -110,13 +183,32 @@ static void files_that_are_none_are_refused(void **state)
     assert_int_equal(config_load(&config, "/nonexistent/a.ini", ORIGIN_FILE, &err), EXIT_USAGE);
     assert_string_equal(err.text, "cannot read the configuration file /nonexistent/a.ini: No such file or directory");
     assert_int_equal(config_load(&config, "/tmp", ORIGIN_FILE, &err), EXIT_USAGE);
-    assert_string_equal(err.text, "cannot read the configuration file /tmp: Is a directory");
+    assert_string_equal(err.text,
+                        "cannot read the configuration file /tmp: Is a directory (a run is continued with run=FOLDER; its settings are "
+                        "FOLDER/config.ini)");
     text_format(path, sizeof path, "/tmp/mappo-test-file-%d.ini", (int)getpid());
     FILE *out = fopen(path, "w");
     fwrite("seed = 3\n\0\0", 1, 11, out);
     fclose(out);
     assert_int_equal(config_load(&config, path, ORIGIN_FILE, &err), EXIT_USAGE);
-    assert_non_null(strstr(err.text, "holds zero bytes"));
+    assert_non_null(strstr(err.text, "line 2 holds zero bytes"));
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *said;
+    } others[] = {{"\xff\xfes\0e\0", 6, "is written in UTF-16: save it as UTF-8"},
+                  {"\xfe\xff\0s\0e", 6, "is written in UTF-16: save it as UTF-8"},
+                  {"s\0e\0", 4, "line 1 holds zero bytes: this is no text, or it is written in UTF-16"},
+                  {"mappo checkpoint\nversion 1", 26, "is a checkpoint, no configuration file: mappo eval"},
+                  {"\x89HDF\r\n\x1a\n", 8, "is a checkpoint, no configuration file"},
+                  {"b0VIM 9.0\0\0", 11, "line 1 holds zero bytes"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        out = fopen(path, "w");
+        fwrite(others[i].bytes, 1, others[i].size, out);
+        fclose(out);
+        assert_int_equal(config_load(&config, path, ORIGIN_FILE, &err), EXIT_USAGE);
+        if (!strstr(err.text, others[i].said)) fail_msg("\"%s\" does not say \"%s\"", err.text, others[i].said);
+    }
     out = fopen(path, "w");
     for (int i = 0; i < 110000; i++) fputs("seed = 30\n", out);
     fclose(out);
@@ -152,7 +244,7 @@ static void set_all(void)
                         key->low + (key->high - key->low) / 3 > 4e15 ? 4e15 : key->low + (double)(int64_t)((key->high - key->low) / 3));
         if (key->type == KEY_IS_REAL) text_short_real(value, sizeof value, key->low + (key->high - key->low) / 3);
         if (key->type == KEY_IS_BOOL) text_format(value, sizeof value, "%s", strcmp(key->def, "true") == 0 ? "no" : "yes");
-        if (key->type == KEY_IS_TEXT) text_format(value, sizeof value, "a=b [c] #d;e:%d", k);
+        if (key->type == KEY_IS_TEXT) text_format(value, sizeof value, "a=b [c]#d;e:%d", k);
         if (key->type == KEY_IS_CHOICE)
             text_format(value, sizeof value, "%s", strrchr(key->choices, '|') ? strrchr(key->choices, '|') + 1 : key->choices);
         if (config_set(&config, name, value, k % 6, "here", &err)) fail_msg("%s", err.text);
@@ -227,7 +319,7 @@ static void a_plugins_id_stands_beside_its_path(void **state)
 static void values_that_would_not_read_back_are_refused_at_once(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"a ;b", ";a", " a", "a "};
+    static const char *const bad[] = {"a ;b", ";a", " a", "a ", "a #b", "#a"};
     config_defaults(&config);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(config_set(&config, "train.init", bad[i], ORIGIN_COMMAND_LINE, "here", &err), EXIT_USAGE);
@@ -267,6 +359,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sections_whole_keys_and_aliases_are_read),
         cmocka_unit_test(indentation_comments_and_line_ends_mean_nothing),
+        cmocka_unit_test(lines_end_as_on_any_system),
+        cmocka_unit_test(what_editors_leave_is_read_or_refused),
         cmocka_unit_test(mistakes_are_named_with_their_line),
         cmocka_unit_test(a_line_that_libinih_would_cut_is_refused),
         cmocka_unit_test(nonsense_sections_are_refused),

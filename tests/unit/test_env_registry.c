@@ -7,6 +7,7 @@
 // clang-format on
 
 #include <errno.h>
+#include <math.h>
 #include <glob.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -15,7 +16,9 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "env/plugin.h"
+#include "env/options.h"
 #include "env/registry.h"
+#include "env/spec.h"
 #include "env_batch.h"
 
 static void assert_says(const struct error *err, const char *part)
@@ -109,20 +112,26 @@ static void bad_options_are_named_with_their_range(void **state)
     (void)state;
     static const struct {
         const char *name, *value, *text;
-    } cases[] = {{"N", "0", "environment \"mpe/simple_spread\": option N=0 is out of range 1..64"},
-                 {"N", "65", "option N=65 is out of range 1..64"},
-                 {"N", "three", "option N=three is not an int (1..64)"},
-                 {"N", "2.5", "option N=2.5 is not an int"},
-                 {"N", "none", "option N=none is not an int"},
-                 {"N", "", "option N= is not an int"},
-                 {"local_ratio", "1.01", "option local_ratio=1.01 is out of range 0..1"},
-                 {"local_ratio", "nan", "option local_ratio=nan is not a real (0..1)"},
-                 {"curriculum", "maybe", "option curriculum=maybe is not a bool (0 or 1)"},
-                 {"rules", "onpolicy", "option rules=onpolicy is not one of mpe2, on-policy; did you mean \"on-policy\"?"},
-                 {"num_agent_neighbors", "0", "option num_agent_neighbors=0 is out of range 1..64"},
-                 {"local_ration", "0.5", "has no option \"local_ration\"; did you mean \"local_ratio\"?"},
-                 {"curriculum_stage", "1", "curriculum_stage has a meaning only with curriculum=1"},
-                 {"max_cycles", "0", "option max_cycles=0 is out of range 1..1000000"}};
+    } cases[] = {
+        {"N", "0", "environment \"mpe/simple_spread\": option N=0 is out of range 1..64"},
+        {"N", "65", "option N=65 is out of range 1..64"},
+        {"N", "three", "option N=three is not an int (1..64)"},
+        {"N", "2.5", "option N=2.5 is not an int"},
+        {"N", "none", "option N=none is not an int"},
+        {"N", "1,5", "option N=1,5 is not an int (1..64)"},
+        {"N", "0x5", "option N=0x5 is not an int (1..64): write 5"},
+        {"local_ratio", "0,5", "option local_ratio=0,5 is not a real (0..1): write 0.5"},
+        {"max_cycles", "1,000", "option max_cycles=1,000 is not an int (1..1000000): a decimal point is written as a point, thousands"},
+        {"max_cycles", "1.000", "a decimal point is written as a point, thousands without a mark"},
+        {"N", "", "option N= is not an int"},
+        {"local_ratio", "1.01", "option local_ratio=1.01 is out of range 0..1"},
+        {"local_ratio", "nan", "option local_ratio=nan is not a real (0..1)"},
+        {"curriculum", "maybe", "option curriculum=maybe is not a bool (0 or 1)"},
+        {"rules", "onpolicy", "option rules=onpolicy is not one of mpe2, on-policy; did you mean \"on-policy\"?"},
+        {"num_agent_neighbors", "0", "option num_agent_neighbors=0 is out of range 1..64"},
+        {"local_ration", "0.5", "has no option \"local_ration\"; did you mean \"local_ratio\"?"},
+        {"curriculum_stage", "1", "curriculum_stage has a meaning only with curriculum=1"},
+        {"max_cycles", "0", "option max_cycles=0 is out of range 1..1000000"}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct error err = {0};
         assert_int_equal(open_with("mpe/simple_spread", cases[k].name, cases[k].value, &err), EXIT_USAGE);
@@ -379,10 +388,13 @@ static void specs_and_results_outside_the_interface_are_refused(void **state)
     static const char *const cases[][2] = {{"kind", "observation head 0 has an unknown kind"},
                                            {"heads", "0 observation and 1 action heads"},
                                            {"groups", "its spec is not one of ABI 1"},
-                                           {"choices", "action head 0 has n < 1"}};
+                                           {"choices", "action head 0 has n < 1"},
+                                           {"no_n", "action head 0 has no n"},
+                                           {"meaning", "action head 0 has meanings but no meaning"},
+                                           {"info", "infos is 3, but info is NULL"}};
     char path[512];
     text_format(path, sizeof path, "%s", copy_of("plugin_with_nonsense", "nonsense.so", 0600));
-    for (int k = 0; k < 4; k++) {
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct error err = {0};
         assert_int_equal(open_with(path, "wrong", cases[k][0], &err), EXIT_ENVIRONMENT);
         assert_says(&err, cases[k][1]);
@@ -399,6 +411,152 @@ static void specs_and_results_outside_the_interface_are_refused(void **state)
     assert_int_equal(vecenv_observe(b.env, &b.io, &b.err), 0);
     assert_int_equal(vecenv_script(b.env, b.act_int, b.act_real, &b.err), EXIT_USAGE);
     batch_close(&b);
+    /* Rules may be left out, and are called something then: they stand beside every return. */
+    const struct env_option unnamed[] = {{"wrong", "rules"}};
+    struct vecenv *env;
+    assert_int_equal(vecenv_open(&env, &(struct vecenv_config){.name = path, .option = unnamed, .options = 1, .envs = 1}, NULL), 0);
+    assert_string_equal(vecenv_spec(env)->rules, "default");
+    vecenv_close(env);
+}
+
+static const int32_t three[] = {3, 3}, huge[] = {1 << 24, 1 << 24}, last[] = {INT32_MAX, 0};
+static const float low[] = {0, 2}, high[] = {1, 1}, nans[] = {NAN, 0};
+static const struct mappo_info columns[] = {{"a", NULL, NULL, 0}, {"a", NULL, NULL, 0}, {NULL, NULL, NULL, 0}, {"x/y", NULL, NULL, 0}};
+
+/* A sound spec of one group, for one thing to be made wrong. */
+static struct mappo_env_spec sound_spec(void)
+{
+    struct mappo_env_spec spec = {.struct_size = sizeof spec, .groups = 1};
+    spec.group[0] = (struct mappo_group){.name = "agent", .agents = 2, .obs_heads = 1, .act_heads = 1};
+    spec.group[0].obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = 2};
+    spec.group[0].act[0] = (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = three};
+    spec.group[1] = spec.group[0];
+    return spec;
+}
+
+static void wrong_spec(const struct mappo_env_spec *spec, const char *says)
+{
+    static const struct mappo_env env = {.id = "test/spec"};
+    struct error err = {0};
+    const int code = spec_check(&env, spec, &err);
+    if (!says) {
+        if (code) fail_msg("%s", err.text);
+        return;
+    }
+    if (!code) fail_msg("taken, although \"%s\"", says);
+    assert_int_equal(code, EXIT_ENVIRONMENT);
+    assert_says(&err, "environment \"test/spec\"");
+    assert_says(&err, says);
+}
+
+static void every_part_of_a_spec_is_checked(void **state)
+{
+    (void)state;
+    struct mappo_env_spec spec = sound_spec();
+    wrong_spec(&spec, NULL);
+#define WRONG(says, ...)                                                                                                                   \
+    spec = sound_spec();                                                                                                                   \
+    __VA_ARGS__;                                                                                                                           \
+    wrong_spec(&spec, says)
+    WRONG("group 0 needs a name", spec.group[0].name = NULL);
+    WRONG("group 0 needs a name", spec.group[0].name = "");
+    WRONG("has a name with a slash", spec.group[0].name = "red/blue");
+    WRONG("has a name with a slash, quote or control character", spec.group[0].name = "a\nb");
+    WRONG("groups 0 and 1 have the same name \"agent\"", spec.groups = 2);
+    WRONG("has 0 agents", spec.group[0].agents = 0);
+    WRONG("has 2000000000 agents", spec.group[0].agents = 2000000000);
+    WRONG("is of team -1", spec.group[0].team = -1);
+    WRONG("5 observation and 1 action heads", spec.group[0].obs_heads = 5);
+    WRONG("observation head 0 has size 0", spec.group[0].obs[0].size = 0);
+    WRONG("observation head 0 has a size above", spec.group[0].obs[0].size = INT32_MAX);
+    WRONG("observation head 0 has a lower bound above its upper one", spec.group[0].obs[0].low = low, spec.group[0].obs[0].high = high);
+    WRONG("observation head 0 has a bound that is not a number", spec.group[0].obs[0].low = nans);
+    WRONG("observation head 0 has meanings but no meaning", spec.group[0].obs[0].meanings = 2);
+    WRONG("observation head 0 has meanings but no meaning", spec.group[0].obs[0].meanings = -1);
+    WRONG("action head 0 has no n", spec.group[0].act[0].n = NULL);
+    WRONG("action head 0 is Discrete, so its size must be 1", spec.group[0].act[0].size = 3);
+    WRONG("action head 0 has a start beyond 32 bits", spec.group[0].act[0].start = last);
+    WRONG("action head 0 has more choices than",
+          spec.group[0].act[0] = (struct mappo_space){.kind = MAPPO_MULTI_DISCRETE, .size = 2, .n = huge});
+    WRONG("state_size goes with MAPPO_STATE_PER_AGENT", spec.group[0].state_size = 3);
+    WRONG("state_is_all_obs, but state_size is 3 and all observations are 4", spec.state_is_all_obs = 1, spec.state_size = 3);
+    WRONG("its spec is not one of ABI 1", spec.max_steps = -1);
+    WRONG("its spec is not one of ABI 1", spec.struct_size = 8);
+    WRONG("infos is 1, but info is NULL", spec.infos = 1);
+    WRONG("info columns 0 and 1 have the same name \"a\"", spec.infos = 2, spec.info = columns);
+    WRONG("info column 0 needs a name", spec.infos = 1, spec.info = columns + 2);
+    WRONG("info column 0 has a name with a slash", spec.infos = 1, spec.info = columns + 3);
+    WRONG("snapshot_bytes without snapshot, restore and observe", spec.snapshot_bytes = 8);
+#undef WRONG
+    wrong_spec(NULL, "its spec is not one of ABI 1");
+}
+
+static void every_option_of_a_descriptor_is_checked(void **state)
+{
+    (void)state;
+    static const char *const choices[] = {"a", "b", NULL}, *const none[] = {NULL};
+    static const struct {
+        struct mappo_option option;
+        const char *says; /* NULL: sound */
+    } cases[] = {{{"a", MAPPO_OPTION_INT, "3", 1, 5, NULL, NULL}, NULL},
+                 {{"a", MAPPO_OPTION_INT, "none", 1, 5, NULL, NULL}, NULL},
+                 {{"a", MAPPO_OPTION_CHOICE, "b", 0, 0, choices, NULL}, NULL},
+                 {{"a", MAPPO_OPTION_BOOL, "yes", 0, 0, NULL, NULL}, NULL},
+                 {{"", MAPPO_OPTION_INT, "3", 1, 5, NULL, NULL}, "needs a name of 1 to 63 letters, digits and _"},
+                 {{"a.b", MAPPO_OPTION_INT, "3", 1, 5, NULL, NULL}, "needs a name of 1 to 63 letters, digits and _"},
+                 {{"name", MAPPO_OPTION_INT, "3", 1, 5, NULL, NULL}, "env.name is the environment itself"},
+                 {{"a", 9, "3", 1, 5, NULL, NULL}, "has a type that this program doesn't know"},
+                 {{"a", MAPPO_OPTION_INT, NULL, 1, 5, NULL, NULL}, "has no default"},
+                 {{"a", MAPPO_OPTION_INT, "7", 1, 5, NULL, NULL}, "is out of range 1..5; that is its own default"},
+                 {{"a", MAPPO_OPTION_REAL, "x", 1, 5, NULL, NULL}, "is not a real (1..5); that is its own default"},
+                 {{"a", MAPPO_OPTION_INT, "3", 5, 1, NULL, NULL}, "has a range without a number in it"},
+                 {{"a", MAPPO_OPTION_CHOICE, "a", 0, 0, NULL, NULL}, "has no choices"},
+                 {{"a", MAPPO_OPTION_CHOICE, "a", 0, 0, none, NULL}, "has no choices"},
+                 {{"a", MAPPO_OPTION_CHOICE, "c", 0, 0, choices, NULL}, "that is its own default"},
+                 {{"twice", MAPPO_OPTION_INT, "3", 1, 5, NULL, NULL}, "two options are called twice"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct mappo_option options[] = {{"twice", MAPPO_OPTION_BOOL, "0", 0, 0, NULL, "first"}, cases[i].option, {.name = NULL}};
+        const struct mappo_env env = {.id = "test/options", .option = options};
+        struct error err = {0};
+        const int code = options_check(&env, &err);
+        if (!cases[i].says && code) fail_msg("case %zu: %s", i, err.text);
+        if (!cases[i].says) continue;
+        assert_int_equal(code, EXIT_ENVIRONMENT);
+        assert_says(&err, cases[i].says);
+    }
+    for (int i = 0; i < registry_count(); i++) assert_int_equal(options_check(registry_at(i), NULL), 0);
+}
+
+static void options_that_are_not_the_defaults_are_told_from_all(void **state)
+{
+    (void)state;
+    static const char *const choices[] = {"a", "b c", NULL};
+    const struct mappo_option options[] = {{"N", MAPPO_OPTION_INT, "3", 1, 50, NULL, NULL},
+                                           {"rules", MAPPO_OPTION_CHOICE, "a", 0, 0, choices, NULL},
+                                           {"N2", MAPPO_OPTION_REAL, "0.50", 0, 1, NULL, NULL},
+                                           {.name = NULL}};
+    const struct mappo_env env = {.id = "test/options", .option = options};
+    static const struct {
+        struct env_option given[3];
+        int count;
+        const char *changed;
+    } cases[] = {{{{"N", "3"}}, 1, ""},
+                 {{{"N", "30"}}, 1, "N=30"},
+                 {{{"rules", "b c"}}, 1, "rules=b c"},
+                 {{{"N2", "0.5"}}, 1, ""},
+                 {{{"N2", "0.75"}, {"N", "5"}, {"rules", "b c"}}, 3, "N=5 rules=b c N2=0.75"},
+                 {{{"", ""}}, 0, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct mappo_value value[3];
+        char all[256], changed[256];
+        assert_int_equal(options_read(&env, cases[i].given, cases[i].count, value, all, sizeof all, NULL), 0);
+        options_changed(&env, all, changed, sizeof changed);
+        assert_string_equal(changed, cases[i].changed);
+    }
+    const struct mappo_env bare = {.id = "test/options"};
+    char changed[16];
+    options_changed(&bare, "", changed, sizeof changed);
+    assert_string_equal(changed, "");
 }
 
 int main(void)
@@ -418,6 +576,9 @@ int main(void)
         cmocka_unit_test(plugins_writable_by_the_group_are_opened_with_a_warning),
         cmocka_unit_test(what_is_no_plugin_is_said_plainly),
         cmocka_unit_test(specs_and_results_outside_the_interface_are_refused),
+        cmocka_unit_test(every_part_of_a_spec_is_checked),
+        cmocka_unit_test(every_option_of_a_descriptor_is_checked),
+        cmocka_unit_test(options_that_are_not_the_defaults_are_told_from_all),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

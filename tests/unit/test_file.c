@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -279,6 +280,59 @@ static void a_file_whose_folder_was_taken_away_says_so_and_goes_on_where_it_is(v
     fclose(file);
 }
 
+/* As a shell makes it of ~; what no shell has replaced is refused. */
+static void paths_are_read_as_people_write_them(void **state)
+{
+    (void)state;
+    char found[300], here[300];
+    struct error err = {0};
+    setenv("HOME", "/people/me", 1);
+    static const char *const cases[][2] = {
+        {"~", "/people/me"}, {"~/a b", "/people/me/a b"}, {"a/~", "a/~"}, {"./~/x", "./~/x"}, {"", ""}, {"/a", "/a"}, {"a$", "a$"},
+        {"a$1", "a$1"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(file_path_given(cases[i][0], found, sizeof found, &err), 0);
+        assert_string_equal(found, cases[i][1]);
+    }
+    text_format(here, sizeof here, "%s/x", getpwuid(0)->pw_dir);
+    assert_int_equal(file_path_given("~root/x", found, sizeof found, &err), 0);
+    assert_string_equal(found, here);
+    unsetenv("HOME"); /* cron and containers: the user's entry says it */
+    assert_int_equal(file_path_given("~/x", found, sizeof found, &err), 0);
+    assert_true(found[0] == '/' && strcmp(found, "/people/me/x") != 0);
+    assert_int_equal(file_path_given("~no-such-user/x", found, sizeof found, &err), EXIT_USAGE);
+    assert_non_null(strstr(err.text, "there is no user \"no-such-user\""));
+    static const char *const variables[] = {"$SCRATCH/x", "${HOME}/x", "runs/$USER"};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        assert_int_equal(file_path_given(variables[i], found, sizeof found, &err), EXIT_USAGE);
+        assert_non_null(strstr(err.text, "write the path out"));
+    }
+    text_format(here, sizeof here, "%s/$SCRATCH", folder); /* a folder of that very name */
+    assert_int_equal(mkdir(here, 0700), 0);
+    assert_int_equal(file_path_given(here, found, sizeof found, &err), 0);
+    assert_string_equal(found, here);
+    assert_int_equal(file_path_given("~/x", found, 3, &err), EXIT_USAGE);
+}
+
+static void what_cannot_be_written_is_known_beforehand(void **state)
+{
+    (void)state;
+    char name[400];
+    struct error err = {0};
+    assert_int_equal(file_check_writable(path, &err), 0);
+    assert_false(file_exists(path)); /* nothing is left */
+    assert_int_equal(replace("there"), EXIT_DONE);
+    assert_int_equal(file_check_writable(path, &err), 0);
+    assert_int_equal(file_check_writable(folder, &err), EXIT_USAGE);
+    assert_non_null(strstr(err.text, "is a folder"));
+    text_format(name, sizeof name, "%s/no/x", folder);
+    assert_int_equal(file_check_writable(name, &err), EXIT_USAGE);
+    assert_non_null(strstr(err.text, "No such file or directory"));
+    text_format(name, sizeof name, "%s/x", path);
+    assert_int_equal(file_check_writable(name, &err), EXIT_USAGE);
+    assert_int_equal(file_check_writable("", &err), EXIT_USAGE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -296,6 +350,8 @@ int main(void)
         TEST(what_is_in_the_way_gets_the_first_free_number),
         TEST(a_file_that_was_taken_away_comes_back_whole_and_goes_on),
         TEST(a_file_whose_folder_was_taken_away_says_so_and_goes_on_where_it_is),
+        TEST(paths_are_read_as_people_write_them),
+        TEST(what_cannot_be_written_is_known_beforehand),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
 }

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# What the commands print for people and scripts: eval's table and JSON, pictures, help, version, the lines at a start.
+# timeout: 170
+# shellcheck disable=SC2088 # a ~ in quotes is what is tested
+set -u
+MAPPO=$(cd "$(dirname "${MAPPO:-build/mappo}")" && pwd)/$(basename "${MAPPO:-build/mappo}")
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+cd "$WORK" || exit 1
+failed=0
+
+is() { # name expected actual
+    if [ "$2" = "$3" ]; then echo "ok - $1"; else echo "not ok - $1: expected \"$2\", got \"${3:0:600}\"" && failed=1; fi
+}
+has() { # name part text
+    case $3 in *"$2"*) echo "ok - $1" ;; *) echo "not ok - $1: \"${3:0:600}\" doesn't say \"$2\"" && failed=1 ;; esac
+}
+lacks() { # name part text
+    case $3 in *"$2"*) echo "not ok - $1: \"${3:0:600}\" says \"$2\"" && failed=1 ;; *) echo "ok - $1" ;; esac
+}
+short=(rollout.envs=4 rollout.steps=25 train.env_steps=100 threads=1)
+
+# ---- the lines at a start ----
+text=$("$MAPPO" "${short[@]}" run=plain eval.env_steps=0)
+is only_the_environment_is_named_where_all_options_are_defaults "mappo on mpe/simple_spread" "$(sed -n 2p <<<"$text")"
+text=$("$MAPPO" "${short[@]}" run=other eval.env_steps=0 env.num_agent_neighbors=2 env.rules=mpe2 env.N=5)
+is options_that_are_no_defaults_stand_at_the_start "mappo on mpe/simple_spread, N=5 num_agent_neighbors=2" "$(sed -n 2p <<<"$text")"
+has all_options_stand_in_config_ini "local_ratio = 0.5" "$(cat other/config.ini)"
+
+# ---- eval ----
+play() { "$MAPPO" eval plain threads=1 "$@" 2>&1; }
+text=$(play episodes=20)
+is table_holds_random_scripted_and_trained_play "random scripted trained" "$(awk 'NR > 3 { printf "%s%s", s, $1; s = " " }' <<<"$text")"
+has heading_says_what_the_numbers_are "mean return over 20 episodes ± standard error, mpe2 rules" "$text"
+is only_the_policy_is_deterministic "1 trained" "$(grep -c 'most probable actions' <<<"$text") $(awk '/most probable actions/ { print $1 }' <<<"$text")"
+lacks default_options_are_not_listed "local_ratio" "$text"
+for player in trained random noop scripted; do
+    text=$(play episodes=20 play=$player)
+    is "play_${player}_plays_nobody_else" "1" "$(grep -c '±.*steps' <<<"$text")"
+    [ $player = trained ] || lacks "play_${player}_speaks_of_no_policy" "actions" "$text"
+done
+printf '[eval]\nplay = trained\n' >play.ini
+is a_player_of_a_file_plays_nobody_else "1" "$(grep -c '±.*steps' <<<"$(play episodes=20 --config play.ini)")"
+has sampled_actions_are_said "sampled actions" "$(play episodes=20 play=trained deterministic=0)"
+text=$(play episodes=1)
+has one_episode_has_no_error "return of one episode, which has no standard error" "$text"
+lacks one_episode_has_no_error_bar "±" "$(tail -n 3 <<<"$text")"
+text=$(play episodes=1 --json)
+has one_episode_has_no_error_in_json '"return_stderr":null' "$text"
+has length_of_one_episode '"episode_length":25}' "$text"
+for episodes in 3 7 49 1000; do # 25/49 added up 49 times is not 25
+    has "length_of_${episodes}_episodes_is_exact" '"episode_length":25}' "$(play episodes=$episodes --json play=noop)"
+done
+has json_of_random_play_speaks_of_no_policy '"play":"random","deterministic":null' "$(play episodes=2 --json play=random)"
+has json_names_all_options 'local_ratio=0.5' "$(play episodes=2 --json)"
+has options_are_looked_for_in_the_checkpoint 'did you mean "env.N"? (env.N=5' "$(play N=5)"
+
+# ---- pictures: what can be refused is refused before anything is played ----
+refused() { # name part argument …
+    local name=$1 part=$2 out code
+    shift 2
+    out=$(timeout 20 "$MAPPO" eval "$@" 2>error)
+    code=$?
+    is "$name" "2 0 bytes" "$code ${#out} bytes"
+    has "${name}_says_why" "$part" "$(cat error)"
+}
+"$MAPPO" env=test/busy "${short[@]}" run=busy eval.env_steps=0 >/dev/null
+mkdir folder.svg
+refused picture_of_another_kind "picture=x.png: pictures are SVG: a name that ends in .svg is needed" plain episodes=1e8 picture=x.png
+refused picture_without_an_ending "a name that ends in .svg is needed" plain episodes=1e8 picture=x
+refused picture_in_no_folder "nowhere/x.svg: can't be written: nowhere: No such file or directory" plain episodes=1e8 picture=nowhere/x.svg
+refused picture_in_place_of_a_folder "is a folder" plain episodes=1e8 picture=folder.svg
+HOME=$WORK play episodes=1 'picture=~/x.SVG' >/dev/null
+has picture_is_drawn_at_home "<svg" "$(cat x.SVG)"
+is nothing_else_was_left "0" "$(find . -name '*.png' -o -name '~' | wc -l)"
+refused picture_of_what_cannot_be_drawn "picture: test/busy can't be drawn" busy episodes=1e8 picture=y.svg
+
+# ---- paths ----
+HOME=$WORK/home "$MAPPO" "${short[@]}" 'run=~/a' eval.env_steps=0 >/dev/null
+is tilde_in_quotes_is_home "yes no" "$([ -f home/a/latest.h5 ] && echo yes || echo no) $([ -e '~' ] && echo yes || echo no)"
+has a_run_at_home_is_found '"episodes":2' "$(HOME=$WORK/home "$MAPPO" eval '~/a' episodes=2 --json)"
+has networks_at_home_are_found "finished" "$(HOME=$WORK/home "$MAPPO" "${short[@]}" 'train.init=~/a' run=b eval.env_steps=0)"
+
+# ---- metrics ----
+"$MAPPO" "${short[@]}" run=m eval.interval=1 eval.episodes=1 rollout.envs=1 train.env_steps=50 >/dev/null
+has evaluation_of_one_episode_has_no_error '"eval_stderr":null' "$(cat m/metrics.jsonl)"
+has evaluation_of_one_episode_has_a_return '"eval_return":-' "$(cat m/metrics.jsonl)"
+has one_episode_has_no_deviation '"return_std":null' "$(head -n 1 m/metrics.jsonl)"
+
+# ---- help and version ----
+is help_is_the_overview "$("$MAPPO" --help)" "$("$MAPPO" help)"
+is version_is_the_same_both_ways "$("$MAPPO" --version)" "$("$MAPPO" version)"
+is help_of_a_command "$("$MAPPO" eval --help)" "$("$MAPPO" help eval)"
+is help_of_a_section "$("$MAPPO" --help ppo)" "$("$MAPPO" help ppo)"
+is help_of_a_setting "$("$MAPPO" --help ppo)" "$("$MAPPO" help ppo.clip)"
+is exit_codes_stand_on_one_page "$("$MAPPO" --help exit-codes)" "$("$MAPPO" help exit-codes)"
+has exit_codes_are_explained "75  stopped by a time limit" "$("$MAPPO" help exit-codes)"
+for page in help 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' 'help --help' 'version --help'; do
+    # shellcheck disable=SC2086
+    text=$("$MAPPO" $page)
+    lacks "codes_fill_no_page_of_${page// /_}" "stopped by a time limit" "$text"
+    has "codes_are_pointed_to_by_${page// /_}" "exit-codes" "$text"
+done
+exit $failed
