@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "config/suggest.h"
 
-static const char *const options[] = {"--config", "--fresh", "--quiet", "--json", "--check", "--help", "--version"};
+static const char *const options[] = {"--config", "--fresh", "--quiet", "--json", "--check", "--dry-run", "--help", "--version"};
 enum { OPTIONS = sizeof options / sizeof *options };
 
 /* "--ppo-clip=0.1" and "--seed 3" are how other programs spell it. */
@@ -97,7 +97,8 @@ static int take_option(struct arguments *args, int argc, char **argv, int *i, st
         const char *name;
         bool *flag;
     } flags[] = {{"--fresh", &args->fresh}, {"--quiet", &args->quiet}, {"--json", &args->json},
-                 {"--check", &args->check}, {"-q", &args->quiet},      {"--version", &args->version}};
+                 {"--check", &args->check}, {"-q", &args->quiet},      {"--dry-run", &args->dry_run},
+                 {"--version", &args->version}};
     for (size_t f = 0; f < sizeof flags / sizeof *flags; f++)
         if (strcmp(text, flags[f].name) == 0) return *flags[f].flag = true, 0;
     return unknown_option(text, err);
