@@ -10,8 +10,13 @@ cd "$(dirname "$0")/.." || exit 1
 jobs=2 verbose=0 names=()
 while [ $# -gt 0 ]; do
     case $1 in
-    -j) jobs=$2 && shift ;;
+    -j)
+        jobs=${2:-}
+        [[ $jobs =~ ^[1-9][0-9]*$ ]] || { echo "tests/run.sh: -j needs a number of programs that may run beside each other, from 1 on" >&2 && exit 2; }
+        shift
+        ;;
     -v) verbose=1 ;;
+    -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' tests/run.sh && exit 0 ;;
     -*) echo "tests/run.sh: unknown option $1" >&2 && exit 2 ;;
     *) names+=("$1") ;;
     esac
@@ -96,10 +101,9 @@ passed=0 failed=0 skipped=0 failures=()
 report() { # SOURCE INDEX
     local rc seconds limit ok bad skip planned why=""
     read -r rc seconds limit <"$logs/$2.rc"
-    # `ok 3 # SKIP name` is cmocka's, `ok - name # SKIP reason` ours.
+    # `ok 3 # SKIP name` and, in newer versions, `not ok 3 # SKIP name` are cmocka's, `ok - name # SKIP reason` is ours.
     read -r ok bad skip planned < <(awk '
-        /^ok([ \t]|$)/ { if ($0 ~ /# *[Ss][Kk][Ii][Pp]/) skip++; else ok++ }
-        /^not ok([ \t]|$)/ { bad++ }
+        /^(not )?ok([ \t]|$)/ { if ($0 ~ /# *[Ss][Kk][Ii][Pp]([ \t]|$)/) skip++; else if ($1 == "ok") ok++; else bad++ }
         /^1\.\.[0-9]+/ { split($1, plan, "[.][.]"); planned += plan[2] }
         END { print ok + 0, bad + 0, skip + 0, planned + 0 }' "$logs/$2.out")
     if [ "$planned" -gt $((ok + bad + skip)) ]; then
@@ -122,10 +126,10 @@ report() { # SOURCE INDEX
     [ "$bad" -gt 0 ] && counts="$counts, $bad failed"
     [ "$skip" -gt 0 ] && counts="$counts, $skip skipped"
     printf '%-4s %7s s  %-46s %s%s\n' "$([ "$bad" -gt 0 ] && echo FAIL || echo ok)" "$seconds" "${1#tests/}" "$counts" "${why:+ ($why)}"
-    grep -hiE '^ok.*# *skip' "$logs/$2.out" | sed -E 's/^ok *[0-9]* *-? *//; s/# *SKIP *//I; s/^/       skipped: /' | sort -u | head -8
+    grep -hiE '^(not )?ok.*# *skip' "$logs/$2.out" | sed -E 's/^(not )?ok *[0-9]* *-? *//; s/# *SKIP *//I; s/^/       skipped: /' | sort -u | head -8
     if [ "$bad" -gt 0 ]; then
         failures+=("$1")
-        grep -hE -A12 '^not ok' "$logs/$2.out" | grep -vE '^(ok|1\.\.)' | head -60 | sed 's/^/       /'
+        grep -viE '^(not )?ok.*# *skip' "$logs/$2.out" | grep -hE -A12 '^not ok' | grep -vE '^(ok|1\.\.)' | head -60 | sed 's/^/       /'
         [ -n "$why" ] && tail -15 "$logs/$2.out" | sed 's/^/       out: /'
         tail -25 "$logs/$2.err" | sed 's/^/       err: /'
     elif [ $verbose = 1 ]; then
