@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # Runs the test programs and adds up what they print (TAP).
-#   tests/run.sh [-j N] [-v] [NAME ...]      NAME: part of a test program's path, such as `unit`, `mpi` or `test_philox`
+#   tests/run.sh [-j N] [-t SECONDS] [-v] [NAME ...]      NAME: part of a test program's path, such as `unit`, `mpi` or `test_philox`
+#   -j N: how many at once (2);  -t SECONDS: none may run longer, whatever it says;  -v: also what passed
 # The programs must be built (`make all tests`); scripts/test.sh does everything. A program runs beside one other, unless a line of it
 # says `# alone` (C: `// alone`); it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
 # no result or fewer than it announced has failed. The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-jobs=2 verbose=0 names=()
+jobs=2 verbose=0 most="" names=()
 while [ $# -gt 0 ]; do
     case $1 in
-    -j)
-        jobs=${2:-}
-        [[ $jobs =~ ^[1-9][0-9]*$ ]] || { echo "tests/run.sh: -j needs a number of programs that may run beside each other, from 1 on" >&2 && exit 2; }
+    -j | -t)
+        [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || { echo "tests/run.sh: $1 needs a whole number from 1 on (tests/run.sh --help)" >&2 && exit 2; }
+        if [ "$1" = -j ]; then jobs=$2; else most=$2; fi
         shift
         ;;
     -v) verbose=1 ;;
@@ -78,6 +79,8 @@ fi
 begin() { # SOURCE INDEX
     local limit command
     limit=$(sed -nE 's,^(#|//) timeout: *([0-9]+).*,\2,p' "$1" | head -1)
+    limit=${limit:-180}
+    [ -z "$most" ] || [ "$limit" -le "$most" ] || limit=$most
     case $1 in
     tests/cuda/*.c) command=("$EMULATED/tests/$(basename "$1" .c)") ;;
     *.c) command=("$BUILD/tests/$(basename "$1" .c)") ;;
@@ -87,7 +90,7 @@ begin() { # SOURCE INDEX
     (
         trap - EXIT
         started=$(date +%s.%N)
-        timeout -k 10 "${limit:-180}" "${command[@]}" >"$logs/$2.out" 2>"$logs/$2.err" </dev/null &
+        timeout -k 10 "$limit" "${command[@]}" >"$logs/$2.out" 2>"$logs/$2.err" </dev/null &
         child=$!
         trap 'kill "$child" 2>/dev/null; wait "$child"; exit 143' TERM
         { wait "$child"; } 2>/dev/null
