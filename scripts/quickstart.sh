@@ -104,9 +104,8 @@ step "4  Evaluate"
 echo "1,000 episodes each"
 number() { sed -n "s/.*\"$1\": *\(-*[0-9][-+.0-9e]*\).*/\1/p"; }
 # play NAME [key=value]: mean and standard error of 1,000 episodes; fails, with both empty, where the environment has no such player
-mean="" error=""
+mean="" error="" line=""
 play() {
-    local line
     line=$("$mappo" eval "$run" episodes=1000 play="$1" ${2:+"$2"} --json 2>/dev/null | tail -1)
     mean=$(number return_mean <<<"$line") error=$(number return_stderr <<<"$line")
     [ -n "$mean" ]
@@ -130,8 +129,8 @@ play scripted && scripted=$mean scripted_error=$error
     exit 1
 }
 last=$(tail -1 "$run/metrics.jsonl")
-env=$(sed -n '/^\[env\]/,/^\[/s/^name *= *//p' "$run/config.ini" | head -1)
-rules=$(sed -n '/^\[env\]/,/^\[/s/^rules *= *//p' "$run/config.ini" | head -1)
+env=$(sed -n 's/.*"environment": *"\([^"]*\)".*/\1/p' <<<"$line") # its id, also of a plugin
+rules=$(sed -n 's/.*"rules": *"\([^"]*\)".*/\1/p' <<<"$line")
 curve=$run/curve.svg lines=()
 [ -n "${random:-}" ] && lines+=(--line "random=$random")
 [ -n "${scripted:-}" ] && lines+=(--line "scripted=$scripted")

@@ -170,12 +170,9 @@ static int check_options(const struct command *command, const struct arguments *
         bool given;
         int needs;
         const char *name;
-    } options[] = {{args->fresh, TAKES_FRESH, "--fresh"},
-                   {args->quiet, TAKES_QUIET, "--quiet"},
-                   {args->json, TAKES_JSON, "--json"},
-                   {args->check, TAKES_CHECK, "--check"},
-                   {args->dry_run, TAKES_DRY_RUN, "--dry-run"},
-                   {args->files > 0, TAKES_SETTINGS, "--config"}};
+    } options[] = {{args->fresh, TAKES_FRESH, "--fresh"},       {args->quiet, TAKES_QUIET, "--quiet"},
+                   {args->json, TAKES_JSON, "--json"},          {args->check, TAKES_CHECK, "--check"},
+                   {args->dry_run, TAKES_DRY_RUN, "--dry-run"}, {args->files > 0, TAKES_SETTINGS, "--config"}};
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (options[i].given && !(command->takes & options[i].needs))
             return error_set(err, EXIT_USAGE, "mappo %s takes no %s (mappo %s --help)", command->name, options[i].name, command->name);

@@ -96,9 +96,8 @@ static int take_option(struct arguments *args, int argc, char **argv, int *i, st
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = {{"--fresh", &args->fresh}, {"--quiet", &args->quiet}, {"--json", &args->json},
-                 {"--check", &args->check}, {"-q", &args->quiet},      {"--dry-run", &args->dry_run},
-                 {"--version", &args->version}};
+    } flags[] = {{"--fresh", &args->fresh}, {"--quiet", &args->quiet},     {"--json", &args->json},      {"--check", &args->check},
+                 {"-q", &args->quiet},      {"--dry-run", &args->dry_run}, {"--version", &args->version}};
     for (size_t f = 0; f < sizeof flags / sizeof *flags; f++)
         if (strcmp(text, flags[f].name) == 0) return *flags[f].flag = true, 0;
     return unknown_option(text, err);
