@@ -76,6 +76,9 @@ done
 PATH=$work/bin:$PATH timeout 20 scripts/test.sh nosuchtest >"$work/log" 2>&1
 check "a_test_that_is_not_there_is_refused_before_building" 2 $? "$work/log"
 check "nothing_was_built_or_installed_for_that" no "$([ -e "$work/make" ] && echo yes || echo no)"
+say make 'echo "make builds in $BUILD"; exit 2'
+env -u BUILD PATH="$work/bin:$PATH" timeout 60 scripts/test.sh scripts/test_run >"$work/log" 2>&1 </dev/null
+check "tests_are_built_in_a_folder_of_their_own" "1 1 1" "$? $(grep -c '^make builds in build/test$' "$work/log") $(grep -c '^0 passed, 1 failed, 0 skipped$' "$work/log")" "$work/log"
 rm -f "$work/bin/make" "$work/bin/apt-get"
 
 # ---- while it builds ----
