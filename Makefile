@@ -148,7 +148,7 @@ emulated:
 # The same tests on this machine's GPU, or packed for one that has a GPU and neither libraries nor compilers.
 test-gpu:
 	$(MAKE) CUDA=1 all $(call CUDA_TESTS,$(BUILD))
-	BUILD=$(BUILD) EMULATED=$(BUILD) MAPPO_EMULATED=$(abspath $(BUILD)/mappo) tests/run.sh -j 1 cuda/
+	BUILD=$(BUILD) EMULATED=$(BUILD) tests/run.sh -j 1 cuda/
 bundle:
 	$(MAKE) BUILD=$(BUILD)/single MPI=0 CUDA=1 all $(call CUDA_TESTS,$(BUILD)/single)
 	scripts/bundle.sh $(BUILD)/single $(BUILD)/bundle.tar.xz
@@ -229,19 +229,19 @@ endif
 # ---- install ---------------------------------------------------------------------------------------------------------------------------
 D = $(DESTDIR)$(PREFIX)
 install: all
-	install -d $(D)/bin $(D)/include/mappo/env $(D)/include/mappo/base $(D)/include/mappo/cuda $(D)/lib/pkgconfig $(D)/share/mappo/slurm $(D)/share/mappo/scripts $(D)/share/modulefiles/mappo $(D)/share/doc/mappo
-	install -m 755 $(BUILD)/mappo $(D)/bin/mappo
-	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/account.h src/env/real_float.h src/env/real_double.h $(D)/include/mappo/env
-	install -m 644 src/base/philox.h src/base/fn.h src/base/check.h $(D)/include/mappo/base
-	install -m 644 cuda/launch.h cuda/lane_kernels.h $(D)/include/mappo/cuda
-	install -m 755 $(wildcard slurm/*.sh) $(D)/share/mappo/slurm
-	install -m 644 $(wildcard slurm/*.example) $(D)/share/mappo/slurm
-	install -m 755 scripts/plot.py $(D)/share/mappo/scripts
-	install -m 644 $(wildcard LICENSE README.md CHANGELOG.md docs/*.md) $(D)/share/doc/mappo
+	install -d "$(D)"/bin "$(D)"/include/mappo/env "$(D)"/include/mappo/base "$(D)"/include/mappo/cuda "$(D)"/lib/pkgconfig "$(D)"/share/mappo/slurm "$(D)"/share/mappo/scripts "$(D)"/share/modulefiles/mappo "$(D)"/share/doc/mappo
+	install -m 755 $(BUILD)/mappo "$(D)"/bin/mappo
+	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/account.h src/env/real_float.h src/env/real_double.h "$(D)"/include/mappo/env
+	install -m 644 src/base/philox.h src/base/fn.h src/base/check.h "$(D)"/include/mappo/base
+	install -m 644 cuda/launch.h cuda/lane_kernels.h "$(D)"/include/mappo/cuda
+	install -m 755 $(wildcard slurm/*.sh) "$(D)"/share/mappo/slurm
+	install -m 644 $(wildcard slurm/*.example) "$(D)"/share/mappo/slurm
+	install -m 755 scripts/plot.py "$(D)"/share/mappo/scripts
+	install -m 644 $(wildcard LICENSE README.md CHANGELOG.md docs/*.md) "$(D)"/share/doc/mappo
 	printf 'prefix=%s\nincludedir=$${prefix}/include\n\nName: mappo\nDescription: environment interface of mappo (headers only): compile a plugin with cc -shared -fPIC\nVersion: %s\nCflags: -I$${includedir}/mappo\n' \
-	    '$(PREFIX)' '$(or $(VERSION),0)' > $(D)/lib/pkgconfig/mappo.pc
+	    '$(PREFIX)' '$(or $(VERSION),0)' > "$(D)"/lib/pkgconfig/mappo.pc
 	printf '#%%Module1.0\nmodule-whatis "mappo: multi-agent PPO on MPI ranks"\nconflict mappo\nset prefix %s\nprepend-path PATH $$prefix/bin\nprepend-path CPATH $$prefix/include/mappo\nprepend-path PKG_CONFIG_PATH $$prefix/lib/pkgconfig\nsetenv MAPPO_SLURM $$prefix/share/mappo/slurm\n' \
-	    '$(PREFIX)' > $(D)/share/modulefiles/mappo/$(or $(VERSION),0)
+	    '$(PREFIX)' > "$(D)"/share/modulefiles/mappo/$(or $(VERSION),0)
 	@echo "mappo: installed below $(D)"
 
 clean:
@@ -259,6 +259,7 @@ help:
 	@echo "make emulated      the program and its CUDA tests on an emulated device, for machines without one"
 	@echo "make test-gpu      the CUDA tests on this machine's GPU"
 	@echo "make bundle        build/bundle.tar.xz: program, CUDA tests and libraries for a machine with a GPU and little else; bundle-mpi: with Open MPI"
+	@echo "                   scripts/device.sh FOLDER, there or in the unpacked bundle: all that ten minutes on a GPU should tell, with a summary"
 	@echo "make cuda-report   registers, spills and stack of every CUDA kernel"
 	@echo "make clean"
 	@echo

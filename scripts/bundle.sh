@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Packs the program, its CUDA tests and every library they need into one file, for a machine that has a GPU driver and little else.
-#   scripts/bundle.sh BUILD FILE.tar.xz      BUILD: a folder of `make BUILD=... all tests`. With MPI in the build, an Open MPI travels along.
+#   scripts/bundle.sh BUILD FILE.tar.xz      FILE.tar: not compressed. BUILD: a folder of `make BUILD=... all tests`. With MPI in the build, an Open MPI travels along.
 # There: tar xJf FILE.tar.xz && bundle/run.sh      (bundle/run.sh --help; without xz: python3 -m tarfile -e FILE.tar.xz)
 set -eu
 cd "$(dirname "$0")/.."
+case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' scripts/bundle.sh && exit 0 ;; esac
+[ $# = 2 ] && [ -x "$1/mappo" ] || { echo "bundle.sh: scripts/bundle.sh BUILD FILE.tar.xz, BUILD with a mappo in it (scripts/bundle.sh --help)" >&2; exit 2; }
 build=$1 file=$2
-command -v xz >/dev/null || { echo "mappo: a bundle is packed with xz, which is not here (apt, dnf: xz-utils, xz)" >&2; exit 1; }
+[[ $file == *.tar ]] || command -v xz >/dev/null || { echo "mappo: a bundle is packed with xz, which is not here (apt, dnf: xz-utils, xz); FILE.tar is not packed" >&2; exit 1; }
 work=$(mktemp -d --suffix=.mappo-bundle)
 trap 'rm -rf "$work"' EXIT
 to=$work/bundle
@@ -82,10 +84,10 @@ start() {
     exec "$loader" --library-path "$here/lib/c:$libraries" --argv0 "$here/bin/$name" "$here/bin/$name" "$@"
 }
 S
-cp tests/run.sh "$to/tests/" && cp scripts/cuda_report.sh "$to/scripts/"
+cp tests/run.sh "$to/tests/" && cp scripts/cuda_report.sh scripts/device.sh "$to/scripts/"
 mkdir -p "$to/tests/cuda" "$to/tests/mpi"
 cp tests/mpi/train.sh "$to/tests/mpi/"
-for program in "$to"/bin/test_*_cuda; do cp "tests/cuda/$(basename "$program").c" "$to/tests/cuda/"; done # which tests there are, and how long they may run
+for program in "$to"/bin/test_*_cuda; do [ ! -x "$program" ] || cp "tests/cuda/$(basename "$program").c" "$to/tests/cuda/"; done # which tests there are, and how long they may run
 mkdir -p "$to/tests/data/algo" && cp tests/data/algo/algo_gru_*.h5 "$to/tests/data/algo/"
 cp tests/cuda/test_train_cuda.sh tests/cuda/test_sanitizer.sh "$to/tests/cuda/"
 [ -n "$mpi" ] && cp tests/mpi/test_pods.sh "$to/tests/mpi/"
@@ -93,8 +95,9 @@ cat >"$to/run.sh" <<'S'
 #!/usr/bin/env bash
 # Runs every CUDA test on this machine's GPU, then prints the table of `mappo bench backend=cuda`.
 #   run.sh [NAME ...]     part of a test's path; --bench: only the table
+# All that is worth knowing of a GPU within ten minutes, with a summary: scripts/device.sh FOLDER
 cd "$(dirname "$0")" || exit 1
-case ${1:-} in -h | --help) sed -n '2,3s/^# //p' "$0" && exit 0 ;; esac
+case ${1:-} in -h | --help) sed -n '2,4s/^# //p' run.sh && exit 0 ;; esac
 export BUILD=build EMULATED=build MAPPO=$PWD/build/mappo MAPPO_EMULATED=$PWD/build/mappo
 [ -x mpirun ] && export MAPPO_LAUNCH="$PWD/mpirun --oversubscribe --bind-to none"
 failed=0
@@ -107,5 +110,8 @@ S
 chmod +x "$to/run.sh"
 mkdir -p "$(dirname "$file")"
 # Every program has the same device code: a dictionary longer than one of them finds that (24 MB; gzip makes 92).
-tar cf - -C "$work" bundle | xz -T0 --lzma2=preset=3,dict=128MiB >"$file"
-echo "mappo: $file, $(du -h "$file" | cut -f1): tar xJf $(basename "$file") && bundle/run.sh"
+case $file in
+*.tar) tar cf "$file" -C "$work" bundle ;;
+*) tar cf - -C "$work" bundle | xz -T0 --lzma2=preset=3,dict=128MiB >"$file" ;;
+esac
+echo "mappo: $file, $(du -h "$file" | cut -f1): tar xf $(basename "$file") && bundle/run.sh, or bundle/scripts/device.sh FOLDER"

@@ -1,5 +1,10 @@
 #!/usr/bin/env bash
-# What ptxas says of every kernel, one line each: reads its log, prints architecture, registers, stack, spills and name.
+# cuda_report.sh: what ptxas says of every kernel, one line each: reads its log, prints architecture, registers, stack, spills and name.
+case ${1:-} in
+"") ;;
+-h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit 0 ;;
+*) echo "cuda_report.sh: unknown argument $1: it reads ptxas' log from standard input (make cuda-report)" >&2 && exit 2 ;;
+esac
 awk '
     /Compiling entry function/ { split($0, part, "\x27"); name = part[2]; arch = part[4] }
     /bytes stack frame/ { stack = $1; stores = $5; loads = $9 }

@@ -14,10 +14,17 @@ files() { # PATTERN...
         git ls-files --cached --others --exclude-standard -- "$@" | while read -r f; do [ -f "$f" ] && echo "$f"; done
     else
         local pattern
-        for pattern in "$@"; do find . -name "$pattern" -type f ! -path "./$BUILD/*" ! -path './runs/*' ! -path './.deps/*' | sed 's,^\./,,'; done
+        for pattern in "$@"; do find . -name "$pattern" -type f ! -path './build/*' ! -path "./$BUILD/*" ! -path './runs/*' ! -path './.deps/*' | sed 's,^\./,,'; done
     fi | sort -u
 }
 wanted() { [ ${#chosen[@]} -eq 0 ] || [[ " ${chosen[*]} " == *" $1 "* ]]; }
+checks=$(sed -n 's/^#   scripts\/lint.sh \[CHECK ...\] *//p' scripts/lint.sh)
+for check in "$@"; do
+    case $check in
+    -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' scripts/lint.sh && exit 0 ;;
+    *) [[ " $checks " == *" $check "* ]] || { echo "lint.sh: there is no check \"$check\"; there are: $checks" >&2 && exit 2; } ;;
+    esac
+done
 chosen=("$@")
 # verdict NAME SENTENCE: fails where $work/found holds lines
 verdict() {

@@ -11,8 +11,11 @@ tests=0 prefix="" from=""
 while [ $# -gt 0 ]; do
     case $1 in
     --tests) tests=1 ;;
-    --prefix) prefix=${2:-} && shift ;;
-    --from) from=${2:-} && shift ;;
+    --prefix | --from)
+        [ -n "${2:-}" ] || { echo "setup.sh: $1 needs a folder (scripts/setup.sh --help)" >&2 && exit 2; }
+        if [ "$1" = --prefix ]; then prefix=$2; else from=$2; fi
+        shift
+        ;;
     --list)
         cat <<'END'
 Source archives that scripts/setup.sh --prefix P --from DIR builds, each only if its archive is in DIR (.tar.gz, .tar.bz2, .tar.xz or .zip):

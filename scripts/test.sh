@@ -1,11 +1,25 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds, and runs all tests.
-#   scripts/test.sh [-v] [NAME ...]      NAME: part of a test's path, such as unit, mpi or test_checkpoint
+#   scripts/test.sh [-v] [NAME ...]      NAME: part of a test's path, such as unit, mpi or test_checkpoint; -v: also what passed
+# What is built for the tests lies in build/test (BUILD=... elsewhere): a program in build stays as it is.
 # The last line, alone, is `N passed, N failed, N skipped`; exit 1 if anything failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+chosen=()
+for argument in "$@"; do
+    case $argument in
+    -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' scripts/test.sh && exit 0 ;;
+    -v) ;;
+    -*) echo "test.sh: unknown option $argument (scripts/test.sh --help)" >&2 && exit 2 ;;
+    *) chosen+=("$argument") ;;
+    esac
+done
+# A name that is no part of any test's path is known before minutes of building.
+for name in "${chosen[@]+"${chosen[@]}"}"; do
+    compgen -G "tests/*/test_*" | grep -qF -- "$name" || { echo "test.sh: no test's path has \"$name\" in it (ls tests/*/test_*)" >&2 && exit 2; }
+done
 started=$(date +%s)
-export BUILD=${BUILD:-build}
+export BUILD=${BUILD:-build/test}
 jobs=$(nproc 2>/dev/null || echo 2)
 
 fail() { # what could not even begin counts as one failed test

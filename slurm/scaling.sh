@@ -6,27 +6,40 @@
 #   MODE=strong      the same environments on more ranks (default); efficiency = speed / (ranks × speed of one rank)
 #   MODE=weak        rollout.envs environments on each rank
 #   SECONDS_EACH=20  how long each measurement trains; the first third is left out
-#   RANKS="1 8 64"   instead of powers of two
+#   RANKS="1 8 64"   instead of powers of two      THREADS=1   of each rank
+# Exit code 1 where a measurement failed.
 set -u
+# Inside a job $0 is a copy in Slurm's spool; the job's record knows the original, with its arguments behind it.
 script=$(readlink -f "$0")
-if [ -n "${SLURM_JOB_ID:-}" ]; then
-    original=$(scontrol show job -o "$SLURM_JOB_ID" 2>/dev/null | sed -n 's/.* Command=\([^ ]*\).*/\1/p')
-    for candidate in "$original" "${SLURM_SUBMIT_DIR:-.}/slurm/scaling.sh"; do [ -f "$candidate" ] && script=$candidate && break; done
+if [ -n "${SLURM_JOB_ID:-}" ] && [ ! -f "${script%/*}/common.sh" ]; then
+    original=$({ scontrol show job "$SLURM_JOB_ID" || yhcontrol show job "$SLURM_JOB_ID"; } 2>/dev/null | sed -n 's/^ *Command=//p')
+    case $original in /*) ;; *) original=${SLURM_SUBMIT_DIR:-.}/$original ;; esac
+    while [[ $original == *' '* && ! -f $original ]]; do original=${original% *}; done
+    for script in "${MAPPO_SCRIPT:-}" "$original" "${SLURM_SUBMIT_DIR:-.}/slurm/scaling.sh"; do [ -f "${script%/*}/common.sh" ] && break; done
 fi
-here=$(dirname "$script")
-# shellcheck disable=SC1091
-[ -f "$here/site.sh" ] && . "$here/site.sh"
-for program in "${MAPPO:-}" "$here/../build/mappo" "$here/../../../bin/mappo" "$(command -v mappo)"; do [ -x "$program" ] && break; done
-[ -x "$program" ] || { echo "scaling.sh: no program: build it with \`make\`, or say MAPPO=/path/to/mappo" >&2 && exit 2; }
+[ -f "${script%/*}/common.sh" ] || { echo "scaling.sh: common.sh, which belongs beside it, is not in ${script%/*}: start it from the clone's or the installation's slurm folder" >&2 && exit 2; }
+# shellcheck source=slurm/common.sh
+. "${script%/*}/common.sh"
+
+for argument in "$@"; do case $argument in -h | --help) show_help ;; esac; done
+read_site
+find_program
+mode=${MODE:-strong} seconds=${SECONDS_EACH:-20} threads=${THREADS:-1}
+[[ $mode == strong || $mode == weak ]] || refuse "MODE=$mode is neither strong nor weak"
+count SECONDS_EACH "$seconds" 1
+count THREADS "$threads" 0
+words MAPPO_LAUNCHER
+[ "${MAPPO_LAUNCHER:-}" != none ] || refuse "MAPPO_LAUNCHER=none starts one rank only: name a launcher"
 most=${SLURM_NTASKS:-$(nproc)}
 if [ -z "${RANKS:-}" ]; then
     RANKS=
     for ((n = 1; n < most; n *= 2)); do RANKS="$RANKS $n"; done
     RANKS="$RANKS $most"
 fi
+for n in $RANKS; do count RANKS "$n" 1; done
 envs=128
-for argument in "$@"; do case $argument in rollout.envs=*) envs=${argument#*=} ;; esac done
-[ "$(id -u)" = 0 ] && export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+for argument in "$@"; do case $argument in rollout.envs=*) envs=$(printf '%.0f' "${argument#*=}" 2>/dev/null) && count rollout.envs "$envs" 1 || refuse "$argument is not a number of environments" ;; esac done
+prepare_launch
 
 launch() { # RANKS COMMAND...
     local n=$1 flags=()
@@ -34,10 +47,9 @@ launch() { # RANKS COMMAND...
     if [ -n "${MAPPO_LAUNCHER:-}" ]; then # it takes its number of ranks from the job, so the site file is read again with another one
         (
             export SLURM_NTASKS=$n
-            # shellcheck disable=SC1091
-            [ -f "$here/site.sh" ] && . "$here/site.sh"
-            # shellcheck disable=SC2086
-            $MAPPO_LAUNCHER "$@"
+            read_site
+            words MAPPO_LAUNCHER
+            "${words[@]}" "$@"
         )
     elif command -v mpirun >/dev/null; then
         mpirun --version 2>/dev/null | grep -q 'Open MPI\|OpenRTE' && flags=(--quiet)
@@ -49,17 +61,19 @@ launch() { # RANKS COMMAND...
 
 work=$(mktemp -d -p . --suffix=.mappo-scaling) || exit 1
 trap 'rm -rf "$work"' EXIT
-echo "# ${MODE:-strong} scaling, $envs environments$([ "${MODE:-strong}" = weak ] && echo " per rank"), $(date +%F), $(hostname), $("$program" --version 2>/dev/null | head -1)"
+echo "# $mode scaling, $envs environments$([ "$mode" = weak ] && echo " per rank"), $(date +%F), $(hostname), $("$program" --version 2>/dev/null | head -1)"
 printf '%7s %9s %16s %18s %11s %15s\n' ranks envs env-steps/s agent-steps/s efficiency communication
 one=
+status=0
 for n in $RANKS; do
     total=$envs
-    [ "${MODE:-strong}" = weak ] && total=$((envs * n))
-    launch "$n" "$program" train "$@" "rollout.envs=$total" train.env_steps=1e12 "train.max_seconds=${SECONDS_EACH:-20}" eval.env_steps=0 eval.interval=0 checkpoint.seconds=0 \
-        --quiet "run.dir=$work/$n" threads="${THREADS:-1}" >"$work/log" 2>&1
+    [ "$mode" = weak ] && total=$((envs * n))
+    launch "$n" "$program" train "$@" "rollout.envs=$total" train.env_steps=1e12 "train.max_seconds=$seconds" eval.env_steps=0 eval.interval=0 checkpoint.seconds=0 \
+        --quiet "run.dir=$work/$n" threads="$threads" >"$work/log" 2>&1
     code=$?
     if [ $code != 75 ] || [ ! -s "$work/$n/metrics.jsonl" ]; then
         printf '%7s %9s failed with exit code %s: %s\n' "$n" "$total" $code "$(tail -1 "$work/log")"
+        status=1
         continue
     fi
     # Median over the updates after the first third.
@@ -69,3 +83,4 @@ for n in $RANKS; do
     phases=$(awk "BEGIN { c = $(field seconds_communication); t = c + $(field seconds_step) + $(field seconds_infer) + $(field seconds_update); printf(\"%.0f %%\", (t > 0) ? 100 * c / t : 0) }")
     printf '%7s %9s %16.0f %18.0f %9s %% %15s\n' "$n" "$total" "$steps" "$(field agent_steps_per_second)" "$(awk "BEGIN { printf \"%.0f\", 100 * $steps / $n / $one }")" "$phases"
 done
+exit $status

@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
 # Runs the test programs and adds up what they print (TAP).
-#   tests/run.sh [-j N] [-v] [NAME ...]      NAME: part of a test program's path, such as `unit`, `mpi` or `test_philox`
+#   tests/run.sh [-j N] [-t SECONDS] [-v] [NAME ...]      NAME: part of a test program's path, such as `unit`, `mpi` or `test_philox`
+#   -j N: how many at once (2);  -t SECONDS: none may run longer, whatever it says;  -v: also what passed
 # The programs must be built (`make all tests`); scripts/test.sh does everything. A program runs beside one other, unless a line of it
 # says `# alone` (C: `// alone`); it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
 # no result or fewer than it announced has failed. The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-jobs=2 verbose=0 names=()
+jobs=2 verbose=0 most="" names=()
 while [ $# -gt 0 ]; do
     case $1 in
-    -j) jobs=$2 && shift ;;
+    -j | -t)
+        [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || { echo "tests/run.sh: $1 needs a whole number from 1 on (tests/run.sh --help)" >&2 && exit 2; }
+        if [ "$1" = -j ]; then jobs=$2; else most=$2; fi
+        shift
+        ;;
     -v) verbose=1 ;;
+    -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' tests/run.sh && exit 0 ;;
     -*) echo "tests/run.sh: unknown option $1" >&2 && exit 2 ;;
     *) names+=("$1") ;;
     esac
@@ -73,6 +79,8 @@ fi
 begin() { # SOURCE INDEX
     local limit command
     limit=$(sed -nE 's,^(#|//) timeout: *([0-9]+).*,\2,p' "$1" | head -1)
+    limit=${limit:-180}
+    [ -z "$most" ] || [ "$limit" -le "$most" ] || limit=$most
     case $1 in
     tests/cuda/*.c) command=("$EMULATED/tests/$(basename "$1" .c)") ;;
     *.c) command=("$BUILD/tests/$(basename "$1" .c)") ;;
@@ -82,7 +90,7 @@ begin() { # SOURCE INDEX
     (
         trap - EXIT
         started=$(date +%s.%N)
-        timeout -k 10 "${limit:-180}" "${command[@]}" >"$logs/$2.out" 2>"$logs/$2.err" </dev/null &
+        timeout -k 10 "$limit" "${command[@]}" >"$logs/$2.out" 2>"$logs/$2.err" </dev/null &
         child=$!
         trap 'kill "$child" 2>/dev/null; wait "$child"; exit 143' TERM
         { wait "$child"; } 2>/dev/null
@@ -96,10 +104,9 @@ passed=0 failed=0 skipped=0 failures=()
 report() { # SOURCE INDEX
     local rc seconds limit ok bad skip planned why=""
     read -r rc seconds limit <"$logs/$2.rc"
-    # `ok 3 # SKIP name` is cmocka's, `ok - name # SKIP reason` ours.
+    # `ok 3 # SKIP name` and, in newer versions, `not ok 3 # SKIP name` are cmocka's, `ok - name # SKIP reason` is ours.
     read -r ok bad skip planned < <(awk '
-        /^ok([ \t]|$)/ { if ($0 ~ /# *[Ss][Kk][Ii][Pp]/) skip++; else ok++ }
-        /^not ok([ \t]|$)/ { bad++ }
+        /^(not )?ok([ \t]|$)/ { if ($0 ~ /# *[Ss][Kk][Ii][Pp]([ \t]|$)/) skip++; else if ($1 == "ok") ok++; else bad++ }
         /^1\.\.[0-9]+/ { split($1, plan, "[.][.]"); planned += plan[2] }
         END { print ok + 0, bad + 0, skip + 0, planned + 0 }' "$logs/$2.out")
     if [ "$planned" -gt $((ok + bad + skip)) ]; then
@@ -122,10 +129,10 @@ report() { # SOURCE INDEX
     [ "$bad" -gt 0 ] && counts="$counts, $bad failed"
     [ "$skip" -gt 0 ] && counts="$counts, $skip skipped"
     printf '%-4s %7s s  %-46s %s%s\n' "$([ "$bad" -gt 0 ] && echo FAIL || echo ok)" "$seconds" "${1#tests/}" "$counts" "${why:+ ($why)}"
-    grep -hiE '^ok.*# *skip' "$logs/$2.out" | sed -E 's/^ok *[0-9]* *-? *//; s/# *SKIP *//I; s/^/       skipped: /' | sort -u | head -8
+    grep -hiE '^(not )?ok.*# *skip' "$logs/$2.out" | sed -E 's/^(not )?ok *[0-9]* *-? *//; s/# *SKIP *//I; s/^/       skipped: /' | sort -u | head -8
     if [ "$bad" -gt 0 ]; then
         failures+=("$1")
-        grep -hE -A12 '^not ok' "$logs/$2.out" | grep -vE '^(ok|1\.\.)' | head -60 | sed 's/^/       /'
+        grep -viE '^(not )?ok.*# *skip' "$logs/$2.out" | grep -hE -A12 '^not ok' | grep -vE '^(ok|1\.\.)' | head -60 | sed 's/^/       /'
         [ -n "$why" ] && tail -15 "$logs/$2.out" | sed 's/^/       out: /'
         tail -25 "$logs/$2.err" | sed 's/^/       err: /'
     elif [ $verbose = 1 ]; then

@@ -20,7 +20,7 @@ int cmd_find_env(struct config_env *env, const char *name, struct error *err);
 
 /* ---- the table of commands (commands.c) ------------------------------------------------------------------------------------------- */
 
-enum command_takes { TAKES_SETTINGS = 1, TAKES_FRESH = 2, TAKES_QUIET = 4, TAKES_JSON = 8, TAKES_CHECK = 16 };
+enum command_takes { TAKES_SETTINGS = 1, TAKES_FRESH = 2, TAKES_QUIET = 4, TAKES_JSON = 8, TAKES_CHECK = 16, TAKES_DRY_RUN = 32 };
 
 struct command {
     const char *name, *summary;

@@ -11,7 +11,7 @@ const struct command commands[] = {
         .also = "start fit learn continue resume restart",
         .summary = "train, or continue, a run (what mappo does without a command)",
         .operands = "",
-        .takes = TAKES_SETTINGS | TAKES_FRESH | TAKES_QUIET | TAKES_JSON,
+        .takes = TAKES_SETTINGS | TAKES_FRESH | TAKES_QUIET | TAKES_JSON | TAKES_DRY_RUN,
         .run = cmd_train,
         .about = "Trains until train.env_steps environment steps are done and leaves everything in the run's folder, "
                  "runs/<env>-<algo>-s<seed> (plus a short hash "
@@ -192,11 +192,9 @@ static int check_options(const struct command *command, const struct arguments *
         bool given;
         int needs;
         const char *name;
-    } options[] = {{args->fresh, TAKES_FRESH, "--fresh"},
-                   {args->quiet, TAKES_QUIET, "--quiet"},
-                   {args->json, TAKES_JSON, "--json"},
-                   {args->check, TAKES_CHECK, "--check"},
-                   {args->files > 0, TAKES_SETTINGS, "--config"}};
+    } options[] = {{args->fresh, TAKES_FRESH, "--fresh"},       {args->quiet, TAKES_QUIET, "--quiet"},
+                   {args->json, TAKES_JSON, "--json"},          {args->check, TAKES_CHECK, "--check"},
+                   {args->dry_run, TAKES_DRY_RUN, "--dry-run"}, {args->files > 0, TAKES_SETTINGS, "--config"}};
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (options[i].given && !(command->takes & options[i].needs))
             return error_set(err, EXIT_USAGE, "mappo %s takes no %s (mappo %s --help)", command->name, options[i].name, command->name);

@@ -67,6 +67,7 @@ static void print_options(FILE *out, int takes)
         {TAKES_FRESH, "--fresh            begin anew: the run's old folder is moved aside, never deleted"},
         {TAKES_QUIET, "--quiet, -q        no progress, only results and warnings"},
         {TAKES_JSON, "--json             results as JSON, one object a line"},
+        {TAKES_DRY_RUN, "--dry-run          only check the settings, and the run that they would continue; changes nothing"},
         {TAKES_CHECK, "--check            only verify that the file is whole"},
         {0, "--help, -h         this page; mappo help TOPIC: of a section, a setting, all of them, exit-codes"},
         {TAKES_FRESH, "--version          as mappo version"},
@@ -79,10 +80,10 @@ static void print_options(FILE *out, int takes)
 static void print_usage(FILE *out, const struct command *command)
 {
     bool settings = command->takes & TAKES_SETTINGS;
-    fprintf(out, "usage: mappo %s%s%s%s%s%s%s%s\n", command->name, *command->operands ? " " : "", command->operands,
+    fprintf(out, "usage: mappo %s%s%s%s%s%s%s%s%s\n", command->name, *command->operands ? " " : "", command->operands,
             settings ? " [key=value ...] [--config FILE.ini ...]" : "", command->takes & TAKES_FRESH ? " [--fresh]" : "",
-            command->takes & TAKES_QUIET ? " [--quiet]" : "", command->takes & TAKES_CHECK ? " [--check]" : "",
-            command->takes & TAKES_JSON ? " [--json]" : "");
+            command->takes & TAKES_DRY_RUN ? " [--dry-run]" : "", command->takes & TAKES_QUIET ? " [--quiet]" : "",
+            command->takes & TAKES_CHECK ? " [--check]" : "", command->takes & TAKES_JSON ? " [--json]" : "");
 }
 
 static void print_command(FILE *out, const struct command *command)

@@ -8,7 +8,7 @@
 #include "config/suggest.h"
 
 /* What may be misspelt. Not --fresh: advice that is followed without a thought must not set a run aside. */
-static const char *const options[] = {"config", "quiet", "json", "check", "help", "version"};
+static const char *const options[] = {"config", "quiet", "json", "check", "dry-run", "help", "version"};
 enum { OPTIONS = sizeof options / sizeof *options };
 
 /* What other programs call an option. */
@@ -122,8 +122,8 @@ static int take_option(struct arguments *args, int argc, char **argv, int *i, st
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = {{"--fresh", &args->fresh}, {"--quiet", &args->quiet}, {"--json", &args->json},
-                 {"--check", &args->check}, {"-q", &args->quiet},      {"--version", &args->version}};
+    } flags[] = {{"--fresh", &args->fresh}, {"--quiet", &args->quiet},     {"--json", &args->json},      {"--check", &args->check},
+                 {"-q", &args->quiet},      {"--dry-run", &args->dry_run}, {"--version", &args->version}};
     for (size_t f = 0; f < sizeof flags / sizeof *flags; f++)
         if (strcmp(text, flags[f].name) == 0)
             return *flags[f].flag = true, 0;

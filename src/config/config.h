@@ -100,7 +100,7 @@ struct arguments {
     int files;
     const char *operand[ARGS_FILES]; /* what is neither key=value nor an option, after the command: RUN, FILE, NAME */
     int operands;
-    bool fresh, quiet, json, check, help, version;
+    bool fresh, quiet, json, check, dry_run, help, version;
     bool command_given;
     const char *help_section; /* of --help SECTION; NULL = none */
     char room[8192];          /* paths that began with ~ */

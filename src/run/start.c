@@ -171,14 +171,14 @@ static int find_run(struct trainer *t, struct checkpoint **file, struct error *e
 {
     config_run_folder(t->config, t->path, sizeof t->path);
     if (!file_exists(t->path)) return 0;
-    int code = folder_open(&t->folder, t->path, err);
+    int code = t->args->dry_run ? 0 : folder_open(&t->folder, t->path, err);
     if (code || t->args->fresh) return code;
     char path[sizeof t->path + 64];
     struct stored_names damaged = {0};
     code = stored_newest(t->path, file, path, sizeof path, &damaged, err);
     if (!code && *file) code = continue_run(t, *file, path, err);
     /* Left under their names, the next pruning would keep these and drop whole ones. */
-    for (int i = 0; i < damaged.count && !code; i++) folder_reject(t->folder, damaged.name[i].name);
+    for (int i = 0; i < damaged.count && !code && t->folder; i++) folder_reject(t->folder, damaged.name[i].name);
     free(damaged.name);
     if (code || *file) return code;
     return has_metrics(t->path) ? error_set(err, EXIT_CHECKPOINT,
@@ -340,6 +340,23 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
     return t->config->train_init[0] ? take_networks(t, err) : 0;
 }
 
+/* --dry-run: what can be known of a start without the machines that it is for. One environment and the networks are made on the CPU, where
+ * the first of them may not fit the settings. */
+static int rehearse(struct trainer *t, const struct checkpoint *file, enum start_outcome *outcome, struct error *err)
+{
+    t->config->backend_name = BACKEND_CPU;
+    int code = check_ranks(t->config, t->comm, err);
+    if (!code) code = learning_backend(&t->learning, t->config, t->comm, 1, cpu_level_detect(), err);
+    if (!code) code = learning_open_alone(&t->learning, t->config, t->comm, err);
+    if (code || t->comm->rank || !file) return code;
+    struct field_list steps = {0};
+    field_add(&steps, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
+    code = checkpoint_read(file, &steps, err);
+    free(steps.field);
+    *outcome = t->standing.env_steps >= t->config->train_env_steps ? START_FINISHED : START_CONTINUED;
+    return code;
+}
+
 int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *err)
 {
     struct checkpoint *file = NULL;
@@ -353,6 +370,10 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     comm_broadcast(t->comm, &continued, sizeof continued);
     comm_broadcast(t->comm, t->config, sizeof *t->config);
     comm_broadcast(t->comm, t->path, sizeof t->path);
+    if (t->args->dry_run) {
+        code = comm_vote(t->comm, rehearse(t, file, outcome, err), err);
+        goto done;
+    }
     if ((code = form_pods(t, err))) goto done;
     if (t->pod->member > 0) {
         *outcome = START_MEMBER;

@@ -275,6 +275,24 @@ static void say_finished(const struct trainer *t)
            (long long)t->config->train_env_steps);
 }
 
+/* --dry-run: what a start would do. */
+static void say_rehearsed(const struct trainer *t, enum start_outcome outcome)
+{
+    static const char *const states[] = {[START_NEW] = "new", [START_CONTINUED] = "continues", [START_FINISHED] = "finished"};
+    if (t->comm->rank) return;
+    if (t->args->json) {
+        fputs("{\"run\":", stdout);
+        text_json_string(stdout, t->path);
+        printf(",\"state\":\"%s\",\"env_steps\":%lld}\n", states[outcome], (long long)t->standing.env_steps);
+    } else if (outcome == START_FINISHED) {
+        say_finished(t);
+    } else if (!t->args->quiet) {
+        printf("settings are valid; %s %s", outcome == START_CONTINUED ? "continues" : "a new run in", t->path);
+        if (outcome == START_CONTINUED) printf(" at %lld env-steps", (long long)t->standing.env_steps);
+        putchar('\n');
+    }
+}
+
 int trainer_run(struct config *config, const struct arguments *args, struct comm *comm)
 {
     struct trainer trainer = {.config = config, .args = args, .comm = comm}, *t = &trainer;
@@ -282,7 +300,9 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
     enum start_outcome outcome;
     char why[160] = "";
     int code = trainer_open(t, &outcome, &err);
-    if (!code && outcome == START_MEMBER) {
+    if (!code && args->dry_run) {
+        say_rehearsed(t, outcome);
+    } else if (!code && outcome == START_MEMBER) {
         code = pod_serve(t->pod, config, &t->placement);
     } else if (!code && outcome == START_FINISHED) {
         forget_stop(t);

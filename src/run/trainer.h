@@ -5,7 +5,8 @@
 #include "comm/comm.h"
 #include "config/config.h"
 
-/* Trains, continuing the run's folder where it has a checkpoint. Collective; returns an exit code and has said why. */
+/* Trains, continuing the run's folder where it has a checkpoint; with args->dry_run only says what it would do. Collective; returns an exit
+ * code and has said why. */
 int trainer_run(struct config *config, const struct arguments *args, struct comm *comm);
 
 #endif

@@ -61,6 +61,8 @@ make -s install DESTDIR="$work/dest" PREFIX=/opt/mappo >"$work/log" 2>&1
 check "install_succeeds" 0 $?
 check "the_installed_program_runs" 0 "$("$work/dest/opt/mappo/bin/mappo" --version >/dev/null 2>&1; echo $?)"
 flags=$(PKG_CONFIG_PATH=$work/dest/opt/mappo/lib/pkgconfig pkg-config --define-variable=prefix="$work/dest/opt/mappo" --cflags mappo 2>&1)
+make -s install DESTDIR="$work/it's a folder" PREFIX="/opt/my apps" >"$work/log" 2>&1
+check "install_takes_folders_with_blanks" "0 0" "$? $("$work/it's a folder/opt/my apps/bin/mappo" --version >/dev/null 2>&1; echo $?)"
 # shellcheck disable=SC2086
 gcc -shared -fPIC $flags -o "$work/plugin.so" -x c - <envs/template/meeting.c 2>"$work/log" # from a pipe: no header beside it helps
 check "a_plugin_compiles_with_what_pkg_config_says" 0 $?

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The two first commands of the README, as far as a machine that is already set up can show: quickstart.sh in short, and what setup.sh says
-# where it may not install.
+# where it may not install; every script answers --help and mistakes at once.
+# timeout: 300
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d --suffix=.mappo-quickstart) || exit 1
@@ -42,6 +43,51 @@ if "${PYTHON:-python3}" -c 'import matplotlib' 2>/dev/null || /usr/bin/python3 -
 else
     echo "ok - quickstart_draws_the_curve # SKIP needs matplotlib"
 fi
+
+# ---- any environment, any folder ----
+odd="$work/it's a \$HOME folder"
+PATH=$work/bin:$PATH scripts/quickstart.sh env=test/kitchen_sink train.env_steps=2000 rollout.envs=4 "run=$odd" >"$work/log" 2>&1
+check "another_environment_is_taken" 0 $? "$work/log"
+check "its_players_are_compared (trained)" yes "$(grep -qE '^  trained, best action +-?[0-9.]+ +±' "$work/log" && echo yes)" "$work/log"
+check "and_its_files_named" yes "$(grep -qF "$odd/metrics.jsonl" "$work/log" && [ -s "$odd/latest.h5" ] && echo yes)" "$work/log"
+line=$(sed -n 's/^  train on *//p' "$work/log")
+check "the_line_that_trains_on_can_be_pasted" "[env=test/kitchen_sink] [rollout.envs=4] [run=$odd] [train.env_steps=20000000]" "$(bash -c "printf '[%s] ' $line" | sed 's/^\[[^]]*\] //; s/ $//')" "$work/log"
+if [ -f "${BUILD:-build}/tests/meeting.so" ]; then
+    cp "${BUILD:-build}/tests/meeting.so" "$work/my plugin.so"
+    PATH=$work/bin:$PATH scripts/quickstart.sh "env=$work/my plugin.so" train.env_steps=2000 rollout.envs=4 "run=$work/plugin run" >"$work/log" 2>&1
+    check "a_plugin_is_taken" "0 yes" "$? $(grep -qE '^  trained, best action +-?[0-9.]+ +±' "$work/log" && echo yes)" "$work/log"
+fi
+before=$(find "$work" | sort)
+PATH=$work/bin:$PATH scripts/quickstart.sh ppo.cliprange=0.1 "run=$work/none" >"$work/log.refused" 2>&1
+check "settings_are_refused_before_training" "2 yes no" "$? $(grep -q 'did you mean "ppo.clip"' "$work/log.refused" && echo yes) $([ -e "$work/none" ] && echo made || echo no)" "$work/log.refused"
+rm -f "$work/log.refused"
+check "and_nothing_is_left" "$before" "$(find "$work" | sort)"
+
+# ---- help and mistakes are answered at once, by every script ----
+say make "echo called >>$work/make"
+say apt-get "echo called >>$work/make"
+for script in scripts/*.sh scripts/*.py .ci/run slurm/train.sh slurm/sweep.sh slurm/scaling.sh tests/run.sh; do
+    PATH=$work/bin:$PATH timeout 20 "$script" --help >"$work/log" 2>&1 </dev/null
+    check "help_is_printed ($script)" "0 yes" "$? $(grep -q "$(basename "$script" .py | sed 's/^run$/test/')" "$work/log" && echo yes)" "$work/log"
+    case $script in slurm/*) continue ;; esac # their options are the program's
+    PATH=$work/bin:$PATH timeout 20 "$script" --nosuch >"$work/log" 2>&1 </dev/null
+    check "an_unknown_option_is_refused ($script)" "2 yes" "$? $([ -s "$work/log" ] && echo yes)" "$work/log"
+done
+PATH=$work/bin:$PATH timeout 20 scripts/test.sh nosuchtest >"$work/log" 2>&1
+check "a_test_that_is_not_there_is_refused_before_building" 2 $? "$work/log"
+check "nothing_was_built_or_installed_for_that" no "$([ -e "$work/make" ] && echo yes || echo no)"
+say make 'echo "make builds in $BUILD"; exit 2'
+env -u BUILD PATH="$work/bin:$PATH" timeout 60 scripts/test.sh scripts/test_run >"$work/log" 2>&1 </dev/null
+check "tests_are_built_in_a_folder_of_their_own" "1 1 1" "$? $(grep -c '^make builds in build/test$' "$work/log") $(grep -c '^0 passed, 1 failed, 0 skipped$' "$work/log")" "$work/log"
+rm -f "$work/bin/make" "$work/bin/apt-get"
+
+# ---- while it builds ----
+# shellcheck disable=SC2016
+say make 'echo "  cc  $BUILD/obj/a.o"; echo "  cc  $BUILD/obj/b.o"; echo "mappo: this takes a while"; sleep 12; echo "  ld  $BUILD/mappo"; exit 2'
+(export BUILD=$work/b && PATH=$work/bin:$PATH timeout 60 scripts/quickstart.sh >"$work/log" 2>&1)
+check "progress_is_shown_while_it_builds" "yes yes" "$(grep -qE '^2 files compiled, [0-9]+ s' "$work/log" && echo yes) $(grep -q '^this takes a while' "$work/log" && echo yes)" "$work/log"
+check "a_build_that_fails_shows_its_log" "yes 3" "$(grep -q 'the build failed' "$work/log" && echo yes) $(grep -c "^  [cl][cd]  $work/b/" "$work/log")" "$work/log"
+rm -f "$work/bin/make"
 
 say sinfo 'echo up'
 PATH=$work/bin:$PATH scripts/quickstart.sh seed=5 "run=$work/other" >"$work/log" 2>&1

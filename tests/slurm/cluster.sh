@@ -1,11 +1,13 @@
-# Sourced by the tests of this folder: a real Slurm of one node in a temporary folder, on the loopback address.
-#   cluster_start    0 when it answers; 1 with a reason in $cluster_why where this machine can't have one
+# Sourced by the tests of this folder: a real Slurm in a temporary folder, on the loopback address.
+#   cluster_start    one node of 8 cores: 0 when it answers; 1 with a reason in $cluster_why where this machine can't have one
+#   cluster_start 2  node1 and node2, both this machine, with 4 cores, 4 GB and 2 GPUs that are none
 #   cluster_stop     ends what cluster_start began, by process id, and removes the folder; after ten minutes the daemons end by themselves
 # shellcheck shell=bash disable=SC2034
 cluster_folder="" cluster_why="" cluster_pids=()
 
 cluster_start() {
-    local program port
+    local program port nodes=node gpus="" selected=CR_Core
+    local node="NodeName=node CPUs=8"
     [ "$(id -u)" = 0 ] || { cluster_why="needs root to start a Slurm of its own" && return 1; }
     for program in slurmctld slurmd munged sbatch scontrol; do
         PATH=$PATH:/usr/sbin command -v $program >/dev/null || { cluster_why="needs $program (packages slurm-wlm, munge)" && return 1; }
@@ -15,6 +17,12 @@ cluster_start() {
     cluster_folder=$(mktemp -d --suffix=.mappo-slurm) || return 1
     chmod 755 "$cluster_folder"
     port=$((20000 + RANDOM % 10000))
+    if [ "${1:-1}" = 2 ]; then
+        nodes="node1 node2" gpus="GresTypes=gpu" selected=CR_Core_Memory
+        node="NodeName=node[1-2] Port=[$((port + 1))-$((port + 2))] CPUs=4 RealMemory=4000 Gres=gpu:2 Features=fast,big"
+        ln -s /dev/zero "$cluster_folder/gpu0" && ln -s /dev/full "$cluster_folder/gpu1"
+        echo "Name=gpu File=$cluster_folder/gpu[0-1]" >"$cluster_folder/gres.conf"
+    fi
 
     # A munge of our own: its socket and key are not the system's.
     mkdir "$cluster_folder/munge"
@@ -32,7 +40,7 @@ cluster_start() {
     127.*) bind="CommunicationParameters=NoCtldInAddrAny,NoInAddrAny" ;;
     *) address=127.0.0.1 ;;
     esac
-    mkdir "$cluster_folder/state" "$cluster_folder/spool"
+    mkdir "$cluster_folder/state"
     cat >"$cluster_folder/slurm.conf" <<END
 ClusterName=test
 SlurmctldHost=localhost($address)
@@ -44,16 +52,16 @@ AuthType=auth/munge
 AuthInfo=socket=$cluster_folder/munge/socket,cred_expire=5
 CryptoType=crypto/munge
 StateSaveLocation=$cluster_folder/state
-SlurmdSpoolDir=$cluster_folder/spool
+SlurmdSpoolDir=$cluster_folder/spool-%n
 SlurmctldPidFile=$cluster_folder/slurmctld.pid
-SlurmdPidFile=$cluster_folder/slurmd.pid
+SlurmdPidFile=$cluster_folder/slurmd-%n.pid
 SlurmctldLogFile=$cluster_folder/slurmctld.log
-SlurmdLogFile=$cluster_folder/slurmd.log
+SlurmdLogFile=$cluster_folder/slurmd-%n.log
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=$selected
 ReturnToService=2
 MpiDefault=none
 SwitchType=switch/none
@@ -63,7 +71,8 @@ AccountingStorageType=accounting_storage/none
 KillWait=5
 MinJobAge=600
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
-NodeName=node NodeHostname=localhost NodeAddr=$address CPUs=8 State=UNKNOWN
+$gpus
+$node NodeHostname=localhost NodeAddr=$address State=UNKNOWN
 PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
     # Nothing here needs cgroups; newer versions can do without where there are none.
@@ -71,11 +80,14 @@ END
     export SLURM_CONF=$cluster_folder/slurm.conf
     timeout 600 slurmctld -D </dev/null >"$cluster_folder/slurmctld.out" 2>&1 &
     cluster_pids+=($!)
-    timeout 600 slurmd -D -N node </dev/null >"$cluster_folder/slurmd.out" 2>&1 &
-    cluster_pids+=($!)
+    for node in $nodes; do
+        mkdir "$cluster_folder/spool-$node"
+        timeout 600 slurmd -D -N "$node" </dev/null >"$cluster_folder/slurmd-$node.out" 2>&1 &
+        cluster_pids+=($!)
+    done
     local pid until=$((SECONDS + 30))
     while [ $SECONDS -lt $until ]; do
-        [ "$(timeout 5 sinfo -h -o %T 2>/dev/null)" = idle ] && return 0
+        [ "$(timeout 5 sinfo -h -N -o %T 2>/dev/null | grep -c idle)" = "$(wc -w <<<"$nodes")" ] && return 0
         for pid in "${cluster_pids[@]}"; do kill -0 "$pid" 2>/dev/null || break 2; done # one has ended
         sleep 0.2
     done

@@ -23,4 +23,16 @@ fi
 check "nothing_is_left_behind" "" "$(ls)"
 check "sweep_lists_all_combinations" "seed=1 adam.lr=1e-3 --fresh|seed=1 adam.lr=1e-4 --fresh|seed=2 adam.lr=1e-3 --fresh|seed=2 adam.lr=1e-4 --fresh|" \
     "$("$root/slurm/sweep.sh" -n seed=1..2 adam.lr=1e-3,1e-4 --fresh | sed 's,^.*/train.sh ,,' | tr '\n' '|')"
+# ---- what it was asked for is read before anything is measured ----
+mkdir "$work/it's a folder" && cp -r "$root/slurm" "$work/it's a folder/" && rm -f "$work/it's a folder/slurm/site.sh"
+scaling=$work/it\'s\ a\ folder/slurm/scaling.sh
+out=$("$scaling" --help)
+check "scaling_prints_help_and_measures_nothing" "0 yes" "$? $(grep -q 'SECONDS_EACH=20' <<<"$out" && echo yes)"
+for wrong in MODE=wek SECONDS_EACH=long RANKS="1 x" THREADS=-1 MAPPO=/nosuch/mappo MAPPO_LAUNCHER="'srun" MAPPO_LAUNCHER=none; do
+    out=$(env MAPPO="${MAPPO:-$root/build/mappo}" "$wrong" "$scaling" rollout.envs=8 2>&1)
+    check "values_of_variables_are_checked ($wrong)" "2 1" "$? $(grep -c "^scaling.sh: ${wrong%%=*}" <<<"$out")"
+done
+printf '#!/bin/sh\nexit 3\n' >"$work/broken" && chmod +x "$work/broken"
+out=$(MAPPO=$work/broken RANKS=1 MAPPO_LAUNCHER=env "$scaling" 2>&1)
+check "a_measurement_that_fails_is_a_failure" "1 1" "$? $(grep -c 'failed with exit code 3' <<<"$out")"
 exit $failed

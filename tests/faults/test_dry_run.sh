@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# `mappo train --dry-run` reads settings as a start would, compares them with a run that would be continued, and touches nothing.
+# timeout: 60
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+MAPPO=$(readlink -f "${MAPPO:-build/mappo}")
+work=$(mktemp -d --suffix=.mappo-dry-run) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failed=0
+check() { # NAME EXPECTED ACTUAL
+    if [ "$2" = "$3" ]; then echo "ok - $1"; else
+        failed=1
+        echo "not ok - $1: expected \"$2\", got \"$3\""
+    fi
+}
+listing() { find . -printf '%p %i %m %s %T@\n' | sort; }
+dry() { "$MAPPO" train --dry-run "$@" 2>&1; }
+small="rollout.envs=4 eval.env_steps=0 threads=1"
+# shellcheck disable=SC2086
+"$MAPPO" $small run="a b" train.env_steps=200 --quiet || exit 1
+before=$(listing)
+
+check a_new_run_is_named "settings are valid; a new run in runs/mpe-simple_spread-mappo-s3" "$(dry seed=3)"
+# shellcheck disable=SC2086
+{
+    check a_run_that_would_be_continued_is_named "settings are valid; continues a b at 200 env-steps" "$(dry $small run="a b" train.env_steps=400)"
+    check a_finished_one_too "a b is finished: 200 env-steps reach train.env_steps=200; raise it to go on" "$(dry $small run="a b" train.env_steps=200)"
+    check programs_read_json '{"run":"a b","state":"continues","env_steps":200}' "$(dry $small run="a b" train.env_steps=400 --json)"
+    check quiet_says_nothing "" "$(dry $small run="a b" train.env_steps=400 --quiet)"
+    check fresh_would_begin_anew "settings are valid; a new run in a b" "$(dry $small run="a b" --fresh)"
+}
+refused() { # NAME CODE WORDS ARGUMENTS...
+    local out code
+    out=$(dry "${@:4}")
+    code=$?
+    check "$1" "$2 yes" "$code $(grep -qF -- "$3" <<<"$out" && echo yes || echo "$out")"
+}
+refused a_misspelt_key_is_refused 2 'did you mean "ppo.clip"?' ppo.cliprange=0.1
+refused an_option_that_the_environment_lacks_is_refused 2 'did you mean "env.rules"?' env.rles=mpe2
+refused other_settings_than_the_run_s_are_refused 2 'was made with other settings (rollout.envs (now 8, before 4))' rollout.envs=8 eval.env_steps=0 run="a b"
+refused an_environment_that_cannot_be_made_is_refused 2 'out of range' env.N=1000000
+refused settings_that_do_not_fit_each_other_are_refused 2 "comm.shards=3 doesn't divide rollout.envs=128" comm.reproducible=1 comm.shards=3
+check "a_gpu_is_not_needed" 0 "$(dry backend=cuda seed=3 >/dev/null && echo 0)"
+check "nothing_was_touched" "$before" "$(listing)"
+# A damaged newer checkpoint: a start would set it aside.
+head -c 1000 "a b/step-000000000200.h5" >"a b/step-000000000300.h5"
+before=$(listing)
+# shellcheck disable=SC2086
+check damage_is_said_and_left_where_it_is "1 1 $before" "$(dry $small run="a b" train.env_steps=400 >"$work.out" && grep -c 'falling back to' "$work.out") $(grep -c 'continues a b at 200' "$work.out") $(listing)"
+rm -f "$work.out"
+exit $failed
