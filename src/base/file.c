@@ -261,11 +261,15 @@ int file_check_writable(const char *path, struct error *err)
 
 /* ---- paths as people write them ------------------------------------------------------------------------------------------------------ */
 
-/* "$HOME" or "${HOME}" in it, and no file of that very name. */
+/* "$HOME" or "${HOME}" in it, and no file or folder of that very name. */
 static bool holds_variable(const char *path)
 {
-    for (const char *c = path; (c = strchr(c, '$')); c++)
-        if (isalpha((unsigned char)c[1]) || c[1] == '_' || c[1] == '{') return !file_exists(path);
+    char part[PATH_ROOM];
+    for (const char *c = path; (c = strchr(c, '$')); c++) {
+        if (!isalpha((unsigned char)c[1]) && c[1] != '_' && c[1] != '{') continue;
+        const size_t length = (size_t)(c - path) + strcspn(c, "/");
+        if (!text_format(part, sizeof part, "%.*s", (int)length, path) || !file_exists(part)) return true;
+    }
     return false;
 }
 

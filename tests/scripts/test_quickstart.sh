@@ -45,7 +45,8 @@ else
 fi
 
 # ---- any environment, any folder ----
-odd="$work/it's a \$HOME folder"
+odd="$work/it's a \$HOME folder/run 1"
+mkdir "${odd%/*}"
 PATH=$work/bin:$PATH scripts/quickstart.sh env=test/kitchen_sink train.env_steps=2000 rollout.envs=4 "run=$odd" >"$work/log" 2>&1
 check "another_environment_is_taken" 0 $? "$work/log"
 check "its_players_are_compared (trained)" yes "$(grep -qE '^  trained, best action +-?[0-9.]+ +±' "$work/log" && echo yes)" "$work/log"

@@ -311,6 +311,8 @@ static void paths_are_read_as_people_write_them(void **state)
     assert_int_equal(mkdir(here, 0700), 0);
     assert_int_equal(file_path_given(here, found, sizeof found, &err), 0);
     assert_string_equal(found, here);
+    text_format(here, sizeof here, "%s/$SCRATCH/new", folder); /* and what will be made in it */
+    assert_int_equal(file_path_given(here, found, sizeof found, &err), 0);
     assert_int_equal(file_path_given("~/x", found, 3, &err), EXIT_USAGE);
 }
 
