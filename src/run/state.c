@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "comm/watchdog.h"
+#include "env/float_math.h"
 #include "run/parts.h"
 
 static void list_standing(struct field_list *list, struct standing *s)
@@ -103,6 +104,8 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     attribute_add(a, "", "environment", vecenv_descriptor(t->learning.env)->id);
     attribute_add(a, "", "environment_options", vecenv_options(t->learning.env));
     attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
+    text_format(text, sizeof text, "%d", FLOAT_MATH_ROUNDING);
+    attribute_add(a, "", "rounding", text);
 }
 
 /* One file on its way: everything it needs is here, so that training may go on while a thread writes it. Rank 0. */
