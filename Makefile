@@ -36,7 +36,8 @@ endif
 
 # ---- flags ---------------------------------------------------------------------------------------------------------------------------
 VERSION  := $(shell sed -n 's/^.*define MAPPO_VERSION "\(.*\)"/\1/p' src/base/version.c)
-OPT      := $(if $(filter 1,$(DEBUG)),-O0 -DMAPPO_DEBUG,-O3) -g -fno-math-errno -fno-trapping-math -fopenmp
+# No multiply-adds but in kernels: environments compute on the host what they compute on a device (src/env/float_math.h).
+OPT      := $(if $(filter 1,$(DEBUG)),-O0 -DMAPPO_DEBUG,-O3) -g -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
 CFLAGS_ALL   := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -Isrc -I. $(SANITIZE) $(CFLAGS)
 CPPFLAGS_ALL := $(DEP_CFLAGS) $(CPPFLAGS)
@@ -211,12 +212,14 @@ ARM         := $(BUILD)/aarch64
 ARM_SOURCES  = $(filter %.c,$(shell grep -LE '^ *\# *include *<(hdf5|ini|openssl/|cmocka)' $(filter-out src/comm/comm_mpi.c,$(SOURCES)) $(KERNELS) /dev/null))
 ARM_OBJECTS  = $(ARM_SOURCES:%.c=$(ARM)/%.o)
 ARM_TESTS   := $(patsubst tests/aarch64/%.c,$(ARM)/%,$(wildcard tests/aarch64/*.c))
-ARM_COMPILE := $(ARM_CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -g -fno-math-errno -fno-trapping-math -fopenmp -ffp-contract=fast -Isrc -I. -MMD -MP
+ARM_COMPILE := $(ARM_CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -g -fno-math-errno -fno-trapping-math -fopenmp -Isrc -I. -MMD -MP
+# As above, of which files the multiply-adds may be fused.
+ARM_CONTRACT = -ffp-contract=$(if $(filter $(KERNELS),$(1)),fast,off)
 ifneq ($(filter aarch64,$(MAKECMDGOALS)),)
 $(ARM)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call says,cc)
-	$(Q)$(ARM_COMPILE) -DLEVEL=baseline -c -o $@ $<
+	$(Q)$(ARM_COMPILE) $(call ARM_CONTRACT,$<) -DLEVEL=baseline -c -o $@ $<
 $(ARM)/libmappo.a: $(ARM_OBJECTS)
 	@rm -f $@; ar rcs $@ $^
 $(ARM)/%: tests/aarch64/%.c $(ARM)/libmappo.a
@@ -231,7 +234,7 @@ D = $(DESTDIR)$(PREFIX)
 install: all
 	install -d "$(D)"/bin "$(D)"/include/mappo/env "$(D)"/include/mappo/base "$(D)"/include/mappo/cuda "$(D)"/lib/pkgconfig "$(D)"/share/mappo/slurm "$(D)"/share/mappo/scripts "$(D)"/share/modulefiles/mappo "$(D)"/share/doc/mappo
 	install -m 755 $(BUILD)/mappo "$(D)"/bin/mappo
-	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/account.h src/env/real_float.h src/env/real_double.h "$(D)"/include/mappo/env
+	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/account.h src/env/real_float.h src/env/real_double.h src/env/float_math.h "$(D)"/include/mappo/env
 	install -m 644 src/base/philox.h src/base/fn.h src/base/check.h "$(D)"/include/mappo/base
 	install -m 644 cuda/launch.h cuda/lane_kernels.h "$(D)"/include/mappo/cuda
 	install -m 755 $(wildcard slurm/*.sh) "$(D)"/share/mappo/slurm

@@ -1,6 +1,10 @@
-/* Matrix products on the device: row-major float32 matrices with a row length each. By cuBLAS where the machine has it (opened by name: the
- * program starts without it), else by kernels of our own, which are also what the tests run. cuda.precision decides how cuBLAS rounds the
- * factors; our own kernels never round them. MAPPO_CUBLAS=0 in the environment does without cuBLAS. */
+/* Matrix products on the device: row-major float32 matrices with a row length each.
+ *
+ * Products whose rows are rows of a batch are made by kernels of our own, of which a row gets the same bits whatever other rows there are
+ * (docs/decisions/009). Gradients of weights, sums over all rows, are cuBLAS's where the machine has it (opened by name: the program starts
+ * without it), else our own too; their bits depend on the number of rows and are the same every time. cuda.precision decides how factors
+ * are rounded: our own kernels take tf32 for bf16 as well, and float32 on devices before Ampere; without cuBLAS gradients of weights are
+ * float32. MAPPO_CUBLAS=0 in the environment does without cuBLAS. */
 #ifndef MAPPO_CUDA_GEMM_H
 #define MAPPO_CUDA_GEMM_H
 
@@ -36,7 +40,14 @@ void gemm_open(struct cuda *cuda); /* before the first product; allocates; again
 void gemm_close(struct cuda *cuda);
 void gemm_run(struct cuda *cuda, const struct gemm *product);
 
-/* c [rows][outputs] = a [rows][inputs] b [outputs][inputs]ᵀ, for measuring */
-void gemm_rate_product(struct cuda *cuda, float *c, const float *a, const float *b, int rows, int outputs, int inputs);
+/* c [rows][outputs] = a [rows][inputs] b [outputs][inputs]ᵀ, for measuring; `library`: by cuBLAS where there is one */
+void gemm_rate_product(struct cuda *cuda, float *c, const float *a, const float *b, int rows, int outputs, int inputs, bool library);
+
+/* gemm_kernels.cu: our own. Of rows: A is not transposed; over rows: the sum is long and cut into parts, for which `partial` has
+ * product_partial_floats. */
+void product_of_rows(struct cuda *cuda, const struct gemm *product, bool tf32);
+void product_over_rows(struct cuda *cuda, const struct gemm *product, float *partial);
+size_t product_partial_floats(void);
+bool product_has_tf32(void); /* on this device, as it was compiled */
 
 #endif

@@ -9,7 +9,7 @@
  *
  * One thread per copy. Copies and rows of observations are wider than what a thread should read or write in device memory by itself, so a
  * block's part of each array passes through shared memory, in whole lines, where it has room ("staged"); the rest is reached directly.
- * Compile with -fmad=false: products and sums are then rounded as on the host; only expf and log1pf are the device's own. */
+ * Compile with -fmad=false: products and sums are then rounded as on the host, and so are exp and log1p of env/float_math.h. */
 #ifndef MAPPO_CUDA_LANE_KERNELS_H
 #define MAPPO_CUDA_LANE_KERNELS_H
 

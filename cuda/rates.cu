@@ -45,7 +45,7 @@ static void once(const struct rate_work *w)
                w->bytes / sizeof(float4));
         LAUNCHED("copy");
     } else {
-        gemm_rate_product(cuda, w->c, w->a, w->b, w->rows, w->outputs, w->inputs);
+        gemm_rate_product(cuda, w->c, w->a, w->b, w->rows, w->outputs, w->inputs, w->what == RATE_PRODUCT);
     }
 }
 
@@ -62,13 +62,14 @@ extern "C" double cuda_rate(struct backend *backend, int what, int rows, int out
     struct rate_work w = {cuda, what, rows, outputs, inputs, NULL, NULL, NULL, 0};
     cudaEvent_t begin, end;
     double best = 0;
+    const bool product = what == RATE_PRODUCT || what == RATE_OWN_PRODUCT;
     if (backend->planning) return 1;
     w.bytes = what == RATE_COPY           ? ((size_t)cuda->multiprocessors << 23) /* beyond any cache */
               : what == RATE_MULTIPLY_ADD ? (size_t)cuda->multiprocessors * 8 * 256 * sizeof(float)
                                           : (size_t)rows * (size_t)inputs * sizeof(float);
     w.a = (float *)cuda_take(cuda, "benchmark", w.bytes);
-    w.b = (float *)cuda_take(cuda, "benchmark", what == RATE_PRODUCT ? (size_t)outputs * (size_t)inputs * sizeof(float) : w.bytes);
-    if (what == RATE_PRODUCT) w.c = (float *)cuda_take(cuda, "benchmark", (size_t)rows * (size_t)outputs * sizeof(float));
+    w.b = (float *)cuda_take(cuda, "benchmark", product ? (size_t)outputs * (size_t)inputs * sizeof(float) : w.bytes);
+    if (product) w.c = (float *)cuda_take(cuda, "benchmark", (size_t)rows * (size_t)outputs * sizeof(float));
     CUDA(cudaEventCreate(&begin), "measuring");
     CUDA(cudaEventCreate(&end), "measuring");
     once(&w);

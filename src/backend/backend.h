@@ -280,9 +280,9 @@ struct rescale_pass { /* a value head that means the same V on another scale */
 /* ---- the table -------------------------------------------------------------------------------------------------------------------------
  */
 
-/* Multiply-adds on registers, flop/s; a large copy, bytes read and written a second; a product [rows][inputs] x [outputs][inputs], flop/s.
- */
-enum rate { RATE_MULTIPLY_ADD, RATE_COPY, RATE_PRODUCT };
+/* Multiply-adds on registers, flop/s; a large copy, bytes read and written a second; a product [rows][inputs] x [outputs][inputs], flop/s,
+ * by the fastest there is and by the backend's own kernel. */
+enum rate { RATE_MULTIPLY_ADD, RATE_COPY, RATE_PRODUCT, RATE_OWN_PRODUCT };
 struct env_device_ops;
 struct comm_device;
 struct recording;

@@ -268,9 +268,11 @@ int bench_device(const struct bench *bench, struct learning *learning, struct er
         const int rows = (int)((alone ? c->rollout_envs : 8192) * c->rollout_steps * 3);
         printf("%s\n", b->detail);
         say_sharing(bench);
-        printf("multiply-adds on registers %.1f TFLOP/s, copy %.0f GB/s, products of 64 x 64 / 256 x 256 %.1f / %.1f TFLOP/s\n",
+        printf("multiply-adds on registers %.1f TFLOP/s, copy %.0f GB/s, products of 64 x 64 / 256 x 256 %.1f / %.1f TFLOP/s, by our own "
+               "kernel %.1f / %.1f\n",
                b->rate(b, RATE_MULTIPLY_ADD, 0, 0, 0) * 1e-12, b->rate(b, RATE_COPY, 0, 0, 0) * 1e-9,
-               b->rate(b, RATE_PRODUCT, rows, 64, 64) * 1e-12, b->rate(b, RATE_PRODUCT, rows, 256, 256) * 1e-12);
+               b->rate(b, RATE_PRODUCT, rows, 64, 64) * 1e-12, b->rate(b, RATE_PRODUCT, rows, 256, 256) * 1e-12,
+               b->rate(b, RATE_OWN_PRODUCT, rows, 64, 64) * 1e-12, b->rate(b, RATE_OWN_PRODUCT, rows, 256, 256) * 1e-12);
         printf("%s, %lld steps, %d rank%s; medians; floor: arithmetic or traffic, whichever takes longer\n\n", c->env_name,
                (long long)c->rollout_steps, bench->comm->size, bench->comm->size == 1 ? "" : "s");
         printf("%-26s %7s %4s %4s %-8s %9s %9s %12s %13s %9s %8s\n", "", "envs", "ep.", "hid.", "", "ms", "best ms", "env-steps/s",

@@ -3,6 +3,8 @@
  * shown in double. No guard on purpose: the last one included is in force. C11 and C++17, host and device. */
 #include <math.h>
 
+#include "env/float_math.h"
+
 #undef REAL
 #undef RULES
 #undef RULES_DOUBLE
@@ -15,6 +17,6 @@
 #define RULES(name)  name##_float
 #define RULES_DOUBLE 0
 #define REAL_SQRT    sqrtf
-#define REAL_EXP     expf
-#define REAL_LOG1P   log1pf
+#define REAL_EXP     float_exp
+#define REAL_LOG1P   float_log1p
 #define REAL_ABS     fabsf

@@ -36,6 +36,7 @@ const struct checkpoint_provenance checkpoint_provenance[] = {
     {"environment_options", "all options of the environment, defaults too"},
     {"rules", "rule set in force: stands beside every return"},
     {"action_heads", "what the columns of each group's actor mean, in their order: kind and width of the heads, as JSON"},
+    {"rounding", "how rules round exp and log1p (src/env/float_math.h); missing: as the C library did"},
     {"ranks", "MPI ranks that trained it last"},
     {"threads_per_rank", "threads of each rank"},
     {"backend", "where networks were computed, and with which libraries"},

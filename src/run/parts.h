@@ -68,6 +68,7 @@ struct trainer {
     int failed_saves;      /* in a row */
     int level;             /* instruction level agreed on */
     char stored_level[16]; /* of the checkpoint that is continued */
+    bool other_rounding;   /* of rules, in it */
 };
 
 /* start.c. Collective; on an error every rank gets the same code and text. `outcome`: */

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "comm/watchdog.h"
+#include "env/float_math.h"
 #include "env/options.h"
 #include "env/registry.h"
 #include "run/own_files.h"
@@ -162,6 +163,8 @@ static int continue_run(struct trainer *t, const struct checkpoint *file, const 
     text_format(t->newest, sizeof t->newest, "%s", strrchr(path, '/') + 1);
     const char *level = checkpoint_attribute(file, "instruction_level");
     text_format(t->stored_level, sizeof t->stored_level, "%s", level ? level : "");
+    const char *rounding = checkpoint_attribute(file, "rounding");
+    t->other_rounding = !rounding || atoi(rounding) != FLOAT_MATH_ROUNDING;
     return continue_config(t->config, file, path, err);
 }
 
@@ -403,6 +406,9 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     if (continued && t->comm->rank == 0 && t->stored_level[0] && strcmp(t->stored_level, cpu_level_name(t->level)))
         warn("this run was made at instruction level %s and goes on at %s: results may differ in the last bits", t->stored_level,
              cpu_level_name(t->level));
+    if (continued && t->comm->rank == 0 && t->other_rounding)
+        warn("this run was made by a program that rounds exp and log1p of rules otherwise: environments that use them (mpe/simple_spread) "
+             "go on with other last bits than there");
     learning_warn_idle(&t->learning, t->config, t->comm);
     warn_of_rate_0(t);
     say_what_runs(t, continued);

@@ -8,9 +8,10 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "comm/watchdog.h"
+#include "env/float_math.h"
 #include "env/plugin.h"
-#include "run/own_files.h"
 #include "nn/distribution.h"
+#include "run/own_files.h"
 #include "run/parts.h"
 
 static void list_standing(struct field_list *list, struct standing *s)
@@ -131,6 +132,8 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
     state_action_heads(t->learning.algorithm, vecenv_spec(t->learning.env), heads, sizeof heads);
     attribute_add(a, "", "action_heads", heads);
+    text_format(text, sizeof text, "%d", FLOAT_MATH_ROUNDING);
+    attribute_add(a, "", "rounding", text);
 }
 
 /* One file on its way: everything it needs is here, so that training may go on while a thread writes it. Rank 0. */

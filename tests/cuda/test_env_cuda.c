@@ -1,7 +1,7 @@
-/* Environments on the device against the same on the host: what they show, how their episodes go, statistics, snapshots. In the emulation
- * both run the same machine code for expf and log1pf, so every bit is compared; a device has its own, and then contacts differ in the last
- * bits.
- * timeout: 300 */
+/* Environments on the device against the same on the host: what they show, how their episodes go, statistics, snapshots. Every bit is
+ * compared: rules use no function that the two machines round differently (env/float_math.h), and the emulation's libm is another than the
+ * host's. */
+// timeout: 300
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,10 +15,6 @@
 #include "backend/backend.h"
 #include "env_batch.h"
 
-/* Positions are of order 1; a contact amplifies a last bit by its stiffness, some times in an episode. A test that counts a contact more or
- * less at the border would differ by 1, which has not been seen. */
-static const double tolerance = 1e-3;
-
 enum { ENVS = 70, FIRST = 11, STEPS = 61, HORIZON = 20 };
 
 struct pair {
@@ -26,7 +22,6 @@ struct pair {
     struct env_batch host, device; /* the device's arrays on the host: what was downloaded */
     struct mappo_env_io io;        /* the device's arrays */
     struct repeated recorded;
-    bool exact;
 };
 
 static void *on_device(struct pair *p, size_t count, size_t size)
@@ -90,7 +85,7 @@ static void compare(struct pair *p, size_t at, size_t bytes, int written, bool r
     if (!bytes || !memcmp(a, b, all)) return;
     for (size_t i = 0; i < all / (real ? sizeof(float) : 1); i++) {
         const double x = real ? (double)((const float *)a)[i] : (double)a[i], y = real ? (double)((const float *)b)[i] : (double)b[i];
-        if (x == y || (isnan(x) && isnan(y)) || (real && !p->exact && fabs(x - y) <= tolerance)) continue;
+        if (x == y || (isnan(x) && isnan(y))) continue;
         fail_msg("%s, number %zu of all: %.9g on the host, %.9g on the device", name, i, x, y);
     }
 }
@@ -107,7 +102,6 @@ static void pair_open(struct pair *p, struct vecenv_config config)
     char why[256] = "";
     memset(p, 0, sizeof *p);
     if (backend_open(&p->backend, &wanted, &err)) fail_msg("%s", err.text);
-    p->exact = strstr(p->backend->detail, "emulated") != NULL;
     if (batch_open(&p->host, &config)) fail_msg("%s", p->host.err.text);
     if (batch_open(&p->device, &config)) fail_msg("%s", p->device.err.text);
     if (!vecenv_attach(p->device.env, p->backend->environments, p->backend, why, sizeof why)) fail_msg("%s", why);
@@ -168,10 +162,9 @@ static void pair_step(struct pair *p, uint64_t step, bool recorded)
     each_array(p, compare);
 }
 
-static void near(const struct pair *p, const char *what, double a, double b)
+static void expect_same(const char *what, double a, double b)
 {
-    if (a == b || (!p->exact && fabs(a - b) <= tolerance * fmax(1, fabs(a)))) return;
-    fail_msg("%s: %.17g on the host, %.17g on the device", what, a, b);
+    if (a != b) fail_msg("%s: %.17g on the host, %.17g on the device", what, a, b);
 }
 
 static int compare_reports(struct pair *p)
@@ -189,11 +182,11 @@ static int compare_reports(struct pair *p)
         assert_int_equal(b[i].env, a[i].env);
         assert_int_equal(b[i].length, a[i].length);
         assert_int_equal(b[i].end, a[i].end);
-        for (int g = 0; g < MAPPO_MAX_GROUPS; g++) near(p, "return", (double)a[i].group_return[g], (double)b[i].group_return[g]);
+        for (int g = 0; g < MAPPO_MAX_GROUPS; g++) expect_same("return", (double)a[i].group_return[g], (double)b[i].group_return[g]);
     }
     for (int k = 0; k < infos; k++) {
         assert_true(host.info[infos + k] == device.info[infos + k]);
-        near(p, p->host.spec->info[k].name, host.info[k], device.info[k]);
+        expect_same(p->host.spec->info[k].name, host.info[k], device.info[k]);
     }
     return (int)host.ended;
 }
@@ -206,7 +199,7 @@ static void compare_snapshots(struct pair *p)
     for (int32_t e = 0; e < p->host.envs; e++) {
         assert_int_equal(vecenv_snapshot(p->host.env, e, a, &p->host.err), 0);
         assert_int_equal(vecenv_snapshot(p->device.env, e, b, &p->device.err), 0);
-        if (p->exact && memcmp(a, b, bytes)) fail_msg("the snapshots of environment %d differ", e);
+        if (memcmp(a, b, bytes)) fail_msg("the snapshots of environment %d differ", e);
     }
 }
 

@@ -4,6 +4,7 @@ what a person had there stays.
 
 # timeout: 300"""
 import glob
+import hashlib
 import json
 import os
 import random
@@ -154,6 +155,22 @@ def a_second_start_on_a_live_run_is_refused(folder):
 
 def limit(process, size):
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def a_run_of_a_program_that_rounded_otherwise_says_so_once(folder):
+    run, told = f"{folder}/rounded", "rounds exp and log1p of rules otherwise"
+    train(run, 1)
+    path = steps(run)[0]
+    with open(path, "rb") as file:
+        header, image = file.read(512), file.read()
+    older = image.replace(b"rounding\0", b"roundino\0")  # as if it had not been written
+    digest = hashlib.sha256
+    header = header.replace(digest(image).hexdigest().encode(), digest(older).hexdigest().encode())
+    with open(path, "wb") as file:
+        file.write(header + older)
+    first, second = train(run, 2), train(run, 3)
+    check("a_run_of_a_program_that_rounded_otherwise_says_so_once",
+          first[0] == second[0] == 0 and older != image and first[1].count(told) == 1 and told not in second[1], f"{first} {second}")
 
 
 def a_full_disk_does_not_end_training(folder):
@@ -398,6 +415,7 @@ def main():
                         all_damaged_is_an_error_and_never_a_fresh_start, a_second_start_on_a_live_run_is_refused,
                         renamed_checkpoints_are_taken_for_what_they_hold, the_best_checkpoint_is_found_by_content,
                         nothing_of_a_persons_is_replaced, files_that_are_taken_away_while_a_run_writes_them_come_back,
+                        a_run_of_a_program_that_rounded_otherwise_says_so_once,
                         a_full_disk_does_not_end_training, a_small_file_system_that_runs_full):
             promise(folder)
     finally:

@@ -132,6 +132,14 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, enum cudaStreamCaptureSta
     return cudaSuccess;
 }
 
+/* What a thread may do while a stream captures; nothing here is forbidden by it. */
+cudaError_t cudaThreadExchangeStreamCaptureMode(enum cudaStreamCaptureMode *mode)
+{
+    static thread_local enum cudaStreamCaptureMode present = cudaStreamCaptureModeGlobal;
+    std::swap(present, *mode);
+    return cudaSuccess;
+}
+
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t *, size_t *count)
 {
     *count = graph->work.size();

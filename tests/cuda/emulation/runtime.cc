@@ -323,6 +323,7 @@ cudaError_t emulation_attributes(struct cudaFuncAttributes *attributes, const vo
 {
     memset(attributes, 0, sizeof *attributes);
     attributes->maxThreadsPerBlock = 1024;
+    attributes->ptxVersion = attributes->binaryVersion = 90;
     return cudaSuccess;
 }
 
@@ -674,10 +675,11 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void 
     return emulation_later(stream, [=] { function(argument); });
 }
 
-/* Sources look for cuBLAS and NCCL with dlopen, which is compiled as this: neither can work on emulated memory. */
+/* Sources look for cuBLAS and NCCL with dlopen, which is compiled as this. The real ones would take our addresses for a device's; cuBLAS is
+ * emulated (cublas.cc) and in the program itself. */
 extern "C" void *emulation_dlopen(const char *name, int flags);
 void *emulation_dlopen(const char *name, int flags)
 {
-    if (name && (strstr(name, "cublas") || strstr(name, "nccl"))) return NULL; /* they would take our addresses for a device's */
-    return dlopen(name, flags);
+    if (name && strstr(name, "nccl")) return NULL;
+    return dlopen(name && strstr(name, "cublas") ? NULL : name, flags);
 }
