@@ -99,7 +99,7 @@ export BUILD=build EMULATED=build MAPPO=$PWD/build/mappo MAPPO_EMULATED=$PWD/bui
 [ -x mpirun ] && export MAPPO_LAUNCH="$PWD/mpirun --oversubscribe --bind-to none"
 failed=0
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null
-./mappo doctor | sed -n '1,/^BLAS/p'
+./mappo doctor | sed -n '1,/^MPI/p'
 [ "${1:-}" = --bench ] || tests/run.sh -j 1 "${@:-cuda/}" || failed=1
 [ "${1:-}" = --bench ] || [ $# = 0 ] && ./mappo bench backend=cuda
 exit $failed

@@ -1,5 +1,4 @@
 /* `mappo doctor`: what this machine gives a run, and what to mend before a long one is started. */
-#include <dlfcn.h>
 #include <math.h>
 #include <openssl/crypto.h>
 #include <stdarg.h>
@@ -287,8 +286,6 @@ static void print_machine(const struct doctor *d)
     doctor_print_devices(&d->devices);
     char mpi[128];
     comm_library(mpi, sizeof mpi);
-    char *(*blas_config)(void) = (char *(*)(void))dlsym(RTLD_DEFAULT, "openblas_get_config");
-    if (blas_config) printf("BLAS        %s\n", blas_config());
     printf("MPI         %s%s%s\n", mpi, d->comm->launcher[0] ? ", started by " : ", not started: a single process needs none",
            d->comm->launcher);
     doctor_print_messages(d->comm);
