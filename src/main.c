@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "comm/openmp.h"
 
 static int parse(struct arguments *args, const struct command **command, int argc, char **argv, struct comm *comm)
 {
@@ -37,19 +38,9 @@ static void leave_code(const struct comm *comm, int code)
     if (file) fclose(file);
 }
 
-/* OpenMP reads how long a waiting thread spins when its library is loaded, before main: so the program starts itself once more with a short
- * spin. Long spinning starves the very thread that is waited for wherever two share a core (docs/decisions/006). A user's own setting wins.
- */
-static void shorten_spinning(char **argv)
-{
-    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
-    setenv("GOMP_SPINCOUNT", "10000", 1);
-    execv("/proc/self/exe", argv); /* where it can't, all works as before, only slower at times */
-}
-
 int main(int argc, char **argv)
 {
-    shorten_spinning(argv);
+    openmp_settle(argv);
     struct error err = {0};
     struct comm *comm;
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, like a full disk */

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "cmd/bench.h"
 #include "cmd/bench_blas.h"
+#include "comm/openmp.h"
 #include "run/open_env.h"
 
 enum { SAMPLES = 400, ENV_SAMPLES = 40 };
@@ -407,8 +408,9 @@ int cmd_bench(const struct arguments *args, struct comm *comm)
     struct learning learning = {0};
     if (!code) {
         placement_find(&bench->placement, comm, (int)bench->config.train_threads);
-        code = learning_backend(&learning, &bench->config, comm, bench->placement.threads, -1, &err);
+        code = comm_vote(comm, openmp_start_threads(bench->placement.threads, &err), &err);
     }
+    if (!code) code = learning_backend(&learning, &bench->config, comm, bench->placement.threads, -1, &err);
     if (!code && !learning.backend->host_memory) {
         code = bench_device(bench, &learning, &err);
     } else if (!code) {
