@@ -23,6 +23,7 @@ static int parse(struct arguments *args, const struct command **command, int arg
 static int finish_output(int code)
 {
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    if (code && errno == EPIPE) return code; /* nobody reads it any more: a run has stopped for that, and its log says so */
     warn("cannot write to standard output: %s", strerror(errno));
     return code ? code : EXIT_INTERNAL;
 }

@@ -20,8 +20,8 @@ static const struct {
     {EXIT_PEERS, "another rank, a device or the watchdog"},
     {EXIT_NUMERICAL, "NaN or infinity in training"},
     {EXIT_DIFFERS, "inspect FILE FILE: the training states differ"},
-    {EXIT_STOPPED, "stopped on request (STOP file, SIGINT, SIGTERM); saved, the same command continues"},
-    {EXIT_CONTINUE, "stopped by a time limit, SIGUSR1 or SIGUSR2; saved, the same command continues"},
+    {EXIT_STOPPED, "stopped on request (STOP file, a signal, output that nobody reads any more); saved, the same command continues"},
+    {EXIT_CONTINUE, "stopped by a time limit, SIGUSR1, SIGUSR2 or SIGXCPU; saved, the same command continues"},
 };
 
 static void print_exit_codes(FILE *out)
