@@ -241,8 +241,7 @@ static void say_what_runs(const struct trainer *t, bool continued)
                  (long long)t->config->rollout_envs, (long long)t->config->rollout_steps, t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",
                  t->placement.reason, t->learning.backend->detail, t->comm->library);
-    if (openmp_ignored()[0])
-        progress_say(t->progress, "%s: ignored, threads run on all cores that the job permits", openmp_ignored());
+    if (openmp_ignored()[0]) progress_say(t->progress, "%s: ignored, threads run on all cores that the job permits", openmp_ignored());
     if (t->learning.why_cpu[0]) progress_say(t->progress, "computing on the CPU: %s", t->learning.why_cpu);
     if (t->learning.where[0]) progress_say(t->progress, "%s", t->learning.where);
     if (t->learning.memory[0]) progress_say(t->progress, "%s", t->learning.memory);
@@ -341,7 +340,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {
-        *outcome = t->standing.env_steps >= t->config->train_env_steps ? START_FINISHED : START_CONTINUED;
+        *outcome = t->standing.env_steps >= t->config->train_env_steps && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
         if (*outcome == START_FINISHED) goto done;
     }
     if (t->comm->rank == 0) {
@@ -356,6 +355,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     if (continued && t->comm->rank == 0 && t->stored_level[0] && strcmp(t->stored_level, cpu_level_name(t->level)))
         warn("this run was made at instruction level %s and goes on at %s: results may differ in the last bits", t->stored_level,
              cpu_level_name(t->level));
+    if (t->evaluator) evaluator_heed(t->evaluator, t->stop);
     learning_warn_idle(&t->learning, t->config, t->comm);
     say_what_runs(t, continued);
     code = comm_vote(t->comm, t->learning.algorithm->ops->begin(t->learning.algorithm, continued && t->env_bytes, err), err);
@@ -376,6 +376,7 @@ void trainer_close(struct trainer *t, int code)
     folder_close(t->folder);
     check_log(NULL);
     if (t->log) fclose(t->log);
+    free(t->due_line);
     free(t->fields.field);
     free(t->env_state);
     free(t->env_state_all);
