@@ -62,7 +62,7 @@ static void print_options(FILE *out, int takes)
         {TAKES_SETTINGS, "key=value          a setting; it wins over every file and preset"},
         {TAKES_SETTINGS, "--config FILE.ini  settings from a file; of several the last wins"},
         {TAKES_FRESH, "--fresh            begin anew: the run's old folder is moved aside, never deleted"},
-        {TAKES_QUIET, "--quiet, -q        no progress, only results and warnings"},
+        {TAKES_QUIET, "--quiet, -q        no progress: only warnings and results; of training one line at its end"},
         {TAKES_JSON, "--json             results as JSON, one object a line"},
         {TAKES_CHECK, "--check            only verify that the file is whole"},
         {0, "--help, -h         this page; --help SECTION lists the settings of a section, --help all every one"},

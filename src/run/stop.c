@@ -19,9 +19,10 @@ enum { SIGNALS = 128 };
 struct stop {
     double began, max_seconds;
     double margin;       /* before the deadline: train.stop_margin … */
-    double margin_limit; /* … and twice the slowest save, together at most this */
+    double margin_limit; /* … and twice the slowest save and the longest update, together at most this */
     double slowest_save;
-    double deadline; /* unix seconds; 0 = none */
+    double looked_at, longest; /* clock when reasons were looked for, and the longest time between two looks: an update can't be left */
+    double deadline;           /* unix seconds; 0 = none */
     const char *deadline_name;
     char file[512];        /* STOP; empty on ranks other than 0 */
     double file_looked_at; /* once a second is enough for people, and kind to parallel file systems */
@@ -130,7 +131,7 @@ static void find_deadline(struct stop *stop, double margin, bool speak)
 
 static double deadline_margin(const struct stop *stop)
 {
-    return fmin(2 * stop->slowest_save + stop->margin, stop->margin_limit);
+    return fmin(2 * stop->slowest_save + stop->longest + stop->margin, stop->margin_limit);
 }
 
 /* ---- the public part
@@ -162,6 +163,8 @@ void stop_save_took(struct stop *stop, double seconds)
 static int find_reason(struct stop *stop)
 {
     const double now = clock_seconds();
+    if (stop->looked_at > 0) stop->longest = fmax(stop->longest, now - stop->looked_at);
+    stop->looked_at = now;
     if (stop->file[0] && now - stop->file_looked_at >= 1) {
         stop->file_looked_at = now;
         if (access(stop->file, F_OK) == 0) return STOP_FILE * SIGNALS;

@@ -1,6 +1,8 @@
 #include "run/trainer.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -270,14 +272,32 @@ static int train(struct trainer *t, char *why, size_t size, struct error *err)
     return failed ? failed : code;
 }
 
+/* --quiet leaves one line of a run: where it is and how it stands. */
+static void say_quietly(const struct trainer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say_quietly(const struct trainer *t, const char *format, ...)
+{
+    va_list list;
+    if (t->comm->rank || !t->args->quiet || t->args->json) return;
+    va_start(list, format);
+    printf("%s: ", t->path);
+    vprintf(format, list);
+    va_end(list);
+    putchar('\n');
+}
+
 static void say_end(struct trainer *t, int code, const char *why)
 {
-    char spent[32];
+    const double mean = metrics_return(t->metrics);
+    const char *goes_on = code ? "; the same command again continues it" : "";
+    char spent[32], back[128] = "no episode has ended yet";
     clock_duration(spent, sizeof spent, t->seconds_before + (clock_seconds() - t->began));
-    progress_say(t->progress, "%s after %lld updates, %lld env-steps, %s: return_mean %.2f (%s rules)", code ? why : "finished",
-                 (long long)t->standing.update, (long long)t->standing.env_steps, spent, metrics_return(t->metrics),
-                 vecenv_spec(t->learning.env)->rules);
-    progress_say(t->progress, "%s/latest.h5%s", t->path, code ? "; the same command again continues it" : "");
+    if (isfinite(mean)) text_format(back, sizeof back, "return_mean %.2f (%s rules)", mean, vecenv_spec(t->learning.env)->rules);
+    if (!code) why = "finished";
+    progress_say(t->progress, "%s after %lld updates, %lld env-steps, %s: %s", why, (long long)t->standing.update,
+                 (long long)t->standing.env_steps, spent, back);
+    progress_say(t->progress, "%s/latest.h5%s", t->path, goes_on);
+    say_quietly(t, "%s after %lld updates, %lld env-steps, %s: %s%s", why, (long long)t->standing.update, (long long)t->standing.env_steps,
+                spent, back, goes_on);
 }
 
 /* Rank 0, --json: the run in one object. */
@@ -304,7 +324,7 @@ static void forget_stop(const struct trainer *t)
 static void say_finished(const struct trainer *t)
 {
     if (t->comm->rank) return;
-    if (t->args->quiet || t->args->json) return;
+    if (t->args->json) return;
     printf("%s is finished: %lld env-steps reach train.env_steps=%lld; raise it to go on\n", t->path, (long long)t->standing.env_steps,
            (long long)t->config->train_env_steps);
 }
