@@ -7,6 +7,7 @@
 
 #include "cmd/cmd.h"
 #include "comm/openmp.h"
+#include "env/calls.h"
 
 static int parse(struct arguments *args, const struct command **command, int argc, char **argv, struct comm *comm)
 {
@@ -46,6 +47,7 @@ int main(int argc, char **argv)
     struct comm *comm;
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, like a full disk */
     if (comm_open(&comm, &argc, &argv, &err)) return error_report(&err);
+    calls_watch();
 
     static struct arguments args;
     const struct command *command = NULL;

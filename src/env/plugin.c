@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "env/calls.h"
+
 enum { MAX_PLUGINS = 16 };
 
 /* Plugins stay open until the process ends: their descriptors are handed out for good. */
@@ -84,7 +86,9 @@ int plugin_open(const char *path, const struct mappo_env **env, struct error *er
     char *slash = strrchr(folder, '/');
     slash[slash == folder] = 0;
     if (check_rights("folder", folder, true, err) || check_rights("file", real, false, err)) return err ? err->code : EXIT_ENVIRONMENT;
+    calls_enter(path, "while it was loaded"); /* its constructors */
     void *handle = dlopen(real, RTLD_NOW | RTLD_LOCAL);
+    calls_leave();
     if (!handle) {
         const char *reason = dlerror();
         return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: %s", path, reason ? reason : "it cannot be loaded");

@@ -466,7 +466,6 @@ static void serve_commands(struct pod_env *p, struct stop *stop, bool *told)
 
 int pod_serve(struct pod *pod, const struct config *config, int threads)
 {
-    const struct comm *world = pod->world;
     struct stop *stop;
     struct error err = {0};
     bool told = false;
@@ -483,7 +482,7 @@ int pod_serve(struct pod *pod, const struct config *config, int threads)
         if (!plan.opens) break;
         plan.batch.threads = threads;
         if (open_here(&p, pod, config, &plan, &err)) continue; /* the leader failed alike, and has the last word */
-        watchdog_start(config->comm_watchdog_seconds, world->rank, world->size);
+        watchdog_start(config->comm_watchdog_seconds);
         serve_commands(p, stop, &told);
         watchdog_stop();
         close_here(p);

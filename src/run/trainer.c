@@ -342,7 +342,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         forget_stop(t);
         say_finished(t);
     } else if (!code) {
-        watchdog_start(config->comm_watchdog_seconds, comm->rank, comm->size); /* of all ranks */
+        watchdog_start(config->comm_watchdog_seconds);
         t->began = t->last_save = clock_seconds();
         if (outcome == START_NEW) code = state_save(t, false, &err); /* a full disk is found out before anything is spent */
         if (!code) code = train(t, why, sizeof why, &err);

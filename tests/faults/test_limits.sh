@@ -17,18 +17,17 @@ small=(rollout.envs=4 rollout.steps=5 policy.hidden=16 ppo.epochs=1 eval.env_ste
 train() { timeout 100 "$MAPPO" "${small[@]}" "$@" >"$WORK/out" 2>"$WORK/err"; }
 
 # ---- cores: variables that bind OpenMP's threads ----
-masks() { "$MAPPO" doctor --json run="$WORK/r" 2>/dev/null | sed -n 's/.*"cpus":"\([^"]*\)".*/\1/p'; }
+masks() { env "$@" "$MAPPO" doctor --json run="$WORK/r" 2>/dev/null | sed -n 's/.*"cpus":"\([^"]*\)".*/\1/p'; }
 plain=$(masks)
 if [ "$(nproc)" -gt 1 ]; then
     for setting in OMP_PROC_BIND=close OMP_PROC_BIND=true OMP_PLACES=cores GOMP_CPU_AFFINITY=0 "OMP_PROC_BIND=spread GOMP_SPINCOUNT=100" \
         "OMP_PLACES=threads OMP_WAIT_POLICY=passive"; do
         # shellcheck disable=SC2086
-        check "all_permitted_cores_are_used_with_${setting// /_and_}" "$plain" "$(export $setting && masks)"
+        check "all_permitted_cores_are_used_with_${setting// /_and_}" "$plain" "$(masks $setting)"
     done
     mask=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
     one=${mask%%[-,]*}
-    check "the_mask_that_taskset_gives_stays" "$(taskset -c "$one" "$MAPPO" doctor --json run="$WORK/r" | sed -n 's/.*"cpus":"\([^"]*\)".*/\1/p')" \
-        "$(export OMP_PROC_BIND=close && taskset -c "$one" "$MAPPO" doctor --json run="$WORK/r" | sed -n 's/.*"cpus":"\([^"]*\)".*/\1/p')"
+    check "the_mask_that_taskset_gives_stays" "$one" "$(masks OMP_PROC_BIND=close taskset -c "$one")"
     # The threads of a run: all of them, while it trains.
     (export OMP_PROC_BIND=close OMP_PLACES=cores OMP_NUM_THREADS=2 && exec "$MAPPO" "${small[@]}" run=bound train.env_steps=1e9 >"$WORK/out" 2>&1) &
     run=$!
