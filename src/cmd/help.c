@@ -20,7 +20,7 @@ static const struct {
     {EXIT_PEERS, "another rank, a device or the watchdog"},
     {EXIT_NUMERICAL, "NaN or infinity in training"},
     {EXIT_DIFFERS, "inspect FILE FILE: the training states differ"},
-    {EXIT_STOPPED, "stopped on request (STOP file, a signal, output that nobody reads any more); saved, the same command continues"},
+    {EXIT_STOPPED, "stopped on request (STOP file, signal, closed pipe); saved, the same command continues"},
     {EXIT_CONTINUE, "stopped by a time limit, SIGUSR1, SIGUSR2 or SIGXCPU; saved, the same command continues"},
 };
 
