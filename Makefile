@@ -110,6 +110,12 @@ $(call stamp,$(BUILD)/commit,$(COMMIT))
 endif
 $(BUILD)/obj/src/base/version.o: $(BUILD)/commit
 $(BUILD)/obj/src/base/version.o: CPPFLAGS_ALL += $(if $(COMMIT),-DMAPPO_BUILD='"$(COMMIT)"')
+# Likewise the library that `mappo bench` opens.
+ifdef PROBED
+$(call stamp,$(BUILD)/blas,$(BLAS_FILE))
+endif
+$(BUILD)/obj/src/cmd/bench_blas.o: $(BUILD)/blas
+$(BUILD)/obj/src/cmd/bench_blas.o: CPPFLAGS_ALL += -DMAPPO_BLAS='"$(BLAS_FILE)"'
 $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,cc)
@@ -267,7 +273,8 @@ help:
 	@echo "make clean"
 	@echo
 	@echo "CC=gcc|clang  DEBUG=1  SAN=address,undefined  BUILD=build  MPI=auto|0|1  MPICC=mpicc  CUDA=auto|0|1|emulated"
-	@echo "BLAS=auto|openblas|mkl|blis|flexiblas|cblas|none  HDF5_HOME=DIR  DEPS=DIR (libraries of scripts/setup.sh --prefix)"
+	@echo "BLAS=auto|openblas|mkl|blis|flexiblas|cblas|none (what \`mappo bench\` compares with)"
+	@echo "HDF5_HOME=DIR  DEPS=DIR (libraries of scripts/setup.sh --prefix)"
 	@echo "CUDA_ARCH=\"80 90\"|native (GPUs of this machine)  CUDAHOSTCXX=g++-12 (for nvcc)"
 	@echo "CFLAGS, CPPFLAGS, LDFLAGS are appended; V=1 shows the commands. Changing any of these builds again what depends on it."
 

@@ -64,7 +64,8 @@ cat >"$to/surroundings" <<'S'
 loader=$(echo "$here"/lib/c/ld-linux*)
 driver=/usr/lib/x86_64-linux-gnu:/usr/lib64:/usr/lib/aarch64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/nvidia/lib:/usr/local/cuda/lib64:/usr/local/cuda/compat
 libraries=$here/lib:${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$driver
-# The program would start itself again with this set, and can't where the loader is named.
+# The program would start itself again for these, and can't where the loader is named.
+unset OMP_PROC_BIND OMP_PLACES GOMP_CPU_AFFINITY KMP_AFFINITY
 export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-10000}"
 if [ -d "$here/openmpi" ]; then
     export OMPI_MCA_mca_base_component_path="$here/openmpi/plugins" PMIX_MCA_mca_base_component_path="$here/openmpi/pmix"
@@ -102,7 +103,7 @@ export BUILD=build EMULATED=build MAPPO=$PWD/build/mappo MAPPO_EMULATED=$PWD/bui
 [ -x mpirun ] && export MAPPO_LAUNCH="$PWD/mpirun --oversubscribe --bind-to none"
 failed=0
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null
-./mappo doctor | sed -n '1,/^BLAS/p'
+./mappo doctor | sed -n '1,/^MPI/p'
 [ "${1:-}" = --bench ] || tests/run.sh -j 1 "${@:-cuda/}" || failed=1
 [ "${1:-}" = --bench ] || [ $# = 0 ] && ./mappo bench backend=cuda
 exit $failed

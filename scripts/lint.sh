@@ -94,10 +94,10 @@ if wanted libraries; then
         only 'mpi\.h' 'src/comm/|src/base/check\.c:'
         only 'ini\.h' 'src/config/'
         only 'openssl/' 'src/base/digest\.c:|src/cmd/doctor\.c:' # doctor names its version
-        only 'cblas|mkl' 'src/backend/|src/cmd/bench\.c:' # bench measures the library's own speed
+        only 'cblas|mkl' 'nowhere' # a library with threads of its own has no place in every run: bench opens one by name
         only 'cuda|cublas|nccl' 'cuda/'
     } >"$work/found"
-    verdict libraries "HDF5 stays in run/checkpoint*, MPI in comm, CBLAS in backend and bench, CUDA in cuda, inih in config, OpenSSL in base/digest"
+    verdict libraries "HDF5 stays in run/checkpoint*, MPI in comm, CBLAS nowhere, CUDA in cuda, inih in config, OpenSSL in base/digest"
 fi
 
 if wanted switches; then
@@ -106,10 +106,8 @@ if wanted switches; then
         grep -nE '\bHAVE_MPI\b' $c_files | grep -vE '^(tests/|src/comm/)'
         # shellcheck disable=SC2086
         grep -nE '\bHAVE_CUDA\b' $c_files | grep -vE '^(tests/|src/backend/|cuda/)'
-        # shellcheck disable=SC2086
-        grep -nE '\bHAVE_(CBLAS|OPENBLAS|MKL)\b' $c_files | grep -vE '^(tests/|src/backend/|src/cmd/bench\.c:)'
     } >"$work/found"
-    verdict switches "HAVE_MPI, HAVE_CUDA, HAVE_CBLAS stand only where a communicator or backend is chosen"
+    verdict switches "HAVE_MPI, HAVE_CUDA stand only where a communicator or backend is chosen"
 fi
 
 if wanted formulas; then

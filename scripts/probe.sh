@@ -156,59 +156,48 @@ else
     lacks HDF5 "libhdf5-dev" "hdf5-devel" "hdf5" "hdf5" "hdf5 (1.10 or later; or HDF5_HOME=...)"
 fi
 
-# ---- CBLAS ----
-blas_cflags="" blas_libs="" blas_how=""
-blas_code='#include <cblas.h>
-int main(void) { float a = 1, b = 1, c = 0; cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 1, 1, 1, 1, &a, 1, &b, 1, 0, &c, 1); return c != 1; }'
-try_blas() { # HOW CFLAGS LIBS
-    # shellcheck disable=SC2086
-    links "$blas_code" $2 $3 && blas_how=$1 blas_cflags=$2 blas_libs=$3
+# ---- CBLAS: `mappo bench` compares with one, and opens it by itself; the program is linked with none ----
+# A file name of the library is kept, with its folder where that is none of the system's.
+blas_file=""
+blas_names() { # KIND
+    case $1 in
+    openblas) echo libopenblas.so.0 libopenblas.so ;;
+    flexiblas) echo libflexiblas.so.3 libflexiblas.so ;;
+    blis) echo libblis.so.4 libblis.so.3 libblis.so ;;
+    mkl) echo libmkl_rt.so.2 libmkl_rt.so.1 libmkl_rt.so ;;
+    cblas) echo libcblas.so.3 libcblas.so libblas.so.3 ;; # the reference CBLAS stands in libblas on some systems
+    esac
 }
-find_blas() {
-    local name root
-    for name in "$@"; do
-        case $name in
-        mkl) # its header has another name; a folder of our own gives it the usual one
-            root=${MKLROOT:-/usr}
-            mkdir -p "$(dirname "$out")/include" && echo '#include <mkl_cblas.h>' >"$(dirname "$out")/include/cblas.h"
-            for lib in "$root/lib/intel64" "$root/lib" /usr/lib/x86_64-linux-gnu; do
-                try_blas mkl "-DHAVE_MKL -I$(dirname "$out")/include -I$root/include -I$root/include/mkl" "-L$lib -lmkl_rt" && return
-            done
-            rm -f "$(dirname "$out")/include/cblas.h"
-            ;;
-        openblas)
-            have_pkg openblas && try_blas openblas "-DHAVE_OPENBLAS $(pkg-config --cflags openblas)" "$(pkg-config --libs openblas)" && return
-            for root in "" "-I/usr/include/openblas" "${OPENBLAS_HOME:+-I$OPENBLAS_HOME/include}"; do
-                try_blas openblas "-DHAVE_OPENBLAS $root" "${OPENBLAS_HOME:+-L$OPENBLAS_HOME/lib }-lopenblas" && return
-            done
-            ;;
-        *)
-            have_pkg "$name" && try_blas "$name" "$(pkg-config --cflags "$name")" "$(pkg-config --libs "$name")" && return
-            for root in "" "-I/usr/include/$name"; do
-                try_blas "$name" "$root" "-l$name" && return
-            done
-            # The reference CBLAS stands in libblas on some systems.
-            [ "$name" = cblas ] && { try_blas "cblas (libblas)" "" "-lblas" && return; }
-            ;;
-        esac
+find_blas() { # KIND...
+    local kind folder name files=()
+    links '#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char **argv) { for (int i = 1; i < argc; i++) { void *lib = dlopen(argv[i], RTLD_NOW); if (lib && dlsym(lib, "cblas_sgemm")) return puts(argv[i]) < 0; } return 1; }' -ldl || return
+    for kind in "$@"; do
+        for folder in ${DEPS:+"$DEPS/lib" "$DEPS/lib64"} ${OPENBLAS_HOME:+"$OPENBLAS_HOME/lib"} ${MKLROOT:+"$MKLROOT/lib/intel64" "$MKLROOT/lib"} "" ${LIBRARY_PATH:+$(tr ':' ' ' <<<"$LIBRARY_PATH")}; do
+            for name in $(blas_names "$kind"); do files+=("${folder:+$folder/}$name"); done
+        done
     done
-    return 1
+    blas_file=$(OPENBLAS_NUM_THREADS=1 "$work/t" "${files[@]}" 2>/dev/null)
 }
 case $BLAS in
-none) say BLAS "left out (BLAS=none): widths without a kernel of their own are slow" ;;
-auto) find_blas openblas flexiblas blis mkl cblas ;;
-openblas | mkl | blis | flexiblas | cblas) find_blas "$BLAS" ;;
+none) say BLAS "left out (BLAS=none): \`mappo bench\` compares with none" ;;
+auto)
+    if find_blas openblas flexiblas blis mkl cblas; then
+        say BLAS "$blas_file (only \`mappo bench\` opens it, to compare)"
+    else
+        say BLAS "none here; only \`mappo bench\` would compare with one"
+        blas_file=libopenblas.so.0
+    fi
+    ;;
+openblas | mkl | blis | flexiblas | cblas)
+    if find_blas "$BLAS"; then say BLAS "$blas_file (only \`mappo bench\` opens it, to compare)"; else lacks BLAS "libopenblas0" "openblas" "openblas" "openblas" "openblas or mkl (or BLAS=none)"; fi
+    ;;
 *)
     echo "mappo: BLAS=$BLAS is not one of openblas, mkl, blis, flexiblas, cblas, none" >&2
     exit 2
     ;;
 esac
-if [ -n "$blas_how" ]; then
-    say BLAS "$blas_how"
-    blas_cflags="-DHAVE_CBLAS $blas_cflags"
-elif [ "$BLAS" != none ]; then
-    lacks BLAS "libopenblas-dev" "openblas-devel" "openblas" "openblas" "openblas or mkl (or BLAS=none)"
-fi
 
 # ---- small ones ----
 simple() { # NAME PKG LIB CODE: sets found_cflags, found_libs
@@ -326,8 +315,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 2
 fi
 
-cflags="$deps_cflags $hdf5_cflags $blas_cflags $inih_cflags $crypto_cflags $mpi_cflags"
-libs="$deps_libs $hdf5_libs $blas_libs $inih_libs $crypto_libs $mpi_libs -ldl -lpthread -fopenmp -lm"
+cflags="$deps_cflags $hdf5_cflags $inih_cflags $crypto_cflags $mpi_cflags"
+libs="$deps_libs $hdf5_libs $inih_libs $crypto_libs $mpi_libs -ldl -lpthread -fopenmp -lm"
 # Libraries that stand where only a loaded module points (LD_LIBRARY_PATH, LIBRARY_PATH, -L): their folders go into the program, so that
 # it also runs on a compute node without the modules. DT_RPATH, not DT_RUNPATH: the libraries' own dependencies need it as well.
 rpath=
@@ -360,6 +349,7 @@ DEP_LIBS := $(tidy "$rpath $libs")
 CMOCKA_CFLAGS := $(tidy "$cmocka_cflags")
 CMOCKA_LIBS := $(tidy "$cmocka_libs")
 HAS_MPI := $([ -n "$mpi_name" ] && echo 1 || echo 0)
+BLAS_FILE := $blas_file
 CUDA_KIND := $cuda_kind
 NVCC_FOUND := $nvcc
 CUDA_FLAGS := $cuda_flags

@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
         cat <<'END'
 Source archives that scripts/setup.sh --prefix P --from DIR builds, each only if its archive is in DIR (.tar.gz, .tar.bz2, .tar.xz or .zip):
   hdf5-*      HDF5 1.10 to 2.0; 2.0 needs cmake           (also named hdf5_*, as distributions name their source packages)
-  OpenBLAS-*  0.3.10 or later                             (openblas_*)
+  OpenBLAS-*  0.3.10 or later; not needed: `mappo bench` compares with it (openblas_*)
   inih-*      r50 or later                                (libinih_*, r*.tar.gz)
   cmocka-*    1.1 or later; for the tests only            (cmocka_*)
 Needed besides: a C compiler, GNU make, libcrypto with headers (OpenSSL), and MPI if ranks are wanted; clusters have these.
@@ -176,18 +176,18 @@ if [ -n "$prefix$from" ]; then
 fi
 
 # ---- from the package manager --------------------------------------------------------------------------------------------------------
-packages="gcc make libc6-dev pkg-config libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libopenblas-dev libinih-dev libssl-dev python3 python3-matplotlib"
-test_packages="libcmocka-dev mpich libmpich-dev slurm-wlm munge python3-h5py python3-numpy gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user clang clang-format-14 libomp-dev shellcheck git g++ procps util-linux"
+packages="gcc make libc6-dev pkg-config libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libinih-dev libssl-dev python3 python3-matplotlib"
+test_packages="libopenblas0 libcmocka-dev mpich libmpich-dev slurm-wlm munge python3-h5py python3-numpy gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user clang clang-format-14 libomp-dev shellcheck git g++ procps util-linux"
 [ $tests = 1 ] && packages="$packages $test_packages"
 
 names() {
     cat <<'END'
 What building needs, by the names of
-  apt     gcc make pkg-config libopenmpi-dev libhdf5-dev libopenblas-dev libinih-dev libssl-dev python3-matplotlib
-  dnf     gcc make pkgconf openmpi-devel hdf5-devel openblas-devel inih-devel openssl-devel python3-matplotlib   (then: module load mpi)
-  conda   c-compiler make pkg-config openmpi hdf5 openblas libinih openssl matplotlib                            (channel conda-forge)
-  Spack   openmpi hdf5 openblas inih openssl py-matplotlib
-  modules gcc, openmpi (or mpich, intel-mpi), hdf5, openblas (or mkl)    `module avail` shows a cluster's own names; a login node has the rest
+  apt     gcc make pkg-config libopenmpi-dev libhdf5-dev libinih-dev libssl-dev python3-matplotlib
+  dnf     gcc make pkgconf openmpi-devel hdf5-devel inih-devel openssl-devel python3-matplotlib   (then: module load mpi)
+  conda   c-compiler make pkg-config openmpi hdf5 libinih openssl matplotlib                            (channel conda-forge)
+  Spack   openmpi hdf5 inih openssl py-matplotlib
+  modules gcc, openmpi (or mpich, intel-mpi), hdf5    `module avail` shows a cluster's own names; a login node has the rest
 Without root and network: scripts/setup.sh --list
 END
     [ $tests = 1 ] && echo "The tests need besides (apt): $test_packages"

@@ -9,6 +9,8 @@
 
 #include "base/file.h"
 #include "cmd/cmd.h"
+#include "comm/openmp.h"
+#include "env/calls.h"
 
 /* One after the other, a line each. Settings of a training are compared by what they mean, after files were read (run/start.c). */
 static void list_arguments(const struct arguments *args, const char *command, char *text, size_t size)
@@ -57,6 +59,7 @@ static int parse(struct arguments *args, const struct command **command, int arg
 static int finish_output(int code)
 {
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    if (code && errno == EPIPE) return code; /* nobody reads it any more: a run has stopped for that, and its log says so */
     warn("cannot write to standard output: %s", strerror(errno));
     return code ? code : EXIT_INTERNAL;
 }
@@ -85,23 +88,14 @@ static int check_exit_file(const struct comm *comm, struct error *err)
     return error_prefix(err, "MAPPO_EXIT_FILE");
 }
 
-/* OpenMP reads how long a waiting thread spins when its library is loaded, before main: so the program starts itself once more with a short
- * spin. Long spinning starves the very thread that is waited for wherever two share a core (docs/decisions/006). A user's own setting wins.
- */
-static void shorten_spinning(char **argv)
-{
-    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
-    setenv("GOMP_SPINCOUNT", "10000", 1);
-    execv("/proc/self/exe", argv); /* where it can't, all works as before, only slower at times */
-}
-
 int main(int argc, char **argv)
 {
-    shorten_spinning(argv);
+    openmp_settle(argv);
     struct error err = {0};
     struct comm *comm;
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, like a full disk */
     if (comm_open(&comm, &argc, &argv, &err)) return error_report(&err);
+    calls_watch();
 
     static struct arguments args;
     const struct command *command = NULL;

@@ -33,7 +33,9 @@ static void *cpu_alloc(struct backend *backend, const char *what, size_t bytes)
     (void)backend;
     const size_t rounded = (bytes + 63) / 64 * 64 + 64;
     void *p = aligned_alloc(64, rounded);
-    if (!p) die(EXIT_INTERNAL, "out of memory: %zu bytes for %s", bytes, what);
+    if (!p)
+        die(EXIT_USAGE, "not enough memory: %zu bytes for %s can't be had; fewer environments (rollout.envs) or threads need less", bytes,
+            what);
     return memset(p, 0, rounded);
 }
 

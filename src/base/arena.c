@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -40,14 +42,33 @@ static double first_number(const char *path)
     return number;
 }
 
-/* What this process can have at most: the machine's memory, or the container's share of it. */
-static double memory_limit(void)
+static double process_limit(int resource)
 {
-    static double limit; /* every thread finds the same */
-    if (limit == 0) {
-        double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE);
-        double container = fmin(first_number("/sys/fs/cgroup/memory.max"), first_number("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-        limit = fmin(machine > 0 ? machine : HUGE_VAL, container > 0 ? container : HUGE_VAL);
+    struct rlimit limit;
+    return getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? (double)limit.rlim_cur : HUGE_VAL;
+}
+
+/* What this process can have at most: the machine's memory, the container's share of it, or what the shell's limits leave it. Every thread
+ * finds the same. */
+static struct memory_limit {
+    double bytes; /* 0 = not looked at yet */
+    const char *whose;
+} memory_limit(void)
+{
+    static struct memory_limit limit;
+    if (limit.bytes == 0) {
+        const double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE);
+        const struct memory_limit all[] = {
+            {machine > 0 ? machine : HUGE_VAL, "of this machine"},
+            {first_number("/sys/fs/cgroup/memory.max"), "of this machine or container"},
+            {first_number("/sys/fs/cgroup/memory/memory.limit_in_bytes"), "of this machine or container"},
+            {process_limit(RLIMIT_AS), "that this process may have (ulimit -v)"},
+            {process_limit(RLIMIT_DATA), "that this process may have (ulimit -d)"},
+        };
+        struct memory_limit least = all[0];
+        for (size_t i = 1; i < sizeof all / sizeof *all; i++)
+            if (all[i].bytes > 0 && all[i].bytes < least.bytes) least = all[i];
+        limit = least;
     }
     return limit;
 }
@@ -56,16 +77,16 @@ static MAPPO_NORETURN void too_much(const struct arena *arena, size_t count, siz
 {
     double wanted = (double)arena->bytes + (double)count * (double)size;
     die(EXIT_USAGE,
-        "not enough memory: %s needs at least %.4g GB of the %.4g GB of this machine; fewer environments (rollout.envs) or steps "
-        "(rollout.steps) need less",
-        arena->name, wanted * 1e-9, memory_limit() * 1e-9);
+        "not enough memory: %s needs at least %.4g GB of the %.4g GB %s; fewer environments (rollout.envs) or steps (rollout.steps) need "
+        "less",
+        arena->name, wanted * 1e-9, memory_limit().bytes * 1e-9, memory_limit().whose);
 }
 
 void *arena_take(struct arena *arena, const char *what, size_t count, size_t size)
 {
     CHECK(!arena->sealed, "%s: %s is allocated after building has ended", arena->name, what);
     /* The system gives out more than there is and ends the process when it is used: so the size is looked at before. */
-    if ((double)arena->bytes + (double)count * (double)size > memory_limit()) too_much(arena, count, size);
+    if ((double)arena->bytes + (double)count * (double)size > memory_limit().bytes) too_much(arena, count, size);
     size_t bytes = count * size, whole = ALIGNMENT + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     struct block *block = aligned_alloc(ALIGNMENT, whole);
     if (!block) too_much(arena, count, size);
@@ -100,4 +121,12 @@ void arena_destroy(struct arena *arena)
         free(block);
     }
     free(arena);
+}
+
+bool memory_room(size_t bytes)
+{
+    void *trial = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (trial == MAP_FAILED) return false;
+    munmap(trial, bytes);
+    return true;
 }

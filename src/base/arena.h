@@ -4,6 +4,7 @@
 #ifndef MAPPO_BASE_ARENA_H
 #define MAPPO_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena;
@@ -14,6 +15,9 @@ char *arena_text(struct arena *arena, const char *text);                        
 void arena_seal(struct arena *arena);
 size_t arena_bytes(const struct arena *arena);
 void arena_destroy(struct arena *arena); /* NULL is allowed */
+
+/* Can that much more be had now? For what comes from libraries, which crash where there is none. */
+bool memory_room(size_t bytes);
 
 /* Typed: float *x = ARENA_NEW(arena, float, n); */
 #define ARENA_NEW(arena, type, count) ((type *)arena_take((arena), #type "[" #count "]", (size_t)(count), sizeof(type)))

@@ -9,7 +9,9 @@ static struct {
     int rank, size;
     void (*abort_hook)(int code);
     FILE *log;
-} who = {0, 1, NULL, NULL};
+    int log_fd;      /* for last words; -1 = none */
+    char prefix[48]; /* likewise */
+} who = {0, 1, NULL, NULL, -1, "mappo: "};
 
 /* Names and values from outside end up in messages: what would break the line or drive the terminal becomes '?'. */
 static void make_one_line(char *text)
@@ -150,9 +152,27 @@ void check_identify(int rank, int size, void (*abort_hook)(int code))
     who.rank = rank;
     who.size = size;
     who.abort_hook = abort_hook;
+    if (size > 1)
+        snprintf(who.prefix, sizeof who.prefix, "mappo: rank %d of %d: ", rank, size);
+    else
+        snprintf(who.prefix, sizeof who.prefix, "mappo: ");
 }
 
 void check_log(FILE *log)
 {
     who.log = log;
+    who.log_fd = log ? fileno(log) : -1;
+}
+
+void last_words(const char *const part[], int parts)
+{
+    char line[1024];
+    size_t length = 0;
+    for (int i = -1; i < parts; i++)
+        for (const char *c = i < 0 ? who.prefix : part[i]; *c && length < sizeof line - 1; c++)
+            line[length++] = (unsigned char)*c < ' ' ? '?' : *c;
+    line[length++] = '\n';
+    const int to[] = {STDERR_FILENO, who.log_fd};
+    for (int i = 0; i < 2; i++)
+        if (to[i] >= 0 && write(to[i], line, length) < 0) continue; /* nobody is left to be told */
 }

@@ -55,6 +55,10 @@ int error_report(const struct error *err);
 /* "mappo: [rank R of N: ]text" on stderr and in the run's log, where one is set. */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same line, all parts one after the other, by write(2) alone: for signal handlers, and for a thread that can't wait for those that may
+ * hold stderr. */
+void last_words(const char *const part[], int parts);
+
 /* Who speaks, and how the process ends (NULL: _exit after flushing). Set once by comm_open. */
 void check_identify(int rank, int size, void (*abort_hook)(int code));
 

@@ -13,12 +13,9 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "cmd/bench.h"
+#include "cmd/bench_blas.h"
+#include "comm/openmp.h"
 #include "run/open_env.h"
-#ifdef HAVE_CBLAS
-#include <cblas.h>
-void openblas_set_num_threads(int threads); /* other libraries have no such function, and one thread by default */
-#pragma weak openblas_set_num_threads
-#endif
 
 enum { SAMPLES = 400, ENV_SAMPLES = 40 };
 static const double case_seconds = 2.0; /* measured time of a case, after the first updates have warmed things up */
@@ -297,58 +294,37 @@ static void print_case(const struct bench *bench, const struct bench_case *b, co
     fflush(stdout);
 }
 
-/* Floating-point operations a second of the CBLAS in use, one thread, on the product of a layer with 128 rows. */
-static double blas_rate(int n)
-{
-#ifdef HAVE_CBLAS
-    enum { ROWS = 128, TRIALS = 40 };
-    float *x = calloc((size_t)ROWS * (size_t)n, sizeof *x), *w = calloc((size_t)n * (size_t)n, sizeof *w),
-          *y = calloc((size_t)ROWS * (size_t)n, sizeof *y);
-    CHECK(x && w && y, "out of memory");
-    if (openblas_set_num_threads) openblas_set_num_threads(1);
-    double best = 0;
-    for (int i = 0; i < TRIALS; i++) {
-        const int repeats = 1 + (1 << 22) / (n * n);
-        const double start = clock_seconds();
-        for (int k = 0; k < repeats; k++) cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, ROWS, n, n, 1, x, n, w, n, 0, y, n);
-        const double rate = 2.0 * ROWS * n * n * repeats / (clock_seconds() - start);
-        if (rate > best) best = rate;
-    }
-    free(x);
-    free(w);
-    free(y);
-    return best;
-#else
-    (void)n;
-    return 0;
-#endif
-}
-
 static void print_head(const struct bench *bench)
 {
     if (bench->comm->rank != 0) return;
     static const int width[] = {64, 128, 256};
     const int best = cpu_level_detect();
+    struct blas blas;
+    blas_open(&blas);
     for (int level = best; level >= (best < CPU_AVX2 ? best : CPU_AVX2); level--) {
         const double peak = cpu_peak(level);
         if (!bench->args->json)
             printf("one core, %s: multiply-add peak %.1f GFLOP/s; product of a layer", cpu_level_name(level), peak * 1e-9);
         for (int i = 0; i < 3; i++) {
-            const double own = cpu_product_rate(level, width[i], width[i]), blas = level == best ? blas_rate(width[i]) : 0;
+            const double own = cpu_product_rate(level, width[i], width[i]), other = level == best ? blas_rate(&blas, width[i]) : 0;
             if (bench->args->json) {
                 printf("{\"rate\": \"product\", \"level\": \"%s\", \"width\": %d, \"fma_peak_gflops\": %.1f, \"own_gflops\": %.1f, "
                        "\"cblas_gflops\": ",
                        cpu_level_name(level), width[i], peak * 1e-9, own * 1e-9);
-                text_json_real(stdout, blas > 0 ? blas * 1e-9 : (double)NAN);
+                text_json_real(stdout, other > 0 ? other * 1e-9 : (double)NAN);
                 printf("}\n");
             } else {
                 printf("%s %d x %d: %.1f", i ? "," : "", width[i], width[i], own * 1e-9);
-                if (blas > 0) printf(" (CBLAS %.1f)", blas * 1e-9);
+                if (other > 0) printf(" (CBLAS %.1f)", other * 1e-9);
             }
         }
         if (!bench->args->json) printf("\n");
     }
     if (bench->args->json) return;
+    if (blas.product)
+        printf("CBLAS: %s\n", blas.file);
+    else
+        printf("no CBLAS to compare with: %s\n", blas.why);
     const struct config *c = &bench->config;
     printf("%s, %lld environments x %lld steps, %lld epochs, %lld minibatch%s, %d rank%s; medians\n\n", c->env_id,
            (long long)c->rollout_envs, (long long)c->rollout_steps, (long long)c->ppo_epochs, (long long)c->ppo_minibatches,
@@ -432,8 +408,9 @@ int cmd_bench(const struct arguments *args, struct comm *comm)
     struct learning learning = {0};
     if (!code) {
         placement_find(&bench->placement, comm, (int)bench->config.train_threads);
-        code = learning_backend(&learning, &bench->config, comm, bench->placement.threads, -1, &err);
+        code = comm_vote(comm, openmp_start_threads(bench->placement.threads, &err), &err);
     }
+    if (!code) code = learning_backend(&learning, &bench->config, comm, bench->placement.threads, -1, &err);
     if (!code && !learning.backend->host_memory) {
         code = bench_device(bench, &learning, &err);
     } else if (!code) {

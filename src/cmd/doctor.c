@@ -1,5 +1,4 @@
 /* `mappo doctor`: what this machine gives a run, and what to mend before a long one is started. */
-#include <dlfcn.h>
 #include <math.h>
 #include <openssl/crypto.h>
 #include <stdarg.h>
@@ -15,6 +14,7 @@
 #include "cmd/doctor_devices.h"
 #include "cmd/doctor_json.h"
 #include "cmd/doctor_probe.h"
+#include "comm/openmp.h"
 #include "comm/placement.h"
 #include "run/learning.h"
 #include "run/checkpoint_image.h"
@@ -99,6 +99,11 @@ static void check_placement(struct doctor *d)
     if (by_variable && p->threads < part)
         find(d, false, "%s leaves %d of %d cores of %s idle: unset it, or threads=%d", p->reason, part - p->threads, part,
              whose(d, 0, who, sizeof who), part);
+}
+
+static void check_binding(struct doctor *d)
+{
+    if (openmp_ignored()[0]) find(d, false, "%s: ignored here, threads run on all cores that the job permits", openmp_ignored());
 }
 
 static void check_ranks(struct doctor *d)
@@ -250,6 +255,7 @@ static void look_at_machine(struct doctor *d, const struct config *config)
     probe_disk(&d->disk, d->folder);
     probe_limit(&d->limit);
     check_placement(d);
+    check_binding(d);
     check_ranks(d);
     check_messages(d);
     check_devices(d);
@@ -287,8 +293,6 @@ static void print_machine(const struct doctor *d)
     doctor_print_devices(&d->devices);
     char mpi[128];
     comm_library(mpi, sizeof mpi);
-    char *(*blas_config)(void) = (char *(*)(void))dlsym(RTLD_DEFAULT, "openblas_get_config");
-    if (blas_config) printf("BLAS        %s\n", blas_config());
     printf("MPI         %s%s%s\n", mpi, d->comm->launcher[0] ? ", started by " : ", not started: a single process needs none",
            d->comm->launcher);
     doctor_print_messages(d->comm);

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "comm/openmp.h"
 #include "comm/placement.h"
 #include "env/options.h"
 #include "run/checkpoint.h"
@@ -67,7 +68,8 @@ static int open_parts(struct evaluating *e, struct error *err)
     const struct config *c = e->config;
     forget_updates(e->config);
     placement_find(&e->placement, e->comm, (int)c->train_threads);
-    int code = learning_backend(&e->learning, c, e->comm, e->placement.threads, -1, err);
+    int code = comm_vote(e->comm, openmp_start_threads(e->placement.threads, err), err);
+    if (!code) code = learning_backend(&e->learning, c, e->comm, e->placement.threads, -1, err);
     if (!code) learning_warn_idle(&e->learning, c, e->comm);
     if (!code) code = learning_open_alone(&e->learning, c, e->comm, err);
     if (!code)

@@ -21,8 +21,8 @@ static const struct {
     {EXIT_PEERS, "another rank, a device or the watchdog"},
     {EXIT_NUMERICAL, "NaN or infinity in training"},
     {EXIT_DIFFERS, "inspect FILE FILE: the training states differ"},
-    {EXIT_STOPPED, "stopped on request (STOP file, SIGINT, SIGTERM); saved, the same command continues"},
-    {EXIT_CONTINUE, "stopped by a time limit, SIGUSR1 or SIGUSR2; saved, the same command continues"},
+    {EXIT_STOPPED, "stopped on request (STOP file, signal, closed pipe); saved, the same command continues"},
+    {EXIT_CONTINUE, "stopped by a time limit, SIGUSR1, SIGUSR2 or SIGXCPU; saved, the same command continues"},
 };
 
 static const char exit_codes_topic[] = "exit-codes";
@@ -65,7 +65,7 @@ static void print_options(FILE *out, int takes)
         {TAKES_SETTINGS, "key=value          a setting; it wins over every file and preset"},
         {TAKES_SETTINGS, "--config FILE.ini  settings from a file; of several the last wins"},
         {TAKES_FRESH, "--fresh            begin anew: the run's old folder is moved aside, never deleted"},
-        {TAKES_QUIET, "--quiet, -q        no progress, only results and warnings"},
+        {TAKES_QUIET, "--quiet, -q        no progress: only warnings and results; of training one line at its end"},
         {TAKES_JSON, "--json             results as JSON, one object a line"},
         {TAKES_DRY_RUN, "--dry-run          only check the settings, and the run that they would continue; changes nothing"},
         {TAKES_CHECK, "--check            only verify that the file is whole"},

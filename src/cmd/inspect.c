@@ -124,6 +124,12 @@ void inspect_value(const struct field *field, int64_t i, char *text, size_t size
         else
             grouped(text, size, digits);
         break;
+    case FIELD_DOUBLE: /* what there is none of yet, as the best return before the first evaluation */
+        if (isnan(inspect_number(field, i))) {
+            text_format(text, size, "none");
+            break;
+        }
+        /* fallthrough */
     default:
         text_format(text, size, "%.6g", inspect_number(field, i));
     }

@@ -15,7 +15,7 @@ void version_print(FILE *out)
     fprintf(out, "program   %016llx (hash of the executable)\n", (unsigned long long)version_program_hash());
     fprintf(out, "MPI       %s\n", mpi);
     fprintf(out, "files     %s\n", image_library());
-    /* The detail names the BLAS and the instruction level in force. */
+    /* The detail names the instruction level in force. */
     if (backend_open(&backend, &(struct backend_config){.name = "cpu", .threads = 1, .level = -1}, &err) == 0) {
         fprintf(out, "cpu       %s\n", backend->detail);
         backend->close(backend);

@@ -16,7 +16,6 @@ static struct {
     _Atomic(const char *) phase, waiting, waiting_for;
     atomic_uint signs; /* of life */
     double seconds;
-    int rank, size;
     pthread_t thread;
     /* The thread's own; the main thread takes the lock only while starting and stopping. */
     pthread_mutex_t lock;
@@ -24,22 +23,18 @@ static struct {
     int running, stop;
 } dog = {.phase = "start", .lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* write(2), not stdio: the main thread may hang while it holds stderr's lock. */
+/* The main thread may hang while it holds stderr's lock. */
 static void end_rank(double idle)
 {
-    char line[512], who[48] = "", peers[128] = "";
+    char line[512], peers[128] = "";
     const char *waiting = atomic_load(&dog.waiting), *whom = atomic_load(&dog.waiting_for);
-    if (dog.size > 1) snprintf(who, sizeof who, "rank %d of %d: ", dog.rank, dog.size);
     if (waiting) snprintf(peers, sizeof peers, " (waiting for the other ranks in %s: one that does not say so is the cause)", waiting);
     if (whom) snprintf(peers, sizeof peers, " (waiting for %s)", whom);
-    int length =
-        snprintf(line, sizeof line,
-                 "mappo: %sno sign of life for %.0f s in phase \"%s\"%s; ending (comm.watchdog_seconds); the same command continues "
-                 "from the last checkpoint\n",
-                 who, idle, atomic_load(&dog.phase), peers);
-    if (length >= (int)sizeof line) length = sizeof line - 1;
-    const ssize_t written = write(STDERR_FILENO, line, (size_t)length);
-    (void)written;
+    snprintf(line, sizeof line,
+             "no sign of life for %.0f s in phase \"%s\"%s; ending (comm.watchdog_seconds); the same command continues from the last "
+             "checkpoint",
+             idle, atomic_load(&dog.phase), peers);
+    last_words((const char *const[]){line}, 1);
     _exit(EXIT_PEERS);
 }
 
@@ -70,12 +65,10 @@ static void *watch(void *unused)
     return NULL;
 }
 
-void watchdog_start(double seconds, int rank, int size)
+void watchdog_start(double seconds)
 {
     if (seconds <= 0 || dog.running) return;
     dog.seconds = seconds;
-    dog.rank = rank;
-    dog.size = size;
     dog.stop = 0;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);

@@ -4,9 +4,9 @@
 #ifndef MAPPO_COMM_WATCHDOG_H
 #define MAPPO_COMM_WATCHDOG_H
 
-void watchdog_start(double seconds, int rank, int size); /* 0 = off; warns and goes on without where no thread can be had */
-void watchdog_phase(const char *phase);                  /* a sign of life; the text must be static */
-const char *watchdog_phase_name(void);                   /* the phase now, also without a watchdog; "start" before the first */
+void watchdog_start(double seconds);    /* 0 = off; warns and goes on without where no thread can be had */
+void watchdog_phase(const char *phase); /* a sign of life; the text must be static */
+const char *watchdog_phase_name(void);  /* the phase now, also without a watchdog; "start" before the first */
 /* comm's: the main thread is waiting for other ranks in this operation (NULL: not any more). No sign of life; tells the rank that hangs
  * from those that wait for it. */
 void watchdog_waiting(const char *operation);

@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "env/calls.h"
 #include "env/options.h"
 
 enum { MAX_PLUGINS = 16 };
@@ -110,7 +111,9 @@ int plugin_open(const char *path, const struct mappo_env **env, struct error *er
     char *slash = strrchr(folder, '/');
     slash[slash == folder] = 0;
     if (check_rights("folder", folder, true, err) || check_rights("file", real, false, err)) return err ? err->code : EXIT_ENVIRONMENT;
+    calls_enter(path, "while it was loaded"); /* its constructors */
     void *handle = dlopen(real, RTLD_NOW | RTLD_LOCAL);
+    calls_leave();
     if (!handle) {
         const char *reason = dlerror();
         return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: %s", path, reason ? reason : "it cannot be loaded");

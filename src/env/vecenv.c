@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "env/account.h"
+#include "env/calls.h"
 #include "env/crew.h"
 #include "env/device.h"
 #include "env/identity.h"
@@ -32,7 +33,7 @@ static int open_instance(struct vecenv *v, const struct vecenv_config *config, s
                                                     .first_env = config->first_env,
                                                     .seed = config->seed,
                                                     .stream = config->stream};
-        if (v->env->create(&env_config, &v->self, &error) || !v->self) {
+        if (call_create(v->env, &env_config, &v->self, &error) || !v->self) {
             error.text[sizeof error.text - 1] = 0;
             rc = error_set(err, EXIT_USAGE, "environment \"%s\": %s", v->env->id, error.text[0] ? error.text : "it cannot be created");
             v->self = NULL;
@@ -88,7 +89,7 @@ static int open_wrapped(struct vecenv *v, const struct vecenv_config *config, st
 {
     int rc = open_instance(v, config, err);
     if (rc) return rc;
-    const struct mappo_env_spec *spec = v->env->spec(v->self);
+    const struct mappo_env_spec *spec = call_spec(v->env, v->self);
     rc = spec_check(v->env, spec, err);
     if (rc) return rc;
     spec_copy(&v->spec, spec);
@@ -167,7 +168,7 @@ void vecenv_close(struct vecenv *v)
     if (!v) return;
     if (v->elsewhere.self) v->ended = NULL, v->last = NULL; /* not ours */
     if (v->device) v->device_ops->close(v->device);
-    if (v->self) v->env->destroy(v->self);
+    if (v->self) call_destroy(v->env, v->self);
     for (int g = 0; g < MAPPO_MAX_GROUPS; g++) {
         action_wrapper_destroy(&v->action[g]);
         free(v->reward[g]);
@@ -249,7 +250,7 @@ static int truncate_episode(const struct vecenv *v, int32_t e, const struct mapp
     }
     copy_lane(io->final_state, io->state, e, v->strides.state);
     io->ep_end[e] = MAPPO_TRUNCATED;
-    return v->env->reset(v->self, e, e + 1, io, error) ? EXIT_ENVIRONMENT : 0;
+    return call_reset(v->env, v->self, e, e + 1, io, error) ? EXIT_ENVIRONMENT : 0;
 }
 
 static void account_rewards(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io)
@@ -334,7 +335,7 @@ static int step_range(const struct vecenv *v, int32_t lo, int32_t hi, const stru
         if (v->action[g].changed)
             action_wrapper_apply(&v->action[g], given->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, v->size[g].act_reals);
     }
-    int rc = v->env->step(v->self, lo, hi, inner, error) ? EXIT_ENVIRONMENT : 0;
+    int rc = call_step(v->env, v->self, lo, hi, inner, error) ? EXIT_ENVIRONMENT : 0;
     if (rc == 0) rc = account(v, lo, hi, inner, error);
     return rc ? rc : finish_range(v, lo, hi, inner, true, error);
 }
@@ -363,7 +364,7 @@ bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct ba
         lacks = "this backend steps no environments";
     else if (!v->env->device)
         lacks = "it has no kernels";
-    else if (v->env->device(v->self, &program) || !program.kernels)
+    else if (call_device(v->env, v->self, &program) || !program.kernels)
         lacks = "its kernels are not in this build, or don't know these options";
     if (lacks) {
         text_format(why, size, "%s: %s", v->env->id, lacks);
@@ -466,7 +467,7 @@ static int reset_range(const struct vecenv *v, int32_t lo, int32_t hi, const str
     error->text[0] = 0;
     memset(v->lane + lo, 0, (size_t)(hi - lo) * sizeof *v->lane);
     memset(v->ended + lo, 0, (size_t)(hi - lo));
-    if (v->env->reset(v->self, lo, hi, inner, error)) return EXIT_ENVIRONMENT;
+    if (call_reset(v->env, v->self, lo, hi, inner, error)) return EXIT_ENVIRONMENT;
     return finish_range(v, lo, hi, inner, false, error);
 }
 
@@ -476,7 +477,7 @@ static int observe_range(const struct vecenv *v, int32_t lo, int32_t hi, const s
     (void)given;
     error->env = -1;
     error->text[0] = 0;
-    if (v->env->observe(v->self, lo, hi, inner)) return EXIT_ENVIRONMENT;
+    if (call_observe(v->env, v->self, lo, hi, inner)) return EXIT_ENVIRONMENT;
     return finish_range(v, lo, hi, inner, false, error);
 }
 
@@ -539,7 +540,7 @@ int vecenv_script(struct vecenv *v, int32_t *const act_int[], float *const act_r
 {
     if (!vecenv_can_script(v)) return error_set(err, EXIT_USAGE, "environment \"%s\" has no scripted player", v->env->id);
     from_device(v, 0);
-    if (v->env->script(v->self, 0, v->envs, act_int, act_real))
+    if (call_script(v->env, v->self, 0, v->envs, act_int, act_real))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its scripted player failed", v->env->id);
     for (int g = 0; g < v->spec.groups; g++) /* a script plays in the environment's units, the learner's side of the wrapper has others */
         if (v->action[g].changed && v->action[g].rescale)
@@ -551,7 +552,7 @@ int vecenv_draw(const struct vecenv *v, int32_t e, const struct mappo_canvas *ca
 {
     if (!v->env->draw || !v->self) return error_set(err, EXIT_USAGE, "environment \"%s\" can't be drawn", v->env->id);
     from_device(v, e);
-    if (v->env->draw(v->self, e, canvas)) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": drawing failed", v->env->id);
+    if (call_draw(v->env, v->self, e, canvas)) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": drawing failed", v->env->id);
     return 0;
 }
 
@@ -572,7 +573,7 @@ int vecenv_snapshot(const struct vecenv *v, int32_t e, void *bytes, struct error
     from_device(v, e);
     const struct snapshot_head head = {.hash = v->identity, .lane = v->lane[e]};
     memcpy(bytes, &head, sizeof head);
-    if (v->env->snapshot(v->self, e, (char *)bytes + sizeof head))
+    if (call_snapshot(v->env, v->self, e, (char *)bytes + sizeof head))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": number %u cannot be saved", v->env->id, v->first_env + (uint32_t)e);
     return 0;
 }
@@ -594,7 +595,7 @@ int vecenv_restore(struct vecenv *v, int32_t e, const void *bytes, struct error 
                          v->first_env + (uint32_t)e);
     from_device(v, e);
     if (v->device) v->copies->changed = true;
-    if (v->env->restore(v->self, e, (const char *)bytes + sizeof head, &error)) {
+    if (call_restore(v->env, v->self, e, (const char *)bytes + sizeof head, &error)) {
         error.env = e;
         return environment_error(v, EXIT_CHECKPOINT, &error, err);
     }

@@ -159,7 +159,10 @@ static void print_page(FILE *out, const struct field_list *fields)
     fputs("\nNot part of the training state, and left out when `mappo inspect A B` compares two checkpoints:", out);
     for (const struct checkpoint_provenance *p = checkpoint_provenance; p->name != NULL; p++)
         if (p->name[0] == '/') fprintf(out, "\n`%s` (%s).", p->name, p->help);
-    fputs("\n", out);
+    fputs("\n\n`/metrics/line` (uint8, one JSON object) is there only in the checkpoint of a run that was stopped during an evaluation: "
+          "the last\n"
+          "update's line of metrics.jsonl, which is written when the run goes on and that evaluation has been made.\n",
+          out);
     fputs(example, out);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
@@ -13,6 +14,9 @@
 
 /* Environments of one batch over all ranks; more episodes are played batch after batch. Steps after which an episode counts as endless. */
 enum { BATCH_ENVS = 4096, ENDLESS = 10000000 };
+/* Between two looks for a reason to stop. */
+static const double round_seconds = 0.2;
+enum { GROWTH = 4 };
 enum { COLUMN_RETURN = MAPPO_MAX_GROUPS, COLUMN_LENGTH, COLUMNS };
 
 struct eval_group {
@@ -29,6 +33,7 @@ struct evaluator {
     const struct config *config;
     struct backend *backend;
     struct comm *comm;
+    struct stop *stop; /* NULL: nothing stops it */
     struct arena *arena;
     struct policy *const *policy; /* [groups] */
     struct actor *actor;          /* for the environments of the last batch */
@@ -130,6 +135,11 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
     ev->result = ARENA_NEW(arena, double, (size_t)BATCH_ENVS *COLUMNS);
     *evaluator = ev;
     return 0;
+}
+
+void evaluator_heed(struct evaluator *ev, struct stop *stop)
+{
+    ev->stop = stop;
 }
 
 void evaluator_destroy(struct evaluator *ev)
@@ -273,6 +283,7 @@ static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct
     if (player == PLAY_SCRIPTED && !vecenv_can_script(*env)) {
         error_set(err, EXIT_USAGE, "%s has no scripted player; play=trained, random or noop", vecenv_descriptor(*env)->id);
         vecenv_close(*env);
+        *env = NULL;
         return EXIT_USAGE;
     }
     aim_actor(ev, vecenv_spec(*env), envs);
@@ -287,28 +298,58 @@ static int take_step(struct turn *turn, struct vecenv *env, const struct mappo_e
     return code;
 }
 
+/* Until all episodes of this rank have ended, at most `steps`. */
+static int play_steps(struct turn *turn, struct vecenv *env, int player, bool deterministic, int64_t batch_first, int steps, int *left,
+                      struct error *err)
+{
+    struct evaluator *ev = turn->ev;
+    const struct mappo_env_io io = point_io(ev, vecenv_spec(env));
+    for (int i = 0; i < steps && *left; i++) {
+        int code = choose(turn, env, player, deterministic, err);
+        if (!code) code = take_step(turn, env, &io, err);
+        if (code) return code;
+        watchdog_sign();
+        count_episodes(ev, env, turn->first, batch_first, left);
+        if (turn->step > ENDLESS)
+            return error_set(err, EXIT_ENVIRONMENT, "%s: an episode did not end within %d steps; set wrap.time_limit",
+                             vecenv_descriptor(env)->id, ENDLESS);
+    }
+    return 0;
+}
+
+/* After every round the ranks agree whether there is another one and how many steps it has: about `round_seconds` of them. True: there is;
+ * `asked` is the code of a reason to stop, where there is one. */
+static bool another_round(const struct evaluator *ev, bool failed, int left, double seconds, int *steps, int *asked)
+{
+    double worst[3] = {failed, failed ? 0 : left, seconds / *steps};
+    comm_max_double(ev->comm, worst, 3);
+    if (worst[0] > 0 || worst[1] == 0) return false;
+    if (ev->stop && (*asked = stop_agreed(ev->stop, ev->comm, NULL, 0))) return false;
+    *steps = (int)fmin(fmax(1, round_seconds / fmax(worst[2], 1e-9)), GROWTH * *steps); /* one quick step promises nothing */
+    return true;
+}
+
+/* All ranks, also those that have no environments of this batch. */
 static int play_batch(struct evaluator *ev, int player, bool deterministic, int64_t batch_first, struct error *err)
 {
     const struct share share = batch_share(ev, batch_first);
-    if (!share.count) return 0;
     struct turn turn;
-    struct vecenv *env;
-    int code = turn_open(&turn, ev, player, share, &env, err), left = share.count;
-    if (code) return code;
-    const struct mappo_env_io io = point_io(ev, vecenv_spec(env));
-    memset(ev->done, 0, (size_t)ev->room);
-    code = vecenv_reset(env, &io, err);
-    while (!code && left) {
-        if ((code = choose(&turn, env, player, deterministic, err))) break;
-        if ((code = take_step(&turn, env, &io, err))) break;
-        watchdog_sign();
-        count_episodes(ev, env, turn.first, batch_first, &left);
-        if (turn.step > ENDLESS)
-            code = error_set(err, EXIT_ENVIRONMENT, "%s: an episode did not end within %d steps; set wrap.time_limit",
-                             vecenv_descriptor(env)->id, ENDLESS);
+    struct vecenv *env = NULL;
+    int code = 0, left = share.count, steps = 1, asked = 0;
+    double start;
+    if (left) code = turn_open(&turn, ev, player, share, &env, err);
+    if (env && !code) {
+        const struct mappo_env_io io = point_io(ev, vecenv_spec(env));
+        memset(ev->done, 0, (size_t)ev->room);
+        code = vecenv_reset(env, &io, err);
     }
+    do {
+        start = clock_seconds();
+        if (!code && left) code = play_steps(&turn, env, player, deterministic, batch_first, steps, &left, err);
+    } while (another_round(ev, code != 0, left, clock_seconds() - start, &steps, &asked));
     vecenv_close(env);
-    return code;
+    code = comm_vote(ev->comm, code, err);
+    return code ? code : asked;
 }
 
 int evaluator_picture(struct evaluator *ev, int player, bool deterministic, const char *path, struct error *err)
@@ -344,7 +385,7 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
     for (int64_t first = 0; first < ev->episodes; first += BATCH_ENVS) {
         const int total = batch_episodes(ev, first);
         memset(ev->result, 0, (size_t)total * COLUMNS * sizeof *ev->result);
-        const int code = comm_vote(ev->comm, play_batch(ev, player, deterministic, first, err), err);
+        const int code = play_batch(ev, player, deterministic, first, err);
         if (code) return code;
         comm_sum_double(ev->comm, ev->result,
                         (size_t)total * COLUMNS); /* each row is one rank's, zero elsewhere: exact whatever the ranks */

@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "env/vecenv.h"
 #include "nn/policy.h"
+#include "run/stop.h"
 
 enum player { PLAY_TRAINED, PLAY_RANDOM, PLAY_NOOP, PLAY_SCRIPTED };
 
@@ -29,6 +30,8 @@ static inline bool evaluates(const struct config *config)
  * playing takes no more. */
 int evaluator_create(struct evaluator **evaluator, const struct config *config, struct policy *const *policy, struct backend *backend,
                      struct comm *comm, int threads, struct error *err);
+/* From now on a reason to stop ends evaluator_play within moments: it returns the stop's code, and `out` holds nothing. */
+void evaluator_heed(struct evaluator *evaluator, struct stop *stop);
 int evaluator_play(struct evaluator *evaluator, int player, bool deterministic, struct evaluation *out, struct error *err); /* collective */
 /* Draws episode 0 as a film strip into an SVG file. Not collective. EXIT_USAGE where the environment can't be drawn. */
 int evaluator_picture(struct evaluator *evaluator, int player, bool deterministic, const char *path, struct error *err);

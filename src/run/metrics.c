@@ -246,13 +246,8 @@ static void write_named(FILE *out, const char *prefix, const char *name, double 
     write_REAL(out, value);
 }
 
-void metrics_write(struct metrics *m, const struct metrics_line *line)
+static void print_line(const struct metrics *m, const struct metrics_line *line, FILE *out)
 {
-    enum { LOOK_SECONDS = 1 };
-    if (!m->file) return;
-    if (clock_seconds() - m->looked >= LOOK_SECONDS) look_at_place(m);
-    look_at_size(m);
-    FILE *out = m->file;
     const char *separator = "{";
 #define METRIC(name, kind, value, unit, help)                                                                                              \
     fprintf(out, "%s\"" #name "\":", separator);                                                                                           \
@@ -265,6 +260,18 @@ void metrics_write(struct metrics *m, const struct metrics_line *line)
     for (int i = 0; i < line->metrics; i++) write_named(out, "", line->metric[i].name, line->metric[i].value);
     for (int i = 0; i < m->spec->infos; i++) write_named(out, "info/", m->spec->info[i].name, m->info_mean[i]);
     fputs("}\n", out);
+}
+
+static void begin_line(struct metrics *m)
+{
+    enum { LOOK_SECONDS = 1 };
+    if (clock_seconds() - m->looked >= LOOK_SECONDS) look_at_place(m);
+    look_at_size(m);
+}
+
+static void end_line(struct metrics *m)
+{
+    FILE *out = m->file;
     /* A person may follow the file; one small write an update costs nothing. Half a line of a full disk is taken back. */
     if (fflush(out) == 0 && !ferror(out)) {
         m->whole = ftello(out);
@@ -274,6 +281,42 @@ void metrics_write(struct metrics *m, const struct metrics_line *line)
     __fpurge(out);
     clearerr(out);
     if (ftruncate(fileno(out), m->whole)) warn("metrics.jsonl: can't be cut back to whole lines: %s", strerror(errno));
+}
+
+void metrics_write(struct metrics *m, const struct metrics_line *line)
+{
+    if (!m->file) return;
+    begin_line(m);
+    print_line(m, line, m->file);
+    end_line(m);
+}
+
+char *metrics_text(const struct metrics *m, const struct metrics_line *line)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    CHECK(out, "out of memory for a line of metrics");
+    print_line(m, line, out);
+    fclose(out);
+    return text;
+}
+
+void metrics_write_text(struct metrics *m, const char *text, double eval_return, double eval_stderr)
+{
+    static const char missing[] = "\"eval_return\":null,\"eval_stderr\":null";
+    const char *at = strstr(text, missing);
+    if (!m->file) return;
+    begin_line(m);
+    if (at) {
+        fprintf(m->file, "%.*s\"eval_return\":", (int)(at - text), text);
+        write_REAL(m->file, eval_return);
+        fputs(",\"eval_stderr\":", m->file);
+        write_REAL(m->file, eval_stderr);
+        text = at + strlen(missing);
+    }
+    fputs(text, m->file);
+    end_line(m);
 }
 
 int64_t metrics_mark(struct metrics *m)

@@ -38,6 +38,10 @@ struct metrics_line { /* one update */
     int metrics;
 };
 void metrics_write(struct metrics *metrics, const struct metrics_line *line); /* rank 0; every line is flushed */
+/* Rank 0. The same line as text, its evaluation left out; the caller frees it. Then, maybe in another process: writes it with what the
+ * evaluation came to. */
+char *metrics_text(const struct metrics *metrics, const struct metrics_line *line);
+void metrics_write_text(struct metrics *metrics, const char *text, double eval_return, double eval_stderr);
 /* The length of whole lines so far; what a checkpoint made now remembers. Then, from any thread: makes them durable. */
 int64_t metrics_mark(struct metrics *metrics);
 int metrics_sync(const struct metrics *metrics, struct error *err);

@@ -57,7 +57,9 @@ struct trainer {
     struct metrics_line line[BACKEND_OUTCOMES]; /* of update u in u % BACKEND_OUTCOMES, until it is recorded */
     int64_t recorded;                           /* the last update that is */
     struct metric metric[128];                  /* of the last outcome */
-    double since;                               /* clock: what is recorded next was begun, or what came before it was known */
+    bool evaluation_due; /* of the last update: a reason to stop came first, and it is made before anything else … */
+    char *due_line;      /* rank 0: … as the update's line waits for it (malloc) */
+    double since;        /* clock: what is recorded next was begun, or what came before it was known */
 
     double began;                      /* clock at the start of this leg */
     double seconds_before;             /* spent by earlier legs */

@@ -477,7 +477,6 @@ static int serve_commands(void *self)
 
 int pod_serve(struct pod *pod, const struct config *config, const struct placement *placement)
 {
-    const struct comm *world = pod->world;
     struct stop *stop;
     struct error err = {0};
     bool told = false;
@@ -494,7 +493,7 @@ int pod_serve(struct pod *pod, const struct config *config, const struct placeme
         if (!plan.opens) break;
         plan.batch.threads = placement->threads;
         if (open_here(&p, pod, config, &plan, &err)) continue; /* the leader failed alike, and has the last word */
-        watchdog_start(config->comm_watchdog_seconds, world->rank, world->size);
+        watchdog_start(config->comm_watchdog_seconds);
         crew_attend(placement->may_spin ? placement->threads : 1, serve_commands, &(struct serving){p, stop, &told});
         watchdog_stop();
         close_here(p);

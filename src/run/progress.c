@@ -109,6 +109,15 @@ static void short_count(char *text, size_t size, double value)
         text_format(text, size, "%.0f", value);
 }
 
+/* What there is none of yet is a dash. */
+static void short_real(char *text, size_t size, double value, int digits)
+{
+    if (isfinite(value))
+        text_format(text, size, "%.*f", digits, value);
+    else
+        text_format(text, size, "-");
+}
+
 /* "12s", "2m03s", "1h02m" */
 static void short_duration(char *text, size_t size, double seconds)
 {
@@ -123,21 +132,20 @@ static void short_duration(char *text, size_t size, double seconds)
 
 struct status { /* the numbers of the line, as text */
     int percent;
-    char done[24], env_speed[24], agent_speed[24], mean[32], eta[32], saved[32];
-    double entropy;
+    char done[24], env_speed[24], agent_speed[24], mean[32], entropy[32], eta[32], saved[32];
 };
 
 /* In words where there is room, else short; the rules' name stands beside the return in both. */
 static void status_text(const struct status *s, const char *rules, int width, char *text, size_t size)
 {
     text_format(text, size,
-                "%3d %%  %s env-steps  %s env-steps/s (%s agent-steps/s)  return %s (%s rules)  entropy %.3f  ETA %s  saved %s ago",
+                "%3d %%  %s env-steps  %s env-steps/s (%s agent-steps/s)  return %s (%s rules)  entropy %s  ETA %s  saved %s ago",
                 s->percent, s->done, s->env_speed, s->agent_speed, s->mean, rules, s->entropy, s->eta, s->saved);
     if ((int)strlen(text) < width) return;
-    text_format(text, size, "%d%% %s %s/s (%s agent/s) return %s %s H %.2f ETA %s ckpt %s", s->percent, s->done, s->env_speed,
-                s->agent_speed, s->mean, rules, s->entropy, s->eta, s->saved);
+    text_format(text, size, "%d%% %s %s/s (%s agent/s) return %s %s H %s ETA %s ckpt %s", s->percent, s->done, s->env_speed, s->agent_speed,
+                s->mean, rules, s->entropy, s->eta, s->saved);
     if ((int)strlen(text) < width) return;
-    text_format(text, size, "%d%% %s %s/s %s agent/s %s %s H %.2f %s ckpt %s", s->percent, s->done, s->env_speed, s->agent_speed, s->mean,
+    text_format(text, size, "%d%% %s %s/s %s agent/s %s %s H %s %s ckpt %s", s->percent, s->done, s->env_speed, s->agent_speed, s->mean,
                 rules, s->entropy, s->eta, s->saved);
 }
 
@@ -165,18 +173,15 @@ void progress_update(struct progress *p, const struct progress_line *line, bool 
     const double overall = now > p->first_time && line->env_steps > p->first_steps
                                ? (double)(line->env_steps - p->first_steps) / (now - p->first_time)
                                : speed;
-    struct status status = {.percent = (int)(100.0 * fmin(1, (double)line->env_steps / (double)line->total_steps)),
-                            .entropy = line->entropy};
+    struct status status = {.percent = (int)(100.0 * fmin(1, (double)line->env_steps / (double)line->total_steps))};
     char text[320];
     short_count(status.done, sizeof status.done, (double)line->env_steps);
     short_count(status.env_speed, sizeof status.env_speed, speed);
     short_count(status.agent_speed, sizeof status.agent_speed, speed * p->agents);
     short_duration(status.eta, sizeof status.eta, overall > 0 ? (double)(line->total_steps - line->env_steps) / overall : 0);
     short_duration(status.saved, sizeof status.saved, line->seconds_since_save);
-    if (isfinite(line->return_mean))
-        text_format(status.mean, sizeof status.mean, "%.2f", line->return_mean);
-    else
-        text_format(status.mean, sizeof status.mean, "-");
+    short_real(status.mean, sizeof status.mean, line->return_mean, 2);
+    short_real(status.entropy, sizeof status.entropy, line->entropy, 3);
     const int width = p->terminal ? terminal_width() : (int)sizeof text;
     status_text(&status, p->rules, width, text, sizeof text);
     p->last_time = now;

@@ -4,12 +4,14 @@
 #include <sys/stat.h>
 
 #include "algo/schedule.h"
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "comm/openmp.h"
 #include "comm/watchdog.h"
 #include "env/float_math.h"
 #include "env/options.h"
@@ -107,7 +109,8 @@ static int form_pods(struct trainer *t, struct error *err)
 {
     const struct config *c = t->config;
     placement_find(&t->placement, t->comm, (int)c->train_threads);
-    const int code = pod_open(&t->pod, t->comm, (int)c->comm_pod, learning_devices(c), err);
+    int code = comm_vote(t->comm, openmp_start_threads(t->placement.threads, err), err);
+    if (!code) code = pod_open(&t->pod, t->comm, (int)c->comm_pod, learning_devices(c), err);
     if (code) return code;
     t->comm = t->pod->leaders;
     return 0;
@@ -271,6 +274,7 @@ static void say_what_runs(const struct trainer *t, bool continued)
                  (long long)t->config->rollout_envs, (long long)t->config->rollout_steps, t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",
                  t->placement.reason, t->learning.backend->detail, t->comm->library);
+    if (openmp_ignored()[0]) progress_say(t->progress, "%s: ignored, threads run on all cores that the job permits", openmp_ignored());
     if (t->learning.why_cpu[0]) progress_say(t->progress, "computing on the CPU: %s", t->learning.why_cpu);
     if (t->learning.where[0]) progress_say(t->progress, "%s", t->learning.where);
     if (t->learning.memory[0]) progress_say(t->progress, "%s", t->learning.memory);
@@ -303,6 +307,21 @@ static void count_agents(struct trainer *t)
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
     t->agents = 0;
     for (int g = 0; g < spec->groups; g++) t->agents += spec->group[g].agents;
+}
+
+/* Rank 0: libhdf5 makes the file in memory, beside copies of what is saved, and crashes where there is none. */
+static int check_room_to_save(const struct trainer *t, struct error *err)
+{
+    enum { COPIES = 4, LIBRARY = 16000000 };
+    struct field_list list = state_file_fields(t);
+    size_t bytes = LIBRARY;
+    for (int i = 0; i < list.count; i++) bytes += COPIES * field_bytes(&list.field[i]);
+    free(list.field);
+    if (memory_room(bytes)) return 0;
+    return error_set(err, EXIT_USAGE,
+                     "not enough memory: saving a checkpoint needs %.4g GB more than this process may have (ulimit -v, or the machine); "
+                     "raise the limit, or use fewer threads (threads=N) or environments (rollout.envs)",
+                     (double)bytes * 1e-9);
 }
 
 /* train.init: a new run from another's networks. */
@@ -390,12 +409,13 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {
-        *outcome = t->standing.env_steps >= t->config->train_env_steps ? START_FINISHED : START_CONTINUED;
+        *outcome = t->standing.env_steps >= t->config->train_env_steps && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
         if (*outcome == START_FINISHED && t->comm->rank == 0) own_config_check(t->path, t->config);
         if (*outcome == START_FINISHED) goto done;
     }
     if (t->comm->rank == 0) {
-        code = make_folder(t, err);
+        code = check_room_to_save(t, err);
+        if (!code) code = make_folder(t, err);
         if (!code && file) code = point_links(t, file, err);
         if (!code) code = open_log(t, continued, err);
         if (!code) code = metrics_open(t->metrics, t->path, t->standing.metrics_offset, t->standing.update, err);
@@ -409,6 +429,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     if (continued && t->comm->rank == 0 && t->other_rounding)
         warn("this run was made by a program that rounds exp and log1p of rules otherwise: environments that use them (mpe/simple_spread) "
              "go on with other last bits than there");
+    if (t->evaluator) evaluator_heed(t->evaluator, t->stop);
     learning_warn_idle(&t->learning, t->config, t->comm);
     warn_of_rate_0(t);
     say_what_runs(t, continued);
@@ -430,6 +451,7 @@ void trainer_close(struct trainer *t, int code)
     folder_close(t->folder);
     check_log(NULL);
     if (t->log) fclose(t->log);
+    free(t->due_line);
     free(t->fields.field);
     free(t->env_state);
     free(t->env_state_all);

@@ -14,6 +14,8 @@
 #include "run/own_files.h"
 #include "run/parts.h"
 
+static const char due_line[] = "/metrics/line"; /* only in files of runs that an evaluation's end was not waited for */
+
 static void list_standing(struct field_list *list, struct standing *s)
 {
     field_add(list, "/counters/update", FIELD_INT64, &s->update, "updates", "updates so far", 0);
@@ -59,7 +61,19 @@ struct field_list state_file_fields(const struct trainer *t)
     if (t->env_bytes)
         field_add(&list, "/environments/state", FIELD_BYTES, t->env_state_all, "1",
                   "a snapshot of every environment and its wrappers, by global index", 2, t->config->rollout_envs, (int64_t)t->env_bytes);
+    if (t->due_line)
+        field_add(&list, due_line, FIELD_BYTES, t->due_line, "1", "the last update's line of metrics, while its evaluation is due", 1,
+                  (int64_t)strlen(t->due_line));
     return list;
+}
+
+/* Rank 0, when everything else was read. */
+static void load_due_line(struct trainer *t, const struct checkpoint *file)
+{
+    const struct field_list *list = checkpoint_fields(file);
+    for (int i = 0; i < list->count; i++)
+        if (!strcmp(list->field[i].name, due_line) && list->field[i].type == FIELD_BYTES)
+            t->due_line = strndup(list->field[i].data, field_bytes(&list->field[i]));
 }
 
 /* ---- saving ------------------------------------------------------------------------------------------------------------------------ */
@@ -313,6 +327,9 @@ int state_load(struct trainer *t, const struct checkpoint *file, struct error *e
             code =
                 error_set(err, EXIT_CHECKPOINT, "dataset %s holds a negative count: not a file of this program", t->fields.field[i].name);
     if ((code = comm_vote(t->comm, code, err))) return code;
+    if (t->comm->rank == 0) load_due_line(t, file);
+    t->evaluation_due = t->due_line != NULL;
+    comm_broadcast(t->comm, &t->evaluation_due, sizeof t->evaluation_due);
     for (int i = 0; i < t->fields.count; i++) comm_broadcast(t->comm, t->fields.field[i].data, field_bytes(&t->fields.field[i]));
     t->learning.algorithm->ops->push(t->learning.algorithm);
     comm_scatter(t->comm, t->env_state_all, t->env_sizes, t->env_state, (size_t)t->learning.envs.count * t->env_bytes);

@@ -12,51 +12,88 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-/* Where several ranks have several reasons, the highest counts. */
-enum reason { NONE, MAX_SECONDS, DEADLINE, ASKED_BY_USR, ASKED_BY_TERM, ASKED_BY_INT, STOP_FILE };
+/* Where several ranks have several reasons, the highest counts; one of a signal is kind * SIGNALS + its number. */
+enum reason { NONE, MAX_SECONDS, DEADLINE, ASKED_TO_CONTINUE, ASKED_TO_STOP, ASKED_AT_KEYBOARD, STOP_FILE };
+enum { SIGNALS = 128 };
 
 struct stop {
     double began, max_seconds;
     double margin;       /* before the deadline: train.stop_margin … */
-    double margin_limit; /* … and twice the slowest save, together at most this */
+    double margin_limit; /* … and twice the slowest save and the longest update, together at most this */
     double slowest_save;
-    double deadline; /* unix seconds; 0 = none */
+    double looked_at, longest; /* clock when reasons were looked for, and the longest time between two looks: an update can't be left */
+    double deadline;           /* unix seconds; 0 = none */
     const char *deadline_name;
-    char file[512];             /* STOP; empty on ranks other than 0 */
-    double file_looked_at;      /* once a second is enough for people, and kind to parallel file systems */
-    struct sigaction before[5]; /* of each signal in caught */
-    int reason;                 /* once agreed */
+    char file[512];        /* STOP; empty on ranks other than 0 */
+    double file_looked_at; /* once a second is enough for people, and kind to parallel file systems */
+    struct sigaction before[SIGNALS];
+    bool caught[SIGNALS];
+    int reason; /* once agreed */
 };
 
 /* ---- signals ---------------------------------------------------------------------------------------------------------------------------
  */
 
-static const int caught[] = {SIGUSR1, SIGUSR2, SIGINT, SIGTERM, SIGHUP};
-enum { CAUGHT = sizeof caught / sizeof *caught };
-static volatile sig_atomic_t seen_usr, seen_int, seen_term;
+/* All whose default ends a process, but for SIGKILL, those of faults and SIGXFSZ, which main ignores. What a job's limits send comes before
+ * more of the same. */
+static const struct {
+    int number;
+    const char *name;
+    enum reason reason;
+} known[] = {
+    {SIGUSR1, "SIGUSR1", ASKED_TO_CONTINUE},
+    {SIGUSR2, "SIGUSR2", ASKED_TO_CONTINUE},
+    {SIGXCPU, "SIGXCPU (the limit on processor time)", ASKED_TO_CONTINUE},
+    {SIGPWR, "SIGPWR", ASKED_TO_CONTINUE},
+    {SIGTERM, "SIGTERM", ASKED_TO_STOP},
+    {SIGHUP, "SIGHUP", ASKED_TO_STOP},
+    {SIGPIPE, "SIGPIPE (nobody reads the output)", ASKED_TO_STOP},
+    {SIGALRM, "SIGALRM", ASKED_TO_STOP},
+    {SIGVTALRM, "SIGVTALRM", ASKED_TO_STOP},
+    {SIGPROF, "SIGPROF", ASKED_TO_STOP},
+    {SIGIO, "SIGIO", ASKED_TO_STOP},
+#ifdef SIGSTKFLT
+    {SIGSTKFLT, "SIGSTKFLT", ASKED_TO_STOP},
+#endif
+    {SIGINT, "SIGINT", ASKED_AT_KEYBOARD},
+    {SIGQUIT, "SIGQUIT", ASKED_AT_KEYBOARD},
+};
+enum { KNOWN = sizeof known / sizeof *known };
+
+/* Signals of real time have no names. */
+static int number_of(int i)
+{
+    return i < KNOWN ? known[i].number : SIGRTMIN + i - KNOWN;
+}
+
+static enum reason reason_of(int number)
+{
+    for (int i = 0; i < KNOWN; i++)
+        if (known[i].number == number) return known[i].reason;
+    return ASKED_TO_STOP;
+}
+
+static volatile sig_atomic_t seen[STOP_FILE]; /* by reason: the number of the last such signal */
 
 static void note_signal(int number)
 {
-    if (number == SIGINT)
-        seen_int = 1;
-    else if (number == SIGTERM || number == SIGHUP)
-        seen_term = 1;
-    else
-        seen_usr = 1;
+    seen[reason_of(number)] = number;
 }
 
 static void install_handlers(struct stop *stop)
 {
-    seen_usr = seen_int = seen_term = 0;
-    for (int i = 0; i < CAUGHT; i++) {
+    memset((void *)seen, 0, sizeof seen);
+    for (int i = 0; number_of(i) <= SIGRTMAX && number_of(i) < SIGNALS; i++) {
+        const int number = number_of(i);
         struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
         sigemptyset(&action.sa_mask);
         /* A second SIGINT meets the default action and ends the process at once; a second SIGTERM does not (stop.h). */
-        if (caught[i] == SIGINT) action.sa_flags |= SA_RESETHAND;
-        sigaction(caught[i], NULL, &stop->before[i]);
-        /* Shells' background jobs ignore SIGINT and nohup SIGHUP on purpose. */
-        if ((caught[i] == SIGINT || caught[i] == SIGHUP) && stop->before[i].sa_handler == SIG_IGN) continue;
-        sigaction(caught[i], &action, NULL);
+        if (reason_of(number) == ASKED_AT_KEYBOARD) action.sa_flags |= SA_RESETHAND;
+        if (sigaction(number, NULL, &stop->before[number])) continue;
+        /* Shells' background jobs ignore SIGINT and nohup SIGHUP on purpose; a profiler has its own use for others. */
+        const bool ours = number == SIGUSR1 || number == SIGUSR2 || number == SIGTERM;
+        if (!ours && stop->before[number].sa_handler != SIG_DFL) continue;
+        stop->caught[number] = sigaction(number, &action, NULL) == 0;
     }
 }
 
@@ -94,7 +131,7 @@ static void find_deadline(struct stop *stop, double margin, bool speak)
 
 static double deadline_margin(const struct stop *stop)
 {
-    return fmin(2 * stop->slowest_save + stop->margin, stop->margin_limit);
+    return fmin(2 * stop->slowest_save + stop->longest + stop->margin, stop->margin_limit);
 }
 
 /* ---- the public part
@@ -126,40 +163,38 @@ void stop_save_took(struct stop *stop, double seconds)
 static int find_reason(struct stop *stop)
 {
     const double now = clock_seconds();
+    if (stop->looked_at > 0) stop->longest = fmax(stop->longest, now - stop->looked_at);
+    stop->looked_at = now;
     if (stop->file[0] && now - stop->file_looked_at >= 1) {
         stop->file_looked_at = now;
-        if (access(stop->file, F_OK) == 0) return STOP_FILE;
+        if (access(stop->file, F_OK) == 0) return STOP_FILE * SIGNALS;
     }
-    if (seen_int) return ASKED_BY_INT;
-    if (seen_term) return ASKED_BY_TERM;
-    if (seen_usr) return ASKED_BY_USR;
-    if (stop->deadline > 0 && (double)time(NULL) >= stop->deadline - deadline_margin(stop)) return DEADLINE;
-    if (stop->max_seconds > 0 && now - stop->began >= stop->max_seconds) return MAX_SECONDS;
+    for (int reason = ASKED_AT_KEYBOARD; reason >= ASKED_TO_CONTINUE; reason--)
+        if (seen[reason]) return reason * SIGNALS + seen[reason];
+    if (stop->deadline > 0 && (double)time(NULL) >= stop->deadline - deadline_margin(stop)) return DEADLINE * SIGNALS;
+    if (stop->max_seconds > 0 && now - stop->began >= stop->max_seconds) return MAX_SECONDS * SIGNALS;
     return NONE;
 }
 
 static void say_why(const struct stop *stop, char *why, size_t size)
 {
     char left[32];
-    switch (stop->reason) {
+    const int number = stop->reason % SIGNALS;
+    switch (stop->reason / SIGNALS) {
     case STOP_FILE:
         text_format(why, size, "%s found", stop->file[0] ? stop->file : "STOP file");
-        return;
-    case ASKED_BY_INT:
-        text_format(why, size, "SIGINT");
-        return;
-    case ASKED_BY_TERM:
-        text_format(why, size, "SIGTERM or SIGHUP");
-        return;
-    case ASKED_BY_USR:
-        text_format(why, size, "SIGUSR1 or SIGUSR2");
         return;
     case DEADLINE:
         clock_duration(left, sizeof left, deadline_margin(stop));
         text_format(why, size, "the time limit (%s) is %s away", stop->deadline_name, left);
         return;
-    default:
+    case MAX_SECONDS:
         text_format(why, size, "train.max_seconds=%g is over", stop->max_seconds);
+        return;
+    default:
+        text_format(why, size, "signal %d", number);
+        for (int i = 0; i < KNOWN; i++)
+            if (known[i].number == number) text_format(why, size, "%s", known[i].name);
     }
 }
 
@@ -169,24 +204,24 @@ int stop_agreed(struct stop *stop, struct comm *comm, char *why, size_t size)
     double reason = stop->reason ? stop->reason : find_reason(stop);
     comm_max_double(comm, &reason, 1);
     if (reason == NONE) return EXIT_DONE;
-    if (!stop->reason && reason == STOP_FILE && stop->file[0] && unlink(stop->file) && errno != ENOENT)
+    if (!stop->reason && reason == STOP_FILE * SIGNALS && stop->file[0] && unlink(stop->file) && errno != ENOENT)
         warn("%s: cannot be removed (%s); remove it before you continue", stop->file, strerror(errno));
     stop->reason = (int)reason;
     if (why) say_why(stop, why, size);
-    return stop->reason >= ASKED_BY_TERM ? EXIT_STOPPED : EXIT_CONTINUE;
+    return stop->reason / SIGNALS >= ASKED_TO_STOP ? EXIT_STOPPED : EXIT_CONTINUE;
 }
 
 void stop_close(struct stop *stop)
 {
     if (!stop) return;
-    for (int i = 0; i < CAUGHT; i++) {
+    for (int number = 1; number < SIGNALS; number++) {
+        if (!stop->caught[number]) continue;
         /* A launcher passes a signal to one rank after the other: it may reach the last ones when the first has had all end. What asks to
-         * save and continue must not kill whoever has just done so. */
-        if (caught[i] == SIGUSR1 || caught[i] == SIGUSR2) {
-            signal(caught[i], SIG_IGN);
-        } else {
-            sigaction(caught[i], &stop->before[i], NULL);
-        }
+         * save and continue must not kill whoever has just done so. Nor must the last lines, where nobody reads them. */
+        if (reason_of(number) == ASKED_TO_CONTINUE || number == SIGPIPE)
+            signal(number, SIG_IGN);
+        else
+            sigaction(number, &stop->before[number], NULL);
     }
     free(stop);
 }

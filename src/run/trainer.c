@@ -1,6 +1,9 @@
 #include "run/trainer.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,8 +69,17 @@ static int save_last(struct trainer *t, bool best, struct error *err)
     return code ? code : state_save(t, best, err);
 }
 
+/* A reason to stop that comes during an evaluation doesn't wait for its end: it is made again when the run goes on, and the line of its
+ * update is written then. */
+static int leave_evaluation(struct trainer *t, const struct metrics_line *line, char *why, size_t size)
+{
+    if (t->comm->rank == 0 && !t->evaluation_due) t->due_line = metrics_text(t->metrics, line);
+    t->evaluation_due = true;
+    return stop_agreed(t->stop, t->comm, why, size);
+}
+
 /* The best so far is kept: true where this evaluation is it. */
-static int evaluate(struct trainer *t, bool *best, struct error *err)
+static int evaluate(struct trainer *t, bool *best, char *why, size_t size, struct error *err)
 {
     struct metrics_line *line = line_of(t, t->standing.update);
     struct evaluation result;
@@ -75,10 +87,11 @@ static int evaluate(struct trainer *t, bool *best, struct error *err)
     const double start = clock_seconds();
     int code = settle(t, err); /* which checkpoint is the best one must be known */
     if (!code) code = evaluator_play(t->evaluator, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
+    t->seconds_eval += clock_seconds() - start;
+    if (code == EXIT_STOPPED || code == EXIT_CONTINUE) return leave_evaluation(t, line, why, size);
     if (code) return code;
     line->eval_return = result.return_mean;
     line->eval_stderr = result.return_stderr;
-    t->seconds_eval += clock_seconds() - start;
     *best = t->standing.best_env_steps < 0 || result.return_mean > t->standing.best_return;
     if (*best) {
         t->kept_best_return = t->standing.best_return;
@@ -159,6 +172,17 @@ static void write_line(struct trainer *t)
     progress_update(t->progress, &progress, line->env_steps >= t->config->train_env_steps);
 }
 
+/* The line that has waited for its evaluation since an earlier leg. */
+static void write_due_line(struct trainer *t)
+{
+    const struct metrics_line *line = line_of(t, ++t->recorded);
+    if (t->due_line) metrics_write_text(t->metrics, t->due_line, line->eval_return, line->eval_stderr);
+    free(t->due_line);
+    t->due_line = NULL;
+    t->evaluation_due = false;
+    t->seconds_eval = 0;
+}
+
 /* Updates, until only the last `ahead` of them are left. hold: the line of the last is not written yet. */
 static int record(struct trainer *t, int ahead, bool hold, struct error *err)
 {
@@ -203,47 +227,77 @@ static int learn(struct trainer *t, struct error *err)
     return 0;
 }
 
+/* What an update is followed by: its evaluation, its line, its checkpoint. */
+static int conclude(struct trainer *t, bool evaluates_now, char *why, size_t size, struct error *err)
+{
+    const struct standing *s = &t->standing;
+    const bool last = s->env_steps >= t->config->train_env_steps;
+    bool best = false;
+    int code = 0;
+    if (evaluates_now) {
+        if (!t->evaluation_due) code = record(t, 0, true, err);
+        if (code || (code = evaluate(t, &best, why, size, err))) return code;
+        if (t->evaluation_due)
+            write_due_line(t);
+        else
+            write_line(t);
+    }
+    const bool saves = best || save_is_due(t, s->update);
+    if ((code = record(t, last || saves ? 0 : t->learning.algorithm->ahead, false, err))) return code;
+    if (saves && !last && (code = save(t, best, err))) return code;
+    return last ? save_last(t, best, err) : 0; /* nothing comes after it: it may not be left out */
+}
+
 /* The loop. Returns 0 when all steps are done, a stop's code, or an error's. A device is told of the next update before the last one is
  * recorded, so that it never waits; evaluations and checkpoints are of updates that went well. */
 static int train(struct trainer *t, char *why, size_t size, struct error *err)
 {
-    const struct algorithm *algorithm = t->learning.algorithm;
     struct standing *s = &t->standing;
     int code = 0;
-    t->recorded = s->update;
+    t->recorded = s->update - (t->evaluation_due ? 1 : 0);
+    if (t->evaluation_due && (code = conclude(t, true, why, size, err))) return code;
     while (s->env_steps < t->config->train_env_steps && !(code = stop_agreed(t->stop, t->comm, why, size))) {
         const int64_t before = s->env_steps;
-        bool best = false;
         if (t->recorded == s->update) t->since = clock_seconds();
 
         if ((code = learn(t, err))) return code;
-        const bool last = s->env_steps >= t->config->train_env_steps;
         const bool evaluates_now = t->evaluator && (crossed(before, s->env_steps, t->config->eval_env_steps) ||
                                                     crossed(s->update - 1, s->update, t->config->eval_interval));
-        if (evaluates_now) {
-            if ((code = record(t, 0, true, err)) || (code = evaluate(t, &best, err))) return code;
-            write_line(t);
-        }
-        const bool saves = best || save_is_due(t, s->update);
-        if ((code = record(t, last || saves ? 0 : algorithm->ahead, false, err))) return code;
-        if (saves && !last && (code = save(t, best, err))) return code;
-        if (last && (code = save_last(t, best, err))) return code; /* nothing comes after it: it may not be left out */
+        if ((code = conclude(t, evaluates_now, why, size, err))) return code;
         if (s->update % AGREE_INTERVAL == 0 &&
-            (code = comm_agree(t->comm, "the parameters", algorithm->ops->hash(t->learning.algorithm), err)))
+            (code = comm_agree(t->comm, "the parameters", t->learning.algorithm->ops->hash(t->learning.algorithm), err)))
             return code;
     }
     const int failed = record(t, 0, false, err);
     return failed ? failed : code;
 }
 
+/* --quiet leaves one line of a run: where it is and how it stands. */
+static void say_quietly(const struct trainer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say_quietly(const struct trainer *t, const char *format, ...)
+{
+    va_list list;
+    if (t->comm->rank || !t->args->quiet || t->args->json) return;
+    va_start(list, format);
+    printf("%s: ", t->path);
+    vprintf(format, list);
+    va_end(list);
+    putchar('\n');
+}
+
 static void say_end(struct trainer *t, int code, const char *why)
 {
-    char spent[32];
+    const double mean = metrics_return(t->metrics);
+    const char *goes_on = code ? "; the same command again continues it" : "";
+    char spent[32], back[128] = "no episode has ended yet";
     clock_duration(spent, sizeof spent, t->seconds_before + (clock_seconds() - t->began));
-    progress_say(t->progress, "%s after %lld updates, %lld env-steps, %s: return_mean %.2f (%s rules)", code ? why : "finished",
-                 (long long)t->standing.update, (long long)t->standing.env_steps, spent, metrics_return(t->metrics),
-                 vecenv_spec(t->learning.env)->rules);
-    progress_say(t->progress, "%s/latest.h5%s", t->path, code ? "; the same command again continues it" : "");
+    if (isfinite(mean)) text_format(back, sizeof back, "return_mean %.2f (%s rules)", mean, vecenv_spec(t->learning.env)->rules);
+    if (!code) why = "finished";
+    progress_say(t->progress, "%s after %lld updates, %lld env-steps, %s: %s", why, (long long)t->standing.update,
+                 (long long)t->standing.env_steps, spent, back);
+    progress_say(t->progress, "%s/latest.h5%s", t->path, goes_on);
+    say_quietly(t, "%s after %lld updates, %lld env-steps, %s: %s%s", why, (long long)t->standing.update, (long long)t->standing.env_steps,
+                spent, back, goes_on);
 }
 
 /* Rank 0, --json: the run in one object. */
@@ -270,7 +324,7 @@ static void forget_stop(const struct trainer *t)
 static void say_finished(const struct trainer *t)
 {
     if (t->comm->rank) return;
-    if (t->args->quiet || t->args->json) return;
+    if (t->args->json) return;
     printf("%s is finished: %lld env-steps reach train.env_steps=%lld; raise it to go on\n", t->path, (long long)t->standing.env_steps,
            (long long)t->config->train_env_steps);
 }
@@ -308,7 +362,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         forget_stop(t);
         say_finished(t);
     } else if (!code) {
-        watchdog_start(config->comm_watchdog_seconds, comm->rank, comm->size); /* of all ranks */
+        watchdog_start(config->comm_watchdog_seconds);
         t->began = t->last_save = clock_seconds();
         if (outcome == START_NEW) code = state_save(t, false, &err); /* a full disk is found out before anything is spent */
         if (!code) code = train(t, why, sizeof why, &err);

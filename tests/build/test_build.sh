@@ -37,6 +37,15 @@ check "a_library_that_arrives_later_is_looked_for_again" "1 0 1" "$(probes) $(pr
 # ---- what is missing is named ----
 out=$(make BUILD="$work/a" BLAS=nosuch 2>&1)
 check "an_unknown_blas_is_refused" "2 yes" "$? $(grep -q 'BLAS=nosuch is not one of openblas' <<<"$out" && echo yes)"
+out=$(make BUILD="$work/a" BLAS=none "$work/a/config.mk" 2>&1 && grep -c '^BLAS_FILE := *$' "$work/a/config.mk")
+check "no_blas_can_be_chosen" 1 "$(tail -1 <<<"$out")"
+cat >"$work/blas.c" <<'END'
+#include "cmd/bench_blas.h"
+#include <stdio.h>
+int main(void) { struct blas blas; blas_open(&blas); return blas_rate(&blas, 8) != 0 || puts(blas.why) < 0; }
+END
+gcc -D_GNU_SOURCE -Isrc -DMAPPO_BLAS='"libnosuch.so.0"' -o "$work/blas" "$work/blas.c" src/cmd/bench_blas.c src/base/text.c src/base/clock.c src/base/check.c -ldl -lm >"$work/log" 2>&1
+check "a_blas_that_is_gone_since_is_named" 1 "$("$work/blas" | grep -c libnosuch.so.0 || tail -1 "$work/log")"
 mkdir "$work/bin"
 cat >"$work/bin/cc" <<'END'
 #!/bin/sh

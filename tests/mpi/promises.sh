@@ -79,10 +79,10 @@ await_end() {
 start_work 2 30; kill -USR1 "$LAUNCHER"; await_end
 # MPICH's mpirun may return 0 after it has forwarded a signal.
 [ "$MPI_NAME$STATUS" = mpich0 ] && STATUS=75
-expect usr1_through_mpirun_ends_all_with_75 "75 stopped: SIGUSR1 or SIGUSR2" "$STATUS $(tail -1 "$RUN/out")"
+expect usr1_through_mpirun_ends_all_with_75 "75 stopped: SIGUSR1" "$STATUS $(tail -1 "$RUN/out")"
 
 start_work 2 30; kill -USR2 "$(cat "$RUN/pid.1")"; await_end
-expect usr2_to_one_rank_ends_all_with_75 "75 stopped: SIGUSR1 or SIGUSR2" "$STATUS $(tail -1 "$RUN/out")"
+expect usr2_to_one_rank_ends_all_with_75 "75 stopped: SIGUSR2" "$STATUS $(tail -1 "$RUN/out")"
 
 start_work 2 30; touch "$RUN/STOP"; await_end
 expect a_stop_file_ends_all_with_10_and_is_removed "10 stopped: $RUN/STOP found, gone" "$STATUS $(tail -1 "$RUN/out"), $([ -e "$RUN/STOP" ] && echo there || echo gone)"

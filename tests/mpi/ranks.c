@@ -301,7 +301,7 @@ static int work(struct comm *comm, double watchdog, const char *folder)
         comm_barrier(comm);
     }
     if (comm->rank == 0) printf("started\n"), fflush(stdout);
-    watchdog_start(watchdog, comm->rank, comm->size);
+    watchdog_start(watchdog);
     int code;
     for (long update = 0; !(code = stop_agreed(stop, comm, why, sizeof why)); update++) {
         watchdog_phase("update");

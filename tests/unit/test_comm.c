@@ -167,7 +167,8 @@ static int run_child(double limit, int signs, bool stop_first, char *text, size_
     const pid_t child = fork();
     if (child == 0) {
         dup2(pipes[1], STDERR_FILENO);
-        watchdog_start(limit, 3, 8);
+        check_identify(3, 8, NULL);
+        watchdog_start(limit);
         for (int i = 0; i < signs; i++) {
             watchdog_phase("rollout");
             usleep(50000);

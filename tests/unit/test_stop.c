@@ -58,8 +58,10 @@ static void signals_give_their_exit_codes(void **state)
     const struct {
         int number, code;
         const char *text;
-    } signals[] = {{SIGUSR1, 75, "SIGUSR1"}, {SIGUSR2, 75, "SIGUSR2"}, {SIGINT, 10, "SIGINT"}, {SIGTERM, 10, "SIGTERM"}};
-    for (int i = 0; i < 4; i++) {
+    } signals[] = {{SIGUSR1, 75, "SIGUSR1"}, {SIGUSR2, 75, "SIGUSR2"}, {SIGXCPU, 75, "SIGXCPU"},
+                   {SIGINT, 10, "SIGINT"},   {SIGTERM, 10, "SIGTERM"}, {SIGPIPE, 10, "nobody reads the output"}};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        signal(signals[i].number, SIG_DFL); /* one that was closed leaves some ignored */
         struct stop *stop = open_stop(0, 120);
         raise(signals[i].number);
         assert_int_equal(stop_agreed(stop, comm, why, sizeof why), signals[i].code);
@@ -67,6 +69,61 @@ static void signals_give_their_exit_codes(void **state)
         assert_int_equal(stop_agreed(stop, comm, why, sizeof why), signals[i].code); /* it stays */
         stop_close(stop);
     }
+}
+
+/* Which those are is asked of the system. */
+static bool ends_a_process(int number)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        signal(number, SIG_DFL);
+        raise(number);
+        _exit(0);
+    }
+    int status;
+    while (waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status)) kill(child, SIGKILL);
+    return WIFSIGNALED(status) && WTERMSIG(status) == number;
+}
+
+static void every_signal_that_would_end_a_process_has_the_run_saved(void **state)
+{
+    (void)state;
+    const int faults[] = {SIGKILL, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGXFSZ};
+    int caught = 0;
+    for (int number = 1; number <= SIGRTMAX; number++) {
+        bool other = number > SIGSYS && number < SIGRTMIN; /* the C library's own */
+        for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) other = other || number == faults[i];
+        if (other || !ends_a_process(number)) continue;
+        signal(number, SIG_DFL);
+        struct stop *stop = open_stop(0, 120);
+        raise(number);
+        const int code = stop_agreed(stop, comm, why, sizeof why);
+        if (code != 10 && code != 75) fail_msg("signal %d: %d", number, code);
+        caught++;
+        stop_close(stop);
+    }
+    assert_true(caught >= 14 + SIGRTMAX - SIGRTMIN);
+}
+
+static int handled;
+static void handle(int number)
+{
+    handled = number;
+}
+
+static void what_others_use_or_ignore_stays_theirs(void **state)
+{
+    (void)state;
+    signal(SIGPROF, handle);
+    signal(SIGALRM, SIG_IGN);
+    struct stop *stop = open_stop(0, 120);
+    raise(SIGPROF);
+    raise(SIGALRM);
+    assert_int_equal(stop_agreed(stop, comm, why, sizeof why), 0);
+    assert_int_equal(handled, SIGPROF);
+    stop_close(stop);
+    signal(SIGPROF, SIG_DFL);
+    signal(SIGALRM, SIG_DFL);
 }
 
 static void a_late_request_to_save_kills_nobody(void **state)
@@ -78,6 +135,7 @@ static void a_late_request_to_save_kills_nobody(void **state)
     stop_close(stop);
     raise(SIGUSR1);
     raise(SIGUSR2);
+    raise(SIGPIPE); /* nor do last lines that nobody reads */
 }
 
 static void a_request_to_stop_outweighs_one_to_continue_later(void **state)
@@ -215,6 +273,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_reason_it_goes_on),
         cmocka_unit_test(signals_give_their_exit_codes),
+        cmocka_unit_test(every_signal_that_would_end_a_process_has_the_run_saved),
+        cmocka_unit_test(what_others_use_or_ignore_stays_theirs),
         cmocka_unit_test(a_late_request_to_save_kills_nobody),
         cmocka_unit_test(a_request_to_stop_outweighs_one_to_continue_later),
         cmocka_unit_test(a_second_sigint_ends_at_once),

@@ -1,0 +1,171 @@
+#include "env/calls.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+/* Read by the handler on the same thread. */
+static _Thread_local struct {
+    const char *volatile id, *volatile where; /* where = NULL: in none */
+    bool has_stack;
+} now;
+
+/* A stack that has overflown has no room for a handler. */
+static _Thread_local char spare_stack[32768];
+
+static const struct {
+    int number;
+    const char *name;
+} fault[] = {{SIGSEGV, "SIGSEGV, memory that is not its own"},
+             {SIGBUS, "SIGBUS, memory that is not there"},
+             {SIGFPE, "SIGFPE, a division by zero"},
+             {SIGILL, "SIGILL, an illegal instruction"},
+             {SIGABRT, "SIGABRT, an assertion or abort()"}};
+enum { FAULTS = sizeof fault / sizeof *fault };
+static struct sigaction before[FAULTS];
+static bool watching;
+static atomic_flag spoken = ATOMIC_FLAG_INIT; /* of several threads that fail alike one speaks, and ends them all */
+
+/* ---- the ends ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Only what is allowed in a handler. What is not an environment's fault goes its way as if nobody had looked. */
+static void crashed(int number)
+{
+    struct rlimit core;
+    int f = 0;
+    while (f < FAULTS - 1 && fault[f].number != number) f++;
+    if (now.where) {
+        while (atomic_flag_test_and_set(&spoken)) pause();
+        const char *const words[] = {"environment \"", now.id, "\" crashed ", now.where, " (", fault[f].name, ")"};
+        now.where = NULL;
+        last_words(words, sizeof words / sizeof *words);
+        if (getrlimit(RLIMIT_CORE, &core) || core.rlim_cur == 0) _exit(EXIT_ENVIRONMENT);
+        signal(number, SIG_DFL);
+    } else {
+        sigaction(number, &before[f], NULL);
+    }
+    raise(number); /* blocked until this returns */
+}
+
+static void ended(void)
+{
+    const char *where = now.where;
+    if (!where) return;
+    while (atomic_flag_test_and_set(&spoken)) pause();
+    now.where = NULL;
+    die(EXIT_ENVIRONMENT, "environment \"%s\" ended the program %s with exit(): it must return an error instead (docs/env-abi.md)", now.id,
+        where);
+}
+
+void calls_watch(void)
+{
+    struct sigaction action = {.sa_handler = crashed, .sa_flags = SA_ONSTACK};
+    sigemptyset(&action.sa_mask);
+    for (int f = 0; f < FAULTS; f++) sigaction(fault[f].number, &action, &before[f]);
+    atexit(ended);
+    at_quick_exit(ended);
+    watching = true;
+}
+
+/* ---- the calls ----------------------------------------------------------------------------------------------------------------------- */
+
+static void give_stack(void)
+{
+    const stack_t stack = {.ss_sp = spare_stack, .ss_size = sizeof spare_stack};
+    now.has_stack = true;
+    if (watching) sigaltstack(&stack, NULL);
+}
+
+void calls_enter(const char *id, const char *where)
+{
+    if (!now.has_stack) give_stack();
+    now.id = id;
+    now.where = where;
+}
+
+void calls_leave(void)
+{
+    now.where = NULL;
+}
+
+/* A result on its way out of a call. */
+static int leave(int result)
+{
+    calls_leave();
+    return result;
+}
+
+int call_create(const struct mappo_env *env, const struct mappo_env_config *config, void **self, struct mappo_env_error *error)
+{
+    calls_enter(env->id, "in its create()");
+    return leave(env->create(config, self, error));
+}
+
+void call_destroy(const struct mappo_env *env, void *self)
+{
+    calls_enter(env->id, "in its destroy()");
+    env->destroy(self);
+    calls_leave();
+}
+
+const struct mappo_env_spec *call_spec(const struct mappo_env *env, const void *self)
+{
+    calls_enter(env->id, "in its spec()");
+    const struct mappo_env_spec *spec = env->spec(self);
+    calls_leave();
+    return spec;
+}
+
+int call_reset(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io,
+               struct mappo_env_error *error)
+{
+    calls_enter(env->id, "in its reset()");
+    return leave(env->reset(self, lo, hi, io, error));
+}
+
+int call_step(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
+{
+    calls_enter(env->id, "in its step()");
+    return leave(env->step(self, lo, hi, io, error));
+}
+
+int call_observe(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io)
+{
+    calls_enter(env->id, "in its observe()");
+    return leave(env->observe(self, lo, hi, io));
+}
+
+int call_script(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, int32_t *const act_int[], float *const act_real[])
+{
+    calls_enter(env->id, "in its script()");
+    return leave(env->script(self, lo, hi, act_int, act_real));
+}
+
+int call_draw(const struct mappo_env *env, const void *self, int32_t e, const struct mappo_canvas *canvas)
+{
+    calls_enter(env->id, "in its draw()");
+    return leave(env->draw(self, e, canvas));
+}
+
+int call_snapshot(const struct mappo_env *env, const void *self, int32_t e, void *bytes)
+{
+    calls_enter(env->id, "in its snapshot()");
+    return leave(env->snapshot(self, e, bytes));
+}
+
+int call_restore(const struct mappo_env *env, void *self, int32_t e, const void *bytes, struct mappo_env_error *error)
+{
+    calls_enter(env->id, "in its restore()");
+    return leave(env->restore(self, e, bytes, error));
+}
+
+int call_device(const struct mappo_env *env, void *self, struct mappo_device *out)
+{
+    calls_enter(env->id, "in its device()");
+    return leave(env->device(self, out));
+}

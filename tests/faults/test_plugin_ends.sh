@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# An environment that ends or crashes the whole process is named, with the function it was in, and the exit code is 3 whatever it gave.
+# timeout: 300
+set -u
+MAPPO=${MAPPO:-build/mappo} BUILD=${BUILD:-build}
+PLUGIN=$(cd "$BUILD/tests" && pwd)/plugin_that_ends.so
+MAPPO=$(cd "$(dirname "$MAPPO")" && pwd)/$(basename "$MAPPO")
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+cd "$WORK" || exit 1
+ulimit -c 0 # a core that is asked for is made, and the signal's own code given
+failed=0
+check() { # NAME EXPECTED ACTUAL
+    if [ "$2" = "$3" ]; then echo "ok - $1"; else failed=1 && echo "not ok - $1: expected \"$2\", got \"$3\""; fi
+}
+small=(env="$PLUGIN" rollout.envs=8 rollout.steps=5 policy.hidden=16 ppo.epochs=1 eval.env_steps=0 train.env_steps=80)
+told() { # PATTERN ARGUMENTS…: exit code, and how many lines of standard error say it
+    local pattern=$1
+    shift
+    rm -rf run
+    timeout 60 "$@" "${small[@]}" run=run >out 2>err
+    echo "$? $(grep -cE "$pattern" err)"
+}
+for threads in 1 4; do
+    for how in exit quick_exit; do
+        check "${how}_in_a_step_is_an_error_with_${threads}_threads" "3 1" \
+            "$(told 'environment "test/ends" ended the program in its step\(\) with exit\(\)' "$MAPPO" env.how=$how threads=$threads)"
+    done
+    for how in assert segv fpe ill bus overflow; do
+        if [ $how != assert ] && ldd "$MAPPO" | grep -q libasan; then continue; fi # the sanitizer's own report
+        check "${how}_in_a_step_names_environment_and_call_with_${threads}_threads" "3 1" \
+            "$(told 'environment "test/ends" crashed in its step\(\) \(SIG(ABRT|SEGV|FPE|ILL|BUS),' "$MAPPO" env.how=$how threads=$threads)"
+    done
+done
+check "the_log_says_it_too" 1 "$(grep -c 'environment "test/ends" crashed in its step()' run/log.txt)"
+for where in create reset snapshot; do
+    check "exit_in_${where}_is_an_error" "3 1" "$(told "environment \"test/ends\" ended the program in its $where\(\)" "$MAPPO" env.where=$where)"
+    check "a_crash_in_${where}_is_named" "3 1" "$(told "environment \"test/ends\" crashed in its $where\(\)" "$MAPPO" env.how=assert env.where=$where)"
+done
+if command -v mpirun.openmpi >/dev/null && ldd "$MAPPO" | grep -q 'libmpi\.so'; then
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    check "ranks_end_together_with_3" 3 "$(told . mpirun.openmpi --quiet --oversubscribe --bind-to none -n 2 "$MAPPO" threads=1 | cut -d' ' -f1)"
+    check "and_the_line_names_the_rank" yes "$(grep -qE 'mappo: rank [01] of 2: environment "test/ends" ended' err && echo yes)"
+fi
+exit $failed
