@@ -26,7 +26,7 @@ static const struct {
              {SIGFPE, "SIGFPE, a division by zero"},
              {SIGILL, "SIGILL, an illegal instruction"},
              {SIGABRT, "SIGABRT, an assertion or abort()"}};
-enum { FAULTS = sizeof fault / sizeof *fault };
+enum { FAULTS = sizeof fault / sizeof *fault, THREADS_MOST = 1024 /* train.threads */ };
 static struct sigaction before[FAULTS];
 static bool watching;
 static atomic_flag spoken = ATOMIC_FLAG_INIT; /* of several threads that fail alike one speaks, and ends them all */
@@ -67,8 +67,12 @@ void calls_watch(void)
     struct sigaction action = {.sa_handler = crashed, .sa_flags = SA_ONSTACK};
     sigemptyset(&action.sa_mask);
     for (int f = 0; f < FAULTS; f++) sigaction(fault[f].number, &action, &before[f]);
-    atexit(ended);
-    at_quick_exit(ended);
+    /* A handler is called once, for the thread that takes it off the C library's list: threads that exit at the same moment would find none
+     * left and end the process with a code of their own, so there is one for each. */
+    for (int i = 0; i < THREADS_MOST; i++) {
+        atexit(ended);
+        at_quick_exit(ended);
+    }
     watching = true;
 }
 
