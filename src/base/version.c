@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
-#define MAPPO_VERSION "0.1.0"
+#define MAPPO_VERSION "0.2.0"
 #ifndef MAPPO_BUILD /* the Makefile gives the commit where there is one */
 #define MAPPO_BUILD "no git"
 #endif

@@ -116,6 +116,14 @@ static int form_pods(struct trainer *t, struct error *err)
     return 0;
 }
 
+/* Another build of the program or of a plugin on some rank: that is how the ranks were started, and trying again would not help. */
+static int agree_on(struct trainer *t, const char *what, uint64_t hash, struct error *err)
+{
+    const int code = comm_agree(t->comm, what, hash, err);
+    if (code && err) err->code = EXIT_USAGE;
+    return code ? EXIT_USAGE : 0;
+}
+
 /* What must be the same on all ranks before the first message that assumes it: rank 0's settings are everybody's from then on. */
 static int agree(struct trainer *t, struct error *err)
 {
@@ -125,7 +133,7 @@ static int agree(struct trainer *t, struct error *err)
     } *first = malloc(sizeof *first);
     CHECK(first, "out of memory while comparing configurations");
     char differs[600];
-    int code = comm_agree(t->comm, "the program (another binary)", version_program_hash(), err);
+    int code = agree_on(t, "the program (another binary)", version_program_hash(), err);
     first->config = *t->config;
     first->fresh = t->args->fresh;
     if (!code) {
@@ -294,14 +302,6 @@ static void say_what_runs(const struct trainer *t, bool continued)
     if (!t->env_bytes) progress_say(t->progress, "this environment has no snapshots: a continued run starts its episodes afresh");
 }
 
-/* Another build of a plugin under the same path, say: that is how the ranks were started, and trying again would not help. */
-static int agree_on_environment(struct trainer *t, struct error *err)
-{
-    const int code = comm_agree(t->comm, "the environment", vecenv_hash(t->learning.env), err);
-    if (code && err) err->code = EXIT_USAGE;
-    return code ? EXIT_USAGE : 0;
-}
-
 static void count_agents(struct trainer *t)
 {
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
@@ -403,7 +403,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     }
     if ((code = check_ranks(t->config, t->comm, err))) goto done;
     if ((code = open_learning(t, err))) goto done;
-    if ((code = agree_on_environment(t, err))) goto done;
+    if ((code = agree_on(t, "the environment", vecenv_hash(t->learning.env), err))) goto done;
     count_agents(t);
     const struct metrics_config metrics = {(int)t->config->metrics_window, t->learning.envs.count * (int)t->config->rollout_steps};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);

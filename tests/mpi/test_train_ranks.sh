@@ -84,7 +84,7 @@ apart evaluating_ranks_with_other_arguments_are_refused 'episodes=20, rank 0 wit
 expect and_nothing_was_made_of_it gone "$([ -e "$WORK/apart" ] && echo there || echo gone)"
 cp "$MAPPO" "$WORK/mappo2" && echo >>"$WORK/mappo2"
 timeout 100 $LAUNCH -n 1 "$MAPPO" $TINY run="$WORK/apart" : -n 1 "$WORK/mappo2" $TINY run="$WORK/apart" >"$WORK/out" 2>"$WORK/err"
-expect ranks_with_another_program_are_refused_by_name "5 1" "$? $(grep -c 'mappo: .*rank 1 on .* differs from rank 0 on .* in the program' "$WORK/err")"
+expect ranks_with_another_program_are_refused_by_name "2 1" "$? $(grep -c 'mappo: .*rank 1 on .* differs from rank 0 on .* in the program' "$WORK/err")"
 
 # ---- the other library -------------------------------------------------------------------------------------------------------------------
 if [ -x "${MAPPO_MPICH:-}" ]; then
