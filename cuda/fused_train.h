@@ -34,10 +34,10 @@ struct train_places { /* in floats from the start of shared memory */
 };
 
 template <int W>
-static inline __host__ __device__ struct train_places train_lay_out(int rows, int layers, int tiles, int groups, int inputs, int outputs,
-                                                                    int extra)
+static constexpr __host__ __device__ struct train_places train_lay_out(int rows, int layers, int tiles, int groups, int inputs, int outputs,
+                                                                       int extra)
 {
-    struct train_places at;
+    struct train_places at = {};
     const int s = rows + 4;
     at.sums = 0;
     at.x = rows * PASS_SUMS * 2;
@@ -52,6 +52,13 @@ static inline __host__ __device__ int chunk_edge(int rows, int chunks, int c) /*
 {
     const int parts = (rows + FUSED_CHUNK_ROWS - 1) / FUSED_CHUNK_ROWS;
     return (int)((int64_t)parts * c / chunks) * FUSED_CHUNK_ROWS;
+}
+
+static __device__ __forceinline__ const struct fused_training *training_of_block(const struct fused_trainings *args)
+{
+    int i = args->networks.passes - 1;
+    while (args->pass[i].first_block > (int)blockIdx.x) i--;
+    return &args->pass[i];
 }
 
 /* A block, seen by one of its threads. */
@@ -127,15 +134,16 @@ static __device__ __forceinline__ void fetch(const struct train_thread *t, int r
     next->row = t->lane < warp_rows(W) && b < end ? (uint32_t)batch_row(&t->p->pass.batch, b) : 0;
 }
 
+/* groups: of eight inputs that the tile has room for, at most G. */
 template <bool TF32, int W, int S, int G>
-static __device__ __forceinline__ void put_inputs(const struct train_thread *t, const struct next_rows<W, G> *next)
+static __device__ __forceinline__ void put_inputs(const struct train_thread *t, const struct next_rows<W, G> *next, int groups)
 {
     enum { FOURS = next_rows<W, G>::FOURS, NUMBER = next_rows<W, G>::NUMBER };
     float *x0 = t->shared + t->at.x0 + t->column + t->lane % FOURS * 4;
 #pragma unroll
     for (int i = 0; i < NUMBER; i++) {
         const int k = t->lane / FOURS + 32 / FOURS * i;
-        if (32 / FOURS * NUMBER == 8 * G || k < 8 * G)
+        if (k < 8 * groups)
             store4(x0 + k * S, rounded<TF32>(next->x[i].x), rounded<TF32>(next->x[i].y), rounded<TF32>(next->x[i].z),
                    rounded<TF32>(next->x[i].w));
     }

@@ -36,10 +36,10 @@ static __device__ __forceinline__ void add_weights(const struct train_thread *t,
 {
     enum { S = BY_LAYER_ROW };
     if constexpr (TF32) {
-        tf32_weights<S>(sum, NULL, t->of_weights, t->shared + g, t->shared + x, BY_LAYER_ROWS);
+        tf32_weights<S, N>(sum, NULL, t->of_weights, t->shared + g, t->shared + x, BY_LAYER_ROWS);
     } else {
         const struct lane l = t->of_weights;
-        product_weights<S>(sum, t->shared + g + l.row / 4 * S, t->shared + x + l.feature * S, BY_LAYER_ROWS);
+        product_weights<S, N>(sum, t->shared + g + l.row / 4 * S, t->shared + x + l.feature * S, BY_LAYER_ROWS);
     }
 }
 
@@ -138,7 +138,7 @@ template <bool TF32, int W, int L, int G> static __device__ __forceinline__ void
         const bool there = t->lane < warp_rows(W) && row + t->column + t->lane < end;
         const uint32_t at = next.row;
         if (there) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
-        put_inputs<TF32, W, S>(t, &next);
+        put_inputs<TF32, W, S>(t, &next, G);
 #pragma unroll 1
         for (int l = 0; l < L; l++) train_hidden<TF32, W, S>(t, l);
         train_outputs<W, S>(t, L);
@@ -153,14 +153,28 @@ template <bool TF32, int W, int L, int G> static __device__ __forceinline__ void
 }
 
 /* Few kinds, each is a copy of the code. */
-static inline __host__ __device__ int by_layer_groups(int inputs)
+static constexpr __host__ __device__ int by_layer_groups(int inputs)
 {
     return inputs <= 24 ? 3 : 8;
 }
 
-template <int W, int L> static inline __host__ __device__ struct train_places by_layer_lay_out(int inputs, int outputs, int extra)
+template <int W, int L> static constexpr __host__ __device__ struct train_places by_layer_lay_out(int inputs, int outputs, int extra)
 {
     return train_lay_out<W>(BY_LAYER_ROWS, L, L, by_layer_groups(inputs), inputs, outputs, extra);
+}
+
+template <bool TF32, int W, int L> static __device__ __forceinline__ void by_layer_block(const struct fused_trainings *args)
+{
+    DYNAMIC_SHARED(float, shared);
+    const struct fused_training *p = training_of_block(args);
+    const struct train_thread t =
+        train_thread_of<TF32, W>(args, p, shared, by_layer_lay_out<W, L>(p->inputs, p->outputs, p->extra), (int)threadIdx.x);
+    const int c = (int)blockIdx.x - p->first_block;
+    if (by_layer_groups(p->inputs) == 3) {
+        train_chunk<TF32, W, L, 3>(&t, c);
+    } else {
+        train_chunk<TF32, W, L, 8>(&t, c);
+    }
 }
 
 /* Block = chunk of a pass. */
@@ -168,17 +182,10 @@ template <bool TF32, int W, int L>
 static __global__ void __launch_bounds__(by_layer<W>::THREADS, W == 64 ? 2 : 1)
     fused_train_by_layer_kernel(const __grid_constant__ struct fused_trainings args)
 {
-    DYNAMIC_SHARED(float, shared);
-    int i = args.networks.passes - 1;
-    while (args.pass[i].first_block > (int)blockIdx.x) i--;
-    const struct fused_training *p = &args.pass[i];
-    const struct train_thread t =
-        train_thread_of<TF32, W>(&args, p, shared, by_layer_lay_out<W, L>(p->inputs, p->outputs, p->extra), (int)threadIdx.x);
-    const int c = (int)blockIdx.x - p->first_block;
-    if (by_layer_groups(p->inputs) == 3) {
-        train_chunk<TF32, W, L, 3>(&t, c);
+    if constexpr (arch_runs<TF32>(by_layer_lay_out<W, L>(1, 1, 0).weights.end)) {
+        by_layer_block<TF32, W, L>(&args);
     } else {
-        train_chunk<TF32, W, L, 8>(&t, c);
+        not_on_this_arch();
     }
 }
 
