@@ -4,9 +4,9 @@
  *
  * Floor: with D inputs and O outputs a row is (64 D + 4096 + 64 O) multiply-adds forward, 4096 + 64 O back and the first number again for
  * the gradients: 15.6 k where D = 18, O = 5. Per 16 rows, a warp's share, that is 7.8 k instructions. Counted in the machine code for sm_90
- * it issues about 13 k: products with their loads 9.2 k (D counts as 20 forward and 24 in the gradient), tanh 1.2 k (ReLU 0.2 k), norms
- * both ways 1.3 k, loss 0.9 k, the rest 0.4 k. So the schedulers allow 60 % of the arithmetic peak (ReLU 65 %): 64 rows in 13 k cycles of a
- * multiprocessor, 1.2 G rows/s on an H200. Counted, not measured. */
+ * it issues about 12.5 k: products with their loads 9.2 k (D counts as 20 forward and 24 in the gradient), tanh 1.2 k (ReLU 0.2 k), norms
+ * both ways 1.3 k, loss 0.4 k, the rest 0.4 k. So the schedulers allow 62 % of the arithmetic peak (ReLU 68 %): 64 rows in 12.5 k cycles of
+ * a multiprocessor, 1.25 G rows/s on an H200. Counted, not measured. */
 #include "cuda/fused_train.h"
 
 enum { W = 64, ROWS = warp_rows(W), LAYERS = 2, TILES = 3 /* x̂1, x̂2, dz1 */ };
@@ -226,13 +226,12 @@ template <bool TF32, int WARPS, int G> static __device__ __forceinline__ void tr
     int row = chunk_edge(t->p->rows, t->p->blocks, c);
     fetch(t, row, end, &next);
     load_weights<TF32, W>(t->shared, &t->at.weights, t->p->folded, t->args->networks.features.count, LAYERS, t->p->inputs, t->p->outputs);
-    double *sums = reinterpret_cast<double *>(t->shared + t->at.sums);
-    for (int s = (int)threadIdx.x; s < R * PASS_SUMS; s += WARPS * 32) sums[s] = 0;
+    for (int s = (int)threadIdx.x; s < R * ROW_SUMS; s += WARPS * 32) t->shared[t->at.sums + s] = 0;
     __syncthreads();
     for (; row < end; row += R) {
-        const bool there = t->lane < ROWS && row + t->column + t->lane < end;
+        const bool there = row + t->column + t->lane % ROWS < end;
         const uint32_t at = next.row;
-        if (there) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
+        if (there && t->lane < ROWS) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
         put_inputs<TF32, W, S>(t, &next, G == 3 ? 3 : input_groups(t->p->inputs));
         train_rows<TF32, WARPS>(t, there, at, &sum);
         fetch(t, row + R, end, &next);

@@ -131,13 +131,12 @@ template <bool TF32, int W, int L, int G> static __device__ __forceinline__ void
     int row = chunk_edge(t->p->rows, t->p->blocks, c);
     fetch(t, row, end, &next);
     load_weights<TF32, W>(t->shared, &t->at.weights, t->p->folded, t->args->networks.features.count, L, t->p->inputs, t->p->outputs);
-    double *sums = reinterpret_cast<double *>(t->shared + t->at.sums);
-    for (int s = (int)threadIdx.x; s < BY_LAYER_ROWS * PASS_SUMS; s += by_layer<W>::THREADS) sums[s] = 0;
+    for (int s = (int)threadIdx.x; s < BY_LAYER_ROWS * ROW_SUMS; s += by_layer<W>::THREADS) t->shared[t->at.sums + s] = 0;
     __syncthreads();
     for (; row < end; row += BY_LAYER_ROWS) {
-        const bool there = t->lane < warp_rows(W) && row + t->column + t->lane < end;
+        const bool there = row + t->column + t->lane % warp_rows(W) < end;
         const uint32_t at = next.row;
-        if (there) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
+        if (there && t->lane < warp_rows(W)) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
         put_inputs<TF32, W, S>(t, &next, G);
 #pragma unroll 1
         for (int l = 0; l < L; l++) train_hidden<TF32, W, S>(t, l);
