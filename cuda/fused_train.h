@@ -182,9 +182,9 @@ template <int W, int S> static __device__ __forceinline__ void train_loss(const 
     enum { ROWS = warp_rows(W) };
     const struct train_pass *pass = &t->p->pass;
     const struct distribution *dist = &t->args->dist[t->p->dist];
-    const int mine = t->column + t->lane % ROWS;
+    const int thread = thread_asked(), mine = thread / 32 * ROWS + thread % ROWS;
     const struct loss_lane lane = {
-        pass, row, there, t->lane / ROWS, t->shared + t->at.z + mine, S, t->shared + t->at.sums + mine * ROW_SUMS};
+        pass, row, there, thread % 32 / ROWS, t->shared + t->at.z + mine, S, t->shared + t->at.sums + mine * ROW_SUMS};
     if (pass->loss == LOSS_VALUE) {
         value_rows<ROWS>(&lane);
     } else if (one_categorical<ROWS>(dist)) {

@@ -14,7 +14,8 @@ struct fused_packing {
     bool normalise;
 };
 
-/* Two threads a row; blocks are few, so each gets registers for many loads. Length of a row in shared memory: odd, so that neighbouring rows lie in different banks. */
+/* Two threads a row; blocks are few, so each gets registers for many loads. Length of a row in shared memory: odd, so that neighbouring
+ * rows lie in different banks. */
 enum { PACK_THREADS = 2 * FUSED_PACKED_ROWS, PACK_WARPS = PACK_THREADS / 32, PACK_WARP_ROWS = FUSED_PACKED_ROWS / PACK_WARPS };
 
 static inline __host__ __device__ int pack_row(int inputs)
