@@ -9,6 +9,7 @@ MPICC  ?= mpicc
 BLAS   ?= auto
 CUDA   ?= auto
 CUDA_ARCH ?=
+CUDA_KEPT ?= .cuda-objects
 DEBUG  ?= 0
 SAN    ?=
 WERROR ?= 0
@@ -46,7 +47,7 @@ LEVEL_baseline :=
 LEVEL_avx2     := -mavx2 -mfma
 LEVEL_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
 ifdef PROBED
-$(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(LIBS) $(foreach l,$(LEVELS),$(LEVEL_$(l))) $(CUDA_KIND) $(NVCC_FOUND) $(CUDA_FLAGS) $(CUDA_ARCHES))
+$(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(LIBS) $(foreach l,$(LEVELS),$(LEVEL_$(l))) $(CUDA_KIND))
 endif
 COMPILE = $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 # One short line a file; V=1 shows the commands.
@@ -59,9 +60,10 @@ says   = $(if $(filter 1,$(V))$(findstring s,$(filter-out --%,$(firstword $(MAKE
 KERNELS        := $(wildcard src/backend/*_kernels.c)
 SOURCES        := $(filter-out $(KERNELS),$(wildcard src/*/*.c)) $(filter-out envs/template/%,$(wildcard envs/*/*.c))
 DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c src/algo/*.c src/comm/*.c))
-CUDA_SOURCES   := $(if $(filter nvcc emulated,$(CUDA_KIND)),$(wildcard cuda/*.cu envs/*/*.cu))
+# Those that take longest first.
+CUDA_SOURCES   := $(if $(filter nvcc emulated,$(CUDA_KIND)),$(wildcard cuda/fused*.cu) $(filter-out cuda/fused%,$(wildcard cuda/*.cu envs/*/*.cu)))
 CUDA_OBJECTS   := $(CUDA_SOURCES:%.cu=$(BUILD)/obj/%.cu.o) $(if $(filter emulated,$(CUDA_KIND)),$(patsubst %.cc,$(BUILD)/obj/%.o,$(wildcard tests/cuda/emulation/*.cc)))
-OBJECTS        := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/obj/%.$(l).o)) $(CUDA_OBJECTS)
+OBJECTS        := $(CUDA_OBJECTS) $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/obj/%.$(l).o))
 SHARED_OBJECTS := $(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(filter-out $(CUDA_OBJECTS),$(OBJECTS)))
 DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/double/%.$(l).o)) $(SHARED_OBJECTS)
 
@@ -123,19 +125,26 @@ $(BUILD)/double/%.o: %.c $(BUILD)/flags
 
 # ---- CUDA: by nvcc, or by the host's compiler against the tests' emulation of a device --------------------------------------------------------
 $(BUILD)/obj/src/backend/%.o: CPPFLAGS_ALL += $(if $(CUDA_SOURCES),-DHAVE_CUDA)
-CUDA_DEFINES := -DMAPPO_CUDA_VERSION='"$(or $(CUDA_VERSION),emulated)"' -DMAPPO_CUDA_ARCHES='"$(or $(CUDA_ARCHES),none)"'
+$(BUILD)/obj/cuda/devices.cu.o: CUDA_DEFINES := -DMAPPO_CUDA_ARCHES='"$(or $(CUDA_ARCHES),none)"'
 ifeq ($(CUDA_KIND),nvcc)
-# Code for every architecture, and what newer ones can compile for themselves when the program starts.
-NEWEST  := $(lastword $(CUDA_ARCHES))
-GENCODE := $(foreach a,$(CUDA_ARCHES),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_$(NEWEST),code=compute_$(NEWEST)
+# Code for every architecture, and what newer ones can compile for themselves when the program starts. From 8.0 on all come from one text,
+# as nothing in it asks for more (__CUDA_ARCH__): half of the compiler's work is done once.
+virtual  = $(if $(filter 70 75,$(1)),$(1),80)
+NEWEST  := $(call virtual,$(lastword $(CUDA_ARCHES)))
+GENCODE := $(foreach a,$(CUDA_ARCHES),-gencode arch=compute_$(call virtual,$(a)),code=sm_$(a)) -gencode arch=compute_$(NEWEST),code=compute_$(NEWEST)
+# What ptxas tells of registers and spills is kept beside the object (make cuda-report).
+CUDA_COMPILE = $(NVCC_FOUND) -std=c++17 -O3 --threads 0 -lineinfo $(CUDA_FLAGS) $(GENCODE) $(MATHS) -Xptxas -v -Isrc -I. $(CUDA_DEFINES)
+$(call stamp,$(BUILD)/flags.cuda,$(CUDA_COMPILE))
 # Environments compute as the host does: no fused multiply-adds.
 $(BUILD)/obj/envs/%.cu.o $(BUILD)/obj/cuda/env_device.cu.o: MATHS := -fmad=false
-# What ptxas tells of registers and spills is kept beside the object (make cuda-report).
-$(BUILD)/obj/%.cu.o: %.cu $(BUILD)/flags
+# Said before the first of them is compiled: about a minute for what is done once and one for each round of architectures.
+CORES  := $(or $(shell nproc 2>/dev/null),2)
+$(shell echo 'mappo: compiling kernels for $(CUDA_ARCHES) takes about $(shell echo $$((1 + ($(words $(CUDA_ARCHES)) + $(CORES) - 1) / $(CORES)))) minutes on $(CORES) cores, once: what has not changed is not compiled again.' \
+    $(if $(word 2,$(CUDA_ARCHES)),'One architecture is sooner: make CUDA_ARCH=native (this machine) or CUDA_ARCH=90;' 'none: make CUDA=0','make CUDA=0 leaves them out') > $(BUILD)/cuda.notice)
+$(BUILD)/obj/%.cu.o: %.cu $(BUILD)/flags.cuda scripts/compile_once.sh
 	@mkdir -p $(@D)
 	$(call says,nvcc)
-	$(Q)$(NVCC_FOUND) -std=c++17 -O3 --threads 0 -lineinfo $(CUDA_FLAGS) $(GENCODE) $(MATHS) -Xptxas -v -Isrc -I. $(CUDA_DEFINES) -MD -MP -MF $(@:.o=.d) -c -o $@ $< >$@.log 2>&1 || { cat $@.log >&2; rm -f $@; exit 1; }
-	@grep -E 'warning' $@.log >&2 || true
+	$(Q)scripts/compile_once.sh '$(CUDA_KEPT)' $(BUILD)/cuda.notice $@ $< $(CUDA_COMPILE)
 else ifeq ($(CUDA_KIND),emulated)
 EMULATE = g++ -std=c++17 -D_GNU_SOURCE -Wall -Wextra -Wno-unknown-pragmas $(OPT) -ffp-contract=off -Itests/cuda/emulation -Isrc -I. $(SANITIZE) $(CUDA_DEFINES) -MMD -MP
 $(BUILD)/obj/%.cu.o: %.cu $(BUILD)/flags
@@ -163,6 +172,8 @@ bundle-mpi:
 	$(MAKE) CUDA=1 all $(call CUDA_TESTS,$(BUILD))
 	scripts/bundle.sh $(BUILD) $(BUILD)/bundle-mpi.tar.xz
 
+# Device code alone, for the tests.
+cuda-objects: $(CUDA_OBJECTS)
 # Registers, spills and stack of every kernel.
 cuda-report: all
 	@cat $(CUDA_OBJECTS:%=%.log) /dev/null | scripts/cuda_report.sh
@@ -270,14 +281,14 @@ help:
 	@echo "make bundle        build/bundle.tar.xz: program, CUDA tests and libraries for a machine with a GPU and little else; bundle-mpi: with Open MPI"
 	@echo "                   scripts/device.sh FOLDER, there or in the unpacked bundle: all that ten minutes on a GPU should tell, with a summary"
 	@echo "make cuda-report   registers, spills and stack of every CUDA kernel"
-	@echo "make clean"
+	@echo "make clean         (compiled kernels stay in .cuda-objects and are used again where nothing has changed)"
 	@echo
 	@echo "CC=gcc|clang  DEBUG=1  SAN=address,undefined  BUILD=build  MPI=auto|0|1  MPICC=mpicc  CUDA=auto|0|1|emulated"
 	@echo "BLAS=auto|openblas|mkl|blis|flexiblas|cblas|none (what \`mappo bench\` compares with)"
 	@echo "HDF5_HOME=DIR  DEPS=DIR (libraries of scripts/setup.sh --prefix)"
-	@echo "CUDA_ARCH=\"80 90\"|native (GPUs of this machine)  CUDAHOSTCXX=g++-12 (for nvcc)"
+	@echo "CUDA_ARCH=\"80 90\"|native (GPUs of this machine)  CUDAHOSTCXX=g++-12 (for nvcc)  CUDA_KEPT=DIR (of compiled kernels; empty: none)"
 	@echo "CFLAGS, CPPFLAGS, LDFLAGS are appended; V=1 shows the commands. Changing any of these builds again what depends on it."
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: emulated test-gpu bundle bundle-mpi cuda-report all tests test parity bench lint docs aarch64 install clean help
+.PHONY: emulated test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs aarch64 install clean help
 .DELETE_ON_ERROR:

@@ -137,6 +137,20 @@ int device_describe(int device, char *text, size_t size)
     return 0;
 }
 
+/* Newer devices, and others from 8.0 on, can use the text that is in the program as well, and nothing says that they are at it. */
+static void warn_of_compiling(int device)
+{
+    char name[128] = "";
+    int major = 0, minor = 0;
+    device_describe(device, name, sizeof name);
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
+    if (device_has_code(MAPPO_CUDA_ARCHES, major, minor)) return;
+    warn("this build has code for " MAPPO_CUDA_ARCHES " and none for device %d (%s, compute capability %d.%d): the driver compiles it when "
+         "it is first used, which may take a minute, and keeps it in its cache; `make CUDA_ARCH=%d%d` does so once for all",
+         device, name, major, minor, major, minor);
+}
+
 int device_choose(const struct backend_config *config, int *device, struct error *err)
 {
     int count = 0;
@@ -150,7 +164,9 @@ int device_choose(const struct backend_config *config, int *device, struct error
                          config->device, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
     *device = config->device >= 0 ? config->device : (config->local_rank > 0 ? config->local_rank : 0) % count;
     code = device_try(*device);
-    return code == cudaSuccess ? EXIT_DONE : explain_device(code, *device, err);
+    if (code != cudaSuccess) return explain_device(code, *device, err);
+    if (config->local_rank <= 0 && !config->planning) warn_of_compiling(*device);
+    return EXIT_DONE;
 }
 
 /* ---- for mappo doctor ---------------------------------------------------------------------------------------------------------------- */

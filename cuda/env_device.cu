@@ -389,22 +389,50 @@ static __global__ void reported_all(const struct account account, uint64_t *repo
     *reported = account.clock->taken;
 }
 
-/* A thread per column and chunk of environments: part [2 infos][chunks] in order; clears what it adds up. */
+/* account_sum(x, 1, count) by a warp, in the same order and so with the same bits: its lanes fetch, and all add up. */
+static __device__ double warp_account_sum(const double *x, const size_t count)
+{
+    enum { BATCH = 8 }; /* loads of a lane that are on their way: a chunk of environments takes one round */
+    double sum = 0;
+    for (size_t first = 0; first < count; first += BATCH * WARP) {
+        const size_t mine = first + threadIdx.x % WARP;
+        double fetched[BATCH];
+#pragma unroll
+        for (int b = 0; b < BATCH; b++) fetched[b] = mine + b * WARP < count ? x[mine + b * WARP] : 0.0;
+#pragma unroll
+        for (int b = 0; b < BATCH; b++) {
+#pragma unroll 8
+            for (int lane = 0; lane < WARP; lane++) sum += __shfl_sync(0xffffffffu, fetched[b], lane);
+        }
+    }
+    return sum;
+}
+
+static __device__ size_t thread_warp(void) /* number of the thread's warp in the grid */
+{
+    return ((size_t)blockIdx.x * blockDim.x + threadIdx.x) / WARP;
+}
+
+/* A warp per column and chunk of environments: part [2 infos][chunks] in order; clears what it adds up. */
 static __global__ void sum_infos(const struct account account, const size_t chunks, double *part)
 {
-    const size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x, infos = (size_t)account.infos, envs = (size_t)account.envs;
+    const size_t i = thread_warp(), infos = (size_t)account.infos, envs = (size_t)account.envs, lane = threadIdx.x % WARP;
     if (i >= 2 * infos * chunks) return;
     const size_t column = i / chunks, first = i % chunks * CHUNK;
     const size_t count = envs - first < CHUNK ? envs - first : CHUNK;
     double *x = (column < infos ? account.info_sum + column * envs : account.info_count + (column - infos) * envs) + first;
-    part[i] = account_sum(x, 1, count);
-    for (size_t e = 0; e < count; e++) x[e] = 0;
+    const double sum = warp_account_sum(x, count);
+    if (lane == 0) part[i] = sum;
+    for (size_t e = lane; e < count; e += WARP) x[e] = 0; /* read by this lane alone */
 }
 
+/* A warp per column. */
 static __global__ void sum_parts(const double *part, const size_t columns, const size_t chunks, double *total)
 {
-    const size_t k = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (k < columns) total[k] = account_sum(part + k * chunks, 1, chunks);
+    const size_t k = thread_warp();
+    if (k >= columns) return;
+    const double sum = warp_account_sum(part + k * chunks, chunks);
+    if (threadIdx.x % WARP == 0) total[k] = sum;
 }
 
 static void env_device_report(struct env_device *d, int slot)
@@ -422,8 +450,8 @@ static void env_device_report(struct env_device *d, int slot)
     b->download_later(b, d->seen[slot].ended, d->row_first + rows, sizeof *d->seen[slot].ended);
     b->download_later(b, d->seen[slot].episode, d->episode, (size_t)d->config.report * sizeof *d->episode);
     if (infos == 0) return;
-    LAUNCH(sum_infos, cuda_blocks(2 * infos * chunks, CUDA_THREADS), CUDA_THREADS, 0, d->stream, d->account, chunks, d->info_part);
-    LAUNCH(sum_parts, cuda_blocks(2 * infos, CUDA_THREADS), CUDA_THREADS, 0, d->stream, d->info_part, 2 * infos, chunks, d->info_total);
+    LAUNCH(sum_infos, cuda_blocks(2 * infos * chunks, BLOCK_WARPS), CUDA_THREADS, 0, d->stream, d->account, chunks, d->info_part);
+    LAUNCH(sum_parts, cuda_blocks(2 * infos, BLOCK_WARPS), CUDA_THREADS, 0, d->stream, d->info_part, 2 * infos, chunks, d->info_total);
     LAUNCHED("the sums of infos");
     b->download_later(b, d->seen[slot].info, d->info_total, 2 * infos * sizeof *d->info_total);
 }

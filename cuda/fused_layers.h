@@ -18,19 +18,42 @@ enum {
     FUSED_DISTRIBUTIONS = 2
 };
 
-static inline __host__ __device__ int round_up(int n, int to)
+static constexpr __host__ __device__ int round_up(int n, int to)
 {
     return (n + to - 1) / to * to;
 }
 
+/* ---- what code is made for ---- */
+
+/* Code for architectures before 8.0 lacks the kernels that none of their devices can run: tf32, and what needs more shared memory than a
+ * block has there. The host never launches them (fused_fits). */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+enum { ARCH_TF32 = 0, ARCH_SHARED = (__CUDA_ARCH__ == 750 ? 64 : 96) * 1024 };
+static __device__ __forceinline__ void not_on_this_arch(void)
+{
+    __trap();
+}
+#else
+enum { ARCH_TF32 = 1, ARCH_SHARED = 1024 * 1024 };
+static __device__ __forceinline__ void not_on_this_arch(void) {}
+#endif
+
+/* floats: the least shared memory that a kernel is launched with. */
+template <bool TF32> static constexpr __host__ __device__ bool arch_runs(int floats)
+{
+    return (!TF32 || ARCH_TF32) && floats * (int)sizeof(float) <= ARCH_SHARED;
+}
+
+/* ---- sizes ---- */
+
 /* Length of a row of k weights: room for a multiple of 8, and an odd number of 16-byte units. */
-static inline __host__ __device__ int weight_row(int k)
+static constexpr __host__ __device__ int weight_row(int k)
 {
     return 8 * ((k + 7) / 8) + 4;
 }
 
-/* Groups of eight inputs that the weight gradient is made for: few kinds, each is a copy of the code. */
-static inline __host__ __device__ int input_groups(int inputs)
+/* Groups of eight inputs that the weight gradient is made for: few kinds, each is a copy of its code. */
+static constexpr __host__ __device__ int input_groups(int inputs)
 {
     return inputs <= 24 ? 3 : inputs <= 40 ? 5 : inputs <= 56 ? 7 : 8;
 }
@@ -66,9 +89,9 @@ struct weights {
     int first, inner, head, bias, head_bias, end, ld;
 };
 
-template <int W> static inline __host__ __device__ struct weights weights_lay_out(int at, int layers, int inputs, int outputs)
+template <int W> static constexpr __host__ __device__ struct weights weights_lay_out(int at, int layers, int inputs, int outputs)
 {
-    struct weights w;
+    struct weights w = {};
     const int padded = round_up(outputs, 8);
     w.ld = weight_row(inputs);
     w.first = at;

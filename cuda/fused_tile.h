@@ -204,20 +204,20 @@ static __device__ __forceinline__ float dot_onto(float sum, float4 a, float4 b)
     return sum;
 }
 
-/* sum[a][i] += Σ_r g[4 a][r] x[8 i][r] over `rows` rows: a warp makes 4 A outputs x 8 N inputs of a weight gradient, whatever the width.
- * g: from the lane's first output on, x: from its first input on. */
-template <int S, int A, int N>
+/* sum[a][i] += Σ_r g[4 a][r] x[8 i][r] over `rows` rows, i < USED: a warp makes 4 A outputs x 8 USED inputs of a weight gradient, whatever
+ * the width. g: from the lane's first output on, x: from its first input on. */
+template <int S, int USED, int A, int N>
 static __device__ __forceinline__ void product_weights(float (&sum)[A][N], const float *g, const float *x, int rows)
 {
 #pragma unroll 1
     for (; rows > 0; rows -= 4, g += 4, x += 4) {
-        float4 a[A], b[N];
+        float4 a[A], b[USED];
 #pragma unroll
         for (int i = 0; i < A; i++) a[i] = load4(g + 4 * i * S);
 #pragma unroll
-        for (int i = 0; i < N; i++) b[i] = load4(x + 8 * i * S);
+        for (int i = 0; i < USED; i++) b[i] = load4(x + 8 * i * S);
 #pragma unroll
-        for (int i = 0; i < N; i++) {
+        for (int i = 0; i < USED; i++) {
 #pragma unroll
             for (int j = 0; j < A; j++) sum[j][i] = dot_onto(sum[j][i], a[j], b[i]);
         }
@@ -341,9 +341,9 @@ static __device__ __forceinline__ void tf32_backward(float (&sum)[16][2], struct
     }
 }
 
-/* 16 outputs x 8 N inputs; sum[c]: c0 … c3 of multiply_tf32. g and x: from the first output and input on; l: lane_of a width of 64. bias
+/* 16 outputs x 8 USED inputs; sum[c]: c0 … c3 of multiply_tf32. g and x: from the first output and input on; l: lane_of a width of 64. bias
  * (NULL: none): the sums of g in every column of a block more, which takes fewer registers than to add them up on the way back. */
-template <int S, int A, int N>
+template <int S, int USED, int A, int N>
 static __device__ __forceinline__ void tf32_weights(float (&sum)[A][N], float *bias, struct lane l, const float *g, const float *x,
                                                     int rows)
 {
@@ -359,7 +359,7 @@ static __device__ __forceinline__ void tf32_weights(float (&sum)[A][N], float *b
             a[m][0] = p[0], a[m][1] = p[8 * S], a[m][2] = p[4], a[m][3] = p[8 * S + 4];
         }
 #pragma unroll
-        for (int n = 0; n < N; n++) {
+        for (int n = 0; n < USED; n++) {
             const float b[2] = {x[8 * n * S], x[8 * n * S + 4]};
 #pragma unroll
             for (int m = 0; m < A; m += 4) multiply_tf32(&sum[m][n], &sum[m + 1][n], &sum[m + 2][n], &sum[m + 3][n], a[m / 4], b);

@@ -9,7 +9,7 @@
 #define MAPPO_CUDA_FUSED_TRAIN_H
 
 #include "cuda/fused_layers.h"
-#include "cuda/loss.h"
+#include "cuda/fused_loss.h"
 
 struct fused_training : fused_pass { /* a block makes a chunk */
     struct train_pass pass;          /* from loss_pass */
@@ -29,18 +29,18 @@ struct train_places { /* in floats from the start of shared memory */
     int x0, x;        /* [8 groups][S]; [tiles][W][S]: x̂ of the layers, whose place dz takes */
     int z;            /* [outputs + extra][S] outputs, later the gradient by them, and that by log_std */
     int norm;         /* [layers][3][R] */
-    int sums;         /* double [R][PASS_SUMS] */
+    int sums;         /* [R][ROW_SUMS] */
     struct weights weights;
 };
 
 template <int W>
-static inline __host__ __device__ struct train_places train_lay_out(int rows, int layers, int tiles, int groups, int inputs, int outputs,
-                                                                    int extra)
+static constexpr __host__ __device__ struct train_places train_lay_out(int rows, int layers, int tiles, int groups, int inputs, int outputs,
+                                                                       int extra)
 {
-    struct train_places at;
+    struct train_places at = {};
     const int s = rows + 4;
     at.sums = 0;
-    at.x = rows * PASS_SUMS * 2;
+    at.x = rows * ROW_SUMS;
     at.x0 = at.x + tiles * W * s;
     at.z = at.x0 + 8 * groups * s;
     at.norm = at.z + (outputs + extra) * s;
@@ -52,6 +52,13 @@ static inline __host__ __device__ int chunk_edge(int rows, int chunks, int c) /*
 {
     const int parts = (rows + FUSED_CHUNK_ROWS - 1) / FUSED_CHUNK_ROWS;
     return (int)((int64_t)parts * c / chunks) * FUSED_CHUNK_ROWS;
+}
+
+static __device__ __forceinline__ const struct fused_training *training_of_block(const struct fused_trainings *args)
+{
+    int i = args->networks.passes - 1;
+    while (args->pass[i].first_block > (int)blockIdx.x) i--;
+    return &args->pass[i];
 }
 
 /* A block, seen by one of its threads. */
@@ -82,7 +89,7 @@ static __device__ __forceinline__ struct train_thread train_thread_of(const stru
     return t;
 }
 
-/* Inputs of the warp's rows in the next tile, on their way; one row of the arrays for each of its first lanes. */
+/* Inputs of the warp's rows in the next tile, on their way; of the arrays, the row of number lane % warp_rows. */
 template <int W, int G> struct next_rows {
     enum { FOURS = warp_rows(W) / 4, NUMBER = (G * FOURS + 3) / 4 };
     float4 x[NUMBER];
@@ -123,19 +130,20 @@ static __device__ __forceinline__ void fetch(const struct train_thread *t, int r
         const int k = t->lane / FOURS + 32 / FOURS * i;
         next->x[i] = r < end && k < padded ? packed_rows(t->p->x, padded, r, k) : make_float4(0, 0, 0, 0);
     }
-    const int b = row + t->column + t->lane;
-    next->row = t->lane < warp_rows(W) && b < end ? (uint32_t)batch_row(&t->p->pass.batch, b) : 0;
+    const int b = row + t->column + t->lane % warp_rows(W);
+    next->row = b < end ? (uint32_t)batch_row(&t->p->pass.batch, b) : 0;
 }
 
+/* groups: of eight inputs that the tile has room for, at most G. */
 template <bool TF32, int W, int S, int G>
-static __device__ __forceinline__ void put_inputs(const struct train_thread *t, const struct next_rows<W, G> *next)
+static __device__ __forceinline__ void put_inputs(const struct train_thread *t, const struct next_rows<W, G> *next, int groups)
 {
     enum { FOURS = next_rows<W, G>::FOURS, NUMBER = next_rows<W, G>::NUMBER };
     float *x0 = t->shared + t->at.x0 + t->column + t->lane % FOURS * 4;
 #pragma unroll
     for (int i = 0; i < NUMBER; i++) {
         const int k = t->lane / FOURS + 32 / FOURS * i;
-        if (32 / FOURS * NUMBER == 8 * G || k < 8 * G)
+        if (k < 8 * groups)
             store4(x0 + k * S, rounded<TF32>(next->x[i].x), rounded<TF32>(next->x[i].y), rounded<TF32>(next->x[i].z),
                    rounded<TF32>(next->x[i].w));
     }
@@ -168,19 +176,21 @@ template <int W, int S> static __device__ __forceinline__ void train_outputs(con
                           t->shared + t->column + t->at.z);
 }
 
-/* Losses of the warp's rows, one lane each; padding has no gradient. */
-template <int W, int S> static __device__ __forceinline__ void train_loss(const struct train_thread *t, bool row_is_there, size_t row)
+/* Losses of the warp's rows. there, row: of the lane's, number lane % warp_rows. */
+template <int W, int S> static __device__ __forceinline__ void train_loss(const struct train_thread *t, bool there, size_t row)
 {
-    if (t->lane < warp_rows(W)) {
-        float *z = t->shared + t->at.z + t->column + t->lane;
-        double *sums = reinterpret_cast<double *>(t->shared + t->at.sums) + (t->column + t->lane) * PASS_SUMS;
-        if (!row_is_there) {
-            for (int o = 0; o < t->p->outputs + t->p->extra; o++) z[o * S] = 0;
-        } else if (t->p->pass.loss == LOSS_POLICY) {
-            policy_row(&t->p->pass, &t->args->dist[t->p->dist], row, z, S, sums);
-        } else {
-            value_row(&t->p->pass, row, z, S, sums);
-        }
+    enum { ROWS = warp_rows(W) };
+    const struct train_pass *pass = &t->p->pass;
+    const struct distribution *dist = &t->args->dist[t->p->dist];
+    const int thread = thread_asked(), mine = thread / 32 * ROWS + thread % ROWS;
+    const struct loss_lane lane = {
+        pass, row, there, thread % 32 / ROWS, t->shared + t->at.z + mine, S, t->shared + t->at.sums + mine * ROW_SUMS};
+    if (pass->loss == LOSS_VALUE) {
+        value_rows<ROWS>(&lane);
+    } else if (one_categorical<ROWS>(dist)) {
+        categorical_rows<ROWS>(&lane, dist);
+    } else {
+        policy_rows(&lane, dist, t->p->outputs, t->p->extra);
     }
     __syncwarp();
 }
@@ -296,9 +306,9 @@ static __device__ __forceinline__ struct folded train_folded(const struct train_
 static __device__ __forceinline__ void put_loss(const struct train_thread *t, int c, int rows)
 {
     if (threadIdx.x >= PASS_SUMS) return;
-    const double *sums = reinterpret_cast<const double *>(t->shared + t->at.sums) + threadIdx.x;
+    const float *sums = t->shared + t->at.sums + threadIdx.x;
     double total = 0;
-    for (int r = 0; r < rows; r++) total += sums[r * PASS_SUMS];
+    for (int r = 0; r < rows; r++) total += (double)sums[r * ROW_SUMS];
     t->p->sums[(size_t)c * PASS_SUMS + threadIdx.x] = total;
 }
 

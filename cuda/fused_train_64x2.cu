@@ -4,14 +4,14 @@
  *
  * Floor: with D inputs and O outputs a row is (64 D + 4096 + 64 O) multiply-adds forward, 4096 + 64 O back and the first number again for
  * the gradients: 15.6 k where D = 18, O = 5. Per 16 rows, a warp's share, that is 7.8 k instructions. Counted in the machine code for sm_90
- * it issues about 13 k: products with their loads 9.2 k (D counts as 20 forward and 24 in the gradient), tanh 1.2 k (ReLU 0.2 k), norms
- * both ways 1.3 k, loss 0.9 k, the rest 0.4 k. So the schedulers allow 60 % of the arithmetic peak (ReLU 65 %): 64 rows in 13 k cycles of a
- * multiprocessor, 1.2 G rows/s on an H200. Counted, not measured. */
+ * it issues about 12.5 k: products with their loads 9.2 k (D counts as 20 forward and 24 in the gradient), tanh 1.2 k (ReLU 0.2 k), norms
+ * both ways 1.3 k, loss 0.4 k, the rest 0.4 k. So the schedulers allow 62 % of the arithmetic peak (ReLU 68 %): 64 rows in 12.5 k cycles of
+ * a multiprocessor, 1.25 G rows/s on an H200. Counted, not measured. */
 #include "cuda/fused_train.h"
 
 enum { W = 64, ROWS = warp_rows(W), LAYERS = 2, TILES = 3 /* x̂1, x̂2, dz1 */ };
 
-/* What a thread carries from tile to tile. G: groups of eight inputs. */
+/* What a thread carries from tile to tile. G: groups of eight inputs that it has room for: 3 or 8. */
 template <bool TF32, int G> struct gradients {
     enum { BIASES = TF32 ? 4 : shape<TF32>::FEATURES };
     float w2[4][8], w1[4][G];     /* [output 16 j + row / 4 + 4 a][input feature + 8 i] of warp j (modulo 4) */
@@ -183,18 +183,36 @@ static __device__ __forceinline__ void put_gradients(const struct train_thread *
 }
 
 /* The tile's part of the gradients of both hidden layers' weights: a warp makes 16 outputs from 64 rows. */
+template <bool TF32, int S, int GROUPS, int G>
+static __device__ __forceinline__ void first_gradients(const struct train_thread *t, struct gradients<TF32, G> *sum)
+{
+    const float *x0 = t->shared + t->at.x0 + t->warp / 4 * 64;
+    const float *g1 = t->shared + t->at.x + 2 * W * S + t->warp / 4 * 64 + t->warp % 4 * 16 * S;
+    if constexpr (TF32) {
+        tf32_weights<S, GROUPS>(sum->w1, sum->b1, t->l, g1, x0, 64);
+    } else {
+        product_weights<S, GROUPS>(sum->w1, g1 + t->l.row / 4 * S, x0 + t->l.feature * S, 64);
+    }
+}
+
 template <bool TF32, int S, int G>
 static __device__ __forceinline__ void block_gradients(const struct train_thread *t, struct gradients<TF32, G> *sum)
 {
-    const float *rows = t->shared + t->warp / 4 * 64, *x1 = rows + t->at.x;
-    const float *g2 = x1 + W * S + t->warp % 4 * 16 * S, *g1 = x1 + 2 * W * S + t->warp % 4 * 16 * S;
+    const float *x1 = t->shared + t->at.x + t->warp / 4 * 64, *g2 = x1 + W * S + t->warp % 4 * 16 * S;
     if constexpr (TF32) {
-        tf32_weights<S>(sum->w2, sum->b2, t->l, g2, x1, 64);
-        tf32_weights<S>(sum->w1, sum->b1, t->l, g1, rows + t->at.x0, 64);
+        tf32_weights<S, 8>(sum->w2, sum->b2, t->l, g2, x1, 64);
     } else {
-        const int output = t->l.row / 4 * S, input = t->l.feature * S;
-        product_weights<S>(sum->w2, g2 + output, x1 + input, 64);
-        product_weights<S>(sum->w1, g1 + output, rows + t->at.x0 + input, 64);
+        product_weights<S, 8>(sum->w2, g2 + t->l.row / 4 * S, x1 + t->l.feature * S, 64);
+    }
+    const int groups = input_groups(t->p->inputs);
+    if constexpr (G == 3) {
+        first_gradients<TF32, S, 3>(t, sum);
+    } else if (groups == 5) {
+        first_gradients<TF32, S, 5>(t, sum);
+    } else if (groups == 7) {
+        first_gradients<TF32, S, 7>(t, sum);
+    } else {
+        first_gradients<TF32, S, 8>(t, sum);
     }
 }
 
@@ -208,14 +226,13 @@ template <bool TF32, int WARPS, int G> static __device__ __forceinline__ void tr
     int row = chunk_edge(t->p->rows, t->p->blocks, c);
     fetch(t, row, end, &next);
     load_weights<TF32, W>(t->shared, &t->at.weights, t->p->folded, t->args->networks.features.count, LAYERS, t->p->inputs, t->p->outputs);
-    double *sums = reinterpret_cast<double *>(t->shared + t->at.sums);
-    for (int s = (int)threadIdx.x; s < R * PASS_SUMS; s += WARPS * 32) sums[s] = 0;
+    for (int s = (int)threadIdx.x; s < R * ROW_SUMS; s += WARPS * 32) t->shared[t->at.sums + s] = 0;
     __syncthreads();
     for (; row < end; row += R) {
-        const bool there = t->lane < ROWS && row + t->column + t->lane < end;
+        const bool there = row + t->column + t->lane % ROWS < end;
         const uint32_t at = next.row;
-        if (there) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
-        put_inputs<TF32, W, S>(t, &next);
+        if (there && t->lane < ROWS) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
+        put_inputs<TF32, W, S>(t, &next, G == 3 ? 3 : input_groups(t->p->inputs));
         train_rows<TF32, WARPS>(t, there, at, &sum);
         fetch(t, row + R, end, &next);
         __syncthreads();
@@ -225,9 +242,24 @@ template <bool TF32, int WARPS, int G> static __device__ __forceinline__ void tr
     put_gradients<TF32, WARPS>(t, &sum);
 }
 
-template <int WARPS> static __host__ __device__ __forceinline__ struct train_places place(int inputs, int outputs, int extra)
+template <int WARPS> static constexpr __host__ __device__ struct train_places place(int inputs, int outputs, int extra)
 {
     return train_lay_out<W>(WARPS * ROWS, LAYERS, TILES, input_groups(inputs), inputs, outputs, extra);
+}
+
+/* Two copies of the code: most observations are short, and leave a thread registers; the other one has room for all. */
+template <bool TF32, int WARPS> static __device__ __forceinline__ void block(const struct fused_trainings *args)
+{
+    DYNAMIC_SHARED(float, shared);
+    const struct fused_training *p = training_of_block(args);
+    const struct train_thread t =
+        train_thread_of<TF32, W>(args, p, shared, place<WARPS>(p->inputs, p->outputs, p->extra), (int)threadIdx.x);
+    const int c = (int)blockIdx.x - p->first_block;
+    if (input_groups(p->inputs) == 3) {
+        train_chunk<TF32, WARPS, 3>(&t, c);
+    } else {
+        train_chunk<TF32, WARPS, 8>(&t, c);
+    }
 }
 
 /* Block = chunk of a pass. */
@@ -235,26 +267,10 @@ template <bool TF32, int WARPS>
 static __global__ void __launch_bounds__(WARPS * 32, WARPS == 4 ? FUSED_BLOCKS : 1)
     fused_train_64x2_kernel(const __grid_constant__ struct fused_trainings args)
 {
-    DYNAMIC_SHARED(float, shared);
-    int i = args.networks.passes - 1;
-    while (args.pass[i].first_block > (int)blockIdx.x) i--;
-    const struct fused_training *p = &args.pass[i];
-    const struct train_thread t =
-        train_thread_of<TF32, W>(&args, p, shared, place<WARPS>(p->inputs, p->outputs, p->extra), (int)threadIdx.x);
-    const int c = (int)blockIdx.x - p->first_block;
-    switch (input_groups(p->inputs)) {
-    case 3:
-        train_chunk<TF32, WARPS, 3>(&t, c);
-        break;
-    case 5:
-        train_chunk<TF32, WARPS, 5>(&t, c);
-        break;
-    case 7:
-        train_chunk<TF32, WARPS, 7>(&t, c);
-        break;
-    default:
-        train_chunk<TF32, WARPS, 8>(&t, c);
-        break;
+    if constexpr (arch_runs<TF32>(place<WARPS>(1, 1, 0).weights.end)) {
+        block<TF32, WARPS>(&args);
+    } else {
+        not_on_this_arch();
     }
 }
 

@@ -10,6 +10,12 @@
 
 enum { BY_LAYER_ROWS = 64, BY_LAYER_ROW = BY_LAYER_ROWS + 4 };
 
+/* Groups of eight inputs that the first layer's weight gradient is made for. */
+static constexpr __host__ __device__ int by_layer_groups(int inputs)
+{
+    return inputs <= 24 ? 3 : 8;
+}
+
 /* How a block shares out a layer's weight gradient: a warp has 16 outputs x 64 inputs, of width 128 32 x 64; of the first layer 16 outputs
  * and all inputs. */
 template <int W> struct by_layer {
@@ -22,7 +28,7 @@ template <int W> struct by_layer {
     };
 };
 
-/* What a thread carries from tile to tile. G: groups of eight inputs. */
+/* What a thread carries from tile to tile. G: groups of eight inputs that it has room for: 3 or 8. */
 template <int W, int L, int G> struct gradients {
     float inner[L > 1 ? L - 1 : 1][by_layer<W>::OUTPUTS][8], first[4][G]; /* see put_weights */
     float head[by_layer<W>::HEADS];                                       /* see wide_head_gradient */
@@ -30,16 +36,27 @@ template <int W, int L, int G> struct gradients {
     float tail;                                                           /* head's bias [lane], then log_std, of the warp's rows */
 };
 
-/* The tile's part of a layer's weight gradient. */
-template <bool TF32, int W, int A, int N>
+/* Short observations have a copy of the code of their own, with more registers left, where one copy for all would spill or is tight. */
+template <bool TF32, int W, int L> static constexpr __host__ __device__ bool two_copies(void)
+{
+    return W == 128 || (TF32 && L == 3);
+}
+
+template <bool TF32, int W, int L, int G> static __device__ __forceinline__ int chunk_groups(const struct train_thread *t)
+{
+    return two_copies<TF32, W, L>() ? G : by_layer_groups(t->p->inputs);
+}
+
+/* The tile's part of a layer's weight gradient, of USED groups of eight inputs. */
+template <bool TF32, int W, int USED, int A, int N>
 static __device__ __forceinline__ void add_weights(const struct train_thread *t, int g, int x, float (&sum)[A][N])
 {
     enum { S = BY_LAYER_ROW };
     if constexpr (TF32) {
-        tf32_weights<S>(sum, NULL, t->of_weights, t->shared + g, t->shared + x, BY_LAYER_ROWS);
+        tf32_weights<S, USED>(sum, NULL, t->of_weights, t->shared + g, t->shared + x, BY_LAYER_ROWS);
     } else {
         const struct lane l = t->of_weights;
-        product_weights<S>(sum, t->shared + g + l.row / 4 * S, t->shared + x + l.feature * S, BY_LAYER_ROWS);
+        product_weights<S, USED>(sum, t->shared + g + l.row / 4 * S, t->shared + x + l.feature * S, BY_LAYER_ROWS);
     }
 }
 
@@ -81,9 +98,11 @@ static __device__ __forceinline__ void backward_from(const struct train_thread *
     if constexpr (LAYER == 0) fetch(t, next_row, end, next);
     __syncthreads();
     if constexpr (LAYER > 0) {
-        add_weights<TF32, W>(t, dz + first_output<W>(t) * S, dz - TILE + first_input<W>(t) * S, sum->inner[LAYER - 1]);
+        add_weights<TF32, W, 8>(t, dz + first_output<W>(t) * S, dz - TILE + first_input<W>(t) * S, sum->inner[LAYER - 1]);
+    } else if (chunk_groups<TF32, W, L, G>(t) == 3) {
+        add_weights<TF32, W, 3>(t, dz + 16 * t->warp * S, t->at.x0, sum->first);
     } else {
-        add_weights<TF32, W>(t, dz + 16 * t->warp * S, t->at.x0, sum->first);
+        add_weights<TF32, W, G>(t, dz + 16 * t->warp * S, t->at.x0, sum->first);
     }
     sum->bias[LAYER] = bias_gradient<W>(t->shared + dz, sum->bias[LAYER]);
     __syncthreads();
@@ -131,14 +150,13 @@ template <bool TF32, int W, int L, int G> static __device__ __forceinline__ void
     int row = chunk_edge(t->p->rows, t->p->blocks, c);
     fetch(t, row, end, &next);
     load_weights<TF32, W>(t->shared, &t->at.weights, t->p->folded, t->args->networks.features.count, L, t->p->inputs, t->p->outputs);
-    double *sums = reinterpret_cast<double *>(t->shared + t->at.sums);
-    for (int s = (int)threadIdx.x; s < BY_LAYER_ROWS * PASS_SUMS; s += by_layer<W>::THREADS) sums[s] = 0;
+    for (int s = (int)threadIdx.x; s < BY_LAYER_ROWS * ROW_SUMS; s += by_layer<W>::THREADS) t->shared[t->at.sums + s] = 0;
     __syncthreads();
     for (; row < end; row += BY_LAYER_ROWS) {
-        const bool there = t->lane < warp_rows(W) && row + t->column + t->lane < end;
+        const bool there = row + t->column + t->lane % warp_rows(W) < end;
         const uint32_t at = next.row;
-        if (there) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
-        put_inputs<TF32, W, S>(t, &next);
+        if (there && t->lane < warp_rows(W)) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
+        put_inputs<TF32, W, S>(t, &next, chunk_groups<TF32, W, L, G>(t));
 #pragma unroll 1
         for (int l = 0; l < L; l++) train_hidden<TF32, W, S>(t, l);
         train_outputs<W, S>(t, L);
@@ -152,15 +170,23 @@ template <bool TF32, int W, int L, int G> static __device__ __forceinline__ void
     put_gradients<TF32, W, L, G>(t, c, &sum);
 }
 
-/* Few kinds, each is a copy of the code. */
-static inline __host__ __device__ int by_layer_groups(int inputs)
-{
-    return inputs <= 24 ? 3 : 8;
-}
-
-template <int W, int L> static inline __host__ __device__ struct train_places by_layer_lay_out(int inputs, int outputs, int extra)
+template <int W, int L> static constexpr __host__ __device__ struct train_places by_layer_lay_out(int inputs, int outputs, int extra)
 {
     return train_lay_out<W>(BY_LAYER_ROWS, L, L, by_layer_groups(inputs), inputs, outputs, extra);
+}
+
+template <bool TF32, int W, int L> static __device__ __forceinline__ void by_layer_block(const struct fused_trainings *args)
+{
+    DYNAMIC_SHARED(float, shared);
+    const struct fused_training *p = training_of_block(args);
+    const struct train_thread t =
+        train_thread_of<TF32, W>(args, p, shared, by_layer_lay_out<W, L>(p->inputs, p->outputs, p->extra), (int)threadIdx.x);
+    const int c = (int)blockIdx.x - p->first_block;
+    if (two_copies<TF32, W, L>() && by_layer_groups(p->inputs) == 3) {
+        train_chunk<TF32, W, L, two_copies<TF32, W, L>() ? 3 : 8>(&t, c);
+    } else {
+        train_chunk<TF32, W, L, 8>(&t, c);
+    }
 }
 
 /* Block = chunk of a pass. */
@@ -168,17 +194,10 @@ template <bool TF32, int W, int L>
 static __global__ void __launch_bounds__(by_layer<W>::THREADS, W == 64 ? 2 : 1)
     fused_train_by_layer_kernel(const __grid_constant__ struct fused_trainings args)
 {
-    DYNAMIC_SHARED(float, shared);
-    int i = args.networks.passes - 1;
-    while (args.pass[i].first_block > (int)blockIdx.x) i--;
-    const struct fused_training *p = &args.pass[i];
-    const struct train_thread t =
-        train_thread_of<TF32, W>(&args, p, shared, by_layer_lay_out<W, L>(p->inputs, p->outputs, p->extra), (int)threadIdx.x);
-    const int c = (int)blockIdx.x - p->first_block;
-    if (by_layer_groups(p->inputs) == 3) {
-        train_chunk<TF32, W, L, 3>(&t, c);
+    if constexpr (arch_runs<TF32>(by_layer_lay_out<W, L>(1, 1, 0).weights.end)) {
+        by_layer_block<TF32, W, L>(&args);
     } else {
-        train_chunk<TF32, W, L, 8>(&t, c);
+        not_on_this_arch();
     }
 }
 

@@ -114,9 +114,10 @@ static inline __device__ void head_backward(const struct loss_row *r, const stru
 }
 
 /* `row` is a row of the pass's arrays. In: z[o * stride] the outputs. Out: z[o * stride] the gradient by them of the sum of the row losses,
- * z[(outputs + e) * stride] the row's gradient by log_std[e]. Adds to sums [PASS_SUMS]. */
+ * z[(outputs + e) * stride] the row's gradient by log_std[e]. Adds to sums [PASS_SUMS], double or float. */
+template <class SUM>
 static __device__ void policy_row(const struct train_pass *pass, const struct distribution *dist, size_t row, float *z, int stride,
-                                  double *sums)
+                                  SUM *sums)
 {
     const struct policy_loss *loss = &pass->policy;
     const struct loss_row r = {pass, dist, row, z, stride};
@@ -125,34 +126,42 @@ static __device__ void policy_row(const struct train_pass *pass, const struct di
     const float weight = !loss->active || loss->active[row] ? 1.0f : 0.0f;
     const struct surrogate s = ppo_surrogate(e.log_prob, loss->old_log_prob[row], loss->advantage[row], loss->clip);
     const float g_lp = weight * s.gradient, g_h = -loss->entropy * weight;
-    sums[SUM_WEIGHT] += (double)weight;
-    sums[SUM_LOSS] += (double)(weight * s.loss);
-    sums[SUM_ENTROPY] += (double)(weight * e.entropy);
-    sums[SUM_KL] += (double)s.kl;
-    sums[SUM_CLIPPED] += (double)s.clipped;
-    sums[SUM_RATIO] += (double)s.ratio;
+    sums[SUM_WEIGHT] += (SUM)weight;
+    sums[SUM_LOSS] += (SUM)(weight * s.loss);
+    sums[SUM_ENTROPY] += (SUM)(weight * e.entropy);
+    sums[SUM_KL] += (SUM)s.kl;
+    sums[SUM_CLIPPED] += (SUM)s.clipped;
+    sums[SUM_RATIO] += (SUM)s.ratio;
     sums[SUM_ROWS] += 1;
     for (int h = dist->heads - 1; h >= 0; h--) head_backward(&r, &dist->head[h], g_lp, g_h, &e, h == dist->heads - 1);
 }
 
-/* The same for the value z[0]. */
-static __device__ void value_row(const struct train_pass *pass, size_t row, float *z, int stride, double *sums)
+/* The gradient by a row's value of every `step`-th of its targets' losses from `first` on. Adds to the sums of weights and losses. */
+template <class SUM>
+static __device__ __forceinline__ float value_targets(const struct train_pass *pass, size_t row, float value, int first, int step,
+                                                      SUM *weights, SUM *losses)
 {
-    (void)stride;
     const struct value_loss *loss = &pass->value;
     const float mean = (float)loss->norm->scale.mean, inverse = 1.0f / (float)loss->norm->scale.deviation;
-    const float value = z[0], stored = loss->old_value[row], old_value = loss->old ? rescaled_output(loss->old, stored) : stored;
+    const float stored = loss->old_value[row], old_value = loss->old ? rescaled_output(loss->old, stored) : stored;
     float g = 0;
-    for (int j = 0; j < loss->targets; j++) {
+    for (int j = first; j < loss->targets; j += step) {
         const size_t at = row * (size_t)loss->targets + (size_t)j;
         const float weight = !loss->active || loss->active[at] ? 1.0f : 0.0f;
         const struct value_error e = value_loss_of(value, (loss->ret[at] - mean) * inverse, old_value, loss->clip, loss->huber_delta);
         g += loss->coefficient * weight * e.gradient;
-        sums[SUM_WEIGHT] += (double)weight;
-        sums[SUM_LOSS] += (double)(weight * e.loss);
+        *weights += (SUM)weight;
+        *losses += (SUM)(weight * e.loss);
     }
+    return g;
+}
+
+/* The same as policy_row for the value z[0]. */
+static inline __device__ void value_row(const struct train_pass *pass, size_t row, float *z, int stride, double *sums)
+{
+    (void)stride;
+    z[0] = value_targets(pass, row, z[0], 0, 1, &sums[SUM_WEIGHT], &sums[SUM_LOSS]);
     sums[SUM_ROWS] += 1;
-    z[0] = g;
 }
 
 #endif

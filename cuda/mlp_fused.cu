@@ -14,31 +14,67 @@ struct fused_packing {
     bool normalise;
 };
 
-static __global__ void __launch_bounds__(FUSED_PACKED_ROWS) fused_pack_kernel(const __grid_constant__ struct fused_packing p)
+/* Two threads a row; blocks are few, so each gets registers for many loads. Length of a row in shared memory: odd, so that neighbouring
+ * rows lie in different banks. */
+enum { PACK_THREADS = 2 * FUSED_PACKED_ROWS, PACK_WARPS = PACK_THREADS / 32, PACK_WARP_ROWS = FUSED_PACKED_ROWS / PACK_WARPS };
+
+static inline __host__ __device__ int pack_row(int inputs)
 {
-    DYNAMIC_SHARED(float, shared); /* [128][inputs + 1] */
-    const int live = batch_live_rows(p.batch.count, p.batch.rows, p.rows), first = (int)blockIdx.x * FUSED_PACKED_ROWS;
-    const int rows = live - first < FUSED_PACKED_ROWS ? live - first : FUSED_PACKED_ROWS;
-    if (rows <= 0) return;
-    const int ld = p.inputs + 1, padded = round_up(p.inputs, 4), r = (int)threadIdx.x;
-    for (int i = r; i < FUSED_PACKED_ROWS * p.inputs; i += FUSED_PACKED_ROWS) {
-        const int row = i / p.inputs, j = i - row * p.inputs;
-        shared[row * ld + j] = row < rows ? p.x[batch_row(&p.batch, first + row) * (size_t)p.inputs + (size_t)j] : 0.0f;
+    return inputs | 1;
+}
+
+/* The warp's rows to shared memory: its lanes take numbers that follow each other, across rows. A round's loads are all on their way before
+ * the first is stored. */
+static __device__ __forceinline__ void pack_fetch(const struct fused_packing *p, float *shared, int first, int live)
+{
+    enum { BATCH = 9 }; /* 18 inputs take one round */
+    const int lane = (int)threadIdx.x % 32, warp_row = (int)threadIdx.x / 32 * PACK_WARP_ROWS, ld = pack_row(p->inputs);
+    const int mine = first + warp_row + lane % PACK_WARP_ROWS; /* the row that this lane looks up for the others */
+    const uint32_t at = mine < live ? (uint32_t)batch_row(&p->batch, mine) : 0;
+    const int rows_on = 32 / p->inputs, numbers_on = 32 % p->inputs;
+    int row = lane / p->inputs, j = lane % p->inputs;
+    for (int left = PACK_WARP_ROWS * p->inputs; left > 0; left -= 32 * BATCH) {
+        float x[BATCH];
+        int to[BATCH]; /* -1: beyond the warp's rows */
+#pragma unroll
+        for (int i = 0; i < BATCH; i++) {
+            const size_t from = (size_t)__shfl_sync(0xffffffffu, at, row % PACK_WARP_ROWS) * (size_t)p->inputs + (size_t)j;
+            to[i] = row < PACK_WARP_ROWS ? (warp_row + row) * ld + j : -1;
+            x[i] = to[i] >= 0 && first + warp_row + row < live ? p->x[from] : 0.0f;
+            row += rows_on;
+            j += numbers_on;
+            if (j >= p->inputs) j -= p->inputs, row++;
+        }
+#pragma unroll
+        for (int i = 0; i < BATCH; i++)
+            if (to[i] >= 0) shared[to[i]] = x[i];
     }
+}
+
+static __global__ void __launch_bounds__(PACK_THREADS, 4) fused_pack_kernel(const __grid_constant__ struct fused_packing p)
+{
+    DYNAMIC_SHARED(float, shared); /* [128][pack_row] */
+    const int live = batch_live_rows(p.batch.count, p.batch.rows, p.rows), first = (int)blockIdx.x * FUSED_PACKED_ROWS;
+    if (first >= live) return;
+    pack_fetch(&p, shared, first, live);
     __syncthreads();
-    const float *x = shared + r * ld;
+    const int padded = round_up(p.inputs, 4), r = (int)threadIdx.x % FUSED_PACKED_ROWS, half = (int)threadIdx.x / FUSED_PACKED_ROWS;
+    const float *x = shared + r * pack_row(p.inputs);
     float scale = 1, shift = 0;
-    if (p.normalise && r < rows) {
+    if (p.normalise && first + r < live) { /* both threads of a row, rather than wait for each other */
         float sum = 0, squares = 0;
+#pragma unroll 4
         for (int j = 0; j < p.inputs; j++) sum += x[j];
         const float mean = sum / (float)p.inputs;
+#pragma unroll 4
         for (int j = 0; j < p.inputs; j++) squares += (x[j] - mean) * (x[j] - mean);
         const struct norm_row n = norm_of(mean, squares / (float)p.inputs);
         scale = n.inverse;
         shift = n.offset;
     }
     float *to = p.to + (size_t)blockIdx.x * (size_t)padded * FUSED_PACKED_ROWS + r;
-    for (int j = 0; j < padded; j++) to[j * FUSED_PACKED_ROWS] = j < p.inputs ? x[j] * scale + shift : 0.0f;
+#pragma unroll 4
+    for (int j = half; j < padded; j += 2) to[j * FUSED_PACKED_ROWS] = j < p.inputs ? x[j] * scale + shift : 0.0f;
 }
 
 /* ---- forward passes, with or without actions ----------------------------------------------------------------------------------------- */
@@ -187,8 +223,8 @@ void fused_pack(struct cuda *cuda, const struct network *net, struct tiles *tile
     tiles->count = batch->count;
     tiles->batch_rows = batch->rows;
     if (p.rows == 0) return;
-    const size_t shared = FUSED_PACKED_ROWS * ((size_t)net->inputs + 1) * sizeof(float);
-    LAUNCH(fused_pack_kernel, cuda_blocks((size_t)p.rows, FUSED_PACKED_ROWS), FUSED_PACKED_ROWS, shared, cuda->stream, p);
+    const size_t shared = FUSED_PACKED_ROWS * (size_t)pack_row(net->inputs) * sizeof(float);
+    LAUNCH(fused_pack_kernel, cuda_blocks((size_t)p.rows, FUSED_PACKED_ROWS), PACK_THREADS, shared, cuda->stream, p);
     LAUNCHED("fused_pack");
 }
 

@@ -354,7 +354,6 @@ CUDA_KIND := $cuda_kind
 NVCC_FOUND := $nvcc
 CUDA_FLAGS := $cuda_flags
 CUDA_ARCHES := $cuda_arches
-CUDA_VERSION := $cuda_version
 CUDA_LIBS := $cuda_libs
 END
 mv "$out.new" "$out"

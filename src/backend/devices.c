@@ -1,6 +1,7 @@
 /* What can be said of devices before a backend is open. The CUDA part is linked where the build has it. */
 #include "backend/devices.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/backend.h"
@@ -24,4 +25,16 @@ int device_list(struct device_build *build, struct device_info *list, int most)
 {
     memset(build, 0, sizeof *build);
     return cuda_device_list ? cuda_device_list(build, list, most) : 0;
+}
+
+bool device_has_code(const char *code, int major, int minor)
+{
+    bool any = false;
+    char *end;
+    for (long arch = strtol(code, &end, 10); end != code; arch = strtol(code, &end, 10)) {
+        if (arch / 10 == major && arch % 10 <= minor) return true;
+        any = true;
+        code = end;
+    }
+    return !any;
 }

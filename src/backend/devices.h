@@ -15,12 +15,15 @@ struct device_info {
 
 struct device_build {
     char toolkit[16];  /* "13.0"; empty: built without CUDA */
-    char code[128];    /* architectures that there is code for: "90 100+PTX" */
+    char code[128];    /* architectures that there is code for: "90 100" */
     char driver[16];   /* the newest CUDA that the driver knows; empty: no driver */
     char trouble[384]; /* why there are no devices; empty where there are */
 };
 
 /* How many there are; fills in at most `most` of them, which takes a context on each: seconds on a large node. */
 int device_list(struct device_build *build, struct device_info *list, int most);
+
+/* Whether machine code for `code`, as in device_build, runs on a device: that for x.y does on x.z, z >= y. true where `code` names none. */
+bool device_has_code(const char *code, int major, int minor);
 
 #endif

@@ -34,6 +34,63 @@ mkdir -p "$work/late/include"
 probes() { make -C "$tree" DEPS="$work/late" $object 2>&1 | grep -c 'what this machine offers'; }
 check "a_library_that_arrives_later_is_looked_for_again" "1 0 1" "$(probes) $(probes) $(touch "$work/late/include/cmocka.h" && probes)"
 
+# ---- kernels are compiled once, by a stand-in for nvcc that notes what it compiles ----
+mkdir -p "$work/toolkit/bin" "$work/toolkit/lib64" "$tree/cuda"
+touch "$work/toolkit/lib64/libcudart_static.a"
+cat >"$work/toolkit/bin/nvcc" <<'END'
+#!/bin/bash
+case " $* " in
+*" --version "*) echo "Cuda compilation tools, release 12.4, V12.4.99" && exit ;;
+*" --list-gpu-arch "*) printf 'compute_%s\n' 70 80 90 && exit ;;
+esac
+for source; do :; done
+case " $* " in
+*" -M "*) options=(-M -MP) ;;
+*) options=(-c) && echo "$*" >>"${0%/*}/compiled" ;;
+esac
+while [ $# -gt 0 ]; do
+    case $1 in
+    -o | -MT | -MF) options+=("$1" "$2") && shift ;;
+    -I*) options+=("$1") ;;
+    esac
+    shift
+done
+exec g++ -x c++ -D__global__= "${options[@]}" "$source"
+END
+chmod +x "$work/toolkit/bin/nvcc"
+cp scripts/compile_once.sh "$tree/scripts/"
+echo 'int one_more;' >"$tree/cuda/one.h"
+printf '#include "cuda/one.h"\nint one;\n' >"$tree/cuda/one.cu"
+echo 'int two;' >"$tree/cuda/two.cu"
+# What make had the stand-in compile: numbers of kernel files, then of notices.
+kernels() {
+    : >"$work/toolkit/bin/compiled"
+    make -C "$tree" --no-print-directory NVCC="$work/toolkit/bin/nvcc" CUDA=1 "$@" cuda-objects >"$work/log" 2>&1
+    echo "$? $(grep -c ' cuda/' "$work/toolkit/bin/compiled") $(grep -c '^mappo: compiling kernels' "$work/log")"
+}
+check "kernels_are_compiled_and_the_user_is_told_once" "0 2 1" "$(kernels)"
+check "with_how_long_it_takes_and_how_to_have_less" yes \
+    "$(grep -qE 'for 70 80 90 takes about [0-9]+ minutes on [0-9]+ cores.*CUDA_ARCH=native.*CUDA_ARCH=90;.*CUDA=0' "$work/log" && echo yes || cat "$work/log")"
+check "each_architecture_gets_code_and_later_ones_text" yes "$(grep -qE -- '-gencode arch=compute_70,code=sm_70 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_80,code=sm_90 -gencode arch=compute_80,code=compute_80 ' "$work/toolkit/bin/compiled" && echo yes || cat "$work/toolkit/bin/compiled")"
+check "an_unchanged_tree_compiles_no_kernel" "0 0 0" "$(kernels)"
+check "nor_does_another_build_folder" "0 0 0" "$(kernels BUILD=build/other)"
+check "whose_objects_are_there_with_what_the_compiler_said" yes "$([ -s "$tree/build/other/obj/cuda/one.cu.o" ] && [ -f "$tree/build/other/obj/cuda/two.cu.o.log" ] && echo yes)"
+check "nor_do_other_flags_of_the_c_compiler" "0 0 0" "$(kernels CFLAGS=-DX DEBUG=1)"
+check "nor_a_file_that_is_only_newer" "0 0 0" "$(touch "$tree/cuda/one.h" "$tree/cuda/two.cu" && kernels)"
+echo 'int one_more_still;' >"$tree/cuda/one.h"
+check "a_changed_header_compiles_the_kernels_that_include_it" "0 1 1" "$(kernels)"
+echo 'int one_more;' >"$tree/cuda/one.h"
+check "and_changed_back_none" "0 0 0" "$(kernels)"
+check "another_architecture_compiles_all" "0 2 1" "$(kernels CUDA_ARCH=90)"
+check "and_the_usual_ones_again_none" "0 0 0" "$(kernels)"
+check "after_make_clean_none" "0 0 0" "$(make -s -C "$tree" clean && kernels)"
+check "nothing_is_kept_where_nothing_shall_be" "0 1 1" "$(touch "$tree/cuda/two.cu" && kernels CUDA_KEPT=)"
+echo 'int two' >"$tree/cuda/two.cu"
+check "what_does_not_compile_fails_and_says_why" "2 yes no" \
+    "$(kernels | cut -d' ' -f1) $(grep -q 'two.cu.*error' "$work/log" && echo yes) $([ -e "$tree/build/obj/cuda/two.cu.o" ] && echo yes || echo no)"
+for i in 1 2 3 4 5 6 7 8; do echo "int two_$i;" >"$tree/cuda/two.cu" && kernels >/dev/null; done
+check "and_only_so_many_versions_are_kept" "6 6" "$(find "$tree/.cuda-objects" -name 'cuda-two-*.o' | wc -l) $(find "$tree/.cuda-objects" -name 'cuda-two-*.log' | wc -l)"
+
 # ---- what is missing is named ----
 out=$(make BUILD="$work/a" BLAS=nosuch 2>&1)
 check "an_unknown_blas_is_refused" "2 yes" "$? $(grep -q 'BLAS=nosuch is not one of openblas' <<<"$out" && echo yes)"

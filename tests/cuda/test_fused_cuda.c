@@ -186,6 +186,30 @@ static void fused_networks_give_what_the_cpu_gives(void **state)
     check_networks(PRECISION_FP32, 2e-5, false);
 }
 
+/* The lanes of a row share its choices or returns: as many as they are, one more, one less, and more than they take at a time. */
+static void any_number_of_choices_and_returns_gives_what_the_cpu_gives(void **state)
+{
+    (void)state;
+    static const int choices[] = {1, 2, 3, 7, 8, 9, 15, 16, 17}, targets[] = {1, 2, 3, 4, 5, 9};
+    struct backend *cpu = open_as("cpu", 0, false), *cuda = open_as("cuda", PRECISION_FP32, false);
+    for (int hidden = 64; hidden <= 128; hidden *= 2) {
+        for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+            struct problem q = shape_of(18, hidden, 2, HEADS_GAUSSIAN, 77);
+            memset(&q.dist, 0, sizeof q.dist);
+            add_head(&q.dist, HEAD_CATEGORICAL, choices[i], 2);
+            q.masked = i % 2 == 1;
+            check_network(&q, cpu, cuda, 2e-5, false);
+        }
+        for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+            struct problem q = shape_of(18, hidden, 2, HEADS_VALUE, 77);
+            q.targets = targets[i];
+            check_network(&q, cpu, cuda, 2e-5, false);
+        }
+    }
+    cuda->close(cuda);
+    cpu->close(cpu);
+}
+
 /* Operands of 11 bits: products are wrong by up to 2^-11 each, in both directions, and a ReLU near its kink may fall on the other side,
  * which changes a single number by much and all of them by little. */
 static void tf32_networks_differ_by_their_rounding(void **state)
@@ -197,8 +221,10 @@ static void tf32_networks_differ_by_their_rounding(void **state)
 int main(void)
 {
     (void)backend_tests;
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(networks_that_fit_on_chip_are_fused), cmocka_unit_test(devices_with_little_shared_memory_go_layer_by_layer),
-        cmocka_unit_test(fused_networks_give_what_the_cpu_gives), cmocka_unit_test(tf32_networks_differ_by_their_rounding)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(networks_that_fit_on_chip_are_fused),
+                                       cmocka_unit_test(devices_with_little_shared_memory_go_layer_by_layer),
+                                       cmocka_unit_test(fused_networks_give_what_the_cpu_gives),
+                                       cmocka_unit_test(any_number_of_choices_and_returns_gives_what_the_cpu_gives),
+                                       cmocka_unit_test(tf32_networks_differ_by_their_rounding)};
     return cmocka_run_group_tests_name("fused_cuda", tests, NULL, NULL);
 }
