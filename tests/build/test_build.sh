@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The Makefile: what it makes again, what it says, what it installs.
+# timeout: 400
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d --suffix=.mappo-build) || exit 1
@@ -19,8 +20,9 @@ unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES CFLAGS CPPFLAGS LDFLAGS
 tree=$work/tree
 mkdir -p "$tree/src" "$tree/scripts"
 cp Makefile "$tree/" && cp scripts/probe.sh "$tree/scripts/" && cp -r src/base "$tree/src/"
+tree_make() { env -u BUILD -u CUDA_ARCH make -C "$tree" "$@"; } # not in the folder, or for the architecture, of the tests
 object=build/obj/src/base/text.o
-compiled() { make -C "$tree" --no-print-directory "$@" $object build/obj/src/base/arena.o 2>&1 | grep -c '^  cc '; }
+compiled() { tree_make --no-print-directory "$@" $object build/obj/src/base/arena.o 2>&1 | grep -c '^  cc '; }
 check "a_first_build_compiles" 2 "$(compiled)"
 check "an_unchanged_tree_compiles_nothing" 0 "$(compiled)"
 touch "$tree/src/base/text.h"
@@ -28,10 +30,10 @@ check "a_changed_header_compiles_what_includes_it" 1 "$(compiled)"
 check "other_flags_compile_again" 2 "$(compiled CFLAGS=-DX)"
 check "the_same_flags_do_not" 0 "$(compiled CFLAGS=-DX)"
 check "DEBUG_compiles_again" 2 "$(compiled DEBUG=1)"
-check "the_probe_ran_once_for_one_set_of_choices" 0 "$(make -C "$tree" DEBUG=1 $object 2>&1 | grep -c 'what this machine offers')"
-check "another_choice_of_libraries_probes_again" 1 "$(make -C "$tree" DEBUG=1 MPI=0 $object 2>&1 | grep -c 'what this machine offers')"
+check "the_probe_ran_once_for_one_set_of_choices" 0 "$(tree_make DEBUG=1 $object 2>&1 | grep -c 'what this machine offers')"
+check "another_choice_of_libraries_probes_again" 1 "$(tree_make DEBUG=1 MPI=0 $object 2>&1 | grep -c 'what this machine offers')"
 mkdir -p "$work/late/include"
-probes() { make -C "$tree" DEPS="$work/late" $object 2>&1 | grep -c 'what this machine offers'; }
+probes() { tree_make DEPS="$work/late" $object 2>&1 | grep -c 'what this machine offers'; }
 check "a_library_that_arrives_later_is_looked_for_again" "1 0 1" "$(probes) $(probes) $(touch "$work/late/include/cmocka.h" && probes)"
 
 # ---- kernels are compiled once, by a stand-in for nvcc that notes what it compiles ----
@@ -65,7 +67,7 @@ echo 'int two;' >"$tree/cuda/two.cu"
 # What make had the stand-in compile: numbers of kernel files, then of notices.
 kernels() {
     : >"$work/toolkit/bin/compiled"
-    make -C "$tree" --no-print-directory NVCC="$work/toolkit/bin/nvcc" CUDA=1 "$@" cuda-objects >"$work/log" 2>&1
+    tree_make --no-print-directory NVCC="$work/toolkit/bin/nvcc" CUDA=1 "$@" cuda-objects >"$work/log" 2>&1
     echo "$? $(grep -c ' cuda/' "$work/toolkit/bin/compiled") $(grep -c '^mappo: compiling kernels' "$work/log")"
 }
 check "kernels_are_compiled_and_the_user_is_told_once" "0 2 1" "$(kernels)"
@@ -83,7 +85,7 @@ echo 'int one_more;' >"$tree/cuda/one.h"
 check "and_changed_back_none" "0 0 0" "$(kernels)"
 check "another_architecture_compiles_all" "0 2 1" "$(kernels CUDA_ARCH=90)"
 check "and_the_usual_ones_again_none" "0 0 0" "$(kernels)"
-check "after_make_clean_none" "0 0 0" "$(make -s -C "$tree" clean && kernels)"
+check "after_make_clean_none" "0 0 0" "$(tree_make -s clean && kernels)"
 check "nothing_is_kept_where_nothing_shall_be" "0 1 1" "$(touch "$tree/cuda/two.cu" && kernels CUDA_KEPT=)"
 echo 'int two' >"$tree/cuda/two.cu"
 check "what_does_not_compile_fails_and_says_why" "2 yes no" \

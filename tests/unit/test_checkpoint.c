@@ -327,7 +327,7 @@ static void only_names_of_checkpoints_are_listed_highest_first(void **state)
     for (int i = 0; i < 4; i++) assert_int_equal(found[i].env_steps, steps[3 - i]); /* empty files: by their names */
     assert_string_equal(found[3].name, "step-000000000000.h5");
     free(found);
-    assert_int_equal(checkpoint_list("/nonexistent", &found), 0);
+    assert_int_equal(checkpoint_list("/no-such-folder", &found), 0);
     assert_null(found);
 }
 
@@ -455,8 +455,8 @@ static void saving_into_a_folder_that_is_not_there_says_so(void **state)
     (void)state;
     struct error err = {0};
     struct sample *s = sample_create(1);
-    assert_int_equal(sample_save(s, "/nonexistent/step-000000000000.h5", &err), EXIT_CHECKPOINT);
-    ASSERT_CONTAINS(err.text, "/nonexistent");
+    assert_int_equal(sample_save(s, "/no-such-folder/step-000000000000.h5", &err), EXIT_CHECKPOINT);
+    ASSERT_CONTAINS(err.text, "/no-such-folder");
     sample_destroy(s);
 }
 

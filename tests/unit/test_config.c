@@ -336,8 +336,8 @@ static void unknown_environment_preset_and_option_are_refused(void **state)
     assert_int_equal(parse(line), 0);
     expect_error(config_build(&config, &args, test_env, &err), "line 2; did you mean \"env.N\"?");
     unlink(file_path);
-    assert_int_equal(parse("env=toy/one --config /nonexistent.ini"), 0);
-    expect_error(config_build(&config, &args, test_env, &err), "cannot read the configuration file /nonexistent.ini: No such file");
+    assert_int_equal(parse("env=toy/one --config /no-such-folder.ini"), 0);
+    expect_error(config_build(&config, &args, test_env, &err), "cannot read the configuration file /no-such-folder.ini: No such file");
 }
 
 /* ---- of the whole

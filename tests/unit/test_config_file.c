@@ -180,8 +180,8 @@ static void files_that_are_none_are_refused(void **state)
     char path[64];
     err = (struct error){0};
     config_defaults(&config);
-    assert_int_equal(config_load(&config, "/nonexistent/a.ini", ORIGIN_FILE, &err), EXIT_USAGE);
-    assert_string_equal(err.text, "cannot read the configuration file /nonexistent/a.ini: No such file or directory");
+    assert_int_equal(config_load(&config, "/no-such-folder/a.ini", ORIGIN_FILE, &err), EXIT_USAGE);
+    assert_string_equal(err.text, "cannot read the configuration file /no-such-folder/a.ini: No such file or directory");
     assert_int_equal(config_load(&config, "/tmp", ORIGIN_FILE, &err), EXIT_USAGE);
     assert_string_equal(err.text,
                         "cannot read the configuration file /tmp: Is a directory (a run is continued with run=FOLDER; its settings are "

@@ -112,8 +112,8 @@ static void what_can_not_be_written_is_named_and_leaves_nothing(void **state)
     char inside[400];
     struct error err = {0};
     const struct file_part part = {"x", 1};
-    assert_int_equal(file_replace("/nonexistent/file", &part, 1, &err), EXIT_CHECKPOINT);
-    assert_non_null(strstr(err.text, "/nonexistent: can't create a temporary file: No such file or directory"));
+    assert_int_equal(file_replace("/no-such-folder/file", &part, 1, &err), EXIT_CHECKPOINT);
+    assert_non_null(strstr(err.text, "/no-such-folder: can't create a temporary file: No such file or directory"));
     /* A folder stands where the file should: the rename fails, the temporary file goes. */
     text_format(inside, sizeof inside, "%s/folder/inside", folder);
     assert_int_equal(file_make_folders(inside, &err), EXIT_DONE);
@@ -137,7 +137,7 @@ static void reading_stops_at_the_limit_and_refuses_what_is_no_file(void **state)
     assert_non_null(strstr(err.text, "has 8 bytes, at most 7 are read"));
     assert_int_equal(file_read(folder, 100, &bytes, &size, &err), EXIT_CHECKPOINT);
     assert_int_equal(file_read("/dev/zero", 100, &bytes, &size, &err), EXIT_CHECKPOINT);
-    assert_int_equal(file_read("/nonexistent", 100, &bytes, &size, &err), EXIT_CHECKPOINT);
+    assert_int_equal(file_read("/no-such-folder", 100, &bytes, &size, &err), EXIT_CHECKPOINT);
     assert_null(bytes);
 }
 
