@@ -82,6 +82,8 @@ void trainer_close(struct trainer *t, int code); /* code: the run's, for the mem
 int state_list(struct trainer *t); /* fills t->fields; allocates the snapshot buffers */
 /* What a file holds: t->fields and the environments' snapshots gathered on rank 0. The caller frees .field. */
 struct field_list state_file_fields(const struct trainer *t);
+/* Whether the run was left in the evaluation of its last update: it isn't finished then, however many steps it has. */
+bool state_evaluation_due(const struct checkpoint *file);
 /* What the columns of each group's actor mean, as JSON: {"agent":[["categorical",5]]}. */
 void state_action_heads(const struct algorithm *algorithm, const struct mappo_env_spec *spec, char *text, size_t size);
 /* All collective. begin copies what is saved; beside a device a thread of rank 0 then writes the file while training goes on. end waits for

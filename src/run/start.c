@@ -375,7 +375,7 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, enum start
     field_add(&steps, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
     code = checkpoint_read(file, &steps, err);
     free(steps.field);
-    *outcome = t->standing.env_steps >= t->config->train_env_steps ? START_FINISHED : START_CONTINUED;
+    *outcome = t->standing.env_steps >= t->config->train_env_steps && !state_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
     return code;
 }
 
@@ -418,7 +418,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
         if (!code) code = make_folder(t, err);
         if (!code && file) code = point_links(t, file, err);
         if (!code) code = open_log(t, continued, err);
-        if (!code) code = metrics_open(t->metrics, t->path, t->standing.metrics_offset, t->standing.update, err);
+        if (!code) code = metrics_open(t->metrics, t->path, t->standing.metrics_offset, t->standing.update - t->evaluation_due, err);
     }
     if ((code = comm_vote(t->comm, code, err))) goto done;
     if ((code = stop_open(&t->stop, t->config->train_max_seconds, t->config->train_stop_margin, t->comm->rank == 0 ? t->path : NULL, err)))

@@ -67,13 +67,24 @@ struct field_list state_file_fields(const struct trainer *t)
     return list;
 }
 
-/* Rank 0, when everything else was read. */
-static void load_due_line(struct trainer *t, const struct checkpoint *file)
+static const struct field *find_due_line(const struct checkpoint *file)
 {
     const struct field_list *list = checkpoint_fields(file);
     for (int i = 0; i < list->count; i++)
-        if (!strcmp(list->field[i].name, due_line) && list->field[i].type == FIELD_BYTES)
-            t->due_line = strndup(list->field[i].data, field_bytes(&list->field[i]));
+        if (!strcmp(list->field[i].name, due_line) && list->field[i].type == FIELD_BYTES) return &list->field[i];
+    return NULL;
+}
+
+bool state_evaluation_due(const struct checkpoint *file)
+{
+    return find_due_line(file) != NULL;
+}
+
+/* Rank 0, when everything else was read. */
+static void load_due_line(struct trainer *t, const struct checkpoint *file)
+{
+    const struct field *line = find_due_line(file);
+    if (line) t->due_line = strndup(line->data, field_bytes(line));
 }
 
 /* ---- saving ------------------------------------------------------------------------------------------------------------------------ */

@@ -85,7 +85,9 @@ static int evaluate(struct trainer *t, bool *best, char *why, size_t size, struc
     struct evaluation result;
     watchdog_phase("evaluating");
     const double start = clock_seconds();
-    int code = settle(t, err); /* which checkpoint is the best one must be known */
+    line->eval_return = line->eval_stderr = NAN;
+    if (!t->evaluator) return 0; /* it was due, but evaluations are switched off now */
+    int code = settle(t, err);   /* which checkpoint is the best one must be known */
     if (!code) code = evaluator_play(t->evaluator, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
     t->seconds_eval += clock_seconds() - start;
     if (code == EXIT_STOPPED || code == EXIT_CONTINUE) return leave_evaluation(t, line, why, size);

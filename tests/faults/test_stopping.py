@@ -140,6 +140,28 @@ def it_is_made_again(folder, name, launch=()):
     check(f"and_has_the_same_best_checkpoint_{name}", best[0] == best[1], best)
 
 
+def one_that_is_due(folder):
+    due, killed, off = (f"{folder}/{name}" for name in ("due", "due-killed", "due-off"))
+    last = SMALL + ["eval.env_steps=0", "eval.interval=2", "env.max_cycles=200", "train.env_steps=80"]
+    process = start(f"run={due}", *last, "eval.episodes=1000000")  # minutes
+    wait_for(lambda: logged(due, "new run") and len(lines(due)) == 1, process)
+    process.send_signal(signal.SIGUSR1)
+    process.communicate(timeout=60)
+    code, out = mappo("train", "--dry-run", f"run={due}", *last)
+    check("a_run_whose_last_evaluation_is_due_is_not_finished", process.returncode == 75 and code == 0 and "continues" in out, f"{code}: {out}")
+    for copy in (killed, off):
+        shutil.copytree(due, copy, symlinks=True)
+    code, out = mappo(f"run={off}", *last, "eval.interval=0")
+    found = [(line["update"], line["eval_return"]) for line in lines(off)]
+    check("one_that_is_due_when_evaluations_are_switched_off_is_left_out", code == 0 and found == [(1, None), (2, None)], f"{code}: {found} {out}")
+    mappo(f"run={due}", *last, "eval.episodes=4")
+    shutil.copy(f"{due}/metrics.jsonl", killed)  # as if that leg had been killed behind its line, before a checkpoint
+    code, out = mappo(f"run={killed}", *last, "eval.episodes=4")
+    found = [line["update"] for line in lines(killed)]
+    check("the_line_of_one_that_was_made_by_a_killed_leg_stands_there_once", code == 0 and found == [1, 2] and "lines may be missing" not in out,
+          f"{code}: {found} {out}")
+
+
 # ---- what is said ----
 
 def people_read_no_nan(folder):
@@ -174,6 +196,7 @@ def main():
         if shutil.which("mpirun.openmpi") and "libmpi.so" in subprocess.run(["ldd", MAPPO], capture_output=True, text=True).stdout:
             os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
             it_is_made_again(folder, "by_two_ranks", ("mpirun.openmpi", "--quiet", "--oversubscribe", "--bind-to", "none", "-n", "2"))
+        one_that_is_due(folder)
         people_read_no_nan(folder)
         quiet_leaves_one_line(folder)
     finally:
