@@ -119,20 +119,14 @@ static int form_pods(struct trainer *t, struct error *err)
 /* What must be the same on all ranks before the first message that assumes it: rank 0's settings are everybody's from then on. */
 static int agree(struct trainer *t, struct error *err)
 {
-    struct {
-        struct config config;
-        bool fresh;
-    } *first = malloc(sizeof *first);
+    struct config *first = malloc(sizeof *first);
     CHECK(first, "out of memory while comparing configurations");
     char differs[600];
     int code = comm_agree(t->comm, "the program (another binary)", version_program_hash(), err);
-    first->config = *t->config;
-    first->fresh = t->args->fresh;
+    *first = *t->config;
     if (!code) {
         comm_broadcast(t->comm, first, sizeof *first);
-        int count = config_differences(t->config, &first->config, &config_everything, differs, sizeof differs);
-        if (!count && first->fresh != t->args->fresh)
-            count = text_format(differs, sizeof differs, t->args->fresh ? "--fresh (rank 0: without)" : "no --fresh (rank 0: with it)");
+        const int count = config_differences(t->config, first, &config_everything, differs, sizeof differs);
         if (count)
             error_set(err, EXIT_USAGE, "rank %d on %s was started with %s: all ranks need the same settings", t->comm->rank, t->comm->host,
                       differs);
