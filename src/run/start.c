@@ -358,12 +358,14 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
 
 /* --dry-run: what can be known of a start without the machines that it is for. One environment and the networks are made on the CPU, where
  * the first of them may not fit the settings. */
-static int rehearse(struct trainer *t, const struct checkpoint *file, enum start_outcome *outcome, struct error *err)
+static int rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start_outcome *outcome, struct error *err)
 {
     t->config->backend_name = BACKEND_CPU;
     int code = check_ranks(t->config, t->comm, err);
     if (!code) code = learning_backend(&t->learning, t->config, t->comm, 1, cpu_level_detect(), err);
     if (!code) code = learning_open_alone(&t->learning, t->config, t->comm, err);
+    code = comm_vote(t->comm, code, err);
+    if (!code && !continued && t->config->train_init[0]) code = take_networks(t, err);
     if (code || t->comm->rank || !file) return code;
     struct field_list steps = {0};
     field_add(&steps, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
@@ -387,7 +389,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     comm_broadcast(t->comm, t->config, sizeof *t->config);
     comm_broadcast(t->comm, t->path, sizeof t->path);
     if (t->args->dry_run) {
-        code = comm_vote(t->comm, rehearse(t, file, outcome, err), err);
+        code = comm_vote(t->comm, rehearse(t, file, continued, outcome, err), err);
         goto done;
     }
     if ((code = form_pods(t, err))) goto done;
