@@ -367,10 +367,12 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     code = comm_vote(t->comm, code, err);
     if (!code && !continued && t->config->train_init[0]) code = take_networks(t, err);
     if (code || t->comm->rank || !file) return code;
-    struct field_list steps = {0};
-    field_add(&steps, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
-    code = checkpoint_read(file, &steps, err);
-    free(steps.field);
+    struct field_list fields = {0};
+    field_add(&fields, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
+    field_add(&fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1", "whose run it is", 0);
+    code = checkpoint_read(file, &fields, err);
+    if (!code) code = state_check_identity(t, file, err);
+    free(fields.field);
     *outcome = t->standing.env_steps >= t->config->train_env_steps && !state_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
     return code;
 }
