@@ -290,7 +290,9 @@ static void say_quietly(const struct trainer *t, const char *format, ...)
 static void say_end(struct trainer *t, int code, const char *why)
 {
     const double mean = metrics_return(t->metrics);
-    const char *goes_on = code ? "; the same command again continues it" : "";
+    const char *goes_on = !code            ? ""
+                          : t->args->fresh ? "; the same command without --fresh continues it"
+                                           : "; the same command again continues it";
     char spent[32], back[128] = "no episode has ended yet";
     clock_duration(spent, sizeof spent, t->seconds_before + (clock_seconds() - t->began));
     if (isfinite(mean)) text_format(back, sizeof back, "return_mean %.2f (%s rules)", mean, vecenv_spec(t->learning.env)->rules);

@@ -179,12 +179,13 @@ def quiet_leaves_one_line(folder):
     check("quiet_says_in_one_line_that_it_finished_and_where", code == 0 and out.count("\n") == 1 and out.startswith(f"{run}: finished after 1"), out)
     code, out = mappo(f"run={run}", *QUICK, "train.env_steps=40", "--quiet")
     check("and_that_it_is_finished", code == 0 and out.count("\n") == 1 and out.startswith(f"{run} is finished"), out)
-    process = start(f"run={run}-stopped", *QUICK, "train.env_steps=1e9", "--quiet")
-    wait_for(lambda: os.path.exists(f"{run}-stopped/metrics.jsonl") and len(lines(f"{run}-stopped")) > 0, process)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
-    check("and_that_it_was_stopped_and_how_to_go_on", process.returncode == 10 and out.count("\n") == 1 and
-          out.startswith(f"{run}-stopped: SIGTERM after") and "the same command again continues it" in out, out)
+    for option, how in ((), "again"), (("--fresh",), "without --fresh"):  # with it the run would be set aside
+        process = start(f"run={run}-{how}", *QUICK, "train.env_steps=1e9", "--quiet", *option)
+        wait_for(lambda: os.path.exists(f"{run}-{how}/metrics.jsonl") and len(lines(f"{run}-{how}")) > 0, process)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
+        check(f"and_that_it_was_stopped_and_that_the_same_command_{how.replace(' ', '_')}_goes_on", process.returncode == 10 and
+              out.count("\n") == 1 and out.startswith(f"{run}-{how}: SIGTERM after") and f"the same command {how} continues it" in out, out)
 
 
 def main():
