@@ -73,7 +73,13 @@ static int save_last(struct trainer *t, bool best, struct error *err)
  * update is written then. */
 static int leave_evaluation(struct trainer *t, const struct metrics_line *line, char *why, size_t size)
 {
-    if (t->comm->rank == 0 && !t->evaluation_due) t->due_line = metrics_text(t->metrics, line);
+    if (t->comm->rank == 0 && t->evaluation_due)
+        warn(
+            "the evaluation of update %lld was left once more, and nothing is learned before it is made: where time limits are the reason, "
+            "fewer episodes (eval.episodes) take less",
+            (long long)t->standing.update);
+    else if (t->comm->rank == 0)
+        t->due_line = metrics_text(t->metrics, line);
     t->evaluation_due = true;
     return stop_agreed(t->stop, t->comm, why, size);
 }

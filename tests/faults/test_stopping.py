@@ -143,10 +143,13 @@ def it_is_made_again(folder, name, launch=()):
 def one_that_is_due(folder):
     due, killed, off = (f"{folder}/{name}" for name in ("due", "due-killed", "due-off"))
     last = SMALL + ["eval.env_steps=0", "eval.interval=2", "env.max_cycles=200", "train.env_steps=80"]
-    process = start(f"run={due}", *last, "eval.episodes=1000000")  # minutes
-    wait_for(lambda: logged(due, "new run") and len(lines(due)) == 1, process)
-    process.send_signal(signal.SIGUSR1)
-    process.communicate(timeout=60)
+    warned = []
+    for begun in ("new run", "continuing"):
+        process = start(f"run={due}", *last, "eval.episodes=1000000")  # minutes
+        wait_for(lambda: logged(due, begun) and len(lines(due)) == 1, process)
+        process.send_signal(signal.SIGUSR1)
+        warned.append(process.communicate(timeout=60)[0].count("was left once more"))
+    check("one_that_is_left_again_by_every_leg_is_warned_of", warned == [0, 1], warned)
     code, out = mappo("train", "--dry-run", f"run={due}", *last)
     check("a_run_whose_last_evaluation_is_due_is_not_finished", process.returncode == 75 and code == 0 and "continues" in out, f"{code}: {out}")
     for copy in (killed, off):
