@@ -95,7 +95,7 @@ look_around() {
     local gpu
     part=machine
     step 10 doctor machine.txt "$mappo" doctor run="$work/none" || refuse "--seconds $total is too short"
-    gpu=$(sed -n '/^GPUs/,/^BLAS/s/^ \{4,\}[0-9][0-9]* *//p' "$work/output" | head -1)
+    gpu=$(sed -n '/^GPUs/,/^MPI/s/^ \{4,\}[0-9][0-9]* *//p' "$work/output" | head -1)
     head+=("$("$mappo" --version 2>/dev/null | head -1), $(date '+%F %T'): ${gpu:-no GPU}")
     row doctor "$(sed -n 's/^processor *//p' "$work/output")"
     [ -n "$gpu" ] || refuse "no usable GPU: $(sed -n 's/^GPUs *//p' "$work/output" "$work/errors" | head -1)"

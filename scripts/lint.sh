@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What a machine can check of how the code is written; prints one line a check (TAP) and what is wrong below it. Exit 1 if anything is.
-#   scripts/lint.sh [CHECK ...]      format arrows libraries switches formulas headers warnings length docs shell words paths folders
+#   scripts/lint.sh [CHECK ...]      format arrows libraries switches formulas headers warnings length size docs shell words paths folders
 set -u
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
@@ -165,6 +165,13 @@ if wanted length; then
         [ "$lines" -le 700 ] || echo "$file: $lines lines"
     done >"$work/found"
     verdict length "files have at most 700 lines"
+fi
+
+if wanted size; then
+    files '*' | while read -r file; do
+        [ "$(wc -c <"$file")" -le 1000000 ] || echo "$file: $(wc -c <"$file") bytes: a download or a build that was added by accident?"
+    done >"$work/found"
+    verdict size "no file has more than a megabyte"
 fi
 
 if wanted docs; then

@@ -93,7 +93,7 @@ code=$?
 if [ $code != 0 ]; then
     echo
     case $code in
-    10 | 75) echo "quickstart.sh: stopped and saved; the same command again goes on" ;;
+    10 | 75) echo "quickstart.sh: stopped and saved; the same command$([[ " $* " != *" --fresh "* ]] && echo " again" || echo " without --fresh") goes on" ;;
     *) echo "quickstart.sh: training ended with exit code $code; the message above says why" >&2 ;;
     esac
     exit $code

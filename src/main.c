@@ -18,6 +18,10 @@ static void list_arguments(const struct arguments *args, const char *command, ch
     FILE *out = fmemopen(text, size, "w");
     CHECK(out, "out of memory while comparing arguments");
     fprintf(out, "%s\n", command);
+    if (args->help) fputs("--help\n", out);
+    if (args->version) fputs("--version\n", out);
+    if (args->dry_run) fputs("--dry-run\n", out);
+    if (args->fresh) fputs("--fresh\n", out);
     const bool all = strcmp(command, "train") != 0;
     for (int i = 0; i < args->files && all; i++) fprintf(out, "--config %s\n", args->file[i]);
     for (int i = 0; i < args->operands && all; i++) fprintf(out, "%s\n", args->operand[i]);

@@ -29,10 +29,10 @@ int file_set_aside(const char *path, char *moved, size_t size, struct error *err
 
 /* For a file that is appended to for long, opened with "a+": where `path` no longer is that file, because somebody removed, moved or
  * replaced it, all of it is written there anew, and `file` goes on there; what stands there instead is set aside (`moved` receives its new
- * name, else
- * ""). Positions in the file stay what they were. Returns whether that was so; where it can't be written, err->code is EXIT_CHECKPOINT and
- * `file` is left as it was. */
+ * name, else ""). Positions in the file stay what they were. Returns whether that was so; where it can't be written, err->code is
+ * EXIT_CHECKPOINT and `file` is left as it was. */
 bool file_return(FILE *file, const char *path, char *moved, size_t size, struct error *err);
+
 /* A path as somebody wrote it, with ~ and ~user at its beginning replaced as shells do (which don't inside quotes, in files, or behind an
  * =). EXIT_USAGE, without the path in the text: no such user, a $VARIABLE that no shell has replaced, too long. */
 int file_path_given(const char *written, char *path, size_t size, struct error *err);

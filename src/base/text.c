@@ -154,7 +154,7 @@ void text_short_real(char *out, size_t size, double value)
     snprintf(out, size, "%s", text);
 }
 
-/* ---- the nearest word ------------------------------------------------------------------------------------------------------------------
+/* ---- as people write -------------------------------------------------------------------------------------------------------------------
  */
 
 const char *text_unquoted(const char *text, size_t *length)
@@ -218,6 +218,9 @@ bool text_same_letters(const char *a, const char *b)
         if (strncasecmp(a, b, 1) != 0) return false;
     }
 }
+
+/* ---- the nearest word ------------------------------------------------------------------------------------------------------------------
+ */
 
 enum { WORD_MAX = 96, EDIT = 2, TAIL = 1 };
 

@@ -36,7 +36,8 @@ static void check(int code, const char *operation)
     int length;
     MPI_Error_string(code, text, &length);
     die(EXIT_PEERS,
-        "%s failed in phase \"%s\": %s; another rank has probably ended, its message is above; the same command continues from the last "
+        "%s failed in phase \"%s\": %s; another rank has probably ended, its message is above; the same command (without --fresh) "
+        "continues from the last "
         "checkpoint",
         operation, watchdog_phase_name(), text);
 }

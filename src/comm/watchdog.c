@@ -31,7 +31,8 @@ static void end_rank(double idle)
     if (waiting) snprintf(peers, sizeof peers, " (waiting for the other ranks in %s: one that does not say so is the cause)", waiting);
     if (whom) snprintf(peers, sizeof peers, " (waiting for %s)", whom);
     snprintf(line, sizeof line,
-             "no sign of life for %.0f s in phase \"%s\"%s; ending (comm.watchdog_seconds); the same command continues from the last "
+             "no sign of life for %.0f s in phase \"%s\"%s; ending (comm.watchdog_seconds); the same command (without --fresh) continues "
+             "from the last "
              "checkpoint",
              idle, atomic_load(&dog.phase), peers);
     last_words((const char *const[]){line}, 1);

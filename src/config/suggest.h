@@ -10,7 +10,7 @@
  * word that is spelt nearly so. */
 enum suggestion { SUGGEST_NOTHING, SUGGEST_SPELLING, SUGGEST_KNOWN, SUGGEST_NEAR };
 
-/* The keys that `key` is probably meant to be, as they should be written: "adam.lr" for "lr"; NULL behind the last. Text of this call. */
+/* The keys that `key` is probably meant to be, as they should be written: "adam.lr" for "lr". */
 enum { SUGGEST_MOST = 2, SUGGEST_TEXT = 128 };
 struct suggested {
     enum suggestion how;

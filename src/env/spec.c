@@ -27,7 +27,7 @@ struct group_sizes group_sizes(const struct mappo_group *group)
 
 /* ---- checking ----------------------------------------------------------------------------------------------------- */
 
-/* Numbers of an observation, or choices of an action, that a group can have: beyond it sizes of arrays no longer fit 32 bits. */
+/* Numbers of an observation, or choices of an action, that an agent can have. Those of a group must fit 32 bits, as lane_strides does. */
 enum { MOST_AGENTS = 1 << 20, MOST_NUMBERS = 1 << 24 };
 
 static const char *box_fault(const struct mappo_space *space)
@@ -85,9 +85,11 @@ static int check_spaces(const struct mappo_env *env, const struct mappo_group *g
                              is_obs ? "observation" : "action", is_obs ? h : h - group->obs_heads, fault);
         width[is_obs] += lane_space_width(space);
     }
-    if (width[0] > MOST_NUMBERS || width[1] > MOST_NUMBERS)
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" has more than %d numbers of observation or action",
-                         env->id, group->name, MOST_NUMBERS);
+    const int64_t most = INT32_MAX / group->agents;
+    if (width[0] > most || width[1] > most || group->state_size > most)
+        return error_set(err, EXIT_ENVIRONMENT,
+                         "environment \"%s\": group \"%s\" has more than %d numbers of observation, action or state in all", env->id,
+                         group->name, INT32_MAX);
     return 0;
 }
 
@@ -109,7 +111,7 @@ static int check_group(const struct mappo_env *env, const struct mappo_env_spec 
     if (group->obs_heads < 1 || group->obs_heads > MAPPO_MAX_HEADS || group->act_heads < 1 || group->act_heads > MAPPO_MAX_HEADS)
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\" has %d observation and %d action heads; 1..%d each",
                          env->id, group->name, group->obs_heads, group->act_heads, MAPPO_MAX_HEADS);
-    if (((group->flags & MAPPO_STATE_PER_AGENT) != 0) != (group->state_size > 0))
+    if (group->state_size < 0 || ((group->flags & MAPPO_STATE_PER_AGENT) != 0) != (group->state_size > 0))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\": state_size goes with MAPPO_STATE_PER_AGENT", env->id,
                          group->name);
     return check_spaces(env, group, err);

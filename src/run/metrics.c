@@ -24,7 +24,7 @@ struct metrics {
     const struct mappo_env_spec *spec;
     FILE *file;
     char path[CONFIG_TEXT + 96];
-    double looked; /* clock: when the file was last seen in its place */
+    double looked; /* clock: when the file was last seen in its place; infinite: it has none to go to */
     off_t whole;   /* bytes of complete lines in it */
     int lost;      /* errno of lines that could not be written since the last flush */
     char *buffer;
@@ -136,8 +136,8 @@ static void look_at_size(struct metrics *m)
 
 static void look_at_place(struct metrics *m)
 {
-    m->looked = clock_seconds();
-    own_file_look(m->file, m->path);
+    /* Where it can't be written, once more when the next checkpoint is saved is often enough to say so. */
+    m->looked = own_file_look(m->file, m->path) ? clock_seconds() : INFINITY;
 }
 
 void metrics_destroy(struct metrics *metrics)

@@ -159,12 +159,12 @@ bool own_file_look(FILE *file, const char *path)
 {
     char moved[4096];
     struct error err = {0};
-    if (!file_return(file, path, moved, sizeof moved, &err)) return false;
+    if (!file_return(file, path, moved, sizeof moved, &err)) return true;
     if (err.code)
         warn("%s was taken away while the run writes it: %s", path, err.text);
     else if (moved[0])
         warn("%s was replaced while the run writes it: what stood there is now %s, and it is written anew with all lines", path, moved);
     else
         warn("%s was taken away while the run writes it: it is written anew with all lines", path);
-    return true;
+    return !err.code;
 }

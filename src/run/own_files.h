@@ -15,7 +15,7 @@ void own_config_check(const char *folder, const struct config *config);
 
 /* A file that is appended to as long as the run lasts: "a+", close it with fclose. EXIT_USAGE. */
 int own_file_open(FILE **file, const char *path, struct error *err);
-/* Where `path` is no longer that file, all of it is written there anew, with a warning. True where that was so. */
+/* Where `path` is no longer that file, all of it is written there anew, with a warning. False where it can't be. */
 bool own_file_look(FILE *file, const char *path);
 
 #endif

@@ -82,8 +82,13 @@ void trainer_close(struct trainer *t, int code); /* code: the run's, for the mem
 int state_list(struct trainer *t); /* fills t->fields; allocates the snapshot buffers */
 /* What a file holds: t->fields and the environments' snapshots gathered on rank 0. The caller frees .field. */
 struct field_list state_file_fields(const struct trainer *t);
+/* Whether the run was left in the evaluation of its last update: it isn't finished then, however many steps it has. */
+bool state_evaluation_due(const struct checkpoint *file);
 /* What the columns of each group's actor mean, as JSON: {"agent":[["categorical",5]]}. */
 void state_action_heads(const struct algorithm *algorithm, const struct mappo_env_spec *spec, char *text, size_t size);
+/* Rank 0. Whether the file's environments, whose hash was read into t->env_hash, are ours, which it then becomes; by the rule of version
+ * 0.1, too. EXIT_CHECKPOINT. */
+int state_check_identity(struct trainer *t, const struct checkpoint *file, struct error *err);
 /* All collective. begin copies what is saved; beside a device a thread of rank 0 then writes the file while training goes on. end waits for
  * it: EXIT_CHECKPOINT on every rank where it failed, 0 where none was begun. Between the two no other save may begin. */
 void state_save_begin(struct trainer *t, bool best);

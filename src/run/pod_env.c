@@ -277,7 +277,8 @@ static void await_answer(struct pod_env *p, int member)
     while (!event_await(given, p->calls - 1, pod->spin, 0.5))
         if (!pod_alive(pod, member))
             die(EXIT_PEERS,
-                "rank %d, which steps environments for this one, has ended; the same command continues from the last checkpoint",
+                "rank %d, which steps environments for this one, has ended; the same command (without --fresh) continues from the last "
+                "checkpoint",
                 pod->rank[member]);
     watchdog_waiting_for(NULL);
 }

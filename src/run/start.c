@@ -127,20 +127,14 @@ static int agree_on(struct trainer *t, const char *what, uint64_t hash, struct e
 /* What must be the same on all ranks before the first message that assumes it: rank 0's settings are everybody's from then on. */
 static int agree(struct trainer *t, struct error *err)
 {
-    struct {
-        struct config config;
-        bool fresh;
-    } *first = malloc(sizeof *first);
+    struct config *first = malloc(sizeof *first);
     CHECK(first, "out of memory while comparing configurations");
     char differs[600];
     int code = agree_on(t, "the program (another binary)", version_program_hash(), err);
-    first->config = *t->config;
-    first->fresh = t->args->fresh;
+    *first = *t->config;
     if (!code) {
         comm_broadcast(t->comm, first, sizeof *first);
-        int count = config_differences(t->config, &first->config, &config_everything, differs, sizeof differs);
-        if (!count && first->fresh != t->args->fresh)
-            count = text_format(differs, sizeof differs, t->args->fresh ? "--fresh (rank 0: without)" : "no --fresh (rank 0: with it)");
+        const int count = config_differences(t->config, first, &config_everything, differs, sizeof differs);
         if (count)
             error_set(err, EXIT_USAGE, "rank %d on %s was started with %s: all ranks need the same settings", t->comm->rank, t->comm->host,
                       differs);
@@ -364,18 +358,22 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
 
 /* --dry-run: what can be known of a start without the machines that it is for. One environment and the networks are made on the CPU, where
  * the first of them may not fit the settings. */
-static int rehearse(struct trainer *t, const struct checkpoint *file, enum start_outcome *outcome, struct error *err)
+static int rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start_outcome *outcome, struct error *err)
 {
     t->config->backend_name = BACKEND_CPU;
     int code = check_ranks(t->config, t->comm, err);
     if (!code) code = learning_backend(&t->learning, t->config, t->comm, 1, cpu_level_detect(), err);
     if (!code) code = learning_open_alone(&t->learning, t->config, t->comm, err);
+    code = comm_vote(t->comm, code, err);
+    if (!code && !continued && t->config->train_init[0]) code = take_networks(t, err);
     if (code || t->comm->rank || !file) return code;
-    struct field_list steps = {0};
-    field_add(&steps, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
-    code = checkpoint_read(file, &steps, err);
-    free(steps.field);
-    *outcome = t->standing.env_steps >= t->config->train_env_steps ? START_FINISHED : START_CONTINUED;
+    struct field_list fields = {0};
+    field_add(&fields, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
+    field_add(&fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1", "whose run it is", 0);
+    code = checkpoint_read(file, &fields, err);
+    if (!code) code = state_check_identity(t, file, err);
+    free(fields.field);
+    *outcome = t->standing.env_steps >= t->config->train_env_steps && !state_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
     return code;
 }
 
@@ -393,7 +391,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     comm_broadcast(t->comm, t->config, sizeof *t->config);
     comm_broadcast(t->comm, t->path, sizeof t->path);
     if (t->args->dry_run) {
-        code = comm_vote(t->comm, rehearse(t, file, outcome, err), err);
+        code = comm_vote(t->comm, rehearse(t, file, continued, outcome, err), err);
         goto done;
     }
     if ((code = form_pods(t, err))) goto done;
@@ -418,7 +416,7 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
         if (!code) code = make_folder(t, err);
         if (!code && file) code = point_links(t, file, err);
         if (!code) code = open_log(t, continued, err);
-        if (!code) code = metrics_open(t->metrics, t->path, t->standing.metrics_offset, t->standing.update, err);
+        if (!code) code = metrics_open(t->metrics, t->path, t->standing.metrics_offset, t->standing.update - t->evaluation_due, err);
     }
     if ((code = comm_vote(t->comm, code, err))) goto done;
     if ((code = stop_open(&t->stop, t->config->train_max_seconds, t->config->train_stop_margin, t->comm->rank == 0 ? t->path : NULL, err)))

@@ -67,13 +67,24 @@ struct field_list state_file_fields(const struct trainer *t)
     return list;
 }
 
-/* Rank 0, when everything else was read. */
-static void load_due_line(struct trainer *t, const struct checkpoint *file)
+static const struct field *find_due_line(const struct checkpoint *file)
 {
     const struct field_list *list = checkpoint_fields(file);
     for (int i = 0; i < list->count; i++)
-        if (!strcmp(list->field[i].name, due_line) && list->field[i].type == FIELD_BYTES)
-            t->due_line = strndup(list->field[i].data, field_bytes(&list->field[i]));
+        if (!strcmp(list->field[i].name, due_line) && list->field[i].type == FIELD_BYTES) return &list->field[i];
+    return NULL;
+}
+
+bool state_evaluation_due(const struct checkpoint *file)
+{
+    return find_due_line(file) != NULL;
+}
+
+/* Rank 0, when everything else was read. */
+static void load_due_line(struct trainer *t, const struct checkpoint *file)
+{
+    const struct field *line = find_due_line(file);
+    if (line) t->due_line = strndup(line->data, field_bytes(line));
 }
 
 /* ---- saving ------------------------------------------------------------------------------------------------------------------------ */
@@ -295,8 +306,7 @@ void state_close(struct trainer *t)
 
 /* ---- loading ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Whether the file's environments are ours; by the rule of version 0.1, too. */
-static int check_identity(struct trainer *t, const struct checkpoint *file, struct error *err)
+int state_check_identity(struct trainer *t, const struct checkpoint *file, struct error *err)
 {
     const uint64_t theirs = t->env_hash;
     const struct mappo_env *env = vecenv_descriptor(t->learning.env);
@@ -319,7 +329,7 @@ int state_load(struct trainer *t, const struct checkpoint *file, struct error *e
         struct field_list list = state_file_fields(t);
         code = checkpoint_read(file, &list, err);
         free(list.field);
-        if (!code) code = check_identity(t, file, err);
+        if (!code) code = state_check_identity(t, file, err);
     }
     for (int i = 0; i < t->fields.count && !code && t->comm->rank == 0; i++) /* counts: none of ours is ever below 0 but the best's */
         if (t->fields.field[i].type == FIELD_INT64 && *(const int64_t *)t->fields.field[i].data < 0 &&

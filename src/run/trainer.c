@@ -73,7 +73,13 @@ static int save_last(struct trainer *t, bool best, struct error *err)
  * update is written then. */
 static int leave_evaluation(struct trainer *t, const struct metrics_line *line, char *why, size_t size)
 {
-    if (t->comm->rank == 0 && !t->evaluation_due) t->due_line = metrics_text(t->metrics, line);
+    if (t->comm->rank == 0 && t->evaluation_due)
+        warn(
+            "the evaluation of update %lld was left once more, and nothing is learned before it is made: where time limits are the reason, "
+            "fewer episodes (eval.episodes) take less",
+            (long long)t->standing.update);
+    else if (t->comm->rank == 0)
+        t->due_line = metrics_text(t->metrics, line);
     t->evaluation_due = true;
     return stop_agreed(t->stop, t->comm, why, size);
 }
@@ -85,7 +91,9 @@ static int evaluate(struct trainer *t, bool *best, char *why, size_t size, struc
     struct evaluation result;
     watchdog_phase("evaluating");
     const double start = clock_seconds();
-    int code = settle(t, err); /* which checkpoint is the best one must be known */
+    line->eval_return = line->eval_stderr = NAN;
+    if (!t->evaluator) return 0; /* it was due, but evaluations are switched off now */
+    int code = settle(t, err);   /* which checkpoint is the best one must be known */
     if (!code) code = evaluator_play(t->evaluator, PLAY_TRAINED, t->config->eval_deterministic, &result, err);
     t->seconds_eval += clock_seconds() - start;
     if (code == EXIT_STOPPED || code == EXIT_CONTINUE) return leave_evaluation(t, line, why, size);
@@ -288,7 +296,9 @@ static void say_quietly(const struct trainer *t, const char *format, ...)
 static void say_end(struct trainer *t, int code, const char *why)
 {
     const double mean = metrics_return(t->metrics);
-    const char *goes_on = code ? "; the same command again continues it" : "";
+    const char *goes_on = !code            ? ""
+                          : t->args->fresh ? "; the same command without --fresh continues it"
+                                           : "; the same command again continues it";
     char spent[32], back[128] = "no episode has ended yet";
     clock_duration(spent, sizeof spent, t->seconds_before + (clock_seconds() - t->began));
     if (isfinite(mean)) text_format(back, sizeof back, "return_mean %.2f (%s rules)", mean, vecenv_spec(t->learning.env)->rules);

@@ -98,6 +98,8 @@ def a_plugin_that_was_built_anew():
     code, out = mappo("run=rebuilt", f"train.env_steps={7 * UPDATE}")
     check("another_version_of_the_rules_is_refused_with_both_numbers", code == 4 and "version 1 of template/meeting" in out and "version 2" in out,
           f"{code}: {out}")
+    code, out = mappo("train", "--dry-run", "run=rebuilt", f"train.env_steps={7 * UPDATE}")
+    check("before_it_waits_in_a_queue", code == 4 and "version 1 of template/meeting" in out, f"{code}: {out}")
     plugin("there/meeting.so", ("template/meeting", "my/meeting"))
     code, out = train(7, "env=there/meeting.so", "run=rebuilt")
     check("another_environment_is_refused_by_its_id", code == 2 and "env.name (now my/meeting, before template/meeting)" in out, f"{code}: {out}")

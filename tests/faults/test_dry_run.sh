@@ -41,6 +41,9 @@ refused an_option_that_the_environment_lacks_is_refused 2 'did you mean "env.rul
 refused other_settings_than_the_run_s_are_refused 2 'was made with other settings (rollout.envs (now 8, before 4))' rollout.envs=8 eval.env_steps=0 run="a b"
 refused an_environment_that_cannot_be_made_is_refused 2 'out of range' env.N=1000000
 refused settings_that_do_not_fit_each_other_are_refused 2 "comm.shards=3 doesn't divide rollout.envs=128" comm.reproducible=1 comm.shards=3
+refused networks_that_are_not_there_are_refused 4 'train.init: nowhere: no such run or checkpoint' train.init=nowhere
+# shellcheck disable=SC2086
+refused networks_that_do_not_fit_are_refused 4 'policy.hidden=64 (here 32)' $small run=new train.init="a b" policy.hidden=32
 check "a_gpu_is_not_needed" 0 "$(dry backend=cuda seed=3 >/dev/null && echo 0)"
 check "nothing_was_touched" "$before" "$(listing)"
 # A damaged newer checkpoint: a start would set it aside.

@@ -140,6 +140,31 @@ def it_is_made_again(folder, name, launch=()):
     check(f"and_has_the_same_best_checkpoint_{name}", best[0] == best[1], best)
 
 
+def one_that_is_due(folder):
+    due, killed, off = (f"{folder}/{name}" for name in ("due", "due-killed", "due-off"))
+    last = SMALL + ["eval.env_steps=0", "eval.interval=2", "env.max_cycles=200", "train.env_steps=80"]
+    warned = []
+    for begun in ("new run", "continuing"):
+        process = start(f"run={due}", *last, "eval.episodes=1000000")  # minutes
+        wait_for(lambda: logged(due, begun) and len(lines(due)) == 1, process)
+        process.send_signal(signal.SIGUSR1)
+        warned.append(process.communicate(timeout=60)[0].count("was left once more"))
+    check("one_that_is_left_again_by_every_leg_is_warned_of", warned == [0, 1], warned)
+    code, out = mappo("train", "--dry-run", f"run={due}", *last)
+    check("a_run_whose_last_evaluation_is_due_is_not_finished", process.returncode == 75 and code == 0 and "continues" in out, f"{code}: {out}")
+    for copy in (killed, off):
+        shutil.copytree(due, copy, symlinks=True)
+    code, out = mappo(f"run={off}", *last, "eval.interval=0")
+    found = [(line["update"], line["eval_return"]) for line in lines(off)]
+    check("one_that_is_due_when_evaluations_are_switched_off_is_left_out", code == 0 and found == [(1, None), (2, None)], f"{code}: {found} {out}")
+    mappo(f"run={due}", *last, "eval.episodes=4")
+    shutil.copy(f"{due}/metrics.jsonl", killed)  # as if that leg had been killed behind its line, before a checkpoint
+    code, out = mappo(f"run={killed}", *last, "eval.episodes=4")
+    found = [line["update"] for line in lines(killed)]
+    check("the_line_of_one_that_was_made_by_a_killed_leg_stands_there_once", code == 0 and found == [1, 2] and "lines may be missing" not in out,
+          f"{code}: {found} {out}")
+
+
 # ---- what is said ----
 
 def people_read_no_nan(folder):
@@ -157,12 +182,13 @@ def quiet_leaves_one_line(folder):
     check("quiet_says_in_one_line_that_it_finished_and_where", code == 0 and out.count("\n") == 1 and out.startswith(f"{run}: finished after 1"), out)
     code, out = mappo(f"run={run}", *QUICK, "train.env_steps=40", "--quiet")
     check("and_that_it_is_finished", code == 0 and out.count("\n") == 1 and out.startswith(f"{run} is finished"), out)
-    process = start(f"run={run}-stopped", *QUICK, "train.env_steps=1e9", "--quiet")
-    wait_for(lambda: os.path.exists(f"{run}-stopped/metrics.jsonl") and len(lines(f"{run}-stopped")) > 0, process)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
-    check("and_that_it_was_stopped_and_how_to_go_on", process.returncode == 10 and out.count("\n") == 1 and
-          out.startswith(f"{run}-stopped: SIGTERM after") and "the same command again continues it" in out, out)
+    for option, how in ((), "again"), (("--fresh",), "without --fresh"):  # with it the run would be set aside
+        process = start(f"run={run}-{how}", *QUICK, "train.env_steps=1e9", "--quiet", *option)
+        wait_for(lambda: os.path.exists(f"{run}-{how}/metrics.jsonl") and len(lines(f"{run}-{how}")) > 0, process)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
+        check(f"and_that_it_was_stopped_and_that_the_same_command_{how.replace(' ', '_')}_goes_on", process.returncode == 10 and
+              out.count("\n") == 1 and out.startswith(f"{run}-{how}: SIGTERM after") and f"the same command {how} continues it" in out, out)
 
 
 def main():
@@ -174,6 +200,7 @@ def main():
         if shutil.which("mpirun.openmpi") and "libmpi.so" in subprocess.run(["ldd", MAPPO], capture_output=True, text=True).stdout:
             os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
             it_is_made_again(folder, "by_two_ranks", ("mpirun.openmpi", "--quiet", "--oversubscribe", "--bind-to", "none", "-n", "2"))
+        one_that_is_due(folder)
         people_read_no_nan(folder)
         quiet_leaves_one_line(folder)
     finally:

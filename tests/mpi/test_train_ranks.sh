@@ -78,6 +78,8 @@ apart ranks_with_other_files_name_the_key_and_both_values 'adam\.lr=0\.002 (rank
     "$TINY run=$WORK/apart --config $WORK/one.ini" "$TINY run=$WORK/apart --config $WORK/two.ini"
 apart ranks_in_other_folders_name_them "run\.dir=$WORK/apart2 (rank 0: $WORK/apart)" "$TINY run=$WORK/apart" "$TINY run=$WORK/apart2"
 apart ranks_of_which_one_starts_afresh_are_refused '--fresh' "$TINY run=$WORK/apart" "$TINY run=$WORK/apart --fresh"
+apart ranks_of_which_one_only_checks_are_refused '--dry-run' "$TINY run=$WORK/apart" "$TINY run=$WORK/apart --dry-run"
+apart ranks_of_which_one_wants_help_are_refused 'nothing, rank 0 with --help' "--help" "$TINY run=$WORK/apart"
 apart ranks_with_another_device_are_refused 'cuda\.device=1 (rank 0: -1)' "$TINY run=$WORK/apart" "$TINY run=$WORK/apart cuda.device=1"
 apart ranks_with_another_command_are_refused 'eval, rank 0 with train' "$TINY run=$WORK/apart" "eval $WORK/r1.1"
 apart evaluating_ranks_with_other_arguments_are_refused 'episodes=20, rank 0 with episodes=10' "eval $WORK/r1.1 episodes=10" "eval $WORK/r1.1 episodes=20"

@@ -24,7 +24,7 @@ cat >build/mappo <<'S'
 #!/bin/bash
 case "$*" in
 --version) echo "mappo 0.1.0 (stand-in)" ;;
-doctor*) printf 'processor   some\nGPUs        1; built with CUDA\n            0  NVIDIA Pretend, 80 GiB free\nBLAS        none\n' ;;
+doctor*) printf 'processor   some\nGPUs        1; built with CUDA\n            0  NVIDIA Pretend, 80 GiB free\nMPI         none\n\n            512 kB: write 0.1 ms\n' ;;
 *${HANG:-nothing-hangs}*) trap '' TERM && sleep 60 ;;
 *${FAIL:-nothing-fails}*) echo "mappo: device lost" >&2 && exit 5 ;;
 bench*)
@@ -96,7 +96,7 @@ for wrong in "--seconds soon" "--seconds" "--only tests,everything" "--fast" "--
 done
 run help --help
 check help_is_printed "0 yes" "$code $(grep -q 'at most 60 lines' "$work/log" && echo yes)"
-sed -i '/NVIDIA Pretend/s/.*/doctor*) printf "GPUs        this build computes on the CPU only\\nBLAS        none\\n" ;;/' build/mappo
+sed -i '/NVIDIA Pretend/s/.*/doctor*) printf "GPUs        this build computes on the CPU only\\nMPI         none\\n\\n            512 kB: write 0.1 ms\\n" ;;/' build/mappo
 run none
 check no_gpu_is_said "2 1" "$code $(grep -c '^device.sh: no usable GPU: this build computes on the CPU only' "$work/log")" "$work/log"
 

@@ -124,6 +124,7 @@ static void wrong_values_are_told_how_to_be_written(void **state)
         {"train.env_steps", "1.000", "is not a whole number: a decimal point is written as a point, thousands without a mark"},
         {"ppo.epochs", "2.5", "ppo.epochs=2.5 here is not a whole number (1 .. 1000)"},
         {"train.max_seconds", "30m", "train.max_seconds=30m here is not a number: write 1800"},
+        {"checkpoint.interval", "1h", "checkpoint.interval=1h here is not a whole number (0 .. 1e9; 0 = by checkpoint.seconds"},
         {"train.max_seconds", "inf", "train.max_seconds=inf here is not a number (0 .. 1e9; 0 = no limit)"},
         {"ppo.max_grad_norm", "off", "ppo.max_grad_norm=off here is not a number (0 .. 1e9; 0 = off)"},
         {"adam.lr", "1e400", "adam.lr=1e400 here is out of range 0 .. 10"},

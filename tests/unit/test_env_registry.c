@@ -478,7 +478,13 @@ static void every_part_of_a_spec_is_checked(void **state)
     WRONG("action head 0 has a start beyond 32 bits", spec.group[0].act[0].start = last);
     WRONG("action head 0 has more choices than",
           spec.group[0].act[0] = (struct mappo_space){.kind = MAPPO_MULTI_DISCRETE, .size = 2, .n = huge});
+    WRONG("has more than 2147483647 numbers of observation", spec.group[0].agents = 1 << 20, spec.group[0].obs[0].size = 1 << 11);
+    WRONG("has more than 2147483647 numbers of observation", spec.group[0].agents = 1 << 20, spec.group[0].act[0].size = 1 << 11,
+          spec.group[0].act[0].kind = MAPPO_MULTI_BINARY);
+    WRONG("has more than 2147483647 numbers of observation, action or state", spec.group[0].agents = 1 << 20,
+          spec.group[0].state_size = 1 << 11, spec.group[0].flags = MAPPO_STATE_PER_AGENT);
     WRONG("state_size goes with MAPPO_STATE_PER_AGENT", spec.group[0].state_size = 3);
+    WRONG("state_size goes with MAPPO_STATE_PER_AGENT", spec.group[0].state_size = -3);
     WRONG("state_is_all_obs, but state_size is 3 and all observations are 4", spec.state_is_all_obs = 1, spec.state_size = 3);
     WRONG("its spec is not one of ABI 1", spec.max_steps = -1);
     WRONG("its spec is not one of ABI 1", spec.struct_size = 8);
