@@ -5,6 +5,11 @@
 # none is kept). Writes OBJECT, OBJECT.log (what the compiler said) and, for make, the file's dependencies. NOTICE: a file of text for the
 # user that the first to compile anything shows and removes.
 set -eu -o pipefail
+case ${1:-} in
+-h | --help) sed -n '2,6s/^# //p' "$0" && exit 0 ;;
+-*) echo "compile_once.sh: unknown option $1 (scripts/compile_once.sh --help)" >&2 && exit 2 ;;
+esac
+[ $# -ge 5 ] || { echo "compile_once.sh: KEPT NOTICE OBJECT SOURCE COMMAND... are needed (scripts/compile_once.sh --help)" >&2 && exit 2; }
 kept=$1 notice=$2 object=$3 source=$4
 shift 4
 versions=6 # of a source are kept: the usual and a single architecture, before and after a change or two
