@@ -283,8 +283,7 @@ static void env_device_step(struct env_device *d, const struct mappo_env_io *io)
     fill_ones(d, io);
 }
 
-/* ---- ends that are none ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- ends that are none -------------------------------------------------------------------------------------------------------------- */
 
 /* A thread per environment: its ended episodes of the last T steps, then the one that is running. most: steps of an episode, 0 = any. */
 static __global__ void find_wrong_end_kernel(const struct account account, const int64_t most, unsigned long long *first)

@@ -1,7 +1,9 @@
 /* Folding layer norms into the layers behind them, and back: see layout.h.
  *   fold     parameters [P] → tiles->folded [layout_size]: before a call that uses a network whose parameters may have changed; a warp
- * makes a row of a layer add_up   tiles->chunk [chunks][layout_size] → its first chunk unfold   its first chunk → gradient [P]; loss sums
- * of the chunks → sum [PASS_SUMS] Every sum has an order that depends on the sizes and the number of chunks alone. */
+ *            makes a row of a layer
+ *   add_up   tiles->chunk [chunks][layout_size] → its first chunk
+ *   unfold   its first chunk → gradient [P]; loss sums of the chunks → sum [PASS_SUMS]
+ * Every sum has an order that depends on the sizes and the number of chunks alone. */
 #include "cuda/cuda.h"
 #include "cuda/layout.h"
 

@@ -224,8 +224,7 @@ static __device__ __forceinline__ void product_weights(float (&sum)[A][N], const
     }
 }
 
-/* ---- the same products with tf32 operands: mma m16n8k8 --------------------------------------------------------------------------------
- */
+/* ---- the same products with tf32 operands: mma m16n8k8 ------------------------------------------------------------------------------- */
 
 /* To the nearest number with 10 bits after the point: tiles and weights are kept rounded, so that the products need not. */
 template <bool TF32> static __device__ __forceinline__ float rounded(float x)
@@ -368,8 +367,7 @@ static __device__ __forceinline__ void tf32_weights(float (&sum)[A][N], float *b
     }
 }
 
-/* ---- activation and layer norm --------------------------------------------------------------------------------------------------------
- */
+/* ---- activation and layer norm ------------------------------------------------------------------------------------------------------- */
 
 /* Of the rows of a tile: -mean / deviation, 1 / deviation, deviation = sqrt(variance + 1e-5); one after the other, [3][rows]. */
 struct tile_norm {

@@ -3,8 +3,9 @@
  * A block keeps the weights in shared memory and walks over its chunk of the rows, R at a time. Forward pass, loss and the way back to dz,
  * the gradients by the sums before the activations, are a warp's own affair: its rows. The block makes the weight gradients dz x̂ᵀ together,
  * which stay in registers until the chunk ends. Two kernels differ in when it does:
- *   fused_train_64x2.cu     two layers of at most 64: of both layers at the end of a tile, which costs room for one more tile and saves
- * barriers fused_train_by_layer.h  other shapes: layer by layer, as soon as a layer's dz is there, which takes the place of its x̂ */
+ *   fused_train_64x2.cu       two layers of at most 64: of both layers at the end of a tile, which costs room for one more tile and saves
+ *                             barriers
+ *   fused_train_by_layer.h    other shapes: layer by layer, as soon as a layer's dz is there, which takes the place of its x̂ */
 #ifndef MAPPO_CUDA_FUSED_TRAIN_H
 #define MAPPO_CUDA_FUSED_TRAIN_H
 

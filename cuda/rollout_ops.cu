@@ -225,8 +225,7 @@ void rollout_copy_rows(struct backend *backend, const struct copy_pass *pass, in
     }
 }
 
-/* ---- what may not be -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- what may not be ----------------------------------------------------------------------------------------------------------------- */
 
 /* The least of the codes does not depend on who comes first. */
 static __global__ void find_nonfinite_kernel(const float *x /* [n] */, size_t n, unsigned long long *first)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What a machine can check of how the code is written; prints one line a check (TAP) and what is wrong below it. Exit 1 if anything is.
-#   scripts/lint.sh [CHECK ...]      format arrows libraries switches formulas headers warnings length size docs shell words paths folders
+#   scripts/lint.sh [CHECK ...]      format comments arrows libraries switches formulas headers warnings length size docs shell words paths folders
 set -u
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
@@ -55,6 +55,17 @@ if wanted format; then
         $formatter --dry-run $c_files $(files "*.cu" "*.cc") 2>&1 | sed -n 's/^\([^ ]*\): warning: code should be clang-formatted.*/\1/p' | cut -d: -f1,2 | sort -u -t: -k1,1 >"$work/found"
         verdict format "files are as $formatter -i leaves them"
     fi
+fi
+
+if wanted comments; then
+    # What a formatter does to comments (.clang-format leaves them alone): a rule over a section that goes on in a second line, and a line
+    # that was one of a table, with the gaps of its columns, run into the text.
+    # shellcheck disable=SC2086
+    awk '
+        after_rule && /^ \*( -+)?( \*\/)?/ { print FILENAME ":" FNR ": the rule above goes on here: " substr($0, 1, 60) }
+        /^ \* [^ ].*[^ ]   +[^ ]/ { print FILENAME ":" FNR ": columns of a table in running text: " substr($0, 1, 80) }
+        { after_rule = /^\/\* ---- / && !/\*\/$/ }' $c_files $(files '*.cu' '*.cc' '*.def') >"$work/found"
+    verdict comments "rules over sections stand on one line, tables in comments have their columns"
 fi
 
 if wanted arrows; then

@@ -72,8 +72,8 @@ static void create_arrays(struct rollout *rollout, const struct mappo_env_spec *
     if (flags & MAPPO_HAS_MASK) group->act_mask = ROLLOUT_NEW(rollout, uint8_t, (steps + 1) * rows * (size_t)sizes->logits);
     if (flags & MAPPO_HAS_ACTIVE) group->active = ROLLOUT_NEW(rollout, uint8_t, (steps + 1) * rows);
     if (sizes->act_ints > 0) group->act_int = ROLLOUT_NEW(rollout, int32_t, steps * rows * (size_t)sizes->act_ints);
-    if (sizes->act_reals > 0) group->act_real = ROLLOUT_NEW(rollout, float, steps *rows *(size_t)sizes->act_reals);
-    group->reward = ROLLOUT_NEW(rollout, float, steps *rows);
+    if (sizes->act_reals > 0) group->act_real = ROLLOUT_NEW(rollout, float, (steps * rows * (size_t)sizes->act_reals));
+    group->reward = ROLLOUT_NEW(rollout, float, (steps * rows));
     group->terminated = ROLLOUT_NEW(rollout, uint8_t, steps * rows);
     group->log_prob = ROLLOUT_NEW(rollout, real, steps * rows);
     group->value = ROLLOUT_NEW(rollout, real, (steps + 1) * values);
@@ -104,7 +104,7 @@ static void create_state(struct rollout *rollout, int g)
     const bool bootstrap = rollout->config.bootstrap;
     if (policy->critic_input == CRITIC_STATE_ID || policy->critic_input == CRITIC_AGENT_STATE) {
         group->state = ROLLOUT_NEW(rollout, float, (steps + 1) * envs * width);
-        if (bootstrap) group->final_state = ROLLOUT_NEW(rollout, float, finals *width);
+        if (bootstrap) group->final_state = ROLLOUT_NEW(rollout, float, (finals * width));
         rollout->work->composes |= policy->critic_input == CRITIC_STATE_ID;
     } else if (policy->critic_input == CRITIC_STATE && rollout->state && !policy->concatenate) {
         group->state = rollout->state;
@@ -152,15 +152,15 @@ static void create_states(struct rollout *rollout, const struct mappo_env_spec *
     }
     for (int g = 0; g < rollout->groups && bootstrap && obs; g++) {
         const struct group_sizes *sizes = &rollout->group[g].sizes;
-        rollout->group[g].final_obs = ROLLOUT_NEW(rollout, float, finals *(size_t)sizes->agents *(size_t)sizes->obs);
+        rollout->group[g].final_obs = ROLLOUT_NEW(rollout, float, (finals * (size_t)sizes->agents * (size_t)sizes->obs));
     }
     if (environment) {
         rollout->state = ROLLOUT_NEW(rollout, float, (steps + 1) * envs * (size_t)spec->state_size);
-        if (bootstrap) rollout->final_state = ROLLOUT_NEW(rollout, float, finals *(size_t)spec->state_size);
+        if (bootstrap) rollout->final_state = ROLLOUT_NEW(rollout, float, (finals * (size_t)spec->state_size));
     }
     if (joint) {
         rollout->joint = ROLLOUT_NEW(rollout, float, (steps + 1) * envs * width);
-        if (bootstrap) rollout->final_joint = ROLLOUT_NEW(rollout, float, finals *width);
+        if (bootstrap) rollout->final_joint = ROLLOUT_NEW(rollout, float, (finals * width));
         rollout->work->composes = true;
     }
     for (int g = 0; g < rollout->groups; g++) {

@@ -55,8 +55,7 @@ struct network {
     size_t parameters; /* P */
 };
 
-/* ---- distributions ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- distributions ------------------------------------------------------------------------------------------------------------------- */
 
 enum head_kind { HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN };
 
@@ -180,8 +179,7 @@ struct train_pass {
     real *sum;     /* [PASS_SUMS] out */
 };
 
-/* ---- whole rollouts --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- whole rollouts ------------------------------------------------------------------------------------------------------------------ */
 
 struct gae_pass { /* arrays of a whole rollout, environments [lo, hi); see backend/kernels/gae.h for the equations */
     int steps, envs, agents, lo, hi;
@@ -253,8 +251,7 @@ struct select_pass {
     int32_t *rows, *state; /* [count] [count * state_repeats] out: units of the arrays [T][E][A]; of the critic's input */
 };
 
-/* ---- learners, see backend/kernels/learner.h
- * --------------------------------------------------------------------------------------------- */
+/* ---- learners, see backend/kernels/learner.h ----------------------------------------------------------------------------------------- */
 
 struct learner_pass {
     int number;
@@ -277,8 +274,7 @@ struct rescale_pass { /* a value head that means the same V on another scale */
     int inputs, outputs;
 };
 
-/* ---- the table -------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- the table ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Multiply-adds on registers, flop/s; a large copy, bytes read and written a second; a product [rows][inputs] x [outputs][inputs], flop/s,
  * by the fastest there is and by the backend's own kernel. */
@@ -387,8 +383,7 @@ struct backend {
 /* Of matrix products on a device; master weights, sums and everything else stay float32. */
 enum precision { PRECISION_FP32, PRECISION_TF32, PRECISION_BF16 };
 
-/* ---- the same on every backend
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- the same on every backend ------------------------------------------------------------------------------------------------------- */
 
 static inline void backend_range(struct backend *b, const char *name)
 {

@@ -75,8 +75,7 @@ static void reserve_work(struct cpu *cpu, size_t size)
     }
 }
 
-/* ---- tiles and chunks ------------------------------------------------------------------------------------------------------------------
- */
+/* ---- tiles and chunks ---------------------------------------------------------------------------------------------------------------- */
 
 static int tile_count(const struct cpu *cpu, int rows)
 {
@@ -281,8 +280,7 @@ static void cpu_act(struct backend *backend, const struct act_pass *pass, int pa
     }
 }
 
-/* ---- whole rollouts and flat vectors: too little work for threads, except GAE of many environments
- * --------------------------------------- */
+/* ---- whole rollouts and flat vectors: too little work for threads, except GAE of many environments ----------------------------------- */
 
 static void cpu_gae(struct backend *backend, const struct gae_pass *pass, int passes)
 {
@@ -334,8 +332,7 @@ static void cpu_soft_update(struct backend *backend, real *target, const real *f
     cpu_of(backend)->kernels->soft_update(target, from, tau, n);
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------------------------------------------------------------------- */
 
 static const struct backend cpu_table = {.name = "cpu",
                                          .host_memory = true,

@@ -98,8 +98,7 @@ static void reduce(const struct train_pass *pass, int chunks)
     }
 }
 
-/* ---- what the backend calls ------------------------------------------------------------------------------------------------------------
- */
+/* ---- what the backend calls ---------------------------------------------------------------------------------------------------------- */
 
 static void pack(const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch, int tile)
 {
@@ -165,8 +164,7 @@ static void train(const struct train_pass *pass, real *work, real *chunk, double
     }
 }
 
-/* ---- what this core can do, for `mappo bench`
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what this core can do, for `mappo bench` ---------------------------------------------------------------------------------------- */
 
 /* Multiply-adds on registers only; returns how many floating-point operations that were. */
 static double peak_loop(int repeats, real *sink)

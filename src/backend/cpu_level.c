@@ -34,8 +34,7 @@ const char *cpu_level_name(int level)
     return level >= 0 && level < CPU_LEVELS ? name[level] : "unknown";
 }
 
-/* ---- rates: the best of many short trials, since other programs can only make a trial slower
- * ------------------------------------------------ */
+/* ---- rates: the best of many short trials, since other programs can only make a trial slower ----------------------------------------- */
 
 enum { TRIALS = 40 };
 

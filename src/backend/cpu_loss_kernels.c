@@ -10,8 +10,7 @@
 #include "backend/kernels/sampling.h"
 #include "backend/vector.h"
 
-/* ---- heads over a tile: logits z [O][R] -------------------------------------------------------------------------------------------------
- */
+/* ---- heads over a tile: logits z [O][R] ---------------------------------------------------------------------------------------------- */
 
 /* p [n][R] = probabilities, log_total [R] = top + log Σ exp(z - top), entropy [R]. */
 static void categorical_tile(const real *restrict z, int n, real *restrict p, real *restrict log_total, real *restrict entropy)
@@ -90,8 +89,7 @@ static struct gaussian gaussian_of(const struct distribution *dist, const real *
     return g;
 }
 
-/* ---- policy loss
- * ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- policy loss --------------------------------------------------------------------------------------------------------------------- */
 
 /* Rows of scratch. Entropies and log-totals are per head: their gradients need them once the ratio is known. */
 enum { ROW_LOG_PROB, ROW_ENTROPY, ROW_OLD, ROW_ADVANTAGE, ROW_WEIGHT, ROW_G_LP, ROW_G_H, ROW_ACTION, ROW_ONES, ROW_HEADS };
@@ -225,8 +223,7 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
     for (int h = 0; h < loss->dist->heads; h++) head_backward(t, h, row);
 }
 
-/* ---- value loss
- * --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- value loss ---------------------------------------------------------------------------------------------------------------------- */
 
 void LEVELLED(value_loss)(const struct loss_tile *t)
 {
@@ -260,8 +257,7 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
     for (int r = 0; r < (int)TILE; r++) lanes[SUM_ROWS * (int)TILE + r] += (double)ones[r];
 }
 
-/* ---- sampling
- * ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- sampling ------------------------------------------------------------------------------------------------------------------------ */
 
 /* The words of R rows, one head's after the other; blocks of four are drawn when their first word is asked for. */
 struct words {

@@ -6,8 +6,7 @@
 #include "backend/backend.h"
 #include "backend/vector.h"
 
-/* ---- matrix product: out [m][n] = start + Σ_k a[m·row + k·column] b[k][n] ---------------------------------------------------------------
- */
+/* ---- matrix product: out [m][n] = start + Σ_k a[m·row + k·column] b[k][n] ------------------------------------------------------------ */
 
 /* What happens to a block before it leaves the registers. */
 enum epilogue {
@@ -172,8 +171,7 @@ static void gemm_then(const struct product *p, int epilogue)
     }
 }
 
-/* ---- layer norm -------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- layer norm ---------------------------------------------------------------------------------------------------------------------- */
 
 struct norm_rows {   /* of each row of the tile, [R] */
     real *sum;       /* Σ of what is to be normalised */
@@ -226,8 +224,7 @@ static void sum_features(const real *restrict x, int n, real *restrict sum)
     }
 }
 
-/* ---- transposing ------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- transposing --------------------------------------------------------------------------------------------------------------------- */
 
 /* The weight gradient adds up over rows and wants them outermost: turned [R][wide]. A block is LANES features of LANES rows; `total` [wide]
  * gathers the sum over rows, the gradient of the bias, on the way. */
@@ -256,8 +253,7 @@ static void turn(const real *restrict g, int n, real *restrict turned, int wide,
     }
 }
 
-/* ---- back through norm and activation
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- back through norm and activation ------------------------------------------------------------------------------------------------ */
 
 struct hidden_backward {
     int n, wide;   /* features, padded to whole vectors */
@@ -330,8 +326,7 @@ static void hidden_backward(const struct hidden_backward *h, int activation, boo
     }
 }
 
-/* ---- gradient of a narrow head
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- gradient of a narrow head ------------------------------------------------------------------------------------------------------- */
 
 /* Adds to sums [k + 1][LANES] of each of `rows` outputs the products of their gradients g [rows][R] with x [k][R], lane by lane; the last
  * is the bias's. */

@@ -133,8 +133,7 @@ static void clear_chunk(const struct network *net, real *chunk)
     memset(chunk + chunk_offset(net, layer_head(net) + 1), 0, (size_t)net->extra * TILE * sizeof *chunk);
 }
 
-/* ---- a tile
- * ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- a tile -------------------------------------------------------------------------------------------------------------------------- */
 
 static const real *layer_input(const struct work *w, int l, const real *x)
 {

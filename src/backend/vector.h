@@ -136,9 +136,9 @@ ALWAYS_INLINE vector vector_tanh(vector x)
 #endif
 }
 
-/* ---- transposing LANES x LANES numbers in registers
- * -------------------------------------------------------------------------------------- Every exchange between two vectors is one machine
- * instruction: interleaving within parts of 128 bits, then choosing even or odd parts. */
+/* ---- transposing LANES x LANES numbers in registers ---------------------------------------------------------------------------------- */
+
+/* Every exchange between two vectors is one machine instruction: interleaving within parts of 128 bits, then choosing even or odd parts. */
 #define PART         ((int)(16 / sizeof(real))) /* lanes of a part */
 #define LANE_LOW(l)  (((l)&1 ? LANE_COUNT : 0) + (l) / PART * PART + (l) % PART / 2)
 #define LANE_HIGH(l) (LANE_LOW(l) + PART / 2)

@@ -37,8 +37,7 @@ static bool make_plain(const char *value, char *plain)
     return true;
 }
 
-/* ---- one number ------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- one number ---------------------------------------------------------------------------------------------------------------------- */
 
 enum reading { READING_NONE, READING_ONE, READING_TWO };
 
@@ -160,8 +159,7 @@ static enum reading read_number(const char *plain, const struct number_kind *kin
     return reading;
 }
 
-/* ---- other notations -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- other notations ----------------------------------------------------------------------------------------------------------------- */
 
 static bool is_all(const char *text, const char *characters)
 {

@@ -154,8 +154,7 @@ void text_short_real(char *out, size_t size, double value)
     snprintf(out, size, "%s", text);
 }
 
-/* ---- as people write -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- as people write ----------------------------------------------------------------------------------------------------------------- */
 
 const char *text_unquoted(const char *text, size_t *length)
 {
@@ -269,8 +268,7 @@ const char *text_nearest(const char *word, const char *const *candidates, int co
     return nearest;
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- JSON ---------------------------------------------------------------------------------------------------------------------------- */
 
 void text_json_string(FILE *out, const char *text)
 {

@@ -27,8 +27,7 @@ struct bench_case {
     bool reproducible;
 };
 
-/* ---- opening and closing
- * --------------------------------------------------------------------------------------------------------------------- */
+/* ---- opening and closing ------------------------------------------------------------------------------------------------------------- */
 
 static int open_envs(const struct config *c, struct share envs, int threads, struct vecenv **env, struct error *err)
 {
@@ -47,8 +46,7 @@ static int parts_open(struct learning *p, const struct bench_case *b, const stru
     return comm_vote(comm, p->algorithm->ops->begin(p->algorithm, false, err), err);
 }
 
-/* ---- the floor
- * ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the floor ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Multiply-adds of a forward pass of one row; *first: those of the first layer, whose input gradient nobody needs. */
 static double multiply_adds(const struct network *net, double *first)
@@ -74,8 +72,7 @@ static double flops_of(const struct algorithm *algorithm, const struct config *c
     return sum;
 }
 
-/* ---- measuring
- * ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- measuring ----------------------------------------------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
 {
@@ -256,8 +253,7 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
     return code;
 }
 
-/* ---- printing
- * -------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------------------------------------------------------------ */
 
 static const char *activation_name(int activation)
 {
@@ -335,8 +331,7 @@ static void print_head(const struct bench *bench)
            "/s", "/s", "step", "inf.", "upd.", "comm", "rest", "env-steps/s", "ns/step");
 }
 
-/* ---- the cases
- * ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the cases ----------------------------------------------------------------------------------------------------------------------- */
 
 enum { CASES = 12 };
 

@@ -77,8 +77,7 @@ static const char *whose(const struct doctor *d, int rank, char *text, size_t si
     return text;
 }
 
-/* ---- what to mend
- * ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- what to mend -------------------------------------------------------------------------------------------------------------------- */
 
 /* Says each kind of trouble once, for the first rank that has it, with the number of ranks. */
 static void check_placement(struct doctor *d)
@@ -204,8 +203,7 @@ static void check_limit(struct doctor *d)
         find(d, false, "the locale %s is not UTF-8: ± and µ may come out garbled; export LC_ALL=C.UTF-8", locale);
 }
 
-/* ---- collecting
- * ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- collecting ---------------------------------------------------------------------------------------------------------------------- */
 
 static void gather_reports(struct doctor *d, struct comm *comm, const struct config *config)
 {
@@ -263,8 +261,7 @@ static void look_at_machine(struct doctor *d, const struct config *config)
     check_limit(d);
 }
 
-/* ---- for people
- * ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- for people ---------------------------------------------------------------------------------------------------------------------- */
 
 static bool same_row(const struct rank_report *a, const struct rank_report *b)
 {
@@ -327,8 +324,7 @@ static void print_findings(const struct doctor *d)
         printf("%s%s  %s\n", i == 0 ? "\n" : "", d->finding[i].must ? "to mend " : "hint    ", d->finding[i].text);
 }
 
-/* ---- for programs
- * ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- for programs -------------------------------------------------------------------------------------------------------------------- */
 
 static void print_json(const struct doctor *d)
 {
@@ -371,8 +367,7 @@ static void print_json(const struct doctor *d)
     puts("]}");
 }
 
-/* ---- the command
- * --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the command --------------------------------------------------------------------------------------------------------------------- */
 
 int cmd_doctor(const struct arguments *args, struct comm *comm)
 {

@@ -14,8 +14,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-/* ---- file systems
- * ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- file systems -------------------------------------------------------------------------------------------------------------------- */
 
 /* Magic numbers of statfs(2). */
 static const struct {
@@ -135,8 +134,7 @@ double probe_shared_memory(void)
     return statvfs("/dev/shm", &room) ? -1 : (double)room.f_bavail * (double)room.f_frsize;
 }
 
-/* ---- the job's time limit
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the job's time limit ------------------------------------------------------------------------------------------------------------ */
 
 /* squeue's "[days-][[hours:]minutes:]seconds"; -1 for "UNLIMITED" and the like. */
 static double parse_time_left(const char *text)
@@ -195,8 +193,7 @@ void probe_limit(struct probe_limit *limit)
     text_format(limit->source, sizeof limit->source, "squeue");
 }
 
-/* ---- this process
- * -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- this process -------------------------------------------------------------------------------------------------------------------- */
 
 /* The value behind "name<spaces>:" in a file of such lines. */
 static void read_entry(const char *path, const char *name, char *text, size_t size)

@@ -151,8 +151,7 @@ int comm_share_owner(int total, int item, int size)
     return item < boundary ? item / (base + 1) : more + (item - boundary) / base;
 }
 
-/* ---- simple operations -----------------------------------------------------------------------------------------------------------------
- */
+/* ---- simple operations --------------------------------------------------------------------------------------------------------------- */
 
 static double wait_begin(const char *operation)
 {

@@ -13,8 +13,7 @@
 
 #include "base/text.h"
 
-/* ---- affinity and spinning -------------------------------------------------------------------------------------------------------------
- */
+/* ---- affinity and spinning ----------------------------------------------------------------------------------------------------------- */
 
 static const char *const binding[] = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"};
 enum { BINDING = sizeof binding / sizeof *binding };

@@ -62,8 +62,7 @@ static void read_masks(struct claim *claim, int online)
     }
 }
 
-/* ---- quota of the control group -------------------------------------------------------------------------------------------------------
- */
+/* ---- quota of the control group ------------------------------------------------------------------------------------------------------ */
 
 static double read_quota_file(const char *folder)
 {
@@ -127,8 +126,7 @@ static double read_quota(void)
     return lowest;
 }
 
-/* ---- who shares what -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- who shares what ----------------------------------------------------------------------------------------------------------------- */
 
 /* The ranks of one host. Each core is divided by the ranks that may run on it; a rank's part is the sum over its cores. */
 static void share_host(const struct claim *claim, const int *member, int members, struct lot *lot)
@@ -186,8 +184,7 @@ static void find_lot(struct comm *comm, const struct claim *mine, struct lot *lo
     free(lots);
 }
 
-/* ---- the choice ------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- the choice ---------------------------------------------------------------------------------------------------------------------- */
 
 static int threads_from(const char *variable)
 {

@@ -12,8 +12,7 @@
 #include "config/config_file.h"
 #include "config/suggest.h"
 
-/* ---- one source after the other
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- one source after the other ------------------------------------------------------------------------------------------------------ */
 
 struct sources {
     const struct arguments *args;
@@ -203,8 +202,7 @@ int config_apply(struct config *config, const struct arguments *args, struct err
     return code;
 }
 
-/* ---- of the whole
- * --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- of the whole -------------------------------------------------------------------------------------------------------------------- */
 
 uint64_t config_hash(const struct config *config)
 {

@@ -69,8 +69,7 @@ bool config_is_explicit(int origin)
     return origin == ORIGIN_PRESET || origin == ORIGIN_FILE || origin == ORIGIN_COMMAND_LINE;
 }
 
-/* ---- choices ---------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- choices ------------------------------------------------------------------------------------------------------------------------- */
 
 /* Choice i of "relu|tanh"; NULL behind the last and for -1. */
 static const char *choice_at(const char *choices, int i, size_t *length)
@@ -116,8 +115,7 @@ void config_choices_text(const char *choices, const char *separator, char *text,
         used += (size_t)snprintf(text + used, size - used, "%s%.*s", i ? separator : "", (int)length, choice);
 }
 
-/* ---- setting one key
- * --------------------------------------------------------------------------------------------------------------------- */
+/* ---- setting one key ----------------------------------------------------------------------------------------------------------------- */
 
 static void bound_text(char *text, size_t size, double value)
 {
@@ -278,8 +276,7 @@ static int set_key(struct config *config, const struct config_key *key, const ch
     }
 }
 
-/* ---- options of the environment
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- options of the environment ------------------------------------------------------------------------------------------------------ */
 
 static bool is_option_name(const char *name)
 {

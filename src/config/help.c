@@ -70,8 +70,7 @@ static void values_text(const struct config_key *key, char *text, size_t size)
         snprintf(text, size, "%s", kinds[key->type]);
 }
 
-/* ---- --help
- * -------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- --help -------------------------------------------------------------------------------------------------------------------------- */
 
 static void help_key(FILE *out, int k)
 {
@@ -109,8 +108,7 @@ void config_help(FILE *out, const char *section)
     }
 }
 
-/* ---- docs/configuration.md
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- docs/configuration.md ----------------------------------------------------------------------------------------------------------- */
 
 /* A table cell: a bar would end it. */
 static void markdown_cell(FILE *out, const char *text)

@@ -33,8 +33,7 @@ static void add(struct suggested *found, enum suggestion how, const char *sectio
     text_format(found->key[found->keys++], SUGGEST_TEXT, "%s%s%s", section, *section ? "." : "", name);
 }
 
-/* ---- the same word ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- the same word ------------------------------------------------------------------------------------------------------------------- */
 
 /* "ppo-clip", "PPO.Clip", "env_N" */
 static void find_spelling(const char *key, struct suggested *found)
@@ -56,8 +55,7 @@ static void find_spelling(const char *key, struct suggested *found)
     if (!found->keys && strncmp(key, "env.", 4) == 0 && !strpbrk(key + 4, ".- ")) add(found, SUGGEST_SPELLING, "", key);
 }
 
-/* ---- its name under another section, or another trainer's ------------------------------------------------------------------------------
- */
+/* ---- its name under another section, or another trainer's ---------------------------------------------------------------------------- */
 
 static void find_foreign(const char *name, struct suggested *found)
 {
@@ -85,8 +83,7 @@ static void find_name(const char *section, const char *name, struct suggested *f
     if (!found->keys) find_foreign(name, found);
 }
 
-/* ---- nearly so -------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- nearly so ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Where the section exists only its own names are near; a name without a section may belong to any. */
 static void find_near(const char *section, const char *name, struct suggested *found)
@@ -130,8 +127,7 @@ void suggest_keys(const char *key, struct suggested *found)
     if (!found->keys) find_near(NULL, name, found);
 }
 
-/* ---- in words --------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- in words ------------------------------------------------------------------------------------------------------------------------ */
 
 /* What is advised must be taken when it is written. */
 static bool is_taken(const char *key, const char *value)

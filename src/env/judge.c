@@ -5,8 +5,7 @@
 #include "base/finite.h"
 #include "base/text.h"
 
-/* ---- words ------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- words --------------------------------------------------------------------------------------------------------------------------- */
 
 void judge_say_number(char *text, size_t size, const struct mappo_group *group, const char *what, size_t width, size_t at, double x)
 {
@@ -68,8 +67,7 @@ void judge_say_end(char *text, size_t size, const struct mappo_env_spec *spec, i
         text_format(text, size, "it wrote an ep_end that means nothing");
 }
 
-/* ---- numbers ----------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- numbers ------------------------------------------------------------------------------------------------------------------------- */
 
 struct numbers {
     const struct mappo_group *group; /* NULL: of the environment */
@@ -110,8 +108,7 @@ static bool numbers_are_finite(const struct numbers *numbers, const uint8_t *ep_
     return true;
 }
 
-/* ---- masks and rewards ------------------------------------------------------------------------------------------------------------------
- */
+/* ---- masks and rewards --------------------------------------------------------------------------------------------------------------- */
 
 /* Of the first agent of environments [lo, hi) that acts and can't: the first logit of what it can't choose, in [E][A][L]; or -1. */
 static int64_t find_no_choice(const struct judge *judge, const struct mappo_env_io *io, int g, int32_t lo, int32_t hi)
@@ -143,8 +140,7 @@ static int64_t find_unshared(const struct judge *judge, const struct mappo_env_i
     return -1;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- all of it ----------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_sound(const struct judge *judge, const struct mappo_env_io *io, int32_t lo, int32_t hi, bool stepped)
 {

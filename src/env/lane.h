@@ -13,8 +13,8 @@
  * lane_advance_NAME (host and device) puts them together: same-step autoreset, final observations. LANE_LOOPS makes the loops over a range
  * that a descriptor wants; cuda/lane_kernels.h makes kernels of the same calls, one thread per copy, and lane_offer hands them out.
  *
- * A batch keeps its copies in one block, `stride` bytes apart; a copy is plain data that begins with nothing in particular, contains its
- * generator, and is its own snapshot. */
+ * A batch keeps its copies in one block, `stride` bytes apart; a copy is plain data of any layout, contains its generator, and is its
+ * own snapshot. */
 #ifndef MAPPO_ENV_LANE_H
 #define MAPPO_ENV_LANE_H
 

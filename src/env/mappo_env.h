@@ -14,11 +14,13 @@
  * TIME. `step` reads the actions of time t and writes
  *     reward [E][A], terminated [E][A]   what followed from the actions of time t, for each agent
  *     ep_end [E]                         MAPPO_RUNNING, MAPPO_TERMINATED or MAPPO_TRUNCATED (time limit): the episode is over for all
- * agents final_obs, final_state             the last observation of the old episode; written only where ep_end != 0 obs, state, active,
- * act_mask       what the agents see, who acts, and what is allowed at time t + 1. Where ep_end != 0 these already belong to the new
- * episode: the environment resets itself in the same step. An agent with active = 0 (dead, absent, or not its turn) is skipped: its action
- * is ignored and the learner leaves its row out, but its reward still counts. Without MAPPO_HAS_ACTIVE or MAPPO_HAS_MASK the host fills
- * those arrays with ones and the environment leaves them alone.
+ *                                        agents
+ *     final_obs, final_state             the last observation of the old episode; written only where ep_end != 0
+ *     obs, state, active, act_mask       what the agents see, who acts, and what is allowed at time t + 1. Where ep_end != 0 these already
+ *                                        belong to the new episode: the environment resets itself in the same step.
+ * An agent with active = 0 (dead, absent, or not its turn) is skipped: its action is ignored and the learner leaves its row out, but its
+ * reward still counts. Without MAPPO_HAS_ACTIVE or MAPPO_HAS_MASK the host fills those arrays with ones and the environment leaves them
+ * alone.
  *
  * RANGES. `reset`, `step` and `script` work on environments [lo, hi). Disjoint ranges may run at the same time on different threads, so an
  * environment shares no mutable state between copies and has no globals.

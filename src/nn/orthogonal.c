@@ -40,8 +40,7 @@ static size_t place(int rows, int columns, size_t v, size_t i)
     return rows > columns ? i * (size_t)columns + v : v * (size_t)columns + i;
 }
 
-/* ---- few vectors: normal numbers, made orthonormal --------------------------------------------------------------------------------------
- */
+/* ---- few vectors: normal numbers, made orthonormal ----------------------------------------------------------------------------------- */
 
 /* Makes `count` vectors of length n orthonormal, each kept on its own side of those before it: the QR factor with a positive diagonal,
  * which is how torch.nn.init.orthogonal_ makes the distribution uniform. Twice, because once loses digits where vectors are nearly
@@ -71,8 +70,9 @@ static void fill_few(const struct network_init *init, uint32_t tensor, real *out
     free(vectors);
 }
 
-/* ---- many vectors: a product of random reflections (Stewart 1980) -----------------------------------------------------------------------
- * QR by Householder's reflections would find in column j, below the diagonal and after the reflections before it, normal numbers once more,
+/* ---- many vectors: a product of random reflections (Stewart 1980) -------------------------------------------------------------------- */
+
+/* QR by Householder's reflections would find in column j, below the diagonal and after the reflections before it, normal numbers once more,
  * independent of all that was used: so these are drawn, and there is no matrix to factorise. What is left is the product H_0 H_1 …, from
  * the last to the first, on the signs that make the diagonal of R positive. PANEL reflections go together, as I - U T U' (Schreiber and Van
  * Loan 1989), over a strip of columns that stays in cache; every column is computed by itself and in one order. */

@@ -63,11 +63,11 @@ static void group_create(struct evaluator *ev, struct eval_group *g, const struc
     g->sizes = group_sizes(spec);
     const struct group_sizes s = g->sizes;
     const size_t rows = (size_t)ev->room * (size_t)s.agents;
-    g->obs = ARENA_NEW(a, float, rows *(size_t)s.obs);
+    g->obs = ARENA_NEW(a, float, (rows * (size_t)s.obs));
     if (spec->flags & MAPPO_HAS_MASK) g->mask = ARENA_NEW(a, uint8_t, rows * (size_t)s.logits);
     if (spec->flags & MAPPO_HAS_ACTIVE) g->active = ARENA_NEW(a, uint8_t, rows);
     g->act_int = ARENA_NEW(a, int32_t, rows * (size_t)s.act_ints);
-    g->act_real = ARENA_NEW(a, float, rows *(size_t)s.act_reals);
+    g->act_real = ARENA_NEW(a, float, (rows * (size_t)s.act_reals));
     g->reward = ARENA_NEW(a, float, rows);
     g->terminated = ARENA_NEW(a, uint8_t, rows);
 }
@@ -238,8 +238,7 @@ static int choose(struct turn *t, struct vecenv *env, int player, bool determini
     return 0;
 }
 
-/* ---- one batch of episodes ------------------------------------------------------------------------------------------------------------
- */
+/* ---- one batch of episodes ----------------------------------------------------------------------------------------------------------- */
 
 static struct mappo_env_io point_io(struct evaluator *ev, const struct mappo_env_spec *spec)
 {

@@ -1,11 +1,13 @@
 /* The lock of a run's folder: file `lock`, one owner. Works without flock, which some Lustre and NFS mounts have not.
  *
  * The file says who owns the folder (host, boot, pid, start time, Slurm job and restart count, a random token) and holds a counter that a
- * thread rewrites every `beat` seconds. same machine                          the owner lives when the pid with that start time does same
- * Slurm job, lower restart count   superseded: taken over at once else                                  the owner lives when the counter
- * moves; taken over after `stale` seconds without change It appears complete (hard link of a finished file), and takeovers are made one at
- * a time under `lock.taking`, after looking again: of several that find a stale lock one gets it. An owner that was suspended and lost its
- * lock writes into its own, removed file and notices by the inode: lock_held. */
+ * thread rewrites every `beat` seconds.
+ *   same machine                          the owner lives when the pid with that start time does
+ *   same Slurm job, lower restart count   superseded: taken over at once
+ *   else                                  the owner lives when the counter moves; taken over after `stale` seconds without change
+ * It appears complete (hard link of a finished file), and takeovers are made one at a time under `lock.taking`, after looking again: of
+ * several that find a stale lock one gets it. An owner that was suspended and lost its lock writes into its own, removed file and notices
+ * by the inode: lock_held. */
 #ifndef MAPPO_RUN_LOCK_H
 #define MAPPO_RUN_LOCK_H
 

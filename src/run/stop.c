@@ -31,8 +31,7 @@ struct stop {
     int reason; /* once agreed */
 };
 
-/* ---- signals ---------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- signals ------------------------------------------------------------------------------------------------------------------------- */
 
 /* All whose default ends a process, but for SIGKILL, those of faults and SIGXFSZ, which main ignores. What a job's limits send comes before
  * more of the same. */
@@ -97,8 +96,7 @@ static void install_handlers(struct stop *stop)
     }
 }
 
-/* ---- the cluster's limit
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the cluster's limit ------------------------------------------------------------------------------------------------------------- */
 
 /* Unix seconds from the environment; 0 where there is no usable limit. Rank 0 says what it ignores. */
 static double read_deadline(const char *name, double now, bool speak)
@@ -134,8 +132,7 @@ static double deadline_margin(const struct stop *stop)
     return fmin(2 * stop->slowest_save + stop->longest + stop->margin, stop->margin_limit);
 }
 
-/* ---- the public part
- * ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the public part ----------------------------------------------------------------------------------------------------------------- */
 
 int stop_open(struct stop **out, double max_seconds, double margin, const char *folder, struct error *err)
 {

@@ -129,8 +129,7 @@ static void votes(struct comm *comm)
            err.text);
 }
 
-/* ---- a device that is none: its memory is the host's, moved by SHIFT so that nobody can use it by mistake
- * ---------------------------------- */
+/* ---- a device that is none: its memory is the host's, moved by SHIFT so that nobody can use it by mistake ---------------------------- */
 
 enum { SHIFT = 1 << 20 };
 static char *shifted(const void *x)

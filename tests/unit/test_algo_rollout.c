@@ -103,8 +103,7 @@ static void close_fixture(struct fixture *f)
     f->backend->close(f->backend);
 }
 
-/* ---- a second environment of the same seed, stepped with the recorded actions
- * -------------------------------------------------------------- */
+/* ---- a second environment of the same seed, stepped with the recorded actions -------------------------------------------------------- */
 
 struct replay {
     struct vecenv *env;

@@ -17,8 +17,7 @@
 #include "algo/rollout.h"
 #include "base/philox.h"
 
-/* ---- counting allocations: this program's malloc stands before the library's
- * ------------------------------------------------------------------ */
+/* ---- counting allocations: this program's malloc stands before the library's --------------------------------------------------------- */
 
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
@@ -79,8 +78,7 @@ int posix_memalign(void **out, size_t alignment, size_t size)
 #define COUNTS_ALLOCATIONS 0 /* the sanitizer's own malloc must stay in place */
 #endif
 
-/* ---- fixture
- * -------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- fixture ------------------------------------------------------------------------------------------------------------------------- */
 
 struct fixture {
     struct config config;
@@ -163,9 +161,7 @@ static void start(struct fixture *f, const struct settings *settings)
 static const struct settings spread = {
     .key = {{"env.rules", "on-policy"}, {"rollout.envs", "16"}, {"ppo.epochs", "3"}, {"policy.hidden", "32"}}};
 
-/* ---- promises
- * ------------------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- promises ------------------------------------------------------------------------------------------------------------------------ */
 
 static long count_allocations(const struct settings *settings)
 {

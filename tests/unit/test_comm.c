@@ -92,8 +92,7 @@ static void a_single_process_keeps_its_values(void **state)
     comm_close(comm);
 }
 
-/* ---- placement ------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- placement ----------------------------------------------------------------------------------------------------------------------- */
 
 static struct placement place(const char *omp, const char *slurm, int requested)
 {
@@ -156,8 +155,7 @@ static void a_one_core_mask_beside_idle_cores_is_said(void **state)
     assert_non_null(strstr(asked.advice, "bound to 1 core beside "));
 }
 
-/* ---- watchdog --------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- watchdog ------------------------------------------------------------------------------------------------------------------------ */
 
 /* A child that shows signs of life for a while, then none for longer than its watchdog waits. */
 static int run_child(double limit, int signs, bool stop_first, char *text, size_t size)

@@ -173,8 +173,7 @@ static void too_many_env_options_are_refused(void **state)
     assert_int_equal(config_set(&config, name, "1", ORIGIN_FILE, "here", &err), 0);
 }
 
-/* ---- the command line
- * -------------------------------------------------------------------------------------------------------------------- */
+/* ---- the command line ---------------------------------------------------------------------------------------------------------------- */
 
 static struct arguments args;
 
@@ -227,8 +226,7 @@ static void nonsense_counts_on_the_command_line_are_refused(void **state)
     expect_error(arguments_parse(&args, 2000, argv, &err), "too many arguments");
 }
 
-/* ---- sources in their order
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- sources in their order ---------------------------------------------------------------------------------------------------------- */
 
 static const char *test_preset(const char *name)
 {
@@ -340,8 +338,7 @@ static void unknown_environment_preset_and_option_are_refused(void **state)
     expect_error(config_build(&config, &args, test_env, &err), "cannot read the configuration file /no-such-folder.ini: No such file");
 }
 
-/* ---- of the whole
- * -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- of the whole -------------------------------------------------------------------------------------------------------------------- */
 
 static const char *folder(const char *line)
 {
@@ -474,8 +471,7 @@ static void ranks_are_compared_in_every_key(void **state)
     }
 }
 
-/* ---- help
- * ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- help ---------------------------------------------------------------------------------------------------------------------------- */
 
 static char *printed(const char *section, bool markdown)
 {

@@ -201,8 +201,7 @@ static void a_field_list_grows_and_copies(void **state)
     free(copy.field);
 }
 
-/* ---- what is in the way, what was taken away -------------------------------------------------------------------------------------------
- */
+/* ---- what is in the way, what was taken away ----------------------------------------------------------------------------------------- */
 
 static void what_is_in_the_way_gets_the_first_free_number(void **state)
 {
