@@ -73,11 +73,33 @@ void folder_close(struct folder *folder)
     free(folder);
 }
 
+static bool leads_to(const struct folder *folder, const char *path)
+{
+    struct stat ours, there;
+    return fstat(folder->directory, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
+bool folder_follow(struct folder *folder)
+{
+    char link[64], now[sizeof folder->path];
+    if (leads_to(folder, folder->path)) return true;
+    text_format(link, sizeof link, "/proc/self/fd/%d", folder->directory);
+    const ssize_t length = readlink(link, now, sizeof now - 1);
+    now[length > 0 ? length : 0] = '\0';
+    if (!leads_to(folder, now)) return false;
+    warn("%s was moved while the run writes it: the run goes on in %s", folder->path, now);
+    text_format(folder->path, sizeof folder->path, "%s", now);
+    return true;
+}
+
 int folder_ours(struct folder *folder, struct error *err)
 {
-    if (lock_held(folder->lock)) return EXIT_DONE;
-    return error_set(err, EXIT_PEERS, "%s: the run's lock is no longer ours: another process took the folder over, or removed it",
-                     folder->path);
+    if (!lock_held(folder->lock))
+        return error_set(err, EXIT_PEERS, "%s: the run's lock is no longer ours: another process took the folder over, or removed it",
+                         folder->path);
+    if (!leads_to(folder, folder->path))
+        return error_set(err, EXIT_PEERS, "%s: is no longer the run's folder, which was moved or removed", folder->path);
+    return EXIT_DONE;
 }
 
 const char *folder_path(const struct folder *folder)
