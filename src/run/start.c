@@ -31,6 +31,7 @@ static int continue_config(struct config *config, const struct checkpoint *file,
     /* 0 asks for what the run began with. */
     if (config->adam_schedule_steps == 0) config->origin[KEY_adam_schedule_steps] = ORIGIN_DEFAULT;
     int code = stored_config(then, file, path, err);
+    if (!code) stored_plain_options(then, config->env_name);
     if (!code && config_differences(config, then, &config_continuing, differs, sizeof differs))
         code = error_set(err, EXIT_USAGE,
                          "%s was made with other settings (%s): leave them out to continue it, choose another folder with run=DIR, or "

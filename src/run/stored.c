@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "env/options.h"
 #include "env/plugin.h"
 #include "env/registry.h"
 
@@ -144,6 +145,14 @@ int stored_config(struct config *config, const struct checkpoint *file, const ch
     return bad.code;
 }
 
+void stored_plain_options(struct config *config, const char *env_name)
+{
+    const struct mappo_env *env;
+    if (registry_find(env_name, &env, NULL)) return;
+    for (int i = 0; i < config->env_options; i++)
+        options_plain(env, config->env_option[i].name, config->env_option[i].value, sizeof config->env_option[i].value);
+}
+
 int stored_find_env(struct config *config, const char *path, struct error *err)
 {
     const struct mappo_env *env;
@@ -153,8 +162,10 @@ int stored_find_env(struct config *config, const char *path, struct error *err)
                          "%s: its environment \"%s\" is the plugin %s, which is not there any more: say where it is now, env=PATH%s", path,
                          config->env_id, name, strrchr(name, '/'));
     const int code = registry_find(name, &env, err);
-    if (!code) text_format(config->env_id, sizeof config->env_id, "%s", env->id);
-    return code;
+    if (code) return code;
+    text_format(config->env_id, sizeof config->env_id, "%s", env->id);
+    stored_plain_options(config, name);
+    return 0;
 }
 
 int stored_differences(const struct config *now, const struct checkpoint *file, const char *path, char *text, size_t size,
@@ -166,6 +177,7 @@ int stored_differences(const struct config *now, const struct checkpoint *file, 
     int64_t version;
     const char *stated = checkpoint_attribute(file, "environment_version");
     int code = stored_config(then, file, path, err);
+    if (!code) stored_plain_options(then, now->env_name);
     if (!code) config_differences(now, then, &config_meaning, text, size);
     const bool same = !code && strcmp(now->env_id, then->env_id) == 0;
     free(then);
