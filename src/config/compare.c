@@ -1,6 +1,7 @@
 /* In which keys and options of the environment two configurations differ. */
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "config/config.h"
 
@@ -50,6 +51,7 @@ static void compare_key(struct list *list, int k, const struct config *now, cons
         text_format(before, sizeof before, "%s", then->env_id);
     }
     text_format(key, sizeof key, "%s.%s", config_keys[k].section, config_keys[k].name);
+    if (flags & IS_PATH && file_same(value, before)) return; /* "./a.h5" and "a.h5" */
     if (strcmp(value, before) != 0) list_add(list, key, value, before);
 }
 

@@ -127,6 +127,22 @@ static enum content folder_content(const char *path)
     return content;
 }
 
+int folder_check(const char *path, bool aside, struct error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) return EXIT_DONE;
+    const char *slash = strrchr(path, '/');
+    const int above = slash != NULL ? (int)(slash - path) : 0;
+    if (!S_ISDIR(info.st_mode) && above > 0)
+        return error_set(err, EXIT_USAGE, "%s: is a file, and run= names the folder of a run: run=%.*s is the one that it lies in", path,
+                         above, path);
+    if (!S_ISDIR(info.st_mode)) return error_set(err, EXIT_USAGE, "%s: is a file, and run= names the folder of a run", path);
+    if (aside && folder_content(path) == CONTENT_OTHER)
+        return error_set(err, EXIT_USAGE, "%s: is there, but no run's folder (no config.ini, metrics.jsonl or step-*.h5); it is left alone",
+                         path);
+    return EXIT_DONE;
+}
+
 int folder_set_aside(const char *path, char *moved, size_t size, struct error *err)
 {
     char plain[4096];
@@ -135,13 +151,10 @@ int folder_set_aside(const char *path, char *moved, size_t size, struct error *e
     for (size_t end = strlen(plain); end > 1 && plain[end - 1] == '/'; end--) plain[end - 1] = '\0';
     struct stat info;
     if (stat(plain, &info) != 0 && errno == ENOENT) return EXIT_DONE;
-    const enum content content = folder_content(plain);
-    if (content == CONTENT_NOTHING) return EXIT_DONE;
-    if (content == CONTENT_OTHER)
-        return error_set(err, EXIT_USAGE, "%s: is there, but no run's folder (no config.ini, metrics.jsonl or step-*.h5); it is left alone",
-                         path);
+    int code = folder_check(plain, true, err);
+    if (code != EXIT_DONE || folder_content(plain) == CONTENT_NOTHING) return code;
     struct folder *folder;
-    int code = folder_lock(&folder, plain, err);
+    code = folder_lock(&folder, plain, err);
     if (code != EXIT_DONE) return code;
     code = file_set_aside(plain, moved, size, err);
     if (code != EXIT_DONE) moved[0] = '\0';

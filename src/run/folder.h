@@ -27,6 +27,8 @@ const char *folder_path(const struct folder *folder);
 /* Moves an existing run to PATH.1, PATH.2, …; `moved` receives the new name, empty where there was nothing. EXIT_USAGE where a live run
  * owns it, or where it holds something else than a run. */
 int folder_set_aside(const char *path, char *moved, size_t size, struct error *err);
+/* What of that can be told without touching anything: EXIT_USAGE where the path is no folder, or with `aside` one of something else. */
+int folder_check(const char *path, bool aside, struct error *err);
 /* Removes all but the newest `keep` of step-*.h5, never that of `best` environment steps (-1: there is none), never update 0's, and none
  * that holds something else than its name says. */
 void folder_prune(const struct folder *folder, int keep, int64_t best);

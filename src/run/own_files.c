@@ -67,11 +67,8 @@ static void look_at(struct found *found, const char *path, const struct config *
 
 static bool was_read(const struct arguments *args, const char *path)
 {
-    struct stat there, given;
     bool read = false;
-    if (stat(path, &there)) return false;
-    for (int i = 0; i < args->files; i++)
-        read = read || (!stat(args->file[i], &given) && given.st_ino == there.st_ino && given.st_dev == there.st_dev);
+    for (int i = 0; i < args->files; i++) read = read || file_same(args->file[i], path);
     return read;
 }
 

@@ -178,7 +178,8 @@ static int find_run(struct trainer *t, struct checkpoint **file, struct error *e
 {
     config_run_folder(t->config, t->path, sizeof t->path);
     if (!file_exists(t->path)) return 0;
-    int code = t->args->dry_run ? 0 : folder_open(&t->folder, t->path, err);
+    int code = folder_check(t->path, t->args->fresh, err);
+    if (!code && !t->args->dry_run) code = folder_open(&t->folder, t->path, err);
     if (code || t->args->fresh) return code;
     char path[sizeof t->path + 64];
     struct stored_names damaged = {0};
@@ -371,6 +372,7 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, enum start
     int code = check_ranks(t->config, t->comm, err);
     if (!code) code = learning_backend(&t->learning, t->config, t->comm, 1, cpu_level_detect(), err);
     if (!code) code = learning_open_alone(&t->learning, t->config, t->comm, err);
+    if (!code && !file && t->config->train_init[0]) code = take_networks(t, err);
     if (code || t->comm->rank || !file) return code;
     struct field_list steps = {0};
     field_add(&steps, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);

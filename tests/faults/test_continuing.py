@@ -249,12 +249,25 @@ def networks_under_other_settings():
     check("eval_as_it_was_trained_needs_no_word", code == 0 and not warnings(out), f"{code}: {out}")
 
 
+def networks_of_another_name():
+    train(1, "run=giver")
+    train(1, "run=taker", "train.init=giver/latest.h5")
+    os.symlink("giver", "also_giver")
+    for updates, path in enumerate(("./giver/latest.h5", os.path.abspath("giver/latest.h5"), "also_giver/latest.h5"), 2):
+        code, out = train(updates, "run=taker", f"train.init={path}")
+        check(f"a_run_goes_on_that_calls_its_first_networks_{path if path[0] != '/' else 'by_their_whole_path'}",
+              code == 0 and f"at update {updates - 1}," in out, f"{code}: {out}")
+    shutil.copytree("giver", "other_giver", symlinks=True)
+    code, out = train(9, "run=taker", "train.init=other_giver/latest.h5")
+    check("but_not_with_those_of_another_file", code == 2 and "train.init (now other_giver/latest.h5, before giver/latest.h5)" in out, out)
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, a_folder_is_named_after_the_environments_id, a_value_in_another_spelling,
-                        a_schedule_that_ended, an_edited_config_ini, networks_under_other_settings):
+        for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, a_folder_is_named_after_the_environments_id,
+                        a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings):
             promise()
     finally:
         os.chdir("/")
