@@ -98,8 +98,9 @@ static void print_command(FILE *out, const struct command *command)
         fputs("\nsettings\n\n", out);
         config_help(out, command->section);
     }
-    if (command->looks_at && (!command->section || strcmp(command->looks_at, command->section) != 0))
-        fprintf(out, "\nit looks at: %s (mappo --help NAME tells more)\n", command->looks_at);
+    const bool more = command->looks_at && (!command->section || strcmp(command->looks_at, command->section) != 0);
+    if (more) fprintf(out, "\nit looks at: %s\n(mappo --help NAME tells more)\n", command->looks_at);
+    if (command->but_not) fprintf(out, "\nit doesn't look at: %s\n", command->but_not);
     fputs("\nexamples\n", out);
     print_indented(out, command->examples);
     fputs("\nexit code 0: done; the others: mappo help exit-codes\n", out);

@@ -79,8 +79,8 @@ struct config_env {
     } option[CONFIG_ENV_OPTIONS];
     int options;
     void (*plain)(const char *env, const char *option, char *value, size_t size); /* `env`: as given to config_find_env; NULL: no change */
-    const char *(*named_preset)(const char *name); /* preset=NAME: ini text; NULL where there is none */
-    const char *(*named_preset_at)(int i);         /* their names, NULL behind the last */
+    const char *(*named_preset)(const char *name);                                /* preset=NAME: ini text; NULL where there is none */
+    const char *(*named_preset_at)(int i);                                        /* their names, NULL behind the last */
 };
 typedef int config_find_env(struct config_env *env, const char *name,
                             struct error *err); /* EXIT_USAGE with the nearest name where there is none */
@@ -140,6 +140,7 @@ struct config_comparison {
     bool by_id;           /* environments are the same where their ids are: a plugin may have moved */
     int all_of, none_of;  /* enum key_flags */
     bool then_first;      /* the value of `then` is named before that of `now` */
+    bool source;          /* what `now` has from a preset or file names it */
     const char *words[3]; /* around the two values: {" (now ", ", before ", ")"} gives "ppo.clip (now 0.3, before 0.2)" */
 };
 extern const struct config_comparison config_continuing; /* what was given and may not differ from the run that is continued */

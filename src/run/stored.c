@@ -101,6 +101,9 @@ int stored_open(const char *run_or_file, bool best, struct checkpoint **file, ch
     struct stat there;
     *file = NULL;
     if (stat(run_or_file, &there)) return error_set(err, EXIT_CHECKPOINT, "%s: no such run or checkpoint", run_or_file);
+    if (!S_ISDIR(there.st_mode) && best)
+        return error_set(err, EXIT_USAGE, "which=best chooses among the checkpoints of a run's folder, and %s is one file: leave it out",
+                         run_or_file);
     if (!S_ISDIR(there.st_mode)) {
         text_format(path, size, "%s", run_or_file);
         return checkpoint_open(file, path, err);
@@ -153,6 +156,17 @@ void stored_plain_options(struct config *config, const char *env_name)
         options_plain(env, config->env_option[i].name, config->env_option[i].value, sizeof config->env_option[i].value);
 }
 
+/* One that the checkpoint's environment had and this one lacks; NULL where there is none. */
+static const char *missing_option(const struct config *config, const struct mappo_env *env)
+{
+    for (int i = 0; i < config->env_options; i++) {
+        const struct mappo_option *option = env->option;
+        while (option && option->name && strcmp(option->name, config->env_option[i].name) != 0) option++;
+        if (config->env_option[i].origin == ORIGIN_CHECKPOINT && !(option && option->name)) return config->env_option[i].name;
+    }
+    return NULL;
+}
+
 int stored_find_env(struct config *config, const char *path, struct error *err)
 {
     const struct mappo_env *env;
@@ -163,6 +177,10 @@ int stored_find_env(struct config *config, const char *path, struct error *err)
                          config->env_id, name, strrchr(name, '/'));
     const int code = registry_find(name, &env, err);
     if (code) return code;
+    const char *lost = config->env_id[0] && strcmp(config->env_id, env->id) != 0 ? missing_option(config, env) : NULL;
+    if (lost)
+        return error_set(err, EXIT_USAGE, "%s was trained on %s, and %s has no option \"%s\" as that: its networks can't play there", path,
+                         config->env_id, env->id, lost);
     text_format(config->env_id, sizeof config->env_id, "%s", env->id);
     stored_plain_options(config, name);
     return 0;

@@ -295,11 +295,11 @@ static void say_end(struct trainer *t, int code, const char *why)
     clock_duration(spent, sizeof spent, t->seconds_before + (clock_seconds() - t->began));
     if (isfinite(mean)) text_format(back, sizeof back, "return_mean %.2f (%s rules)", mean, vecenv_spec(t->learning.env)->rules);
     if (!code) why = "finished";
-    progress_say(t->progress, "%s after %lld updates, %lld env-steps, %s: %s", why, (long long)t->standing.update,
-                 (long long)t->standing.env_steps, spent, back);
+    progress_say(t->progress, "%s after %lld update%s, %lld env-steps, %s: %s", why, (long long)t->standing.update,
+                 t->standing.update == 1 ? "" : "s", (long long)t->standing.env_steps, spent, back);
     progress_say(t->progress, "%s/latest.h5%s", t->path, goes_on);
-    say_quietly(t, "%s after %lld updates, %lld env-steps, %s: %s%s", why, (long long)t->standing.update, (long long)t->standing.env_steps,
-                spent, back, goes_on);
+    say_quietly(t, "%s after %lld update%s, %lld env-steps, %s: %s%s", why, (long long)t->standing.update,
+                t->standing.update == 1 ? "" : "s", (long long)t->standing.env_steps, spent, back, goes_on);
 }
 
 /* Rank 0, --json: the run in one object. */

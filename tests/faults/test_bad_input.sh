@@ -86,6 +86,15 @@ bad option_of_another_command_is_refused 2 'mappo train takes no --check' train 
 bad settings_where_none_are_taken 2 'mappo inspect takes no settings' inspect file.h5 seed=3
 bad setting_that_a_command_ignores_is_refused 2 "mappo eval doesn't look at ppo.clip" eval none ppo.clip=0.1
 bad setting_of_another_command_names_its_own 2 'did you mean "eval.seed"?' eval none seed=3
+bad no_setting_that_it_ignores_is_advised 2 "mappo eval doesn't look at train.env_steps: mappo train does (mappo train --help)" eval none train.env_steps=3
+bad settings_of_evaluations_while_training_are_not_evals 2 "mappo eval doesn't look at eval.interval" eval none eval.interval=3
+bad settings_of_training_alone_are_not_evals 2 "mappo eval doesn't look at comm.shards" eval none comm.shards=4
+bad device_of_an_evaluation_can_be_named 4 "none: no such run or checkpoint" eval none cuda.device=0
+bad player_of_an_evaluation_is_not_trainings 2 "mappo train doesn't look at eval.play: mappo eval does (mappo eval --help)" play=random
+bad picture_is_not_the_benchmarks 2 "mappo bench doesn't look at eval.picture" bench picture=a.svg
+bad folder_of_a_run_is_not_the_benchmarks 2 "mappo bench doesn't look at run.dir" bench run=a
+bad run_is_an_operand_of_eval 2 "mappo eval takes the run without run=: mappo eval sink" eval run=sink
+bad run_is_an_operand_of_inspect 2 "mappo inspect takes the run without run=: mappo inspect sink" inspect run=sink
 bad missing_operand_is_named 2 'mappo eval needs RUN|FILE' eval
 bad superfluous_operand_is_named 2 'what is "b"?' eval a b
 bad unknown_help_section_names_nearest 2 'no help on "ppoo"; did you mean "ppo"?' --help ppoo

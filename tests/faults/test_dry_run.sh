@@ -19,7 +19,7 @@ dry() { "$MAPPO" train --dry-run "$@" 2>&1; }
 small="rollout.envs=4 eval.env_steps=0 threads=1"
 # shellcheck disable=SC2086
 "$MAPPO" $small run="a b" train.env_steps=200 --quiet || exit 1
-mkdir thesis && echo mine >thesis/chapter.tex
+mkdir thesis && echo 'rollout.envs = 8' >thesis/eight.ini && echo mine >thesis/chapter.tex
 before=$(listing)
 
 check a_new_run_is_named "settings are valid; a new run in runs/mpe-simple_spread-mappo-s3" "$(dry seed=3)"
@@ -40,6 +40,8 @@ refused() { # NAME CODE WORDS ARGUMENTS...
 refused a_misspelt_key_is_refused 2 'did you mean "ppo.clip"?' ppo.cliprange=0.1
 refused an_option_that_the_environment_lacks_is_refused 2 'did you mean "env.rules"?' env.rles=mpe2
 refused other_settings_than_the_run_s_are_refused 2 'was made with other settings (rollout.envs (now 8, before 4))' rollout.envs=8 eval.env_steps=0 run="a b"
+refused a_preset_that_brings_others_is_named 2 'env.rules (now on-policy of preset=on-policy, before mpe2)' preset=on-policy run="a b"
+refused a_file_that_does_too 2 'rollout.envs (now 8 of --config, before 4)' --config thesis/eight.ini run="a b"
 refused an_environment_that_cannot_be_made_is_refused 2 'out of range' env.N=1000000
 refused settings_that_do_not_fit_each_other_are_refused 2 "comm.shards=3 doesn't divide rollout.envs=128" comm.reproducible=1 comm.shards=3
 refused a_file_in_place_of_a_run_names_the_run 2 "run=a b is the one that it lies in" run="a b/latest.h5"

@@ -27,6 +27,27 @@ text=$("$MAPPO" "${short[@]}" run=other eval.env_steps=0 env.num_agent_neighbors
 is options_that_are_no_defaults_stand_at_the_start "mappo on mpe/simple_spread, N=5 num_agent_neighbors=2" "$(sed -n 2p <<<"$text")"
 has all_options_stand_in_config_ini "local_ratio = 0.5" "$(cat other/config.ini)"
 
+# ---- settings that change nothing beside the others are named, once each ----
+idle() { # name key argument …
+    local name=$1 key=$2
+    shift 2
+    text=$("$MAPPO" "${short[@]}" --fresh --quiet run=idle eval.env_steps=0 "$@" 2>&1)
+    is "$name" "1 1 $key" "$(grep -c 'has no effect here' <<<"$text") $(sed -n "s/^mappo: \([a-z_.]*\) has no effect here: .*/1 \1/p" <<<"$text")"
+}
+idle horizon_of_constant_rates_has_no_effect adam.schedule_steps adam.schedule_steps=5e6
+idle shards_have_none_when_sums_are_not_reproducible comm.shards comm.shards=4
+idle state_of_an_own_critic_has_none critic.state algo=ippo critic.state=concat
+idle number_of_an_agent_has_none_there critic.agent_id algo=ippo critic.agent_id=1
+idle decay_of_no_normaliser_has_none norm.beta norm.value=none norm.beta=0.9
+idle deviation_of_choices_has_none policy.fixed_std policy.fixed_std=0.5
+idle bounds_of_choices_have_none wrap.rescale_action wrap.rescale_action=1
+idle first_deviation_has_none_beside_a_constant_one policy.log_std env.continuous_actions=1 policy.fixed_std=0.5 policy.log_std=1
+printf '[adam]\nschedule_steps = 5e6\n' >idle.ini
+idle what_a_file_asks_for_counts_as_well adam.schedule_steps --config idle.ini
+lacks what_has_an_effect_is_not_named "no effect" "$("$MAPPO" "${short[@]}" --fresh --quiet run=idle eval.env_steps=0 env.continuous_actions=1 policy.fixed_std=0.5 \
+    wrap.rescale_action=1 comm.reproducible=1 comm.shards=4 adam.schedule=linear adam.schedule_steps=5e6 norm.beta=0.9 critic.agent_id=1 2>&1)"
+lacks and_nothing_of_a_run_that_is_loaded "no effect" "$("$MAPPO" --quiet run=again --config plain/config.ini 2>&1)"
+
 # ---- eval ----
 play() { "$MAPPO" eval plain threads=1 "$@" 2>&1; }
 text=$(play episodes=20)
@@ -70,7 +91,10 @@ refused picture_of_another_kind "picture=x.png: pictures are SVG: a name that en
 refused picture_without_an_ending "a name that ends in .svg is needed" plain episodes=1e8 picture=x
 refused picture_in_no_folder "nowhere/x.svg: can't be written: nowhere: No such file or directory" plain episodes=1e8 picture=nowhere/x.svg
 refused picture_in_place_of_a_folder "is a folder" plain episodes=1e8 picture=folder.svg
-HOME=$WORK play episodes=1 'picture=~/x.SVG' >/dev/null
+has picture_is_told_with_its_player "/x.SVG: the first episode, no-op" "$(HOME=$WORK play episodes=1 play=noop 'picture=~/x.SVG')"
+is picture_adds_nothing_to_json "1" "$(play episodes=1 --json picture=x.svg | wc -l)"
+refused best_of_a_single_file "which=best chooses among the checkpoints of a run's folder, and plain/latest.h5 is one file" plain/latest.h5 which=best
+refused networks_of_another_environment 'was trained on mpe/simple_spread, and test/busy has no option "N" as that' plain env=test/busy
 has picture_is_drawn_at_home "<svg" "$(cat x.SVG)"
 is nothing_else_was_left "0" "$(find . -name '*.png' -o -name '~' | wc -l)"
 refused picture_of_what_cannot_be_drawn "picture: test/busy can't be drawn" busy episodes=1e8 picture=y.svg
