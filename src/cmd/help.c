@@ -66,7 +66,7 @@ static void print_options(FILE *out, int takes)
         {TAKES_SETTINGS, "--config FILE.ini  settings from a file; of several the last wins"},
         {TAKES_FRESH, "--fresh            begin anew: the run's old folder is moved aside, never deleted"},
         {TAKES_QUIET, "--quiet, -q        no progress: only warnings and results; of training one line at its end"},
-        {TAKES_JSON, "--json             results as JSON, one object a line"},
+        {TAKES_JSON, "--json             results as JSON, each on a line of its own"},
         {TAKES_DRY_RUN, "--dry-run          only check the settings, and the run that they would continue; changes nothing"},
         {TAKES_CHECK, "--check            only verify that the file is whole"},
         {0, "--help, -h         this page; mappo help TOPIC: of a section, a setting, all of them, exit-codes"},

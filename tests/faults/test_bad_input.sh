@@ -93,6 +93,10 @@ bad device_of_an_evaluation_can_be_named 4 "none: no such run or checkpoint" eva
 bad player_of_an_evaluation_is_not_trainings 2 "mappo train doesn't look at eval.play: mappo eval does (mappo eval --help)" play=random
 bad picture_is_not_the_benchmarks 2 "mappo bench doesn't look at eval.picture" bench picture=a.svg
 bad folder_of_a_run_is_not_the_benchmarks 2 "mappo bench doesn't look at run.dir" bench run=a
+bad option_of_no_environment_is_refused 2 "mappo envs lists the environments; env.N=5 is for one of them: mappo envs ENV env.N=5" envs env.N=5
+bad file_for_no_environment_is_refused 2 "mappo envs ENV --config secret.ini" envs --config secret.ini
+bad environment_is_an_operand_of_envs 2 "mappo envs takes the environment without env=: mappo envs simple_spread" envs env=simple_spread
+bad two_environments_are_refused 2 "mappo envs takes the environment without env.name=: mappo envs simple_spread" envs simple_spread env.name=test/busy
 bad run_is_an_operand_of_eval 2 "mappo eval takes the run without run=: mappo eval sink" eval run=sink
 bad run_is_an_operand_of_inspect 2 "mappo inspect takes the run without run=: mappo inspect sink" inspect run=sink
 bad missing_operand_is_named 2 'mappo eval needs RUN|FILE' eval

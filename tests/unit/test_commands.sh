@@ -111,6 +111,27 @@ has evaluation_of_one_episode_has_no_error '"eval_stderr":null' "$(cat m/metrics
 has evaluation_of_one_episode_has_a_return '"eval_return":-' "$(cat m/metrics.jsonl)"
 has one_episode_has_no_deviation '"return_std":null' "$(head -n 1 m/metrics.jsonl)"
 
+# ---- JSON is one line each; what is not there is null ----
+while read -r words; do
+    # shellcheck disable=SC2086
+    text=$("$MAPPO" $words --json)
+    is "json_of_${words//[^a-z]/_}_is_one_line" "1 yes" "$(wc -l <<<"$text") $(python3 -c 'import json, sys; json.loads(sys.stdin.read()); print("yes")' <<<"$text")"
+done <<'END'
+envs
+envs simple_spread
+envs test/kitchen_sink
+inspect plain
+inspect plain other
+eval plain episodes=2
+run=plain
+END
+"$MAPPO" run=mine env=test/kitchen_sink env.scene=single "${short[@]}" eval.env_steps=0 --quiet >/dev/null
+has a_setting_that_is_not_there_is_null '{"name": "config/env.scene", "first": null, "second": "single"}' "$("$MAPPO" inspect plain mine --json)"
+"$MAPPO" run=preset preset=on-policy "${short[@]}" eval.env_steps=0 --quiet >/dev/null
+has an_empty_setting_is_seen '(empty) | on-policy' "$("$MAPPO" inspect plain preset | grep preset.name)"
+is no_line_of_inspect_ends_in_blanks 0 "$({ "$MAPPO" inspect plain; "$MAPPO" inspect plain other; } | grep -c ' $')"
+is differences_stand_in_one_column 1 "$("$MAPPO" inspect plain m | sed -n '/^  \/.* elements, by/{s/ elements, by.*//;s/[0-9]* of [0-9]*$//p;}' | awk '{ print length }' | sort -u | wc -l)"
+
 # ---- help and version ----
 is help_is_the_overview "$("$MAPPO" --help)" "$("$MAPPO" help)"
 is version_is_the_same_both_ways "$("$MAPPO" --version)" "$("$MAPPO" version)"
