@@ -37,6 +37,7 @@ struct command {
 };
 extern const struct command commands[];
 extern const int command_count;
+const struct command *command_named(const char *name); /* NULL where there is none */
 
 /* The command of args->command, with operands and options that it takes. EXIT_USAGE with the nearest name where there is none. */
 int command_find(const struct command **command, const struct arguments *args, struct error *err);

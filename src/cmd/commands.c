@@ -154,7 +154,7 @@ const struct command commands[] = {
 };
 const int command_count = sizeof commands / sizeof *commands;
 
-static const struct command *find_command(const char *name)
+const struct command *command_named(const char *name)
 {
     for (int i = 0; i < command_count; i++)
         if (strcmp(commands[i].name, name) == 0) return &commands[i];
@@ -196,7 +196,7 @@ static int check_settings(const struct command *command, const struct arguments 
         if (config_find(own) >= 0 && looks_at(command, config_find(own)))
             return error_set(err, EXIT_USAGE, "mappo %s doesn't look at %s; did you mean \"%s\"? (mappo %s --help)", command->name, full,
                              own, command->name);
-        const struct command *other = find_command(config_keys[k].section);
+        const struct command *other = command_named(config_keys[k].section);
         if (other && other != command && looks_at(other, k))
             return error_set(err, EXIT_USAGE, "mappo %s doesn't look at %s: mappo %s does (mappo %s --help)", command->name, full,
                              other->name, other->name);
@@ -226,7 +226,7 @@ static int check_options(const struct command *command, const struct arguments *
 
 int command_find(const struct command **command, const struct arguments *args, struct error *err)
 {
-    *command = find_command(args->command);
+    *command = command_named(args->command);
     if (!*command) return unknown_command(args, err);
     if (args->help || args->version) return 0;
     const struct command *c = *command;

@@ -1,5 +1,6 @@
 /* mappo eval RUN|FILE: plays whole episodes with the environment and settings of the checkpoint, so that it can't differ from training by
  * accident. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -109,10 +110,15 @@ static const char *const shown_name[] = {"trained", "random", "no-op", "scripted
 
 static void print_row(const struct evaluating *e, int player, const struct evaluation *r)
 {
-    printf("  %-10s %10.2f", shown_name[player], r->return_mean);
-    if (r->episodes > 1) printf(" ± %.2f", r->return_stderr);
-    for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++)
-        printf("   %s %.2f", vecenv_spec(e->learning.env)->group[g].name, r->group_return[g]);
+    char number[64];
+    const int decimals = text_decimals(r->episodes > 1 ? fmax(fabs(r->return_mean), r->return_stderr) : r->return_mean);
+    text_fixed(number, sizeof number, r->return_mean, decimals);
+    printf("  %-10s %10s", shown_name[player], number);
+    if (r->episodes > 1) printf(" ± %.*f", decimals, r->return_stderr);
+    for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++) {
+        text_fixed(number, sizeof number, r->group_return[g], text_decimals(r->group_return[g]));
+        printf("   %s %s", vecenv_spec(e->learning.env)->group[g].name, number);
+    }
     printf("   (%.1f steps%s)\n", r->length_mean,
            player != PLAY_TRAINED          ? ""
            : e->config->eval_deterministic ? "; most probable actions"

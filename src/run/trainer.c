@@ -293,7 +293,9 @@ static void say_end(struct trainer *t, int code, const char *why)
     const char *goes_on = code ? "; the same command again continues it" : "";
     char spent[32], back[128] = "no episode has ended yet";
     clock_duration(spent, sizeof spent, t->seconds_before + (clock_seconds() - t->began));
-    if (isfinite(mean)) text_format(back, sizeof back, "return_mean %.2f (%s rules)", mean, vecenv_spec(t->learning.env)->rules);
+    char number[64];
+    text_fixed(number, sizeof number, mean, text_decimals(mean));
+    if (isfinite(mean)) text_format(back, sizeof back, "return_mean %s (%s rules)", number, vecenv_spec(t->learning.env)->rules);
     if (!code) why = "finished";
     progress_say(t->progress, "%s after %lld update%s, %lld env-steps, %s: %s", why, (long long)t->standing.update,
                  t->standing.update == 1 ? "" : "s", (long long)t->standing.env_steps, spent, back);

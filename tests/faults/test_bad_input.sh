@@ -104,6 +104,7 @@ bad superfluous_operand_is_named 2 'what is "b"?' eval a b
 bad unknown_help_section_names_nearest 2 'no help on "ppoo"; did you mean "ppo"?' --help ppoo
 bad unknown_help_topic_names_the_command 2 'no help on "evla"; did you mean "eval"?' help evla
 bad unknown_help_topic_names_the_setting 2 'no help on "lr"; did you mean "adam.lr"?' help lr
+bad help_on_an_option_of_an_environment_is_elsewhere 2 'no help on "env.N": mappo envs ENV explains the options of an environment' help env.N
 bad superfluous_help_topic_is_named 2 'mappo help: what is "eval"?' help train eval
 bad superfluous_operand_of_version 2 'mappo version: what is "me"?' version me
 bad unknown_page_is_refused 2 'no page "config"' docs config

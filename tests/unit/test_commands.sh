@@ -48,6 +48,33 @@ lacks what_has_an_effect_is_not_named "no effect" "$("$MAPPO" "${short[@]}" --fr
     wrap.rescale_action=1 comm.reproducible=1 comm.shards=4 adam.schedule=linear adam.schedule_steps=5e6 norm.beta=0.9 critic.agent_id=1 2>&1)"
 lacks and_nothing_of_a_run_that_is_loaded "no effect" "$("$MAPPO" --quiet run=again --config plain/config.ini 2>&1)"
 
+# ---- the line of progress in a terminal too narrow for it ----
+columns() { # columns argument …: what a terminal shows, a line each time it is drawn
+    python3 - "$MAPPO" "$@" <<'END'
+import fcntl, os, pty, struct, sys, termios
+process, terminal = pty.fork()
+if process == 0:
+    os.environ["TERM"] = "xterm"
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[2]), 0, 0))
+    os.execv(sys.argv[1], [sys.argv[1], *sys.argv[3:]])
+shown = b""
+try:
+    while block := os.read(terminal, 65536):
+        shown += block
+except OSError:
+    pass
+os.waitpid(process, 0)
+drawn = [line.split(b"\x1b[K")[0] for line in shown.replace(b"\r\n", b"\n").split(b"\r")[1:]]
+print(b"\n".join(drawn).decode())
+END
+}
+for width in 12 30 60 79; do
+    text=$(columns $width "${short[@]}" --fresh run=narrow eval.env_steps=0 train.env_steps=3000)
+    is "a_line_of_progress_fits_${width}_columns" "yes" "$(awk -v width=$width 'length >= width { bad = 1 } END { print bad || NR == 0 ? "no" : "yes" }' <<<"$text")"
+done
+# In 30 columns a return of -24.40 had room for its minus and a digit.
+lacks a_narrow_terminal_shows_no_half_of_a_number "agent/s -" "$(columns 30 "${short[@]}" --fresh run=narrow eval.env_steps=0 train.env_steps=3000)"
+
 # ---- eval ----
 play() { "$MAPPO" eval plain threads=1 "$@" 2>&1; }
 text=$(play episodes=20)
