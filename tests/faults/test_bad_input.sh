@@ -67,6 +67,10 @@ bad setting_without_key_is_refused 2 'has no key before the =' =3
 bad unknown_command_names_nearest 2 'unknown command "trian"; did you mean "train"?' trian
 bad unknown_command_without_a_neighbour 2 'unknown command "qwxyz" (mappo --help lists them)' qwxyz
 bad unknown_option_names_nearest 2 'did you mean "--json"?' --jsn
+bad option_without_dashes_is_explained 2 '"json" on the command line is no setting but an option of the command line: --json' json=1
+bad option_with_another_dash_too 2 'is no setting but an option of the command line: --dry-run' dry_run=1
+bad file_of_settings_without_dashes 2 'is no setting but an option of the command line: --config secret.ini' config=secret.ini
+bad option_for_another_command_without_dashes 2 'is no setting but an option of the command line: --quiet' eval sink quiet=1
 bad no_advice_sets_a_run_aside 2 'unknown option "--fressh"; settings are written key=value' --fressh
 bad value_as_the_next_word_is_taken_along 2 'did you mean adam.lr=1e-3?' train --lr 1e-3
 bad dash_of_a_word_processor_is_a_dash 2 'did you mean the setting adam.lr=1e-3?' —lr 1e-3
