@@ -89,8 +89,8 @@ void state_action_heads(const struct algorithm *algorithm, const struct mappo_en
  * it: EXIT_CHECKPOINT on every rank where it failed, 0 where none was begun. Between the two no other save may begin. */
 void state_save_begin(struct trainer *t, bool best);
 int state_save_end(struct trainer *t, struct error *err);
-int state_save(struct trainer *t, bool best, struct error *err);                     /* both */
-void state_close(struct trainer *t);                                                 /* waits for a thread that nobody has waited for */
+int state_save(struct trainer *t, bool best, struct error *err); /* both */
+void state_close(struct trainer *t);                             /* waits for a thread that nobody has waited for */
 /* Rank 0, before its files are written by their names: once a second, or `now`, whether the run's folder is still where it was. */
 void state_follow_folder(struct trainer *t, bool now);
 int state_load(struct trainer *t, const struct checkpoint *file, struct error *err); /* collective; `file` on rank 0 */

@@ -298,6 +298,8 @@ def the_best_checkpoint_is_found_by_content(folder):
     os.rename(f"{run}/{best}", away)
     code, out = mappo("eval", run, "which=best", "episodes=2")
     check("the_best_checkpoint_is_played_under_any_name", code == 0 and f"\n{away}\n" in "\n" + out, out)
+    code, out = mappo("eval", f"{run}/best.h5", "episodes=2")
+    check("a_link_to_what_was_renamed_says_so", code == 4 and f"is a link to {best}, which is not there any more" in out, out)
     code, out = train(run, 12, "eval.interval=0")
     check("and_pruning_keeps_it", code == 0 and env_steps(away) == holds, out)
     check("and_the_link_follows", os.readlink(f"{run}/best.h5") == os.path.basename(away) and os.readlink(f"{run}/latest.h5") ==

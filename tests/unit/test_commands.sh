@@ -4,6 +4,7 @@
 # shellcheck disable=SC2088 # a ~ in quotes is what is tested
 set -u
 MAPPO=$(cd "$(dirname "${MAPPO:-build/mappo}")" && pwd)/$(basename "${MAPPO:-build/mappo}")
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 cd "$WORK" || exit 1
@@ -158,6 +159,19 @@ has a_setting_that_is_not_there_is_null '{"name": "config/env.scene", "first": n
 has an_empty_setting_is_seen '(empty) | on-policy' "$("$MAPPO" inspect plain preset | grep preset.name)"
 is no_line_of_inspect_ends_in_blanks 0 "$({ "$MAPPO" inspect plain; "$MAPPO" inspect plain other; } | grep -c ' $')"
 is differences_stand_in_one_column 1 "$("$MAPPO" inspect plain m | sed -n '/^  \/.* elements, by/{s/ elements, by.*//;s/[0-9]* of [0-9]*$//p;}' | awk '{ print length }' | sort -u | wc -l)"
+
+# ---- commands of the documentation, as they are pasted: from the clone, by the program's path, with settings that it takes ----
+commands=$(sed -n -E 's/^(    )?((mpirun -n [0-9]+ +)?[a-z.\/]*mappo( [^#]*[^# ])?)( *#.*)?$/\2/p' "$ROOT"/README.md "$ROOT"/docs/*.md "$ROOT"/docs/zh/*.md |
+    grep -v '^mappo checkpoint' | sort -u)
+is the_documentation_holds_commands yes "$([ "$(wc -l <<<"$commands")" -gt 20 ] && echo yes || wc -l <<<"$commands")"
+is all_begin_with_the_programs_path "" "$(grep -vE '(^| )(\./)?build/mappo( |$)' <<<"$commands")"
+refused=""
+while read -r line; do
+    read -ra words <<<"${line#*mappo}"
+    case "${words[*]}" in eval* | inspect* | envs* | bench* | doctor* | *.so*) continue ;; esac
+    "$MAPPO" --dry-run --quiet "${words[@]}" >/dev/null 2>error || refused+="$line: $(cat error) "
+done <<<"$commands"
+is the_program_takes_those_that_train "" "$refused"
 
 # ---- help and version ----
 is help_is_the_overview "$("$MAPPO" --help)" "$("$MAPPO" help)"
