@@ -256,8 +256,7 @@ void config_run_folder(const struct config *config, char *path, size_t size)
     }
     const char *id = config->env_id[0] ? config->env_id : config->env_name;
     default_folder(config, id, config->name_hash, path, size);
-    /* Version 0.1 named the folder of a plugin's run after its path, and told an option's spellings apart: such a run goes on where it is.
-     */
+    /* Version 0.1 named a plugin's run after its path, and told spellings of an option apart: such a run goes on where it is. */
     const char *const env[] = {id, config->env_name};
     char older[CONFIG_TEXT + 64];
     for (int i = 0; i < 4 && !file_exists(path); i++) {

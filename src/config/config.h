@@ -111,6 +111,9 @@ struct arguments {
 /* Knows nothing of which commands there are: the first operand is the command. */
 int arguments_parse(struct arguments *args, int argc, char **argv, struct error *err);
 
+/* A line for each setting that a later one on the command line replaces with another value. */
+void arguments_warn_repeated(const struct arguments *args);
+
 /* Defaults, presets, files and command line in their order. With `find_env`, env.name becomes the environment's id, every option of the
  * environment that nobody set stands in config->env_option with its default, and an option that it doesn't have is refused; NULL (tests):
  * options are taken as they come. Reads each file once. */

@@ -130,7 +130,13 @@ static enum content folder_content(const char *path)
 int folder_check(const char *path, bool aside, struct error *err)
 {
     struct stat info;
-    if (stat(path, &info) != 0) return EXIT_DONE;
+    char target[256];
+    const bool missing = stat(path, &info) != 0;
+    const ssize_t length = missing ? readlink(path, target, sizeof target) : -1;
+    if (length >= 0)
+        return error_set(err, EXIT_USAGE, "%s: is a link to %.*s, which is not there: make that folder, or choose another with run=DIR",
+                         path, (int)length, target);
+    if (missing) return EXIT_DONE;
     const char *slash = strrchr(path, '/');
     const int above = slash != NULL ? (int)(slash - path) : 0;
     if (!S_ISDIR(info.st_mode) && above > 0)

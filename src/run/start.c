@@ -177,9 +177,9 @@ static int continue_run(struct trainer *t, const struct checkpoint *file, const 
 static int find_run(struct trainer *t, struct checkpoint **file, struct error *err)
 {
     config_run_folder(t->config, t->path, sizeof t->path);
-    if (!file_exists(t->path)) return 0;
     int code = folder_check(t->path, t->args->fresh, err);
-    if (!code && !t->args->dry_run) code = folder_open(&t->folder, t->path, err);
+    if (code || !file_exists(t->path)) return code;
+    if (!t->args->dry_run) code = folder_open(&t->folder, t->path, err);
     if (code || t->args->fresh) return code;
     char path[sizeof t->path + 64];
     struct stored_names damaged = {0};

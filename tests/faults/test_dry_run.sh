@@ -19,7 +19,7 @@ dry() { "$MAPPO" train --dry-run "$@" 2>&1; }
 small="rollout.envs=4 eval.env_steps=0 threads=1"
 # shellcheck disable=SC2086
 "$MAPPO" $small run="a b" train.env_steps=200 --quiet || exit 1
-mkdir thesis && echo 'rollout.envs = 8' >thesis/eight.ini && echo mine >thesis/chapter.tex
+mkdir thesis && ln -s /nowhere/runs thesis/run && echo 'rollout.envs = 8' >thesis/eight.ini && echo mine >thesis/chapter.tex
 before=$(listing)
 
 check a_new_run_is_named "settings are valid; a new run in runs/mpe-simple_spread-mappo-s3" "$(dry seed=3)"
@@ -45,6 +45,7 @@ refused a_file_that_does_too 2 'rollout.envs (now 8 of --config, before 4)' --co
 refused an_environment_that_cannot_be_made_is_refused 2 'out of range' env.N=1000000
 refused settings_that_do_not_fit_each_other_are_refused 2 "comm.shards=3 doesn't divide rollout.envs=128" comm.reproducible=1 comm.shards=3
 refused a_file_in_place_of_a_run_names_the_run 2 "run=a b is the one that it lies in" run="a b/latest.h5"
+refused a_link_to_a_folder_that_is_gone_is_named 2 "run: is a link to /nowhere/runs, which is not there" run=thesis/run
 refused fresh_leaves_a_folder_of_something_else_alone 2 "no run's folder" --fresh run=thesis
 refused networks_that_are_not_there_are_refused 4 "train.init: nowhere: no such run or checkpoint" train.init=nowhere
 refused networks_that_do_not_fit_are_refused 4 "train.init: a b/step-000000000200.h5 was trained with policy.hidden=64 (here 32)" train.init="a b" policy.hidden=32

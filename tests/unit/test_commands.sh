@@ -28,6 +28,12 @@ text=$("$MAPPO" "${short[@]}" run=other eval.env_steps=0 env.num_agent_neighbors
 is options_that_are_no_defaults_stand_at_the_start "mappo on mpe/simple_spread, N=5 num_agent_neighbors=2" "$(sed -n 2p <<<"$text")"
 has all_options_stand_in_config_ini "local_ratio = 0.5" "$(cat other/config.ini)"
 
+# ---- of two values the last counts, with a word ----
+repeated() { "$MAPPO" --dry-run run=new "$@" 2>&1 | grep -v 'settings are valid'; }
+is a_value_given_twice_is_told "mappo: seed=1 is replaced by train.seed=2, which follows it on the command line" "$(repeated seed=1 train.seed=2)"
+is so_is_an_option_of_the_environment "mappo: env.N=3 is replaced by env.N=4, which follows it on the command line" "$(repeated env.N=3 seed=5 env.N=4)"
+is the_same_value_twice_needs_no_word "" "$(repeated seed=2 train.seed=2 ppo.clip=0.1)"
+
 # ---- settings that change nothing beside the others are named, once each ----
 idle() { # name key argument …
     local name=$1 key=$2
