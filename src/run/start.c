@@ -60,8 +60,8 @@ static int check_ranks(const struct config *c, const struct comm *comm, struct e
 {
     const long long envs = c->rollout_envs, shards = c->comm_shards;
     if (comm->size > envs)
-        return error_set(err, EXIT_USAGE, "%d ranks for %lld environments: raise rollout.envs to at least %d, or start fewer ranks",
-                         comm->size, envs, comm->size);
+        return error_set(err, EXIT_USAGE, "%d ranks for %lld environment%s: raise rollout.envs to at least %d, or start fewer ranks",
+                         comm->size, envs, envs == 1 ? "" : "s", comm->size);
     if (!c->comm_reproducible) return 0;
     if (shards % comm->size)
         return error_set(err, EXIT_USAGE,

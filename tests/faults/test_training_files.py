@@ -414,7 +414,7 @@ def contents(run):
 
 
 def a_folder_that_is_moved_while_a_run_writes_it_is_followed(folder):
-    run, away = f"{folder}/named", f"{folder}/renamed"
+    run, away = f"{folder}/named", f"{folder}/elsewhere"
     process = start(run, 1000000)
     wait_for(run, 20, process)
     os.rename(run, away)
