@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Curves of training runs, as SVG or PNG.
+"""Curves of training runs, as SVG, PNG or PDF.
 
   scripts/plot.py runs/a runs/b                      return over environment steps, runs.svg
   scripts/plot.py runs/*-s[1-5] --x seconds -o s.png runs that differ only in their seed become one mean with a band
@@ -57,8 +57,13 @@ def read_run(path):
     if not os.path.exists(name):
         fail(f"{path}: no metrics.jsonl there (a run's folder is meant, such as runs/mpe-simple_spread-mappo-s1)")
     rows = []
-    with open(name, encoding="utf-8") as file:
-        lines = file.read().split("\n")
+    try:
+        with open(name, encoding="utf-8") as file:
+            lines = file.read().split("\n")
+    except OSError as error:
+        fail(f"{name}: {error.strerror}")
+    except UnicodeDecodeError:
+        fail(f"{name}: no metrics.jsonl but something else (a run's folder is meant, such as {folder or '.'})")
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -83,6 +88,17 @@ def read_run(path):
         if "env.name" in config:
             config["env.name"] = environment(ini, config["env.name"])
     return {"path": path, "rows": rows, "config": config}
+
+
+def once(paths):
+    """A run that was named twice is no second seed."""
+    seen = {}
+    for path in paths:
+        place = os.path.realpath(path if os.path.isfile(path) else os.path.join(path, "metrics.jsonl"))
+        if place in seen:
+            print(f"plot.py: {path} is the same run as {seen[place]}: drawn once", file=sys.stderr)
+        seen.setdefault(place, path)
+    return list(seen.values())
 
 
 def environment(ini, name):
@@ -234,7 +250,7 @@ def main():
     parser.add_argument("--line", action="append", metavar="LABEL=VALUE", help="a horizontal line to compare with")
     parser.add_argument("--label", action="append", help="names for the curves, in their order")
     parser.add_argument("--title", help="above the picture; default: environment and algorithm")
-    parser.add_argument("-o", "--output", default="runs.svg", help="FILE.svg or FILE.png (default runs.svg)")
+    parser.add_argument("-o", "--output", default="runs.svg", help="FILE.svg, FILE.png or FILE.pdf (default runs.svg)")
     args = parser.parse_args()
     if not args.output.lower().endswith((".svg", ".png", ".pdf")):
         fail(f"-o {args.output}: a name that ends in .svg, .png or .pdf is needed")
@@ -243,7 +259,7 @@ def main():
         fail(f"-o {args.output}: {folder} is no folder that can be written to")
     if args.window < 1:
         fail(f"--window {args.window}: a number of updates of at least 1 is needed")
-    runs = [read_run(path) for path in args.runs]
+    runs = [read_run(path) for path in once(args.runs)]
     groups = group_runs(runs)
     labels = labels_of(groups)
     for index, label in enumerate(args.label or []):

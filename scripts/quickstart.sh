@@ -19,7 +19,10 @@ done
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold="" dim="" plain=""; fi
 step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 build=${BUILD:-build} mappo=${BUILD:-build}/mappo
-settings=(env.rules=on-policy train.env_steps=6000000 "$@")
+settings=("$@")
+for usual in train.env_steps=6000000 env.rules=on-policy; do
+    case " $*" in *" ${usual%%=*}="*) ;; *) settings=("$usual" "${settings[@]+"${settings[@]}"}") ;; esac
+done
 quoted() { printf ' %q' "$@"; }
 
 # A login node: Slurm answers, and this is no job.

@@ -56,6 +56,7 @@ static int parse(struct arguments *args, const struct command **command, int arg
     code = comm_vote(comm, code, &err);
     if (code == 0 && comm->size > 1) code = comm_vote(comm, compare_ranks(args, *command, comm, &err), &err);
     if (code) error_report(&err);
+    if (!code && comm->rank == 0) arguments_warn_repeated(args);
     return code;
 }
 

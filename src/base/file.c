@@ -183,6 +183,12 @@ bool file_exists(const char *path)
     return stat(path, &info) == 0;
 }
 
+bool file_same(const char *a, const char *b)
+{
+    struct stat first, second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_ino == second.st_ino && first.st_dev == second.st_dev;
+}
+
 int file_link_replace(const char *folder, const char *link, const char *target, struct error *err)
 {
     char path[PATH_ROOM], temporary[PATH_ROOM];

@@ -37,8 +37,9 @@ bool file_return(FILE *file, const char *path, char *moved, size_t size, struct 
  * =). EXIT_USAGE, without the path in the text: no such user, a $VARIABLE that no shell has replaced, too long. */
 int file_path_given(const char *written, char *path, size_t size, struct error *err);
 
-int file_make_folders(const char *path, struct error *err);                                         /* mkdir -p */
-bool file_exists(const char *path);                                                                 /* follows links */
+int file_make_folders(const char *path, struct error *err); /* mkdir -p */
+bool file_exists(const char *path);                         /* follows links */
+bool file_same(const char *a, const char *b);               /* two names of one file or folder that is there */
 int file_link_replace(const char *folder, const char *link, const char *target, struct error *err); /* relative symbolic link, by rename */
 int file_sync_folder(const char *folder, struct error *err);
 

@@ -139,6 +139,21 @@ static void tidy_exponent(char *text)
     memmove(to, from, strlen(from) + 1);
 }
 
+void text_fixed(char *out, size_t size, double value, int decimals)
+{
+    text_format(out, size, "%.*f", decimals, value);
+    if (out[0] == '-' && out[strspn(out, "-0.")] == '\0') memmove(out, out + 1, strlen(out));
+}
+
+int text_decimals(double value)
+{
+    enum { USUAL = 2, MOST = 12 };
+    const double size = fabs(value);
+    if (!(size > 0) || size >= 0.1) return USUAL;
+    const int decimals = USUAL - (int)floor(log10(size));
+    return decimals < MOST ? decimals : MOST;
+}
+
 void text_short_real(char *out, size_t size, double value)
 {
     char text[40];

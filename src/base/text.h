@@ -34,8 +34,11 @@ bool text_same_letters(const char *a, const char *b);
 /* The candidate with the smallest edit distance (Damerau), NULL where none is near enough to be meant. */
 const char *text_nearest(const char *word, const char *const *candidates, int count);
 
-void text_json_string(FILE *out, const char *text);         /* quoted and escaped */
-void text_json_real(FILE *out, double value);               /* shortest form that reads back; null for NaN and infinity */
+void text_json_string(FILE *out, const char *text); /* quoted and escaped */
+void text_json_real(FILE *out, double value);       /* shortest form that reads back; null for NaN and infinity */
+/* A number for people: so many decimals, and no minus before a 0. */
+void text_fixed(char *out, size_t size, double value, int decimals);
+int text_decimals(double value);                            /* of a return: 2, or what leaves three digits of a smaller number */
 void text_short_real(char *out, size_t size, double value); /* shortest decimal that reads back identically */
 
 #endif

@@ -28,7 +28,8 @@ struct command {
     const char *operands; /* "RUN|FILE": as the usage line shows them */
     int least, most;      /* how many operands */
     int takes;            /* enum command_takes */
-    const char *looks_at; /* sections and keys that it looks at, a blank between them; NULL = all */
+    const char *looks_at; /* sections and keys that it looks at, a blank between them; NULL = all … */
+    const char *but_not;  /* … but for these keys; NULL = none */
     int (*run)(const struct arguments *args, struct comm *comm);
     const char *about;   /* paragraphs: what it does */
     const char *section; /* keys shown on its page; "" = the list of sections, NULL = none */
@@ -36,12 +37,15 @@ struct command {
 };
 extern const struct command commands[];
 extern const int command_count;
+const struct command *command_named(const char *name); /* NULL where there is none */
 
 /* The command of args->command, with operands and options that it takes. EXIT_USAGE with the nearest name where there is none. */
 int command_find(const struct command **command, const struct arguments *args, struct error *err);
 
-/* Both fill *err with what may have been meant and return EXIT_USAGE: args->command is no command; an operand too many (unknown.c). */
+/* All fill *err with what may have been meant and return EXIT_USAGE: args->command is no command; an operand too few, too many (unknown.c).
+ */
 int unknown_command(const struct arguments *args, struct error *err);
+int missing_operand(const struct command *command, const struct arguments *args, struct error *err);
 int unknown_operand(const struct command *command, const struct arguments *args, struct error *err);
 
 /* ---- what people read (help.c) ----------------------------------------------------------------------------------------------------- */

@@ -5,6 +5,9 @@
 #include "cmd/cmd.h"
 #include "config/suggest.h"
 
+/* What only `mappo eval` takes. */
+#define EVAL_ONLY "eval.play eval.which eval.picture"
+
 const struct command commands[] = {
     {
         .name = "train",
@@ -12,6 +15,7 @@ const struct command commands[] = {
         .summary = "train, or continue, a run (what mappo does without a command)",
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_FRESH | TAKES_QUIET | TAKES_JSON | TAKES_DRY_RUN,
+        .but_not = EVAL_ONLY,
         .run = cmd_train,
         .about = "Trains until train.env_steps environment steps are done and leaves everything in the run's folder, "
                  "runs/<env>-<algo>-s<seed> (plus a short hash "
@@ -36,7 +40,8 @@ const struct command commands[] = {
         .least = 1,
         .most = 1,
         .takes = TAKES_SETTINGS | TAKES_QUIET | TAKES_JSON,
-        .looks_at = "env eval wrap backend cpu comm train.threads",
+        .looks_at = "env eval wrap backend cpu cuda.device cuda.precision comm.gpu train.threads",
+        .but_not = "eval.interval eval.env_steps",
         .run = cmd_eval,
         .about =
             "Plays episodes with the networks of a run (its folder) or of one checkpoint, and reports mean and standard error of the "
@@ -53,18 +58,19 @@ const struct command commands[] = {
         .name = "inspect",
         .also = "show compare diff verify info dump",
         .summary = "show what a checkpoint holds, check it, or compare two",
-        .operands = "FILE [FILE]",
+        .operands = "RUN|FILE [RUN|FILE]",
         .least = 1,
         .most = 2,
         .takes = TAKES_JSON | TAKES_CHECK,
         .run = cmd_inspect,
-        .about = "Shows what made the checkpoint and when, its settings, counters and every parameter with shape, mean, deviation and "
+        .about = "Shows what made the checkpoint (of a run: its newest) and when, its settings, counters and every parameter with shape, "
+                 "mean, deviation and "
                  "norm. With two files: what "
                  "differs in the training state (exit code 7; 0 where it is the same bit for bit; time, host and speed don't count). "
                  "--check only verifies size and "
-                 "SHA-256 (exit code 4 where the file is damaged).",
+                 "SHA-256, of a run those of all its checkpoints (exit code 4 where a file is damaged).",
         .examples = "mappo inspect RUN/latest.h5\n"
-                    "mappo inspect RUN/latest.h5 --check\n"
+                    "mappo inspect RUN --check\n"
                     "mappo inspect A/latest.h5 B/latest.h5\n",
     },
     {
@@ -90,6 +96,7 @@ const struct command commands[] = {
         .summary = "measure the speed of training on this machine beside what its cores allow",
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_JSON,
+        .but_not = EVAL_ONLY " run.dir",
         .run = cmd_bench,
         .about = "Measures peak arithmetic and matrix products of this machine, then whole training, rollout alone and environment alone: "
                  "environment steps and agent "
@@ -104,6 +111,7 @@ const struct command commands[] = {
         .summary = "look at ranks, cores, libraries and file system, and say what to mend",
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_JSON,
+        .but_not = EVAL_ONLY,
         .run = cmd_doctor,
         .about = "Prints rank, node, cores and affinity of every rank, libraries and versions, instruction level, GPUs, the measured time "
                  "of an allreduce, what the run folder's file system can do, the job's time limit; then what is wrong and how to mend it.",
@@ -146,11 +154,19 @@ const struct command commands[] = {
 };
 const int command_count = sizeof commands / sizeof *commands;
 
+const struct command *command_named(const char *name)
+{
+    for (int i = 0; i < command_count; i++)
+        if (strcmp(commands[i].name, name) == 0) return &commands[i];
+    return NULL;
+}
+
 static bool looks_at(const struct command *command, int k)
 {
     char full[128];
     text_format(full, sizeof full, "%s.%s", config_keys[k].section, config_keys[k].name);
-    return text_lists(command->looks_at, config_keys[k].section) || text_lists(command->looks_at, full);
+    if (command->but_not && text_lists(command->but_not, full)) return false;
+    return !command->looks_at || text_lists(command->looks_at, config_keys[k].section) || text_lists(command->looks_at, full);
 }
 
 /* Unknown keys are reported when the configuration is made, with the nearest: which must be one that the command looks at. */
@@ -169,17 +185,21 @@ static int check_unknown(const struct command *command, const char *key, struct 
 static int check_settings(const struct command *command, const struct arguments *args, struct error *err)
 {
     char key[128], full[128], own[160];
-    for (int i = 0; command->looks_at && i < args->assignments; i++) {
+    for (int i = 0; i < args->assignments; i++) {
         text_format(key, sizeof key, "%.*s", (int)strcspn(args->assignment[i], "="), args->assignment[i]);
-        int k = config_find(key);
+        const int k = config_find(key);
         if (k < 0 && check_unknown(command, key, err)) return EXIT_USAGE;
         if (k < 0 || looks_at(command, k)) continue;
         text_format(full, sizeof full, "%s.%s", config_keys[k].section, config_keys[k].name);
         /* "mappo eval RUN seed=3": there is a key of that name that it does look at. */
         text_format(own, sizeof own, "%s.%s", command->name, config_keys[k].name);
-        if (config_find(own) >= 0)
+        if (config_find(own) >= 0 && looks_at(command, config_find(own)))
             return error_set(err, EXIT_USAGE, "mappo %s doesn't look at %s; did you mean \"%s\"? (mappo %s --help)", command->name, full,
                              own, command->name);
+        const struct command *other = command_named(config_keys[k].section);
+        if (other && other != command && looks_at(other, k))
+            return error_set(err, EXIT_USAGE, "mappo %s doesn't look at %s: mappo %s does (mappo %s --help)", command->name, full,
+                             other->name, other->name);
         return error_set(err, EXIT_USAGE, "mappo %s doesn't look at %s (mappo %s --help)", command->name, full, command->name);
     }
     return 0;
@@ -206,13 +226,11 @@ static int check_options(const struct command *command, const struct arguments *
 
 int command_find(const struct command **command, const struct arguments *args, struct error *err)
 {
-    *command = NULL;
-    for (int i = 0; i < command_count; i++)
-        if (strcmp(commands[i].name, args->command) == 0) *command = &commands[i];
+    *command = command_named(args->command);
     if (!*command) return unknown_command(args, err);
     if (args->help || args->version) return 0;
     const struct command *c = *command;
-    if (args->operands < c->least) return error_set(err, EXIT_USAGE, "mappo %s needs %s (mappo %s --help)", c->name, c->operands, c->name);
+    if (args->operands < c->least) return missing_operand(c, args, err);
     if (args->operands > c->most) return unknown_operand(c, args, err);
     int code = check_options(c, args, err);
     return code ? code : check_settings(c, args, err);

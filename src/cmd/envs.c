@@ -44,7 +44,7 @@ static void print_list_json(void)
     for (int i = 0; i < registry_count(); i++) {
         const struct mappo_env *env = registry_at(i);
         if (registry_hidden(env)) continue;
-        printf("%s\n  {\"id\": ", first ? "" : ",");
+        printf("%s{\"id\": ", first ? "" : ", ");
         text_json_string(stdout, env->id);
         printf(", \"aliases\": ");
         json_names(env->alias);
@@ -53,7 +53,7 @@ static void print_list_json(void)
         printf("}");
         first = false;
     }
-    printf("\n]\n");
+    puts("]");
 }
 
 /* ---- spaces ----------------------------------------------------------------------------------------------- */
@@ -237,12 +237,12 @@ static void json_group(const struct mappo_group *group)
     printf(", \"agents\": %d, \"team\": %d, \"shared_reward\": %s, \"masks\": %s, \"active\": %s, \"state_per_agent\": %d", group->agents,
            group->team, group->flags & MAPPO_SHARED_REWARD ? "true" : "false", group->flags & MAPPO_HAS_MASK ? "true" : "false",
            group->flags & MAPPO_HAS_ACTIVE ? "true" : "false", group->state_size);
-    printf(",\n    \"observation\": [");
+    printf(", \"observation\": [");
     for (int h = 0; h < group->obs_heads; h++) {
         printf("%s", h ? ", " : "");
         json_space(&group->obs[h]);
     }
-    printf("],\n    \"action\": [");
+    printf("], \"action\": [");
     for (int h = 0; h < group->act_heads; h++) {
         printf("%s", h ? ", " : "");
         json_space(&group->act[h]);
@@ -277,27 +277,27 @@ static void print_env_json(const struct vecenv *env)
     json_names(d->alias);
     json_pair(", ", "summary", d->summary);
     json_pair(", ", "source", d->source);
-    json_pair(",\n  ", "rules", spec->rules);
+    json_pair(", ", "rules", spec->rules);
     json_pair(", ", "options_in_force", vecenv_options(env));
     json_pair(", ", "return", spec->return_help);
-    printf(",\n  \"version\": %u, \"max_steps\": %d, \"state_size\": %d, \"snapshots\": %s, \"scripted_player\": %s, \"drawing\": %s",
+    printf(", \"version\": %u, \"max_steps\": %d, \"state_size\": %d, \"snapshots\": %s, \"scripted_player\": %s, \"drawing\": %s",
            d->version, spec->max_steps, spec->state_size, spec->snapshot_bytes ? "true" : "false", d->script ? "true" : "false",
            d->draw ? "true" : "false");
-    printf(",\n  \"groups\": [");
+    printf(", \"groups\": [");
     for (int g = 0; g < spec->groups; g++) {
-        printf("%s", g ? ",\n   " : "");
+        printf("%s", g ? ", " : "");
         json_group(&spec->group[g]);
     }
-    printf("],\n  \"info\": [");
+    printf("], \"info\": [");
     for (int k = 0; k < spec->infos; k++) {
         json_pair(k ? ", {" : "{", "name", spec->info[k].name);
         json_pair(", ", "unit", spec->info[k].unit);
         json_pair(", ", "help", spec->info[k].help);
         printf(", \"at_end\": %s}", spec->info[k].at_end ? "true" : "false");
     }
-    printf("],\n  \"options\": [");
+    printf("], \"options\": [");
     for (int i = 0; i < options_count(d); i++) {
-        printf("%s", i ? ",\n    " : "");
+        printf("%s", i ? ", " : "");
         json_option(&d->option[i]);
     }
     printf("]}\n");
@@ -326,10 +326,26 @@ static int open_named(struct vecenv **env, const struct arguments *args, struct 
     return code;
 }
 
+/* Settings have a meaning in one environment, and the list of them has none. */
+static int check_given(const struct arguments *args, struct error *err)
+{
+    for (int i = 0; i < args->assignments; i++) {
+        const char *given = args->assignment[i], *value = strchr(given, '=') + 1;
+        if (strncmp(given, "env=", 4) == 0 || strncmp(given, "env.name=", 9) == 0)
+            return error_set(err, EXIT_USAGE, "mappo envs takes the environment without %.*s: mappo envs %s", (int)(value - given), given,
+                             args->operands ? args->operand[0] : value);
+    }
+    if (args->operands || !(args->assignments || args->files)) return 0;
+    return error_set(err, EXIT_USAGE, "mappo envs lists the environments; %s is for one of them: mappo envs ENV %s%s",
+                     args->assignments ? args->assignment[0] : "--config", args->assignments ? "" : "--config ",
+                     args->assignments ? args->assignment[0] : args->file[0]);
+}
+
 int cmd_envs(const struct arguments *args, struct comm *comm)
 {
     struct error err = {0};
     struct vecenv *env;
+    if (comm_vote(comm, check_given(args, &err), &err)) return error_report(&err);
     if (args->operands == 0) {
         if (comm->rank == 0 && args->json) print_list_json();
         if (comm->rank == 0 && !args->json) print_list();

@@ -1,5 +1,6 @@
 /* mappo eval RUN|FILE: plays whole episodes with the environment and settings of the checkpoint, so that it can't differ from training by
  * accident. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -70,8 +71,8 @@ static int open_parts(struct evaluating *e, struct error *err)
     placement_find(&e->placement, e->comm, (int)c->train_threads);
     int code = comm_vote(e->comm, openmp_start_threads(e->placement.threads, err), err);
     if (!code) code = learning_backend(&e->learning, c, e->comm, e->placement.threads, -1, err);
-    if (!code) learning_warn_idle(&e->learning, c, e->comm);
     if (!code) code = learning_open_alone(&e->learning, c, e->comm, err);
+    if (!code) learning_warn_idle(&e->learning, c, e->comm);
     if (!code)
         code = evaluator_create(&e->evaluator, c, e->learning.algorithm->policy, e->learning.backend, e->comm, e->placement.threads, err);
     return code;
@@ -105,13 +106,19 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     puts("}");
 }
 
+static const char *const shown_name[] = {"trained", "random", "no-op", "scripted"}; /* of the players */
+
 static void print_row(const struct evaluating *e, int player, const struct evaluation *r)
 {
-    static const char *const name[] = {"trained", "random", "no-op", "scripted"};
-    printf("  %-10s %10.2f", name[player], r->return_mean);
-    if (r->episodes > 1) printf(" ± %.2f", r->return_stderr);
-    for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++)
-        printf("   %s %.2f", vecenv_spec(e->learning.env)->group[g].name, r->group_return[g]);
+    char number[64];
+    const int decimals = text_decimals(r->episodes > 1 ? fmax(fabs(r->return_mean), r->return_stderr) : r->return_mean);
+    text_fixed(number, sizeof number, r->return_mean, decimals);
+    printf("  %-10s %10s", shown_name[player], number);
+    if (r->episodes > 1) printf(" ± %.*f", decimals, r->return_stderr);
+    for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++) {
+        text_fixed(number, sizeof number, r->group_return[g], text_decimals(r->group_return[g]));
+        printf("   %s %s", vecenv_spec(e->learning.env)->group[g].name, number);
+    }
     printf("   (%.1f steps%s)\n", r->length_mean,
            player != PLAY_TRAINED          ? ""
            : e->config->eval_deterministic ? "; most probable actions"
@@ -149,6 +156,14 @@ static int play(struct evaluating *e, struct error *err)
     return 0;
 }
 
+static int draw(const struct evaluating *e, struct error *err)
+{
+    const struct config *c = e->config;
+    const int code = evaluator_picture(e->evaluator, c->eval_play, c->eval_deterministic, c->eval_picture, err);
+    if (!code && !e->args->json && !e->args->quiet) printf("%s: the first episode, %s\n", c->eval_picture, shown_name[c->eval_play]);
+    return code;
+}
+
 int cmd_eval(const struct arguments *args, struct comm *comm)
 {
     struct error err = {0};
@@ -165,8 +180,7 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
     if (!code) code = stored_load_networks(e.learning.algorithm, e.file, e.path, e.differences, comm, &err);
     if (!code && comm->rank == 0) say_what_differs(&e);
     if (!code) code = play(&e, &err);
-    if (!code && comm->rank == 0 && e.config->eval_picture[0])
-        code = evaluator_picture(e.evaluator, e.config->eval_play, e.config->eval_deterministic, e.config->eval_picture, &err);
+    if (!code && comm->rank == 0 && e.config->eval_picture[0]) code = draw(&e, &err);
     error_report(&err);
     evaluator_destroy(e.evaluator);
     learning_close(&e.learning);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "env/options.h"
 #include "env/registry.h"
 
 /* A run may be continued or evaluated from another folder. */
@@ -13,12 +14,19 @@ static const char *absolute(const char *path)
     return realpath(path, found) && strlen(found) < CONFIG_TEXT ? found : path;
 }
 
+static void plain(const char *env, const char *option, char *value, size_t size)
+{
+    const struct mappo_env *found;
+    if (!registry_find(env, &found, NULL)) options_plain(found, option, value, size);
+}
+
 int cmd_find_env(struct config_env *env, const char *name, struct error *err)
 {
     const struct mappo_env *found;
     int code = registry_find(name, &found, err);
     if (code) return code;
     *env = (struct config_env){.id = found->id,
+                               .plain = plain,
                                .preset = registry_preset(found),
                                .named_preset = registry_named_preset,
                                .named_preset_at = registry_named_preset_at};

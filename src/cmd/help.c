@@ -66,7 +66,7 @@ static void print_options(FILE *out, int takes)
         {TAKES_SETTINGS, "--config FILE.ini  settings from a file; of several the last wins"},
         {TAKES_FRESH, "--fresh            begin anew: the run's old folder is moved aside, never deleted"},
         {TAKES_QUIET, "--quiet, -q        no progress: only warnings and results; of training one line at its end"},
-        {TAKES_JSON, "--json             results as JSON, one object a line"},
+        {TAKES_JSON, "--json             results as JSON, each on a line of its own"},
         {TAKES_DRY_RUN, "--dry-run          only check the settings, and the run that they would continue; changes nothing"},
         {TAKES_CHECK, "--check            only verify that the file is whole"},
         {0, "--help, -h         this page; mappo help TOPIC: of a section, a setting, all of them, exit-codes"},
@@ -98,8 +98,9 @@ static void print_command(FILE *out, const struct command *command)
         fputs("\nsettings\n\n", out);
         config_help(out, command->section);
     }
-    if (command->looks_at && (!command->section || strcmp(command->looks_at, command->section) != 0))
-        fprintf(out, "\nit looks at: %s (mappo --help NAME tells more)\n", command->looks_at);
+    const bool more = command->looks_at && (!command->section || strcmp(command->looks_at, command->section) != 0);
+    if (more) fprintf(out, "\nit looks at: %s\n(mappo --help NAME tells more)\n", command->looks_at);
+    if (command->but_not) fprintf(out, "\nit doesn't look at: %s\n", command->but_not);
     fputs("\nexamples\n", out);
     print_indented(out, command->examples);
     fputs("\nexit code 0: done; the others: mappo help exit-codes\n", out);
@@ -146,13 +147,6 @@ static void print_presets(FILE *out)
     }
 }
 
-static const struct command *named_command(const char *name)
-{
-    for (int i = 0; i < command_count; i++)
-        if (strcmp(commands[i].name, name) == 0) return &commands[i];
-    return NULL;
-}
-
 static bool is_section(const char *topic)
 {
     return strcmp(topic, "all") == 0 || config_section(topic);
@@ -161,7 +155,10 @@ static bool is_section(const char *topic)
 /* A command's name, "exit-codes", "all", a section or a key of it. */
 static int topic_check(const char *topic, struct error *err)
 {
-    if (is_section(topic) || strcmp(topic, exit_codes_topic) == 0 || named_command(topic)) return 0;
+    if (is_section(topic) || strcmp(topic, exit_codes_topic) == 0 || command_named(topic)) return 0;
+    if (strncmp(topic, "env.", 4) == 0)
+        return error_set(err, EXIT_USAGE,
+                         "no help on \"%s\": mappo envs ENV explains the options of an environment (mappo envs lists them)", topic);
     struct suggested key;
     suggest_keys(topic, &key);
     const char *names[64];
@@ -185,7 +182,7 @@ static void print_topic(FILE *out, const char *topic)
     } else if (strcmp(topic, exit_codes_topic) == 0)
         print_exit_codes(out);
     else
-        print_command(out, named_command(topic));
+        print_command(out, command_named(topic));
 }
 
 int help_check(const struct arguments *args, struct error *err)
@@ -198,7 +195,7 @@ void help_print(FILE *out, const struct arguments *args)
     if (args->help_section)
         print_topic(out, args->help_section);
     else if (args->command_given)
-        print_command(out, named_command(args->command));
+        print_command(out, command_named(args->command));
     else
         print_overview(out);
 }
@@ -212,8 +209,8 @@ int cmd_help(const struct arguments *args, struct comm *comm)
     if (comm->rank) return EXIT_DONE;
     if (!topic)
         print_overview(stdout);
-    else if (named_command(topic))
-        print_command(stdout, named_command(topic));
+    else if (command_named(topic))
+        print_command(stdout, command_named(topic));
     else
         print_topic(stdout, topic);
     return EXIT_DONE;

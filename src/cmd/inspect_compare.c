@@ -69,10 +69,10 @@ static void show_difference(FILE *out, const struct difference *d, bool json, in
     char text[300];
     describe(d, text, sizeof text);
     if (!json) {
-        fprintf(out, "  %-48s  %s\n", name_of(d), text);
+        fprintf(out, "  %-54s  %s\n", name_of(d), text);
         return;
     }
-    fputs(number > 0 ? ",\n  {\"name\": " : "\n  {\"name\": ", out);
+    fputs(number > 0 ? ", {\"name\": " : "{\"name\": ", out);
     text_json_string(out, name_of(d));
     fputs(", \"what\": ", out);
     text_json_string(out, text);
@@ -107,19 +107,32 @@ static int walk_fields(FILE *out, const struct checkpoint *a, const struct check
     return count;
 }
 
+static const char *shown(const char *text)
+{
+    return text == NULL ? "(not there)" : text[0] == '\0' ? "(empty)" : text;
+}
+
+/* null: it is not there. */
+static void json_text(FILE *out, const char *before, const char *text)
+{
+    fputs(before, out);
+    if (text != NULL)
+        text_json_string(out, text);
+    else
+        fputs("null", out);
+}
+
 static void show_text(FILE *out, const char *name, const char *a, const char *b, bool json, int number)
 {
     if (!json) {
         if (number == 0) fprintf(out, "\nsettings and provenance that differ (these don't count)\n");
-        fprintf(out, "  %-48s  %s | %s\n", name, a != NULL ? a : "(not there)", b != NULL ? b : "(not there)");
+        fprintf(out, "  %-54s  %s | %s\n", name, shown(a), shown(b));
         return;
     }
-    fputs(number > 0 ? ",\n  {\"name\": " : "\n  {\"name\": ", out);
+    fputs(number > 0 ? ", {\"name\": " : "{\"name\": ", out);
     text_json_string(out, name);
-    fputs(", \"first\": ", out);
-    text_json_string(out, a != NULL ? a : "");
-    fputs(", \"second\": ", out);
-    text_json_string(out, b != NULL ? b : "");
+    json_text(out, ", \"first\": ", a);
+    json_text(out, ", \"second\": ", b);
     fputs("}", out);
 }
 

@@ -112,10 +112,12 @@ static void show_line(FILE *out, const char *label, const char *text)
     enum { LEFT = 23 };
     int column = fprintf(out, "  %-19s  ", label);
     while (*text != '\0') {
-        const size_t length = strcspn(text, " ") + strspn(text + strcspn(text, " "), " ");
-        if (column > LEFT && column + (int)strcspn(text, " ") > PAGE_WIDTH) column = fprintf(out, "\n%*s", LEFT, "") - 1;
-        column += fprintf(out, "%.*s", (int)length, text);
-        text += length;
+        const int blanks = (int)strspn(text, " "), length = (int)strcspn(text + blanks, " ");
+        if (column > LEFT && column + blanks + length > PAGE_WIDTH)
+            column = fprintf(out, "\n%*s%.*s", LEFT, "", length, text + blanks) - 1;
+        else
+            column += fprintf(out, "%.*s", blanks + length, text);
+        text += blanks + length;
     }
     fputc('\n', out);
 }
@@ -397,7 +399,7 @@ void inspect_show_json(FILE *out, const struct inspected *one)
     fputs("], \"fields\": [", out);
     const struct field_list *list = checkpoint_fields(one->file);
     for (int i = 0; i < list->count; i++) {
-        fputs(i > 0 ? ",\n  " : "\n  ", out);
+        fputs(i > 0 ? ", " : "", out);
         json_field(out, &list->field[i]);
     }
     fputs("]}\n", out);

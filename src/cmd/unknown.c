@@ -62,6 +62,18 @@ int unknown_command(const struct arguments *args, struct error *err)
     return error_set(err, EXIT_USAGE, "unknown command \"%s\" (mappo --help lists them)", name);
 }
 
+int missing_operand(const struct command *command, const struct arguments *args, struct error *err)
+{
+    for (int i = 0; i < args->assignments; i++) {
+        const char *value = strchr(args->assignment[i], '=') + 1, *key = args->assignment[i];
+        const int length = (int)(value - 1 - key);
+        if (text_lists(command->operands, "RUN|FILE") && *value && (strncmp(key, "run=", 4) == 0 || strncmp(key, "run.dir=", 8) == 0))
+            return error_set(err, EXIT_USAGE, "mappo %s takes the run without %.*s=: mappo %s %s", command->name, length, key,
+                             command->name, value);
+    }
+    return error_set(err, EXIT_USAGE, "mappo %s needs %s (mappo %s --help)", command->name, command->operands, command->name);
+}
+
 int unknown_operand(const struct command *command, const struct arguments *args, struct error *err)
 {
     const char *word = text_behind_dashes(args->operand[command->most]),

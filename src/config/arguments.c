@@ -132,6 +132,25 @@ static int take_option(struct arguments *args, int argc, char **argv, int *i, st
     return unknown_option(text, *i + 1 < argc ? argv[*i + 1] : NULL, err);
 }
 
+static bool same_key(const char *a, const char *b)
+{
+    char first[128], second[128];
+    text_format(first, sizeof first, "%.*s", (int)strcspn(a, "="), a);
+    text_format(second, sizeof second, "%.*s", (int)strcspn(b, "="), b);
+    return strcmp(first, second) == 0 || (config_find(first) >= 0 && config_find(first) == config_find(second));
+}
+
+void arguments_warn_repeated(const struct arguments *args)
+{
+    for (int i = 0; i < args->assignments; i++)
+        for (int j = i + 1; j < args->assignments; j++)
+            if (same_key(args->assignment[i], args->assignment[j])) {
+                if (strcmp(strchr(args->assignment[i], '='), strchr(args->assignment[j], '=')) != 0)
+                    warn("%s is replaced by %s, which follows it on the command line", args->assignment[i], args->assignment[j]);
+                break;
+            }
+}
+
 int arguments_parse(struct arguments *args, int argc, char **argv, struct error *err)
 {
     memset(args, 0, sizeof *args);

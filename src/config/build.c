@@ -84,6 +84,13 @@ static int complete_env_options(struct config *config, const struct config_env *
     return 0;
 }
 
+/* One value has one spelling: "0.50" and "0.5" are the same run. */
+static void plain_env_options(struct config *config, const struct config_env *env, const char *name)
+{
+    for (int i = 0; i < config->env_options && env->plain; i++)
+        env->plain(name, config->env_option[i].name, config->env_option[i].value, sizeof config->env_option[i].value);
+}
+
 /* A hash of what was asked for beyond env, algo and seed: keys whose value is not what it would be without asking. */
 static uint32_t name_hash(const struct config *config, const struct config *baseline)
 {
@@ -155,6 +162,9 @@ static int build(struct config *config, struct config *baseline, const struct so
         text_format(config->env_name, sizeof config->env_name, "%s", env_name(&env));
         text_format(config->env_id, sizeof config->env_id, "%s", env.id);
     }
+    config->written_hash = name_hash(config, baseline);
+    plain_env_options(config, &env, name);
+    plain_env_options(baseline, &env, name);
     config->name_hash = name_hash(config, baseline);
     return 0;
 }
@@ -219,7 +229,7 @@ uint64_t config_hash(const struct config *config)
 }
 
 /* "mpe/simple_spread" → "mpe-simple_spread"; a plugin's path loses what a file name had better not hold. */
-static void default_folder(const struct config *config, const char *env, char *path, size_t size)
+static void default_folder(const struct config *config, const char *env, uint32_t name_hash, char *path, size_t size)
 {
     char plain_env[CONFIG_TEXT], algo[64], hash[16] = "";
     size_t n = 0;
@@ -232,7 +242,7 @@ static void default_folder(const struct config *config, const char *env, char *p
     }
     plain_env[n] = '\0';
     config_value(config, KEY_algo_name, algo, sizeof algo);
-    if (config->name_hash) text_format(hash, sizeof hash, "-%08x", (unsigned)config->name_hash);
+    if (name_hash) text_format(hash, sizeof hash, "-%08x", (unsigned)name_hash);
     text_format(path, size, "runs/%s-%s-s%lld%s", plain_env, algo, (long long)config->train_seed, hash);
 }
 
@@ -242,11 +252,15 @@ void config_run_folder(const struct config *config, char *path, size_t size)
         text_format(path, size, "%s", config->run_dir);
         return;
     }
-    default_folder(config, config->env_id[0] ? config->env_id : config->env_name, path, size);
-    /* Version 0.1 named the folder of a plugin's run after its path: such a run goes on where it is. */
-    char by_path[CONFIG_TEXT + 64];
-    default_folder(config, config->env_name, by_path, sizeof by_path);
-    if (!file_exists(path) && file_exists(by_path)) text_format(path, size, "%s", by_path);
+    const char *id = config->env_id[0] ? config->env_id : config->env_name;
+    default_folder(config, id, config->name_hash, path, size);
+    /* Version 0.1 named a plugin's run after its path, and told spellings of an option apart: such a run goes on where it is. */
+    const char *const env[] = {id, config->env_name};
+    char older[CONFIG_TEXT + 64];
+    for (int i = 0; i < 4 && !file_exists(path); i++) {
+        default_folder(config, env[i / 2], i % 2 ? config->written_hash : config->name_hash, older, sizeof older);
+        if (file_exists(older)) text_format(path, size, "%s", older);
+    }
 }
 
 bool config_older_folder(const struct config *config, char *path, size_t size)
@@ -254,7 +268,7 @@ bool config_older_folder(const struct config *config, char *path, size_t size)
     char tail[CONFIG_TEXT + 64];
     const char *slash = strrchr(config->env_name, '/');
     if (config->run_dir[0] || !slash || strcmp(config->env_name, config->env_id) == 0) return false;
-    default_folder(config, slash + 1, tail, sizeof tail);
+    default_folder(config, slash + 1, config->written_hash, tail, sizeof tail);
     const char *end = strchr(tail, '/') + 1;
     DIR *dir = opendir("runs");
     bool found = false;

@@ -1,11 +1,12 @@
 /* In which keys and options of the environment two configurations differ. */
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "config/config.h"
 
 const struct config_comparison config_continuing = {
-    .given = true, .by_id = true, .none_of = CHANGEABLE | NOT_STORED, .words = {" (now ", ", before ", ")"}};
+    .given = true, .by_id = true, .none_of = CHANGEABLE | NOT_STORED, .source = true, .words = {" (now ", ", before ", ")"}};
 const struct config_comparison config_meaning = {.by_id = true, .all_of = MEANING, .then_first = true, .words = {"=", " (here ", ")"}};
 const struct config_comparison config_everything = {.words = {"=", " (rank 0: ", ")"}};
 
@@ -18,7 +19,7 @@ struct list {
 
 static void list_add(struct list *list, const char *key, const char *now, const char *then)
 {
-    char entry[CONFIG_TEXT * 2 + 192];
+    char entry[CONFIG_TEXT * 3 + 224];
     const char *const *words = list->how->words, *first = list->how->then_first ? then : now, *second = list->how->then_first ? now : then;
     text_format(entry, sizeof entry, "%s%s%s%s%s%s%s", list->count ? ", " : "", key, words[0], *first ? first : "empty", words[1],
                 *second ? second : "empty", words[2]);
@@ -30,6 +31,14 @@ static void list_add(struct list *list, const char *key, const char *now, const 
         list->used += (size_t)snprintf(list->text + list->used, list->size - list->used, "%s", entry);
 }
 
+/* "relu of preset=on-policy": what is to be left out then. */
+static void name_source(const struct config_comparison *how, const struct config *now, int origin, char *value, size_t size)
+{
+    const size_t used = strlen(value);
+    if (how->source && origin == ORIGIN_PRESET) text_format(value + used, size - used, " of preset=%s", now->preset_name);
+    if (how->source && origin == ORIGIN_FILE) text_format(value + used, size - used, " of --config");
+}
+
 static bool same_environment(const struct config *now, const struct config *then, bool by_id)
 {
     return by_id && now->env_id[0] && then->env_id[0] ? strcmp(now->env_id, then->env_id) == 0 : strcmp(now->env_name, then->env_name) == 0;
@@ -38,7 +47,7 @@ static bool same_environment(const struct config *now, const struct config *then
 static void compare_key(struct list *list, int k, const struct config *now, const struct config *then)
 {
     const struct config_comparison *how = list->how;
-    char key[128], value[CONFIG_TEXT], before[CONFIG_TEXT];
+    char key[128], value[CONFIG_TEXT * 2 + 32], before[CONFIG_TEXT];
     const int flags = config_keys[k].flags;
     if ((flags & how->all_of) != how->all_of || flags & how->none_of) return;
     if (how->given && !config_is_explicit(now->origin[k])) return;
@@ -50,13 +59,16 @@ static void compare_key(struct list *list, int k, const struct config *now, cons
         text_format(before, sizeof before, "%s", then->env_id);
     }
     text_format(key, sizeof key, "%s.%s", config_keys[k].section, config_keys[k].name);
-    if (strcmp(value, before) != 0) list_add(list, key, value, before);
+    if (flags & IS_PATH && file_same(value, before)) return; /* "./a.h5" and "a.h5" */
+    if (strcmp(value, before) == 0) return;
+    name_source(how, now, now->origin[k], value, sizeof value);
+    list_add(list, key, value, before);
 }
 
-static void compare_option(struct list *list, const struct config_option *option, const struct config *then)
+static void compare_option(struct list *list, const struct config_option *option, const struct config *now, const struct config *then)
 {
     const struct config_comparison *how = list->how;
-    char key[128];
+    char key[128], value[CONFIG_TEXT * 2 + 32];
     const char *old = NULL;
     int origin = ORIGIN_DEFAULT;
     for (int i = 0; i < then->env_options; i++)
@@ -67,7 +79,9 @@ static void compare_option(struct list *list, const struct config_option *option
     const bool asked = config_is_explicit(option->origin) || option->origin == ORIGIN_CHECKPOINT;
     if (old ? strcmp(old, option->value) == 0 : !asked) return;
     text_format(key, sizeof key, "env.%s", option->name);
-    list_add(list, key, option->value, old ? old : "not set");
+    text_format(value, sizeof value, "%s", option->value);
+    name_source(how, now, option->origin, value, sizeof value);
+    list_add(list, key, value, old ? old : "not set");
 }
 
 int config_differences(const struct config *now, const struct config *then, const struct config_comparison *how, char *text, size_t size)
@@ -77,7 +91,7 @@ int config_differences(const struct config *now, const struct config *then, cons
     for (int k = 0; k < CONFIG_KEYS; k++) compare_key(&list, k, now, then);
     /* Options of another environment can't be compared; and what they mean is asked for like MEANING. */
     const bool options = (how->all_of & ~MEANING) == 0 && (how->given || same_environment(now, then, how->by_id));
-    for (int i = 0; options && i < now->env_options; i++) compare_option(&list, &now->env_option[i], then);
+    for (int i = 0; options && i < now->env_options; i++) compare_option(&list, &now->env_option[i], now, then);
     if (list.left_out) snprintf(text + list.used, size - list.used, "%sand %d more", list.used ? " " : "", list.left_out);
     return list.count;
 }

@@ -47,6 +47,7 @@ struct config {
     char env_id[CONFIG_TEXT];    /* who the environment is, wherever it comes from (env.name may be a path); empty = not known */
     uint8_t origin[CONFIG_KEYS]; /* enum config_origin of each key */
     uint32_t name_hash;          /* set by config_build: of the explicit keys that make this another run; 0 = none */
+    uint32_t written_hash;       /* the same of the environment's options as they were written, which named the runs of older versions */
 };
 
 enum key_type { KEY_IS_INT, KEY_IS_REAL, KEY_IS_BOOL, KEY_IS_TEXT, KEY_IS_CHOICE };
@@ -77,8 +78,9 @@ struct config_env {
         const char *name, *def; /* every option and its default */
     } option[CONFIG_ENV_OPTIONS];
     int options;
-    const char *(*named_preset)(const char *name); /* preset=NAME: ini text; NULL where there is none */
-    const char *(*named_preset_at)(int i);         /* their names, NULL behind the last */
+    void (*plain)(const char *env, const char *option, char *value, size_t size); /* `env`: as given to config_find_env; NULL: no change */
+    const char *(*named_preset)(const char *name);                                /* preset=NAME: ini text; NULL where there is none */
+    const char *(*named_preset_at)(int i);                                        /* their names, NULL behind the last */
 };
 typedef int config_find_env(struct config_env *env, const char *name,
                             struct error *err); /* EXIT_USAGE with the nearest name where there is none */
@@ -109,6 +111,9 @@ struct arguments {
 /* Knows nothing of which commands there are: the first operand is the command. */
 int arguments_parse(struct arguments *args, int argc, char **argv, struct error *err);
 
+/* A line for each setting that a later one on the command line replaces with another value. */
+void arguments_warn_repeated(const struct arguments *args);
+
 /* Defaults, presets, files and command line in their order. With `find_env`, env.name becomes the environment's id, every option of the
  * environment that nobody set stands in config->env_option with its default, and an option that it doesn't have is refused; NULL (tests):
  * options are taken as they come. Reads each file once. */
@@ -138,6 +143,7 @@ struct config_comparison {
     bool by_id;           /* environments are the same where their ids are: a plugin may have moved */
     int all_of, none_of;  /* enum key_flags */
     bool then_first;      /* the value of `then` is named before that of `now` */
+    bool source;          /* what `now` has from a preset or file names it */
     const char *words[3]; /* around the two values: {" (now ", ", before ", ")"} gives "ppo.clip (now 0.3, before 0.2)" */
 };
 extern const struct config_comparison config_continuing; /* what was given and may not differ from the run that is continued */
@@ -146,8 +152,8 @@ extern const struct config_comparison config_everything; /* of two ranks */
 /* The differences in one line in `text`; returns how many. */
 int config_differences(const struct config *now, const struct config *then, const struct config_comparison *how, char *text, size_t size);
 /* "runs/mpe-simple_spread-mappo-s1-3f2a91bc": run.dir where given, else from the environment's id, algo, seed and a hash of the other
- * explicit keys (those whose value is also what it would be without them, and UNNAMED ones, don't count). Where only a folder by the old
- * rule (a plugin's path instead of its id) is there, that. */
+ * explicit keys (those whose value is also what it would be without them, and UNNAMED ones, don't count). Where only a folder by an
+ * old rule (a plugin's path instead of its id, options as they were written) is there, that. */
 void config_run_folder(const struct config *config, char *path, size_t size);
 /* A folder that was named by the old rule when the plugin lay elsewhere; false where there is none. */
 bool config_older_folder(const struct config *config, char *path, size_t size);

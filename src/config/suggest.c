@@ -110,13 +110,22 @@ static void find_near(const char *section, const char *name, struct suggested *f
         if (candidate[i] == nearest) add(found, SUGGEST_NEAR, in[i], nearest);
 }
 
+/* "json=1": no setting, and none is near. */
+static const char *option_named(const char *key)
+{
+    static const char *const options[] = {"config", "fresh", "quiet", "json", "check", "dry-run", "help", "version"};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (text_same_letters(options[i], key)) return options[i];
+    return NULL;
+}
+
 void suggest_keys(const char *key, struct suggested *found)
 {
     char section[64] = "";
     const char *dot = strrchr(key, '.'), *name = dot ? dot + 1 : key;
     if (dot) text_format(section, sizeof section, "%.*s", (int)(dot - key), key);
     *found = (struct suggested){0};
-    if (!*name) return;
+    if (!*name || option_named(key)) return;
     /* What others call it comes first where no section was given: their "device" is not the number of a GPU. */
     if (!dot) find_foreign(name, found);
     if (!found->keys) find_spelling(key, found);
@@ -172,7 +181,10 @@ int suggest_key(const char *key, const char *value, const char *where, struct er
     char pointer[256];
     suggest_keys(key, &found);
     pointer_text(&found, key, value, pointer, sizeof pointer);
-    const char *section = config_section(key);
+    const char *section = config_section(key), *option = option_named(key);
+    if (option)
+        return error_set(err, EXIT_USAGE, "\"%s\" %s is no setting but an option of the command line: --%s%s%s", key, where, option,
+                         strcmp(option, "config") == 0 ? " " : "", strcmp(option, "config") == 0 ? value : "");
     if (section && strcmp(section, key) == 0)
         return error_set(err, EXIT_USAGE, "\"%s\" %s is a section, not a key: write %s.NAME=VALUE, or in a file NAME = VALUE below [%s]",
                          key, where, key, key);

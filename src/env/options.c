@@ -128,6 +128,14 @@ void options_value(const struct mappo_option *option, const struct mappo_value *
         text_format(text, size, "none");
 }
 
+void options_plain(const struct mappo_env *env, const char *name, char *value, size_t size)
+{
+    struct mappo_value read;
+    for (int k = 0; k < options_count(env); k++)
+        if (strcmp(env->option[k].name, name) == 0 && read_value(env, &env->option[k], value, &read, NULL) == 0)
+            options_value(&env->option[k], &read, value, size);
+}
+
 /* Name, type, help and choices of one. */
 static const char *option_fault(const struct mappo_option *option)
 {

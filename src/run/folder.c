@@ -73,11 +73,33 @@ void folder_close(struct folder *folder)
     free(folder);
 }
 
+static bool leads_to(const struct folder *folder, const char *path)
+{
+    struct stat ours, there;
+    return fstat(folder->directory, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
+bool folder_follow(struct folder *folder)
+{
+    char link[64], now[sizeof folder->path];
+    if (leads_to(folder, folder->path)) return true;
+    text_format(link, sizeof link, "/proc/self/fd/%d", folder->directory);
+    const ssize_t length = readlink(link, now, sizeof now - 1);
+    now[length > 0 ? length : 0] = '\0';
+    if (!leads_to(folder, now)) return false;
+    warn("%s was moved while the run writes it: the run goes on in %s", folder->path, now);
+    text_format(folder->path, sizeof folder->path, "%s", now);
+    return true;
+}
+
 int folder_ours(struct folder *folder, struct error *err)
 {
-    if (lock_held(folder->lock)) return EXIT_DONE;
-    return error_set(err, EXIT_PEERS, "%s: the run's lock is no longer ours: another process took the folder over, or removed it",
-                     folder->path);
+    if (!lock_held(folder->lock))
+        return error_set(err, EXIT_PEERS, "%s: the run's lock is no longer ours: another process took the folder over, or removed it",
+                         folder->path);
+    if (!leads_to(folder, folder->path))
+        return error_set(err, EXIT_PEERS, "%s: is no longer the run's folder, which was moved or removed", folder->path);
+    return EXIT_DONE;
 }
 
 const char *folder_path(const struct folder *folder)
@@ -105,6 +127,28 @@ static enum content folder_content(const char *path)
     return content;
 }
 
+int folder_check(const char *path, bool aside, struct error *err)
+{
+    struct stat info;
+    char target[256];
+    const bool missing = stat(path, &info) != 0;
+    const ssize_t length = missing ? readlink(path, target, sizeof target) : -1;
+    if (length >= 0)
+        return error_set(err, EXIT_USAGE, "%s: is a link to %.*s, which is not there: make that folder, or choose another with run=DIR",
+                         path, (int)length, target);
+    if (missing) return EXIT_DONE;
+    const char *slash = strrchr(path, '/');
+    const int above = slash != NULL ? (int)(slash - path) : 0;
+    if (!S_ISDIR(info.st_mode) && above > 0)
+        return error_set(err, EXIT_USAGE, "%s: is a file, and run= names the folder of a run: run=%.*s is the one that it lies in", path,
+                         above, path);
+    if (!S_ISDIR(info.st_mode)) return error_set(err, EXIT_USAGE, "%s: is a file, and run= names the folder of a run", path);
+    if (aside && folder_content(path) == CONTENT_OTHER)
+        return error_set(err, EXIT_USAGE, "%s: is there, but no run's folder (no config.ini, metrics.jsonl or step-*.h5); it is left alone",
+                         path);
+    return EXIT_DONE;
+}
+
 int folder_set_aside(const char *path, char *moved, size_t size, struct error *err)
 {
     char plain[4096];
@@ -113,13 +157,10 @@ int folder_set_aside(const char *path, char *moved, size_t size, struct error *e
     for (size_t end = strlen(plain); end > 1 && plain[end - 1] == '/'; end--) plain[end - 1] = '\0';
     struct stat info;
     if (stat(plain, &info) != 0 && errno == ENOENT) return EXIT_DONE;
-    const enum content content = folder_content(plain);
-    if (content == CONTENT_NOTHING) return EXIT_DONE;
-    if (content == CONTENT_OTHER)
-        return error_set(err, EXIT_USAGE, "%s: is there, but no run's folder (no config.ini, metrics.jsonl or step-*.h5); it is left alone",
-                         path);
+    int code = folder_check(plain, true, err);
+    if (code != EXIT_DONE || folder_content(plain) == CONTENT_NOTHING) return code;
     struct folder *folder;
-    int code = folder_lock(&folder, plain, err);
+    code = folder_lock(&folder, plain, err);
     if (code != EXIT_DONE) return code;
     code = file_set_aside(plain, moved, size, err);
     if (code != EXIT_DONE) moved[0] = '\0';

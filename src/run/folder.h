@@ -20,10 +20,15 @@ void folder_close(struct folder *folder); /* releases the lock; NULL is allowed 
 /* Before anything is replaced in it: EXIT_PEERS where another process has taken the folder over meanwhile (this one was suspended for
  * long). */
 int folder_ours(struct folder *folder, struct error *err);
+/* Before anything is looked for or written by its name: a folder that somebody has moved or renamed is followed to where it is now, with a
+ * word. False where it is gone, and what its path leads to is somebody else's. */
+bool folder_follow(struct folder *folder);
 const char *folder_path(const struct folder *folder);
 /* Moves an existing run to PATH.1, PATH.2, …; `moved` receives the new name, empty where there was nothing. EXIT_USAGE where a live run
  * owns it, or where it holds something else than a run. */
 int folder_set_aside(const char *path, char *moved, size_t size, struct error *err);
+/* What of that can be told without touching anything: EXIT_USAGE where the path is no folder, or with `aside` one of something else. */
+int folder_check(const char *path, bool aside, struct error *err);
 /* Removes all but the newest `keep` of step-*.h5, never that of `best` environment steps (-1: there is none), never update 0's, and none
  * that holds something else than its name says. */
 void folder_prune(const struct folder *folder, int keep, int64_t best);

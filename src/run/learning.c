@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "algo/rollout.h"
+#include "algo/schedule.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "run/evaluate.h"
@@ -72,16 +73,49 @@ static bool was_asked_for(const struct config *config, int k)
     return strcmp(value, usually) != 0;
 }
 
+static bool acts_in_reals(const struct mappo_env_spec *spec)
+{
+    for (int g = 0; g < spec->groups; g++)
+        for (int h = 0; h < spec->group[g].act_heads; h++)
+            if (spec->group[g].act[h].kind == MAPPO_BOX) return true;
+    return false;
+}
+
+/* Why key k changes nothing beside the other settings; NULL where it may. */
+static const char *why_idle(const struct learning *l, const struct config *c, const struct comm *comm, int k)
+{
+    const bool device = !l->backend->host_memory;
+    if (strcmp(config_keys[k].section, "cuda") == 0) return device ? NULL : "networks are computed on the CPU";
+    switch (k) {
+    case KEY_comm_gpu:
+        return !device ? "networks are computed on the CPU" : comm->size == 1 ? "one rank learns, and has nothing to add up" : NULL;
+    case KEY_comm_shards:
+        return c->comm_reproducible ? NULL : "shards are made with comm.reproducible=1 only";
+    case KEY_adam_schedule_steps:
+        return c->adam_schedule == SCHEDULE_CONSTANT && c->adam_schedule_steps ? "learning rates are constant (adam.schedule)" : NULL;
+    case KEY_critic_state:
+    case KEY_critic_agent_id:
+        return strcmp(l->algorithm->ops->name, "ippo") == 0 ? "the critic of ippo sees the agent's own observation" : NULL;
+    case KEY_norm_beta:
+        return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
+    case KEY_policy_log_std:
+        if (c->policy_fixed_std > 0) return "the deviation is policy.fixed_std";
+        /* fall through */
+    case KEY_policy_fixed_std:
+    case KEY_wrap_clip_action:
+    case KEY_wrap_rescale_action:
+        return acts_in_reals(vecenv_spec(l->env)) ? NULL : "no action of this environment is a real number (Box)";
+    default:
+        return NULL;
+    }
+}
+
 void learning_warn_idle(const struct learning *learning, const struct config *config, const struct comm *comm)
 {
-    const bool device = !learning->backend->host_memory;
     if (comm->rank) return;
     for (int k = 0; k < config_key_count; k++) {
-        const bool cuda = strcmp(config_keys[k].section, "cuda") == 0;
-        if (!(cuda && !device) && !(k == KEY_comm_gpu && (!device || comm->size == 1))) continue;
-        if (was_asked_for(config, k))
-            warn("%s.%s has no effect here: %s", config_keys[k].section, config_keys[k].name,
-                 device ? "one rank learns, and has nothing to add up" : "networks are computed on the CPU");
+        const char *why = why_idle(learning, config, comm, k);
+        if (why && was_asked_for(config, k)) warn("%s.%s has no effect here: %s", config_keys[k].section, config_keys[k].name, why);
     }
 }
 

@@ -105,7 +105,7 @@ static bool ends_behind(FILE *in, int64_t offset, int64_t update)
 
 int metrics_open(struct metrics *m, const char *folder, int64_t offset, int64_t update, struct error *err)
 {
-    text_format(m->path, sizeof m->path, "%s/metrics.jsonl", folder);
+    metrics_place(m, folder);
     const int code = own_file_open(&m->file, m->path, err);
     if (code) return code;
     m->buffer = ARENA_NEW(m->arena, char, METRICS_BUFFER);
@@ -137,7 +137,12 @@ static void look_at_size(struct metrics *m)
 static void look_at_place(struct metrics *m)
 {
     /* Where it can't be written, once more when the next checkpoint is saved is often enough to say so. */
-    m->looked = own_file_look(m->file, m->path) ? clock_seconds() : INFINITY;
+    m->looked = !m->path[0] || own_file_look(m->file, m->path) ? clock_seconds() : INFINITY;
+}
+
+void metrics_place(struct metrics *m, const char *folder)
+{
+    text_format(m->path, sizeof m->path, "%s%s", folder ? folder : "", folder ? "/metrics.jsonl" : "");
 }
 
 void metrics_destroy(struct metrics *metrics)

@@ -20,6 +20,8 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
  * what follows belongs to updates that will be made again. Where that line does not end there (somebody changed the file) it is looked for.
  */
 int metrics_open(struct metrics *metrics, const char *folder, int64_t offset, int64_t update, struct error *err);
+/* Where the folder is now, which somebody has moved; NULL: it is gone, and what has the file's name there is left alone. */
+void metrics_place(struct metrics *metrics, const char *folder);
 void metrics_destroy(struct metrics *metrics);
 
 /* Collective: takes in the environments' oldest unread report (vecenv_report_begin), of all ranks. They list as many episodes as the window

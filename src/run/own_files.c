@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "run/stored.h"
 
 /* ---- config.ini ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -38,6 +39,7 @@ static void compare(struct found *found, const char *path, const char *text, con
     const enum config_author author = config_author(text);
     const bool readable = config_load_text(says, text, path, ORIGIN_FILE, &err) == 0;
     if (readable) {
+        stored_plain_options(says, config->env_name);
         found->fixed = config_differences(says, config, &never_ours, found->differs, sizeof found->differs) > 0;
         found->differs[0] = '\0';
         /* A run that ended before it saved may have begun with other settings than its checkpoint, but only with those that may change. */
@@ -65,11 +67,8 @@ static void look_at(struct found *found, const char *path, const struct config *
 
 static bool was_read(const struct arguments *args, const char *path)
 {
-    struct stat there, given;
     bool read = false;
-    if (stat(path, &there)) return false;
-    for (int i = 0; i < args->files; i++)
-        read = read || (!stat(args->file[i], &given) && given.st_ino == there.st_ino && given.st_dev == there.st_dev);
+    for (int i = 0; i < args->files; i++) read = read || file_same(args->file[i], path);
     return read;
 }
 

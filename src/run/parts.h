@@ -39,6 +39,7 @@ struct trainer {
     struct progress *progress;   /* rank 0 */
     FILE *log;                   /* rank 0: log.txt */
     char path[CONFIG_TEXT + 64]; /* the run's folder */
+    double followed;             /* rank 0: clock when it was last looked whether that is where it was */
     char newest[32];             /* rank 0: name of the checkpoint that is continued */
     char log_path[CONFIG_TEXT + 80];
     int agents; /* of one environment, all groups */
@@ -93,8 +94,10 @@ int state_check_identity(struct trainer *t, const struct checkpoint *file, struc
  * it: EXIT_CHECKPOINT on every rank where it failed, 0 where none was begun. Between the two no other save may begin. */
 void state_save_begin(struct trainer *t, bool best);
 int state_save_end(struct trainer *t, struct error *err);
-int state_save(struct trainer *t, bool best, struct error *err);                     /* both */
-void state_close(struct trainer *t);                                                 /* waits for a thread that nobody has waited for */
+int state_save(struct trainer *t, bool best, struct error *err); /* both */
+void state_close(struct trainer *t);                             /* waits for a thread that nobody has waited for */
+/* Rank 0, before its files are written by their names: once a second, or `now`, whether the run's folder is still where it was. */
+void state_follow_folder(struct trainer *t, bool now);
 int state_load(struct trainer *t, const struct checkpoint *file, struct error *err); /* collective; `file` on rank 0 */
 
 #endif

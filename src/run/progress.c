@@ -99,11 +99,11 @@ static void short_count(char *text, size_t size, double value)
 {
     if (!isfinite(value))
         text_format(text, size, "-");
-    else if (value >= 1e9)
+    else if (value >= 999.995e6) /* what would be 1000.00M */
         text_format(text, size, "%.2fG", value / 1e9);
-    else if (value >= 1e6)
+    else if (value >= 999.5e3)
         text_format(text, size, "%.2fM", value / 1e6);
-    else if (value >= 1e4)
+    else if (value >= 9999.5)
         text_format(text, size, "%.0fk", value / 1e3);
     else
         text_format(text, size, "%.0f", value);
@@ -113,7 +113,7 @@ static void short_count(char *text, size_t size, double value)
 static void short_real(char *text, size_t size, double value, int digits)
 {
     if (isfinite(value))
-        text_format(text, size, "%.*f", digits, value);
+        text_fixed(text, size, value, digits);
     else
         text_format(text, size, "-");
 }
@@ -147,12 +147,14 @@ static void status_text(const struct status *s, const char *rules, int width, ch
     if ((int)strlen(text) < width) return;
     text_format(text, size, "%d%% %s %s/s %s agent/s %s %s H %s %s ckpt %s", s->percent, s->done, s->env_speed, s->agent_speed, s->mean,
                 rules, s->entropy, s->eta, s->saved);
+    /* Half a number would be another one. */
+    for (char *end; (int)strlen(text) >= width && (end = strrchr(text, ' '));) *end = '\0';
 }
 
 static int terminal_width(void)
 {
     struct winsize size;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 void progress_update(struct progress *p, const struct progress_line *line, bool last)
@@ -180,7 +182,7 @@ void progress_update(struct progress *p, const struct progress_line *line, bool 
     short_count(status.agent_speed, sizeof status.agent_speed, speed * p->agents);
     short_duration(status.eta, sizeof status.eta, overall > 0 ? (double)(line->total_steps - line->env_steps) / overall : 0);
     short_duration(status.saved, sizeof status.saved, line->seconds_since_save);
-    short_real(status.mean, sizeof status.mean, line->return_mean, 2);
+    short_real(status.mean, sizeof status.mean, line->return_mean, text_decimals(line->return_mean));
     short_real(status.entropy, sizeof status.entropy, line->entropy, 3);
     const int width = p->terminal ? terminal_width() : (int)sizeof text;
     status_text(&status, p->rules, width, text, sizeof text);

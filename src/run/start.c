@@ -31,6 +31,7 @@ static int continue_config(struct config *config, const struct checkpoint *file,
     /* 0 asks for what the run began with. */
     if (config->adam_schedule_steps == 0) config->origin[KEY_adam_schedule_steps] = ORIGIN_DEFAULT;
     int code = stored_config(then, file, path, err);
+    if (!code) stored_plain_options(then, config->env_name);
     if (!code && config_differences(config, then, &config_continuing, differs, sizeof differs))
         code = error_set(err, EXIT_USAGE,
                          "%s was made with other settings (%s): leave them out to continue it, choose another folder with run=DIR, or "
@@ -59,8 +60,8 @@ static int check_ranks(const struct config *c, const struct comm *comm, struct e
 {
     const long long envs = c->rollout_envs, shards = c->comm_shards;
     if (comm->size > envs)
-        return error_set(err, EXIT_USAGE, "%d ranks for %lld environments: raise rollout.envs to at least %d, or start fewer ranks",
-                         comm->size, envs, comm->size);
+        return error_set(err, EXIT_USAGE, "%d ranks for %lld environment%s: raise rollout.envs to at least %d, or start fewer ranks",
+                         comm->size, envs, envs == 1 ? "" : "s", comm->size);
     if (!c->comm_reproducible) return 0;
     if (shards % comm->size)
         return error_set(err, EXIT_USAGE,
@@ -178,8 +179,9 @@ static int continue_run(struct trainer *t, const struct checkpoint *file, const 
 static int find_run(struct trainer *t, struct checkpoint **file, struct error *err)
 {
     config_run_folder(t->config, t->path, sizeof t->path);
-    if (!file_exists(t->path)) return 0;
-    int code = t->args->dry_run ? 0 : folder_open(&t->folder, t->path, err);
+    int code = folder_check(t->path, t->args->fresh, err);
+    if (code || !file_exists(t->path)) return code;
+    if (!t->args->dry_run) code = folder_open(&t->folder, t->path, err);
     if (code || t->args->fresh) return code;
     char path[sizeof t->path + 64];
     struct stored_names damaged = {0};

@@ -193,6 +193,19 @@ static void freeze(struct save_job *job)
     }
 }
 
+void state_follow_folder(struct trainer *t, bool now)
+{
+    enum { LOOK_SECONDS = 1 };
+    /* A thread that saves uses the names. */
+    if (!t->folder || (t->job && t->job->threaded) || (!now && clock_seconds() - t->followed < LOOK_SECONDS)) return;
+    t->followed = clock_seconds();
+    const bool there = folder_follow(t->folder) && text_format(t->path, sizeof t->path, "%s", folder_path(t->folder));
+    /* Where it is gone the next save ends the run; what others write in its place meanwhile is theirs. */
+    text_format(t->log_path, sizeof t->log_path, "%s%s", there ? t->path : "", there ? "/log.txt" : "");
+    metrics_place(t->metrics, there ? t->path : NULL);
+    if (there) stop_place(t->stop, t->path);
+}
+
 static struct save_job *job_create(struct trainer *t, bool best)
 {
     struct save_job *job = calloc(1, sizeof *job);
@@ -202,7 +215,8 @@ static struct save_job *job_create(struct trainer *t, bool best)
     job->attributes.item = calloc((size_t)room, sizeof *job->attributes.item);
     job->attributes.text = calloc((size_t)room, sizeof *job->attributes.text);
     CHECK(job->attributes.item && job->attributes.text, "out of memory while saving");
-    if (t->log) own_file_look(t->log, t->log_path);
+    state_follow_folder(t, true);
+    if (t->log && t->log_path[0]) own_file_look(t->log, t->log_path);
     t->standing.metrics_offset = metrics_mark(t->metrics);
     list_attributes(t, &job->attributes);
     job->content = (struct checkpoint_content){state_file_fields(t), job->attributes.item, job->attributes.count};

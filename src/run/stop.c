@@ -141,7 +141,7 @@ int stop_open(struct stop **out, double max_seconds, double margin, const char *
     stop->began = clock_seconds();
     stop->file_looked_at = -1e9;
     stop->max_seconds = max_seconds;
-    if (folder && !text_format(stop->file, sizeof stop->file, "%s/STOP", folder)) {
+    if (folder && !stop_place(stop, folder)) {
         free(stop);
         return error_set(err, EXIT_USAGE, "the run's folder has too long a name: %.80s…", folder);
     }
@@ -149,6 +149,11 @@ int stop_open(struct stop **out, double max_seconds, double margin, const char *
     install_handlers(stop);
     *out = stop;
     return EXIT_DONE;
+}
+
+bool stop_place(struct stop *stop, const char *folder)
+{
+    return text_format(stop->file, sizeof stop->file, "%s/STOP", folder);
 }
 
 void stop_save_took(struct stop *stop, double seconds)

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "env/options.h"
 #include "env/plugin.h"
 #include "env/registry.h"
 
@@ -98,8 +100,16 @@ int stored_best(const char *folder, const struct checkpoint *newest, struct chec
 int stored_open(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err)
 {
     struct stat there;
+    char target[256];
     *file = NULL;
-    if (stat(run_or_file, &there)) return error_set(err, EXIT_CHECKPOINT, "%s: no such run or checkpoint", run_or_file);
+    const bool missing = stat(run_or_file, &there) != 0;
+    const ssize_t length = missing ? readlink(run_or_file, target, sizeof target) : -1;
+    if (length >= 0)
+        return error_set(err, EXIT_CHECKPOINT, "%s: is a link to %.*s, which is not there any more", run_or_file, (int)length, target);
+    if (missing) return error_set(err, EXIT_CHECKPOINT, "%s: no such run or checkpoint", run_or_file);
+    if (!S_ISDIR(there.st_mode) && best)
+        return error_set(err, EXIT_USAGE, "which=best chooses among the checkpoints of a run's folder, and %s is one file: leave it out",
+                         run_or_file);
     if (!S_ISDIR(there.st_mode)) {
         text_format(path, size, "%s", run_or_file);
         return checkpoint_open(file, path, err);
@@ -144,6 +154,25 @@ int stored_config(struct config *config, const struct checkpoint *file, const ch
     return bad.code;
 }
 
+void stored_plain_options(struct config *config, const char *env_name)
+{
+    const struct mappo_env *env;
+    if (registry_find(env_name, &env, NULL)) return;
+    for (int i = 0; i < config->env_options; i++)
+        options_plain(env, config->env_option[i].name, config->env_option[i].value, sizeof config->env_option[i].value);
+}
+
+/* One that the checkpoint's environment had and this one lacks; NULL where there is none. */
+static const char *missing_option(const struct config *config, const struct mappo_env *env)
+{
+    for (int i = 0; i < config->env_options; i++) {
+        const struct mappo_option *option = env->option;
+        while (option && option->name && strcmp(option->name, config->env_option[i].name) != 0) option++;
+        if (config->env_option[i].origin == ORIGIN_CHECKPOINT && !(option && option->name)) return config->env_option[i].name;
+    }
+    return NULL;
+}
+
 int stored_find_env(struct config *config, const char *path, struct error *err)
 {
     const struct mappo_env *env;
@@ -153,8 +182,14 @@ int stored_find_env(struct config *config, const char *path, struct error *err)
                          "%s: its environment \"%s\" is the plugin %s, which is not there any more: say where it is now, env=PATH%s", path,
                          config->env_id, name, strrchr(name, '/'));
     const int code = registry_find(name, &env, err);
-    if (!code) text_format(config->env_id, sizeof config->env_id, "%s", env->id);
-    return code;
+    if (code) return code;
+    const char *lost = config->env_id[0] && strcmp(config->env_id, env->id) != 0 ? missing_option(config, env) : NULL;
+    if (lost)
+        return error_set(err, EXIT_USAGE, "%s was trained on %s, and %s has no option \"%s\" as that: its networks can't play there", path,
+                         config->env_id, env->id, lost);
+    text_format(config->env_id, sizeof config->env_id, "%s", env->id);
+    stored_plain_options(config, name);
+    return 0;
 }
 
 int stored_differences(const struct config *now, const struct checkpoint *file, const char *path, char *text, size_t size,
@@ -166,6 +201,7 @@ int stored_differences(const struct config *now, const struct checkpoint *file, 
     int64_t version;
     const char *stated = checkpoint_attribute(file, "environment_version");
     int code = stored_config(then, file, path, err);
+    if (!code) stored_plain_options(then, now->env_name);
     if (!code) config_differences(now, then, &config_meaning, text, size);
     const bool same = !code && strcmp(now->env_id, then->env_id) == 0;
     free(then);

@@ -25,6 +25,8 @@ int stored_best(const char *folder, const struct checkpoint *newest, struct chec
 
 /* The configuration that the checkpoint was made with. */
 int stored_config(struct config *config, const struct checkpoint *file, const char *path, struct error *err);
+/* Spells the options of the environment as this program does (config_build): older versions kept them as they were written. */
+void stored_plain_options(struct config *config, const char *env_name);
 /* Whether its environment is there, and who it is (config->env_id). EXIT_USAGE with what to give where a run's plugin was moved. */
 int stored_find_env(struct config *config, const char *path, struct error *err);
 

@@ -166,6 +166,7 @@ static void write_line(struct trainer *t)
     line->seconds_save = t->seconds_save;
     line->seconds_eval = t->seconds_eval;
     t->seconds_save = t->seconds_eval = 0;
+    state_follow_folder(t, false);
     metrics_write(t->metrics, line);
 
     const struct progress_line progress = {
@@ -184,6 +185,7 @@ static void write_line(struct trainer *t)
 static void write_due_line(struct trainer *t)
 {
     const struct metrics_line *line = line_of(t, ++t->recorded);
+    state_follow_folder(t, false);
     if (t->due_line) metrics_write_text(t->metrics, t->due_line, line->eval_return, line->eval_stderr);
     free(t->due_line);
     t->due_line = NULL;
@@ -301,13 +303,15 @@ static void say_end(struct trainer *t, int code, const char *why)
                                            : "; the same command again continues it";
     char spent[32], back[128] = "no episode has ended yet";
     clock_duration(spent, sizeof spent, t->seconds_before + (clock_seconds() - t->began));
-    if (isfinite(mean)) text_format(back, sizeof back, "return_mean %.2f (%s rules)", mean, vecenv_spec(t->learning.env)->rules);
+    char number[64];
+    text_fixed(number, sizeof number, mean, text_decimals(mean));
+    if (isfinite(mean)) text_format(back, sizeof back, "return_mean %s (%s rules)", number, vecenv_spec(t->learning.env)->rules);
     if (!code) why = "finished";
-    progress_say(t->progress, "%s after %lld updates, %lld env-steps, %s: %s", why, (long long)t->standing.update,
-                 (long long)t->standing.env_steps, spent, back);
+    progress_say(t->progress, "%s after %lld update%s, %lld env-steps, %s: %s", why, (long long)t->standing.update,
+                 t->standing.update == 1 ? "" : "s", (long long)t->standing.env_steps, spent, back);
     progress_say(t->progress, "%s/latest.h5%s", t->path, goes_on);
-    say_quietly(t, "%s after %lld updates, %lld env-steps, %s: %s%s", why, (long long)t->standing.update, (long long)t->standing.env_steps,
-                spent, back, goes_on);
+    say_quietly(t, "%s after %lld update%s, %lld env-steps, %s: %s%s", why, (long long)t->standing.update,
+                t->standing.update == 1 ? "" : "s", (long long)t->standing.env_steps, spent, back, goes_on);
 }
 
 /* Rank 0, --json: the run in one object. */

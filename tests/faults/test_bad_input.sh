@@ -67,6 +67,10 @@ bad setting_without_key_is_refused 2 'has no key before the =' =3
 bad unknown_command_names_nearest 2 'unknown command "trian"; did you mean "train"?' trian
 bad unknown_command_without_a_neighbour 2 'unknown command "qwxyz" (mappo --help lists them)' qwxyz
 bad unknown_option_names_nearest 2 'did you mean "--json"?' --jsn
+bad option_without_dashes_is_explained 2 '"json" on the command line is no setting but an option of the command line: --json' json=1
+bad option_with_another_dash_too 2 'is no setting but an option of the command line: --dry-run' dry_run=1
+bad file_of_settings_without_dashes 2 'is no setting but an option of the command line: --config secret.ini' config=secret.ini
+bad option_for_another_command_without_dashes 2 'is no setting but an option of the command line: --quiet' eval sink quiet=1
 bad no_advice_sets_a_run_aside 2 'unknown option "--fressh"; settings are written key=value' --fressh
 bad value_as_the_next_word_is_taken_along 2 'did you mean adam.lr=1e-3?' train --lr 1e-3
 bad dash_of_a_word_processor_is_a_dash 2 'did you mean the setting adam.lr=1e-3?' —lr 1e-3
@@ -86,11 +90,25 @@ bad option_of_another_command_is_refused 2 'mappo train takes no --check' train 
 bad settings_where_none_are_taken 2 'mappo inspect takes no settings' inspect file.h5 seed=3
 bad setting_that_a_command_ignores_is_refused 2 "mappo eval doesn't look at ppo.clip" eval none ppo.clip=0.1
 bad setting_of_another_command_names_its_own 2 'did you mean "eval.seed"?' eval none seed=3
+bad no_setting_that_it_ignores_is_advised 2 "mappo eval doesn't look at train.env_steps: mappo train does (mappo train --help)" eval none train.env_steps=3
+bad settings_of_evaluations_while_training_are_not_evals 2 "mappo eval doesn't look at eval.interval" eval none eval.interval=3
+bad settings_of_training_alone_are_not_evals 2 "mappo eval doesn't look at comm.shards" eval none comm.shards=4
+bad device_of_an_evaluation_can_be_named 4 "none: no such run or checkpoint" eval none cuda.device=0
+bad player_of_an_evaluation_is_not_trainings 2 "mappo train doesn't look at eval.play: mappo eval does (mappo eval --help)" play=random
+bad picture_is_not_the_benchmarks 2 "mappo bench doesn't look at eval.picture" bench picture=a.svg
+bad folder_of_a_run_is_not_the_benchmarks 2 "mappo bench doesn't look at run.dir" bench run=a
+bad option_of_no_environment_is_refused 2 "mappo envs lists the environments; env.N=5 is for one of them: mappo envs ENV env.N=5" envs env.N=5
+bad file_for_no_environment_is_refused 2 "mappo envs ENV --config secret.ini" envs --config secret.ini
+bad environment_is_an_operand_of_envs 2 "mappo envs takes the environment without env=: mappo envs simple_spread" envs env=simple_spread
+bad two_environments_are_refused 2 "mappo envs takes the environment without env.name=: mappo envs simple_spread" envs simple_spread env.name=test/busy
+bad run_is_an_operand_of_eval 2 "mappo eval takes the run without run=: mappo eval sink" eval run=sink
+bad run_is_an_operand_of_inspect 2 "mappo inspect takes the run without run=: mappo inspect sink" inspect run=sink
 bad missing_operand_is_named 2 'mappo eval needs RUN|FILE' eval
 bad superfluous_operand_is_named 2 'what is "b"?' eval a b
 bad unknown_help_section_names_nearest 2 'no help on "ppoo"; did you mean "ppo"?' --help ppoo
 bad unknown_help_topic_names_the_command 2 'no help on "evla"; did you mean "eval"?' help evla
 bad unknown_help_topic_names_the_setting 2 'no help on "lr"; did you mean "adam.lr"?' help lr
+bad help_on_an_option_of_an_environment_is_elsewhere 2 'no help on "env.N": mappo envs ENV explains the options of an environment' help env.N
 bad superfluous_help_topic_is_named 2 'mappo help: what is "eval"?' help train eval
 bad superfluous_operand_of_version 2 'mappo version: what is "me"?' version me
 bad unknown_page_is_refused 2 'no page "config"' docs config

@@ -128,6 +128,26 @@ def a_folder_is_named_after_the_environments_id():
         check("config_ini_names_the_id_beside_the_path", "\n# the plugin of template/meeting\n" in file.read())
 
 
+def a_value_in_another_spelling():
+    """Options of the environment are one value however they are written, as other settings are."""
+    named = [mappo("--dry-run", "seed=8", option) for option in ("env.local_ratio=0.25", "env.local_ratio=.250", "env.local_ratio=25e-2")]
+    check("spellings_of_a_value_are_one_run", len(set(named)) == 1 and named[0][0] == 0, named)
+    check("of_a_default_too", mappo("--dry-run", "seed=8", "env.N=03") == mappo("--dry-run", "seed=8"), mappo("--dry-run", "seed=8", "env.N=03"))
+    train(1, "run=spelled", "env.N=2", "env.terminate_on_success=yes")
+    with open("spelled/config.ini") as file:
+        check("config_ini_spells_it_as_the_program_does", "terminate_on_success = 1\n" in file.read())
+    code, out = train(2, "run=spelled", "env.N=2.0", "env.terminate_on_success=on")
+    check("a_run_goes_on_with_it_spelled_otherwise", code == 0 and not warnings(out), f"{code}: {out}")
+    code, out = mappo("eval", "spelled", "env.N=+2", "episodes=2")
+    check("and_is_played_so_without_a_word", code == 0 and not warnings(out), f"{code}: {out}")
+    # Version 0.2 named a run after what was written: that of env.N=03 alone is 23b85005.
+    older = "runs/mpe-simple_spread-mappo-s1-23b85005"
+    mappo(f"run={older}", "env.N=03", "train.env_steps=3200", "threads=1")
+    code, out = mappo("env.N=03", "train.env_steps=6400", "threads=1", "--dry-run")
+    check("a_run_that_was_named_after_its_spelling_goes_on", f"continues {older} at 3200" in out, f"{code}: {out}")
+    shutil.rmtree(older)
+
+
 def rate(run):
     return lines(run)[-1]["learning_rate"]
 
@@ -231,12 +251,25 @@ def networks_under_other_settings():
     check("eval_as_it_was_trained_needs_no_word", code == 0 and not warnings(out), f"{code}: {out}")
 
 
+def networks_of_another_name():
+    train(1, "run=giver")
+    train(1, "run=taker", "train.init=giver/latest.h5")
+    os.symlink("giver", "also_giver")
+    for updates, path in enumerate(("./giver/latest.h5", os.path.abspath("giver/latest.h5"), "also_giver/latest.h5"), 2):
+        code, out = train(updates, "run=taker", f"train.init={path}")
+        check(f"a_run_goes_on_that_calls_its_first_networks_{path if path[0] != '/' else 'by_their_whole_path'}",
+              code == 0 and f"at update {updates - 1}," in out, f"{code}: {out}")
+    shutil.copytree("giver", "other_giver", symlinks=True)
+    code, out = train(9, "run=taker", "train.init=other_giver/latest.h5")
+    check("but_not_with_those_of_another_file", code == 2 and "train.init (now other_giver/latest.h5, before giver/latest.h5)" in out, out)
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, a_folder_is_named_after_the_environments_id, a_schedule_that_ended,
-                        an_edited_config_ini, networks_under_other_settings):
+        for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, a_folder_is_named_after_the_environments_id,
+                        a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings):
             promise()
     finally:
         os.chdir("/")

@@ -298,6 +298,8 @@ def the_best_checkpoint_is_found_by_content(folder):
     os.rename(f"{run}/{best}", away)
     code, out = mappo("eval", run, "which=best", "episodes=2")
     check("the_best_checkpoint_is_played_under_any_name", code == 0 and f"\n{away}\n" in "\n" + out, out)
+    code, out = mappo("eval", f"{run}/best.h5", "episodes=2")
+    check("a_link_to_what_was_renamed_says_so", code == 4 and f"is a link to {best}, which is not there any more" in out, out)
     code, out = train(run, 12, "eval.interval=0")
     check("and_pruning_keeps_it", code == 0 and env_steps(away) == holds, out)
     check("and_the_link_follows", os.readlink(f"{run}/best.h5") == os.path.basename(away) and os.readlink(f"{run}/latest.h5") ==
@@ -417,6 +419,49 @@ def files_that_are_taken_away_while_a_run_writes_them_come_back(folder):
           f"{out} {logged[:3]} {logged[-8:]}")
 
 
+def contents(run):
+    return {name: open(f"{run}/{name}", "rb").read() for name in os.listdir(run)}
+
+
+def a_folder_that_is_moved_while_a_run_writes_it_is_followed(folder):
+    run, away = f"{folder}/named", f"{folder}/elsewhere"
+    process = start(run, 1000000)
+    wait_for(run, 20, process)
+    os.rename(run, away)
+    code, out = train(run, 2)  # another run under the name that is free now
+    check("the_name_that_a_moved_run_had_is_free", code == 0, out)
+    before = contents(run)
+    wait_for(away, newest(away) + 20, process)
+    time.sleep(1.5)  # the files are looked for once a second
+    code, out = train(away, 1000000, "train.max_seconds=5")
+    check("the_moved_run_still_owns_its_folder_and_says_how_to_stop_it", code == 2 and f"(touch {away}/STOP)" in out, out)
+    open(f"{away}/STOP", "w").close()
+    try:
+        out = process.communicate(timeout=60)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out = process.communicate()[0]
+    check("and_a_stop_file_there_stops_it", process.returncode == 10 and not os.path.exists(f"{away}/STOP"), out[-500:])
+    check("it_says_once_where_it_goes_on", out.count("named was moved while the run writes it: the run goes on in ") == 1, out[-500:])
+    check("its_checkpoints_and_metrics_are_where_the_folder_went",
+          newest(away) > 20 and updates_logged(away) == list(range(1, newest(away) + 1)), f"{newest(away)} {os.listdir(away)}")
+    check("and_the_run_under_the_old_name_keeps_its_own", contents(run) == before, sorted(os.listdir(run)))
+
+
+def a_run_whose_folder_was_removed_leaves_the_next_one_there_alone(folder):
+    run = f"{folder}/rubbish"
+    process = start(run, 1000000, "checkpoint.interval=0", "checkpoint.seconds=4")
+    wait_for(run, 0, process)
+    time.sleep(0.5)
+    os.rename(run, run + ".rubbish")
+    shutil.rmtree(run + ".rubbish")
+    train(run, 2)
+    before = contents(run)
+    out = process.communicate(timeout=120)[0]
+    check("a_run_whose_folder_was_removed_ends_at_its_next_save", process.returncode == 5 and "removed" in out, f"{process.returncode} {out[-500:]}")
+    check("and_leaves_the_run_that_began_there_alone", contents(run) == before, f"{sorted(os.listdir(run))} {out[-500:]}")
+
+
 def main():
     random.seed(7)
     folder = tempfile.mkdtemp(prefix="mappo-test-")
@@ -425,6 +470,8 @@ def main():
                         all_damaged_is_an_error_and_never_a_fresh_start, a_second_start_on_a_live_run_is_refused,
                         renamed_checkpoints_are_taken_for_what_they_hold, the_best_checkpoint_is_found_by_content,
                         nothing_of_a_persons_is_replaced, files_that_are_taken_away_while_a_run_writes_them_come_back,
+                        a_folder_that_is_moved_while_a_run_writes_it_is_followed,
+                        a_run_whose_folder_was_removed_leaves_the_next_one_there_alone,
                         a_run_of_a_program_that_rounded_otherwise_says_so_once,
                         a_full_disk_does_not_end_training, a_small_file_system_that_runs_full):
             promise(folder)

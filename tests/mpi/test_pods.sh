@@ -67,7 +67,7 @@ refuse a_members_mask_that_leaves_no_action_too 3 'number 20: the mask of agent 
 refuse a_members_reward_that_is_not_shared_too 3 'number 20: the reward of agent 1 of group "watcher" .*, after step 2$' 3 run="$WORK/unshared" $FAULTY env.fault=unshared_reward env.fault_env=20 env.fault_step=2
 refuse a_members_episode_that_does_not_end_too 3 'number 20: its episode goes on .*, after step 11$' 3 run="$WORK/endless" $FAULTY env.fault=endless env.fault_env=20
 refuse a_wrong_option_ends_the_members 2 'no option' 3 run="$WORK/wrong" comm.pod=3 env.nonsense=1
-refuse more_pods_than_environments_name_the_key 2 'rollout\.envs' 4 run="$WORK/more" comm.pod=2 rollout.envs=1
+refuse more_pods_than_environments_name_the_key 2 'raise rollout\.envs' 4 run="$WORK/more" comm.pod=2 rollout.envs=1
 
 # A /dev/shm of its own, for whoever may have one.
 if unshare --mount sh -c 'mount -t tmpfs -o size=60m tmpfs /dev/shm' 2>/dev/null; then

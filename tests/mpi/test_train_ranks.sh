@@ -62,7 +62,7 @@ refuse() { # name, ranks, text, keys…
     status=$?
     expect "$name" "2 1 untouched" "$status $(grep -c "^mappo: .*$text" "$WORK/err") $([ -e "$WORK/refused" ] && echo touched || echo untouched)"
 }
-refuse more_ranks_than_environments_name_the_key 3 'rollout\.envs' rollout.envs=2
+refuse more_ranks_than_environments_name_the_key 3 'raise rollout\.envs' rollout.envs=2
 refuse reproducible_ranks_must_divide_the_shards 3 'comm\.shards=8' comm.reproducible=1
 refuse shards_must_divide_the_environments 2 'comm\.shards=8' comm.reproducible=1 rollout.envs=23
 refuse a_wrong_key_is_said_once 4 'unknown key' ppo.clipp=1

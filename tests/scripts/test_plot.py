@@ -96,6 +96,14 @@ try:
     check("an_unknown_metric_is_refused_with_those_there_are", (2, True, True), (code, 'no "nosuch"' in error, "return_mean" in error))
     code, _, error = plot(os.path.join(work, "nowhere"), "-o", picture)
     check("a_folder_without_metrics_is_named", (2, True), (code, "nowhere: no metrics.jsonl there" in error))
+    with open(os.path.join(work, "latest.h5"), "wb") as file:
+        file.write(b"mappo checkpoint\n\x89HDF\r\n")
+    code, _, error = plot(os.path.join(work, "latest.h5"), "-o", picture)
+    check("a_checkpoint_for_a_run_is_named_in_one_line", (2, True, 1), (code, f"a run's folder is meant, such as {work}" in error, len(error.splitlines())))
+    twice = os.path.join(work, "twice.svg")
+    os.symlink(runs[0], os.path.join(work, "again"))
+    code, _, error = plot(runs[0], os.path.join(work, "again"), os.path.join(runs[0], "metrics.jsonl"), "-o", twice)
+    check("a_run_named_twice_is_no_second_seed", (0, 2, False), (code, error.count("drawn once"), "seeds" in text_of(twice)))
     for name, part in (("all.jpg", "a name that ends in .svg, .png or .pdf is needed"), ("no/all.svg", "no folder that can be written to")):
         code, _, error = plot(os.path.join(work, "nowhere"), "-o", os.path.join(work, name))
         check(f"{name.replace('/', '_')}_is_refused_before_anything_is_read", (2, True), (code, part in error))

@@ -349,6 +349,24 @@ static void shortest_real_reads_back_identically(void **state)
     }
 }
 
+static void a_small_number_keeps_its_digits_and_a_zero_has_no_sign(void **state)
+{
+    (void)state;
+    static const struct {
+        double value;
+        const char *text;
+    } shown[] = {{-24.4, "-24.40"},          {0, "0.00"},           {-0.0, "0.00"},        {-0.004, "-0.00400"},
+                 {0.0123456, "0.0123"},      {0.1, "0.10"},         {-0.09999, "-0.1000"}, {1e-30, "0.000000000000"},
+                 {-1e-30, "0.000000000000"}, {1e9, "1000000000.00"}};
+    char text[64];
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        text_fixed(text, sizeof text, shown[i].value, text_decimals(shown[i].value));
+        assert_string_equal(text, shown[i].text);
+    }
+    text_fixed(text, sizeof text, -0.004, 2); /* beside a standard error of 1, say */
+    assert_string_equal(text, "0.00");
+}
+
 static void nearest_word_is_the_one_that_was_meant(void **state)
 {
     (void)state;
@@ -546,6 +564,7 @@ int main(void)
         cmocka_unit_test(integers_are_exact_decimals),
         cmocka_unit_test(reals_are_finite_decimals),
         cmocka_unit_test(shortest_real_reads_back_identically),
+        cmocka_unit_test(a_small_number_keeps_its_digits_and_a_zero_has_no_sign),
         cmocka_unit_test(nearest_word_is_the_one_that_was_meant),
         cmocka_unit_test(advice_on_numbers_is_right_or_absent),
         cmocka_unit_test(words_are_compared_without_marks_dashes_and_quotes),

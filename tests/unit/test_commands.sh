@@ -4,6 +4,7 @@
 # shellcheck disable=SC2088 # a ~ in quotes is what is tested
 set -u
 MAPPO=$(cd "$(dirname "${MAPPO:-build/mappo}")" && pwd)/$(basename "${MAPPO:-build/mappo}")
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 cd "$WORK" || exit 1
@@ -26,6 +27,60 @@ is only_the_environment_is_named_where_all_options_are_defaults "mappo on mpe/si
 text=$("$MAPPO" "${short[@]}" run=other eval.env_steps=0 env.num_agent_neighbors=2 env.rules=mpe2 env.N=5)
 is options_that_are_no_defaults_stand_at_the_start "mappo on mpe/simple_spread, N=5 num_agent_neighbors=2" "$(sed -n 2p <<<"$text")"
 has all_options_stand_in_config_ini "local_ratio = 0.5" "$(cat other/config.ini)"
+
+# ---- of two values the last counts, with a word ----
+repeated() { "$MAPPO" --dry-run run=new "$@" 2>&1 | grep -v 'settings are valid'; }
+is a_value_given_twice_is_told "mappo: seed=1 is replaced by train.seed=2, which follows it on the command line" "$(repeated seed=1 train.seed=2)"
+is so_is_an_option_of_the_environment "mappo: env.N=3 is replaced by env.N=4, which follows it on the command line" "$(repeated env.N=3 seed=5 env.N=4)"
+is the_same_value_twice_needs_no_word "" "$(repeated seed=2 train.seed=2 ppo.clip=0.1)"
+
+# ---- settings that change nothing beside the others are named, once each ----
+idle() { # name key argument …
+    local name=$1 key=$2
+    shift 2
+    text=$("$MAPPO" "${short[@]}" --fresh --quiet run=idle eval.env_steps=0 "$@" 2>&1)
+    is "$name" "1 1 $key" "$(grep -c 'has no effect here' <<<"$text") $(sed -n "s/^mappo: \([a-z_.]*\) has no effect here: .*/1 \1/p" <<<"$text")"
+}
+idle horizon_of_constant_rates_has_no_effect adam.schedule_steps adam.schedule_steps=5e6
+idle shards_have_none_when_sums_are_not_reproducible comm.shards comm.shards=4
+idle state_of_an_own_critic_has_none critic.state algo=ippo critic.state=concat
+idle number_of_an_agent_has_none_there critic.agent_id algo=ippo critic.agent_id=1
+idle decay_of_no_normaliser_has_none norm.beta norm.value=none norm.beta=0.9
+idle deviation_of_choices_has_none policy.fixed_std policy.fixed_std=0.5
+idle bounds_of_choices_have_none wrap.rescale_action wrap.rescale_action=1
+idle first_deviation_has_none_beside_a_constant_one policy.log_std env.continuous_actions=1 policy.fixed_std=0.5 policy.log_std=1
+printf '[adam]\nschedule_steps = 5e6\n' >idle.ini
+idle what_a_file_asks_for_counts_as_well adam.schedule_steps --config idle.ini
+lacks what_has_an_effect_is_not_named "no effect" "$("$MAPPO" "${short[@]}" --fresh --quiet run=idle eval.env_steps=0 env.continuous_actions=1 policy.fixed_std=0.5 \
+    wrap.rescale_action=1 comm.reproducible=1 comm.shards=4 adam.schedule=linear adam.schedule_steps=5e6 norm.beta=0.9 critic.agent_id=1 2>&1)"
+lacks and_nothing_of_a_run_that_is_loaded "no effect" "$("$MAPPO" --quiet run=again --config plain/config.ini 2>&1)"
+
+# ---- the line of progress in a terminal too narrow for it ----
+columns() { # columns argument …: what a terminal shows, a line each time it is drawn
+    python3 - "$MAPPO" "$@" <<'END'
+import fcntl, os, pty, struct, sys, termios
+process, terminal = pty.fork()
+if process == 0:
+    os.environ["TERM"] = "xterm"
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[2]), 0, 0))
+    os.execv(sys.argv[1], [sys.argv[1], *sys.argv[3:]])
+shown = b""
+try:
+    while block := os.read(terminal, 65536):
+        shown += block
+except OSError:
+    pass
+os.waitpid(process, 0)
+drawn = [line.split(b"\x1b[K")[0] for line in shown.replace(b"\r\n", b"\n").split(b"\r")[1:]]
+print(b"\n".join(drawn).decode())
+END
+}
+for width in 12 30 60 79; do
+    text=$(columns $width "${short[@]}" --fresh run=narrow eval.env_steps=0 train.env_steps=3000)
+    is "a_line_of_progress_fits_${width}_columns" "yes" "$(awk -v width=$width 'length >= width { bad = 1 } END { print bad || NR == 0 ? "no" : "yes" }' <<<"$text")"
+done
+# In 30 columns a return of -24.40 had room for its minus and a digit.
+lacks a_narrow_terminal_shows_no_half_of_a_number "agent/s -" "$(columns 30 "${short[@]}" --fresh run=narrow eval.env_steps=0 train.env_steps=3000)"
 
 # ---- eval ----
 play() { "$MAPPO" eval plain threads=1 "$@" 2>&1; }
@@ -70,7 +125,10 @@ refused picture_of_another_kind "picture=x.png: pictures are SVG: a name that en
 refused picture_without_an_ending "a name that ends in .svg is needed" plain episodes=1e8 picture=x
 refused picture_in_no_folder "nowhere/x.svg: can't be written: nowhere: No such file or directory" plain episodes=1e8 picture=nowhere/x.svg
 refused picture_in_place_of_a_folder "is a folder" plain episodes=1e8 picture=folder.svg
-HOME=$WORK play episodes=1 'picture=~/x.SVG' >/dev/null
+has picture_is_told_with_its_player "/x.SVG: the first episode, no-op" "$(HOME=$WORK play episodes=1 play=noop 'picture=~/x.SVG')"
+is picture_adds_nothing_to_json "1" "$(play episodes=1 --json picture=x.svg | wc -l)"
+refused best_of_a_single_file "which=best chooses among the checkpoints of a run's folder, and plain/latest.h5 is one file" plain/latest.h5 which=best
+refused networks_of_another_environment 'was trained on mpe/simple_spread, and test/busy has no option "N" as that' plain env=test/busy
 has picture_is_drawn_at_home "<svg" "$(cat x.SVG)"
 is nothing_else_was_left "0" "$(find . -name '*.png' -o -name '~' | wc -l)"
 refused picture_of_what_cannot_be_drawn "picture: test/busy can't be drawn" busy episodes=1e8 picture=y.svg
@@ -86,6 +144,40 @@ has networks_at_home_are_found "finished" "$(HOME=$WORK/home "$MAPPO" "${short[@
 has evaluation_of_one_episode_has_no_error '"eval_stderr":null' "$(cat m/metrics.jsonl)"
 has evaluation_of_one_episode_has_a_return '"eval_return":-' "$(cat m/metrics.jsonl)"
 has one_episode_has_no_deviation '"return_std":null' "$(head -n 1 m/metrics.jsonl)"
+
+# ---- JSON is one line each; what is not there is null ----
+while read -r words; do
+    # shellcheck disable=SC2086
+    text=$("$MAPPO" $words --json)
+    is "json_of_${words//[^a-z]/_}_is_one_line" "1 yes" "$(wc -l <<<"$text") $(python3 -c 'import json, sys; json.loads(sys.stdin.read()); print("yes")' <<<"$text")"
+done <<'END'
+envs
+envs simple_spread
+envs test/kitchen_sink
+inspect plain
+inspect plain other
+eval plain episodes=2
+run=plain
+END
+"$MAPPO" run=mine env=test/kitchen_sink env.scene=single "${short[@]}" eval.env_steps=0 --quiet >/dev/null
+has a_setting_that_is_not_there_is_null '{"name": "config/env.scene", "first": null, "second": "single"}' "$("$MAPPO" inspect plain mine --json)"
+"$MAPPO" run=preset preset=on-policy "${short[@]}" eval.env_steps=0 --quiet >/dev/null
+has an_empty_setting_is_seen '(empty) | on-policy' "$("$MAPPO" inspect plain preset | grep preset.name)"
+is no_line_of_inspect_ends_in_blanks 0 "$({ "$MAPPO" inspect plain; "$MAPPO" inspect plain other; } | grep -c ' $')"
+is differences_stand_in_one_column 1 "$("$MAPPO" inspect plain m | sed -n '/^  \/.* elements, by/{s/ elements, by.*//;s/[0-9]* of [0-9]*$//p;}' | awk '{ print length }' | sort -u | wc -l)"
+
+# ---- commands of the documentation, as they are pasted: from the clone, by the program's path, with settings that it takes ----
+commands=$(sed -n -E 's/^(    )?((mpirun -n [0-9]+ +)?[a-z.\/]*mappo( [^#]*[^# ])?)( *#.*)?$/\2/p' "$ROOT"/README.md "$ROOT"/docs/*.md "$ROOT"/docs/zh/*.md |
+    grep -v '^mappo checkpoint' | sort -u)
+is the_documentation_holds_commands yes "$([ "$(wc -l <<<"$commands")" -gt 20 ] && echo yes || wc -l <<<"$commands")"
+is all_begin_with_the_programs_path "" "$(grep -vE '(^| )(\./)?build/mappo( |$)' <<<"$commands")"
+refused=""
+while read -r line; do
+    read -ra words <<<"${line#*mappo}"
+    case "${words[*]}" in eval* | inspect* | envs* | bench* | doctor* | *.so*) continue ;; esac
+    "$MAPPO" --dry-run --quiet "${words[@]}" >/dev/null 2>error || refused+="$line: $(cat error) "
+done <<<"$commands"
+is the_program_takes_those_that_train "" "$refused"
 
 # ---- help and version ----
 is help_is_the_overview "$("$MAPPO" --help)" "$("$MAPPO" help)"
