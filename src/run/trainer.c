@@ -295,10 +295,11 @@ static void say_quietly(const struct trainer *t, const char *format, ...)
     putchar('\n');
 }
 
-static void say_end(struct trainer *t, int code, const char *why)
+static void say_end(struct trainer *t, int code, bool saved, const char *why)
 {
     const double mean = metrics_return(t->metrics);
-    const char *goes_on = !code            ? ""
+    const char *goes_on = !saved           ? "; the state at the end could not be saved"
+                          : !code          ? ""
                           : t->args->fresh ? "; the same command without --fresh continues it"
                                            : "; the same command again continues it";
     char spent[32], back[128] = "no episode has ended yet";
@@ -383,7 +384,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         if (!code || code == EXIT_STOPPED || code == EXIT_CONTINUE) {
             const int save_code = code ? save_last(t, false, &err) : 0;
             if (!code) forget_stop(t);
-            say_end(t, code, why);
+            say_end(t, code, save_code == 0, why);
             if (save_code) code = save_code;
         }
         watchdog_stop();

@@ -237,7 +237,7 @@ def networks_under_other_settings():
         if len(said) != 1 or (code == 0 and "mean something else" not in out):
             silent.append((key, code, out))
     check("networks_that_mean_something_else_are_taken_with_a_warning_that_names_each_key", not silent, silent[:1])
-    code, out = train(1, "run=i2", "train.init=base", "adam.lr=1e-3", "gae.gamma=0.9", "rollout.envs=8")
+    code, out = train(1, "run=i2", "train.init=base", "adam.lr=1e-3", "gae.gamma=0.9", "ppo.entropy=0.02")
     check("but_not_for_keys_that_leave_them_as_they_are", code == 0 and not warnings(out), out)
     code, out = train(1, "run=i3", "train.init=base", "policy.hidden=17")
     check("networks_that_do_not_fit_name_the_setting", code == 4 and "policy.hidden=16 (here 17)" in out and "dataset" not in out, f"{code}: {out}")
