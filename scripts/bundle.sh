@@ -2,7 +2,8 @@
 # Packs the program, its CUDA tests and every library they need into one file, for a machine that has a GPU driver and little else.
 #   scripts/bundle.sh BUILD FILE.tar.xz      FILE.tar: not compressed. BUILD: a folder of `make BUILD=... all tests`. With MPI in the build, an Open MPI travels along.
 # There: tar xJf FILE.tar.xz && bundle/run.sh      (bundle/run.sh --help; without xz: python3 -m tarfile -e FILE.tar.xz)
-set -eu
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh bundle.sh`
+set -eu +o posix
 cd "$(dirname "$0")/.."
 case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' scripts/bundle.sh && exit 0 ;; esac
 [ $# = 2 ] && [ -x "$1/mappo" ] || { echo "bundle.sh: scripts/bundle.sh BUILD FILE.tar.xz, BUILD with a mappo in it (scripts/bundle.sh --help)" >&2; exit 2; }

@@ -6,7 +6,8 @@
 # Parts: machine, tests (kernels), bench, learning, profiles (where ncu or nsys is), training (tests of the whole program), sanitizer. Each step
 # has its share of the time (--seconds, 570) and is ended there. On an emulated device (BUILD=build/emulated) steps are few and sizes tiny.
 # Exit code 0: all that was wanted ran and nothing failed; 1: something failed, or the time was too short; 2: it could not begin.
-set -u
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh device.sh`
+set -u +o posix
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 2
 parts="machine tests bench learning profiles training sanitizer"
 refuse() { echo "device.sh: $*" >&2 && exit 2; }

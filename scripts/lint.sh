@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a machine can check of how the code is written; prints one line a check (TAP) and what is wrong below it. Exit 1 if anything is.
 #   scripts/lint.sh [CHECK ...]      format comments arrows libraries switches formulas headers warnings length size docs shell words paths folders
-set -u
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh lint.sh`
+set -u +o posix
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 work=$(mktemp -d --suffix=.mappo-lint) || exit 1

@@ -2,7 +2,8 @@
 # Looks for the compiler's abilities and the libraries, once per build folder; called by the Makefile.
 #   scripts/probe.sh FILE      writes make variables to FILE, prints what was found and what was left out
 # Reads CC MPI MPICC BLAS HDF5_HOME DEPS CUDA NVCC CUDA_ARCH CUDAHOSTCXX from the environment. Exit 2, without FILE, where something needed is missing.
-set -u
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh probe.sh`
+set -u +o posix
 case ${1:-} in
 -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit 0 ;;
 "" | -*) echo "probe.sh: it needs the FILE that it writes (scripts/probe.sh --help)" >&2 && exit 2 ;;

@@ -3,7 +3,8 @@
 # a minute on two cores), evaluates beside random and scripted play, draws the curve, and says where everything is.
 #   scripts/quickstart.sh [key=value ...] [--config FILE] [--fresh]      passed on, such as seed=3, train.env_steps=1000000 or env=ENV
 # The same command again continues an interrupted run, and only shows the results of a finished one.
-set -u
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh quickstart.sh`
+set -u +o posix
 cd "$(dirname "$0")/.." || exit 1
 previous=""
 for argument in "$@"; do

@@ -4,7 +4,8 @@
 #   scripts/setup.sh --prefix P --from DIR     without root and network: builds HDF5, OpenBLAS, inih and cmocka from source archives in DIR
 #   scripts/setup.sh --list                    which archives
 # Exit 0: all is there; 2: something is missing and was named; 1: a build failed.
-set -u
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh setup.sh`
+set -u +o posix
 cd "$(dirname "$0")/.." || exit 1
 
 tests=0 prefix="" from=""

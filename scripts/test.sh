@@ -3,7 +3,8 @@
 #   scripts/test.sh [-v] [NAME ...]      NAME: part of a test's path, such as unit, mpi or test_checkpoint; -v: also what passed
 # What is built for the tests lies in build/test (BUILD=... elsewhere): a program in build stays as it is.
 # The last line, alone, is `N passed, N failed, N skipped`; exit 1 if anything failed.
-set -u
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh test.sh`
+set -u +o posix
 cd "$(dirname "$0")/.." || exit 1
 chosen=()
 for argument in "$@"; do

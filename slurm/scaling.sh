@@ -8,7 +8,8 @@
 #   SECONDS_EACH=20  how long each measurement trains; the first third is left out
 #   RANKS="1 8 64"   instead of powers of two      THREADS=1   of each rank
 # Exit code 1 where a measurement failed.
-set -u
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh scaling.sh`
+set -u +o posix
 # Inside a job $0 is a copy in Slurm's spool; the job's record knows the original, with its arguments behind it.
 script=$(readlink -f "$0")
 if [ -n "${SLURM_JOB_ID:-}" ] && [ ! -f "${script%/*}/common.sh" ]; then

@@ -16,7 +16,8 @@
 #   MAPPO_RESTARTS   most requeues of a job (50)         MAPPO_FAILURES   of these, most after a crash or a dead rank (5)
 #   MAPPO            the program                         MAPPO_SITE       the site file
 #   MAPPO_CHECK=0    submits settings unchecked: where the login node can't tell
-set -u
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh train.sh`
+set -u +o posix
 
 # Inside a job $0 is a copy in Slurm's spool; the job's record knows the original, with its arguments behind it.
 script=$(readlink -f "$0")
@@ -188,7 +189,10 @@ prepare_launch
 
 note "$(date '+%F %T') job $SLURM_JOB_ID start $((restarts + 1)) on ${SLURM_JOB_NODELIST:-$(hostname)}, $ranks ranks$why, time left ${left:-unlimited} s: mappo$(quoted "$@")"
 
-export MAPPO_EXIT_FILE=${SLURM_SUBMIT_DIR:-.}/.mappo-exit-$SLURM_JOB_ID
+# What this script remembers lies where the job was submitted, unless the nodes can't write there.
+memory=${SLURM_SUBMIT_DIR:-.}
+[ -w "$memory" ] || { note "warning: $memory can't be written to from here: failures are counted in ${TMPDIR:-/tmp}, so on this node only" && memory=${TMPDIR:-/tmp}; }
+export MAPPO_EXIT_FILE=$memory/.mappo-exit-$SLURM_JOB_ID
 rm -f "$MAPPO_EXIT_FILE"
 cancelled=0 signals=0 child=
 # shellcheck disable=SC2317
@@ -211,7 +215,7 @@ child=
 rm -f "$MAPPO_EXIT_FILE"
 
 # ---- what now? ----
-counter=${SLURM_SUBMIT_DIR:-.}/.mappo-failures-$SLURM_JOB_ID
+counter=$memory/.mappo-failures-$SLURM_JOB_ID
 failures=$(cat "$counter" 2>/dev/null || echo 0)
 finish() { rm -f "$counter" && exit "$1"; }
 

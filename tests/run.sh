@@ -5,7 +5,8 @@
 # The programs must be built (`make all tests`); scripts/test.sh does everything. A program runs beside one other, unless a line of it
 # says `# alone` (C: `// alone`); it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
 # no result or fewer than it announced has failed. The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
-set -u
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh run.sh`
+set -u +o posix
 cd "$(dirname "$0")/.." || exit 1
 
 jobs=2 verbose=0 most="" names=()

@@ -95,9 +95,12 @@ static void check_placement(struct doctor *d)
     const struct placement *p = &d->rank[0].placement;
     const int part = p->mask_cores / (p->sharing > 0 ? p->sharing : 1);
     const bool by_variable = !strncmp(p->reason, "OMP_", 4) || !strncmp(p->reason, "SLURM_", 6);
+    char instead[32] = "";
+    if (strncmp(p->reason, "OMP_THREAD_LIMIT", 16) != 0)
+        text_format(instead, sizeof instead, ", or threads=%d", part); /* limits that, too */
     if (by_variable && p->threads < part)
-        find(d, false, "%s leaves %d of %d cores of %s idle: unset it, or threads=%d", p->reason, part - p->threads, part,
-             whose(d, 0, who, sizeof who), part);
+        find(d, false, "%s leaves %d of %d cores of %s idle: unset it%s", p->reason, part - p->threads, part, whose(d, 0, who, sizeof who),
+             instead);
 }
 
 static void check_binding(struct doctor *d)

@@ -15,7 +15,7 @@
 
 /* ---- affinity and spinning ----------------------------------------------------------------------------------------------------------- */
 
-static const char *const binding[] = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"};
+static const char *const binding[] = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "OMP_DYNAMIC"};
 enum { BINDING = sizeof binding / sizeof *binding };
 
 /* What they were, for the program that main starts in its own place: "<process> NAME=VALUE …". With the process, because programs that
@@ -79,6 +79,11 @@ const char *openmp_ignored(void)
 }
 
 /* ---- threads ------------------------------------------------------------------------------------------------------------------------- */
+
+int openmp_most_threads(void)
+{
+    return omp_get_thread_limit();
+}
 
 enum { HELPERS = 3, MOST = 1024 }; /* a run's other threads: watchdog, lock, a checkpoint being written */
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "comm/openmp.h"
 
 enum { MASK_CPUS = 4096, MASK_WORDS = MASK_CPUS / 64 };
 
@@ -197,7 +198,7 @@ static int threads_from(const char *variable)
     return 0;
 }
 
-static void choose_threads(struct placement *p, const struct comm *comm, const struct lot *lot, int requested)
+static void want_threads(struct placement *p, const struct comm *comm, const struct lot *lot, int requested)
 {
     static const char *const variables[] = {"OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"};
     if (requested > 0) {
@@ -222,6 +223,16 @@ static void choose_threads(struct placement *p, const struct comm *comm, const s
                     comm->local_size == 1 ? "" : "s");
     }
     if (p->threads < 1) p->threads = 1;
+}
+
+static void choose_threads(struct placement *p, const struct comm *comm, const struct lot *lot, int requested)
+{
+    want_threads(p, comm, lot, requested);
+    const int most = openmp_most_threads();
+    if (p->threads <= most) return;
+    warn("%s, but OMP_THREAD_LIMIT=%d: %d thread%s; unset it to have more", p->reason, most, most, most == 1 ? "" : "s");
+    p->threads = most;
+    text_format(p->reason, sizeof p->reason, "OMP_THREAD_LIMIT=%d", most);
 }
 
 static const char *unbind_advice(const struct comm *comm)

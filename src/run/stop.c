@@ -81,6 +81,8 @@ static void note_signal(int number)
 
 static void install_handlers(struct stop *stop)
 {
+    sigset_t caught;
+    sigemptyset(&caught);
     memset((void *)seen, 0, sizeof seen);
     for (int i = 0; number_of(i) <= SIGRTMAX && number_of(i) < SIGNALS; i++) {
         const int number = number_of(i);
@@ -93,7 +95,10 @@ static void install_handlers(struct stop *stop)
         const bool ours = number == SIGUSR1 || number == SIGUSR2 || number == SIGTERM;
         if (!ours && stop->before[number].sa_handler != SIG_DFL) continue;
         stop->caught[number] = sigaction(number, &action, NULL) == 0;
+        if (stop->caught[number]) sigaddset(&caught, number);
     }
+    /* Whoever started this program, or the environment, may have left them blocked: then nothing but SIGKILL would end the run. */
+    pthread_sigmask(SIG_UNBLOCK, &caught, NULL);
 }
 
 /* ---- the cluster's limit ------------------------------------------------------------------------------------------------------------- */

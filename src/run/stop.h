@@ -1,8 +1,9 @@
 /* Reasons to stop, looked at once an update and several times a second in an evaluation, and agreed by all ranks. Every signal whose
  * default ends a process: SIGUSR1, SIGUSR2, SIGXCPU and SIGPWR (75), all others (10; a second SIGINT or SIGQUIT ends at once), SIGPIPE
- * among them: whoever read the output is gone. Left alone are SIGKILL, those of faults, and what was ignored or had a handler already. A
- * file STOP in the run's folder (10, removed), train.max_seconds (75), MAPPO_DEADLINE or SLURM_JOB_END_TIME (unix seconds; 75) with a
- * margin of twice the slowest save + the longest update + train.stop_margin, at most a quarter of the time left at the start.
+ * among them: whoever read the output is gone; they are unblocked. Left alone are SIGKILL, those of faults, and what was ignored or had
+ * a handler already. A file STOP in the run's folder (10, removed), train.max_seconds (75), MAPPO_DEADLINE or SLURM_JOB_END_TIME (unix
+ * seconds; 75) with a margin of twice the slowest save + the longest update + train.stop_margin, at most a quarter of the time left at
+ * the start.
  *
  * Only a person presses Ctrl-C twice and means it. A second SIGTERM asks for nothing new: launchers and job scripts deliver it twice within
  * moments, and one that ended at once would lose the save that the first asked for. Whoever cannot wait sends SIGKILL, as Slurm does

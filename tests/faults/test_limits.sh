@@ -8,7 +8,7 @@ WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 cd "$WORK" || exit 1
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 NO_COLOR=1
-unset OMP_NUM_THREADS SLURM_CPUS_PER_TASK OMP_PROC_BIND OMP_PLACES GOMP_CPU_AFFINITY KMP_AFFINITY GOMP_SPINCOUNT OMP_WAIT_POLICY OMP_STACKSIZE
+unset OMP_NUM_THREADS SLURM_CPUS_PER_TASK OMP_PROC_BIND OMP_PLACES GOMP_CPU_AFFINITY KMP_AFFINITY GOMP_SPINCOUNT OMP_WAIT_POLICY OMP_STACKSIZE OMP_DYNAMIC OMP_THREAD_LIMIT
 failed=0
 check() { # NAME EXPECTED ACTUAL
     if [ "$2" = "$3" ]; then echo "ok - $1"; else failed=1 && echo "not ok - $1: expected \"$2\", got \"$3\""; fi
@@ -39,6 +39,19 @@ if [ "$(nproc)" -gt 1 ]; then
     check "nobody_is_blamed_for_a_binding_that_is_none" 0 "$(grep -c taskset bound/log.txt)"
 else
     echo "ok - all_permitted_cores_are_used # SKIP one core"
+fi
+
+# ---- cores: variables that make OpenMP start fewer threads than a run was told ----
+counted() { sed -n 's/.* x \([0-9]*\) threads\{0,1\} (\(.*\)); .*/\1 \2/p' "$WORK/out"; }
+OMP_THREAD_LIMIT=2 train run=limit threads=3 train.env_steps=20
+check "a_limit_on_threads_is_kept_and_said" "0 2 OMP_THREAD_LIMIT=2 1" "$? $(counted) $(grep -c 'threads=3, but OMP_THREAD_LIMIT=2: 2 threads' "$WORK/err")"
+OMP_THREAD_LIMIT=3 train run=room threads=3 train.env_steps=20
+check "a_limit_that_leaves_room_is_not_mentioned" "3 threads=3 0" "$(counted) $(grep -c OMP_THREAD_LIMIT "$WORK/err")"
+OMP_DYNAMIC=true train run=dynamic threads=3 train.env_steps=20
+check "as_many_threads_as_told_run_whatever_else_the_machine_does" "3 threads=3 1" "$(counted) $(grep -c 'OMP_DYNAMIC=true: ignored' "$WORK/out")"
+if [ "$(nproc)" -gt 1 ]; then
+    OMP_THREAD_LIMIT=1 "$MAPPO" doctor run="$WORK/r" >"$WORK/out" 2>/dev/null
+    check "doctor_advises_to_unset_a_limit_on_threads" 1 "$(grep -c 'OMP_THREAD_LIMIT=1 leaves .* idle: unset it$' "$WORK/out")"
 fi
 
 # ---- memory ----

@@ -70,6 +70,11 @@ say apt-get "echo called >>$work/make"
 for script in scripts/*.sh scripts/*.py .ci/run slurm/train.sh slurm/sweep.sh slurm/scaling.sh tests/run.sh; do
     PATH=$work/bin:$PATH timeout 20 "$script" --help >"$work/log" 2>&1 </dev/null
     check "help_is_printed ($script)" "0 yes" "$? $(grep -q "$(basename "$script" .py | sed 's/^run$/test/')" "$work/log" && echo yes)" "$work/log"
+    for shell in sh "bash --posix"; do # before the script's first line that only bash understands
+        [[ $script == *.sh ]] || continue
+        PATH=$work/bin:$PATH timeout 20 $shell "$script" --help >"$work/log" 2>&1 </dev/null
+        check "so_it_is_by_another_shell ($shell $script)" "0 0" "$? $(grep -c 'yntax error' "$work/log")" "$work/log"
+    done
     case $script in slurm/*) continue ;; esac # their options are the program's
     PATH=$work/bin:$PATH timeout 20 "$script" --nosuch >"$work/log" 2>&1 </dev/null
     check "an_unknown_option_is_refused ($script)" "2 yes" "$? $([ -s "$work/log" ] && echo yes)" "$work/log"

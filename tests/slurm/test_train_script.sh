@@ -58,7 +58,7 @@ cp "$work/tools/sbatch" "$work/yh/yhbatch" && cp "$work/tools/scontrol" "$work/y
 export CALLS=$work/calls SCRIPT=$work/p/slurm/train.sh MAPPO=$work/program
 clean() { for name in $(compgen -e | grep -E '^(SLURM_|MAPPO_|CHAIN$)'); do unset "$name"; done; }
 clean
-cd "$work" || exit 1
+cd "$work" && mkdir tmp || exit 1
 # job [VAR=value ...] -- ARGS: one start of the batch script; its exit code in $rc.
 job() {
     local settings=()
@@ -75,6 +75,8 @@ check "a_finished_run_exits_0_and_is_not_requeued" "0 0" "$rc $(requeues)"
 check "arguments_reach_the_program_unharmed" "arguments: [--fresh] [seed=3] [run.dir=a b]" "$(head -1 "$CALLS")"
 job SLURM_RESTART_COUNT=1 -- --fresh seed=3
 check "a_restart_drops_fresh" "arguments: [seed=3]" "$(head -1 "$CALLS")"
+job SLURM_SUBMIT_DIR=/nosuch TMPDIR="$work/tmp" CODE=9 -- seed=3
+check "a_folder_that_the_nodes_cannot_write_to_stops_nothing" "0 1 yes 1" "$rc $(requeues) $(grep -q '/nosuch can.t be written to' "$work/log" && echo yes) $(cat "$work/tmp/.mappo-failures-42")"
 job CODE=75 -- seed=3
 check "exit_75_requeues_the_job_and_exits_0" "0 1" "$rc $(requeues)"
 job CODE=75 SLURM_RESTART_COUNT=3 MAPPO_RESTARTS=3 -- seed=3
@@ -179,6 +181,12 @@ start=$work/p/slurm/sweep.sh submit CHECK=2 -- seed=1..3 ppo.cliprange=0.1
 check "a_sweep_is_checked_before_its_first_job" "2 " "$rc $(submissions)"
 start=$work/p/slurm/sweep.sh submit -- seed=1..3 "env.name=a b"
 check "a_sweep_submits_what_was_checked" "0 3 3" "$rc $(grep -c '^check: .*\[env.name=a b\]' "$CALLS") $(grep -c '^submit: .*\[env.name=a b\]' "$CALLS")"
+start=$work/p/slurm/sweep.sh submit -- seed=1..3,7
+check "a_sweep_counts_within_a_list" "0 [seed=1] [seed=2] [seed=3] [seed=7]" "$rc $(sed -n 's/^submit:.* \(\[seed=.*\]\)$/\1/p' "$CALLS" | tr '\n' ' ' | sed 's/ $//')"
+for wrong in seed=5..1 seed=1,1 seed=1..3,2 --; do
+    start=$work/p/slurm/sweep.sh submit -- "$wrong" "env.name=a"
+    check "a_sweep_that_cannot_be_meant_is_refused_in_one_line ($wrong)" "2  1" "$rc $(submissions) $(wc -l <"$work/log" | tr -d ' ')"
+done
 start=$work/p/slurm/sweep.sh submit -- seed=1..3 run=a
 check "a_sweep_into_one_folder_is_refused" "2 " "$rc $(submissions)"
 for wrong in CHAIN=0 CHAIN=three CHAIN=08 CHAIN=-1 CHAIN=1e1 MAPPO_RESTARTS=many MAPPO_FAILURES=-3 MAPPO_CHECK=no MAPPO=/nosuch/mappo MAPPO_SITE=/nosuch/site.sh MAPPO_SBATCH="-p 'long"; do
