@@ -433,6 +433,8 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     learning_warn_idle(&t->learning, t->config, t->comm);
     warn_of_rate_0(t);
     say_what_runs(t, continued);
+    watchdog_phase("starting the environments");
+    watchdog_start(t->config->comm_watchdog_seconds); /* of all ranks */
     code = comm_vote(t->comm, t->learning.algorithm->ops->begin(t->learning.algorithm, continued && t->env_bytes, err), err);
 done:
     checkpoint_close(file);
@@ -441,6 +443,7 @@ done:
 
 void trainer_close(struct trainer *t, int code)
 {
+    watchdog_stop();
     state_close(t);
     stop_close(t->stop);
     metrics_destroy(t->metrics);

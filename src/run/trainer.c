@@ -377,7 +377,6 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         forget_stop(t);
         say_finished(t);
     } else if (!code) {
-        watchdog_start(config->comm_watchdog_seconds);
         t->began = t->last_save = clock_seconds();
         if (outcome == START_NEW) code = state_save(t, false, &err); /* a full disk is found out before anything is spent */
         if (!code) code = train(t, why, sizeof why, &err);
@@ -387,7 +386,6 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
             say_end(t, code, save_code == 0, why);
             if (save_code) code = save_code;
         }
-        watchdog_stop();
     }
     if (t->metrics) print_json(t, code);
     error_report(&err); /* all ranks return alike: one speaks */
