@@ -1,13 +1,18 @@
 #include "env/calls.h"
 
+#include <limits.h>
+#include <locale.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/text.h"
 
 /* Read by the handler on the same thread. */
 static _Thread_local struct {
@@ -29,6 +34,7 @@ static const struct {
 enum { FAULTS = sizeof fault / sizeof *fault, THREADS_MOST = 1024 /* train.threads */ };
 static struct sigaction before[FAULTS];
 static bool watching;
+static pthread_t main_thread;
 static atomic_flag spoken = ATOMIC_FLAG_INIT; /* of several threads that fail alike one speaks, and ends them all */
 
 /* ---- the ends ------------------------------------------------------------------------------------------------------------------------ */
@@ -55,8 +61,12 @@ static void crashed(int number)
 static void ended(void)
 {
     const char *where = now.where;
-    if (!where) return;
+    if (!where && pthread_equal(pthread_self(), main_thread)) return; /* main's own end, and no other thread of ours calls exit() */
     while (atomic_flag_test_and_set(&spoken)) pause();
+    if (!where)
+        die(EXIT_INTERNAL,
+            "a thread that is not this program's own, of the environment or of a library, ended it with exit(): an environment "
+            "must return an error instead (docs/env-abi.md)");
     now.where = NULL;
     die(EXIT_ENVIRONMENT, "environment \"%s\" ended the program %s with exit(): it must return an error instead (docs/env-abi.md)", now.id,
         where);
@@ -73,6 +83,7 @@ void calls_watch(void)
         atexit(ended);
         at_quick_exit(ended);
     }
+    main_thread = pthread_self();
     watching = true;
 }
 
@@ -104,10 +115,29 @@ static int leave(int result)
     return result;
 }
 
+/* What libraries that an environment starts (an interpreter, a tool kit) do to the whole process: files would land in other folders,
+ * numbers would be written with a comma. */
+static int judge_surroundings(const struct mappo_env *env, const char *folder, struct mappo_env_error *error)
+{
+    char after[PATH_MAX];
+    if (strcmp(localeconv()->decimal_point, ".") != 0) {
+        setlocale(LC_NUMERIC, "C");
+        warn("environment \"%s\": its create() set a locale with another decimal point: set back (LC_NUMERIC=C)", env->id);
+    }
+    if (!*folder || (getcwd(after, sizeof after) && !strcmp(folder, after))) return 0;
+    text_format(error->text, sizeof error->text,
+                "its create() left another working directory: names of files mean other files there; "
+                "it must change back");
+    return -1;
+}
+
 int call_create(const struct mappo_env *env, const struct mappo_env_config *config, void **self, struct mappo_env_error *error)
 {
+    char folder[PATH_MAX];
+    if (!getcwd(folder, sizeof folder)) folder[0] = '\0';
     calls_enter(env->id, "in its create()");
-    return leave(env->create(config, self, error));
+    const int code = leave(env->create(config, self, error));
+    return code ? code : judge_surroundings(env, folder, error);
 }
 
 void call_destroy(const struct mappo_env *env, void *self)

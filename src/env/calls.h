@@ -1,7 +1,9 @@
 /* Calls into an environment's own code. They note per thread who is called for what, so that a plugin that brings the whole process down is
  * named: one line, exit code EXIT_ENVIRONMENT, where it calls exit(), which is an error whatever code it gives, and where it crashes
  * (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT; with core dumps on, `ulimit -c`, it ends by the signal and leaves one). Costs two stores a
- * call, and a call is for a range of environments. Functions, arguments and results are those of struct mappo_env. */
+ * call, and a call is for a range of environments. Functions, arguments and results are those of struct mappo_env,
+ * but that a create() which leaves another working directory has failed; a locale's decimal comma is set back with a warning. exit() in a
+ * thread that nobody here started is an error, too (EXIT_INTERNAL). */
 #ifndef MAPPO_ENV_CALLS_H
 #define MAPPO_ENV_CALLS_H
 

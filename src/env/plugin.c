@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "env/calls.h"
 #include "env/options.h"
+#include "env/spec.h"
 
 enum { MAX_PLUGINS = 16 };
 
@@ -71,6 +72,8 @@ static int read_descriptor(void *handle, const char *path, struct mappo_env *out
                           : !out->step    ? "step"
                                           : NULL;
     if (missing) return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: the descriptor has no %s", path, missing);
+    const char *fault = *out->id ? spec_line_fault(out->id) : "is empty"; /* it names folders and stands in every file */
+    if (fault) return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: the descriptor's id %s", path, fault);
     return options_check(out, err);
 }
 
@@ -119,7 +122,9 @@ int plugin_open(const char *path, const struct mappo_env **env, struct error *er
         return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: %s", path, reason ? reason : "it cannot be loaded");
     }
     struct plugin *plugin = &plugins[plugin_count];
+    calls_enter(path, "while its descriptor was read"); /* a table of options without an end, say */
     int rc = read_descriptor(handle, path, &plugin->env, err);
+    calls_leave();
     if (!rc) rc = read_digest(real, plugin->digest, err);
     if (rc) {
         dlclose(handle);

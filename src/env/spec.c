@@ -28,7 +28,7 @@ struct group_sizes group_sizes(const struct mappo_group *group)
 /* ---- checking ----------------------------------------------------------------------------------------------------- */
 
 /* Numbers of an observation, or choices of an action, that an agent can have. Those of a group must fit 32 bits, as lane_strides does. */
-enum { MOST_AGENTS = 1 << 20, MOST_NUMBERS = 1 << 24 };
+enum { MOST_AGENTS = 1 << 20, MOST_NUMBERS = 1 << 24, MOST_INFOS = 4096, MOST_SNAPSHOT = 1 << 30 };
 
 static const char *box_fault(const struct mappo_space *space)
 {
@@ -55,7 +55,7 @@ static const char *choices_fault(const struct mappo_space *space)
 static const char *space_fault(const struct mappo_space *space)
 {
     if (space->kind < MAPPO_BOX || space->kind > MAPPO_MULTI_BINARY) return "has an unknown kind";
-    if (space->size < 1) return "has size 0";
+    if (space->size < 1) return "has a size below 1";
     if (space->size > MOST_NUMBERS) return "has a size above 16777216";
     if (space->kind == MAPPO_DISCRETE && space->size != 1) return "is Discrete, so its size must be 1";
     if (space->meanings < 0 || (space->meanings && !space->meaning)) return "has meanings but no meaning";
@@ -70,6 +70,14 @@ static const char *name_fault(const char *name)
     if (strlen(name) > 63) return "has a name of more than 63 bytes";
     for (const unsigned char *c = (const unsigned char *)name; *c; c++)
         if (*c < ' ' || *c == '/' || *c == '"' || *c == 0x7f) return "has a name with a slash, quote or control character";
+    return NULL;
+}
+
+const char *spec_line_fault(const char *text)
+{
+    if (strlen(text) > 1023) return "has more than 1023 bytes";
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+        if (*c < ' ' || *c == 0x7f) return "has a line break or another control character";
     return NULL;
 }
 
@@ -119,6 +127,8 @@ static int check_group(const struct mappo_env *env, const struct mappo_env_spec 
 
 static int check_infos(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err)
 {
+    if (spec->infos < 0 || spec->infos > MOST_INFOS)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": infos is %d; 0..%d", env->id, spec->infos, MOST_INFOS);
     if (spec->infos && !spec->info)
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": infos is %d, but info is NULL", env->id, spec->infos);
     for (int k = 0; k < spec->infos; k++) {
@@ -132,12 +142,33 @@ static int check_infos(const struct mappo_env *env, const struct mappo_env_spec 
     return 0;
 }
 
+static int check_whole(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err)
+{
+    const char *const line[] = {spec->rules, spec->return_help}, *const name[] = {"rules", "return_help"};
+    for (int i = 0; i < 2; i++) {
+        const char *fault = line[i] ? spec_line_fault(line[i]) : NULL;
+        if (fault) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": %s of its spec %s", env->id, name[i], fault);
+    }
+    if (spec->state_size < 0 || spec->state_size > MOST_NUMBERS)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": state_size is %d; 0 (it has none) to %d", env->id, spec->state_size,
+                         MOST_NUMBERS);
+    if (spec->max_steps < 0)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": max_steps is %d; 0 (no limit) or more", env->id, spec->max_steps);
+    if (spec->snapshot_bytes > MOST_SNAPSHOT)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": snapshot_bytes is %zu; at most %d", env->id, spec->snapshot_bytes,
+                         MOST_SNAPSHOT);
+    if (spec->snapshot_bytes && !(env->snapshot && env->restore && env->observe))
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": snapshot_bytes without snapshot, restore and observe", env->id);
+    return 0;
+}
+
 int spec_check(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err)
 {
-    if (!spec || spec->struct_size < sizeof *spec || spec->groups < 1 || spec->groups > MAPPO_MAX_GROUPS || spec->state_size < 0 ||
-        spec->infos < 0 || spec->max_steps < 0)
+    if (!spec || spec->struct_size < sizeof *spec || spec->groups < 1 || spec->groups > MAPPO_MAX_GROUPS)
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its spec is not one of ABI %u with 1..%d groups", env->id,
                          MAPPO_ENV_ABI, MAPPO_MAX_GROUPS);
+    const int fault = check_whole(env, spec, err);
+    if (fault) return fault;
     int64_t observed = 0;
     for (int g = 0; g < spec->groups; g++) {
         const int rc = check_group(env, spec, g, err);
@@ -147,8 +178,6 @@ int spec_check(const struct mappo_env *env, const struct mappo_env_spec *spec, s
     if (spec->state_is_all_obs && spec->state_size != observed)
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": state_is_all_obs, but state_size is %d and all observations are %lld",
                          env->id, spec->state_size, (long long)observed);
-    if (spec->snapshot_bytes && !(env->snapshot && env->restore && env->observe))
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": snapshot_bytes without snapshot, restore and observe", env->id);
     return check_infos(env, spec, err);
 }
 

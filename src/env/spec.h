@@ -10,6 +10,9 @@
 /* EXIT_ENVIRONMENT where groups, heads, kinds or sizes are not what the interface allows. */
 int spec_check(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err);
 
+/* What is wrong with a text that is shown to people and written to files, such as "has more than 1023 bytes"; NULL = nothing. */
+const char *spec_line_fault(const char *text);
+
 /* A checked spec, with what it may leave out: an environment that names no rules has "default" ones. */
 void spec_copy(struct mappo_env_spec *to, const struct mappo_env_spec *from);
 

@@ -90,7 +90,9 @@ static int open_wrapped(struct vecenv *v, const struct vecenv_config *config, st
     int rc = open_instance(v, config, err);
     if (rc) return rc;
     const struct mappo_env_spec *spec = call_spec(v->env, v->self);
+    calls_enter(v->env->id, "while its spec was read"); /* it may point anywhere */
     rc = spec_check(v->env, spec, err);
+    calls_leave();
     if (rc) return rc;
     spec_copy(&v->spec, spec);
     lane_strides_of(&v->strides, &v->spec);

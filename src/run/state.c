@@ -49,7 +49,9 @@ int state_list(struct trainer *t)
         for (int r = 0; r < t->comm->size; r++)
             t->env_sizes[r] = (size_t)comm_share((int)t->config->rollout_envs, r, t->comm->size).count * t->env_bytes;
     }
-    CHECK(t->env_state && (t->comm->rank || (t->env_state_all && t->env_sizes)), "out of memory for environment snapshots");
+    if (!t->env_state || (t->comm->rank == 0 && !(t->env_state_all && t->env_sizes)))
+        die(EXIT_USAGE, "not enough memory for snapshots of %lld environments, of %zu bytes each; lower rollout.envs",
+            (long long)t->config->rollout_envs, t->env_bytes);
     return 0;
 }
 

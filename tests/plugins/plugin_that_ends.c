@@ -1,5 +1,6 @@
 /* Brings the whole process down in one of its functions, some way into a run: option `how` says how, `where` in which. */
 #include <assert.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +8,8 @@
 
 #include "env/mappo_env.h"
 
-enum { EXIT, QUICK_EXIT, ASSERT, SEGV, FPE, ILL, BUS, OVERFLOW };
-static const char *const ways[] = {"exit", "quick_exit", "assert", "segv", "fpe", "ill", "bus", "overflow", 0};
+enum { EXIT, QUICK_EXIT, ASSERT, SEGV, FPE, ILL, BUS, OVERFLOW, THREAD };
+static const char *const ways[] = {"exit", "quick_exit", "assert", "segv", "fpe", "ill", "bus", "overflow", "thread", 0};
 enum { STEP, RESET, CREATE, SNAPSHOT };
 static const char *const places[] = {"step", "reset", "create", "snapshot", 0};
 static const struct mappo_option options[] = {{"how", MAPPO_OPTION_CHOICE, "exit", 0, 0, ways, "how it ends"},
@@ -29,8 +30,14 @@ static int fall(volatile char *above)
     return again(room) + room[0];
 }
 
+static void *leave(void *code)
+{
+    exit(code != NULL);
+}
+
 static void end(int64_t place)
 {
+    pthread_t own;
     if (place != where) return;
     if (how == EXIT) exit(0);
     if (how == QUICK_EXIT) quick_exit(0);
@@ -39,6 +46,7 @@ static void end(int64_t place)
     if (how == ILL) __builtin_trap();
     if (how == BUS) raise(SIGBUS);
     if (how == OVERFLOW) again(0);
+    if (how == THREAD && !pthread_create(&own, NULL, leave, NULL)) pthread_join(own, NULL);
     assert(!"it is well");
 }
 

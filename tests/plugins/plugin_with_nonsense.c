@@ -1,10 +1,13 @@
 /* Its spec or its results are not what the interface allows; option `wrong` chooses how. */
+#include <locale.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "env/lane.h"
 #include "env/mappo_env.h"
 
-static const char *const ways[] = {"kind", "heads", "groups", "choices", "ep_end", "nothing", "no_n", "meaning", "info", "rules", 0};
+static const char *const ways[] = {"kind",    "heads", "groups", "choices", "ep_end", "nothing", "no_n",
+                                   "meaning", "info",  "rules",  "folder",  "locale", "wild",    0};
 static const struct mappo_option options[] = {{"wrong", MAPPO_OPTION_CHOICE, "nothing", 0, 0, ways, "what is wrong"},
                                               {0, 0, 0, 0, 0, 0, 0}};
 static const int32_t two = 2, none = 0;
@@ -16,6 +19,8 @@ static int create(const struct mappo_env_config *config, void **self, struct map
     static struct lane_batch batch;
     (void)error;
     way = config->option[0].i;
+    if (way == 10 && chdir("/")) return -1;
+    if (way == 11 && !setlocale(LC_ALL, "")) return -1;
     memset(&told, 0, sizeof told);
     told.struct_size = sizeof told;
     told.groups = way == 2 ? 99 : 1;
@@ -29,7 +34,8 @@ static int create(const struct mappo_env_config *config, void **self, struct map
     told.group[0].act[0].size = 1;
     told.group[0].act[0].n = way == 3 ? &none : way == 6 ? 0 : &two;
     told.group[0].act[0].meanings = way == 7 ? 2 : 0;
-    told.infos = way == 8 ? 3 : 0;
+    told.infos = way == 8 || way == 12 ? 3 : 0;
+    told.info = way == 12 ? (const struct mappo_info *)8 : 0;
     told.rules = way == 9 ? 0 : "its own";
     lane_batch_create(&batch, config->envs, 8, &told); /* looks at the spec before anybody has checked it */
     free(batch.states);

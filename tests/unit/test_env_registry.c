@@ -467,7 +467,8 @@ static void every_part_of_a_spec_is_checked(void **state)
     WRONG("has 2000000000 agents", spec.group[0].agents = 2000000000);
     WRONG("is of team -1", spec.group[0].team = -1);
     WRONG("5 observation and 1 action heads", spec.group[0].obs_heads = 5);
-    WRONG("observation head 0 has size 0", spec.group[0].obs[0].size = 0);
+    WRONG("observation head 0 has a size below 1", spec.group[0].obs[0].size = 0);
+    WRONG("observation head 0 has a size below 1", spec.group[0].obs[0].size = -1);
     WRONG("observation head 0 has a size above", spec.group[0].obs[0].size = INT32_MAX);
     WRONG("observation head 0 has a lower bound above its upper one", spec.group[0].obs[0].low = low, spec.group[0].obs[0].high = high);
     WRONG("observation head 0 has a bound that is not a number", spec.group[0].obs[0].low = nans);
@@ -486,7 +487,14 @@ static void every_part_of_a_spec_is_checked(void **state)
     WRONG("state_size goes with MAPPO_STATE_PER_AGENT", spec.group[0].state_size = 3);
     WRONG("state_size goes with MAPPO_STATE_PER_AGENT", spec.group[0].state_size = -3);
     WRONG("state_is_all_obs, but state_size is 3 and all observations are 4", spec.state_is_all_obs = 1, spec.state_size = 3);
-    WRONG("its spec is not one of ABI 1", spec.max_steps = -1);
+    WRONG("max_steps is -1; 0 (no limit) or more", spec.max_steps = -1);
+    WRONG("state_size is -4; 0 (it has none) to", spec.state_size = -4);
+    WRONG("state_size is 2000000000; 0 (it has none) to", spec.state_size = 2000000000);
+    WRONG("rules of its spec has a line break or another control character", spec.rules = "a\nb");
+    WRONG("return_help of its spec has a line break or another control character", spec.return_help = "\033[2J");
+    WRONG("infos is -1; 0..4096", spec.infos = -1);
+    WRONG("infos is 1000000; 0..4096", spec.infos = 1000000, spec.info = columns); /* none of them is looked at */
+    WRONG("snapshot_bytes is 18446744073709551608; at most", spec.snapshot_bytes = (size_t)-8);
     WRONG("its spec is not one of ABI 1", spec.struct_size = 8);
     WRONG("infos is 1, but info is NULL", spec.infos = 1);
     WRONG("info columns 0 and 1 have the same name \"a\"", spec.infos = 2, spec.info = columns);
