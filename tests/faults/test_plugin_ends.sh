@@ -40,6 +40,8 @@ for where in create reset snapshot; do
     check "exit_in_${where}_is_an_error" "3 1" "$(told "environment \"test/ends\" ended the program in its $where\(\)" "$MAPPO" env.where=$where)"
     check "a_crash_in_${where}_is_named" "3 1" "$(told "environment \"test/ends\" crashed in its $where\(\)" "$MAPPO" env.how=assert env.where=$where)"
 done
+check "a_first_reset_that_never_ends_is_noticed" "5 1" \
+    "$(told 'no sign of life for .* in phase "starting the environments"' "$MAPPO" env.how=hang env.where=reset comm.watchdog_seconds=2)"
 # ---- what belongs to the whole process ----
 ends=$PLUGIN PLUGIN=${PLUGIN%/*}/plugin_with_nonsense.so
 small[0]=env=$PLUGIN

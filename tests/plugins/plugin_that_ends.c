@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "env/mappo_env.h"
 
-enum { EXIT, QUICK_EXIT, ASSERT, SEGV, FPE, ILL, BUS, OVERFLOW, THREAD };
-static const char *const ways[] = {"exit", "quick_exit", "assert", "segv", "fpe", "ill", "bus", "overflow", "thread", 0};
+enum { EXIT, QUICK_EXIT, ASSERT, SEGV, FPE, ILL, BUS, OVERFLOW, THREAD, HANG };
+static const char *const ways[] = {"exit", "quick_exit", "assert", "segv", "fpe", "ill", "bus", "overflow", "thread", "hang", 0};
 enum { STEP, RESET, CREATE, SNAPSHOT };
 static const char *const places[] = {"step", "reset", "create", "snapshot", 0};
 static const struct mappo_option options[] = {{"how", MAPPO_OPTION_CHOICE, "exit", 0, 0, ways, "how it ends"},
@@ -46,6 +47,7 @@ static void end(int64_t place)
     if (how == ILL) __builtin_trap();
     if (how == BUS) raise(SIGBUS);
     if (how == OVERFLOW) again(0);
+    while (how == HANG) pause();
     if (how == THREAD && !pthread_create(&own, NULL, leave, NULL)) pthread_join(own, NULL);
     assert(!"it is well");
 }
