@@ -26,7 +26,7 @@ build_ranks() {
     local define=-DHAVE_MPI
     [ "$MPI_NAME" = none ] && define=
     RANKS=$WORK/ranks-$MPI_NAME
-    (cd "$ROOT" && "$MPI_CC" -std=c11 -D_GNU_SOURCE $define -Wall -Wextra -O1 -g -Isrc -o "$RANKS" src/comm/*.c src/run/stop.c src/base/{check,clock,event,text}.c \
+    (cd "$ROOT" && "$MPI_CC" -std=c11 -D_GNU_SOURCE $define -fopenmp -Wall -Wextra -O1 -g -Isrc -o "$RANKS" src/comm/*.c src/run/stop.c src/base/{check,clock,event,text}.c \
         tests/mpi/ranks.c -lpthread -lm) || { echo "not ok - ranks_build_with_$MPI_NAME: compiler failed"; exit 1; }
 }
 
