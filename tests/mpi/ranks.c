@@ -299,8 +299,9 @@ static int work(struct comm *comm, double watchdog, const char *folder)
         }
         comm_barrier(comm);
     }
-    if (comm->rank == 0) printf("started\n"), fflush(stdout);
+    watchdog_phase("update"); /* also of the agreement before the first */
     watchdog_start(watchdog);
+    if (comm->rank == 0) printf("started\n"), fflush(stdout);
     int code;
     for (long update = 0; !(code = stop_agreed(stop, comm, why, sizeof why)); update++) {
         watchdog_phase("update");
