@@ -4,7 +4,8 @@
 # The same is: the command, the compiler's version, and the contents of SOURCE and of all that it includes. KEPT: folder of objects (empty:
 # none is kept). Writes OBJECT, OBJECT.log (what the compiler said) and, for make, the file's dependencies. NOTICE: a file of text for the
 # user that the first to compile anything shows and removes.
-set -eu -o pipefail
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh compile_once.sh`
+set -eu -o pipefail +o posix
 case ${1:-} in
 -h | --help) sed -n '2,6s/^# //p' "$0" && exit 0 ;;
 -*) echo "compile_once.sh: unknown option $1 (scripts/compile_once.sh --help)" >&2 && exit 2 ;;

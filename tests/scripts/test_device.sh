@@ -4,6 +4,8 @@
 # timeout: 300
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
+emulated=$root/${EMULATED:-${BUILD:-build}/emulated}
+unset BUILD EMULATED MAPPO MAPPO_EMULATED # of the tests: what is tried here has a folder of its own
 work=$(mktemp -d --suffix=.mappo-device-test) || exit 1
 trap 'rm -rf "$work"' EXIT
 failed=0
@@ -101,7 +103,6 @@ run none
 check no_gpu_is_said "2 1" "$code $(grep -c '^device.sh: no usable GPU: this build computes on the CPU only' "$work/log")" "$work/log"
 
 # ---- the real thing on the emulated device, packed and unpacked ----
-emulated=$root/${EMULATED:-${BUILD:-build}/emulated}
 if ! [ -x "$emulated/mappo" ]; then
     echo "ok - a_bundle_runs_it_on_an_emulated_device # SKIP needs $emulated/mappo (make emulated)"
     exit $failed
