@@ -50,32 +50,36 @@ int error_set(struct error *err, int code, const char *format, ...)
     return code;
 }
 
-int error_prefix(struct error *err, const char *format, ...)
+/* Makes "first""between""second" the text of the error. */
+static int join_text(struct error *err, const char *first, const char *between, const char *second)
 {
-    if (!err) return EXIT_INTERNAL;
-    char context[256], text[sizeof err->text + sizeof context];
-    va_list list;
-    va_start(list, format);
-    format_line(context, sizeof context, format, list);
-    va_end(list);
-    int length = snprintf(text, sizeof text, "%s: %s", context, err->text);
+    char text[2 * sizeof err->text];
+    const int length = snprintf(text, sizeof text, "%s%s%s", first, between, second);
     if (length >= (int)sizeof err->text) end_with_dots(text, sizeof err->text);
     memcpy(err->text, text, sizeof err->text);
     return err->code;
 }
 
+int error_prefix(struct error *err, const char *format, ...)
+{
+    char context[256];
+    if (!err) return EXIT_INTERNAL;
+    va_list list;
+    va_start(list, format);
+    format_line(context, sizeof context, format, list);
+    va_end(list);
+    return join_text(err, context, ": ", err->text);
+}
+
 int error_suffix(struct error *err, const char *format, ...)
 {
+    char end[256];
     if (!err) return EXIT_INTERNAL;
-    char end[256], text[sizeof err->text + sizeof end];
     va_list list;
     va_start(list, format);
     format_line(end, sizeof end, format, list);
     va_end(list);
-    const int length = snprintf(text, sizeof text, "%s%s", err->text, end);
-    if (length >= (int)sizeof err->text) end_with_dots(text, sizeof err->text);
-    memcpy(err->text, text, sizeof err->text);
-    return err->code;
+    return join_text(err, err->text, "", end);
 }
 
 /* One write per message, so that the lines of several ranks don't mix on a shared terminal. */
