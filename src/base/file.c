@@ -189,6 +189,20 @@ bool file_same(const char *a, const char *b)
     return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_ino == second.st_ino && first.st_dev == second.st_dev;
 }
 
+bool file_leads_to(const char *path, int fd)
+{
+    struct stat ours, there;
+    return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
+bool file_dangles(const char *path, char *target, size_t size)
+{
+    if (file_exists(path)) return false;
+    const ssize_t length = readlink(path, target, size - 1);
+    if (length >= 0) target[length] = '\0';
+    return length >= 0;
+}
+
 int file_link_replace(const char *folder, const char *link, const char *target, struct error *err)
 {
     char path[PATH_ROOM], temporary[PATH_ROOM];
@@ -233,13 +247,11 @@ static int copy_all(int from, int to)
 
 bool file_return(FILE *file, const char *path, char *moved, size_t size, struct error *err)
 {
-    struct stat ours, there;
     moved[0] = '\0';
     fflush(file);
-    if (fstat(fileno(file), &ours) != 0) return false;
-    const bool found = stat(path, &there) == 0;
+    if (file_leads_to(path, fileno(file))) return false;
+    const bool found = file_exists(path);
     if (!found && errno != ENOENT) return false; /* can't be told now: a file system that doesn't answer */
-    if (found && there.st_ino == ours.st_ino && there.st_dev == ours.st_dev) return false;
     if (found && file_set_aside(path, moved, size, err) != EXIT_DONE) return true;
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
     int failed = fd < 0 ? errno : copy_all(fileno(file), fd);

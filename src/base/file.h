@@ -40,6 +40,9 @@ int file_path_given(const char *written, char *path, size_t size, struct error *
 int file_make_folders(const char *path, struct error *err); /* mkdir -p */
 bool file_exists(const char *path);                         /* follows links */
 bool file_same(const char *a, const char *b);               /* two names of one file or folder that is there */
+bool file_leads_to(const char *path, int fd);               /* to the file or folder that is open there */
+/* `path` is a link to what is not there; `target` receives what it names. */
+bool file_dangles(const char *path, char *target, size_t size);
 int file_link_replace(const char *folder, const char *link, const char *target, struct error *err); /* relative symbolic link, by rename */
 int file_sync_folder(const char *folder, struct error *err);
 

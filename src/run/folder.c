@@ -73,20 +73,14 @@ void folder_close(struct folder *folder)
     free(folder);
 }
 
-static bool leads_to(const struct folder *folder, const char *path)
-{
-    struct stat ours, there;
-    return fstat(folder->directory, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
-}
-
 bool folder_follow(struct folder *folder)
 {
     char link[64], now[sizeof folder->path];
-    if (leads_to(folder, folder->path)) return true;
+    if (file_leads_to(folder->path, folder->directory)) return true;
     text_format(link, sizeof link, "/proc/self/fd/%d", folder->directory);
     const ssize_t length = readlink(link, now, sizeof now - 1);
     now[length > 0 ? length : 0] = '\0';
-    if (!leads_to(folder, now)) return false;
+    if (!file_leads_to(now, folder->directory)) return false;
     warn("%s was moved while the run writes it: the run goes on in %s", folder->path, now);
     text_format(folder->path, sizeof folder->path, "%s", now);
     return true;
@@ -97,7 +91,7 @@ int folder_ours(struct folder *folder, struct error *err)
     if (!lock_held(folder->lock))
         return error_set(err, EXIT_PEERS, "%s: the run's lock is no longer ours: another process took the folder over, or removed it",
                          folder->path);
-    if (!leads_to(folder, folder->path))
+    if (!file_leads_to(folder->path, folder->directory))
         return error_set(err, EXIT_PEERS, "%s: is no longer the run's folder, which was moved or removed", folder->path);
     return EXIT_DONE;
 }
@@ -131,12 +125,10 @@ int folder_check(const char *path, bool aside, struct error *err)
 {
     struct stat info;
     char target[256];
-    const bool missing = stat(path, &info) != 0;
-    const ssize_t length = missing ? readlink(path, target, sizeof target) : -1;
-    if (length >= 0)
-        return error_set(err, EXIT_USAGE, "%s: is a link to %.*s, which is not there: make that folder, or choose another with run=DIR",
-                         path, (int)length, target);
-    if (missing) return EXIT_DONE;
+    if (file_dangles(path, target, sizeof target))
+        return error_set(err, EXIT_USAGE, "%s: is a link to %s, which is not there: make that folder, or choose another with run=DIR", path,
+                         target);
+    if (stat(path, &info) != 0) return EXIT_DONE;
     const char *slash = strrchr(path, '/');
     const int above = slash != NULL ? (int)(slash - path) : 0;
     if (!S_ISDIR(info.st_mode) && above > 0)

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -102,11 +101,9 @@ int stored_open(const char *run_or_file, bool best, struct checkpoint **file, ch
     struct stat there;
     char target[256];
     *file = NULL;
-    const bool missing = stat(run_or_file, &there) != 0;
-    const ssize_t length = missing ? readlink(run_or_file, target, sizeof target) : -1;
-    if (length >= 0)
-        return error_set(err, EXIT_CHECKPOINT, "%s: is a link to %.*s, which is not there any more", run_or_file, (int)length, target);
-    if (missing) return error_set(err, EXIT_CHECKPOINT, "%s: no such run or checkpoint", run_or_file);
+    if (file_dangles(run_or_file, target, sizeof target))
+        return error_set(err, EXIT_CHECKPOINT, "%s: is a link to %s, which is not there any more", run_or_file, target);
+    if (stat(run_or_file, &there) != 0) return error_set(err, EXIT_CHECKPOINT, "%s: no such run or checkpoint", run_or_file);
     if (!S_ISDIR(there.st_mode) && best)
         return error_set(err, EXIT_USAGE, "which=best chooses among the checkpoints of a run's folder, and %s is one file: leave it out",
                          run_or_file);
