@@ -11,25 +11,13 @@
 
 enum { LENGTH = 64 };
 
-/* Characters that keyboards, web pages and word processors put where plain ones are meant. */
-static const struct {
-    const char *written, *plain;
-} look_alikes[] = {
-    {"\u2010", "-"}, {"\u2011", "-"}, {"\u2012", "-"}, {"\u2013", "-"}, {"\u2014", "-"}, {"\u2212", "-"},
-    {"\u00a0", " "}, {"\u2007", " "}, {"\u2009", " "}, {"\u202f", " "}, {"\u2019", "'"},
-};
-enum { LOOK_ALIKES = sizeof look_alikes / sizeof *look_alikes };
-
 /* With plain characters, without blanks around it and a list's comma behind it. False where it is too long to be a number. */
 static bool make_plain(const char *value, char *plain)
 {
     size_t used = 0;
     while (*value) {
-        int i = 0;
-        while (i < LOOK_ALIKES && strncmp(value, look_alikes[i].written, strlen(look_alikes[i].written)) != 0) i++;
         if (used + 2 > LENGTH) return false;
-        plain[used++] = i < LOOK_ALIKES ? *look_alikes[i].plain : *value;
-        value += i < LOOK_ALIKES ? strlen(look_alikes[i].written) : 1;
+        value += text_look_alike(value, &plain[used++]);
     }
     while (used > 0 && strchr(" ,;", plain[used - 1])) used--;
     plain[used] = '\0';

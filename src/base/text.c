@@ -212,14 +212,27 @@ bool text_lists(const char *list, const char *word)
     return false;
 }
 
+size_t text_look_alike(const char *text, char *plain)
+{
+    static const struct {
+        const char *written;
+        char plain;
+    } look_alikes[] = {{"\u2010", '-'}, {"\u2011", '-'}, {"\u2012", '-'}, {"\u2013", '-'}, {"\u2014", '-'}, {"\u2212", '-'},
+                       {"\u00a0", ' '}, {"\u2007", ' '}, {"\u2009", ' '}, {"\u202f", ' '}, {"\u2019", '\''}};
+    for (size_t i = 0; i < sizeof look_alikes / sizeof *look_alikes; i++) {
+        const size_t length = strlen(look_alikes[i].written);
+        if (strncmp(text, look_alikes[i].written, length) != 0) continue;
+        *plain = look_alikes[i].plain;
+        return length;
+    }
+    *plain = *text;
+    return *text != '\0';
+}
+
 const char *text_behind_dashes(const char *text)
 {
-    static const char *const dashes[] = {"-", "\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2212"};
-    for (size_t i = 0; i < sizeof dashes / sizeof *dashes;)
-        if (strncmp(text, dashes[i], strlen(dashes[i])) == 0)
-            text += strlen(dashes[i]), i = 0;
-        else
-            i++;
+    char plain;
+    for (size_t length; (length = text_look_alike(text, &plain)) > 0 && plain == '-';) text += length;
     return text;
 }
 

@@ -25,6 +25,10 @@ const char *text_strange_end(const char *text);
 
 bool text_lists(const char *list, const char *word); /* is it one of the words of the list, which stand a blank apart? */
 
+/* The plain character that is meant at the beginning of `text`, where keyboards, web pages and word processors put another one (dashes,
+ * blanks, the apostrophe), and how many bytes stand for it; 0 at the end. */
+size_t text_look_alike(const char *text, char *plain);
+
 /* `text` without dashes of any kind in front: word processors make "—lr" of "--lr". */
 const char *text_behind_dashes(const char *text);
 
