@@ -1,15 +1,44 @@
 /* The command line: [COMMAND] [key=value …] [--config FILE …] [--fresh] [--quiet] [--json] [--help [SECTION]] [--version]. */
 #include "config/config.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "config/suggest.h"
 
-/* What may be misspelt. Not --fresh: advice that is followed without a thought must not set a run aside. */
-static const char *const options[] = {"config", "quiet", "json", "check", "dry-run", "help", "version"};
+/* The options; those that take a value have no flag. */
+static const struct {
+    const char *name;
+    size_t flag; /* in struct arguments; 0 = none */
+} options[] = {{"--config", 0},
+               {"--fresh", offsetof(struct arguments, fresh)},
+               {"--quiet", offsetof(struct arguments, quiet)},
+               {"-q", offsetof(struct arguments, quiet)},
+               {"--json", offsetof(struct arguments, json)},
+               {"--check", offsetof(struct arguments, check)},
+               {"--dry-run", offsetof(struct arguments, dry_run)},
+               {"--help", 0},
+               {"--version", offsetof(struct arguments, version)}};
 enum { OPTIONS = sizeof options / sizeof *options };
+
+const char *arguments_option(int i)
+{
+    for (int k = 0; k < OPTIONS; k++)
+        if (options[k].name[1] == '-' && i-- == 0) return options[k].name + 2;
+    return NULL;
+}
+
+/* Of a misspelt one. Not --fresh: advice that is followed without a thought must not set a run aside. */
+static const char *nearest_option(const char *name)
+{
+    const char *names[OPTIONS], *option;
+    int count = 0;
+    for (int i = 0; (option = arguments_option(i)); i++)
+        if (strcmp(option, "fresh") != 0) names[count++] = option;
+    return text_nearest(name, names, count);
+}
 
 /* What other programs call an option. */
 static const struct {
@@ -40,7 +69,7 @@ static int unknown_option(const char *option, const char *next, struct error *er
                              other_options[i].meant);
     if (how == SUGGEST_KNOWN)
         return error_set(err, EXIT_USAGE, "unknown option \"%s\": settings are written without dashes; did you mean %s?", option, settings);
-    const char *meant = strlen(key) > 2 ? text_nearest(key, options, OPTIONS) : NULL;
+    const char *meant = strlen(key) > 2 ? nearest_option(key) : NULL;
     if (meant) return error_set(err, EXIT_USAGE, "unknown option \"%s\"; did you mean \"--%s\"? (mappo --help)", option, meant);
     if (how == SUGGEST_NEAR)
         return error_set(err, EXIT_USAGE, "unknown option \"%s\": settings are written without dashes; did you mean %s?", option, settings);
@@ -119,16 +148,12 @@ static int take_option(struct arguments *args, int argc, char **argv, int *i, st
     const char *text = argv[*i];
     if (is_option(text, "--config")) return take_config(args, option_value(argc, argv, i), err);
     if (is_option(text, "--help") || strcmp(text, "-h") == 0) return take_help(args, argc, argv, i), 0;
-    const struct {
-        const char *name;
-        bool *flag;
-    } flags[] = {{"--fresh", &args->fresh}, {"--quiet", &args->quiet},     {"--json", &args->json},      {"--check", &args->check},
-                 {"-q", &args->quiet},      {"--dry-run", &args->dry_run}, {"--version", &args->version}};
-    for (size_t f = 0; f < sizeof flags / sizeof *flags; f++)
-        if (strcmp(text, flags[f].name) == 0)
-            return *flags[f].flag = true, 0;
-        else if (is_option(text, flags[f].name))
-            return error_set(err, EXIT_USAGE, "%s takes no value, but \"%s\" was given", flags[f].name, text);
+    for (int f = 0; f < OPTIONS; f++) {
+        if (!options[f].flag || !is_option(text, options[f].name)) continue;
+        if (strchr(text, '=')) return error_set(err, EXIT_USAGE, "%s takes no value, but \"%s\" was given", options[f].name, text);
+        *(bool *)((char *)args + options[f].flag) = true;
+        return 0;
+    }
     return unknown_option(text, *i + 1 < argc ? argv[*i + 1] : NULL, err);
 }
 

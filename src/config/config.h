@@ -111,6 +111,9 @@ struct arguments {
 /* Knows nothing of which commands there are: the first operand is the command. */
 int arguments_parse(struct arguments *args, int argc, char **argv, struct error *err);
 
+/* Names of the options without their dashes, "config" and so on; NULL behind the last. */
+const char *arguments_option(int i);
+
 /* A line for each setting that a later one on the command line replaces with another value. */
 void arguments_warn_repeated(const struct arguments *args);
 

@@ -113,10 +113,10 @@ static void find_near(const char *section, const char *name, struct suggested *f
 /* "json=1": no setting, and none is near. */
 static const char *option_named(const char *key)
 {
-    static const char *const options[] = {"config", "fresh", "quiet", "json", "check", "dry-run", "help", "version"};
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-        if (text_same_letters(options[i], key)) return options[i];
-    return NULL;
+    const char *option;
+    for (int i = 0; (option = arguments_option(i)); i++)
+        if (text_same_letters(option, key)) break;
+    return option;
 }
 
 void suggest_keys(const char *key, struct suggested *found)
