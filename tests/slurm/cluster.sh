@@ -118,3 +118,24 @@ cluster_wait() {
     echo "${state:-unknown}"
     return 1
 }
+
+# ---- what its tests say ----
+failures=0
+check() { # NAME EXPECTED ACTUAL [LOG]
+    if [ "$2" = "$3" ]; then
+        echo "ok - $1"
+    else
+        failures=$((failures + 1))
+        echo "not ok - $1: expected \"$2\", got \"$3\""
+        [ -n "${4:-}" ] && tail -20 "$4" | sed 's/^/# /'
+    fi
+}
+# Polls until the command succeeds.
+until_true() { # SECONDS COMMAND...
+    local end=$((SECONDS + $1))
+    shift
+    while ! "$@"; do
+        [ $SECONDS -ge $end ] && return 1
+        sleep 0.2
+    done
+}

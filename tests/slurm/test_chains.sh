@@ -13,24 +13,6 @@ if ! cluster_start 2; then
     echo "ok - a_chain_goes_on_after_a_lost_node # SKIP $cluster_why"
     exit 0
 fi
-failures=0
-check() { # NAME EXPECTED ACTUAL [LOG]
-    if [ "$2" = "$3" ]; then
-        echo "ok - $1"
-    else
-        failures=$((failures + 1))
-        echo "not ok - $1: expected \"$2\", got \"$3\""
-        [ -n "${4:-}" ] && tail -20 "$4" | sed 's/^/# /'
-    fi
-}
-until_true() { # SECONDS COMMAND...
-    local end=$((SECONDS + $1))
-    shift
-    while ! "$@"; do
-        [ $SECONDS -ge $end ] && return 1
-        sleep 0.2
-    done
-}
 log_of() { echo "$clone/mappo-$1.log"; }
 says() { grep -qE -- "$2" "$(log_of "$1")" 2>/dev/null; } # JOB PATTERN
 followers() { sed -n 's/^train.sh: job \([0-9]*\) submitted.*/\1/p' "$(log_of "$1")"; }

@@ -19,27 +19,8 @@ if ! cluster_start; then
     exit 0
 fi
 cd "$work" || exit 1
-failures=0
-check() { # NAME EXPECTED ACTUAL [LOG]
-    if [ "$2" = "$3" ]; then
-        echo "ok - $1"
-    else
-        failures=$((failures + 1))
-        echo "not ok - $1: expected \"$2\", got \"$3\""
-        [ -n "${4:-}" ] && tail -20 "$4" | sed 's/^/# /'
-    fi
-}
 field() { timeout 20 scontrol show job -o "$1" | tr ' ' '\n' | sed -n "s/^$2=//p"; }
 updates() { cat "$work/$1/metrics.jsonl" 2>/dev/null | wc -l; }
-# until SECONDS COMMAND...: polls
-until_true() {
-    local end=$((SECONDS + $1))
-    shift
-    while ! "$@"; do
-        [ $SECONDS -ge $end ] && return 1
-        sleep 0.2
-    done
-}
 more_updates() { [ "$(updates "$1")" -gt "$2" ]; }
 # The updates of a log are 1, 2, 3, … with none twice and none left out.
 consecutive() { sed -n 's/.*"update": *\([0-9]*\).*/\1/p' "$work/$1/metrics.jsonl" | awk '$1 != NR { bad = NR; exit } END { print bad ? "line " bad " is another update" : "yes" }'; }
