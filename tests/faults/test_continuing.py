@@ -4,30 +4,17 @@ person changed is taken or named, never ignored.
 
 # timeout: 300"""
 import glob
-import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 
-MAPPO = os.path.abspath(os.environ.get("MAPPO", "build/mappo"))
+from runs import check, finish, lines, mappo
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 SMALL = ["rollout.envs=4", "rollout.steps=10", "policy.hidden=16", "ppo.epochs=1", "threads=1", "eval.env_steps=0"]
 UPDATE = 40  # environment steps
-failed = 0
-
-
-def check(name, condition, told=""):
-    global failed
-    failed += not condition
-    print(f"ok - {name}" if condition else f"not ok - {name}: {told}", flush=True)
-
-
-def mappo(*args):
-    done = subprocess.run([MAPPO, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
-    return done.returncode, done.stdout
 
 
 def train(updates, *args):
@@ -36,11 +23,6 @@ def train(updates, *args):
 
 def warnings(out):
     return [line for line in out.splitlines() if line.startswith("mappo: ")]
-
-
-def lines(run):
-    with open(f"{run}/metrics.jsonl") as file:
-        return [json.loads(line) for line in file]
 
 
 def plugin(path, *edits):
@@ -274,7 +256,7 @@ def main():
     finally:
         os.chdir("/")
         shutil.rmtree(folder)
-    sys.exit(failed > 0)
+    finish()
 
 
 main()

@@ -7,23 +7,16 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
+
+from runs import MAPPO, check, finish
 
 try:
     import h5py
 except ImportError:
     h5py = None
 
-MAPPO = os.environ.get("MAPPO", "build/mappo")
 SMALL = ["rollout.envs=8", "rollout.steps=5", "policy.hidden=16", "ppo.epochs=1", "threads=1", "eval.env_steps=0", "checkpoint.interval=1"]
-failed = 0
-
-
-def check(name, condition, told=""):
-    global failed
-    failed += not condition
-    print(f"ok - {name}" if condition else f"not ok - {name}: {told}", flush=True)
 
 
 def mappo(*args):
@@ -141,7 +134,7 @@ def main():
         checks(folder, run)
     finally:
         shutil.rmtree(folder)
-    sys.exit(failed > 0)
+    finish()
 
 
 main()

@@ -8,23 +8,16 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
-MAPPO = os.environ.get("MAPPO", "build/mappo")
+from runs import MAPPO, check, finish, lines
+
 SMALL = ["rollout.envs=8", "rollout.steps=5", "policy.hidden=16", "ppo.epochs=1", "threads=1"]
 QUICK = SMALL + ["eval.env_steps=0"]
 # Minutes of evaluation after every second update; played to its end only where it is short.
 LONG = SMALL + ["eval.env_steps=0", "eval.interval=2", "eval.episodes=64", "env.max_cycles=1000000"]
 SHORT = SMALL + ["eval.env_steps=0", "eval.interval=2", "eval.episodes=64", "env.max_cycles=2000", "train.env_steps=160"]
-failed = 0
-
-
-def check(name, condition, told=""):
-    global failed
-    failed += not condition
-    print(f"ok - {name}" if condition else f"not ok - {name}: {told}", flush=True)
 
 
 def start(*args, launch=(), **options):
@@ -36,11 +29,6 @@ def mappo(*args, **options):
     process = start(*args, **options)
     out, _ = process.communicate(timeout=120)
     return process.returncode, out
-
-
-def lines(run):
-    with open(f"{run}/metrics.jsonl") as file:
-        return [json.loads(line) for line in file]
 
 
 def steps(run):
@@ -205,7 +193,7 @@ def main():
         quiet_leaves_one_line(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(failed > 0)
+    finish()
 
 
 main()

@@ -12,27 +12,15 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
-MAPPO = os.environ.get("MAPPO", "build/mappo")
+from runs import MAPPO, check, finish, mappo
+
 # Small enough that a start costs more than an update; a save after every update.
 SMALL = ["rollout.envs=8", "rollout.steps=5", "policy.hidden=16", "ppo.epochs=1", "threads=1", "eval.env_steps=0"]
 EVERY = ["checkpoint.interval=1"]
 STEPS = 8 * 5
-failed = 0
-
-
-def check(name, condition, told=""):
-    global failed
-    failed += not condition
-    print(f"ok - {name}" if condition else f"not ok - {name}: {told}", flush=True)
-
-
-def mappo(*args, **options):
-    done = subprocess.run([MAPPO, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, **options)
-    return done.returncode, done.stdout
 
 
 def train(run, updates, *args, **options):
@@ -478,7 +466,7 @@ def main():
             promise(folder)
     finally:
         shutil.rmtree(folder)
-    sys.exit(failed > 0)
+    finish()
 
 
 main()
