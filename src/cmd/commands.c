@@ -164,7 +164,7 @@ const struct command *command_named(const char *name)
 static bool looks_at(const struct command *command, int k)
 {
     char full[128];
-    text_format(full, sizeof full, "%s.%s", config_keys[k].section, config_keys[k].name);
+    config_full_name(k, full, sizeof full);
     if (command->but_not && text_lists(command->but_not, full)) return false;
     return !command->looks_at || text_lists(command->looks_at, config_keys[k].section) || text_lists(command->looks_at, full);
 }
@@ -190,7 +190,7 @@ static int check_settings(const struct command *command, const struct arguments 
         const int k = config_find(key);
         if (k < 0 && check_unknown(command, key, err)) return EXIT_USAGE;
         if (k < 0 || looks_at(command, k)) continue;
-        text_format(full, sizeof full, "%s.%s", config_keys[k].section, config_keys[k].name);
+        config_full_name(k, full, sizeof full);
         /* "mappo eval RUN seed=3": there is a key of that name that it does look at. */
         text_format(own, sizeof own, "%s.%s", command->name, config_keys[k].name);
         if (config_find(own) >= 0 && looks_at(command, config_find(own)))

@@ -58,7 +58,7 @@ static void compare_key(struct list *list, int k, const struct config *now, cons
         text_format(value, sizeof value, "%s", now->env_id);
         text_format(before, sizeof before, "%s", then->env_id);
     }
-    text_format(key, sizeof key, "%s.%s", config_keys[k].section, config_keys[k].name);
+    config_full_name(k, key, sizeof key);
     if (flags & IS_PATH && file_same(value, before)) return; /* "./a.h5" and "a.h5" */
     if (strcmp(value, before) == 0) return;
     name_source(how, now, now->origin[k], value, sizeof value);

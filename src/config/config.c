@@ -367,6 +367,11 @@ void config_defaults(struct config *config)
     }
 }
 
+void config_full_name(int k, char *text, size_t size)
+{
+    text_format(text, size, "%s.%s", config_keys[k].section, config_keys[k].name);
+}
+
 void config_value(const struct config *config, int k, char *text, size_t size)
 {
     const struct config_key *key = &config_keys[k];

@@ -125,6 +125,7 @@ int config_build(struct config *config, const struct arguments *args, config_fin
 /* Only --config and the command line, over what `config` already holds. */
 int config_apply(struct config *config, const struct arguments *args, struct error *err);
 
+void config_full_name(int k, char *text, size_t size); /* "ppo.clip" */
 /* The value of key k as text that reads back identically. */
 void config_value(const struct config *config, int k, char *text, size_t size);
 int config_find(const char *key);                                             /* index by "section.name" or alias; -1 */

@@ -21,11 +21,6 @@ void suggest_options_of(const struct config_env *env)
     chosen = env;
 }
 
-static void full_name(int k, char *text, size_t size)
-{
-    text_format(text, size, "%s.%s", config_keys[k].section, config_keys[k].name);
-}
-
 static void add(struct suggested *found, enum suggestion how, const char *section, const char *name)
 {
     if (found->keys == SUGGEST_MOST) return;
@@ -44,7 +39,7 @@ static void find_spelling(const char *key, struct suggested *found)
         if (text_same_letters(config_alias(i, &k), key)) add(found, SUGGEST_SPELLING, "", config_alias(i, &k));
     }
     for (int k = 0; k < CONFIG_KEYS && !found->keys; k++) {
-        full_name(k, full, sizeof full);
+        config_full_name(k, full, sizeof full);
         if (text_same_letters(full, key)) add(found, SUGGEST_SPELLING, "", full);
     }
     for (int i = 0; chosen && i < chosen->options && !found->keys; i++) {

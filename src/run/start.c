@@ -42,7 +42,7 @@ static int continue_config(struct config *config, const struct checkpoint *file,
         if (!now || !(config_keys[k].flags & CHANGEABLE)) continue;
         char text[CONFIG_TEXT], key[96];
         config_value(config, k, text, sizeof text);
-        text_format(key, sizeof key, "%s.%s", config_keys[k].section, config_keys[k].name);
+        config_full_name(k, key, sizeof key);
         code = config_set(then, key, text, config->origin[k], "continuing", err);
     }
     /* The same environment, maybe from another place. */

@@ -128,7 +128,7 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     for (int k = 0; k < config_key_count; k++) {
         if (config_keys[k].flags & NOT_STORED) continue;
         char name[96];
-        text_format(name, sizeof name, "%s.%s", config_keys[k].section, config_keys[k].name);
+        config_full_name(k, name, sizeof name);
         config_value(t->config, k, text, sizeof text);
         attribute_add(a, "config/", name, text);
     }

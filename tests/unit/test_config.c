@@ -13,22 +13,9 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "config/suggest.h"
+#include "config_lines.h"
 
 static struct config config, other;
-static struct error err;
-
-static void full_name(int k, char *text, size_t size)
-{
-    text_format(text, size, "%s.%s", config_keys[k].section, config_keys[k].name);
-}
-
-static void expect_error(int code, const char *part)
-{
-    assert_int_equal(code, EXIT_USAGE);
-    assert_int_equal(err.code, EXIT_USAGE);
-    if (!strstr(err.text, part)) fail_msg("\"%s\" does not say \"%s\"", err.text, part);
-    err = (struct error){0};
-}
 
 /* Another value that the key takes; false where it has only one. */
 static bool another_value(int k, char *text, size_t size)
@@ -71,7 +58,7 @@ static void every_key_has_a_default_in_range_help_and_a_section(void **state)
     assert_int_equal(sizeof config.origin, CONFIG_KEYS);
     for (int k = 0; k < CONFIG_KEYS; k++) {
         const struct config_key *key = &config_keys[k];
-        full_name(k, name, sizeof name);
+        config_full_name(k, name, sizeof name);
         assert_int_equal(config_find(name), k); /* found, and not twice */
         assert_non_null(config_section(key->section));
         if (strlen(key->help) < 6) fail_msg("%s has no help", name);
@@ -91,7 +78,7 @@ static void every_key_keeps_what_it_is_set_to(void **state)
     config_defaults(&config);
     for (int k = 0; k < CONFIG_KEYS; k++) {
         if (!another_value(k, value, sizeof value)) continue;
-        full_name(k, name, sizeof name);
+        config_full_name(k, name, sizeof name);
         other = config;
         if (config_set(&config, name, value, ORIGIN_COMMAND_LINE, "here", &err)) fail_msg("%s", err.text);
         config_value(&config, k, read, sizeof read);
@@ -113,7 +100,7 @@ static void every_key_refuses_what_is_out_of_range_or_of_another_type(void **sta
     config_defaults(&config);
     for (int k = 0; k < CONFIG_KEYS; k++) {
         const struct config_key *key = &config_keys[k];
-        full_name(k, name, sizeof name);
+        config_full_name(k, name, sizeof name);
         config_value(&config, k, before, sizeof before);
         if (key->type == KEY_IS_INT || key->type == KEY_IS_REAL) {
             text_short_real(value, sizeof value, key->low - 1);
@@ -143,7 +130,7 @@ static void tilde_is_home_in_every_path(void **state)
     config_defaults(&config);
     for (int k = 0; k < CONFIG_KEYS; k++) {
         if (!(config_keys[k].flags & IS_PATH)) continue;
-        full_name(k, name, sizeof name);
+        config_full_name(k, name, sizeof name);
         assert_int_equal(config_set(&config, name, "~/a/b.so", ORIGIN_FILE, "here", &err), 0);
         config_value(&config, k, value, sizeof value);
         assert_string_equal(value, "/people/me/a/b.so");
@@ -174,18 +161,6 @@ static void too_many_env_options_are_refused(void **state)
 }
 
 /* ---- the command line ---------------------------------------------------------------------------------------------------------------- */
-
-static struct arguments args;
-
-static int parse(const char *line)
-{
-    static char words[4096];
-    static char *argv[400];
-    int argc = 0;
-    text_format(words, sizeof words, "mappo %s", line);
-    for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
-    return arguments_parse(&args, argc, argv, &err);
-}
 
 static void command_line_is_taken_apart(void **state)
 {
@@ -393,7 +368,7 @@ static void hash_covers_every_stored_key(void **state)
     for (int k = 0; k < CONFIG_KEYS; k++) {
         config_defaults(&config);
         if (!another_value(k, value, sizeof value)) continue;
-        full_name(k, name, sizeof name);
+        config_full_name(k, name, sizeof name);
         assert_int_equal(config_set(&config, name, value, ORIGIN_FILE, "here", &err), 0);
         bool same = config_hash(&config) == before, stored = !(config_keys[k].flags & NOT_STORED);
         if (same == stored) fail_msg("%s %s the hash", name, same ? "does not change" : "changes");
@@ -464,7 +439,7 @@ static void ranks_are_compared_in_every_key(void **state)
         config_defaults(&config);
         other = config;
         if (!another_value(k, value, sizeof value)) continue;
-        full_name(k, name, sizeof name);
+        config_full_name(k, name, sizeof name);
         assert_int_equal(config_set(&config, name, value, ORIGIN_FILE, "here", &err), 0);
         assert_int_equal(config_differences(&config, &other, &config_everything, text, sizeof text), 1);
         if (strncmp(text, name, strlen(name)) != 0) fail_msg("%s is called %s", name, text);
@@ -491,7 +466,7 @@ static void help_shows_every_key_in_a_hundred_columns(void **state)
     (void)state;
     char *all = printed("all", false), *page = printed(NULL, true), name[128];
     for (int k = 0; k < CONFIG_KEYS; k++) {
-        full_name(k, name, sizeof name);
+        config_full_name(k, name, sizeof name);
         char *section = printed(config_keys[k].section, false);
         if (!strstr(all, name) || !strstr(page, name) || !strstr(section, name)) fail_msg("%s is missing in the help", name);
         free(section);

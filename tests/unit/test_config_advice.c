@@ -14,33 +14,9 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "config/suggest.h"
+#include "config_lines.h"
 
 static struct config config;
-static struct arguments args;
-static struct error err;
-
-static void full_name(int k, char *text, size_t size)
-{
-    text_format(text, size, "%s.%s", config_keys[k].section, config_keys[k].name);
-}
-
-static void expect_error(int code, const char *part)
-{
-    assert_int_equal(code, EXIT_USAGE);
-    assert_int_equal(err.code, EXIT_USAGE);
-    if (!strstr(err.text, part)) fail_msg("\"%s\" does not say \"%s\"", err.text, part);
-    err = (struct error){0};
-}
-
-static int parse(const char *line)
-{
-    static char words[4096];
-    static char *argv[400];
-    int argc = 0;
-    text_format(words, sizeof words, "mappo %s", line);
-    for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
-    return arguments_parse(&args, argc, argv, &err);
-}
 
 static void aliases_and_foreign_names_lead_to_keys(void **state)
 {
@@ -155,7 +131,7 @@ static void no_number_silently_becomes_a_special_one(void **state)
     static const char *const small[] = {"1e-300", "1e-50", "1e-400", "0.000000000000000000000000000000000000000001"};
     for (int k = 0; k < CONFIG_KEYS; k++) {
         if (config_keys[k].type != KEY_IS_REAL) continue;
-        full_name(k, name, sizeof name);
+        config_full_name(k, name, sizeof name);
         for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
             config_defaults(&config);
             expect_error(config_set(&config, name, small[i], ORIGIN_COMMAND_LINE, "here", &err), "is too small to be told from 0");
