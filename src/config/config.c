@@ -148,8 +148,7 @@ static int number_error(const struct config_key *key, const char *name, const ch
 {
     char advice[128], range[80];
     const bool whole = key->type == KEY_IS_INT;
-    const bool time = !whole && (strstr(key->name, "seconds") || strstr(key->help, "seconds")); /* an interval is of updates */
-    const struct number_kind kind = {whole, time, key->low, key->high};
+    const struct number_kind kind = {whole, (key->flags & IS_SECONDS) != 0, key->low, key->high};
     const char *what = whole ? "a whole number" : "a number", *special;
     number_advice(value, &kind, advice, sizeof advice);
     if (advice[0]) return error_set(err, EXIT_USAGE, "%s=%s %s is not %s%s", name, value, where, what, advice);

@@ -57,7 +57,8 @@ enum key_flags {
     UNNAMED = 4,    /* explicit value does not enter the run's folder name */
     MEANING = 8,    /* networks that were trained under another value mean something else, or did another task */
     SINGLE = 16,    /* computed with in 32 bits */
-    IS_PATH = 32    /* of a file or folder: ~ at its beginning is somebody's home */
+    IS_PATH = 32,   /* of a file or folder: ~ at its beginning is somebody's home */
+    IS_SECONDS = 64 /* a time, which people write as "30m" */
 };
 
 struct config_key {
@@ -110,6 +111,9 @@ struct arguments {
 };
 /* Knows nothing of which commands there are: the first operand is the command. */
 int arguments_parse(struct arguments *args, int argc, char **argv, struct error *err);
+
+/* Copies the key of an assignment "key=value"; returns its value. */
+const char *assignment_split(const char *assignment, char *key, size_t size);
 
 /* Names of the options without their dashes, "config" and so on; NULL behind the last. */
 const char *arguments_option(int i);
