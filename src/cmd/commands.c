@@ -186,7 +186,7 @@ static int check_settings(const struct command *command, const struct arguments 
 {
     char key[128], full[128], own[160];
     for (int i = 0; i < args->assignments; i++) {
-        text_format(key, sizeof key, "%.*s", (int)strcspn(args->assignment[i], "="), args->assignment[i]);
+        assignment_split(args->assignment[i], key, sizeof key);
         const int k = config_find(key);
         if (k < 0 && check_unknown(command, key, err)) return EXIT_USAGE;
         if (k < 0 || looks_at(command, k)) continue;

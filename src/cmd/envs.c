@@ -330,9 +330,10 @@ static int open_named(struct vecenv **env, const struct arguments *args, struct 
 static int check_given(const struct arguments *args, struct error *err)
 {
     for (int i = 0; i < args->assignments; i++) {
-        const char *given = args->assignment[i], *value = strchr(given, '=') + 1;
-        if (strncmp(given, "env=", 4) == 0 || strncmp(given, "env.name=", 9) == 0)
-            return error_set(err, EXIT_USAGE, "mappo envs takes the environment without %.*s: mappo envs %s", (int)(value - given), given,
+        char key[128];
+        const char *value = assignment_split(args->assignment[i], key, sizeof key);
+        if (config_find(key) == KEY_env_name)
+            return error_set(err, EXIT_USAGE, "mappo envs takes the environment without %s=: mappo envs %s", key,
                              args->operands ? args->operand[0] : value);
     }
     if (args->operands || !(args->assignments || args->files)) return 0;

@@ -65,11 +65,10 @@ int unknown_command(const struct arguments *args, struct error *err)
 int missing_operand(const struct command *command, const struct arguments *args, struct error *err)
 {
     for (int i = 0; i < args->assignments; i++) {
-        const char *value = strchr(args->assignment[i], '=') + 1, *key = args->assignment[i];
-        const int length = (int)(value - 1 - key);
-        if (text_lists(command->operands, "RUN|FILE") && *value && (strncmp(key, "run=", 4) == 0 || strncmp(key, "run.dir=", 8) == 0))
-            return error_set(err, EXIT_USAGE, "mappo %s takes the run without %.*s=: mappo %s %s", command->name, length, key,
-                             command->name, value);
+        char key[128];
+        const char *value = assignment_split(args->assignment[i], key, sizeof key);
+        if (text_lists(command->operands, "RUN|FILE") && *value && config_find(key) == KEY_run_dir)
+            return error_set(err, EXIT_USAGE, "mappo %s takes the run without %s=: mappo %s %s", command->name, key, command->name, value);
     }
     return error_set(err, EXIT_USAGE, "mappo %s needs %s (mappo %s --help)", command->name, command->operands, command->name);
 }

@@ -157,11 +157,18 @@ static int take_option(struct arguments *args, int argc, char **argv, int *i, st
     return unknown_option(text, *i + 1 < argc ? argv[*i + 1] : NULL, err);
 }
 
+const char *assignment_split(const char *assignment, char *key, size_t size)
+{
+    const char *equals = strchr(assignment, '=');
+    text_format(key, size, "%.*s", (int)(equals - assignment), assignment);
+    return equals + 1;
+}
+
 static bool same_key(const char *a, const char *b)
 {
     char first[128], second[128];
-    text_format(first, sizeof first, "%.*s", (int)strcspn(a, "="), a);
-    text_format(second, sizeof second, "%.*s", (int)strcspn(b, "="), b);
+    assignment_split(a, first, sizeof first);
+    assignment_split(b, second, sizeof second);
     return strcmp(first, second) == 0 || (config_find(first) >= 0 && config_find(first) == config_find(second));
 }
 

@@ -30,9 +30,8 @@ static int apply_command_line(struct config *config, const struct sources *sourc
 {
     for (int i = 0; i < sources->args->assignments; i++) {
         char key[128];
-        const char *assignment = sources->args->assignment[i], *equals = strchr(assignment, '=');
-        text_format(key, sizeof key, "%.*s", (int)(equals - assignment), assignment);
-        if (config_set(config, key, equals + 1, ORIGIN_COMMAND_LINE, "on the command line", err)) return err->code;
+        const char *value = assignment_split(sources->args->assignment[i], key, sizeof key);
+        if (config_set(config, key, value, ORIGIN_COMMAND_LINE, "on the command line", err)) return err->code;
     }
     return 0;
 }
@@ -126,9 +125,11 @@ static int explain(struct config *config, const struct sources *sources, config_
     config_defaults(config);
     for (int i = 0; i < sources->args->files; i++)
         config_load_text(config, sources->file[i], sources->args->file[i], ORIGIN_FILE, &ignored); /* up to its first mistake */
-    for (int i = 0; i < sources->args->assignments; i++)
-        if (strncmp(sources->args->assignment[i], "env=", 4) == 0 || strncmp(sources->args->assignment[i], "env.name=", 9) == 0)
-            config_set(config, "env", strchr(sources->args->assignment[i], '=') + 1, ORIGIN_COMMAND_LINE, "", &ignored);
+    for (int i = 0; i < sources->args->assignments; i++) {
+        char key[128];
+        const char *value = assignment_split(sources->args->assignment[i], key, sizeof key);
+        if (config_find(key) == KEY_env_name) config_set(config, key, value, ORIGIN_COMMAND_LINE, "", &ignored);
+    }
     char name[CONFIG_TEXT]; /* env.id may be `name` itself */
     text_format(name, sizeof name, "%s", config->env_name);
     if (!find_env || find_env(&env, name, &ignored)) return err->code;
