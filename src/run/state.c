@@ -247,6 +247,18 @@ static void *job_write(void *user)
     return NULL;
 }
 
+/* Once more where the folder was moved while the first try wrote: by its new name that one can succeed. No thread saves. */
+static void job_write_again_if_moved(struct save_job *job)
+{
+    char before[sizeof job->t->path];
+    if (!job->code) return;
+    text_format(before, sizeof before, "%s", job->t->path);
+    state_follow_folder(job->t, true);
+    if (strcmp(before, job->t->path) == 0) return;
+    job->err = (struct error){0};
+    job_write(job);
+}
+
 static void job_free(struct save_job *job)
 {
     free(job->content.fields.field);
@@ -277,7 +289,10 @@ void state_save_begin(struct trainer *t, bool best)
             freeze(t->job);
             t->job->threaded = pthread_create(&t->job->thread, NULL, job_write, t->job) == 0;
         }
-        if (!t->job->threaded) job_write(t->job);
+        if (!t->job->threaded) {
+            job_write(t->job);
+            job_write_again_if_moved(t->job);
+        }
     }
     t->last_save = clock_seconds();
     t->seconds_save += t->last_save - start;
@@ -292,7 +307,11 @@ int state_save_end(struct trainer *t, struct error *err)
     watchdog_phase("saving a checkpoint");
     t->saving = false;
     if (t->job) {
-        if (t->job->threaded) pthread_join(t->job->thread, NULL);
+        if (t->job->threaded) {
+            pthread_join(t->job->thread, NULL);
+            t->job->threaded = false;
+            job_write_again_if_moved(t->job); /* of the copies that it has */
+        }
         code = t->job->code;
         seconds = t->job->seconds;
         if (code && err) *err = t->job->err;

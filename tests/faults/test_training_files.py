@@ -437,6 +437,20 @@ def a_folder_that_is_moved_while_a_run_writes_it_is_followed(folder):
     check("and_the_run_under_the_old_name_keeps_its_own", contents(run) == before, sorted(os.listdir(run)))
 
 
+def a_folder_that_is_moved_in_the_middle_of_a_save_is_followed_too(folder):
+    run = f"{folder}/restless"
+    process = start(run, 1000000)  # saves most of the time
+    wait_for(run, 1, process)
+    for _ in range(20):
+        time.sleep(0.03)
+        os.rename(run, f"{run}-")
+        run = f"{run}-"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    out = process.communicate(timeout=60)[0]
+    check("a_folder_that_is_moved_in_the_middle_of_a_save_is_followed_too", process.returncode == 10 and "left out" not in out, out[-500:])
+
+
 def a_run_whose_folder_was_removed_leaves_the_next_one_there_alone(folder):
     run = f"{folder}/rubbish"
     process = start(run, 1000000, "checkpoint.interval=0", "checkpoint.seconds=4")
@@ -460,6 +474,7 @@ def main():
                         renamed_checkpoints_are_taken_for_what_they_hold, the_best_checkpoint_is_found_by_content,
                         nothing_of_a_persons_is_replaced, files_that_are_taken_away_while_a_run_writes_them_come_back,
                         a_folder_that_is_moved_while_a_run_writes_it_is_followed,
+                        a_folder_that_is_moved_in_the_middle_of_a_save_is_followed_too,
                         a_run_whose_folder_was_removed_leaves_the_next_one_there_alone,
                         a_run_of_a_program_that_rounded_otherwise_says_so_once,
                         a_full_disk_does_not_end_training, a_small_file_system_that_runs_full):
