@@ -127,8 +127,7 @@ static void print_row(const struct evaluating *e, int player, const struct evalu
 
 static void print_heading(const struct evaluating *e)
 {
-    char changed[1024];
-    options_changed(vecenv_descriptor(e->learning.env), vecenv_options(e->learning.env), changed, sizeof changed);
+    const char *changed = vecenv_options_changed(e->learning.env);
     printf("%s\n%s%s%s\n", e->path, vecenv_descriptor(e->learning.env)->id, *changed ? ", " : "", changed);
     const char *rules = vecenv_spec(e->learning.env)->rules;
     if (e->config->eval_episodes > 1)

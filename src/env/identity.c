@@ -19,18 +19,13 @@ static uint64_t hash_pair(const char *name, const char *value)
 
 uint64_t identity_of(const struct mappo_env *env, const struct vecenv_config *config)
 {
-    struct mappo_value value[OPTIONS_MAX], usual[OPTIONS_MAX];
-    char text[1024], now[128], def[128];
+    struct mappo_value value[OPTIONS_MAX];
+    char text[1024], now[128];
     uint64_t changed = 0;
-    /* Both were read before, when the instance was made. */
-    if (options_read(env, config->option, config->options, value, text, sizeof text, NULL) ||
-        options_read(env, NULL, 0, usual, text, sizeof text, NULL))
-        return 0;
-    for (int k = 0, count = options_count(env); k < count; k++) {
-        options_value(&env->option[k], &value[k], now, sizeof now);
-        options_value(&env->option[k], &usual[k], def, sizeof def);
-        if (strcmp(now, def) != 0) changed += hash_pair(env->option[k].name, now);
-    }
+    /* They were read before, when the instance was made. */
+    if (options_read(env, config->option, config->options, value, text, sizeof text, NULL)) return 0;
+    for (int k = 0, count = options_count(env); k < count; k++)
+        if (options_differs(env, k, &value[k], now, sizeof now)) changed += hash_pair(env->option[k].name, now);
     /* Their defaults are those of the section "wrap" in config.def. */
     const int64_t limit = config->time_limit;
     if (limit) changed += hash_bytes(hash_text(HASH_START, "wrap.time_limit"), &limit, sizeof limit);

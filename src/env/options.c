@@ -204,24 +204,23 @@ int options_read(const struct mappo_env *env, const struct env_option *given, in
     return 0;
 }
 
-void options_changed(const struct mappo_env *env, const char *all, char *text, size_t size)
+bool options_differs(const struct mappo_env *env, int k, const struct mappo_value *value, char *text, size_t size)
+{
+    struct mappo_value usual;
+    char def[128];
+    options_value(&env->option[k], value, text, size);
+    if (read_value(env, &env->option[k], env->option[k].def, &usual, NULL)) return true;
+    options_value(&env->option[k], &usual, def, sizeof def);
+    return strcmp(text, def) != 0;
+}
+
+void options_changed(const struct mappo_env *env, const struct mappo_value *value, char *text, size_t size)
 {
     text[0] = 0;
     for (int k = 0; k < options_count(env); k++) {
-        char usual[256], one[128];
-        struct mappo_value def;
-        if (read_value(env, &env->option[k], env->option[k].def, &def, NULL)) continue;
-        options_value(&env->option[k], &def, one, sizeof one);
-        text_format(usual, sizeof usual, "%s=%s", env->option[k].name, one);
-        /* In the order of the table, and each followed by the next one's name. */
-        const char *next = all + strcspn(all, "=");
-        char name[80] = "";
-        if (env->option[k + 1].name) text_format(name, sizeof name, " %s=", env->option[k + 1].name);
-        const char *end = *name ? strstr(next, name) : NULL;
-        const int length = end ? (int)(end - all) : (int)strlen(all);
+        char one[128];
         const size_t used = strlen(text);
-        if ((int)strlen(usual) != length || strncmp(usual, all, (size_t)length) != 0)
-            text_format(text + used, size - used, "%s%.*s", used ? " " : "", length, all);
-        all += length + (end != NULL);
+        if (options_differs(env, k, &value[k], one, sizeof one))
+            text_format(text + used, size - used, "%s%s=%s", used ? " " : "", env->option[k].name, one);
     }
 }

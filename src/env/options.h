@@ -19,8 +19,10 @@ int options_read(const struct mappo_env *env, const struct env_option *given, in
 void options_value(const struct mappo_option *option, const struct mappo_value *value, char *text, size_t size);
 /* Spells the `value` of option `name` as options_value does: "0.50" becomes "0.5". What is no option or can't be read stays. */
 void options_plain(const struct mappo_env *env, const char *name, char *value, size_t size);
-/* Of the `all` that options_read wrote, those that are not the defaults: "N=5". */
-void options_changed(const struct mappo_env *env, const char *all, char *text, size_t size);
+/* Writes value of option k as options_value does; whether that is not its default. */
+bool options_differs(const struct mappo_env *env, int k, const struct mappo_value *value, char *text, size_t size);
+/* Of value [options_count] those that are not the defaults: "N=5". */
+void options_changed(const struct mappo_env *env, const struct mappo_value *value, char *text, size_t size);
 /* "1..64", "0..1", "mpe2, on-policy", "0 or 1": what an option may be. */
 void options_range(const struct mappo_option *option, char *text, size_t size);
 const char *options_type_name(const struct mappo_option *option);

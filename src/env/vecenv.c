@@ -26,6 +26,7 @@ static int open_instance(struct vecenv *v, const struct vecenv_config *config, s
     if (!value) return error_set(err, EXIT_INTERNAL, "out of memory");
     int rc = options_read(v->env, config->option, config->options, value, v->options, sizeof v->options, err);
     if (rc == 0) {
+        options_changed(v->env, value, v->changed, sizeof v->changed);
         const struct mappo_env_config env_config = {.struct_size = sizeof env_config,
                                                     .option = value,
                                                     .options_text = v->options,
@@ -147,6 +148,7 @@ int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, ui
     v->strides = like->strides;
     memcpy(v->size, like->size, sizeof v->size);
     memcpy(v->options, like->options, sizeof v->options);
+    memcpy(v->changed, like->changed, sizeof v->changed);
     v->identity = like->identity;
     v->hash = like->hash;
     v->envs = envs;
@@ -207,6 +209,11 @@ const struct mappo_env_spec *vecenv_spec(const struct vecenv *v)
 const char *vecenv_options(const struct vecenv *v)
 {
     return v->options;
+}
+
+const char *vecenv_options_changed(const struct vecenv *v)
+{
+    return v->changed;
 }
 
 uint64_t vecenv_identity(const struct vecenv *v)

@@ -57,6 +57,7 @@ int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, ui
 const struct mappo_env *vecenv_descriptor(const struct vecenv *env);
 const struct mappo_env_spec *vecenv_spec(const struct vecenv *env); /* as the learner sees it, wrappers applied */
 const char *vecenv_options(const struct vecenv *env);               /* "N=3 rules=mpe2 …": all of them, defaults too */
+const char *vecenv_options_changed(const struct vecenv *env);       /* "N=5": those that are not the defaults */
 uint64_t vecenv_identity(const struct vecenv *env);                 /* what a run and its snapshots belong to (env/identity.h) */
 uint64_t vecenv_hash(const struct vecenv *env);                     /* of id, version, options, spec and wrappers: compared between ranks */
 int32_t vecenv_envs(const struct vecenv *env);

@@ -18,7 +18,7 @@ struct vecenv {
     struct mappo_env_spec spec; /* as the learner sees it */
     struct lane_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
-    char options[4096];
+    char options[4096], changed[1024];
     uint64_t identity, hash; /* env/identity.h */
     int32_t envs, time_limit, horizon, report_most;
     uint32_t first_env;

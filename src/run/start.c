@@ -270,8 +270,7 @@ static void say_what_runs(const struct trainer *t, bool continued)
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
     char advice[512] = "";
     progress_say(t->progress, "%s", version_line());
-    char changed[1024]; /* all of them stand in config.ini */
-    options_changed(vecenv_descriptor(t->learning.env), vecenv_options(t->learning.env), changed, sizeof changed);
+    const char *changed = vecenv_options_changed(t->learning.env); /* all of them stand in config.ini */
     progress_say(t->progress, "%s on %s%s%s", t->learning.algorithm->ops->name, vecenv_descriptor(t->learning.env)->id,
                  *changed ? ", " : "", changed);
     progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",

@@ -564,12 +564,12 @@ static void options_that_are_not_the_defaults_are_told_from_all(void **state)
         struct mappo_value value[3];
         char all[256], changed[256];
         assert_int_equal(options_read(&env, cases[i].given, cases[i].count, value, all, sizeof all, NULL), 0);
-        options_changed(&env, all, changed, sizeof changed);
+        options_changed(&env, value, changed, sizeof changed);
         assert_string_equal(changed, cases[i].changed);
     }
     const struct mappo_env bare = {.id = "test/options"};
     char changed[16];
-    options_changed(&bare, "", changed, sizeof changed);
+    options_changed(&bare, NULL, changed, sizeof changed);
     assert_string_equal(changed, "");
 }
 
