@@ -7,13 +7,13 @@
 /* Critic inputs per environment step that one pass reads: of one agent where every agent has its own parameters. */
 static int part_rows(const struct policy *policy)
 {
-    return policy->sets > 1 ? 1 : policy->state_rows;
+    return policy_apart(policy, ROLE_CRITIC) ? 1 : policy->state_rows;
 }
 
 /* With parameters and states per agent the units of a pass are single rows of the state. */
 static bool by_agent(const struct policy *policy)
 {
-    return policy->sets > 1 && policy->state_rows > 1;
+    return policy_apart(policy, ROLE_CRITIC) && policy->state_rows > 1;
 }
 
 /* ---- building ------------------------------------------------------------------------------------------------------------------------ */
@@ -42,7 +42,7 @@ static struct value_part create_slices(struct rollout *rollout, int g, int shard
     const struct policy *policy = rollout->work->policy[g];
     const int lo = rollout->first[shard], hi = rollout->first[shard + 1], rows = part_rows(policy), units = steps * (hi - lo);
     struct value_part part = {.group = g, .set = set, .shard = shard};
-    part.direct = rollout->config.shards == 1 && policy->sets == 1 && policy->value_agents == policy->state_rows;
+    part.direct = rollout->config.shards == 1 && !policy_apart(policy, ROLE_CRITIC) && policy->value_agents == policy->state_rows;
     part.out = part.direct ? value : ROLLOUT_NEW(rollout, real, units * rows);
     part.batch = (struct batch){NULL, units, rows, NULL};
     if (!part.direct) {
@@ -73,7 +73,7 @@ void rollout_values_create(struct rollout *rollout)
     struct rollout_work *work = rollout->work;
     struct arena *arena = rollout->arena;
     const int shards = rollout->config.shards, steps = rollout->config.steps;
-    for (int g = 0; g < rollout->groups; g++) work->parts += shards * work->policy[g]->sets;
+    for (int g = 0; g < rollout->groups; g++) work->parts += shards * work->policy[g]->sets[ROLE_CRITIC];
     work->all = ARENA_NEW(arena, struct value_part, work->parts);
     work->last = ARENA_NEW(arena, struct value_part, work->parts);
     work->ended = ARENA_NEW(arena, struct value_part, work->parts);
@@ -91,7 +91,7 @@ void rollout_values_create(struct rollout *rollout)
         real *end = value + (size_t)steps * (size_t)rollout->config.envs * (size_t)policy->value_agents;
         work->group_first[g] = i;
         for (int shard = 0; shard < shards; shard++)
-            for (int set = 0; set < policy->sets; set++, i++) {
+            for (int set = 0; set < policy->sets[ROLE_CRITIC]; set++, i++) {
                 work->all[i] = create_slices(rollout, g, shard, set, steps, value);
                 work->last[i] = create_slices(rollout, g, shard, set, 1, end);
                 if (rollout->config.bootstrap) work->ended[i] = create_ended(rollout, i, g, shard, set);
@@ -112,7 +112,7 @@ void rollout_values_destroy(struct rollout *rollout)
 
 struct tiles *rollout_critic_tiles(const struct rollout *rollout, int group, int shard, int set)
 {
-    return rollout->work->all[rollout->work->group_first[group] + shard * rollout->work->policy[group]->sets + set].tiles;
+    return rollout->work->all[rollout->work->group_first[group] + shard * rollout->work->policy[group]->sets[ROLE_CRITIC] + set].tiles;
 }
 
 /* ---- passes -------------------------------------------------------------------------------------------------------------------------- */
@@ -139,7 +139,7 @@ static struct forward_pass critic_pass(const struct rollout *rollout, const stru
 static struct scatter_pass scatter_part(const struct rollout *rollout, const struct value_part *part, real *value)
 {
     const struct policy *policy = rollout->work->policy[part->group];
-    const bool own = policy->sets > 1;
+    const bool own = policy_apart(policy, ROLE_CRITIC);
     return (struct scatter_pass){.unit = part->place,
                                  .count = part->batch.count,
                                  .units = part->batch.units,
@@ -232,7 +232,7 @@ void rollout_returns(struct rollout *rollout)
                                                  .bootstrap = config->bootstrap,
                                                  .value_agents = policy->value_agents,
                                                  .norm = policy->norm,
-                                                 .norms = policy->sets,
+                                                 .norms = policy->sets[ROLE_CRITIC],
                                                  .reward = group->reward,
                                                  .terminated = group->terminated,
                                                  .ep_end = rollout->ep_end,

@@ -274,8 +274,7 @@ static int train(struct trainer *t, char *why, size_t size, struct error *err)
         const bool evaluates_now = t->evaluator && (crossed(before, s->env_steps, t->config->eval_env_steps) ||
                                                     crossed(s->update - 1, s->update, t->config->eval_interval));
         if ((code = conclude(t, evaluates_now, why, size, err))) return code;
-        if (s->update % AGREE_INTERVAL == 0 &&
-            (code = comm_agree(t->comm, "the parameters", t->learning.algorithm->ops->hash(t->learning.algorithm), err)))
+        if (s->update % AGREE_INTERVAL == 0 && (code = comm_agree(t->comm, "the parameters", policies_hash(t->learning.policies), err)))
             return code;
     }
     const int failed = record(t, 0, false, err);
