@@ -32,7 +32,7 @@ struct bench_case {
 static int open_envs(const struct config *c, struct share envs, int threads, struct vecenv **env, struct error *err)
 {
     const struct env_batch batch = {
-        .envs = envs, .seed = (uint64_t)c->train_seed, .stream = PHILOX_ENVIRONMENT, .threads = threads, .horizon = c->rollout_steps};
+        .envs = envs, .seed = (uint64_t)c->train_seed, .stream = PHILOX_ENVIRONMENT, .threads = threads, .horizon = algorithm_horizon(c)};
     return open_env(env, c, &batch, err);
 }
 
