@@ -57,19 +57,17 @@ static int create_rollout(struct on_policy *self, struct error *err)
     const struct config *config = self->context.config;
     const struct comm *comm = self->context.comm;
     const struct rollout_config rollout = {
-        .steps = (int)config->rollout_steps,
-        .envs = self->context.envs,
-        .first_env = self->context.first_env,
-        .shards = self->context.local_shards,
-        .first_shard = (uint32_t)(comm->shards > 0 ? comm_share(comm->shards, comm->rank, comm->size).first : comm->rank),
-        .gamma = (real)config->gae_gamma,
-        .lambda = (real)config->gae_lambda,
-        .bootstrap = config->gae_time_limit == 0,
-        .seed = (uint64_t)config->train_seed,
-        .where = self->context.where,
-        .crew = self->context.attended ? self->context.backend->threads : 1,
-        .share = self->context.share,
-        .share_user = self->context.share_user};
+        .transitions = {.steps = (int)horizon(config),
+                        .envs = self->context.envs,
+                        .first_env = self->context.first_env,
+                        .shards = self->context.local_shards,
+                        .first_shard = (uint32_t)(comm->shards > 0 ? comm_share(comm->shards, comm->rank, comm->size).first : comm->rank)},
+        .collect = {.where = self->context.where,
+                    .seed = (uint64_t)config->train_seed,
+                    .crew = self->context.attended ? self->context.backend->threads : 1,
+                    .share = self->context.share,
+                    .share_user = self->context.share_user},
+        .returns = {.gamma = (real)config->gae_gamma, .lambda = (real)config->gae_lambda, .bootstrap = config->gae_time_limit == 0}};
     return rollout_create(&self->rollout, &rollout, vecenv_spec(self->context.env), self->context.policies->group, self->context.backend,
                           err);
 }
@@ -110,15 +108,16 @@ static int begin(struct algorithm *algorithm, bool restored, struct error *err)
 static int collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
-    self->rollout->seconds_step = self->rollout->seconds_infer = 0;
-    self->rollout->seconds_device = self->rollout->seconds_wait = 0;
+    struct collector *collector = self->rollout->collector;
+    collector->seconds_step = collector->seconds_infer = 0;
+    collector->seconds_device = collector->seconds_wait = 0;
     backend_range(self->context.backend, "step, infer");
-    const int code = rollout_collect(self->rollout, self->context.env, err);
+    const int code = rollout_collect(self->rollout, err);
     backend_range(self->context.backend, NULL);
-    algorithm->seconds_step += self->rollout->seconds_step;
-    algorithm->seconds_infer += self->rollout->seconds_infer;
-    algorithm->seconds_device += self->rollout->seconds_device;
-    algorithm->seconds_wait += self->rollout->seconds_wait;
+    algorithm->seconds_step += collector->seconds_step;
+    algorithm->seconds_infer += collector->seconds_infer;
+    algorithm->seconds_device += collector->seconds_device;
+    algorithm->seconds_wait += collector->seconds_wait;
     return code;
 }
 
@@ -169,8 +168,7 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
     struct on_policy *self = algorithm->self;
     const int before = list->count;
     policies_fields(self->context.policies, list);
-    field_add(list, "/rollout/step", FIELD_UINT64, &self->rollout->step, "environment steps",
-              "steps that every environment has taken: position of the actions' random numbers", 0);
+    transitions_fields(self->rollout->transitions, "/rollout", vecenv_spec(self->context.env), list);
     field_add(list, "/rollout/updates", FIELD_INT64, &self->updates, "updates",
               "updates so far: position of the permutations' random numbers", 0);
     return list->count - before;
@@ -263,7 +261,7 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     struct on_policy *self = algorithm->self = ARENA_NEW(arena, struct on_policy, 1);
     algorithm->ops = &ops;
     /* Beside environments on the host the first actions wait for the update anyhow. */
-    algorithm->ahead = context->where == ROLLOUT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
+    algorithm->ahead = context->where == COLLECT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
     self->context = *context;
     self->arena = arena;
     int code = create_rollout(self, err);

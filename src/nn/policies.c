@@ -5,33 +5,11 @@
 #include "base/arena.h"
 #include "base/digest.h"
 
-enum { STATE_AUTO, STATE_ENVIRONMENT, STATE_CONCAT }; /* critic.state */
-enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE };         /* critic.share */
+enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
 
 static const char *const role_name[POLICY_ROLES] = {[ROLE_ACTOR] = "actor", [ROLE_CRITIC] = "critic"};
 
 /* ---- from configuration to networks -------------------------------------------------------------------------------------------------- */
-
-static int choose_critic(struct policy_config *policy, bool central, const struct config *config, const struct mappo_env_spec *spec, int g,
-                         struct error *err)
-{
-    const struct mappo_group *group = &spec->group[g];
-    policy->concatenate = config->critic_state == STATE_CONCAT;
-    if (!central) {
-        policy->critic_input = CRITIC_OBS;
-        return 0;
-    }
-    const bool per_agent = (group->flags & MAPPO_STATE_PER_AGENT) && !policy->concatenate;
-    if (config->critic_state == STATE_ENVIRONMENT && !per_agent && spec->state_size == 0)
-        return error_set(err, EXIT_USAGE,
-                         "critic.state=environment: this environment has no state of its own; critic.state=concat takes all observations");
-    if (per_agent && config->critic_agent_id)
-        return error_set(err, EXIT_USAGE,
-                         "critic.agent_id=true: group \"%s\" has a state per agent already; leave it off or set critic.state=concat",
-                         group->name);
-    policy->critic_input = per_agent ? CRITIC_AGENT_STATE : config->critic_agent_id ? CRITIC_STATE_ID : CRITIC_STATE;
-    return 0;
-}
 
 static int build_group(struct policies *policies, int g, const struct policies_config *how, const struct config *config,
                        const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
@@ -52,7 +30,10 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
         .seed = (uint64_t)config->train_seed,
         .index = (uint32_t)g};
-    const int code = choose_critic(&policy, how->central, config, spec, g, err);
+    struct critic_view view;
+    const int code = critic_view_choose(&view, how->central, config, spec, g, err);
+    policy.critic_input = view.input;
+    policy.concatenate = view.concatenate;
     return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);
 }
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "algo/rollout.h"
+#include "algo/collect.h"
 #include "algo/schedule.h"
 #include "base/philox.h"
 #include "base/text.h"
@@ -147,8 +147,8 @@ static int open_environments(struct learning *l, const struct config *config, st
     int code = 0;
     if (!shared || (!host && config->cuda_environments)) {
         if ((code = open_env(&l->env, config, &batch, err))) return code;
-        context->where = host ? ROLLOUT_DIRECT : step_on_device(l, config, l->env) ? ROLLOUT_DEVICE : ROLLOUT_STAGED;
-        if (!shared || context->where == ROLLOUT_DEVICE) return 0; /* the members then have nothing to do */
+        context->where = host ? COLLECT_DIRECT : step_on_device(l, config, l->env) ? COLLECT_DEVICE : COLLECT_STAGED;
+        if (!shared || context->where == COLLECT_DEVICE) return 0; /* the members then have nothing to do */
         vecenv_close(l->env);
         l->env = NULL;
     }
@@ -156,7 +156,7 @@ static int open_environments(struct learning *l, const struct config *config, st
     code = pod_env_open(&l->pod_env, l->pod, config, &batch, stages, l->backend->messages, err);
     if (code) return code;
     l->env = pod_env_vecenv(l->pod_env);
-    context->where = ROLLOUT_STAGED;
+    context->where = COLLECT_STAGED;
     context->share = pod_env_slices;
     context->share_user = l->pod_env;
     return 0;
@@ -204,7 +204,7 @@ static int reserve(struct learning *l, const struct config *config, struct comm 
     policies_destroy(*policies);
     if (code) return code;
     l->backend->memory_reserve(l->backend, need);
-    const bool moved = context->where != ROLLOUT_DEVICE || vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why);
+    const bool moved = context->where != COLLECT_DEVICE || vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why);
     CHECK(moved, "environments that were planned on the device do not run there: %s", why);
     planner->close(planner);
     l->planner = NULL;
@@ -219,7 +219,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     if (code) return code;
     if ((code = open_environments(l, config, &context, err))) return code;
     context.env = l->env;
-    context.attended = l->may_spin && context.where == ROLLOUT_STAGED && !l->backend->host_memory;
+    context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;
     if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
     if ((code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err))) return code;
     context.policies = l->policies;
