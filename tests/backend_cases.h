@@ -467,7 +467,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(the_first_number_that_is_none_is_found),
     cmocka_unit_test(learners_step_by_their_definitions),
     cmocka_unit_test(value_heads_keep_their_values_when_the_scale_moves),
-    cmocka_unit_test(trouble_keeps_every_parameter_as_it_is),
+    cmocka_unit_test(a_fault_keeps_every_parameter_as_it_is),
     RECURRENT_TESTS,
 };
 

@@ -112,7 +112,6 @@ static int create_ppo(struct algorithm *algorithm, struct error *err)
                                    .row_minibatches = config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1,
                                    .policy_active_masks = config->ppo_policy_active_masks,
                                    .value_active_masks = config->ppo_value_active_masks,
-                                   .normalise_advantage = true,
                                    .value_norm_beta = config->norm_beta,
                                    .adam = adam,
                                    .actor_rate = config->adam_lr,

@@ -5,7 +5,7 @@
 #include "algo/ppo_batches.h"
 #include "comm/watchdog.h"
 
-/* One set of parameters of one group. Its numbers (struct learner) are the backend's; here is where things lie. */
+/* One set of parameters of one group. Its numbers (struct ppo_learner) are the backend's; here is where things lie. */
 struct learner_at {
     int group, set;
     size_t gradient; /* of its gradients in a shard's vector: actor, then critic */
@@ -15,8 +15,8 @@ struct learner_at {
 
 /* What the host reads of an update once it has been made. */
 struct outcome {
-    struct learner *learner; /* [learners] */
-    struct trouble *trouble;
+    struct ppo_learner *learner; /* [learners] */
+    struct fault *fault;
     uint64_t *bad; /* [rollout->bads] */
     uint64_t step; /* the rollout's */
 };
@@ -43,22 +43,23 @@ struct ppo {
     bool *critic_tiles_own;
     struct train_pass *pass;              /* [2 * parts] */
     struct moments_pass *moments;         /* [2 * parts] scratch, as the next two */
-    struct learner_pass *learner_pass;    /* [learners] */
+    struct ppo_pass *learner_pass;        /* [learners] */
+    struct optimizer_pass *step;          /* [2 * learners] of the actor, then of the critic */
     struct standardise_pass *standardise; /* [learners] */
     struct rescale_pass *rescale;         /* [learners] PopArt; NULL without */
-    struct learner_rules rules;
+    struct ppo_rules rules;
     double actor_rate, critic_rate;
     int statistics_epochs; /* 1 where every epoch has the same minibatch */
     size_t message;        /* doubles of a shard */
     /* the backend's */
-    real *flat;              /* [shards][vector] */
-    double *statistics;      /* [shards][message] */
-    struct learner *learner; /* [learners] */
-    struct trouble *trouble;
+    real *flat;                  /* [shards][vector] */
+    double *statistics;          /* [shards][message] */
+    struct ppo_learner *learner; /* [learners] */
+    struct fault *fault;
     struct update_now *now;
     struct outcome outcome[BACKEND_OUTCOMES]; /* of update number n in n % BACKEND_OUTCOMES */
     int64_t begun, heard;                     /* updates; outcomes asked for */
-    struct learner *seen;                     /* [learners] the host's copy for a test's hook */
+    struct ppo_learner *seen;                 /* [learners] the host's copy for a test's hook */
     struct repeated replay;
 };
 
@@ -88,13 +89,13 @@ static void create_learners(struct ppo *ppo)
     for (i = 0; i < ppo->learners; i++) ppo->at[i].sums = ppo->gradients + (size_t)i * 2 * PASS_SUMS;
     ppo->vector = ppo->gradients + (size_t)ppo->learners * 2 * PASS_SUMS;
     ppo->message = (size_t)ppo->learners * numbers;
-    ppo->rules = (struct learner_rules){.normalizer = ppo->policy[0]->normalizer,
-                                        .beta = ppo->config.value_norm_beta,
-                                        .policy_active = ppo->config.policy_active_masks,
-                                        .value_active = ppo->config.value_active_masks,
-                                        .max_grad_norm = (double)ppo->config.max_grad_norm,
-                                        .share = 1.0 / ((double)ppo->config.epochs * (double)ppo->config.minibatches),
-                                        .adam = ppo->config.adam};
+    ppo->rules = (struct ppo_rules){.normalizer = ppo->policy[0]->normalizer,
+                                    .beta = ppo->config.value_norm_beta,
+                                    .policy_active = ppo->config.policy_active_masks,
+                                    .value_active = ppo->config.value_active_masks,
+                                    .step = {.max_grad_norm = (double)ppo->config.max_grad_norm,
+                                             .share = 1.0 / ((double)ppo->config.epochs * (double)ppo->config.minibatches),
+                                             .adam = ppo->config.adam}};
     ppo->actor_rate = ppo->config.actor_rate;
     ppo->critic_rate = ppo->config.critic_rate;
 }
@@ -112,15 +113,16 @@ static void take_memory(struct ppo *ppo)
     ppo->flat = backend->alloc(backend, "gradients", (size_t)ppo->shards * ppo->vector * sizeof(real));
     ppo->statistics = backend->alloc(backend, "statistics", (size_t)ppo->shards * ppo->message * sizeof(double));
     ppo->learner = backend->alloc(backend, "statistics", (size_t)ppo->learners * sizeof *ppo->learner);
-    ppo->trouble = backend->alloc(backend, "statistics", sizeof *ppo->trouble);
+    ppo->fault = backend->alloc(backend, "statistics", sizeof *ppo->fault);
     for (int i = 0; i < BACKEND_OUTCOMES; i++) {
         struct outcome *outcome = &ppo->outcome[i];
         outcome->learner = host_array(ppo, (size_t)ppo->learners * sizeof *outcome->learner);
-        outcome->trouble = host_array(ppo, sizeof *outcome->trouble);
+        outcome->fault = host_array(ppo, sizeof *outcome->fault);
         outcome->bad = host_array(ppo, (size_t)ppo->rollout->bads * sizeof *outcome->bad);
     }
-    ppo->seen = ARENA_NEW(ppo->arena, struct learner, ppo->learners);
-    ppo->learner_pass = ARENA_NEW(ppo->arena, struct learner_pass, ppo->learners);
+    ppo->seen = ARENA_NEW(ppo->arena, struct ppo_learner, ppo->learners);
+    ppo->learner_pass = ARENA_NEW(ppo->arena, struct ppo_pass, ppo->learners);
+    ppo->step = ARENA_NEW(ppo->arena, struct optimizer_pass, 2 * ppo->learners);
     ppo->standardise = ARENA_NEW(ppo->arena, struct standardise_pass, ppo->learners);
 }
 
@@ -134,7 +136,7 @@ static void create_rescales(struct ppo *ppo)
         const struct network *net = &policy->critic;
         real *critic = policy_critic(policy, policy->parameters, ppo->at[l].set);
         ppo->rescale[l] = (struct rescale_pass){.rescale = &ppo->learner[l].head,
-                                                .trouble = ppo->trouble,
+                                                .fault = ppo->fault,
                                                 .weight = critic + net->at.head_weight,
                                                 .bias = critic + net->at.head_bias,
                                                 .inputs = net->hidden,
@@ -260,13 +262,13 @@ void ppo_destroy(struct ppo *ppo)
     ppo_batches_destroy(&ppo->batches);
     for (int i = 0; i < BACKEND_OUTCOMES && backend->host_free; i++) {
         backend->host_free(backend, ppo->outcome[i].learner);
-        backend->host_free(backend, ppo->outcome[i].trouble);
+        backend->host_free(backend, ppo->outcome[i].fault);
         backend->host_free(backend, ppo->outcome[i].bad);
     }
     backend->free(backend, ppo->flat);
     backend->free(backend, ppo->statistics);
     backend->free(backend, ppo->learner);
-    backend->free(backend, ppo->trouble);
+    backend->free(backend, ppo->fault);
     backend->free(backend, ppo->now);
     arena_destroy(ppo->arena);
 }
@@ -332,23 +334,48 @@ static void aim_learners(struct ppo *ppo, int epoch, int minibatch)
 {
     for (int l = 0; l < ppo->learners; l++) {
         const struct learner_at *at = &ppo->at[l];
-        const struct policy *policy = ppo->policy[at->group];
         const double *numbers = ppo->statistics + at->message;
-        ppo->learner_pass[l] = (struct learner_pass){.number = l,
-                                                     .learner = ppo->learner + l,
-                                                     .norm = policy->norm + at->set,
-                                                     .trouble = ppo->trouble,
-                                                     .now = ppo->now,
-                                                     .advantage = (const struct moments *)numbers,
-                                                     .ret = (const struct moments *)numbers + 1,
-                                                     .minibatch = (const void *)(numbers + minibatch_at(ppo, epoch, minibatch)),
-                                                     .gradient = ppo->flat + at->gradient,
-                                                     .actor = policy->actor.parameters,
-                                                     .critic = policy->critic.parameters,
-                                                     .sum = ppo->flat + at->sums,
-                                                     .epoch = epoch,
-                                                     .minibatch_number = minibatch,
-                                                     .step = epoch * ppo->config.minibatches + minibatch};
+        ppo->learner_pass[l] = (struct ppo_pass){.learner = ppo->learner + l,
+                                                 .norm = ppo->policy[at->group]->norm + at->set,
+                                                 .fault = ppo->fault,
+                                                 .place = {.learner = l, .epoch = epoch, .minibatch = minibatch},
+                                                 .advantage = (const struct moments *)numbers,
+                                                 .ret = (const struct moments *)numbers + 1,
+                                                 .minibatch = (const void *)(numbers + minibatch_at(ppo, epoch, minibatch)),
+                                                 .sum = ppo->flat + at->sums};
+    }
+}
+
+/* The step of a learner's network whose parameters begin `shift` behind the learner's. */
+static struct optimizer_pass step_of(const struct ppo *ppo, int l, size_t shift, size_t n, int epoch, int minibatch)
+{
+    const struct learner_at *at = &ppo->at[l];
+    const struct policy *policy = ppo->policy[at->group];
+    const size_t first = (size_t)at->set * policy->set_size + shift;
+    return (struct optimizer_pass){.steps = &ppo->now->steps,
+                                   .step = epoch * ppo->config.minibatches + minibatch,
+                                   .gradient = ppo->flat + at->gradient + shift,
+                                   .parameters = policy->parameters + first,
+                                   .m = policy->m + first,
+                                   .v = policy->v + first,
+                                   .n = n,
+                                   .fault = ppo->fault,
+                                   .not_finite = {.learner = l, .epoch = epoch, .minibatch = minibatch}};
+}
+
+static void aim_steps(struct ppo *ppo, int epoch, int minibatch)
+{
+    for (int l = 0; l < ppo->learners; l++) {
+        const struct policy *policy = ppo->policy[ppo->at[l].group];
+        struct optimizer_pass *actor = &ppo->step[2 * l], *critic = actor + 1;
+        *actor = step_of(ppo, l, 0, policy->actor.parameters, epoch, minibatch);
+        actor->optimizer = &ppo->learner[l].actor;
+        actor->rate = &ppo->now->actor_rate;
+        actor->not_finite.kind = FAULT_ACTOR_GRADIENT;
+        *critic = step_of(ppo, l, policy->actor.parameters, policy->critic.parameters, epoch, minibatch);
+        critic->optimizer = &ppo->learner[l].critic;
+        critic->rate = &ppo->now->critic_rate;
+        critic->not_finite.kind = FAULT_CRITIC_GRADIENT;
     }
 }
 
@@ -367,7 +394,7 @@ static void normalise_advantages(struct ppo *ppo)
                                                         .moments = ppo->statistics + at->message,
                                                         .epsilon = (real)1e-5};
     }
-    if (ppo->config.normalise_advantage) ppo->backend->standardise(ppo->backend, ppo->standardise, ppo->learners);
+    ppo->backend->standardise(ppo->backend, ppo->standardise, ppo->learners);
 }
 
 /* ---- one minibatch ------------------------------------------------------------------------------------------------------------------- */
@@ -396,31 +423,16 @@ static void compute_gradients(struct ppo *ppo)
     comm_sum_shards(ppo->comm, ppo->flat, ppo->shards, ppo->vector);
 }
 
-static void step_learners(struct ppo *ppo)
-{
-    struct backend *backend = ppo->backend;
-    for (int l = 0; l < ppo->learners; l++) {
-        const struct learner_at *at = &ppo->at[l];
-        const struct policy *policy = ppo->policy[at->group];
-        const size_t actor = policy->actor.parameters;
-        real *parameters = policy_actor(policy, policy->parameters, at->set), *m = policy_actor(policy, policy->m, at->set),
-             *v = policy_actor(policy, policy->v, at->set);
-        const real *gradient = ppo->flat + at->gradient;
-        backend->adam(backend, &ppo->learner[l].actor_step, ppo->trouble, parameters, gradient, m, v, actor);
-        backend->adam(backend, &ppo->learner[l].critic_step, ppo->trouble, parameters + actor, gradient + actor, m + actor, v + actor,
-                      policy->critic.parameters);
-    }
-}
-
 static void learn_minibatch(struct ppo *ppo, int epoch, int minibatch)
 {
     struct backend *backend = ppo->backend;
     aim_learners(ppo, epoch, minibatch);
-    backend->learner_begin(backend, &ppo->rules, ppo->learner_pass, ppo->learners);
+    aim_steps(ppo, epoch, minibatch);
+    backend->ppo_begin(backend, &ppo->rules, ppo->learner_pass, ppo->learners);
     if (ppo->rescale) backend->rescale_heads(backend, ppo->rescale, ppo->learners);
     compute_gradients(ppo);
-    backend->learner_judge(backend, &ppo->rules, ppo->learner_pass, ppo->learners);
-    step_learners(ppo);
+    backend->ppo_measure(backend, &ppo->rules, ppo->learner_pass, ppo->learners);
+    backend->optimizer_step(backend, &ppo->rules.step, ppo->step, 2 * ppo->learners);
 }
 
 /* ---- what a test sees ---------------------------------------------------------------------------------------------------------------- */
@@ -430,15 +442,17 @@ static void show_minibatch(struct ppo *ppo, int epoch, int minibatch)
     ppo->backend->download(ppo->backend, ppo->seen, ppo->learner, (size_t)ppo->learners * sizeof *ppo->seen);
     for (int l = 0; l < ppo->learners; l++) {
         const struct learner_at *at = &ppo->at[l];
-        const struct ppo_minibatch seen = {.epoch = epoch,
-                                           .minibatch = minibatch,
-                                           .group = at->group,
-                                           .set = at->set,
-                                           .metrics = ppo->seen[l].now,
-                                           .actor_gradient = ppo->flat + at->gradient,
-                                           .critic_gradient = ppo->flat + at->gradient + ppo->policy[at->group]->actor.parameters,
-                                           .actor_divisor = learner_divisor(ppo->seen[l].policy_weight),
-                                           .critic_divisor = learner_divisor(ppo->seen[l].value_weight)};
+        struct ppo_minibatch seen = {.epoch = epoch,
+                                     .minibatch = minibatch,
+                                     .group = at->group,
+                                     .set = at->set,
+                                     .metrics = ppo->seen[l].now,
+                                     .actor_gradient = ppo->flat + at->gradient,
+                                     .critic_gradient = ppo->flat + at->gradient + ppo->policy[at->group]->actor.parameters,
+                                     .actor_divisor = ppo->seen[l].actor.divisor,
+                                     .critic_divisor = ppo->seen[l].critic.divisor};
+        seen.metrics.actor_grad_norm = ppo->seen[l].actor.norm;
+        seen.metrics.critic_grad_norm = ppo->seen[l].critic.norm;
         ppo->config.hooks->stepped(ppo->config.hooks->user, &seen);
     }
 }
@@ -452,7 +466,7 @@ static void learn(struct ppo *ppo)
     const bool whole = ppo->config.minibatches == 1, shows = ppo->config.hooks && ppo->config.hooks->stepped;
     gather_statistics(ppo);
     aim_learners(ppo, 0, 0);
-    backend->learner_start(backend, ppo->learner_pass, ppo->learners, ppo->rollout->bad, ppo->rollout->bads);
+    backend->ppo_start(backend, ppo->learner_pass, ppo->learners, ppo->rollout->bad, ppo->rollout->bads);
     normalise_advantages(ppo);
     if (whole) pack_inputs(ppo); /* one packing serves all epochs */
     for (int epoch = 0; epoch < ppo->config.epochs; epoch++) {
@@ -491,26 +505,29 @@ static void write_now(struct ppo *ppo, int64_t update)
 
 static int report(const struct ppo *ppo, const struct outcome *outcome, struct error *err)
 {
-    static const char *const what[] = {[TROUBLE_POLICY_LOSS] = "the policy loss",
-                                       [TROUBLE_VALUE_LOSS] = "the value loss",
-                                       [TROUBLE_ACTOR_GRADIENT] = "the actor's gradient",
-                                       [TROUBLE_CRITIC_GRADIENT] = "the critic's gradient"};
-    const struct trouble *trouble = outcome->trouble;
+    static const char *const what[] = {[FAULT_POLICY_LOSS] = "the policy loss",
+                                       [FAULT_VALUE_LOSS] = "the value loss",
+                                       [FAULT_ACTOR_GRADIENT] = "the actor's gradient",
+                                       [FAULT_CRITIC_GRADIENT] = "the critic's gradient"};
+    const struct fault *fault = outcome->fault;
     const int code = rollout_complain(ppo->rollout, outcome->bad, outcome->step, err);
     if (code) return code;
-    const char *name = ppo->policy[ppo->at[trouble->learner].group]->name;
-    if (trouble->kind == TROUBLE_RETURNS)
+    const char *name = ppo->policy[ppo->at[fault->learner].group]->name;
+    if (fault->kind == FAULT_RETURNS)
         return error_set(err, EXIT_NUMERICAL, "group \"%s\": returns are not finite: rewards or values have overflowed", name);
     return error_set(err, EXIT_NUMERICAL, "group \"%s\": %s is not finite in epoch %d, minibatch %d; parameters are as before it", name,
-                     what[trouble->kind], (int)trouble->epoch, (int)trouble->minibatch);
+                     what[fault->kind], (int)fault->epoch, (int)fault->minibatch);
 }
 
-static void read_metrics(const struct ppo *ppo, const struct learner *learner, struct ppo_metrics *metrics)
+static void read_metrics(const struct ppo *ppo, const struct ppo_learner *learner, struct ppo_metrics *metrics)
 {
     memset(metrics, 0, (size_t)ppo->rollout->groups * sizeof *metrics);
     for (int l = 0; l < ppo->learners; l++) {
         const int g = ppo->at[l].group;
-        learner_add(&metrics[g], &learner[l].mean, 1.0 / ppo->policy[g]->sets);
+        const double share = 1.0 / ppo->policy[g]->sets;
+        ppo_metrics_add(&metrics[g], &learner[l].mean, share);
+        metrics[g].actor_grad_norm += share * learner[l].actor.mean_norm;
+        metrics[g].critic_grad_norm += share * learner[l].critic.mean_norm;
         metrics[g].explained_variance += learner[l].mean.explained_variance / ppo->policy[g]->sets;
     }
 }
@@ -529,7 +546,7 @@ static void fetch_outcome(struct ppo *ppo)
     struct outcome *outcome = &ppo->outcome[slot];
     CHECK(ppo->begun - ppo->heard < BACKEND_OUTCOMES, "too many updates whose outcome nobody has heard");
     fetch(ppo, outcome->learner, ppo->learner, (size_t)ppo->learners * sizeof *ppo->learner);
-    fetch(ppo, outcome->trouble, ppo->trouble, sizeof *ppo->trouble);
+    fetch(ppo, outcome->fault, ppo->fault, sizeof *ppo->fault);
     fetch(ppo, outcome->bad, ppo->rollout->bad, (size_t)ppo->rollout->bads * sizeof *outcome->bad);
     outcome->step = ppo->rollout->step;
     if (backend->mark) backend->mark(backend, BACKEND_STAGES + slot);
@@ -558,7 +575,7 @@ int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics, struct error *err)
     ppo->heard++;
     if (backend->wait) backend->wait(backend, BACKEND_STAGES + slot);
     read_metrics(ppo, outcome->learner, metrics);
-    if (outcome->trouble->kind != TROUBLE_NONE) return report(ppo, outcome, err);
+    if (outcome->fault->kind != NO_FAULT) return report(ppo, outcome, err);
     for (int g = 0; g < ppo->rollout->groups; g++) ppo->policy[g]->updates += steps_of_update(ppo);
     return 0;
 }

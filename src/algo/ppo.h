@@ -12,7 +12,7 @@ struct ppo_config {
     real clip, entropy, value_coefficient, max_grad_norm, huber_delta, value_clip; /* max_grad_norm, huber_delta, value_clip: 0 = off */
     int epochs, minibatches;
     bool row_minibatches; /* minibatch unit is the row instead of the env-step (needs policy_config.value_per_agent) */
-    bool policy_active_masks, value_active_masks, normalise_advantage;
+    bool policy_active_masks, value_active_masks;
     double value_norm_beta;
     struct adam adam;
     double actor_rate, critic_rate; /* learning rates until ppo_learning_rate sets others: schedules are the caller's */
@@ -32,7 +32,7 @@ void ppo_learning_rate(struct ppo *ppo, double actor, double critic);
 void ppo_update(struct ppo *ppo, int64_t update);
 
 /* Waits for the oldest update that was not asked for yet. EXIT_NUMERICAL where a loss or gradient was not finite: no step has spread it; on
- * every rank, naming group, epoch and minibatch. metrics: see backend/kernels/learner.h. Where environments step on the device this is the
+ * every rank, naming group, epoch and minibatch. metrics: see backend/kernels/ppo_metrics.h. Where environments step on the device this is the
  * only place of an iteration where the host waits. */
 int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics /* [groups] */, struct error *err);
 

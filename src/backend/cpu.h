@@ -60,15 +60,16 @@ static inline int batch_units(const struct batch *batch)
 
 int cpu_backend_open(struct backend **backend, const struct backend_config *config, struct error *err); /* what backend_open calls */
 
-/* Operations without arithmetic to speak of, cpu_small.c. */
-void small_select_ends(struct backend *, const struct ends_pass *, int passes);
-void small_find_nonfinite(struct backend *, const float *x, size_t n, uint64_t *first);
-void small_scatter(struct backend *, const struct scatter_pass *, int passes);
-void small_copy_rows(struct backend *, const struct copy_pass *, int passes);
-void small_select(struct backend *, const struct select_pass *, int passes);
-void small_learner_start(struct backend *, const struct learner_pass *, int passes, const uint64_t *bad, int bads);
-void small_learner_begin(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
-void small_rescale_heads(struct backend *, const struct rescale_pass *, int passes);
+/* Operations that gain nothing from vectors or threads, cpu_scalar.c. */
+void scalar_select_ends(struct backend *, const struct ends_pass *, int passes);
+void scalar_find_nonfinite(struct backend *, const float *x, size_t n, uint64_t *first);
+void scalar_scatter(struct backend *, const struct scatter_pass *, int passes);
+void scalar_copy_rows(struct backend *, const struct copy_pass *, int passes);
+void scalar_select(struct backend *, const struct select_pass *, int passes);
+void scalar_ppo_start(struct backend *, const struct ppo_pass *, int passes, const uint64_t *bad, int bads);
+void scalar_ppo_begin(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
+void scalar_rescale_heads(struct backend *, const struct rescale_pass *, int passes);
+void scalar_ppo_measure(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 
 /* Names of this translation unit's level: LEVELLED(policy_loss) is policy_loss_avx2. */
 #define LEVELLED_PASTE(name, level)  name##_##level

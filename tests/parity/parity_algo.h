@@ -369,8 +369,7 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
 {
     const struct adam adam = {.beta1 = golden_config(c->file, "adam_beta1"),
                               .beta2 = golden_config(c->file, "adam_beta2"),
-                              .eps = golden_config(c->file, "adam_eps"),
-                              .weight_decay = golden_config(c->file, "weight_decay")};
+                              .eps = golden_config(c->file, "adam_eps")};
     struct ppo_config config = {.clip = (real)golden_config(c->file, "clip"),
                                 .entropy = (real)golden_config(c->file, "entropy_coef"),
                                 .value_coefficient = (real)golden_config(c->file, "value_loss_coef"),
@@ -378,7 +377,6 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
                                 .minibatches = (int)golden_config(c->file, "num_mini_batch"),
                                 .policy_active_masks = golden_config(c->file, "policy_active_masks") != 0,
                                 .value_active_masks = golden_config(c->file, "value_active_masks") != 0,
-                                .normalise_advantage = true,
                                 .value_norm_beta = golden_config(c->file, "norm_beta"),
                                 .adam = adam,
                                 .actor_rate = golden_config(c->file, "lr"),

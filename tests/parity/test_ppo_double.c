@@ -291,7 +291,6 @@ static void open_fixture(struct fixture *f, const struct arrangement *how, bool 
                                     .row_minibatches = how->rows,
                                     .policy_active_masks = true,
                                     .value_active_masks = true,
-                                    .normalise_advantage = true,
                                     .value_norm_beta = 0.9,
                                     .adam = adam,
                                     .hooks = &f->hooks};

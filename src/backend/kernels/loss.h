@@ -5,6 +5,18 @@
 
 #include "backend/kernels/math.h"
 
+/* What a training pass found out: sums over its rows. They travel behind the gradients, so they are `real`. */
+enum pass_sum {
+    SUM_WEIGHT,  /* Σ m, the loss's divisor */
+    SUM_LOSS,    /* Σ m · surrogate (sign as minimised), or of the value loss before its coefficient */
+    SUM_ENTROPY, /* Σ m · H */
+    SUM_KL,      /* Σ (r - 1 - log r) over all rows */
+    SUM_CLIPPED, /* rows with |r - 1| > clip */
+    SUM_RATIO,   /* Σ r */
+    SUM_ROWS,    /* rows, whether active or not */
+    PASS_SUMS
+};
+
 struct surrogate {
     real loss;               /* -min(r A, clip(r, 1 ± ε) A) */
     real gradient;           /* d loss / d log-probability */
