@@ -100,12 +100,11 @@ static int create_ppo(struct algorithm *algorithm, struct error *err)
     struct on_policy *self = algorithm->self;
     const struct config *config = self->context.config;
     const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
-    const struct ppo_config ppo = {.clip = (real)config->ppo_clip,
-                                   .entropy = (real)config->ppo_entropy,
-                                   .value_coefficient = (real)config->ppo_value_coef,
+    const struct ppo_config ppo = {.policy = {.clip = (real)config->ppo_clip, .entropy = (real)config->ppo_entropy},
+                                   .value = {.clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
+                                             .huber_delta = (real)config->ppo_huber_delta,
+                                             .coefficient = (real)config->ppo_value_coef},
                                    .max_grad_norm = (real)config->ppo_max_grad_norm,
-                                   .huber_delta = (real)config->ppo_huber_delta,
-                                   .value_clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
                                    .epochs = (int)config->ppo_epochs,
                                    .minibatches = (int)config->ppo_minibatches,
                                    /* One minibatch has all rows in any unit. */

@@ -9,11 +9,13 @@
 struct ppo_hooks;
 
 struct ppo_config {
-    real clip, entropy, value_coefficient, max_grad_norm, huber_delta, value_clip; /* max_grad_norm, huber_delta, value_clip: 0 = off */
+    struct policy_objective policy;
+    struct value_objective value;
     int epochs, minibatches;
     bool row_minibatches; /* minibatch unit is the row instead of the env-step (needs policy_config.value_per_agent) */
     bool policy_active_masks, value_active_masks;
     double value_norm_beta;
+    real max_grad_norm; /* 0 = off */
     struct adam adam;
     double actor_rate, critic_rate; /* learning rates until ppo_learning_rate sets others: schedules are the caller's */
     uint64_t seed;

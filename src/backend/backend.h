@@ -141,21 +141,18 @@ enum loss_kind { LOSS_POLICY, LOSS_VALUE };
 
 struct policy_loss {
     const struct distribution *dist; /* host memory */
-    real clip;                       /* ε */
-    real entropy;                    /* coefficient */
-    const int32_t *act_int;          /* [N][Ki] all arrays of N rows, addressed through the batch */
-    const float *act_real;           /* [N][Kr] */
-    const uint8_t *mask;             /* [N][L] or NULL */
-    const uint8_t *active;           /* [N] or NULL: the weight m of a row */
-    const real *old_log_prob;        /* [N] */
-    const real *advantage;           /* [N] normalised */
+    struct policy_objective objective;
+    const int32_t *act_int;   /* [N][Ki] all arrays of N rows, addressed through the batch */
+    const float *act_real;    /* [N][Kr] */
+    const uint8_t *mask;      /* [N][L] or NULL */
+    const uint8_t *active;    /* [N] or NULL: the weight m of a row */
+    const real *old_log_prob; /* [N] */
+    const real *advantage;    /* [N] normalised */
 };
 
 struct value_loss {
-    int targets;                   /* returns per row: A where one value serves all agents of a step, else 1 */
-    real clip;                     /* ε of the clipped value loss; 0 = not clipped */
-    real huber_delta;              /* 0 = squared error */
-    real coefficient;              /* of the value loss */
+    int targets; /* returns per row: A where one value serves all agents of a step, else 1 */
+    struct value_objective objective;
     const struct normalizer *norm; /* target = (ret - mean) / deviation of its scale */
     const uint8_t *active;         /* [N][targets] or NULL */
     const real *old_value;         /* [N] normalised scale */

@@ -190,6 +190,7 @@ static void head_backward(const struct loss_tile *t, int h, const size_t *row)
 void LEVELLED(policy_loss)(const struct loss_tile *t)
 {
     const struct policy_loss *loss = &t->pass->policy;
+    const struct policy_objective objective = loss->objective;
     size_t row[TILE];
     batch_rows(&t->pass->batch, t->first, t->rows, row);
 
@@ -209,9 +210,9 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
 
     double *lanes = t->lanes;
     for (int r = 0; r < (int)TILE; r++) {
-        const struct surrogate s = ppo_surrogate(log_prob[r], old[r], advantage[r], loss->clip);
+        const struct surrogate s = policy_surrogate(&objective, log_prob[r], old[r], advantage[r]);
         g_lp[r] = weight[r] * s.gradient;
-        g_h[r] = -loss->entropy * weight[r];
+        g_h[r] = -objective.entropy * weight[r];
         lanes[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
         lanes[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * s.loss);
         lanes[SUM_ENTROPY * (int)TILE + r] += (double)(weight[r] * entropy[r]);
@@ -228,6 +229,7 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
 void LEVELLED(value_loss)(const struct loss_tile *t)
 {
     const struct value_loss *loss = &t->pass->value;
+    const struct value_objective objective = loss->objective;
     size_t row[TILE], target_row[TILE];
     batch_rows(&t->pass->batch, t->first, t->rows, row);
 
@@ -248,8 +250,8 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
         gather_real(loss->ret, target_row, t->rows, ret);
         gather_weight(loss->active, target_row, t->rows, weight);
         for (int r = 0; r < (int)TILE; r++) {
-            const struct value_error e = value_loss_of(value[r], (ret[r] - mean) * inverse, old[r], loss->clip, loss->huber_delta);
-            g[r] += loss->coefficient * weight[r] * e.gradient;
+            const struct value_error e = value_loss_of(&objective, value[r], (ret[r] - mean) * inverse, old[r]);
+            g[r] += objective.coefficient * weight[r] * e.gradient;
             lanes[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
             lanes[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * e.loss);
         }

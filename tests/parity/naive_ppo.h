@@ -98,7 +98,7 @@ static inline struct naive_row naive_policy_row(struct naive *n, int g, int u, i
     naive_heads(&policy->dist, z, policy_log_std(policy, set), group->act_mask ? group->act_mask + row * (size_t)sizes->logits : NULL,
                 group->act_int ? group->act_int + row * (size_t)sizes->act_ints : NULL,
                 group->act_real ? group->act_real + row * (size_t)sizes->act_reals : NULL, &log_prob, &entropy);
-    const double difference = log_prob - (double)group->log_prob[row], r = exp(difference), clip = (double)n->config->clip;
+    const double difference = log_prob - (double)group->log_prob[row], r = exp(difference), clip = (double)n->config->policy.clip;
     const double advantage = (double)group->advantage[row], limited = r < 1 - clip ? 1 - clip : r > 1 + clip ? 1 + clip : r;
     return (struct naive_row){-fmin(r * advantage, limited * advantage), entropy, r - 1 - difference, fabs(r - 1) > clip, r};
 }
@@ -121,7 +121,7 @@ static inline double naive_value_row(struct naive *n, int g, int u, int a, doubl
     const struct normalizer_scale *stored = &n->stored[g][policy_set(policy, a)];
     double old = (double)group->value[output];
     if (n->popart) old = (stored->mean + stored->deviation * old - mean) / deviation; /* the same V on today's scale */
-    const double clip = (double)n->config->value_clip, delta = (double)n->config->huber_delta;
+    const double clip = (double)n->config->value.clip, delta = (double)n->config->value.huber_delta;
     const double plain = naive_huber(target - v, delta);
     if (clip <= 0) return plain;
     const double limited = old + fmax(-clip, fmin(clip, v - old));
