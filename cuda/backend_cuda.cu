@@ -335,6 +335,7 @@ static void fill_table(struct backend *b)
     b->pack = pack;
     b->forward = forward;
     b->act = act;
+    b->evaluate = evaluate_rows;
     b->train = train;
     b->gae = rollout_gae;
     b->select_ends = rollout_select_ends;

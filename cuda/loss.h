@@ -19,7 +19,7 @@ static inline struct train_pass loss_pass(const struct train_pass *pass)
     return copy;
 }
 
-static inline __device__ int distribution_outputs(const struct distribution *dist)
+static inline __host__ __device__ int distribution_outputs(const struct distribution *dist)
 {
     const struct head *last = &dist->head[dist->heads - 1];
     return last->output + last->size;

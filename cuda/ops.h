@@ -27,6 +27,9 @@ int device_describe(int device, char *text, size_t size); /* "NVIDIA H200, GPU-â
 void messages_open(struct cuda *cuda);
 void messages_close(struct cuda *cuda);
 
+/* act.cu */
+void evaluate_rows(struct backend *backend, const struct evaluate_pass *pass, int passes);
+
 /* rollout_ops.cu */
 void rollout_gae(struct backend *backend, const struct gae_pass *pass, int passes);
 void rollout_select_ends(struct backend *backend, const struct ends_pass *pass, int passes);

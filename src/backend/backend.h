@@ -137,6 +137,17 @@ struct act_pass { /* sampling, or the mode, from outputs. The batch says which r
     real *log_prob;   /* [E][A] joint; may be NULL */
 };
 
+struct evaluate_pass {               /* log-probability and entropy of given actions, from outputs */
+    const struct distribution *dist; /* host memory */
+    struct batch batch;              /* which rows of the arrays below the outputs belong to */
+    real *out;                       /* [B][O] in the order of the batch; logits that the mask forbids are overwritten */
+    const real *log_std;             /* [Kr]; NULL without Gaussian heads */
+    const uint8_t *mask;             /* [N][L]; NULL = all allowed */
+    const int32_t *act_int;          /* [N][Ki] */
+    const float *act_real;           /* [N][Kr] */
+    real *log_prob, *entropy;        /* [N] out, joint; entropy may be NULL */
+};
+
 enum loss_kind { LOSS_POLICY, LOSS_VALUE };
 
 struct policy_loss {
@@ -319,6 +330,7 @@ struct backend {
      * rescale_heads only. */
     void (*forward)(struct backend *, const struct forward_pass *, int passes);
     void (*act)(struct backend *, const struct act_pass *, int passes);
+    void (*evaluate)(struct backend *, const struct evaluate_pass *, int passes);
     void (*train)(struct backend *, const struct train_pass *, int passes);
 
     /* whole-rollout arithmetic */

@@ -280,6 +280,21 @@ static void cpu_act(struct backend *backend, const struct act_pass *pass, int pa
     }
 }
 
+static void cpu_evaluate(struct backend *backend, const struct evaluate_pass *pass, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    for (int p = 0; p < passes; p++) {
+        const int rows = batch_units(&pass[p].batch) * pass[p].batch.rows, tiles = tile_count(cpu, rows), r = cpu->kernels->tile_rows;
+        reserve_work(cpu, cpu->kernels->act_size(pass[p].dist));
+        const int threads = threads_for(backend, rows);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+        for (int tile = 0; tile < tiles; tile++) {
+            const int end = (tile + 1) * r;
+            cpu->kernels->evaluate(&pass[p], cpu->work[thread_number()], tile * r, end < rows ? end : rows);
+        }
+    }
+}
+
 /* ---- whole rollouts and flat vectors: too little work for threads, except GAE of many environments ----------------------------------- */
 
 static void cpu_gae(struct backend *backend, const struct gae_pass *pass, int passes)
@@ -336,6 +351,7 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .pack = cpu_pack,
                                          .forward = cpu_forward,
                                          .act = cpu_act,
+                                         .evaluate = cpu_evaluate,
                                          .forward_act = cpu_forward_act,
                                          .train = cpu_train,
                                          .gae = cpu_gae,

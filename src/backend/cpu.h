@@ -29,12 +29,13 @@ struct cpu_kernels {
     size_t (*chunk_size)(const struct network *);  /* reals of a chunk's accumulators */
     size_t (*folded_size)(const struct network *); /* reals of the folded weights */
     void (*fold)(const struct network *, const real *parameters, real *folded);
-    size_t (*act_size)(const struct distribution *);
+    size_t (*act_size)(const struct distribution *); /* reals a thread needs for act and evaluate */
     void (*pack)(const struct network *, struct tiles *, const float *x, const struct batch *, int tile);
     void (*forward)(const struct forward_pass *, real *work, int tile, int end);
     void (*train)(const struct train_pass *, real *work, real *chunk, double *sums, int tile, int end);
     void (*reduce)(const struct train_pass *, int chunks); /* accumulators of all chunks to the gradient and sums of the pass */
     void (*act)(const struct act_pass *, real *work, int row, int end);
+    void (*evaluate)(const struct evaluate_pass *, real *work, int row, int end);
     void (*gae)(const struct gae_pass *);
     void (*moments)(const struct moments_pass *);
     void (*standardise)(const struct standardise_pass *);
@@ -98,9 +99,10 @@ static inline void batch_rows(const struct batch *batch, int b, int count, size_
  * are added to. */
 struct loss_tile {
     const struct train_pass *pass;
-    int first, rows; /* rows of the batch in this tile; the tile's others are padding */
-    real *z, *g, *p; /* [O][R] */
-    real *scratch;   /* [LOSS_ROWS][R] */
+    const real *log_std; /* [extra] */
+    int first, rows;     /* rows of the batch in this tile; the tile's others are padding */
+    real *z, *g, *p;     /* [O][R] */
+    real *scratch;       /* [LOSS_ROWS][R] */
     double *lanes;
     real *log_std_gradient;
 };
@@ -108,6 +110,7 @@ void LEVELLED(policy_loss)(const struct loss_tile *);
 void LEVELLED(value_loss)(const struct loss_tile *);
 size_t LEVELLED(act_size)(const struct distribution *);
 void LEVELLED(act_rows)(const struct act_pass *, real *work, int row, int end);
+void LEVELLED(evaluate_rows)(const struct evaluate_pass *, real *work, int row, int end);
 
 void LEVELLED(gae_range)(const struct gae_pass *);
 void LEVELLED(moments_of)(const struct moments_pass *);
