@@ -170,7 +170,7 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
             const struct naive_eval e = naive_evaluate(d, out, p + net->at.extra, l->mask ? l->mask + row * (size_t)d->logits : NULL,
                                                        l->act_int + row * (size_t)d->act_ints, l->act_real + row * (size_t)d->act_reals);
             const double m = l->active ? l->active[row] : 1, lr = e.log_prob - (double)l->old_log_prob[row], r = exp(lr),
-                         a = (double)l->advantage[row], c = (double)l->clip;
+                         a = (double)l->advantage[row], c = (double)l->objective.clip;
             const double s = -fmin(r * a, naive_clip(r, 1 - c, 1 + c) * a);
             sum[SUM_WEIGHT] += m;
             sum[SUM_LOSS] += m * s;
@@ -178,7 +178,7 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
             sum[SUM_KL] += r - 1 - lr;
             sum[SUM_CLIPPED] += fabs(r - 1) > c;
             sum[SUM_RATIO] += r;
-            total += m * (s - (double)l->entropy * e.entropy);
+            total += m * (s - (double)l->objective.entropy * e.entropy);
         } else {
             const struct value_loss *l = &pass->value;
             const double old = l->old ? l->old->factor * (double)l->old_value[row] + l->old->shift : (double)l->old_value[row];
@@ -186,12 +186,13 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
                 const size_t i = row * (size_t)l->targets + (size_t)j;
                 const double m = l->active ? l->active[i] : 1,
                              target = ((double)l->ret[i] - l->norm->scale.mean) / l->norm->scale.deviation;
-                const double clipped = old + naive_clip(out[0] - old, -(double)l->clip, (double)l->clip), delta = (double)l->huber_delta;
+                const double clipped = old + naive_clip(out[0] - old, -(double)l->objective.clip, (double)l->objective.clip),
+                             delta = (double)l->objective.huber_delta;
                 const double plain = naive_huber(target - out[0], delta),
-                             loss = l->clip > 0 ? fmax(plain, naive_huber(target - clipped, delta)) : plain;
+                             loss = l->objective.clip > 0 ? fmax(plain, naive_huber(target - clipped, delta)) : plain;
                 sum[SUM_WEIGHT] += m;
                 sum[SUM_LOSS] += m * loss;
-                total += (double)l->coefficient * m * loss;
+                total += (double)l->objective.coefficient * m * loss;
             }
         }
     }

@@ -117,14 +117,14 @@ static void say(const struct device_check *check, const struct look *look, uint6
     if (look->kind == LOOK_ENDS) judge_say_end(text, size, check->spec, (int)(found % 4));
 }
 
-struct fault {
+struct finding {
     const struct look *look;
     size_t after, at; /* steps of the call before it; number [E][width] */
     uint64_t found;
 };
 
 /* What a look has found, if it is earlier. */
-static void consider(const struct device_check *check, const struct look *look, const uint64_t *bad, uint64_t step, struct fault *first)
+static void consider(const struct device_check *check, const struct look *look, const uint64_t *bad, uint64_t step, struct finding *first)
 {
     struct piece piece[2];
     cut(check, look->slice, step, piece);
@@ -133,7 +133,7 @@ static void consider(const struct device_check *check, const struct look *look, 
         const size_t row = (size_t)check->transitions->config.envs * look->slice->width, index = nonfinite_index(bad[k]);
         const size_t place = index / row + (k ? (size_t)piece[0].count : 0);
         const size_t after = place - (size_t)(look->slice->written == SLICE_OBSERVATION && place > 0);
-        if (!first->look || after < first->after) *first = (struct fault){look, after, index % row, bad[k]};
+        if (!first->look || after < first->after) *first = (struct finding){look, after, index % row, bad[k]};
     }
 }
 
@@ -142,7 +142,7 @@ int device_check_fault(const struct device_check *check, const uint64_t *bad, ui
     struct look list[LOOKS];
     const int n = check->bads ? list_looks(check, list) : 0, pieces = pieces_of(check);
     const uint64_t begin = step - (uint64_t)check->steps;
-    struct fault first = {.look = NULL}; /* what was wrong earliest: the rest may follow from it */
+    struct finding first = {.look = NULL}; /* what was wrong earliest: the rest may follow from it */
     for (int i = 0; i < n; i++) consider(check, &list[i], bad + pieces * i, begin, &first);
     if (!first.look) return 0;
     const size_t width = first.look->slice->width;

@@ -76,18 +76,16 @@ static int create_ppo(struct on_policy *self, struct error *err)
 {
     const struct config *config = self->context.config;
     const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
-    const struct ppo_config ppo = {.clip = (real)config->ppo_clip,
-                                   .entropy = (real)config->ppo_entropy,
-                                   .value_coefficient = (real)config->ppo_value_coef,
+    const struct ppo_config ppo = {.policy = {.clip = (real)config->ppo_clip, .entropy = (real)config->ppo_entropy},
+                                   .value = {.clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
+                                             .huber_delta = (real)config->ppo_huber_delta,
+                                             .coefficient = (real)config->ppo_value_coef},
                                    .max_grad_norm = (real)config->ppo_max_grad_norm,
-                                   .huber_delta = (real)config->ppo_huber_delta,
-                                   .value_clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
                                    .epochs = (int)config->ppo_epochs,
                                    .minibatches = (int)config->ppo_minibatches,
                                    .row_minibatches = row_minibatches(config),
                                    .policy_active_masks = config->ppo_policy_active_masks,
                                    .value_active_masks = config->ppo_value_active_masks,
-                                   .normalise_advantage = true,
                                    .value_norm_beta = config->norm_beta,
                                    .adam = adam,
                                    .actor_rate = config->adam_lr,

@@ -5,7 +5,7 @@
 #include "algo/ppo.h"
 
 /* Learners of a group: a set of the actor's parameters and one of the critic's, which learn from the same rows; where one of them is shared
- * and the other is not, each set is a learner of its own. */
+ * and the other is not, each set is a learner of its own, actors first. */
 struct ppo_sets {
     int set[POLICY_ROLES]; /* -1: not in this learner */
 };
@@ -24,15 +24,12 @@ struct ppo_part {
     struct select_pass select; /* what is the same for every minibatch of it; its arrays are the backend's */
 };
 
-/* All parts, ordered by group, then shard, then learner. */
+/* All parts, ordered by group, then learner, then shard: those of learners that follow one another do so as well. */
 struct ppo_batches {
+    const struct ppo_config *config;
     const struct rollout *rollout;
     struct policy *const *policy;
-    const struct ppo_hooks *hooks;
     const struct update_now *now; /* the backend's */
-    uint64_t seed;
-    int epochs, minibatches;
-    bool row_minibatches;
     int parts, group_first[MAPPO_MAX_GROUPS + 1];
     struct ppo_part *part;
     struct select_pass *pass;            /* [parts] scratch */
@@ -41,11 +38,12 @@ struct ppo_batches {
     struct batch *everything;            /* [parts] all rows, as [T][E][A] */
 };
 
-/* rollout … row_minibatches are set by the caller. */
+/* config … now are set by the caller. */
 int ppo_batches_create(struct ppo_batches *batches, struct arena *arena, struct error *err);
 void ppo_batches_destroy(struct ppo_batches *batches);
-/* Fills actor, critic and pack. The same is selected for every epoch where there is one minibatch: then this was done at the beginning. */
-void ppo_batches_select(struct ppo_batches *batches, int epoch, int minibatch);
+/* Fills actor, critic and pack of parts [first, end). The same is selected for every epoch where there is one minibatch: then this was done
+ * at the beginning. */
+void ppo_batches_select(struct ppo_batches *batches, int first, int end, int epoch, int minibatch);
 int ppo_part_largest(const struct ppo_batches *batches, const struct ppo_part *part); /* items of the largest minibatch */
 
 #endif

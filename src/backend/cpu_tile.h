@@ -280,6 +280,7 @@ static void put_outputs(const struct work *w, const struct forward_pass *pass, i
 static void tile_loss(const struct work *w, const struct train_pass *pass, real *chunk, int first, int rows)
 {
     const struct loss_tile loss = {.pass = pass,
+                                   .log_std = w->net->extra > 0 ? pass->parameters + w->net->at.extra : NULL,
                                    .first = first,
                                    .rows = rows,
                                    .z = w->out,

@@ -99,7 +99,7 @@ static inline struct naive_row naive_policy_row(struct naive *n, int g, int u, i
     naive_heads(&policy->dist, z, policy_log_std(policy, set), io->act_mask ? io->act_mask + row * (size_t)sizes->logits : NULL,
                 io->act_int ? io->act_int + row * (size_t)sizes->act_ints : NULL,
                 io->act_real ? io->act_real + row * (size_t)sizes->act_reals : NULL, &log_prob, &entropy);
-    const double difference = log_prob - (double)n->rollout->log_prob[g][row], r = exp(difference), clip = (double)n->config->clip;
+    const double difference = log_prob - (double)n->rollout->log_prob[g][row], r = exp(difference), clip = (double)n->config->policy.clip;
     const double advantage = (double)returns->advantage[row], limited = r < 1 - clip ? 1 - clip : r > 1 + clip ? 1 + clip : r;
     return (struct naive_row){-fmin(r * advantage, limited * advantage), entropy, r - 1 - difference, fabs(r - 1) > clip, r};
 }
@@ -122,7 +122,7 @@ static inline double naive_value_row(struct naive *n, int g, int u, int a, doubl
     const struct normalizer_scale *stored = &n->stored[g][policy_set(policy, ROLE_CRITIC, a)];
     double old = (double)returns->value[output];
     if (n->popart) old = (stored->mean + stored->deviation * old - mean) / deviation; /* the same V on today's scale */
-    const double clip = (double)n->config->value_clip, delta = (double)n->config->huber_delta;
+    const double clip = (double)n->config->value.clip, delta = (double)n->config->value.huber_delta;
     const double plain = naive_huber(target - v, delta);
     if (clip <= 0) return plain;
     const double limited = old + fmax(-clip, fmin(clip, v - old));

@@ -295,7 +295,7 @@ static inline void parity_distribution(struct parity_case *c)
                                         .tiles = tiles,
                                         .batch = {&unit, 1, 1, NULL},
                                         .policy = {.dist = &c->policy.dist,
-                                                   .clip = (real)0.2,
+                                                   .objective = {.clip = (real)0.2},
                                                    .act_int = io->act_int,
                                                    .act_real = io->act_real,
                                                    .mask = io->act_mask,
@@ -370,16 +370,13 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
 {
     const struct adam adam = {.beta1 = golden_config(c->file, "adam_beta1"),
                               .beta2 = golden_config(c->file, "adam_beta2"),
-                              .eps = golden_config(c->file, "adam_eps"),
-                              .weight_decay = golden_config(c->file, "weight_decay")};
-    struct ppo_config config = {.clip = (real)golden_config(c->file, "clip"),
-                                .entropy = (real)golden_config(c->file, "entropy_coef"),
-                                .value_coefficient = (real)golden_config(c->file, "value_loss_coef"),
+                              .eps = golden_config(c->file, "adam_eps")};
+    struct ppo_config config = {.policy = {(real)golden_config(c->file, "clip"), (real)golden_config(c->file, "entropy_coef")},
+                                .value = {.coefficient = (real)golden_config(c->file, "value_loss_coef")},
                                 .epochs = (int)golden_config(c->file, "ppo_epoch"),
                                 .minibatches = (int)golden_config(c->file, "num_mini_batch"),
                                 .policy_active_masks = golden_config(c->file, "policy_active_masks") != 0,
                                 .value_active_masks = golden_config(c->file, "value_active_masks") != 0,
-                                .normalise_advantage = true,
                                 .value_norm_beta = golden_config(c->file, "norm_beta"),
                                 .adam = adam,
                                 .actor_rate = golden_config(c->file, "lr"),
@@ -387,8 +384,8 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
                                 .hooks = hooks};
     config.row_minibatches = config.minibatches > 1;
     if (golden_config(c->file, "use_max_grad_norm") != 0) config.max_grad_norm = (real)golden_config(c->file, "max_grad_norm");
-    if (golden_config(c->file, "huber") != 0) config.huber_delta = (real)golden_config(c->file, "huber_delta");
-    if (golden_config(c->file, "clipped_value_loss") != 0) config.value_clip = config.clip;
+    if (golden_config(c->file, "huber") != 0) config.value.huber_delta = (real)golden_config(c->file, "huber_delta");
+    if (golden_config(c->file, "clipped_value_loss") != 0) config.value.clip = config.policy.clip;
     return config;
 }
 

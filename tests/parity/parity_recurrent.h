@@ -188,16 +188,15 @@ static inline void recurrent_update(struct recurrent_case *r)
     const real *ret = lend(b, r->ret, bytes), *advantage = lend(b, r->advantage, bytes);
     const real clip = (real)golden_config(c->file, "clip");
     pass[0].policy = (struct policy_loss){.dist = &r->dist,
-                                          .clip = clip,
-                                          .entropy = (real)golden_config(c->file, "entropy_coef"),
+                                          .objective = {clip, (real)golden_config(c->file, "entropy_coef")},
                                           .act_int = recurrent_batch(r, "actions", 1, rows, 'i'),
                                           .active = r->active,
                                           .old_log_prob = recurrent_batch(r, "action_log_probs", 1, rows, 'r'),
                                           .advantage = advantage};
     pass[1].value = (struct value_loss){.targets = 1,
-                                        .clip = clip,
-                                        .huber_delta = (real)golden_config(c->file, "huber_delta"),
-                                        .coefficient = (real)golden_config(c->file, "value_loss_coef"),
+                                        .objective = {.clip = clip,
+                                                      .huber_delta = (real)golden_config(c->file, "huber_delta"),
+                                                      .coefficient = (real)golden_config(c->file, "value_loss_coef")},
                                         .norm = norm_there,
                                         .active = r->active,
                                         .old_value = recurrent_batch(r, "value_preds", 1, rows, 'r'),

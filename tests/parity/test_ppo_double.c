@@ -218,7 +218,7 @@ static void differentiate(struct fixture *f, const struct ppo_minibatch *m, cons
             parameters[i] = kept + (real)(side ? h : -h);
             const struct naive_loss loss = naive_loss(&f->naive, b, m->metrics.value_mean, m->metrics.value_deviation, !critic, critic);
             objective[side] =
-                critic ? (double)f->config.value_coefficient * loss.value : loss.policy - (double)f->config.entropy * loss.entropy;
+                critic ? (double)f->config.value.coefficient * loss.value : loss.policy - (double)f->config.policy.entropy * loss.entropy;
         }
         parameters[i] = kept;
         note(&f->worst_gradient, (double)gradient[i] / divisor, (objective[1] - objective[0]) / (2 * h));
@@ -290,18 +290,14 @@ static void open_fixture(struct fixture *f, const struct arrangement *how, bool 
     assert_int_equal(rollout_create(&f->rollout, &rollout, &f->spec, f->policies, f->backend, &err), 0);
     const struct adam adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5};
     f->hooks = (struct ppo_hooks){f, permute, stepped};
-    f->config = (struct ppo_config){.clip = (real)0.2,
-                                    .entropy = (real)0.05,
-                                    .value_coefficient = (real)0.7,
+    f->config = (struct ppo_config){.policy = {.clip = (real)0.2, .entropy = (real)0.05},
+                                    .value = {.clip = (real)0.3, .huber_delta = (real)0.8, .coefficient = (real)0.7},
                                     .max_grad_norm = 1,
-                                    .huber_delta = (real)0.8,
-                                    .value_clip = (real)0.3,
                                     .epochs = 2,
                                     .minibatches = how->minibatches,
                                     .row_minibatches = how->rows,
                                     .policy_active_masks = true,
                                     .value_active_masks = true,
-                                    .normalise_advantage = true,
                                     .value_norm_beta = 0.9,
                                     .adam = adam,
                                     .hooks = &f->hooks};
