@@ -23,7 +23,6 @@ enum critic_input {
 struct policy_config {
     int hidden, layers, activation;
     bool feature_norm, layer_norm;
-    int gru_layers;
     real head_gain, log_std;
     float fixed_std;
     bool share; /* one set of parameters for all agents of the group */
