@@ -39,7 +39,6 @@ static struct tiles *tiles_create(struct backend *backend, const struct network 
     struct cuda *cuda = cuda_of(backend);
     struct tiles *t = static_cast<struct tiles *>(calloc(1, sizeof *t));
     CHECK(t, "out of memory while creating tiles");
-    CHECK(net->gru_layers <= 1, "a network with a GRU of %d layers; one is possible", net->gru_layers);
     t->net = net;
     t->fused = fused_fits(cuda, net);
     t->max_rows = max_rows;

@@ -56,7 +56,7 @@ static inline void naive_step(const struct network *net, const double *p, const 
         for (int i = 0; i < k; i++) a[i] = net->activation == ACTIVATION_RELU ? (b[i] > 0 ? b[i] : 0) : tanh(b[i]);
         if (net->layer_norm) naive_norm(a, k, p, net->at.norm_weight[l], net->at.norm_bias[l]);
     }
-    if (net->gru_layers > 0) {
+    if (net->gru) {
         naive_gru(net, p, a, h);
         for (int i = 0; i < k; i++) a[i] = h[i];
         naive_norm(a, k, p, net->at.gru_norm_weight, net->at.gru_norm_bias);
@@ -244,7 +244,7 @@ static inline void naive_network(struct network *net, int inputs, int hidden, in
 static inline void naive_add_gru(struct network *net, int steps)
 {
     const int n = net->hidden;
-    net->gru_layers = 1, net->gru_steps = steps;
+    net->gru = true, net->gru_steps = steps;
     net->at.gru_weight_ih = naive_place(&net->parameters, 3 * n * n);
     net->at.gru_weight_hh = naive_place(&net->parameters, 3 * n * n);
     net->at.gru_bias_ih = naive_place(&net->parameters, 3 * n);
@@ -265,11 +265,11 @@ static inline void naive_parameters(const struct network *net, struct naive_rng 
     }
     for (int i = 0; i < net->outputs * net->hidden; i++) p[net->at.head_weight + i] = (double)(float)(naive_uniform(rng) * gain);
     for (int i = 0; i < net->inputs && net->feature_norm; i++) p[net->at.feature_weight + i] += 1;
-    for (int i = 0; i < 3 * net->hidden * net->hidden && net->gru_layers > 0; i++) {
+    for (int i = 0; i < 3 * net->hidden * net->hidden && net->gru; i++) {
         p[net->at.gru_weight_ih + i] = naive_uniform(rng) * gain;
         p[net->at.gru_weight_hh + i] = naive_uniform(rng) * gain;
     }
-    for (int i = 0; i < net->hidden && net->gru_layers > 0; i++) p[net->at.gru_norm_weight + i] += 1;
+    for (int i = 0; i < net->hidden && net->gru; i++) p[net->at.gru_norm_weight + i] += 1;
     for (size_t i = 0; i < net->parameters; i++) p[i] = (double)(float)p[i];
 }
 

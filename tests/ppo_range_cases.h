@@ -98,7 +98,7 @@ static void open_fixture(struct fixture *f, struct how how)
     const struct ppo_config ppo = {.policy = {.clip = (real)0.2},
                                    .value = {.clip = (real)0.2, .huber_delta = 10, .coefficient = 1},
                                    .range = how.range,
-                                   .epochs = 3,
+                                   .epochs = 2,
                                    .minibatches = how.minibatches,
                                    .value_norm_beta = 0.9,
                                    .max_grad_norm = 10,
@@ -141,13 +141,13 @@ static void hear(struct fixture *f)
 
 enum order { AT_ONCE, FORWARDS, BACKWARDS };
 
-/* Four updates, so that a device makes, records and replays them; every parameter afterwards, of all groups. */
+/* Three updates, which a device makes, records and replays; every parameter afterwards, of all groups. */
 static size_t train(struct how how, int order, real **parameters)
 {
     struct fixture f;
     size_t all = 0;
     open_fixture(&f, how);
-    for (int u = 0; u < 4; u++) {
+    for (int u = 0; u < 3; u++) {
         const int ranges = ppo_ranges(f.ppo);
         collect(&f);
         if (order == AT_ONCE) {
@@ -175,17 +175,16 @@ static void ranges_of_learners_that_share_nothing_change_no_bit(void **state)
 {
     (void)state;
     for (int variant = 0; variant < 2; variant++) {
-        struct how how = {.minibatches = variant ? 3 : 1, .shards = variant ? 2 : 1};
+        struct how how = {.minibatches = variant ? 2 : 1, .shards = variant ? 2 : 1};
         real *expected, *found;
         const size_t n = train(how, AT_ONCE, &expected);
-        for (int range = 1; range <= 2; range++)
-            for (int order = AT_ONCE; order <= BACKWARDS; order++) {
-                how.range = range;
-                assert_int_equal(train(how, order, &found), n);
-                if (memcmp(expected, found, n * sizeof *found))
-                    fail_msg("%d minibatches, ranges of %d, order %d: other parameters than at once", how.minibatches, range, order);
-                free(found);
-            }
+        for (int order = AT_ONCE; order <= BACKWARDS; order++) {
+            how.range = order == BACKWARDS ? 1 : 2;
+            assert_int_equal(train(how, order, &found), n);
+            if (memcmp(expected, found, n * sizeof *found))
+                fail_msg("%d minibatches, ranges of %d, order %d: other parameters than at once", how.minibatches, how.range, order);
+            free(found);
+        }
         free(expected);
     }
 }
@@ -269,7 +268,7 @@ static void check_entropies(struct fixture *f, const struct ppo_evaluation *e)
 static void given_actions_are_evaluated_by_the_present_policies(void **state)
 {
     (void)state;
-    for (int minibatches = 1; minibatches <= 3; minibatches += 2) {
+    for (int minibatches = 1; minibatches <= 2; minibatches++) {
         struct fixture f;
         open_fixture(&f, (struct how){.range = 2, .minibatches = minibatches, .shards = 2, .hooks = true});
         collect(&f);

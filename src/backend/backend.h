@@ -38,8 +38,8 @@ struct network {
     int activation;              /* enum activation */
     bool feature_norm;           /* LayerNorm of the input */
     bool layer_norm;             /* LayerNorm after each activation */
-    int gru_layers;              /* 0 = feed-forward; 1 = a GRU (more are laid out and named, but no backend computes them) */
-    int gru_steps;               /* the longest chunk of a training pass, in steps: tiles_create reserves room for it */
+    bool gru;                    /* a recurrent layer before the head */
+    int gru_steps;               /* its longest chunk of a training pass, in steps: tiles_create reserves room for it */
     int extra;                   /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];

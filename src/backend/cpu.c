@@ -115,12 +115,11 @@ static struct tiles *cpu_tiles_create(struct backend *backend, const struct netw
 {
     struct cpu *cpu = cpu_of(backend);
     const int tiles = tile_count(cpu, max_rows);
-    CHECK(net->gru_layers <= 1, "a network with a GRU of %d layers; one is possible", net->gru_layers);
     struct tiles *t = cpu_alloc(backend, "tiles", sizeof *t);
     t->inputs = net->inputs;
     t->max_rows = max_rows;
-    t->max_chunks = net->gru_layers == 0 ? chunk_count(tiles) : tiles < CHUNKS_MOST ? tiles : CHUNKS_MOST;
-    t->max_steps = net->gru_layers == 0 ? 0 : net->gru_steps > 1 ? net->gru_steps : 1;
+    t->max_chunks = !net->gru ? chunk_count(tiles) : tiles < CHUNKS_MOST ? tiles : CHUNKS_MOST;
+    t->max_steps = !net->gru ? 0 : net->gru_steps > 1 ? net->gru_steps : 1;
     t->chunk_size = (cpu->kernels->chunk_size(net) + 15) / 16 * 16;
     t->x = cpu_alloc(backend, "input tiles", (size_t)tiles * (size_t)net->inputs * (size_t)cpu->kernels->tile_rows * sizeof(real));
     t->chunk = cpu_alloc(backend, "gradient chunks", (size_t)t->max_chunks * t->chunk_size * sizeof(real));

@@ -27,8 +27,7 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .extra = actor_extra,
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
-                                 .layer_norm = config->layer_norm,
-                                 .gru_layers = config->gru_layers};
+                                 .layer_norm = config->layer_norm};
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->actor, &net);
     net.inputs = policy->state_size;
@@ -115,7 +114,6 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
             return error_set(err, EXIT_USAGE, "group \"%s\": %s.share=false is possible for up to %d agents, it has %d", g->name,
                              role == ROLE_ACTOR ? "policy" : "critic", POLICY_MAX_SETS, policy->sizes.agents);
     }
-    if (config->gru_layers > 0) return error_set(err, EXIT_USAGE, "recurrent policies are not supported yet");
     int outputs, extra;
     int code = distribution_build(&policy->dist, g, config->fixed_std, &outputs, &extra, err);
     if (code == 0) code = choose_state(policy, config, spec, group, err);

@@ -19,7 +19,6 @@ enum policy_role { ROLE_ACTOR, ROLE_CRITIC, POLICY_ROLES };
 struct policy_config {
     int hidden, layers, activation;
     bool feature_norm, layer_norm;
-    int gru_layers;
     real head_gain, log_std;
     float fixed_std;
     bool share[POLICY_ROLES]; /* one set of parameters for all agents of the group */

@@ -55,7 +55,7 @@ static inline void recurrent_open_network(struct recurrent_case *r, int i, const
                                           .activation = strcmp(activation, "relu") == 0 ? ACTIVATION_RELU : ACTIVATION_TANH,
                                           .feature_norm = golden_config(c->file, "feature_norm") != 0,
                                           .layer_norm = true,
-                                          .gru_layers = 1,
+                                          .gru = true,
                                           .gru_steps = r->length};
     network_build(&n->net, &config);
     const size_t p = n->net.parameters, rows = parity_rows(c);

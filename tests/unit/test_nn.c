@@ -202,7 +202,7 @@ static void recurrent_networks_are_laid_out_as_in_pytorch(void **state)
     struct network plain, net;
     struct tensor tensor[NETWORK_MAX_TENSORS];
     network_build(&plain, &config);
-    config.gru_layers = 1;
+    config.gru = true;
     config.gru_steps = 10;
     network_build(&net, &config);
     assert_int_equal(net.parameters - plain.parameters, 2 * 3 * 64 * 64 + 2 * 3 * 64 + 2 * 64);
