@@ -12,7 +12,7 @@
 #include "env/plugin.h"
 #include "nn/distribution.h"
 #include "run/own_files.h"
-#include "run/parts.h"
+#include "run/trainer_work.h"
 
 static const char due_line[] = "/metrics/line"; /* only in files of runs that an evaluation's end was not waited for */
 
@@ -169,13 +169,13 @@ static void attribute_add(struct attributes *a, const char *prefix, const char *
     a->count++;
 }
 
-void state_action_heads(const struct algorithm *algorithm, const struct mappo_env_spec *spec, char *text, size_t size)
+void state_action_heads(const struct policies *policies, const struct mappo_env_spec *spec, char *text, size_t size)
 {
     FILE *out = fmemopen(text, size, "w");
     CHECK(out, "out of memory while saving");
     for (int g = 0; g < spec->groups; g++) {
         char heads[512];
-        CHECK(distribution_json(&algorithm->policy[g]->dist, heads, sizeof heads), "more action heads than room");
+        CHECK(distribution_json(&policies->group[g]->dist, heads, sizeof heads), "more action heads than room");
         fputs(g ? "," : "{", out);
         text_json_string(out, spec->group[g].name);
         fprintf(out, ":%s", heads);
@@ -219,7 +219,7 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     if (digest) attribute_add(a, "", "environment_file", digest);
     attribute_add(a, "", "environment_options", vecenv_options(t->learning.env));
     attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
-    state_action_heads(t->learning.algorithm, vecenv_spec(t->learning.env), heads, sizeof heads);
+    state_action_heads(t->learning.policies, vecenv_spec(t->learning.env), heads, sizeof heads);
     attribute_add(a, "", "action_heads", heads);
     text_format(text, sizeof text, "%d", FLOAT_MATH_ROUNDING);
     attribute_add(a, "", "rounding", text);
@@ -309,16 +309,18 @@ static void *job_write(void *user)
     return NULL;
 }
 
-/* Once more where the folder was moved while the first try wrote: by its new name that one can succeed. No thread saves. */
+/* Once more where the folder was moved while it was written: by its new name that can succeed. No thread saves. */
 static void job_write_again_if_moved(struct save_job *job)
 {
-    char before[sizeof job->t->path];
-    if (!job->code) return;
-    text_format(before, sizeof before, "%s", job->t->path);
-    state_follow_folder(job->t, true);
-    if (strcmp(before, job->t->path) == 0) return;
-    job->err = (struct error){0};
-    job_write(job);
+    struct trainer *t = job->t;
+    char before[sizeof t->path];
+    while (job->code) {
+        text_format(before, sizeof before, "%s", t->path);
+        state_follow_folder(t, true);
+        if (strcmp(before, t->path) == 0) return;
+        job->err = (struct error){0};
+        job_write(job);
+    }
 }
 
 static void job_free(struct save_job *job)
