@@ -146,6 +146,13 @@ static void moments_count_what_the_mask_lets_through(void **state)
     b->close(b);
 }
 
+struct step_numbers { /* what an optimiser's step reads of the backend's memory */
+    struct optimizer optimizer;
+    struct fault fault;
+    double rate;
+    int64_t steps;
+};
+
 static void flat_vectors_match_their_formulas(void **state)
 {
     (void)state;
@@ -163,15 +170,25 @@ static void flat_vectors_match_their_formulas(void **state)
                 real *p, *g, *m, *v, *other;
             } on = {LEND(b, p), LEND(b, g), LEND(b, m), LEND(b, v), LEND(b, p)};
             for (int t = 1; t <= 3; t++) {
-                const struct adam adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5, .weight_decay = 0.1};
-                const struct adam_step step = adam_step_at(&adam, 0.01, t, 0.5);
-                b->adam(b, lend(b, &step, sizeof step), NULL, on.p, on.g, on.m, on.v, n);
+                const struct optimizer_rules rules = {.adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5}};
+                const struct step_numbers numbers = {.optimizer = {.divisor = 2}, .rate = 0.01, .steps = t - 1};
+                struct step_numbers *there = lend(b, &numbers, sizeof numbers);
+                const struct optimizer_pass pass = {.optimizer = &there->optimizer,
+                                                    .rate = &there->rate,
+                                                    .steps = &there->steps,
+                                                    .gradient = on.g,
+                                                    .parameters = on.p,
+                                                    .m = on.m,
+                                                    .v = on.v,
+                                                    .n = n,
+                                                    .fault = &there->fault};
+                b->optimizer_step(b, &rules, &pass, 1);
+                const struct adam_step step = adam_step_at(&rules.adam, numbers.rate, t, 0.5);
                 const double b1 = (double)step.beta1, b2 = (double)step.beta2, lr = (double)step.learning_rate;
                 for (size_t i = 0; i < n; i++) {
                     const double gd = 0.5 * (double)g[i];
                     md[i] = b1 * md[i] + (1 - b1) * gd, vd[i] = b2 * vd[i] + (1 - b2) * gd * gd;
-                    pd[i] -= lr * adam.weight_decay * pd[i] +
-                             lr * (md[i] / (1 - pow(b1, t))) / (sqrt(vd[i] / (1 - pow(b2, t))) + (double)step.eps);
+                    pd[i] -= lr * (md[i] / (1 - pow(b1, t))) / (sqrt(vd[i] / (1 - pow(b2, t))) + (double)step.eps);
                 }
             }
             TAKE(b, p, on.p);

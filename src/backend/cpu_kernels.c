@@ -211,6 +211,7 @@ const struct cpu_kernels LEVELLED(cpu_kernels) = {
     .train = train,
     .reduce = reduce,
     .act = LEVELLED(act_rows),
+    .evaluate = LEVELLED(evaluate_rows),
     .gae = LEVELLED(gae_range),
     .moments = LEVELLED(moments_of),
     .standardise = LEVELLED(standardise_all),
