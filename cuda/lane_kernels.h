@@ -254,8 +254,8 @@ static int lane_launch_observe(const struct mappo_device *device, void *states, 
     static_assert(alignof(STATE) <= 8, "copies begin at multiples of 8 bytes");                                                            \
     extern "C" {                                                                                                                           \
     extern const struct mappo_kernels NAME##_kernels;                                                                                      \
-    const struct mappo_kernels NAME##_kernels = {lane_launch_reset<lane_of_##NAME>, lane_launch_observe<lane_of_##NAME>,                   \
-                                                 lane_launch<lane_of_##NAME, LANE_STEP>};                                                  \
+    const struct mappo_kernels NAME##_kernels = {sizeof(struct mappo_kernels), lane_launch_reset<lane_of_##NAME>,                          \
+                                                 lane_launch_observe<lane_of_##NAME>, lane_launch<lane_of_##NAME, LANE_STEP>};             \
     }
 #define LANE_KERNELS_USUAL(NAME, STATE, RULES, GROUPS, USUAL, FIX) LANE_PROGRAM(NAME, STATE, RULES, GROUPS, 1, USUAL, FIX)
 #define LANE_KERNELS(NAME, STATE, RULES, GROUPS)                   LANE_PROGRAM(NAME, STATE, RULES, GROUPS, 0, lane_never, lane_unchanged)

@@ -378,7 +378,7 @@ static void what_is_no_plugin_is_said_plainly(void **state)
     fclose(out);
     refused(path, EXIT_ENVIRONMENT, "text.so");
     refused(copy_of("plugin_without_symbols", "nothing.so", 0600), EXIT_ENVIRONMENT, "no data symbol mappo_env_abi");
-    refused(copy_of("plugin_of_another_abi", "old.so", 0600), EXIT_ENVIRONMENT, "built for ABI 99, this program has 1");
+    refused(copy_of("plugin_of_another_abi", "old.so", 0600), EXIT_ENVIRONMENT, "built for ABI 99, this program has 2; compile it again");
     refused(copy_of("plugin_without_step", "no_step.so", 0600), EXIT_ENVIRONMENT, "the descriptor has no step");
 }
 
@@ -387,7 +387,7 @@ static void specs_and_results_outside_the_interface_are_refused(void **state)
     (void)state;
     static const char *const cases[][2] = {{"kind", "observation head 0 has an unknown kind"},
                                            {"heads", "0 observation and 1 action heads"},
-                                           {"groups", "its spec is not one of ABI 1"},
+                                           {"groups", "its spec is not one of ABI 2"},
                                            {"choices", "action head 0 has n < 1"},
                                            {"no_n", "action head 0 has no n"},
                                            {"meaning", "action head 0 has meanings but no meaning"},
@@ -421,6 +421,7 @@ static void specs_and_results_outside_the_interface_are_refused(void **state)
 
 static const int32_t three[] = {3, 3}, huge[] = {1 << 24, 1 << 24}, last[] = {INT32_MAX, 0};
 static const float low[] = {0, 2}, high[] = {1, 1}, nans[] = {NAN, 0};
+static const char *const teams[] = {"allies", "allies", "the/enemies"};
 static const struct mappo_info columns[] = {{"a", NULL, NULL, 0}, {"a", NULL, NULL, 0}, {NULL, NULL, NULL, 0}, {"x/y", NULL, NULL, 0}};
 
 /* A sound spec of one group, for one thing to be made wrong. */
@@ -495,14 +496,19 @@ static void every_part_of_a_spec_is_checked(void **state)
     WRONG("infos is -1; 0..4096", spec.infos = -1);
     WRONG("infos is 1000000; 0..4096", spec.infos = 1000000, spec.info = columns); /* none of them is looked at */
     WRONG("snapshot_bytes is 18446744073709551608; at most", spec.snapshot_bytes = (size_t)-8);
-    WRONG("its spec is not one of ABI 1", spec.struct_size = 8);
+    WRONG("its spec is not one of ABI 2", spec.struct_size = 8);
     WRONG("infos is 1, but info is NULL", spec.infos = 1);
     WRONG("info columns 0 and 1 have the same name \"a\"", spec.infos = 2, spec.info = columns);
     WRONG("info column 0 needs a name", spec.infos = 1, spec.info = columns + 2);
     WRONG("info column 0 has a name with a slash", spec.infos = 1, spec.info = columns + 3);
     WRONG("snapshot_bytes without snapshot, restore and observe", spec.snapshot_bytes = 8);
+    WRONG("1 names of teams; none, or 2 to 8, one a team", spec.group[0].team = 1, spec.teams = 1, spec.team_name = teams);
+    WRONG("2 names of teams; none, or 1 to 8, one a team", spec.teams = 2);
+    WRONG("9 names of teams; none, or 1 to 8, one a team", spec.teams = 9, spec.team_name = teams); /* none of them is looked at */
+    WRONG("teams 0 and 1 have the same name \"allies\"", spec.teams = 2, spec.team_name = teams);
+    WRONG("team 1 has a name with a slash", spec.teams = 2, spec.team_name = teams + 1);
 #undef WRONG
-    wrong_spec(NULL, "its spec is not one of ABI 1");
+    wrong_spec(NULL, "its spec is not one of ABI 2");
 }
 
 static void every_option_of_a_descriptor_is_checked(void **state)
