@@ -139,7 +139,7 @@ static __device__ inline void lane_play(typename LANE::state *w, const typename 
     *lane->ep_end = (uint8_t)end;
     if (end) {
         struct mappo_env_io last;
-        lane_final(&last, lane, LANE::groups);
+        slices_final(&last, lane, LANE::groups);
         LANE::observe(w, rules, &last);
         LANE::reset(w, rules);
     }
@@ -163,7 +163,7 @@ static __global__ void __launch_bounds__(LANE_THREADS)
     __syncthreads();
     if (thread < count) {
         struct mappo_env_io lane;
-        lane_at(&lane, &io, &strides, LANE::groups, e);
+        slices_at(&lane, &io, &strides, LANE::groups, e);
         for (int g = 0; g < LANE::groups; g++) {
             lane.group[g].obs = lane_row<USUAL>(staging.obs[g], shared, lane.group[g].obs, thread);
             lane.group[g].state = lane_row<false>(staging.group_state[g], shared, lane.group[g].state, thread);

@@ -454,9 +454,5 @@ void trainer_close(struct trainer *t, int code)
     check_log(NULL);
     if (t->log) fclose(t->log);
     free(t->due_line);
-    free(t->fields.field);
-    free(t->env_state);
-    free(t->env_state_all);
-    free(t->env_sizes);
     pod_close(t->pod);
 }
