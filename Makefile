@@ -55,14 +55,14 @@ Q     := $(if $(filter 1,$(V)),,@)
 says   = $(if $(filter 1,$(V))$(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),,@echo "  $(1)  $@")
 
 # ---- what there is ---------------------------------------------------------------------------------------------------------------------
-# Environments are listed in envs/envs.def (suite.c is what a suite's share): a line without its files stops make, and so does a file without a line.
+# Environments are listed in envs/envs.def (suite.c is what those of a suite share): a line without its files stops make, and so does a file without a line.
 ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
-LISTED := $(shell sed -nE 's,^ENV\((\w+)\, (\w+)\, WITH_KERNELS\).*,envs/\1/\2.c envs/\1/\2.cu,p; s,^ENV\((\w+)\, (\w+)\, HOST_ONLY\).*,envs/\1/\2.c,p' envs/envs.def)
+LISTED := $(shell sed -nE 's,^ENV\((\w+)\, *(\w+)\, *WITH_KERNELS\).*,envs/\1/\2.c envs/\1/\2.cu,p; s,^ENV\((\w+)\, *(\w+)\, *HOST_ONLY\).*,envs/\1/\2.c,p' envs/envs.def)
 FOUND  := $(filter-out envs/template/% %/suite.c,$(wildcard envs/*/*.c envs/*/*.cu))
 TUNED  := $(patsubst %,envs/%.ini,$(LISTED:envs/%.c=%) $(shell sed -nE 's,^VARIANT."([^"]*)".*,\1,p' envs/envs.def))
 ORPHANS := $(filter-out $(TUNED) envs/presets/%,$(wildcard envs/*/*.ini))
 $(foreach f,$(filter-out $(FOUND),$(LISTED)),$(error mappo: envs/envs.def lists an environment of $(f), which is not there))
-$(foreach f,$(filter-out $(LISTED),$(FOUND)) $(ORPHANS),$(error mappo: $(f) belongs to no line of envs/envs.def))
+$(foreach f,$(filter-out $(LISTED),$(FOUND)) $(ORPHANS),$(error mappo: no line of envs/envs.def is for $(f): add one, or take the file away))
 endif
 # Everything but main.c is one library; environments are part of it. Kernel files (*_kernels.c) are compiled once per instruction level.
 # Learning is compiled a second time with real = double, for parity.
@@ -232,7 +232,7 @@ lint:
 	scripts/lint.sh
 
 # Pages that come from tables in the program. `make docs` writes them, `make lint` compares.
-GENERATED_DOCS := configuration checkpoint-format metrics
+GENERATED_DOCS := configuration checkpoint-format metrics environment-list
 docs: all
 	@for page in $(GENERATED_DOCS); do $(BUILD)/mappo docs $$page > $(BUILD)/page.md && cp $(BUILD)/page.md docs/$$page.md && echo "docs/$$page.md" || exit 1; done; rm -f $(BUILD)/page.md
 

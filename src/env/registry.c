@@ -44,6 +44,17 @@ const struct env_variant *registry_variant_at(int i)
     return i >= 0 && i < VARIANTS ? &variants[i] : NULL;
 }
 
+bool registry_has_kernels(int i)
+{
+#define HOST_ONLY    false
+#define WITH_KERNELS true
+    static const bool has[] = {
+#define ENV(suite, name, kernels) kernels,
+#include "envs/envs.def"
+    };
+    return i >= 0 && i < BUILT_IN && has[i];
+}
+
 bool registry_hidden(const char *id)
 {
     return strncmp(id, "test/", 5) == 0;

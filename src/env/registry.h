@@ -10,6 +10,7 @@
 
 int registry_count(void);
 const struct mappo_env *registry_at(int i); /* NULL behind the last */
+bool registry_has_kernels(int i);           /* for a device, whether this program was built with them or not */
 bool registry_hidden(const char *id);       /* test/…: not in the list that people see; of environments and variants */
 
 /* By id, alias ("simple_spread_v3") or plugin path (has a slash, ends in .so); of a variant its base. EXIT_USAGE with the nearest name

@@ -86,6 +86,20 @@ static void every_variant_is_one_of_its_environment(void **state)
     assert_null(registry_variant_at(-1));
 }
 
+static void what_has_kernels_is_known_without_a_device(void **state)
+{
+    (void)state;
+    int with = 0;
+    for (int i = 0; registry_at(i); i++) {
+        char path[128];
+        text_format(path, sizeof path, "envs/%s.cu", registry_at(i)->id);
+        assert_int_equal(registry_has_kernels(i), file_exists(path));
+        with += registry_has_kernels(i);
+    }
+    assert_true(with > 0 && with < registry_count());
+    assert_false(registry_has_kernels(-1) || registry_has_kernels(registry_count()));
+}
+
 static void a_variant_is_its_base_with_options(void **state)
 {
     (void)state;
@@ -643,6 +657,7 @@ int main(void)
         cmocka_unit_test(no_name_stands_for_two_environments),
         cmocka_unit_test(every_variant_is_one_of_its_environment),
         cmocka_unit_test(a_variant_is_its_base_with_options),
+        cmocka_unit_test(what_has_kernels_is_known_without_a_device),
         cmocka_unit_test(unknown_environment_names_the_nearest),
         cmocka_unit_test(every_preset_file_is_compiled_in),
         cmocka_unit_test(bad_options_are_named_with_their_range),
