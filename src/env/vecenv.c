@@ -112,6 +112,19 @@ static int open_wrapped(struct vecenv *v, const struct vecenv_config *config, st
     return take_memory(v, err);
 }
 
+/* The options that come with a variant's name stand before those that were given, so that these win. To be freed. */
+static struct env_option *options_with_variant(const struct vecenv_config *config, int *count)
+{
+    const struct env_variant *variant = registry_variant(config->name);
+    const int own = variant ? variant->options : 0;
+    struct env_option *option = malloc((size_t)(own + config->options + 1) * sizeof *option);
+    if (!option) return NULL;
+    for (int i = 0; i < own; i++) option[i] = variant->option[i];
+    for (int i = 0; i < config->options; i++) option[own + i] = config->option[i];
+    *count = own + config->options;
+    return option;
+}
+
 int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct error *err)
 {
     const struct mappo_env *found;
@@ -129,7 +142,11 @@ int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct 
     v->horizon = config->horizon;
     v->report_most = config->report;
     v->threads = config->threads < 1 ? 1 : config->threads > MAX_THREADS ? MAX_THREADS : config->threads;
-    const int failed = open_wrapped(v, config, err);
+    struct vecenv_config whole = *config;
+    struct env_option *option = options_with_variant(config, &whole.options);
+    whole.option = option;
+    const int failed = option ? open_wrapped(v, &whole, err) : error_set(err, EXIT_INTERNAL, "out of memory");
+    free(option);
     if (failed) {
         vecenv_close(v);
         return failed;

@@ -53,6 +53,77 @@ static void no_name_stands_for_two_environments(void **state)
         }
     }
     assert_null(registry_at(registry_count()));
+    const struct env_variant *variant;
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        const struct mappo_env *base, *found;
+        assert_int_equal(registry_find(variant->base, &base, NULL), 0);
+        assert_string_equal(base->id, variant->base); /* not an alias: variants are grouped below it */
+        assert_true(strchr(variant->name, '/') && variant->options > 0);
+        assert_ptr_equal(registry_variant(variant->name), variant);
+        assert_int_equal(registry_find(variant->name, &found, NULL), 0);
+        assert_ptr_equal(found, base);
+        for (const char *const *alias = variant->alias; alias && *alias; alias++) assert_ptr_equal(registry_variant(*alias), variant);
+        for (int k = 0; k < registry_count(); k++) assert_string_not_equal(registry_at(k)->id, variant->name);
+        assert_null(registry_variant(base->id));
+    }
+}
+
+/* A variant that its environment doesn't take, or two that are the same, would be found by nobody else. */
+static void every_variant_is_one_of_its_environment(void **state)
+{
+    (void)state;
+    const struct env_variant *variant;
+    assert_non_null(registry_variant_at(0));
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        const struct vecenv_config config = {.name = variant->name, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+        struct vecenv *env;
+        struct error err = {0};
+        if (vecenv_open(&env, &config, &err)) fail_msg("%s: %s", variant->name, err.text);
+        assert_string_equal(vecenv_descriptor(env)->id, variant->base);
+        assert_ptr_equal(registry_variant_of(vecenv_descriptor(env), variant->option, variant->options), variant);
+        vecenv_close(env);
+    }
+    assert_null(registry_variant_at(-1));
+}
+
+static void what_has_kernels_is_known_without_a_device(void **state)
+{
+    (void)state;
+    int with = 0;
+    for (int i = 0; registry_at(i); i++) {
+        char path[128];
+        text_format(path, sizeof path, "envs/%s.cu", registry_at(i)->id);
+        assert_int_equal(registry_has_kernels(i), file_exists(path));
+        with += registry_has_kernels(i);
+    }
+    assert_true(with > 0 && with < registry_count());
+    assert_false(registry_has_kernels(-1) || registry_has_kernels(registry_count()));
+}
+
+static void a_variant_is_its_base_with_options(void **state)
+{
+    (void)state;
+    static const struct env_option base[] = {{"longest", "08"}, {"scene", "single"}}, more[] = {{"longest", "9"}, {"shortest", "2"}};
+    struct vecenv_config config = {.name = "test/single", .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    struct vecenv *variant, *same;
+    assert_int_equal(vecenv_open(&variant, &config, NULL), 0);
+    assert_string_equal(vecenv_options_changed(variant), "scene=single longest=8");
+    config = (struct vecenv_config){.name = "test/kitchen_sink", .option = base, .options = 2, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    assert_int_equal(vecenv_open(&same, &config, NULL), 0);
+    assert_true(vecenv_identity(variant) == vecenv_identity(same) && vecenv_hash(variant) == vecenv_hash(same));
+    assert_string_equal(vecenv_options(variant), vecenv_options(same));
+    vecenv_close(same);
+    vecenv_close(variant);
+    /* What was given wins. */
+    config = (struct vecenv_config){.name = "sink_single", .option = more, .options = 2, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    assert_int_equal(vecenv_open(&variant, &config, NULL), 0);
+    assert_string_equal(vecenv_options_changed(variant), "scene=single shortest=2 longest=9");
+    const struct mappo_env *sink = vecenv_descriptor(variant);
+    vecenv_close(variant);
+    assert_string_equal(registry_variant_of(sink, base, 2)->name, "test/single");
+    assert_null(registry_variant_of(sink, base, 1));
+    assert_null(registry_variant_of(sink, more, 2));
+    assert_null(registry_variant_of(sink, NULL, 0));
 }
 
 static void unknown_environment_names_the_nearest(void **state)
@@ -64,6 +135,11 @@ static void unknown_environment_names_the_nearest(void **state)
     assert_null(env);
     assert_says(&err, "unknown environment \"mpe/simple_spred\"; did you mean \"mpe/simple_spread\"?");
     assert_int_equal(registry_find("quite something else", &env, &err), EXIT_USAGE);
+    assert_null(strstr(err.text, "did you mean"));
+    /* Those of tests are only for who knows of them. */
+    assert_int_equal(registry_find("test/singel", &env, &err), EXIT_USAGE);
+    assert_says(&err, "did you mean \"test/single\"?");
+    assert_int_equal(registry_find("sink_singel", &env, &err), EXIT_USAGE);
     assert_null(strstr(err.text, "did you mean"));
 }
 
@@ -80,14 +156,15 @@ static void every_preset_file_is_compiled_in(void **state)
         text_format(name, sizeof name, "%s", found.gl_pathv[k] + strlen("envs/"));
         name[strlen(name) - strlen(".ini")] = 0;
         assert_int_equal(file_read(found.gl_pathv[k], 1 << 20, &text, &size, &err), 0);
-        const char *compiled = strncmp(name, "presets/", 8) == 0 ? registry_named_preset(name + 8) : registry_env_preset(name);
-        if (!compiled) fail_msg("%s is not in src/env/presets.c", found.gl_pathv[k]);
+        const char *compiled = strncmp(name, "presets/", 8) == 0 ? registry_named_preset(name + 8) : registry_preset(name);
+        if (!compiled) fail_msg("%s is not compiled in", found.gl_pathv[k]);
         assert_string_equal(compiled, text);
         free(text);
     }
     assert_true(found.gl_pathc >= 2);
     globfree(&found);
-    assert_string_equal(registry_env_preset("simple_spread_v3"), registry_env_preset("mpe/simple_spread"));
+    assert_null(registry_preset("test/busy"));
+    assert_null(registry_preset(""));
     assert_null(registry_named_preset("no such preset"));
     int names = 0;
     while (registry_named_preset_at(names)) assert_non_null(registry_named_preset(registry_named_preset_at(names++)));
@@ -584,6 +661,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(upstream_names_lead_to_the_environment),
         cmocka_unit_test(no_name_stands_for_two_environments),
+        cmocka_unit_test(every_variant_is_one_of_its_environment),
+        cmocka_unit_test(a_variant_is_its_base_with_options),
+        cmocka_unit_test(what_has_kernels_is_known_without_a_device),
         cmocka_unit_test(unknown_environment_names_the_nearest),
         cmocka_unit_test(every_preset_file_is_compiled_in),
         cmocka_unit_test(bad_options_are_named_with_their_range),
