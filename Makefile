@@ -199,7 +199,7 @@ define test_rules
 $(BUILD)/tests/%_double: tests/$(1)/%_double.c $(BUILD)/libmappo_double.a $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
-	$$(Q)$$(COMPILE) $$(CMOCKA_CFLAGS) -DMAPPO_REAL_DOUBLE -Itests -o $$@ $$< $(BUILD)/libmappo_double.a $$(TEST_LIBS)
+	$$(Q)$$(COMPILE) $$(CMOCKA_CFLAGS) -DMAPPO_REAL_DOUBLE -DMAPPO_RULES_DOUBLE -Itests -o $$@ $$< $(BUILD)/libmappo_double.a $$(TEST_LIBS)
 $(BUILD)/tests/%: tests/$(1)/%.c $(BUILD)/libmappo.a $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
@@ -265,7 +265,7 @@ D = $(DESTDIR)$(PREFIX)
 install: all
 	install -d "$(D)"/bin "$(D)"/include/mappo/env "$(D)"/include/mappo/base "$(D)"/include/mappo/cuda "$(D)"/lib/pkgconfig "$(D)"/share/mappo/slurm "$(D)"/share/mappo/scripts "$(D)"/share/modulefiles/mappo "$(D)"/share/doc/mappo
 	install -m 755 $(BUILD)/mappo "$(D)"/bin/mappo
-	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/slices.h src/env/account.h src/env/real_float.h src/env/real_double.h src/env/float_math.h "$(D)"/include/mappo/env
+	install -m 644 src/env/mappo_env.h src/env/lane_env.h src/env/describe.h src/env/rules.h src/env/slices.h src/env/account.h src/env/float_math.h "$(D)"/include/mappo/env
 	install -m 644 src/base/philox.h src/base/fn.h src/base/check.h "$(D)"/include/mappo/base
 	install -m 644 cuda/launch.h cuda/lane_kernels.h "$(D)"/include/mappo/cuda
 	install -m 755 $(wildcard slurm/*.sh) "$(D)"/share/mappo/slurm

@@ -20,6 +20,7 @@ static struct plugin {
     char path[PATH_MAX];
     char digest[65];
     struct mappo_env env;
+    const struct mappo_kernels *kernels; /* NULL = none */
 } plugins[MAX_PLUGINS];
 static int plugin_count;
 
@@ -98,6 +99,13 @@ const char *plugin_digest(const struct mappo_env *env)
     return NULL;
 }
 
+const struct mappo_kernels *plugin_kernels(const struct mappo_env *env)
+{
+    for (int i = 0; i < plugin_count; i++)
+        if (&plugins[i].env == env) return plugins[i].kernels;
+    return NULL;
+}
+
 int plugin_open(const char *path, const struct mappo_env **env, struct error *err)
 {
     char real[PATH_MAX], folder[PATH_MAX];
@@ -125,6 +133,7 @@ int plugin_open(const char *path, const struct mappo_env **env, struct error *er
     calls_enter(path, "while its descriptor was read"); /* a table of options without an end, say */
     int rc = read_descriptor(handle, path, &plugin->env, err);
     calls_leave();
+    plugin->kernels = dlsym(handle, "mappo_env_plugin_kernels");
     if (!rc) rc = read_digest(real, plugin->digest, err);
     if (rc) {
         dlclose(handle);
