@@ -24,6 +24,7 @@ extern "C" {
 /* Of the environment's file kernels need the rules alone; what the host needs is compiled, and dropped. */
 #ifdef __CUDACC__
 #pragma nv_diag_suppress 177
+#pragma nv_diag_suppress 20091 /* nor are tables of the device read there */
 #else
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
@@ -195,10 +196,11 @@ static __device__ inline void lane_play(typename LANE::state *w, const typename 
     account_lane(account, e, lane, LANE::groups, end);
 }
 
-/* USUAL: `rules` become constants, and copies, observations and rewards are staged. states [envs][stride] */
-template <class LANE, int WORK, bool USUAL>
+/* USUAL: a step in which `rules` become constants, and copies, observations and rewards are staged. All other work is one kernel, which
+ * takes a third of the time to compile that one for each would. states [envs][stride] */
+template <class LANE, bool USUAL>
 static __global__ void __launch_bounds__(LANE_THREADS)
-    lane_kernel(unsigned char *states, const int32_t stride, const int32_t envs, typename LANE::given given,
+    lane_kernel(const int work, unsigned char *states, const int32_t stride, const int32_t envs, typename LANE::given given,
                 const struct lane_strides strides, const struct lane_staging staging, const struct mappo_env_io io,
                 const struct account account)
 {
@@ -222,12 +224,12 @@ static __global__ void __launch_bounds__(LANE_THREADS)
         lane.info = lane_row<false>(staging.info, shared, lane.info, thread);
         float *copy = reinterpret_cast<float *>(copies + (size_t)thread * (size_t)stride);
         typename LANE::state *w = reinterpret_cast<typename LANE::state *>(lane_row<USUAL>(staging.copies, shared, copy, thread));
-        if (WORK == LANE_STEP) {
+        if (USUAL || work == LANE_STEP) {
             lane_play<LANE>(w, rules, &strides, &lane, &account, e);
-        } else if (WORK == LANE_RENEW) {
+        } else if (work == LANE_RENEW) {
             if (*lane.ep_end) LANE::reset(w, rules);
         } else {
-            if (WORK == LANE_RESET) LANE::reset(w, rules);
+            if (work == LANE_RESET) LANE::reset(w, rules);
             lane_observe<LANE>(w, rules, &strides, &lane);
         }
     }
@@ -242,7 +244,7 @@ static __global__ void __launch_bounds__(LANE_THREADS)
     lane_store(staging.info, shared, io.info, first, count);
     /* All of this block's threads have read the clock: the barrier above. The fences keep that before the count, and the count before what
      * the last block writes. */
-    if (WORK == LANE_STEP && thread == 0) {
+    if ((USUAL || work == LANE_STEP) && thread == 0) {
         __threadfence();
         if (atomicAdd(&account.clock->finished, 1u) == gridDim.x - 1) {
             __threadfence();
@@ -360,26 +362,28 @@ template <class LANE> static bool lane_is_usual(const struct mappo_device *devic
     return memcmp(&usual, device->rules, sizeof usual) == 0;
 }
 
-template <class LANE, int WORK>
-static int lane_launch(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io,
+template <class LANE>
+static int lane_launch(const int work, const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io,
                        const struct account *account, void *stream)
 {
-    struct mappo_env_io unseen = *io;
-    for (int g = 0; g < LANE::groups && LANE::by_agent; g++) unseen.group[g].obs = unseen.group[g].state = NULL;
-    if (LANE::by_agent) unseen.state = NULL;
-    const struct lane_staging staging = lane_plan(device, &unseen, account, WORK);
+    struct mappo_env_io own = *io; /* without what agents' kernels write */
+    for (int g = 0; g < LANE::groups && LANE::by_agent; g++) own.group[g].obs = own.group[g].state = NULL;
+    if (LANE::by_agent) own.state = NULL;
+    const struct lane_staging staging = lane_plan(device, &own, account, work);
     const unsigned blocks = ((unsigned)envs + LANE_THREADS - 1) / LANE_THREADS;
-    void (*kernel)(unsigned char *, int32_t, int32_t, typename LANE::given, struct lane_strides, struct lane_staging, struct mappo_env_io,
-                   struct account) = lane_kernel<LANE, WORK, false>;
+    void (*kernel)(int, unsigned char *, int32_t, int32_t, typename LANE::given, struct lane_strides, struct lane_staging,
+                   struct mappo_env_io, struct account) = lane_kernel<LANE, false>;
     static_assert(sizeof(typename LANE::given) + sizeof(struct lane_strides) + sizeof(struct lane_staging) + sizeof(struct mappo_env_io) +
                           sizeof(struct account) + 64 <=
                       LANE_PARAMETERS,
                   "parameters of a kernel");
-    if constexpr (WORK == LANE_STEP && LANE::has_usual && !LANE::large)
-        if (lane_is_usual<LANE>(device) && lane_all_staged(&staging, device->strides->groups)) kernel = lane_kernel<LANE, WORK, true>;
+    if constexpr (LANE::has_usual && !LANE::large)
+        if (work == LANE_STEP && lane_is_usual<LANE>(device) && lane_all_staged(&staging, device->strides->groups))
+            kernel = lane_kernel<LANE, true>;
     if (envs < 1) return 0;
-    LAUNCH(kernel, blocks, LANE_THREADS, (size_t)staging.words * 4, static_cast<cudaStream_t>(stream), static_cast<unsigned char *>(states),
-           (int32_t)device->stride, envs, lane_given<LANE>(device), *device->strides, staging, unseen, *account);
+    LAUNCH(kernel, blocks, LANE_THREADS, (size_t)staging.words * 4, static_cast<cudaStream_t>(stream), work,
+           static_cast<unsigned char *>(states), (int32_t)device->stride, envs, lane_given<LANE>(device), *device->strides, staging, own,
+           *account);
     return (int)cudaPeekAtLastError();
 }
 
@@ -469,7 +473,7 @@ template <class LANE>
 static int lane_launch_reset(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream)
 {
     const struct account none = {};
-    const int code = lane_launch<LANE, LANE_RESET>(device, states, envs, io, &none, stream);
+    const int code = lane_launch<LANE>(LANE_RESET, device, states, envs, io, &none, stream);
     if constexpr (LANE::by_agent)
         if (!code) return lane_launch_sights<LANE>(device, states, envs, io, NULL, stream);
     return code;
@@ -482,7 +486,7 @@ static int lane_launch_observe(const struct mappo_device *device, void *states, 
     if constexpr (LANE::by_agent)
         return lane_launch_sights<LANE>(device, states, envs, io, NULL, stream);
     else
-        return lane_launch<LANE, LANE_OBSERVE>(device, states, envs, io, &none, stream);
+        return lane_launch<LANE>(LANE_OBSERVE, device, states, envs, io, &none, stream);
 }
 
 /* By agents: the old episodes' last observations come before new ones begin. */
@@ -490,12 +494,12 @@ template <class LANE>
 static int lane_launch_step(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io,
                             const struct account *account, void *stream)
 {
-    int code = lane_launch<LANE, LANE_STEP>(device, states, envs, io, account, stream);
+    int code = lane_launch<LANE>(LANE_STEP, device, states, envs, io, account, stream);
     if constexpr (LANE::by_agent) {
         struct mappo_env_io last;
         slices_final(&last, io, MAPPO_MAX_GROUPS);
         if (!code) code = lane_launch_sights<LANE>(device, states, envs, &last, io->ep_end, stream);
-        if (!code) code = lane_launch<LANE, LANE_RENEW>(device, states, envs, io, account, stream);
+        if (!code) code = lane_launch<LANE>(LANE_RENEW, device, states, envs, io, account, stream);
         if (!code) code = lane_launch_sights<LANE>(device, states, envs, io, NULL, stream);
     }
     return code;
