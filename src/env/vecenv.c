@@ -11,7 +11,6 @@
 #include "env/identity.h"
 #include "env/judge.h"
 #include "env/options.h"
-#include "env/plugin.h"
 #include "env/registry.h"
 #include "env/spec.h"
 #include "env/vecenv_work.h"
@@ -20,12 +19,29 @@ enum { MAX_THREADS = 1024 };
 
 /* ---- opening ---------------------------------------------------------------------------------------------- */
 
+/* Texts must last as long as the instance: what was given need not. */
+static bool keep_texts(struct vecenv *v, struct mappo_value *value)
+{
+    const int count = options_count(v->env);
+    size_t size = 1, used = 0;
+    for (int k = 0; k < count; k++) size += value[k].text ? strlen(value[k].text) + 1 : 0;
+    v->texts = malloc(size);
+    for (int k = 0; k < count && v->texts; k++) {
+        if (!value[k].text) continue;
+        const size_t length = strlen(value[k].text) + 1;
+        value[k].text = memcpy(v->texts + used, value[k].text, length);
+        used += length;
+    }
+    return v->texts;
+}
+
 static int open_instance(struct vecenv *v, const struct vecenv_config *config, struct error *err)
 {
     struct mappo_value *value = calloc((size_t)options_count(v->env) + 1, sizeof *value);
     struct mappo_env_error error = {.env = -1};
     if (!value) return error_set(err, EXIT_INTERNAL, "out of memory");
     int rc = options_read(v->env, config->option, config->options, value, v->options, sizeof v->options, err);
+    if (rc == 0 && !keep_texts(v, value)) rc = error_set(err, EXIT_INTERNAL, "out of memory");
     if (rc == 0) {
         options_changed(v->env, value, v->changed, sizeof v->changed);
         const struct mappo_env_config env_config = {.struct_size = sizeof env_config,
@@ -195,6 +211,7 @@ void vecenv_close(struct vecenv *v)
         action_wrapper_destroy(&v->action[g]);
         free(v->reward[g]);
     }
+    free(v->texts);
     free(v->lane);
     free(v->ep_end);
     free(v->ended);
@@ -393,7 +410,7 @@ bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct ba
         lacks = "it has no kernels";
     else if (call_device(v->env, v->self, &program))
         lacks = "its kernels don't know these options";
-    else if (!program.kernels && !(program.kernels = plugin_kernels(v->env)) && !(program.kernels = ops->kernels(v->env)))
+    else if (!program.kernels && !(program.kernels = registry_kernels(v->env)))
         lacks = "it has no kernels";
     if (lacks) {
         text_format(why, size, "%s: %s", v->env->id, lacks);

@@ -20,6 +20,7 @@ struct vecenv {
     struct lane_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     char options[OPTIONS_TEXT], changed[OPTIONS_TEXT];
+    char *texts;             /* options that are texts, one after the other */
     uint64_t identity, hash; /* env/identity.h */
     int32_t envs, time_limit, horizon, report_most;
     uint32_t first_env;
