@@ -11,6 +11,7 @@
 #include "env/identity.h"
 #include "env/judge.h"
 #include "env/options.h"
+#include "env/plugin.h"
 #include "env/registry.h"
 #include "env/spec.h"
 #include "env/vecenv_work.h"
@@ -408,8 +409,10 @@ bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct ba
         lacks = "this backend steps no environments";
     else if (!v->env->device)
         lacks = "it has no kernels";
-    else if (call_device(v->env, v->self, &program) || !(program.kernels || (program.kernels = registry_kernels(v->env))))
-        lacks = "its kernels are not in this build, or don't know these options";
+    else if (call_device(v->env, v->self, &program))
+        lacks = "its kernels don't know these options";
+    else if (!program.kernels && !(program.kernels = plugin_kernels(v->env)) && !(program.kernels = ops->kernels(v->env)))
+        lacks = "it has no kernels";
     if (lacks) {
         text_format(why, size, "%s: %s", v->env->id, lacks);
         return false;

@@ -2,7 +2,7 @@
 #ifndef MAPPO_ENV_VECENV_WORK_H
 #define MAPPO_ENV_VECENV_WORK_H
 
-#include "env/lane.h"
+#include "env/slices.h"
 #include "env/options.h"
 #include "env/vecenv.h"
 #include "env/wrappers.h"
