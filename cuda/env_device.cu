@@ -16,6 +16,36 @@ extern "C" {
 #include "env/wrappers.h"
 }
 
+/* ---- the kernels of this build ------------------------------------------------------------------------------------------------------- */
+
+extern "C" {
+#define KERNELS_OF_HOST_ONLY(name)
+#define KERNELS_OF_WITH_KERNELS(name)                                                                                                      \
+    extern const struct mappo_env name;                                                                                                    \
+    extern const struct mappo_kernels name##_kernels;
+#define ENV(suite, name, kernels) KERNELS_OF_##kernels(suite##_##name)
+#include "envs/envs.def"
+}
+
+static const struct {
+    const struct mappo_env *env;
+    const struct mappo_kernels *kernels;
+} built_in[] = {
+#define ENTRY_OF_HOST_ONLY(name)
+#define ENTRY_OF_WITH_KERNELS(name) {&name, &name##_kernels},
+#define ENV(suite, name, kernels)   ENTRY_OF_##kernels(suite##_##name)
+#include "envs/envs.def"
+};
+
+static const struct mappo_kernels *env_device_kernels(const struct mappo_env *env)
+{
+    for (const auto &one : built_in)
+        if (one.env == env) return one.kernels;
+    return NULL;
+}
+
+/* ---- a batch ------------------------------------------------------------------------------------------------------------------------- */
+
 /* Real actions of a group that the environment gets in another form; changed = NULL where it gets them as they are. */
 struct device_actions {
     float *changed;    /* [E][A][Kr] */
@@ -472,7 +502,7 @@ static struct env_report env_device_read_report(struct env_device *d, int slot)
 
 extern "C" {
 extern const struct env_device_ops cuda_environments;
-const struct env_device_ops cuda_environments = {env_device_open,   env_device_close,          env_device_reset, env_device_observe,
-                                                 env_device_step,   env_device_find_wrong_end, env_device_pull,  env_device_push,
-                                                 env_device_report, env_device_read_report};
+const struct env_device_ops cuda_environments = {env_device_kernels, env_device_open,   env_device_close,          env_device_reset,
+                                                 env_device_observe, env_device_step,   env_device_find_wrong_end, env_device_pull,
+                                                 env_device_push,    env_device_report, env_device_read_report};
 }

@@ -3,7 +3,7 @@
  *     #include "cuda/lane_kernels.h"
  *     #include "envs/mine/rules.c"     with its line LANE_ENV(mine_rules, …) or LANE_PLUGIN(…)
  *
- * which define `const struct mappo_kernels mine_rules_kernels` (a plugin: mappo_env_kernels), for C as well.
+ * which define `const struct mappo_kernels mine_rules_kernels` (mappo_env_plugin_kernels), for C as well.
  *
  * One thread per copy resets and steps, and observes where the environment has `observe`. Copies and rows of observations are wider than
  * what a thread should read or write in device memory by itself, so a block's part of each array passes through shared memory, in whole
@@ -533,11 +533,7 @@ static int lane_launch_step(const struct mappo_device *device, void *states, int
 #define LANE_KERNEL_on_host(NAME)
 
 #undef LANE_ENV
-#undef LANE_PLUGIN
-#define LANE_ENV(DESCRIPTOR, NAME, GROUPS, HOOKS, ...) LANE_KERNELS(DESCRIPTOR##_kernels, NAME, GROUPS, HOOKS)
-#define LANE_PLUGIN(NAME, GROUPS, HOOKS, ...)          LANE_KERNELS(mappo_env_kernels, NAME, GROUPS, HOOKS)
-
-#define LANE_KERNELS(KERNELS, NAME, GROUPS, HOOKS)                                                                                         \
+#define LANE_ENV(DESCRIPTOR, NAME, GROUPS, HOOKS, ...)                                                                                     \
     struct NAME##_program : lane_program<struct NAME, struct NAME##_rules, GROUPS> {                                                       \
         MAPPO_FN void reset(state *w, const rules *r) { NAME##_reset(w, r); }                                                              \
         MAPPO_FN int step(state *w, const rules *r, const struct mappo_env_io *io) { return NAME##_step(w, r, io); }                       \
@@ -548,9 +544,12 @@ static int lane_launch_step(const struct mappo_device *device, void *states, int
     static_assert(__is_trivially_copyable(struct NAME) && __is_trivially_copyable(struct NAME##_rules),                                    \
                   "copies and rules are plain data");                                                                                      \
     extern "C" {                                                                                                                           \
-    extern const struct mappo_kernels KERNELS;                                                                                             \
-    const struct mappo_kernels KERNELS = {sizeof(struct mappo_kernels), lane_launch_reset<NAME##_program>,                                 \
-                                          lane_launch_observe<NAME##_program>, lane_launch_step<NAME##_program>};                          \
+    extern const struct mappo_kernels DESCRIPTOR##_kernels;                                                                                \
+    const struct mappo_kernels DESCRIPTOR##_kernels = {sizeof(struct mappo_kernels), lane_launch_reset<NAME##_program>,                    \
+                                                       lane_launch_observe<NAME##_program>, lane_launch_step<NAME##_program>};             \
     }
+
+#undef LANE_PLUGIN
+#define LANE_PLUGIN(NAME, GROUPS, HOOKS, ...) LANE_ENV(mappo_env_plugin, NAME, GROUPS, HOOKS, __VA_ARGS__)
 
 #endif

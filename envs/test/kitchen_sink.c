@@ -17,7 +17,8 @@ enum sink_option {
     OPTION_FAULT_ENV,
     OPTION_FAULT_STEP,
     OPTION_STALL,
-    OPTION_DELAY
+    OPTION_DELAY,
+    OPTION_TITLE
 };
 
 static const char *const scenes[] = {"two_teams", "single", NULL};
@@ -33,6 +34,7 @@ static const struct mappo_option options[] = {
     {"fault_step", MAPPO_OPTION_INT, "0", 0, 1e15, NULL, "its step, counted from 0 over all episodes"},
     {"stall_seconds", MAPPO_OPTION_REAL, "1e9", 0, 1e9, NULL, "how long fault=stall sleeps"},
     {"delay_ms", MAPPO_OPTION_REAL, "0", 0, 1e6, NULL, "sleep in every call of step, for tests that need a slow run"},
+    {"title", MAPPO_OPTION_TEXT, "none", 0, SINK_TITLE, NULL, "stands above its picture"},
     {NULL, 0, NULL, 0, 0, NULL, NULL}};
 
 static const struct mappo_info infos[SINK_INFOS] = {/* in the order of enum sink_info */
@@ -50,6 +52,7 @@ static int sink_configure(struct sink_rules *rules, const struct mappo_value *va
     rules->fault_step = value[OPTION_FAULT_STEP].i;
     rules->stall_seconds = value[OPTION_STALL].r;
     rules->delay_ms = value[OPTION_DELAY].r;
+    if (value[OPTION_TITLE].text) memcpy(rules->title, value[OPTION_TITLE].text, strlen(value[OPTION_TITLE].text) + 1);
     if (rules->shortest <= rules->longest) return 0;
     return lane_refuse(error, "option shortest=%d is more than longest=%d", rules->shortest, rules->longest);
 }
@@ -218,13 +221,14 @@ static void sink_script(const struct sink *w, const struct sink_rules *rules, in
 static void sink_draw(const struct sink *w, const struct sink_rules *rules, const struct mappo_canvas *canvas)
 {
     char text[64];
-    (void)rules;
     snprintf(text, sizeof text, "step %d of %d", w->steps, w->length);
     canvas->view(canvas->self, -2.5, -2.5, 2.5, 2.5);
+    canvas->rectangle(canvas->self, -2, -2.2, 4.0 * w->steps / w->length - 2, -2, 0xffcc66ffu, 0);
     for (int a = 0; a < SINK_RUNNERS; a++)
         if (!w->away[a]) canvas->circle(canvas->self, a - 1.0, w->cue[a] - 1.5, 0.2, 0x3366cc80u, 0x000000ffu);
     canvas->line(canvas->self, -2, w->level, 2, w->level, 0.05, 0xcc3333ffu);
-    canvas->text(canvas->self, -2.3, 2.2, 0.2, text, 0x000000ffu);
+    canvas->text(canvas->self, -2.3, 1.9, 0.2, text, 0x000000ffu);
+    canvas->text(canvas->self, -2.3, 2.2, 0.2, rules->title, 0x000000ffu);
 }
 
 LANE_ENV(test_kitchen_sink, sink, 2 /* the single scene has one; the second's arrays are then NULL */,

@@ -25,7 +25,8 @@ enum {
     SINK_WATCHER_REALS = 3,
     SINK_WATCHER_OBS = 2 + 3 + SINK_BITS + 1,
     SINK_STATE = SINK_RUNNERS + 2,
-    SINK_AWAY = 2 /* steps that a dead runner stays away */
+    SINK_AWAY = 2,  /* steps that a dead runner stays away */
+    SINK_TITLE = 40 /* bytes */
 };
 enum sink_scene { SINK_TWO_TEAMS, SINK_SINGLE };
 enum sink_info { SINK_ANSWERED, SINK_SURVIVORS, SINK_INFOS };
@@ -45,9 +46,10 @@ enum sink_fault {
 
 struct sink_rules {
     int32_t scene, shortest, longest, mortal;
-    int32_t fault;      /* enum sink_fault: error and stall are the host's, the others the rules' own */
-    uint32_t fault_env; /* global index */
-    int64_t fault_step; /* of struct sink's total */
+    int32_t fault;              /* enum sink_fault: error and stall are the host's, the others the rules' own */
+    uint32_t fault_env;         /* global index */
+    int64_t fault_step;         /* of struct sink's total */
+    char title[SINK_TITLE + 1]; /* above its picture; empty: none */
     double stall_seconds, delay_ms;
 };
 

@@ -267,7 +267,7 @@ struct mappo_env {
 
     /* optional: 0 where this instance can run on a device, and how (it must not outlive self); else non-zero, and it stays on the host.
      * out->kernels may be left NULL: the host then takes those that were made for this descriptor, a plugin's data symbol
-     * `const struct mappo_kernels mappo_env_kernels`, a built-in environment's NAME_kernels. */
+     * `const struct mappo_kernels mappo_env_plugin_kernels`, a built-in environment's NAME_kernels. */
     int (*device)(void *self, struct mappo_device *out);
 };
 

@@ -11,6 +11,7 @@
 #include "env/identity.h"
 #include "env/judge.h"
 #include "env/options.h"
+#include "env/plugin.h"
 #include "env/registry.h"
 #include "env/spec.h"
 #include "env/vecenv_work.h"
@@ -410,7 +411,7 @@ bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct ba
         lacks = "it has no kernels";
     else if (call_device(v->env, v->self, &program))
         lacks = "its kernels don't know these options";
-    else if (!program.kernels && !(program.kernels = registry_kernels(v->env)))
+    else if (!program.kernels && !(program.kernels = plugin_kernels(v->env)) && !(program.kernels = ops->kernels(v->env)))
         lacks = "it has no kernels";
     if (lacks) {
         text_format(why, size, "%s: %s", v->env->id, lacks);
