@@ -68,14 +68,19 @@ static int busy_lane_step(struct busy *w, const struct busy_rules *rules, const 
     return ++w->steps >= rules->max_cycles ? MAPPO_TRUNCATED : MAPPO_RUNNING;
 }
 
-static void busy_lane_observe(const struct busy *w, const struct busy_rules *rules, const struct mappo_env_io *io)
+static void show(const struct busy *w, float *obs)
 {
-    (void)rules;
-    float *obs = io->group[0].obs;
-    for (int a = 0; obs && a < BUSY_AGENTS; a++, obs += BUSY_OBS) {
+    for (int a = 0; a < BUSY_AGENTS; a++, obs += BUSY_OBS) {
         for (int k = 0; k < BUSY_CUES; k++) obs[k] = k == w->cue[a] ? 1.0f : 0.0f;
         memcpy(obs + BUSY_CUES, w->noise[a], sizeof w->noise[a]);
     }
+}
+
+static void busy_lane_observe(const struct busy *w, const struct busy_rules *rules, const struct mappo_env_io *io)
+{
+    (void)rules;
+    if (io->group[0].obs) show(w, io->group[0].obs);
+    if (io->state) show(w, io->state); /* all observations in a row */
 }
 
 LANE_LOOPS(busy, struct busy, struct busy_rules, 1)
