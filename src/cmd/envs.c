@@ -307,21 +307,10 @@ static void print_env_json(const struct vecenv *env)
 static int open_named(struct vecenv **env, const struct arguments *args, struct error *err)
 {
     struct config *config = calloc(1, sizeof *config);
-    struct arguments *with_name = malloc(sizeof *with_name);
-    char name[CONFIG_TEXT + 8];
-    int code = EXIT_INTERNAL;
     *env = NULL;
-    CHECK(config && with_name, "out of memory");
-    *with_name = *args;
-    if (!text_format(name, sizeof name, "env=%s", args->operand[0]) || with_name->assignments == ARGS_MAX) {
-        code =
-            error_set(err, EXIT_USAGE, "the environment's name is longer than %d letters, or there are too many settings", CONFIG_TEXT - 1);
-    } else {
-        with_name->assignment[with_name->assignments++] = name;
-        code = config_build(config, with_name, cmd_find_env, err);
-    }
+    CHECK(config, "out of memory");
+    int code = cmd_env_config(config, args, err);
     if (code == 0) code = open_env_alone(env, config, err);
-    free(with_name);
     free(config);
     return code;
 }
