@@ -79,7 +79,8 @@ static int check(const struct arguments *args, struct error *err)
     struct env_option option[CONFIG_ENV_OPTIONS];
     struct check_config wanted = {.option = option, .call_seconds = CALL_SECONDS, .speed_seconds = speed_seconds};
     CHECK(config && rest && report, "out of memory");
-    int code = take_steps(rest, args, &wanted.steps, err);
+    int code = cmd_check_operand(args, err);
+    if (!code) code = take_steps(rest, args, &wanted.steps, err);
     if (!code) code = cmd_env_config(config, rest, err);
     if (!code) {
         wanted.name = config->env_name;

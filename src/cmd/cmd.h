@@ -18,6 +18,8 @@ int cmd_version(const struct arguments *args, struct comm *comm);
 
 /* The environment side of config_build: id, preset and options from the registry (find_env.c). */
 int cmd_find_env(struct config_env *env, const char *name, struct error *err);
+/* EXIT_USAGE where env=ENV is given to a command that takes ENV as its operand. */
+int cmd_check_operand(const struct arguments *args, struct error *err);
 /* The configuration of a run in the environment that is the first operand, with the settings given. */
 int cmd_env_config(struct config *config, const struct arguments *args, struct error *err);
 

@@ -318,13 +318,8 @@ static int open_named(struct vecenv **env, const struct arguments *args, struct 
 /* Settings have a meaning in one environment, and the list of them has none. */
 static int check_given(const struct arguments *args, struct error *err)
 {
-    for (int i = 0; i < args->assignments; i++) {
-        char key[128];
-        const char *value = assignment_split(args->assignment[i], key, sizeof key);
-        if (config_find(key) == KEY_env_name)
-            return error_set(err, EXIT_USAGE, "mappo envs takes the environment without %s=: mappo envs %s", key,
-                             args->operands ? args->operand[0] : value);
-    }
+    const int code = cmd_check_operand(args, err);
+    if (code) return code;
     if (args->operands || !(args->assignments || args->files)) return 0;
     return error_set(err, EXIT_USAGE, "mappo envs lists the environments; %s is for one of them: mappo envs ENV %s%s",
                      args->assignments ? args->assignment[0] : "--config", args->assignments ? "" : "--config ",

@@ -45,6 +45,18 @@ int cmd_find_env(struct config_env *env, const char *name, struct error *err)
     return 0;
 }
 
+int cmd_check_operand(const struct arguments *args, struct error *err)
+{
+    for (int i = 0; i < args->assignments; i++) {
+        char key[128];
+        const char *value = assignment_split(args->assignment[i], key, sizeof key);
+        if (config_find(key) == KEY_env_name)
+            return error_set(err, EXIT_USAGE, "mappo %s takes the environment without %s=: mappo %s %s", args->command, key, args->command,
+                             args->operands ? args->operand[0] : value);
+    }
+    return 0;
+}
+
 int cmd_env_config(struct config *config, const struct arguments *args, struct error *err)
 {
     struct arguments *with_name = malloc(sizeof *with_name);

@@ -173,8 +173,7 @@ static int strikes(const struct env *env, int64_t fault, const struct copy *w)
 static void see_walker(const struct env *env, const struct copy *w, int a, float *obs)
 {
     obs[0] = (float)w->cell[a] / (float)RING;
-    if (env->fault != fault_unwritten_obs || a == 0 || w->steps == env->max_steps)
-        obs[1] = (float)(w->cell[1 - a] - w->cell[a]) / (float)RING;
+    obs[1] = (float)(w->cell[1 - a] - w->cell[a]) / (float)RING;
     for (int k = 0; k < 3; k++) obs[2 + k] = k == w->cell[a] % 3;
     if (a == 1 && strikes(env, fault_nan_obs, w)) obs[0] = NAN;
     if (a == 0 && strikes(env, fault_out_of_bounds, w)) obs[0] = 1.5f;
