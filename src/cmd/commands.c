@@ -104,7 +104,7 @@ const struct command commands[] = {
         .about =
             "For authors of environments, built in or plugins. Plays 8 environments for steps=N steps each (without it: two episodes and "
             "at "
-            "least 500 steps, or what 2 seconds allow) with random legal actions, looks at all that they write, and plays the same again "
+            "least 500 steps, or what a second allows) with random legal actions, looks at all that they write, and plays the same again "
             "in other "
             "circumstances, where nothing may change: cut into other ranges, on threads, as other shards, beside a second instance, from "
             "snapshots, with the scripted player, drawings and resets in between. docs/env-abi.md lists what is looked at.\n"

@@ -18,7 +18,7 @@ struct check_config {
     const struct env_option *option; /* [options] */
     int options;
     uint64_t seed;
-    int64_t steps;        /* of each environment; 0 = two episodes and at least 500 steps, or what 2 seconds allow */
+    int64_t steps;        /* of each environment; 0 = two episodes and at least 500 steps, or what a second allows */
     double call_seconds;  /* a call that takes longer never returns */
     double speed_seconds; /* for which the speed is measured at the end; 0 = not at all */
 };

@@ -78,7 +78,7 @@ void check_record_stage(struct check *check)
     if (!check_batch_open(check, &batch, &config) || !check_batch_reset(&batch, 0, CHECK_ENVS)) return;
     keep(&batch, 0);
     check_looks(&batch, 0, CHECK_ENVS, false, lengths);
-    while (batch.t < wanted && (check->config->steps || clock_seconds() - start < 2)) {
+    while (batch.t < wanted && (check->config->steps || clock_seconds() - start < 1)) {
         check_batch_act(&batch);
         check_batch_poison(&batch, false);
         if (!check_batch_step(&batch, 0, CHECK_ENVS)) return;

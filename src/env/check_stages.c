@@ -295,6 +295,7 @@ void check_observe_stage(struct check *check)
 {
     struct again again = again_usual(check, "results differ where observe() is called between steps: it must change nothing");
     if (!check->env->observe) return;
+    check->watchful = true;
     again.cause = CAUSE_OBSERVE;
     again.before = observe_before;
     play(check, &again);
@@ -305,33 +306,66 @@ struct script {
     bool plays; /* what it says is what is played */
 };
 
-static bool ask_script(struct check_batch *batch, void *with)
+/* The script's actions for environments [lo, hi). */
+static bool ask_for_range(struct check_batch *batch, struct script *script, int32_t lo, int32_t hi)
 {
-    struct script *script = with;
     struct check *check = batch->check;
     int32_t *ints[MAPPO_MAX_GROUPS] = {NULL};
     float *reals[MAPPO_MAX_GROUPS] = {NULL};
     for (int g = 0; g < check->spec->groups; g++) {
-        if (!script->act_int[g].pages)
-            guarded_take(check, &script->act_int[g], batch->act_int[g].bytes, false, -1, "the script's integer actions");
-        if (!script->act_real[g].pages)
-            guarded_take(check, &script->act_real[g], batch->act_real[g].bytes, false, -1, "the script's real actions");
-        if (script->act_int[g].bytes) memset(script->act_int[g].data, CHECK_POISON, script->act_int[g].bytes);
-        if (script->act_real[g].bytes) memset(script->act_real[g].data, CHECK_POISON, script->act_real[g].bytes);
         ints[g] = (int32_t *)(void *)script->act_int[g].data;
         reals[g] = (float *)(void *)script->act_real[g].data;
     }
-    check_enter(check, "script()", 0, batch->envs, batch->t);
-    const int rc = check->env->script(batch->self, 0, batch->envs, ints, reals);
+    check_enter(check, "script()", lo, hi, batch->t);
+    const int rc = check->env->script(batch->self, lo, hi, ints, reals);
     check_leave(check);
     if (rc) check_fault(check, KIND_LEGAL, MAPPO_MAX_GROUPS, "script() failed, with code %d (step %lld)", rc, (long long)batch->t);
-    if (rc) return false;
+    return rc == 0;
+}
+
+/* Environments [0, hi), for which nothing was asked yet. */
+static void look_before_range(struct check_batch *batch, const struct script *script, int32_t hi)
+{
+    struct check *check = batch->check;
+    for (int g = 0; g < check->spec->groups; g++) {
+        const struct guarded *both[2] = {&script->act_int[g], &script->act_real[g]};
+        for (int k = 0; k < 2; k++)
+            for (size_t at = 0; at < both[k]->bytes / (size_t)batch->envs * (size_t)hi; at++)
+                if (both[k]->data[at] != CHECK_POISON)
+                    check_fault(check, KIND_LEGAL, g,
+                                "script() for environments [%d, %d) writes actions of others, of group \"%s\" (step %lld)", hi, batch->envs,
+                                check->spec->group[g].name, (long long)batch->t);
+    }
+}
+
+static void give(struct guarded *to, const struct guarded *from)
+{
+    if (to->bytes) memcpy(to->data, from->data, to->bytes);
+}
+
+static bool ask_script(struct check_batch *batch, void *with)
+{
+    struct script *script = with;
+    struct check *check = batch->check;
+    const int32_t middle = batch->envs / 2;
+    for (int g = 0; g < check->spec->groups; g++) {
+        struct guarded *both[2] = {&script->act_int[g], &script->act_real[g]};
+        for (int k = 0; k < 2; k++) {
+            const size_t bytes = k ? batch->act_real[g].bytes : batch->act_int[g].bytes;
+            if (bytes && !both[k]->pages)
+                guarded_take(check, both[k], bytes, false, -1, k ? "the script's act_real" : "the script's act_int");
+            if (bytes) memset(both[k]->data, CHECK_POISON, bytes);
+        }
+    }
+    if (!ask_for_range(batch, script, middle, batch->envs)) return false;
+    look_before_range(batch, script, middle);
+    if (!ask_for_range(batch, script, 0, middle)) return false;
     check_look_at_actions(batch, script->act_int, script->act_real);
     for (int g = 0; g < check->spec->groups && script->plays; g++) {
-        if (batch->act_int[g].bytes) memcpy(batch->act_int[g].data, script->act_int[g].data, batch->act_int[g].bytes);
-        if (batch->act_real[g].bytes) memcpy(batch->act_real[g].data, script->act_real[g].data, batch->act_real[g].bytes);
-        if (batch->act_int[g].bytes) memcpy(batch->act_int_copy[g].data, script->act_int[g].data, batch->act_int[g].bytes);
-        if (batch->act_real[g].bytes) memcpy(batch->act_real_copy[g].data, script->act_real[g].data, batch->act_real[g].bytes);
+        give(&batch->act_int[g], &script->act_int[g]);
+        give(&batch->act_int_copy[g], &script->act_int[g]);
+        give(&batch->act_real[g], &script->act_real[g]);
+        give(&batch->act_real_copy[g], &script->act_real[g]);
     }
     return true;
 }
@@ -343,6 +377,7 @@ void check_script_stage(struct check *check)
     int64_t lengths[CHECK_ENVS] = {0};
     struct again again = again_usual(check, "results differ where script() is called between steps: it must change nothing");
     if (!check->env->script) return;
+    check->watchful = true;
     again.before = ask_script;
     again.with = &script;
     play(check, &again);
@@ -427,6 +462,7 @@ void check_draw_stage(struct check *check)
     struct counted counted = {0};
     struct again again = again_usual(check, "results differ where draw() is called between steps: it must change nothing");
     if (!check->env->draw) return;
+    check->watchful = true;
     again.before = draw_before;
     again.with = &counted;
     again.most = 200;

@@ -67,6 +67,8 @@ FAULT(observe_changes, "results differ where observe() is called between steps")
 FAULT(script_out_of_range, "the script's action is outside its space (environment 0, agent 0 of group \"walker\"")
 FAULT(script_against_mask, "the script's action is one that the mask forbids")
 FAULT(script_writes_nothing, "the script's action is not written")
+FAULT(script_writes_others, "script() for environments [4, 8) writes actions of others")
+FAULT(script_draws, "script() draws from the C library's rand()")
 FAULT(draw_nan, "draw() draws a shape that has no place or size")
 WARNING(draws_nothing, "draw() draws nothing")
 /* the process around it */

@@ -405,6 +405,8 @@ static int restore(void *self, int32_t e, const void *bytes, struct mappo_env_er
 static int script(void *self, int32_t lo, int32_t hi, int32_t *const act_int[], float *const act_real[])
 {
     const struct env *env = self;
+    if (env->fault == fault_script_writes_others) act_int[0][0] = first_move;
+    if (env->fault == fault_script_draws) rand();
     for (int32_t e = lo; e < hi; e++) {
         for (int a = 0; a < WALKERS; a++) {
             const int32_t forbidden = env->copy[e].cell[a] % 3;
