@@ -203,7 +203,7 @@ static const struct place *place_of_any(const struct check_shared *shared)
 static void say_end(struct check *check, const char *name, int status, bool too_long)
 {
     const struct place *place = place_of_any(check->shared);
-    char where[160];
+    char where[160], said[220];
     describe_place(place->call, place->lo, place->hi, place->step, where, sizeof where);
     if (too_long)
         check_fault(check, KIND_ONCE, 0, "did not return%s within %.3g seconds", where, check->config->call_seconds);
@@ -211,9 +211,11 @@ static void say_end(struct check *check, const char *name, int status, bool too_
         say_crash(check);
     else if (WIFSIGNALED(status))
         check_fault(check, KIND_ONCE, 0, "was ended by signal %d%s (%s)", WTERMSIG(status), where, name);
-    else
-        check_fault(check, KIND_ONCE, 0, "ended the process%s with exit code %d: it must return an error instead", where,
-                    WEXITSTATUS(status));
+    else {
+        last_line(check, said, sizeof said);
+        check_fault(check, KIND_ONCE, 0, "ended the process%s with exit code %d: it must return an error instead%s%s", where,
+                    WEXITSTATUS(status), said[0] ? "; it said" : "", said);
+    }
 }
 
 /* Waits for the child, which holds the other end of `alive`; false: a call took too long, and it was ended. */

@@ -87,8 +87,15 @@ static void check_planted(const char *fault)
     const struct env_option option = {"fault", fault};
     text_format(path, sizeof path, "%s/tests/plugin_with_faults.so", build ? build : "build");
     if (!strchr(path, '/')) fail();
-    check_or_fail(path, &option, 1, 0.5);
+    check_or_fail(path, &option, 1, strcmp(fault, "never_returns") ? 10 : 0.5); /* a busy machine may hold up any of the others */
 }
+
+/* Of these sanitizers speak themselves, or they hide them: memory that they hand out is never fresh and never counted. */
+#ifdef __SANITIZE_ADDRESS__
+static const char of_sanitizers[] = "writes_unwanted crashes uses_fresh_memory grows leaks";
+#else
+static const char of_sanitizers[] = "";
+#endif
 
 static void the_plugin_is_sound_without_a_fault(void **state)
 {
@@ -104,6 +111,7 @@ static void every_planted_fault_is_named_and_nothing_else(void **state)
     int wrong = 0;
     for (int i = 0; i < PLANTED; i++) {
         const struct planted *p = &planted[i];
+        if (text_lists(of_sanitizers, p->name)) continue;
         check_planted(p->name);
         const bool right = report.faults == !p->is_warning && report.warnings == p->is_warning && strstr(report.finding[0].text, p->line);
         if (right) continue;
