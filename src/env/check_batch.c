@@ -393,9 +393,20 @@ void check_where(const struct check_array *array, int64_t env, size_t at, int64_
     text_format(text, size, "environment %lld%s%s, %s", (long long)env, agent, number, when);
 }
 
-static double number_of(const struct check_array *array, const unsigned char *data, size_t at)
+void check_number(float x, char *text, size_t size)
 {
-    return array->real ? (double)((const float *)(const void *)data)[at] : (double)data[at];
+    for (int digits = 1; digits <= 9; digits++) {
+        text_format(text, size, "%.*g", digits, (double)x);
+        if (strtof(text, NULL) == x) return;
+    }
+}
+
+static void write_number(const struct check_array *array, const unsigned char *data, size_t at, char *text, size_t size)
+{
+    if (array->real)
+        check_number(((const float *)(const void *)data)[at], text, size);
+    else
+        text_format(text, size, "%d", data[at]);
 }
 
 static void say_difference(struct check_batch *batch, int i, int32_t e, int64_t frame, const unsigned char *now, const unsigned char *then,
@@ -403,12 +414,13 @@ static void say_difference(struct check_batch *batch, int i, int32_t e, int64_t 
 {
     const struct check_array *array = &batch->check->array[i];
     const size_t element = array->real ? sizeof(float) : 1;
-    char where[160];
+    char where[160], is[32], was[32];
     size_t at = 0;
     while (!memcmp(now + at * element, then + at * element, element)) at++;
     check_where(array, (int64_t)batch->first_env + e, at, frame - 1, where, sizeof where);
-    check_fault(batch->check, KIND_ONCE, 0, "%s: %s, %s is %.9g instead of %.9g", fault, array->name, where, number_of(array, now, at),
-                number_of(array, then, at));
+    write_number(array, now, at, is, sizeof is);
+    write_number(array, then, at, was, sizeof was);
+    check_fault(batch->check, KIND_ONCE, 0, "%s: %s, %s is %s instead of %s", fault, array->name, where, is, was);
 }
 
 static const uint8_t *recorded_end(const struct check *check, int64_t frame, int32_t e)

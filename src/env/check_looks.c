@@ -105,13 +105,16 @@ static void look_at_untouched(struct check_batch *batch, int i, int32_t e)
 static void look_at_box(struct check_batch *batch, int i, int32_t e, size_t first, const struct mappo_space *space, const float *x)
 {
     const struct check_array *array = &batch->check->array[i];
-    char where[160];
+    char where[160], is[32], least[32], most[32];
     for (int32_t k = 0; k < space->size; k++) {
         const float low = space->low ? space->low[k] : -INFINITY, high = space->high ? space->high[k] : INFINITY;
         if (x[k] >= low && x[k] <= high) continue;
         check_where(array, e, first + (size_t)k, batch->t - 1, where, sizeof where);
-        check_fault(batch->check, KIND_BOUNDS, i, "%s is out of its declared bounds (%s): %.9g is not within [%.9g, %.9g]", array->name,
-                    where, (double)x[k], (double)low, (double)high);
+        check_number(x[k], is, sizeof is);
+        check_number(low, least, sizeof least);
+        check_number(high, most, sizeof most);
+        check_fault(batch->check, KIND_BOUNDS, i, "%s is out of its declared bounds (%s): %s is not within [%s, %s]", array->name, where,
+                    is, least, most);
     }
 }
 

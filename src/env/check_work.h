@@ -202,6 +202,9 @@ bool check_is_there(const struct check_array *array, bool stepped, bool ended); 
  * environment that is not compared. */
 bool check_batch_compare(struct check_batch *batch, int64_t frame, bool stepped, int32_t but, enum cause cause, const char *fault);
 
+/* The shortest decimal that reads back as x. */
+void check_number(float x, char *text, size_t size);
+
 /* "environment 3, agent 1, step 12" for number `at` of an array's environment. */
 void check_where(const struct check_array *array, int64_t env, size_t at, int64_t step, char *text, size_t size);
 
