@@ -11,10 +11,11 @@
 
 #include <stdbool.h>
 
+#include "env/options.h"
 #include "env/vecenv.h"
 
 struct check_config {
-    const char *name;                /* as in struct vecenv_config */
+    const char *name;                /* as in struct vecenv_config; of a variant its base, with its options among those below */
     const struct env_option *option; /* [options] */
     int options;
     uint64_t seed;
@@ -32,7 +33,7 @@ struct check_finding {
 
 struct check_report {
     const struct mappo_env *env;
-    char options[1024]; /* "N=3 rules=mpe2 …" */
+    char options[OPTIONS_TEXT]; /* "N=3 rules=mpe2 …" */
     int faults, warnings, findings;
     struct check_finding finding[CHECK_FINDINGS]; /* in the order in which they were found */
     int32_t envs;

@@ -60,86 +60,56 @@ static void look_at_rest(struct check *check, const struct guarded *guarded, int
 
 /* ---- the arrays of a step ------------------------------------------------------------------------------------------------------------ */
 
-static void list_array(struct check *check, const char *what, int g, size_t member, bool real, enum written written, int32_t rows,
-                       int32_t width, bool foreign)
-{
-    struct check_array *array = &check->array[check->arrays];
-    const size_t bytes = (size_t)rows * (size_t)width * (real ? sizeof(float) : 1);
-    if (!bytes) return;
-    *array = (struct check_array){.what = what,
-                                  .group = g,
-                                  .member = member,
-                                  .real = real,
-                                  .written = written,
-                                  .rows = rows,
-                                  .width = width,
-                                  .bytes = bytes,
-                                  .foreign = foreign};
-    array->at = check->frame;
-    if (g >= 0)
-        text_format(array->name, sizeof array->name, "%s of group \"%s\"", what, check->spec->group[g].name);
-    else
-        text_format(array->name, sizeof array->name, "%s", what);
-    check->frame += CHECK_ENVS * bytes;
-    check->arrays++;
-}
-
+/* All but actions. */
 static void list_arrays(struct check *check)
 {
+    struct slices slices;
     check->arrays = 0;
     check->frame = 0;
+    slices_of(&slices, check->spec);
     lane_strides_of(&check->strides, check->spec);
-    for (int g = 0; g < check->spec->groups; g++) {
-        const struct mappo_group *group = &check->spec->group[g];
-        const struct group_sizes s = check->size[g] = group_sizes(group);
-        const size_t at = offsetof(struct mappo_env_io, group) + (size_t)g * sizeof(struct mappo_group_io);
-        const bool masked = group->flags & MAPPO_HAS_MASK, comes = group->flags & MAPPO_HAS_ACTIVE;
-        list_array(check, "obs", g, at + offsetof(struct mappo_group_io, obs), true, IN_SIGHT, s.agents, s.obs, false);
-        list_array(check, "final_obs", g, at + offsetof(struct mappo_group_io, final_obs), true, AT_END, s.agents, s.obs, false);
-        list_array(check, "state", g, at + offsetof(struct mappo_group_io, state), true, IN_SIGHT, s.agents, group->state_size, false);
-        list_array(check, "final_state", g, at + offsetof(struct mappo_group_io, final_state), true, AT_END, s.agents, group->state_size,
-                   false);
-        list_array(check, "reward", g, at + offsetof(struct mappo_group_io, reward), true, BY_STEP, s.agents, 1, false);
-        list_array(check, "terminated", g, at + offsetof(struct mappo_group_io, terminated), false, BY_STEP, s.agents, 1, false);
-        list_array(check, "active", g, at + offsetof(struct mappo_group_io, active), false, IN_SIGHT, s.agents, 1, !comes);
-        list_array(check, "act_mask", g, at + offsetof(struct mappo_group_io, act_mask), false, IN_SIGHT, s.agents, s.logits, !masked);
+    for (int g = 0; g < check->spec->groups; g++) check->size[g] = group_sizes(&check->spec->group[g]);
+    for (int i = 0; i < slices.count; i++) {
+        const struct slice *slice = &slices.slice[i];
+        struct check_array *array = &check->array[check->arrays];
+        if (slice->written == SLICE_ACTION) continue;
+        *array = (struct check_array){.slice = *slice, .rows = slice->group < 0 ? 1 : check->size[slice->group].agents, .at = check->frame};
+        array->width = (int32_t)slice->width / array->rows;
+        if (slice->group >= 0)
+            text_format(array->name, sizeof array->name, "%s of group \"%s\"", slice->name, check->spec->group[slice->group].name);
+        else
+            text_format(array->name, sizeof array->name, "%s", slice->name);
+        check->frame += CHECK_ENVS * slice->bytes;
+        check->arrays++;
     }
-    list_array(check, "state", -1, offsetof(struct mappo_env_io, state), true, IN_SIGHT, 1, check->spec->state_size, false);
-    list_array(check, "final_state", -1, offsetof(struct mappo_env_io, final_state), true, AT_END, 1, check->spec->state_size, false);
-    list_array(check, "ep_end", -1, offsetof(struct mappo_env_io, ep_end), false, BY_STEP, 1, 1, false);
-    list_array(check, "info", -1, offsetof(struct mappo_env_io, info), true, BY_STEP, 1, check->spec->infos, false);
 }
 
-static void **member(struct mappo_env_io *io, const struct check_array *array)
+bool check_is(const struct check_array *array, const char *name)
 {
-    return (void **)((char *)io + array->member);
-}
-
-bool check_is(const struct check_array *array, const char *what)
-{
-    return strcmp(array->what, what) == 0;
+    return strcmp(array->slice.name, name) == 0;
 }
 
 unsigned char *check_batch_data(const struct check_batch *batch, int array, int32_t e)
 {
-    return batch->out[batch->set][array].data + (size_t)e * batch->check->array[array].bytes;
+    return batch->out[batch->set][array].data + (size_t)e * batch->check->array[array].slice.bytes;
 }
 
 const unsigned char *check_recorded(const struct check *check, int64_t frame, int array, int32_t e)
 {
-    return check->record + (size_t)frame * check->frame + check->array[array].at + (size_t)e * check->array[array].bytes;
+    return check->record + (size_t)frame * check->frame + check->array[array].at + (size_t)e * check->array[array].slice.bytes;
 }
 
 bool check_is_there(const struct check_array *array, bool stepped, bool ended)
 {
-    return !array->foreign && (array->written == IN_SIGHT || (stepped && (array->written == BY_STEP || ended)));
+    return array->slice.offered &&
+           (array->slice.written == SLICE_OBSERVATION || (stepped && (array->slice.written == SLICE_RESULT || ended)));
 }
 
 static void point_io(struct check_batch *batch)
 {
     const struct check *check = batch->check;
     batch->io = (struct mappo_env_io){.struct_size = sizeof batch->io, .groups = check->spec->groups};
-    for (int i = 0; i < check->arrays; i++) *member(&batch->io, &check->array[i]) = batch->out[batch->set][i].data;
+    for (int i = 0; i < check->arrays; i++) slice_point(&batch->io, &check->array[i].slice, batch->out[batch->set][i].data);
     for (int g = 0; g < check->spec->groups; g++) {
         batch->io.group[g].act_int = (const int32_t *)batch->act_int[g].data;
         batch->io.group[g].act_real = (const float *)batch->act_real[g].data;
@@ -152,7 +122,7 @@ static void take_arrays(struct check_batch *batch, const struct check_batch_conf
     const size_t envs = (size_t)batch->envs;
     for (int set = 0; set <= config->turns; set++)
         for (int i = 0; i < check->arrays; i++)
-            guarded_take(check, &batch->out[set][i], envs * check->array[i].bytes, config->front, i, check->array[i].name);
+            guarded_take(check, &batch->out[set][i], envs * check->array[i].slice.bytes, config->front, i, check->array[i].name);
     for (int g = 0; g < check->spec->groups; g++) {
         const struct group_sizes *s = &check->size[g];
         const size_t ints = envs * (size_t)s->agents * (size_t)s->act_ints * sizeof(int32_t);
@@ -183,7 +153,7 @@ static void take_turns(struct check_batch *batch)
 void check_batch_poison(struct check_batch *batch, bool sight_only)
 {
     for (int i = 0; i < batch->check->arrays; i++)
-        if (!sight_only || batch->check->array[i].written == IN_SIGHT)
+        if (!sight_only || batch->check->array[i].slice.written == SLICE_OBSERVATION)
             memset(batch->out[batch->set][i].data, CHECK_POISON, batch->out[batch->set][i].bytes);
 }
 
@@ -384,7 +354,7 @@ bool check_batch_act(struct check_batch *batch)
 void check_where(const struct check_array *array, int64_t env, size_t at, int64_t step, char *text, size_t size)
 {
     char agent[64] = "", number[48] = "", when[48];
-    if (array->group >= 0) text_format(agent, sizeof agent, ", agent %zu", at / (size_t)array->width);
+    if (array->slice.group >= 0) text_format(agent, sizeof agent, ", agent %zu", at / (size_t)array->width);
     if (array->width > 1) text_format(number, sizeof number, ", number %zu", at % (size_t)array->width);
     if (step < 0)
         text_format(when, sizeof when, "after reset()");
@@ -403,7 +373,7 @@ void check_number(float x, char *text, size_t size)
 
 static void write_number(const struct check_array *array, const unsigned char *data, size_t at, char *text, size_t size)
 {
-    if (array->real)
+    if (array->slice.is_float)
         check_number(((const float *)(const void *)data)[at], text, size);
     else
         text_format(text, size, "%d", data[at]);
@@ -413,7 +383,7 @@ static void say_difference(struct check_batch *batch, int i, int32_t e, int64_t 
                            const char *fault)
 {
     const struct check_array *array = &batch->check->array[i];
-    const size_t element = array->real ? sizeof(float) : 1;
+    const size_t element = array->slice.is_float ? sizeof(float) : 1;
     char where[160], is[32], was[32];
     size_t at = 0;
     while (!memcmp(now + at * element, then + at * element, element)) at++;
@@ -438,7 +408,7 @@ bool check_batch_compare(struct check_batch *batch, int64_t frame, bool stepped,
         const bool ended = frame > 0 && *recorded_end(check, frame, recorded);
         for (int i = 0; i < check->arrays && e != but; i++) {
             const unsigned char *now = check_batch_data(batch, i, e), *then = check_recorded(check, frame, i, recorded);
-            if (!check_is_there(&check->array[i], stepped, ended) || !memcmp(now, then, check->array[i].bytes)) continue;
+            if (!check_is_there(&check->array[i], stepped, ended) || !memcmp(now, then, check->array[i].slice.bytes)) continue;
             say_difference(batch, i, e, frame, now, then, fault);
             check->shared->causes |= cause;
             return false;

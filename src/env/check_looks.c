@@ -15,7 +15,7 @@ static uint32_t bits_of(float x)
 /* What nobody has written. */
 static bool is_poison(const struct check_array *array, const unsigned char *data, size_t at)
 {
-    return array->real ? bits_of(((const float *)(const void *)data)[at]) == 0xFFFFFFFFu : data[at] == CHECK_POISON;
+    return array->slice.is_float ? bits_of(((const float *)(const void *)data)[at]) == 0xFFFFFFFFu : data[at] == CHECK_POISON;
 }
 
 static size_t count_of(const struct check_array *array)
@@ -31,9 +31,9 @@ static void say_unwritten(struct check_batch *batch, int i, int32_t e, size_t at
     const struct check_array *array = &check->array[i];
     char where[160];
     check_where(array, e, at, batch->t - 1, where, sizeof where);
-    if (array->real)
+    if (array->slice.is_float)
         check_fault(check, KIND_UNWRITTEN, i, "%s is not written (%s)%s", array->name, where,
-                    array->written == AT_END ? ": where an episode ends, it is the old episode's last observation" : "");
+                    array->slice.written == SLICE_FINAL ? ": where an episode ends, it is the old episode's last observation" : "");
     else
         check_fault(check, KIND_UNWRITTEN, i, "%s is not written (%s), or is 255", array->name, where);
 }
@@ -63,17 +63,17 @@ static void look_at_elements(struct check_batch *batch, int i, int32_t e)
     for (size_t at = 0; at < count_of(array); at++) {
         if (is_poison(array, data, at)) {
             say_unwritten(batch, i, e, at);
-            if (array->real)
+            if (array->slice.is_float)
                 ((float *)(void *)data)[at] = 0;
             else
-                data[at] = array->written == IN_SIGHT;
-        } else if (array->real) {
+                data[at] = array->slice.written == SLICE_OBSERVATION;
+        } else if (array->slice.is_float) {
             look_at_number(batch, i, e, at, (float *)(void *)data + at);
         } else if (data[at] > (check_is(array, "ep_end") ? MAPPO_TRUNCATED : 1)) {
             check_where(array, e, at, batch->t - 1, where, sizeof where);
             check_fault(check, KIND_BYTE, i, "%s is %d (%s), which means nothing: %s", array->name, data[at], where,
                         check_is(array, "ep_end") ? "MAPPO_RUNNING, MAPPO_TERMINATED or MAPPO_TRUNCATED" : "0 or 1");
-            data[at] = check_is(array, "ep_end") ? MAPPO_TRUNCATED : array->written == IN_SIGHT;
+            data[at] = check_is(array, "ep_end") ? MAPPO_TRUNCATED : array->slice.written == SLICE_OBSERVATION;
         }
     }
 }
@@ -89,11 +89,11 @@ static void look_at_untouched(struct check_batch *batch, int i, int32_t e)
     while (at < count_of(array) && is_poison(array, data, at)) at++;
     if (at == count_of(array)) return;
     check_where(array, e, at, batch->t - 1, where, sizeof where);
-    if (array->foreign)
+    if (!array->slice.offered)
         check_fault(check, KIND_FOREIGN, i,
                     "%s is written although its flag (%s) is not set (%s): nobody looks at it; set the flag, or leave it alone",
                     array->name, check_is(array, "act_mask") ? "MAPPO_HAS_MASK" : "MAPPO_HAS_ACTIVE", where);
-    else if (array->written == AT_END)
+    else if (array->slice.written == SLICE_FINAL)
         check_fault(check, KIND_NOT_ENDED, i, "%s is written where no episode ended (%s): write it only where ep_end is not 0", array->name,
                     where);
     else
@@ -148,11 +148,11 @@ static void look_at_observations(struct check_batch *batch, int i, int32_t e)
 {
     const struct check *check = batch->check;
     const struct check_array *array = &check->array[i];
-    const struct mappo_group *group = &check->spec->group[array->group];
+    const struct mappo_group *group = &check->spec->group[array->slice.group];
     const bool comes = group->flags & MAPPO_HAS_ACTIVE;
-    const uint8_t *active = batch->io.group[array->group].active + (size_t)e * (size_t)array->rows;
+    const uint8_t *active = batch->io.group[array->slice.group].active + (size_t)e * (size_t)array->rows;
     const float *obs = (const float *)(const void *)check_batch_data(batch, i, e);
-    if (array->written == AT_END && comes) return;
+    if (array->slice.written == SLICE_FINAL && comes) return;
     for (int32_t a = 0; a < array->rows; a++) {
         size_t first = (size_t)a * (size_t)array->width;
         if (comes && !active[a]) continue;
@@ -176,14 +176,14 @@ static void look_at_state(struct check_batch *batch, int i, int32_t e)
     char where[160];
     for (int k = 0; k < check->arrays; k++) {
         const struct check_array *obs = &check->array[k];
-        if (!check_is(obs, array->written == AT_END ? "final_obs" : "obs")) continue;
-        if (memcmp(state, check_batch_data(batch, k, e), obs->bytes)) {
+        if (!check_is(obs, array->slice.written == SLICE_FINAL ? "final_obs" : "obs")) continue;
+        if (memcmp(state, check_batch_data(batch, k, e), obs->slice.bytes)) {
             check_where(array, e, (size_t)(state - check_batch_data(batch, i, e)) / sizeof(float), batch->t - 1, where, sizeof where);
             check_fault(batch->check, KIND_ALL_OBS, 0,
                         "%s is not all observations one after the other (from %s on), although state_is_all_obs of the spec says so",
                         array->name, where);
         }
-        state += obs->bytes;
+        state += obs->slice.bytes;
     }
 }
 
@@ -242,7 +242,7 @@ int check_looks(struct check_batch *batch, int32_t lo, int32_t hi, bool stepped,
         for (int i = 0; i < check->arrays; i++)
             if (!check_is(&check->array[i], "ep_end")) look_at_array(batch, i, e, stepped);
         for (int i = 0; i < check->arrays && check->spec->state_is_all_obs; i++)
-            if (check->array[i].group < 0 && strstr(check->array[i].what, "state") &&
+            if (check->array[i].slice.group < 0 && strstr(check->array[i].slice.name, "state") &&
                 check_is_there(&check->array[i], stepped, stepped && batch->io.ep_end[e]))
                 look_at_state(batch, i, e);
         if (stepped) ended += look_at_end(batch, &judge, e, &lengths[e]);

@@ -44,7 +44,7 @@ static void keep(struct check_batch *batch, int64_t frame)
     struct check *check = batch->check;
     unsigned char *to = check->record + (size_t)frame * check->frame;
     for (int i = 0; i < check->arrays; i++)
-        memcpy(to + check->array[i].at, check_batch_data(batch, i, 0), CHECK_ENVS * check->array[i].bytes);
+        memcpy(to + check->array[i].at, check_batch_data(batch, i, 0), CHECK_ENVS * check->array[i].slice.bytes);
 }
 
 static void say_lengths(struct check *check, const int64_t *shortest, int64_t terminated)
@@ -101,7 +101,7 @@ void check_record_stage(struct check *check)
 static int array_named(const struct check *check, const char *what, int group)
 {
     for (int i = 0; i < check->arrays; i++)
-        if (check->array[i].group == group && check_is(&check->array[i], what)) return i;
+        if (check->array[i].slice.group == group && check_is(&check->array[i], what)) return i;
     return -1;
 }
 
@@ -120,7 +120,7 @@ struct likeness {
 static struct likeness compare_ends(const struct check *check, int sight, int final)
 {
     struct likeness l = {0};
-    const size_t bytes = check->array[sight].bytes;
+    const size_t bytes = check->array[sight].slice.bytes;
     for (int32_t e = 0; e < CHECK_ENVS; e++) {
         const unsigned char *start = check_recorded(check, 0, sight, e);
         for (int64_t frame = 1; frame <= check->steps; frame++) {
@@ -160,7 +160,8 @@ static void look_at_finals(struct check *check, int sight, int final)
     if (check_is(&check->array[sight], "obs") && l.same_start == l.starts && !(check->shared->causes & CAUSE_GLOBAL)) {
         bool alike = true;
         for (int32_t e = 1; e < CHECK_ENVS; e++)
-            alike = alike && !memcmp(check_recorded(check, 0, sight, e), check_recorded(check, 0, sight, 0), check->array[sight].bytes);
+            alike =
+                alike && !memcmp(check_recorded(check, 0, sight, e), check_recorded(check, 0, sight, 0), check->array[sight].slice.bytes);
         if (!alike)
             check_warning(check, "every episode of an environment begins with the same observation, although environments differ: does "
                                  "reset() start the generator anew?");
@@ -190,7 +191,7 @@ struct longer {
 static void compare_longer(struct check_batch *batch, int sight, int final, int32_t e, int64_t frame, struct longer *longer)
 {
     const struct check *check = batch->check;
-    const size_t numbers = check->array[sight].bytes / sizeof(float);
+    const size_t numbers = check->array[sight].slice.bytes / sizeof(float);
     const float *now = (const float *)(const void *)check_batch_data(batch, sight, e);
     const float *then = (const float *)(const void *)check_recorded(check, frame, sight, e),
                 *last = (const float *)(const void *)check_recorded(check, frame, final, e);
@@ -214,7 +215,7 @@ static void look_at_longer(struct check *check, struct check_batch *batch, const
     bool over[CHECK_ENVS] = {false};
     const int32_t most = check->spec->max_steps / 2;
     for (int p = 0; p < pairs; p++) {
-        const size_t numbers = check->array[pair[p][0]].bytes / sizeof(float) * CHECK_ENVS;
+        const size_t numbers = check->array[pair[p][0]].slice.bytes / sizeof(float) * CHECK_ENVS;
         longer[p].out = calloc(numbers, sizeof(bool));
         longer[p].moves = calloc(numbers, sizeof(bool));
         CHECK(longer[p].out && longer[p].moves, "out of memory while checking final observations");

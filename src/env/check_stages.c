@@ -113,7 +113,7 @@ static bool hash_run(struct check *check, uint64_t seed, int32_t stream, uint64_
         for (int32_t e = 0; e < CHECK_ENVS; e++)
             for (int i = 0; i < check->arrays; i++)
                 if (check_is_there(&check->array[i], stepped, stepped && batch.io.ep_end[e]))
-                    hash[e] = hash_bytes(hash[e], check_batch_data(&batch, i, e), check->array[i].bytes);
+                    hash[e] = hash_bytes(hash[e], check_batch_data(&batch, i, e), check->array[i].slice.bytes);
         if (batch.t == check->steps) break;
         check_batch_act(&batch);
         if (!check_batch_step(&batch, 0, CHECK_ENVS)) return false;
@@ -161,7 +161,8 @@ static bool look_outside(struct check_batch *batch, const char *call, int32_t lo
     for (int i = 0; i < check->arrays; i++) {
         const struct check_array *array = &check->array[i];
         for (int32_t e = 0; e < CHECK_ENVS; e++) {
-            if ((e >= lo && e < hi) || !memcmp(check_batch_data(batch, i, e), then[i] + (size_t)e * array->bytes, array->bytes)) continue;
+            if ((e >= lo && e < hi) || !memcmp(check_batch_data(batch, i, e), then[i] + (size_t)e * array->slice.bytes, array->slice.bytes))
+                continue;
             check_fault(check, KIND_OUTSIDE, i,
                         "%s for environments [%d, %d) writes to %s of environment %d (step %lld): other threads write there", call, lo, hi,
                         array->name, e, (long long)batch->t);
@@ -177,7 +178,7 @@ static bool in_cuts(struct check_batch *batch, void *with, bool is_reset)
     const struct check *check = batch->check;
     for (int k = 0; k < CUTS; k++) {
         const int32_t lo = cuts[(k + batch->t) % CUTS][0], hi = cuts[(k + batch->t) % CUTS][1];
-        for (int i = 0; i < check->arrays; i++) memcpy(then[i], check_batch_data(batch, i, 0), CHECK_ENVS * check->array[i].bytes);
+        for (int i = 0; i < check->arrays; i++) memcpy(then[i], check_batch_data(batch, i, 0), CHECK_ENVS * check->array[i].slice.bytes);
         if (!(is_reset ? check_batch_reset(batch, lo, hi) : check_batch_step(batch, lo, hi))) return false;
         if (!look_outside(batch, is_reset ? "reset()" : "step()", lo, hi, then)) return false;
     }
@@ -188,7 +189,7 @@ static bool reset_in_cuts(struct check_batch *batch, void *with)
 {
     unsigned char **then = with;
     for (int i = 0; i < batch->check->arrays; i++) {
-        then[i] = malloc(CHECK_ENVS * batch->check->array[i].bytes);
+        then[i] = malloc(CHECK_ENVS * batch->check->array[i].slice.bytes);
         CHECK(then[i], "out of memory while checking ranges");
     }
     return in_cuts(batch, with, true);
@@ -432,6 +433,12 @@ static void count_polygon(void *self, const double *xy, int32_t points, uint32_t
     count_shape(self, sound);
 }
 
+static void count_rectangle(void *self, double x0, double y0, double x1, double y1, uint32_t fill, uint32_t stroke)
+{
+    (void)fill, (void)stroke;
+    count_shape(self, isfinite(x0) && isfinite(y0) && isfinite(x1) && isfinite(y1));
+}
+
 static void count_text(void *self, double x, double y, double height, const char *text, uint32_t fill)
 {
     (void)fill;
@@ -442,8 +449,13 @@ static bool draw_before(struct check_batch *batch, void *with)
 {
     struct check *check = batch->check;
     struct counted *counted = with;
-    const struct mappo_canvas canvas = {
-        .self = counted, .view = count_view, .circle = count_circle, .line = count_line, .polygon = count_polygon, .text = count_text};
+    const struct mappo_canvas canvas = {.self = counted,
+                                        .view = count_view,
+                                        .circle = count_circle,
+                                        .line = count_line,
+                                        .polygon = count_polygon,
+                                        .text = count_text,
+                                        .rectangle = count_rectangle};
     const int32_t e = (int32_t)(batch->t % batch->envs);
     check_enter(check, "draw()", e, e + 1, batch->t - 1);
     const int rc = check->env->draw(batch->self, e, &canvas);
@@ -482,7 +494,7 @@ static bool reset_one(struct check_batch *batch, void *with)
     batch->t = 3;
     for (int i = 0; i < batch->check->arrays; i++) /* the masks of the others are what they were */
         for (int32_t e = 0; e < CHECK_ENVS; e++)
-            if (e != 2) memcpy(check_batch_data(batch, i, e), check_recorded(batch->check, 3, i, e), batch->check->array[i].bytes);
+            if (e != 2) memcpy(check_batch_data(batch, i, e), check_recorded(batch->check, 3, i, e), batch->check->array[i].slice.bytes);
     check_batch_act(batch);
     return going;
 }
@@ -517,7 +529,7 @@ static bool step_unwanted(struct check_batch *batch, void *with)
     if (going && batch->t % 8 == 3 && check->env->observe) going = check_batch_observe(batch, 0, batch->envs);
     batch->io = io;
     for (int i = 0; i < check->arrays && batch->t % 4; i++) /* what nobody asked for comes from the record */
-        memcpy(check_batch_data(batch, i, 0), check_recorded(check, batch->t + 1, i, 0), CHECK_ENVS * check->array[i].bytes);
+        memcpy(check_batch_data(batch, i, 0), check_recorded(check, batch->t + 1, i, 0), CHECK_ENVS * check->array[i].slice.bytes);
     return going;
 }
 

@@ -5,6 +5,7 @@
 #include "env/check.h"
 #include "env/judge.h"
 #include "env/options.h"
+#include "env/slices.h"
 
 enum {
     CHECK_ENVS = 8,
@@ -93,26 +94,18 @@ struct check_shared {
 
 /* ---- one array of a step ------------------------------------------------------------------------------------------------------------------ */
 
-enum written { IN_SIGHT, BY_STEP, AT_END };
-
 struct check_array {
-    const char *what; /* "obs": its name in mappo_env.h */
-    char name[96];    /* `obs of group "agent"` */
-    int group;        /* -1 = of the environment */
-    size_t member;    /* of struct mappo_env_io */
-    bool real;        /* float, else bytes */
-    enum written written;
-    int32_t rows, width; /* agents (1: none), numbers of each */
-    size_t bytes;        /* of one environment */
+    struct slice slice;
+    char name[96];       /* `obs of group "agent"` */
+    int32_t rows, width; /* agents (1: of the environment), numbers of each */
     size_t at;           /* in a frame: [CHECK_ENVS][bytes] */
-    bool foreign;        /* its flag is not set: the environment leaves it alone */
 };
 
 struct check {
     const struct check_config *config;
     const struct mappo_env *env;
     struct mappo_value value[OPTIONS_MAX];
-    char options[1024];
+    char options[OPTIONS_TEXT];
     struct check_shared *shared;
     unsigned char *record; /* [steps + 1][frame] shared: after reset, after each step */
     int64_t steps;         /* of the record */
@@ -193,7 +186,7 @@ bool check_batch_step(struct check_batch *batch, int32_t lo, int32_t hi); /* bat
 bool check_batch_observe(struct check_batch *batch, int32_t lo, int32_t hi);
 bool check_batch_act(struct check_batch *batch); /* random legal actions for step t */
 void check_batch_poison(struct check_batch *batch, bool sight_only);
-bool check_is(const struct check_array *array, const char *what);
+bool check_is(const struct check_array *array, const char *name);
 unsigned char *check_batch_data(const struct check_batch *batch, int array, int32_t e);
 const unsigned char *check_recorded(const struct check *check, int64_t frame, int array, int32_t e); /* e counts from the record's first */
 bool check_is_there(const struct check_array *array, bool stepped, bool ended);                      /* is it to be written? */

@@ -19,12 +19,29 @@ enum { MAX_THREADS = 1024 };
 
 /* ---- opening ---------------------------------------------------------------------------------------------- */
 
+/* Texts must last as long as the instance: what was given need not. */
+static bool keep_texts(struct vecenv *v, struct mappo_value *value)
+{
+    const int count = options_count(v->env);
+    size_t size = 1, used = 0;
+    for (int k = 0; k < count; k++) size += value[k].text ? strlen(value[k].text) + 1 : 0;
+    v->texts = malloc(size);
+    for (int k = 0; k < count && v->texts; k++) {
+        if (!value[k].text) continue;
+        const size_t length = strlen(value[k].text) + 1;
+        value[k].text = memcpy(v->texts + used, value[k].text, length);
+        used += length;
+    }
+    return v->texts;
+}
+
 static int open_instance(struct vecenv *v, const struct vecenv_config *config, struct error *err)
 {
     struct mappo_value *value = calloc((size_t)options_count(v->env) + 1, sizeof *value);
     struct mappo_env_error error = {.env = -1};
     if (!value) return error_set(err, EXIT_INTERNAL, "out of memory");
     int rc = options_read(v->env, config->option, config->options, value, v->options, sizeof v->options, err);
+    if (rc == 0 && !keep_texts(v, value)) rc = error_set(err, EXIT_INTERNAL, "out of memory");
     if (rc == 0) {
         options_changed(v->env, value, v->changed, sizeof v->changed);
         const struct mappo_env_config env_config = {.struct_size = sizeof env_config,
@@ -112,6 +129,19 @@ static int open_wrapped(struct vecenv *v, const struct vecenv_config *config, st
     return take_memory(v, err);
 }
 
+/* The options that come with a variant's name stand before those that were given, so that these win. To be freed. */
+static struct env_option *options_with_variant(const struct vecenv_config *config, int *count)
+{
+    const struct env_variant *variant = registry_variant(config->name);
+    const int own = variant ? variant->options : 0;
+    struct env_option *option = malloc((size_t)(own + config->options + 1) * sizeof *option);
+    if (!option) return NULL;
+    for (int i = 0; i < own; i++) option[i] = variant->option[i];
+    for (int i = 0; i < config->options; i++) option[own + i] = config->option[i];
+    *count = own + config->options;
+    return option;
+}
+
 int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct error *err)
 {
     const struct mappo_env *found;
@@ -129,7 +159,11 @@ int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct 
     v->horizon = config->horizon;
     v->report_most = config->report;
     v->threads = config->threads < 1 ? 1 : config->threads > MAX_THREADS ? MAX_THREADS : config->threads;
-    const int failed = open_wrapped(v, config, err);
+    struct vecenv_config whole = *config;
+    struct env_option *option = options_with_variant(config, &whole.options);
+    whole.option = option;
+    const int failed = option ? open_wrapped(v, &whole, err) : error_set(err, EXIT_INTERNAL, "out of memory");
+    free(option);
     if (failed) {
         vecenv_close(v);
         return failed;
@@ -177,6 +211,7 @@ void vecenv_close(struct vecenv *v)
         action_wrapper_destroy(&v->action[g]);
         free(v->reward[g]);
     }
+    free(v->texts);
     free(v->lane);
     free(v->ep_end);
     free(v->ended);

@@ -3,6 +3,7 @@
 #define MAPPO_ENV_VECENV_WORK_H
 
 #include "env/lane.h"
+#include "env/options.h"
 #include "env/vecenv.h"
 #include "env/wrappers.h"
 
@@ -18,7 +19,8 @@ struct vecenv {
     struct mappo_env_spec spec; /* as the learner sees it */
     struct lane_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
-    char options[4096], changed[1024];
+    char options[OPTIONS_TEXT], changed[OPTIONS_TEXT];
+    char *texts;             /* options that are texts, one after the other */
     uint64_t identity, hash; /* env/identity.h */
     int32_t envs, time_limit, horizon, report_most;
     uint32_t first_env;

@@ -47,6 +47,19 @@ static void every_environment_that_is_built_in_keeps_its_promises(void **state)
     }
 }
 
+static void so_does_every_variant(void **state)
+{
+    (void)state;
+    const struct env_variant *variant;
+    int variants = 0;
+    for (; (variant = registry_variant_at(variants)); variants++) {
+        check_or_fail(variant->base, variant->option, variant->options, 10);
+        if (report.faults) say_all(variant->name);
+        assert_int_equal(report.faults, 0);
+    }
+    assert_true(variants > 0);
+}
+
 static void other_options_are_sound_too(void **state)
 {
     (void)state;
@@ -126,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_environment_that_is_built_in_keeps_its_promises),
+        cmocka_unit_test(so_does_every_variant),
         cmocka_unit_test(other_options_are_sound_too),
         cmocka_unit_test(the_plugin_is_sound_without_a_fault),
         cmocka_unit_test(every_planted_fault_is_named_and_nothing_else),
