@@ -65,6 +65,39 @@ static void say_lengths(struct check *check, const int64_t *shortest, int64_t te
                       (long long)shared->episodes, most);
 }
 
+static int array_named(const struct check *check, const char *what, int group)
+{
+    for (int i = 0; i < check->arrays; i++)
+        if (check->array[i].slice.group == group && check_is(&check->array[i], what)) return i;
+    return -1;
+}
+
+static bool ended(const struct check *check, int64_t frame, int32_t e)
+{
+    return frame > 0 && *check_recorded(check, frame, array_named(check, "ep_end", -1), e) != MAPPO_RUNNING;
+}
+
+/* `terminated` is 1 in the step in which an agent goes, and 0 while it stays away; the end of an episode may be everybody's. */
+static void look_at_absent(struct check *check, int g)
+{
+    const int terminated = array_named(check, "terminated", g), active = array_named(check, "active", g);
+    char where[160];
+    for (int32_t e = 0; e < CHECK_ENVS; e++)
+        for (int64_t frame = 2; frame <= check->shared->steps; frame++) {
+            const unsigned char *now = check_recorded(check, frame, terminated, e), *then = check_recorded(check, frame - 1, terminated, e);
+            const unsigned char *acts = check_recorded(check, frame - 1, active, e);
+            if (ended(check, frame, e) || ended(check, frame - 1, e)) continue;
+            for (int32_t a = 0; a < check->array[terminated].rows; a++) {
+                if (now[a] != 1 || then[a] != 1 || acts[a] != 0) continue;
+                check_where(&check->array[terminated], e, (size_t)a, frame - 1, where, sizeof where);
+                check_fault(
+                    check, KIND_ABSENT, terminated,
+                    "%s is 1 again while the agent stays away (%s): it is 1 in the step in which the agent goes, and 0 from then on",
+                    check->array[terminated].name, where);
+            }
+        }
+}
+
 void check_record_stage(struct check *check)
 {
     struct check_batch batch;
@@ -93,22 +126,12 @@ void check_record_stage(struct check *check)
     }
     check->shared->causes &= ~(unsigned)CAUSE_NO_RECORD;
     say_lengths(check, &shortest, terminated);
+    for (int g = 0; g < check->spec->groups; g++)
+        if (check->spec->group[g].flags & MAPPO_HAS_ACTIVE) look_at_absent(check, g);
     check_batch_close(&batch);
 }
 
 /* ---- final observations -------------------------------------------------------------------------------------------------------------- */
-
-static int array_named(const struct check *check, const char *what, int group)
-{
-    for (int i = 0; i < check->arrays; i++)
-        if (check->array[i].slice.group == group && check_is(&check->array[i], what)) return i;
-    return -1;
-}
-
-static bool ended(const struct check *check, int64_t frame, int32_t e)
-{
-    return frame > 0 && *check_recorded(check, frame, array_named(check, "ep_end", -1), e) != MAPPO_RUNNING;
-}
 
 struct likeness {
     int64_t ends, as_next,
@@ -153,7 +176,7 @@ static void look_at_finals(struct check *check, int sight, int final)
             check, KIND_FINAL, final,
             "%s is the new episode's first observation, in all of %lld ends: write what the old episode ended with, before it is reset",
             array->name, (long long)l.ends);
-    else if (l.as_last == l.ends && l.still * 10 < l.runs)
+    else if (l.as_last == l.ends && pow((double)l.still / (double)(l.runs + 1), (double)l.ends) < 1e-6) /* as unlikely by chance */
         check_fault(check, KIND_FINAL, final,
                     "%s is what was seen before the last step, in all of %lld ends: write what followed from that step", array->name,
                     (long long)l.ends);

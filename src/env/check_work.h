@@ -59,6 +59,7 @@ enum kind {
     KIND_ALL_OBS,
     KIND_LEGAL,
     KIND_FINAL,
+    KIND_ABSENT,
     KIND_RANDOM,
     KIND_SURROUNDINGS, /* + what of them */
     KINDS = KIND_SURROUNDINGS + 16

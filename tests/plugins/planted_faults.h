@@ -17,6 +17,7 @@ FAULT(no_choice, "the mask of agent 0 of group \"walker\", which acts, allows no
 FAULT(unshared_reward, "the reward of agent 1 of group \"walker\" is not that of agent 0")
 FAULT(wrong_state, "state is not all observations one after the other")
 FAULT(undeclared_active, "active of group \"watcher\" is written although its flag (MAPPO_HAS_ACTIVE) is not set")
+FAULT(ends_again, "terminated of group \"walker\" is 1 again while the agent stays away")
 /* ends of episodes */
 FAULT(too_long, "its episode goes on beyond max_steps = 12")
 FAULT(never_ends, "its episode goes on beyond max_steps = 12")

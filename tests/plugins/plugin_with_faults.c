@@ -162,7 +162,7 @@ static const struct mappo_env_spec *spec_of(const void *self)
 
 static int is_active(const struct copy *w, int a)
 {
-    return a == 0 || w->steps % 4 != 3;
+    return a == 0 || w->steps % 6 < 4; /* of six steps the second walker rests for two */
 }
 
 static int strikes(const struct env *env, int64_t fault, const struct copy *w)
@@ -296,7 +296,8 @@ static void pay(const struct env *env, int32_t e, const struct mappo_env_io *io,
     const float distance = (float)abs(w->cell[0] - w->cell[1]);
     for (int a = 0; a < WALKERS; a++) {
         if (walkers->reward && env->fault != fault_unwritten_reward) walkers->reward[e * WALKERS + a] = -distance;
-        if (walkers->terminated) walkers->terminated[e * WALKERS + a] = end == MAPPO_TERMINATED;
+        if (walkers->terminated)
+            walkers->terminated[e * WALKERS + a] = end == MAPPO_TERMINATED || (env->fault == fault_ends_again && !is_active(w, a));
     }
     if (walkers->reward && strikes(env, fault_infinite_reward, w))
         walkers->reward[e * WALKERS] = walkers->reward[e * WALKERS + 1] = INFINITY;
