@@ -176,7 +176,8 @@ static void look_at_finals(struct check *check, int sight, int final)
             check, KIND_FINAL, final,
             "%s is the new episode's first observation, in all of %lld ends: write what the old episode ended with, before it is reset",
             array->name, (long long)l.ends);
-    else if (l.as_last == l.ends && pow((double)l.still / (double)(l.runs + 1), (double)l.ends) < 1e-6) /* as unlikely by chance */
+    else if (l.as_last == l.ends && l.runs >= 8 &&
+             pow((double)l.still / (double)(l.runs + 1), (double)l.ends) < 1e-6) /* as unlikely by chance */
         check_fault(check, KIND_FINAL, final,
                     "%s is what was seen before the last step, in all of %lld ends: write what followed from that step", array->name,
                     (long long)l.ends);
