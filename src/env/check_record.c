@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/philox.h"
 #include "base/text.h"
 #include "env/check_work.h"
 #include "env/spec.h"
