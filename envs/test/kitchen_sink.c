@@ -259,15 +259,13 @@ static int sink_env_step(void *self, int32_t lo, int32_t hi, const struct mappo_
     return 0;
 }
 
-extern const struct mappo_kernels sink_kernels __attribute__((weak)); /* kitchen_sink.cu */
-
 /* On a device actions are not looked at, and nothing fails or sleeps. */
 static int sink_env_device(void *self, struct mappo_device *out)
 {
     const struct sink_env *env = self;
     const int fault = env->rules.fault;
     if (fault == FAULT_ERROR || fault == FAULT_STALL || env->delay_ms > 0) return -1;
-    return lane_offer(out, &env->batch, &env->rules, &sink_kernels);
+    return lane_offer(out, &env->batch, &env->rules);
 }
 
 /* ---- snapshots, scripted player, drawing ------------------------------------------------------------------ */

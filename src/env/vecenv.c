@@ -408,7 +408,7 @@ bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct ba
         lacks = "this backend steps no environments";
     else if (!v->env->device)
         lacks = "it has no kernels";
-    else if (call_device(v->env, v->self, &program) || !program.kernels)
+    else if (call_device(v->env, v->self, &program) || !(program.kernels || (program.kernels = registry_kernels(v->env))))
         lacks = "its kernels are not in this build, or don't know these options";
     if (lacks) {
         text_format(why, size, "%s: %s", v->env->id, lacks);

@@ -271,6 +271,19 @@ static void template_plays_from_its_shared_object(void **state)
     batch_close(&b);
 }
 
+static void kernels_of_a_plugin_are_found_by_their_symbol(void **state)
+{
+    (void)state;
+    const struct mappo_env *with, *without;
+    struct error err = {0};
+    if (registry_find(copy_of("plugin_with_kernels", "kernels.so", 0600), &with, &err)) fail_msg("%s", err.text);
+    if (registry_find(copy_of("meeting", "none.so", 0600), &without, &err)) fail_msg("%s", err.text);
+    const struct mappo_kernels *kernels = registry_kernels(with);
+    assert_non_null(kernels);
+    assert_int_equal(kernels->reset(NULL, NULL, 0, NULL, NULL), 1);
+    assert_null(registry_kernels(without));
+}
+
 static void plugins_that_others_could_have_written_are_refused(void **state)
 {
     (void)state;
@@ -326,6 +339,7 @@ static void what_is_no_plugin_is_said_plainly(void **state)
     refused(copy_of("plugin_without_symbols", "nothing.so", 0600), EXIT_ENVIRONMENT, "no data symbol mappo_env_abi");
     refused(copy_of("plugin_of_another_abi", "old.so", 0600), EXIT_ENVIRONMENT, "built for ABI 99, this program has 2; compile it again");
     refused(copy_of("plugin_without_step", "no_step.so", 0600), EXIT_ENVIRONMENT, "the descriptor has no step");
+    refused(copy_of("plugin_with_half_kernels", "half.so", 0600), EXIT_ENVIRONMENT, "mappo_env_kernels lacks reset, observe or step");
 }
 
 static void specs_and_results_outside_the_interface_are_refused(void **state)
@@ -468,6 +482,7 @@ int main(void)
         cmocka_unit_test(unknown_environment_names_the_nearest),
         cmocka_unit_test(every_preset_file_is_compiled_in),
         cmocka_unit_test(template_plays_from_its_shared_object),
+        cmocka_unit_test(kernels_of_a_plugin_are_found_by_their_symbol),
         cmocka_unit_test(plugins_that_others_could_have_written_are_refused),
         cmocka_unit_test(plugins_writable_by_the_group_are_opened_with_a_warning),
         cmocka_unit_test(what_is_no_plugin_is_said_plainly),

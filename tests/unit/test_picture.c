@@ -22,7 +22,7 @@ static char *picture_of(void (*draw)(const struct mappo_canvas *canvas))
 {
     struct error err = {0};
     struct picture *picture = picture_create();
-    char *text;
+    char *text = NULL;
     size_t size;
     draw(picture_frame(picture, 7));
     if (picture_write(picture, path, 1, "a <title>", &err) || file_read(path, 1 << 20, &text, &size, &err)) fail_msg("%s", err.text);
