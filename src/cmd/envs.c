@@ -386,34 +386,17 @@ static void print_env_json(const struct vecenv *env, const struct config *config
 /* The environment as a run with the same settings would have it. */
 static int open_named(struct vecenv **env, struct config *config, const struct arguments *args, struct error *err)
 {
-    struct arguments *with_name = malloc(sizeof *with_name);
-    char name[CONFIG_TEXT + 8];
-    int code = EXIT_INTERNAL;
     *env = NULL;
-    CHECK(with_name, "out of memory");
-    *with_name = *args;
-    if (!text_format(name, sizeof name, "env=%s", args->operand[0]) || with_name->assignments == ARGS_MAX) {
-        code =
-            error_set(err, EXIT_USAGE, "the environment's name is longer than %d letters, or there are too many settings", CONFIG_TEXT - 1);
-    } else {
-        with_name->assignment[with_name->assignments++] = name;
-        code = config_build(config, with_name, cmd_find_env, err);
-    }
+    int code = cmd_env_config(config, args, err);
     if (code == 0) code = open_env_alone(env, config, err);
-    free(with_name);
     return code;
 }
 
 /* Settings have a meaning in one environment, and the list of them has none. */
 static int check_given(const struct arguments *args, struct error *err)
 {
-    for (int i = 0; i < args->assignments; i++) {
-        char key[128];
-        const char *value = assignment_split(args->assignment[i], key, sizeof key);
-        if (config_find(key) == KEY_env_name)
-            return error_set(err, EXIT_USAGE, "mappo envs takes the environment without %s=: mappo envs %s", key,
-                             args->operands ? args->operand[0] : value);
-    }
+    const int code = cmd_check_operand(args, err);
+    if (code) return code;
     if (args->operands || !(args->assignments || args->files)) return 0;
     return error_set(err, EXIT_USAGE, "mappo envs lists the environments; %s is for one of them: mappo envs ENV %s%s",
                      args->assignments ? args->assignment[0] : "--config", args->assignments ? "" : "--config ",

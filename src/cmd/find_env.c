@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "cmd/cmd.h"
 #include "env/options.h"
 #include "env/registry.h"
@@ -64,4 +65,34 @@ int cmd_find_env(struct config_env *env, const char *name, struct error *err)
         env->option[env->options++].def = option->def;
     }
     return variant ? take_variant(env, variant, err) : 0;
+}
+
+int cmd_check_operand(const struct arguments *args, struct error *err)
+{
+    for (int i = 0; i < args->assignments; i++) {
+        char key[128];
+        const char *value = assignment_split(args->assignment[i], key, sizeof key);
+        if (config_find(key) == KEY_env_name)
+            return error_set(err, EXIT_USAGE, "mappo %s takes the environment without %s=: mappo %s %s", args->command, key, args->command,
+                             args->operands ? args->operand[0] : value);
+    }
+    return 0;
+}
+
+int cmd_env_config(struct config *config, const struct arguments *args, struct error *err)
+{
+    struct arguments *with_name = malloc(sizeof *with_name);
+    char name[CONFIG_TEXT + 8];
+    int code;
+    CHECK(with_name, "out of memory");
+    *with_name = *args;
+    if (!text_format(name, sizeof name, "env=%s", args->operand[0]) || with_name->assignments == ARGS_MAX) {
+        code =
+            error_set(err, EXIT_USAGE, "the environment's name is longer than %d letters, or there are too many settings", CONFIG_TEXT - 1);
+    } else {
+        with_name->assignment[with_name->assignments++] = name;
+        code = config_build(config, with_name, cmd_find_env, err);
+    }
+    free(with_name);
+    return code;
 }
