@@ -24,16 +24,17 @@ struct env_batch {
 
 static inline void *batch_take(struct env_batch *b, size_t count, size_t size)
 {
+    if (vecenv_owns_memory(b->env)) return vecenv_memory(b->env, (count + 1) * size);
     return b->memory[b->memories++] = calloc(count + 1, size);
 }
 
-static inline int batch_open(struct env_batch *b, const struct vecenv_config *config)
+/* Of environments that are open, and now belong to the batch. */
+static inline int batch_around(struct env_batch *b, struct vecenv *env)
 {
     memset(b, 0, sizeof *b);
-    const int rc = vecenv_open(&b->env, config, &b->err);
-    if (rc) return rc;
+    b->env = env;
     b->spec = vecenv_spec(b->env);
-    b->envs = config->envs;
+    b->envs = vecenv_envs(env);
     const size_t envs = (size_t)b->envs;
     b->io = (struct mappo_env_io){.struct_size = sizeof b->io, .groups = b->spec->groups};
     for (int g = 0; g < b->spec->groups; g++) {
@@ -56,6 +57,14 @@ static inline int batch_open(struct env_batch *b, const struct vecenv_config *co
     b->io.ep_end = batch_take(b, envs, 1);
     b->io.info = batch_take(b, envs * (size_t)b->spec->infos, sizeof(float));
     return vecenv_reset(b->env, &b->io, &b->err);
+}
+
+static inline int batch_open(struct env_batch *b, const struct vecenv_config *config)
+{
+    struct vecenv *env;
+    memset(b, 0, sizeof *b);
+    const int rc = vecenv_open(&env, config, &b->err);
+    return rc ? rc : batch_around(b, env);
 }
 
 static inline void batch_close(struct env_batch *b)

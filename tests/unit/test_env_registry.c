@@ -224,14 +224,14 @@ static void snapshots_of_version_0_1_are_taken(void **state)
     const struct vecenv_config config = {.name = "simple_spread_v3", .envs = 1, .stream = PHILOX_ENVIRONMENT};
     assert_int_equal(vecenv_open(&env, &config, &err), 0);
     unsigned char *bytes = calloc(1, vecenv_snapshot_bytes(env));
-    assert_int_equal(vecenv_snapshot(env, 0, bytes, &err), 0);
+    assert_int_equal(vecenv_snapshot(env, 0, 1, bytes, &err), 0);
     uint64_t guard[2] = {vecenv_identity(env), vecenv_hash(env)}, found;
     memcpy(&found, bytes, sizeof found);
     assert_true(found == guard[0] && guard[0] != guard[1]);
     memcpy(bytes, &guard[1], sizeof guard[1]);
-    assert_int_equal(vecenv_restore(env, 0, bytes, &err), 0);
+    assert_int_equal(vecenv_restore(env, 0, 1, bytes, &err), 0);
     bytes[0] ^= 1;
-    assert_int_equal(vecenv_restore(env, 0, bytes, &err), EXIT_CHECKPOINT);
+    assert_int_equal(vecenv_restore(env, 0, 1, bytes, &err), EXIT_CHECKPOINT);
     free(bytes);
     vecenv_close(env);
 }
@@ -314,8 +314,8 @@ static void template_plays_from_its_shared_object(void **state)
     for (int k = 0; k < episodes; k++) met += episode[k].end == MAPPO_TERMINATED;
     assert_true(episodes >= 128 && met > episodes * 3 / 4);
     unsigned char *saved = malloc(vecenv_snapshot_bytes(b.env));
-    assert_int_equal(vecenv_snapshot(b.env, 3, saved, &b.err), 0);
-    assert_int_equal(vecenv_restore(b.env, 3, saved, &b.err), 0);
+    assert_int_equal(vecenv_snapshot(b.env, 3, 4, saved, &b.err), 0);
+    assert_int_equal(vecenv_restore(b.env, 3, 4, saved, &b.err), 0);
     free(saved);
     const struct mappo_env *again;
     assert_int_equal(registry_find(config.name, &again, NULL), 0);
