@@ -5,7 +5,7 @@
 
 #include "base/philox.h"
 #include "run/open_env.h"
-#include "run/parts.h"
+#include "run/trainer_work.h"
 
 /* ---- a default run's list ------------------------------------------------------------------------------------------------------------ */
 

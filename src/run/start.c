@@ -17,7 +17,7 @@
 #include "env/options.h"
 #include "env/registry.h"
 #include "run/own_files.h"
-#include "run/parts.h"
+#include "run/trainer_work.h"
 #include "run/stored.h"
 
 /* ---- which configuration ------------------------------------------------------------------------------------------------------------ */
@@ -359,7 +359,7 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
 
 /* --dry-run: what can be known of a start without the machines that it is for. One environment and the networks are made on the CPU, where
  * the first of them may not fit the settings. */
-static int rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start_outcome *outcome, struct error *err)
+static int rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start *start, struct error *err)
 {
     t->config->backend_name = BACKEND_CPU;
     int code = check_ranks(t->config, t->comm, err);
@@ -374,15 +374,15 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     code = checkpoint_read(file, &fields, err);
     if (!code) code = state_check_identity(t, file, err);
     free(fields.field);
-    *outcome = t->standing.env_steps >= t->config->train_env_steps && !state_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
+    *start = t->standing.env_steps >= t->config->train_env_steps && !state_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
     return code;
 }
 
-int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *err)
+int trainer_open(struct trainer *t, enum start *start, struct error *err)
 {
     struct checkpoint *file = NULL;
     int code;
-    *outcome = START_NEW;
+    *start = START_NEW;
     watchdog_phase("opening the run");
     if ((code = agree(t, err))) goto done;
     if (t->comm->rank == 0) code = find_run(t, &file, err);
@@ -392,12 +392,12 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     comm_broadcast(t->comm, t->config, sizeof *t->config);
     comm_broadcast(t->comm, t->path, sizeof t->path);
     if (t->args->dry_run) {
-        code = comm_vote(t->comm, rehearse(t, file, continued, outcome, err), err);
+        code = comm_vote(t->comm, rehearse(t, file, continued, start, err), err);
         goto done;
     }
     if ((code = form_pods(t, err))) goto done;
     if (t->pod->member > 0) {
-        *outcome = START_MEMBER;
+        *start = START_MEMBER;
         goto done;
     }
     if ((code = check_ranks(t->config, t->comm, err))) goto done;
@@ -408,9 +408,9 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {
-        *outcome = t->standing.env_steps >= t->config->train_env_steps && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
-        if (*outcome == START_FINISHED && t->comm->rank == 0) own_config_check(t->path, t->config);
-        if (*outcome == START_FINISHED) goto done;
+        *start = t->standing.env_steps >= t->config->train_env_steps && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
+        if (*start == START_FINISHED && t->comm->rank == 0) own_config_check(t->path, t->config);
+        if (*start == START_FINISHED) goto done;
     }
     if (t->comm->rank == 0) {
         code = check_room_to_save(t, err);

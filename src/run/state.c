@@ -12,7 +12,7 @@
 #include "env/plugin.h"
 #include "nn/distribution.h"
 #include "run/own_files.h"
-#include "run/parts.h"
+#include "run/trainer_work.h"
 
 static const char due_line[] = "/metrics/line"; /* only in files of runs that an evaluation's end was not waited for */
 
@@ -247,16 +247,18 @@ static void *job_write(void *user)
     return NULL;
 }
 
-/* Once more where the folder was moved while the first try wrote: by its new name that one can succeed. No thread saves. */
+/* Once more where the folder was moved while it was written: by its new name that can succeed. No thread saves. */
 static void job_write_again_if_moved(struct save_job *job)
 {
-    char before[sizeof job->t->path];
-    if (!job->code) return;
-    text_format(before, sizeof before, "%s", job->t->path);
-    state_follow_folder(job->t, true);
-    if (strcmp(before, job->t->path) == 0) return;
-    job->err = (struct error){0};
-    job_write(job);
+    struct trainer *t = job->t;
+    char before[sizeof t->path];
+    while (job->code) {
+        text_format(before, sizeof before, "%s", t->path);
+        state_follow_folder(t, true);
+        if (strcmp(before, t->path) == 0) return;
+        job->err = (struct error){0};
+        job_write(job);
+    }
 }
 
 static void job_free(struct save_job *job)

@@ -14,7 +14,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "checkpoint_sample.h"
-#include "run/parts.h"
+#include "run/trainer_work.h"
 
 static char folder[256];
 static struct comm *comm;

@@ -1,7 +1,7 @@
-/* The parts of a training run, shared by the files that make it up: start.c (opens them), state.c (saves and loads them), trainer.c (runs
- * them). */
-#ifndef MAPPO_RUN_PARTS_H
-#define MAPPO_RUN_PARTS_H
+/* What the files of a training run share: start.c opens it, trainer.c is its loop, record.c writes its lines of metrics, save.c and state.c
+ * its checkpoints, summary.c says how it ended. Nobody else includes it. */
+#ifndef MAPPO_RUN_TRAINER_WORK_H
+#define MAPPO_RUN_TRAINER_WORK_H
 
 #include <stdio.h>
 
@@ -66,17 +66,19 @@ struct trainer {
     double seconds_before;             /* spent by earlier legs */
     double last_save;                  /* clock */
     double seconds_save, seconds_eval; /* of this update */
+    bool best;                         /* the newest evaluation was the best so far, and is not saved yet */
     double kept_best_return;           /* of the best checkpoint that is on disk, while a better one is being saved */
     int64_t kept_best_env_steps;
+    char stop_reason[160]; /* for people; set where the run is stopped */
     int failed_saves;      /* in a row */
     int level;             /* instruction level agreed on */
     char stored_level[16]; /* of the checkpoint that is continued */
     bool other_rounding;   /* of rules, in it */
 };
 
-/* start.c. Collective; on an error every rank gets the same code and text. `outcome`: */
-enum start_outcome { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a pod: another rank runs the training */ };
-int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *err);
+/* start.c. Collective; on an error every rank gets the same code and text. */
+enum start { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a pod: another rank runs the training */ };
+int trainer_open(struct trainer *t, enum start *start, struct error *err);
 void trainer_close(struct trainer *t, int code); /* code: the run's, for the members of the pod */
 
 /* state.c */
@@ -99,5 +101,31 @@ void state_close(struct trainer *t);                             /* waits for a 
 /* Rank 0, before its files are written by their names: once a second, or `now`, whether the run's folder is still where it was. */
 void state_follow_folder(struct trainer *t, bool now);
 int state_load(struct trainer *t, const struct checkpoint *file, struct error *err); /* collective; `file` on rank 0 */
+
+/* record.c. begin and end enclose an update, whose line begin returns: the caller fills in what it knows. Its numbers are waited for later:
+ * record_updates writes the lines of all updates but the algorithm's `ahead` newest, or of `all`. */
+struct metrics_line *record_begin(struct trainer *t);
+void record_end(struct trainer *t);
+int record_updates(struct trainer *t, bool all, struct error *err);
+struct metrics_line *record_newest(struct trainer *t); /* the newest update's line */
+/* Around an evaluation of the newest update: before it, the numbers of all updates are known, and all lines but that one's written, which
+ * follows after it. Where the evaluation was left, the line waits in the checkpoint. */
+int record_before_evaluation(struct trainer *t, struct error *err);
+void record_evaluation(struct trainer *t);
+void record_left_evaluation(struct trainer *t);
+
+/* save.c. Beside a device a file is still being written when save_next returns, and save_wait says what became of it: 0 where it failed, too
+ * (with a warning), but EXIT_CHECKPOINT after three in a row, and EXIT_PEERS where another process has taken the folder. save_last waits
+ * for its file, which may not fail. */
+int save_wait(struct trainer *t, struct error *err);
+int save_next(struct trainer *t, struct error *err);
+int save_last(struct trainer *t, struct error *err);
+void save_note_best(struct trainer *t, double return_mean); /* of the newest update's evaluation */
+
+/* summary.c. Rank 0 prints; summary_end also writes into the log. */
+void summary_end(struct trainer *t, int code, bool saved);
+void summary_json(const struct trainer *t, int code);            /* with --json */
+void summary_finished(const struct trainer *t);                  /* a run that had reached its end before */
+void summary_dry_run(const struct trainer *t, enum start start); /* what a start would do */
 
 #endif
