@@ -37,6 +37,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/episode_end.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -44,7 +46,6 @@ extern "C" {
 #define MAPPO_ENV_ABI 1u
 
 enum { MAPPO_MAX_GROUPS = 8, MAPPO_MAX_HEADS = 4 };
-enum { MAPPO_RUNNING = 0, MAPPO_TERMINATED = 1, MAPPO_TRUNCATED = 2 };
 
 /* ---- spaces ----------------------------------------------------------------------------------------------- */
 
