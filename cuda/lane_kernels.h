@@ -139,7 +139,7 @@ static __device__ inline void lane_play(typename LANE::state *w, const typename 
     *lane->ep_end = (uint8_t)end;
     if (end) {
         struct mappo_env_io last;
-        lane_final(&last, lane, LANE::groups);
+        slices_final(&last, lane, LANE::groups);
         LANE::observe(w, rules, &last);
         LANE::reset(w, rules);
     }
@@ -163,7 +163,7 @@ static __global__ void __launch_bounds__(LANE_THREADS)
     __syncthreads();
     if (thread < count) {
         struct mappo_env_io lane;
-        lane_at(&lane, &io, &strides, LANE::groups, e);
+        slices_at(&lane, &io, &strides, LANE::groups, e);
         for (int g = 0; g < LANE::groups; g++) {
             lane.group[g].obs = lane_row<USUAL>(staging.obs[g], shared, lane.group[g].obs, thread);
             lane.group[g].state = lane_row<false>(staging.group_state[g], shared, lane.group[g].state, thread);
@@ -254,8 +254,8 @@ static int lane_launch_observe(const struct mappo_device *device, void *states, 
     static_assert(alignof(STATE) <= 8, "copies begin at multiples of 8 bytes");                                                            \
     extern "C" {                                                                                                                           \
     extern const struct mappo_kernels NAME##_kernels;                                                                                      \
-    const struct mappo_kernels NAME##_kernels = {lane_launch_reset<lane_of_##NAME>, lane_launch_observe<lane_of_##NAME>,                   \
-                                                 lane_launch<lane_of_##NAME, LANE_STEP>};                                                  \
+    const struct mappo_kernels NAME##_kernels = {sizeof(struct mappo_kernels), lane_launch_reset<lane_of_##NAME>,                          \
+                                                 lane_launch_observe<lane_of_##NAME>, lane_launch<lane_of_##NAME, LANE_STEP>};             \
     }
 #define LANE_KERNELS_USUAL(NAME, STATE, RULES, GROUPS, USUAL, FIX) LANE_PROGRAM(NAME, STATE, RULES, GROUPS, 1, USUAL, FIX)
 #define LANE_KERNELS(NAME, STATE, RULES, GROUPS)                   LANE_PROGRAM(NAME, STATE, RULES, GROUPS, 0, lane_never, lane_unchanged)

@@ -7,30 +7,11 @@
 #include <math.h>
 
 #include "backend/backend.h"
+#include "base/field.h"
 #include "comm/comm.h"
 #include "config/config.h"
 #include "env/vecenv.h"
 #include "nn/policy.h"
-
-/* One piece of state that a checkpoint holds; listed by whoever owns it. `data` is host memory. */
-enum field_type { FIELD_REAL, FIELD_DOUBLE, FIELD_INT64, FIELD_UINT64, FIELD_BYTES };
-struct field {
-    char name[128]; /* "/policy/agent/actor/fc1/weight" */
-    int type, rank;
-    int64_t shape[4];
-    void *data;
-    char description[160];
-    const char *units; /* "1", "reward", "environment steps" */
-};
-struct field_list {
-    struct field *field;
-    int count, room;
-};
-struct field *field_add(struct field_list *list, const char *name, int type, void *data, const char *units, const char *description,
-                        int rank, ...); /* int64_t extents */
-
-struct field *field_copy(struct field_list *list, const struct field *field);
-size_t field_bytes(const struct field *field); /* of its data */
 
 /* A named number of one update. */
 struct metric {
@@ -47,10 +28,9 @@ struct algorithm_ops {
     int (*update)(struct algorithm *, struct error *);               /* epochs and minibatches, gradients all-reduced */
     int (*outcome)(struct algorithm *, struct error *); /* of the oldest update not asked for yet: waits until it has been made */
     void (*learning_rates)(struct algorithm *, double actor, double critic); /* of the coming updates: schedules are the trainer's */
-    int (*fields)(struct algorithm *,
-                  struct field_list *); /* replicated state: the same on every rank; parameters, moments, normalisers, counters */
-    void (*pull)(struct algorithm *);   /* brings what the fields point to up to date: before they are read … */
-    void (*push)(struct algorithm *);   /* … and takes it over, after they were written */
+    int (*fields)(struct algorithm *, struct field_list *); /* parameters, moments, normalisers, counters, state per environment */
+    void (*pull)(struct algorithm *);                       /* brings what the fields point to up to date: before they are read … */
+    void (*push)(struct algorithm *);                       /* … and takes it over, after they were written */
     int (*metrics)(struct algorithm *, struct metric *out, int max); /* of the last outcome; equal on every rank */
     uint64_t (*hash)(struct algorithm *);                            /* of the parameters: equal on every rank */
     void (*destroy)(struct algorithm *);

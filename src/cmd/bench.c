@@ -163,31 +163,32 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     return 0;
 }
 
+/* The first choice of the first head, or zeros and ones in turn. */
+static int32_t *make_actions(const struct mappo_space *space, size_t count)
+{
+    int32_t *action = calloc(count + 1, sizeof *action);
+    CHECK(action, "out of memory");
+    for (size_t i = 0; i < count; i++) action[i] = space->start ? space->start[0] : (int32_t)(i % 2);
+    return action;
+}
+
 void bench_env_io(struct mappo_env_io *io, const struct mappo_env_spec *spec, int64_t envs, bench_take *take, void *user)
 {
+    struct slices slices;
+    slices_of(&slices, spec);
     *io = (struct mappo_env_io){.struct_size = sizeof *io, .groups = spec->groups};
-    for (int g = 0; g < spec->groups; g++) {
-        const struct group_sizes s = group_sizes(&spec->group[g]);
-        const size_t rows = (size_t)envs * (size_t)s.agents, actions = rows * (size_t)s.act_ints;
-        struct mappo_group_io *to = &io->group[g];
-        int32_t *action = calloc(actions + 1, sizeof *action);
-        CHECK(action, "out of memory");
-        for (size_t i = 0; i < actions; i++) action[i] = spec->group[g].act[0].start ? spec->group[g].act[0].start[0] : (int32_t)(i % 2);
-        to->act_int = take(user, actions * sizeof *action, action);
+    for (int i = 0; i < slices.count; i++) {
+        const struct slice *slice = &slices.slice[i];
+        if (slice_is_state(slice) || slice->id == ENV_SLICE_info) continue;
+        int32_t *action =
+            slice->id == GROUP_SLICE_act_int ? make_actions(&spec->group[slice->group].act[0], (size_t)envs * slice->width) : NULL;
+        slice_point(io, slice, take(user, (size_t)envs * slice->bytes, action));
         free(action);
-        to->act_real = take(user, rows * (size_t)s.act_reals * sizeof(float), NULL);
-        to->obs = take(user, rows * (size_t)s.obs * sizeof(float), NULL);
-        to->final_obs = take(user, rows * (size_t)s.obs * sizeof(float), NULL);
-        to->reward = take(user, rows * sizeof(float), NULL);
-        to->terminated = take(user, rows, NULL);
-        to->active = take(user, rows, NULL);
-        to->act_mask = take(user, rows * (size_t)s.logits, NULL);
     }
-    io->ep_end = take(user, (size_t)envs, NULL);
 }
 
 struct host_arrays {
-    void *block[MAPPO_MAX_GROUPS * 10 + 4];
+    void *block[SLICES_MAX];
     int blocks;
 };
 

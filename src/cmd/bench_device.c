@@ -188,7 +188,7 @@ enum { ENVIRONMENTS_ALONE = 65536, ALONE_SAMPLES = 5 };
 
 struct device_arrays {
     struct backend *backend;
-    void *block[MAPPO_MAX_GROUPS * 10 + 4];
+    void *block[SLICES_MAX];
     int blocks;
 };
 

@@ -126,8 +126,8 @@ const struct command commands[] = {
         .least = 1,
         .most = 1,
         .run = cmd_docs,
-        .about = "Prints a page of docs/ that is generated from the program's tables: configuration, metrics or checkpoint-format. `make "
-                 "docs` renews them all.",
+        .about = "Prints a page of docs/ that is generated from the program's tables: configuration, metrics, "
+                 "checkpoint-format or environment-list. `make docs` renews them all.",
         .examples = "mappo docs configuration\n",
     },
     {

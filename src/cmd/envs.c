@@ -14,15 +14,48 @@ static const char *const kind_names[] = {"?", "Box", "Discrete", "MultiDiscrete"
 
 /* ---- the list --------------------------------------------------------------------------------------------- */
 
+static void print_aliases(const char *const *names)
+{
+    for (const char *const *alias = names; alias && *alias; alias++)
+        printf("%s%s", alias == names ? "                         also: " : ", ", *alias);
+    if (names && *names) printf("\n");
+}
+
+/* "N=2 rules=on-policy" */
+static void settings_text(const struct env_variant *variant, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (int i = 0; i < variant->options; i++) {
+        const size_t used = strlen(text);
+        text_format(text + used, size - used, "%s%s=%s", i ? " " : "", variant->option[i].name, variant->option[i].value);
+    }
+}
+
+static bool is_listed(const struct env_variant *variant, const struct mappo_env *env)
+{
+    return strcmp(variant->base, env->id) == 0 && (!registry_hidden(variant->name) || registry_hidden(env->id));
+}
+
+static void print_variants(const struct mappo_env *env)
+{
+    const struct env_variant *variant;
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        char text[OPTIONS_TEXT];
+        if (!is_listed(variant, env)) continue;
+        settings_text(variant, text, sizeof text);
+        printf("  %-22s %s\n", variant->name, text);
+        print_aliases(variant->alias);
+    }
+}
+
 static void print_list(void)
 {
     for (int i = 0; i < registry_count(); i++) {
         const struct mappo_env *env = registry_at(i);
-        if (registry_hidden(env)) continue;
+        if (registry_hidden(env->id)) continue;
         printf("%-24s %s\n", env->id, env->summary);
-        for (const char *const *alias = env->alias; alias && *alias; alias++)
-            printf("%s%s", alias == env->alias ? "                         also: " : ", ", *alias);
-        if (env->alias && *env->alias) printf("\n");
+        print_aliases(env->alias);
+        print_variants(env);
     }
     printf("\nmappo envs NAME tells all about one of them; a plugin is given by the path of its .so (docs/env-abi.md)\n");
 }
@@ -37,19 +70,44 @@ static void json_names(const char *const *name)
     printf("]");
 }
 
+static void json_variants(const struct mappo_env *env)
+{
+    const struct env_variant *variant;
+    bool first = true;
+    printf(", \"variants\": [");
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        if (!is_listed(variant, env)) continue;
+        printf("%s{\"id\": ", first ? "" : ", ");
+        text_json_string(stdout, variant->name);
+        printf(", \"aliases\": ");
+        json_names(variant->alias);
+        printf(", \"options\": {");
+        for (int k = 0; k < variant->options; k++) {
+            if (k) printf(", ");
+            text_json_string(stdout, variant->option[k].name);
+            printf(": ");
+            text_json_string(stdout, variant->option[k].value);
+        }
+        printf("}}");
+        first = false;
+    }
+    printf("]");
+}
+
 static void print_list_json(void)
 {
     bool first = true;
     printf("[");
     for (int i = 0; i < registry_count(); i++) {
         const struct mappo_env *env = registry_at(i);
-        if (registry_hidden(env)) continue;
+        if (registry_hidden(env->id)) continue;
         printf("%s{\"id\": ", first ? "" : ", ");
         text_json_string(stdout, env->id);
         printf(", \"aliases\": ");
         json_names(env->alias);
         printf(", \"summary\": ");
         text_json_string(stdout, env->summary);
+        json_variants(env);
         printf("}");
         first = false;
     }
@@ -195,13 +253,16 @@ static void print_options(const struct mappo_env *env)
     }
 }
 
-static void print_env(const struct vecenv *env)
+static void print_env(const struct vecenv *env, const struct config *config)
 {
+    char title[OPTIONS_TEXT];
     const struct mappo_env *d = vecenv_descriptor(env);
     const struct mappo_env_spec *spec = vecenv_spec(env);
     printf("%s: %s\n", d->id, d->summary ? d->summary : "");
     for (const char *const *alias = d->alias; alias && *alias; alias++) printf("%s%s", alias == d->alias ? "  also      " : ", ", *alias);
     if (d->alias && *d->alias) printf("\n");
+    open_env_title(config, env, title, sizeof title);
+    if (config->env_variant[0] || config->env_asked[0]) printf("  shown     %s\n", title);
     printf("  source    %s\n", d->source ? d->source : "not given");
     printf("  rules     %s\n", spec->rules);
     printf("  options   %s\n", vecenv_options(env));
@@ -220,6 +281,10 @@ static void print_env(const struct vecenv *env)
         printf("  %-24s %-10s %s%s\n", spec->info[k].name, spec->info[k].unit ? spec->info[k].unit : "",
                spec->info[k].help ? spec->info[k].help : "", spec->info[k].at_end ? " (where episodes end)" : "");
     print_options(d);
+    const struct env_variant *variant;
+    for (int i = 0; (variant = registry_variant_at(i)) && !is_listed(variant, d); i++) continue;
+    if (variant) printf("\nvariants\n");
+    print_variants(d);
 }
 
 static void json_pair(const char *before, const char *name, const char *value)
@@ -268,13 +333,14 @@ static void json_option(const struct mappo_option *option)
     printf("}");
 }
 
-static void print_env_json(const struct vecenv *env)
+static void print_env_json(const struct vecenv *env, const struct config *config)
 {
     const struct mappo_env *d = vecenv_descriptor(env);
     const struct mappo_env_spec *spec = vecenv_spec(env);
     json_pair("{", "id", d->id);
     printf(", \"aliases\": ");
     json_names(d->alias);
+    json_pair(", ", "variant", config->env_variant[0] ? config->env_variant : NULL);
     json_pair(", ", "summary", d->summary);
     json_pair(", ", "source", d->source);
     json_pair(", ", "rules", spec->rules);
@@ -300,18 +366,19 @@ static void print_env_json(const struct vecenv *env)
         printf("%s", i ? ", " : "");
         json_option(&d->option[i]);
     }
-    printf("]}\n");
+    printf("]");
+    json_variants(d);
+    printf("}\n");
 }
 
 /* The environment as a run with the same settings would have it. */
-static int open_named(struct vecenv **env, const struct arguments *args, struct error *err)
+static int open_named(struct vecenv **env, struct config *config, const struct arguments *args, struct error *err)
 {
-    struct config *config = calloc(1, sizeof *config);
     struct arguments *with_name = malloc(sizeof *with_name);
     char name[CONFIG_TEXT + 8];
     int code = EXIT_INTERNAL;
     *env = NULL;
-    CHECK(config && with_name, "out of memory");
+    CHECK(with_name, "out of memory");
     *with_name = *args;
     if (!text_format(name, sizeof name, "env=%s", args->operand[0]) || with_name->assignments == ARGS_MAX) {
         code =
@@ -322,7 +389,6 @@ static int open_named(struct vecenv **env, const struct arguments *args, struct 
     }
     if (code == 0) code = open_env_alone(env, config, err);
     free(with_name);
-    free(config);
     return code;
 }
 
@@ -352,13 +418,12 @@ int cmd_envs(const struct arguments *args, struct comm *comm)
         if (comm->rank == 0 && !args->json) print_list();
         return EXIT_DONE;
     }
-    const int code = comm_vote(comm, open_named(&env, args, &err), &err);
-    if (code) {
-        vecenv_close(env);
-        return error_report(&err);
-    }
-    if (comm->rank == 0 && args->json) print_env_json(env);
-    if (comm->rank == 0 && !args->json) print_env(env);
+    struct config *config = calloc(1, sizeof *config);
+    CHECK(config, "out of memory");
+    const int code = comm_vote(comm, open_named(&env, config, args, &err), &err);
+    if (!code && comm->rank == 0 && args->json) print_env_json(env, config);
+    if (!code && comm->rank == 0 && !args->json) print_env(env, config);
     vecenv_close(env);
-    return EXIT_DONE;
+    free(config);
+    return code ? error_report(&err) : EXIT_DONE;
 }

@@ -6,7 +6,7 @@
 #include "env/mappo_env.h"
 #include "env/vecenv.h"
 
-enum { OPTIONS_MAX = 64 };
+enum { OPTIONS_MAX = 64, OPTIONS_TEXT = 4096 };
 
 /* EXIT_ENVIRONMENT where the table itself is not what the interface allows: nothing else here may be called then. */
 int options_check(const struct mappo_env *env, struct error *err);

@@ -55,7 +55,7 @@ static int read_descriptor(void *handle, const char *path, struct mappo_env *out
                          "environment plugin %s: no data symbol mappo_env_abi (docs/env-abi.md shows what a plugin exports)", path);
     if (*abi != MAPPO_ENV_ABI)
         return error_set(err, EXIT_ENVIRONMENT,
-                         "environment plugin %s: built for ABI %u, this program has %u; compile it against this program's mappo_env.h",
+                         "environment plugin %s: built for ABI %u, this program has %u; compile it again, with this program's mappo_env.h",
                          path, *abi, MAPPO_ENV_ABI);
     const struct mappo_env *env = dlsym(handle, "mappo_env_plugin");
     if (!env) return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: no data symbol mappo_env_plugin", path);

@@ -37,6 +37,30 @@ static struct vecenv *new_vecenv(const struct vecenv_config *config)
     return v;
 }
 
+static int open_on_host(struct vecenv *v, const struct vecenv_config *config, struct error *err)
+{
+    const int rc = env_host_open(v, config, err);
+    if (rc) return rc;
+    lane_strides_of(&v->strides, &v->spec);
+    for (int g = 0; g < v->spec.groups; g++) v->size[g] = group_sizes(&v->spec.group[g]);
+    v->identity = identity_of(v->env, config);
+    v->hash = identity_whole(v->env, v->options, &v->spec, config);
+    return take_lists(v, err);
+}
+
+/* The options that come with a variant's name stand before those that were given, so that these win. To be freed. */
+static struct env_option *options_with_variant(const struct vecenv_config *config, int *count)
+{
+    const struct env_variant *variant = registry_variant(config->name);
+    const int own = variant ? variant->options : 0;
+    struct env_option *option = malloc((size_t)(own + config->options + 1) * sizeof *option);
+    if (!option) return NULL;
+    for (int i = 0; i < own; i++) option[i] = variant->option[i];
+    for (int i = 0; i < config->options; i++) option[own + i] = config->option[i];
+    *count = own + config->options;
+    return option;
+}
+
 int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct error *err)
 {
     const struct mappo_env *found;
@@ -48,16 +72,15 @@ int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct 
     struct vecenv *v = new_vecenv(config);
     if (!v) return error_set(err, EXIT_INTERNAL, "out of memory");
     v->env = found;
-    rc = env_host_open(v, config, err);
-    if (!rc) rc = take_lists(v, err);
+    struct vecenv_config whole = *config;
+    struct env_option *option = options_with_variant(config, &whole.options);
+    whole.option = option;
+    rc = option ? open_on_host(v, &whole, err) : error_set(err, EXIT_INTERNAL, "out of memory");
+    free(option);
     if (rc) {
         vecenv_close(v);
         return rc;
     }
-    lane_strides_of(&v->strides, &v->spec);
-    for (int g = 0; g < v->spec.groups; g++) v->size[g] = group_sizes(&v->spec.group[g]);
-    v->identity = identity_of(v->env, config);
-    v->hash = identity_whole(v->env, v->options, &v->spec, config);
     *env = v;
     return 0;
 }

@@ -18,8 +18,8 @@ struct env_option { /* env.NAME=VALUE as the user wrote it */
 };
 
 struct vecenv_config {
-    const char *name;                /* id, alias, or the path of a plugin (has a slash and ends in .so) */
-    const struct env_option *option; /* `options` of them; those not given keep their defaults */
+    const char *name;                /* id or alias of an environment or variant, or the path of a plugin (has a slash and ends in .so) */
+    const struct env_option *option; /* `options` of them; those not given are as the variant says, or keep their defaults */
     int options;
     int32_t envs;       /* of this rank */
     uint32_t first_env; /* global index of the first */

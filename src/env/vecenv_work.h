@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "env/lane.h"
+#include "env/options.h"
 #include "env/place.h"
 #include "env/vecenv.h"
 #include "env/wrappers.h"
@@ -15,7 +16,7 @@ struct vecenv {
     struct mappo_env_spec spec; /* as the learner sees it */
     struct lane_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
-    char options[4096], changed[1024];
+    char options[OPTIONS_TEXT], changed[OPTIONS_TEXT];
     uint64_t identity, hash; /* env/identity.h */
     size_t snapshot_bytes;   /* wrappers and instance of an environment */
     int32_t envs, horizon, report_most;

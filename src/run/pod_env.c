@@ -9,8 +9,8 @@
 #include "base/text.h"
 #include "comm/watchdog.h"
 #include "env/crew.h"
-#include "env/lane.h"
 #include "env/place.h"
+#include "env/slices.h"
 #include "run/stop.h"
 
 enum call { CALL_RESET, CALL_OBSERVE, CALL_STEP, CALL_SNAPSHOT, CALL_RESTORE, CALL_INFO, CALL_CLOSE };
@@ -51,6 +51,7 @@ struct pod_env {
     struct part *part; /* [stages] of this rank */
     const struct mappo_env_spec *spec;
     struct lane_strides strides;
+    struct slices arrays;
     size_t snapshot_bytes;
     ptrdiff_t moved;       /* from the leader's addresses of the window to ours */
     unsigned calls;        /* so far */
@@ -71,16 +72,8 @@ struct pod_env {
 
 static size_t slice_bytes(const struct pod_env *p)
 {
-    const size_t envs = (size_t)p->batch.envs.count;
-    size_t bytes = 2 * pod_room(envs * (size_t)p->spec->state_size * sizeof(float)) + pod_room(envs);
-    for (int g = 0; g < p->spec->groups; g++) {
-        const struct lane_group_strides *by = &p->strides.group[g];
-        const size_t four[] = {(size_t)by->act_int, (size_t)by->act_real, (size_t)by->obs,   (size_t)by->obs,
-                               (size_t)by->state,   (size_t)by->state,    (size_t)by->agents};
-        const size_t one[] = {(size_t)by->agents, (size_t)by->agents, (size_t)by->act_mask};
-        for (size_t i = 0; i < sizeof four / sizeof *four; i++) bytes += pod_room(envs * four[i] * sizeof(float));
-        for (size_t i = 0; i < sizeof one / sizeof *one; i++) bytes += pod_room(envs * one[i]);
-    }
+    size_t bytes = 0;
+    for (int i = 0; i < p->arrays.count; i++) bytes += pod_room((size_t)p->batch.envs.count * p->arrays.slice[i].bytes);
     return bytes;
 }
 
@@ -135,6 +128,7 @@ static int open_parts(struct pod_env *p, const struct config *config, struct err
     p->spec = vecenv_spec(p->part[0].env);
     p->snapshot_bytes = vecenv_snapshot_bytes(p->part[0].env);
     lane_strides_of(&p->strides, p->spec);
+    slices_of(&p->arrays, p->spec);
     p->taken = calloc((size_t)largest, sizeof *p->taken);
     CHECK(p->taken, "out of memory while opening a pod's environments");
     return 0;
@@ -194,7 +188,7 @@ static int serve(struct pod_env *p, int call, int lo, int hi, const struct mappo
     int code = 0;
     for (int s = 0; s < p->stages && !code; s++) {
         struct mappo_env_io here = {.struct_size = sizeof here};
-        lane_at(&here, io, &p->strides, p->spec->groups, p->part[s].first);
+        slices_at(&here, io, &p->strides, p->spec->groups, p->part[s].first);
         code = serve_part(p, &p->part[s], call, lo, hi, &here, err);
     }
     return code;
@@ -239,23 +233,10 @@ static void *moved(const struct pod_env *p, const void *address)
 /* Addresses of the leader to those of this rank; on the leader only checks that they lie in the window. */
 static void move_io(const struct pod_env *p, struct mappo_env_io *io)
 {
-    for (int g = 0; g < io->groups; g++) {
-        struct mappo_group_io *group = &io->group[g];
-        group->act_int = moved(p, group->act_int);
-        group->act_real = moved(p, group->act_real);
-        group->obs = moved(p, group->obs);
-        group->final_obs = moved(p, group->final_obs);
-        group->state = moved(p, group->state);
-        group->final_state = moved(p, group->final_state);
-        group->reward = moved(p, group->reward);
-        group->terminated = moved(p, group->terminated);
-        group->active = moved(p, group->active);
-        group->act_mask = moved(p, group->act_mask);
+    for (int i = 0; i < p->arrays.count; i++) {
+        const struct slice *slice = &p->arrays.slice[i];
+        slice_point(io, slice, moved(p, slice_array(io, slice)));
     }
-    io->state = moved(p, io->state);
-    io->final_state = moved(p, io->final_state);
-    io->ep_end = moved(p, io->ep_end);
-    io->info = moved(p, io->info);
 }
 
 /* Waits for a member's answer to the last command. No sign of life for the watchdog: a member that hangs ends the run through it. */

@@ -16,6 +16,7 @@
 #include "env/float_math.h"
 #include "env/options.h"
 #include "env/registry.h"
+#include "run/open_env.h"
 #include "run/own_files.h"
 #include "run/trainer_work.h"
 #include "run/stored.h"
@@ -270,9 +271,9 @@ static void say_what_runs(const struct trainer *t, bool continued)
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
     char advice[512] = "";
     progress_say(t->progress, "%s", version_line());
-    const char *changed = vecenv_options_changed(t->learning.env); /* all of them stand in config.ini */
-    progress_say(t->progress, "%s on %s%s%s", t->learning.algorithm->ops->name, vecenv_descriptor(t->learning.env)->id,
-                 *changed ? ", " : "", changed);
+    char title[OPTIONS_TEXT]; /* only options that are no defaults: all of them stand in config.ini */
+    open_env_title(t->config, t->learning.env, title, sizeof title);
+    progress_say(t->progress, "%s on %s", t->learning.algorithm->ops->name, title);
     progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
                  (long long)t->config->rollout_envs, (long long)t->config->rollout_steps, t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",
@@ -454,9 +455,5 @@ void trainer_close(struct trainer *t, int code)
     check_log(NULL);
     if (t->log) fclose(t->log);
     free(t->due_line);
-    free(t->fields.field);
-    free(t->env_state);
-    free(t->env_state_all);
-    free(t->env_sizes);
     pod_close(t->pod);
 }

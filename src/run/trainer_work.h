@@ -45,12 +45,11 @@ struct trainer {
     int agents; /* of one environment, all groups */
 
     struct standing standing;
-    struct field_list fields; /* the same on every rank */
+    struct field_list fields; /* of this rank */
+    void **gathered;          /* rank 0: [fields.count] data of all environments of the fields that are per environment; else NULL */
     uint64_t env_hash;        /* guards the snapshots */
     size_t env_bytes;         /* of one environment's snapshot */
     uint8_t *env_state;       /* [envs of this rank][env_bytes] */
-    uint8_t *env_state_all;   /* rank 0: [all envs][env_bytes] */
-    size_t *env_sizes;        /* rank 0: [ranks] bytes of each rank's block */
 
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
@@ -82,8 +81,8 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err);
 void trainer_close(struct trainer *t, int code); /* code: the run's, for the members of the pod */
 
 /* state.c */
-int state_list(struct trainer *t); /* fills t->fields; allocates the snapshot buffers */
-/* What a file holds: t->fields and the environments' snapshots gathered on rank 0. The caller frees .field. */
+void state_list(struct trainer *t); /* fills t->fields; allocates what is gathered */
+/* Rank 0. What a file holds: t->fields, with all environments where one is per environment. The caller frees .field. */
 struct field_list state_file_fields(const struct trainer *t);
 /* Whether the run was left in the evaluation of its last update: it isn't finished then, however many steps it has. */
 bool state_evaluation_due(const struct checkpoint *file);
@@ -97,7 +96,7 @@ int state_check_identity(struct trainer *t, const struct checkpoint *file, struc
 void state_save_begin(struct trainer *t, bool best);
 int state_save_end(struct trainer *t, struct error *err);
 int state_save(struct trainer *t, bool best, struct error *err); /* both */
-void state_close(struct trainer *t);                             /* waits for a thread that nobody has waited for */
+void state_close(struct trainer *t); /* waits for a thread that nobody has waited for; frees what state_list made */
 /* Rank 0, before its files are written by their names: once a second, or `now`, whether the run's folder is still where it was. */
 void state_follow_folder(struct trainer *t, bool now);
 int state_load(struct trainer *t, const struct checkpoint *file, struct error *err); /* collective; `file` on rank 0 */

@@ -14,7 +14,7 @@ if ! $CC $flags -o "$WORK/try" "$WORK/try.c" 2>/dev/null || ! "$WORK/try"; then
 fi
 # Where the build found its libraries; Debian's HDF5 is in an unusual place.
 places=$(sed -n 's/^\(DEP\|CMOCKA\)_\(CFLAGS\|LIBS\) := //p' "${BUILD:-build}/config.mk" 2>/dev/null | grep -oE -- '-[ILW][^ ]+' | tr '\n' ' ')
-reader="src/run/checkpoint.c src/run/checkpoint_image.c src/run/checkpoint_index.c src/algo/field.c $(echo src/base/{arena,check,text,digest,file}.c)"
+reader="src/run/checkpoint.c src/run/checkpoint_image.c src/run/checkpoint_index.c $(echo src/base/{arena,check,text,digest,field,file}.c)"
 status=0
 for test in test_checkpoint_hostile test_checkpoint; do
     if ! $CC $flags ${CFLAGS:-} $places -o "$WORK/$test" "tests/unit/$test.c" $reader ${LDFLAGS:-} $places -lhdf5 -lcmocka -lcrypto -lpthread -lm 2>"$WORK/log"; then

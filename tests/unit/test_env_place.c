@@ -15,7 +15,6 @@
 #include "algo/algorithm.h"
 #include "algo/rollout.h"
 #include "base/text.h"
-#include "env/lane.h"
 #include "env/place.h"
 #include "env_batch.h"
 
@@ -92,7 +91,7 @@ static int worker_obeys(struct processes *p, struct worker *w, const struct orde
     struct mappo_env_io io;
     if (lo >= hi) return 0;
     lane_strides_of(&strides, spec);
-    lane_at(&io, &order->io, &strides, spec->groups, w->first);
+    slices_at(&io, &order->io, &strides, spec->groups, w->first);
     if (order->call == CALL_RESET) return vecenv_reset(w->part, &io, err);
     if (order->call == CALL_OBSERVE) return vecenv_observe(w->part, &io, err);
     if (order->call == CALL_STEP) return worker_steps(p, w, lo, hi, &io, err);

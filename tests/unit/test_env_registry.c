@@ -53,6 +53,77 @@ static void no_name_stands_for_two_environments(void **state)
         }
     }
     assert_null(registry_at(registry_count()));
+    const struct env_variant *variant;
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        const struct mappo_env *base, *found;
+        assert_int_equal(registry_find(variant->base, &base, NULL), 0);
+        assert_string_equal(base->id, variant->base); /* not an alias: variants are grouped below it */
+        assert_true(strchr(variant->name, '/') && variant->options > 0);
+        assert_ptr_equal(registry_variant(variant->name), variant);
+        assert_int_equal(registry_find(variant->name, &found, NULL), 0);
+        assert_ptr_equal(found, base);
+        for (const char *const *alias = variant->alias; alias && *alias; alias++) assert_ptr_equal(registry_variant(*alias), variant);
+        for (int k = 0; k < registry_count(); k++) assert_string_not_equal(registry_at(k)->id, variant->name);
+        assert_null(registry_variant(base->id));
+    }
+}
+
+/* A variant that its environment doesn't take, or two that are the same, would be found by nobody else. */
+static void every_variant_is_one_of_its_environment(void **state)
+{
+    (void)state;
+    const struct env_variant *variant;
+    assert_non_null(registry_variant_at(0));
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        const struct vecenv_config config = {.name = variant->name, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+        struct vecenv *env;
+        struct error err = {0};
+        if (vecenv_open(&env, &config, &err)) fail_msg("%s: %s", variant->name, err.text);
+        assert_string_equal(vecenv_descriptor(env)->id, variant->base);
+        assert_ptr_equal(registry_variant_of(vecenv_descriptor(env), variant->option, variant->options), variant);
+        vecenv_close(env);
+    }
+    assert_null(registry_variant_at(-1));
+}
+
+static void what_has_kernels_is_known_without_a_device(void **state)
+{
+    (void)state;
+    int with = 0;
+    for (int i = 0; registry_at(i); i++) {
+        char path[128];
+        text_format(path, sizeof path, "envs/%s.cu", registry_at(i)->id);
+        assert_int_equal(registry_has_kernels(i), file_exists(path));
+        with += registry_has_kernels(i);
+    }
+    assert_true(with > 0 && with < registry_count());
+    assert_false(registry_has_kernels(-1) || registry_has_kernels(registry_count()));
+}
+
+static void a_variant_is_its_base_with_options(void **state)
+{
+    (void)state;
+    static const struct env_option base[] = {{"longest", "08"}, {"scene", "single"}}, more[] = {{"longest", "9"}, {"shortest", "2"}};
+    struct vecenv_config config = {.name = "test/single", .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    struct vecenv *variant, *same;
+    assert_int_equal(vecenv_open(&variant, &config, NULL), 0);
+    assert_string_equal(vecenv_options_changed(variant), "scene=single longest=8");
+    config = (struct vecenv_config){.name = "test/kitchen_sink", .option = base, .options = 2, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    assert_int_equal(vecenv_open(&same, &config, NULL), 0);
+    assert_true(vecenv_identity(variant) == vecenv_identity(same) && vecenv_hash(variant) == vecenv_hash(same));
+    assert_string_equal(vecenv_options(variant), vecenv_options(same));
+    vecenv_close(same);
+    vecenv_close(variant);
+    /* What was given wins. */
+    config = (struct vecenv_config){.name = "sink_single", .option = more, .options = 2, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    assert_int_equal(vecenv_open(&variant, &config, NULL), 0);
+    assert_string_equal(vecenv_options_changed(variant), "scene=single shortest=2 longest=9");
+    const struct mappo_env *sink = vecenv_descriptor(variant);
+    vecenv_close(variant);
+    assert_string_equal(registry_variant_of(sink, base, 2)->name, "test/single");
+    assert_null(registry_variant_of(sink, base, 1));
+    assert_null(registry_variant_of(sink, more, 2));
+    assert_null(registry_variant_of(sink, NULL, 0));
 }
 
 static void unknown_environment_names_the_nearest(void **state)
@@ -64,6 +135,11 @@ static void unknown_environment_names_the_nearest(void **state)
     assert_null(env);
     assert_says(&err, "unknown environment \"mpe/simple_spred\"; did you mean \"mpe/simple_spread\"?");
     assert_int_equal(registry_find("quite something else", &env, &err), EXIT_USAGE);
+    assert_null(strstr(err.text, "did you mean"));
+    /* Those of tests are only for who knows of them. */
+    assert_int_equal(registry_find("test/singel", &env, &err), EXIT_USAGE);
+    assert_says(&err, "did you mean \"test/single\"?");
+    assert_int_equal(registry_find("sink_singel", &env, &err), EXIT_USAGE);
     assert_null(strstr(err.text, "did you mean"));
 }
 
@@ -80,14 +156,15 @@ static void every_preset_file_is_compiled_in(void **state)
         text_format(name, sizeof name, "%s", found.gl_pathv[k] + strlen("envs/"));
         name[strlen(name) - strlen(".ini")] = 0;
         assert_int_equal(file_read(found.gl_pathv[k], 1 << 20, &text, &size, &err), 0);
-        const char *compiled = strncmp(name, "presets/", 8) == 0 ? registry_named_preset(name + 8) : registry_env_preset(name);
-        if (!compiled) fail_msg("%s is not in src/env/presets.c", found.gl_pathv[k]);
+        const char *compiled = strncmp(name, "presets/", 8) == 0 ? registry_named_preset(name + 8) : registry_preset(name);
+        if (!compiled) fail_msg("%s is not compiled in", found.gl_pathv[k]);
         assert_string_equal(compiled, text);
         free(text);
     }
     assert_true(found.gl_pathc >= 2);
     globfree(&found);
-    assert_string_equal(registry_env_preset("simple_spread_v3"), registry_env_preset("mpe/simple_spread"));
+    assert_null(registry_preset("test/busy"));
+    assert_null(registry_preset(""));
     assert_null(registry_named_preset("no such preset"));
     int names = 0;
     while (registry_named_preset_at(names)) assert_non_null(registry_named_preset(registry_named_preset_at(names++)));
@@ -378,7 +455,7 @@ static void what_is_no_plugin_is_said_plainly(void **state)
     fclose(out);
     refused(path, EXIT_ENVIRONMENT, "text.so");
     refused(copy_of("plugin_without_symbols", "nothing.so", 0600), EXIT_ENVIRONMENT, "no data symbol mappo_env_abi");
-    refused(copy_of("plugin_of_another_abi", "old.so", 0600), EXIT_ENVIRONMENT, "built for ABI 99, this program has 1");
+    refused(copy_of("plugin_of_another_abi", "old.so", 0600), EXIT_ENVIRONMENT, "built for ABI 99, this program has 2; compile it again");
     refused(copy_of("plugin_without_step", "no_step.so", 0600), EXIT_ENVIRONMENT, "the descriptor has no step");
 }
 
@@ -387,7 +464,7 @@ static void specs_and_results_outside_the_interface_are_refused(void **state)
     (void)state;
     static const char *const cases[][2] = {{"kind", "observation head 0 has an unknown kind"},
                                            {"heads", "0 observation and 1 action heads"},
-                                           {"groups", "its spec is not one of ABI 1"},
+                                           {"groups", "its spec is not one of ABI 2"},
                                            {"choices", "action head 0 has n < 1"},
                                            {"no_n", "action head 0 has no n"},
                                            {"meaning", "action head 0 has meanings but no meaning"},
@@ -421,6 +498,7 @@ static void specs_and_results_outside_the_interface_are_refused(void **state)
 
 static const int32_t three[] = {3, 3}, huge[] = {1 << 24, 1 << 24}, last[] = {INT32_MAX, 0};
 static const float low[] = {0, 2}, high[] = {1, 1}, nans[] = {NAN, 0};
+static const char *const teams[] = {"allies", "allies", "the/enemies"};
 static const struct mappo_info columns[] = {{"a", NULL, NULL, 0}, {"a", NULL, NULL, 0}, {NULL, NULL, NULL, 0}, {"x/y", NULL, NULL, 0}};
 
 /* A sound spec of one group, for one thing to be made wrong. */
@@ -495,14 +573,19 @@ static void every_part_of_a_spec_is_checked(void **state)
     WRONG("infos is -1; 0..4096", spec.infos = -1);
     WRONG("infos is 1000000; 0..4096", spec.infos = 1000000, spec.info = columns); /* none of them is looked at */
     WRONG("snapshot_bytes is 18446744073709551608; at most", spec.snapshot_bytes = (size_t)-8);
-    WRONG("its spec is not one of ABI 1", spec.struct_size = 8);
+    WRONG("its spec is not one of ABI 2", spec.struct_size = 8);
     WRONG("infos is 1, but info is NULL", spec.infos = 1);
     WRONG("info columns 0 and 1 have the same name \"a\"", spec.infos = 2, spec.info = columns);
     WRONG("info column 0 needs a name", spec.infos = 1, spec.info = columns + 2);
     WRONG("info column 0 has a name with a slash", spec.infos = 1, spec.info = columns + 3);
     WRONG("snapshot_bytes without snapshot, restore and observe", spec.snapshot_bytes = 8);
+    WRONG("1 names of teams; none, or 2 to 8, one a team", spec.group[0].team = 1, spec.teams = 1, spec.team_name = teams);
+    WRONG("2 names of teams; none, or 1 to 8, one a team", spec.teams = 2);
+    WRONG("9 names of teams; none, or 1 to 8, one a team", spec.teams = 9, spec.team_name = teams); /* none of them is looked at */
+    WRONG("teams 0 and 1 have the same name \"allies\"", spec.teams = 2, spec.team_name = teams);
+    WRONG("team 1 has a name with a slash", spec.teams = 2, spec.team_name = teams + 1);
 #undef WRONG
-    wrong_spec(NULL, "its spec is not one of ABI 1");
+    wrong_spec(NULL, "its spec is not one of ABI 2");
 }
 
 static void every_option_of_a_descriptor_is_checked(void **state)
@@ -578,6 +661,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(upstream_names_lead_to_the_environment),
         cmocka_unit_test(no_name_stands_for_two_environments),
+        cmocka_unit_test(every_variant_is_one_of_its_environment),
+        cmocka_unit_test(a_variant_is_its_base_with_options),
+        cmocka_unit_test(what_has_kernels_is_known_without_a_device),
         cmocka_unit_test(unknown_environment_names_the_nearest),
         cmocka_unit_test(every_preset_file_is_compiled_in),
         cmocka_unit_test(bad_options_are_named_with_their_range),
