@@ -43,7 +43,7 @@ struct algorithm {
     int64_t horizon; /* environment steps per environment and update */
     int ahead;       /* updates that may be begun before the outcome of one is asked for: a device then never waits for the host */
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
-    double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: rollout.h */
+    double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: collect.h */
     void *self;
 };
 
@@ -65,9 +65,9 @@ struct algorithm_context {
     uint32_t first_env;
     int32_t envs; /* of this rank */
     int local_shards;
-    int where;                                /* enum rollout_where: where the environments are */
+    int where;                                /* enum collect_where: where the environments are */
     bool attended;                            /* the backend's threads may stand by while a rollout is collected (env/crew.h) */
-    void *(*share)(void *user, size_t bytes); /* as in struct rollout_config */
+    void *(*share)(void *user, size_t bytes); /* as in struct collect_config */
     void *share_user;
 };
 /* algo.name: mappo, ippo. */

@@ -9,9 +9,8 @@
 #include "base/clock.h"
 #include "base/digest.h"
 
-enum { ALGO_MAPPO, ALGO_IPPO };                       /* algo.name */
-enum { STATE_AUTO, STATE_ENVIRONMENT, STATE_CONCAT }; /* critic.state */
-enum { UNIT_STEP, UNIT_ROW };                         /* ppo.minibatch_unit */
+enum { ALGO_MAPPO, ALGO_IPPO }; /* algo.name */
+enum { UNIT_STEP, UNIT_ROW };   /* ppo.minibatch_unit */
 
 struct on_policy {
     struct algorithm_context context;
@@ -25,27 +24,6 @@ struct on_policy {
 };
 
 /* ---- from configuration to parts ----------------------------------------------------------------------------------------------------- */
-
-static int choose_critic(struct policy_config *policy, const struct config *config, const struct mappo_env_spec *spec, int g,
-                         struct error *err)
-{
-    const struct mappo_group *group = &spec->group[g];
-    policy->concatenate = config->critic_state == STATE_CONCAT;
-    if (config->algo_name == ALGO_IPPO) {
-        policy->critic_input = CRITIC_OBS;
-        return 0;
-    }
-    const bool per_agent = (group->flags & MAPPO_STATE_PER_AGENT) && !policy->concatenate;
-    if (config->critic_state == STATE_ENVIRONMENT && !per_agent && spec->state_size == 0)
-        return error_set(err, EXIT_USAGE,
-                         "critic.state=environment: this environment has no state of its own; critic.state=concat takes all observations");
-    if (per_agent && config->critic_agent_id)
-        return error_set(err, EXIT_USAGE,
-                         "critic.agent_id=true: group \"%s\" has a state per agent already; leave it off or set critic.state=concat",
-                         group->name);
-    policy->critic_input = per_agent ? CRITIC_AGENT_STATE : config->critic_agent_id ? CRITIC_STATE_ID : CRITIC_STATE;
-    return 0;
-}
 
 static int create_policies(struct algorithm *algorithm, const struct mappo_env_spec *spec, struct error *err)
 {
@@ -65,7 +43,10 @@ static int create_policies(struct algorithm *algorithm, const struct mappo_env_s
                                        .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
                                        .seed = (uint64_t)config->train_seed,
                                        .index = (uint32_t)g};
-        int code = choose_critic(&policy, config, spec, g, err);
+        struct critic_view view;
+        int code = critic_view_choose(&view, config->algo_name != ALGO_IPPO, config, spec, g, err);
+        policy.critic_input = view.input;
+        policy.concatenate = view.concatenate;
         if (code == 0) code = policy_build(&self->policy[g], &policy, spec, g, self->context.backend, err);
         if (code) return code;
         algorithm->policy[g] = &self->policy[g];
@@ -79,19 +60,17 @@ static int create_rollout(struct algorithm *algorithm, const struct mappo_env_sp
     const struct config *config = self->context.config;
     const struct comm *comm = self->context.comm;
     const struct rollout_config rollout = {
-        .steps = (int)config->rollout_steps,
-        .envs = self->context.envs,
-        .first_env = self->context.first_env,
-        .shards = self->context.local_shards,
-        .first_shard = (uint32_t)(comm->shards > 0 ? comm_share(comm->shards, comm->rank, comm->size).first : comm->rank),
-        .gamma = (real)config->gae_gamma,
-        .lambda = (real)config->gae_lambda,
-        .bootstrap = config->gae_time_limit == 0,
-        .seed = (uint64_t)config->train_seed,
-        .where = self->context.where,
-        .crew = self->context.attended ? self->context.backend->threads : 1,
-        .share = self->context.share,
-        .share_user = self->context.share_user};
+        .transitions = {.steps = (int)algorithm->horizon,
+                        .envs = self->context.envs,
+                        .first_env = self->context.first_env,
+                        .shards = self->context.local_shards,
+                        .first_shard = (uint32_t)(comm->shards > 0 ? comm_share(comm->shards, comm->rank, comm->size).first : comm->rank)},
+        .collect = {.where = self->context.where,
+                    .seed = (uint64_t)config->train_seed,
+                    .crew = self->context.attended ? self->context.backend->threads : 1,
+                    .share = self->context.share,
+                    .share_user = self->context.share_user},
+        .returns = {.gamma = (real)config->gae_gamma, .lambda = (real)config->gae_lambda, .bootstrap = config->gae_time_limit == 0}};
     return rollout_create(&self->rollout, &rollout, spec, algorithm->policy, self->context.backend, err);
 }
 
@@ -138,15 +117,16 @@ static int begin(struct algorithm *algorithm, bool restored, struct error *err)
 static int collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
-    self->rollout->seconds_step = self->rollout->seconds_infer = 0;
-    self->rollout->seconds_device = self->rollout->seconds_wait = 0;
+    struct collector *collector = self->rollout->collector;
+    collector->seconds_step = collector->seconds_infer = 0;
+    collector->seconds_device = collector->seconds_wait = 0;
     backend_range(self->context.backend, "step, infer");
-    const int code = rollout_collect(self->rollout, self->context.env, err);
+    const int code = rollout_collect(self->rollout, err);
     backend_range(self->context.backend, NULL);
-    algorithm->seconds_step += self->rollout->seconds_step;
-    algorithm->seconds_infer += self->rollout->seconds_infer;
-    algorithm->seconds_device += self->rollout->seconds_device;
-    algorithm->seconds_wait += self->rollout->seconds_wait;
+    algorithm->seconds_step += collector->seconds_step;
+    algorithm->seconds_infer += collector->seconds_infer;
+    algorithm->seconds_device += collector->seconds_device;
+    algorithm->seconds_wait += collector->seconds_wait;
     return code;
 }
 
@@ -244,8 +224,7 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
         snprintf(name, sizeof name, "/optimizer/%s/step", policy->name);
         field_add(list, name, FIELD_INT64, &policy->updates, "steps", "optimiser steps of this group's networks so far", 0);
     }
-    field_add(list, "/rollout/step", FIELD_UINT64, &self->rollout->step, "environment steps",
-              "steps that every environment has taken: position of the actions' random numbers", 0);
+    transitions_fields(self->rollout->transitions, "/rollout", vecenv_spec(self->context.env), list);
     field_add(list, "/rollout/updates", FIELD_INT64, &self->updates, "updates",
               "updates so far: position of the permutations' random numbers", 0);
     return list->count - before;
@@ -354,7 +333,7 @@ int algorithm_create(struct algorithm **out, const struct algorithm_context *con
     algorithm->groups = spec->groups;
     algorithm->horizon = context->config->rollout_steps;
     /* Beside environments on the host the first actions wait for the update anyhow. */
-    algorithm->ahead = context->where == ROLLOUT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
+    algorithm->ahead = context->where == COLLECT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
     self->context = *context;
     self->arena = arena;
     int code = create_policies(algorithm, spec, err);

@@ -17,8 +17,8 @@ struct learner_at {
 struct outcome {
     struct learner *learner; /* [learners] */
     struct trouble *trouble;
-    uint64_t *bad; /* [rollout->bads] */
-    uint64_t step; /* the rollout's */
+    uint64_t *bad; /* [bads] of the look at environments on a device */
+    uint64_t step; /* the transitions' */
 };
 
 /* A learner's numbers in the statistics: moments of advantages and returns, then its minibatches'. */
@@ -117,7 +117,7 @@ static void take_memory(struct ppo *ppo)
         struct outcome *outcome = &ppo->outcome[i];
         outcome->learner = host_array(ppo, (size_t)ppo->learners * sizeof *outcome->learner);
         outcome->trouble = host_array(ppo, sizeof *outcome->trouble);
-        outcome->bad = host_array(ppo, (size_t)ppo->rollout->bads * sizeof *outcome->bad);
+        outcome->bad = host_array(ppo, (size_t)ppo->rollout->collector->check.bads * sizeof *outcome->bad);
     }
     ppo->seen = ARENA_NEW(ppo->arena, struct learner, ppo->learners);
     ppo->learner_pass = ARENA_NEW(ppo->arena, struct learner_pass, ppo->learners);
@@ -145,7 +145,7 @@ static void create_rescales(struct ppo *ppo)
 static struct train_pass actor_pass(const struct ppo *ppo, int i)
 {
     const struct ppo_part *part = &ppo->batches.part[i];
-    const struct rollout_group *group = &ppo->rollout->group[part->group];
+    const struct mappo_group_io *taken = &ppo->rollout->transitions->all.group[part->group];
     const struct policy *policy = ppo->policy[part->group];
     return (struct train_pass){.loss = LOSS_POLICY,
                                .net = &policy->actor,
@@ -154,12 +154,12 @@ static struct train_pass actor_pass(const struct ppo *ppo, int i)
                                .policy = {.dist = &policy->dist,
                                           .clip = ppo->config.clip,
                                           .entropy = ppo->config.entropy,
-                                          .act_int = group->act_int,
-                                          .act_real = group->act_real,
-                                          .mask = group->act_mask,
-                                          .active = ppo->config.policy_active_masks ? group->active : NULL,
-                                          .old_log_prob = group->log_prob,
-                                          .advantage = group->advantage},
+                                          .act_int = taken->act_int,
+                                          .act_real = taken->act_real,
+                                          .mask = taken->act_mask,
+                                          .active = ppo->config.policy_active_masks ? taken->active : NULL,
+                                          .old_log_prob = ppo->rollout->log_prob[part->group],
+                                          .advantage = ppo->rollout->returns->group[part->group].advantage},
                                .gradient = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->gradient,
                                .sum = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->sums};
 }
@@ -167,24 +167,24 @@ static struct train_pass actor_pass(const struct ppo *ppo, int i)
 static struct train_pass critic_pass(const struct ppo *ppo, int i)
 {
     const struct ppo_part *part = &ppo->batches.part[i];
-    const struct rollout_group *group = &ppo->rollout->group[part->group];
+    const struct returns_group *returns = &ppo->rollout->returns->group[part->group];
     const struct policy *policy = ppo->policy[part->group];
-    return (struct train_pass){.loss = LOSS_VALUE,
-                               .net = &policy->critic,
-                               .parameters = policy_critic(policy, policy->parameters, part->set),
-                               .tiles = ppo->critic_tiles[i],
-                               .value = {.targets = policy->sizes.agents / policy->value_agents,
-                                         .clip = ppo->config.value_clip,
-                                         .huber_delta = ppo->config.huber_delta,
-                                         .norm = policy->norm + part->set,
-                                         .coefficient = ppo->config.value_coefficient,
-                                         .active = ppo->config.value_active_masks ? group->active : NULL,
-                                         .old_value = group->value,
-                                         .old = ppo->rescale ? &ppo->learner[learner_of(ppo, part) - ppo->at].old_value : NULL,
-                                         .ret = group->ret},
-                               .gradient = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->gradient +
-                                           policy->actor.parameters,
-                               .sum = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->sums + PASS_SUMS};
+    return (struct train_pass){
+        .loss = LOSS_VALUE,
+        .net = &policy->critic,
+        .parameters = policy_critic(policy, policy->parameters, part->set),
+        .tiles = ppo->critic_tiles[i],
+        .value = {.targets = policy->sizes.agents / policy->value_agents,
+                  .clip = ppo->config.value_clip,
+                  .huber_delta = ppo->config.huber_delta,
+                  .norm = policy->norm + part->set,
+                  .coefficient = ppo->config.value_coefficient,
+                  .active = ppo->config.value_active_masks ? ppo->rollout->transitions->all.group[part->group].active : NULL,
+                  .old_value = returns->value,
+                  .old = ppo->rescale ? &ppo->learner[learner_of(ppo, part) - ppo->at].old_value : NULL,
+                  .ret = returns->ret},
+        .gradient = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->gradient + policy->actor.parameters,
+        .sum = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->sums + PASS_SUMS};
 }
 
 static void create_passes(struct ppo *ppo)
@@ -204,7 +204,7 @@ static void create_passes(struct ppo *ppo)
         /* The rollout packed the critic's inputs of all steps already: one minibatch in natural order needs the very same. */
         const bool packed = batches->minibatches == 1 && !batches->row_minibatches && (policy->sets > 1 || part->select.state_repeats == 1);
         ppo->critic_tiles_own[i] = !packed;
-        ppo->critic_tiles[i] = packed ? rollout_critic_tiles(ppo->rollout, part->group, part->shard, part->set)
+        ppo->critic_tiles[i] = packed ? returns_critic_tiles(ppo->rollout->returns, part->group, part->shard, part->set)
                                       : backend->tiles_create(backend, &policy->critic, largest * part->critic_rows);
         ppo->pass[2 * i] = actor_pass(ppo, i);
         ppo->pass[2 * i + 1] = critic_pass(ppo, i);
@@ -222,7 +222,7 @@ int ppo_create(struct ppo **out, const struct ppo_config *config, struct rollout
     ppo->comm = comm;
     ppo->backend = backend;
     ppo->arena = arena;
-    ppo->shards = rollout->config.shards;
+    ppo->shards = rollout->transitions->config.shards;
     ppo->now = backend->alloc(backend, "statistics", sizeof *ppo->now);
     ppo->batches = (struct ppo_batches){.rollout = rollout,
                                         .policy = policy,
@@ -306,9 +306,10 @@ static void gather_statistics(struct ppo *ppo)
     const struct ppo_batches *batches = &ppo->batches;
     int passes = 0;
     for (int g = 0; g < ppo->rollout->groups; g++) {
-        const struct rollout_group *group = &ppo->rollout->group[g];
-        passes = measure(ppo, passes, g, group->advantage, group->active, batches->everything, 0, 3);
-        passes = measure(ppo, passes, g, group->ret, group->active, batches->everything, 3, 3);
+        const struct returns_group *returns = &ppo->rollout->returns->group[g];
+        const uint8_t *active = ppo->rollout->transitions->all.group[g].active;
+        passes = measure(ppo, passes, g, returns->advantage, active, batches->everything, 0, 3);
+        passes = measure(ppo, passes, g, returns->ret, active, batches->everything, 3, 3);
     }
     backend->moments(backend, ppo->moments, passes);
     for (int epoch = 0; epoch < ppo->statistics_epochs; epoch++)
@@ -317,9 +318,10 @@ static void gather_statistics(struct ppo *ppo)
             const size_t shift = minibatch_at(ppo, epoch, k);
             passes = 0;
             for (int g = 0; g < ppo->rollout->groups; g++) {
-                const struct rollout_group *group = &ppo->rollout->group[g];
-                passes = measure(ppo, passes, g, group->ret, NULL, batches->actor, shift, 3);
-                passes = measure(ppo, passes, g, group->ret, group->active, batches->actor, shift + 3, 1);
+                const real *ret = ppo->rollout->returns->group[g].ret;
+                const uint8_t *active = ppo->rollout->transitions->all.group[g].active;
+                passes = measure(ppo, passes, g, ret, NULL, batches->actor, shift, 3);
+                passes = measure(ppo, passes, g, ret, active, batches->actor, shift + 3, 1);
             }
             backend->moments(backend, ppo->moments, passes);
         }
@@ -355,12 +357,12 @@ static void aim_learners(struct ppo *ppo, int epoch, int minibatch)
 /* A := (A - mean) / (population deviation + 1e-5), over all ranks and the agents that share parameters. */
 static void normalise_advantages(struct ppo *ppo)
 {
-    const size_t env_steps = (size_t)ppo->rollout->config.steps * (size_t)ppo->rollout->config.envs;
+    const size_t env_steps = (size_t)ppo->rollout->transitions->config.steps * (size_t)ppo->rollout->transitions->config.envs;
     for (int l = 0; l < ppo->learners; l++) {
         const struct learner_at *at = &ppo->at[l];
         const struct policy *policy = ppo->policy[at->group];
         const bool own = policy->sets > 1; /* the rows of one agent lie apart */
-        ppo->standardise[l] = (struct standardise_pass){.x = ppo->rollout->group[at->group].advantage,
+        ppo->standardise[l] = (struct standardise_pass){.x = ppo->rollout->returns->group[at->group].advantage,
                                                         .n = own ? env_steps : env_steps * (size_t)policy->sizes.agents,
                                                         .first = own ? (size_t)at->set : 0,
                                                         .stride = own ? (size_t)policy->sets : 1,
@@ -376,11 +378,10 @@ static void pack_inputs(struct ppo *ppo)
 {
     for (int g = 0; g < ppo->rollout->groups; g++) {
         const int from = ppo->batches.group_first[g], count = ppo->batches.group_first[g + 1] - from;
-        const struct rollout_group *group = &ppo->rollout->group[g];
-        ppo->backend->pack(ppo->backend, &ppo->policy[g]->actor, ppo->actor_tiles + from, group->obs, ppo->batches.actor + from, count);
+        const float *obs = ppo->rollout->transitions->all.group[g].obs, *inputs = ppo->rollout->inputs.group[g].now;
+        ppo->backend->pack(ppo->backend, &ppo->policy[g]->actor, ppo->actor_tiles + from, obs, ppo->batches.actor + from, count);
         if (ppo->critic_tiles_own[from])
-            ppo->backend->pack(ppo->backend, &ppo->policy[g]->critic, ppo->critic_tiles + from, group->state, ppo->batches.pack + from,
-                               count);
+            ppo->backend->pack(ppo->backend, &ppo->policy[g]->critic, ppo->critic_tiles + from, inputs, ppo->batches.pack + from, count);
     }
 }
 
@@ -452,7 +453,8 @@ static void learn(struct ppo *ppo)
     const bool whole = ppo->config.minibatches == 1, shows = ppo->config.hooks && ppo->config.hooks->stepped;
     gather_statistics(ppo);
     aim_learners(ppo, 0, 0);
-    backend->learner_start(backend, ppo->learner_pass, ppo->learners, ppo->rollout->bad, ppo->rollout->bads);
+    backend->learner_start(backend, ppo->learner_pass, ppo->learners, ppo->rollout->collector->check.bad,
+                           ppo->rollout->collector->check.bads);
     normalise_advantages(ppo);
     if (whole) pack_inputs(ppo); /* one packing serves all epochs */
     for (int epoch = 0; epoch < ppo->config.epochs; epoch++) {
@@ -496,7 +498,7 @@ static int report(const struct ppo *ppo, const struct outcome *outcome, struct e
                                        [TROUBLE_ACTOR_GRADIENT] = "the actor's gradient",
                                        [TROUBLE_CRITIC_GRADIENT] = "the critic's gradient"};
     const struct trouble *trouble = outcome->trouble;
-    const int code = rollout_complain(ppo->rollout, outcome->bad, outcome->step, err);
+    const int code = rollout_fault(ppo->rollout, outcome->bad, outcome->step, err);
     if (code) return code;
     const char *name = ppo->policy[ppo->at[trouble->learner].group]->name;
     if (trouble->kind == TROUBLE_RETURNS)
@@ -530,8 +532,8 @@ static void fetch_outcome(struct ppo *ppo)
     CHECK(ppo->begun - ppo->heard < BACKEND_OUTCOMES, "too many updates whose outcome nobody has heard");
     fetch(ppo, outcome->learner, ppo->learner, (size_t)ppo->learners * sizeof *ppo->learner);
     fetch(ppo, outcome->trouble, ppo->trouble, sizeof *ppo->trouble);
-    fetch(ppo, outcome->bad, ppo->rollout->bad, (size_t)ppo->rollout->bads * sizeof *outcome->bad);
-    outcome->step = ppo->rollout->step;
+    fetch(ppo, outcome->bad, ppo->rollout->collector->check.bad, (size_t)ppo->rollout->collector->check.bads * sizeof *outcome->bad);
+    outcome->step = ppo->rollout->transitions->step;
     if (backend->mark) backend->mark(backend, BACKEND_STAGES + slot);
     ppo->begun++;
 }

@@ -35,8 +35,8 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int s
     const struct rollout *rollout = b->rollout;
     struct backend *backend = rollout->backend;
     const struct policy *policy = b->policy[group];
-    const int steps = rollout->config.steps, agents = policy->sizes.agents;
-    const int lo = rollout->first[shard], hi = rollout->first[shard + 1], env_steps = steps * (hi - lo);
+    const int steps = rollout->transitions->config.steps, agents = policy->sizes.agents;
+    const int lo = rollout->transitions->first[shard], hi = rollout->transitions->first[shard + 1], env_steps = steps * (hi - lo);
     const bool own = policy->sets > 1, single = own || b->row_minibatches; /* an item is one row */
     if (single && policy->value_agents != agents)
         return error_set(err, EXIT_INTERNAL, "group \"%s\": minibatches of rows need a value per agent", policy->name);
@@ -48,16 +48,16 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int s
     const bool shared_input = policy->state_rows < policy->value_agents;
     part->pack_rows = shared_input ? 1 : part->critic_rows;
     if (part->items < b->minibatches)
-        return error_set(err, EXIT_USAGE,
-                         "ppo.minibatches=%d, but %s has only %d units to divide; lower it, or raise rollout.envs or rollout.steps",
-                         b->minibatches, rollout->config.shards > 1 ? "a shard of the rollout" : "the rollout of a rank", part->items);
+        return error_set(
+            err, EXIT_USAGE, "ppo.minibatches=%d, but %s has only %d units to divide; lower it, or raise rollout.envs or rollout.steps",
+            b->minibatches, rollout->transitions->config.shards > 1 ? "a shard of the rollout" : "the rollout of a rank", part->items);
     struct select_pass *select = &part->select;
-    select->shape =
-        (struct select_shape){rollout->config.envs, lo, hi, agents, own || !b->row_minibatches ? 1 : agents, own ? set : -1, single};
+    select->shape = (struct select_shape){
+        rollout->transitions->config.envs, lo, hi, agents, own || !b->row_minibatches ? 1 : agents, own ? set : -1, single};
     select->items = part->items;
     select->shuffled = b->minibatches > 1;
     select->seed = b->seed;
-    select->shard = rollout->config.first_shard + (uint32_t)shard;
+    select->shard = rollout->transitions->config.first_shard + (uint32_t)shard;
     select->epochs = b->epochs;
     select->now = b->now;
     select->state_by_row = single && policy->state_rows > 1;
@@ -113,7 +113,7 @@ void ppo_batches_select(struct ppo_batches *b, int epoch, int minibatch)
 
 int ppo_batches_create(struct ppo_batches *b, struct arena *arena, struct error *err)
 {
-    const int shards = b->rollout->config.shards;
+    const int shards = b->rollout->transitions->config.shards;
     int parts = 0, code = 0;
     for (int g = 0; g < b->rollout->groups; g++) parts += shards * b->policy[g]->sets;
     b->part = ARENA_NEW(arena, struct ppo_part, parts);

@@ -5,45 +5,17 @@
 #include "base/text.h"
 #include "nn/distribution.h"
 
-/* What the critic of this group reads: its width and how many rows of it an environment step has. */
 static int choose_state(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
                         struct error *err)
 {
-    const struct mappo_group *g = &spec->group[group];
-    const int agents = policy->sizes.agents;
-    int all_obs = 0;
-    for (int i = 0; i < spec->groups; i++) {
-        const struct group_sizes sizes = group_sizes(&spec->group[i]);
-        all_obs += sizes.agents * sizes.obs;
-    }
-    policy->critic_input = config->critic_input;
-    policy->concatenate = config->concatenate || spec->state_size == 0;
-    const int state = policy->concatenate ? all_obs : spec->state_size;
-    switch (config->critic_input) {
-    case CRITIC_OBS:
-        policy->state_size = policy->sizes.obs;
-        policy->state_rows = agents;
-        break;
-    case CRITIC_STATE:
-        policy->state_size = state;
-        policy->state_rows = 1;
-        break;
-    case CRITIC_STATE_ID:
-        policy->state_size = state + agents;
-        policy->state_rows = agents;
-        break;
-    case CRITIC_AGENT_STATE:
-        if (!(g->flags & MAPPO_STATE_PER_AGENT))
-            return error_set(err, EXIT_USAGE, "group \"%s\" has no state per agent for its critic", g->name);
-        policy->state_size = g->state_size;
-        policy->state_rows = agents;
-        break;
-    default:
-        return error_set(err, EXIT_INTERNAL, "critic input %d", config->critic_input);
-    }
-    if (policy->state_size < 1) return error_set(err, EXIT_USAGE, "group \"%s\": the critic would see nothing", g->name);
-    policy->value_agents = policy->sets > 1 || config->value_per_agent ? agents : policy->state_rows;
-    return 0;
+    struct critic_view view = {.input = config->critic_input, .concatenate = config->concatenate};
+    const int code = critic_view_measure(&view, spec, group, err);
+    policy->critic_input = view.input;
+    policy->concatenate = view.concatenate;
+    policy->state_size = view.size;
+    policy->state_rows = view.rows;
+    policy->value_agents = policy->sets > 1 || config->value_per_agent ? policy->sizes.agents : policy->state_rows;
+    return code;
 }
 
 static void build_networks(struct policy *policy, const struct policy_config *config, int actor_extra)

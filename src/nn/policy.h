@@ -10,15 +10,8 @@
 
 #include "backend/backend.h"
 #include "env/vecenv.h"
+#include "nn/critic_input.h"
 #include "nn/network.h"
-
-/* What the critic sees. */
-enum critic_input {
-    CRITIC_OBS,        /* IPPO: the agent's own observation */
-    CRITIC_STATE,      /* the environment's state, or all observations of all groups one after the other: one row per environment step */
-    CRITIC_STATE_ID,   /* the same with the agent's one-hot number: one row per agent */
-    CRITIC_AGENT_STATE /* the environment's per-agent state */
-};
 
 struct policy_config {
     int hidden, layers, activation;
@@ -26,9 +19,9 @@ struct policy_config {
     int gru_layers;
     real head_gain, log_std;
     float fixed_std;
-    bool share; /* one set of parameters for all agents of the group */
-    int critic_input;
-    bool concatenate;     /* the state of CRITIC_STATE(_ID) is all observations even where the environment has a state of its own */
+    bool share;           /* one set of parameters for all agents of the group */
+    int critic_input;     /* as in struct critic_view … */
+    bool concatenate;     /* … likewise */
     bool value_per_agent; /* one value per agent even where all agents see the same state (row minibatches need it) */
     int normalizer;       /* enum normalizer_kind */
     uint64_t seed;
@@ -48,9 +41,9 @@ struct policy {
     struct distribution dist;
     struct network actor, critic;
     int sets, critic_input;
-    bool concatenate;         /* the state is all observations of all groups, not the environment's own */
+    bool concatenate;         /* as in struct critic_view */
     int state_size;           /* S: inputs of the critic */
-    int state_rows;           /* critic inputs per environment step: 1 where all agents share one, else A */
+    int state_rows;           /* I: critic inputs per environment step */
     int value_agents;         /* V: values per environment step: 1 or A; at least state_rows */
     size_t set_size;          /* Pa + Pc */
     real *parameters, *m, *v; /* the backend's */

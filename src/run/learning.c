@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "algo/rollout.h"
+#include "algo/collect.h"
 #include "algo/schedule.h"
 #include "base/philox.h"
 #include "base/text.h"
@@ -164,7 +164,7 @@ static void *memory_of(void *env, size_t bytes)
 static void set_collecting(const struct learning *l, struct algorithm_context *context)
 {
     const bool owns = vecenv_owns_memory(l->env), host = l->backend->host_memory;
-    context->where = vecenv_on_device(l->env) ? ROLLOUT_DEVICE : host && !owns ? ROLLOUT_DIRECT : ROLLOUT_STAGED;
+    context->where = vecenv_on_device(l->env) ? COLLECT_DEVICE : host && !owns ? COLLECT_DIRECT : COLLECT_STAGED;
     context->share = owns ? memory_of : NULL;
     context->share_user = l->env;
 }
@@ -209,7 +209,7 @@ static int reserve(struct learning *l, const struct config *config, struct comm 
     if (algorithm) algorithm->ops->destroy(algorithm);
     if (code) return code;
     l->backend->memory_reserve(l->backend, need);
-    const bool moved = context->where != ROLLOUT_DEVICE || vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why);
+    const bool moved = context->where != COLLECT_DEVICE || vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why);
     CHECK(moved, "environments that were planned on the device do not run there: %s", why);
     planner->close(planner);
     l->planner = NULL;
@@ -226,7 +226,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     if ((code = open_environments(l, config, stages, err))) return code;
     context.env = l->env;
     set_collecting(l, &context);
-    context.attended = l->may_spin && context.where == ROLLOUT_STAGED && !l->backend->host_memory;
+    context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;
     if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
     return algorithm_create(&l->algorithm, &context, err);
 }

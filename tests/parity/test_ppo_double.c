@@ -80,13 +80,16 @@ static void fill_floats(struct fixture *f, float *x, size_t n)
 
 static void fill_actions(struct fixture *f, int g, size_t row)
 {
-    struct rollout_group *group = &f->rollout->group[g];
+    struct mappo_group_io *io = &f->rollout->transitions->all.group[g];
+    int32_t *ints = (int32_t *)(uintptr_t)io->act_int;
+    float *reals = (float *)(uintptr_t)io->act_real;
+    const struct group_sizes *sizes = &f->policy[g].sizes;
     const struct distribution *dist = &f->policy[g].dist;
     for (int h = 0; h < dist->heads; h++) {
         const struct head *head = &dist->head[h];
-        uint8_t *mask = group->act_mask && head->mask >= 0 ? group->act_mask + row * (size_t)group->sizes.logits + head->mask : NULL;
+        uint8_t *mask = io->act_mask && head->mask >= 0 ? io->act_mask + row * (size_t)sizes->logits + head->mask : NULL;
         for (int k = 0; mask && k < head->size; k++) mask[k] = philox_below(&f->rng, 4) > 0;
-        int32_t *act = group->act_int + row * (size_t)group->sizes.act_ints + head->action;
+        int32_t *act = ints + row * (size_t)sizes->act_ints + head->action;
         if (head->kind == HEAD_CATEGORICAL) {
             const int choice = philox_below(&f->rng, head->size);
             if (mask) mask[choice] = 1;
@@ -94,36 +97,36 @@ static void fill_actions(struct fixture *f, int g, size_t row)
         }
         for (int k = 0; k < head->size; k++) {
             if (head->kind == HEAD_BERNOULLI) act[k] = philox_below(&f->rng, 2);
-            if (head->kind == HEAD_GAUSSIAN)
-                group->act_real[row * (size_t)group->sizes.act_reals + (size_t)(head->action + k)] = (float)uniform(f, -2, 2);
+            if (head->kind == HEAD_GAUSSIAN) reals[row * (size_t)sizes->act_reals + (size_t)(head->action + k)] = (float)uniform(f, -2, 2);
         }
     }
 }
 
 static void fill_rollout(struct fixture *f)
 {
-    struct rollout *r = f->rollout;
+    const struct rollout *r = f->rollout;
+    struct mappo_env_io *all = &r->transitions->all;
     for (int u = 0; u < STEPS * ENVS; u++) {
         const int die = philox_below(&f->rng, 6);
-        r->ep_end[u] = die == 0 ? MAPPO_TERMINATED : die == 1 ? MAPPO_TRUNCATED : MAPPO_RUNNING;
+        all->ep_end[u] = die == 0 ? MAPPO_TERMINATED : die == 1 ? MAPPO_TRUNCATED : MAPPO_RUNNING;
     }
-    if (r->state) fill_floats(f, r->state, (STEPS + 1) * ENVS * (size_t)f->spec.state_size);
+    fill_floats(f, all->state, (STEPS + 1) * ENVS * (size_t)f->spec.state_size);
     for (int g = 0; g < GROUPS; g++) {
-        struct rollout_group *group = &r->group[g];
+        struct mappo_group_io *io = &all->group[g];
         const struct policy *policy = &f->policy[g];
-        const size_t rows = STEPS * ENVS * (size_t)group->sizes.agents;
-        fill_floats(f, group->obs, (rows + ENVS * (size_t)group->sizes.agents) * (size_t)group->sizes.obs);
-        fill_floats(f, group->state, (STEPS + 1) * ENVS * (size_t)policy->state_rows * (size_t)policy->state_size);
-        fill_floats(f, group->reward, rows);
+        const size_t rows = STEPS * ENVS * (size_t)policy->sizes.agents;
+        fill_floats(f, io->obs, (rows + ENVS * (size_t)policy->sizes.agents) * (size_t)policy->sizes.obs);
+        fill_floats(f, r->inputs.group[g].now, (STEPS + 1) * ENVS * (size_t)policy->state_rows * (size_t)policy->state_size);
+        fill_floats(f, io->reward, rows);
         for (size_t i = 0; i < rows; i++) {
-            group->terminated[i] = r->ep_end[i / (size_t)group->sizes.agents] == MAPPO_TERMINATED || philox_below(&f->rng, 8) == 0;
-            if (group->active) group->active[i] = philox_below(&f->rng, 4) > 0;
+            io->terminated[i] = all->ep_end[i / (size_t)policy->sizes.agents] == MAPPO_TERMINATED || philox_below(&f->rng, 8) == 0;
+            if (io->active) io->active[i] = philox_below(&f->rng, 4) > 0;
             fill_actions(f, g, i);
         }
     }
     /* Last, since how many there are depends on the arrangement, and the rest should not. */
     for (int g = 0; g < GROUPS; g++)
-        for (int i = 0; i < STEPS * ENVS * f->policy[g].value_agents; i++) r->group[g].final_value[i] = (real)uniform(f, -1, 1);
+        for (int i = 0; i < STEPS * ENVS * f->policy[g].value_agents; i++) r->returns->group[g].final_value[i] = (real)uniform(f, -1, 1);
 }
 
 static void fill_normalisers(struct fixture *f)
@@ -141,15 +144,15 @@ static void fill_normalisers(struct fixture *f)
 static void fill_old(struct fixture *f)
 {
     for (int g = 0; g < GROUPS; g++) {
-        struct rollout_group *group = &f->rollout->group[g];
+        struct returns_group *returns = &f->rollout->returns->group[g];
         const struct policy *policy = &f->policy[g];
         for (int u = 0; u < STEPS * ENVS; u++)
-            for (int a = 0; a < group->sizes.agents; a++) {
-                group->log_prob[u * group->sizes.agents + a] = 0;
+            for (int a = 0; a < policy->sizes.agents; a++) {
+                f->rollout->log_prob[g][u * policy->sizes.agents + a] = 0;
                 const double log_prob = log(naive_policy_row(&f->naive, g, u, a).ratio);
-                group->log_prob[u * group->sizes.agents + a] = (real)(log_prob + uniform(f, -0.5, 0.5));
+                f->rollout->log_prob[g][u * policy->sizes.agents + a] = (real)(log_prob + uniform(f, -0.5, 0.5));
             }
-        for (int i = 0; i < (STEPS + 1) * ENVS * policy->value_agents; i++) group->value[i] += (real)uniform(f, -0.6, 0.6);
+        for (int i = 0; i < (STEPS + 1) * ENVS * policy->value_agents; i++) returns->value[i] += (real)uniform(f, -0.6, 0.6);
     }
 }
 
@@ -159,7 +162,7 @@ static const int32_t *permute(void *user, int group, int shard, int epoch)
 {
     struct fixture *f = user;
     const struct policy *policy = &f->policy[group];
-    const int envs = f->rollout->first[shard + 1] - f->rollout->first[shard];
+    const int envs = f->rollout->transitions->first[shard + 1] - f->rollout->transitions->first[shard];
     const int items = STEPS * envs * (f->how.rows && policy->sets == 1 ? policy->sizes.agents : 1);
     for (int i = 0; i < items; i++) f->order[i] = (i * 7 + 3 * epoch + 1) % items; /* 7 divides none of the counts here */
     return f->order;
@@ -174,7 +177,7 @@ static struct naive_batch expected_batch(struct fixture *f, const struct ppo_min
     b.unit = calloc(STEPS * ENVS * (size_t)agents, sizeof *b.unit);
     b.agent = calloc(STEPS * ENVS * (size_t)agents, sizeof *b.agent);
     for (int shard = 0; shard < f->how.shards; shard++) {
-        const int lo = f->rollout->first[shard], envs = f->rollout->first[shard + 1] - lo;
+        const int lo = f->rollout->transitions->first[shard], envs = f->rollout->transitions->first[shard + 1] - lo;
         const bool rows = f->how.rows && policy->sets == 1;
         const int items = STEPS * envs * (rows ? agents : 1), parts = f->how.minibatches;
         const int32_t *order = permute(f, m->group, shard, m->epoch);
@@ -275,8 +278,8 @@ static void open_fixture(struct fixture *f, const struct arrangement *how, bool 
         assert_int_equal(policy_build(&f->policy[g], &config, &f->spec, g, f->backend, &err), 0);
         f->policies[g] = &f->policy[g];
     }
-    const struct rollout_config rollout = {
-        .steps = STEPS, .envs = ENVS, .shards = how->shards, .gamma = (real)0.97, .lambda = (real)0.9, .bootstrap = true};
+    const struct rollout_config rollout = {.transitions = {.steps = STEPS, .envs = ENVS, .shards = how->shards},
+                                           .returns = {.gamma = (real)0.97, .lambda = (real)0.9, .bootstrap = true}};
     assert_int_equal(rollout_create(&f->rollout, &rollout, &f->spec, f->policies, f->backend, &err), 0);
     const struct adam adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5};
     f->hooks = (struct ppo_hooks){f, permute, stepped};
@@ -312,12 +315,12 @@ static void close_fixture(struct fixture *f)
 
 static void check_advantages(struct fixture *f)
 {
-    rollout_returns(f->rollout);
+    returns_advantages(f->rollout->returns);
     double *advantage = calloc(2 * STEPS * ENVS * 4, sizeof *advantage), *ret = advantage + STEPS * ENVS * 4;
     for (int g = 0; g < GROUPS; g++) {
         for (int s = 0; s < f->policy[g].sets; s++) naive_advantages(&f->naive, g, s, advantage, ret);
         for (int i = 0; i < STEPS * ENVS * f->policy[g].sizes.agents; i++)
-            note(&f->worst_loss, (double)f->rollout->group[g].ret[i], ret[i]);
+            note(&f->worst_loss, (double)f->rollout->returns->group[g].ret[i], ret[i]);
     }
     free(advantage);
 }
@@ -326,13 +329,13 @@ static void check_advantages(struct fixture *f)
 static void check_values(struct fixture *f, bool before)
 {
     double *value = f->values, worst = 0, moved = 0;
-    rollout_values(f->rollout);
+    returns_values(f->rollout->returns);
     for (int g = 0; g < GROUPS; g++) {
         const struct policy *policy = &f->policy[g];
         for (int i = 0; i < (STEPS + 1) * ENVS * policy->value_agents; i++, value++) {
             const int set = policy_set(policy, i % policy->value_agents);
             const struct normalizer_scale *scale = &policy->norm[set].scale;
-            const double now = scale->mean + scale->deviation * (double)f->rollout->group[g].value[i];
+            const double now = scale->mean + scale->deviation * (double)f->rollout->returns->group[g].value[i];
             worst = fmax(worst, fabs(now - *value));
             moved = fmax(moved, fabs(scale->mean - f->naive.stored[g][set].mean));
             if (before) *value = now;
@@ -406,15 +409,15 @@ static void compare_critics(const struct arrangement *a, const struct arrangemen
         struct ppo_metrics metrics[GROUPS];
         open_fixture(&f[k], k ? b : a, false);
         fill_rollout(&f[k]);
-        rollout_values(f[k].rollout);
+        returns_values(f[k].rollout->returns);
         /* Old values must be the same for all agents of a step, as they are where one value serves them. */
         for (int g = 0; g < GROUPS; g++)
             for (int i = 0; i < STEPS * ENVS * f[k].policy[g].value_agents; i++)
-                f[k].rollout->group[g].value[i] += (real)(0.4 * sin(i / f[k].policy[g].value_agents));
+                f[k].rollout->returns->group[g].value[i] += (real)(0.4 * sin(i / f[k].policy[g].value_agents));
         for (int g = 0; g < GROUPS; g++)
             for (int i = 0; i < STEPS * ENVS * f[k].policy[g].value_agents; i++)
-                f[k].rollout->group[g].final_value[i] = (real)cos(i / f[k].policy[g].value_agents);
-        rollout_returns(f[k].rollout);
+                f[k].rollout->returns->group[g].final_value[i] = (real)cos(i / f[k].policy[g].value_agents);
+        returns_advantages(f[k].rollout->returns);
         ppo_update(f[k].ppo, 0);
         assert_int_equal(ppo_outcome(f[k].ppo, metrics, &err), 0);
     }

@@ -227,18 +227,18 @@ static void staged_environments_change_no_bit(void **state)
     (void)state;
     struct settings settings = spread;
     const uint64_t direct = hash_after(&settings, 3);
-    settings.where = ROLLOUT_STAGED;
+    settings.where = COLLECT_STAGED;
     assert_true(hash_after(&settings, 3) == direct);
     static const char *const variants[][2] = {
         {"critic.state", "auto"}, {"critic.state", "concat"}, {"policy.share", "0"}, {"algo", "ippo"}};
     for (int i = 0; i < 4; i++) {
         struct settings sink = {.key = {{"env", "test/kitchen_sink"}, {"rollout.envs", "7"}, {variants[i][0], variants[i][1]}}};
         const uint64_t hash = hash_after(&sink, 3);
-        sink.where = ROLLOUT_STAGED;
+        sink.where = COLLECT_STAGED;
         if (hash_after(&sink, 3) != hash) fail_msg("%s=%s differs", variants[i][0], variants[i][1]);
         sink.shards = 3;
         const uint64_t sharded = hash_after(&sink, 3);
-        sink.where = ROLLOUT_DIRECT;
+        sink.where = COLLECT_DIRECT;
         if (hash_after(&sink, 3) != sharded) fail_msg("%s=%s with shards differs", variants[i][0], variants[i][1]);
     }
 }

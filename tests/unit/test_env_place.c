@@ -463,7 +463,7 @@ static uint64_t learn(const char *name, bool elsewhere)
                                               .comm = comm,
                                               .envs = ENVS,
                                               .local_shards = 1,
-                                              .where = elsewhere ? ROLLOUT_STAGED : ROLLOUT_DIRECT,
+                                              .where = elsewhere ? COLLECT_STAGED : COLLECT_DIRECT,
                                               .share = elsewhere ? memory_of : NULL,
                                               .share_user = env};
     assert_int_equal(algorithm_create(&algorithm, &context, &err), 0);
