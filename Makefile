@@ -68,12 +68,12 @@ endif
 # Learning is compiled a second time with real = double, for parity.
 KERNELS        := $(wildcard src/backend/*_kernels.c)
 SOURCES        := $(filter-out $(KERNELS),$(wildcard src/*/*.c)) $(filter-out envs/template/%,$(wildcard envs/*/*.c))
-DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c src/algo/*.c src/comm/*.c))
+DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c src/algo/*.c src/comm/*.c) src/env/kernels.c)
 # Those that take longest first.
 CUDA_SOURCES   := $(if $(filter nvcc emulated,$(CUDA_KIND)),$(wildcard cuda/fused*.cu) $(filter-out cuda/fused%,$(wildcard cuda/*.cu envs/*/*.cu)))
 CUDA_OBJECTS   := $(CUDA_SOURCES:%.cu=$(BUILD)/obj/%.cu.o) $(if $(filter emulated,$(CUDA_KIND)),$(patsubst %.cc,$(BUILD)/obj/%.o,$(wildcard tests/cuda/emulation/*.cc)))
 OBJECTS        := $(CUDA_OBJECTS) $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/obj/%.$(l).o))
-SHARED_OBJECTS := $(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(filter-out $(CUDA_OBJECTS),$(OBJECTS)))
+SHARED_OBJECTS := $(filter-out $(DOUBLE_SOURCES:%.c=$(BUILD)/obj/%.o),$(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(filter-out $(CUDA_OBJECTS),$(OBJECTS))))
 DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/double/%.$(l).o)) $(SHARED_OBJECTS)
 
 # Test programs: tests/<folder>/test_*.c, linked with the double build where the name ends in _double; other C files of these folders are
@@ -86,7 +86,7 @@ all: $(BUILD)/mappo
 
 $(BUILD)/mappo: $(BUILD)/obj/src/main.o $(BUILD)/libmappo.a
 	$(call says,ld)
-	$(Q)$(CC) -rdynamic -o $@ $< -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive $(LIBS)
+	$(Q)$(CC) -rdynamic -o $@ $< $(BUILD)/libmappo.a $(LIBS)
 
 # The list of members is a stamp: a source that is removed must leave the library as well.
 $(call stamp,$(BUILD)/members,$(OBJECTS) $(DOUBLE_OBJECTS))
@@ -137,7 +137,7 @@ $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	$(Q)$(COMPILE) -DMAPPO_REAL_DOUBLE -c -o $@ $<
 
 # ---- CUDA: by nvcc, or by the host's compiler against the tests' emulation of a device --------------------------------------------------------
-$(BUILD)/obj/src/backend/%.o: CPPFLAGS_ALL += $(if $(CUDA_SOURCES),-DHAVE_CUDA)
+$(BUILD)/obj/src/backend/%.o $(BUILD)/obj/src/env/kernels.o: CPPFLAGS_ALL += $(if $(CUDA_SOURCES),-DHAVE_CUDA)
 $(BUILD)/obj/cuda/devices.cu.o: CUDA_DEFINES := -DMAPPO_CUDA_ARCHES='"$(or $(CUDA_ARCHES),none)"'
 ifeq ($(CUDA_KIND),nvcc)
 # Code for every architecture, and what newer ones can compile for themselves when the program starts. From 8.0 on all come from one text,
@@ -193,8 +193,6 @@ cuda-report: all
 
 # ---- tests -----------------------------------------------------------------------------------------------------------------------------
 TEST_LIBS = $(CMOCKA_LIBS) $(LIBS)
-# Environments refer to their kernels weakly: that alone takes nothing out of a library.
-WHOLE_LIBRARY = -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive
 define test_rules
 $(BUILD)/tests/%_double: tests/$(1)/%_double.c $(BUILD)/libmappo_double.a $(BUILD)/flags
 	@mkdir -p $$(@D)
@@ -203,7 +201,7 @@ $(BUILD)/tests/%_double: tests/$(1)/%_double.c $(BUILD)/libmappo_double.a $(BUIL
 $(BUILD)/tests/%: tests/$(1)/%.c $(BUILD)/libmappo.a $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
-	$$(Q)$$(COMPILE) $$(CMOCKA_CFLAGS) -rdynamic -Itests -o $$@ $$< $(if $(filter cuda,$(1)),$(WHOLE_LIBRARY),$(BUILD)/libmappo.a) $$(TEST_LIBS)
+	$$(Q)$$(COMPILE) $$(CMOCKA_CFLAGS) -rdynamic -Itests -o $$@ $$< $(BUILD)/libmappo.a $$(TEST_LIBS)
 endef
 $(foreach d,unit parity mpi faults cuda,$(eval $(call test_rules,$(d))))
 $(BUILD)/tests/%.so: tests/plugins/%.c $(BUILD)/flags

@@ -87,12 +87,10 @@ static int spread_env_observe(void *self, int32_t lo, int32_t hi, const struct m
     return 0;
 }
 
-extern const struct mappo_kernels spread_kernels __attribute__((weak)); /* simple_spread.cu */
-
 static int spread_env_device(void *self, struct mappo_device *out)
 {
     const struct spread_env *env = self;
-    return lane_offer(out, &env->batch, &env->rules, &spread_kernels);
+    return lane_offer(out, &env->batch, &env->rules);
 }
 
 /* ---- creation --------------------------------------------------------------------------------------------- */

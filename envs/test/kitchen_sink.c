@@ -20,7 +20,8 @@ enum sink_option {
     OPTION_FAULT_ENV,
     OPTION_FAULT_STEP,
     OPTION_STALL,
-    OPTION_DELAY
+    OPTION_DELAY,
+    OPTION_TITLE
 };
 
 static const char *const scenes[] = {"two_teams", "single", NULL};
@@ -36,8 +37,10 @@ static const struct mappo_option options[] = {
     {"fault_step", MAPPO_OPTION_INT, "0", 0, 1e15, NULL, "its step, counted from 0 over all episodes"},
     {"stall_seconds", MAPPO_OPTION_REAL, "1e9", 0, 1e9, NULL, "how long fault=stall sleeps"},
     {"delay_ms", MAPPO_OPTION_REAL, "0", 0, 1e6, NULL, "sleep in every call of step, for tests that need a slow run"},
+    {"title", MAPPO_OPTION_TEXT, "none", 0, 40, NULL, "stands above its picture"},
     {NULL, 0, NULL, 0, 0, NULL, NULL}};
 
+static const char *const teams[] = {"runners", "watchers"};
 static const struct mappo_info infos[SINK_INFOS] = {[SINK_ANSWERED] = {"answered", "agents", "agents that named their cue", 0},
                                                     [SINK_SURVIVORS] = {"survivors", "agents", "runners present when the episode ends", 1}};
 
@@ -47,6 +50,7 @@ struct sink_env {
     struct mappo_env_spec spec;
     int64_t victim; /* the environment that fails, as index within the batch; may lie outside it */
     double stall_seconds, delay_ms;
+    const char *title; /* NULL: none */
 };
 
 static int refuse(struct mappo_env_error *error, int32_t e, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -116,7 +120,8 @@ static void describe_spec(struct sink_env *env)
             (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = &cues, .start = &zero, .meanings = SINK_CUES, .meaning = answers};
         spec->return_help = "cues named in the episode";
     } else {
-        spec->groups = 2;
+        spec->groups = spec->teams = 2;
+        spec->team_name = teams;
         describe_runners(&spec->group[0]);
         describe_watchers(&spec->group[1]);
         if (env->rules.fault == FAULT_UNSHARED) spec->group[1].flags |= MAPPO_SHARED_REWARD;
@@ -151,6 +156,7 @@ static int sink_env_create(const struct mappo_env_config *config, void **self, s
     env->victim = value[OPTION_FAULT_ENV].i - (int64_t)config->first_env;
     env->stall_seconds = value[OPTION_STALL].r;
     env->delay_ms = value[OPTION_DELAY].r;
+    env->title = value[OPTION_TITLE].text;
     describe_spec(env);
     if (lane_batch_create(&env->batch, config->envs, sizeof(struct sink), &env->spec)) {
         sink_env_destroy(env);
@@ -253,15 +259,13 @@ static int sink_env_step(void *self, int32_t lo, int32_t hi, const struct mappo_
     return 0;
 }
 
-extern const struct mappo_kernels sink_kernels __attribute__((weak)); /* kitchen_sink.cu */
-
 /* On a device actions are not looked at, and nothing fails or sleeps. */
 static int sink_env_device(void *self, struct mappo_device *out)
 {
     const struct sink_env *env = self;
     const int fault = env->rules.fault;
     if (fault == FAULT_ERROR || fault == FAULT_STALL || env->delay_ms > 0) return -1;
-    return lane_offer(out, &env->batch, &env->rules, &sink_kernels);
+    return lane_offer(out, &env->batch, &env->rules);
 }
 
 /* ---- snapshots, scripted player, drawing ------------------------------------------------------------------ */
@@ -320,10 +324,12 @@ static int sink_env_draw(const void *self, int32_t e, const struct mappo_canvas 
     char text[64];
     snprintf(text, sizeof text, "step %d of %d", w->steps, w->length);
     canvas->view(canvas->self, -2.5, -2.5, 2.5, 2.5);
+    canvas->rectangle(canvas->self, -2, -2.2, 4.0 * w->steps / w->length - 2, -2, 0xffcc66ffu, 0);
     for (int a = 0; a < SINK_RUNNERS; a++)
         if (!w->away[a]) canvas->circle(canvas->self, a - 1.0, w->cue[a] - 1.5, 0.2, 0x3366cc80u, 0x000000ffu);
     canvas->line(canvas->self, -2, w->level, 2, w->level, 0.05, 0xcc3333ffu);
-    canvas->text(canvas->self, -2.3, 2.2, 0.2, text, 0x000000ffu);
+    canvas->text(canvas->self, -2.3, 1.9, 0.2, text, 0x000000ffu);
+    if (env->title) canvas->text(canvas->self, -2.3, 2.2, 0.2, env->title, 0x000000ffu);
     return 0;
 }
 

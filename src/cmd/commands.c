@@ -82,9 +82,10 @@ const struct command commands[] = {
         .takes = TAKES_SETTINGS | TAKES_JSON,
         .looks_at = "env",
         .run = cmd_envs,
-        .about = "Without a name: the environments there are. With one (an id, upstream's name, or the path of a plugin): groups of "
-                 "agents, meaning, unit and bounds "
-                 "of every observation entry and action, options (env.NAME=value), rules and sources.",
+        .about = "Without a name: the environments there are, each with its variants. With one (an id, a variant, upstream's name, or the "
+                 "path of "
+                 "a plugin): groups of agents, meaning, unit and bounds of every observation entry and action, options "
+                 "(env.NAME=value), rules and sources.",
         .section = "env",
         .examples = "mappo envs\n"
                     "mappo envs mpe/simple_spread\n"

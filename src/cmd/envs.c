@@ -221,10 +221,21 @@ static void json_space(const struct mappo_space *space)
 
 /* ---- one environment -------------------------------------------------------------------------------------- */
 
-static void print_group(const struct mappo_group *group)
+/* "1", or "1 (enemies)" */
+static void team_text(const struct mappo_env_spec *spec, int team, char *text, size_t size)
+{
+    if (spec->teams)
+        text_format(text, size, "%d (%s)", team, spec->team_name[team]);
+    else
+        text_format(text, size, "%d", team);
+}
+
+static void print_group(const struct mappo_env_spec *spec, const struct mappo_group *group)
 {
     const struct group_sizes sizes = group_sizes(group);
-    printf("\ngroup %s: %d agent%s, team %d%s%s%s%s\n", group->name, group->agents, group->agents == 1 ? "" : "s", group->team,
+    char team[1100];
+    team_text(spec, group->team, team, sizeof team);
+    printf("\ngroup %s: %d agent%s, team %s%s%s%s%s\n", group->name, group->agents, group->agents == 1 ? "" : "s", team,
            group->flags & MAPPO_SHARED_REWARD ? ", one reward for all" : "", group->flags & MAPPO_HAS_MASK ? ", masked actions" : "",
            group->flags & MAPPO_HAS_ACTIVE ? ", agents come and go" : "",
            group->flags & MAPPO_STATE_PER_AGENT ? ", a state for each agent" : "");
@@ -248,8 +259,8 @@ static void print_options(const struct mappo_env *env)
     for (int i = 0; i < options_count(env); i++) {
         const struct mappo_option *option = &env->option[i];
         options_range(option, range, sizeof range);
-        printf("  %-24s %-7s default %-10s %-18s %s\n", option->name, options_type_name(option), option->def, range,
-               option->help ? option->help : "");
+        printf("  %-24s %-7s default %-10s %-18s %s\n", option->name, options_type_name(option), *option->def ? option->def : "(empty)",
+               range, option->help ? option->help : "");
     }
 }
 
@@ -273,7 +284,7 @@ static void print_env(const struct vecenv *env, const struct config *config)
         printf("  episode   unlimited\n");
     printf("  has       %s, %s, %s\n", spec->snapshot_bytes ? "snapshots" : "no snapshots (episodes restart when a run is continued)",
            d->script ? "a scripted player" : "no scripted player", d->draw ? "drawing" : "no drawing");
-    for (int g = 0; g < spec->groups; g++) print_group(&spec->group[g]);
+    for (int g = 0; g < spec->groups; g++) print_group(spec, &spec->group[g]);
     if (spec->state_size)
         printf("\nstate: %d numbers%s\n", spec->state_size, spec->state_is_all_obs ? ": all observations one after the other" : "");
     if (spec->infos) printf("\ninfo (metrics of that name)\n");
@@ -296,9 +307,10 @@ static void json_pair(const char *before, const char *name, const char *value)
         printf("null");
 }
 
-static void json_group(const struct mappo_group *group)
+static void json_group(const struct mappo_env_spec *spec, const struct mappo_group *group)
 {
     json_pair("{", "name", group->name);
+    json_pair(", ", "team_name", spec->teams ? spec->team_name[group->team] : NULL);
     printf(", \"agents\": %d, \"team\": %d, \"shared_reward\": %s, \"masks\": %s, \"active\": %s, \"state_per_agent\": %d", group->agents,
            group->team, group->flags & MAPPO_SHARED_REWARD ? "true" : "false", group->flags & MAPPO_HAS_MASK ? "true" : "false",
            group->flags & MAPPO_HAS_ACTIVE ? "true" : "false", group->state_size);
@@ -352,7 +364,7 @@ static void print_env_json(const struct vecenv *env, const struct config *config
     printf(", \"groups\": [");
     for (int g = 0; g < spec->groups; g++) {
         printf("%s", g ? ", " : "");
-        json_group(&spec->group[g]);
+        json_group(spec, &spec->group[g]);
     }
     printf("], \"info\": [");
     for (int k = 0; k < spec->infos; k++) {

@@ -59,18 +59,13 @@ static inline int lane_check_philox(const struct philox *rng, const struct philo
     return rng->used <= 4 && rng->seed == now->seed && rng->index == now->index && rng->stream == now->stream ? 0 : -1;
 }
 
-/* For a descriptor's `device`. LANE_KERNELS of the environment's .cu file makes the kernels; its .c file refers to them weakly, so that it
- * links without nvcc's part, and gives NULL then:
- *     extern const struct mappo_kernels NAME_kernels __attribute__((weak)); */
-static inline int lane_offer(struct mappo_device *out, const struct lane_batch *batch, const void *rules,
-                             const struct mappo_kernels *kernels)
+/* For a descriptor's `device`. LANE_KERNELS of the environment's .cu file makes the kernels, which the host finds by their name. */
+static inline int lane_offer(struct mappo_device *out, const struct lane_batch *batch, const void *rules)
 {
-    if (!kernels) return -1;
     out->states = batch->states;
     out->stride = batch->stride;
     out->rules = rules;
     out->strides = &batch->strides;
-    out->kernels = kernels;
     return 0;
 }
 

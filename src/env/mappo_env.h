@@ -184,7 +184,7 @@ struct mappo_option { /* set as env.NAME=value; use upstream's own names */
 struct mappo_value {  /* a parsed option */
     int64_t i;        /* INT, BOOL; CHOICE: its number */
     double r;         /* REAL */
-    const char *text; /* TEXT: one line without control characters, until create returns */
+    const char *text; /* TEXT: one line without control characters; lives as long as the instance */
 };
 
 /* ---- drawing ---------------------------------------------------------------------------------------------- */

@@ -22,12 +22,28 @@ struct snapshot_head {
 
 /* ---- opening ---------------------------------------------------------------------------------------------- */
 
-static int open_instance(struct vecenv *v, const struct vecenv_config *config, void **instance, struct error *err)
+/* Texts must last as long as the instance: what was given need not. */
+static bool keep_texts(struct env_host *h, struct mappo_value *value, int count)
+{
+    size_t size = 1, used = 0;
+    for (int k = 0; k < count; k++) size += value[k].text ? strlen(value[k].text) + 1 : 0;
+    h->texts = malloc(size);
+    for (int k = 0; k < count && h->texts; k++) {
+        if (!value[k].text) continue;
+        const size_t length = strlen(value[k].text) + 1;
+        value[k].text = memcpy(h->texts + used, value[k].text, length);
+        used += length;
+    }
+    return h->texts;
+}
+
+static int open_instance(struct vecenv *v, struct env_host *h, const struct vecenv_config *config, struct error *err)
 {
     struct mappo_value *value = calloc((size_t)options_count(v->env) + 1, sizeof *value);
     struct mappo_env_error error = {.env = -1};
     if (!value) return error_set(err, EXIT_INTERNAL, "out of memory");
     int rc = options_read(v->env, config->option, config->options, value, v->options, sizeof v->options, err);
+    if (rc == 0 && !keep_texts(h, value, options_count(v->env))) rc = error_set(err, EXIT_INTERNAL, "out of memory");
     if (rc == 0) {
         options_changed(v->env, value, v->changed, sizeof v->changed);
         const struct mappo_env_config env_config = {.struct_size = sizeof env_config,
@@ -37,10 +53,10 @@ static int open_instance(struct vecenv *v, const struct vecenv_config *config, v
                                                     .first_env = config->first_env,
                                                     .seed = config->seed,
                                                     .stream = config->stream};
-        if (call_create(v->env, &env_config, instance, &error) || !*instance) {
+        if (call_create(v->env, &env_config, &h->instance, &error) || !h->instance) {
             error.text[sizeof error.text - 1] = 0;
             rc = error_set(err, EXIT_USAGE, "environment \"%s\": %s", v->env->id, error.text[0] ? error.text : "it cannot be created");
-            *instance = NULL;
+            h->instance = NULL;
         }
     }
     free(value);
@@ -88,7 +104,7 @@ int env_host_open(struct vecenv *v, const struct vecenv_config *config, struct e
     v->place = (struct env_place){.ops = &env_place_host, .self = h};
     h->v = v;
     h->threads = config->threads < 1 ? 1 : config->threads > MAX_THREADS ? MAX_THREADS : config->threads;
-    int rc = open_instance(v, config, &h->instance, err);
+    int rc = open_instance(v, h, config, err);
     if (!rc) rc = read_spec(v, h, config, err);
     if (rc) return rc;
     for (int k = 0; k < v->spec.infos; k++) h->infos_at_end = h->infos_at_end || v->spec.info[k].at_end;
@@ -106,6 +122,7 @@ static void host_close(void *self)
         action_wrapper_destroy(&h->action[g]);
         free(h->reward[g]);
     }
+    free(h->texts);
     free(h->lane);
     free(h->ep_end);
     free(h->ended);

@@ -33,6 +33,7 @@ struct vecenv {
 struct env_host {
     const struct vecenv *v;
     void *instance;
+    char *texts; /* its options that are texts, one after the other */
     int threads;
     int32_t time_limit; /* that comes before the environment's own; 0 = none */
 

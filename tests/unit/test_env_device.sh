@@ -41,7 +41,7 @@ for file in envs/*/*.cu; do compiles "kernels_of_$(basename "$file" .cu)_compile
 
 # As docs/env-abi.md says: the template's rules in a header, kernels of three lines, a plugin of both.
 sed '/what it looks like/,$d' envs/template/meeting.c > "$folder/meeting.h"
-sed -n '/^```cuda$/,/^```$/p' docs/env-abi.md | sed '/^```/d' | sed '/^extern const struct mappo_kernels/,$d' > "$folder/meeting.cu"
+sed -n '/^```cuda$/,/^```$/p' docs/env-abi.md | sed '/^```/d' | sed '/^static int device/,$d' > "$folder/meeting.cu"
 compiles kernels_on_the_page_compile "$folder/meeting.cu"
 echo "1..$count"
 exit $failed
