@@ -62,7 +62,7 @@ static inline void ring_open(struct ring *r, const char *backend, int where, int
     if (where == COLLECT_DEVICE && !vecenv_attach(r->env, r->backend->environments, r->backend, why, sizeof why)) fail_msg("%s", why);
     for (int g = 0; g < r->spec->groups; g++) {
         const struct policy_config policy = {
-            .hidden = 16, .layers = 2, .head_gain = 1, .share = true, .critic_input = CRITIC_OBS, .seed = 3, .index = (uint32_t)g};
+            .hidden = 16, .layers = 2, .head_gain = 1, .share = {true, true}, .critic_input = CRITIC_OBS, .seed = 3, .index = (uint32_t)g};
         if (policy_build(&r->policy[g], &policy, r->spec, g, r->backend, &err)) fail_msg("%s", err.text);
         r->policies[g] = &r->policy[g];
     }

@@ -5,12 +5,14 @@
 #include "algo/ppo_batches.h"
 #include "comm/watchdog.h"
 
-/* One set of parameters of one group. Its numbers (struct learner) are the backend's; here is where things lie. */
+/* One learner of one group. Its numbers (struct learner) are the backend's; here is where things lie. */
 struct learner_at {
-    int group, set;
-    size_t gradient; /* of its gradients in a shard's vector: actor, then critic */
-    size_t sums;     /* of its [2][PASS_SUMS], behind all gradients */
-    size_t message;  /* of its numbers in a shard's statistics */
+    int group;
+    struct ppo_sets of;
+    size_t actor, critic; /* parameters of each, 0 where it has none */
+    size_t gradient;      /* of its gradients in a shard's vector: actor, then critic */
+    size_t sums;          /* of its [2][PASS_SUMS], behind all gradients */
+    size_t message;       /* of its numbers in a shard's statistics */
 };
 
 /* What the host reads of an update once it has been made. */
@@ -36,24 +38,28 @@ struct ppo {
     struct arena *arena;
     struct ppo_batches batches;
     int shards, learners;
-    struct learner_at *at; /* [learners] groups x sets */
+    struct learner_at *at; /* [learners] of all groups */
     int learner_first[MAPPO_MAX_GROUPS + 1];
     size_t gradients, vector;                   /* reals of a shard: gradients of all networks; with the sums behind them */
     struct tiles **actor_tiles, **critic_tiles; /* [parts]; critic_tiles may be the rollout's */
     bool *critic_tiles_own;
-    struct train_pass *pass;              /* [2 * parts] */
+    int passes, rescales;
+    struct train_pass *pass;              /* [passes] of each part its actor's, its critic's; at most 2 * parts */
+    struct tiles **packed_tiles;          /* [parts] scratch, as the next one */
+    struct batch *packed;                 /* [parts] */
     struct moments_pass *moments;         /* [2 * parts] scratch, as the next two */
     struct learner_pass *learner_pass;    /* [learners] */
     struct standardise_pass *standardise; /* [learners] */
-    struct rescale_pass *rescale;         /* [learners] PopArt; NULL without */
+    struct rescale_pass *rescale;         /* [rescales] PopArt; NULL without */
     struct learner_rules rules;
     double actor_rate, critic_rate;
     int statistics_epochs; /* 1 where every epoch has the same minibatch */
     size_t message;        /* doubles of a shard */
     /* the backend's */
-    real *flat;              /* [shards][vector] */
-    double *statistics;      /* [shards][message] */
-    struct learner *learner; /* [learners] */
+    real *flat;                /* [shards][vector] */
+    double *statistics;        /* [shards][message] */
+    struct learner *learner;   /* [learners] */
+    struct normalizer *unused; /* [learners] of those that have no critic: nobody reads it */
     struct trouble *trouble;
     struct update_now *now;
     struct outcome outcome[BACKEND_OUTCOMES]; /* of update number n in n % BACKEND_OUTCOMES */
@@ -66,22 +72,28 @@ struct ppo {
 
 static const struct learner_at *learner_of(const struct ppo *ppo, const struct ppo_part *part)
 {
-    return &ppo->at[ppo->learner_first[part->group] + part->set];
+    return &ppo->at[ppo->learner_first[part->group] + part->learner];
 }
 
 static void create_learners(struct ppo *ppo)
 {
     const int groups = ppo->rollout->groups;
-    for (int g = 0; g < groups; g++) ppo->learners += ppo->policy[g]->sets;
+    for (int g = 0; g < groups; g++) ppo->learners += ppo_learners(ppo->policy[g]);
     ppo->at = ARENA_NEW(ppo->arena, struct learner_at, ppo->learners);
     ppo->statistics_epochs = ppo->config.minibatches > 1 ? ppo->config.epochs : 1;
     const size_t numbers = ADVANTAGE_NUMBERS + MINIBATCH_NUMBERS * (size_t)ppo->statistics_epochs * (size_t)ppo->config.minibatches;
     int i = 0;
     for (int g = 0; g < groups; g++) {
         ppo->learner_first[g] = i;
-        for (int s = 0; s < ppo->policy[g]->sets; s++, i++) {
-            ppo->at[i] = (struct learner_at){.group = g, .set = s, .gradient = ppo->gradients, .message = (size_t)i * numbers};
-            ppo->gradients += ppo->policy[g]->set_size;
+        for (int l = 0; l < ppo_learners(ppo->policy[g]); l++, i++) {
+            const struct ppo_sets of = ppo_learner_sets(ppo->policy[g], l);
+            ppo->at[i] = (struct learner_at){.group = g,
+                                             .of = of,
+                                             .actor = of.set[ROLE_ACTOR] < 0 ? 0 : ppo->policy[g]->actor.parameters,
+                                             .critic = of.set[ROLE_CRITIC] < 0 ? 0 : ppo->policy[g]->critic.parameters,
+                                             .gradient = ppo->gradients,
+                                             .message = (size_t)i * numbers};
+            ppo->gradients += ppo->at[i].actor + ppo->at[i].critic;
         }
     }
     ppo->learner_first[groups] = i;
@@ -112,6 +124,7 @@ static void take_memory(struct ppo *ppo)
     ppo->flat = backend->alloc(backend, "gradients", (size_t)ppo->shards * ppo->vector * sizeof(real));
     ppo->statistics = backend->alloc(backend, "statistics", (size_t)ppo->shards * ppo->message * sizeof(double));
     ppo->learner = backend->alloc(backend, "statistics", (size_t)ppo->learners * sizeof *ppo->learner);
+    ppo->unused = backend->alloc(backend, "statistics", (size_t)ppo->learners * sizeof *ppo->unused);
     ppo->trouble = backend->alloc(backend, "statistics", sizeof *ppo->trouble);
     for (int i = 0; i < BACKEND_OUTCOMES; i++) {
         struct outcome *outcome = &ppo->outcome[i];
@@ -132,13 +145,15 @@ static void create_rescales(struct ppo *ppo)
     for (int l = 0; l < ppo->learners; l++) {
         const struct policy *policy = ppo->policy[ppo->at[l].group];
         const struct network *net = &policy->critic;
-        real *critic = policy_critic(policy, policy->parameters, ppo->at[l].set);
-        ppo->rescale[l] = (struct rescale_pass){.rescale = &ppo->learner[l].head,
-                                                .trouble = ppo->trouble,
-                                                .weight = critic + net->at.head_weight,
-                                                .bias = critic + net->at.head_bias,
-                                                .inputs = net->hidden,
-                                                .outputs = net->outputs};
+        const int set = ppo->at[l].of.set[ROLE_CRITIC];
+        if (set < 0) continue;
+        real *critic = policy_critic(policy, policy->parameters, set);
+        ppo->rescale[ppo->rescales++] = (struct rescale_pass){.rescale = &ppo->learner[l].head,
+                                                              .trouble = ppo->trouble,
+                                                              .weight = critic + net->at.head_weight,
+                                                              .bias = critic + net->at.head_bias,
+                                                              .inputs = net->hidden,
+                                                              .outputs = net->outputs};
     }
 }
 
@@ -149,7 +164,7 @@ static struct train_pass actor_pass(const struct ppo *ppo, int i)
     const struct policy *policy = ppo->policy[part->group];
     return (struct train_pass){.loss = LOSS_POLICY,
                                .net = &policy->actor,
-                               .parameters = policy_actor(policy, policy->parameters, part->set),
+                               .parameters = policy_actor(policy, policy->parameters, part->of.set[ROLE_ACTOR]),
                                .tiles = ppo->actor_tiles[i],
                                .policy = {.dist = &policy->dist,
                                           .clip = ppo->config.clip,
@@ -172,18 +187,18 @@ static struct train_pass critic_pass(const struct ppo *ppo, int i)
     return (struct train_pass){
         .loss = LOSS_VALUE,
         .net = &policy->critic,
-        .parameters = policy_critic(policy, policy->parameters, part->set),
+        .parameters = policy_critic(policy, policy->parameters, part->of.set[ROLE_CRITIC]),
         .tiles = ppo->critic_tiles[i],
         .value = {.targets = policy->sizes.agents / policy->value_agents,
                   .clip = ppo->config.value_clip,
                   .huber_delta = ppo->config.huber_delta,
-                  .norm = policy->norm + part->set,
+                  .norm = policy->norm + part->of.set[ROLE_CRITIC],
                   .coefficient = ppo->config.value_coefficient,
                   .active = ppo->config.value_active_masks ? ppo->rollout->transitions->all.group[part->group].active : NULL,
                   .old_value = returns->value,
                   .old = ppo->rescale ? &ppo->learner[learner_of(ppo, part) - ppo->at].old_value : NULL,
                   .ret = returns->ret},
-        .gradient = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->gradient + policy->actor.parameters,
+        .gradient = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->gradient + learner_of(ppo, part)->actor,
         .sum = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->sums + PASS_SUMS};
 }
 
@@ -195,19 +210,25 @@ static void create_passes(struct ppo *ppo)
     ppo->critic_tiles = ARENA_NEW(ppo->arena, struct tiles *, batches->parts);
     ppo->critic_tiles_own = ARENA_NEW(ppo->arena, bool, batches->parts);
     ppo->pass = ARENA_NEW(ppo->arena, struct train_pass, 2 * batches->parts);
+    ppo->packed_tiles = ARENA_NEW(ppo->arena, struct tiles *, batches->parts);
+    ppo->packed = ARENA_NEW(ppo->arena, struct batch, batches->parts);
     ppo->moments = ARENA_NEW(ppo->arena, struct moments_pass, 2 * batches->parts);
     for (int i = 0; i < batches->parts; i++) {
         const struct ppo_part *part = &batches->part[i];
         const struct policy *policy = ppo->policy[part->group];
         const int largest = ppo_part_largest(batches, part);
-        ppo->actor_tiles[i] = backend->tiles_create(backend, &policy->actor, largest * part->rows);
+        if (part->of.set[ROLE_ACTOR] >= 0) {
+            ppo->actor_tiles[i] = backend->tiles_create(backend, &policy->actor, largest * part->rows);
+            ppo->pass[ppo->passes++] = actor_pass(ppo, i);
+        }
+        if (part->of.set[ROLE_CRITIC] < 0) continue;
         /* The rollout packed the critic's inputs of all steps already: one minibatch in natural order needs the very same. */
-        const bool packed = batches->minibatches == 1 && !batches->row_minibatches && (policy->sets > 1 || part->select.state_repeats == 1);
+        const bool packed = batches->minibatches == 1 && !batches->row_minibatches &&
+                            (policy_apart(policy, ROLE_CRITIC) || part->select.state_repeats == 1);
         ppo->critic_tiles_own[i] = !packed;
-        ppo->critic_tiles[i] = packed ? returns_critic_tiles(ppo->rollout->returns, part->group, part->shard, part->set)
+        ppo->critic_tiles[i] = packed ? returns_critic_tiles(ppo->rollout->returns, part->group, part->shard, part->of.set[ROLE_CRITIC])
                                       : backend->tiles_create(backend, &policy->critic, largest * part->critic_rows);
-        ppo->pass[2 * i] = actor_pass(ppo, i);
-        ppo->pass[2 * i + 1] = critic_pass(ppo, i);
+        ppo->pass[ppo->passes++] = critic_pass(ppo, i);
     }
 }
 
@@ -266,6 +287,7 @@ void ppo_destroy(struct ppo *ppo)
     backend->free(backend, ppo->flat);
     backend->free(backend, ppo->statistics);
     backend->free(backend, ppo->learner);
+    backend->free(backend, ppo->unused);
     backend->free(backend, ppo->trouble);
     backend->free(backend, ppo->now);
     arena_destroy(ppo->arena);
@@ -338,15 +360,15 @@ static void aim_learners(struct ppo *ppo, int epoch, int minibatch)
         const double *numbers = ppo->statistics + at->message;
         ppo->learner_pass[l] = (struct learner_pass){.number = l,
                                                      .learner = ppo->learner + l,
-                                                     .norm = policy->norm + at->set,
+                                                     .norm = at->critic ? policy->norm + at->of.set[ROLE_CRITIC] : ppo->unused + l,
                                                      .trouble = ppo->trouble,
                                                      .now = ppo->now,
                                                      .advantage = (const struct moments *)numbers,
                                                      .ret = (const struct moments *)numbers + 1,
                                                      .minibatch = (const void *)(numbers + minibatch_at(ppo, epoch, minibatch)),
                                                      .gradient = ppo->flat + at->gradient,
-                                                     .actor = policy->actor.parameters,
-                                                     .critic = policy->critic.parameters,
+                                                     .actor = at->actor,
+                                                     .critic = at->critic,
                                                      .sum = ppo->flat + at->sums,
                                                      .epoch = epoch,
                                                      .minibatch_number = minibatch,
@@ -354,34 +376,47 @@ static void aim_learners(struct ppo *ppo, int epoch, int minibatch)
     }
 }
 
-/* A := (A - mean) / (population deviation + 1e-5), over all ranks and the agents that share parameters. */
+/* A := (A - mean) / (population deviation + 1e-5), over all ranks and the agents that share an actor. */
 static void normalise_advantages(struct ppo *ppo)
 {
-    const size_t env_steps = (size_t)ppo->rollout->transitions->config.steps * (size_t)ppo->rollout->transitions->config.envs;
+    const struct transitions_config *rollout = &ppo->rollout->transitions->config;
+    const size_t env_steps = (size_t)rollout->steps * (size_t)rollout->envs;
+    int passes = 0;
     for (int l = 0; l < ppo->learners; l++) {
         const struct learner_at *at = &ppo->at[l];
         const struct policy *policy = ppo->policy[at->group];
-        const bool own = policy->sets > 1; /* the rows of one agent lie apart */
-        ppo->standardise[l] = (struct standardise_pass){.x = ppo->rollout->returns->group[at->group].advantage,
-                                                        .n = own ? env_steps : env_steps * (size_t)policy->sizes.agents,
-                                                        .first = own ? (size_t)at->set : 0,
-                                                        .stride = own ? (size_t)policy->sets : 1,
-                                                        .moments = ppo->statistics + at->message,
-                                                        .epsilon = (real)1e-5};
+        const bool own = policy_apart(policy, ROLE_ACTOR); /* the rows of one agent lie apart */
+        if (!at->actor) continue;
+        ppo->standardise[passes++] = (struct standardise_pass){.x = ppo->rollout->returns->group[at->group].advantage,
+                                                               .n = own ? env_steps : env_steps * (size_t)policy->sizes.agents,
+                                                               .first = own ? (size_t)at->of.set[ROLE_ACTOR] : 0,
+                                                               .stride = own ? (size_t)policy->sets[ROLE_ACTOR] : 1,
+                                                               .moments = ppo->statistics + at->message,
+                                                               .epsilon = (real)1e-5};
     }
-    if (ppo->config.normalise_advantage) ppo->backend->standardise(ppo->backend, ppo->standardise, ppo->learners);
+    if (ppo->config.normalise_advantage) ppo->backend->standardise(ppo->backend, ppo->standardise, passes);
 }
 
 /* ---- one minibatch ------------------------------------------------------------------------------------------------------------------- */
 
+/* x: what the networks of this role in group g read. */
+static void pack_role(struct ppo *ppo, int g, int role, const float *x)
+{
+    const struct ppo_batches *batches = &ppo->batches;
+    int count = 0;
+    for (int i = batches->group_first[g]; i < batches->group_first[g + 1]; i++) {
+        if (batches->part[i].of.set[role] < 0 || (role == ROLE_CRITIC && !ppo->critic_tiles_own[i])) continue;
+        ppo->packed_tiles[count] = role == ROLE_ACTOR ? ppo->actor_tiles[i] : ppo->critic_tiles[i];
+        ppo->packed[count++] = role == ROLE_ACTOR ? batches->actor[i] : batches->pack[i];
+    }
+    if (count) ppo->backend->pack(ppo->backend, policy_network(ppo->policy[g], role), ppo->packed_tiles, x, ppo->packed, count);
+}
+
 static void pack_inputs(struct ppo *ppo)
 {
     for (int g = 0; g < ppo->rollout->groups; g++) {
-        const int from = ppo->batches.group_first[g], count = ppo->batches.group_first[g + 1] - from;
-        const float *obs = ppo->rollout->transitions->all.group[g].obs, *inputs = ppo->rollout->inputs.group[g].now;
-        ppo->backend->pack(ppo->backend, &ppo->policy[g]->actor, ppo->actor_tiles + from, obs, ppo->batches.actor + from, count);
-        if (ppo->critic_tiles_own[from])
-            ppo->backend->pack(ppo->backend, &ppo->policy[g]->critic, ppo->critic_tiles + from, inputs, ppo->batches.pack + from, count);
+        pack_role(ppo, g, ROLE_ACTOR, ppo->rollout->transitions->all.group[g].obs);
+        pack_role(ppo, g, ROLE_CRITIC, ppo->rollout->inputs.group[g].now);
     }
 }
 
@@ -389,11 +424,13 @@ static void pack_inputs(struct ppo *ppo)
 static void compute_gradients(struct ppo *ppo)
 {
     const struct ppo_batches *batches = &ppo->batches;
+    int p = 0;
     for (int i = 0; i < batches->parts; i++) {
-        ppo->pass[2 * i].batch = batches->actor[i];
-        ppo->pass[2 * i + 1].batch = batches->critic[i];
+        const struct ppo_sets *of = &batches->part[i].of;
+        if (of->set[ROLE_ACTOR] >= 0) ppo->pass[p++].batch = batches->actor[i];
+        if (of->set[ROLE_CRITIC] >= 0) ppo->pass[p++].batch = batches->critic[i];
     }
-    ppo->backend->train(ppo->backend, ppo->pass, 2 * batches->parts);
+    ppo->backend->train(ppo->backend, ppo->pass, ppo->passes);
     comm_sum_shards(ppo->comm, ppo->flat, ppo->shards, ppo->vector);
 }
 
@@ -403,13 +440,16 @@ static void step_learners(struct ppo *ppo)
     for (int l = 0; l < ppo->learners; l++) {
         const struct learner_at *at = &ppo->at[l];
         const struct policy *policy = ppo->policy[at->group];
-        const size_t actor = policy->actor.parameters;
-        real *parameters = policy_actor(policy, policy->parameters, at->set), *m = policy_actor(policy, policy->m, at->set),
-             *v = policy_actor(policy, policy->v, at->set);
         const real *gradient = ppo->flat + at->gradient;
-        backend->adam(backend, &ppo->learner[l].actor_step, ppo->trouble, parameters, gradient, m, v, actor);
-        backend->adam(backend, &ppo->learner[l].critic_step, ppo->trouble, parameters + actor, gradient + actor, m + actor, v + actor,
-                      policy->critic.parameters);
+        for (int role = 0; role < POLICY_ROLES; role++) {
+            const int set = at->of.set[role];
+            if (set < 0) continue;
+            const struct adam_step *step = role == ROLE_ACTOR ? &ppo->learner[l].actor_step : &ppo->learner[l].critic_step;
+            const size_t n = policy_network(policy, role)->parameters;
+            backend->adam(backend, step, ppo->trouble, policy_network_at(policy, policy->parameters, role, set), gradient,
+                          policy_network_at(policy, policy->m, role, set), policy_network_at(policy, policy->v, role, set), n);
+            gradient += n;
+        }
     }
 }
 
@@ -418,7 +458,7 @@ static void learn_minibatch(struct ppo *ppo, int epoch, int minibatch)
     struct backend *backend = ppo->backend;
     aim_learners(ppo, epoch, minibatch);
     backend->learner_begin(backend, &ppo->rules, ppo->learner_pass, ppo->learners);
-    if (ppo->rescale) backend->rescale_heads(backend, ppo->rescale, ppo->learners);
+    if (ppo->rescale) backend->rescale_heads(backend, ppo->rescale, ppo->rescales);
     compute_gradients(ppo);
     backend->learner_judge(backend, &ppo->rules, ppo->learner_pass, ppo->learners);
     step_learners(ppo);
@@ -434,10 +474,10 @@ static void show_minibatch(struct ppo *ppo, int epoch, int minibatch)
         const struct ppo_minibatch seen = {.epoch = epoch,
                                            .minibatch = minibatch,
                                            .group = at->group,
-                                           .set = at->set,
+                                           .set = {at->of.set[ROLE_ACTOR], at->of.set[ROLE_CRITIC]},
                                            .metrics = ppo->seen[l].now,
-                                           .actor_gradient = ppo->flat + at->gradient,
-                                           .critic_gradient = ppo->flat + at->gradient + ppo->policy[at->group]->actor.parameters,
+                                           .actor_gradient = at->actor ? ppo->flat + at->gradient : NULL,
+                                           .critic_gradient = at->critic ? ppo->flat + at->gradient + at->actor : NULL,
                                            .actor_divisor = learner_divisor(ppo->seen[l].policy_weight),
                                            .critic_divisor = learner_divisor(ppo->seen[l].value_weight)};
         ppo->config.hooks->stepped(ppo->config.hooks->user, &seen);
@@ -511,9 +551,13 @@ static void read_metrics(const struct ppo *ppo, const struct learner *learner, s
 {
     memset(metrics, 0, (size_t)ppo->rollout->groups * sizeof *metrics);
     for (int l = 0; l < ppo->learners; l++) {
-        const int g = ppo->at[l].group;
-        learner_add(&metrics[g], &learner[l].mean, 1.0 / ppo->policy[g]->sets);
-        metrics[g].explained_variance += learner[l].mean.explained_variance / ppo->policy[g]->sets;
+        const struct learner_at *at = &ppo->at[l];
+        const struct policy *policy = ppo->policy[at->group];
+        struct ppo_metrics mean = learner[l].mean; /* sums of a network that is not there are 0 */
+        if (!at->critic) mean.value_mean = mean.value_deviation = mean.explained_variance = 0;
+        const int sets = policy->sets[at->actor ? ROLE_ACTOR : ROLE_CRITIC];
+        learner_add(&metrics[at->group], &mean, 1.0 / sets);
+        metrics[at->group].explained_variance += mean.explained_variance / sets;
     }
 }
 

@@ -38,7 +38,8 @@ int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics /* [groups] */, str
 
 /* What a test can feed in and look at: permutations that another implementation drew, and every minibatch after its step. */
 struct ppo_minibatch {
-    int epoch, minibatch, group, set;
+    int epoch, minibatch, group;
+    int set[POLICY_ROLES];                        /* -1: this learner has no actor, or no critic; its gradient is NULL then */
     struct ppo_metrics metrics;                   /* of this minibatch; explained_variance is not set */
     const real *actor_gradient, *critic_gradient; /* the backend's; sums over rows of all ranks, not clipped; the loss's is sum / divisor */
     double actor_divisor, critic_divisor;

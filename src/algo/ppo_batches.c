@@ -5,6 +5,19 @@
 
 #include "base/philox.h"
 
+int ppo_learners(const struct policy *policy)
+{
+    const int actors = policy->sets[ROLE_ACTOR], critics = policy->sets[ROLE_CRITIC];
+    return actors == critics ? actors : actors + critics;
+}
+
+struct ppo_sets ppo_learner_sets(const struct policy *policy, int learner)
+{
+    const int actors = policy->sets[ROLE_ACTOR];
+    if (actors == policy->sets[ROLE_CRITIC]) return (struct ppo_sets){{learner, learner}};
+    return learner < actors ? (struct ppo_sets){{learner, -1}} : (struct ppo_sets){{-1, learner - actors}};
+}
+
 /* Minibatch k of m out of n items: sizes differ by at most one, the larger ones first. */
 static int slice_start(int n, int m, int k)
 {
@@ -30,18 +43,20 @@ static int32_t *list_everything(const struct ppo_batches *b, const struct select
     return copy;
 }
 
-static int create_part(struct ppo_batches *b, int i, int group, int shard, int set, struct error *err)
+static int create_part(struct ppo_batches *b, int i, int group, int shard, int learner, struct error *err)
 {
     const struct rollout *rollout = b->rollout;
     struct backend *backend = rollout->backend;
     const struct policy *policy = b->policy[group];
     const int steps = rollout->transitions->config.steps, agents = policy->sizes.agents;
     const int lo = rollout->transitions->first[shard], hi = rollout->transitions->first[shard + 1], env_steps = steps * (hi - lo);
-    const bool own = policy->sets > 1, single = own || b->row_minibatches; /* an item is one row */
-    if (single && policy->value_agents != agents)
+    const struct ppo_sets of = ppo_learner_sets(policy, learner);
+    const int role = of.set[ROLE_ACTOR] >= 0 ? ROLE_ACTOR : ROLE_CRITIC;
+    const bool own = policy_apart(policy, role), single = own || b->row_minibatches; /* an item is one row */
+    if (of.set[ROLE_CRITIC] >= 0 && single && policy->value_agents != agents)
         return error_set(err, EXIT_INTERNAL, "group \"%s\": minibatches of rows need a value per agent", policy->name);
     struct ppo_part *part = &b->part[i];
-    *part = (struct ppo_part){.group = group, .set = set, .shard = shard};
+    *part = (struct ppo_part){.group = group, .learner = learner, .shard = shard, .of = of};
     part->rows = single ? 1 : agents;
     part->items = env_steps * (own || !b->row_minibatches ? 1 : agents);
     part->critic_rows = single ? 1 : policy->value_agents;
@@ -52,8 +67,8 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int s
             err, EXIT_USAGE, "ppo.minibatches=%d, but %s has only %d units to divide; lower it, or raise rollout.envs or rollout.steps",
             b->minibatches, rollout->transitions->config.shards > 1 ? "a shard of the rollout" : "the rollout of a rank", part->items);
     struct select_pass *select = &part->select;
-    select->shape = (struct select_shape){
-        rollout->transitions->config.envs, lo, hi, agents, own || !b->row_minibatches ? 1 : agents, own ? set : -1, single};
+    select->shape = (struct select_shape){rollout->transitions->config.envs, lo,    hi, agents, own || !b->row_minibatches ? 1 : agents,
+                                          own ? of.set[role] : -1,           single};
     select->items = part->items;
     select->shuffled = b->minibatches > 1;
     select->seed = b->seed;
@@ -73,7 +88,7 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int s
 
 /* ---- selecting ----------------------------------------------------------------------------------------------------------------------- */
 
-/* A permutation that a test has drawn; the sets of a shard share it. */
+/* A permutation that a test has drawn; the learners of a shard share it. */
 static const int32_t *given_order(struct ppo_batches *b, int i, int epoch)
 {
     const struct ppo_part *part = &b->part[i];
@@ -115,7 +130,7 @@ int ppo_batches_create(struct ppo_batches *b, struct arena *arena, struct error 
 {
     const int shards = b->rollout->transitions->config.shards;
     int parts = 0, code = 0;
-    for (int g = 0; g < b->rollout->groups; g++) parts += shards * b->policy[g]->sets;
+    for (int g = 0; g < b->rollout->groups; g++) parts += shards * ppo_learners(b->policy[g]);
     b->part = ARENA_NEW(arena, struct ppo_part, parts);
     b->pass = ARENA_NEW(arena, struct select_pass, parts);
     b->order = ARENA_NEW(arena, int32_t *, parts);
@@ -127,7 +142,7 @@ int ppo_batches_create(struct ppo_batches *b, struct arena *arena, struct error 
     for (int g = 0; g < b->rollout->groups && !code; g++) {
         b->group_first[g] = b->parts;
         for (int shard = 0; shard < shards && !code; shard++)
-            for (int set = 0; set < b->policy[g]->sets && !code; set++) code = create_part(b, b->parts++, g, shard, set, err);
+            for (int l = 0; l < ppo_learners(b->policy[g]) && !code; l++) code = create_part(b, b->parts++, g, shard, l, err);
     }
     b->group_first[b->rollout->groups] = b->parts;
     if (code) return code;

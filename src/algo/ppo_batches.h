@@ -4,10 +4,19 @@
 
 #include "algo/ppo.h"
 
-/* The rows of one shard that one set of parameters learns from. What is shuffled is an item: an env-step with all its agents; an env-step
- * of one agent, where each has its own parameters; or a single row. */
+/* Learners of a group: a set of the actor's parameters and one of the critic's, which learn from the same rows; where one of them is shared
+ * and the other is not, each set is a learner of its own. */
+struct ppo_sets {
+    int set[POLICY_ROLES]; /* -1: not in this learner */
+};
+int ppo_learners(const struct policy *policy);
+struct ppo_sets ppo_learner_sets(const struct policy *policy, int learner);
+
+/* The rows of one shard that one learner learns from. What is shuffled is an item: an env-step with all its agents; an env-step of one
+ * agent, where each has its own parameters; or a single row. */
 struct ppo_part {
-    int group, set, shard;
+    int group, learner, shard;
+    struct ppo_sets of;
     int items;                 /* of the whole rollout */
     int rows;                  /* actor rows of an item: A or 1 */
     int critic_rows;           /* critic rows of an item: V or 1 */
@@ -15,7 +24,7 @@ struct ppo_part {
     struct select_pass select; /* what is the same for every minibatch of it; its arrays are the backend's */
 };
 
-/* All parts, ordered by group, then shard, then set. */
+/* All parts, ordered by group, then shard, then learner. */
 struct ppo_batches {
     const struct rollout *rollout;
     struct policy *const *policy;

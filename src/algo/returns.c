@@ -35,13 +35,13 @@ static int final_steps(const struct returns *r)
 /* Critic inputs per environment step that one pass reads: of one agent where every agent has its own parameters. */
 static int part_rows(const struct policy *policy)
 {
-    return policy->sets > 1 ? 1 : policy->state_rows;
+    return policy_apart(policy, ROLE_CRITIC) ? 1 : policy->state_rows;
 }
 
 /* With parameters and states per agent the units of a pass are single rows of the state. */
 static bool by_agent(const struct policy *policy)
 {
-    return policy->sets > 1 && policy->state_rows > 1;
+    return policy_apart(policy, ROLE_CRITIC) && policy->state_rows > 1;
 }
 
 /* ---- building ------------------------------------------------------------------------------------------------------------------------ */
@@ -72,7 +72,7 @@ static struct value_part create_places(const struct returns *r, struct backend_m
     const struct policy *policy = r->policy[g];
     const int rows = part_rows(policy), units = steps * (r->transitions->first[shard + 1] - r->transitions->first[shard]);
     struct value_part part = {.group = g, .set = set, .shard = shard};
-    part.direct = r->transitions->config.shards == 1 && policy->sets == 1 && policy->value_agents == policy->state_rows;
+    part.direct = r->transitions->config.shards == 1 && !policy_apart(policy, ROLE_CRITIC) && policy->value_agents == policy->state_rows;
     part.out = part.direct ? value : BACKEND_NEW(memory, real, units * rows);
     part.batch = (struct batch){NULL, units, rows, NULL};
     if (!part.direct) {
@@ -119,7 +119,7 @@ static void create_parts(struct returns *r, struct backend_memory *memory)
         real *end = value + (size_t)steps * (size_t)r->transitions->config.envs * (size_t)policy->value_agents;
         work->group_first[g] = i;
         for (int shard = 0; shard < shards; shard++)
-            for (int set = 0; set < policy->sets; set++, i++) {
+            for (int set = 0; set < policy->sets[ROLE_CRITIC]; set++, i++) {
                 work->all[i] = create_places(r, memory, g, shard, set, steps, value);
                 work->last[i] = create_places(r, memory, g, shard, set, 1, end);
                 if (r->config.bootstrap) work->ended[i] = create_ended(r, memory, i, g, shard, set);
@@ -139,7 +139,7 @@ void returns_create(struct returns **out, const struct returns_config *config, c
     work->backend = memory->backend;
     for (int g = 0; g < r->groups; g++) {
         create_group(r, g, memory);
-        work->parts += transitions->config.shards * policy[g]->sets;
+        work->parts += transitions->config.shards * policy[g]->sets[ROLE_CRITIC];
     }
     work->all = ARENA_NEW(arena, struct value_part, work->parts);
     work->last = ARENA_NEW(arena, struct value_part, work->parts);
@@ -167,7 +167,7 @@ void returns_destroy(struct returns *r)
 
 struct tiles *returns_critic_tiles(const struct returns *r, int group, int shard, int set)
 {
-    return r->work->all[r->work->group_first[group] + shard * r->policy[group]->sets + set].tiles;
+    return r->work->all[r->work->group_first[group] + shard * r->policy[group]->sets[ROLE_CRITIC] + set].tiles;
 }
 
 /* ---- passes -------------------------------------------------------------------------------------------------------------------------- */
@@ -194,7 +194,7 @@ static struct forward_pass critic_pass(const struct returns *r, const struct val
 static struct scatter_pass scatter_part(const struct returns *r, const struct value_part *part, real *value)
 {
     const struct policy *policy = r->policy[part->group];
-    const bool own = policy->sets > 1;
+    const bool own = policy_apart(policy, ROLE_CRITIC);
     return (struct scatter_pass){.unit = part->place,
                                  .count = part->batch.count,
                                  .units = part->batch.units,
@@ -289,7 +289,7 @@ void returns_advantages(struct returns *r)
                                                  .bootstrap = r->config.bootstrap,
                                                  .value_agents = policy->value_agents,
                                                  .norm = policy->norm,
-                                                 .norms = policy->sets,
+                                                 .norms = policy->sets[ROLE_CRITIC],
                                                  .reward = x->all.group[g].reward,
                                                  .terminated = x->all.group[g].terminated,
                                                  .ep_end = x->all.ep_end,

@@ -32,7 +32,7 @@ struct bench_case {
 static int open_envs(const struct config *c, struct share envs, int threads, struct vecenv **env, struct error *err)
 {
     const struct env_batch batch = {
-        .envs = envs, .seed = (uint64_t)c->train_seed, .stream = PHILOX_ENVIRONMENT, .threads = threads, .horizon = c->rollout_steps};
+        .envs = envs, .seed = (uint64_t)c->train_seed, .stream = PHILOX_ENVIRONMENT, .threads = threads, .horizon = algorithm_horizon(c)};
     return open_env(env, c, &batch, err);
 }
 
@@ -57,11 +57,11 @@ static double multiply_adds(const struct network *net, double *first)
 }
 
 /* Floating-point operations of the matrix products per environment step of training. */
-static double flops_of(const struct algorithm *algorithm, const struct config *c)
+static double flops_of(const struct policies *policies, const struct config *c)
 {
     double sum = 0;
-    for (int g = 0; g < algorithm->groups; g++) {
-        const struct policy *policy = algorithm->policy[g];
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
         const struct network *net[2] = {&policy->actor, &policy->critic};
         const double rows[2] = {policy->sizes.agents, policy->value_agents};
         for (int i = 0; i < 2; i++) {
@@ -158,8 +158,8 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     r->hidden = isnan(seconds[HIDDEN]) ? seconds[HIDDEN] : bench_median(sample[HIDDEN], n);
     r->steps = (double)c->rollout_envs * (double)p->algorithm->horizon;
     r->agents = 0;
-    for (int g = 0; g < p->algorithm->groups; g++) r->agents += p->algorithm->policy[g]->sizes.agents;
-    r->flops = flops_of(p->algorithm, c);
+    for (int g = 0; g < p->policies->groups; g++) r->agents += p->policies->group[g]->sizes.agents;
+    r->flops = flops_of(p->policies, c);
     return 0;
 }
 

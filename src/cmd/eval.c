@@ -58,24 +58,15 @@ static void say_what_differs(const struct evaluating *e)
     stored_warn_plugin(e->file, e->path, e->config, vecenv_descriptor(e->learning.env));
 }
 
-/* Evaluation makes no updates: what an update divides or needs room for must not decide whether a run can be played. */
-static void forget_updates(struct config *c)
-{
-    c->rollout_steps = 1;
-    c->ppo_minibatches = 1;
-}
-
 static int open_parts(struct evaluating *e, struct error *err)
 {
     const struct config *c = e->config;
-    forget_updates(e->config);
     placement_find(&e->placement, e->comm, (int)c->train_threads);
     int code = comm_vote(e->comm, openmp_start_threads(e->placement.threads, err), err);
     if (!code) code = learning_backend(&e->learning, c, e->comm, e->placement.threads, -1, err);
-    if (!code) code = learning_open_alone(&e->learning, c, e->comm, err);
+    if (!code) code = learning_open_alone(&e->learning, c, err);
     if (!code) learning_warn_idle(&e->learning, c, e->comm);
-    if (!code)
-        code = evaluator_create(&e->evaluator, c, e->learning.algorithm->policy, e->learning.backend, e->comm, e->placement.threads, err);
+    if (!code) code = evaluator_create(&e->evaluator, c, e->learning.policies, e->learning.backend, e->comm, e->placement.threads, err);
     return code;
 }
 
@@ -178,7 +169,7 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
     }
     if (!code && e.config->eval_picture[0] && !vecenv_descriptor(e.learning.env)->draw)
         code = error_set(&err, EXIT_USAGE, "picture: %s can't be drawn", vecenv_descriptor(e.learning.env)->id);
-    if (!code) code = stored_load_networks(e.learning.algorithm, e.file, e.path, e.differences, comm, &err);
+    if (!code) code = stored_load_networks(e.learning.policies, e.file, e.path, e.differences, comm, &err);
     if (!code && comm->rank == 0) say_what_differs(&e);
     if (!code) code = play(&e, &err);
     if (!code && comm->rank == 0 && e.config->eval_picture[0]) code = draw(&e, &err);

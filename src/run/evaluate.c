@@ -26,8 +26,8 @@ struct evaluator {
     struct comm *comm;
     struct stop *stop; /* NULL: nothing stops it */
     struct arena *arena;
-    struct policy *const *policy; /* [groups] */
-    struct actor *actor;          /* for the environments of the last batch */
+    const struct policies *policies;
+    struct actor *actor; /* for the environments of the last batch */
     struct share actor_envs;
     int64_t episodes;
     int threads, room; /* room: environments of this rank in one batch */
@@ -84,7 +84,7 @@ static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, s
     if (ev->actor && ev->actor_envs.first == envs.first && ev->actor_envs.count == envs.count) return;
     actor_destroy(ev->actor);
     const struct actor_config actor = {.groups = spec->groups,
-                                       .policy = ev->policy,
+                                       .policy = ev->policies->group,
                                        .shards = 1,
                                        .first = (const int[]){0, envs.count},
                                        .first_env = (uint32_t)envs.first,
@@ -95,7 +95,7 @@ static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, s
     ev->actor_envs = envs;
 }
 
-int evaluator_create(struct evaluator **evaluator, const struct config *config, struct policy *const *policy, struct backend *backend,
+int evaluator_create(struct evaluator **evaluator, const struct config *config, const struct policies *policies, struct backend *backend,
                      struct comm *comm, int threads, struct error *err)
 {
     struct arena *arena = arena_create("evaluation");
@@ -104,7 +104,7 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
                              .backend = backend,
                              .comm = comm,
                              .arena = arena,
-                             .policy = policy,
+                             .policies = policies,
                              .episodes = config->eval_episodes,
                              .threads = threads};
     ev->room = comm_share(batch_episodes(ev, 0), 0, comm->size).count;
@@ -232,7 +232,7 @@ static int choose(struct turn *t, struct vecenv *env, int player, bool determini
         act_real[g] = reals_of(ev, g);
         io[g] = (struct actor_io){.obs = from->obs, .mask = from->act_mask, .act_int = act_int[g], .act_real = act_real[g]};
         for (int row = 0; player != PLAY_TRAINED && player != PLAY_SCRIPTED && row < t->envs * ev->size[g].agents; row++) {
-            fill_integers(t, g, &ev->policy[g]->dist, row, player == PLAY_RANDOM);
+            fill_integers(t, g, &ev->policies->group[g]->dist, row, player == PLAY_RANDOM);
             fill_reals(t, g, &vecenv_spec(env)->group[g], row, player == PLAY_RANDOM);
         }
     }

@@ -95,7 +95,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->adam_schedule == SCHEDULE_CONSTANT && c->adam_schedule_steps ? "learning rates are constant (adam.schedule)" : NULL;
     case KEY_critic_state:
     case KEY_critic_agent_id:
-        return strcmp(l->algorithm->ops->name, "ippo") == 0 ? "the critic of ippo sees the agent's own observation" : NULL;
+        return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of ippo sees the agent's own observation" : NULL;
     case KEY_norm_beta:
         return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
     case KEY_policy_log_std:
@@ -141,7 +141,7 @@ static int open_environments(struct learning *l, const struct config *config, in
                                     .seed = (uint64_t)config->train_seed,
                                     .stream = PHILOX_ENVIRONMENT,
                                     .threads = l->backend->threads,
-                                    .horizon = config->rollout_steps,
+                                    .horizon = algorithm_horizon(config),
                                     .report = (int32_t)config->metrics_window};
     const bool shared = l->pod && l->pod->members > 1, host = l->backend->host_memory;
     if (!shared || (!host && config->cuda_environments)) {
@@ -172,7 +172,6 @@ static void set_collecting(const struct learning *l, struct algorithm_context *c
 static struct algorithm_context context_of(const struct learning *l, const struct config *config, struct comm *comm)
 {
     return (struct algorithm_context){.config = config,
-                                      .env = l->env,
                                       .backend = l->backend,
                                       .comm = comm,
                                       .first_env = (uint32_t)l->envs.first,
@@ -198,15 +197,18 @@ static int reserve(struct learning *l, const struct config *config, struct comm 
     struct algorithm_context planned = *context;
     struct algorithm *algorithm = NULL;
     struct evaluator *evaluator = NULL;
+    struct policies **policies = &planned.policies;
     char why[192];
     size_t need = 0;
     planned.backend = planner;
     planned.share = NULL;
-    int code = algorithm_create(&algorithm, &planned, err);
-    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, algorithm->policy, planner, comm, 1, err);
+    int code = algorithm_policies(policies, config, vecenv_spec(l->env), planner, err);
+    if (!code) code = algorithm_create(&algorithm, &planned, err);
+    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, *policies, planner, comm, 1, err);
     if (!code) code = planner->memory_plan(planner, &need, l->memory, sizeof l->memory, err);
     evaluator_destroy(evaluator);
-    if (algorithm) algorithm->ops->destroy(algorithm);
+    algorithm_destroy(algorithm);
+    policies_destroy(*policies);
     if (code) return code;
     l->backend->memory_reserve(l->backend, need);
     const bool moved = context->where != COLLECT_DEVICE || vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why);
@@ -228,23 +230,22 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     set_collecting(l, &context);
     context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;
     if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
+    if ((code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err))) return code;
+    context.policies = l->policies;
     return algorithm_create(&l->algorithm, &context, err);
 }
 
-int learning_open_alone(struct learning *l, const struct config *config, struct comm *comm, struct error *err)
+int learning_open_alone(struct learning *l, const struct config *config, struct error *err)
 {
     const int code = open_env_alone(&l->env, config, err);
-    if (code) return code;
     l->envs = (struct share){0, 1};
-    struct algorithm_context context = context_of(l, config, comm);
-    context.local_shards = 1;
-    set_collecting(l, &context);
-    return algorithm_create(&l->algorithm, &context, err);
+    return code ? code : algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err);
 }
 
 void learning_close(struct learning *l)
 {
-    if (l->algorithm) l->algorithm->ops->destroy(l->algorithm);
+    algorithm_destroy(l->algorithm);
+    policies_destroy(l->policies);
     vecenv_close(l->env);
     if (l->planner) l->planner->close(l->planner);
     if (l->comm) comm_detach_device(l->comm);

@@ -102,7 +102,7 @@ static int open_learning(struct trainer *t, struct error *err)
     if ((code = learning_backend(&t->learning, c, t->comm, t->placement.threads, t->level, err))) return code;
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
     if (evaluates(c))
-        code = evaluator_create(&t->evaluator, c, t->learning.algorithm->policy, t->learning.backend, t->comm, t->placement.threads, err);
+        code = evaluator_create(&t->evaluator, c, t->learning.policies, t->learning.backend, t->comm, t->placement.threads, err);
     return comm_vote(t->comm, code, err);
 }
 
@@ -273,9 +273,9 @@ static void say_what_runs(const struct trainer *t, bool continued)
     progress_say(t->progress, "%s", version_line());
     char title[OPTIONS_TEXT]; /* only options that are no defaults: all of them stand in config.ini */
     open_env_title(t->config, t->learning.env, title, sizeof title);
-    progress_say(t->progress, "%s on %s", t->learning.algorithm->ops->name, title);
+    progress_say(t->progress, "%s on %s", t->learning.algorithm->name, title);
     progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
-                 (long long)t->config->rollout_envs, (long long)t->config->rollout_steps, t->agents, t->comm->size,
+                 (long long)t->config->rollout_envs, (long long)t->learning.algorithm->horizon, t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",
                  t->placement.reason, t->learning.backend->detail, t->comm->library);
     if (openmp_ignored()[0]) progress_say(t->progress, "%s: ignored, threads run on all cores that the job permits", openmp_ignored());
@@ -287,7 +287,7 @@ static void say_what_runs(const struct trainer *t, bool continued)
     if (t->comm->rank == 0 && t->comm->gpu) say_gpus(t);
     say_pods(t);
     if (t->placement.advice[0]) progress_say(t->progress, "advice: %s", t->placement.advice);
-    comm_advice(t->comm, (int)t->config->rollout_envs, (int)t->config->rollout_steps, advice, sizeof advice);
+    comm_advice(t->comm, (int)t->config->rollout_envs, (int)t->learning.algorithm->horizon, advice, sizeof advice);
     if (advice[0]) progress_say(t->progress, "advice: %s", advice);
     progress_say(t->progress, "return: %s", spec->return_help ? spec->return_help : "sum of rewards of an episode");
     if (continued)
@@ -329,7 +329,7 @@ static int take_networks(struct trainer *t, struct error *err)
     int code = t->comm->rank == 0 ? stored_open(t->config->train_init, false, &file, path, sizeof path, err) : 0;
     if (!code && file) code = stored_differences(t->config, file, path, differs, sizeof differs, err);
     code = comm_vote(t->comm, code, err);
-    if (!code) code = stored_load_networks(t->learning.algorithm, file, path, differs, t->comm, err);
+    if (!code) code = stored_load_networks(t->learning.policies, file, path, differs, t->comm, err);
     if (code) error_prefix(err, "train.init");
     if (!code && differs[0]) warn("train.init: %s was trained with %s: its networks may mean something else here", path, differs);
     if (!code && file) stored_warn_plugin(file, path, t->config, vecenv_descriptor(t->learning.env));
@@ -365,7 +365,7 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     t->config->backend_name = BACKEND_CPU;
     int code = check_ranks(t->config, t->comm, err);
     if (!code) code = learning_backend(&t->learning, t->config, t->comm, 1, cpu_level_detect(), err);
-    if (!code) code = learning_open_alone(&t->learning, t->config, t->comm, err);
+    if (!code) code = learning_open_alone(&t->learning, t->config, err);
     code = comm_vote(t->comm, code, err);
     if (!code && !continued && t->config->train_init[0]) code = take_networks(t, err);
     if (code || t->comm->rank || !file) return code;
@@ -405,7 +405,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     if ((code = open_learning(t, err))) goto done;
     if ((code = agree_on(t, "the environment", vecenv_hash(t->learning.env), err))) goto done;
     count_agents(t);
-    const struct metrics_config metrics = {(int)t->config->metrics_window, t->learning.envs.count * (int)t->config->rollout_steps};
+    const struct metrics_config metrics = {(int)t->config->metrics_window, t->learning.envs.count * (int)t->learning.algorithm->horizon};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {

@@ -169,13 +169,13 @@ static void attribute_add(struct attributes *a, const char *prefix, const char *
     a->count++;
 }
 
-void state_action_heads(const struct algorithm *algorithm, const struct mappo_env_spec *spec, char *text, size_t size)
+void state_action_heads(const struct policies *policies, const struct mappo_env_spec *spec, char *text, size_t size)
 {
     FILE *out = fmemopen(text, size, "w");
     CHECK(out, "out of memory while saving");
     for (int g = 0; g < spec->groups; g++) {
         char heads[512];
-        CHECK(distribution_json(&algorithm->policy[g]->dist, heads, sizeof heads), "more action heads than room");
+        CHECK(distribution_json(&policies->group[g]->dist, heads, sizeof heads), "more action heads than room");
         fputs(g ? "," : "{", out);
         text_json_string(out, spec->group[g].name);
         fprintf(out, ":%s", heads);
@@ -219,7 +219,7 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     if (digest) attribute_add(a, "", "environment_file", digest);
     attribute_add(a, "", "environment_options", vecenv_options(t->learning.env));
     attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
-    state_action_heads(t->learning.algorithm, vecenv_spec(t->learning.env), heads, sizeof heads);
+    state_action_heads(t->learning.policies, vecenv_spec(t->learning.env), heads, sizeof heads);
     attribute_add(a, "", "action_heads", heads);
     text_format(text, sizeof text, "%d", FLOAT_MATH_ROUNDING);
     attribute_add(a, "", "rounding", text);

@@ -246,18 +246,18 @@ void stored_warn_plugin(const struct checkpoint *file, const char *path, const s
 
 /* ---- its networks -------------------------------------------------------------------------------------------------------------------- */
 
-int stored_load_networks(struct algorithm *algorithm, const struct checkpoint *file, const char *path, const char *differences,
+int stored_load_networks(struct policies *policies, const struct checkpoint *file, const char *path, const char *differences,
                          struct comm *comm, struct error *err)
 {
     struct field_list all = {0}, networks = {0};
-    algorithm->ops->fields(algorithm, &all);
+    policies_fields(policies, &all);
     for (int i = 0; i < all.count; i++)
         if (!strncmp(all.field[i].name, "/policy/", 8)) field_copy(&networks, &all.field[i]);
     int code = comm->rank == 0 ? checkpoint_read(file, &networks, err) : 0;
     if (code && differences[0]) error_set(err, code, "%s was trained with %s: its networks don't fit", path, differences);
     code = comm_vote(comm, code, err);
     for (int i = 0; i < networks.count && !code; i++) comm_broadcast(comm, networks.field[i].data, field_bytes(&networks.field[i]));
-    if (!code) algorithm->ops->push(algorithm);
+    if (!code) policies_push(policies);
     free(all.field);
     free(networks.field);
     return code;

@@ -146,9 +146,8 @@ static int save(struct trainer *t, struct error *err)
 
 static int check_agreement(struct trainer *t, struct error *err)
 {
-    struct algorithm *algorithm = t->learning.algorithm;
     if (t->standing.update % AGREE_INTERVAL) return 0;
-    return comm_agree(t->comm, "the parameters", algorithm->ops->hash(algorithm), err);
+    return comm_agree(t->comm, "the parameters", policies_hash(t->learning.policies), err);
 }
 
 /* An evaluation that a reason to stop has interrupted comes before anything else. */

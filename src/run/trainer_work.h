@@ -87,7 +87,7 @@ struct field_list state_file_fields(const struct trainer *t);
 /* Whether the run was left in the evaluation of its last update: it isn't finished then, however many steps it has. */
 bool state_evaluation_due(const struct checkpoint *file);
 /* What the columns of each group's actor mean, as JSON: {"agent":[["categorical",5]]}. */
-void state_action_heads(const struct algorithm *algorithm, const struct mappo_env_spec *spec, char *text, size_t size);
+void state_action_heads(const struct policies *policies, const struct mappo_env_spec *spec, char *text, size_t size);
 /* Rank 0. Whether the file's environments, whose hash was read into t->env_hash, are ours, which it then becomes; by the rule of version
  * 0.1, too. EXIT_CHECKPOINT. */
 int state_check_identity(struct trainer *t, const struct checkpoint *file, struct error *err);

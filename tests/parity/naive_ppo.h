@@ -91,7 +91,7 @@ static inline struct naive_row naive_policy_row(struct naive *n, int g, int u, i
     const struct policy *policy = n->policy[g];
     const struct group_sizes *sizes = &policy->sizes;
     const size_t row = (size_t)u * (size_t)sizes->agents + (size_t)a;
-    const int set = policy_set(policy, a);
+    const int set = policy_set(policy, ROLE_ACTOR, a);
     real z[64];
     double log_prob, entropy;
     naive_forward(n, &policy->actor, policy_actor(policy, policy->parameters, set), n->actor_tiles[g], io->obs + row * (size_t)sizes->obs,
@@ -116,10 +116,10 @@ static inline double naive_value_row(struct naive *n, int g, int u, int a, doubl
     const size_t agents = (size_t)policy->sizes.agents, row = (size_t)u * agents + (size_t)a;
     const size_t input = policy->state_rows > 1 ? row : (size_t)u, output = policy->value_agents > 1 ? row : (size_t)u;
     real out[1];
-    naive_forward(n, &policy->critic, policy_critic(policy, policy->parameters, policy_set(policy, a)), n->critic_tiles[g],
+    naive_forward(n, &policy->critic, policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)), n->critic_tiles[g],
                   n->rollout->inputs.group[g].now + input * (size_t)policy->state_size, out);
     const double v = (double)out[0], target = ((double)returns->ret[row] - mean) / deviation;
-    const struct normalizer_scale *stored = &n->stored[g][policy_set(policy, a)];
+    const struct normalizer_scale *stored = &n->stored[g][policy_set(policy, ROLE_CRITIC, a)];
     double old = (double)returns->value[output];
     if (n->popart) old = (stored->mean + stored->deviation * old - mean) / deviation; /* the same V on today's scale */
     const double clip = (double)n->config->value_clip, delta = (double)n->config->huber_delta;
@@ -129,9 +129,9 @@ static inline double naive_value_row(struct naive *n, int g, int u, int a, doubl
     return fmax(plain, naive_huber(target - limited, delta));
 }
 
-/* A minibatch of one set of parameters, as a list of rows. */
+/* A minibatch of one learner, as a list of rows. */
 struct naive_batch {
-    int group, set, rows;
+    int group, rows;
     int *unit, *agent;
 };
 
@@ -170,7 +170,7 @@ static inline struct naive_loss naive_loss(struct naive *n, const struct naive_b
     return loss;
 }
 
-/* Generalised advantage estimation and its normalisation over the rows of one set, by the definitions. */
+/* Generalised advantage estimation and its normalisation over the rows of one set of the actor, by the definitions. */
 static inline void naive_advantages(const struct naive *n, int g, int set, double *advantage, double *ret)
 {
     const struct rollout *rollout = n->rollout;
@@ -179,11 +179,12 @@ static inline void naive_advantages(const struct naive *n, int g, int set, doubl
     const struct policy *policy = n->policy[g];
     const int steps = rollout->transitions->config.steps, envs = rollout->transitions->config.envs, agents = policy->sizes.agents,
               values = policy->value_agents;
-    const struct normalizer_scale scale = policy->norm[set].scale;
+    const bool apart = policy_apart(policy, ROLE_ACTOR);
     double sum = 0, squares = 0, count = 0;
     for (int e = 0; e < envs; e++)
         for (int a = 0; a < agents; a++) {
-            if (policy->sets > 1 && a != set) continue;
+            if (apart && a != set) continue;
+            const struct normalizer_scale scale = policy->norm[policy_set(policy, ROLE_CRITIC, a)].scale;
             double later = 0;
             for (int t = steps - 1; t >= 0; t--) {
                 const size_t u = (size_t)t * (size_t)envs + (size_t)e, row = u * (size_t)agents + (size_t)a;
@@ -208,7 +209,7 @@ static inline void naive_advantages(const struct naive *n, int g, int set, doubl
     const double mean = sum / count, deviation = sqrt(squares / count - mean * mean);
     for (int u = 0; u < steps * envs; u++)
         for (int a = 0; a < agents; a++)
-            if (policy->sets == 1 || a == set) advantage[u * agents + a] = (advantage[u * agents + a] - mean) / (deviation + 1e-5);
+            if (!apart || a == set) advantage[u * agents + a] = (advantage[u * agents + a] - mean) / (deviation + 1e-5);
 }
 
 #endif

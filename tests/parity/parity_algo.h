@@ -459,7 +459,7 @@ static inline void parity_mappo(hid_t file, const char *variant, const char *cri
                                          .activation = strcmp(activation, "relu") == 0 ? ACTIVATION_RELU : ACTIVATION_TANH,
                                          .feature_norm = golden_config(file, "feature_norm") != 0,
                                          .layer_norm = true,
-                                         .share = true,
+                                         .share = {true, true},
                                          .critic_input = CRITIC_AGENT_STATE,
                                          .normalizer = golden_config(file, "popart") != 0 ? NORMALIZER_POPART : NORMALIZER_VALUENORM};
     if (policy_build(&c.policy, &config, &c.spec, 0, c.backend, &err)) die_error(&err);
@@ -506,7 +506,7 @@ static inline void parity_gae_rule(hid_t file, const char *rule, const char *sca
     c.spec.group[0].act[0] = (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = c.choices};
     const struct policy_config config = {.hidden = 1,
                                          .layers = 1,
-                                         .share = true,
+                                         .share = {true, true},
                                          .critic_input = CRITIC_OBS,
                                          .normalizer = strcmp(scale, "norm") == 0 ? NORMALIZER_VALUENORM : NORMALIZER_NONE};
     if (policy_build(&c.policy, &config, &c.spec, 0, c.backend, &err)) die_error(&err);

@@ -17,8 +17,9 @@
 
 enum { STEPS = 14, ENVS = 6 };
 
+enum { APART, ACTOR_ALONE, CRITIC_ALONE, BOTH };
 struct arrangement {
-    bool share;
+    int shared; /* what of all agents is one */
     int critic_input;
     bool concatenate;
     int shards;
@@ -60,18 +61,19 @@ static void open_fixture_where(struct fixture *f, int where, const char *name, c
     const struct backend_config backend = {.name = "cpu", .threads = 1, .level = -1};
     assert_int_equal(backend_open(&f->backend, &backend, &err), 0);
     for (int g = 0; g < f->spec->groups; g++) {
-        const struct policy_config config = {.hidden = 16,
-                                             .layers = 2,
-                                             .activation = ACTIVATION_TANH,
-                                             .feature_norm = true,
-                                             .layer_norm = true,
-                                             .head_gain = 1,
-                                             .share = how->share,
-                                             .critic_input = how->critic_input,
-                                             .concatenate = how->concatenate,
-                                             .normalizer = NORMALIZER_VALUENORM,
-                                             .seed = 3,
-                                             .index = (uint32_t)g};
+        const struct policy_config config = {
+            .hidden = 16,
+            .layers = 2,
+            .activation = ACTIVATION_TANH,
+            .feature_norm = true,
+            .layer_norm = true,
+            .head_gain = 1,
+            .share = {[ROLE_ACTOR] = how->shared & ACTOR_ALONE, [ROLE_CRITIC] = how->shared & CRITIC_ALONE},
+            .critic_input = how->critic_input,
+            .concatenate = how->concatenate,
+            .normalizer = NORMALIZER_VALUENORM,
+            .seed = 3,
+            .index = (uint32_t)g};
         assert_int_equal(policy_build(&f->policy[g], &config, f->spec, g, f->backend, &err), 0);
         f->policies[g] = &f->policy[g];
     }
@@ -157,7 +159,7 @@ static real value_of(struct fixture *f, int g, int a, const float *x)
     const struct batch batch = {NULL, 1, 1, NULL};
     real out;
     const struct forward_pass pass = {.net = &policy->critic,
-                                      .parameters = policy_critic(policy, policy->parameters, policy_set(policy, a)),
+                                      .parameters = policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)),
                                       .tiles = tiles,
                                       .out = &out};
     f->backend->pack(f->backend, &policy->critic, &tiles, x, &batch, 1);
@@ -230,10 +232,18 @@ static int compare_step(struct fixture *f, struct replay *r, int t)
 static void rollouts_hold_what_the_environment_said_and_value_truncated_states(void **state)
 {
     (void)state;
-    static const struct arrangement arrangements[] = {
-        {true, CRITIC_STATE, false, 1},   {true, CRITIC_STATE, true, 1}, {true, CRITIC_STATE_ID, false, 1},
-        {true, CRITIC_STATE_ID, true, 2}, {true, CRITIC_OBS, false, 1},  {true, CRITIC_OBS, false, 3},
-        {false, CRITIC_STATE, true, 1},   {false, CRITIC_OBS, false, 2}, {false, CRITIC_STATE_ID, false, 1}};
+    static const struct arrangement arrangements[] = {{BOTH, CRITIC_STATE, false, 1},
+                                                      {BOTH, CRITIC_STATE, true, 1},
+                                                      {BOTH, CRITIC_STATE_ID, false, 1},
+                                                      {BOTH, CRITIC_STATE_ID, true, 2},
+                                                      {BOTH, CRITIC_OBS, false, 1},
+                                                      {BOTH, CRITIC_OBS, false, 3},
+                                                      {APART, CRITIC_STATE, true, 1},
+                                                      {APART, CRITIC_OBS, false, 2},
+                                                      {APART, CRITIC_STATE_ID, false, 1},
+                                                      {ACTOR_ALONE, CRITIC_STATE, true, 1},
+                                                      {ACTOR_ALONE, CRITIC_STATE_ID, false, 2},
+                                                      {CRITIC_ALONE, CRITIC_STATE, false, 1}};
     for (size_t i = 0; i < sizeof arrangements / sizeof *arrangements; i++) {
         struct error err = {0};
         struct fixture f;
@@ -261,8 +271,9 @@ static void rollouts_hold_what_the_environment_said_and_value_truncated_states(v
 static void rollouts_do_not_depend_on_how_environments_are_split(void **state)
 {
     (void)state;
-    for (int share = 0; share < 2; share++) {
-        const struct arrangement whole = {share, CRITIC_OBS, false, 1}, cut = {share, CRITIC_OBS, false, 2};
+    for (int both = 0; both < 2; both++) {
+        const int shared = both ? BOTH : APART;
+        const struct arrangement whole = {shared, CRITIC_OBS, false, 1}, cut = {shared, CRITIC_OBS, false, 2};
         struct fixture f[3];
         struct error err = {0};
         open_fixture(&f[0], "test/kitchen_sink", &whole, 6, 0, NULL, 0);
@@ -291,7 +302,7 @@ static void rollouts_do_not_depend_on_how_environments_are_split(void **state)
 static int collect_fault(const char *fault, const char *fault_step, const char *words[3])
 {
     const struct env_option option[] = {{"fault", fault}, {"fault_env", "4"}, {"fault_step", fault_step}};
-    const struct arrangement how = {true, CRITIC_STATE, true, 1}; /* final observations are wanted */
+    const struct arrangement how = {BOTH, CRITIC_STATE, true, 1}; /* final observations are wanted */
     struct fixture f;
     struct error err = {0};
     open_fixture(&f, "test/kitchen_sink", &how, 3, 2, option, 3);
@@ -367,7 +378,7 @@ static void final_observations_are_sent_where_an_episode_was_cut(void **state)
     (void)state;
     enum { MANY = 3000, WIDTH = SINK_RUNNERS * SINK_RUNNER_OBS * (int)sizeof(float), GAP = 32 * 1024 };
     const struct env_option option[] = {{"longest", "500"}, {"mortal", "0"}};
-    const struct arrangement how = {true, CRITIC_OBS, false, 1};
+    const struct arrangement how = {BOTH, CRITIC_OBS, false, 1};
     struct fixture direct, staged;
     struct error err = {0};
     open_fixture_where(&direct, COLLECT_DIRECT, "test/kitchen_sink", &how, MANY, 0, option, 2);
@@ -400,7 +411,7 @@ static void final_observations_are_sent_where_an_episode_was_cut(void **state)
 static void shards_that_do_not_fit_are_a_matter_of_configuration(void **state)
 {
     (void)state;
-    const struct arrangement how = {true, CRITIC_OBS, false, 1};
+    const struct arrangement how = {BOTH, CRITIC_OBS, false, 1};
     struct fixture f;
     struct error err = {0};
     struct rollout *rollout;

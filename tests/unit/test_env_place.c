@@ -457,7 +457,10 @@ static uint64_t learn(const char *name, bool elsewhere)
     const struct backend_config cpu = {.name = "cpu", .threads = 1, .level = -1};
     assert_int_equal(backend_open(&backend, &cpu, &err), 0);
     assert_int_equal(comm_open(&comm, &argc, &argv, &err), 0);
+    struct policies *policies;
+    assert_int_equal(algorithm_policies(&policies, &config, vecenv_spec(env), backend, &err), 0);
     const struct algorithm_context context = {.config = &config,
+                                              .policies = policies,
                                               .env = env,
                                               .backend = backend,
                                               .comm = comm,
@@ -475,8 +478,9 @@ static uint64_t learn(const char *name, bool elsewhere)
         if (!code) code = algorithm->ops->outcome(algorithm, &err);
     }
     if (code) fail_msg("%s", err.text);
-    const uint64_t hash = algorithm->ops->hash(algorithm);
-    algorithm->ops->destroy(algorithm);
+    const uint64_t hash = policies_hash(policies);
+    algorithm_destroy(algorithm);
+    policies_destroy(policies);
     comm_close(comm);
     backend->close(backend);
     vecenv_close(env);
