@@ -155,18 +155,11 @@ static int open_environments(struct learning *l, const struct config *config, in
     return pod_env_open(&l->env, l->pod, config, &batch, stages, l->backend->messages, err);
 }
 
-static void *memory_of(void *env, size_t bytes)
+/* Beside the CPU backend environments write into the rollout, unless their place has memory of its own. */
+static int collect_where(const struct learning *l)
 {
-    return vecenv_memory(env, bytes);
-}
-
-/* Environments on the device stay there; beside the CPU backend they write into the rollout, unless their place has memory of its own. */
-static void set_collecting(const struct learning *l, struct algorithm_context *context)
-{
-    const bool owns = vecenv_owns_memory(l->env), host = l->backend->host_memory;
-    context->where = vecenv_on_device(l->env) ? COLLECT_DEVICE : host && !owns ? COLLECT_DIRECT : COLLECT_STAGED;
-    context->share = owns ? memory_of : NULL;
-    context->share_user = l->env;
+    if (vecenv_on_device(l->env)) return COLLECT_DEVICE;
+    return l->backend->host_memory && !vecenv_owns_memory(l->env) ? COLLECT_DIRECT : COLLECT_STAGED;
 }
 
 static struct algorithm_context context_of(const struct learning *l, const struct config *config, struct comm *comm)
@@ -201,7 +194,6 @@ static int reserve(struct learning *l, const struct config *config, struct comm 
     char why[192];
     size_t need = 0;
     planned.backend = planner;
-    planned.share = NULL;
     int code = algorithm_policies(policies, config, vecenv_spec(l->env), planner, err);
     if (!code) code = algorithm_create(&algorithm, &planned, err);
     if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, *policies, planner, comm, 1, err);
@@ -227,7 +219,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     const int stages = context.local_shards > 1 ? context.local_shards : l->envs.count > 1 ? 2 : 1;
     if ((code = open_environments(l, config, stages, err))) return code;
     context.env = l->env;
-    set_collecting(l, &context);
+    context.where = collect_where(l);
     context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;
     if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
     if ((code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err))) return code;

@@ -422,11 +422,6 @@ static void a_fault_elsewhere_is_told_in_the_same_words(void **state)
 
 /* ---- learning ------------------------------------------------------------------------------------------------------------------------ */
 
-static void *memory_of(void *env, size_t bytes)
-{
-    return vecenv_memory(env, bytes);
-}
-
 /* Hash of the parameters after some updates. */
 static uint64_t learn(const char *name, bool elsewhere)
 {
@@ -466,9 +461,7 @@ static uint64_t learn(const char *name, bool elsewhere)
                                               .comm = comm,
                                               .envs = ENVS,
                                               .local_shards = 1,
-                                              .where = elsewhere ? COLLECT_STAGED : COLLECT_DIRECT,
-                                              .share = elsewhere ? memory_of : NULL,
-                                              .share_user = env};
+                                              .where = elsewhere ? COLLECT_STAGED : COLLECT_DIRECT};
     assert_int_equal(algorithm_create(&algorithm, &context, &err), 0);
     int code = algorithm->ops->begin(algorithm, false, &err);
     for (int i = 0; i < 3 && !code; i++) {
