@@ -68,12 +68,12 @@ endif
 # Learning is compiled a second time with real = double, for parity.
 KERNELS        := $(wildcard src/backend/*_kernels.c)
 SOURCES        := $(filter-out $(KERNELS),$(wildcard src/*/*.c)) $(filter-out envs/template/%,$(wildcard envs/*/*.c))
-DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c src/algo/*.c src/comm/*.c) src/env/kernels.c)
+DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c src/algo/*.c src/comm/*.c))
 # Those that take longest first.
 CUDA_SOURCES   := $(if $(filter nvcc emulated,$(CUDA_KIND)),$(wildcard cuda/fused*.cu) $(filter-out cuda/fused%,$(wildcard cuda/*.cu envs/*/*.cu)))
 CUDA_OBJECTS   := $(CUDA_SOURCES:%.cu=$(BUILD)/obj/%.cu.o) $(if $(filter emulated,$(CUDA_KIND)),$(patsubst %.cc,$(BUILD)/obj/%.o,$(wildcard tests/cuda/emulation/*.cc)))
 OBJECTS        := $(CUDA_OBJECTS) $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/obj/%.$(l).o))
-SHARED_OBJECTS := $(filter-out $(DOUBLE_SOURCES:%.c=$(BUILD)/obj/%.o),$(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(filter-out $(CUDA_OBJECTS),$(OBJECTS))))
+SHARED_OBJECTS := $(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(filter-out $(CUDA_OBJECTS),$(OBJECTS)))
 DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/double/%.$(l).o)) $(SHARED_OBJECTS)
 
 # Test programs: tests/<folder>/test_*.c, linked with the double build where the name ends in _double; other C files of these folders are
@@ -137,7 +137,7 @@ $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	$(Q)$(COMPILE) -DMAPPO_REAL_DOUBLE -c -o $@ $<
 
 # ---- CUDA: by nvcc, or by the host's compiler against the tests' emulation of a device --------------------------------------------------------
-$(BUILD)/obj/src/backend/%.o $(BUILD)/obj/src/env/kernels.o: CPPFLAGS_ALL += $(if $(CUDA_SOURCES),-DHAVE_CUDA)
+$(BUILD)/obj/src/backend/%.o: CPPFLAGS_ALL += $(if $(CUDA_SOURCES),-DHAVE_CUDA)
 $(BUILD)/obj/cuda/devices.cu.o: CUDA_DEFINES := -DMAPPO_CUDA_ARCHES='"$(or $(CUDA_ARCHES),none)"'
 ifeq ($(CUDA_KIND),nvcc)
 # Code for every architecture, and what newer ones can compile for themselves when the program starts. From 8.0 on all come from one text,
@@ -197,7 +197,7 @@ define test_rules
 $(BUILD)/tests/%_double: tests/$(1)/%_double.c $(BUILD)/libmappo_double.a $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
-	$$(Q)$$(COMPILE) $$(CMOCKA_CFLAGS) -DMAPPO_REAL_DOUBLE -Itests -o $$@ $$< $(BUILD)/libmappo_double.a $$(TEST_LIBS)
+	$$(Q)$$(COMPILE) $$(CMOCKA_CFLAGS) -DMAPPO_REAL_DOUBLE -DMAPPO_RULES_DOUBLE -Itests -o $$@ $$< $(BUILD)/libmappo_double.a $$(TEST_LIBS)
 $(BUILD)/tests/%: tests/$(1)/%.c $(BUILD)/libmappo.a $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
@@ -263,7 +263,7 @@ D = $(DESTDIR)$(PREFIX)
 install: all
 	install -d "$(D)"/bin "$(D)"/include/mappo/env "$(D)"/include/mappo/base "$(D)"/include/mappo/cuda "$(D)"/lib/pkgconfig "$(D)"/share/mappo/slurm "$(D)"/share/mappo/scripts "$(D)"/share/modulefiles/mappo "$(D)"/share/doc/mappo
 	install -m 755 $(BUILD)/mappo "$(D)"/bin/mappo
-	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/slices.h src/env/account.h src/env/real_float.h src/env/real_double.h src/env/float_math.h "$(D)"/include/mappo/env
+	install -m 644 src/env/mappo_env.h src/env/lane_env.h src/env/describe.h src/env/rules.h src/env/slices.h src/env/account.h src/env/float_math.h "$(D)"/include/mappo/env
 	install -m 644 src/base/philox.h src/base/fn.h src/base/check.h src/base/episode_end.h "$(D)"/include/mappo/base
 	install -m 644 cuda/launch.h cuda/lane_kernels.h "$(D)"/include/mappo/cuda
 	install -m 755 $(wildcard slurm/*.sh) "$(D)"/share/mappo/slurm

@@ -118,9 +118,9 @@ if wanted switches; then
         # shellcheck disable=SC2086
         grep -nE '\bHAVE_MPI\b' $c_files | grep -vE '^(tests/|src/comm/)'
         # shellcheck disable=SC2086
-        grep -nE '\bHAVE_CUDA\b' $c_files | grep -vE '^(tests/|src/backend/|src/env/kernels\.c|cuda/)'
+        grep -nE '\bHAVE_CUDA\b' $c_files | grep -vE '^(tests/|src/backend/|cuda/)'
     } >"$work/found"
-    verdict switches "HAVE_MPI, HAVE_CUDA stand only where a communicator, backend or kernels are chosen"
+    verdict switches "HAVE_MPI, HAVE_CUDA stand only where a communicator or backend is chosen"
 fi
 
 if wanted formulas; then

@@ -28,6 +28,7 @@ struct env_device_config { /* pointers: as long as the batch is open; `program` 
 };
 
 struct env_device_ops {
+    const struct mappo_kernels *(*kernels)(const struct mappo_env *);               /* of a built-in environment; NULL = it has none */
     struct env_device *(*open)(struct backend *, const struct env_device_config *); /* with the host's copies in it */
     void (*close)(struct env_device *);                                             /* before the backend */
     /* captured: */

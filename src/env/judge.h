@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "base/check.h"
-#include "env/lane.h"
+#include "env/slices.h"
 #include "env/mappo_env.h"
 
 struct judge {

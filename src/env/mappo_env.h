@@ -208,7 +208,7 @@ struct mappo_canvas {
  * return 0 or a cudaError_t. What they are given may be captured into a graph and run again: nothing may change but what is in device
  * memory. In `step` reward, ep_end and info are always there. cuda/lane_kernels.h makes all of this from an environment's rules. */
 struct account;      /* env/account.h: what a step does for each copy after its own work; device memory, too */
-struct lane_strides; /* env/lane.h */
+struct lane_strides; /* env/slices.h */
 struct mappo_device;
 struct mappo_kernels {
     uint32_t struct_size;
@@ -268,7 +268,7 @@ struct mappo_env {
 
     /* optional: 0 where this instance can run on a device, and how (it must not outlive self); else non-zero, and it stays on the host.
      * out->kernels may be left NULL: the host then takes those that were made for this descriptor, a plugin's data symbol
-     * `const struct mappo_kernels mappo_env_kernels`, a built-in environment's NAME_kernels. */
+     * `const struct mappo_kernels mappo_env_plugin_kernels`, a built-in environment's NAME_kernels. */
     int (*device)(void *self, struct mappo_device *out);
 };
 

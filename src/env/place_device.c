@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "env/calls.h"
 #include "env/device.h"
-#include "env/registry.h"
+#include "env/plugin.h"
 #include "env/vecenv_work.h"
 
 struct env_on_device {
@@ -118,8 +118,10 @@ bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct ba
         lacks = "this backend steps no environments";
     else if (!v->env->device)
         lacks = "it has no kernels";
-    else if (call_device(v->env, host->instance, &program) || !(program.kernels || (program.kernels = registry_kernels(v->env))))
-        lacks = "its kernels are not in this build, or don't know these options";
+    else if (call_device(v->env, host->instance, &program))
+        lacks = "its kernels don't know these options";
+    else if (!program.kernels && !(program.kernels = plugin_kernels(v->env)) && !(program.kernels = ops->kernels(v->env)))
+        lacks = "it has no kernels";
     if (lacks) {
         text_format(why, size, "%s: %s", v->env->id, lacks);
         return false;

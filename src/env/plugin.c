@@ -20,7 +20,7 @@ static struct plugin {
     char path[PATH_MAX];
     char digest[65];
     struct mappo_env env;
-    const struct mappo_kernels *kernels;
+    const struct mappo_kernels *kernels; /* NULL = none */
 } plugins[MAX_PLUGINS];
 static int plugin_count;
 
@@ -81,10 +81,10 @@ static int read_descriptor(void *handle, const char *path, struct mappo_env *out
 /* Optional. */
 static int read_kernels(void *handle, const char *path, const struct mappo_kernels **out, struct error *err)
 {
-    const struct mappo_kernels *kernels = *out = dlsym(handle, "mappo_env_kernels");
+    const struct mappo_kernels *kernels = *out = dlsym(handle, "mappo_env_plugin_kernels");
     if (!kernels || (kernels->struct_size >= sizeof *kernels && kernels->reset && kernels->observe && kernels->step)) return 0;
     return error_set(err, EXIT_ENVIRONMENT,
-                     "environment plugin %s: mappo_env_kernels lacks reset, observe or step, or has a struct_size below %zu", path,
+                     "environment plugin %s: mappo_env_plugin_kernels lacks reset, observe or step, or has a struct_size below %zu", path,
                      sizeof *kernels);
 }
 

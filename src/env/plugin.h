@@ -14,9 +14,9 @@ bool plugin_is_path(const char *name); /* has a slash and ends in .so */
  * writable by everyone, symbols missing, another ABI number, a required function missing. A file or folder writable by its group is opened
  * with a warning. EXIT_ENVIRONMENT. */
 int plugin_open(const char *path, const struct mappo_env **env, struct error *err);
-/* Those that the plugin brings, as its data symbol mappo_env_kernels; NULL where it has none, and for an environment that is built in. */
-const struct mappo_kernels *plugin_kernels(const struct mappo_env *env);
 /* Of the file that it was loaded from: SHA-256 in hexadecimal; NULL for an environment that is built in. */
 const char *plugin_digest(const struct mappo_env *env);
+/* What it exports beside its descriptor; NULL for one without kernels, and for an environment that is built in. */
+const struct mappo_kernels *plugin_kernels(const struct mappo_env *env);
 
 #endif

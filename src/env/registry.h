@@ -29,9 +29,6 @@ const struct env_variant *registry_variant(const char *name); /* by name or alia
 /* The variant that `env` is with these options: all that the variant sets and nothing else differs from the defaults. NULL = none. */
 const struct env_variant *registry_variant_of(const struct mappo_env *env, const struct env_option *given, int count);
 
-/* How an environment steps on a device; NULL where it has no kernels, or this program was built without them. */
-const struct mappo_kernels *registry_kernels(const struct mappo_env *env);
-
 /* The tuned preset of an environment or variant, by its id (envs/<id>.ini); NULL where it has none. */
 const char *registry_preset(const char *id);
 

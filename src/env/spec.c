@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/digest.h"
-#include "env/lane.h"
+#include "env/slices.h"
 #include "env/vecenv.h"
 
 struct group_sizes group_sizes(const struct mappo_group *group)

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-#include "env/lane.h"
 #include "env/options.h"
 #include "env/place.h"
+#include "env/slices.h"
 #include "env/vecenv.h"
 #include "env/wrappers.h"
 

@@ -213,6 +213,24 @@ static void kitchen_sink_is_the_host_s(void **state)
     play(&config);
 }
 
+/* Agents a thread: a block's rows are all that shared memory has room for, some of them, or none. */
+static void wide_rows_large_rules_and_tables_are_the_host_s(void **state)
+{
+    (void)state;
+    static const struct env_option kinds[][3] = {
+        {{"walkers", "24"}, {"sight", "6"}, {"state", "places"}},  /* rows of 340 numbers: 36 in a block */
+        {{"walkers", "5"}, {"sight", "1"}, {"state", "all_obs"}},  /* of 20 */
+        {{"walkers", "2"}, {"sight", "60"}, {"max_steps", "3"}},   /* of 29284: 117 KB */
+        {{"walkers", "130"}, {"sight", "0"}, {"state", "places"}}, /* copies of 1 KB */
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        struct vecenv_config config = config_of("test/wide", kinds[k], 3);
+        if (k == 2) config.envs = 5;
+        config.time_limit = k == 1 ? 7 : 0;
+        play(&config);
+    }
+}
+
 static void time_limits_and_rescaled_actions_are_the_host_s(void **state)
 {
     (void)state;
@@ -297,9 +315,13 @@ static void environments_without_kernels_stay_on_the_host(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_of_simple_spread_is_the_host_s),       cmocka_unit_test(kitchen_sink_is_the_host_s),
-        cmocka_unit_test(time_limits_and_rescaled_actions_are_the_host_s), cmocka_unit_test(restored_environments_go_on_as_they_would_have),
-        cmocka_unit_test(statistics_need_no_array_of_the_caller),          cmocka_unit_test(environments_without_kernels_stay_on_the_host),
+        cmocka_unit_test(every_kind_of_simple_spread_is_the_host_s),
+        cmocka_unit_test(kitchen_sink_is_the_host_s),
+        cmocka_unit_test(wide_rows_large_rules_and_tables_are_the_host_s),
+        cmocka_unit_test(time_limits_and_rescaled_actions_are_the_host_s),
+        cmocka_unit_test(restored_environments_go_on_as_they_would_have),
+        cmocka_unit_test(statistics_need_no_array_of_the_caller),
+        cmocka_unit_test(environments_without_kernels_stay_on_the_host),
     };
     return cmocka_run_group_tests_name("env_cuda", tests, NULL, NULL);
 }

@@ -7,4 +7,5 @@ static int on_device(const struct mappo_device *device, void *states, int32_t en
     return 1;
 }
 
-const struct mappo_kernels mappo_env_kernels = {.struct_size = sizeof(struct mappo_kernels), .reset = on_device, .observe = on_device};
+const struct mappo_kernels mappo_env_plugin_kernels = {
+    .struct_size = sizeof(struct mappo_kernels), .reset = on_device, .observe = on_device};

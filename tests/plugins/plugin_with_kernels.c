@@ -14,5 +14,5 @@ static int step_on_device(const struct mappo_device *device, void *states, int32
     return on_device(device, states, envs, io, stream);
 }
 
-const struct mappo_kernels mappo_env_kernels = {
+const struct mappo_kernels mappo_env_plugin_kernels = {
     .struct_size = sizeof(struct mappo_kernels), .reset = on_device, .observe = on_device, .step = step_on_device};

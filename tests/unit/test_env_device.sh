@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rules that a kernel is to be made from must compile as device code: each rules header is included into a kernel that plays one copy a thread.
+# The kernels of every environment, and those that docs/env-abi.md makes of the template, compile as device code.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 nvcc=${NVCC:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
@@ -22,26 +22,11 @@ compiles() { # what, file
         failed=1
     fi
 }
-cat > "$folder/rules.cu" <<'CUDA'
-#include "env/real_float.h"
-#include "envs/mpe/simple_spread.h"
-#include "env/real_double.h"
-#include "envs/mpe/simple_spread.h"
-
-__global__ void play_spread(struct spread *w, struct spread_rules rules, const int32_t *act, float *reward, float *obs, double *exact)
-{
-    if (spread_step_float(w, &rules, act, NULL, reward, NULL)) spread_reset_float(w, &rules);
-    spread_observe_float(w, &rules, obs);
-    spread_step_double(w, &rules, act, NULL, exact, NULL);
-    spread_observe_double(w, &rules, obs);
-}
-CUDA
-compiles rules_compile_as_device_code_in_float_and_double "$folder/rules.cu"
 for file in envs/*/*.cu; do compiles "kernels_of_$(basename "$file" .cu)_compile" "$file"; done
 
-# As docs/env-abi.md says: the template's rules in a header, kernels of three lines, a plugin of both.
-sed '/what it looks like/,$d' envs/template/meeting.c > "$folder/meeting.h"
-sed -n '/^```cuda$/,/^```$/p' docs/env-abi.md | sed '/^```/d' | sed '/^static int device/,$d' > "$folder/meeting.cu"
+# As docs/env-abi.md says: kernels of the template from the same file, by two lines.
+cp envs/template/meeting.c "$folder"
+sed -n '/^```cuda$/,/^```$/p' docs/env-abi.md | sed '/^```/d' > "$folder/meeting.cu"
 compiles kernels_on_the_page_compile "$folder/meeting.cu"
 echo "1..$count"
 exit $failed

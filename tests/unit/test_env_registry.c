@@ -278,10 +278,34 @@ static void kernels_of_a_plugin_are_found_by_their_symbol(void **state)
     struct error err = {0};
     if (registry_find(copy_of("plugin_with_kernels", "kernels.so", 0600), &with, &err)) fail_msg("%s", err.text);
     if (registry_find(copy_of("meeting", "none.so", 0600), &without, &err)) fail_msg("%s", err.text);
-    const struct mappo_kernels *kernels = registry_kernels(with);
+    const struct mappo_kernels *kernels = plugin_kernels(with);
     assert_non_null(kernels);
     assert_int_equal(kernels->reset(NULL, NULL, 0, NULL, NULL), 1);
-    assert_null(registry_kernels(without));
+    assert_null(plugin_kernels(without));
+}
+
+static void see_text(void *self, double x, double y, double height, const char *text, uint32_t fill)
+{
+    (void)x, (void)y, (void)height, (void)fill;
+    text_format(self, 80, "%s", text);
+}
+
+/* What was given need not outlive the call that opens: the environment's own text does, until the instance is closed. */
+static void a_text_lives_as_long_as_the_instance(void **state)
+{
+    (void)state;
+    char given[] = "what a user said", seen[80] = "";
+    const struct env_option option = {"said", given};
+    const struct vecenv_config config = {.name = copy_of("plugin_with_text", "said.so", 0600), .option = &option, .options = 1, .envs = 1};
+    const struct mappo_canvas canvas = {.self = seen, .text = see_text};
+    struct vecenv *env;
+    struct error err = {0};
+    if (vecenv_open(&env, &config, &err)) fail_msg("%s", err.text);
+    memset(given, '?', strlen(given));
+    assert_int_equal(vecenv_draw(env, 0, &canvas, &err), 0);
+    assert_string_equal(seen, "what a user said");
+    assert_string_equal(vecenv_options_changed(env), "said='what a user said'");
+    vecenv_close(env);
 }
 
 static void plugins_that_others_could_have_written_are_refused(void **state)
@@ -339,7 +363,8 @@ static void what_is_no_plugin_is_said_plainly(void **state)
     refused(copy_of("plugin_without_symbols", "nothing.so", 0600), EXIT_ENVIRONMENT, "no data symbol mappo_env_abi");
     refused(copy_of("plugin_of_another_abi", "old.so", 0600), EXIT_ENVIRONMENT, "built for ABI 99, this program has 2; compile it again");
     refused(copy_of("plugin_without_step", "no_step.so", 0600), EXIT_ENVIRONMENT, "the descriptor has no step");
-    refused(copy_of("plugin_with_half_kernels", "half.so", 0600), EXIT_ENVIRONMENT, "mappo_env_kernels lacks reset, observe or step");
+    refused(copy_of("plugin_with_half_kernels", "half.so", 0600), EXIT_ENVIRONMENT,
+            "mappo_env_plugin_kernels lacks reset, observe or step");
 }
 
 static void specs_and_results_outside_the_interface_are_refused(void **state)
@@ -483,6 +508,7 @@ int main(void)
         cmocka_unit_test(every_preset_file_is_compiled_in),
         cmocka_unit_test(template_plays_from_its_shared_object),
         cmocka_unit_test(kernels_of_a_plugin_are_found_by_their_symbol),
+        cmocka_unit_test(a_text_lives_as_long_as_the_instance),
         cmocka_unit_test(plugins_that_others_could_have_written_are_refused),
         cmocka_unit_test(plugins_writable_by_the_group_are_opened_with_a_warning),
         cmocka_unit_test(what_is_no_plugin_is_said_plainly),

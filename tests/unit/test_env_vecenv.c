@@ -44,7 +44,7 @@ void *realloc(void *old, size_t size)
 static long allocations;
 #endif
 
-static const char *const names[] = {"mpe/simple_spread", "test/kitchen_sink", "test/busy"};
+static const char *const names[] = {"mpe/simple_spread", "test/kitchen_sink", "test/busy", "test/wide"};
 enum { NAMES = sizeof names / sizeof *names };
 
 static struct vecenv_config config_of(int which)
