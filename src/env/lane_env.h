@@ -375,7 +375,8 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         if (lane_env_read(&env->base, e, bytes, offsetof(struct NAME, rng), error)) return -1;                                             \
         return lane_env_take(&env->base, e, !NAME##_env_hooks.sound || NAME##_env_hooks.sound(saved, &env->rules), error);                 \
     }                                                                                                                                      \
-    static inline int NAME##_env_script(void *self, int32_t lo, int32_t hi, int32_t *const act_int[], float *const act_real[])             \
+    static __attribute__((unused)) int NAME##_env_script(void *self, int32_t lo, int32_t hi, int32_t *const act_int[],                     \
+                                                         float *const act_real[])                                                          \
     {                                                                                                                                      \
         const struct NAME##_env *env = (const struct NAME##_env *)self;                                                                    \
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
@@ -386,7 +387,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         }                                                                                                                                  \
         return 0;                                                                                                                          \
     }                                                                                                                                      \
-    static inline int NAME##_env_draw(const void *self, int32_t e, const struct mappo_canvas *canvas)                                      \
+    static __attribute__((unused)) int NAME##_env_draw(const void *self, int32_t e, const struct mappo_canvas *canvas)                     \
     {                                                                                                                                      \
         const struct NAME##_env *env = (const struct NAME##_env *)self;                                                                    \
         NAME##_env_hooks.draw((const struct NAME *)lane_state(&env->base, e), &env->rules, canvas);                                        \
