@@ -140,7 +140,8 @@ static void consider(const struct device_check *check, const struct look *look, 
 int device_check_fault(const struct device_check *check, const uint64_t *bad, uint64_t step, const struct vecenv *env, struct error *err)
 {
     struct look list[LOOKS];
-    const int n = check->bads ? list_looks(check, list) : 0, pieces = pieces_of(check);
+    if (!check->bads) return 0;
+    const int n = list_looks(check, list), pieces = pieces_of(check);
     const uint64_t begin = step - (uint64_t)check->steps;
     struct fault first = {.look = NULL}; /* what was wrong earliest: the rest may follow from it */
     for (int i = 0; i < n; i++) consider(check, &list[i], bad + pieces * i, begin, &first);

@@ -8,7 +8,6 @@
 
 #include "base/check.h"
 #include "env/slices.h"
-#include "env/mappo_env.h"
 
 struct judge {
     const struct mappo_env_spec *spec; /* wrappers applied */

@@ -99,7 +99,7 @@ static int open_window(struct pod_env *p, struct error *err)
 
 /* ---- this rank's parts --------------------------------------------------------------------------------------------------------------- */
 
-/* As algo/rollout.c cuts; elsewhere cut, the parts would fit the stages less well, and all would work the same. */
+/* As algo/collect.c cuts; elsewhere cut, the parts would fit the stages less well, and all would work the same. */
 static struct share stage_share(const struct pod_env *p, int stage)
 {
     const int64_t envs = p->batch.envs.count;
