@@ -264,7 +264,7 @@ install: all
 	install -d "$(D)"/bin "$(D)"/include/mappo/env "$(D)"/include/mappo/base "$(D)"/include/mappo/cuda "$(D)"/lib/pkgconfig "$(D)"/share/mappo/slurm "$(D)"/share/mappo/scripts "$(D)"/share/modulefiles/mappo "$(D)"/share/doc/mappo
 	install -m 755 $(BUILD)/mappo "$(D)"/bin/mappo
 	install -m 644 src/env/mappo_env.h src/env/lane_env.h src/env/describe.h src/env/rules.h src/env/slices.h src/env/account.h src/env/float_math.h "$(D)"/include/mappo/env
-	install -m 644 src/base/philox.h src/base/fn.h src/base/check.h "$(D)"/include/mappo/base
+	install -m 644 src/base/philox.h src/base/fn.h src/base/check.h src/base/episode_end.h "$(D)"/include/mappo/base
 	install -m 644 cuda/launch.h cuda/lane_kernels.h "$(D)"/include/mappo/cuda
 	install -m 755 $(wildcard slurm/*.sh) "$(D)"/share/mappo/slurm
 	install -m 644 $(wildcard slurm/*.example) "$(D)"/share/mappo/slurm

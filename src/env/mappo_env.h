@@ -56,6 +56,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/episode_end.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -63,7 +65,6 @@ extern "C" {
 #define MAPPO_ENV_ABI 2u
 
 enum { MAPPO_MAX_GROUPS = 8, MAPPO_MAX_HEADS = 4 };
-enum { MAPPO_RUNNING = 0, MAPPO_TERMINATED = 1, MAPPO_TRUNCATED = 2 };
 
 /* ---- spaces ----------------------------------------------------------------------------------------------- */
 

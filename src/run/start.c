@@ -251,9 +251,9 @@ static void say_pods(const struct trainer *t)
     if (t->pod->members == 1) return;
     progress_say(t->progress, "%d rank%s of %d learn%s; %s", t->comm->size, t->comm->size == 1 ? "" : "s", t->pod->world->size,
                  t->comm->size == 1 ? "s" : "",
-                 t->learning.pod_env ? "the others step environments for them"
-                                     : "the others have nothing to do, because environments step on the device: start one rank a "
-                                       "GPU, or let all step them on the host with cuda.environments=0");
+                 vecenv_on_device(t->learning.env) ? "the others have nothing to do, because environments step on the device: start one "
+                                                     "rank a GPU, or let all step them on the host with cuda.environments=0"
+                                                   : "the others step environments for them");
 }
 
 /* Rates end where they were meant to end when the run began; going on beyond is nothing that anybody wants. */

@@ -153,8 +153,8 @@ static void compare_snapshots(struct pair *p)
     unsigned char *a = malloc(bytes + 1), *b = malloc(bytes + 1);
     assert_true(a && b);
     for (int32_t e = 0; e < p->host.envs; e++) {
-        assert_int_equal(vecenv_snapshot(p->host.env, e, a, &p->host.err), 0);
-        assert_int_equal(vecenv_snapshot(p->device.env, e, b, &p->device.err), 0);
+        assert_int_equal(vecenv_snapshot(p->host.env, e, e + 1, a, &p->host.err), 0);
+        assert_int_equal(vecenv_snapshot(p->device.env, e, e + 1, b, &p->device.err), 0);
         if (memcmp(a, b, bytes)) fail_msg("the snapshots of environment %d differ", e);
     }
     free(a);
@@ -277,11 +277,11 @@ static void restored_environments_go_on_as_they_would_have(void **state)
     pair_reset(&p);
     for (int t = 0; t < 10; t++) pair_step(&p, (uint64_t)t, true);
     assert_true(vecenv_snapshot_bytes(p.host.env) <= sizeof saved[0]);
-    for (int32_t e = 0; e < ENVS; e++) assert_int_equal(vecenv_snapshot(p.device.env, e, saved[e], &p.device.err), 0);
+    for (int32_t e = 0; e < ENVS; e++) assert_int_equal(vecenv_snapshot(p.device.env, e, e + 1, saved[e], &p.device.err), 0);
     for (int t = 10; t < 15; t++) pair_step(&p, (uint64_t)t, true);
     for (int32_t e = 0; e < ENVS; e += 2) { /* every second one, on both sides: the others stay where they are */
-        assert_int_equal(vecenv_restore(p.host.env, e, saved[e], &p.host.err), 0);
-        assert_int_equal(vecenv_restore(p.device.env, e, saved[e], &p.device.err), 0);
+        assert_int_equal(vecenv_restore(p.host.env, e, e + 1, saved[e], &p.host.err), 0);
+        assert_int_equal(vecenv_restore(p.device.env, e, e + 1, saved[e], &p.device.err), 0);
     }
     compare_snapshots(&p);
     assert_int_equal(vecenv_observe(p.host.env, &p.host.io, &p.host.err), 0);

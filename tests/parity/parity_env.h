@@ -390,12 +390,12 @@ static inline bool spread_float_inject(struct spread_float *f, const struct spre
         numbers[2 * n + i] = (float)c->agent_pos.data[at + i];
         numbers[4 * n + i] = (float)c->landmark_pos.data[(size_t)e * 2 * n + i];
     }
-    if (vecenv_snapshot(f->env, e, f->snapshot, NULL)) return false;
+    if (vecenv_snapshot(f->env, e, e + 1, f->snapshot, NULL)) return false;
     memcpy(&head, f->snapshot + f->instance, sizeof head);
     head.steps = t;
     memcpy(f->snapshot + f->instance, &head, sizeof head);
     memcpy(f->snapshot + f->instance + sizeof head, numbers, 6 * n * sizeof(float));
-    return vecenv_restore(f->env, e, f->snapshot, NULL) == 0;
+    return vecenv_restore(f->env, e, e + 1, f->snapshot, NULL) == 0;
 }
 
 /* Every step of every episode from its recorded state; `obs` and `reward` get what followed, or the recorded numbers where rounding may

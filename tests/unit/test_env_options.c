@@ -148,14 +148,14 @@ static void snapshots_of_version_0_1_are_taken(void **state)
     const struct vecenv_config config = {.name = "simple_spread_v3", .envs = 1, .stream = PHILOX_ENVIRONMENT};
     assert_int_equal(vecenv_open(&env, &config, &err), 0);
     unsigned char *bytes = calloc(1, vecenv_snapshot_bytes(env));
-    assert_int_equal(vecenv_snapshot(env, 0, bytes, &err), 0);
+    assert_int_equal(vecenv_snapshot(env, 0, 1, bytes, &err), 0);
     uint64_t guard[2] = {vecenv_identity(env), vecenv_hash(env)}, found;
     memcpy(&found, bytes, sizeof found);
     assert_true(found == guard[0] && guard[0] != guard[1]);
     memcpy(bytes, &guard[1], sizeof guard[1]);
-    assert_int_equal(vecenv_restore(env, 0, bytes, &err), 0);
+    assert_int_equal(vecenv_restore(env, 0, 1, bytes, &err), 0);
     bytes[0] ^= 1;
-    assert_int_equal(vecenv_restore(env, 0, bytes, &err), EXIT_CHECKPOINT);
+    assert_int_equal(vecenv_restore(env, 0, 1, bytes, &err), EXIT_CHECKPOINT);
     free(bytes);
     vecenv_close(env);
 }

@@ -260,8 +260,8 @@ static void template_plays_from_its_shared_object(void **state)
     for (int k = 0; k < episodes; k++) met += episode[k].end == MAPPO_TERMINATED;
     assert_true(episodes >= 128 && met > episodes * 3 / 4);
     unsigned char *saved = malloc(vecenv_snapshot_bytes(b.env));
-    assert_int_equal(vecenv_snapshot(b.env, 3, saved, &b.err), 0);
-    assert_int_equal(vecenv_restore(b.env, 3, saved, &b.err), 0);
+    assert_int_equal(vecenv_snapshot(b.env, 3, 4, saved, &b.err), 0);
+    assert_int_equal(vecenv_restore(b.env, 3, 4, saved, &b.err), 0);
     free(saved);
     const struct mappo_env *again;
     assert_int_equal(registry_find(config.name, &again, NULL), 0);

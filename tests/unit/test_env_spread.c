@@ -147,12 +147,12 @@ static void place(struct env_batch *b, int n, const float *agents, const float *
     const size_t bytes = vecenv_snapshot_bytes(b->env), tail = 6 * (size_t)n * sizeof(float);
     const size_t padded = (sizeof(struct spread) + tail + 7) / 8 * 8;
     unsigned char *saved = malloc(bytes);
-    assert_int_equal(vecenv_snapshot(b->env, 0, saved, &b->err), 0);
+    assert_int_equal(vecenv_snapshot(b->env, 0, 1, saved, &b->err), 0);
     float *numbers = (float *)(void *)(saved + bytes - padded + sizeof(struct spread));
     memset(numbers, 0, 2 * (size_t)n * sizeof(float));
     memcpy(numbers + 2 * n, agents, 2 * (size_t)n * sizeof(float));
     memcpy(numbers + 4 * n, landmarks, 2 * (size_t)n * sizeof(float));
-    assert_int_equal(vecenv_restore(b->env, 0, saved, &b->err), 0);
+    assert_int_equal(vecenv_restore(b->env, 0, 1, saved, &b->err), 0);
     assert_int_equal(vecenv_observe(b->env, &b->io, &b->err), 0);
     free(saved);
 }
