@@ -352,7 +352,6 @@ static void fill_table(struct backend *b)
     b->ppo_measure = learners_measure;
     b->optimizer_step = optimizers_step;
     b->copy = memory_copy;
-    b->add = vector_add;
     b->soft_update = vector_soft_update;
     b->forward_act = forward_act;
     b->record_begin = record_begin;

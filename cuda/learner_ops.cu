@@ -12,17 +12,22 @@ template <class PASS> struct some_passes { /* of one launch */
     int count;
 };
 
-template <class PASS> static struct some_passes<PASS> passes_from(const PASS *pass, int first, int passes) {
-    struct some_passes<PASS> some;
+template <class PASS> static some_passes<PASS> passes_from(const PASS *pass, int first, int passes)
+{
+    some_passes<PASS> some;
     memset(&some, 0, sizeof some);
     some.count = passes - first < PASSES_AT_ONCE ? passes - first : PASSES_AT_ONCE;
     for (int p = 0; p < some.count; p++) some.pass[p] = pass[first + p];
     return some;
 }
 
+static __device__ size_t thread_item(void)
+{
+    return (size_t)blockIdx.x * CUDA_THREADS + threadIdx.x;
+}
+
 /* Passes are worked on side by side, each with a `fault` of its own; the run's is the first of these in their order. By one thread. */
-static __device__ void
-merge_faults(struct fault *run, const struct fault *found /* [count] */, int count)
+static __device__ void merge_faults(struct fault *run, const struct fault *found /* [count] */, int count)
 {
     for (int p = 0; p < count; p++)
         if (found[p].kind != NO_FAULT) fault_note(run, &found[p]);
@@ -31,7 +36,7 @@ merge_faults(struct fault *run, const struct fault *found /* [count] */, int cou
 /* ---- PPO's learners: a thread each --------------------------------------------------------------------------------------------------- */
 
 /* bad [bads] only with the first passes of a call (`clear`). */
-static __global__ void start_kernel(const struct some_passes<struct ppo_pass> some, const uint64_t *bad, int bads, int clear)
+static __global__ void start_kernel(const some_passes<ppo_pass> some, const uint64_t *bad, int bads, int clear)
 {
     __shared__ struct fault found[PASSES_AT_ONCE];
     const struct fault none = {NO_FAULT, 0, 0, 0};
@@ -61,7 +66,7 @@ void learners_start(struct backend *backend, const struct ppo_pass *pass, int pa
     }
 }
 
-static __global__ void begin_kernel(const struct some_passes<struct ppo_pass> some, const struct ppo_rules rules)
+static __global__ void begin_kernel(const some_passes<ppo_pass> some, const struct ppo_rules rules)
 {
     const int p = (int)threadIdx.x;
     if (p >= some.count) return;
@@ -78,7 +83,7 @@ void learners_begin(struct backend *backend, const struct ppo_rules *rules, cons
     }
 }
 
-static __global__ void measure_kernel(const struct some_passes<struct ppo_pass> some, const struct ppo_rules rules)
+static __global__ void measure_kernel(const some_passes<ppo_pass> some, const struct ppo_rules rules)
 {
     __shared__ struct fault found[PASSES_AT_ONCE];
     const int p = (int)threadIdx.x;
@@ -102,7 +107,7 @@ void learners_measure(struct backend *backend, const struct ppo_rules *rules, co
 
 /* ---- value heads that follow their normaliser: a block each -------------------------------------------------------------------------- */
 
-static __global__ void rescale_kernel(const struct some_passes<struct rescale_pass> some)
+static __global__ void rescale_kernel(const some_passes<rescale_pass> some)
 {
     const struct rescale_pass pass = some.pass[blockIdx.x];
     if (pass.fault->kind != NO_FAULT) return;
@@ -117,7 +122,7 @@ void learners_rescale_heads(struct backend *backend, const struct rescale_pass *
     if (backend->planning) return;
     cuda_of(backend)->writes++;
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
-        const struct some_passes<struct rescale_pass> some = passes_from(pass, first, passes);
+        const some_passes<rescale_pass> some = passes_from(pass, first, passes);
         LAUNCH(rescale_kernel, (unsigned)some.count, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
         LAUNCHED("rescale_heads");
     }
@@ -135,13 +140,12 @@ struct norm_blocks {
 static __device__ double squares_of_thread(const float *x /* [n] */, size_t n, int blocks)
 {
     double sum = 0;
-    for (size_t i = (size_t)blockIdx.x * CUDA_THREADS + threadIdx.x; i < n; i += (size_t)blocks * CUDA_THREADS)
-        sum += (double)x[i] * (double)x[i];
+    for (size_t i = thread_item(); i < n; i += (size_t)blocks * CUDA_THREADS) sum += (double)x[i] * (double)x[i];
     return sum;
 }
 
 /* Block (x, y): part x of the norm of network y. partial [networks][PARTIAL_BLOCKS] */
-static __global__ void prepare_kernel(const struct some_passes<struct optimizer_pass> some, const struct optimizer_rules rules,
+static __global__ void prepare_kernel(const some_passes<optimizer_pass> some, const struct optimizer_rules rules,
                                       const struct norm_blocks blocks, double *partial, unsigned *ticket)
 {
     __shared__ struct fault found[PASSES_AT_ONCE];
@@ -167,16 +171,16 @@ static __global__ void prepare_kernel(const struct some_passes<struct optimizer_
     if (thread == 0) merge_faults(some.pass[0].fault, found, some.count);
 }
 
-static __global__ void adam_kernel(const struct some_passes<struct optimizer_pass> some)
+static __global__ void adam_kernel(const some_passes<optimizer_pass> some)
 {
     const struct optimizer_pass &pass = some.pass[blockIdx.y];
-    const size_t i = (size_t)blockIdx.x * CUDA_THREADS + threadIdx.x;
+    const size_t i = thread_item();
     if (i >= pass.n || pass.fault->kind != NO_FAULT) return;
     const struct adam_step step = pass.optimizer->step;
     adam_update(&step, pass.gradient[i], &pass.parameters[i], &pass.m[i], &pass.v[i]);
 }
 
-static void prepare_steps(struct cuda *cuda, const struct optimizer_rules *rules, const struct some_passes<struct optimizer_pass> *some)
+static void prepare_steps(struct cuda *cuda, const struct optimizer_rules *rules, const some_passes<optimizer_pass> *some)
 {
     struct norm_blocks blocks;
     memset(&blocks, 0, sizeof blocks);
@@ -197,11 +201,11 @@ void optimizers_step(struct backend *backend, const struct optimizer_rules *rule
     struct cuda *cuda = cuda_of(backend);
     cuda->writes++;
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
-        const struct some_passes<struct optimizer_pass> some = passes_from(pass, first, passes);
+        const some_passes<optimizer_pass> some = passes_from(pass, first, passes);
         prepare_steps(cuda, rules, &some);
     }
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
-        const struct some_passes<struct optimizer_pass> some = passes_from(pass, first, passes);
+        const some_passes<optimizer_pass> some = passes_from(pass, first, passes);
         size_t most = 0;
         for (int p = 0; p < some.count; p++) most = some.pass[p].n > most ? some.pass[p].n : most;
         LAUNCH(adam_kernel, dim3(cuda_blocks(most, CUDA_THREADS), (unsigned)some.count), CUDA_THREADS, 0, cuda->stream, some);
@@ -210,24 +214,6 @@ void optimizers_step(struct backend *backend, const struct optimizer_rules *rule
 }
 
 /* ---- flat vectors: a thread per number ----------------------------------------------------------------------------------------------- */
-
-static __device__ size_t thread_item(void)
-{
-    return (size_t)blockIdx.x * CUDA_THREADS + threadIdx.x;
-}
-
-static __global__ void add_kernel(float *to, const float *from, size_t n)
-{
-    const size_t i = thread_item();
-    if (i < n) to[i] += from[i];
-}
-
-void vector_add(struct backend *backend, real *to, const real *from, size_t n)
-{
-    if (backend->planning || n == 0) return;
-    LAUNCH(add_kernel, cuda_blocks(n, CUDA_THREADS), CUDA_THREADS, 0, cuda_of(backend)->stream, to, from, n);
-    LAUNCHED("add");
-}
 
 static __global__ void soft_update_kernel(float *__restrict__ target, const float *__restrict__ from, float tau, size_t n)
 {

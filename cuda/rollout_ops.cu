@@ -324,7 +324,7 @@ struct moments_passes {
 /* Count, sum and sum of squares of what this thread reads. */
 static __device__ void moments_of_thread(const struct moments_pass *p, int blocks, double found[3])
 {
-    const int wide = p->batch.rows * p->rows; /* numbers of a unit lie side by side */
+    const int wide = p->batch.rows;
     const int units = p->batch.count && *p->batch.count < p->batch.units ? *p->batch.count : p->batch.units;
     const size_t n = (size_t)units * (size_t)wide;
     for (size_t i = thread_item(); i < n; i += (size_t)blocks * CUDA_THREADS) {
@@ -374,7 +374,7 @@ void rollout_moments(struct backend *backend, const struct moments_pass *pass, i
         for (int p = 0; p < count; p++) {
             some.pass[p] = pass[first + p];
             const struct batch *batch = &some.pass[p].batch;
-            some.blocks[p] = partial_blocks((size_t)batch->units * (size_t)batch->rows * (size_t)some.pass[p].rows, MOMENTS_BLOCK_ITEMS);
+            some.blocks[p] = partial_blocks((size_t)batch->units * (size_t)batch->rows, MOMENTS_BLOCK_ITEMS);
             most = some.blocks[p] > most ? some.blocks[p] : most;
         }
         LAUNCH(moments_kernel, dim3((unsigned)most, (unsigned)count), CUDA_THREADS, 0, cuda->stream, some,

@@ -29,7 +29,7 @@ static int measure(struct ppo *ppo, int passes, int g, const real *x, const uint
     for (int i = from; i < to; i++) {
         const struct ppo_part *part = &ppo->batches.part[i];
         double *out = ppo->statistics + (size_t)part->shard * ppo->message + ppo->at[ppo_learner_of(ppo, part)].message + shift;
-        ppo->moments[passes++] = (struct moments_pass){.x = x, .mask = mask, .rows = 1, .batch = batch[i], .out = out, .numbers = numbers};
+        ppo->moments[passes++] = (struct moments_pass){.x = x, .mask = mask, .batch = batch[i], .out = out, .numbers = numbers};
     }
     return passes;
 }

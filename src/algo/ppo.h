@@ -42,7 +42,7 @@ void ppo_update(struct ppo *ppo, int64_t update);
  *
  * ppo_update does so in the order of the ranges. A device records each range on its own. In between the rollout's advantages, normalised by
  * ppo_begin, are the caller's to change: what a row of theirs is multiplied by is a factor of the row's whole objective, min(r M A,
- * clip(r) M A), which is where HAPPO's product M of the other agents' ratios stands (Kuba et al. 2022, algorithm 4); and log_prob - log g in
+ * clip(r) M A), which is where HAPPO's product M of the other agents' ratios stands (Kuba et al. 2022, arXiv:2109.11251); and log_prob - log g in
  * the place of log_prob makes r g of every ratio r, as CoPPO's clipping needs. */
 int ppo_ranges(const struct ppo *ppo);
 void ppo_begin(struct ppo *ppo, int64_t update);

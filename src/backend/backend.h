@@ -227,10 +227,9 @@ struct copy_pass { /* to[r * to_stride + j] = from[(r / repeat) * from_stride + 
     float *to;
 };
 
-struct moments_pass { /* x and mask are [N][rows], `rows` numbers for each row of the batch (1, or the targets of a critic's row) */
-    const real *x;
-    const uint8_t *mask; /* NULL = all */
-    int rows;
+struct moments_pass {
+    const real *x;       /* [N], of which the rows of the batch count … */
+    const uint8_t *mask; /* [N] … where this is not 0; NULL = all */
     struct batch batch;
     double *out; /* count, sum, sum of squares, or only the first `numbers` of them */
     int numbers;
@@ -360,8 +359,7 @@ struct backend {
     void (*optimizer_step)(struct backend *, const struct optimizer_rules *, const struct optimizer_pass *, int passes);
 
     /* flat vectors */
-    void (*copy)(struct backend *, void *to, const void *from, size_t bytes); /* both the backend's */
-    void (*add)(struct backend *, real *to, const real *from, size_t n);
+    void (*copy)(struct backend *, void *to, const void *from, size_t bytes);                  /* both the backend's */
     void (*soft_update)(struct backend *, real *target, const real *from, real tau, size_t n); /* target += tau (from - target) */
 
     /* optional */

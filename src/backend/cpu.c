@@ -314,11 +314,6 @@ static void cpu_standardise(struct backend *backend, const struct standardise_pa
     for (int p = 0; p < passes; p++) cpu_of(backend)->kernels->standardise(&pass[p]);
 }
 
-static void cpu_add(struct backend *backend, real *to, const real *from, size_t n)
-{
-    cpu_of(backend)->kernels->add(to, from, n);
-}
-
 static void cpu_optimizer_step(struct backend *backend, const struct optimizer_rules *rules, const struct optimizer_pass *pass, int passes)
 {
     const struct cpu_kernels *kernels = cpu_of(backend)->kernels;
@@ -367,7 +362,6 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .ppo_measure = scalar_ppo_measure,
                                          .optimizer_step = cpu_optimizer_step,
                                          .copy = cpu_copy,
-                                         .add = cpu_add,
                                          .soft_update = cpu_soft_update};
 
 int cpu_backend_open(struct backend **backend, const struct backend_config *config, struct error *err)

@@ -40,7 +40,6 @@ struct cpu_kernels {
     void (*moments)(const struct moments_pass *);
     void (*standardise)(const struct standardise_pass *);
     double (*sum_squares)(const real *x, size_t n);
-    void (*add)(real *to, const real *from, size_t n);
     void (*adam)(const struct adam_step *, real *parameters, const real *gradient, real *m, real *v, size_t n);
     void (*soft_update)(real *target, const real *from, real tau, size_t n);
     double (*peak_loop)(int repeats, real *sink);

@@ -35,7 +35,7 @@ void LEVELLED(gae_range)(const struct gae_pass *p)
 void LEVELLED(moments_of)(const struct moments_pass *p)
 {
     double found[3] = {0};
-    const size_t wide = (size_t)p->batch.rows * (size_t)p->rows; /* numbers of a unit lie side by side */
+    const size_t wide = (size_t)p->batch.rows;
     for (int u = 0; u < p->batch.units; u++) {
         const size_t first = (size_t)(p->batch.unit ? p->batch.unit[u] : u) * wide;
         for (size_t i = first; i < first + wide; i++) {

@@ -216,7 +216,6 @@ const struct cpu_kernels LEVELLED(cpu_kernels) = {
     .moments = LEVELLED(moments_of),
     .standardise = LEVELLED(standardise_all),
     .sum_squares = LEVELLED(sum_squares_of),
-    .add = LEVELLED(add_to),
     .adam = LEVELLED(adam_all),
     .soft_update = LEVELLED(soft_update_all),
 };
