@@ -165,11 +165,11 @@ template <class STATE, class RULES, int GROUPS> struct lane_program {
     MAPPO_FN void observe_agent(const state *, const rules *, int32_t, const struct mappo_env_io *) {}
 };
 
+/* What is seen, and then, where it is wanted as a state, all of it once more. */
 template <class LANE>
 static __device__ inline void lane_observe(const typename LANE::state *w, const typename LANE::rules *rules,
                                            const struct lane_strides *strides, const struct mappo_env_io *lane)
 {
-    if (LANE::by_agent) return;
     LANE::observe(w, rules, lane);
     if (!lane->state || !strides->state_is_all_obs) return;
     struct mappo_env_io state;
@@ -177,16 +177,47 @@ static __device__ inline void lane_observe(const typename LANE::state *w, const 
     LANE::observe(w, rules, &state);
 }
 
-/* A step of one copy with its account, as a host's loop and vecenv's time limit: whoever ends the episode, what is seen then is its last.
- * By agents: up to there; what follows is for other kernels. */
+/* Whoever ends the episode, the rules or vecenv's time limit, what is seen then is its last. */
 template <class LANE>
-static __device__ inline void lane_play(typename LANE::state *w, const typename LANE::rules *rules, const struct lane_strides *strides,
-                                        const struct mappo_env_io *lane, const struct account *account, const int32_t e)
+static __device__ inline int lane_step(typename LANE::state *w, const typename LANE::rules *rules, const struct mappo_env_io *lane,
+                                       const struct account *account, const int32_t e)
 {
     int end = LANE::step(w, rules, lane);
     if (account_step(&account->steps[e], account->time_limit, end)) end = MAPPO_TRUNCATED;
     *lane->ep_end = (uint8_t)end;
-    if (end && !LANE::by_agent) {
+    return end;
+}
+
+/* One copy's work. Rules stand in it once, in a loop over what is seen last and what is seen next, as kernels take their time to compile.
+ * By agents: without what is seen, which is for other kernels, and so is what follows from an end. */
+template <class LANE>
+static __device__ inline void lane_play(const int work, typename LANE::state *w, const typename LANE::rules *rules,
+                                        const struct lane_strides *strides, const struct mappo_env_io *lane, const struct account *account,
+                                        const int32_t e)
+{
+    const int end = work == LANE_STEP ? lane_step<LANE>(w, rules, lane, account, e) : MAPPO_RUNNING;
+    const bool renews = work == LANE_RENEW && *lane->ep_end;
+#pragma unroll 1
+    for (int last = end && !LANE::by_agent; last >= 0; last--) {
+        struct mappo_env_io io; /* member by member: of `io = *lane` nvcc 13.0 makes stores to the kernel's own parameters' arrays */
+        if (last)
+            slices_final(&io, lane, LANE::groups);
+        else
+            slices_at(&io, lane, strides, LANE::groups, 0);
+        if (!last && (work == LANE_RESET || renews || (end && !LANE::by_agent))) LANE::reset(w, rules);
+        if (!LANE::by_agent) lane_observe<LANE>(w, rules, strides, &io);
+    }
+    if (work == LANE_STEP) account_lane(account, e, lane, LANE::groups, end);
+}
+
+/* The same of a step under the usual rules: each call by itself, so that all numbers and places are known. */
+template <class LANE>
+static __device__ inline void lane_play_usual(typename LANE::state *w, const typename LANE::rules *rules,
+                                              const struct lane_strides *strides, const struct mappo_env_io *lane,
+                                              const struct account *account, const int32_t e)
+{
+    const int end = lane_step<LANE>(w, rules, lane, account, e);
+    if (end) {
         struct mappo_env_io last;
         slices_final(&last, lane, LANE::groups);
         lane_observe<LANE>(w, rules, strides, &last);
@@ -224,14 +255,10 @@ static __global__ void __launch_bounds__(LANE_THREADS)
         lane.info = lane_row<false>(staging.info, shared, lane.info, thread);
         float *copy = reinterpret_cast<float *>(copies + (size_t)thread * (size_t)stride);
         typename LANE::state *w = reinterpret_cast<typename LANE::state *>(lane_row<USUAL>(staging.copies, shared, copy, thread));
-        if (USUAL || work == LANE_STEP) {
-            lane_play<LANE>(w, rules, &strides, &lane, &account, e);
-        } else if (work == LANE_RENEW) {
-            if (*lane.ep_end) LANE::reset(w, rules);
-        } else {
-            if (work == LANE_RESET) LANE::reset(w, rules);
-            lane_observe<LANE>(w, rules, &strides, &lane);
-        }
+        if constexpr (USUAL)
+            lane_play_usual<LANE>(w, rules, &strides, &lane, &account, e);
+        else
+            lane_play<LANE>(work, w, rules, &strides, &lane, &account, e);
     }
     __syncthreads();
     lane_store(staging.copies, shared, states, first, count);
@@ -377,7 +404,7 @@ static int lane_launch(const int work, const struct mappo_device *device, void *
                           sizeof(struct account) + 64 <=
                       LANE_PARAMETERS,
                   "parameters of a kernel");
-    if constexpr (LANE::has_usual && !LANE::large)
+    if constexpr (LANE::has_usual && !LANE::large && !LANE::by_agent)
         if (work == LANE_STEP && lane_is_usual<LANE>(device) && lane_all_staged(&staging, device->strides->groups))
             kernel = lane_kernel<LANE, true>;
     if (envs < 1) return 0;

@@ -75,7 +75,7 @@ static void describe_teams(struct description *d, const struct sink_rules *rules
     d->spec.teams = 2;
     d->spec.team_name = teams;
     struct mappo_group *runners = describe_group(d, "runner", SINK_RUNNERS, 0, MAPPO_HAS_MASK | MAPPO_HAS_ACTIVE | MAPPO_STATE_PER_AGENT);
-    runners->state_size = SINK_RUNNER_STATE;
+    if (runners) runners->state_size = SINK_RUNNER_STATE;
     describe_number(d, DESCRIBE_OBS, NULL, -INFINITY, INFINITY, "drift");
     describe_number(d, DESCRIBE_OBS, NULL, 0, 1, "part of the episode that is over");
     describe_number(d, DESCRIBE_OBS, NULL, -1, 1, "present");

@@ -97,19 +97,28 @@ MAPPO_FN int wide_step(struct wide *w, const struct wide_rules *rules, const str
     return ++w->steps >= rules->max_steps ? MAPPO_TRUNCATED : MAPPO_RUNNING;
 }
 
-/* What kind of thing is where, in the square around a walker [kinds][2 sight + 1][2 sight + 1], and its place. */
+/* Walls and walkers in the square around a walker, [2 sight + 1][2 sight + 1] each, and its place. */
+MAPPO_FN void wide_observe_field(const struct wide *w, const struct wide_rules *rules, const int32_t i, float *wall)
+{
+    const struct wide_place *place = wide_places(w), own = place[i];
+    const int32_t sight = rules->sight, side = 2 * sight + 1;
+    float *walkers = wall + side * side, *rest = walkers + side * side;
+    for (int32_t k = 0; k < side * side; k++) {
+        wall[k] = (float)wide_is_wall(rules, own.x - sight + k % side, own.y - sight + k / side);
+        walkers[k] = 0;
+    }
+    for (int32_t j = 0; j < rules->walkers; j++) {
+        const int32_t x = place[j].x - own.x + sight, y = place[j].y - own.y + sight;
+        if (x >= 0 && x < side && y >= 0 && y < side) walkers[y * side + x] += 1;
+    }
+    rest[0] = (float)own.x / WIDE_SIDE;
+    rest[1] = (float)own.y / WIDE_SIDE;
+}
+
 MAPPO_FN void wide_observe_walker(const struct wide *w, const struct wide_rules *rules, const int32_t i, const struct rule_group_io *row)
 {
     const struct wide_place own = wide_places(w)[i];
-    float *obs = row->obs;
-    for (int kind = 0; obs && kind < WIDE_KINDS; kind++)
-        for (int32_t y = own.y - rules->sight; y <= own.y + rules->sight; y++)
-            for (int32_t x = own.x - rules->sight; x <= own.x + rules->sight; x++)
-                *obs++ = kind == WIDE_WALL ? (float)wide_is_wall(rules, x, y) : (float)wide_standing(w, rules, x, y);
-    if (obs) {
-        obs[0] = (float)own.x / WIDE_SIDE;
-        obs[1] = (float)own.y / WIDE_SIDE;
-    }
+    if (row->obs) wide_observe_field(w, rules, i, row->obs);
     if (row->active) *row->active = (uint8_t)wide_acts(w, i);
     for (int k = 0; row->act_mask && k < WIDE_MOVES; k++)
         row->act_mask[k] = !wide_is_wall(rules, own.x + wide_moves[k][0], own.y + wide_moves[k][1]);

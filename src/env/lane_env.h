@@ -11,7 +11,7 @@
  *     observe        void NAME_observe(…), of env/rules.h
  *     observe_agent  void NAME_observe_agent(…), of env/rules.h
  *     usual          void NAME_usual(struct NAME_rules *): sets rules to the usual ones, in which they are constants: steps of instances that
- *                    it leaves as they are get loops and kernels of their own, unrolled
+ *                    it leaves as they are get loops and (with `observe`) kernels of their own, unrolled
  *     bytes          size_t NAME_bytes(const struct NAME_rules *): of a copy, where what follows struct NAME depends on the rules
  *     sound          int NAME_sound(const struct NAME *, const struct NAME_rules *): 1 where a state that was read back from a file may be
  *                    gone on with. Believes nothing; the generator has been looked at
