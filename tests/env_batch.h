@@ -22,16 +22,19 @@ struct env_batch {
     struct error err;
 };
 
-static inline int batch_open(struct env_batch *b, const struct vecenv_config *config)
+/* Of environments that are open, and now belong to the batch. */
+static inline int batch_around(struct env_batch *b, struct vecenv *env)
 {
     memset(b, 0, sizeof *b);
-    const int rc = vecenv_open(&b->env, config, &b->err);
-    if (rc) return rc;
+    b->env = env;
     b->spec = vecenv_spec(b->env);
-    b->envs = config->envs;
+    b->envs = vecenv_envs(env);
     b->io = (struct mappo_env_io){.struct_size = sizeof b->io, .groups = b->spec->groups};
     slices_of(&b->slices, b->spec);
-    for (int i = 0; i < b->slices.count; i++) slice_point(&b->io, &b->slices.slice[i], calloc((size_t)b->envs, b->slices.slice[i].bytes));
+    for (int i = 0; i < b->slices.count; i++) {
+        const size_t envs = (size_t)b->envs, bytes = b->slices.slice[i].bytes;
+        slice_point(&b->io, &b->slices.slice[i], vecenv_owns_memory(env) ? vecenv_memory(env, envs * bytes) : calloc(envs, bytes));
+    }
     for (int g = 0; g < b->spec->groups; g++) {
         b->size[g] = group_sizes(&b->spec->group[g]);
         b->act_int[g] = (int32_t *)(uintptr_t)b->io.group[g].act_int;
@@ -40,10 +43,18 @@ static inline int batch_open(struct env_batch *b, const struct vecenv_config *co
     return vecenv_reset(b->env, &b->io, &b->err);
 }
 
+static inline int batch_open(struct env_batch *b, const struct vecenv_config *config)
+{
+    struct vecenv *env;
+    memset(b, 0, sizeof *b);
+    const int rc = vecenv_open(&env, config, &b->err);
+    return rc ? rc : batch_around(b, env);
+}
+
 static inline void batch_close(struct env_batch *b)
 {
+    for (int i = 0; i < b->slices.count && !vecenv_owns_memory(b->env); i++) free(slice_array(&b->io, &b->slices.slice[i]));
     vecenv_close(b->env);
-    for (int i = 0; i < b->slices.count; i++) free(slice_array(&b->io, &b->slices.slice[i]));
     memset(b, 0, sizeof *b);
 }
 

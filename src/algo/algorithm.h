@@ -60,10 +60,8 @@ struct algorithm_context {
     uint32_t first_env;
     int32_t envs; /* of this rank */
     int local_shards;
-    int where;                                /* enum collect_where: where the environments are */
-    bool attended;                            /* the backend's threads may stand by while a rollout is collected (env/crew.h) */
-    void *(*share)(void *user, size_t bytes); /* as in struct collect_config */
-    void *share_user;
+    int where;     /* enum collect_where: where the environments are */
+    bool attended; /* the backend's threads may stand by while a rollout is collected (env/crew.h) */
 };
 
 /* What can be asked of an algorithm before there is one, and how it is made. */

@@ -25,14 +25,14 @@ struct collect_work {
 static void create_staging(struct collector *c, struct backend_memory *memory)
 {
     const struct transitions *x = c->transitions;
+    struct vecenv *env = c->config.env;
+    const bool theirs = env && vecenv_owns_memory(env) && !memory->backend->planning;
     struct mappo_env_io *io = &c->work->io;
     *io = (struct mappo_env_io){.struct_size = sizeof *io, .groups = x->all.groups};
     for (int i = 0; i < x->slices.count; i++) {
         const struct slice *slice = &x->slices.slice[i];
         const size_t bytes = (size_t)x->config.envs * slice->bytes;
-        slice_point(io, slice,
-                    c->config.share ? c->config.share(c->config.share_user, bytes)
-                                    : backend_memory_host(memory, "slices of environments", bytes));
+        slice_point(io, slice, theirs ? vecenv_memory(env, bytes) : backend_memory_host(memory, "slices of environments", bytes));
     }
 }
 

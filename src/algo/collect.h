@@ -17,9 +17,8 @@ struct collect_config {
     int where; /* enum collect_where */
     int steps; /* that one call of collect_steps takes: all that a rollout holds; at most what a ring holds */
     uint64_t seed;
-    int crew;                                 /* staged: threads, with the calling one, that stand by meanwhile (env/crew.h); <= 1: none */
-    void *(*share)(void *user, size_t bytes); /* staged: memory for the environments' slices, zeroed, the giver's; NULL = the backend's */
-    void *share_user;
+    int crew;           /* staged: threads, with the calling one, that stand by meanwhile (env/crew.h); <= 1: none */
+    struct vecenv *env; /* staged: takes slices of its memory, if it has some (vecenv_owns_memory); NULL = the backend's, as otherwise */
     real *log_prob[MAPPO_MAX_GROUPS]; /* [steps][E][A] of the actions taken, the backend's; NULL = not wanted */
     /* What the learner does meanwhile; NULL = nothing. They only call the backend: on a device they are recorded once, with the steps. */
     void *learner;

@@ -65,8 +65,7 @@ static int create_rollout(struct on_policy *self, struct error *err)
         .collect = {.where = self->context.where,
                     .seed = (uint64_t)config->train_seed,
                     .crew = self->context.attended ? self->context.backend->threads : 1,
-                    .share = self->context.share,
-                    .share_user = self->context.share_user},
+                    .env = self->context.env},
         .returns = {.gamma = (real)config->gae_gamma, .lambda = (real)config->gae_lambda, .bootstrap = config->gae_time_limit == 0}};
     return rollout_create(&self->rollout, &rollout, vecenv_spec(self->context.env), self->context.policies->group, self->context.backend,
                           err);

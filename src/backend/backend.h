@@ -198,15 +198,14 @@ struct gae_pass { /* arrays of a whole rollout, environments [lo, hi); see backe
     int norms;                     /* 1, or A: each agent its own */
     const float *reward;           /* [T][E][A] */
     const uint8_t *terminated;     /* [T][E][A] */
-    const uint8_t *ep_end;         /* [T][E] */
+    const uint8_t *ep_end;         /* [T][E] enum mappo_episode_end */
     const real *value;             /* [T+1][E][value_agents] normalised scale */
     const real *final_value;       /* [T][E][value_agents] read only where truncated */
     real *advantage, *ret;         /* [T][E][A] reward units */
 };
 
-enum { ENDS_TRUNCATED = 2 }; /* the value of ep_end at a time limit */
-struct ends_pass {           /* which env-steps (t, e in [lo, hi)) were truncated, in their order */
-    const uint8_t *ep_end;   /* [T][E] */
+struct ends_pass {         /* which env-steps (t, e in [lo, hi)) were truncated, in their order */
+    const uint8_t *ep_end; /* [T][E] */
     int steps, envs, lo, hi;
     int stride, offset; /* unit = (t * E + e) * stride + offset */
     int32_t *unit;      /* [T * (hi - lo)] out */

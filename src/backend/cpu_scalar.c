@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/cpu.h"
+#include "base/episode_end.h"
 #include "base/finite.h"
 
 void scalar_select_ends(struct backend *backend, const struct ends_pass *pass, int passes)
@@ -13,7 +14,7 @@ void scalar_select_ends(struct backend *backend, const struct ends_pass *pass, i
         for (int t = 0; t < p->steps; t++)
             for (int e = p->lo; e < p->hi; e++) {
                 const int u = t * p->envs + e;
-                if (p->ep_end[u] == ENDS_TRUNCATED) p->unit[(*p->count)++] = u * p->stride + p->offset;
+                if (p->ep_end[u] == MAPPO_TRUNCATED) p->unit[(*p->count)++] = u * p->stride + p->offset;
             }
     }
 }

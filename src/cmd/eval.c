@@ -11,6 +11,7 @@
 #include "run/checkpoint.h"
 #include "run/evaluate.h"
 #include "run/learning.h"
+#include "run/open_env.h"
 #include "run/picture.h"
 #include "run/stored.h"
 
@@ -118,8 +119,9 @@ static void print_row(const struct evaluating *e, int player, const struct evalu
 
 static void print_heading(const struct evaluating *e)
 {
-    const char *changed = vecenv_options_changed(e->learning.env);
-    printf("%s\n%s%s%s\n", e->path, vecenv_descriptor(e->learning.env)->id, *changed ? ", " : "", changed);
+    char title[OPTIONS_TEXT];
+    open_env_title(e->config, e->learning.env, title, sizeof title);
+    printf("%s\n%s\n", e->path, title);
     const char *rules = vecenv_spec(e->learning.env)->rules;
     if (e->config->eval_episodes > 1)
         printf("mean return over %lld episodes ± standard error, %s rules\n", (long long)e->config->eval_episodes, rules);

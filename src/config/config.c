@@ -78,7 +78,7 @@ int config_find(const char *key)
 
 bool config_is_explicit(int origin)
 {
-    return origin == ORIGIN_PRESET || origin == ORIGIN_FILE || origin == ORIGIN_COMMAND_LINE;
+    return origin == ORIGIN_VARIANT || origin == ORIGIN_PRESET || origin == ORIGIN_FILE || origin == ORIGIN_COMMAND_LINE;
 }
 
 /* ---- choices ------------------------------------------------------------------------------------------------------------------------- */

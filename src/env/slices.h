@@ -56,6 +56,7 @@ struct lane_group_strides {
 };
 struct lane_strides {
     int32_t groups, state, info;
+    int32_t state_is_all_obs; /* of the spec */
     struct lane_group_strides group[MAPPO_MAX_GROUPS];
 };
 
@@ -74,6 +75,7 @@ static inline void lane_strides_of(struct lane_strides *strides, const struct ma
     memset(strides, 0, sizeof *strides);
     strides->groups = spec->groups < MAPPO_MAX_GROUPS ? spec->groups : MAPPO_MAX_GROUPS;
     strides->state = spec->state_size;
+    strides->state_is_all_obs = spec->state_is_all_obs;
     strides->info = spec->infos;
     for (int g = 0; g < strides->groups; g++) {
         const struct mappo_group *group = &spec->group[g];

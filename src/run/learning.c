@@ -122,11 +122,11 @@ void learning_warn_idle(const struct learning *learning, const struct config *co
 /* ---- environments and algorithm ------------------------------------------------------------------------------------------------------ */
 
 /* On the device where they can. */
-static bool step_on_device(struct learning *l, const struct config *config, struct vecenv *env)
+static bool step_on_device(struct learning *l, const struct config *config)
 {
     char why[192] = "cuda.environments=false";
     struct backend *backend = l->planner ? l->planner : l->backend;
-    if (config->cuda_environments && vecenv_attach(env, backend->environments, backend, why, sizeof why)) {
+    if (config->cuda_environments && vecenv_attach(l->env, backend->environments, backend, why, sizeof why)) {
         text_format(l->where, sizeof l->where, "environments step on the device");
         return true;
     }
@@ -134,8 +134,8 @@ static bool step_on_device(struct learning *l, const struct config *config, stru
     return false;
 }
 
-/* Beside the CPU backend they write into the rollout, unless other ranks step them too; beside a device they step on it or are copied. */
-static int open_environments(struct learning *l, const struct config *config, struct algorithm_context *context, struct error *err)
+/* On the device, where the other ranks of a pod then have nothing to do; or on all ranks of the pod; or here. */
+static int open_environments(struct learning *l, const struct config *config, int stages, struct error *err)
 {
     const struct env_batch batch = {.envs = l->envs,
                                     .seed = (uint64_t)config->train_seed,
@@ -144,22 +144,22 @@ static int open_environments(struct learning *l, const struct config *config, st
                                     .horizon = algorithm_horizon(config),
                                     .report = (int32_t)config->metrics_window};
     const bool shared = l->pod && l->pod->members > 1, host = l->backend->host_memory;
-    int code = 0;
     if (!shared || (!host && config->cuda_environments)) {
-        if ((code = open_env(&l->env, config, &batch, err))) return code;
-        context->where = host ? COLLECT_DIRECT : step_on_device(l, config, l->env) ? COLLECT_DEVICE : COLLECT_STAGED;
-        if (!shared || context->where == COLLECT_DEVICE) return 0; /* the members then have nothing to do */
+        const int code = open_env(&l->env, config, &batch, err);
+        if (code) return code;
+        const bool on_device = !host && step_on_device(l, config);
+        if (!shared || on_device) return 0;
         vecenv_close(l->env);
         l->env = NULL;
     }
-    const int stages = context->local_shards > 1 ? context->local_shards : l->envs.count > 1 ? 2 : 1;
-    code = pod_env_open(&l->pod_env, l->pod, config, &batch, stages, l->backend->messages, err);
-    if (code) return code;
-    l->env = pod_env_vecenv(l->pod_env);
-    context->where = COLLECT_STAGED;
-    context->share = pod_env_slices;
-    context->share_user = l->pod_env;
-    return 0;
+    return pod_env_open(&l->env, l->pod, config, &batch, stages, l->backend->messages, err);
+}
+
+/* Beside the CPU backend environments write into the rollout, unless their place has memory of its own. */
+static int collect_where(const struct learning *l)
+{
+    if (vecenv_on_device(l->env)) return COLLECT_DEVICE;
+    return l->backend->host_memory && !vecenv_owns_memory(l->env) ? COLLECT_DIRECT : COLLECT_STAGED;
 }
 
 static struct algorithm_context context_of(const struct learning *l, const struct config *config, struct comm *comm)
@@ -194,7 +194,6 @@ static int reserve(struct learning *l, const struct config *config, struct comm 
     char why[192];
     size_t need = 0;
     planned.backend = planner;
-    planned.share = NULL;
     int code = algorithm_policies(policies, config, vecenv_spec(l->env), planner, err);
     if (!code) code = algorithm_create(&algorithm, &planned, err);
     if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, *policies, planner, comm, 1, err);
@@ -217,8 +216,10 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     struct algorithm_context context = context_of(l, config, comm);
     int code = open_planner(l, config, comm, err);
     if (code) return code;
-    if ((code = open_environments(l, config, &context, err))) return code;
+    const int stages = context.local_shards > 1 ? context.local_shards : l->envs.count > 1 ? 2 : 1;
+    if ((code = open_environments(l, config, stages, err))) return code;
     context.env = l->env;
+    context.where = collect_where(l);
     context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;
     if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
     if ((code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err))) return code;
@@ -237,10 +238,7 @@ void learning_close(struct learning *l)
 {
     algorithm_destroy(l->algorithm);
     policies_destroy(l->policies);
-    if (l->pod_env)
-        pod_env_close(l->pod_env);
-    else
-        vecenv_close(l->env);
+    vecenv_close(l->env);
     if (l->planner) l->planner->close(l->planner);
     if (l->comm) comm_detach_device(l->comm);
     if (l->backend) l->backend->close(l->backend);

@@ -12,10 +12,9 @@ struct learning {
     struct backend *backend;
     struct backend *planner; /* adds up what will be taken of the backend's memory, while learning_open lasts; NULL = nothing to plan */
     struct vecenv *env;
-    bool may_spin;           /* set before learning_open: struct placement's */
-    struct pod *pod;         /* likewise: who steps environments for this rank; NULL = nobody */
-    struct pod_env *pod_env; /* what they step; NULL = nothing */
-    struct comm *comm;       /* that the backend's device is attached to; NULL = none */
+    bool may_spin;     /* set before learning_open: struct placement's */
+    struct pod *pod;   /* likewise: ranks that may step environments for this one; NULL = none */
+    struct comm *comm; /* that the backend's device is attached to; NULL = none */
     struct policies *policies;
     struct algorithm *algorithm; /* NULL after learning_open_alone */
     struct share envs;           /* of this rank, by global index */

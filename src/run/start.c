@@ -16,6 +16,7 @@
 #include "env/float_math.h"
 #include "env/options.h"
 #include "env/registry.h"
+#include "run/open_env.h"
 #include "run/own_files.h"
 #include "run/trainer_work.h"
 #include "run/stored.h"
@@ -250,9 +251,9 @@ static void say_pods(const struct trainer *t)
     if (t->pod->members == 1) return;
     progress_say(t->progress, "%d rank%s of %d learn%s; %s", t->comm->size, t->comm->size == 1 ? "" : "s", t->pod->world->size,
                  t->comm->size == 1 ? "s" : "",
-                 t->learning.pod_env ? "the others step environments for them"
-                                     : "the others have nothing to do, because environments step on the device: start one rank a "
-                                       "GPU, or let all step them on the host with cuda.environments=0");
+                 vecenv_on_device(t->learning.env) ? "the others have nothing to do, because environments step on the device: start one "
+                                                     "rank a GPU, or let all step them on the host with cuda.environments=0"
+                                                   : "the others step environments for them");
 }
 
 /* Rates end where they were meant to end when the run began; going on beyond is nothing that anybody wants. */
@@ -270,9 +271,9 @@ static void say_what_runs(const struct trainer *t, bool continued)
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
     char advice[512] = "";
     progress_say(t->progress, "%s", version_line());
-    const char *changed = vecenv_options_changed(t->learning.env); /* all of them stand in config.ini */
-    progress_say(t->progress, "%s on %s%s%s", t->learning.algorithm->name, vecenv_descriptor(t->learning.env)->id, *changed ? ", " : "",
-                 changed);
+    char title[OPTIONS_TEXT]; /* only options that are no defaults: all of them stand in config.ini */
+    open_env_title(t->config, t->learning.env, title, sizeof title);
+    progress_say(t->progress, "%s on %s", t->learning.algorithm->name, title);
     progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
                  (long long)t->config->rollout_envs, (long long)t->learning.algorithm->horizon, t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",

@@ -338,8 +338,7 @@ void state_save_begin(struct trainer *t, bool best)
     const double start = clock_seconds();
     struct error err = {0};
     int code = 0;
-    for (int e = 0; e < t->learning.envs.count && t->env_bytes && !code; e++)
-        code = vecenv_snapshot(t->learning.env, e, t->env_state + (size_t)e * t->env_bytes, &err);
+    if (t->env_bytes) code = vecenv_snapshot(t->learning.env, 0, t->learning.envs.count, t->env_state, &err);
     if (code) die_error(&err); /* an environment that can't be copied is a fault of its own, not of this save */
     t->learning.algorithm->ops->pull(t->learning.algorithm);
     gather_fields(t);
@@ -445,8 +444,7 @@ int state_load(struct trainer *t, const struct checkpoint *file, struct error *e
     comm_broadcast(t->comm, &t->evaluation_due, sizeof t->evaluation_due);
     spread_fields(t);
     t->learning.algorithm->ops->push(t->learning.algorithm);
-    for (int e = 0; e < t->learning.envs.count && t->env_bytes && !code; e++)
-        code = vecenv_restore(t->learning.env, e, t->env_state + (size_t)e * t->env_bytes, err);
+    if (t->env_bytes) code = vecenv_restore(t->learning.env, 0, t->learning.envs.count, t->env_state, err);
     t->seconds_before = t->standing.seconds;
     return comm_vote(t->comm, code, err);
 }

@@ -35,5 +35,5 @@ compile() { # HEADER
         grep -E 'error' "$out.log" | head -8 | sed 's/^/# /'
     fi
 }
-for header in src/backend/kernels/*.h src/base/philox.h src/env/float_math.h src/env/account.h src/env/wrappers.h src/env/lane.h envs/mpe/*.h envs/test/*.h; do compile "$header"; done
+for header in src/backend/kernels/*.h src/base/philox.h src/env/float_math.h src/env/account.h src/env/wrappers.h src/env/rules.h src/env/lane_env.h envs/mpe/*.h envs/test/*.h; do compile "$header"; done
 exit $failed

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "backend/backend.h"
+#include "env/registry.h"
 #include "env_batch.h"
 
 enum { ENVS = 70, FIRST = 11, STEPS = 61, HORIZON = 20 };
@@ -48,6 +49,13 @@ static void compare(struct pair *p, const struct slice *slice)
         if (x == y || (isnan(x) && isnan(y))) continue;
         fail_msg("%s, number %zu of all: %.9g on the host, %.9g on the device", slice->name, i, x, y);
     }
+}
+
+/* On both sides: what one of them doesn't write is then not what the other wrote a step before. */
+static void poison(struct pair *p, const struct slice *slice)
+{
+    memset(slice_array(&p->host.io, slice), 0xFF, slice->bytes * (size_t)p->host.envs);
+    p->backend->upload(p->backend, slice_array(&p->io, slice), slice_array(&p->host.io, slice), slice->bytes * (size_t)p->host.envs);
 }
 
 static void compare_observation(struct pair *p, const struct slice *slice)
@@ -95,6 +103,7 @@ static void pair_reset(struct pair *p)
 static void pair_step(struct pair *p, uint64_t step, bool recorded)
 {
     batch_act(&p->host, 3, FIRST, step);
+    each_slice(p, poison);
     for (int i = 0; i < p->host.slices.count; i++) {
         const struct slice *slice = &p->host.slices.slice[i];
         if (slice->written != SLICE_ACTION) continue;
@@ -141,13 +150,15 @@ static int compare_reports(struct pair *p)
 static void compare_snapshots(struct pair *p)
 {
     const size_t bytes = vecenv_snapshot_bytes(p->host.env);
-    static unsigned char a[8192], b[8192];
-    assert_true(bytes <= sizeof a);
+    unsigned char *a = malloc(bytes + 1), *b = malloc(bytes + 1);
+    assert_true(a && b);
     for (int32_t e = 0; e < p->host.envs; e++) {
-        assert_int_equal(vecenv_snapshot(p->host.env, e, a, &p->host.err), 0);
-        assert_int_equal(vecenv_snapshot(p->device.env, e, b, &p->device.err), 0);
+        assert_int_equal(vecenv_snapshot(p->host.env, e, e + 1, a, &p->host.err), 0);
+        assert_int_equal(vecenv_snapshot(p->device.env, e, e + 1, b, &p->device.err), 0);
         if (memcmp(a, b, bytes)) fail_msg("the snapshots of environment %d differ", e);
     }
+    free(a);
+    free(b);
 }
 
 /* ---- promises ------------------------------------------------------------------------------------------------------------------------ */
@@ -188,7 +199,6 @@ static void every_kind_of_simple_spread_is_the_host_s(void **state)
 {
     (void)state;
     static const struct env_option kinds[][3] = {
-        {{"rules", "mpe2"}, {"N", "3"}, {"max_cycles", "25"}},
         {{"rules", "on-policy"}, {"N", "3"}, {"max_cycles", "25"}},
         {{"rules", "mpe2"}, {"N", "1"}, {"terminate_on_success", "1"}},
         {{"rules", "on-policy"}, {"N", "6"}, {"max_cycles", "7"}},
@@ -202,15 +212,45 @@ static void every_kind_of_simple_spread_is_the_host_s(void **state)
     }
 }
 
-static void kitchen_sink_is_the_host_s(void **state)
+static void a_single_agent_is_the_host_s(void **state)
 {
     (void)state;
     static const struct env_option single[] = {{"scene", "single"}};
-    struct vecenv_config config = config_of("test/kitchen_sink", NULL, 0);
+    const struct vecenv_config config = config_of("test/kitchen_sink", single, 1);
     play(&config);
-    config.option = single;
-    config.options = 1;
-    play(&config);
+}
+
+/* Agents a thread: a block's rows are all that shared memory has room for, some of them, or none. */
+static void wide_rows_large_rules_and_tables_are_the_host_s(void **state)
+{
+    (void)state;
+    static const struct env_option kinds[][3] = {
+        {{"walkers", "24"}, {"sight", "6"}, {"state", "places"}},  /* rows of 340 numbers: 36 in a block */
+        {{"walkers", "5"}, {"sight", "1"}, {"state", "all_obs"}},  /* of 20 */
+        {{"walkers", "2"}, {"sight", "60"}, {"max_steps", "3"}},   /* of 29284: 117 KB */
+        {{"walkers", "130"}, {"sight", "0"}, {"state", "places"}}, /* copies of 1 KB */
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        struct vecenv_config config = config_of("test/wide", kinds[k], 3);
+        if (k == 2) config.envs = 5;
+        config.time_limit = k == 1 ? 7 : 0;
+        play(&config);
+    }
+}
+
+/* Of all that are built in, those that have kernels; what the host does is looked at by tests/unit/test_env_check.c. */
+static void every_environment_with_kernels_is_the_host_s(void **state)
+{
+    (void)state;
+    int played = 0;
+    for (int i = 0; i < registry_count(); i++) {
+        struct vecenv_config config = config_of(registry_at(i)->id, NULL, 0);
+        if (!registry_has_kernels(i)) continue;
+        config.time_limit = STEPS / 2; /* some episodes end */
+        play(&config);
+        played++;
+    }
+    assert_true(played >= 2);
 }
 
 static void time_limits_and_rescaled_actions_are_the_host_s(void **state)
@@ -237,11 +277,11 @@ static void restored_environments_go_on_as_they_would_have(void **state)
     pair_reset(&p);
     for (int t = 0; t < 10; t++) pair_step(&p, (uint64_t)t, true);
     assert_true(vecenv_snapshot_bytes(p.host.env) <= sizeof saved[0]);
-    for (int32_t e = 0; e < ENVS; e++) assert_int_equal(vecenv_snapshot(p.device.env, e, saved[e], &p.device.err), 0);
+    for (int32_t e = 0; e < ENVS; e++) assert_int_equal(vecenv_snapshot(p.device.env, e, e + 1, saved[e], &p.device.err), 0);
     for (int t = 10; t < 15; t++) pair_step(&p, (uint64_t)t, true);
     for (int32_t e = 0; e < ENVS; e += 2) { /* every second one, on both sides: the others stay where they are */
-        assert_int_equal(vecenv_restore(p.host.env, e, saved[e], &p.host.err), 0);
-        assert_int_equal(vecenv_restore(p.device.env, e, saved[e], &p.device.err), 0);
+        assert_int_equal(vecenv_restore(p.host.env, e, e + 1, saved[e], &p.host.err), 0);
+        assert_int_equal(vecenv_restore(p.device.env, e, e + 1, saved[e], &p.device.err), 0);
     }
     compare_snapshots(&p);
     assert_int_equal(vecenv_observe(p.host.env, &p.host.io, &p.host.err), 0);
@@ -297,9 +337,14 @@ static void environments_without_kernels_stay_on_the_host(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_of_simple_spread_is_the_host_s),       cmocka_unit_test(kitchen_sink_is_the_host_s),
-        cmocka_unit_test(time_limits_and_rescaled_actions_are_the_host_s), cmocka_unit_test(restored_environments_go_on_as_they_would_have),
-        cmocka_unit_test(statistics_need_no_array_of_the_caller),          cmocka_unit_test(environments_without_kernels_stay_on_the_host),
+        cmocka_unit_test(every_kind_of_simple_spread_is_the_host_s),
+        cmocka_unit_test(every_environment_with_kernels_is_the_host_s),
+        cmocka_unit_test(a_single_agent_is_the_host_s),
+        cmocka_unit_test(wide_rows_large_rules_and_tables_are_the_host_s),
+        cmocka_unit_test(time_limits_and_rescaled_actions_are_the_host_s),
+        cmocka_unit_test(restored_environments_go_on_as_they_would_have),
+        cmocka_unit_test(statistics_need_no_array_of_the_caller),
+        cmocka_unit_test(environments_without_kernels_stay_on_the_host),
     };
     return cmocka_run_group_tests_name("env_cuda", tests, NULL, NULL);
 }

@@ -257,8 +257,8 @@ static void continue_from(const struct settings *settings)
     free(from.field), free(to.field);
     void *bytes = calloc(1, vecenv_snapshot_bytes(first.learning.env));
     for (int e = 0; e < vecenv_envs(first.learning.env); e++) {
-        assert_int_equal(vecenv_snapshot(first.learning.env, e, bytes, &err), 0);
-        assert_int_equal(vecenv_restore(second.learning.env, e, bytes, &err), 0);
+        assert_int_equal(vecenv_snapshot(first.learning.env, e, e + 1, bytes, &err), 0);
+        assert_int_equal(vecenv_restore(second.learning.env, e, e + 1, bytes, &err), 0);
     }
     free(bytes);
     begin(&second, true);

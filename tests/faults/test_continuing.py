@@ -41,7 +41,7 @@ def plugin(path, *edits):
 
 NEW_OPTION = ('"agents"},', '"agents"},\n{"colour", MAPPO_OPTION_INT, "7", 0, 9, NULL, "an option that came later"},')
 ENUM = ("OPTION_N, OPTION_CELLS", "OPTION_N, OPTION_COLOUR, OPTION_CELLS")
-OTHER_RULES = ("-(float)spread /", "-2 * (float)spread /")
+OTHER_RULES = ("-(rule_real)(high - low) /", "-2 * (rule_real)(high - low) /")
 
 
 def a_plugin_that_moved():

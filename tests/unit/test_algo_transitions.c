@@ -60,10 +60,9 @@ static void hand_over(struct ring *to, const struct ring *from, int first)
         memcpy(b->data, (const char *)a->data + skipped, field_bytes(b));
     }
     transitions_push(to->transitions);
-    for (int e = 0; e < to->transitions->config.envs; e++) {
-        assert_int_equal(vecenv_snapshot(from->env, first + e, snapshot, &err), 0);
-        assert_int_equal(vecenv_restore(to->env, e, snapshot, &err), 0);
-    }
+    const int envs = to->transitions->config.envs;
+    assert_int_equal(vecenv_snapshot(from->env, first, first + envs, snapshot, &err), 0);
+    assert_int_equal(vecenv_restore(to->env, 0, envs, snapshot, &err), 0);
     assert_int_equal(collect_begin(to->collector, to->env, true, &err), 0);
     free(saved.field);
     free(read.field);

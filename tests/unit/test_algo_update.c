@@ -268,8 +268,8 @@ static void copy_environments(struct fixture *from, struct fixture *to)
     struct error err = {0};
     void *bytes = calloc(1, vecenv_snapshot_bytes(from->env));
     for (int e = 0; e < vecenv_envs(from->env); e++) {
-        assert_int_equal(vecenv_snapshot(from->env, e, bytes, &err), 0);
-        assert_int_equal(vecenv_restore(to->env, e, bytes, &err), 0);
+        assert_int_equal(vecenv_snapshot(from->env, e, e + 1, bytes, &err), 0);
+        assert_int_equal(vecenv_restore(to->env, e, e + 1, bytes, &err), 0);
     }
     free(bytes);
 }
