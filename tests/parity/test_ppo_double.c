@@ -63,6 +63,7 @@ struct fixture {
     struct philox rng;
     int32_t order[STEPS * ENVS * 4];
     int seen;
+    double advantage[GROUPS][STEPS * ENVS * 4]; /* normalised, as they must be after an update */
     double *values; /* what the critics think before the update, in reward units: every group's [T+1][E][V], one after the other */
     double worst_loss, worst_gradient;
     double critic_gradient[4096]; /* of the first minibatch, group 0 set 0, divided */
@@ -319,13 +320,13 @@ static void close_fixture(struct fixture *f)
 static void check_advantages(struct fixture *f)
 {
     returns_advantages(f->rollout->returns);
-    double *advantage = calloc(2 * STEPS * ENVS * 4, sizeof *advantage), *ret = advantage + STEPS * ENVS * 4;
+    double *ret = calloc(STEPS * ENVS * 4, sizeof *ret);
     for (int g = 0; g < GROUPS; g++) {
-        for (int s = 0; s < f->policy[g].sets[ROLE_ACTOR]; s++) naive_advantages(&f->naive, g, s, advantage, ret);
+        for (int s = 0; s < f->policy[g].sets[ROLE_ACTOR]; s++) naive_advantages(&f->naive, g, s, f->advantage[g], ret);
         for (int i = 0; i < STEPS * ENVS * f->policy[g].sizes.agents; i++)
             note(&f->worst_loss, (double)f->rollout->returns->group[g].ret[i], ret[i]);
     }
-    free(advantage);
+    free(ret);
 }
 
 /* Learning rates are 0: all that moves in an update are the normalisers, and with PopArt the heads that follow them. */
@@ -363,6 +364,9 @@ static void run(struct fixture *f, const struct arrangement *how, bool popart)
     check_advantages(f);
     ppo_update(f->ppo, 0);
     assert_int_equal(ppo_outcome(f->ppo, metrics, &err), 0);
+    for (int g = 0; g < GROUPS; g++)
+        for (int i = 0; i < STEPS * ENVS * f->policy[g].sizes.agents; i++)
+            note(&f->worst_loss, (double)f->rollout->returns->group[g].advantage[i], f->advantage[g][i]);
     int learners = 0;
     for (int g = 0; g < GROUPS; g++)
         learners += how->shared == BOTH ? 1 : how->shared == APART ? f->policy[g].sizes.agents : 1 + f->policy[g].sizes.agents;
