@@ -10,6 +10,7 @@ BLAS   ?= auto
 CUDA   ?= auto
 CUDA_ARCH ?=
 CUDA_KEPT ?= .cuda-objects
+OBJ    ?= $(BUILD)/obj
 DEBUG  ?= 0
 SAN    ?=
 WERROR ?= 0
@@ -42,12 +43,15 @@ OPT      := $(if $(filter 1,$(DEBUG)),-O0 -DMAPPO_DEBUG,-O3) -g -fno-math-errno 
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
 CFLAGS_ALL   := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -Isrc -I. $(SANITIZE) $(CFLAGS)
 CPPFLAGS_ALL := $(DEP_CFLAGS) $(CPPFLAGS)
+# For the few files that know of MPI or HDF5 (which may know of MPI itself).
+OWN_CPPFLAGS := $(MPI_CFLAGS) $(HDF5_CFLAGS)
 LIBS         := $(LDFLAGS) $(DEP_LIBS) $(CUDA_LIBS) $(SANITIZE)
 LEVEL_baseline :=
 LEVEL_avx2     := -mavx2 -mfma
 LEVEL_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
 ifdef PROBED
-$(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(LIBS) $(foreach l,$(LEVELS),$(LEVEL_$(l))) $(CUDA_KIND))
+$(call stamp,$(OBJ)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(foreach l,$(LEVELS),$(LEVEL_$(l))))
+$(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(OWN_CPPFLAGS) $(LIBS) $(CUDA_KIND))
 endif
 COMPILE = $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 # One short line a file; V=1 shows the commands.
@@ -63,9 +67,13 @@ DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c 
 # Those that take longest first.
 CUDA_SOURCES   := $(if $(filter nvcc emulated,$(CUDA_KIND)),$(wildcard cuda/fused*.cu) $(filter-out cuda/fused%,$(wildcard cuda/*.cu envs/*/*.cu)))
 CUDA_OBJECTS   := $(CUDA_SOURCES:%.cu=$(BUILD)/obj/%.cu.o) $(if $(filter emulated,$(CUDA_KIND)),$(patsubst %.cc,$(BUILD)/obj/%.o,$(wildcard tests/cuda/emulation/*.cc)))
-OBJECTS        := $(CUDA_OBJECTS) $(SOURCES:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/obj/%.$(l).o))
-SHARED_OBJECTS := $(filter $(BUILD)/obj/src/base/% $(BUILD)/obj/src/config/% $(BUILD)/obj/src/env/% $(BUILD)/obj/envs/%,$(filter-out $(CUDA_OBJECTS),$(OBJECTS)))
-DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/double/%.$(l).o)) $(SHARED_OBJECTS)
+# Builds for another device or MPI library (make emulated, make mpich) take all objects from this one but those of the files that know of them.
+OWN_SOURCES    := $(wildcard src/backend/backend_open.c src/comm/*.c src/run/checkpoint_image.c)
+OWN_OBJECTS    := $(OWN_SOURCES:%.c=$(BUILD)/obj/%.o)
+COMMON_OBJECTS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(OWN_SOURCES),$(SOURCES) src/main.c)) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(OBJ)/%.$(l).o))
+OBJECTS        := $(CUDA_OBJECTS) $(OWN_OBJECTS) $(filter-out $(OBJ)/src/main.o,$(COMMON_OBJECTS))
+DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/double/%.$(l).o)) \
+    $(filter $(OBJ)/src/base/% $(OBJ)/src/config/% $(OBJ)/src/env/% $(OBJ)/envs/%,$(COMMON_OBJECTS))
 
 # Test programs: tests/<folder>/test_*.c, linked with the double build where the name ends in _double; other C files of these folders are
 # helpers that the scripts beside them start. tests/plugins/*.c become shared objects.
@@ -75,7 +83,7 @@ TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/%.so,$(wildcard test
 
 all: $(BUILD)/mappo
 
-$(BUILD)/mappo: $(BUILD)/obj/src/main.o $(BUILD)/libmappo.a
+$(BUILD)/mappo: $(OBJ)/src/main.o $(BUILD)/libmappo.a
 	$(call says,ld)
 	$(Q)$(CC) -rdynamic -o $@ $< -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive $(LIBS)
 
@@ -87,44 +95,50 @@ $(BUILD)/libmappo_double.a: $(DOUBLE_OBJECTS) $(BUILD)/members
 	@rm -f $@; ar rcs $@ $(DOUBLE_OBJECTS)
 
 # The assembler reads the presets into this object (src/env/presets.c).
-$(BUILD)/obj/src/env/presets.o: $(wildcard envs/*/*.ini)
+$(OBJ)/src/env/presets.o: $(wildcard envs/*/*.ini)
 
 define level_rules
-$(BUILD)/obj/%.$(1).o: %.c $(BUILD)/flags
+$(OBJ)/%.$(1).o: %.c $(OBJ)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
 	$$(Q)$$(COMPILE) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -c -o $$@ $$<
-$(BUILD)/double/%.$(1).o: %.c $(BUILD)/flags
+$(BUILD)/double/%.$(1).o: %.c $(OBJ)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
 	$$(Q)$$(COMPILE) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -DMAPPO_REAL_DOUBLE -c -o $$@ $$<
 endef
 $(foreach l,$(LEVELS),$(eval $(call level_rules,$(l))))
 
-$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+$(OBJ)/%.o: %.c $(OBJ)/flags
+	@mkdir -p $(@D)
+	$(call says,cc)
+	$(Q)$(COMPILE) -c -o $@ $<
+$(OWN_OBJECTS): private CPPFLAGS_ALL += $(OWN_CPPFLAGS)
+$(OWN_OBJECTS): $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,cc)
 	$(Q)$(COMPILE) -c -o $@ $<
 # The commit stands in one file only, which alone is compiled again when it changes.
 ifdef PROBED
 COMMIT := $(shell git describe --always --dirty=+ 2>/dev/null)
-$(call stamp,$(BUILD)/commit,$(COMMIT))
+$(call stamp,$(OBJ)/commit,$(COMMIT))
 endif
-$(BUILD)/obj/src/base/version.o: $(BUILD)/commit
-$(BUILD)/obj/src/base/version.o: CPPFLAGS_ALL += $(if $(COMMIT),-DMAPPO_BUILD='"$(COMMIT)"')
+$(OBJ)/src/base/version.o: $(OBJ)/commit
+$(OBJ)/src/base/version.o: CPPFLAGS_ALL += $(if $(COMMIT),-DMAPPO_BUILD='"$(COMMIT)"')
 # Likewise the library that `mappo bench` opens.
 ifdef PROBED
-$(call stamp,$(BUILD)/blas,$(BLAS_FILE))
+$(call stamp,$(OBJ)/blas,$(BLAS_FILE))
 endif
-$(BUILD)/obj/src/cmd/bench_blas.o: $(BUILD)/blas
-$(BUILD)/obj/src/cmd/bench_blas.o: CPPFLAGS_ALL += -DMAPPO_BLAS='"$(BLAS_FILE)"'
+$(OBJ)/src/cmd/bench_blas.o: $(OBJ)/blas
+$(OBJ)/src/cmd/bench_blas.o: CPPFLAGS_ALL += -DMAPPO_BLAS='"$(BLAS_FILE)"'
+$(BUILD)/double/%.o: private CPPFLAGS_ALL += $(OWN_CPPFLAGS)
 $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,cc)
 	$(Q)$(COMPILE) -DMAPPO_REAL_DOUBLE -c -o $@ $<
 
 # ---- CUDA: by nvcc, or by the host's compiler against the tests' emulation of a device --------------------------------------------------------
-$(BUILD)/obj/src/backend/%.o: CPPFLAGS_ALL += $(if $(CUDA_SOURCES),-DHAVE_CUDA)
+$(BUILD)/obj/src/backend/backend_open.o: CPPFLAGS_ALL += $(if $(CUDA_SOURCES),-DHAVE_CUDA)
 $(BUILD)/obj/cuda/devices.cu.o: CUDA_DEFINES := -DMAPPO_CUDA_ARCHES='"$(or $(CUDA_ARCHES),none)"'
 ifeq ($(CUDA_KIND),nvcc)
 # Code for every architecture, and what newer ones can compile for themselves when the program starts. From 8.0 on all come from one text,
@@ -159,8 +173,11 @@ endif
 
 # The whole program on an emulated device, with its tests.
 CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c))
-emulated:
-	$(MAKE) BUILD=$(BUILD)/emulated CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
+emulated: $(COMMON_OBJECTS)
+	$(MAKE) BUILD=$(BUILD)/emulated OBJ=$(OBJ) CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
+# The program with the other MPI library.
+mpich: $(COMMON_OBJECTS)
+	$(MAKE) BUILD=$(BUILD)/mpich OBJ=$(OBJ) MPICC=mpicc.mpich CUDA=0 all
 # The same tests on this machine's GPU, or packed for one that has a GPU and neither libraries nor compilers.
 test-gpu:
 	$(MAKE) CUDA=1 all $(call CUDA_TESTS,$(BUILD))
@@ -182,6 +199,7 @@ cuda-report: all
 TEST_LIBS = $(CMOCKA_LIBS) $(LIBS)
 # Environments refer to their kernels weakly: that alone takes nothing out of a library.
 WHOLE_LIBRARY = -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive
+$(BUILD)/tests/%: private CPPFLAGS_ALL += $(OWN_CPPFLAGS)
 define test_rules
 $(BUILD)/tests/%_double: tests/$(1)/%_double.c $(BUILD)/libmappo_double.a $(BUILD)/flags
 	@mkdir -p $$(@D)
@@ -289,6 +307,6 @@ help:
 	@echo "CUDA_ARCH=\"80 90\"|native (GPUs of this machine)  CUDAHOSTCXX=g++-12 (for nvcc)  CUDA_KEPT=DIR (of compiled kernels; empty: none)"
 	@echo "CFLAGS, CPPFLAGS, LDFLAGS are appended; V=1 shows the commands. Changing any of these builds again what depends on it."
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: emulated test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs aarch64 install clean help
+-include $(shell find $(sort $(BUILD) $(OBJ)) -name '*.d' 2>/dev/null)
+.PHONY: emulated mpich test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs aarch64 install clean help
 .DELETE_ON_ERROR:

@@ -41,7 +41,7 @@ skip() { echo "ok - lint_$1 # SKIP $2"; }
 
 c_files=$(files '*.c' '*.h' | grep -v '^tests/data/')
 our_files=$(files '*.c' '*.h' '*.def' '*.cu' '*.py' '*.sh' '*.md' '*.ini' Makefile .ci/run)
-flags="-std=c11 -D_GNU_SOURCE -Isrc -I. -Itests $(sed -n 's/^DEP_CFLAGS := //p' "$BUILD/config.mk" 2>/dev/null)"
+flags="-std=c11 -D_GNU_SOURCE -Isrc -I. -Itests $(sed -n 's/^\(DEP\|MPI\|HDF5\)_CFLAGS := //p' "$BUILD/config.mk" 2>/dev/null | tr '\n' ' ')"
 
 if wanted format; then
     : >"$work/found"

@@ -316,14 +316,14 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 2
 fi
 
-cflags="$deps_cflags $hdf5_cflags $inih_cflags $crypto_cflags $mpi_cflags"
+cflags="$deps_cflags $inih_cflags $crypto_cflags"
 libs="$deps_libs $hdf5_libs $inih_libs $crypto_libs $mpi_libs -ldl -lpthread -fopenmp -lm"
 # Libraries that stand where only a loaded module points (LD_LIBRARY_PATH, LIBRARY_PATH, -L): their folders go into the program, so that
 # it also runs on a compute node without the modules. DT_RPATH, not DT_RUNPATH: the libraries' own dependencies need it as well.
 rpath=
 printf '#include <hdf5.h>\n#include <ini.h>\nint main(void) { return H5open() < 0; }\n' >"$work/t.c"
 # shellcheck disable=SC2086
-if $CC -std=c11 $cflags -o "$work/t" "$work/t.c" -Wl,--no-as-needed $libs >"$work/log" 2>&1; then
+if $CC -std=c11 $cflags $hdf5_cflags $mpi_cflags -o "$work/t" "$work/t.c" -Wl,--no-as-needed $libs >"$work/log" 2>&1; then
     searched=$(printf '%s\n' $libs | sed -n 's/^-L//p' | tr '\n' ':')
     folders=$(LD_LIBRARY_PATH="$searched${LIBRARY_PATH:+$LIBRARY_PATH:}${LD_LIBRARY_PATH:-}" ldd "$work/t" 2>/dev/null | sed -n 's/.*=> \(\/.*\)\/[^/]* (.*/\1/p' | sort -u)
     for folder in $folders; do
@@ -346,6 +346,8 @@ TARGET := $target
 LEVELS := $levels
 WARN := $warnings
 DEP_CFLAGS := $(tidy "$cflags")
+MPI_CFLAGS := $(tidy "$mpi_cflags")
+HDF5_CFLAGS := $(tidy "$hdf5_cflags")
 DEP_LIBS := $(tidy "$rpath $libs")
 CMOCKA_CFLAGS := $(tidy "$cmocka_cflags")
 CMOCKA_LIBS := $(tidy "$cmocka_libs")
