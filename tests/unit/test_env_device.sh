@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Rules that a kernel is to be made from must compile as device code: each rules header is included into a kernel that plays one copy a thread.
+# Rules that a kernel is to be made from must compile as device code: a rules header is included into a kernel that plays one copy a thread.
+# (The kernels of the environments themselves are compiled by `make`: tests/cuda/test_compile.sh.)
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 nvcc=${NVCC:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
@@ -37,7 +38,6 @@ __global__ void play_spread(struct spread *w, struct spread_rules rules, const i
 }
 CUDA
 compiles rules_compile_as_device_code_in_float_and_double "$folder/rules.cu"
-for file in envs/*/*.cu; do compiles "kernels_of_$(basename "$file" .cu)_compile" "$file"; done
 
 # As docs/env-abi.md says: the template's rules in a header, kernels of three lines, a plugin of both.
 sed '/what it looks like/,$d' envs/template/meeting.c > "$folder/meeting.h"
