@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Runs the test programs and adds up what they print (TAP).
-#   tests/run.sh [-j N] [-t SECONDS] [-v] [NAME ...]      NAME: part of a test program's path, such as `unit`, `mpi` or `test_philox`
+#   tests/run.sh [--quick] [-j N] [-t SECONDS] [-v] [NAME ...]      NAME: part of a test program's path, such as `unit`, `mpi` or `test_philox`
 #   -j N: how many at once (2);  -t SECONDS: none may run longer, whatever it says;  -v: also what passed
+#   --quick: what takes at most two minutes, for every change. Left out is what says `# slow` (it names them): real Slurm jobs, killed and
+#   hanging ranks, training on ranks and on the emulated device, learning, sanitizers, builds. scripts/test.sh runs everything.
 # The programs must be built (`make all tests`); scripts/test.sh does everything. A program runs beside one other, unless a line of it
-# says `# alone` (C: `// alone`); it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
+# says `# alone` (C: `// alone`), or `# waits`: such a one computes little and runs beside two; it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
 # no result or fewer than it announced has failed. The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh run.sh`
 set -u +o posix
 cd "$(dirname "$0")/.." || exit 1
 
-jobs=2 verbose=0 most="" names=()
+jobs=2 verbose=0 most="" quick=0 names=()
 while [ $# -gt 0 ]; do
     case $1 in
     -j | -t)
@@ -18,6 +20,7 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     -v) verbose=1 ;;
+    --quick) quick=1 ;;
     -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' tests/run.sh && exit 0 ;;
     -*) echo "tests/run.sh: unknown option $1" >&2 && exit 2 ;;
     *) names+=("$1") ;;
@@ -28,7 +31,8 @@ done
 BUILD=${BUILD:-build}
 export BUILD MAPPO=${MAPPO:-$PWD/$BUILD/mappo}
 [ -z "${MAPPO_MPICH:-}" ] && [ -x "$BUILD/mpich/mappo" ] && export MAPPO_MPICH=$PWD/$BUILD/mpich/mappo
-# Programs of tests/cuda run on an emulated device (make emulated), or, with EMULATED=$BUILD, on a real one.
+# Programs of tests/cuda run on an emulated device (make emulated; those of make sanitized under sanitizers), or, with EMULATED=$BUILD, on a
+# real one.
 EMULATED=${EMULATED:-$BUILD/emulated}
 export MAPPO_EMULATED=${MAPPO_EMULATED:-$PWD/$EMULATED/mappo}
 export CMOCKA_MESSAGE_OUTPUT=TAP
@@ -61,29 +65,45 @@ wanted() {
     for name in "${names[@]}"; do case $1 in *"$name"*) return 0 ;; esac done
     return 1
 }
-together=() alone=()
-# The long ones first, so that none of them is left over at the end with an idle core beside it.
-for source in tests/slurm/test_* tests/learning/test_* tests/faults/test_* tests/mpi/test_* tests/parity/test_* tests/unit/test_* tests/*/test_*; do
+says() { grep -qE "^(#|//) $2" "$1"; } # SOURCE WORD: on a line of its own, perhaps with more behind it
+waiting=() together=() short=() alone=() left_out=()
+for source in tests/*/test_*; do
     case $source in *.sh | *.py) ;; tests/unit/*.c | tests/parity/*.c | tests/cuda/*.c) ;; *) continue ;; esac
     [ -e "$source" ] || continue
-    case " ${together[*]:-} ${alone[*]:-} " in *" $source "*) continue ;; esac
     wanted "$source" || continue
-    if grep -qE '^(#|//) alone' "$source"; then alone+=("$source"); else together+=("$source"); fi
+    if says "$source" slow && [ $quick = 1 ]; then
+        left_out+=("${source#tests/}")
+    elif says "$source" alone; then
+        alone+=("$source")
+    elif says "$source" waits; then
+        waiting+=("$source")
+    elif says "$source" slow; then
+        together+=("$source")
+    else
+        short+=("$source")
+    fi
 done
+# The long ones first, so that none of them is left over at the end with an idle core beside it.
+together=(${waiting[@]+"${waiting[@]}"} ${together[@]+"${together[@]}"} ${short[@]+"${short[@]}"})
 if [ $((${#together[@]} + ${#alone[@]})) -eq 0 ]; then
-    echo "tests/run.sh: no test program matches: ${names[*]:-(none there)}" >&2
+    echo "tests/run.sh: no $([ $quick = 1 ] && echo quick )test program matches: ${names[*]:-(none there)}" >&2
     echo "0 passed, 1 failed, 0 skipped"
     exit 1
 fi
 
 # ---- run ----
 begin() { # SOURCE INDEX
-    local limit command
+    local limit command sanitized
     limit=$(sed -nE 's,^(#|//) timeout: *([0-9]+).*,\2,p' "$1" | head -1)
     limit=${limit:-180}
     [ -z "$most" ] || [ "$limit" -le "$most" ] || limit=$most
     case $1 in
-    tests/cuda/*.c) command=("$EMULATED/tests/$(basename "$1" .c)") ;;
+    tests/cuda/*.c)
+        command=("$EMULATED/tests/$(basename "$1" .c)")
+        # The newer of the two, so that nothing is tested that was built before the last change. Each array by itself: its end is seen then.
+        sanitized=$BUILD/sanitized/tests/$(basename "$1" .c)
+        [ "$EMULATED" != "$BUILD" ] && [ "$sanitized" -nt "${command[0]}" ] && command=(env MAPPO_NO_ARENA=1 "$sanitized")
+        ;;
     *.c) command=("$BUILD/tests/$(basename "$1" .c)") ;;
     *.py) command=("$PYTHON" "$1") ;;
     *) command=("$1") ;;
@@ -162,24 +182,20 @@ drain() { # until at most $1 run
     done
 }
 
-sources=("${together[@]:-}")
-[ -z "${sources[0]}" ] && sources=()
-index=0
-for source in "${together[@]:-}"; do
-    [ -n "$source" ] || continue
-    drain $((jobs - 1))
-    begin "$source" $index
-    index=$((index + 1))
+sources=(${together[@]+"${together[@]}"} ${alone[@]+"${alone[@]}"})
+for index in "${!sources[@]}"; do
+    if [ "$index" -ge ${#together[@]} ]; then
+        drain 0
+    else # beside those that wait, if more than one may run
+        beside=0
+        [ "$jobs" = 1 ] || for ((i = 0; i < ${#waiting[@]}; i++)); do [ -z "${running[i]:-}" ] || beside=$((beside + 1)); done
+        drain $((jobs - 1 + beside))
+    fi
+    begin "${sources[$index]}" "$index"
 done
 drain 0
-for source in "${alone[@]:-}"; do
-    [ -n "$source" ] || continue
-    sources[index]=$source
-    begin "$source" $index
-    drain 0
-    index=$((index + 1))
-done
 
+[ ${#left_out[@]} -gt 0 ] && printf 'left out as slow: %s\n' "${left_out[*]}"
 [ ${#failures[@]} -gt 0 ] && printf 'failed: %s\n' "${failures[@]}"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

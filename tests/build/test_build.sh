@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The Makefile: what it makes again, what it says, what it installs.
+# slow
 # timeout: 400
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -140,10 +141,11 @@ check "the_installed_slurm_script_finds_the_installed_program" yes \
 
 # ---- the other processor ----
 if command -v aarch64-linux-gnu-gcc >/dev/null 2>&1; then
-    make -s aarch64 BUILD="$work/arm" >"$work/log" 2>&1
+    # Kept: what has not changed is not compiled again.
+    make -s -j2 aarch64 >"$work/log" 2>&1
     check "everything_that_needs_no_library_compiles_for_arm" 0 $?
     [ $failed = 1 ] && grep -E 'error|warning' "$work/log" | head -5 | sed 's/^/# /'
-    for program in "$work"/arm/aarch64/*; do
+    for program in "${BUILD:-build}"/aarch64/*; do
         { [ -f "$program" ] && [ -x "$program" ]; } || continue
         if command -v qemu-aarch64 >/dev/null 2>&1; then
             timeout 120 qemu-aarch64 "$program" >"$work/log" 2>&1

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The checkpoint reader under AddressSanitizer and UndefinedBehaviorSanitizer: every flipped, cut and hostile file of the unit tests.
+# slow
 # timeout: 170
 set -u
 cd "$(dirname "$0")/../.." || exit 1

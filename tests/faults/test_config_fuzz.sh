@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Mutated configuration files and command lines, read by a build with AddressSanitizer and UndefinedBehaviorSanitizer: no crash, no leak, every
 # refusal one clean line, and whatever is taken reads back identically. A fixed number of rounds from fixed seeds.
+# slow
 # timeout: 170
 set -u
 cd "$(dirname "$0")/../.." || exit 1
