@@ -52,7 +52,8 @@ LIBS         := $(LDFLAGS) $(DEP_LIBS) $(CUDA_LIBS) $(SANITIZE)
 LEVEL_baseline :=
 LEVEL_avx2     := -mavx2 -mfma
 LEVEL_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
-ifdef PROBED
+# (Not while make reads this for the first time and config.mk is yet to be written: the texts would be others.)
+ifdef DEP_LIBS
 $(call stamp,$(OBJ)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(foreach l,$(LEVELS),$(LEVEL_$(l))))
 $(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(OWN_CPPFLAGS) $(LIBS) $(CUDA_KIND))
 endif
@@ -123,14 +124,14 @@ $(OWN_OBJECTS): $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(call says,cc)
 	$(Q)$(COMPILE) -c -o $@ $<
 # The commit stands in one file only, which alone is compiled again when it changes.
-ifdef PROBED
+ifdef DEP_LIBS
 COMMIT := $(shell git describe --always --dirty=+ 2>/dev/null)
 $(call stamp,$(OBJ)/commit,$(COMMIT))
 endif
 $(OBJ)/src/base/version.o: $(OBJ)/commit
 $(OBJ)/src/base/version.o: CPPFLAGS_ALL += $(if $(COMMIT),-DMAPPO_BUILD='"$(COMMIT)"')
 # Likewise the library that `mappo bench` opens.
-ifdef PROBED
+ifdef DEP_LIBS
 $(call stamp,$(OBJ)/blas,$(BLAS_FILE))
 endif
 $(OBJ)/src/cmd/bench_blas.o: $(OBJ)/blas
