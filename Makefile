@@ -184,11 +184,11 @@ endif
 CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c))
 emulated: $(COMMON_OBJECTS)
 	$(MAKE) BUILD=$(BUILD)/emulated OBJ=$(OBJ) CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
-# Those of its tests that need only the library, under sanitizers. Little optimisation: with more, compiling takes longer than the tests.
+# Tests under sanitizers: of device code, of what reads files. Little optimisation: with more, compiling takes longer than the tests.
 SANITIZED := $(BUILD)/sanitized
 sanitized:
 	$(MAKE) BUILD=$(SANITIZED) OBJ=$(SANITIZED)/obj CUDA=emulated SAN=address,undefined OPT='-O1 -g1 -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp' \
-	    $(patsubst %,$(SANITIZED)/tests/test_%_cuda,backend env fused learning)
+	    $(patsubst %,$(SANITIZED)/tests/%,test_backend_cuda test_env_cuda test_fused_cuda test_learning_cuda test_checkpoint test_checkpoint_hostile config_fuzz)
 # The program with the other MPI library.
 mpich: $(COMMON_OBJECTS)
 	$(MAKE) BUILD=$(BUILD)/mpich OBJ=$(OBJ) MPICC=mpicc.mpich CUDA=0 all
@@ -309,7 +309,7 @@ help:
 	@echo "make aarch64       compiles for 64-bit Arm what needs no library   ARM_CC=aarch64-linux-gnu-gcc"
 	@echo "make install       PREFIX=/usr/local DESTDIR=          program, environment header, pkg-config file, modulefile, Slurm scripts"
 	@echo "make emulated      the program and its CUDA tests on an emulated device, for machines without one"
-	@echo "make sanitized     CUDA tests under sanitizers, on the emulated device;  make mpich: the program with MPICH"
+	@echo "make sanitized     tests of files and of CUDA (on the emulated device) under sanitizers;  make mpich: the program with MPICH"
 	@echo "make test-gpu      the CUDA tests on this machine's GPU"
 	@echo "make bundle        build/bundle.tar.xz: program, CUDA tests and libraries for a machine with a GPU and little else; bundle-mpi: with Open MPI"
 	@echo "                   scripts/device.sh FOLDER, there or in the unpacked bundle: all that ten minutes on a GPU should tell, with a summary"

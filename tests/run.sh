@@ -5,7 +5,7 @@
 #   --quick: what takes at most two minutes, for every change. Left out is what says `# slow` (it names them): real Slurm jobs, killed and
 #   hanging ranks, training on ranks and on the emulated device, learning, sanitizers, builds. scripts/test.sh runs everything.
 # The programs must be built (`make all tests`); scripts/test.sh does everything. A program runs beside one other, unless a line of it
-# says `# alone` (C: `// alone`), or `# waits`: such a one computes little and runs beside two; it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
+# says `# alone` (C: `// alone`), or `# waits`: such a one computes little and runs beside two (one at a time); it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
 # no result or fewer than it announced has failed. The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh run.sh`
 set -u +o posix
@@ -31,8 +31,7 @@ done
 BUILD=${BUILD:-build}
 export BUILD MAPPO=${MAPPO:-$PWD/$BUILD/mappo}
 [ -z "${MAPPO_MPICH:-}" ] && [ -x "$BUILD/mpich/mappo" ] && export MAPPO_MPICH=$PWD/$BUILD/mpich/mappo
-# Programs of tests/cuda run on an emulated device (make emulated; those of make sanitized under sanitizers), or, with EMULATED=$BUILD, on a
-# real one.
+# Programs of tests/cuda run on an emulated device (make emulated), or, with EMULATED=$BUILD, on a real one.
 EMULATED=${EMULATED:-$BUILD/emulated}
 export MAPPO_EMULATED=${MAPPO_EMULATED:-$PWD/$EMULATED/mappo}
 export CMOCKA_MESSAGE_OUTPUT=TAP
@@ -65,8 +64,8 @@ wanted() {
     for name in "${names[@]}"; do case $1 in *"$name"*) return 0 ;; esac done
     return 1
 }
-says() { grep -qE "^(#|//) $2" "$1"; } # SOURCE WORD: on a line of its own, perhaps with more behind it
-waiting=() together=() short=() alone=() left_out=()
+says() { grep -qE "^(#|//) $2\$" "$1"; } # SOURCE WORD: on a line of its own
+waiting=() long=() short=() alone=() left_out=()
 for source in tests/*/test_*; do
     case $source in *.sh | *.py) ;; tests/unit/*.c | tests/parity/*.c | tests/cuda/*.c) ;; *) continue ;; esac
     [ -e "$source" ] || continue
@@ -78,14 +77,12 @@ for source in tests/*/test_*; do
     elif says "$source" waits; then
         waiting+=("$source")
     elif says "$source" slow; then
-        together+=("$source")
+        long+=("$source")
     else
         short+=("$source")
     fi
 done
-# The long ones first, so that none of them is left over at the end with an idle core beside it.
-together=(${waiting[@]+"${waiting[@]}"} ${together[@]+"${together[@]}"} ${short[@]+"${short[@]}"})
-if [ $((${#together[@]} + ${#alone[@]})) -eq 0 ]; then
+if [ $((${#waiting[@]} + ${#long[@]} + ${#short[@]} + ${#alone[@]})) -eq 0 ]; then
     echo "tests/run.sh: no $([ $quick = 1 ] && echo quick )test program matches: ${names[*]:-(none there)}" >&2
     echo "0 passed, 1 failed, 0 skipped"
     exit 1
@@ -98,15 +95,17 @@ begin() { # SOURCE INDEX
     limit=${limit:-180}
     [ -z "$most" ] || [ "$limit" -le "$most" ] || limit=$most
     case $1 in
-    tests/cuda/*.c)
-        command=("$EMULATED/tests/$(basename "$1" .c)")
-        # The newer of the two, so that nothing is tested that was built before the last change. Each array by itself: its end is seen then.
-        sanitized=$BUILD/sanitized/tests/$(basename "$1" .c)
-        [ "$EMULATED" != "$BUILD" ] && [ "$sanitized" -nt "${command[0]}" ] && command=(env MAPPO_NO_ARENA=1 "$sanitized")
-        ;;
+    tests/cuda/*.c) command=("$EMULATED/tests/$(basename "$1" .c)") ;;
     *.c) command=("$BUILD/tests/$(basename "$1" .c)") ;;
     *.py) command=("$PYTHON" "$1") ;;
     *) command=("$1") ;;
+    esac
+    # What is built with sanitizers (make sanitized), if it is the newer of the two: nothing is tested that was built before the last change.
+    # Each array of the device by itself: its end is seen then. A real device has no sanitizers.
+    sanitized=$BUILD/sanitized/tests/$(basename "$1" .c)
+    case $1:$EMULATED in
+    tests/cuda/*:"$BUILD") ;;
+    *.c:*) [ "$sanitized" -nt "${command[0]}" ] && command=(env MAPPO_NO_ARENA=1 "$sanitized") ;;
     esac
     (
         trap - EXIT
@@ -175,25 +174,36 @@ finish_some() { # reports what has ended
         unset "running[$index]"
     done
 }
-drain() { # until at most $1 run
-    while [ ${#running[@]} -gt "$1" ]; do
+drain() { # until none runs
+    while [ ${#running[@]} -gt 0 ]; do
         sleep 0.05
         finish_some
     done
 }
 
-sources=(${together[@]+"${together[@]}"} ${alone[@]+"${alone[@]}"})
-for index in "${!sources[@]}"; do
-    if [ "$index" -ge ${#together[@]} ]; then
-        drain 0
-    else # beside those that wait, if more than one may run
-        beside=0
-        [ "$jobs" = 1 ] || for ((i = 0; i < ${#waiting[@]}; i++)); do [ -z "${running[i]:-}" ] || beside=$((beside + 1)); done
-        drain $((jobs - 1 + beside))
+# One that waits, and those that compute beside it; the long ones of these first, so that none is left over at the end beside an idle core.
+sources=(${waiting[@]+"${waiting[@]}"} ${long[@]+"${long[@]}"} ${short[@]+"${short[@]}"})
+wait=0 compute=${#waiting[@]}
+while [ $wait -lt ${#waiting[@]} ] || [ $compute -lt ${#sources[@]} ]; do
+    finish_some
+    beside=0
+    for ((i = 0; i < wait; i++)); do [ -z "${running[i]:-}" ] || beside=1; done
+    if [ $wait -lt ${#waiting[@]} ] && [ $beside = 0 ] && [ $((jobs - ${#running[@]})) -gt $((jobs > 1 ? -1 : 0)) ]; then
+        begin "${sources[wait]}" $wait
+        wait=$((wait + 1))
+    elif [ $compute -lt ${#sources[@]} ] && [ $((${#running[@]} - (jobs > 1 ? beside : 0))) -lt "$jobs" ]; then
+        begin "${sources[compute]}" $compute
+        compute=$((compute + 1))
+    else
+        sleep 0.05
     fi
-    begin "${sources[$index]}" "$index"
 done
-drain 0
+drain
+for source in ${alone[@]+"${alone[@]}"}; do
+    sources+=("$source")
+    begin "$source" $((${#sources[@]} - 1))
+    drain
+done
 
 [ ${#left_out[@]} -gt 0 ] && printf 'left out as slow: %s\n' "${left_out[*]}"
 [ ${#failures[@]} -gt 0 ] && printf 'failed: %s\n' "${failures[@]}"

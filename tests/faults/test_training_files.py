@@ -2,6 +2,7 @@
 """Runs of the real trainer whose files are killed, damaged, renamed, taken away and refused room: what a run leaves behind is always whole, and
 what a person had there stays.
 
+# waits
 # slow
 # timeout: 300"""
 import glob

@@ -56,13 +56,14 @@ for name in sample long waiter; do
 done
 tests/run.sh >"$work/log" 2>&1
 check what_waits_runs_beside_two "0 3 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
-rm -f "$work"/began-*
-program waiter "# waits" "[ -e '$work/one' ] && echo 'not ok - alone' || echo 'ok - alone'; touch '$work/one'; sleep 0.3; rm -f '$work/one'"
-program sample "[ -e '$work/one' ] && echo 'not ok - alone' || echo 'ok - alone'; touch '$work/one'; sleep 0.3; rm -f '$work/one'"
-rm -f tests/unit/test_long.sh
+single="[ -e '$work/one' ] && echo 'not ok - alone' || echo 'ok - alone'; touch '$work/one'; sleep 0.3; rm -f '$work/one'"
+program sample "$single" && program waiter "# waits" "$single" && program long "# alone" "$single"
 tests/run.sh -j 1 >"$work/log" 2>&1
-check one_at_a_time_is_one "0 2 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
-rm -f tests/unit/test_waiter.sh
+check one_at_a_time_is_one "0 3 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
+for name in sample waiter long; do program $name "# waits" "$single"; done
+tests/run.sh -j 3 >"$work/log" 2>&1
+check one_that_waits_at_a_time "0 3 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
+rm -f tests/unit/test_waiter.sh tests/unit/test_long.sh
 
 # ---- programs of tests/cuda: the newer of the plain one and the one with sanitizers, where the device is emulated ----
 mkdir -p tests/cuda build/tests build/emulated/tests build/sanitized/tests && rm -f tests/unit/test_*.sh && touch tests/cuda/test_x.c
