@@ -63,6 +63,15 @@ Q     := $(if $(filter 1,$(V)),,@)
 says   = $(if $(filter 1,$(V))$(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),,@echo "  $(1)  $@")
 
 # ---- what there is ---------------------------------------------------------------------------------------------------------------------
+# Environments are listed in envs/envs.def (suite.c is what those of a suite share): a line without its files stops make, and so does a file without a line.
+ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
+LISTED := $(shell sed -nE 's,^ENV\((\w+)\, *(\w+)\, *WITH_KERNELS\).*,envs/\1/\2.c envs/\1/\2.cu,p; s,^ENV\((\w+)\, *(\w+)\, *HOST_ONLY\).*,envs/\1/\2.c,p' envs/envs.def)
+FOUND  := $(filter-out envs/template/% %/suite.c,$(wildcard envs/*/*.c envs/*/*.cu))
+TUNED  := $(patsubst %,envs/%.ini,$(LISTED:envs/%.c=%) $(shell sed -nE 's,^VARIANT."([^"]*)".*,\1,p' envs/envs.def))
+ORPHANS := $(filter-out $(TUNED) envs/presets/%,$(wildcard envs/*/*.ini))
+$(foreach f,$(filter-out $(FOUND),$(LISTED)),$(error mappo: envs/envs.def lists an environment of $(f), which is not there))
+$(foreach f,$(filter-out $(LISTED),$(FOUND)) $(ORPHANS),$(error mappo: no line of envs/envs.def is for $(f): add one, or take the file away))
+endif
 # Everything but main.c is one library; environments are part of it. Kernel files (*_kernels.c) are compiled once per instruction level.
 # Learning is compiled a second time with real = double, for parity.
 KERNELS        := $(wildcard src/backend/*_kernels.c)
@@ -90,7 +99,7 @@ all: $(BUILD)/mappo
 
 $(BUILD)/mappo: $(OBJ)/src/main.o $(BUILD)/libmappo.a
 	$(call says,ld)
-	$(Q)$(CC) -rdynamic -o $@ $< -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive $(LIBS)
+	$(Q)$(CC) -rdynamic -o $@ $< $(BUILD)/libmappo.a $(LIBS)
 
 # The list of members is a stamp: a source that is removed must leave the library as well.
 $(call stamp,$(BUILD)/members,$(OBJECTS) $(DOUBLE_OBJECTS))
@@ -100,7 +109,11 @@ $(BUILD)/libmappo_double.a: $(DOUBLE_OBJECTS) $(BUILD)/members
 	@rm -f $@; ar rcs $@ $(DOUBLE_OBJECTS)
 
 # The assembler reads the presets into this object (src/env/presets.c).
-$(OBJ)/src/env/presets.o: $(wildcard envs/*/*.ini)
+PRESETS := $(wildcard envs/*/*.ini)
+PRESET_DEFINE := -DPRESETS='$(foreach p,$(PRESETS:envs/%.ini=%),PRESET("$(p)"))'
+$(call stamp,$(OBJ)/presets,$(PRESETS))
+$(OBJ)/src/env/presets.o: $(PRESETS) $(OBJ)/presets
+$(OBJ)/src/env/presets.o: CPPFLAGS_ALL += $(PRESET_DEFINE)
 
 define level_rules
 $(OBJ)/%.$(1).o: %.c $(OBJ)/flags
@@ -211,18 +224,16 @@ cuda-report: all
 
 # ---- tests -----------------------------------------------------------------------------------------------------------------------------
 TEST_LIBS = $(CMOCKA_LIBS) $(LIBS)
-# Environments refer to their kernels weakly: that alone takes nothing out of a library.
-WHOLE_LIBRARY = -Wl,--whole-archive $(BUILD)/libmappo.a -Wl,--no-whole-archive
 $(BUILD)/tests/%: private CPPFLAGS_ALL += $(OWN_CPPFLAGS)
 define test_rules
 $(BUILD)/tests/%_double: tests/$(1)/%_double.c $(BUILD)/libmappo_double.a $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
-	$$(Q)$$(COMPILE) $(LITTLE) $$(CMOCKA_CFLAGS) -DMAPPO_REAL_DOUBLE -Itests -o $$@ $$< $(BUILD)/libmappo_double.a $$(TEST_LIBS)
+	$$(Q)$$(COMPILE) $(LITTLE) $$(CMOCKA_CFLAGS) -DMAPPO_REAL_DOUBLE -DMAPPO_RULES_DOUBLE -Itests -o $$@ $$< $(BUILD)/libmappo_double.a $$(TEST_LIBS)
 $(BUILD)/tests/%: tests/$(1)/%.c $(BUILD)/libmappo.a $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
-	$$(Q)$$(COMPILE) $(LITTLE) $$(CMOCKA_CFLAGS) -rdynamic -Itests -o $$@ $$< $(if $(filter cuda,$(1)),$(WHOLE_LIBRARY),$(BUILD)/libmappo.a) $$(TEST_LIBS)
+	$$(Q)$$(COMPILE) $(LITTLE) $$(CMOCKA_CFLAGS) -rdynamic -Itests -o $$@ $$< $(BUILD)/libmappo.a $$(TEST_LIBS)
 endef
 $(foreach d,unit parity mpi faults cuda,$(eval $(call test_rules,$(d))))
 $(BUILD)/tests/%.so: tests/plugins/%.c $(BUILD)/flags
@@ -251,7 +262,7 @@ lint:
 	scripts/lint.sh
 
 # Pages that come from tables in the program. `make docs` writes them, `make lint` compares.
-GENERATED_DOCS := configuration checkpoint-format metrics
+GENERATED_DOCS := configuration checkpoint-format metrics environment-list
 docs: all
 	@for page in $(GENERATED_DOCS); do $(BUILD)/mappo docs $$page > $(BUILD)/page.md && cp $(BUILD)/page.md docs/$$page.md && echo "docs/$$page.md" || exit 1; done; rm -f $(BUILD)/page.md
 
@@ -261,7 +272,8 @@ ARM         := $(BUILD)/aarch64
 ARM_SOURCES  = $(filter %.c,$(shell grep -LE '^ *\# *include *<(hdf5|ini|openssl/|cmocka)' $(filter-out src/comm/comm_mpi.c,$(SOURCES)) $(KERNELS) /dev/null))
 ARM_OBJECTS  = $(ARM_SOURCES:%.c=$(ARM)/%.o)
 ARM_TESTS   := $(patsubst tests/aarch64/%.c,$(ARM)/%,$(wildcard tests/aarch64/*.c))
-ARM_COMPILE := $(ARM_CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -g -fno-math-errno -fno-trapping-math -fopenmp -Isrc -I. -MMD -MP
+$(ARM)/src/env/presets.o: ARM_DEFINES = $(PRESET_DEFINE)
+ARM_COMPILE = $(ARM_CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -g -fno-math-errno -fno-trapping-math -fopenmp -Isrc -I. $(ARM_DEFINES) -MMD -MP
 # As above, of which files the multiply-adds may be fused. The emulator has enough to do with the kernels.
 ARM_CONTRACT = $(if $(filter $(KERNELS),$(1)),-O2 -ffp-contract=fast,-O1 -ffp-contract=off)
 ifneq ($(filter aarch64,$(MAKECMDGOALS)),)
@@ -283,8 +295,8 @@ D = $(DESTDIR)$(PREFIX)
 install: all
 	install -d "$(D)"/bin "$(D)"/include/mappo/env "$(D)"/include/mappo/base "$(D)"/include/mappo/cuda "$(D)"/lib/pkgconfig "$(D)"/share/mappo/slurm "$(D)"/share/mappo/scripts "$(D)"/share/modulefiles/mappo "$(D)"/share/doc/mappo
 	install -m 755 $(BUILD)/mappo "$(D)"/bin/mappo
-	install -m 644 src/env/mappo_env.h src/env/lane.h src/env/account.h src/env/real_float.h src/env/real_double.h src/env/float_math.h "$(D)"/include/mappo/env
-	install -m 644 src/base/philox.h src/base/fn.h src/base/check.h "$(D)"/include/mappo/base
+	install -m 644 src/env/mappo_env.h src/env/lane_env.h src/env/describe.h src/env/rules.h src/env/slices.h src/env/account.h src/env/float_math.h "$(D)"/include/mappo/env
+	install -m 644 src/base/philox.h src/base/fn.h src/base/check.h src/base/episode_end.h "$(D)"/include/mappo/base
 	install -m 644 cuda/launch.h cuda/lane_kernels.h "$(D)"/include/mappo/cuda
 	install -m 755 $(wildcard slurm/*.sh) "$(D)"/share/mappo/slurm
 	install -m 644 $(wildcard slurm/*.example) "$(D)"/share/mappo/slurm

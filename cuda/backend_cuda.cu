@@ -39,7 +39,6 @@ static struct tiles *tiles_create(struct backend *backend, const struct network 
     struct cuda *cuda = cuda_of(backend);
     struct tiles *t = static_cast<struct tiles *>(calloc(1, sizeof *t));
     CHECK(t, "out of memory while creating tiles");
-    CHECK(net->gru_layers <= 1, "a network with a GRU of %d layers; one is possible", net->gru_layers);
     t->net = net;
     t->fused = fused_fits(cuda, net);
     t->max_rows = max_rows;
@@ -335,6 +334,7 @@ static void fill_table(struct backend *b)
     b->pack = pack;
     b->forward = forward;
     b->act = act;
+    b->evaluate = evaluate_rows;
     b->train = train;
     b->gae = rollout_gae;
     b->select_ends = rollout_select_ends;
@@ -346,13 +346,12 @@ static void fill_table(struct backend *b)
     b->moments = rollout_moments;
     b->standardise = rollout_standardise;
     b->select = rollout_select;
-    b->learner_start = learners_start;
-    b->learner_begin = learners_begin;
+    b->ppo_start = learners_start;
+    b->ppo_begin = learners_begin;
     b->rescale_heads = learners_rescale_heads;
-    b->learner_judge = learners_judge;
+    b->ppo_measure = learners_measure;
+    b->optimizer_step = optimizers_step;
     b->copy = memory_copy;
-    b->add = vector_add;
-    b->adam = vector_adam;
     b->soft_update = vector_soft_update;
     b->forward_act = forward_act;
     b->record_begin = record_begin;

@@ -16,6 +16,36 @@ extern "C" {
 #include "env/wrappers.h"
 }
 
+/* ---- the kernels of this build ------------------------------------------------------------------------------------------------------- */
+
+extern "C" {
+#define KERNELS_OF_HOST_ONLY(name)
+#define KERNELS_OF_WITH_KERNELS(name)                                                                                                      \
+    extern const struct mappo_env name;                                                                                                    \
+    extern const struct mappo_kernels name##_kernels;
+#define ENV(suite, name, kernels) KERNELS_OF_##kernels(suite##_##name)
+#include "envs/envs.def"
+}
+
+static const struct {
+    const struct mappo_env *env;
+    const struct mappo_kernels *kernels;
+} built_in[] = {
+#define ENTRY_OF_HOST_ONLY(name)
+#define ENTRY_OF_WITH_KERNELS(name) {&name, &name##_kernels},
+#define ENV(suite, name, kernels)   ENTRY_OF_##kernels(suite##_##name)
+#include "envs/envs.def"
+};
+
+static const struct mappo_kernels *env_device_kernels(const struct mappo_env *env)
+{
+    for (const auto &one : built_in)
+        if (one.env == env) return one.kernels;
+    return NULL;
+}
+
+/* ---- a batch ------------------------------------------------------------------------------------------------------------------------- */
+
 /* Real actions of a group that the environment gets in another form; changed = NULL where it gets them as they are. */
 struct device_actions {
     float *changed;    /* [E][A][Kr] */
@@ -33,6 +63,7 @@ struct env_device {
     struct group_sizes size[MAPPO_MAX_GROUPS];
     struct account account;
     unsigned char *states; /* [E][stride] */
+    unsigned char *rules;  /* program.device_rules */
     struct device_actions action[MAPPO_MAX_GROUPS];
     float *reward[MAPPO_MAX_GROUPS]; /* [E][A] where the caller wants none */
     uint8_t *ep_end;                 /* [E] likewise */
@@ -57,7 +88,7 @@ struct env_device {
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------------------- */
 
-enum { MEMORIES = 20 + 4 * MAPPO_MAX_GROUPS };
+enum { MEMORIES = 21 + 4 * MAPPO_MAX_GROUPS };
 static const size_t CHUNK = ACCOUNT_CHUNK; /* environments */
 
 template <class T> static T *take(struct env_device *d, T **to, size_t count)
@@ -143,6 +174,9 @@ static struct env_device *env_device_open(struct backend *backend, const struct 
     for (int g = 0; g < config->spec->groups; g++) d->size[g] = group_sizes(&config->spec->group[g]);
     open_account(d);
     take(d, &d->states, envs * d->program.stride);
+    take(d, &d->rules, d->program.rules_bytes);
+    if (d->program.rules_bytes) backend->upload(backend, d->rules, d->program.rules, d->program.rules_bytes);
+    d->program.device_rules = d->rules;
     for (int g = 0; g < config->spec->groups; g++) {
         open_actions(d, g);
         take(d, &d->reward[g], envs * (size_t)d->size[g].agents);
@@ -468,7 +502,7 @@ static struct env_report env_device_read_report(struct env_device *d, int slot)
 
 extern "C" {
 extern const struct env_device_ops cuda_environments;
-const struct env_device_ops cuda_environments = {env_device_open,   env_device_close,          env_device_reset, env_device_observe,
-                                                 env_device_step,   env_device_find_wrong_end, env_device_pull,  env_device_push,
-                                                 env_device_report, env_device_read_report};
+const struct env_device_ops cuda_environments = {env_device_kernels, env_device_open,   env_device_close,          env_device_reset,
+                                                 env_device_observe, env_device_step,   env_device_find_wrong_end, env_device_pull,
+                                                 env_device_push,    env_device_report, env_device_read_report};
 }

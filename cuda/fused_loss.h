@@ -89,8 +89,8 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
     }
     entropy = over_parts<ROWS>(entropy);
     log_prob = over_parts<ROWS>(log_prob);
-    const struct surrogate s = ppo_surrogate(log_prob, old_log_prob, advantage, loss->clip);
-    const float g_lp = weight * s.gradient, g_h = -loss->entropy * weight;
+    const struct surrogate s = policy_surrogate(&loss->objective, log_prob, old_log_prob, advantage);
+    const float g_lp = weight * s.gradient, g_h = -loss->objective.entropy * weight;
 #pragma unroll
     for (int i = 0; i < LANE_CHOICES; i++) {
         const int k = l->part + PARTS * i;

@@ -367,7 +367,7 @@ static __device__ __forceinline__ void tf32_weights(float (&sum)[A][N], float *b
     }
 }
 
-/* ---- activation and layer norm ------------------------------------------------------------------------------------------------------- */
+/* ---- activation and layer norm: kernels/norm.h in registers, see there why it stands here again -------------------------------------- */
 
 /* Of the rows of a tile: -mean / deviation, 1 / deviation, deviation = sqrt(variance + 1e-5); one after the other, [3][rows]. */
 struct tile_norm {
@@ -436,7 +436,7 @@ static __device__ __forceinline__ void normalise(float (&z)[F][R], struct featur
     store_rows<W>(norm->deviation, deviation);
 }
 
-/* g, the gradient by x̂, to that by z, the sum before the activation; x: x̂ of the same elements. With x̂ = (a - mean) / deviation:
+/* norm_gradient of kernels/norm.h: g, the gradient by x̂, to that by z, the sum before the activation; x: x̂ of the same elements. With x̂ = (a - mean) / deviation:
  * dL/da = (g - mean(g) - x̂ mean(g x̂)) / deviation. The activation's slope comes from x̂ as well: a = x̂ deviation + mean, so 1 - a² is a
  * polynomial of x̂; and a > 0 where x̂ > offset. Where there is no feature, g is 0, and what comes of it is of no account again. */
 template <bool TF32, int W, int F, int R>

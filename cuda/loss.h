@@ -19,7 +19,7 @@ static inline struct train_pass loss_pass(const struct train_pass *pass)
     return copy;
 }
 
-static inline __device__ int distribution_outputs(const struct distribution *dist)
+static inline __host__ __device__ int distribution_outputs(const struct distribution *dist)
 {
     const struct head *last = &dist->head[dist->heads - 1];
     return last->output + last->size;
@@ -124,8 +124,8 @@ static __device__ void policy_row(const struct train_pass *pass, const struct di
     struct evaluation e = {0, 0, {0, 0, 0}, 0};
     for (int h = 0; h < dist->heads; h++) head_forward(&r, &dist->head[h], &e);
     const float weight = !loss->active || loss->active[row] ? 1.0f : 0.0f;
-    const struct surrogate s = ppo_surrogate(e.log_prob, loss->old_log_prob[row], loss->advantage[row], loss->clip);
-    const float g_lp = weight * s.gradient, g_h = -loss->entropy * weight;
+    const struct surrogate s = policy_surrogate(&loss->objective, e.log_prob, loss->old_log_prob[row], loss->advantage[row]);
+    const float g_lp = weight * s.gradient, g_h = -loss->objective.entropy * weight;
     sums[SUM_WEIGHT] += (SUM)weight;
     sums[SUM_LOSS] += (SUM)(weight * s.loss);
     sums[SUM_ENTROPY] += (SUM)(weight * e.entropy);
@@ -148,8 +148,8 @@ static __device__ __forceinline__ float value_targets(const struct train_pass *p
     for (int j = first; j < loss->targets; j += step) {
         const size_t at = row * (size_t)loss->targets + (size_t)j;
         const float weight = !loss->active || loss->active[at] ? 1.0f : 0.0f;
-        const struct value_error e = value_loss_of(value, (loss->ret[at] - mean) * inverse, old_value, loss->clip, loss->huber_delta);
-        g += loss->coefficient * weight * e.gradient;
+        const struct value_error e = value_loss_of(&loss->objective, value, (loss->ret[at] - mean) * inverse, old_value);
+        g += loss->objective.coefficient * weight * e.gradient;
         *weights += (SUM)weight;
         *losses += (SUM)(weight * e.loss);
     }

@@ -40,7 +40,7 @@ static int widest(const struct network *net)
 /* Of a part, at most: an array of it stays below 16 MB where it can, so that what one kernel writes is still in the cache for the next. */
 static int most_rows(const struct network *net)
 {
-    if (net->gru_layers > 0) return INT_MAX;
+    if (net->gru) return INT_MAX;
     const int rows = PART_FLOATS / widest(net) / PART_ROWS_LEAST * PART_ROWS_LEAST;
     return rows < PART_ROWS_LEAST ? PART_ROWS_LEAST : rows > PART_ROWS_MOST ? PART_ROWS_MOST : rows;
 }
@@ -69,14 +69,14 @@ static size_t lay_out(struct composed_work *w, const struct network *net, int ro
     }
     w->g = carve(base, &used, r * (size_t)w->wide);
     w->gx = carve(base, &used, r * (size_t)w->wide);
-    if (net->gru_layers > 0) {
+    if (net->gru) {
         w->gru.gates = carve(base, &used, 3 * r * h);
         w->gru.products = carve(base, &used, 3 * r * h);
         w->gru.before = carve(base, &used, r * h);
         w->gru.state = carve(base, &used, r * h);
         w->gru_norm = carve(base, &used, 3 * r);
     }
-    const size_t columns = net->gru_layers > 0 && 3 * net->hidden > w->wide ? 3 * h : (size_t)w->wide;
+    const size_t columns = net->gru && 3 * net->hidden > w->wide ? 3 * h : (size_t)w->wide;
     w->columns = carve(base, &used, COLUMN_SPLITS * columns);
     w->sums = reinterpret_cast<double *>(carve(base, &used, 2 * PASS_SUMS * (size_t)cuda_blocks(r, LOSS_THREADS)));
     return used;
@@ -321,7 +321,7 @@ static void forward_part(const struct part *p, float *out, int ld, bool training
                                     training};
         norm_forward(p->cuda, &n);
     }
-    if (net->gru_layers > 0) {
+    if (net->gru) {
         const struct gru_pass gru = gru_of(p);
         layer_product(p, layer_gru(net), p->work.gru.gates, 3 * net->hidden);
         gru_forward(p->cuda, &gru);
@@ -510,7 +510,7 @@ static const float *backward_gru(const struct part *p, float *g, float *gx)
 static void backward_part(const struct part *p, float *g, float *gx)
 {
     const struct network *net = p->net;
-    const bool recurrent = net->gru_layers > 0;
+    const bool recurrent = net->gru;
     const float *from = recurrent ? backward_gru(p, g, gx) : g;
     float *to = gx;
     int ld = recurrent ? 3 * net->hidden : p->work.wide;

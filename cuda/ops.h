@@ -27,6 +27,9 @@ int device_describe(int device, char *text, size_t size); /* "NVIDIA H200, GPU-â
 void messages_open(struct cuda *cuda);
 void messages_close(struct cuda *cuda);
 
+/* act.cu */
+void evaluate_rows(struct backend *backend, const struct evaluate_pass *pass, int passes);
+
 /* rollout_ops.cu */
 void rollout_gae(struct backend *backend, const struct gae_pass *pass, int passes);
 void rollout_select_ends(struct backend *backend, const struct ends_pass *pass, int passes);
@@ -41,13 +44,11 @@ void rollout_standardise(struct backend *backend, const struct standardise_pass 
 void rollout_select(struct backend *backend, const struct select_pass *pass, int passes);
 
 /* learner_ops.cu */
-void learners_start(struct backend *backend, const struct learner_pass *pass, int passes, const uint64_t *bad, int bads);
-void learners_begin(struct backend *backend, const struct learner_rules *rules, const struct learner_pass *pass, int passes);
+void learners_start(struct backend *backend, const struct ppo_pass *pass, int passes, const uint64_t *bad, int bads);
+void learners_begin(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes);
 void learners_rescale_heads(struct backend *backend, const struct rescale_pass *pass, int passes);
-void learners_judge(struct backend *backend, const struct learner_rules *rules, const struct learner_pass *pass, int passes);
-void vector_add(struct backend *backend, real *to, const real *from, size_t n);
-void vector_adam(struct backend *backend, const struct adam_step *step, const struct trouble *trouble, real *parameters,
-                 const real *gradient, real *m, real *v, size_t n);
+void learners_measure(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes);
+void optimizers_step(struct backend *backend, const struct optimizer_rules *rules, const struct optimizer_pass *pass, int passes);
 void vector_soft_update(struct backend *backend, real *target, const real *from, real tau, size_t n);
 
 #endif

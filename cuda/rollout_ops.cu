@@ -50,7 +50,7 @@ static __global__ void gae_kernel(const struct gae_passes some)
         const size_t at = (size_t)t;
         const float here = mean + deviation * value[at * envs * values];
         const int ended = end[at * envs];
-        const float final = ended == GAE_TRUNCATED && final_value ? mean + deviation * final_value[at * envs * values] : 0.0f;
+        const float final = ended == MAPPO_TRUNCATED && final_value ? mean + deviation * final_value[at * envs * values] : 0.0f;
         later = gae_advantage(&step, reward[at * stride], terminated ? terminated[at * stride] : 0, ended, here, next, final, later);
         advantage[at * stride] = later;
         ret[at * stride] = later + here;
@@ -112,7 +112,7 @@ static __global__ void ends_count_kernel(const struct ends_passes some, int *fou
     const struct ends_pass p = some.pass[blockIdx.y];
     const struct ends_stretch stretch = ends_stretch_of(&p, blocks);
     int count = 0, total;
-    for (size_t i = stretch.from + threadIdx.x; i < stretch.end; i += CUDA_THREADS) count += p.ep_end[ends_step(&p, i)] == ENDS_TRUNCATED;
+    for (size_t i = stretch.from + threadIdx.x; i < stretch.end; i += CUDA_THREADS) count += p.ep_end[ends_step(&p, i)] == MAPPO_TRUNCATED;
     block_scan(count, &total);
     if (threadIdx.x == 0) found[blockIdx.y * PARTIAL_BLOCKS + blockIdx.x] = total;
 }
@@ -131,7 +131,7 @@ static __global__ void ends_write_kernel(const struct ends_passes some, const in
     if (found[blockIdx.y * PARTIAL_BLOCKS + block] == 0) return;
     for (size_t first = stretch.from; first < stretch.end; first += CUDA_THREADS) {
         const size_t item = first + threadIdx.x, u = item < stretch.end ? ends_step(&p, item) : 0;
-        const int ended = item < stretch.end && p.ep_end[u] == ENDS_TRUNCATED;
+        const int ended = item < stretch.end && p.ep_end[u] == MAPPO_TRUNCATED;
         const int place = before + block_scan(ended, &total);
         if (ended) p.unit[place] = (int32_t)u * p.stride + p.offset;
         before += total;
@@ -324,7 +324,7 @@ struct moments_passes {
 /* Count, sum and sum of squares of what this thread reads. */
 static __device__ void moments_of_thread(const struct moments_pass *p, int blocks, double found[3])
 {
-    const int wide = p->batch.rows * p->rows; /* numbers of a unit lie side by side */
+    const int wide = p->batch.rows;
     const int units = p->batch.count && *p->batch.count < p->batch.units ? *p->batch.count : p->batch.units;
     const size_t n = (size_t)units * (size_t)wide;
     for (size_t i = thread_item(); i < n; i += (size_t)blocks * CUDA_THREADS) {
@@ -374,7 +374,7 @@ void rollout_moments(struct backend *backend, const struct moments_pass *pass, i
         for (int p = 0; p < count; p++) {
             some.pass[p] = pass[first + p];
             const struct batch *batch = &some.pass[p].batch;
-            some.blocks[p] = partial_blocks((size_t)batch->units * (size_t)batch->rows * (size_t)some.pass[p].rows, MOMENTS_BLOCK_ITEMS);
+            some.blocks[p] = partial_blocks((size_t)batch->units * (size_t)batch->rows, MOMENTS_BLOCK_ITEMS);
             most = some.blocks[p] > most ? some.blocks[p] : most;
         }
         LAUNCH(moments_kernel, dim3((unsigned)most, (unsigned)count), CUDA_THREADS, 0, cuda->stream, some,

@@ -88,6 +88,7 @@ if wanted arrows; then
         esac
         sed -n 's/^ *# *include *"\([^"]*\)".*/\1/p' "$file" | while read -r included; do
             case $included in
+            envs/envs.def) [ "$module" = env ] || echo "$file includes $included: src/env/registry.h tells what is in it" ;;
             */*) [[ " $allowed " == *" ${included%%/*} "* ]] || echo "$file includes $included" ;;
             *) [ -f "$(dirname "$file")/$included" ] || echo "$file includes $included, which is not beside it" ;;
             esac

@@ -176,11 +176,23 @@ static void gradients_match_finite_differences(void **state)
          .rows = 2,
          .targets = 1,
          .total = 40},
+        {.name = "not clipped: the plain policy gradient",
+         .inputs = 5,
+         .hidden = 9,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .feature_norm = true,
+         .layer_norm = true,
+         .units = 19,
+         .rows = 2,
+         .total = 19,
+         .inactive = true,
+         .clip = INFINITY},
     };
     for (int level = 0; level <= last_level(); level++) {
         for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
             struct problem q = list[i];
-            if (i < 2) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
+            if (i < 2 || isinf(q.clip)) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
             if (i == 2) {
                 add_head(&q.dist, HEAD_CATEGORICAL, 3, 1);
                 add_head(&q.dist, HEAD_BERNOULLI, 4, 0);
@@ -454,6 +466,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(a_row_without_choices_has_no_gradient),
     cmocka_unit_test(not_a_number_reaches_the_sums),
     cmocka_unit_test(actions_follow_their_distribution),
+    cmocka_unit_test(given_actions_have_the_probability_they_were_drawn_with),
     cmocka_unit_test(actions_do_not_depend_on_the_cut_of_the_batch),
     cmocka_unit_test(forward_act_is_forward_and_act),
     cmocka_unit_test(gae_matches_its_definition),
@@ -467,7 +480,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(the_first_number_that_is_none_is_found),
     cmocka_unit_test(learners_step_by_their_definitions),
     cmocka_unit_test(value_heads_keep_their_values_when_the_scale_moves),
-    cmocka_unit_test(trouble_keeps_every_parameter_as_it_is),
+    cmocka_unit_test(a_fault_keeps_every_parameter_as_it_is),
     RECURRENT_TESTS,
 };
 

@@ -166,8 +166,7 @@ static void problem_build(struct problem *q)
                                   .sum = q->sum};
     if (q->loss == LOSS_POLICY) {
         q->pass.policy = (struct policy_loss){.dist = &q->dist,
-                                              .clip = (real)q->clip,
-                                              .entropy = (real)0.25,
+                                              .objective = {(real)q->clip, (real)0.25},
                                               .act_int = q->act_int,
                                               .act_real = q->act_real,
                                               .old_log_prob = q->old,
@@ -176,9 +175,7 @@ static void problem_build(struct problem *q)
                                               .active = q->inactive ? q->active : NULL};
     } else {
         q->pass.value = (struct value_loss){.targets = q->targets,
-                                            .clip = (real)q->clip,
-                                            .huber_delta = (real)q->huber,
-                                            .coefficient = (real)0.5,
+                                            .objective = {(real)q->clip, (real)q->huber, (real)0.5},
                                             .norm = &problem_norm,
                                             .old_value = q->old,
                                             .old = q->rescaled ? &problem_rescale : NULL,

@@ -216,23 +216,21 @@ static void the_first_number_that_is_none_is_found(void **state)
 enum { LEARNERS = 2, ACTOR = 700, CRITIC = 1300, PARAMETERS = ACTOR + CRITIC };
 
 struct learning_case {
-    struct learner learner[LEARNERS];
+    struct ppo_learner learner[LEARNERS];
     struct normalizer norm[LEARNERS];
-    struct trouble trouble;
+    struct fault fault;
     struct update_now now;
     struct moments advantage, ret;
     struct minibatch_statistics minibatch;
     real gradient[LEARNERS * PARAMETERS], sum[LEARNERS * 2 * PASS_SUMS];
-    real parameters[PARAMETERS], m[PARAMETERS], v[PARAMETERS];
+    real parameters[LEARNERS * PARAMETERS], m[LEARNERS * PARAMETERS], v[LEARNERS * PARAMETERS];
     uint64_t bad[2];
 };
 
-static const struct learner_rules rules = {.normalizer = NORMALIZER_VALUENORM,
-                                           .beta = 0.9,
-                                           .policy_active = 1,
-                                           .max_grad_norm = 0.5,
-                                           .share = 0.25,
-                                           .adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5}};
+static const struct ppo_rules rules = {.normalizer = NORMALIZER_VALUENORM,
+                                       .beta = 0.9,
+                                       .policy_active = 1,
+                                       .step = {.max_grad_norm = 0.5, .share = 0.25, .adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5}}};
 
 static void learning_case_build(struct learning_case *c)
 {
@@ -244,38 +242,45 @@ static void learning_case_build(struct learning_case *c)
     c->minibatch = (struct minibatch_statistics){{200, 100, 400}, 150};
     for (int i = 0; i < LEARNERS * PARAMETERS; i++) c->gradient[i] = (real)(float)(naive_uniform(&rng) * 10);
     for (int i = 0; i < LEARNERS * 2 * PASS_SUMS; i++) c->sum[i] = (real)(i + 1);
-    for (int i = 0; i < PARAMETERS; i++) c->parameters[i] = (real)(float)naive_uniform(&rng);
+    for (int i = 0; i < LEARNERS * PARAMETERS; i++) c->parameters[i] = (real)(float)naive_uniform(&rng);
     c->bad[0] = c->bad[1] = UINT64_MAX;
-    c->trouble.kind = TROUBLE_VALUE_LOSS; /* of the update before */
+    c->fault.kind = FAULT_VALUE_LOSS; /* of the update before */
 }
 
 /* One minibatch of one epoch, as an update does it: the case's numbers are those afterwards. */
 static void learn_once(struct backend *b, struct learning_case *c)
 {
     struct learning_case *on = lend(b, c, sizeof *c);
-    struct learner_pass pass[LEARNERS];
-    for (int l = 0; l < LEARNERS; l++)
-        pass[l] = (struct learner_pass){.number = l,
-                                        .learner = on->learner + l,
-                                        .norm = on->norm + l,
-                                        .trouble = &on->trouble,
-                                        .now = &on->now,
-                                        .advantage = &on->advantage,
-                                        .ret = &on->ret,
-                                        .minibatch = &on->minibatch,
-                                        .gradient = on->gradient + l * PARAMETERS,
-                                        .actor = ACTOR,
-                                        .critic = CRITIC,
-                                        .sum = on->sum + l * 2 * PASS_SUMS,
-                                        .epoch = 2,
-                                        .minibatch_number = 1,
-                                        .step = 5};
-    b->learner_start(b, pass, LEARNERS, on->bad, 2);
-    b->learner_begin(b, &rules, pass, LEARNERS);
-    b->learner_judge(b, &rules, pass, LEARNERS);
-    b->adam(b, &on->learner[1].actor_step, &on->trouble, on->parameters, on->gradient + PARAMETERS, on->m, on->v, ACTOR);
-    b->adam(b, &on->learner[1].critic_step, &on->trouble, on->parameters + ACTOR, on->gradient + PARAMETERS + ACTOR, on->m + ACTOR,
-            on->v + ACTOR, CRITIC);
+    struct ppo_pass pass[LEARNERS];
+    struct optimizer_pass step[2 * LEARNERS];
+    for (int l = 0; l < LEARNERS; l++) {
+        pass[l] = (struct ppo_pass){.learner = on->learner + l,
+                                    .norm = on->norm + l,
+                                    .fault = &on->fault,
+                                    .place = {.learner = l, .epoch = 2, .minibatch = 1},
+                                    .advantage = &on->advantage,
+                                    .ret = &on->ret,
+                                    .minibatch = &on->minibatch,
+                                    .sum = on->sum + l * 2 * PASS_SUMS};
+        for (int k = 0; k < 2; k++) {
+            const int at = l * PARAMETERS + (k ? ACTOR : 0);
+            step[2 * l + k] = (struct optimizer_pass){.optimizer = k ? &on->learner[l].critic : &on->learner[l].actor,
+                                                      .rate = k ? &on->now.critic_rate : &on->now.actor_rate,
+                                                      .steps = &on->now.steps,
+                                                      .step = 5,
+                                                      .gradient = on->gradient + at,
+                                                      .parameters = on->parameters + at,
+                                                      .m = on->m + at,
+                                                      .v = on->v + at,
+                                                      .n = k ? CRITIC : ACTOR,
+                                                      .fault = &on->fault,
+                                                      .not_finite = {k ? FAULT_CRITIC_GRADIENT : FAULT_ACTOR_GRADIENT, l, 2, 1}};
+        }
+    }
+    b->ppo_start(b, pass, LEARNERS, on->bad, 2);
+    b->ppo_begin(b, &rules, pass, LEARNERS);
+    b->ppo_measure(b, &rules, pass, LEARNERS);
+    b->optimizer_step(b, &rules.step, step, 2 * LEARNERS);
     take(b, c, on, sizeof *c);
     lend_end(b);
 }
@@ -288,25 +293,30 @@ static void learners_step_by_their_definitions(void **state)
     learning_case_build(&before);
     c = before;
     learn_once(b, &c);
-    assert_int_equal(c.trouble.kind, TROUBLE_NONE);
+    assert_int_equal(c.fault.kind, NO_FAULT);
     const double explained = 1 - (70.0 / 100 - 0.25) / (300.0 / 100 - 0.04);
-    double squares = 0;
-    for (int i = 0; i < ACTOR; i++) squares += (double)before.gradient[PARAMETERS + i] * (double)before.gradient[PARAMETERS + i];
+    double squares[2] = {0};
+    for (int i = 0; i < PARAMETERS; i++)
+        squares[i >= ACTOR] += (double)before.gradient[PARAMETERS + i] * (double)before.gradient[PARAMETERS + i];
+    const struct optimizer *actor = &c.learner[1].actor, *critic = &c.learner[1].critic;
     const struct ppo_metrics *now = &c.learner[1].now;
     assert_true(fabs(c.learner[1].mean.explained_variance - explained) < 1e-12);
-    assert_true(c.learner[1].policy_weight == 150 && c.learner[1].value_weight == 200);
-    assert_true(fabs(now->actor_grad_norm - sqrt(squares) / 150) < 1e-9);
+    assert_true(actor->divisor == 150 && critic->divisor == 200);
+    assert_true(fabs(actor->norm - sqrt(squares[0]) / 150) < 1e-9 && fabs(critic->norm - sqrt(squares[1]) / 200) < 1e-9);
+    assert_true(fabs(actor->mean_norm - actor->norm / 4) < 1e-12);
     assert_true(fabs(now->policy_loss - (double)before.sum[2 * PASS_SUMS + SUM_LOSS] / 150) < 1e-12);
     assert_true(fabs(now->value_loss - (double)before.sum[3 * PASS_SUMS + SUM_LOSS] / 200) < 1e-12);
     assert_true(fabs(now->approx_kl - (double)before.sum[2 * PASS_SUMS + SUM_KL] / 200) < 1e-12);
     assert_true(fabs(c.learner[1].mean.entropy - now->entropy / 4) < 1e-12);
     /* The normaliser took in mean 0.5 and mean square 2: debiased to themselves. */
     assert_true(fabs(c.norm[1].scale.mean - 0.5) < 1e-12 && fabs(c.norm[1].scale.deviation - sqrt(1.75)) < 1e-12);
-    const double clip = fmin(1, 0.5 / (now->actor_grad_norm + 1e-6));
-    const struct adam_step step = adam_step_at(&rules.adam, 1e-3, 36, clip / 150);
-    for (int i = 0; i < ACTOR; i++) {
+    const struct adam_step step[2] = {
+        adam_step_at(&rules.step.adam, 1e-3, 36, fmin(1, 0.5 / (actor->norm + 1e-6)) / 150),
+        adam_step_at(&rules.step.adam, 2e-3, 36, fmin(1, 0.5 / (critic->norm + 1e-6)) / 200),
+    };
+    for (int i = PARAMETERS; i < 2 * PARAMETERS; i++) {
         real p = before.parameters[i], m = 0, v = 0;
-        adam_update(&step, before.gradient[PARAMETERS + i], &p, &m, &v);
+        adam_update(&step[i >= PARAMETERS + ACTOR], before.gradient[i], &p, &m, &v);
         check_close("parameter", (size_t)i, c.parameters[i], (double)p, output_tolerance);
     }
     b->close(b);
@@ -315,10 +325,9 @@ static void learners_step_by_their_definitions(void **state)
 enum { FOLLOWERS = 19, WIDEST = 257, SEEN = 4 }; /* more heads than a launch takes; rows of 1 … 257 weights */
 
 struct following_case {
-    struct learner learner[FOLLOWERS];
+    struct ppo_learner learner[FOLLOWERS];
     struct normalizer norm[FOLLOWERS];
-    struct trouble none, trouble;
-    struct update_now now;
+    struct fault none, fault;
     struct moments advantage;
     struct minibatch_statistics minibatch[SEEN];
     real weight[FOLLOWERS][WIDEST], bias[FOLLOWERS];
@@ -344,32 +353,31 @@ static double follower_value(const struct following_case *c, int h, double *size
     return scale->mean + scale->deviation * sum;
 }
 
-/* Head `spoilt` belongs to a run that is in trouble, if any does. */
+/* Head `spoilt` belongs to a run in which a fault was found, if any does. */
 static void follow(struct backend *b, struct following_case *c, int spoilt)
 {
-    const struct learner_rules popart = {.normalizer = NORMALIZER_POPART, .beta = 0.7, .share = 1};
+    const struct ppo_rules popart = {.normalizer = NORMALIZER_POPART, .beta = 0.7};
     struct following_case *on = lend(b, c, sizeof *c);
-    struct learner_pass pass[FOLLOWERS];
+    struct ppo_pass pass[FOLLOWERS];
     struct rescale_pass rescale[FOLLOWERS];
     for (int h = 0; h < FOLLOWERS; h++) {
-        pass[h] = (struct learner_pass){.number = h,
-                                        .learner = on->learner + h,
-                                        .norm = on->norm + h,
-                                        .trouble = &on->none,
-                                        .now = &on->now,
-                                        .advantage = &on->advantage,
-                                        .ret = &on->advantage};
+        pass[h] = (struct ppo_pass){.learner = on->learner + h,
+                                    .norm = on->norm + h,
+                                    .fault = &on->none,
+                                    .place = {.learner = h},
+                                    .advantage = &on->advantage,
+                                    .ret = &on->advantage};
         rescale[h] = (struct rescale_pass){.rescale = &on->learner[h].head,
-                                           .trouble = h == spoilt ? &on->trouble : &on->none,
+                                           .fault = h == spoilt ? &on->fault : &on->none,
                                            .weight = on->weight[h],
                                            .bias = on->bias + h,
                                            .inputs = follower_width(h),
                                            .outputs = 1};
     }
-    b->learner_start(b, pass, FOLLOWERS, NULL, 0);
+    b->ppo_start(b, pass, FOLLOWERS, NULL, 0);
     for (int k = 0; k < SEEN; k++) {
         for (int h = 0; h < FOLLOWERS; h++) pass[h].minibatch = &on->minibatch[(k + h) % SEEN];
-        b->learner_begin(b, &popart, pass, FOLLOWERS);
+        b->ppo_begin(b, &popart, pass, FOLLOWERS);
         b->rescale_heads(b, rescale, FOLLOWERS);
     }
     take(b, c, on, sizeof *c);
@@ -410,9 +418,9 @@ static void value_heads_keep_their_values_when_the_scale_moves(void **state)
         check_close("old value", (size_t)h, rescaled_output(&c.learner[h].old_value, (real)0.6), old, output_tolerance);
     }
     assert_true(moved > 1);
-    /* In trouble nothing moves; returns that are not finite spoil nothing. */
+    /* After a fault nothing moves; returns that are not finite spoil nothing. */
     c = before;
-    c.trouble.kind = TROUBLE_RETURNS;
+    c.fault.kind = FAULT_RETURNS;
     c.minibatch[2].ret.sum_squares = INFINITY;
     follow(b, &c, 5);
     assert_memory_equal(c.weight[5], before.weight[5], sizeof c.weight[5]);
@@ -424,26 +432,26 @@ static void value_heads_keep_their_values_when_the_scale_moves(void **state)
     b->close(b);
 }
 
-static void trouble_keeps_every_parameter_as_it_is(void **state)
+static void a_fault_keeps_every_parameter_as_it_is(void **state)
 {
     (void)state;
     static struct learning_case c, before;
     struct backend *b = open_backend(1, -1);
-    static const int kinds[] = {TROUBLE_DATA,       TROUBLE_RETURNS,        TROUBLE_POLICY_LOSS,
-                                TROUBLE_VALUE_LOSS, TROUBLE_ACTOR_GRADIENT, TROUBLE_CRITIC_GRADIENT};
+    static const int kinds[] = {FAULT_DATA,       FAULT_RETURNS,        FAULT_POLICY_LOSS,
+                                FAULT_VALUE_LOSS, FAULT_ACTOR_GRADIENT, FAULT_CRITIC_GRADIENT};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         learning_case_build(&c);
         /* In the first learner: the other one's parameters must not move either. */
-        if (kinds[i] == TROUBLE_DATA) c.bad[1] = 12;
-        if (kinds[i] == TROUBLE_RETURNS) c.ret.sum_squares = INFINITY;
-        if (kinds[i] == TROUBLE_POLICY_LOSS) c.sum[SUM_ENTROPY] = (real)NAN;
-        if (kinds[i] == TROUBLE_VALUE_LOSS) c.sum[PASS_SUMS + SUM_LOSS] = (real)INFINITY;
-        if (kinds[i] == TROUBLE_ACTOR_GRADIENT) c.gradient[ACTOR - 1] = (real)NAN;
-        if (kinds[i] == TROUBLE_CRITIC_GRADIENT) c.gradient[ACTOR + 7] = (real)-INFINITY;
+        if (kinds[i] == FAULT_DATA) c.bad[1] = 12;
+        if (kinds[i] == FAULT_RETURNS) c.ret.sum_squares = INFINITY;
+        if (kinds[i] == FAULT_POLICY_LOSS) c.sum[SUM_ENTROPY] = (real)NAN;
+        if (kinds[i] == FAULT_VALUE_LOSS) c.sum[PASS_SUMS + SUM_LOSS] = (real)INFINITY;
+        if (kinds[i] == FAULT_ACTOR_GRADIENT) c.gradient[ACTOR - 1] = (real)NAN;
+        if (kinds[i] == FAULT_CRITIC_GRADIENT) c.gradient[ACTOR + 7] = (real)-INFINITY;
         before = c;
         learn_once(b, &c);
-        if (c.trouble.kind != kinds[i]) fail_msg("trouble is of kind %d, expected %d", c.trouble.kind, kinds[i]);
-        if (kinds[i] > TROUBLE_RETURNS) assert_true(c.trouble.learner == 0 && c.trouble.epoch == 2 && c.trouble.minibatch == 1);
+        if (c.fault.kind != kinds[i]) fail_msg("the fault is of kind %d, expected %d", c.fault.kind, kinds[i]);
+        if (kinds[i] > FAULT_RETURNS) assert_true(c.fault.learner == 0 && c.fault.epoch == 2 && c.fault.minibatch == 1);
         assert_memory_equal(c.parameters, before.parameters, sizeof c.parameters);
         assert_memory_equal(c.v, before.v, sizeof c.v);
     }

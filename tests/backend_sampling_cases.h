@@ -127,6 +127,55 @@ static void actions_follow_their_distribution(void **state)
     act_problem_clear(&a);
 }
 
+/* Of rows that are picked out of larger arrays, whose others stay as they are. */
+static void given_actions_have_the_probability_they_were_drawn_with(void **state)
+{
+    (void)state;
+    enum { TOTAL = 600, UNITS = 150, EACH = 2 };
+    struct act_problem a;
+    act_problem_build(&a);
+    const struct distribution *d = &a.dist;
+    int32_t unit[UNITS];
+    real *entropy = calloc(TOTAL, sizeof *entropy), *again = calloc(TOTAL, sizeof *again),
+         *out = calloc((size_t)(UNITS * EACH * a.outputs), sizeof *out);
+    for (int u = 0; u < UNITS; u++) unit[u] = (u * 7 + 3) % (TOTAL / EACH);
+    for (int i = 0; i < UNITS * EACH; i++)
+        memcpy(out + i * a.outputs, a.out + (unit[i / EACH] * EACH + i % EACH) * a.outputs, (size_t)a.outputs * sizeof *out);
+    for (int level = 0; level <= last_level(); level++) {
+        struct backend *b = open_backend(2, level);
+        act_run(b, &a, 0, TOTAL, false);
+        for (int r = 0; r < TOTAL; r++) again[r] = entropy[r] = -77;
+        const struct evaluate_pass pass = {
+            .dist = d,
+            .batch = {LEND(b, unit), UNITS, EACH, NULL},
+            .out = lend(b, out, (size_t)(UNITS * EACH * a.outputs) * sizeof *out),
+            .log_std = LEND(b, a.log_std),
+            .mask = lend(b, a.mask, TOTAL * (size_t)d->logits),
+            .act_int = lend(b, a.act_int, TOTAL * (size_t)d->act_ints * sizeof *a.act_int),
+            .act_real = lend(b, a.act_real, TOTAL * (size_t)d->act_reals * sizeof *a.act_real),
+            .log_prob = lend(b, again, TOTAL * sizeof *again),
+            .entropy = lend(b, entropy, TOTAL * sizeof *entropy),
+        };
+        b->evaluate(b, &pass, 1);
+        take(b, again, pass.log_prob, TOTAL * sizeof *again);
+        take(b, entropy, pass.entropy, TOTAL * sizeof *entropy);
+        lend_end(b);
+        bool listed[TOTAL] = {false};
+        for (int i = 0; i < UNITS * EACH; i++) listed[unit[i / EACH] * EACH + i % EACH] = true;
+        for (int r = 0; r < TOTAL; r++) {
+            double z[32];
+            for (int o = 0; o < a.outputs; o++) z[o] = (double)a.out[r * a.outputs + o];
+            const struct naive_eval e =
+                naive_evaluate(d, z, a.log_std_double, a.mask + r * d->logits, a.act_int + r * d->act_ints, a.act_real + r * d->act_reals);
+            check_close("log-probability", (size_t)r, again[r], listed[r] ? (double)a.log_prob[r] : -77, output_tolerance);
+            check_close("entropy", (size_t)r, entropy[r], listed[r] ? e.entropy : -77, output_tolerance);
+        }
+        b->close(b);
+    }
+    free(entropy), free(again), free(out);
+    act_problem_clear(&a);
+}
+
 static void actions_do_not_depend_on_the_cut_of_the_batch(void **state)
 {
     (void)state;

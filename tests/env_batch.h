@@ -7,61 +7,54 @@
 
 #include "base/digest.h"
 #include "base/philox.h"
+#include "env/slices.h"
 #include "env/vecenv.h"
 
 struct env_batch {
     struct vecenv *env;
     const struct mappo_env_spec *spec;
     struct mappo_env_io io;
+    struct slices slices;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     int32_t *act_int[MAPPO_MAX_GROUPS];
     float *act_real[MAPPO_MAX_GROUPS];
     int32_t envs;
     struct error err;
-    void *memory[128];
-    int memories;
 };
 
-static inline void *batch_take(struct env_batch *b, size_t count, size_t size)
+/* Of environments that are open, and now belong to the batch. */
+static inline int batch_around(struct env_batch *b, struct vecenv *env)
 {
-    return b->memory[b->memories++] = calloc(count + 1, size);
+    memset(b, 0, sizeof *b);
+    b->env = env;
+    b->spec = vecenv_spec(b->env);
+    b->envs = vecenv_envs(env);
+    b->io = (struct mappo_env_io){.struct_size = sizeof b->io, .groups = b->spec->groups};
+    slices_of(&b->slices, b->spec);
+    for (int i = 0; i < b->slices.count; i++) {
+        const size_t envs = (size_t)b->envs, bytes = b->slices.slice[i].bytes;
+        slice_point(&b->io, &b->slices.slice[i], vecenv_owns_memory(env) ? vecenv_memory(env, envs * bytes) : calloc(envs, bytes));
+    }
+    for (int g = 0; g < b->spec->groups; g++) {
+        b->size[g] = group_sizes(&b->spec->group[g]);
+        b->act_int[g] = (int32_t *)(uintptr_t)b->io.group[g].act_int;
+        b->act_real[g] = (float *)(uintptr_t)b->io.group[g].act_real;
+    }
+    return vecenv_reset(b->env, &b->io, &b->err);
 }
 
 static inline int batch_open(struct env_batch *b, const struct vecenv_config *config)
 {
+    struct vecenv *env;
     memset(b, 0, sizeof *b);
-    const int rc = vecenv_open(&b->env, config, &b->err);
-    if (rc) return rc;
-    b->spec = vecenv_spec(b->env);
-    b->envs = config->envs;
-    const size_t envs = (size_t)b->envs;
-    b->io = (struct mappo_env_io){.struct_size = sizeof b->io, .groups = b->spec->groups};
-    for (int g = 0; g < b->spec->groups; g++) {
-        const struct group_sizes s = b->size[g] = group_sizes(&b->spec->group[g]);
-        const size_t rows = envs * (size_t)s.agents, state = rows * (size_t)b->spec->group[g].state_size;
-        struct mappo_group_io *io = &b->io.group[g];
-        io->act_int = b->act_int[g] = batch_take(b, rows * (size_t)s.act_ints, sizeof(int32_t));
-        io->act_real = b->act_real[g] = batch_take(b, rows * (size_t)s.act_reals, sizeof(float));
-        io->obs = batch_take(b, rows * (size_t)s.obs, sizeof(float));
-        io->final_obs = batch_take(b, rows * (size_t)s.obs, sizeof(float));
-        io->state = state ? batch_take(b, state, sizeof(float)) : NULL;
-        io->final_state = state ? batch_take(b, state, sizeof(float)) : NULL;
-        io->reward = batch_take(b, rows, sizeof(float));
-        io->terminated = batch_take(b, rows, 1);
-        io->active = batch_take(b, rows, 1);
-        io->act_mask = batch_take(b, rows * (size_t)s.logits, 1);
-    }
-    b->io.state = batch_take(b, envs * (size_t)b->spec->state_size, sizeof(float));
-    b->io.final_state = batch_take(b, envs * (size_t)b->spec->state_size, sizeof(float));
-    b->io.ep_end = batch_take(b, envs, 1);
-    b->io.info = batch_take(b, envs * (size_t)b->spec->infos, sizeof(float));
-    return vecenv_reset(b->env, &b->io, &b->err);
+    const int rc = vecenv_open(&env, config, &b->err);
+    return rc ? rc : batch_around(b, env);
 }
 
 static inline void batch_close(struct env_batch *b)
 {
+    for (int i = 0; i < b->slices.count && !vecenv_owns_memory(b->env); i++) free(slice_array(&b->io, &b->slices.slice[i]));
     vecenv_close(b->env);
-    for (int i = 0; i < b->memories; i++) free(b->memory[i]);
     memset(b, 0, sizeof *b);
 }
 
@@ -112,26 +105,12 @@ static inline void batch_act(struct env_batch *b, uint64_t seed, uint32_t first_
 static inline uint64_t batch_hash(const struct env_batch *b, int32_t e)
 {
     uint64_t hash = HASH_START;
-    const size_t at = (size_t)e, infos = (size_t)b->spec->infos, state = (size_t)b->spec->state_size * sizeof(float);
-    const bool ended = b->io.ep_end[e] != MAPPO_RUNNING;
-    for (int g = 0; g < b->spec->groups; g++) {
-        const struct group_sizes *s = &b->size[g];
-        const struct mappo_group_io *io = &b->io.group[g];
-        const size_t agents = (size_t)s->agents, obs = agents * (size_t)s->obs, logits = agents * (size_t)s->logits;
-        const size_t own = agents * (size_t)b->spec->group[g].state_size;
-        hash = hash_bytes(hash, io->obs + at * obs, obs * sizeof(float));
-        hash = hash_bytes(hash, io->reward + at * agents, agents * sizeof(float));
-        hash = hash_bytes(hash, io->terminated + at * agents, agents);
-        hash = hash_bytes(hash, io->active + at * agents, agents);
-        hash = hash_bytes(hash, io->act_mask + at * logits, logits);
-        if (own) hash = hash_bytes(hash, io->state + at * own, own * sizeof(float));
-        if (ended) hash = hash_bytes(hash, io->final_obs + at * obs, obs * sizeof(float));
-        if (ended && own) hash = hash_bytes(hash, io->final_state + at * own, own * sizeof(float));
+    for (int i = 0; i < b->slices.count; i++) {
+        const struct slice *slice = &b->slices.slice[i];
+        if (slice->written == SLICE_ACTION || (slice->written == SLICE_FINAL && !b->io.ep_end[e])) continue;
+        hash = hash_bytes(hash, (const char *)slice_array(&b->io, slice) + (size_t)e * slice->bytes, slice->bytes);
     }
-    hash = hash_bytes(hash, b->io.state + at * (size_t)b->spec->state_size, state);
-    if (ended) hash = hash_bytes(hash, b->io.final_state + at * (size_t)b->spec->state_size, state);
-    hash = hash_bytes(hash, b->io.info + at * infos, infos * sizeof(float));
-    return hash_bytes(hash, b->io.ep_end + e, 1);
+    return hash;
 }
 
 #endif

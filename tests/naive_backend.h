@@ -56,7 +56,7 @@ static inline void naive_step(const struct network *net, const double *p, const 
         for (int i = 0; i < k; i++) a[i] = net->activation == ACTIVATION_RELU ? (b[i] > 0 ? b[i] : 0) : tanh(b[i]);
         if (net->layer_norm) naive_norm(a, k, p, net->at.norm_weight[l], net->at.norm_bias[l]);
     }
-    if (net->gru_layers > 0) {
+    if (net->gru) {
         naive_gru(net, p, a, h);
         for (int i = 0; i < k; i++) a[i] = h[i];
         naive_norm(a, k, p, net->at.gru_norm_weight, net->at.gru_norm_bias);
@@ -170,7 +170,7 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
             const struct naive_eval e = naive_evaluate(d, out, p + net->at.extra, l->mask ? l->mask + row * (size_t)d->logits : NULL,
                                                        l->act_int + row * (size_t)d->act_ints, l->act_real + row * (size_t)d->act_reals);
             const double m = l->active ? l->active[row] : 1, lr = e.log_prob - (double)l->old_log_prob[row], r = exp(lr),
-                         a = (double)l->advantage[row], c = (double)l->clip;
+                         a = (double)l->advantage[row], c = (double)l->objective.clip;
             const double s = -fmin(r * a, naive_clip(r, 1 - c, 1 + c) * a);
             sum[SUM_WEIGHT] += m;
             sum[SUM_LOSS] += m * s;
@@ -178,7 +178,7 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
             sum[SUM_KL] += r - 1 - lr;
             sum[SUM_CLIPPED] += fabs(r - 1) > c;
             sum[SUM_RATIO] += r;
-            total += m * (s - (double)l->entropy * e.entropy);
+            total += m * (s - (double)l->objective.entropy * e.entropy);
         } else {
             const struct value_loss *l = &pass->value;
             const double old = l->old ? l->old->factor * (double)l->old_value[row] + l->old->shift : (double)l->old_value[row];
@@ -186,12 +186,13 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
                 const size_t i = row * (size_t)l->targets + (size_t)j;
                 const double m = l->active ? l->active[i] : 1,
                              target = ((double)l->ret[i] - l->norm->scale.mean) / l->norm->scale.deviation;
-                const double clipped = old + naive_clip(out[0] - old, -(double)l->clip, (double)l->clip), delta = (double)l->huber_delta;
+                const double clipped = old + naive_clip(out[0] - old, -(double)l->objective.clip, (double)l->objective.clip),
+                             delta = (double)l->objective.huber_delta;
                 const double plain = naive_huber(target - out[0], delta),
-                             loss = l->clip > 0 ? fmax(plain, naive_huber(target - clipped, delta)) : plain;
+                             loss = l->objective.clip > 0 ? fmax(plain, naive_huber(target - clipped, delta)) : plain;
                 sum[SUM_WEIGHT] += m;
                 sum[SUM_LOSS] += m * loss;
-                total += (double)l->coefficient * m * loss;
+                total += (double)l->objective.coefficient * m * loss;
             }
         }
     }
@@ -243,7 +244,7 @@ static inline void naive_network(struct network *net, int inputs, int hidden, in
 static inline void naive_add_gru(struct network *net, int steps)
 {
     const int n = net->hidden;
-    net->gru_layers = 1, net->gru_steps = steps;
+    net->gru = true, net->gru_steps = steps;
     net->at.gru_weight_ih = naive_place(&net->parameters, 3 * n * n);
     net->at.gru_weight_hh = naive_place(&net->parameters, 3 * n * n);
     net->at.gru_bias_ih = naive_place(&net->parameters, 3 * n);
@@ -264,11 +265,11 @@ static inline void naive_parameters(const struct network *net, struct naive_rng 
     }
     for (int i = 0; i < net->outputs * net->hidden; i++) p[net->at.head_weight + i] = (double)(float)(naive_uniform(rng) * gain);
     for (int i = 0; i < net->inputs && net->feature_norm; i++) p[net->at.feature_weight + i] += 1;
-    for (int i = 0; i < 3 * net->hidden * net->hidden && net->gru_layers > 0; i++) {
+    for (int i = 0; i < 3 * net->hidden * net->hidden && net->gru; i++) {
         p[net->at.gru_weight_ih + i] = naive_uniform(rng) * gain;
         p[net->at.gru_weight_hh + i] = naive_uniform(rng) * gain;
     }
-    for (int i = 0; i < net->hidden && net->gru_layers > 0; i++) p[net->at.gru_norm_weight + i] += 1;
+    for (int i = 0; i < net->hidden && net->gru; i++) p[net->at.gru_norm_weight + i] += 1;
     for (size_t i = 0; i < net->parameters; i++) p[i] = (double)(float)p[i];
 }
 

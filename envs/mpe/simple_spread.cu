@@ -1,8 +1,3 @@
-/* mpe/simple_spread on a device. */
+/* Kernels of mpe/simple_spread. */
 #include "cuda/lane_kernels.h"
-
-extern "C" {
-#include "envs/mpe/simple_spread_lane.h"
-}
-
-LANE_KERNELS_USUAL(spread, struct spread, struct spread_rules, 1, spread_is_usual, spread_make_usual)
+#include "envs/mpe/simple_spread.c"

@@ -2,88 +2,26 @@
 
 #include <math.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "envs/mpe/world.h"
 
-int mpe_refuse(struct mappo_env_error *error, const char *format, ...)
+void mpe_describe_xy(struct description *d, const char *unit, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    error->env = -1;
-    vsnprintf(error->text, sizeof error->text, format, args);
+    const char *name = description_text(d, format, args);
     va_end(args);
-    return -1;
+    describe_number(d, DESCRIBE_OBS, unit, -INFINITY, INFINITY, "%s, x", name);
+    describe_number(d, DESCRIBE_OBS, unit, -INFINITY, INFINITY, "%s, y", name);
 }
 
-int mpe_meanings_create(struct mpe_meanings *meanings, int room)
+void mpe_describe_movement(struct description *d, int continuous, int on_policy)
 {
-    meanings->count = 0;
-    meanings->room = room;
-    meanings->meaning = calloc((size_t)room, sizeof *meanings->meaning);
-    meanings->name = calloc((size_t)room, sizeof *meanings->name);
-    return meanings->meaning && meanings->name ? 0 : -1;
-}
-
-void mpe_meanings_destroy(struct mpe_meanings *meanings)
-{
-    free(meanings->meaning);
-    free(meanings->name);
-    memset(meanings, 0, sizeof *meanings);
-}
-
-static void add_meaning(struct mpe_meanings *meanings, const char *unit, const char *suffix, const char *format, va_list args)
-{
-    if (meanings->count == meanings->room) return;
-    const int i = meanings->count++;
-    const int length = vsnprintf(meanings->name[i], sizeof meanings->name[i], format, args);
-    if (length >= 0 && (size_t)length < sizeof meanings->name[i])
-        snprintf(meanings->name[i] + length, sizeof meanings->name[i] - (size_t)length, "%s", suffix);
-    meanings->meaning[i].name = meanings->name[i];
-    meanings->meaning[i].unit = unit;
-}
-
-void mpe_meaning(struct mpe_meanings *meanings, const char *unit, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    add_meaning(meanings, unit, "", format, args);
-    va_end(args);
-}
-
-void mpe_meaning_xy(struct mpe_meanings *meanings, const char *unit, const char *format, ...)
-{
-    static const char *const axis[2] = {", x", ", y"};
-    for (int k = 0; k < 2; k++) {
-        va_list args;
-        va_start(args, format);
-        add_meaning(meanings, unit, axis[k], format, args);
-        va_end(args);
-    }
-}
-
-struct mappo_space mpe_movement_space(int continuous, int on_policy)
-{
-    static const int32_t moves = MPE_MOVES;
-    static const float zeros[MPE_MOVES] = {0}, ones[MPE_MOVES] = {1, 1, 1, 1, 1};
-    static const struct mappo_meaning mpe2[MPE_MOVES] = {
-        {"no_action", NULL}, {"move_left", NULL}, {"move_right", NULL}, {"move_down", NULL}, {"move_up", NULL}};
-    static const struct mappo_meaning reference[MPE_MOVES] = {
-        {"no_action", NULL}, {"move_right", NULL}, {"move_left", NULL}, {"move_up", NULL}, {"move_down", NULL}};
-    struct mappo_space space = {.meanings = MPE_MOVES, .meaning = on_policy ? reference : mpe2};
-    if (continuous) {
-        space.kind = MAPPO_BOX;
-        space.size = MPE_MOVES;
-        space.low = zeros;
-        space.high = ones;
-    } else {
-        space.kind = MAPPO_DISCRETE;
-        space.size = 1;
-        space.n = &moves;
-    }
-    return space;
+    static const char *const mpe2[MPE_MOVES] = {"no_action", "move_left", "move_right", "move_down", "move_up"};
+    static const char *const reference[MPE_MOVES] = {"no_action", "move_right", "move_left", "move_up", "move_down"};
+    const char *const *name = on_policy ? reference : mpe2;
+    if (!continuous) describe_choice(d, DESCRIBE_ACT, MPE_MOVES, 0, name);
+    for (int k = 0; continuous && k < MPE_MOVES; k++) describe_number(d, DESCRIBE_ACT, NULL, 0, 1, "%s", name[k]);
 }
 
 /* Shortest augmenting paths with potentials (Kuhn 1955; Jonker and Volgenant 1987); row and column 0 are sentinels. */

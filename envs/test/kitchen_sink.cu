@@ -1,8 +1,3 @@
-/* test/kitchen_sink on a device. */
+/* Kernels of test/kitchen_sink. */
 #include "cuda/lane_kernels.h"
-
-extern "C" {
-#include "envs/test/kitchen_sink.h"
-}
-
-LANE_KERNELS(sink, struct sink, struct sink_rules, 2)
+#include "envs/test/kitchen_sink.c"

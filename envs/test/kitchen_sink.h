@@ -8,11 +8,7 @@
 #ifndef TEST_KITCHEN_SINK_H
 #define TEST_KITCHEN_SINK_H
 
-#include <math.h>
-
-#include "base/philox.h"
-#include "env/lane.h"
-#include "env/mappo_env.h"
+#include "env/rules.h"
 
 enum {
     SINK_RUNNERS = 3,
@@ -29,7 +25,8 @@ enum {
     SINK_WATCHER_REALS = 3,
     SINK_WATCHER_OBS = 2 + 3 + SINK_BITS + 1,
     SINK_STATE = SINK_RUNNERS + 2,
-    SINK_AWAY = 2 /* steps that a dead runner stays away */
+    SINK_AWAY = 2,  /* steps that a dead runner stays away */
+    SINK_TITLE = 40 /* bytes */
 };
 enum sink_scene { SINK_TWO_TEAMS, SINK_SINGLE };
 enum sink_info { SINK_ANSWERED, SINK_SURVIVORS, SINK_INFOS };
@@ -49,9 +46,11 @@ enum sink_fault {
 
 struct sink_rules {
     int32_t scene, shortest, longest, mortal;
-    int32_t fault;      /* enum sink_fault: error and stall are the host's, the others the rules' own */
-    uint32_t fault_env; /* global index */
-    int64_t fault_step; /* of struct sink's total */
+    int32_t fault;              /* enum sink_fault: error and stall are the host's, the others the rules' own */
+    uint32_t fault_env;         /* global index */
+    int64_t fault_step;         /* of struct sink's total */
+    char title[SINK_TITLE + 1]; /* above its picture; empty: none */
+    double stall_seconds, delay_ms;
 };
 
 struct sink {
@@ -81,7 +80,7 @@ MAPPO_FN void sink_mask(const struct sink *w, const int a, uint8_t *mask)
     mask[SINK_CUES + 3 + 2 + (w->steps + a) % SINK_BITS] = 0;
 }
 
-MAPPO_FN void sink_lane_reset(struct sink *w, const struct sink_rules *rules)
+MAPPO_FN void sink_reset(struct sink *w, const struct sink_rules *rules)
 {
     w->steps = 0;
     w->length = rules->shortest + philox_below(&w->rng, rules->longest - rules->shortest + 1);
@@ -92,9 +91,9 @@ MAPPO_FN void sink_lane_reset(struct sink *w, const struct sink_rules *rules)
 }
 
 /* One runner: paid for its answer, for the second component, for allowed bits, and less for the square of its first real number. */
-MAPPO_FN float sink_runner_reward(const struct sink *w, const int a, const int32_t *act_int, const float *act_real)
+MAPPO_FN rule_real sink_runner_reward(const struct sink *w, const int a, const int32_t *act_int, const float *act_real)
 {
-    float reward = 0.25f; /* the team's share, which the absent get as well */
+    rule_real reward = 0.25f; /* the team's share, which the absent get as well */
     if (w->away[a]) return reward;
     reward += act_int[0] - SINK_FIRST_CUE == w->cue[a];
     reward += 0.5f * (float)(act_int[2] - SINK_FIRST_SECOND == w->cue[a] % 2);
@@ -102,7 +101,7 @@ MAPPO_FN float sink_runner_reward(const struct sink *w, const int a, const int32
     return reward - 0.1f * act_real[0] * act_real[0];
 }
 
-MAPPO_FN int sink_step_runners(struct sink *w, const struct sink_rules *rules, const struct mappo_group_io *io)
+MAPPO_FN int sink_step_runners(struct sink *w, const struct sink_rules *rules, const struct rule_group_io *io)
 {
     int answered = 0;
     for (int a = 0; a < SINK_RUNNERS; a++) {
@@ -126,7 +125,7 @@ MAPPO_FN int sink_strikes(const struct sink *w, const struct sink_rules *rules, 
     return rules->fault == fault && w->rng.index == rules->fault_env && step == rules->fault_step;
 }
 
-MAPPO_FN int sink_lane_step(struct sink *w, const struct sink_rules *rules, const struct mappo_env_io *io)
+MAPPO_FN int sink_step(struct sink *w, const struct sink_rules *rules, const struct rule_io *io)
 {
     int answered;
     if (rules->scene == SINK_SINGLE) {
@@ -160,7 +159,7 @@ MAPPO_FN int sink_lane_step(struct sink *w, const struct sink_rules *rules, cons
     return w->ends_early ? MAPPO_TERMINATED : MAPPO_TRUNCATED;
 }
 
-MAPPO_FN void sink_observe_runner(const struct sink *w, const int a, const struct mappo_group_io *io)
+MAPPO_FN void sink_observe_runner(const struct sink *w, const int a, const struct rule_group_io *io)
 {
     const float done = (float)w->steps / (float)w->length, there = w->away[a] ? 0.0f : 1.0f;
     if (io->obs) {
@@ -192,7 +191,7 @@ MAPPO_FN void sink_observe_watcher(const struct sink *w, float *obs)
     obs[5 + SINK_BITS] = w->level;
 }
 
-MAPPO_FN void sink_observe_all(const struct sink *w, const struct mappo_env_io *io)
+MAPPO_FN void sink_observe_all(const struct sink *w, const struct rule_io *io)
 {
     for (int a = 0; a < SINK_RUNNERS; a++) sink_observe_runner(w, a, &io->group[0]);
     for (int a = 0; a < SINK_WATCHERS; a++)
@@ -204,7 +203,7 @@ MAPPO_FN void sink_observe_all(const struct sink *w, const struct mappo_env_io *
     }
 }
 
-MAPPO_FN void sink_lane_observe(const struct sink *w, const struct sink_rules *rules, const struct mappo_env_io *io)
+MAPPO_FN void sink_observe(const struct sink *w, const struct sink_rules *rules, const struct rule_io *io)
 {
     float *obs = io->group[0].obs;
     if (rules->scene == SINK_TWO_TEAMS) sink_observe_all(w, io);
@@ -216,7 +215,5 @@ MAPPO_FN void sink_lane_observe(const struct sink *w, const struct sink_rules *r
     if (io->group[0].act_mask && sink_strikes(w, rules, FAULT_NO_CHOICE, w->total - 1))
         for (int k = 0; k < 2; k++) io->group[0].act_mask[(SINK_RUNNERS - 1) * SINK_RUNNER_LOGITS + SINK_CUES + 3 + k] = 0;
 }
-
-LANE_LOOPS(sink, struct sink, struct sink_rules, 2) /* the single scene has one group; the second's arrays are then NULL */
 
 #endif

@@ -1,36 +1,17 @@
 /* What the training loop knows of an algorithm. An algorithm owns its horizon: on-policy learners collect a rollout, off-policy learners
- * (later) collect the steps between two updates. It owns its networks, optimisers, normalisers and buffers, and lists what of them belongs
- * into a checkpoint. */
+ * (later) collect the steps between two updates. It says which networks it needs, owns optimisers and buffers, and lists what of all these
+ * belongs into a checkpoint. */
 #ifndef MAPPO_ALGO_ALGORITHM_H
 #define MAPPO_ALGO_ALGORITHM_H
 
 #include <math.h>
 
 #include "backend/backend.h"
+#include "base/field.h"
 #include "comm/comm.h"
 #include "config/config.h"
 #include "env/vecenv.h"
-#include "nn/policy.h"
-
-/* One piece of state that a checkpoint holds; listed by whoever owns it. `data` is host memory. */
-enum field_type { FIELD_REAL, FIELD_DOUBLE, FIELD_INT64, FIELD_UINT64, FIELD_BYTES };
-struct field {
-    char name[128]; /* "/policy/agent/actor/fc1/weight" */
-    int type, rank;
-    int64_t shape[4];
-    void *data;
-    char description[160];
-    const char *units; /* "1", "reward", "environment steps" */
-};
-struct field_list {
-    struct field *field;
-    int count, room;
-};
-struct field *field_add(struct field_list *list, const char *name, int type, void *data, const char *units, const char *description,
-                        int rank, ...); /* int64_t extents */
-
-struct field *field_copy(struct field_list *list, const struct field *field);
-size_t field_bytes(const struct field *field); /* of its data */
+#include "nn/policies.h"
 
 /* A named number of one update. */
 struct metric {
@@ -40,30 +21,26 @@ struct metric {
 
 struct algorithm;
 struct algorithm_ops {
-    const char *name;
     int (*begin)(struct algorithm *, bool restored, struct error *); /* first observations */
     int (*collect)(struct algorithm *, struct error *);              /* one horizon of environment steps */
     int (*finish)(struct algorithm *, struct error *);               /* values, advantages */
     int (*update)(struct algorithm *, struct error *);               /* epochs and minibatches, gradients all-reduced */
     int (*outcome)(struct algorithm *, struct error *); /* of the oldest update not asked for yet: waits until it has been made */
     void (*learning_rates)(struct algorithm *, double actor, double critic); /* of the coming updates: schedules are the trainer's */
-    int (*fields)(struct algorithm *,
-                  struct field_list *); /* replicated state: the same on every rank; parameters, moments, normalisers, counters */
-    void (*pull)(struct algorithm *);   /* brings what the fields point to up to date: before they are read … */
-    void (*push)(struct algorithm *);   /* … and takes it over, after they were written */
+    int (*fields)(struct algorithm *, struct field_list *); /* parameters, moments, normalisers, counters, state per environment */
+    void (*pull)(struct algorithm *);                       /* brings what the fields point to up to date: before they are read … */
+    void (*push)(struct algorithm *);                       /* … and takes it over, after they were written */
     int (*metrics)(struct algorithm *, struct metric *out, int max); /* of the last outcome; equal on every rank */
-    uint64_t (*hash)(struct algorithm *);                            /* of the parameters: equal on every rank */
     void (*destroy)(struct algorithm *);
 };
 
 struct algorithm {
     const struct algorithm_ops *ops;
-    int groups;
-    struct policy *policy[MAPPO_MAX_GROUPS];
-    int64_t horizon; /* environment steps per environment and update */
+    const char *name;
+    int64_t horizon; /* algorithm_horizon's */
     int ahead;       /* updates that may be begun before the outcome of one is asked for: a device then never waits for the host */
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
-    double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: rollout.h */
+    double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: collect.h */
     void *self;
 };
 
@@ -74,23 +51,42 @@ static inline double algorithm_hidden(const struct algorithm *algorithm)
     return algorithm->seconds_device > 0 ? fmax(0, 1 - algorithm->seconds_wait / algorithm->seconds_device) : (double)NAN;
 }
 
-/* Names, units and meanings of an algorithm's metrics, without values, for the documentation; returns the count. */
-int algorithm_describe_metrics(struct metric *out, int max);
-
 struct algorithm_context {
     const struct config *config;
+    struct policies *policies; /* algorithm_policies' on this backend; they outlive the algorithm */
     struct vecenv *env;
     struct backend *backend;
     struct comm *comm;
     uint32_t first_env;
     int32_t envs; /* of this rank */
     int local_shards;
-    int where;                                /* enum rollout_where: where the environments are */
-    bool attended;                            /* the backend's threads may stand by while a rollout is collected (env/crew.h) */
-    void *(*share)(void *user, size_t bytes); /* as in struct rollout_config */
-    void *share_user;
+    int where;     /* enum collect_where: where the environments are */
+    bool attended; /* the backend's threads may stand by while a rollout is collected (env/crew.h) */
 };
-/* algo.name: mappo, ippo. */
+
+/* What can be asked of an algorithm before there is one, and how it is made. */
+struct algorithm_functions {
+    int64_t (*horizon)(const struct config *config);
+    /* The networks that it learns with, and so what it asks of the environment: EXIT_USAGE where it can't learn there. */
+    int (*policies)(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
+                    struct error *err);
+    int (*create)(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err); /* sets ops, ahead, self */
+    int (*metrics)(struct metric *out, int max); /* without values; returns the count */
+};
+struct algorithm_type {
+    const char *name, *help;
+    const struct algorithm_functions *functions;
+};
+extern const struct algorithm_type algorithms[]; /* by number of algo.name's choice (config/algorithms.def); name NULL behind the last */
+
+/* Of the algorithm that the configuration asks for. */
+int64_t algorithm_horizon(const struct config *config); /* environment steps per environment and update */
+int algorithm_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
+                       struct error *err);
 int algorithm_create(struct algorithm **algorithm, const struct algorithm_context *context, struct error *err);
+void algorithm_destroy(struct algorithm *algorithm); /* NULL is allowed */
+
+/* Names, units and meanings of all algorithms' metrics, each name once, for the documentation; returns the count. */
+int algorithm_describe_metrics(struct metric *out, int max);
 
 #endif

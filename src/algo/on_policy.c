@@ -7,16 +7,12 @@
 #include "algo/ppo.h"
 #include "algo/rollout.h"
 #include "base/clock.h"
-#include "base/digest.h"
 
-enum { ALGO_MAPPO, ALGO_IPPO };                       /* algo.name */
-enum { STATE_AUTO, STATE_ENVIRONMENT, STATE_CONCAT }; /* critic.state */
-enum { UNIT_STEP, UNIT_ROW };                         /* ppo.minibatch_unit */
+enum { UNIT_STEP, UNIT_ROW }; /* ppo.minibatch_unit */
 
 struct on_policy {
     struct algorithm_context context;
     struct arena *arena;
-    struct policy policy[MAPPO_MAX_GROUPS];
     struct rollout *rollout;
     struct ppo *ppo;
     int64_t updates;
@@ -26,99 +22,75 @@ struct on_policy {
 
 /* ---- from configuration to parts ----------------------------------------------------------------------------------------------------- */
 
-static int choose_critic(struct policy_config *policy, const struct config *config, const struct mappo_env_spec *spec, int g,
-                         struct error *err)
+/* One minibatch has all rows in any unit. */
+static bool row_minibatches(const struct config *config)
 {
-    const struct mappo_group *group = &spec->group[g];
-    policy->concatenate = config->critic_state == STATE_CONCAT;
-    if (config->algo_name == ALGO_IPPO) {
-        policy->critic_input = CRITIC_OBS;
-        return 0;
-    }
-    const bool per_agent = (group->flags & MAPPO_STATE_PER_AGENT) && !policy->concatenate;
-    if (config->critic_state == STATE_ENVIRONMENT && !per_agent && spec->state_size == 0)
-        return error_set(err, EXIT_USAGE,
-                         "critic.state=environment: this environment has no state of its own; critic.state=concat takes all observations");
-    if (per_agent && config->critic_agent_id)
-        return error_set(err, EXIT_USAGE,
-                         "critic.agent_id=true: group \"%s\" has a state per agent already; leave it off or set critic.state=concat",
-                         group->name);
-    policy->critic_input = per_agent ? CRITIC_AGENT_STATE : config->critic_agent_id ? CRITIC_STATE_ID : CRITIC_STATE;
-    return 0;
+    return config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1;
 }
 
-static int create_policies(struct algorithm *algorithm, const struct mappo_env_spec *spec, struct error *err)
+static int create_policies(struct policies **policies, bool central, const struct config *config, const struct mappo_env_spec *spec,
+                           struct backend *backend, struct error *err)
 {
-    struct on_policy *self = algorithm->self;
-    const struct config *config = self->context.config;
-    for (int g = 0; g < spec->groups; g++) {
-        struct policy_config policy = {.hidden = (int)config->policy_hidden,
-                                       .layers = (int)config->policy_layers,
-                                       .activation = config->policy_activation,
-                                       .feature_norm = config->policy_feature_norm,
-                                       .layer_norm = config->policy_layer_norm,
-                                       .head_gain = (real)config->policy_gain,
-                                       .log_std = (real)config->policy_log_std,
-                                       .fixed_std = (float)config->policy_fixed_std,
-                                       .share = config->policy_share,
-                                       .value_per_agent = config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1,
-                                       .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
-                                       .seed = (uint64_t)config->train_seed,
-                                       .index = (uint32_t)g};
-        int code = choose_critic(&policy, config, spec, g, err);
-        if (code == 0) code = policy_build(&self->policy[g], &policy, spec, g, self->context.backend, err);
-        if (code) return code;
-        algorithm->policy[g] = &self->policy[g];
-    }
-    return 0;
+    const struct policies_config how = {.central = central, .value_per_agent = row_minibatches(config)};
+    return policies_create(policies, &how, config, spec, backend, err);
 }
 
-static int create_rollout(struct algorithm *algorithm, const struct mappo_env_spec *spec, struct error *err)
+static int mappo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
+                          struct backend *backend, struct error *err)
 {
-    struct on_policy *self = algorithm->self;
+    return create_policies(policies, true, config, spec, backend, err);
+}
+
+static int ippo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
+                         struct backend *backend, struct error *err)
+{
+    return create_policies(policies, false, config, spec, backend, err);
+}
+
+static int64_t horizon(const struct config *config)
+{
+    return config->rollout_steps;
+}
+
+static int create_rollout(struct on_policy *self, struct error *err)
+{
     const struct config *config = self->context.config;
     const struct comm *comm = self->context.comm;
     const struct rollout_config rollout = {
-        .steps = (int)config->rollout_steps,
-        .envs = self->context.envs,
-        .first_env = self->context.first_env,
-        .shards = self->context.local_shards,
-        .first_shard = (uint32_t)(comm->shards > 0 ? comm_share(comm->shards, comm->rank, comm->size).first : comm->rank),
-        .gamma = (real)config->gae_gamma,
-        .lambda = (real)config->gae_lambda,
-        .bootstrap = config->gae_time_limit == 0,
-        .seed = (uint64_t)config->train_seed,
-        .where = self->context.where,
-        .crew = self->context.attended ? self->context.backend->threads : 1,
-        .share = self->context.share,
-        .share_user = self->context.share_user};
-    return rollout_create(&self->rollout, &rollout, spec, algorithm->policy, self->context.backend, err);
+        .transitions = {.steps = (int)horizon(config),
+                        .envs = self->context.envs,
+                        .first_env = self->context.first_env,
+                        .shards = self->context.local_shards,
+                        .first_shard = (uint32_t)(comm->shards > 0 ? comm_share(comm->shards, comm->rank, comm->size).first : comm->rank)},
+        .collect = {.where = self->context.where,
+                    .seed = (uint64_t)config->train_seed,
+                    .crew = self->context.attended ? self->context.backend->threads : 1,
+                    .env = self->context.env},
+        .returns = {.gamma = (real)config->gae_gamma, .lambda = (real)config->gae_lambda, .bootstrap = config->gae_time_limit == 0}};
+    return rollout_create(&self->rollout, &rollout, vecenv_spec(self->context.env), self->context.policies->group, self->context.backend,
+                          err);
 }
 
-static int create_ppo(struct algorithm *algorithm, struct error *err)
+static int create_ppo(struct on_policy *self, struct error *err)
 {
-    struct on_policy *self = algorithm->self;
     const struct config *config = self->context.config;
     const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
-    const struct ppo_config ppo = {.clip = (real)config->ppo_clip,
-                                   .entropy = (real)config->ppo_entropy,
-                                   .value_coefficient = (real)config->ppo_value_coef,
+    const struct ppo_config ppo = {.policy = {.clip = (real)config->ppo_clip, .entropy = (real)config->ppo_entropy},
+                                   .value = {.clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
+                                             .huber_delta = (real)config->ppo_huber_delta,
+                                             .coefficient = (real)config->ppo_value_coef},
                                    .max_grad_norm = (real)config->ppo_max_grad_norm,
-                                   .huber_delta = (real)config->ppo_huber_delta,
-                                   .value_clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
                                    .epochs = (int)config->ppo_epochs,
                                    .minibatches = (int)config->ppo_minibatches,
-                                   /* One minibatch has all rows in any unit. */
-                                   .row_minibatches = config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1,
+                                   .row_minibatches = row_minibatches(config),
                                    .policy_active_masks = config->ppo_policy_active_masks,
                                    .value_active_masks = config->ppo_value_active_masks,
-                                   .normalise_advantage = true,
                                    .value_norm_beta = config->norm_beta,
                                    .adam = adam,
                                    .actor_rate = config->adam_lr,
                                    .critic_rate = config->adam_critic_lr,
                                    .seed = (uint64_t)config->train_seed};
-    return ppo_create(&self->ppo, &ppo, self->rollout, algorithm->policy, self->context.comm, self->context.backend, err);
+    return ppo_create(&self->ppo, &ppo, self->rollout, self->context.policies->group, self->context.comm, self->context.backend, err);
 }
 
 /* ---- the loop's side ----------------------------------------------------------------------------------------------------------------- */
@@ -126,27 +98,23 @@ static int create_ppo(struct algorithm *algorithm, struct error *err)
 static int begin(struct algorithm *algorithm, bool restored, struct error *err)
 {
     struct on_policy *self = algorithm->self;
-    /* Another machine's mathematics library may have rounded the initial parameters otherwise: rank 0's count. */
-    for (int g = 0; g < algorithm->groups && !restored; g++) {
-        struct policy *policy = algorithm->policy[g];
-        comm_broadcast(self->context.comm, policy->host.parameters, (size_t)policy->sets * policy->set_size * sizeof(real));
-        policy_push(policy);
-    }
+    if (!restored) policies_broadcast(self->context.policies, self->context.comm);
     return rollout_begin(self->rollout, self->context.env, restored, err);
 }
 
 static int collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
-    self->rollout->seconds_step = self->rollout->seconds_infer = 0;
-    self->rollout->seconds_device = self->rollout->seconds_wait = 0;
+    struct collector *collector = self->rollout->collector;
+    collector->seconds_step = collector->seconds_infer = 0;
+    collector->seconds_device = collector->seconds_wait = 0;
     backend_range(self->context.backend, "step, infer");
-    const int code = rollout_collect(self->rollout, self->context.env, err);
+    const int code = rollout_collect(self->rollout, err);
     backend_range(self->context.backend, NULL);
-    algorithm->seconds_step += self->rollout->seconds_step;
-    algorithm->seconds_infer += self->rollout->seconds_infer;
-    algorithm->seconds_device += self->rollout->seconds_device;
-    algorithm->seconds_wait += self->rollout->seconds_wait;
+    algorithm->seconds_step += collector->seconds_step;
+    algorithm->seconds_infer += collector->seconds_infer;
+    algorithm->seconds_device += collector->seconds_device;
+    algorithm->seconds_wait += collector->seconds_wait;
     return code;
 }
 
@@ -192,60 +160,12 @@ static void learning_rates(struct algorithm *algorithm, double actor, double cri
 
 /* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
 
-/* One network's tensors out of a block of the policy, as <prefix>/<network>/[<block>/]<tensor>. */
-static void add_tensors(struct field_list *list, const char *prefix, const char *network, const char *block, const struct network *net,
-                        real *data, const char *meaning)
-{
-    struct tensor tensor[NETWORK_MAX_TENSORS];
-    const int count = network_tensors(net, tensor, NETWORK_MAX_TENSORS);
-    for (int i = 0; i < count; i++) {
-        char name[sizeof list->field->name], description[sizeof list->field->description];
-        CHECK(snprintf(name, sizeof name, "%s/%s/%s%s%s", prefix, network, block, block[0] ? "/" : "", tensor[i].name) < (int)sizeof name,
-              "name of a parameter is too long: %s/%s", prefix, tensor[i].name);
-        snprintf(description, sizeof description, "%s%s", meaning, tensor[i].description);
-        if (tensor[i].rank == 2)
-            field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 2, (int64_t)tensor[i].shape[0],
-                      (int64_t)tensor[i].shape[1]);
-        else
-            field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 1, (int64_t)tensor[i].shape[0]);
-    }
-}
-
-static void add_set(struct field_list *list, struct policy *policy, int set)
-{
-    const struct policy_state *host = &policy->host;
-    char agent[16] = "", policy_path[96], optimizer_path[96];
-    if (policy->sets > 1) snprintf(agent, sizeof agent, "/%d", set);
-    snprintf(policy_path, sizeof policy_path, "/policy/%s%s", policy->name, agent);
-    snprintf(optimizer_path, sizeof optimizer_path, "/optimizer/%s%s", policy->name, agent);
-    const struct network *actor = &policy->actor, *critic = &policy->critic;
-    add_tensors(list, policy_path, "actor", "", actor, policy_actor(policy, host->parameters, set), "");
-    add_tensors(list, policy_path, "critic", "", critic, policy_critic(policy, host->parameters, set), "");
-    add_tensors(list, optimizer_path, "actor", "exp_avg", actor, policy_actor(policy, host->m, set), "Adam's first moment of: ");
-    add_tensors(list, optimizer_path, "actor", "exp_avg_sq", actor, policy_actor(policy, host->v, set), "Adam's second moment of: ");
-    add_tensors(list, optimizer_path, "critic", "exp_avg", critic, policy_critic(policy, host->m, set), "Adam's first moment of: ");
-    add_tensors(list, optimizer_path, "critic", "exp_avg_sq", critic, policy_critic(policy, host->v, set), "Adam's second moment of: ");
-    if (policy->normalizer == NORMALIZER_NONE) return;
-    char name[sizeof list->field->name];
-    snprintf(name, sizeof name, "%s/value_norm", policy_path);
-    field_add(list, name, FIELD_DOUBLE, &host->norm[set], "reward, reward^2, 1",
-              "ValueNorm or PopArt: running mean, mean of squares and debiasing term of the returns; V = mean/debias + deviation * output",
-              1, (int64_t)3);
-}
-
 static int fields(struct algorithm *algorithm, struct field_list *list)
 {
     struct on_policy *self = algorithm->self;
     const int before = list->count;
-    for (int g = 0; g < algorithm->groups; g++) {
-        struct policy *policy = algorithm->policy[g];
-        for (int s = 0; s < policy->sets; s++) add_set(list, policy, s);
-        char name[sizeof list->field->name];
-        snprintf(name, sizeof name, "/optimizer/%s/step", policy->name);
-        field_add(list, name, FIELD_INT64, &policy->updates, "steps", "optimiser steps of this group's networks so far", 0);
-    }
-    field_add(list, "/rollout/step", FIELD_UINT64, &self->rollout->step, "environment steps",
-              "steps that every environment has taken: position of the actions' random numbers", 0);
+    policies_fields(self->context.policies, list);
+    transitions_fields(self->rollout->transitions, "/rollout", vecenv_spec(self->context.env), list);
     field_add(list, "/rollout/updates", FIELD_INT64, &self->updates, "updates",
               "updates so far: position of the permutations' random numbers", 0);
     return list->count - before;
@@ -253,23 +173,14 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
 
 static void pull(struct algorithm *algorithm)
 {
-    for (int g = 0; g < algorithm->groups; g++) policy_pull(algorithm->policy[g]);
+    const struct on_policy *self = algorithm->self;
+    policies_pull(self->context.policies);
 }
 
 static void push(struct algorithm *algorithm)
 {
-    for (int g = 0; g < algorithm->groups; g++) policy_push(algorithm->policy[g]);
-}
-
-static uint64_t hash(struct algorithm *algorithm)
-{
-    uint64_t h = HASH_START;
-    for (int g = 0; g < algorithm->groups; g++) {
-        struct policy *policy = algorithm->policy[g];
-        policy_pull(policy);
-        h = hash_bytes(h, policy->host.parameters, (size_t)policy->sets * policy->set_size * sizeof(real));
-    }
-    return h;
+    const struct on_policy *self = algorithm->self;
+    policies_push(self->context.policies);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------------------------------------------------- */
@@ -298,12 +209,13 @@ static const struct {
 };
 enum { METRICS = sizeof metric_table / sizeof *metric_table };
 
-static void name_metrics(struct on_policy *self, int groups)
+static void name_metrics(struct on_policy *self)
 {
-    for (int g = 0; g < groups; g++)
+    const struct policies *policies = self->context.policies;
+    for (int g = 0; g < policies->groups; g++)
         for (int i = 0; i < METRICS; i++) {
             char name[128];
-            snprintf(name, sizeof name, g == 0 ? "%s" : "%s/%s", metric_table[i].name, self->policy[g].name);
+            snprintf(name, sizeof name, g == 0 ? "%s" : "%s/%s", metric_table[i].name, policies->group[g]->name);
             self->metric_name[g][i] = arena_text(self->arena, name);
         }
 }
@@ -312,7 +224,7 @@ static int metrics(struct algorithm *algorithm, struct metric *out, int max)
 {
     struct on_policy *self = algorithm->self;
     int count = 0;
-    for (int g = 0; g < algorithm->groups; g++)
+    for (int g = 0; g < self->context.policies->groups; g++)
         for (int i = 0; i < METRICS && count < max; i++, count++) {
             const double *value = (const double *)((const char *)&self->metrics[g] + metric_table[i].offset);
             out[count] = (struct metric){self->metric_name[g][i], metric_table[i].unit, metric_table[i].help, *value};
@@ -320,7 +232,7 @@ static int metrics(struct algorithm *algorithm, struct metric *out, int max)
     return count;
 }
 
-int algorithm_describe_metrics(struct metric *out, int max)
+static int describe_metrics(struct metric *out, int max)
 {
     int count = 0;
     for (; count < METRICS && count < max; count++)
@@ -335,37 +247,31 @@ static void destroy(struct algorithm *algorithm)
     struct on_policy *self = algorithm->self;
     ppo_destroy(self->ppo);
     rollout_destroy(self->rollout);
-    for (int g = 0; g < MAPPO_MAX_GROUPS; g++) policy_clear(&self->policy[g]);
     arena_destroy(self->arena);
 }
 
-static const struct algorithm_ops mappo_ops = {"mappo", begin, collect, finish,  update, outcome, learning_rates,
-                                               fields,  pull,  push,    metrics, hash,   destroy};
-static const struct algorithm_ops ippo_ops = {"ippo", begin, collect, finish,  update, outcome, learning_rates,
-                                              fields, pull,  push,    metrics, hash,   destroy};
+static const struct algorithm_ops ops = {begin, collect, finish, update, outcome, learning_rates, fields, pull, push, metrics, destroy};
 
-int algorithm_create(struct algorithm **out, const struct algorithm_context *context, struct error *err)
+static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
-    const struct mappo_env_spec *spec = vecenv_spec(context->env);
     struct arena *arena = arena_create("algorithm");
-    struct algorithm *algorithm = ARENA_NEW(arena, struct algorithm, 1);
     struct on_policy *self = algorithm->self = ARENA_NEW(arena, struct on_policy, 1);
-    algorithm->ops = context->config->algo_name == ALGO_IPPO ? &ippo_ops : &mappo_ops;
-    algorithm->groups = spec->groups;
-    algorithm->horizon = context->config->rollout_steps;
+    algorithm->ops = &ops;
     /* Beside environments on the host the first actions wait for the update anyhow. */
-    algorithm->ahead = context->where == ROLLOUT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
+    algorithm->ahead = context->where == COLLECT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
     self->context = *context;
     self->arena = arena;
-    int code = create_policies(algorithm, spec, err);
-    if (code == 0) code = create_rollout(algorithm, spec, err);
-    if (code == 0) code = create_ppo(algorithm, err);
+    int code = create_rollout(self, err);
+    if (code == 0) code = create_ppo(self, err);
     if (code) {
         destroy(algorithm);
         return code;
     }
-    name_metrics(self, spec->groups);
+    name_metrics(self);
     arena_seal(arena);
-    *out = algorithm;
     return 0;
 }
+
+/* They differ in what the critic sees. */
+const struct algorithm_functions mappo_functions = {horizon, mappo_policies, create, describe_metrics};
+const struct algorithm_functions ippo_functions = {horizon, ippo_policies, create, describe_metrics};

@@ -2,279 +2,13 @@
 
 #include <string.h>
 
-#include "algo/ppo_batches.h"
+#include "algo/ppo_work.h"
 #include "comm/watchdog.h"
-
-/* One set of parameters of one group. Its numbers (struct learner) are the backend's; here is where things lie. */
-struct learner_at {
-    int group, set;
-    size_t gradient; /* of its gradients in a shard's vector: actor, then critic */
-    size_t sums;     /* of its [2][PASS_SUMS], behind all gradients */
-    size_t message;  /* of its numbers in a shard's statistics */
-};
-
-/* What the host reads of an update once it has been made. */
-struct outcome {
-    struct learner *learner; /* [learners] */
-    struct trouble *trouble;
-    uint64_t *bad; /* [rollout->bads] */
-    uint64_t step; /* the rollout's */
-};
-
-/* A learner's numbers in the statistics: moments of advantages and returns, then its minibatches'. */
-enum {
-    ADVANTAGE_NUMBERS = 2 * sizeof(struct moments) / sizeof(double),
-    MINIBATCH_NUMBERS = sizeof(struct minibatch_statistics) / sizeof(double)
-};
-
-struct ppo {
-    struct ppo_config config;
-    struct rollout *rollout;
-    struct policy *const *policy;
-    struct comm *comm;
-    struct backend *backend;
-    struct arena *arena;
-    struct ppo_batches batches;
-    int shards, learners;
-    struct learner_at *at; /* [learners] groups x sets */
-    int learner_first[MAPPO_MAX_GROUPS + 1];
-    size_t gradients, vector;                   /* reals of a shard: gradients of all networks; with the sums behind them */
-    struct tiles **actor_tiles, **critic_tiles; /* [parts]; critic_tiles may be the rollout's */
-    bool *critic_tiles_own;
-    struct train_pass *pass;              /* [2 * parts] */
-    struct moments_pass *moments;         /* [2 * parts] scratch, as the next two */
-    struct learner_pass *learner_pass;    /* [learners] */
-    struct standardise_pass *standardise; /* [learners] */
-    struct rescale_pass *rescale;         /* [learners] PopArt; NULL without */
-    struct learner_rules rules;
-    double actor_rate, critic_rate;
-    int statistics_epochs; /* 1 where every epoch has the same minibatch */
-    size_t message;        /* doubles of a shard */
-    /* the backend's */
-    real *flat;              /* [shards][vector] */
-    double *statistics;      /* [shards][message] */
-    struct learner *learner; /* [learners] */
-    struct trouble *trouble;
-    struct update_now *now;
-    struct outcome outcome[BACKEND_OUTCOMES]; /* of update number n in n % BACKEND_OUTCOMES */
-    int64_t begun, heard;                     /* updates; outcomes asked for */
-    struct learner *seen;                     /* [learners] the host's copy for a test's hook */
-    struct repeated replay;
-};
-
-/* ---- building ------------------------------------------------------------------------------------------------------------------------ */
-
-static const struct learner_at *learner_of(const struct ppo *ppo, const struct ppo_part *part)
-{
-    return &ppo->at[ppo->learner_first[part->group] + part->set];
-}
-
-static void create_learners(struct ppo *ppo)
-{
-    const int groups = ppo->rollout->groups;
-    for (int g = 0; g < groups; g++) ppo->learners += ppo->policy[g]->sets;
-    ppo->at = ARENA_NEW(ppo->arena, struct learner_at, ppo->learners);
-    ppo->statistics_epochs = ppo->config.minibatches > 1 ? ppo->config.epochs : 1;
-    const size_t numbers = ADVANTAGE_NUMBERS + MINIBATCH_NUMBERS * (size_t)ppo->statistics_epochs * (size_t)ppo->config.minibatches;
-    int i = 0;
-    for (int g = 0; g < groups; g++) {
-        ppo->learner_first[g] = i;
-        for (int s = 0; s < ppo->policy[g]->sets; s++, i++) {
-            ppo->at[i] = (struct learner_at){.group = g, .set = s, .gradient = ppo->gradients, .message = (size_t)i * numbers};
-            ppo->gradients += ppo->policy[g]->set_size;
-        }
-    }
-    ppo->learner_first[groups] = i;
-    for (i = 0; i < ppo->learners; i++) ppo->at[i].sums = ppo->gradients + (size_t)i * 2 * PASS_SUMS;
-    ppo->vector = ppo->gradients + (size_t)ppo->learners * 2 * PASS_SUMS;
-    ppo->message = (size_t)ppo->learners * numbers;
-    ppo->rules = (struct learner_rules){.normalizer = ppo->policy[0]->normalizer,
-                                        .beta = ppo->config.value_norm_beta,
-                                        .policy_active = ppo->config.policy_active_masks,
-                                        .value_active = ppo->config.value_active_masks,
-                                        .max_grad_norm = (double)ppo->config.max_grad_norm,
-                                        .share = 1.0 / ((double)ppo->config.epochs * (double)ppo->config.minibatches),
-                                        .adam = ppo->config.adam};
-    ppo->actor_rate = ppo->config.actor_rate;
-    ppo->critic_rate = ppo->config.critic_rate;
-}
-
-/* That a device can copy to while the host goes on. */
-static void *host_array(struct ppo *ppo, size_t bytes)
-{
-    struct backend *backend = ppo->backend;
-    return backend->host_alloc ? backend->host_alloc(backend, "statistics", bytes) : arena_take(ppo->arena, "an outcome", bytes + 1, 1);
-}
-
-static void take_memory(struct ppo *ppo)
-{
-    struct backend *backend = ppo->backend;
-    ppo->flat = backend->alloc(backend, "gradients", (size_t)ppo->shards * ppo->vector * sizeof(real));
-    ppo->statistics = backend->alloc(backend, "statistics", (size_t)ppo->shards * ppo->message * sizeof(double));
-    ppo->learner = backend->alloc(backend, "statistics", (size_t)ppo->learners * sizeof *ppo->learner);
-    ppo->trouble = backend->alloc(backend, "statistics", sizeof *ppo->trouble);
-    for (int i = 0; i < BACKEND_OUTCOMES; i++) {
-        struct outcome *outcome = &ppo->outcome[i];
-        outcome->learner = host_array(ppo, (size_t)ppo->learners * sizeof *outcome->learner);
-        outcome->trouble = host_array(ppo, sizeof *outcome->trouble);
-        outcome->bad = host_array(ppo, (size_t)ppo->rollout->bads * sizeof *outcome->bad);
-    }
-    ppo->seen = ARENA_NEW(ppo->arena, struct learner, ppo->learners);
-    ppo->learner_pass = ARENA_NEW(ppo->arena, struct learner_pass, ppo->learners);
-    ppo->standardise = ARENA_NEW(ppo->arena, struct standardise_pass, ppo->learners);
-}
-
-/* PopArt: the critics' heads, each with the map that its learner finds before a minibatch. */
-static void create_rescales(struct ppo *ppo)
-{
-    if (ppo->rules.normalizer != NORMALIZER_POPART) return;
-    ppo->rescale = ARENA_NEW(ppo->arena, struct rescale_pass, ppo->learners);
-    for (int l = 0; l < ppo->learners; l++) {
-        const struct policy *policy = ppo->policy[ppo->at[l].group];
-        const struct network *net = &policy->critic;
-        real *critic = policy_critic(policy, policy->parameters, ppo->at[l].set);
-        ppo->rescale[l] = (struct rescale_pass){.rescale = &ppo->learner[l].head,
-                                                .trouble = ppo->trouble,
-                                                .weight = critic + net->at.head_weight,
-                                                .bias = critic + net->at.head_bias,
-                                                .inputs = net->hidden,
-                                                .outputs = net->outputs};
-    }
-}
-
-static struct train_pass actor_pass(const struct ppo *ppo, int i)
-{
-    const struct ppo_part *part = &ppo->batches.part[i];
-    const struct rollout_group *group = &ppo->rollout->group[part->group];
-    const struct policy *policy = ppo->policy[part->group];
-    return (struct train_pass){.loss = LOSS_POLICY,
-                               .net = &policy->actor,
-                               .parameters = policy_actor(policy, policy->parameters, part->set),
-                               .tiles = ppo->actor_tiles[i],
-                               .policy = {.dist = &policy->dist,
-                                          .clip = ppo->config.clip,
-                                          .entropy = ppo->config.entropy,
-                                          .act_int = group->act_int,
-                                          .act_real = group->act_real,
-                                          .mask = group->act_mask,
-                                          .active = ppo->config.policy_active_masks ? group->active : NULL,
-                                          .old_log_prob = group->log_prob,
-                                          .advantage = group->advantage},
-                               .gradient = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->gradient,
-                               .sum = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->sums};
-}
-
-static struct train_pass critic_pass(const struct ppo *ppo, int i)
-{
-    const struct ppo_part *part = &ppo->batches.part[i];
-    const struct rollout_group *group = &ppo->rollout->group[part->group];
-    const struct policy *policy = ppo->policy[part->group];
-    return (struct train_pass){.loss = LOSS_VALUE,
-                               .net = &policy->critic,
-                               .parameters = policy_critic(policy, policy->parameters, part->set),
-                               .tiles = ppo->critic_tiles[i],
-                               .value = {.targets = policy->sizes.agents / policy->value_agents,
-                                         .clip = ppo->config.value_clip,
-                                         .huber_delta = ppo->config.huber_delta,
-                                         .norm = policy->norm + part->set,
-                                         .coefficient = ppo->config.value_coefficient,
-                                         .active = ppo->config.value_active_masks ? group->active : NULL,
-                                         .old_value = group->value,
-                                         .old = ppo->rescale ? &ppo->learner[learner_of(ppo, part) - ppo->at].old_value : NULL,
-                                         .ret = group->ret},
-                               .gradient = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->gradient +
-                                           policy->actor.parameters,
-                               .sum = ppo->flat + (size_t)part->shard * ppo->vector + learner_of(ppo, part)->sums + PASS_SUMS};
-}
-
-static void create_passes(struct ppo *ppo)
-{
-    struct ppo_batches *batches = &ppo->batches;
-    struct backend *backend = ppo->backend;
-    ppo->actor_tiles = ARENA_NEW(ppo->arena, struct tiles *, batches->parts);
-    ppo->critic_tiles = ARENA_NEW(ppo->arena, struct tiles *, batches->parts);
-    ppo->critic_tiles_own = ARENA_NEW(ppo->arena, bool, batches->parts);
-    ppo->pass = ARENA_NEW(ppo->arena, struct train_pass, 2 * batches->parts);
-    ppo->moments = ARENA_NEW(ppo->arena, struct moments_pass, 2 * batches->parts);
-    for (int i = 0; i < batches->parts; i++) {
-        const struct ppo_part *part = &batches->part[i];
-        const struct policy *policy = ppo->policy[part->group];
-        const int largest = ppo_part_largest(batches, part);
-        ppo->actor_tiles[i] = backend->tiles_create(backend, &policy->actor, largest * part->rows);
-        /* The rollout packed the critic's inputs of all steps already: one minibatch in natural order needs the very same. */
-        const bool packed = batches->minibatches == 1 && !batches->row_minibatches && (policy->sets > 1 || part->select.state_repeats == 1);
-        ppo->critic_tiles_own[i] = !packed;
-        ppo->critic_tiles[i] = packed ? rollout_critic_tiles(ppo->rollout, part->group, part->shard, part->set)
-                                      : backend->tiles_create(backend, &policy->critic, largest * part->critic_rows);
-        ppo->pass[2 * i] = actor_pass(ppo, i);
-        ppo->pass[2 * i + 1] = critic_pass(ppo, i);
-    }
-}
-
-int ppo_create(struct ppo **out, const struct ppo_config *config, struct rollout *rollout, struct policy *const *policy, struct comm *comm,
-               struct backend *backend, struct error *err)
-{
-    struct arena *arena = arena_create("update");
-    struct ppo *ppo = ARENA_NEW(arena, struct ppo, 1);
-    ppo->config = *config;
-    ppo->rollout = rollout;
-    ppo->policy = policy;
-    ppo->comm = comm;
-    ppo->backend = backend;
-    ppo->arena = arena;
-    ppo->shards = rollout->config.shards;
-    ppo->now = backend->alloc(backend, "statistics", sizeof *ppo->now);
-    ppo->batches = (struct ppo_batches){.rollout = rollout,
-                                        .policy = policy,
-                                        .hooks = config->hooks,
-                                        .now = ppo->now,
-                                        .seed = config->seed,
-                                        .epochs = config->epochs,
-                                        .minibatches = config->minibatches,
-                                        .row_minibatches = config->row_minibatches};
-    const int code = ppo_batches_create(&ppo->batches, arena, err);
-    if (code) {
-        ppo_destroy(ppo);
-        return code;
-    }
-    create_learners(ppo);
-    take_memory(ppo);
-    create_rescales(ppo);
-    create_passes(ppo);
-    arena_seal(arena);
-    comm_reserve(comm, ppo->shards, ppo->vector, ppo->message);
-    *out = ppo;
-    return 0;
-}
-
-void ppo_destroy(struct ppo *ppo)
-{
-    if (!ppo) return;
-    struct backend *backend = ppo->backend;
-    backend->sync(backend); /* an outcome may still be on its way */
-    backend_forget(backend, &ppo->replay);
-    for (int i = 0; i < ppo->batches.parts && ppo->pass; i++) {
-        backend->tiles_destroy(backend, ppo->actor_tiles[i]);
-        if (ppo->critic_tiles_own[i]) backend->tiles_destroy(backend, ppo->critic_tiles[i]);
-    }
-    ppo_batches_destroy(&ppo->batches);
-    for (int i = 0; i < BACKEND_OUTCOMES && backend->host_free; i++) {
-        backend->host_free(backend, ppo->outcome[i].learner);
-        backend->host_free(backend, ppo->outcome[i].trouble);
-        backend->host_free(backend, ppo->outcome[i].bad);
-    }
-    backend->free(backend, ppo->flat);
-    backend->free(backend, ppo->statistics);
-    backend->free(backend, ppo->learner);
-    backend->free(backend, ppo->trouble);
-    backend->free(backend, ppo->now);
-    arena_destroy(ppo->arena);
-}
 
 void ppo_learning_rate(struct ppo *ppo, double actor, double critic)
 {
-    ppo->actor_rate = actor;
-    ppo->critic_rate = critic;
+    ppo->config.actor_rate = actor;
+    ppo->config.critic_rate = critic;
 }
 
 /* ---- statistics: everything that all ranks must know before the first gradient, in one message --------------------------------------- */
@@ -294,8 +28,8 @@ static int measure(struct ppo *ppo, int passes, int g, const real *x, const uint
     const int from = ppo->batches.group_first[g], to = ppo->batches.group_first[g + 1];
     for (int i = from; i < to; i++) {
         const struct ppo_part *part = &ppo->batches.part[i];
-        double *out = ppo->statistics + (size_t)part->shard * ppo->message + learner_of(ppo, part)->message + shift;
-        ppo->moments[passes++] = (struct moments_pass){.x = x, .mask = mask, .rows = 1, .batch = batch[i], .out = out, .numbers = numbers};
+        double *out = ppo->statistics + (size_t)part->shard * ppo->message + ppo->at[ppo_learner_of(ppo, part)].message + shift;
+        ppo->moments[passes++] = (struct moments_pass){.x = x, .mask = mask, .batch = batch[i], .out = out, .numbers = numbers};
     }
     return passes;
 }
@@ -306,173 +40,218 @@ static void gather_statistics(struct ppo *ppo)
     const struct ppo_batches *batches = &ppo->batches;
     int passes = 0;
     for (int g = 0; g < ppo->rollout->groups; g++) {
-        const struct rollout_group *group = &ppo->rollout->group[g];
-        passes = measure(ppo, passes, g, group->advantage, group->active, batches->everything, 0, 3);
-        passes = measure(ppo, passes, g, group->ret, group->active, batches->everything, 3, 3);
+        const struct returns_group *returns = &ppo->rollout->returns->group[g];
+        const uint8_t *active = ppo->rollout->transitions->all.group[g].active;
+        passes = measure(ppo, passes, g, returns->advantage, active, batches->everything, 0, 3);
+        passes = measure(ppo, passes, g, returns->ret, active, batches->everything, 3, 3);
     }
     backend->moments(backend, ppo->moments, passes);
     for (int epoch = 0; epoch < ppo->statistics_epochs; epoch++)
         for (int k = 0; k < ppo->config.minibatches; k++) {
-            ppo_batches_select(&ppo->batches, epoch, k);
+            ppo_batches_select(&ppo->batches, 0, batches->parts, epoch, k);
             const size_t shift = minibatch_at(ppo, epoch, k);
             passes = 0;
             for (int g = 0; g < ppo->rollout->groups; g++) {
-                const struct rollout_group *group = &ppo->rollout->group[g];
-                passes = measure(ppo, passes, g, group->ret, NULL, batches->actor, shift, 3);
-                passes = measure(ppo, passes, g, group->ret, group->active, batches->actor, shift + 3, 1);
+                const real *ret = ppo->rollout->returns->group[g].ret;
+                const uint8_t *active = ppo->rollout->transitions->all.group[g].active;
+                passes = measure(ppo, passes, g, ret, NULL, batches->actor, shift, 3);
+                passes = measure(ppo, passes, g, ret, active, batches->actor, shift + 3, 1);
             }
             backend->moments(backend, ppo->moments, passes);
         }
     comm_sum_shards_double(ppo->comm, ppo->statistics, ppo->shards, ppo->message);
 }
 
-/* ---- learners, all of them at once --------------------------------------------------------------------------------------------------- */
+/* ---- aiming passes ------------------------------------------------------------------------------------------------------------------- */
 
-static void aim_learners(struct ppo *ppo, int epoch, int minibatch)
+static void aim_learners(struct ppo *ppo, int first, int end, int epoch, int minibatch)
 {
-    for (int l = 0; l < ppo->learners; l++) {
+    for (int l = first; l < end; l++) {
         const struct learner_at *at = &ppo->at[l];
-        const struct policy *policy = ppo->policy[at->group];
         const double *numbers = ppo->statistics + at->message;
-        ppo->learner_pass[l] = (struct learner_pass){.number = l,
-                                                     .learner = ppo->learner + l,
-                                                     .norm = policy->norm + at->set,
-                                                     .trouble = ppo->trouble,
-                                                     .now = ppo->now,
-                                                     .advantage = (const struct moments *)numbers,
-                                                     .ret = (const struct moments *)numbers + 1,
-                                                     .minibatch = (const void *)(numbers + minibatch_at(ppo, epoch, minibatch)),
-                                                     .gradient = ppo->flat + at->gradient,
-                                                     .actor = policy->actor.parameters,
-                                                     .critic = policy->critic.parameters,
-                                                     .sum = ppo->flat + at->sums,
-                                                     .epoch = epoch,
-                                                     .minibatch_number = minibatch,
-                                                     .step = epoch * ppo->config.minibatches + minibatch};
+        ppo->learner_pass[l] =
+            (struct ppo_pass){.learner = ppo->learner + l,
+                              .norm = at->critic ? ppo->policy[at->group]->norm + at->of.set[ROLE_CRITIC] : ppo->unused + l,
+                              .fault = ppo->fault,
+                              .place = {.learner = l, .epoch = epoch, .minibatch = minibatch},
+                              .advantage = (const struct moments *)numbers,
+                              .ret = (const struct moments *)numbers + 1,
+                              .minibatch = (const void *)(numbers + minibatch_at(ppo, epoch, minibatch)),
+                              .sum = at->range->flat + at->sums};
     }
 }
 
-/* A := (A - mean) / (population deviation + 1e-5), over all ranks and the agents that share parameters. */
+static struct optimizer_pass step_of(const struct ppo *ppo, int l, int role, int epoch, int minibatch)
+{
+    const struct learner_at *at = &ppo->at[l];
+    const struct policy *policy = ppo->policy[at->group];
+    const bool actor = role == ROLE_ACTOR;
+    const int set = at->of.set[role];
+    return (struct optimizer_pass){
+        .optimizer = actor ? &ppo->learner[l].actor : &ppo->learner[l].critic,
+        .rate = actor ? &ppo->now->actor_rate : &ppo->now->critic_rate,
+        .steps = &ppo->now->steps,
+        .step = epoch * ppo->config.minibatches + minibatch,
+        .gradient = at->range->flat + at->gradient + (actor ? 0 : at->actor),
+        .parameters = policy_network_at(policy, policy->parameters, role, set),
+        .m = policy_network_at(policy, policy->m, role, set),
+        .v = policy_network_at(policy, policy->v, role, set),
+        .n = policy_network(policy, role)->parameters,
+        .fault = ppo->fault,
+        .not_finite = {.kind = actor ? FAULT_ACTOR_GRADIENT : FAULT_CRITIC_GRADIENT, .learner = l, .epoch = epoch, .minibatch = minibatch}};
+}
+
+/* The steps of all networks of a range, from ppo->step on; returns how many. */
+static int aim_steps(struct ppo *ppo, const struct learner_range *range, int epoch, int minibatch)
+{
+    int steps = 0;
+    for (int l = range->first; l < range->end; l++)
+        for (int role = 0; role < POLICY_ROLES; role++)
+            if (ppo->at[l].of.set[role] >= 0) ppo->step[steps++] = step_of(ppo, l, role, epoch, minibatch);
+    return steps;
+}
+
+/* A := (A - mean) / (population deviation + 1e-5), over all ranks and the agents that share an actor. */
 static void normalise_advantages(struct ppo *ppo)
 {
-    const size_t env_steps = (size_t)ppo->rollout->config.steps * (size_t)ppo->rollout->config.envs;
+    const struct transitions_config *rollout = &ppo->rollout->transitions->config;
+    const size_t env_steps = (size_t)rollout->steps * (size_t)rollout->envs;
+    int passes = 0;
     for (int l = 0; l < ppo->learners; l++) {
         const struct learner_at *at = &ppo->at[l];
         const struct policy *policy = ppo->policy[at->group];
-        const bool own = policy->sets > 1; /* the rows of one agent lie apart */
-        ppo->standardise[l] = (struct standardise_pass){.x = ppo->rollout->group[at->group].advantage,
-                                                        .n = own ? env_steps : env_steps * (size_t)policy->sizes.agents,
-                                                        .first = own ? (size_t)at->set : 0,
-                                                        .stride = own ? (size_t)policy->sets : 1,
-                                                        .moments = ppo->statistics + at->message,
-                                                        .epsilon = (real)1e-5};
+        const bool own = policy_apart(policy, ROLE_ACTOR); /* the rows of one agent lie apart */
+        if (!at->actor) continue;
+        ppo->standardise[passes++] = (struct standardise_pass){.x = ppo->rollout->returns->group[at->group].advantage,
+                                                               .n = own ? env_steps : env_steps * (size_t)policy->sizes.agents,
+                                                               .first = own ? (size_t)at->of.set[ROLE_ACTOR] : 0,
+                                                               .stride = own ? (size_t)policy->sets[ROLE_ACTOR] : 1,
+                                                               .moments = ppo->statistics + at->message,
+                                                               .epsilon = (real)1e-5};
     }
-    if (ppo->config.normalise_advantage) ppo->backend->standardise(ppo->backend, ppo->standardise, ppo->learners);
+    ppo->backend->standardise(ppo->backend, ppo->standardise, passes);
 }
 
-/* ---- one minibatch ------------------------------------------------------------------------------------------------------------------- */
+/* ---- one minibatch of a range -------------------------------------------------------------------------------------------------------- */
 
-static void pack_inputs(struct ppo *ppo)
-{
-    for (int g = 0; g < ppo->rollout->groups; g++) {
-        const int from = ppo->batches.group_first[g], count = ppo->batches.group_first[g + 1] - from;
-        const struct rollout_group *group = &ppo->rollout->group[g];
-        ppo->backend->pack(ppo->backend, &ppo->policy[g]->actor, ppo->actor_tiles + from, group->obs, ppo->batches.actor + from, count);
-        if (ppo->critic_tiles_own[from])
-            ppo->backend->pack(ppo->backend, &ppo->policy[g]->critic, ppo->critic_tiles + from, group->state, ppo->batches.pack + from,
-                               count);
-    }
-}
-
-/* Gradients and sums of all networks over all ranks. */
-static void compute_gradients(struct ppo *ppo)
+/* The inputs of the range's actors or critics, a call for each group. */
+static void pack_inputs(struct ppo *ppo, const struct learner_range *range, int role)
 {
     const struct ppo_batches *batches = &ppo->batches;
-    for (int i = 0; i < batches->parts; i++) {
-        ppo->pass[2 * i].batch = batches->actor[i];
-        ppo->pass[2 * i + 1].batch = batches->critic[i];
-    }
-    ppo->backend->train(ppo->backend, ppo->pass, 2 * batches->parts);
-    comm_sum_shards(ppo->comm, ppo->flat, ppo->shards, ppo->vector);
-}
-
-static void step_learners(struct ppo *ppo)
-{
-    struct backend *backend = ppo->backend;
-    for (int l = 0; l < ppo->learners; l++) {
-        const struct learner_at *at = &ppo->at[l];
-        const struct policy *policy = ppo->policy[at->group];
-        const size_t actor = policy->actor.parameters;
-        real *parameters = policy_actor(policy, policy->parameters, at->set), *m = policy_actor(policy, policy->m, at->set),
-             *v = policy_actor(policy, policy->v, at->set);
-        const real *gradient = ppo->flat + at->gradient;
-        backend->adam(backend, &ppo->learner[l].actor_step, ppo->trouble, parameters, gradient, m, v, actor);
-        backend->adam(backend, &ppo->learner[l].critic_step, ppo->trouble, parameters + actor, gradient + actor, m + actor, v + actor,
-                      policy->critic.parameters);
+    for (int g = 0; g < ppo->rollout->groups; g++) {
+        const float *x = role == ROLE_ACTOR ? ppo->rollout->transitions->all.group[g].obs : ppo->rollout->inputs.group[g].now;
+        int count = 0;
+        for (int i = range->part_first; i < range->part_end; i++) {
+            const struct ppo_part *part = &batches->part[i];
+            if (part->group != g || part->of.set[role] < 0 || (role == ROLE_CRITIC && !ppo->critic_tiles_own[i])) continue;
+            ppo->tiles[count] = role == ROLE_ACTOR ? ppo->actor_tiles[i] : ppo->critic_tiles[i];
+            ppo->batch[count++] = role == ROLE_ACTOR ? batches->actor[i] : batches->pack[i];
+        }
+        if (count) ppo->backend->pack(ppo->backend, policy_network(ppo->policy[g], role), ppo->tiles, x, ppo->batch, count);
     }
 }
 
-static void learn_minibatch(struct ppo *ppo, int epoch, int minibatch)
+static void pack_minibatch(struct ppo *ppo, const struct learner_range *range, int epoch, int minibatch)
+{
+    ppo_batches_select(&ppo->batches, range->part_first, range->part_end, epoch, minibatch);
+    pack_inputs(ppo, range, ROLE_ACTOR);
+    pack_inputs(ppo, range, ROLE_CRITIC);
+}
+
+/* Gradients and sums of the range's networks over all ranks. */
+static void compute_gradients(struct ppo *ppo, const struct learner_range *range)
+{
+    const struct ppo_batches *batches = &ppo->batches;
+    int pass = range->pass_first;
+    for (int i = range->part_first; i < range->part_end; i++) {
+        const struct ppo_sets *of = &batches->part[i].of;
+        if (of->set[ROLE_ACTOR] >= 0) ppo->pass[pass++].batch = batches->actor[i];
+        if (of->set[ROLE_CRITIC] >= 0) ppo->pass[pass++].batch = batches->critic[i];
+    }
+    ppo->backend->train(ppo->backend, ppo->pass + range->pass_first, range->pass_end - range->pass_first);
+    comm_sum_shards(ppo->comm, range->flat, ppo->shards, range->vector);
+}
+
+static void learn_minibatch(struct ppo *ppo, const struct learner_range *range, int epoch, int minibatch)
 {
     struct backend *backend = ppo->backend;
-    aim_learners(ppo, epoch, minibatch);
-    backend->learner_begin(backend, &ppo->rules, ppo->learner_pass, ppo->learners);
-    if (ppo->rescale) backend->rescale_heads(backend, ppo->rescale, ppo->learners);
-    compute_gradients(ppo);
-    backend->learner_judge(backend, &ppo->rules, ppo->learner_pass, ppo->learners);
-    step_learners(ppo);
+    const struct ppo_pass *pass = ppo->learner_pass + range->first;
+    const int learners = range->end - range->first;
+    aim_learners(ppo, range->first, range->end, epoch, minibatch);
+    const int steps = aim_steps(ppo, range, epoch, minibatch);
+    backend->ppo_begin(backend, &ppo->rules, pass, learners);
+    if (ppo->rescale) backend->rescale_heads(backend, ppo->rescale + range->first, learners);
+    compute_gradients(ppo, range);
+    backend->ppo_measure(backend, &ppo->rules, pass, learners);
+    backend->optimizer_step(backend, &ppo->rules.step, ppo->step, steps);
 }
 
 /* ---- what a test sees ---------------------------------------------------------------------------------------------------------------- */
 
-static void show_minibatch(struct ppo *ppo, int epoch, int minibatch)
+static void show_minibatch(struct ppo *ppo, const struct learner_range *range, int epoch, int minibatch)
 {
     ppo->backend->download(ppo->backend, ppo->seen, ppo->learner, (size_t)ppo->learners * sizeof *ppo->seen);
-    for (int l = 0; l < ppo->learners; l++) {
+    for (int l = range->first; l < range->end; l++) {
         const struct learner_at *at = &ppo->at[l];
-        const struct ppo_minibatch seen = {.epoch = epoch,
-                                           .minibatch = minibatch,
-                                           .group = at->group,
-                                           .set = at->set,
-                                           .metrics = ppo->seen[l].now,
-                                           .actor_gradient = ppo->flat + at->gradient,
-                                           .critic_gradient = ppo->flat + at->gradient + ppo->policy[at->group]->actor.parameters,
-                                           .actor_divisor = learner_divisor(ppo->seen[l].policy_weight),
-                                           .critic_divisor = learner_divisor(ppo->seen[l].value_weight)};
+        const real *gradient = range->flat + at->gradient;
+        const struct ppo_sets *of = &at->of;
+        struct ppo_minibatch seen = {.epoch = epoch,
+                                     .minibatch = minibatch,
+                                     .group = at->group,
+                                     .set = {of->set[ROLE_ACTOR], of->set[ROLE_CRITIC]},
+                                     .metrics = ppo->seen[l].now,
+                                     .actor_gradient = at->actor ? gradient : NULL,
+                                     .critic_gradient = at->critic ? gradient + at->actor : NULL,
+                                     .actor_divisor = ppo->seen[l].actor.divisor,
+                                     .critic_divisor = ppo->seen[l].critic.divisor};
+        seen.metrics.actor_grad_norm = ppo->seen[l].actor.norm;
+        seen.metrics.critic_grad_norm = ppo->seen[l].critic.norm;
         ppo->config.hooks->stepped(ppo->config.hooks->user, &seen);
     }
 }
 
 /* ---- the update ---------------------------------------------------------------------------------------------------------------------- */
 
-/* Everything from returns to new parameters, without a word from the host: on a device it is recorded once and replayed. */
-static void learn(struct ppo *ppo)
+/* What an update does without a word from the host, so that a device may record it once and replay it. */
+static void prepare(struct ppo *ppo, int range)
 {
-    struct backend *backend = ppo->backend;
-    const bool whole = ppo->config.minibatches == 1, shows = ppo->config.hooks && ppo->config.hooks->stepped;
+    (void)range;
     gather_statistics(ppo);
-    aim_learners(ppo, 0, 0);
-    backend->learner_start(backend, ppo->learner_pass, ppo->learners, ppo->rollout->bad, ppo->rollout->bads);
+    aim_learners(ppo, 0, ppo->learners, 0, 0);
+    ppo->backend->ppo_start(ppo->backend, ppo->learner_pass, ppo->learners, ppo->rollout->collector->check.bad,
+                            ppo->rollout->collector->check.bads);
     normalise_advantages(ppo);
-    if (whole) pack_inputs(ppo); /* one packing serves all epochs */
+}
+
+static void learn_range(struct ppo *ppo, int number)
+{
+    const struct learner_range *range = &ppo->range[number];
+    const bool whole = ppo->config.minibatches == 1, shows = ppo->config.hooks && ppo->config.hooks->stepped;
+    if (whole) pack_minibatch(ppo, range, 0, 0); /* one packing serves all epochs */
     for (int epoch = 0; epoch < ppo->config.epochs; epoch++) {
         for (int k = 0; k < ppo->config.minibatches; k++) {
             watchdog_sign();
-            if (!whole) {
-                ppo_batches_select(&ppo->batches, epoch, k);
-                pack_inputs(ppo);
-            }
-            learn_minibatch(ppo, epoch, k);
-            if (shows) show_minibatch(ppo, epoch, k);
+            if (!whole) pack_minibatch(ppo, range, epoch, k);
+            learn_minibatch(ppo, range, epoch, k);
+            if (shows) show_minibatch(ppo, range, epoch, k);
         }
     }
 }
 
-/* May the update be recorded: does nothing in it go through the host? */
-static bool records(const struct ppo *ppo)
+static void prepare_and_learn(struct ppo *ppo, int ranges)
+{
+    prepare(ppo, 0);
+    for (int r = 0; r < ranges; r++) learn_range(ppo, r);
+}
+
+/* Makes the calls, or replays them where they are recorded: unless something in them goes through the host. */
+static void repeat(struct ppo *ppo, struct repeated *replay, int64_t minibatches, void (*calls)(struct ppo *, int), int number)
 {
     enum { MOST_RECORDED = 512 }; /* minibatches: with more, the time lies elsewhere */
-    return comm_on_stream(ppo->comm) && !ppo->config.hooks && (int64_t)ppo->config.epochs * ppo->config.minibatches <= MOST_RECORDED;
+    const bool records = comm_on_stream(ppo->comm) && !ppo->config.hooks && minibatches <= MOST_RECORDED;
+    if (records && backend_replayed(ppo->backend, replay)) return;
+    calls(ppo, number);
+    if (records) backend_recorded(ppo->backend, replay);
 }
 
 static int64_t steps_of_update(const struct ppo *ppo)
@@ -484,34 +263,40 @@ static void write_now(struct ppo *ppo, int64_t update)
 {
     const struct update_now now = {.update = update,
                                    .steps = ppo->policy[0]->updates + (ppo->begun - ppo->heard) * steps_of_update(ppo),
-                                   .actor_rate = ppo->actor_rate,
-                                   .critic_rate = ppo->critic_rate};
+                                   .actor_rate = ppo->config.actor_rate,
+                                   .critic_rate = ppo->config.critic_rate};
     ppo->backend->upload(ppo->backend, ppo->now, &now, sizeof now);
 }
 
 static int report(const struct ppo *ppo, const struct outcome *outcome, struct error *err)
 {
-    static const char *const what[] = {[TROUBLE_POLICY_LOSS] = "the policy loss",
-                                       [TROUBLE_VALUE_LOSS] = "the value loss",
-                                       [TROUBLE_ACTOR_GRADIENT] = "the actor's gradient",
-                                       [TROUBLE_CRITIC_GRADIENT] = "the critic's gradient"};
-    const struct trouble *trouble = outcome->trouble;
-    const int code = rollout_complain(ppo->rollout, outcome->bad, outcome->step, err);
+    static const char *const what[] = {[FAULT_POLICY_LOSS] = "the policy loss",
+                                       [FAULT_VALUE_LOSS] = "the value loss",
+                                       [FAULT_ACTOR_GRADIENT] = "the actor's gradient",
+                                       [FAULT_CRITIC_GRADIENT] = "the critic's gradient"};
+    const struct fault *fault = outcome->fault;
+    const int code = rollout_fault(ppo->rollout, outcome->bad, outcome->step, err);
     if (code) return code;
-    const char *name = ppo->policy[ppo->at[trouble->learner].group]->name;
-    if (trouble->kind == TROUBLE_RETURNS)
+    const char *name = ppo->policy[ppo->at[fault->learner].group]->name;
+    if (fault->kind == FAULT_RETURNS)
         return error_set(err, EXIT_NUMERICAL, "group \"%s\": returns are not finite: rewards or values have overflowed", name);
     return error_set(err, EXIT_NUMERICAL, "group \"%s\": %s is not finite in epoch %d, minibatch %d; parameters are as before it", name,
-                     what[trouble->kind], (int)trouble->epoch, (int)trouble->minibatch);
+                     what[fault->kind], (int)fault->epoch, (int)fault->minibatch);
 }
 
-static void read_metrics(const struct ppo *ppo, const struct learner *learner, struct ppo_metrics *metrics)
+static void read_metrics(const struct ppo *ppo, const struct ppo_learner *learner, struct ppo_metrics *metrics)
 {
     memset(metrics, 0, (size_t)ppo->rollout->groups * sizeof *metrics);
     for (int l = 0; l < ppo->learners; l++) {
-        const int g = ppo->at[l].group;
-        learner_add(&metrics[g], &learner[l].mean, 1.0 / ppo->policy[g]->sets);
-        metrics[g].explained_variance += learner[l].mean.explained_variance / ppo->policy[g]->sets;
+        const struct learner_at *at = &ppo->at[l];
+        struct ppo_metrics *of = &metrics[at->group], mean = learner[l].mean; /* sums of a network that is not there are 0 */
+        const int sets = ppo->policy[at->group]->sets[at->actor ? ROLE_ACTOR : ROLE_CRITIC];
+        const double share = 1.0 / sets;
+        if (!at->critic) mean.value_mean = mean.value_deviation = mean.explained_variance = 0;
+        ppo_metrics_add(of, &mean, share);
+        if (at->actor) of->actor_grad_norm += share * learner[l].actor.mean_norm;
+        if (at->critic) of->critic_grad_norm += share * learner[l].critic.mean_norm;
+        of->explained_variance += mean.explained_variance / sets;
     }
 }
 
@@ -529,25 +314,94 @@ static void fetch_outcome(struct ppo *ppo)
     struct outcome *outcome = &ppo->outcome[slot];
     CHECK(ppo->begun - ppo->heard < BACKEND_OUTCOMES, "too many updates whose outcome nobody has heard");
     fetch(ppo, outcome->learner, ppo->learner, (size_t)ppo->learners * sizeof *ppo->learner);
-    fetch(ppo, outcome->trouble, ppo->trouble, sizeof *ppo->trouble);
-    fetch(ppo, outcome->bad, ppo->rollout->bad, (size_t)ppo->rollout->bads * sizeof *outcome->bad);
-    outcome->step = ppo->rollout->step;
+    fetch(ppo, outcome->fault, ppo->fault, sizeof *ppo->fault);
+    fetch(ppo, outcome->bad, ppo->rollout->collector->check.bad, (size_t)ppo->rollout->collector->check.bads * sizeof *outcome->bad);
+    outcome->step = ppo->rollout->transitions->step;
     if (backend->mark) backend->mark(backend, BACKEND_STAGES + slot);
     ppo->begun++;
 }
 
 void ppo_update(struct ppo *ppo, int64_t update)
 {
-    struct backend *backend = ppo->backend;
     write_now(ppo, update);
-    if (!records(ppo)) {
-        learn(ppo);
-    } else if (!backend_replayed(backend, &ppo->replay)) {
-        learn(ppo);
-        backend_recorded(backend, &ppo->replay);
-    }
+    repeat(ppo, &ppo->replay, ppo->ranges * steps_of_update(ppo), prepare_and_learn, ppo->ranges);
     fetch_outcome(ppo);
 }
+
+int ppo_ranges(const struct ppo *ppo)
+{
+    return ppo->ranges;
+}
+
+void ppo_begin(struct ppo *ppo, int64_t update)
+{
+    write_now(ppo, update);
+    repeat(ppo, &ppo->replay_begin, 0, prepare, 0);
+}
+
+void ppo_learn(struct ppo *ppo, int range)
+{
+    CHECK(range >= 0 && range < ppo->ranges, "range %d of %d", range, ppo->ranges);
+    repeat(ppo, &ppo->range[range].replay, steps_of_update(ppo), learn_range, range);
+}
+
+void ppo_end(struct ppo *ppo)
+{
+    fetch_outcome(ppo);
+}
+
+/* ---- given actions ------------------------------------------------------------------------------------------------------------------- */
+
+/* Of the largest minibatch. */
+static size_t part_outputs(const struct ppo *ppo, const struct ppo_part *part)
+{
+    if (part->of.set[ROLE_ACTOR] < 0) return 0;
+    return (size_t)ppo_part_largest(&ppo->batches, part) * (size_t)part->rows * (size_t)ppo->policy[part->group]->actor.outputs;
+}
+
+size_t ppo_outputs(const struct ppo *ppo)
+{
+    size_t outputs = 0;
+    for (int i = 0; i < ppo->batches.parts; i++) outputs += part_outputs(ppo, &ppo->batches.part[i]);
+    return outputs;
+}
+
+void ppo_evaluate(struct ppo *ppo, int number, const struct ppo_evaluation *evaluation)
+{
+    const struct learner_range *range = &ppo->range[number];
+    for (int k = 0; k < ppo->config.minibatches; k++) { /* of any epoch: together they are all rows */
+        ppo_batches_select(&ppo->batches, range->part_first, range->part_end, 0, k);
+        pack_inputs(ppo, range, ROLE_ACTOR);
+        real *out = evaluation->outputs;
+        int passes = 0;
+        for (int i = range->part_first; i < range->part_end; i++) {
+            const struct ppo_part *part = &ppo->batches.part[i];
+            const struct mappo_group_io *taken = &ppo->rollout->transitions->all.group[part->group];
+            const struct policy *policy = ppo->policy[part->group];
+            const int set = part->of.set[ROLE_ACTOR];
+            if (set < 0) continue;
+            ppo->forward[passes] = (struct forward_pass){.net = &policy->actor,
+                                                         .parameters = policy_actor(policy, policy->parameters, set),
+                                                         .tiles = ppo->actor_tiles[i],
+                                                         .out = out};
+            ppo->evaluate[passes++] = (struct evaluate_pass){.dist = &policy->dist,
+                                                             .batch = ppo->batches.actor[i],
+                                                             .out = out,
+                                                             .log_std = policy_log_std(policy, set),
+                                                             .mask = taken->act_mask,
+                                                             .act_int = taken->act_int,
+                                                             .act_real = taken->act_real,
+                                                             .log_prob = evaluation->log_prob[part->group],
+                                                             .entropy = evaluation->entropy[part->group]};
+            out += part_outputs(ppo, part);
+        }
+        if (passes == 0) return;
+        ppo->backend->forward(ppo->backend, ppo->forward, passes);
+        ppo->backend->evaluate(ppo->backend, ppo->evaluate, passes);
+    }
+}
+
+/* ---- the outcome --------------------------------------------------------------------------------------------------------------------- */
 
 int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics, struct error *err)
 {
@@ -558,7 +412,7 @@ int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics, struct error *err)
     ppo->heard++;
     if (backend->wait) backend->wait(backend, BACKEND_STAGES + slot);
     read_metrics(ppo, outcome->learner, metrics);
-    if (outcome->trouble->kind != TROUBLE_NONE) return report(ppo, outcome, err);
+    if (outcome->fault->kind != NO_FAULT) return report(ppo, outcome, err);
     for (int g = 0; g < ppo->rollout->groups; g++) ppo->policy[g]->updates += steps_of_update(ppo);
     return 0;
 }

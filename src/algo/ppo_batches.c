@@ -5,6 +5,19 @@
 
 #include "base/philox.h"
 
+int ppo_learners(const struct policy *policy)
+{
+    const int actors = policy->sets[ROLE_ACTOR], critics = policy->sets[ROLE_CRITIC];
+    return actors == critics ? actors : actors + critics;
+}
+
+struct ppo_sets ppo_learner_sets(const struct policy *policy, int learner)
+{
+    const int actors = policy->sets[ROLE_ACTOR];
+    if (actors == policy->sets[ROLE_CRITIC]) return (struct ppo_sets){{learner, learner}};
+    return learner < actors ? (struct ppo_sets){{learner, -1}} : (struct ppo_sets){{-1, learner - actors}};
+}
+
 /* Minibatch k of m out of n items: sizes differ by at most one, the larger ones first. */
 static int slice_start(int n, int m, int k)
 {
@@ -13,7 +26,7 @@ static int slice_start(int n, int m, int k)
 
 int ppo_part_largest(const struct ppo_batches *batches, const struct ppo_part *part)
 {
-    return (part->items + batches->minibatches - 1) / batches->minibatches;
+    return (part->items + batches->config->minibatches - 1) / batches->config->minibatches;
 }
 
 /* The units of all of a part's rows in arrays [T][E][A]; NULL where they are everything in order. */
@@ -30,35 +43,38 @@ static int32_t *list_everything(const struct ppo_batches *b, const struct select
     return copy;
 }
 
-static int create_part(struct ppo_batches *b, int i, int group, int shard, int set, struct error *err)
+static int create_part(struct ppo_batches *b, int i, int group, int shard, int learner, struct error *err)
 {
+    const struct ppo_config *config = b->config;
     const struct rollout *rollout = b->rollout;
     struct backend *backend = rollout->backend;
     const struct policy *policy = b->policy[group];
-    const int steps = rollout->config.steps, agents = policy->sizes.agents;
-    const int lo = rollout->first[shard], hi = rollout->first[shard + 1], env_steps = steps * (hi - lo);
-    const bool own = policy->sets > 1, single = own || b->row_minibatches; /* an item is one row */
-    if (single && policy->value_agents != agents)
+    const int steps = rollout->transitions->config.steps, agents = policy->sizes.agents;
+    const int lo = rollout->transitions->first[shard], hi = rollout->transitions->first[shard + 1], env_steps = steps * (hi - lo);
+    const struct ppo_sets of = ppo_learner_sets(policy, learner);
+    const int role = of.set[ROLE_ACTOR] >= 0 ? ROLE_ACTOR : ROLE_CRITIC;
+    const bool own = policy_apart(policy, role), single = own || config->row_minibatches; /* an item is one row */
+    if (of.set[ROLE_CRITIC] >= 0 && single && policy->value_agents != agents)
         return error_set(err, EXIT_INTERNAL, "group \"%s\": minibatches of rows need a value per agent", policy->name);
     struct ppo_part *part = &b->part[i];
-    *part = (struct ppo_part){.group = group, .set = set, .shard = shard};
+    *part = (struct ppo_part){.group = group, .learner = learner, .shard = shard, .of = of};
     part->rows = single ? 1 : agents;
-    part->items = env_steps * (own || !b->row_minibatches ? 1 : agents);
+    part->items = env_steps * (own || !config->row_minibatches ? 1 : agents);
     part->critic_rows = single ? 1 : policy->value_agents;
     const bool shared_input = policy->state_rows < policy->value_agents;
     part->pack_rows = shared_input ? 1 : part->critic_rows;
-    if (part->items < b->minibatches)
-        return error_set(err, EXIT_USAGE,
-                         "ppo.minibatches=%d, but %s has only %d units to divide; lower it, or raise rollout.envs or rollout.steps",
-                         b->minibatches, rollout->config.shards > 1 ? "a shard of the rollout" : "the rollout of a rank", part->items);
+    if (part->items < config->minibatches)
+        return error_set(
+            err, EXIT_USAGE, "ppo.minibatches=%d, but %s has only %d units to divide; lower it, or raise rollout.envs or rollout.steps",
+            config->minibatches, rollout->transitions->config.shards > 1 ? "a shard of the rollout" : "the rollout of a rank", part->items);
     struct select_pass *select = &part->select;
-    select->shape =
-        (struct select_shape){rollout->config.envs, lo, hi, agents, own || !b->row_minibatches ? 1 : agents, own ? set : -1, single};
+    select->shape = (struct select_shape){
+        rollout->transitions->config.envs, lo, hi, agents, own || !config->row_minibatches ? 1 : agents, own ? of.set[role] : -1, single};
     select->items = part->items;
-    select->shuffled = b->minibatches > 1;
-    select->seed = b->seed;
-    select->shard = rollout->config.first_shard + (uint32_t)shard;
-    select->epochs = b->epochs;
+    select->shuffled = config->minibatches > 1;
+    select->seed = config->seed;
+    select->shard = rollout->transitions->config.first_shard + (uint32_t)shard;
+    select->epochs = config->epochs;
     select->now = b->now;
     select->state_by_row = single && policy->state_rows > 1;
     select->state_repeats = shared_input ? part->critic_rows : 1;
@@ -66,27 +82,27 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int s
     select->rows = backend->alloc(backend, "units of minibatches", largest * sizeof(int32_t));
     select->state = backend->alloc(backend, "units of minibatches", largest * (size_t)select->state_repeats * sizeof(int32_t));
     b->everything[i] = (struct batch){list_everything(b, &select->shape, env_steps), env_steps, own ? 1 : agents, NULL};
-    if (b->hooks && b->hooks->permutation && b->minibatches > 1)
+    if (config->hooks && config->hooks->permutation && config->minibatches > 1)
         b->order[i] = backend->alloc(backend, "permutation", (size_t)part->items * sizeof(int32_t));
     return 0;
 }
 
 /* ---- selecting ----------------------------------------------------------------------------------------------------------------------- */
 
-/* A permutation that a test has drawn; the sets of a shard share it. */
+/* A permutation that a test has drawn; the learners of a shard share it. */
 static const int32_t *given_order(struct ppo_batches *b, int i, int epoch)
 {
     const struct ppo_part *part = &b->part[i];
     if (!b->order[i]) return NULL;
-    const int32_t *order = b->hooks->permutation(b->hooks->user, part->group, part->shard, epoch);
+    const int32_t *order = b->config->hooks->permutation(b->config->hooks->user, part->group, part->shard, epoch);
     b->rollout->backend->upload(b->rollout->backend, b->order[i], order, (size_t)part->items * sizeof *order);
     return b->order[i];
 }
 
-static void select_minibatch(struct ppo_batches *b, int epoch, int minibatch)
+static void select_minibatch(struct ppo_batches *b, int first, int end, int epoch, int minibatch)
 {
-    const int minibatches = b->minibatches;
-    for (int i = 0; i < b->parts; i++) {
+    const int minibatches = b->config->minibatches;
+    for (int i = first; i < end; i++) {
         const struct ppo_part *part = &b->part[i];
         struct select_pass *select = &b->pass[i];
         *select = part->select;
@@ -101,21 +117,21 @@ static void select_minibatch(struct ppo_batches *b, int epoch, int minibatch)
         b->pack[i] = (struct batch){all && select->state_repeats == 1 ? NULL : select->state, select->count * select->state_repeats,
                                     part->pack_rows, NULL};
     }
-    b->rollout->backend->select(b->rollout->backend, b->pass, b->parts);
+    b->rollout->backend->select(b->rollout->backend, b->pass + first, end - first);
 }
 
-void ppo_batches_select(struct ppo_batches *b, int epoch, int minibatch)
+void ppo_batches_select(struct ppo_batches *b, int first, int end, int epoch, int minibatch)
 {
-    if (b->minibatches > 1) select_minibatch(b, epoch, minibatch);
+    if (b->config->minibatches > 1) select_minibatch(b, first, end, epoch, minibatch);
 }
 
 /* ---- all parts ----------------------------------------------------------------------------------------------------------------------- */
 
 int ppo_batches_create(struct ppo_batches *b, struct arena *arena, struct error *err)
 {
-    const int shards = b->rollout->config.shards;
+    const int shards = b->rollout->transitions->config.shards;
     int parts = 0, code = 0;
-    for (int g = 0; g < b->rollout->groups; g++) parts += shards * b->policy[g]->sets;
+    for (int g = 0; g < b->rollout->groups; g++) parts += shards * ppo_learners(b->policy[g]);
     b->part = ARENA_NEW(arena, struct ppo_part, parts);
     b->pass = ARENA_NEW(arena, struct select_pass, parts);
     b->order = ARENA_NEW(arena, int32_t *, parts);
@@ -126,12 +142,12 @@ int ppo_batches_create(struct ppo_batches *b, struct arena *arena, struct error 
     b->parts = 0;
     for (int g = 0; g < b->rollout->groups && !code; g++) {
         b->group_first[g] = b->parts;
-        for (int shard = 0; shard < shards && !code; shard++)
-            for (int set = 0; set < b->policy[g]->sets && !code; set++) code = create_part(b, b->parts++, g, shard, set, err);
+        for (int l = 0; l < ppo_learners(b->policy[g]) && !code; l++)
+            for (int shard = 0; shard < shards && !code; shard++) code = create_part(b, b->parts++, g, shard, l, err);
     }
     b->group_first[b->rollout->groups] = b->parts;
     if (code) return code;
-    if (b->minibatches == 1) select_minibatch(b, 0, 0);
+    if (b->config->minibatches == 1) select_minibatch(b, 0, b->parts, 0, 0);
     return 0;
 }
 

@@ -4,10 +4,19 @@
 
 #include "algo/ppo.h"
 
-/* The rows of one shard that one set of parameters learns from. What is shuffled is an item: an env-step with all its agents; an env-step
- * of one agent, where each has its own parameters; or a single row. */
+/* Learners of a group: a set of the actor's parameters and one of the critic's, which learn from the same rows; where one of them is shared
+ * and the other is not, each set is a learner of its own, actors first. */
+struct ppo_sets {
+    int set[POLICY_ROLES]; /* -1: not in this learner */
+};
+int ppo_learners(const struct policy *policy);
+struct ppo_sets ppo_learner_sets(const struct policy *policy, int learner);
+
+/* The rows of one shard that one learner learns from. What is shuffled is an item: an env-step with all its agents; an env-step of one
+ * agent, where each has its own parameters; or a single row. */
 struct ppo_part {
-    int group, set, shard;
+    int group, learner, shard;
+    struct ppo_sets of;
     int items;                 /* of the whole rollout */
     int rows;                  /* actor rows of an item: A or 1 */
     int critic_rows;           /* critic rows of an item: V or 1 */
@@ -15,15 +24,12 @@ struct ppo_part {
     struct select_pass select; /* what is the same for every minibatch of it; its arrays are the backend's */
 };
 
-/* All parts, ordered by group, then shard, then set. */
+/* All parts, ordered by group, then learner, then shard: those of learners that follow one another do so as well. */
 struct ppo_batches {
+    const struct ppo_config *config;
     const struct rollout *rollout;
     struct policy *const *policy;
-    const struct ppo_hooks *hooks;
     const struct update_now *now; /* the backend's */
-    uint64_t seed;
-    int epochs, minibatches;
-    bool row_minibatches;
     int parts, group_first[MAPPO_MAX_GROUPS + 1];
     struct ppo_part *part;
     struct select_pass *pass;            /* [parts] scratch */
@@ -32,11 +38,12 @@ struct ppo_batches {
     struct batch *everything;            /* [parts] all rows, as [T][E][A] */
 };
 
-/* rollout … row_minibatches are set by the caller. */
+/* config … now are set by the caller. */
 int ppo_batches_create(struct ppo_batches *batches, struct arena *arena, struct error *err);
 void ppo_batches_destroy(struct ppo_batches *batches);
-/* Fills actor, critic and pack. The same is selected for every epoch where there is one minibatch: then this was done at the beginning. */
-void ppo_batches_select(struct ppo_batches *batches, int epoch, int minibatch);
+/* Fills actor, critic and pack of parts [first, end). The same is selected for every epoch where there is one minibatch: then this was done
+ * at the beginning. */
+void ppo_batches_select(struct ppo_batches *batches, int first, int end, int epoch, int minibatch);
 int ppo_part_largest(const struct ppo_batches *batches, const struct ppo_part *part); /* items of the largest minibatch */
 
 #endif

@@ -19,9 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "backend/kernels/learner.h"
 #include "backend/kernels/nonfinite.h"
 #include "backend/kernels/norm.h"
+#include "backend/kernels/ppo_metrics.h"
 #include "backend/kernels/select.h"
 #include "base/check.h"
 #include "base/real.h"
@@ -38,8 +38,8 @@ struct network {
     int activation;              /* enum activation */
     bool feature_norm;           /* LayerNorm of the input */
     bool layer_norm;             /* LayerNorm after each activation */
-    int gru_layers;              /* 0 = feed-forward; 1 = a GRU (more are laid out and named, but no backend computes them) */
-    int gru_steps;               /* the longest chunk of a training pass, in steps: tiles_create reserves room for it */
+    bool gru;                    /* a recurrent layer before the head */
+    int gru_steps;               /* its longest chunk of a training pass, in steps: tiles_create reserves room for it */
     int extra;                   /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];
@@ -137,25 +137,33 @@ struct act_pass { /* sampling, or the mode, from outputs. The batch says which r
     real *log_prob;   /* [E][A] joint; may be NULL */
 };
 
+struct evaluate_pass {               /* log-probability and entropy of given actions, from outputs */
+    const struct distribution *dist; /* host memory */
+    struct batch batch;              /* which rows of the arrays below the outputs belong to */
+    real *out;                       /* [B][O] in the order of the batch; logits that the mask forbids are overwritten */
+    const real *log_std;             /* [Kr]; NULL without Gaussian heads */
+    const uint8_t *mask;             /* [N][L]; NULL = all allowed */
+    const int32_t *act_int;          /* [N][Ki] */
+    const float *act_real;           /* [N][Kr] */
+    real *log_prob, *entropy;        /* [N] out, joint; entropy may be NULL */
+};
+
 enum loss_kind { LOSS_POLICY, LOSS_VALUE };
 
 struct policy_loss {
     const struct distribution *dist; /* host memory */
-    real clip;                       /* ε */
-    real entropy;                    /* coefficient */
-    const int32_t *act_int;          /* [N][Ki] all arrays of N rows, addressed through the batch */
-    const float *act_real;           /* [N][Kr] */
-    const uint8_t *mask;             /* [N][L] or NULL */
-    const uint8_t *active;           /* [N] or NULL: the weight m of a row */
-    const real *old_log_prob;        /* [N] */
-    const real *advantage;           /* [N] normalised */
+    struct policy_objective objective;
+    const int32_t *act_int;   /* [N][Ki] all arrays of N rows, addressed through the batch */
+    const float *act_real;    /* [N][Kr] */
+    const uint8_t *mask;      /* [N][L] or NULL */
+    const uint8_t *active;    /* [N] or NULL: the weight m of a row */
+    const real *old_log_prob; /* [N] */
+    const real *advantage;    /* [N] normalised */
 };
 
 struct value_loss {
-    int targets;                   /* returns per row: A where one value serves all agents of a step, else 1 */
-    real clip;                     /* ε of the clipped value loss; 0 = not clipped */
-    real huber_delta;              /* 0 = squared error */
-    real coefficient;              /* of the value loss */
+    int targets; /* returns per row: A where one value serves all agents of a step, else 1 */
+    struct value_objective objective;
     const struct normalizer *norm; /* target = (ret - mean) / deviation of its scale */
     const uint8_t *active;         /* [N][targets] or NULL */
     const real *old_value;         /* [N] normalised scale */
@@ -190,15 +198,14 @@ struct gae_pass { /* arrays of a whole rollout, environments [lo, hi); see backe
     int norms;                     /* 1, or A: each agent its own */
     const float *reward;           /* [T][E][A] */
     const uint8_t *terminated;     /* [T][E][A] */
-    const uint8_t *ep_end;         /* [T][E] */
+    const uint8_t *ep_end;         /* [T][E] enum mappo_episode_end */
     const real *value;             /* [T+1][E][value_agents] normalised scale */
     const real *final_value;       /* [T][E][value_agents] read only where truncated */
     real *advantage, *ret;         /* [T][E][A] reward units */
 };
 
-enum { ENDS_TRUNCATED = 2 }; /* the value of ep_end at a time limit */
-struct ends_pass {           /* which env-steps (t, e in [lo, hi)) were truncated, in their order */
-    const uint8_t *ep_end;   /* [T][E] */
+struct ends_pass {         /* which env-steps (t, e in [lo, hi)) were truncated, in their order */
+    const uint8_t *ep_end; /* [T][E] */
     int steps, envs, lo, hi;
     int stride, offset; /* unit = (t * E + e) * stride + offset */
     int32_t *unit;      /* [T * (hi - lo)] out */
@@ -220,10 +227,9 @@ struct copy_pass { /* to[r * to_stride + j] = from[(r / repeat) * from_stride + 
     float *to;
 };
 
-struct moments_pass { /* x and mask are [N][rows], `rows` numbers for each row of the batch (1, or the targets of a critic's row) */
-    const real *x;
-    const uint8_t *mask; /* NULL = all */
-    int rows;
+struct moments_pass {
+    const real *x;       /* [N], of which the rows of the batch count … */
+    const uint8_t *mask; /* [N] … where this is not 0; NULL = all */
     struct batch batch;
     double *out; /* count, sum, sum of squares, or only the first `numbers` of them */
     int numbers;
@@ -251,26 +257,34 @@ struct select_pass {
     int32_t *rows, *state; /* [count] [count * state_repeats] out: units of the arrays [T][E][A]; of the critic's input */
 };
 
-/* ---- learners, see backend/kernels/learner.h ----------------------------------------------------------------------------------------- */
+/* ---- optimisers and learners --------------------------------------------------------------------------------------------------------- */
 
-struct learner_pass {
-    int number;
-    struct learner *learner;
+struct optimizer_pass { /* one network's step, see backend/kernels/optimizer.h */
+    struct optimizer *optimizer;
+    const double *rate;       /* learning rate */
+    const int64_t *steps;     /* Adam steps before this update … */
+    int step;                 /* … and of this update before this one */
+    const real *gradient;     /* [n] sum over all ranks */
+    real *parameters, *m, *v; /* [n] and Adam's moments */
+    size_t n;
+    struct fault *fault;     /* shared by all networks of a run */
+    struct fault not_finite; /* what is noted there if the gradient is not finite */
+};
+
+struct ppo_pass { /* one learner, see backend/kernels/ppo_metrics.h */
+    struct ppo_learner *learner;
     struct normalizer *norm;
-    struct trouble *trouble; /* shared by all learners of a run */
-    const struct update_now *now;
+    struct fault *fault;                          /* shared by all learners of a run */
+    struct fault place;                           /* what is noted there, but for the kind */
     const struct moments *advantage, *ret;        /* start */
-    const struct minibatch_statistics *minibatch; /* begin, judge */
-    const real *gradient;                         /* judge: [actor + critic] sums over all ranks */
-    size_t actor, critic;                         /* parameters of each */
-    const real *sum;                              /* judge: [2][PASS_SUMS] of the actor's and the critic's pass, sums over all ranks */
-    int epoch, minibatch_number, step;            /* judge; step: Adam steps of this update before this one */
+    const struct minibatch_statistics *minibatch; /* begin, measure */
+    const real *sum;                              /* measure: [2][PASS_SUMS] of the actor's and the critic's pass, sums over all ranks */
 };
 
 struct rescale_pass { /* a value head that means the same V on another scale */
     const struct rescale *rescale;
-    const struct trouble *trouble; /* of some kind: nothing is done */
-    real *weight, *bias;           /* [outputs][inputs] [outputs] */
+    const struct fault *fault; /* of some kind: nothing is done */
+    real *weight, *bias;       /* [outputs][inputs] [outputs] */
     int inputs, outputs;
 };
 
@@ -310,10 +324,11 @@ struct backend {
                  int passes);
 
     /* networks and distributions */
-    /* A device may keep what forward has made of the parameters. They are written by upload, copy, adam, soft_update and rescale_heads
-     * only. */
+    /* A device may keep what forward has made of the parameters. They are written by upload, copy, optimizer_step, soft_update and
+     * rescale_heads only. */
     void (*forward)(struct backend *, const struct forward_pass *, int passes);
     void (*act)(struct backend *, const struct act_pass *, int passes);
+    void (*evaluate)(struct backend *, const struct evaluate_pass *, int passes);
     void (*train)(struct backend *, const struct train_pass *, int passes);
 
     /* whole-rollout arithmetic */
@@ -333,17 +348,18 @@ struct backend {
     void (*standardise)(struct backend *, const struct standardise_pass *, int passes);
     void (*select)(struct backend *, const struct select_pass *, int passes);
 
-    /* learners: in the order of the passes. `bad` [bads] are results of find_… operations: any but NONFINITE_NONE is trouble. */
-    void (*learner_start)(struct backend *, const struct learner_pass *, int passes, const uint64_t *bad, int bads); /* clears *trouble */
-    void (*learner_begin)(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
+    /* PPO's learners, in the order of the passes. `bad` [bads] are results of find_… operations: any but NONFINITE_NONE is a fault. */
+    void (*ppo_start)(struct backend *, const struct ppo_pass *, int passes, const uint64_t *bad, int bads); /* clears *fault */
+    void (*ppo_begin)(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
     void (*rescale_heads)(struct backend *, const struct rescale_pass *, int passes);
-    void (*learner_judge)(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
+    void (*ppo_measure)(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 
-    /* flat vectors. adam does nothing where trouble is not NULL and of some kind. */
-    void (*copy)(struct backend *, void *to, const void *from, size_t bytes); /* both the backend's */
-    void (*add)(struct backend *, real *to, const real *from, size_t n);
-    void (*adam)(struct backend *, const struct adam_step *step, const struct trouble *trouble, real *parameters, const real *gradient,
-                 real *m, real *v, size_t n);
+    /* All networks' gradients are looked at, in the order of the passes, before the first parameter moves; where *fault is of some kind
+     * then, or was before, none does. */
+    void (*optimizer_step)(struct backend *, const struct optimizer_rules *, const struct optimizer_pass *, int passes);
+
+    /* flat vectors */
+    void (*copy)(struct backend *, void *to, const void *from, size_t bytes);                  /* both the backend's */
     void (*soft_update)(struct backend *, real *target, const real *from, real tau, size_t n); /* target += tau (from - target) */
 
     /* optional */

@@ -115,12 +115,11 @@ static struct tiles *cpu_tiles_create(struct backend *backend, const struct netw
 {
     struct cpu *cpu = cpu_of(backend);
     const int tiles = tile_count(cpu, max_rows);
-    CHECK(net->gru_layers <= 1, "a network with a GRU of %d layers; one is possible", net->gru_layers);
     struct tiles *t = cpu_alloc(backend, "tiles", sizeof *t);
     t->inputs = net->inputs;
     t->max_rows = max_rows;
-    t->max_chunks = net->gru_layers == 0 ? chunk_count(tiles) : tiles < CHUNKS_MOST ? tiles : CHUNKS_MOST;
-    t->max_steps = net->gru_layers == 0 ? 0 : net->gru_steps > 1 ? net->gru_steps : 1;
+    t->max_chunks = !net->gru ? chunk_count(tiles) : tiles < CHUNKS_MOST ? tiles : CHUNKS_MOST;
+    t->max_steps = !net->gru ? 0 : net->gru_steps > 1 ? net->gru_steps : 1;
     t->chunk_size = (cpu->kernels->chunk_size(net) + 15) / 16 * 16;
     t->x = cpu_alloc(backend, "input tiles", (size_t)tiles * (size_t)net->inputs * (size_t)cpu->kernels->tile_rows * sizeof(real));
     t->chunk = cpu_alloc(backend, "gradient chunks", (size_t)t->max_chunks * t->chunk_size * sizeof(real));
@@ -280,6 +279,21 @@ static void cpu_act(struct backend *backend, const struct act_pass *pass, int pa
     }
 }
 
+static void cpu_evaluate(struct backend *backend, const struct evaluate_pass *pass, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    for (int p = 0; p < passes; p++) {
+        const int rows = batch_units(&pass[p].batch) * pass[p].batch.rows, tiles = tile_count(cpu, rows), r = cpu->kernels->tile_rows;
+        reserve_work(cpu, cpu->kernels->act_size(pass[p].dist));
+        const int threads = threads_for(backend, rows);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+        for (int tile = 0; tile < tiles; tile++) {
+            const int end = (tile + 1) * r;
+            cpu->kernels->evaluate(&pass[p], cpu->work[thread_number()], tile * r, end < rows ? end : rows);
+        }
+    }
+}
+
 /* ---- whole rollouts and flat vectors: too little work for threads, except GAE of many environments ----------------------------------- */
 
 static void cpu_gae(struct backend *backend, const struct gae_pass *pass, int passes)
@@ -300,31 +314,15 @@ static void cpu_standardise(struct backend *backend, const struct standardise_pa
     for (int p = 0; p < passes; p++) cpu_of(backend)->kernels->standardise(&pass[p]);
 }
 
-static void cpu_learner_judge(struct backend *backend, const struct learner_rules *rules, const struct learner_pass *pass, int passes)
+static void cpu_optimizer_step(struct backend *backend, const struct optimizer_rules *rules, const struct optimizer_pass *pass, int passes)
 {
     const struct cpu_kernels *kernels = cpu_of(backend)->kernels;
-    for (int p = 0; p < passes; p++) {
-        const struct learner_pass *l = &pass[p];
-        const struct learner_place place = {l->number, l->epoch, l->minibatch_number, l->now->steps + l->step + 1};
-        const struct learner_sums sums = {.actor = l->sum,
-                                          .critic = l->sum + PASS_SUMS,
-                                          .actor_squares = kernels->sum_squares(l->gradient, l->actor),
-                                          .critic_squares = kernels->sum_squares(l->gradient + l->actor, l->critic),
-                                          .rows = l->minibatch->ret.count};
-        learner_judge(l->learner, l->norm, rules, l->now, l->trouble, &place, &sums);
+    for (const struct optimizer_pass *p = pass; p < pass + passes; p++) {
+        const struct optimizer_place place = {*p->rate, *p->steps + p->step + 1, p->not_finite};
+        optimizer_prepare(p->optimizer, rules, &place, kernels->sum_squares(p->gradient, p->n), p->fault);
     }
-}
-
-static void cpu_add(struct backend *backend, real *to, const real *from, size_t n)
-{
-    cpu_of(backend)->kernels->add(to, from, n);
-}
-
-static void cpu_adam(struct backend *backend, const struct adam_step *step, const struct trouble *trouble, real *parameters,
-                     const real *gradient, real *m, real *v, size_t n)
-{
-    if (trouble && trouble->kind != TROUBLE_NONE) return;
-    cpu_of(backend)->kernels->adam(step, parameters, gradient, m, v, n);
+    for (const struct optimizer_pass *p = pass; p < pass + passes; p++)
+        if (p->fault->kind == NO_FAULT) kernels->adam(&p->optimizer->step, p->parameters, p->gradient, p->m, p->v, p->n);
 }
 
 static void cpu_soft_update(struct backend *backend, real *target, const real *from, real tau, size_t n)
@@ -347,23 +345,23 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .pack = cpu_pack,
                                          .forward = cpu_forward,
                                          .act = cpu_act,
+                                         .evaluate = cpu_evaluate,
                                          .forward_act = cpu_forward_act,
                                          .train = cpu_train,
                                          .gae = cpu_gae,
-                                         .select_ends = small_select_ends,
-                                         .scatter = small_scatter,
-                                         .copy_rows = small_copy_rows,
-                                         .find_nonfinite = small_find_nonfinite,
+                                         .select_ends = scalar_select_ends,
+                                         .scatter = scalar_scatter,
+                                         .copy_rows = scalar_copy_rows,
+                                         .find_nonfinite = scalar_find_nonfinite,
                                          .moments = cpu_moments,
                                          .standardise = cpu_standardise,
-                                         .select = small_select,
-                                         .learner_start = small_learner_start,
-                                         .learner_begin = small_learner_begin,
-                                         .rescale_heads = small_rescale_heads,
-                                         .learner_judge = cpu_learner_judge,
+                                         .select = scalar_select,
+                                         .ppo_start = scalar_ppo_start,
+                                         .ppo_begin = scalar_ppo_begin,
+                                         .rescale_heads = scalar_rescale_heads,
+                                         .ppo_measure = scalar_ppo_measure,
+                                         .optimizer_step = cpu_optimizer_step,
                                          .copy = cpu_copy,
-                                         .add = cpu_add,
-                                         .adam = cpu_adam,
                                          .soft_update = cpu_soft_update};
 
 int cpu_backend_open(struct backend **backend, const struct backend_config *config, struct error *err)

@@ -29,17 +29,17 @@ struct cpu_kernels {
     size_t (*chunk_size)(const struct network *);  /* reals of a chunk's accumulators */
     size_t (*folded_size)(const struct network *); /* reals of the folded weights */
     void (*fold)(const struct network *, const real *parameters, real *folded);
-    size_t (*act_size)(const struct distribution *);
+    size_t (*act_size)(const struct distribution *); /* reals a thread needs for act and evaluate */
     void (*pack)(const struct network *, struct tiles *, const float *x, const struct batch *, int tile);
     void (*forward)(const struct forward_pass *, real *work, int tile, int end);
     void (*train)(const struct train_pass *, real *work, real *chunk, double *sums, int tile, int end);
     void (*reduce)(const struct train_pass *, int chunks); /* accumulators of all chunks to the gradient and sums of the pass */
     void (*act)(const struct act_pass *, real *work, int row, int end);
+    void (*evaluate)(const struct evaluate_pass *, real *work, int row, int end);
     void (*gae)(const struct gae_pass *);
     void (*moments)(const struct moments_pass *);
     void (*standardise)(const struct standardise_pass *);
     double (*sum_squares)(const real *x, size_t n);
-    void (*add)(real *to, const real *from, size_t n);
     void (*adam)(const struct adam_step *, real *parameters, const real *gradient, real *m, real *v, size_t n);
     void (*soft_update)(real *target, const real *from, real tau, size_t n);
     double (*peak_loop)(int repeats, real *sink);
@@ -60,15 +60,16 @@ static inline int batch_units(const struct batch *batch)
 
 int cpu_backend_open(struct backend **backend, const struct backend_config *config, struct error *err); /* what backend_open calls */
 
-/* Operations without arithmetic to speak of, cpu_small.c. */
-void small_select_ends(struct backend *, const struct ends_pass *, int passes);
-void small_find_nonfinite(struct backend *, const float *x, size_t n, uint64_t *first);
-void small_scatter(struct backend *, const struct scatter_pass *, int passes);
-void small_copy_rows(struct backend *, const struct copy_pass *, int passes);
-void small_select(struct backend *, const struct select_pass *, int passes);
-void small_learner_start(struct backend *, const struct learner_pass *, int passes, const uint64_t *bad, int bads);
-void small_learner_begin(struct backend *, const struct learner_rules *, const struct learner_pass *, int passes);
-void small_rescale_heads(struct backend *, const struct rescale_pass *, int passes);
+/* Operations that gain nothing from vectors or threads, cpu_scalar.c. */
+void scalar_select_ends(struct backend *, const struct ends_pass *, int passes);
+void scalar_find_nonfinite(struct backend *, const float *x, size_t n, uint64_t *first);
+void scalar_scatter(struct backend *, const struct scatter_pass *, int passes);
+void scalar_copy_rows(struct backend *, const struct copy_pass *, int passes);
+void scalar_select(struct backend *, const struct select_pass *, int passes);
+void scalar_ppo_start(struct backend *, const struct ppo_pass *, int passes, const uint64_t *bad, int bads);
+void scalar_ppo_begin(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
+void scalar_rescale_heads(struct backend *, const struct rescale_pass *, int passes);
+void scalar_ppo_measure(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 
 /* Names of this translation unit's level: LEVELLED(policy_loss) is policy_loss_avx2. */
 #define LEVELLED_PASTE(name, level)  name##_##level
@@ -97,9 +98,10 @@ static inline void batch_rows(const struct batch *batch, int b, int count, size_
  * are added to. */
 struct loss_tile {
     const struct train_pass *pass;
-    int first, rows; /* rows of the batch in this tile; the tile's others are padding */
-    real *z, *g, *p; /* [O][R] */
-    real *scratch;   /* [LOSS_ROWS][R] */
+    const real *log_std; /* [extra] */
+    int first, rows;     /* rows of the batch in this tile; the tile's others are padding */
+    real *z, *g, *p;     /* [O][R] */
+    real *scratch;       /* [LOSS_ROWS][R] */
     double *lanes;
     real *log_std_gradient;
 };
@@ -107,6 +109,7 @@ void LEVELLED(policy_loss)(const struct loss_tile *);
 void LEVELLED(value_loss)(const struct loss_tile *);
 size_t LEVELLED(act_size)(const struct distribution *);
 void LEVELLED(act_rows)(const struct act_pass *, real *work, int row, int end);
+void LEVELLED(evaluate_rows)(const struct evaluate_pass *, real *work, int row, int end);
 
 void LEVELLED(gae_range)(const struct gae_pass *);
 void LEVELLED(moments_of)(const struct moments_pass *);

@@ -20,7 +20,7 @@ void LEVELLED(gae_range)(const struct gae_pass *p)
                 const real mean = (real)scale->mean, deviation = (real)scale->deviation;
                 const real value = mean + deviation * p->value[v];
                 const real next = mean + deviation * p->value[v + envs * values];
-                const bool truncated = p->ep_end[env] == GAE_TRUNCATED && p->final_value;
+                const bool truncated = p->ep_end[env] == MAPPO_TRUNCATED && p->final_value;
                 const real final = truncated ? mean + deviation * p->final_value[v] : (real)0;
                 const real later = t + 1 < p->steps ? p->advantage[i + envs * agents] : (real)0;
                 const real advantage = gae_advantage(&step, (real)p->reward[i], p->terminated ? p->terminated[i] : 0, p->ep_end[env], value,
@@ -35,7 +35,7 @@ void LEVELLED(gae_range)(const struct gae_pass *p)
 void LEVELLED(moments_of)(const struct moments_pass *p)
 {
     double found[3] = {0};
-    const size_t wide = (size_t)p->batch.rows * (size_t)p->rows; /* numbers of a unit lie side by side */
+    const size_t wide = (size_t)p->batch.rows;
     for (int u = 0; u < p->batch.units; u++) {
         const size_t first = (size_t)(p->batch.unit ? p->batch.unit[u] : u) * wide;
         for (size_t i = first; i < first + wide; i++) {

@@ -72,7 +72,7 @@ static size_t gru_lay_out(struct gru_work *g, const struct network *net, real *b
 static size_t gru_work_size(const struct network *net)
 {
     struct gru_work g;
-    return net->gru_layers > 0 ? gru_lay_out(&g, net, NULL) : 0;
+    return net->gru ? gru_lay_out(&g, net, NULL) : 0;
 }
 
 static struct gru_step gru_step_at(const struct gru_work *g, const struct network *net, int step)

@@ -211,11 +211,11 @@ const struct cpu_kernels LEVELLED(cpu_kernels) = {
     .train = train,
     .reduce = reduce,
     .act = LEVELLED(act_rows),
+    .evaluate = LEVELLED(evaluate_rows),
     .gae = LEVELLED(gae_range),
     .moments = LEVELLED(moments_of),
     .standardise = LEVELLED(standardise_all),
     .sum_squares = LEVELLED(sum_squares_of),
-    .add = LEVELLED(add_to),
     .adam = LEVELLED(adam_all),
     .soft_update = LEVELLED(soft_update_all),
 };

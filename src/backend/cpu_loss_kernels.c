@@ -147,7 +147,7 @@ static void head_forward(const struct loss_tile *t, int h, const size_t *row)
                 entropy[r] += bernoulli_entropy(z[r]);
             }
         } else {
-            const struct gaussian g = gaussian_of(loss->dist, t->pass->parameters + t->pass->net->at.extra, head->action + k);
+            const struct gaussian g = gaussian_of(loss->dist, t->log_std, head->action + k);
             gather_float(loss->act_real, loss->dist->act_reals, head->action + k, row, t->rows, action);
             for (int r = 0; r < (int)TILE; r++) {
                 log_prob[r] += gaussian_log_prob(action[r], z[r], g.log_std, g.inverse_std);
@@ -177,7 +177,7 @@ static void head_backward(const struct loss_tile *t, int h, const size_t *row)
             gather_int(loss->act_int, loss->dist->act_ints, head->action + k, 0, row, t->rows, action);
             for (int r = 0; r < (int)TILE; r++) g[r] = bernoulli_gradient(z[r], action[r], g_lp[r], g_h[r]);
         } else {
-            const struct gaussian s = gaussian_of(loss->dist, t->pass->parameters + t->pass->net->at.extra, head->action + k);
+            const struct gaussian s = gaussian_of(loss->dist, t->log_std, head->action + k);
             gather_float(loss->act_real, loss->dist->act_reals, head->action + k, row, t->rows, action);
             for (int r = 0; r < (int)TILE; r++) g[r] = g_lp[r] * gaussian_gradient_mean(action[r], z[r], s.inverse_std);
             if (loss->dist->fixed_std > 0) continue;
@@ -190,6 +190,7 @@ static void head_backward(const struct loss_tile *t, int h, const size_t *row)
 void LEVELLED(policy_loss)(const struct loss_tile *t)
 {
     const struct policy_loss *loss = &t->pass->policy;
+    const struct policy_objective objective = loss->objective;
     size_t row[TILE];
     batch_rows(&t->pass->batch, t->first, t->rows, row);
 
@@ -209,9 +210,9 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
 
     double *lanes = t->lanes;
     for (int r = 0; r < (int)TILE; r++) {
-        const struct surrogate s = ppo_surrogate(log_prob[r], old[r], advantage[r], loss->clip);
+        const struct surrogate s = policy_surrogate(&objective, log_prob[r], old[r], advantage[r]);
         g_lp[r] = weight[r] * s.gradient;
-        g_h[r] = -loss->entropy * weight[r];
+        g_h[r] = -objective.entropy * weight[r];
         lanes[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
         lanes[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * s.loss);
         lanes[SUM_ENTROPY * (int)TILE + r] += (double)(weight[r] * entropy[r]);
@@ -228,6 +229,7 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
 void LEVELLED(value_loss)(const struct loss_tile *t)
 {
     const struct value_loss *loss = &t->pass->value;
+    const struct value_objective objective = loss->objective;
     size_t row[TILE], target_row[TILE];
     batch_rows(&t->pass->batch, t->first, t->rows, row);
 
@@ -248,8 +250,8 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
         gather_real(loss->ret, target_row, t->rows, ret);
         gather_weight(loss->active, target_row, t->rows, weight);
         for (int r = 0; r < (int)TILE; r++) {
-            const struct value_error e = value_loss_of(value[r], (ret[r] - mean) * inverse, old[r], loss->clip, loss->huber_delta);
-            g[r] += loss->coefficient * weight[r] * e.gradient;
+            const struct value_error e = value_loss_of(&objective, value[r], (ret[r] - mean) * inverse, old[r]);
+            g[r] += objective.coefficient * weight[r] * e.gradient;
             lanes[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
             lanes[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * e.loss);
         }
@@ -364,7 +366,16 @@ static int outputs_of(const struct distribution *dist)
 
 size_t LEVELLED(act_size)(const struct distribution *dist)
 {
-    return (size_t)(2 * outputs_of(dist) + 1) * TILE;
+    return (size_t)(2 * outputs_of(dist) + LOSS_ROWS) * TILE;
+}
+
+/* Outputs [B][O] of rows row … row + rows - 1, as the tile z [O][R]. */
+static void load_outputs(const real *out, int outputs, int row, int rows, real *z)
+{
+    for (int o = 0; o < outputs; o++) {
+        for (int r = 0; r < (int)TILE; r++)
+            z[o * (int)TILE + r] = r < rows ? out[(size_t)(row + r) * (size_t)outputs + (size_t)o] : (real)0;
+    }
 }
 
 void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
@@ -374,14 +385,10 @@ void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
     const uint64_t step = p->step + (p->clock ? *p->clock : 0);
     for (; row < end; row += TILE) {
         const int rows = end - row < (int)TILE ? end - row : (int)TILE;
-        const size_t first = (size_t)row;
         size_t index[TILE] = {0};
         batch_rows(&p->batch, row, rows, index);
         struct words words = {.pass = p, .row = index, .step = step};
-        for (int o = 0; o < outputs; o++) {
-            for (int r = 0; r < (int)TILE; r++)
-                z[o * (int)TILE + r] = r < rows ? p->out[(first + (size_t)r) * (size_t)outputs + (size_t)o] : (real)0;
-        }
+        load_outputs(p->out, outputs, row, rows, z);
         memset(log_prob, 0, TILE * sizeof *log_prob);
         for (int h = 0; h < p->dist->heads; h++) {
             const struct head *head = &p->dist->head[h];
@@ -400,5 +407,26 @@ void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
             }
         }
         for (int r = 0; p->log_prob && r < rows; r++) p->log_prob[index[r]] = log_prob[r];
+    }
+}
+
+void LEVELLED(evaluate_rows)(const struct evaluate_pass *p, real *work, int row, int end)
+{
+    const int outputs = outputs_of(p->dist);
+    const struct train_pass given = {
+        .policy = {.dist = p->dist, .mask = p->mask, .act_int = p->act_int, .act_real = p->act_real}}; /* what head_forward looks at */
+    struct loss_tile tile = {.pass = &given, .log_std = p->log_std, .z = work, .p = work + outputs * (int)TILE};
+    tile.scratch = tile.p + outputs * (int)TILE;
+    real *log_prob = scratch_row(&tile, ROW_LOG_PROB), *entropy = scratch_row(&tile, ROW_ENTROPY);
+    for (; row < end; row += TILE) {
+        size_t index[TILE] = {0};
+        tile.rows = end - row < (int)TILE ? end - row : (int)TILE;
+        batch_rows(&p->batch, row, tile.rows, index);
+        load_outputs(p->out, outputs, row, tile.rows, tile.z);
+        memset(log_prob, 0, TILE * sizeof *log_prob);
+        memset(entropy, 0, TILE * sizeof *entropy);
+        for (int h = 0; h < p->dist->heads; h++) head_forward(&tile, h, index);
+        for (int r = 0; r < tile.rows; r++) p->log_prob[index[r]] = log_prob[r];
+        for (int r = 0; r < tile.rows && p->entropy; r++) p->entropy[index[r]] = entropy[r];
     }
 }

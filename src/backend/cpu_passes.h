@@ -171,7 +171,7 @@ static void gemm_then(const struct product *p, int epilogue)
     }
 }
 
-/* ---- layer norm ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- layer norm: kernels/norm.h over vectors of rows, see there why it stands here again --------------------------------------------- */
 
 struct norm_rows {   /* of each row of the tile, [R] */
     real *sum;       /* Σ of what is to be normalised */
@@ -265,7 +265,7 @@ struct hidden_backward {
     const real *sum, *sum_x; /* [R] Σ g and Σ g x̂ over the features */
 };
 
-/* With x̂ = (a - mean) / deviation:  dL/da = (g - mean(g) - x̂ mean(g x̂)) / deviation.
+/* norm_gradient of kernels/norm.h. With x̂ = (a - mean) / deviation:  dL/da = (g - mean(g) - x̂ mean(g x̂)) / deviation.
  * The activation's slope comes from x̂ as well: a = x̂ deviation + mean, so 1 - a² is a polynomial of x̂; and a > 0 where x̂ > offset. */
 struct slope {
     vector c1, c2;     /* means of g and g x̂ */

@@ -87,7 +87,7 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
     const size_t hidden = (size_t)net->hidden;
     w->net = net;
     w->depth = net->layers;
-    const int widest = net->gru_layers > 0 ? 3 * net->hidden : net->hidden;
+    const int widest = net->gru ? 3 * net->hidden : net->hidden;
     w->wide = padded(widest > net->outputs ? widest : net->outputs);
     for (int l = 0; l < net->layers; l++) {
         w->x[l] = take(base, &used, hidden * TILE);
@@ -280,6 +280,7 @@ static void put_outputs(const struct work *w, const struct forward_pass *pass, i
 static void tile_loss(const struct work *w, const struct train_pass *pass, real *chunk, int first, int rows)
 {
     const struct loss_tile loss = {.pass = pass,
+                                   .log_std = w->net->extra > 0 ? pass->parameters + w->net->at.extra : NULL,
                                    .first = first,
                                    .rows = rows,
                                    .z = w->out,

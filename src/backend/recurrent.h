@@ -13,7 +13,7 @@ static inline int recurrent_width(const struct recurrent *time, int rows, int t)
 /* That the sequences of a pass are its rows, and that it has no more steps than there is room for. */
 static inline void recurrent_check(const struct network *net, const struct recurrent *time, int rows, int most_steps)
 {
-    CHECK((net->gru_layers > 0) == (time != NULL), "a pass of a network %s GRU comes %s steps", net->gru_layers > 0 ? "with a" : "without",
+    CHECK(net->gru == (time != NULL), "a pass of a network %s GRU comes %s steps", net->gru ? "with a" : "without",
           time ? "with" : "without");
     if (!time) return;
     CHECK(time->steps >= 1 && time->steps <= most_steps, "a pass of %d steps, 1 to %d are possible", time->steps, most_steps);

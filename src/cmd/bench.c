@@ -32,7 +32,7 @@ struct bench_case {
 static int open_envs(const struct config *c, struct share envs, int threads, struct vecenv **env, struct error *err)
 {
     const struct env_batch batch = {
-        .envs = envs, .seed = (uint64_t)c->train_seed, .stream = PHILOX_ENVIRONMENT, .threads = threads, .horizon = c->rollout_steps};
+        .envs = envs, .seed = (uint64_t)c->train_seed, .stream = PHILOX_ENVIRONMENT, .threads = threads, .horizon = algorithm_horizon(c)};
     return open_env(env, c, &batch, err);
 }
 
@@ -57,11 +57,11 @@ static double multiply_adds(const struct network *net, double *first)
 }
 
 /* Floating-point operations of the matrix products per environment step of training. */
-static double flops_of(const struct algorithm *algorithm, const struct config *c)
+static double flops_of(const struct policies *policies, const struct config *c)
 {
     double sum = 0;
-    for (int g = 0; g < algorithm->groups; g++) {
-        const struct policy *policy = algorithm->policy[g];
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
         const struct network *net[2] = {&policy->actor, &policy->critic};
         const double rows[2] = {policy->sizes.agents, policy->value_agents};
         for (int i = 0; i < 2; i++) {
@@ -158,36 +158,37 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     r->hidden = isnan(seconds[HIDDEN]) ? seconds[HIDDEN] : bench_median(sample[HIDDEN], n);
     r->steps = (double)c->rollout_envs * (double)p->algorithm->horizon;
     r->agents = 0;
-    for (int g = 0; g < p->algorithm->groups; g++) r->agents += p->algorithm->policy[g]->sizes.agents;
-    r->flops = flops_of(p->algorithm, c);
+    for (int g = 0; g < p->policies->groups; g++) r->agents += p->policies->group[g]->sizes.agents;
+    r->flops = flops_of(p->policies, c);
     return 0;
+}
+
+/* The first choice of the first head, or zeros and ones in turn. */
+static int32_t *make_actions(const struct mappo_space *space, size_t count)
+{
+    int32_t *action = calloc(count + 1, sizeof *action);
+    CHECK(action, "out of memory");
+    for (size_t i = 0; i < count; i++) action[i] = space->start ? space->start[0] : (int32_t)(i % 2);
+    return action;
 }
 
 void bench_env_io(struct mappo_env_io *io, const struct mappo_env_spec *spec, int64_t envs, bench_take *take, void *user)
 {
+    struct slices slices;
+    slices_of(&slices, spec);
     *io = (struct mappo_env_io){.struct_size = sizeof *io, .groups = spec->groups};
-    for (int g = 0; g < spec->groups; g++) {
-        const struct group_sizes s = group_sizes(&spec->group[g]);
-        const size_t rows = (size_t)envs * (size_t)s.agents, actions = rows * (size_t)s.act_ints;
-        struct mappo_group_io *to = &io->group[g];
-        int32_t *action = calloc(actions + 1, sizeof *action);
-        CHECK(action, "out of memory");
-        for (size_t i = 0; i < actions; i++) action[i] = spec->group[g].act[0].start ? spec->group[g].act[0].start[0] : (int32_t)(i % 2);
-        to->act_int = take(user, actions * sizeof *action, action);
+    for (int i = 0; i < slices.count; i++) {
+        const struct slice *slice = &slices.slice[i];
+        if (slice_is_state(slice) || slice->id == ENV_SLICE_info) continue;
+        int32_t *action =
+            slice->id == GROUP_SLICE_act_int ? make_actions(&spec->group[slice->group].act[0], (size_t)envs * slice->width) : NULL;
+        slice_point(io, slice, take(user, (size_t)envs * slice->bytes, action));
         free(action);
-        to->act_real = take(user, rows * (size_t)s.act_reals * sizeof(float), NULL);
-        to->obs = take(user, rows * (size_t)s.obs * sizeof(float), NULL);
-        to->final_obs = take(user, rows * (size_t)s.obs * sizeof(float), NULL);
-        to->reward = take(user, rows * sizeof(float), NULL);
-        to->terminated = take(user, rows, NULL);
-        to->active = take(user, rows, NULL);
-        to->act_mask = take(user, rows * (size_t)s.logits, NULL);
     }
-    io->ep_end = take(user, (size_t)envs, NULL);
 }
 
 struct host_arrays {
-    void *block[MAPPO_MAX_GROUPS * 10 + 4];
+    void *block[SLICES_MAX];
     int blocks;
 };
 

@@ -4,6 +4,7 @@
 
 #include "cmd/cmd.h"
 #include "comm/placement.h"
+#include "env/slices.h"
 #include "run/learning.h"
 
 struct bench {

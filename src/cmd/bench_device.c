@@ -36,11 +36,11 @@ static const struct device_case cases[] = {
 static const char *const precision_name[] = {"float32", "tf32", "bf16"};
 
 /* Bytes that an environment step must move at least: inputs of every pass once, what the rollout writes once. */
-static double bytes_of(const struct algorithm *algorithm, const struct config *c)
+static double bytes_of(const struct policies *policies, const struct config *c)
 {
     double floats = 0;
-    for (int g = 0; g < algorithm->groups; g++) {
-        const struct policy *policy = algorithm->policy[g];
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
         const double actor = (double)policy->sizes.agents * policy->actor.inputs,
                      critic = (double)policy->state_rows * policy->critic.inputs;
         floats += (actor + critic) * (3 + (double)c->ppo_epochs); /* written, packed (read and written), read in every epoch */
@@ -119,7 +119,7 @@ static int measure(const struct bench *bench, const struct device_case *k, struc
         row->result.peak = b->rate(b, RATE_MULTIPLY_ADD, 0, 0, 0);
         const double bandwidth = b->rate(b, RATE_COPY, 0, 0, 0);
         const double arithmetic = row->result.steps * row->result.flops / row->result.peak;
-        const double traffic = row->result.steps * bytes_of(l.algorithm, c) / bandwidth;
+        const double traffic = row->result.steps * bytes_of(l.policies, c) / bandwidth;
         row->floor = fmax(arithmetic, traffic) / comm->size;
         if (hidden > 128) row->product = b->rate(b, RATE_PRODUCT, rows, hidden, hidden);
     }
@@ -188,7 +188,7 @@ enum { ENVIRONMENTS_ALONE = 65536, ALONE_SAMPLES = 5 };
 
 struct device_arrays {
     struct backend *backend;
-    void *block[MAPPO_MAX_GROUPS * 10 + 4];
+    void *block[SLICES_MAX];
     int blocks;
 };
 

@@ -9,6 +9,7 @@ int cmd_train(const struct arguments *args, struct comm *comm);
 int cmd_eval(const struct arguments *args, struct comm *comm);
 int cmd_inspect(const struct arguments *args, struct comm *comm);
 int cmd_envs(const struct arguments *args, struct comm *comm);
+int cmd_check(const struct arguments *args, struct comm *comm);
 int cmd_bench(const struct arguments *args, struct comm *comm);
 int cmd_doctor(const struct arguments *args, struct comm *comm);
 int cmd_docs(const struct arguments *args, struct comm *comm); /* prints the generated pages: for `make docs` and lint */
@@ -17,6 +18,10 @@ int cmd_version(const struct arguments *args, struct comm *comm);
 
 /* The environment side of config_build: id, preset and options from the registry (find_env.c). */
 int cmd_find_env(struct config_env *env, const char *name, struct error *err);
+/* EXIT_USAGE where env=ENV is given to a command that takes ENV as its operand. */
+int cmd_check_operand(const struct arguments *args, struct error *err);
+/* The configuration of a run in the environment that is the first operand, with the settings given. */
+int cmd_env_config(struct config *config, const struct arguments *args, struct error *err);
 
 /* ---- the table of commands (commands.c) ------------------------------------------------------------------------------------------- */
 
@@ -30,6 +35,7 @@ struct command {
     int takes;            /* enum command_takes */
     const char *looks_at; /* sections and keys that it looks at, a blank between them; NULL = all … */
     const char *but_not;  /* … but for these keys; NULL = none */
+    const char *own;      /* NAME of NAME=VALUE that are no keys and that only it has, a blank between them; NULL = none */
     int (*run)(const struct arguments *args, struct comm *comm);
     const char *about;   /* paragraphs: what it does */
     const char *section; /* keys shown on its page; "" = the list of sections, NULL = none */

@@ -14,15 +14,48 @@ static const char *const kind_names[] = {"?", "Box", "Discrete", "MultiDiscrete"
 
 /* ---- the list --------------------------------------------------------------------------------------------- */
 
+static void print_aliases(const char *const *names)
+{
+    for (const char *const *alias = names; alias && *alias; alias++)
+        printf("%s%s", alias == names ? "                         also: " : ", ", *alias);
+    if (names && *names) printf("\n");
+}
+
+/* "N=2 rules=on-policy" */
+static void settings_text(const struct env_variant *variant, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (int i = 0; i < variant->options; i++) {
+        const size_t used = strlen(text);
+        text_format(text + used, size - used, "%s%s=%s", i ? " " : "", variant->option[i].name, variant->option[i].value);
+    }
+}
+
+static bool is_listed(const struct env_variant *variant, const struct mappo_env *env)
+{
+    return strcmp(variant->base, env->id) == 0 && (!registry_hidden(variant->name) || registry_hidden(env->id));
+}
+
+static void print_variants(const struct mappo_env *env)
+{
+    const struct env_variant *variant;
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        char text[OPTIONS_TEXT];
+        if (!is_listed(variant, env)) continue;
+        settings_text(variant, text, sizeof text);
+        printf("  %-22s %s\n", variant->name, text);
+        print_aliases(variant->alias);
+    }
+}
+
 static void print_list(void)
 {
     for (int i = 0; i < registry_count(); i++) {
         const struct mappo_env *env = registry_at(i);
-        if (registry_hidden(env)) continue;
+        if (registry_hidden(env->id)) continue;
         printf("%-24s %s\n", env->id, env->summary);
-        for (const char *const *alias = env->alias; alias && *alias; alias++)
-            printf("%s%s", alias == env->alias ? "                         also: " : ", ", *alias);
-        if (env->alias && *env->alias) printf("\n");
+        print_aliases(env->alias);
+        print_variants(env);
     }
     printf("\nmappo envs NAME tells all about one of them; a plugin is given by the path of its .so (docs/env-abi.md)\n");
 }
@@ -37,19 +70,44 @@ static void json_names(const char *const *name)
     printf("]");
 }
 
+static void json_variants(const struct mappo_env *env)
+{
+    const struct env_variant *variant;
+    bool first = true;
+    printf(", \"variants\": [");
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        if (!is_listed(variant, env)) continue;
+        printf("%s{\"id\": ", first ? "" : ", ");
+        text_json_string(stdout, variant->name);
+        printf(", \"aliases\": ");
+        json_names(variant->alias);
+        printf(", \"options\": {");
+        for (int k = 0; k < variant->options; k++) {
+            if (k) printf(", ");
+            text_json_string(stdout, variant->option[k].name);
+            printf(": ");
+            text_json_string(stdout, variant->option[k].value);
+        }
+        printf("}}");
+        first = false;
+    }
+    printf("]");
+}
+
 static void print_list_json(void)
 {
     bool first = true;
     printf("[");
     for (int i = 0; i < registry_count(); i++) {
         const struct mappo_env *env = registry_at(i);
-        if (registry_hidden(env)) continue;
+        if (registry_hidden(env->id)) continue;
         printf("%s{\"id\": ", first ? "" : ", ");
         text_json_string(stdout, env->id);
         printf(", \"aliases\": ");
         json_names(env->alias);
         printf(", \"summary\": ");
         text_json_string(stdout, env->summary);
+        json_variants(env);
         printf("}");
         first = false;
     }
@@ -163,10 +221,21 @@ static void json_space(const struct mappo_space *space)
 
 /* ---- one environment -------------------------------------------------------------------------------------- */
 
-static void print_group(const struct mappo_group *group)
+/* "1", or "1 (enemies)" */
+static void team_text(const struct mappo_env_spec *spec, int team, char *text, size_t size)
+{
+    if (spec->teams)
+        text_format(text, size, "%d (%s)", team, spec->team_name[team]);
+    else
+        text_format(text, size, "%d", team);
+}
+
+static void print_group(const struct mappo_env_spec *spec, const struct mappo_group *group)
 {
     const struct group_sizes sizes = group_sizes(group);
-    printf("\ngroup %s: %d agent%s, team %d%s%s%s%s\n", group->name, group->agents, group->agents == 1 ? "" : "s", group->team,
+    char team[1100];
+    team_text(spec, group->team, team, sizeof team);
+    printf("\ngroup %s: %d agent%s, team %s%s%s%s%s\n", group->name, group->agents, group->agents == 1 ? "" : "s", team,
            group->flags & MAPPO_SHARED_REWARD ? ", one reward for all" : "", group->flags & MAPPO_HAS_MASK ? ", masked actions" : "",
            group->flags & MAPPO_HAS_ACTIVE ? ", agents come and go" : "",
            group->flags & MAPPO_STATE_PER_AGENT ? ", a state for each agent" : "");
@@ -190,18 +259,21 @@ static void print_options(const struct mappo_env *env)
     for (int i = 0; i < options_count(env); i++) {
         const struct mappo_option *option = &env->option[i];
         options_range(option, range, sizeof range);
-        printf("  %-24s %-7s default %-10s %-18s %s\n", option->name, options_type_name(option), option->def, range,
-               option->help ? option->help : "");
+        printf("  %-24s %-7s default %-10s %-18s %s\n", option->name, options_type_name(option), *option->def ? option->def : "(empty)",
+               range, option->help ? option->help : "");
     }
 }
 
-static void print_env(const struct vecenv *env)
+static void print_env(const struct vecenv *env, const struct config *config)
 {
+    char title[OPTIONS_TEXT];
     const struct mappo_env *d = vecenv_descriptor(env);
     const struct mappo_env_spec *spec = vecenv_spec(env);
     printf("%s: %s\n", d->id, d->summary ? d->summary : "");
     for (const char *const *alias = d->alias; alias && *alias; alias++) printf("%s%s", alias == d->alias ? "  also      " : ", ", *alias);
     if (d->alias && *d->alias) printf("\n");
+    open_env_title(config, env, title, sizeof title);
+    if (config->env_variant[0] || config->env_asked[0]) printf("  shown     %s\n", title);
     printf("  source    %s\n", d->source ? d->source : "not given");
     printf("  rules     %s\n", spec->rules);
     printf("  options   %s\n", vecenv_options(env));
@@ -212,7 +284,7 @@ static void print_env(const struct vecenv *env)
         printf("  episode   unlimited\n");
     printf("  has       %s, %s, %s\n", spec->snapshot_bytes ? "snapshots" : "no snapshots (episodes restart when a run is continued)",
            d->script ? "a scripted player" : "no scripted player", d->draw ? "drawing" : "no drawing");
-    for (int g = 0; g < spec->groups; g++) print_group(&spec->group[g]);
+    for (int g = 0; g < spec->groups; g++) print_group(spec, &spec->group[g]);
     if (spec->state_size)
         printf("\nstate: %d numbers%s\n", spec->state_size, spec->state_is_all_obs ? ": all observations one after the other" : "");
     if (spec->infos) printf("\ninfo (metrics of that name)\n");
@@ -220,6 +292,10 @@ static void print_env(const struct vecenv *env)
         printf("  %-24s %-10s %s%s\n", spec->info[k].name, spec->info[k].unit ? spec->info[k].unit : "",
                spec->info[k].help ? spec->info[k].help : "", spec->info[k].at_end ? " (where episodes end)" : "");
     print_options(d);
+    const struct env_variant *variant;
+    for (int i = 0; (variant = registry_variant_at(i)) && !is_listed(variant, d); i++) continue;
+    if (variant) printf("\nvariants\n");
+    print_variants(d);
 }
 
 static void json_pair(const char *before, const char *name, const char *value)
@@ -231,9 +307,10 @@ static void json_pair(const char *before, const char *name, const char *value)
         printf("null");
 }
 
-static void json_group(const struct mappo_group *group)
+static void json_group(const struct mappo_env_spec *spec, const struct mappo_group *group)
 {
     json_pair("{", "name", group->name);
+    json_pair(", ", "team_name", spec->teams ? spec->team_name[group->team] : NULL);
     printf(", \"agents\": %d, \"team\": %d, \"shared_reward\": %s, \"masks\": %s, \"active\": %s, \"state_per_agent\": %d", group->agents,
            group->team, group->flags & MAPPO_SHARED_REWARD ? "true" : "false", group->flags & MAPPO_HAS_MASK ? "true" : "false",
            group->flags & MAPPO_HAS_ACTIVE ? "true" : "false", group->state_size);
@@ -268,13 +345,14 @@ static void json_option(const struct mappo_option *option)
     printf("}");
 }
 
-static void print_env_json(const struct vecenv *env)
+static void print_env_json(const struct vecenv *env, const struct config *config)
 {
     const struct mappo_env *d = vecenv_descriptor(env);
     const struct mappo_env_spec *spec = vecenv_spec(env);
     json_pair("{", "id", d->id);
     printf(", \"aliases\": ");
     json_names(d->alias);
+    json_pair(", ", "variant", config->env_variant[0] ? config->env_variant : NULL);
     json_pair(", ", "summary", d->summary);
     json_pair(", ", "source", d->source);
     json_pair(", ", "rules", spec->rules);
@@ -286,7 +364,7 @@ static void print_env_json(const struct vecenv *env)
     printf(", \"groups\": [");
     for (int g = 0; g < spec->groups; g++) {
         printf("%s", g ? ", " : "");
-        json_group(&spec->group[g]);
+        json_group(spec, &spec->group[g]);
     }
     printf("], \"info\": [");
     for (int k = 0; k < spec->infos; k++) {
@@ -300,42 +378,25 @@ static void print_env_json(const struct vecenv *env)
         printf("%s", i ? ", " : "");
         json_option(&d->option[i]);
     }
-    printf("]}\n");
+    printf("]");
+    json_variants(d);
+    printf("}\n");
 }
 
 /* The environment as a run with the same settings would have it. */
-static int open_named(struct vecenv **env, const struct arguments *args, struct error *err)
+static int open_named(struct vecenv **env, struct config *config, const struct arguments *args, struct error *err)
 {
-    struct config *config = calloc(1, sizeof *config);
-    struct arguments *with_name = malloc(sizeof *with_name);
-    char name[CONFIG_TEXT + 8];
-    int code = EXIT_INTERNAL;
     *env = NULL;
-    CHECK(config && with_name, "out of memory");
-    *with_name = *args;
-    if (!text_format(name, sizeof name, "env=%s", args->operand[0]) || with_name->assignments == ARGS_MAX) {
-        code =
-            error_set(err, EXIT_USAGE, "the environment's name is longer than %d letters, or there are too many settings", CONFIG_TEXT - 1);
-    } else {
-        with_name->assignment[with_name->assignments++] = name;
-        code = config_build(config, with_name, cmd_find_env, err);
-    }
+    int code = cmd_env_config(config, args, err);
     if (code == 0) code = open_env_alone(env, config, err);
-    free(with_name);
-    free(config);
     return code;
 }
 
 /* Settings have a meaning in one environment, and the list of them has none. */
 static int check_given(const struct arguments *args, struct error *err)
 {
-    for (int i = 0; i < args->assignments; i++) {
-        char key[128];
-        const char *value = assignment_split(args->assignment[i], key, sizeof key);
-        if (config_find(key) == KEY_env_name)
-            return error_set(err, EXIT_USAGE, "mappo envs takes the environment without %s=: mappo envs %s", key,
-                             args->operands ? args->operand[0] : value);
-    }
+    const int code = cmd_check_operand(args, err);
+    if (code) return code;
     if (args->operands || !(args->assignments || args->files)) return 0;
     return error_set(err, EXIT_USAGE, "mappo envs lists the environments; %s is for one of them: mappo envs ENV %s%s",
                      args->assignments ? args->assignment[0] : "--config", args->assignments ? "" : "--config ",
@@ -352,13 +413,12 @@ int cmd_envs(const struct arguments *args, struct comm *comm)
         if (comm->rank == 0 && !args->json) print_list();
         return EXIT_DONE;
     }
-    const int code = comm_vote(comm, open_named(&env, args, &err), &err);
-    if (code) {
-        vecenv_close(env);
-        return error_report(&err);
-    }
-    if (comm->rank == 0 && args->json) print_env_json(env);
-    if (comm->rank == 0 && !args->json) print_env(env);
+    struct config *config = calloc(1, sizeof *config);
+    CHECK(config, "out of memory");
+    const int code = comm_vote(comm, open_named(&env, config, args, &err), &err);
+    if (!code && comm->rank == 0 && args->json) print_env_json(env, config);
+    if (!code && comm->rank == 0 && !args->json) print_env(env, config);
     vecenv_close(env);
-    return EXIT_DONE;
+    free(config);
+    return code ? error_report(&err) : EXIT_DONE;
 }

@@ -11,6 +11,7 @@
 #include "run/checkpoint.h"
 #include "run/evaluate.h"
 #include "run/learning.h"
+#include "run/open_env.h"
 #include "run/picture.h"
 #include "run/stored.h"
 
@@ -57,24 +58,15 @@ static void say_what_differs(const struct evaluating *e)
     stored_warn_plugin(e->file, e->path, e->config, vecenv_descriptor(e->learning.env));
 }
 
-/* Evaluation makes no updates: what an update divides or needs room for must not decide whether a run can be played. */
-static void forget_updates(struct config *c)
-{
-    c->rollout_steps = 1;
-    c->ppo_minibatches = 1;
-}
-
 static int open_parts(struct evaluating *e, struct error *err)
 {
     const struct config *c = e->config;
-    forget_updates(e->config);
     placement_find(&e->placement, e->comm, (int)c->train_threads);
     int code = comm_vote(e->comm, openmp_start_threads(e->placement.threads, err), err);
     if (!code) code = learning_backend(&e->learning, c, e->comm, e->placement.threads, -1, err);
-    if (!code) code = learning_open_alone(&e->learning, c, e->comm, err);
+    if (!code) code = learning_open_alone(&e->learning, c, err);
     if (!code) learning_warn_idle(&e->learning, c, e->comm);
-    if (!code)
-        code = evaluator_create(&e->evaluator, c, e->learning.algorithm->policy, e->learning.backend, e->comm, e->placement.threads, err);
+    if (!code) code = evaluator_create(&e->evaluator, c, e->learning.policies, e->learning.backend, e->comm, e->placement.threads, err);
     return code;
 }
 
@@ -127,8 +119,9 @@ static void print_row(const struct evaluating *e, int player, const struct evalu
 
 static void print_heading(const struct evaluating *e)
 {
-    const char *changed = vecenv_options_changed(e->learning.env);
-    printf("%s\n%s%s%s\n", e->path, vecenv_descriptor(e->learning.env)->id, *changed ? ", " : "", changed);
+    char title[OPTIONS_TEXT];
+    open_env_title(e->config, e->learning.env, title, sizeof title);
+    printf("%s\n%s\n", e->path, title);
     const char *rules = vecenv_spec(e->learning.env)->rules;
     if (e->config->eval_episodes > 1)
         printf("mean return over %lld episodes ± standard error, %s rules\n", (long long)e->config->eval_episodes, rules);
@@ -176,7 +169,7 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
     }
     if (!code && e.config->eval_picture[0] && !vecenv_descriptor(e.learning.env)->draw)
         code = error_set(&err, EXIT_USAGE, "picture: %s can't be drawn", vecenv_descriptor(e.learning.env)->id);
-    if (!code) code = stored_load_networks(e.learning.algorithm, e.file, e.path, e.differences, comm, &err);
+    if (!code) code = stored_load_networks(e.learning.policies, e.file, e.path, e.differences, comm, &err);
     if (!code && comm->rank == 0) say_what_differs(&e);
     if (!code) code = play(&e, &err);
     if (!code && comm->rank == 0 && e.config->eval_picture[0]) code = draw(&e, &err);

@@ -69,6 +69,7 @@ int missing_operand(const struct command *command, const struct arguments *args,
         const char *value = assignment_split(args->assignment[i], key, sizeof key);
         if (text_lists(command->operands, "RUN|FILE") && *value && config_find(key) == KEY_run_dir)
             return error_set(err, EXIT_USAGE, "mappo %s takes the run without %s=: mappo %s %s", command->name, key, command->name, value);
+        if (text_lists(command->operands, "ENV") && *value && cmd_check_operand(args, err)) return EXIT_USAGE;
     }
     return error_set(err, EXIT_USAGE, "mappo %s needs %s (mappo %s --help)", command->name, command->operands, command->name);
 }

@@ -58,7 +58,8 @@ static const char *env_name(const struct config_env *env)
 /* An option that the environment doesn't have is refused; those that nobody set are filled in, so that the configuration is whole. */
 static int complete_env_options(struct config *config, const struct config_env *env, struct error *err)
 {
-    static const char *const where[] = {"", "in its preset", "in the preset", "in the checkpoint", "in --config", "on the command line"};
+    static const char *const where[] = {
+        "", "in its preset", "in the variant", "in the preset", "in the checkpoint", "in --config", "on the command line"};
     const char *names[CONFIG_ENV_OPTIONS];
     for (int i = 0; i < env->options; i++) names[i] = env->option[i].name;
     for (int i = 0; i < config->env_options; i++) {
@@ -90,8 +91,18 @@ static void plain_env_options(struct config *config, const struct config_env *en
         env->plain(name, config->env_option[i].name, config->env_option[i].value, sizeof config->env_option[i].value);
 }
 
-/* A hash of what was asked for beyond env, algo and seed: keys whose value is not what it would be without asking. */
-static uint32_t name_hash(const struct config *config, const struct config *baseline)
+static int apply_variant(struct config *config, const struct config_env *env, struct error *err)
+{
+    for (int i = 0; i < env->sets; i++) {
+        char key[96];
+        text_format(key, sizeof key, "env.%s", env->set[i].name);
+        if (config_set(config, key, env->set[i].value, ORIGIN_VARIANT, "in the variant", err)) return err->code;
+    }
+    return 0;
+}
+
+/* A hash of what was asked for beyond env, algo and seed: keys and options whose value is not what it would be without asking. */
+static uint32_t name_hash(const struct config *config, const struct config *baseline, bool options)
 {
     uint64_t hash = HASH_START;
     char value[CONFIG_TEXT], usual[CONFIG_TEXT], line[CONFIG_TEXT + 96];
@@ -105,7 +116,7 @@ static uint32_t name_hash(const struct config *config, const struct config *base
         text_format(line, sizeof line, "%s.%s=%s", config_keys[k].section, config_keys[k].name, value);
         hash = hash_text(hash, line);
     }
-    for (int i = 0; i < config->env_options; i++) {
+    for (int i = 0; i < config->env_options && options; i++) {
         const struct config_option *option = &config->env_option[i];
         const char *before = config_env_option(baseline, option->name);
         if (!config_is_explicit(option->origin) || (before && strcmp(before, option->value) == 0)) continue;
@@ -154,8 +165,11 @@ static int build(struct config *config, struct config *baseline, const struct so
 
     config_defaults(config);
     if (env.preset && config_load_text(config, env.preset, "the environment's preset", ORIGIN_ENV_PRESET, err)) return err->code;
+    if (env.variant_preset && config_load_text(config, env.variant_preset, "the variant's preset", ORIGIN_ENV_PRESET, err))
+        return err->code;
     *baseline = *config;
     if (find_env && complete_env_options(baseline, &env, err)) return err->code;
+    if (apply_variant(config, &env, err)) return err->code;
     if (preset[0] && apply_preset(config, preset, &env, err)) return err->code;
     if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return err->code;
     if (find_env) {
@@ -163,10 +177,14 @@ static int build(struct config *config, struct config *baseline, const struct so
         text_format(config->env_name, sizeof config->env_name, "%s", env_name(&env));
         text_format(config->env_id, sizeof config->env_id, "%s", env.id);
     }
-    config->written_hash = name_hash(config, baseline);
+    config->written_hash = name_hash(config, baseline, true);
     plain_env_options(config, &env, name);
     plain_env_options(baseline, &env, name);
-    config->name_hash = name_hash(config, baseline);
+    config->name_hash = name_hash(config, baseline, true);
+    config->variant_hash = name_hash(config, baseline, false);
+    text_format(config->env_asked, sizeof config->env_asked, "%s", env.variant ? env.variant : "");
+    const char *variant = env.variant_of ? env.variant_of(config) : NULL;
+    text_format(config->env_variant, sizeof config->env_variant, "%s", variant ? variant : "");
     return 0;
 }
 
@@ -254,8 +272,12 @@ void config_run_folder(const struct config *config, char *path, size_t size)
         return;
     }
     const char *id = config->env_id[0] ? config->env_id : config->env_name;
-    default_folder(config, id, config->name_hash, path, size);
-    /* Version 0.1 named a plugin's run after its path, and told spellings of an option apart: such a run goes on where it is. */
+    if (config->env_variant[0])
+        default_folder(config, config->env_variant, config->variant_hash, path, size);
+    else
+        default_folder(config, id, config->name_hash, path, size);
+    /* A run that began before the variant had a name is named by its options. Version 0.1 named a plugin's run after its path, and told
+     * spellings of an option apart. Such a run goes on where it is. */
     const char *const env[] = {id, config->env_name};
     char older[CONFIG_TEXT + 64];
     for (int i = 0; i < 4 && !file_exists(path); i++) {

@@ -35,6 +35,7 @@ static void list_add(struct list *list, const char *key, const char *now, const 
 static void name_source(const struct config_comparison *how, const struct config *now, int origin, char *value, size_t size)
 {
     const size_t used = strlen(value);
+    if (how->source && origin == ORIGIN_VARIANT) text_format(value + used, size - used, " of the variant");
     if (how->source && origin == ORIGIN_PRESET) text_format(value + used, size - used, " of preset=%s", now->preset_name);
     if (how->source && origin == ORIGIN_FILE) text_format(value + used, size - used, " of --config");
 }

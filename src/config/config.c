@@ -13,6 +13,18 @@
 #include "config/config_file.h"
 #include "config/suggest.h"
 
+/* algo.name: "mappo|ippo", "mappo: …; ippo: …", behind the first separator. */
+#define ALGORITHM(name, help) "|" #name
+static const char algorithms_joined[] =
+#include "config/algorithms.def"
+    ;
+#define ALGORITHM(name, help) "; " #name ": " help
+static const char algorithms_explained[] =
+#include "config/algorithms.def"
+    ;
+#define ALGORITHM_CHOICES (algorithms_joined + 1)
+#define ALGORITHM_HELP    (algorithms_explained + 2)
+
 #define OFFSET(section, name) offsetof(struct config, section##_##name)
 #define KEY_INT(section, name, def, low, high, flags, help)                                                                                \
     {#section, #name, #def, NULL, help, KEY_IS_INT, flags, low, high, OFFSET(section, name)},
@@ -66,7 +78,7 @@ int config_find(const char *key)
 
 bool config_is_explicit(int origin)
 {
-    return origin == ORIGIN_PRESET || origin == ORIGIN_FILE || origin == ORIGIN_COMMAND_LINE;
+    return origin == ORIGIN_VARIANT || origin == ORIGIN_PRESET || origin == ORIGIN_FILE || origin == ORIGIN_COMMAND_LINE;
 }
 
 /* ---- choices ------------------------------------------------------------------------------------------------------------------------- */
@@ -265,6 +277,7 @@ static int set_key(struct config *config, const struct config_key *key, const ch
         return 0;
     case KEY_IS_CHOICE:
         choice = choice_find(key->choices, value);
+        if (choice < 0 && text_to_bool(value, &yes)) choice = choice_find(key->choices, yes ? "true" : "false");
         if (choice < 0) return choice_error(key, name, value, where, err);
         *(int *)member = choice;
         return 0;

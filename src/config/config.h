@@ -1,8 +1,8 @@
 /* The configuration: one table (config.def) gives keys, types, defaults, ranges and help; everything else is generated from it.
  *
- * Precedence: built-in default < the environment's preset < preset=NAME < --config FILE < command line. Keys are section.name, split at the
- * last dot; bare aliases stand in the table. `env.NAME` that is not in the table is an option of the environment and is kept as text; the
- * environment checks its value when it is opened. */
+ * Precedence: built-in default < the environment's preset < its variant < preset=NAME < --config FILE < command line. Keys are section.name,
+ * split at the last dot; bare aliases stand in the table. `env.NAME` that is not in the table is an option of the environment and is kept as
+ * text; the environment checks its value when it is opened. */
 #ifndef MAPPO_CONFIG_CONFIG_H
 #define MAPPO_CONFIG_CONFIG_H
 
@@ -25,8 +25,17 @@ enum config_key_number {
     CONFIG_KEYS
 };
 
-/* In this order a later source replaces an earlier one; "explicit" are preset=, --config and the command line. */
-enum config_origin { ORIGIN_DEFAULT, ORIGIN_ENV_PRESET, ORIGIN_PRESET, ORIGIN_CHECKPOINT, ORIGIN_FILE, ORIGIN_COMMAND_LINE };
+/* In this order a later source replaces an earlier one; "explicit" are options of a variant that was named, preset=, --config and the command
+ * line. */
+enum config_origin {
+    ORIGIN_DEFAULT,
+    ORIGIN_ENV_PRESET,
+    ORIGIN_VARIANT,
+    ORIGIN_PRESET,
+    ORIGIN_CHECKPOINT,
+    ORIGIN_FILE,
+    ORIGIN_COMMAND_LINE
+};
 
 struct config_option { /* an option of the environment, as text */
     char name[64], value[CONFIG_TEXT];
@@ -44,10 +53,13 @@ struct config {
 #include "config/config.def"
     struct config_option env_option[CONFIG_ENV_OPTIONS]; /* `env_options` of them, sorted by name */
     int env_options;
-    char env_id[CONFIG_TEXT];    /* who the environment is, wherever it comes from (env.name may be a path); empty = not known */
-    uint8_t origin[CONFIG_KEYS]; /* enum config_origin of each key */
-    uint32_t name_hash;          /* set by config_build: of the explicit keys that make this another run; 0 = none */
-    uint32_t written_hash;       /* the same of the environment's options as they were written, which named the runs of older versions */
+    char env_id[CONFIG_TEXT];      /* who the environment is, wherever it comes from (env.name may be a path); empty = not known */
+    char env_variant[CONFIG_TEXT]; /* the name of exactly that environment with these options; empty = it has none */
+    char env_asked[CONFIG_TEXT];   /* the variant that env.name was, whose options others may have replaced; empty = none */
+    uint8_t origin[CONFIG_KEYS];   /* enum config_origin of each key */
+    uint32_t name_hash;            /* set by config_build: of the explicit keys that make this another run; 0 = none */
+    uint32_t variant_hash;         /* the same without the environment's options: beside env_variant */
+    uint32_t written_hash;         /* the same of the environment's options as they were written, which named the runs of older versions */
 };
 
 enum key_type { KEY_IS_INT, KEY_IS_REAL, KEY_IS_BOOL, KEY_IS_TEXT, KEY_IS_CHOICE };
@@ -75,11 +87,17 @@ struct config_env {
     const char *id;     /* who it is: "mpe/simple_spread" also where the user wrote "simple_spread_v3" or the path of a plugin */
     const char *name;   /* what env.name becomes: a plugin's path; NULL = its id */
     const char *preset; /* ini text; NULL = none */
+    const char *variant, *variant_preset; /* that was named, and its ini text; NULL = none */
+    struct {
+        const char *name, *value; /* every option that the variant sets */
+    } set[CONFIG_ENV_OPTIONS];
+    int sets;
     struct {
         const char *name, *def; /* every option and its default */
     } option[CONFIG_ENV_OPTIONS];
     int options;
     void (*plain)(const char *env, const char *option, char *value, size_t size); /* `env`: as given to config_find_env; NULL: no change */
+    const char *(*variant_of)(const struct config *config);                       /* for env_variant; NULL: none is known */
     const char *(*named_preset)(const char *name);                                /* preset=NAME: ini text; NULL where there is none */
     const char *(*named_preset_at)(int i);                                        /* their names, NULL behind the last */
 };
@@ -132,8 +150,8 @@ int config_apply(struct config *config, const struct arguments *args, struct err
 void config_full_name(int k, char *text, size_t size); /* "ppo.clip" */
 /* The value of key k as text that reads back identically. */
 void config_value(const struct config *config, int k, char *text, size_t size);
-int config_find(const char *key);                                             /* index by "section.name" or alias; -1 */
-bool config_is_explicit(int origin);                                          /* given by preset=, --config or the command line */
+int config_find(const char *key);    /* index by "section.name" or alias; -1 */
+bool config_is_explicit(int origin); /* given by a variant, preset=, --config or the command line */
 const char *config_env_option(const struct config *config, const char *name); /* NULL where it isn't set */
 
 /* Loadable ini with comments, as `config.ini` of a run. Refuses a value that would not read back identically, before anything is written.
@@ -159,8 +177,8 @@ extern const struct config_comparison config_meaning;    /* what gives weights o
 extern const struct config_comparison config_everything; /* of two ranks */
 /* The differences in one line in `text`; returns how many. */
 int config_differences(const struct config *now, const struct config *then, const struct config_comparison *how, char *text, size_t size);
-/* "runs/mpe-simple_spread-mappo-s1-3f2a91bc": run.dir where given, else from the environment's id, algo, seed and a hash of the other
- * explicit keys (those whose value is also what it would be without them, and UNNAMED ones, don't count). Where only a folder by an
+/* "runs/mpe-simple_spread-mappo-s1-3f2a91bc": run.dir where given, else from the variant or the environment's id, algo, seed and a hash of
+ * the other explicit keys (those whose value is also what it would be without them, and UNNAMED ones, don't count). Where only a folder by an
  * old rule (a plugin's path instead of its id, options as they were written) is there, that. */
 void config_run_folder(const struct config *config, char *path, size_t size);
 /* A folder that was named by the old rule when the plugin lay elsewhere; false where there is none. */

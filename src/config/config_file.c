@@ -218,7 +218,8 @@ int config_load(struct config *config, const char *path, int origin, struct erro
 
 static const char *origin_text(int origin)
 {
-    static const char *const texts[] = {"", "the environment's preset: ", "preset: ", "checkpoint: ", "--config: ", "command line: "};
+    static const char *const texts[] = {
+        "", "the environment's preset: ", "the variant: ", "preset: ", "checkpoint: ", "--config: ", "command line: "};
     return texts[origin];
 }
 
@@ -263,6 +264,7 @@ static void write_text(const struct config *config, FILE *out)
         /* scripts/plot.py reads this. */
         if (k == KEY_env_name && config->env_id[0] && strcmp(config->env_id, config->env_name) != 0)
             fprintf(out, "# the plugin of %s\n", config->env_id);
+        if (k == KEY_env_name && config->env_variant[0]) fprintf(out, "# with these options the variant %s\n", config->env_variant);
         if (last_of_env && config->env_options) fputs("# its options (`mappo envs ENV` explains them)\n", out);
         for (int i = 0; last_of_env && i < config->env_options; i++)
             fprintf(out, "%s = %s\n", config->env_option[i].name, config->env_option[i].value);

@@ -1,5 +1,5 @@
 /* Accounting of a batch, environment by environment: what a vecenv keeps of the episode that is running, when its time limit strikes, what
- * an ended episode is reported as, and sums of the info columns. vecenv.c does it on the host, kernels (cuda/lane_kernels.h) on a device:
+ * an ended episode is reported as, and sums of the info columns. place_host.c does it on the host, kernels (cuda/lane_kernels.h) on a device:
  * both with these functions. Host and device.
  *
  * Axes: E environments, T steps between two reports (the horizon). */

@@ -1,4 +1,4 @@
-/* How a batch of environments runs on a device: what a vecenv asks of it. Implemented in cuda/; a backend offers it as
+/* How a batch of environments runs on a device: what place_device.c asks of it. Implemented in cuda/; a backend offers it as
  * backend->environments. All arrays of `io` are the device's; calls return before the device has worked, and those between "captured" below
  * may be recorded and run again. A device that fails ends the program with EXIT_PEERS.
  * The environment's own part is `struct mappo_device` of mappo_env.h. */
@@ -28,6 +28,7 @@ struct env_device_config { /* pointers: as long as the batch is open; `program` 
 };
 
 struct env_device_ops {
+    const struct mappo_kernels *(*kernels)(const struct mappo_env *);               /* of a built-in environment; NULL = it has none */
     struct env_device *(*open)(struct backend *, const struct env_device_config *); /* with the host's copies in it */
     void (*close)(struct env_device *);                                             /* before the backend */
     /* captured: */

@@ -20,7 +20,7 @@ static uint64_t hash_pair(const char *name, const char *value)
 uint64_t identity_of(const struct mappo_env *env, const struct vecenv_config *config)
 {
     struct mappo_value value[OPTIONS_MAX];
-    char text[1024], now[128];
+    char text[OPTIONS_TEXT], now[OPTION_TEXT];
     uint64_t changed = 0;
     /* They were read before, when the instance was made. */
     if (options_read(env, config->option, config->options, value, text, sizeof text, NULL)) return 0;

@@ -76,25 +76,24 @@ struct numbers {
     size_t width;
     bool last; /* only there where an episode ended */
 };
-enum { NUMBERS = 5 * MAPPO_MAX_GROUPS + 2 };
 
 static int list_numbers(const struct judge *judge, const struct mappo_env_io *io, bool stepped, struct numbers *list)
 {
+#define SLICE(name, element, written, needs, width, of, sound, what)                                                                       \
+    if (sound == SLICE_FINITE && (stepped || written == SLICE_OBSERVATION))                                                                \
+        list[n++] = (struct numbers){group, what, (const float *)(const void *)from->name, (size_t)(width), written == SLICE_FINAL};
     int n = 0;
     for (int g = 0; g < judge->spec->groups; g++) {
         const struct mappo_group_io *from = &io->group[g];
         const struct lane_group_strides *by = &judge->strides->group[g];
         const struct mappo_group *group = &judge->spec->group[g];
-        const size_t obs = (size_t)by->obs, state = (size_t)by->state;
-        if (stepped) list[n++] = (struct numbers){group, "reward", from->reward, (size_t)by->agents, false};
-        list[n++] = (struct numbers){group, "observation", from->obs, obs, false};
-        list[n++] = (struct numbers){group, "state", from->state, state, false};
-        if (stepped) list[n++] = (struct numbers){group, "final observation", from->final_obs, obs, true};
-        if (stepped) list[n++] = (struct numbers){group, "final state", from->final_state, state, true};
+        GROUP_SLICES(SLICE)
     }
-    const size_t width = (size_t)judge->strides->state;
-    list[n++] = (struct numbers){NULL, "state", io->state, width, false};
-    if (stepped) list[n++] = (struct numbers){NULL, "final state", io->final_state, width, true};
+    const struct mappo_env_io *from = io;
+    const struct lane_strides *by = judge->strides;
+    const struct mappo_group *group = NULL;
+    ENV_SLICES(SLICE)
+#undef SLICE
     return n;
 }
 
@@ -144,7 +143,7 @@ static int64_t find_unshared(const struct judge *judge, const struct mappo_env_i
 
 static bool is_sound(const struct judge *judge, const struct mappo_env_io *io, int32_t lo, int32_t hi, bool stepped)
 {
-    struct numbers list[NUMBERS];
+    struct numbers list[SLICES_MAX];
     const int n = list_numbers(judge, io, stepped, list);
     for (int i = 0; i < n; i++)
         if (!numbers_are_finite(&list[i], io->ep_end, lo, hi)) return false;
@@ -156,7 +155,7 @@ static bool is_sound(const struct judge *judge, const struct mappo_env_io *io, i
 /* What is wrong with environment e. */
 static int complain(const struct judge *judge, const struct mappo_env_io *io, int32_t e, bool stepped, struct mappo_env_error *error)
 {
-    struct numbers list[NUMBERS];
+    struct numbers list[SLICES_MAX];
     const int n = list_numbers(judge, io, stepped, list);
     error->env = e;
     for (int i = 0; i < n; i++) {

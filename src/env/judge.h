@@ -7,8 +7,7 @@
 #include <stdbool.h>
 
 #include "base/check.h"
-#include "env/lane.h"
-#include "env/mappo_env.h"
+#include "env/slices.h"
 
 struct judge {
     const struct mappo_env_spec *spec; /* wrappers applied */

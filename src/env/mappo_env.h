@@ -1,29 +1,48 @@
-/* mappo_env.h: the environment interface, version 1.
+/* mappo_env.h: the environment interface, version 2.
  *
  * An environment is a batch of E independent copies ("environments") of one problem, created together. A descriptor, `struct mappo_env`,
- * holds constants and functions. Built-in environments are listed in src/env/registry.c; a plugin is a shared object that exports
+ * holds constants and functions. Built-in environments are listed in envs/envs.def; a plugin is a shared object that exports
  *
  *     const uint32_t         mappo_env_abi = MAPPO_ENV_ABI;   read before anything is called
  *     const struct mappo_env mappo_env_plugin = { ... };
  *
+ * Few write this by hand: env/lane_env.h makes a descriptor from the rules of one copy (docs/env-abi.md).
+ *
  * WHO OWNS WHAT. The host owns every array; the environment fills and reads slices of them and keeps no pointer after a call returns. All
  * arrays are dense, row-major, and begin at environment 0 of the batch. Axes: E environments, A agents of a group, D numbers of an
  * observation, L logits, Ki integer and Kr real numbers of an action, S numbers of a state. An array that is NULL is not wanted: don't
- * write it.
+ * write it. Every number of an array that is wanted is written, and is finite, for each agent at each step, whether the agent acts or not
+ * (but for final_obs and final_state, which are written where an episode ends, and info, where NaN says that there is no value).
  *
  * TIME. `step` reads the actions of time t and writes
  *     reward [E][A], terminated [E][A]   what followed from the actions of time t, for each agent
- *     ep_end [E]                         MAPPO_RUNNING, MAPPO_TERMINATED or MAPPO_TRUNCATED (time limit): the episode is over for all
- *                                        agents
- *     final_obs, final_state             the last observation of the old episode; written only where ep_end != 0
+ *     ep_end [E]                         MAPPO_RUNNING, MAPPO_TERMINATED or MAPPO_TRUNCATED
+ *     info [E][infos]                    named numbers of this step
+ *     final_obs, final_state             what was seen last of the old episode; written only where ep_end != 0
  *     obs, state, active, act_mask       what the agents see, who acts, and what is allowed at time t + 1. Where ep_end != 0 these already
  *                                        belong to the new episode: the environment resets itself in the same step.
- * An agent with active = 0 (dead, absent, or not its turn) is skipped: its action is ignored and the learner leaves its row out, but its
- * reward still counts. Without MAPPO_HAS_ACTIVE or MAPPO_HAS_MASK the host fills those arrays with ones and the environment leaves them
- * alone.
+ * `reset` begins a new episode and `observe` shows the present one: both write obs, state, active and act_mask, and nothing else.
  *
- * RANGES. `reset`, `step` and `script` work on environments [lo, hi). Disjoint ranges may run at the same time on different threads, so an
- * environment shares no mutable state between copies and has no globals.
+ * ENDS. ep_end is the whole environment's: the episode is over for all agents of all groups, whether they act or not.
+ *     MAPPO_TERMINATED   nothing follows: the value of what comes after is 0 for every agent, whatever `terminated` says
+ *     MAPPO_TRUNCATED    a time limit, by the environment or from outside: learners bootstrap from final_obs and final_state, except for
+ *                        agents with terminated = 1. A limit that is part of the problem, which agents can see coming, terminates.
+ * Where both happen in one step the environment says which one counts, as its source does. terminated [a] = 1 ends agent a's own return at
+ * this step while the others go on: no later reward is credited to what it did before. It is 0 at all other steps, also while the agent
+ * stays away.
+ *
+ * ABSENT. An agent with active = 0 at time t (dead, not there yet, or not its turn) takes no action at time t: what stands in its action
+ * arrays is arbitrary, so don't use it, not even as an index. Learners leave its row out of policy and value losses. Its reward of the
+ * step counts all the same: in the return that is reported, and for those of its earlier actions that came after its last terminated = 1.
+ *     not its turn, or dead in a team that fights on for a common reward   active = 0, terminated = 0
+ *     dead for good, or away until it appears anew: nothing later is its   active = 0, and terminated = 1 in the step in which it went
+ * Its observation, state and mask are written as for all others: the source's values where it says what they are, else zeros, and ones for
+ * the mask. A mask allows at least one choice in each component of an agent that acts; for others it may allow none. Nobody need act: a
+ * step in which all wait is a step. Without MAPPO_HAS_ACTIVE or MAPPO_HAS_MASK the host fills those arrays with ones and the environment
+ * leaves them alone.
+ *
+ * RANGES. `reset`, `step`, `observe` and `script` work on environments [lo, hi). Disjoint ranges may run at the same time on different
+ * threads, so an environment shares no mutable state between copies and has no globals. All other calls come one at a time.
  *
  * RANDOMNESS. Draw only from Philox keyed by (config->seed, config->stream, config->first_env + e): then results depend neither on the
  * number of ranks and threads nor on how a batch is cut. base/philox.h has it; `struct philox` is plain data and belongs into the snapshot.
@@ -37,14 +56,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/episode_end.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define MAPPO_ENV_ABI 1u
+#define MAPPO_ENV_ABI 2u
 
 enum { MAPPO_MAX_GROUPS = 8, MAPPO_MAX_HEADS = 4 };
-enum { MAPPO_RUNNING = 0, MAPPO_TERMINATED = 1, MAPPO_TRUNCATED = 2 };
 
 /* ---- spaces ----------------------------------------------------------------------------------------------- */
 
@@ -106,7 +126,9 @@ struct mappo_env_spec {
     uint32_t struct_size;
     int32_t groups;
     struct mappo_group group[MAPPO_MAX_GROUPS];
-    int32_t state_size;       /* S of the environment's state; 0 = it has none (the host concatenates observations) */
+    int32_t teams;                /* names in team_name: 0, or more than any group's team */
+    const char *const *team_name; /* [teams] for metrics and reports: "allies", "enemies"; NULL = "team_<i>" */
+    int32_t state_size;           /* S of the environment's state; 0 = it has none (the host concatenates observations) */
     int32_t state_is_all_obs; /* 1: state is exactly all observations one after the other, so the host may point instead of asking for it */
     int32_t infos;
     const struct mappo_info *info;
@@ -148,20 +170,21 @@ struct mappo_env_error {
 
 /* ---- options ---------------------------------------------------------------------------------------------- */
 
-enum mappo_option_type { MAPPO_OPTION_INT = 1, MAPPO_OPTION_REAL, MAPPO_OPTION_BOOL, MAPPO_OPTION_CHOICE };
+enum mappo_option_type { MAPPO_OPTION_INT = 1, MAPPO_OPTION_REAL, MAPPO_OPTION_BOOL, MAPPO_OPTION_CHOICE, MAPPO_OPTION_TEXT };
 
 struct mappo_option { /* set as env.NAME=value; use upstream's own names */
     const char *name;
     int32_t type;
-    const char *def;  /* default, as text; "none" where the option may be absent (an integer then reads as INT64_MIN, a real as NaN) */
-    double low, high; /* of INT and REAL */
+    const char *def;           /* default, as text; "none" where the option may be absent: it then reads as INT64_MIN, NaN or a NULL text */
+    double low, high;          /* of INT and REAL; of TEXT the fewest and the most bytes */
     const char *const *choice; /* CHOICE: NULL-terminated */
     const char *help;
 };
 
-struct mappo_value { /* a parsed option */
-    int64_t i;       /* INT, BOOL; CHOICE: its number */
-    double r;        /* REAL */
+struct mappo_value {  /* a parsed option */
+    int64_t i;        /* INT, BOOL; CHOICE: its number */
+    double r;         /* REAL */
+    const char *text; /* TEXT: one line without control characters; lives as long as the instance */
 };
 
 /* ---- drawing ---------------------------------------------------------------------------------------------- */
@@ -174,19 +197,21 @@ struct mappo_canvas {
     void (*line)(void *self, double x0, double y0, double x1, double y1, double width, uint32_t stroke);
     void (*polygon)(void *self, const double *xy, int32_t points, uint32_t fill, uint32_t stroke);
     void (*text)(void *self, double x, double y, double height, const char *text, uint32_t fill);
+    void (*rectangle)(void *self, double x0, double y0, double x1, double y1, uint32_t fill, uint32_t stroke); /* two opposite corners */
 };
 
 /* ---- devices ---------------------------------------------------------------------------------------------- */
 
-/* How an instance runs on a CUDA device: its copies are plain data of `stride` bytes each, which the host moves there and back; snapshots
- * are always made from the host's copies. The functions work on all E copies with the results of reset, observe and step in float; `states`
- * and the arrays of io are device memory then. They enqueue kernels on `stream` (a cudaStream_t), wait for nothing and return 0 or a
- * cudaError_t. What they are given may be captured into a graph and run again: nothing may change but what is in device memory. lane.h and
- * cuda/lane_kernels.h make all of this from an environment's rules. */
+/* How an instance runs on a CUDA device: its copies and its rules are plain data (no pointers), which the host moves there and back;
+ * snapshots are always made from the host's copies. The functions work on all E copies with the results of reset, observe and step in
+ * float; `states` and the arrays of io are device memory then. They enqueue kernels on `stream` (a cudaStream_t), wait for nothing and
+ * return 0 or a cudaError_t. What they are given may be captured into a graph and run again: nothing may change but what is in device
+ * memory. In `step` reward, ep_end and info are always there. cuda/lane_kernels.h makes all of this from an environment's rules. */
 struct account;      /* env/account.h: what a step does for each copy after its own work; device memory, too */
-struct lane_strides; /* env/lane.h */
+struct lane_strides; /* env/slices.h */
 struct mappo_device;
 struct mappo_kernels {
+    uint32_t struct_size;
     int (*reset)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream);
     int (*observe)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream);
     int (*step)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, const struct account *account,
@@ -196,8 +221,10 @@ struct mappo_device {
     uint32_t struct_size;  /* set by the host */
     unsigned char *states; /* [E][stride] the host's copies */
     size_t stride;
-    const void *rules;                  /* constants of the instance, whatever its kernels know them as */
-    const struct lane_strides *strides; /* of an environment made by lane.h */
+    const void *rules; /* constants of the instance, whatever its kernels know them as */
+    size_t rules_bytes;
+    const void *device_rules;           /* the same in device memory, of whatever size: made by the host */
+    const struct lane_strides *strides; /* of an environment made by lane_env.h */
     const struct mappo_kernels *kernels;
 };
 
@@ -239,7 +266,9 @@ struct mappo_env {
                   float *const act_real[]); /* a scripted player: actions of each group */
     int (*draw)(const void *self, int32_t env, const struct mappo_canvas *canvas);
 
-    /* optional: 0 where this instance can run on a device, and how (it must not outlive self); else non-zero, and it stays on the host */
+    /* optional: 0 where this instance can run on a device, and how (it must not outlive self); else non-zero, and it stays on the host.
+     * out->kernels may be left NULL: the host then takes those that were made for this descriptor, a plugin's data symbol
+     * `const struct mappo_kernels mappo_env_plugin_kernels`, a built-in environment's NAME_kernels. */
     int (*device)(void *self, struct mappo_device *out);
 };
 

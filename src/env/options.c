@@ -25,6 +25,8 @@ const char *options_type_name(const struct mappo_option *option)
         return "bool";
     case MAPPO_OPTION_CHOICE:
         return "choice";
+    case MAPPO_OPTION_TEXT:
+        return "text";
     default:
         return "unknown";
     }
@@ -42,7 +44,7 @@ void options_range(const struct mappo_option *option, char *text, size_t size)
     } else {
         text_short_real(low, sizeof low, option->low);
         text_short_real(high, sizeof high, option->high);
-        text_format(text, size, "%s..%s", low, high);
+        text_format(text, size, "%s..%s%s", low, high, option->type == MAPPO_OPTION_TEXT ? " bytes" : "");
     }
 }
 
@@ -66,13 +68,29 @@ static int bad_choice(const struct mappo_env *env, const struct mappo_option *op
     return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is not one of %s", env->id, option->name, text, range);
 }
 
-/* A value that is the option's default by being absent. */
+/* A value that is the option's default by being absent; "none" may be one of its choices, too. */
 static bool is_absent(const struct mappo_option *option, const char *text, struct mappo_value *value)
 {
-    if (strcmp(text, "none") != 0 || strcmp(option->def, "none") != 0) return false;
+    if (option->type == MAPPO_OPTION_CHOICE || strcmp(text, "none") != 0 || strcmp(option->def, "none") != 0) return false;
     value->i = INT64_MIN;
     value->r = NAN;
-    return true;
+    return true; /* its text is NULL */
+}
+
+static int read_text(const struct mappo_env *env, const struct mappo_option *option, const char *text, struct mappo_value *value,
+                     struct error *err)
+{
+    const size_t length = strlen(text);
+    char range[128];
+    options_range(option, range, sizeof range);
+    if ((double)length < option->low || (double)length > option->high)
+        return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s has %zu bytes; it may have %s", env->id, option->name, text,
+                         length, range);
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+        if (*c < ' ' || *c == 0x7f)
+            return error_set(err, EXIT_USAGE, "environment \"%s\": option %s holds a control character", env->id, option->name);
+    value->text = text;
+    return 0;
 }
 
 static int read_value(const struct mappo_env *env, const struct mappo_option *option, const char *text, struct mappo_value *value,
@@ -99,6 +117,8 @@ static int read_value(const struct mappo_env *env, const struct mappo_option *op
     case MAPPO_OPTION_CHOICE:
         value->i = find_choice(option, text);
         return value->i < 0 ? bad_choice(env, option, text, err) : 0;
+    case MAPPO_OPTION_TEXT:
+        return read_text(env, option, text, value, err);
     default:
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": option %s has a type %d that this program doesn't know", env->id,
                          option->name, option->type);
@@ -118,21 +138,39 @@ static int read_value(const struct mappo_env *env, const struct mappo_option *op
 
 void options_value(const struct mappo_option *option, const struct mappo_value *value, char *text, size_t size)
 {
-    if (option->type == MAPPO_OPTION_CHOICE)
-        text_format(text, size, "%s", option->choice[value->i]);
-    else if (option->type == MAPPO_OPTION_REAL && !isnan(value->r))
-        text_short_real(text, size, value->r);
-    else if (option->type != MAPPO_OPTION_REAL && value->i != INT64_MIN)
-        text_format(text, size, "%lld", (long long)value->i);
-    else
+    if (value->i == INT64_MIN)
         text_format(text, size, "none");
+    else if (option->type == MAPPO_OPTION_CHOICE)
+        text_format(text, size, "%s", option->choice[value->i]);
+    else if (option->type == MAPPO_OPTION_TEXT)
+        text_format(text, size, "%s", value->text);
+    else if (option->type == MAPPO_OPTION_REAL)
+        text_short_real(text, size, value->r);
+    else
+        text_format(text, size, "%lld", (long long)value->i);
+}
+
+/* Adds " name=value" to a line of options; false where it is full. */
+static bool add_option(const struct mappo_option *option, const char *value, char *line, size_t size)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,:/+@%-";
+    const bool quoted = option->type == MAPPO_OPTION_TEXT && (!*value || value[strspn(value, plain)]);
+    size_t used = strlen(line);
+    bool fits = text_format(line + used, size - used, "%s%s=%s", used ? " " : "", option->name, quoted ? "'" : value);
+    for (const char *c = value; quoted && *c; c++) {
+        used += strlen(line + used);
+        fits = text_format(line + used, size - used, "%.*s%c", *c == '\'' ? 3 : 0, "'\\'", *c) && fits;
+    }
+    used += strlen(line + used);
+    return text_format(line + used, size - used, "%s", quoted ? "'" : "") && fits;
 }
 
 void options_plain(const struct mappo_env *env, const char *name, char *value, size_t size)
 {
     struct mappo_value read;
     for (int k = 0; k < options_count(env); k++)
-        if (strcmp(env->option[k].name, name) == 0 && read_value(env, &env->option[k], value, &read, NULL) == 0)
+        if (strcmp(env->option[k].name, name) == 0 && env->option[k].type != MAPPO_OPTION_TEXT &&
+            read_value(env, &env->option[k], value, &read, NULL) == 0)
             options_value(&env->option[k], &read, value, size);
 }
 
@@ -143,11 +181,12 @@ static const char *option_fault(const struct mappo_option *option)
         option->name[strspn(option->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")])
         return "needs a name of 1 to 63 letters, digits and _";
     if (strcmp(option->name, "name") == 0) return "is called name, but env.name is the environment itself";
-    if (option->type < MAPPO_OPTION_INT || option->type > MAPPO_OPTION_CHOICE) return "has a type that this program doesn't know";
+    if (option->type < MAPPO_OPTION_INT || option->type > MAPPO_OPTION_TEXT) return "has a type that this program doesn't know";
     if (option->type == MAPPO_OPTION_CHOICE && (!option->choice || !option->choice[0])) return "has no choices";
     if (!option->def) return "has no default";
     if (option->type != MAPPO_OPTION_BOOL && option->type != MAPPO_OPTION_CHOICE && !(option->low <= option->high))
         return "has a range without a number in it";
+    if (option->type == MAPPO_OPTION_TEXT && !(option->low >= 0 && option->high < OPTION_TEXT)) return "has a length outside 0..255 bytes";
     return NULL;
 }
 
@@ -194,12 +233,12 @@ int options_read(const struct mappo_env *env, const struct env_option *given, in
     }
     text[0] = 0;
     for (int k = 0; k < known; k++) {
-        char one[128];
+        char one[OPTION_TEXT];
         const int rc = read_value(env, &env->option[k], chosen[k], &value[k], err);
         if (rc) return rc;
         options_value(&env->option[k], &value[k], one, sizeof one);
-        const size_t used = strlen(text);
-        text_format(text + used, size - used, "%s%s=%s", k ? " " : "", env->option[k].name, one);
+        if (!add_option(&env->option[k], one, text, size))
+            return error_set(err, EXIT_USAGE, "environment \"%s\": all options together have more than %zu bytes", env->id, size - 1);
     }
     return 0;
 }
@@ -207,7 +246,7 @@ int options_read(const struct mappo_env *env, const struct env_option *given, in
 bool options_differs(const struct mappo_env *env, int k, const struct mappo_value *value, char *text, size_t size)
 {
     struct mappo_value usual;
-    char def[128];
+    char def[OPTION_TEXT];
     options_value(&env->option[k], value, text, size);
     if (read_value(env, &env->option[k], env->option[k].def, &usual, NULL)) return true;
     options_value(&env->option[k], &usual, def, sizeof def);
@@ -218,9 +257,7 @@ void options_changed(const struct mappo_env *env, const struct mappo_value *valu
 {
     text[0] = 0;
     for (int k = 0; k < options_count(env); k++) {
-        char one[128];
-        const size_t used = strlen(text);
-        if (options_differs(env, k, &value[k], one, sizeof one))
-            text_format(text + used, size - used, "%s%s=%s", used ? " " : "", env->option[k].name, one);
+        char one[OPTION_TEXT];
+        if (options_differs(env, k, &value[k], one, sizeof one)) add_option(&env->option[k], one, text, size);
     }
 }

@@ -20,6 +20,7 @@ static struct plugin {
     char path[PATH_MAX];
     char digest[65];
     struct mappo_env env;
+    const struct mappo_kernels *kernels; /* NULL = none */
 } plugins[MAX_PLUGINS];
 static int plugin_count;
 
@@ -55,7 +56,7 @@ static int read_descriptor(void *handle, const char *path, struct mappo_env *out
                          "environment plugin %s: no data symbol mappo_env_abi (docs/env-abi.md shows what a plugin exports)", path);
     if (*abi != MAPPO_ENV_ABI)
         return error_set(err, EXIT_ENVIRONMENT,
-                         "environment plugin %s: built for ABI %u, this program has %u; compile it against this program's mappo_env.h",
+                         "environment plugin %s: built for ABI %u, this program has %u; compile it again, with this program's mappo_env.h",
                          path, *abi, MAPPO_ENV_ABI);
     const struct mappo_env *env = dlsym(handle, "mappo_env_plugin");
     if (!env) return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: no data symbol mappo_env_plugin", path);
@@ -77,6 +78,16 @@ static int read_descriptor(void *handle, const char *path, struct mappo_env *out
     return options_check(out, err);
 }
 
+/* Optional. */
+static int read_kernels(void *handle, const char *path, const struct mappo_kernels **out, struct error *err)
+{
+    const struct mappo_kernels *kernels = *out = dlsym(handle, "mappo_env_plugin_kernels");
+    if (!kernels || (kernels->struct_size >= sizeof *kernels && kernels->reset && kernels->observe && kernels->step)) return 0;
+    return error_set(err, EXIT_ENVIRONMENT,
+                     "environment plugin %s: mappo_env_plugin_kernels lacks reset, observe or step, or has a struct_size below %zu", path,
+                     sizeof *kernels);
+}
+
 /* Now, because the file may be replaced while the run goes on. */
 static int read_digest(const char *path, char digest[65], struct error *err)
 {
@@ -91,11 +102,23 @@ static int read_digest(const char *path, char digest[65], struct error *err)
     return 0;
 }
 
-const char *plugin_digest(const struct mappo_env *env)
+static const struct plugin *find_plugin(const struct mappo_env *env)
 {
     for (int i = 0; i < plugin_count; i++)
-        if (&plugins[i].env == env) return plugins[i].digest;
+        if (&plugins[i].env == env) return &plugins[i];
     return NULL;
+}
+
+const struct mappo_kernels *plugin_kernels(const struct mappo_env *env)
+{
+    const struct plugin *plugin = find_plugin(env);
+    return plugin ? plugin->kernels : NULL;
+}
+
+const char *plugin_digest(const struct mappo_env *env)
+{
+    const struct plugin *plugin = find_plugin(env);
+    return plugin ? plugin->digest : NULL;
 }
 
 int plugin_open(const char *path, const struct mappo_env **env, struct error *err)
@@ -124,6 +147,7 @@ int plugin_open(const char *path, const struct mappo_env **env, struct error *er
     struct plugin *plugin = &plugins[plugin_count];
     calls_enter(path, "while its descriptor was read"); /* a table of options without an end, say */
     int rc = read_descriptor(handle, path, &plugin->env, err);
+    if (!rc) rc = read_kernels(handle, path, &plugin->kernels, err);
     calls_leave();
     if (!rc) rc = read_digest(real, plugin->digest, err);
     if (rc) {

@@ -16,5 +16,7 @@ bool plugin_is_path(const char *name); /* has a slash and ends in .so */
 int plugin_open(const char *path, const struct mappo_env **env, struct error *err);
 /* Of the file that it was loaded from: SHA-256 in hexadecimal; NULL for an environment that is built in. */
 const char *plugin_digest(const struct mappo_env *env);
+/* What it exports beside its descriptor; NULL for one without kernels, and for an environment that is built in. */
+const struct mappo_kernels *plugin_kernels(const struct mappo_env *env);
 
 #endif

@@ -1,11 +1,9 @@
-/* Settings that are compiled in: one per environment (envs/<suite>/<env>.ini), and named ones (envs/presets/<name>.ini, preset=NAME). */
+/* Settings that are compiled in: every envs/<folder>/<name>.ini. Those of an environment or variant have its id, "mpe/simple_spread"; what
+ * preset=NAME reads is called "presets/NAME". */
 #ifndef MAPPO_ENV_PRESETS_H
 #define MAPPO_ENV_PRESETS_H
 
-struct preset {
-    const char *name; /* id of an environment, or the preset's name */
-    const char *text; /* the ini file, terminated */
-};
-extern const struct preset env_presets[], named_presets[]; /* each ends with name NULL */
+const char *preset_of(const char *name);         /* the file, terminated; NULL where there is none */
+const char *preset_at(int i, const char **text); /* all of them by number; NULL behind the last */
 
 #endif

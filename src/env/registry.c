@@ -4,14 +4,30 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "env/options.h"
 #include "env/plugin.h"
 #include "env/presets.h"
 
-/* The one list of built-in environments. */
-extern const struct mappo_env mpe_simple_spread, test_kitchen_sink, test_busy;
-static const struct mappo_env *const built_in[] = {&mpe_simple_spread, &test_kitchen_sink, &test_busy};
+/* ---- the list --------------------------------------------------------------------------------------------- */
 
-enum { BUILT_IN = sizeof built_in / sizeof built_in[0], NAMES = 512 };
+#define ENV(suite, name, kernels) extern const struct mappo_env suite##_##name;
+#include "envs/envs.def"
+
+static const struct mappo_env *const built_in[] = {
+#define ENV(suite, name, kernels) &suite##_##name,
+#include "envs/envs.def"
+};
+
+/* Arrays with one entry more, which ends them. */
+#define ALSO(...)     ((const char *const[]){__VA_ARGS__, NULL})
+#define SETTINGS(...) ((const struct env_option[]){__VA_ARGS__, {NULL, NULL}})
+static const struct env_variant variants[] = {
+#define VARIANT(name, base, also, ...)                                                                                                     \
+    {name, base, also, SETTINGS(__VA_ARGS__), (int)(sizeof SETTINGS(__VA_ARGS__) / sizeof(struct env_option)) - 1},
+#include "envs/envs.def"
+    {NULL, NULL, NULL, NULL, 0}};
+
+enum { BUILT_IN = sizeof built_in / sizeof built_in[0], VARIANTS = sizeof variants / sizeof variants[0] - 1, NAMES = 1024 };
 
 int registry_count(void)
 {
@@ -23,37 +39,77 @@ const struct mappo_env *registry_at(int i)
     return i >= 0 && i < BUILT_IN ? built_in[i] : NULL;
 }
 
-bool registry_hidden(const struct mappo_env *env)
+const struct env_variant *registry_variant_at(int i)
 {
-    return strncmp(env->id, "test/", 5) == 0;
+    return i >= 0 && i < VARIANTS ? &variants[i] : NULL;
+}
+
+bool registry_has_kernels(int i)
+{
+#define HOST_ONLY    false
+#define WITH_KERNELS true
+    static const bool has[] = {
+#define ENV(suite, name, kernels) kernels,
+#include "envs/envs.def"
+    };
+    return i >= 0 && i < BUILT_IN && has[i];
+}
+
+bool registry_hidden(const char *id)
+{
+    return strncmp(id, "test/", 5) == 0;
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------ */
+
+static bool is_called(const char *id, const char *const *alias, const char *name)
+{
+    bool found = strcmp(id, name) == 0;
+    for (; alias && *alias; alias++) found = found || strcmp(*alias, name) == 0;
+    return found;
 }
 
 static const struct mappo_env *find_built_in(const char *name)
 {
-    for (int i = 0; i < BUILT_IN; i++) {
-        if (strcmp(built_in[i]->id, name) == 0) return built_in[i];
-        for (const char *const *alias = built_in[i]->alias; alias && *alias; alias++)
-            if (strcmp(*alias, name) == 0) return built_in[i];
-    }
+    for (int i = 0; i < BUILT_IN; i++)
+        if (is_called(built_in[i]->id, built_in[i]->alias, name)) return built_in[i];
     return NULL;
+}
+
+const struct env_variant *registry_variant(const char *name)
+{
+    for (int i = 0; i < VARIANTS; i++)
+        if (is_called(variants[i].name, variants[i].alias, name)) return &variants[i];
+    return NULL;
+}
+
+struct names {
+    const char *name[NAMES];
+    int count;
+};
+
+static void add_names(struct names *names, const char *id, const char *const *alias)
+{
+    if (names->count < NAMES) names->name[names->count++] = id;
+    for (; alias && *alias; alias++)
+        if (names->count < NAMES) names->name[names->count++] = *alias;
 }
 
 static const char *nearest_name(const char *name)
 {
-    const char *names[NAMES];
-    int count = 0;
-    for (int i = 0; i < BUILT_IN; i++) {
-        if (registry_hidden(built_in[i])) continue;
-        if (count < NAMES) names[count++] = built_in[i]->id;
-        for (const char *const *alias = built_in[i]->alias; alias && *alias; alias++)
-            if (count < NAMES) names[count++] = *alias;
-    }
-    return text_nearest(name, names, count);
+    const bool hidden = registry_hidden(name); /* who writes test/… means one of those */
+    struct names names = {.count = 0};
+    for (int i = 0; i < BUILT_IN; i++)
+        if (hidden || !registry_hidden(built_in[i]->id)) add_names(&names, built_in[i]->id, built_in[i]->alias);
+    for (int i = 0; i < VARIANTS; i++)
+        if (hidden || !registry_hidden(variants[i].name)) add_names(&names, variants[i].name, variants[i].alias);
+    return text_nearest(name, names.name, names.count);
 }
 
 int registry_find(const char *name, const struct mappo_env **env, struct error *err)
 {
-    *env = find_built_in(name);
+    const struct env_variant *variant = registry_variant(name);
+    *env = find_built_in(variant ? variant->base : name);
     if (*env) return 0;
     if (plugin_is_path(name)) return plugin_open(name, env, err);
     const char *near = nearest_name(name);
@@ -62,32 +118,37 @@ int registry_find(const char *name, const struct mappo_env **env, struct error *
                      "unknown environment \"%s\" (mappo envs lists them; a plugin is given by a path with a slash that ends in .so)", name);
 }
 
-static const char *preset_of(const struct preset *preset, const char *name)
+const struct env_variant *registry_variant_of(const struct mappo_env *env, const struct env_option *given, int count)
 {
-    for (; preset->name; preset++)
-        if (strcmp(preset->name, name) == 0) return preset->text;
+    struct mappo_value value[OPTIONS_MAX];
+    char all[OPTIONS_TEXT], wanted[OPTIONS_TEXT];
+    if (options_read(env, given, count, value, wanted, sizeof wanted, NULL)) return NULL;
+    for (int i = 0; i < VARIANTS; i++)
+        if (strcmp(variants[i].base, env->id) == 0 &&
+            !options_read(env, variants[i].option, variants[i].options, value, all, sizeof all, NULL) && strcmp(all, wanted) == 0)
+            return &variants[i];
     return NULL;
 }
 
-const char *registry_preset(const struct mappo_env *env)
+/* ---- what belongs to them --------------------------------------------------------------------------------- */
+
+const char *registry_preset(const char *id)
 {
-    return preset_of(env_presets, env->id);
+    return preset_of(id);
 }
 
-const char *registry_env_preset(const char *name)
-{
-    const struct mappo_env *env = find_built_in(name);
-    return env ? registry_preset(env) : NULL;
-}
+static const char settings_by_name[] = "presets/";
 
 const char *registry_named_preset(const char *name)
 {
-    return preset_of(named_presets, name);
+    char path[128];
+    return text_format(path, sizeof path, "%s%s", settings_by_name, name) ? preset_of(path) : NULL;
 }
 
 const char *registry_named_preset_at(int i)
 {
-    for (int k = 0; named_presets[k].name; k++)
-        if (k == i) return named_presets[k].name;
+    const char *name, *text;
+    for (int k = 0; (name = preset_at(k, &text)); k++)
+        if (strncmp(name, settings_by_name, strlen(settings_by_name)) == 0 && i-- == 0) return name + strlen(settings_by_name);
     return NULL;
 }

@@ -1,4 +1,4 @@
-/* The environments there are: built in, or loaded from a plugin; and the presets that belong to them. */
+/* The environments there are: built in (envs/envs.def), or loaded from a plugin; their variants, kernels and presets. */
 #ifndef MAPPO_ENV_REGISTRY_H
 #define MAPPO_ENV_REGISTRY_H
 
@@ -6,19 +6,31 @@
 
 #include "base/check.h"
 #include "env/mappo_env.h"
+#include "env/vecenv.h"
 
 int registry_count(void);
-const struct mappo_env *registry_at(int i);
-bool registry_hidden(const struct mappo_env *env); /* test/…: not in the list that people see */
+const struct mappo_env *registry_at(int i); /* NULL behind the last */
+bool registry_has_kernels(int i);           /* for a device, whether this program was built with them or not */
+bool registry_hidden(const char *id);       /* test/…: not in the list that people see; of environments and variants */
 
-/* By id, alias ("simple_spread_v3") or plugin path (has a slash, ends in .so). EXIT_USAGE with the nearest name where there is none,
- * EXIT_ENVIRONMENT where a plugin can't be used. The descriptor stays valid as long as the process. */
+/* By id, alias ("simple_spread_v3") or plugin path (has a slash, ends in .so); of a variant its base. EXIT_USAGE with the nearest name
+ * where there is none, EXIT_ENVIRONMENT where a plugin can't be used. The descriptor stays valid as long as the process. */
 int registry_find(const char *name, const struct mappo_env **env, struct error *err);
 
-/* The environment's tuned preset (envs/<suite>/<env>.ini), compiled in; NULL where it has none. */
-const char *registry_preset(const struct mappo_env *env);
-/* The same by id or alias; NULL also for names that are not built in. Loads no plugin. For config_build. */
-const char *registry_env_preset(const char *name);
+/* A name for an environment with some of its options set. What a user sets besides comes later and wins. */
+struct env_variant {
+    const char *name, *base;  /* "lbf/8x8-2p-3f", "lbf/foraging" */
+    const char *const *alias; /* upstream's names, NULL-terminated; may be NULL */
+    const struct env_option *option;
+    int options;
+};
+const struct env_variant *registry_variant_at(int i);         /* NULL behind the last */
+const struct env_variant *registry_variant(const char *name); /* by name or alias; NULL where it is none */
+/* The variant that `env` is with these options: all that the variant sets and nothing else differs from the defaults. NULL = none. */
+const struct env_variant *registry_variant_of(const struct mappo_env *env, const struct env_option *given, int count);
+
+/* The tuned preset of an environment or variant, by its id (envs/<id>.ini); NULL where it has none. */
+const char *registry_preset(const char *id);
 
 /* preset=NAME: the text of envs/presets/<name>.ini; NULL where there is none. Names by number, NULL at the end. */
 const char *registry_named_preset(const char *name);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/digest.h"
-#include "env/lane.h"
+#include "env/slices.h"
 #include "env/vecenv.h"
 
 struct group_sizes group_sizes(const struct mappo_group *group)
@@ -125,6 +125,25 @@ static int check_group(const struct mappo_env *env, const struct mappo_env_spec 
     return check_spaces(env, group, err);
 }
 
+static int check_teams(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err)
+{
+    int last = 0;
+    for (int g = 0; g < spec->groups; g++) last = spec->group[g].team > last ? spec->group[g].team : last;
+    if (spec->teams == 0) return 0;
+    if (spec->teams <= last || spec->teams > MAPPO_MAX_GROUPS || !spec->team_name)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": %d names of teams; none, or %d to %d, one a team", env->id,
+                         spec->teams, last + 1, MAPPO_MAX_GROUPS);
+    for (int t = 0; t < spec->teams; t++) {
+        const char *fault = name_fault(spec->team_name[t]);
+        if (fault) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": team %d %s", env->id, t, fault);
+        for (int u = 0; u < t; u++)
+            if (strcmp(spec->team_name[u], spec->team_name[t]) == 0)
+                return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": teams %d and %d have the same name \"%s\"", env->id, u, t,
+                                 spec->team_name[t]);
+    }
+    return 0;
+}
+
 static int check_infos(const struct mappo_env *env, const struct mappo_env_spec *spec, struct error *err)
 {
     if (spec->infos < 0 || spec->infos > MOST_INFOS)
@@ -178,7 +197,8 @@ int spec_check(const struct mappo_env *env, const struct mappo_env_spec *spec, s
     if (spec->state_is_all_obs && spec->state_size != observed)
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": state_is_all_obs, but state_size is %d and all observations are %lld",
                          env->id, spec->state_size, (long long)observed);
-    return check_infos(env, spec, err);
+    const int unnamed = check_teams(env, spec, err);
+    return unnamed ? unnamed : check_infos(env, spec, err);
 }
 
 void spec_copy(struct mappo_env_spec *to, const struct mappo_env_spec *from)

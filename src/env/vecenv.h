@@ -1,4 +1,4 @@
-/* A vecenv is what learners step: one batch of an environment, its wrappers, and the threads that run ranges of it.
+/* A vecenv is what learners step: one batch of an environment with its wrappers, wherever it steps.
  *
  * Shapes and time are those of mappo_env.h. The caller points `io` into its rollout, slice by slice, and the data land there. Wrappers
  * (time limit, action rescale and clip, episode statistics) are chosen by the configuration and keep per-environment bytes of their own,
@@ -18,8 +18,8 @@ struct env_option { /* env.NAME=VALUE as the user wrote it */
 };
 
 struct vecenv_config {
-    const char *name;                /* id, alias, or the path of a plugin (has a slash and ends in .so) */
-    const struct env_option *option; /* `options` of them; those not given keep their defaults */
+    const char *name;                /* id or alias of an environment or variant, or the path of a plugin (has a slash and ends in .so) */
+    const struct env_option *option; /* `options` of them; those not given are as the variant says, or keep their defaults */
     int options;
     int32_t envs;       /* of this rank */
     uint32_t first_env; /* global index of the first */
@@ -37,22 +37,6 @@ struct vecenv;
 
 int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct error *err);
 void vecenv_close(struct vecenv *env); /* NULL is allowed */
-
-/* Environments that step elsewhere, in parts (run/pod_env.c): a vecenv that looks like `like`, one of the parts, with all of them in it.
- * `like` must outlive it. */
-struct vecenv_elsewhere {
-    void *self;
-    int (*reset)(void *self, const struct mappo_env_io *io, struct error *err);
-    int (*observe)(void *self, const struct mappo_env_io *io, struct error *err);
-    int (*step)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err); /* vecenv_step_begin of all parts */
-    void (*take_info)(void *self, double *sum, double *count);
-    int (*snapshot)(void *self, int32_t e, void *bytes, struct error *err);
-    int (*restore)(void *self, int32_t e, const void *bytes, struct error *err);
-    uint8_t *ended;       /* [envs] set by step: an episode … */
-    struct episode *last; /* [envs] … that ended with it */
-};
-int vecenv_join(struct vecenv **env, const struct vecenv *like, int32_t envs, uint32_t first_env, int32_t horizon, int32_t report,
-                const struct vecenv_elsewhere *elsewhere, struct error *err);
 
 const struct mappo_env *vecenv_descriptor(const struct vecenv *env);
 const struct mappo_env_spec *vecenv_spec(const struct vecenv *env); /* as the learner sees it, wrappers applied */
@@ -74,23 +58,29 @@ struct group_sizes group_sizes(const struct mappo_group *group);
 
 int vecenv_reset(struct vecenv *env, const struct mappo_env_io *io, struct error *err);
 int vecenv_step(struct vecenv *env, const struct mappo_env_io *io, struct error *err);
-/* The same in two parts over a range, so that half of the environments can step while the other half is inferred. Called from inside a
- * caller's parallel region, `begin` steps its range on the calling thread, disjoint ranges at the same time; `end` lists the ended episodes
- * and is for one thread at a time. */
+/* The same in two parts over a range, so that half of the environments can step while the other half is inferred. On the host, called from
+ * inside a caller's parallel region, `begin` steps its range on the calling thread, disjoint ranges at the same time; `end` waits where the
+ * range steps elsewhere, lists the ended episodes and is for one thread at a time. */
 int vecenv_step_begin(struct vecenv *env, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err);
 int vecenv_step_end(struct vecenv *env, int32_t lo, int32_t hi, struct error *err);
 /* Writes obs, state, active and act_mask of the present state (after vecenv_restore). An environment without `observe` is reset instead. */
 int vecenv_observe(struct vecenv *env, const struct mappo_env_io *io, struct error *err);
 
+/* Where the environments step (env/place.h): on threads of this process, unless they were moved or joined. The arrays of io may lie anywhere
+ * in its memory; on a device they are the device's; and where the place owns its memory, they lie in what vecenv_memory has given out:
+ * zeroed, until vecenv_close. */
+bool vecenv_on_device(const struct vecenv *env);
+bool vecenv_owns_memory(const struct vecenv *env);
+void *vecenv_memory(struct vecenv *env, size_t bytes);
+
 /* Moves the batch to a device, right after it was opened: from then on reset, observe and step take arrays of the device in io and return
- * before it has worked, and the two parts of a step are not there. Steps may be recorded and replayed. The device's backend must stay open;
+ * before it has worked, and a step is of all environments. Steps may be recorded and replayed. The device's backend must stay open;
  * attaching again leaves the one before.
  * False where that can't be: everything stays as it was, and why [size] says so in a few words ("mine/env: it has no kernels"). */
 struct env_device_ops;
 struct backend;
 bool vecenv_attach(struct vecenv *env, const struct env_device_ops *ops /* backend->environments */, struct backend *backend, char *why,
                    size_t size);
-bool vecenv_on_device(const struct vecenv *env);
 /* On a device: what ends of episodes tell of the last `horizon` steps, where they are not as the spec says. May be recorded. first (the
  * device's): 4 (t E + e) + an enum judge_ends for the least t and e, or UINT64_MAX. */
 void vecenv_find_wrong_end(struct vecenv *env, uint64_t *first);
@@ -104,12 +94,11 @@ int vecenv_script(struct vecenv *env, int32_t *const act_int[], float *const act
 /* Draws the present state of environment e. EXIT_USAGE where the environment can't be drawn. */
 int vecenv_draw(const struct vecenv *env, int32_t e, const struct mappo_canvas *canvas, struct error *err);
 
-/* Snapshots by environment (instance and wrappers); 0 bytes where the environment has none. On a device those of all environments are
- * fetched together when the first of a row of consecutive ones is asked for, and what was restored gets there with the next call of reset,
- * observe or step (so observe after restoring, before anything is replayed). */
+/* Snapshots of environments [lo, hi), instance and wrappers: bytes [hi - lo][vecenv_snapshot_bytes], which is 0 where the environment has
+ * none. What was restored is there with the next step, and seen after vecenv_observe. */
 size_t vecenv_snapshot_bytes(const struct vecenv *env);
-int vecenv_snapshot(const struct vecenv *env, int32_t e, void *bytes, struct error *err);
-int vecenv_restore(struct vecenv *env, int32_t e, const void *bytes, struct error *err);
+int vecenv_snapshot(const struct vecenv *env, int32_t lo, int32_t hi, void *bytes, struct error *err);
+int vecenv_restore(struct vecenv *env, int32_t lo, int32_t hi, const void *bytes, struct error *err);
 
 /* Episode statistics. An ended episode is reported once, in the order (step, environment). */
 struct episode {

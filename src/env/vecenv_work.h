@@ -1,28 +1,41 @@
-/* What the files of the vecenv share (vecenv.c, vecenv_report.c); nobody else includes it. */
+/* What the files of the vecenv share (vecenv.c, place_host.c, place_device.c); nobody else includes it. */
 #ifndef MAPPO_ENV_VECENV_WORK_H
 #define MAPPO_ENV_VECENV_WORK_H
 
-#include "env/lane.h"
+#include <stdlib.h>
+
+#include "env/options.h"
+#include "env/place.h"
+#include "env/slices.h"
 #include "env/vecenv.h"
 #include "env/wrappers.h"
 
-/* A batch on a device: whether its host copies of states and wrappers can be believed. */
-struct copies {
-    int32_t next; /* they were fetched for the environments before this one, one after the other; -1 = they are old */
-    bool changed; /* they are newer than the device's */
-};
-
+/* What is the same wherever the environments step. */
 struct vecenv {
     const struct mappo_env *env;
-    void *self;
     struct mappo_env_spec spec; /* as the learner sees it */
     struct lane_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
-    char options[4096], changed[1024];
+    char options[OPTIONS_TEXT], changed[OPTIONS_TEXT];
     uint64_t identity, hash; /* env/identity.h */
-    int32_t envs, time_limit, horizon, report_most;
+    size_t snapshot_bytes;   /* wrappers and instance of an environment */
+    int32_t envs, horizon, report_most;
     uint32_t first_env;
+
+    struct env_place place;
+    struct episode *episode; /* [room] ring of ended episodes, where `place` tells of them */
+    int64_t room, first, count;
+    struct env_report report[VECENV_REPORTS]; /* likewise */
+    int64_t reports_begun, reports_ended;
+};
+
+/* A batch on the host: the place of a vecenv that was just opened. On a device its copies of states and wrappers serve snapshots. */
+struct env_host {
+    const struct vecenv *v;
+    void *instance;
+    char *texts; /* its options that are texts, one after the other */
     int threads;
+    int32_t time_limit; /* that comes before the environment's own; 0 = none */
 
     struct wrapper_lane *lane; /* [E] */
     struct action_wrapper action[MAPPO_MAX_GROUPS];
@@ -30,27 +43,29 @@ struct vecenv {
     uint8_t *ep_end;                 /* [E] likewise */
     float *info;                     /* [E][infos] likewise */
     bool infos_at_end;               /* some column is of the episode so far */
-    double *info_sum, *info_count;   /* [E][infos] since vecenv_take_info; per environment, so that threads don't matter */
+    double *info_sum, *info_count;   /* [E][infos] since take_info; per environment, so that threads don't matter */
 
-    uint64_t *taken;         /* [E] steps since this vecenv was opened */
-    uint8_t *ended;          /* [E] an episode waits in `last` for vecenv_step_end */
-    struct episode *last;    /* [E] */
-    struct episode *episode; /* [room] ring of ended episodes */
-    int64_t room, first, count;
-    struct env_report report[VECENV_REPORTS]; /* of the host's environments */
-    int64_t reports_begun, reports_ended;
-
+    uint64_t *taken;               /* [E] steps since the vecenv was opened */
+    uint8_t *ended;                /* [E] of struct env_place */
+    struct episode *last;          /* [E] likewise */
     struct mappo_env_error *error; /* [threads] */
     int *code;                     /* [threads] */
-
-    const struct env_device_ops *device_ops;
-    struct env_device *device; /* NULL = on the host */
-    struct copies *copies;
-
-    struct vecenv_elsewhere elsewhere; /* self = NULL: they step here, or on the device */
 };
+extern const struct env_place_ops env_place_host; /* self: struct env_host */
 
-/* Before a call that the device answers: true where there is one. It then has what was restored, and the host's copies become old. */
-bool vecenv_to_device(struct vecenv *v);
+/* Creates the instance and whatever steps it; fills in v's options, spec, snapshot_bytes and place. What was made stays in v->place when
+ * it fails, for its `close`. */
+int env_host_open(struct vecenv *v, const struct vecenv_config *config, struct error *err);
+
+/* Says that there is not enough for so many environments and steps. Returns EXIT_USAGE. */
+int vecenv_no_memory(const struct vecenv *v, struct error *err);
+
+/* Zeroed; sets *failed where there is none. */
+static inline void *env_take(size_t count, size_t size, bool *failed)
+{
+    void *bytes = calloc(count ? count : 1, size);
+    if (!bytes) *failed = true;
+    return bytes;
+}
 
 #endif

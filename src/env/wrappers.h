@@ -1,5 +1,5 @@
 /* Wrappers: what vecenv does to actions before, and to results after, an environment's step. They work on ranges, like environments; what
- * they remember lies per environment in `struct wrapper_lane` and travels in the snapshots. Only vecenv.c includes this. */
+ * they remember lies per environment in `struct wrapper_lane` and travels in the snapshots. Part of a batch on the host. */
 #ifndef MAPPO_ENV_WRAPPERS_H
 #define MAPPO_ENV_WRAPPERS_H
 

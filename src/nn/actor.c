@@ -24,7 +24,7 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
 {
     const struct policy *policy = actor->config.policy[group];
     const int agents = policy->sizes.agents, first = actor->config.first[shard], envs = actor->config.first[shard + 1] - first;
-    const bool own = policy->sets > 1;
+    const bool own = policy_apart(policy, ROLE_ACTOR);
     struct backend *backend = actor->backend;
     int32_t *unit = malloc((size_t)(envs + 1) * sizeof *unit);
     CHECK(unit, "out of memory for an actor");
@@ -79,7 +79,7 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
     memcpy(first, config->first, (size_t)(config->shards + 1) * sizeof *first);
     actor->config.first = first;
     int passes = 0;
-    for (int g = 0; g < config->groups; g++) passes += config->policy[g]->sets * config->shards;
+    for (int g = 0; g < config->groups; g++) passes += config->policy[g]->sets[ROLE_ACTOR] * config->shards;
     actor->passes = passes;
     actor->tiles = ARENA_NEW(arena, struct tiles *, passes);
     actor->batch = ARENA_NEW(arena, struct batch, passes);
@@ -89,7 +89,7 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
     for (int g = 0; g < config->groups; g++) {
         actor->group_first[g] = i;
         for (int shard = 0; shard < config->shards; shard++)
-            for (int set = 0; set < config->policy[g]->sets; set++) create_pass(actor, i++, g, set, shard);
+            for (int set = 0; set < config->policy[g]->sets[ROLE_ACTOR]; set++) create_pass(actor, i++, g, set, shard);
         if (actor->staged) create_staging(actor, g);
     }
     actor->group_first[config->groups] = i;
@@ -170,8 +170,8 @@ void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64
     for (int g = 0; g < actor->config.groups; g++) {
         const struct policy *policy = actor->config.policy[g];
         const bool all = shard == ACTOR_ALL;
-        const int from = actor->group_first[g] + (all ? 0 : shard * policy->sets);
-        const int count = all ? actor->group_first[g + 1] - from : policy->sets;
+        const int from = actor->group_first[g] + (all ? 0 : shard * policy->sets[ROLE_ACTOR]);
+        const int count = all ? actor->group_first[g + 1] - from : policy->sets[ROLE_ACTOR];
         if (actor->staged) stage_in(actor, &io[g], g);
         const struct actor_io slice = backend_io(actor, &io[g], g);
         for (int i = from; i < from + count; i++) {

@@ -16,11 +16,11 @@ static ptrdiff_t place(size_t *end, size_t count)
 
 static void place_gru(struct network *net, size_t *end)
 {
-    const size_t hidden = (size_t)net->hidden, layers = (size_t)net->gru_layers;
-    net->at.gru_weight_ih = place(end, layers * 3 * hidden * hidden);
-    net->at.gru_weight_hh = place(end, layers * 3 * hidden * hidden);
-    net->at.gru_bias_ih = place(end, layers * 3 * hidden);
-    net->at.gru_bias_hh = place(end, layers * 3 * hidden);
+    const size_t hidden = (size_t)net->hidden;
+    net->at.gru_weight_ih = place(end, 3 * hidden * hidden);
+    net->at.gru_weight_hh = place(end, 3 * hidden * hidden);
+    net->at.gru_bias_ih = place(end, 3 * hidden);
+    net->at.gru_bias_hh = place(end, 3 * hidden);
     net->at.gru_norm_weight = place(end, hidden);
     net->at.gru_norm_bias = place(end, hidden);
 }
@@ -36,7 +36,7 @@ void network_build(struct network *net, const struct network_config *config)
                             .activation = config->activation,
                             .feature_norm = config->feature_norm,
                             .layer_norm = config->layer_norm,
-                            .gru_layers = config->gru_layers,
+                            .gru = config->gru,
                             .gru_steps = config->gru_steps,
                             .extra = config->extra,
                             .heads = config->heads};
@@ -60,7 +60,7 @@ void network_build(struct network *net, const struct network_config *config)
         net->at.norm_weight[i] = place(&end, hidden);
         net->at.norm_bias[i] = place(&end, hidden);
     }
-    if (net->gru_layers > 0) place_gru(net, &end);
+    if (net->gru) place_gru(net, &end);
     net->at.head_weight = place(&end, outputs * hidden);
     net->at.head_bias = place(&end, outputs);
     if (net->extra > 0) net->at.extra = place(&end, (size_t)net->extra);
@@ -92,7 +92,7 @@ static void name_tensor(struct tensor_writer *w, const char *module, int number,
 
 static void name_gru(struct tensor_writer *w, const struct network *net)
 {
-    const int hidden = net->hidden, rows = 3 * net->gru_layers * hidden;
+    const int hidden = net->hidden, rows = 3 * hidden;
     name_tensor(w, "gru", -1, "weight_ih", net->at.gru_weight_ih, rows, hidden, "GRU weights of the input, rows reset, update, new");
     name_tensor(w, "gru", -1, "weight_hh", net->at.gru_weight_hh, rows, hidden, "GRU weights of the state, rows reset, update, new");
     name_tensor(w, "gru", -1, "bias_ih", net->at.gru_bias_ih, rows, 0, "GRU bias of the input");
@@ -142,10 +142,9 @@ void network_initialise(const struct network *net, real *parameters, const struc
         orthogonal_fill(init, tensor++, parameters + net->at.weight[i], net->hidden, i == 0 ? net->inputs : net->hidden, gain);
         fill(parameters, net->at.norm_weight[i], hidden, 1);
     }
-    for (int i = 0; i < net->gru_layers; i++) {
-        const ptrdiff_t at = (ptrdiff_t)i * 3 * net->hidden * net->hidden;
-        orthogonal_fill(init, tensor++, parameters + net->at.gru_weight_ih + at, 3 * net->hidden, net->hidden, 1);
-        orthogonal_fill(init, tensor++, parameters + net->at.gru_weight_hh + at, 3 * net->hidden, net->hidden, 1);
+    if (net->gru) {
+        orthogonal_fill(init, tensor++, parameters + net->at.gru_weight_ih, 3 * net->hidden, net->hidden, 1);
+        orthogonal_fill(init, tensor++, parameters + net->at.gru_weight_hh, 3 * net->hidden, net->hidden, 1);
     }
     fill(parameters, net->at.gru_norm_weight, hidden, 1);
     for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])

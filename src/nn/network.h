@@ -14,7 +14,8 @@ struct network_config {
     int extra;
     int activation; /* enum activation */
     bool feature_norm, layer_norm;
-    int gru_layers, gru_steps; /* 0; the longest chunk of a training pass */
+    bool gru;      /* a recurrent layer before the head */
+    int gru_steps; /* its longest chunk of a training pass */
 };
 
 /* Tensors lie in the order of the forward pass: feature_norm, fc1, norm1, …, gru, gru_norm, head weights, head biases, log_std. */

@@ -5,45 +5,17 @@
 #include "base/text.h"
 #include "nn/distribution.h"
 
-/* What the critic of this group reads: its width and how many rows of it an environment step has. */
 static int choose_state(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
                         struct error *err)
 {
-    const struct mappo_group *g = &spec->group[group];
-    const int agents = policy->sizes.agents;
-    int all_obs = 0;
-    for (int i = 0; i < spec->groups; i++) {
-        const struct group_sizes sizes = group_sizes(&spec->group[i]);
-        all_obs += sizes.agents * sizes.obs;
-    }
-    policy->critic_input = config->critic_input;
-    policy->concatenate = config->concatenate || spec->state_size == 0;
-    const int state = policy->concatenate ? all_obs : spec->state_size;
-    switch (config->critic_input) {
-    case CRITIC_OBS:
-        policy->state_size = policy->sizes.obs;
-        policy->state_rows = agents;
-        break;
-    case CRITIC_STATE:
-        policy->state_size = state;
-        policy->state_rows = 1;
-        break;
-    case CRITIC_STATE_ID:
-        policy->state_size = state + agents;
-        policy->state_rows = agents;
-        break;
-    case CRITIC_AGENT_STATE:
-        if (!(g->flags & MAPPO_STATE_PER_AGENT))
-            return error_set(err, EXIT_USAGE, "group \"%s\" has no state per agent for its critic", g->name);
-        policy->state_size = g->state_size;
-        policy->state_rows = agents;
-        break;
-    default:
-        return error_set(err, EXIT_INTERNAL, "critic input %d", config->critic_input);
-    }
-    if (policy->state_size < 1) return error_set(err, EXIT_USAGE, "group \"%s\": the critic would see nothing", g->name);
-    policy->value_agents = policy->sets > 1 || config->value_per_agent ? agents : policy->state_rows;
-    return 0;
+    struct critic_view view = {.input = config->critic_input, .concatenate = config->concatenate};
+    const int code = critic_view_measure(&view, spec, group, err);
+    policy->critic_input = view.input;
+    policy->concatenate = view.concatenate;
+    policy->state_size = view.size;
+    policy->state_rows = view.rows;
+    policy->value_agents = policy_apart(policy, ROLE_CRITIC) || config->value_per_agent ? policy->sizes.agents : policy->state_rows;
+    return code;
 }
 
 static void build_networks(struct policy *policy, const struct policy_config *config, int actor_extra)
@@ -55,8 +27,7 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .extra = actor_extra,
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
-                                 .layer_norm = config->layer_norm,
-                                 .gru_layers = config->gru_layers};
+                                 .layer_norm = config->layer_norm};
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->actor, &net);
     net.inputs = policy->state_size;
@@ -64,20 +35,21 @@ static void build_networks(struct policy *policy, const struct policy_config *co
     net.head_rows[0] = 1;
     net.extra = 0;
     network_build(&policy->critic, &net);
-    policy->set_size = policy->actor.parameters + policy->critic.parameters;
+    policy->size =
+        (size_t)policy->sets[ROLE_ACTOR] * policy->actor.parameters + (size_t)policy->sets[ROLE_CRITIC] * policy->critic.parameters;
 }
 
 static void initialise(struct policy *policy, const struct policy_config *config)
 {
     const int level = policy->backend->level, threads = policy->backend->threads;
-    for (int s = 0; s < policy->sets; s++) {
-        /* Two networks a set, POLICY_MAX_SETS sets a group: every network of a run has its own index. */
-        const uint32_t index = (config->index * POLICY_MAX_SETS + (uint32_t)s) * 2;
-        const struct network_init actor = {config->seed, index, config->head_gain, config->log_std, level, threads};
-        const struct network_init critic = {config->seed, index + 1, 1, 0, level, threads};
-        network_initialise(&policy->actor, policy_actor(policy, policy->host.parameters, s), &actor);
-        network_initialise(&policy->critic, policy_critic(policy, policy->host.parameters, s), &critic);
-    }
+    /* Every network of a run has its own index: a group has room for POLICY_MAX_SETS sets of POLICY_ROLES each. */
+    const uint32_t first = config->index * POLICY_MAX_SETS * POLICY_ROLES;
+    for (int role = 0; role < POLICY_ROLES; role++)
+        for (int s = 0; s < policy->sets[role]; s++) {
+            struct network_init init = {config->seed, first + (uint32_t)(s * POLICY_ROLES + role), 1, 0, level, threads};
+            if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.extra_value = config->log_std;
+            network_initialise(policy_network(policy, role), policy_network_at(policy, policy->host.parameters, role, s), &init);
+        }
     policy_push(policy);
 }
 
@@ -93,7 +65,7 @@ static void *host_memory(const struct policy *policy, size_t bytes)
 static void take_memory(struct policy *policy)
 {
     struct backend *backend = policy->backend;
-    const size_t bytes = (size_t)policy->sets * policy->set_size * sizeof(real), norms = (size_t)policy->sets * sizeof *policy->norm;
+    const size_t bytes = policy->size * sizeof(real), norms = (size_t)policy->sets[ROLE_CRITIC] * sizeof *policy->norm;
     policy->parameters = backend->alloc(backend, "parameters", bytes);
     policy->m = backend->alloc(backend, "Adam's first moments", bytes);
     policy->v = backend->alloc(backend, "Adam's second moments", bytes);
@@ -110,23 +82,23 @@ void policy_pull(struct policy *policy)
 {
     struct backend *backend = policy->backend;
     if (backend->host_memory) return;
-    const size_t bytes = (size_t)policy->sets * policy->set_size * sizeof(real);
+    const size_t bytes = policy->size * sizeof(real);
     backend->download(backend, policy->host.parameters, policy->parameters, bytes);
     backend->download(backend, policy->host.m, policy->m, bytes);
     backend->download(backend, policy->host.v, policy->v, bytes);
-    backend->download(backend, policy->host.norm, policy->norm, (size_t)policy->sets * sizeof *policy->norm);
+    backend->download(backend, policy->host.norm, policy->norm, (size_t)policy->sets[ROLE_CRITIC] * sizeof *policy->norm);
 }
 
 void policy_push(struct policy *policy)
 {
     struct backend *backend = policy->backend;
-    for (int s = 0; s < policy->sets; s++) normalizer_refresh(&policy->host.norm[s], policy->normalizer);
+    for (int s = 0; s < policy->sets[ROLE_CRITIC]; s++) normalizer_refresh(&policy->host.norm[s], policy->normalizer);
     if (backend->host_memory) return;
-    const size_t bytes = (size_t)policy->sets * policy->set_size * sizeof(real);
+    const size_t bytes = policy->size * sizeof(real);
     backend->upload(backend, policy->parameters, policy->host.parameters, bytes);
     backend->upload(backend, policy->m, policy->host.m, bytes);
     backend->upload(backend, policy->v, policy->host.v, bytes);
-    backend->upload(backend, policy->norm, policy->host.norm, (size_t)policy->sets * sizeof *policy->norm);
+    backend->upload(backend, policy->norm, policy->host.norm, (size_t)policy->sets[ROLE_CRITIC] * sizeof *policy->norm);
 }
 
 int policy_build(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
@@ -136,11 +108,12 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
     *policy = (struct policy){.sizes = group_sizes(g), .normalizer = config->normalizer, .backend = backend};
     if (!text_format(policy->name, sizeof policy->name, "%s", g->name))
         return error_set(err, EXIT_USAGE, "group name \"%s\" is longer than %zu bytes", g->name, sizeof policy->name - 1);
-    policy->sets = config->share ? 1 : policy->sizes.agents;
-    if (policy->sets > POLICY_MAX_SETS)
-        return error_set(err, EXIT_USAGE, "group \"%s\": policy.share=false is possible for up to %d agents, it has %d", g->name,
-                         POLICY_MAX_SETS, policy->sizes.agents);
-    if (config->gru_layers > 0) return error_set(err, EXIT_USAGE, "recurrent policies are not supported yet");
+    for (int role = 0; role < POLICY_ROLES; role++) {
+        policy->sets[role] = config->share[role] ? 1 : policy->sizes.agents;
+        if (policy->sets[role] > POLICY_MAX_SETS)
+            return error_set(err, EXIT_USAGE, "group \"%s\": %s.share=false is possible for up to %d agents, it has %d", g->name,
+                             role == ROLE_ACTOR ? "policy" : "critic", POLICY_MAX_SETS, policy->sizes.agents);
+    }
     int outputs, extra;
     int code = distribution_build(&policy->dist, g, config->fixed_std, &outputs, &extra, err);
     if (code == 0) code = choose_state(policy, config, spec, group, err);

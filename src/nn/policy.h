@@ -1,36 +1,31 @@
-/* The networks of one learner: an actor and a critic for each set of shared parameters, in one contiguous block, with their Adam moments.
+/* The networks of one group of agents: for each role (actor, critic) one network layout and as many sets of parameters as the role has: one
+ * that all agents share, or one of each agent. All in one block, with Adam's moments beside it:
  *
- *   parameters, m, v   [sets][Pa + Pc]     set s: actor first, then critic
- *   norm               [sets]
+ *   parameters, m, v   actors [sets of the actor][Pa], then critics [sets of the critic][Pc]
+ *   norm               [sets of the critic]
  *
- * `sets` is 1 where the agents of the group share parameters, else A. Memory is the backend's; `host` is what the host may read and write:
- * the same memory, or a copy that policy_pull and policy_push move. Gradients belong to the learner that computes them. */
+ * Memory is the backend's; `host` is what the host may read and write: the same memory, or a copy that policy_pull and policy_push move.
+ * Gradients belong to the learner that computes them. */
 #ifndef MAPPO_NN_POLICY_H
 #define MAPPO_NN_POLICY_H
 
 #include "backend/backend.h"
 #include "env/vecenv.h"
+#include "nn/critic_input.h"
 #include "nn/network.h"
 
-/* What the critic sees. */
-enum critic_input {
-    CRITIC_OBS,        /* IPPO: the agent's own observation */
-    CRITIC_STATE,      /* the environment's state, or all observations of all groups one after the other: one row per environment step */
-    CRITIC_STATE_ID,   /* the same with the agent's one-hot number: one row per agent */
-    CRITIC_AGENT_STATE /* the environment's per-agent state */
-};
+enum policy_role { ROLE_ACTOR, ROLE_CRITIC, POLICY_ROLES };
 
 struct policy_config {
     int hidden, layers, activation;
     bool feature_norm, layer_norm;
-    int gru_layers;
     real head_gain, log_std;
     float fixed_std;
-    bool share; /* one set of parameters for all agents of the group */
-    int critic_input;
-    bool concatenate;     /* the state of CRITIC_STATE(_ID) is all observations even where the environment has a state of its own */
-    bool value_per_agent; /* one value per agent even where all agents see the same state (row minibatches need it) */
-    int normalizer;       /* enum normalizer_kind */
+    bool share[POLICY_ROLES]; /* one set of parameters for all agents of the group */
+    int critic_input;         /* as in struct critic_view … */
+    bool concatenate;         /* … likewise */
+    bool value_per_agent;     /* one value per agent even where all agents see the same state (row minibatches need it) */
+    int normalizer;           /* enum normalizer_kind */
     uint64_t seed;
     uint32_t index; /* of the group: keeps initialisations apart */
 };
@@ -38,8 +33,8 @@ struct policy_config {
 enum { POLICY_MAX_SETS = 64 };
 
 struct policy_state {
-    real *parameters, *m, *v; /* [sets][set_size] */
-    struct normalizer *norm;  /* [sets] */
+    real *parameters, *m, *v; /* [size] */
+    struct normalizer *norm;  /* [sets of the critic] */
 };
 
 struct policy {
@@ -47,12 +42,13 @@ struct policy {
     struct group_sizes sizes;
     struct distribution dist;
     struct network actor, critic;
-    int sets, critic_input;
-    bool concatenate;         /* the state is all observations of all groups, not the environment's own */
+    int sets[POLICY_ROLES]; /* 1: all agents share it; else A */
+    int critic_input;
+    bool concatenate;         /* as in struct critic_view */
     int state_size;           /* S: inputs of the critic */
-    int state_rows;           /* critic inputs per environment step: 1 where all agents share one, else A */
+    int state_rows;           /* I: critic inputs per environment step */
     int value_agents;         /* V: values per environment step: 1 or A; at least state_rows */
-    size_t set_size;          /* Pa + Pc */
+    size_t size;              /* of all networks */
     real *parameters, *m, *v; /* the backend's */
     struct normalizer *norm;
     struct policy_state host; /* for the host */
@@ -70,23 +66,38 @@ void policy_clear(struct policy *policy);
 void policy_pull(struct policy *policy);
 void policy_push(struct policy *policy);
 
+static inline const struct network *policy_network(const struct policy *p, int role)
+{
+    return role == ROLE_ACTOR ? &p->actor : &p->critic;
+}
+/* Where the network of a set lies in a block of the policy. */
+static inline real *policy_network_at(const struct policy *p, real *block, int role, int set)
+{
+    const size_t first = role == ROLE_ACTOR ? 0 : (size_t)p->sets[ROLE_ACTOR] * p->actor.parameters;
+    return block + first + (size_t)set * policy_network(p, role)->parameters;
+}
 static inline real *policy_actor(const struct policy *p, real *block, int set)
 {
-    return block + (size_t)set * p->set_size;
+    return policy_network_at(p, block, ROLE_ACTOR, set);
 }
 static inline real *policy_critic(const struct policy *p, real *block, int set)
 {
-    return block + (size_t)set * p->set_size + p->actor.parameters;
+    return policy_network_at(p, block, ROLE_CRITIC, set);
 }
 /* log_std [Kr] of a set; NULL where it is no parameter. */
 static inline const real *policy_log_std(const struct policy *p, int set)
 {
     return p->actor.at.extra < 0 ? NULL : policy_actor(p, p->parameters, set) + p->actor.at.extra;
 }
-/* Which set agent `agent` of the group belongs to. */
-static inline int policy_set(const struct policy *p, int agent)
+/* Has every agent its own? */
+static inline bool policy_apart(const struct policy *p, int role)
 {
-    return p->sets > 1 ? agent : 0;
+    return p->sets[role] > 1;
+}
+/* Which set agent `agent` of the group belongs to. */
+static inline int policy_set(const struct policy *p, int role, int agent)
+{
+    return policy_apart(p, role) ? agent : 0;
 }
 
 #endif

@@ -10,7 +10,8 @@
 
 #include <stdio.h>
 
-#include "algo/algorithm.h"
+#include "base/field.h"
+#include "comm/comm.h"
 
 enum { CHECKPOINT_VERSION = 1, CHECKPOINT_HEADER = 512 };
 

@@ -5,7 +5,7 @@
 
 #include "base/philox.h"
 #include "run/open_env.h"
-#include "run/parts.h"
+#include "run/trainer_work.h"
 
 /* ---- a default run's list ------------------------------------------------------------------------------------------------------------ */
 
@@ -14,11 +14,13 @@ static int open_parts(struct trainer *t, struct error *err)
     const struct config *c = t->config;
     t->learning.envs = comm_share((int)c->rollout_envs, t->comm->rank, t->comm->size);
     const struct backend_config backend = {.name = "cpu", .threads = 1, .level = CPU_BASELINE};
-    const struct env_batch batch = {.envs = t->learning.envs, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = c->rollout_steps};
+    const struct env_batch batch = {.envs = t->learning.envs, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = algorithm_horizon(c)};
     int code = backend_open(&t->learning.backend, &backend, err);
     if (code == EXIT_DONE) code = open_env(&t->learning.env, c, &batch, err);
+    if (code == EXIT_DONE) code = algorithm_policies(&t->learning.policies, c, vecenv_spec(t->learning.env), t->learning.backend, err);
     const struct algorithm_context context = {
         .config = c,
+        .policies = t->learning.policies,
         .env = t->learning.env,
         .backend = t->learning.backend,
         .comm = t->comm,
@@ -28,7 +30,7 @@ static int open_parts(struct trainer *t, struct error *err)
     };
     if (code == EXIT_DONE) code = algorithm_create(&t->learning.algorithm, &context, err);
     if (code != EXIT_DONE) return code;
-    const struct metrics_config metrics = {(int)c->metrics_window, t->learning.envs.count * (int)c->rollout_steps};
+    const struct metrics_config metrics = {(int)c->metrics_window, t->learning.envs.count * (int)t->learning.algorithm->horizon};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     state_list(t);
     return EXIT_DONE;
@@ -84,8 +86,9 @@ static const char introduction[] =
 static const char datasets[] =
     "\n### Datasets\n\n"
     "Names and layouts are those of PyTorch's state dictionaries: weights are `[out,in]`, `y = W x + b`. `agent` is the name of the\n"
-    "group of agents (an environment has one or more); with `policy.share=0` its number follows (`/policy/agent/0/…`). Shapes are those of "
-    "a default run.\n\n"
+    "group of agents (an environment has one or more); its number follows where each agent has its own (`/policy/agent/0/actor/…` with\n"
+    "`policy.share=0`, `/policy/agent/0/critic/…` and `/policy/agent/0/value_norm` where `critic.share` is false or follows that). Shapes "
+    "are\nthose of a default run.\n\n"
     "| name | type | shape | unit | meaning |\n| --- | --- | --- | --- | --- |\n";
 
 /* Extracted and run by a test, which compares its result with the program's own. */

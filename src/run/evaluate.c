@@ -8,6 +8,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
+#include "env/slices.h"
 #include "nn/actor.h"
 #include "run/open_env.h"
 #include "run/picture.h"
@@ -19,32 +20,23 @@ static const double round_seconds = 0.2;
 enum { GROWTH = 4 };
 enum { COLUMN_RETURN = MAPPO_MAX_GROUPS, COLUMN_LENGTH, COLUMNS };
 
-struct eval_group {
-    struct group_sizes sizes;
-    float *obs;             /* [E][A][D] */
-    uint8_t *mask, *active; /* [E][A][L] [E][A] */
-    int32_t *act_int;       /* [E][A][Ki] */
-    float *act_real;        /* [E][A][Kr] */
-    float *reward;          /* [E][A] */
-    uint8_t *terminated;    /* [E][A] */
-};
-
 struct evaluator {
     const struct config *config;
     struct backend *backend;
     struct comm *comm;
     struct stop *stop; /* NULL: nothing stops it */
     struct arena *arena;
-    struct policy *const *policy; /* [groups] */
-    struct actor *actor;          /* for the environments of the last batch */
+    const struct policies *policies;
+    struct actor *actor; /* for the environments of the last batch */
     struct share actor_envs;
     int64_t episodes;
     int threads, room; /* room: environments of this rank in one batch */
-    struct eval_group group[MAPPO_MAX_GROUPS];
-    uint8_t *ep_end;       /* [E] */
-    uint8_t *done;         /* [E] its episode has been counted */
-    struct episode *ended; /* [E] */
-    double *result;        /* [BATCH_ENVS][COLUMNS] by global index */
+    int groups;
+    struct group_sizes size[MAPPO_MAX_GROUPS];
+    struct mappo_env_io io; /* what is needed to play */
+    uint8_t *done;          /* [E] its episode has been counted */
+    struct episode *ended;  /* [E] */
+    double *result;         /* [BATCH_ENVS][COLUMNS] by global index */
 };
 
 static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, int count, struct error *err)
@@ -57,19 +49,18 @@ static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, 
     return open_env(env, ev->config, &batch, err);
 }
 
-static void group_create(struct evaluator *ev, struct eval_group *g, const struct mappo_group *spec)
+static void create_slices(struct evaluator *ev, const struct mappo_env_spec *spec)
 {
-    struct arena *a = ev->arena;
-    g->sizes = group_sizes(spec);
-    const struct group_sizes s = g->sizes;
-    const size_t rows = (size_t)ev->room * (size_t)s.agents;
-    g->obs = ARENA_NEW(a, float, (rows * (size_t)s.obs));
-    if (spec->flags & MAPPO_HAS_MASK) g->mask = ARENA_NEW(a, uint8_t, rows * (size_t)s.logits);
-    if (spec->flags & MAPPO_HAS_ACTIVE) g->active = ARENA_NEW(a, uint8_t, rows);
-    g->act_int = ARENA_NEW(a, int32_t, rows * (size_t)s.act_ints);
-    g->act_real = ARENA_NEW(a, float, (rows * (size_t)s.act_reals));
-    g->reward = ARENA_NEW(a, float, rows);
-    g->terminated = ARENA_NEW(a, uint8_t, rows);
+    struct slices slices;
+    slices_of(&slices, spec);
+    ev->groups = spec->groups;
+    for (int g = 0; g < spec->groups; g++) ev->size[g] = group_sizes(&spec->group[g]);
+    ev->io = (struct mappo_env_io){.struct_size = sizeof ev->io, .groups = spec->groups};
+    for (int i = 0; i < slices.count; i++) {
+        const struct slice *slice = &slices.slice[i];
+        if (!slice->offered || slice->written == SLICE_FINAL || slice_is_state(slice) || slice->id == ENV_SLICE_info) continue;
+        slice_point(&ev->io, slice, arena_take(ev->arena, slice->what, (size_t)ev->room, slice->bytes));
+    }
 }
 
 /* Episodes of the batch whose first is number `first`, over all ranks. */
@@ -93,7 +84,7 @@ static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, s
     if (ev->actor && ev->actor_envs.first == envs.first && ev->actor_envs.count == envs.count) return;
     actor_destroy(ev->actor);
     const struct actor_config actor = {.groups = spec->groups,
-                                       .policy = ev->policy,
+                                       .policy = ev->policies->group,
                                        .shards = 1,
                                        .first = (const int[]){0, envs.count},
                                        .first_env = (uint32_t)envs.first,
@@ -104,7 +95,7 @@ static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, s
     ev->actor_envs = envs;
 }
 
-int evaluator_create(struct evaluator **evaluator, const struct config *config, struct policy *const *policy, struct backend *backend,
+int evaluator_create(struct evaluator **evaluator, const struct config *config, const struct policies *policies, struct backend *backend,
                      struct comm *comm, int threads, struct error *err)
 {
     struct arena *arena = arena_create("evaluation");
@@ -113,7 +104,7 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
                              .backend = backend,
                              .comm = comm,
                              .arena = arena,
-                             .policy = policy,
+                             .policies = policies,
                              .episodes = config->eval_episodes,
                              .threads = threads};
     ev->room = comm_share(batch_episodes(ev, 0), 0, comm->size).count;
@@ -125,11 +116,10 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
         return code;
     }
     const struct mappo_env_spec *spec = vecenv_spec(env);
-    for (int g = 0; g < spec->groups; g++) group_create(ev, &ev->group[g], &spec->group[g]);
+    create_slices(ev, spec);
     const struct share first = batch_share(ev, 0);
     if (first.count > 0) aim_actor(ev, spec, first);
     vecenv_close(env);
-    ev->ep_end = ARENA_NEW(arena, uint8_t, ev->room);
     ev->done = ARENA_NEW(arena, uint8_t, ev->room);
     ev->ended = ARENA_NEW(arena, struct episode, ev->room);
     ev->result = ARENA_NEW(arena, double, (size_t)BATCH_ENVS *COLUMNS);
@@ -164,6 +154,17 @@ static struct philox_draw draw_at(const struct turn *t, int row, int agents, int
                      (uint32_t)(row % agents) + ((uint32_t)column << 12), t->step);
 }
 
+/* The environment only reads actions; here they are written. */
+static int32_t *integers_of(const struct evaluator *ev, int g)
+{
+    return (int32_t *)(uintptr_t)ev->io.group[g].act_int;
+}
+
+static float *reals_of(const struct evaluator *ev, int g)
+{
+    return (float *)(uintptr_t)ev->io.group[g].act_real;
+}
+
 static float bounded(float value, float low, float high)
 {
     return value < low ? low : value > high ? high : value;
@@ -178,15 +179,16 @@ static float random_real(struct philox_draw draw, float low, float high)
 }
 
 /* Real actions: uniform within their bounds (a standard normal where there are none), or the value nearest to 0. */
-static void fill_reals(const struct turn *t, struct eval_group *g, const struct mappo_group *spec, int row, bool random)
+static void fill_reals(const struct turn *t, int g, const struct mappo_group *spec, int row, bool random)
 {
-    float *act = g->act_real + (size_t)row * g->sizes.act_reals;
+    const struct group_sizes *sizes = &t->ev->size[g];
+    float *act = reals_of(t->ev, g) + (size_t)row * (size_t)sizes->act_reals;
     int k = 0;
     for (int h = 0; h < spec->act_heads; h++) {
         const struct mappo_space *space = &spec->act[h];
         for (int i = 0; space->kind == MAPPO_BOX && i < space->size; i++, k++) {
             const float low = space->low ? space->low[i] : -INFINITY, high = space->high ? space->high[i] : INFINITY;
-            act[k] = random ? random_real(draw_at(t, row, g->sizes.agents, 64 + k), low, high) : bounded(0, low, high);
+            act[k] = random ? random_real(draw_at(t, row, sizes->agents, 64 + k), low, high) : bounded(0, low, high);
         }
     }
 }
@@ -202,35 +204,36 @@ static int choose_allowed(const uint8_t *mask, int size, bool random, uint32_t w
     return 0;
 }
 
-static void fill_integers(const struct turn *t, struct eval_group *g, const struct distribution *dist, int row, bool random)
+static void fill_integers(const struct turn *t, int g, const struct distribution *dist, int row, bool random)
 {
+    const struct group_sizes *sizes = &t->ev->size[g];
+    const uint8_t *masks = t->ev->io.group[g].act_mask;
     for (int h = 0; h < dist->heads; h++) {
         const struct head *head = &dist->head[h];
         if (head->kind == HEAD_GAUSSIAN) continue;
-        int32_t *act = g->act_int + (size_t)row * g->sizes.act_ints + head->action;
-        const uint8_t *mask = g->mask ? g->mask + (size_t)row * g->sizes.logits + head->mask : NULL;
+        int32_t *act = integers_of(t->ev, g) + (size_t)row * (size_t)sizes->act_ints + head->action;
+        const uint8_t *mask = masks ? masks + (size_t)row * (size_t)sizes->logits + head->mask : NULL;
         if (head->kind == HEAD_CATEGORICAL)
-            *act = head->start + choose_allowed(mask, head->size, random, draw_at(t, row, g->sizes.agents, h).v[0]);
+            *act = head->start + choose_allowed(mask, head->size, random, draw_at(t, row, sizes->agents, h).v[0]);
         for (int i = 0; head->kind == HEAD_BERNOULLI && i < head->size; i++)
-            act[i] = random && (!mask || mask[i]) && (draw_at(t, row, g->sizes.agents, 256 + head->action + i).v[0] & 1);
+            act[i] = random && (!mask || mask[i]) && (draw_at(t, row, sizes->agents, 256 + head->action + i).v[0] & 1);
     }
 }
 
 static int choose(struct turn *t, struct vecenv *env, int player, bool deterministic, struct error *err)
 {
     struct evaluator *ev = t->ev;
-    const struct mappo_env_spec *spec = vecenv_spec(env);
     struct actor_io io[MAPPO_MAX_GROUPS];
     int32_t *act_int[MAPPO_MAX_GROUPS];
     float *act_real[MAPPO_MAX_GROUPS];
-    for (int i = 0; i < spec->groups; i++) {
-        struct eval_group *g = &ev->group[i];
-        act_int[i] = g->act_int;
-        act_real[i] = g->act_real;
-        io[i] = (struct actor_io){.obs = g->obs, .mask = g->mask, .act_int = g->act_int, .act_real = g->act_real};
-        for (int row = 0; player != PLAY_TRAINED && player != PLAY_SCRIPTED && row < t->envs * g->sizes.agents; row++) {
-            fill_integers(t, g, &ev->policy[i]->dist, row, player == PLAY_RANDOM);
-            fill_reals(t, g, &spec->group[i], row, player == PLAY_RANDOM);
+    for (int g = 0; g < ev->groups; g++) {
+        const struct mappo_group_io *from = &ev->io.group[g];
+        act_int[g] = integers_of(ev, g);
+        act_real[g] = reals_of(ev, g);
+        io[g] = (struct actor_io){.obs = from->obs, .mask = from->act_mask, .act_int = act_int[g], .act_real = act_real[g]};
+        for (int row = 0; player != PLAY_TRAINED && player != PLAY_SCRIPTED && row < t->envs * ev->size[g].agents; row++) {
+            fill_integers(t, g, &ev->policies->group[g]->dist, row, player == PLAY_RANDOM);
+            fill_reals(t, g, &vecenv_spec(env)->group[g], row, player == PLAY_RANDOM);
         }
     }
     if (player == PLAY_SCRIPTED) return vecenv_script(env, act_int, act_real, err);
@@ -239,22 +242,6 @@ static int choose(struct turn *t, struct vecenv *env, int player, bool determini
 }
 
 /* ---- one batch of episodes ----------------------------------------------------------------------------------------------------------- */
-
-static struct mappo_env_io point_io(struct evaluator *ev, const struct mappo_env_spec *spec)
-{
-    struct mappo_env_io io = {.struct_size = sizeof io, .groups = spec->groups, .ep_end = ev->ep_end};
-    for (int i = 0; i < spec->groups; i++) {
-        const struct eval_group *g = &ev->group[i];
-        io.group[i] = (struct mappo_group_io){.act_int = g->act_int,
-                                              .act_real = g->act_real,
-                                              .obs = g->obs,
-                                              .reward = g->reward,
-                                              .terminated = g->terminated,
-                                              .active = g->active,
-                                              .act_mask = g->mask};
-    }
-    return io;
-}
 
 static void count_episodes(struct evaluator *ev, struct vecenv *env, int64_t first, int64_t batch_first, int *left)
 {
@@ -289,9 +276,9 @@ static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct
     return 0;
 }
 
-static int take_step(struct turn *turn, struct vecenv *env, const struct mappo_env_io *io, struct error *err)
+static int take_step(struct turn *turn, struct vecenv *env, struct error *err)
 {
-    const int code = vecenv_step(env, io, err);
+    const int code = vecenv_step(env, &turn->ev->io, err);
     if (code) error_suffix(err, ", after step %llu of an evaluation", (unsigned long long)turn->step);
     turn->step++;
     return code;
@@ -302,10 +289,9 @@ static int play_steps(struct turn *turn, struct vecenv *env, int player, bool de
                       struct error *err)
 {
     struct evaluator *ev = turn->ev;
-    const struct mappo_env_io io = point_io(ev, vecenv_spec(env));
     for (int i = 0; i < steps && *left; i++) {
         int code = choose(turn, env, player, deterministic, err);
-        if (!code) code = take_step(turn, env, &io, err);
+        if (!code) code = take_step(turn, env, err);
         if (code) return code;
         watchdog_sign();
         count_episodes(ev, env, turn->first, batch_first, left);
@@ -338,9 +324,8 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
     double start;
     if (left) code = turn_open(&turn, ev, player, share, &env, err);
     if (env && !code) {
-        const struct mappo_env_io io = point_io(ev, vecenv_spec(env));
         memset(ev->done, 0, (size_t)ev->room);
-        code = vecenv_reset(env, &io, err);
+        code = vecenv_reset(env, &ev->io, err);
     }
     do {
         start = clock_seconds();
@@ -359,13 +344,12 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
     int code = turn_open(&turn, ev, player, (struct share){0, 1}, &env, err);
     if (code) return code;
     struct picture *picture = picture_create();
-    const struct mappo_env_io io = point_io(ev, vecenv_spec(env));
-    code = vecenv_reset(env, &io, err);
-    ev->ep_end[0] = MAPPO_RUNNING;
-    while (!code && !ev->ep_end[0] && turn.step < MOST_FRAMES) {
+    code = vecenv_reset(env, &ev->io, err);
+    ev->io.ep_end[0] = MAPPO_RUNNING;
+    while (!code && !ev->io.ep_end[0] && turn.step < MOST_FRAMES) {
         if ((code = vecenv_draw(env, 0, picture_frame(picture, (int64_t)turn.step), err))) break;
         if ((code = choose(&turn, env, player, deterministic, err))) break;
-        code = take_step(&turn, env, &io, err);
+        code = take_step(&turn, env, err);
     }
     char title[256];
     text_format(title, sizeof title, "%s, %s rules", vecenv_descriptor(env)->id, vecenv_spec(env)->rules);
@@ -377,8 +361,6 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
 
 int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct evaluation *out, struct error *err)
 {
-    int groups = 0;
-    while (groups < MAPPO_MAX_GROUPS && ev->group[groups].sizes.agents) groups++;
     *out = (struct evaluation){.episodes = ev->episodes};
     double sum = 0, squares = 0;
     for (int64_t first = 0; first < ev->episodes; first += BATCH_ENVS) {
@@ -393,12 +375,12 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
             sum += row[COLUMN_RETURN];
             squares += row[COLUMN_RETURN] * row[COLUMN_RETURN];
             out->length_mean += row[COLUMN_LENGTH]; /* sums until all are played: of integers they are exact */
-            for (int g = 0; g < groups; g++) out->group_return[g] += row[g];
+            for (int g = 0; g < ev->groups; g++) out->group_return[g] += row[g];
         }
     }
     const double n = (double)ev->episodes;
     out->length_mean /= n;
-    for (int g = 0; g < groups; g++) out->group_return[g] /= n;
+    for (int g = 0; g < ev->groups; g++) out->group_return[g] /= n;
     out->return_mean = sum / n;
     if (!isfinite(out->return_mean))
         return error_set(err, EXIT_NUMERICAL, "evaluation: the mean return is not finite; look at the environment's rewards");

@@ -6,7 +6,7 @@
 #include "comm/comm.h"
 #include "config/config.h"
 #include "env/vecenv.h"
-#include "nn/policy.h"
+#include "nn/policies.h"
 #include "run/stop.h"
 
 enum player { PLAY_TRAINED, PLAY_RANDOM, PLAY_NOOP, PLAY_SCRIPTED };
@@ -26,9 +26,9 @@ static inline bool evaluates(const struct config *config)
 }
 
 /* Environments are split over the ranks of `comm`. Episode k of the evaluation is played by environment k (global), whatever the ranks.
- * policy: [groups], must outlive it. Takes what it needs of the backend's memory now: as long as the episodes fit one batch (4,096),
+ * `policies` must outlive it. Takes what it needs of the backend's memory now: as long as the episodes fit one batch (4,096),
  * playing takes no more. */
-int evaluator_create(struct evaluator **evaluator, const struct config *config, struct policy *const *policy, struct backend *backend,
+int evaluator_create(struct evaluator **evaluator, const struct config *config, const struct policies *policies, struct backend *backend,
                      struct comm *comm, int threads, struct error *err);
 /* From now on a reason to stop ends evaluator_play within moments: it returns the stop's code, and `out` holds nothing. */
 void evaluator_heed(struct evaluator *evaluator, struct stop *stop);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "algo/rollout.h"
+#include "algo/collect.h"
 #include "algo/schedule.h"
 #include "base/philox.h"
 #include "base/text.h"
@@ -95,7 +95,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->adam_schedule == SCHEDULE_CONSTANT && c->adam_schedule_steps ? "learning rates are constant (adam.schedule)" : NULL;
     case KEY_critic_state:
     case KEY_critic_agent_id:
-        return strcmp(l->algorithm->ops->name, "ippo") == 0 ? "the critic of ippo sees the agent's own observation" : NULL;
+        return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of ippo sees the agent's own observation" : NULL;
     case KEY_norm_beta:
         return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
     case KEY_policy_log_std:
@@ -122,11 +122,11 @@ void learning_warn_idle(const struct learning *learning, const struct config *co
 /* ---- environments and algorithm ------------------------------------------------------------------------------------------------------ */
 
 /* On the device where they can. */
-static bool step_on_device(struct learning *l, const struct config *config, struct vecenv *env)
+static bool step_on_device(struct learning *l, const struct config *config)
 {
     char why[192] = "cuda.environments=false";
     struct backend *backend = l->planner ? l->planner : l->backend;
-    if (config->cuda_environments && vecenv_attach(env, backend->environments, backend, why, sizeof why)) {
+    if (config->cuda_environments && vecenv_attach(l->env, backend->environments, backend, why, sizeof why)) {
         text_format(l->where, sizeof l->where, "environments step on the device");
         return true;
     }
@@ -134,38 +134,37 @@ static bool step_on_device(struct learning *l, const struct config *config, stru
     return false;
 }
 
-/* Beside the CPU backend they write into the rollout, unless other ranks step them too; beside a device they step on it or are copied. */
-static int open_environments(struct learning *l, const struct config *config, struct algorithm_context *context, struct error *err)
+/* On the device, where the other ranks of a pod then have nothing to do; or on all ranks of the pod; or here. */
+static int open_environments(struct learning *l, const struct config *config, int stages, struct error *err)
 {
     const struct env_batch batch = {.envs = l->envs,
                                     .seed = (uint64_t)config->train_seed,
                                     .stream = PHILOX_ENVIRONMENT,
                                     .threads = l->backend->threads,
-                                    .horizon = config->rollout_steps,
+                                    .horizon = algorithm_horizon(config),
                                     .report = (int32_t)config->metrics_window};
     const bool shared = l->pod && l->pod->members > 1, host = l->backend->host_memory;
-    int code = 0;
     if (!shared || (!host && config->cuda_environments)) {
-        if ((code = open_env(&l->env, config, &batch, err))) return code;
-        context->where = host ? ROLLOUT_DIRECT : step_on_device(l, config, l->env) ? ROLLOUT_DEVICE : ROLLOUT_STAGED;
-        if (!shared || context->where == ROLLOUT_DEVICE) return 0; /* the members then have nothing to do */
+        const int code = open_env(&l->env, config, &batch, err);
+        if (code) return code;
+        const bool on_device = !host && step_on_device(l, config);
+        if (!shared || on_device) return 0;
         vecenv_close(l->env);
         l->env = NULL;
     }
-    const int stages = context->local_shards > 1 ? context->local_shards : l->envs.count > 1 ? 2 : 1;
-    code = pod_env_open(&l->pod_env, l->pod, config, &batch, stages, l->backend->messages, err);
-    if (code) return code;
-    l->env = pod_env_vecenv(l->pod_env);
-    context->where = ROLLOUT_STAGED;
-    context->share = pod_env_slices;
-    context->share_user = l->pod_env;
-    return 0;
+    return pod_env_open(&l->env, l->pod, config, &batch, stages, l->backend->messages, err);
+}
+
+/* Beside the CPU backend environments write into the rollout, unless their place has memory of its own. */
+static int collect_where(const struct learning *l)
+{
+    if (vecenv_on_device(l->env)) return COLLECT_DEVICE;
+    return l->backend->host_memory && !vecenv_owns_memory(l->env) ? COLLECT_DIRECT : COLLECT_STAGED;
 }
 
 static struct algorithm_context context_of(const struct learning *l, const struct config *config, struct comm *comm)
 {
     return (struct algorithm_context){.config = config,
-                                      .env = l->env,
                                       .backend = l->backend,
                                       .comm = comm,
                                       .first_env = (uint32_t)l->envs.first,
@@ -191,18 +190,20 @@ static int reserve(struct learning *l, const struct config *config, struct comm 
     struct algorithm_context planned = *context;
     struct algorithm *algorithm = NULL;
     struct evaluator *evaluator = NULL;
+    struct policies **policies = &planned.policies;
     char why[192];
     size_t need = 0;
     planned.backend = planner;
-    planned.share = NULL;
-    int code = algorithm_create(&algorithm, &planned, err);
-    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, algorithm->policy, planner, comm, 1, err);
+    int code = algorithm_policies(policies, config, vecenv_spec(l->env), planner, err);
+    if (!code) code = algorithm_create(&algorithm, &planned, err);
+    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, *policies, planner, comm, 1, err);
     if (!code) code = planner->memory_plan(planner, &need, l->memory, sizeof l->memory, err);
     evaluator_destroy(evaluator);
-    if (algorithm) algorithm->ops->destroy(algorithm);
+    algorithm_destroy(algorithm);
+    policies_destroy(*policies);
     if (code) return code;
     l->backend->memory_reserve(l->backend, need);
-    const bool moved = context->where != ROLLOUT_DEVICE || vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why);
+    const bool moved = context->where != COLLECT_DEVICE || vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why);
     CHECK(moved, "environments that were planned on the device do not run there: %s", why);
     planner->close(planner);
     l->planner = NULL;
@@ -215,31 +216,29 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     struct algorithm_context context = context_of(l, config, comm);
     int code = open_planner(l, config, comm, err);
     if (code) return code;
-    if ((code = open_environments(l, config, &context, err))) return code;
+    const int stages = context.local_shards > 1 ? context.local_shards : l->envs.count > 1 ? 2 : 1;
+    if ((code = open_environments(l, config, stages, err))) return code;
     context.env = l->env;
-    context.attended = l->may_spin && context.where == ROLLOUT_STAGED && !l->backend->host_memory;
+    context.where = collect_where(l);
+    context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;
     if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
+    if ((code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err))) return code;
+    context.policies = l->policies;
     return algorithm_create(&l->algorithm, &context, err);
 }
 
-int learning_open_alone(struct learning *l, const struct config *config, struct comm *comm, struct error *err)
+int learning_open_alone(struct learning *l, const struct config *config, struct error *err)
 {
     const int code = open_env_alone(&l->env, config, err);
-    if (code) return code;
     l->envs = (struct share){0, 1};
-    struct algorithm_context context = context_of(l, config, comm);
-    context.local_shards = 1;
-    context.where = l->backend->host_memory ? ROLLOUT_DIRECT : ROLLOUT_STAGED;
-    return algorithm_create(&l->algorithm, &context, err);
+    return code ? code : algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err);
 }
 
 void learning_close(struct learning *l)
 {
-    if (l->algorithm) l->algorithm->ops->destroy(l->algorithm);
-    if (l->pod_env)
-        pod_env_close(l->pod_env);
-    else
-        vecenv_close(l->env);
+    algorithm_destroy(l->algorithm);
+    policies_destroy(l->policies);
+    vecenv_close(l->env);
     if (l->planner) l->planner->close(l->planner);
     if (l->comm) comm_detach_device(l->comm);
     if (l->backend) l->backend->close(l->backend);

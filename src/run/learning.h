@@ -1,5 +1,5 @@
-/* What learns: backend, environments and algorithm, opened in this order and fitting one another; for training, evaluation and benchmarks
- * alike. */
+/* What learns: backend, environments, networks and algorithm, opened in this order and fitting one another; for training, evaluation (which
+ * has no algorithm) and benchmarks alike. */
 #ifndef MAPPO_RUN_LEARNING_H
 #define MAPPO_RUN_LEARNING_H
 
@@ -12,15 +12,15 @@ struct learning {
     struct backend *backend;
     struct backend *planner; /* adds up what will be taken of the backend's memory, while learning_open lasts; NULL = nothing to plan */
     struct vecenv *env;
-    bool may_spin;           /* set before learning_open: struct placement's */
-    struct pod *pod;         /* likewise: who steps environments for this rank; NULL = nobody */
-    struct pod_env *pod_env; /* what they step; NULL = nothing */
-    struct comm *comm;       /* that the backend's device is attached to; NULL = none */
-    struct algorithm *algorithm;
-    struct share envs; /* of this rank, by global index */
-    char why_cpu[512]; /* backend=auto: why the CPU although this build has CUDA; else empty */
-    char where[256];   /* of the environments, where that is worth a line: "environments step on the device" */
-    char memory[1024]; /* the device's memory by parts; empty on the CPU */
+    bool may_spin;     /* set before learning_open: struct placement's */
+    struct pod *pod;   /* likewise: ranks that may step environments for this one; NULL = none */
+    struct comm *comm; /* that the backend's device is attached to; NULL = none */
+    struct policies *policies;
+    struct algorithm *algorithm; /* NULL after learning_open_alone */
+    struct share envs;           /* of this rank, by global index */
+    char why_cpu[512];           /* backend=auto: why the CPU although this build has CUDA; else empty */
+    char where[256];             /* of the environments, where that is worth a line: "environments step on the device" */
+    char memory[1024];           /* the device's memory by parts; empty on the CPU */
 };
 
 /* The backend that the configuration asks for. Collective: with backend=auto all ranks compute on the same kind. `level`: instruction
@@ -34,11 +34,11 @@ void learning_warn_idle(const struct learning *learning, const struct config *co
 /* Devices of this node that the configuration's backend may use; 0 = it computes on the CPU. */
 int learning_devices(const struct config *config);
 
-/* Environments of this rank and its pod, then the algorithm; learning_backend comes before. Collective within the pod. */
+/* Environments of this rank and its pod, then the networks and the algorithm; learning_backend comes before. Collective within the pod. */
 int learning_open(struct learning *learning, const struct config *config, struct comm *comm, struct error *err);
 
-/* One environment only, to play with networks from a file (then no update is ever made). */
-int learning_open_alone(struct learning *learning, const struct config *config, struct comm *comm, struct error *err);
+/* One environment and the networks for it, to play with those of a file. */
+int learning_open_alone(struct learning *learning, const struct config *config, struct error *err);
 
 void learning_close(struct learning *learning);
 

@@ -1,11 +1,58 @@
 #include "run/open_env.h"
 
+#include <string.h>
+
 #include "base/philox.h"
+#include "base/text.h"
+#include "env/options.h"
+
+static void options_of(const struct config *config, struct env_option option[CONFIG_ENV_OPTIONS])
+{
+    for (int i = 0; i < config->env_options; i++) option[i] = (struct env_option){config->env_option[i].name, config->env_option[i].value};
+}
+
+const struct env_variant *open_env_variant(const struct config *config)
+{
+    struct env_option option[CONFIG_ENV_OPTIONS];
+    const struct mappo_env *env;
+    options_of(config, option);
+    return registry_find(config->env_name, &env, NULL) ? NULL : registry_variant_of(env, option, config->env_options);
+}
+
+/* ": lbf/8x8-2p-3f with env.players=3 instead of 2" */
+static void list_replaced(const struct config *config, const struct mappo_env *env, char *text, size_t size)
+{
+    const struct env_variant *asked = registry_variant(config->env_asked);
+    int count = 0;
+    for (int i = 0; asked && i < asked->options; i++) {
+        char usual[CONFIG_TEXT];
+        const char *name = asked->option[i].name, *now = config_env_option(config, name);
+        text_format(usual, sizeof usual, "%s", asked->option[i].value);
+        options_plain(env, name, usual, sizeof usual);
+        if (!now || strcmp(now, usual) == 0) continue;
+        const size_t used = strlen(text);
+        if (count++)
+            text_format(text + used, size - used, ", env.%s=%s instead of %s", name, now, usual);
+        else
+            text_format(text + used, size - used, ": %s with env.%s=%s instead of %s", asked->name, name, now, usual);
+    }
+}
+
+void open_env_title(const struct config *config, const struct vecenv *env, char *text, size_t size)
+{
+    const char *id = vecenv_descriptor(env)->id, *changed = vecenv_options_changed(env), *between = *changed ? ", " : "";
+    if (config->env_variant[0]) {
+        text_format(text, size, "%s (%s%s%s)", config->env_variant, id, between, changed);
+        return;
+    }
+    text_format(text, size, "%s%s%s", id, between, changed);
+    list_replaced(config, vecenv_descriptor(env), text, size);
+}
 
 int open_env(struct vecenv **env, const struct config *config, const struct env_batch *batch, struct error *err)
 {
     struct env_option option[CONFIG_ENV_OPTIONS];
-    for (int i = 0; i < config->env_options; i++) option[i] = (struct env_option){config->env_option[i].name, config->env_option[i].value};
+    options_of(config, option);
     const struct vecenv_config wanted = {.name = config->env_name,
                                          .option = option,
                                          .options = config->env_options,

@@ -4,6 +4,7 @@
 
 #include "comm/comm.h"
 #include "config/config.h"
+#include "env/registry.h"
 #include "env/vecenv.h"
 
 struct env_batch {
@@ -14,6 +15,13 @@ struct env_batch {
     int64_t horizon; /* steps between two reports or calls of vecenv_take_episodes */
     int32_t report;  /* episodes that a report lists at most; 0 = all */
 };
+
+/* The variant that its environment is with its options (registry_variant_of); NULL = none. */
+const struct env_variant *open_env_variant(const struct config *config);
+
+/* What is played, in a line: "mpe/simple_spread, N=5", "lbf/8x8-2p-3f (lbf/foraging, players=2)", and where a variant was asked for that other
+ * options were given to, what it would have. */
+void open_env_title(const struct config *config, const struct vecenv *env, char *text, size_t size);
 
 /* Errors: those of vecenv_open. */
 int open_env(struct vecenv **env, const struct config *config, const struct env_batch *batch, struct error *err);

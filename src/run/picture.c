@@ -1,5 +1,6 @@
 #include "run/picture.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,17 @@ static void draw_circle(void *self, double x, double y, double radius, uint32_t 
 {
     struct picture *p = self;
     fprintf(p->out, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\"", px(p, x), py(p, y), radius * p->scale);
+    paint(p->out, "fill", fill);
+    paint(p->out, "stroke", stroke);
+    fputs("/>\n", p->out);
+}
+
+static void draw_rectangle(void *self, double x0, double y0, double x1, double y1, uint32_t fill, uint32_t stroke)
+{
+    struct picture *p = self;
+    const double left = px(p, fmin(x0, x1)), top = py(p, fmax(y0, y1));
+    fprintf(p->out, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"", left, top, fabs(x1 - x0) * p->scale,
+            fabs(y1 - y0) * p->scale);
     paint(p->out, "fill", fill);
     paint(p->out, "stroke", stroke);
     fputs("/>\n", p->out);
@@ -116,7 +128,7 @@ struct picture *picture_create(void)
 {
     struct picture *p = calloc(1, sizeof *p);
     CHECK(p, "out of memory for a picture");
-    p->canvas = (struct mappo_canvas){p, draw_view, draw_circle, draw_line, draw_polygon, draw_text};
+    p->canvas = (struct mappo_canvas){p, draw_view, draw_circle, draw_line, draw_polygon, draw_text, draw_rectangle};
     return p;
 }
 

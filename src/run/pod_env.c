@@ -9,7 +9,8 @@
 #include "base/text.h"
 #include "comm/watchdog.h"
 #include "env/crew.h"
-#include "env/lane.h"
+#include "env/place.h"
+#include "env/slices.h"
 #include "run/stop.h"
 
 enum call { CALL_RESET, CALL_OBSERVE, CALL_STEP, CALL_SNAPSHOT, CALL_RESTORE, CALL_INFO, CALL_CLOSE };
@@ -46,15 +47,14 @@ struct part {
 struct pod_env {
     struct pod *pod;
     struct env_batch batch;
-    struct vecenv *joined; /* leader */
     int stages;
     struct part *part; /* [stages] of this rank */
     const struct mappo_env_spec *spec;
     struct lane_strides strides;
+    struct slices arrays;
     size_t snapshot_bytes;
-    ptrdiff_t moved; /* from the leader's addresses of the window to ours */
-    unsigned calls;  /* so far */
-    bool snapshots_fresh;
+    ptrdiff_t moved;       /* from the leader's addresses of the window to ours */
+    unsigned calls;        /* so far */
     struct episode *taken; /* [largest part] scratch */
     char (*whom)[64];      /* [members] for the watchdog */
     const struct comm_device *device;
@@ -72,16 +72,8 @@ struct pod_env {
 
 static size_t slice_bytes(const struct pod_env *p)
 {
-    const size_t envs = (size_t)p->batch.envs.count;
-    size_t bytes = 2 * pod_room(envs * (size_t)p->spec->state_size * sizeof(float)) + pod_room(envs);
-    for (int g = 0; g < p->spec->groups; g++) {
-        const struct lane_group_strides *by = &p->strides.group[g];
-        const size_t four[] = {(size_t)by->act_int, (size_t)by->act_real, (size_t)by->obs,   (size_t)by->obs,
-                               (size_t)by->state,   (size_t)by->state,    (size_t)by->agents};
-        const size_t one[] = {(size_t)by->agents, (size_t)by->agents, (size_t)by->act_mask};
-        for (size_t i = 0; i < sizeof four / sizeof *four; i++) bytes += pod_room(envs * four[i] * sizeof(float));
-        for (size_t i = 0; i < sizeof one / sizeof *one; i++) bytes += pod_room(envs * one[i]);
-    }
+    size_t bytes = 0;
+    for (int i = 0; i < p->arrays.count; i++) bytes += pod_room((size_t)p->batch.envs.count * p->arrays.slice[i].bytes);
     return bytes;
 }
 
@@ -107,7 +99,7 @@ static int open_window(struct pod_env *p, struct error *err)
 
 /* ---- this rank's parts --------------------------------------------------------------------------------------------------------------- */
 
-/* As algo/rollout.c cuts; elsewhere cut, the parts would fit the stages less well, and all would work the same. */
+/* As algo/collect.c cuts; elsewhere cut, the parts would fit the stages less well, and all would work the same. */
 static struct share stage_share(const struct pod_env *p, int stage)
 {
     const int64_t envs = p->batch.envs.count;
@@ -136,6 +128,7 @@ static int open_parts(struct pod_env *p, const struct config *config, struct err
     p->spec = vecenv_spec(p->part[0].env);
     p->snapshot_bytes = vecenv_snapshot_bytes(p->part[0].env);
     lane_strides_of(&p->strides, p->spec);
+    slices_of(&p->arrays, p->spec);
     p->taken = calloc((size_t)largest, sizeof *p->taken);
     CHECK(p->taken, "out of memory while opening a pod's environments");
     return 0;
@@ -154,30 +147,22 @@ static void give_episodes(struct pod_env *p, const struct part *part)
 
 static int step_part(struct pod_env *p, const struct part *part, int lo, int hi, const struct mappo_env_io *io, struct error *err)
 {
-    lo = lo > part->first ? lo - part->first : 0;
-    hi = hi < part->first + part->count ? hi - part->first : part->count;
-    if (lo >= hi) return 0;
     int code = vecenv_step_begin(part->env, lo, hi, io, err);
     if (!code) code = vecenv_step_end(part->env, lo, hi, err);
     if (!code) give_episodes(p, part);
     return code;
 }
 
-static int snapshot_part(struct pod_env *p, const struct part *part, struct error *err)
-{
-    int code = 0;
-    for (int e = 0; e < part->count && !code; e++)
-        code = vecenv_snapshot(part->env, e, p->snapshots + (size_t)(part->first + e) * p->snapshot_bytes, err);
-    return code;
-}
-
-/* One command, for one of this rank's parts; `io` begins at it. */
+/* One command, for what of environments [lo, hi) one of this rank's parts has; `io` begins at the part. */
 static int serve_part(struct pod_env *p, const struct part *part, int call, int lo, int hi, const struct mappo_env_io *io,
                       struct error *err)
 {
     const size_t infos = (size_t)p->spec->infos;
     double *info = p->info + (size_t)part->number * 2 * infos;
-    if (part->count == 0) return 0;
+    lo = lo > part->first ? lo - part->first : 0;
+    hi = hi < part->first + part->count ? hi - part->first : part->count;
+    if (lo >= hi) return 0;
+    unsigned char *snapshots = p->snapshots + (size_t)(part->first + lo) * p->snapshot_bytes;
     switch (call) {
     case CALL_RESET:
         memset(p->ended + part->first, 0, (size_t)part->count);
@@ -187,10 +172,9 @@ static int serve_part(struct pod_env *p, const struct part *part, int call, int 
     case CALL_STEP:
         return step_part(p, part, lo, hi, io, err);
     case CALL_SNAPSHOT:
-        return snapshot_part(p, part, err);
+        return vecenv_snapshot(part->env, lo, hi, snapshots, err);
     case CALL_RESTORE:
-        if (lo < part->first || lo >= part->first + part->count) return 0;
-        return vecenv_restore(part->env, lo - part->first, p->snapshots + (size_t)lo * p->snapshot_bytes, err);
+        return vecenv_restore(part->env, lo, hi, snapshots, err);
     case CALL_INFO:
         vecenv_take_info(part->env, info, info + infos);
         return 0;
@@ -204,7 +188,7 @@ static int serve(struct pod_env *p, int call, int lo, int hi, const struct mappo
     int code = 0;
     for (int s = 0; s < p->stages && !code; s++) {
         struct mappo_env_io here = {.struct_size = sizeof here};
-        lane_at(&here, io, &p->strides, p->spec->groups, p->part[s].first);
+        slices_at(&here, io, &p->strides, p->spec->groups, p->part[s].first);
         code = serve_part(p, &p->part[s], call, lo, hi, &here, err);
     }
     return code;
@@ -249,23 +233,10 @@ static void *moved(const struct pod_env *p, const void *address)
 /* Addresses of the leader to those of this rank; on the leader only checks that they lie in the window. */
 static void move_io(const struct pod_env *p, struct mappo_env_io *io)
 {
-    for (int g = 0; g < io->groups; g++) {
-        struct mappo_group_io *group = &io->group[g];
-        group->act_int = moved(p, group->act_int);
-        group->act_real = moved(p, group->act_real);
-        group->obs = moved(p, group->obs);
-        group->final_obs = moved(p, group->final_obs);
-        group->state = moved(p, group->state);
-        group->final_state = moved(p, group->final_state);
-        group->reward = moved(p, group->reward);
-        group->terminated = moved(p, group->terminated);
-        group->active = moved(p, group->active);
-        group->act_mask = moved(p, group->act_mask);
+    for (int i = 0; i < p->arrays.count; i++) {
+        const struct slice *slice = &p->arrays.slice[i];
+        slice_point(io, slice, moved(p, slice_array(io, slice)));
     }
-    io->state = moved(p, io->state);
-    io->final_state = moved(p, io->final_state);
-    io->ep_end = moved(p, io->ep_end);
-    io->info = moved(p, io->info);
 }
 
 /* Waits for a member's answer to the last command. No sign of life for the watchdog: a member that hangs ends the run through it. */
@@ -295,7 +266,6 @@ static int call_all(struct pod_env *p, int call, int lo, int hi, const struct ma
     move_io(p, &command->io);
     const struct mappo_env_io mine = command->io;
     p->calls++;
-    if (call != CALL_INFO) p->snapshots_fresh = call == CALL_SNAPSHOT;
     event_raise(&command->given);
     int code = serve(p, call, lo, hi, &mine, err);
     for (int m = 1; m < p->pod->members; m++) {
@@ -306,27 +276,33 @@ static int call_all(struct pod_env *p, int call, int lo, int hi, const struct ma
     return code;
 }
 
-static int joined_reset(void *self, const struct mappo_env_io *io, struct error *err)
+/* The same for all environments. */
+static int call_for_all(struct pod_env *p, int call, const struct mappo_env_io *io, struct error *err)
 {
-    return call_all(self, CALL_RESET, 0, 0, io, err);
+    return call_all(p, call, 0, p->batch.envs.count, io, err);
 }
 
-static int joined_observe(void *self, const struct mappo_env_io *io, struct error *err)
+static int pod_env_reset(void *self, const struct mappo_env_io *io, struct error *err)
 {
-    return call_all(self, CALL_OBSERVE, 0, 0, io, err);
+    return call_for_all(self, CALL_RESET, io, err);
 }
 
-static int joined_step(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
+static int pod_env_observe(void *self, const struct mappo_env_io *io, struct error *err)
+{
+    return call_for_all(self, CALL_OBSERVE, io, err);
+}
+
+static int pod_env_step(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
 {
     return call_all(self, CALL_STEP, lo, hi, io, err);
 }
 
-static void joined_take_info(void *self, double *sum, double *count)
+static void pod_env_take_info(void *self, double *sum, double *count)
 {
     struct pod_env *p = self;
     const int infos = p->spec->infos, parts = p->stages * p->pod->members;
     if (infos == 0) return;
-    call_all(p, CALL_INFO, 0, 0, NULL, NULL);
+    call_for_all(p, CALL_INFO, NULL, NULL);
     for (int k = 0; k < infos; k++) {
         sum[k] = count[k] = 0;
         for (int i = 0; i < parts; i++) {
@@ -336,54 +312,73 @@ static void joined_take_info(void *self, double *sum, double *count)
     }
 }
 
-/* All at once, for whoever goes through the environments in order. */
-static int joined_snapshot(void *self, int32_t e, void *bytes, struct error *err)
+static int pod_env_snapshot(void *self, int32_t lo, int32_t hi, void *bytes, struct error *err)
 {
     struct pod_env *p = self;
-    const int code = e == 0 || !p->snapshots_fresh ? call_all(p, CALL_SNAPSHOT, 0, 0, NULL, err) : 0;
-    if (!code) memcpy(bytes, p->snapshots + (size_t)e * p->snapshot_bytes, p->snapshot_bytes);
+    const int code = call_all(p, CALL_SNAPSHOT, lo, hi, NULL, err);
+    if (!code) memcpy(bytes, p->snapshots + (size_t)lo * p->snapshot_bytes, (size_t)(hi - lo) * p->snapshot_bytes);
     return code;
 }
 
-static int joined_restore(void *self, int32_t e, const void *bytes, struct error *err)
+static int pod_env_restore(void *self, int32_t lo, int32_t hi, const void *bytes, struct error *err)
 {
     struct pod_env *p = self;
-    memcpy(p->snapshots + (size_t)e * p->snapshot_bytes, bytes, p->snapshot_bytes);
-    p->ended[e] = 0;
-    return call_all(p, CALL_RESTORE, e, e + 1, NULL, err);
+    memcpy(p->snapshots + (size_t)lo * p->snapshot_bytes, bytes, (size_t)(hi - lo) * p->snapshot_bytes);
+    memset(p->ended + lo, 0, (size_t)(hi - lo));
+    return call_all(p, CALL_RESTORE, lo, hi, NULL, err);
 }
 
-static int join(struct pod_env *p, struct error *err)
+static void *pod_env_memory(void *self, size_t bytes)
 {
-    const struct vecenv_elsewhere elsewhere = {.self = p,
-                                               .reset = joined_reset,
-                                               .observe = joined_observe,
-                                               .step = joined_step,
-                                               .take_info = joined_take_info,
-                                               .snapshot = joined_snapshot,
-                                               .restore = joined_restore,
-                                               .ended = p->ended,
-                                               .last = p->last};
+    struct pod_env *p = self;
+    p->slices_used += pod_room(bytes);
+    CHECK(p->slices_used <= p->slices, "a pod's window has room for %zu bytes of slices, %zu are wanted", p->slices, p->slices_used);
+    return pod_take(p->pod, bytes);
+}
+
+static void pod_env_close(void *self)
+{
+    struct pod_env *p = self;
+    if (p->registered) p->device->host_unregister(p->device->self, p->pod->memory);
+    call_for_all(p, CALL_CLOSE, NULL, NULL); /* the members wait for the next one */
+    close_here(p);
+}
+
+static const struct env_place_ops env_place_pod = {.why_fixed = "several ranks step it",
+                                                   .close = pod_env_close,
+                                                   .reset = pod_env_reset,
+                                                   .observe = pod_env_observe,
+                                                   .step = pod_env_step,
+                                                   .snapshot = pod_env_snapshot,
+                                                   .restore = pod_env_restore,
+                                                   .take_info = pod_env_take_info,
+                                                   .memory = pod_env_memory};
+
+static int join(struct vecenv **env, struct pod_env *p, struct error *err)
+{
+    const struct env_place place = {.ops = &env_place_pod, .self = p, .ended = p->ended, .last = p->last};
+    const struct vecenv_config config = {.envs = p->batch.envs.count,
+                                         .first_env = (uint32_t)p->batch.envs.first,
+                                         .horizon = (int32_t)p->batch.horizon,
+                                         .report = p->batch.report};
     p->whom = calloc((size_t)p->pod->members, sizeof *p->whom);
     CHECK(p->whom, "out of memory while opening a pod's environments");
     for (int m = 0; m < p->pod->members; m++)
         text_format(p->whom[m], sizeof *p->whom, "rank %d, which steps environments", p->pod->rank[m]);
     p->command->memory = p->pod->memory;
-    return vecenv_join(&p->joined, p->part[0].env, p->batch.envs.count, (uint32_t)p->batch.envs.first, (int32_t)p->batch.horizon,
-                       p->batch.report, &elsewhere, err);
+    return vecenv_join(env, &place, p->part[0].env, &config, err);
 }
 
-int pod_env_open(struct pod_env **env, struct pod *pod, const struct config *config, const struct env_batch *batch, int stages,
+int pod_env_open(struct vecenv **env, struct pod *pod, const struct config *config, const struct env_batch *batch, int stages,
                  const struct comm_device *device, struct error *err)
 {
     struct plan plan = {.opens = true, .stages = stages, .batch = *batch};
+    struct pod_env *p;
     comm_tell(pod->ranks, &plan, sizeof plan);
-    int code = open_here(env, pod, config, &plan, err);
+    int code = open_here(&p, pod, config, &plan, err);
     if (code) return code;
-    struct pod_env *p = *env;
-    if ((code = join(p, err))) {
+    if ((code = join(env, p, err))) {
         pod_env_close(p);
-        *env = NULL;
         return code;
     }
     p->device = device;
@@ -391,28 +386,6 @@ int pod_env_open(struct pod_env **env, struct pod *pod, const struct config *con
     if (device && !p->registered)
         warn("the GPU's driver does not take a pod's shared memory as pinned: copies from and to it will be slow");
     return 0;
-}
-
-struct vecenv *pod_env_vecenv(const struct pod_env *p)
-{
-    return p->joined;
-}
-
-void *pod_env_slices(void *env, size_t bytes)
-{
-    struct pod_env *p = env;
-    p->slices_used += pod_room(bytes);
-    CHECK(p->slices_used <= p->slices, "a pod's window has room for %zu bytes of slices, %zu are wanted", p->slices, p->slices_used);
-    return pod_take(p->pod, bytes);
-}
-
-void pod_env_close(struct pod_env *p)
-{
-    if (!p) return;
-    if (p->registered) p->device->host_unregister(p->device->self, p->pod->memory);
-    vecenv_close(p->joined);
-    call_all(p, CALL_CLOSE, 0, 0, NULL, NULL);
-    close_here(p);
 }
 
 void pod_dismiss(struct pod *pod, int code)

@@ -16,8 +16,9 @@
 #include "env/float_math.h"
 #include "env/options.h"
 #include "env/registry.h"
+#include "run/open_env.h"
 #include "run/own_files.h"
-#include "run/parts.h"
+#include "run/trainer_work.h"
 #include "run/stored.h"
 
 /* ---- which configuration ------------------------------------------------------------------------------------------------------------ */
@@ -101,7 +102,7 @@ static int open_learning(struct trainer *t, struct error *err)
     if ((code = learning_backend(&t->learning, c, t->comm, t->placement.threads, t->level, err))) return code;
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
     if (evaluates(c))
-        code = evaluator_create(&t->evaluator, c, t->learning.algorithm->policy, t->learning.backend, t->comm, t->placement.threads, err);
+        code = evaluator_create(&t->evaluator, c, t->learning.policies, t->learning.backend, t->comm, t->placement.threads, err);
     return comm_vote(t->comm, code, err);
 }
 
@@ -250,9 +251,9 @@ static void say_pods(const struct trainer *t)
     if (t->pod->members == 1) return;
     progress_say(t->progress, "%d rank%s of %d learn%s; %s", t->comm->size, t->comm->size == 1 ? "" : "s", t->pod->world->size,
                  t->comm->size == 1 ? "s" : "",
-                 t->learning.pod_env ? "the others step environments for them"
-                                     : "the others have nothing to do, because environments step on the device: start one rank a "
-                                       "GPU, or let all step them on the host with cuda.environments=0");
+                 vecenv_on_device(t->learning.env) ? "the others have nothing to do, because environments step on the device: start one "
+                                                     "rank a GPU, or let all step them on the host with cuda.environments=0"
+                                                   : "the others step environments for them");
 }
 
 /* Rates end where they were meant to end when the run began; going on beyond is nothing that anybody wants. */
@@ -270,11 +271,11 @@ static void say_what_runs(const struct trainer *t, bool continued)
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
     char advice[512] = "";
     progress_say(t->progress, "%s", version_line());
-    const char *changed = vecenv_options_changed(t->learning.env); /* all of them stand in config.ini */
-    progress_say(t->progress, "%s on %s%s%s", t->learning.algorithm->ops->name, vecenv_descriptor(t->learning.env)->id,
-                 *changed ? ", " : "", changed);
+    char title[OPTIONS_TEXT]; /* only options that are no defaults: all of them stand in config.ini */
+    open_env_title(t->config, t->learning.env, title, sizeof title);
+    progress_say(t->progress, "%s on %s", t->learning.algorithm->name, title);
     progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
-                 (long long)t->config->rollout_envs, (long long)t->config->rollout_steps, t->agents, t->comm->size,
+                 (long long)t->config->rollout_envs, (long long)t->learning.algorithm->horizon, t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",
                  t->placement.reason, t->learning.backend->detail, t->comm->library);
     if (openmp_ignored()[0]) progress_say(t->progress, "%s: ignored, threads run on all cores that the job permits", openmp_ignored());
@@ -286,7 +287,7 @@ static void say_what_runs(const struct trainer *t, bool continued)
     if (t->comm->rank == 0 && t->comm->gpu) say_gpus(t);
     say_pods(t);
     if (t->placement.advice[0]) progress_say(t->progress, "advice: %s", t->placement.advice);
-    comm_advice(t->comm, (int)t->config->rollout_envs, (int)t->config->rollout_steps, advice, sizeof advice);
+    comm_advice(t->comm, (int)t->config->rollout_envs, (int)t->learning.algorithm->horizon, advice, sizeof advice);
     if (advice[0]) progress_say(t->progress, "advice: %s", advice);
     progress_say(t->progress, "return: %s", spec->return_help ? spec->return_help : "sum of rewards of an episode");
     if (continued)
@@ -328,7 +329,7 @@ static int take_networks(struct trainer *t, struct error *err)
     int code = t->comm->rank == 0 ? stored_open(t->config->train_init, false, &file, path, sizeof path, err) : 0;
     if (!code && file) code = stored_differences(t->config, file, path, differs, sizeof differs, err);
     code = comm_vote(t->comm, code, err);
-    if (!code) code = stored_load_networks(t->learning.algorithm, file, path, differs, t->comm, err);
+    if (!code) code = stored_load_networks(t->learning.policies, file, path, differs, t->comm, err);
     if (code) error_prefix(err, "train.init");
     if (!code && differs[0]) warn("train.init: %s was trained with %s: its networks may mean something else here", path, differs);
     if (!code && file) stored_warn_plugin(file, path, t->config, vecenv_descriptor(t->learning.env));
@@ -359,12 +360,12 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
 
 /* --dry-run: what can be known of a start without the machines that it is for. One environment and the networks are made on the CPU, where
  * the first of them may not fit the settings. */
-static int rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start_outcome *outcome, struct error *err)
+static int rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start *start, struct error *err)
 {
     t->config->backend_name = BACKEND_CPU;
     int code = check_ranks(t->config, t->comm, err);
     if (!code) code = learning_backend(&t->learning, t->config, t->comm, 1, cpu_level_detect(), err);
-    if (!code) code = learning_open_alone(&t->learning, t->config, t->comm, err);
+    if (!code) code = learning_open_alone(&t->learning, t->config, err);
     code = comm_vote(t->comm, code, err);
     if (!code && !continued && t->config->train_init[0]) code = take_networks(t, err);
     if (code || t->comm->rank || !file) return code;
@@ -374,15 +375,15 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     code = checkpoint_read(file, &fields, err);
     if (!code) code = state_check_identity(t, file, err);
     free(fields.field);
-    *outcome = t->standing.env_steps >= t->config->train_env_steps && !state_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
+    *start = t->standing.env_steps >= t->config->train_env_steps && !state_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
     return code;
 }
 
-int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *err)
+int trainer_open(struct trainer *t, enum start *start, struct error *err)
 {
     struct checkpoint *file = NULL;
     int code;
-    *outcome = START_NEW;
+    *start = START_NEW;
     watchdog_phase("opening the run");
     if ((code = agree(t, err))) goto done;
     if (t->comm->rank == 0) code = find_run(t, &file, err);
@@ -392,25 +393,25 @@ int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *e
     comm_broadcast(t->comm, t->config, sizeof *t->config);
     comm_broadcast(t->comm, t->path, sizeof t->path);
     if (t->args->dry_run) {
-        code = comm_vote(t->comm, rehearse(t, file, continued, outcome, err), err);
+        code = comm_vote(t->comm, rehearse(t, file, continued, start, err), err);
         goto done;
     }
     if ((code = form_pods(t, err))) goto done;
     if (t->pod->member > 0) {
-        *outcome = START_MEMBER;
+        *start = START_MEMBER;
         goto done;
     }
     if ((code = check_ranks(t->config, t->comm, err))) goto done;
     if ((code = open_learning(t, err))) goto done;
     if ((code = agree_on(t, "the environment", vecenv_hash(t->learning.env), err))) goto done;
     count_agents(t);
-    const struct metrics_config metrics = {(int)t->config->metrics_window, t->learning.envs.count * (int)t->config->rollout_steps};
+    const struct metrics_config metrics = {(int)t->config->metrics_window, t->learning.envs.count * (int)t->learning.algorithm->horizon};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {
-        *outcome = t->standing.env_steps >= t->config->train_env_steps && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
-        if (*outcome == START_FINISHED && t->comm->rank == 0) own_config_check(t->path, t->config);
-        if (*outcome == START_FINISHED) goto done;
+        *start = t->standing.env_steps >= t->config->train_env_steps && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
+        if (*start == START_FINISHED && t->comm->rank == 0) own_config_check(t->path, t->config);
+        if (*start == START_FINISHED) goto done;
     }
     if (t->comm->rank == 0) {
         code = check_room_to_save(t, err);
@@ -454,9 +455,5 @@ void trainer_close(struct trainer *t, int code)
     check_log(NULL);
     if (t->log) fclose(t->log);
     free(t->due_line);
-    free(t->fields.field);
-    free(t->env_state);
-    free(t->env_state_all);
-    free(t->env_sizes);
     pod_close(t->pod);
 }

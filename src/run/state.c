@@ -12,7 +12,7 @@
 #include "env/plugin.h"
 #include "nn/distribution.h"
 #include "run/own_files.h"
-#include "run/parts.h"
+#include "run/trainer_work.h"
 
 static const char due_line[] = "/metrics/line"; /* only in files of runs that an evaluation's end was not waited for */
 
@@ -30,43 +30,105 @@ static void list_standing(struct field_list *list, struct standing *s)
     field_add(list, "/counters/seconds", FIELD_DOUBLE, &s->seconds, "s", "time spent training, all legs", 0);
 }
 
-int state_list(struct trainer *t)
+static void *env_memory(int64_t envs, size_t bytes)
 {
-    list_standing(&t->fields, &t->standing);
-    t->learning.algorithm->ops->fields(t->learning.algorithm, &t->fields);
-    metrics_fields(t->metrics, &t->fields);
+    void *memory = calloc((size_t)envs * bytes + 1, 1);
+    if (!memory)
+        die(EXIT_USAGE, "not enough memory for snapshots of %lld environments, of %zu bytes each; lower rollout.envs", (long long)envs,
+            bytes);
+    return memory;
+}
+
+/* Bytes of one environment's part of a field. */
+static size_t per_env_bytes(const struct field *field)
+{
+    struct field one = *field;
+    one.shape[0] = 1;
+    return field_bytes(&one);
+}
+
+static void list_environments(struct trainer *t)
+{
+    const struct vecenv *env = t->learning.env;
+    t->env_hash = vecenv_identity(env);
     field_add(
         &t->fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1",
         "of the environment's id and version and of what differs from the defaults of its options and wrappers: snapshots of others are "
         "refused",
         0);
-    t->env_hash = vecenv_identity(t->learning.env);
-    t->env_bytes = vecenv_snapshot_bytes(t->learning.env);
-    t->env_state = calloc((size_t)t->learning.envs.count * t->env_bytes + 1, 1);
-    if (t->comm->rank == 0) {
-        t->env_state_all = calloc((size_t)t->config->rollout_envs * t->env_bytes + 1, 1);
-        t->env_sizes = calloc((size_t)t->comm->size, sizeof *t->env_sizes);
-        for (int r = 0; r < t->comm->size; r++)
-            t->env_sizes[r] = (size_t)comm_share((int)t->config->rollout_envs, r, t->comm->size).count * t->env_bytes;
-    }
-    if (!t->env_state || (t->comm->rank == 0 && !(t->env_state_all && t->env_sizes)))
-        die(EXIT_USAGE, "not enough memory for snapshots of %lld environments, of %zu bytes each; lower rollout.envs",
-            (long long)t->config->rollout_envs, t->env_bytes);
-    return 0;
+    t->env_bytes = vecenv_snapshot_bytes(env);
+    if (!t->env_bytes) return;
+    t->env_state = env_memory(t->learning.envs.count, t->env_bytes);
+    field_add(&t->fields, "/environments/state", FIELD_BYTES, t->env_state, "1",
+              "a snapshot of every environment and its wrappers, by global index", 2, (int64_t)t->learning.envs.count,
+              (int64_t)t->env_bytes)
+        ->per_env = true;
 }
 
-/* The replicated fields, and rank 0's gathered snapshots behind them: what a file holds. */
+void state_list(struct trainer *t)
+{
+    list_standing(&t->fields, &t->standing);
+    t->learning.algorithm->ops->fields(t->learning.algorithm, &t->fields);
+    metrics_fields(t->metrics, &t->fields);
+    list_environments(t);
+    if (t->comm->rank) return;
+    t->gathered = calloc((size_t)t->fields.count, sizeof *t->gathered);
+    CHECK(t->gathered, "out of memory listing what is saved");
+    for (int i = 0; i < t->fields.count; i++)
+        if (t->fields.field[i].per_env) t->gathered[i] = env_memory(t->config->rollout_envs, per_env_bytes(&t->fields.field[i]));
+}
+
+/* What a file holds. */
 struct field_list state_file_fields(const struct trainer *t)
 {
     struct field_list list = {0};
-    for (int i = 0; i < t->fields.count; i++) field_copy(&list, &t->fields.field[i]);
-    if (t->env_bytes)
-        field_add(&list, "/environments/state", FIELD_BYTES, t->env_state_all, "1",
-                  "a snapshot of every environment and its wrappers, by global index", 2, t->config->rollout_envs, (int64_t)t->env_bytes);
+    for (int i = 0; i < t->fields.count; i++) {
+        struct field *field = field_copy(&list, &t->fields.field[i]);
+        if (!field->per_env) continue;
+        field->shape[0] = t->config->rollout_envs;
+        field->data = t->gathered[i];
+    }
     if (t->due_line)
         field_add(&list, due_line, FIELD_BYTES, t->due_line, "1", "the last update's line of metrics, while its evaluation is due", 1,
                   (int64_t)strlen(t->due_line));
     return list;
+}
+
+/* Rank 0: bytes of each rank's part of a field that is per environment. */
+static size_t *parts_of(const struct trainer *t, const struct field *field)
+{
+    size_t *bytes = calloc((size_t)t->comm->size, sizeof *bytes);
+    CHECK(bytes, "out of memory moving %s between ranks", field->name);
+    for (int r = 0; r < t->comm->size; r++)
+        bytes[r] = (size_t)comm_share((int)t->config->rollout_envs, r, t->comm->size).count * per_env_bytes(field);
+    return bytes;
+}
+
+/* Fields that are per environment, from the ranks to rank 0 … */
+static void gather_fields(struct trainer *t)
+{
+    for (int i = 0; i < t->fields.count; i++) {
+        const struct field *field = &t->fields.field[i];
+        if (!field->per_env) continue;
+        size_t *bytes = parts_of(t, field);
+        comm_gather(t->comm, field->data, field_bytes(field), t->gathered ? t->gathered[i] : NULL, bytes);
+        free(bytes);
+    }
+}
+
+/* … and from rank 0, with the others, to the ranks. */
+static void spread_fields(struct trainer *t)
+{
+    for (int i = 0; i < t->fields.count; i++) {
+        const struct field *field = &t->fields.field[i];
+        if (!field->per_env) {
+            comm_broadcast(t->comm, field->data, field_bytes(field));
+            continue;
+        }
+        size_t *bytes = parts_of(t, field);
+        comm_scatter(t->comm, t->gathered ? t->gathered[i] : NULL, bytes, field->data, field_bytes(field));
+        free(bytes);
+    }
 }
 
 static const struct field *find_due_line(const struct checkpoint *file)
@@ -107,13 +169,13 @@ static void attribute_add(struct attributes *a, const char *prefix, const char *
     a->count++;
 }
 
-void state_action_heads(const struct algorithm *algorithm, const struct mappo_env_spec *spec, char *text, size_t size)
+void state_action_heads(const struct policies *policies, const struct mappo_env_spec *spec, char *text, size_t size)
 {
     FILE *out = fmemopen(text, size, "w");
     CHECK(out, "out of memory while saving");
     for (int g = 0; g < spec->groups; g++) {
         char heads[512];
-        CHECK(distribution_json(&algorithm->policy[g]->dist, heads, sizeof heads), "more action heads than room");
+        CHECK(distribution_json(&policies->group[g]->dist, heads, sizeof heads), "more action heads than room");
         fputs(g ? "," : "{", out);
         text_json_string(out, spec->group[g].name);
         fprintf(out, ":%s", heads);
@@ -157,7 +219,7 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     if (digest) attribute_add(a, "", "environment_file", digest);
     attribute_add(a, "", "environment_options", vecenv_options(t->learning.env));
     attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
-    state_action_heads(t->learning.algorithm, vecenv_spec(t->learning.env), heads, sizeof heads);
+    state_action_heads(t->learning.policies, vecenv_spec(t->learning.env), heads, sizeof heads);
     attribute_add(a, "", "action_heads", heads);
     text_format(text, sizeof text, "%d", FLOAT_MATH_ROUNDING);
     attribute_add(a, "", "rounding", text);
@@ -247,16 +309,18 @@ static void *job_write(void *user)
     return NULL;
 }
 
-/* Once more where the folder was moved while the first try wrote: by its new name that one can succeed. No thread saves. */
+/* Once more where the folder was moved while it was written: by its new name that can succeed. No thread saves. */
 static void job_write_again_if_moved(struct save_job *job)
 {
-    char before[sizeof job->t->path];
-    if (!job->code) return;
-    text_format(before, sizeof before, "%s", job->t->path);
-    state_follow_folder(job->t, true);
-    if (strcmp(before, job->t->path) == 0) return;
-    job->err = (struct error){0};
-    job_write(job);
+    struct trainer *t = job->t;
+    char before[sizeof t->path];
+    while (job->code) {
+        text_format(before, sizeof before, "%s", t->path);
+        state_follow_folder(t, true);
+        if (strcmp(before, t->path) == 0) return;
+        job->err = (struct error){0};
+        job_write(job);
+    }
 }
 
 static void job_free(struct save_job *job)
@@ -274,11 +338,10 @@ void state_save_begin(struct trainer *t, bool best)
     const double start = clock_seconds();
     struct error err = {0};
     int code = 0;
-    for (int e = 0; e < t->learning.envs.count && t->env_bytes && !code; e++)
-        code = vecenv_snapshot(t->learning.env, e, t->env_state + (size_t)e * t->env_bytes, &err);
+    if (t->env_bytes) code = vecenv_snapshot(t->learning.env, 0, t->learning.envs.count, t->env_state, &err);
     if (code) die_error(&err); /* an environment that can't be copied is a fault of its own, not of this save */
     t->learning.algorithm->ops->pull(t->learning.algorithm);
-    comm_gather(t->comm, t->env_state, (size_t)t->learning.envs.count * t->env_bytes, t->env_state_all, t->env_sizes);
+    gather_fields(t);
     t->standing.seconds = t->seconds_before + (start - t->began);
     t->saving = true;
     t->saving_best = best;
@@ -337,6 +400,10 @@ void state_close(struct trainer *t)
     if (t->job && t->job->threaded) pthread_join(t->job->thread, NULL);
     if (t->job) job_free(t->job);
     t->job = NULL;
+    for (int i = 0; i < t->fields.count && t->gathered; i++) free(t->gathered[i]);
+    free(t->gathered);
+    free(t->fields.field);
+    free(t->env_state);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------------------------------------------- */
@@ -367,7 +434,7 @@ int state_load(struct trainer *t, const struct checkpoint *file, struct error *e
         if (!code) code = state_check_identity(t, file, err);
     }
     for (int i = 0; i < t->fields.count && !code && t->comm->rank == 0; i++) /* counts: none of ours is ever below 0 but the best's */
-        if (t->fields.field[i].type == FIELD_INT64 && *(const int64_t *)t->fields.field[i].data < 0 &&
+        if (t->fields.field[i].type == FIELD_INT64 && t->fields.field[i].rank == 0 && *(const int64_t *)t->fields.field[i].data < 0 &&
             t->fields.field[i].data != &t->standing.best_env_steps)
             code =
                 error_set(err, EXIT_CHECKPOINT, "dataset %s holds a negative count: not a file of this program", t->fields.field[i].name);
@@ -375,11 +442,9 @@ int state_load(struct trainer *t, const struct checkpoint *file, struct error *e
     if (t->comm->rank == 0) load_due_line(t, file);
     t->evaluation_due = t->due_line != NULL;
     comm_broadcast(t->comm, &t->evaluation_due, sizeof t->evaluation_due);
-    for (int i = 0; i < t->fields.count; i++) comm_broadcast(t->comm, t->fields.field[i].data, field_bytes(&t->fields.field[i]));
+    spread_fields(t);
     t->learning.algorithm->ops->push(t->learning.algorithm);
-    comm_scatter(t->comm, t->env_state_all, t->env_sizes, t->env_state, (size_t)t->learning.envs.count * t->env_bytes);
-    for (int e = 0; e < t->learning.envs.count && t->env_bytes && !code; e++)
-        code = vecenv_restore(t->learning.env, e, t->env_state + (size_t)e * t->env_bytes, err);
+    if (t->env_bytes) code = vecenv_restore(t->learning.env, 0, t->learning.envs.count, t->env_state, err);
     t->seconds_before = t->standing.seconds;
     return comm_vote(t->comm, code, err);
 }

@@ -9,6 +9,7 @@
 #include "env/options.h"
 #include "env/plugin.h"
 #include "env/registry.h"
+#include "run/open_env.h"
 
 /* ---- which file ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -170,6 +171,26 @@ static const char *missing_option(const struct config *config, const struct mapp
     return NULL;
 }
 
+/* A variant that was named now stands for its options, where no others were given now. */
+static int take_variant(struct config *config, struct error *err)
+{
+    const struct env_variant *variant = registry_variant(config->env_name);
+    int code = 0;
+    for (int i = 0; variant && i < variant->options && !code; i++) {
+        char key[96];
+        bool given = false;
+        for (int k = 0; k < config->env_options; k++)
+            given = given ||
+                    (strcmp(config->env_option[k].name, variant->option[i].name) == 0 && config_is_explicit(config->env_option[k].origin));
+        text_format(key, sizeof key, "env.%s", variant->option[i].name);
+        if (!given) code = config_set(config, key, variant->option[i].value, ORIGIN_VARIANT, "in the variant", err);
+    }
+    if (!variant) return code;
+    text_format(config->env_asked, sizeof config->env_asked, "%s", variant->name);
+    text_format(config->env_name, sizeof config->env_name, "%s", variant->base);
+    return code;
+}
+
 int stored_find_env(struct config *config, const char *path, struct error *err)
 {
     const struct mappo_env *env;
@@ -178,7 +199,8 @@ int stored_find_env(struct config *config, const char *path, struct error *err)
         return error_set(err, EXIT_USAGE,
                          "%s: its environment \"%s\" is the plugin %s, which is not there any more: say where it is now, env=PATH%s", path,
                          config->env_id, name, strrchr(name, '/'));
-    const int code = registry_find(name, &env, err);
+    int code = take_variant(config, err);
+    if (!code) code = registry_find(name, &env, err);
     if (code) return code;
     const char *lost = config->env_id[0] && strcmp(config->env_id, env->id) != 0 ? missing_option(config, env) : NULL;
     if (lost)
@@ -186,6 +208,8 @@ int stored_find_env(struct config *config, const char *path, struct error *err)
                          config->env_id, env->id, lost);
     text_format(config->env_id, sizeof config->env_id, "%s", env->id);
     stored_plain_options(config, name);
+    const struct env_variant *variant = open_env_variant(config);
+    text_format(config->env_variant, sizeof config->env_variant, "%s", variant ? variant->name : "");
     return 0;
 }
 
@@ -222,18 +246,18 @@ void stored_warn_plugin(const struct checkpoint *file, const char *path, const s
 
 /* ---- its networks -------------------------------------------------------------------------------------------------------------------- */
 
-int stored_load_networks(struct algorithm *algorithm, const struct checkpoint *file, const char *path, const char *differences,
+int stored_load_networks(struct policies *policies, const struct checkpoint *file, const char *path, const char *differences,
                          struct comm *comm, struct error *err)
 {
     struct field_list all = {0}, networks = {0};
-    algorithm->ops->fields(algorithm, &all);
+    policies_fields(policies, &all);
     for (int i = 0; i < all.count; i++)
         if (!strncmp(all.field[i].name, "/policy/", 8)) field_copy(&networks, &all.field[i]);
     int code = comm->rank == 0 ? checkpoint_read(file, &networks, err) : 0;
     if (code && differences[0]) error_set(err, code, "%s was trained with %s: its networks don't fit", path, differences);
     code = comm_vote(comm, code, err);
     for (int i = 0; i < networks.count && !code; i++) comm_broadcast(comm, networks.field[i].data, field_bytes(&networks.field[i]));
-    if (!code) algorithm->ops->push(algorithm);
+    if (!code) policies_push(policies);
     free(all.field);
     free(networks.field);
     return code;

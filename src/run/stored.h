@@ -3,10 +3,10 @@
 #ifndef MAPPO_RUN_STORED_H
 #define MAPPO_RUN_STORED_H
 
-#include "algo/algorithm.h"
 #include "comm/comm.h"
 #include "config/config.h"
 #include "env/mappo_env.h"
+#include "nn/policies.h"
 #include "run/checkpoint.h"
 
 /* The newest checkpoint of a run's folder that is whole, by what the files say and not by their names; warns of each bad one before it, and
@@ -38,7 +38,7 @@ int stored_differences(const struct config *now, const struct checkpoint *file, 
 void stored_warn_plugin(const struct checkpoint *file, const char *path, const struct config *now, const struct mappo_env *env);
 
 /* Networks only (/policy/…). Collective; `file` is read on rank 0, where `differences` says why they may not fit. */
-int stored_load_networks(struct algorithm *algorithm, const struct checkpoint *file, const char *path, const char *differences,
+int stored_load_networks(struct policies *policies, const struct checkpoint *file, const char *path, const char *differences,
                          struct comm *comm, struct error *err);
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "backend/backend.h"
+#include "env/registry.h"
 #include "env_batch.h"
 
 enum { ENVS = 70, FIRST = 11, STEPS = 61, HORIZON = 20 };
@@ -24,75 +25,42 @@ struct pair {
     struct repeated recorded;
 };
 
-static void *on_device(struct pair *p, size_t count, size_t size)
+/* All slices but actions. */
+typedef void with_slice(struct pair *p, const struct slice *slice);
+static void each_slice(struct pair *p, with_slice *with)
 {
-    return p->backend->alloc(p->backend, "test", (count + 1) * size);
+    for (int i = 0; i < p->host.slices.count; i++)
+        if (p->host.slices.slice[i].written != SLICE_ACTION) with(p, &p->host.slices.slice[i]);
 }
 
-static size_t rows_of(const struct pair *p, int g)
+static void download(struct pair *p, const struct slice *slice)
 {
-    return (size_t)p->host.envs * (size_t)p->host.size[g].agents;
+    p->backend->download(p->backend, slice_array(&p->device.io, slice), slice_array(&p->io, slice), slice->bytes * (size_t)p->host.envs);
 }
 
-enum { OF_STEP = 1, OF_SIGHT = 2 };
-
-/* Calls `with` for each array of an io: its place in struct mappo_env_io, the bytes of one environment, and when it is written. */
-typedef void with_array(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name);
-static void each_array(struct pair *p, with_array *with)
+static void compare(struct pair *p, const struct slice *slice)
 {
-    for (int g = 0; g < p->host.spec->groups; g++) {
-        const struct group_sizes *s = &p->host.size[g];
-        const size_t agents = (size_t)s->agents, state = agents * (size_t)p->host.spec->group[g].state_size;
-        const size_t group = offsetof(struct mappo_env_io, group) + (size_t)g * sizeof(struct mappo_group_io);
-        with(p, group + offsetof(struct mappo_group_io, obs), agents * (size_t)s->obs * sizeof(float), OF_SIGHT, true, "obs");
-        with(p, group + offsetof(struct mappo_group_io, final_obs), agents * (size_t)s->obs * sizeof(float), OF_STEP, true, "final_obs");
-        with(p, group + offsetof(struct mappo_group_io, state), state * sizeof(float), OF_SIGHT, true, "agents' state");
-        with(p, group + offsetof(struct mappo_group_io, final_state), state * sizeof(float), OF_STEP, true, "agents' final state");
-        with(p, group + offsetof(struct mappo_group_io, reward), agents * sizeof(float), OF_STEP, true, "reward");
-        with(p, group + offsetof(struct mappo_group_io, terminated), agents, OF_STEP, false, "terminated");
-        with(p, group + offsetof(struct mappo_group_io, active), agents, OF_SIGHT, false, "active");
-        with(p, group + offsetof(struct mappo_group_io, act_mask), agents * (size_t)s->logits, OF_SIGHT, false, "act_mask");
-    }
-    const size_t state = (size_t)p->host.spec->state_size * sizeof(float);
-    with(p, offsetof(struct mappo_env_io, state), state, OF_SIGHT, true, "state");
-    with(p, offsetof(struct mappo_env_io, final_state), state, OF_STEP, true, "final state");
-    with(p, offsetof(struct mappo_env_io, ep_end), 1, OF_STEP, false, "ep_end");
-    with(p, offsetof(struct mappo_env_io, info), (size_t)p->host.spec->infos * sizeof(float), OF_STEP, true, "info");
-}
-
-static void **member(struct mappo_env_io *io, size_t at)
-{
-    return (void **)((char *)io + at);
-}
-
-static void allocate(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name)
-{
-    (void)written, (void)real, (void)name;
-    *member(&p->io, at) = bytes ? on_device(p, bytes * (size_t)p->host.envs, 1) : NULL;
-}
-
-static void download(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name)
-{
-    (void)written, (void)real, (void)name;
-    if (bytes) p->backend->download(p->backend, *member(&p->device.io, at), *member(&p->io, at), bytes * (size_t)p->host.envs);
-}
-
-static void compare(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name)
-{
-    const char *a = *member(&p->host.io, at), *b = *member(&p->device.io, at);
-    const size_t all = bytes * (size_t)p->host.envs;
-    (void)written;
-    if (!bytes || !memcmp(a, b, all)) return;
-    for (size_t i = 0; i < all / (real ? sizeof(float) : 1); i++) {
-        const double x = real ? (double)((const float *)a)[i] : (double)a[i], y = real ? (double)((const float *)b)[i] : (double)b[i];
+    const char *a = slice_array(&p->host.io, slice), *b = slice_array(&p->device.io, slice);
+    const size_t all = slice->width * (size_t)p->host.envs;
+    if (!memcmp(a, b, slice->bytes * (size_t)p->host.envs)) return;
+    for (size_t i = 0; i < all; i++) {
+        const double x = slice->is_float ? (double)((const float *)a)[i] : (double)a[i];
+        const double y = slice->is_float ? (double)((const float *)b)[i] : (double)b[i];
         if (x == y || (isnan(x) && isnan(y))) continue;
-        fail_msg("%s, number %zu of all: %.9g on the host, %.9g on the device", name, i, x, y);
+        fail_msg("%s, number %zu of all: %.9g on the host, %.9g on the device", slice->name, i, x, y);
     }
 }
 
-static void compare_sight(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name)
+/* On both sides: what one of them doesn't write is then not what the other wrote a step before. */
+static void poison(struct pair *p, const struct slice *slice)
 {
-    if (written == OF_SIGHT) compare(p, at, bytes, written, real, name);
+    memset(slice_array(&p->host.io, slice), 0xFF, slice->bytes * (size_t)p->host.envs);
+    p->backend->upload(p->backend, slice_array(&p->io, slice), slice_array(&p->host.io, slice), slice->bytes * (size_t)p->host.envs);
+}
+
+static void compare_observation(struct pair *p, const struct slice *slice)
+{
+    if (slice->written == SLICE_OBSERVATION) compare(p, slice);
 }
 
 static void pair_open(struct pair *p, struct vecenv_config config)
@@ -107,26 +75,15 @@ static void pair_open(struct pair *p, struct vecenv_config config)
     if (!vecenv_attach(p->device.env, p->backend->environments, p->backend, why, sizeof why)) fail_msg("%s", why);
     assert_true(vecenv_on_device(p->device.env));
     p->io = (struct mappo_env_io){.struct_size = sizeof p->io, .groups = p->host.spec->groups};
-    each_array(p, allocate);
-    for (int g = 0; g < p->host.spec->groups; g++) {
-        p->io.group[g].act_int = on_device(p, rows_of(p, g) * (size_t)p->host.size[g].act_ints, sizeof(int32_t));
-        p->io.group[g].act_real = on_device(p, rows_of(p, g) * (size_t)p->host.size[g].act_reals, sizeof(float));
+    for (int i = 0; i < p->host.slices.count; i++) {
+        const struct slice *slice = &p->host.slices.slice[i];
+        slice_point(&p->io, slice, p->backend->alloc(p->backend, "test", slice->bytes * (size_t)p->host.envs));
     }
-}
-
-static void give_back(struct pair *p, size_t at, size_t bytes, int written, bool real, const char *name)
-{
-    (void)bytes, (void)written, (void)real, (void)name;
-    if (*member(&p->io, at)) p->backend->free(p->backend, *member(&p->io, at));
 }
 
 static void pair_close(struct pair *p)
 {
-    each_array(p, give_back);
-    for (int g = 0; g < p->host.spec->groups; g++) {
-        p->backend->free(p->backend, (void *)(uintptr_t)p->io.group[g].act_int);
-        p->backend->free(p->backend, (void *)(uintptr_t)p->io.group[g].act_real);
-    }
+    for (int i = 0; i < p->host.slices.count; i++) p->backend->free(p->backend, slice_array(&p->io, &p->host.slices.slice[i]));
     backend_forget(p->backend, &p->recorded);
     batch_close(&p->host);
     batch_close(&p->device);
@@ -138,28 +95,27 @@ static void pair_reset(struct pair *p)
 {
     assert_int_equal(vecenv_reset(p->host.env, &p->host.io, &p->host.err), 0);
     assert_int_equal(vecenv_reset(p->device.env, &p->io, &p->device.err), 0);
-    each_array(p, download);
-    each_array(p, compare_sight);
+    each_slice(p, download);
+    each_slice(p, compare_observation);
 }
 
 /* One step with random actions; `recorded`: made by replaying. */
 static void pair_step(struct pair *p, uint64_t step, bool recorded)
 {
     batch_act(&p->host, 3, FIRST, step);
-    for (int g = 0; g < p->host.spec->groups; g++) {
-        const struct group_sizes *s = &p->host.size[g];
-        p->backend->upload(p->backend, (void *)(uintptr_t)p->io.group[g].act_int, p->host.act_int[g],
-                           rows_of(p, g) * (size_t)s->act_ints * sizeof(int32_t));
-        p->backend->upload(p->backend, (void *)(uintptr_t)p->io.group[g].act_real, p->host.act_real[g],
-                           rows_of(p, g) * (size_t)s->act_reals * sizeof(float));
+    each_slice(p, poison);
+    for (int i = 0; i < p->host.slices.count; i++) {
+        const struct slice *slice = &p->host.slices.slice[i];
+        if (slice->written != SLICE_ACTION) continue;
+        p->backend->upload(p->backend, slice_array(&p->io, slice), slice_array(&p->host.io, slice), slice->bytes * (size_t)p->host.envs);
     }
     if (vecenv_step(p->host.env, &p->host.io, &p->host.err)) fail_msg("%s", p->host.err.text);
     if (!recorded || !backend_replayed(p->backend, &p->recorded)) {
         assert_int_equal(vecenv_step(p->device.env, &p->io, &p->device.err), 0);
         if (recorded) backend_recorded(p->backend, &p->recorded);
     }
-    each_array(p, download);
-    each_array(p, compare);
+    each_slice(p, download);
+    each_slice(p, compare);
 }
 
 static void expect_same(const char *what, double a, double b)
@@ -194,13 +150,15 @@ static int compare_reports(struct pair *p)
 static void compare_snapshots(struct pair *p)
 {
     const size_t bytes = vecenv_snapshot_bytes(p->host.env);
-    static unsigned char a[8192], b[8192];
-    assert_true(bytes <= sizeof a);
+    unsigned char *a = malloc(bytes + 1), *b = malloc(bytes + 1);
+    assert_true(a && b);
     for (int32_t e = 0; e < p->host.envs; e++) {
-        assert_int_equal(vecenv_snapshot(p->host.env, e, a, &p->host.err), 0);
-        assert_int_equal(vecenv_snapshot(p->device.env, e, b, &p->device.err), 0);
+        assert_int_equal(vecenv_snapshot(p->host.env, e, e + 1, a, &p->host.err), 0);
+        assert_int_equal(vecenv_snapshot(p->device.env, e, e + 1, b, &p->device.err), 0);
         if (memcmp(a, b, bytes)) fail_msg("the snapshots of environment %d differ", e);
     }
+    free(a);
+    free(b);
 }
 
 /* ---- promises ------------------------------------------------------------------------------------------------------------------------ */
@@ -241,7 +199,6 @@ static void every_kind_of_simple_spread_is_the_host_s(void **state)
 {
     (void)state;
     static const struct env_option kinds[][3] = {
-        {{"rules", "mpe2"}, {"N", "3"}, {"max_cycles", "25"}},
         {{"rules", "on-policy"}, {"N", "3"}, {"max_cycles", "25"}},
         {{"rules", "mpe2"}, {"N", "1"}, {"terminate_on_success", "1"}},
         {{"rules", "on-policy"}, {"N", "6"}, {"max_cycles", "7"}},
@@ -255,15 +212,45 @@ static void every_kind_of_simple_spread_is_the_host_s(void **state)
     }
 }
 
-static void kitchen_sink_is_the_host_s(void **state)
+static void a_single_agent_is_the_host_s(void **state)
 {
     (void)state;
     static const struct env_option single[] = {{"scene", "single"}};
-    struct vecenv_config config = config_of("test/kitchen_sink", NULL, 0);
+    const struct vecenv_config config = config_of("test/kitchen_sink", single, 1);
     play(&config);
-    config.option = single;
-    config.options = 1;
-    play(&config);
+}
+
+/* Agents a thread: a block's rows are all that shared memory has room for, some of them, or none. */
+static void wide_rows_large_rules_and_tables_are_the_host_s(void **state)
+{
+    (void)state;
+    static const struct env_option kinds[][3] = {
+        {{"walkers", "24"}, {"sight", "6"}, {"state", "places"}},  /* rows of 340 numbers: 36 in a block */
+        {{"walkers", "5"}, {"sight", "1"}, {"state", "all_obs"}},  /* of 20 */
+        {{"walkers", "2"}, {"sight", "60"}, {"max_steps", "3"}},   /* of 29284: 117 KB */
+        {{"walkers", "130"}, {"sight", "0"}, {"state", "places"}}, /* copies of 1 KB */
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        struct vecenv_config config = config_of("test/wide", kinds[k], 3);
+        if (k == 2) config.envs = 5;
+        config.time_limit = k == 1 ? 7 : 0;
+        play(&config);
+    }
+}
+
+/* Of all that are built in, those that have kernels; what the host does is looked at by tests/unit/test_env_check.c. */
+static void every_environment_with_kernels_is_the_host_s(void **state)
+{
+    (void)state;
+    int played = 0;
+    for (int i = 0; i < registry_count(); i++) {
+        struct vecenv_config config = config_of(registry_at(i)->id, NULL, 0);
+        if (!registry_has_kernels(i)) continue;
+        config.time_limit = STEPS / 2; /* some episodes end */
+        play(&config);
+        played++;
+    }
+    assert_true(played >= 2);
 }
 
 static void time_limits_and_rescaled_actions_are_the_host_s(void **state)
@@ -290,17 +277,17 @@ static void restored_environments_go_on_as_they_would_have(void **state)
     pair_reset(&p);
     for (int t = 0; t < 10; t++) pair_step(&p, (uint64_t)t, true);
     assert_true(vecenv_snapshot_bytes(p.host.env) <= sizeof saved[0]);
-    for (int32_t e = 0; e < ENVS; e++) assert_int_equal(vecenv_snapshot(p.device.env, e, saved[e], &p.device.err), 0);
+    for (int32_t e = 0; e < ENVS; e++) assert_int_equal(vecenv_snapshot(p.device.env, e, e + 1, saved[e], &p.device.err), 0);
     for (int t = 10; t < 15; t++) pair_step(&p, (uint64_t)t, true);
     for (int32_t e = 0; e < ENVS; e += 2) { /* every second one, on both sides: the others stay where they are */
-        assert_int_equal(vecenv_restore(p.host.env, e, saved[e], &p.host.err), 0);
-        assert_int_equal(vecenv_restore(p.device.env, e, saved[e], &p.device.err), 0);
+        assert_int_equal(vecenv_restore(p.host.env, e, e + 1, saved[e], &p.host.err), 0);
+        assert_int_equal(vecenv_restore(p.device.env, e, e + 1, saved[e], &p.device.err), 0);
     }
     compare_snapshots(&p);
     assert_int_equal(vecenv_observe(p.host.env, &p.host.io, &p.host.err), 0);
     assert_int_equal(vecenv_observe(p.device.env, &p.io, &p.device.err), 0);
-    each_array(&p, download);
-    each_array(&p, compare_sight);
+    each_slice(&p, download);
+    each_slice(&p, compare_observation);
     for (int t = 15; t < STEPS; t++) pair_step(&p, (uint64_t)t, true);
     pair_close(&p);
 }
@@ -350,9 +337,14 @@ static void environments_without_kernels_stay_on_the_host(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_of_simple_spread_is_the_host_s),       cmocka_unit_test(kitchen_sink_is_the_host_s),
-        cmocka_unit_test(time_limits_and_rescaled_actions_are_the_host_s), cmocka_unit_test(restored_environments_go_on_as_they_would_have),
-        cmocka_unit_test(statistics_need_no_array_of_the_caller),          cmocka_unit_test(environments_without_kernels_stay_on_the_host),
+        cmocka_unit_test(every_kind_of_simple_spread_is_the_host_s),
+        cmocka_unit_test(every_environment_with_kernels_is_the_host_s),
+        cmocka_unit_test(a_single_agent_is_the_host_s),
+        cmocka_unit_test(wide_rows_large_rules_and_tables_are_the_host_s),
+        cmocka_unit_test(time_limits_and_rescaled_actions_are_the_host_s),
+        cmocka_unit_test(restored_environments_go_on_as_they_would_have),
+        cmocka_unit_test(statistics_need_no_array_of_the_caller),
+        cmocka_unit_test(environments_without_kernels_stay_on_the_host),
     };
     return cmocka_run_group_tests_name("env_cuda", tests, NULL, NULL);
 }

@@ -58,6 +58,21 @@ else
     expect nothing_is_hidden_of_a_device_that_is_waited_for "0 null 6 low 0 high 0 wrong" "$(hidden "$WORK/late-host")"
 fi
 
+# ---- a plugin with kernels: docs/env-abi.md's two lines, with the host's compiler in place of nvcc ----
+if [ "$emulated" != 0 ]; then
+    printf '#include "cuda/lane_kernels.h"\n#include "envs/template/meeting.c"\n' >"$WORK/meeting.cu"
+    "${CC:-cc}" -std=c11 -O1 -ffp-contract=off -fPIC -Isrc -c -o "$WORK/meeting.o" envs/template/meeting.c &&
+        g++ -std=c++17 -O1 -ffp-contract=off -fPIC -Itests/cuda/emulation -Isrc -I. -x c++ -c -o "$WORK/meeting.cu.o" "$WORK/meeting.cu" &&
+        g++ -shared -o "$WORK/meeting.so" "$WORK/meeting.o" "$WORK/meeting.cu.o"
+    expect a_plugin_s_kernels_compile 0 $?
+    ranks 1 backend=cuda env="$WORK/meeting.so" run="$WORK/plugin" "$(steps 4)"
+    expect a_plugin_with_kernels_steps_on_the_device "0 1" "$? $(grep -c 'environments step on the device' "$WORK/out")"
+    ranks 1 backend=cuda env="$WORK/meeting.so" cuda.environments=0 run="$WORK/plugin-host" "$(steps 4)"
+    expect a_plugin_has_the_same_bits_on_the_host 0 "$(same "$WORK/plugin" "$WORK/plugin-host")"
+    ranks 1 backend=cuda env="${BUILD:-build}/tests/meeting.so" run="$WORK/plugin-none" "$(steps 1)"
+    expect a_plugin_without_kernels_steps_on_the_host "0 1" "$? $(cat "$WORK/out" "$WORK/err" | grep -c 'template/meeting: it has no kernels')"
+fi
+
 # ---- checkpoints move between device and cores ----
 for way in "cuda cpu" "cpu cuda"; do
     first=${way% *} second=${way#* }

@@ -171,6 +171,9 @@ else
 fi
 
 # ---- environments, presets, runs ----
+bad unknown_variant_names_nearest 2 'unknown environment "test/imortal"; did you mean "test/immortal"?' env=test/imortal
+bad option_of_no_variant 2 'environment "test/kitchen_sink" has no option "N" (env.N on the command line' env=test/single env.N=2
+bad range_of_an_option_beside_a_variant 2 'environment "test/kitchen_sink": option longest=0 is out of range 1..1000000' env=test/single env.longest=0
 bad unknown_environment_names_nearest 2 'unknown environment "mpe/simple_spred"; did you mean "mpe/simple_spread"?' env=mpe/simple_spred
 bad unknown_environment_of_an_ini_names_nearest 2 'did you mean "mpe/simple_spread"?' --config env.ini
 bad missing_plugin_is_named 2 'none.so: No such file or directory' env=./none.so

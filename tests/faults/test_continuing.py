@@ -41,7 +41,7 @@ def plugin(path, *edits):
 
 NEW_OPTION = ('"agents"},', '"agents"},\n{"colour", MAPPO_OPTION_INT, "7", 0, 9, NULL, "an option that came later"},')
 ENUM = ("OPTION_N, OPTION_CELLS", "OPTION_N, OPTION_COLOUR, OPTION_CELLS")
-OTHER_RULES = ("-(float)spread /", "-2 * (float)spread /")
+OTHER_RULES = ("-(rule_real)(high - low) /", "-2 * (rule_real)(high - low) /")
 
 
 def a_plugin_that_moved():
@@ -223,6 +223,8 @@ def networks_under_other_settings():
     check("but_not_for_keys_that_leave_them_as_they_are", code == 0 and not warnings(out), out)
     code, out = train(1, "run=i3", "train.init=base", "policy.hidden=17")
     check("networks_that_do_not_fit_name_the_setting", code == 4 and "policy.hidden=16 (here 17)" in out and "dataset" not in out, f"{code}: {out}")
+    code, out = train(1, "run=i4", "train.init=base", "critic.share=false")
+    check("nor_do_critics_that_were_shared_otherwise", code == 4 and "critic.share=auto (here false)" in out and "dataset" not in out, f"{code}: {out}")
     code, out = mappo("eval", "base", "env.rules=on-policy", "episodes=2")
     check("eval_with_other_rules_says_that_it_was_trained_with_others",
           code == 0 and len(warnings(out)) == 1 and "was trained with env.rules=mpe2 (here on-policy)" in out, f"{code}: {out}")
@@ -246,12 +248,28 @@ def networks_of_another_name():
     check("but_not_with_those_of_another_file", code == 2 and "train.init (now other_giver/latest.h5, before giver/latest.h5)" in out, out)
 
 
+def critics_shared_otherwise_than_actors():
+    for share in ("policy.share=true", "critic.share=false"), ("policy.share=false", "critic.share=true"):
+        name = share[0].split("=")[1]
+        train(2, f"run=cut-{name}", *share)
+        code, out = train(4, f"run=cut-{name}", *share)
+        check(f"a_run_of_critics_shared_otherwise_goes_on_{name}", code == 0 and "at update 2," in out and not warnings(out), f"{code}: {out}")
+        train(4, f"run=whole-{name}", *share)
+        code, out = mappo("inspect", f"cut-{name}", f"whole-{name}")
+        check(f"to_the_bit_{name}", code == 0 and "the same bit for bit" in out, f"{code}: {out}")
+        code, out = mappo("eval", f"whole-{name}", "episodes=2")
+        check(f"and_is_played_{name}", code == 0 and "trained" in out and not warnings(out), f"{code}: {out}")
+    code, out = train(5, "run=whole-true", "policy.share=true", "critic.share=true")
+    check("but_may_not_share_them_in_another_way", code == 2 and "critic.share (now true, before false)" in out, f"{code}: {out}")
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
         for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, a_folder_is_named_after_the_environments_id,
-                        a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings):
+                        a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings,
+                        critics_shared_otherwise_than_actors):
             promise()
     finally:
         os.chdir("/")

@@ -45,7 +45,8 @@ def wait_for(condition, process, seconds=60):
 
 
 def logged(run, text):
-    return os.path.exists(f"{run}/log.txt") and text in open(f"{run}/log.txt").read()
+    """How often the log has it."""
+    return open(f"{run}/log.txt").read().count(text) if os.path.exists(f"{run}/log.txt") else 0
 
 
 # ---- output that nobody reads ----
@@ -110,10 +111,7 @@ def it_is_made_again(folder, name, launch=()):
     # Stopped in the evaluations, some twice, and in the last one, after which the run would have ended.
     while legs < 12:
         process = start(f"run={left}", *SHORT, launch=launch)
-        before = lines(left) if os.path.exists(f"{left}/metrics.jsonl") else []
-        wait_for(lambda: logged(left, "new run") and len(lines(left)) % 2 == 1, process)
-        if len(before) % 2 == 1:
-            time.sleep(0.3)
+        wait_for(lambda: logged(left, "continuing" if legs else "new run") >= max(legs, 1) and len(lines(left)) % 2 == 1, process)
         process.send_signal(signal.SIGUSR1)
         process.communicate(timeout=100)
         legs += 1

@@ -86,20 +86,21 @@ static inline void naive_heads(const struct distribution *dist, const real *z, c
 /* Row (u, a) of group g; u = t * E + e. */
 static inline struct naive_row naive_policy_row(struct naive *n, int g, int u, int a)
 {
-    const struct rollout_group *group = &n->rollout->group[g];
+    const struct mappo_group_io *io = &n->rollout->transitions->all.group[g];
+    const struct returns_group *returns = &n->rollout->returns->group[g];
     const struct policy *policy = n->policy[g];
     const struct group_sizes *sizes = &policy->sizes;
     const size_t row = (size_t)u * (size_t)sizes->agents + (size_t)a;
-    const int set = policy_set(policy, a);
+    const int set = policy_set(policy, ROLE_ACTOR, a);
     real z[64];
     double log_prob, entropy;
-    naive_forward(n, &policy->actor, policy_actor(policy, policy->parameters, set), n->actor_tiles[g],
-                  group->obs + row * (size_t)sizes->obs, z);
-    naive_heads(&policy->dist, z, policy_log_std(policy, set), group->act_mask ? group->act_mask + row * (size_t)sizes->logits : NULL,
-                group->act_int ? group->act_int + row * (size_t)sizes->act_ints : NULL,
-                group->act_real ? group->act_real + row * (size_t)sizes->act_reals : NULL, &log_prob, &entropy);
-    const double difference = log_prob - (double)group->log_prob[row], r = exp(difference), clip = (double)n->config->clip;
-    const double advantage = (double)group->advantage[row], limited = r < 1 - clip ? 1 - clip : r > 1 + clip ? 1 + clip : r;
+    naive_forward(n, &policy->actor, policy_actor(policy, policy->parameters, set), n->actor_tiles[g], io->obs + row * (size_t)sizes->obs,
+                  z);
+    naive_heads(&policy->dist, z, policy_log_std(policy, set), io->act_mask ? io->act_mask + row * (size_t)sizes->logits : NULL,
+                io->act_int ? io->act_int + row * (size_t)sizes->act_ints : NULL,
+                io->act_real ? io->act_real + row * (size_t)sizes->act_reals : NULL, &log_prob, &entropy);
+    const double difference = log_prob - (double)n->rollout->log_prob[g][row], r = exp(difference), clip = (double)n->config->policy.clip;
+    const double advantage = (double)returns->advantage[row], limited = r < 1 - clip ? 1 - clip : r > 1 + clip ? 1 + clip : r;
     return (struct naive_row){-fmin(r * advantage, limited * advantage), entropy, r - 1 - difference, fabs(r - 1) > clip, r};
 }
 
@@ -110,27 +111,27 @@ static inline double naive_huber(double e, double delta)
 
 static inline double naive_value_row(struct naive *n, int g, int u, int a, double mean, double deviation)
 {
-    const struct rollout_group *group = &n->rollout->group[g];
+    const struct returns_group *returns = &n->rollout->returns->group[g];
     const struct policy *policy = n->policy[g];
     const size_t agents = (size_t)policy->sizes.agents, row = (size_t)u * agents + (size_t)a;
     const size_t input = policy->state_rows > 1 ? row : (size_t)u, output = policy->value_agents > 1 ? row : (size_t)u;
     real out[1];
-    naive_forward(n, &policy->critic, policy_critic(policy, policy->parameters, policy_set(policy, a)), n->critic_tiles[g],
-                  group->state + input * (size_t)policy->state_size, out);
-    const double v = (double)out[0], target = ((double)group->ret[row] - mean) / deviation;
-    const struct normalizer_scale *stored = &n->stored[g][policy_set(policy, a)];
-    double old = (double)group->value[output];
+    naive_forward(n, &policy->critic, policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)), n->critic_tiles[g],
+                  n->rollout->inputs.group[g].now + input * (size_t)policy->state_size, out);
+    const double v = (double)out[0], target = ((double)returns->ret[row] - mean) / deviation;
+    const struct normalizer_scale *stored = &n->stored[g][policy_set(policy, ROLE_CRITIC, a)];
+    double old = (double)returns->value[output];
     if (n->popart) old = (stored->mean + stored->deviation * old - mean) / deviation; /* the same V on today's scale */
-    const double clip = (double)n->config->value_clip, delta = (double)n->config->huber_delta;
+    const double clip = (double)n->config->value.clip, delta = (double)n->config->value.huber_delta;
     const double plain = naive_huber(target - v, delta);
     if (clip <= 0) return plain;
     const double limited = old + fmax(-clip, fmin(clip, v - old));
     return fmax(plain, naive_huber(target - limited, delta));
 }
 
-/* A minibatch of one set of parameters, as a list of rows. */
+/* A minibatch of one learner, as a list of rows. */
 struct naive_batch {
-    int group, set, rows;
+    int group, rows;
     int *unit, *agent;
 };
 
@@ -143,10 +144,10 @@ static inline struct naive_loss naive_loss(struct naive *n, const struct naive_b
                                            bool value)
 {
     struct naive_loss loss = {0};
-    const struct rollout_group *group = &n->rollout->group[b->group];
+    const struct mappo_group_io *io = &n->rollout->transitions->all.group[b->group];
     for (int i = 0; i < b->rows; i++) {
-        const size_t row = (size_t)b->unit[i] * (size_t)group->sizes.agents + (size_t)b->agent[i];
-        const double active = group->active ? group->active[row] : 1;
+        const size_t row = (size_t)b->unit[i] * (size_t)n->policy[b->group]->sizes.agents + (size_t)b->agent[i];
+        const double active = io->active ? io->active[row] : 1;
         const double mp = n->config->policy_active_masks ? active : 1, mv = n->config->value_active_masks ? active : 1;
         loss.policy_weight += mp;
         loss.value_weight += mv;
@@ -169,33 +170,37 @@ static inline struct naive_loss naive_loss(struct naive *n, const struct naive_b
     return loss;
 }
 
-/* Generalised advantage estimation and its normalisation over the rows of one set, by the definitions. */
+/* Generalised advantage estimation and its normalisation over the rows of one set of the actor, by the definitions. */
 static inline void naive_advantages(const struct naive *n, int g, int set, double *advantage, double *ret)
 {
     const struct rollout *rollout = n->rollout;
-    const struct rollout_group *group = &rollout->group[g];
+    const struct mappo_group_io *io = &rollout->transitions->all.group[g];
+    const struct returns_group *returns = &rollout->returns->group[g];
     const struct policy *policy = n->policy[g];
-    const int steps = rollout->config.steps, envs = rollout->config.envs, agents = policy->sizes.agents, values = policy->value_agents;
-    const struct normalizer_scale scale = policy->norm[set].scale;
+    const int steps = rollout->transitions->config.steps, envs = rollout->transitions->config.envs, agents = policy->sizes.agents,
+              values = policy->value_agents;
+    const bool apart = policy_apart(policy, ROLE_ACTOR);
     double sum = 0, squares = 0, count = 0;
     for (int e = 0; e < envs; e++)
         for (int a = 0; a < agents; a++) {
-            if (policy->sets > 1 && a != set) continue;
+            if (apart && a != set) continue;
+            const struct normalizer_scale scale = policy->norm[policy_set(policy, ROLE_CRITIC, a)].scale;
             double later = 0;
             for (int t = steps - 1; t >= 0; t--) {
                 const size_t u = (size_t)t * (size_t)envs + (size_t)e, row = u * (size_t)agents + (size_t)a;
                 const size_t v = u * (size_t)values + (values > 1 ? (size_t)a : 0);
-                const double value = scale.mean + scale.deviation * (double)group->value[v];
-                const double next = scale.mean + scale.deviation * (double)group->value[v + (size_t)envs * (size_t)values];
-                const double final = scale.mean + scale.deviation * (double)group->final_value[v];
-                const bool ended = group->terminated[row] || rollout->ep_end[u] != MAPPO_RUNNING;
+                const double value = scale.mean + scale.deviation * (double)returns->value[v];
+                const double next = scale.mean + scale.deviation * (double)returns->value[v + (size_t)envs * (size_t)values];
+                const double final = scale.mean + scale.deviation * (double)returns->final_value[v];
+                const bool ended = io->terminated[row] || rollout->transitions->all.ep_end[u] != MAPPO_RUNNING;
                 double follow = ended ? 0 : next;
-                if (!group->terminated[row] && rollout->ep_end[u] == MAPPO_TRUNCATED && rollout->config.bootstrap) follow = final;
-                const double gamma = (double)rollout->config.gamma, lambda = (double)rollout->config.lambda;
-                later = (double)group->reward[row] + gamma * follow - value + (ended ? 0 : gamma * lambda * later);
+                if (!io->terminated[row] && rollout->transitions->all.ep_end[u] == MAPPO_TRUNCATED && rollout->returns->config.bootstrap)
+                    follow = final;
+                const double gamma = (double)rollout->returns->config.gamma, lambda = (double)rollout->returns->config.lambda;
+                later = (double)io->reward[row] + gamma * follow - value + (ended ? 0 : gamma * lambda * later);
                 advantage[row] = later;
                 ret[row] = later + value;
-                if (group->active && !group->active[row]) continue;
+                if (io->active && !io->active[row]) continue;
                 sum += later;
                 squares += later * later;
                 count++;
@@ -204,7 +209,7 @@ static inline void naive_advantages(const struct naive *n, int g, int set, doubl
     const double mean = sum / count, deviation = sqrt(squares / count - mean * mean);
     for (int u = 0; u < steps * envs; u++)
         for (int a = 0; a < agents; a++)
-            if (policy->sets == 1 || a == set) advantage[u * agents + a] = (advantage[u * agents + a] - mean) / (deviation + 1e-5);
+            if (!apart || a == set) advantage[u * agents + a] = (advantage[u * agents + a] - mean) / (deviation + 1e-5);
 }
 
 #endif

@@ -1,14 +1,11 @@
 /* Compares this program with golden data: every *.h5 file of a folder (and of folders in it), by name. Exits 1 where a supported file
- * differs or where none is recognised. Built twice: parity (learning in float, environments) and parity_double (learning in double). */
+ * differs or where none is recognised. Built twice: parity (learning and environments in float) and parity_double (both in double). */
 #include <dirent.h>
 #include <sys/stat.h>
 
 #include "parity/parity_algo.h"
-#include "parity/parity_recurrent.h"
-#if !REAL_IS_DOUBLE && __has_include("parity/parity_env.h")
 #include "parity/parity_env.h"
-#define HAVE_PARITY_ENV
-#endif
+#include "parity/parity_recurrent.h"
 
 struct tally {
     int passed, failed, unsupported, unknown;
@@ -19,9 +16,7 @@ static void compare_file(const char *path, const char *name, struct tally *tally
     struct parity_report report = {0};
     enum parity_result result = parity_recurrent_file(path, "cpu", &report);
     if (result == PARITY_UNKNOWN) result = parity_algo(path, &report);
-#ifdef HAVE_PARITY_ENV
     if (result == PARITY_UNKNOWN) result = parity_env(path, &report);
-#endif
     if (result == PARITY_PASSED)
         printf("passed  %s: %d tensors, worst at %.2g %% of its bound (%s)%s%s\n", name, report.checked, 100 * report.worst,
                report.worst_name, report.left_out[0] ? "; not yet supported: " : "", report.left_out);
@@ -67,8 +62,7 @@ int main(int argc, char **argv)
     compare_folder(argv[1], &tally);
     printf("%s: %d passed, %d failed, %d not yet supported, %d not recognised\n", REAL_IS_DOUBLE ? "double" : "float", tally.passed,
            tally.failed, tally.unsupported, tally.unknown);
-    /* A folder of environments alone has nothing for the double build. */
-    const bool nothing = !REAL_IS_DOUBLE && tally.passed + tally.failed + tally.unsupported == 0;
+    const bool nothing = tally.passed + tally.failed + tally.unsupported == 0;
     if (nothing) fprintf(stderr, "parity: no golden data in %s\n", argv[1]);
     return tally.failed > 0 || nothing;
 }

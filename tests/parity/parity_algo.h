@@ -165,22 +165,23 @@ static inline void parity_load_parameters(struct parity_case *c)
 
 static inline void parity_load_batch(struct parity_case *c)
 {
-    struct rollout_group *g = &c->rollout->group[0];
+    struct mappo_group_io *io = &c->rollout->transitions->all.group[0];
+    struct returns_group *returns = &c->rollout->returns->group[0];
     const size_t rows = parity_rows(c), slice = (size_t)c->envs * (size_t)c->agents;
-    const struct group_sizes *sizes = &g->sizes;
-    parity_load(c, "obs", g->obs, (rows + slice) * (size_t)sizes->obs, 'f');
-    parity_load(c, "share_obs", g->state, (rows + slice) * (size_t)c->policy.state_size, 'f');
-    parity_load(c, "rewards", g->reward, rows, 'f');
-    parity_load(c, "active_masks", g->active, rows + slice, 'b');
-    parity_load(c, "value_preds", g->value, rows + slice, 'r');
-    parity_load(c, c->variant[0] ? "action_log_probs_joint" : "action_log_probs", g->log_prob, rows, 'r');
-    if (g->act_mask) parity_load(c, "available_actions", g->act_mask, (rows + slice) * (size_t)sizes->logits, 'b');
-    if (g->act_int) parity_load(c, "actions", g->act_int, rows * (size_t)sizes->act_ints, 'i');
-    if (g->act_real) parity_load(c, "actions", g->act_real, rows * (size_t)sizes->act_reals, 'f');
+    const struct group_sizes *sizes = &c->policy.sizes;
+    parity_load(c, "obs", io->obs, (rows + slice) * (size_t)sizes->obs, 'f');
+    parity_load(c, "share_obs", c->rollout->inputs.group[0].now, (rows + slice) * (size_t)c->policy.state_size, 'f');
+    parity_load(c, "rewards", io->reward, rows, 'f');
+    parity_load(c, "active_masks", io->active, rows + slice, 'b');
+    parity_load(c, "value_preds", returns->value, rows + slice, 'r');
+    parity_load(c, c->variant[0] ? "action_log_probs_joint" : "action_log_probs", c->rollout->log_prob[0], rows, 'r');
+    if (io->act_mask) parity_load(c, "available_actions", io->act_mask, (rows + slice) * (size_t)sizes->logits, 'b');
+    if (io->act_int) parity_load(c, "actions", (int32_t *)(uintptr_t)io->act_int, rows * (size_t)sizes->act_ints, 'i');
+    if (io->act_real) parity_load(c, "actions", (float *)(uintptr_t)io->act_real, rows * (size_t)sizes->act_reals, 'f');
     /* masks[t + 1] = 0: the agent's episode ended with step t; these files know no time limits. */
     uint8_t *masks = calloc(rows + slice, 1);
     parity_load(c, "masks", masks, rows + slice, 'b');
-    for (size_t i = 0; i < rows; i++) g->terminated[i] = !masks[i + slice];
+    for (size_t i = 0; i < rows; i++) io->terminated[i] = !masks[i + slice];
     free(masks);
 }
 
@@ -245,14 +246,14 @@ static inline const int32_t *parity_permutation(void *user, int group, int shard
 /* Outputs of the actor for all rows; forbidden choices, whose logits the reference has overwritten, count as equal. */
 static inline void parity_outputs(struct parity_case *c)
 {
-    const struct rollout_group *g = &c->rollout->group[0];
+    const struct mappo_group_io *io = &c->rollout->transitions->all.group[0];
     const size_t rows = parity_rows(c), outputs = (size_t)c->policy.actor.outputs;
     real *out = calloc(rows * outputs, sizeof *out);
     struct tiles *tiles = c->backend->tiles_create(c->backend, &c->policy.actor, (int)rows);
     const struct batch batch = {NULL, (int)rows, 1, NULL};
     const struct forward_pass pass = {
         .net = &c->policy.actor, .parameters = policy_actor(&c->policy, c->policy.parameters, 0), .tiles = tiles, .out = out};
-    c->backend->pack(c->backend, &c->policy.actor, &tiles, g->obs, &batch, 1);
+    c->backend->pack(c->backend, &c->policy.actor, &tiles, io->obs, &batch, 1);
     c->backend->forward(c->backend, &pass, 1);
     for (int h = 0; h < c->policy.dist.heads; h++) {
         const struct head *head = &c->policy.dist.head[h];
@@ -265,7 +266,7 @@ static inline void parity_outputs(struct parity_case *c)
         double *found = calloc(rows * size, sizeof *found);
         for (size_t r = 0; r < rows && expected.count == rows * size; r++)
             for (size_t k = 0; k < size; k++) {
-                const bool allowed = !g->act_mask || g->act_mask[r * (size_t)g->sizes.logits + (size_t)head->mask + k];
+                const bool allowed = !io->act_mask || io->act_mask[r * (size_t)c->policy.sizes.logits + (size_t)head->mask + k];
                 if (!allowed) expected.data[r * size + k] = 0; /* else 1e10 would be the largest magnitude */
                 found[r * size + k] = allowed ? (double)out[r * outputs + (size_t)head->output + k] : 0;
             }
@@ -280,7 +281,7 @@ static inline void parity_outputs(struct parity_case *c)
 /* Log-probabilities, ratios and entropies row by row: a training pass over a single row sums nothing else. */
 static inline void parity_distribution(struct parity_case *c)
 {
-    const struct rollout_group *g = &c->rollout->group[0];
+    const struct mappo_group_io *io = &c->rollout->transitions->all.group[0];
     const size_t rows = parity_rows(c);
     double *log_prob = calloc(3 * rows, sizeof *log_prob), *ratio = log_prob + rows, *entropy = ratio + rows;
     real *gradient = calloc(c->policy.actor.parameters, sizeof *gradient), *advantage = calloc(rows, sizeof *advantage);
@@ -294,18 +295,18 @@ static inline void parity_distribution(struct parity_case *c)
                                         .tiles = tiles,
                                         .batch = {&unit, 1, 1, NULL},
                                         .policy = {.dist = &c->policy.dist,
-                                                   .clip = (real)0.2,
-                                                   .act_int = g->act_int,
-                                                   .act_real = g->act_real,
-                                                   .mask = g->act_mask,
-                                                   .old_log_prob = g->log_prob,
+                                                   .objective = {.clip = (real)0.2},
+                                                   .act_int = io->act_int,
+                                                   .act_real = io->act_real,
+                                                   .mask = io->act_mask,
+                                                   .old_log_prob = c->rollout->log_prob[0],
                                                    .advantage = advantage},
                                         .gradient = gradient,
                                         .sum = sum};
-        c->backend->pack(c->backend, &c->policy.actor, &tiles, g->obs, &pass.batch, 1);
+        c->backend->pack(c->backend, &c->policy.actor, &tiles, io->obs, &pass.batch, 1);
         c->backend->train(c->backend, &pass, 1);
         ratio[r] = (double)sum[SUM_RATIO];
-        log_prob[r] = log(ratio[r]) + (double)g->log_prob[r];
+        log_prob[r] = log(ratio[r]) + (double)c->rollout->log_prob[0][r];
         entropy[r] = (double)sum[SUM_ENTROPY];
     }
     parity_against(c, "intermediates", "log_probs", log_prob, rows, BOUND_OUTPUT);
@@ -369,16 +370,13 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
 {
     const struct adam adam = {.beta1 = golden_config(c->file, "adam_beta1"),
                               .beta2 = golden_config(c->file, "adam_beta2"),
-                              .eps = golden_config(c->file, "adam_eps"),
-                              .weight_decay = golden_config(c->file, "weight_decay")};
-    struct ppo_config config = {.clip = (real)golden_config(c->file, "clip"),
-                                .entropy = (real)golden_config(c->file, "entropy_coef"),
-                                .value_coefficient = (real)golden_config(c->file, "value_loss_coef"),
+                              .eps = golden_config(c->file, "adam_eps")};
+    struct ppo_config config = {.policy = {(real)golden_config(c->file, "clip"), (real)golden_config(c->file, "entropy_coef")},
+                                .value = {.coefficient = (real)golden_config(c->file, "value_loss_coef")},
                                 .epochs = (int)golden_config(c->file, "ppo_epoch"),
                                 .minibatches = (int)golden_config(c->file, "num_mini_batch"),
                                 .policy_active_masks = golden_config(c->file, "policy_active_masks") != 0,
                                 .value_active_masks = golden_config(c->file, "value_active_masks") != 0,
-                                .normalise_advantage = true,
                                 .value_norm_beta = golden_config(c->file, "norm_beta"),
                                 .adam = adam,
                                 .actor_rate = golden_config(c->file, "lr"),
@@ -386,8 +384,8 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
                                 .hooks = hooks};
     config.row_minibatches = config.minibatches > 1;
     if (golden_config(c->file, "use_max_grad_norm") != 0) config.max_grad_norm = (real)golden_config(c->file, "max_grad_norm");
-    if (golden_config(c->file, "huber") != 0) config.huber_delta = (real)golden_config(c->file, "huber_delta");
-    if (golden_config(c->file, "clipped_value_loss") != 0) config.value_clip = config.clip;
+    if (golden_config(c->file, "huber") != 0) config.value.huber_delta = (real)golden_config(c->file, "huber_delta");
+    if (golden_config(c->file, "clipped_value_loss") != 0) config.value.clip = config.policy.clip;
     return config;
 }
 
@@ -402,8 +400,8 @@ static inline void parity_update(struct parity_case *c)
     struct ppo *ppo;
     struct ppo_metrics metrics[1];
     if (ppo_create(&ppo, &config, c->rollout, c->policies, c->comm, c->backend, &err)) die_error(&err);
-    rollout_values(c->rollout); /* packs the critic's inputs, which the update reuses … */
-    parity_load(c, "value_preds", c->rollout->group[0].value, parity_rows(c) + (size_t)c->envs * (size_t)c->agents, 'r');
+    returns_values(c->rollout->returns); /* packs the critic's inputs, which the update reuses … */
+    parity_load(c, "value_preds", c->rollout->returns->group[0].value, parity_rows(c) + (size_t)c->envs * (size_t)c->agents, 'r');
     ppo_update(ppo, 0);
     if (ppo_outcome(ppo, metrics, &err)) die_error(&err);
     parity_losses(c);
@@ -416,7 +414,8 @@ static inline void parity_update(struct parity_case *c)
         parity_moments(c, "optimiser/exp_avg_sq", c->policy.v);
     }
     golden_free(&moments);
-    if (!c->variant[0]) parity_against_real(c, "intermediates", "advantages", c->rollout->group[0].advantage, parity_rows(c), BOUND_OUTPUT);
+    if (!c->variant[0])
+        parity_against_real(c, "intermediates", "advantages", c->rollout->returns->group[0].advantage, parity_rows(c), BOUND_OUTPUT);
     ppo_destroy(ppo);
     free(c->permutation);
     golden_free(&c->permutations);
@@ -457,32 +456,30 @@ static inline void parity_mappo(hid_t file, const char *variant, const char *cri
                                          .activation = strcmp(activation, "relu") == 0 ? ACTIVATION_RELU : ACTIVATION_TANH,
                                          .feature_norm = golden_config(file, "feature_norm") != 0,
                                          .layer_norm = true,
-                                         .share = true,
+                                         .share = {true, true},
                                          .critic_input = CRITIC_AGENT_STATE,
                                          .normalizer = golden_config(file, "popart") != 0 ? NORMALIZER_POPART : NORMALIZER_VALUENORM};
     if (policy_build(&c.policy, &config, &c.spec, 0, c.backend, &err)) die_error(&err);
     c.policies[0] = &c.policy;
-    const struct rollout_config rollout = {.steps = c.steps,
-                                           .envs = c.envs,
-                                           .shards = 1,
-                                           .gamma = (real)golden_config(file, "gamma"),
-                                           .lambda = (real)golden_config(file, "gae_lambda")};
+    const struct rollout_config rollout = {
+        .transitions = {.steps = c.steps, .envs = c.envs, .shards = 1},
+        .returns = {.gamma = (real)golden_config(file, "gamma"), .lambda = (real)golden_config(file, "gae_lambda")}};
     if (rollout_create(&c.rollout, &rollout, &c.spec, c.policies, c.backend, &err)) die_error(&err);
     parity_load_parameters(&c);
     parity_load_batch(&c);
     const size_t rows = parity_rows(&c), slice = (size_t)c.envs * (size_t)c.agents;
-    struct rollout_group *g = &c.rollout->group[0];
+    struct returns_group *returns = &c.rollout->returns->group[0];
     if (!variant[0]) {
         parity_outputs(&c);
         parity_distribution(&c);
-        rollout_values(c.rollout);
-        parity_against_real(&c, "intermediates", "values", g->value, rows, BOUND_OUTPUT);
-        parity_load(&c, "value_preds", g->value, rows + slice, 'r');
+        returns_values(c.rollout->returns);
+        parity_against_real(&c, "intermediates", "values", returns->value, rows, BOUND_OUTPUT);
+        parity_load(&c, "value_preds", returns->value, rows + slice, 'r');
     }
-    rollout_returns(c.rollout);
+    returns_advantages(c.rollout->returns);
     if (!variant[0]) {
-        parity_against_real(&c, "intermediates", "returns", g->ret, rows, BOUND_OUTPUT);
-        parity_against_real(&c, "intermediates", "advantages_raw", g->advantage, rows, BOUND_OUTPUT);
+        parity_against_real(&c, "intermediates", "returns", returns->ret, rows, BOUND_OUTPUT);
+        parity_against_real(&c, "intermediates", "advantages_raw", returns->advantage, rows, BOUND_OUTPUT);
     }
     parity_update(&c);
     parity_close(&c);
@@ -506,41 +503,39 @@ static inline void parity_gae_rule(hid_t file, const char *rule, const char *sca
     c.spec.group[0].act[0] = (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = c.choices};
     const struct policy_config config = {.hidden = 1,
                                          .layers = 1,
-                                         .share = true,
+                                         .share = {true, true},
                                          .critic_input = CRITIC_OBS,
                                          .normalizer = strcmp(scale, "norm") == 0 ? NORMALIZER_VALUENORM : NORMALIZER_NONE};
     if (policy_build(&c.policy, &config, &c.spec, 0, c.backend, &err)) die_error(&err);
     c.policies[0] = &c.policy;
-    const struct rollout_config rollout = {.steps = c.steps,
-                                           .envs = c.envs,
-                                           .shards = 1,
-                                           .gamma = (real)golden_config(file, "gamma"),
-                                           .lambda = (real)lambda,
-                                           .bootstrap = bootstrap};
+    const struct rollout_config rollout = {
+        .transitions = {.steps = c.steps, .envs = c.envs, .shards = 1},
+        .returns = {.gamma = (real)golden_config(file, "gamma"), .lambda = (real)lambda, .bootstrap = bootstrap}};
     if (rollout_create(&c.rollout, &rollout, &c.spec, c.policies, c.backend, &err)) die_error(&err);
     struct golden_array norm = golden_read(file, "/params_before/value_norm_before");
     if (norm.count == 3)
         c.policy.host.norm[0] = (struct normalizer){.mean = norm.data[0], .mean_squares = norm.data[1], .debias = norm.data[2]};
     policy_push(&c.policy);
     golden_free(&norm);
-    struct rollout_group *g = &c.rollout->group[0];
+    struct mappo_group_io *io = &c.rollout->transitions->all.group[0];
+    struct returns_group *returns = &c.rollout->returns->group[0];
     const size_t rows = parity_rows(&c), slice = (size_t)c.envs;
     uint8_t *masks = calloc(rows + slice, 1), *limit = calloc(rows, 1);
-    parity_load(&c, "rewards", g->reward, rows, 'f');
-    parity_load(&c, "value_preds", g->value, rows + slice, 'r');
-    parity_load(&c, "final_values", g->final_value, rows, 'r');
+    parity_load(&c, "rewards", io->reward, rows, 'f');
+    parity_load(&c, "value_preds", returns->value, rows + slice, 'r');
+    parity_load(&c, "final_values", returns->final_value, rows, 'r');
     parity_load(&c, "masks", masks, rows + slice, 'b');
     parity_load(&c, "time_limit", limit, rows, 'b');
     for (size_t i = 0; i < rows; i++) {
-        c.rollout->ep_end[i] = masks[i + slice] ? MAPPO_RUNNING : limit[i] ? MAPPO_TRUNCATED : MAPPO_TERMINATED;
-        g->terminated[i] = c.rollout->ep_end[i] == MAPPO_TERMINATED;
+        c.rollout->transitions->all.ep_end[i] = masks[i + slice] ? MAPPO_RUNNING : limit[i] ? MAPPO_TRUNCATED : MAPPO_TERMINATED;
+        io->terminated[i] = c.rollout->transitions->all.ep_end[i] == MAPPO_TERMINATED;
     }
-    rollout_returns(c.rollout);
+    returns_advantages(c.rollout->returns);
     char name[64];
     snprintf(name, sizeof name, "returns_%s_%s", rule, scale);
-    parity_against_real(&c, "intermediates", name, g->ret, rows, BOUND_OUTPUT);
+    parity_against_real(&c, "intermediates", name, returns->ret, rows, BOUND_OUTPUT);
     snprintf(name, sizeof name, "advantages_%s_%s", rule, scale);
-    parity_against_real(&c, "intermediates", name, g->advantage, rows, BOUND_OUTPUT);
+    parity_against_real(&c, "intermediates", name, returns->advantage, rows, BOUND_OUTPUT);
     free(masks);
     free(limit);
     parity_close(&c);

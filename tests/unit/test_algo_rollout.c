@@ -17,8 +17,9 @@
 
 enum { STEPS = 14, ENVS = 6 };
 
+enum { APART, ACTOR_ALONE, CRITIC_ALONE, BOTH };
 struct arrangement {
-    bool share;
+    int shared; /* what of all agents is one */
     int critic_input;
     bool concatenate;
     int shards;
@@ -60,31 +61,25 @@ static void open_fixture_where(struct fixture *f, int where, const char *name, c
     const struct backend_config backend = {.name = "cpu", .threads = 1, .level = -1};
     assert_int_equal(backend_open(&f->backend, &backend, &err), 0);
     for (int g = 0; g < f->spec->groups; g++) {
-        const struct policy_config config = {.hidden = 16,
-                                             .layers = 2,
-                                             .activation = ACTIVATION_TANH,
-                                             .feature_norm = true,
-                                             .layer_norm = true,
-                                             .head_gain = 1,
-                                             .share = how->share,
-                                             .critic_input = how->critic_input,
-                                             .concatenate = how->concatenate,
-                                             .normalizer = NORMALIZER_VALUENORM,
-                                             .seed = 3,
-                                             .index = (uint32_t)g};
+        const struct policy_config config = {
+            .hidden = 16,
+            .layers = 2,
+            .activation = ACTIVATION_TANH,
+            .feature_norm = true,
+            .layer_norm = true,
+            .head_gain = 1,
+            .share = {[ROLE_ACTOR] = how->shared & ACTOR_ALONE, [ROLE_CRITIC] = how->shared & CRITIC_ALONE},
+            .critic_input = how->critic_input,
+            .concatenate = how->concatenate,
+            .normalizer = NORMALIZER_VALUENORM,
+            .seed = 3,
+            .index = (uint32_t)g};
         assert_int_equal(policy_build(&f->policy[g], &config, f->spec, g, f->backend, &err), 0);
         f->policies[g] = &f->policy[g];
     }
-    const struct rollout_config rollout = {.steps = STEPS,
-                                           .envs = envs,
-                                           .first_env = first,
-                                           .shards = how->shards,
-                                           .gamma = 0.99f,
-                                           .lambda = 0.95f,
-                                           .bootstrap = true,
-                                           .seed = 8,
-                                           .where = where,
-                                           .crew = where == ROLLOUT_STAGED ? 2 : 1};
+    const struct rollout_config rollout = {.transitions = {.steps = STEPS, .envs = envs, .first_env = first, .shards = how->shards},
+                                           .collect = {.where = where, .seed = 8, .crew = where == COLLECT_STAGED ? 2 : 1},
+                                           .returns = {.gamma = 0.99f, .lambda = 0.95f, .bootstrap = true}};
     assert_int_equal(rollout_create(&f->rollout, &rollout, f->spec, f->policies, f->backend, &err), 0);
     assert_int_equal(rollout_begin(f->rollout, f->env, false, &err), 0);
 }
@@ -92,7 +87,7 @@ static void open_fixture_where(struct fixture *f, int where, const char *name, c
 static void open_fixture(struct fixture *f, const char *name, const struct arrangement *how, int envs, uint32_t first,
                          const struct env_option *option, int options)
 {
-    open_fixture_where(f, ROLLOUT_DIRECT, name, how, envs, first, option, options);
+    open_fixture_where(f, COLLECT_DIRECT, name, how, envs, first, option, options);
 }
 
 static void close_fixture(struct fixture *f)
@@ -108,9 +103,8 @@ static void close_fixture(struct fixture *f)
 struct replay {
     struct vecenv *env;
     const struct mappo_env_spec *spec;
+    struct slices slices;
     struct mappo_env_io io;
-    float *obs[MAPPO_MAX_GROUPS], *final_obs[MAPPO_MAX_GROUPS], *reward[MAPPO_MAX_GROUPS], *state, *final_state;
-    uint8_t *terminated[MAPPO_MAX_GROUPS], *active[MAPPO_MAX_GROUPS], *mask[MAPPO_MAX_GROUPS], *ep_end;
 };
 
 static void open_replay(struct replay *r)
@@ -119,35 +113,17 @@ static void open_replay(struct replay *r)
     *r = (struct replay){.env = open_env("test/kitchen_sink", ENVS, 0, NULL, 0)};
     r->spec = vecenv_spec(r->env);
     r->io = (struct mappo_env_io){.struct_size = sizeof r->io, .groups = r->spec->groups};
-    for (int g = 0; g < r->spec->groups; g++) {
-        const struct group_sizes s = group_sizes(&r->spec->group[g]);
-        const size_t rows = ENVS * (size_t)s.agents;
-        r->io.group[g].obs = r->obs[g] = calloc(rows * (size_t)s.obs, sizeof(float));
-        r->io.group[g].final_obs = r->final_obs[g] = calloc(rows * (size_t)s.obs, sizeof(float));
-        r->io.group[g].reward = r->reward[g] = calloc(rows, sizeof(float));
-        r->io.group[g].terminated = r->terminated[g] = calloc(rows, 1);
-        if (r->spec->group[g].flags & MAPPO_HAS_ACTIVE) r->io.group[g].active = r->active[g] = calloc(rows, 1);
-        if (r->spec->group[g].flags & MAPPO_HAS_MASK) r->io.group[g].act_mask = r->mask[g] = calloc(rows * (size_t)s.logits, 1);
+    slices_of(&r->slices, r->spec);
+    for (int i = 0; i < r->slices.count; i++) {
+        const struct slice *slice = &r->slices.slice[i];
+        if (slice->offered) slice_point(&r->io, slice, calloc(ENVS, slice->bytes));
     }
-    r->io.state = r->state = calloc(ENVS * (size_t)r->spec->state_size, sizeof(float));
-    r->io.final_state = r->final_state = calloc(ENVS * (size_t)r->spec->state_size, sizeof(float));
-    r->io.ep_end = r->ep_end = calloc(ENVS, 1);
     assert_int_equal(vecenv_reset(r->env, &r->io, &err), 0);
 }
 
 static void close_replay(struct replay *r)
 {
-    for (int g = 0; g < r->spec->groups; g++) {
-        free(r->obs[g]);
-        free(r->final_obs[g]);
-        free(r->reward[g]);
-        free(r->terminated[g]);
-        free(r->active[g]);
-        free(r->mask[g]);
-    }
-    free(r->state);
-    free(r->final_state);
-    free(r->ep_end);
+    for (int i = 0; i < r->slices.count; i++) free(slice_array(&r->io, &r->slices.slice[i]));
     vecenv_close(r->env);
 }
 
@@ -156,7 +132,7 @@ static void expected_state(const struct fixture *f, const struct replay *r, int 
 {
     const struct policy *policy = &f->policy[g];
     const struct group_sizes *sizes = &policy->sizes;
-    const float *own = (final ? r->final_obs[g] : r->obs[g]) + (size_t)(e * sizes->agents + a) * (size_t)sizes->obs;
+    const float *own = (final ? r->io.group[g].final_obs : r->io.group[g].obs) + (size_t)(e * sizes->agents + a) * (size_t)sizes->obs;
     if (policy->critic_input == CRITIC_OBS) {
         memcpy(to, own, (size_t)sizes->obs * sizeof *to);
         return;
@@ -165,12 +141,12 @@ static void expected_state(const struct fixture *f, const struct replay *r, int 
         for (int k = 0; k < f->spec->groups; k++) {
             const struct group_sizes s = group_sizes(&f->spec->group[k]);
             const size_t width = (size_t)s.agents * (size_t)s.obs;
-            memcpy(to, (final ? r->final_obs[k] : r->obs[k]) + (size_t)e * width, width * sizeof *to);
+            memcpy(to, (final ? r->io.group[k].final_obs : r->io.group[k].obs) + (size_t)e * width, width * sizeof *to);
             to += width;
         }
     } else {
         const size_t width = (size_t)f->spec->state_size;
-        memcpy(to, (final ? r->final_state : r->state) + (size_t)e * width, width * sizeof *to);
+        memcpy(to, (final ? r->io.final_state : r->io.state) + (size_t)e * width, width * sizeof *to);
         to += width;
     }
     for (int i = 0; policy->critic_input == CRITIC_STATE_ID && i < sizes->agents; i++) to[i] = i == a;
@@ -183,7 +159,7 @@ static real value_of(struct fixture *f, int g, int a, const float *x)
     const struct batch batch = {NULL, 1, 1, NULL};
     real out;
     const struct forward_pass pass = {.net = &policy->critic,
-                                      .parameters = policy_critic(policy, policy->parameters, policy_set(policy, a)),
+                                      .parameters = policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)),
                                       .tiles = tiles,
                                       .out = &out};
     f->backend->pack(f->backend, &policy->critic, &tiles, x, &batch, 1);
@@ -192,54 +168,61 @@ static real value_of(struct fixture *f, int g, int a, const float *x)
     return out;
 }
 
-static void compare_slice(struct fixture *f, const struct replay *r, int t)
+/* The slice that is written in a given way, at one place of the rollout, is what the second environment shows. */
+static void compare_kept(const struct fixture *f, const struct replay *r, int written, int place)
 {
+    const struct transitions *x = f->rollout->transitions;
+    for (int i = 0; i < x->slices.count; i++) {
+        const struct slice *slice = &x->slices.slice[i];
+        if (slice->written == written)
+            assert_memory_equal(transitions_at(x, slice, place, 0), slice_array(&r->io, slice), ENVS * slice->bytes);
+    }
+}
+
+static void compare_observations(struct fixture *f, const struct replay *r, int t)
+{
+    compare_kept(f, r, SLICE_OBSERVATION, t);
     for (int g = 0; g < f->spec->groups; g++) {
-        const struct rollout_group *group = &f->rollout->group[g];
         const struct policy *policy = &f->policy[g];
-        const size_t rows = ENVS * (size_t)group->sizes.agents, obs = rows * (size_t)group->sizes.obs;
-        assert_memory_equal(group->obs + (size_t)t * obs, r->obs[g], obs * sizeof(float));
-        if (r->active[g]) assert_memory_equal(group->active + (size_t)t * rows, r->active[g], rows);
-        if (r->mask[g])
-            assert_memory_equal(group->act_mask + (size_t)t * rows * (size_t)group->sizes.logits, r->mask[g],
-                                rows * (size_t)group->sizes.logits);
         for (int e = 0; e < ENVS; e++)
-            for (int a = 0; a < group->sizes.agents; a++) {
+            for (int a = 0; a < policy->sizes.agents; a++) {
                 float x[128];
                 expected_state(f, r, g, e, a, false, x);
                 const size_t u = (size_t)t * ENVS + (size_t)e, inputs = (size_t)policy->state_rows, values = (size_t)policy->value_agents;
-                const size_t width = (size_t)policy->state_size;
-                assert_memory_equal(group->state + (u * inputs + (inputs > 1 ? (size_t)a : 0)) * width, x, width * sizeof(float));
+                const size_t width = (size_t)policy->state_size, row = u * inputs + (inputs > 1 ? (size_t)a : 0);
+                assert_memory_equal(f->rollout->inputs.group[g].now + row * width, x, width * sizeof(float));
                 /* The same row in another place of a batch: rounding may differ with the vector it falls into, no more. */
-                const double found = (double)group->value[u * values + (values > 1 ? (size_t)a : 0)];
+                const double found = (double)f->rollout->returns->group[g].value[u * values + (values > 1 ? (size_t)a : 0)];
                 assert_true(fabs(found - (double)value_of(f, g, a, x)) < 1e-5);
             }
     }
 }
 
+/* The actions of step t for the second environment, whose own arrays of them stay unused. */
+static void replay_step(const struct fixture *f, struct replay *r, int t)
+{
+    const struct transitions *x = f->rollout->transitions;
+    struct error err = {0};
+    struct mappo_env_io io = r->io;
+    for (int i = 0; i < x->slices.count; i++)
+        if (x->slices.slice[i].written == SLICE_ACTION) slice_point(&io, &x->slices.slice[i], transitions_at(x, &x->slices.slice[i], t, 0));
+    assert_int_equal(vecenv_step(r->env, &io, &err), 0);
+}
+
 static int compare_step(struct fixture *f, struct replay *r, int t)
 {
-    struct error err = {0};
     int truncated = 0;
+    replay_step(f, r, t);
+    compare_kept(f, r, SLICE_RESULT, t);
     for (int g = 0; g < f->spec->groups; g++) {
-        const struct rollout_group *group = &f->rollout->group[g];
-        const size_t rows = (size_t)t * ENVS * (size_t)group->sizes.agents;
-        r->io.group[g].act_int = group->act_int ? group->act_int + rows * (size_t)group->sizes.act_ints : NULL;
-        r->io.group[g].act_real = group->act_real ? group->act_real + rows * (size_t)group->sizes.act_reals : NULL;
-    }
-    assert_int_equal(vecenv_step(r->env, &r->io, &err), 0);
-    assert_memory_equal(f->rollout->ep_end + t * ENVS, r->ep_end, ENVS);
-    for (int g = 0; g < f->spec->groups; g++) {
-        const struct rollout_group *group = &f->rollout->group[g];
         const struct policy *policy = &f->policy[g];
-        const size_t rows = ENVS * (size_t)group->sizes.agents, values = (size_t)policy->value_agents;
-        assert_memory_equal(group->reward + (size_t)t * rows, r->reward[g], rows * sizeof(float));
-        assert_memory_equal(group->terminated + (size_t)t * rows, r->terminated[g], rows);
+        const size_t values = (size_t)policy->value_agents;
+        const real *final = f->rollout->returns->group[g].final_value;
         for (int e = 0; e < ENVS; e++)
-            for (int a = 0; a < group->sizes.agents && r->ep_end[e] == MAPPO_TRUNCATED; a++, truncated++) {
+            for (int a = 0; a < policy->sizes.agents && r->io.ep_end[e] == MAPPO_TRUNCATED; a++, truncated++) {
                 float x[128];
                 expected_state(f, r, g, e, a, true, x);
-                const double found = (double)group->final_value[((size_t)t * ENVS + (size_t)e) * values + (values > 1 ? (size_t)a : 0)];
+                const double found = (double) final[((size_t)t * ENVS + (size_t)e) * values + (values > 1 ? (size_t)a : 0)];
                 assert_true(fabs(found - (double)value_of(f, g, a, x)) < 1e-5);
             }
     }
@@ -249,10 +232,18 @@ static int compare_step(struct fixture *f, struct replay *r, int t)
 static void rollouts_hold_what_the_environment_said_and_value_truncated_states(void **state)
 {
     (void)state;
-    static const struct arrangement arrangements[] = {
-        {true, CRITIC_STATE, false, 1},   {true, CRITIC_STATE, true, 1}, {true, CRITIC_STATE_ID, false, 1},
-        {true, CRITIC_STATE_ID, true, 2}, {true, CRITIC_OBS, false, 1},  {true, CRITIC_OBS, false, 3},
-        {false, CRITIC_STATE, true, 1},   {false, CRITIC_OBS, false, 2}, {false, CRITIC_STATE_ID, false, 1}};
+    static const struct arrangement arrangements[] = {{BOTH, CRITIC_STATE, false, 1},
+                                                      {BOTH, CRITIC_STATE, true, 1},
+                                                      {BOTH, CRITIC_STATE_ID, false, 1},
+                                                      {BOTH, CRITIC_STATE_ID, true, 2},
+                                                      {BOTH, CRITIC_OBS, false, 1},
+                                                      {BOTH, CRITIC_OBS, false, 3},
+                                                      {APART, CRITIC_STATE, true, 1},
+                                                      {APART, CRITIC_OBS, false, 2},
+                                                      {APART, CRITIC_STATE_ID, false, 1},
+                                                      {ACTOR_ALONE, CRITIC_STATE, true, 1},
+                                                      {ACTOR_ALONE, CRITIC_STATE_ID, false, 2},
+                                                      {CRITIC_ALONE, CRITIC_STATE, false, 1}};
     for (size_t i = 0; i < sizeof arrangements / sizeof *arrangements; i++) {
         struct error err = {0};
         struct fixture f;
@@ -261,16 +252,16 @@ static void rollouts_hold_what_the_environment_said_and_value_truncated_states(v
         open_fixture(&f, "test/kitchen_sink", &arrangements[i], ENVS, 0, NULL, 0);
         open_replay(&r);
         for (int round = 0; round < 2; round++) { /* the second starts in the middle of episodes */
-            assert_int_equal(rollout_collect(f.rollout, f.env, &err), 0);
+            assert_int_equal(rollout_collect(f.rollout, &err), 0);
             rollout_finish(f.rollout);
-            compare_slice(&f, &r, 0);
+            compare_observations(&f, &r, 0);
             for (int t = 0; t < STEPS; t++) {
                 truncated += compare_step(&f, &r, t);
-                compare_slice(&f, &r, t + 1);
+                compare_observations(&f, &r, t + 1);
             }
         }
         assert_true(truncated > 0);
-        assert_int_equal(f.rollout->step, 2 * STEPS);
+        assert_int_equal(f.rollout->transitions->step, 2 * STEPS);
         close_replay(&r);
         close_fixture(&f);
     }
@@ -280,24 +271,28 @@ static void rollouts_hold_what_the_environment_said_and_value_truncated_states(v
 static void rollouts_do_not_depend_on_how_environments_are_split(void **state)
 {
     (void)state;
-    for (int share = 0; share < 2; share++) {
-        const struct arrangement whole = {share, CRITIC_OBS, false, 1}, cut = {share, CRITIC_OBS, false, 2};
+    for (int both = 0; both < 2; both++) {
+        const int shared = both ? BOTH : APART;
+        const struct arrangement whole = {shared, CRITIC_OBS, false, 1}, cut = {shared, CRITIC_OBS, false, 2};
         struct fixture f[3];
         struct error err = {0};
         open_fixture(&f[0], "test/kitchen_sink", &whole, 6, 0, NULL, 0);
         open_fixture(&f[1], "test/kitchen_sink", &whole, 2, 0, NULL, 0);
         open_fixture(&f[2], "test/kitchen_sink", &cut, 4, 2, NULL, 0);
-        for (int i = 0; i < 3; i++) assert_int_equal(rollout_collect(f[i].rollout, f[i].env, &err), 0);
+        for (int i = 0; i < 3; i++) assert_int_equal(rollout_collect(f[i].rollout, &err), 0);
         for (int g = 0; g < 2; g++)
             for (int t = 0; t < STEPS; t++)
                 for (int e = 0; e < 6; e++) {
-                    const struct rollout_group *all = &f[0].rollout->group[g], *part = &f[e < 2 ? 1 : 2].rollout->group[g];
+                    const struct rollout *all = f[0].rollout, *part = f[e < 2 ? 1 : 2].rollout;
                     const size_t at = (size_t)(t * 6 + e), in = (size_t)(e < 2 ? t * 2 + e : t * 4 + e - 2);
-                    const size_t agents = (size_t)all->sizes.agents, ints = agents * (size_t)all->sizes.act_ints,
-                                 reals = agents * (size_t)all->sizes.act_reals;
-                    if (ints) assert_memory_equal(all->act_int + at * ints, part->act_int + in * ints, ints * sizeof(int32_t));
-                    if (reals) assert_memory_equal(all->act_real + at * reals, part->act_real + in * reals, reals * sizeof(float));
-                    assert_memory_equal(all->log_prob + at * agents, part->log_prob + in * agents, agents * sizeof(real));
+                    const size_t agents = (size_t)f[0].policy[g].sizes.agents;
+                    for (int i = 0; i < all->transitions->slices.count; i++) {
+                        const struct slice *slice = &all->transitions->slices.slice[i];
+                        if (slice->written == SLICE_ACTION)
+                            assert_memory_equal(transitions_at(all->transitions, slice, t, e),
+                                                transitions_at(part->transitions, slice, t, e < 2 ? e : e - 2), slice->bytes);
+                    }
+                    assert_memory_equal(all->log_prob[g] + at * agents, part->log_prob[g] + in * agents, agents * sizeof(real));
                 }
         for (int i = 0; i < 3; i++) close_fixture(&f[i]);
     }
@@ -307,11 +302,11 @@ static void rollouts_do_not_depend_on_how_environments_are_split(void **state)
 static int collect_fault(const char *fault, const char *fault_step, const char *words[3])
 {
     const struct env_option option[] = {{"fault", fault}, {"fault_env", "4"}, {"fault_step", fault_step}};
-    const struct arrangement how = {true, CRITIC_STATE, true, 1}; /* final observations are wanted */
+    const struct arrangement how = {BOTH, CRITIC_STATE, true, 1}; /* final observations are wanted */
     struct fixture f;
     struct error err = {0};
     open_fixture(&f, "test/kitchen_sink", &how, 3, 2, option, 3);
-    const int code = rollout_collect(f.rollout, f.env, &err);
+    const int code = rollout_collect(f.rollout, &err);
     for (int i = 0; i < 3 && words[i]; i++)
         if (!strstr(err.text, words[i])) fail_msg("fault=%s: \"%s\" is not in: %s", fault, words[i], err.text);
     close_fixture(&f);
@@ -373,7 +368,7 @@ static void counting_upload(struct backend *backend, void *to, const void *from,
 static size_t count_truncated(const struct fixture *f, int envs)
 {
     size_t count = 0;
-    for (int i = 0; i < STEPS * envs; i++) count += f->rollout->ep_end[i] == MAPPO_TRUNCATED;
+    for (int i = 0; i < STEPS * envs; i++) count += f->rollout->transitions->all.ep_end[i] == MAPPO_TRUNCATED;
     return count;
 }
 
@@ -383,28 +378,29 @@ static void final_observations_are_sent_where_an_episode_was_cut(void **state)
     (void)state;
     enum { MANY = 3000, WIDTH = SINK_RUNNERS * SINK_RUNNER_OBS * (int)sizeof(float), GAP = 32 * 1024 };
     const struct env_option option[] = {{"longest", "500"}, {"mortal", "0"}};
-    const struct arrangement how = {true, CRITIC_OBS, false, 1};
+    const struct arrangement how = {BOTH, CRITIC_OBS, false, 1};
     struct fixture direct, staged;
     struct error err = {0};
-    open_fixture_where(&direct, ROLLOUT_DIRECT, "test/kitchen_sink", &how, MANY, 0, option, 2);
-    open_fixture_where(&staged, ROLLOUT_STAGED, "test/kitchen_sink", &how, MANY, 0, option, 2);
+    open_fixture_where(&direct, COLLECT_DIRECT, "test/kitchen_sink", &how, MANY, 0, option, 2);
+    open_fixture_where(&staged, COLLECT_STAGED, "test/kitchen_sink", &how, MANY, 0, option, 2);
     sent.upload = staged.backend->upload;
-    sent.begin = (char *)staged.rollout->group[0].final_obs;
+    sent.begin = (char *)staged.rollout->transitions->all.group[0].final_obs;
     sent.end = sent.begin + (size_t)MANY * WIDTH;
     staged.backend->upload = counting_upload;
     for (int round = 0; round < 2; round++) {
         sent.bytes = sent.calls = 0;
-        assert_int_equal(rollout_collect(direct.rollout, direct.env, &err), 0);
-        assert_int_equal(rollout_collect(staged.rollout, staged.env, &err), 0);
+        assert_int_equal(rollout_collect(direct.rollout, &err), 0);
+        assert_int_equal(rollout_collect(staged.rollout, &err), 0);
         const size_t cut = count_truncated(&staged, MANY);
         assert_true(cut > 10 && sent.calls <= cut);
         if (sent.bytes < cut * WIDTH || sent.bytes > cut * (WIDTH + GAP) || sent.bytes > (size_t)STEPS * MANY * WIDTH / 2)
             fail_msg("%zu bytes for %zu episodes of %d", sent.bytes, cut, WIDTH);
         for (int g = 0; g < 2; g++) {
-            const struct rollout_group *a = &direct.rollout->group[g], *b = &staged.rollout->group[g];
-            const size_t rows = (size_t)STEPS * MANY * (size_t)a->sizes.agents;
-            assert_memory_equal(a->obs, b->obs, rows * (size_t)a->sizes.obs * sizeof(float));
-            assert_memory_equal(a->final_value, b->final_value, rows * sizeof(real));
+            const struct rollout *a = direct.rollout, *b = staged.rollout;
+            const size_t rows = (size_t)STEPS * MANY * (size_t)direct.policy[g].sizes.agents;
+            assert_memory_equal(a->transitions->all.group[g].obs, b->transitions->all.group[g].obs,
+                                rows * (size_t)direct.policy[g].sizes.obs * sizeof(float));
+            assert_memory_equal(a->returns->group[g].final_value, b->returns->group[g].final_value, rows * sizeof(real));
         }
     }
     staged.backend->upload = sent.upload;
@@ -415,12 +411,12 @@ static void final_observations_are_sent_where_an_episode_was_cut(void **state)
 static void shards_that_do_not_fit_are_a_matter_of_configuration(void **state)
 {
     (void)state;
-    const struct arrangement how = {true, CRITIC_OBS, false, 1};
+    const struct arrangement how = {BOTH, CRITIC_OBS, false, 1};
     struct fixture f;
     struct error err = {0};
     struct rollout *rollout;
     open_fixture(&f, "test/kitchen_sink", &how, 3, 0, NULL, 0);
-    const struct rollout_config config = {.steps = 2, .envs = 3, .shards = 4};
+    const struct rollout_config config = {.transitions = {.steps = 2, .envs = 3, .shards = 4}};
     assert_int_equal(rollout_create(&rollout, &config, f.spec, f.policies, f.backend, &err), EXIT_USAGE);
     assert_non_null(strstr(err.text, "rollout.envs"));
     close_fixture(&f);

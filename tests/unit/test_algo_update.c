@@ -85,6 +85,7 @@ struct fixture {
     struct vecenv *env;
     struct backend *backend;
     struct comm *comm;
+    struct policies *policies;
     struct algorithm *algorithm;
 };
 
@@ -119,7 +120,9 @@ static int open_fixture(struct fixture *f, const struct settings *settings, stru
     assert_int_equal(vecenv_open(&f->env, &env, err), 0);
     assert_int_equal(backend_open(&f->backend, &backend, err), 0);
     assert_int_equal(comm_open(&f->comm, &argc, &argv, err), 0);
+    if (algorithm_policies(&f->policies, &f->config, vecenv_spec(f->env), f->backend, err)) return err->code;
     const struct algorithm_context context = {.config = &f->config,
+                                              .policies = f->policies,
                                               .env = f->env,
                                               .backend = f->backend,
                                               .comm = f->comm,
@@ -131,7 +134,8 @@ static int open_fixture(struct fixture *f, const struct settings *settings, stru
 
 static void close_fixture(struct fixture *f)
 {
-    if (f->algorithm) f->algorithm->ops->destroy(f->algorithm);
+    algorithm_destroy(f->algorithm);
+    policies_destroy(f->policies);
     comm_close(f->comm);
     f->backend->close(f->backend);
     vecenv_close(f->env);
@@ -202,7 +206,7 @@ static uint64_t hash_after(const struct settings *settings, int updates)
     struct error err = {0};
     start(&f, settings);
     assert_int_equal(iterate(&f, updates, &err), 0);
-    const uint64_t hash = f.algorithm->ops->hash(f.algorithm);
+    const uint64_t hash = policies_hash(f.policies);
     close_fixture(&f);
     return hash;
 }
@@ -227,18 +231,18 @@ static void staged_environments_change_no_bit(void **state)
     (void)state;
     struct settings settings = spread;
     const uint64_t direct = hash_after(&settings, 3);
-    settings.where = ROLLOUT_STAGED;
+    settings.where = COLLECT_STAGED;
     assert_true(hash_after(&settings, 3) == direct);
     static const char *const variants[][2] = {
         {"critic.state", "auto"}, {"critic.state", "concat"}, {"policy.share", "0"}, {"algo", "ippo"}};
     for (int i = 0; i < 4; i++) {
         struct settings sink = {.key = {{"env", "test/kitchen_sink"}, {"rollout.envs", "7"}, {variants[i][0], variants[i][1]}}};
         const uint64_t hash = hash_after(&sink, 3);
-        sink.where = ROLLOUT_STAGED;
+        sink.where = COLLECT_STAGED;
         if (hash_after(&sink, 3) != hash) fail_msg("%s=%s differs", variants[i][0], variants[i][1]);
         sink.shards = 3;
         const uint64_t sharded = hash_after(&sink, 3);
-        sink.where = ROLLOUT_DIRECT;
+        sink.where = COLLECT_DIRECT;
         if (hash_after(&sink, 3) != sharded) fail_msg("%s=%s with shards differs", variants[i][0], variants[i][1]);
     }
 }
@@ -264,8 +268,8 @@ static void copy_environments(struct fixture *from, struct fixture *to)
     struct error err = {0};
     void *bytes = calloc(1, vecenv_snapshot_bytes(from->env));
     for (int e = 0; e < vecenv_envs(from->env); e++) {
-        assert_int_equal(vecenv_snapshot(from->env, e, bytes, &err), 0);
-        assert_int_equal(vecenv_restore(to->env, e, bytes, &err), 0);
+        assert_int_equal(vecenv_snapshot(from->env, e, e + 1, bytes, &err), 0);
+        assert_int_equal(vecenv_restore(to->env, e, e + 1, bytes, &err), 0);
     }
     free(bytes);
 }
@@ -283,7 +287,7 @@ static void check_continuing(const struct settings *settings)
     assert_int_equal(second.algorithm->ops->begin(second.algorithm, true, &err), 0);
     assert_int_equal(iterate(&first, 2, &err), 0);
     assert_int_equal(iterate(&second, 2, &err), 0);
-    assert_true(first.algorithm->ops->hash(first.algorithm) == second.algorithm->ops->hash(second.algorithm));
+    assert_true(policies_hash(first.policies) == policies_hash(second.policies));
     close_fixture(&first);
     close_fixture(&second);
 }
@@ -301,6 +305,13 @@ static void fields_and_snapshots_continue_bit_for_bit(void **state)
     popart.key[5][0] = "norm.value";
     popart.key[5][1] = "popart";
     check_continuing(&popart);
+    struct settings otherwise = popart; /* an actor of each agent, one critic; and the other way round */
+    otherwise.key[6][0] = "critic.share";
+    otherwise.key[6][1] = "true";
+    check_continuing(&otherwise);
+    otherwise.key[4][1] = "true";
+    otherwise.key[6][1] = "false";
+    check_continuing(&otherwise);
 }
 
 static void shards_differ_from_one_batch_by_rounding_only(void **state)
@@ -314,11 +325,11 @@ static void shards_differ_from_one_batch_by_rounding_only(void **state)
         settings.shards = i ? 4 : 1;
         start(&f[i], &settings);
     }
-    const struct policy *a = f[0].algorithm->policy[0], *b = f[1].algorithm->policy[0];
-    real *initial = calloc(a->set_size, sizeof *initial);
-    memcpy(initial, a->parameters, a->set_size * sizeof *initial);
+    const struct policy *a = f[0].policies->group[0], *b = f[1].policies->group[0];
+    real *initial = calloc(a->size, sizeof *initial);
+    memcpy(initial, a->parameters, a->size * sizeof *initial);
     for (int i = 0; i < 2; i++) assert_int_equal(iterate(&f[i], 1, &err), 0);
-    for (size_t k = 0; k < a->set_size; k++) {
+    for (size_t k = 0; k < a->size; k++) {
         worst = fmax(worst, fabs((double)a->parameters[k] - (double)b->parameters[k]));
         moved = fmax(moved, fabs((double)a->parameters[k] - (double)initial[k]));
     }
@@ -336,12 +347,12 @@ static void a_number_that_is_none_stops_before_the_optimiser(void **state)
     struct fixture f;
     start(&f, &spread);
     assert_int_equal(iterate(&f, 1, &err), 0);
-    struct policy *policy = f.algorithm->policy[0];
+    struct policy *policy = f.policies->group[0];
     struct algorithm *a = f.algorithm;
     assert_int_equal(a->ops->collect(a, &err), 0);
     assert_int_equal(a->ops->finish(a, &err), 0);
     policy->parameters[policy->actor.at.weight[1] + 5] = NAN;
-    const size_t bytes = policy->set_size * sizeof(real);
+    const size_t bytes = policy->size * sizeof(real);
     real *before = malloc(bytes);
     memcpy(before, policy->parameters, bytes);
     const int64_t updates = policy->updates;
@@ -369,6 +380,9 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
     static const char *const variants[][4] = {{"algo", "ippo"},
                                               {"policy.share", "0"},
                                               {"policy.share", "0", "algo", "ippo"},
+                                              {"critic.share", "false"},
+                                              {"critic.share", "false", "ppo.minibatches", "3"},
+                                              {"policy.share", "0", "critic.share", "true"},
                                               {"critic.state", "concat"},
                                               {"critic.state", "concat", "critic.agent_id", "1"},
                                               {"ppo.minibatches", "3"},

@@ -14,7 +14,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "checkpoint_sample.h"
-#include "run/parts.h"
+#include "run/trainer_work.h"
 
 static char folder[256];
 static struct comm *comm;
@@ -50,7 +50,7 @@ struct example {
     struct config *config;
     struct backend *backend;
     struct vecenv *env;
-    struct algorithm *algorithm;
+    struct policies *policies;
 };
 
 static void learner_open(struct example *l, const char *const *setting)
@@ -70,20 +70,17 @@ static void learner_open(struct example *l, const char *const *setting)
                                       .threads = 1,
                                       .horizon = (int32_t)l->config->rollout_steps};
     assert_int_equal(vecenv_open(&l->env, &env, &err), EXIT_DONE);
-    const struct algorithm_context context = {
-        .config = l->config, .env = l->env, .backend = l->backend, .comm = comm, .envs = ENVS, .local_shards = 1};
-    assert_int_equal(algorithm_create(&l->algorithm, &context, &err), EXIT_DONE);
+    assert_int_equal(algorithm_policies(&l->policies, l->config, vecenv_spec(l->env), l->backend, &err), EXIT_DONE);
     /* A new policy is nearly uniform, and its norms do nothing: then any reading would do. */
-    for (int g = 0; g < vecenv_spec(l->env)->groups; g++) {
-        struct policy *policy = l->algorithm->policy[g];
-        const size_t count = policy->set_size * (size_t)policy->sets;
-        for (size_t i = 0; i < count; i++) policy->parameters[i] += (real)(0.4 * sin(1.7 * (double)i + g));
+    for (int g = 0; g < l->policies->groups; g++) {
+        struct policy *policy = l->policies->group[g];
+        for (size_t i = 0; i < policy->size; i++) policy->parameters[i] += (real)(0.4 * sin(1.7 * (double)i + g));
     }
 }
 
 static void learner_close(struct example *l)
 {
-    l->algorithm->ops->destroy(l->algorithm);
+    policies_destroy(l->policies);
     vecenv_close(l->env);
     l->backend->close(l->backend);
     free(l->config);
@@ -103,10 +100,10 @@ static void learner_save(const struct example *l, const char *path, bool older)
         text_format(name[i], sizeof name[i], "config/%s", key[i]);
         attribute[i] = (struct checkpoint_attribute){name[i], value[i]};
     }
-    state_action_heads(l->algorithm, vecenv_spec(l->env), heads, sizeof heads);
+    state_action_heads(l->policies, vecenv_spec(l->env), heads, sizeof heads);
     attribute[KEYS] = (struct checkpoint_attribute){"action_heads", heads};
     struct checkpoint_content content = {.attribute = attribute, .attributes = older ? KEYS : KEYS + 1};
-    l->algorithm->ops->fields(l->algorithm, &content.fields);
+    policies_fields(l->policies, &content.fields);
     assert_int_equal(checkpoint_write(path, &content, &err), EXIT_DONE);
     free(content.fields.field);
 }
@@ -114,7 +111,7 @@ static void learner_save(const struct example *l, const char *path, bool older)
 /* The numbers that the example must print of an observation; returns how many. */
 static int program_numbers(const struct example *l, int group, int set, const float *obs, double *number)
 {
-    const struct policy *policy = l->algorithm->policy[group];
+    const struct policy *policy = l->policies->group[group];
     struct backend *backend = l->backend;
     struct tiles *tiles = backend->tiles_create(backend, &policy->actor, 1);
     const struct batch batch = {NULL, 1, 1, NULL};
@@ -152,7 +149,7 @@ static void compare(const char *const *setting, int number, const char *group, c
     extract_example(script);
     learner_open(&l, setting);
     learner_save(&l, checkpoint, older);
-    const int inputs = l.algorithm->policy[number]->actor.inputs, set = agent ? atoi(agent) : 0;
+    const int inputs = l.policies->group[number]->actor.inputs, set = agent ? atoi(agent) : 0;
     for (int k = 0; k < 2; k++) {
         float obs[NUMBERS];
         double want[NUMBERS], got[NUMBERS] = {0}, largest = 0, more;
@@ -224,6 +221,8 @@ static void the_example_reads_the_networks_of_one_agent(void **state)
     const char *const apart[] = {"policy.share", "0", "policy.layers", "1", NULL};
     compare(apart, 0, NULL, NULL, false);
     compare(apart, 0, "agent", "2", false);
+    compare((const char *const[]){"policy.share", "0", "critic.share", "true", NULL}, 0, "agent", "2", false);
+    compare((const char *const[]){"critic.share", "false", NULL}, 0, "agent", NULL, false);
 }
 
 static int set_up(void **state)

@@ -28,6 +28,43 @@ text=$("$MAPPO" "${short[@]}" run=other eval.env_steps=0 env.num_agent_neighbors
 is options_that_are_no_defaults_stand_at_the_start "mappo on mpe/simple_spread, N=5 num_agent_neighbors=2" "$(sed -n 2p <<<"$text")"
 has all_options_stand_in_config_ini "local_ratio = 0.5" "$(cat other/config.ini)"
 
+# ---- variants: names for an environment with options ----
+tiny=("${short[@]}" eval.env_steps=0)
+text=$("$MAPPO" "${tiny[@]}" run=variant env=test/single)
+is a_variant_is_named_with_what_it_is "mappo on test/single (test/kitchen_sink, scene=single longest=8)" "$(sed -n 2p <<<"$text")"
+has config_ini_names_the_variant "# with these options the variant test/single" "$(cat variant/config.ini)"
+has config_ini_holds_its_environment "name = test/kitchen_sink" "$(cat variant/config.ini)"
+has config_ini_holds_its_options "longest = 8" "$(cat variant/config.ini)"
+text=$("$MAPPO" "${tiny[@]}" run=variant env=test/kitchen_sink env.longest=8 env.scene=single train.env_steps=200)
+has a_run_of_a_variant_goes_on_under_its_options "continuing variant at update 1" "$text"
+has and_is_still_the_variant "mappo on test/single (" "$text"
+"$MAPPO" "${tiny[@]}" --quiet run=written env=test/kitchen_sink env.longest=8 env.scene=single >/dev/null
+has a_run_of_options_goes_on_under_the_variants_name "continuing written at update 1" "$("$MAPPO" "${tiny[@]}" run=written env=single_sink-v0 train.env_steps=200)"
+same() { "$MAPPO" inspect variant written | grep -c '^  /'; }
+is both_are_the_same_run 0 "$(same)"
+text=$("$MAPPO" "${tiny[@]}" run=replaced env=test/single env.longest=07)
+is what_replaces_an_option_of_a_variant_is_said "mappo on test/kitchen_sink, scene=single longest=7: test/single with env.longest=7 instead of 8" "$(sed -n 2p <<<"$text")"
+text=$("$MAPPO" "${tiny[@]}" run=variant env=test/immortal 2>&1)
+has another_variant_is_another_run "env.mortal (now 0 of the variant, before 1)" "$text"
+text=$("$MAPPO" eval variant episodes=2)
+has evaluation_names_the_variant "test/single (test/kitchen_sink, scene=single longest=8)" "$text"
+text=$("$MAPPO" eval variant episodes=2 env=test/single env.longest=9 2>&1)
+has evaluation_of_a_variant_takes_what_replaces_its_options "scene=single longest=9: test/single with env.longest=9 instead of 8" "$text"
+has evaluation_of_another_variant_has_its_options "trained with env.longest=8 (here 12), env.mortal=1 (here 0), env.scene=single (here two_teams)" \
+    "$("$MAPPO" eval variant episodes=2 env=test/immortal env.scene=two_teams env.longest=12 2>&1)"
+"$MAPPO" --quiet run=pair env=test/pair rollout.steps=5 train.env_steps=80 threads=1 eval.env_steps=0 >/dev/null
+has a_variant_has_its_own_preset "the environment's preset: environments of all ranks together envs = 16" "$(tr '\n' ' ' <pair/config.ini)"
+has and_that_of_its_environment "critic_lr = 0.0007" "$(cat pair/config.ini)"
+text=$("$MAPPO" envs test/single)
+has a_described_variant_is_shown_with_its_options "shown     test/single (test/kitchen_sink, scene=single longest=8)" "$text"
+has with_those_of_its_environment "test/immortal          mortal=0" "$text"
+has and_their_other_names "also: sink_single, single_sink-v0" "$text"
+lacks an_environment_alone_is_no_variant "shown" "$("$MAPPO" envs test/kitchen_sink)"
+lacks hidden_variants_are_not_shown_with_what_is_listed "test/pair" "$("$MAPPO" envs mpe/simple_spread)"
+has json_of_a_variant "\"variant\": \"test/single\"" "$("$MAPPO" envs sink_single --json)"
+has json_lists_variants '{"id": "test/single", "aliases": ["sink_single", "single_sink-v0"], "options": {"scene": "single", "longest": "8"}}' "$("$MAPPO" envs test/kitchen_sink --json)"
+has a_word_that_is_a_variant_is_known "mappo env=test/single trains in that environment" "$("$MAPPO" test/single 2>&1)"
+
 # ---- of two values the last counts, with a word ----
 repeated() { "$MAPPO" --dry-run run=new "$@" 2>&1 | grep -v 'settings are valid'; }
 is a_value_given_twice_is_told "mappo: seed=1 is replaced by train.seed=2, which follows it on the command line" "$(repeated seed=1 train.seed=2)"

@@ -213,10 +213,23 @@ static const char *test_preset_at(int i)
     return i == 0 ? "fast" : NULL;
 }
 
+static const char *test_variant_of(const struct config *of)
+{
+    const bool big = strcmp(config_env_option(of, "N"), "9") == 0 && strcmp(config_env_option(of, "size"), "8") == 0;
+    return big && strcmp(config_env_option(of, "rules"), "a") == 0 ? "toy/one-big" : NULL;
+}
+
 static int test_env(struct config_env *env, const char *name, struct error *e)
 {
-    if (strcmp(name, "toy/one") != 0 && strcmp(name, "one_v2") != 0) return error_set(e, EXIT_USAGE, "unknown environment \"%s\"", name);
+    if (strcmp(name, "toy/one") != 0 && strcmp(name, "one_v2") != 0 && strcmp(name, "toy/one-big") != 0)
+        return error_set(e, EXIT_USAGE, "unknown environment \"%s\"", name);
+    const bool variant = strcmp(name, "toy/one-big") == 0;
     *env = (struct config_env){.id = "toy/one",
+                               .variant = variant ? "toy/one-big" : NULL,
+                               .variant_preset = variant ? "[ppo]\nentropy = 0.04\n" : NULL,
+                               .set = {{"N", "9"}, {"size", "8"}},
+                               .sets = variant ? 2 : 0,
+                               .variant_of = test_variant_of,
                                .preset = "[ppo]\nepochs = 2\nclip = 0.25\nentropy = 0.02\n[env]\nsize = 7\n",
                                .option = {{"N", "3"}, {"rules", "a"}, {"size", "5"}},
                                .options = 3,
@@ -264,6 +277,32 @@ static void later_sources_replace_earlier_ones(void **state)
     build("env=toy/one");
     assert_int_equal(config.ppo_epochs, 2);
     assert_int_equal(config.origin[KEY_ppo_epochs], ORIGIN_ENV_PRESET);
+    unlink(file_path);
+}
+
+static void a_variant_sets_options_that_later_sources_replace(void **state)
+{
+    (void)state;
+    build("env=toy/one-big");
+    assert_string_equal(config.env_name, "toy/one");
+    assert_string_equal(config.env_variant, "toy/one-big");
+    assert_string_equal(config.env_asked, "toy/one-big");
+    assert_string_equal(config_env_option(&config, "N"), "9");
+    assert_string_equal(config_env_option(&config, "size"), "8"); /* not that of the environment's preset */
+    assert_int_equal(config.ppo_epochs, 2);                       /* the environment's preset … */
+    assert_true(config.ppo_entropy == 0.04);                      /* … and the variant's, which comes later */
+    assert_int_equal(config.origin[KEY_ppo_entropy], ORIGIN_ENV_PRESET);
+    build("env=toy/one-big preset=fast env.size=6");
+    assert_string_equal(config_env_option(&config, "N"), "9");
+    assert_string_equal(config_env_option(&config, "rules"), "b"); /* preset= */
+    assert_string_equal(config_env_option(&config, "size"), "6");
+    assert_string_equal(config.env_variant, "");
+    assert_string_equal(config.env_asked, "toy/one-big");
+    assert_true(config.ppo_entropy == 0.03);
+    write_file("env = toy/one-big\nenv.N = 4\n");
+    build("--config %s", file_path);
+    assert_string_equal(config_env_option(&config, "N"), "4");
+    assert_string_equal(config_env_option(&config, "size"), "8");
     unlink(file_path);
 }
 
@@ -341,6 +380,21 @@ static void run_folder_is_named_after_what_makes_another_run(void **state)
     /* A preset is nothing but its settings. */
     text_format(first, sizeof first, "%s", folder("env=toy/one preset=fast"));
     assert_string_equal(folder("env=toy/one ppo.epochs=3 ppo.clip=0.3 ppo.entropy=0.03 ppo.value_coef=3 env.rules=b"), first);
+}
+
+static void a_variant_and_its_options_are_one_run(void **state)
+{
+    (void)state;
+    char first[CONFIG_TEXT + 64];
+    assert_string_equal(folder("env=toy/one-big"), "runs/toy-one-big-mappo-s1");
+    assert_string_equal(folder("env=toy/one env.size=8 env.N=9"), "runs/toy-one-big-mappo-s1");
+    assert_string_equal(folder("env=toy/one-big env.size=7 env.N=3"), "runs/toy-one-mappo-s1"); /* as the base is anyway */
+    text_format(first, sizeof first, "%s", folder("env=toy/one-big ppo.epochs=9"));
+    assert_int_equal(strncmp(first, "runs/toy-one-big-mappo-s1-", 26), 0);
+    assert_string_equal(folder("env=toy/one env.N=9 ppo.epochs=9 env.size=8"), first);
+    text_format(first, sizeof first, "%s", folder("env=toy/one-big env.N=5"));
+    assert_int_equal(strncmp(first, "runs/toy-one-mappo-s1-", 22), 0);
+    assert_string_equal(folder("env=toy/one env.N=5 env.size=8"), first);
 }
 
 static void config_ini_of_a_run_names_the_same_run(void **state)
@@ -492,9 +546,11 @@ int main(void)
         cmocka_unit_test(command_line_is_taken_apart),
         cmocka_unit_test(nonsense_counts_on_the_command_line_are_refused),
         cmocka_unit_test(later_sources_replace_earlier_ones),
+        cmocka_unit_test(a_variant_sets_options_that_later_sources_replace),
         cmocka_unit_test(a_file_may_choose_environment_and_preset_and_the_command_line_overrides_both),
         cmocka_unit_test(unknown_environment_preset_and_option_are_refused),
         cmocka_unit_test(run_folder_is_named_after_what_makes_another_run),
+        cmocka_unit_test(a_variant_and_its_options_are_one_run),
         cmocka_unit_test(config_ini_of_a_run_names_the_same_run),
         cmocka_unit_test(hash_covers_every_stored_key),
         cmocka_unit_test(differences_are_of_explicit_unchangeable_keys),

@@ -53,6 +53,77 @@ static void no_name_stands_for_two_environments(void **state)
         }
     }
     assert_null(registry_at(registry_count()));
+    const struct env_variant *variant;
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        const struct mappo_env *base, *found;
+        assert_int_equal(registry_find(variant->base, &base, NULL), 0);
+        assert_string_equal(base->id, variant->base); /* not an alias: variants are grouped below it */
+        assert_true(strchr(variant->name, '/') && variant->options > 0);
+        assert_ptr_equal(registry_variant(variant->name), variant);
+        assert_int_equal(registry_find(variant->name, &found, NULL), 0);
+        assert_ptr_equal(found, base);
+        for (const char *const *alias = variant->alias; alias && *alias; alias++) assert_ptr_equal(registry_variant(*alias), variant);
+        for (int k = 0; k < registry_count(); k++) assert_string_not_equal(registry_at(k)->id, variant->name);
+        assert_null(registry_variant(base->id));
+    }
+}
+
+/* A variant that its environment doesn't take, or two that are the same, would be found by nobody else. */
+static void every_variant_is_one_of_its_environment(void **state)
+{
+    (void)state;
+    const struct env_variant *variant;
+    assert_non_null(registry_variant_at(0));
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        const struct vecenv_config config = {.name = variant->name, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+        struct vecenv *env;
+        struct error err = {0};
+        if (vecenv_open(&env, &config, &err)) fail_msg("%s: %s", variant->name, err.text);
+        assert_string_equal(vecenv_descriptor(env)->id, variant->base);
+        assert_ptr_equal(registry_variant_of(vecenv_descriptor(env), variant->option, variant->options), variant);
+        vecenv_close(env);
+    }
+    assert_null(registry_variant_at(-1));
+}
+
+static void what_has_kernels_is_known_without_a_device(void **state)
+{
+    (void)state;
+    int with = 0;
+    for (int i = 0; registry_at(i); i++) {
+        char path[128];
+        text_format(path, sizeof path, "envs/%s.cu", registry_at(i)->id);
+        assert_int_equal(registry_has_kernels(i), file_exists(path));
+        with += registry_has_kernels(i);
+    }
+    assert_true(with > 0 && with < registry_count());
+    assert_false(registry_has_kernels(-1) || registry_has_kernels(registry_count()));
+}
+
+static void a_variant_is_its_base_with_options(void **state)
+{
+    (void)state;
+    static const struct env_option base[] = {{"longest", "08"}, {"scene", "single"}}, more[] = {{"longest", "9"}, {"shortest", "2"}};
+    struct vecenv_config config = {.name = "test/single", .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    struct vecenv *variant, *same;
+    assert_int_equal(vecenv_open(&variant, &config, NULL), 0);
+    assert_string_equal(vecenv_options_changed(variant), "scene=single longest=8");
+    config = (struct vecenv_config){.name = "test/kitchen_sink", .option = base, .options = 2, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    assert_int_equal(vecenv_open(&same, &config, NULL), 0);
+    assert_true(vecenv_identity(variant) == vecenv_identity(same) && vecenv_hash(variant) == vecenv_hash(same));
+    assert_string_equal(vecenv_options(variant), vecenv_options(same));
+    vecenv_close(same);
+    vecenv_close(variant);
+    /* What was given wins. */
+    config = (struct vecenv_config){.name = "sink_single", .option = more, .options = 2, .envs = 1, .stream = PHILOX_ENVIRONMENT};
+    assert_int_equal(vecenv_open(&variant, &config, NULL), 0);
+    assert_string_equal(vecenv_options_changed(variant), "scene=single shortest=2 longest=9");
+    const struct mappo_env *sink = vecenv_descriptor(variant);
+    vecenv_close(variant);
+    assert_string_equal(registry_variant_of(sink, base, 2)->name, "test/single");
+    assert_null(registry_variant_of(sink, base, 1));
+    assert_null(registry_variant_of(sink, more, 2));
+    assert_null(registry_variant_of(sink, NULL, 0));
 }
 
 static void unknown_environment_names_the_nearest(void **state)
@@ -64,6 +135,11 @@ static void unknown_environment_names_the_nearest(void **state)
     assert_null(env);
     assert_says(&err, "unknown environment \"mpe/simple_spred\"; did you mean \"mpe/simple_spread\"?");
     assert_int_equal(registry_find("quite something else", &env, &err), EXIT_USAGE);
+    assert_null(strstr(err.text, "did you mean"));
+    /* Those of tests are only for who knows of them. */
+    assert_int_equal(registry_find("test/singel", &env, &err), EXIT_USAGE);
+    assert_says(&err, "did you mean \"test/single\"?");
+    assert_int_equal(registry_find("sink_singel", &env, &err), EXIT_USAGE);
     assert_null(strstr(err.text, "did you mean"));
 }
 
@@ -80,160 +156,19 @@ static void every_preset_file_is_compiled_in(void **state)
         text_format(name, sizeof name, "%s", found.gl_pathv[k] + strlen("envs/"));
         name[strlen(name) - strlen(".ini")] = 0;
         assert_int_equal(file_read(found.gl_pathv[k], 1 << 20, &text, &size, &err), 0);
-        const char *compiled = strncmp(name, "presets/", 8) == 0 ? registry_named_preset(name + 8) : registry_env_preset(name);
-        if (!compiled) fail_msg("%s is not in src/env/presets.c", found.gl_pathv[k]);
+        const char *compiled = strncmp(name, "presets/", 8) == 0 ? registry_named_preset(name + 8) : registry_preset(name);
+        if (!compiled) fail_msg("%s is not compiled in", found.gl_pathv[k]);
         assert_string_equal(compiled, text);
         free(text);
     }
     assert_true(found.gl_pathc >= 2);
     globfree(&found);
-    assert_string_equal(registry_env_preset("simple_spread_v3"), registry_env_preset("mpe/simple_spread"));
+    assert_null(registry_preset("test/busy"));
+    assert_null(registry_preset(""));
     assert_null(registry_named_preset("no such preset"));
     int names = 0;
     while (registry_named_preset_at(names)) assert_non_null(registry_named_preset(registry_named_preset_at(names++)));
     assert_true(names >= 1);
-}
-
-/* ---- options ---------------------------------------------------------------------------------------------- */
-
-static int open_with(const char *env, const char *name, const char *value, struct error *err)
-{
-    const struct env_option option[] = {{name, value}};
-    const struct vecenv_config config = {
-        .name = env, .option = option, .options = 1, .envs = 2, .threads = 1, .stream = PHILOX_ENVIRONMENT};
-    struct vecenv *opened;
-    const int rc = vecenv_open(&opened, &config, err);
-    vecenv_close(opened);
-    return rc;
-}
-
-static void bad_options_are_named_with_their_range(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *name, *value, *text;
-    } cases[] = {
-        {"N", "0", "environment \"mpe/simple_spread\": option N=0 is out of range 1..64"},
-        {"N", "65", "option N=65 is out of range 1..64"},
-        {"N", "three", "option N=three is not an int (1..64)"},
-        {"N", "2.5", "option N=2.5 is not an int"},
-        {"N", "none", "option N=none is not an int"},
-        {"N", "1,5", "option N=1,5 is not an int (1..64)"},
-        {"N", "0x5", "option N=0x5 is not an int (1..64): write 5"},
-        {"local_ratio", "0,5", "option local_ratio=0,5 is not a real (0..1): write 0.5"},
-        {"max_cycles", "1,000", "option max_cycles=1,000 is not an int (1..1000000): a decimal point is written as a point, thousands"},
-        {"max_cycles", "1.000", "a decimal point is written as a point, thousands without a mark"},
-        {"N", "", "option N= is not an int"},
-        {"local_ratio", "1.01", "option local_ratio=1.01 is out of range 0..1"},
-        {"local_ratio", "nan", "option local_ratio=nan is not a real (0..1)"},
-        {"curriculum", "maybe", "option curriculum=maybe is not a bool (0 or 1)"},
-        {"rules", "onpolicy", "option rules=onpolicy is not one of mpe2, on-policy; did you mean \"on-policy\"?"},
-        {"num_agent_neighbors", "0", "option num_agent_neighbors=0 is out of range 1..64"},
-        {"local_ration", "0.5", "has no option \"local_ration\"; did you mean \"local_ratio\"?"},
-        {"curriculum_stage", "1", "curriculum_stage has a meaning only with curriculum=1"},
-        {"max_cycles", "0", "option max_cycles=0 is out of range 1..1000000"}};
-    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        struct error err = {0};
-        assert_int_equal(open_with("mpe/simple_spread", cases[k].name, cases[k].value, &err), EXIT_USAGE);
-        assert_says(&err, cases[k].text);
-    }
-}
-
-static void options_of_the_other_rule_set_are_not_swallowed(void **state)
-{
-    (void)state;
-    static const struct env_option strangers[] = {{"local_ratio", "0.3"},
-                                                  {"curriculum", "1"},
-                                                  {"terminate_on_success", "1"},
-                                                  {"num_agent_neighbors", "2"},
-                                                  {"num_landmark_neighbors", "2"}};
-    for (int k = 0; k < 5; k++) {
-        const struct env_option option[] = {{"rules", "on-policy"}, strangers[k]};
-        const struct vecenv_config config = {
-            .name = "simple_spread", .option = option, .options = 2, .envs = 1, .stream = PHILOX_ENVIRONMENT};
-        struct error err = {0};
-        struct vecenv *env;
-        assert_int_equal(vecenv_open(&env, &config, &err), EXIT_USAGE);
-        assert_says(&err, strangers[k].name);
-        assert_says(&err, "belongs to rules=mpe2");
-    }
-}
-
-static void all_options_stand_in_the_text_and_hash(void **state)
-{
-    (void)state;
-    const struct env_option option[] = {{"N", "5"}, {"N", "2"}, {"local_ratio", "0.25"}}; /* the last of two wins */
-    struct vecenv_config config = {.name = "simple_spread_v3", .option = option, .options = 3, .envs = 1, .stream = PHILOX_ENVIRONMENT};
-    struct vecenv *env;
-    assert_int_equal(vecenv_open(&env, &config, NULL), 0);
-    assert_string_equal(vecenv_options(env),
-                        "rules=mpe2 N=2 local_ratio=0.25 max_cycles=25 continuous_actions=0 curriculum=0 curriculum_stage=0 "
-                        "terminate_on_success=0 num_agent_neighbors=none num_landmark_neighbors=none");
-    const uint64_t hash = vecenv_hash(env);
-    vecenv_close(env);
-    config.seed = 9; /* seeds and sizes of batches are no part of what an environment is */
-    config.envs = 3;
-    config.first_env = 7;
-    assert_int_equal(vecenv_open(&env, &config, NULL), 0);
-    assert_true(vecenv_hash(env) == hash);
-    vecenv_close(env);
-    config.options = 2;
-    assert_int_equal(vecenv_open(&env, &config, NULL), 0);
-    assert_true(vecenv_hash(env) != hash);
-    vecenv_close(env);
-}
-
-static uint64_t identity(const struct vecenv_config *config)
-{
-    struct vecenv *env;
-    assert_int_equal(vecenv_open(&env, config, NULL), 0);
-    const uint64_t id = vecenv_identity(env);
-    vecenv_close(env);
-    return id;
-}
-
-static void identity_is_of_what_differs_from_the_defaults(void **state)
-{
-    (void)state;
-    const struct env_option said[] = {{"N", "3"}, {"local_ratio", "0.50"}}, other[] = {{"N", "4"}}, swapped[] = {{"max_cycles", "4"}};
-    struct vecenv_config config = {.name = "simple_spread_v3", .envs = 1, .stream = PHILOX_ENVIRONMENT, .clip_action = true};
-    const uint64_t plain = identity(&config);
-    config.option = said, config.options = 2; /* defaults that somebody wrote out, in other words */
-    config.seed = 9, config.envs = 3, config.first_env = 7;
-    assert_true(identity(&config) == plain);
-    config.option = other, config.options = 1;
-    const uint64_t four = identity(&config);
-    config.option = swapped;
-    assert_true(four != plain && identity(&config) != plain && identity(&config) != four);
-    config.options = 0;
-    config.time_limit = 9;
-    const uint64_t limited = identity(&config);
-    config.time_limit = 0, config.rescale_action = true;
-    const uint64_t rescaled = identity(&config);
-    config.rescale_action = false, config.clip_action = false;
-    assert_true(limited != plain && rescaled != plain && identity(&config) != plain && limited != rescaled);
-    config.clip_action = true;
-    assert_true(identity(&config) == plain);
-}
-
-static void snapshots_of_version_0_1_are_taken(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    struct vecenv *env;
-    const struct vecenv_config config = {.name = "simple_spread_v3", .envs = 1, .stream = PHILOX_ENVIRONMENT};
-    assert_int_equal(vecenv_open(&env, &config, &err), 0);
-    unsigned char *bytes = calloc(1, vecenv_snapshot_bytes(env));
-    assert_int_equal(vecenv_snapshot(env, 0, bytes, &err), 0);
-    uint64_t guard[2] = {vecenv_identity(env), vecenv_hash(env)}, found;
-    memcpy(&found, bytes, sizeof found);
-    assert_true(found == guard[0] && guard[0] != guard[1]);
-    memcpy(bytes, &guard[1], sizeof guard[1]);
-    assert_int_equal(vecenv_restore(env, 0, bytes, &err), 0);
-    bytes[0] ^= 1;
-    assert_int_equal(vecenv_restore(env, 0, bytes, &err), EXIT_CHECKPOINT);
-    free(bytes);
-    vecenv_close(env);
 }
 
 /* ---- plugins ---------------------------------------------------------------------------------------------- */
@@ -258,6 +193,17 @@ static int remove_folder(void **state)
         for (size_t k = 0; k < found.gl_pathc; k++) unlink(found.gl_pathv[k]);
     globfree(&found);
     return rmdir(folder);
+}
+
+static int open_with(const char *env, const char *name, const char *value, struct error *err)
+{
+    const struct env_option option[] = {{name, value}};
+    const struct vecenv_config config = {
+        .name = env, .option = option, .options = 1, .envs = 2, .threads = 1, .stream = PHILOX_ENVIRONMENT};
+    struct vecenv *opened;
+    const int rc = vecenv_open(&opened, &config, err);
+    vecenv_close(opened);
+    return rc;
 }
 
 /* A copy of a plugin under another name, so that each is loaded by itself. */
@@ -314,8 +260,8 @@ static void template_plays_from_its_shared_object(void **state)
     for (int k = 0; k < episodes; k++) met += episode[k].end == MAPPO_TERMINATED;
     assert_true(episodes >= 128 && met > episodes * 3 / 4);
     unsigned char *saved = malloc(vecenv_snapshot_bytes(b.env));
-    assert_int_equal(vecenv_snapshot(b.env, 3, saved, &b.err), 0);
-    assert_int_equal(vecenv_restore(b.env, 3, saved, &b.err), 0);
+    assert_int_equal(vecenv_snapshot(b.env, 3, 4, saved, &b.err), 0);
+    assert_int_equal(vecenv_restore(b.env, 3, 4, saved, &b.err), 0);
     free(saved);
     const struct mappo_env *again;
     assert_int_equal(registry_find(config.name, &again, NULL), 0);
@@ -323,6 +269,43 @@ static void template_plays_from_its_shared_object(void **state)
     assert_int_equal(strlen(plugin_digest(again)), 64);
     assert_null(plugin_digest(registry_at(0)));
     batch_close(&b);
+}
+
+static void kernels_of_a_plugin_are_found_by_their_symbol(void **state)
+{
+    (void)state;
+    const struct mappo_env *with, *without;
+    struct error err = {0};
+    if (registry_find(copy_of("plugin_with_kernels", "kernels.so", 0600), &with, &err)) fail_msg("%s", err.text);
+    if (registry_find(copy_of("meeting", "none.so", 0600), &without, &err)) fail_msg("%s", err.text);
+    const struct mappo_kernels *kernels = plugin_kernels(with);
+    assert_non_null(kernels);
+    assert_int_equal(kernels->reset(NULL, NULL, 0, NULL, NULL), 1);
+    assert_null(plugin_kernels(without));
+}
+
+static void see_text(void *self, double x, double y, double height, const char *text, uint32_t fill)
+{
+    (void)x, (void)y, (void)height, (void)fill;
+    text_format(self, 80, "%s", text);
+}
+
+/* What was given need not outlive the call that opens: the environment's own text does, until the instance is closed. */
+static void a_text_lives_as_long_as_the_instance(void **state)
+{
+    (void)state;
+    char given[] = "what a user said", seen[80] = "";
+    const struct env_option option = {"said", given};
+    const struct vecenv_config config = {.name = copy_of("plugin_with_text", "said.so", 0600), .option = &option, .options = 1, .envs = 1};
+    const struct mappo_canvas canvas = {.self = seen, .text = see_text};
+    struct vecenv *env;
+    struct error err = {0};
+    if (vecenv_open(&env, &config, &err)) fail_msg("%s", err.text);
+    memset(given, '?', strlen(given));
+    assert_int_equal(vecenv_draw(env, 0, &canvas, &err), 0);
+    assert_string_equal(seen, "what a user said");
+    assert_string_equal(vecenv_options_changed(env), "said='what a user said'");
+    vecenv_close(env);
 }
 
 static void plugins_that_others_could_have_written_are_refused(void **state)
@@ -378,8 +361,10 @@ static void what_is_no_plugin_is_said_plainly(void **state)
     fclose(out);
     refused(path, EXIT_ENVIRONMENT, "text.so");
     refused(copy_of("plugin_without_symbols", "nothing.so", 0600), EXIT_ENVIRONMENT, "no data symbol mappo_env_abi");
-    refused(copy_of("plugin_of_another_abi", "old.so", 0600), EXIT_ENVIRONMENT, "built for ABI 99, this program has 1");
+    refused(copy_of("plugin_of_another_abi", "old.so", 0600), EXIT_ENVIRONMENT, "built for ABI 99, this program has 2; compile it again");
     refused(copy_of("plugin_without_step", "no_step.so", 0600), EXIT_ENVIRONMENT, "the descriptor has no step");
+    refused(copy_of("plugin_with_half_kernels", "half.so", 0600), EXIT_ENVIRONMENT,
+            "mappo_env_plugin_kernels lacks reset, observe or step");
 }
 
 static void specs_and_results_outside_the_interface_are_refused(void **state)
@@ -387,7 +372,7 @@ static void specs_and_results_outside_the_interface_are_refused(void **state)
     (void)state;
     static const char *const cases[][2] = {{"kind", "observation head 0 has an unknown kind"},
                                            {"heads", "0 observation and 1 action heads"},
-                                           {"groups", "its spec is not one of ABI 1"},
+                                           {"groups", "its spec is not one of ABI 2"},
                                            {"choices", "action head 0 has n < 1"},
                                            {"no_n", "action head 0 has no n"},
                                            {"meaning", "action head 0 has meanings but no meaning"},
@@ -421,6 +406,7 @@ static void specs_and_results_outside_the_interface_are_refused(void **state)
 
 static const int32_t three[] = {3, 3}, huge[] = {1 << 24, 1 << 24}, last[] = {INT32_MAX, 0};
 static const float low[] = {0, 2}, high[] = {1, 1}, nans[] = {NAN, 0};
+static const char *const teams[] = {"allies", "allies", "the/enemies"};
 static const struct mappo_info columns[] = {{"a", NULL, NULL, 0}, {"a", NULL, NULL, 0}, {NULL, NULL, NULL, 0}, {"x/y", NULL, NULL, 0}};
 
 /* A sound spec of one group, for one thing to be made wrong. */
@@ -495,82 +481,19 @@ static void every_part_of_a_spec_is_checked(void **state)
     WRONG("infos is -1; 0..4096", spec.infos = -1);
     WRONG("infos is 1000000; 0..4096", spec.infos = 1000000, spec.info = columns); /* none of them is looked at */
     WRONG("snapshot_bytes is 18446744073709551608; at most", spec.snapshot_bytes = (size_t)-8);
-    WRONG("its spec is not one of ABI 1", spec.struct_size = 8);
+    WRONG("its spec is not one of ABI 2", spec.struct_size = 8);
     WRONG("infos is 1, but info is NULL", spec.infos = 1);
     WRONG("info columns 0 and 1 have the same name \"a\"", spec.infos = 2, spec.info = columns);
     WRONG("info column 0 needs a name", spec.infos = 1, spec.info = columns + 2);
     WRONG("info column 0 has a name with a slash", spec.infos = 1, spec.info = columns + 3);
     WRONG("snapshot_bytes without snapshot, restore and observe", spec.snapshot_bytes = 8);
+    WRONG("1 names of teams; none, or 2 to 8, one a team", spec.group[0].team = 1, spec.teams = 1, spec.team_name = teams);
+    WRONG("2 names of teams; none, or 1 to 8, one a team", spec.teams = 2);
+    WRONG("9 names of teams; none, or 1 to 8, one a team", spec.teams = 9, spec.team_name = teams); /* none of them is looked at */
+    WRONG("teams 0 and 1 have the same name \"allies\"", spec.teams = 2, spec.team_name = teams);
+    WRONG("team 1 has a name with a slash", spec.teams = 2, spec.team_name = teams + 1);
 #undef WRONG
-    wrong_spec(NULL, "its spec is not one of ABI 1");
-}
-
-static void every_option_of_a_descriptor_is_checked(void **state)
-{
-    (void)state;
-    static const char *const choices[] = {"a", "b", NULL}, *const none[] = {NULL};
-    static const struct {
-        struct mappo_option option;
-        const char *says; /* NULL: sound */
-    } cases[] = {{{"a", MAPPO_OPTION_INT, "3", 1, 5, NULL, NULL}, NULL},
-                 {{"a", MAPPO_OPTION_INT, "none", 1, 5, NULL, NULL}, NULL},
-                 {{"a", MAPPO_OPTION_CHOICE, "b", 0, 0, choices, NULL}, NULL},
-                 {{"a", MAPPO_OPTION_BOOL, "yes", 0, 0, NULL, NULL}, NULL},
-                 {{"", MAPPO_OPTION_INT, "3", 1, 5, NULL, NULL}, "needs a name of 1 to 63 letters, digits and _"},
-                 {{"a.b", MAPPO_OPTION_INT, "3", 1, 5, NULL, NULL}, "needs a name of 1 to 63 letters, digits and _"},
-                 {{"name", MAPPO_OPTION_INT, "3", 1, 5, NULL, NULL}, "env.name is the environment itself"},
-                 {{"a", 9, "3", 1, 5, NULL, NULL}, "has a type that this program doesn't know"},
-                 {{"a", MAPPO_OPTION_INT, NULL, 1, 5, NULL, NULL}, "has no default"},
-                 {{"a", MAPPO_OPTION_INT, "7", 1, 5, NULL, NULL}, "is out of range 1..5; that is its own default"},
-                 {{"a", MAPPO_OPTION_REAL, "x", 1, 5, NULL, NULL}, "is not a real (1..5); that is its own default"},
-                 {{"a", MAPPO_OPTION_INT, "3", 5, 1, NULL, NULL}, "has a range without a number in it"},
-                 {{"a", MAPPO_OPTION_CHOICE, "a", 0, 0, NULL, NULL}, "has no choices"},
-                 {{"a", MAPPO_OPTION_CHOICE, "a", 0, 0, none, NULL}, "has no choices"},
-                 {{"a", MAPPO_OPTION_CHOICE, "c", 0, 0, choices, NULL}, "that is its own default"},
-                 {{"twice", MAPPO_OPTION_INT, "3", 1, 5, NULL, NULL}, "two options are called twice"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct mappo_option options[] = {{"twice", MAPPO_OPTION_BOOL, "0", 0, 0, NULL, "first"}, cases[i].option, {.name = NULL}};
-        const struct mappo_env env = {.id = "test/options", .option = options};
-        struct error err = {0};
-        const int code = options_check(&env, &err);
-        if (!cases[i].says && code) fail_msg("case %zu: %s", i, err.text);
-        if (!cases[i].says) continue;
-        assert_int_equal(code, EXIT_ENVIRONMENT);
-        assert_says(&err, cases[i].says);
-    }
-    for (int i = 0; i < registry_count(); i++) assert_int_equal(options_check(registry_at(i), NULL), 0);
-}
-
-static void options_that_are_not_the_defaults_are_told_from_all(void **state)
-{
-    (void)state;
-    static const char *const choices[] = {"a", "b c", NULL};
-    const struct mappo_option options[] = {{"N", MAPPO_OPTION_INT, "3", 1, 50, NULL, NULL},
-                                           {"rules", MAPPO_OPTION_CHOICE, "a", 0, 0, choices, NULL},
-                                           {"N2", MAPPO_OPTION_REAL, "0.50", 0, 1, NULL, NULL},
-                                           {.name = NULL}};
-    const struct mappo_env env = {.id = "test/options", .option = options};
-    static const struct {
-        struct env_option given[3];
-        int count;
-        const char *changed;
-    } cases[] = {{{{"N", "3"}}, 1, ""},
-                 {{{"N", "30"}}, 1, "N=30"},
-                 {{{"rules", "b c"}}, 1, "rules=b c"},
-                 {{{"N2", "0.5"}}, 1, ""},
-                 {{{"N2", "0.75"}, {"N", "5"}, {"rules", "b c"}}, 3, "N=5 rules=b c N2=0.75"},
-                 {{{"", ""}}, 0, ""}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct mappo_value value[3];
-        char all[256], changed[256];
-        assert_int_equal(options_read(&env, cases[i].given, cases[i].count, value, all, sizeof all, NULL), 0);
-        options_changed(&env, value, changed, sizeof changed);
-        assert_string_equal(changed, cases[i].changed);
-    }
-    const struct mappo_env bare = {.id = "test/options"};
-    char changed[16];
-    options_changed(&bare, NULL, changed, sizeof changed);
-    assert_string_equal(changed, "");
+    wrong_spec(NULL, "its spec is not one of ABI 2");
 }
 
 int main(void)
@@ -578,21 +501,19 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(upstream_names_lead_to_the_environment),
         cmocka_unit_test(no_name_stands_for_two_environments),
+        cmocka_unit_test(every_variant_is_one_of_its_environment),
+        cmocka_unit_test(a_variant_is_its_base_with_options),
+        cmocka_unit_test(what_has_kernels_is_known_without_a_device),
         cmocka_unit_test(unknown_environment_names_the_nearest),
         cmocka_unit_test(every_preset_file_is_compiled_in),
-        cmocka_unit_test(bad_options_are_named_with_their_range),
-        cmocka_unit_test(options_of_the_other_rule_set_are_not_swallowed),
-        cmocka_unit_test(all_options_stand_in_the_text_and_hash),
-        cmocka_unit_test(identity_is_of_what_differs_from_the_defaults),
-        cmocka_unit_test(snapshots_of_version_0_1_are_taken),
         cmocka_unit_test(template_plays_from_its_shared_object),
+        cmocka_unit_test(kernels_of_a_plugin_are_found_by_their_symbol),
+        cmocka_unit_test(a_text_lives_as_long_as_the_instance),
         cmocka_unit_test(plugins_that_others_could_have_written_are_refused),
         cmocka_unit_test(plugins_writable_by_the_group_are_opened_with_a_warning),
         cmocka_unit_test(what_is_no_plugin_is_said_plainly),
         cmocka_unit_test(specs_and_results_outside_the_interface_are_refused),
         cmocka_unit_test(every_part_of_a_spec_is_checked),
-        cmocka_unit_test(every_option_of_a_descriptor_is_checked),
-        cmocka_unit_test(options_that_are_not_the_defaults_are_told_from_all),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -44,7 +44,7 @@ void *realloc(void *old, size_t size)
 static long allocations;
 #endif
 
-static const char *const names[] = {"mpe/simple_spread", "test/kitchen_sink", "test/busy"};
+static const char *const names[] = {"mpe/simple_spread", "test/kitchen_sink", "test/busy", "test/wide"};
 enum { NAMES = sizeof names / sizeof *names };
 
 static struct vecenv_config config_of(int which)
@@ -176,8 +176,8 @@ static void snapshot_continues_exactly_where_it_was_taken(void **state)
             step_or_fail(&a);
         }
         while (vecenv_take_episodes(a.env, before, ENVS) > 0) continue;
-        for (int32_t e = 0; e < ENVS; e++) assert_int_equal(vecenv_snapshot(a.env, e, saved + (size_t)e * bytes, &a.err), 0);
-        for (int32_t e = ENVS - 1; e >= 0; e--) assert_int_equal(vecenv_restore(b.env, e, saved + (size_t)e * bytes, &b.err), 0);
+        for (int32_t e = 0; e < ENVS; e++) assert_int_equal(vecenv_snapshot(a.env, e, e + 1, saved + (size_t)e * bytes, &a.err), 0);
+        for (int32_t e = ENVS - 1; e >= 0; e--) assert_int_equal(vecenv_restore(b.env, e, e + 1, saved + (size_t)e * bytes, &b.err), 0);
         assert_int_equal(vecenv_observe(b.env, &b.io, &b.err), 0);
         for (int g = 0; g < a.spec->groups; g++) {
             const size_t rows = ENVS * (size_t)a.size[g].agents;
@@ -216,24 +216,24 @@ static void snapshot_of_something_else_is_refused(void **state)
         open_or_fail(&a, &config);
         const size_t bytes = vecenv_snapshot_bytes(a.env);
         unsigned char *saved = calloc(1, bytes), *spoilt = malloc(bytes);
-        assert_int_equal(vecenv_snapshot(a.env, 3, saved, &a.err), 0);
-        assert_int_equal(vecenv_restore(a.env, 4, saved, &a.err), EXIT_CHECKPOINT); /* another environment's generator */
-        assert_int_equal(vecenv_restore(a.env, 3, saved, &a.err), 0);
+        assert_int_equal(vecenv_snapshot(a.env, 3, 4, saved, &a.err), 0);
+        assert_int_equal(vecenv_restore(a.env, 4, 5, saved, &a.err), EXIT_CHECKPOINT); /* another environment's generator */
+        assert_int_equal(vecenv_restore(a.env, 3, 4, saved, &a.err), 0);
         config.time_limit = 4; /* another wrapper */
         open_or_fail(&b, &config);
         assert_int_equal(vecenv_snapshot_bytes(b.env), bytes);
-        assert_int_equal(vecenv_restore(b.env, 3, saved, &b.err), EXIT_CHECKPOINT);
+        assert_int_equal(vecenv_restore(b.env, 3, 4, saved, &b.err), EXIT_CHECKPOINT);
         assert_non_null(strstr(b.err.text, "another environment"));
         /* numbers that cannot be: every byte set, one 4-byte word at a time; refused, or still fit to step */
         for (size_t at = 8; at + 4 <= bytes; at += 4) {
             memcpy(spoilt, saved, bytes);
             memset(spoilt + at, 0xFF, 4);
-            const int rc = vecenv_restore(a.env, 3, spoilt, &a.err);
+            const int rc = vecenv_restore(a.env, 3, 4, spoilt, &a.err);
             assert_true(rc == 0 || rc == EXIT_CHECKPOINT);
             assert_int_equal(vecenv_observe(a.env, &a.io, &a.err), 0);
             batch_act(&a, 1, config.first_env, 0);
             step_or_fail(&a);
-            assert_int_equal(vecenv_restore(a.env, 3, saved, &a.err), 0);
+            assert_int_equal(vecenv_restore(a.env, 3, 4, saved, &a.err), 0);
         }
         free(saved);
         free(spoilt);

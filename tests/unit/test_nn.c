@@ -7,12 +7,14 @@
 // clang-format on
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "nn/distribution.h"
 #include "nn/orthogonal.h"
+#include "nn/policies.h"
 #include "backend/kernels/normalizer.h"
 
 static const struct network_config small = {.inputs = 18,
@@ -200,7 +202,7 @@ static void recurrent_networks_are_laid_out_as_in_pytorch(void **state)
     struct network plain, net;
     struct tensor tensor[NETWORK_MAX_TENSORS];
     network_build(&plain, &config);
-    config.gru_layers = 1;
+    config.gru = true;
     config.gru_steps = 10;
     network_build(&net, &config);
     assert_int_equal(net.parameters - plain.parameters, 2 * 3 * 64 * 64 + 2 * 3 * 64 + 2 * 64);
@@ -299,6 +301,127 @@ static void empty_normaliser_scales_by_a_tenth(void **state)
     assert_true(norm.scale.mean == mean);
 }
 
+/* ---- policies ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Two groups: three agents with one action head, and a single one. */
+static struct mappo_env_spec two_groups(void)
+{
+    static const int32_t n[] = {4};
+    struct mappo_env_spec spec = {.groups = 2};
+    for (int g = 0; g < 2; g++) {
+        spec.group[g] = (struct mappo_group){.name = g ? "lone" : "many", .agents = g ? 1 : 3, .obs_heads = 1, .act_heads = 1};
+        spec.group[g].obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = 5 + g};
+        spec.group[g].act[0] = (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = n};
+    }
+    return spec;
+}
+
+static struct policies *build_policies(struct backend *backend, const char *policy_share, const char *critic_share)
+{
+    static struct config config;
+    const struct mappo_env_spec spec = two_groups();
+    const struct policies_config how = {.central = true};
+    struct policies *policies;
+    struct error err = {0};
+    config_defaults(&config);
+    assert_int_equal(config_set(&config, "policy.hidden", "8", ORIGIN_COMMAND_LINE, "in a test", &err), 0);
+    assert_int_equal(config_set(&config, "policy.share", policy_share, ORIGIN_COMMAND_LINE, "in a test", &err), 0);
+    assert_int_equal(config_set(&config, "critic.share", critic_share, ORIGIN_COMMAND_LINE, "in a test", &err), 0);
+    if (policies_create(&policies, &how, &config, &spec, backend, &err)) fail_msg("%s", err.text);
+    return policies;
+}
+
+static const struct field *find_field(const struct field_list *list, const char *name)
+{
+    for (int i = 0; i < list->count; i++)
+        if (!strcmp(list->field[i].name, name)) return &list->field[i];
+    return NULL;
+}
+
+/* Every parameter stands in one field. */
+static void check_cover(const struct policies *policies, const struct field_list *list)
+{
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
+        const struct policy_state *host = &policy->host;
+        real *const block[] = {host->parameters, host->m, host->v};
+        for (int b = 0; b < 3; b++) {
+            int *owners = calloc(policy->size, sizeof *owners);
+            for (int i = 0; i < list->count; i++) {
+                const struct field *field = &list->field[i];
+                const real *data = field->data;
+                if (field->type != FIELD_REAL || data < block[b] || data >= block[b] + policy->size) continue;
+                for (size_t k = 0; k < field_bytes(field) / sizeof(real); k++) owners[data - block[b] + (ptrdiff_t)k]++;
+            }
+            for (size_t i = 0; i < policy->size; i++) assert_int_equal(owners[i], 1);
+            free(owners);
+        }
+    }
+}
+
+static void check_sharing(struct backend *backend, const char *policy_share, const char *critic_share, bool actor, bool critic)
+{
+    struct policies *policies = build_policies(backend, policy_share, critic_share);
+    const struct policy *many = policies->group[0], *lone = policies->group[1];
+    const bool shared[POLICY_ROLES] = {actor, critic};
+    static const char *const role_name[POLICY_ROLES] = {"actor", "critic"};
+    struct field_list list = {0};
+    assert_int_equal(policies->groups, 2);
+    policies_fields(policies, &list);
+    check_cover(policies, &list);
+    for (int role = 0; role < POLICY_ROLES; role++) {
+        char all[64], third[64], moment[64];
+        snprintf(all, sizeof all, "/policy/many/%s/fc1/weight", role_name[role]);
+        snprintf(third, sizeof third, "/policy/many/2/%s/fc1/weight", role_name[role]);
+        snprintf(moment, sizeof moment, "/optimizer/many%s/%s/exp_avg/fc1/weight", shared[role] ? "" : "/2", role_name[role]);
+        assert_int_equal(many->sets[role], shared[role] ? 1 : 3);
+        assert_int_equal(lone->sets[role], 1);
+        assert_true((find_field(&list, all) != NULL) == shared[role] && (find_field(&list, third) != NULL) == !shared[role]);
+        assert_non_null(find_field(&list, moment));
+    }
+    assert_true((find_field(&list, "/policy/many/value_norm") != NULL) == critic);
+    assert_true((find_field(&list, "/policy/many/2/value_norm") != NULL) == !critic);
+    assert_non_null(find_field(&list, "/policy/lone/critic/fc1/weight"));
+    assert_int_equal(many->value_agents, critic ? 1 : 3);
+    free(list.field);
+    policies_destroy(policies);
+}
+
+static void critics_are_shared_as_actors_or_otherwise(void **state)
+{
+    (void)state;
+    struct backend *backend;
+    struct error err = {0};
+    const struct backend_config cpu = {.name = "cpu", .threads = 1, .level = -1};
+    assert_int_equal(backend_open(&backend, &cpu, &err), 0);
+    check_sharing(backend, "true", "auto", true, true);
+    check_sharing(backend, "false", "auto", false, false);
+    check_sharing(backend, "true", "false", true, false);
+    check_sharing(backend, "false", "true", false, true);
+    check_sharing(backend, "0", "on", false, true); /* truth values in any spelling */
+    backend->close(backend);
+}
+
+/* Who is shared with whom changes nobody's first parameters. */
+static void a_network_begins_the_same_however_others_are_shared(void **state)
+{
+    (void)state;
+    struct backend *backend;
+    struct error err = {0};
+    const struct backend_config cpu = {.name = "cpu", .threads = 1, .level = -1};
+    assert_int_equal(backend_open(&backend, &cpu, &err), 0);
+    struct policies *apart = build_policies(backend, "false", "auto"), *mixed = build_policies(backend, "true", "false");
+    const struct policy *a = apart->group[0], *m = mixed->group[0];
+    assert_memory_equal(policy_actor(a, a->parameters, 0), policy_actor(m, m->parameters, 0), a->actor.parameters * sizeof(real));
+    for (int set = 0; set < 3; set++)
+        assert_memory_equal(policy_critic(a, a->parameters, set), policy_critic(m, m->parameters, set),
+                            a->critic.parameters * sizeof(real));
+    assert_true(policies_hash(apart) != policies_hash(mixed));
+    policies_destroy(apart);
+    policies_destroy(mixed);
+    backend->close(backend);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +437,8 @@ int main(void)
         cmocka_unit_test(heads_follow_the_action_spaces),
         cmocka_unit_test(too_many_heads_are_refused_by_name),
         cmocka_unit_test(empty_normaliser_scales_by_a_tenth),
+        cmocka_unit_test(critics_are_shared_as_actors_or_otherwise),
+        cmocka_unit_test(a_network_begins_the_same_however_others_are_shared),
     };
     return cmocka_run_group_tests_name("nn", tests, NULL, NULL);
 }

@@ -1,17 +1,17 @@
-/* One parameter's step of Adam with bias correction (Kingma and Ba 2015, algorithm 1) and decoupled weight decay. */
+/* One parameter's step of Adam with bias correction (Kingma and Ba 2015, algorithm 1). */
 #ifndef MAPPO_KERNELS_ADAM_H
 #define MAPPO_KERNELS_ADAM_H
 
 #include "backend/kernels/math.h"
 
 struct adam { /* constants of a run */
-    double beta1, beta2, eps, weight_decay;
+    double beta1, beta2, eps;
 };
 
-struct adam_step {                                /* what all parameters of one step share */
-    real learning_rate, beta1, beta2, eps, decay; /* decay: learning rate times weight decay */
-    real inverse1, inverse2;                      /* 1 / (1 - beta^step) */
-    real scale;                                   /* of the gradient */
+struct adam_step { /* what all parameters of one step share */
+    real learning_rate, beta1, beta2, eps;
+    real inverse1, inverse2; /* 1 / (1 - beta^step) */
+    real scale;              /* of the gradient */
 };
 
 /* `step` is 1 for the first update; `scale` multiplies the gradient. */
@@ -22,7 +22,6 @@ MAPPO_FN struct adam_step adam_step_at(const struct adam *adam, double learning_
     s.beta1 = (real)adam->beta1;
     s.beta2 = (real)adam->beta2;
     s.eps = (real)adam->eps;
-    s.decay = (real)(learning_rate * adam->weight_decay);
     s.inverse1 = (real)(1 / (1 - pow((double)s.beta1, (double)step)));
     s.inverse2 = (real)(1 / (1 - pow((double)s.beta2, (double)step)));
     s.scale = (real)scale;
@@ -37,7 +36,7 @@ MAPPO_FN void adam_update(const struct adam_step *s, real gradient, real *parame
     const real step = s->learning_rate * (m1 * s->inverse1) / (real_sqrt(v1 * s->inverse2) + s->eps);
     *m = m1;
     *v = v1;
-    *parameter = *parameter - s->decay * *parameter - step;
+    *parameter = *parameter - step;
 }
 
 /* Polyak averaging: target += tau (from - target). */

@@ -6,8 +6,7 @@
 #define MAPPO_KERNELS_GAE_H
 
 #include "backend/kernels/math.h"
-
-enum gae_end { GAE_RUNNING = 0, GAE_TERMINATED = 1, GAE_TRUNCATED = 2 }; /* the values of ep_end */
+#include "base/episode_end.h"
 
 struct gae_step {
     real gamma, lambda;
@@ -17,8 +16,8 @@ struct gae_step {
 MAPPO_FN real gae_advantage(const struct gae_step *p, real reward, int agent_terminated, int end, real value, real next_value,
                             real final_value, real next_advantage)
 {
-    const int running = end == GAE_RUNNING && !agent_terminated;
-    const int bootstrapped = end == GAE_TRUNCATED && !agent_terminated && p->bootstrap;
+    const int running = end == MAPPO_RUNNING && !agent_terminated;
+    const int bootstrapped = end == MAPPO_TRUNCATED && !agent_terminated && p->bootstrap;
     const real follow = running ? next_value : (bootstrapped ? final_value : (real)0);
     const real trace = running ? p->gamma * p->lambda * next_advantage : (real)0;
     return reward + p->gamma * follow - value + trace;

@@ -7,7 +7,7 @@
 
 MAPPO_FN int layer_head(const struct network *net)
 {
-    return net->gru_layers > 0 ? net->layers + 2 : net->layers;
+    return net->gru ? net->layers + 2 : net->layers;
 }
 
 MAPPO_FN int layer_gru(const struct network *net)

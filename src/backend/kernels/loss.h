@@ -5,15 +5,43 @@
 
 #include "backend/kernels/math.h"
 
+/* What a training pass found out: sums over its rows. They travel behind the gradients, so they are `real`. */
+enum pass_sum {
+    SUM_WEIGHT,  /* Σ m, the loss's divisor */
+    SUM_LOSS,    /* Σ m · surrogate (sign as minimised), or of the value loss before its coefficient */
+    SUM_ENTROPY, /* Σ m · H */
+    SUM_KL,      /* Σ (r - 1 - log r) over all rows */
+    SUM_CLIPPED, /* rows with |r - 1| > clip */
+    SUM_RATIO,   /* Σ r */
+    SUM_ROWS,    /* rows, whether active or not */
+    PASS_SUMS
+};
+
+/* What a policy's loss is made of. A passer-by copies it whole: only this file looks inside, and another objective (a KL penalty beside or
+ * instead of the clipping) is a member here and a line in policy_surrogate. With clip = INFINITY the loss is that of the ratio alone, whose
+ * gradient is the plain policy gradient, A · ∇ log π, as long as the policy is still the one that acted: A2C is one epoch of one minibatch of
+ * it (Huang et al. 2022, A2C is a special case of PPO). */
+struct policy_objective {
+    real clip;    /* ε of the ratio */
+    real entropy; /* coefficient of the bonus */
+};
+
+struct value_objective {
+    real clip;        /* ε of the clipped value loss; 0 = not clipped */
+    real huber_delta; /* 0 = squared error */
+    real coefficient; /* of the value loss, as it stands beside the policy's */
+};
+
 struct surrogate {
     real loss;               /* -min(r A, clip(r, 1 ± ε) A) */
     real gradient;           /* d loss / d log-probability */
     real ratio, kl, clipped; /* r; r - 1 - log r; 1 where |r - 1| > ε */
 };
 
-MAPPO_FN struct surrogate ppo_surrogate(real log_prob, real old_log_prob, real advantage, real clip)
+MAPPO_FN struct surrogate policy_surrogate(const struct policy_objective *o, real log_prob, real old_log_prob, real advantage)
 {
     struct surrogate s;
+    const real clip = o->clip;
     const real log_ratio = log_prob - old_log_prob;
     const real ratio = real_exp(log_ratio);
     const real plain = ratio * advantage;
@@ -47,9 +75,10 @@ struct value_error {
 };
 
 /* max(h(target - v), h(target - v_clipped)) with v_clipped = old + clip(v - old, ± clip); clip = 0: h(target - v). */
-MAPPO_FN struct value_error value_loss_of(real value, real target, real old_value, real clip, real delta)
+MAPPO_FN struct value_error value_loss_of(const struct value_objective *o, real value, real target, real old_value)
 {
     struct value_error out;
+    const real clip = o->clip, delta = o->huber_delta;
     const real e = target - value;
     const real step = value - old_value;
     const real e_clipped = target - (old_value + real_clamp(step, -clip, clip));

@@ -1,4 +1,11 @@
-/* Layer norm without its scale and shift (they are folded into the next layer), and the activation before it. Ba et al. 2016. */
+/* Layer norm without its scale and shift (they are folded into the next layer), and the activation before it. Ba et al. 2016.
+ *
+ * The one formula of backend/kernels that has other forms elsewhere. Here it is for a number of one row (cuda/mlp_composed.cu, the norm after
+ * a GRU). A tile has the numbers of a row at hand one after the other and wants the fewest operations for each, so both write the way back as
+ * a polynomial of x̂ whose coefficients are found once a row:
+ *   src/backend/cpu_passes.h   normalise, slopes: vectors of rows, which no function of `real` takes
+ *   cuda/fused_tile.h          normalise, norm_backward: rows in registers, 1 / sqrt by one instruction
+ * What changes here changes there; backend_cases.h holds all three to the same outputs and finite differences. */
 #ifndef MAPPO_KERNELS_NORM_H
 #define MAPPO_KERNELS_NORM_H
 

@@ -1,9 +1,11 @@
-/* The list of what belongs into a checkpoint: everyone who owns state adds a line for each piece of it. */
+#include "base/field.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "algo/algorithm.h"
+#include "base/check.h"
+#include "base/real.h"
 #include "base/text.h"
 
 enum { FIELD_MAX_RANK = sizeof((struct field *)0)->shape / sizeof(int64_t) };

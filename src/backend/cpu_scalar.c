@@ -1,11 +1,12 @@
-/* Operations of the CPU backend that only move and count. */
+/* Operations of the CPU backend that move, count or decide: a loop over passes, without vectors and without threads. */
 #include <math.h>
 #include <string.h>
 
 #include "backend/cpu.h"
+#include "base/episode_end.h"
 #include "base/finite.h"
 
-void small_select_ends(struct backend *backend, const struct ends_pass *pass, int passes)
+void scalar_select_ends(struct backend *backend, const struct ends_pass *pass, int passes)
 {
     (void)backend;
     for (const struct ends_pass *p = pass; p < pass + passes; p++) {
@@ -13,12 +14,12 @@ void small_select_ends(struct backend *backend, const struct ends_pass *pass, in
         for (int t = 0; t < p->steps; t++)
             for (int e = p->lo; e < p->hi; e++) {
                 const int u = t * p->envs + e;
-                if (p->ep_end[u] == ENDS_TRUNCATED) p->unit[(*p->count)++] = u * p->stride + p->offset;
+                if (p->ep_end[u] == MAPPO_TRUNCATED) p->unit[(*p->count)++] = u * p->stride + p->offset;
             }
     }
 }
 
-void small_find_nonfinite(struct backend *backend, const float *x, size_t n, uint64_t *first)
+void scalar_find_nonfinite(struct backend *backend, const float *x, size_t n, uint64_t *first)
 {
     (void)backend;
     *first = NONFINITE_NONE;
@@ -28,7 +29,7 @@ void small_find_nonfinite(struct backend *backend, const float *x, size_t n, uin
     *first = nonfinite_code(i, x[i]);
 }
 
-void small_scatter(struct backend *backend, const struct scatter_pass *pass, int passes)
+void scalar_scatter(struct backend *backend, const struct scatter_pass *pass, int passes)
 {
     (void)backend;
     for (const struct scatter_pass *p = pass; p < pass + passes; p++) {
@@ -41,7 +42,7 @@ void small_scatter(struct backend *backend, const struct scatter_pass *pass, int
     }
 }
 
-void small_copy_rows(struct backend *backend, const struct copy_pass *pass, int passes)
+void scalar_copy_rows(struct backend *backend, const struct copy_pass *pass, int passes)
 {
     (void)backend;
     for (const struct copy_pass *p = pass; p < pass + passes; p++)
@@ -50,7 +51,7 @@ void small_copy_rows(struct backend *backend, const struct copy_pass *pass, int 
                    (size_t)p->width * sizeof *p->to);
 }
 
-void small_select(struct backend *backend, const struct select_pass *pass, int passes)
+void scalar_select(struct backend *backend, const struct select_pass *pass, int passes)
 {
     (void)backend;
     for (const struct select_pass *p = pass; p < pass + passes; p++) {
@@ -65,33 +66,38 @@ void small_select(struct backend *backend, const struct select_pass *pass, int p
     }
 }
 
-void small_learner_start(struct backend *backend, const struct learner_pass *pass, int passes, const uint64_t *bad, int bads)
+void scalar_ppo_start(struct backend *backend, const struct ppo_pass *pass, int passes, const uint64_t *bad, int bads)
 {
     (void)backend;
-    const struct trouble none = {0};
-    if (passes > 0) *pass->trouble = none;
+    const struct fault none = {0};
+    if (passes > 0) *pass->fault = none;
     for (int i = 0; i < bads && passes > 0; i++) {
-        const struct learner_place place = {.number = i};
-        if (bad[i] != NONFINITE_NONE) learner_trouble(pass->trouble, TROUBLE_DATA, &place);
+        const struct fault found = {.kind = FAULT_DATA, .learner = i};
+        if (bad[i] != NONFINITE_NONE) fault_note(pass->fault, &found);
     }
-    for (const struct learner_pass *p = pass; p < pass + passes; p++) {
-        const struct learner_place place = {.number = p->number};
-        learner_start(p->learner, p->norm, p->trouble, &place, p->advantage, p->ret);
-    }
+    for (const struct ppo_pass *p = pass; p < pass + passes; p++)
+        ppo_learner_start(p->learner, p->norm, p->fault, &p->place, p->advantage, p->ret);
 }
 
-void small_learner_begin(struct backend *backend, const struct learner_rules *rules, const struct learner_pass *pass, int passes)
+void scalar_ppo_begin(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes)
 {
     (void)backend;
-    for (const struct learner_pass *p = pass; p < pass + passes; p++) learner_begin(p->learner, p->norm, rules, p->minibatch);
+    for (const struct ppo_pass *p = pass; p < pass + passes; p++) ppo_learner_begin(p->learner, p->norm, rules, p->minibatch);
 }
 
-void small_rescale_heads(struct backend *backend, const struct rescale_pass *pass, int passes)
+void scalar_rescale_heads(struct backend *backend, const struct rescale_pass *pass, int passes)
 {
     (void)backend;
     for (const struct rescale_pass *p = pass; p < pass + passes; p++) {
-        if (p->trouble->kind != TROUBLE_NONE) continue;
+        if (p->fault->kind != NO_FAULT) continue;
         for (int i = 0; i < p->outputs * p->inputs; i++) p->weight[i] = rescaled_weight(p->rescale, p->weight[i]);
         for (int o = 0; o < p->outputs; o++) p->bias[o] = rescaled_output(p->rescale, p->bias[o]);
     }
+}
+
+void scalar_ppo_measure(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct ppo_pass *p = pass; p < pass + passes; p++)
+        ppo_learner_measure(p->learner, p->norm, rules, p->minibatch, p->sum, p->sum + PASS_SUMS, p->fault, &p->place);
 }

@@ -1,7 +1,7 @@
-/* The parts of a training run, shared by the files that make it up: start.c (opens them), state.c (saves and loads them), trainer.c (runs
- * them). */
-#ifndef MAPPO_RUN_PARTS_H
-#define MAPPO_RUN_PARTS_H
+/* What the files of a training run share: start.c opens it, trainer.c is its loop, record.c writes its lines of metrics, save.c and state.c
+ * its checkpoints, summary.c says how it ended. Nobody else includes it. */
+#ifndef MAPPO_RUN_TRAINER_WORK_H
+#define MAPPO_RUN_TRAINER_WORK_H
 
 #include <stdio.h>
 
@@ -45,12 +45,11 @@ struct trainer {
     int agents; /* of one environment, all groups */
 
     struct standing standing;
-    struct field_list fields; /* the same on every rank */
+    struct field_list fields; /* of this rank */
+    void **gathered;          /* rank 0: [fields.count] data of all environments of the fields that are per environment; else NULL */
     uint64_t env_hash;        /* guards the snapshots */
     size_t env_bytes;         /* of one environment's snapshot */
     uint8_t *env_state;       /* [envs of this rank][env_bytes] */
-    uint8_t *env_state_all;   /* rank 0: [all envs][env_bytes] */
-    size_t *env_sizes;        /* rank 0: [ranks] bytes of each rank's block */
 
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
@@ -66,27 +65,29 @@ struct trainer {
     double seconds_before;             /* spent by earlier legs */
     double last_save;                  /* clock */
     double seconds_save, seconds_eval; /* of this update */
+    bool best;                         /* the newest evaluation was the best so far, and is not saved yet */
     double kept_best_return;           /* of the best checkpoint that is on disk, while a better one is being saved */
     int64_t kept_best_env_steps;
+    char stop_reason[160]; /* for people; set where the run is stopped */
     int failed_saves;      /* in a row */
     int level;             /* instruction level agreed on */
     char stored_level[16]; /* of the checkpoint that is continued */
     bool other_rounding;   /* of rules, in it */
 };
 
-/* start.c. Collective; on an error every rank gets the same code and text. `outcome`: */
-enum start_outcome { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a pod: another rank runs the training */ };
-int trainer_open(struct trainer *t, enum start_outcome *outcome, struct error *err);
+/* start.c. Collective; on an error every rank gets the same code and text. */
+enum start { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a pod: another rank runs the training */ };
+int trainer_open(struct trainer *t, enum start *start, struct error *err);
 void trainer_close(struct trainer *t, int code); /* code: the run's, for the members of the pod */
 
 /* state.c */
-int state_list(struct trainer *t); /* fills t->fields; allocates the snapshot buffers */
-/* What a file holds: t->fields and the environments' snapshots gathered on rank 0. The caller frees .field. */
+void state_list(struct trainer *t); /* fills t->fields; allocates what is gathered */
+/* Rank 0. What a file holds: t->fields, with all environments where one is per environment. The caller frees .field. */
 struct field_list state_file_fields(const struct trainer *t);
 /* Whether the run was left in the evaluation of its last update: it isn't finished then, however many steps it has. */
 bool state_evaluation_due(const struct checkpoint *file);
 /* What the columns of each group's actor mean, as JSON: {"agent":[["categorical",5]]}. */
-void state_action_heads(const struct algorithm *algorithm, const struct mappo_env_spec *spec, char *text, size_t size);
+void state_action_heads(const struct policies *policies, const struct mappo_env_spec *spec, char *text, size_t size);
 /* Rank 0. Whether the file's environments, whose hash was read into t->env_hash, are ours, which it then becomes; by the rule of version
  * 0.1, too. EXIT_CHECKPOINT. */
 int state_check_identity(struct trainer *t, const struct checkpoint *file, struct error *err);
@@ -95,9 +96,35 @@ int state_check_identity(struct trainer *t, const struct checkpoint *file, struc
 void state_save_begin(struct trainer *t, bool best);
 int state_save_end(struct trainer *t, struct error *err);
 int state_save(struct trainer *t, bool best, struct error *err); /* both */
-void state_close(struct trainer *t);                             /* waits for a thread that nobody has waited for */
+void state_close(struct trainer *t); /* waits for a thread that nobody has waited for; frees what state_list made */
 /* Rank 0, before its files are written by their names: once a second, or `now`, whether the run's folder is still where it was. */
 void state_follow_folder(struct trainer *t, bool now);
 int state_load(struct trainer *t, const struct checkpoint *file, struct error *err); /* collective; `file` on rank 0 */
+
+/* record.c. begin and end enclose an update, whose line begin returns: the caller fills in what it knows. Its numbers are waited for later:
+ * record_updates writes the lines of all updates but the algorithm's `ahead` newest, or of `all`. */
+struct metrics_line *record_begin(struct trainer *t);
+void record_end(struct trainer *t);
+int record_updates(struct trainer *t, bool all, struct error *err);
+struct metrics_line *record_newest(struct trainer *t); /* the newest update's line */
+/* Around an evaluation of the newest update: before it, the numbers of all updates are known, and all lines but that one's written, which
+ * follows after it. Where the evaluation was left, the line waits in the checkpoint. */
+int record_before_evaluation(struct trainer *t, struct error *err);
+void record_evaluation(struct trainer *t);
+void record_left_evaluation(struct trainer *t);
+
+/* save.c. Beside a device a file is still being written when save_next returns, and save_wait says what became of it: 0 where it failed, too
+ * (with a warning), but EXIT_CHECKPOINT after three in a row, and EXIT_PEERS where another process has taken the folder. save_last waits
+ * for its file, which may not fail. */
+int save_wait(struct trainer *t, struct error *err);
+int save_next(struct trainer *t, struct error *err);
+int save_last(struct trainer *t, struct error *err);
+void save_note_best(struct trainer *t, double return_mean); /* of the newest update's evaluation */
+
+/* summary.c. Rank 0 prints; summary_end also writes into the log. */
+void summary_end(struct trainer *t, int code, bool saved);
+void summary_json(const struct trainer *t, int code);            /* with --json */
+void summary_finished(const struct trainer *t);                  /* a run that had reached its end before */
+void summary_dry_run(const struct trainer *t, enum start start); /* what a start would do */
 
 #endif

@@ -1,0 +1,264 @@
+/* Making what an update needs: where everything lies, and the passes of it that stay the same. */
+#include "algo/ppo_work.h"
+
+/* ---- learners and ranges ------------------------------------------------------------------------------------------------------------- */
+
+static void create_learners(struct ppo *ppo)
+{
+    const int groups = ppo->rollout->groups;
+    for (int g = 0; g < groups; g++) ppo->learners += ppo_learners(ppo->policy[g]);
+    ppo->at = ARENA_NEW(ppo->arena, struct learner_at, ppo->learners);
+    ppo->statistics_epochs = ppo->config.minibatches > 1 ? ppo->config.epochs : 1;
+    const size_t numbers = ADVANTAGE_NUMBERS + MINIBATCH_NUMBERS * (size_t)ppo->statistics_epochs * (size_t)ppo->config.minibatches;
+    int l = 0;
+    for (int g = 0; g < groups; g++) {
+        ppo->learner_first[g] = l;
+        for (int i = 0; i < ppo_learners(ppo->policy[g]); i++, l++) {
+            const struct ppo_sets of = ppo_learner_sets(ppo->policy[g], i);
+            ppo->at[l] = (struct learner_at){.group = g,
+                                             .of = of,
+                                             .actor = of.set[ROLE_ACTOR] < 0 ? 0 : ppo->policy[g]->actor.parameters,
+                                             .critic = of.set[ROLE_CRITIC] < 0 ? 0 : ppo->policy[g]->critic.parameters,
+                                             .message = (size_t)l * numbers};
+        }
+    }
+    ppo->learner_first[groups] = l;
+    ppo->message = (size_t)ppo->learners * numbers;
+    ppo->rules = (struct ppo_rules){.normalizer = ppo->policy[0]->normalizer,
+                                    .beta = ppo->config.value_norm_beta,
+                                    .policy_active = ppo->config.policy_active_masks,
+                                    .value_active = ppo->config.value_active_masks,
+                                    .step = {.max_grad_norm = (double)ppo->config.max_grad_norm,
+                                             .share = 1.0 / ((double)ppo->config.epochs * (double)ppo->config.minibatches),
+                                             .adam = ppo->config.adam}};
+}
+
+static void create_range(struct ppo *ppo, struct learner_range *range, int first, int size)
+{
+    *range = (struct learner_range){.first = first, .end = first + size < ppo->learners ? first + size : ppo->learners};
+    range->part_first = range->first * ppo->shards;
+    range->part_end = range->end * ppo->shards;
+    for (int l = range->first; l < range->end; l++) {
+        ppo->at[l].range = range;
+        ppo->at[l].gradient = range->gradients;
+        range->gradients += ppo->at[l].actor + ppo->at[l].critic;
+    }
+    for (int l = range->first; l < range->end; l++) ppo->at[l].sums = range->gradients + (size_t)(l - range->first) * 2 * PASS_SUMS;
+    range->vector = range->gradients + (size_t)(range->end - range->first) * 2 * PASS_SUMS;
+}
+
+/* Returns the reals of the longest vector. */
+static size_t create_ranges(struct ppo *ppo)
+{
+    const int size = ppo->config.range > 0 && ppo->config.range < ppo->learners ? ppo->config.range : ppo->learners;
+    size_t all = 0, longest = 0;
+    ppo->ranges = (ppo->learners + size - 1) / size;
+    ppo->range = ARENA_NEW(ppo->arena, struct learner_range, ppo->ranges);
+    for (int r = 0; r < ppo->ranges; r++) {
+        struct learner_range *range = &ppo->range[r];
+        create_range(ppo, range, r * size, size);
+        all += range->vector;
+        longest = range->vector > longest ? range->vector : longest;
+    }
+    ppo->flat = ppo->backend->alloc(ppo->backend, "gradients", (size_t)ppo->shards * all * sizeof(real));
+    real *flat = ppo->flat;
+    for (int r = 0; r < ppo->ranges; flat += (size_t)ppo->shards * ppo->range[r++].vector) ppo->range[r].flat = flat;
+    return longest;
+}
+
+/* ---- memory and passes --------------------------------------------------------------------------------------------------------------- */
+
+/* That a device can copy to while the host goes on. */
+static void *host_array(struct ppo *ppo, size_t bytes)
+{
+    struct backend *backend = ppo->backend;
+    return backend->host_alloc ? backend->host_alloc(backend, "statistics", bytes) : arena_take(ppo->arena, "an outcome", bytes + 1, 1);
+}
+
+static void take_memory(struct ppo *ppo)
+{
+    struct backend *backend = ppo->backend;
+    ppo->statistics = backend->alloc(backend, "statistics", (size_t)ppo->shards * ppo->message * sizeof(double));
+    ppo->learner = backend->alloc(backend, "statistics", (size_t)ppo->learners * sizeof *ppo->learner);
+    ppo->unused = backend->alloc(backend, "statistics", (size_t)ppo->learners * sizeof *ppo->unused);
+    ppo->fault = backend->alloc(backend, "statistics", sizeof *ppo->fault);
+    for (int i = 0; i < BACKEND_OUTCOMES; i++) {
+        struct outcome *outcome = &ppo->outcome[i];
+        outcome->learner = host_array(ppo, (size_t)ppo->learners * sizeof *outcome->learner);
+        outcome->fault = host_array(ppo, sizeof *outcome->fault);
+        outcome->bad = host_array(ppo, (size_t)ppo->rollout->collector->check.bads * sizeof *outcome->bad);
+    }
+    ppo->seen = ARENA_NEW(ppo->arena, struct ppo_learner, ppo->learners);
+    ppo->learner_pass = ARENA_NEW(ppo->arena, struct ppo_pass, ppo->learners);
+    ppo->step = ARENA_NEW(ppo->arena, struct optimizer_pass, 2 * ppo->learners);
+    ppo->standardise = ARENA_NEW(ppo->arena, struct standardise_pass, ppo->learners);
+}
+
+/* PopArt: the critics' heads, each with the map that its learner finds before a minibatch. */
+static void create_rescales(struct ppo *ppo)
+{
+    if (ppo->rules.normalizer != NORMALIZER_POPART) return;
+    ppo->rescale = ARENA_NEW(ppo->arena, struct rescale_pass, ppo->learners);
+    for (int l = 0; l < ppo->learners; l++) {
+        const struct policy *policy = ppo->policy[ppo->at[l].group];
+        const struct network *net = &policy->critic;
+        const int set = ppo->at[l].of.set[ROLE_CRITIC];
+        ppo->rescale[l] = (struct rescale_pass){.rescale = &ppo->learner[l].head, .fault = ppo->fault};
+        if (set < 0) continue; /* no head, no numbers */
+        real *critic = policy_critic(policy, policy->parameters, set);
+        ppo->rescale[l].weight = critic + net->at.head_weight;
+        ppo->rescale[l].bias = critic + net->at.head_bias;
+        ppo->rescale[l].inputs = net->hidden;
+        ppo->rescale[l].outputs = net->outputs;
+    }
+}
+
+static struct train_pass actor_pass(const struct ppo *ppo, int i)
+{
+    const struct ppo_part *part = &ppo->batches.part[i];
+    const struct mappo_group_io *taken = &ppo->rollout->transitions->all.group[part->group];
+    const struct policy *policy = ppo->policy[part->group];
+    const int l = ppo_learner_of(ppo, part);
+    const struct learner_at *at = &ppo->at[l];
+    real *vector = at->range->flat + (size_t)part->shard * at->range->vector;
+    return (struct train_pass){.loss = LOSS_POLICY,
+                               .net = &policy->actor,
+                               .parameters = policy_actor(policy, policy->parameters, part->of.set[ROLE_ACTOR]),
+                               .tiles = ppo->actor_tiles[i],
+                               .policy = {.dist = &policy->dist,
+                                          .objective = ppo->config.policy,
+                                          .act_int = taken->act_int,
+                                          .act_real = taken->act_real,
+                                          .mask = taken->act_mask,
+                                          .active = ppo->config.policy_active_masks ? taken->active : NULL,
+                                          .old_log_prob = ppo->rollout->log_prob[part->group],
+                                          .advantage = ppo->rollout->returns->group[part->group].advantage},
+                               .gradient = vector + at->gradient,
+                               .sum = vector + at->sums};
+}
+
+static struct train_pass critic_pass(const struct ppo *ppo, int i)
+{
+    const struct ppo_part *part = &ppo->batches.part[i];
+    const struct returns_group *returns = &ppo->rollout->returns->group[part->group];
+    const uint8_t *active = ppo->rollout->transitions->all.group[part->group].active;
+    const struct policy *policy = ppo->policy[part->group];
+    const int l = ppo_learner_of(ppo, part);
+    const struct learner_at *at = &ppo->at[l];
+    real *vector = at->range->flat + (size_t)part->shard * at->range->vector;
+    return (struct train_pass){.loss = LOSS_VALUE,
+                               .net = &policy->critic,
+                               .parameters = policy_critic(policy, policy->parameters, part->of.set[ROLE_CRITIC]),
+                               .tiles = ppo->critic_tiles[i],
+                               .value = {.targets = policy->sizes.agents / policy->value_agents,
+                                         .objective = ppo->config.value,
+                                         .norm = policy->norm + part->of.set[ROLE_CRITIC],
+                                         .active = ppo->config.value_active_masks ? active : NULL,
+                                         .old_value = returns->value,
+                                         .old = ppo->rescale ? &ppo->learner[l].old_value : NULL,
+                                         .ret = returns->ret},
+                               .gradient = vector + at->gradient + at->actor,
+                               .sum = vector + at->sums + PASS_SUMS};
+}
+
+/* The rollout packed the critic's inputs of all steps already: one minibatch in natural order needs the very same. */
+static void create_critic_tiles(struct ppo *ppo, int i)
+{
+    struct backend *backend = ppo->backend;
+    const struct ppo_part *part = &ppo->batches.part[i];
+    const struct policy *policy = ppo->policy[part->group];
+    const bool in_order = ppo->config.minibatches == 1 && !ppo->config.row_minibatches;
+    const bool packed = in_order && (policy_apart(policy, ROLE_CRITIC) || part->select.state_repeats == 1);
+    ppo->critic_tiles_own[i] = !packed;
+    ppo->critic_tiles[i] = packed
+                               ? returns_critic_tiles(ppo->rollout->returns, part->group, part->shard, part->of.set[ROLE_CRITIC])
+                               : backend->tiles_create(backend, &policy->critic, ppo_part_largest(&ppo->batches, part) * part->critic_rows);
+}
+
+static void create_passes(struct ppo *ppo)
+{
+    struct ppo_batches *batches = &ppo->batches;
+    struct backend *backend = ppo->backend;
+    ppo->actor_tiles = ARENA_NEW(ppo->arena, struct tiles *, batches->parts);
+    ppo->critic_tiles = ARENA_NEW(ppo->arena, struct tiles *, batches->parts);
+    ppo->critic_tiles_own = ARENA_NEW(ppo->arena, bool, batches->parts);
+    ppo->pass = ARENA_NEW(ppo->arena, struct train_pass, 2 * batches->parts);
+    ppo->tiles = ARENA_NEW(ppo->arena, struct tiles *, batches->parts);
+    ppo->batch = ARENA_NEW(ppo->arena, struct batch, batches->parts);
+    ppo->forward = ARENA_NEW(ppo->arena, struct forward_pass, batches->parts);
+    ppo->evaluate = ARENA_NEW(ppo->arena, struct evaluate_pass, batches->parts);
+    ppo->moments = ARENA_NEW(ppo->arena, struct moments_pass, 2 * batches->parts);
+    int passes = 0;
+    for (int i = 0; i < batches->parts; i++) {
+        const struct ppo_part *part = &batches->part[i];
+        const struct policy *policy = ppo->policy[part->group];
+        struct learner_range *range = ppo->at[ppo_learner_of(ppo, part)].range;
+        if (i == range->part_first) range->pass_first = passes;
+        if (part->of.set[ROLE_ACTOR] >= 0) {
+            ppo->actor_tiles[i] = backend->tiles_create(backend, &policy->actor, ppo_part_largest(batches, part) * part->rows);
+            ppo->pass[passes++] = actor_pass(ppo, i);
+        }
+        if (part->of.set[ROLE_CRITIC] >= 0) {
+            create_critic_tiles(ppo, i);
+            ppo->pass[passes++] = critic_pass(ppo, i);
+        }
+        range->pass_end = passes;
+    }
+}
+
+int ppo_create(struct ppo **out, const struct ppo_config *config, struct rollout *rollout, struct policy *const *policy, struct comm *comm,
+               struct backend *backend, struct error *err)
+{
+    struct arena *arena = arena_create("update");
+    struct ppo *ppo = ARENA_NEW(arena, struct ppo, 1);
+    ppo->config = *config;
+    ppo->rollout = rollout;
+    ppo->policy = policy;
+    ppo->comm = comm;
+    ppo->backend = backend;
+    ppo->arena = arena;
+    ppo->shards = rollout->transitions->config.shards;
+    ppo->now = backend->alloc(backend, "statistics", sizeof *ppo->now);
+    ppo->batches = (struct ppo_batches){.config = &ppo->config, .rollout = rollout, .policy = policy, .now = ppo->now};
+    const int code = ppo_batches_create(&ppo->batches, arena, err);
+    if (code) {
+        ppo_destroy(ppo);
+        return code;
+    }
+    create_learners(ppo);
+    const size_t longest = create_ranges(ppo);
+    take_memory(ppo);
+    create_rescales(ppo);
+    create_passes(ppo);
+    arena_seal(arena);
+    comm_reserve(comm, ppo->shards, longest, ppo->message);
+    *out = ppo;
+    return 0;
+}
+
+void ppo_destroy(struct ppo *ppo)
+{
+    if (!ppo) return;
+    struct backend *backend = ppo->backend;
+    backend->sync(backend); /* an outcome may still be on its way */
+    backend_forget(backend, &ppo->replay);
+    backend_forget(backend, &ppo->replay_begin);
+    for (int r = 0; r < ppo->ranges && ppo->range; r++) backend_forget(backend, &ppo->range[r].replay);
+    for (int i = 0; i < ppo->batches.parts && ppo->pass; i++) {
+        backend->tiles_destroy(backend, ppo->actor_tiles[i]);
+        if (ppo->critic_tiles_own[i]) backend->tiles_destroy(backend, ppo->critic_tiles[i]);
+    }
+    ppo_batches_destroy(&ppo->batches);
+    for (int i = 0; i < BACKEND_OUTCOMES && backend->host_free; i++) {
+        backend->host_free(backend, ppo->outcome[i].learner);
+        backend->host_free(backend, ppo->outcome[i].fault);
+        backend->host_free(backend, ppo->outcome[i].bad);
+    }
+    backend->free(backend, ppo->flat);
+    backend->free(backend, ppo->statistics);
+    backend->free(backend, ppo->learner);
+    backend->free(backend, ppo->unused);
+    backend->free(backend, ppo->fault);
+    backend->free(backend, ppo->now);
+    arena_destroy(ppo->arena);
+}

@@ -1,0 +1,302 @@
+#include "algo/returns.h"
+
+#include <stdlib.h>
+
+/* A critic pass over some rows of one shard with one set of parameters, and where its values go. */
+struct value_part {
+    int group, set, shard;
+    struct batch batch; /* of the group's critic inputs */
+    int32_t *place;     /* [units] the env-step of each unit; NULL = where `direct`, or the batch's units are env-steps themselves */
+    struct tiles *tiles;
+    real *out;   /* [units][rows]; the values' own memory where the order is the same */
+    bool direct; /* out is the values' own memory */
+};
+
+struct returns_work {
+    struct backend *backend;
+    int parts; /* groups x shards x sets; those of group g: [group_first[g], group_first[g + 1]) */
+    int group_first[MAPPO_MAX_GROUPS + 1];
+    struct value_part *all, *last, *ended; /* [parts] places 0 … T-1; place T; final observations */
+    int32_t *ended_count;                  /* [parts] */
+    struct batch *batch;                   /* [parts] scratch of calls */
+    struct tiles **tiles;
+    struct forward_pass *forward; /* [2 * parts] */
+    struct ends_pass *ends;       /* [2 * parts] */
+    struct scatter_pass *scatter; /* [2 * parts] */
+    struct gae_pass *gae;         /* [shards] */
+};
+
+/* How many steps' final observations there are room for. */
+static int final_steps(const struct returns *r)
+{
+    return transitions_places(&r->transitions->config, SLICE_FINAL);
+}
+
+/* Critic inputs per environment step that one pass reads: of one agent where every agent has its own parameters. */
+static int part_rows(const struct policy *policy)
+{
+    return policy_apart(policy, ROLE_CRITIC) ? 1 : policy->state_rows;
+}
+
+/* With parameters and states per agent the units of a pass are single rows of the state. */
+static bool by_agent(const struct policy *policy)
+{
+    return policy_apart(policy, ROLE_CRITIC) && policy->state_rows > 1;
+}
+
+/* ---- building ------------------------------------------------------------------------------------------------------------------------ */
+
+/* The env-steps [t][lo, hi) as units of the critic inputs of set `set`. */
+static int32_t *list_units(const struct returns *r, struct backend_memory *memory, const struct policy *policy, int steps, int shard,
+                           int set, bool as_input)
+{
+    const int lo = r->transitions->first[shard], hi = r->transitions->first[shard + 1], count = steps * (hi - lo);
+    const bool rows = as_input && by_agent(policy);
+    int32_t *host = malloc((size_t)(count + 1) * sizeof *host), *to = host;
+    CHECK(host, "out of memory listing %d env-steps", count);
+    for (int t = 0; t < steps; t++)
+        for (int e = lo; e < hi; e++) {
+            const int u = t * r->transitions->config.envs + e;
+            *to++ = rows ? u * policy->state_rows + set : u;
+        }
+    int32_t *units = BACKEND_NEW(memory, int32_t, count);
+    memory->backend->upload(memory->backend, units, host, (size_t)count * sizeof *host);
+    free(host);
+    return units;
+}
+
+/* `steps` places of the shard's environments; `direct`: in order, so that values land where they belong. */
+static struct value_part create_places(const struct returns *r, struct backend_memory *memory, int g, int shard, int set, int steps,
+                                       real *value)
+{
+    const struct policy *policy = r->policy[g];
+    const int rows = part_rows(policy), units = steps * (r->transitions->first[shard + 1] - r->transitions->first[shard]);
+    struct value_part part = {.group = g, .set = set, .shard = shard};
+    part.direct = r->transitions->config.shards == 1 && !policy_apart(policy, ROLE_CRITIC) && policy->value_agents == policy->state_rows;
+    part.out = part.direct ? value : BACKEND_NEW(memory, real, units * rows);
+    part.batch = (struct batch){NULL, units, rows, NULL};
+    if (!part.direct) {
+        part.batch.unit = list_units(r, memory, policy, steps, shard, set, true);
+        part.place = by_agent(policy) ? list_units(r, memory, policy, steps, shard, set, false) : (int32_t *)(uintptr_t)part.batch.unit;
+    }
+    part.tiles = memory->backend->tiles_create(memory->backend, &policy->critic, units * rows);
+    return part;
+}
+
+/* Environment steps that a time limit ended: which ones is found out each time. */
+static struct value_part create_ended(const struct returns *r, struct backend_memory *memory, int i, int g, int shard, int set)
+{
+    const struct policy *policy = r->policy[g];
+    const int units = final_steps(r) * (r->transitions->first[shard + 1] - r->transitions->first[shard]), rows = part_rows(policy);
+    struct value_part part = {.group = g, .set = set, .shard = shard};
+    int32_t *unit = BACKEND_NEW(memory, int32_t, units);
+    part.place = by_agent(policy) ? BACKEND_NEW(memory, int32_t, units) : unit;
+    part.batch = (struct batch){unit, units, rows, r->work->ended_count + i};
+    part.out = BACKEND_NEW(memory, real, units * rows);
+    part.tiles = memory->backend->tiles_create(memory->backend, &policy->critic, units * rows);
+    return part;
+}
+
+static void create_group(struct returns *r, int g, struct backend_memory *memory)
+{
+    const struct transitions_config *config = &r->transitions->config;
+    const size_t steps = (size_t)config->steps, envs = (size_t)config->envs;
+    const size_t rows = envs * (size_t)r->policy[g]->sizes.agents, values = envs * (size_t)r->policy[g]->value_agents;
+    r->group[g] = (struct returns_group){.value = BACKEND_NEW(memory, real, (steps + 1) * values),
+                                         .final_value = BACKEND_NEW(memory, real, steps * values),
+                                         .advantage = BACKEND_NEW(memory, real, steps * rows),
+                                         .ret = BACKEND_NEW(memory, real, steps * rows)};
+}
+
+static void create_parts(struct returns *r, struct backend_memory *memory)
+{
+    struct returns_work *work = r->work;
+    const int shards = r->transitions->config.shards, steps = r->transitions->config.steps;
+    int i = 0;
+    for (int g = 0; g < r->groups; g++) {
+        const struct policy *policy = r->policy[g];
+        real *value = r->group[g].value;
+        real *end = value + (size_t)steps * (size_t)r->transitions->config.envs * (size_t)policy->value_agents;
+        work->group_first[g] = i;
+        for (int shard = 0; shard < shards; shard++)
+            for (int set = 0; set < policy->sets[ROLE_CRITIC]; set++, i++) {
+                work->all[i] = create_places(r, memory, g, shard, set, steps, value);
+                work->last[i] = create_places(r, memory, g, shard, set, 1, end);
+                if (r->config.bootstrap) work->ended[i] = create_ended(r, memory, i, g, shard, set);
+            }
+    }
+    work->group_first[r->groups] = i;
+}
+
+void returns_create(struct returns **out, const struct returns_config *config, const struct transitions *transitions,
+                    const struct critic_inputs *inputs, struct policy *const *policy, struct backend_memory *memory)
+{
+    struct arena *arena = memory->arena;
+    struct returns *r = *out = ARENA_NEW(arena, struct returns, 1);
+    struct returns_work *work = ARENA_NEW(arena, struct returns_work, 1);
+    *r = (struct returns){
+        .config = *config, .transitions = transitions, .inputs = inputs, .policy = policy, .groups = transitions->all.groups, .work = work};
+    work->backend = memory->backend;
+    for (int g = 0; g < r->groups; g++) {
+        create_group(r, g, memory);
+        work->parts += transitions->config.shards * policy[g]->sets[ROLE_CRITIC];
+    }
+    work->all = ARENA_NEW(arena, struct value_part, work->parts);
+    work->last = ARENA_NEW(arena, struct value_part, work->parts);
+    work->ended = ARENA_NEW(arena, struct value_part, work->parts);
+    work->ended_count = BACKEND_NEW(memory, int32_t, work->parts);
+    work->batch = ARENA_NEW(arena, struct batch, work->parts);
+    work->tiles = ARENA_NEW(arena, struct tiles *, work->parts);
+    work->forward = ARENA_NEW(arena, struct forward_pass, 2 * work->parts);
+    work->ends = ARENA_NEW(arena, struct ends_pass, 2 * work->parts);
+    work->scatter = ARENA_NEW(arena, struct scatter_pass, 2 * work->parts);
+    work->gae = ARENA_NEW(arena, struct gae_pass, transitions->config.shards);
+    create_parts(r, memory);
+}
+
+void returns_destroy(struct returns *r)
+{
+    if (!r) return;
+    struct returns_work *work = r->work;
+    for (int i = 0; i < work->parts; i++) {
+        work->backend->tiles_destroy(work->backend, work->all[i].tiles);
+        work->backend->tiles_destroy(work->backend, work->last[i].tiles);
+        work->backend->tiles_destroy(work->backend, work->ended[i].tiles);
+    }
+}
+
+struct tiles *returns_critic_tiles(const struct returns *r, int group, int shard, int set)
+{
+    return r->work->all[r->work->group_first[group] + shard * r->policy[group]->sets[ROLE_CRITIC] + set].tiles;
+}
+
+/* ---- passes -------------------------------------------------------------------------------------------------------------------------- */
+
+static void pack_group(const struct returns *r, int g, const struct value_part *parts, const float *inputs)
+{
+    const struct returns_work *work = r->work;
+    const int from = work->group_first[g], count = work->group_first[g + 1] - from;
+    for (int i = 0; i < count; i++) {
+        work->batch[i] = parts[from + i].batch;
+        work->tiles[i] = parts[from + i].tiles;
+    }
+    work->backend->pack(work->backend, &r->policy[g]->critic, work->tiles, inputs, work->batch, count);
+}
+
+static struct forward_pass critic_pass(const struct returns *r, const struct value_part *part)
+{
+    const struct policy *policy = r->policy[part->group];
+    return (struct forward_pass){
+        .net = &policy->critic, .parameters = policy_critic(policy, policy->parameters, part->set), .tiles = part->tiles, .out = part->out};
+}
+
+/* Values of a part to their places in `value` [env-step][V]. */
+static struct scatter_pass scatter_part(const struct returns *r, const struct value_part *part, real *value)
+{
+    const struct policy *policy = r->policy[part->group];
+    const bool own = policy_apart(policy, ROLE_CRITIC);
+    return (struct scatter_pass){.unit = part->place,
+                                 .count = part->batch.count,
+                                 .units = part->batch.units,
+                                 .stride = policy->value_agents,
+                                 .width = own ? 1 : policy->value_agents,
+                                 .from_width = part_rows(policy),
+                                 .from = part->out,
+                                 .to = own ? value + part->set : value};
+}
+
+/* Numbers of V at one place. */
+static size_t values_of(const struct returns *r, int g)
+{
+    return (size_t)r->transitions->config.envs * (size_t)r->policy[g]->value_agents;
+}
+
+void returns_values(struct returns *r)
+{
+    const struct returns_work *work = r->work;
+    const size_t steps = (size_t)r->transitions->config.steps, envs = (size_t)r->transitions->config.envs;
+    for (int g = 0; g < r->groups; g++) {
+        const float *inputs = r->inputs->group[g].now;
+        pack_group(r, g, work->all, inputs);
+        pack_group(r, g, work->last, inputs + steps * envs * critic_inputs_width(r->inputs, g));
+    }
+    int scatters = 0;
+    for (int i = 0; i < work->parts; i++) {
+        const int g = work->all[i].group;
+        real *value = r->group[g].value;
+        work->forward[2 * i] = critic_pass(r, &work->all[i]);
+        work->forward[2 * i + 1] = critic_pass(r, &work->last[i]);
+        if (work->all[i].direct) continue;
+        work->scatter[scatters++] = scatter_part(r, &work->all[i], value);
+        work->scatter[scatters++] = scatter_part(r, &work->last[i], value + steps * values_of(r, g));
+    }
+    work->backend->forward(work->backend, work->forward, 2 * work->parts);
+    if (scatters) work->backend->scatter(work->backend, work->scatter, scatters);
+}
+
+void returns_bootstrap(struct returns *r, int t)
+{
+    const struct returns_work *work = r->work;
+    struct backend *backend = work->backend;
+    const struct transitions *x = r->transitions;
+    const int envs = x->config.envs, steps = final_steps(r);
+    critic_inputs_compose_finals(r->inputs, 0, envs * steps);
+    int ends = 0;
+    for (int i = 0; i < work->parts; i++) {
+        const struct value_part *part = &work->ended[i];
+        const struct policy *policy = r->policy[part->group];
+        struct ends_pass pass = {.ep_end = x->all.ep_end + (size_t)t * (size_t)envs,
+                                 .steps = steps,
+                                 .envs = envs,
+                                 .lo = x->first[part->shard],
+                                 .hi = x->first[part->shard + 1],
+                                 .stride = 1,
+                                 .unit = part->place,
+                                 .count = work->ended_count + i};
+        work->ends[ends++] = pass;
+        if (by_agent(policy)) {
+            pass.unit = (int32_t *)(uintptr_t)part->batch.unit;
+            pass.stride = policy->state_rows;
+            pass.offset = part->set;
+            work->ends[ends++] = pass;
+        }
+        work->forward[i] = critic_pass(r, part);
+        work->scatter[i] = scatter_part(r, part, r->group[part->group].final_value + (size_t)t * values_of(r, part->group));
+    }
+    backend->select_ends(backend, work->ends, ends);
+    for (int g = 0; g < r->groups; g++) pack_group(r, g, work->ended, r->inputs->group[g].last);
+    backend->forward(backend, work->forward, work->parts);
+    backend->scatter(backend, work->scatter, work->parts);
+}
+
+/* ---- advantages and returns ---------------------------------------------------------------------------------------------------------- */
+
+void returns_advantages(struct returns *r)
+{
+    const struct returns_work *work = r->work;
+    const struct transitions *x = r->transitions;
+    for (int g = 0; g < r->groups; g++) {
+        const struct policy *policy = r->policy[g];
+        const struct returns_group *group = &r->group[g];
+        for (int shard = 0; shard < x->config.shards; shard++)
+            work->gae[shard] = (struct gae_pass){.steps = x->config.steps,
+                                                 .envs = x->config.envs,
+                                                 .agents = policy->sizes.agents,
+                                                 .lo = x->first[shard],
+                                                 .hi = x->first[shard + 1],
+                                                 .gamma = r->config.gamma,
+                                                 .lambda = r->config.lambda,
+                                                 .bootstrap = r->config.bootstrap,
+                                                 .value_agents = policy->value_agents,
+                                                 .norm = policy->norm,
+                                                 .norms = policy->sets[ROLE_CRITIC],
+                                                 .reward = x->all.group[g].reward,
+                                                 .terminated = x->all.group[g].terminated,
+                                                 .ep_end = x->all.ep_end,
+                                                 .value = group->value,
+                                                 .final_value = group->final_value,
+                                                 .advantage = group->advantage,
+                                                 .ret = group->ret};
+        work->backend->gae(work->backend, work->gae, x->config.shards);
+    }
+}

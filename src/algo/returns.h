@@ -1,0 +1,50 @@
+/* What an on-policy learner adds to a finished rollout: V of every observation, V of final observations where time limits cut episodes,
+ * advantages and returns.
+ *
+ * Axes: T steps, E environments of this rank, A agents of a group, V values per env-step (1 or A). Memory: what learning derives from what
+ * environments wrote is `real`. Arrays are the backend's and belong to the `memory` that was given. */
+#ifndef MAPPO_ALGO_RETURNS_H
+#define MAPPO_ALGO_RETURNS_H
+
+#include "algo/transitions.h"
+#include "nn/critic_input.h"
+#include "nn/policy.h"
+
+struct returns_config {
+    real gamma, lambda;
+    bool bootstrap; /* gae.time_limit: V of final observations follows where a time limit cut an episode */
+};
+
+struct returns_group {
+    real *value;           /* [T+1][E][V] normalised scale */
+    real *final_value;     /* [T][E][V] where truncated */
+    real *advantage, *ret; /* [T][E][A] */
+};
+
+struct returns {
+    struct returns_config config;
+    const struct transitions *transitions; /* a rollout */
+    const struct critic_inputs *inputs;    /* of its places */
+    struct policy *const *policy;          /* [groups] */
+    int groups;
+    struct returns_group group[MAPPO_MAX_GROUPS];
+    struct returns_work *work;
+};
+
+/* transitions, inputs and policy must outlive the returns. */
+void returns_create(struct returns **returns, const struct returns_config *config, const struct transitions *transitions,
+                    const struct critic_inputs *inputs, struct policy *const *policy, struct backend_memory *memory);
+void returns_destroy(struct returns *returns); /* NULL is allowed */
+
+/* While collecting. V of the final observations of the environments that step t of the rollout truncated; t = 0: of all steps together
+ * where all final observations are kept. */
+void returns_bootstrap(struct returns *returns, int t);
+
+void returns_values(struct returns *returns);     /* V(s_0) … V(s_T) under the present critics */
+void returns_advantages(struct returns *returns); /* GAE: advantages (not yet normalised) and returns, with the present normalisers */
+
+/* The critic's packed inputs of steps 0 … T-1 of a shard, as returns_values left them: rows (t, e, i) with shared parameters, (t, e) of one
+ * agent otherwise. */
+struct tiles *returns_critic_tiles(const struct returns *returns, int group, int shard, int set);
+
+#endif

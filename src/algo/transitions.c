@@ -1,0 +1,172 @@
+#include "algo/transitions.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- building ------------------------------------------------------------------------------------------------------------------------ */
+
+static size_t array_bytes(const struct transitions_config *config, const struct slice *slice)
+{
+    return (size_t)transitions_places(config, slice->written) * (size_t)config->envs * slice->bytes;
+}
+
+size_t transitions_bytes(const struct transitions_config *config, const struct slices *kept)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < kept->count; i++) bytes += array_bytes(config, &kept->slice[i]);
+    return bytes;
+}
+
+static int check(const struct transitions_config *config, const struct mappo_env_spec *spec, struct error *err)
+{
+    if (config->shards < 1 || config->shards > config->envs)
+        return error_set(err, EXIT_USAGE, "%d environments of this rank can't be cut into %d shards; raise rollout.envs", config->envs,
+                         config->shards);
+    for (int g = 0; g < spec->groups; g++)
+        if ((int64_t)(config->steps + 1) * config->envs > INT32_MAX / spec->group[g].agents)
+            return error_set(err, EXIT_USAGE, "%s%d times %d environments of this rank times %d agents is more rows than 2^31",
+                             config->ring ? "a replay of " : "rollout.steps=", config->steps, config->envs, spec->group[g].agents);
+    return 0;
+}
+
+/* The host's copies of a ring, by environment. */
+static void create_saved(struct transitions *x, struct backend_memory *memory)
+{
+    size_t largest = 0;
+    x->saved = ARENA_NEW(memory->arena, unsigned char *, x->slices.count);
+    for (int i = 0; i < x->slices.count; i++) {
+        const struct slice *slice = &x->slices.slice[i];
+        x->saved[i] = arena_take(memory->arena, "a replay's copy for checkpoints", array_bytes(&x->config, slice), 1);
+        if (slice->bytes > largest) largest = slice->bytes;
+    }
+    x->row = arena_take(memory->arena, "a replay's copy for checkpoints", (size_t)x->config.envs, largest);
+}
+
+int transitions_create(struct transitions **out, const struct transitions_config *config, const struct slices *kept,
+                       const struct mappo_env_spec *spec, struct backend_memory *memory, struct error *err)
+{
+    const int code = check(config, spec, err);
+    if (code) return code;
+    struct transitions *x = *out = ARENA_NEW(memory->arena, struct transitions, 1);
+    x->config = *config;
+    x->slices = *kept;
+    x->backend = memory->backend;
+    x->first = ARENA_NEW(memory->arena, int, config->shards + 1);
+    for (int s = 0; s <= config->shards; s++) x->first[s] = (int)((int64_t)config->envs * s / config->shards);
+    x->all = (struct mappo_env_io){.struct_size = sizeof x->all, .groups = spec->groups};
+    for (int i = 0; i < kept->count; i++)
+        slice_point(&x->all, &kept->slice[i], backend_memory_take(memory, kept->slice[i].what, array_bytes(config, &kept->slice[i]), 1));
+    if (config->ring && config->saved) create_saved(x, memory);
+    return 0;
+}
+
+/* ---- filling ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Actions, results and final observations at one place, observations at another. */
+static void aim(const struct transitions *x, struct mappo_env_io *io, int place, int seen)
+{
+    *io = (struct mappo_env_io){.struct_size = sizeof *io, .groups = x->all.groups};
+    for (int i = 0; i < x->slices.count; i++) {
+        const struct slice *slice = &x->slices.slice[i];
+        const bool only = transitions_places(&x->config, slice->written) == 1;
+        slice_point(io, slice, transitions_at(x, slice, slice->written == SLICE_OBSERVATION ? seen : only ? 0 : place, 0));
+    }
+}
+
+void transitions_aim(const struct transitions *x, struct mappo_env_io *io, int k)
+{
+    const int place = transitions_place(x, x->step + (uint64_t)k);
+    aim(x, io, place, transitions_next(x, place));
+}
+
+void transitions_aim_before(const struct transitions *x, struct mappo_env_io *io, int k)
+{
+    const int place = transitions_place(x, x->step + (uint64_t)k);
+    aim(x, io, place, place);
+}
+
+void transitions_advance(struct transitions *x, int steps)
+{
+    x->step += (uint64_t)steps;
+    x->filled += steps;
+    if (x->filled <= x->config.steps) return;
+    CHECK(x->config.ring, "a rollout of %d steps is filled beyond its end", x->config.steps);
+    x->filled = x->config.steps;
+}
+
+void transitions_carry(struct transitions *x)
+{
+    CHECK(!x->config.ring && transitions_full(x), "a rollout is carried over before it is full");
+    for (int i = 0; i < x->slices.count; i++) {
+        const struct slice *slice = &x->slices.slice[i];
+        if (slice->written == SLICE_OBSERVATION)
+            x->backend->copy(x->backend, transitions_at(x, slice, 0, 0), transitions_at(x, slice, x->config.steps, 0),
+                             (size_t)x->config.envs * slice->bytes);
+    }
+    x->filled = 0;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------------------------- */
+
+const void *transitions_seen_after(const struct transitions *x, const struct slice *slice, uint64_t step, int env)
+{
+    const int place = transitions_place(x, step);
+    const size_t row = (size_t)place * (size_t)x->config.envs + (size_t)env;
+    if (x->all.ep_end[row] == MAPPO_RUNNING) return transitions_at(x, slice, transitions_next(x, place), env);
+    for (int i = 0; i < x->slices.count; i++) {
+        const struct slice *last = &x->slices.slice[i];
+        if (last->written == SLICE_FINAL && last->final_of == slice->place) return transitions_at(x, last, place, env);
+    }
+    return NULL;
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------------------------------------------------- */
+
+void transitions_fields(struct transitions *x, const char *path, const struct mappo_env_spec *spec, struct field_list *list)
+{
+    char name[sizeof list->field->name], description[sizeof list->field->description];
+    snprintf(name, sizeof name, "%s/step", path);
+    field_add(list, name, FIELD_UINT64, &x->step, "environment steps",
+              "steps that every environment has taken: position of the actions' random numbers", 0);
+    if (!x->saved) return;
+    snprintf(name, sizeof name, "%s/filled", path);
+    field_add(list, name, FIELD_INT64, &x->filled, "environment steps", "steps of every environment that the replay holds", 0);
+    for (int i = 0; i < x->slices.count; i++) {
+        const struct slice *slice = &x->slices.slice[i];
+        const char *group = slice->group < 0 ? "" : spec->group[slice->group].name;
+        CHECK(snprintf(name, sizeof name, "%s/%s%s%s", path, group, group[0] ? "/" : "", slice->name) < (int)sizeof name,
+              "name of a replay's array is too long: %s/%s", path, group);
+        snprintf(description, sizeof description,
+                 "%s at each place of the replay, as the environment's arrays have it: step n is at n mod %d", slice->what,
+                 x->config.steps + 1);
+        field_add(list, name, FIELD_BYTES, x->saved[i], "bytes", description, 3, (int64_t)x->config.envs,
+                  (int64_t)transitions_places(&x->config, slice->written), (int64_t)slice->bytes)
+            ->per_env = true;
+    }
+}
+
+void transitions_pull(struct transitions *x)
+{
+    const size_t envs = (size_t)x->config.envs, places = (size_t)x->config.steps + 1;
+    for (int i = 0; i < x->slices.count && x->saved; i++) {
+        const struct slice *slice = &x->slices.slice[i];
+        for (size_t place = 0; place < places; place++) {
+            x->backend->download(x->backend, x->row, transitions_at(x, slice, (int)place, 0), envs * slice->bytes);
+            for (size_t e = 0; e < envs; e++)
+                memcpy(x->saved[i] + (e * places + place) * slice->bytes, x->row + e * slice->bytes, slice->bytes);
+        }
+    }
+}
+
+void transitions_push(struct transitions *x)
+{
+    const size_t envs = (size_t)x->config.envs, places = (size_t)x->config.steps + 1;
+    for (int i = 0; i < x->slices.count && x->saved; i++) {
+        const struct slice *slice = &x->slices.slice[i];
+        for (size_t place = 0; place < places; place++) {
+            for (size_t e = 0; e < envs; e++)
+                memcpy(x->row + e * slice->bytes, x->saved[i] + (e * places + place) * slice->bytes, slice->bytes);
+            x->backend->upload(x->backend, transitions_at(x, slice, (int)place, 0), x->row, envs * slice->bytes);
+        }
+    }
+}

@@ -1,0 +1,439 @@
+/* Environments on threads of this process: the instance, and around each of its steps what wrappers and statistics want. Ranges that steps
+ * take from other threads may not overlap. */
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "env/account.h"
+#include "env/calls.h"
+#include "env/crew.h"
+#include "env/judge.h"
+#include "env/options.h"
+#include "env/spec.h"
+#include "env/vecenv_work.h"
+
+enum { MAX_THREADS = 1024 };
+
+/* A snapshot: guard, wrappers, instance. */
+struct snapshot_head {
+    uint64_t hash;
+    struct wrapper_lane lane;
+};
+
+/* ---- opening ---------------------------------------------------------------------------------------------- */
+
+/* Texts must last as long as the instance: what was given need not. */
+static bool keep_texts(struct env_host *h, struct mappo_value *value, int count)
+{
+    size_t size = 1, used = 0;
+    for (int k = 0; k < count; k++) size += value[k].text ? strlen(value[k].text) + 1 : 0;
+    h->texts = malloc(size);
+    for (int k = 0; k < count && h->texts; k++) {
+        if (!value[k].text) continue;
+        const size_t length = strlen(value[k].text) + 1;
+        value[k].text = memcpy(h->texts + used, value[k].text, length);
+        used += length;
+    }
+    return h->texts;
+}
+
+static int open_instance(struct vecenv *v, struct env_host *h, const struct vecenv_config *config, struct error *err)
+{
+    struct mappo_value *value = calloc((size_t)options_count(v->env) + 1, sizeof *value);
+    struct mappo_env_error error = {.env = -1};
+    if (!value) return error_set(err, EXIT_INTERNAL, "out of memory");
+    int rc = options_read(v->env, config->option, config->options, value, v->options, sizeof v->options, err);
+    if (rc == 0 && !keep_texts(h, value, options_count(v->env))) rc = error_set(err, EXIT_INTERNAL, "out of memory");
+    if (rc == 0) {
+        options_changed(v->env, value, v->changed, sizeof v->changed);
+        const struct mappo_env_config env_config = {.struct_size = sizeof env_config,
+                                                    .option = value,
+                                                    .options_text = v->options,
+                                                    .envs = config->envs,
+                                                    .first_env = config->first_env,
+                                                    .seed = config->seed,
+                                                    .stream = config->stream};
+        if (call_create(v->env, &env_config, &h->instance, &error) || !h->instance) {
+            error.text[sizeof error.text - 1] = 0;
+            rc = error_set(err, EXIT_USAGE, "environment \"%s\": %s", v->env->id, error.text[0] ? error.text : "it cannot be created");
+            h->instance = NULL;
+        }
+    }
+    free(value);
+    return rc;
+}
+
+/* What the instance says of itself, with what wrappers make of it. */
+static int read_spec(struct vecenv *v, struct env_host *h, const struct vecenv_config *config, struct error *err)
+{
+    const struct mappo_env_spec *spec = call_spec(v->env, h->instance);
+    calls_enter(v->env->id, "while its spec was read"); /* it may point anywhere */
+    int rc = spec_check(v->env, spec, err);
+    calls_leave();
+    if (rc) return rc;
+    spec_copy(&v->spec, spec);
+    if (config->time_limit && (v->spec.max_steps == 0 || config->time_limit < v->spec.max_steps))
+        v->spec.max_steps = h->time_limit = config->time_limit; /* else the environment's own limit comes first */
+    for (int g = 0; g < v->spec.groups && !rc; g++) rc = action_wrapper_create(&h->action[g], config, &v->spec.group[g], err);
+    v->snapshot_bytes = v->spec.snapshot_bytes ? sizeof(struct snapshot_head) + v->spec.snapshot_bytes : 0;
+    return rc;
+}
+
+static bool take_memory(struct env_host *h, const struct mappo_env_spec *spec, size_t envs)
+{
+    const size_t infos = (size_t)spec->infos, threads = (size_t)h->threads;
+    bool failed = false;
+    h->lane = env_take(envs, sizeof *h->lane, &failed);
+    h->ep_end = env_take(envs, 1, &failed);
+    h->ended = env_take(envs, 1, &failed);
+    h->taken = env_take(envs, sizeof *h->taken, &failed);
+    h->last = env_take(envs, sizeof *h->last, &failed);
+    h->info = env_take(envs * infos, sizeof *h->info, &failed);
+    h->info_sum = env_take(envs * infos, sizeof *h->info_sum, &failed);
+    h->info_count = env_take(envs * infos, sizeof *h->info_count, &failed);
+    h->error = env_take(threads, sizeof *h->error, &failed);
+    h->code = env_take(threads, sizeof *h->code, &failed);
+    for (int g = 0; g < spec->groups; g++) h->reward[g] = env_take(envs * (size_t)spec->group[g].agents, sizeof(float), &failed);
+    return !failed;
+}
+
+int env_host_open(struct vecenv *v, const struct vecenv_config *config, struct error *err)
+{
+    struct env_host *h = calloc(1, sizeof *h);
+    if (!h) return error_set(err, EXIT_INTERNAL, "out of memory");
+    v->place = (struct env_place){.ops = &env_place_host, .self = h};
+    h->v = v;
+    h->threads = config->threads < 1 ? 1 : config->threads > MAX_THREADS ? MAX_THREADS : config->threads;
+    int rc = open_instance(v, h, config, err);
+    if (!rc) rc = read_spec(v, h, config, err);
+    if (rc) return rc;
+    for (int k = 0; k < v->spec.infos; k++) h->infos_at_end = h->infos_at_end || v->spec.info[k].at_end;
+    if (!take_memory(h, &v->spec, (size_t)v->envs)) return vecenv_no_memory(v, err);
+    v->place.ended = h->ended;
+    v->place.last = h->last;
+    return 0;
+}
+
+static void host_close(void *self)
+{
+    struct env_host *h = self;
+    if (h->instance) call_destroy(h->v->env, h->instance);
+    for (int g = 0; g < MAPPO_MAX_GROUPS; g++) {
+        action_wrapper_destroy(&h->action[g]);
+        free(h->reward[g]);
+    }
+    free(h->texts);
+    free(h->lane);
+    free(h->ep_end);
+    free(h->ended);
+    free(h->taken);
+    free(h->last);
+    free(h->info);
+    free(h->info_sum);
+    free(h->info_count);
+    free(h->error);
+    free(h->code);
+    free(h);
+}
+
+/* ---- one range, on the calling thread --------------------------------------------------------------------- */
+
+/* What the environment doesn't write because it never changes. */
+static void fill_ones(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io)
+{
+    for (int g = 0; g < v->spec.groups; g++) {
+        const struct mappo_group_io *group = &io->group[g];
+        const size_t agents = (size_t)v->size[g].agents, logits = agents * (size_t)v->size[g].logits;
+        const uint32_t flags = v->spec.group[g].flags;
+        if (group->active && !(flags & MAPPO_HAS_ACTIVE)) memset(group->active + (size_t)lo * agents, 1, (size_t)(hi - lo) * agents);
+        if (group->act_mask && !(flags & MAPPO_HAS_MASK)) memset(group->act_mask + (size_t)lo * logits, 1, (size_t)(hi - lo) * logits);
+    }
+}
+
+static void copy_lane(float *to, const float *from, int32_t e, int32_t stride)
+{
+    if (to && from) memcpy(to + (size_t)e * (size_t)stride, from + (size_t)e * (size_t)stride, (size_t)stride * sizeof *to);
+}
+
+/* Ends the episode of environment e from outside: what it sees now becomes its final observation, and it starts anew. */
+static int truncate_episode(const struct env_host *h, int32_t e, const struct mappo_env_io *io, struct mappo_env_error *error)
+{
+    const struct vecenv *v = h->v;
+    for (int g = 0; g < v->spec.groups; g++) {
+        copy_lane(io->group[g].final_obs, io->group[g].obs, e, v->strides.group[g].obs);
+        copy_lane(io->group[g].final_state, io->group[g].state, e, v->strides.group[g].state);
+    }
+    copy_lane(io->final_state, io->state, e, v->strides.state);
+    io->ep_end[e] = MAPPO_TRUNCATED;
+    return call_reset(v->env, h->instance, e, e + 1, io, error) ? EXIT_ENVIRONMENT : 0;
+}
+
+static void account_rewards(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io)
+{
+    for (int g = 0; g < h->v->spec.groups; g++) {
+        const int32_t agents = h->v->size[g].agents;
+        const float *reward = io->group[g].reward + (size_t)lo * (size_t)agents;
+        for (int32_t e = lo; e < hi; e++, reward += agents) account_reward(&h->lane[e].reward_sum[g], reward, agents);
+    }
+}
+
+/* Info columns of a range: those of every step here, those of episodes where they end. */
+static void account_infos(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io)
+{
+    const size_t infos = (size_t)h->v->spec.infos, first = (size_t)lo * infos, last = (size_t)hi * infos;
+    const float *restrict info = io->info;
+    double *restrict sum = h->info_sum, *restrict count = h->info_count;
+    if (!h->infos_at_end)
+        for (size_t i = first; i < last; i++) account_info(&sum[i], &count[i], info[i], 1);
+    else
+        for (size_t i = first; i < last; i++)
+            account_info(&sum[i], &count[i], info[i], io->ep_end[i / infos] || !h->v->spec.info[i % infos].at_end);
+}
+
+static void end_episode(const struct env_host *h, int32_t e, int end)
+{
+    const struct vecenv *v = h->v;
+    struct wrapper_lane *lane = &h->lane[e];
+    struct episode *episode = &h->last[e];
+    *episode = (struct episode){.step = h->taken[e], .env = v->first_env + (uint32_t)e, .length = (int32_t)lane->steps, .end = end};
+    for (int g = 0; g < v->spec.groups; g++) episode->group_return[g] = account_return(lane->reward_sum[g], v->size[g].agents);
+    memset(lane, 0, sizeof *lane);
+    h->ended[e] = 1;
+}
+
+/* Statistics and time limit of a range after its step: 0 or an exit code. */
+static int account(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
+{
+    const struct judge judge = {&h->v->spec, &h->v->strides};
+    account_rewards(h, lo, hi, io);
+    for (int32_t e = lo; e < hi; e++) {
+        int rc = 0;
+        h->taken[e]++;
+        if (account_step(&h->lane[e].steps, h->time_limit, io->ep_end[e])) rc = truncate_episode(h, e, io, error);
+        if (rc == 0) rc = judge_end(&judge, e, io->ep_end[e], h->lane[e].steps, error);
+        if (rc) return rc;
+        if (io->ep_end[e]) end_episode(h, e, io->ep_end[e]);
+    }
+    if (h->v->spec.infos) account_infos(h, lo, hi, io);
+    return 0;
+}
+
+/* After the environment's own part, on the same thread: a look at what it wrote, or an exit code. */
+static int finish_range(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io, bool stepped,
+                        struct mappo_env_error *error)
+{
+    fill_ones(v, lo, hi, io);
+    return judge_range(&(struct judge){&v->spec, &v->strides}, io, lo, hi, stepped, error);
+}
+
+/* What the environment is given in place of what the learner gave: wrapped actions, and room where statistics need an array that nobody
+ * wants. */
+static void inner_io(const struct env_host *h, struct mappo_env_io *inner, const struct mappo_env_io *given)
+{
+    *inner = *given;
+    inner->struct_size = sizeof *inner;
+    inner->groups = h->v->spec.groups;
+    for (int g = 0; g < inner->groups; g++) {
+        if (!inner->group[g].reward) inner->group[g].reward = h->reward[g];
+        if (h->action[g].changed) inner->group[g].act_real = h->action[g].changed;
+    }
+    if (!inner->ep_end) inner->ep_end = h->ep_end;
+    if (!inner->info) inner->info = h->info;
+}
+
+static int step_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
+                      struct mappo_env_error *error)
+{
+    const struct vecenv *v = h->v;
+    error->env = -1;
+    error->text[0] = 0;
+    for (int g = 0; g < v->spec.groups; g++) {
+        const size_t agents = (size_t)v->size[g].agents;
+        if (h->action[g].changed)
+            action_wrapper_apply(&h->action[g], given->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, v->size[g].act_reals);
+    }
+    int rc = call_step(v->env, h->instance, lo, hi, inner, error) ? EXIT_ENVIRONMENT : 0;
+    if (rc == 0) rc = account(h, lo, hi, inner, error);
+    return rc ? rc : finish_range(v, lo, hi, inner, true, error);
+}
+
+/* ---- batches ---------------------------------------------------------------------------------------------- */
+
+/* An environment's own words, with which environment it was. */
+static int environment_error(const struct vecenv *v, int code, const struct mappo_env_error *error, struct error *err)
+{
+    return vecenv_error(v, code, error->env, error->text[0] ? error->text : "it failed without saying why", err);
+}
+
+/* 0 or an exit code, and then *error. */
+typedef int range_call(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
+                       struct mappo_env_error *error);
+
+struct ranges { /* [lo, hi) in `parts` */
+    const struct env_host *h;
+    range_call *call;
+    int32_t lo, hi;
+    int parts;
+    const struct mappo_env_io *given, *inner;
+};
+
+static void run_range(void *self, int k)
+{
+    const struct ranges *r = self;
+    const int64_t width = r->hi - r->lo;
+    const int32_t from = r->lo + (int32_t)(width * k / r->parts), to = r->lo + (int32_t)(width * (k + 1) / r->parts);
+    r->h->code[k] = r->call(r->h, from, to, r->given, r->inner, &r->h->error[k]);
+}
+
+/* Runs `call` over [lo, hi) on all threads, or on the calling thread where it is already one of several. The first range that failed
+ * speaks. */
+static int over_ranges(const struct env_host *h, range_call *call, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
+{
+    struct mappo_env_io inner;
+    inner_io(h, &inner, io);
+    struct ranges ranges = {h, call, lo, hi, hi - lo < h->threads ? (int)(hi - lo) : h->threads, io, &inner};
+    if (ranges.parts <= 1 || (omp_in_parallel() && !crew_attends())) {
+        struct mappo_env_error error = {.env = -1};
+        const int code = call(h, lo, hi, io, &inner, &error);
+        return code ? environment_error(h->v, code, &error, err) : 0;
+    }
+    crew_share(ranges.parts, run_range, &ranges);
+    for (int k = 0; k < ranges.parts; k++)
+        if (h->code[k]) return environment_error(h->v, h->code[k], &h->error[k], err);
+    return 0;
+}
+
+static int reset_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
+                       struct mappo_env_error *error)
+{
+    (void)given;
+    error->env = -1;
+    error->text[0] = 0;
+    memset(h->lane + lo, 0, (size_t)(hi - lo) * sizeof *h->lane);
+    memset(h->ended + lo, 0, (size_t)(hi - lo));
+    if (call_reset(h->v->env, h->instance, lo, hi, inner, error)) return EXIT_ENVIRONMENT;
+    return finish_range(h->v, lo, hi, inner, false, error);
+}
+
+static int observe_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given,
+                         const struct mappo_env_io *inner, struct mappo_env_error *error)
+{
+    (void)given;
+    error->env = -1;
+    error->text[0] = 0;
+    if (call_observe(h->v->env, h->instance, lo, hi, inner)) return EXIT_ENVIRONMENT;
+    return finish_range(h->v, lo, hi, inner, false, error);
+}
+
+static int host_reset(void *self, const struct mappo_env_io *io, struct error *err)
+{
+    const struct env_host *h = self;
+    return over_ranges(h, reset_range, 0, h->v->envs, io, err);
+}
+
+static int host_observe(void *self, const struct mappo_env_io *io, struct error *err)
+{
+    const struct env_host *h = self;
+    return over_ranges(h, h->v->env->observe ? observe_range : reset_range, 0, h->v->envs, io, err);
+}
+
+static int host_step(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
+{
+    return over_ranges(self, step_range, lo, hi, io, err);
+}
+
+static void host_take_info(void *self, double *sum, double *count)
+{
+    const struct env_host *h = self;
+    const size_t infos = (size_t)h->v->spec.infos, envs = (size_t)h->v->envs;
+    for (size_t k = 0; k < infos; k++) {
+        sum[k] = count[k] = 0;
+        for (size_t e = 0; e < envs; e += ACCOUNT_CHUNK) {
+            const size_t chunk = envs - e < ACCOUNT_CHUNK ? envs - e : ACCOUNT_CHUNK;
+            sum[k] += account_sum(h->info_sum + e * infos + k, infos, chunk);
+            count[k] += account_sum(h->info_count + e * infos + k, infos, chunk);
+        }
+    }
+    memset(h->info_sum, 0, envs * infos * sizeof *h->info_sum);
+    memset(h->info_count, 0, envs * infos * sizeof *h->info_count);
+}
+
+/* ---- scripted player, drawing, snapshots ------------------------------------------------------------------ */
+
+static int host_script(void *self, int32_t *const act_int[], float *const act_real[], struct error *err)
+{
+    const struct env_host *h = self;
+    const struct vecenv *v = h->v;
+    if (call_script(v->env, h->instance, 0, v->envs, act_int, act_real))
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its scripted player failed", v->env->id);
+    for (int g = 0; g < v->spec.groups; g++) /* a script plays in the environment's units, the learner's side of the wrapper has others */
+        if (h->action[g].changed && h->action[g].rescale)
+            action_wrapper_invert(&h->action[g], act_real[g], (size_t)v->envs * (size_t)v->size[g].agents, v->size[g].act_reals);
+    return 0;
+}
+
+static int host_draw(void *self, int32_t e, const struct mappo_canvas *canvas, struct error *err)
+{
+    const struct env_host *h = self;
+    if (call_draw(h->v->env, h->instance, e, canvas))
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": drawing failed", h->v->env->id);
+    return 0;
+}
+
+static int host_snapshot(void *self, int32_t lo, int32_t hi, void *bytes, struct error *err)
+{
+    const struct env_host *h = self;
+    const struct vecenv *v = h->v;
+    char *to = bytes;
+    for (int32_t e = lo; e < hi; e++, to += v->snapshot_bytes) {
+        const struct snapshot_head head = {.hash = v->identity, .lane = h->lane[e]};
+        memcpy(to, &head, sizeof head);
+        if (call_snapshot(v->env, h->instance, e, to + sizeof head))
+            return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": number %u cannot be saved", v->env->id,
+                             v->first_env + (uint32_t)e);
+    }
+    return 0;
+}
+
+static int restore_one(const struct env_host *h, int32_t e, const char *bytes, struct error *err)
+{
+    const struct vecenv *v = h->v;
+    struct snapshot_head head;
+    struct mappo_env_error error = {.env = e};
+    memcpy(&head, bytes, sizeof head);
+    if (head.hash != v->identity && head.hash != v->hash)
+        return error_set(err, EXIT_CHECKPOINT,
+                         "environment \"%s\": the snapshot belongs to another environment, version, set of options or wrappers",
+                         v->env->id);
+    bool sound = head.lane.steps >= 0 && (v->spec.max_steps == 0 || head.lane.steps < v->spec.max_steps);
+    for (int g = 0; g < MAPPO_MAX_GROUPS; g++) sound = sound && isfinite(head.lane.reward_sum[g]);
+    if (!sound)
+        return error_set(err, EXIT_CHECKPOINT, "environment \"%s\": number %u: the snapshot's episode statistics are damaged", v->env->id,
+                         v->first_env + (uint32_t)e);
+    if (call_restore(v->env, h->instance, e, bytes + sizeof head, &error)) {
+        error.env = e;
+        return environment_error(v, EXIT_CHECKPOINT, &error, err);
+    }
+    h->lane[e] = head.lane;
+    h->ended[e] = 0;
+    return 0;
+}
+
+static int host_restore(void *self, int32_t lo, int32_t hi, const void *bytes, struct error *err)
+{
+    const struct env_host *h = self;
+    const char *from = bytes;
+    int rc = 0;
+    for (int32_t e = lo; e < hi && !rc; e++, from += h->v->snapshot_bytes) rc = restore_one(h, e, from, err);
+    return rc;
+}
+
+const struct env_place_ops env_place_host = {.close = host_close,
+                                             .reset = host_reset,
+                                             .observe = host_observe,
+                                             .step = host_step,
+                                             .snapshot = host_snapshot,
+                                             .restore = host_restore,
+                                             .take_info = host_take_info,
+                                             .script = host_script,
+                                             .draw = host_draw};

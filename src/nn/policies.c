@@ -1,0 +1,153 @@
+#include "nn/policies.h"
+
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/digest.h"
+
+enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
+
+static const char *const role_name[POLICY_ROLES] = {[ROLE_ACTOR] = "actor", [ROLE_CRITIC] = "critic"};
+
+/* ---- from configuration to networks -------------------------------------------------------------------------------------------------- */
+
+static int build_group(struct policies *policies, int g, const struct policies_config *how, const struct config *config,
+                       const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
+{
+    const bool own_choice = config->critic_share != SHARE_AUTO;
+    struct policy_config policy = {
+        .hidden = (int)config->policy_hidden,
+        .layers = (int)config->policy_layers,
+        .activation = config->policy_activation,
+        .feature_norm = config->policy_feature_norm,
+        .layer_norm = config->policy_layer_norm,
+        .head_gain = (real)config->policy_gain,
+        .log_std = (real)config->policy_log_std,
+        .fixed_std = (float)config->policy_fixed_std,
+        .share =
+            {[ROLE_ACTOR] = config->policy_share, [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : config->policy_share},
+        .value_per_agent = how->value_per_agent,
+        .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
+        .seed = (uint64_t)config->train_seed,
+        .index = (uint32_t)g};
+    struct critic_view view;
+    const int code = critic_view_choose(&view, how->central, config, spec, g, err);
+    policy.critic_input = view.input;
+    policy.concatenate = view.concatenate;
+    return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);
+}
+
+int policies_create(struct policies **out, const struct policies_config *how, const struct config *config,
+                    const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
+{
+    struct arena *arena = arena_create("policies");
+    struct policies *policies = ARENA_NEW(arena, struct policies, 1);
+    policies->arena = arena;
+    int code = 0;
+    for (; policies->groups < spec->groups && !code; policies->groups++) {
+        policies->group[policies->groups] = ARENA_NEW(arena, struct policy, 1);
+        code = build_group(policies, policies->groups, how, config, spec, backend, err);
+    }
+    arena_seal(arena);
+    if (code)
+        policies_destroy(policies);
+    else
+        *out = policies;
+    return code;
+}
+
+void policies_destroy(struct policies *policies)
+{
+    if (!policies) return;
+    for (int g = 0; g < policies->groups; g++) policy_clear(policies->group[g]);
+    arena_destroy(policies->arena);
+}
+
+/* ---- between host and backend, and between ranks ------------------------------------------------------------------------------------- */
+
+void policies_broadcast(struct policies *policies, struct comm *comm)
+{
+    for (int g = 0; g < policies->groups; g++) {
+        struct policy *policy = policies->group[g];
+        comm_broadcast(comm, policy->host.parameters, policy->size * sizeof(real));
+        policy_push(policy);
+    }
+}
+
+void policies_pull(struct policies *policies)
+{
+    for (int g = 0; g < policies->groups; g++) policy_pull(policies->group[g]);
+}
+
+void policies_push(struct policies *policies)
+{
+    for (int g = 0; g < policies->groups; g++) policy_push(policies->group[g]);
+}
+
+uint64_t policies_hash(struct policies *policies)
+{
+    uint64_t h = HASH_START;
+    policies_pull(policies);
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
+        h = hash_bytes(h, policy->host.parameters, policy->size * sizeof(real));
+    }
+    return h;
+}
+
+/* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
+
+/* One network's tensors out of a block of the policy, as /<top>/<group>[/<agent>]/<role>/[<part>/]<tensor>. */
+static void add_network(struct field_list *list, const char *top, const struct policy *policy, int role, int set, real *block,
+                        const char *part, const char *meaning)
+{
+    struct tensor tensor[NETWORK_MAX_TENSORS];
+    if (set >= policy->sets[role]) return;
+    const int count = network_tensors(policy_network(policy, role), tensor, NETWORK_MAX_TENSORS);
+    real *data = policy_network_at(policy, block, role, set);
+    char agent[16] = "";
+    if (policy_apart(policy, role)) snprintf(agent, sizeof agent, "/%d", set);
+    for (int i = 0; i < count; i++) {
+        char name[sizeof list->field->name], description[sizeof list->field->description];
+        CHECK(snprintf(name, sizeof name, "/%s/%s%s/%s/%s%s%s", top, policy->name, agent, role_name[role], part, part[0] ? "/" : "",
+                       tensor[i].name) < (int)sizeof name,
+              "name of a parameter is too long: /%s/%s", top, policy->name);
+        snprintf(description, sizeof description, "%s%s", meaning, tensor[i].description);
+        if (tensor[i].rank == 2)
+            field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 2, (int64_t)tensor[i].shape[0],
+                      (int64_t)tensor[i].shape[1]);
+        else
+            field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 1, (int64_t)tensor[i].shape[0]);
+    }
+}
+
+static void add_normalizer(struct field_list *list, const struct policy *policy, int set)
+{
+    if (policy->normalizer == NORMALIZER_NONE || set >= policy->sets[ROLE_CRITIC]) return;
+    char name[sizeof list->field->name], agent[16] = "";
+    if (policy_apart(policy, ROLE_CRITIC)) snprintf(agent, sizeof agent, "/%d", set);
+    snprintf(name, sizeof name, "/policy/%s%s/value_norm", policy->name, agent);
+    field_add(list, name, FIELD_DOUBLE, &policy->host.norm[set], "reward, reward^2, 1",
+              "ValueNorm or PopArt: running mean, mean of squares and debiasing term of the returns; V = mean/debias + deviation * output",
+              1, (int64_t)3);
+}
+
+void policies_fields(struct policies *policies, struct field_list *list)
+{
+    for (int g = 0; g < policies->groups; g++) {
+        struct policy *policy = policies->group[g];
+        const struct policy_state *host = &policy->host;
+        const int sets = policy->sets[ROLE_ACTOR] > policy->sets[ROLE_CRITIC] ? policy->sets[ROLE_ACTOR] : policy->sets[ROLE_CRITIC];
+        for (int set = 0; set < sets; set++) { /* in this order in the file */
+            for (int role = 0; role < POLICY_ROLES; role++) add_network(list, "policy", policy, role, set, host->parameters, "", "");
+            for (int role = 0; role < POLICY_ROLES; role++) {
+                add_network(list, "optimizer", policy, role, set, host->m, "exp_avg", "Adam's first moment of: ");
+                add_network(list, "optimizer", policy, role, set, host->v, "exp_avg_sq", "Adam's second moment of: ");
+            }
+            add_normalizer(list, policy, set);
+        }
+        char name[sizeof list->field->name];
+        snprintf(name, sizeof name, "/optimizer/%s/step", policy->name);
+        field_add(list, name, FIELD_INT64, &policy->updates, "steps", "optimiser steps of this group's networks so far", 0);
+    }
+}

@@ -1,0 +1,42 @@
+/* The networks of a run: for every group of agents a policy (nn/policy.h), and so a list by group, role (actor, critic) and set of
+ * parameters. Training, evaluation, train.init and what a checkpoint holds of networks use this; what learns them is the algorithm's. */
+#ifndef MAPPO_NN_POLICIES_H
+#define MAPPO_NN_POLICIES_H
+
+#include "base/field.h"
+#include "comm/comm.h"
+#include "config/config.h"
+#include "nn/policy.h"
+
+struct policies {
+    int groups;
+    struct policy *group[MAPPO_MAX_GROUPS];
+    struct arena *arena;
+};
+
+/* What an algorithm decides about its networks; the rest is the configuration's. */
+struct policies_config {
+    bool central;         /* critics see what all agents see together (critic.state, critic.agent_id); else the agent's own observation */
+    bool value_per_agent; /* as in struct policy_config */
+};
+
+/* Freshly initialised, the same on every machine but for the last bits of some (policies_broadcast). EXIT_USAGE where the environment and
+ * the configuration don't fit. */
+int policies_create(struct policies **policies, const struct policies_config *how, const struct config *config,
+                    const struct mappo_env_spec *spec, struct backend *backend, struct error *err);
+void policies_destroy(struct policies *policies); /* before its backend; NULL is allowed */
+
+/* Rank 0's parameters become everybody's: another machine's mathematics library may have rounded initial ones otherwise. Collective. */
+void policies_broadcast(struct policies *policies, struct comm *comm);
+
+/* Between the backend and what the fields point to: before they are read, after they were written. */
+void policies_pull(struct policies *policies);
+void policies_push(struct policies *policies);
+
+/* /policy/<group>[/<agent>]/<role>/…: parameters and normalisers; /optimizer/<group>…: Adam's moments and step count. The agent's number
+ * stands where the role has a set of each agent. */
+void policies_fields(struct policies *policies, struct field_list *list);
+
+uint64_t policies_hash(struct policies *policies); /* of the parameters: equal on every rank */
+
+#endif

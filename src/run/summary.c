@@ -1,0 +1,80 @@
+/* What a run says of itself when it ends, and what one says that would begin. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "run/trainer_work.h"
+
+/* --quiet leaves one line of a run: where it is and how it stands. */
+static void say_quietly(const struct trainer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say_quietly(const struct trainer *t, const char *format, ...)
+{
+    va_list list;
+    if (t->comm->rank || !t->args->quiet || t->args->json) return;
+    va_start(list, format);
+    printf("%s: ", t->path);
+    vprintf(format, list);
+    va_end(list);
+    putchar('\n');
+}
+
+void summary_end(struct trainer *t, int code, bool saved)
+{
+    const double mean = metrics_return(t->metrics);
+    const char *goes_on = !saved           ? "; the state at the end could not be saved"
+                          : !code          ? ""
+                          : t->args->fresh ? "; the same command without --fresh continues it"
+                                           : "; the same command again continues it";
+    char spent[32], back[128] = "no episode has ended yet";
+    clock_duration(spent, sizeof spent, t->seconds_before + (clock_seconds() - t->began));
+    char number[64];
+    text_fixed(number, sizeof number, mean, text_decimals(mean));
+    if (isfinite(mean)) text_format(back, sizeof back, "return_mean %s (%s rules)", number, vecenv_spec(t->learning.env)->rules);
+    const char *why = code ? t->stop_reason : "finished";
+    progress_say(t->progress, "%s after %lld update%s, %lld env-steps, %s: %s", why, (long long)t->standing.update,
+                 t->standing.update == 1 ? "" : "s", (long long)t->standing.env_steps, spent, back);
+    progress_say(t->progress, "%s/latest.h5%s", t->path, goes_on);
+    say_quietly(t, "%s after %lld update%s, %lld env-steps, %s: %s%s", why, (long long)t->standing.update,
+                t->standing.update == 1 ? "" : "s", (long long)t->standing.env_steps, spent, back, goes_on);
+}
+
+/* Rank 0, --json: the run in one object. */
+void summary_json(const struct trainer *t, int code)
+{
+    if (t->comm->rank || !t->args->json) return;
+    printf("{\"run\":");
+    text_json_string(stdout, t->path);
+    printf(",\"update\":%lld,\"env_steps\":%lld,\"return_mean\":", (long long)t->standing.update, (long long)t->standing.env_steps);
+    text_json_real(stdout, metrics_return(t->metrics));
+    printf(",\"rules\":");
+    text_json_string(stdout, vecenv_spec(t->learning.env)->rules);
+    printf(",\"exit_code\":%d}\n", code);
+}
+
+void summary_finished(const struct trainer *t)
+{
+    if (t->comm->rank) return;
+    if (t->args->json) return;
+    printf("%s is finished: %lld env-steps reach train.env_steps=%lld; raise it to go on\n", t->path, (long long)t->standing.env_steps,
+           (long long)t->config->train_env_steps);
+}
+
+/* --dry-run: what a start would do. */
+void summary_dry_run(const struct trainer *t, enum start start)
+{
+    static const char *const states[] = {[START_NEW] = "new", [START_CONTINUED] = "continues", [START_FINISHED] = "finished"};
+    if (t->comm->rank) return;
+    if (t->args->json) {
+        fputs("{\"run\":", stdout);
+        text_json_string(stdout, t->path);
+        printf(",\"state\":\"%s\",\"env_steps\":%lld}\n", states[start], (long long)t->standing.env_steps);
+    } else if (start == START_FINISHED) {
+        summary_finished(t);
+    } else if (!t->args->quiet) {
+        printf("settings are valid; %s %s", start == START_CONTINUED ? "continues" : "a new run in", t->path);
+        if (start == START_CONTINUED) printf(" at %lld env-steps", (long long)t->standing.env_steps);
+        putchar('\n');
+    }
+}

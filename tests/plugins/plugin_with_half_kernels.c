@@ -1,0 +1,11 @@
+/* Kernels of which one is missing. */
+#include "plugin_with_nonsense.c"
+
+static int on_device(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream)
+{
+    (void)device, (void)states, (void)envs, (void)io, (void)stream;
+    return 1;
+}
+
+const struct mappo_kernels mappo_env_plugin_kernels = {
+    .struct_size = sizeof(struct mappo_kernels), .reset = on_device, .observe = on_device};

@@ -1,0 +1,148 @@
+/* `mappo check`: every environment that is built in is sound, and every fault that is planted in one is named, and nothing else. */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "env/check.h"
+#include "env/registry.h"
+
+enum { STEPS = 60 };
+
+static struct check_report report;
+
+static void check_or_fail(const char *name, const struct env_option *option, int options, double seconds)
+{
+    struct error err = {0};
+    const struct check_config config = {
+        .name = name, .option = option, .options = options, .seed = 3, .steps = STEPS, .call_seconds = seconds};
+    if (check_environment(&config, &report, &err)) fail_msg("%s: %s", name, err.text);
+}
+
+static void say_all(const char *about)
+{
+    print_message("%s: %d faults, %d warnings\n", about, report.faults, report.warnings);
+    for (int i = 0; i < report.findings; i++)
+        print_message("    %s: %s\n", report.finding[i].is_warning ? "warning" : "fault", report.finding[i].text);
+}
+
+/* ---- sound ones ------------------------------------------------------------------------------------------------------------------------ */
+
+static void every_environment_that_is_built_in_keeps_its_promises(void **state)
+{
+    (void)state;
+    for (int i = 0; i < registry_count(); i++) {
+        check_or_fail(registry_at(i)->id, NULL, 0, 10);
+        assert_int_equal(report.steps, STEPS);
+        assert_true(report.episodes > 0);
+        if (report.faults) say_all(registry_at(i)->id);
+        assert_int_equal(report.faults, 0);
+    }
+}
+
+static void so_does_every_variant(void **state)
+{
+    (void)state;
+    const struct env_variant *variant;
+    int variants = 0;
+    for (; (variant = registry_variant_at(variants)); variants++) {
+        check_or_fail(variant->base, variant->option, variant->options, 10);
+        if (report.faults) say_all(variant->name);
+        assert_int_equal(report.faults, 0);
+    }
+    assert_true(variants > 0);
+}
+
+static void other_options_are_sound_too(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct env_option option[3];
+        int options;
+    } kinds[] = {
+        {"mpe/simple_spread", {{"rules", "on-policy"}, {"N", "2"}}, 2},
+        {"mpe/simple_spread", {{"continuous_actions", "1"}, {"N", "1"}, {"terminate_on_success", "1"}}, 3},
+        {"mpe/simple_spread", {{"num_agent_neighbors", "2"}, {"num_landmark_neighbors", "1"}, {"N", "4"}}, 3},
+        {"test/kitchen_sink", {{"scene", "single"}}, 1},
+        {"test/kitchen_sink", {{"mortal", "0"}}, 1},
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        check_or_fail(kinds[k].name, kinds[k].option, kinds[k].options, 10);
+        if (report.faults) say_all(report.options);
+        assert_int_equal(report.faults, 0);
+    }
+}
+
+/* ---- planted faults -------------------------------------------------------------------------------------------------------------------- */
+
+static const struct planted {
+    const char *name, *line;
+    bool is_warning;
+} planted[] = {
+#define FAULT(name, line)   {#name, line, false},
+#define WARNING(name, line) {#name, line, true},
+#include "plugins/planted_faults.h"
+};
+enum { PLANTED = sizeof planted / sizeof *planted };
+
+static void check_planted(const char *fault)
+{
+    char path[512];
+    const char *build = getenv("BUILD");
+    const struct env_option option = {"fault", fault};
+    text_format(path, sizeof path, "%s/tests/plugin_with_faults.so", build ? build : "build");
+    if (!strchr(path, '/')) fail();
+    check_or_fail(path, &option, 1, strcmp(fault, "never_returns") ? 10 : 0.5); /* a busy machine may hold up any of the others */
+}
+
+/* Of these sanitizers speak themselves, or they hide them: memory that they hand out is never fresh and never counted. */
+#ifdef __SANITIZE_ADDRESS__
+static const char of_sanitizers[] = "writes_unwanted crashes uses_fresh_memory grows leaks";
+#else
+static const char of_sanitizers[] = "";
+#endif
+
+static void the_plugin_is_sound_without_a_fault(void **state)
+{
+    (void)state;
+    check_planted("none");
+    if (report.findings) say_all("none");
+    assert_int_equal(report.findings, 0);
+}
+
+static void every_planted_fault_is_named_and_nothing_else(void **state)
+{
+    (void)state;
+    int wrong = 0;
+    for (int i = 0; i < PLANTED; i++) {
+        const struct planted *p = &planted[i];
+        if (text_lists(of_sanitizers, p->name)) continue;
+        check_planted(p->name);
+        const bool right = report.faults == !p->is_warning && report.warnings == p->is_warning && strstr(report.finding[0].text, p->line);
+        if (right) continue;
+        say_all(p->name);
+        print_message("    expected only: %s\n", p->line);
+        wrong++;
+    }
+    if (wrong) fail_msg("%d of %d planted faults are not named, or not alone", wrong, PLANTED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_environment_that_is_built_in_keeps_its_promises),
+        cmocka_unit_test(so_does_every_variant),
+        cmocka_unit_test(other_options_are_sound_too),
+        cmocka_unit_test(the_plugin_is_sound_without_a_fault),
+        cmocka_unit_test(every_planted_fault_is_named_and_nothing_else),
+    };
+    return cmocka_run_group_tests_name("env_check", tests, NULL, NULL);
+}
