@@ -45,7 +45,7 @@ program sample "echo 'ok - a'"
 program long "# slow" "echo 'ok - b'"
 tests/run.sh --quick >"$work/log" 2>&1
 check quick_leaves_out_what_is_slow_and_names_it "0 1 passed, 0 failed, 0 skipped 1" "$? $(tail -1 "$work/log") $(grep -c '^left out as slow: unit/test_long.sh$' "$work/log")"
-tests/run.sh >"$work/log" 2>&1
+tests/run.sh -j 1 >"$work/log" 2>&1
 check without_it_all_run_and_the_slow_first "0 2 passed, 0 failed, 0 skipped yes" "$? $(tail -1 "$work/log") $(head -1 "$work/log" | grep -q test_long && echo yes)"
 tests/run.sh --quick long >"$work/log" 2>&1
 check a_slow_test_is_not_quick_by_name "1 0 passed, 1 failed, 0 skipped" "$? $(tail -1 "$work/log")"
