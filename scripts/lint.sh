@@ -41,7 +41,7 @@ skip() { echo "ok - lint_$1 # SKIP $2"; }
 
 c_files=$(files '*.c' '*.h' | grep -v '^tests/data/')
 our_files=$(files '*.c' '*.h' '*.def' '*.cu' '*.py' '*.sh' '*.md' '*.ini' Makefile .ci/run)
-flags="-std=c11 -D_GNU_SOURCE -Isrc -I. -Itests $(sed -n 's/^DEP_CFLAGS := //p' "$BUILD/config.mk" 2>/dev/null)"
+flags="-std=c11 -D_GNU_SOURCE -Isrc -I. -Itests $(sed -n 's/^\(DEP\|MPI\|HDF5\)_CFLAGS := //p' "$BUILD/config.mk" 2>/dev/null | tr '\n' ' ')"
 
 if wanted format; then
     : >"$work/found"
@@ -103,8 +103,8 @@ if wanted libraries; then
         grep -nE "^ *# *include *<($1)" $c_files 2>/dev/null | grep -vE "^(tests/|$2)"
     }
     {
-        only 'hdf5' 'src/run/checkpoint[a-z_]*\.[ch]:'
-        only 'mpi\.h' 'src/comm/|src/base/check\.c:'
+        only 'hdf5' 'src/run/checkpoint[a-z_]*\.c:'
+        only 'mpi\.h' 'src/comm/[a-z_]*\.c:'
         only 'ini\.h' 'src/config/'
         only 'openssl/' 'src/base/digest\.c:|src/cmd/doctor\.c:' # doctor names its version
         only 'cblas|mkl' 'nowhere' # a library with threads of its own has no place in every run: bench opens one by name
@@ -116,9 +116,9 @@ fi
 if wanted switches; then
     {
         # shellcheck disable=SC2086
-        grep -nE '\bHAVE_MPI\b' $c_files | grep -vE '^(tests/|src/comm/)'
+        grep -nE '\bHAVE_MPI\b' $c_files | grep -vE '^(tests/|src/comm/[a-z_]*\.c:)'
         # shellcheck disable=SC2086
-        grep -nE '\bHAVE_CUDA\b' $c_files | grep -vE '^(tests/|src/backend/|cuda/)'
+        grep -nE '\bHAVE_CUDA\b' $c_files | grep -vE '^(tests/|src/backend/[a-z_]*\.c:|cuda/)'
     } >"$work/found"
     verdict switches "HAVE_MPI, HAVE_CUDA stand only where a communicator or backend is chosen"
 fi

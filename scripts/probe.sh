@@ -253,15 +253,16 @@ find_host_compiler() {
     done
     return 1
 }
-# Architectures: CUDA_ARCH="80 90", or those of the usual ones that the toolkit knows. Code of 8.0 runs on 8.6 and 8.9 as well.
+# Architectures: CUDA_ARCH="80 90", or those of the usual ones that the toolkit knows. Code of 8.0 runs on 8.6 and 8.9 as well. CUDA_ARCH=tested:
+# without the newest, whose code comes from the same text as that of 8.0 and 9.0 (tests/cuda/test_compile.sh).
 choose_arches() {
     local known arch wanted=${CUDA_ARCH:-70 75 80 90 100 120}
-    [ "${CUDA_ARCH:-}" = native ] && wanted=$native
+    case $wanted in native) wanted=$native ;; tested) wanted="70 75 80 90" ;; esac
     known=$("$nvcc" --list-gpu-arch 2>/dev/null | sed 's/compute_//')
     for arch in $wanted; do
         if grep -qx "$arch" <<<"$known"; then
             cuda_arches="$cuda_arches $arch"
-        elif [ -n "${CUDA_ARCH:-}" ]; then
+        elif [ "${CUDA_ARCH:-tested}" != tested ]; then
             echo "mappo: CUDA_ARCH=$arch is not one of nvcc $cuda_version's: $(tr '\n' ' ' <<<"$known")" >&2
             exit 2
         fi
@@ -316,14 +317,14 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 2
 fi
 
-cflags="$deps_cflags $hdf5_cflags $inih_cflags $crypto_cflags $mpi_cflags"
+cflags="$deps_cflags $inih_cflags $crypto_cflags"
 libs="$deps_libs $hdf5_libs $inih_libs $crypto_libs $mpi_libs -ldl -lpthread -fopenmp -lm"
 # Libraries that stand where only a loaded module points (LD_LIBRARY_PATH, LIBRARY_PATH, -L): their folders go into the program, so that
 # it also runs on a compute node without the modules. DT_RPATH, not DT_RUNPATH: the libraries' own dependencies need it as well.
 rpath=
 printf '#include <hdf5.h>\n#include <ini.h>\nint main(void) { return H5open() < 0; }\n' >"$work/t.c"
 # shellcheck disable=SC2086
-if $CC -std=c11 $cflags -o "$work/t" "$work/t.c" -Wl,--no-as-needed $libs >"$work/log" 2>&1; then
+if $CC -std=c11 $cflags $hdf5_cflags $mpi_cflags -o "$work/t" "$work/t.c" -Wl,--no-as-needed $libs >"$work/log" 2>&1; then
     searched=$(printf '%s\n' $libs | sed -n 's/^-L//p' | tr '\n' ':')
     folders=$(LD_LIBRARY_PATH="$searched${LIBRARY_PATH:+$LIBRARY_PATH:}${LD_LIBRARY_PATH:-}" ldd "$work/t" 2>/dev/null | sed -n 's/.*=> \(\/.*\)\/[^/]* (.*/\1/p' | sort -u)
     for folder in $folders; do
@@ -346,6 +347,8 @@ TARGET := $target
 LEVELS := $levels
 WARN := $warnings
 DEP_CFLAGS := $(tidy "$cflags")
+MPI_CFLAGS := $(tidy "$mpi_cflags")
+HDF5_CFLAGS := $(tidy "$hdf5_cflags")
 DEP_LIBS := $(tidy "$rpath $libs")
 CMOCKA_CFLAGS := $(tidy "$cmocka_cflags")
 CMOCKA_LIBS := $(tidy "$cmocka_libs")

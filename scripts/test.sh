@@ -33,8 +33,9 @@ scripts/setup.sh --tests || echo "mappo: going on with what is here; tests whose
 
 mkdir -p "$BUILD"
 echo "mappo: building"
-# Device code for one architecture is enough here: tests/cuda/test_compile.sh looks at the others.
-export CUDA_ARCH=${CUDA_ARCH:-90}
+# Device code for every architecture whose text differs or of whose code something is promised (tests/cuda/test_compile.sh); the kernels of most
+# environments for one.
+export CUDA_ARCH=${CUDA_ARCH:-tested} CUDA_ENV_ARCH=${CUDA_ENV_ARCH:-90}
 make -j"$jobs" all >"$BUILD/build.log" 2>&1 || {
     tail -40 "$BUILD/build.log"
     fail "make: the program does not build"
@@ -51,11 +52,21 @@ make -j"$jobs" emulated >"$BUILD/build-emulated.log" 2>&1 || {
     grep -E 'error|undefined' "$BUILD/build-emulated.log" | head -20
     echo "not ok - make emulated: the program on an emulated device does not build"
 }
+# Its tests under sanitizers.
+if printf 'int main(void) { return 0; }' | g++ -fsanitize=address,undefined -x c++ -o "$BUILD/try" - 2>/dev/null; then
+    make -j"$jobs" sanitized >"$BUILD/build-sanitized.log" 2>&1 || {
+        broken=$((broken + 1))
+        grep -E 'error|undefined' "$BUILD/build-sanitized.log" | head -20
+        echo "not ok - make sanitized: the tests of CUDA do not build with sanitizers"
+    }
+else
+    echo "skipped: CUDA tests under sanitizers: g++ has none here"
+fi
 # The same program with the other MPI, for the tests of ranks.
 if command -v mpicc.mpich >/dev/null 2>&1; then
-    make -j"$jobs" BUILD="$BUILD/mpich" MPICC=mpicc.mpich all >"$BUILD/build-mpich.log" 2>&1 || {
+    make -j"$jobs" mpich >"$BUILD/build-mpich.log" 2>&1 || {
         tail -20 "$BUILD/build-mpich.log"
-        fail "make MPICC=mpicc.mpich: the program does not build"
+        fail "make mpich: the program does not build"
     }
 fi
 if grep -q 'warning:' "$BUILD/build.log"; then

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Runs the test programs and adds up what they print (TAP).
-#   tests/run.sh [-j N] [-t SECONDS] [-v] [NAME ...]      NAME: part of a test program's path, such as `unit`, `mpi` or `test_philox`
+#   tests/run.sh [--quick] [-j N] [-t SECONDS] [-v] [NAME ...]      NAME: part of a test program's path, such as `unit`, `mpi` or `test_philox`
 #   -j N: how many at once (2);  -t SECONDS: none may run longer, whatever it says;  -v: also what passed
+#   --quick: what takes at most two minutes, for every change. Left out is what says `# slow` (it names them): real Slurm jobs, killed and
+#   hanging ranks, training on ranks and on the emulated device, learning, sanitizers, builds. scripts/test.sh runs everything.
 # The programs must be built (`make all tests`); scripts/test.sh does everything. A program runs beside one other, unless a line of it
-# says `# alone` (C: `// alone`); it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
+# says `# alone` (C: `// alone`), or `# waits`: such a one computes little and runs beside two (one at a time); it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
 # no result or fewer than it announced has failed. The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh run.sh`
 set -u +o posix
 cd "$(dirname "$0")/.." || exit 1
 
-jobs=2 verbose=0 most="" names=()
+jobs=2 verbose=0 most="" quick=0 names=()
 while [ $# -gt 0 ]; do
     case $1 in
     -j | -t)
@@ -18,6 +20,7 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     -v) verbose=1 ;;
+    --quick) quick=1 ;;
     -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' tests/run.sh && exit 0 ;;
     -*) echo "tests/run.sh: unknown option $1" >&2 && exit 2 ;;
     *) names+=("$1") ;;
@@ -61,24 +64,33 @@ wanted() {
     for name in "${names[@]}"; do case $1 in *"$name"*) return 0 ;; esac done
     return 1
 }
-together=() alone=()
-# The long ones first, so that none of them is left over at the end with an idle core beside it.
-for source in tests/slurm/test_* tests/learning/test_* tests/faults/test_* tests/mpi/test_* tests/parity/test_* tests/unit/test_* tests/*/test_*; do
+says() { grep -qE "^(#|//) $2\$" "$1"; } # SOURCE WORD: on a line of its own
+waiting=() long=() short=() alone=() left_out=()
+for source in tests/*/test_*; do
     case $source in *.sh | *.py) ;; tests/unit/*.c | tests/parity/*.c | tests/cuda/*.c) ;; *) continue ;; esac
     [ -e "$source" ] || continue
-    case " ${together[*]:-} ${alone[*]:-} " in *" $source "*) continue ;; esac
     wanted "$source" || continue
-    if grep -qE '^(#|//) alone' "$source"; then alone+=("$source"); else together+=("$source"); fi
+    if says "$source" slow && [ $quick = 1 ]; then
+        left_out+=("${source#tests/}")
+    elif says "$source" alone; then
+        alone+=("$source")
+    elif says "$source" waits; then
+        waiting+=("$source")
+    elif says "$source" slow; then
+        long+=("$source")
+    else
+        short+=("$source")
+    fi
 done
-if [ $((${#together[@]} + ${#alone[@]})) -eq 0 ]; then
-    echo "tests/run.sh: no test program matches: ${names[*]:-(none there)}" >&2
+if [ $((${#waiting[@]} + ${#long[@]} + ${#short[@]} + ${#alone[@]})) -eq 0 ]; then
+    echo "tests/run.sh: no $([ $quick = 1 ] && echo quick )test program matches: ${names[*]:-(none there)}" >&2
     echo "0 passed, 1 failed, 0 skipped"
     exit 1
 fi
 
 # ---- run ----
 begin() { # SOURCE INDEX
-    local limit command
+    local limit command sanitized
     limit=$(sed -nE 's,^(#|//) timeout: *([0-9]+).*,\2,p' "$1" | head -1)
     limit=${limit:-180}
     [ -z "$most" ] || [ "$limit" -le "$most" ] || limit=$most
@@ -87,6 +99,13 @@ begin() { # SOURCE INDEX
     *.c) command=("$BUILD/tests/$(basename "$1" .c)") ;;
     *.py) command=("$PYTHON" "$1") ;;
     *) command=("$1") ;;
+    esac
+    # What is built with sanitizers (make sanitized), if it is the newer of the two: nothing is tested that was built before the last change.
+    # Each array of the device by itself: its end is seen then. A real device has no sanitizers.
+    sanitized=$BUILD/sanitized/tests/$(basename "$1" .c)
+    case $1:$EMULATED in
+    tests/cuda/*:"$BUILD") ;;
+    *.c:*) [ "$sanitized" -nt "${command[0]}" ] && command=(env MAPPO_NO_ARENA=1 "$sanitized") ;;
     esac
     (
         trap - EXIT
@@ -155,31 +174,38 @@ finish_some() { # reports what has ended
         unset "running[$index]"
     done
 }
-drain() { # until at most $1 run
-    while [ ${#running[@]} -gt "$1" ]; do
+drain() { # until none runs
+    while [ ${#running[@]} -gt 0 ]; do
         sleep 0.05
         finish_some
     done
 }
 
-sources=("${together[@]:-}")
-[ -z "${sources[0]}" ] && sources=()
-index=0
-for source in "${together[@]:-}"; do
-    [ -n "$source" ] || continue
-    drain $((jobs - 1))
-    begin "$source" $index
-    index=$((index + 1))
+# One that waits, and those that compute beside it; the long ones of these first, so that none is left over at the end beside an idle core.
+sources=(${waiting[@]+"${waiting[@]}"} ${long[@]+"${long[@]}"} ${short[@]+"${short[@]}"})
+wait=0 compute=${#waiting[@]}
+while [ $wait -lt ${#waiting[@]} ] || [ $compute -lt ${#sources[@]} ]; do
+    finish_some
+    beside=0
+    for ((i = 0; i < wait; i++)); do [ -z "${running[i]:-}" ] || beside=1; done
+    if [ $wait -lt ${#waiting[@]} ] && [ $beside = 0 ] && [ $((jobs - ${#running[@]})) -gt $((jobs > 1 ? -1 : 0)) ]; then
+        begin "${sources[wait]}" $wait
+        wait=$((wait + 1))
+    elif [ $compute -lt ${#sources[@]} ] && [ $((${#running[@]} - (jobs > 1 ? beside : 0))) -lt "$jobs" ]; then
+        begin "${sources[compute]}" $compute
+        compute=$((compute + 1))
+    else
+        sleep 0.05
+    fi
 done
-drain 0
-for source in "${alone[@]:-}"; do
-    [ -n "$source" ] || continue
-    sources[index]=$source
-    begin "$source" $index
-    drain 0
-    index=$((index + 1))
+drain
+for source in ${alone[@]+"${alone[@]}"}; do
+    sources+=("$source")
+    begin "$source" $((${#sources[@]} - 1))
+    drain
 done
 
+[ ${#left_out[@]} -gt 0 ] && printf 'left out as slow: %s\n' "${left_out[*]}"
 [ ${#failures[@]} -gt 0 ] && printf 'failed: %s\n' "${failures[@]}"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The Makefile: what it makes again, what it says, what it installs.
+# slow
 # timeout: 400
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -29,6 +30,9 @@ touch "$tree/src/base/text.h"
 check "a_changed_header_compiles_what_includes_it" 1 "$(compiled)"
 check "other_flags_compile_again" 2 "$(compiled CFLAGS=-DX)"
 check "the_same_flags_do_not" 0 "$(compiled CFLAGS=-DX)"
+mkdir -p "$tree/src/comm" && printf '#ifdef HAVE_MPI\n#endif\nint one;\n' >"$tree/src/comm/one.c"
+other() { compiled CFLAGS=-DX MPI=0 BUILD=build/other OBJ=build/obj build/other/obj/src/comm/one.o; }
+check "a_build_without_mpi_compiles_only_what_knows_of_it" "1 0 0" "$(other) $(other) $(compiled CFLAGS=-DX)"
 check "DEBUG_compiles_again" 2 "$(compiled DEBUG=1)"
 check "the_probe_ran_once_for_one_set_of_choices" 0 "$(tree_make DEBUG=1 $object 2>&1 | grep -c 'what this machine offers')"
 check "another_choice_of_libraries_probes_again" 1 "$(tree_make DEBUG=1 MPI=0 $object 2>&1 | grep -c 'what this machine offers')"
@@ -140,10 +144,11 @@ check "the_installed_slurm_script_finds_the_installed_program" yes \
 
 # ---- the other processor ----
 if command -v aarch64-linux-gnu-gcc >/dev/null 2>&1; then
-    make -s aarch64 BUILD="$work/arm" >"$work/log" 2>&1
+    # Kept: what has not changed is not compiled again.
+    make -s -j2 aarch64 >"$work/log" 2>&1
     check "everything_that_needs_no_library_compiles_for_arm" 0 $?
     [ $failed = 1 ] && grep -E 'error|warning' "$work/log" | head -5 | sed 's/^/# /'
-    for program in "$work"/arm/aarch64/*; do
+    for program in "${BUILD:-build}"/aarch64/*; do
         { [ -f "$program" ] && [ -x "$program" ]; } || continue
         if command -v qemu-aarch64 >/dev/null 2>&1; then
             timeout 120 qemu-aarch64 "$program" >"$work/log" 2>&1

@@ -1,4 +1,6 @@
 /* The CUDA backend in the cases that every backend is tested with. */
+// slow
+// timeout: 600
 #define TESTED_BACKEND "cuda"
 #include "backend_cases.h"
 

@@ -10,30 +10,42 @@ if ! [ -x "$nvcc" ]; then
 fi
 work=$(mktemp -d --suffix=.mappo-device) || exit 1
 trap 'rm -rf "$work"' EXIT
-failed=0
-compile() { # HEADER
-    local functions name out
-    out=$work/$(basename "$1" .h)
-    # Those of this header that are there for the device: some have another form on the host.
-    printf '#include "%s"\n' "$1" | gcc -E -P -D__CUDACC__ -D__CUDA_ARCH__=800 -D__host__= -D__device__=DEVICE -Isrc -I. -x c - 2>/dev/null | sed -nE 's/^static inline +DEVICE [^(]*[ *]([a-z_0-9]+)\(.*/\1/p' | sort >"$out.device"
-    functions=$(sed -nE 's/^MAPPO_FN [^(]*[ *]([a-z_0-9]+)\(.*/\1/p' "$1" | sort -u | comm -12 - "$out.device")
+# functions HEADER: those of it that are there for the device; some have another form on the host.
+functions() {
+    printf '#include "%s"\n' "$1" | gcc -E -P -D__CUDACC__ -D__CUDA_ARCH__=800 -D__host__= -D__device__=DEVICE -Isrc -I. -x c - 2>/dev/null | sed -nE 's/^static inline +DEVICE [^(]*[ *]([a-z_0-9]+)\(.*/\1/p' | sort >"$work/device"
+    sed -nE 's/^MAPPO_FN [^(]*[ *]([a-z_0-9]+)\(.*/\1/p' "$1" | sort -u | comm -12 - "$work/device"
+}
+compiles() { # NAME HEADER...: one kernel that takes the address of every function of these headers
+    local i=0 header function out=$work/$1
     {
-        echo "#include \"$1\""
+        for header in "${@:2}"; do echo "#include \"$header\""; done
         echo '__global__ void take_addresses(void **at)'
         echo '{'
-        local i=0
-        for name in $functions; do echo "    at[$((i++))] = (void *)$name;"; done
+        for header in "${@:2}"; do
+            for function in ${has[$header]}; do echo "    at[$((i++))] = (void *)$function;"; done
+        done
         echo '}'
     } >"$out.cu"
-    if [ -z "$functions" ]; then
-        echo "ok - $(basename "$1") # SKIP has no function of its own"
-    elif "$nvcc" -std=c++17 -arch=sm_80 -Isrc -I. -Werror cross-execution-space-call -diag-suppress 177 -c -o "$out.o" "$out.cu" >"$out.log" 2>&1; then
-        echo "ok - $(basename "$1") compiles as device code ($(wc -w <<<"$functions") functions)"
+    "$nvcc" -std=c++17 -arch=sm_80 -Isrc -I. -Werror cross-execution-space-call -diag-suppress 177 -c -o "$out.o" "$out.cu" >"$out.log" 2>&1
+}
+declare -A has
+headers=()
+for header in src/backend/kernels/*.h src/base/philox.h src/env/float_math.h src/env/account.h src/env/wrappers.h src/env/rules.h src/env/lane_env.h envs/mpe/*.h envs/test/*.h; do
+    has[$header]=$(functions "$header")
+    if [ -n "${has[$header]}" ]; then headers+=("$header"); else echo "ok - $(basename "$header") # SKIP has no function of its own"; fi
+done
+failed=0
+# All at once, which takes as long as one; one by one where that fails, to tell which.
+compiles all "${headers[@]}" && all=1
+for header in "${headers[@]}"; do
+    name=$(basename "$header" .h)
+    if [ "${all:-0}" = 1 ] || compiles "$name" "$header"; then
+        echo "ok - $name.h compiles as device code ($(wc -w <<<"${has[$header]}") functions)"
     else
         failed=1
-        echo "not ok - $(basename "$1") compiles as device code: nvcc says"
-        grep -E 'error' "$out.log" | head -8 | sed 's/^/# /'
+        echo "not ok - $name.h compiles as device code: nvcc says"
+        grep -E 'error' "$work/$name.log" | head -8 | sed 's/^/# /'
     fi
-}
-for header in src/backend/kernels/*.h src/base/philox.h src/env/float_math.h src/env/account.h src/env/wrappers.h src/env/rules.h src/env/lane_env.h envs/mpe/*.h envs/test/*.h; do compile "$header"; done
+done
+[ "${all:-0}" = 1 ] || head -5 "$work/all.log" | sed 's/^/# all at once: /'
 exit $failed

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The emulated device computes what a device would, and finds what it is there for: missing and divergent barriers, accesses beyond memory,
 # kernels that follow addresses of the host, hosts that touch the device's memory or read before they have waited, graphs that cannot be.
+# slow
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d --suffix=.mappo-emulation) || exit 1

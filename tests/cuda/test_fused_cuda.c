@@ -1,5 +1,6 @@
 /* Which networks the CUDA backend computes by kernels that hold a whole network on chip, and that these give what the CPU gives: widths
  * that they have and widths in between, few and many outputs, all kinds of heads, norms and activations, float32 and tf32. */
+// slow
 // timeout: 300
 #define TESTED_BACKEND "cuda"
 #include "backend_cases.h"

@@ -1,5 +1,6 @@
 /* Whole iterations on the CUDA backend, against the CPU and against themselves.
  */
+// slow
 // timeout: 600
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # On a real GPU: compute-sanitizer finds nothing in the backend's cases: memory, races in shared memory, values that nobody wrote.
 #   tests/cuda/test_sanitizer.sh [TOOL ...]      memcheck, racecheck, initcheck; each may take MAPPO_SANITIZER_SECONDS (550)
+# slow
 # timeout: 1800
 # alone
 set -u

@@ -1,5 +1,6 @@
 /* Networks of the CUDA backend of all sizes and shapes, against the CPU: widths around those that kernels cut at, rows around tiles and
  * parts, rows that are not there. */
+// slow
 // timeout: 300
 #define TESTED_BACKEND "cuda"
 #include "backend_cases.h"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# slow
 # timeout: 600
 # The whole program with backend=cuda, on the emulated device or a real one: what it learns, saves, continues and says when the device is not as
 # it should be.

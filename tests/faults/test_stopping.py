@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Whatever asks a run to stop, and whenever: it is saved, says so, and goes on as if nobody had stopped it.
 
+# waits
+# slow
 # timeout: 300"""
 import glob
 import json

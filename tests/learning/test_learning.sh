@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The preset learns simple_spread: 2 M environment steps are far beyond random (-218) and idle (-204) play on each of two fixed seeds. A
 # run is the same bits on one machine; -150 leaves room for other instruction levels (about -118 here).
+# slow
 # alone
 # timeout: 300
 set -u

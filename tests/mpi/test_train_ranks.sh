@@ -1,5 +1,6 @@
 #!/bin/bash
 # Training on any number of ranks and threads, with Open MPI and MPICH.
+# slow
 # timeout: 300
 source "$(dirname "$0")/train.sh"
 [ -n "$LAUNCH" ] || skip_all training_on_ranks "this program has no MPI"

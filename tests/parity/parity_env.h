@@ -471,7 +471,7 @@ static inline void env_leave_out(struct env_walk *walk, const char *name)
     const size_t used = strlen(text), room = sizeof walk->report->left_out;
     walk->unsupported++;
     if (used + strlen(name) + 6 < room)
-        snprintf(text + used, room - used, "%s%s", used ? ", " : "", name);
+        strcat(strcat(text, used ? ", " : ""), name);
     else if (used + 5 < room && strcmp(text + used - 3, "...") != 0)
         snprintf(text + used, room - used, ", ...");
 }

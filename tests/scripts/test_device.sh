@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # scripts/device.sh: every part in its share of the time, whatever the others do, and a short summary after each step; with a stand-in for
 # the program, and once with the emulated device, from a bundle.
+# waits
+# slow
 # timeout: 300
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The two first commands of the README, as far as a machine that is already set up can show: quickstart.sh in short, and what setup.sh says
 # where it may not install; every script answers --help and mistakes at once.
+# slow
 # timeout: 300
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -18,7 +19,7 @@ check() { # NAME EXPECTED ACTUAL [LOG]
 }
 unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES
 # What is built stays as it is: other architectures would be compiled again.
-CUDA_ARCH=$(sed -n 's/^CUDA_ARCHES *:= *//p' "${BUILD:-build}/config.mk" 2>/dev/null)
+CUDA_ARCH=${CUDA_ARCH:-$(sed -n 's/^CUDA_ARCHES *:= *//p' "${BUILD:-build}/config.mk" 2>/dev/null)}
 export CUDA_ARCH
 [ -z "$CUDA_ARCH" ] && export CUDA=0
 mkdir "$work/bin"

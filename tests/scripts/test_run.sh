@@ -36,9 +36,50 @@ counts silence 1 "0 passed, 1 failed, 0 skipped" "exit 0"
 counts fewer_than_announced 1 "1 passed, 2 failed, 0 skipped" "echo 1..3; echo 'ok 1 - a'"
 counts a_hang 1 "0 passed, 1 failed, 0 skipped" "# timeout: 1" "sleep 30"
 
+# ---- what --quick leaves out, and what runs beside what ----
+program() { # NAME LINES...: a test program besides
+    { echo '#!/bin/bash' && printf '%s\n' "${@:2}"; } >"tests/unit/test_$1.sh"
+    chmod +x "tests/unit/test_$1.sh"
+}
+program sample "echo 'ok - a'"
+program long "# slow" "echo 'ok - b'"
+tests/run.sh --quick >"$work/log" 2>&1
+check quick_leaves_out_what_is_slow_and_names_it "0 1 passed, 0 failed, 0 skipped 1" "$? $(tail -1 "$work/log") $(grep -c '^left out as slow: unit/test_long.sh$' "$work/log")"
+tests/run.sh -j 1 >"$work/log" 2>&1
+check without_it_all_run_and_the_slow_first "0 2 passed, 0 failed, 0 skipped yes" "$? $(tail -1 "$work/log") $(head -1 "$work/log" | grep -q test_long && echo yes)"
+tests/run.sh --quick long >"$work/log" 2>&1
+check a_slow_test_is_not_quick_by_name "1 0 passed, 1 failed, 0 skipped" "$? $(tail -1 "$work/log")"
+# Each of these waits for the two others: three at once, of which one counts for none.
+for name in sample long waiter; do
+    program $name "$([ $name != waiter ] || echo '# waits')" "touch '$work/began-$name'" \
+        "for ((i = 0; i < 200; i++)); do [ \$(ls '$work' | grep -c '^began-') = 3 ] && echo 'ok - three' && exit; sleep 0.1; done; echo 'not ok - three'"
+done
+tests/run.sh >"$work/log" 2>&1
+check what_waits_runs_beside_two "0 3 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
+single="[ -e '$work/one' ] && echo 'not ok - alone' || echo 'ok - alone'; touch '$work/one'; sleep 0.3; rm -f '$work/one'"
+program sample "$single" && program waiter "# waits" "$single" && program long "# alone" "$single"
+tests/run.sh -j 1 >"$work/log" 2>&1
+check one_at_a_time_is_one "0 3 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
+for name in sample waiter long; do program $name "# waits" "$single"; done
+tests/run.sh -j 3 >"$work/log" 2>&1
+check one_that_waits_at_a_time "0 3 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
+rm -f tests/unit/test_waiter.sh tests/unit/test_long.sh
+
+# ---- programs of tests/cuda: the newer of the plain one and the one with sanitizers, where the device is emulated ----
+mkdir -p tests/cuda build/tests build/emulated/tests build/sanitized/tests && rm -f tests/unit/test_*.sh && touch tests/cuda/test_x.c
+for way in build build/emulated build/sanitized; do
+    printf '#!/bin/sh\necho "ok - %s ${MAPPO_NO_ARENA:-0}"\n' $way >$way/tests/test_x && chmod +x $way/tests/test_x
+    touch -d "2001-01-0$((${#way} / 5))" $way/tests/test_x # build 1, build/emulated 2, build/sanitized 3
+done
+ran() { "$@" tests/run.sh -v cuda >"$work/log" 2>&1 && sed -n 's/^ *ok - \(.*\)/\1/p' "$work/log"; }
+check programs_under_sanitizers_are_taken "build/sanitized 1" "$(ran env)"
+check on_a_real_device_they_are_not "build 0" "$(ran env EMULATED=build)"
+touch build/emulated/tests/test_x
+check nor_if_they_are_older "build/emulated 0" "$(ran env)"
+
 for help in -h --help; do
     tests/run.sh $help >"$work/log" 2>&1
-    check "help_is_printed ($help)" "0 1" "$? $(grep -c 'tests/run.sh \[-j N\]' "$work/log")"
+    check "help_is_printed ($help)" "0 1" "$? $(grep -c 'tests/run.sh \[--quick\]' "$work/log")"
 done
 for wrong in "--all" "-j" "-j 0" "-j two"; do
     # shellcheck disable=SC2086

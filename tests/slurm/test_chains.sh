@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # A real Slurm of two nodes: chains of jobs keep what the first one asked for, go on after a lost node and end with a cancelled job; tasks
 # have their cores under srun; a clone lies in any folder.
+# waits
+# slow
 # timeout: 300
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # A real Slurm of one node: training as a job, stopped by the time limit, a signal, a dead rank, a file, scancel; and continued.
+# waits
+# slow
 # timeout: 400
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
