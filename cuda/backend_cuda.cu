@@ -1,5 +1,5 @@
-/* The CUDA backend: opening and closing, tiles, which way a network goes, recordings. Everything of learning is on one stream, in the order
- * of the calls; the host waits only where it downloads, or says so (`sync`, `wait`). */
+/* The CUDA backend: opening and closing, packed rows, which way a network goes, recordings. Everything of learning is on one stream, in the
+ * order of the calls; the host waits only where it downloads, or says so (`sync`, `wait`). */
 #include "cuda/gemm.h"
 #include "cuda/layout.h"
 #include "cuda/ops.h"
@@ -25,7 +25,7 @@ enum {
     SCRATCH_BYTES = 1024 * 1024 /* reduce.h: PASSES_AT_ONCE x PARTIAL_BLOCKS partial sums of a few doubles */
 };
 
-/* ---- tiles --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- packed rows --------------------------------------------------------------------------------------------------------------------- */
 
 static size_t inputs_size(const struct network *net, bool fused, int max_rows)
 {
@@ -34,11 +34,11 @@ static size_t inputs_size(const struct network *net, bool fused, int max_rows)
     return (size_t)((max_rows + rows - 1) / rows) * (size_t)rows * layout_round((size_t)net->inputs);
 }
 
-static struct tiles *tiles_create(struct backend *backend, const struct network *net, int max_rows)
+static struct packed_rows *packed_rows_create(struct backend *backend, const struct network *net, int max_rows)
 {
     struct cuda *cuda = cuda_of(backend);
-    struct tiles *t = static_cast<struct tiles *>(calloc(1, sizeof *t));
-    CHECK(t, "out of memory while creating tiles");
+    struct packed_rows *t = static_cast<struct packed_rows *>(calloc(1, sizeof *t));
+    CHECK(t, "out of memory while creating rows of inputs");
     t->net = net;
     t->fused = fused_fits(cuda, net);
     t->max_rows = max_rows;
@@ -52,15 +52,15 @@ static struct tiles *tiles_create(struct backend *backend, const struct network 
     return t;
 }
 
-static void tiles_destroy(struct backend *backend, struct tiles *tiles)
+static void packed_rows_destroy(struct backend *backend, struct packed_rows *packed)
 {
     struct cuda *cuda = cuda_of(backend);
-    if (!tiles) return;
-    cuda_give(cuda, tiles->x);
-    cuda_give(cuda, tiles->folded);
-    cuda_give(cuda, tiles->chunk);
-    cuda_give(cuda, tiles->sums);
-    free(tiles);
+    if (!packed) return;
+    cuda_give(cuda, packed->x);
+    cuda_give(cuda, packed->folded);
+    cuda_give(cuda, packed->chunk);
+    cuda_give(cuda, packed->sums);
+    free(packed);
 }
 
 static int batch_rows(const struct batch *batch)
@@ -68,14 +68,14 @@ static int batch_rows(const struct batch *batch)
     return batch->units * batch->rows;
 }
 
-static void pack(struct backend *backend, const struct network *net, struct tiles *const *tiles, const float *x, const struct batch *batch,
-                 int passes)
+static void pack(struct backend *backend, const struct network *net, struct packed_rows *const *packed, const float *x,
+                 const struct batch *batch, int passes)
 {
     struct cuda *cuda = cuda_of(backend);
     for (int p = 0; p < passes; p++) {
-        struct tiles *t = tiles[p];
+        struct packed_rows *t = packed[p];
         CHECK(batch_rows(&batch[p]) <= t->max_rows, "pack: %d rows do not fit %d", batch_rows(&batch[p]), t->max_rows);
-        CHECK(t->net->inputs == net->inputs, "pack: tiles of %d inputs, a network of %d", t->net->inputs, net->inputs);
+        CHECK(t->net->inputs == net->inputs, "pack: rows of %d inputs, a network of %d", t->net->inputs, net->inputs);
         t->rows = batch_rows(&batch[p]);
         t->count = batch[p].count;
         t->batch_rows = batch[p].rows;
@@ -94,7 +94,7 @@ template <class P> struct sorted {
     P pass[NETWORKS_AT_ONCE];
     const struct network *net[NETWORKS_AT_ONCE];
     const float *parameters[NETWORKS_AT_ONCE];
-    struct tiles *tiles[NETWORKS_AT_ONCE];
+    struct packed_rows *packed[NETWORKS_AT_ONCE];
     int from[NETWORKS_AT_ONCE]; /* place in the call */
     int count, fused;
 };
@@ -104,11 +104,11 @@ template <class P> static void sort_passes(struct sorted<P> *s, const P *pass, i
     s->count = 0;
     for (int way = 1; way >= 0; way--) {
         for (int p = 0; p < count; p++) {
-            if (pass[p].tiles->fused != (way == 1)) continue;
+            if (pass[p].packed->fused != (way == 1)) continue;
             s->pass[s->count] = pass[p];
             s->net[s->count] = pass[p].net;
             s->parameters[s->count] = pass[p].parameters;
-            s->tiles[s->count] = pass[p].tiles;
+            s->packed[s->count] = pass[p].packed;
             s->from[s->count++] = p;
         }
         if (way == 1) s->fused = s->count;
@@ -120,13 +120,13 @@ static int some_of(int first, int passes)
     return passes - first < NETWORKS_AT_ONCE ? passes - first : NETWORKS_AT_ONCE;
 }
 
-static void fold_all(struct cuda *cuda, const struct network *const *net, const float *const *parameters, struct tiles *const *tiles,
+static void fold_all(struct cuda *cuda, const struct network *const *net, const float *const *parameters, struct packed_rows *const *packed,
                      int count)
 {
-    fold_networks(cuda, net, parameters, tiles, count);
+    fold_networks(cuda, net, parameters, packed, count);
     for (int p = 0; p < count; p++) {
-        tiles[p]->folded_from = parameters[p];
-        tiles[p]->folded_at = cuda->writes;
+        packed[p]->folded_from = parameters[p];
+        packed[p]->folded_at = cuda->writes;
     }
 }
 
@@ -135,15 +135,15 @@ static void fold_changed(struct cuda *cuda, const struct sorted<struct forward_p
 {
     const struct network *net[NETWORKS_AT_ONCE];
     const float *parameters[NETWORKS_AT_ONCE];
-    struct tiles *tiles[NETWORKS_AT_ONCE];
+    struct packed_rows *packed[NETWORKS_AT_ONCE];
     int count = 0;
     for (int p = 0; p < s->count; p++) {
-        if (s->tiles[p]->folded_from == s->parameters[p] && s->tiles[p]->folded_at == cuda->writes) continue;
+        if (s->packed[p]->folded_from == s->parameters[p] && s->packed[p]->folded_at == cuda->writes) continue;
         net[count] = s->net[p];
         parameters[count] = s->parameters[p];
-        tiles[count++] = s->tiles[p];
+        packed[count++] = s->packed[p];
     }
-    if (count) fold_all(cuda, net, parameters, tiles, count);
+    if (count) fold_all(cuda, net, parameters, packed, count);
 }
 
 static void forward_some(struct cuda *cuda, const struct forward_pass *pass, const struct act_pass *act, int count)
@@ -151,12 +151,12 @@ static void forward_some(struct cuda *cuda, const struct forward_pass *pass, con
     struct sorted<struct forward_pass> s;
     struct act_pass acts[NETWORKS_AT_ONCE];
     sort_passes(&s, pass, count);
-    for (int p = 0; p < count; p++) recurrent_check(pass[p].net, pass[p].recurrent, pass[p].tiles->rows, act ? 1 : INT_MAX);
+    for (int p = 0; p < count; p++) recurrent_check(pass[p].net, pass[p].recurrent, pass[p].packed->rows, act ? 1 : INT_MAX);
     for (int p = 0; p < count && act; p++) acts[p] = act[s.from[p]];
     fold_changed(cuda, &s);
     if (s.fused) fused_forward(cuda, s.pass, act ? acts : NULL, s.fused);
     for (int p = s.fused; p < count; p++)
-        if (s.tiles[p]->rows > 0) composed_forward(cuda, &s.pass[p]);
+        if (s.packed[p]->rows > 0) composed_forward(cuda, &s.pass[p]);
     if (act && s.fused < count) act_rows(cuda, acts + s.fused, count - s.fused);
 }
 
@@ -183,12 +183,12 @@ static void train_some(struct cuda *cuda, const struct train_pass *pass, int cou
     int chunks[NETWORKS_AT_ONCE];
     sort_passes(&s, pass, count);
     for (int p = 0; p < count; p++) {
-        const int rows = s.tiles[p]->rows;
+        const int rows = s.packed[p]->rows;
         CHECK(rows == batch_rows(&s.pass[p].batch), "train: %d rows are packed, the batch has %d", rows, batch_rows(&s.pass[p].batch));
         recurrent_check(s.net[p], s.pass[p].recurrent, rows, s.net[p]->gru_steps > 1 ? s.net[p]->gru_steps : 1);
         chunks[p] = rows == 0 ? 0 : p < s.fused ? fused_chunks(cuda, s.net[p], rows) : 1;
     }
-    fold_all(cuda, s.net, s.parameters, s.tiles, count);
+    fold_all(cuda, s.net, s.parameters, s.packed, count);
     if (s.fused) fused_train(cuda, s.pass, s.fused);
     for (int p = s.fused; p < count; p++)
         if (chunks[p] > 0) composed_train(cuda, &s.pass[p]);
@@ -329,8 +329,8 @@ static void fill_table(struct backend *b)
     b->upload = memory_upload;
     b->download = memory_download;
     b->sync = sync;
-    b->tiles_create = tiles_create;
-    b->tiles_destroy = tiles_destroy;
+    b->packed_rows_create = packed_rows_create;
+    b->packed_rows_destroy = packed_rows_destroy;
     b->pack = pack;
     b->forward = forward;
     b->act = act;

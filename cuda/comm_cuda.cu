@@ -225,7 +225,7 @@ extern "C" int cuda_device_count(void)
 {
     int count = 0;
     if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
-    cudaGetLastError(); /* forgotten: whoever opens the backend is told */
+    cudaGetLastError(); /* cleared: it is reported when the backend is opened */
     return 0;
 }
 

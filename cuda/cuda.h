@@ -38,7 +38,7 @@ static inline struct cuda *cuda_of(struct backend *backend)
 
 /* Inputs of a pass. Fused: x [tiles][D padded to a multiple of 4][tile_rows]; composed: x [max_rows][D]. Normalised where the network has
  * a feature norm. */
-struct tiles {
+struct packed_rows {
     const struct network *net;
     bool fused;
     int max_rows, rows;   /* room; rows of the last pack, as the host knows them */
@@ -69,19 +69,19 @@ bool fused_fits(const struct cuda *cuda, const struct network *net);
 int fused_tile_rows(void);
 int fused_chunks(const struct cuda *cuda, const struct network *net,
                  int rows); /* of a training pass of so many rows: a function of them and of the network's shape alone */
-void fused_pack(struct cuda *cuda, const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch);
+void fused_pack(struct cuda *cuda, const struct network *net, struct packed_rows *packed, const float *x, const struct batch *batch);
 void fused_forward(struct cuda *cuda, const struct forward_pass *pass, const struct act_pass *act /* NULL = forward only */, int passes);
-void fused_train(struct cuda *cuda, const struct train_pass *pass, int passes); /* to tiles->chunk and tiles->sums */
+void fused_train(struct cuda *cuda, const struct train_pass *pass, int passes); /* to packed->chunk and packed->sums */
 
 /* mlp_composed.cu */
 void composed_reserve(struct cuda *cuda, const struct network *net, int rows); /* of work space: before anything is recorded */
 void composed_close(struct cuda *cuda);
-void composed_pack(struct cuda *cuda, const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch);
+void composed_pack(struct cuda *cuda, const struct network *net, struct packed_rows *packed, const float *x, const struct batch *batch);
 void composed_forward(struct cuda *cuda, const struct forward_pass *pass);
 void composed_train(struct cuda *cuda, const struct train_pass *pass); /* one chunk */
 
 /* fold.cu */
-void fold_networks(struct cuda *cuda, const struct network *const *net, const float *const *parameters, struct tiles *const *tiles,
+void fold_networks(struct cuda *cuda, const struct network *const *net, const float *const *parameters, struct packed_rows *const *packed,
                    int passes);
 void unfold_gradients(struct cuda *cuda, const struct train_pass *pass, const int *chunks, int passes); /* to gradient and sum */
 

@@ -12,7 +12,7 @@ extern "C" {
 
 /* ---- what is said when something is wrong -------------------------------------------------------------------------------------------- */
 
-/* What to do about a failure; empty where the runtime's words must do. */
+/* What to do about a failure; empty where the runtime's own text must do. */
 static const char *advice_of(cudaError_t code)
 {
     switch (code) {
@@ -137,7 +137,7 @@ int device_describe(int device, char *text, size_t size)
     return 0;
 }
 
-/* Newer devices, and others from 8.0 on, can use the text that is in the program as well, and nothing says that they are at it. */
+/* Newer devices, and others from 8.0 on, compile the PTX that is in the program as well, and do so silently. */
 static void warn_of_compiling(int device)
 {
     char name[128] = "";
@@ -190,7 +190,7 @@ static void list_device(struct device_info *info, int device)
     const cudaError_t code = device_try(device);
     if (code != cudaSuccess) {
         explain_device(code, device, &err);
-        text_format(info->trouble, sizeof info->trouble, "%.380s", err.text);
+        text_format(info->error, sizeof info->error, "%.380s", err.text);
         return;
     }
     size_t free = 0, total = 0;
@@ -208,7 +208,7 @@ extern "C" int cuda_device_list(struct device_build *build, struct device_info *
     cudaGetLastError();
     if (code != cudaSuccess || count == 0) {
         explain_none(code, &err);
-        text_format(build->trouble, sizeof build->trouble, "%.380s", err.text);
+        text_format(build->error, sizeof build->error, "%.380s", err.text);
         return 0;
     }
     for (int i = 0; i < count && i < most; i++) list_device(&list[i], i);

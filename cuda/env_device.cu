@@ -12,7 +12,7 @@
 extern "C" {
 #include "env/account.h"
 #include "env/device.h"
-#include "env/judge.h"
+#include "env/verify.h"
 #include "env/wrappers.h"
 }
 
@@ -317,7 +317,7 @@ static void env_device_step(struct env_device *d, const struct mappo_env_io *io)
     fill_ones(d, io);
 }
 
-/* ---- ends that are none -------------------------------------------------------------------------------------------------------------- */
+/* ---- ends that make no sense --------------------------------------------------------------------------------------------------------- */
 
 /* A thread per environment: its ended episodes of the last T steps, then the one that is running. most: steps of an episode, 0 = any. */
 static __global__ void find_wrong_end_kernel(const struct account account, const int64_t most, unsigned long long *first)
@@ -328,10 +328,10 @@ static __global__ void find_wrong_end_kernel(const struct account account, const
     for (uint64_t row = 0; row < rows; row++) {
         const size_t cell = (size_t)row * envs + e;
         const int end = account.end[cell];
-        if (end > MAPPO_TRUNCATED) atomicMin(first, (unsigned long long)(4 * cell + JUDGE_NO_END));
-        if (end && most && account.length[cell] > most) atomicMin(first, (unsigned long long)(4 * cell + JUDGE_ENDLESS));
+        if (end > MAPPO_TRUNCATED) atomicMin(first, (unsigned long long)(4 * cell + VERIFY_NO_END));
+        if (end && most && account.length[cell] > most) atomicMin(first, (unsigned long long)(4 * cell + VERIFY_ENDLESS));
     }
-    if (most && account.steps[e] >= most) atomicMin(first, (unsigned long long)(4 * ((rows - 1) * envs + e) + JUDGE_ENDLESS));
+    if (most && account.steps[e] >= most) atomicMin(first, (unsigned long long)(4 * ((rows - 1) * envs + e) + VERIFY_ENDLESS));
 }
 
 static void env_device_find_wrong_end(struct env_device *d, uint64_t *first)
@@ -422,10 +422,10 @@ static __global__ void reported_all(const struct account account, uint64_t *repo
     *reported = account.clock->taken;
 }
 
-/* account_sum(x, 1, count) by a warp, in the same order and so with the same bits: its lanes fetch, and all add up. */
+/* account_sum(x, 1, count) by a warp, in the same order and so with the same bits: its threads fetch, and all add up. */
 static __device__ double warp_account_sum(const double *x, const size_t count)
 {
-    enum { BATCH = 8 }; /* loads of a lane that are on their way: a chunk of environments takes one round */
+    enum { BATCH = 8 }; /* loads of a thread that are on their way: a chunk of environments takes one round */
     double sum = 0;
     for (size_t first = 0; first < count; first += BATCH * WARP) {
         const size_t mine = first + threadIdx.x % WARP;
@@ -435,7 +435,7 @@ static __device__ double warp_account_sum(const double *x, const size_t count)
 #pragma unroll
         for (int b = 0; b < BATCH; b++) {
 #pragma unroll 8
-            for (int lane = 0; lane < WARP; lane++) sum += __shfl_sync(0xffffffffu, fetched[b], lane);
+            for (int in_warp = 0; in_warp < WARP; in_warp++) sum += __shfl_sync(0xffffffffu, fetched[b], in_warp);
         }
     }
     return sum;
@@ -449,14 +449,14 @@ static __device__ size_t thread_warp(void) /* number of the thread's warp in the
 /* A warp per column and chunk of environments: part [2 infos][chunks] in order; clears what it adds up. */
 static __global__ void sum_infos(const struct account account, const size_t chunks, double *part)
 {
-    const size_t i = thread_warp(), infos = (size_t)account.infos, envs = (size_t)account.envs, lane = threadIdx.x % WARP;
+    const size_t i = thread_warp(), infos = (size_t)account.infos, envs = (size_t)account.envs, in_warp = threadIdx.x % WARP;
     if (i >= 2 * infos * chunks) return;
     const size_t column = i / chunks, first = i % chunks * CHUNK;
     const size_t count = envs - first < CHUNK ? envs - first : CHUNK;
     double *x = (column < infos ? account.info_sum + column * envs : account.info_count + (column - infos) * envs) + first;
     const double sum = warp_account_sum(x, count);
-    if (lane == 0) part[i] = sum;
-    for (size_t e = lane; e < count; e += WARP) x[e] = 0; /* read by this lane alone */
+    if (in_warp == 0) part[i] = sum;
+    for (size_t e = in_warp; e < count; e += WARP) x[e] = 0; /* read by this thread alone */
 }
 
 /* A warp per column. */

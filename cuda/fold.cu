@@ -1,7 +1,7 @@
 /* Folding layer norms into the layers behind them, and back: see layout.h.
- *   fold     parameters [P] → tiles->folded [layout_size]: before a call that uses a network whose parameters may have changed; a warp
+ *   fold     parameters [P] → packed->folded [layout_size]: before a call that uses a network whose parameters may have changed; a warp
  *            makes a row of a layer
- *   add_up   tiles->chunk [chunks][layout_size] → its first chunk
+ *   add_up   packed->chunk [chunks][layout_size] → its first chunk
  *   unfold   its first chunk → gradient [P]; loss sums of the chunks → sum [PASS_SUMS]
  * Every sum has an order that depends on the sizes and the number of chunks alone. */
 #include "cuda/cuda.h"
@@ -43,22 +43,22 @@ static int fold_rows(const struct network *net)
 static __global__ void fold_kernel(const struct foldings args)
 {
     const struct folding *p = &args.pass[blockIdx.y];
-    const int lane = (int)threadIdx.x % 32;
+    const int in_warp = (int)threadIdx.x % 32;
     int j = (int)(blockIdx.x * FOLD_WARPS + threadIdx.x / 32), l = 0;
     while (l <= layer_head(&p->net) && j >= layer_outputs(&p->net, l)) j -= layer_outputs(&p->net, l++);
     if (l > layer_head(&p->net)) return;
     const struct layer a = layer_of(&p->net, l);
     const float *w = p->parameters + a.weight + (ptrdiff_t)j * a.inputs;
     float *to = p->folded + layout_weight(&p->net, l) + (size_t)j * (size_t)a.inputs, sum = 0;
-    for (int k = lane; k < a.inputs; k += 32) {
+    for (int k = in_warp; k < a.inputs; k += 32) {
         to[k] = a.gamma < 0 ? w[k] : w[k] * p->parameters[a.gamma + k];
         sum += a.gamma < 0 ? 0.0f : w[k] * p->parameters[a.beta + k];
     }
     for (int i = 16; i > 0; i /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, i);
-    if (lane == 0) p->folded[layout_bias(&p->net, l) + (size_t)j] = p->parameters[a.bias + j] + sum;
+    if (in_warp == 0) p->folded[layout_bias(&p->net, l) + (size_t)j] = p->parameters[a.bias + j] + sum;
 }
 
-void fold_networks(struct cuda *cuda, const struct network *const *net, const float *const *parameters, struct tiles *const *tiles,
+void fold_networks(struct cuda *cuda, const struct network *const *net, const float *const *parameters, struct packed_rows *const *packed,
                    int passes)
 {
     for (int first = 0; first < passes; first += FOLD_PASSES) {
@@ -68,7 +68,7 @@ void fold_networks(struct cuda *cuda, const struct network *const *net, const fl
         for (int i = 0; i < count; i++) {
             args.pass[i].net = *net[first + i];
             args.pass[i].parameters = parameters[first + i];
-            args.pass[i].folded = tiles[first + i]->folded;
+            args.pass[i].folded = packed[first + i]->folded;
             if (fold_rows(net[first + i]) > rows) rows = fold_rows(net[first + i]);
         }
         LAUNCH(fold_kernel, dim3(cuda_blocks((size_t)rows, FOLD_WARPS), (unsigned)count), FOLD_WARPS * 32, 0, cuda->stream, args);
@@ -132,7 +132,7 @@ static void add_up_chunks(struct cuda *cuda, const struct train_pass *pass, cons
         for (args.passes = 0; i < passes && args.passes < ADD_PASSES; i++) {
             if (chunks[i] < 2) continue;
             struct adding *p = &args.pass[args.passes++];
-            p->chunk = reinterpret_cast<float4 *>(pass[i].tiles->chunk);
+            p->chunk = reinterpret_cast<float4 *>(pass[i].packed->chunk);
             p->chunks = chunks[i];
             p->units = (int)(layout_size(pass[i].net) / 4);
             p->first_block = (int)blocks;
@@ -167,12 +167,12 @@ static_assert(sizeof(struct foldings) <= 4096 && sizeof(struct addings) <= 4096 
 
 static __device__ void end_pass(const struct pass_ending *p)
 {
-    const int lane = (int)threadIdx.x % 32;
+    const int in_warp = (int)threadIdx.x % 32;
     for (int i = (int)threadIdx.x / 32; i < PASS_SUMS; i += UNFOLD_PARTS) {
         double sum = 0;
-        for (int c = lane; c < p->chunks; c += 32) sum += p->sums[c * PASS_SUMS + i];
+        for (int c = in_warp; c < p->chunks; c += 32) sum += p->sums[c * PASS_SUMS + i];
         for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step);
-        if (lane == 0) p->to_sums[i] = (float)sum;
+        if (in_warp == 0) p->to_sums[i] = (float)sum;
     }
     for (int e = (int)threadIdx.x; e < p->extras; e += UNFOLD_PARTS * UNFOLD_COLUMNS) p->to_extra[e] = p->chunks > 0 ? p->extra[e] : 0.0f;
 }
@@ -230,8 +230,8 @@ static void unfold_layer(struct layer_unfolding *to, const struct train_pass *pa
 {
     const struct layer a = layer_of(pass->net, l);
     memset(to, 0, sizeof *to);
-    to->p = pass->tiles->chunk + layout_weight(pass->net, l);
-    to->db = pass->tiles->chunk + layout_bias(pass->net, l);
+    to->p = pass->packed->chunk + layout_weight(pass->net, l);
+    to->db = pass->packed->chunk + layout_bias(pass->net, l);
     to->weight = pass->parameters + a.weight;
     to->to_weight = pass->gradient + a.weight;
     to->to_bias = pass->gradient + a.bias;
@@ -274,8 +274,8 @@ void unfold_gradients(struct cuda *cuda, const struct train_pass *pass, const in
                 blocks += (int)cuda_blocks((size_t)layer->inputs, UNFOLD_COLUMNS);
             }
             struct pass_ending *e = &args.ending[endings++];
-            e->extra = pass[i].tiles->chunk + layout_weight(net, layer_head(net) + 1);
-            e->sums = pass[i].tiles->sums;
+            e->extra = pass[i].packed->chunk + layout_weight(net, layer_head(net) + 1);
+            e->sums = pass[i].packed->sums;
             e->to_extra = net->extra > 0 ? pass[i].gradient + net->at.extra : NULL;
             e->to_sums = pass[i].sum;
             e->extras = net->extra;

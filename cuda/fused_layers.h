@@ -148,7 +148,7 @@ static __device__ void load_weights(float *shared, const struct weights *w, cons
     load_matrix<false>(shared + w->head_bias, padded, 1, folded + f.head_bias, 1, outputs);
 }
 
-/* ---- layers of a warp's rows; x and out point to the lane's rows ---- */
+/* ---- layers of a warp's rows; x and out point to the thread's rows ---- */
 
 struct hidden_layer {
     const float *weight, *bias; /* [W][ld] [W] */
@@ -192,7 +192,7 @@ static __device__ __forceinline__ struct hidden_layer hidden_layer_of(const stru
 
 /* out may be x. */
 template <bool TF32, int W, int S>
-static __device__ __forceinline__ void hidden_forward(const struct hidden_layer *layer, struct lane l, const float *x, float *out,
+static __device__ __forceinline__ void hidden_forward(const struct hidden_layer *layer, struct tile_thread l, const float *x, float *out,
                                                       const struct tile_norm *norm, bool keep)
 {
     enum { F = shape<TF32>::FEATURES, R = shape<TF32>::ROWS };
@@ -219,13 +219,13 @@ static __device__ __forceinline__ void hidden_forward(const struct hidden_layer 
     __syncwarp();
 }
 
-/* z [O][S] = head of x [W][S] for few outputs. x and z point to the warp's rows: a lane has row `lane` % warp_rows and four inputs of
+/* z [O][S] = head of x [W][S] for few outputs. x and z point to the warp's rows: a thread has row `in_warp` % warp_rows and four inputs of
  * 4 PARTS. */
 template <int W, int S, int O>
-static __device__ __forceinline__ void narrow_forward(const float *weight, const float *bias, int lane, const float *x, float *z)
+static __device__ __forceinline__ void narrow_forward(const float *weight, const float *bias, int in_warp, const float *x, float *z)
 {
     enum { ROWS = warp_rows(W), PARTS = 32 / ROWS };
-    const int part = lane / ROWS, row = lane % ROWS;
+    const int part = in_warp / ROWS, row = in_warp % ROWS;
     float sum[O] = {0};
     x += part * 4 * S + row;
     weight += part * 4;
@@ -245,25 +245,25 @@ static __device__ __forceinline__ void narrow_forward(const float *weight, const
 }
 
 template <int W, int S, int O>
-static __device__ __forceinline__ void narrow_forwards(const float *weight, const float *bias, int outputs, int lane, const float *x,
+static __device__ __forceinline__ void narrow_forwards(const float *weight, const float *bias, int outputs, int in_warp, const float *x,
                                                        float *z)
 {
     if constexpr (O <= FUSED_NARROW) {
         if (outputs == O) {
-            narrow_forward<W, S, O>(weight, bias, lane, x, z);
+            narrow_forward<W, S, O>(weight, bias, in_warp, x, z);
         } else {
-            narrow_forwards<W, S, O + 1>(weight, bias, outputs, lane, x, z);
+            narrow_forwards<W, S, O + 1>(weight, bias, outputs, in_warp, x, z);
         }
     }
 }
 
 /* z [outputs][S] = head of x [W][S], which point to the warp's rows; z may not be x. */
 template <int W, int S>
-static __device__ __forceinline__ void outputs_forward(const float *weight, const float *bias, int outputs, int lane, const float *x,
+static __device__ __forceinline__ void outputs_forward(const float *weight, const float *bias, int outputs, int in_warp, const float *x,
                                                        float *z)
 {
-    const struct lane l = lane_of<false, W>(lane);
-    if (outputs <= FUSED_NARROW) narrow_forwards<W, S, 1>(weight, bias, outputs, lane, x, z);
+    const struct tile_thread l = tile_thread_of<false, W>(in_warp);
+    if (outputs <= FUSED_NARROW) narrow_forwards<W, S, 1>(weight, bias, outputs, in_warp, x, z);
     for (int o = l.feature; outputs > FUSED_NARROW && o < outputs; o += W / 8) {
         float sum[1][4] = {{bias[o], bias[o], bias[o], bias[o]}};
         product_forward<W, S>(sum, weight + o * wide_row(W), wide_row(W), x + l.row, W);

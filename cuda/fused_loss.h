@@ -1,6 +1,6 @@
-/* Losses of a warp's rows by all of its lanes: a row has PARTS = 32 / ROWS lanes, which share its choices (of policies with one categorical
- * head and few of them, the usual kind) or its returns (of values), and what they find is added up across them. Other policies have a lane
- * a row (loss.h). The same formulas; sums over choices and over returns are in another order. */
+/* Losses of a warp's rows by all of its threads: a row has PARTS = 32 / ROWS threads, which share its choices (of policies with one
+ * categorical head and few of them, the usual kind) or its returns (of values), and what they find is added up across them. Other policies
+ * have a thread a row (loss.h). The same formulas; sums over choices and over returns are in another order. */
 #ifndef MAPPO_CUDA_FUSED_LOSS_H
 #define MAPPO_CUDA_FUSED_LOSS_H
 
@@ -8,11 +8,11 @@
 
 enum {
     ROW_SUMS = 8, /* of a row of a tile, float: PASS_SUMS and room. The rows' are added up in double when the chunk ends */
-    LANE_CHOICES = 4
+    THREAD_CHOICES = 4
 };
 static_assert((int)PASS_SUMS <= (int)ROW_SUMS, "sums of a row");
 
-struct loss_lane { /* what a lane has of its row */
+struct loss_thread { /* what a thread has of its row */
     const struct train_pass *pass;
     size_t row;
     bool there; /* else padding, which gets no gradient; nothing of `row` may be read */
@@ -22,15 +22,15 @@ struct loss_lane { /* what a lane has of its row */
     float *sums; /* [ROW_SUMS] of the row */
 };
 
-template <int ROWS> static __device__ __forceinline__ float over_parts(float x) /* the sum over the lanes of a row */
+template <int ROWS> static __device__ __forceinline__ float over_parts(float x) /* the sum over the threads of a row */
 {
 #pragma unroll
     for (int step = 16; step >= ROWS; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
     return x;
 }
 
-/* Half of the sums by each of two lanes. */
-static __device__ __forceinline__ void add_sums(const struct loss_lane *l, const float (&found)[ROW_SUMS])
+/* Half of the sums by each of two threads. */
+static __device__ __forceinline__ void add_sums(const struct loss_thread *l, const float (&found)[ROW_SUMS])
 {
     if (!l->there || l->part > 1) return;
     float4 *to = reinterpret_cast<float4 *>(l->sums + 4 * l->part), sum = *to;
@@ -43,11 +43,11 @@ static __device__ __forceinline__ void add_sums(const struct loss_lane *l, const
 
 template <int ROWS> static __device__ __forceinline__ bool one_categorical(const struct distribution *dist)
 {
-    return dist->heads == 1 && dist->head[0].kind == HEAD_CATEGORICAL && dist->head[0].size <= LANE_CHOICES * (32 / ROWS);
+    return dist->heads == 1 && dist->head[0].kind == HEAD_CATEGORICAL && dist->head[0].size <= THREAD_CHOICES * (32 / ROWS);
 }
 
-/* For one_categorical; a lane has choices part, part + PARTS, … */
-template <int ROWS> static __device__ __forceinline__ void categorical_rows(const struct loss_lane *l, const struct distribution *dist)
+/* For one_categorical; a thread has choices part, part + PARTS, … */
+template <int ROWS> static __device__ __forceinline__ void categorical_rows(const struct loss_thread *l, const struct distribution *dist)
 {
     enum { PARTS = 32 / ROWS };
     const struct policy_loss *loss = &l->pass->policy;
@@ -59,10 +59,10 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
     const float weight = there && (!loss->active || loss->active[l->row]) ? 1.0f : 0.0f;
     const bool masked = there && loss->mask && head->mask >= 0;
     const uint8_t *allowed = masked ? loss->mask + l->row * (size_t)dist->logits + (size_t)head->mask : NULL;
-    float *z = l->z + head->output * l->stride, logit[LANE_CHOICES], p[LANE_CHOICES];
+    float *z = l->z + head->output * l->stride, logit[THREAD_CHOICES], p[THREAD_CHOICES];
     struct categorical c = {-INFINITY, 0, 0};
 #pragma unroll
-    for (int i = 0; i < LANE_CHOICES; i++) {
+    for (int i = 0; i < THREAD_CHOICES; i++) {
         const int k = l->part + PARTS * i;
         logit[i] = k < head->size ? masked_logit(z, l->stride, allowed, k) : -INFINITY;
         c.top = real_max(c.top, logit[i]);
@@ -71,7 +71,7 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
     for (int step = 16; step >= ROWS; step /= 2) c.top = real_max(c.top, __shfl_xor_sync(0xffffffffu, c.top, step));
     float total = 0;
 #pragma unroll
-    for (int i = 0; i < LANE_CHOICES; i++) {
+    for (int i = 0; i < THREAD_CHOICES; i++) {
         p[i] = real_exp(logit[i] - c.top); /* 0 where there is no choice */
         total += p[i];
     }
@@ -80,7 +80,7 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
     c.inverse = 1.0f / total;
     float entropy = 0, log_prob = 0;
 #pragma unroll
-    for (int i = 0; i < LANE_CHOICES; i++) {
+    for (int i = 0; i < THREAD_CHOICES; i++) {
         const int k = l->part + PARTS * i;
         const float log_p = categorical_log_prob(logit[i], c.log_total);
         p[i] *= c.inverse;
@@ -92,7 +92,7 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
     const struct surrogate s = policy_surrogate(&loss->objective, log_prob, old_log_prob, advantage);
     const float g_lp = weight * s.gradient, g_h = -loss->objective.entropy * weight;
 #pragma unroll
-    for (int i = 0; i < LANE_CHOICES; i++) {
+    for (int i = 0; i < THREAD_CHOICES; i++) {
         const int k = l->part + PARTS * i;
         if (k >= head->size) continue;
         const float log_p = categorical_log_prob(logit[i], c.log_total);
@@ -106,8 +106,8 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
     add_sums(l, found);
 }
 
-/* A lane has returns part, part + PARTS, … */
-template <int ROWS> static __device__ __forceinline__ void value_rows(const struct loss_lane *l)
+/* A thread has returns part, part + PARTS, … */
+template <int ROWS> static __device__ __forceinline__ void value_rows(const struct loss_thread *l)
 {
     float found[ROW_SUMS] = {0};
     const float g = l->there ? value_targets(l->pass, l->row, l->z[0], l->part, 32 / ROWS, &found[SUM_WEIGHT], &found[SUM_LOSS]) : 0.0f;
@@ -115,13 +115,13 @@ template <int ROWS> static __device__ __forceinline__ void value_rows(const stru
     found[SUM_WEIGHT] = over_parts<ROWS>(found[SUM_WEIGHT]);
     found[SUM_LOSS] = over_parts<ROWS>(found[SUM_LOSS]);
     found[SUM_ROWS] = 1;
-    __syncwarp(); /* all lanes of a row have read its value */
+    __syncwarp(); /* all threads of a row have read its value */
     if (l->part == 0) l->z[0] = gradient;
     add_sums(l, found);
 }
 
 /* Of policies that no faster way is made for: outputs [outputs], then log_std's gradients [extra]. */
-static __device__ __forceinline__ void policy_rows(const struct loss_lane *l, const struct distribution *dist, int outputs, int extra)
+static __device__ __forceinline__ void policy_rows(const struct loss_thread *l, const struct distribution *dist, int outputs, int extra)
 {
     if (l->part > 0) return;
     if (l->there) {

@@ -1,14 +1,14 @@
 /* Products of a tile of rows with a layer's weights, both in shared memory, and what is done to the results while they are in registers.
  *
  * Tiles are [feature][rows + 4]; S is that row's length. Layers are W = 64 or 128 features wide; what a narrower network lacks are zeros. A
- * warp owns 1024 / W rows of a tile in all layers, so that layers wait for a warp only, and a lane holds 32 numbers of them.
- * float32: a warp's lanes are W / 8 (features) x 256 / W (rows) and hold 8 features x 4 rows each. Which lane is which matters: a load of
- * 16 bytes takes one access for half a warp where neighbours (lane ^ 1 or lane ^ 2) read the same address, so one bit of the lane's low two
- * belongs to the features and one to the rows. Rows of tiles and weights are an odd number of 16-byte units long: then different features
- * lie in different banks. Products take 12 loads for 128 multiply-adds.
- * tf32: the tensor cores say which lane holds what, 16 features x 2 rows. Their products are 16 x 8 numbers: of a width of 64 the 16 are a
- * warp's rows, of 128 they are features and the 8 its rows. Tiles and weights are kept rounded to tf32; sums, norms, losses and the narrow
- * head are float32. */
+ * warp owns 1024 / W rows of a tile in all layers, so that layers wait for a warp only, and a thread holds 32 numbers of them.
+ * float32: a warp's threads are W / 8 (features) x 256 / W (rows) and hold 8 features x 4 rows each. Which thread is which matters: a load
+ * of 16 bytes takes one access for half a warp where neighbours (in_warp ^ 1 or in_warp ^ 2) read the same address, so one bit of the low
+ * two of in_warp belongs to the features and one to the rows. Rows of tiles and weights are an odd number of 16-byte units long: then
+ * different features lie in different banks. Products take 12 loads for 128 multiply-adds.
+ * tf32: the tensor cores say which thread holds what, 16 features x 2 rows. Their products are 16 x 8 numbers: of a width of 64 the 16 are
+ * a warp's rows, of 128 they are features and the 8 its rows. Tiles and weights are kept rounded to tf32; sums, norms, losses and the
+ * narrow head are float32. */
 #ifndef MAPPO_CUDA_FUSED_TILE_H
 #define MAPPO_CUDA_FUSED_TILE_H
 
@@ -38,7 +38,7 @@ static constexpr __host__ __device__ int wide_row(int width)
     return width + 4;
 }
 
-/* What a lane holds of its warp's rows of a hidden layer: FEATURES x ROWS numbers. */
+/* What a thread holds of its warp's rows of a hidden layer: FEATURES x ROWS numbers. */
 template <bool TF32> struct shape;
 template <> struct shape<false> {
     enum { FEATURES = 8, ROWS = 4 };
@@ -47,20 +47,20 @@ template <> struct shape<true> {
     enum { FEATURES = 16, ROWS = 2 };
 };
 
-struct lane {
+struct tile_thread {
     int feature; /* width 64: 0 … 7; tf32: 0 … 3. 128: 0 … 15; tf32: 0 … 7 */
     int row;     /* first of its rows. 64: 0, 4, 8 or 12; tf32: 0 … 7, the other is 8 further. 128: 0 or 4; tf32: 0, 2, 4 or 6 */
 };
 
-template <bool TF32, int W> static __device__ __forceinline__ struct lane lane_of(int lane)
+template <bool TF32, int W> static __device__ __forceinline__ struct tile_thread tile_thread_of(int in_warp)
 {
-    struct lane l;
+    struct tile_thread l;
     if constexpr (W == 64) {
-        l.feature = TF32 ? lane & 3 : (lane & 1) | (lane >> 2 & 6);
-        l.row = TF32 ? lane >> 2 : (lane >> 1 & 3) * 4;
+        l.feature = TF32 ? in_warp & 3 : (in_warp & 1) | (in_warp >> 2 & 6);
+        l.row = TF32 ? in_warp >> 2 : (in_warp >> 1 & 3) * 4;
     } else {
-        l.feature = TF32 ? lane >> 2 : (lane & 1) | (lane >> 1 & 14);
-        l.row = TF32 ? (lane & 3) * 2 : (lane >> 1 & 1) * 4;
+        l.feature = TF32 ? in_warp >> 2 : (in_warp & 1) | (in_warp >> 1 & 14);
+        l.row = TF32 ? (in_warp & 3) * 2 : (in_warp >> 1 & 1) * 4;
     }
     return l;
 }
@@ -78,8 +78,8 @@ static __device__ __forceinline__ int thread_asked(void)
 #endif
 }
 
-/* The feature of number i of a lane after a product forward, and after one backward. */
-template <bool TF32, int W> static __device__ __forceinline__ int forward_feature(struct lane l, int i)
+/* The feature of number i of a thread after a product forward, and after one backward. */
+template <bool TF32, int W> static __device__ __forceinline__ int forward_feature(struct tile_thread l, int i)
 {
     if constexpr (TF32) return W == 64 ? 8 * (i / 2) + 2 * l.feature + i % 2 : l.feature + 8 * i;
     return l.feature + W / 8 * i;
@@ -90,13 +90,13 @@ static __device__ __forceinline__ int backward_column(int n, int column) /* tf32
     return (column & 3) + 4 * (n & 3) + 16 * (column >> 2) + 32 * (n >> 2);
 }
 
-template <bool TF32, int W> static __device__ __forceinline__ int backward_feature(struct lane l, int i)
+template <bool TF32, int W> static __device__ __forceinline__ int backward_feature(struct tile_thread l, int i)
 {
     if constexpr (TF32) return W == 64 ? backward_column(i / 2, 2 * l.feature + i % 2) : backward_column(i, l.feature);
     return 4 * l.feature + (i & 3) + (i & 4) * (W / 8);
 }
 
-template <bool TF32, int W> static __device__ __forceinline__ float over_features(float x) /* the sum over the lanes of the same rows */
+template <bool TF32, int W> static __device__ __forceinline__ float over_features(float x) /* the sum over the threads of the same rows */
 {
     if constexpr (!TF32 || W == 64) x += __shfl_xor_sync(0xffffffffu, x, 1);
     if constexpr (TF32 && W == 64) return x + __shfl_xor_sync(0xffffffffu, x, 2);
@@ -105,7 +105,7 @@ template <bool TF32, int W> static __device__ __forceinline__ float over_feature
     return x + __shfl_xor_sync(0xffffffffu, x, 16);
 }
 
-static __device__ __forceinline__ float over_rows(float x) /* the sum over the four lanes of the same features: width 64, not tf32 */
+static __device__ __forceinline__ float over_rows(float x) /* the sum over the four threads of the same features: width 64, not tf32 */
 {
     x += __shfl_xor_sync(0xffffffffu, x, 2);
     return x + __shfl_xor_sync(0xffffffffu, x, 4);
@@ -121,7 +121,7 @@ static __device__ __forceinline__ void store4(float *p, float x, float y, float 
     *reinterpret_cast<float4 *>(p) = make_float4(x, y, z, w);
 }
 
-/* Of the lane's rows: p points to the first. */
+/* Of the thread's rows: p points to the first. */
 template <int W, int R> static __device__ __forceinline__ void load_rows(float (&to)[R], const float *p)
 {
     if constexpr (R == 4) {
@@ -154,9 +154,9 @@ static __device__ __forceinline__ void add_scaled(float (&sum)[4], float w, floa
     sum[3] += w * x.w;
 }
 
-/* ---- products ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- products ------------------------------------------------------------------------------------------------------------------------ */
 
-/* sum[i][r] += Σ_k w[W/8 i][k] x[k][r]. w: weights [.][ld] from the lane's first feature on; x: from the lane's rows on; k: multiple of 4.
+/* sum[i][r] += Σ_k w[W/8 i][k] x[k][r]. w: weights [.][ld] from the thread's first feature on; x: from the thread's rows on; k: multiple of 4.
  */
 template <int W, int S, int N>
 static __device__ __forceinline__ void product_forward(float (&sum)[N][4], const float *w, int ld, const float *x, int k)
@@ -178,7 +178,8 @@ static __device__ __forceinline__ void product_forward(float (&sum)[N][4], const
     }
 }
 
-/* sum[i][r] += Σ_j w[j][backward_feature i] g[j][r]. w: weights [n][W + 4] from the lane's first feature on; g: from the lane's rows on. */
+/* sum[i][r] += Σ_j w[j][backward_feature i] g[j][r]. w: weights [n][W + 4] from the thread's first feature on; g: from the thread's rows
+ * on. */
 template <int W, int S> static __device__ __forceinline__ void product_backward(float (&sum)[8][4], const float *w, const float *g, int n)
 {
 #pragma unroll 4
@@ -205,7 +206,7 @@ static __device__ __forceinline__ float dot_onto(float sum, float4 a, float4 b)
 }
 
 /* sum[a][i] += Σ_r g[4 a][r] x[8 i][r] over `rows` rows, i < USED: a warp makes 4 A outputs x 8 USED inputs of a weight gradient, whatever
- * the width. g: from the lane's first output on, x: from its first input on. */
+ * the width. g: from the thread's first output on, x: from its first input on. */
 template <int S, int USED, int A, int N>
 static __device__ __forceinline__ void product_weights(float (&sum)[A][N], const float *g, const float *x, int rows)
 {
@@ -244,8 +245,8 @@ template <bool TF32> static __device__ __forceinline__ float rounded(float x)
 #endif
 }
 
-/* c [16][8] += a [16][8] b [8][8]. With g = lane / 4 and t = lane % 4: a = rows g, g + 8 of column t, then of column t + 4; b = column g of
- * rows t and t + 4; c = columns 2 t, 2 t + 1 of row g, then of row g + 8. */
+/* c [16][8] += a [16][8] b [8][8]. With g = in_warp / 4 and t = in_warp % 4: a = rows g, g + 8 of column t, then of column t + 4; b =
+ * column g of rows t and t + 4; c = columns 2 t, 2 t + 1 of row g, then of row g + 8. */
 #ifdef __CUDACC__
 static __device__ __forceinline__ void multiply_tf32(float *c0, float *c1, float *c2, float *c3, const float (&a)[4], const float (&b)[2])
 {
@@ -261,15 +262,15 @@ static __device__ __forceinline__ void multiply_tf32(float *c0, float *c1, float
 #else /* where the tests run kernels on the host */
 static void multiply_tf32(float *c0, float *c1, float *c2, float *c3, const float (&a)[4], const float (&b)[2])
 {
-    static thread_local float part[32][32][6]; /* [warp][lane] a, b */
-    const int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    float(*const lanes)[6] = part[threadIdx.x / 32];
-    memcpy(lanes[lane], a, sizeof a);
-    memcpy(lanes[lane] + 4, b, sizeof b);
+    static thread_local float part[32][32][6]; /* [warp][in_warp] a, b */
+    const int in_warp = (int)threadIdx.x % 32, g = in_warp / 4, t = in_warp % 4;
+    float(*const of_thread)[6] = part[threadIdx.x / 32];
+    memcpy(of_thread[in_warp], a, sizeof a);
+    memcpy(of_thread[in_warp] + 4, b, sizeof b);
     __syncwarp();
     for (int k = 0; k < 8; k++) {
-        const float low = lanes[g * 4 + k % 4][k / 4 * 2], high = lanes[g * 4 + k % 4][k / 4 * 2 + 1];
-        const float left = lanes[8 * t + k % 4][4 + k / 4], right = lanes[8 * t + 4 + k % 4][4 + k / 4];
+        const float low = of_thread[g * 4 + k % 4][k / 4 * 2], high = of_thread[g * 4 + k % 4][k / 4 * 2 + 1];
+        const float left = of_thread[8 * t + k % 4][4 + k / 4], right = of_thread[8 * t + 4 + k % 4][4 + k / 4];
         *c0 += low * left;
         *c1 += low * right;
         *c2 += high * left;
@@ -281,7 +282,8 @@ static void multiply_tf32(float *c0, float *c1, float *c2, float *c3, const floa
 
 /* w: weights [W][ld], x: from the warp's rows on; k: multiple of 8. */
 template <int W, int S>
-static __device__ __forceinline__ void tf32_forward(float (&sum)[16][2], struct lane l, const float *w, int ld, const float *x, int k)
+static __device__ __forceinline__ void tf32_forward(float (&sum)[16][2], struct tile_thread l, const float *w, int ld, const float *x,
+                                                    int k)
 {
     const int eighth = W == 64 ? l.row : l.feature, quarter = W == 64 ? l.feature : l.row / 2; /* g and t of multiply_tf32 */
     w += eighth * ld + quarter;
@@ -308,7 +310,7 @@ static __device__ __forceinline__ void tf32_forward(float (&sum)[16][2], struct 
 
 /* w: weights [n][W + 4], zeros up to a multiple of 8; g: from the warp's rows on, HEAD: whatever beyond n, and not rounded. */
 template <int W, int S, bool HEAD>
-static __device__ __forceinline__ void tf32_backward(float (&sum)[16][2], struct lane l, const float *w, const float *g, int n)
+static __device__ __forceinline__ void tf32_backward(float (&sum)[16][2], struct tile_thread l, const float *w, const float *g, int n)
 {
     enum { ROW = wide_row(W) };
     const int eighth = W == 64 ? l.row : l.feature, quarter = W == 64 ? l.feature : l.row / 2;
@@ -340,10 +342,10 @@ static __device__ __forceinline__ void tf32_backward(float (&sum)[16][2], struct
     }
 }
 
-/* 16 outputs x 8 USED inputs; sum[c]: c0 … c3 of multiply_tf32. g and x: from the first output and input on; l: lane_of a width of 64. bias
- * (NULL: none): the sums of g in every column of a block more, which takes fewer registers than to add them up on the way back. */
+/* 16 outputs x 8 USED inputs; sum[c]: c0 … c3 of multiply_tf32. g and x: from the first output and input on; l: tile_thread_of a width of
+ * 64. bias (NULL: none): the sums of g in every column of a block more, which takes fewer registers than to add them up on the way back. */
 template <int S, int USED, int A, int N>
-static __device__ __forceinline__ void tf32_weights(float (&sum)[A][N], float *bias, struct lane l, const float *g, const float *x,
+static __device__ __forceinline__ void tf32_weights(float (&sum)[A][N], float *bias, struct tile_thread l, const float *g, const float *x,
                                                     int rows)
 {
     const float ones[2] = {1, 1};
@@ -406,14 +408,14 @@ struct features {
     float inverse; /* 1 / count */
 };
 
-/* z to x̂ = (z - mean) / deviation over the features of each row; `norm` from the lane's rows on, NULL pointers = not kept. z is 0 where
- * there is no feature; x̂ is something there, which weights of 0 make nothing of. The variance takes a pass of its own: the difference of
- * two large sums would lose it. */
+/* z to x̂ = (z - mean) / deviation over the features of each row; `norm` from the thread's rows on, NULL pointers = not kept. z is 0 where
+ * there is no feature; x̂ is some finite number there, and the next layer's weights of it are 0. The variance takes a pass of its own: the
+ * difference of two large sums would lose it. */
 template <bool TF32, int W, int F, int R>
 static __device__ __forceinline__ void normalise(float (&z)[F][R], struct features features, const struct tile_norm *norm, bool keep)
 {
     float offset[R], inverse[R], deviation[R];
-    const struct lane l = lane_of<TF32, W>(thread_asked() % 32);
+    const struct tile_thread l = tile_thread_of<TF32, W>(thread_asked() % 32);
 #pragma unroll
     for (int r = 0; r < R; r++) {
         float sum = 0, squares = 0;
@@ -436,9 +438,10 @@ static __device__ __forceinline__ void normalise(float (&z)[F][R], struct featur
     store_rows<W>(norm->deviation, deviation);
 }
 
-/* norm_gradient of kernels/norm.h: g, the gradient by x̂, to that by z, the sum before the activation; x: x̂ of the same elements. With x̂ = (a - mean) / deviation:
- * dL/da = (g - mean(g) - x̂ mean(g x̂)) / deviation. The activation's slope comes from x̂ as well: a = x̂ deviation + mean, so 1 - a² is a
- * polynomial of x̂; and a > 0 where x̂ > offset. Where there is no feature, g is 0, and what comes of it is of no account again. */
+/* norm_gradient of kernels/norm.h: g, the gradient by x̂, to that by z, the sum before the activation; x: x̂ of the same elements. With x̂
+ * = (a - mean) / deviation: dL/da = (g - mean(g) - x̂ mean(g x̂)) / deviation. The activation's slope comes from x̂ as well: a = x̂
+ * deviation + mean, so 1 - a² is a polynomial of x̂; and a > 0 where x̂ > offset. Where there is no feature, g is 0, and the result
+ * makes no difference either. */
 template <bool TF32, int W, int F, int R>
 static __device__ __forceinline__ void norm_backward(float (&g)[F][R], const float (&x)[F][R], struct features features,
                                                      const struct tile_norm *norm, int activation)

@@ -1,8 +1,8 @@
 /* What the training kernels of mlp_fused.cu share.
  *
  * A block keeps the weights in shared memory and walks over its chunk of the rows, R at a time. Forward pass, loss and the way back to dz,
- * the gradients by the sums before the activations, are a warp's own affair: its rows. The block makes the weight gradients dz x̂ᵀ together,
- * which stay in registers until the chunk ends. Two kernels differ in when it does:
+ * the gradients by the sums before the activations, are a warp's own affair: its rows. The block makes the weight gradients dz x̂ᵀ
+ * together, which stay in registers until the chunk ends. Two kernels differ in when it does:
  *   fused_train_64x2.cu       two layers of at most 64: of both layers at the end of a tile, which costs room for one more tile and saves
  *                             barriers
  *   fused_train_by_layer.h    other shapes: layer by layer, as soon as a layer's dz is there, which takes the place of its x̂ */
@@ -68,8 +68,8 @@ struct train_thread {
     const struct fused_training *p;
     float *shared;
     struct train_places at;
-    struct lane l, of_weights; /* in a tile; in the products that make gradients of weights */
-    int lane, warp;
+    struct tile_thread l, of_weights; /* in a tile; in the products that make gradients of weights */
+    int in_warp, warp;
     int column; /* of the warp's rows in a tile */
 };
 
@@ -82,15 +82,15 @@ static __device__ __forceinline__ struct train_thread train_thread_of(const stru
     t.p = p;
     t.shared = shared;
     t.at = at;
-    t.lane = thread % 32;
+    t.in_warp = thread % 32;
     t.warp = thread / 32;
-    t.l = lane_of<TF32, W>(t.lane);
-    t.of_weights = lane_of<TF32, 64>(t.lane);
+    t.l = tile_thread_of<TF32, W>(t.in_warp);
+    t.of_weights = tile_thread_of<TF32, 64>(t.in_warp);
     t.column = t.warp * warp_rows(W);
     return t;
 }
 
-/* Inputs of the warp's rows in the next tile, on their way; of the arrays, the row of number lane % warp_rows. */
+/* Inputs of the warp's rows in the next tile, on their way; of the arrays, the row of number in_warp % warp_rows. */
 template <int W, int G> struct next_rows {
     enum { FOURS = warp_rows(W) / 4, NUMBER = (G * FOURS + 3) / 4 };
     float4 x[NUMBER];
@@ -125,13 +125,13 @@ template <int W, int G>
 static __device__ __forceinline__ void fetch(const struct train_thread *t, int row, int end, struct next_rows<W, G> *next)
 {
     enum { FOURS = next_rows<W, G>::FOURS };
-    const int padded = round_up(t->p->inputs, 4), r = row + t->column + t->lane % FOURS * 4;
+    const int padded = round_up(t->p->inputs, 4), r = row + t->column + t->in_warp % FOURS * 4;
 #pragma unroll
     for (int i = 0; i < next_rows<W, G>::NUMBER; i++) {
-        const int k = t->lane / FOURS + 32 / FOURS * i;
+        const int k = t->in_warp / FOURS + 32 / FOURS * i;
         next->x[i] = r < end && k < padded ? packed_rows(t->p->x, padded, r, k) : make_float4(0, 0, 0, 0);
     }
-    const int b = row + t->column + t->lane % warp_rows(W);
+    const int b = row + t->column + t->in_warp % warp_rows(W);
     next->row = b < end ? (uint32_t)batch_row(&t->p->pass.batch, b) : 0;
 }
 
@@ -140,10 +140,10 @@ template <bool TF32, int W, int S, int G>
 static __device__ __forceinline__ void put_inputs(const struct train_thread *t, const struct next_rows<W, G> *next, int groups)
 {
     enum { FOURS = next_rows<W, G>::FOURS, NUMBER = next_rows<W, G>::NUMBER };
-    float *x0 = t->shared + t->at.x0 + t->column + t->lane % FOURS * 4;
+    float *x0 = t->shared + t->at.x0 + t->column + t->in_warp % FOURS * 4;
 #pragma unroll
     for (int i = 0; i < NUMBER; i++) {
-        const int k = t->lane / FOURS + 32 / FOURS * i;
+        const int k = t->in_warp / FOURS + 32 / FOURS * i;
         if (k < 8 * groups)
             store4(x0 + k * S, rounded<TF32>(next->x[i].x), rounded<TF32>(next->x[i].y), rounded<TF32>(next->x[i].z),
                    rounded<TF32>(next->x[i].w));
@@ -173,25 +173,25 @@ template <bool TF32, int W, int S> static __device__ __forceinline__ void train_
 template <int W, int S> static __device__ __forceinline__ void train_outputs(const struct train_thread *t, int layers)
 {
     const float *x = t->shared + t->column + t->at.x + (layers - 1) * W * S;
-    outputs_forward<W, S>(t->shared + t->at.weights.head, t->shared + t->at.weights.head_bias, t->p->outputs, t->lane, x,
+    outputs_forward<W, S>(t->shared + t->at.weights.head, t->shared + t->at.weights.head_bias, t->p->outputs, t->in_warp, x,
                           t->shared + t->column + t->at.z);
 }
 
-/* Losses of the warp's rows. there, row: of the lane's, number lane % warp_rows. */
+/* Losses of the warp's rows. there, row: of the thread's, number in_warp % warp_rows. */
 template <int W, int S> static __device__ __forceinline__ void train_loss(const struct train_thread *t, bool there, size_t row)
 {
     enum { ROWS = warp_rows(W) };
     const struct train_pass *pass = &t->p->pass;
     const struct distribution *dist = &t->args->dist[t->p->dist];
     const int thread = thread_asked(), mine = thread / 32 * ROWS + thread % ROWS;
-    const struct loss_lane lane = {
+    const struct loss_thread own = {
         pass, row, there, thread % 32 / ROWS, t->shared + t->at.z + mine, S, t->shared + t->at.sums + mine * ROW_SUMS};
     if (pass->loss == LOSS_VALUE) {
-        value_rows<ROWS>(&lane);
+        value_rows<ROWS>(&own);
     } else if (one_categorical<ROWS>(dist)) {
-        categorical_rows<ROWS>(&lane, dist);
+        categorical_rows<ROWS>(&own, dist);
     } else {
-        policy_rows(&lane, dist, t->p->outputs, t->p->extra);
+        policy_rows(&own, dist, t->p->outputs, t->p->extra);
     }
     __syncwarp();
 }
@@ -217,11 +217,11 @@ static __device__ __forceinline__ void wide_head_gradient(const struct train_thr
     }
 }
 
-/* Lane i: gradient of bias or log_std i from the warp's rows. */
+/* Thread i of the warp: the gradient of bias or log_std i from the warp's rows. */
 template <int W, int S> static __device__ __forceinline__ float tail_gradient(const struct train_thread *t, float sum)
 {
-    if (t->lane >= t->p->outputs + t->p->extra) return sum;
-    const float *z = t->shared + t->at.z + t->column + t->lane * S;
+    if (t->in_warp >= t->p->outputs + t->p->extra) return sum;
+    const float *z = t->shared + t->at.z + t->column + t->in_warp * S;
 #pragma unroll
     for (int r = 0; r < warp_rows(W); r += 4) {
         const float4 g = load4(z + r);
@@ -236,7 +236,7 @@ struct backward_layer { /* places in shared memory */
     int number;         /* of the layer */
 };
 
-/* dz of a hidden layer. HEAD: the next one is the head. Adds the lane's rows up to `bias` [FEATURES], if there is one. */
+/* dz of a hidden layer. HEAD: the next one is the head. Adds the thread's rows up to `bias` [FEATURES], if there is one. */
 template <bool TF32, int W, int S, bool HEAD>
 static __device__ __forceinline__ void hidden_backward(const struct train_thread *t, const struct backward_layer *layer, float *bias)
 {
@@ -279,7 +279,7 @@ static __device__ __forceinline__ float over_warps(const float *from, int stride
 
 /* What a warp has made of a weight gradient to `to` [n][k], from output and input `first` on. */
 template <bool TF32, int A, int N>
-static __device__ __forceinline__ void put_weights(struct lane l, float *to, int n, int k, int first_output, int first_input,
+static __device__ __forceinline__ void put_weights(struct tile_thread l, float *to, int n, int k, int first_output, int first_input,
                                                    const float (&sum)[A][N])
 {
 #pragma unroll

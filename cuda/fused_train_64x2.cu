@@ -15,15 +15,15 @@ enum { W = 64, ROWS = warp_rows(W), LAYERS = 2, TILES = 3 /* x̂1, x̂2, dz1 */ 
 template <bool TF32, int G> struct gradients {
     enum { BIASES = TF32 ? 4 : shape<TF32>::FEATURES };
     float w2[4][8], w1[4][G];     /* [output 16 j + row / 4 + 4 a][input feature + 8 i] of warp j (modulo 4) */
-    float head[2 * FUSED_NARROW]; /* narrow: [output][inputs lane, lane + 32] of the warp's rows; else see wide_head_gradient */
-    float b1[BIASES], b2[BIASES]; /* [backward_feature] of the lane's rows; tf32: see tf32_weights */
-    float tail;                   /* head's bias [lane], then log_std, of the warp's rows */
+    float head[2 * FUSED_NARROW]; /* narrow: [output][inputs in_warp, in_warp + 32] of the warp's rows; else see wide_head_gradient */
+    float b1[BIASES], b2[BIASES]; /* [backward_feature] of the thread's rows; tf32: see tf32_weights */
+    float tail;                   /* head's bias [in_warp], then log_std, of the warp's rows */
 };
 
-/* Gradients of the head's weights from the warp's 16 rows: a lane has inputs `lane` and `lane` + 32. */
+/* Gradients of the head's weights from the warp's 16 rows: a thread has inputs `in_warp` and `in_warp` + 32. */
 template <int S, int O> static __device__ __forceinline__ void narrow_gradient(const struct train_thread *t, float (&sum)[2 * FUSED_NARROW])
 {
-    const float *z = t->shared + t->at.z + t->column, *x = t->shared + t->at.x + W * S + t->column + t->lane * S;
+    const float *z = t->shared + t->at.z + t->column, *x = t->shared + t->at.x + W * S + t->column + t->in_warp * S;
 #pragma unroll 2
     for (int r = 0; r < ROWS; r += 4) {
         const float4 low = load4(x + r), high = load4(x + 32 * S + r);
@@ -88,7 +88,7 @@ enum {
 /* The two halves of the rows to one. */
 template <int G> static __device__ __forceinline__ void join_halves(const struct train_thread *t, float (&w2)[4][8], float (&w1)[4][G])
 {
-    float *place = t->shared + t->at.x + END_WEIGHTS + t->warp % 4 * (32 + 4 * G) * 32 + t->lane;
+    float *place = t->shared + t->at.x + END_WEIGHTS + t->warp % 4 * (32 + 4 * G) * 32 + t->in_warp;
 #pragma unroll
     for (int i = 0; i < 32 + 4 * G; i++) {
         const float number = i < 32 ? w2[i / 8 % 4][i % 8] : w1[(i - 32) / G % 4][(i - 32) % G];
@@ -110,7 +110,7 @@ template <bool TF32, int WARPS, int G>
 static __device__ __forceinline__ void put_small(const struct train_thread *t, const struct folded *f, float *chunk,
                                                  const struct gradients<TF32, G> *sum)
 {
-    const int outputs = t->p->outputs, hidden = t->args->networks.features.count, thread = t->warp * 32 + t->lane;
+    const int outputs = t->p->outputs, hidden = t->args->networks.features.count, thread = t->warp * 32 + t->in_warp;
     const int k = thread % W, first = thread / W, step = WARPS / 2; /* every step-th row of 64 */
     const float *end = t->shared + t->at.x;
     for (int l = first; l < LAYERS && k < hidden; l += step)
@@ -166,9 +166,9 @@ static __device__ __forceinline__ void put_gradients(const struct train_thread *
     const int hidden = t->args->networks.features.count, output = t->warp % 4 * 16;
     float *chunk = chunk_sums(t, &f, c), *end = t->shared + t->at.x;
     put_biases<TF32, WARPS>(t, sum->b1, sum->b2);
-    end[END_TAIL + t->warp * 32 + t->lane] = sum->tail;
+    end[END_TAIL + t->warp * 32 + t->in_warp] = sum->tail;
     if (t->p->outputs <= FUSED_NARROW) {
-        float *head = end + END_HEAD + t->warp * FUSED_NARROW * W + t->lane;
+        float *head = end + END_HEAD + t->warp * FUSED_NARROW * W + t->in_warp;
 #pragma unroll
         for (int i = 0; i < 2 * FUSED_NARROW; i++) head[i * 32] = sum->head[i];
     }
@@ -229,9 +229,9 @@ template <bool TF32, int WARPS, int G> static __device__ __forceinline__ void tr
     for (int s = (int)threadIdx.x; s < R * ROW_SUMS; s += WARPS * 32) t->shared[t->at.sums + s] = 0;
     __syncthreads();
     for (; row < end; row += R) {
-        const bool there = row + t->column + t->lane % ROWS < end;
+        const bool there = row + t->column + t->in_warp % ROWS < end;
         const uint32_t at = next.row;
-        if (there && t->lane < ROWS) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
+        if (there && t->in_warp < ROWS) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
         put_inputs<TF32, W, S>(t, &next, G == 3 ? 3 : input_groups(t->p->inputs));
         train_rows<TF32, WARPS>(t, there, at, &sum);
         fetch(t, row + R, end, &next);

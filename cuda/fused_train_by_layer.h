@@ -16,14 +16,14 @@ static constexpr __host__ __device__ int by_layer_groups(int inputs)
     return inputs <= 24 ? 3 : 8;
 }
 
-/* How a block shares out a layer's weight gradient: a warp has 16 outputs x 64 inputs, of width 128 32 x 64; of the first layer 16 outputs
+/* How a block divides a layer's weight gradient: a warp has 16 outputs x 64 inputs, of width 128 32 x 64; of the first layer 16 outputs
  * and all inputs. */
 template <int W> struct by_layer {
     enum {
         WARPS = BY_LAYER_ROWS / warp_rows(W),
         THREADS = WARPS * 32,
         PARTS = THREADS / W, /* threads of an output or input */
-        OUTPUTS = W / 16,    /* of a lane, of inner layers */
+        OUTPUTS = W / 16,    /* of a thread, of inner layers */
         HEADS = FUSED_OUTPUTS_MOST / PARTS
     };
 };
@@ -33,7 +33,7 @@ template <int W, int L, int G> struct gradients {
     float inner[L > 1 ? L - 1 : 1][by_layer<W>::OUTPUTS][8], first[4][G]; /* see put_weights */
     float head[by_layer<W>::HEADS];                                       /* see wide_head_gradient */
     float bias[L];                                                        /* [thread % W] of the rows of part thread / W */
-    float tail;                                                           /* head's bias [lane], then log_std, of the warp's rows */
+    float tail;                                                           /* head's bias [in_warp], then log_std, of the warp's rows */
 };
 
 /* Short observations have a copy of the code of their own, with more registers left, where one copy for all would spill or is tight. */
@@ -55,7 +55,7 @@ static __device__ __forceinline__ void add_weights(const struct train_thread *t,
     if constexpr (TF32) {
         tf32_weights<S, USED>(sum, NULL, t->of_weights, t->shared + g, t->shared + x, BY_LAYER_ROWS);
     } else {
-        const struct lane l = t->of_weights;
+        const struct tile_thread l = t->of_weights;
         product_weights<S, USED>(sum, t->shared + g + l.row / 4 * S, t->shared + x + l.feature * S, BY_LAYER_ROWS);
     }
 }
@@ -153,9 +153,9 @@ template <bool TF32, int W, int L, int G> static __device__ __forceinline__ void
     for (int s = (int)threadIdx.x; s < BY_LAYER_ROWS * ROW_SUMS; s += by_layer<W>::THREADS) t->shared[t->at.sums + s] = 0;
     __syncthreads();
     for (; row < end; row += BY_LAYER_ROWS) {
-        const bool there = row + t->column + t->lane % warp_rows(W) < end;
+        const bool there = row + t->column + t->in_warp % warp_rows(W) < end;
         const uint32_t at = next.row;
-        if (there && t->lane < warp_rows(W)) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
+        if (there && t->in_warp < warp_rows(W)) prefetch_loss(&t->p->pass, &t->args->dist[t->p->dist], at);
         put_inputs<TF32, W, S>(t, &next, chunk_groups<TF32, W, L, G>(t));
 #pragma unroll 1
         for (int l = 0; l < L; l++) train_hidden<TF32, W, S>(t, l);

@@ -66,7 +66,7 @@ static inline void lane_stage(struct lane_staging *staging, struct lane_rows *ro
 static inline struct lane_staging lane_plan(const struct mappo_device *device, const struct mappo_env_io *io, const struct account *account,
                                             int work)
 {
-    const struct lane_strides *by = device->strides;
+    const struct slice_strides *by = device->strides;
     struct lane_staging staging;
     memset(&staging, 0, sizeof staging);
     if (work == LANE_RENEW) return staging;
@@ -168,7 +168,7 @@ template <class STATE, class RULES, int GROUPS> struct lane_program {
 /* What is seen, and then, where it is wanted as a state, all of it once more. */
 template <class LANE>
 static __device__ inline void lane_observe(const typename LANE::state *w, const typename LANE::rules *rules,
-                                           const struct lane_strides *strides, const struct mappo_env_io *lane)
+                                           const struct slice_strides *strides, const struct mappo_env_io *lane)
 {
     LANE::observe(w, rules, lane);
     if (!lane->state || !strides->state_is_all_obs) return;
@@ -192,7 +192,7 @@ static __device__ inline int lane_step(typename LANE::state *w, const typename L
  * By agents: without what is seen, which is for other kernels, and so is what follows from an end. */
 template <class LANE>
 static __device__ inline void lane_play(const int work, typename LANE::state *w, const typename LANE::rules *rules,
-                                        const struct lane_strides *strides, const struct mappo_env_io *lane, const struct account *account,
+                                        const struct slice_strides *strides, const struct mappo_env_io *lane, const struct account *account,
                                         const int32_t e)
 {
     const int end = work == LANE_STEP ? lane_step<LANE>(w, rules, lane, account, e) : MAPPO_RUNNING;
@@ -213,7 +213,7 @@ static __device__ inline void lane_play(const int work, typename LANE::state *w,
 /* The same of a step under the usual rules: each call by itself, so that all numbers and places are known. */
 template <class LANE>
 static __device__ inline void lane_play_usual(typename LANE::state *w, const typename LANE::rules *rules,
-                                              const struct lane_strides *strides, const struct mappo_env_io *lane,
+                                              const struct slice_strides *strides, const struct mappo_env_io *lane,
                                               const struct account *account, const int32_t e)
 {
     const int end = lane_step<LANE>(w, rules, lane, account, e);
@@ -232,7 +232,7 @@ static __device__ inline void lane_play_usual(typename LANE::state *w, const typ
 template <class LANE, bool USUAL>
 static __global__ void __launch_bounds__(LANE_THREADS)
     lane_kernel(const int work, unsigned char *states, const int32_t stride, const int32_t envs, typename LANE::given given,
-                const struct lane_strides strides, const struct lane_staging staging, const struct mappo_env_io io,
+                const struct slice_strides strides, const struct lane_staging staging, const struct mappo_env_io io,
                 const struct account account)
 {
     DYNAMIC_SHARED(uint32_t, shared);
@@ -398,9 +398,9 @@ static int lane_launch(const int work, const struct mappo_device *device, void *
     if (LANE::by_agent) own.state = NULL;
     const struct lane_staging staging = lane_plan(device, &own, account, work);
     const unsigned blocks = ((unsigned)envs + LANE_THREADS - 1) / LANE_THREADS;
-    void (*kernel)(int, unsigned char *, int32_t, int32_t, typename LANE::given, struct lane_strides, struct lane_staging,
+    void (*kernel)(int, unsigned char *, int32_t, int32_t, typename LANE::given, struct slice_strides, struct lane_staging,
                    struct mappo_env_io, struct account) = lane_kernel<LANE, false>;
-    static_assert(sizeof(typename LANE::given) + sizeof(struct lane_strides) + sizeof(struct lane_staging) + sizeof(struct mappo_env_io) +
+    static_assert(sizeof(typename LANE::given) + sizeof(struct slice_strides) + sizeof(struct lane_staging) + sizeof(struct mappo_env_io) +
                           sizeof(struct account) + 64 <=
                       LANE_PARAMETERS,
                   "parameters of a kernel");
@@ -456,7 +456,7 @@ static void lane_launch_group(const struct mappo_device *device, const void *sta
     if constexpr (GROUP >= 0) {
         lane_launch_group<LANE, GROUP - 1>(device, states, envs, io, only, stream);
         if (GROUP >= device->strides->groups) return;
-        const struct lane_group_strides *by = &device->strides->group[GROUP];
+        const struct slice_group_strides *by = &device->strides->group[GROUP];
         const struct mappo_group_io *group = &io->group[GROUP];
         int32_t before = 0;
         struct lane_sight sight;

@@ -122,7 +122,7 @@ static struct composed_work work_of(struct cuda *cuda, const struct network *net
     return w;
 }
 
-static struct live_rows live_of(const struct tiles *t, int first, int rows)
+static struct live_rows live_of(const struct packed_rows *t, int first, int rows)
 {
     const struct live_rows l = {t->count, t->batch_rows, first, rows};
     return l;
@@ -139,31 +139,31 @@ static __device__ float warp_sum(float x)
 /* to [rows][inputs], a warp a row; normalised where the network has a feature norm. Rows that are not there are 0. */
 static __global__ void pack_kernel(const struct batch batch, const struct live_rows l, const float *x, float *to, int inputs, int normalise)
 {
-    const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
+    const int in_warp = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
     if (row >= l.rows) return;
     to += (size_t)row * (size_t)inputs;
     if (row >= live_count(&l)) {
-        for (int j = lane; j < inputs; j += 32) to[j] = 0;
+        for (int j = in_warp; j < inputs; j += 32) to[j] = 0;
         return;
     }
     const float *from = x + batch_row(&batch, row) * (size_t)inputs;
     float scale = 1, shift = 0;
     if (normalise) {
         float sum = 0, squares = 0;
-        for (int j = lane; j < inputs; j += 32) sum += from[j];
+        for (int j = in_warp; j < inputs; j += 32) sum += from[j];
         const float mean = warp_sum(sum) / (float)inputs;
-        for (int j = lane; j < inputs; j += 32) squares += (from[j] - mean) * (from[j] - mean);
+        for (int j = in_warp; j < inputs; j += 32) squares += (from[j] - mean) * (from[j] - mean);
         const struct norm_row n = norm_of(mean, warp_sum(squares) / (float)inputs);
         scale = n.inverse;
         shift = n.offset;
     }
-    for (int j = lane; j < inputs; j += 32) to[j] = from[j] * scale + shift;
+    for (int j = in_warp; j < inputs; j += 32) to[j] = from[j] * scale + shift;
 }
 
-void composed_pack(struct cuda *cuda, const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch)
+void composed_pack(struct cuda *cuda, const struct network *net, struct packed_rows *packed, const float *x, const struct batch *batch)
 {
-    LAUNCH(pack_kernel, cuda_blocks((size_t)tiles->rows, ROW_WARPS), ROW_WARPS * 32, 0, cuda->stream, *batch,
-           live_of(tiles, 0, tiles->rows), x, tiles->x, net->inputs, (int)net->feature_norm);
+    LAUNCH(pack_kernel, cuda_blocks((size_t)packed->rows, ROW_WARPS), ROW_WARPS * 32, 0, cuda->stream, *batch,
+           live_of(packed, 0, packed->rows), x, packed->x, net->inputs, (int)net->feature_norm);
     LAUNCHED("packing inputs");
 }
 
@@ -190,7 +190,7 @@ static __device__ float norm_input(const struct norm_pass *p, float x, int j)
 }
 
 /* False: the row is not there. It is 0 in training, so that it adds
- * nothing to the gradients: 0 times what an earlier pass left behind might be no number. */
+ * nothing to the gradients: 0 times what an earlier pass left behind might be NaN. */
 static __device__ bool norm_row_is_there(const struct norm_pass *p, int row, float *x)
 {
     if (row < live_count(&p->live)) return true;
@@ -201,40 +201,40 @@ static __device__ bool norm_row_is_there(const struct norm_pass *p, int row, flo
 /* x = layer norm(activation(x + bias)) or layer norm(x), without scale and shift; a warp a row. The variance takes a pass of its own. */
 template <int N> static __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward_kernel(const struct norm_pass p)
 {
-    const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
-    float *x = p.x + (size_t)row * (size_t)p.hidden + lane, a[N], sum = 0, squares = 0;
-    if (!norm_row_is_there(&p, row, x - lane)) return;
+    const int in_warp = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
+    float *x = p.x + (size_t)row * (size_t)p.hidden + in_warp, a[N], sum = 0, squares = 0;
+    if (!norm_row_is_there(&p, row, x - in_warp)) return;
 #pragma unroll
-    for (int i = 0; i < N; i++) a[i] = lane + 32 * i < p.hidden ? norm_input(&p, x[32 * i], lane + 32 * i) : 0.0f;
+    for (int i = 0; i < N; i++) a[i] = in_warp + 32 * i < p.hidden ? norm_input(&p, x[32 * i], in_warp + 32 * i) : 0.0f;
 #pragma unroll
     for (int i = 0; i < N; i++) sum += a[i];
     struct norm_row n = {0, 1, 1};
     if (p.layer_norm) {
         const float mean = warp_sum(sum) / (float)p.hidden;
 #pragma unroll
-        for (int i = 0; i < N; i++) squares += lane + 32 * i < p.hidden ? (a[i] - mean) * (a[i] - mean) : 0.0f;
+        for (int i = 0; i < N; i++) squares += in_warp + 32 * i < p.hidden ? (a[i] - mean) * (a[i] - mean) : 0.0f;
         n = norm_of(mean, warp_sum(squares) / (float)p.hidden);
-        if (lane == 0) norm_put(&p, row, &n);
+        if (in_warp == 0) norm_put(&p, row, &n);
     }
 #pragma unroll
     for (int i = 0; i < N; i++) {
-        if (lane + 32 * i < p.hidden) x[32 * i] = a[i] * n.inverse + n.offset;
+        if (in_warp + 32 * i < p.hidden) x[32 * i] = a[i] * n.inverse + n.offset;
     }
 }
 
 /* The same for layers of any width: the row stays in memory. */
 static __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward_wide_kernel(const struct norm_pass p)
 {
-    const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
+    const int in_warp = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
     float *x = p.x + (size_t)row * (size_t)p.hidden, sum = 0, squares = 0;
     if (!norm_row_is_there(&p, row, x)) return;
-    for (int j = lane; j < p.hidden; j += 32) sum += x[j] = norm_input(&p, x[j], j);
+    for (int j = in_warp; j < p.hidden; j += 32) sum += x[j] = norm_input(&p, x[j], j);
     if (!p.layer_norm) return;
     const float mean = warp_sum(sum) / (float)p.hidden;
-    for (int j = lane; j < p.hidden; j += 32) squares += (x[j] - mean) * (x[j] - mean);
+    for (int j = in_warp; j < p.hidden; j += 32) squares += (x[j] - mean) * (x[j] - mean);
     const struct norm_row n = norm_of(mean, warp_sum(squares) / (float)p.hidden);
-    for (int j = lane; j < p.hidden; j += 32) x[j] = x[j] * n.inverse + n.offset;
-    if (lane == 0) norm_put(&p, row, &n);
+    for (int j = in_warp; j < p.hidden; j += 32) x[j] = x[j] * n.inverse + n.offset;
+    if (in_warp == 0) norm_put(&p, row, &n);
 }
 
 static void norm_forward(struct cuda *cuda, const struct norm_pass *p)
@@ -267,7 +267,7 @@ static __global__ void bias_kernel(const struct live_rows l, float *z, int wide,
 struct part {
     struct cuda *cuda;
     const struct network *net;
-    const struct tiles *tiles;
+    const struct packed_rows *packed;
     struct composed_work work;
     struct live_rows live;
     const float *input; /* [rows][D] */
@@ -285,14 +285,14 @@ static void layer_product(const struct part *p, int l, float *out, int ld)
 {
     const int k = layer_inputs(p->net, l), n = layer_outputs(p->net, l);
     const struct gemm g = {
-        out, layer_input(p, l), p->tiles->folded + layout_weight(p->net, l), p->live.rows, n, k, ld, k, k, false, true, false, p->live};
+        out, layer_input(p, l), p->packed->folded + layout_weight(p->net, l), p->live.rows, n, k, ld, k, k, false, true, false, p->live};
     gemm_run(p->cuda, &g);
 }
 
 static struct gru_pass gru_of(const struct part *p)
 {
     const int l = layer_gru(p->net);
-    const float *folded = p->tiles->folded;
+    const float *folded = p->packed->folded;
     const struct gru_pass g = {p->work.gru,
                                p->time,
                                folded + layout_weight(p->net, l + 1),
@@ -316,7 +316,7 @@ static void forward_part(const struct part *p, float *out, int ld, bool training
     const struct network *net = p->net;
     for (int l = 0; l < net->layers; l++) {
         layer_product(p, l, p->work.x[l], net->hidden);
-        const struct norm_pass n = {p->live,     p->work.x[l],    p->work.norm[l],      p->tiles->folded + layout_bias(net, l),
+        const struct norm_pass n = {p->live,     p->work.x[l],    p->work.norm[l],      p->packed->folded + layout_bias(net, l),
                                     net->hidden, net->activation, (int)net->layer_norm, p->work.rows,
                                     training};
         norm_forward(p->cuda, &n);
@@ -330,23 +330,28 @@ static void forward_part(const struct part *p, float *out, int ld, bool training
     }
     layer_product(p, layer_head(net), out, ld);
     LAUNCH(bias_kernel, cuda_blocks((size_t)p->live.rows * (size_t)net->outputs, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->live,
-           out, ld, net->outputs, p->tiles->folded + layout_bias(net, layer_head(net)));
+           out, ld, net->outputs, p->packed->folded + layout_bias(net, layer_head(net)));
     LAUNCHED("outputs");
 }
 
-static struct part part_of(struct cuda *cuda, const struct network *net, const struct tiles *tiles, const struct recurrent *time, int first)
+static struct part part_of(struct cuda *cuda, const struct network *net, const struct packed_rows *packed, const struct recurrent *time,
+                           int first)
 {
-    const int left = tiles->rows - first, rows = part_rows(net, left);
-    const struct part p = {
-        cuda, net, tiles, work_of(cuda, net, tiles->max_rows), live_of(tiles, first, rows), tiles->x + (size_t)first * (size_t)net->inputs,
-        time};
+    const int left = packed->rows - first, rows = part_rows(net, left);
+    const struct part p = {cuda,
+                           net,
+                           packed,
+                           work_of(cuda, net, packed->max_rows),
+                           live_of(packed, first, rows),
+                           packed->x + (size_t)first * (size_t)net->inputs,
+                           time};
     return p;
 }
 
 void composed_forward(struct cuda *cuda, const struct forward_pass *pass)
 {
-    for (int first = 0; first < pass->tiles->rows; first += most_rows(pass->net)) {
-        const struct part p = part_of(cuda, pass->net, pass->tiles, pass->recurrent, first);
+    for (int first = 0; first < pass->packed->rows; first += most_rows(pass->net)) {
+        const struct part p = part_of(cuda, pass->net, pass->packed, pass->recurrent, first);
         forward_part(&p, pass->out + (size_t)first * (size_t)pass->net->outputs, pass->net->outputs, false);
     }
 }
@@ -389,11 +394,11 @@ static __global__ void __launch_bounds__(LOSS_THREADS, 4) loss_kernel(const stru
 /* to [PASS_SUMS] = or += the blocks' sums, a warp for each: every 32nd block's in a thread, then across the warp */
 static __global__ void loss_sum_kernel(double *to, const double *sums, int blocks, int add)
 {
-    const int i = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    const int i = (int)threadIdx.x / 32, in_warp = (int)threadIdx.x % 32;
     double total = 0;
-    for (int b = lane; b < blocks; b += 32) total += sums[b * PASS_SUMS + i];
+    for (int b = in_warp; b < blocks; b += 32) total += sums[b * PASS_SUMS + i];
     for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(0xffffffffu, total, step);
-    if (lane == 0) to[i] = add ? to[i] + total : total;
+    if (in_warp == 0) to[i] = add ? to[i] + total : total;
 }
 
 static void losses(const struct part *p, const struct train_pass *pass, float *z, int wide)
@@ -403,7 +408,7 @@ static void losses(const struct part *p, const struct train_pass *pass, float *z
     if (pass->loss == LOSS_POLICY) c.dist = *pass->policy.dist;
     LAUNCH(loss_kernel, blocks, LOSS_THREADS, 0, p->cuda->stream, c);
     LAUNCHED("losses");
-    LAUNCH(loss_sum_kernel, 1, PASS_SUMS * 32, 0, p->cuda->stream, p->tiles->sums, p->work.sums, (int)blocks, p->live.first > 0);
+    LAUNCH(loss_sum_kernel, 1, PASS_SUMS * 32, 0, p->cuda->stream, p->packed->sums, p->work.sums, (int)blocks, p->live.first > 0);
     LAUNCHED("losses");
 }
 
@@ -413,17 +418,17 @@ static void losses(const struct part *p, const struct train_pass *pass, float *z
 static __global__ void __launch_bounds__(CUDA_THREADS) column_part_kernel(const float *g, int rows, int wide, int columns, float *part)
 {
     __shared__ float of_thread[CUDA_THREADS / 32][32];
-    const int c = (int)(blockIdx.x * 32 + threadIdx.x % 32), lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
+    const int c = (int)(blockIdx.x * 32 + threadIdx.x % 32), in_warp = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     const int from = (int)((int64_t)rows * (int)blockIdx.y / COLUMN_SPLITS),
               to = (int)((int64_t)rows * ((int)blockIdx.y + 1) / COLUMN_SPLITS);
     float sum = 0;
     if (c < columns)
         for (int r = from + warp; r < to; r += CUDA_THREADS / 32) sum += g[(size_t)r * (size_t)wide + (size_t)c];
-    of_thread[warp][lane] = sum;
+    of_thread[warp][in_warp] = sum;
     __syncthreads();
     if (warp > 0 || c >= columns) return;
     float total = 0;
-    for (int w = 0; w < CUDA_THREADS / 32; w++) total += of_thread[w][lane];
+    for (int w = 0; w < CUDA_THREADS / 32; w++) total += of_thread[w][in_warp];
     part[(size_t)blockIdx.y * (size_t)columns + (size_t)c] = total;
 }
 
@@ -440,18 +445,18 @@ static __global__ void column_sum_kernel(const float *part, int columns, int spl
 /* g, the gradient by x̂, to that by z, the sum before the activation, or by what was normalised; a warp a row. */
 static __global__ void norm_backward_kernel(const struct norm_pass p, float *g)
 {
-    const int lane = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
+    const int in_warp = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
     if (row >= p.live.rows) return;
     const float *x = p.x + (size_t)row * (size_t)p.hidden;
     float *to = g + (size_t)row * (size_t)p.hidden;
     if (row >= live_count(&p.live)) {
-        for (int j = lane; j < p.hidden; j += 32) to[j] = 0;
+        for (int j = in_warp; j < p.hidden; j += 32) to[j] = 0;
         return;
     }
     float c1 = 0, c2 = 0;
     struct norm_row n = {0, 1, 1};
     if (p.layer_norm) {
-        for (int j = lane; j < p.hidden; j += 32) {
+        for (int j = in_warp; j < p.hidden; j += 32) {
             c1 += to[j];
             c2 += to[j] * x[j];
         }
@@ -461,7 +466,7 @@ static __global__ void norm_backward_kernel(const struct norm_pass p, float *g)
         n.inverse = p.norm[p.part + row];
         n.deviation = p.norm[2 * p.part + row];
     }
-    for (int j = lane; j < p.hidden; j += 32)
+    for (int j = in_warp; j < p.hidden; j += 32)
         to[j] = p.activation == NO_ACTIVATION ? norm_gradient_plain(&n, to[j], x[j], c1, c2)
                                               : norm_gradient(&n, to[j], x[j], c1, c2, p.activation);
 }
@@ -471,7 +476,7 @@ static void layer_gradient(const struct part *p, int l, const float *g, int ld)
 {
     const int k = layer_inputs(p->net, l), n = layer_outputs(p->net, l), head = l == layer_head(p->net);
     const int columns = head ? n + p->net->extra : n, add = p->live.first > 0;
-    float *chunk = p->tiles->chunk;
+    float *chunk = p->packed->chunk;
     const struct gemm weight = {
         chunk + layout_weight(p->net, l), g, layer_input(p, l), n, k, p->live.rows, k, ld, k, true, false, add != 0, {NULL, 0, 0, 0}};
     gemm_run(p->cuda, &weight);
@@ -487,7 +492,7 @@ static void layer_gradient(const struct part *p, int l, const float *g, int ld)
 static void back_through(const struct part *p, int l, const float *g, int ld, float *gx, const struct norm_pass *norm)
 {
     const int n = layer_outputs(p->net, l), k = layer_inputs(p->net, l);
-    const struct gemm input = {gx,    g,      p->tiles->folded + layout_weight(p->net, l), p->live.rows, k, n, k, ld, k, false, false,
+    const struct gemm input = {gx,    g,      p->packed->folded + layout_weight(p->net, l), p->live.rows, k, n, k, ld, k, false, false,
                                false, p->live};
     gemm_run(p->cuda, &input);
     LAUNCH(norm_backward_kernel, cuda_blocks((size_t)p->live.rows, ROW_WARPS), ROW_WARPS * 32, 0, p->cuda->stream, *norm, gx);
@@ -528,8 +533,8 @@ static void backward_part(const struct part *p, float *g, float *gx)
 
 void composed_train(struct cuda *cuda, const struct train_pass *pass)
 {
-    for (int first = 0; first < pass->tiles->rows; first += most_rows(pass->net)) {
-        const struct part p = part_of(cuda, pass->net, pass->tiles, pass->recurrent, first);
+    for (int first = 0; first < pass->packed->rows; first += most_rows(pass->net)) {
+        const struct part p = part_of(cuda, pass->net, pass->packed, pass->recurrent, first);
         forward_part(&p, p.work.g, p.work.wide, true);
         losses(&p, pass, p.work.g, p.work.wide);
         backward_part(&p, p.work.g, p.work.gx);

@@ -23,16 +23,16 @@ static inline __host__ __device__ int pack_row(int inputs)
     return inputs | 1;
 }
 
-/* The warp's rows to shared memory: its lanes take numbers that follow each other, across rows. A round's loads are all on their way before
- * the first is stored. */
+/* The warp's rows to shared memory: its threads take numbers that follow each other, across rows. A round's loads are all on their way
+ * before the first is stored. */
 static __device__ __forceinline__ void pack_fetch(const struct fused_packing *p, float *shared, int first, int live)
 {
     enum { BATCH = 9 }; /* 18 inputs take one round */
-    const int lane = (int)threadIdx.x % 32, warp_row = (int)threadIdx.x / 32 * PACK_WARP_ROWS, ld = pack_row(p->inputs);
-    const int mine = first + warp_row + lane % PACK_WARP_ROWS; /* the row that this lane looks up for the others */
+    const int in_warp = (int)threadIdx.x % 32, warp_row = (int)threadIdx.x / 32 * PACK_WARP_ROWS, ld = pack_row(p->inputs);
+    const int mine = first + warp_row + in_warp % PACK_WARP_ROWS; /* the row that this thread looks up for the others */
     const uint32_t at = mine < live ? (uint32_t)batch_row(&p->batch, mine) : 0;
     const int rows_on = 32 / p->inputs, numbers_on = 32 % p->inputs;
-    int row = lane / p->inputs, j = lane % p->inputs;
+    int row = in_warp / p->inputs, j = in_warp % p->inputs;
     for (int left = PACK_WARP_ROWS * p->inputs; left > 0; left -= 32 * BATCH) {
         float x[BATCH];
         int to[BATCH]; /* -1: beyond the warp's rows */
@@ -117,13 +117,13 @@ static __device__ __forceinline__ void forward_warp(const struct fused_forwards 
                                                     const struct weights *w, int row, int live)
 {
     enum { S = FORWARD_ROW, ROWS = warp_rows(W), FOURS = ROWS / 4 };
-    const int lane = (int)threadIdx.x % 32, column = (int)threadIdx.x / 32 * ROWS, padded = round_up(p->inputs, 4);
-    const struct lane l = lane_of<TF32, W>(lane);
+    const int in_warp = (int)threadIdx.x % 32, column = (int)threadIdx.x / 32 * ROWS, padded = round_up(p->inputs, 4);
+    const struct tile_thread l = tile_thread_of<TF32, W>(in_warp);
     float *z = shared + column, *x0 = z + l.row, *h = shared + w->first - W * S + column + l.row;
     const struct tile_norm none = {NULL, NULL, NULL};
     __syncwarp();
-    for (int k = lane / FOURS; k < round_up(padded, 8); k += 32 / FOURS) {
-        const int r = lane % FOURS * 4;
+    for (int k = in_warp / FOURS; k < round_up(padded, 8); k += 32 / FOURS) {
+        const int r = in_warp % FOURS * 4;
         const float4 x = row + r < live && k < padded ? packed_rows(p->x, padded, row + r, k) : make_float4(0, 0, 0, 0);
         store4(z + k * S + r, rounded<TF32>(x.x), rounded<TF32>(x.y), rounded<TF32>(x.z), rounded<TF32>(x.w));
     }
@@ -132,16 +132,16 @@ static __device__ __forceinline__ void forward_warp(const struct fused_forwards 
         const struct hidden_layer layer = hidden_layer_of<W>(&args->networks, shared, w, i, p->inputs);
         hidden_forward<TF32, W, S>(&layer, l, i == 0 ? x0 : h, h, &none, false);
     }
-    outputs_forward<W, S>(shared + w->head, shared + w->head_bias, p->outputs, lane, h - l.row, z);
+    outputs_forward<W, S>(shared + w->head, shared + w->head_bias, p->outputs, in_warp, h - l.row, z);
     if (p->out) {
         const int numbers = (live - row < ROWS ? live - row : ROWS) * p->outputs;
-        for (int i = lane; i < numbers; i += 32) {
+        for (int i = in_warp; i < numbers; i += 32) {
             const int r = i / p->outputs;
             p->out[(size_t)row * (size_t)p->outputs + (size_t)i] = z[(i - r * p->outputs) * S + r];
         }
     }
-    if (p->dist >= 0 && lane < ROWS && row + lane < live)
-        act_row(&p->act, &args->dist[p->dist], batch_row(&p->act.batch, row + lane), z + lane, S);
+    if (p->dist >= 0 && in_warp < ROWS && row + in_warp < live)
+        act_row(&p->act, &args->dist[p->dist], batch_row(&p->act.batch, row + in_warp), z + in_warp, S);
 }
 
 template <bool TF32, int W>
@@ -208,19 +208,19 @@ int fused_chunks(const struct cuda *cuda, const struct network *net, int rows)
     return parts < most ? parts : most;
 }
 
-void fused_pack(struct cuda *cuda, const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch)
+void fused_pack(struct cuda *cuda, const struct network *net, struct packed_rows *packed, const float *x, const struct batch *batch)
 {
     struct fused_packing p;
     p.batch = *batch;
     p.x = x;
-    p.to = tiles->x;
+    p.to = packed->x;
     p.inputs = net->inputs;
     p.rows = batch->units * batch->rows;
     p.normalise = net->feature_norm;
-    CHECK(p.rows <= tiles->max_rows, "pack: %d rows do not fit %d", p.rows, tiles->max_rows);
-    tiles->rows = p.rows;
-    tiles->count = batch->count;
-    tiles->batch_rows = batch->rows;
+    CHECK(p.rows <= packed->max_rows, "pack: %d rows do not fit %d", p.rows, packed->max_rows);
+    packed->rows = p.rows;
+    packed->count = batch->count;
+    packed->batch_rows = batch->rows;
     if (p.rows == 0) return;
     const size_t shared = FUSED_PACKED_ROWS * (size_t)pack_row(net->inputs) * sizeof(float);
     LAUNCH(fused_pack_kernel, cuda_blocks((size_t)p.rows, FUSED_PACKED_ROWS), PACK_THREADS, shared, cuda->stream, p);
@@ -258,13 +258,13 @@ static struct fused_networks networks_of(const struct network *net)
 }
 
 /* Fills in a pass that has the launch's next `blocks` blocks; *used: those that it has so far. */
-static void pass_fill(struct fused_pass *p, const struct network *net, const struct tiles *tiles, int dist, int blocks, int *used)
+static void pass_fill(struct fused_pass *p, const struct network *net, const struct packed_rows *packed, int dist, int blocks, int *used)
 {
-    p->x = tiles->x;
-    p->folded = tiles->folded;
-    p->count = tiles->count;
-    p->batch_rows = tiles->batch_rows;
-    p->rows = tiles->rows;
+    p->x = packed->x;
+    p->folded = packed->folded;
+    p->count = packed->count;
+    p->batch_rows = packed->batch_rows;
+    p->rows = packed->rows;
     p->inputs = net->inputs;
     p->outputs = net->outputs;
     p->dist = dist;
@@ -289,7 +289,7 @@ static bool forwards_add(struct cuda *cuda, struct fused_forwards *args, const s
     struct fused_forwarding *p = &args->pass[args->networks.passes++];
     if (act) p->act = *act;
     p->out = pass->out;
-    pass_fill(p, pass->net, pass->tiles, dist, forward_pass_blocks(cuda, pass->net, pass->tiles->rows), blocks);
+    pass_fill(p, pass->net, pass->packed, dist, forward_pass_blocks(cuda, pass->net, pass->packed->rows), blocks);
     return true;
 }
 
@@ -318,7 +318,7 @@ void fused_forward(struct cuda *cuda, const struct forward_pass *pass, const str
         int dists = 0, blocks = 0;
         args.networks = networks_of(net);
         for (; i < passes && alike(net, pass[i].net); i++) {
-            if (pass[i].tiles->rows == 0) continue;
+            if (pass[i].packed->rows == 0) continue;
             if (!forwards_add(cuda, &args, known, &dists, &blocks, &pass[i], act ? &act[i] : NULL)) break;
             at_least(&shared, forward_shared(pass[i].net));
         }
@@ -334,7 +334,7 @@ void fused_forward(struct cuda *cuda, const struct forward_pass *pass, const str
 static bool trainings_add(struct cuda *cuda, struct fused_trainings *args, const struct distribution **known, int *dists, int *blocks,
                           const struct train_pass *pass)
 {
-    const struct tiles *t = pass->tiles;
+    const struct packed_rows *t = pass->packed;
     const int dist = pass->loss == LOSS_POLICY ? dist_number(args->dist, known, dists, pass->policy.dist) : 0;
     if (args->networks.passes == FUSED_PASSES || dist < 0) return false;
     struct fused_training *p = &args->pass[args->networks.passes++];
@@ -366,9 +366,9 @@ void fused_train(struct cuda *cuda, const struct train_pass *pass, int passes)
         int dists = 0, blocks = 0;
         args.networks = networks_of(net);
         for (; i < passes && alike(net, pass[i].net) && pass_warps(cuda, pass[i].net, &other) == warps; i++) {
-            CHECK(pass[i].tiles->rows == pass[i].batch.units * pass[i].batch.rows, "train: %d rows are packed, the batch has %d",
-                  pass[i].tiles->rows, pass[i].batch.units * pass[i].batch.rows);
-            if (pass[i].tiles->rows == 0) continue;
+            CHECK(pass[i].packed->rows == pass[i].batch.units * pass[i].batch.rows, "train: %d rows are packed, the batch has %d",
+                  pass[i].packed->rows, pass[i].batch.units * pass[i].batch.rows);
+            if (pass[i].packed->rows == 0) continue;
             if (!trainings_add(cuda, &args, known, &dists, &blocks, &pass[i])) break;
             pass_warps(cuda, pass[i].net, &shared);
         }

@@ -22,7 +22,7 @@ static inline int partial_blocks(size_t n, int items_of_a_block)
 static __device__ inline double block_sum(double x)
 {
     __shared__ double of_warp[BLOCK_WARPS];
-    for (int lane = WARP / 2; lane > 0; lane /= 2) x += __shfl_xor_sync(0xffffffffu, x, lane);
+    for (int distance = WARP / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(0xffffffffu, x, distance);
     __syncthreads(); /* of an earlier sum, all have read */
     if (threadIdx.x % WARP == 0) of_warp[threadIdx.x / WARP] = x;
     __syncthreads();
@@ -35,14 +35,14 @@ static __device__ inline double block_sum(double x)
 static __device__ inline int block_scan(int x, int *total)
 {
     __shared__ int of_warp[BLOCK_WARPS];
-    const int lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
+    const int in_warp = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
     int sum = x;
     for (int step = 1; step < WARP; step *= 2) {
         const int before = __shfl_up_sync(0xffffffffu, sum, step);
-        if (lane >= step) sum += before;
+        if (in_warp >= step) sum += before;
     }
     __syncthreads();
-    if (lane == WARP - 1) of_warp[warp] = sum;
+    if (in_warp == WARP - 1) of_warp[warp] = sum;
     __syncthreads();
     int first = 0;
     *total = 0;

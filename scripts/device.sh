@@ -4,7 +4,7 @@
 # FOLDER ($OUT, else device-<time>) receives summary.txt, at most 60 lines, written anew after every step: a call that is ended at any moment
 # has lost one step. The other files, seven at most: machine.txt, tests.log, bench.jsonl, learning.jsonl, profiles.txt, sanitizer.log, errors.log.
 # Parts: machine, tests (kernels), bench, learning, profiles (where ncu or nsys is), training (tests of the whole program), sanitizer. Each step
-# has its share of the time (--seconds, 570) and is ended there. On an emulated device (BUILD=build/emulated) steps are few and sizes tiny.
+# has its time (--seconds, 570) and is ended there. On an emulated device (BUILD=build/emulated) steps are few and sizes tiny.
 # Exit code 0: all that was wanted ran and nothing failed; 1: something failed, or the time was too short; 2: it could not begin.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh device.sh`
 set -u +o posix
@@ -54,17 +54,17 @@ summarise() {
 child=""
 trap 'ended="ended by a signal"; summarise; [ -z "$child" ] || kill "$child" 2>/dev/null; exit 130' INT TERM HUP
 left() { echo $((total - (SECONDS - began))); }
-share() { # PERCENT of the time in seconds, as far as there is any left
+seconds_of() { # PERCENT of the time in seconds, as far as there is any left
     local seconds=$((total * $1 / 100)) left
     left=$(left)
     [ "$seconds" -ge 1 ] || seconds=1
     echo $((seconds < left ? seconds : left))
 }
-# step PERCENT NAME FILE COMMAND...: runs it within its share; $code and $took say how it ended, $work/output holds what it printed, which
+# step PERCENT NAME FILE COMMAND...: runs it within its time; $code and $took say how it ended, $work/output holds what it printed, which
 # is added to FILE (- = nothing). Fails where no time was left.
 step() {
     local name=$2 file=$3 start=$SECONDS
-    seconds=$(share "$1")
+    seconds=$(seconds_of "$1")
     shift 3
     [ "$seconds" -ge 1 ] || { left_out+=("$part: $name (no time left)") && return 1; }
     summarise
@@ -113,7 +113,7 @@ run_machine() {
 
 # test PERCENT NAME: a program of tests/cuda, counted by tests/run.sh
 run_test() {
-    step "$1" "$2" tests.log tests/run.sh -j 1 -t "$(share "$1")" "cuda/$2" || return
+    step "$1" "$2" tests.log tests/run.sh -j 1 -t "$(seconds_of "$1")" "cuda/$2" || return
     row "$2" "$(tail -1 "$work/output" | grep ' passed, ')$(grep -m1 -o 'not ok.*' "$work/output" | sed 's/^/: /')"
 }
 run_tests() {
@@ -205,7 +205,7 @@ run_profiles() {
 run_sanitizer() {
     local tool
     for tool in memcheck racecheck initcheck; do
-        step 12 "$tool" sanitizer.log env MAPPO_SANITIZER_SECONDS="$(share 11)" tests/cuda/test_sanitizer.sh $tool || continue
+        step 12 "$tool" sanitizer.log env MAPPO_SANITIZER_SECONDS="$(seconds_of 11)" tests/cuda/test_sanitizer.sh $tool || continue
         if grep -q '# SKIP' "$work/output"; then
             left_out+=("sanitizer: $tool ($(sed 's/.*# SKIP *//' "$work/output"))") && continue
         fi

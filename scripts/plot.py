@@ -109,7 +109,7 @@ def environment(ini, name):
 
 
 def make_room(path):
-    """An older picture of ours is replaced; anything else that stands under the name is set aside with a word."""
+    """An older picture of ours is replaced; anything else that stands under the name is set aside with a message."""
     if not os.path.lexists(path):
         return
     if not os.path.isfile(path):

@@ -158,7 +158,7 @@ else
 fi
 
 # ---- CBLAS: `mappo bench` compares with one, and opens it by itself; the program is linked with none ----
-# A file name of the library is kept, with its folder where that is none of the system's.
+# A file name of the library is kept, with its folder unless that is one of the system's.
 blas_file=""
 blas_names() { # KIND
     case $1 in

@@ -80,7 +80,7 @@ static void leave_code(const struct comm *comm, int code)
     if (file) fclose(file);
 }
 
-/* Before any work: who asks for the code must be able to believe that it comes. */
+/* Before any work: who asks for the code must be able to rely on it. */
 static int check_exit_file(const struct comm *comm, struct error *err)
 {
     const char *path = getenv("MAPPO_EXIT_FILE");
@@ -95,12 +95,12 @@ static int check_exit_file(const struct comm *comm, struct error *err)
 
 int main(int argc, char **argv)
 {
-    openmp_settle(argv);
+    openmp_prepare(argv);
     struct error err = {0};
     struct comm *comm;
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, like a full disk */
     if (comm_open(&comm, &argc, &argv, &err)) return error_report(&err);
-    calls_watch();
+    calls_install_handlers();
 
     static struct arguments args;
     const struct command *command = NULL;

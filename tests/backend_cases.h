@@ -213,18 +213,18 @@ static const int row_counts[] = {0, 1, 2, 15, 16, 31, 33, 47, 48, 49, 63, 64, 65
 static void forward_rows(struct backend *b, const struct network *net, const real *parameters, const float *x, int first, int rows,
                          real *out)
 {
-    struct tiles *tiles = b->tiles_create(b, net, rows);
+    struct packed_rows *packed = b->packed_rows_create(b, net, rows);
     const struct batch batch = {NULL, rows, 1, NULL};
     const size_t inputs = (size_t)net->inputs, outs = (size_t)rows * (size_t)net->outputs;
     const struct forward_pass pass = {.net = net,
                                       .parameters = lend(b, parameters, net->parameters * sizeof(real)),
-                                      .tiles = tiles,
+                                      .packed = packed,
                                       .out = b->alloc(b, "outputs", outs * sizeof(real))};
-    b->pack(b, net, &tiles, lend(b, x + (size_t)first * inputs, (size_t)rows * inputs * sizeof *x), &batch, 1);
+    b->pack(b, net, &packed, lend(b, x + (size_t)first * inputs, (size_t)rows * inputs * sizeof *x), &batch, 1);
     b->forward(b, &pass, 1);
     take(b, out, pass.out, outs * sizeof(real));
     b->free(b, pass.out);
-    b->tiles_destroy(b, tiles);
+    b->packed_rows_destroy(b, packed);
     lend_end(b);
 }
 

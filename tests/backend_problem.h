@@ -221,9 +221,9 @@ static struct train_pass problem_lend_with(struct problem *q, struct backend *b,
         time->mask = lend(b, q->start, n);
         pass.recurrent = time;
     }
-    pass.tiles = b->tiles_create(b, &q->net, q->units * q->rows);
+    pass.packed = b->packed_rows_create(b, &q->net, q->units * q->rows);
     const float *x = lend(b, q->x, n * (size_t)q->inputs * sizeof *q->x);
-    b->pack(b, &q->net, &pass.tiles, x, &pass.batch, 1);
+    b->pack(b, &q->net, &pass.packed, x, &pass.batch, 1);
     return pass;
 }
 
@@ -236,7 +236,7 @@ static void problem_take(struct problem *q, struct backend *b, const struct trai
 {
     take(b, q->gradient, pass->gradient, q->net.parameters * sizeof(real));
     TAKE(b, q->sum, pass->sum);
-    b->tiles_destroy(b, pass->tiles);
+    b->packed_rows_destroy(b, pass->packed);
 }
 
 static void problem_train(struct problem *q, struct backend *b)

@@ -48,7 +48,7 @@ static void sequences_forward(struct sequences *q, struct backend *b, const stru
     const int rows = time->batch.units * time->batch.rows;
     const size_t states = (size_t)q->rows * (size_t)q->net.hidden * sizeof(real),
                  outs = (size_t)rows * (size_t)q->net.outputs * sizeof(real);
-    struct tiles *tiles = b->tiles_create(b, &q->net, rows);
+    struct packed_rows *packed = b->packed_rows_create(b, &q->net, rows);
     struct recurrent lent_time = *time;
     lent_time.batch.unit = lend(b, time->batch.unit, (size_t)time->batch.units * sizeof *time->batch.unit);
     lent_time.hidden = lend(b, hidden, states);
@@ -57,14 +57,14 @@ static void sequences_forward(struct sequences *q, struct backend *b, const stru
     if (hidden == q->after) lent_time.hidden_out = (real *)(uintptr_t)lent_time.hidden; /* in place */
     const struct forward_pass pass = {.net = &q->net,
                                       .parameters = lend(b, q->parameters, q->net.parameters * sizeof(real)),
-                                      .tiles = tiles,
+                                      .packed = packed,
                                       .recurrent = &lent_time,
                                       .out = lend(b, q->out, (size_t)q->rows * (size_t)q->net.outputs * sizeof(real))};
-    b->pack(b, &q->net, &tiles, lend(b, q->x, (size_t)q->rows * (size_t)q->net.inputs * sizeof *q->x), &lent_time.batch, 1);
+    b->pack(b, &q->net, &packed, lend(b, q->x, (size_t)q->rows * (size_t)q->net.inputs * sizeof *q->x), &lent_time.batch, 1);
     b->forward(b, &pass, 1);
     take(b, q->out, pass.out, outs);
     take(b, q->after, lent_time.hidden_out, states);
-    b->tiles_destroy(b, tiles);
+    b->packed_rows_destroy(b, packed);
     lend_end(b);
 }
 

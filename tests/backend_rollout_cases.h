@@ -46,14 +46,14 @@ static void selected_rows_cover_the_shard(void **state)
     enum { T = 7, E = 6, A = 3, LO = 2, HI = 5, STEPS = T * (HI - LO) };
     struct backend *b = open_backend(1, -1);
     static const struct {
-        int item_agents, set, by_row, state_by_row, repeats;
+        int item_agents, set, by_row, critic_by_row, repeats;
     } kinds[] = {{1, -1, 0, 0, 1}, {1, -1, 0, 0, 3}, {A, -1, 1, 1, 1}, {A, -1, 1, 0, 1}, {1, 2, 1, 1, 1}, {1, 1, 1, 0, 1}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         for (int shuffled = 0; shuffled < 3; shuffled++) {
             const int items = STEPS * kinds[i].item_agents, repeats = kinds[i].repeats;
             int32_t rows[STEPS * A], units[STEPS * A * 3], order[STEPS * A], seen[T * E * A] = {0};
             for (int k = 0; k < items; k++) order[k] = items - 1 - k;
-            const struct update_now now = {.update = 5};
+            const struct update_numbers numbers = {.update = 5};
             struct select_pass pass = {.shape = {E, LO, HI, A, kinds[i].item_agents, kinds[i].set, kinds[i].by_row},
                                        .items = items,
                                        .shuffled = shuffled > 0,
@@ -62,18 +62,18 @@ static void selected_rows_cover_the_shard(void **state)
                                        .shard = 1,
                                        .epoch = 2,
                                        .epochs = 4,
-                                       .now = lend(b, &now, sizeof now),
-                                       .state_by_row = kinds[i].state_by_row,
-                                       .state_repeats = repeats,
+                                       .numbers = lend(b, &numbers, sizeof numbers),
+                                       .critic_by_row = kinds[i].critic_by_row,
+                                       .critic_repeats = repeats,
                                        .rows = LEND(b, rows),
-                                       .state = LEND(b, units)};
-            int32_t *const all_rows = pass.rows, *const all_units = pass.state;
+                                       .critic = LEND(b, units)};
+            int32_t *const all_rows = pass.rows, *const all_units = pass.critic;
             const int cut = items / 3;
             for (int half = 0; half < 2; half++) { /* two minibatches */
                 pass.from = half ? cut : 0;
                 pass.count = half ? items - cut : cut;
                 pass.rows = all_rows + pass.from;
-                pass.state = all_units + pass.from * repeats;
+                pass.critic = all_units + pass.from * repeats;
                 b->select(b, &pass, 1);
             }
             TAKE(b, rows, all_rows);
@@ -84,7 +84,7 @@ static void selected_rows_cover_the_shard(void **state)
                 const int step = item / kinds[i].item_agents, u = step / (HI - LO) * E + LO + step % (HI - LO);
                 const int agent = kinds[i].set >= 0 ? kinds[i].set : item % kinds[i].item_agents;
                 assert_int_equal(rows[k], kinds[i].by_row ? u * A + agent : u);
-                for (int r = 0; r < repeats; r++) assert_int_equal(units[k * repeats + r], kinds[i].state_by_row ? u * A + agent : u);
+                for (int r = 0; r < repeats; r++) assert_int_equal(units[k * repeats + r], kinds[i].critic_by_row ? u * A + agent : u);
                 assert_int_equal(seen[rows[k]]++, 0);
             }
             lend_end(b);
@@ -92,7 +92,7 @@ static void selected_rows_cover_the_shard(void **state)
     b->close(b);
 }
 
-/* ---- ends, scattering, copying, numbers that are none ---- */
+/* ---- ends, scattering, copying, numbers that are not finite ---- */
 
 static void ended_steps_are_found_in_their_order(void **state)
 {
@@ -219,7 +219,7 @@ struct learning_case {
     struct ppo_learner learner[LEARNERS];
     struct normalizer norm[LEARNERS];
     struct fault fault;
-    struct update_now now;
+    struct update_numbers numbers;
     struct moments advantage, ret;
     struct minibatch_statistics minibatch;
     real gradient[LEARNERS * PARAMETERS], sum[LEARNERS * 2 * PASS_SUMS];
@@ -227,16 +227,17 @@ struct learning_case {
     uint64_t bad[2];
 };
 
-static const struct ppo_rules rules = {.normalizer = NORMALIZER_VALUENORM,
-                                       .beta = 0.9,
-                                       .policy_active = 1,
-                                       .step = {.max_grad_norm = 0.5, .share = 0.25, .adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5}}};
+static const struct ppo_rules rules = {
+    .normalizer = NORMALIZER_VALUENORM,
+    .beta = 0.9,
+    .policy_active = 1,
+    .step = {.max_grad_norm = 0.5, .mean_weight = 0.25, .adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5}}};
 
 static void learning_case_build(struct learning_case *c)
 {
     struct naive_rng rng = {77};
     memset(c, 0, sizeof *c);
-    c->now = (struct update_now){.update = 3, .steps = 30, .actor_rate = 1e-3, .critic_rate = 2e-3};
+    c->numbers = (struct update_numbers){.update = 3, .steps = 30, .actor_rate = 1e-3, .critic_rate = 2e-3};
     c->advantage = (struct moments){100, 50, 70};
     c->ret = (struct moments){100, 20, 300};
     c->minibatch = (struct minibatch_statistics){{200, 100, 400}, 150};
@@ -265,8 +266,8 @@ static void learn_once(struct backend *b, struct learning_case *c)
         for (int k = 0; k < 2; k++) {
             const int at = l * PARAMETERS + (k ? ACTOR : 0);
             step[2 * l + k] = (struct optimizer_pass){.optimizer = k ? &on->learner[l].critic : &on->learner[l].actor,
-                                                      .rate = k ? &on->now.critic_rate : &on->now.actor_rate,
-                                                      .steps = &on->now.steps,
+                                                      .rate = k ? &on->numbers.critic_rate : &on->numbers.actor_rate,
+                                                      .steps = &on->numbers.steps,
                                                       .step = 5,
                                                       .gradient = on->gradient + at,
                                                       .parameters = on->parameters + at,
@@ -299,7 +300,7 @@ static void learners_step_by_their_definitions(void **state)
     for (int i = 0; i < PARAMETERS; i++)
         squares[i >= ACTOR] += (double)before.gradient[PARAMETERS + i] * (double)before.gradient[PARAMETERS + i];
     const struct optimizer *actor = &c.learner[1].actor, *critic = &c.learner[1].critic;
-    const struct ppo_metrics *now = &c.learner[1].now;
+    const struct ppo_metrics *now = &c.learner[1].minibatch;
     assert_true(fabs(c.learner[1].mean.explained_variance - explained) < 1e-12);
     assert_true(actor->divisor == 150 && critic->divisor == 200);
     assert_true(fabs(actor->norm - sqrt(squares[0]) / 150) < 1e-9 && fabs(critic->norm - sqrt(squares[1]) / 200) < 1e-9);

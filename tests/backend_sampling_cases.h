@@ -75,7 +75,7 @@ static void act_run(struct backend *b, struct act_problem *a, int first_row, int
 }
 
 /* Frequencies within five standard errors of their probabilities: fixed seed, so it cannot flake. */
-static void check_share(const char *what, double count, double p)
+static void check_frequency(const char *what, double count, double p)
 {
     const double error = sqrt(fmax(p * (1 - p), 1e-12) / ACT_ROWS);
     if (!(fabs(count / ACT_ROWS - p) <= 5 * error))
@@ -107,8 +107,8 @@ static void actions_follow_their_distribution(void **state)
         }
         double z[5];
         for (int k = 0; k < 5; k++) z[k] = k == 1 ? -1e10 : out[k];
-        for (int k = 0; k < 5; k++) check_share("choice", choice[k], exp(z[k] - naive_log_sum(z, 5)));
-        for (int k = 0; k < 3; k++) check_share("bit", bit[k], 1 / (1 + exp(-out[7 + k])));
+        for (int k = 0; k < 5; k++) check_frequency("choice", choice[k], exp(z[k] - naive_log_sum(z, 5)));
+        for (int k = 0; k < 3; k++) check_frequency("bit", bit[k], 1 / (1 + exp(-out[7 + k])));
         for (int k = 0; k < 2; k++) {
             const double mean = sum[k] / ACT_ROWS, std = sqrt(squares[k] / ACT_ROWS - mean * mean), expected = exp(a.log_std_double[k]);
             if (fabs(mean - out[5 + k]) > 5 * expected / sqrt(ACT_ROWS) || fabs(std / expected - 1) > 5 / sqrt(2.0 * ACT_ROWS))
@@ -211,14 +211,14 @@ static void forward_act_is_forward_and_act(void **state)
     real *out = calloc(2 * outs, sizeof *out), *log_prob = calloc(2 * ROWS, sizeof *log_prob);
     for (int threads = 1; threads <= 3; threads++) {
         struct backend *b = open_backend(threads, -1);
-        struct tiles *tiles = b->tiles_create(b, &q.net, ROWS);
+        struct packed_rows *packed = b->packed_rows_create(b, &q.net, ROWS);
         const struct batch batch = {NULL, ROWS / 3, 3, NULL};
         const real *parameters = lend(b, q.parameters, q.net.parameters * sizeof(real));
         const uint8_t *mask = lend(b, q.mask, ROWS * (size_t)q.dist.logits);
-        b->pack(b, &q.net, &tiles, lend(b, q.x, ROWS * (size_t)q.inputs * sizeof *q.x), &batch, 1);
+        b->pack(b, &q.net, &packed, lend(b, q.x, ROWS * (size_t)q.inputs * sizeof *q.x), &batch, 1);
         for (int fused = 0; fused < 2; fused++) {
             const struct forward_pass forward = {
-                .net = &q.net, .parameters = parameters, .tiles = tiles, .out = lend(b, out, outs * sizeof *out)};
+                .net = &q.net, .parameters = parameters, .packed = packed, .out = lend(b, out, outs * sizeof *out)};
             const struct act_pass act = {.dist = &q.dist,
                                          .batch = batch,
                                          .out = forward.out,
@@ -247,7 +247,7 @@ static void forward_act_is_forward_and_act(void **state)
         assert_memory_equal(act_int, act_int + ints, ints * sizeof *act_int);
         assert_memory_equal(act_real, act_real + reals, reals * sizeof *act_real);
         assert_memory_equal(log_prob, log_prob + ROWS, ROWS * sizeof *log_prob);
-        b->tiles_destroy(b, tiles);
+        b->packed_rows_destroy(b, packed);
         b->close(b);
     }
     free(act_int), free(act_real), free(out), free(log_prob);

@@ -1,5 +1,5 @@
-/* Updates of one range of learners after another, for every backend: each agent of test/kitchen_sink has its own parameters, so that nothing
- * is shared between them. */
+/* Updates of one range of learners after another, for every backend: each agent of test/kitchen_sink has its own parameters, so that
+ * nothing is shared between them. */
 #ifndef TESTS_PPO_RANGE_CASES_H
 #define TESTS_PPO_RANGE_CASES_H
 
@@ -129,7 +129,7 @@ static void collect(struct fixture *f)
     rollout_finish(f->rollout);
 }
 
-static void hear(struct fixture *f)
+static void read_outcome(struct fixture *f)
 {
     struct error err = {0};
     struct ppo_metrics metrics[MAPPO_MAX_GROUPS];
@@ -157,7 +157,7 @@ static size_t train(struct how how, int order, real **parameters)
             for (int r = 0; r < ranges; r++) ppo_learn(f.ppo, order == FORWARDS ? r : ranges - 1 - r);
             ppo_end(f.ppo);
         }
-        hear(&f);
+        read_outcome(&f);
     }
     for (int g = 0; g < f.spec->groups; g++) all += f.policy[g].size;
     real *to = *parameters = calloc(all, sizeof *to);
@@ -207,7 +207,7 @@ static void a_factor_on_a_row_is_one_on_its_objective(void **state)
         free(advantage);
         for (int r = 0; r < ppo_ranges(f[i].ppo); r++) ppo_learn(f[i].ppo, r);
         ppo_end(f[i].ppo);
-        hear(&f[i]);
+        read_outcome(&f[i]);
     }
     for (int g = 0; g < f[0].spec->groups; g++)
         for (int s = 0; s < f[0].policy[g].sets[ROLE_ACTOR]; s++) {
@@ -288,7 +288,7 @@ static void given_actions_are_evaluated_by_the_present_policies(void **state)
         check_ratios(&f, &later, 2);
         for (int r = 1; r < ranges; r++) ppo_learn(f.ppo, r);
         ppo_end(f.ppo);
-        hear(&f);
+        read_outcome(&f);
         if (minibatches == 1) check_entropies(&f, &first);
         for (int g = 0; g < f.spec->groups; g++) {
             f.backend->free(f.backend, first.log_prob[g]);

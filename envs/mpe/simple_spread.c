@@ -22,7 +22,7 @@ static const struct mappo_option options[] = {
      "mpe2: today's package; on-policy: the reference MAPPO's own copy, whose returns papers report"},
     {"N", MAPPO_OPTION_INT, "3", 1, SPREAD_MAX_AGENTS, NULL, "agents, and as many landmarks"},
     {"local_ratio", MAPPO_OPTION_REAL, "0.5", 0, 1, NULL,
-     "share of the agent's own collisions in its reward; the rest is the team's (mpe2)"},
+     "fraction of the agent's own collisions in its reward; the rest is the team's (mpe2)"},
     {"max_cycles", MAPPO_OPTION_INT, "25", 1, 1e6, NULL, "steps of an episode"},
     {"continuous_actions", MAPPO_OPTION_BOOL, "0", 0, 1, NULL, "actions are Box(0, 1, 5) instead of Discrete(5)"},
     {"curriculum", MAPPO_OPTION_BOOL, "0", 0, 1, NULL, "train in stages (mpe2)"},

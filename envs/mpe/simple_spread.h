@@ -31,7 +31,7 @@ struct spread_rules {
     int32_t success_ends;       /* terminate_on_success */
     int32_t agent_neighbors;    /* nearest others that an agent sees; -1 = all, in index order */
     int32_t landmark_neighbors; /* nearest landmarks that an agent sees; -1 = all, in index order */
-    double local_ratio;         /* share of the agent's own collisions in its reward */
+    double local_ratio;         /* fraction of the agent's own collisions in its reward */
 };
 
 /* State of one environment; N velocities, N agent positions and N landmark positions, x and y each, follow it in the type of the rules. */
@@ -140,7 +140,7 @@ MAPPO_FN void spread_move(struct spread *w, const struct spread_rules *rules, co
 
 /* Rewards [N] and the info columns [SPREAD_INFOS] (either NULL = not wanted) of the present state; returns how many landmarks are covered.
  */
-MAPPO_FN int spread_judge(const struct spread *w, const struct spread_rules *rules, rule_real *reward, float *info)
+MAPPO_FN int spread_score(const struct spread *w, const struct spread_rules *rules, rule_real *reward, float *info)
 {
     const int n = rules->agents;
     const rule_real *position = spread_position(w, n), *landmark = spread_landmark(w, n);
@@ -188,7 +188,7 @@ MAPPO_FN int spread_step(struct spread *w, const struct spread_rules *rules, con
 {
     const struct rule_group_io *group = &io->group[0];
     spread_move(w, rules, group->act_int, group->act_real);
-    const int covered = spread_judge(w, rules, group->reward, io->info), late = ++w->steps >= rules->max_cycles;
+    const int covered = spread_score(w, rules, group->reward, io->info), late = ++w->steps >= rules->max_cycles;
     const int success = !late && rules->success_ends && covered == rules->agents;
     for (int i = 0; i < rules->agents && group->terminated; i++) group->terminated[i] = (uint8_t)success;
     return late ? MAPPO_TRUNCATED : success ? MAPPO_TERMINATED : MAPPO_RUNNING;

@@ -93,7 +93,7 @@ static void meeting_describe(struct description *d, const struct meeting_rules *
 
 /* ---- what may be left out: a look at snapshots, a player, pictures ----------------------------------------- */
 
-/* Whether a state from a file may be gone on with: believes nothing. */
+/* Whether a state that was read from a file is valid: the file may be damaged. */
 static int meeting_sound(const struct meeting *w, const struct meeting_rules *rules)
 {
     int sound = w->steps >= 0 && w->steps < rules->max_steps;

@@ -44,8 +44,8 @@ struct algorithm {
     void *self;
 };
 
-/* Share of the device's work while collecting that the host's stepping hid; NaN where there is no such work. The host also waits for what
- * is not counted (values of truncated episodes), and then more than all is the same as all. */
+/* Fraction of the device's work while collecting that the host's stepping hid; NaN where there is no such work. The host also waits for
+ * what is not counted (values of truncated episodes), and then more than all is the same as all. */
 static inline double algorithm_hidden(const struct algorithm *algorithm)
 {
     return algorithm->seconds_device > 0 ? fmax(0, 1 - algorithm->seconds_wait / algorithm->seconds_device) : (double)NAN;

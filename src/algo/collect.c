@@ -229,7 +229,7 @@ static int collect_direct(struct collector *c, struct vecenv *env, struct error 
     return 0;
 }
 
-/* As act, and then brings the actions to the host. */
+/* As act, then downloads the actions. */
 static void act_for(struct collector *c, int stage, int k, int t)
 {
     const struct collect_work *work = c->work;
@@ -255,7 +255,7 @@ static void await_actions(struct collector *c, int stage)
     if (backend->mark_seconds) c->seconds_device += backend->mark_seconds(backend, stage % BACKEND_STAGES);
 }
 
-/* Steps one stage and brings what it saw and what followed to the backend, which then infers its next actions. */
+/* Steps one stage and uploads what it saw and what followed; the backend then infers its next actions. */
 static int step_stage(struct collector *c, struct vecenv *env, int stage, int t, struct error *err)
 {
     const struct collect_work *work = c->work;

@@ -48,7 +48,7 @@ void collector_destroy(struct collector *collector); /* NULL is allowed */
 /* First observations from a fresh start (reset) or from restored environments (observe). `env` must outlive the collector's use. */
 int collect_begin(struct collector *collector, struct vecenv *env, bool restored, struct error *err);
 
-/* config.steps steps; a full rollout is carried over before. What the environments did wrong (env/judge.h) names environment (global
+/* config.steps steps; a full rollout is carried over before. What the environments did wrong (env/verify.h) names environment (global
  * index), agent and step; of environments on a device `check` has it, later. */
 int collect_steps(struct collector *collector, struct vecenv *env, struct error *err);
 

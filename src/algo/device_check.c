@@ -1,7 +1,7 @@
 #include "algo/device_check.h"
 
 #include "base/finite.h"
-#include "env/judge.h"
+#include "env/verify.h"
 
 /* ---- what is looked at --------------------------------------------------------------------------------------------------------------- */
 
@@ -111,10 +111,10 @@ static void say(const struct device_check *check, const struct look *look, uint6
 {
     const struct slice *slice = look->slice;
     const struct mappo_group *group = slice->group < 0 ? NULL : &check->spec->group[slice->group];
-    if (look->kind == LOOK_NUMBERS) judge_say_number(text, size, group, slice->what, slice->width, at, nonfinite_value(found));
-    if (look->kind == LOOK_MASKS) judge_say_mask(text, size, group, slice->width, at);
-    if (look->kind == LOOK_REWARDS) judge_say_reward(text, size, group, at);
-    if (look->kind == LOOK_ENDS) judge_say_end(text, size, check->spec, (int)(found % 4));
+    if (look->kind == LOOK_NUMBERS) verify_say_number(text, size, group, slice->what, slice->width, at, nonfinite_value(found));
+    if (look->kind == LOOK_MASKS) verify_say_mask(text, size, group, slice->width, at);
+    if (look->kind == LOOK_REWARDS) verify_say_reward(text, size, group, at);
+    if (look->kind == LOOK_ENDS) verify_say_end(text, size, check->spec, (int)(found % 4));
 }
 
 struct finding {

@@ -1,5 +1,5 @@
-/* What environments on a device wrote, looked at once after each call of collect_steps: the host looks at what environments wrote there while it
- * is in the cache (env/judge.h), a device at everything at once. Results stay on the device until somebody asks for them. */
+/* What environments on a device wrote, looked at once after each call of collect_steps: the host looks at what environments wrote there
+ * while it is in the cache (env/verify.h), a device at everything at once. Results stay on the device until somebody asks for them. */
 #ifndef MAPPO_ALGO_DEVICE_CHECK_H
 #define MAPPO_ALGO_DEVICE_CHECK_H
 

@@ -89,8 +89,8 @@ static struct optimizer_pass step_of(const struct ppo *ppo, int l, int role, int
     const int set = at->of.set[role];
     return (struct optimizer_pass){
         .optimizer = actor ? &ppo->learner[l].actor : &ppo->learner[l].critic,
-        .rate = actor ? &ppo->now->actor_rate : &ppo->now->critic_rate,
-        .steps = &ppo->now->steps,
+        .rate = actor ? &ppo->numbers->actor_rate : &ppo->numbers->critic_rate,
+        .steps = &ppo->numbers->steps,
         .step = epoch * ppo->config.minibatches + minibatch,
         .gradient = at->range->flat + at->gradient + (actor ? 0 : at->actor),
         .parameters = policy_network_at(policy, policy->parameters, role, set),
@@ -139,15 +139,15 @@ static void pack_inputs(struct ppo *ppo, const struct learner_range *range, int 
 {
     const struct ppo_batches *batches = &ppo->batches;
     for (int g = 0; g < ppo->rollout->groups; g++) {
-        const float *x = role == ROLE_ACTOR ? ppo->rollout->transitions->all.group[g].obs : ppo->rollout->inputs.group[g].now;
+        const float *x = role == ROLE_ACTOR ? ppo->rollout->transitions->all.group[g].obs : ppo->rollout->inputs.group[g].current;
         int count = 0;
         for (int i = range->part_first; i < range->part_end; i++) {
             const struct ppo_part *part = &batches->part[i];
-            if (part->group != g || part->of.set[role] < 0 || (role == ROLE_CRITIC && !ppo->critic_tiles_own[i])) continue;
-            ppo->tiles[count] = role == ROLE_ACTOR ? ppo->actor_tiles[i] : ppo->critic_tiles[i];
+            if (part->group != g || part->of.set[role] < 0 || (role == ROLE_CRITIC && !ppo->critic_packed_own[i])) continue;
+            ppo->packed[count] = role == ROLE_ACTOR ? ppo->actor_packed[i] : ppo->critic_packed[i];
             ppo->batch[count++] = role == ROLE_ACTOR ? batches->actor[i] : batches->pack[i];
         }
-        if (count) ppo->backend->pack(ppo->backend, policy_network(ppo->policy[g], role), ppo->tiles, x, ppo->batch, count);
+        if (count) ppo->backend->pack(ppo->backend, policy_network(ppo->policy[g], role), ppo->packed, x, ppo->batch, count);
     }
 }
 
@@ -199,7 +199,7 @@ static void show_minibatch(struct ppo *ppo, const struct learner_range *range, i
                                      .minibatch = minibatch,
                                      .group = at->group,
                                      .set = {of->set[ROLE_ACTOR], of->set[ROLE_CRITIC]},
-                                     .metrics = ppo->seen[l].now,
+                                     .metrics = ppo->seen[l].minibatch,
                                      .actor_gradient = at->actor ? gradient : NULL,
                                      .critic_gradient = at->critic ? gradient + at->actor : NULL,
                                      .actor_divisor = ppo->seen[l].actor.divisor,
@@ -212,7 +212,7 @@ static void show_minibatch(struct ppo *ppo, const struct learner_range *range, i
 
 /* ---- the update ---------------------------------------------------------------------------------------------------------------------- */
 
-/* What an update does without a word from the host, so that a device may record it once and replay it. */
+/* What an update does without waiting for the host, so that a device may record it once and replay it. */
 static void prepare(struct ppo *ppo, int range)
 {
     (void)range;
@@ -259,16 +259,16 @@ static int64_t steps_of_update(const struct ppo *ppo)
     return (int64_t)ppo->config.epochs * ppo->config.minibatches;
 }
 
-static void write_now(struct ppo *ppo, int64_t update)
+static void write_update_numbers(struct ppo *ppo, int64_t update)
 {
-    const struct update_now now = {.update = update,
-                                   .steps = ppo->policy[0]->updates + (ppo->begun - ppo->heard) * steps_of_update(ppo),
-                                   .actor_rate = ppo->config.actor_rate,
-                                   .critic_rate = ppo->config.critic_rate};
-    ppo->backend->upload(ppo->backend, ppo->now, &now, sizeof now);
+    const struct update_numbers numbers = {.update = update,
+                                           .steps = ppo->policy[0]->updates + (ppo->begun - ppo->read) * steps_of_update(ppo),
+                                           .actor_rate = ppo->config.actor_rate,
+                                           .critic_rate = ppo->config.critic_rate};
+    ppo->backend->upload(ppo->backend, ppo->numbers, &numbers, sizeof numbers);
 }
 
-static int report(const struct ppo *ppo, const struct outcome *outcome, struct error *err)
+static int report_fault(const struct ppo *ppo, const struct outcome *outcome, struct error *err)
 {
     static const char *const what[] = {[FAULT_POLICY_LOSS] = "the policy loss",
                                        [FAULT_VALUE_LOSS] = "the value loss",
@@ -291,11 +291,11 @@ static void read_metrics(const struct ppo *ppo, const struct ppo_learner *learne
         const struct learner_at *at = &ppo->at[l];
         struct ppo_metrics *of = &metrics[at->group], mean = learner[l].mean; /* sums of a network that is not there are 0 */
         const int sets = ppo->policy[at->group]->sets[at->actor ? ROLE_ACTOR : ROLE_CRITIC];
-        const double share = 1.0 / sets;
+        const double weight = 1.0 / sets;
         if (!at->critic) mean.value_mean = mean.value_deviation = mean.explained_variance = 0;
-        ppo_metrics_add(of, &mean, share);
-        if (at->actor) of->actor_grad_norm += share * learner[l].actor.mean_norm;
-        if (at->critic) of->critic_grad_norm += share * learner[l].critic.mean_norm;
+        ppo_metrics_add(of, &mean, weight);
+        if (at->actor) of->actor_grad_norm += weight * learner[l].actor.mean_norm;
+        if (at->critic) of->critic_grad_norm += weight * learner[l].critic.mean_norm;
         of->explained_variance += mean.explained_variance / sets;
     }
 }
@@ -312,7 +312,7 @@ static void fetch_outcome(struct ppo *ppo)
     struct backend *backend = ppo->backend;
     const int slot = (int)(ppo->begun % BACKEND_OUTCOMES);
     struct outcome *outcome = &ppo->outcome[slot];
-    CHECK(ppo->begun - ppo->heard < BACKEND_OUTCOMES, "too many updates whose outcome nobody has heard");
+    CHECK(ppo->begun - ppo->read < BACKEND_OUTCOMES, "too many updates whose outcome was not read");
     fetch(ppo, outcome->learner, ppo->learner, (size_t)ppo->learners * sizeof *ppo->learner);
     fetch(ppo, outcome->fault, ppo->fault, sizeof *ppo->fault);
     fetch(ppo, outcome->bad, ppo->rollout->collector->check.bad, (size_t)ppo->rollout->collector->check.bads * sizeof *outcome->bad);
@@ -323,7 +323,7 @@ static void fetch_outcome(struct ppo *ppo)
 
 void ppo_update(struct ppo *ppo, int64_t update)
 {
-    write_now(ppo, update);
+    write_update_numbers(ppo, update);
     repeat(ppo, &ppo->replay, ppo->ranges * steps_of_update(ppo), prepare_and_learn, ppo->ranges);
     fetch_outcome(ppo);
 }
@@ -335,7 +335,7 @@ int ppo_ranges(const struct ppo *ppo)
 
 void ppo_begin(struct ppo *ppo, int64_t update)
 {
-    write_now(ppo, update);
+    write_update_numbers(ppo, update);
     repeat(ppo, &ppo->replay_begin, 0, prepare, 0);
 }
 
@@ -382,7 +382,7 @@ void ppo_evaluate(struct ppo *ppo, int number, const struct ppo_evaluation *eval
             if (set < 0) continue;
             ppo->forward[passes] = (struct forward_pass){.net = &policy->actor,
                                                          .parameters = policy_actor(policy, policy->parameters, set),
-                                                         .tiles = ppo->actor_tiles[i],
+                                                         .packed = ppo->actor_packed[i],
                                                          .out = out};
             ppo->evaluate[passes++] = (struct evaluate_pass){.dist = &policy->dist,
                                                              .batch = ppo->batches.actor[i],
@@ -406,13 +406,13 @@ void ppo_evaluate(struct ppo *ppo, int number, const struct ppo_evaluation *eval
 int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics, struct error *err)
 {
     struct backend *backend = ppo->backend;
-    const int slot = (int)(ppo->heard % BACKEND_OUTCOMES);
+    const int slot = (int)(ppo->read % BACKEND_OUTCOMES);
     const struct outcome *outcome = &ppo->outcome[slot];
-    CHECK(ppo->heard < ppo->begun, "the outcome of an update that was not begun");
-    ppo->heard++;
+    CHECK(ppo->read < ppo->begun, "the outcome of an update that was not begun");
+    ppo->read++;
     if (backend->wait) backend->wait(backend, BACKEND_STAGES + slot);
     read_metrics(ppo, outcome->learner, metrics);
-    if (outcome->fault->kind != NO_FAULT) return report(ppo, outcome, err);
+    if (outcome->fault->kind != NO_FAULT) return report_fault(ppo, outcome, err);
     for (int g = 0; g < ppo->rollout->groups; g++) ppo->policy[g]->updates += steps_of_update(ppo);
     return 0;
 }

@@ -31,7 +31,7 @@ void ppo_destroy(struct ppo *ppo); /* NULL is allowed */
 void ppo_learning_rate(struct ppo *ppo, double actor, double critic);
 
 /* All epochs and minibatches for every group. `update` is the count of updates so far (Philox position of the permutations). The rollout's
- * advantages are normalised in place. A device is only told: what came of it is heard later, before BACKEND_OUTCOMES more are begun. */
+ * advantages are normalised in place. A device is only told: its outcome is read later, before BACKEND_OUTCOMES more are begun. */
 void ppo_update(struct ppo *ppo, int64_t update);
 
 /* The same for learners that are updated one range after the other, in an order of the caller's, each with all its epochs:
@@ -42,8 +42,8 @@ void ppo_update(struct ppo *ppo, int64_t update);
  *
  * ppo_update does so in the order of the ranges. A device records each range on its own. In between the rollout's advantages, normalised by
  * ppo_begin, are the caller's to change: what a row of theirs is multiplied by is a factor of the row's whole objective, min(r M A,
- * clip(r) M A), which is where HAPPO's product M of the other agents' ratios stands (Kuba et al. 2022, arXiv:2109.11251); and log_prob - log g in
- * the place of log_prob makes r g of every ratio r, as CoPPO's clipping needs. */
+ * clip(r) M A), which is where HAPPO's product M of the other agents' ratios stands (Kuba et al. 2022, arXiv:2109.11251); and log_prob -
+ * log g in the place of log_prob makes r g of every ratio r, as CoPPO's clipping needs. */
 int ppo_ranges(const struct ppo *ppo);
 void ppo_begin(struct ppo *ppo, int64_t update);
 void ppo_learn(struct ppo *ppo, int range);
@@ -60,8 +60,8 @@ size_t ppo_outputs(const struct ppo *ppo);
 void ppo_evaluate(struct ppo *ppo, int range, const struct ppo_evaluation *evaluation);
 
 /* Waits for the oldest update that was not asked for yet. EXIT_NUMERICAL where a loss or gradient was not finite: no step has spread it; on
- * every rank, naming group, epoch and minibatch. metrics: see backend/kernels/ppo_metrics.h. Where environments step on the device this is the
- * only place of an iteration where the host waits. */
+ * every rank, naming group, epoch and minibatch. metrics: see backend/kernels/ppo_metrics.h. Where environments step on the device this is
+ * the only place of an iteration where the host waits. */
 int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics /* [groups] */, struct error *err);
 
 /* What a test can feed in and look at: permutations that another implementation drew, and every minibatch after its step. */

@@ -75,12 +75,12 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int l
     select->seed = config->seed;
     select->shard = rollout->transitions->config.first_shard + (uint32_t)shard;
     select->epochs = config->epochs;
-    select->now = b->now;
-    select->state_by_row = single && policy->state_rows > 1;
-    select->state_repeats = shared_input ? part->critic_rows : 1;
+    select->numbers = b->numbers;
+    select->critic_by_row = single && policy->state_rows > 1;
+    select->critic_repeats = shared_input ? part->critic_rows : 1;
     const size_t largest = (size_t)ppo_part_largest(b, part);
     select->rows = backend->alloc(backend, "units of minibatches", largest * sizeof(int32_t));
-    select->state = backend->alloc(backend, "units of minibatches", largest * (size_t)select->state_repeats * sizeof(int32_t));
+    select->critic = backend->alloc(backend, "units of minibatches", largest * (size_t)select->critic_repeats * sizeof(int32_t));
     b->everything[i] = (struct batch){list_everything(b, &select->shape, env_steps), env_steps, own ? 1 : agents, NULL};
     if (config->hooks && config->hooks->permutation && config->minibatches > 1)
         b->order[i] = backend->alloc(backend, "permutation", (size_t)part->items * sizeof(int32_t));
@@ -114,7 +114,7 @@ static void select_minibatch(struct ppo_batches *b, int first, int end, int epoc
         const bool all = minibatches == 1 && !b->everything[i].unit;
         b->actor[i] = (struct batch){all ? NULL : select->rows, select->count, part->rows, NULL};
         b->critic[i] = (struct batch){all ? NULL : select->rows, select->count, part->critic_rows, NULL};
-        b->pack[i] = (struct batch){all && select->state_repeats == 1 ? NULL : select->state, select->count * select->state_repeats,
+        b->pack[i] = (struct batch){all && select->critic_repeats == 1 ? NULL : select->critic, select->count * select->critic_repeats,
                                     part->pack_rows, NULL};
     }
     b->rollout->backend->select(b->rollout->backend, b->pass + first, end - first);
@@ -156,7 +156,7 @@ void ppo_batches_destroy(struct ppo_batches *b)
     struct backend *backend = b->rollout->backend;
     for (int i = 0; i < b->parts; i++) {
         backend->free(backend, b->part[i].select.rows);
-        backend->free(backend, b->part[i].select.state);
+        backend->free(backend, b->part[i].select.critic);
         backend->free(backend, b->order[i]);
         backend->free(backend, (void *)(uintptr_t)b->everything[i].unit);
     }

@@ -29,7 +29,7 @@ struct ppo_batches {
     const struct ppo_config *config;
     const struct rollout *rollout;
     struct policy *const *policy;
-    const struct update_now *now; /* the backend's */
+    const struct update_numbers *numbers; /* the backend's */
     int parts, group_first[MAPPO_MAX_GROUPS + 1];
     struct ppo_part *part;
     struct select_pass *pass;            /* [parts] scratch */
@@ -38,7 +38,7 @@ struct ppo_batches {
     struct batch *everything;            /* [parts] all rows, as [T][E][A] */
 };
 
-/* config … now are set by the caller. */
+/* config … numbers are set by the caller. */
 int ppo_batches_create(struct ppo_batches *batches, struct arena *arena, struct error *err);
 void ppo_batches_destroy(struct ppo_batches *batches);
 /* Fills actor, critic and pack of parts [first, end). The same is selected for every epoch where there is one minibatch: then this was done

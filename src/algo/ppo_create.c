@@ -29,7 +29,7 @@ static void create_learners(struct ppo *ppo)
                                     .policy_active = ppo->config.policy_active_masks,
                                     .value_active = ppo->config.value_active_masks,
                                     .step = {.max_grad_norm = (double)ppo->config.max_grad_norm,
-                                             .share = 1.0 / ((double)ppo->config.epochs * (double)ppo->config.minibatches),
+                                             .mean_weight = 1.0 / ((double)ppo->config.epochs * (double)ppo->config.minibatches),
                                              .adam = ppo->config.adam}};
 }
 
@@ -124,7 +124,7 @@ static struct train_pass actor_pass(const struct ppo *ppo, int i)
     return (struct train_pass){.loss = LOSS_POLICY,
                                .net = &policy->actor,
                                .parameters = policy_actor(policy, policy->parameters, part->of.set[ROLE_ACTOR]),
-                               .tiles = ppo->actor_tiles[i],
+                               .packed = ppo->actor_packed[i],
                                .policy = {.dist = &policy->dist,
                                           .objective = ppo->config.policy,
                                           .act_int = taken->act_int,
@@ -149,7 +149,7 @@ static struct train_pass critic_pass(const struct ppo *ppo, int i)
     return (struct train_pass){.loss = LOSS_VALUE,
                                .net = &policy->critic,
                                .parameters = policy_critic(policy, policy->parameters, part->of.set[ROLE_CRITIC]),
-                               .tiles = ppo->critic_tiles[i],
+                               .packed = ppo->critic_packed[i],
                                .value = {.targets = policy->sizes.agents / policy->value_agents,
                                          .objective = ppo->config.value,
                                          .norm = policy->norm + part->of.set[ROLE_CRITIC],
@@ -162,28 +162,28 @@ static struct train_pass critic_pass(const struct ppo *ppo, int i)
 }
 
 /* The rollout packed the critic's inputs of all steps already: one minibatch in natural order needs the very same. */
-static void create_critic_tiles(struct ppo *ppo, int i)
+static void create_critic_rows(struct ppo *ppo, int i)
 {
     struct backend *backend = ppo->backend;
     const struct ppo_part *part = &ppo->batches.part[i];
     const struct policy *policy = ppo->policy[part->group];
     const bool in_order = ppo->config.minibatches == 1 && !ppo->config.row_minibatches;
-    const bool packed = in_order && (policy_apart(policy, ROLE_CRITIC) || part->select.state_repeats == 1);
-    ppo->critic_tiles_own[i] = !packed;
-    ppo->critic_tiles[i] = packed
-                               ? returns_critic_tiles(ppo->rollout->returns, part->group, part->shard, part->of.set[ROLE_CRITIC])
-                               : backend->tiles_create(backend, &policy->critic, ppo_part_largest(&ppo->batches, part) * part->critic_rows);
+    const bool reused = in_order && (policy_apart(policy, ROLE_CRITIC) || part->select.critic_repeats == 1);
+    ppo->critic_packed_own[i] = !reused;
+    ppo->critic_packed[i] =
+        reused ? returns_critic_packed(ppo->rollout->returns, part->group, part->shard, part->of.set[ROLE_CRITIC])
+               : backend->packed_rows_create(backend, &policy->critic, ppo_part_largest(&ppo->batches, part) * part->critic_rows);
 }
 
 static void create_passes(struct ppo *ppo)
 {
     struct ppo_batches *batches = &ppo->batches;
     struct backend *backend = ppo->backend;
-    ppo->actor_tiles = ARENA_NEW(ppo->arena, struct tiles *, batches->parts);
-    ppo->critic_tiles = ARENA_NEW(ppo->arena, struct tiles *, batches->parts);
-    ppo->critic_tiles_own = ARENA_NEW(ppo->arena, bool, batches->parts);
+    ppo->actor_packed = ARENA_NEW(ppo->arena, struct packed_rows *, batches->parts);
+    ppo->critic_packed = ARENA_NEW(ppo->arena, struct packed_rows *, batches->parts);
+    ppo->critic_packed_own = ARENA_NEW(ppo->arena, bool, batches->parts);
     ppo->pass = ARENA_NEW(ppo->arena, struct train_pass, 2 * batches->parts);
-    ppo->tiles = ARENA_NEW(ppo->arena, struct tiles *, batches->parts);
+    ppo->packed = ARENA_NEW(ppo->arena, struct packed_rows *, batches->parts);
     ppo->batch = ARENA_NEW(ppo->arena, struct batch, batches->parts);
     ppo->forward = ARENA_NEW(ppo->arena, struct forward_pass, batches->parts);
     ppo->evaluate = ARENA_NEW(ppo->arena, struct evaluate_pass, batches->parts);
@@ -195,11 +195,11 @@ static void create_passes(struct ppo *ppo)
         struct learner_range *range = ppo->at[ppo_learner_of(ppo, part)].range;
         if (i == range->part_first) range->pass_first = passes;
         if (part->of.set[ROLE_ACTOR] >= 0) {
-            ppo->actor_tiles[i] = backend->tiles_create(backend, &policy->actor, ppo_part_largest(batches, part) * part->rows);
+            ppo->actor_packed[i] = backend->packed_rows_create(backend, &policy->actor, ppo_part_largest(batches, part) * part->rows);
             ppo->pass[passes++] = actor_pass(ppo, i);
         }
         if (part->of.set[ROLE_CRITIC] >= 0) {
-            create_critic_tiles(ppo, i);
+            create_critic_rows(ppo, i);
             ppo->pass[passes++] = critic_pass(ppo, i);
         }
         range->pass_end = passes;
@@ -218,8 +218,8 @@ int ppo_create(struct ppo **out, const struct ppo_config *config, struct rollout
     ppo->backend = backend;
     ppo->arena = arena;
     ppo->shards = rollout->transitions->config.shards;
-    ppo->now = backend->alloc(backend, "statistics", sizeof *ppo->now);
-    ppo->batches = (struct ppo_batches){.config = &ppo->config, .rollout = rollout, .policy = policy, .now = ppo->now};
+    ppo->numbers = backend->alloc(backend, "statistics", sizeof *ppo->numbers);
+    ppo->batches = (struct ppo_batches){.config = &ppo->config, .rollout = rollout, .policy = policy, .numbers = ppo->numbers};
     const int code = ppo_batches_create(&ppo->batches, arena, err);
     if (code) {
         ppo_destroy(ppo);
@@ -245,8 +245,8 @@ void ppo_destroy(struct ppo *ppo)
     backend_forget(backend, &ppo->replay_begin);
     for (int r = 0; r < ppo->ranges && ppo->range; r++) backend_forget(backend, &ppo->range[r].replay);
     for (int i = 0; i < ppo->batches.parts && ppo->pass; i++) {
-        backend->tiles_destroy(backend, ppo->actor_tiles[i]);
-        if (ppo->critic_tiles_own[i]) backend->tiles_destroy(backend, ppo->critic_tiles[i]);
+        backend->packed_rows_destroy(backend, ppo->actor_packed[i]);
+        if (ppo->critic_packed_own[i]) backend->packed_rows_destroy(backend, ppo->critic_packed[i]);
     }
     ppo_batches_destroy(&ppo->batches);
     for (int i = 0; i < BACKEND_OUTCOMES && backend->host_free; i++) {
@@ -259,6 +259,6 @@ void ppo_destroy(struct ppo *ppo)
     backend->free(backend, ppo->learner);
     backend->free(backend, ppo->unused);
     backend->free(backend, ppo->fault);
-    backend->free(backend, ppo->now);
+    backend->free(backend, ppo->numbers);
     arena_destroy(ppo->arena);
 }

@@ -49,11 +49,11 @@ struct ppo {
     int shards, learners, ranges;
     struct learner_at *at; /* [learners] of all groups */
     int learner_first[MAPPO_MAX_GROUPS + 1];
-    struct learner_range *range;                /* [ranges] */
-    struct tiles **actor_tiles, **critic_tiles; /* [parts]; critic_tiles may be the rollout's */
-    bool *critic_tiles_own;
+    struct learner_range *range;                        /* [ranges] */
+    struct packed_rows **actor_packed, **critic_packed; /* [parts]; critic_packed may be the rollout's */
+    bool *critic_packed_own;
     struct train_pass *pass;              /* [2 * parts] at most: of each part its actor's, its critic's */
-    struct tiles **tiles;                 /* [parts] scratch of packing, as the next one */
+    struct packed_rows **packed;          /* [parts] scratch of packing, as the next one */
     struct batch *batch;                  /* [parts] */
     struct forward_pass *forward;         /* [parts] scratch of ppo_evaluate, as the next one */
     struct evaluate_pass *evaluate;       /* [parts] */
@@ -71,9 +71,9 @@ struct ppo {
     struct ppo_learner *learner; /* [learners] */
     struct normalizer *unused;   /* [learners] of those that have no critic: nobody reads it */
     struct fault *fault;
-    struct update_now *now;
+    struct update_numbers *numbers;
     struct outcome outcome[BACKEND_OUTCOMES]; /* of update number n in n % BACKEND_OUTCOMES */
-    int64_t begun, heard;                     /* updates; outcomes asked for */
+    int64_t begun, read;                      /* updates; outcomes that were read */
     struct ppo_learner *seen;                 /* [learners] the host's copy for a test's hook */
     struct repeated replay, replay_begin;     /* of ppo_update; of ppo_begin */
 };

@@ -7,7 +7,7 @@ struct value_part {
     int group, set, shard;
     struct batch batch; /* of the group's critic inputs */
     int32_t *place;     /* [units] the env-step of each unit; NULL = where `direct`, or the batch's units are env-steps themselves */
-    struct tiles *tiles;
+    struct packed_rows *packed;
     real *out;   /* [units][rows]; the values' own memory where the order is the same */
     bool direct; /* out is the values' own memory */
 };
@@ -19,7 +19,7 @@ struct returns_work {
     struct value_part *all, *last, *ended; /* [parts] places 0 … T-1; place T; final observations */
     int32_t *ended_count;                  /* [parts] */
     struct batch *batch;                   /* [parts] scratch of calls */
-    struct tiles **tiles;
+    struct packed_rows **packed;
     struct forward_pass *forward; /* [2 * parts] */
     struct ends_pass *ends;       /* [2 * parts] */
     struct scatter_pass *scatter; /* [2 * parts] */
@@ -79,7 +79,7 @@ static struct value_part create_places(const struct returns *r, struct backend_m
         part.batch.unit = list_units(r, memory, policy, steps, shard, set, true);
         part.place = by_agent(policy) ? list_units(r, memory, policy, steps, shard, set, false) : (int32_t *)(uintptr_t)part.batch.unit;
     }
-    part.tiles = memory->backend->tiles_create(memory->backend, &policy->critic, units * rows);
+    part.packed = memory->backend->packed_rows_create(memory->backend, &policy->critic, units * rows);
     return part;
 }
 
@@ -93,7 +93,7 @@ static struct value_part create_ended(const struct returns *r, struct backend_me
     part.place = by_agent(policy) ? BACKEND_NEW(memory, int32_t, units) : unit;
     part.batch = (struct batch){unit, units, rows, r->work->ended_count + i};
     part.out = BACKEND_NEW(memory, real, units * rows);
-    part.tiles = memory->backend->tiles_create(memory->backend, &policy->critic, units * rows);
+    part.packed = memory->backend->packed_rows_create(memory->backend, &policy->critic, units * rows);
     return part;
 }
 
@@ -146,7 +146,7 @@ void returns_create(struct returns **out, const struct returns_config *config, c
     work->ended = ARENA_NEW(arena, struct value_part, work->parts);
     work->ended_count = BACKEND_NEW(memory, int32_t, work->parts);
     work->batch = ARENA_NEW(arena, struct batch, work->parts);
-    work->tiles = ARENA_NEW(arena, struct tiles *, work->parts);
+    work->packed = ARENA_NEW(arena, struct packed_rows *, work->parts);
     work->forward = ARENA_NEW(arena, struct forward_pass, 2 * work->parts);
     work->ends = ARENA_NEW(arena, struct ends_pass, 2 * work->parts);
     work->scatter = ARENA_NEW(arena, struct scatter_pass, 2 * work->parts);
@@ -159,15 +159,15 @@ void returns_destroy(struct returns *r)
     if (!r) return;
     struct returns_work *work = r->work;
     for (int i = 0; i < work->parts; i++) {
-        work->backend->tiles_destroy(work->backend, work->all[i].tiles);
-        work->backend->tiles_destroy(work->backend, work->last[i].tiles);
-        work->backend->tiles_destroy(work->backend, work->ended[i].tiles);
+        work->backend->packed_rows_destroy(work->backend, work->all[i].packed);
+        work->backend->packed_rows_destroy(work->backend, work->last[i].packed);
+        work->backend->packed_rows_destroy(work->backend, work->ended[i].packed);
     }
 }
 
-struct tiles *returns_critic_tiles(const struct returns *r, int group, int shard, int set)
+struct packed_rows *returns_critic_packed(const struct returns *r, int group, int shard, int set)
 {
-    return r->work->all[r->work->group_first[group] + shard * r->policy[group]->sets[ROLE_CRITIC] + set].tiles;
+    return r->work->all[r->work->group_first[group] + shard * r->policy[group]->sets[ROLE_CRITIC] + set].packed;
 }
 
 /* ---- passes -------------------------------------------------------------------------------------------------------------------------- */
@@ -178,16 +178,18 @@ static void pack_group(const struct returns *r, int g, const struct value_part *
     const int from = work->group_first[g], count = work->group_first[g + 1] - from;
     for (int i = 0; i < count; i++) {
         work->batch[i] = parts[from + i].batch;
-        work->tiles[i] = parts[from + i].tiles;
+        work->packed[i] = parts[from + i].packed;
     }
-    work->backend->pack(work->backend, &r->policy[g]->critic, work->tiles, inputs, work->batch, count);
+    work->backend->pack(work->backend, &r->policy[g]->critic, work->packed, inputs, work->batch, count);
 }
 
 static struct forward_pass critic_pass(const struct returns *r, const struct value_part *part)
 {
     const struct policy *policy = r->policy[part->group];
-    return (struct forward_pass){
-        .net = &policy->critic, .parameters = policy_critic(policy, policy->parameters, part->set), .tiles = part->tiles, .out = part->out};
+    return (struct forward_pass){.net = &policy->critic,
+                                 .parameters = policy_critic(policy, policy->parameters, part->set),
+                                 .packed = part->packed,
+                                 .out = part->out};
 }
 
 /* Values of a part to their places in `value` [env-step][V]. */
@@ -216,7 +218,7 @@ void returns_values(struct returns *r)
     const struct returns_work *work = r->work;
     const size_t steps = (size_t)r->transitions->config.steps, envs = (size_t)r->transitions->config.envs;
     for (int g = 0; g < r->groups; g++) {
-        const float *inputs = r->inputs->group[g].now;
+        const float *inputs = r->inputs->group[g].current;
         pack_group(r, g, work->all, inputs);
         pack_group(r, g, work->last, inputs + steps * envs * critic_inputs_width(r->inputs, g));
     }

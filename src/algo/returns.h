@@ -45,6 +45,6 @@ void returns_advantages(struct returns *returns); /* GAE: advantages (not yet no
 
 /* The critic's packed inputs of steps 0 … T-1 of a shard, as returns_values left them: rows (t, e, i) with shared parameters, (t, e) of one
  * agent otherwise. */
-struct tiles *returns_critic_tiles(const struct returns *returns, int group, int shard, int set);
+struct packed_rows *returns_critic_packed(const struct returns *returns, int group, int shard, int set);
 
 #endif

@@ -7,8 +7,8 @@
  * update to update (learning rates, normalisers, positions of random numbers) is therefore read from the backend's memory.
  *
  * Axes: T time, E environments, A agents of a group, B rows of a batch, D inputs, H hidden, O outputs, L logits, P parameters. Operations
- * can't fail, except for running out of memory in `alloc` and `tiles_create` (which ends the program) and the device (which does too, with
- * EXIT_PEERS).
+ * can't fail, except for running out of memory in `alloc` and `packed_rows_create` (which ends the program) and the device (which does too,
+ * with EXIT_PEERS).
  *
  * Shards. A pass covers the rows of one shard; operations take an array of passes and may run them at the same time. The result of a pass
  * depends only on its own rows, never on the other passes or the number of threads: that is what the reproducible mode stands on. */
@@ -39,7 +39,7 @@ struct network {
     bool feature_norm;           /* LayerNorm of the input */
     bool layer_norm;             /* LayerNorm after each activation */
     bool gru;                    /* a recurrent layer before the head */
-    int gru_steps;               /* its longest chunk of a training pass, in steps: tiles_create reserves room for it */
+    int gru_steps;               /* its longest chunk of a training pass, in steps: packed_rows_create reserves room for it */
     int extra;                   /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];
@@ -78,7 +78,7 @@ struct distribution {
 /* ---- passes -------------------------------------------------------------------------------------------------------------------------- */
 
 /* Inputs of a pass, packed for the backend's kernels and, with feature_norm, normalised: made once, used by every epoch. */
-struct tiles;
+struct packed_rows;
 
 /* Which rows a batch has. A unit is an env-step u = t * E + e with `rows` consecutive rows (the A agents, or 1 for a central critic). */
 struct batch {
@@ -114,7 +114,7 @@ struct recurrent {
 struct forward_pass {
     const struct network *net;
     const real *parameters;
-    struct tiles *tiles; /* filled by `pack` */
+    struct packed_rows *packed; /* filled by `pack` */
     const struct recurrent *recurrent;
     real *out; /* [B][O] in the order of the batch */
 };
@@ -175,7 +175,7 @@ struct train_pass {
     int loss; /* enum loss_kind */
     const struct network *net;
     const real *parameters; /* [P] */
-    struct tiles *tiles;
+    struct packed_rows *packed;
     struct batch batch;
     const struct recurrent *recurrent;
     union {
@@ -250,11 +250,11 @@ struct select_pass {
     const int32_t *order; /* [items] a permutation from elsewhere; NULL = backend/kernels/shuffle.h */
     uint64_t seed;
     uint32_t shard;
-    int epoch, epochs; /* the permutation is that of pass now->update * epochs + epoch */
-    const struct update_now *now;
-    bool state_by_row;     /* units of the critic's input are rows; else env-steps */
-    int state_repeats;     /* how often an item's unit of the critic's input stands in `state` */
-    int32_t *rows, *state; /* [count] [count * state_repeats] out: units of the arrays [T][E][A]; of the critic's input */
+    int epoch, epochs; /* the permutation is that of pass numbers->update * epochs + epoch */
+    const struct update_numbers *numbers;
+    bool critic_by_row;     /* units of the critic's input are rows; else env-steps */
+    int critic_repeats;     /* how often an item's unit of the critic's input stands in `critic` */
+    int32_t *rows, *critic; /* [count] [count * critic_repeats] out: units of the arrays [T][E][A]; of the critic's input */
 };
 
 /* ---- optimisers and learners --------------------------------------------------------------------------------------------------------- */
@@ -316,11 +316,11 @@ struct backend {
     void (*download)(struct backend *, void *to, const void *from, size_t bytes);
     void (*sync)(struct backend *);
 
-    /* inputs: room for max_rows; pack gathers the rows of `batch` from x [N][D]. Tiles serve one pass of a call at a time; they also hold
+    /* inputs: room for max_rows; pack gathers the rows of `batch` from x [N][D]. Packed rows serve one pass of a call at a time; they also hold
      * its gradient sums. Creating them reserves the threads' work space, so that nothing is allocated while learning. */
-    struct tiles *(*tiles_create)(struct backend *, const struct network *, int max_rows);
-    void (*tiles_destroy)(struct backend *, struct tiles *);
-    void (*pack)(struct backend *, const struct network *, struct tiles *const *tiles, const float *x, const struct batch *batch,
+    struct packed_rows *(*packed_rows_create)(struct backend *, const struct network *, int max_rows);
+    void (*packed_rows_destroy)(struct backend *, struct packed_rows *);
+    void (*pack)(struct backend *, const struct network *, struct packed_rows *const *packed, const float *x, const struct batch *batch,
                  int passes);
 
     /* networks and distributions */
@@ -338,7 +338,7 @@ struct backend {
     void (*copy_rows)(struct backend *, const struct copy_pass *, int passes);
     /* first: nonfinite_code of the least index, or NONFINITE_NONE */
     void (*find_nonfinite)(struct backend *, const float *x, size_t n, uint64_t *first);
-    /* Likewise, where environments step on the device (NULL elsewhere: env/judge.h looks there), with 4 times the index: the first logit of
+    /* Likewise, where environments step on the device (NULL elsewhere: env/verify.h looks there), with 4 times the index: the first logit of
      * a categorical head whose mask [rows][L] allows nothing though the row is active [rows] (or NULL); the first x [rows][width] that is
      * not the first of its row. */
     void (*find_no_choice)(struct backend *, const struct distribution *, const uint8_t *mask, const uint8_t *active, size_t rows,

@@ -91,16 +91,16 @@ static int chunk_count(int tiles)
     return chunks > 0 ? chunks : tiles > 0;
 }
 
-/* Tiles that the tasks of a pass share out: of its rows or, with steps, of its sequences. */
-static int work_tiles(const struct cpu *cpu, const struct tiles *tiles, const struct recurrent *time)
+/* Tiles that are divided among the tasks of a pass: of its rows or, with steps, of its sequences. */
+static int work_tiles(const struct cpu *cpu, const struct packed_rows *packed, const struct recurrent *time)
 {
-    return tile_count(cpu, time ? recurrent_width(time, tiles->rows, 0) : tiles->rows);
+    return tile_count(cpu, time ? recurrent_width(time, packed->rows, 0) : packed->rows);
 }
 
 /* A tile of sequences is as much work as it has steps, and is not cut. */
-static int work_chunks(const struct cpu *cpu, const struct tiles *tiles, const struct recurrent *time)
+static int work_chunks(const struct cpu *cpu, const struct packed_rows *packed, const struct recurrent *time)
 {
-    const int whole = work_tiles(cpu, tiles, time);
+    const int whole = work_tiles(cpu, packed, time);
     if (!time) return chunk_count(whole);
     const int chunks = chunk_count(whole * time->steps);
     return chunks < whole ? chunks : whole;
@@ -111,11 +111,11 @@ static int chunk_first(int tiles, int chunks, int c)
     return (int)((int64_t)tiles * c / chunks);
 }
 
-static struct tiles *cpu_tiles_create(struct backend *backend, const struct network *net, int max_rows)
+static struct packed_rows *cpu_packed_rows_create(struct backend *backend, const struct network *net, int max_rows)
 {
     struct cpu *cpu = cpu_of(backend);
     const int tiles = tile_count(cpu, max_rows);
-    struct tiles *t = cpu_alloc(backend, "tiles", sizeof *t);
+    struct packed_rows *t = cpu_alloc(backend, "packed rows", sizeof *t);
     t->inputs = net->inputs;
     t->max_rows = max_rows;
     t->max_chunks = !net->gru ? chunk_count(tiles) : tiles < CHUNKS_MOST ? tiles : CHUNKS_MOST;
@@ -129,15 +129,15 @@ static struct tiles *cpu_tiles_create(struct backend *backend, const struct netw
     return t;
 }
 
-static void cpu_tiles_destroy(struct backend *backend, struct tiles *tiles)
+static void cpu_packed_rows_destroy(struct backend *backend, struct packed_rows *packed)
 {
     (void)backend;
-    if (!tiles) return;
-    free(tiles->x);
-    free(tiles->folded);
-    free(tiles->chunk);
-    free(tiles->sums);
-    free(tiles);
+    if (!packed) return;
+    free(packed->x);
+    free(packed->folded);
+    free(packed->chunk);
+    free(packed->sums);
+    free(packed);
 }
 
 static int threads_for(const struct backend *backend, int rows)
@@ -158,32 +158,32 @@ static int thread_number(void)
 }
 #endif
 
-static void cpu_pack(struct backend *backend, const struct network *net, struct tiles *const *tiles, const float *x,
+static void cpu_pack(struct backend *backend, const struct network *net, struct packed_rows *const *packed, const float *x,
                      const struct batch *batch, int passes)
 {
     struct cpu *cpu = cpu_of(backend);
     int tasks = 0, rows = 0;
     for (int p = 0; p < passes; p++) {
-        tiles[p]->rows = batch_units(&batch[p]) * batch[p].rows;
-        CHECK(tiles[p]->rows <= tiles[p]->max_rows, "pack: %d rows do not fit %d", tiles[p]->rows, tiles[p]->max_rows);
-        CHECK(tiles[p]->inputs == net->inputs, "pack: tiles of %d inputs, a network of %d", tiles[p]->inputs, net->inputs);
-        tiles[p]->first_task = tasks;
-        tasks += tile_count(cpu, tiles[p]->rows);
-        rows += tiles[p]->rows;
+        packed[p]->rows = batch_units(&batch[p]) * batch[p].rows;
+        CHECK(packed[p]->rows <= packed[p]->max_rows, "pack: %d rows do not fit %d", packed[p]->rows, packed[p]->max_rows);
+        CHECK(packed[p]->inputs == net->inputs, "pack: rows of %d inputs, a network of %d", packed[p]->inputs, net->inputs);
+        packed[p]->first_task = tasks;
+        tasks += tile_count(cpu, packed[p]->rows);
+        rows += packed[p]->rows;
     }
     const int threads = threads_for(backend, rows);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
     for (int task = 0; task < tasks; task++) {
         int p = passes - 1;
-        while (tiles[p]->first_task > task) p--;
-        cpu->kernels->pack(net, tiles[p], x, &batch[p], task - tiles[p]->first_task);
+        while (packed[p]->first_task > task) p--;
+        cpu->kernels->pack(net, packed[p], x, &batch[p], task - packed[p]->first_task);
     }
 }
 
 /* Rows of a forward pass, or its sequences, do not touch each other, so the number of tasks may follow that of the threads. */
 static int forward_tasks(const struct cpu *cpu, const struct forward_pass *pass, int threads)
 {
-    const int tiles = work_tiles(cpu, pass->tiles, pass->recurrent), most = threads > 1 ? 4 * threads : 1;
+    const int tiles = work_tiles(cpu, pass->packed, pass->recurrent), most = threads > 1 ? 4 * threads : 1;
     return tiles < most ? tiles : most;
 }
 
@@ -192,28 +192,28 @@ static void forward_and_act(struct cpu *cpu, const struct forward_pass *pass, co
 {
     int tasks = 0, rows = 0;
     for (int p = 0; p < passes; p++) {
-        recurrent_check(pass[p].net, pass[p].recurrent, pass[p].tiles->rows, act ? 1 : INT_MAX);
-        rows += pass[p].tiles->rows;
+        recurrent_check(pass[p].net, pass[p].recurrent, pass[p].packed->rows, act ? 1 : INT_MAX);
+        rows += pass[p].packed->rows;
     }
     const int threads = threads_for(&cpu->backend, rows);
     for (int p = 0; p < passes; p++) {
-        pass[p].tiles->first_task = tasks;
+        pass[p].packed->first_task = tasks;
         tasks += forward_tasks(cpu, &pass[p], threads);
     }
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #pragma omp for schedule(dynamic, 1)
-        for (int p = 0; p < passes; p++) cpu->kernels->fold(pass[p].net, pass[p].parameters, pass[p].tiles->folded);
+        for (int p = 0; p < passes; p++) cpu->kernels->fold(pass[p].net, pass[p].parameters, pass[p].packed->folded);
 #pragma omp for schedule(dynamic, 1)
         for (int task = 0; task < tasks; task++) {
             int p = passes - 1;
-            while (pass[p].tiles->first_task > task) p--;
-            const int tiles = work_tiles(cpu, pass[p].tiles, pass[p].recurrent), parts = forward_tasks(cpu, &pass[p], threads);
-            const int part = task - pass[p].tiles->first_task, r = cpu->kernels->tile_rows;
+            while (pass[p].packed->first_task > task) p--;
+            const int tiles = work_tiles(cpu, pass[p].packed, pass[p].recurrent), parts = forward_tasks(cpu, &pass[p], threads);
+            const int part = task - pass[p].packed->first_task, r = cpu->kernels->tile_rows;
             const int first = chunk_first(tiles, parts, part), end = chunk_first(tiles, parts, part + 1);
             real *work = cpu->work[thread_number()];
             cpu->kernels->forward(&pass[p], work, first, end);
-            const int rows_of_pass = pass[p].tiles->rows;
+            const int rows_of_pass = pass[p].packed->rows;
             if (act) cpu->kernels->act(&act[p], work, first * r, end * r < rows_of_pass ? end * r : rows_of_pass);
         }
     }
@@ -236,7 +236,7 @@ static void cpu_train(struct backend *backend, const struct train_pass *pass, in
     struct cpu *cpu = cpu_of(backend);
     int tasks = 0, rows = 0;
     for (int p = 0; p < passes; p++) {
-        struct tiles *t = pass[p].tiles;
+        struct packed_rows *t = pass[p].packed;
         CHECK(t->rows == batch_units(&pass[p].batch) * pass[p].batch.rows, "train: %d rows are packed, the batch has %d", t->rows,
               batch_units(&pass[p].batch) * pass[p].batch.rows);
         recurrent_check(pass[p].net, pass[p].recurrent, t->rows, t->max_steps);
@@ -248,19 +248,19 @@ static void cpu_train(struct backend *backend, const struct train_pass *pass, in
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #pragma omp for schedule(dynamic, 1)
-        for (int p = 0; p < passes; p++) cpu->kernels->fold(pass[p].net, pass[p].parameters, pass[p].tiles->folded);
+        for (int p = 0; p < passes; p++) cpu->kernels->fold(pass[p].net, pass[p].parameters, pass[p].packed->folded);
 #pragma omp for schedule(dynamic, 1)
         for (int task = 0; task < tasks; task++) {
             int p = passes - 1;
-            while (pass[p].tiles->first_task > task) p--;
-            const struct tiles *t = pass[p].tiles;
+            while (pass[p].packed->first_task > task) p--;
+            const struct packed_rows *t = pass[p].packed;
             const int tiles = work_tiles(cpu, t, pass[p].recurrent), chunks = work_chunks(cpu, t, pass[p].recurrent),
                       c = task - t->first_task;
             cpu->kernels->train(&pass[p], cpu->work[thread_number()], t->chunk + (size_t)c * t->chunk_size, t->sums + c * PASS_SUMS,
                                 chunk_first(tiles, chunks, c), chunk_first(tiles, chunks, c + 1));
         }
 #pragma omp for schedule(dynamic, 1)
-        for (int p = 0; p < passes; p++) cpu->kernels->reduce(&pass[p], work_chunks(cpu, pass[p].tiles, pass[p].recurrent));
+        for (int p = 0; p < passes; p++) cpu->kernels->reduce(&pass[p], work_chunks(cpu, pass[p].packed, pass[p].recurrent));
     }
 }
 
@@ -340,8 +340,8 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .upload = cpu_copy,
                                          .download = cpu_copy,
                                          .sync = cpu_sync,
-                                         .tiles_create = cpu_tiles_create,
-                                         .tiles_destroy = cpu_tiles_destroy,
+                                         .packed_rows_create = cpu_packed_rows_create,
+                                         .packed_rows_destroy = cpu_packed_rows_destroy,
                                          .pack = cpu_pack,
                                          .forward = cpu_forward,
                                          .act = cpu_act,

@@ -9,7 +9,7 @@
 
 #include "backend/backend.h"
 
-struct tiles {
+struct packed_rows {
     int inputs;         /* D */
     int rows, max_rows; /* packed, room */
     int max_chunks;
@@ -30,7 +30,7 @@ struct cpu_kernels {
     size_t (*folded_size)(const struct network *); /* reals of the folded weights */
     void (*fold)(const struct network *, const real *parameters, real *folded);
     size_t (*act_size)(const struct distribution *); /* reals a thread needs for act and evaluate */
-    void (*pack)(const struct network *, struct tiles *, const float *x, const struct batch *, int tile);
+    void (*pack)(const struct network *, struct packed_rows *, const float *x, const struct batch *, int tile);
     void (*forward)(const struct forward_pass *, real *work, int tile, int end);
     void (*train)(const struct train_pass *, real *work, real *chunk, double *sums, int tile, int end);
     void (*reduce)(const struct train_pass *, int chunks); /* accumulators of all chunks to the gradient and sums of the pass */
@@ -94,15 +94,15 @@ static inline void batch_rows(const struct batch *batch, int b, int count, size_
     }
 }
 
-/* One tile's loss: outputs z [O][R] in, gradient g [O][R] out; z is overwritten. `lanes` [PASS_SUMS][R] and `log_std_gradient` [extra][R]
- * are added to. */
+/* One tile's loss: outputs z [O][R] in, gradient g [O][R] out; z is overwritten. `row_sums` [PASS_SUMS][R] and `log_std_gradient`
+ * [extra][R] are added to. */
 struct loss_tile {
     const struct train_pass *pass;
     const real *log_std; /* [extra] */
     int first, rows;     /* rows of the batch in this tile; the tile's others are padding */
     real *z, *g, *p;     /* [O][R] */
     real *scratch;       /* [LOSS_ROWS][R] */
-    double *lanes;
+    double *row_sums;
     real *log_std_gradient;
 };
 void LEVELLED(policy_loss)(const struct loss_tile *);

@@ -1,5 +1,5 @@
 /* Recurrent networks on tiles [feature][R rows]: a tile is R sequences, which go through all their steps and, in training, back again. Rows
- * were packed in the order of the batch, step after step, so a tile's rows of a step are a run somewhere in the packed tiles. Sequences
+ * were packed in the order of the batch, step after step, so a tile's rows of a step are a run somewhere in the packed rows. Sequences
  * that have ended are padding, as are those beyond the last one: their inputs are 0 and so are their gradients. Included by
  * cpu_kernels.c. */
 #ifndef MAPPO_BACKEND_CPU_GRU_H
@@ -85,22 +85,22 @@ static struct gru_step gru_step_at(const struct gru_work *g, const struct networ
 /* ---- rows ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* Rows of step t that belong to tile `tile` of sequences: `first` in the batch, and how many. */
-static int gru_rows(const struct recurrent *time, const struct tiles *tiles, int tile, int t, int *first)
+static int gru_rows(const struct recurrent *time, const struct packed_rows *packed, int tile, int t, int *first)
 {
     int at = 0;
-    for (int i = 0; i < t; i++) at += recurrent_width(time, tiles->rows, i);
-    const int left = recurrent_width(time, tiles->rows, t) - tile * (int)TILE;
+    for (int i = 0; i < t; i++) at += recurrent_width(time, packed->rows, i);
+    const int left = recurrent_width(time, packed->rows, t) - tile * (int)TILE;
     *first = at + tile * (int)TILE;
     return left < 0 ? 0 : left < (int)TILE ? left : (int)TILE;
 }
 
-/* Rows first … first + rows - 1 out of the packed tiles; the rest is 0. */
-static void gru_gather(const struct tiles *tiles, int first, int rows, real *to)
+/* Rows first … first + rows - 1 out of the packed rows; the rest is 0. */
+static void gru_gather(const struct packed_rows *packed, int first, int rows, real *to)
 {
     const int tile = first / (int)TILE, from = first % (int)TILE;
     const int here = rows < (int)TILE - from ? rows : (int)TILE - from;
-    const real *x = rows > 0 ? tile_at(tiles, tile) + from : NULL, *next = rows > here ? tile_at(tiles, tile + 1) : NULL;
-    for (int j = 0; j < tiles->inputs; j++, to += TILE) {
+    const real *x = rows > 0 ? tile_at(packed, tile) + from : NULL, *next = rows > here ? tile_at(packed, tile + 1) : NULL;
+    for (int j = 0; j < packed->inputs; j++, to += TILE) {
         if (x) memcpy(to, x + j * (int)TILE, (size_t)here * sizeof *to);
         if (next) memcpy(to + here, next + j * (int)TILE, (size_t)(rows - here) * sizeof *to);
         memset(to + rows, 0, (size_t)((int)TILE - rows) * sizeof *to);
@@ -130,7 +130,7 @@ static void gru_mask(const struct recurrent *time, const struct network *net, in
     for (int r = 0; r < rows; r++) s->mask[r] = time->mask[row[r]] ? (real)1 : (real)0;
     for (int j = 0; j < net->hidden; j++) {
         real *h = s->before + j * (int)TILE;
-        for (int r = 0; r < (int)TILE; r++) h[r] = s->mask[r] != 0 ? h[r] : (real)0; /* no product: 0 times what is no number is none */
+        for (int r = 0; r < (int)TILE; r++) h[r] = s->mask[r] != 0 ? h[r] : (real)0; /* assigned, not multiplied: 0 times NaN is NaN */
     }
 }
 
@@ -189,11 +189,11 @@ static void gru_forward(struct work *w, const struct forward_pass *pass, int til
     struct gru_step s = gru_step_at(&g, net, 0);
     for (int t = 0; t < time->steps; t++) {
         int first;
-        const int rows = gru_rows(time, pass->tiles, tile, t, &first);
+        const int rows = gru_rows(time, pass->packed, tile, t, &first);
         if (rows == 0) return;
         if (t == 0) gru_begin(time, net, first, rows, s.before);
         gru_mask(time, net, first, rows, &s);
-        gru_gather(pass->tiles, first, rows, s.input);
+        gru_gather(pass->packed, first, rows, s.input);
         gru_step_forward(w, &g, &s);
         put_outputs(w, pass, first, rows);
         gru_put_states(time, net, first, rows, s.after);
@@ -283,12 +283,12 @@ static void gru_train(struct work *w, const struct train_pass *pass, real *chunk
     gru_lay_out(&g, net, w->steps);
     for (int t = 0; t < time->steps; t++) {
         int first;
-        const int rows = gru_rows(time, pass->tiles, tile, t, &first);
+        const int rows = gru_rows(time, pass->packed, tile, t, &first);
         if (rows == 0) break;
         const struct gru_step s = gru_step_at(&g, net, t);
         if (t == 0) gru_begin(time, net, first, rows, s.before);
         gru_mask(time, net, first, rows, &s);
-        gru_gather(pass->tiles, first, rows, s.input);
+        gru_gather(pass->packed, first, rows, s.input);
         gru_step_forward(w, &g, &s);
         gru_put_states(time, net, first, rows, s.after);
         tile_loss(w, pass, chunk, first, rows);

@@ -77,20 +77,20 @@ static void unfold_layer(const struct layer *a, const real *parameters, const re
 static void reduce(const struct train_pass *pass, int chunks)
 {
     const struct network *net = pass->net;
-    struct tiles *tiles = pass->tiles;
+    struct packed_rows *packed = pass->packed;
     memset(pass->gradient, 0, net->parameters * sizeof *pass->gradient);
     for (int i = 0; i < PASS_SUMS; i++) {
         double sum = 0;
-        for (int c = 0; c < chunks; c++) sum += tiles->sums[c * PASS_SUMS + i];
+        for (int c = 0; c < chunks; c++) sum += packed->sums[c * PASS_SUMS + i];
         pass->sum[i] = (real)sum;
     }
     if (chunks == 0) return;
-    for (int c = 1; c < chunks; c++) LEVELLED(add_to)(tiles->chunk, tiles->chunk + (size_t)c * tiles->chunk_size, tiles->chunk_size);
+    for (int c = 1; c < chunks; c++) LEVELLED(add_to)(packed->chunk, packed->chunk + (size_t)c * packed->chunk_size, packed->chunk_size);
     for (int l = 0; l <= layer_head(net); l++) {
         const struct layer a = layer_of(net, l);
-        unfold_layer(&a, pass->parameters, tiles->chunk + chunk_offset(net, l), pass->gradient);
+        unfold_layer(&a, pass->parameters, packed->chunk + chunk_offset(net, l), pass->gradient);
     }
-    const real *extra = tiles->chunk + chunk_offset(net, layer_head(net) + 1);
+    const real *extra = packed->chunk + chunk_offset(net, layer_head(net) + 1);
     for (int i = 0; i < net->extra; i++) {
         double sum = 0;
         for (int r = 0; r < (int)TILE; r++) sum += (double)extra[i * (int)TILE + r];
@@ -100,10 +100,10 @@ static void reduce(const struct train_pass *pass, int chunks)
 
 /* ---- what the backend calls ---------------------------------------------------------------------------------------------------------- */
 
-static void pack(const struct network *net, struct tiles *tiles, const float *x, const struct batch *batch, int tile)
+static void pack(const struct network *net, struct packed_rows *packed, const float *x, const struct batch *batch, int tile)
 {
-    real *to = tile_at(tiles, tile);
-    const int d = tiles->inputs, rows = rows_of_tile(tiles, tile);
+    real *to = tile_at(packed, tile);
+    const int d = packed->inputs, rows = rows_of_tile(packed, tile);
     size_t row[TILE];
     batch_rows(batch, tile * (int)TILE, rows, row);
     for (int r = 0; r < rows; r++) {
@@ -122,15 +122,15 @@ static void forward(const struct forward_pass *pass, real *work, int tile, int e
 {
     struct work w;
     work_lay_out(&w, pass->net, work);
-    folded_lay_out(&w, pass->net, pass->tiles->folded);
+    folded_lay_out(&w, pass->net, pass->packed->folded);
     for (; tile < end; tile++) {
         if (pass->recurrent) {
             gru_forward(&w, pass, tile);
             continue;
         }
-        forward_hidden(&w, tile_at(pass->tiles, tile));
+        forward_hidden(&w, tile_at(pass->packed, tile));
         forward_head(&w, w.x[w.depth - 1]);
-        put_outputs(&w, pass, tile * (int)TILE, rows_of_tile(pass->tiles, tile));
+        put_outputs(&w, pass, tile * (int)TILE, rows_of_tile(pass->packed, tile));
     }
 }
 
@@ -139,18 +139,18 @@ static void train(const struct train_pass *pass, real *work, real *chunk, double
     struct work w;
     const struct network *net = pass->net;
     work_lay_out(&w, net, work);
-    folded_lay_out(&w, net, pass->tiles->folded);
+    folded_lay_out(&w, net, pass->packed->folded);
     clear_chunk(net, chunk);
-    memset(w.lanes, 0, (size_t)PASS_SUMS * TILE * sizeof *w.lanes);
+    memset(w.row_sums, 0, (size_t)PASS_SUMS * TILE * sizeof *w.row_sums);
     for (bool fresh = true; tile < end; tile++, fresh = false) {
         if (pass->recurrent) {
             gru_train(&w, pass, chunk, tile, fresh);
             continue;
         }
-        const real *x = tile_at(pass->tiles, tile);
+        const real *x = tile_at(pass->packed, tile);
         forward_hidden(&w, x);
         forward_head(&w, w.x[w.depth - 1]);
-        tile_loss(&w, pass, chunk, tile * (int)TILE, rows_of_tile(pass->tiles, tile));
+        tile_loss(&w, pass, chunk, tile * (int)TILE, rows_of_tile(pass->packed, tile));
         backward_head(&w, w.x[w.depth - 1], chunk, fresh);
         backward_hidden(&w, x, w.g, w.gx, chunk, fresh);
     }
@@ -160,7 +160,7 @@ static void train(const struct train_pass *pass, real *work, real *chunk, double
     }
     for (int i = 0; i < PASS_SUMS; i++) {
         sums[i] = 0;
-        for (int r = 0; r < (int)TILE; r++) sums[i] += w.lanes[i * (int)TILE + r];
+        for (int r = 0; r < (int)TILE; r++) sums[i] += w.row_sums[i * (int)TILE + r];
     }
 }
 
@@ -171,17 +171,17 @@ static double peak_loop(int repeats, real *sink)
 {
     vector sum[12];
     const vector x = set1((real)0.999), y = set1((real)1e-3);
-    UNROLL_LANES
+    UNROLL_ELEMENTS
     for (int i = 0; i < 12; i++) sum[i] = set1((real)(i + 2)); /* 1 is the fixed point: a compiler would see that */
     for (int k = 0; k < repeats; k++) {
-        UNROLL_LANES
+        UNROLL_ELEMENTS
         for (int i = 0; i < 12; i++) sum[i] = sum[i] * x + y;
     }
     vector all = {0};
-    UNROLL_LANES
+    UNROLL_ELEMENTS
     for (int i = 0; i < 12; i++) all += sum[i];
-    *sink = (real)lane_sum(all);
-    return 2.0 * 12 * LANES * repeats;
+    *sink = (real)vector_sum(all);
+    return 2.0 * 12 * ELEMENTS * repeats;
 }
 
 /* The matrix product of a layer on one tile: w [m][k], x [k][R], out [m][R]. */

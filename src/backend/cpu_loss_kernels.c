@@ -208,18 +208,18 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
     for (int r = 0; r < (int)TILE; r++) ones[r] = r < t->rows ? (real)1 : (real)0;
     for (int r = t->rows; r < (int)TILE; r++) old[r] = log_prob[r]; /* the ratio of padding is 1 */
 
-    double *lanes = t->lanes;
+    double *row_sums = t->row_sums;
     for (int r = 0; r < (int)TILE; r++) {
         const struct surrogate s = policy_surrogate(&objective, log_prob[r], old[r], advantage[r]);
         g_lp[r] = weight[r] * s.gradient;
         g_h[r] = -objective.entropy * weight[r];
-        lanes[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
-        lanes[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * s.loss);
-        lanes[SUM_ENTROPY * (int)TILE + r] += (double)(weight[r] * entropy[r]);
-        lanes[SUM_KL * (int)TILE + r] += (double)(ones[r] * s.kl);
-        lanes[SUM_CLIPPED * (int)TILE + r] += (double)(ones[r] * s.clipped);
-        lanes[SUM_RATIO * (int)TILE + r] += (double)(ones[r] * s.ratio);
-        lanes[SUM_ROWS * (int)TILE + r] += (double)ones[r];
+        row_sums[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
+        row_sums[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * s.loss);
+        row_sums[SUM_ENTROPY * (int)TILE + r] += (double)(weight[r] * entropy[r]);
+        row_sums[SUM_KL * (int)TILE + r] += (double)(ones[r] * s.kl);
+        row_sums[SUM_CLIPPED * (int)TILE + r] += (double)(ones[r] * s.clipped);
+        row_sums[SUM_RATIO * (int)TILE + r] += (double)(ones[r] * s.ratio);
+        row_sums[SUM_ROWS * (int)TILE + r] += (double)ones[r];
     }
     for (int h = 0; h < loss->dist->heads; h++) head_backward(t, h, row);
 }
@@ -244,7 +244,7 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
     for (int r = 0; r < (int)TILE; r++) ones[r] = r < t->rows ? (real)1 : (real)0;
     for (int r = 0; r < (int)TILE; r++) g[r] = 0;
     const real mean = (real)loss->norm->scale.mean, inverse = (real)1 / (real)loss->norm->scale.deviation;
-    double *lanes = t->lanes;
+    double *row_sums = t->row_sums;
     for (int j = 0; j < loss->targets; j++) {
         for (int r = 0; r < t->rows; r++) target_row[r] = row[r] * (size_t)loss->targets + (size_t)j;
         gather_real(loss->ret, target_row, t->rows, ret);
@@ -252,11 +252,11 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
         for (int r = 0; r < (int)TILE; r++) {
             const struct value_error e = value_loss_of(&objective, value[r], (ret[r] - mean) * inverse, old[r]);
             g[r] += objective.coefficient * weight[r] * e.gradient;
-            lanes[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
-            lanes[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * e.loss);
+            row_sums[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
+            row_sums[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * e.loss);
         }
     }
-    for (int r = 0; r < (int)TILE; r++) lanes[SUM_ROWS * (int)TILE + r] += (double)ones[r];
+    for (int r = 0; r < (int)TILE; r++) row_sums[SUM_ROWS * (int)TILE + r] += (double)ones[r];
 }
 
 /* ---- sampling ------------------------------------------------------------------------------------------------------------------------ */

@@ -21,7 +21,7 @@ struct product {
     const real *a, *b;
     ptrdiff_t row, column; /* strides of a */
     int out_stride, b_stride;
-    int m, n, k;      /* n is a multiple of LANES */
+    int m, n, k;      /* n is a multiple of ELEMENTS */
     const real *bias; /* [m]; NULL = start from 0, or from out where `add` */
     bool add;
     real *sums;    /* [n] RELU, TANH, MOMENTS: sums over m are added here */
@@ -39,7 +39,7 @@ ALWAYS_INLINE vector activate(vector z, const int epilogue)
 /* Tanh of a block that was stored, where registers are few: inlined, its constants would take those of the product. */
 __attribute__((noinline, unused)) static void tanh_block(const struct product *p, int m, int n, int rows, int vectors)
 {
-    for (int v = 0; v < vectors; v++, n += LANES) {
+    for (int v = 0; v < vectors; v++, n += ELEMENTS) {
         real *out = p->out + (ptrdiff_t)m * p->out_stride + n;
         vector total = load(p->sums + n);
         for (int i = 0; i < rows; i++, out += p->out_stride) {
@@ -61,14 +61,14 @@ ALWAYS_INLINE void product_block(const struct product *p, int m, int n, const in
     for (int i = 0; i < rows; i++) {
         UNROLL_BLOCK
         for (int v = 0; v < vectors; v++)
-            sum[i][v] = p->add ? load(out + i * p->out_stride + v * LANES) : set1(p->bias ? p->bias[m + i] : (real)0);
+            sum[i][v] = p->add ? load(out + i * p->out_stride + v * ELEMENTS) : set1(p->bias ? p->bias[m + i] : (real)0);
     }
     const real *a = p->a + m * p->row, *b = p->b + n;
     const ptrdiff_t row = p->row, column = p->column, b_stride = p->b_stride;
     for (int k = p->k; k > 0; k--) {
         vector x[BLOCK];
         UNROLL_BLOCK
-        for (int v = 0; v < vectors; v++) x[v] = load(b + v * LANES);
+        for (int v = 0; v < vectors; v++) x[v] = load(b + v * ELEMENTS);
         UNROLL_ROWS
         for (int i = 0; i < rows; i++) {
             const vector w = set1(a[i * row]);
@@ -82,17 +82,17 @@ ALWAYS_INLINE void product_block(const struct product *p, int m, int n, const in
     UNROLL_BLOCK
     for (int v = 0; v < vectors; v++) {
         const bool sums = epilogue != PLAIN && !tanh_later;
-        vector total = sums ? load(p->sums + n + v * LANES) : set1(0);
-        vector total_x = epilogue == MOMENTS ? load(p->sums_x + n + v * LANES) : set1(0);
+        vector total = sums ? load(p->sums + n + v * ELEMENTS) : set1(0);
+        vector total_x = epilogue == MOMENTS ? load(p->sums_x + n + v * ELEMENTS) : set1(0);
         UNROLL_ROWS
         for (int i = 0; i < rows; i++) {
             const vector y = tanh_later ? sum[i][v] : activate(sum[i][v], epilogue);
             if (sums) total += y;
-            if (epilogue == MOMENTS) total_x += y * load(p->x + (ptrdiff_t)(m + i) * p->out_stride + n + v * LANES);
-            store(out + i * p->out_stride + v * LANES, y);
+            if (epilogue == MOMENTS) total_x += y * load(p->x + (ptrdiff_t)(m + i) * p->out_stride + n + v * ELEMENTS);
+            store(out + i * p->out_stride + v * ELEMENTS, y);
         }
-        if (sums) store(p->sums + n + v * LANES, total);
-        if (epilogue == MOMENTS) store(p->sums_x + n + v * LANES, total_x);
+        if (sums) store(p->sums + n + v * ELEMENTS, total);
+        if (epilogue == MOMENTS) store(p->sums_x + n + v * ELEMENTS, total_x);
     }
     if (tanh_later) tanh_block(p, m, n, rows, vectors);
 }
@@ -132,8 +132,8 @@ ALWAYS_INLINE void product_columns(const struct product *p, int n, const int vec
 static void gemm(const struct product *p)
 {
     int n = 0;
-    for (; n + BLOCK * (int)LANES <= p->n; n += BLOCK * LANES) product_columns(p, n, BLOCK, PLAIN);
-    switch ((p->n - n) / (int)LANES) {
+    for (; n + BLOCK * (int)ELEMENTS <= p->n; n += BLOCK * ELEMENTS) product_columns(p, n, BLOCK, PLAIN);
+    switch ((p->n - n) / (int)ELEMENTS) {
 #if BLOCK > 3
     case 3:
         product_columns(p, n, 3, PLAIN);
@@ -153,7 +153,7 @@ static void gemm(const struct product *p)
 /* A product whose n is a whole tile, with an epilogue. */
 static void gemm_then(const struct product *p, int epilogue)
 {
-    for (int n = 0; n < (int)TILE; n += BLOCK * LANES) {
+    for (int n = 0; n < (int)TILE; n += BLOCK * ELEMENTS) {
         switch (epilogue) {
         case RELU:
             product_columns(p, n, BLOCK, RELU);
@@ -186,17 +186,17 @@ static void normalise(real *restrict x, int n, const struct norm_rows *rows)
 {
     const real *const end = x + (ptrdiff_t)n * TILE;
     const vector scale = set1((real)1 / (real)n), eps = set1(NORM_EPSILON);
-    for (int r = 0; r < (int)TILE; r += BLOCK * LANES) {
+    for (int r = 0; r < (int)TILE; r += BLOCK * ELEMENTS) {
         vector mean[BLOCK], squares[BLOCK], shift[BLOCK];
         UNROLL_BLOCK
         for (int v = 0; v < BLOCK; v++) {
-            mean[v] = load(rows->sum + r + v * LANES) * scale;
+            mean[v] = load(rows->sum + r + v * ELEMENTS) * scale;
             squares[v] = set1(0);
         }
         for (const real *p = x + r; p < end; p += TILE) {
             UNROLL_BLOCK
             for (int v = 0; v < BLOCK; v++) {
-                const vector d = load(p + v * LANES) - mean[v];
+                const vector d = load(p + v * ELEMENTS) - mean[v];
                 squares[v] += d * d;
             }
         }
@@ -205,13 +205,13 @@ static void normalise(real *restrict x, int n, const struct norm_rows *rows)
             const vector root = vector_sqrt(squares[v] * scale + eps);
             squares[v] = set1(1) / root;
             shift[v] = -mean[v] * squares[v];
-            store(rows->offset + r + v * LANES, shift[v]);
-            store(rows->inverse + r + v * LANES, squares[v]);
-            store(rows->deviation + r + v * LANES, root);
+            store(rows->offset + r + v * ELEMENTS, shift[v]);
+            store(rows->inverse + r + v * ELEMENTS, squares[v]);
+            store(rows->deviation + r + v * ELEMENTS, root);
         }
         for (real *p = x + r; p < end; p += TILE) {
             UNROLL_BLOCK
-            for (int v = 0; v < BLOCK; v++) store(p + v * LANES, load(p + v * LANES) * squares[v] + shift[v]);
+            for (int v = 0; v < BLOCK; v++) store(p + v * ELEMENTS, load(p + v * ELEMENTS) * squares[v] + shift[v]);
         }
     }
 }
@@ -226,14 +226,14 @@ static void sum_features(const real *restrict x, int n, real *restrict sum)
 
 /* ---- transposing --------------------------------------------------------------------------------------------------------------------- */
 
-/* The weight gradient adds up over rows and wants them outermost: turned [R][wide]. A block is LANES features of LANES rows; `total` [wide]
- * gathers the sum over rows, the gradient of the bias, on the way. */
+/* The weight gradient adds up over rows and wants them outermost: turned [R][wide]. A block is ELEMENTS features of ELEMENTS rows; `total`
+ * [wide] gathers the sum over rows, the gradient of the bias, on the way. */
 ALWAYS_INLINE void turn_block(vector block[], real *turned, int wide, real *total)
 {
     transpose_block(block);
     vector sum[4] = {{0}};
-    UNROLL_LANES
-    for (int i = 0; i < (int)LANES; i++) {
+    UNROLL_ELEMENTS
+    for (int i = 0; i < (int)ELEMENTS; i++) {
         store(turned + (ptrdiff_t)i * wide, block[i]);
         sum[i & 3] += block[i];
     }
@@ -243,11 +243,11 @@ ALWAYS_INLINE void turn_block(vector block[], real *turned, int wide, real *tota
 /* g [n][R] to turned [R][wide]; columns from n on are 0. */
 static void turn(const real *restrict g, int n, real *restrict turned, int wide, real *restrict total)
 {
-    for (int j = 0; j < wide; j += LANES) {
-        for (int r = 0; r < (int)TILE; r += LANES) {
-            vector block[LANES];
-            UNROLL_LANES
-            for (int i = 0; i < (int)LANES; i++) block[i] = j + i < n ? load(g + (ptrdiff_t)(j + i) * TILE + r) : set1(0);
+    for (int j = 0; j < wide; j += ELEMENTS) {
+        for (int r = 0; r < (int)TILE; r += ELEMENTS) {
+            vector block[ELEMENTS];
+            UNROLL_ELEMENTS
+            for (int i = 0; i < (int)ELEMENTS; i++) block[i] = j + i < n ? load(g + (ptrdiff_t)(j + i) * TILE + r) : set1(0);
             turn_block(block, turned + (ptrdiff_t)r * wide + j, wide, total + j);
         }
     }
@@ -284,11 +284,11 @@ ALWAYS_INLINE void slopes(const struct hidden_backward *h, int r, struct slope *
     const vector one = set1(1), scale = set1((real)1 / (real)h->n);
     UNROLL_BLOCK
     for (int v = 0; v < BLOCK; v++) {
-        const vector inverse = norm ? load(h->rows->inverse + r + v * LANES) : one,
-                     deviation = norm ? load(h->rows->deviation + r + v * LANES) : one;
-        const vector offset = norm ? load(h->rows->offset + r + v * LANES) : set1(0), mean = -offset * deviation;
-        s[v].c1 = norm ? load(h->sum + r + v * LANES) * scale : set1(0);
-        s[v].c2 = norm ? load(h->sum_x + r + v * LANES) * scale : set1(0);
+        const vector inverse = norm ? load(h->rows->inverse + r + v * ELEMENTS) : one,
+                     deviation = norm ? load(h->rows->deviation + r + v * ELEMENTS) : one;
+        const vector offset = norm ? load(h->rows->offset + r + v * ELEMENTS) : set1(0), mean = -offset * deviation;
+        s[v].c1 = norm ? load(h->sum + r + v * ELEMENTS) * scale : set1(0);
+        s[v].c2 = norm ? load(h->sum_x + r + v * ELEMENTS) * scale : set1(0);
         s[v].p0 = activation == RELU ? inverse : (one - mean * mean) * inverse;
         s[v].p1 = activation == RELU ? offset : set1(-2) * mean; /* times deviation times inverse */
         s[v].p2 = -deviation;
@@ -297,7 +297,7 @@ ALWAYS_INLINE void slopes(const struct hidden_backward *h, int r, struct slope *
 
 ALWAYS_INLINE void hidden_backward_of(const struct hidden_backward *h, const int activation, const bool norm)
 {
-    for (int r = 0; r < (int)TILE; r += BLOCK * LANES) {
+    for (int r = 0; r < (int)TILE; r += BLOCK * ELEMENTS) {
         struct slope slope[BLOCK];
         slopes(h, r, slope, activation, norm);
         real *g = h->g + r;
@@ -305,7 +305,7 @@ ALWAYS_INLINE void hidden_backward_of(const struct hidden_backward *h, const int
         for (int j = h->n; j > 0; j--, g += TILE, x += TILE) {
             UNROLL_BLOCK
             for (int v = 0; v < BLOCK; v++)
-                store(g + v * LANES, slope_apply(&slope[v], load(g + v * LANES), load(x + v * LANES), activation));
+                store(g + v * ELEMENTS, slope_apply(&slope[v], load(g + v * ELEMENTS), load(x + v * ELEMENTS), activation));
         }
     }
     turn(h->g, h->n, h->turned, h->wide, h->total);
@@ -328,34 +328,34 @@ static void hidden_backward(const struct hidden_backward *h, int activation, boo
 
 /* ---- gradient of a narrow head ------------------------------------------------------------------------------------------------------- */
 
-/* Adds to sums [k + 1][LANES] of each of `rows` outputs the products of their gradients g [rows][R] with x [k][R], lane by lane; the last
- * is the bias's. */
+/* Adds to sums [k + 1][ELEMENTS] of each of `rows` outputs the products of their gradients g [rows][R] with x [k][R], element by element;
+ * the last is the bias's. */
 ALWAYS_INLINE void head_gradient_rows(real *restrict sums, size_t stride, const real *restrict g, const real *restrict x, int k,
                                       const int rows)
 {
     vector bias[4] = {{0}};
-    for (; k > 0; k--, x += TILE, sums += LANES) {
+    for (; k > 0; k--, x += TILE, sums += ELEMENTS) {
         vector sum[4];
         UNROLL_BLOCK
         for (int i = 0; i < rows; i++) sum[i] = load(sums + (size_t)i * stride);
         UNROLL_TILE
         for (int v = 0; v < TILE_VECTORS; v++) {
-            const vector xv = load(x + v * LANES);
+            const vector xv = load(x + v * ELEMENTS);
             UNROLL_BLOCK
-            for (int i = 0; i < rows; i++) sum[i] += load(g + i * (int)TILE + v * LANES) * xv;
+            for (int i = 0; i < rows; i++) sum[i] += load(g + i * (int)TILE + v * ELEMENTS) * xv;
         }
         UNROLL_BLOCK
         for (int i = 0; i < rows; i++) store(sums + (size_t)i * stride, sum[i]);
     }
     for (int v = 0; v < TILE_VECTORS; v++) {
         UNROLL_BLOCK
-        for (int i = 0; i < rows; i++) bias[i] += load(g + i * (int)TILE + v * LANES);
+        for (int i = 0; i < rows; i++) bias[i] += load(g + i * (int)TILE + v * ELEMENTS);
     }
     UNROLL_BLOCK
     for (int i = 0; i < rows; i++) store(sums + (size_t)i * stride, load(sums + (size_t)i * stride) + bias[i]);
 }
 
-/* sums [outputs][stride / LANES][LANES]: no transposing; lanes are added up at the end of the chunk. */
+/* sums [outputs][stride / ELEMENTS][ELEMENTS]: no transposing; elements are added up at the end of the chunk. */
 static void head_gradient(real *sums, size_t stride, const real *g, int outputs, const real *x, int k)
 {
     for (int o = 0; o < outputs; o += 4, sums += 4 * stride, g += 4 * TILE) {
@@ -376,19 +376,19 @@ static void head_gradient(real *sums, size_t stride, const real *g, int outputs,
     }
 }
 
-/* out [k][wide]: transposing a block turns the sums over the lanes of LANES vectors into additions of vectors. `stride` covers k padded to
- * whole vectors. */
+/* out [k][wide]: transposing a block turns the sums over the elements of ELEMENTS vectors into additions of vectors. `stride` covers k
+ * padded to whole vectors. */
 static void head_gradient_finish(const real *sums, size_t stride, int outputs, int k, real *out, int wide)
 {
     for (int o = 0; o < outputs; o++, sums += stride) {
-        for (int i = 0; i < k; i += LANES) {
-            vector block[LANES], sum = {0};
-            UNROLL_LANES
-            for (int l = 0; l < (int)LANES; l++) block[l] = load(sums + (i + l) * (int)LANES);
+        for (int i = 0; i < k; i += ELEMENTS) {
+            vector block[ELEMENTS], sum = {0};
+            UNROLL_ELEMENTS
+            for (int l = 0; l < (int)ELEMENTS; l++) block[l] = load(sums + (i + l) * (int)ELEMENTS);
             transpose_block(block);
-            UNROLL_LANES
-            for (int l = 0; l < (int)LANES; l++) sum += block[l];
-            for (int l = 0; l < (int)LANES && i + l < k; l++) out[(i + l) * wide + o] = sum[l];
+            UNROLL_ELEMENTS
+            for (int l = 0; l < (int)ELEMENTS; l++) sum += block[l];
+            for (int l = 0; l < (int)ELEMENTS && i + l < k; l++) out[(i + l) * wide + o] = sum[l];
         }
     }
 }

@@ -55,13 +55,14 @@ void scalar_select(struct backend *backend, const struct select_pass *pass, int 
 {
     (void)backend;
     for (const struct select_pass *p = pass; p < pass + passes; p++) {
-        const uint64_t data_pass = p->now ? select_data_pass(p->now->update, p->epochs, p->epoch) : 0;
+        const uint64_t data_pass = p->numbers ? select_data_pass(p->numbers->update, p->epochs, p->epoch) : 0;
         const struct shuffle shuffle = shuffle_of((uint32_t)p->items, p->seed, p->shard, data_pass);
         for (int k = 0; k < p->count; k++) {
             const int place = p->from + k;
             const int item = !p->shuffled ? place : p->order ? p->order[place] : (int)shuffle_item(&shuffle, (uint32_t)place);
             p->rows[k] = select_unit(&p->shape, p->shape.by_row, item);
-            for (int r = 0; r < p->state_repeats; r++) p->state[k * p->state_repeats + r] = select_unit(&p->shape, p->state_by_row, item);
+            for (int r = 0; r < p->critic_repeats; r++)
+                p->critic[k * p->critic_repeats + r] = select_unit(&p->shape, p->critic_by_row, item);
         }
     }
 }

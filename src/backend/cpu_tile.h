@@ -27,27 +27,27 @@ struct work {
     real *g, *gx;      /* [wide][R] gradients by a layer's output and input */
     real *sum, *sum_x; /* [R] of a gradient by x̂: sums over the features, plain and times x̂ */
     real *turned;      /* [R][wide] g transposed */
-    real *head;        /* [O][padded K + 1][LANES] sums of a narrow head's gradient */
+    real *head;        /* [O][padded K + 1][ELEMENTS] sums of a narrow head's gradient */
     real *out, *p;     /* [O][R] */
     real *scratch;     /* [LOSS_ROWS][R] */
-    double *lanes;     /* [PASS_SUMS][R] */
+    double *row_sums;  /* [PASS_SUMS][R] */
     real *steps;       /* what a recurrent network keeps, cpu_gru.h */
 };
 
 static int padded(int n)
 {
-    return (n + (int)LANES - 1) / (int)LANES * (int)LANES;
+    return (n + (int)ELEMENTS - 1) / (int)ELEMENTS * (int)ELEMENTS;
 }
 
-/* A head of fewer outputs than a vector has lanes: transposing it would leave most lanes empty. */
+/* A head of fewer outputs than a vector has elements: transposing it would leave most of them empty. */
 static bool narrow_head(const struct network *net)
 {
-    return net->outputs < (int)LANES;
+    return net->outputs < (int)ELEMENTS;
 }
 
 static size_t head_stride(const struct network *net)
 {
-    return (size_t)padded(net->hidden + 1) * LANES;
+    return (size_t)padded(net->hidden + 1) * ELEMENTS;
 }
 
 static size_t head_sums_size(const struct network *net)
@@ -105,7 +105,7 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
     w->out = take(base, &used, (size_t)net->outputs * TILE);
     w->p = take(base, &used, (size_t)net->outputs * TILE);
     w->scratch = take(base, &used, (size_t)LOSS_ROWS * TILE);
-    w->lanes = (double *)(void *)take(base, &used, (size_t)PASS_SUMS * TILE * sizeof(double) / sizeof(real));
+    w->row_sums = (double *)(void *)take(base, &used, (size_t)PASS_SUMS * TILE * sizeof(double) / sizeof(real));
     w->steps = base ? base + used : NULL; /* behind everything else */
     return used;
 }
@@ -255,15 +255,15 @@ static void backward_hidden(const struct work *w, const real *x, real *g, real *
     }
 }
 
-static int rows_of_tile(const struct tiles *tiles, int tile)
+static int rows_of_tile(const struct packed_rows *packed, int tile)
 {
-    const int left = tiles->rows - tile * (int)TILE;
+    const int left = packed->rows - tile * (int)TILE;
     return left < (int)TILE ? left : (int)TILE;
 }
 
-static real *tile_at(const struct tiles *tiles, int tile)
+static real *tile_at(const struct packed_rows *packed, int tile)
 {
-    return tiles->x + (size_t)tile * (size_t)tiles->inputs * TILE;
+    return packed->x + (size_t)tile * (size_t)packed->inputs * TILE;
 }
 
 /* The outputs in w->out of rows first … first + rows - 1 of the batch. */
@@ -287,7 +287,7 @@ static void tile_loss(const struct work *w, const struct train_pass *pass, real 
                                    .g = w->g,
                                    .p = w->p,
                                    .scratch = w->scratch,
-                                   .lanes = w->lanes,
+                                   .row_sums = w->row_sums,
                                    .log_std_gradient = chunk + chunk_offset(w->net, layer_head(w->net) + 1)};
     if (pass->loss == LOSS_POLICY) {
         LEVELLED(policy_loss)(&loss);

@@ -10,14 +10,14 @@ struct device_info {
     int major, minor;           /* compute capability */
     double memory, memory_free; /* bytes; free < 0: not known */
     bool exclusive;             /* one process at a time */
-    char trouble[384];          /* why this program can't use it; empty where it can */
+    char error[384];            /* why this program can't use it; empty where it can */
 };
 
 struct device_build {
-    char toolkit[16];  /* "13.0"; empty: built without CUDA */
-    char code[128];    /* architectures that there is code for: "90 100" */
-    char driver[16];   /* the newest CUDA that the driver knows; empty: no driver */
-    char trouble[384]; /* why there are no devices; empty where there are */
+    char toolkit[16]; /* "13.0"; empty: built without CUDA */
+    char code[128];   /* architectures that there is code for: "90 100" */
+    char driver[16];  /* the newest CUDA that the driver knows; empty: no driver */
+    char error[384];  /* why there are no devices; empty where there are */
 };
 
 /* How many there are; fills in at most `most` of them, which takes a context on each: seconds on a large node. */

@@ -31,26 +31,26 @@
 /* Whether a block's accumulators leave registers free for the constants of tanh. */
 #define TANH_IN_REGISTERS (VECTOR_BYTES == 64)
 
-/* LANES as a bare number, for the preprocessor. */
+/* ELEMENTS as a bare number, for the preprocessor. */
 #if VECTOR_BYTES == 64 && REAL_IS_DOUBLE || VECTOR_BYTES == 32 && !REAL_IS_DOUBLE
-#define LANE_COUNT 8
+#define ELEMENT_COUNT 8
 #elif VECTOR_BYTES == 64
-#define LANE_COUNT 16
+#define ELEMENT_COUNT 16
 #elif VECTOR_BYTES == 16 && REAL_IS_DOUBLE
-#define LANE_COUNT 2
+#define ELEMENT_COUNT 2
 #else
-#define LANE_COUNT 4
+#define ELEMENT_COUNT 4
 #endif
 enum {
-    LANES = LANE_COUNT,
-    TILE = TILE_VECTORS * LANES /* R: rows of a tile */
+    ELEMENTS = ELEMENT_COUNT,
+    TILE = TILE_VECTORS * ELEMENTS /* R: rows of a tile */
 };
 
 /* Loops over registers must be unrolled, or the compiler keeps them in memory. */
-#define UNROLL_BLOCK _Pragma("GCC unroll 4")
-#define UNROLL_ROWS  _Pragma("GCC unroll 6")
-#define UNROLL_TILE  _Pragma("GCC unroll 12")
-#define UNROLL_LANES _Pragma("GCC unroll 16")
+#define UNROLL_BLOCK    _Pragma("GCC unroll 4")
+#define UNROLL_ROWS     _Pragma("GCC unroll 6")
+#define UNROLL_TILE     _Pragma("GCC unroll 12")
+#define UNROLL_ELEMENTS _Pragma("GCC unroll 16")
 
 typedef real vector __attribute__((vector_size(VECTOR_BYTES)));
 #if REAL_IS_DOUBLE
@@ -96,7 +96,7 @@ ALWAYS_INLINE vector vector_sqrt(vector x)
     return REAL_IS_DOUBLE ? (vector)_mm256_sqrt_pd((__m256d)x) : (vector)_mm256_sqrt_ps((__m256)x);
 #else
     vector y;
-    for (int i = 0; i < (int)LANES; i++) y[i] = (real)sqrt(x[i]);
+    for (int i = 0; i < (int)ELEMENTS; i++) y[i] = (real)sqrt(x[i]);
     return y;
 #endif
 }
@@ -128,7 +128,7 @@ ALWAYS_INLINE vector vector_tanh(vector x)
 {
 #if REAL_IS_DOUBLE
     vector y;
-    for (int i = 0; i < (int)LANES; i++) y[i] = real_tanh(x[i]);
+    for (int i = 0; i < (int)ELEMENTS; i++) y[i] = real_tanh(x[i]);
     return y;
 #else
     const vector y = vector_at_most(TANH_LIMIT, vector_at_least(-TANH_LIMIT, x)), s = y * y;
@@ -136,22 +136,22 @@ ALWAYS_INLINE vector vector_tanh(vector x)
 #endif
 }
 
-/* ---- transposing LANES x LANES numbers in registers ---------------------------------------------------------------------------------- */
+/* ---- transposing ELEMENTS x ELEMENTS numbers in registers ---------------------------------------------------------------------------- */
 
 /* Every exchange between two vectors is one machine instruction: interleaving within parts of 128 bits, then choosing even or odd parts. */
-#define PART         ((int)(16 / sizeof(real))) /* lanes of a part */
-#define LANE_LOW(l)  (((l)&1 ? LANE_COUNT : 0) + (l) / PART * PART + (l) % PART / 2)
-#define LANE_HIGH(l) (LANE_LOW(l) + PART / 2)
-#define LANE_EVEN(l) ((2 * (l) / LANE_COUNT ? LANE_COUNT : 0) + 2 * ((l) / PART) * PART % LANE_COUNT + (l) % PART)
-#define LANE_ODD(l)  (LANE_EVEN(l) + PART)
+#define PART            ((int)(16 / sizeof(real))) /* elements of a part */
+#define ELEMENT_LOW(l)  (((l)&1 ? ELEMENT_COUNT : 0) + (l) / PART * PART + (l) % PART / 2)
+#define ELEMENT_HIGH(l) (ELEMENT_LOW(l) + PART / 2)
+#define ELEMENT_EVEN(l) ((2 * (l) / ELEMENT_COUNT ? ELEMENT_COUNT : 0) + 2 * ((l) / PART) * PART % ELEMENT_COUNT + (l) % PART)
+#define ELEMENT_ODD(l)  (ELEMENT_EVEN(l) + PART)
 
-#define LANE_LIST2(F, l)   F(l), F((l) + 1)
-#define LANE_LIST4(F, l)   LANE_LIST2(F, l), LANE_LIST2(F, (l) + 2)
-#define LANE_LIST8(F, l)   LANE_LIST4(F, l), LANE_LIST4(F, (l) + 4)
-#define LANE_LIST16(F, l)  LANE_LIST8(F, l), LANE_LIST8(F, (l) + 8)
-#define LANE_LIST_PASTE(n) LANE_LIST##n
-#define LANE_LIST_OF(n)    LANE_LIST_PASTE(n)
-#define LANE_LIST(F)       LANE_LIST_OF(LANE_COUNT)(F, 0)
+#define ELEMENT_LIST2(F, l)   F(l), F((l) + 1)
+#define ELEMENT_LIST4(F, l)   ELEMENT_LIST2(F, l), ELEMENT_LIST2(F, (l) + 2)
+#define ELEMENT_LIST8(F, l)   ELEMENT_LIST4(F, l), ELEMENT_LIST4(F, (l) + 4)
+#define ELEMENT_LIST16(F, l)  ELEMENT_LIST8(F, l), ELEMENT_LIST8(F, (l) + 8)
+#define ELEMENT_LIST_PASTE(n) ELEMENT_LIST##n
+#define ELEMENT_LIST_OF(n)    ELEMENT_LIST_PASTE(n)
+#define ELEMENT_LIST(F)       ELEMENT_LIST_OF(ELEMENT_COUNT)(F, 0)
 #ifdef __clang__
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
@@ -160,33 +160,33 @@ ALWAYS_INLINE vector vector_tanh(vector x)
 
 /* Vectors i and i + distance, for every i without that bit, become FIRST and SECOND of both. */
 #define EXCHANGE(distance, FIRST, SECOND)                                                                                                  \
-    UNROLL_LANES                                                                                                                           \
-    for (int i = 0; i < (int)LANES; i++) {                                                                                                 \
+    UNROLL_ELEMENTS                                                                                                                        \
+    for (int i = 0; i < (int)ELEMENTS; i++) {                                                                                              \
         if (i & (distance)) continue;                                                                                                      \
         const vector a = x[i], b = x[i + (distance)];                                                                                      \
-        x[i] = SHUFFLE(a, b, LANE_LIST(FIRST));                                                                                            \
-        x[i + (distance)] = SHUFFLE(a, b, LANE_LIST(SECOND));                                                                              \
+        x[i] = SHUFFLE(a, b, ELEMENT_LIST(FIRST));                                                                                         \
+        x[i + (distance)] = SHUFFLE(a, b, ELEMENT_LIST(SECOND));                                                                           \
     }
 
 ALWAYS_INLINE void transpose_block(vector x[])
 {
 #if !REAL_IS_DOUBLE
-    EXCHANGE(2, LANE_LOW, LANE_HIGH)
+    EXCHANGE(2, ELEMENT_LOW, ELEMENT_HIGH)
 #endif
-    EXCHANGE(1, LANE_LOW, LANE_HIGH)
+    EXCHANGE(1, ELEMENT_LOW, ELEMENT_HIGH)
 #if VECTOR_BYTES > 16
-    EXCHANGE(PART, LANE_EVEN, LANE_ODD)
+    EXCHANGE(PART, ELEMENT_EVEN, ELEMENT_ODD)
 #endif
 #if VECTOR_BYTES > 32
-    EXCHANGE(2 * PART, LANE_EVEN, LANE_ODD)
+    EXCHANGE(2 * PART, ELEMENT_EVEN, ELEMENT_ODD)
 #endif
 }
 
-/* The sum of the lanes, always in the same order. */
-ALWAYS_INLINE double lane_sum(vector x)
+/* The sum of the elements, always in the same order. */
+ALWAYS_INLINE double vector_sum(vector x)
 {
     double sum = 0;
-    for (int i = 0; i < (int)LANES; i++) sum += (double)x[i];
+    for (int i = 0; i < (int)ELEMENTS; i++) sum += (double)x[i];
     return sum;
 }
 

@@ -59,7 +59,7 @@ void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * hold stderr. */
 void last_words(const char *const part[], int parts);
 
-/* Who speaks, and how the process ends (NULL: _exit after flushing). Set once by comm_open. */
+/* Who prints, and how the process ends (NULL: _exit after flushing). Set once by comm_open. */
 void check_identify(int rank, int size, void (*abort_hook)(int code));
 
 /* From now on every message also goes to this file (line by line, flushed); NULL ends that. The file stays the caller's: set NULL before

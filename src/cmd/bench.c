@@ -29,9 +29,9 @@ struct bench_case {
 
 /* ---- opening and closing ------------------------------------------------------------------------------------------------------------- */
 
-static int open_envs(const struct config *c, struct share envs, int threads, struct vecenv **env, struct error *err)
+static int open_envs(const struct config *c, struct comm_part envs, int threads, struct vecenv **env, struct error *err)
 {
-    const struct env_batch batch = {
+    const struct open_env_config batch = {
         .envs = envs, .seed = (uint64_t)c->train_seed, .stream = PHILOX_ENVIRONMENT, .threads = threads, .horizon = algorithm_horizon(c)};
     return open_env(env, c, &batch, err);
 }

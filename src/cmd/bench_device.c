@@ -226,7 +226,8 @@ static int step_alone(struct learning *l, int envs, double *rate, struct error *
 static int measure_environments(const struct bench *bench, int envs, struct error *err)
 {
     struct learning l = {0};
-    const struct env_batch batch = {.envs = {0, envs}, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = 100, .report = 1};
+    const struct open_env_config batch = {
+        .envs = {0, envs}, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = 100, .report = 1};
     char why[192] = "";
     double rate = 0, agents = 0;
     int code = learning_backend(&l, &bench->config, bench->comm, bench->placement.threads, -1, err);

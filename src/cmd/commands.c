@@ -126,7 +126,7 @@ const struct command commands[] = {
         .run = cmd_bench,
         .about = "Measures peak arithmetic and matrix products of this machine, then whole training, rollout alone and environment alone: "
                  "environment steps and agent "
-                 "steps per second, ratio to the floor, share of each phase. Writes no run.",
+                 "steps per second, ratio to the floor, fraction of the time in each phase. Writes no run.",
         .examples = "mappo bench\n"
                     "mappo bench threads=1 --json\n"
                     "mpirun -n 2 mappo bench\n",

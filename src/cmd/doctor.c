@@ -79,7 +79,7 @@ static const char *whose(const struct doctor *d, int rank, char *text, size_t si
 
 /* ---- what to mend -------------------------------------------------------------------------------------------------------------------- */
 
-/* Says each kind of trouble once, for the first rank that has it, with the number of ranks. */
+/* Says each kind of problem once, for the first rank that has it, with the number of ranks. */
 static void check_placement(struct doctor *d)
 {
     char who[128];
@@ -159,12 +159,11 @@ static void check_devices(struct doctor *d)
 {
     const struct doctor_devices *devices = &d->devices;
     if (devices->count == 0 && (devices->build.driver[0] || d->gpu_wanted))
-        find(d, d->gpu_wanted, "%s",
-             devices->build.trouble[0] ? devices->build.trouble : "backend=cuda: this program was built without CUDA");
+        find(d, d->gpu_wanted, "%s", devices->build.error[0] ? devices->build.error : "backend=cuda: this program was built without CUDA");
     for (int i = 0; i < devices->count && i < DOCTOR_DEVICES; i++) {
         const struct device_info *info = &devices->list[i];
-        if (info->trouble[0]) find(d, true, "%s", info->trouble);
-        if (info->exclusive && !info->trouble[0] && d->rank[0].local_size > devices->count)
+        if (info->error[0]) find(d, true, "%s", info->error);
+        if (info->exclusive && !info->error[0] && d->rank[0].local_size > devices->count)
             find(d, false, "device %d is in exclusive mode and %d ranks share %d: leave comm.pod at 0, so that one of them uses it for all",
                  i, d->rank[0].local_size, devices->count);
     }
@@ -173,8 +172,8 @@ static void check_devices(struct doctor *d)
 static void check_disk(struct doctor *d)
 {
     const struct probe_disk *disk = &d->disk;
-    if (disk->trouble[0]) {
-        find(d, true, "%s: %s; choose another folder with run=FOLDER", disk->looked_at, disk->trouble);
+    if (disk->error[0]) {
+        find(d, true, "%s: %s; choose another folder with run=FOLDER", disk->looked_at, disk->error);
         return;
     }
     if (disk->free_bytes < 100e6)
@@ -311,7 +310,7 @@ static void print_surroundings(const struct doctor *d)
     const struct probe_disk *disk = &d->disk;
     printf("\nrun folder  %s%s\n", d->folder, disk->exists ? "" : " (not there yet)");
     printf("            on %s, %.1f GB free (measured in %s)\n", disk->type, disk->free_bytes / 1e9, disk->looked_at);
-    if (!disk->trouble[0])
+    if (!disk->error[0])
         printf("            512 kB: write %.2f ms, fsync %.2f ms, rename %.2f ms, fsync of the folder %.2f ms, medians\n",
                1e3 * disk->create, 1e3 * disk->sync, 1e3 * disk->rename, 1e3 * disk->sync_folder);
     char left[32] = "none known";
@@ -359,8 +358,8 @@ static void print_json(const struct doctor *d)
     json_text("run_folder", d->folder, ",");
     json_text("file_system", d->disk.type, ",");
     json_real("free_bytes", d->disk.free_bytes, ",");
-    json_real("fsync_seconds", d->disk.trouble[0] ? NAN : d->disk.sync, ",");
-    json_real("rename_seconds", d->disk.trouble[0] ? NAN : d->disk.rename, ",");
+    json_real("fsync_seconds", d->disk.error[0] ? NAN : d->disk.sync, ",");
+    json_real("rename_seconds", d->disk.error[0] ? NAN : d->disk.rename, ",");
     json_real("time_left_seconds", d->limit.seconds_left >= 0 ? d->limit.seconds_left : NAN, ",");
     fputs("\"findings\":[", stdout);
     for (int i = 0; i < d->findings; i++) {

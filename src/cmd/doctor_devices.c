@@ -36,7 +36,7 @@ void doctor_print_devices(const struct doctor_devices *d)
     }
     printf("GPUs        %d; built with CUDA %s for %s; driver %s%s\n", d->count, build->toolkit, build->code,
            build->driver[0] ? "up to CUDA " : "none", build->driver);
-    if (d->count == 0) printf("            %s\n", build->trouble);
+    if (d->count == 0) printf("            %s\n", build->error);
     for (int i = 0; i < shown(d); i++) print_device(&d->list[i], i);
     if (d->count > DOCTOR_DEVICES) printf("            and %d more\n", d->count - DOCTOR_DEVICES);
 }
@@ -55,7 +55,7 @@ void doctor_json_devices(const struct doctor_devices *d)
         printf("\"compute_capability\":\"%d.%d\",\"exclusive\":%s,", info->major, info->minor, info->exclusive ? "true" : "false");
         json_real("memory", info->memory_free >= 0 ? info->memory : NAN, ",");
         json_real("memory_free", info->memory_free >= 0 ? info->memory_free : NAN, ",");
-        json_text("trouble", info->trouble, "}");
+        json_text("trouble", info->error, "}");
     }
     fputs("],", stdout);
 }

@@ -120,7 +120,7 @@ void probe_disk(struct probe_disk *disk, const char *folder)
         good = write_once(disk->looked_at, temporary, final, bytes, once);
         for (int k = 0; k < 4 && good; k++) seconds[k][i] = once[k];
     }
-    if (!good) text_format(disk->trouble, sizeof disk->trouble, "a file of 512 kB cannot be written there: %s", strerror(errno));
+    if (!good) text_format(disk->error, sizeof disk->error, "a file of 512 kB cannot be written there: %s", strerror(errno));
     unlink(final);
     free(bytes);
     if (!good) return;

@@ -14,7 +14,7 @@ struct probe_disk {
     char type[32];       /* "ext4", "nfs", "lustre" */
     double free_bytes;
     double create, sync, rename, sync_folder; /* median seconds for a file of 512 kB, as a checkpoint is written */
-    char trouble[256];                        /* empty, or why nothing can be written there */
+    char error[256];                          /* empty, or why nothing can be written there */
 };
 void probe_disk(struct probe_disk *disk, const char *folder);
 

@@ -13,7 +13,7 @@
 #include "run/learning.h"
 #include "run/open_env.h"
 #include "run/picture.h"
-#include "run/stored.h"
+#include "run/saved_run.h"
 
 enum { EPISODES = 1000 }; /* unless given */
 
@@ -39,11 +39,11 @@ static int open_file(struct evaluating *e, struct error *err)
     CHECK(now, "out of memory");
     config_defaults(now);
     config_apply(now, e->args, NULL); /* mistakes are told below, where the environment's options are known */
-    int code = stored_open(e->args->operand[0], now->eval_which == 1, &e->file, e->path, sizeof e->path, err);
-    if (!code) code = stored_config(e->config, e->file, e->path, err);
+    int code = saved_run_open(e->args->operand[0], now->eval_which == 1, &e->file, e->path, sizeof e->path, err);
+    if (!code) code = saved_run_config(e->config, e->file, e->path, err);
     if (!code) code = config_apply(e->config, e->args, err);
-    if (!code) code = stored_find_env(e->config, e->path, err);
-    if (!code) code = stored_differences(e->config, e->file, e->path, e->differences, sizeof e->differences, err);
+    if (!code) code = saved_run_find_env(e->config, e->path, err);
+    if (!code) code = saved_run_differences(e->config, e->file, e->path, e->differences, sizeof e->differences, err);
     if (!code && now->origin[KEY_eval_episodes] == ORIGIN_DEFAULT) e->config->eval_episodes = EPISODES;
     e->table = !e->args->json && now->origin[KEY_eval_play] == ORIGIN_DEFAULT;
     free(now);
@@ -55,7 +55,7 @@ static int open_file(struct evaluating *e, struct error *err)
 static void say_what_differs(const struct evaluating *e)
 {
     if (e->differences[0]) warn("%s was trained with %s: this plays something else than what was trained", e->path, e->differences);
-    stored_warn_plugin(e->file, e->path, e->config, vecenv_descriptor(e->learning.env));
+    saved_run_warn_plugin(e->file, e->path, e->config, vecenv_descriptor(e->learning.env));
 }
 
 static int open_parts(struct evaluating *e, struct error *err)
@@ -169,7 +169,7 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
     }
     if (!code && e.config->eval_picture[0] && !vecenv_descriptor(e.learning.env)->draw)
         code = error_set(&err, EXIT_USAGE, "picture: %s can't be drawn", vecenv_descriptor(e.learning.env)->id);
-    if (!code) code = stored_load_networks(e.learning.policies, e.file, e.path, e.differences, comm, &err);
+    if (!code) code = saved_run_load_networks(e.learning.policies, e.file, e.path, e.differences, comm, &err);
     if (!code && comm->rank == 0) say_what_differs(&e);
     if (!code) code = play(&e, &err);
     if (!code && comm->rank == 0 && e.config->eval_picture[0]) code = draw(&e, &err);

@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 #include "cmd/cmd.h"
-#include "run/stored.h"
+#include "run/saved_run.h"
 
 /* ---- numbers ------------------------------------------------------------------------------------------------------------------------- */
 
@@ -124,7 +124,7 @@ void inspect_value(const struct field *field, int64_t i, char *text, size_t size
         else
             grouped(text, size, digits);
         break;
-    case FIELD_DOUBLE: /* what there is none of yet, as the best return before the first evaluation */
+    case FIELD_DOUBLE: /* not known yet, as the best return before the first evaluation */
         if (isnan(inspect_number(field, i))) {
             text_format(text, size, "none");
             break;
@@ -209,7 +209,7 @@ static int inspect(const struct arguments *args)
     }
     struct inspected file[2] = {{.file = NULL}, {.file = NULL}};
     for (int i = 0; i < args->operands && code == EXIT_DONE; i++)
-        code = stored_open(args->operand[i], false, &file[i].file, file[i].path, sizeof file[i].path, &err);
+        code = saved_run_open(args->operand[i], false, &file[i].file, file[i].path, sizeof file[i].path, &err);
     if (code != EXIT_DONE)
         error_report(&err);
     else if (args->operands == 2)

@@ -139,13 +139,13 @@ void comm_window_close(struct comm_window *window)
     free(window);
 }
 
-struct share comm_share(int total, int rank, int size)
+struct comm_part comm_part(int total, int rank, int size)
 {
     const int base = total / size, more = total % size;
-    return (struct share){rank * base + (rank < more ? rank : more), base + (rank < more)};
+    return (struct comm_part){rank * base + (rank < more ? rank : more), base + (rank < more)};
 }
 
-int comm_share_owner(int total, int item, int size)
+int comm_part_owner(int total, int item, int size)
 {
     const int base = total / size, more = total % size, boundary = more * (base + 1);
     return item < boundary ? item / (base + 1) : more + (item - boundary) / base;

@@ -75,14 +75,14 @@ int comm_vote(struct comm *comm, int code, struct error *err);
 
 /* The sum over shards. x [local shards][n] holds this rank's shard vectors, consecutive shards of the global order; the result lands in x[0
  * … n-1] of every rank. Reproducible mode (comm->shards > 0): along one fixed binary tree over all shards, so the bits do not depend on how
- * shards lie on ranks. The tree halves [lo, hi) at lo + (hi - lo) / 2. Ranks hold the shards that comm_share gives them. Otherwise: local
+ * shards lie on ranks. The tree halves [lo, hi) at lo + (hi - lo) / 2. Ranks hold the shards that comm_part gives them. Otherwise: local
  * sum in shard order, then MPI's allreduce. The other shards' vectors are overwritten. The incoming message is comm's own memory, sized by
  * comm_reserve before the loop starts; it may be called again with larger sizes. */
 void comm_reserve(struct comm *comm, int local_shards, size_t max_reals, size_t max_doubles);
 void comm_sum_shards(struct comm *comm, real *x, int local_shards, size_t n);
 void comm_sum_shards_double(struct comm *comm, double *x, int local_shards, size_t n);
 
-/* True where comm_sum_shards needs no word from the host: nothing to do, or done on the device's stream. */
+/* True where comm_sum_shards does not wait for the host: nothing to do, or done on the device's stream. */
 static inline bool comm_on_stream(const struct comm *comm)
 {
     if (comm->device) return comm->way == COMM_ALONE || comm->way == COMM_NCCL;
@@ -162,10 +162,10 @@ struct comm_timing {
 struct comm_timing comm_measure_sum(struct comm *comm, size_t n, int rounds, bool tree);
 
 /* Which environments and shards a rank holds: [first, first + count) of the global order. Uneven splits give the lower ranks one more. */
-struct share {
+struct comm_part {
     int first, count;
 };
-struct share comm_share(int total, int rank, int size);
-int comm_share_owner(int total, int item, int size); /* the rank whose share has the item */
+struct comm_part comm_part(int total, int rank, int size);
+int comm_part_owner(int total, int item, int size); /* the rank whose part has the item */
 
 #endif

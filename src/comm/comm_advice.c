@@ -7,7 +7,7 @@
 static const double SECONDS_PER_ENV_STEP = 16e-6;
 enum { MESSAGES_PER_UPDATE = 10, MESSAGE_REALS = 14000 };
 
-static double message_share(double envs_per_rank, int steps, double message_seconds)
+static double message_fraction(double envs_per_rank, int steps, double message_seconds)
 {
     const double messages = MESSAGES_PER_UPDATE * message_seconds;
     return messages / (messages + envs_per_rank * steps * SECONDS_PER_ENV_STEP);
@@ -31,13 +31,13 @@ void comm_advice(struct comm *comm, int envs, int steps, char *text, size_t size
     comm_max_double(comm, &crowded, 1);
     /* Ranks that wait for a core measure the scheduler, not the network: no network takes 3 ms for 56 kB. */
     if (crowded > 0 || message > 3e-3) message = usual_message(comm->size);
-    /* Few environments are said always, slow messages only where they cost a quarter: a disturbed measurement is no reason to speak. */
-    const double share = message_share(here, steps, message);
-    if (here >= 8 && share < 0.25) return;
+    /* Few environments are said always, slow messages only where they cost a quarter: a disturbed measurement is no reason for advice. */
+    const double fraction = message_fraction(here, steps, message);
+    if (here >= 8 && fraction < 0.25) return;
 
     char more[160] = "";
     int enough = 8;
-    while (enough < 4096 && message_share(enough, steps, message) > 0.05) enough *= 2;
+    while (enough < 4096 && message_fraction(enough, steps, message) > 0.05) enough *= 2;
     if (enough > here && envs / enough > 1)
         text_format(more, sizeof more,
                     "; mpirun -n %d keeps the batch at under 5 %%, %d ranks need rollout.envs=%lld, a larger batch (docs/hpc.md)",
@@ -46,5 +46,5 @@ void comm_advice(struct comm *comm, int envs, int steps, char *text, size_t size
         text_format(more, sizeof more, "; one rank with threads has none, %d ranks need rollout.envs=%lld, a larger batch (docs/hpc.md)",
                     comm->size, (long long)enough * comm->size);
     text_format(text, size, "%d environments on %d ranks are %.3g a rank: messages take about %.0f %% of the time (%.0f µs each%s)%s", envs,
-                comm->size, here, 100 * share, 1e6 * message, crowded > 0 ? " on a usual network" : "", more);
+                comm->size, here, 100 * fraction, 1e6 * message, crowded > 0 ? " on a usual network" : "", more);
 }

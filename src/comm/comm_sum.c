@@ -54,12 +54,12 @@ struct tree {
     struct comm *comm;
     const struct summand *sum;
     int shards; /* of all ranks */
-    struct share mine;
+    struct comm_part mine;
 };
 
 static int owner(const struct tree *tree, int shard)
 {
-    return comm_share_owner(tree->shards, shard, tree->comm->size);
+    return comm_part_owner(tree->shards, shard, tree->comm->size);
 }
 
 static char *slot(const struct tree *tree, int shard)
@@ -106,8 +106,8 @@ static void sum_by_doubling(const struct tree *tree)
 
 static struct tree tree_of(struct comm *comm, const struct summand *sum, int shards, int local_shards)
 {
-    const struct tree tree = {comm, sum, shards, comm_share(shards, comm->rank, comm->size)};
-    CHECK(tree.mine.count == local_shards, "%d shards on this rank, %d in its share of %d", local_shards, tree.mine.count, shards);
+    const struct tree tree = {comm, sum, shards, comm_part(shards, comm->rank, comm->size)};
+    CHECK(tree.mine.count == local_shards, "%d shards on this rank, %d in its fraction of %d", local_shards, tree.mine.count, shards);
     CHECK(comm->size == 1 || sum->n * sum->width <= comm->scratch_bytes, "a sum of %zu values was not reserved", sum->n);
     return tree;
 }

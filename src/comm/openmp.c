@@ -64,7 +64,7 @@ static bool shorten_spinning(void)
     return setenv("GOMP_SPINCOUNT", "10000", 1) == 0;
 }
 
-void openmp_settle(char **argv)
+void openmp_prepare(char **argv)
 {
     const bool unbound = unbind(), shortened = shorten_spinning();
     if (unbound || shortened) execv("/proc/self/exe", argv); /* where it can't, all works as before, only slower at times */

@@ -1,9 +1,9 @@
-/* What OpenMP's library settles before main, settled the way this program needs it, and its threads.
+/* What OpenMP's library decides before main, decided as this program needs it; its threads.
  *
  * Variables that bind threads (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY, KMP_AFFINITY; many clusters set one for everybody) make the
  * library bind the main thread to one place, and all that the main thread starts with it: two ranks of a node meet on the same core. They
- * are ignored, with a word: what binds a process from outside (Slurm, mpirun, taskset) is respected, and within that the system's scheduler
- * places threads. OMP_DYNAMIC, with which the library starts fewer threads the busier the machine is, is ignored as well. */
+ * are ignored, with a message: what binds a process from outside (Slurm, mpirun, taskset) is respected, and within that the system's
+ * scheduler places threads. OMP_DYNAMIC, with which the library starts fewer threads the busier the machine is, is ignored as well. */
 #ifndef MAPPO_COMM_OPENMP_H
 #define MAPPO_COMM_OPENMP_H
 
@@ -11,7 +11,7 @@
 
 /* First thing in main. Gives the process the affinity back that it was started with and, where the library would have had to see other
  * variables, starts the program once more with them. */
-void openmp_settle(char **argv);
+void openmp_prepare(char **argv);
 const char *openmp_ignored(void); /* "OMP_PROC_BIND=close OMP_PLACES=cores"; empty where nothing was */
 
 /* OMP_THREAD_LIMIT: the library silently starts no more than these, whatever it is asked for. Very many where there is none. */

@@ -17,7 +17,7 @@ static int pod_number(const struct comm *world, int size, int devices)
 {
     const int ranks = world->local_size;
     if (size > 0) return world->local_rank / size;
-    if (devices > 0 && ranks > devices) return comm_share_owner(ranks, world->local_rank, devices);
+    if (devices > 0 && ranks > devices) return comm_part_owner(ranks, world->local_rank, devices);
     return world->local_rank;
 }
 
@@ -111,7 +111,7 @@ static double shared_room(void)
     return (double)found.f_bavail * (double)found.f_frsize;
 }
 
-int pod_share(struct pod *pod, size_t bytes, struct error *err)
+int pod_memory_open(struct pod *pod, size_t bytes, struct error *err)
 {
     int code = 0;
     if (pod->member == 0) {
@@ -143,7 +143,7 @@ void *pod_take(struct pod *pod, size_t bytes)
     return at;
 }
 
-void pod_unshare(struct pod *pod)
+void pod_memory_close(struct pod *pod)
 {
     comm_window_close(pod->window);
     pod->window = NULL;
@@ -174,7 +174,7 @@ bool pod_frozen(const struct pod *pod, int member)
 void pod_close(struct pod *pod)
 {
     if (!pod) return;
-    pod_unshare(pod);
+    pod_memory_close(pod);
     if (pod->leaders != pod->world) comm_close(pod->leaders);
     comm_close(pod->ranks);
     free(pod->rank);

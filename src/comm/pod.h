@@ -22,7 +22,7 @@ struct pod {
     int *rank;            /* [members] their numbers among all ranks … */
     pid_t *process;       /* [members] … and processes; 0 where those of others can't be seen */
     double spin;          /* seconds for event_await: 0 where ranks share cores */
-    char *memory;         /* the window; NULL before pod_share */
+    char *memory;         /* the window; NULL before pod_memory_open */
     size_t bytes, taken;
     struct comm_window *window;
 };
@@ -32,7 +32,7 @@ struct pod {
 int pod_open(struct pod **pod, struct comm *world, int size, int devices, struct error *err);
 
 /* The window of the whole pod, zeroed. EXIT_PEERS where /dev/shm has not that much: says how much is missing. Collective within the pod. */
-int pod_share(struct pod *pod, size_t bytes, struct error *err);
+int pod_memory_open(struct pod *pod, size_t bytes, struct error *err);
 /* The next bytes of it, from a multiple of 64 on: in the same order and sizes on every rank of the pod, or on the leader alone. */
 void *pod_take(struct pod *pod, size_t bytes);
 static inline size_t pod_room(size_t bytes) /* what pod_take will take of the window */
@@ -40,7 +40,7 @@ static inline size_t pod_room(size_t bytes) /* what pod_take will take of the wi
     return (bytes + 63) / 64 * 64;
 }
 
-void pod_unshare(struct pod *pod); /* collective within the pod */
+void pod_memory_close(struct pod *pod); /* collective within the pod */
 
 /* Does this rank of the pod still exist, as far as can be known? */
 bool pod_alive(const struct pod *pod, int member);

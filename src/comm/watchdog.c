@@ -39,7 +39,7 @@ static void end_rank(double idle)
     _exit(EXIT_PEERS);
 }
 
-static void *watch(void *unused)
+static void *watchdog_run(void *unused)
 {
     (void)unused;
     /* Looks ten times within the limit, at least once a second. */
@@ -81,7 +81,7 @@ void watchdog_start(double seconds)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int code = pthread_create(&dog.thread, NULL, watch, NULL);
+    const int code = pthread_create(&dog.thread, NULL, watchdog_run, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (code)
         warn("no thread for the watchdog (%s): a rank that hangs will not be noticed", strerror(code));

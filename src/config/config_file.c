@@ -93,7 +93,7 @@ static int refuse_line(struct reader *reader, const char *format, ...)
     return error_set(&reader->err, EXIT_USAGE, "%s, line %d %s", reader->name, reader->line, text);
 }
 
-/* What libinih would pass over in silence: it goes on after a line that is none, and forgets what stands behind a section's name. */
+/* What libinih would pass over in silence: it goes on after a line that it can't read, and forgets what stands behind a section's name. */
 static int check_line(struct reader *reader, const char *start, size_t length)
 {
     const char *bracket = memchr(start, ']', length);

@@ -33,13 +33,13 @@ static const struct {
              {SIGABRT, "SIGABRT, an assertion or abort()"}};
 enum { FAULTS = sizeof fault / sizeof *fault, THREADS_MOST = 1024 /* train.threads */ };
 static struct sigaction before[FAULTS];
-static bool watching;
+static bool installed;
 static pthread_t main_thread;
-static atomic_flag spoken = ATOMIC_FLAG_INIT; /* of several threads that fail alike one speaks, and ends them all */
+static atomic_flag spoken = ATOMIC_FLAG_INIT; /* of several threads that fail alike one prints its error and ends them all */
 
 /* ---- the ends ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Only what is allowed in a handler. What is not an environment's fault goes its way as if nobody had looked. */
+/* Only what is allowed in a handler. Signals that are not an environment's fault have their usual effect. */
 static void crashed(int number)
 {
     struct rlimit core;
@@ -72,7 +72,7 @@ static void ended(void)
         where);
 }
 
-void calls_watch(void)
+void calls_install_handlers(void)
 {
     struct sigaction action = {.sa_handler = crashed, .sa_flags = SA_ONSTACK};
     sigemptyset(&action.sa_mask);
@@ -84,7 +84,7 @@ void calls_watch(void)
         at_quick_exit(ended);
     }
     main_thread = pthread_self();
-    watching = true;
+    installed = true;
 }
 
 /* ---- the calls ----------------------------------------------------------------------------------------------------------------------- */
@@ -93,7 +93,7 @@ static void give_stack(void)
 {
     const stack_t stack = {.ss_sp = spare_stack, .ss_size = sizeof spare_stack};
     now.has_stack = true;
-    if (watching) sigaltstack(&stack, NULL);
+    if (installed) sigaltstack(&stack, NULL);
 }
 
 void calls_enter(const char *id, const char *where)
@@ -117,7 +117,7 @@ static int leave(int result)
 
 /* What libraries that an environment starts (an interpreter, a tool kit) do to the whole process: files would land in other folders,
  * numbers would be written with a comma. */
-static int judge_surroundings(const struct mappo_env *env, const char *folder, struct mappo_env_error *error)
+static int restore_surroundings(const struct mappo_env *env, const char *folder, struct mappo_env_error *error)
 {
     char after[PATH_MAX];
     if (strcmp(localeconv()->decimal_point, ".") != 0) {
@@ -137,7 +137,7 @@ int call_create(const struct mappo_env *env, const struct mappo_env_config *conf
     if (!getcwd(folder, sizeof folder)) folder[0] = '\0';
     calls_enter(env->id, "in its create()");
     const int code = leave(env->create(config, self, error));
-    return code ? code : judge_surroundings(env, folder, error);
+    return code ? code : restore_surroundings(env, folder, error);
 }
 
 void call_destroy(const struct mappo_env *env, void *self)

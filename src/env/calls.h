@@ -9,7 +9,7 @@
 
 #include "env/mappo_env.h"
 
-void calls_watch(void); /* once, by main: handlers for signals and for exit. Without it calls are only noted. */
+void calls_install_handlers(void); /* once, by main: handlers for signals and for exit. Without it calls are only noted. */
 
 /* What goes on in this thread until calls_leave: environment "<id>" crashed <where>. Both texts must live as long. */
 void calls_enter(const char *id, const char *where);

@@ -34,7 +34,7 @@ static const struct {
     {"speed", check_speed_stage, 0},
 };
 
-static void *share(size_t bytes)
+static void *shared_memory(size_t bytes)
 {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(memory != MAP_FAILED, "no memory to check an environment: %zu bytes", bytes);
@@ -54,7 +54,7 @@ static void go_through(struct check *check)
         shared->steps = most;
     }
     const size_t bytes = (size_t)(shared->steps + 1) * shared->frame;
-    check->record = share(bytes);
+    check->record = shared_memory(bytes);
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
         if (shared->causes & (stages[i].not_after | CAUSE_NO_RECORD)) continue;
         if (stages[i].run == check_speed_stage && check->config->speed_seconds <= 0) continue;
@@ -88,7 +88,7 @@ int check_environment(const struct check_config *config, struct check_report *re
     if (!code) code = options_check(check->env, err);
     if (!code) code = options_read(check->env, config->option, config->options, check->value, check->options, sizeof check->options, err);
     if (!code) {
-        check->shared = share(sizeof *check->shared);
+        check->shared = shared_memory(sizeof *check->shared);
         go_through(check);
         report_all(check, report);
         munmap(check->shared, sizeof *check->shared);

@@ -67,7 +67,7 @@ static void list_arrays(struct check *check)
     check->arrays = 0;
     check->frame = 0;
     slices_of(&slices, check->spec);
-    lane_strides_of(&check->strides, check->spec);
+    slice_strides_of(&check->strides, check->spec);
     for (int g = 0; g < check->spec->groups; g++) check->size[g] = group_sizes(&check->spec->group[g]);
     for (int i = 0; i < slices.count; i++) {
         const struct slice *slice = &slices.slice[i];
@@ -283,7 +283,7 @@ bool check_batch_observe(struct check_batch *batch, int32_t lo, int32_t hi)
 
 /* ---- actions ------------------------------------------------------------------------------------------------------------------------- */
 
-/* One allowed choice of n; the first where none is, which the looks say. */
+/* One allowed choice of n; the first where none is, which is reported elsewhere. */
 static int32_t choose(struct philox *rng, const uint8_t *mask, int32_t n)
 {
     int32_t allowed = 0;

@@ -53,7 +53,7 @@ static void look_at_number(struct check_batch *batch, int i, int32_t e, size_t a
     *x = 0; /* what looks at it next finds nothing to say */
 }
 
-/* All elements of an array that is to be written: that they are, and mean something. */
+/* All elements of an array that is to be written: that they were written, with values that have a meaning. */
 static void look_at_elements(struct check_batch *batch, int i, int32_t e)
 {
     struct check *check = batch->check;
@@ -162,7 +162,7 @@ static void look_at_observations(struct check_batch *batch, int i, int32_t e)
                 look_at_box(batch, i, e, first, space, obs + first);
             else
                 look_at_hot(batch, i, e, first, space, obs + first);
-            first += (size_t)lane_space_width(space);
+            first += (size_t)slice_space_width(space);
         }
     }
 }
@@ -214,12 +214,12 @@ static void look_at_array(struct check_batch *batch, int i, int32_t e, bool step
     if (check_is(array, "obs") || check_is(array, "final_obs")) look_at_observations(batch, i, e);
 }
 
-static int look_at_end(struct check_batch *batch, const struct judge *judge, int32_t e, int64_t *length)
+static int look_at_end(struct check_batch *batch, const struct verifier *verifier, int32_t e, int64_t *length)
 {
     struct mappo_env_error error;
     const int end = batch->io.ep_end[e];
     ++*length;
-    if (judge_end(judge, e, end, *length, &error))
+    if (verify_end(verifier, e, end, *length, &error))
         check_fault(
             batch->check, KIND_END, 0,
             "%s (environment %d, step %lld): end it with MAPPO_TRUNCATED there, or declare how long episodes can be (0: without limit)",
@@ -231,7 +231,7 @@ static int look_at_end(struct check_batch *batch, const struct judge *judge, int
 int check_looks(struct check_batch *batch, int32_t lo, int32_t hi, bool stepped, int64_t *lengths)
 {
     struct check *check = batch->check;
-    const struct judge judge = {check->spec, &check->strides};
+    const struct verifier verifier = {check->spec, &check->strides};
     struct mappo_env_error error;
     int ended = 0;
     if (stepped) look_at_inputs(batch);
@@ -245,9 +245,9 @@ int check_looks(struct check_batch *batch, int32_t lo, int32_t hi, bool stepped,
             if (check->array[i].slice.group < 0 && strstr(check->array[i].slice.name, "state") &&
                 check_is_there(&check->array[i], stepped, stepped && batch->io.ep_end[e]))
                 look_at_state(batch, i, e);
-        if (stepped) ended += look_at_end(batch, &judge, e, &lengths[e]);
-        if (judge_range(&judge, &batch->io, e, e + 1, stepped, &error))
-            check_fault(check, KIND_JUDGED, 0, "%s (environment %d, step %lld)", error.text, e, (long long)batch->t - 1);
+        if (stepped) ended += look_at_end(batch, &verifier, e, &lengths[e]);
+        if (verify_range(&verifier, &batch->io, e, e + 1, stepped, &error))
+            check_fault(check, KIND_WRITTEN, 0, "%s (environment %d, step %lld)", error.text, e, (long long)batch->t - 1);
     }
     return ended;
 }
@@ -261,7 +261,7 @@ static const char *choice_fault(const struct mappo_space *space, int32_t c, int3
     const int32_t n = space->kind == MAPPO_MULTI_BINARY ? 2 : space->n[c];
     if (value < first || value - first >= n) return "is outside its space";
     if (!mask) return NULL;
-    bool any = false; /* a mask that allows nothing is said elsewhere */
+    bool any = false; /* a mask that allows nothing is reported elsewhere */
     for (int32_t k = 0; k < n && space->kind != MAPPO_MULTI_BINARY; k++) any = any || mask[k];
     const bool allowed = space->kind == MAPPO_MULTI_BINARY ? value == 0 || *mask : !any || mask[value - first];
     return allowed ? NULL : "is one that the mask forbids";

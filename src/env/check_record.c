@@ -15,7 +15,7 @@
 void check_spec_stage(struct check *check)
 {
     struct check_batch batch, other;
-    check->watchful = true;
+    check->look_after_calls = true;
     struct check_batch_config config = check_batch_usual(check);
     if (!check_batch_open(check, &batch, &config)) return;
     const uint64_t hash = spec_hash(HASH_START, check->spec);
@@ -106,7 +106,7 @@ void check_record_stage(struct check *check)
     int64_t lengths[CHECK_ENVS] = {0}, before[CHECK_ENVS], shortest = INT64_MAX, terminated = 0;
     const int64_t wanted = check->shared->steps;
     const double start = clock_seconds();
-    check->watchful = true;
+    check->look_after_calls = true;
     check->shared->steps = 0;
     check->shared->causes |= CAUSE_NO_RECORD;
     if (!check_batch_open(check, &batch, &config) || !check_batch_reset(&batch, 0, CHECK_ENVS)) return;
@@ -205,8 +205,8 @@ static int limit_option(const struct check *check)
     return -1;
 }
 
-/* Final values against what the same episodes show when they may be longer. Numbers that tell how much time is left differ all along and are
- * left out, and so are those that never change. */
+/* Final values against what the same episodes show when they may be longer. Numbers that tell how much time is left differ all along and
+ * are left out, and so are those that never change. */
 struct longer {
     bool *out;   /* [numbers of an environment] */
     bool *moves; /* likewise */

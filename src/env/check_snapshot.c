@@ -100,7 +100,7 @@ void check_snapshot_stage(struct check *check)
     struct check_batch batch, fresh;
     struct guarded snapshot[CHECK_ENVS];
     const struct check_batch_config config = check_batch_usual(check);
-    check->watchful = true;
+    check->look_after_calls = true;
     if (!check_batch_open(check, &batch, &config) || !check->spec->snapshot_bytes) return;
     const int64_t from = middle(check);
     if (!check_batch_reset(&batch, 0, CHECK_ENVS) || !step_to(&batch, from) || !take_snapshots(&batch, snapshot)) return;

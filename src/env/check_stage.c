@@ -1,4 +1,4 @@
-/* One stage of a check, in a process of its own: how it is begun, watched, and what is said where it does not come to its end. */
+/* One stage of a check, in a process of its own: how it is begun and ended, and what is said where it does not come to its end. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -89,7 +89,7 @@ void check_leave(struct check *check)
     const char *call = here->call;
     if (getpid() != check->stage_pid) _exit(0); /* the other half of a fork() */
     here->call = NULL;
-    if (check->watchful) surroundings_look(check, call);
+    if (check->look_after_calls) surroundings_look(check, call);
 }
 
 static void crashed(int number, siginfo_t *info, void *context)
@@ -219,7 +219,7 @@ static void say_end(struct check *check, const char *name, int status, bool too_
 }
 
 /* Waits for the child, which holds the other end of `alive`; false: a call took too long, and it was ended. */
-static bool watch(const struct check *check, pid_t child, int alive, int *status)
+static bool wait_for_end(const struct check *check, pid_t child, int alive, int *status)
 {
     enum { MILLISECONDS = 20 };
     struct pollfd end = {.fd = alive, .events = POLLIN};
@@ -258,7 +258,7 @@ void check_stage(struct check *check, const char *name, stage_function *function
     CHECK(child >= 0, "cannot start a process to check an environment in: %s", strerror(errno));
     if (child == 0) run_child(check, parent, function);
     close(alive[1]);
-    const bool in_time = watch(check, child, alive[0], &status);
+    const bool in_time = wait_for_end(check, child, alive[0], &status);
     close(alive[0]);
     if (!shared->done) say_end(check, name, status, !in_time);
     close(check->output);

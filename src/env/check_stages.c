@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "env/check_work.h"
 
-/* ---- playing again --------------------------------------------------------------------------------------------------------------------- */
+/* ---- playing again ------------------------------------------------------------------------------------------------------------------- */
 
 struct again {
     const char *fault; /* the beginning of the line where something differs */
@@ -60,7 +60,7 @@ static void play(struct check *check, const struct again *again)
     if (play_again(check, &batch, again)) check_batch_close(&batch);
 }
 
-/* ---- the same again, beside another one -------------------------------------------------------------------------------------------------- */
+/* ---- the same again, beside another one ---------------------------------------------------------------------------------------------- */
 
 void check_repeat_stage(struct check *check)
 {
@@ -97,7 +97,7 @@ void check_beside_stage(struct check *check)
     if (check_batch_open(check, &other, &config) && check_batch_reset(&other, 0, 3)) play(check, &again);
 }
 
-/* ---- generators ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- generators ---------------------------------------------------------------------------------------------------------------------- */
 
 /* A hash of all that each environment shows under actions that are the same for all. */
 static bool hash_run(struct check *check, uint64_t seed, int32_t stream, uint64_t hash[CHECK_ENVS])
@@ -148,7 +148,7 @@ void check_keys_stage(struct check *check)
                     PHILOX_ENVIRONMENT, PHILOX_EVALUATION, key);
 }
 
-/* ---- ranges, threads, shards ------------------------------------------------------------------------------------------------------------- */
+/* ---- ranges, threads, shards --------------------------------------------------------------------------------------------------------- */
 
 /* How a batch is cut, in the order of the calls. */
 static const int32_t cuts[][2] = {{5, 8}, {0, 1}, {4, 5}, {1, 4}};
@@ -281,7 +281,7 @@ void check_shard_stage(struct check *check)
     }
 }
 
-/* ---- calls between steps ------------------------------------------------------------------------------------------------------------------ */
+/* ---- calls between steps ------------------------------------------------------------------------------------------------------------- */
 
 static bool observe_before(struct check_batch *batch, void *with)
 {
@@ -296,7 +296,7 @@ void check_observe_stage(struct check *check)
 {
     struct again again = again_usual(check, "results differ where observe() is called between steps: it must change nothing");
     if (!check->env->observe) return;
-    check->watchful = true;
+    check->look_after_calls = true;
     again.cause = CAUSE_OBSERVE;
     again.before = observe_before;
     play(check, &again);
@@ -378,7 +378,7 @@ void check_script_stage(struct check *check)
     int64_t lengths[CHECK_ENVS] = {0};
     struct again again = again_usual(check, "results differ where script() is called between steps: it must change nothing");
     if (!check->env->script) return;
-    check->watchful = true;
+    check->look_after_calls = true;
     again.before = ask_script;
     again.with = &script;
     play(check, &again);
@@ -393,7 +393,7 @@ void check_script_stage(struct check *check)
     }
 }
 
-/* A canvas that counts what is drawn, and numbers that are none. */
+/* A canvas that counts what is drawn, and numbers that are not finite. */
 struct counted {
     int64_t shapes, wrong;
     bool views;
@@ -474,7 +474,7 @@ void check_draw_stage(struct check *check)
     struct counted counted = {0};
     struct again again = again_usual(check, "results differ where draw() is called between steps: it must change nothing");
     if (!check->env->draw) return;
-    check->watchful = true;
+    check->look_after_calls = true;
     again.before = draw_before;
     again.with = &counted;
     again.most = 200;
@@ -510,7 +510,7 @@ void check_reset_stage(struct check *check)
     play(check, &again);
 }
 
-/* ---- what the caller may leave out ---------------------------------------------------------------------------------------------------- */
+/* ---- what the caller may leave out --------------------------------------------------------------------------------------------------- */
 
 static bool step_unwanted(struct check_batch *batch, void *with)
 {

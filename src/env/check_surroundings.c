@@ -82,7 +82,7 @@ static void look_at_chance(struct check *check, const char *call)
     }
 }
 
-/* Then every result depends on who else calculates. */
+/* A rounding mode that an environment sets changes what everything else in the process computes. */
 static void look_at_numbers(struct check *check, const char *call)
 {
     const bool rounds = fegetround() != before.rounding, is_small = !has_small_numbers();

@@ -3,7 +3,7 @@
 #define MAPPO_ENV_CHECK_WORK_H
 
 #include "env/check.h"
-#include "env/judge.h"
+#include "env/verify.h"
 #include "env/options.h"
 #include "env/slices.h"
 
@@ -14,11 +14,11 @@ enum {
     CHECK_POISON = 0xFF /* every byte of what is to be written: as a float a NaN that no arithmetic makes */
 };
 
-/* ---- what is going on, in memory that parent and child share ---------------------------------------------------------------------------- */
+/* ---- what is going on, in memory that parent and child share ------------------------------------------------------------------------- */
 
 struct place {
     const char *volatile call; /* "step()"; NULL = in none */
-    volatile int32_t lo, hi;   /* environments; hi = 0: of no certain ones */
+    volatile int32_t lo, hi;   /* environments; hi = 0: not known which */
     volatile int64_t step;     /* -1 = before the first */
 };
 
@@ -54,7 +54,7 @@ enum kind {
     KIND_FOREIGN,
     KIND_OUTSIDE,
     KIND_INPUT,
-    KIND_JUDGED,
+    KIND_WRITTEN,
     KIND_END,
     KIND_ALL_OBS,
     KIND_LEGAL,
@@ -78,7 +78,7 @@ struct check_shared {
         volatile int64_t step;
     } crash;
     bool done;                 /* the stage came to its end */
-    const char *volatile hint; /* what a crash in this stage may come from; NULL = nothing in particular */
+    const char *volatile hint; /* what a crash in this stage may come from; NULL = unknown */
     unsigned causes;
     int findings;
     struct check_finding finding[CHECK_FINDINGS];
@@ -93,7 +93,7 @@ struct check_shared {
     double ns_per_step;
 };
 
-/* ---- one array of a step ------------------------------------------------------------------------------------------------------------------ */
+/* ---- one array of a step ------------------------------------------------------------------------------------------------------------- */
 
 struct check_array {
     struct slice slice;
@@ -114,16 +114,16 @@ struct check {
 
     /* of the stage that runs, from the spec of its first instance */
     int stage_pid;
-    bool watchful; /* look at the surroundings after each call */
+    bool look_after_calls; /* look at the surroundings after each call */
     const struct mappo_env_spec *spec;
-    struct lane_strides strides;
+    struct slice_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     struct check_array array[CHECK_ARRAYS];
     int arrays;
     size_t frame;
 };
 
-/* ---- stages and findings (check_stage.c) ------------------------------------------------------------------------------------------------ */
+/* ---- stages and findings (check_stage.c) --------------------------------------------------------------------------------------------- */
 
 typedef void stage_function(struct check *check);
 /* Runs it in a process of its own and says how that ended, where it was not by coming to its end. */
@@ -136,12 +136,12 @@ void check_enter(struct check *check, const char *call, int32_t lo, int32_t hi, 
 void check_leave(struct check *check);
 void check_is_thread(struct check *check, int thread); /* where the calling thread notes what it does */
 
-/* ---- the process around an environment (check_surroundings.c) ------------------------------------------------------------------------------ */
+/* ---- the process around an environment (check_surroundings.c) ------------------------------------------------------------------------ */
 
 void surroundings_note(void); /* how they are now, before the environment has run */
 void surroundings_look(struct check *check, const char *call);
 
-/* ---- an instance with guarded arrays (check_batch.c) --------------------------------------------------------------------------------------- */
+/* ---- an instance with guarded arrays (check_batch.c) --------------------------------------------------------------------------------- */
 
 struct guarded {
     unsigned char *pages, *data;
@@ -179,7 +179,7 @@ struct check_batch_config {
 /* The usual batch: that of the record. */
 struct check_batch_config check_batch_usual(const struct check *check);
 
-/* False: it failed, which has been said. */
+/* False: it failed, which was reported. */
 bool check_batch_open(struct check *check, struct check_batch *batch, const struct check_batch_config *config);
 void check_batch_close(struct check_batch *batch);
 bool check_batch_reset(struct check_batch *batch, int32_t lo, int32_t hi);
@@ -202,10 +202,10 @@ void check_number(float x, char *text, size_t size);
 /* "environment 3, agent 1, step 12" for number `at` of an array's environment. */
 void check_where(const struct check_array *array, int64_t env, size_t at, int64_t step, char *text, size_t size);
 
-/* ---- looks at what one call wrote (check_looks.c) ------------------------------------------------------------------------------------------ */
+/* ---- looks at what one call wrote (check_looks.c) ------------------------------------------------------------------------------------ */
 
-/* Environments [lo, hi). What is wrong is said and, in the arrays, mended. lengths [envs]: steps of the episodes that run. Returns how many
- * ended. */
+/* Environments [lo, hi). Faults are reported and, in the arrays, corrected. lengths [envs]: steps of the episodes that run. Returns how
+ * many ended. */
 int check_looks(struct check_batch *batch, int32_t lo, int32_t hi, bool stepped, int64_t *lengths);
 /* Actions of a script. */
 void check_look_at_actions(struct check_batch *batch, const struct guarded *act_int, const struct guarded *act_real);

@@ -69,7 +69,7 @@ bool crew_attends(void)
     return attending != NULL;
 }
 
-void crew_share(int parts, void (*part)(void *self, int k), void *self)
+void crew_run(int parts, void (*part)(void *self, int k), void *self)
 {
     struct crew *crew = attending;
     if (!crew) {

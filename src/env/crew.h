@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* Runs work(self) on the calling thread and returns what it returns; meanwhile threads - 1 others wait for what it shares out, spinning
+/* Runs work(self) on the calling thread and returns what it returns; meanwhile threads - 1 others wait for parts of it, spinning
  * for about a millisecond before they sleep. Meant for cores that nobody else uses. Parallel regions inside `work` have one thread.
  * threads <= 1, or inside a parallel region: just work(self). */
 int crew_attend(int threads, int (*work)(void *self), void *self);
@@ -15,6 +15,6 @@ int crew_attend(int threads, int (*work)(void *self), void *self);
 bool crew_attends(void);
 
 /* part(self, k) for all k < parts, each on a thread of its own where there are as many; returns when all are done. */
-void crew_share(int parts, void (*part)(void *self, int k), void *self);
+void crew_run(int parts, void (*part)(void *self, int k), void *self);
 
 #endif

@@ -194,14 +194,14 @@ static inline void description_leave_out(struct mappo_space *space)
 /* The spec is complete; with state_is_all_obs its state_size follows. What could not be described, or NULL. */
 static inline const char *description_finish(struct description *d)
 {
-    struct lane_strides strides;
+    struct slice_strides strides;
     d->spec.struct_size = sizeof d->spec;
     for (int g = 0; g < d->spec.groups; g++) {
         struct mappo_group *group = &d->spec.group[g];
         for (int h = 0; h < group->obs_heads; h++) description_leave_out(&group->obs[h]);
         for (int h = 0; h < group->act_heads; h++) description_leave_out(&group->act[h]);
     }
-    lane_strides_of(&strides, &d->spec);
+    slice_strides_of(&strides, &d->spec);
     if (d->spec.state_is_all_obs) d->spec.state_size = 0;
     for (int g = 0; g < strides.groups && d->spec.state_is_all_obs; g++) d->spec.state_size += strides.group[g].obs;
     return d->fault;

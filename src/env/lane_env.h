@@ -14,7 +14,7 @@
  *                    it leaves as they are get loops and (with `observe`) kernels of their own, unrolled
  *     bytes          size_t NAME_bytes(const struct NAME_rules *): of a copy, where what follows struct NAME depends on the rules
  *     sound          int NAME_sound(const struct NAME *, const struct NAME_rules *): 1 where a state that was read back from a file may be
- *                    gone on with. Believes nothing; the generator has been looked at
+ *                    gone on with: the file may be damaged. The generator was checked
  *     script         void NAME_script(const struct NAME *, const struct NAME_rules *, int32_t *const act_int[], float *const act_real[]): a
  *                    player; arrays of each group, beginning at this copy
  *     draw           void NAME_draw(const struct NAME *, const struct NAME_rules *, const struct mappo_canvas *)
@@ -50,7 +50,7 @@ struct lane_env {
     size_t stride;
     int32_t envs;
     int usual; /* the rules are the usual ones */
-    struct lane_strides strides;
+    struct slice_strides strides;
     struct description description;
 };
 
@@ -102,7 +102,7 @@ static inline int lane_env_create(struct lane_env *env, const struct mappo_env_c
     env->envs = config->envs;
     env->states = (unsigned char *)calloc((size_t)config->envs + 1, env->stride);
     if (!env->states) return lane_refuse(error, "out of memory for %d environments of %zu bytes", config->envs, env->stride);
-    lane_strides_of(&env->strides, &env->description.spec);
+    slice_strides_of(&env->strides, &env->description.spec);
     for (int32_t e = 0; e < config->envs; e++)
         philox_start((struct philox *)((char *)lane_state(env, e) + rng), config->seed, config->stream, config->first_env + (uint32_t)e);
     return 0;
@@ -156,7 +156,7 @@ static inline void lane_actions_at(const struct lane_env *env, int32_t e, int32_
 /* ---- observing, in parts ------------------------------------------------------------------------------------- */
 
 /* The io under which observing writes all observations into `state` [S], one after the other. */
-MAPPO_FN void lane_obs_as_state(struct mappo_env_io *to, float *state, const struct lane_strides *strides, const int groups)
+MAPPO_FN void lane_obs_as_state(struct mappo_env_io *to, float *state, const struct slice_strides *strides, const int groups)
 {
     memset(to, 0, sizeof *to);
     to->groups = groups;
@@ -167,10 +167,10 @@ MAPPO_FN void lane_obs_as_state(struct mappo_env_io *to, float *state, const str
 }
 
 /* The io of one agent of group g, whose arrays begin at copy `lane`. */
-MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *lane, const struct lane_strides *strides, const int g,
+MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *lane, const struct slice_strides *strides, const int g,
                             const int32_t agent)
 {
-    const struct lane_group_strides *by = &strides->group[g];
+    const struct slice_group_strides *by = &strides->group[g];
     const struct mappo_group_io *from = &lane->group[g];
     memset(to, 0, sizeof *to);
     to->groups = lane->groups;
@@ -240,7 +240,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
                      struct mappo_env_error *);                                                                                            \
         int (*on_host)(const struct NAME##_rules *);                                                                                       \
     } NAME##_env_hooks = {LANE_EACH(LANE_HOOK, NAME, HOOKS)};                                                                              \
-    static inline void NAME##_env_observe_io(const struct NAME *w, const struct NAME##_rules *rules, const struct lane_strides *strides,   \
+    static inline void NAME##_env_observe_io(const struct NAME *w, const struct NAME##_rules *rules, const struct slice_strides *strides,  \
                                              const struct mappo_env_io *io)                                                                \
     {                                                                                                                                      \
         if (NAME##_env_hooks.observe) {                                                                                                    \
@@ -258,7 +258,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         part.state = io->state;                                                                                                            \
         NAME##_env_hooks.observe_agent(w, rules, -1, &part);                                                                               \
     }                                                                                                                                      \
-    static inline void NAME##_env_observe_all(const struct NAME *w, const struct NAME##_rules *rules, const struct lane_strides *strides,  \
+    static inline void NAME##_env_observe_all(const struct NAME *w, const struct NAME##_rules *rules, const struct slice_strides *strides, \
                                               const struct mappo_env_io *io)                                                               \
     {                                                                                                                                      \
         NAME##_env_observe_io(w, rules, strides, io);                                                                                      \

@@ -207,8 +207,8 @@ struct mappo_canvas {
  * float; `states` and the arrays of io are device memory then. They enqueue kernels on `stream` (a cudaStream_t), wait for nothing and
  * return 0 or a cudaError_t. What they are given may be captured into a graph and run again: nothing may change but what is in device
  * memory. In `step` reward, ep_end and info are always there. cuda/lane_kernels.h makes all of this from an environment's rules. */
-struct account;      /* env/account.h: what a step does for each copy after its own work; device memory, too */
-struct lane_strides; /* env/slices.h */
+struct account;       /* env/account.h: what a step does for each copy after its own work; device memory, too */
+struct slice_strides; /* env/slices.h */
 struct mappo_device;
 struct mappo_kernels {
     uint32_t struct_size;
@@ -223,8 +223,8 @@ struct mappo_device {
     size_t stride;
     const void *rules; /* constants of the instance, whatever its kernels know them as */
     size_t rules_bytes;
-    const void *device_rules;           /* the same in device memory, of whatever size: made by the host */
-    const struct lane_strides *strides; /* of an environment made by lane_env.h */
+    const void *device_rules;            /* the same in device memory, of whatever size: made by the host */
+    const struct slice_strides *strides; /* of an environment made by lane_env.h */
     const struct mappo_kernels *kernels;
 };
 

@@ -7,7 +7,7 @@
 #include "env/account.h"
 #include "env/calls.h"
 #include "env/crew.h"
-#include "env/judge.h"
+#include "env/verify.h"
 #include "env/options.h"
 #include "env/spec.h"
 #include "env/vecenv_work.h"
@@ -204,13 +204,13 @@ static void end_episode(const struct env_host *h, int32_t e, int end)
 /* Statistics and time limit of a range after its step: 0 or an exit code. */
 static int account(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
 {
-    const struct judge judge = {&h->v->spec, &h->v->strides};
+    const struct verifier verifier = {&h->v->spec, &h->v->strides};
     account_rewards(h, lo, hi, io);
     for (int32_t e = lo; e < hi; e++) {
         int rc = 0;
         h->taken[e]++;
         if (account_step(&h->lane[e].steps, h->time_limit, io->ep_end[e])) rc = truncate_episode(h, e, io, error);
-        if (rc == 0) rc = judge_end(&judge, e, io->ep_end[e], h->lane[e].steps, error);
+        if (rc == 0) rc = verify_end(&verifier, e, io->ep_end[e], h->lane[e].steps, error);
         if (rc) return rc;
         if (io->ep_end[e]) end_episode(h, e, io->ep_end[e]);
     }
@@ -223,7 +223,7 @@ static int finish_range(const struct vecenv *v, int32_t lo, int32_t hi, const st
                         struct mappo_env_error *error)
 {
     fill_ones(v, lo, hi, io);
-    return judge_range(&(struct judge){&v->spec, &v->strides}, io, lo, hi, stepped, error);
+    return verify_range(&(struct verifier){&v->spec, &v->strides}, io, lo, hi, stepped, error);
 }
 
 /* What the environment is given in place of what the learner gave: wrapped actions, and room where statistics need an array that nobody
@@ -297,7 +297,7 @@ static int over_ranges(const struct env_host *h, range_call *call, int32_t lo, i
         const int code = call(h, lo, hi, io, &inner, &error);
         return code ? environment_error(h->v, code, &error, err) : 0;
     }
-    crew_share(ranges.parts, run_range, &ranges);
+    crew_run(ranges.parts, run_range, &ranges);
     for (int k = 0; k < ranges.parts; k++)
         if (h->code[k]) return environment_error(h->v, h->code[k], &h->error[k], err);
     return 0;

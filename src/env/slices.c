@@ -19,7 +19,7 @@ _Static_assert(sizeof(struct mappo_env_io) - offsetof(struct mappo_env_io, state
                                  .width = (size_t)(numbers),                                                                               \
                                  .bytes = (size_t)(numbers) * sizeof(element)};
 
-static struct slice *add_group(struct slice *next, const struct lane_group_strides *by, int g, uint32_t flags)
+static struct slice *add_group(struct slice *next, const struct slice_group_strides *by, int g, uint32_t flags)
 {
 #define SLICE(...) FILL(GROUP_SLICE_, mappo_group_io, __VA_ARGS__)
     const size_t io = offsetof(struct mappo_env_io, group) + (size_t)g * sizeof(struct mappo_group_io);
@@ -28,7 +28,7 @@ static struct slice *add_group(struct slice *next, const struct lane_group_strid
     return next;
 }
 
-static struct slice *add_environment(struct slice *next, const struct lane_strides *by)
+static struct slice *add_environment(struct slice *next, const struct slice_strides *by)
 {
 #define SLICE(...) FILL(ENV_SLICE_, mappo_env_io, __VA_ARGS__)
     const size_t io = 0;
@@ -41,9 +41,9 @@ static struct slice *add_environment(struct slice *next, const struct lane_strid
 
 void slices_of(struct slices *slices, const struct mappo_env_spec *spec)
 {
-    struct lane_strides strides;
+    struct slice_strides strides;
     struct slice *next = slices->slice;
-    lane_strides_of(&strides, spec);
+    slice_strides_of(&strides, spec);
     for (int g = 0; g < spec->groups; g++) next = add_group(next, &strides.group[g], g, spec->group[g].flags);
     next = add_environment(next, &strides);
     slices->count = (int)(next - slices->slice);

@@ -28,7 +28,7 @@ enum slice_sound {
 
 /* Those of a group and those of the environment, each SLICE(member of the io, element, written, flag that the group needs to have it
  * written by the environment, width of an environment, observation that a final one stands for (else itself), sound, what it is called).
- * The width is an expression of `by`, a pointer to struct lane_group_strides or struct lane_strides. */
+ * The width is an expression of `by`, a pointer to struct slice_group_strides or struct slice_strides. */
 // clang-format off
 #define GROUP_SLICES(SLICE)                                                                                                              \
     SLICE(act_int,     int32_t, SLICE_ACTION,      0,                     by->act_int,  act_int,    SLICE_ANYTHING, "integer action")    \
@@ -51,16 +51,16 @@ enum slice_sound {
 /* ---- widths -------------------------------------------------------------------------------------------------------------------------- */
 
 /* How far apart the slices of two neighbouring copies are, per array. */
-struct lane_group_strides {
+struct slice_group_strides {
     int32_t agents, act_int, act_real, obs, state, act_mask;
 };
-struct lane_strides {
+struct slice_strides {
     int32_t groups, state, info;
     int32_t state_is_all_obs; /* of the spec */
-    struct lane_group_strides group[MAPPO_MAX_GROUPS];
+    struct slice_group_strides group[MAPPO_MAX_GROUPS];
 };
 
-static inline int32_t lane_space_width(const struct mappo_space *space)
+static inline int32_t slice_space_width(const struct mappo_space *space)
 {
     int32_t width = 0;
     const int32_t components = space->kind == MAPPO_DISCRETE ? 1 : space->size;
@@ -70,7 +70,7 @@ static inline int32_t lane_space_width(const struct mappo_space *space)
 }
 
 /* Environments ask for it while they are created, before anybody has looked whether their spec is sound. */
-static inline void lane_strides_of(struct lane_strides *strides, const struct mappo_env_spec *spec)
+static inline void slice_strides_of(struct slice_strides *strides, const struct mappo_env_spec *spec)
 {
     memset(strides, 0, sizeof *strides);
     strides->groups = spec->groups < MAPPO_MAX_GROUPS ? spec->groups : MAPPO_MAX_GROUPS;
@@ -79,17 +79,17 @@ static inline void lane_strides_of(struct lane_strides *strides, const struct ma
     strides->info = spec->infos;
     for (int g = 0; g < strides->groups; g++) {
         const struct mappo_group *group = &spec->group[g];
-        struct lane_group_strides *by = &strides->group[g];
+        struct slice_group_strides *by = &strides->group[g];
         by->agents = group->agents;
         by->state = group->agents * group->state_size;
-        for (int h = 0; h < group->obs_heads && h < MAPPO_MAX_HEADS; h++) by->obs += group->agents * lane_space_width(&group->obs[h]);
+        for (int h = 0; h < group->obs_heads && h < MAPPO_MAX_HEADS; h++) by->obs += group->agents * slice_space_width(&group->obs[h]);
         for (int h = 0; h < group->act_heads && h < MAPPO_MAX_HEADS; h++) {
             const struct mappo_space *space = &group->act[h];
             if (space->kind == MAPPO_BOX) {
                 by->act_real += group->agents * space->size;
             } else {
                 by->act_int += group->agents * space->size;
-                by->act_mask += group->agents * lane_space_width(space);
+                by->act_mask += group->agents * slice_space_width(space);
             }
         }
     }
@@ -98,7 +98,7 @@ static inline void lane_strides_of(struct lane_strides *strides, const struct ma
 /* ---- one environment of a batch ------------------------------------------------------------------------------------------------------ */
 
 /* The io whose arrays begin at environment e. `groups` is a constant, so that the compiler can keep the pointers in registers. */
-MAPPO_FN void slices_at(struct mappo_env_io *to_io, const struct mappo_env_io *from_io, const struct lane_strides *strides,
+MAPPO_FN void slices_at(struct mappo_env_io *to_io, const struct mappo_env_io *from_io, const struct slice_strides *strides,
                         const int groups, const int32_t e)
 {
 #define SLICE(name, element, written, needs, width, of, sound, what)                                                                       \
@@ -106,12 +106,12 @@ MAPPO_FN void slices_at(struct mappo_env_io *to_io, const struct mappo_env_io *f
     to_io->struct_size = from_io->struct_size;
     to_io->groups = groups;
     for (int g = 0; g < groups; g++) {
-        const struct lane_group_strides *by = &strides->group[g];
+        const struct slice_group_strides *by = &strides->group[g];
         const struct mappo_group_io *from = &from_io->group[g];
         struct mappo_group_io *to = &to_io->group[g];
         GROUP_SLICES(SLICE)
     }
-    const struct lane_strides *by = strides;
+    const struct slice_strides *by = strides;
     const struct mappo_env_io *from = from_io;
     struct mappo_env_io *to = to_io;
     ENV_SLICES(SLICE)

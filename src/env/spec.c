@@ -12,14 +12,14 @@
 struct group_sizes group_sizes(const struct mappo_group *group)
 {
     struct group_sizes sizes = {.agents = group->agents};
-    for (int h = 0; h < group->obs_heads; h++) sizes.obs += lane_space_width(&group->obs[h]);
+    for (int h = 0; h < group->obs_heads; h++) sizes.obs += slice_space_width(&group->obs[h]);
     for (int h = 0; h < group->act_heads; h++) {
         const struct mappo_space *space = &group->act[h];
         if (space->kind == MAPPO_BOX) {
             sizes.act_reals += space->size;
         } else {
             sizes.act_ints += space->size;
-            sizes.logits += lane_space_width(space);
+            sizes.logits += slice_space_width(space);
         }
     }
     return sizes;
@@ -27,7 +27,7 @@ struct group_sizes group_sizes(const struct mappo_group *group)
 
 /* ---- checking ----------------------------------------------------------------------------------------------------- */
 
-/* Numbers of an observation, or choices of an action, that an agent can have. Those of a group must fit 32 bits, as lane_strides does. */
+/* Numbers of an observation, or choices of an action, that an agent can have. Those of a group must fit 32 bits, as slice_strides does. */
 enum { MOST_AGENTS = 1 << 20, MOST_NUMBERS = 1 << 24, MOST_INFOS = 4096, MOST_SNAPSHOT = 1 << 30 };
 
 static const char *box_fault(const struct mappo_space *space)
@@ -91,7 +91,7 @@ static int check_spaces(const struct mappo_env *env, const struct mappo_group *g
         if (fault)
             return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": group \"%s\", %s head %d %s", env->id, group->name,
                              is_obs ? "observation" : "action", is_obs ? h : h - group->obs_heads, fault);
-        width[is_obs] += lane_space_width(space);
+        width[is_obs] += slice_space_width(space);
     }
     const int64_t most = INT32_MAX / group->agents;
     if (width[0] > most || width[1] > most || group->state_size > most)

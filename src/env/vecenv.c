@@ -41,7 +41,7 @@ static int open_on_host(struct vecenv *v, const struct vecenv_config *config, st
 {
     const int rc = env_host_open(v, config, err);
     if (rc) return rc;
-    lane_strides_of(&v->strides, &v->spec);
+    slice_strides_of(&v->strides, &v->spec);
     for (int g = 0; g < v->spec.groups; g++) v->size[g] = group_sizes(&v->spec.group[g]);
     v->identity = identity_of(v->env, config);
     v->hash = identity_whole(v->env, v->options, &v->spec, config);

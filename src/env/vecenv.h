@@ -66,9 +66,9 @@ int vecenv_step_end(struct vecenv *env, int32_t lo, int32_t hi, struct error *er
 /* Writes obs, state, active and act_mask of the present state (after vecenv_restore). An environment without `observe` is reset instead. */
 int vecenv_observe(struct vecenv *env, const struct mappo_env_io *io, struct error *err);
 
-/* Where the environments step (env/place.h): on threads of this process, unless they were moved or joined. The arrays of io may lie anywhere
- * in its memory; on a device they are the device's; and where the place owns its memory, they lie in what vecenv_memory has given out:
- * zeroed, until vecenv_close. */
+/* Where the environments step (env/place.h): on threads of this process, unless they were moved or joined. The arrays of io may lie
+ * anywhere in its memory; on a device they are the device's; and where the place owns its memory, they lie in what vecenv_memory has given
+ * out: zeroed, until vecenv_close. */
 bool vecenv_on_device(const struct vecenv *env);
 bool vecenv_owns_memory(const struct vecenv *env);
 void *vecenv_memory(struct vecenv *env, size_t bytes);
@@ -82,10 +82,10 @@ struct backend;
 bool vecenv_attach(struct vecenv *env, const struct env_device_ops *ops /* backend->environments */, struct backend *backend, char *why,
                    size_t size);
 /* On a device: what ends of episodes tell of the last `horizon` steps, where they are not as the spec says. May be recorded. first (the
- * device's): 4 (t E + e) + an enum judge_ends for the least t and e, or UINT64_MAX. */
+ * device's): 4 (t E + e) + an enum verify_ends for the least t and e, or UINT64_MAX. */
 void vecenv_find_wrong_end(struct vecenv *env, uint64_t *first);
 
-/* An error of environment e (< 0: of no certain one) in the words that errors of stepping have: id, global number, text. Returns code. */
+/* An error of environment e (< 0: not known which) in the form of errors while stepping: id, global number, text. Returns code. */
 int vecenv_error(const struct vecenv *env, int code, int32_t e, const char *text, struct error *err);
 
 bool vecenv_can_script(const struct vecenv *env);

@@ -14,7 +14,7 @@
 struct vecenv {
     const struct mappo_env *env;
     struct mappo_env_spec spec; /* as the learner sees it */
-    struct lane_strides strides;
+    struct slice_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     char options[OPTIONS_TEXT], changed[OPTIONS_TEXT];
     uint64_t identity, hash; /* env/identity.h */

@@ -12,7 +12,7 @@ struct actor {
     struct arena *arena;
     int passes;                            /* ordered by group, then shard, then set */
     int group_first[MAPPO_MAX_GROUPS + 1]; /* passes of group g: [group_first[g], group_first[g + 1]) */
-    struct tiles **tiles;
+    struct packed_rows **packed;
     struct batch *batch;
     struct forward_pass *forward;
     struct act_pass *act;
@@ -32,11 +32,11 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
     const int rows = own ? 1 : agents;
     actor->batch[i] = (struct batch){backend_copy(backend, "units of passes", unit, (size_t)envs * sizeof *unit), envs, rows, NULL};
     free(unit);
-    actor->tiles[i] = backend->tiles_create(backend, &policy->actor, envs * rows);
+    actor->packed[i] = backend->packed_rows_create(backend, &policy->actor, envs * rows);
     const size_t outputs = (size_t)envs * (size_t)rows * (size_t)policy->actor.outputs;
     actor->forward[i] = (struct forward_pass){.net = &policy->actor,
                                               .parameters = policy_actor(policy, policy->parameters, set),
-                                              .tiles = actor->tiles[i],
+                                              .packed = actor->packed[i],
                                               .out = backend->alloc(backend, "outputs of policies", outputs * sizeof(real))};
     actor->act[i] = (struct act_pass){.dist = &policy->dist,
                                       .batch = actor->batch[i],
@@ -81,7 +81,7 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
     int passes = 0;
     for (int g = 0; g < config->groups; g++) passes += config->policy[g]->sets[ROLE_ACTOR] * config->shards;
     actor->passes = passes;
-    actor->tiles = ARENA_NEW(arena, struct tiles *, passes);
+    actor->packed = ARENA_NEW(arena, struct packed_rows *, passes);
     actor->batch = ARENA_NEW(arena, struct batch, passes);
     actor->forward = ARENA_NEW(arena, struct forward_pass, passes);
     actor->act = ARENA_NEW(arena, struct act_pass, passes);
@@ -101,7 +101,7 @@ void actor_destroy(struct actor *actor)
     if (!actor) return;
     struct backend *backend = actor->backend;
     for (int i = 0; i < actor->passes; i++) {
-        backend->tiles_destroy(backend, actor->tiles[i]);
+        backend->packed_rows_destroy(backend, actor->packed[i]);
         backend->free(backend, (void *)(uintptr_t)actor->batch[i].unit);
         backend->free(backend, actor->forward[i].out);
     }
@@ -183,7 +183,7 @@ void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64
             act->act_real = slice.act_real;
             act->log_prob = slice.log_prob;
         }
-        backend->pack(backend, &policy->actor, actor->tiles + from, slice.obs, actor->batch + from, count);
+        backend->pack(backend, &policy->actor, actor->packed + from, slice.obs, actor->batch + from, count);
         if (!all) infer(actor, from, count);
     }
     if (shard == ACTOR_ALL) infer(actor, 0, actor->passes);

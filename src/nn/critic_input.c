@@ -130,25 +130,25 @@ static void create_group(struct critic_inputs *inputs, int g, struct backend_mem
     const struct critic_inputs_config *config = &inputs->config;
     const struct policy *policy = config->policy[g];
     const struct mappo_group_io *group = &config->all.group[g];
-    float **now = &inputs->group[g].now, **last = &inputs->group[g].last;
+    float **current = &inputs->group[g].current, **last = &inputs->group[g].last;
     if (policy->critic_input == CRITIC_STATE_ID) {
         const size_t width = critic_inputs_width(inputs, g);
-        *now = take(inputs, memory, config->places, width);
+        *current = take(inputs, memory, config->places, width);
         if (config->finals) *last = take(inputs, memory, config->finals, width);
-        fill_agent_numbers(inputs, g, *now, config->places);
+        fill_agent_numbers(inputs, g, *current, config->places);
         fill_agent_numbers(inputs, g, *last, config->finals);
         inputs->composes = true;
     } else if (policy->critic_input == CRITIC_AGENT_STATE) {
-        *now = group->state;
+        *current = group->state;
         *last = group->final_state;
     } else if (reads_environment(policy, config->spec)) {
-        *now = config->all.state;
+        *current = config->all.state;
         *last = config->all.final_state;
     } else if (reads_joint(policy, config->spec)) {
-        *now = inputs->joint;
+        *current = inputs->joint;
         *last = inputs->final_joint;
     } else {
-        *now = group->obs;
+        *current = group->obs;
         *last = group->final_obs;
     }
 }
@@ -176,9 +176,9 @@ struct compose {
     size_t lo, hi;
 };
 
-static float *rows_of(const struct compose *c, float *now, float *last, size_t width)
+static float *rows_of(const struct compose *c, float *current, float *last, size_t width)
 {
-    return (c->finals ? last : now) + c->lo * width;
+    return (c->finals ? last : current) + c->lo * width;
 }
 
 /* All observations of all groups, one after the other. */
@@ -222,7 +222,7 @@ static void compose_numbered(const struct compose *c, int g)
                                    .to_stride = (int)whole,
                                    .from_stride = (int)width,
                                    .from = from,
-                                   .to = rows_of(c, inputs->group[g].now, inputs->group[g].last, agents * whole)};
+                                   .to = rows_of(c, inputs->group[g].current, inputs->group[g].last, agents * whole)};
     inputs->backend->copy_rows(inputs->backend, &pass, 1);
 }
 

@@ -46,8 +46,8 @@ struct critic_inputs_config {
 struct critic_inputs {
     struct critic_inputs_config config;
     struct {
-        float *now;  /* [places][E][I][S] */
-        float *last; /* [finals][E][I][S] of final observations; NULL where these are not there */
+        float *current; /* [places][E][I][S] */
+        float *last;    /* [finals][E][I][S] of final observations; NULL where these are not there */
     } group[MAPPO_MAX_GROUPS];
     float *joint, *final_joint; /* all observations of all groups one after the other, where some critic reads them */
     bool composes;              /* some input is put together from others */

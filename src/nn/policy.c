@@ -71,10 +71,10 @@ static void take_memory(struct policy *policy)
     policy->v = backend->alloc(backend, "Adam's second moments", bytes);
     policy->norm = backend->alloc(backend, "normalisers", norms);
     if (backend->host_memory) {
-        policy->host = (struct policy_state){policy->parameters, policy->m, policy->v, policy->norm};
+        policy->host = (struct policy_arrays){policy->parameters, policy->m, policy->v, policy->norm};
     } else {
-        policy->host = (struct policy_state){host_memory(policy, bytes), host_memory(policy, bytes), host_memory(policy, bytes),
-                                             host_memory(policy, norms)};
+        policy->host = (struct policy_arrays){host_memory(policy, bytes), host_memory(policy, bytes), host_memory(policy, bytes),
+                                              host_memory(policy, norms)};
     }
 }
 

@@ -32,7 +32,7 @@ struct policy_config {
 
 enum { POLICY_MAX_SETS = 64 };
 
-struct policy_state {
+struct policy_arrays {
     real *parameters, *m, *v; /* [size] */
     struct normalizer *norm;  /* [sets of the critic] */
 };
@@ -51,9 +51,9 @@ struct policy {
     size_t size;              /* of all networks */
     real *parameters, *m, *v; /* the backend's */
     struct normalizer *norm;
-    struct policy_state host; /* for the host */
-    int normalizer;           /* enum normalizer_kind */
-    int64_t updates;          /* Adam's step count of both networks */
+    struct policy_arrays host; /* for the host */
+    int normalizer;            /* enum normalizer_kind */
+    int64_t updates;           /* Adam's step count of both networks */
     struct backend *backend;
 };
 

@@ -374,7 +374,7 @@ static bool name_parse(const char *text, struct checkpoint_name *name)
     return strcmp(name->name, text) == 0;
 }
 
-/* The header of a regular file; false where it is none of ours or damaged. */
+/* The header of a regular file; false where it is not one of ours, or damaged. */
 static bool header_read(int folder, const char *name, char header[CHECKPOINT_HEADER])
 {
     struct stat info;

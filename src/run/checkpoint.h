@@ -69,7 +69,7 @@ int checkpoint_list(const char *folder, struct checkpoint_name **list);
 struct checkpoint_name checkpoint_name(int64_t env_steps);
 /* Whether both are checkpoints of the same content, by their headers: size, SHA-256 and steps. */
 bool checkpoint_alike(const char *a, const char *b);
-/* Where another content stands under the name of a checkpoint that is about to be written (a person's copy), it is set aside with a word.
+/* Where another content stands under the name of a checkpoint that is about to be written (a person's copy), it is set aside with a message.
  */
 int checkpoint_make_room(const char *path, int64_t env_steps, struct error *err);
 

@@ -28,7 +28,7 @@ struct evaluator {
     struct arena *arena;
     const struct policies *policies;
     struct actor *actor; /* for the environments of the last batch */
-    struct share actor_envs;
+    struct comm_part actor_envs;
     int64_t episodes;
     int threads, room; /* room: environments of this rank in one batch */
     int groups;
@@ -41,11 +41,11 @@ struct evaluator {
 
 static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, int count, struct error *err)
 {
-    const struct env_batch batch = {.envs = {(int)first, count},
-                                    .seed = (uint64_t)ev->config->eval_seed,
-                                    .stream = PHILOX_EVALUATION,
-                                    .threads = ev->threads,
-                                    .horizon = 1};
+    const struct open_env_config batch = {.envs = {(int)first, count},
+                                          .seed = (uint64_t)ev->config->eval_seed,
+                                          .stream = PHILOX_EVALUATION,
+                                          .threads = ev->threads,
+                                          .horizon = 1};
     return open_env(env, ev->config, &batch, err);
 }
 
@@ -71,15 +71,15 @@ static int batch_episodes(const struct evaluator *ev, int64_t first)
 }
 
 /* Environments of this rank in it. */
-static struct share batch_share(const struct evaluator *ev, int64_t first)
+static struct comm_part batch_part(const struct evaluator *ev, int64_t first)
 {
-    struct share share = comm_share(batch_episodes(ev, first), ev->comm->rank, ev->comm->size);
-    share.first += (int)first;
-    return share;
+    struct comm_part part = comm_part(batch_episodes(ev, first), ev->comm->rank, ev->comm->size);
+    part.first += (int)first;
+    return part;
 }
 
 /* The actor for these environments: kept from batch to batch where they are the same, as they are for all evaluations of a run. */
-static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, struct share envs)
+static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, struct comm_part envs)
 {
     if (ev->actor && ev->actor_envs.first == envs.first && ev->actor_envs.count == envs.count) return;
     actor_destroy(ev->actor);
@@ -107,7 +107,7 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
                              .policies = policies,
                              .episodes = config->eval_episodes,
                              .threads = threads};
-    ev->room = comm_share(batch_episodes(ev, 0), 0, comm->size).count;
+    ev->room = comm_part(batch_episodes(ev, 0), 0, comm->size).count;
 
     struct vecenv *env;
     const int code = open_batch(ev, &env, 0, 1, err); /* for its spec alone */
@@ -117,7 +117,7 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
     }
     const struct mappo_env_spec *spec = vecenv_spec(env);
     create_slices(ev, spec);
-    const struct share first = batch_share(ev, 0);
+    const struct comm_part first = batch_part(ev, 0);
     if (first.count > 0) aim_actor(ev, spec, first);
     vecenv_close(env);
     ev->done = ARENA_NEW(arena, uint8_t, ev->room);
@@ -261,7 +261,7 @@ static void count_episodes(struct evaluator *ev, struct vecenv *env, int64_t fir
 }
 
 /* Opens what a batch of environments needs. */
-static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct share envs, struct vecenv **env, struct error *err)
+static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct comm_part envs, struct vecenv **env, struct error *err)
 {
     *turn = (struct turn){.ev = ev, .envs = envs.count, .first = (uint32_t)envs.first};
     const int code = open_batch(ev, env, envs.first, envs.count, err);
@@ -317,12 +317,12 @@ static bool another_round(const struct evaluator *ev, bool failed, int left, dou
 /* All ranks, also those that have no environments of this batch. */
 static int play_batch(struct evaluator *ev, int player, bool deterministic, int64_t batch_first, struct error *err)
 {
-    const struct share share = batch_share(ev, batch_first);
+    const struct comm_part part = batch_part(ev, batch_first);
     struct turn turn;
     struct vecenv *env = NULL;
-    int code = 0, left = share.count, steps = 1, asked = 0;
+    int code = 0, left = part.count, steps = 1, asked = 0;
     double start;
-    if (left) code = turn_open(&turn, ev, player, share, &env, err);
+    if (left) code = turn_open(&turn, ev, player, part, &env, err);
     if (env && !code) {
         memset(ev->done, 0, (size_t)ev->room);
         code = vecenv_reset(env, &ev->io, err);
@@ -341,7 +341,7 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
     enum { PANELS = 6, MOST_FRAMES = 2000 };
     struct turn turn;
     struct vecenv *env;
-    int code = turn_open(&turn, ev, player, (struct share){0, 1}, &env, err);
+    int code = turn_open(&turn, ev, player, (struct comm_part){0, 1}, &env, err);
     if (code) return code;
     struct picture *picture = picture_create();
     code = vecenv_reset(env, &ev->io, err);

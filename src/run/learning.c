@@ -50,7 +50,7 @@ int learning_backend(struct learning *learning, const struct config *config, str
     if (!code) return attach(learning, config, comm, err);
     if (learning->backend) learning->backend->close(learning->backend);
     learning->backend = NULL;
-    /* A device that was named is meant, also by who leaves the rest to us. */
+    /* A device that was named counts, also where backend is auto. */
     const bool named = config->cuda_device >= 0 && backend_devices("cuda") > 0;
     if (config->backend_name == BACKEND_CUDA || named) return error_set(err, failed.code, "%s", failed.text);
     text_format(learning->why_cpu, sizeof learning->why_cpu, "%.500s", failed.text);
@@ -137,12 +137,12 @@ static bool step_on_device(struct learning *l, const struct config *config)
 /* On the device, where the other ranks of a pod then have nothing to do; or on all ranks of the pod; or here. */
 static int open_environments(struct learning *l, const struct config *config, int stages, struct error *err)
 {
-    const struct env_batch batch = {.envs = l->envs,
-                                    .seed = (uint64_t)config->train_seed,
-                                    .stream = PHILOX_ENVIRONMENT,
-                                    .threads = l->backend->threads,
-                                    .horizon = algorithm_horizon(config),
-                                    .report = (int32_t)config->metrics_window};
+    const struct open_env_config batch = {.envs = l->envs,
+                                          .seed = (uint64_t)config->train_seed,
+                                          .stream = PHILOX_ENVIRONMENT,
+                                          .threads = l->backend->threads,
+                                          .horizon = algorithm_horizon(config),
+                                          .report = (int32_t)config->metrics_window};
     const bool shared = l->pod && l->pod->members > 1, host = l->backend->host_memory;
     if (!shared || (!host && config->cuda_environments)) {
         const int code = open_env(&l->env, config, &batch, err);
@@ -212,7 +212,7 @@ static int reserve(struct learning *l, const struct config *config, struct comm 
 
 int learning_open(struct learning *l, const struct config *config, struct comm *comm, struct error *err)
 {
-    l->envs = comm_share((int)config->rollout_envs, comm->rank, comm->size);
+    l->envs = comm_part((int)config->rollout_envs, comm->rank, comm->size);
     struct algorithm_context context = context_of(l, config, comm);
     int code = open_planner(l, config, comm, err);
     if (code) return code;
@@ -230,7 +230,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
 int learning_open_alone(struct learning *l, const struct config *config, struct error *err)
 {
     const int code = open_env_alone(&l->env, config, err);
-    l->envs = (struct share){0, 1};
+    l->envs = (struct comm_part){0, 1};
     return code ? code : algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err);
 }
 

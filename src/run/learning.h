@@ -17,7 +17,7 @@ struct learning {
     struct comm *comm; /* that the backend's device is attached to; NULL = none */
     struct policies *policies;
     struct algorithm *algorithm; /* NULL after learning_open_alone */
-    struct share envs;           /* of this rank, by global index */
+    struct comm_part envs;       /* of this rank, by global index */
     char why_cpu[512];           /* backend=auto: why the CPU although this build has CUDA; else empty */
     char where[256];             /* of the environments, where that is worth a line: "environments step on the device" */
     char memory[1024];           /* the device's memory by parts; empty on the CPU */

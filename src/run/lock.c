@@ -125,7 +125,7 @@ static bool owner_parse(struct owner *o, const char *text)
 
 enum verdict { OWNER_LIVES, OWNER_DEAD, OWNER_SUPERSEDED, OWNER_UNKNOWN };
 
-static enum verdict owner_judge(const struct owner *o, const struct owner *me)
+static enum verdict owner_verdict(const struct owner *o, const struct owner *me)
 {
     if (strcmp(o->job, "-") != 0 && strcmp(o->job, me->job) == 0 && me->restart > o->restart) return OWNER_SUPERSEDED;
     if (strcmp(o->host, me->host) != 0 || strcmp(o->boot, me->boot) != 0 || strcmp(o->space, me->space) != 0) return OWNER_UNKNOWN;
@@ -208,23 +208,23 @@ static bool is_ours(const struct lock *lock)
 /* ---- taking -------------------------------------------------------------------------------------------------------------------------- */
 
 /* What has been seen of somebody's file so far. */
-struct watch {
+struct sighting {
     char text[LOCK_TEXT];
     double since; /* clock when it last changed; 0 = not seen yet */
 };
 
-static double watch_unchanged(struct watch *watch, const char *text)
+static double seconds_unchanged(struct sighting *last, const char *text)
 {
     const double now = clock_seconds();
-    if (watch->since <= 0 || strcmp(watch->text, text) != 0) {
-        text_format(watch->text, sizeof watch->text, "%s", text);
-        watch->since = now;
+    if (last->since <= 0 || strcmp(last->text, text) != 0) {
+        text_format(last->text, sizeof last->text, "%s", text);
+        last->since = now;
     }
-    return now - watch->since;
+    return now - last->since;
 }
 
 /* Puts our file in the place of the lock that reads `stale`, if it still does. One at a time: `lock.taking` is the lock of the takeover. */
-static bool take_over(struct lock *lock, const char *own, const char *stale, struct watch *taking, double patience)
+static bool take_over(struct lock *lock, const char *own, const char *stale, struct sighting *taking, double patience)
 {
     char name[256], now[LOCK_TEXT];
     const int fd = write_own(lock->directory, &lock->owner, name, sizeof name);
@@ -243,8 +243,8 @@ static bool take_over(struct lock *lock, const char *own, const char *stale, str
         /* Whoever is taking it over needs microseconds; one that died meanwhile must not block the folder for ever. */
         struct owner other;
         if (lock_read(lock->directory, taking_name, now)) {
-            const bool dead = owner_parse(&other, now) && owner_judge(&other, &lock->owner) == OWNER_DEAD;
-            if (watch_unchanged(taking, now) > patience || dead) unlinkat(lock->directory, taking_name, 0);
+            const bool dead = owner_parse(&other, now) && owner_verdict(&other, &lock->owner) == OWNER_DEAD;
+            if (seconds_unchanged(taking, now) > patience || dead) unlinkat(lock->directory, taking_name, 0);
         }
         pause_seconds(0.02);
     }
@@ -273,7 +273,7 @@ static bool is_foreign(int directory, const char *text)
 /* Until our file `own` stands as the lock. */
 static int contend(struct lock *lock, const char *folder, const char *own, double stale, struct error *err)
 {
-    struct watch watch = {.since = 0}, taking = {.since = 0};
+    struct sighting last = {.since = 0}, taking = {.since = 0};
     bool told = false;
     for (;;) {
         if (publish(lock->directory, lock->fd, own, lock_name)) return EXIT_DONE;
@@ -285,11 +285,11 @@ static int contend(struct lock *lock, const char *folder, const char *own, doubl
                              folder, lock_name);
         struct owner owner, earlier;
         if (!owner_parse(&owner, text)) memset(&owner, 0, sizeof owner);
-        enum verdict verdict = owner.pid != 0 ? owner_judge(&owner, &lock->owner) : OWNER_UNKNOWN;
+        enum verdict verdict = owner.pid != 0 ? owner_verdict(&owner, &lock->owner) : OWNER_UNKNOWN;
         if (verdict == OWNER_LIVES) return refuse(folder, &owner, err);
-        const bool seen = watch.since > 0;
-        memcpy(before, watch.text, sizeof before);
-        const double unchanged = watch_unchanged(&watch, text);
+        const bool seen = last.since > 0;
+        memcpy(before, last.text, sizeof before);
+        const double unchanged = seconds_unchanged(&last, text);
         if (verdict == OWNER_UNKNOWN && seen && owner_parse(&earlier, before) && strcmp(earlier.token, owner.token) == 0 &&
             earlier.counter != owner.counter)
             return refuse(folder, &owner, err);

@@ -63,7 +63,7 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
 
 /* ---- the file ------------------------------------------------------------------------------------------------------------------------ */
 
-/* The update that a line is of; -1 for a line that is none of ours. */
+/* The update that a line is of; -1 where it is not one of ours. */
 static int64_t line_update(const char *line)
 {
     long long update;
@@ -351,7 +351,7 @@ int metrics_fields(struct metrics *m, struct field_list *list)
     return 0;
 }
 
-/* ---- documentation ----------------------------------------------------------------------------------------------------------------- */
+/* ---- documentation ------------------------------------------------------------------------------------------------------------------- */
 
 static void markdown_row(FILE *out, const char *name, const char *unit, const char *help)
 {

@@ -49,7 +49,7 @@ void open_env_title(const struct config *config, const struct vecenv *env, char 
     list_replaced(config, vecenv_descriptor(env), text, size);
 }
 
-int open_env(struct vecenv **env, const struct config *config, const struct env_batch *batch, struct error *err)
+int open_env(struct vecenv **env, const struct config *config, const struct open_env_config *batch, struct error *err)
 {
     struct env_option option[CONFIG_ENV_OPTIONS];
     options_of(config, option);
@@ -71,6 +71,6 @@ int open_env(struct vecenv **env, const struct config *config, const struct env_
 
 int open_env_alone(struct vecenv **env, const struct config *config, struct error *err)
 {
-    const struct env_batch one = {.envs = {0, 1}, .seed = 1, .stream = PHILOX_EVALUATION, .threads = 1, .horizon = 1};
+    const struct open_env_config one = {.envs = {0, 1}, .seed = 1, .stream = PHILOX_EVALUATION, .threads = 1, .horizon = 1};
     return open_env(env, config, &one, err);
 }

@@ -7,8 +7,8 @@
 #include "env/registry.h"
 #include "env/vecenv.h"
 
-struct env_batch {
-    struct share envs; /* by global index */
+struct open_env_config {
+    struct comm_part envs; /* by global index */
     uint64_t seed;
     int stream; /* PHILOX_ENVIRONMENT or PHILOX_EVALUATION */
     int threads;
@@ -19,12 +19,12 @@ struct env_batch {
 /* The variant that its environment is with its options (registry_variant_of); NULL = none. */
 const struct env_variant *open_env_variant(const struct config *config);
 
-/* What is played, in a line: "mpe/simple_spread, N=5", "lbf/8x8-2p-3f (lbf/foraging, players=2)", and where a variant was asked for that other
- * options were given to, what it would have. */
+/* What is played, in a line: "mpe/simple_spread, N=5", "lbf/8x8-2p-3f (lbf/foraging, players=2)", and where a variant was asked for that
+ * other options were given to, what it would have. */
 void open_env_title(const struct config *config, const struct vecenv *env, char *text, size_t size);
 
 /* Errors: those of vecenv_open. */
-int open_env(struct vecenv **env, const struct config *config, const struct env_batch *batch, struct error *err);
+int open_env(struct vecenv **env, const struct config *config, const struct open_env_config *batch, struct error *err);
 
 /* One environment, to look at its spec. */
 int open_env_alone(struct vecenv **env, const struct config *config, struct error *err);

@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "run/stored.h"
+#include "run/saved_run.h"
 
 /* ---- config.ini ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -39,7 +39,7 @@ static void compare(struct found *found, const char *path, const char *text, con
     const enum config_author author = config_author(text);
     const bool readable = config_load_text(says, text, path, ORIGIN_FILE, &err) == 0;
     if (readable) {
-        stored_plain_options(says, config->env_name);
+        saved_run_plain_options(says, config->env_name);
         found->fixed = config_differences(says, config, &never_ours, found->differs, sizeof found->differs) > 0;
         found->differs[0] = '\0';
         /* A run that ended before it saved may have begun with other settings than its checkpoint, but only with those that may change. */

@@ -1,5 +1,5 @@
 /* The files of a run's folder that people read: config.ini, log.txt and metrics.jsonl. A folder is its user's, too: what the run did not
- * write is never replaced without a word and a copy, and what somebody takes away meanwhile comes back. Rank 0 only. */
+ * write is never replaced without a message and a copy, and what somebody takes away meanwhile comes back. Rank 0 only. */
 #ifndef MAPPO_RUN_OWN_FILES_H
 #define MAPPO_RUN_OWN_FILES_H
 

@@ -165,7 +165,7 @@ const struct mappo_canvas *picture_frame(struct picture *p, int64_t step)
 
 static const char mark[] = "<!-- drawn by mappo -->";
 
-/* An older picture is replaced; anything else that stands under the name is set aside with a word. */
+/* An older picture is replaced; anything else that stands under the name is set aside with a message. */
 static int make_room(const char *path, struct error *err)
 {
     enum { HEAD = 512 };

@@ -19,7 +19,7 @@ enum call { CALL_RESET, CALL_OBSERVE, CALL_STEP, CALL_SNAPSHOT, CALL_RESTORE, CA
 struct plan {
     bool opens; /* else the members are dismissed with `code` */
     int code, stages;
-    struct env_batch batch; /* of the pod */
+    struct open_env_config batch; /* of the pod */
 };
 
 /* ---- what lies in the window --------------------------------------------------------------------------------------------------------- */
@@ -46,11 +46,11 @@ struct part {
 
 struct pod_env {
     struct pod *pod;
-    struct env_batch batch;
+    struct open_env_config batch;
     int stages;
     struct part *part; /* [stages] of this rank */
     const struct mappo_env_spec *spec;
-    struct lane_strides strides;
+    struct slice_strides strides;
     struct slices arrays;
     size_t snapshot_bytes;
     ptrdiff_t moved;       /* from the leader's addresses of the window to ours */
@@ -86,7 +86,7 @@ static int open_window(struct pod_env *p, struct error *err)
                             envs * sizeof *p->last, parts * 2 * infos * sizeof *p->info, envs * p->snapshot_bytes};
     size_t all = p->slices = slice_bytes(p);
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) all += pod_room(bytes[i]);
-    const int code = pod_share(p->pod, all, err);
+    const int code = pod_memory_open(p->pod, all, err);
     if (code) return code;
     p->command = pod_take(p->pod, bytes[0]);
     p->answer = pod_take(p->pod, bytes[1]);
@@ -100,11 +100,11 @@ static int open_window(struct pod_env *p, struct error *err)
 /* ---- this rank's parts --------------------------------------------------------------------------------------------------------------- */
 
 /* As algo/collect.c cuts; elsewhere cut, the parts would fit the stages less well, and all would work the same. */
-static struct share stage_share(const struct pod_env *p, int stage)
+static struct comm_part stage_part(const struct pod_env *p, int stage)
 {
     const int64_t envs = p->batch.envs.count;
     const int lo = (int)(envs * stage / p->stages), hi = (int)(envs * (stage + 1) / p->stages);
-    return (struct share){lo, hi - lo};
+    return (struct comm_part){lo, hi - lo};
 }
 
 static int open_parts(struct pod_env *p, const struct config *config, struct error *err)
@@ -113,11 +113,11 @@ static int open_parts(struct pod_env *p, const struct config *config, struct err
     p->part = calloc((size_t)p->stages, sizeof *p->part);
     CHECK(p->part, "out of memory while opening a pod's environments");
     for (int s = 0; s < p->stages && !code; s++) {
-        const struct share stage = stage_share(p, s), mine = comm_share(stage.count, p->pod->member, p->pod->members);
+        const struct comm_part stage = stage_part(p, s), mine = comm_part(stage.count, p->pod->member, p->pod->members);
         struct part *part = &p->part[s];
         *part = (struct part){.number = s * p->pod->members + p->pod->member, .first = stage.first + mine.first, .count = mine.count};
-        struct env_batch batch = p->batch;
-        batch.envs = (struct share){p->batch.envs.first + part->first, part->count};
+        struct open_env_config batch = p->batch;
+        batch.envs = (struct comm_part){p->batch.envs.first + part->first, part->count};
         batch.horizon = 1; /* episodes go into the window after every step */
         if (part->count > 0) code = open_env(&part->env, config, &batch, err);
         if (part->count > largest) largest = part->count;
@@ -127,7 +127,7 @@ static int open_parts(struct pod_env *p, const struct config *config, struct err
     if (code) return code;
     p->spec = vecenv_spec(p->part[0].env);
     p->snapshot_bytes = vecenv_snapshot_bytes(p->part[0].env);
-    lane_strides_of(&p->strides, p->spec);
+    slice_strides_of(&p->strides, p->spec);
     slices_of(&p->arrays, p->spec);
     p->taken = calloc((size_t)largest, sizeof *p->taken);
     CHECK(p->taken, "out of memory while opening a pod's environments");
@@ -197,7 +197,7 @@ static int serve(struct pod_env *p, int call, int lo, int hi, const struct mappo
 static void close_here(struct pod_env *p)
 {
     for (int s = 0; s < p->stages && p->part; s++) vecenv_close(p->part[s].env);
-    pod_unshare(p->pod);
+    pod_memory_close(p->pod);
     free(p->part);
     free(p->taken);
     free(p->whom);
@@ -254,7 +254,7 @@ static void await_answer(struct pod_env *p, int member)
     watchdog_waiting_for(NULL);
 }
 
-/* A command to all ranks of the pod. The first that failed speaks. */
+/* A command to all ranks of the pod. The first that failed prints its error. */
 static int call_all(struct pod_env *p, int call, int lo, int hi, const struct mappo_env_io *io, struct error *err)
 {
     struct command *command = p->command;
@@ -369,7 +369,7 @@ static int join(struct vecenv **env, struct pod_env *p, struct error *err)
     return vecenv_join(env, &place, p->part[0].env, &config, err);
 }
 
-int pod_env_open(struct vecenv **env, struct pod *pod, const struct config *config, const struct env_batch *batch, int stages,
+int pod_env_open(struct vecenv **env, struct pod *pod, const struct config *config, const struct open_env_config *batch, int stages,
                  const struct comm_device *device, struct error *err)
 {
     struct plan plan = {.opens = true, .stages = stages, .batch = *batch};
@@ -466,7 +466,7 @@ int pod_serve(struct pod *pod, const struct config *config, const struct placeme
         code = plan.code;
         if (!plan.opens) break;
         plan.batch.threads = placement->threads;
-        if (open_here(&p, pod, config, &plan, &err)) continue; /* the leader failed alike, and has the last word */
+        if (open_here(&p, pod, config, &plan, &err)) continue; /* the leader failed with the same error and prints it */
         watchdog_start(config->comm_watchdog_seconds);
         crew_attend(placement->may_spin ? placement->threads : 1, serve_commands, &(struct serving){p, stop, &told});
         watchdog_stop();

@@ -109,7 +109,7 @@ static void short_count(char *text, size_t size, double value)
         text_format(text, size, "%.0f", value);
 }
 
-/* What there is none of yet is a dash. */
+/* A value that is not known yet is a dash. */
 static void short_real(char *text, size_t size, double value, int digits)
 {
     if (isfinite(value))

@@ -83,7 +83,7 @@ static void write_line(struct trainer *t)
     line->seconds_save = t->seconds_save;
     line->seconds_eval = t->seconds_eval;
     t->seconds_save = t->seconds_eval = 0;
-    state_follow_folder(t, false);
+    trainer_follow_folder(t, false);
     metrics_write(t->metrics, line);
 
     const struct progress_line progress = {
@@ -135,7 +135,7 @@ void record_evaluation(struct trainer *t)
         return;
     }
     const struct metrics_line *line = line_of(t, ++t->recorded);
-    state_follow_folder(t, false);
+    trainer_follow_folder(t, false);
     if (t->due_line) metrics_write_text(t->metrics, t->due_line, line->eval_return, line->eval_stderr);
     free(t->due_line);
     t->due_line = NULL;

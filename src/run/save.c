@@ -12,7 +12,7 @@ void save_note_best(struct trainer *t, double return_mean)
     t->standing.best_env_steps = t->standing.env_steps;
 }
 
-/* Whether what is saved now is the best so far; a later save is none of it. */
+/* Whether what is saved now is the best so far; a later save is not. */
 static bool take_best(struct trainer *t)
 {
     const bool best = t->best;
@@ -24,7 +24,7 @@ int save_wait(struct trainer *t, struct error *err)
 {
     struct error failed = {0};
     if (!t->saving) return 0;
-    if (!state_save_end(t, &failed)) {
+    if (!trainer_save_end(t, &failed)) {
         t->failed_saves = 0;
         return 0;
     }
@@ -43,12 +43,12 @@ int save_next(struct trainer *t, struct error *err)
 {
     const int code = save_wait(t, err);
     if (code) return code;
-    state_save_begin(t, take_best(t));
+    trainer_save_begin(t, take_best(t));
     return t->learning.backend->host_memory ? save_wait(t, err) : 0;
 }
 
 int save_last(struct trainer *t, struct error *err)
 {
     const int code = save_wait(t, err);
-    return code ? code : state_save(t, take_best(t), err);
+    return code ? code : trainer_save(t, take_best(t), err);
 }

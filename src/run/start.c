@@ -19,7 +19,7 @@
 #include "run/open_env.h"
 #include "run/own_files.h"
 #include "run/trainer_work.h"
-#include "run/stored.h"
+#include "run/saved_run.h"
 
 /* ---- which configuration ------------------------------------------------------------------------------------------------------------ */
 
@@ -31,8 +31,8 @@ static int continue_config(struct config *config, const struct checkpoint *file,
     char differs[600];
     /* 0 asks for what the run began with. */
     if (config->adam_schedule_steps == 0) config->origin[KEY_adam_schedule_steps] = ORIGIN_DEFAULT;
-    int code = stored_config(then, file, path, err);
-    if (!code) stored_plain_options(then, config->env_name);
+    int code = saved_run_config(then, file, path, err);
+    if (!code) saved_run_plain_options(then, config->env_name);
     if (!code && config_differences(config, then, &config_continuing, differs, sizeof differs))
         code = error_set(err, EXIT_USAGE,
                          "%s was made with other settings (%s): leave them out to continue it, choose another folder with run=DIR, or "
@@ -49,7 +49,7 @@ static int continue_config(struct config *config, const struct checkpoint *file,
     /* The same environment, maybe from another place. */
     if (!code && config_is_explicit(config->origin[KEY_env_name]))
         code = config_set(then, "env.name", config->env_name, config->origin[KEY_env_name], "continuing", err);
-    if (!code) code = stored_find_env(then, path, err);
+    if (!code) code = saved_run_find_env(then, path, err);
     if (!code) memcpy(config, then, sizeof *config);
     free(then);
     return code;
@@ -160,7 +160,7 @@ static int point_links(const struct trainer *t, const struct checkpoint *file, s
 {
     struct checkpoint_name best;
     const int code = folder_point(t->folder, "latest.h5", t->newest, err);
-    if (code || stored_best(t->path, file, &best, NULL)) return code;
+    if (code || saved_run_best(t->path, file, &best, NULL)) return code;
     return folder_point(t->folder, "best.h5", best.name, err);
 }
 
@@ -169,7 +169,7 @@ static int continue_run(struct trainer *t, const struct checkpoint *file, const 
 {
     text_format(t->newest, sizeof t->newest, "%s", strrchr(path, '/') + 1);
     const char *level = checkpoint_attribute(file, "instruction_level");
-    text_format(t->stored_level, sizeof t->stored_level, "%s", level ? level : "");
+    text_format(t->saved_level, sizeof t->saved_level, "%s", level ? level : "");
     const char *rounding = checkpoint_attribute(file, "rounding");
     t->other_rounding = !rounding || atoi(rounding) != FLOAT_MATH_ROUNDING;
     return continue_config(t->config, file, path, err);
@@ -185,8 +185,8 @@ static int find_run(struct trainer *t, struct checkpoint **file, struct error *e
     if (!t->args->dry_run) code = folder_open(&t->folder, t->path, err);
     if (code || t->args->fresh) return code;
     char path[sizeof t->path + 64];
-    struct stored_names damaged = {0};
-    code = stored_newest(t->path, file, path, sizeof path, &damaged, err);
+    struct saved_run_names damaged = {0};
+    code = saved_run_newest(t->path, file, path, sizeof path, &damaged, err);
     if (!code && *file) code = continue_run(t, *file, path, err);
     /* Left under their names, the next pruning would keep these and drop whole ones. */
     for (int i = 0; i < damaged.count && !code && t->folder; i++) folder_reject(t->folder, damaged.name[i].name);
@@ -256,7 +256,7 @@ static void say_pods(const struct trainer *t)
                                                    : "the others step environments for them");
 }
 
-/* Rates end where they were meant to end when the run began; going on beyond is nothing that anybody wants. */
+/* Learning rates reach their end where the run was first meant to end: steps beyond that learn nothing. */
 static void warn_of_rate_0(const struct trainer *t)
 {
     const struct config *c = t->config;
@@ -309,7 +309,7 @@ static void count_agents(struct trainer *t)
 static int check_room_to_save(const struct trainer *t, struct error *err)
 {
     enum { COPIES = 4, LIBRARY = 16000000 };
-    struct field_list list = state_file_fields(t);
+    struct field_list list = trainer_file_fields(t);
     size_t bytes = LIBRARY;
     for (int i = 0; i < list.count; i++) bytes += COPIES * field_bytes(&list.field[i]);
     free(list.field);
@@ -326,13 +326,13 @@ static int take_networks(struct trainer *t, struct error *err)
     struct checkpoint *file = NULL;
     char path[CONFIG_TEXT + 64];
     char differs[600] = "";
-    int code = t->comm->rank == 0 ? stored_open(t->config->train_init, false, &file, path, sizeof path, err) : 0;
-    if (!code && file) code = stored_differences(t->config, file, path, differs, sizeof differs, err);
+    int code = t->comm->rank == 0 ? saved_run_open(t->config->train_init, false, &file, path, sizeof path, err) : 0;
+    if (!code && file) code = saved_run_differences(t->config, file, path, differs, sizeof differs, err);
     code = comm_vote(t->comm, code, err);
-    if (!code) code = stored_load_networks(t->learning.policies, file, path, differs, t->comm, err);
+    if (!code) code = saved_run_load_networks(t->learning.policies, file, path, differs, t->comm, err);
     if (code) error_prefix(err, "train.init");
     if (!code && differs[0]) warn("train.init: %s was trained with %s: its networks may mean something else here", path, differs);
-    if (!code && file) stored_warn_plugin(file, path, t->config, vecenv_descriptor(t->learning.env));
+    if (!code && file) saved_run_warn_plugin(file, path, t->config, vecenv_descriptor(t->learning.env));
     checkpoint_close(file);
     return code;
 }
@@ -341,7 +341,7 @@ static int take_networks(struct trainer *t, struct error *err)
 static int take_state(struct trainer *t, const struct checkpoint *file, bool continued, struct error *err)
 {
     int code;
-    state_list(t);
+    trainer_list_fields(t);
     t->standing.best_env_steps = -1;
     t->standing.best_return = NAN;
     if (t->config->adam_schedule != SCHEDULE_CONSTANT) {
@@ -350,8 +350,8 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
         t->standing.schedule_steps = t->config->adam_schedule_steps;
     }
     if (continued) {
-        if (file) stored_warn_plugin(file, t->path, t->config, vecenv_descriptor(t->learning.env));
-        if ((code = state_load(t, file, err))) return code;
+        if (file) saved_run_warn_plugin(file, t->path, t->config, vecenv_descriptor(t->learning.env));
+        if ((code = trainer_load(t, file, err))) return code;
         if (t->config->adam_schedule != SCHEDULE_CONSTANT) t->standing.schedule_steps = t->config->adam_schedule_steps; /* may have moved */
         return 0;
     }
@@ -373,9 +373,9 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     field_add(&fields, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
     field_add(&fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1", "whose run it is", 0);
     code = checkpoint_read(file, &fields, err);
-    if (!code) code = state_check_identity(t, file, err);
+    if (!code) code = trainer_check_identity(t, file, err);
     free(fields.field);
-    *start = t->standing.env_steps >= t->config->train_env_steps && !state_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
+    *start = t->standing.env_steps >= t->config->train_env_steps && !trainer_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
     return code;
 }
 
@@ -423,8 +423,8 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     if ((code = comm_vote(t->comm, code, err))) goto done;
     if ((code = stop_open(&t->stop, t->config->train_max_seconds, t->config->train_stop_margin, t->comm->rank == 0 ? t->path : NULL, err)))
         goto done;
-    if (continued && t->comm->rank == 0 && t->stored_level[0] && strcmp(t->stored_level, cpu_level_name(t->level)))
-        warn("this run was made at instruction level %s and goes on at %s: results may differ in the last bits", t->stored_level,
+    if (continued && t->comm->rank == 0 && t->saved_level[0] && strcmp(t->saved_level, cpu_level_name(t->level)))
+        warn("this run was made at instruction level %s and goes on at %s: results may differ in the last bits", t->saved_level,
              cpu_level_name(t->level));
     if (continued && t->comm->rank == 0 && t->other_rounding)
         warn("this run was made by a program that rounds exp and log1p of rules otherwise: environments that use them (mpe/simple_spread) "
@@ -444,7 +444,7 @@ done:
 void trainer_close(struct trainer *t, int code)
 {
     watchdog_stop();
-    state_close(t);
+    trainer_close_save(t);
     stop_close(t->stop);
     metrics_destroy(t->metrics);
     evaluator_destroy(t->evaluator);

@@ -200,7 +200,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         summary_finished(t);
     } else if (!code) {
         t->began = t->last_save = clock_seconds();
-        if (start == START_NEW) code = state_save(t, false, &err); /* a full disk is found out before anything is spent */
+        if (start == START_NEW) code = trainer_save(t, false, &err); /* a full disk is found out before anything is spent */
         if (!code) code = train(t, &err);
         if (!code || code == EXIT_STOPPED || code == EXIT_CONTINUE) {
             const int save_code = code ? save_last(t, &err) : 0;
@@ -210,7 +210,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         }
     }
     if (t->metrics) summary_json(t, code);
-    error_report(&err); /* all ranks return alike: one speaks */
+    error_report(&err); /* all ranks return alike: one prints */
     trainer_close(t, code);
     return code;
 }

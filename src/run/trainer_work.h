@@ -1,5 +1,5 @@
-/* What the files of a training run share: start.c opens it, trainer.c is its loop, record.c writes its lines of metrics, save.c and state.c
- * its checkpoints, summary.c says how it ended. Nobody else includes it. */
+/* What the files of a training run share: start.c opens it, trainer.c is its loop, record.c writes its lines of metrics, save.c and
+ * trainer_checkpoint.c its checkpoints, summary.c says how it ended. Nobody else includes it. */
 #ifndef MAPPO_RUN_TRAINER_WORK_H
 #define MAPPO_RUN_TRAINER_WORK_H
 
@@ -49,7 +49,7 @@ struct trainer {
     void **gathered;          /* rank 0: [fields.count] data of all environments of the fields that are per environment; else NULL */
     uint64_t env_hash;        /* guards the snapshots */
     size_t env_bytes;         /* of one environment's snapshot */
-    uint8_t *env_state;       /* [envs of this rank][env_bytes] */
+    uint8_t *snapshots;       /* [envs of this rank][env_bytes] */
 
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
@@ -71,7 +71,7 @@ struct trainer {
     char stop_reason[160]; /* for people; set where the run is stopped */
     int failed_saves;      /* in a row */
     int level;             /* instruction level agreed on */
-    char stored_level[16]; /* of the checkpoint that is continued */
+    char saved_level[16];  /* of the checkpoint that is continued */
     bool other_rounding;   /* of rules, in it */
 };
 
@@ -80,26 +80,26 @@ enum start { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a po
 int trainer_open(struct trainer *t, enum start *start, struct error *err);
 void trainer_close(struct trainer *t, int code); /* code: the run's, for the members of the pod */
 
-/* state.c */
-void state_list(struct trainer *t); /* fills t->fields; allocates what is gathered */
+/* trainer_checkpoint.c */
+void trainer_list_fields(struct trainer *t); /* fills t->fields; allocates what is gathered */
 /* Rank 0. What a file holds: t->fields, with all environments where one is per environment. The caller frees .field. */
-struct field_list state_file_fields(const struct trainer *t);
+struct field_list trainer_file_fields(const struct trainer *t);
 /* Whether the run was left in the evaluation of its last update: it isn't finished then, however many steps it has. */
-bool state_evaluation_due(const struct checkpoint *file);
+bool trainer_evaluation_due(const struct checkpoint *file);
 /* What the columns of each group's actor mean, as JSON: {"agent":[["categorical",5]]}. */
-void state_action_heads(const struct policies *policies, const struct mappo_env_spec *spec, char *text, size_t size);
+void trainer_action_heads(const struct policies *policies, const struct mappo_env_spec *spec, char *text, size_t size);
 /* Rank 0. Whether the file's environments, whose hash was read into t->env_hash, are ours, which it then becomes; by the rule of version
  * 0.1, too. EXIT_CHECKPOINT. */
-int state_check_identity(struct trainer *t, const struct checkpoint *file, struct error *err);
+int trainer_check_identity(struct trainer *t, const struct checkpoint *file, struct error *err);
 /* All collective. begin copies what is saved; beside a device a thread of rank 0 then writes the file while training goes on. end waits for
  * it: EXIT_CHECKPOINT on every rank where it failed, 0 where none was begun. Between the two no other save may begin. */
-void state_save_begin(struct trainer *t, bool best);
-int state_save_end(struct trainer *t, struct error *err);
-int state_save(struct trainer *t, bool best, struct error *err); /* both */
-void state_close(struct trainer *t); /* waits for a thread that nobody has waited for; frees what state_list made */
+void trainer_save_begin(struct trainer *t, bool best);
+int trainer_save_end(struct trainer *t, struct error *err);
+int trainer_save(struct trainer *t, bool best, struct error *err); /* both */
+void trainer_close_save(struct trainer *t); /* waits for a thread that nobody has waited for; frees what trainer_list_fields made */
 /* Rank 0, before its files are written by their names: once a second, or `now`, whether the run's folder is still where it was. */
-void state_follow_folder(struct trainer *t, bool now);
-int state_load(struct trainer *t, const struct checkpoint *file, struct error *err); /* collective; `file` on rank 0 */
+void trainer_follow_folder(struct trainer *t, bool now);
+int trainer_load(struct trainer *t, const struct checkpoint *file, struct error *err); /* collective; `file` on rank 0 */
 
 /* record.c. begin and end enclose an update, whose line begin returns: the caller fills in what it knows. Its numbers are waited for later:
  * record_updates writes the lines of all updates but the algorithm's `ahead` newest, or of `all`. */
@@ -113,9 +113,9 @@ int record_before_evaluation(struct trainer *t, struct error *err);
 void record_evaluation(struct trainer *t);
 void record_left_evaluation(struct trainer *t);
 
-/* save.c. Beside a device a file is still being written when save_next returns, and save_wait says what became of it: 0 where it failed, too
- * (with a warning), but EXIT_CHECKPOINT after three in a row, and EXIT_PEERS where another process has taken the folder. save_last waits
- * for its file, which may not fail. */
+/* save.c. Beside a device a file is still being written when save_next returns, and save_wait says what became of it: 0 where it failed,
+ * too (with a warning), but EXIT_CHECKPOINT after three in a row, and EXIT_PEERS where another process has taken the folder. save_last
+ * waits for its file, which may not fail. */
 int save_wait(struct trainer *t, struct error *err);
 int save_next(struct trainer *t, struct error *err);
 int save_last(struct trainer *t, struct error *err);

@@ -118,7 +118,7 @@ END
 chmod +x "$work/bin/cc"
 out=$(make BUILD="$work/b" CC="$work/bin/cc" 2>&1)
 check "a_missing_library_is_named_with_its_packages" "2 yes" "$? $(grep -q 'inih .*apt: libinih-dev .*dnf: inih-devel .*conda: libinih .*Spack: inih' <<<"$out" && echo yes)"
-check "and_nothing_is_left_that_a_later_build_would_believe" no "$([ -e "$work/b/config.mk" ] && echo yes || echo no)"
+check "and_nothing_is_left_that_a_later_build_would_use" no "$([ -e "$work/b/config.mk" ] && echo yes || echo no)"
 
 # ---- libraries in folders of their own get an rpath ----
 mkdir -p "$work/deps/include" "$work/deps/lib"

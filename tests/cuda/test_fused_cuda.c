@@ -24,9 +24,9 @@ static bool is_fused(const struct network *net, int precision)
     size_t need;
     struct error err = {0};
     struct backend *b = open_as("cuda", precision, true);
-    struct tiles *tiles = b->tiles_create(b, net, 100000);
+    struct packed_rows *packed = b->packed_rows_create(b, net, 100000);
     if (b->memory_plan(b, &need, text, sizeof text, &err)) fail_msg("memory_plan: %s", err.text);
-    b->tiles_destroy(b, tiles);
+    b->packed_rows_destroy(b, packed);
     b->close(b);
     return strstr(text, "work space of layers") == NULL;
 }
@@ -187,7 +187,7 @@ static void fused_networks_give_what_the_cpu_gives(void **state)
     check_networks(PRECISION_FP32, 2e-5, false);
 }
 
-/* The lanes of a row share its choices or returns: as many as they are, one more, one less, and more than they take at a time. */
+/* The threads of a row share its choices or returns: as many as they are, one more, one less, and more than they take at a time. */
 static void any_number_of_choices_and_returns_gives_what_the_cpu_gives(void **state)
 {
     (void)state;

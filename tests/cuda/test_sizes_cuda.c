@@ -285,14 +285,14 @@ static void check_count(struct backend *cuda, int hidden, int32_t count)
     for (size_t i = (size_t)count * ROWS * inputs; i < (size_t)UNITS * ROWS * inputs; i++) q.x[i] = count ? NAN : q.x[i];
     const float *x = lend(cuda, q.x, (size_t)UNITS * ROWS * inputs * sizeof *q.x);
     const real *parameters = lend(cuda, q.parameters, q.net.parameters * sizeof(real));
-    struct forward_pass pass = {.net = &q.net, .parameters = parameters, .tiles = cuda->tiles_create(cuda, &q.net, UNITS * ROWS)};
+    struct forward_pass pass = {.net = &q.net, .parameters = parameters, .packed = cuda->packed_rows_create(cuda, &q.net, UNITS * ROWS)};
     pass.out = lend(cuda, whole, all * sizeof *whole);
-    cuda->pack(cuda, &q.net, &pass.tiles, x, &batch, 1);
+    cuda->pack(cuda, &q.net, &pass.packed, x, &batch, 1);
     cuda->forward(cuda, &pass, 1);
     take(cuda, whole, pass.out, all * sizeof *whole);
     batch.count = lend(cuda, &count, sizeof count);
     pass.out = lend(cuda, out, all * sizeof *out);
-    cuda->pack(cuda, &q.net, &pass.tiles, x, &batch, 1);
+    cuda->pack(cuda, &q.net, &pass.packed, x, &batch, 1);
     cuda->forward(cuda, &pass, 1);
     take(cuda, out, pass.out, all * sizeof *out);
     for (size_t i = 0; i < all; i++) {
@@ -301,7 +301,7 @@ static void check_count(struct backend *cuda, int hidden, int32_t count)
             fail_msg("hidden %d, %d of %d units: output %zu is %.9g, expected %.9g", hidden, (int)count, UNITS, i, (double)out[i],
                      expected);
     }
-    cuda->tiles_destroy(cuda, pass.tiles);
+    cuda->packed_rows_destroy(cuda, pass.packed);
     lend_end(cuda);
     free(out);
     free(whole);

@@ -93,7 +93,7 @@ if [ -n "$LAUNCH" ]; then
     expect four_ranks_have_the_bits_of_one 0 "$(same "$WORK/n1" "$WORK/n4")"
 fi
 
-# ---- numbers that are none, and environments that break their word ----
+# ---- numbers that are not finite, and environments that do otherwise than they declare ----
 for fault in nan_reward:6 nan_obs:6 inf_reward:6 no_choice:3 unshared_reward:3; do
     code=${fault#*:} fault=${fault%:*}
     for backend in cpu cuda; do

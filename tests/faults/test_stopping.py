@@ -56,7 +56,7 @@ def a_closed_pipe_saves_the_run(folder):
     process = start(f"run={run}", *QUICK, "train.env_steps=1e9", "checkpoint.interval=1000000", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while "new run in" not in (process.stdout.readline() or "new run in"):
         pass
-    process.stdout.close()  # the next line meets nobody; one is written at most every 10 s
+    process.stdout.close()  # nobody reads the next line; one is written at most every 10 s
     process.wait(timeout=100)
     told = process.stderr.read()
     check("output_into_a_pipe_that_nobody_reads_stops_with_10", process.returncode == 10, f"{process.returncode}: {told}")

@@ -129,7 +129,7 @@ static void votes(struct comm *comm)
            err.text);
 }
 
-/* ---- a device that is none: its memory is the host's, moved by SHIFT so that nobody can use it by mistake ---------------------------- */
+/* ---- a pretended device: its memory is the host's, moved by SHIFT so that nobody can use it by mistake ------------------------------- */
 
 enum { SHIFT = 1 << 20 };
 static char *shifted(const void *x)
@@ -243,7 +243,7 @@ static int ways(struct comm *comm, int how, int shards)
     if (code) return error_report(&err);
     comm_reserve(comm, 1, 3, 3);
     if (comm->way != COMM_AWARE) {
-        const struct share mine = comm_share(shards > 0 ? shards : comm->size, comm->rank, comm->size);
+        const struct comm_part mine = comm_part(shards > 0 ? shards : comm->size, comm->rank, comm->size);
         real x[3] = {1, (real)(comm->rank + 1), 0.5};
         comm_sum_shards(comm, (real *)((uintptr_t)x + SHIFT), shards > 0 ? mine.count : 1, 3);
         if (comm->rank == 0) printf("%g %g %g on_stream=%d ", (double)x[0], (double)x[1], (double)x[2], comm_on_stream(comm));
@@ -257,7 +257,7 @@ static int ways(struct comm *comm, int how, int shards)
  * memory. */
 static void tree(struct comm *comm, int shards, size_t n, bool on_device)
 {
-    const struct share mine = comm_share(shards, comm->rank, comm->size);
+    const struct comm_part mine = comm_part(shards, comm->rank, comm->size);
     comm->shards = shards;
     real *x = malloc(sizeof *x * n * (size_t)mine.count);
     double *y = malloc(sizeof *y * n * (size_t)mine.count);
@@ -327,7 +327,7 @@ static void pods(struct comm *comm, int size, int devices)
         usleep(20000); /* mpirun keeps no order between ranks */
     }
     if (pod->members > 1) {
-        if (pod_share(pod, 4096, &err)) die_error(&err);
+        if (pod_memory_open(pod, 4096, &err)) die_error(&err);
         struct event *turn = pod_take(pod, sizeof *turn);
         int *sum = pod_take(pod, sizeof *sum);
         for (unsigned i = 0; i < 300; i++) {

@@ -19,7 +19,7 @@ struct naive {
     const struct ppo_config *config;
     const struct rollout *rollout;
     struct policy *const *policy;
-    struct tiles *actor_tiles[MAPPO_MAX_GROUPS], *critic_tiles[MAPPO_MAX_GROUPS];
+    struct packed_rows *actor_packed[MAPPO_MAX_GROUPS], *critic_packed[MAPPO_MAX_GROUPS];
     bool popart;
     struct normalizer_scale stored[MAPPO_MAX_GROUPS][POLICY_MAX_SETS]; /* PopArt: that the rollout's values are on */
 };
@@ -27,25 +27,25 @@ struct naive {
 static inline void naive_open(struct naive *n)
 {
     for (int g = 0; g < n->rollout->groups; g++) {
-        n->actor_tiles[g] = n->backend->tiles_create(n->backend, &n->policy[g]->actor, 1);
-        n->critic_tiles[g] = n->backend->tiles_create(n->backend, &n->policy[g]->critic, 1);
+        n->actor_packed[g] = n->backend->packed_rows_create(n->backend, &n->policy[g]->actor, 1);
+        n->critic_packed[g] = n->backend->packed_rows_create(n->backend, &n->policy[g]->critic, 1);
     }
 }
 
 static inline void naive_close(struct naive *n)
 {
     for (int g = 0; g < n->rollout->groups; g++) {
-        n->backend->tiles_destroy(n->backend, n->actor_tiles[g]);
-        n->backend->tiles_destroy(n->backend, n->critic_tiles[g]);
+        n->backend->packed_rows_destroy(n->backend, n->actor_packed[g]);
+        n->backend->packed_rows_destroy(n->backend, n->critic_packed[g]);
     }
 }
 
-static inline void naive_forward(struct naive *n, const struct network *net, const real *parameters, struct tiles *tiles, const float *x,
-                                 real *out)
+static inline void naive_forward(struct naive *n, const struct network *net, const real *parameters, struct packed_rows *packed,
+                                 const float *x, real *out)
 {
     const struct batch batch = {NULL, 1, 1, NULL};
-    const struct forward_pass pass = {.net = net, .parameters = parameters, .tiles = tiles, .out = out};
-    n->backend->pack(n->backend, net, &tiles, x, &batch, 1);
+    const struct forward_pass pass = {.net = net, .parameters = parameters, .packed = packed, .out = out};
+    n->backend->pack(n->backend, net, &packed, x, &batch, 1);
     n->backend->forward(n->backend, &pass, 1);
 }
 
@@ -94,7 +94,7 @@ static inline struct naive_row naive_policy_row(struct naive *n, int g, int u, i
     const int set = policy_set(policy, ROLE_ACTOR, a);
     real z[64];
     double log_prob, entropy;
-    naive_forward(n, &policy->actor, policy_actor(policy, policy->parameters, set), n->actor_tiles[g], io->obs + row * (size_t)sizes->obs,
+    naive_forward(n, &policy->actor, policy_actor(policy, policy->parameters, set), n->actor_packed[g], io->obs + row * (size_t)sizes->obs,
                   z);
     naive_heads(&policy->dist, z, policy_log_std(policy, set), io->act_mask ? io->act_mask + row * (size_t)sizes->logits : NULL,
                 io->act_int ? io->act_int + row * (size_t)sizes->act_ints : NULL,
@@ -116,8 +116,8 @@ static inline double naive_value_row(struct naive *n, int g, int u, int a, doubl
     const size_t agents = (size_t)policy->sizes.agents, row = (size_t)u * agents + (size_t)a;
     const size_t input = policy->state_rows > 1 ? row : (size_t)u, output = policy->value_agents > 1 ? row : (size_t)u;
     real out[1];
-    naive_forward(n, &policy->critic, policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)), n->critic_tiles[g],
-                  n->rollout->inputs.group[g].now + input * (size_t)policy->state_size, out);
+    naive_forward(n, &policy->critic, policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)), n->critic_packed[g],
+                  n->rollout->inputs.group[g].current + input * (size_t)policy->state_size, out);
     const double v = (double)out[0], target = ((double)returns->ret[row] - mean) / deviation;
     const struct normalizer_scale *stored = &n->stored[g][policy_set(policy, ROLE_CRITIC, a)];
     double old = (double)returns->value[output];

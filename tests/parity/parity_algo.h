@@ -170,7 +170,7 @@ static inline void parity_load_batch(struct parity_case *c)
     const size_t rows = parity_rows(c), slice = (size_t)c->envs * (size_t)c->agents;
     const struct group_sizes *sizes = &c->policy.sizes;
     parity_load(c, "obs", io->obs, (rows + slice) * (size_t)sizes->obs, 'f');
-    parity_load(c, "share_obs", c->rollout->inputs.group[0].now, (rows + slice) * (size_t)c->policy.state_size, 'f');
+    parity_load(c, "share_obs", c->rollout->inputs.group[0].current, (rows + slice) * (size_t)c->policy.state_size, 'f');
     parity_load(c, "rewards", io->reward, rows, 'f');
     parity_load(c, "active_masks", io->active, rows + slice, 'b');
     parity_load(c, "value_preds", returns->value, rows + slice, 'r');
@@ -249,11 +249,11 @@ static inline void parity_outputs(struct parity_case *c)
     const struct mappo_group_io *io = &c->rollout->transitions->all.group[0];
     const size_t rows = parity_rows(c), outputs = (size_t)c->policy.actor.outputs;
     real *out = calloc(rows * outputs, sizeof *out);
-    struct tiles *tiles = c->backend->tiles_create(c->backend, &c->policy.actor, (int)rows);
+    struct packed_rows *packed = c->backend->packed_rows_create(c->backend, &c->policy.actor, (int)rows);
     const struct batch batch = {NULL, (int)rows, 1, NULL};
     const struct forward_pass pass = {
-        .net = &c->policy.actor, .parameters = policy_actor(&c->policy, c->policy.parameters, 0), .tiles = tiles, .out = out};
-    c->backend->pack(c->backend, &c->policy.actor, &tiles, io->obs, &batch, 1);
+        .net = &c->policy.actor, .parameters = policy_actor(&c->policy, c->policy.parameters, 0), .packed = packed, .out = out};
+    c->backend->pack(c->backend, &c->policy.actor, &packed, io->obs, &batch, 1);
     c->backend->forward(c->backend, &pass, 1);
     for (int h = 0; h < c->policy.dist.heads; h++) {
         const struct head *head = &c->policy.dist.head[h];
@@ -274,7 +274,7 @@ static inline void parity_outputs(struct parity_case *c)
         golden_free(&expected);
         free(found);
     }
-    c->backend->tiles_destroy(c->backend, tiles);
+    c->backend->packed_rows_destroy(c->backend, packed);
     free(out);
 }
 
@@ -285,14 +285,14 @@ static inline void parity_distribution(struct parity_case *c)
     const size_t rows = parity_rows(c);
     double *log_prob = calloc(3 * rows, sizeof *log_prob), *ratio = log_prob + rows, *entropy = ratio + rows;
     real *gradient = calloc(c->policy.actor.parameters, sizeof *gradient), *advantage = calloc(rows, sizeof *advantage);
-    struct tiles *tiles = c->backend->tiles_create(c->backend, &c->policy.actor, 1);
+    struct packed_rows *packed = c->backend->packed_rows_create(c->backend, &c->policy.actor, 1);
     for (size_t r = 0; r < rows; r++) {
         const int32_t unit = (int32_t)r;
         real sum[PASS_SUMS];
         const struct train_pass pass = {.loss = LOSS_POLICY,
                                         .net = &c->policy.actor,
                                         .parameters = policy_actor(&c->policy, c->policy.parameters, 0),
-                                        .tiles = tiles,
+                                        .packed = packed,
                                         .batch = {&unit, 1, 1, NULL},
                                         .policy = {.dist = &c->policy.dist,
                                                    .objective = {.clip = (real)0.2},
@@ -303,7 +303,7 @@ static inline void parity_distribution(struct parity_case *c)
                                                    .advantage = advantage},
                                         .gradient = gradient,
                                         .sum = sum};
-        c->backend->pack(c->backend, &c->policy.actor, &tiles, io->obs, &pass.batch, 1);
+        c->backend->pack(c->backend, &c->policy.actor, &packed, io->obs, &pass.batch, 1);
         c->backend->train(c->backend, &pass, 1);
         ratio[r] = (double)sum[SUM_RATIO];
         log_prob[r] = log(ratio[r]) + (double)c->rollout->log_prob[0][r];
@@ -312,7 +312,7 @@ static inline void parity_distribution(struct parity_case *c)
     parity_against(c, "intermediates", "log_probs", log_prob, rows, BOUND_OUTPUT);
     parity_against(c, "intermediates", "ratio", ratio, rows, BOUND_RATIO);
     parity_against(c, "intermediates", "entropy_per_sample", entropy, rows, BOUND_OUTPUT);
-    c->backend->tiles_destroy(c->backend, tiles);
+    c->backend->packed_rows_destroy(c->backend, packed);
     free(gradient);
     free(advantage);
     free(log_prob);

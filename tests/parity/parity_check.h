@@ -11,7 +11,7 @@ enum parity_result { PARITY_PASSED, PARITY_FAILED, PARITY_UNSUPPORTED, PARITY_UN
 
 struct parity_report {
     int checked, differing; /* tensors */
-    double worst;           /* largest difference as a share of its bound */
+    double worst;           /* largest difference as a fraction of its bound */
     char worst_name[256];
     char left_out[256]; /* what of the file is not supported yet, for people */
     char text[4096];    /* one line per tensor that differs */
@@ -46,12 +46,12 @@ static inline void parity_compare(struct parity_report *report, const char *name
         }
     }
     report->checked++;
-    const double share = allowed > 0 ? worst / allowed : (worst > 0 ? HUGE_VAL : 0);
-    if (share > report->worst || report->worst_name[0] == 0) {
-        report->worst = share;
+    const double fraction = allowed > 0 ? worst / allowed : (worst > 0 ? HUGE_VAL : 0);
+    if (fraction > report->worst || report->worst_name[0] == 0) {
+        report->worst = fraction;
         snprintf(report->worst_name, sizeof report->worst_name, "%s", name);
     }
-    if (share <= 1 && count > 0) return;
+    if (fraction <= 1 && count > 0) return;
     report->differing++;
     if (count == 0)
         parity_say(report, "  %s: nothing to compare with\n", name);

@@ -12,7 +12,7 @@ struct recurrent_network {
     struct network net;
     real *parameters, *gradient; /* host */
     double *m, *v;
-    struct tiles *tiles;
+    struct packed_rows *packed;
     const float *x;     /* the backend's, like all below: [N][D] */
     const real *hidden; /* [N][H] */
     real *parameters_there, *gradient_there, *sum_there;
@@ -64,7 +64,7 @@ static inline void recurrent_open_network(struct recurrent_case *r, int i, const
     n->parameters = calloc(p, sizeof(real)), n->gradient = calloc(p, sizeof(real));
     n->m = calloc(p, sizeof *n->m), n->v = calloc(p, sizeof *n->v);
     parity_load_network(c, name, &n->net, n->parameters);
-    n->tiles = c->backend->tiles_create(c->backend, &n->net, (int)rows);
+    n->packed = c->backend->packed_rows_create(c->backend, &n->net, (int)rows);
     n->x = recurrent_batch(r, inputs, (size_t)config.inputs, rows, 'f');
     n->hidden = recurrent_batch(r, states, (size_t)config.hidden, rows, 'r');
     n->parameters_there = lend(c->backend, n->parameters, p * sizeof(real));
@@ -98,10 +98,10 @@ static inline void recurrent_outputs(struct recurrent_case *r, int i)
     const struct recurrent time = {.batch = batch, .steps = r->length, .hidden = n->hidden, .mask = r->mask};
     const struct forward_pass pass = {.net = &n->net,
                                       .parameters = n->parameters_there,
-                                      .tiles = n->tiles,
+                                      .packed = n->packed,
                                       .recurrent = &time,
                                       .out = lend(c->backend, out, rows * outputs * sizeof *out)};
-    c->backend->pack(c->backend, &n->net, &n->tiles, n->x, &batch, 1);
+    c->backend->pack(c->backend, &n->net, &n->packed, n->x, &batch, 1);
     c->backend->forward(c->backend, &pass, 1);
     take(c->backend, out, pass.out, rows * outputs * sizeof *out);
     for (size_t b = 0; b < rows; b++)
@@ -180,7 +180,7 @@ static inline void recurrent_update(struct recurrent_case *r)
         pass[i] = (struct train_pass){.loss = i,
                                       .net = &n->net,
                                       .parameters = n->parameters_there,
-                                      .tiles = n->tiles,
+                                      .packed = n->packed,
                                       .recurrent = &time[i],
                                       .gradient = n->gradient_there,
                                       .sum = n->sum_there};
@@ -213,7 +213,7 @@ static inline void recurrent_update(struct recurrent_case *r)
         b->upload(b, norm_there, &r->norm, sizeof r->norm);
         for (int i = 0; i < 2; i++) {
             pass[i].batch = time[i].batch = batch;
-            b->pack(b, pass[i].net, &pass[i].tiles, r->network[i].x, &batch, 1);
+            b->pack(b, pass[i].net, &pass[i].packed, r->network[i].x, &batch, 1);
         }
         b->train(b, pass, 2);
         for (int i = 0; i < 2; i++) {
@@ -272,7 +272,7 @@ static inline void parity_recurrent(hid_t file, const char *backend, struct pari
     for (int i = 0; i < 2; i++) {
         struct recurrent_network *n = &r.network[i];
         free(n->parameters), free(n->gradient), free(n->m), free(n->v);
-        c->backend->tiles_destroy(c->backend, n->tiles);
+        c->backend->packed_rows_destroy(c->backend, n->packed);
     }
     free(r.unit), free(r.ret), free(r.advantage);
     lend_end(c->backend);

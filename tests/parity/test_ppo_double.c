@@ -118,7 +118,7 @@ static void fill_rollout(struct fixture *f)
         const struct policy *policy = &f->policy[g];
         const size_t rows = STEPS * ENVS * (size_t)policy->sizes.agents;
         fill_floats(f, io->obs, (rows + ENVS * (size_t)policy->sizes.agents) * (size_t)policy->sizes.obs);
-        fill_floats(f, r->inputs.group[g].now, (STEPS + 1) * ENVS * (size_t)policy->state_rows * (size_t)policy->state_size);
+        fill_floats(f, r->inputs.group[g].current, (STEPS + 1) * ENVS * (size_t)policy->state_rows * (size_t)policy->state_size);
         fill_floats(f, io->reward, rows);
         for (size_t i = 0; i < rows; i++) {
             io->terminated[i] = all->ep_end[i / (size_t)policy->sizes.agents] == MAPPO_TERMINATED || philox_below(&f->rng, 8) == 0;

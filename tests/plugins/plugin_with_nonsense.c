@@ -16,7 +16,7 @@ static int64_t way;
 
 static int create(const struct mappo_env_config *config, void **self, struct mappo_env_error *error)
 {
-    static struct lane_strides strides;
+    static struct slice_strides strides;
     (void)error;
     way = config->option[0].i;
     if (way == 10 && chdir("/")) return -1;
@@ -37,7 +37,7 @@ static int create(const struct mappo_env_config *config, void **self, struct map
     told.infos = way == 8 || way == 12 ? 3 : 0;
     told.info = way == 12 ? (const struct mappo_info *)8 : 0;
     told.rules = way == 9 ? 0 : "its own";
-    lane_strides_of(&strides, &told); /* looks at the spec before anybody has checked it */
+    slice_strides_of(&strides, &told); /* looks at the spec before anybody has checked it */
     *self = &told;
     return 0;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/device.sh: every part in its share of the time, whatever the others do, and a short summary after each step; with a stand-in for
+# scripts/device.sh: every part in its part of the time, whatever the others do, and a short summary after each step; with a stand-in for
 # the program, and once with the emulated device, from a bundle.
 # waits
 # slow

@@ -1,6 +1,6 @@
 # Sourced by the tests of this folder: a real Slurm in a temporary folder, on the loopback address.
 #   cluster_start    one node of 8 cores: 0 when it answers; 1 with a reason in $cluster_why where this machine can't have one
-#   cluster_start 2  node1 and node2, both this machine, with 4 cores, 4 GB and 2 GPUs that are none
+#   cluster_start 2  node1 and node2, both this machine, with 4 cores, 4 GB and 2 pretended GPUs
 #   cluster_stop     ends what cluster_start began, by process id, and removes the folder; after ten minutes the daemons end by themselves
 # shellcheck shell=bash disable=SC2034
 cluster_folder="" cluster_why="" cluster_pids=()

@@ -155,16 +155,16 @@ static void expected_state(const struct fixture *f, const struct replay *r, int 
 static real value_of(struct fixture *f, int g, int a, const float *x)
 {
     struct policy *policy = &f->policy[g];
-    struct tiles *tiles = f->backend->tiles_create(f->backend, &policy->critic, 1);
+    struct packed_rows *packed = f->backend->packed_rows_create(f->backend, &policy->critic, 1);
     const struct batch batch = {NULL, 1, 1, NULL};
     real out;
     const struct forward_pass pass = {.net = &policy->critic,
                                       .parameters = policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)),
-                                      .tiles = tiles,
+                                      .packed = packed,
                                       .out = &out};
-    f->backend->pack(f->backend, &policy->critic, &tiles, x, &batch, 1);
+    f->backend->pack(f->backend, &policy->critic, &packed, x, &batch, 1);
     f->backend->forward(f->backend, &pass, 1);
-    f->backend->tiles_destroy(f->backend, tiles);
+    f->backend->packed_rows_destroy(f->backend, packed);
     return out;
 }
 
@@ -190,7 +190,7 @@ static void compare_observations(struct fixture *f, const struct replay *r, int 
                 expected_state(f, r, g, e, a, false, x);
                 const size_t u = (size_t)t * ENVS + (size_t)e, inputs = (size_t)policy->state_rows, values = (size_t)policy->value_agents;
                 const size_t width = (size_t)policy->state_size, row = u * inputs + (inputs > 1 ? (size_t)a : 0);
-                assert_memory_equal(f->rollout->inputs.group[g].now + row * width, x, width * sizeof(float));
+                assert_memory_equal(f->rollout->inputs.group[g].current + row * width, x, width * sizeof(float));
                 /* The same row in another place of a batch: rounding may differ with the vector it falls into, no more. */
                 const double found = (double)f->rollout->returns->group[g].value[u * values + (values > 1 ? (size_t)a : 0)];
                 assert_true(fabs(found - (double)value_of(f, g, a, x)) < 1e-5);

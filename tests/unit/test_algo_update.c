@@ -461,7 +461,7 @@ static void it_learns(void **state)
         }
         *(k ? &last : &first) = paid / steps;
     }
-    if (first > 0.4 || last < 0.9) print_message("share of cues named: %.3f at first, %.3f at last\n", first, last);
+    if (first > 0.4 || last < 0.9) print_message("fraction of cues named: %.3f at first, %.3f at last\n", first, last);
     assert_true(first < 0.4); /* chance is a quarter */
     assert_true(last > 0.9);
     close_fixture(&f);

@@ -402,7 +402,7 @@ static void advice_on_numbers_is_right_or_absent(void **state)
 {
     (void)state;
     static const struct number_kind counts = {.whole = true, .low = 1, .high = 1e15}, rates = {.low = 0, .high = 1e9},
-                                    times = {.seconds = true, .low = 0, .high = 1e9}, shares = {.low = 0, .high = 1};
+                                    times = {.seconds = true, .low = 0, .high = 1e9}, fractions = {.low = 0, .high = 1};
     static const char either[] = ": a decimal point is written as a point, thousands without a mark";
     static const struct {
         const struct number_kind *kind;
@@ -444,8 +444,8 @@ static void advice_on_numbers_is_right_or_absent(void **state)
         {&counts, "2 G", ": write 2e9"},
         {&counts, "20MB", ""},
         {&rates, "20M", ": write 20e6"},
-        {&rates, "20m", ""},  /* a thousandth? */
-        {&shares, "20M", ""}, /* out of range */
+        {&rates, "20m", ""},     /* a thousandth? */
+        {&fractions, "20M", ""}, /* out of range */
         {&times, "30m", ": write 1800"},
         {&times, "1h", ": write 3600"},
         {&times, "1,5 h", ": write 5400"},
@@ -455,20 +455,20 @@ static void advice_on_numbers_is_right_or_absent(void **state)
         {&times, "01:30:00", ": write 5400"},
         {&times, "1:30", ""}, /* minutes and seconds, or hours and minutes? */
         /* other notations */
-        {&shares, "10%", ": write 0.1"},
-        {&shares, "12,5%", ": write 0.125"},
-        {&shares, "200%", ""},
+        {&fractions, "10%", ": write 0.1"},
+        {&fractions, "12,5%", ": write 0.125"},
+        {&fractions, "200%", ""},
         {&counts, "10%", ""},
-        {&shares, "1/4", ": write 0.25"},
-        {&shares, "1/0", ""},
+        {&fractions, "1/4", ": write 0.25"},
+        {&fractions, "1/0", ""},
         {&counts, "4/2", ": write 2"},
         {&counts, "1/3", ""},
         {&counts, "0x10", ": write 16"},
         {&counts, "0xg", ""},
-        {&shares, "7e\u22124", ": write 7e-4"},
-        {&shares, "7e-4,", ": write 7e-4"},
-        {&shares, " 0.5 ", ": write 0.5"},
-        {&shares, "7,5e-4", ": write 7.5e-4"},
+        {&fractions, "7e\u22124", ": write 7e-4"},
+        {&fractions, "7e-4,", ": write 7e-4"},
+        {&fractions, " 0.5 ", ": write 0.5"},
+        {&fractions, "7,5e-4", ": write 7.5e-4"},
         /* no number of this kind, and nothing to be done about it */
         {&counts, "2.5", ""},
         {&counts, "5e-1", ""},

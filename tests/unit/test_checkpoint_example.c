@@ -86,7 +86,7 @@ static void learner_close(struct example *l)
     free(l->config);
 }
 
-/* As run/state.c saves it; an older one said nothing of the heads. */
+/* As run/trainer_checkpoint.c saves it; an older one said nothing of the heads. */
 static void learner_save(const struct example *l, const char *path, bool older)
 {
     enum { KEYS = 4 };
@@ -100,7 +100,7 @@ static void learner_save(const struct example *l, const char *path, bool older)
         text_format(name[i], sizeof name[i], "config/%s", key[i]);
         attribute[i] = (struct checkpoint_attribute){name[i], value[i]};
     }
-    state_action_heads(l->policies, vecenv_spec(l->env), heads, sizeof heads);
+    trainer_action_heads(l->policies, vecenv_spec(l->env), heads, sizeof heads);
     attribute[KEYS] = (struct checkpoint_attribute){"action_heads", heads};
     struct checkpoint_content content = {.attribute = attribute, .attributes = older ? KEYS : KEYS + 1};
     policies_fields(l->policies, &content.fields);
@@ -113,16 +113,16 @@ static int program_numbers(const struct example *l, int group, int set, const fl
 {
     const struct policy *policy = l->policies->group[group];
     struct backend *backend = l->backend;
-    struct tiles *tiles = backend->tiles_create(backend, &policy->actor, 1);
+    struct packed_rows *packed = backend->packed_rows_create(backend, &policy->actor, 1);
     const struct batch batch = {NULL, 1, 1, NULL};
     real out[NUMBERS];
     int count = 0, gaussian = 0;
     assert_true(policy->actor.outputs <= NUMBERS);
-    backend->pack(backend, &policy->actor, &tiles, obs, &batch, 1);
+    backend->pack(backend, &policy->actor, &packed, obs, &batch, 1);
     const struct forward_pass pass = {
-        .net = &policy->actor, .parameters = policy_actor(policy, policy->parameters, set), .tiles = tiles, .out = out};
+        .net = &policy->actor, .parameters = policy_actor(policy, policy->parameters, set), .packed = packed, .out = out};
     backend->forward(backend, &pass, 1);
-    backend->tiles_destroy(backend, tiles);
+    backend->packed_rows_destroy(backend, packed);
     for (int h = 0; h < policy->dist.heads; h++) {
         const struct head *head = &policy->dist.head[h];
         const real *x = out + head->output;

@@ -1,4 +1,4 @@
-/* Communication of a single process, shares of the work, placement and the watchdog. Several ranks: tests/mpi. */
+/* Communication of a single process, parts of the work, placement and the watchdog. Several ranks: tests/mpi. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,19 +26,19 @@ static struct comm *open_self(void)
     return comm;
 }
 
-static void shares_cover_everything_once(void **state)
+static void parts_cover_everything_once(void **state)
 {
     (void)state;
     for (int total = 0; total < 40; total++)
         for (int size = 1; size < 12; size++) {
             int next = 0;
             for (int rank = 0; rank < size; rank++) {
-                const struct share share = comm_share(total, rank, size);
-                assert_int_equal(share.first, next);
-                for (int i = share.first; i < share.first + share.count; i++) assert_int_equal(comm_share_owner(total, i, size), rank);
-                next += share.count;
-                assert_true(rank == 0 || share.count <= comm_share(total, rank - 1, size).count);
-                assert_true(share.count >= total / size && share.count <= total / size + 1);
+                const struct comm_part part = comm_part(total, rank, size);
+                assert_int_equal(part.first, next);
+                for (int i = part.first; i < part.first + part.count; i++) assert_int_equal(comm_part_owner(total, i, size), rank);
+                next += part.count;
+                assert_true(rank == 0 || part.count <= comm_part(total, rank - 1, size).count);
+                assert_true(part.count >= total / size && part.count <= total / size + 1);
             }
             assert_int_equal(next, total);
         }
@@ -209,7 +209,7 @@ static void the_watchdog_lets_live_what_shows_signs_of_life(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shares_cover_everything_once),
+        cmocka_unit_test(parts_cover_everything_once),
         cmocka_unit_test(one_rank_sums_along_the_tree),
         cmocka_unit_test(a_single_process_keeps_its_values),
         cmocka_unit_test(threads_follow_request_then_omp_then_slurm_then_mask),

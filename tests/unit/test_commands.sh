@@ -65,7 +65,7 @@ has json_of_a_variant "\"variant\": \"test/single\"" "$("$MAPPO" envs sink_singl
 has json_lists_variants '{"id": "test/single", "aliases": ["sink_single", "single_sink-v0"], "options": {"scene": "single", "longest": "8"}}' "$("$MAPPO" envs test/kitchen_sink --json)"
 has a_word_that_is_a_variant_is_known "mappo env=test/single trains in that environment" "$("$MAPPO" test/single 2>&1)"
 
-# ---- of two values the last counts, with a word ----
+# ---- of two values the last counts, with a message ----
 repeated() { "$MAPPO" --dry-run run=new "$@" 2>&1 | grep -v 'settings are valid'; }
 is a_value_given_twice_is_told "mappo: seed=1 is replaced by train.seed=2, which follows it on the command line" "$(repeated seed=1 train.seed=2)"
 is so_is_an_option_of_the_environment "mappo: env.N=3 is replaced by env.N=4, which follows it on the command line" "$(repeated env.N=3 seed=5 env.N=4)"

@@ -41,7 +41,7 @@ static double take_steps(struct env_batch *b, int steps, uint64_t *hash)
     return seconds;
 }
 
-/* Only least times: how much later a machine lets it go on is the machine's affair. */
+/* Only least times: how much later it goes on depends on the machine's load. */
 static void steps_take_the_time_asked_for_and_change_nothing_by_it(void **state)
 {
     (void)state;

@@ -87,10 +87,10 @@ static int worker_obeys(struct processes *p, struct worker *w, const struct orde
     const int32_t hi = order->hi < w->first + w->count ? order->hi - w->first : w->count;
     unsigned char *snapshots = p->snapshots + (size_t)(w->first + lo) * p->snapshot_bytes;
     double *info = p->info + (w - p->worker) * 2 * spec->infos;
-    struct lane_strides strides;
+    struct slice_strides strides;
     struct mappo_env_io io;
     if (lo >= hi) return 0;
-    lane_strides_of(&strides, spec);
+    slice_strides_of(&strides, spec);
     slices_at(&io, &order->io, &strides, spec->groups, w->first);
     if (order->call == CALL_RESET) return vecenv_reset(w->part, &io, err);
     if (order->call == CALL_OBSERVE) return vecenv_observe(w->part, &io, err);

@@ -136,7 +136,7 @@ static void unknown_environment_names_the_nearest(void **state)
     assert_says(&err, "unknown environment \"mpe/simple_spred\"; did you mean \"mpe/simple_spread\"?");
     assert_int_equal(registry_find("quite something else", &env, &err), EXIT_USAGE);
     assert_null(strstr(err.text, "did you mean"));
-    /* Those of tests are only for who knows of them. */
+    /* Those of tests are not listed, but can be named. */
     assert_int_equal(registry_find("test/singel", &env, &err), EXIT_USAGE);
     assert_says(&err, "did you mean \"test/single\"?");
     assert_int_equal(registry_find("sink_singel", &env, &err), EXIT_USAGE);

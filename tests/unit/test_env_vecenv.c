@@ -348,59 +348,59 @@ static void untaken_episodes_give_way_oldest_first(void **state)
 
 /* ---- threads that stand by -------------------------------------------------------------------------------- */
 
-enum { CREW = 3, PARTS = 7, SHARES = 300 };
+enum { CREW = 3, PARTS = 7, ROUNDS = 300 };
 
-struct shares {
+struct crew_parts {
     int done[PARTS];   /* how often each part was done */
     int thread[PARTS]; /* by whom, last */
 };
 
 static void count_part(void *self, int k)
 {
-    struct shares *s = self;
+    struct crew_parts *s = self;
     s->done[k]++; /* not atomic: a part that two threads do at once is found by the sanitizer, or is lost */
     s->thread[k] = omp_get_thread_num();
 }
 
-static int share_less(void *self)
+static int run_less(void *self)
 {
-    crew_share(PARTS, count_part, self);
+    crew_run(PARTS, count_part, self);
     return 42;
 }
 
-static int share_none(void *self)
+static int run_none(void *self)
 {
     (void)self;
     return crew_attends() ? 0 : 43;
 }
 
-static int share_often(void *self)
+static int run_often(void *self)
 {
-    struct shares *s = self;
+    struct crew_parts *s = self;
     if (!crew_attends()) return -2;
-    for (int i = 0; i < SHARES; i++) {
-        crew_share(PARTS, count_part, s);
+    for (int i = 0; i < ROUNDS; i++) {
+        crew_run(PARTS, count_part, s);
         for (int k = 0; k < PARTS; k++)
             if (s->done[k] != i + 1) return -1;                                     /* it came back before all was done */
         if (i % 100 == 50) nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL); /* the others fall asleep meanwhile */
     }
-    return crew_attend(CREW, share_less, s); /* one crew is enough */
+    return crew_attend(CREW, run_less, s); /* one crew is enough */
 }
 
 static void who_stands_by_does_every_part_once(void **state)
 {
     (void)state;
-    struct shares s = {{0}, {0}};
+    struct crew_parts s = {{0}, {0}};
     assert_false(crew_attends());
-    assert_int_equal(crew_attend(CREW, share_often, &s), 42);
+    assert_int_equal(crew_attend(CREW, run_often, &s), 42);
     assert_false(crew_attends());
     for (int k = 0; k < PARTS; k++) {
-        assert_int_equal(s.done[k], SHARES + 1);
+        assert_int_equal(s.done[k], ROUNDS + 1);
         assert_int_equal(s.thread[k], k % CREW);
     }
-    crew_share(PARTS, count_part, &s); /* without a crew: threads of its own */
-    assert_int_equal(s.done[PARTS - 1], SHARES + 2);
-    assert_int_equal(crew_attend(1, share_none, &s), 43);
+    crew_run(PARTS, count_part, &s); /* without a crew: threads of its own */
+    assert_int_equal(s.done[PARTS - 1], ROUNDS + 2);
+    assert_int_equal(crew_attend(1, run_none, &s), 43);
 }
 
 static int play_attended(void *self)

@@ -332,7 +332,7 @@ static void a_run_that_lost_its_folder_notices_and_leaves_the_new_owners_lock(vo
     struct error err = {0};
     assert_int_equal(folder_open(&first, run, &err), EXIT_DONE);
     assert_int_equal(folder_ours(first, &err), EXIT_DONE);
-    /* As after a long suspension on another machine: its lock is judged stale and replaced. */
+    /* As after a long suspension on another machine: its lock is found stale and replaced. */
     unlink(lock_path);
     assert_int_equal(take(&second, &err), EXIT_DONE);
     assert_int_equal(folder_ours(first, &err), EXIT_PEERS);
@@ -449,7 +449,7 @@ static void setting_aside_moves_a_run_to_the_next_free_number(void **state)
     for (int k = 1; k <= 3; k++) {
         assert_int_equal(file_make_folders(run, &err), EXIT_DONE);
         put("config.ini", "[train]\n");
-        put("lock", ""); /* of nobody; and too young to be judged by its counter */
+        put("lock", ""); /* of nobody; and too young to be compared by its counter */
         unlink(lock_path);
         assert_int_equal(folder_set_aside(k == 2 ? slashed : run, moved, sizeof moved, &err), EXIT_DONE);
         text_format(want, sizeof want, "%s.%d", run, k);

@@ -343,7 +343,7 @@ static void check_cover(const struct policies *policies, const struct field_list
 {
     for (int g = 0; g < policies->groups; g++) {
         const struct policy *policy = policies->group[g];
-        const struct policy_state *host = &policy->host;
+        const struct policy_arrays *host = &policy->host;
         real *const block[] = {host->parameters, host->m, host->v};
         for (int b = 0; b < 3; b++) {
             int *owners = calloc(policy->size, sizeof *owners);

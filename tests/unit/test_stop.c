@@ -126,7 +126,7 @@ static void what_others_use_or_ignore_stays_theirs(void **state)
     signal(SIGALRM, SIG_DFL);
 }
 
-static void signals_that_were_left_blocked_are_heard(void **state)
+static void signals_that_were_left_blocked_are_received(void **state)
 {
     (void)state;
     sigset_t all, before;
@@ -290,7 +290,7 @@ int main(void)
         cmocka_unit_test(signals_give_their_exit_codes),
         cmocka_unit_test(every_signal_that_would_end_a_process_has_the_run_saved),
         cmocka_unit_test(what_others_use_or_ignore_stays_theirs),
-        cmocka_unit_test(signals_that_were_left_blocked_are_heard),
+        cmocka_unit_test(signals_that_were_left_blocked_are_received),
         cmocka_unit_test(a_late_request_to_save_kills_nobody),
         cmocka_unit_test(a_request_to_stop_outweighs_one_to_continue_later),
         cmocka_unit_test(a_second_sigint_ends_at_once),

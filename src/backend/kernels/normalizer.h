@@ -57,7 +57,8 @@ struct rescale {
     double factor, shift;
 };
 
-/* Nothing changes where `to` is no scale (returns that are not finite): the loss will tell, and parameters must not be spoilt before. */
+/* Nothing changes where `to` is not finite (as returns were not): the loss will be found not finite, and parameters must not be spoilt
+ * before. */
 MAPPO_FN struct rescale rescale_between(const struct normalizer_scale *from, const struct normalizer_scale *to)
 {
     struct rescale r;
@@ -85,7 +86,7 @@ MAPPO_FN double moments_mean(const struct moments *m) /* 0 of nothing */
     return m->count > 0 ? m->sum / m->count : 0;
 }
 
-/* Population variance; 0 of nothing. A NaN stays one. */
+/* Population variance; 0 of no numbers. NaN stays NaN. */
 MAPPO_FN double moments_variance(const struct moments *m)
 {
     if (m->count <= 0) return 0;

@@ -32,7 +32,7 @@ MAPPO_FN int number_is_finite(double x)
 
 struct optimizer_rules {  /* constants of a run */
     double max_grad_norm; /* 0 = off */
-    double share;         /* 1 / (steps of an update) */
+    double mean_weight;   /* 1 / (steps of an update) */
     struct adam adam;     /* learning rates may change between two updates and come with the step */
 };
 
@@ -59,7 +59,7 @@ MAPPO_FN void optimizer_prepare(struct optimizer *o, const struct optimizer_rule
                                 double squares, struct fault *fault)
 {
     o->norm = sqrt(squares) / o->divisor;
-    o->mean_norm += rules->share * o->norm;
+    o->mean_norm += rules->mean_weight * o->norm;
     if (!number_is_finite(o->norm)) fault_note(fault, &place->not_finite);
     o->step = adam_step_at(&rules->adam, place->rate, place->step, optimizer_clip(rules, o->norm) / o->divisor);
 }

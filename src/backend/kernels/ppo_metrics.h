@@ -1,5 +1,5 @@
-/* What is PPO's own in the update of one learner (an actor and its critic), one minibatch after the other: the value normaliser, the divisors of
- * the losses, metrics. Plain data in the backend's memory, as that of the optimisers (optimizer.h), which make the step.
+/* What is PPO's own in the update of one learner (an actor and its critic), one minibatch after the other: the value normaliser, the
+ * divisors of the losses, metrics. Plain data in the backend's memory, as that of the optimisers (optimizer.h), which make the step.
  *
  *   ppo_learner_start     once an update                      explained variance; metrics to 0; the scale that the rollout's values are on
  *   ppo_learner_begin     before a minibatch's gradients      the normaliser takes in its returns; divisors of the losses
@@ -23,17 +23,17 @@ struct ppo_metrics {
 };
 
 /* What changes between two updates, written by the host before each. */
-struct update_now {
+struct update_numbers {
     int64_t update; /* updates so far: position of the permutations' random numbers */
     int64_t steps;  /* Adam steps so far */
     double actor_rate, critic_rate;
 };
 
 struct ppo_learner {
-    struct normalizer_scale rollout; /* that the rollout's values were computed on */
-    struct rescale head, old_value;  /* to the scale of the minibatch at hand: from that of the one before; from the rollout's */
-    struct optimizer actor, critic;  /* their divisors: Σ m of the minibatch at hand over all ranks */
-    struct ppo_metrics now, mean;    /* of the minibatch at hand; so far, already divided by the minibatches of an update */
+    struct normalizer_scale rollout;    /* that the rollout's values were computed on */
+    struct rescale head, old_value;     /* to the scale of the minibatch at hand: from that of the one before; from the rollout's */
+    struct optimizer actor, critic;     /* their divisors: Σ m of the minibatch at hand over all ranks */
+    struct ppo_metrics minibatch, mean; /* of the minibatch at hand; so far, already divided by the minibatches of an update */
 };
 
 struct ppo_rules {                   /* constants of a run */
@@ -106,7 +106,7 @@ MAPPO_FN void ppo_learner_measure(struct ppo_learner *l, const struct normalizer
                                   const struct fault *place)
 {
     const double rows = ppo_divisor(statistics->ret.count);
-    struct ppo_metrics *m = &l->now;
+    struct ppo_metrics *m = &l->minibatch;
     m->policy_loss = (double)actor[SUM_LOSS] / l->actor.divisor;
     m->value_loss = (double)critic[SUM_LOSS] / l->critic.divisor;
     m->entropy = (double)actor[SUM_ENTROPY] / l->actor.divisor;
@@ -115,7 +115,7 @@ MAPPO_FN void ppo_learner_measure(struct ppo_learner *l, const struct normalizer
     m->ratio = (double)actor[SUM_RATIO] / rows;
     m->value_mean = norm->scale.mean;
     m->value_deviation = norm->scale.deviation;
-    ppo_metrics_add(&l->mean, m, rules->step.share);
+    ppo_metrics_add(&l->mean, m, rules->step.mean_weight);
     if (!number_is_finite(m->policy_loss) || !number_is_finite(m->entropy))
         ppo_fault(fault, FAULT_POLICY_LOSS, place);
     else if (!number_is_finite(m->value_loss))

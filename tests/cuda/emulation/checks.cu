@@ -53,19 +53,19 @@ static int check_sums(enum mistake mistake)
 
 static __global__ void talk(double *out /* [48][7] */)
 {
-    const int lane = (int)threadIdx.x % 32;
-    const unsigned all = 0xffffffffu, mine = lane < 8 ? 0xffu : 0xff00u;
+    const int in_warp = (int)threadIdx.x % 32;
+    const unsigned all = 0xffffffffu, mine = in_warp < 8 ? 0xffu : 0xff00u;
     double *o = out + (size_t)threadIdx.x * 7;
-    double sum = (double)lane;
+    double sum = (double)in_warp;
     for (int step = 8; step > 0; step /= 2) sum += __shfl_xor_sync(all, sum, step);
     o[0] = sum;
-    o[1] = __shfl_up_sync(all, (float)lane, 3);
-    o[2] = (double)__shfl_sync(all, (uint64_t)lane << 40, 5);
-    o[3] = __shfl_down_sync(all, lane, 1, 4);
-    o[4] = __ballot_sync(all, lane % 2);
-    o[5] = __any_sync(all, lane == 7) + 2 * __all_sync(all, lane < 7);
+    o[1] = __shfl_up_sync(all, (float)in_warp, 3);
+    o[2] = (double)__shfl_sync(all, (uint64_t)in_warp << 40, 5);
+    o[3] = __shfl_down_sync(all, in_warp, 1, 4);
+    o[4] = __ballot_sync(all, in_warp % 2);
+    o[5] = __any_sync(all, in_warp == 7) + 2 * __all_sync(all, in_warp < 7);
     __syncwarp();
-    o[6] = lane < 16 ? __shfl_sync(mine, lane, lane < 8 ? 1 : 9) : -1; /* two halves, each by itself */
+    o[6] = in_warp < 16 ? __shfl_sync(mine, in_warp, in_warp < 8 ? 1 : 9) : -1; /* two halves, each by itself */
 }
 
 static int check_warps(void)
@@ -77,16 +77,16 @@ static int check_warps(void)
     MUST(cudaMemcpy(host, out, sizeof host, cudaMemcpyDeviceToHost));
     int bad = 0;
     for (int t = 0; t < 48; t++) {
-        const int lane = t % 32;
-        const int64_t expected[7] = {lane < 16 ? 120 : 376,
-                                     lane < 3 ? lane : lane - 3,
+        const int in_warp = t % 32;
+        const int64_t expected[7] = {in_warp < 16 ? 120 : 376,
+                                     in_warp < 3 ? in_warp : in_warp - 3,
                                      (int64_t)5 << 40,
-                                     lane % 4 == 3 ? lane : lane + 1,
+                                     in_warp % 4 == 3 ? in_warp : in_warp + 1,
                                      t < 32 ? 0xaaaaaaaau : 0xaaaau,
                                      1,
-                                     lane < 8    ? 1
-                                     : lane < 16 ? 9
-                                                 : -1};
+                                     in_warp < 8    ? 1
+                                     : in_warp < 16 ? 9
+                                                    : -1};
         for (int i = 0; i < 7; i++) {
             if (host[t][i] == (double)expected[i]) continue;
             fprintf(stderr, "thread %d, value %d: %g, expected %g\n", t, i, host[t][i], (double)expected[i]);

@@ -135,9 +135,9 @@ enum emulation_meeting {
     MEET_SHUFFLE,
     MEET_BALLOT
 };
-uint64_t emulation_warp(enum emulation_meeting kind, unsigned mask, uint64_t value, int source /* lane */);
+uint64_t emulation_warp(enum emulation_meeting kind, unsigned mask, uint64_t value, int source);
 int emulation_barrier(int predicate); /* how many threads of the block bring a predicate that is not 0 */
-int emulation_lane(void);
+int emulation_in_warp(void);
 
 static inline void __syncthreads(void)
 {
@@ -180,25 +180,25 @@ template <class T> static inline T emulation_shuffle(unsigned mask, T value, int
     memcpy(&value, &bits, sizeof value);
     return value;
 }
-/* A source outside of the lane's own group of `width` is the lane itself. */
-template <class T> static inline T __shfl_sync(unsigned mask, T value, int lane, int width = 32)
+/* A source outside of the thread's own group of `width` is the thread itself. */
+template <class T> static inline T __shfl_sync(unsigned mask, T value, int in_warp, int width = 32)
 {
-    return emulation_shuffle(mask, value, emulation_lane() / width * width + (lane & (width - 1)));
+    return emulation_shuffle(mask, value, emulation_in_warp() / width * width + (in_warp & (width - 1)));
 }
-template <class T> static inline T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32)
+template <class T> static inline T __shfl_xor_sync(unsigned mask, T value, int distance, int width = 32)
 {
-    const int lane = emulation_lane(), source = lane ^ lanes;
-    return emulation_shuffle(mask, value, source < lane / width * width + width ? source : lane);
+    const int in_warp = emulation_in_warp(), source = in_warp ^ distance;
+    return emulation_shuffle(mask, value, source < in_warp / width * width + width ? source : in_warp);
 }
-template <class T> static inline T __shfl_up_sync(unsigned mask, T value, unsigned lanes, int width = 32)
+template <class T> static inline T __shfl_up_sync(unsigned mask, T value, unsigned distance, int width = 32)
 {
-    const int lane = emulation_lane(), source = lane - (int)lanes;
-    return emulation_shuffle(mask, value, source >= lane / width * width ? source : lane);
+    const int in_warp = emulation_in_warp(), source = in_warp - (int)distance;
+    return emulation_shuffle(mask, value, source >= in_warp / width * width ? source : in_warp);
 }
-template <class T> static inline T __shfl_down_sync(unsigned mask, T value, unsigned lanes, int width = 32)
+template <class T> static inline T __shfl_down_sync(unsigned mask, T value, unsigned distance, int width = 32)
 {
-    const int lane = emulation_lane(), source = lane + (int)lanes;
-    return emulation_shuffle(mask, value, source < lane / width * width + width ? source : lane);
+    const int in_warp = emulation_in_warp(), source = in_warp + (int)distance;
+    return emulation_shuffle(mask, value, source < in_warp / width * width + width ? source : in_warp);
 }
 static inline void __threadfence(void) {}
 static inline void __threadfence_block(void) {}

@@ -143,7 +143,7 @@ static struct {
     const std::function<void()> *body;
     int threads, fresh /* position of the next to begin */, ended, waiting /* at the barrier */, counted, count;
     int order[MAX_THREADS];
-    unsigned present[MAX_THREADS / WARP], in_warp[MAX_THREADS / WARP]; /* lanes that have not ended; that wait at a warp operation */
+    unsigned present[MAX_THREADS / WARP], in_warp[MAX_THREADS / WARP]; /* threads that have not ended; that wait at a warp operation */
     struct thread thread[MAX_THREADS];
     struct fiber *running;
     int now; /* thread */
@@ -242,7 +242,7 @@ static void run_block(void)
 
 /* ---- meetings ------------------------------------------------------------------------------------------------------------------------ */
 
-int emulation_lane(void)
+int emulation_in_warp(void)
 {
     return block.now % WARP;
 }
@@ -262,7 +262,7 @@ int emulation_barrier(int predicate)
     return block.count; /* of this barrier: the next one is complete only after every thread has read it */
 }
 
-/* Are all lanes there that thread t's operation needs? Then each takes what it came for. A lane that has ended is not waited for. */
+/* Are all threads there that thread t's operation needs? Then each takes what it came for. A thread that has ended is not waited for. */
 static void warp_try(int t)
 {
     const int first = t / WARP * WARP;
@@ -272,17 +272,17 @@ static void warp_try(int t)
     unsigned votes = 0;
     if ((block.in_warp[t / WARP] & need) != need) return;
     memset(brought, 0xff, sizeof brought);
-    for (int lane = 0; lane < WARP; lane++) {
-        const struct thread *other = &block.thread[first + lane];
-        if (!(need >> lane & 1)) continue;
-        if (other->kind != asked->kind || other->mask != asked->mask) stuck("lanes of a warp come to different operations");
-        brought[lane] = other->value;
-        if (other->kind == MEET_BALLOT && other->value) votes |= 1u << lane;
+    for (int in_warp = 0; in_warp < WARP; in_warp++) {
+        const struct thread *other = &block.thread[first + in_warp];
+        if (!(need >> in_warp & 1)) continue;
+        if (other->kind != asked->kind || other->mask != asked->mask) stuck("threads of a warp come to different operations");
+        brought[in_warp] = other->value;
+        if (other->kind == MEET_BALLOT && other->value) votes |= 1u << in_warp;
     }
-    for (int lane = 0; lane < WARP; lane++) {
-        struct thread *other = &block.thread[first + lane];
-        if (!(need >> lane & 1)) continue;
-        if (other->kind == MEET_SHUFFLE) other->value = brought[other->source & (WARP - 1)]; /* of a lane that is not there: poison */
+    for (int in_warp = 0; in_warp < WARP; in_warp++) {
+        struct thread *other = &block.thread[first + in_warp];
+        if (!(need >> in_warp & 1)) continue;
+        if (other->kind == MEET_SHUFFLE) other->value = brought[other->source & (WARP - 1)]; /* of a thread that is not there: poison */
         if (other->kind == MEET_BALLOT) other->value = votes;
         other->state = READY;
     }
@@ -293,7 +293,7 @@ uint64_t emulation_warp(enum emulation_meeting kind, unsigned mask, uint64_t val
 {
     const int t = block.now;
     struct thread *me = &block.thread[t];
-    if (!(mask >> t % WARP & 1)) stuck("a lane is not in the mask of its own warp operation");
+    if (!(mask >> t % WARP & 1)) stuck("a thread is not in the mask of its own warp operation");
     me->kind = kind;
     me->mask = mask;
     me->source = source;
@@ -361,8 +361,8 @@ void emulation_run(const struct emulation_launch *launch, const std::function<vo
             block.thread[t].fiber = NULL;
         }
         for (int w = 0; w * WARP < block.threads; w++) {
-            const int lanes = block.threads - w * WARP;
-            block.present[w] = lanes >= WARP ? 0xffffffffu : (1u << lanes) - 1;
+            const int threads = block.threads - w * WARP;
+            block.present[w] = threads >= WARP ? 0xffffffffu : (1u << threads) - 1;
             block.in_warp[w] = 0;
         }
         if (i == 0 || order >= 0) put_in_order(order, b);

@@ -58,14 +58,14 @@ static void list_environments(struct trainer *t)
         0);
     t->env_bytes = vecenv_snapshot_bytes(env);
     if (!t->env_bytes) return;
-    t->env_state = env_memory(t->learning.envs.count, t->env_bytes);
-    field_add(&t->fields, "/environments/state", FIELD_BYTES, t->env_state, "1",
+    t->snapshots = env_memory(t->learning.envs.count, t->env_bytes);
+    field_add(&t->fields, "/environments/state", FIELD_BYTES, t->snapshots, "1",
               "a snapshot of every environment and its wrappers, by global index", 2, (int64_t)t->learning.envs.count,
               (int64_t)t->env_bytes)
         ->per_env = true;
 }
 
-void state_list(struct trainer *t)
+void trainer_list_fields(struct trainer *t)
 {
     list_standing(&t->fields, &t->standing);
     t->learning.algorithm->ops->fields(t->learning.algorithm, &t->fields);
@@ -79,7 +79,7 @@ void state_list(struct trainer *t)
 }
 
 /* What a file holds. */
-struct field_list state_file_fields(const struct trainer *t)
+struct field_list trainer_file_fields(const struct trainer *t)
 {
     struct field_list list = {0};
     for (int i = 0; i < t->fields.count; i++) {
@@ -100,7 +100,7 @@ static size_t *parts_of(const struct trainer *t, const struct field *field)
     size_t *bytes = calloc((size_t)t->comm->size, sizeof *bytes);
     CHECK(bytes, "out of memory moving %s between ranks", field->name);
     for (int r = 0; r < t->comm->size; r++)
-        bytes[r] = (size_t)comm_share((int)t->config->rollout_envs, r, t->comm->size).count * per_env_bytes(field);
+        bytes[r] = (size_t)comm_part((int)t->config->rollout_envs, r, t->comm->size).count * per_env_bytes(field);
     return bytes;
 }
 
@@ -139,7 +139,7 @@ static const struct field *find_due_line(const struct checkpoint *file)
     return NULL;
 }
 
-bool state_evaluation_due(const struct checkpoint *file)
+bool trainer_evaluation_due(const struct checkpoint *file)
 {
     return find_due_line(file) != NULL;
 }
@@ -169,7 +169,7 @@ static void attribute_add(struct attributes *a, const char *prefix, const char *
     a->count++;
 }
 
-void state_action_heads(const struct policies *policies, const struct mappo_env_spec *spec, char *text, size_t size)
+void trainer_action_heads(const struct policies *policies, const struct mappo_env_spec *spec, char *text, size_t size)
 {
     FILE *out = fmemopen(text, size, "w");
     CHECK(out, "out of memory while saving");
@@ -219,7 +219,7 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     if (digest) attribute_add(a, "", "environment_file", digest);
     attribute_add(a, "", "environment_options", vecenv_options(t->learning.env));
     attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
-    state_action_heads(t->learning.policies, vecenv_spec(t->learning.env), heads, sizeof heads);
+    trainer_action_heads(t->learning.policies, vecenv_spec(t->learning.env), heads, sizeof heads);
     attribute_add(a, "", "action_heads", heads);
     text_format(text, sizeof text, "%d", FLOAT_MATH_ROUNDING);
     attribute_add(a, "", "rounding", text);
@@ -231,7 +231,7 @@ struct save_job {
     struct checkpoint_content content;
     struct attributes attributes;
     char *data; /* copies of all fields */
-    struct checkpoint_name now;
+    struct checkpoint_name file;
     int64_t best_so_far; /* environment steps; -1: none */
     bool best;
     pthread_t thread;
@@ -257,7 +257,7 @@ static void freeze(struct save_job *job)
     }
 }
 
-void state_follow_folder(struct trainer *t, bool now)
+void trainer_follow_folder(struct trainer *t, bool now)
 {
     enum { LOOK_SECONDS = 1 };
     /* A thread that saves uses the names. */
@@ -279,12 +279,12 @@ static struct save_job *job_create(struct trainer *t, bool best)
     job->attributes.item = calloc((size_t)room, sizeof *job->attributes.item);
     job->attributes.text = calloc((size_t)room, sizeof *job->attributes.text);
     CHECK(job->attributes.item && job->attributes.text, "out of memory while saving");
-    state_follow_folder(t, true);
+    trainer_follow_folder(t, true);
     if (t->log && t->log_path[0]) own_file_look(t->log, t->log_path);
     t->standing.metrics_offset = metrics_mark(t->metrics);
     list_attributes(t, &job->attributes);
-    job->content = (struct checkpoint_content){state_file_fields(t), job->attributes.item, job->attributes.count};
-    job->now = checkpoint_name(t->standing.env_steps);
+    job->content = (struct checkpoint_content){trainer_file_fields(t), job->attributes.item, job->attributes.count};
+    job->file = checkpoint_name(t->standing.env_steps);
     job->best_so_far = t->standing.best_env_steps;
     return job;
 }
@@ -296,13 +296,13 @@ static void *job_write(void *user)
     struct error *err = &job->err;
     const double start = clock_seconds();
     char path[sizeof t->path + 80];
-    text_format(path, sizeof path, "%s/%s", t->path, job->now.name);
+    text_format(path, sizeof path, "%s/%s", t->path, job->file.name);
     int code = folder_ours(t->folder, err);
     if (!code) code = metrics_sync(t->metrics, err);
-    if (!code) code = checkpoint_make_room(path, job->now.env_steps, err);
+    if (!code) code = checkpoint_make_room(path, job->file.env_steps, err);
     if (!code) code = checkpoint_write(path, &job->content, err);
-    if (!code) code = folder_point(t->folder, "latest.h5", job->now.name, err);
-    if (!code && job->best) code = folder_point(t->folder, "best.h5", job->now.name, err);
+    if (!code) code = folder_point(t->folder, "latest.h5", job->file.name, err);
+    if (!code && job->best) code = folder_point(t->folder, "best.h5", job->file.name, err);
     if (!code) folder_prune(t->folder, (int)t->config->checkpoint_keep, job->best_so_far);
     job->code = code;
     job->seconds = clock_seconds() - start;
@@ -316,7 +316,7 @@ static void job_write_again_if_moved(struct save_job *job)
     char before[sizeof t->path];
     while (job->code) {
         text_format(before, sizeof before, "%s", t->path);
-        state_follow_folder(t, true);
+        trainer_follow_folder(t, true);
         if (strcmp(before, t->path) == 0) return;
         job->err = (struct error){0};
         job_write(job);
@@ -332,13 +332,13 @@ static void job_free(struct save_job *job)
     free(job);
 }
 
-void state_save_begin(struct trainer *t, bool best)
+void trainer_save_begin(struct trainer *t, bool best)
 {
     watchdog_phase("saving a checkpoint");
     const double start = clock_seconds();
     struct error err = {0};
     int code = 0;
-    if (t->env_bytes) code = vecenv_snapshot(t->learning.env, 0, t->learning.envs.count, t->env_state, &err);
+    if (t->env_bytes) code = vecenv_snapshot(t->learning.env, 0, t->learning.envs.count, t->snapshots, &err);
     if (code) die_error(&err); /* an environment that can't be copied is a fault of its own, not of this save */
     t->learning.algorithm->ops->pull(t->learning.algorithm);
     gather_fields(t);
@@ -361,7 +361,7 @@ void state_save_begin(struct trainer *t, bool best)
     t->seconds_save += t->last_save - start;
 }
 
-int state_save_end(struct trainer *t, struct error *err)
+int trainer_save_end(struct trainer *t, struct error *err)
 {
     const double start = clock_seconds();
     double seconds = 0;
@@ -389,13 +389,13 @@ int state_save_end(struct trainer *t, struct error *err)
     return code;
 }
 
-int state_save(struct trainer *t, bool best, struct error *err)
+int trainer_save(struct trainer *t, bool best, struct error *err)
 {
-    state_save_begin(t, best);
-    return state_save_end(t, err);
+    trainer_save_begin(t, best);
+    return trainer_save_end(t, err);
 }
 
-void state_close(struct trainer *t)
+void trainer_close_save(struct trainer *t)
 {
     if (t->job && t->job->threaded) pthread_join(t->job->thread, NULL);
     if (t->job) job_free(t->job);
@@ -403,12 +403,12 @@ void state_close(struct trainer *t)
     for (int i = 0; i < t->fields.count && t->gathered; i++) free(t->gathered[i]);
     free(t->gathered);
     free(t->fields.field);
-    free(t->env_state);
+    free(t->snapshots);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------------------------------------------- */
 
-int state_check_identity(struct trainer *t, const struct checkpoint *file, struct error *err)
+int trainer_check_identity(struct trainer *t, const struct checkpoint *file, struct error *err)
 {
     const uint64_t theirs = t->env_hash;
     const struct mappo_env *env = vecenv_descriptor(t->learning.env);
@@ -424,16 +424,16 @@ int state_check_identity(struct trainer *t, const struct checkpoint *file, struc
                      "the checkpoint's environments are of other rules, options or another version of %s than this program's", env->id);
 }
 
-int state_load(struct trainer *t, const struct checkpoint *file, struct error *err)
+int trainer_load(struct trainer *t, const struct checkpoint *file, struct error *err)
 {
     int code = 0;
     if (t->comm->rank == 0) {
-        struct field_list list = state_file_fields(t);
+        struct field_list list = trainer_file_fields(t);
         code = checkpoint_read(file, &list, err);
         free(list.field);
-        if (!code) code = state_check_identity(t, file, err);
+        if (!code) code = trainer_check_identity(t, file, err);
     }
-    for (int i = 0; i < t->fields.count && !code && t->comm->rank == 0; i++) /* counts: none of ours is ever below 0 but the best's */
+    for (int i = 0; i < t->fields.count && !code && t->comm->rank == 0; i++) /* counts: all but the best's are at least 0 */
         if (t->fields.field[i].type == FIELD_INT64 && t->fields.field[i].rank == 0 && *(const int64_t *)t->fields.field[i].data < 0 &&
             t->fields.field[i].data != &t->standing.best_env_steps)
             code =
@@ -444,7 +444,7 @@ int state_load(struct trainer *t, const struct checkpoint *file, struct error *e
     comm_broadcast(t->comm, &t->evaluation_due, sizeof t->evaluation_due);
     spread_fields(t);
     t->learning.algorithm->ops->push(t->learning.algorithm);
-    if (t->env_bytes) code = vecenv_restore(t->learning.env, 0, t->learning.envs.count, t->env_state, err);
+    if (t->env_bytes) code = vecenv_restore(t->learning.env, 0, t->learning.envs.count, t->snapshots, err);
     t->seconds_before = t->standing.seconds;
     return comm_vote(t->comm, code, err);
 }

@@ -1,4 +1,4 @@
-#include "run/stored.h"
+#include "run/saved_run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +13,14 @@
 
 /* ---- which file ---------------------------------------------------------------------------------------------------------------------- */
 
-/* Where a file stands in the order of trying: a name that promises more than the header says is believed until the file was read. */
+/* Where a file stands in the order of trying: a name that promises more than the header says counts until the file was read. */
 static int64_t place_of(const struct checkpoint_name *name)
 {
     return name->named > name->env_steps ? name->named : name->env_steps;
 }
 
 /* The next to be tried; NULL where none is left. Those that were tried have no name any more. */
-static struct checkpoint_name *highest(const struct stored_names *list)
+static struct checkpoint_name *highest(const struct saved_run_names *list)
 {
     struct checkpoint_name *best = NULL;
     for (int i = 0; i < list->count; i++)
@@ -28,7 +28,7 @@ static struct checkpoint_name *highest(const struct stored_names *list)
     return best;
 }
 
-/* False for a file that holds less than was believed: it has its turn when its steps have. */
+/* False for a file that holds less than its name says: it is tried again at the place of its own steps. */
 static bool holds_what_it_says(struct checkpoint_name *name, int64_t steps, const char *path)
 {
     const int64_t named = name->named, place = place_of(name);
@@ -38,8 +38,8 @@ static bool holds_what_it_says(struct checkpoint_name *name, int64_t steps, cons
     return steps >= place;
 }
 
-static int try_in_turn(struct stored_names *list, const char *folder, struct checkpoint **file, char *path, size_t size,
-                       struct stored_names *damaged, struct error *err)
+static int try_in_turn(struct saved_run_names *list, const char *folder, struct checkpoint **file, char *path, size_t size,
+                       struct saved_run_names *damaged, struct error *err)
 {
     for (struct checkpoint_name *name, *next; (name = highest(list)) != NULL;) {
         struct error bad = {0};
@@ -62,13 +62,14 @@ static int try_in_turn(struct stored_names *list, const char *folder, struct che
     return 0;
 }
 
-int stored_newest(const char *folder, struct checkpoint **file, char *path, size_t size, struct stored_names *damaged, struct error *err)
+int saved_run_newest(const char *folder, struct checkpoint **file, char *path, size_t size, struct saved_run_names *damaged,
+                     struct error *err)
 {
-    struct stored_names list;
+    struct saved_run_names list;
     *file = NULL;
     list.count = checkpoint_list(folder, &list.name);
     if (damaged) {
-        *damaged = (struct stored_names){calloc((size_t)list.count + 1, sizeof *damaged->name), 0};
+        *damaged = (struct saved_run_names){calloc((size_t)list.count + 1, sizeof *damaged->name), 0};
         CHECK(damaged->name, "out of memory while listing checkpoints");
     }
     const int code = try_in_turn(&list, folder, file, path, size, damaged, err);
@@ -76,7 +77,7 @@ int stored_newest(const char *folder, struct checkpoint **file, char *path, size
     return code;
 }
 
-int stored_best(const char *folder, const struct checkpoint *newest, struct checkpoint_name *best, struct error *err)
+int saved_run_best(const char *folder, const struct checkpoint *newest, struct checkpoint_name *best, struct error *err)
 {
     int64_t steps = -1;
     struct field_list fields = {0};
@@ -97,7 +98,7 @@ int stored_best(const char *folder, const struct checkpoint *newest, struct chec
     return code;
 }
 
-int stored_open(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err)
+int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err)
 {
     struct stat there;
     char target[256];
@@ -112,11 +113,11 @@ int stored_open(const char *run_or_file, bool best, struct checkpoint **file, ch
         text_format(path, size, "%s", run_or_file);
         return checkpoint_open(file, path, err);
     }
-    int code = stored_newest(run_or_file, file, path, size, NULL, err);
+    int code = saved_run_newest(run_or_file, file, path, size, NULL, err);
     if (!code && !*file) return error_set(err, EXIT_CHECKPOINT, "%s: there is no checkpoint (step-*.h5) in this folder", run_or_file);
     if (code || !best) return code;
     struct checkpoint_name name;
-    code = stored_best(run_or_file, *file, &name, err);
+    code = saved_run_best(run_or_file, *file, &name, err);
     checkpoint_close(*file);
     *file = NULL;
     if (code) return code;
@@ -140,7 +141,7 @@ static void take_key(void *user, const char *key, const char *value)
         error_set(visit->err, EXIT_CHECKPOINT, "%s was written by another version of the program: %s", visit->path, bad.text);
 }
 
-int stored_config(struct config *config, const struct checkpoint *file, const char *path, struct error *err)
+int saved_run_config(struct config *config, const struct checkpoint *file, const char *path, struct error *err)
 {
     struct error bad = {0};
     config_defaults(config);
@@ -152,7 +153,7 @@ int stored_config(struct config *config, const struct checkpoint *file, const ch
     return bad.code;
 }
 
-void stored_plain_options(struct config *config, const char *env_name)
+void saved_run_plain_options(struct config *config, const char *env_name)
 {
     const struct mappo_env *env;
     if (registry_find(env_name, &env, NULL)) return;
@@ -191,7 +192,7 @@ static int take_variant(struct config *config, struct error *err)
     return code;
 }
 
-int stored_find_env(struct config *config, const char *path, struct error *err)
+int saved_run_find_env(struct config *config, const char *path, struct error *err)
 {
     const struct mappo_env *env;
     const char *name = config->env_name;
@@ -207,22 +208,22 @@ int stored_find_env(struct config *config, const char *path, struct error *err)
         return error_set(err, EXIT_USAGE, "%s was trained on %s, and %s has no option \"%s\" as that: its networks can't play there", path,
                          config->env_id, env->id, lost);
     text_format(config->env_id, sizeof config->env_id, "%s", env->id);
-    stored_plain_options(config, name);
+    saved_run_plain_options(config, name);
     const struct env_variant *variant = open_env_variant(config);
     text_format(config->env_variant, sizeof config->env_variant, "%s", variant ? variant->name : "");
     return 0;
 }
 
-int stored_differences(const struct config *now, const struct checkpoint *file, const char *path, char *text, size_t size,
-                       struct error *err)
+int saved_run_differences(const struct config *now, const struct checkpoint *file, const char *path, char *text, size_t size,
+                          struct error *err)
 {
     const struct mappo_env *env;
     struct config *then = malloc(sizeof *then);
     CHECK(then, "out of memory while comparing configurations");
     int64_t version;
     const char *stated = checkpoint_attribute(file, "environment_version");
-    int code = stored_config(then, file, path, err);
-    if (!code) stored_plain_options(then, now->env_name);
+    int code = saved_run_config(then, file, path, err);
+    if (!code) saved_run_plain_options(then, now->env_name);
     if (!code) config_differences(now, then, &config_meaning, text, size);
     const bool same = !code && strcmp(now->env_id, then->env_id) == 0;
     free(then);
@@ -234,7 +235,7 @@ int stored_differences(const struct config *now, const struct checkpoint *file, 
     return code;
 }
 
-void stored_warn_plugin(const struct checkpoint *file, const char *path, const struct config *now, const struct mappo_env *env)
+void saved_run_warn_plugin(const struct checkpoint *file, const char *path, const struct config *now, const struct mappo_env *env)
 {
     const char *then = checkpoint_attribute(file, "environment_file"), *digest = plugin_digest(env);
     if (then && digest && strcmp(then, digest) != 0)
@@ -246,8 +247,8 @@ void stored_warn_plugin(const struct checkpoint *file, const char *path, const s
 
 /* ---- its networks -------------------------------------------------------------------------------------------------------------------- */
 
-int stored_load_networks(struct policies *policies, const struct checkpoint *file, const char *path, const char *differences,
-                         struct comm *comm, struct error *err)
+int saved_run_load_networks(struct policies *policies, const struct checkpoint *file, const char *path, const char *differences,
+                            struct comm *comm, struct error *err)
 {
     struct field_list all = {0}, networks = {0};
     policies_fields(policies, &all);

@@ -12,9 +12,10 @@
 static int open_parts(struct trainer *t, struct error *err)
 {
     const struct config *c = t->config;
-    t->learning.envs = comm_share((int)c->rollout_envs, t->comm->rank, t->comm->size);
+    t->learning.envs = comm_part((int)c->rollout_envs, t->comm->rank, t->comm->size);
     const struct backend_config backend = {.name = "cpu", .threads = 1, .level = CPU_BASELINE};
-    const struct env_batch batch = {.envs = t->learning.envs, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = algorithm_horizon(c)};
+    const struct open_env_config batch = {
+        .envs = t->learning.envs, .stream = PHILOX_ENVIRONMENT, .threads = 1, .horizon = algorithm_horizon(c)};
     int code = backend_open(&t->learning.backend, &backend, err);
     if (code == EXIT_DONE) code = open_env(&t->learning.env, c, &batch, err);
     if (code == EXIT_DONE) code = algorithm_policies(&t->learning.policies, c, vecenv_spec(t->learning.env), t->learning.backend, err);
@@ -32,7 +33,7 @@ static int open_parts(struct trainer *t, struct error *err)
     if (code != EXIT_DONE) return code;
     const struct metrics_config metrics = {(int)c->metrics_window, t->learning.envs.count * (int)t->learning.algorithm->horizon};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
-    state_list(t);
+    trainer_list_fields(t);
     return EXIT_DONE;
 }
 
@@ -186,7 +187,7 @@ int checkpoint_markdown(FILE *out, struct comm *comm)
     if (code != EXIT_DONE)
         error_report(&err);
     else if (comm->rank == 0) {
-        const struct field_list fields = state_file_fields(t);
+        const struct field_list fields = trainer_file_fields(t);
         print_page(out, &fields);
         free(fields.field);
     }
