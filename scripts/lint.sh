@@ -70,19 +70,20 @@ if wanted comments; then
 fi
 
 if wanted arrows; then
-    # base <- {config, backend, comm, env} <- nn <- algo <- run <- cmd <- main
+    # base <- {config, backend, comm, env} <- nn <- algo <- run <- cmd <- main, env <- check <- cmd
     for file in $(files 'src/*' 'envs/*' | grep '\.[ch]$'); do
         module=$(cut -d/ -f2 <<<"$file")
         case $file in
-        src/main.c) allowed="base config backend comm env nn algo run cmd" ;;
+        src/main.c) allowed="base config backend comm env nn algo run check cmd" ;;
         envs/*) allowed="base env envs" ;;
         *) case $module in
             base) allowed="base" ;;
             config | backend | comm | env) allowed="base $module" ;;
+            check) allowed="base env check" ;;
             nn) allowed="base config backend comm env nn" ;;
             algo) allowed="base config backend comm env nn algo" ;;
             run) allowed="base config backend comm env nn algo run" ;;
-            cmd) allowed="base config backend comm env nn algo run cmd" ;;
+            cmd) allowed="base config backend comm env nn algo run check cmd" ;;
             *) allowed="" ;;
             esac ;;
         esac
@@ -94,7 +95,7 @@ if wanted arrows; then
             esac
         done
     done >"$work/found"
-    verdict arrows "includes follow base <- {config, backend, comm, env} <- nn <- algo <- run <- cmd <- main"
+    verdict arrows "includes follow base <- {config, backend, comm, env} <- nn <- algo <- run <- cmd <- main, env <- check <- cmd"
 fi
 
 if wanted libraries; then

@@ -1,10 +1,10 @@
-/* mappo check ENV: does an environment keep what it promises, and how fast is it? (src/env/check.h) */
+/* mappo check ENV: does an environment keep what it promises, and how fast is it? (src/check/check.h) */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "cmd/cmd.h"
-#include "env/check.h"
+#include "check/check.h"
 
 enum { CALL_SECONDS = 10 };
 static const double speed_seconds = 0.3;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "env/check.h"
+#include "check/check.h"
 #include "env/registry.h"
 
 enum { STEPS = 60 };

@@ -6,8 +6,8 @@
  * has run yet: a crash, an exit() or a call that never returns is one line more, and what one stage leaves behind disturbs no other.
  *
  * Must be called before the process starts threads or a device. */
-#ifndef MAPPO_ENV_CHECK_H
-#define MAPPO_ENV_CHECK_H
+#ifndef MAPPO_CHECK_CHECK_H
+#define MAPPO_CHECK_CHECK_H
 
 #include <stdbool.h>
 

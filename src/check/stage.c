@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "env/check_work.h"
+#include "check/work.h"
 
 static const struct {
     int number;

@@ -1,8 +1,8 @@
-/* What the parts of `mappo check` share: only src/env/check*.c include this. */
-#ifndef MAPPO_ENV_CHECK_WORK_H
-#define MAPPO_ENV_CHECK_WORK_H
+/* What the parts of `mappo check` share: only this folder includes it. */
+#ifndef MAPPO_CHECK_WORK_H
+#define MAPPO_CHECK_WORK_H
 
-#include "env/check.h"
+#include "check/check.h"
 #include "env/verify.h"
 #include "env/options.h"
 #include "env/slices.h"
@@ -123,7 +123,7 @@ struct check {
     size_t frame;
 };
 
-/* ---- stages and findings (check_stage.c) --------------------------------------------------------------------------------------------- */
+/* ---- stages and findings (stage.c) ------------------------------------------------------------------------------------------------- */
 
 typedef void stage_function(struct check *check);
 /* Runs it in a process of its own and says how that ended, where it was not by coming to its end. */
@@ -136,12 +136,12 @@ void check_enter(struct check *check, const char *call, int32_t lo, int32_t hi, 
 void check_leave(struct check *check);
 void check_is_thread(struct check *check, int thread); /* where the calling thread notes what it does */
 
-/* ---- the process around an environment (check_surroundings.c) ------------------------------------------------------------------------ */
+/* ---- the process around an environment (surroundings.c) ---------------------------------------------------------------------------- */
 
 void surroundings_note(void); /* how they are now, before the environment has run */
 void surroundings_look(struct check *check, const char *call);
 
-/* ---- an instance with guarded arrays (check_batch.c) --------------------------------------------------------------------------------- */
+/* ---- an instance with guarded arrays (batch.c) ------------------------------------------------------------------------------------- */
 
 struct guarded {
     unsigned char *pages, *data;
@@ -202,7 +202,7 @@ void check_number(float x, char *text, size_t size);
 /* "environment 3, agent 1, step 12" for number `at` of an array's environment. */
 void check_where(const struct check_array *array, int64_t env, size_t at, int64_t step, char *text, size_t size);
 
-/* ---- looks at what one call wrote (check_looks.c) ------------------------------------------------------------------------------------ */
+/* ---- looks at what one call wrote (looks.c) ---------------------------------------------------------------------------------------- */
 
 /* Environments [lo, hi). Faults are reported and, in the arrays, corrected. lengths [envs]: steps of the episodes that run. Returns how
  * many ended. */
@@ -210,7 +210,7 @@ int check_looks(struct check_batch *batch, int32_t lo, int32_t hi, bool stepped,
 /* Actions of a script. */
 void check_look_at_actions(struct check_batch *batch, const struct guarded *act_int, const struct guarded *act_real);
 
-/* ---- the stages (check_record.c, check_stages.c, check_snapshot.c) ------------------------------------------------------------------------------------------- */
+/* ---- the stages (record.c, stages.c, snapshot.c) ----------------------------------------------------------------------------------- */
 
 stage_function check_spec_stage, check_record_stage, check_final_stage, check_repeat_stage, check_beside_stage, check_keys_stage,
     check_cut_stage, check_threads_stage, check_shard_stage, check_observe_stage, check_snapshot_stage, check_reset_stage,

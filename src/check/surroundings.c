@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "env/check_work.h"
+#include "check/work.h"
 
 enum { OF_FOLDER, OF_LOCALE, OF_MASK, OF_SIGNALS, OF_ROUNDING, OF_SMALL, OF_RAND, OF_RAND48, OF_OUTPUT, OF_PROCESSES };
 

@@ -1,4 +1,4 @@
-#include "env/check.h"
+#include "check/check.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "base/text.h"
-#include "env/check_work.h"
+#include "check/work.h"
 #include "env/registry.h"
 
 /* In the order of causes: who shares state with others in one way does so in those that follow, and one line is enough. */

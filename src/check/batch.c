@@ -7,7 +7,7 @@
 
 #include "base/philox.h"
 #include "base/text.h"
-#include "env/check_work.h"
+#include "check/work.h"
 #include "env/spec.h"
 
 /* ---- guarded memory ------------------------------------------------------------------------------------------------------------------ */

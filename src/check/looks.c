@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "env/check_work.h"
+#include "check/work.h"
 
 static uint32_t bits_of(float x)
 {

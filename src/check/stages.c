@@ -9,7 +9,7 @@
 #include "base/digest.h"
 #include "base/philox.h"
 #include "base/text.h"
-#include "env/check_work.h"
+#include "check/work.h"
 
 /* ---- playing again ------------------------------------------------------------------------------------------------------------------- */
 
