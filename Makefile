@@ -171,7 +171,7 @@ $(BUILD)/obj/tests/cuda/emulation/%.o: tests/cuda/emulation/%.cc $(BUILD)/flags
 endif
 
 # The whole program on an emulated device, with its tests.
-CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c))
+CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c)) $(1)/tests/meeting.so
 emulated:
 	$(MAKE) BUILD=$(BUILD)/emulated CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
 # The same tests on this machine's GPU, or packed for one that has a GPU and neither libraries nor compilers.

@@ -31,11 +31,18 @@ void *backend_memory_host(struct backend_memory *memory, const char *what, size_
     return note(&memory->pinned, backend->host_alloc(backend, what, bytes));
 }
 
+struct tiles *backend_memory_tiles(struct backend_memory *memory, const struct network *net, int max_rows)
+{
+    return note(&memory->tiles, memory->backend->tiles_create(memory->backend, net, max_rows));
+}
+
 void backend_memory_destroy(struct backend_memory *memory)
 {
     struct backend *backend = memory->backend;
+    for (int i = 0; i < memory->tiles.count; i++) backend->tiles_destroy(backend, memory->tiles.block[i]);
     for (int i = 0; i < memory->taken.count; i++) backend->free(backend, memory->taken.block[i]);
     for (int i = 0; i < memory->pinned.count; i++) backend->host_free(backend, memory->pinned.block[i]);
+    free(memory->tiles.block);
     free(memory->taken.block);
     free(memory->pinned.block);
     arena_destroy(memory->arena);
