@@ -173,10 +173,24 @@ static void a_continued_run_is_the_same_to_the_bit(void **state)
     }
 }
 
+/* Before anything is learned, and what was made until then is given back. */
+static void what_it_does_not_follow_is_refused(void **state)
+{
+    (void)state;
+    struct settings settings = template;
+    int i = 0;
+    while (settings.setting[i]) i++;
+    settings.setting[i] = "policy.share=0";
+    assert_int_equal(train(&settings, "refused", 1), EXIT_USAGE);
+    settings.setting[i] = "norm.value=popart";
+    assert_int_equal(train(&settings, "refused", 1), EXIT_USAGE);
+}
+
 static const struct CMUnitTest a2c_tests[] = {
     cmocka_unit_test(it_learns_the_template),
     cmocka_unit_test(it_learns_simple_spread),
     cmocka_unit_test(a_continued_run_is_the_same_to_the_bit),
+    cmocka_unit_test(what_it_does_not_follow_is_refused),
 };
 
 #endif
