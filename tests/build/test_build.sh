@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The Makefile: what it makes again, what it says, what it installs.
 # slow
-# timeout: 400
+# timeout: 900
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d --suffix=.mappo-build) || exit 1
