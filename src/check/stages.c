@@ -135,6 +135,7 @@ void check_keys_stage(struct check *check)
     const bool same_seed = !memcmp(usual, seed, sizeof usual), same_stream = !memcmp(usual, stream, sizeof usual);
     static const char key[] = "a generator is keyed by config->seed, config->stream and config->first_env + e";
     if (alike && same_seed && same_stream) {
+        if (check->shared->causes & CAUSE_REFUSED) return; /* an overwritten generator is refused, too */
         check_warning(check, "nothing in it is random: under the same actions all environments and all seeds play the same episodes");
         return;
     }

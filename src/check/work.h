@@ -39,7 +39,8 @@ enum cause {
     CAUSE_CUT = 8,
     CAUSE_SHARD = 16,
     CAUSE_RESET = 32,
-    CAUSE_OBSERVE = 64
+    CAUSE_OBSERVE = 64,
+    CAUSE_REFUSED = 128 /* a snapshot that was just taken */
 };
 
 /* One line for each of these, or one for each array. */

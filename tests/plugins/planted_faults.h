@@ -52,6 +52,7 @@ FAULT(key_without_first, "environment k of a batch that begins at 0 is not envir
 FAULT(key_without_seed, "the seed is not in the key")
 FAULT(key_without_stream, "the stream is not in the key")
 WARNING(starts_anew, "every episode of an environment begins with the same observation")
+FAULT(overwrites_generator, "is not this environment's (seed, stream or index): the file is damaged, or rng was overwritten: reset() and step()")
 WARNING(no_chance, "nothing in it is random")
 FAULT(reset_of_all, "reset() of one environment in the middle of its episode")
 FAULT(heeds_inactive, "results depend on the actions of agents that are not active")

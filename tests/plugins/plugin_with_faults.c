@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/philox.h"
+#include "env/lane_env.h"
 #include "env/mappo_env.h"
 
 #define FAULT(name, line)   fault_##name,
@@ -235,6 +236,7 @@ static void begin_episode(struct env *env, int32_t e)
     w->steps = 0;
     w->met = 0;
     if (env->fault == fault_starts_anew) philox_start(&w->rng, w->rng.seed, (int)w->rng.stream, w->rng.index);
+    if (env->fault == fault_overwrites_generator) memset(&w->rng, 0, sizeof w->rng);
     for (int a = 0; a < WALKERS; a++) w->cell[a] = philox_below(&w->rng, RING);
     if (env->fault != fault_uses_fresh_memory) w->wind = 0;
 }
@@ -396,7 +398,10 @@ static int restore(void *self, int32_t e, const void *bytes, struct mappo_env_er
 {
     struct env *env = self;
     const struct philox now = env->copy[e].rng;
-    memcpy(&env->copy[e], bytes, sizeof(struct copy));
+    struct copy saved;
+    memcpy(&saved, bytes, sizeof saved);
+    if (lane_check_generator(&saved.rng, &now, e, error)) return -1;
+    env->copy[e] = saved;
     if (env->fault == fault_snapshot_without_generator) env->copy[e].rng = now;
     if (env->fault != fault_restore_refuses) return 0;
     strcpy(error->text, "no");
