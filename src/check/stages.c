@@ -205,7 +205,8 @@ void check_cut_stage(struct check *check)
 {
     unsigned char *then[CHECK_ARRAYS];
     struct again again =
-        again_usual(check, "results depend on how a batch is cut into ranges [lo, hi), or on their order: environments share state");
+        again_usual(check, "results depend on how a batch is cut into ranges [lo, hi), or on their order: environments share state (or "
+                           "an array in the state is written beyond its end)");
     again.cause = CAUSE_CUT;
     again.reset = reset_in_cuts;
     again.step = step_in_cuts;
@@ -564,6 +565,7 @@ void check_inactive_stage(struct check *check)
 {
     struct again again = again_usual(check, "results depend on the actions of agents that are not active: they must be ignored");
     if (!check->shared->has_active) return;
+    check->shared->hint = "actions of inactive agents are any number here";
     again.before = spoil_inactive;
     play(check, &again);
 }

@@ -22,7 +22,8 @@ FAULT(ends_again, "terminated of group \"walker\" is 1 again while the agent sta
 FAULT(too_long, "its episode goes on beyond max_steps = 12")
 FAULT(never_ends, "its episode goes on beyond max_steps = 12")
 WARNING(unlimited, "no episode ended within")
-WARNING(limit_is_terminal, "episodes end with MAPPO_TERMINATED after exactly max_steps = 12 steps")
+WARNING(limit_is_terminal, "episodes of exactly max_steps = 12 steps end with MAPPO_TERMINATED")
+WARNING(limit_is_shorter, "episodes that end with MAPPO_TRUNCATED have 11 steps and none is longer, but max_steps = 12")
 FAULT(final_is_next, "final_obs of group \"walker\" is the new episode's first observation")
 FAULT(final_is_old, "final_obs of group \"walker\" is what was seen before the last step")
 FAULT(final_is_zero, "final_obs of group \"watcher\" is not what the same episodes show at that step when they may be longer")
@@ -55,6 +56,7 @@ WARNING(starts_anew, "every episode of an environment begins with the same obser
 FAULT(overwrites_generator, "is not this environment's (seed, stream or index): the file is damaged, or rng was overwritten: reset() and step()")
 WARNING(no_chance, "nothing in it is random")
 FAULT(reset_of_all, "reset() of one environment in the middle of its episode")
+FAULT(crashes_on_inactive, "actions of inactive agents are any number here")
 FAULT(heeds_inactive, "results depend on the actions of agents that are not active")
 /* snapshots, observing, playing, drawing */
 FAULT(snapshot_too_long,

@@ -272,6 +272,7 @@ static void move_walkers(struct env *env, struct copy *w, const int32_t *act)
     w->wind = env->fault == fault_uses_fresh_memory ? w->wind : philox_below(&w->rng, 3) - 1;
     w->wind += stray(env);
     for (int a = 0; a < WALKERS; a++) {
+        if (env->fault == fault_crashes_on_inactive && (act[a] < first_move || act[a] >= first_move + MOVES)) *nowhere = 1;
         const int32_t move = is_active(w, a) ? act[a] - first_move - 1 : env->fault == fault_heeds_inactive ? act[a] & 3 : 0;
         w->cell[a] = ((w->cell[a] + move + w->wind) % RING + RING) % RING;
     }
@@ -285,8 +286,8 @@ static int end_of(const struct env *env, struct copy *w)
     const int64_t fault = env->fault;
     if (fault == fault_never_ends || fault == fault_unlimited) return MAPPO_RUNNING;
     if (strikes(env, fault_strange_end, w)) return 7;
-    const int gone = fault != fault_limit_is_terminal && philox_below(&w->rng, 32) == 0;
-    if (w->steps >= env->max_steps + (fault == fault_too_long))
+    const int gone = philox_below(&w->rng, 32) == 0;
+    if (w->steps >= env->max_steps + (fault == fault_too_long) - (fault == fault_limit_is_shorter))
         return fault == fault_limit_is_terminal ? MAPPO_TERMINATED : MAPPO_TRUNCATED;
     return gone ? MAPPO_TERMINATED : MAPPO_RUNNING;
 }
