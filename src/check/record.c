@@ -48,7 +48,7 @@ static void keep(struct check_batch *batch, int64_t frame)
         memcpy(to + check->array[i].at, check_batch_data(batch, i, 0), CHECK_ENVS * check->array[i].slice.bytes);
 }
 
-/* Episodes that ended. */
+/* Episodes that ended; `longest` is also of those that still run. */
 struct lengths {
     int64_t longest, at_most, at_most_terminated;       /* at_most: those of max_steps steps */
     int64_t truncated, truncated_first, truncated_last; /* and the fewest and most steps of those */
@@ -78,7 +78,7 @@ static void say_lengths(struct check *check, const struct lengths *l)
     if (most > 1 && l->longest == most && l->at_most > 1 && l->at_most_terminated == l->at_most) /* one may be chance */
         check_warning(check,
                       "all %lld episodes of exactly max_steps = %d steps end with MAPPO_TERMINATED: a time limit is MAPPO_TRUNCATED, or "
-                      "learners take what is cut off for worth nothing",
+                      "learners take what is cut off for worth nothing (one that agents see coming, as part of the problem, may stay)",
                       (long long)l->at_most, most);
     if (l->truncated > 1 && l->truncated_first == l->truncated_last && l->truncated_last == l->longest && l->longest < most)
         check_warning(check,
@@ -146,6 +146,8 @@ void check_record_stage(struct check *check)
         check->shared->steps = batch.t;
     }
     check->shared->causes &= ~(unsigned)CAUSE_NO_RECORD;
+    for (int32_t e = 0; e < CHECK_ENVS; e++)
+        if (lengths[e] > ends.longest) ends.longest = lengths[e];
     say_lengths(check, &ends);
     for (int g = 0; g < check->spec->groups; g++)
         if (check->spec->group[g].flags & MAPPO_HAS_ACTIVE) look_at_absent(check, g);

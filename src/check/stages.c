@@ -459,15 +459,17 @@ static bool draw_before(struct check_batch *batch, void *with)
                                         .text = count_text,
                                         .rectangle = count_rectangle};
     const int32_t e = (int32_t)(batch->t % batch->envs);
+    char when[48];
+    check_when(batch->t - 1, when, sizeof when);
     check_enter(check, "draw()", e, e + 1, batch->t - 1);
     const int rc = check->env->draw(batch->self, e, &canvas);
     check_leave(check);
-    if (rc) check_fault(check, KIND_ONCE, 0, "draw() failed, with code %d (environment %d, step %lld)", rc, e, (long long)batch->t - 1);
+    if (rc) check_fault(check, KIND_ONCE, 0, "draw() failed, with code %d (environment %d, %s)", rc, e, when);
     if (counted->wrong)
         check_fault(check, KIND_ONCE, 0,
                     "draw() draws a shape that has no place or size: a number that is NaN or infinite, an empty polygon or an empty view "
-                    "(environment %d, step %lld)",
-                    e, (long long)batch->t - 1);
+                    "(environment %d, %s)",
+                    e, when);
     return !rc && !counted->wrong;
 }
 

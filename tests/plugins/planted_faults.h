@@ -30,7 +30,8 @@ FAULT(final_is_zero, "final_obs of group \"watcher\" is not what the same episod
 FAULT(final_is_not_written, "final_obs of group \"walker\" is not written")
 FAULT(final_is_always_written, "final_obs of group \"walker\" is written where no episode ended")
 /* memory */
-FAULT(writes_beyond, "reads or writes behind the end of obs of group \"watcher\" in its reset() of environments [0, 8)")
+FAULT(writes_beyond, "reads or writes behind the end of obs of group \"watcher\" in its reset() of environments [0, 8): it has 128 bytes "
+                     "(8 environments x 1 agents x 4 numbers), and none more")
 FAULT(writes_before, "writes before the beginning of reward of group \"walker\"")
 FAULT(writes_far_before, "before the beginning of obs of group \"walker\"")
 FAULT(writes_others, "for environments [5, 8) writes to reward of group \"walker\" of environment 4")
@@ -53,7 +54,8 @@ FAULT(key_without_first, "environment k of a batch that begins at 0 is not envir
 FAULT(key_without_seed, "the seed is not in the key")
 FAULT(key_without_stream, "the stream is not in the key")
 WARNING(starts_anew, "every episode of an environment begins with the same observation")
-FAULT(overwrites_generator, "is not this environment's (seed, stream or index): the file is damaged, or rng was overwritten: reset() and step()")
+FAULT(overwrites_generator,
+      "is not this environment's (seed, stream or index): the file is damaged, or rng was overwritten: reset() and step()")
 WARNING(no_chance, "nothing in it is random")
 FAULT(reset_of_all, "reset() of one environment in the middle of its episode")
 FAULT(crashes_on_inactive, "actions of inactive agents are any number here")
@@ -73,7 +75,7 @@ FAULT(script_against_mask, "the script's action is one that the mask forbids")
 FAULT(script_writes_nothing, "the script's action is not written")
 FAULT(script_writes_others, "script() for environments [4, 8) writes actions of others")
 FAULT(script_draws, "script() draws from the C library's rand()")
-FAULT(draw_nan, "draw() draws a shape that has no place or size")
+FAULT(draw_nan, "an empty polygon or an empty view (environment 0, after reset())")
 WARNING(draws_nothing, "draw() draws nothing")
 /* the process around it */
 FAULT(exits, "ended the process in its step() of environments [0, 8), step 7 with exit code 0")
