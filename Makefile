@@ -194,7 +194,7 @@ $(BUILD)/obj/tests/cuda/emulation/%.o: tests/cuda/emulation/%.cc $(BUILD)/flags
 endif
 
 # The whole program on an emulated device, with its tests.
-CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c))
+CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c)) $(1)/tests/meeting.so
 emulated: $(COMMON_OBJECTS)
 	$(MAKE) BUILD=$(BUILD)/emulated OBJ=$(OBJ) CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
 # Tests under sanitizers: of device code, of what reads files. Little optimisation: with more, compiling takes longer than the tests.

@@ -34,6 +34,7 @@ for program in "${programs[@]}"; do
     case $program in */tests/*) place=build/tests/$(basename "$program") ;; esac
     stand_in "$place"
 done
+[ ! -e "$build/tests/meeting.so" ] || cp "$build/tests/meeting.so" "$to/build/tests/" # an environment of the tests
 ln -s build/mappo "$to/mappo"
 
 mpi=""

@@ -3,14 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALGORITHM(name, help) extern const struct algorithm_functions name##_functions;
-#include "config/algorithms.def"
-
-const struct algorithm_type algorithms[] = {
-#define ALGORITHM(name, help) {#name, help, &name##_functions},
-#include "config/algorithms.def"
-    {NULL, NULL, NULL}};
-
 static const struct algorithm_functions *chosen(const struct config *config)
 {
     return algorithms[config->algo_name].functions;
@@ -29,13 +21,17 @@ int algorithm_policies(struct policies **policies, const struct config *config, 
 
 int algorithm_create(struct algorithm **out, const struct algorithm_context *context, struct error *err)
 {
+    const struct algorithm_functions *functions = chosen(context->config);
     struct algorithm *algorithm = calloc(1, sizeof *algorithm);
-    CHECK(algorithm, "out of memory for an algorithm");
-    algorithm->name = algorithms[context->config->algo_name].name;
-    algorithm->horizon = algorithm_horizon(context->config);
-    const int code = chosen(context->config)->create(algorithm, context, err);
+    void *self = calloc(1, functions->size);
+    CHECK(algorithm && self, "out of memory for an algorithm");
+    *algorithm = (struct algorithm){.ops = functions->ops,
+                                    .name = algorithms[context->config->algo_name].name,
+                                    .horizon = algorithm_horizon(context->config),
+                                    .self = self};
+    const int code = functions->create(algorithm, context, err);
     if (code)
-        free(algorithm);
+        algorithm_destroy(algorithm);
     else
         *out = algorithm;
     return code;
@@ -45,6 +41,7 @@ void algorithm_destroy(struct algorithm *algorithm)
 {
     if (!algorithm) return;
     algorithm->ops->destroy(algorithm);
+    free(algorithm->self);
     free(algorithm);
 }
 
@@ -57,13 +54,9 @@ static bool is_listed(const struct metric *list, int count, const char *name)
 
 int algorithm_describe_metrics(struct metric *out, int max)
 {
-    enum { MOST = 64 };
-    struct metric own[MOST];
     int count = 0;
-    for (const struct algorithm_type *type = algorithms; type->name; type++) {
-        const int found = type->functions->metrics(own, MOST);
-        for (int i = 0; i < found && count < max; i++)
-            if (!is_listed(out, count, own[i].name)) out[count++] = own[i];
-    }
+    for (const struct algorithm_type *type = algorithms; type->name; type++)
+        for (const struct metric *metric = type->functions->metrics; metric->name && count < max; metric++)
+            if (!is_listed(out, count, metric->name)) out[count++] = *metric;
     return count;
 }

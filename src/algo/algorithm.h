@@ -70,8 +70,10 @@ struct algorithm_functions {
     /* The networks that it learns with, and so what it asks of the environment: EXIT_USAGE where it can't learn there. */
     int (*policies)(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
                     struct error *err);
-    int (*create)(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err); /* sets ops, ahead, self */
-    int (*metrics)(struct metric *out, int max); /* without values; returns the count */
+    size_t size; /* of what self points to: zeroed; made before `create` and freed after ops->destroy */
+    const struct algorithm_ops *ops;
+    int (*create)(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err); /* destroyed where it fails */
+    const struct metric *metrics; /* their names, units and meanings; name NULL behind the last */
 };
 struct algorithm_type {
     const char *name, *help;

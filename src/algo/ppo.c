@@ -84,21 +84,16 @@ static void aim_learners(struct ppo *ppo, int first, int end, int epoch, int min
 static struct optimizer_pass step_of(const struct ppo *ppo, int l, int role, int epoch, int minibatch)
 {
     const struct learner_at *at = &ppo->at[l];
-    const struct policy *policy = ppo->policy[at->group];
     const bool actor = role == ROLE_ACTOR;
-    const int set = at->of.set[role];
-    return (struct optimizer_pass){
-        .optimizer = actor ? &ppo->learner[l].actor : &ppo->learner[l].critic,
-        .rate = actor ? &ppo->numbers->actor_rate : &ppo->numbers->critic_rate,
-        .steps = &ppo->numbers->steps,
-        .step = epoch * ppo->config.minibatches + minibatch,
-        .gradient = at->range->flat + at->gradient + (actor ? 0 : at->actor),
-        .parameters = policy_network_at(policy, policy->parameters, role, set),
-        .m = policy_network_at(policy, policy->m, role, set),
-        .v = policy_network_at(policy, policy->v, role, set),
-        .n = policy_network(policy, role)->parameters,
-        .fault = ppo->fault,
-        .not_finite = {.kind = actor ? FAULT_ACTOR_GRADIENT : FAULT_CRITIC_GRADIENT, .learner = l, .epoch = epoch, .minibatch = minibatch}};
+    const real *gradient = at->range->flat + at->gradient + (actor ? 0 : at->actor);
+    struct optimizer_pass step = policy_step(ppo->policy[at->group], role, at->of.set[role], gradient, ppo->numbers);
+    step.optimizer = actor ? &ppo->learner[l].actor : &ppo->learner[l].critic;
+    step.step = epoch * ppo->config.minibatches + minibatch;
+    step.fault = ppo->fault;
+    step.not_finite.learner = l;
+    step.not_finite.epoch = epoch;
+    step.not_finite.minibatch = minibatch;
+    return step;
 }
 
 /* The steps of all networks of a range, from ppo->step on; returns how many. */

@@ -116,49 +116,31 @@ static void create_rescales(struct ppo *ppo)
 static struct train_pass actor_pass(const struct ppo *ppo, int i)
 {
     const struct ppo_part *part = &ppo->batches.part[i];
-    const struct mappo_group_io *taken = &ppo->rollout->transitions->all.group[part->group];
-    const struct policy *policy = ppo->policy[part->group];
-    const int l = ppo_learner_of(ppo, part);
-    const struct learner_at *at = &ppo->at[l];
+    const struct learner_at *at = &ppo->at[ppo_learner_of(ppo, part)];
     real *vector = at->range->flat + (size_t)part->shard * at->range->vector;
-    return (struct train_pass){.loss = LOSS_POLICY,
-                               .net = &policy->actor,
-                               .parameters = policy_actor(policy, policy->parameters, part->of.set[ROLE_ACTOR]),
-                               .packed = ppo->actor_packed[i],
-                               .policy = {.dist = &policy->dist,
-                                          .objective = ppo->config.policy,
-                                          .act_int = taken->act_int,
-                                          .act_real = taken->act_real,
-                                          .mask = taken->act_mask,
-                                          .active = ppo->config.policy_active_masks ? taken->active : NULL,
-                                          .old_log_prob = ppo->rollout->log_prob[part->group],
-                                          .advantage = ppo->rollout->returns->group[part->group].advantage},
-                               .gradient = vector + at->gradient,
-                               .sum = vector + at->sums};
+    struct train_pass pass = rollout_pass(ppo->rollout, part->group, ROLE_ACTOR, part->shard, part->of.set[ROLE_ACTOR]);
+    pass.packed = ppo->actor_packed[i];
+    pass.policy.objective = ppo->config.policy;
+    if (ppo->config.policy_active_masks) pass.policy.active = ppo->rollout->transitions->all.group[part->group].active;
+    pass.gradient = vector + at->gradient;
+    pass.sum = vector + at->sums;
+    return pass;
 }
 
 static struct train_pass critic_pass(const struct ppo *ppo, int i)
 {
     const struct ppo_part *part = &ppo->batches.part[i];
-    const struct returns_group *returns = &ppo->rollout->returns->group[part->group];
-    const uint8_t *active = ppo->rollout->transitions->all.group[part->group].active;
-    const struct policy *policy = ppo->policy[part->group];
     const int l = ppo_learner_of(ppo, part);
     const struct learner_at *at = &ppo->at[l];
     real *vector = at->range->flat + (size_t)part->shard * at->range->vector;
-    return (struct train_pass){.loss = LOSS_VALUE,
-                               .net = &policy->critic,
-                               .parameters = policy_critic(policy, policy->parameters, part->of.set[ROLE_CRITIC]),
-                               .packed = ppo->critic_packed[i],
-                               .value = {.targets = policy->sizes.agents / policy->value_agents,
-                                         .objective = ppo->config.value,
-                                         .norm = policy->norm + part->of.set[ROLE_CRITIC],
-                                         .active = ppo->config.value_active_masks ? active : NULL,
-                                         .old_value = returns->value,
-                                         .old = ppo->rescale ? &ppo->learner[l].old_value : NULL,
-                                         .ret = returns->ret},
-                               .gradient = vector + at->gradient + at->actor,
-                               .sum = vector + at->sums + PASS_SUMS};
+    struct train_pass pass = rollout_pass(ppo->rollout, part->group, ROLE_CRITIC, part->shard, part->of.set[ROLE_CRITIC]);
+    pass.packed = ppo->critic_packed[i];
+    pass.value.objective = ppo->config.value;
+    pass.value.old = ppo->rescale ? &ppo->learner[l].old_value : NULL;
+    if (ppo->config.value_active_masks) pass.value.active = ppo->rollout->transitions->all.group[part->group].active;
+    pass.gradient = vector + at->gradient + at->actor;
+    pass.sum = vector + at->sums + PASS_SUMS;
+    return pass;
 }
 
 /* The rollout packed the critic's inputs of all steps already: one minibatch in natural order needs the very same. */

@@ -79,7 +79,7 @@ static struct value_part create_places(const struct returns *r, struct backend_m
         part.batch.unit = list_units(r, memory, policy, steps, shard, set, true);
         part.place = by_agent(policy) ? list_units(r, memory, policy, steps, shard, set, false) : (int32_t *)(uintptr_t)part.batch.unit;
     }
-    part.packed = memory->backend->packed_rows_create(memory->backend, &policy->critic, units * rows);
+    part.packed = backend_memory_packed(memory, &policy->critic, units * rows);
     return part;
 }
 
@@ -93,7 +93,7 @@ static struct value_part create_ended(const struct returns *r, struct backend_me
     part.place = by_agent(policy) ? BACKEND_NEW(memory, int32_t, units) : unit;
     part.batch = (struct batch){unit, units, rows, r->work->ended_count + i};
     part.out = BACKEND_NEW(memory, real, units * rows);
-    part.packed = memory->backend->packed_rows_create(memory->backend, &policy->critic, units * rows);
+    part.packed = backend_memory_packed(memory, &policy->critic, units * rows);
     return part;
 }
 
@@ -152,17 +152,6 @@ void returns_create(struct returns **out, const struct returns_config *config, c
     work->scatter = ARENA_NEW(arena, struct scatter_pass, 2 * work->parts);
     work->gae = ARENA_NEW(arena, struct gae_pass, transitions->config.shards);
     create_parts(r, memory);
-}
-
-void returns_destroy(struct returns *r)
-{
-    if (!r) return;
-    struct returns_work *work = r->work;
-    for (int i = 0; i < work->parts; i++) {
-        work->backend->packed_rows_destroy(work->backend, work->all[i].packed);
-        work->backend->packed_rows_destroy(work->backend, work->last[i].packed);
-        work->backend->packed_rows_destroy(work->backend, work->ended[i].packed);
-    }
 }
 
 struct packed_rows *returns_critic_packed(const struct returns *r, int group, int shard, int set)

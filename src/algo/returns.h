@@ -34,7 +34,6 @@ struct returns {
 /* transitions, inputs and policy must outlive the returns. */
 void returns_create(struct returns **returns, const struct returns_config *config, const struct transitions *transitions,
                     const struct critic_inputs *inputs, struct policy *const *policy, struct backend_memory *memory);
-void returns_destroy(struct returns *returns); /* NULL is allowed */
 
 /* While collecting. V of the final observations of the environments that step t of the rollout truncated; t = 0: of all steps together
  * where all final observations are kept. */

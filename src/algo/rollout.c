@@ -61,6 +61,7 @@ static void create_collector(struct rollout *rollout, const struct rollout_confi
         collect.log_prob[g] = rollout->log_prob[g] = BACKEND_NEW(&rollout->memory, real, rows);
     }
     collector_create(&rollout->collector, &collect, rollout->transitions, spec, policy, &rollout->memory);
+    if (rollout->collector->check.bads) rollout->bad = ARENA_NEW(rollout->memory.arena, uint64_t, rollout->collector->check.bads);
 }
 
 int rollout_create(struct rollout **out, const struct rollout_config *config, const struct mappo_env_spec *spec,
@@ -94,7 +95,6 @@ void rollout_destroy(struct rollout *rollout)
     if (!rollout) return;
     backend_forget(rollout->backend, &rollout->finish);
     collector_destroy(rollout->collector);
-    returns_destroy(rollout->returns);
     backend_memory_destroy(&rollout->memory);
     free(rollout);
 }
@@ -120,7 +120,43 @@ void rollout_finish(struct rollout *rollout)
     backend_recorded(rollout->backend, &rollout->finish);
 }
 
+struct train_pass rollout_pass(const struct rollout *rollout, int g, int role, int shard, int set)
+{
+    const struct mappo_group_io *taken = &rollout->transitions->all.group[g];
+    const struct transitions_config *x = &rollout->transitions->config;
+    const struct returns_group *returns = &rollout->returns->group[g];
+    const struct policy *policy = rollout->returns->policy[g];
+    const bool actor = role == ROLE_ACTOR;
+    struct train_pass pass = {.loss = actor ? LOSS_POLICY : LOSS_VALUE,
+                              .net = policy_network(policy, role),
+                              .parameters = policy_network_at(policy, policy->parameters, role, set),
+                              .batch = {.units = x->steps * x->envs, .rows = actor ? policy->sizes.agents : policy->value_agents}};
+    if (actor) {
+        pass.policy = (struct policy_loss){.dist = &policy->dist,
+                                           .act_int = taken->act_int,
+                                           .act_real = taken->act_real,
+                                           .mask = taken->act_mask,
+                                           .old_log_prob = rollout->log_prob[g],
+                                           .advantage = returns->advantage};
+    } else {
+        pass.packed = returns_critic_packed(rollout->returns, g, shard, set);
+        pass.value = (struct value_loss){.targets = policy->sizes.agents / policy->value_agents,
+                                         .norm = policy->norm + set,
+                                         .old_value = returns->value,
+                                         .ret = returns->ret};
+    }
+    return pass;
+}
+
 int rollout_fault(const struct rollout *rollout, const uint64_t *bad, uint64_t step, struct error *err)
 {
     return device_check_fault(&rollout->collector->check, bad, step, rollout->env, err);
+}
+
+int rollout_check(const struct rollout *rollout, struct error *err)
+{
+    const struct device_check *check = &rollout->collector->check;
+    if (!check->bads) return 0;
+    rollout->backend->download(rollout->backend, rollout->bad, check->bad, (size_t)check->bads * sizeof *check->bad);
+    return rollout_fault(rollout, rollout->bad, rollout->transitions->step, err);
 }

@@ -26,6 +26,7 @@ struct rollout {
     struct backend *backend;
     struct backend_memory memory;
     struct repeated finish;
+    uint64_t *bad; /* host: what rollout_check reads */
 };
 
 /* policy [spec->groups] and spec must outlive the rollout. EXIT_USAGE as transitions_create. */
@@ -37,7 +38,14 @@ int rollout_begin(struct rollout *rollout, struct vecenv *env, bool restored, st
 int rollout_collect(struct rollout *rollout, struct error *err);                                  /* T steps, with bootstraps */
 void rollout_finish(struct rollout *rollout);                                                     /* values, advantages, returns */
 
+/* What a training pass of a set of a group's actors or critics reads of a finished rollout: all rows in order, active or not, as far as they
+ * are of one shard and share the set. Objective, gradient and sum are the learner's, and packed rows where it packs them itself; a critic's are those
+ * that finishing has packed for the shard. */
+struct train_pass rollout_pass(const struct rollout *rollout, int group, int role, int shard, int set);
+
 /* What environments on a device did wrong in a rollout: device_check_fault. */
 int rollout_fault(const struct rollout *rollout, const uint64_t *bad, uint64_t step, struct error *err);
+/* The same of the last rollout, for a learner that does not mind waiting for the device. */
+int rollout_check(const struct rollout *rollout, struct error *err);
 
 #endif

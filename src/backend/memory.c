@@ -31,11 +31,18 @@ void *backend_memory_host(struct backend_memory *memory, const char *what, size_
     return note(&memory->pinned, backend->host_alloc(backend, what, bytes));
 }
 
+struct packed_rows *backend_memory_packed(struct backend_memory *memory, const struct network *net, int max_rows)
+{
+    return note(&memory->packed, memory->backend->packed_rows_create(memory->backend, net, max_rows));
+}
+
 void backend_memory_destroy(struct backend_memory *memory)
 {
     struct backend *backend = memory->backend;
+    for (int i = 0; i < memory->packed.count; i++) backend->packed_rows_destroy(backend, memory->packed.block[i]);
     for (int i = 0; i < memory->taken.count; i++) backend->free(backend, memory->taken.block[i]);
     for (int i = 0; i < memory->pinned.count; i++) backend->host_free(backend, memory->pinned.block[i]);
+    free(memory->packed.block);
     free(memory->taken.block);
     free(memory->pinned.block);
     arena_destroy(memory->arena);

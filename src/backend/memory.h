@@ -13,7 +13,7 @@ struct backend_memory {
     struct backend_blocks {
         void **block;
         int count, room;
-    } taken, pinned;
+    } taken, pinned, packed;
 };
 
 void backend_memory_create(struct backend_memory *memory, const char *name /* lives as long */, struct backend *backend);
@@ -22,6 +22,8 @@ void backend_memory_destroy(struct backend_memory *memory); /* also of one that 
 void *backend_memory_take(struct backend_memory *memory, const char *what, size_t count, size_t size); /* zeroed */
 /* The host's, where the backend copies from and to it while the host goes on. Zeroed. */
 void *backend_memory_host(struct backend_memory *memory, const char *what, size_t bytes);
+
+struct packed_rows *backend_memory_packed(struct backend_memory *memory, const struct network *net, int max_rows);
 
 /* Typed: real *x = BACKEND_NEW(memory, real, n); */
 #define BACKEND_NEW(memory, type, count) ((type *)backend_memory_take((memory), #type "[" #count "]", (size_t)(count), sizeof(type)))

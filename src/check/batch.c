@@ -12,6 +12,14 @@
 
 /* ---- guarded memory ------------------------------------------------------------------------------------------------------------------ */
 
+/* " (8 environments x 3 agents x 9 numbers)" */
+static void write_shape(const struct check_array *array, size_t bytes, char *text, size_t size)
+{
+    char agents[32] = "";
+    if (array->slice.group >= 0) text_format(agents, sizeof agents, " x %d agents", array->rows);
+    text_format(text, size, " (%zu environments%s x %d numbers)", bytes / array->slice.bytes, agents, array->width);
+}
+
 void guarded_take(struct check *check, struct guarded *to, size_t bytes, bool at_front, int array, const char *name)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page - 1) / page * page;
@@ -27,6 +35,7 @@ void guarded_take(struct check *check, struct guarded *to, size_t bytes, bool at
     struct region *region = &shared->region[to->region = shared->regions++];
     *region = (struct region){.from = to->pages, .to = to->pages + whole + 2 * page, .data = to->data, .bytes = bytes, .array = array};
     text_format(region->name, sizeof region->name, "%s", name);
+    if (array >= 0) write_shape(&check->array[array], bytes, region->shape, sizeof region->shape);
 }
 
 void guarded_give_back(struct guarded *guarded)
@@ -351,15 +360,20 @@ bool check_batch_act(struct check_batch *batch)
 
 /* ---- comparing ----------------------------------------------------------------------------------------------------------------------- */
 
+void check_when(int64_t step, char *text, size_t size)
+{
+    if (step < 0)
+        text_format(text, size, "after reset()");
+    else
+        text_format(text, size, "step %lld", (long long)step);
+}
+
 void check_where(const struct check_array *array, int64_t env, size_t at, int64_t step, char *text, size_t size)
 {
     char agent[64] = "", number[48] = "", when[48];
+    check_when(step, when, sizeof when);
     if (array->slice.group >= 0) text_format(agent, sizeof agent, ", agent %zu", at / (size_t)array->width);
     if (array->width > 1) text_format(number, sizeof number, ", number %zu", at % (size_t)array->width);
-    if (step < 0)
-        text_format(when, sizeof when, "after reset()");
-    else
-        text_format(when, sizeof when, "step %lld", (long long)step);
     text_format(text, size, "environment %lld%s%s, %s", (long long)env, agent, number, when);
 }
 

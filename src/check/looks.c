@@ -233,7 +233,9 @@ int check_looks(struct check_batch *batch, int32_t lo, int32_t hi, bool stepped,
     struct check *check = batch->check;
     const struct verifier verifier = {check->spec, &check->strides};
     struct mappo_env_error error;
+    char when[48];
     int ended = 0;
+    check_when(batch->t - 1, when, sizeof when);
     if (stepped) look_at_inputs(batch);
     for (int32_t e = lo; e < hi; e++) {
         /* ep_end first: it says whether final arrays are there */
@@ -247,7 +249,7 @@ int check_looks(struct check_batch *batch, int32_t lo, int32_t hi, bool stepped,
                 look_at_state(batch, i, e);
         if (stepped) ended += look_at_end(batch, &verifier, e, &lengths[e]);
         if (verify_range(&verifier, &batch->io, e, e + 1, stepped, &error))
-            check_fault(check, KIND_WRITTEN, 0, "%s (environment %d, step %lld)", error.text, e, (long long)batch->t - 1);
+            check_fault(check, KIND_WRITTEN, 0, "%s (environment %d, %s)", error.text, e, when);
     }
     return ended;
 }

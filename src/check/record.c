@@ -48,7 +48,23 @@ static void keep(struct check_batch *batch, int64_t frame)
         memcpy(to + check->array[i].at, check_batch_data(batch, i, 0), CHECK_ENVS * check->array[i].slice.bytes);
 }
 
-static void say_lengths(struct check *check, const int64_t *shortest, int64_t terminated)
+/* Episodes that ended; `longest` is also of those that still run. */
+struct lengths {
+    int64_t longest, at_most, at_most_terminated;       /* at_most: those of max_steps steps */
+    int64_t truncated, truncated_first, truncated_last; /* and the fewest and most steps of those */
+};
+
+static void count_end(struct lengths *l, int end, int64_t steps, int32_t most)
+{
+    if (steps > l->longest) l->longest = steps;
+    l->at_most += steps == most;
+    l->at_most_terminated += steps == most && end == MAPPO_TERMINATED;
+    if (end != MAPPO_TRUNCATED) return;
+    if (!l->truncated++ || steps < l->truncated_first) l->truncated_first = steps;
+    if (steps > l->truncated_last) l->truncated_last = steps;
+}
+
+static void say_lengths(struct check *check, const struct lengths *l)
 {
     const struct check_shared *shared = check->shared;
     const int32_t most = check->spec->max_steps;
@@ -59,11 +75,16 @@ static void say_lengths(struct check *check, const int64_t *shortest, int64_t te
     else if (!shared->episodes && shared->steps < most)
         check_warning(check, "no episode ended within %lld steps (max_steps = %d): nothing could be said about ends; give steps=%d or more",
                       (long long)shared->steps, most, most);
-    if (shared->episodes && most > 1 && *shortest == most && terminated == shared->episodes)
+    if (most > 1 && l->longest == most && l->at_most > 1 && l->at_most_terminated == l->at_most) /* one may be chance */
         check_warning(check,
-                      "all %lld episodes end with MAPPO_TERMINATED after exactly max_steps = %d steps: a time limit is MAPPO_TRUNCATED, or "
-                      "learners take what is cut off for worth nothing",
-                      (long long)shared->episodes, most);
+                      "all %lld episodes of exactly max_steps = %d steps end with MAPPO_TERMINATED: a time limit is MAPPO_TRUNCATED, or "
+                      "learners take what is cut off for worth nothing (one that agents see coming, as part of the problem, may stay)",
+                      (long long)l->at_most, most);
+    if (l->truncated > 1 && l->truncated_first == l->truncated_last && l->truncated_last == l->longest && l->longest < most)
+        check_warning(check,
+                      "all %lld episodes that end with MAPPO_TRUNCATED have %lld steps and none is longer, but max_steps = %d: it is the "
+                      "longest episode",
+                      (long long)l->truncated, (long long)l->longest, most);
 }
 
 static int array_named(const struct check *check, const char *what, int group)
@@ -103,7 +124,8 @@ void check_record_stage(struct check *check)
 {
     struct check_batch batch;
     const struct check_batch_config config = check_batch_usual(check);
-    int64_t lengths[CHECK_ENVS] = {0}, before[CHECK_ENVS], shortest = INT64_MAX, terminated = 0;
+    int64_t lengths[CHECK_ENVS] = {0}, before[CHECK_ENVS];
+    struct lengths ends = {0};
     const int64_t wanted = check->shared->steps;
     const double start = clock_seconds();
     check->look_after_calls = true;
@@ -119,20 +141,22 @@ void check_record_stage(struct check *check)
         keep(&batch, ++batch.t);
         memcpy(before, lengths, sizeof before);
         check->shared->episodes += check_looks(&batch, 0, CHECK_ENVS, true, lengths);
-        for (int32_t e = 0; e < CHECK_ENVS; e++) {
-            if (batch.io.ep_end[e] && before[e] + 1 < shortest) shortest = before[e] + 1;
-            terminated += batch.io.ep_end[e] == MAPPO_TERMINATED;
-        }
+        for (int32_t e = 0; e < CHECK_ENVS; e++)
+            if (batch.io.ep_end[e]) count_end(&ends, batch.io.ep_end[e], before[e] + 1, check->spec->max_steps);
         check->shared->steps = batch.t;
     }
     check->shared->causes &= ~(unsigned)CAUSE_NO_RECORD;
-    say_lengths(check, &shortest, terminated);
+    for (int32_t e = 0; e < CHECK_ENVS; e++)
+        if (lengths[e] > ends.longest) ends.longest = lengths[e];
+    say_lengths(check, &ends);
     for (int g = 0; g < check->spec->groups; g++)
         if (check->spec->group[g].flags & MAPPO_HAS_ACTIVE) look_at_absent(check, g);
     check_batch_close(&batch);
 }
 
 /* ---- final observations -------------------------------------------------------------------------------------------------------------- */
+
+static const char who_resets[] = "LANE_ENV and LANE_PLUGIN reset by themselves: rules never call reset in step";
 
 struct likeness {
     int64_t ends, as_next,
@@ -175,8 +199,8 @@ static void look_at_finals(struct check *check, int sight, int final)
     if (l.as_next == l.ends && l.same_start * 2 < l.starts)
         check_fault(
             check, KIND_FINAL, final,
-            "%s is the new episode's first observation, in all of %lld ends: write what the old episode ended with, before it is reset",
-            array->name, (long long)l.ends);
+            "%s is the new episode's first observation, in all of %lld ends: write what the old episode ended with, before it is reset; %s",
+            array->name, (long long)l.ends, who_resets);
     else if (l.as_last == l.ends && l.runs >= 8 &&
              pow((double)l.still / (double)(l.runs + 1), (double)l.ends) < 1e-6) /* as unlikely by chance */
         check_fault(check, KIND_FINAL, final,
@@ -263,8 +287,8 @@ static void look_at_longer(struct check *check, struct check_batch *batch, const
     for (int p = 0; p < pairs; p++)
         if (longer[p].differing * 2 > longer[p].looked)
             check_fault(check, KIND_FINAL, pair[p][1],
-                        "%s is not what the same episodes show at that step when they may be longer (%lld of %lld numbers differ)",
-                        check->array[pair[p][1]].name, (long long)longer[p].differing, (long long)longer[p].looked);
+                        "%s is not what the same episodes show at that step when they may be longer (%lld of %lld numbers differ); %s",
+                        check->array[pair[p][1]].name, (long long)longer[p].differing, (long long)longer[p].looked, who_resets);
 }
 
 void check_final_stage(struct check *check)

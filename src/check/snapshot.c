@@ -67,6 +67,7 @@ static bool restore_all(struct check_batch *batch, const struct guarded *snapsho
         check_leave(check);
         if (!rc) continue;
         error.text[sizeof error.text - 1] = '\0';
+        check->shared->causes |= CAUSE_REFUSED;
         check_fault(check, KIND_ONCE, 0, "restore() of %s refuses a snapshot that was just taken (environment %d): %s", which, e,
                     error.text[0] ? error.text : "it did not say why");
         return false;

@@ -135,6 +135,7 @@ void check_keys_stage(struct check *check)
     const bool same_seed = !memcmp(usual, seed, sizeof usual), same_stream = !memcmp(usual, stream, sizeof usual);
     static const char key[] = "a generator is keyed by config->seed, config->stream and config->first_env + e";
     if (alike && same_seed && same_stream) {
+        if (check->shared->causes & CAUSE_REFUSED) return; /* an overwritten generator is refused, too */
         check_warning(check, "nothing in it is random: under the same actions all environments and all seeds play the same episodes");
         return;
     }
@@ -204,7 +205,8 @@ void check_cut_stage(struct check *check)
 {
     unsigned char *then[CHECK_ARRAYS];
     struct again again =
-        again_usual(check, "results depend on how a batch is cut into ranges [lo, hi), or on their order: environments share state");
+        again_usual(check, "results depend on how a batch is cut into ranges [lo, hi), or on their order: environments share state (or "
+                           "an array in the state is written beyond its end)");
     again.cause = CAUSE_CUT;
     again.reset = reset_in_cuts;
     again.step = step_in_cuts;
@@ -457,15 +459,17 @@ static bool draw_before(struct check_batch *batch, void *with)
                                         .text = count_text,
                                         .rectangle = count_rectangle};
     const int32_t e = (int32_t)(batch->t % batch->envs);
+    char when[48];
+    check_when(batch->t - 1, when, sizeof when);
     check_enter(check, "draw()", e, e + 1, batch->t - 1);
     const int rc = check->env->draw(batch->self, e, &canvas);
     check_leave(check);
-    if (rc) check_fault(check, KIND_ONCE, 0, "draw() failed, with code %d (environment %d, step %lld)", rc, e, (long long)batch->t - 1);
+    if (rc) check_fault(check, KIND_ONCE, 0, "draw() failed, with code %d (environment %d, %s)", rc, e, when);
     if (counted->wrong)
         check_fault(check, KIND_ONCE, 0,
                     "draw() draws a shape that has no place or size: a number that is NaN or infinite, an empty polygon or an empty view "
-                    "(environment %d, step %lld)",
-                    e, (long long)batch->t - 1);
+                    "(environment %d, %s)",
+                    e, when);
     return !rc && !counted->wrong;
 }
 
@@ -563,6 +567,7 @@ void check_inactive_stage(struct check *check)
 {
     struct again again = again_usual(check, "results depend on the actions of agents that are not active: they must be ignored");
     if (!check->shared->has_active) return;
+    check->shared->hint = "actions of inactive agents are any number here";
     again.before = spoil_inactive;
     play(check, &again);
 }

@@ -24,7 +24,7 @@ struct place {
 
 /* Pages around an array, for a crash that touches them. */
 struct region {
-    char name[96];
+    char name[96], shape[72]; /* " (8 environments x 3 agents x 9 numbers)" */
     const unsigned char *from, *to, *data;
     size_t bytes;
     int array;     /* which of a step's arrays; -1 = none */
@@ -39,7 +39,8 @@ enum cause {
     CAUSE_CUT = 8,
     CAUSE_SHARD = 16,
     CAUSE_RESET = 32,
-    CAUSE_OBSERVE = 64
+    CAUSE_OBSERVE = 64,
+    CAUSE_REFUSED = 128 /* a snapshot that was just taken */
 };
 
 /* One line for each of these, or one for each array. */
@@ -198,6 +199,8 @@ bool check_batch_compare(struct check_batch *batch, int64_t frame, bool stepped,
 
 /* The shortest decimal that reads back as x. */
 void check_number(float x, char *text, size_t size);
+
+void check_when(int64_t step, char *text, size_t size); /* "step 12" or "after reset()" */
 
 /* "environment 3, agent 1, step 12" for number `at` of an array's environment. */
 void check_where(const struct check_array *array, int64_t env, size_t at, int64_t step, char *text, size_t size);

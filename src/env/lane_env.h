@@ -118,16 +118,23 @@ static inline int lane_env_snapshot(const struct lane_env *env, int32_t e, void 
     return 0;
 }
 
-/* What is read back goes behind the last copy first. Its generator must be the one of this copy, or a damaged file would quietly change
- * what is drawn. */
+/* A generator that is read back must be the one of this copy, or a damaged file would quietly change what is drawn. */
+static inline int lane_check_generator(const struct philox *saved, const struct philox *now, int32_t e, struct mappo_env_error *error)
+{
+    if (saved->used > 4 || saved->seed != now->seed || saved->index != now->index || saved->stream != now->stream)
+        return lane_refuse_copy(error, e,
+                                "the snapshot's generator is not this environment's (seed, stream or index): the file is damaged, or rng "
+                                "was overwritten: reset() and step() must leave it alone (no memset of the whole state)");
+    return 0;
+}
+
+/* What is read back goes behind the last copy first. */
 static inline int lane_env_read(struct lane_env *env, int32_t e, const void *bytes, size_t rng, struct mappo_env_error *error)
 {
     const struct philox *now = (const struct philox *)((const char *)lane_state(env, e) + rng);
     const struct philox *saved = (const struct philox *)((const char *)lane_state(env, env->envs) + rng);
     memcpy(lane_state(env, env->envs), bytes, env->description.spec.snapshot_bytes);
-    if (saved->used > 4 || saved->seed != now->seed || saved->index != now->index || saved->stream != now->stream)
-        return lane_refuse_copy(error, e, "the snapshot's generator is not this environment's (seed, stream or index)");
-    return 0;
+    return lane_check_generator(saved, now, e, error);
 }
 
 static inline int lane_env_take(struct lane_env *env, int32_t e, int sound, struct mappo_env_error *error)

@@ -89,6 +89,20 @@ static inline const real *policy_log_std(const struct policy *p, int set)
 {
     return p->actor.at.extra < 0 ? NULL : policy_actor(p, p->parameters, set) + p->actor.at.extra;
 }
+/* The step of a set's network, of whose optimiser the caller knows: `optimizer`, `step`, `fault` and where in an update it is. */
+static inline struct optimizer_pass policy_step(const struct policy *p, int role, int set, const real *gradient,
+                                                const struct update_numbers *numbers)
+{
+    const bool actor = role == ROLE_ACTOR;
+    return (struct optimizer_pass){.rate = actor ? &numbers->actor_rate : &numbers->critic_rate,
+                                   .steps = &numbers->steps,
+                                   .gradient = gradient,
+                                   .parameters = policy_network_at(p, p->parameters, role, set),
+                                   .m = policy_network_at(p, p->m, role, set),
+                                   .v = policy_network_at(p, p->v, role, set),
+                                   .n = policy_network(p, role)->parameters,
+                                   .not_finite = {.kind = actor ? FAULT_ACTOR_GRADIENT : FAULT_CRITIC_GRADIENT}};
+}
 /* Has every agent its own? */
 static inline bool policy_apart(const struct policy *p, int role)
 {

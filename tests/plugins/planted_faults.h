@@ -22,14 +22,16 @@ FAULT(ends_again, "terminated of group \"walker\" is 1 again while the agent sta
 FAULT(too_long, "its episode goes on beyond max_steps = 12")
 FAULT(never_ends, "its episode goes on beyond max_steps = 12")
 WARNING(unlimited, "no episode ended within")
-WARNING(limit_is_terminal, "episodes end with MAPPO_TERMINATED after exactly max_steps = 12 steps")
+WARNING(limit_is_terminal, "episodes of exactly max_steps = 12 steps end with MAPPO_TERMINATED")
+WARNING(limit_is_shorter, "episodes that end with MAPPO_TRUNCATED have 11 steps and none is longer, but max_steps = 12")
 FAULT(final_is_next, "final_obs of group \"walker\" is the new episode's first observation")
 FAULT(final_is_old, "final_obs of group \"walker\" is what was seen before the last step")
 FAULT(final_is_zero, "final_obs of group \"watcher\" is not what the same episodes show at that step when they may be longer")
 FAULT(final_is_not_written, "final_obs of group \"walker\" is not written")
 FAULT(final_is_always_written, "final_obs of group \"walker\" is written where no episode ended")
 /* memory */
-FAULT(writes_beyond, "reads or writes behind the end of obs of group \"watcher\" in its reset() of environments [0, 8)")
+FAULT(writes_beyond, "reads or writes behind the end of obs of group \"watcher\" in its reset() of environments [0, 8): it has 128 bytes "
+                     "(8 environments x 1 agents x 4 numbers), and none more")
 FAULT(writes_before, "writes before the beginning of reward of group \"walker\"")
 FAULT(writes_far_before, "before the beginning of obs of group \"walker\"")
 FAULT(writes_others, "for environments [5, 8) writes to reward of group \"walker\" of environment 4")
@@ -52,8 +54,11 @@ FAULT(key_without_first, "environment k of a batch that begins at 0 is not envir
 FAULT(key_without_seed, "the seed is not in the key")
 FAULT(key_without_stream, "the stream is not in the key")
 WARNING(starts_anew, "every episode of an environment begins with the same observation")
+FAULT(overwrites_generator,
+      "is not this environment's (seed, stream or index): the file is damaged, or rng was overwritten: reset() and step()")
 WARNING(no_chance, "nothing in it is random")
 FAULT(reset_of_all, "reset() of one environment in the middle of its episode")
+FAULT(crashes_on_inactive, "actions of inactive agents are any number here")
 FAULT(heeds_inactive, "results depend on the actions of agents that are not active")
 /* snapshots, observing, playing, drawing */
 FAULT(snapshot_too_long,
@@ -70,7 +75,7 @@ FAULT(script_against_mask, "the script's action is one that the mask forbids")
 FAULT(script_writes_nothing, "the script's action is not written")
 FAULT(script_writes_others, "script() for environments [4, 8) writes actions of others")
 FAULT(script_draws, "script() draws from the C library's rand()")
-FAULT(draw_nan, "draw() draws a shape that has no place or size")
+FAULT(draw_nan, "an empty polygon or an empty view (environment 0, after reset())")
 WARNING(draws_nothing, "draw() draws nothing")
 /* the process around it */
 FAULT(exits, "ended the process in its step() of environments [0, 8), step 7 with exit code 0")

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/philox.h"
+#include "env/lane_env.h"
 #include "env/mappo_env.h"
 
 #define FAULT(name, line)   fault_##name,
@@ -235,6 +236,7 @@ static void begin_episode(struct env *env, int32_t e)
     w->steps = 0;
     w->met = 0;
     if (env->fault == fault_starts_anew) philox_start(&w->rng, w->rng.seed, (int)w->rng.stream, w->rng.index);
+    if (env->fault == fault_overwrites_generator) memset(&w->rng, 0, sizeof w->rng);
     for (int a = 0; a < WALKERS; a++) w->cell[a] = philox_below(&w->rng, RING);
     if (env->fault != fault_uses_fresh_memory) w->wind = 0;
 }
@@ -270,6 +272,7 @@ static void move_walkers(struct env *env, struct copy *w, const int32_t *act)
     w->wind = env->fault == fault_uses_fresh_memory ? w->wind : philox_below(&w->rng, 3) - 1;
     w->wind += stray(env);
     for (int a = 0; a < WALKERS; a++) {
+        if (env->fault == fault_crashes_on_inactive && (act[a] < first_move || act[a] >= first_move + MOVES)) *nowhere = 1;
         const int32_t move = is_active(w, a) ? act[a] - first_move - 1 : env->fault == fault_heeds_inactive ? act[a] & 3 : 0;
         w->cell[a] = ((w->cell[a] + move + w->wind) % RING + RING) % RING;
     }
@@ -283,8 +286,8 @@ static int end_of(const struct env *env, struct copy *w)
     const int64_t fault = env->fault;
     if (fault == fault_never_ends || fault == fault_unlimited) return MAPPO_RUNNING;
     if (strikes(env, fault_strange_end, w)) return 7;
-    const int gone = fault != fault_limit_is_terminal && philox_below(&w->rng, 32) == 0;
-    if (w->steps >= env->max_steps + (fault == fault_too_long))
+    const int gone = philox_below(&w->rng, 32) == 0;
+    if (w->steps >= env->max_steps + (fault == fault_too_long) - (fault == fault_limit_is_shorter))
         return fault == fault_limit_is_terminal ? MAPPO_TERMINATED : MAPPO_TRUNCATED;
     return gone ? MAPPO_TERMINATED : MAPPO_RUNNING;
 }
@@ -396,7 +399,10 @@ static int restore(void *self, int32_t e, const void *bytes, struct mappo_env_er
 {
     struct env *env = self;
     const struct philox now = env->copy[e].rng;
-    memcpy(&env->copy[e], bytes, sizeof(struct copy));
+    struct copy saved;
+    memcpy(&saved, bytes, sizeof saved);
+    if (lane_check_generator(&saved.rng, &now, e, error)) return -1;
+    env->copy[e] = saved;
     if (env->fault == fault_snapshot_without_generator) env->copy[e].rng = now;
     if (env->fault != fault_restore_refuses) return 0;
     strcpy(error->text, "no");

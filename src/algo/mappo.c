@@ -1,0 +1,178 @@
+/* MAPPO and IPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. They differ in what the critic sees. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "algo/on_policy.h"
+#include "algo/ppo.h"
+#include "base/clock.h"
+
+enum { UNIT_STEP, UNIT_ROW }; /* ppo.minibatch_unit */
+
+struct mappo {
+    struct on_policy base; /* first */
+    struct ppo *ppo;
+    int64_t updates;
+    struct ppo_metrics metrics[MAPPO_MAX_GROUPS];
+    char *metric_name[MAPPO_MAX_GROUPS][16];
+};
+
+/* ---- from configuration to parts ----------------------------------------------------------------------------------------------------- */
+
+/* One minibatch has all rows in any unit. */
+static bool row_minibatches(const struct config *config)
+{
+    return config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1;
+}
+
+static int create_policies(struct policies **policies, bool central, const struct config *config, const struct mappo_env_spec *spec,
+                           struct backend *backend, struct error *err)
+{
+    const struct policies_config how = {.central = central, .value_per_agent = row_minibatches(config)};
+    return policies_create(policies, &how, config, spec, backend, err);
+}
+
+static int mappo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
+                          struct backend *backend, struct error *err)
+{
+    return create_policies(policies, true, config, spec, backend, err);
+}
+
+static int ippo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
+                         struct backend *backend, struct error *err)
+{
+    return create_policies(policies, false, config, spec, backend, err);
+}
+
+static int create_ppo(struct mappo *self, struct error *err)
+{
+    const struct config *config = self->base.context.config;
+    const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
+    const struct ppo_config ppo = {.policy = {.clip = (real)config->ppo_clip, .entropy = (real)config->ppo_entropy},
+                                   .value = {.clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
+                                             .huber_delta = (real)config->ppo_huber_delta,
+                                             .coefficient = (real)config->ppo_value_coef},
+                                   .max_grad_norm = (real)config->ppo_max_grad_norm,
+                                   .epochs = (int)config->ppo_epochs,
+                                   .minibatches = (int)config->ppo_minibatches,
+                                   .row_minibatches = row_minibatches(config),
+                                   .policy_active_masks = config->ppo_policy_active_masks,
+                                   .value_active_masks = config->ppo_value_active_masks,
+                                   .value_norm_beta = config->norm_beta,
+                                   .adam = adam,
+                                   .actor_rate = config->adam_lr,
+                                   .critic_rate = config->adam_critic_lr,
+                                   .seed = (uint64_t)config->train_seed};
+    return ppo_create(&self->ppo, &ppo, self->base.rollout, self->base.context.policies->group, self->base.context.comm,
+                      self->base.context.backend, err);
+}
+
+/* ---- the loop's side ----------------------------------------------------------------------------------------------------------------- */
+
+static int update(struct algorithm *algorithm, struct error *err)
+{
+    (void)err;
+    struct mappo *self = algorithm->self;
+    const double start = clock_seconds(), communication = self->base.context.comm->seconds;
+    backend_range(self->base.context.backend, "update");
+    ppo_learning_rate(self->ppo, self->base.rate[ROLE_ACTOR], self->base.rate[ROLE_CRITIC]);
+    ppo_update(self->ppo, self->updates);
+    backend_range(self->base.context.backend, NULL);
+    self->updates++;
+    algorithm->seconds_update += clock_seconds() - start - (self->base.context.comm->seconds - communication);
+    return 0;
+}
+
+static int outcome(struct algorithm *algorithm, struct error *err)
+{
+    struct mappo *self = algorithm->self;
+    const double start = clock_seconds();
+    const int code = ppo_outcome(self->ppo, self->metrics, err);
+    algorithm->seconds_update += clock_seconds() - start;
+    return code;
+}
+
+/* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
+
+static int fields(struct algorithm *algorithm, struct field_list *list)
+{
+    struct mappo *self = algorithm->self;
+    const int own = on_policy_fields(algorithm, list);
+    field_add(list, "/rollout/updates", FIELD_INT64, &self->updates, "updates",
+              "updates so far: position of the permutations' random numbers", 0);
+    return own + 1;
+}
+
+/* ---- metrics ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Every number of struct ppo_metrics, once. */
+#define PPO_METRICS(METRIC)                                                                                                                \
+    METRIC(policy_loss, "1", "clipped surrogate as minimised, without the entropy bonus; mean over minibatches as all of these")           \
+    METRIC(value_loss, "1", "value loss on the normalised scale, without its coefficient")                                                 \
+    METRIC(entropy, "nat", "entropy of the policy, joint over its heads")                                                                  \
+    METRIC(approx_kl, "nat", "KL(old || new) estimated by mean(r - 1 - log r)")                                                            \
+    METRIC(clip_fraction, "1", "fraction of rows whose ratio left 1 ± ppo.clip")                                                           \
+    METRIC(ratio, "1", "mean probability ratio r")                                                                                         \
+    METRIC(explained_variance, "1", "1 - Var(R - V) / Var(R) of the rollout, V before the update")                                         \
+    METRIC(actor_grad_norm, "1", "norm of the actor's gradient before clipping")                                                           \
+    METRIC(critic_grad_norm, "1", "norm of the critic's gradient before clipping")                                                         \
+    METRIC(value_mean, "reward", "mean of the value normaliser")                                                                           \
+    METRIC(value_deviation, "reward", "standard deviation of the value normaliser")
+
+#define DESCRIBED(name, unit, help) {#name, unit, help, NAN},
+#define PLACE(name, unit, help)     offsetof(struct ppo_metrics, name),
+static const struct metric described[] = {PPO_METRICS(DESCRIBED){NULL, NULL, NULL, NAN}};
+static const size_t place[] = {PPO_METRICS(PLACE)};
+enum { METRICS = sizeof place / sizeof *place };
+
+static void name_metrics(struct mappo *self)
+{
+    const struct policies *policies = self->base.context.policies;
+    for (int g = 0; g < policies->groups; g++)
+        for (int i = 0; i < METRICS; i++) {
+            char name[128];
+            snprintf(name, sizeof name, g == 0 ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
+            self->metric_name[g][i] = arena_text(self->base.memory.arena, name);
+        }
+}
+
+static int metrics(struct algorithm *algorithm, struct metric *out, int max)
+{
+    struct mappo *self = algorithm->self;
+    int count = 0;
+    for (int g = 0; g < self->base.context.policies->groups; g++)
+        for (int i = 0; i < METRICS && count < max; i++, count++) {
+            const double *value = (const double *)((const char *)&self->metrics[g] + place[i]);
+            out[count] = (struct metric){self->metric_name[g][i], described[i].unit, described[i].help, *value};
+        }
+    return count;
+}
+
+/* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
+
+static void destroy(struct algorithm *algorithm)
+{
+    struct mappo *self = algorithm->self;
+    ppo_destroy(self->ppo);
+    on_policy_destroy(algorithm);
+}
+
+static const struct algorithm_ops ops = {on_policy_begin, on_policy_collect, on_policy_finish, update,  outcome, on_policy_learning_rates,
+                                         fields,          on_policy_pull,    on_policy_push,   metrics, destroy};
+
+static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+{
+    struct mappo *self = algorithm->self;
+    /* Beside environments on the host the first actions wait for the update anyhow. */
+    algorithm->ahead = context->where == COLLECT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
+    int code = on_policy_create(algorithm, context, err);
+    if (code == 0) code = create_ppo(self, err);
+    if (code) return code;
+    name_metrics(self);
+    arena_seal(self->base.memory.arena);
+    return 0;
+}
+
+/* They differ in what the critic sees. */
+const struct algorithm_functions mappo_functions = {on_policy_horizon, mappo_policies, sizeof(struct mappo), &ops, create, described};
+const struct algorithm_functions ippo_functions = {on_policy_horizon, ippo_policies, sizeof(struct mappo), &ops, create, described};
