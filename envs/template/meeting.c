@@ -1,6 +1,6 @@
 /* meeting: N agents on a line of cells try to meet. A complete environment to copy: docs/env-abi.md goes through it.
  *
- *     cc -std=c11 -O3 -shared -fPIC -Isrc -o meeting.so envs/template/meeting.c
+ *     cc -std=c11 -Wall -O3 -shared -fPIC -Isrc -o meeting.so envs/template/meeting.c
  *     mappo env=./meeting.so env.N=4 */
 #include "env/lane_env.h"
 

@@ -1,6 +1,6 @@
 /* describe.h: what an environment looks like, said call by call: its groups, and for each what agents see and do, number by number. The
- * description owns all memory behind its spec, names included, until description_free. A call that fails (no memory, too many heads) is
- * remembered, and the calls after it do nothing: ask once, with description_finish.
+ * description owns its memory, names of numbers included, until description_free; other names, and units, have to live as long. A call that
+ * fails (no memory, too many heads) is remembered, and the calls after it do nothing: ask once, with description_finish.
  *
  *     describe_group(d, "agent", 3, 0, MAPPO_SHARED_REWARD);
  *     describe_number(d, DESCRIBE_OBS, "m", -1, 1, "own place");       one more number of the observation

@@ -30,6 +30,7 @@
 #ifndef MAPPO_ENV_LANE_ENV_H
 #define MAPPO_ENV_LANE_ENV_H
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,12 +92,15 @@ static inline void lane_env_destroy(struct lane_env *env)
     free(env);
 }
 
-/* Copies of `bytes`, all 0 but for their generators at `rng`. The spec has been described. */
-static inline int lane_env_create(struct lane_env *env, const struct mappo_env_config *config, size_t bytes, size_t rng,
+/* Copies of `bytes`, all 0 but for their generators at `rng`. The spec has been described; `groups` is the line's GROUPS. */
+static inline int lane_env_create(struct lane_env *env, const struct mappo_env_config *config, int groups, size_t bytes, size_t rng,
                                   struct mappo_env_error *error)
 {
     const char *fault = description_finish(&env->description);
     if (fault) return lane_refuse(error, "%s", fault);
+    if (env->description.spec.groups > groups)
+        return lane_refuse(error, "it describes %d groups, its line LANE_ENV or LANE_PLUGIN says %d; that must be the most it describes",
+                           env->description.spec.groups, groups);
     env->description.spec.snapshot_bytes = bytes;
     env->stride = (bytes + 7) & ~(size_t)7;
     env->envs = config->envs;
@@ -209,6 +213,18 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
 #define LANE_HOOK_check(NAME)         .check = NAME##_check,
 #define LANE_HOOK_on_host(NAME)       .on_host = NAME##_on_host,
 
+/* How many of them observe: a term each. */
+#define LANE_SEES_(NAME)
+#define LANE_SEES_observe(NAME)       +1
+#define LANE_SEES_observe_agent(NAME) +1
+#define LANE_SEES_usual(NAME)
+#define LANE_SEES_bytes(NAME)
+#define LANE_SEES_sound(NAME)
+#define LANE_SEES_script(NAME)
+#define LANE_SEES_draw(NAME)
+#define LANE_SEES_check(NAME)
+#define LANE_SEES_on_host(NAME)
+
 /* What the descriptor has of them. */
 #define LANE_CALL_(NAME)
 #define LANE_CALL_observe(NAME)
@@ -230,6 +246,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
 #endif
 
 #define LANE_LOOPS(NAME, GROUPS, HOOKS)                                                                                                    \
+    static_assert(0 LANE_EACH(LANE_SEES, NAME, HOOKS) > 0, #NAME " needs the word observe or observe_agent");                              \
     struct NAME##_env {                                                                                                                    \
         struct lane_env base;                                                                                                              \
         struct NAME##_rules rules;                                                                                                         \
@@ -324,7 +341,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         if (!rc) {                                                                                                                         \
             const size_t bytes = NAME##_env_hooks.bytes ? NAME##_env_hooks.bytes(&env->rules) : sizeof(struct NAME);                       \
             NAME##_describe(&env->base.description, &env->rules);                                                                          \
-            rc = lane_env_create(&env->base, config, bytes, offsetof(struct NAME, rng), error);                                            \
+            rc = lane_env_create(&env->base, config, GROUPS, bytes, offsetof(struct NAME, rng), error);                                    \
         }                                                                                                                                  \
         if (rc) {                                                                                                                          \
             NAME##_env_destroy(env);                                                                                                       \

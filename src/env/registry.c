@@ -18,6 +18,12 @@ static const struct mappo_env *const built_in[] = {
 #include "envs/envs.def"
 };
 
+/* By the list; a descriptor that is of another id is a mistake in its file. */
+static const char *const listed[] = {
+#define ENV(suite, name, kernels) #suite "/" #name,
+#include "envs/envs.def"
+};
+
 /* Arrays with one entry more, which ends them. */
 #define ALSO(...)     ((const char *const[]){__VA_ARGS__, NULL})
 #define SETTINGS(...) ((const struct env_option[]){__VA_ARGS__, {NULL, NULL}})
@@ -106,11 +112,26 @@ static const char *nearest_name(const char *name)
     return text_nearest(name, names.name, names.count);
 }
 
+/* A line of the list whose environment, or a variant's, is of another id. */
+static const char *misnamed(const char *name)
+{
+    for (int i = 0; i < BUILT_IN; i++)
+        if (strcmp(listed[i], name) == 0) return built_in[i]->id;
+    return NULL;
+}
+
 int registry_find(const char *name, const struct mappo_env **env, struct error *err)
 {
     const struct env_variant *variant = registry_variant(name);
-    *env = find_built_in(variant ? variant->base : name);
+    const char *id = variant ? variant->base : name;
+    *env = find_built_in(id);
     if (*env) return 0;
+    const char *says = misnamed(id);
+    if (says)
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\" of envs/envs.def says .id = \"%s\" in envs/%s.c; make them the same",
+                         id, says, id);
+    if (variant)
+        return error_set(err, EXIT_ENVIRONMENT, "variant \"%s\" of envs/envs.def is of \"%s\", which is no environment's id", name, id);
     if (plugin_is_path(name)) return plugin_open(name, env, err);
     const char *near = nearest_name(name);
     if (near) return error_set(err, EXIT_USAGE, "unknown environment \"%s\"; did you mean \"%s\"? (mappo envs lists them)", name, near);

@@ -207,7 +207,7 @@ is differences_stand_in_one_column 1 "$("$MAPPO" inspect plain m | sed -n '/^  \
 commands=$(sed -n -E 's/^(    )?((mpirun -n [0-9]+ +)?[a-z.\/]*mappo( [^#]*[^# ])?)( *#.*)?$/\2/p' "$ROOT"/README.md "$ROOT"/docs/*.md "$ROOT"/docs/zh/*.md |
     grep -v '^mappo checkpoint' | sort -u)
 is the_documentation_holds_commands yes "$([ "$(wc -l <<<"$commands")" -gt 20 ] && echo yes || wc -l <<<"$commands")"
-is all_begin_with_the_programs_path "" "$(grep -vE '(^| )(\./)?build/mappo( |$)' <<<"$commands")"
+is all_begin_with_the_programs_path "" "$(grep -vE '(^| )(\./)?build/(emulated/)?mappo( |$)' <<<"$commands")"
 refused=""
 while read -r line; do
     read -ra words <<<"${line#*mappo}"

@@ -103,6 +103,7 @@ static void what_cannot_be_made_is_said(void **state)
     refused(3, 5, 1, 0, "it describes too many heads");
     refused(3, 1, MAPPO_MAX_GROUPS + 1, 0, "it describes too many groups");
     refused(3, 1, 1, 1, "it describes spaces before their group");
+    refused(3, 1, 2, 0, "it describes 2 groups, its line LANE_ENV or LANE_PLUGIN says 1; that must be the most it describes");
 }
 
 /* Every call, in one group: kinds, names and bounds; what is at its default is left out. */

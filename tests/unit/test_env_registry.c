@@ -38,6 +38,18 @@ static void upstream_names_lead_to_the_environment(void **state)
     }
 }
 
+static void a_line_of_the_list_is_the_id_in_its_file(void **state)
+{
+    (void)state;
+    static const char *const listed[] = {
+#define ENV(suite, name, kernels) #suite "/" #name,
+#include "envs/envs.def"
+    };
+    for (int i = 0; i < registry_count(); i++)
+        if (strcmp(registry_at(i)->id, listed[i]) != 0)
+            fail_msg("envs/envs.def lists %s, but envs/%s.c says .id = \"%s\"", listed[i], listed[i], registry_at(i)->id);
+}
+
 static void no_name_stands_for_two_environments(void **state)
 {
     (void)state;
@@ -500,6 +512,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(upstream_names_lead_to_the_environment),
+        cmocka_unit_test(a_line_of_the_list_is_the_id_in_its_file),
         cmocka_unit_test(no_name_stands_for_two_environments),
         cmocka_unit_test(every_variant_is_one_of_its_environment),
         cmocka_unit_test(a_variant_is_its_base_with_options),
