@@ -123,12 +123,17 @@ int metrics_open(struct metrics *m, const char *folder, int64_t offset, int64_t 
     return 0;
 }
 
+static void say_cut(const struct metrics *m)
+{
+    warn("%s was cut while the run writes it: the lines before are lost", m->path);
+}
+
 /* Lines that somebody took out of the file: it goes on behind what is left. */
 static void look_at_size(struct metrics *m)
 {
     struct stat now;
     if (fstat(fileno(m->file), &now) || now.st_size >= m->whole) return;
-    warn("%s was cut to %lld bytes while the run writes it: the lines before are lost", m->path, (long long)now.st_size);
+    say_cut(m);
     m->whole = (off_t)lines_up_to(m->file, (int64_t)now.st_size, INT64_MAX);
     if (ftruncate(fileno(m->file), m->whole)) warn("%s: can't be cut back to whole lines: %s", m->path, strerror(errno));
     fseek(m->file, 0, SEEK_END);
@@ -279,7 +284,9 @@ static void end_line(struct metrics *m)
     FILE *out = m->file;
     /* A person may follow the file; one small write an update costs nothing. Half a line of a full disk is taken back. */
     if (fflush(out) == 0 && !ferror(out)) {
-        m->whole = ftello(out);
+        const off_t end = ftello(out);
+        if (end < m->whole) say_cut(m); /* between the look and this line, which stands alone now */
+        m->whole = end;
         return;
     }
     m->lost = errno;
