@@ -264,34 +264,41 @@ static void cpu_train(struct backend *backend, const struct train_pass *pass, in
     }
 }
 
-static void cpu_act(struct backend *backend, const struct act_pass *pass, int passes)
+/* What is done with all rows of a batch: `work` on rows [from, to) of a pass, with scratch of scratch_size. */
+static void by_row_tiles(struct backend *backend, const struct batch *batch, size_t scratch_size, const void *pass,
+                         void (*work)(const struct cpu *cpu, const void *pass, void *scratch, int from, int to))
 {
     struct cpu *cpu = cpu_of(backend);
-    for (int p = 0; p < passes; p++) {
-        const int rows = batch_units(&pass[p].batch) * pass[p].batch.rows, tiles = tile_count(cpu, rows), r = cpu->kernels->tile_rows;
-        reserve_work(cpu, cpu->kernels->act_size(pass[p].dist));
-        const int threads = threads_for(backend, rows);
+    const int rows = batch_units(batch) * batch->rows, tiles = tile_count(cpu, rows), r = cpu->kernels->tile_rows;
+    reserve_work(cpu, scratch_size);
+    const int threads = threads_for(backend, rows);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-        for (int tile = 0; tile < tiles; tile++) {
-            const int end = (tile + 1) * r;
-            cpu->kernels->act(&pass[p], cpu->work[thread_number()], tile * r, end < rows ? end : rows);
-        }
+    for (int tile = 0; tile < tiles; tile++) {
+        const int end = (tile + 1) * r;
+        work(cpu, pass, cpu->work[thread_number()], tile * r, end < rows ? end : rows);
     }
+}
+
+static void act_rows(const struct cpu *cpu, const void *pass, void *scratch, int from, int to)
+{
+    cpu->kernels->act(pass, scratch, from, to);
+}
+
+static void evaluate_rows(const struct cpu *cpu, const void *pass, void *scratch, int from, int to)
+{
+    cpu->kernels->evaluate(pass, scratch, from, to);
+}
+
+static void cpu_act(struct backend *backend, const struct act_pass *pass, int passes)
+{
+    for (int p = 0; p < passes; p++)
+        by_row_tiles(backend, &pass[p].batch, cpu_of(backend)->kernels->act_size(pass[p].dist), &pass[p], act_rows);
 }
 
 static void cpu_evaluate(struct backend *backend, const struct evaluate_pass *pass, int passes)
 {
-    struct cpu *cpu = cpu_of(backend);
-    for (int p = 0; p < passes; p++) {
-        const int rows = batch_units(&pass[p].batch) * pass[p].batch.rows, tiles = tile_count(cpu, rows), r = cpu->kernels->tile_rows;
-        reserve_work(cpu, cpu->kernels->act_size(pass[p].dist));
-        const int threads = threads_for(backend, rows);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-        for (int tile = 0; tile < tiles; tile++) {
-            const int end = (tile + 1) * r;
-            cpu->kernels->evaluate(&pass[p], cpu->work[thread_number()], tile * r, end < rows ? end : rows);
-        }
-    }
+    for (int p = 0; p < passes; p++)
+        by_row_tiles(backend, &pass[p].batch, cpu_of(backend)->kernels->act_size(pass[p].dist), &pass[p], evaluate_rows);
 }
 
 /* ---- whole rollouts and flat vectors: too little work for threads, except GAE of many environments ----------------------------------- */
