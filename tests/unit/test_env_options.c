@@ -11,25 +11,9 @@
 #include "base/text.h"
 #include "env/options.h"
 #include "env/registry.h"
-#include "env_batch.h"
-
-static void assert_says(const struct error *err, const char *part)
-{
-    if (!strstr(err->text, part)) fail_msg("\"%s\" does not say \"%s\"", err->text, part);
-}
+#include "env_refusals.h"
 
 /* ---- options ---------------------------------------------------------------------------------------------- */
-
-static int open_with(const char *env, const char *name, const char *value, struct error *err)
-{
-    const struct env_option option[] = {{name, value}};
-    const struct vecenv_config config = {
-        .name = env, .option = option, .options = 1, .envs = 2, .threads = 1, .stream = PHILOX_ENVIRONMENT};
-    struct vecenv *opened;
-    const int rc = vecenv_open(&opened, &config, err);
-    vecenv_close(opened);
-    return rc;
-}
 
 static void bad_options_are_named_with_their_range(void **state)
 {

@@ -19,12 +19,7 @@
 #include "env/options.h"
 #include "env/registry.h"
 #include "env/spec.h"
-#include "env_batch.h"
-
-static void assert_says(const struct error *err, const char *part)
-{
-    if (!strstr(err->text, part)) fail_msg("\"%s\" does not say \"%s\"", err->text, part);
-}
+#include "env_refusals.h"
 
 static void upstream_names_lead_to_the_environment(void **state)
 {
@@ -205,17 +200,6 @@ static int remove_folder(void **state)
         for (size_t k = 0; k < found.gl_pathc; k++) unlink(found.gl_pathv[k]);
     globfree(&found);
     return rmdir(folder);
-}
-
-static int open_with(const char *env, const char *name, const char *value, struct error *err)
-{
-    const struct env_option option[] = {{name, value}};
-    const struct vecenv_config config = {
-        .name = env, .option = option, .options = 1, .envs = 2, .threads = 1, .stream = PHILOX_ENVIRONMENT};
-    struct vecenv *opened;
-    const int rc = vecenv_open(&opened, &config, err);
-    vecenv_close(opened);
-    return rc;
 }
 
 /* A copy of a plugin under another name, so that each is loaded by itself. */
