@@ -7,6 +7,8 @@
 #ifndef MAPPO_ENV_CALLS_H
 #define MAPPO_ENV_CALLS_H
 
+#include <stdbool.h>
+
 #include "env/mappo_env.h"
 
 void calls_install_handlers(void); /* once, by main: handlers for signals and for exit. Without it calls are only noted. */
@@ -14,6 +16,10 @@ void calls_install_handlers(void); /* once, by main: handlers for signals and fo
 /* What goes on in this thread until calls_leave: environment "<id>" crashed <where>. Both texts must live as long. */
 void calls_enter(const char *id, const char *where);
 void calls_leave(void);
+
+/* `environment "<id>" is in its step()`, of any thread that is in a call now; false: none is. Takes no lock and allocates nothing: for the
+ * watchdog. */
+bool calls_describe(char *text, size_t size);
 
 int call_create(const struct mappo_env *env, const struct mappo_env_config *config, void **self, struct mappo_env_error *error);
 void call_destroy(const struct mappo_env *env, void *self);
