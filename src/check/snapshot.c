@@ -68,7 +68,7 @@ static bool restore_all(struct check_batch *batch, const struct guarded *snapsho
         if (!rc) continue;
         error.text[sizeof error.text - 1] = '\0';
         check->shared->causes |= CAUSE_REFUSED;
-        check_fault(check, KIND_ONCE, 0, "restore() of %s refuses a snapshot that was just taken (environment %d): %s", which, e,
+        check_fault(check, KIND_ONCE, 0, "%s refuses a snapshot that was just taken (environment %d): %s", which, e,
                     error.text[0] ? error.text : "it did not say why");
         return false;
     }
@@ -114,8 +114,11 @@ void check_snapshot_stage(struct check *check)
                "generator?)"))
         return;
     if (!check_batch_open(check, &fresh, &config) || !restore_all(&fresh, snapshot, "a new instance")) return;
-    if (go_on(&fresh, from, "observe() after restore() of a new instance shows something else than before",
-              "a new instance that was restored has another future: the snapshot leaves something out that create() or reset() makes"))
+    char future[256];
+    text_format(future, sizeof future,
+                "a new instance that was restored has another future: the snapshot leaves something out that %s or reset() makes",
+                check_word(check, "create()"));
+    if (go_on(&fresh, from, "observe() after restore() of a new instance shows something else than before", future))
         check_batch_close(&fresh);
 }
 
@@ -166,7 +169,7 @@ void check_memory_stage(struct check *check)
     for (int k = 0; k < TIMES; k++)
         if (!play_some(check, 1, false)) return;
     const double left = (bytes_in_use() - before) / TIMES;
-    if (left >= 1) check_warning(check, "destroy() leaves about %.0f bytes that create() or steps took", left);
+    if (left >= 1) check_warning(check, "destroy() leaves about %.0f bytes that %s or steps took", left, check_word(check, "create()"));
     if (open_files() > files) check_warning(check, "destroy() leaves files open");
 }
 

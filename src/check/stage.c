@@ -75,12 +75,21 @@ void check_is_thread(struct check *check, int thread)
     sigaltstack(&stack, NULL);
 }
 
+const char *check_word(const struct check *check, const char *call)
+{
+    const char *called = !strcmp(call, "create()")    ? check->env->called.create
+                         : !strcmp(call, "spec()")    ? check->env->called.spec
+                         : !strcmp(call, "restore()") ? check->env->called.restore
+                                                      : NULL;
+    return called ? called : call;
+}
+
 void check_enter(struct check *check, const char *call, int32_t lo, int32_t hi, int64_t step)
 {
     here->lo = lo;
     here->hi = hi;
     here->step = step;
-    here->call = call;
+    here->call = check_word(check, call);
     check->shared->calls++;
 }
 

@@ -87,9 +87,13 @@ static bool step_both(struct check_batch *batch, void *with)
 void check_beside_stage(struct check *check)
 {
     struct check_batch other;
-    struct again again = again_usual(check, "an instance plays another episode where a second one steps beside it: they share state (a "
-                                            "global or static variable); keep all of it "
-                                            "in what create() makes");
+    char fault[256];
+    text_format(
+        fault, sizeof fault,
+        "an instance plays another episode where a second one steps beside it: they share state (a global or static variable); keep "
+        "all of it in %s",
+        check->env->called.state ? check->env->called.state : "what create() makes");
+    struct again again = again_usual(check, fault);
     again.cause = CAUSE_GLOBAL;
     again.before = step_both;
     again.with = &other;
@@ -133,20 +137,23 @@ void check_keys_stage(struct check *check)
     bool alike = true;
     for (int e = 1; e < CHECK_ENVS; e++) alike = alike && usual[e] == usual[0];
     const bool same_seed = !memcmp(usual, seed, sizeof usual), same_stream = !memcmp(usual, stream, sizeof usual);
-    static const char key[] = "a generator is keyed by config->seed, config->stream and config->first_env + e";
+    /* Rules have a generator that was started for them. */
+    const char *key = check->env->called.state
+                          ? "rng is started once for each copy, of seed, stream and index: reset() and step() draw from "
+                            "it and set it to nothing else (no memset of the whole state)"
+                          : "a generator is keyed by config->seed, config->stream and config->first_env + e";
     if (alike && same_seed && same_stream) {
         if (check->shared->causes & CAUSE_REFUSED) return; /* an overwritten generator is refused, too */
         check_warning(check, "nothing in it is random: under the same actions all environments and all seeds play the same episodes");
         return;
     }
-    if (alike)
-        check_fault(check, KIND_ONCE, 0,
-                    "all environments of a batch play the same episodes under the same actions: their index is not in the key; %s", key);
-    if (same_seed) check_fault(check, KIND_ONCE, 0, "all seeds play the same episodes: the seed is not in the key; %s", key);
-    if (same_stream)
-        check_fault(check, KIND_ONCE, 0,
-                    "evaluations play the very episodes of training (streams %d and %d): the stream is not in the key; %s",
-                    PHILOX_ENVIRONMENT, PHILOX_EVALUATION, key);
+    const char *fault = alike ? "all environments of a batch play the same episodes under the same actions: their index is not in the key"
+                        : same_stream
+                            ? same_seed ? "all seeds play the same episodes, evaluations included: neither seed nor stream is in the key"
+                                        : "evaluations play the very episodes of training: the stream is not in the key"
+                        : same_seed ? "all seeds play the same episodes: the seed is not in the key"
+                                    : NULL;
+    if (fault) check_fault(check, KIND_ONCE, 0, "%s; %s", fault, key);
 }
 
 /* ---- ranges, threads, shards --------------------------------------------------------------------------------------------------------- */

@@ -133,6 +133,8 @@ void check_stage(struct check *check, const char *name, stage_function *function
 void check_fault(struct check *check, enum kind kind, int array, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void check_warning(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What messages call a function of the descriptor: its author's word for it. */
+const char *check_word(const struct check *check, const char *call);
 void check_enter(struct check *check, const char *call, int32_t lo, int32_t hi, int64_t step);
 void check_leave(struct check *check);
 void check_is_thread(struct check *check, int thread); /* where the calling thread notes what it does */

@@ -20,6 +20,7 @@ enum { THREADS_MOST = 1024 /* train.threads */ };
 struct call {
     _Alignas(64) _Atomic(const char *) id;
     _Atomic(const char *) where; /* NULL: in none */
+    char word[128];              /* room for it */
 };
 static struct call of_threads[THREADS_MOST];
 static atomic_int threads;
@@ -146,20 +147,29 @@ static int restore_surroundings(const struct mappo_env *env, const char *folder,
     char after[PATH_MAX];
     if (strcmp(localeconv()->decimal_point, ".") != 0) {
         setlocale(LC_NUMERIC, "C");
-        warn("environment \"%s\": its create() set a locale with another decimal point: set back (LC_NUMERIC=C)", env->id);
+        warn("environment \"%s\": its %s set a locale with another decimal point: set back (LC_NUMERIC=C)", env->id,
+             env->called.create ? env->called.create : "create()");
     }
     if (!*folder || (getcwd(after, sizeof after) && !strcmp(folder, after))) return 0;
     text_format(error->text, sizeof error->text,
-                "its create() left another working directory: names of files mean other files there; "
-                "it must change back");
+                "its %s left another working directory: names of files mean other files there; it must change back",
+                env->called.create ? env->called.create : "create()");
     return -1;
+}
+
+/* Where the author has another word for a function than mappo_env.h. */
+static void enter_called(const struct mappo_env *env, const char *called, const char *usual)
+{
+    if (!now) list_thread();
+    text_format(now->word, sizeof now->word, "in its %s", called ? called : usual);
+    calls_enter(env->id, now->word);
 }
 
 int call_create(const struct mappo_env *env, const struct mappo_env_config *config, void **self, struct mappo_env_error *error)
 {
     char folder[PATH_MAX];
     if (!getcwd(folder, sizeof folder)) folder[0] = '\0';
-    calls_enter(env->id, "in its create()");
+    enter_called(env, env->called.create, "create()");
     const int code = leave(env->create(config, self, error));
     return code ? code : restore_surroundings(env, folder, error);
 }
@@ -173,7 +183,7 @@ void call_destroy(const struct mappo_env *env, void *self)
 
 const struct mappo_env_spec *call_spec(const struct mappo_env *env, const void *self)
 {
-    calls_enter(env->id, "in its spec()");
+    enter_called(env, env->called.spec, "spec()");
     const struct mappo_env_spec *spec = env->spec(self);
     calls_leave();
     return spec;
@@ -218,7 +228,7 @@ int call_snapshot(const struct mappo_env *env, const void *self, int32_t e, void
 
 int call_restore(const struct mappo_env *env, void *self, int32_t e, const void *bytes, struct mappo_env_error *error)
 {
-    calls_enter(env->id, "in its restore()");
+    enter_called(env, env->called.restore, "restore()");
     return leave(env->restore(self, e, bytes, error));
 }
 

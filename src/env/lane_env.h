@@ -231,7 +231,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
 #define LANE_CALL_observe_agent(NAME)
 #define LANE_CALL_usual(NAME)
 #define LANE_CALL_bytes(NAME)
-#define LANE_CALL_sound(NAME)
+#define LANE_CALL_sound(NAME)  .called.restore = #NAME "_sound()",
 #define LANE_CALL_script(NAME) .script = NAME##_env_script,
 #define LANE_CALL_draw(NAME)   .draw = NAME##_env_draw,
 #define LANE_CALL_check(NAME)
@@ -439,7 +439,10 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
                                          .snapshot = NAME##_env_snapshot,                                                                  \
                                          .restore = NAME##_env_restore,                                                                    \
                                          .observe = NAME##_env_observe,                                                                    \
-                                         LANE_EACH(LANE_CALL, NAME, HOOKS).device = NAME##_env_device}
+                                         LANE_EACH(LANE_CALL, NAME, HOOKS).device = NAME##_env_device,                                     \
+                                         .called.create = #NAME "_configure() or " #NAME "_describe()",                                    \
+                                         .called.spec = #NAME "_describe()",                                                               \
+                                         .called.state = "struct " #NAME}
 
 #define LANE_PLUGIN(NAME, GROUPS, HOOKS, ...)                                                                                              \
     LANE_EXPORT const uint32_t mappo_env_abi;                                                                                              \

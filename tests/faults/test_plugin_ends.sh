@@ -48,6 +48,9 @@ hangs create "opening environments and learner" 1
 hangs reset "starting the environments" 1
 hangs step "collecting a rollout" 1
 hangs step "collecting a rollout" 4
+small[0]=env=${PLUGIN%/*}/plugin_of_rules.so
+check "rules_are_called_what_their_author_calls_them" "3 1" \
+    "$(told 'environment "test/rules" ended the program in its rover_configure\(\) or rover_describe\(\) with exit\(\)' "$MAPPO" env.fault=exits_in_configure)"
 # ---- what belongs to the whole process ----
 ends=$PLUGIN PLUGIN=${PLUGIN%/*}/plugin_with_nonsense.so
 small[0]=env=$PLUGIN
