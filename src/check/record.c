@@ -300,7 +300,7 @@ void check_final_stage(struct check *check)
     for (int g = -1; g < check->spec->groups; g++)
         for (int k = 0; k < 2; k++) {
             const int sight = array_named(check, k ? "state" : "obs", g), final = array_named(check, k ? "final_state" : "final_obs", g);
-            if (final >= 0 && check->shared->said[KIND_UNWRITTEN][final / 64] & 1ull << final % 64) continue;
+            if (final >= 0 && check_said(check, KIND_UNWRITTEN, final)) continue;
             if (sight >= 0) pair[pairs][0] = sight, pair[pairs++][1] = final;
         }
     for (int p = 0; p < pairs; p++) look_at_finals(check, pair[p][0], pair[p][1]);

@@ -43,11 +43,15 @@ static void add(struct check *check, bool is_warning, const char *format, va_lis
     shared->findings++;
 }
 
+bool check_said(const struct check *check, enum kind kind, int array)
+{
+    return check->shared->said[kind][array / 64] >> array % 64 & 1;
+}
+
 void check_fault(struct check *check, enum kind kind, int array, const char *format, ...)
 {
-    uint64_t *said = &check->shared->said[kind][array / 64];
-    if (kind != KIND_ONCE && *said & 1ull << array % 64) return;
-    *said |= 1ull << array % 64;
+    if (kind != KIND_ONCE && check_said(check, kind, array)) return;
+    check->shared->said[kind][array / 64] |= 1ull << array % 64;
     va_list list;
     va_start(list, format);
     add(check, false, format, list);

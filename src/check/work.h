@@ -83,7 +83,8 @@ struct check_shared {
     unsigned causes;
     int findings;
     struct check_finding finding[CHECK_FINDINGS];
-    uint64_t said[KINDS][2]; /* bit of an array */
+    uint64_t said[KINDS][2];         /* bit of an array */
+    int32_t unwritten[CHECK_ARRAYS]; /* agent whose row of the array was said to be unwritten */
     int regions;
     struct region region[REGIONS];
 
@@ -131,6 +132,7 @@ typedef void stage_function(struct check *check);
 void check_stage(struct check *check, const char *name, stage_function *function);
 
 void check_fault(struct check *check, enum kind kind, int array, const char *format, ...) __attribute__((format(printf, 4, 5)));
+bool check_said(const struct check *check, enum kind kind, int array);
 void check_warning(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What messages call a function of the descriptor: its author's word for it. */

@@ -17,6 +17,9 @@ FAULT(no_choice, "the mask of agent 0 of group \"walker\", which acts, allows no
 FAULT(unshared_reward, "the reward of agent 1 of group \"walker\" is not that of agent 0")
 FAULT(wrong_state, "state is not all observations one after the other")
 FAULT(undeclared_active, "active of group \"watcher\" is written although its flag (MAPPO_HAS_ACTIVE) is not set")
+FAULT(no_flag_mask, "act_mask of group \"walker\" is written although its flag (MAPPO_HAS_MASK) is not set")
+FAULT(mask_forgotten, "act_mask of group \"walker\" is not written (environment 0, agent 0, number 0, after reset())")
+FAULT(many_actions, "by the spec the group has 2 agents, and the array 5 numbers for each")
 FAULT(ends_again, "terminated of group \"walker\" is 1 again while the agent stays away")
 /* ends of episodes */
 FAULT(too_long, "its episode goes on beyond max_steps = 12")

@@ -11,3 +11,11 @@ FAULT(
     "neither seed nor stream is in the key; rng is started once for each copy, of seed, stream and index: reset() and step() draw from it")
 FAULT(sound_refuses, "refuses a snapshot that was just taken (environment 7): the snapshot holds a state that cannot be")
 FAULT(sound_crashes, "crashed in its rover_sound()")
+/* what leads to much else, and is said once */
+FAULT(mask_forgotten, "act_mask of group \"rover\" is not written")
+FAULT(no_flag_mask, "act_mask of group \"rover\" is written although its flag (MAPPO_HAS_MASK) is not set")
+FAULT(many_actions, "act_mask of group \"rover\" is not written")
+FAULT(two_heads, "act_mask of group \"rover\" is not written")
+FAULT(many_agents, "obs of group \"rover\" is not written")
+FAULT(few_numbers, "behind the end of obs of group \"rover\"")
+FAULT(few_agents, "behind the end of act_mask of group \"rover\"")

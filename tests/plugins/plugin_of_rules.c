@@ -65,7 +65,12 @@ MAPPO_FN int rover_step(struct rover *w, const struct rover_rules *rules, const 
 MAPPO_FN void rover_observe(const struct rover *w, const struct rover_rules *rules, const struct rule_io *io)
 {
     float *obs = io->group[0].obs;
-    (void)rules;
+    uint8_t *mask = rules->fault == fault_mask_forgotten ? NULL : io->group[0].act_mask;
+    for (int i = 0; i < ROVERS && mask; i++, mask += MOVES) {
+        mask[0] = w->cell[i] > 0;
+        mask[1] = 1;
+        mask[2] = w->cell[i] < ROAD - 1;
+    }
     for (int i = 0; i < ROVERS && obs; i++, obs += OBS) {
         obs[0] = weight[w->cell[i]] / ROAD;
         obs[1] = (float)(w->cell[1 - i] - w->cell[i]) / ROAD;
@@ -89,11 +94,14 @@ static void rover_describe(struct description *d, const struct rover_rules *rule
     if (fault == fault_crashes_in_describe) *nowhere = 1;
     if (fault == fault_prints_in_describe) puts("a word");
     d->spec.max_steps = MAX_STEPS;
-    describe_group(d, "rover", ROVERS, 0, 0);
+    describe_group(d, "rover", ROVERS, 0, fault == fault_no_flag_mask ? 0 : MAPPO_HAS_MASK);
     describe_number(d, DESCRIBE_OBS, NULL, fault == fault_wrong_bounds ? 2 : 0, 1, "own cell");
     describe_number(d, DESCRIBE_OBS, NULL, -1, 1, "other cell, relative");
-    describe_number(d, DESCRIBE_OBS, NULL, 0, 1, "hole");
-    describe_choice(d, DESCRIBE_ACT, MOVES, 0, NULL);
+    if (fault != fault_few_numbers) describe_number(d, DESCRIBE_OBS, NULL, 0, 1, "hole");
+    describe_choice(d, DESCRIBE_ACT, fault == fault_many_actions ? MOVES + 2 : MOVES, 0, NULL);
+    if (fault == fault_two_heads) describe_choice(d, DESCRIBE_ACT, MOVES, 0, NULL);
+    if (fault == fault_many_agents) d->spec.group[0].agents++;
+    if (fault == fault_few_agents) d->spec.group[0].agents--;
 }
 
 static int rover_sound(const struct rover *w, const struct rover_rules *rules)

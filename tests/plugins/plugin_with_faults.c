@@ -44,7 +44,7 @@ enum {
 static const struct mappo_option options[] = {{"fault", MAPPO_OPTION_CHOICE, "none", 0, 0, faults, "what is wrong"},
                                               {"max_steps", MAPPO_OPTION_INT, "12", 1, 1000, NULL, "steps of an episode"},
                                               {NULL, 0, NULL, 0, 0, NULL, NULL}};
-static const int32_t moves = MOVES, first_move = 5, three = 3;
+static const int32_t moves = MOVES, many_moves = MOVES + 2, first_move = 5, three = 3;
 static const float low[2] = {0, -1}, high[2] = {1, 1};
 static const struct mappo_info infos[2] = {{"distance", "cells", "between the walkers", 0}, {"met", "episodes", "in which they met", 1}};
 
@@ -90,14 +90,16 @@ static void describe(struct env *env)
     spec->state_is_all_obs = env->fault == fault_wrong_state;
     spec->state_size = spec->state_is_all_obs ? ALL_OBS : STATE;
     spec->snapshot_bytes = sizeof(struct copy) + 4 * (env->fault == fault_snapshot_too_short) - 4 * (env->fault == fault_snapshot_too_long);
-    *walkers = (struct mappo_group){.name = "walker",
-                                    .agents = WALKERS,
-                                    .flags = MAPPO_HAS_MASK | MAPPO_HAS_ACTIVE | MAPPO_SHARED_REWARD,
-                                    .obs_heads = 2,
-                                    .act_heads = 1};
+    *walkers =
+        (struct mappo_group){.name = "walker",
+                             .agents = WALKERS,
+                             .flags = (env->fault == fault_no_flag_mask ? 0 : MAPPO_HAS_MASK) | MAPPO_HAS_ACTIVE | MAPPO_SHARED_REWARD,
+                             .obs_heads = 2,
+                             .act_heads = 1};
     walkers->obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = 2, .low = low, .high = high};
     walkers->obs[1] = (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = &three};
     walkers->act[0] = (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = &moves, .start = &first_move};
+    if (env->fault == fault_many_actions) walkers->act[0].n = &many_moves;
     *watcher = (struct mappo_group){.name = "watcher", .agents = 1, .team = 1, .obs_heads = 2, .act_heads = 1};
     watcher->obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = 2};
     watcher->obs[1] = (struct mappo_space){.kind = MAPPO_MULTI_BINARY, .size = 2};
@@ -207,7 +209,7 @@ static void show(const struct env *env, int32_t e, const struct mappo_env_io *io
         io->state ? io->state + e * env->spec.state_size : NULL);
     if (second && env->fault == fault_unwritten_obs) *second = left;
     for (int a = 0; a < WALKERS; a++) {
-        uint8_t *mask = walkers->act_mask ? walkers->act_mask + (e * WALKERS + a) * MOVES : NULL;
+        uint8_t *mask = walkers->act_mask && env->fault != fault_mask_forgotten ? walkers->act_mask + (e * WALKERS + a) * MOVES : NULL;
         if (walkers->active) walkers->active[e * WALKERS + a] = (uint8_t)is_active(w, a);
         for (int k = 0; mask && k < MOVES; k++) mask[k] = k != w->cell[a] % 3 && !(a == 0 && strikes(env, fault_no_choice, w));
     }
