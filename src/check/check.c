@@ -27,6 +27,7 @@ static const struct {
     {"inactive agents", check_inactive_stage, CAUSE_CHANCE},
     {"final observations", check_final_stage, CAUSE_CHANCE},
     {"snapshots", check_snapshot_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT | CAUSE_OBSERVE},
+    {"damaged snapshots", check_damage_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT | CAUSE_OBSERVE | CAUSE_SNAPSHOT},
     {"generators", check_keys_stage, CAUSE_CHANCE | CAUSE_GLOBAL},
     {"the script", check_script_stage, CAUSE_CHANCE},
     {"drawing", check_draw_stage, CAUSE_CHANCE},

@@ -231,6 +231,15 @@ static void look_at_array(struct check_batch *batch, int i, int32_t e, bool step
     if (check_is(array, "obs") || check_is(array, "final_obs")) look_at_observations(batch, i, e);
 }
 
+void check_look_at_numbers(struct check_batch *batch, int32_t e, bool stepped)
+{
+    const struct check *check = batch->check;
+    for (int i = 0; i < check->arrays; i++)
+        if (check_is(&check->array[i], "ep_end") && stepped) look_at_elements(batch, i, e);
+    for (int i = 0; i < check->arrays; i++)
+        if (check_is_there(&check->array[i], stepped, stepped && batch->io.ep_end[e])) look_at_elements(batch, i, e);
+}
+
 static int look_at_end(struct check_batch *batch, const struct verifier *verifier, int32_t e, int64_t *length)
 {
     struct mappo_env_error error;

@@ -33,7 +33,9 @@ static void add(struct check *check, bool is_warning, const char *format, va_lis
     if (shared->findings == CHECK_FINDINGS) return;
     struct check_finding *finding = &shared->finding[shared->findings];
     char text[1024];
-    vsnprintf(text, sizeof text, format, list);
+    text_format(text, sizeof text, "%s", shared->after);
+    const size_t after = strlen(text);
+    vsnprintf(text + after, sizeof text - after, format, list);
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
     finding->is_warning = is_warning;
@@ -50,11 +52,13 @@ bool check_said(const struct check *check, enum kind kind, int array)
 
 void check_fault(struct check *check, enum kind kind, int array, const char *format, ...)
 {
+    const bool follows = check->shared->after[0];
+    if (follows) kind = KIND_DAMAGE, array = 0;
     if (kind != KIND_ONCE && check_said(check, kind, array)) return;
     check->shared->said[kind][array / 64] |= 1ull << array % 64;
     va_list list;
     va_start(list, format);
-    add(check, false, format, list);
+    add(check, follows && check->shared->after_is_advice, format, list);
     va_end(list);
 }
 
@@ -261,6 +265,7 @@ void check_stage(struct check *check, const char *name, stage_function *function
     shared->done = false;
     shared->crash.number = 0;
     shared->hint = NULL;
+    shared->after[0] = '\0';
     shared->regions = 0;
     memset(shared->place, 0, sizeof shared->place);
     check->output = memfd_create("output of an environment", MFD_CLOEXEC);

@@ -40,7 +40,8 @@ enum cause {
     CAUSE_SHARD = 16,
     CAUSE_RESET = 32,
     CAUSE_OBSERVE = 64,
-    CAUSE_REFUSED = 128 /* a snapshot that was just taken */
+    CAUSE_REFUSED = 128, /* a snapshot that was just taken */
+    CAUSE_SNAPSHOT = 256
 };
 
 /* One line for each of these, or one for each array. */
@@ -62,6 +63,7 @@ enum kind {
     KIND_FINAL,
     KIND_ABSENT,
     KIND_RANDOM,
+    KIND_DAMAGE,
     KIND_SURROUNDINGS, /* + what of them */
     KINDS = KIND_SURROUNDINGS + 16
 };
@@ -80,6 +82,8 @@ struct check_shared {
     } crash;
     bool done;                 /* the stage came to its end */
     const char *volatile hint; /* what a crash in this stage may come from; NULL = unknown */
+    char after[256];           /* what led to all that is found now, which is one fault, or advice only; "" = nothing did */
+    bool after_is_advice;
     unsigned causes;
     int findings;
     struct check_finding finding[CHECK_FINDINGS];
@@ -214,13 +218,16 @@ void check_where(const struct check_array *array, int64_t env, size_t at, int64_
 /* Environments [lo, hi). Faults are reported and, in the arrays, corrected. lengths [envs]: steps of the episodes that run. Returns how
  * many ended. */
 int check_looks(struct check_batch *batch, int32_t lo, int32_t hi, bool stepped, int64_t *lengths);
+/* One environment: only that what is to be written is written, as numbers and flags. */
+void check_look_at_numbers(struct check_batch *batch, int32_t e, bool stepped);
 /* Actions of a script. */
 void check_look_at_actions(struct check_batch *batch, const struct guarded *act_int, const struct guarded *act_real);
 
 /* ---- the stages (record.c, stages.c, snapshot.c) ----------------------------------------------------------------------------------- */
 
 stage_function check_spec_stage, check_record_stage, check_final_stage, check_repeat_stage, check_beside_stage, check_keys_stage,
-    check_cut_stage, check_threads_stage, check_shard_stage, check_observe_stage, check_snapshot_stage, check_reset_stage,
-    check_unwanted_stage, check_inactive_stage, check_script_stage, check_draw_stage, check_memory_stage, check_speed_stage;
+    check_cut_stage, check_threads_stage, check_shard_stage, check_observe_stage, check_snapshot_stage, check_damage_stage,
+    check_reset_stage, check_unwanted_stage, check_inactive_stage, check_script_stage, check_draw_stage, check_memory_stage,
+    check_speed_stage;
 
 #endif

@@ -71,6 +71,12 @@ FAULT(snapshot_without_generator, "has another future: the snapshot leaves somet
 FAULT(snapshot_without_counter, "an instance that was restored to an earlier state has another future")
 FAULT(snapshot_without_beginning, "a new instance that was restored has another future")
 FAULT(restore_refuses, "refuses a snapshot that was just taken (environment 7): no")
+FAULT(restore_crashes,
+      "were changed) must be refused by restore(), or gone on with; but: crashed in its restore() of environments [3, 4), step")
+FAULT(restore_takes_nan, "were changed) must be refused by restore(), or gone on with; but: obs of group \"watcher\" is NaN")
+FAULT(restore_takes_any,
+      "were changed) must be refused by restore(), or gone on with; but: crashed in its observe() of environments [3, 4)")
+FAULT(restore_spoils_others, "restore() of a damaged snapshot changes other environments: ")
 FAULT(observe_differs, "observe() shows something else than the step before it")
 FAULT(observe_changes, "results differ where observe() is called between steps")
 FAULT(script_out_of_range, "the script's action is outside its space (environment 0, agent 0 of group \"walker\"")

@@ -125,5 +125,7 @@ static void rover_draw(const struct rover *w, const struct rover_rules *rules, c
     for (int i = 0; i < ROVERS; i++) canvas->circle(canvas->self, w->cell[i], 0, 0.4, 0x3366ccffu, 0);
 }
 
-LANE_PLUGIN(rover, 1, (observe, sound, script, draw), .id = "test/rules", .summary = "rules with a fault on request", .version = 1,
-            .option = options);
+#ifndef WORDS
+#define WORDS (observe, sound, script, draw)
+#endif
+LANE_PLUGIN(rover, 1, WORDS, .id = "test/rules", .summary = "rules with a fault on request", .version = 1, .option = options);

@@ -173,6 +173,13 @@ static int strikes(const struct env *env, int64_t fault, const struct copy *w)
     return env->fault == fault && w->rng.index == STRIKE_ENV && w->total == STRIKE_STEP + 1;
 }
 
+static int is_sound(const struct copy *w)
+{
+    int sound = w->wind >= -1 && w->wind <= 2;
+    for (int a = 0; a < WALKERS; a++) sound = sound && w->cell[a] >= 0 && w->cell[a] < RING;
+    return sound;
+}
+
 static void see_walker(const struct env *env, const struct copy *w, int a, float *obs)
 {
     obs[0] = (float)w->cell[a] / (float)RING;
@@ -190,6 +197,8 @@ static void see_watcher(const struct env *env, const struct copy *w, float *obs)
     obs[2] = (float)(w->cell[0] & 1);
     obs[3] = (float)(w->cell[1] & 1);
     if (strikes(env, fault_no_bit, w)) obs[3] = 0.5f;
+    if (env->fault == fault_restore_takes_nan && !is_sound(w)) obs[1] = NAN;
+    if (env->fault == fault_restore_takes_any && !is_sound(w)) *nowhere = 1;
 }
 
 /* Into arrays that begin at this copy; NULL = not wanted. */
@@ -404,6 +413,11 @@ static int restore(void *self, int32_t e, const void *bytes, struct mappo_env_er
     struct copy saved;
     memcpy(&saved, bytes, sizeof saved);
     if (lane_check_generator(&saved.rng, &now, e, error)) return -1;
+    const int sound = is_sound(&saved), fault = (int)env->fault;
+    if (!sound && fault == fault_restore_crashes) *nowhere = 1;
+    if (!sound && fault == fault_restore_spoils_others) env->copy[e + 1].steps++;
+    if (!sound && fault != fault_restore_takes_nan && fault != fault_restore_takes_any)
+        return lane_refuse_copy(error, e, "walkers beside the ring, or a storm");
     env->copy[e] = saved;
     if (env->fault == fault_snapshot_without_generator) env->copy[e].rng = now;
     if (env->fault != fault_restore_refuses) return 0;

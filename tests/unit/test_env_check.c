@@ -156,6 +156,19 @@ static void faults_of_rules_are_named_by_the_words_of_their_author(void **state)
     all_are_named_alone("plugin_of_rules", planted_in_rules, PLANTED_IN_RULES);
 }
 
+/* Damage to the file is nobody's fault, but one word more would keep it out. */
+static void a_look_at_what_is_read_back_is_advised_where_its_lack_does_harm(void **state)
+{
+    (void)state;
+    check_planted("plugin_of_rules_without_sound", "none");
+    if (report.warnings != 1) say_all("without sound");
+    assert_int_equal(report.faults, 0);
+    assert_int_equal(report.warnings, 1);
+    assert_non_null(strstr(report.finding[0].text, "struct rover is taken from a damaged file"));
+    assert_non_null(strstr(report.finding[0].text, "write the word sound"));
+    assert_non_null(strstr(report.finding[0].text, "and then it: "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +177,7 @@ int main(void)
         cmocka_unit_test(other_options_are_sound_too),
         cmocka_unit_test(the_plugins_are_sound_without_a_fault),
         cmocka_unit_test(every_planted_fault_is_named_and_nothing_else),
+        cmocka_unit_test(a_look_at_what_is_read_back_is_advised_where_its_lack_does_harm),
         cmocka_unit_test(faults_of_rules_are_named_by_the_words_of_their_author),
     };
     return cmocka_run_group_tests_name("env_check", tests, NULL, NULL);
