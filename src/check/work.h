@@ -97,6 +97,7 @@ struct check_shared {
     bool has_active;
     int64_t steps, episodes;
     double ns_per_step;
+    char kernels[256]; /* of the report */
 };
 
 /* ---- one array of a step ------------------------------------------------------------------------------------------------------------- */
@@ -223,11 +224,11 @@ void check_look_at_numbers(struct check_batch *batch, int32_t e, bool stepped);
 /* Actions of a script. */
 void check_look_at_actions(struct check_batch *batch, const struct guarded *act_int, const struct guarded *act_real);
 
-/* ---- the stages (record.c, stages.c, snapshot.c) ----------------------------------------------------------------------------------- */
+/* ---- the stages (record.c, stages.c, snapshot.c, kernels.c) ----------------------------------------------------------------------------------- */
 
 stage_function check_spec_stage, check_record_stage, check_final_stage, check_repeat_stage, check_beside_stage, check_keys_stage,
     check_cut_stage, check_threads_stage, check_shard_stage, check_observe_stage, check_snapshot_stage, check_damage_stage,
-    check_reset_stage, check_unwanted_stage, check_inactive_stage, check_script_stage, check_draw_stage, check_memory_stage,
-    check_speed_stage;
+    check_kernels_stage, check_reset_stage, check_unwanted_stage, check_inactive_stage, check_script_stage, check_draw_stage,
+    check_memory_stage, check_speed_stage;
 
 #endif
