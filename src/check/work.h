@@ -200,6 +200,8 @@ void check_batch_poison(struct check_batch *batch, bool sight_only);
 bool check_is(const struct check_array *array, const char *name);
 unsigned char *check_batch_data(const struct check_batch *batch, int array, int32_t e);
 const unsigned char *check_recorded(const struct check *check, int64_t frame, int array, int32_t e); /* e counts from the record's first */
+int check_array_named(const struct check *check, const char *what, int group);                       /* -1: there is none */
+int check_end_of(const struct check *check, int64_t frame, int32_t e);                               /* ep_end of the record */
 bool check_is_there(const struct check_array *array, bool stepped, bool ended);                      /* is it to be written? */
 
 /* The record's frame `frame` against what the batch shows; `fault` is the beginning of the line where they differ. `but` (-1 = none) is an
@@ -221,6 +223,8 @@ void check_where(const struct check_array *array, int64_t env, size_t at, int64_
 int check_looks(struct check_batch *batch, int32_t lo, int32_t hi, bool stepped, int64_t *lengths);
 /* One environment: only that what is to be written is written, as numbers and flags. */
 void check_look_at_numbers(struct check_batch *batch, int32_t e, bool stepped);
+/* All of the record, for one group. */
+void check_look_at_going(struct check *check, int g);
 /* Actions of a script. */
 void check_look_at_actions(struct check_batch *batch, const struct guarded *act_int, const struct guarded *act_real);
 

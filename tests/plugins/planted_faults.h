@@ -21,6 +21,9 @@ FAULT(no_flag_mask, "act_mask of group \"walker\" is written although its flag (
 FAULT(mask_forgotten, "act_mask of group \"walker\" is not written (environment 0, agent 0, number 0, after reset())")
 FAULT(many_actions, "by the spec the group has 2 agents, and the array 5 numbers for each")
 FAULT(ends_again, "terminated of group \"walker\" is 1 again while the agent stays away")
+FAULT(stays_terminated, "terminated of group \"watcher\" stays 1 while the agent acts (environment 0, agent 0, step")
+WARNING(paid_after_end, "agents of group \"walker\" get rewards after terminated = 1 (environment ")
+WARNING(limit_ends_agents, "terminated of group \"watcher\" is 1 for all agents in all episodes that end with MAPPO_TRUNCATED")
 /* ends of episodes */
 FAULT(too_long, "its episode goes on beyond max_steps = 12")
 FAULT(never_ends, "its episode goes on beyond max_steps = 12")

@@ -311,13 +311,16 @@ static void pay(const struct env *env, int32_t e, const struct mappo_env_io *io,
     for (int a = 0; a < WALKERS; a++) {
         if (walkers->reward && env->fault != fault_unwritten_reward) walkers->reward[e * WALKERS + a] = -distance;
         if (walkers->terminated)
-            walkers->terminated[e * WALKERS + a] = end == MAPPO_TERMINATED || (env->fault == fault_ends_again && !is_active(w, a));
+            walkers->terminated[e * WALKERS + a] = end == MAPPO_TERMINATED || (env->fault == fault_ends_again && !is_active(w, a)) ||
+                                                   (env->fault == fault_paid_after_end && a == 1 && w->steps % 6 == 4);
     }
     if (walkers->reward && strikes(env, fault_infinite_reward, w))
         walkers->reward[e * WALKERS] = walkers->reward[e * WALKERS + 1] = INFINITY;
     if (walkers->reward && strikes(env, fault_unshared_reward, w)) walkers->reward[e * WALKERS + 1] += 1;
     if (watcher->reward) watcher->reward[e] = distance;
-    if (watcher->terminated) watcher->terminated[e] = end == MAPPO_TERMINATED;
+    if (watcher->terminated)
+        watcher->terminated[e] = end == MAPPO_TERMINATED || (env->fault == fault_stays_terminated && w->steps > 4) ||
+                                 (env->fault == fault_limit_ends_agents && end);
     if (io->ep_end) io->ep_end[e] = (uint8_t)end;
     if (io->info) {
         io->info[2 * e] = strikes(env, fault_infinite_info, w) ? INFINITY : distance;
