@@ -220,6 +220,12 @@ int call_draw(const struct mappo_env *env, const void *self, int32_t e, const st
     return leave(env->draw(self, e, canvas));
 }
 
+int call_draw_ended(const struct mappo_env *env, const void *self, const struct mappo_canvas *canvas)
+{
+    calls_enter(env->id, "in its draw_ended()");
+    return leave(env->draw_ended(self, canvas));
+}
+
 int call_snapshot(const struct mappo_env *env, const void *self, int32_t e, void *bytes)
 {
     calls_enter(env->id, "in its snapshot()");

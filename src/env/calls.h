@@ -31,6 +31,7 @@ int call_step(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, c
 int call_observe(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io);
 int call_script(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, int32_t *const act_int[], float *const act_real[]);
 int call_draw(const struct mappo_env *env, const void *self, int32_t e, const struct mappo_canvas *canvas);
+int call_draw_ended(const struct mappo_env *env, const void *self, const struct mappo_canvas *canvas);
 int call_snapshot(const struct mappo_env *env, const void *self, int32_t e, void *bytes);
 int call_restore(const struct mappo_env *env, void *self, int32_t e, const void *bytes, struct mappo_env_error *error);
 int call_device(const struct mappo_env *env, void *self, struct mappo_device *out);

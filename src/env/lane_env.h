@@ -154,6 +154,12 @@ static inline int lane_env_device(struct lane_env *env, const void *rules, size_
     return 0;
 }
 
+/* Before copy e is reset. The place behind the only copy keeps how its episode ended, for drawing: several would need a place each. */
+static inline void lane_keep_ended(const struct lane_env *env, int32_t e)
+{
+    if (env->envs == 1) memcpy(lane_state(env, 1), lane_state(env, e), env->stride);
+}
+
 /* Arrays of a player's actions that begin at copy e. */
 static inline void lane_actions_at(const struct lane_env *env, int32_t e, int32_t *const act_int[], float *const act_real[],
                                    int32_t *copy_int[MAPPO_MAX_GROUPS], float *copy_real[MAPPO_MAX_GROUPS])
@@ -233,7 +239,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
 #define LANE_CALL_bytes(NAME)
 #define LANE_CALL_sound(NAME)  .called.restore = #NAME "_sound()",
 #define LANE_CALL_script(NAME) .script = NAME##_env_script,
-#define LANE_CALL_draw(NAME)   .draw = NAME##_env_draw,
+#define LANE_CALL_draw(NAME)   .draw = NAME##_env_draw, .draw_ended = NAME##_env_draw_ended,
 #define LANE_CALL_check(NAME)
 #define LANE_CALL_on_host(NAME)
 
@@ -297,6 +303,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
             struct mappo_env_io lane;                                                                                                      \
             slices_at(&lane, io, &env->strides, GROUPS, e);                                                                                \
+            lane_keep_ended(env, e);                                                                                                       \
             NAME##_reset((struct NAME *)lane_state(env, e), rules);                                                                        \
             NAME##_env_observe_all((const struct NAME *)lane_state(env, e), rules, &env->strides, &lane);                                  \
         }                                                                                                                                  \
@@ -313,6 +320,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
             if (end) {                                                                                                                     \
                 slices_final(&last, &lane, GROUPS);                                                                                        \
                 NAME##_env_observe_all(w, rules, &env->strides, &last);                                                                    \
+                lane_keep_ended(env, e);                                                                                                   \
                 NAME##_reset(w, rules);                                                                                                    \
             }                                                                                                                              \
             NAME##_env_observe_all(w, rules, &env->strides, &lane);                                                                        \
@@ -415,6 +423,13 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
     {                                                                                                                                      \
         const struct NAME##_env *env = (const struct NAME##_env *)self;                                                                    \
         NAME##_env_hooks.draw((const struct NAME *)lane_state(&env->base, e), &env->rules, canvas);                                        \
+        return 0;                                                                                                                          \
+    }                                                                                                                                      \
+    static __attribute__((unused)) int NAME##_env_draw_ended(const void *self, const struct mappo_canvas *canvas)                          \
+    {                                                                                                                                      \
+        const struct NAME##_env *env = (const struct NAME##_env *)self;                                                                    \
+        if (env->base.envs != 1) return -1;                                                                                                \
+        NAME##_env_hooks.draw((const struct NAME *)lane_state(&env->base, 1), &env->rules, canvas);                                        \
         return 0;                                                                                                                          \
     }                                                                                                                                      \
     static int NAME##_env_device(void *self, struct mappo_device *out)                                                                     \
