@@ -143,6 +143,8 @@ $(call stamp,$(OBJ)/commit,$(COMMIT))
 endif
 $(OBJ)/src/base/version.o: $(OBJ)/commit
 $(OBJ)/src/base/version.o: CPPFLAGS_ALL += $(if $(COMMIT),-DMAPPO_BUILD='"$(COMMIT)"')
+# Their own names, against which their last lines are held.
+$(OBJ)/envs/%.o: CPPFLAGS_ALL += -DMAPPO_BUILT_IN='"$(subst /,_,$(@:$(OBJ)/envs/%.o=%))"'
 # Likewise the library that `mappo bench` opens.
 ifdef DEP_LIBS
 $(call stamp,$(OBJ)/blas,$(BLAS_FILE))

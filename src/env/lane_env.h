@@ -439,8 +439,18 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         return lane_env_device(&env->base, &env->rules, sizeof env->rules, out);                                                           \
     }
 
+/* In the program a file defines what envs/envs.def makes of its name, and the linker would only say that this is missing. */
+#ifdef MAPPO_BUILT_IN
+#define LANE_BUILT_IN(DESCRIPTOR)                                                                                                          \
+    static_assert(!__builtin_strcmp(DESCRIPTOR, MAPPO_BUILT_IN),                                                                           \
+                  "this file is built in: its last line is LANE_ENV(" MAPPO_BUILT_IN ", ...); LANE_PLUGIN(...) is for a plugin");
+#else
+#define LANE_BUILT_IN(DESCRIPTOR)
+#endif
+
 /* cuda/lane_kernels.h has others of these two. */
 #define LANE_ENV(DESCRIPTOR, NAME, GROUPS, HOOKS, ...)                                                                                     \
+    LANE_BUILT_IN(#DESCRIPTOR)                                                                                                             \
     LANE_LOOPS(NAME, GROUPS, HOOKS)                                                                                                        \
     LANE_CALLS(NAME, GROUPS)                                                                                                               \
     LANE_EXPORT const struct mappo_env DESCRIPTOR;                                                                                         \
