@@ -455,17 +455,22 @@ static void count_text(void *self, double x, double y, double height, const char
     count_shape(self, isfinite(x) && isfinite(y) && isfinite(height) && text && strlen(text) < 4096);
 }
 
+static struct mappo_canvas counting(struct counted *counted)
+{
+    return (struct mappo_canvas){.self = counted,
+                                 .view = count_view,
+                                 .circle = count_circle,
+                                 .line = count_line,
+                                 .polygon = count_polygon,
+                                 .text = count_text,
+                                 .rectangle = count_rectangle};
+}
+
 static bool draw_before(struct check_batch *batch, void *with)
 {
     struct check *check = batch->check;
     struct counted *counted = with;
-    const struct mappo_canvas canvas = {.self = counted,
-                                        .view = count_view,
-                                        .circle = count_circle,
-                                        .line = count_line,
-                                        .polygon = count_polygon,
-                                        .text = count_text,
-                                        .rectangle = count_rectangle};
+    const struct mappo_canvas canvas = counting(counted);
     const int32_t e = (int32_t)(batch->t % batch->envs);
     char when[48];
     check_when(batch->t - 1, when, sizeof when);
@@ -481,6 +486,32 @@ static bool draw_before(struct check_batch *batch, void *with)
     return !rc && !counted->wrong;
 }
 
+/* After an episode of one environment alone. */
+static void draw_ended(struct check *check)
+{
+    struct check_batch batch;
+    struct check_batch_config config = check_batch_usual(check);
+    struct counted counted = {0};
+    const struct mappo_canvas canvas = counting(&counted);
+    config.envs = 1;
+    if (!check_batch_open(check, &batch, &config) || !check_batch_reset(&batch, 0, 1)) return;
+    for (batch.io.ep_end[0] = MAPPO_RUNNING; !batch.io.ep_end[0] && batch.t < check->steps; batch.t++) {
+        check_batch_act(&batch);
+        if (!check_batch_step(&batch, 0, 1)) return;
+    }
+    if (!batch.io.ep_end[0]) return;
+    check_enter(check, "draw_ended()", 0, 1, batch.t - 1);
+    const int rc = check->env->draw_ended(batch.self, &canvas);
+    check_leave(check);
+    if (rc || counted.wrong || !counted.shapes)
+        check_fault(check, KIND_ONCE, 0, "draw_ended() %s, after the step that ended an episode (step %lld)",
+                    rc              ? "failed"
+                    : counted.wrong ? "draws a shape that has no place or size"
+                                    : "draws nothing, although draw() does",
+                    (long long)batch.t - 1);
+    check_batch_close(&batch);
+}
+
 void check_draw_stage(struct check *check)
 {
     struct counted counted = {0};
@@ -492,6 +523,7 @@ void check_draw_stage(struct check *check)
     again.most = 200;
     play(check, &again);
     if (!counted.shapes && !counted.wrong) check_warning(check, "draw() draws nothing");
+    if (counted.shapes && !counted.wrong && check->env->draw_ended) draw_ended(check);
 }
 
 static bool reset_one(struct check_batch *batch, void *with)

@@ -88,6 +88,7 @@ FAULT(script_writes_nothing, "the script's action is not written")
 FAULT(script_writes_others, "script() for environments [4, 8) writes actions of others")
 FAULT(script_draws, "script() draws from the C library's rand()")
 FAULT(draw_nan, "an empty polygon or an empty view (environment 0, after reset())")
+FAULT(draws_no_end, "draw_ended() draws nothing, although draw() does, after the step that ended an episode")
 WARNING(draws_nothing, "draw() draws nothing")
 /* the process around it */
 FAULT(exits, "ended the process in its step() of environments [0, 8), step 7 with exit code 0")
