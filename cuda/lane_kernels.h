@@ -566,8 +566,7 @@ static int lane_launch_step(const struct mappo_device *device, void *states, int
         MAPPO_FN int step(state *w, const rules *r, const struct mappo_env_io *io) { return NAME##_step(w, r, io); }                       \
         LANE_EACH(LANE_KERNEL, NAME, HOOKS)                                                                                                \
     };                                                                                                                                     \
-    static_assert(alignof(struct NAME) <= 8, "copies begin at multiples of 8 bytes");                                                      \
-    static_assert(GROUPS >= 1 && GROUPS <= MAPPO_MAX_GROUPS, "an environment has 1 to MAPPO_MAX_GROUPS groups");                           \
+    LANE_BOUNDS(NAME, GROUPS);                                                                                                             \
     static_assert(__is_trivially_copyable(struct NAME) && __is_trivially_copyable(struct NAME##_rules),                                    \
                   "copies and rules are plain data");                                                                                      \
     extern "C" {                                                                                                                           \

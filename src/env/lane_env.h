@@ -1,4 +1,5 @@
-/* lane_env.h: an environment written for one copy (env/rules.h) becomes a batch with a descriptor, in the file that includes this:
+/* lane_env.h: an environment written for one copy (env/rules.h) becomes a batch with a descriptor, in the file that includes this. "lane" in
+ * these names is a copy of the environment in its batch, with the arrays of a step that begin at it.
  *
  *     LANE_ENV(suite_name, NAME, GROUPS, (HOOKS), .id = "suite/name", .summary = …, .source = …, .version = 1, .option = options)
  *
@@ -119,9 +120,9 @@ static inline int lane_env_snapshot(const struct lane_env *env, int32_t e, void 
 }
 
 /* A generator that is read back must be the one of this copy, or a damaged file would quietly change what is drawn. */
-static inline int lane_check_generator(const struct philox *saved, const struct philox *now, int32_t e, struct mappo_env_error *error)
+static inline int lane_check_generator(const struct philox *saved, const struct philox *own, int32_t e, struct mappo_env_error *error)
 {
-    if (saved->used > 4 || saved->seed != now->seed || saved->index != now->index || saved->stream != now->stream)
+    if (saved->used > 4 || saved->seed != own->seed || saved->index != own->index || saved->stream != own->stream)
         return lane_refuse_copy(error, e,
                                 "the snapshot's generator is not this environment's (seed, stream or index): the file is damaged, or rng "
                                 "was overwritten: reset() and step() must leave it alone (no memset of the whole state)");
@@ -131,10 +132,10 @@ static inline int lane_check_generator(const struct philox *saved, const struct 
 /* What is read back goes behind the last copy first. */
 static inline int lane_env_read(struct lane_env *env, int32_t e, const void *bytes, size_t rng, struct mappo_env_error *error)
 {
-    const struct philox *now = (const struct philox *)((const char *)lane_state(env, e) + rng);
+    const struct philox *own = (const struct philox *)((const char *)lane_state(env, e) + rng);
     const struct philox *saved = (const struct philox *)((const char *)lane_state(env, env->envs) + rng);
     memcpy(lane_state(env, env->envs), bytes, env->description.spec.snapshot_bytes);
-    return lane_check_generator(saved, now, e, error);
+    return lane_check_generator(saved, own, e, error);
 }
 
 static inline int lane_env_take(struct lane_env *env, int32_t e, int sound, struct mappo_env_error *error)
@@ -185,10 +186,10 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
     const struct mappo_group_io *from = &lane->group[g];
     memset(to, 0, sizeof *to);
     to->groups = lane->groups;
-    to->group[g].obs = from->obs ? from->obs + (size_t)agent * (size_t)(by->obs / by->agents) : NULL;
-    to->group[g].state = from->state ? from->state + (size_t)agent * (size_t)(by->state / by->agents) : NULL;
-    to->group[g].active = from->active ? from->active + agent : NULL;
-    to->group[g].act_mask = from->act_mask ? from->act_mask + (size_t)agent * (size_t)(by->act_mask / by->agents) : NULL;
+#define SLICE(name, element, written, needs, width, of, sound, what)                                                                       \
+    if (written == SLICE_OBSERVATION && from->name) to->group[g].name = from->name + (size_t)agent * (size_t)((width) / by->agents);
+    GROUP_SLICES(SLICE)
+#undef SLICE
 }
 
 /* ---- hooks --------------------------------------------------------------------------------------------------- */
@@ -245,8 +246,15 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
 #define LANE_EXPORT extern
 #endif
 
+/* What a line says must be true of its types. */
+#define LANE_BOUNDS(NAME, GROUPS)                                                                                                          \
+    static_assert((GROUPS) >= 1 && (GROUPS) <= MAPPO_MAX_GROUPS, #NAME ": 1 to MAPPO_MAX_GROUPS groups");                                  \
+    static_assert(__alignof__(struct NAME) <= 8, "struct " #NAME ": copies begin at multiples of 8 bytes");                                \
+    static_assert(sizeof(((struct NAME *)0)->rng) == sizeof(struct philox), "struct " #NAME ": rng is its struct philox")
+
 #define LANE_LOOPS(NAME, GROUPS, HOOKS)                                                                                                    \
     static_assert(0 LANE_EACH(LANE_SEES, NAME, HOOKS) > 0, #NAME " needs the word observe or observe_agent");                              \
+    LANE_BOUNDS(NAME, GROUPS);                                                                                                             \
     struct NAME##_env {                                                                                                                    \
         struct lane_env base;                                                                                                              \
         struct NAME##_rules rules;                                                                                                         \
