@@ -93,6 +93,7 @@ static const size_t CHUNK = ACCOUNT_CHUNK; /* environments */
 
 template <class T> static T *take(struct env_device *d, T **to, size_t count)
 {
+    if (d->memories == MEMORIES) die(EXIT_INTERNAL, "the environments on the device have more arrays than MEMORIES");
     *to = static_cast<T *>(d->backend->alloc(d->backend, "environments", (count ? count : 1) * sizeof(T)));
     d->memory[d->memories++] = *to;
     return *to;

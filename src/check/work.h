@@ -9,7 +9,7 @@
 
 enum {
     CHECK_ENVS = 8,
-    CHECK_ARRAYS = 8 * MAPPO_MAX_GROUPS + 4,
+    CHECK_ARRAYS = SLICES_MAX,
     CHECK_THREADS = 4,
     CHECK_POISON = 0xFF /* every byte of what is to be written: as a float a NaN that no arithmetic makes */
 };
@@ -83,7 +83,7 @@ struct check_shared {
     unsigned causes;
     int findings;
     struct check_finding finding[CHECK_FINDINGS];
-    uint64_t said[KINDS][2]; /* bit of an array */
+    uint64_t said[KINDS][(CHECK_ARRAYS + 63) / 64]; /* bit of an array */
     int regions;
     struct region region[REGIONS];
 
