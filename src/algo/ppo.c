@@ -331,7 +331,7 @@ int ppo_ranges(const struct ppo *ppo)
 void ppo_begin(struct ppo *ppo, int64_t update)
 {
     write_update_numbers(ppo, update);
-    repeat(ppo, &ppo->replay_begin, 0, prepare, 0);
+    repeat(ppo, &ppo->replay_begin, (int64_t)ppo->statistics_epochs * ppo->config.minibatches, prepare, 0);
 }
 
 void ppo_learn(struct ppo *ppo, int range)
