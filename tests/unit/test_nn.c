@@ -88,8 +88,8 @@ static void check_gains(int activation, double gain)
     const double rounding = 1e-6; /* of float32 weights: 64 products of numbers below 1 */
     assert_true(gram_error(p + net.at.weight[0], 64, 18, gain) < 4 * rounding);
     assert_true(gram_error(p + net.at.weight[1], 64, 64, gain) < 4 * rounding);
-    assert_true(gram_error(p + net.at.head_weight, 5, 64, 0.01) <
-                rounding); /* each head for itself: the two together would not be orthogonal */
+    /* Each head for itself: the two together would not be orthogonal. */
+    assert_true(gram_error(p + net.at.head_weight, 5, 64, 0.01) < rounding);
     assert_true(gram_error(p + net.at.head_weight + 5 * 64, 10, 64, 0.01) < rounding);
     assert_true(gram_error(p + net.at.head_weight, 15, 64, 0.01) > 1e-6);
     for (int i = 0; i < 64; i++) {
