@@ -412,10 +412,10 @@ static void a_network_begins_the_same_however_others_are_shared(void **state)
     assert_int_equal(backend_open(&backend, &cpu, &err), 0);
     struct policies *apart = build_policies(backend, "false", "auto"), *mixed = build_policies(backend, "true", "false");
     const struct policy *a = apart->group[0], *m = mixed->group[0];
-    assert_memory_equal(policy_actor(a, a->parameters, 0), policy_actor(m, m->parameters, 0), a->actor.parameters * sizeof(real));
+    assert_memory_equal(policy_actor(a, a->parameters, 0), policy_actor(m, m->parameters, 0), a->net[ROLE_ACTOR].parameters * sizeof(real));
     for (int set = 0; set < 3; set++)
         assert_memory_equal(policy_critic(a, a->parameters, set), policy_critic(m, m->parameters, set),
-                            a->critic.parameters * sizeof(real));
+                            a->net[ROLE_CRITIC].parameters * sizeof(real));
     assert_true(policies_hash(apart) != policies_hash(mixed));
     policies_destroy(apart);
     policies_destroy(mixed);
