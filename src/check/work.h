@@ -13,6 +13,7 @@ enum {
     CHECK_THREADS = 4,
     CHECK_POISON = 0xFF /* every byte of what is to be written: as a float a NaN that no arithmetic makes */
 };
+_Static_assert(CHECK_ARRAYS <= 128, "a bit for each array in struct check_shared");
 
 /* ---- what is going on, in memory that parent and child share ------------------------------------------------------------------------- */
 
@@ -83,7 +84,7 @@ struct check_shared {
     unsigned causes;
     int findings;
     struct check_finding finding[CHECK_FINDINGS];
-    uint64_t said[KINDS][(CHECK_ARRAYS + 63) / 64]; /* bit of an array */
+    uint64_t said[KINDS][2]; /* bit of an array */
     int regions;
     struct region region[REGIONS];
 

@@ -18,7 +18,7 @@
 static _Thread_local struct {
     const char *volatile id, *volatile where; /* where = NULL: in none */
     bool has_stack;
-} running;
+} now;
 
 /* A stack that has overflown has no room for a handler. */
 static _Thread_local char spare_stack[32768];
@@ -45,10 +45,10 @@ static void crashed(int number)
     struct rlimit core;
     int f = 0;
     while (f < FAULTS - 1 && fault[f].number != number) f++;
-    if (running.where) {
+    if (now.where) {
         while (atomic_flag_test_and_set(&spoken)) pause();
-        const char *const words[] = {"environment \"", running.id, "\" crashed ", running.where, " (", fault[f].name, ")"};
-        running.where = NULL;
+        const char *const words[] = {"environment \"", now.id, "\" crashed ", now.where, " (", fault[f].name, ")"};
+        now.where = NULL;
         last_words(words, sizeof words / sizeof *words);
         if (getrlimit(RLIMIT_CORE, &core) || core.rlim_cur == 0) _exit(EXIT_ENVIRONMENT);
         signal(number, SIG_DFL);
@@ -60,16 +60,16 @@ static void crashed(int number)
 
 static void ended(void)
 {
-    const char *where = running.where;
+    const char *where = now.where;
     if (!where && pthread_equal(pthread_self(), main_thread)) return; /* main's own end, and no other thread of ours calls exit() */
     while (atomic_flag_test_and_set(&spoken)) pause();
     if (!where)
         die(EXIT_INTERNAL,
             "a thread that is not this program's own, of the environment or of a library, ended it with exit(): an environment "
             "must return an error instead (docs/env-abi.md)");
-    running.where = NULL;
-    die(EXIT_ENVIRONMENT, "environment \"%s\" ended the program %s with exit(): it must return an error instead (docs/env-abi.md)",
-        running.id, where);
+    now.where = NULL;
+    die(EXIT_ENVIRONMENT, "environment \"%s\" ended the program %s with exit(): it must return an error instead (docs/env-abi.md)", now.id,
+        where);
 }
 
 void calls_install_handlers(void)
@@ -92,20 +92,20 @@ void calls_install_handlers(void)
 static void give_stack(void)
 {
     const stack_t stack = {.ss_sp = spare_stack, .ss_size = sizeof spare_stack};
-    running.has_stack = true;
+    now.has_stack = true;
     if (installed) sigaltstack(&stack, NULL);
 }
 
 void calls_enter(const char *id, const char *where)
 {
-    if (!running.has_stack) give_stack();
-    running.id = id;
-    running.where = where;
+    if (!now.has_stack) give_stack();
+    now.id = id;
+    now.where = where;
 }
 
 void calls_leave(void)
 {
-    running.where = NULL;
+    now.where = NULL;
 }
 
 /* A result on its way out of a call. */
