@@ -206,7 +206,7 @@ struct mappo_canvas {
 
 /* How an instance runs on a CUDA device: its copies and its rules are plain data (no pointers), which the host moves there and back;
  * snapshots are always made from the host's copies. The functions work on all E copies with the results of reset, observe and step in
- * float; `states` and the arrays of io are device memory then. They enqueue kernels on `stream` (a cudaStream_t), wait for nothing and
+ * float; `copies` and the arrays of io are device memory then. They enqueue kernels on `stream` (a cudaStream_t), wait for nothing and
  * return 0 or a cudaError_t. What they are given may be captured into a graph and run again: nothing may change but what is in device
  * memory. In `step` reward, ep_end and info are always there. cuda/lane_kernels.h makes all of this from an environment's rules. */
 struct account;       /* env/account.h: what a step does for each copy after its own work; device memory, too */
@@ -214,14 +214,14 @@ struct slice_strides; /* env/slices.h */
 struct mappo_device;
 struct mappo_kernels {
     uint32_t struct_size;
-    int (*reset)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream);
-    int (*observe)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream);
-    int (*step)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, const struct account *account,
+    int (*reset)(const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io, void *stream);
+    int (*observe)(const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io, void *stream);
+    int (*step)(const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io, const struct account *account,
                 void *stream);
 };
 struct mappo_device {
     uint32_t struct_size;  /* set by the host */
-    unsigned char *states; /* [E][stride] the host's copies */
+    unsigned char *copies; /* [E][stride] the host's copies */
     size_t stride;
     const void *rules; /* constants of the instance, whatever its kernels know them as */
     size_t rules_bytes;

@@ -95,7 +95,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->adam_schedule == SCHEDULE_CONSTANT && c->adam_schedule_steps ? "learning rates are constant (adam.schedule)" : NULL;
     case KEY_critic_state:
     case KEY_critic_agent_id:
-        return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of ippo sees the agent's own observation" : NULL;
+        return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of this algorithm sees the agent's own observation" : NULL;
     case KEY_norm_beta:
         return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
     case KEY_policy_log_std:
