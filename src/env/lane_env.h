@@ -305,15 +305,15 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
             struct mappo_env_io lane;                                                                                                      \
             slices_at(&lane, io, &env->strides, GROUPS, e);                                                                                \
-            NAME##_reset((struct NAME *)lane_copy(env, e), rules);                                                                        \
-            NAME##_env_observe_all((const struct NAME *)lane_copy(env, e), rules, &env->strides, &lane);                                  \
+            NAME##_reset((struct NAME *)lane_copy(env, e), rules);                                                                         \
+            NAME##_env_observe_all((const struct NAME *)lane_copy(env, e), rules, &env->strides, &lane);                                   \
         }                                                                                                                                  \
     }                                                                                                                                      \
     static inline void NAME##_env_step_range(const struct lane_env *env, const struct NAME##_rules *rules, int32_t lo, int32_t hi,         \
                                              const struct mappo_env_io *io)                                                                \
     {                                                                                                                                      \
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
-            struct NAME *w = (struct NAME *)lane_copy(env, e);                                                                            \
+            struct NAME *w = (struct NAME *)lane_copy(env, e);                                                                             \
             struct mappo_env_io lane, last;                                                                                                \
             slices_at(&lane, io, &env->strides, GROUPS, e);                                                                                \
             const int end = NAME##_step(w, rules, &lane);                                                                                  \
@@ -392,7 +392,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
             struct mappo_env_io lane;                                                                                                      \
             slices_at(&lane, io, &env->base.strides, GROUPS, e);                                                                           \
-            NAME##_env_observe_all((const struct NAME *)lane_copy(&env->base, e), &env->rules, &env->base.strides, &lane);                \
+            NAME##_env_observe_all((const struct NAME *)lane_copy(&env->base, e), &env->rules, &env->base.strides, &lane);                 \
         }                                                                                                                                  \
         return 0;                                                                                                                          \
     }                                                                                                                                      \
@@ -403,7 +403,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
     static int NAME##_env_restore(void *self, int32_t e, const void *bytes, struct mappo_env_error *error)                                 \
     {                                                                                                                                      \
         struct NAME##_env *env = (struct NAME##_env *)self;                                                                                \
-        const struct NAME *saved = (const struct NAME *)lane_copy(&env->base, env->base.envs);                                            \
+        const struct NAME *saved = (const struct NAME *)lane_copy(&env->base, env->base.envs);                                             \
         if (lane_env_read(&env->base, e, bytes, offsetof(struct NAME, rng), error)) return -1;                                             \
         return lane_env_take(&env->base, e, !NAME##_env_hooks.sound || NAME##_env_hooks.sound(saved, &env->rules), error);                 \
     }                                                                                                                                      \
@@ -415,14 +415,14 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
             int32_t *copy_int[MAPPO_MAX_GROUPS];                                                                                           \
             float *copy_real[MAPPO_MAX_GROUPS];                                                                                            \
             lane_actions_at(&env->base, e, act_int, act_real, copy_int, copy_real);                                                        \
-            NAME##_env_hooks.script((const struct NAME *)lane_copy(&env->base, e), &env->rules, copy_int, copy_real);                     \
+            NAME##_env_hooks.script((const struct NAME *)lane_copy(&env->base, e), &env->rules, copy_int, copy_real);                      \
         }                                                                                                                                  \
         return 0;                                                                                                                          \
     }                                                                                                                                      \
     static __attribute__((unused)) int NAME##_env_draw(const void *self, int32_t e, const struct mappo_canvas *canvas)                     \
     {                                                                                                                                      \
         const struct NAME##_env *env = (const struct NAME##_env *)self;                                                                    \
-        NAME##_env_hooks.draw((const struct NAME *)lane_copy(&env->base, e), &env->rules, canvas);                                        \
+        NAME##_env_hooks.draw((const struct NAME *)lane_copy(&env->base, e), &env->rules, canvas);                                         \
         return 0;                                                                                                                          \
     }                                                                                                                                      \
     static int NAME##_env_device(void *self, struct mappo_device *out)                                                                     \
