@@ -5,8 +5,8 @@
 #   --quick: what takes at most two minutes, for every change. Left out is what says `# slow` (it names them): real Slurm jobs, killed and
 #   hanging ranks, training on ranks and on the emulated device, learning, sanitizers, builds. scripts/test.sh runs everything.
 # The programs must be built (`make all tests`); scripts/test.sh does everything. A program runs beside one other, those that may run longest
-# first: for 180 s, unless a line of it says `# timeout: SECONDS` (C: `// timeout`). What says `# waits` computes little and runs beside two
-# (one at a time). A program that crashes, hangs, prints no result or fewer than it announced has failed. The last line is `N passed, N failed,
+# first: for 180 s, unless a line of it says `# timeout: SECONDS` (C: `// timeout`). What says `# waits` computes little and runs beside
+# these, as many at once. A program that crashes, hangs, prints no result or fewer than it announced has failed. The last line is `N passed, N failed,
 # N skipped`; exit 1 if anything failed.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh run.sh`
 set -u +o posix
@@ -177,22 +177,20 @@ finish_some() { # reports what has ended
     done
 }
 
-# One that waits, and those that compute beside it.
+# As many that compute as asked for, and beside them as many that wait; one at a time is one.
 sources=(${waiting[@]+"${waiting[@]}"} ${computing[@]+"${computing[@]}"})
-wait=0 compute=${#waiting[@]}
-while [ $wait -lt ${#waiting[@]} ] || [ $compute -lt ${#sources[@]} ] || [ ${#running[@]} -gt 0 ]; do
+next=(0 ${#waiting[@]}) end=(${#waiting[@]} ${#sources[@]}) # of each kind: its first in sources that has not begun, and behind its last
+while [ ${next[0]} -lt ${end[0]} ] || [ ${next[1]} -lt ${end[1]} ] || [ ${#running[@]} -gt 0 ]; do
     finish_some
-    beside=0
-    for ((i = 0; i < wait; i++)); do [ -z "${running[i]:-}" ] || beside=1; done
-    if [ $wait -lt ${#waiting[@]} ] && [ $beside = 0 ] && [ $((jobs - ${#running[@]})) -gt $((jobs > 1 ? -1 : 0)) ]; then
-        begin "${sources[wait]}" $wait
-        wait=$((wait + 1))
-    elif [ $compute -lt ${#sources[@]} ] && [ $((${#running[@]} - (jobs > 1 ? beside : 0))) -lt "$jobs" ]; then
-        begin "${sources[compute]}" $compute
-        compute=$((compute + 1))
-    else
-        sleep 0.05
-    fi
+    count=(0 0) begun=0
+    for index in "${!running[@]}"; do kind=$((index < end[0] ? 0 : 1)) && count[kind]=$((count[kind] + 1)); done
+    for kind in 0 1; do
+        if [ ${next[kind]} -lt ${end[kind]} ] && [ ${count[kind]} -lt "$jobs" ] && { [ "$jobs" -gt 1 ] || [ ${#running[@]} = 0 ]; }; then
+            begin "${sources[next[kind]]}" "${next[kind]}"
+            next[kind]=$((next[kind] + 1)) begun=1
+        fi
+    done
+    [ $begun = 1 ] || sleep 0.05
 done
 
 [ ${#left_out[@]} -gt 0 ] && printf 'left out as slow: %s\n' "${left_out[*]}"
