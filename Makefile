@@ -331,6 +331,7 @@ help:
 	@echo "CUDA_ARCH=\"80 90\"|native (GPUs of this machine)  CUDAHOSTCXX=g++-12 (for nvcc)  CUDA_KEPT=DIR (of compiled kernels; empty: none)"
 	@echo "CFLAGS, CPPFLAGS, LDFLAGS are appended; V=1 shows the commands. Changing any of these builds again what depends on it."
 
--include $(shell find $(sort $(BUILD) $(OBJ)) -name '*.d' 2>/dev/null)
+# Objects of another folder (OBJ) are up to date by the make that called this one, which may still be writing there.
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .PHONY: emulated sanitized mpich test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs aarch64 install clean help
 .DELETE_ON_ERROR:

@@ -71,12 +71,16 @@ seconds_of() { # SOURCE: how long it may run
     limit=$(sed -nE 's,^(#|//) timeout: *([0-9]+).*,\2,p' "$1" | head -1)
     echo "${limit:-180}"
 }
-waiting=() computing=() left_out=()
 # Long ones first, so that none is left over at the end beside an idle core.
-for source in $(for source in tests/*/test_*; do
-    case $source in *.sh | *.py) ;; tests/unit/*.c | tests/parity/*.c | tests/cuda/*.c) ;; *) continue ;; esac
-    [ ! -e "$source" ] || ! wanted "$source" || echo "$(says "$source" slow && echo 1 || echo 0) $(seconds_of "$source") $source"
-done | sort -s -k 1,1nr -k 2,2nr | cut -d ' ' -f 3); do
+sorted() {
+    local source
+    for source in tests/*/test_*; do
+        case $source in *.sh | *.py) ;; tests/unit/*.c | tests/parity/*.c | tests/cuda/*.c) ;; *) continue ;; esac
+        [ ! -e "$source" ] || ! wanted "$source" || echo "$(says "$source" slow && echo 1 || echo 0) $(seconds_of "$source") $source"
+    done | sort -s -k 1,1nr -k 2,2nr | cut -d ' ' -f 3
+}
+waiting=() computing=() left_out=()
+for source in $(sorted); do
     if says "$source" slow && [ $quick = 1 ]; then
         left_out+=("${source#tests/}")
     elif says "$source" waits; then
