@@ -254,7 +254,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
 
 /* What a line says must be true of its types. */
 #define LANE_BOUNDS(NAME, GROUPS)                                                                                                          \
-    static_assert((GROUPS) >= 1 && (GROUPS) <= MAPPO_MAX_GROUPS, #NAME ": 1 to MAPPO_MAX_GROUPS groups");                                  \
+    static_assert((int)(GROUPS) >= 1 && (int)(GROUPS) <= (int)MAPPO_MAX_GROUPS, #NAME ": 1 to MAPPO_MAX_GROUPS groups");                   \
     static_assert(__alignof__(struct NAME) <= 8, "struct " #NAME ": copies begin at multiples of 8 bytes");                                \
     static_assert(sizeof(((struct NAME *)0)->rng) == sizeof(struct philox), "struct " #NAME ": rng is its struct philox")
 
