@@ -40,11 +40,11 @@ static int acrobot_sound(const struct acrobot *w, const struct acrobot_rules *ru
            fabsf(s[3]) <= (float)ACROBOT_SPIN_2;
 }
 
-/* Pumps energy: pushes the way in which the joint turns. */
+/* Pumps energy: pushes the way in which the joint turns, and a little against the turn of the first link. */
 static void acrobot_script(const struct acrobot *w, const struct acrobot_rules *rules, int32_t *const act_int[], float *const act_real[])
 {
     (void)rules, (void)act_real;
-    act_int[0][0] = w->state[3] < 0 ? 0 : 2;
+    act_int[0][0] = w->state[3] - 0.3f * w->state[2] < 0 ? 0 : 2;
 }
 
 static void acrobot_draw(const struct acrobot *w, const struct acrobot_rules *rules, const struct mappo_canvas *canvas)

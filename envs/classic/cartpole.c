@@ -44,7 +44,7 @@ static int cartpole_sound(const struct cartpole *w, const struct cartpole_rules 
 static void cartpole_script(const struct cartpole *w, const struct cartpole_rules *rules, int32_t *const act_int[], float *const act_real[])
 {
     (void)rules, (void)act_real;
-    act_int[0][0] = w->angle + 0.3f * w->spin + 0.05f * w->position + 0.1f * w->velocity > 0;
+    act_int[0][0] = w->angle + 0.25f * w->spin + 0.05f * w->position + 0.15f * w->velocity > 0;
 }
 
 static void cartpole_draw(const struct cartpole *w, const struct cartpole_rules *rules, const struct mappo_canvas *canvas)

@@ -27,11 +27,11 @@ static void car_describe(struct description *d, const struct car_rules *rules)
     describe_choice(d, DESCRIBE_ACT, 3, 0, pushes);
 }
 
-/* Pushes the way in which the car rolls. */
+/* Pushes the way in which the car rolls, and turns round a little before it comes to rest. */
 static void car_script(const struct car *w, const struct car_rules *rules, int32_t *const act_int[], float *const act_real[])
 {
     (void)rules, (void)act_real;
-    act_int[0][0] = w->velocity < 0 ? 0 : 2;
+    act_int[0][0] = w->velocity - 0.01f * (w->position + 0.47f) < 0 ? 0 : 2;
 }
 
 static void car_draw(const struct car *w, const struct car_rules *rules, const struct mappo_canvas *canvas)

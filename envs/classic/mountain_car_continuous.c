@@ -27,11 +27,11 @@ static void car_describe(struct description *d, const struct car_rules *rules)
     describe_number(d, DESCRIBE_ACT, NULL, -1, 1, "throttle, positive to the right");
 }
 
-/* Pushes the way in which the car rolls, with so much of the throttle as suffices: what is paid for grows with its square. */
+/* Pushes the way in which the car rolls, with little of the throttle: its cost grows with its square, and time costs nothing. */
 static void car_script(const struct car *w, const struct car_rules *rules, int32_t *const act_int[], float *const act_real[])
 {
     (void)rules, (void)act_int;
-    act_real[0][0] = w->velocity < 0 ? -0.6f : 0.6f;
+    act_real[0][0] = w->velocity < 0 ? -0.25f : 0.25f;
 }
 
 static void car_draw(const struct car *w, const struct car_rules *rules, const struct mappo_canvas *canvas)

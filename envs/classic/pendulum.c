@@ -32,11 +32,9 @@ static void pendulum_describe(struct description *d, const struct pendulum_rules
     describe_number(d, DESCRIBE_ACT, "N m", -PENDULUM_TORQUE, PENDULUM_TORQUE, "torque");
 }
 
-/* An angle moves by at most 0.4 a step. */
 static int pendulum_sound(const struct pendulum *w, const struct pendulum_rules *rules)
 {
-    return w->steps >= 0 && w->steps < rules->max_steps && fabsf(w->angle) <= rules->angle + 1 + 0.41f * (float)w->steps &&
-           fabsf(w->spin) <= PENDULUM_SPIN;
+    return w->steps >= 0 && w->steps < rules->max_steps && fabsf(w->angle) < FLOAT_ANGLE_MOST && fabsf(w->spin) <= PENDULUM_SPIN;
 }
 
 /* Far from upright: as much energy as upright and at rest, by pushing with or against the turn. Near to it: holds. */

@@ -15,8 +15,9 @@
 
 #define FLOAT_MATH_ROUNDING 1 /* goes up when a change here gives other bits: checkpoints say which one they were made with */
 
-#define FLOAT_LN2_HIGH 0.693359375f    /* 9 bits: a product with a whole number up to 2^15 is exact … */
-#define FLOAT_LN2_LOW  -2.12194440e-4f /* … and this is the rest of log 2 */
+#define FLOAT_ANGLE_MOST 1048576.0f      /* 2^20: the largest angle of sin and cos */
+#define FLOAT_LN2_HIGH   0.693359375f    /* 9 bits: a product with a whole number up to 2^15 is exact … */
+#define FLOAT_LN2_LOW    -2.12194440e-4f /* … and this is the rest of log 2 */
 
 MAPPO_FN uint32_t word_of_float(const float x)
 {
@@ -91,7 +92,7 @@ MAPPO_FN float float_log1p(const float x)
 MAPPO_FN float float_sin_from(const float x, const int quarters)
 {
     const double shift = 6755399441055744.0; /* 1.5 · 2^52, as above */
-    if (!(x >= -1048576.0f && x <= 1048576.0f)) return NAN;
+    if (!(x >= -FLOAT_ANGLE_MOST && x <= FLOAT_ANGLE_MOST)) return NAN;
     const double n = ((double)x * 0.63661977236758134 + shift) - shift;
     const double r = ((double)x - n * 1.5707963267341256) - n * 6.077100506506192e-11, s = r * r;
     const double sine =
