@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Presets learn, each on two fixed seeds. A run is the same bits on one machine; the bounds leave room for other instruction levels.
 # slow
-# alone
 # timeout: 400
 set -u
 mappo=${MAPPO:-build/mappo}
@@ -13,10 +12,7 @@ learns() { # NAME LEAST SETTING...: the mean return of 1,000 deterministic episo
     local name=$1 least=$2 seed return
     shift 2
     for seed in 1 2; do
-        "$mappo" run="$work/$name-$seed" seed=$seed eval.env_steps=0 threads=1 --quiet "$@" >"$work/$name-$seed.log" 2>&1 &
-    done
-    wait
-    for seed in 1 2; do
+        "$mappo" run="$work/$name-$seed" seed=$seed eval.env_steps=0 threads=1 --quiet "$@" >"$work/$name-$seed.log" 2>&1
         return=$("$mappo" eval "$work/$name-$seed" episodes=1000 --json 2>>"$work/$name-$seed.log" | sed -n 's/.*"return_mean": *\(-*[0-9.]*\).*/\1/p')
         if awk -v r="${return:-none}" -v least="$least" 'BEGIN { exit !(r != "none" && r + 0 > least) }'; then
             echo "ok - preset_learns_${name}_seed_$seed ($return)"
