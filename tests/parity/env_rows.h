@@ -23,6 +23,7 @@ struct rows_suite {
     void (*put)(const struct rows_case *c, size_t row, int step, void *state); /* the state before that row */
     void (*redraw)(const struct rows_case *c, size_t row, void *state);        /* what the step drew, as recorded; NULL = nothing */
     bool (*left_out)(const struct rows_case *c, size_t row);                   /* NULL = no row is */
+    bool (*replaced)(const struct rows_case *c, size_t episode);               /* its states are put before every step; NULL = none is */
     bool drawn;                                                                /* steps draw: episodes can't be followed */
 #ifdef MAPPO_RULES_DOUBLE
     int (*step)(const struct rows_case *c, void *state, const struct rule_io *io);
@@ -89,6 +90,8 @@ static inline void rows_found_compare(struct parity_report *report, const struct
         memcpy(found->obs + row * d, c->obs.data + row * d, d * sizeof(double));
         memcpy(found->reward + row * n, c->reward.data + row * n, n * sizeof(double));
     }
+    for (size_t e = 0; e < c->episodes; e++) /* the recording's first observation is of the state that was replaced */
+        if (c->suite->replaced && c->suite->replaced(c, e)) memcpy(found->first_obs + e * d, c->first_obs.data + e * d, d * sizeof(double));
     text_format(name, sizeof name, "obs%s", how);
     env_compare(report, c->of, name, found->obs, &c->obs, env_exact);
     text_format(name, sizeof name, "first_obs%s", how);

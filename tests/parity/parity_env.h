@@ -6,8 +6,9 @@
 #include "parity/env_case.h"
 #include "parity/env_lbf.h"
 #include "parity/env_mpe.h"
+#include "parity/env_rware.h"
 
-static const struct env_suite *const env_suites[] = {&env_lbf, &env_mpe};
+static const struct env_suite *const env_suites[] = {&env_lbf, &env_mpe, &env_rware};
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 
