@@ -145,7 +145,7 @@ static inline void env_lbf_check(struct parity_report *report, const struct env_
         snprintf(text[3], sizeof text[3], "%d", c.rules.sight);
         snprintf(text[4], sizeof text[4], "%.17g", (double)c.rules.penalty);
         snprintf(text[5], sizeof text[5], "%d", c.rules.coop);
-        rows_check(report, &c.base, option, 7);
+        rows_check(report, &c.base, option, sizeof option / sizeof option[0]);
 #ifdef MAPPO_RULES_DOUBLE
         env_compare(report, of, "players_after", c.found_players, &c.players_after, env_exact);
         env_compare(report, of, "foods_after", c.found_foods, &c.foods_after, env_exact);

@@ -36,8 +36,9 @@ static inline bool rware_case_layout(struct rware_case *c, const struct env_case
     const bool fits = rules->width <= WAREHOUSE_MAX_WIDTH && rules->height <= WAREHOUSE_MAX_HEIGHT &&
                       highway.count == (size_t)rules->width * (size_t)rules->height &&
                       golden_numbers(of->file, of->group, "goals_xy", goal, 4) == 2 * WAREHOUSE_GOALS;
-    rules->stride = rules->width + 2;
-    rules->cells = rules->stride * (rules->height + 2);
+    while (rules->range < WAREHOUSE_MAX_RANGE && warehouse_obs_size(rules) < rware_case_number(of, "obs_dim")) rules->range++;
+    rules->stride = rules->width + 2 * rules->range;
+    rules->cells = rules->stride * (rules->height + 2 * rules->range);
     for (int32_t y = 0; fits && y < rules->height; y++)
         for (int32_t x = 0; x < rules->width; x++)
             if (!highway.data[y * rules->width + x]) rules->home[warehouse_cell_at(rules, x, y)] = (int16_t)++rules->shelves;
@@ -210,14 +211,16 @@ static inline bool env_rware_has(const struct env_case *c)
 static inline void env_rware_check(struct parity_report *report, const struct env_case *of)
 {
     struct rware_case c = {.base = {.suite = &rware_rows}};
-    char text[3][32];
-    const struct env_option option[] = {
-        {"n_agents", text[0]}, {"shelf_rows", text[1]}, {"request_queue_size", text[2]}, {"limit", "upstream"}};
+    char text[5][32];
+    const struct env_option option[] = {{"n_agents", text[0]},      {"shelf_rows", text[1]},   {"request_queue_size", text[2]},
+                                        {"shelf_columns", text[3]}, {"sensor_range", text[4]}, {"limit", "upstream"}};
     if (rware_case_open(&c, of)) {
         snprintf(text[0], sizeof text[0], "%d", c.rules.agents);
-        snprintf(text[1], sizeof text[1], "%d", c.rules.height / 9);
+        snprintf(text[1], sizeof text[1], "%d", (c.rules.height - 2) / 9); /* of columns of 8 */
         snprintf(text[2], sizeof text[2], "%d", c.rules.requests);
-        rows_check(report, &c.base, option, 4);
+        snprintf(text[3], sizeof text[3], "%d", c.rules.width / 3);
+        snprintf(text[4], sizeof text[4], "%d", c.rules.range);
+        rows_check(report, &c.base, option, sizeof option / sizeof option[0]);
 #ifdef MAPPO_RULES_DOUBLE
         env_compare(report, of, "agents_after", c.found_agents, &c.agents_after, env_exact);
         env_compare(report, of, "shelves_after", c.found_shelves, &c.shelves_after, env_exact);
