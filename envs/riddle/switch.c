@@ -132,7 +132,7 @@ static void riddle_draw(const struct riddle *w, const struct riddle_rules *rules
     const int32_t n = rules->agents;
     const double width = n > 4 ? n : 4;
     char text[64];
-    canvas->view(canvas->self, -0.2, -2.4, width + 0.2, 1.2);
+    canvas->view(canvas->self, -0.2, -0.5 * width - 0.75, width + 0.2, 0.5 * width - 0.35);
     snprintf(text, sizeof text, "day %d of %d", w->steps + 1, rules->max_steps);
     canvas->text(canvas->self, 0, 0.75, 0.3, text, 0x000000ffu);
     canvas->rectangle(canvas->self, width / 2 - 0.9, -0.7, width / 2 + 0.9, 0.6, 0xf4f4f4ffu, 0x000000ffu);

@@ -172,67 +172,74 @@ static int warehouse_sound(const struct warehouse *w, const struct warehouse_rul
 /* ---- a scripted player -------------------------------------------------------------------------------------- */
 
 /* Each robot goes for the nearest requested shelf that no robot before it goes for, brings it to a goal, and puts it into the nearest
- * place that is free. Ways are the shortest ones around other robots and, loaded, around shelves. */
+ * place that is free. It goes the shortest way around the robots before it and, loaded, around shelves, as if those after it were not there:
+ * they step aside when they stand where it will soon be. */
 struct warehouse_plan {
     const struct warehouse *w;
     const struct warehouse_rules *rules;
-    uint8_t taken[WAREHOUSE_MAX_CELLS]; /* someone goes there */
+    uint8_t taken[WAREHOUSE_MAX_CELLS];  /* a robot goes there */
+    uint8_t wanted[WAREHOUSE_MAX_CELLS]; /* a robot will soon be there */
 };
+enum { SOON = 4 }; /* cells */
+enum search { SEARCH_TARGET, SEARCH_ASIDE };
 
-static int is_target(const struct warehouse_plan *plan, const struct warehouse_agent *own, int32_t k)
+static int is_target(const struct warehouse_plan *plan, const struct warehouse_agent *own, int32_t k, enum search search)
 {
     const struct warehouse_rules *rules = plan->rules;
     const struct warehouse_cell cell = warehouse_cells(plan->w, rules)[k];
     const uint8_t *requested = warehouse_requested(plan->w, rules);
+    if (search == SEARCH_ASIDE) return !plan->wanted[k];
     if (plan->taken[k]) return 0;
     if (own->shelf && requested[own->shelf]) return k == rules->goal[0] || k == rules->goal[1];
     if (own->shelf) return rules->home[k] && !(cell.shelf && cell.shelf != own->shelf);
     return cell.shelf && requested[cell.shelf] && (!cell.agent || &warehouse_agents(plan->w)[cell.agent - 1] == own);
 }
 
-static int is_in_the_way(const struct warehouse_plan *plan, const struct warehouse_agent *own, int32_t k)
+static int is_in_the_way(const struct warehouse_plan *plan, const struct warehouse_agent *own, int32_t k, enum search search)
 {
     const struct warehouse_cell cell = warehouse_cells(plan->w, plan->rules)[k];
-    return cell.agent || (own->shelf && cell.shelf);
+    const struct warehouse_agent *other = cell.agent ? &warehouse_agents(plan->w)[cell.agent - 1] : NULL;
+    if (other && (other < own || search == SEARCH_ASIDE)) return 1;
+    return own->shelf && cell.shelf && !(other && other->shelf);
 }
 
-/* The direction of the first step to the nearest target; -1 = it is there; -2 = there is no way. *target: which cell that is. */
-static int find_way(const struct warehouse_plan *plan, const struct warehouse_agent *own, int32_t *target)
+/* The direction of the first step to the nearest target, whose cell and way are marked; -1 = it is there; -2 = there is no way. */
+static int find_way(struct warehouse_plan *plan, const struct warehouse_agent *own, enum search search)
 {
-    int16_t queue[WAREHOUSE_MAX_CELLS][2];
-    int8_t first[WAREHOUSE_MAX_CELLS] = {0}; /* direction + 1 of the first step to there */
-    int head = 0, tail = 0;
-    *target = own->cell;
-    if (is_target(plan, own, own->cell)) return -1;
-    queue[tail][0] = own->x;
-    queue[tail++][1] = own->y;
-    while (head < tail) {
-        const int32_t x = queue[head][0], y = queue[head++][1], from = warehouse_cell_at(plan->rules, x, y);
+    int16_t queue[WAREHOUSE_MAX_CELLS];
+    int8_t turned[WAREHOUSE_MAX_CELLS] = {0}; /* the direction in which a cell was entered + 1 */
+    const struct warehouse_rules *rules = plan->rules;
+    const int32_t step[WAREHOUSE_DIRECTIONS] = {-rules->stride, rules->stride, -1, 1};
+    int head = 0, tail = 0, way = -1;
+    int32_t at = own->cell;
+    queue[tail++] = own->cell;
+    while (head < tail && !is_target(plan, own, at = queue[head], search)) {
+        head++;
         for (int k = 0; k < WAREHOUSE_DIRECTIONS; k++) {
-            /* straight on first: turns take a step */
-            const int turn = head == 1 ? (own->direction + k) % WAREHOUSE_DIRECTIONS : k;
-            const int32_t to_x = x + warehouse_moves[turn][0], to_y = y + warehouse_moves[turn][1];
-            if (!warehouse_is_inside(plan->rules, to_x, to_y)) continue;
-            const int32_t to = warehouse_cell_at(plan->rules, to_x, to_y);
-            if (first[to] || to == own->cell || is_in_the_way(plan, own, to)) continue;
-            first[to] = from == own->cell ? (int8_t)(turn + 1) : first[from];
-            *target = to;
-            if (is_target(plan, own, to)) return first[to] - 1;
-            queue[tail][0] = (int16_t)to_x;
-            queue[tail++][1] = (int16_t)to_y;
+            const int turn = (own->direction + k) % WAREHOUSE_DIRECTIONS, to = at + step[turn]; /* straight on first: turns take time */
+            const int x = to % rules->stride - rules->range, y = to / rules->stride - rules->range;
+            if (!warehouse_is_inside(rules, x, y) || turned[to] || to == own->cell || is_in_the_way(plan, own, to, search)) continue;
+            turned[to] = (int8_t)(turn + 1);
+            queue[tail++] = (int16_t)to;
         }
     }
-    return -2;
+    if (head == tail) return -2;
+    if (search == SEARCH_TARGET) plan->taken[at] = 1;
+    plan->wanted[own->cell] = 1;
+    for (; at != own->cell; at -= step[way]) {
+        const int x = at % rules->stride - rules->range - own->x, y = at / rules->stride - rules->range - own->y;
+        if (abs(x) + abs(y) <= SOON) plan->wanted[at] = 1;
+        way = turned[at] - 1;
+    }
+    return way;
 }
 
-/* An agent that has no way, or whose way is not clear, turns now and then, so that two who block one another come apart. */
 static int32_t choose_action(struct warehouse_plan *plan, int32_t i)
 {
     const struct warehouse_agent *own = &warehouse_agents(plan->w)[i];
-    int32_t target;
-    const int way = find_way(plan, own, &target);
-    if (way == -2) return (plan->w->steps + i) % 3 == 0 ? WAREHOUSE_LEFT : WAREHOUSE_FORWARD;
-    plan->taken[target] = 1;
+    int way = plan->wanted[own->cell] ? find_way(plan, own, SEARCH_ASIDE) : -2;
+    if (way == -2) way = find_way(plan, own, SEARCH_TARGET);
+    if (way == -2) return WAREHOUSE_NOOP;
     if (way == -1) return own->shelf && warehouse_requested(plan->w, plan->rules)[own->shelf] ? WAREHOUSE_NOOP : WAREHOUSE_TOGGLE;
     if (way == own->direction) return WAREHOUSE_FORWARD;
     return way == warehouse_left[own->direction] ? WAREHOUSE_LEFT : WAREHOUSE_RIGHT;
