@@ -259,22 +259,20 @@ static void warehouse_script(const struct warehouse *w, const struct warehouse_r
 
 /* ---- drawing ------------------------------------------------------------------------------------------------ */
 
-static void draw_cells(const struct warehouse *w, const struct warehouse_rules *rules, const struct mappo_canvas *canvas)
+static void draw_floor(const struct warehouse *w, const struct warehouse_rules *rules, const struct mappo_canvas *canvas)
 {
+    canvas->rectangle(canvas->self, 0, -rules->height, rules->width, 0, 0xffffffffu, 0xccccccffu);
     for (int32_t y = 0; y < rules->height; y++)
         for (int32_t x = 0; x < rules->width; x++) {
             const int32_t k = warehouse_cell_at(rules, x, y);
-            const struct warehouse_cell cell = warehouse_cells(w, rules)[k];
-            const int goal = k == rules->goal[0] || k == rules->goal[1];
-            canvas->rectangle(canvas->self, x, -y - 1, x + 1, -y,
-                              goal             ? 0xb0b0b0ffu
-                              : rules->home[k] ? 0xeeeeeeffu
-                                               : 0xffffffffu,
-                              0xddddddffu);
-            if (goal) canvas->text(canvas->self, x + 0.3, -y - 0.75, 0.6, "G", 0x000000ffu);
-            if (!cell.shelf) continue;
-            canvas->rectangle(canvas->self, x + 0.08, -y - 0.92, x + 0.92, -y - 0.08,
-                              warehouse_requested(w, rules)[cell.shelf] ? 0x66c2a5ffu : 0xb39ddbffu, 0x555555ffu);
+            const int16_t shelf = warehouse_cells(w, rules)[k].shelf;
+            if (k == rules->goal[0] || k == rules->goal[1]) canvas->text(canvas->self, x + 0.3, -y - 0.75, 0.6, "G", 0x000000ffu);
+            if (!rules->home[k] && !shelf) continue;
+            canvas->rectangle(canvas->self, x + 0.06, -y - 0.94, x + 0.94, -y - 0.06,
+                              !shelf                                 ? 0xeeeeeeffu
+                              : warehouse_requested(w, rules)[shelf] ? 0x66c2a5ffu
+                                                                     : 0xb39ddbffu,
+                              shelf ? 0x555555ffu : 0xeeeeeeffu);
         }
 }
 
@@ -284,7 +282,7 @@ static void warehouse_draw(const struct warehouse *w, const struct warehouse_rul
     canvas->view(canvas->self, -0.2, -rules->height - 0.2, rules->width + 0.2, 1.1);
     snprintf(text, sizeof text, "step %d, %d delivered", w->steps, w->deliveries);
     canvas->text(canvas->self, 0, 0.3, 0.6, text, 0x000000ffu);
-    draw_cells(w, rules, canvas);
+    draw_floor(w, rules, canvas);
     for (int32_t i = 0; i < rules->agents; i++) {
         const struct warehouse_agent own = warehouse_agents(w)[i];
         const double x = own.x + 0.5, y = -own.y - 0.5;
