@@ -273,14 +273,15 @@ static void forage_draw(const struct forage *w, const struct forage_rules *rules
     }
     for (int32_t k = 0; k < rules->foods; k++) {
         if (!food[k].level) continue;
-        canvas->circle(canvas->self, food[k].col + 0.5, -food[k].row - 0.5, 0.42, 0xcc2222ffu, 0x661111ffu);
+        canvas->rectangle(canvas->self, food[k].col + 0.12, -food[k].row - 0.88, food[k].col + 0.88, -food[k].row - 0.12, 0xcc2222ffu,
+                          0x661111ffu);
         draw_number(canvas, food[k].col + 0.5, -food[k].row - 0.5, 0.45, food[k].level, 0xffffffffu);
     }
     for (int32_t i = 0; i < rules->players; i++) {
-        const double x = player[i].col, y = -player[i].row - 1;
-        canvas->rectangle(canvas->self, x + 0.1, y + 0.1, x + 0.9, y + 0.9, draw_colour(i), 0x000000ffu);
-        draw_number(canvas, x + 0.5, y + 0.5, 0.45, player[i].level, 0xffffffffu);
-        draw_number(canvas, x + 0.75, y + 0.77, 0.22, i, 0xffffffffu);
+        const double x = player[i].col + 0.5, y = -player[i].row - 0.5;
+        canvas->circle(canvas->self, x, y, 0.42, draw_colour(i), 0x000000ffu);
+        draw_number(canvas, x, y - 0.08, 0.42, player[i].level, 0xffffffffu);
+        draw_number(canvas, x, y + 0.27, 0.2, i, 0xffffffffu);
     }
 }
 
