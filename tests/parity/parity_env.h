@@ -5,9 +5,11 @@
 
 #include "parity/env_case.h"
 #include "parity/env_classic.h"
+#include "parity/env_lbf.h"
 #include "parity/env_mpe.h"
+#include "parity/env_rware.h"
 
-static const struct env_suite *const env_suites[] = {&env_mpe, &env_classic};
+static const struct env_suite *const env_suites[] = {&env_classic, &env_lbf, &env_mpe, &env_rware};
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 

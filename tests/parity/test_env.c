@@ -16,9 +16,8 @@ static const struct recording {
     const char *path;
     int tensors, tensors_double;
 } recordings[] = {
-    {"tests/data/env/mpe2.h5", 27, 69},
-    {"tests/data/env/onpolicy_mpe.h5", 9, 15},
-    {"tests/data/env/classic.h5", 20, 35},
+    {"tests/data/env/mpe2.h5", 27, 69}, {"tests/data/env/onpolicy_mpe.h5", 9, 15}, {"tests/data/env/classic.h5", 20, 35},
+    {"tests/data/env/lbf.h5", 24, 60},  {"tests/data/env/rware.h5", 8, 14},
 };
 
 static void trajectories_equal_the_recorded_ones(void **state)
@@ -43,20 +42,34 @@ static void trajectories_equal_the_recorded_ones(void **state)
 static void a_recording_that_differs_is_found(void **state)
 {
     (void)state;
-    static const char onpolicy[] = "tests/data/env/onpolicy_mpe.h5", classic[] = "tests/data/env/classic.h5";
     static const struct {
         const char *file, *dataset;
         double by;
     } changes[] = {
 #ifdef MAPPO_RULES_DOUBLE
-        {onpolicy, "/simple_spread/agent_pos", 1e-8}, {onpolicy, "/simple_spread/reward", 1e-8},
-        {onpolicy, "/simple_spread/obs", 1e-6},       {classic, "/CartPole-v1/state_after", 1e-11},
-        {classic, "/Pendulum-v1/first_state", 1e-15}, {classic, "/MountainCarContinuous-v0/reward", 1e-11},
+        {"onpolicy_mpe.h5", "/simple_spread/agent_pos", 1e-8},
+        {"onpolicy_mpe.h5", "/simple_spread/reward", 1e-8},
+        {"onpolicy_mpe.h5", "/simple_spread/obs", 1e-6},
+        {"classic.h5", "/CartPole-v1/state_after", 1e-11},
+        {"classic.h5", "/Pendulum-v1/first_state", 1e-15},
+        {"classic.h5", "/MountainCarContinuous-v0/reward", 1e-11},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/reward", 1e-14},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/foods_after", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/agents_after", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/shelves_after", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/requests_before", 1},
 #else
-        {onpolicy, "/simple_spread/reward", 0.1},  {onpolicy, "/simple_spread/obs", 0.01},
-        {classic, "/Pendulum-v1/reward", 1e-3},    {classic, "/CartPole-v1/obs", 1e-3},
+        {"onpolicy_mpe.h5", "/simple_spread/reward", 0.1},  {"onpolicy_mpe.h5", "/simple_spread/obs", 0.01},
+        {"classic.h5", "/Pendulum-v1/reward", 1e-3},        {"classic.h5", "/CartPole-v1/obs", 1e-3},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/reward", 1e-7},
 #endif
-        {classic, "/MountainCar-v0/truncated", 1},    {onpolicy, "/simple_spread/done", 1},
+        {"onpolicy_mpe.h5", "/simple_spread/done", 1},
+        {"classic.h5", "/MountainCar-v0/truncated", 1},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/obs", 1},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/first_obs", 1},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/terminated", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/reward", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/obs", 1},
     };
     for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
         char path[] = "/tmp/mappo-parity-XXXXXX", command[256];
@@ -64,7 +77,7 @@ static void a_recording_that_differs_is_found(void **state)
         const int handle = mkstemp(path);
         assert_true(handle >= 0);
         close(handle);
-        text_format(command, sizeof command, "cp %s %s", changes[k].file, path);
+        text_format(command, sizeof command, "cp tests/data/env/%s %s", changes[k].file, path);
         assert_int_equal(system(command), 0);
         const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(file, changes[k].dataset, H5P_DEFAULT);
         struct golden_array numbers = golden_read(file, changes[k].dataset);

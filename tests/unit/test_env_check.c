@@ -1,4 +1,5 @@
 /* `mappo check`: every environment that is built in is sound, and every fault that is planted in one is named, and nothing else. */
+// timeout: 600
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
@@ -82,6 +83,12 @@ static void other_options_are_sound_too(void **state)
         {"classic/MountainCar-v0", {{"low", "-1.2"}, {"high", "0.6"}, {"goal_velocity", "0.05"}}, 3},
         {"classic/MountainCarContinuous-v0", {{"low", "-1.2"}, {"high", "0.6"}, {"max_episode_steps", "20"}}, 3},
         {"classic/Pendulum-v1", {{"x_init", "10"}, {"y_init", "8"}, {"g", "100"}}, 3},
+        {"lbf/foraging", {{"grid_observation", "1"}, {"sight", "2"}, {"mask", "0"}}, 3},
+        {"lbf/foraging", {{"players", "1"}, {"observe_agent_levels", "0"}, {"penalty", "0.1"}}, 3},
+        {"riddle/switch", {{"num_agents", "30"}, {"limit", "truncate"}}, 2},
+        {"rware/warehouse", {{"msg_bits", "2"}, {"sensor_range", "3"}, {"max_inactivity_steps", "15"}}, 3},
+        {"rware/warehouse", {{"reward_type", "global"}, {"max_steps", "20"}, {"normalised_coordinates", "1"}}, 3},
+        {"matrix/climbing", {{"last_action_state", "1"}, {"limit", "upstream"}}, 2},
         {"test/kitchen_sink", {{"scene", "single"}}, 1},
         {"test/kitchen_sink", {{"mortal", "0"}}, 1},
     };
