@@ -73,7 +73,7 @@ static int smax_configure(struct smax_rules *rules, const struct mappo_value *va
     rules->max_steps = (int32_t)value[OPTION_MAX_STEPS].i;
     rules->walls_kill = (int32_t)value[OPTION_WALLS].i;
     rules->sees_enemy_actions = (int32_t)value[OPTION_SEE_ENEMY_ACTIONS].i;
-    rules->victory = (rule_real)value[OPTION_WON_BATTLE_BONUS].r;
+    rules->victory = (float)value[OPTION_WON_BATTLE_BONUS].r;
     rules->self_play_reward = (int32_t)value[OPTION_SELF_PLAY_REWARD].i;
     rules->random_positions = (int32_t)value[OPTION_POSITIONS].i;
     rules->random_types = (int32_t)value[OPTION_TYPES].i;
@@ -130,11 +130,6 @@ static void smax_describe(struct description *d, const struct smax_rules *rules)
 }
 
 /* ---- snapshots, scripted player, drawing ------------------------------------------------------------------ */
-
-static size_t smax_bytes(const struct smax_rules *rules)
-{
-    return sizeof(struct smax) + (size_t)smax_count(rules) * (SMAX_REALS * sizeof(rule_real) + SMAX_INTS * sizeof(int32_t));
-}
 
 static int smax_sound(const struct smax *w, const struct smax_rules *rules)
 {

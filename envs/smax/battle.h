@@ -1,6 +1,7 @@
 /* smax/battle: a team of units fights one that a heuristic commands, as in StarCraft II's micromanagement tasks but without the game
  * (Rutherford et al. 2023; JaxMARL 0.2, commit c793d09, HeuristicEnemySMAX). Allies are units 0 …, enemies follow. A step of the environment
- * is 8 steps of the world: fire, move, die, push apart. Upstream's state is float32, and so is everything here.
+ * is 8 steps of the world: fire, move, die, push apart. Upstream computes in float32, and pushing units apart enlarges what was rounded; so all of
+ * this is float, in the double build too.
  *
  * Each unit counts its opponents in an order of its own, in observations and attacks: allies count enemies forwards, enemies count allies
  * backwards. */
@@ -29,7 +30,7 @@ enum smax_info { SMAX_BATTLE_WON, SMAX_DEAD_ALLIES, SMAX_DEAD_ENEMIES, SMAX_INFO
 #define SMAX_WIDEST 1.5625f /* the square of the largest sum of two radii */
 
 struct smax_type {
-    rule_real speed, attack, range, sight, radius, health, cooldown; /* of the map a second, points, of the map (3), points, seconds */
+    float speed, attack, range, sight, radius, health, cooldown; /* of the map a second, points, of the map (3), points, seconds */
 };
 MAPPO_TABLE(struct smax_type, smax_types, [SMAX_TYPES]) = {
     {3.15f, 9, 5, 9, 0.375f, 45, 0.61f},     /* marine */
@@ -44,7 +45,7 @@ MAPPO_TABLE(int8_t, smax_moves, [SMAX_MOVES][2]) = {{0, 1}, {1, 0}, {0, -1}, {-1
 struct smax_rules {
     int32_t allies, enemies, max_steps;
     int32_t walls_kill, sees_enemy_actions, self_play_reward, random_positions, random_types, enemy_shoots, attacks_random;
-    rule_real victory;
+    float victory;
     uint8_t type[2 * SMAX_TEAM]; /* of unit i, where they are not random */
 };
 
@@ -55,11 +56,11 @@ struct smax { /* what struct smax_units points to follows */
 
 /* The numbers of a copy, each [allies + enemies]. */
 struct smax_units {
-    rule_real *x, *y;
-    rule_real *health;
-    rule_real *cooldown;        /* seconds until it can fire; below 0 when it could have for long */
-    rule_real *goal_x, *goal_y; /* where the heuristic walks while it sees nobody: opposite the unit's start */
-    rule_real *push_x, *push_y; /* 0 between world steps */
+    float *x, *y;
+    float *health;
+    float *cooldown;        /* seconds until it can fire; below 0 when it could have for long */
+    float *goal_x, *goal_y; /* where the heuristic walks while it sees nobody: opposite the unit's start */
+    float *push_x, *push_y; /* 0 between world steps */
     int32_t *type, *action, *alive;
 };
 enum { SMAX_REALS = 8, SMAX_INTS = 3 };
@@ -69,10 +70,15 @@ MAPPO_FN int32_t smax_count(const struct smax_rules *rules)
     return rules->allies + rules->enemies;
 }
 
+static inline size_t smax_bytes(const struct smax_rules *rules)
+{
+    return sizeof(struct smax) + (size_t)smax_count(rules) * (SMAX_REALS * sizeof(float) + SMAX_INTS * sizeof(int32_t));
+}
+
 MAPPO_FN struct smax_units smax_units_of(const struct smax *w, const struct smax_rules *rules)
 {
     const int32_t n = smax_count(rules);
-    rule_real *real = (rule_real *)(w + 1);
+    float *real = (float *)(w + 1);
     int32_t *whole = (int32_t *)(real + SMAX_REALS * n);
     const struct smax_units u = {real,         real + n,     real + 2 * n, real + 3 * n, real + 4 * n, real + 5 * n,
                                  real + 6 * n, real + 7 * n, whole,        whole + n,    whole + 2 * n};
@@ -90,14 +96,14 @@ MAPPO_FN int32_t smax_opponents(const struct smax_rules *rules, const int32_t i)
     return i < rules->allies ? rules->enemies : rules->allies;
 }
 
-MAPPO_FN rule_real smax_square(const struct smax_units *u, const int32_t i, const int32_t j)
+MAPPO_FN float smax_square(const struct smax_units *u, const int32_t i, const int32_t j)
 {
-    const rule_real dx = u->x[j] - u->x[i], dy = u->y[j] - u->y[i];
+    const float dx = u->x[j] - u->x[i], dy = u->y[j] - u->y[i];
     return dx * dx + dy * dy;
 }
 
 /* Alive, and nearer to unit i than `reach`. */
-MAPPO_FN int smax_reaches(const struct smax_units *u, const int32_t i, const int32_t j, const rule_real reach)
+MAPPO_FN int smax_reaches(const struct smax_units *u, const int32_t i, const int32_t j, const float reach)
 {
     return u->alive[j] && smax_square(u, i, j) < reach * reach;
 }
@@ -113,11 +119,11 @@ MAPPO_FN void smax_push(const struct smax_units *u, const int32_t n)
         for (int32_t j = i + 1; j < n; j++) close |= smax_square(u, i, j) < SMAX_WIDEST;
         if (!close || !u->alive[i]) continue;
         for (int32_t j = i + 1; j < n; j++) {
-            const rule_real reach = smax_types[u->type[i]].radius + smax_types[u->type[j]].radius;
+            const float reach = smax_types[u->type[i]].radius + smax_types[u->type[j]].radius;
             if (!smax_reaches(u, i, j, reach)) continue;
-            const rule_real overlap = reach / (rule_sqrt(smax_square(u, i, j)) + 1e-6f) - 1;
+            const float overlap = reach / (sqrtf(smax_square(u, i, j)) + 1e-6f) - 1;
             if (!(overlap > 0)) continue;
-            const rule_real x = (u->x[i] - u->x[j]) * overlap, y = (u->y[i] - u->y[j]) * overlap;
+            const float x = (u->x[i] - u->x[j]) * overlap, y = (u->y[i] - u->y[j]) * overlap;
             u->push_x[i] += x;
             u->push_y[i] += y;
             u->push_x[j] -= x;
@@ -133,7 +139,7 @@ MAPPO_FN void smax_push(const struct smax_units *u, const int32_t n)
 }
 
 /* Fires where the action says so, it can, and the target is in range; else its weapon cools. `alive` is that of before the world step. */
-MAPPO_FN void smax_fire(struct smax *w, const struct smax_units *u, const struct smax_rules *rules, const int32_t i, const rule_real *noise)
+MAPPO_FN void smax_fire(struct smax *w, const struct smax_units *u, const struct smax_rules *rules, const int32_t i, const float *noise)
 {
     const struct smax_type *type = &smax_types[u->type[i]];
     if (u->action[i] >= SMAX_MOVES && u->alive[i] && u->cooldown[i] <= 0) {
@@ -147,12 +153,12 @@ MAPPO_FN void smax_fire(struct smax *w, const struct smax_units *u, const struct
     u->cooldown[i] -= SMAX_TIME;
 }
 
-MAPPO_FN rule_real smax_within_map(const rule_real x)
+MAPPO_FN float smax_within_map(const float x)
 {
     return x < 0 ? 0 : x > SMAX_SIDE ? SMAX_SIDE : x;
 }
 
-MAPPO_FN int smax_touches_wall(const rule_real x)
+MAPPO_FN int smax_touches_wall(const float x)
 {
     return x <= 0 || x >= SMAX_SIDE;
 }
@@ -162,9 +168,9 @@ MAPPO_FN void smax_move(const struct smax_units *u, const struct smax_rules *rul
 {
     if (u->alive[i] && u->action[i] < SMAX_STOP) {
         const int8_t *move = smax_moves[u->action[i]];
-        const rule_real by = smax_types[u->type[i]].speed * SMAX_TIME;
-        u->x[i] = u->x[i] + (rule_real)move[0] * by;
-        u->y[i] = u->y[i] + (rule_real)move[1] * by;
+        const float by = smax_types[u->type[i]].speed * SMAX_TIME;
+        u->x[i] = u->x[i] + (float)move[0] * by;
+        u->y[i] = u->y[i] + (float)move[1] * by;
     }
     if (u->alive[i]) {
         u->x[i] = smax_within_map(u->x[i]);
@@ -174,16 +180,13 @@ MAPPO_FN void smax_move(const struct smax_units *u, const struct smax_rules *rul
     u->alive[i] = u->health[i] > 0;
 }
 
-/* All units carry out their actions. noise [8][units] is added to the cooldown of those that fire; NULL: it is drawn. */
-MAPPO_FN void smax_fight(struct smax *w, const struct smax_rules *rules, const rule_real *noise)
+/* noise [units] is added to the cooldown of those that fire; NULL: it is drawn. */
+MAPPO_FN void smax_world_step(struct smax *w, const struct smax_units *u, const struct smax_rules *rules, const float *noise)
 {
-    const struct smax_units u = smax_units_of(w, rules);
     const int32_t n = smax_count(rules);
-    for (int step = 0; step < SMAX_WORLD_STEPS; step++) {
-        for (int32_t i = 0; i < n; i++) smax_fire(w, &u, rules, i, noise ? noise + step * n : noise);
-        for (int32_t i = 0; i < n; i++) smax_move(&u, rules, i);
-        smax_push(&u, n);
-    }
+    for (int32_t i = 0; i < n; i++) smax_fire(w, u, rules, i, noise);
+    for (int32_t i = 0; i < n; i++) smax_move(u, rules, i);
+    smax_push(u, n);
 }
 
 /* ---- the heuristic -------------------------------------------------------------------------------------------------- */
@@ -198,13 +201,13 @@ struct smax_sight {
 MAPPO_FN struct smax_sight smax_look(const struct smax_units *u, const struct smax_rules *rules, const int32_t i)
 {
     const struct smax_type *type = &smax_types[u->type[i]];
-    const rule_real range = type->range * type->range;
+    const float range = type->range * type->range;
     struct smax_sight sight = {0, 0, -1, -1};
-    rule_real least = type->sight * type->sight;
-    const rule_real seen = least;
+    float least = type->sight * type->sight;
+    const float seen = least;
     for (int32_t k = 0; k < smax_opponents(rules, i); k++) {
         const int32_t j = smax_opponent(rules, i, k);
-        const rule_real square = smax_square(u, i, j);
+        const float square = smax_square(u, i, j);
         if (!(square < seen) || !u->alive[j]) continue;
         sight.visible++;
         sight.in_range += square < range;
@@ -218,8 +221,7 @@ MAPPO_FN struct smax_sight smax_look(const struct smax_units *u, const struct sm
 }
 
 /* Number `count`, from 0, of the opponents that are nearer than `reach`. */
-MAPPO_FN int32_t smax_one_of(const struct smax_units *u, const struct smax_rules *rules, const int32_t i, const rule_real reach,
-                             int32_t count)
+MAPPO_FN int32_t smax_one_of(const struct smax_units *u, const struct smax_rules *rules, const int32_t i, const float reach, int32_t count)
 {
     int32_t k = 0;
     while (!smax_reaches(u, i, smax_opponent(rules, i, k), reach) || count-- > 0) k++;
@@ -243,8 +245,8 @@ MAPPO_FN int32_t smax_heuristic(const struct smax_units *u, const struct smax_ru
 {
     if (shoots && sight->in_range) return SMAX_MOVES + (sight->kept >= 0 ? sight->kept : chosen);
     const int32_t j = chosen >= 0 ? smax_opponent(rules, i, chosen) : -1;
-    const rule_real x = (j >= 0 ? u->x[j] : u->goal_x[i]) - u->x[i], y = (j >= 0 ? u->y[j] : u->goal_y[i]) - u->y[i];
-    const rule_real along[SMAX_STOP] = {y, x, -y, -x};
+    const float x = (j >= 0 ? u->x[j] : u->goal_x[i]) - u->x[i], y = (j >= 0 ? u->y[j] : u->goal_y[i]) - u->y[i];
+    const float along[SMAX_STOP] = {y, x, -y, -x};
     int32_t best = 0;
     for (int32_t k = 1; k < SMAX_STOP; k++) best = along[k] > along[best] ? k : best;
     return best;
@@ -252,7 +254,7 @@ MAPPO_FN int32_t smax_heuristic(const struct smax_units *u, const struct smax_ru
 
 /* ---- an episode ----------------------------------------------------------------------------------------------------- */
 
-MAPPO_FN void smax_scatter(struct smax *w, const struct smax_units *u, const int32_t i, const rule_real x, const rule_real y)
+MAPPO_FN void smax_scatter(struct smax *w, const struct smax_units *u, const int32_t i, const float x, const float y)
 {
     u->x[i] = x + philox_uniform(&w->rng, -SMAX_SPREAD, SMAX_SPREAD);
     u->y[i] = y + philox_uniform(&w->rng, -SMAX_SPREAD, SMAX_SPREAD);
@@ -263,14 +265,14 @@ MAPPO_FN void smax_place_around(struct smax *w, const struct smax_units *u, cons
 {
     enum { GROUPS = 4 };
     const int32_t allies_inside = philox_below(&w->rng, 2);
-    rule_real inwards[GROUPS];
+    float inwards[GROUPS];
     for (int k = 0; k < GROUPS; k++) inwards[k] = philox_uniform(&w->rng, 0, 1);
     for (int32_t i = 0; i < smax_count(rules); i++) {
         if ((i < rules->allies) == allies_inside) {
             smax_scatter(w, u, i, SMAX_SIDE / 2, SMAX_SIDE / 2);
         } else {
             const int32_t k = philox_below(&w->rng, GROUPS);
-            const rule_real corner_x = k < 2 ? 0 : SMAX_SIDE, corner_y = k % 2 ? SMAX_SIDE : 0, in = inwards[k];
+            const float corner_x = k < 2 ? 0 : SMAX_SIDE, corner_y = k % 2 ? SMAX_SIDE : 0, in = inwards[k];
             smax_scatter(w, u, i, in * (SMAX_SIDE / 2) + (1 - in) * corner_x, in * (SMAX_SIDE / 2) + (1 - in) * corner_y);
         }
     }
@@ -282,7 +284,7 @@ MAPPO_FN void smax_place_mirrored(struct smax *w, const struct smax_units *u, co
     for (int32_t i = 0; i < smax_count(rules); i++) {
         const int32_t partner = i - rules->allies;
         const int mirrored = partner >= 0 && partner < rules->allies;
-        const rule_real left = partner < 0 ? 0 : SMAX_SIDE / 2;
+        const float left = partner < 0 ? 0 : SMAX_SIDE / 2;
         u->x[i] = mirrored ? SMAX_SIDE - u->x[partner] : left + philox_uniform(&w->rng, 0, SMAX_SIDE / 2);
         u->y[i] = mirrored ? u->y[partner] : philox_uniform(&w->rng, 0, SMAX_SIDE);
     }
@@ -339,15 +341,15 @@ MAPPO_FN void smax_order(struct smax *w, const struct smax_units *u, const struc
 }
 
 /* Parts of the enemies' full health that are left, summed. */
-MAPPO_FN rule_real smax_enemy_health(const struct smax_units *u, const struct smax_rules *rules)
+MAPPO_FN float smax_enemy_health(const struct smax_units *u, const struct smax_rules *rules)
 {
-    rule_real sum = 0;
+    float sum = 0;
     for (int32_t i = rules->allies; i < smax_count(rules); i++) sum += u->health[i] / smax_types[u->type[i]].health;
     return sum;
 }
 
 /* Counts the step, and pays for it: `before` is the enemies' health then. */
-MAPPO_FN int smax_judge(struct smax *w, const struct smax_units *u, const struct smax_rules *rules, const rule_real before,
+MAPPO_FN int smax_judge(struct smax *w, const struct smax_units *u, const struct smax_rules *rules, const float before,
                         const struct rule_io *io)
 {
     const struct rule_group_io *group = &io->group[0];
@@ -359,7 +361,7 @@ MAPPO_FN int smax_judge(struct smax *w, const struct smax_units *u, const struct
     if (rules->self_play_reward)
         reward -= lost ? rules->victory : 0;
     else
-        reward += (before - smax_enemy_health(u, rules)) / (rule_real)rules->enemies;
+        reward += (before - smax_enemy_health(u, rules)) / (float)rules->enemies;
     const int end = !allies || !enemies ? MAPPO_TERMINATED : w->steps >= rules->max_steps ? MAPPO_TRUNCATED : MAPPO_RUNNING;
     w->steps++;
     for (int32_t i = 0; i < rules->allies; i++) {
@@ -377,9 +379,9 @@ MAPPO_FN int smax_judge(struct smax *w, const struct smax_units *u, const struct
 MAPPO_FN int smax_step(struct smax *w, const struct smax_rules *rules, const struct rule_io *io)
 {
     const struct smax_units u = smax_units_of(w, rules);
-    const rule_real before = smax_enemy_health(&u, rules);
+    const float before = smax_enemy_health(&u, rules);
     smax_order(w, &u, rules, io->group[0].act_int);
-    smax_fight(w, rules, NULL);
+    for (int step = 0; step < SMAX_WORLD_STEPS; step++) smax_world_step(w, &u, rules, NULL);
     return smax_judge(w, &u, rules, before, io);
 }
 
@@ -387,19 +389,19 @@ MAPPO_FN int smax_step(struct smax *w, const struct smax_rules *rules, const str
 
 MAPPO_FN float smax_cooling(const struct smax_units *u, const int32_t i)
 {
-    const rule_real part = u->cooldown[i] / smax_types[u->type[i]].cooldown;
-    return part < 0 ? 0.0f : part > 1 ? 1.0f : (float)part;
+    const float part = u->cooldown[i] / smax_types[u->type[i]].cooldown;
+    return part < 0 ? 0.0f : part > 1 ? 1.0f : part;
 }
 
 /* Unit j as living unit i sees it, [SMAX_OTHER]; the array is 0 before. */
 MAPPO_FN void smax_observe_other(const struct smax_units *u, const struct smax_rules *rules, const int32_t i, const int32_t j, float *obs)
 {
-    const rule_real sight = smax_types[u->type[i]].sight;
+    const float sight = smax_types[u->type[i]].sight;
     const int shown = rules->sees_enemy_actions || (i < rules->allies) == (j < rules->allies);
     const int32_t action = shown ? u->action[j] : SMAX_STOP;
-    obs[0] = (float)(u->health[j] / smax_types[u->type[j]].health);
-    obs[1] = (float)((u->x[j] - u->x[i]) / sight);
-    obs[2] = (float)((u->y[j] - u->y[i]) / sight);
+    obs[0] = (u->health[j] / smax_types[u->type[j]].health);
+    obs[1] = (u->x[j] - u->x[i]) / sight;
+    obs[2] = (u->y[j] - u->y[i]) / sight;
     if (action < SMAX_STOP) {
         obs[3] = smax_moves[action][0];
         obs[4] = smax_moves[action][1];
@@ -421,9 +423,9 @@ MAPPO_FN void smax_observe_row(const struct smax_units *u, const struct smax_rul
         if (smax_reaches(u, i, j, type->sight)) smax_observe_other(u, rules, i, j, obs);
         obs += SMAX_OTHER;
     }
-    obs[0] = (float)(u->health[i] / type->health);
-    obs[1] = (float)(u->x[i] / SMAX_SIDE);
-    obs[2] = (float)(u->y[i] / SMAX_SIDE);
+    obs[0] = u->health[i] / type->health;
+    obs[1] = u->x[i] / SMAX_SIDE;
+    obs[2] = u->y[i] / SMAX_SIDE;
     obs[3] = smax_cooling(u, i);
     obs[4 + u->type[i]] = 1;
 }
@@ -438,10 +440,10 @@ MAPPO_FN void smax_observe_state(const struct smax_units *u, const struct smax_r
         state[n * SMAX_OWN + i] = i < rules->allies ? 0.0f : 1.0f;
         state[n * (SMAX_OWN + 1) + i] = (float)u->type[i];
         if (!u->alive[i]) continue;
-        own[0] = (float)(u->health[i] / smax_types[u->type[i]].health);
-        own[1] = (float)u->x[i];
-        own[2] = (float)u->y[i];
-        own[3] = (float)u->cooldown[i];
+        own[0] = u->health[i] / smax_types[u->type[i]].health;
+        own[1] = u->x[i];
+        own[2] = u->y[i];
+        own[3] = u->cooldown[i];
         own[4 + u->type[i]] = 1;
     }
 }
