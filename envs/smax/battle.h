@@ -119,9 +119,10 @@ MAPPO_FN void smax_push(const struct smax_units *u, const int32_t n)
         for (int32_t j = i + 1; j < n; j++) close |= smax_square(u, i, j) < SMAX_WIDEST;
         if (!close || !u->alive[i]) continue;
         for (int32_t j = i + 1; j < n; j++) {
+            const float square = smax_square(u, i, j);
+            if (!(square < SMAX_WIDEST) || !u->alive[j]) continue;
             const float reach = smax_types[u->type[i]].radius + smax_types[u->type[j]].radius;
-            if (!smax_reaches(u, i, j, reach)) continue;
-            const float overlap = reach / (sqrtf(smax_square(u, i, j)) + 1e-6f) - 1;
+            const float overlap = reach / (sqrtf(square) + 1e-6f) - 1;
             if (!(overlap > 0)) continue;
             const float x = (u->x[i] - u->x[j]) * overlap, y = (u->y[i] - u->y[j]) * overlap;
             u->push_x[i] += x;

@@ -1,6 +1,7 @@
 /* The smax suite against recordings of JaxMARL: every step from its recorded state, with the recorded cooldown noise and whom the enemies'
- * heuristic drew, in float and in double; in float the environment through the vecenv as well, where nothing is drawn. Upstream computes in
- * float32, so no build can be nearer than that. */
+ * heuristic drew; in the float build the environment through the vecenv as well, where nothing is drawn. Upstream computes in float32, and so
+ * do the rules in both builds. A recording may lack the world steps of episode 0 and what is seen last, and may hold observations before
+ * the steps `obs_row` alone. */
 #ifndef TESTS_PARITY_ENV_SMAX_H
 #define TESTS_PARITY_ENV_SMAX_H
 
@@ -18,10 +19,11 @@ static const char *const smax_field_name[SMAX_FIELDS] = {"position",      "healt
 struct smax_case {
     const struct env_case *of;
     struct smax_rules rules;
-    int rows, episodes, first; /* first: steps of episode 0 */
+    int rows, episodes, first; /* first: steps of episode 0 whose world steps are there */
+    int *obs_at;               /* [rows] of row t in `obs`; -1: not there */
     struct golden_array before[SMAX_FIELDS], after[SMAX_FIELDS];
     struct golden_array type, step, start, ally_action, enemy_action, chosen, remembered, noise, reward, done, done_all;
-    struct golden_array obs, mask, enemy_mask, state, last_obs, last_mask, last_state;
+    struct golden_array obs, mask, enemy_mask, state, obs_row, last_obs, last_mask, last_state;
     struct golden_array world[4]; /* of episode 0 after each world step, as the first four fields */
 };
 
@@ -49,6 +51,7 @@ static inline void smax_case_read(struct smax_case *c)
                 {&c->done, "done"},
                 {&c->done_all, "done_all"},
                 {&c->obs, "obs_before"},
+                {&c->obs_row, "obs_row"},
                 {&c->mask, "ally_mask_before"},
                 {&c->enemy_mask, "enemy_mask_before"},
                 {&c->state, "world_state_before"},
@@ -67,6 +70,20 @@ static inline void smax_case_read(struct smax_case *c)
     }
 }
 
+/* Where the observations of each row stand; false where they cannot. */
+static inline bool smax_case_find_obs(struct smax_case *c)
+{
+    const size_t some = c->obs_row.data ? c->obs_row.count : (size_t)c->rows;
+    c->obs_at = calloc((size_t)c->rows, sizeof *c->obs_at);
+    for (int t = 0; t < c->rows; t++) c->obs_at[t] = c->obs_row.data ? -1 : t;
+    for (size_t k = 0; k < c->obs_row.count; k++) {
+        const double row = c->obs_row.data[k];
+        if (!(row >= 0 && row < c->rows)) return false;
+        c->obs_at[(int)row] = (int)k;
+    }
+    return c->obs.count == some * (size_t)c->rules.allies * (size_t)((smax_count(&c->rules) - 1) * SMAX_OTHER + SMAX_OWN);
+}
+
 /* Whether all there is has the shape that the attributes say. */
 static inline bool smax_case_open(struct smax_case *c, const struct env_case *of)
 {
@@ -81,33 +98,35 @@ static inline bool smax_case_open(struct smax_case *c, const struct env_case *of
     const size_t rows = c->step.count, episodes = c->start.count - 1, wide = (n - 1) * SMAX_OTHER + SMAX_OWN;
     c->rows = (int)rows;
     c->episodes = (int)episodes;
-    c->first = (int)c->start.data[1];
+    c->first = c->world[0].data ? (int)c->start.data[1] : 0;
     bool sound = c->start.data[episodes] == (double)rows && c->type.count == rows * n && c->ally_action.count == rows * a &&
                  c->enemy_action.count == rows * e && c->chosen.count == rows * e && c->remembered.count == rows * e &&
                  c->noise.count == rows * SMAX_WORLD_STEPS * n && c->reward.count == rows * a && c->done.count == rows * a &&
-                 c->done_all.count == rows && c->obs.count == rows * a * wide && c->mask.count == rows * a * (SMAX_MOVES + e) &&
+                 c->done_all.count == rows && smax_case_find_obs(c) && c->mask.count == rows * a * (SMAX_MOVES + e) &&
                  c->enemy_mask.count == rows * e * (SMAX_MOVES + a) && c->state.count == rows * n * SMAX_STATE &&
-                 c->last_obs.count == episodes * a * wide && c->last_mask.count == episodes * a * (SMAX_MOVES + e) &&
-                 c->last_state.count == episodes * n * SMAX_STATE;
+                 (!c->last_obs.data || c->last_obs.count == episodes * a * wide) &&
+                 (!c->last_mask.data || c->last_mask.count == episodes * a * (SMAX_MOVES + e)) &&
+                 (!c->last_state.data || c->last_state.count == episodes * n * SMAX_STATE);
     for (int k = 0; k < SMAX_FIELDS; k++) {
         const size_t numbers = k == SMAX_GOAL ? 2 * e : k == SMAX_X_Y || k == SMAX_MOVE ? 2 * n : n;
         sound = sound && c->before[k].count == rows * numbers && c->after[k].count == rows * numbers;
-        if (k < 4) sound = sound && c->world[k].count == (size_t)c->first * SMAX_WORLD_STEPS * numbers;
+        if (k < 4 && c->first) sound = sound && c->world[k].count == (size_t)c->first * SMAX_WORLD_STEPS * numbers;
     }
     return sound;
 }
 
 static inline void smax_case_close(struct smax_case *c)
 {
-    struct golden_array *all[] = {&c->type,       &c->step,       &c->start,  &c->ally_action, &c->enemy_action, &c->chosen,
-                                  &c->remembered, &c->noise,      &c->reward, &c->done,        &c->done_all,     &c->obs,
-                                  &c->mask,       &c->enemy_mask, &c->state,  &c->last_obs,    &c->last_mask,    &c->last_state};
+    struct golden_array *all[] = {&c->type,    &c->step,   &c->start,    &c->ally_action, &c->enemy_action, &c->chosen, &c->remembered,
+                                  &c->noise,   &c->reward, &c->done,     &c->done_all,    &c->obs,          &c->mask,   &c->enemy_mask,
+                                  &c->obs_row, &c->state,  &c->last_obs, &c->last_mask,   &c->last_state};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) golden_free(all[k]);
     for (int k = 0; k < SMAX_FIELDS; k++) {
         golden_free(&c->before[k]);
         golden_free(&c->after[k]);
         if (k < 4) golden_free(&c->world[k]);
     }
+    free(c->obs_at);
 }
 
 /* The action that a movement and an attack were decoded from. */
@@ -145,8 +164,8 @@ static inline void smax_case_inject(struct smax *w, const struct smax_case *c, c
 
 static inline double *smax_found(const struct golden_array *like)
 {
-    double *found = calloc(like->count, sizeof *found);
-    memcpy(found, like->data, like->count * sizeof *found);
+    double *found = like->data ? calloc(like->count, sizeof *found) : NULL;
+    if (found) memcpy(found, like->data, like->count * sizeof *found);
     return found;
 }
 
@@ -156,21 +175,20 @@ struct smax_seen {
     double *obs, *mask, *state;
 };
 
-/* What the allies see now, as row `row`. */
-static inline void smax_case_observe(const struct smax *w, const struct smax_case *c, const struct smax_seen *seen, int row)
+/* What the allies see now, as row `row`; observations as row `at`, -1: nowhere. An array that is NULL is not wanted. */
+static inline void smax_case_observe(const struct smax *w, const struct smax_case *c, const struct smax_seen *seen, int row, int at)
 {
     const size_t n = (size_t)smax_count(&c->rules), a = (size_t)c->rules.allies, wide = (n - 1) * SMAX_OTHER + SMAX_OWN;
     const size_t choices = SMAX_MOVES + (size_t)c->rules.enemies;
     float *obs = calloc(wide + n * SMAX_STATE, sizeof *obs), *state = obs + wide;
     uint8_t mask[SMAX_MOVES + SMAX_TEAM];
     for (size_t i = 0; i < a; i++) {
-        const size_t at = (size_t)row * a + i;
         smax_observe_agent(w, &c->rules, (int32_t)i, &(struct rule_io){.group[0] = {.obs = obs, .act_mask = mask}});
-        for (size_t k = 0; k < wide; k++) seen->obs[at * wide + k] = (double)obs[k];
-        for (size_t k = 0; k < choices; k++) seen->mask[at * choices + k] = mask[k];
+        for (size_t k = 0; k < wide && seen->obs && at >= 0; k++) seen->obs[((size_t)at * a + i) * wide + k] = (double)obs[k];
+        for (size_t k = 0; k < choices && seen->mask; k++) seen->mask[((size_t)row * a + i) * choices + k] = mask[k];
     }
     smax_observe_agent(w, &c->rules, -1, &(struct rule_io){.state = state});
-    for (size_t k = 0; k < n * SMAX_STATE; k++) seen->state[(size_t)row * n * SMAX_STATE + k] = (double)state[k];
+    for (size_t k = 0; k < n * SMAX_STATE && seen->state; k++) seen->state[(size_t)row * n * SMAX_STATE + k] = (double)state[k];
     free(obs);
 }
 
@@ -180,11 +198,11 @@ static inline void smax_check_sights(struct parity_report *report, const struct 
     const struct smax_seen last = {smax_found(&c->last_obs), smax_found(&c->last_mask), smax_found(&c->last_state)};
     for (int t = 0; t < c->rows; t++) {
         smax_case_inject(w, c, c->before, t);
-        smax_case_observe(w, c, &seen, t);
+        smax_case_observe(w, c, &seen, t, c->obs_at[t]);
     }
     for (int e = 0; e < c->episodes; e++) {
         smax_case_inject(w, c, c->after, (int)c->start.data[e + 1] - 1);
-        smax_case_observe(w, c, &last, e);
+        smax_case_observe(w, c, &last, e, e);
     }
     env_compare(report, c->of, "obs_before", seen.obs, &c->obs, smax_observations);
     env_compare(report, c->of, "ally_mask_before", seen.mask, &c->mask, env_exact);
@@ -340,15 +358,16 @@ static inline bool smax_case_draws(const struct smax_case *c, const struct smax 
     return draws;
 }
 
-/* What row t's environment showed after its step, as row t + 1 of `obs` (the cooldowns, which are drawn, as recorded) or as the last. */
+/* What row t's environment showed after its step, as what was seen before row t + 1 or last; the cooldowns, which are drawn, as recorded. */
 static inline void smax_batch_take(const struct env_batch *b, const struct smax_case *c, double *obs, double *last, int t)
 {
     const size_t a = (size_t)c->rules.allies, wide = (size_t)b->size[0].obs;
     const bool ends = b->io.ep_end[t] != MAPPO_RUNNING;
     int e = 0;
     while (c->start.data[e + 1] <= t) e++;
-    if (ends != (c->start.data[e + 1] == t + 1)) return; /* `done_all` says so */
-    double *to = ends ? last + (size_t)e * a * wide : obs + (size_t)(t + 1) * a * wide;
+    const bool is_last = c->start.data[e + 1] == t + 1;
+    if (is_last ? !ends || !last : ends || c->obs_at[t + 1] < 0) return; /* an end that differs is found in `done_all` */
+    double *to = ends ? last + (size_t)e * a * wide : obs + (size_t)c->obs_at[t + 1] * a * wide;
     const float *from = (ends ? b->io.group[0].final_obs : b->io.group[0].obs) + (size_t)t * a * wide;
     for (size_t k = 0; k < a * wide; k++) {
         const size_t entry = k % wide, other = wide - SMAX_OWN;
@@ -375,7 +394,9 @@ static inline void smax_batch_check(struct parity_report *report, const struct s
     if (!taken || vecenv_observe(b.env, &b.io, NULL)) {
         env_fail(report, c->of, "the float environment refused a recorded state");
     } else {
-        for (size_t k = 0; k < c->obs.count; k++) obs[k] = (double)b.io.group[0].obs[k];
+        for (size_t k = 0; k < (size_t)c->rows * a * wide; k++)
+            if (c->obs_at[k / (a * wide)] >= 0)
+                obs[(size_t)c->obs_at[k / (a * wide)] * a * wide + k % (a * wide)] = (double)b.io.group[0].obs[k];
         env_compare(report, c->of, "obs (vecenv)", obs, &c->obs, smax_observations);
         for (size_t k = 0; k < c->state.count; k++) taken = taken && fabs((double)b.io.state[k] - c->state.data[k]) <= 1e-6;
         for (size_t k = 0; k < c->mask.count; k++) taken = taken && b.io.group[0].act_mask[k] == c->mask.data[k];
@@ -396,7 +417,6 @@ static inline void smax_batch_check(struct parity_report *report, const struct s
     }
     env_copy_free(&copy);
     batch_close(&b);
-    (void)wide;
     free(obs), free(last), free(reward), free(ends), free(draws);
 }
 
