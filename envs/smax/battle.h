@@ -247,9 +247,12 @@ MAPPO_FN int32_t smax_heuristic(const struct smax_units *u, const struct smax_ru
     if (shoots && sight->in_range) return SMAX_MOVES + (sight->kept >= 0 ? sight->kept : chosen);
     const int32_t j = chosen >= 0 ? smax_opponent(rules, i, chosen) : -1;
     const float x = (j >= 0 ? u->x[j] : u->goal_x[i]) - u->x[i], y = (j >= 0 ? u->y[j] : u->goal_y[i]) - u->y[i];
-    const float along[SMAX_STOP] = {y, x, -y, -x};
     int32_t best = 0;
-    for (int32_t k = 1; k < SMAX_STOP; k++) best = along[k] > along[best] ? k : best;
+    float most = y; /* along each of the four ways */
+    for (int32_t k = 1; k < SMAX_STOP; k++) {
+        const float along = (float)smax_moves[k][0] * x + (float)smax_moves[k][1] * y;
+        if (along > most) most = along, best = k;
+    }
     return best;
 }
 
