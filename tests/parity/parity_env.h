@@ -8,8 +8,9 @@
 #include "parity/env_lbf.h"
 #include "parity/env_mpe.h"
 #include "parity/env_rware.h"
+#include "parity/env_smax.h"
 
-static const struct env_suite *const env_suites[] = {&env_classic, &env_lbf, &env_mpe, &env_rware};
+static const struct env_suite *const env_suites[] = {&env_classic, &env_lbf, &env_mpe, &env_rware, &env_smax};
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 
