@@ -253,6 +253,21 @@ static void every_environment_with_kernels_is_the_host_s(void **state)
     assert_true(played >= 2);
 }
 
+/* The largest has rows of 738 numbers and copies of 2.5 KB. */
+static void maps_of_smax_are_the_host_s(void **state)
+{
+    (void)state;
+    static const char *const maps[] = {"smax/3m", "smax/2s3z", "smax/smacv2_5_units", "smax/27m_vs_30m"};
+    for (size_t k = 0; k < sizeof maps / sizeof *maps; k++) {
+        const struct env_variant *variant = registry_variant(maps[k]);
+        assert_non_null(variant);
+        struct vecenv_config config = config_of(variant->base, variant->option, variant->options);
+        if (k == 3) config.envs = 5;
+        config.time_limit = STEPS / 2;
+        play(&config);
+    }
+}
+
 static void time_limits_and_rescaled_actions_are_the_host_s(void **state)
 {
     (void)state;
@@ -339,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_simple_spread_is_the_host_s),
         cmocka_unit_test(every_environment_with_kernels_is_the_host_s),
+        cmocka_unit_test(maps_of_smax_are_the_host_s),
         cmocka_unit_test(a_single_agent_is_the_host_s),
         cmocka_unit_test(wide_rows_large_rules_and_tables_are_the_host_s),
         cmocka_unit_test(time_limits_and_rescaled_actions_are_the_host_s),

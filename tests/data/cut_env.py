@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Cuts the cases that the tests need out of full recordings of environments, keeping layout, attributes and file names.
 
-    tests/data/cut_env.py FOLDER [OUT]      FOLDER holds mpe2.h5 and onpolicy_mpe.h5; OUT is tests/data/env
+    tests/data/cut_env.py FOLDER [OUT]      FOLDER holds mpe2.h5, onpolicy_mpe.h5, smax.h5, or some of them; OUT is tests/data/env
 
-Of every simple_spread case the first EPISODES episodes stay, and of mpe2's generator the first SEEDS seeds and the last. Needs h5py and NumPy."""
+Of every simple_spread case the first EPISODES episodes stay, and of mpe2's generator the first SEEDS seeds and the last; of the
+suites in STEPS the episodes listed there, some of them in part. smax_*.h5 are recordings of scripts/compare_env.py --keep FOLDER. Needs h5py
+and NumPy."""
 import os
 import sys
 
@@ -12,6 +14,15 @@ import numpy
 
 EPISODES = {"simple_spread_v3_N6": 1}  # the others keep 2
 SEEDS = [0, 1, 2, 8]
+WHOLE = 10**6
+STEPS = {  # case: {episode: its first steps; less than 0: its last ones}
+    "2s3z": {0: -6},
+    "2s3z_max_steps_10": {0: -3},
+    "3m": {0: WHOLE, 3: -7},
+    "27m_vs_30m": {0: -9},
+    "smacv2_10_units": {0: -10, 1: 3},
+}
+OBS_ROWS = {"27m_vs_30m": [5], "smacv2_10_units": [0, 4, 8, 11]}  # rows that keep `obs_before`, which is wide; then `last_*` goes as well
 
 
 def copy_attributes(source, target):
@@ -30,10 +41,41 @@ def cut(source, target, rows):
         copy_attributes(item, target.create_dataset(name, data=data))
 
 
+def cut_steps(source, target, episodes, obs_rows):
+    """A group whose episodes lie one after the other: those in `episodes` stay, as many steps as it says of each."""
+    copy_attributes(source, target)
+    if "policy" in source.attrs:
+        target.attrs["policy"] = source.attrs["policy"][list(episodes)]
+    start = source["episode_start"][...]
+    rows = [numpy.arange(start[e], start[e + 1]) for e in episodes]
+    kept = [row[:steps] if steps > 0 else row[steps:] for row, steps in zip(rows, episodes.values())]
+    for name, item in source.items():
+        if name == "episode_start":
+            data = numpy.cumsum([0] + [len(row) for row in kept])
+        elif name.startswith("first_episode_"):
+            if 0 not in episodes:
+                continue
+            data = item[...][kept[0]]
+        elif name.startswith("last_") and obs_rows:
+            continue
+        elif item.shape[0] == start[-1]:
+            data = item[...][numpy.concatenate(kept)]
+        elif item.shape[0] == len(start) - 1:
+            data = item[...][list(episodes)]
+        else:
+            data = item[...]
+        if name == "obs_before" and obs_rows:
+            data = data[obs_rows]
+            target.create_dataset("obs_row", data=numpy.int32(obs_rows)).attrs["description"] = numpy.bytes_("rows whose observations are in obs_before")
+        copy_attributes(item, target.create_dataset(name, data=data.astype(item.dtype)))
+
+
 def main():
     folder = sys.argv[1]
     out = sys.argv[2] if len(sys.argv) > 2 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "env")
-    for file in ("mpe2.h5", "onpolicy_mpe.h5"):
+    for file in ("mpe2.h5", "onpolicy_mpe.h5", "smax.h5", "smax_27m_vs_30m.h5", "smax_smacv2_10_units.h5"):
+        if not os.path.exists(os.path.join(folder, file)):
+            continue
         with h5py.File(os.path.join(folder, file)) as source, h5py.File(os.path.join(out, file), "w", libver=("earliest", "v108")) as target:
             copy_attributes(source, target)
             target.attrs["cut"] = numpy.bytes_("by tests/data/cut_env.py")
@@ -42,6 +84,8 @@ def main():
                     cut(group, target.create_group(name), range(EPISODES.get(name, 2)))
                 elif name == "rng":
                     cut(group, target.create_group(name), SEEDS)
+                elif name in STEPS:
+                    cut_steps(group, target.create_group(name), STEPS[name], OBS_ROWS.get(name))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
 
 #include "parity/env_case.h"
 #include "parity/env_mpe.h"
+#include "parity/env_smax.h"
 
-static const struct env_suite *const env_suites[] = {&env_mpe};
+static const struct env_suite *const env_suites[] = {&env_mpe, &env_smax};
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 

@@ -18,6 +18,9 @@ static const struct recording {
 } recordings[] = {
     {"tests/data/env/mpe2.h5", 27, 69},
     {"tests/data/env/onpolicy_mpe.h5", 9, 15},
+    {"tests/data/env/smax.h5", 84, 69},
+    {"tests/data/env/smax_27m_vs_30m.h5", 20, 16},
+    {"tests/data/env/smax_smacv2_10_units.h5", 20, 16},
 };
 
 static void trajectories_equal_the_recorded_ones(void **state)
