@@ -2,6 +2,7 @@
 #ifndef TESTS_ENV_BATCH_H
 #define TESTS_ENV_BATCH_H
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,37 @@ static inline uint64_t batch_hash(const struct env_batch *b, int32_t e)
         hash = hash_bytes(hash, (const char *)slice_array(&b->io, slice) + (size_t)e * slice->bytes, slice->bytes);
     }
     return hash;
+}
+
+/* The environment's own bytes of environment e: its struct, as its rules know it. To be changed and put back; the generator must stay. */
+struct env_copy {
+    unsigned char *snapshot;
+    size_t own, bytes; /* where they begin, and how many */
+};
+
+static inline bool env_copy_take(struct env_copy *copy, const struct env_batch *b, int32_t e)
+{
+    const size_t all = vecenv_snapshot_bytes(b->env);
+    if (!copy->snapshot) copy->snapshot = calloc(1, all);
+    copy->bytes = b->spec->snapshot_bytes;
+    copy->own = all - copy->bytes;
+    return vecenv_snapshot(b->env, e, e + 1, copy->snapshot, NULL) == 0;
+}
+
+static inline void *env_copy_bytes(const struct env_copy *copy)
+{
+    return copy->snapshot + copy->own;
+}
+
+static inline bool env_copy_put(const struct env_copy *copy, const struct env_batch *b, int32_t e)
+{
+    return vecenv_restore(b->env, e, e + 1, copy->snapshot, NULL) == 0;
+}
+
+static inline void env_copy_free(struct env_copy *copy)
+{
+    free(copy->snapshot);
+    *copy = (struct env_copy){0};
 }
 
 #endif

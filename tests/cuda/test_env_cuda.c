@@ -238,6 +238,26 @@ static void wide_rows_large_rules_and_tables_are_the_host_s(void **state)
     }
 }
 
+static void grid_worlds_of_other_options_are_the_host_s(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct env_option option[3];
+    } kinds[] = {
+        {"lbf/15x15-4p-5f", {{"sight", "3"}, {"grid_observation", "1"}, {"limit", "upstream"}}}, /* rows of 147, one an agent */
+        {"lbf/8x8-2p-3f", {{"force_coop", "1"}, {"penalty", "0.1"}, {"mask", "0"}}},
+        {"rware/tiny-4ag", {{"reward_type", "two_stage"}, {"msg_bits", "2"}, {"max_inactivity_steps", "9"}}},
+        {"rware/large-8ag", {{"reward_type", "global"}, {"sensor_range", "2"}, {"max_steps", "25"}}}, /* copies of kilobytes */
+        {"riddle/switch", {{"num_agents", "30"}, {"limit", "truncate"}, {"initial_bulb_state", "1"}}},
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        struct vecenv_config config = config_of(kinds[k].name, kinds[k].option, 3);
+        config.time_limit = STEPS / 3;
+        play(&config);
+    }
+}
+
 /* Of all that are built in, those that have kernels; what the host does is looked at by tests/unit/test_env_check.c. */
 static void every_environment_with_kernels_is_the_host_s(void **state)
 {
@@ -355,6 +375,7 @@ int main(void)
         cmocka_unit_test(every_kind_of_simple_spread_is_the_host_s),
         cmocka_unit_test(every_environment_with_kernels_is_the_host_s),
         cmocka_unit_test(maps_of_smax_are_the_host_s),
+        cmocka_unit_test(grid_worlds_of_other_options_are_the_host_s),
         cmocka_unit_test(a_single_agent_is_the_host_s),
         cmocka_unit_test(wide_rows_large_rules_and_tables_are_the_host_s),
         cmocka_unit_test(time_limits_and_rescaled_actions_are_the_host_s),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Cuts the cases that the tests need out of full recordings of environments, keeping layout, attributes and file names.
 
-    tests/data/cut_env.py FOLDER [OUT]      FOLDER holds mpe2.h5, onpolicy_mpe.h5, smax.h5, or some of them; OUT is tests/data/env
+    tests/data/cut_env.py FOLDER [OUT]      FOLDER holds some of the files of FILES; OUT is tests/data/env
 
 Of every simple_spread case the first EPISODES episodes stay, and of mpe2's generator the first SEEDS seeds and the last; of the
 suites in STEPS the episodes listed there, some of them in part. smax_*.h5 are recordings of scripts/compare_env.py --keep FOLDER. Needs h5py
@@ -12,10 +12,19 @@ import sys
 import h5py
 import numpy
 
+FILES = ["mpe2.h5", "onpolicy_mpe.h5", "lbf.h5", "rware.h5", "smax.h5", "smax_27m_vs_30m.h5", "smax_smacv2_10_units.h5"]
 EPISODES = {"simple_spread_v3_N6": 1}  # the others keep 2
 SEEDS = [0, 1, 2, 8]
 WHOLE = 10**6
 STEPS = {  # case: {episode: its first steps; less than 0: its last ones}
+    "Foraging-8x8-2p-3f-v3": {0: 10, 1: WHOLE, 4: WHOLE, 7: WHOLE},
+    "Foraging-8x8-3p-3f-v3": {2: 20, 5: WHOLE, 7: WHOLE},
+    "Foraging-10x10-3p-3f-v3": {0: 10, 3: WHOLE, 5: WHOLE},
+    "Foraging-8x8-2p-3f-coop-v3": {0: 10, 3: WHOLE, 6: WHOLE},
+    "Foraging-2s-8x8-2p-3f-v3": {2: WHOLE, 5: WHOLE, 6: WHOLE},
+    "Foraging-2s-10x10-3p-3f-v3": {0: 20, 5: WHOLE, 6: 20},
+    "rware-tiny-2ag-v2": {0: 140, 1: 30, 2: 50},
+    "rware-small-4ag-v2": {0: 75, 1: 20, 2: 45},
     "2s3z": {0: -6},
     "2s3z_max_steps_10": {0: -3},
     "3m": {0: WHOLE, 3: -7},
@@ -73,7 +82,7 @@ def cut_steps(source, target, episodes, obs_rows):
 def main():
     folder = sys.argv[1]
     out = sys.argv[2] if len(sys.argv) > 2 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "env")
-    for file in ("mpe2.h5", "onpolicy_mpe.h5", "smax.h5", "smax_27m_vs_30m.h5", "smax_smacv2_10_units.h5"):
+    for file in FILES:
         if not os.path.exists(os.path.join(folder, file)):
             continue
         with h5py.File(os.path.join(folder, file)) as source, h5py.File(os.path.join(out, file), "w", libver=("earliest", "v108")) as target:

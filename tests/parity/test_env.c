@@ -21,6 +21,8 @@ static const struct recording {
     {"tests/data/env/smax.h5", 84, 69},
     {"tests/data/env/smax_27m_vs_30m.h5", 20, 16},
     {"tests/data/env/smax_smacv2_10_units.h5", 20, 16},
+    {"tests/data/env/lbf.h5", 24, 60},
+    {"tests/data/env/rware.h5", 8, 14},
 };
 
 static void trajectories_equal_the_recorded_ones(void **state)
@@ -46,18 +48,21 @@ static void a_recording_that_differs_is_found(void **state)
 {
     (void)state;
     static const struct {
-        const char *dataset;
+        const char *file, *dataset;
         double by;
     } changes[] = {
 #ifdef MAPPO_RULES_DOUBLE
-        {"/simple_spread/agent_pos", 1e-8},
-        {"/simple_spread/reward", 1e-8},
-        {"/simple_spread/obs", 1e-6},
+        {"onpolicy_mpe.h5", "/simple_spread/agent_pos", 1e-8}, {"onpolicy_mpe.h5", "/simple_spread/reward", 1e-8},
+        {"onpolicy_mpe.h5", "/simple_spread/obs", 1e-6},       {"lbf.h5", "/Foraging-8x8-2p-3f-v3/reward", 1e-14},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/foods_after", 1},   {"rware.h5", "/rware-tiny-2ag-v2/agents_after", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/shelves_after", 1},   {"rware.h5", "/rware-tiny-2ag-v2/requests_before", 1},
 #else
-        {"/simple_spread/reward", 0.1},
-        {"/simple_spread/obs", 0.01},
+        {"onpolicy_mpe.h5", "/simple_spread/reward", 0.1}, {"onpolicy_mpe.h5", "/simple_spread/obs", 0.01},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/reward", 1e-7},
 #endif
-        {"/simple_spread/done", 1},
+        {"onpolicy_mpe.h5", "/simple_spread/done", 1},         {"lbf.h5", "/Foraging-8x8-2p-3f-v3/obs", 1},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/first_obs", 1},     {"lbf.h5", "/Foraging-8x8-2p-3f-v3/terminated", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/reward", 1},          {"rware.h5", "/rware-tiny-2ag-v2/obs", 1},
     };
     for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
         char path[] = "/tmp/mappo-parity-XXXXXX", command[256];
@@ -65,7 +70,7 @@ static void a_recording_that_differs_is_found(void **state)
         const int handle = mkstemp(path);
         assert_true(handle >= 0);
         close(handle);
-        text_format(command, sizeof command, "cp tests/data/env/onpolicy_mpe.h5 %s", path);
+        text_format(command, sizeof command, "cp tests/data/env/%s %s", changes[k].file, path);
         assert_int_equal(system(command), 0);
         const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(file, changes[k].dataset, H5P_DEFAULT);
         struct golden_array numbers = golden_read(file, changes[k].dataset);

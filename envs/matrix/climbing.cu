@@ -1,0 +1,3 @@
+/* Kernels of matrix/climbing. */
+#include "cuda/lane_kernels.h"
+#include "envs/matrix/climbing.c"
