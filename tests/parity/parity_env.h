@@ -4,13 +4,14 @@
 #define TESTS_PARITY_ENV_H
 
 #include "parity/env_case.h"
+#include "parity/env_hanabi.h"
 #include "parity/env_lbf.h"
 #include "parity/env_mpe.h"
 #include "parity/env_overcooked.h"
 #include "parity/env_rware.h"
 #include "parity/env_smax.h"
 
-static const struct env_suite *const env_suites[] = {&env_lbf, &env_mpe, &env_overcooked, &env_rware, &env_smax};
+static const struct env_suite *const env_suites[] = {&env_hanabi, &env_lbf, &env_mpe, &env_overcooked, &env_rware, &env_smax};
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 
