@@ -23,19 +23,11 @@ static int hanabi_configure(struct hanabi_rules *rules, const struct mappo_value
     rules->hand = value[OPTION_HAND].i == INT64_MIN ? (rules->players < 4 ? 5 : 4) : (int32_t)value[OPTION_HAND].i;
     rules->max_tokens = (int32_t)value[OPTION_TOKENS].i;
     rules->max_lives = (int32_t)value[OPTION_LIVES].i;
-    rules->kinds = rules->colours * rules->ranks;
-    for (int32_t r = 0; r < HANABI_RANKS && r < rules->ranks; r++) {
-        rules->copies[r] = (uint8_t)(r == 0 ? 3 : r == rules->ranks - 1 ? 1 : 2);
-        rules->deck += rules->colours * rules->copies[r];
-    }
-    rules->actions = 2 * rules->hand + (rules->players - 1) * (rules->colours + rules->ranks) + 1;
-    const int32_t drawn = rules->deck - rules->players * rules->hand;
-    if (drawn < 1)
+    hanabi_count(rules);
+    if (rules->deck <= rules->players * rules->hand)
         return lane_refuse(error,
                            "%d players with hands of %d take all of the %d cards: take fewer players, a lower hand_size or more colours",
                            rules->players, rules->hand, rules->deck);
-    rules->max_steps =
-        2 * drawn + rules->max_tokens + rules->players; /* a card is drawn, or a token paid that was there or came for a card */
     return 0;
 }
 

@@ -49,6 +49,20 @@ struct hanabi {
     uint32_t known[HANABI_PLAYERS][HANABI_HAND];
 };
 
+/* The rest of rules whose players, colours, ranks, hand, max_tokens and max_lives are set. */
+static inline void hanabi_count(struct hanabi_rules *rules)
+{
+    rules->deck = 0;
+    rules->kinds = rules->colours * rules->ranks;
+    for (int32_t r = 0; r < HANABI_RANKS && r < rules->ranks; r++) {
+        rules->copies[r] = (uint8_t)(r == 0 ? 3 : r == rules->ranks - 1 ? 1 : 2);
+        rules->deck += rules->colours * rules->copies[r];
+    }
+    rules->actions = 2 * rules->hand + (rules->players - 1) * (rules->colours + rules->ranks) + 1;
+    /* Every turn a card is drawn, or a token paid that was there or came with a card; and then the last round. */
+    rules->max_steps = 2 * (rules->deck - rules->players * rules->hand) + rules->max_tokens + rules->players;
+}
+
 MAPPO_FN uint32_t hanabi_all_kinds(const struct hanabi_rules *rules)
 {
     return (1u << rules->kinds) - 1;

@@ -45,18 +45,12 @@ static inline bool hanabi_read_rules(struct hanabi_rules *rules, const struct en
                                    .ranks = hanabi_case_number(of, "ranks", 0),
                                    .hand = hanabi_case_number(of, "hand_size", 0),
                                    .max_tokens = hanabi_case_number(of, "max_info_tokens", 0),
-                                   .max_lives = hanabi_case_number(of, "max_life_tokens", 0),
-                                   .max_steps = 1000};
+                                   .max_lives = hanabi_case_number(of, "max_life_tokens", 0)};
     if (rules->players < 2 || rules->players > HANABI_PLAYERS || rules->colours < 1 || rules->colours > HANABI_COLOURS ||
         rules->ranks < 2 || rules->ranks > HANABI_RANKS || rules->hand < 1 || rules->hand > HANABI_HAND)
         return false;
-    rules->kinds = rules->colours * rules->ranks;
-    for (int32_t r = 0; r < rules->ranks; r++) {
-        rules->copies[r] = (uint8_t)(r == 0 ? 3 : r == rules->ranks - 1 ? 1 : 2);
-        rules->deck += rules->colours * rules->copies[r];
-    }
-    rules->actions = hanabi_case_number(of, "n_actions", 0);
-    return rules->actions == 2 * rules->hand + (rules->players - 1) * (rules->colours + rules->ranks) + 1;
+    hanabi_count(rules);
+    return rules->actions == hanabi_case_number(of, "n_actions", 0) && rules->deck > rules->players * rules->hand;
 }
 
 static inline bool hanabi_case_open(struct hanabi_case *c, const struct env_case *of)
