@@ -276,7 +276,7 @@ static void draw_table(const struct hanabi *w, const struct hanabi_rules *rules,
     char text[96];
     snprintf(text, sizeof text, "turn %d, %d cards, %d tokens, %d %s", w->steps, rules->deck - w->dealt, w->tokens, w->lives,
              w->lives == 1 ? "life" : "lives");
-    canvas->text(canvas->self, 0, top + 0.35, 0.4, text, 0x000000ffu);
+    canvas->text(canvas->self, 0, top + 0.35, 0.36, text, 0x000000ffu);
     for (int32_t c = 0; c < rules->colours; c++) {
         const double x = 1.5 + c;
         canvas->rectangle(canvas->self, x, top - 1.3, x + 0.8, top - 0.2, 0xe8e8e8ffu, colours[c]);

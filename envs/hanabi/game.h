@@ -188,7 +188,7 @@ MAPPO_FN void hanabi_draw_card(struct hanabi *w, const struct hanabi_rules *rule
         known[k] = known[k + 1];
     }
     const int is_empty = w->dealt >= rules->deck;
-    card[rules->hand - 1] = is_empty ? HANABI_NO_CARD : w->deck[w->dealt];
+    card[rules->hand - 1] = is_empty ? (uint8_t)HANABI_NO_CARD : w->deck[w->dealt];
     known[rules->hand - 1] = is_empty ? 0 : hanabi_all_kinds(rules);
     w->dealt = (uint8_t)(w->dealt + !is_empty);
 }

@@ -56,7 +56,7 @@ static void lay_out(struct kitchen_rules *rules, int64_t layout)
     for (int32_t c = 0; c < rules->cells; c++) {
         static const char kinds[] = " WOBXP"; /* enum kitchen_kind */
         const char *kind = strchr(kinds, cell[c]);
-        rules->kind[c] = (uint8_t)(kind ? kind - kinds : KITCHEN_FLOOR);
+        rules->kind[c] = (uint8_t)(kind ? (int)(kind - kinds) : (int)KITCHEN_FLOOR);
         if (!kind) rules->start[cell[c] - '0'] = (uint8_t)c;
         if (cell[c] == 'P') rules->pot[rules->pots++] = (uint8_t)c;
     }
@@ -146,7 +146,7 @@ static int kitchen_sound(const struct kitchen *w, const struct kitchen_rules *ru
         sound = sound && w->cook[i].cell < rules->cells && rules->kind[w->cook[i].cell] == KITCHEN_FLOOR &&
                 w->cook[i].direction < KITCHEN_DIRECTIONS && w->cook[i].held < KITCHEN_ITEMS;
     for (int32_t c = 0; c < KITCHEN_CELLS; c++) {
-        const int kind = c < rules->cells ? rules->kind[c] : KITCHEN_FLOOR;
+        const int kind = c < rules->cells ? rules->kind[c] : (int)KITCHEN_FLOOR;
         sound = sound && w->on[c] <= (kind == KITCHEN_POT ? KITCHEN_POT_EMPTY : kind == KITCHEN_COUNTER ? KITCHEN_ITEMS - 1 : 0);
     }
     return sound;
@@ -162,6 +162,16 @@ struct kitchen_plan {
     uint8_t wished[KITCHEN_CELLS], blocked[KITCHEN_CELLS];
     uint8_t path[KITCHEN_CELLS]; /* cells of the last way that was found, its first and last included */
 };
+
+static struct kitchen_plan plan_of(const struct kitchen *w, const struct kitchen_rules *rules, int32_t cook)
+{
+    struct kitchen_plan plan;
+    memset(&plan, 0, sizeof plan);
+    plan.w = w;
+    plan.rules = rules;
+    plan.cook = cook;
+    return plan;
+}
 
 /* The first step of the way, an action: KITCHEN_INTERACT where the cook stands and looks right; -1 where there is no way. */
 static int32_t find_way(struct kitchen_plan *plan, int aside)
@@ -209,7 +219,7 @@ static int32_t go_for(struct kitchen_plan *plan, int32_t kind, int32_t item)
 /* Whether a cook could get to a cell of a kind, or to cell `c` (-1: any), were it alone. */
 static int reaches(const struct kitchen_plan *of, int32_t cook, int32_t kind, int32_t c)
 {
-    struct kitchen_plan plan = {.w = of->w, .rules = of->rules, .cook = cook};
+    struct kitchen_plan plan = plan_of(of->w, of->rules, cook);
     if (c < 0) return go_for(&plan, kind, 0) >= 0;
     plan.wished[c] = 1;
     return find_way(&plan, 0) >= 0;
@@ -266,7 +276,7 @@ static int32_t choose(struct kitchen_plan *plan)
 /* The cook that is further on with a soup goes as if it were alone; the other keeps off its way, and steps aside where it stands there. */
 static void kitchen_script(const struct kitchen *w, const struct kitchen_rules *rules, int32_t *const act_int[], float *const act_real[])
 {
-    struct kitchen_plan plan[KITCHEN_COOKS] = {{.w = w, .rules = rules, .cook = 0}, {.w = w, .rules = rules, .cook = 1}};
+    struct kitchen_plan plan[KITCHEN_COOKS] = {plan_of(w, rules, 0), plan_of(w, rules, 1)};
     int32_t way[KITCHEN_COOKS];
     (void)act_real;
     for (int i = 0; i < KITCHEN_COOKS; i++) way[i] = choose(&plan[i]);

@@ -251,11 +251,8 @@ MAPPO_FN void kitchen_observe_pot(const int32_t status, float *cell)
 /* The image of an empty kitchen, for kitchen_rules. */
 static inline void kitchen_paint(struct kitchen_rules *rules)
 {
-    static const uint8_t channel[KITCHEN_KINDS] = {[KITCHEN_COUNTER] = KITCHEN_SEES_COUNTER,
-                                                   [KITCHEN_ONION_PILE] = KITCHEN_SEES_ONION_PILE,
-                                                   [KITCHEN_PLATE_PILE] = KITCHEN_SEES_PLATE_PILE,
-                                                   [KITCHEN_GOAL] = KITCHEN_SEES_GOAL,
-                                                   [KITCHEN_POT] = KITCHEN_SEES_POT};
+    static const uint8_t channel[KITCHEN_KINDS] = {
+        0, KITCHEN_SEES_COUNTER, KITCHEN_SEES_ONION_PILE, KITCHEN_SEES_PLATE_PILE, KITCHEN_SEES_GOAL, KITCHEN_SEES_POT};
     memset(rules->image, 0, sizeof rules->image);
     for (int32_t c = 0; c < rules->cells; c++)
         if (rules->kind[c] != KITCHEN_FLOOR) rules->image[c * KITCHEN_CHANNELS + channel[rules->kind[c]]] = 1;

@@ -13,6 +13,8 @@ import h5py
 import numpy
 
 FILES = ["mpe2.h5", "onpolicy_mpe.h5", "lbf.h5", "rware.h5", "smax.h5", "smax_27m_vs_30m.h5", "smax_smacv2_10_units.h5"]
+FILES += ["overcooked.h5", "overcooked_asymm_advantages.h5", "overcooked_forced_coord.h5", "overcooked_counter_circuit.h5"]
+FILES += ["hanabi.h5", "hanabi_3p.h5", "hanabi_5p.h5", "hanabi_small.h5"]
 EPISODES = {"simple_spread_v3_N6": 1}  # the others keep 2
 SEEDS = [0, 1, 2, 8]
 WHOLE = 10**6
@@ -25,6 +27,15 @@ STEPS = {  # case: {episode: its first steps; less than 0: its last ones}
     "Foraging-2s-10x10-3p-3f-v3": {0: 20, 5: WHOLE, 6: 20},
     "rware-tiny-2ag-v2": {0: 140, 1: 30, 2: 50},
     "rware-small-4ag-v2": {0: 75, 1: 20, 2: 45},
+    "cramped_room": {0: WHOLE},
+    "coord_ring": {1: WHOLE},
+    "asymm_advantages": {0: WHOLE, 1: 30},
+    "forced_coord": {0: WHOLE, 1: 30},
+    "counter_circuit": {0: WHOLE, 1: 30},
+    "hanabi_2p": {0: WHOLE, 1: WHOLE},
+    "hanabi_3p": {0: WHOLE},
+    "hanabi_5p": {0: WHOLE},
+    "hanabi_small": {0: WHOLE, 1: WHOLE},
     "2s3z": {0: -6},
     "2s3z_max_steps_10": {0: -3},
     "3m": {0: WHOLE, 3: -7},
@@ -32,6 +43,7 @@ STEPS = {  # case: {episode: its first steps; less than 0: its last ones}
     "smacv2_10_units": {0: -10, 1: 3},
 }
 OBS_ROWS = {"27m_vs_30m": [5], "smacv2_10_units": [0, 4, 8, 11]}  # rows that keep `obs_before`, which is wide; then `last_*` goes as well
+SEEN = {"hanabi_5p": 3}  # of the observations that `obs_row` lists so many stay, the last ones
 
 
 def copy_attributes(source, target):
@@ -50,6 +62,15 @@ def cut(source, target, rows):
         copy_attributes(item, target.create_dataset(name, data=data))
 
 
+def cut_seen(source, target, rows, most):
+    """Observations after the steps that `obs_row` lists, of which those in `rows` stay, at most so many."""
+    place = {row: k for k, row in enumerate(rows)}
+    kept = [k for k, row in enumerate(source["obs_row"][...]) if row in place][-most:]
+    copy_attributes(source["obs"], target.create_dataset("obs", data=source["obs"][...][kept]))
+    data = numpy.array([place[source["obs_row"][k]] for k in kept], source["obs_row"].dtype)
+    copy_attributes(source["obs_row"], target.create_dataset("obs_row", data=data))
+
+
 def cut_steps(source, target, episodes, obs_rows):
     """A group whose episodes lie one after the other: those in `episodes` stay, as many steps as it says of each."""
     copy_attributes(source, target)
@@ -58,7 +79,11 @@ def cut_steps(source, target, episodes, obs_rows):
     start = source["episode_start"][...]
     rows = [numpy.arange(start[e], start[e + 1]) for e in episodes]
     kept = [row[:steps] if steps > 0 else row[steps:] for row, steps in zip(rows, episodes.values())]
+    if "obs_row" in source:
+        cut_seen(source, target, numpy.concatenate(kept), SEEN.get(source.name[1:], WHOLE))
     for name, item in source.items():
+        if name in target:
+            continue
         if name == "episode_start":
             data = numpy.cumsum([0] + [len(row) for row in kept])
         elif name.startswith("first_episode_"):

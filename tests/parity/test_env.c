@@ -23,6 +23,11 @@ static const struct recording {
     {"tests/data/env/smax_smacv2_10_units.h5", 20, 16},
     {"tests/data/env/lbf.h5", 24, 60},
     {"tests/data/env/rware.h5", 8, 14},
+    {"tests/data/env/overcooked.h5", 8, 28},
+    {"tests/data/env/overcooked_asymm_advantages.h5", 4, 14},
+    {"tests/data/env/overcooked_forced_coord.h5", 4, 14},
+    {"tests/data/env/overcooked_counter_circuit.h5", 4, 14},
+    {"tests/data/env/hanabi.h5", 6, 21},
 };
 
 static void trajectories_equal_the_recorded_ones(void **state)
@@ -52,17 +57,42 @@ static void a_recording_that_differs_is_found(void **state)
         double by;
     } changes[] = {
 #ifdef MAPPO_RULES_DOUBLE
-        {"onpolicy_mpe.h5", "/simple_spread/agent_pos", 1e-8}, {"onpolicy_mpe.h5", "/simple_spread/reward", 1e-8},
-        {"onpolicy_mpe.h5", "/simple_spread/obs", 1e-6},       {"lbf.h5", "/Foraging-8x8-2p-3f-v3/reward", 1e-14},
-        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/foods_after", 1},   {"rware.h5", "/rware-tiny-2ag-v2/agents_after", 1},
-        {"rware.h5", "/rware-tiny-2ag-v2/shelves_after", 1},   {"rware.h5", "/rware-tiny-2ag-v2/requests_before", 1},
+        {"onpolicy_mpe.h5", "/simple_spread/agent_pos", 1e-8},
+        {"onpolicy_mpe.h5", "/simple_spread/reward", 1e-8},
+        {"onpolicy_mpe.h5", "/simple_spread/obs", 1e-6},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/reward", 1e-14},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/foods_after", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/agents_after", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/shelves_after", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/requests_before", 1},
+        {"overcooked.h5", "/cramped_room/grid_after", 1},
+        {"overcooked.h5", "/cramped_room/pot_status_after", 1},
+        {"overcooked.h5", "/coord_ring/agent_inv_after", 1},
+        {"overcooked.h5", "/coord_ring/agent_dir_after", 1},
+        {"hanabi.h5", "/hanabi_2p/knowledge_after", 1},
+        {"hanabi.h5", "/hanabi_2p/hands_after", 1},
+        {"hanabi.h5", "/hanabi_2p/last_round_count_after", 1},
+        {"hanabi.h5", "/hanabi_2p/rank_revealed_after", 1},
 #else
-        {"onpolicy_mpe.h5", "/simple_spread/reward", 0.1}, {"onpolicy_mpe.h5", "/simple_spread/obs", 0.01},
+        {"onpolicy_mpe.h5", "/simple_spread/reward", 0.1},
+        {"onpolicy_mpe.h5", "/simple_spread/obs", 0.01},
         {"lbf.h5", "/Foraging-8x8-2p-3f-v3/reward", 1e-7},
 #endif
-        {"onpolicy_mpe.h5", "/simple_spread/done", 1},         {"lbf.h5", "/Foraging-8x8-2p-3f-v3/obs", 1},
-        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/first_obs", 1},     {"lbf.h5", "/Foraging-8x8-2p-3f-v3/terminated", 1},
-        {"rware.h5", "/rware-tiny-2ag-v2/reward", 1},          {"rware.h5", "/rware-tiny-2ag-v2/obs", 1},
+        {"overcooked.h5", "/cramped_room/shaped_reward", 1},
+        {"overcooked.h5", "/cramped_room/obs", 1},
+        {"overcooked.h5", "/cramped_room/done", -1},
+        {"overcooked.h5", "/coord_ring/first_obs", 1},
+        {"hanabi.h5", "/hanabi_2p/obs", 2e-6},
+        {"hanabi.h5", "/hanabi_2p/first_obs", 2e-6},
+        {"hanabi.h5", "/hanabi_2p/reward", 1},
+        {"hanabi.h5", "/hanabi_2p/legal_before", 1},
+        {"hanabi.h5", "/hanabi_2p/done", -1},
+        {"onpolicy_mpe.h5", "/simple_spread/done", 1},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/obs", 1},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/first_obs", 1},
+        {"lbf.h5", "/Foraging-8x8-2p-3f-v3/terminated", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/reward", 1},
+        {"rware.h5", "/rware-tiny-2ag-v2/obs", 1},
     };
     for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
         char path[] = "/tmp/mappo-parity-XXXXXX", command[256];
