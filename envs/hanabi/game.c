@@ -85,7 +85,7 @@ static void describe_observation(struct description *d, const struct hanabi_rule
     describe_flags(d, rules->max_tokens, "tokens, at least");
     describe_flags(d, rules->max_lives, "lives, at least");
     for (int32_t k = 0; k < rules->kinds; k++)
-        describe_flags(d, rules->copies[k % rules->ranks],
+        describe_flags(d, hanabi_copies(rules, k % rules->ranks),
                        describe_text(d, "discarded of %s %d, at least", colour_names[k / rules->ranks], k % rules->ranks + 1));
     describe_last(d, rules);
     for (int32_t i = 0; i < rules->players; i++)
@@ -157,7 +157,7 @@ static int hanabi_sound(const struct hanabi *w, const struct hanabi_rules *rules
         count[w->deck[k]]++;
     }
     for (int32_t k = 0; k < rules->kinds; k++) {
-        const int32_t copies = rules->copies[k % rules->ranks], height = w->fireworks[k / rules->ranks];
+        const int32_t copies = hanabi_copies(rules, k % rules->ranks), height = w->fireworks[k / rules->ranks];
         sound = sound && count[k] == copies && height <= rules->ranks && w->left[k] + (height > k % rules->ranks) <= copies;
     }
     return sound && hands_are_sound(w, rules);
@@ -283,7 +283,7 @@ static void draw_table(const struct hanabi *w, const struct hanabi_rules *rules,
         if (w->fireworks[c]) draw_card(canvas, rules, x, top - 1.3, c * rules->ranks + w->fireworks[c] - 1, 0);
     }
     for (int32_t k = 0; k < rules->kinds; k++) { /* discards: small, one below the other */
-        const int32_t rank = k % rules->ranks, gone = rules->copies[rank] - w->left[k] - (w->fireworks[k / rules->ranks] > rank);
+        const int32_t rank = k % rules->ranks, gone = hanabi_copies(rules, rank) - w->left[k] - (w->fireworks[k / rules->ranks] > rank);
         for (int32_t i = 0; i < gone; i++) {
             char digit[16];
             snprintf(digit, sizeof digit, "%d", rank + 1);

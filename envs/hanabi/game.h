@@ -28,7 +28,6 @@ struct hanabi_rules {
     int32_t players, colours, ranks, hand, kinds, deck, max_tokens, max_lives;
     int32_t actions;   /* discards, plays, colours told to the next player and so on, ranks likewise, nothing */
     int32_t max_steps; /* more than a game can have */
-    uint8_t copies[HANABI_RANKS];
 };
 
 struct hanabi {
@@ -49,15 +48,17 @@ struct hanabi {
     uint32_t known[HANABI_PLAYERS][HANABI_HAND];
 };
 
+/* Cards of a kind: three of the lowest rank, one of the highest. */
+MAPPO_FN int32_t hanabi_copies(const struct hanabi_rules *rules, const int32_t rank)
+{
+    return rank == 0 ? 3 : rank == rules->ranks - 1 ? 1 : 2;
+}
+
 /* The rest of rules whose players, colours, ranks, hand, max_tokens and max_lives are set. */
 static inline void hanabi_count(struct hanabi_rules *rules)
 {
-    rules->deck = 0;
     rules->kinds = rules->colours * rules->ranks;
-    for (int32_t r = 0; r < HANABI_RANKS && r < rules->ranks; r++) {
-        rules->copies[r] = (uint8_t)(r == 0 ? 3 : r == rules->ranks - 1 ? 1 : 2);
-        rules->deck += rules->colours * rules->copies[r];
-    }
+    rules->deck = rules->colours * 2 * rules->ranks;
     rules->actions = 2 * rules->hand + (rules->players - 1) * (rules->colours + rules->ranks) + 1;
     /* Every turn a card is drawn, or a token paid that was there or came with a card; and then the last round. */
     rules->max_steps = 2 * (rules->deck - rules->players * rules->hand) + rules->max_tokens + rules->players;
@@ -98,7 +99,7 @@ MAPPO_FN void hanabi_deal(struct hanabi *w, const struct hanabi_rules *rules)
     w->lives = (uint8_t)rules->max_lives;
     for (int32_t c = 0; c < rules->colours; c++) {
         w->fireworks[c] = 0;
-        for (int32_t r = 0; r < rules->ranks; r++) w->left[c * rules->ranks + r] = rules->copies[r];
+        for (int32_t r = 0; r < rules->ranks; r++) w->left[c * rules->ranks + r] = (uint8_t)hanabi_copies(rules, r);
     }
     for (int32_t i = 0; i < rules->players; i++)
         for (int32_t k = 0; k < rules->hand; k++) {
@@ -111,7 +112,7 @@ MAPPO_FN void hanabi_reset(struct hanabi *w, const struct hanabi_rules *rules)
 {
     int32_t cards = 0;
     for (int32_t k = 0; k < rules->kinds; k++)
-        for (int32_t i = 0; i < rules->copies[k % rules->ranks]; i++, cards++) {
+        for (int32_t i = 0; i < hanabi_copies(rules, k % rules->ranks); i++, cards++) {
             const int32_t at = philox_below(&w->rng, cards + 1); /* Fisher and Yates, inside out */
             w->deck[cards] = w->deck[at];
             w->deck[at] = (uint8_t)k;
@@ -282,8 +283,8 @@ MAPPO_FN float *hanabi_see_discards(const struct hanabi *w, const struct hanabi_
 {
     for (int32_t c = 0; c < rules->colours; c++)
         for (int32_t r = 0; r < rules->ranks; r++) {
-            const int32_t gone = rules->copies[r] - w->left[c * rules->ranks + r];
-            to = hanabi_thermometer(to, gone - (w->fireworks[c] > r), rules->copies[r]);
+            const int32_t gone = hanabi_copies(rules, r) - w->left[c * rules->ranks + r];
+            to = hanabi_thermometer(to, gone - (w->fireworks[c] > r), hanabi_copies(rules, r));
         }
     return to;
 }

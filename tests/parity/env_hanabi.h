@@ -110,7 +110,7 @@ static inline void hanabi_put_after(const struct hanabi_case *c, size_t row, str
     w->last_round = (uint8_t)*hanabi_row(c, HANABI_F_LAST_ROUND, row);
     for (int32_t k = 0; k < colours; k++) w->fireworks[k] = (uint8_t)hanabi_row(c, HANABI_F_FIREWORKS, row)[k];
     for (int32_t k = 0; k < kinds; k++)
-        w->left[k] = (uint8_t)(c->rules.copies[k % ranks] - (int32_t)hanabi_row(c, HANABI_F_DISCARDS, row)[k] -
+        w->left[k] = (uint8_t)(hanabi_copies(&c->rules, k % ranks) - (int32_t)hanabi_row(c, HANABI_F_DISCARDS, row)[k] -
                                (w->fireworks[k / ranks] > k % ranks));
     for (int32_t k = 0; k < c->rules.players * hand; k++) {
         const double card = hanabi_row(c, HANABI_F_HANDS, row)[k];
@@ -186,7 +186,7 @@ static inline void hanabi_keep(const struct rows_case *base, size_t row, const v
     *to[HANABI_F_LAST_ROUND] = w->last_round;
     for (int32_t k = 0; k < colours; k++) to[HANABI_F_FIREWORKS][k] = w->fireworks[k];
     for (int32_t k = 0; k < kinds; k++)
-        to[HANABI_F_DISCARDS][k] = c->rules.copies[k % ranks] - w->left[k] - (w->fireworks[k / ranks] > k % ranks);
+        to[HANABI_F_DISCARDS][k] = hanabi_copies(&c->rules, k % ranks) - w->left[k] - (w->fireworks[k / ranks] > k % ranks);
     for (int32_t k = 0; k < c->rules.players * hand; k++) {
         const int32_t card = w->card[k / hand][k % hand];
         const uint32_t known = w->known[k / hand][k % hand];

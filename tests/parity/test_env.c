@@ -28,6 +28,9 @@ static const struct recording {
     {"tests/data/env/overcooked_forced_coord.h5", 4, 14},
     {"tests/data/env/overcooked_counter_circuit.h5", 4, 14},
     {"tests/data/env/hanabi.h5", 6, 21},
+    {"tests/data/env/hanabi_3p.h5", 6, 21},
+    {"tests/data/env/hanabi_5p.h5", 6, 21},
+    {"tests/data/env/hanabi_small.h5", 6, 21},
 };
 
 static void trajectories_equal_the_recorded_ones(void **state)
