@@ -28,7 +28,7 @@ static void open_table(struct table *t, int32_t players, int32_t colours, int32_
     play_open(&t->b, "hanabi/game", OPTIONS({"num_agents", text[0]}, {"num_colors", text[1]}, {"hand_size", text[2]}), 1);
     struct hanabi *w = play_take(&t->copy, &t->b, 0);
     for (int kind = 0, card = 0; kind < t->rules.kinds; kind++)
-        for (int i = 0; i < t->rules.copies[kind % 5]; i++) w->deck[card++] = (uint8_t)kind;
+        for (int i = 0; i < hanabi_copies(&t->rules, kind % 5); i++) w->deck[card++] = (uint8_t)kind;
     hanabi_deal(w, &t->rules);
     play_put(&t->copy, &t->b, 0);
 }
