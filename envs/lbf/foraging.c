@@ -119,7 +119,7 @@ static void forage_describe(struct description *d, const struct forage_rules *ru
                                                            "players: %.4g when all is loaded; papers report the sum, which is then 1",
                                                            rules->players, 1.0 / rules->players)
                                            : "level times the food's level for each food that a player helps to load, mean over players";
-    describe_group(d, "player", rules->players, 0, (rules->mask ? MAPPO_HAS_MASK : 0u) | (rules->players == 1 ? MAPPO_SHARED_REWARD : 0u));
+    describe_group(d, "player", rules->players, 0, (rules->mask ? MAPPO_HAS_MASK : 0) | (rules->players == 1 ? MAPPO_SHARED_REWARD : 0));
     if (rules->grid) {
         describe_layers(d, rules, food_level);
     } else {
@@ -233,10 +233,13 @@ static int32_t find_step(const struct forage_plan *plan, int32_t i)
 
 static void forage_script(const struct forage *w, const struct forage_rules *rules, int32_t *const act_int[], float *const act_real[])
 {
-    struct forage_plan plan = {.w = w, .rules = rules};
+    struct forage_plan plan;
     const struct forage_player *player = forage_players(w);
     const struct forage_food *food = forage_foods(w, rules);
     (void)act_real;
+    memset(&plan, 0, sizeof plan);
+    plan.w = w;
+    plan.rules = rules;
     make_teams(&plan);
     for (int32_t k = 0; k < rules->foods; k++)
         if (food[k].level) plan.blocked[food[k].row][food[k].col] = 1;
@@ -273,14 +276,15 @@ static void forage_draw(const struct forage *w, const struct forage_rules *rules
     }
     for (int32_t k = 0; k < rules->foods; k++) {
         if (!food[k].level) continue;
-        canvas->circle(canvas->self, food[k].col + 0.5, -food[k].row - 0.5, 0.42, 0xcc2222ffu, 0x661111ffu);
+        canvas->rectangle(canvas->self, food[k].col + 0.12, -food[k].row - 0.88, food[k].col + 0.88, -food[k].row - 0.12, 0xcc2222ffu,
+                          0x661111ffu);
         draw_number(canvas, food[k].col + 0.5, -food[k].row - 0.5, 0.45, food[k].level, 0xffffffffu);
     }
     for (int32_t i = 0; i < rules->players; i++) {
-        const double x = player[i].col, y = -player[i].row - 1;
-        canvas->rectangle(canvas->self, x + 0.1, y + 0.1, x + 0.9, y + 0.9, draw_colour(i), 0x000000ffu);
-        draw_number(canvas, x + 0.5, y + 0.5, 0.45, player[i].level, 0xffffffffu);
-        draw_number(canvas, x + 0.75, y + 0.77, 0.22, i, 0xffffffffu);
+        const double x = player[i].col + 0.5, y = -player[i].row - 0.5;
+        canvas->circle(canvas->self, x, y, 0.42, draw_colour(i), 0x000000ffu);
+        draw_number(canvas, x, y - 0.08, 0.42, player[i].level, 0xffffffffu);
+        draw_number(canvas, x, y + 0.27, 0.2, i, 0xffffffffu);
     }
 }
 

@@ -133,7 +133,7 @@ static void riddle_draw(const struct riddle *w, const struct riddle_rules *rules
     const double width = n > 4 ? n : 4;
     char text[64];
     canvas->view(canvas->self, -0.2, -0.5 * width - 0.75, width + 0.2, 0.5 * width - 0.35);
-    snprintf(text, sizeof text, "day %d of %d", w->steps + 1, rules->max_steps);
+    snprintf(text, sizeof text, "%d of %d days are over", w->steps, rules->max_steps);
     canvas->text(canvas->self, 0, 0.75, 0.3, text, 0x000000ffu);
     canvas->rectangle(canvas->self, width / 2 - 0.9, -0.7, width / 2 + 0.9, 0.6, 0xf4f4f4ffu, 0x000000ffu);
     canvas->circle(canvas->self, width / 2 - 0.4, 0.1, 0.25, w->bulb ? 0xffd700ffu : 0x444444ffu, 0x000000ffu);

@@ -248,8 +248,11 @@ static int32_t choose_action(struct warehouse_plan *plan, int32_t i)
 static void warehouse_script(const struct warehouse *w, const struct warehouse_rules *rules, int32_t *const act_int[],
                              float *const act_real[])
 {
-    struct warehouse_plan plan = {.w = w, .rules = rules};
+    struct warehouse_plan plan;
     (void)act_real;
+    memset(&plan, 0, sizeof plan);
+    plan.w = w;
+    plan.rules = rules;
     for (int32_t i = 0; i < rules->agents; i++) {
         int32_t *act = act_int[0] + i * (1 + rules->message_bits);
         for (int32_t k = 1; k <= rules->message_bits; k++) act[k] = 0;

@@ -317,7 +317,7 @@ MAPPO_FN void warehouse_observe_agent(const struct warehouse *w, const struct wa
         for (int32_t k = 0; k < side; k++, cell++) {
             const struct warehouse_agent *other = cell->agent ? &agent[cell->agent - 1] : NULL;
             *obs++ = (float)(other != NULL);
-            obs = warehouse_write_direction(obs, other ? other->direction : WAREHOUSE_UP);
+            obs = warehouse_write_direction(obs, other ? (int32_t)other->direction : (int32_t)WAREHOUSE_UP);
             for (int32_t bit = 0; bit < rules->message_bits; bit++) *obs++ = (float)(other ? other->message >> bit & 1 : 0);
             *obs++ = (float)(cell->shelf != 0);
             *obs++ = (float)(cell->shelf && requested[cell->shelf]);
