@@ -159,27 +159,49 @@ static void draw_unit(const struct smax_units *u, const struct smax_rules *rules
     static const char letter[SMAX_TYPES + 1] = "mMsZzh"; /* upstream's */
     const int ally = i < rules->allies;
     const struct smax_type *type = &smax_types[u->type[i]];
-    const double x = u->x[i], y = u->y[i], radius = type->radius, left = u->health[i] / type->health;
+    const double x = u->x[i], y = u->y[i], top = y + type->radius + 0.15, left = u->health[i] / type->health;
     char text[16];
     snprintf(text, sizeof text, "%c%d", letter[u->type[i]], ally ? i : i - rules->allies);
-    canvas->circle(canvas->self, x, y, radius, ally ? 0x3366ccc0u : 0xcc4433c0u, ally ? 0x1a3366ffu : 0x66221affu);
-    canvas->text(canvas->self, x - 0.4, y - 0.2, 0.5, text, 0xffffffffu);
-    canvas->rectangle(canvas->self, x - 0.6, y + radius + 0.1, x + 0.6, y + radius + 0.3, 0xd0d0d0ffu, 0xd0d0d0ffu);
-    canvas->rectangle(canvas->self, x - 0.6, y + radius + 0.1, x - 0.6 + 1.2 * left, y + radius + 0.3, 0x33aa33ffu, 0x33aa33ffu);
+    canvas->circle(canvas->self, x, y, type->radius, ally ? 0x0072b2ffu : 0xd55e00ffu, ally ? 0x003f63ffu : 0x7a3600ffu);
+    const double wide = 0.4 * (0.6 * (double)strlen(text) + (u->type[i] < 2 ? 0.3 : 0)); /* an m is */
+    canvas->text(canvas->self, x - wide / 2, y - 0.15, 0.4, text, 0xffffffffu);
+    canvas->rectangle(canvas->self, x - 0.5, top, x + 0.5, top + 0.15, 0xd0d0d0ffu, 0xd0d0d0ffu);
+    canvas->rectangle(canvas->self, x - 0.5, top, x - 0.5 + left, top + 0.15, 0x009e73ffu, 0x009e73ffu);
+}
+
+/* A square around the living, with lines every 4 that show where on the map it is. */
+static void draw_ground(const struct smax_units *u, int32_t n, const struct mappo_canvas *canvas)
+{
+    double low[2] = {SMAX_SIDE, SMAX_SIDE}, high[2] = {0, 0};
+    for (int32_t i = 0; i < n; i++) {
+        const double at[2] = {u->x[i], u->y[i]};
+        for (int k = 0; k < 2 && u->alive[i]; k++) {
+            low[k] = fmin(low[k], at[k]);
+            high[k] = fmax(high[k], at[k]);
+        }
+    }
+    const double x = (low[0] + high[0]) / 2, y = (low[1] + high[1]) / 2;
+    const double half = fmax(6, fmax(high[0] - low[0], high[1] - low[1]) / 2 + 1.5);
+    canvas->view(canvas->self, x - half, y - half, x + half, y + half);
+    canvas->rectangle(canvas->self, 0, 0, SMAX_SIDE, SMAX_SIDE, 0xfbfaf5ffu, 0x000000ffu);
+    for (double at = 4; at < SMAX_SIDE; at += 4) {
+        canvas->line(canvas->self, at, 0, at, SMAX_SIDE, 0.05, 0xe0ddd0ffu);
+        canvas->line(canvas->self, 0, at, SMAX_SIDE, at, 0.05, 0xe0ddd0ffu);
+    }
 }
 
 /* The living, their health above them, and a line to whom they fired at. */
 static void smax_draw(const struct smax *w, const struct smax_rules *rules, const struct mappo_canvas *canvas)
 {
     const struct smax_units u = smax_units_of(w, rules);
-    canvas->view(canvas->self, 0, 0, SMAX_SIDE, SMAX_SIDE);
-    canvas->rectangle(canvas->self, 0, 0, SMAX_SIDE, SMAX_SIDE, 0xf7f5eeffu, 0x000000ffu);
-    for (int32_t i = 0; i < smax_count(rules); i++) {
+    const int32_t n = smax_count(rules);
+    draw_ground(&u, n, canvas);
+    for (int32_t i = 0; i < n; i++) {
         if (!u.alive[i] || u.action[i] < SMAX_MOVES) continue;
         const int32_t j = smax_opponent(rules, i, u.action[i] - SMAX_MOVES);
-        canvas->line(canvas->self, u.x[i], u.y[i], u.x[j], u.y[j], 0.06, i < rules->allies ? 0x3366cc80u : 0xcc443380u);
+        canvas->line(canvas->self, u.x[i], u.y[i], u.x[j], u.y[j], 0.08, i < rules->allies ? 0x0072b280u : 0xd55e0080u);
     }
-    for (int32_t i = 0; i < smax_count(rules); i++)
+    for (int32_t i = 0; i < n; i++)
         if (u.alive[i]) draw_unit(&u, rules, i, canvas);
 }
 

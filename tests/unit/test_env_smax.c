@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "env/registry.h"
 #include "envs/smax/battle.h"
 #include "env_refusals.h"
 
@@ -379,6 +380,42 @@ static void teams_are_read_as_they_are_written(void **state)
     }
 }
 
+/* Expected: 2,048 episodes of JaxMARL's HeuristicEnemySMAX. Allowed: four standard errors of the difference. */
+static void random_players_return_what_they_do_upstream(void **state)
+{
+    (void)state;
+    enum { EPISODES = 2000 };
+    static const struct {
+        const char *map;
+        double mean, mean_allowed, length, length_allowed;
+    } cases[] = {{"smax/3m", 0.1778, 0.012, 17.78, 0.46}, {"smax/smacv2_5_units", 0.2591, 0.023, 35.93, 1.95}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const struct env_variant *map = registry_variant(cases[k].map);
+        static bool over[EPISODES];
+        struct battle battle;
+        double sum = 0;
+        int left = EPISODES, steps = 0;
+        const int agents = k ? 5 : 3;
+        memset(over, 0, sizeof over);
+        open_battles(&battle, map->option, map->options, agents, agents, EPISODES);
+        for (int t = 0; left > 0; t++) {
+            batch_act(&battle.b, 5, 0, (uint64_t)t);
+            step(&battle);
+            for (int e = 0; e < EPISODES; e++) {
+                if (over[e]) continue;
+                steps++;
+                sum += (double)battle.b.io.group[0].reward[e * agents];
+                over[e] = battle.b.io.ep_end[e] != MAPPO_RUNNING;
+                left -= over[e];
+            }
+        }
+        if (fabs(sum / EPISODES - cases[k].mean) > cases[k].mean_allowed) fail_msg("%s: mean return %.4f", cases[k].map, sum / EPISODES);
+        if (fabs((double)steps / EPISODES - cases[k].length) > cases[k].length_allowed)
+            fail_msg("%s: mean length %.2f", cases[k].map, (double)steps / EPISODES);
+        close_battles(&battle);
+    }
+}
+
 /* A file may be damaged: kinds and actions are indices. */
 static void damaged_states_are_refused(void **state)
 {
@@ -413,6 +450,7 @@ int main(void)
         cmocka_unit_test(actions_of_enemies_are_seen_unless_hidden),
         cmocka_unit_test(smacv2_draws_types_and_positions),
         cmocka_unit_test(teams_are_read_as_they_are_written),
+        cmocka_unit_test(random_players_return_what_they_do_upstream),
         cmocka_unit_test(damaged_states_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
