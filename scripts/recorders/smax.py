@@ -3,6 +3,8 @@
 Everything that a step draws is recorded with it (the noise of cooldowns, whom enemies turn to), found by splitting the step's key as the
 package does. Allies play the package's heuristic, in every other episode with a third of random actions."""
 
+from recorders._jaxmarl import steps_a_second, versions  # noqa: F401
+
 MAPS = ["3m", "8m", "25m", "2s3z", "3s5z", "3s_vs_5z", "5m_vs_6m", "6h_vs_8z", "10m_vs_11m", "27m_vs_30m", "3s5z_vs_3s6z"]
 NAMES = ["smax/" + name for name in MAPS + ["smacv2_5_units", "smacv2_10_units", "smacv2_20_units"]]
 
@@ -33,12 +35,6 @@ DESCRIPTIONS = {
     "last_world_state": "[episodes] world_state after the last step",
     "episode_start": "[episodes + 1] row of the first step of each episode, and the number of rows",
 }
-
-
-def versions():
-    from importlib.metadata import version
-
-    return {"jaxmarl": version("jaxmarl"), "jax": version("jax")}
 
 
 class Recorder:
@@ -170,28 +166,13 @@ def record(file, name, episodes, seed):
 
 
 def speed(name):
-    """Steps a second of the package's fastest form: 512 environments under vmap and scan, random actions, new episodes, observations and masks."""
-    import time
-
+    """Steps a second with random actions and masks."""
     import jax
     from jaxmarl.environments.smax import HeuristicEnemySMAX, map_name_to_scenario
 
-    env, envs, steps = HeuristicEnemySMAX(scenario=map_name_to_scenario(name.split("/")[1])), 512, 20
-
-    def step(carry, _):
-        key, state = carry
-        key, act_key, step_key = jax.random.split(key, 3)
-        actions = jax.random.randint(act_key, (env.num_allies, envs), 0, 5 + env.num_enemies)
-        seen, state, reward, _, _ = jax.vmap(env.step)(jax.random.split(step_key, envs), state, dict(zip(env.agents, actions)))
-        masks = jax.vmap(env.get_avail_actions)(state)
-        return (key, state), sum(x.sum() for x in [*seen.values(), *reward.values(), *masks.values()])  # all of it is needed
-
-    play = jax.jit(lambda carry: jax.lax.scan(step, carry, None, steps))
-    _, state = jax.vmap(env.reset)(jax.random.split(jax.random.PRNGKey(0), envs))
-    carry, _ = jax.block_until_ready(play((jax.random.PRNGKey(1), state)))  # compiled here
-    best = 0.0
-    for _ in range(3):
-        begin = time.perf_counter()
-        carry, _ = jax.block_until_ready(play(carry))
-        best = max(best, envs * steps / (time.perf_counter() - begin))
-    return best
+    env = HeuristicEnemySMAX(scenario=map_name_to_scenario(name.split("/")[1]))
+    return steps_a_second(
+        env,
+        lambda key, _, envs: jax.random.randint(key, (env.num_allies, envs), 0, 5 + env.num_enemies),
+        jax.vmap(env.get_avail_actions),
+    )

@@ -288,6 +288,27 @@ static void maps_of_smax_are_the_host_s(void **state)
     }
 }
 
+/* Images of 1,170 numbers; hands and beliefs of 783 and 1,280. */
+static void wide_games_are_the_host_s(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct env_option option[3];
+    } kinds[] = {
+        {"overcooked/kitchen", {{"layout", "asymm_advantages"}, {"shaped_until", "40"}, {"max_steps", "50"}}},
+        {"overcooked/kitchen", {{"layout", "counter_circuit"}, {"random_reset", "1"}, {"limit", "upstream"}}},
+        {"hanabi/game", {{"num_agents", "5"}, {"num_colors", "6"}, {"max_info_tokens", "4"}}},
+        {"hanabi/game", {{"num_colors", "2"}, {"hand_size", "2"}, {"max_life_tokens", "1"}}},
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        struct vecenv_config config = config_of(kinds[k].name, kinds[k].option, 3);
+        config.envs = 9;
+        config.time_limit = STEPS / 2;
+        play(&config);
+    }
+}
+
 static void time_limits_and_rescaled_actions_are_the_host_s(void **state)
 {
     (void)state;
@@ -376,6 +397,7 @@ int main(void)
         cmocka_unit_test(every_environment_with_kernels_is_the_host_s),
         cmocka_unit_test(grid_worlds_of_other_options_are_the_host_s),
         cmocka_unit_test(maps_of_smax_are_the_host_s),
+        cmocka_unit_test(wide_games_are_the_host_s),
         cmocka_unit_test(a_single_agent_is_the_host_s),
         cmocka_unit_test(wide_rows_large_rules_and_tables_are_the_host_s),
         cmocka_unit_test(time_limits_and_rescaled_actions_are_the_host_s),

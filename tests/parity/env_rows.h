@@ -1,5 +1,5 @@
-/* Recorded cases whose steps stand one after the other, with the state before and after each: what suites of grid worlds share. Nothing in
- * them is rounded, so every number is compared exactly, rewards to their last digit.
+/* Recorded cases whose steps stand one after the other, with states from which each can begin: what suites of grid worlds and of cards share.
+ * Nothing in them is rounded (unless the suite says so of observations), so every number is compared exactly, rewards to their last digit.
  *
  * Double: every step from its recorded state, and, where nothing is drawn, whole episodes. Float: every step of a case at once, each in an
  * environment of its own, through the vecenv. */
@@ -13,7 +13,9 @@ struct rows_case {
     const struct rows_suite *suite;
     const void *rules;                    /* the environment's */
     size_t rows, episodes, agents, width; /* width: numbers of an agent's observation */
-    struct golden_array action, episode_start, obs, first_obs, reward, terminated;
+    size_t seen;                          /* rows after which observations were kept: all, or those of obs_row */
+    struct golden_array action, episode_start, obs, obs_row, first_obs, reward;
+    struct golden_array terminated; /* [rows][agents], or [rows] where the file calls it `done` */
 };
 
 /* What a suite knows of its states; `state` is the environment's struct. */
@@ -24,7 +26,9 @@ struct rows_suite {
     void (*redraw)(const struct rows_case *c, size_t row, void *state);        /* what the step drew, as recorded; NULL = nothing */
     bool (*left_out)(const struct rows_case *c, size_t row);                   /* NULL = no row is */
     bool (*replaced)(const struct rows_case *c, size_t episode);               /* its states are put before every step; NULL = none is */
+    void (*act)(const struct rows_case *c, size_t row, int32_t *act_int);      /* NULL = `action` is [rows][agents] */
     bool drawn;                                                                /* steps draw: episodes can't be followed */
+    struct parity_bound obs;                                                   /* 0: exactly */
 #ifdef MAPPO_RULES_DOUBLE
     int (*step)(const struct rows_case *c, void *state, const struct rule_io *io);
     void (*observe)(const struct rows_case *c, const void *state, int32_t agent, const struct rule_io *io);
@@ -38,17 +42,23 @@ static inline bool rows_case_open(struct rows_case *c, const struct env_case *of
     c->action = env_read(of, "action");
     c->episode_start = env_read(of, "episode_start");
     c->obs = env_read(of, "obs");
+    c->obs_row = env_read(of, "obs_row");
     c->first_obs = env_read(of, "first_obs");
     c->reward = env_read(of, "reward");
     c->terminated = env_read(of, "terminated");
-    if (c->action.rank != 2 || c->episode_start.count < 2 || c->obs.rank != 2 || c->first_obs.rank != 2) return false;
-    c->rows = (size_t)c->action.shape[0];
-    c->agents = (size_t)c->action.shape[1];
+    if (!c->terminated.data) c->terminated = env_read(of, "done");
+    if (c->reward.rank != 2 || c->episode_start.count < 2 || c->reward.count == 0) return false;
+    c->rows = (size_t)c->reward.shape[0];
+    c->agents = (size_t)c->reward.shape[1];
     c->episodes = c->episode_start.count - 1;
-    if (c->agents == 0 || c->obs.shape[1] % c->agents) return false;
-    c->width = (size_t)c->obs.shape[1] / c->agents;
-    return c->obs.shape[0] == c->rows && c->first_obs.count == c->episodes * c->agents * c->width && c->reward.count == c->action.count &&
-           c->terminated.count == c->action.count && (size_t)c->episode_start.data[c->episodes] == c->rows;
+    c->seen = c->obs_row.data ? c->obs_row.count : c->rows;
+    c->width = c->first_obs.count / (c->episodes * c->agents);
+    for (size_t k = 0; k < c->obs_row.count; k++)
+        if (!(c->obs_row.data[k] >= 0 && c->obs_row.data[k] < (double)c->rows)) return false;
+    return c->width > 0 && c->obs.count == c->seen * c->agents * c->width && c->first_obs.count == c->episodes * c->agents * c->width &&
+           c->action.count == (c->suite->act ? c->rows : c->reward.count) &&
+           (c->terminated.count == c->rows || c->terminated.count == c->reward.count) &&
+           (size_t)c->episode_start.data[c->episodes] == c->rows;
 }
 
 static inline void rows_case_close(struct rows_case *c)
@@ -56,6 +66,7 @@ static inline void rows_case_close(struct rows_case *c)
     golden_free(&c->action);
     golden_free(&c->episode_start);
     golden_free(&c->obs);
+    golden_free(&c->obs_row);
     golden_free(&c->first_obs);
     golden_free(&c->reward);
     golden_free(&c->terminated);
@@ -63,20 +74,35 @@ static inline void rows_case_close(struct rows_case *c)
 
 static inline void rows_action(const struct rows_case *c, size_t row, int32_t *act_int)
 {
-    for (size_t i = 0; i < c->agents; i++) act_int[i] = (int32_t)c->action.data[row * c->agents + i];
+    for (size_t i = 0; i < c->agents && !c->suite->act; i++) act_int[i] = (int32_t)c->action.data[row * c->agents + i];
+    if (c->suite->act) c->suite->act(c, row, act_int);
 }
 
-/* What came out, in the datasets' shapes. */
+/* What came out: observations after every row, the rest in the datasets' shapes. */
 struct rows_found {
     double *obs, *first_obs, *reward, *terminated;
 };
 
+static inline void rows_found_end(const struct rows_case *c, struct rows_found *found, size_t row, int end)
+{
+    const size_t per = c->terminated.count / c->rows;
+    for (size_t i = 0; i < per; i++) found->terminated[row * per + i] = end == MAPPO_TERMINATED;
+}
+
+/* Keeps of the observations those that were recorded. */
+static inline void rows_found_keep_seen(const struct rows_case *c, struct rows_found *found)
+{
+    const size_t d = c->agents * c->width;
+    for (size_t k = 0; k < c->obs_row.count; k++)
+        memmove(found->obs + k * d, found->obs + (size_t)c->obs_row.data[k] * d, d * sizeof(double));
+}
+
 static inline struct rows_found rows_found_of(const struct rows_case *c)
 {
-    return (struct rows_found){.obs = calloc(c->obs.count, sizeof(double)),
+    return (struct rows_found){.obs = calloc(c->rows * c->agents * c->width, sizeof(double)),
                                .first_obs = calloc(c->first_obs.count, sizeof(double)),
                                .reward = calloc(c->reward.count, sizeof(double)),
-                               .terminated = calloc(c->reward.count, sizeof(double))};
+                               .terminated = calloc(c->terminated.count, sizeof(double))};
 }
 
 /* Rows that are left out are taken from the recording. */
@@ -92,10 +118,11 @@ static inline void rows_found_compare(struct parity_report *report, const struct
     }
     for (size_t e = 0; e < c->episodes; e++) /* the recording's first observation is of the state that was replaced */
         if (c->suite->replaced && c->suite->replaced(c, e)) memcpy(found->first_obs + e * d, c->first_obs.data + e * d, d * sizeof(double));
+    rows_found_keep_seen(c, found);
     text_format(name, sizeof name, "obs%s", how);
-    env_compare(report, c->of, name, found->obs, &c->obs, env_exact);
+    env_compare(report, c->of, name, found->obs, &c->obs, c->suite->obs);
     text_format(name, sizeof name, "first_obs%s", how);
-    env_compare(report, c->of, name, found->first_obs, &c->first_obs, env_exact);
+    env_compare(report, c->of, name, found->first_obs, &c->first_obs, c->suite->obs);
     text_format(name, sizeof name, "reward%s", how);
     env_compare(report, c->of, name, found->reward, &c->reward, reward);
     text_format(name, sizeof name, "terminated%s", how);
@@ -133,7 +160,7 @@ static inline void rows_check_how(struct parity_report *report, const struct row
             rows_action(c, row, act_int);
             const struct rule_io io = {.group[0] = {.act_int = act_int, .reward = found.reward + row * n}};
             const int end = c->suite->step(c, state, &io);
-            for (size_t a = 0; a < n; a++) found.terminated[row * n + a] = end == MAPPO_TERMINATED;
+            rows_found_end(c, &found, row, end);
             c->suite->keep(c, row, state);
             if (c->suite->redraw) c->suite->redraw(c, row, state);
             rows_observe(c, state, found.obs + row * d);
@@ -188,10 +215,8 @@ static inline bool rows_batch_run(struct env_batch *b, const struct rows_case *c
         for (size_t i = 0; i < d; i++) found->first_obs[e * d + i] = (double)io->obs[(size_t)c->episode_start.data[e] * d + i];
     for (size_t row = 0; row < c->rows; row++) rows_action(c, row, b->act_int[0] + row * n);
     if (vecenv_step(b->env, &b->io, NULL)) return false;
-    for (size_t i = 0; i < c->rows * n; i++) {
-        found->reward[i] = (double)io->reward[i];
-        found->terminated[i] = b->io.ep_end[i / n] == MAPPO_TERMINATED;
-    }
+    for (size_t i = 0; i < c->rows * n; i++) found->reward[i] = (double)io->reward[i];
+    for (size_t row = 0; row < c->rows; row++) rows_found_end(c, found, row, b->io.ep_end[row]);
     if (c->suite->redraw && !rows_batch_states(b, c, true)) return false;
     for (size_t row = 0; row < c->rows; row++) {
         const float *seen = (b->io.ep_end[row] ? io->final_obs : io->obs) + row * d;

@@ -5,12 +5,14 @@
 
 #include "parity/env_case.h"
 #include "parity/env_classic.h"
+#include "parity/env_hanabi.h"
 #include "parity/env_lbf.h"
 #include "parity/env_mpe.h"
+#include "parity/env_overcooked.h"
 #include "parity/env_rware.h"
 #include "parity/env_smax.h"
 
-static const struct env_suite *const env_suites[] = {&env_classic, &env_lbf, &env_mpe, &env_rware, &env_smax};
+static const struct env_suite *const env_suites[] = {&env_classic, &env_hanabi, &env_lbf, &env_mpe, &env_overcooked, &env_rware, &env_smax};
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 

@@ -24,6 +24,14 @@ static const struct recording {
     {"tests/data/env/smax.h5", 84, 69},
     {"tests/data/env/smax_27m_vs_30m.h5", 20, 16},
     {"tests/data/env/smax_smacv2_10_units.h5", 20, 16},
+    {"tests/data/env/overcooked.h5", 8, 28},
+    {"tests/data/env/overcooked_asymm_advantages.h5", 4, 14},
+    {"tests/data/env/overcooked_forced_coord.h5", 4, 14},
+    {"tests/data/env/overcooked_counter_circuit.h5", 4, 14},
+    {"tests/data/env/hanabi.h5", 6, 21},
+    {"tests/data/env/hanabi_3p.h5", 6, 21},
+    {"tests/data/env/hanabi_5p.h5", 6, 21},
+    {"tests/data/env/hanabi_small.h5", 6, 21},
 };
 
 static void trajectories_equal_the_recorded_ones(void **state)
@@ -64,6 +72,14 @@ static void a_recording_that_differs_is_found(void **state)
         {"rware.h5", "/rware-tiny-2ag-v2/agents_after", 1},
         {"rware.h5", "/rware-tiny-2ag-v2/shelves_after", 1},
         {"rware.h5", "/rware-tiny-2ag-v2/requests_before", 1},
+        {"overcooked.h5", "/cramped_room/grid_after", 1},
+        {"overcooked.h5", "/cramped_room/pot_status_after", 1},
+        {"overcooked.h5", "/coord_ring/agent_inv_after", 1},
+        {"overcooked.h5", "/coord_ring/agent_dir_after", 1},
+        {"hanabi.h5", "/hanabi_2p/knowledge_after", 1},
+        {"hanabi.h5", "/hanabi_2p/hands_after", 1},
+        {"hanabi.h5", "/hanabi_2p/last_round_count_after", 1},
+        {"hanabi.h5", "/hanabi_2p/rank_revealed_after", 1},
 #else
         {"onpolicy_mpe.h5", "/simple_spread/reward", 0.1},  {"onpolicy_mpe.h5", "/simple_spread/obs", 0.01},
         {"classic.h5", "/Pendulum-v1/reward", 1e-3},        {"classic.h5", "/CartPole-v1/obs", 1e-3},
@@ -76,6 +92,15 @@ static void a_recording_that_differs_is_found(void **state)
         {"lbf.h5", "/Foraging-8x8-2p-3f-v3/terminated", 1},
         {"rware.h5", "/rware-tiny-2ag-v2/reward", 1},
         {"rware.h5", "/rware-tiny-2ag-v2/obs", 1},
+        {"overcooked.h5", "/cramped_room/shaped_reward", 1},
+        {"overcooked.h5", "/cramped_room/obs", 1},
+        {"overcooked.h5", "/cramped_room/done", -1},
+        {"overcooked.h5", "/coord_ring/first_obs", 1},
+        {"hanabi.h5", "/hanabi_2p/obs", 2e-6},
+        {"hanabi.h5", "/hanabi_2p/first_obs", 2e-6},
+        {"hanabi.h5", "/hanabi_2p/reward", 1},
+        {"hanabi.h5", "/hanabi_2p/legal_before", 1},
+        {"hanabi.h5", "/hanabi_2p/done", -1},
     };
     for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
         char path[] = "/tmp/mappo-parity-XXXXXX", command[256];
