@@ -1,4 +1,4 @@
-/* The mpe suite against recordings of mpe2 and of the reference MAPPO's own copy. */
+/* The mpe suite against recordings of mpe2, of the reference MAPPO's own copy, of PettingZoo 1.22 and of the first release. */
 #ifndef TESTS_PARITY_ENV_MPE_H
 #define TESTS_PARITY_ENV_MPE_H
 
@@ -11,6 +11,7 @@
 #include "envs/mpe/simple_spread.h"
 #include "envs/mpe/simple_tag.h"
 #include "envs/mpe/simple_world_comm.h"
+#include "envs/mpe/suite.h"
 #include "parity/env_case.h"
 
 /* ---- tasks ------------------------------------------------------------------------------------------------ */
@@ -55,13 +56,15 @@ static const struct mpe_task mpe_tasks[] = {
 };
 
 /* Of "mpe2.simple_tag_v3" or "onpolicy.envs.mpe simple_tag"; NULL where it is none of them. */
-static inline const struct mpe_task *mpe_task_of(const char *environment, bool *on_policy)
+static inline const struct mpe_task *mpe_task_of(const char *environment, int32_t *rule_set)
 {
-    static const char mpe2[] = "mpe2.", reference[] = "onpolicy.envs.mpe ";
-    *on_policy = strncmp(environment, reference, sizeof reference - 1) == 0;
-    if (!*on_policy && strncmp(environment, mpe2, sizeof mpe2 - 1) != 0) return NULL;
-    const char *name = environment + (*on_policy ? sizeof reference : sizeof mpe2) - 1;
-    for (size_t k = 0; k < sizeof mpe_tasks / sizeof *mpe_tasks; k++) {
+    static const char *const sources[] = {"mpe2.", "onpolicy.envs.mpe ", "pettingzoo.mpe ", "openai.multiagent "}; /* enum mpe_rule_set */
+    const char *name = NULL;
+    for (int32_t k = 0; k < 4 && !name; k++) {
+        *rule_set = k;
+        if (strncmp(environment, sources[k], strlen(sources[k])) == 0) name = environment + strlen(sources[k]);
+    }
+    for (size_t k = 0; name && k < sizeof mpe_tasks / sizeof *mpe_tasks; k++) {
         const size_t length = strlen(mpe_tasks[k].name);
         if (strncmp(name, mpe_tasks[k].name, length) != 0) continue;
         if (name[length] == '\0' || (strncmp(name + length, "_v", 2) == 0 && name[length + 3] == '\0')) return &mpe_tasks[k];
@@ -85,28 +88,33 @@ struct mpe_case {
     struct golden_array agent_pos, agent_vel, landmark_pos, utterance, goal, obs, action, reward, terminated, truncated, done, seed;
 };
 
-static inline void mpe_case_rules(struct mpe_case *c, bool on_policy)
+static inline void mpe_case_rules(struct mpe_case *c, int32_t rule_set)
 {
     const char *kwargs = c->of->kwargs;
+    const bool on_policy = rule_set == MPE_ON_POLICY;
     double value;
-    c->rules = (struct mpe_rules){.rule_set = on_policy ? MPE_ON_POLICY : MPE_MPE2,
-                                  .max_cycles = c->steps,
-                                  .stage = -1,
-                                  .agent_neighbors = -1,
-                                  .landmark_neighbors = -1,
-                                  .local_ratio = 0.5};
+    c->rules = (struct mpe_rules){
+        .rule_set = rule_set, .max_cycles = c->steps, .stage = -1, .agent_neighbors = -1, .landmark_neighbors = -1, .local_ratio = 0.5};
     for (int k = 0; k < MPE_COUNTS; k++) {
         const struct mpe_count *count = &c->task->count[k];
         const char *key = on_policy ? count->reference : count->option;
         c->count[k] = key && env_kwarg(kwargs, key, &value) ? (int32_t)value + (on_policy ? count->add : 0) : count->usual;
     }
+    if (golden_numbers(c->of->file, c->of->group, "steps", &value, 1)) c->rules.max_cycles = (int32_t)value; /* of which some are kept */
     if (env_kwarg(kwargs, "local_ratio", &value)) c->rules.local_ratio = value;
     if (env_kwarg(kwargs, "max_cycles", &value)) c->rules.max_cycles = (int32_t)value;
     if (env_kwarg(kwargs, "terminate_on_success", &value)) c->rules.success_ends = (int32_t)value;
+    if (env_kwarg(kwargs, "curriculum", &value) && value > 0) c->rules.stage = 0;
     if (env_kwarg(kwargs, "num_agent_neighbors", &value)) c->rules.agent_neighbors = (int32_t)value;
     if (env_kwarg(kwargs, "num_landmark_neighbors", &value)) c->rules.landmark_neighbors = (int32_t)value;
     c->task->world(&c->rules, c->count);
     mpe_world_finish(&c->rules);
+}
+
+/* Choices are recorded as a movement and an utterance of each agent, whether it has them or not. */
+static inline bool mpe_case_pairs(const struct mpe_case *c)
+{
+    return c->rules.rule_set == MPE_ON_POLICY || c->rules.rule_set == MPE_OPENAI;
 }
 
 /* Groups of the environment, and where their observations lie among all; false where sizes are not the recorded ones. */
@@ -124,18 +132,18 @@ static inline bool mpe_case_groups(struct mpe_case *c)
         for (int i = 0; i < c->rules.agent[k].count; i++, a++) c->obs_size += (size_t)dims[a];
         reals += (size_t)(c->rules.agent[k].count * mpe_action_reals(&c->rules, &c->rules.agent[k]));
     }
-    if (c->rules.rule_set == MPE_MPE2 && c->action.rank == 3 && c->action.shape[2] == reals && reals != (size_t)agents)
-        c->rules.actions = MPE_CONTINUOUS;
+    const bool pairs = mpe_case_pairs(c);
+    if (c->action.rank == 3 && c->action.shape[2] == reals && reals != (size_t)agents) c->rules.actions = pairs ? MPE_SOFT : MPE_CONTINUOUS;
     const size_t rows = (size_t)c->episodes * (size_t)c->steps;
-    const size_t numbers = c->rules.rule_set == MPE_ON_POLICY ? 2 * (size_t)agents : c->rules.actions ? reals : (size_t)agents;
+    const size_t numbers = c->rules.actions ? reals : pairs ? 2 * (size_t)agents : (size_t)agents;
     return c->action.count == rows * numbers;
 }
 
 static inline bool mpe_case_open(struct mpe_case *c, const struct env_case *of)
 {
     char start[64];
-    bool on_policy;
-    *c = (struct mpe_case){.of = of, .task = mpe_task_of(of->environment, &on_policy)};
+    int32_t rule_set;
+    *c = (struct mpe_case){.of = of, .task = mpe_task_of(of->environment, &rule_set)};
     c->agent_pos = env_read(of, "agent_pos");
     c->agent_vel = env_read(of, "agent_vel");
     c->landmark_pos = env_read(of, "landmark_pos");
@@ -153,7 +161,7 @@ static inline bool mpe_case_open(struct mpe_case *c, const struct env_case *of)
     c->episodes = (int)c->reward.shape[0];
     c->steps = (int)c->reward.shape[1];
     c->seeded = golden_text(of->file, of->group, "start", start, sizeof start) && strcmp(start, "reset(seed)") == 0 && c->seed.data;
-    mpe_case_rules(c, on_policy);
+    mpe_case_rules(c, rule_set);
     if (!mpe_case_groups(c)) return false;
     const struct mpe_rules *r = &c->rules;
     const size_t n = (size_t)r->agents, episodes = (size_t)c->episodes, starts = episodes * (size_t)(c->steps + 1);
@@ -174,7 +182,7 @@ static inline void mpe_case_close(struct mpe_case *c)
 static inline void mpe_case_action(const struct mpe_case *c, int e, int t, int32_t *const act_int[], float *const act_real[])
 {
     const double *action = c->action.data + c->action.count / ((size_t)c->episodes * (size_t)c->steps) * (size_t)(e * c->steps + t);
-    const bool pairs = c->rules.rule_set == MPE_ON_POLICY; /* movement and utterance of each agent, whether it has them or not */
+    const bool pairs = mpe_case_pairs(c);
     for (int g = 0; g < c->groups; g++) {
         const struct mpe_kind *kind = &c->kind[g];
         const int reals = kind->count * mpe_action_reals(&c->rules, kind);
@@ -225,22 +233,28 @@ struct mpe_found {
     double *position, *velocity, *utterance, *obs, *reward, *terminated, *truncated;
 };
 
+/* What all agents see, in a row. */
+static inline void mpe_double_observe(const struct mpe_case *c, const struct mpe *w, double *out)
+{
+    float *obs = calloc(c->obs_size, sizeof *obs);
+    struct rule_io io = {0};
+    for (int g = 0; g < c->groups; g++) io.group[g].obs = obs + c->obs_at[g];
+    if (c->task->score)
+        mpe_observe_world(w, &c->rules, &io);
+    else
+        spread_observe(w, &c->rules, &io);
+    for (size_t i = 0; i < c->obs_size; i++) out[i] = (double)obs[i];
+    free(obs);
+}
+
 static inline void mpe_found_state(struct mpe_found *found, const struct mpe_case *c, const struct mpe *w, int e, int t)
 {
     const struct mpe_rules *r = &c->rules;
     const size_t row = (size_t)e * (size_t)(c->steps + 1) + (size_t)t, n = 2 * (size_t)r->agents, said = (size_t)(r->speakers * r->words);
-    float *obs = calloc(c->obs_size, sizeof *obs);
-    struct rule_io io = {0};
     memcpy(found->position + row * n, mpe_position(w, r), n * sizeof(double));
     memcpy(found->velocity + row * n, mpe_velocity(w), n * sizeof(double));
     memcpy(found->utterance + row * said, mpe_utterance(w, r), said * sizeof(double));
-    for (int g = 0; g < c->groups; g++) io.group[g].obs = obs + c->obs_at[g];
-    if (c->task->score)
-        mpe_observe_world(w, r, &io);
-    else
-        spread_observe(w, r, &io);
-    for (size_t i = 0; i < c->obs_size; i++) found->obs[row * c->obs_size + i] = (double)obs[i];
-    free(obs);
+    mpe_double_observe(c, w, found->obs + row * c->obs_size);
 }
 
 static inline void mpe_double_episode(struct mpe_found *found, const struct mpe_case *c, int e)
@@ -278,13 +292,15 @@ static inline void mpe_double_episode(struct mpe_found *found, const struct mpe_
 /* Starts by themselves, exactly: `count` resets one after the other, each from its own seed (NULL: the generator goes on from a reset with
  * that of episode 0). */
 static inline void mpe_double_starts(struct parity_report *report, const struct mpe_case *c, const double *seed, size_t count,
-                                     const char *const name[3])
+                                     const char *const name[4])
 {
     const struct mpe_rules *r = &c->rules;
     struct golden_array agents = env_read(c->of, name[0]), landmarks = env_read(c->of, name[1]), goals = env_read(c->of, name[2]);
+    struct golden_array obs = env_read(c->of, name[3]);
     const size_t n = 2 * (size_t)r->agents, l = 2 * (size_t)r->landmarks, g = (size_t)r->goals, step = agents.count / (count * n);
-    double *found = calloc(agents.count + landmarks.count + goals.count, sizeof *found);
-    double *found_landmarks = found + agents.count, *found_goals = found_landmarks + landmarks.count;
+    double *found = calloc(agents.count + landmarks.count + goals.count + obs.count, sizeof *found);
+    double *found_landmarks = found + agents.count, *found_goals = found_landmarks + landmarks.count,
+           *found_obs = found_goals + goals.count;
     struct mpe *w = calloc(1, mpe_bytes(r));
     struct pcg64 rng;
     pcg64_seed(&rng, (uint64_t)c->seed.data[0]);
@@ -296,21 +312,24 @@ static inline void mpe_double_starts(struct parity_report *report, const struct 
         memcpy(found + k * step * n, mpe_position(w, r), n * sizeof *found);
         memcpy(found_landmarks + k * l, mpe_landmark(w, r), l * sizeof *found);
         for (size_t i = 0; i < g; i++) found_goals[k * g + i] = w->goal[i];
+        if (!seed) mpe_double_observe(c, w, found_obs + k * c->obs_size);
     }
     env_compare(report, c->of, seed ? "start" : name[0], found, &agents, env_exact);
     env_compare(report, c->of, name[1], found_landmarks, &landmarks, env_exact);
     env_compare(report, c->of, name[2], found_goals, &goals, env_exact);
+    if (!seed) env_compare(report, c->of, name[3], found_obs, &obs, env_rounded);
     free(w);
     free(found);
     golden_free(&agents);
     golden_free(&landmarks);
     golden_free(&goals);
+    golden_free(&obs);
 }
 
 static inline void mpe_case_check(struct parity_report *report, const struct mpe_case *c)
 {
-    static const char *const starts[3] = {"agent_pos", "landmark_pos", "goal"}, *const further[3] = {"next_agent_pos", "next_landmark_pos",
-                                                                                                     "next_goal"};
+    static const char *const starts[4] = {"agent_pos", "landmark_pos", "goal", "obs"};
+    static const char *const further[4] = {"next_agent_pos", "next_landmark_pos", "next_goal", "next_obs"};
     struct mpe_found found = {.position = calloc(c->agent_pos.count, sizeof(double)),
                               .velocity = calloc(c->agent_vel.count, sizeof(double)),
                               .utterance = calloc(c->utterance.count + 1, sizeof(double)),
@@ -366,16 +385,18 @@ static inline bool mpe_case_near(const struct mpe_case *c, int e, int t)
 static inline bool mpe_batch_open(struct env_batch *b, const struct mpe_case *c, struct parity_report *report)
 {
     char name[64], text[MPE_COUNTS + 4][32];
-    struct env_option option[MPE_COUNTS + 7] = {{"rules", c->rules.rule_set == MPE_ON_POLICY ? "on-policy" : "mpe2"},
+    struct env_option option[MPE_COUNTS + 9] = {{"rules", mpe_rule_sets[c->rules.rule_set]},
                                                 {"max_cycles", text[0]},
-                                                {"continuous_actions", c->rules.actions == MPE_CONTINUOUS ? "1" : "0"}};
-    int options = 3;
+                                                {"continuous_actions", c->rules.actions == MPE_CONTINUOUS ? "1" : "0"},
+                                                {"soft_actions", c->rules.actions == MPE_SOFT ? "1" : "0"}};
+    int options = 4;
     text_format(name, sizeof name, "mpe/%s", c->task->name);
     text_format(text[0], sizeof text[0], "%d", c->rules.max_cycles);
     text_format(text[1], sizeof text[1], "%d", c->rules.agent_neighbors);
     text_format(text[2], sizeof text[2], "%d", c->rules.landmark_neighbors);
     text_format(text[3], sizeof text[3], "%.17g", c->rules.local_ratio);
     if (c->rules.success_ends) option[options++] = (struct env_option){"terminate_on_success", "1"};
+    if (c->rules.stage >= 0) option[options++] = (struct env_option){"curriculum", "1"};
     if (c->rules.agent_neighbors >= 0) option[options++] = (struct env_option){"num_agent_neighbors", text[1]};
     if (c->rules.landmark_neighbors >= 0) option[options++] = (struct env_option){"num_landmark_neighbors", text[2]};
     if (c->rules.local_ratio != 0.5) option[options++] = (struct env_option){"local_ratio", text[3]};
@@ -476,6 +497,7 @@ static inline bool env_mpe_has(const struct env_case *c)
                                         "local_ratio",
                                         "max_cycles",
                                         "continuous_actions",
+                                        "curriculum",
                                         "terminate_on_success",
                                         "num_agent_neighbors",
                                         "num_landmark_neighbors",
@@ -484,8 +506,8 @@ static inline bool env_mpe_has(const struct env_case *c)
                                         "num_landmarks",
                                         "episode_length",
                                         NULL};
-    bool on_policy;
-    return mpe_task_of(c->environment, &on_policy) && env_kwargs_known(c->kwargs, known);
+    int32_t rule_set;
+    return mpe_task_of(c->environment, &rule_set) && env_kwargs_known(c->kwargs, known);
 }
 
 static inline void env_mpe_check(struct parity_report *report, const struct env_case *of)
