@@ -14,6 +14,14 @@ static int64_t option_int(const struct mappo_option *option, const struct mappo_
     return none;
 }
 
+/* By its name: a task may lack some. */
+static int32_t rule_set_of(const char *name)
+{
+    int32_t set = 0;
+    while (mpe_rule_sets[set + 1] && strcmp(mpe_rule_sets[set], name) != 0) set++;
+    return set;
+}
+
 /* An option that the rules in force don't have must not be swallowed. */
 static int refuse_strangers(const struct mpe_rules *rules, struct mappo_env_error *error)
 {
@@ -34,7 +42,7 @@ int mpe_configure_by(struct mpe_rules *rules, const struct mappo_option *option,
 {
     const int continuous = option_int(option, value, "continuous_actions", 0) != 0;
     const int curriculum = option_int(option, value, "curriculum", 0) != 0, stage = (int)option_int(option, value, "curriculum_stage", 0);
-    rules->rule_set = (int32_t)option_int(option, value, "rules", 0);
+    rules->rule_set = rule_set_of(option[0].choice[value[0].i]);
     rules->max_cycles = (int32_t)option_int(option, value, "max_cycles", 25);
     rules->actions = option_int(option, value, "soft_actions", 0) ? MPE_SOFT : continuous ? MPE_CONTINUOUS : MPE_DISCRETE;
     rules->success_ends = (int32_t)option_int(option, value, "terminate_on_success", 0);

@@ -58,7 +58,7 @@ extern const char *const mpe_rule_sets[];
     }
 enum { MPE_FIRST_COUNT = 4 };
 
-/* Options into rules, by their names; what they don't have stays as it is without. 0, or lane_refuse. */
+/* Options into rules, by their names, the rules first; what they don't have stays as it is without. 0, or lane_refuse. */
 int mpe_configure_by(struct mpe_rules *rules, const struct mappo_option *option, const struct mappo_value *value,
                      struct mappo_env_error *error);
 
