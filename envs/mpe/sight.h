@@ -114,17 +114,17 @@ MAPPO_FN float *mpe_see_others(float *out, const struct mpe *w, const struct mpe
 }
 
 /* Prey are the last kind of agents that there is. */
-MAPPO_FN int mpe_first_prey(const struct mpe_rules *rules)
+MAPPO_FN int mpe_prey(const struct mpe_rules *rules)
 {
     int k = MPE_KINDS - 1;
     while (k > 0 && rules->agent[k].count == 0) k--;
-    return rules->agents - rules->agent[k].count;
+    return k;
 }
 
 MAPPO_FN float *mpe_see_prey(float *out, const struct mpe *w, const struct mpe_rules *rules, const struct mpe_eye *eye)
 {
     const rule_real *velocity = mpe_velocity(w), *position = mpe_position(w, rules);
-    const int first = mpe_first_prey(rules);
+    const int first = rules->agents - rules->agent[mpe_prey(rules)].count;
     if (rules->agent_neighbors >= 0) {
         int order[MPE_MAX_AGENTS];
         const int found = mpe_nearest(position, rules->agents, eye->agent, &position[2 * eye->agent], order);

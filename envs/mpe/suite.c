@@ -100,9 +100,8 @@ static void describe_others(struct description *d, const struct mpe_rules *rules
 {
     for (int j = 0; rules->agent_neighbors >= 0 && j < rules->agent_neighbors; j++)
         describe_xy(d, unit, "nearest other %d, %s%s", j, what, prey_only ? " if it is prey" : "");
-    for (int k = 0; rules->agent_neighbors < 0 && k < MPE_KINDS; k++) {
-        const int last = k == MPE_KINDS - 1 || rules->agent[k + 1].count == 0;
-        for (int j = 0; j < rules->agent[k].count - (k == mine) && (last || !prey_only); j++) {
+    for (int k = prey_only ? mpe_prey(rules) : 0; rules->agent_neighbors < 0 && k < MPE_KINDS; k++) {
+        for (int j = 0; j < rules->agent[k].count - (k == mine); j++) {
             if (k != mine)
                 describe_xy(d, unit, "%s_%d, %s", cast->agent[k], j, what);
             else if (agent_kinds(rules) > 1)
@@ -110,7 +109,6 @@ static void describe_others(struct description *d, const struct mpe_rules *rules
             else
                 describe_xy(d, unit, "other %d, %s", j, what);
         }
-        if (last) break;
     }
 }
 
@@ -128,7 +126,7 @@ static void describe_landmarks(struct description *d, const struct mpe_rules *ru
 
 static void describe_words(struct description *d, const struct mpe_rules *rules, const struct mpe_cast *cast, const struct mpe_kind *kind)
 {
-    const float low = 0, high = 1; /* of clipped numbers, as the vecenv hands them on */
+    const float high = rules->actions == MPE_DISCRETE ? 1 : INFINITY, low = rules->actions == MPE_DISCRETE ? 0 : -INFINITY;
     int speaker = 0;
     for (int k = 0, i = 0; k < MPE_KINDS; i += rules->agent[k++].count)
         for (int j = 0; j < rules->agent[k].count && rules->agent[k].speaks; j++, speaker++)
@@ -147,6 +145,7 @@ static void describe_mark(struct description *d, const struct mpe_rules *rules, 
 /* What mpe_see writes, in words. */
 static void describe_sight(struct description *d, const struct mpe_rules *rules, const struct mpe_cast *cast, int k, int sight)
 {
+    const int leader = rules->agent[k].moves && rules->agent[k].speaks, hides = rules->forests && !leader;
     switch (sight) {
     case MPE_SEES_VELOCITY:
         describe_xy(d, "field/s", "own velocity");
@@ -170,7 +169,7 @@ static void describe_sight(struct description *d, const struct mpe_rules *rules,
                                 rules->agent_neighbors < 0 ? "other" : "nearest other", j);
         break;
     case MPE_SEES_PREY:
-        describe_others(d, rules, cast, k, "field/s", rules->forests ? "velocity (0 while hidden)" : "velocity", 1);
+        describe_others(d, rules, cast, k, "field/s", hides ? "velocity (0 while hidden)" : "velocity", 1);
         break;
     case MPE_SEES_FORESTS:
         for (int f = 0; f < rules->forests; f++) describe_number(d, DESCRIBE_OBS, NULL, -1, 1, "1 in forest %d, else -1", f);
