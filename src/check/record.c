@@ -159,8 +159,8 @@ void check_record_stage(struct check *check)
 static const char who_resets[] = "LANE_ENV and LANE_PLUGIN reset by themselves: rules never call reset in step";
 
 struct likeness {
-    int64_t ends, as_next,
-        as_last;                /* ends of episodes; final values that are the new episode's first, the old one's before the last step */
+    int64_t ends;               /* of episodes */
+    int64_t as_next, as_last;   /* final values that are the new episode's first; those that are the old one's before the last step */
     int64_t runs, still;        /* steps within episodes; those that change nothing that is seen */
     int64_t starts, same_start; /* beginnings after the first; those that are like the one before */
 };

@@ -9,10 +9,11 @@
 
 enum {
     CHECK_ENVS = 8,
-    CHECK_ARRAYS = 8 * MAPPO_MAX_GROUPS + 4,
+    CHECK_ARRAYS = SLICES_MAX,
     CHECK_THREADS = 4,
     CHECK_POISON = 0xFF /* every byte of what is to be written: as a float a NaN that no arithmetic makes */
 };
+_Static_assert(CHECK_ARRAYS <= 128, "a bit for each array in struct check_shared");
 
 /* ---- what is going on, in memory that parent and child share ------------------------------------------------------------------------- */
 

@@ -368,8 +368,8 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
         memset(ev->result, 0, (size_t)total * COLUMNS * sizeof *ev->result);
         const int code = play_batch(ev, player, deterministic, first, err);
         if (code) return code;
-        comm_sum_double(ev->comm, ev->result,
-                        (size_t)total * COLUMNS); /* each row is one rank's, zero elsewhere: exact whatever the ranks */
+        /* Each row is one rank's, zero elsewhere: exact whatever the ranks. */
+        comm_sum_double(ev->comm, ev->result, (size_t)total * COLUMNS);
         for (int e = 0; e < total; e++) {
             const double *row = ev->result + (size_t)e * COLUMNS;
             sum += row[COLUMN_RETURN];

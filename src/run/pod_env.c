@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "algo/collect.h"
 #include "base/event.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
@@ -99,12 +100,10 @@ static int open_window(struct pod_env *p, struct error *err)
 
 /* ---- this rank's parts --------------------------------------------------------------------------------------------------------------- */
 
-/* As algo/collect.c cuts; elsewhere cut, the parts would fit the stages less well, and all would work the same. */
 static struct comm_part stage_part(const struct pod_env *p, int stage)
 {
-    const int64_t envs = p->batch.envs.count;
-    const int lo = (int)(envs * stage / p->stages), hi = (int)(envs * (stage + 1) / p->stages);
-    return (struct comm_part){lo, hi - lo};
+    const int lo = collect_stage_first(p->batch.envs.count, p->stages, stage);
+    return (struct comm_part){lo, collect_stage_first(p->batch.envs.count, p->stages, stage + 1) - lo};
 }
 
 static int open_parts(struct pod_env *p, const struct config *config, struct error *err)

@@ -25,6 +25,17 @@ result example_on_the_page_is_the_template $? "docs/env-abi.md and envs/template
 said=$(${CC:-cc} -std=c11 -Wall -Wextra -Werror -O3 -shared -fPIC -Isrc -o "$folder/meeting.so" "$folder/page.c" 2>&1)
 result example_compiles_as_the_page_says $? "$(echo "$said" | head -2 | tr '\n' ' ')"
 
+# What cannot be a batch is refused by the compiler, in the words of the interface: as host code already, not as a kernel alone.
+refused() { # name, sed's change of the template, what is said
+    sed -e "$2" envs/template/meeting.c > "$folder/refused.c"
+    said=$(${CC:-cc} -std=c11 -Isrc -c -o "$folder/refused.o" "$folder/refused.c" 2>&1)
+    [ $? != 0 ] && grep -q "$3" <<<"$said"
+    result "$1" $? "$(head -2 <<<"$said" | tr '\n' ' ')"
+}
+refused more_groups_than_there_can_be_do_not_compile 's/LANE_PLUGIN(meeting, 1,/LANE_PLUGIN(meeting, 9,/' '1 to MAPPO_MAX_GROUPS groups'
+refused no_way_to_see_does_not_compile 's/(observe, sound,/(sound,/' 'needs the word observe or observe_agent'
+refused a_copy_that_cannot_lie_in_a_batch_does_not_compile 's/int32_t cell\[/_Alignas(32) int32_t cell[/' 'begin at multiples of 8 bytes'
+
 cd "$folder" || exit 1
 said=$("$mappo" envs ./meeting.so 2>&1) && grep -q "template/meeting: N agents on a line try to meet" <<<"$said" && grep -q "own cell" <<<"$said"
 result example_describes_itself $? "mappo envs ./meeting.so says: $(head -2 <<<"$said" | tr '\n' ' ')"
