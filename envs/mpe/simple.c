@@ -4,12 +4,8 @@
 
 static const char *const simple_rule_sets[] = {"mpe2", "pettingzoo-1.22", "openai", NULL}; /* the reference MAPPO has no simple */
 static const struct mappo_option simple_options[] = {
-    {"rules", MAPPO_OPTION_CHOICE, "mpe2", 0, 0, simple_rule_sets,
-     "mpe2: today's package; pettingzoo-1.22: that package until then; openai: the first release"},
-    MPE_MAX_CYCLES,
-    MPE_CONTINUOUS_ACTIONS,
-    MPE_SOFT_ACTIONS,
-    MPE_NO_OPTION};
+    MPE_RULES_OF(simple_rule_sets, "mpe2: today's package; pettingzoo-1.22: until that version; openai: the first release"), MPE_MAX_CYCLES,
+    MPE_CONTINUOUS_ACTIONS, MPE_SOFT_ACTIONS, MPE_NO_OPTION};
 static const struct mappo_info simple_infos[SIMPLE_INFOS] = {{"distance", "field", "from the agent to the landmark", 0}};
 static const struct mpe_cast simple_cast = {{"agent"},  {"landmark"},
                                             {0},        {1},

@@ -29,11 +29,9 @@ static void adversary_script(const struct mpe *w, const struct mpe_rules *rules,
     const int n = rules->agents - 1;
     const rule_real *landmark = mpe_landmark(w, rules);
     rule_real middle[2] = {0, 0};
-    int target[MPE_MAX_AGENTS];
     for (int l = 0; l < 2 * n; l++) middle[l % 2] += landmark[l] / (rule_real)n;
-    mpe_assign(n, mpe_position(w, rules) + 2, landmark, target);
     mpe_script_agent(w, rules, 0, middle, 0, act_int, act_real);
-    for (int i = 0; i < n; i++) mpe_script_agent(w, rules, i + 1, &landmark[2 * target[i]], 0, act_int, act_real);
+    mpe_script_match(w, rules, 1, landmark, act_int, act_real);
 }
 
 MPE_TASK(mpe_simple_adversary, adversary, ADVERSARY_COUNTS, ADVERSARY_INFOS, 2, .id = "mpe/simple_adversary",

@@ -35,13 +35,9 @@ static const struct mpe_cast spread_cast = {
 
 static const char *const spread_names[] = {MPE_NAMES("simple_spread", "simple_spread_v3")};
 
-/* Assigns the agents to the landmarks with the least sum of distances, anew at each step. */
 static void spread_script(const struct mpe *w, const struct mpe_rules *rules, int32_t *const act_int[], float *const act_real[])
 {
-    const rule_real *landmark = mpe_landmark(w, rules);
-    int target[MPE_MAX_AGENTS];
-    mpe_assign(rules->agents, mpe_position(w, rules), landmark, target);
-    for (int i = 0; i < rules->agents; i++) mpe_script_agent(w, rules, i, &landmark[2 * target[i]], 0, act_int, act_real);
+    mpe_script_match(w, rules, 0, mpe_landmark(w, rules), act_int, act_real);
 }
 
 MAPPO_FN void mpe_usual(struct mpe_rules *rules)

@@ -3,6 +3,7 @@
 #include <math.h>
 
 const char *const mpe_rule_sets[] = {"mpe2", "on-policy", "pettingzoo-1.22", "openai", NULL};
+const char *const mpe_newer_rule_sets[] = {"mpe2", NULL};
 
 /* ---- options ------------------------------------------------------------------------------------------------ */
 
@@ -288,6 +289,15 @@ void mpe_script_agent(const struct mpe *w, const struct mpe_rules *rules, int i,
     }
 }
 
+void mpe_script_match(const struct mpe *w, const struct mpe_rules *rules, int first, const rule_real *target, int32_t *const act_int[],
+                      float *const act_real[])
+{
+    const int n = rules->agents - first;
+    int of[MPE_MAX_AGENTS];
+    mpe_match(n, mpe_position(w, rules) + 2 * first, target, of);
+    for (int i = 0; i < n; i++) mpe_script_agent(w, rules, first + i, &target[2 * of[i]], 0, act_int, act_real);
+}
+
 void mpe_script_hunter(const struct mpe *w, const struct mpe_rules *rules, int i, int hunters, int32_t *const act_int[],
                        float *const act_real[])
 {
@@ -346,59 +356,4 @@ void mpe_draw_world(const struct mpe *w, const struct mpe_rules *rules, const st
             canvas->text(canvas->self, x - 0.3 * size, y - 0.4 * size, size > 0.08 ? size : 0.08, text, 0x000000ffu);
         }
     }
-}
-
-/* ---- assignment --------------------------------------------------------------------------------------------- */
-
-/* Shortest augmenting paths with potentials (Kuhn 1955; Jonker and Volgenant 1987); row and column 0 are sentinels. */
-void mpe_assign(int n, const float *agent, const float *target_position, int *target)
-{
-    enum { ROOM = 65 };
-    double row_price[ROOM] = {0}, column_price[ROOM] = {0};
-    int owner[ROOM] = {0}, previous[ROOM];
-    for (int i = 1; i <= n; i++) {
-        double slack[ROOM];
-        char used[ROOM] = {0};
-        int column = 0;
-        owner[0] = i;
-        for (int j = 0; j <= n; j++) slack[j] = INFINITY;
-        do {
-            const int row = owner[column];
-            double step = INFINITY;
-            int next = 0;
-            used[column] = 1;
-            for (int j = 1; j <= n; j++) {
-                if (used[j]) continue;
-                const float dx = agent[2 * (row - 1)] - target_position[2 * (j - 1)],
-                            dy = agent[2 * (row - 1) + 1] - target_position[2 * (j - 1) + 1];
-                const double reduced = (double)sqrtf(dx * dx + dy * dy) - row_price[row] - column_price[j];
-                if (reduced < slack[j]) {
-                    slack[j] = reduced;
-                    previous[j] = column;
-                }
-                if (slack[j] < step) {
-                    step = slack[j];
-                    next = j;
-                }
-            }
-            if (next == 0) { /* a position is not a number: any assignment will do */
-                for (int k = 0; k < n; k++) target[k] = k;
-                return;
-            }
-            for (int j = 0; j <= n; j++) {
-                if (used[j]) {
-                    row_price[owner[j]] += step;
-                    column_price[j] -= step;
-                } else {
-                    slack[j] -= step;
-                }
-            }
-            column = next;
-        } while (owner[column] != 0);
-        while (column != 0) {
-            owner[column] = owner[previous[column]];
-            column = previous[column];
-        }
-    }
-    for (int j = 1; j <= n; j++) target[owner[j] - 1] = j - 1;
 }

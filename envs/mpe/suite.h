@@ -7,6 +7,7 @@
 #define MPE_SUITE_H
 
 #include "env/lane_env.h"
+#include "envs/mpe/match.h"
 #include "envs/mpe/sight.h"
 #include "envs/mpe/world.h"
 
@@ -16,15 +17,15 @@ extern "C" {
 
 /* ---- options ------------------------------------------------------------------------------------------------ */
 
-extern const char *const mpe_rule_sets[];
+extern const char *const mpe_rule_sets[], *const mpe_newer_rule_sets[]; /* of tasks that mpe2 added */
 
-#define MPE_RULES                                                                                                                          \
+#define MPE_RULES_OF(SETS, HELP)                                                                                                           \
     {                                                                                                                                      \
-        "rules", MAPPO_OPTION_CHOICE, "mpe2", 0, 0, mpe_rule_sets,                                                                         \
-            "mpe2: today's package; on-policy: the reference MAPPO's own copy, whose returns papers report; pettingzoo-1.22: that "        \
-            "package until "                                                                                                               \
-            "then; openai: the first release"                                                                                              \
+        "rules", MAPPO_OPTION_CHOICE, "mpe2", 0, 0, SETS, HELP                                                                             \
     }
+#define MPE_RULES                                                                                                                          \
+    MPE_RULES_OF(mpe_rule_sets, "mpe2: today's package; on-policy: the reference MAPPO's own copy, whose returns papers report; "          \
+                                "pettingzoo-1.22: until that version; openai: the first release")
 #define MPE_MAX_CYCLES                                                                                                                     \
     {                                                                                                                                      \
         "max_cycles", MAPPO_OPTION_INT, "25", 1, 1e6, NULL, "steps of an episode"                                                          \
@@ -92,15 +93,16 @@ void mpe_draw_world(const struct mpe *w, const struct mpe_rules *rules, const st
 void mpe_script_agent(const struct mpe *w, const struct mpe_rules *rules, int i, const rule_real *target, int word,
                       int32_t *const act_int[], float *const act_real[]);
 
+/* Agents from `first` on, as many as there are targets [n][2] for, go where the sum of distances is least, anew at each step. */
+void mpe_script_match(const struct mpe *w, const struct mpe_rules *rules, int first, const rule_real *target, int32_t *const act_int[],
+                      float *const act_real[]);
+
 /* A player for agent i where the first `hunters` agents chase the others: it goes to where the nearest prey will be when it could be there;
  * it flees from the nearest hunter, and turns back at the field's edge. */
 void mpe_script_hunter(const struct mpe *w, const struct mpe_rules *rules, int i, int hunters, int32_t *const act_int[],
                        float *const act_real[]);
 void mpe_script_prey(const struct mpe *w, const struct mpe_rules *rules, int i, int hunters, int32_t *const act_int[],
                      float *const act_real[]);
-
-/* target[i] = the target of agent i, such that the sum of distances is least (Hungarian method, O(n³)); positions [n][2], n <= 64. */
-void mpe_assign(int n, const float *agent, const float *target_position, int *target);
 
 #ifdef __cplusplus
 }

@@ -20,6 +20,9 @@
 #define MPE_CONTACT_MARGIN 1e-3 /* k of the softened penetration, k log(1 + exp(-gap / k)) */
 #define MPE_SENSITIVITY    5.0  /* force of a movement where the agent has no `accel` of its own */
 
+#define MPE_PI   3.14159265358979323846
+#define MPE_LINE 1.25 /* between the ends of simple_line's line */
+
 enum { MPE_MOVES = 5 /* no action and four directions */, MPE_MAX_AGENTS = 64, MPE_MAX_LANDMARKS = 64, MPE_MAX_INFOS = 4 };
 enum { MPE_KINDS = 3 /* of agents, and of landmarks */, MPE_SIGHTS = 8, MPE_HEARS_OTHERS = -1 };
 enum mpe_rule_set { MPE_MPE2, MPE_ON_POLICY, MPE_PETTINGZOO, MPE_OPENAI };
@@ -50,12 +53,14 @@ struct mpe_rules {
     int32_t words;                               /* numbers of an utterance */
     int32_t goals;                               /* landmarks that are drawn as goals at a start: 0 .. 2 */
     int32_t redrawn;                             /* landmarks, the last ones, whose place upstream draws twice */
+    int32_t angled;                              /* the last landmark lies at an angle from the one before it, which one number makes */
     int32_t forests;                             /* landmarks, the last ones, that hide agents */
     int32_t summed;                              /* each agent is paid what all of them earn together */
     int32_t stage;                               /* curriculum_stage; -1 = no curriculum */
     int32_t success_ends;                        /* terminate_on_success */
     int32_t agent_neighbors, landmark_neighbors; /* nearest ones that an agent sees; -1 = all, in index order */
     int32_t mark_size, mark_from;                /* colours that are seen: numbers that are mark_low, but mark_high … */
+    rule_real turn[2];                           /* cosine and sine of the angle between places on a circle */
     rule_real mark_low, mark_high;               /* … at mark_from + the landmark's number */
     double local_ratio;                          /* part of an agent's own reward in what it is paid; the rest is the team's */
     struct mpe_kind agent[MPE_KINDS], landmark[MPE_KINDS];
@@ -153,6 +158,18 @@ static inline void mpe_world_finish(struct mpe_rules *rules)
 
 /* ---- a new episode ------------------------------------------------------------------------------------------- */
 
+/* The last landmark at MPE_LINE from the one before it, at an angle of a number in [0, 1), turned by 5 degrees until it is in the field. */
+MAPPO_FN void mpe_place_at_angle(rule_real *last, const rule_real uniform)
+{
+    const rule_real turn = (rule_real)(2 * MPE_PI), five = (rule_real)(5 * (MPE_PI / 180));
+    rule_real angle = turn * uniform;
+    for (int tries = 0; tries < 72; tries++, angle += five) {
+        last[0] = last[-2] + (rule_real)MPE_LINE * rule_cos(angle);
+        last[1] = last[-1] + (rule_real)MPE_LINE * rule_sin(angle);
+        if (rule_abs(last[0]) < 1 && rule_abs(last[1]) < 1) return;
+    }
+}
+
 /* From numbers in [0, 1) that lie where the positions will, x and y of each entity; goals are there. */
 MAPPO_FN void mpe_place(struct mpe *w, const struct mpe_rules *rules)
 {
@@ -162,17 +179,25 @@ MAPPO_FN void mpe_place(struct mpe *w, const struct mpe_rules *rules)
     for (int i = 0; i < rules->speakers * rules->words; i++) utterance[i] = 0;
     for (int i = 0; i < 2 * rules->agents; i++) position[i] = -1 + 2 * position[i];
     position += 2 * rules->agents;
+    const rule_real angle = rules->angled ? position[2 * rules->landmarks - 2] : 0;
     for (int k = 0; k < MPE_KINDS; k++) {
         const rule_real range = rules->landmark[k].range, scale = rules->landmark[k].scale;
         for (int i = 0; i < 2 * rules->landmark[k].count; i++, position++) *position = scale * (-range + 2 * range * *position);
     }
+    if (rules->angled) mpe_place_at_angle(position - 2, angle);
+}
+
+/* Numbers that a start takes. */
+MAPPO_FN int32_t mpe_start_numbers(const struct mpe_rules *rules)
+{
+    return 2 * (rules->agents + rules->landmarks) - (rules->angled ? 1 : 0);
 }
 
 MAPPO_FN void mpe_reset(struct mpe *w, const struct mpe_rules *rules)
 {
     rule_real *uniform = mpe_position(w, rules); /* in place */
     for (int k = 0; k < rules->goals; k++) w->goal[k] = (int16_t)philox_below(&w->rng, rules->landmarks);
-    for (int i = 0; i < 2 * (rules->agents + rules->landmarks); i++) uniform[i] = (rule_real)philox_float(philox_next(&w->rng));
+    for (int i = 0; i < mpe_start_numbers(rules); i++) uniform[i] = (rule_real)philox_float(philox_next(&w->rng));
     mpe_place(w, rules);
 }
 

@@ -3,6 +3,7 @@
 
     tests/data/record_mpe.py pettingzoo OUT.h5          PettingZoo 1.22.3, installed (pip install --no-deps PettingZoo==1.22.3; gymnasium)
     tests/data/record_mpe.py openai REPOSITORY OUT.h5   a checkout of openai/multiagent-particle-envs
+    tests/data/record_mpe.py mpe2 OUT.h5                mpe2 1.1.1, installed (with scipy): the tasks that it added
 
 One episode a case: choices (discrete) and numbers (continuous; for openai soft: points of the simplex) of every task. Needs h5py, NumPy and
 gymnasium; what would draw is replaced by nothing."""
@@ -16,6 +17,7 @@ import numpy
 STEPS = 9
 TASKS = {"simple": 2, "simple_adversary": 2, "simple_crypto": 2, "simple_push": 2, "simple_reference": 2, "simple_speaker_listener": 3,
          "simple_spread": 2, "simple_tag": 2, "simple_world_comm": 2}  # versions of PettingZoo 1.22
+NEWER = {"simple_formation": 1, "simple_line": 1}  # versions of mpe2 1.1
 CROWDED = ("simple_push", "simple_spread", "simple_tag", "simple_world_comm")
 
 
@@ -44,14 +46,15 @@ def crowd(world, rng):
 
 
 class Pettingzoo:
+    package, named, tasks = "pettingzoo.mpe", "pettingzoo.mpe {}_v{}", TASKS
     modes = ("discrete", "continuous")
 
     def __init__(self, task, mode):
         for name in ("pygame", "pygame.freetype"):
             sys.modules[name] = mock.MagicMock()
-        module = __import__(f"pettingzoo.mpe.{task}.{task}", fromlist=["parallel_env"])
+        module = __import__(f"{self.package}.{task}.{task}", fromlist=["parallel_env"])
         self.env = module.parallel_env(continuous_actions=mode == "continuous")
-        self.name = f"pettingzoo.mpe {task}_v{TASKS[task]}"
+        self.name = self.named.format(task, self.tasks[task])
         self.world = self.env.unwrapped.world
         self.continuous = mode == "continuous"
 
@@ -73,7 +76,12 @@ class Pettingzoo:
         return stored, [reward[a] for a in agents]
 
 
+class Mpe2(Pettingzoo):
+    package, named, tasks = "mpe2", "mpe2.{}_v{}", NEWER
+
+
 class Openai:
+    tasks = TASKS
     modes = ("discrete", "soft")
 
     def __init__(self, task, mode):
@@ -156,13 +164,13 @@ def main():
     kind, out = sys.argv[1], sys.argv[-1]
     if kind == "openai":
         sys.path.insert(0, sys.argv[2])
-    make = {"pettingzoo": Pettingzoo, "openai": Openai}[kind]
+    make = {"pettingzoo": Pettingzoo, "openai": Openai, "mpe2": Mpe2}[kind]
     with h5py.File(out, "w", libver=("v108", "v108")) as file:
-        source = {"pettingzoo": "PettingZoo 1.22.3", "openai": "openai/multiagent-particle-envs"}[kind]
+        source = {"pettingzoo": "PettingZoo 1.22.3", "openai": "openai/multiagent-particle-envs", "mpe2": "mpe2 1.1.1"}[kind]
         file.attrs["source"] = numpy.bytes_(source)
         file.attrs["made"] = numpy.bytes_("by tests/data/record_mpe.py")
         file.attrs["numpy"] = numpy.bytes_(numpy.__version__)
-        for seed, task in enumerate(TASKS):
+        for seed, task in enumerate(make.tasks):
             for mode in make.modes:
                 record(file.create_group(f"{task}/{mode}"), task, make(task, mode), seed, False)
             if task in CROWDED:

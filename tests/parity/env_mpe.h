@@ -5,6 +5,8 @@
 #include "envs/mpe/simple.h"
 #include "envs/mpe/simple_adversary.h"
 #include "envs/mpe/simple_crypto.h"
+#include "envs/mpe/simple_formation.h"
+#include "envs/mpe/simple_line.h"
 #include "envs/mpe/simple_push.h"
 #include "envs/mpe/simple_reference.h"
 #include "envs/mpe/simple_speaker_listener.h"
@@ -35,6 +37,8 @@ static const struct mpe_task mpe_tasks[] = {
     {"simple", simple_world, simple_score, SIMPLE_INFOS, {{0}}},
     {"simple_adversary", adversary_world, adversary_score, ADVERSARY_INFOS, {{"N", "num_agents", -1, 2}}},
     {"simple_crypto", crypto_world, crypto_score, CRYPTO_INFOS, {{0}}},
+    {"simple_formation", formation_world, formation_score, FORMATION_INFOS, {{"N", NULL, 0, 4}}},
+    {"simple_line", line_world, line_score, LINE_INFOS, {{"N", NULL, 0, 4}}},
     {"simple_push", push_world, push_score, PUSH_INFOS, {{0}}},
     {"simple_reference", reference_world, reference_score, REFERENCE_INFOS, {{0}}},
     {"simple_speaker_listener", speaker_world, speaker_score, SPEAKER_INFOS, {{0}}},
@@ -221,7 +225,7 @@ static inline void mpe_case_inject(const struct mpe_case *c, struct mpe *w, int 
 static inline void mpe_double_reset(struct mpe *w, const struct mpe_rules *rules, struct pcg64 *rng)
 {
     rule_real *uniform = mpe_position(w, rules);
-    const int numbers = 2 * (rules->agents + rules->landmarks);
+    const int numbers = mpe_start_numbers(rules);
     for (int g = 0; g < rules->goals; g++) w->goal[g] = (int16_t)pcg64_below(rng, (uint64_t)rules->landmarks);
     for (int i = 0; i < numbers; i++) uniform[i] = pcg64_unit(rng);
     for (int i = numbers - 2 * rules->redrawn; i < numbers; i++) uniform[i] = pcg64_unit(rng);

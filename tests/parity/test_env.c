@@ -17,6 +17,7 @@ static const struct recording {
     int tensors, tensors_double;
 } recordings[] = {
     {"tests/data/env/mpe2.h5", 75, 297},
+    {"tests/data/env/mpe2_newer.h5", 8, 24},
     {"tests/data/env/onpolicy_mpe.h5", 29, 60},
     {"tests/data/env/openai_mpe.h5", 44, 97},
     {"tests/data/env/pettingzoo_mpe.h5", 44, 143},

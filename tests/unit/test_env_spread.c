@@ -10,8 +10,8 @@
 #include <math.h>
 
 #include "env_batch.h"
+#include "envs/mpe/match.h"
 #include "envs/mpe/simple_spread.h"
-#include "envs/mpe/suite.h"
 
 enum player { RANDOM, NOOP, SCRIPTED };
 
@@ -361,7 +361,7 @@ static void assignment_has_the_least_sum_of_distances(void **state)
             agent[i] = philox_uniform(&rng, -1, 1);
             target[i] = philox_uniform(&rng, -1, 1);
         }
-        mpe_assign(n, agent, target, chosen);
+        mpe_match(n, agent, target, chosen);
         for (int i = 0; i < n; i++) {
             used |= 1u << chosen[i];
             sum += hypot((double)(agent[2 * i] - target[2 * chosen[i]]), (double)(agent[2 * i + 1] - target[2 * chosen[i] + 1]));
