@@ -561,7 +561,7 @@ static int lane_launch_step(const struct mappo_device *device, void *copies, int
 
 #undef LANE_ENV
 #define LANE_ENV(DESCRIPTOR, NAME, GROUPS, HOOKS, ...)                                                                                     \
-    struct NAME##_program : lane_program<struct NAME, struct NAME##_rules, GROUPS> {                                                       \
+    struct DESCRIPTOR##_program : lane_program<struct NAME, struct NAME##_rules, GROUPS> {                                                 \
         MAPPO_FN void reset(state *w, const rules *r) { NAME##_reset(w, r); }                                                              \
         MAPPO_FN int step(state *w, const rules *r, const struct mappo_env_io *io) { return NAME##_step(w, r, io); }                       \
         LANE_EACH(LANE_KERNEL, NAME, HOOKS)                                                                                                \
@@ -571,8 +571,8 @@ static int lane_launch_step(const struct mappo_device *device, void *copies, int
                   "copies and rules are plain data");                                                                                      \
     extern "C" {                                                                                                                           \
     extern const struct mappo_kernels DESCRIPTOR##_kernels;                                                                                \
-    const struct mappo_kernels DESCRIPTOR##_kernels = {sizeof(struct mappo_kernels), lane_launch_reset<NAME##_program>,                    \
-                                                       lane_launch_observe<NAME##_program>, lane_launch_step<NAME##_program>};             \
+    const struct mappo_kernels DESCRIPTOR##_kernels = {sizeof(struct mappo_kernels), lane_launch_reset<DESCRIPTOR##_program>,              \
+                                                       lane_launch_observe<DESCRIPTOR##_program>, lane_launch_step<DESCRIPTOR##_program>}; \
     }
 
 #undef LANE_PLUGIN

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/text.h"
 #include "env/options.h"
 #include "env/spec.h"
 
@@ -34,10 +35,21 @@ uint64_t identity_of(const struct mappo_env *env, const struct vecenv_config *co
     return hash_bytes(hash_version(env), &changed, sizeof changed);
 }
 
+/* Without an option that version 0.1 didn't have, where it changes nothing. */
+static uint64_t hash_old_options(uint64_t hash, const char *options)
+{
+    static const char later[] = " soft_actions=0";
+    const size_t kept = strlen(options), length = sizeof later - 1;
+    const char *end = kept >= length ? options + kept - length : options;
+    char text[OPTIONS_TEXT];
+    text_format(text, sizeof text, "%.*s", strcmp(end, later) == 0 ? (int)(kept - length) : (int)kept, options);
+    return hash_text(hash, text);
+}
+
 uint64_t identity_whole(const struct mappo_env *env, const char *options, const struct mappo_env_spec *spec,
                         const struct vecenv_config *config)
 {
     const int64_t wrappers[3] = {config->time_limit, config->rescale_action, config->clip_action};
-    const uint64_t hash = spec_hash(hash_text(hash_version(env), options), spec);
+    const uint64_t hash = spec_hash(hash_old_options(hash_version(env), options), spec);
     return hash_bytes(hash, wrappers, sizeof wrappers);
 }

@@ -212,6 +212,25 @@ static void every_kind_of_simple_spread_is_the_host_s(void **state)
     }
 }
 
+static void options_of_the_other_particle_environments_are_the_host_s(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct env_option option[3];
+    } kinds[] = {
+        {"mpe/simple_reference", {{"rules", "openai"}, {"soft_actions", "0"}, {"max_cycles", "9"}}},
+        {"mpe/simple_reference", {{"rules", "on-policy"}, {"soft_actions", "1"}, {"max_cycles", "25"}}},
+        {"mpe/simple_adversary", {{"N", "4"}, {"num_agent_neighbors", "2"}, {"num_landmark_neighbors", "5"}}},
+        {"mpe/simple_tag", {{"num_good", "3"}, {"terminate_on_success", "1"}, {"num_agent_neighbors", "7"}}},
+        {"mpe/simple_world_comm", {{"num_adversaries", "1"}, {"num_forests", "3"}, {"continuous_actions", "1"}}},
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        const struct vecenv_config config = config_of(kinds[k].name, kinds[k].option, 3);
+        play(&config);
+    }
+}
+
 static void a_single_agent_is_the_host_s(void **state)
 {
     (void)state;
@@ -394,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_simple_spread_is_the_host_s),
+        cmocka_unit_test(options_of_the_other_particle_environments_are_the_host_s),
         cmocka_unit_test(every_environment_with_kernels_is_the_host_s),
         cmocka_unit_test(grid_worlds_of_other_options_are_the_host_s),
         cmocka_unit_test(maps_of_smax_are_the_host_s),

@@ -3,9 +3,10 @@
 
     tests/data/cut_env.py FOLDER [OUT]      FOLDER holds some of the files of FILES; OUT is tests/data/env
 
-Of every simple_spread case the first EPISODES episodes stay, and of mpe2's generator the first SEEDS seeds and the last; of the
-suites in STEPS the episodes listed there, some of them in part. smax_*.h5 are recordings of scripts/compare_env.py --keep FOLDER. Needs h5py
-and NumPy."""
+Of the cases in STEPS the episodes listed there stay, some of them in part. Of mpe2.h5 and onpolicy_mpe.h5 the first FIRST_STEPS steps of every
+first episode, of simple_spread two whole episodes, and of mpe2's generator the first SEEDS seeds and the last; where these episodes are cut,
+only what is compared stays: no descriptions, and no flags. smax_*.h5 and the games' variants are recordings of scripts/compare_env.py --keep
+FOLDER. Needs h5py and NumPy."""
 import os
 import sys
 
@@ -15,7 +16,9 @@ import numpy
 FILES = ["mpe2.h5", "onpolicy_mpe.h5", "classic.h5", "lbf.h5", "rware.h5", "smax.h5", "smax_27m_vs_30m.h5", "smax_smacv2_10_units.h5"]
 FILES += ["overcooked.h5", "overcooked_asymm_advantages.h5", "overcooked_forced_coord.h5", "overcooked_counter_circuit.h5"]
 FILES += ["hanabi.h5", "hanabi_3p.h5", "hanabi_5p.h5", "hanabi_small.h5"]
-EPISODES = {"simple_spread_v3_N6": 1}  # the others keep 2
+TWO_EPISODES = ("simple_spread", "simple_spread_N2", "simple_spread_crowded", "simple_spread_v3", "simple_spread_v3_N2", "simple_spread_v3_crowded")
+FIRST_STEPS = 5
+COMPARED = ("environment", "kwargs", "start", "steps", "obs_dims")
 SEEDS = [0, 1, 2, 8]
 WHOLE = 10**6
 STEPS = {  # case: {episode: its first steps; less than 0: its last ones}
@@ -56,15 +59,24 @@ def copy_attributes(source, target):
         target.attrs[name] = value
 
 
-def cut(source, target, rows):
-    """One group: datasets lose what isn't in `rows` of their first axis; those named next_* follow episode 0 and stay whole."""
-    copy_attributes(source, target)
+def cut(source, target, rows, whole):
+    """One group: datasets lose what isn't in `rows` of their first axis; those named next_* follow episode 0 and stay."""
+    for name, value in source.attrs.items():
+        if whole or name in COMPARED:
+            target.attrs[name] = value
+    steps = source["reward"].shape[1] if "reward" in source else 0
     for name, item in source.items():
         if isinstance(item, h5py.Group):
-            cut(item, target.create_group(name), rows)
+            cut(item, target.create_group(name), rows, whole)
+            continue
+        if not whole and name in ("terminated", "truncated", "done"):
             continue
         data = item[...] if name.startswith("next_") else item[...][[r for r in rows if r < item.shape[0]]]
-        copy_attributes(item, target.create_dataset(name, data=data))
+        if not whole and item.ndim > 2 and item.shape[1] in (steps, steps + 1):
+            data = data[:, : FIRST_STEPS + item.shape[1] - steps]
+        data = target.create_dataset(name, data=data)
+        if whole:
+            copy_attributes(item, data)
 
 
 def cut_seen(source, target, rows, most):
@@ -115,16 +127,16 @@ def main():
     for file in FILES:
         if not os.path.exists(os.path.join(folder, file)):
             continue
-        with h5py.File(os.path.join(folder, file)) as source, h5py.File(os.path.join(out, file), "w", libver=("earliest", "v108")) as target:
+        with h5py.File(os.path.join(folder, file)) as source, h5py.File(os.path.join(out, file), "w", libver=("v108", "v108")) as target:
             copy_attributes(source, target)
             target.attrs["cut"] = numpy.bytes_("by tests/data/cut_env.py")
             for name, group in source.items():
-                if name.startswith("simple_spread"):
-                    cut(group, target.create_group(name), range(EPISODES.get(name, 2)))
-                elif name == "rng":
-                    cut(group, target.create_group(name), SEEDS)
-                elif name in STEPS:
+                if name in STEPS:
                     cut_steps(group, target.create_group(name), STEPS[name], OBS_ROWS.get(name))
+                elif name == "rng":
+                    cut(group, target.create_group(name), SEEDS, True)
+                elif "mpe" in file:
+                    cut(group, target.create_group(name), range(2 if name in TWO_EPISODES else 1), name.startswith("simple_spread"))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,11 @@ static const struct recording {
     const char *path;
     int tensors, tensors_double;
 } recordings[] = {
-    {"tests/data/env/mpe2.h5", 27, 69},
-    {"tests/data/env/onpolicy_mpe.h5", 9, 15},
+    {"tests/data/env/mpe2.h5", 75, 297},
+    {"tests/data/env/mpe2_newer.h5", 8, 24},
+    {"tests/data/env/onpolicy_mpe.h5", 29, 60},
+    {"tests/data/env/openai_mpe.h5", 44, 97},
+    {"tests/data/env/pettingzoo_mpe.h5", 44, 143},
     {"tests/data/env/classic.h5", 20, 35},
     {"tests/data/env/lbf.h5", 24, 60},
     {"tests/data/env/rware.h5", 8, 14},

@@ -89,6 +89,13 @@ static void other_options_are_sound_too(void **state)
         {"rware/warehouse", {{"msg_bits", "2"}, {"sensor_range", "3"}, {"max_inactivity_steps", "15"}}, 3},
         {"rware/warehouse", {{"reward_type", "global"}, {"max_steps", "20"}, {"normalised_coordinates", "1"}}, 3},
         {"matrix/climbing", {{"last_action_state", "1"}, {"limit", "upstream"}}, 2},
+        {"mpe/simple_reference", {{"rules", "openai"}}, 1}, /* two choices an agent */
+        {"mpe/simple_reference", {{"soft_actions", "1"}}, 1},
+        {"mpe/simple_crypto", {{"continuous_actions", "1"}}, 1},
+        {"mpe/simple_adversary", {{"N", "4"}, {"num_agent_neighbors", "2"}, {"num_landmark_neighbors", "5"}}, 3},
+        {"mpe/simple_tag", {{"num_good", "3"}, {"num_obstacles", "0"}, {"num_agent_neighbors", "7"}}, 3},
+        {"mpe/simple_world_comm", {{"num_adversaries", "1"}, {"num_forests", "0"}, {"num_obstacles", "0"}}, 3},
+        {"mpe/simple_world_comm", {{"num_adversaries", "6"}, {"num_good", "3"}, {"rules", "on-policy"}}, 3},
         {"test/kitchen_sink", {{"scene", "single"}}, 1},
         {"test/kitchen_sink", {{"mortal", "0"}}, 1},
     };

@@ -9,8 +9,8 @@
 #include <math.h>
 
 #include "env_batch.h"
+#include "envs/mpe/match.h"
 #include "envs/mpe/simple_spread.h"
-#include "envs/mpe/suite.h"
 
 enum player { RANDOM, NOOP, SCRIPTED };
 
@@ -144,10 +144,10 @@ static void state_is_all_observations_in_a_row(void **state)
 static void place(struct env_batch *b, int n, const float *agents, const float *landmarks)
 {
     const size_t bytes = vecenv_snapshot_bytes(b->env), tail = 6 * (size_t)n * sizeof(float);
-    const size_t padded = (sizeof(struct spread) + tail + 7) / 8 * 8;
+    const size_t padded = (sizeof(struct mpe) + tail + 7) / 8 * 8;
     unsigned char *saved = malloc(bytes);
     assert_int_equal(vecenv_snapshot(b->env, 0, 1, saved, &b->err), 0);
-    float *numbers = (float *)(void *)(saved + bytes - padded + sizeof(struct spread));
+    float *numbers = (float *)(void *)(saved + bytes - padded + sizeof(struct mpe));
     memset(numbers, 0, 2 * (size_t)n * sizeof(float));
     memcpy(numbers + 2 * n, agents, 2 * (size_t)n * sizeof(float));
     memcpy(numbers + 4 * n, landmarks, 2 * (size_t)n * sizeof(float));
@@ -332,7 +332,7 @@ static void assignment_has_the_least_sum_of_distances(void **state)
             agent[i] = philox_uniform(&rng, -1, 1);
             target[i] = philox_uniform(&rng, -1, 1);
         }
-        mpe_assign(n, agent, target, chosen);
+        mpe_match(n, agent, target, chosen);
         for (int i = 0; i < n; i++) {
             used |= 1u << chosen[i];
             sum += hypot((double)(agent[2 * i] - target[2 * chosen[i]]), (double)(agent[2 * i + 1] - target[2 * chosen[i] + 1]));
@@ -343,7 +343,7 @@ static void assignment_has_the_least_sum_of_distances(void **state)
 }
 
 struct drawn {
-    int circles, views;
+    int circles, views, texts;
     double x[8], y[8];
 };
 
@@ -361,19 +361,28 @@ static void see_circle(void *self, double x, double y, double radius, uint32_t f
     drawn->y[drawn->circles++] = y;
 }
 
+static void see_text(void *self, double x, double y, double height, const char *text, uint32_t fill)
+{
+    struct drawn *drawn = self;
+    (void)x, (void)y, (void)fill;
+    assert_true(height > 0);
+    assert_int_equal(text[0], '0' + drawn->texts++); /* an agent's number */
+}
+
 static void drawing_shows_agents_and_landmarks_where_they_are(void **state)
 {
     (void)state;
     struct drawn drawn = {0};
-    const struct mappo_canvas canvas = {.self = &drawn, .view = see_view, .circle = see_circle};
+    const struct mappo_canvas canvas = {.self = &drawn, .view = see_view, .circle = see_circle, .text = see_text};
     struct env_batch b;
     open_or_fail(&b, NULL, 0, 1);
     place(&b, 3, row_of_agents, landmarks_away);
     assert_int_equal(vecenv_draw(b.env, 0, &canvas, &b.err), 0);
     assert_int_equal(drawn.views, 1);
     assert_int_equal(drawn.circles, 6);
-    assert_near(drawn.x[1], 0.28, 1e-6);
-    assert_near(drawn.y[3], 1, 1e-6);
+    assert_int_equal(drawn.texts, 3);
+    assert_near(drawn.y[0], 1, 1e-6); /* landmarks lie under the agents */
+    assert_near(drawn.x[4], 0.28, 1e-6);
     batch_close(&b);
 }
 

@@ -1,0 +1,3 @@
+/* Kernels of mpe/simple_crypto. */
+#include "cuda/lane_kernels.h"
+#include "envs/mpe/simple_crypto.c"
