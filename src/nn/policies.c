@@ -6,6 +6,7 @@
 #include "base/digest.h"
 
 enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
+enum { NORM_NONE, NORM_RUNNING };             /* norm.obs, norm.reward */
 
 static const char *const role_name[POLICY_ROLES] = {[ROLE_ACTOR] = "actor", [ROLE_CRITIC] = "critic"};
 
@@ -28,6 +29,8 @@ static int build_group(struct policies *policies, int g, const struct policies_c
             {[ROLE_ACTOR] = config->policy_share, [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : config->policy_share},
         .value_per_agent = how->value_per_agent,
         .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
+        .running_obs = config->norm_obs == NORM_RUNNING,
+        .running_reward = config->norm_reward == NORM_RUNNING,
         .seed = (uint64_t)config->train_seed,
         .index = (uint32_t)g};
     struct critic_view view;
@@ -91,6 +94,10 @@ uint64_t policies_hash(struct policies *policies)
     for (int g = 0; g < policies->groups; g++) {
         const struct policy *policy = policies->group[g];
         h = hash_bytes(h, policy->host.parameters, policy->size * sizeof(real));
+        for (int i = 0; i < POLICY_RUNNING; i++) {
+            const struct running *running = &policy->host.running[i];
+            if (running->width) h = hash_bytes(h, running->moments, (size_t)running_moments(running->width) * sizeof(double));
+        }
     }
     return h;
 }
@@ -132,6 +139,29 @@ static void add_normalizer(struct field_list *list, const struct policy *policy,
               1, (int64_t)3);
 }
 
+static void add_running(struct field_list *list, const struct policy *policy, int which)
+{
+    static const struct {
+        const char *name, *units, *rows;
+    } about[POLICY_RUNNING] = {[RUNNING_OBS] = {"obs_norm", "1", "observations of the group's agents"},
+                               [RUNNING_STATE] = {"state_norm", "1", "inputs of the group's critics"},
+                               [RUNNING_REWARD] = {"reward_norm", "reward", "discounted returns, by whose deviation rewards are divided"}};
+    const struct running *running = &policy->host.running[which];
+    char name[sizeof list->field->name], description[sizeof list->field->description];
+    if (running->width == 0) return;
+    for (int i = 0; i < 3; i++) {
+        static const char *const part[] = {"count", "mean", "variance"}, *const meaning[] = {"how many", "running mean of",
+                                                                                             "running variance of"};
+        snprintf(name, sizeof name, "/policy/%s/%s/%s", policy->name, about[which].name, part[i]);
+        snprintf(description, sizeof description, "%s %s", meaning[i], about[which].rows);
+        if (i == 0)
+            field_add(list, name, FIELD_DOUBLE, running->moments, "rows", description, 0);
+        else
+            field_add(list, name, FIELD_DOUBLE, running->moments + 1 + (i - 1) * running->width, about[which].units, description, 1,
+                      (int64_t)running->width);
+    }
+}
+
 void policies_fields(struct policies *policies, struct field_list *list)
 {
     for (int g = 0; g < policies->groups; g++) {
@@ -146,6 +176,7 @@ void policies_fields(struct policies *policies, struct field_list *list)
             }
             add_normalizer(list, policy, set);
         }
+        for (int i = 0; i < POLICY_RUNNING; i++) add_running(list, policy, i);
         char name[sizeof list->field->name];
         snprintf(name, sizeof name, "/optimizer/%s/step", policy->name);
         field_add(list, name, FIELD_INT64, &policy->updates, "steps", "optimiser steps of this group's networks so far", 0);

@@ -34,9 +34,9 @@ void policies_pull(struct policies *policies);
 void policies_push(struct policies *policies);
 
 /* /policy/<group>[/<agent>]/<role>/…: parameters and normalisers; /optimizer/<group>…: Adam's moments and step count. The agent's number
- * stands where the role has a set of each agent. */
+ * stands where the role has a set of each agent. /policy/<group>/obs_norm, state_norm, reward_norm/…: running statistics, of all sets. */
 void policies_fields(struct policies *policies, struct field_list *list);
 
-uint64_t policies_hash(struct policies *policies); /* of the parameters: equal on every rank */
+uint64_t policies_hash(struct policies *policies); /* of parameters and running statistics: equal on every rank */
 
 #endif

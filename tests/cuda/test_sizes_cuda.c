@@ -287,12 +287,12 @@ static void check_count(struct backend *cuda, int hidden, int32_t count)
     const real *parameters = lend(cuda, q.parameters, q.net.parameters * sizeof(real));
     struct forward_pass pass = {.net = &q.net, .parameters = parameters, .packed = cuda->packed_rows_create(cuda, &q.net, UNITS * ROWS)};
     pass.out = lend(cuda, whole, all * sizeof *whole);
-    cuda->pack(cuda, &q.net, &pass.packed, x, &batch, 1);
+    cuda->pack(cuda, &q.net, NULL, &pass.packed, x, &batch, 1);
     cuda->forward(cuda, &pass, 1);
     take(cuda, whole, pass.out, all * sizeof *whole);
     batch.count = lend(cuda, &count, sizeof count);
     pass.out = lend(cuda, out, all * sizeof *out);
-    cuda->pack(cuda, &q.net, &pass.packed, x, &batch, 1);
+    cuda->pack(cuda, &q.net, NULL, &pass.packed, x, &batch, 1);
     cuda->forward(cuda, &pass, 1);
     take(cuda, out, pass.out, all * sizeof *out);
     for (size_t i = 0; i < all; i++) {

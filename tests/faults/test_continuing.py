@@ -211,7 +211,7 @@ def networks_under_other_settings():
     check("networks_under_the_same_settings_need_no_word", code == 0 and not warnings(out), out)
     other = {"policy.activation": ("tanh", "relu"), "policy.feature_norm": ("true", "false"), "policy.layer_norm": ("true", "false"),
              "env.rules": ("mpe2", "on-policy"), "policy.layers": ("2", "1"), "wrap.rescale_action": ("false", "true"),
-             "critic.state": ("auto", "concat"), "norm.value": ("valuenorm", "none")}
+             "critic.state": ("auto", "concat"), "norm.value": ("valuenorm", "none"), "norm.obs": ("none", "running")}
     silent = []
     for key, (then, now) in other.items():
         code, out = train(1, f"run=i-{key}", "train.init=base", f"{key}={now}")
@@ -233,6 +233,22 @@ def networks_under_other_settings():
           f"{code}: {out}")
     code, out = mappo("eval", "base", "env.rules=mpe2", "episodes=2", "eval.seed=3")
     check("eval_as_it_was_trained_needs_no_word", code == 0 and not warnings(out), f"{code}: {out}")
+
+
+def running_statistics():
+    norms = "norm.obs=running", "norm.reward=running"
+    for env in "mpe/simple_spread", "test/kitchen_sink":
+        name = env.split("/")[1]
+        train(2, f"run=cut-{name}", f"env={env}", *norms)
+        train(4, f"run=cut-{name}", f"env={env}")
+        train(4, f"run=whole-{name}", f"env={env}", *norms)
+        code, out = mappo("inspect", f"cut-{name}", f"whole-{name}")
+        check(f"running_statistics_go_on_to_the_bit_{name}", code == 0 and "the same bit for bit" in out, f"{code}: {out}")
+    code, out = train(1, "run=heir", "train.init=whole-simple_spread", *norms)
+    check("and_go_to_a_run_that_begins_with_its_networks", code == 0 and not warnings(out), out)
+    code, out = mappo("inspect", "heir")
+    rows = (4 + 1) * UPDATE * 3
+    check("which_adds_its_own_rows", code == 0 and any("obs_norm/count" in line and line.split()[1] == str(rows) for line in out.splitlines()), out)
 
 
 def networks_of_another_name():
@@ -269,7 +285,7 @@ def main():
     try:
         for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, a_folder_is_named_after_the_environments_id,
                         a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings,
-                        critics_shared_otherwise_than_actors):
+                        critics_shared_otherwise_than_actors, running_statistics):
             promise()
     finally:
         os.chdir("/")
