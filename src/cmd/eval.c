@@ -2,6 +2,7 @@
  * accident. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "cmd/cmd.h"
@@ -70,8 +71,24 @@ static int open_parts(struct evaluating *e, struct error *err)
     return code;
 }
 
+/* Is the return that stands first the sum over agents? */
+static bool summed(const struct evaluating *e)
+{
+    return e->config->metrics_return == RETURN_SUM;
+}
+
+/* ,"name":mean,"name_stderr":error */
+static void json_estimate(const char *name, const struct estimate *estimate)
+{
+    printf(",\"%s\":", name);
+    text_json_real(stdout, estimate->mean);
+    printf(",\"%s_stderr\":", name);
+    text_json_real(stdout, estimate->error);
+}
+
 static void print_json(const struct evaluating *e, const struct evaluation *r)
 {
+    const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
     static const char *const player[] = {"trained", "random", "noop", "scripted"};
     printf("{\"checkpoint\":");
     text_json_string(stdout, e->path);
@@ -91,9 +108,27 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     text_json_real(stdout, r->return_stderr);
     printf(",\"episode_length\":");
     text_json_real(stdout, r->length_mean);
-    for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++) {
-        printf(",\"return_mean/%s\":", vecenv_spec(e->learning.env)->group[g].name);
-        text_json_real(stdout, r->group_return[g]);
+    for (int g = 0; spec->groups > 1 && g < spec->groups; g++) {
+        printf(",\"return_mean/%s\":", spec->group[g].name);
+        text_json_real(stdout, r->group[g].mean * (summed(e) ? spec->group[g].agents : 1));
+    }
+    const double agents = episode_return_agents(spec);
+    json_estimate("return_over_agents_mean", &(struct estimate){r->team->mean, r->team->error, r->episodes});
+    json_estimate("return_over_agents_sum", &(struct estimate){agents * r->team->mean, agents * r->team->error, r->episodes});
+    fputs(",\"return_per_agent\":{", stdout);
+    for (int g = 0, agent = 0; g < spec->groups; g++) {
+        printf("%s\"%s\":[", g ? "," : "", spec->group[g].name);
+        for (int a = 0; a < spec->group[g].agents; a++) {
+            if (a) putchar(',');
+            text_json_real(stdout, r->agent[agent++].mean);
+        }
+        putchar(']');
+    }
+    putchar('}');
+    for (int i = 0; i < spec->infos; i++) {
+        char name[160];
+        text_format(name, sizeof name, "info/%s", spec->info[i].name);
+        json_estimate(name, &r->info[i]);
     }
     puts("}");
 }
@@ -108,7 +143,8 @@ static void print_row(const struct evaluating *e, int player, const struct evalu
     printf("  %-10s %10s", shown_name[player], number);
     if (r->episodes > 1) printf(" ± %.*f", decimals, r->return_stderr);
     for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++) {
-        text_fixed(number, sizeof number, r->group_return[g], text_decimals(r->group_return[g]));
+        const double group = r->group[g].mean * (summed(e) ? vecenv_spec(e->learning.env)->group[g].agents : 1);
+        text_fixed(number, sizeof number, group, text_decimals(group));
         printf("   %s %s", vecenv_spec(e->learning.env)->group[g].name, number);
     }
     printf("   (%.1f steps%s)\n", r->length_mean,
@@ -117,16 +153,54 @@ static void print_row(const struct evaluating *e, int player, const struct evalu
                                            : "; sampled actions");
 }
 
+/* "1.20 ± 0.03" */
+static void print_estimate(double mean, double error)
+{
+    char number[64];
+    const int decimals = text_decimals(isnan(error) ? mean : fmax(fabs(mean), error));
+    text_fixed(number, sizeof number, mean, decimals);
+    fputs(number, stdout);
+    if (!isnan(error)) printf(" ± %.*f", decimals, error);
+}
+
+/* Beneath a player's row: the return that does not stand there, of every agent, and what the environment counts. */
+static void print_details(const struct evaluating *e, const struct evaluation *r)
+{
+    enum { MOST_AGENTS = 12 };
+    const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
+    const double agents = episode_return_agents(spec), other = summed(e) ? 1 : agents;
+    if (r->agents > 1) {
+        printf("    %s over agents ", summed(e) ? "mean" : "sum");
+        print_estimate(other * r->team->mean, other * r->team->error);
+        for (int g = 0, agent = 0; r->agents <= MOST_AGENTS && g < spec->groups; g++) {
+            printf("; each %s", spec->groups > 1 ? spec->group[g].name : "agent");
+            for (int a = 0; a < spec->group[g].agents; a++, agent++) {
+                char number[64];
+                text_fixed(number, sizeof number, r->agent[agent].mean, text_decimals(r->agent[agent].mean));
+                printf(" %s", number);
+            }
+        }
+        putchar('\n');
+    }
+    for (int i = 0; i < spec->infos; i++) {
+        if (isnan(r->info[i].mean)) continue;
+        const char *unit = spec->info[i].unit;
+        printf("    %s ", spec->info[i].name);
+        print_estimate(r->info[i].mean, r->info[i].error);
+        printf("%s%s\n", unit && strcmp(unit, "1") != 0 ? " " : "", unit && strcmp(unit, "1") != 0 ? unit : "");
+    }
+}
+
 static void print_heading(const struct evaluating *e)
 {
     char title[OPTIONS_TEXT];
     open_env_title(e->config, e->learning.env, title, sizeof title);
     printf("%s\n%s\n", e->path, title);
-    const char *rules = vecenv_spec(e->learning.env)->rules;
+    const char *rules = vecenv_spec(e->learning.env)->rules, *sum = summed(e) ? ", summed over agents," : "";
     if (e->config->eval_episodes > 1)
-        printf("mean return over %lld episodes ± standard error, %s rules\n", (long long)e->config->eval_episodes, rules);
+        printf("mean return%s over %lld episodes ± standard error, %s rules\n", sum, (long long)e->config->eval_episodes, rules);
     else
-        printf("return of one episode, which has no standard error, %s rules\n", rules);
+        printf("return%s of one episode, which has no standard error, %s rules\n", sum, rules);
 }
 
 static int play(struct evaluating *e, struct error *err)
@@ -142,8 +216,10 @@ static int play(struct evaluating *e, struct error *err)
         if (e->comm->rank) continue;
         if (e->args->json)
             print_json(e, &result);
-        else
+        else {
             print_row(e, player[i], &result);
+            print_details(e, &result);
+        }
     }
     return 0;
 }

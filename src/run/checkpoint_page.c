@@ -31,7 +31,9 @@ static int open_parts(struct trainer *t, struct error *err)
     };
     if (code == EXIT_DONE) code = algorithm_create(&t->learning.algorithm, &context, err);
     if (code != EXIT_DONE) return code;
-    const struct metrics_config metrics = {(int)c->metrics_window, t->learning.envs.count * (int)t->learning.algorithm->horizon};
+    const struct metrics_config metrics = {.window = (int)c->metrics_window,
+                                           .max_episodes = t->learning.envs.count * (int)t->learning.algorithm->horizon,
+                                           .sum = t->config->metrics_return == RETURN_SUM};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     trainer_list_fields(t);
     return EXIT_DONE;

@@ -8,14 +8,22 @@
 #include "env/vecenv.h"
 #include "nn/policies.h"
 #include "run/stop.h"
+#include "run/tally.h"
 
 enum player { PLAY_TRAINED, PLAY_RANDOM, PLAY_NOOP, PLAY_SCRIPTED };
 
+enum { RETURN_MEAN, RETURN_SUM }; /* metrics.return */
+
+/* Of one play: arrays are the evaluator's, until the next one. Returns are means over agents but where said otherwise. */
 struct evaluation {
     int64_t episodes;
-    double return_mean, return_stderr; /* of team 0, per episode; NaN: one episode has no standard error */
-    double group_return[MAPPO_MAX_GROUPS];
+    double return_mean, return_stderr; /* of team 0, as metrics.return says; NaN: one episode has no standard error */
     double length_mean;
+    int agents;                   /* of all groups, one group after the other */
+    const struct estimate *team;  /* [1] return of team 0 */
+    const struct estimate *group; /* [groups] */
+    const struct estimate *agent; /* [agents] each one's own */
+    const struct estimate *info;  /* [infos] */
 };
 
 struct evaluator;

@@ -405,7 +405,9 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     if ((code = open_learning(t, err))) goto done;
     if ((code = agree_on(t, "the environment", vecenv_hash(t->learning.env), err))) goto done;
     count_agents(t);
-    const struct metrics_config metrics = {(int)t->config->metrics_window, t->learning.envs.count * (int)t->learning.algorithm->horizon};
+    const struct metrics_config metrics = {.window = (int)t->config->metrics_window,
+                                           .max_episodes = t->learning.envs.count * (int)t->learning.algorithm->horizon,
+                                           .sum = t->config->metrics_return == RETURN_SUM};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {
