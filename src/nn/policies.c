@@ -4,13 +4,20 @@
 
 #include "base/arena.h"
 #include "base/digest.h"
+#include "env/spec.h"
 
 enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
-enum { NORM_NONE, NORM_RUNNING };             /* norm.obs, norm.reward */
+enum { REWARD_NONE, REWARD_RUNNING };         /* norm.reward */
 
 static const char *const role_name[POLICY_ROLES] = {[ROLE_ACTOR] = "actor", [ROLE_CRITIC] = "critic"};
 
 /* ---- from configuration to networks -------------------------------------------------------------------------------------------------- */
+
+int policies_norm_obs(const struct config *config, const struct mappo_env_spec *spec)
+{
+    if (config->norm_obs != OBS_AUTO) return config->norm_obs;
+    return !config_follows_reference(config) && spec_acts_in_reals(spec) ? OBS_RUNNING : OBS_NONE;
+}
 
 static int build_group(struct policies *policies, int g, const struct policies_config *how, const struct config *config,
                        const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
@@ -20,7 +27,7 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .hidden = (int)config->policy_hidden,
         .layers = (int)config->policy_layers,
         .activation = config->policy_activation,
-        .feature_norm = config->policy_feature_norm,
+        .feature_norm = config_feature_norm(config),
         .layer_norm = config->policy_layer_norm,
         .head_gain = (real)config->policy_gain,
         .log_std = (real)config->policy_log_std,
@@ -29,8 +36,8 @@ static int build_group(struct policies *policies, int g, const struct policies_c
             {[ROLE_ACTOR] = config->policy_share, [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : config->policy_share},
         .value_per_agent = how->value_per_agent,
         .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
-        .running_obs = config->norm_obs == NORM_RUNNING,
-        .running_reward = config->norm_reward == NORM_RUNNING,
+        .running_obs = policies_norm_obs(config, spec) == OBS_RUNNING,
+        .running_reward = config->norm_reward == REWARD_RUNNING,
         .seed = (uint64_t)config->train_seed,
         .index = (uint32_t)g};
     struct critic_view view;

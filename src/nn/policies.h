@@ -20,6 +20,10 @@ struct policies_config {
     bool value_per_agent; /* as in struct policy_config */
 };
 
+/* norm.obs, where auto is decided by what the environment is. */
+enum { OBS_AUTO, OBS_NONE, OBS_RUNNING };
+int policies_norm_obs(const struct config *config, const struct mappo_env_spec *spec);
+
 /* Freshly initialised, the same on every machine but for the last bits of some (policies_broadcast). EXIT_USAGE where the environment and
  * the configuration don't fit. */
 int policies_create(struct policies **policies, const struct policies_config *how, const struct config *config,

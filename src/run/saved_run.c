@@ -145,6 +145,7 @@ int saved_run_config(struct config *config, const struct checkpoint *file, const
 {
     struct error bad = {0};
     config_defaults(config);
+    config->norm_obs = OBS_NONE; /* of files of before there was a choice */
     struct visit visit = {config, &bad, path};
     checkpoint_config(file, take_key, &visit);
     const char *id = checkpoint_attribute(file, "environment");
