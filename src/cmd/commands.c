@@ -6,7 +6,7 @@
 #include "config/suggest.h"
 
 /* What only `mappo eval` takes. */
-#define EVAL_ONLY "eval.play eval.which eval.picture"
+#define EVAL_ONLY "eval.play eval.which eval.picture eval.record"
 
 const struct command commands[] = {
     {
@@ -52,7 +52,8 @@ const struct command commands[] = {
         .examples = "mappo eval runs/mpe-simple_spread-mappo-s1\n"
                     "mappo eval RUN episodes=10000 which=best --json\n"
                     "mappo eval RUN play=scripted\n"
-                    "mappo eval RUN picture=episode.svg episodes=1\n",
+                    "mappo eval RUN picture=episode.svg episodes=1\n"
+                    "mappo eval RUN record=episodes.h5 episodes=100\n",
     },
     {
         .name = "inspect",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/version.h"
 #include "cmd/cmd.h"
 #include "comm/openmp.h"
 #include "comm/placement.h"
@@ -14,7 +15,9 @@
 #include "run/learning.h"
 #include "run/open_env.h"
 #include "run/picture.h"
+#include "run/recording.h"
 #include "run/saved_run.h"
+#include "run/trainer_work.h"
 
 enum { EPISODES = 1000 }; /* unless given */
 
@@ -49,6 +52,9 @@ static int open_file(struct evaluating *e, struct error *err)
     e->table = !e->args->json && now->origin[KEY_eval_play] == ORIGIN_DEFAULT;
     free(now);
     if (!code && e->config->eval_picture[0]) code = picture_check(e->config->eval_picture, err);
+    if (!code && e->config->eval_record[0]) code = recording_check(e->config->eval_record, err);
+    if (!code && e->config->eval_record[0] && e->comm->size > 1)
+        code = error_set(err, EXIT_USAGE, "record: one rank writes a recording, and there are %d: start mappo eval alone", e->comm->size);
     return code;
 }
 
@@ -203,6 +209,52 @@ static void print_heading(const struct evaluating *e)
         printf("return%s of one episode, which has no standard error, %s rules\n", sum, rules);
 }
 
+static int write_recording(const struct evaluating *e, struct recording *recording, struct error *err)
+{
+    static char heads[4096], infos[4096];
+    const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
+    const bool trained = e->config->eval_play == PLAY_TRAINED;
+    char seed[32];
+    text_format(seed, sizeof seed, "%lld", (long long)e->config->eval_seed);
+    trainer_action_heads(e->learning.policies, spec, heads, sizeof heads);
+    FILE *out = fmemopen(infos, sizeof infos, "w");
+    CHECK(out, "out of memory for a recording");
+    for (int i = 0; i < spec->infos; i++) {
+        fputs(i ? "," : "[", out);
+        text_json_string(out, spec->info[i].name);
+    }
+    fputs(spec->infos ? "]" : "[]", out);
+    CHECK(fclose(out) == 0, "more info columns than room");
+    const struct checkpoint_attribute attribute[] = {{"kind", "episodes"},
+                                                     {"program", version_line()},
+                                                     {"checkpoint", e->path},
+                                                     {"environment", vecenv_descriptor(e->learning.env)->id},
+                                                     {"environment_options", vecenv_options(e->learning.env)},
+                                                     {"rules", spec->rules},
+                                                     {"play", shown_name[e->config->eval_play]},
+                                                     {"deterministic", !trained                        ? ""
+                                                                       : e->config->eval_deterministic ? "true"
+                                                                                                       : "false"},
+                                                     {"eval.seed", seed},
+                                                     {"action_heads", heads},
+                                                     {"info_columns", infos}};
+    return recording_write(recording, e->config->eval_record, attribute, (int)(sizeof attribute / sizeof *attribute), err);
+}
+
+/* The player who was chosen leaves a recording. */
+static int play_one(struct evaluating *e, int player, struct evaluation *result, struct error *err)
+{
+    const bool records = e->config->eval_record[0] && player == e->config->eval_play;
+    const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
+    struct recording *recording = records ? recording_create(spec, e->config->eval_episodes) : NULL;
+    evaluator_record(e->evaluator, recording);
+    int code = evaluator_play(e->evaluator, player, e->config->eval_deterministic, result, err);
+    if (!code && records) code = write_recording(e, recording, err);
+    evaluator_record(e->evaluator, NULL);
+    recording_destroy(recording);
+    return code;
+}
+
 static int play(struct evaluating *e, struct error *err)
 {
     static const int all[] = {PLAY_RANDOM, PLAY_SCRIPTED, PLAY_TRAINED};
@@ -211,7 +263,7 @@ static int play(struct evaluating *e, struct error *err)
     for (int i = 0; i < (e->table ? 3 : 1); i++) {
         struct evaluation result;
         if (e->table && player[i] == PLAY_SCRIPTED && !vecenv_can_script(e->learning.env)) continue;
-        const int code = evaluator_play(e->evaluator, player[i], e->config->eval_deterministic, &result, err);
+        const int code = play_one(e, player[i], &result, err);
         if (code) return code;
         if (e->comm->rank) continue;
         if (e->args->json)

@@ -36,6 +36,7 @@ struct evaluator {
     uint8_t *done;          /* [E] its episode has been counted */
     struct episode *ended;  /* [E] */
     struct tally tally;
+    struct recording *recording; /* of what is played; NULL = none */
 };
 
 static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, int count, struct error *err)
@@ -57,7 +58,8 @@ static void create_slices(struct evaluator *ev, const struct mappo_env_spec *spe
     ev->io = (struct mappo_env_io){.struct_size = sizeof ev->io, .groups = spec->groups};
     for (int i = 0; i < slices.count; i++) {
         const struct slice *slice = &slices.slice[i];
-        if (!slice->offered || slice->written == SLICE_FINAL || slice_is_state(slice)) continue;
+        if (!slice->offered || slice_is_state(slice)) continue;
+        if (slice->written == SLICE_FINAL && !ev->config->eval_record[0]) continue;
         slice_point(&ev->io, slice, arena_take(ev->arena, slice->what, (size_t)ev->room, slice->bytes));
     }
 }
@@ -129,6 +131,11 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
 void evaluator_heed(struct evaluator *ev, struct stop *stop)
 {
     ev->stop = stop;
+}
+
+void evaluator_record(struct evaluator *ev, struct recording *recording)
+{
+    ev->recording = recording;
 }
 
 void evaluator_destroy(struct evaluator *ev)
@@ -244,8 +251,11 @@ static int choose(struct turn *t, struct vecenv *env, int player, bool determini
 
 static void count_episodes(struct evaluator *ev, struct vecenv *env, int64_t first, int64_t batch_first, int *left)
 {
-    for (int e = 0; e < vecenv_envs(env); e++)
-        if (!ev->done[e]) tally_step(&ev->tally, &ev->io, e);
+    for (int e = 0; e < vecenv_envs(env); e++) {
+        if (ev->done[e]) continue;
+        tally_step(&ev->tally, &ev->io, e);
+        if (ev->recording) recording_after(ev->recording, &ev->io, e, first + e);
+    }
     const int count = vecenv_take_episodes(env, ev->ended, ev->room);
     for (int i = 0; i < count; i++) {
         const struct episode *episode = &ev->ended[i];
@@ -288,6 +298,8 @@ static int play_steps(struct turn *turn, struct vecenv *env, int player, bool de
     struct evaluator *ev = turn->ev;
     for (int i = 0; i < steps && *left; i++) {
         int code = choose(turn, env, player, deterministic, err);
+        for (int e = 0; e < turn->envs && ev->recording && !code; e++)
+            if (!ev->done[e]) recording_before(ev->recording, &ev->io, e, (int64_t)turn->first + e);
         if (!code) code = take_step(turn, env, err);
         if (code) return code;
         watchdog_sign();

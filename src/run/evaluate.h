@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "env/vecenv.h"
 #include "nn/policies.h"
+#include "run/recording.h"
 #include "run/stop.h"
 #include "run/tally.h"
 
@@ -41,6 +42,8 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
 /* From now on a reason to stop ends evaluator_play within moments: it returns the stop's code, and `out` holds nothing. */
 void evaluator_heed(struct evaluator *evaluator, struct stop *stop);
 int evaluator_play(struct evaluator *evaluator, int player, bool deterministic, struct evaluation *out, struct error *err); /* collective */
+/* From now on what is played is recorded (config->eval_record is set): on one rank; NULL: no longer. */
+void evaluator_record(struct evaluator *evaluator, struct recording *recording);
 /* Draws episode 0 as a film strip into an SVG file. Not collective. EXIT_USAGE where the environment can't be drawn. */
 int evaluator_picture(struct evaluator *evaluator, int player, bool deterministic, const char *path, struct error *err);
 void evaluator_destroy(struct evaluator *evaluator); /* before its backend; NULL is allowed */

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -70,11 +71,71 @@ def best_and_metrics():
     check("a_run_keeps_it", code == 2 and "metrics.return (now mean, before sum)" in out, out)
 
 
+CHECKS = """
+import json, sys
+import h5py
+import numpy as np
+with h5py.File(sys.argv[1]) as f:
+    start, length, end = (f["episodes/" + name][()] for name in ("start", "length", "end"))
+    wrong = []
+    def expect(what, right):
+        if not right: wrong.append(what)
+    expect("rows", (start == np.concatenate([[0], np.cumsum(length)[:-1]])).all() and set(end) <= {1, 2})
+    steps = length.sum()
+    for group in json.loads(f.attrs["action_heads"]):
+        g = f[group]
+        expect(group + " steps", all(len(g[name]) == (len(length) if name == "final_obs" else steps) for name in g))
+        if "act_mask" in g and group == "runner":  # its first head is a choice of four, numbered from 2
+            choice, allowed = g["act_int"][:, :, 0] - 2, g["act_mask"][:, :, :4]
+            taken = np.take_along_axis(allowed, choice[:, :, None], 2)[:, :, 0]
+            expect("forbidden actions", (taken[g["active"][()] == 1] == 1).all())
+        if group == "agent":  # each one's own position after a step is the one before, moved by the velocity it had
+            obs, last = g["obs"][()], g["final_obs"][()]
+            for k, s in enumerate(start):
+                seen = np.concatenate([obs[s:s + length[k]], last[k][None]])
+                expect("time", np.abs(seen[1:, :, 2:4] - seen[:-1, :, 2:4] - 0.1 * seen[:-1, :, 0:2]).max() < 1e-5)
+    expect("info", f["info"].shape == (steps, len(json.loads(f.attrs["info_columns"]))))
+    print(*wrong)
+"""
+
+
+def recordings():
+    python = os.environ.get("PYTHON", "python3")
+    if subprocess.run([python, "-c", "import h5py, numpy"], stderr=subprocess.DEVNULL).returncode:
+        print("ok - recordings # SKIP no h5py")
+        return
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/recordings.md")) as page:
+        example = page.read().split("```python\n")[1].split("```")[0]
+    for run, args in ("spread", ("episodes=30",)), ("sink", ("episodes=30", "deterministic=0")), ("sink", ("episodes=20", "play=random")):
+        told = play(run, "record=episodes.h5", *args)
+        name = f"{run}_{'_'.join(args[1:]) or 'trained'}"
+        done = subprocess.run([python, "-c", example, "episodes.h5"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        lines = dict((line.split()[0], line.split()) for line in done.stdout.splitlines() if line.strip())
+        right = done.returncode == 0 and set(lines) == set(told["return_per_agent"])
+        for group, each in told["return_per_agent"].items() if right else ():
+            words = lines[group]
+            right = right and near(float(words[4]), sum(each) / len(each)) and all(near(float(a), b) for a, b in zip(words[-len(each):], each))
+        check(f"the_pages_program_finds_the_returns_that_were_printed_{name}", right, f"{done.stdout} {told}")
+        done = subprocess.run([python, "-c", CHECKS, "episodes.h5"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        check(f"rows_are_the_steps_of_whole_episodes_{name}", done.returncode == 0 and not done.stdout.strip(), done.stdout)
+        code, out = mappo("inspect", "episodes.h5", "--check")
+        check(f"the_file_is_whole_{name}", code == 0, out)
+    code, out = mappo("eval", "spread", "record=episodes.txt")
+    check("another_ending_is_refused", code == 2 and "ends in .h5" in out, out)
+    shutil.copy("spread/latest.h5", "mine.h5")
+    code, out = mappo("eval", "spread", "episodes=2", "play=noop", "record=mine.h5")
+    check("what_is_no_recording_is_kept", code == 0 and os.path.exists("mine.h5.1") and "mine.h5.1" in out, out)
+    code, out = mappo("eval", "spread", "episodes=2", "play=noop", "record=mine.h5")
+    check("a_recording_is_replaced", code == 0 and not os.path.exists("mine.h5.2"), out)
+    code, out = mappo("eval", "mine.h5", "episodes=2")
+    check("a_recording_is_no_policy", code == 4 and "is a recording of episodes" in out, f"{code}: {out}")
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (numbers, several_groups, best_and_metrics):
+        for promise in (numbers, several_groups, best_and_metrics, recordings):
             promise()
     finally:
         os.chdir("/")
