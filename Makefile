@@ -26,12 +26,14 @@ PROBED := 1
 include $(BUILD)/config.mk
 endif
 
-# A stamp is a file that changes when a text changes, so that what depends on it is made again.
-stamp = $(shell mkdir -p $(dir $(1)); echo '$(subst ','\'',$(2))' | cmp -s - $(1) || echo '$(subst ','\'',$(2))' > $(1))
+# A stamp is a file that changes when a text changes, so that what depends on it is made again. Only first_stamp is written while config.mk is not
+# read, for the first time or by a goal that needs none: other texts would be others.
+stamp = $(if $(DEP_LIBS),$(first_stamp))
+first_stamp = $(shell mkdir -p $(dir $(1)); echo '$(subst ','\'',$(2))' | cmp -s - $(1) || echo '$(subst ','\'',$(2))' > $(1))
 
 ifdef PROBED
 # Also what may come later: a package installed since, another module loaded.
-$(call stamp,$(BUILD)/probe.asked,$(CC) MPI=$(MPI) $(MPICC) BLAS=$(BLAS) CUDA=$(CUDA) $(CUDA_ARCH) $(CUDAHOSTCXX) $(NVCC) DEPS=$(DEPS) $(HDF5_HOME) $(PKG_CONFIG_PATH) $(LIBRARY_PATH) $(CPATH) \
+$(call first_stamp,$(BUILD)/probe.asked,$(CC) MPI=$(MPI) $(MPICC) BLAS=$(BLAS) CUDA=$(CUDA) $(CUDA_ARCH) $(CUDAHOSTCXX) $(NVCC) DEPS=$(DEPS) $(HDF5_HOME) $(PKG_CONFIG_PATH) $(LIBRARY_PATH) $(CPATH) \
     $(shell command -v $(CC) $(MPICC) h5cc nvcc) $(wildcard /usr/include/cmocka.h $(DEPS:%=%/include/*)))
 $(BUILD)/config.mk: scripts/probe.sh $(BUILD)/probe.asked
 	@mkdir -p $(BUILD); scripts/probe.sh $@
@@ -45,18 +47,15 @@ SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-
 # What only tests run takes longer to compile than to run.
 LITTLE   := $(if $(filter 1,$(DEBUG)),,-O1)
 CFLAGS_ALL   := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -Isrc -I. $(SANITIZE) $(CFLAGS)
-CPPFLAGS_ALL := $(DEP_CFLAGS) $(CPPFLAGS)
+CPPFLAGS_ALL := $(DEP_CFLAGS) $(if $(filter-out baseline,$(LEVELS)),,-DBASELINE_ONLY) $(CPPFLAGS)
 # For the few files that know of MPI or HDF5 (which may know of MPI itself).
 OWN_CPPFLAGS := $(MPI_CFLAGS) $(HDF5_CFLAGS)
 LIBS         := $(LDFLAGS) $(DEP_LIBS) $(CUDA_LIBS) $(SANITIZE)
 LEVEL_baseline :=
 LEVEL_avx2     := -mavx2 -mfma
 LEVEL_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
-# (Not while make reads this for the first time and config.mk is yet to be written: the texts would be others.)
-ifdef DEP_LIBS
 $(call stamp,$(OBJ)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(foreach l,$(LEVELS),$(LEVEL_$(l))))
 $(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(OWN_CPPFLAGS) $(LIBS) $(CUDA_KIND))
-endif
 COMPILE = $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 # One short line a file; V=1 shows the commands.
 Q     := $(if $(filter 1,$(V)),,@)
@@ -137,16 +136,14 @@ $(OWN_OBJECTS): $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(call says,cc)
 	$(Q)$(COMPILE) -c -o $@ $<
 # The commit stands in one file only, which alone is compiled again when it changes.
-ifdef DEP_LIBS
 COMMIT := $(shell git describe --always --dirty=+ 2>/dev/null)
 $(call stamp,$(OBJ)/commit,$(COMMIT))
-endif
 $(OBJ)/src/base/version.o: $(OBJ)/commit
 $(OBJ)/src/base/version.o: CPPFLAGS_ALL += $(if $(COMMIT),-DMAPPO_BUILD='"$(COMMIT)"')
+# Their own names, against which their last lines are held.
+$(OBJ)/envs/%.o: CPPFLAGS_ALL += -DMAPPO_BUILT_IN='"$(subst /,_,$(@:$(OBJ)/envs/%.o=%))"'
 # Likewise the library that `mappo bench` opens.
-ifdef DEP_LIBS
 $(call stamp,$(OBJ)/blas,$(BLAS_FILE))
-endif
 $(OBJ)/src/cmd/bench_blas.o: $(OBJ)/blas
 $(OBJ)/src/cmd/bench_blas.o: CPPFLAGS_ALL += -DMAPPO_BLAS='"$(BLAS_FILE)"'
 $(BUILD)/double/%.o: private CPPFLAGS_ALL += $(OWN_CPPFLAGS)
@@ -164,7 +161,8 @@ ifeq ($(CUDA_KIND),nvcc)
 virtual  = $(if $(filter 70 75,$(1)),$(1),80)
 NEWEST  := $(call virtual,$(lastword $(CUDA_ARCHES)))
 GENCODE  = $(foreach a,$(ARCHES),-gencode arch=compute_$(call virtual,$(a)),code=sm_$(a)) -gencode arch=compute_$(NEWEST),code=compute_$(NEWEST)
-# Environments' rules know of no architecture: the tests compile most of them for CUDA_ENV_ARCH alone, and those of envs/test for all.
+# Environments' rules know of no architecture: the tests compile most of them for CUDA_ENV_ARCH alone, and those of envs/test for all, and read
+# their PTX (tests/cuda/ptx_stores.py).
 ARCHES  := $(CUDA_ARCHES)
 $(BUILD)/obj/envs/%.cu.o: ARCHES := $(or $(CUDA_ENV_ARCH),$(CUDA_ARCHES))
 $(BUILD)/obj/envs/test/%.cu.o: ARCHES := $(CUDA_ARCHES)
@@ -172,7 +170,7 @@ $(BUILD)/obj/envs/test/%.cu.o: ARCHES := $(CUDA_ARCHES)
 CUDA_COMPILE = $(NVCC_FOUND) -std=c++17 -O3 --threads 0 -lineinfo $(CUDA_FLAGS) $(GENCODE) $(MATHS) -Xptxas -v -Isrc -I. $(CUDA_DEFINES)
 $(call stamp,$(BUILD)/flags.cuda,$(CUDA_COMPILE) $(CUDA_ENV_ARCH))
 # Environments compute as the host does: no fused multiply-adds.
-$(BUILD)/obj/envs/%.cu.o $(BUILD)/obj/cuda/env_device.cu.o: MATHS := -fmad=false
+$(BUILD)/obj/envs/%.cu.o $(BUILD)/obj/cuda/env_device.cu.o: MATHS := -fmad=false $(if $(CUDA_ENV_ARCH),--no-compress)
 # Said before the first of them is compiled: about a minute for what is done once and one for each round of architectures.
 CORES  := $(or $(shell nproc 2>/dev/null),2)
 $(shell echo 'mappo: compiling kernels for $(CUDA_ARCHES) takes about $(shell echo $$((1 + ($(words $(CUDA_ARCHES)) + $(CORES) - 1) / $(CORES)))) minutes on $(CORES) cores, once: what has not changed is not compiled again.' \
@@ -197,10 +195,11 @@ endif
 CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c)) $(1)/tests/meeting.so
 emulated: $(COMMON_OBJECTS)
 	$(MAKE) BUILD=$(BUILD)/emulated OBJ=$(OBJ) CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
-# Tests under sanitizers: of device code, of what reads files. Little optimisation: with more, compiling takes longer than the tests.
+# Tests under sanitizers: of device code, of what reads files. Little optimisation, and one instruction level for the cores: with more, compiling
+# takes longer than the tests.
 SANITIZED := $(BUILD)/sanitized
 sanitized:
-	$(MAKE) BUILD=$(SANITIZED) OBJ=$(SANITIZED)/obj CUDA=emulated SAN=address,undefined OPT='-O1 -g1 -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp' \
+	$(MAKE) BUILD=$(SANITIZED) OBJ=$(SANITIZED)/obj CUDA=emulated LEVELS=baseline SAN=address,undefined OPT='-O1 -g1 -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp' \
 	    $(patsubst %,$(SANITIZED)/tests/%,test_backend_cuda test_env_cuda test_fused_cuda test_learning_cuda test_checkpoint test_checkpoint_hostile config_fuzz)
 # The program with the other MPI library.
 mpich: $(COMMON_OBJECTS)
@@ -273,9 +272,9 @@ ARM_SOURCES  = $(filter %.c,$(shell grep -LE '^ *\# *include *<(hdf5|ini|openssl
 ARM_OBJECTS  = $(ARM_SOURCES:%.c=$(ARM)/%.o)
 ARM_TESTS   := $(patsubst tests/aarch64/%.c,$(ARM)/%,$(wildcard tests/aarch64/*.c))
 $(ARM)/src/env/presets.o: ARM_DEFINES = $(PRESET_DEFINE)
-ARM_COMPILE = $(ARM_CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -g -fno-math-errno -fno-trapping-math -fopenmp -Isrc -I. $(ARM_DEFINES) -MMD -MP
-# As above, of which files the multiply-adds may be fused. The emulator has enough to do with the kernels.
-ARM_CONTRACT = $(if $(filter $(KERNELS),$(1)),-O2 -ffp-contract=fast,-O1 -ffp-contract=off)
+ARM_COMPILE = $(ARM_CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-math-errno -fno-trapping-math -fopenmp -DBASELINE_ONLY -Isrc -I. $(ARM_DEFINES) -MMD -MP
+# As above, of which files the multiply-adds may be fused. The emulator has enough to do with the kernels; nothing else runs there for long.
+ARM_CONTRACT = $(if $(filter $(KERNELS),$(1)),-O2 -ffp-contract=fast,-O0 -ffp-contract=off)
 ifneq ($(filter aarch64,$(MAKECMDGOALS)),)
 $(ARM)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -334,6 +333,7 @@ help:
 	@echo "CUDA_ARCH=\"80 90\"|native (GPUs of this machine)  CUDAHOSTCXX=g++-12 (for nvcc)  CUDA_KEPT=DIR (of compiled kernels; empty: none)"
 	@echo "CFLAGS, CPPFLAGS, LDFLAGS are appended; V=1 shows the commands. Changing any of these builds again what depends on it."
 
--include $(shell find $(sort $(BUILD) $(OBJ)) -name '*.d' 2>/dev/null)
+# Objects of another folder (OBJ) are up to date by the make that called this one, which may still be writing there.
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .PHONY: emulated sanitized mpich test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs aarch64 install clean help
 .DELETE_ON_ERROR:

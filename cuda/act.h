@@ -149,8 +149,7 @@ static inline __device__ float act_gaussian(const struct act_pass *pass, const s
     return gaussian_log_prob(value, z, g.log_std, g.inverse_std);
 }
 
-/* The action of row `row` of the slice from its outputs out[o * stride]. `dist` is the kernel's copy of pass->dist, which is host memory.
- */
+/* The action of row `row` of the slice from its outputs out[o * stride]. `dist`: the kernel's copy of pass->dist, which is host memory. */
 static inline __device__ void act_row(const struct act_pass *pass, const struct distribution *dist, size_t row, const float *out,
                                       int stride)
 {

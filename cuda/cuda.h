@@ -67,8 +67,8 @@ void cuda_give(struct cuda *cuda, void *p);
 /* mlp_fused.cu */
 bool fused_fits(const struct cuda *cuda, const struct network *net);
 int fused_tile_rows(void);
-int fused_chunks(const struct cuda *cuda, const struct network *net,
-                 int rows); /* of a training pass of so many rows: a function of them and of the network's shape alone */
+/* Of a training pass of so many rows: a function of them and of the network's shape alone. */
+int fused_chunks(const struct cuda *cuda, const struct network *net, int rows);
 void fused_pack(struct cuda *cuda, const struct network *net, const struct running *inputs, struct packed_rows *packed, const float *x,
                 const struct batch *batch);
 void fused_forward(struct cuda *cuda, const struct forward_pass *pass, const struct act_pass *act /* NULL = forward only */, int passes);

@@ -62,7 +62,7 @@ struct env_device {
     struct mappo_device program;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     struct account account;
-    unsigned char *states; /* [E][stride] */
+    unsigned char *copies; /* [E][stride] */
     unsigned char *rules;  /* program.device_rules */
     struct device_actions action[MAPPO_MAX_GROUPS];
     float *reward[MAPPO_MAX_GROUPS]; /* [E][A] where the caller wants none */
@@ -93,6 +93,7 @@ static const size_t CHUNK = ACCOUNT_CHUNK; /* environments */
 
 template <class T> static T *take(struct env_device *d, T **to, size_t count)
 {
+    if (d->memories == MEMORIES) die(EXIT_INTERNAL, "the environments on the device have more arrays than MEMORIES");
     *to = static_cast<T *>(d->backend->alloc(d->backend, "environments", (count ? count : 1) * sizeof(T)));
     d->memory[d->memories++] = *to;
     return *to;
@@ -173,7 +174,7 @@ static struct env_device *env_device_open(struct backend *backend, const struct 
     d->host_reward_sum = host_take<double>(groups * envs);
     for (int g = 0; g < config->spec->groups; g++) d->size[g] = group_sizes(&config->spec->group[g]);
     open_account(d);
-    take(d, &d->states, envs * d->program.stride);
+    take(d, &d->copies, envs * d->program.stride);
     take(d, &d->rules, d->program.rules_bytes);
     if (d->program.rules_bytes) backend->upload(backend, d->rules, d->program.rules, d->program.rules_bytes);
     d->program.device_rules = d->rules;
@@ -223,7 +224,7 @@ static void env_device_pull(struct env_device *d)
     struct backend *b = d->backend;
     const size_t envs = (size_t)d->config.envs, groups = (size_t)d->config.spec->groups;
     if (b->planning) return;
-    b->download(b, d->program.states, d->states, envs * d->program.stride);
+    b->download(b, d->program.copies, d->copies, envs * d->program.stride);
     b->download(b, d->host_steps, d->account.steps, envs * sizeof *d->host_steps);
     b->download(b, d->host_reward_sum, d->account.reward_sum, groups * envs * sizeof *d->host_reward_sum);
     b->sync(b);
@@ -241,7 +242,7 @@ static void env_device_push(struct env_device *d)
         d->host_steps[e] = d->config.lane[e].steps;
         for (size_t g = 0; g < groups; g++) d->host_reward_sum[g * envs + e] = d->config.lane[e].reward_sum[g];
     }
-    b->upload(b, d->states, d->program.states, envs * d->program.stride);
+    b->upload(b, d->copies, d->program.copies, envs * d->program.stride);
     b->upload(b, d->account.steps, d->host_steps, envs * sizeof *d->host_steps);
     b->upload(b, d->account.reward_sum, d->host_reward_sum, groups * envs * sizeof *d->host_reward_sum);
     b->sync(b);
@@ -286,14 +287,14 @@ static void env_device_reset(struct env_device *d, const struct mappo_env_io *io
     if (d->backend->planning) return;
     CUDA(cudaMemsetAsync(account->steps, 0, envs * sizeof *account->steps, d->stream), "resetting environments");
     CUDA(cudaMemsetAsync(account->reward_sum, 0, groups * envs * sizeof *account->reward_sum, d->stream), "resetting environments");
-    check_code(d->program.kernels->reset(&d->program, d->states, d->config.envs, io, d->stream), "resetting environments");
+    check_code(d->program.kernels->reset(&d->program, d->copies, d->config.envs, io, d->stream), "resetting environments");
     fill_ones(d, io);
 }
 
 static void env_device_observe(struct env_device *d, const struct mappo_env_io *io)
 {
     if (d->backend->planning) return;
-    check_code(d->program.kernels->observe(&d->program, d->states, d->config.envs, io, d->stream), "observing environments");
+    check_code(d->program.kernels->observe(&d->program, d->copies, d->config.envs, io, d->stream), "observing environments");
     fill_ones(d, io);
 }
 
@@ -313,7 +314,7 @@ static void env_device_step(struct env_device *d, const struct mappo_env_io *io)
     }
     if (!inner.ep_end) inner.ep_end = d->ep_end;
     if (!inner.info) inner.info = d->info;
-    check_code(d->program.kernels->step(&d->program, d->states, d->config.envs, &inner, &d->account, d->stream), "stepping environments");
+    check_code(d->program.kernels->step(&d->program, d->copies, d->config.envs, &inner, &d->account, d->stream), "stepping environments");
     fill_ones(d, io);
 }
 

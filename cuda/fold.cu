@@ -79,8 +79,7 @@ void fold_networks(struct cuda *cuda, const struct network *const *net, const fl
 /* ---- adding up ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Chunks are cut into ADD_PARTS runs; a run is added up in order by one thread for four numbers, then the runs in order. What counts here
- * is that many loads are on their way at a time, so the loops load first and add later: left to itself the compiler waits for each store.
- */
+ * is that many loads are on their way at a time, so the loops load first and add later: by itself the compiler waits for each store. */
 struct adding {
     float4 *chunk; /* [chunks][units] */
     int chunks, units, first_block;

@@ -156,8 +156,7 @@ static __device__ __forceinline__ void add_scaled(float (&sum)[4], float w, floa
 
 /* ---- products ------------------------------------------------------------------------------------------------------------------------ */
 
-/* sum[i][r] += Σ_k w[W/8 i][k] x[k][r]. w: weights [.][ld] from the thread's first feature on; x: from the thread's rows on; k: multiple of 4.
- */
+/* sum[i][r] += Σ_k w[W/8 i][k] x[k][r]. w: weights [.][ld] from the thread's first feature on; x: from its rows on; k: a multiple of 4. */
 template <int W, int S, int N>
 static __device__ __forceinline__ void product_forward(float (&sum)[N][4], const float *w, int ld, const float *x, int k)
 {

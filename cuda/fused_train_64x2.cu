@@ -130,8 +130,7 @@ static __device__ __forceinline__ void put_small(const struct train_thread *t, c
     }
 }
 
-/* What warps have of the biases' gradients, for put_small to add up: fp32 of all outputs from their rows, tf32 of 16 from half of the rows.
- */
+/* What warps have of the biases' gradients, for put_small to add up: fp32 of all outputs from their rows, tf32 of 16 from half the rows. */
 template <bool TF32, int WARPS, int N>
 static __device__ __forceinline__ void put_biases(const struct train_thread *t, const float (&b1)[N], const float (&b2)[N])
 {

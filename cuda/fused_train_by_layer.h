@@ -83,8 +83,7 @@ template <int W> static __device__ __forceinline__ float bias_gradient(const flo
     return sum;
 }
 
-/* From the gradient by the outputs back through layers `layer` … 0, their gradients included; asks for the next tile's inputs on the way.
- */
+/* From the gradient by the outputs back through layers `layer` … 0, their gradients included; asks for the next tile's inputs meanwhile. */
 template <bool TF32, int W, int L, int G, int LAYER>
 static __device__ __forceinline__ void backward_from(const struct train_thread *t, struct gradients<W, L, G> *sum, int next_row, int end,
                                                      struct next_rows<W, G> *next)

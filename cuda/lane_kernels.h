@@ -71,7 +71,7 @@ static inline struct lane_staging lane_plan(const struct mappo_device *device, c
     memset(&staging, 0, sizeof staging);
     if (work == LANE_RENEW) return staging;
     if (device->stride % 8 == 0 && device->stride < LANE_SHARED)
-        lane_stage(&staging, &staging.copies, device->states, (int32_t)(device->stride / 4), work != LANE_OBSERVE);
+        lane_stage(&staging, &staging.copies, device->copies, (int32_t)(device->stride / 4), work != LANE_OBSERVE);
     for (int g = 0; g < by->groups; g++) {
         lane_stage(&staging, &staging.obs[g], io->group[g].obs, by->group[g].obs, 1);
         if (work == LANE_STEP) lane_stage(&staging, &staging.reward[g], io->group[g].reward, by->group[g].agents, 1);
@@ -228,20 +228,20 @@ static __device__ inline void lane_play_usual(typename LANE::state *w, const typ
 }
 
 /* USUAL: a step in which `rules` become constants, and copies, observations and rewards are staged. All other work is one kernel, which
- * takes a third of the time to compile that one for each would. states [envs][stride] */
+ * takes a third of the time to compile that one for each would. copies [envs][stride] */
 template <class LANE, bool USUAL>
 static __global__ void __launch_bounds__(LANE_THREADS)
-    lane_kernel(const int work, unsigned char *states, const int32_t stride, const int32_t envs, typename LANE::given given,
+    lane_kernel(const int work, unsigned char *copies, const int32_t stride, const int32_t envs, typename LANE::given given,
                 const struct slice_strides strides, const struct lane_staging staging, const struct mappo_env_io io,
                 const struct account account)
 {
     DYNAMIC_SHARED(uint32_t, shared);
     const int thread = (int)threadIdx.x, first = (int)blockIdx.x * LANE_THREADS, e = first + thread;
     const int count = envs - first < LANE_THREADS ? envs - first : LANE_THREADS;
-    unsigned char *copies = states + (size_t)first * (size_t)stride;
+    unsigned char *mine = copies + (size_t)first * (size_t)stride; /* the block's */
     auto *rules = given.at();
     if constexpr (USUAL) LANE::usual(rules);
-    if (staging.copies.width) lane_load(staging.copies, shared, reinterpret_cast<const uint32_t *>(copies), count);
+    if (staging.copies.width) lane_load(staging.copies, shared, reinterpret_cast<const uint32_t *>(mine), count);
     __syncthreads();
     if (thread < count) {
         struct mappo_env_io lane;
@@ -253,7 +253,7 @@ static __global__ void __launch_bounds__(LANE_THREADS)
         }
         lane.state = lane_row<false>(staging.state, shared, lane.state, thread);
         lane.info = lane_row<false>(staging.info, shared, lane.info, thread);
-        float *copy = reinterpret_cast<float *>(copies + (size_t)thread * (size_t)stride);
+        float *copy = reinterpret_cast<float *>(mine + (size_t)thread * (size_t)stride);
         typename LANE::state *w = reinterpret_cast<typename LANE::state *>(lane_row<USUAL>(staging.copies, shared, copy, thread));
         if constexpr (USUAL)
             lane_play_usual<LANE>(w, rules, &strides, &lane, &account, e);
@@ -261,7 +261,7 @@ static __global__ void __launch_bounds__(LANE_THREADS)
             lane_play<LANE>(work, w, rules, &strides, &lane, &account, e);
     }
     __syncthreads();
-    lane_store(staging.copies, shared, states, first, count);
+    lane_store(staging.copies, shared, copies, first, count);
     for (int g = 0; g < LANE::groups; g++) {
         lane_store(staging.obs[g], shared, io.group[g].obs, first, count);
         lane_store(staging.group_state[g], shared, io.group[g].state, first, count);
@@ -332,7 +332,7 @@ static __device__ inline void lane_sight_store(const struct lane_sight *sight, c
 /* A thread per row. GROUP < 0: the environments' own states. */
 template <class LANE, int GROUP>
 static __global__ void __launch_bounds__(LANE_THREADS)
-    lane_sight_kernel(const unsigned char *states, const int32_t stride, const int32_t envs, typename LANE::given given,
+    lane_sight_kernel(const unsigned char *copies, const int32_t stride, const int32_t envs, typename LANE::given given,
                       const struct lane_sight sight)
 {
     DYNAMIC_SHARED(uint32_t, shared);
@@ -352,7 +352,7 @@ static __global__ void __launch_bounds__(LANE_THREADS)
             group->active = sight.active ? sight.active + (first + r) : NULL;
             group->act_mask = lane_sight_row<uint8_t>(sight.act_mask, shared, r, e, a);
         }
-        const typename LANE::state *w = reinterpret_cast<const typename LANE::state *>(states + (size_t)e * (size_t)stride);
+        const typename LANE::state *w = reinterpret_cast<const typename LANE::state *>(copies + (size_t)e * (size_t)stride);
         if (!sight.only || sight.only[e]) LANE::observe_agent(w, given.at(), GROUP < 0 ? -1 : sight.first_agent + a, &io);
     }
     __syncthreads();
@@ -390,7 +390,7 @@ template <class LANE> static bool lane_is_usual(const struct mappo_device *devic
 }
 
 template <class LANE>
-static int lane_launch(const int work, const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io,
+static int lane_launch(const int work, const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io,
                        const struct account *account, void *stream)
 {
     struct mappo_env_io own = *io; /* without what agents' kernels write */
@@ -409,7 +409,7 @@ static int lane_launch(const int work, const struct mappo_device *device, void *
             kernel = lane_kernel<LANE, true>;
     if (envs < 1) return 0;
     LAUNCH(kernel, blocks, LANE_THREADS, (size_t)staging.words * 4, static_cast<cudaStream_t>(stream), work,
-           static_cast<unsigned char *>(states), (int32_t)device->stride, envs, lane_given<LANE>(device), *device->strides, staging, own,
+           static_cast<unsigned char *>(copies), (int32_t)device->stride, envs, lane_given<LANE>(device), *device->strides, staging, own,
            *account);
     return (int)cudaPeekAtLastError();
 }
@@ -428,7 +428,7 @@ static inline void lane_sight_stage(struct lane_sight_array *array, int32_t by, 
 }
 
 template <class LANE, int GROUP>
-static void lane_launch_sight(const struct mappo_device *device, const void *states, int32_t envs, struct lane_sight *sight, void *stream)
+static void lane_launch_sight(const struct mappo_device *device, const void *copies, int32_t envs, struct lane_sight *sight, void *stream)
 {
     const int32_t obs = lane_sight_words(&sight->obs, 4), state = lane_sight_words(&sight->state, 4),
                   mask = lane_sight_words(&sight->act_mask, 1);
@@ -445,16 +445,16 @@ static void lane_launch_sight(const struct mappo_device *device, const void *sta
     const int64_t blocks = ((int64_t)envs * sight->agents + sight->rows - 1) / sight->rows;
     if (blocks < 1) return;
     LAUNCH((lane_sight_kernel<LANE, GROUP>), (unsigned)blocks, LANE_THREADS, (size_t)words * 4, static_cast<cudaStream_t>(stream),
-           static_cast<const unsigned char *>(states), (int32_t)device->stride, envs, lane_given<LANE>(device), *sight);
+           static_cast<const unsigned char *>(copies), (int32_t)device->stride, envs, lane_given<LANE>(device), *sight);
 }
 
 /* What the agents of group GROUP and of those before it see; `first`: how many agents, and numbers of observations, there are before. */
 template <class LANE, int GROUP>
-static void lane_launch_group(const struct mappo_device *device, const void *states, int32_t envs, const struct mappo_env_io *io,
+static void lane_launch_group(const struct mappo_device *device, const void *copies, int32_t envs, const struct mappo_env_io *io,
                               const uint8_t *only, void *stream)
 {
     if constexpr (GROUP >= 0) {
-        lane_launch_group<LANE, GROUP - 1>(device, states, envs, io, only, stream);
+        lane_launch_group<LANE, GROUP - 1>(device, copies, envs, io, only, stream);
         if (GROUP >= device->strides->groups) return;
         const struct slice_group_strides *by = &device->strides->group[GROUP];
         const struct mappo_group_io *group = &io->group[GROUP];
@@ -472,62 +472,62 @@ static void lane_launch_group(const struct mappo_device *device, const void *sta
         if (group->obs) sight.obs = {group->obs, by->obs / by->agents, by->obs, 0, 0};
         if (group->state) sight.state = {group->state, by->state / by->agents, by->state, 0, 0};
         if (group->act_mask) sight.act_mask = {group->act_mask, by->act_mask / by->agents, by->act_mask, 0, 0};
-        lane_launch_sight<LANE, GROUP>(device, states, envs, &sight, stream);
+        lane_launch_sight<LANE, GROUP>(device, copies, envs, &sight, stream);
         if (!io->state || !device->strides->state_is_all_obs) return;
         all.obs = {io->state + before, by->obs / by->agents, device->strides->state, 0, 0};
-        lane_launch_sight<LANE, GROUP>(device, states, envs, &all, stream);
+        lane_launch_sight<LANE, GROUP>(device, copies, envs, &all, stream);
     }
 }
 
 /* All that is seen; only: of environments where it is not 0. */
 template <class LANE>
-static int lane_launch_sights(const struct mappo_device *device, const void *states, int32_t envs, const struct mappo_env_io *io,
+static int lane_launch_sights(const struct mappo_device *device, const void *copies, int32_t envs, const struct mappo_env_io *io,
                               const uint8_t *only, void *stream)
 {
-    lane_launch_group<LANE, LANE::groups - 1>(device, states, envs, io, only, stream);
+    lane_launch_group<LANE, LANE::groups - 1>(device, copies, envs, io, only, stream);
     if (io->state && !device->strides->state_is_all_obs) {
         struct lane_sight sight;
         memset(&sight, 0, sizeof sight);
         sight.agents = 1;
         sight.only = only;
         sight.state = {io->state, device->strides->state, device->strides->state, 0, 0};
-        lane_launch_sight<LANE, -1>(device, states, envs, &sight, stream);
+        lane_launch_sight<LANE, -1>(device, copies, envs, &sight, stream);
     }
     return (int)cudaPeekAtLastError();
 }
 
 template <class LANE>
-static int lane_launch_reset(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream)
+static int lane_launch_reset(const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io, void *stream)
 {
     const struct account none = {};
-    const int code = lane_launch<LANE>(LANE_RESET, device, states, envs, io, &none, stream);
+    const int code = lane_launch<LANE>(LANE_RESET, device, copies, envs, io, &none, stream);
     if constexpr (LANE::by_agent)
-        if (!code) return lane_launch_sights<LANE>(device, states, envs, io, NULL, stream);
+        if (!code) return lane_launch_sights<LANE>(device, copies, envs, io, NULL, stream);
     return code;
 }
 
 template <class LANE>
-static int lane_launch_observe(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream)
+static int lane_launch_observe(const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io, void *stream)
 {
     const struct account none = {};
     if constexpr (LANE::by_agent)
-        return lane_launch_sights<LANE>(device, states, envs, io, NULL, stream);
+        return lane_launch_sights<LANE>(device, copies, envs, io, NULL, stream);
     else
-        return lane_launch<LANE>(LANE_OBSERVE, device, states, envs, io, &none, stream);
+        return lane_launch<LANE>(LANE_OBSERVE, device, copies, envs, io, &none, stream);
 }
 
 /* By agents: the old episodes' last observations come before new ones begin. */
 template <class LANE>
-static int lane_launch_step(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io,
+static int lane_launch_step(const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io,
                             const struct account *account, void *stream)
 {
-    int code = lane_launch<LANE>(LANE_STEP, device, states, envs, io, account, stream);
+    int code = lane_launch<LANE>(LANE_STEP, device, copies, envs, io, account, stream);
     if constexpr (LANE::by_agent) {
         struct mappo_env_io last;
         slices_final(&last, io, MAPPO_MAX_GROUPS);
-        if (!code) code = lane_launch_sights<LANE>(device, states, envs, &last, io->ep_end, stream);
-        if (!code) code = lane_launch<LANE>(LANE_RENEW, device, states, envs, io, account, stream);
-        if (!code) code = lane_launch_sights<LANE>(device, states, envs, io, NULL, stream);
+        if (!code) code = lane_launch_sights<LANE>(device, copies, envs, &last, io->ep_end, stream);
+        if (!code) code = lane_launch<LANE>(LANE_RENEW, device, copies, envs, io, account, stream);
+        if (!code) code = lane_launch_sights<LANE>(device, copies, envs, io, NULL, stream);
     }
     return code;
 }
@@ -566,8 +566,7 @@ static int lane_launch_step(const struct mappo_device *device, void *states, int
         MAPPO_FN int step(state *w, const rules *r, const struct mappo_env_io *io) { return NAME##_step(w, r, io); }                       \
         LANE_EACH(LANE_KERNEL, NAME, HOOKS)                                                                                                \
     };                                                                                                                                     \
-    static_assert(alignof(struct NAME) <= 8, "copies begin at multiples of 8 bytes");                                                      \
-    static_assert(GROUPS >= 1 && GROUPS <= MAPPO_MAX_GROUPS, "an environment has 1 to MAPPO_MAX_GROUPS groups");                           \
+    LANE_BOUNDS(NAME, GROUPS);                                                                                                             \
     static_assert(__is_trivially_copyable(struct NAME) && __is_trivially_copyable(struct NAME##_rules),                                    \
                   "copies and rules are plain data");                                                                                      \
     extern "C" {                                                                                                                           \

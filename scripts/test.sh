@@ -36,38 +36,21 @@ echo "mappo: building"
 # Device code for every architecture whose text differs or of whose code something is promised (tests/cuda/test_compile.sh); the kernels of most
 # environments for one.
 export CUDA_ARCH=${CUDA_ARCH:-tested} CUDA_ENV_ARCH=${CUDA_ENV_ARCH:-90}
-make -j"$jobs" all >"$BUILD/build.log" 2>&1 || {
-    tail -40 "$BUILD/build.log"
-    fail "make: the program does not build"
-}
-broken=0
-make -k -j"$jobs" tests >>"$BUILD/build.log" 2>&1 || {
-    broken=1
-    grep -E 'error|Error|undefined' "$BUILD/build.log" | head -40
-    echo "not ok - make tests: some test programs do not build"
-}
-# The same program on an emulated device, for the tests of CUDA.
-make -j"$jobs" emulated >"$BUILD/build-emulated.log" 2>&1 || {
-    broken=$((broken + 1))
-    grep -E 'error|undefined' "$BUILD/build-emulated.log" | head -20
-    echo "not ok - make emulated: the program on an emulated device does not build"
-}
-# Its tests under sanitizers.
+# All at once, so that no core waits for the end of one part before it begins another: the program and its tests, the same on an emulated
+# device, tests under sanitizers, the program with the other MPI.
+goals=(all tests emulated)
 if printf 'int main(void) { return 0; }' | g++ -fsanitize=address,undefined -x c++ -o "$BUILD/try" - 2>/dev/null; then
-    make -j"$jobs" sanitized >"$BUILD/build-sanitized.log" 2>&1 || {
-        broken=$((broken + 1))
-        grep -E 'error|undefined' "$BUILD/build-sanitized.log" | head -20
-        echo "not ok - make sanitized: the tests of CUDA do not build with sanitizers"
-    }
+    goals+=(sanitized)
 else
-    echo "skipped: CUDA tests under sanitizers: g++ has none here"
+    echo "skipped: tests under sanitizers: g++ has none here"
 fi
-# The same program with the other MPI, for the tests of ranks.
-if command -v mpicc.mpich >/dev/null 2>&1; then
-    make -j"$jobs" mpich >"$BUILD/build-mpich.log" 2>&1 || {
-        tail -20 "$BUILD/build-mpich.log"
-        fail "make mpich: the program does not build"
-    }
+command -v mpicc.mpich >/dev/null 2>&1 && goals+=(mpich)
+broken=0
+if ! make -k -j"$jobs" WERROR=1 "${goals[@]}" >"$BUILD/build.log" 2>&1; then
+    grep -E 'error|Error|undefined' "$BUILD/build.log" | head -40
+    make -q all >/dev/null 2>&1 || { tail -40 "$BUILD/build.log" && fail "make: the program does not build"; }
+    broken=1
+    echo "not ok - make ${goals[*]}: not all of it builds (whole log: $BUILD/build.log)"
 fi
 if grep -q 'warning:' "$BUILD/build.log"; then
     broken=$((broken + 1))

@@ -52,7 +52,7 @@ static void stepped(void *user, const struct ppo_minibatch *m)
 {
     struct fixture *f = user;
     const int l = learner_number(f, m->group, m->set[ROLE_ACTOR]);
-    const size_t n = f->policy[m->group].actor.parameters;
+    const size_t n = f->policy[m->group].net[ROLE_ACTOR].parameters;
     if (m->epoch > 0 || m->minibatch > 0) return;
     if (!f->gradient[l]) f->gradient[l] = calloc(n, sizeof(real));
     f->backend->download(f->backend, f->gradient[l], m->actor_gradient, n * sizeof(real));
@@ -213,7 +213,7 @@ static void a_factor_on_a_row_is_one_on_its_objective(void **state)
         for (int s = 0; s < f[0].policy[g].sets[ROLE_ACTOR]; s++) {
             const int l = learner_number(f, g, s);
             double largest = 0;
-            for (size_t k = 0; k < f[0].policy[g].actor.parameters; k++) {
+            for (size_t k = 0; k < f[0].policy[g].net[ROLE_ACTOR].parameters; k++) {
                 const real factor = g == 0 && s == 1 ? 4 : 1;
                 largest = fmax(largest, fabs((double)f[0].gradient[l][k]));
                 if (f[1].gradient[l][k] != factor * f[0].gradient[l][k]) /* a power of two rounds nothing */

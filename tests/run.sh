@@ -4,9 +4,10 @@
 #   -j N: how many at once (2);  -t SECONDS: none may run longer, whatever it says;  -v: also what passed
 #   --quick: what takes at most two minutes, for every change. Left out is what says `# slow` (it names them): real Slurm jobs, killed and
 #   hanging ranks, training on ranks and on the emulated device, learning, sanitizers, builds. scripts/test.sh runs everything.
-# The programs must be built (`make all tests`); scripts/test.sh does everything. A program runs beside one other, unless a line of it
-# says `# alone` (C: `// alone`), or `# waits`: such a one computes little and runs beside two (one at a time); it may run for 180 s, unless a line says `# timeout: SECONDS`. A program that crashes, hangs, prints
-# no result or fewer than it announced has failed. The last line is `N passed, N failed, N skipped`; exit 1 if anything failed.
+# The programs must be built (`make all tests`); scripts/test.sh does everything. A program runs beside one other, those that may run longest
+# first: for 180 s, unless a line of it says `# timeout: SECONDS` (C: `// timeout`). What says `# waits` computes little and runs beside
+# these, as many at once. A program that crashes, hangs, prints no result or fewer than it announced has failed. The last line is `N passed, N failed,
+# N skipped`; exit 1 if anything failed.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh run.sh`
 set -u +o posix
 cd "$(dirname "$0")/.." || exit 1
@@ -65,24 +66,30 @@ wanted() {
     return 1
 }
 says() { grep -qE "^(#|//) $2\$" "$1"; } # SOURCE WORD: on a line of its own
-waiting=() long=() short=() alone=() left_out=()
-for source in tests/*/test_*; do
-    case $source in *.sh | *.py) ;; tests/unit/*.c | tests/parity/*.c | tests/cuda/*.c) ;; *) continue ;; esac
-    [ -e "$source" ] || continue
-    wanted "$source" || continue
+seconds_of() { # SOURCE: how long it may run
+    local limit
+    limit=$(sed -nE 's,^(#|//) timeout: *([0-9]+).*,\2,p' "$1" | head -1)
+    echo "${limit:-180}"
+}
+# Long ones first, so that none is left over at the end beside an idle core.
+sorted() {
+    local source
+    for source in tests/*/test_*; do
+        case $source in *.sh | *.py) ;; tests/unit/*.c | tests/parity/*.c | tests/cuda/*.c) ;; *) continue ;; esac
+        [ ! -e "$source" ] || ! wanted "$source" || echo "$(says "$source" slow && echo 1 || echo 0) $(seconds_of "$source") $source"
+    done | sort -s -k 1,1nr -k 2,2nr | cut -d ' ' -f 3
+}
+waiting=() computing=() left_out=()
+for source in $(sorted); do
     if says "$source" slow && [ $quick = 1 ]; then
         left_out+=("${source#tests/}")
-    elif says "$source" alone; then
-        alone+=("$source")
     elif says "$source" waits; then
         waiting+=("$source")
-    elif says "$source" slow; then
-        long+=("$source")
     else
-        short+=("$source")
+        computing+=("$source")
     fi
 done
-if [ $((${#waiting[@]} + ${#long[@]} + ${#short[@]} + ${#alone[@]})) -eq 0 ]; then
+if [ $((${#waiting[@]} + ${#computing[@]})) -eq 0 ]; then
     echo "tests/run.sh: no $([ $quick = 1 ] && echo quick )test program matches: ${names[*]:-(none there)}" >&2
     echo "0 passed, 1 failed, 0 skipped"
     exit 1
@@ -91,8 +98,7 @@ fi
 # ---- run ----
 begin() { # SOURCE INDEX
     local limit command sanitized
-    limit=$(sed -nE 's,^(#|//) timeout: *([0-9]+).*,\2,p' "$1" | head -1)
-    limit=${limit:-180}
+    limit=$(seconds_of "$1")
     [ -z "$most" ] || [ "$limit" -le "$most" ] || limit=$most
     case $1 in
     tests/cuda/*.c) command=("$EMULATED/tests/$(basename "$1" .c)") ;;
@@ -114,7 +120,7 @@ begin() { # SOURCE INDEX
         child=$!
         trap 'kill "$child" 2>/dev/null; wait "$child"; exit 143' TERM
         { wait "$child"; } 2>/dev/null
-        echo "$? $(echo "$(date +%s.%N) $started" | awk '{printf "%.1f", $1 - $2}') ${limit:-180}" >"$logs/$2.new"
+        echo "$? $(echo "$(date +%s.%N) $started" | awk '{printf "%.1f", $1 - $2}') $limit" >"$logs/$2.new"
         mv "$logs/$2.new" "$logs/$2.rc"
     ) &
     running[$2]=$!
@@ -174,35 +180,21 @@ finish_some() { # reports what has ended
         unset "running[$index]"
     done
 }
-drain() { # until none runs
-    while [ ${#running[@]} -gt 0 ]; do
-        sleep 0.05
-        finish_some
-    done
-}
 
-# One that waits, and those that compute beside it; the long ones of these first, so that none is left over at the end beside an idle core.
-sources=(${waiting[@]+"${waiting[@]}"} ${long[@]+"${long[@]}"} ${short[@]+"${short[@]}"})
-wait=0 compute=${#waiting[@]}
-while [ $wait -lt ${#waiting[@]} ] || [ $compute -lt ${#sources[@]} ]; do
+# As many that compute as asked for, and beside them as many that wait; one at a time is one.
+sources=(${waiting[@]+"${waiting[@]}"} ${computing[@]+"${computing[@]}"})
+next=(0 ${#waiting[@]}) end=(${#waiting[@]} ${#sources[@]}) # of each kind: its first in sources that has not begun, and behind its last
+while [ ${next[0]} -lt ${end[0]} ] || [ ${next[1]} -lt ${end[1]} ] || [ ${#running[@]} -gt 0 ]; do
     finish_some
-    beside=0
-    for ((i = 0; i < wait; i++)); do [ -z "${running[i]:-}" ] || beside=1; done
-    if [ $wait -lt ${#waiting[@]} ] && [ $beside = 0 ] && [ $((jobs - ${#running[@]})) -gt $((jobs > 1 ? -1 : 0)) ]; then
-        begin "${sources[wait]}" $wait
-        wait=$((wait + 1))
-    elif [ $compute -lt ${#sources[@]} ] && [ $((${#running[@]} - (jobs > 1 ? beside : 0))) -lt "$jobs" ]; then
-        begin "${sources[compute]}" $compute
-        compute=$((compute + 1))
-    else
-        sleep 0.05
-    fi
-done
-drain
-for source in ${alone[@]+"${alone[@]}"}; do
-    sources+=("$source")
-    begin "$source" $((${#sources[@]} - 1))
-    drain
+    count=(0 0) begun=0
+    for index in "${!running[@]}"; do kind=$((index < end[0] ? 0 : 1)) && count[kind]=$((count[kind] + 1)); done
+    for kind in 0 1; do
+        if [ ${next[kind]} -lt ${end[kind]} ] && [ ${count[kind]} -lt "$jobs" ] && { [ "$jobs" -gt 1 ] || [ ${#running[@]} = 0 ]; }; then
+            begin "${sources[next[kind]]}" "${next[kind]}"
+            next[kind]=$((next[kind] + 1)) begun=1
+        fi
+    done
+    [ $begun = 1 ] || sleep 0.05
 done
 
 [ ${#left_out[@]} -gt 0 ] && printf 'left out as slow: %s\n' "${left_out[*]}"

@@ -139,7 +139,7 @@ static int check_runner(const struct sink *w, int32_t e, int a, const int32_t *a
 static int check_actions(const struct lane_env *env, const struct sink_rules *rules, int32_t e, const struct mappo_env_io *io,
                          struct mappo_env_error *error)
 {
-    const struct sink *w = (const struct sink *)lane_state(env, e);
+    const struct sink *w = (const struct sink *)lane_copy(env, e);
     if (rules->scene == SINK_SINGLE) {
         const int32_t answer = io->group[0].act_int[e];
         return answer >= 0 && answer < SINK_CUES ? 0 : lane_refuse_copy(error, e, "the action %d is outside its space", answer);
@@ -168,8 +168,8 @@ static void doze(double seconds)
 static int sink_check(const struct lane_env *env, const struct sink_rules *rules, int32_t lo, int32_t hi, const struct mappo_env_io *io,
                       struct mappo_env_error *error)
 {
-    const int64_t fails = (int64_t)rules->fault_env - (int64_t)((const struct sink *)lane_state(env, 0))->rng.index; /* in the batch */
-    const struct sink *victim = fails >= lo && fails < hi ? (const struct sink *)lane_state(env, (int32_t)fails) : NULL;
+    const int64_t fails = (int64_t)rules->fault_env - (int64_t)((const struct sink *)lane_copy(env, 0))->rng.index; /* in the batch */
+    const struct sink *victim = fails >= lo && fails < hi ? (const struct sink *)lane_copy(env, (int32_t)fails) : NULL;
     if (rules->delay_ms > 0) doze(rules->delay_ms / 1e3);
     if (victim && sink_strikes(victim, rules, FAULT_STALL, victim->total)) doze(rules->stall_seconds);
     if (victim && sink_strikes(victim, rules, FAULT_ERROR, victim->total))

@@ -3,8 +3,7 @@
  *
  * Scene two_teams: three runners (team 0) see a cue and should answer it; they die, reappear after two steps, and the last of them is
  * absent at first. Two watchers (team 1) should report the level. Scene single: one agent sees a cue of four and is paid 1 for naming it:
- * soon learned, return = episode length. Episodes last a drawn number of steps and end by termination or by a time limit. Host and device.
- */
+ * soon learned, return = episode length. Episodes last a drawn number of steps and end by termination or by a limit. Host and device. */
 #ifndef TEST_KITCHEN_SINK_H
 #define TEST_KITCHEN_SINK_H
 

@@ -36,16 +36,13 @@ static void create_staging(struct collector *c, struct backend_memory *memory)
     }
 }
 
-/* Shards where there are several, else two halves: while one steps, the other is inferred. */
 static void create_stages(struct collector *c, struct backend_memory *memory)
 {
     struct collect_work *work = c->work;
-    const struct transitions *x = c->transitions;
-    const int envs = x->config.envs, shards = x->config.shards;
-    const bool halves = c->config.where == COLLECT_STAGED && shards == 1 && envs > 1;
-    work->stages = halves ? 2 : shards;
+    const int envs = c->transitions->config.envs, shards = c->transitions->config.shards;
+    work->stages = c->config.where == COLLECT_STAGED ? collect_stages(envs, shards) : shards;
     work->stage_first = ARENA_NEW(memory->arena, int, work->stages + 1);
-    for (int s = 0; s <= work->stages; s++) work->stage_first[s] = halves ? (int)((int64_t)envs * s / 2) : x->first[s];
+    for (int s = 0; s <= work->stages; s++) work->stage_first[s] = collect_stage_first(envs, work->stages, s);
 }
 
 void collector_create(struct collector **out, const struct collect_config *config, struct transitions *transitions,

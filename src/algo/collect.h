@@ -13,6 +13,17 @@ enum collect_where {
     COLLECT_DEVICE  /* on the backend's device: nothing of a step passes through the host */
 };
 
+/* Staged: parts of the environments, of which one steps while the others are inferred: shards where there are several, else two halves.
+ * Who steps them in other processes cuts them alike (run/pod_env.c), so that each has work in every stage. */
+static inline int collect_stages(int envs, int shards)
+{
+    return shards > 1 ? shards : envs > 1 ? 2 : 1;
+}
+static inline int collect_stage_first(int envs, int stages, int stage)
+{
+    return (int)((int64_t)envs * stage / stages);
+}
+
 struct collect_config {
     int where; /* enum collect_where */
     int steps; /* that one call of collect_steps takes: all that a rollout holds; at most what a ring holds */

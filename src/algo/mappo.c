@@ -14,7 +14,7 @@ struct mappo {
     struct ppo *ppo;
     int64_t updates;
     struct ppo_metrics metrics[MAPPO_MAX_GROUPS];
-    char *metric_name[MAPPO_MAX_GROUPS][16];
+    char **metric_name[MAPPO_MAX_GROUPS]; /* [METRICS] */
 };
 
 /* ---- from configuration to parts ----------------------------------------------------------------------------------------------------- */
@@ -129,12 +129,14 @@ enum { METRICS = sizeof place / sizeof *place };
 static void name_metrics(struct mappo *self)
 {
     const struct policies *policies = self->base.context.policies;
-    for (int g = 0; g < policies->groups; g++)
+    for (int g = 0; g < policies->groups; g++) {
+        self->metric_name[g] = ARENA_NEW(self->base.memory.arena, char *, METRICS);
         for (int i = 0; i < METRICS; i++) {
             char name[128];
             snprintf(name, sizeof name, g == 0 ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
             self->metric_name[g][i] = arena_text(self->base.memory.arena, name);
         }
+    }
 }
 
 static int metrics(struct algorithm *algorithm, struct metric *out, int max)

@@ -333,7 +333,7 @@ int ppo_ranges(const struct ppo *ppo)
 void ppo_begin(struct ppo *ppo, int64_t update)
 {
     write_update_numbers(ppo, update);
-    repeat(ppo, &ppo->replay_begin, 0, prepare, 0);
+    repeat(ppo, &ppo->replay_begin, (int64_t)ppo->statistics_epochs * ppo->config.minibatches, prepare, 0);
 }
 
 void ppo_learn(struct ppo *ppo, int range)
@@ -353,7 +353,7 @@ void ppo_end(struct ppo *ppo)
 static size_t part_outputs(const struct ppo *ppo, const struct ppo_part *part)
 {
     if (part->of.set[ROLE_ACTOR] < 0) return 0;
-    return (size_t)ppo_part_largest(&ppo->batches, part) * (size_t)part->rows * (size_t)ppo->policy[part->group]->actor.outputs;
+    return (size_t)ppo_part_largest(&ppo->batches, part) * (size_t)part->rows * (size_t)ppo->policy[part->group]->net[ROLE_ACTOR].outputs;
 }
 
 size_t ppo_outputs(const struct ppo *ppo)
@@ -377,7 +377,7 @@ void ppo_evaluate(struct ppo *ppo, int number, const struct ppo_evaluation *eval
             const struct policy *policy = ppo->policy[part->group];
             const int set = part->of.set[ROLE_ACTOR];
             if (set < 0) continue;
-            ppo->forward[passes] = (struct forward_pass){.net = &policy->actor,
+            ppo->forward[passes] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
                                                          .parameters = policy_actor(policy, policy->parameters, set),
                                                          .packed = ppo->actor_packed[i],
                                                          .out = out};

@@ -17,8 +17,8 @@ static void create_learners(struct ppo *ppo)
             const struct ppo_sets of = ppo_learner_sets(ppo->policy[g], i);
             ppo->at[l] = (struct learner_at){.group = g,
                                              .of = of,
-                                             .actor = of.set[ROLE_ACTOR] < 0 ? 0 : ppo->policy[g]->actor.parameters,
-                                             .critic = of.set[ROLE_CRITIC] < 0 ? 0 : ppo->policy[g]->critic.parameters,
+                                             .actor = of.set[ROLE_ACTOR] < 0 ? 0 : ppo->policy[g]->net[ROLE_ACTOR].parameters,
+                                             .critic = of.set[ROLE_CRITIC] < 0 ? 0 : ppo->policy[g]->net[ROLE_CRITIC].parameters,
                                              .message = (size_t)l * numbers};
         }
     }
@@ -101,7 +101,7 @@ static void create_rescales(struct ppo *ppo)
     ppo->rescale = ARENA_NEW(ppo->arena, struct rescale_pass, ppo->learners);
     for (int l = 0; l < ppo->learners; l++) {
         const struct policy *policy = ppo->policy[ppo->at[l].group];
-        const struct network *net = &policy->critic;
+        const struct network *net = &policy->net[ROLE_CRITIC];
         const int set = ppo->at[l].of.set[ROLE_CRITIC];
         ppo->rescale[l] = (struct rescale_pass){.rescale = &ppo->learner[l].head, .fault = ppo->fault};
         if (set < 0) continue; /* no head, no numbers */
@@ -154,7 +154,7 @@ static void create_critic_rows(struct ppo *ppo, int i)
     ppo->critic_packed_own[i] = !reused;
     ppo->critic_packed[i] =
         reused ? returns_critic_packed(ppo->rollout->returns, part->group, part->shard, part->of.set[ROLE_CRITIC])
-               : backend->packed_rows_create(backend, &policy->critic, ppo_part_largest(&ppo->batches, part) * part->critic_rows);
+               : backend->packed_rows_create(backend, &policy->net[ROLE_CRITIC], ppo_part_largest(&ppo->batches, part) * part->critic_rows);
 }
 
 static void create_passes(struct ppo *ppo)
@@ -177,7 +177,8 @@ static void create_passes(struct ppo *ppo)
         struct learner_range *range = ppo->at[ppo_learner_of(ppo, part)].range;
         if (i == range->part_first) range->pass_first = passes;
         if (part->of.set[ROLE_ACTOR] >= 0) {
-            ppo->actor_packed[i] = backend->packed_rows_create(backend, &policy->actor, ppo_part_largest(batches, part) * part->rows);
+            ppo->actor_packed[i] =
+                backend->packed_rows_create(backend, &policy->net[ROLE_ACTOR], ppo_part_largest(batches, part) * part->rows);
             ppo->pass[passes++] = actor_pass(ppo, i);
         }
         if (part->of.set[ROLE_CRITIC] >= 0) {

@@ -28,7 +28,7 @@ struct learner_range {
 struct outcome {
     struct ppo_learner *learner; /* [learners] */
     struct fault *fault;
-    uint64_t *bad; /* [rollout->bads] */
+    uint64_t *bad; /* [bads] of the collector's check (algo/device_check.h) */
     uint64_t step; /* the rollout's */
 };
 

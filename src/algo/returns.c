@@ -82,7 +82,7 @@ static struct value_part create_places(const struct returns *r, struct backend_m
         part.batch.unit = list_units(r, memory, policy, steps, shard, set, true);
         part.place = by_agent(policy) ? list_units(r, memory, policy, steps, shard, set, false) : (int32_t *)(uintptr_t)part.batch.unit;
     }
-    part.packed = backend_memory_packed(memory, &policy->critic, units * rows);
+    part.packed = backend_memory_packed(memory, &policy->net[ROLE_CRITIC], units * rows);
     return part;
 }
 
@@ -96,7 +96,7 @@ static struct value_part create_ended(const struct returns *r, struct backend_me
     part.place = by_agent(policy) ? BACKEND_NEW(memory, int32_t, units) : unit;
     part.batch = (struct batch){unit, units, rows, r->work->ended_count + i};
     part.out = BACKEND_NEW(memory, real, units * rows);
-    part.packed = backend_memory_packed(memory, &policy->critic, units * rows);
+    part.packed = backend_memory_packed(memory, &policy->net[ROLE_CRITIC], units * rows);
     return part;
 }
 
@@ -177,14 +177,14 @@ static void pack_group(const struct returns *r, int g, const struct value_part *
         work->batch[i] = parts[from + i].batch;
         work->packed[i] = parts[from + i].packed;
     }
-    work->backend->pack(work->backend, &r->policy[g]->critic, policy_inputs(r->policy[g], ROLE_CRITIC), work->packed, inputs, work->batch,
-                        count);
+    work->backend->pack(work->backend, &r->policy[g]->net[ROLE_CRITIC], policy_inputs(r->policy[g], ROLE_CRITIC), work->packed, inputs,
+                        work->batch, count);
 }
 
 static struct forward_pass critic_pass(const struct returns *r, const struct value_part *part)
 {
     const struct policy *policy = r->policy[part->group];
-    return (struct forward_pass){.net = &policy->critic,
+    return (struct forward_pass){.net = &policy->net[ROLE_CRITIC],
                                  .parameters = policy_critic(policy, policy->parameters, part->set),
                                  .packed = part->packed,
                                  .out = part->out};

@@ -184,9 +184,9 @@ struct train_pass {
         struct policy_loss policy;
         struct value_loss value;
     };
-    real
-        *gradient; /* [P] out: of the SUM of the row losses (policy: surrogate - entropy coefficient · entropy); divide by the global Σ m */
-    real *sum;     /* [PASS_SUMS] out */
+    /* [P] out: of the SUM of the row losses (policy: surrogate - entropy coefficient · entropy); divide by the global Σ m */
+    real *gradient;
+    real *sum; /* [PASS_SUMS] out */
 };
 
 /* ---- whole rollouts ------------------------------------------------------------------------------------------------------------------ */
@@ -386,12 +386,10 @@ struct backend {
     void (*copy)(struct backend *, void *to, const void *from, size_t bytes);                  /* both the backend's */
     void (*soft_update)(struct backend *, real *target, const real *from, real tau, size_t n); /* target += tau (from - target) */
 
-    /* optional */
-    void (*forward_act)(struct backend *, const struct forward_pass *, const struct act_pass *,
-                        int passes); /* both in one go, tile by tile */
+    /* optional: both in one go, tile by tile */
+    void (*forward_act)(struct backend *, const struct forward_pass *, const struct act_pass *, int passes);
 
-    /* optional, devices: calls between record_begin and record_end are remembered (and made, by record_end) and can be made again at once.
-     */
+    /* optional, devices: calls between record_begin and record_end are remembered (and made, by record_end) and can be repeated at once. */
     void (*record_begin)(struct backend *);
     struct recording *(*record_end)(struct backend *);
     void (*replay)(struct backend *, struct recording *);
@@ -399,8 +397,8 @@ struct backend {
 
     /* optional, devices: host arrays that copies to and from the device are fast with, and copies that the host need not wait for. `mark`
      * remembers how far the calls have come, `wait` lets the host wait for that: everything downloaded before is there then. Once it has
-     * waited, `mark_seconds` is the time from where the device came to the slot's mark_begin, with all calls before it done, to the mark.
-     */
+     * waited, `mark_seconds` is the time from the slot's mark_begin, where the device has come to it with all calls before done, to its
+     * mark. */
     void *(*host_alloc)(struct backend *, const char *what, size_t bytes); /* zeroed */
     void (*host_free)(struct backend *, void *);
     void (*upload_later)(struct backend *, void *to, const void *from, size_t bytes); /* `from` stays as it is until a later wait */

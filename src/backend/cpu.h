@@ -49,9 +49,7 @@ struct cpu_kernels {
 const struct cpu_kernels *cpu_kernels_of(int level);
 
 extern const struct cpu_kernels cpu_kernels_baseline;
-#if defined(__x86_64__)
-extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avx512;
-#endif
+extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avx512; /* not with BASELINE_ONLY (Makefile) */
 
 /* Units of the batch at the moment. */
 static inline int batch_units(const struct batch *batch)

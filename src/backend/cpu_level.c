@@ -6,7 +6,7 @@
 
 const struct cpu_kernels *cpu_kernels_of(int level)
 {
-#if defined(__x86_64__)
+#ifndef BASELINE_ONLY
     if (level == CPU_AVX512) return &cpu_kernels_avx512;
     if (level == CPU_AVX2) return &cpu_kernels_avx2;
 #endif
@@ -16,7 +16,7 @@ const struct cpu_kernels *cpu_kernels_of(int level)
 
 int cpu_level_detect(void)
 {
-#if defined(__x86_64__)
+#ifndef BASELINE_ONLY
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return CPU_BASELINE;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&

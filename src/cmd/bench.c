@@ -62,7 +62,7 @@ static double flops_of(const struct policies *policies, const struct config *c)
     double sum = 0;
     for (int g = 0; g < policies->groups; g++) {
         const struct policy *policy = policies->group[g];
-        const struct network *net[2] = {&policy->actor, &policy->critic};
+        const struct network *net[2] = {&policy->net[ROLE_ACTOR], &policy->net[ROLE_CRITIC]};
         const double rows[2] = {policy->sizes.agents, policy->value_agents};
         for (int i = 0; i < 2; i++) {
             double first, all = multiply_adds(net[i], &first);

@@ -41,8 +41,8 @@ static double bytes_of(const struct policies *policies, const struct config *c)
     double floats = 0;
     for (int g = 0; g < policies->groups; g++) {
         const struct policy *policy = policies->group[g];
-        const double actor = (double)policy->sizes.agents * policy->actor.inputs,
-                     critic = (double)policy->state_rows * policy->critic.inputs;
+        const double actor = (double)policy->sizes.agents * policy->net[ROLE_ACTOR].inputs,
+                     critic = (double)policy->state_rows * policy->net[ROLE_CRITIC].inputs;
         floats += (actor + critic) * (3 + (double)c->ppo_epochs); /* written, packed (read and written), read in every epoch */
         floats += 8.0 * policy->sizes.agents * (1 + (double)c->ppo_epochs);
     }

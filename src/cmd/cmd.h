@@ -48,8 +48,7 @@ const struct command *command_named(const char *name); /* NULL where there is no
 /* The command of args->command, with operands and options that it takes. EXIT_USAGE with the nearest name where there is none. */
 int command_find(const struct command **command, const struct arguments *args, struct error *err);
 
-/* All fill *err with what may have been meant and return EXIT_USAGE: args->command is no command; an operand too few, too many (unknown.c).
- */
+/* unknown.c. All fill *err with what may have been meant and return EXIT_USAGE: args->command is no command; an operand too few or many. */
 int unknown_command(const struct arguments *args, struct error *err);
 int missing_operand(const struct command *command, const struct arguments *args, struct error *err);
 int unknown_operand(const struct command *command, const struct arguments *args, struct error *err);

@@ -211,8 +211,7 @@ static const struct comm_ops comm_mpi_ops = {
     .window_close = mpi_window_close,
 };
 
-/* "Open MPI v4.1.4, package: …" → "Open MPI 4.1.4"; "MPICH Version:\t4.0.2\n…" → "MPICH 4.0.2"; others keep the start of their first line.
- */
+/* "Open MPI v4.1.4, package: …" → "Open MPI 4.1.4"; "MPICH Version:\t4.0.2\n…" → "MPICH 4.0.2"; others keep the start of a line. */
 void comm_mpi_library(char *name, size_t size)
 {
     char text[MPI_MAX_LIBRARY_VERSION_STRING] = "", version[64];

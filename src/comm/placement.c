@@ -17,9 +17,9 @@ struct mask {
 };
 /* What a rank tells rank 0 of itself. */
 struct claim {
-    struct mask cpus,
-        cores;   /* affinity; of the hardware threads of one core only the first: a second one adds next to nothing to dense arithmetic */
-    int allowed; /* CPUs of the host that this job may use */
+    struct mask cpus;  /* affinity */
+    struct mask cores; /* the same, of the hardware threads of one core only the first: a second adds next to nothing to dense arithmetic */
+    int allowed;       /* CPUs of the host that this job may use */
     char host[64];
 };
 /* What it is told: how many ranks of its host may run on its cores, its part of them, and how many CPUs of the host no rank may run on. */

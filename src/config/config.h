@@ -101,8 +101,8 @@ struct config_env {
     const char *(*named_preset)(const char *name);                                /* preset=NAME: ini text; NULL where there is none */
     const char *(*named_preset_at)(int i);                                        /* their names, NULL behind the last */
 };
-typedef int config_find_env(struct config_env *env, const char *name,
-                            struct error *err); /* EXIT_USAGE with the nearest name where there is none */
+/* EXIT_USAGE with the nearest name where there is none. */
+typedef int config_find_env(struct config_env *env, const char *name, struct error *err);
 
 void config_defaults(struct config *config);
 /* One assignment by name or alias. EXIT_USAGE with the nearest key named, the range, or the choices. `where` completes the message: "on the
@@ -159,8 +159,7 @@ int config_find(const char *key);    /* index by "section.name" or alias; -1 */
 bool config_is_explicit(int origin); /* given by a variant, preset=, --config or the command line */
 const char *config_env_option(const struct config *config, const char *name); /* NULL where it isn't set */
 
-/* Loadable ini with comments, as `config.ini` of a run. Refuses a value that would not read back identically, before anything is written.
- */
+/* Loadable ini with comments, as `config.ini` of a run. Before anything is written, values that would not read back alike are refused. */
 int config_write(const struct config *config, FILE *out, struct error *err);
 /* Who wrote that text: config_write, unchanged since; version 0.1 of it, which left no checksum, perhaps edited; or a person. */
 enum config_author { AUTHOR_RUN, AUTHOR_OLD_RUN, AUTHOR_PERSON };

@@ -60,7 +60,8 @@ struct account_clock {
     uint32_t finished; /* blocks of the present step that are through: the last one moves the clock on */
 };
 
-/* Goes into kernels by value; its arrays are the device's. */
+/* Goes into kernels by value; its arrays are the device's. Kernels of plugins are compiled with it, so another layout (of struct slice_strides,
+ * too) is another MAPPO_ENV_ABI. */
 struct account {
     int32_t envs, groups, infos, time_limit, horizon; /* horizon: T */
     int32_t agents[MAPPO_MAX_GROUPS];

@@ -1,4 +1,5 @@
-/* lane_env.h: an environment written for one copy (env/rules.h) becomes a batch with a descriptor, in the file that includes this:
+/* lane_env.h: an environment written for one copy (env/rules.h) becomes a batch with a descriptor, in the file that includes this. "lane" in
+ * these names is a copy of the environment in its batch, with the arrays of a step that begin at it.
  *
  *     LANE_ENV(suite_name, NAME, GROUPS, (HOOKS), .id = "suite/name", .summary = …, .source = …, .version = 1, .option = options)
  *
@@ -47,7 +48,7 @@
 /* Copies lie in one block, `stride` bytes apart; behind the last is room for one that is being read back. A copy is plain data that
  * contains its generator, begins at a multiple of 8 bytes, and is its own snapshot. */
 struct lane_env {
-    unsigned char *states; /* [envs + 1][stride] */
+    unsigned char *copies; /* [envs + 1][stride] each a struct NAME */
     size_t stride;
     int32_t envs;
     int usual; /* the rules are the usual ones */
@@ -55,9 +56,9 @@ struct lane_env {
     struct description description;
 };
 
-MAPPO_FN void *lane_state(const struct lane_env *env, const int32_t e)
+MAPPO_FN void *lane_copy(const struct lane_env *env, const int32_t e)
 {
-    return env->states + (size_t)e * env->stride;
+    return env->copies + (size_t)e * env->stride;
 }
 
 /* Fills *error for an environment as a whole and returns -1; lane_refuse_copy: for copy e of the batch. */
@@ -87,7 +88,7 @@ static inline int lane_refuse_copy(struct mappo_env_error *error, int32_t e, con
 static inline void lane_env_destroy(struct lane_env *env)
 {
     if (!env) return;
-    free(env->states);
+    free(env->copies);
     description_free(&env->description);
     free(env);
 }
@@ -104,24 +105,24 @@ static inline int lane_env_create(struct lane_env *env, const struct mappo_env_c
     env->description.spec.snapshot_bytes = bytes;
     env->stride = (bytes + 7) & ~(size_t)7;
     env->envs = config->envs;
-    env->states = (unsigned char *)calloc((size_t)config->envs + 1, env->stride);
-    if (!env->states) return lane_refuse(error, "out of memory for %d environments of %zu bytes", config->envs, env->stride);
+    env->copies = (unsigned char *)calloc((size_t)config->envs + 1, env->stride);
+    if (!env->copies) return lane_refuse(error, "out of memory for %d environments of %zu bytes", config->envs, env->stride);
     slice_strides_of(&env->strides, &env->description.spec);
     for (int32_t e = 0; e < config->envs; e++)
-        philox_start((struct philox *)((char *)lane_state(env, e) + rng), config->seed, config->stream, config->first_env + (uint32_t)e);
+        philox_start((struct philox *)((char *)lane_copy(env, e) + rng), config->seed, config->stream, config->first_env + (uint32_t)e);
     return 0;
 }
 
 static inline int lane_env_snapshot(const struct lane_env *env, int32_t e, void *bytes)
 {
-    memcpy(bytes, lane_state(env, e), env->description.spec.snapshot_bytes);
+    memcpy(bytes, lane_copy(env, e), env->description.spec.snapshot_bytes);
     return 0;
 }
 
 /* A generator that is read back must be the one of this copy, or a damaged file would quietly change what is drawn. */
-static inline int lane_check_generator(const struct philox *saved, const struct philox *now, int32_t e, struct mappo_env_error *error)
+static inline int lane_check_generator(const struct philox *saved, const struct philox *own, int32_t e, struct mappo_env_error *error)
 {
-    if (saved->used > 4 || saved->seed != now->seed || saved->index != now->index || saved->stream != now->stream)
+    if (saved->used > 4 || saved->seed != own->seed || saved->index != own->index || saved->stream != own->stream)
         return lane_refuse_copy(error, e,
                                 "the snapshot's generator is not this environment's (seed, stream or index): the file is damaged, or rng "
                                 "was overwritten: reset() and step() must leave it alone (no memset of the whole state)");
@@ -131,27 +132,33 @@ static inline int lane_check_generator(const struct philox *saved, const struct 
 /* What is read back goes behind the last copy first. */
 static inline int lane_env_read(struct lane_env *env, int32_t e, const void *bytes, size_t rng, struct mappo_env_error *error)
 {
-    const struct philox *now = (const struct philox *)((const char *)lane_state(env, e) + rng);
-    const struct philox *saved = (const struct philox *)((const char *)lane_state(env, env->envs) + rng);
-    memcpy(lane_state(env, env->envs), bytes, env->description.spec.snapshot_bytes);
-    return lane_check_generator(saved, now, e, error);
+    const struct philox *own = (const struct philox *)((const char *)lane_copy(env, e) + rng);
+    const struct philox *saved = (const struct philox *)((const char *)lane_copy(env, env->envs) + rng);
+    memcpy(lane_copy(env, env->envs), bytes, env->description.spec.snapshot_bytes);
+    return lane_check_generator(saved, own, e, error);
 }
 
 static inline int lane_env_take(struct lane_env *env, int32_t e, int sound, struct mappo_env_error *error)
 {
     if (!sound) return lane_refuse_copy(error, e, "the snapshot holds a state that cannot be");
-    memcpy(lane_state(env, e), lane_state(env, env->envs), env->stride);
+    memcpy(lane_copy(env, e), lane_copy(env, env->envs), env->stride);
     return 0;
 }
 
 static inline int lane_env_device(struct lane_env *env, const void *rules, size_t rules_bytes, struct mappo_device *out)
 {
-    out->states = env->states;
+    out->copies = env->copies;
     out->stride = env->stride;
     out->rules = rules;
     out->rules_bytes = rules_bytes;
     out->strides = &env->strides;
     return 0;
+}
+
+/* Before copy e is reset. The place behind the only copy keeps how its episode ended, for drawing: several would need a place each. */
+static inline void lane_keep_ended(const struct lane_env *env, int32_t e)
+{
+    if (env->envs == 1) memcpy(lane_copy(env, 1), lane_copy(env, e), env->stride);
 }
 
 /* Arrays of a player's actions that begin at copy e. */
@@ -185,10 +192,10 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
     const struct mappo_group_io *from = &lane->group[g];
     memset(to, 0, sizeof *to);
     to->groups = lane->groups;
-    to->group[g].obs = from->obs ? from->obs + (size_t)agent * (size_t)(by->obs / by->agents) : NULL;
-    to->group[g].state = from->state ? from->state + (size_t)agent * (size_t)(by->state / by->agents) : NULL;
-    to->group[g].active = from->active ? from->active + agent : NULL;
-    to->group[g].act_mask = from->act_mask ? from->act_mask + (size_t)agent * (size_t)(by->act_mask / by->agents) : NULL;
+#define SLICE(name, element, written, needs, width, of, sound, what)                                                                       \
+    if (written == SLICE_OBSERVATION && from->name) to->group[g].name = from->name + (size_t)agent * (size_t)((width) / by->agents);
+    GROUP_SLICES(SLICE)
+#undef SLICE
 }
 
 /* ---- hooks --------------------------------------------------------------------------------------------------- */
@@ -231,9 +238,9 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
 #define LANE_CALL_observe_agent(NAME)
 #define LANE_CALL_usual(NAME)
 #define LANE_CALL_bytes(NAME)
-#define LANE_CALL_sound(NAME)
+#define LANE_CALL_sound(NAME)  .called.restore = #NAME "_sound()",
 #define LANE_CALL_script(NAME) .script = NAME##_env_script,
-#define LANE_CALL_draw(NAME)   .draw = NAME##_env_draw,
+#define LANE_CALL_draw(NAME)   .draw = NAME##_env_draw, .draw_ended = NAME##_env_draw_ended,
 #define LANE_CALL_check(NAME)
 #define LANE_CALL_on_host(NAME)
 
@@ -245,8 +252,15 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
 #define LANE_EXPORT extern
 #endif
 
+/* What a line says must be true of its types. */
+#define LANE_BOUNDS(NAME, GROUPS)                                                                                                          \
+    static_assert((int)(GROUPS) >= 1 && (int)(GROUPS) <= (int)MAPPO_MAX_GROUPS, #NAME ": 1 to MAPPO_MAX_GROUPS groups");                   \
+    static_assert(__alignof__(struct NAME) <= 8, "struct " #NAME ": copies begin at multiples of 8 bytes");                                \
+    static_assert(sizeof(((struct NAME *)0)->rng) == sizeof(struct philox), "struct " #NAME ": rng is its struct philox")
+
 #define LANE_LOOPS(NAME, GROUPS, HOOKS)                                                                                                    \
     static_assert(0 LANE_EACH(LANE_SEES, NAME, HOOKS) > 0, #NAME " needs the word observe or observe_agent");                              \
+    LANE_BOUNDS(NAME, GROUPS);                                                                                                             \
     struct NAME##_env {                                                                                                                    \
         struct lane_env base;                                                                                                              \
         struct NAME##_rules rules;                                                                                                         \
@@ -297,15 +311,16 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
             struct mappo_env_io lane;                                                                                                      \
             slices_at(&lane, io, &env->strides, GROUPS, e);                                                                                \
-            NAME##_reset((struct NAME *)lane_state(env, e), rules);                                                                        \
-            NAME##_env_observe_all((const struct NAME *)lane_state(env, e), rules, &env->strides, &lane);                                  \
+            lane_keep_ended(env, e);                                                                                                       \
+            NAME##_reset((struct NAME *)lane_copy(env, e), rules);                                                                         \
+            NAME##_env_observe_all((const struct NAME *)lane_copy(env, e), rules, &env->strides, &lane);                                   \
         }                                                                                                                                  \
     }                                                                                                                                      \
     static inline void NAME##_env_step_range(const struct lane_env *env, const struct NAME##_rules *rules, int32_t lo, int32_t hi,         \
                                              const struct mappo_env_io *io)                                                                \
     {                                                                                                                                      \
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
-            struct NAME *w = (struct NAME *)lane_state(env, e);                                                                            \
+            struct NAME *w = (struct NAME *)lane_copy(env, e);                                                                             \
             struct mappo_env_io lane, last;                                                                                                \
             slices_at(&lane, io, &env->strides, GROUPS, e);                                                                                \
             const int end = NAME##_step(w, rules, &lane);                                                                                  \
@@ -313,6 +328,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
             if (end) {                                                                                                                     \
                 slices_final(&last, &lane, GROUPS);                                                                                        \
                 NAME##_env_observe_all(w, rules, &env->strides, &last);                                                                    \
+                lane_keep_ended(env, e);                                                                                                   \
                 NAME##_reset(w, rules);                                                                                                    \
             }                                                                                                                              \
             NAME##_env_observe_all(w, rules, &env->strides, &lane);                                                                        \
@@ -384,7 +400,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
             struct mappo_env_io lane;                                                                                                      \
             slices_at(&lane, io, &env->base.strides, GROUPS, e);                                                                           \
-            NAME##_env_observe_all((const struct NAME *)lane_state(&env->base, e), &env->rules, &env->base.strides, &lane);                \
+            NAME##_env_observe_all((const struct NAME *)lane_copy(&env->base, e), &env->rules, &env->base.strides, &lane);                 \
         }                                                                                                                                  \
         return 0;                                                                                                                          \
     }                                                                                                                                      \
@@ -395,7 +411,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
     static int NAME##_env_restore(void *self, int32_t e, const void *bytes, struct mappo_env_error *error)                                 \
     {                                                                                                                                      \
         struct NAME##_env *env = (struct NAME##_env *)self;                                                                                \
-        const struct NAME *saved = (const struct NAME *)lane_state(&env->base, env->base.envs);                                            \
+        const struct NAME *saved = (const struct NAME *)lane_copy(&env->base, env->base.envs);                                             \
         if (lane_env_read(&env->base, e, bytes, offsetof(struct NAME, rng), error)) return -1;                                             \
         return lane_env_take(&env->base, e, !NAME##_env_hooks.sound || NAME##_env_hooks.sound(saved, &env->rules), error);                 \
     }                                                                                                                                      \
@@ -407,14 +423,21 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
             int32_t *copy_int[MAPPO_MAX_GROUPS];                                                                                           \
             float *copy_real[MAPPO_MAX_GROUPS];                                                                                            \
             lane_actions_at(&env->base, e, act_int, act_real, copy_int, copy_real);                                                        \
-            NAME##_env_hooks.script((const struct NAME *)lane_state(&env->base, e), &env->rules, copy_int, copy_real);                     \
+            NAME##_env_hooks.script((const struct NAME *)lane_copy(&env->base, e), &env->rules, copy_int, copy_real);                      \
         }                                                                                                                                  \
         return 0;                                                                                                                          \
     }                                                                                                                                      \
     static __attribute__((unused)) int NAME##_env_draw(const void *self, int32_t e, const struct mappo_canvas *canvas)                     \
     {                                                                                                                                      \
         const struct NAME##_env *env = (const struct NAME##_env *)self;                                                                    \
-        NAME##_env_hooks.draw((const struct NAME *)lane_state(&env->base, e), &env->rules, canvas);                                        \
+        NAME##_env_hooks.draw((const struct NAME *)lane_copy(&env->base, e), &env->rules, canvas);                                         \
+        return 0;                                                                                                                          \
+    }                                                                                                                                      \
+    static __attribute__((unused)) int NAME##_env_draw_ended(const void *self, const struct mappo_canvas *canvas)                          \
+    {                                                                                                                                      \
+        const struct NAME##_env *env = (const struct NAME##_env *)self;                                                                    \
+        if (env->base.envs != 1) return -1;                                                                                                \
+        NAME##_env_hooks.draw((const struct NAME *)lane_copy(&env->base, 1), &env->rules, canvas);                                         \
         return 0;                                                                                                                          \
     }                                                                                                                                      \
     static int NAME##_env_device(void *self, struct mappo_device *out)                                                                     \
@@ -424,8 +447,18 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         return lane_env_device(&env->base, &env->rules, sizeof env->rules, out);                                                           \
     }
 
+/* In the program a file defines what envs/envs.def makes of its name, and the linker would only say that this is missing. */
+#ifdef MAPPO_BUILT_IN
+#define LANE_BUILT_IN(DESCRIPTOR)                                                                                                          \
+    static_assert(!__builtin_strcmp(DESCRIPTOR, MAPPO_BUILT_IN),                                                                           \
+                  "this file is built in: its last line is LANE_ENV(" MAPPO_BUILT_IN ", ...); LANE_PLUGIN(...) is for a plugin");
+#else
+#define LANE_BUILT_IN(DESCRIPTOR)
+#endif
+
 /* cuda/lane_kernels.h has others of these two. */
 #define LANE_ENV(DESCRIPTOR, NAME, GROUPS, HOOKS, ...)                                                                                     \
+    LANE_BUILT_IN(#DESCRIPTOR)                                                                                                             \
     LANE_LOOPS(NAME, GROUPS, HOOKS)                                                                                                        \
     LANE_CALLS(NAME, GROUPS)                                                                                                               \
     LANE_EXPORT const struct mappo_env DESCRIPTOR;                                                                                         \
@@ -439,7 +472,10 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
                                          .snapshot = NAME##_env_snapshot,                                                                  \
                                          .restore = NAME##_env_restore,                                                                    \
                                          .observe = NAME##_env_observe,                                                                    \
-                                         LANE_EACH(LANE_CALL, NAME, HOOKS).device = NAME##_env_device}
+                                         LANE_EACH(LANE_CALL, NAME, HOOKS).device = NAME##_env_device,                                     \
+                                         .called.create = #NAME "_configure() or " #NAME "_describe()",                                    \
+                                         .called.spec = #NAME "_describe()",                                                               \
+                                         .called.state = "struct " #NAME}
 
 #define LANE_PLUGIN(NAME, GROUPS, HOOKS, ...)                                                                                              \
     LANE_EXPORT const uint32_t mappo_env_abi;                                                                                              \

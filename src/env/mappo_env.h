@@ -41,6 +41,9 @@
  * step in which all wait is a step. Without MAPPO_HAS_ACTIVE or MAPPO_HAS_MASK the host fills those arrays with ones and the environment
  * leaves them alone.
  *
+ * ORDER. `create`, then `spec`. The first call for each environment is `reset`, or `restore`, which no reset follows: it goes on where the
+ * snapshot was taken. Then all others may come, in any order; `destroy` may come at any time.
+ *
  * RANGES. `reset`, `step`, `observe` and `script` work on environments [lo, hi). Disjoint ranges may run at the same time on different
  * threads, so an environment shares no mutable state between copies and has no globals. All other calls come one at a time.
  *
@@ -118,8 +121,7 @@ struct mappo_group {
 
 struct mappo_info { /* a named number per environment and step, averaged into a metric of that name */
     const char *name, *unit, *help;
-    int32_t at_end; /* 0: averaged over all steps; 1: a value of the episode so far, averaged where episodes end. Written at every step; NaN
-                       = none */
+    int32_t at_end; /* 0: averaged over all steps; 1: a value of the episode so far, averaged where episodes end. NaN at a step: none */
 };
 
 struct mappo_env_spec {
@@ -204,7 +206,7 @@ struct mappo_canvas {
 
 /* How an instance runs on a CUDA device: its copies and its rules are plain data (no pointers), which the host moves there and back;
  * snapshots are always made from the host's copies. The functions work on all E copies with the results of reset, observe and step in
- * float; `states` and the arrays of io are device memory then. They enqueue kernels on `stream` (a cudaStream_t), wait for nothing and
+ * float; `copies` and the arrays of io are device memory then. They enqueue kernels on `stream` (a cudaStream_t), wait for nothing and
  * return 0 or a cudaError_t. What they are given may be captured into a graph and run again: nothing may change but what is in device
  * memory. In `step` reward, ep_end and info are always there. cuda/lane_kernels.h makes all of this from an environment's rules. */
 struct account;       /* env/account.h: what a step does for each copy after its own work; device memory, too */
@@ -212,14 +214,14 @@ struct slice_strides; /* env/slices.h */
 struct mappo_device;
 struct mappo_kernels {
     uint32_t struct_size;
-    int (*reset)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream);
-    int (*observe)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream);
-    int (*step)(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, const struct account *account,
+    int (*reset)(const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io, void *stream);
+    int (*observe)(const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io, void *stream);
+    int (*step)(const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io, const struct account *account,
                 void *stream);
 };
 struct mappo_device {
     uint32_t struct_size;  /* set by the host */
-    unsigned char *states; /* [E][stride] the host's copies */
+    unsigned char *copies; /* [E][stride] the host's copies */
     size_t stride;
     const void *rules; /* constants of the instance, whatever its kernels know them as */
     size_t rules_bytes;
@@ -253,23 +255,34 @@ struct mappo_env {
     int (*create)(const struct mappo_env_config *config, void **self, struct mappo_env_error *error);
     void (*destroy)(void *self);
     const struct mappo_env_spec *(*spec)(const void *self); /* lives as long as self */
-    int (*reset)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io,
-                 struct mappo_env_error *error); /* obs, state, active, act_mask */
+    /* obs, state, active, act_mask */
+    int (*reset)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error);
     int (*step)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error);
 
-    /* optional */
+    /* optional: where spec->snapshot_bytes is not 0, snapshot, restore and observe are there */
     int (*snapshot)(const void *self, int32_t env, void *bytes); /* spec->snapshot_bytes plain bytes, padding zeroed */
     int (*restore)(void *self, int32_t env, const void *bytes, struct mappo_env_error *error); /* checks what it reads */
-    int (*observe)(void *self, int32_t lo, int32_t hi,
-                   const struct mappo_env_io *io); /* obs, state, active, act_mask of the present state, unchanged */
-    int (*script)(void *self, int32_t lo, int32_t hi, int32_t *const act_int[],
-                  float *const act_real[]); /* a scripted player: actions of each group */
+    /* obs, state, active, act_mask of the present state, which stays as it is */
+    int (*observe)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io);
+    /* A scripted player, which changes nothing: actions of each group, [E][A][Ki] and [E][A][Kr] (NULL where there are none), that spaces
+     * and masks allow, for agents that act. */
+    int (*script)(void *self, int32_t lo, int32_t hi, int32_t *const act_int[], float *const act_real[]);
     int (*draw)(const void *self, int32_t env, const struct mappo_canvas *canvas);
 
     /* optional: 0 where this instance can run on a device, and how (it must not outlive self); else non-zero, and it stays on the host.
      * out->kernels may be left NULL: the host then takes those that were made for this descriptor, a plugin's data symbol
      * `const struct mappo_kernels mappo_env_plugin_kernels`, a built-in environment's NAME_kernels. */
     int (*device)(void *self, struct mappo_device *out);
+
+    /* optional, of an instance with one environment: how its episode that ended last looked then. draw() shows the new one's beginning. */
+    int (*draw_ended)(const void *self, const struct mappo_canvas *canvas);
+
+    /* optional: what the author of these functions wrote where others stand here, for messages; NULL = they are the author's own.
+     * lane_env.h names what it makes them of: "meeting_configure() or meeting_describe()". */
+    struct {
+        const char *create, *spec, *restore;
+        const char *state; /* what holds all that a copy is: "struct meeting" */
+    } called;
 };
 
 #ifdef __cplusplus

@@ -150,20 +150,32 @@ static void fill_ones(const struct vecenv *v, int32_t lo, int32_t hi, const stru
     }
 }
 
-static void copy_lane(float *to, const float *from, int32_t e, int32_t stride)
+static void copy_slice(void *to, const void *from, int32_t e, size_t bytes)
 {
-    if (to && from) memcpy(to + (size_t)e * (size_t)stride, from + (size_t)e * (size_t)stride, (size_t)stride * sizeof *to);
+    if (to && from) memcpy((char *)to + (size_t)e * bytes, (const char *)from + (size_t)e * bytes, bytes);
+}
+
+/* What environment e shows becomes what was seen last. */
+static void copy_finals(const struct vecenv *v, int32_t e, const struct mappo_env_io *io)
+{
+#define SLICE(name, element, written, needs, width, of, sound, what)                                                                       \
+    if (written == SLICE_FINAL) copy_slice((element *)(uintptr_t)from->name, from->of, e, (size_t)(width) * sizeof(element));
+    for (int g = 0; g < v->spec.groups; g++) {
+        const struct slice_group_strides *by = &v->strides.group[g];
+        const struct mappo_group_io *from = &io->group[g];
+        GROUP_SLICES(SLICE)
+    }
+    const struct slice_strides *by = &v->strides;
+    const struct mappo_env_io *from = io;
+    ENV_SLICES(SLICE)
+#undef SLICE
 }
 
 /* Ends the episode of environment e from outside: what it sees now becomes its final observation, and it starts anew. */
 static int truncate_episode(const struct env_host *h, int32_t e, const struct mappo_env_io *io, struct mappo_env_error *error)
 {
     const struct vecenv *v = h->v;
-    for (int g = 0; g < v->spec.groups; g++) {
-        copy_lane(io->group[g].final_obs, io->group[g].obs, e, v->strides.group[g].obs);
-        copy_lane(io->group[g].final_state, io->group[g].state, e, v->strides.group[g].state);
-    }
-    copy_lane(io->final_state, io->state, e, v->strides.state);
+    copy_finals(v, e, io);
     io->ep_end[e] = MAPPO_TRUNCATED;
     return call_reset(v->env, h->instance, e, e + 1, io, error) ? EXIT_ENVIRONMENT : 0;
 }
@@ -375,7 +387,7 @@ static int host_script(void *self, int32_t *const act_int[], float *const act_re
 static int host_draw(void *self, int32_t e, const struct mappo_canvas *canvas, struct error *err)
 {
     const struct env_host *h = self;
-    if (call_draw(h->v->env, h->instance, e, canvas))
+    if (e < 0 ? call_draw_ended(h->v->env, h->instance, canvas) : call_draw(h->v->env, h->instance, e, canvas))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": drawing failed", h->v->env->id);
     return 0;
 }

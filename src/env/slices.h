@@ -1,5 +1,5 @@
 /* slices.h: the arrays of a step, listed once. Whoever keeps, moves, checks or compares what goes in and out of an environment loops over
- * these lines; an array more is a member of mappo_env.h and a line here.
+ * these lines; an array more is a member of mappo_env.h and a line here (and another MAPPO_ENV_ABI).
  *
  * A slice is an array at one time: E environments, each with `width` numbers. */
 #ifndef MAPPO_ENV_SLICES_H

@@ -32,9 +32,9 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
     const int rows = own ? 1 : agents;
     actor->batch[i] = (struct batch){backend_copy(backend, "units of passes", unit, (size_t)envs * sizeof *unit), envs, rows, NULL};
     free(unit);
-    actor->packed[i] = backend->packed_rows_create(backend, &policy->actor, envs * rows);
-    const size_t outputs = (size_t)envs * (size_t)rows * (size_t)policy->actor.outputs;
-    actor->forward[i] = (struct forward_pass){.net = &policy->actor,
+    actor->packed[i] = backend->packed_rows_create(backend, &policy->net[ROLE_ACTOR], envs * rows);
+    const size_t outputs = (size_t)envs * (size_t)rows * (size_t)policy->net[ROLE_ACTOR].outputs;
+    actor->forward[i] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
                                               .parameters = policy_actor(policy, policy->parameters, set),
                                               .packed = actor->packed[i],
                                               .out = backend->alloc(backend, "outputs of policies", outputs * sizeof(real))};
@@ -183,8 +183,8 @@ void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64
             act->act_real = slice.act_real;
             act->log_prob = slice.log_prob;
         }
-        backend->pack(backend, &policy->actor, policy_inputs(policy, ROLE_ACTOR), actor->packed + from, slice.obs, actor->batch + from,
-                      count);
+        backend->pack(backend, &policy->net[ROLE_ACTOR], policy_inputs(policy, ROLE_ACTOR), actor->packed + from, slice.obs,
+                      actor->batch + from, count);
         if (!all) infer(actor, from, count);
     }
     if (shard == ACTOR_ALL) infer(actor, 0, actor->passes);

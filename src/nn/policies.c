@@ -174,7 +174,8 @@ void policies_fields(struct policies *policies, struct field_list *list)
     for (int g = 0; g < policies->groups; g++) {
         struct policy *policy = policies->group[g];
         const struct policy_arrays *host = &policy->host;
-        const int sets = policy->sets[ROLE_ACTOR] > policy->sets[ROLE_CRITIC] ? policy->sets[ROLE_ACTOR] : policy->sets[ROLE_CRITIC];
+        int sets = 0;
+        for (int role = 0; role < POLICY_ROLES; role++) sets = policy->sets[role] > sets ? policy->sets[role] : sets;
         for (int set = 0; set < sets; set++) { /* in this order in the file */
             for (int role = 0; role < POLICY_ROLES; role++) add_network(list, "policy", policy, role, set, host->parameters, "", "");
             for (int role = 0; role < POLICY_ROLES; role++) {

@@ -29,24 +29,30 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .feature_norm = config->feature_norm,
                                  .layer_norm = config->layer_norm};
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
-    network_build(&policy->actor, &net);
+    network_build(&policy->net[ROLE_ACTOR], &net);
     net.inputs = policy->state_size;
     net.heads = 1;
     net.head_rows[0] = 1;
     net.extra = 0;
-    network_build(&policy->critic, &net);
-    policy->size =
-        (size_t)policy->sets[ROLE_ACTOR] * policy->actor.parameters + (size_t)policy->sets[ROLE_CRITIC] * policy->critic.parameters;
+    network_build(&policy->net[ROLE_CRITIC], &net);
+    for (int role = 0; role < POLICY_ROLES; role++) policy->size += (size_t)policy->sets[role] * policy->net[role].parameters;
+}
+
+/* Every network of a run has a number of its own, by which its initial parameters are drawn. Actors and critics share the first, so that
+ * further roles, two by two behind all groups', leave theirs as they are. */
+static uint32_t number_of(uint32_t group, int role, int set)
+{
+    enum { TOGETHER = 2 };
+    const uint32_t groups = (uint32_t)(role / TOGETHER) * MAPPO_MAX_GROUPS + group;
+    return (groups * POLICY_MAX_SETS + (uint32_t)set) * TOGETHER + (uint32_t)(role % TOGETHER);
 }
 
 static void initialise(struct policy *policy, const struct policy_config *config)
 {
     const int level = policy->backend->level, threads = policy->backend->threads;
-    /* Every network of a run has its own index: a group has room for POLICY_MAX_SETS sets of POLICY_ROLES each. */
-    const uint32_t first = config->index * POLICY_MAX_SETS * POLICY_ROLES;
     for (int role = 0; role < POLICY_ROLES; role++)
         for (int s = 0; s < policy->sets[role]; s++) {
-            struct network_init init = {config->seed, first + (uint32_t)(s * POLICY_ROLES + role), 1, 0, level, threads};
+            struct network_init init = {config->seed, number_of(config->index, role, s), 1, 0, level, threads};
             if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.extra_value = config->log_std;
             network_initialise(policy_network(policy, role), policy_network_at(policy, policy->host.parameters, role, s), &init);
         }

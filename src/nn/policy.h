@@ -1,7 +1,7 @@
 /* The networks of one group of agents: for each role (actor, critic) one network layout and as many sets of parameters as the role has: one
  * that all agents share, or one of each agent. All in one block, with Adam's moments beside it:
  *
- *   parameters, m, v   actors [sets of the actor][Pa], then critics [sets of the critic][Pc]
+ *   parameters, m, v   actors [sets of the actor][Pa], then critics [sets of the critic][Pc]: role after role
  *   norm               [sets of the critic]
  *   running            statistics of what the networks see and of rewards (norm.obs, norm.reward), of all sets together
  *
@@ -15,7 +15,7 @@
 #include "nn/critic_input.h"
 #include "nn/network.h"
 
-enum policy_role { ROLE_ACTOR, ROLE_CRITIC, POLICY_ROLES };
+enum policy_role { ROLE_ACTOR, ROLE_CRITIC, POLICY_ROLES }; /* another one stands behind these, or old runs' initial networks change */
 
 /* Running statistics of a group: of its agents' observations; of what its critic sees where that is something else; of discounted returns. */
 enum policy_running { RUNNING_OBS, RUNNING_STATE, RUNNING_REWARD, POLICY_RUNNING };
@@ -47,7 +47,7 @@ struct policy {
     char name[64]; /* the group's name: the part of the path in a checkpoint */
     struct group_sizes sizes;
     struct distribution dist;
-    struct network actor, critic;
+    struct network net[POLICY_ROLES];
     int sets[POLICY_ROLES]; /* 1: all agents share it; else A */
     int critic_input;
     bool concatenate;         /* as in struct critic_view */
@@ -75,13 +75,13 @@ void policy_push(struct policy *policy);
 
 static inline const struct network *policy_network(const struct policy *p, int role)
 {
-    return role == ROLE_ACTOR ? &p->actor : &p->critic;
+    return &p->net[role];
 }
 /* Where the network of a set lies in a block of the policy. */
 static inline real *policy_network_at(const struct policy *p, real *block, int role, int set)
 {
-    const size_t first = role == ROLE_ACTOR ? 0 : (size_t)p->sets[ROLE_ACTOR] * p->actor.parameters;
-    return block + first + (size_t)set * policy_network(p, role)->parameters;
+    for (int before = 0; before < role; before++) block += (size_t)p->sets[before] * p->net[before].parameters;
+    return block + (size_t)set * p->net[role].parameters;
 }
 static inline real *policy_actor(const struct policy *p, real *block, int set)
 {
@@ -100,7 +100,7 @@ static inline const struct running *policy_inputs(const struct policy *p, int ro
 /* log_std [Kr] of a set; NULL where it is no parameter. */
 static inline const real *policy_log_std(const struct policy *p, int set)
 {
-    return p->actor.at.extra < 0 ? NULL : policy_actor(p, p->parameters, set) + p->actor.at.extra;
+    return p->net[ROLE_ACTOR].at.extra < 0 ? NULL : policy_actor(p, p->parameters, set) + p->net[ROLE_ACTOR].at.extra;
 }
 /* The step of a set's network, of whose optimiser the caller knows: `optimizer`, `step`, `fault` and where in an update it is. */
 static inline struct optimizer_pass policy_step(const struct policy *p, int role, int set, const real *gradient,

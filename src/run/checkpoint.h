@@ -69,8 +69,7 @@ int checkpoint_list(const char *folder, struct checkpoint_name **list);
 struct checkpoint_name checkpoint_name(int64_t env_steps);
 /* Whether both are checkpoints of the same content, by their headers: size, SHA-256 and steps. */
 bool checkpoint_alike(const char *a, const char *b);
-/* Where another content stands under the name of a checkpoint that is about to be written (a person's copy), it is set aside with a message.
- */
+/* Where another content has the name of a checkpoint that is about to be written (a person's copy), it is set aside with a message. */
 int checkpoint_make_room(const char *path, int64_t env_steps, struct error *err);
 
 /* docs/checkpoint-format.md, from what a default run saves. Collective, printed by rank 0; an exit code, errors are reported. */

@@ -34,8 +34,7 @@ int folder_check(const char *path, bool aside, struct error *err);
 void folder_prune(const struct folder *folder, int keep, int64_t best);
 /* Takes a damaged checkpoint out of the way of loading and pruning: renamed to damaged-<name>, never removed. */
 void folder_reject(const struct folder *folder, const char *name);
-/* Makes `link` (latest.h5, best.h5) a symbolic link to `target` in the folder. What a person put there instead is set aside with a message.
- * */
+/* Makes `link` (latest.h5, best.h5) a symbolic link to `target` in the folder. A person's file in its place is set aside with a message. */
 int folder_point(const struct folder *folder, const char *link, const char *target, struct error *err);
 
 #endif

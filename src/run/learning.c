@@ -88,7 +88,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->adam_schedule == SCHEDULE_CONSTANT && c->adam_schedule_steps ? "learning rates are constant (adam.schedule)" : NULL;
     case KEY_critic_state:
     case KEY_critic_agent_id:
-        return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of ippo sees the agent's own observation" : NULL;
+        return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of this algorithm sees the agent's own observation" : NULL;
     case KEY_norm_beta:
         return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
     case KEY_policy_log_std:
@@ -209,8 +209,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     struct algorithm_context context = context_of(l, config, comm);
     int code = open_planner(l, config, comm, err);
     if (code) return code;
-    const int stages = context.local_shards > 1 ? context.local_shards : l->envs.count > 1 ? 2 : 1;
-    if ((code = open_environments(l, config, stages, err))) return code;
+    if ((code = open_environments(l, config, collect_stages(l->envs.count, context.local_shards), err))) return code;
     context.env = l->env;
     context.where = collect_where(l);
     context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;

@@ -112,11 +112,11 @@ int metrics_open(struct metrics *m, const char *folder, int64_t offset, int64_t 
     if (code) return code;
     m->buffer = ARENA_NEW(m->arena, char, METRICS_BUFFER);
     setvbuf(m->file, m->buffer, _IOFBF, METRICS_BUFFER);
-    struct stat now;
-    if (fstat(fileno(m->file), &now)) return error_set(err, EXIT_USAGE, "%s: can't be read: %s", m->path, strerror(errno));
-    if (now.st_size < (off_t)offset || !ends_behind(m->file, offset, update)) {
+    struct stat found;
+    if (fstat(fileno(m->file), &found)) return error_set(err, EXIT_USAGE, "%s: can't be read: %s", m->path, strerror(errno));
+    if (found.st_size < (off_t)offset || !ends_behind(m->file, offset, update)) {
         warn("%s is not as it was when the checkpoint was saved: lines may be missing", m->path);
-        offset = lines_up_to(m->file, (int64_t)now.st_size, update);
+        offset = lines_up_to(m->file, (int64_t)found.st_size, update);
     }
     if (ftruncate(fileno(m->file), (off_t)offset))
         return error_set(err, EXIT_USAGE, "%s: can't be cut back to %lld bytes: %s", m->path, (long long)offset, strerror(errno));
@@ -133,10 +133,10 @@ static void say_cut(const struct metrics *m)
 /* Lines that somebody took out of the file: it goes on behind what is left. */
 static void look_at_size(struct metrics *m)
 {
-    struct stat now;
-    if (fstat(fileno(m->file), &now) || now.st_size >= m->whole) return;
+    struct stat found;
+    if (fstat(fileno(m->file), &found) || found.st_size >= m->whole) return;
     say_cut(m);
-    m->whole = (off_t)lines_up_to(m->file, (int64_t)now.st_size, INT64_MAX);
+    m->whole = (off_t)lines_up_to(m->file, (int64_t)found.st_size, INT64_MAX);
     if (ftruncate(fileno(m->file), m->whole)) warn("%s: can't be cut back to whole lines: %s", m->path, strerror(errno));
     fseek(m->file, 0, SEEK_END);
 }

@@ -18,8 +18,7 @@ struct metrics_config {
 
 struct metrics *metrics_create(const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm);
 /* Rank 0: opens <folder>/metrics.jsonl and, where a run is continued, cuts it back to `offset` bytes, behind the line of update `update`:
- * what follows belongs to updates that will be made again. Where that line does not end there (somebody changed the file) it is looked for.
- */
+ * what follows belongs to updates that will be made again. Where that line does not end there (the file was changed) it is looked for. */
 int metrics_open(struct metrics *metrics, const char *folder, int64_t offset, int64_t update, struct error *err);
 /* Where the folder is now, which somebody has moved; NULL: it is gone, and what has the file's name there is left alone. */
 void metrics_place(struct metrics *metrics, const char *folder);

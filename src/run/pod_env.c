@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "algo/collect.h"
 #include "base/event.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
@@ -99,12 +100,10 @@ static int open_window(struct pod_env *p, struct error *err)
 
 /* ---- this rank's parts --------------------------------------------------------------------------------------------------------------- */
 
-/* As algo/collect.c cuts; elsewhere cut, the parts would fit the stages less well, and all would work the same. */
 static struct comm_part stage_part(const struct pod_env *p, int stage)
 {
-    const int64_t envs = p->batch.envs.count;
-    const int lo = (int)(envs * stage / p->stages), hi = (int)(envs * (stage + 1) / p->stages);
-    return (struct comm_part){lo, hi - lo};
+    const int lo = collect_stage_first(p->batch.envs.count, p->stages, stage);
+    return (struct comm_part){lo, collect_stage_first(p->batch.envs.count, p->stages, stage + 1) - lo};
 }
 
 static int open_parts(struct pod_env *p, const struct config *config, struct error *err)
@@ -466,11 +465,12 @@ int pod_serve(struct pod *pod, const struct config *config, const struct placeme
         code = plan.code;
         if (!plan.opens) break;
         plan.batch.threads = placement->threads;
-        if (open_here(&p, pod, config, &plan, &err)) continue; /* the leader failed with the same error and prints it */
+        watchdog_phase("opening environments");
         watchdog_start(config->comm_watchdog_seconds);
-        crew_attend(placement->may_spin ? placement->threads : 1, serve_commands, &(struct serving){p, stop, &told});
+        const bool open = open_here(&p, pod, config, &plan, &err) == 0; /* else the leader failed with the same error and prints it */
+        if (open) crew_attend(placement->may_spin ? placement->threads : 1, serve_commands, &(struct serving){p, stop, &told});
         watchdog_stop();
-        close_here(p);
+        if (open) close_here(p);
     }
     stop_close(stop);
     return code;

@@ -1,8 +1,7 @@
 /* The environments of a pod (comm/pod.h): every rank of it steps a part, and on the leader they look like one vecenv.
  *
  * Everything that passes between them lies in the pod's window: commands, answers, ended episodes, snapshots, and the slices that the
- * environments write. The stages of collecting (algo/collect.h) are cut among all ranks one by one, so that each has work in every stage.
- * */
+ * environments write. The stages of collecting (algo/collect.h) are cut among all ranks one by one, so that each has work in every stage. */
 #ifndef MAPPO_RUN_POD_ENV_H
 #define MAPPO_RUN_POD_ENV_H
 

@@ -281,7 +281,7 @@ static void advise_feature_norm(const struct trainer *t)
     const struct policies *policies = t->learning.policies;
     for (int g = 0; g < policies->groups; g++) {
         const struct policy *policy = policies->group[g];
-        if (!policy->actor.feature_norm || config_follows_reference(t->config) || policy->sizes.obs > FEW) continue;
+        if (!policy_network(policy, ROLE_ACTOR)->feature_norm || config_follows_reference(t->config) || policy->sizes.obs > FEW) continue;
         progress_say(t->progress,
                      "advice: policy.feature_norm=on leaves little of the %d number%s that group \"%s\" observes, and such tasks have been "
                      "seen not to be learned with it: policy.feature_norm=off in a new run (docs/env-abi.md)",
@@ -428,7 +428,10 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
         goto done;
     }
     if ((code = check_ranks(t->config, t->comm, err))) goto done;
+    watchdog_phase("opening environments and learner");
+    watchdog_start(t->config->comm_watchdog_seconds); /* of all ranks */
     if ((code = open_learning(t, err))) goto done;
+    watchdog_phase("opening the run");
     if ((code = agree_on(t, "the environment", vecenv_hash(t->learning.env), err))) goto done;
     count_agents(t);
     const struct metrics_config metrics = {.window = (int)t->config->metrics_window,
@@ -462,7 +465,6 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     warn_of_rate_0(t);
     say_what_runs(t, continued);
     watchdog_phase("starting the environments");
-    watchdog_start(t->config->comm_watchdog_seconds); /* of all ranks */
     code = comm_vote(t->comm, t->learning.algorithm->ops->begin(t->learning.algorithm, continued && t->env_bytes, err), err);
 done:
     checkpoint_close(file);

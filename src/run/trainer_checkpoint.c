@@ -30,11 +30,12 @@ static void list_standing(struct field_list *list, struct standing *s)
     field_add(list, "/counters/seconds", FIELD_DOUBLE, &s->seconds, "s", "time spent training, all legs", 0);
 }
 
-static void *env_memory(int64_t envs, size_t bytes)
+/* For one field that is per environment. */
+static void *env_memory(const char *what, int64_t envs, size_t bytes)
 {
     void *memory = calloc((size_t)envs * bytes + 1, 1);
     if (!memory)
-        die(EXIT_USAGE, "not enough memory for snapshots of %lld environments, of %zu bytes each; lower rollout.envs", (long long)envs,
+        die(EXIT_USAGE, "not enough memory to save %s of %lld environments, of %zu bytes each; lower rollout.envs", what, (long long)envs,
             bytes);
     return memory;
 }
@@ -58,7 +59,7 @@ static void list_environments(struct trainer *t)
         0);
     t->env_bytes = vecenv_snapshot_bytes(env);
     if (!t->env_bytes) return;
-    t->snapshots = env_memory(t->learning.envs.count, t->env_bytes);
+    t->snapshots = env_memory("snapshots", t->learning.envs.count, t->env_bytes);
     field_add(&t->fields, "/environments/state", FIELD_BYTES, t->snapshots, "1",
               "a snapshot of every environment and its wrappers, by global index", 2, (int64_t)t->learning.envs.count,
               (int64_t)t->env_bytes)
@@ -74,8 +75,10 @@ void trainer_list_fields(struct trainer *t)
     if (t->comm->rank) return;
     t->gathered = calloc((size_t)t->fields.count, sizeof *t->gathered);
     CHECK(t->gathered, "out of memory listing what is saved");
-    for (int i = 0; i < t->fields.count; i++)
-        if (t->fields.field[i].per_env) t->gathered[i] = env_memory(t->config->rollout_envs, per_env_bytes(&t->fields.field[i]));
+    for (int i = 0; i < t->fields.count; i++) {
+        const struct field *field = &t->fields.field[i];
+        if (field->per_env) t->gathered[i] = env_memory(field->name, t->config->rollout_envs, per_env_bytes(field));
+    }
 }
 
 /* What a file holds. */

@@ -39,7 +39,7 @@ struct trainer {
     struct progress *progress;   /* rank 0 */
     FILE *log;                   /* rank 0: log.txt */
     char path[CONFIG_TEXT + 64]; /* the run's folder */
-    double followed;             /* rank 0: clock when it was last looked whether that is where it was */
+    double followed;             /* rank 0: clock when the folder was last looked for under that path */
     char newest[32];             /* rank 0: name of the checkpoint that is continued */
     char log_path[CONFIG_TEXT + 80];
     int agents; /* of one environment, all groups */
@@ -59,7 +59,7 @@ struct trainer {
     struct metric metric[128];                  /* of the last outcome */
     bool evaluation_due; /* of the last update: a reason to stop came first, and it is made before anything else … */
     char *due_line;      /* rank 0: … as the update's line waits for it (malloc) */
-    double since;        /* clock: what is recorded next was begun, or what came before it was known */
+    double since;        /* clock when the oldest update that is not recorded was begun, or the one before it was recorded */
 
     double began;                      /* clock at the start of this leg */
     double seconds_before;             /* spent by earlier legs */

@@ -30,6 +30,11 @@ touch "$tree/src/base/text.h"
 check "a_changed_header_compiles_what_includes_it" 1 "$(compiled)"
 check "other_flags_compile_again" 2 "$(compiled CFLAGS=-DX)"
 check "the_same_flags_do_not" 0 "$(compiled CFLAGS=-DX)"
+stamps() { cat "$tree"/build/members "$tree"/build/obj/flags | cksum; }
+before=$(stamps)
+tree_make -s help >/dev/null
+tree_make -s -n aarch64 ARM_CC=nosuch >/dev/null 2>&1
+check "goals_that_need_no_libraries_leave_stamps_as_they_are" "$before" "$(stamps)"
 mkdir -p "$tree/src/comm" && printf '#ifdef HAVE_MPI\n#endif\nint one;\n' >"$tree/src/comm/one.c"
 other() { compiled CFLAGS=-DX MPI=0 BUILD=build/other OBJ=build/obj build/other/obj/src/comm/one.o; }
 check "a_build_without_mpi_compiles_only_what_knows_of_it" "1 0 0" "$(other) $(other) $(compiled CFLAGS=-DX)"

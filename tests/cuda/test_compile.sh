@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Device code compiles, without warnings, for every architecture that `make` builds for. The fused kernels, which hold a whole network in
 # registers and shared memory, spill nothing on those they were laid out for. Code for 10.0 and later is made from the text of 8.0: of it, the
-# files are compiled in which instructions stand that no other text has, and an environment. Needs no GPU, and minutes only where device code
-# has changed.
+# files are compiled in which instructions stand that no other text has, and an environment. Kernels of every environment, and those that
+# docs/env-abi.md makes of the template, write within their arrays. Needs no GPU, and minutes only where device code has changed.
 # slow
 # timeout: 1800
 set -u
@@ -16,6 +16,7 @@ if [ -z "$nvcc" ]; then
 fi
 unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES
 if [ "${CUDA_ARCH:-}" = tested ]; then cross=$build; else export NVCC=$nvcc MPI=0 CUDA=1; fi # scripts/test.sh has built the first already
+export CUDA_ENV_ARCH=${CUDA_ENV_ARCH:-90}
 mkdir -p "$cross"
 compile() { # FOLDER ARCHITECTURES GOALS...
     make -k -j"$(nproc 2>/dev/null || echo 2)" BUILD="$1" CUDA_ARCH="$2" "${@:3}" >"$1/compile.log" 2>&1
@@ -71,4 +72,30 @@ for arch in 80 90; do
         spills "$arch" | sed 's/^/# /'
     fi
 done
+
+# ---- what environments' kernels write to; the Makefile leaves their PTX as text in the object (CUDA_ENV_ARCH) --------------------------------
+writes_within() { # NAME FILE
+    local found kernels
+    found=$("${PYTHON:-python3}" tests/cuda/ptx_stores.py "$2" 2>&1)
+    kernels=$(head -1 <<<"$found")
+    if [ "$(wc -l <<<"$found")" = 1 ] && [ "$kernels" -gt 0 ] 2>/dev/null; then
+        echo "ok - kernels_of_$1_write_within_their_arrays ($kernels kernels)"
+    else
+        failed=1
+        echo "not ok - kernels_of_$1_write_within_their_arrays: $kernels kernels found; of these"
+        tail -n +2 <<<"$found" | sed 's/^/# /' | head -20
+    fi
+}
+for file in envs/*/*.cu; do writes_within "$(basename "$file" .cu)" "$cross/obj/$file.o"; done
+work=$(mktemp -d --suffix=.mappo-compile) || exit 1
+trap 'rm -rf "$work"' EXIT
+cp envs/template/meeting.c "$work"
+sed -n '/^```cuda$/,/^```$/p' docs/env-abi.md | sed '/^```/d' >"$work/meeting.cu"
+if "$nvcc" -std=c++17 -O3 -ptx -Isrc -I. -fmad=false -o "$work/meeting.ptx" "$work/meeting.cu" >"$work/log" 2>&1; then
+    echo "ok - kernels_of_the_template_compile"
+else
+    failed=1
+    echo "not ok - kernels_of_the_template_compile: $(grep -m3 error "$work/log")"
+fi
+writes_within the_template "$work/meeting.ptx"
 exit $failed

@@ -306,7 +306,7 @@ static void a_number_that_is_none_stops_before_the_optimiser(void **state)
     run(&f, &spread, 2);
     struct policy *policy = f.learning.policies->group[0];
     policy_pull(policy);
-    policy_critic(policy, policy->host.parameters, 0)[policy->critic.at.weight[1] + 5] = (real)NAN;
+    policy_critic(policy, policy->host.parameters, 0)[policy->net[ROLE_CRITIC].at.weight[1] + 5] = (real)NAN;
     policy_push(policy);
     const int64_t updates = policy->updates;
     const uint64_t before = policies_hash(f.learning.policies);

@@ -3,7 +3,6 @@
 #   tests/cuda/test_sanitizer.sh [TOOL ...]      memcheck, racecheck, initcheck; each may take MAPPO_SANITIZER_SECONDS (550)
 # slow
 # timeout: 1800
-# alone
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 program=${EMULATED:-${BUILD:-build}/emulated}/tests/test_backend_cuda

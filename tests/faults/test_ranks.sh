@@ -1,5 +1,6 @@
 #!/bin/bash
 # Runs on several ranks that are told to stop, lose a rank, or hang: all processes end, and the same command continues.
+# waits
 # slow
 # timeout: 240
 source "$(dirname "$0")/../mpi/train.sh"

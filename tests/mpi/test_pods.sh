@@ -1,5 +1,6 @@
 #!/bin/bash
 # Pods: ranks that step environments for another one. The same bits as without, whatever the pods; and what happens when a member fails.
+# waits
 # slow
 # timeout: 300
 source "$(dirname "$0")/train.sh"

@@ -27,8 +27,8 @@ struct naive {
 static inline void naive_open(struct naive *n)
 {
     for (int g = 0; g < n->rollout->groups; g++) {
-        n->actor_packed[g] = n->backend->packed_rows_create(n->backend, &n->policy[g]->actor, 1);
-        n->critic_packed[g] = n->backend->packed_rows_create(n->backend, &n->policy[g]->critic, 1);
+        n->actor_packed[g] = n->backend->packed_rows_create(n->backend, &n->policy[g]->net[ROLE_ACTOR], 1);
+        n->critic_packed[g] = n->backend->packed_rows_create(n->backend, &n->policy[g]->net[ROLE_CRITIC], 1);
     }
 }
 
@@ -94,8 +94,8 @@ static inline struct naive_row naive_policy_row(struct naive *n, int g, int u, i
     const int set = policy_set(policy, ROLE_ACTOR, a);
     real z[64];
     double log_prob, entropy;
-    naive_forward(n, &policy->actor, policy_actor(policy, policy->parameters, set), n->actor_packed[g], io->obs + row * (size_t)sizes->obs,
-                  z);
+    naive_forward(n, &policy->net[ROLE_ACTOR], policy_actor(policy, policy->parameters, set), n->actor_packed[g],
+                  io->obs + row * (size_t)sizes->obs, z);
     naive_heads(&policy->dist, z, policy_log_std(policy, set), io->act_mask ? io->act_mask + row * (size_t)sizes->logits : NULL,
                 io->act_int ? io->act_int + row * (size_t)sizes->act_ints : NULL,
                 io->act_real ? io->act_real + row * (size_t)sizes->act_reals : NULL, &log_prob, &entropy);
@@ -116,8 +116,8 @@ static inline double naive_value_row(struct naive *n, int g, int u, int a, doubl
     const size_t agents = (size_t)policy->sizes.agents, row = (size_t)u * agents + (size_t)a;
     const size_t input = policy->state_rows > 1 ? row : (size_t)u, output = policy->value_agents > 1 ? row : (size_t)u;
     real out[1];
-    naive_forward(n, &policy->critic, policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)), n->critic_packed[g],
-                  n->rollout->inputs.group[g].current + input * (size_t)policy->state_size, out);
+    naive_forward(n, &policy->net[ROLE_CRITIC], policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)),
+                  n->critic_packed[g], n->rollout->inputs.group[g].current + input * (size_t)policy->state_size, out);
     const double v = (double)out[0], target = ((double)returns->ret[row] - mean) / deviation;
     const struct normalizer_scale *stored = &n->stored[g][policy_set(policy, ROLE_CRITIC, a)];
     double old = (double)returns->value[output];

@@ -154,8 +154,8 @@ static inline void parity_load_network(const struct parity_case *c, const char *
 
 static inline void parity_load_parameters(struct parity_case *c)
 {
-    parity_load_network(c, "actor", &c->policy.actor, policy_actor(&c->policy, c->policy.parameters, 0));
-    parity_load_network(c, "critic", &c->policy.critic, policy_critic(&c->policy, c->policy.parameters, 0));
+    parity_load_network(c, "actor", &c->policy.net[ROLE_ACTOR], policy_actor(&c->policy, c->policy.parameters, 0));
+    parity_load_network(c, "critic", &c->policy.net[ROLE_CRITIC], policy_critic(&c->policy, c->policy.parameters, 0));
     struct golden_array norm = golden_read(c->file, "/params_before/value_norm_before");
     if (norm.count == 3)
         c->policy.host.norm[0] = (struct normalizer){.mean = norm.data[0], .mean_squares = norm.data[1], .debias = norm.data[2]};
@@ -215,8 +215,8 @@ static inline void parity_against_networks(struct parity_case *c, const char *gr
                                            double actor_divisor, double critic_divisor, struct parity_bound bound)
 {
     struct parity_case of_critic = parity_of_critic(c);
-    parity_against_network(c, group, "actor", &c->policy.actor, actor, actor_divisor, bound);
-    parity_against_network(&of_critic, group, "critic", &c->policy.critic, critic, critic_divisor, bound);
+    parity_against_network(c, group, "actor", &c->policy.net[ROLE_ACTOR], actor, actor_divisor, bound);
+    parity_against_network(&of_critic, group, "critic", &c->policy.net[ROLE_CRITIC], critic, critic_divisor, bound);
 }
 
 static inline void parity_against_block(struct parity_case *c, const char *group, real *block, struct parity_bound bound)
@@ -247,13 +247,13 @@ static inline const int32_t *parity_permutation(void *user, int group, int shard
 static inline void parity_outputs(struct parity_case *c)
 {
     const struct mappo_group_io *io = &c->rollout->transitions->all.group[0];
-    const size_t rows = parity_rows(c), outputs = (size_t)c->policy.actor.outputs;
+    const size_t rows = parity_rows(c), outputs = (size_t)c->policy.net[ROLE_ACTOR].outputs;
     real *out = calloc(rows * outputs, sizeof *out);
-    struct packed_rows *packed = c->backend->packed_rows_create(c->backend, &c->policy.actor, (int)rows);
+    struct packed_rows *packed = c->backend->packed_rows_create(c->backend, &c->policy.net[ROLE_ACTOR], (int)rows);
     const struct batch batch = {NULL, (int)rows, 1, NULL};
     const struct forward_pass pass = {
-        .net = &c->policy.actor, .parameters = policy_actor(&c->policy, c->policy.parameters, 0), .packed = packed, .out = out};
-    c->backend->pack(c->backend, &c->policy.actor, NULL, &packed, io->obs, &batch, 1);
+        .net = &c->policy.net[ROLE_ACTOR], .parameters = policy_actor(&c->policy, c->policy.parameters, 0), .packed = packed, .out = out};
+    c->backend->pack(c->backend, &c->policy.net[ROLE_ACTOR], NULL, &packed, io->obs, &batch, 1);
     c->backend->forward(c->backend, &pass, 1);
     for (int h = 0; h < c->policy.dist.heads; h++) {
         const struct head *head = &c->policy.dist.head[h];
@@ -284,13 +284,13 @@ static inline void parity_distribution(struct parity_case *c)
     const struct mappo_group_io *io = &c->rollout->transitions->all.group[0];
     const size_t rows = parity_rows(c);
     double *log_prob = calloc(3 * rows, sizeof *log_prob), *ratio = log_prob + rows, *entropy = ratio + rows;
-    real *gradient = calloc(c->policy.actor.parameters, sizeof *gradient), *advantage = calloc(rows, sizeof *advantage);
-    struct packed_rows *packed = c->backend->packed_rows_create(c->backend, &c->policy.actor, 1);
+    real *gradient = calloc(c->policy.net[ROLE_ACTOR].parameters, sizeof *gradient), *advantage = calloc(rows, sizeof *advantage);
+    struct packed_rows *packed = c->backend->packed_rows_create(c->backend, &c->policy.net[ROLE_ACTOR], 1);
     for (size_t r = 0; r < rows; r++) {
         const int32_t unit = (int32_t)r;
         real sum[PASS_SUMS];
         const struct train_pass pass = {.loss = LOSS_POLICY,
-                                        .net = &c->policy.actor,
+                                        .net = &c->policy.net[ROLE_ACTOR],
                                         .parameters = policy_actor(&c->policy, c->policy.parameters, 0),
                                         .packed = packed,
                                         .batch = {&unit, 1, 1, NULL},
@@ -303,7 +303,7 @@ static inline void parity_distribution(struct parity_case *c)
                                                    .advantage = advantage},
                                         .gradient = gradient,
                                         .sum = sum};
-        c->backend->pack(c->backend, &c->policy.actor, NULL, &packed, io->obs, &pass.batch, 1);
+        c->backend->pack(c->backend, &c->policy.net[ROLE_ACTOR], NULL, &packed, io->obs, &pass.batch, 1);
         c->backend->train(c->backend, &pass, 1);
         ratio[r] = (double)sum[SUM_RATIO];
         log_prob[r] = log(ratio[r]) + (double)c->rollout->log_prob[0][r];
@@ -359,9 +359,9 @@ static inline void parity_losses(struct parity_case *c)
 /* Variants have none. */
 static inline void parity_moments(struct parity_case *c, const char *group, real *block)
 {
-    parity_against_network(c, group, "actor", &c->policy.actor, policy_actor(&c->policy, block, 0), 1, BOUND_MOMENTS);
+    parity_against_network(c, group, "actor", &c->policy.net[ROLE_ACTOR], policy_actor(&c->policy, block, 0), 1, BOUND_MOMENTS);
     if (c->critic_variant[0]) return;
-    parity_against_network(c, group, "critic", &c->policy.critic, policy_critic(&c->policy, block, 0), 1, BOUND_MOMENTS);
+    parity_against_network(c, group, "critic", &c->policy.net[ROLE_CRITIC], policy_critic(&c->policy, block, 0), 1, BOUND_MOMENTS);
 }
 
 /* ---- the update ---------------------------------------------------------------------------------------------------------------------- */

@@ -245,7 +245,7 @@ static void stepped(void *user, const struct ppo_minibatch *m)
         if (actor) differentiate(f, m, &b, false);
         if (critic) differentiate(f, m, &b, true);
         if (m->group == 0 && m->set[ROLE_CRITIC] == 0) {
-            for (size_t i = 0; i < f->policy[0].critic.parameters; i++)
+            for (size_t i = 0; i < f->policy[0].net[ROLE_CRITIC].parameters; i++)
                 f->critic_gradient[i] = (double)m->critic_gradient[i] / m->critic_divisor;
             f->first_value_loss = m->metrics.value_loss;
         }
@@ -433,7 +433,8 @@ static void compare_critics(const struct arrangement *a, const struct arrangemen
         ppo_update(f[k].ppo, 0);
         assert_int_equal(ppo_outcome(f[k].ppo, metrics, &err), 0);
     }
-    for (size_t i = 0; i < f[0].policy[0].critic.parameters; i++) off = fmax(off, fabs(f[0].critic_gradient[i] - f[1].critic_gradient[i]));
+    for (size_t i = 0; i < f[0].policy[0].net[ROLE_CRITIC].parameters; i++)
+        off = fmax(off, fabs(f[0].critic_gradient[i] - f[1].critic_gradient[i]));
     off = fmax(off, fabs(f[0].first_value_loss - f[1].first_value_loss));
     assert_true(f[0].first_value_loss > 0);
     if (off > 1e-12) print_message("%s against %s: off by %.3g\n", a->name, b->name, off);

@@ -1,9 +1,9 @@
 /* Kernels of which one is missing. */
 #include "plugin_with_nonsense.c"
 
-static int on_device(const struct mappo_device *device, void *states, int32_t envs, const struct mappo_env_io *io, void *stream)
+static int on_device(const struct mappo_device *device, void *copies, int32_t envs, const struct mappo_env_io *io, void *stream)
 {
-    (void)device, (void)states, (void)envs, (void)io, (void)stream;
+    (void)device, (void)copies, (void)envs, (void)io, (void)stream;
     return 1;
 }
 

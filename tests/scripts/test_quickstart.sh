@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # The two first commands of the README, as far as a machine that is already set up can show: quickstart.sh in short, and what setup.sh says
 # where it may not install; every script answers --help and mistakes at once.
-# Its make may link the program anew, which no other test may be starting then:
-# alone
 # slow
 # timeout: 300
 set -u

@@ -48,22 +48,24 @@ tests/run.sh --quick >"$work/log" 2>&1
 check quick_leaves_out_what_is_slow_and_names_it "0 1 passed, 0 failed, 0 skipped 1" "$? $(tail -1 "$work/log") $(grep -c '^left out as slow: unit/test_long.sh$' "$work/log")"
 tests/run.sh -j 1 >"$work/log" 2>&1
 check without_it_all_run_and_the_slow_first "0 2 passed, 0 failed, 0 skipped yes" "$? $(tail -1 "$work/log") $(head -1 "$work/log" | grep -q test_long && echo yes)"
+program longest "# slow" "# timeout: 200" "echo 'ok - c'"
+tests/run.sh -j 1 >"$work/log" 2>&1
+check and_of_these_what_may_run_longest "test_longest.sh test_long.sh test_sample.sh" "$(sed -n 's,^ok .* unit/\(test_[a-z.]*\) .*,\1,p' "$work/log" | tr '\n' ' ' | sed 's/ $//')"
+rm -f tests/unit/test_longest.sh
 tests/run.sh --quick long >"$work/log" 2>&1
 check a_slow_test_is_not_quick_by_name "1 0 passed, 1 failed, 0 skipped" "$? $(tail -1 "$work/log")"
-# Each of these waits for the two others: three at once, of which one counts for none.
-for name in sample long waiter; do
-    program $name "$([ $name != waiter ] || echo '# waits')" "touch '$work/began-$name'" \
-        "for ((i = 0; i < 200; i++)); do [ \$(ls '$work' | grep -c '^began-') = 3 ] && echo 'ok - three' && exit; sleep 0.1; done; echo 'not ok - three'"
+# Each of these waits for the three others: four at once, of which two count for none.
+for name in sample long waiter sleeper; do
+    program $name "$([[ $name != *er ]] || echo '# waits')" "touch '$work/began-$name'" \
+        "for ((i = 0; i < 200; i++)); do [ \$(ls '$work' | grep -c '^began-') = 4 ] && echo 'ok - four' && exit; sleep 0.1; done; echo 'not ok - four'"
 done
 tests/run.sh >"$work/log" 2>&1
-check what_waits_runs_beside_two "0 3 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
+check two_that_wait_run_beside_two "0 4 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
+rm -f tests/unit/test_sleeper.sh
 single="[ -e '$work/one' ] && echo 'not ok - alone' || echo 'ok - alone'; touch '$work/one'; sleep 0.3; rm -f '$work/one'"
-program sample "$single" && program waiter "# waits" "$single" && program long "# alone" "$single"
+program sample "$single" && program waiter "# waits" "$single" && program long "$single"
 tests/run.sh -j 1 >"$work/log" 2>&1
 check one_at_a_time_is_one "0 3 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
-for name in sample waiter long; do program $name "# waits" "$single"; done
-tests/run.sh -j 3 >"$work/log" 2>&1
-check one_that_waits_at_a_time "0 3 passed, 0 failed, 0 skipped" "$? $(tail -1 "$work/log")"
 rm -f tests/unit/test_waiter.sh tests/unit/test_long.sh
 
 # ---- programs of tests/cuda: the newer of the plain one and the one with sanitizers, where the device is emulated ----

@@ -16,7 +16,8 @@ cluster_start() {
     PATH=$PATH:/usr/sbin
     cluster_folder=$(mktemp -d --suffix=.mappo-slurm) || return 1
     chmod 755 "$cluster_folder"
-    port=$((20000 + RANDOM % 10000))
+    # 400 ports that no other test has, for as long as its daemons live.
+    until port=$((20000 + RANDOM % 25 * 400)) && exec {cluster_lock}>"${TMPDIR:-/tmp}/mappo-slurm-$port.lock" && flock -n "$cluster_lock"; do sleep 0.1; done
     if [ "${1:-1}" = 2 ]; then
         nodes="node1 node2" gpus="GresTypes=gpu" selected=CR_Core_Memory
         node="NodeName=node[1-2] Port=[$((port + 1))-$((port + 2))] CPUs=4 RealMemory=4000 Gres=gpu:2 Features=fast,big"

@@ -155,14 +155,14 @@ static void expected_state(const struct fixture *f, const struct replay *r, int 
 static real value_of(struct fixture *f, int g, int a, const float *x)
 {
     struct policy *policy = &f->policy[g];
-    struct packed_rows *packed = f->backend->packed_rows_create(f->backend, &policy->critic, 1);
+    struct packed_rows *packed = f->backend->packed_rows_create(f->backend, &policy->net[ROLE_CRITIC], 1);
     const struct batch batch = {NULL, 1, 1, NULL};
     real out;
-    const struct forward_pass pass = {.net = &policy->critic,
+    const struct forward_pass pass = {.net = &policy->net[ROLE_CRITIC],
                                       .parameters = policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)),
                                       .packed = packed,
                                       .out = &out};
-    f->backend->pack(f->backend, &policy->critic, NULL, &packed, x, &batch, 1);
+    f->backend->pack(f->backend, &policy->net[ROLE_CRITIC], NULL, &packed, x, &batch, 1);
     f->backend->forward(f->backend, &pass, 1);
     f->backend->packed_rows_destroy(f->backend, packed);
     return out;

@@ -351,7 +351,7 @@ static void a_number_that_is_none_stops_before_the_optimiser(void **state)
     struct algorithm *a = f.algorithm;
     assert_int_equal(a->ops->collect(a, &err), 0);
     assert_int_equal(a->ops->finish(a, &err), 0);
-    policy->parameters[policy->actor.at.weight[1] + 5] = NAN;
+    policy->parameters[policy->net[ROLE_ACTOR].at.weight[1] + 5] = NAN;
     const size_t bytes = policy->size * sizeof(real);
     real *before = malloc(bytes);
     memcpy(before, policy->parameters, bytes);
@@ -364,8 +364,8 @@ static void a_number_that_is_none_stops_before_the_optimiser(void **state)
     assert_true(policy->updates == updates);
     /* A critic that overflows shows in the returns already. */
     memcpy(policy->parameters, before, bytes);
-    policy->parameters[policy->actor.at.weight[1] + 5] = 0;
-    policy_critic(policy, policy->parameters, 0)[policy->critic.at.head_bias] = INFINITY;
+    policy->parameters[policy->net[ROLE_ACTOR].at.weight[1] + 5] = 0;
+    policy_critic(policy, policy->parameters, 0)[policy->net[ROLE_CRITIC].at.head_bias] = INFINITY;
     assert_int_equal(a->ops->finish(a, &err), 0);
     assert_int_equal(a->ops->update(a, &err), 0);
     assert_int_equal(a->ops->outcome(a, &err), EXIT_NUMERICAL);

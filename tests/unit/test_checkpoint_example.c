@@ -113,14 +113,14 @@ static int program_numbers(const struct example *l, int group, int set, const fl
 {
     const struct policy *policy = l->policies->group[group];
     struct backend *backend = l->backend;
-    struct packed_rows *packed = backend->packed_rows_create(backend, &policy->actor, 1);
+    struct packed_rows *packed = backend->packed_rows_create(backend, &policy->net[ROLE_ACTOR], 1);
     const struct batch batch = {NULL, 1, 1, NULL};
     real out[NUMBERS];
     int count = 0, gaussian = 0;
-    assert_true(policy->actor.outputs <= NUMBERS);
-    backend->pack(backend, &policy->actor, policy_inputs(policy, ROLE_ACTOR), &packed, obs, &batch, 1);
+    assert_true(policy->net[ROLE_ACTOR].outputs <= NUMBERS);
+    backend->pack(backend, &policy->net[ROLE_ACTOR], policy_inputs(policy, ROLE_ACTOR), &packed, obs, &batch, 1);
     const struct forward_pass pass = {
-        .net = &policy->actor, .parameters = policy_actor(policy, policy->parameters, set), .packed = packed, .out = out};
+        .net = &policy->net[ROLE_ACTOR], .parameters = policy_actor(policy, policy->parameters, set), .packed = packed, .out = out};
     backend->forward(backend, &pass, 1);
     backend->packed_rows_destroy(backend, packed);
     for (int h = 0; h < policy->dist.heads; h++) {
@@ -164,7 +164,7 @@ static void compare(const char *const *setting, int number, const char *group, c
     learner_open(&l, setting);
     spread_statistics(&l);
     learner_save(&l, checkpoint, older);
-    const int inputs = l.policies->group[number]->actor.inputs, set = agent ? atoi(agent) : 0;
+    const int inputs = l.policies->group[number]->net[ROLE_ACTOR].inputs, set = agent ? atoi(agent) : 0;
     for (int k = 0; k < 2; k++) {
         float obs[NUMBERS];
         double want[NUMBERS], got[NUMBERS] = {0}, largest = 0, more;

@@ -88,8 +88,8 @@ static void check_gains(int activation, double gain)
     const double rounding = 1e-6; /* of float32 weights: 64 products of numbers below 1 */
     assert_true(gram_error(p + net.at.weight[0], 64, 18, gain) < 4 * rounding);
     assert_true(gram_error(p + net.at.weight[1], 64, 64, gain) < 4 * rounding);
-    assert_true(gram_error(p + net.at.head_weight, 5, 64, 0.01) <
-                rounding); /* each head for itself: the two together would not be orthogonal */
+    /* Each head for itself: the two together would not be orthogonal. */
+    assert_true(gram_error(p + net.at.head_weight, 5, 64, 0.01) < rounding);
     assert_true(gram_error(p + net.at.head_weight + 5 * 64, 10, 64, 0.01) < rounding);
     assert_true(gram_error(p + net.at.head_weight, 15, 64, 0.01) > 1e-6);
     for (int i = 0; i < 64; i++) {
@@ -412,10 +412,10 @@ static void a_network_begins_the_same_however_others_are_shared(void **state)
     assert_int_equal(backend_open(&backend, &cpu, &err), 0);
     struct policies *apart = build_policies(backend, "false", "auto"), *mixed = build_policies(backend, "true", "false");
     const struct policy *a = apart->group[0], *m = mixed->group[0];
-    assert_memory_equal(policy_actor(a, a->parameters, 0), policy_actor(m, m->parameters, 0), a->actor.parameters * sizeof(real));
+    assert_memory_equal(policy_actor(a, a->parameters, 0), policy_actor(m, m->parameters, 0), a->net[ROLE_ACTOR].parameters * sizeof(real));
     for (int set = 0; set < 3; set++)
         assert_memory_equal(policy_critic(a, a->parameters, set), policy_critic(m, m->parameters, set),
-                            a->critic.parameters * sizeof(real));
+                            a->net[ROLE_CRITIC].parameters * sizeof(real));
     assert_true(policies_hash(apart) != policies_hash(mixed));
     policies_destroy(apart);
     policies_destroy(mixed);

@@ -30,6 +30,13 @@ MAPPO_FN int number_is_finite(double x)
     return x - x == 0;
 }
 
+/* What changes between two updates, written by the host before each. */
+struct update_numbers {
+    int64_t update; /* updates so far: position of what an update draws */
+    int64_t steps;  /* Adam steps so far */
+    double actor_rate, critic_rate;
+};
+
 struct optimizer_rules {  /* constants of a run */
     double max_grad_norm; /* 0 = off */
     double mean_weight;   /* 1 / (steps of an update) */

@@ -16,17 +16,10 @@
 
 /* Means over the update's minibatches (and over the sets where agents don't share parameters), of all ranks. */
 struct ppo_metrics {
-    double policy_loss, value_loss, entropy, approx_kl, clip_fraction,
-        ratio;                                /* losses without their coefficients and without the entropy bonus */
+    double policy_loss, value_loss; /* without their coefficients and without the entropy bonus */
+    double entropy, approx_kl, clip_fraction, ratio;
     double actor_grad_norm, critic_grad_norm; /* before clipping: the optimisers' (optimizer.h), from where the host takes them */
     double explained_variance, value_mean, value_deviation;
-};
-
-/* What changes between two updates, written by the host before each. */
-struct update_numbers {
-    int64_t update; /* updates so far: position of the permutations' random numbers */
-    int64_t steps;  /* Adam steps so far */
-    double actor_rate, critic_rate;
 };
 
 struct ppo_learner {
