@@ -52,11 +52,11 @@ static void cartpole_draw(const struct cartpole *w, const struct cartpole_rules 
     const double x = (double)w->position, track = CARTPOLE_TRACK;
     double end_x, end_y;
     (void)rules;
-    canvas->view(canvas->self, -2.6, -1.9, 2.6, 3.3);
+    canvas->view(canvas->self, -2.6, -2.1, 2.6, 3.1);
     canvas->line(canvas->self, -track, 0, track, 0, 0.03, 0x333333ffu);
     for (int side = -1; side <= 1; side += 2) canvas->line(canvas->self, side * track, -0.2, side * track, 0.2, 0.03, 0xd04040ffu);
     canvas->rectangle(canvas->self, x - 0.3, -0.18, x + 0.3, 0.18, 0x3366ccffu, 0x1a3366ffu);
-    classic_draw_rod(canvas, x, 0.1, (double)w->angle, 4 * CARTPOLE_LENGTH, 0.1, 0xca9865ffu, &end_x, &end_y);
+    classic_draw_rod(canvas, x, 0.1, (double)w->angle, 2 * CARTPOLE_LENGTH, 0.1, 0xca9865ffu, &end_x, &end_y);
     canvas->circle(canvas->self, x, 0.1, 0.07, 0x8184cbffu, 0x333366ffu);
 }
 

@@ -48,14 +48,14 @@ static double road(double x)
 void classic_draw_valley(const struct mappo_canvas *canvas, double x, double goal)
 {
     enum { PIECES = 60 };
-    const double wide = (CAR_RIGHT - CAR_LEFT) / PIECES, wheel = 0.045, length = 0.08;
-    const double slope = atan(1.35 * cos(3 * x)), dx = cos(slope), dy = sin(slope);
-    canvas->view(canvas->self, CAR_LEFT - 0.05, -0.95, CAR_RIGHT + 0.05, 0.95);
-    for (int k = 0; k < PIECES; k++) {
-        const double left = CAR_LEFT + k * wide;
-        const double ground[8] = {left, -0.95, left, road(left), left + wide, road(left + wide), left + wide, -0.95};
-        canvas->polygon(canvas->self, ground, 4, 0x8a9a5bffu, 0x8a9a5bffu);
+    const double wheel = 0.045, length = 0.08, slope = atan(1.35 * cos(3 * x)), dx = cos(slope), dy = sin(slope);
+    double ground[PIECES + 3][2] = {{CAR_LEFT, -0.95}, {CAR_RIGHT, -0.95}};
+    for (int k = 0; k <= PIECES; k++) {
+        ground[2 + k][0] = CAR_RIGHT + (CAR_LEFT - CAR_RIGHT) * k / PIECES;
+        ground[2 + k][1] = road(ground[2 + k][0]);
     }
+    canvas->view(canvas->self, CAR_LEFT - 0.05, -0.95, CAR_RIGHT + 0.05, 0.95);
+    canvas->polygon(canvas->self, ground[0], PIECES + 3, 0x8a9a5bffu, 0x5a663bffu);
     canvas->line(canvas->self, goal, road(goal), goal, road(goal) + 0.3, 0.015, 0x333333ffu);
     const double flag[6] = {goal, road(goal) + 0.3, goal, road(goal) + 0.2, goal - 0.14, road(goal) + 0.25};
     canvas->polygon(canvas->self, flag, 3, 0xd04040ffu, 0xd04040ffu);

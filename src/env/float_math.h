@@ -1,7 +1,7 @@
 /* exp, log1p, sin and cos in float for rules, with the same bits on every host and device: C libraries and CUDA's differ in the last one, and
  * stiff contacts make that a difference of a percent within an episode. Only sums, products, one division and bits, each rounded by itself:
  * rules are compiled without contraction to fused multiply-adds (-ffp-contract=off, nvcc: -fmad=false). Errors are below one unit in the
- * last place, whatever the argument; limits, signed zeros, infinities and NaN as C11 Annex F wants them. sin and cos: at most 0.502 units
+ * last place, whatever the argument; limits, signed zeros, infinities and NaN as C11 Annex F wants them. sin and cos: at most 0.5011 units
  * for angles up to 2^20 (166,000 turns), where a float has lost the angle itself, and NaN beyond. Polynomials of exp and log1p: Moshier,
  * Cephes 2.2, expf and logf. Host and device: the intersection of C11 and C++17. */
 #ifndef MAPPO_ENV_FLOAT_MATH_H

@@ -51,21 +51,22 @@ static void seeded_episodes_have_gymnasium_s_sums(void **state)
         const struct env_case c = {.environment = numbers[k].environment};
         const struct classic_task *task = classic_task_of(&c);
         union classic_copy w = {0};
-        double unit[CLASSIC_MOST], sum, episode_return = 0;
+        rule_real unit[CLASSIC_MOST];
+        double sum, episode_return = 0;
         struct pcg64 rng;
         int steps = 0, end = MAPPO_RUNNING;
         assert_non_null(task);
         pcg64_seed(&rng, 0);
-        for (int i = 0; i < task->draws; i++) unit[i] = pcg64_unit(&rng);
+        for (int i = 0; i < task->draws; i++) unit[i] = (rule_real)pcg64_unit(&rng);
         task->place(&w, task->rules, unit);
         sum = observe_and_add(task, &w, numbers[k].first);
         for (; steps < 100 && end == MAPPO_RUNNING; steps++) {
-            double reward = NAN;
+            rule_real reward = NAN;
             const int32_t act_int = numbers[k].choices ? 7 * steps % numbers[k].choices : 0;
             const float act_real = ((float)(5 * steps % 8) - 3.5f) / 4;
             struct rule_io io = {.group[0] = {.act_int = &act_int, .act_real = &act_real, .reward = &reward}};
             end = task->step(&w, task->rules, &io);
-            episode_return += reward;
+            episode_return += (double)reward;
             sum += observe_and_add(task, &w, NULL);
         }
         assert_int_equal(steps, numbers[k].steps);
