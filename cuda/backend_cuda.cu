@@ -68,10 +68,11 @@ static int batch_rows(const struct batch *batch)
     return batch->units * batch->rows;
 }
 
-static void pack(struct backend *backend, const struct network *net, struct packed_rows *const *packed, const float *x,
-                 const struct batch *batch, int passes)
+static void pack(struct backend *backend, const struct network *net, const struct running *inputs, struct packed_rows *const *packed,
+                 const float *x, const struct batch *batch, int passes)
 {
     struct cuda *cuda = cuda_of(backend);
+    CHECK(!inputs || inputs->width == net->inputs, "pack: statistics of %d inputs, a network of %d", inputs->width, net->inputs);
     for (int p = 0; p < passes; p++) {
         struct packed_rows *t = packed[p];
         CHECK(batch_rows(&batch[p]) <= t->max_rows, "pack: %d rows do not fit %d", batch_rows(&batch[p]), t->max_rows);
@@ -81,9 +82,9 @@ static void pack(struct backend *backend, const struct network *net, struct pack
         t->batch_rows = batch[p].rows;
         if (backend->planning || t->rows == 0) continue;
         if (t->fused)
-            fused_pack(cuda, net, t, x, &batch[p]);
+            fused_pack(cuda, net, inputs, t, x, &batch[p]);
         else
-            composed_pack(cuda, net, t, x, &batch[p]);
+            composed_pack(cuda, net, inputs, t, x, &batch[p]);
     }
 }
 
@@ -345,6 +346,9 @@ static void fill_table(struct backend *b)
     b->find_unequal = rollout_find_unequal;
     b->moments = rollout_moments;
     b->standardise = rollout_standardise;
+    b->discount = rollout_discount;
+    b->running_measure = rollout_running_measure;
+    b->running_take = rollout_running_take;
     b->select = rollout_select;
     b->ppo_start = learners_start;
     b->ppo_begin = learners_begin;

@@ -69,14 +69,16 @@ bool fused_fits(const struct cuda *cuda, const struct network *net);
 int fused_tile_rows(void);
 /* Of a training pass of so many rows: a function of them and of the network's shape alone. */
 int fused_chunks(const struct cuda *cuda, const struct network *net, int rows);
-void fused_pack(struct cuda *cuda, const struct network *net, struct packed_rows *packed, const float *x, const struct batch *batch);
+void fused_pack(struct cuda *cuda, const struct network *net, const struct running *inputs, struct packed_rows *packed, const float *x,
+                const struct batch *batch);
 void fused_forward(struct cuda *cuda, const struct forward_pass *pass, const struct act_pass *act /* NULL = forward only */, int passes);
 void fused_train(struct cuda *cuda, const struct train_pass *pass, int passes); /* to packed->chunk and packed->sums */
 
 /* mlp_composed.cu */
 void composed_reserve(struct cuda *cuda, const struct network *net, int rows); /* of work space: before anything is recorded */
 void composed_close(struct cuda *cuda);
-void composed_pack(struct cuda *cuda, const struct network *net, struct packed_rows *packed, const float *x, const struct batch *batch);
+void composed_pack(struct cuda *cuda, const struct network *net, const struct running *inputs, struct packed_rows *packed, const float *x,
+                   const struct batch *batch);
 void composed_forward(struct cuda *cuda, const struct forward_pass *pass);
 void composed_train(struct cuda *cuda, const struct train_pass *pass); /* one chunk */
 

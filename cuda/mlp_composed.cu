@@ -136,8 +136,16 @@ static __device__ float warp_sum(float x)
 
 /* ---- inputs -------------------------------------------------------------------------------------------------------------------------- */
 
-/* to [rows][inputs], a warp a row; normalised where the network has a feature norm. Rows that are not there are 0. */
-static __global__ void pack_kernel(const struct batch batch, const struct live_rows l, const float *x, float *to, int inputs, int normalise)
+/* Input j of a row, on the scale of running statistics where there are some. */
+static __device__ float pack_input(const float *x, int j, const float *scale, int inputs)
+{
+    return scale ? running_scaled(x[j], scale[j], scale[inputs + j]) : x[j];
+}
+
+/* to [rows][inputs], a warp a row; normalised where the network has a feature norm. Rows that are not there are 0. running: struct running's
+ * scale, or NULL. */
+static __global__ void pack_kernel(const struct batch batch, const struct live_rows l, const float *x, float *to, int inputs, int normalise,
+                                   const float *running)
 {
     const int in_warp = (int)threadIdx.x % 32, row = (int)(blockIdx.x * ROW_WARPS + threadIdx.x / 32);
     if (row >= l.rows) return;
@@ -150,20 +158,24 @@ static __global__ void pack_kernel(const struct batch batch, const struct live_r
     float scale = 1, shift = 0;
     if (normalise) {
         float sum = 0, squares = 0;
-        for (int j = in_warp; j < inputs; j += 32) sum += from[j];
+        for (int j = in_warp; j < inputs; j += 32) sum += pack_input(from, j, running, inputs);
         const float mean = warp_sum(sum) / (float)inputs;
-        for (int j = in_warp; j < inputs; j += 32) squares += (from[j] - mean) * (from[j] - mean);
+        for (int j = in_warp; j < inputs; j += 32) {
+            const float off = pack_input(from, j, running, inputs) - mean;
+            squares += off * off;
+        }
         const struct norm_row n = norm_of(mean, warp_sum(squares) / (float)inputs);
         scale = n.inverse;
         shift = n.offset;
     }
-    for (int j = in_warp; j < inputs; j += 32) to[j] = from[j] * scale + shift;
+    for (int j = in_warp; j < inputs; j += 32) to[j] = pack_input(from, j, running, inputs) * scale + shift;
 }
 
-void composed_pack(struct cuda *cuda, const struct network *net, struct packed_rows *packed, const float *x, const struct batch *batch)
+void composed_pack(struct cuda *cuda, const struct network *net, const struct running *inputs, struct packed_rows *packed, const float *x,
+                   const struct batch *batch)
 {
     LAUNCH(pack_kernel, cuda_blocks((size_t)packed->rows, ROW_WARPS), ROW_WARPS * 32, 0, cuda->stream, *batch,
-           live_of(packed, 0, packed->rows), x, packed->x, net->inputs, (int)net->feature_norm);
+           live_of(packed, 0, packed->rows), x, packed->x, net->inputs, (int)net->feature_norm, inputs ? inputs->scale : NULL);
     LAUNCHED("packing inputs");
 }
 

@@ -8,8 +8,9 @@
 
 struct fused_packing {
     struct batch batch;
-    const float *x; /* [N][inputs] */
-    float *to;      /* [tiles][inputs, padded][128] */
+    const float *x;     /* [N][inputs] */
+    float *to;          /* [tiles][inputs, padded][128] */
+    const float *scale; /* of running statistics [2 inputs]; NULL = none */
     int inputs, rows;
     bool normalise;
 };
@@ -59,8 +60,12 @@ static __global__ void __launch_bounds__(PACK_THREADS, 4) fused_pack_kernel(cons
     pack_fetch(&p, shared, first, live);
     __syncthreads();
     const int padded = round_up(p.inputs, 4), r = (int)threadIdx.x % FUSED_PACKED_ROWS, half = (int)threadIdx.x / FUSED_PACKED_ROWS;
-    const float *x = shared + r * pack_row(p.inputs);
+    float *x = shared + r * pack_row(p.inputs);
     float scale = 1, shift = 0;
+    if (p.scale) { /* a half of the row each */
+        for (int j = half; j < p.inputs && first + r < live; j += 2) x[j] = running_scaled(x[j], p.scale[j], p.scale[p.inputs + j]);
+        __syncthreads();
+    }
     if (p.normalise && first + r < live) { /* both threads of a row, rather than wait for each other */
         float sum = 0, squares = 0;
 #pragma unroll 4
@@ -208,7 +213,8 @@ int fused_chunks(const struct cuda *cuda, const struct network *net, int rows)
     return parts < most ? parts : most;
 }
 
-void fused_pack(struct cuda *cuda, const struct network *net, struct packed_rows *packed, const float *x, const struct batch *batch)
+void fused_pack(struct cuda *cuda, const struct network *net, const struct running *inputs, struct packed_rows *packed, const float *x,
+                const struct batch *batch)
 {
     struct fused_packing p;
     p.batch = *batch;
@@ -217,6 +223,7 @@ void fused_pack(struct cuda *cuda, const struct network *net, struct packed_rows
     p.inputs = net->inputs;
     p.rows = batch->units * batch->rows;
     p.normalise = net->feature_norm;
+    p.scale = inputs ? inputs->scale : NULL;
     CHECK(p.rows <= packed->max_rows, "pack: %d rows do not fit %d", p.rows, packed->max_rows);
     packed->rows = p.rows;
     packed->count = batch->count;

@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "backend/kernels/gae.h"
+#include "backend/kernels/running.h"
 }
 
 static int passes_from(int first, int passes)
@@ -45,13 +46,16 @@ static __global__ void gae_kernel(const struct gae_passes some)
     const uint8_t *__restrict__ terminated = p.terminated ? p.terminated + e * agents + a : NULL, *__restrict__ end = p.ep_end + e;
     float *__restrict__ advantage = p.advantage + e * agents + a, *__restrict__ ret = p.ret + e * agents + a;
     float next = mean + deviation * value[(size_t)p.steps * envs * values], later = 0;
+    const bool scaled = p.reward_scale != NULL;
+    const float reward_scale = scaled ? *p.reward_scale : 1.0f;
 #pragma unroll 4
     for (int t = p.steps - 1; t >= 0; t--) {
         const size_t at = (size_t)t;
         const float here = mean + deviation * value[at * envs * values];
         const int ended = end[at * envs];
         const float final = ended == MAPPO_TRUNCATED && final_value ? mean + deviation * final_value[at * envs * values] : 0.0f;
-        later = gae_advantage(&step, reward[at * stride], terminated ? terminated[at * stride] : 0, ended, here, next, final, later);
+        const float gained = scaled ? running_scaled(reward[at * stride], 0, reward_scale) : reward[at * stride];
+        later = gae_advantage(&step, gained, terminated ? terminated[at * stride] : 0, ended, here, next, final, later);
         advantage[at * stride] = later;
         ret[at * stride] = later + here;
         next = here;
@@ -417,6 +421,121 @@ void rollout_standardise(struct backend *backend, const struct standardise_pass 
         }
         LAUNCH(standardise_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
         LAUNCHED("standardise");
+    }
+}
+
+/* ---- running statistics -------------------------------------------------------------------------------------------------------------- */
+
+struct discount_passes {
+    struct discount_pass pass[PASSES_AT_ONCE];
+};
+
+/* A thread per environment and agent, forwards in time. */
+static __global__ void discount_kernel(const struct discount_passes some)
+{
+    const struct discount_pass p = some.pass[blockIdx.y];
+    const size_t agents = (size_t)p.agents, item = thread_item(), i = (size_t)p.lo * agents + item;
+    if (item >= (size_t)(p.hi - p.lo) * agents) return;
+    float now = p.now[i];
+    for (int t = 0; t < p.steps; t++) {
+        const size_t at = (size_t)t * (size_t)p.envs * agents + i;
+        now = p.gamma * now + p.reward[at];
+        p.out[at] = now;
+        if (p.ep_end[at / agents] != MAPPO_RUNNING) now = 0;
+    }
+    p.now[i] = now;
+}
+
+void rollout_discount(struct backend *backend, const struct discount_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        const int count = passes_from(first, passes);
+        struct discount_passes some;
+        memset(&some, 0, sizeof some);
+        size_t most = 0;
+        for (int p = 0; p < count; p++) {
+            some.pass[p] = pass[first + p];
+            const size_t n = (size_t)(some.pass[p].hi - some.pass[p].lo) * (size_t)some.pass[p].agents;
+            most = n > most ? n : most;
+        }
+        LAUNCH(discount_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("discount");
+    }
+}
+
+struct running_passes {
+    struct running_pass pass[PASSES_AT_ONCE];
+};
+
+/* A block a column: rows of a batch are far fewer than what a network does with them, and so its order is that of one block. */
+static __global__ void running_measure_kernel(const struct running_passes some)
+{
+    const struct running_pass p = some.pass[blockIdx.y];
+    const int j = (int)blockIdx.x, width = p.running.width, wide = p.batch.rows;
+    if (j >= width) return;
+    const size_t n = (size_t)p.batch.units * (size_t)wide;
+    const double mean = p.running.moments[1 + j];
+    double rows = 0, sum = 0, squares = 0;
+    for (size_t i = threadIdx.x; i < n; i += CUDA_THREADS) {
+        const size_t u = divided(i, wide), at = p.batch.unit ? (size_t)p.batch.unit[u] * (size_t)wide + (i - u * (size_t)wide) : i;
+        if (p.mask && !p.mask[at]) continue;
+        const double off = (double)p.x[at * (size_t)width + (size_t)j] - mean;
+        rows += 1;
+        sum += off;
+        squares += off * off;
+    }
+    rows = block_sum(rows);
+    sum = block_sum(sum);
+    squares = block_sum(squares);
+    if (threadIdx.x) return;
+    if (j == 0) p.sums[0] = rows;
+    p.sums[1 + j] = sum;
+    p.sums[1 + width + j] = squares;
+}
+
+/* One block a pass: the count moves when all columns have been taken in. */
+static __global__ void running_take_kernel(const struct running_passes some)
+{
+    const struct running_pass p = some.pass[blockIdx.y];
+    const int width = p.running.width;
+    for (int j = (int)threadIdx.x; j < width; j += CUDA_THREADS) running_merge(&p.running, p.sums, j);
+    __syncthreads();
+    if (threadIdx.x == 0) p.running.moments[0] += p.sums[0];
+    __syncthreads();
+    for (int j = (int)threadIdx.x; j < width; j += CUDA_THREADS) running_refresh(&p.running, j);
+}
+
+static int running_some(struct running_passes *some, const struct running_pass *pass, int first, int passes)
+{
+    int widest = 1;
+    memset(some, 0, sizeof *some);
+    for (int p = 0; p < passes_from(first, passes); p++) {
+        some->pass[p] = pass[first + p];
+        widest = pass[first + p].running.width > widest ? pass[first + p].running.width : widest;
+    }
+    return widest;
+}
+
+void rollout_running_measure(struct backend *backend, const struct running_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        struct running_passes some;
+        const dim3 grid((unsigned)running_some(&some, pass, first, passes), (unsigned)passes_from(first, passes));
+        LAUNCH(running_measure_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("running_measure");
+    }
+}
+
+void rollout_running_take(struct backend *backend, const struct running_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        struct running_passes some;
+        running_some(&some, pass, first, passes);
+        LAUNCH(running_take_kernel, dim3(1, (unsigned)passes_from(first, passes)), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("running_take");
     }
 }
 

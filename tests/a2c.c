@@ -76,11 +76,13 @@ static int update(struct algorithm *algorithm, struct error *err)
     backend->upload(backend, a->there, &a->numbers, sizeof a->numbers);
     for (int g = 0; g < context->policies->groups; g++) {
         const struct train_pass *actor = &a->pass[POLICY_ROLES * g];
-        backend->pack(backend, actor->net, &actor->packed, a->base.rollout->transitions->all.group[g].obs, &actor->batch, 1);
+        backend->pack(backend, actor->net, policy_inputs(context->policies->group[g], ROLE_ACTOR), &actor->packed,
+                      a->base.rollout->transitions->all.group[g].obs, &actor->batch, 1);
     }
     backend->train(backend, a->pass, a->networks);
     comm_sum_shards(context->comm, a->vector, 1, a->length);
     backend->optimizer_step(backend, &rules, a->step, a->networks);
+    on_policy_learned(algorithm);
     return 0;
 }
 

@@ -220,7 +220,7 @@ static void forward_rows(struct backend *b, const struct network *net, const rea
                                       .parameters = lend(b, parameters, net->parameters * sizeof(real)),
                                       .packed = packed,
                                       .out = b->alloc(b, "outputs", outs * sizeof(real))};
-    b->pack(b, net, &packed, lend(b, x + (size_t)first * inputs, (size_t)rows * inputs * sizeof *x), &batch, 1);
+    b->pack(b, net, NULL, &packed, lend(b, x + (size_t)first * inputs, (size_t)rows * inputs * sizeof *x), &batch, 1);
     b->forward(b, &pass, 1);
     take(b, out, pass.out, outs * sizeof(real));
     b->free(b, pass.out);
@@ -455,6 +455,7 @@ static void not_a_number_reaches_the_sums(void **state)
 #include "backend_array_cases.h"
 #include "backend_sampling_cases.h"
 #include "backend_rollout_cases.h"
+#include "backend_running_cases.h"
 #include "backend_recurrent_cases.h"
 
 static const struct CMUnitTest backend_tests[] = {
@@ -481,6 +482,9 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(learners_step_by_their_definitions),
     cmocka_unit_test(value_heads_keep_their_values_when_the_scale_moves),
     cmocka_unit_test(a_fault_keeps_every_parameter_as_it_is),
+    cmocka_unit_test(running_statistics_are_those_of_all_rows),
+    cmocka_unit_test(rows_are_packed_on_the_scale_of_running_statistics),
+    cmocka_unit_test(rewards_are_scaled_and_discounted_as_they_say),
     RECURRENT_TESTS,
 };
 

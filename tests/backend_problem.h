@@ -223,7 +223,7 @@ static struct train_pass problem_lend_with(struct problem *q, struct backend *b,
     }
     pass.packed = b->packed_rows_create(b, &q->net, q->units * q->rows);
     const float *x = lend(b, q->x, n * (size_t)q->inputs * sizeof *q->x);
-    b->pack(b, &q->net, &pass.packed, x, &pass.batch, 1);
+    b->pack(b, &q->net, NULL, &pass.packed, x, &pass.batch, 1);
     return pass;
 }
 

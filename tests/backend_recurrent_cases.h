@@ -60,7 +60,7 @@ static void sequences_forward(struct sequences *q, struct backend *b, const stru
                                       .packed = packed,
                                       .recurrent = &lent_time,
                                       .out = lend(b, q->out, (size_t)q->rows * (size_t)q->net.outputs * sizeof(real))};
-    b->pack(b, &q->net, &packed, lend(b, q->x, (size_t)q->rows * (size_t)q->net.inputs * sizeof *q->x), &lent_time.batch, 1);
+    b->pack(b, &q->net, NULL, &packed, lend(b, q->x, (size_t)q->rows * (size_t)q->net.inputs * sizeof *q->x), &lent_time.batch, 1);
     b->forward(b, &pass, 1);
     take(b, q->out, pass.out, outs);
     take(b, q->after, lent_time.hidden_out, states);

@@ -215,7 +215,7 @@ static void forward_act_is_forward_and_act(void **state)
         const struct batch batch = {NULL, ROWS / 3, 3, NULL};
         const real *parameters = lend(b, q.parameters, q.net.parameters * sizeof(real));
         const uint8_t *mask = lend(b, q.mask, ROWS * (size_t)q.dist.logits);
-        b->pack(b, &q.net, &packed, lend(b, q.x, ROWS * (size_t)q.inputs * sizeof *q.x), &batch, 1);
+        b->pack(b, &q.net, NULL, &packed, lend(b, q.x, ROWS * (size_t)q.inputs * sizeof *q.x), &batch, 1);
         for (int fused = 0; fused < 2; fused++) {
             const struct forward_pass forward = {
                 .net = &q.net, .parameters = parameters, .packed = packed, .out = lend(b, out, outs * sizeof *out)};

@@ -77,6 +77,7 @@ static int update(struct algorithm *algorithm, struct error *err)
     backend_range(self->base.context.backend, "update");
     ppo_learning_rate(self->ppo, self->base.rate[ROLE_ACTOR], self->base.rate[ROLE_CRITIC]);
     ppo_update(self->ppo, self->updates);
+    on_policy_learned(algorithm);
     backend_range(self->base.context.backend, NULL);
     self->updates++;
     algorithm->seconds_update += clock_seconds() - start - (self->base.context.comm->seconds - communication);

@@ -29,7 +29,9 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
     backend_memory_create(&self->memory, "algorithm", context->backend);
     self->rate[ROLE_ACTOR] = config->adam_lr;
     self->rate[ROLE_CRITIC] = config->adam_critic_lr;
-    return rollout_create(&self->rollout, &rollout, vecenv_spec(context->env), context->policies->group, context->backend, err);
+    const int code = rollout_create(&self->rollout, &rollout, vecenv_spec(context->env), context->policies->group, context->backend, err);
+    if (!code) running_norms_create(&self->norms, self->rollout, context->policies->group, context->comm, &self->memory);
+    return code;
 }
 
 void on_policy_destroy(struct algorithm *algorithm)
@@ -76,6 +78,12 @@ int on_policy_finish(struct algorithm *algorithm, struct error *err)
     return 0;
 }
 
+void on_policy_learned(struct algorithm *algorithm)
+{
+    struct on_policy *self = algorithm->self;
+    running_norms_take(&self->norms);
+}
+
 void on_policy_learning_rates(struct algorithm *algorithm, double actor, double critic)
 {
     struct on_policy *self = algorithm->self;
@@ -91,6 +99,7 @@ int on_policy_fields(struct algorithm *algorithm, struct field_list *list)
     const int before = list->count;
     policies_fields(self->context.policies, list);
     transitions_fields(self->rollout->transitions, "/rollout", vecenv_spec(self->context.env), list);
+    returns_fields(self->rollout->returns, "/rollout", list);
     return list->count - before;
 }
 
@@ -98,10 +107,12 @@ void on_policy_pull(struct algorithm *algorithm)
 {
     const struct on_policy *self = algorithm->self;
     policies_pull(self->context.policies);
+    returns_pull(self->rollout->returns);
 }
 
 void on_policy_push(struct algorithm *algorithm)
 {
     const struct on_policy *self = algorithm->self;
     policies_push(self->context.policies);
+    returns_push(self->rollout->returns);
 }

@@ -5,23 +5,26 @@
 
 #include "algo/algorithm.h"
 #include "algo/rollout.h"
+#include "algo/running_norms.h"
 
 struct on_policy {
     struct algorithm_context context;
     struct rollout *rollout;
+    struct running_norms norms;
     struct backend_memory memory; /* for what the learner needs besides */
     double rate[POLICY_ROLES];    /* learning rates of the coming updates */
 };
 
 int64_t on_policy_horizon(const struct config *config);
 
-/* With the rollout that the configuration asks for (rollout, gae). EXIT_USAGE as rollout_create. */
+/* With the rollout and the running statistics that the configuration asks for (rollout, gae, norm). EXIT_USAGE as rollout_create. */
 int on_policy_create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err);
 
 /* Operations of struct algorithm_ops. */
 int on_policy_begin(struct algorithm *algorithm, bool restored, struct error *err);
 int on_policy_collect(struct algorithm *algorithm, struct error *err);
 int on_policy_finish(struct algorithm *algorithm, struct error *err);
+void on_policy_learned(struct algorithm *algorithm); /* at the end of `update`: the rollout goes into the running statistics */
 void on_policy_learning_rates(struct algorithm *algorithm, double actor, double critic);
 int on_policy_fields(struct algorithm *algorithm, struct field_list *list);
 void on_policy_pull(struct algorithm *algorithm);

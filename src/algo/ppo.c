@@ -142,7 +142,9 @@ static void pack_inputs(struct ppo *ppo, const struct learner_range *range, int 
             ppo->packed[count] = role == ROLE_ACTOR ? ppo->actor_packed[i] : ppo->critic_packed[i];
             ppo->batch[count++] = role == ROLE_ACTOR ? batches->actor[i] : batches->pack[i];
         }
-        if (count) ppo->backend->pack(ppo->backend, policy_network(ppo->policy[g], role), ppo->packed, x, ppo->batch, count);
+        const struct policy *policy = ppo->policy[g];
+        if (count)
+            ppo->backend->pack(ppo->backend, policy_network(policy, role), policy_inputs(policy, role), ppo->packed, x, ppo->batch, count);
     }
 }
 

@@ -1,6 +1,8 @@
 #include "algo/returns.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A critic pass over some rows of one shard with one set of parameters, and where its values go. */
 struct value_part {
@@ -20,10 +22,11 @@ struct returns_work {
     int32_t *ended_count;                  /* [parts] */
     struct batch *batch;                   /* [parts] scratch of calls */
     struct packed_rows **packed;
-    struct forward_pass *forward; /* [2 * parts] */
-    struct ends_pass *ends;       /* [2 * parts] */
-    struct scatter_pass *scatter; /* [2 * parts] */
-    struct gae_pass *gae;         /* [shards] */
+    struct forward_pass *forward;   /* [2 * parts] */
+    struct ends_pass *ends;         /* [2 * parts] */
+    struct scatter_pass *scatter;   /* [2 * parts] */
+    struct gae_pass *gae;           /* [shards] */
+    struct discount_pass *discount; /* [groups] */
 };
 
 /* How many steps' final observations there are room for. */
@@ -106,6 +109,10 @@ static void create_group(struct returns *r, int g, struct backend_memory *memory
                                          .final_value = BACKEND_NEW(memory, real, steps * values),
                                          .advantage = BACKEND_NEW(memory, real, steps * rows),
                                          .ret = BACKEND_NEW(memory, real, steps * rows)};
+    if (r->policy[g]->running[RUNNING_REWARD].width == 0) return;
+    r->group[g].discounted = BACKEND_NEW(memory, float, steps *rows);
+    r->group[g].now = BACKEND_NEW(memory, real, rows);
+    r->group[g].host = memory->backend->host_memory ? r->group[g].now : ARENA_NEW(memory->arena, real, rows);
 }
 
 static void create_parts(struct returns *r, struct backend_memory *memory)
@@ -151,6 +158,7 @@ void returns_create(struct returns **out, const struct returns_config *config, c
     work->ends = ARENA_NEW(arena, struct ends_pass, 2 * work->parts);
     work->scatter = ARENA_NEW(arena, struct scatter_pass, 2 * work->parts);
     work->gae = ARENA_NEW(arena, struct gae_pass, transitions->config.shards);
+    work->discount = ARENA_NEW(arena, struct discount_pass, r->groups);
     create_parts(r, memory);
 }
 
@@ -169,7 +177,8 @@ static void pack_group(const struct returns *r, int g, const struct value_part *
         work->batch[i] = parts[from + i].batch;
         work->packed[i] = parts[from + i].packed;
     }
-    work->backend->pack(work->backend, &r->policy[g]->net[ROLE_CRITIC], work->packed, inputs, work->batch, count);
+    work->backend->pack(work->backend, &r->policy[g]->net[ROLE_CRITIC], policy_inputs(r->policy[g], ROLE_CRITIC), work->packed, inputs,
+                        work->batch, count);
 }
 
 static struct forward_pass critic_pass(const struct returns *r, const struct value_part *part)
@@ -262,10 +271,38 @@ void returns_bootstrap(struct returns *r, int t)
 
 /* ---- advantages and returns ---------------------------------------------------------------------------------------------------------- */
 
+static const real *reward_scale(const struct policy *policy)
+{
+    const struct running *running = &policy->running[RUNNING_REWARD];
+    return running->width ? running->scale + 1 : NULL; /* 1 / deviation */
+}
+
+static void discount(const struct returns *r)
+{
+    const struct returns_work *work = r->work;
+    const struct transitions_config *x = &r->transitions->config;
+    int passes = 0;
+    for (int g = 0; g < r->groups; g++) {
+        const struct returns_group *group = &r->group[g];
+        if (!group->discounted) continue;
+        work->discount[passes++] = (struct discount_pass){.steps = x->steps,
+                                                          .envs = x->envs,
+                                                          .agents = r->policy[g]->sizes.agents,
+                                                          .hi = x->envs,
+                                                          .gamma = r->config.gamma,
+                                                          .reward = r->transitions->all.group[g].reward,
+                                                          .ep_end = r->transitions->all.ep_end,
+                                                          .now = group->now,
+                                                          .out = group->discounted};
+    }
+    if (passes) work->backend->discount(work->backend, work->discount, passes);
+}
+
 void returns_advantages(struct returns *r)
 {
     const struct returns_work *work = r->work;
     const struct transitions *x = r->transitions;
+    discount(r);
     for (int g = 0; g < r->groups; g++) {
         const struct policy *policy = r->policy[g];
         const struct returns_group *group = &r->group[g];
@@ -282,6 +319,7 @@ void returns_advantages(struct returns *r)
                                                  .norm = policy->norm,
                                                  .norms = policy->sets[ROLE_CRITIC],
                                                  .reward = x->all.group[g].reward,
+                                                 .reward_scale = reward_scale(policy),
                                                  .terminated = x->all.group[g].terminated,
                                                  .ep_end = x->all.ep_end,
                                                  .value = group->value,
@@ -290,4 +328,47 @@ void returns_advantages(struct returns *r)
                                                  .ret = group->ret};
         work->backend->gae(work->backend, work->gae, x->config.shards);
     }
+}
+
+/* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
+
+static size_t rows_now(const struct returns *r, int g)
+{
+    return (size_t)r->transitions->config.envs * (size_t)r->policy[g]->sizes.agents;
+}
+
+void returns_fields(const struct returns *r, const char *path, struct field_list *list)
+{
+    for (int g = 0; g < r->groups; g++) {
+        char name[sizeof list->field->name];
+        const struct policy *policy = r->policy[g];
+        if (!r->group[g].now) continue;
+        CHECK(snprintf(name, sizeof name, "%s/%s/discounted_return", path, policy->name) < (int)sizeof name, "name is too long: %s/%s",
+              path, policy->name);
+        field_add(list, name, FIELD_REAL, r->group[g].host, "reward", "discounted rewards of each agent's episode so far (norm.reward)", 2,
+                  (int64_t)r->transitions->config.envs, (int64_t)policy->sizes.agents)
+            ->per_env = true;
+    }
+}
+
+void returns_pull(struct returns *r)
+{
+    struct backend *backend = r->work->backend;
+    for (int g = 0; g < r->groups; g++)
+        if (r->group[g].now != r->group[g].host)
+            backend->download(backend, r->group[g].host, r->group[g].now, rows_now(r, g) * sizeof(real));
+}
+
+void returns_push(struct returns *r)
+{
+    struct backend *backend = r->work->backend;
+    for (int g = 0; g < r->groups; g++)
+        if (r->group[g].now != r->group[g].host) backend->upload(backend, r->group[g].now, r->group[g].host, rows_now(r, g) * sizeof(real));
+}
+
+void returns_clear(struct returns *r)
+{
+    for (int g = 0; g < r->groups; g++)
+        if (r->group[g].host) memset(r->group[g].host, 0, rows_now(r, g) * sizeof(real));
+    returns_push(r);
 }

@@ -7,6 +7,7 @@
 #define MAPPO_ALGO_RETURNS_H
 
 #include "algo/transitions.h"
+#include "base/field.h"
 #include "nn/critic_input.h"
 #include "nn/policy.h"
 
@@ -19,6 +20,9 @@ struct returns_group {
     real *value;           /* [T+1][E][V] normalised scale */
     real *final_value;     /* [T][E][V] where truncated */
     real *advantage, *ret; /* [T][E][A] */
+    /* norm.reward, NULL without: discounted rewards of the episode so far, of every step and after the last one */
+    float *discounted; /* [T][E][A] */
+    real *now, *host;  /* [E][A] the backend's, and for the host */
 };
 
 struct returns {
@@ -40,7 +44,16 @@ void returns_create(struct returns **returns, const struct returns_config *confi
 void returns_bootstrap(struct returns *returns, int t);
 
 void returns_values(struct returns *returns);     /* V(s_0) … V(s_T) under the present critics */
-void returns_advantages(struct returns *returns); /* GAE: advantages (not yet normalised) and returns, with the present normalisers */
+void returns_advantages(struct returns *returns); /* GAE: advantages (not yet normalised) and returns, with the present normalisers.
+                                                   * Goes on with the discounted rewards: once a rollout */
+
+/* Discounted rewards begin anew: environments have. */
+void returns_clear(struct returns *returns);
+
+/* <path>/<group>/discounted_return, where rewards are normalised. pull and push as everywhere: around what the fields point to. */
+void returns_fields(const struct returns *returns, const char *path, struct field_list *list);
+void returns_pull(struct returns *returns);
+void returns_push(struct returns *returns);
 
 /* The critic's packed inputs of steps 0 … T-1 of a shard, as returns_values left them: rows (t, e, i) with shared parameters, (t, e) of one
  * agent otherwise. */

@@ -104,6 +104,7 @@ void rollout_destroy(struct rollout *rollout)
 int rollout_begin(struct rollout *rollout, struct vecenv *env, bool restored, struct error *err)
 {
     rollout->env = env;
+    if (!restored) returns_clear(rollout->returns);
     return collect_begin(rollout->collector, env, restored, err);
 }
 

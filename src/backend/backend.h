@@ -22,6 +22,7 @@
 #include "backend/kernels/nonfinite.h"
 #include "backend/kernels/norm.h"
 #include "backend/kernels/ppo_metrics.h"
+#include "backend/kernels/running.h"
 #include "backend/kernels/select.h"
 #include "base/check.h"
 #include "base/real.h"
@@ -77,7 +78,8 @@ struct distribution {
 
 /* ---- passes -------------------------------------------------------------------------------------------------------------------------- */
 
-/* Inputs of a pass, packed for the backend's kernels and, with feature_norm, normalised: made once, used by every epoch. */
+/* Inputs of a pass, packed for the backend's kernels: on the scale of running statistics where there are some, then, with feature_norm,
+ * normalised. Made once, used by every epoch. */
 struct packed_rows;
 
 /* Which rows a batch has. A unit is an env-step u = t * E + e with `rows` consecutive rows (the A agents, or 1 for a central critic). */
@@ -197,11 +199,22 @@ struct gae_pass { /* arrays of a whole rollout, environments [lo, hi); see backe
     const struct normalizer *norm; /* [norms] denormalisers: V = mean + deviation * value */
     int norms;                     /* 1, or A: each agent its own */
     const float *reward;           /* [T][E][A] */
+    const real *reward_scale;      /* [1] rewards are learned from as running_scaled(reward, 0, it); NULL = as they are */
     const uint8_t *terminated;     /* [T][E][A] */
     const uint8_t *ep_end;         /* [T][E] enum mappo_episode_end */
     const real *value;             /* [T+1][E][value_agents] normalised scale */
     const real *final_value;       /* [T][E][value_agents] read only where truncated */
     real *advantage, *ret;         /* [T][E][A] reward units */
+};
+
+/* Discounted returns so far of environments [lo, hi): G = γ G + r, 0 behind the end of an episode. What norm.reward measures. */
+struct discount_pass {
+    int steps, envs, agents, lo, hi;
+    real gamma;
+    const float *reward;   /* [T][E][A] */
+    const uint8_t *ep_end; /* [T][E] */
+    real *now;             /* [E][A] G after the last step: read and written */
+    float *out;            /* [T][E][A] G of every step */
 };
 
 struct ends_pass {         /* which env-steps (t, e in [lo, hi)) were truncated, in their order */
@@ -233,6 +246,14 @@ struct moments_pass {
     struct batch batch;
     double *out; /* count, sum, sum of squares, or only the first `numbers` of them */
     int numbers;
+};
+
+struct running_pass { /* rows that running statistics take in */
+    struct running running;
+    const float *x;      /* [N][D], of which the rows of the batch count … */
+    const uint8_t *mask; /* [N] … where this is not 0; NULL = all */
+    struct batch batch;
+    double *sums; /* [1 + 2 D] measured: rows, sums of x - mean and of its squares */
 };
 
 struct standardise_pass { /* x[first + i * stride] = (x - mean) / (population deviation + epsilon) for i < n */
@@ -320,8 +341,8 @@ struct backend {
      * its gradient sums. Creating them reserves the threads' work space, so that nothing is allocated while learning. */
     struct packed_rows *(*packed_rows_create)(struct backend *, const struct network *, int max_rows);
     void (*packed_rows_destroy)(struct backend *, struct packed_rows *);
-    void (*pack)(struct backend *, const struct network *, struct packed_rows *const *packed, const float *x, const struct batch *batch,
-                 int passes);
+    void (*pack)(struct backend *, const struct network *, const struct running *inputs /* NULL = x as it is */,
+                 struct packed_rows *const *packed, const float *x, const struct batch *batch, int passes);
 
     /* networks and distributions */
     /* A device may keep what forward has made of the parameters. They are written by upload, copy, optimizer_step, soft_update and
@@ -346,6 +367,9 @@ struct backend {
     void (*find_unequal)(struct backend *, const float *x, size_t rows, int width, uint64_t *first);
     void (*moments)(struct backend *, const struct moments_pass *, int passes);
     void (*standardise)(struct backend *, const struct standardise_pass *, int passes);
+    void (*discount)(struct backend *, const struct discount_pass *, int passes);
+    void (*running_measure)(struct backend *, const struct running_pass *, int passes); /* rows to sums */
+    void (*running_take)(struct backend *, const struct running_pass *, int passes);    /* sums, of all ranks, to statistics and scale */
     void (*select)(struct backend *, const struct select_pass *, int passes);
 
     /* PPO's learners, in the order of the passes. `bad` [bads] are results of find_… operations: any but NONFINITE_NONE is a fault. */

@@ -158,11 +158,12 @@ static int thread_number(void)
 }
 #endif
 
-static void cpu_pack(struct backend *backend, const struct network *net, struct packed_rows *const *packed, const float *x,
-                     const struct batch *batch, int passes)
+static void cpu_pack(struct backend *backend, const struct network *net, const struct running *inputs, struct packed_rows *const *packed,
+                     const float *x, const struct batch *batch, int passes)
 {
     struct cpu *cpu = cpu_of(backend);
     int tasks = 0, rows = 0;
+    CHECK(!inputs || inputs->width == net->inputs, "pack: statistics of %d inputs, a network of %d", inputs->width, net->inputs);
     for (int p = 0; p < passes; p++) {
         packed[p]->rows = batch_units(&batch[p]) * batch[p].rows;
         CHECK(packed[p]->rows <= packed[p]->max_rows, "pack: %d rows do not fit %d", packed[p]->rows, packed[p]->max_rows);
@@ -176,7 +177,7 @@ static void cpu_pack(struct backend *backend, const struct network *net, struct 
     for (int task = 0; task < tasks; task++) {
         int p = passes - 1;
         while (packed[p]->first_task > task) p--;
-        cpu->kernels->pack(net, packed[p], x, &batch[p], task - packed[p]->first_task);
+        cpu->kernels->pack(net, inputs, packed[p], x, &batch[p], task - packed[p]->first_task);
     }
 }
 
@@ -321,6 +322,11 @@ static void cpu_standardise(struct backend *backend, const struct standardise_pa
     for (int p = 0; p < passes; p++) cpu_of(backend)->kernels->standardise(&pass[p]);
 }
 
+static void cpu_running_measure(struct backend *backend, const struct running_pass *pass, int passes)
+{
+    for (int p = 0; p < passes; p++) cpu_of(backend)->kernels->running_measure(&pass[p]);
+}
+
 static void cpu_optimizer_step(struct backend *backend, const struct optimizer_rules *rules, const struct optimizer_pass *pass, int passes)
 {
     const struct cpu_kernels *kernels = cpu_of(backend)->kernels;
@@ -362,6 +368,9 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .find_nonfinite = scalar_find_nonfinite,
                                          .moments = cpu_moments,
                                          .standardise = cpu_standardise,
+                                         .discount = scalar_discount,
+                                         .running_measure = cpu_running_measure,
+                                         .running_take = scalar_running_take,
                                          .select = scalar_select,
                                          .ppo_start = scalar_ppo_start,
                                          .ppo_begin = scalar_ppo_begin,

@@ -30,7 +30,7 @@ struct cpu_kernels {
     size_t (*folded_size)(const struct network *); /* reals of the folded weights */
     void (*fold)(const struct network *, const real *parameters, real *folded);
     size_t (*act_size)(const struct distribution *); /* reals a thread needs for act and evaluate */
-    void (*pack)(const struct network *, struct packed_rows *, const float *x, const struct batch *, int tile);
+    void (*pack)(const struct network *, const struct running *, struct packed_rows *, const float *x, const struct batch *, int tile);
     void (*forward)(const struct forward_pass *, real *work, int tile, int end);
     void (*train)(const struct train_pass *, real *work, real *chunk, double *sums, int tile, int end);
     void (*reduce)(const struct train_pass *, int chunks); /* accumulators of all chunks to the gradient and sums of the pass */
@@ -39,6 +39,7 @@ struct cpu_kernels {
     void (*gae)(const struct gae_pass *);
     void (*moments)(const struct moments_pass *);
     void (*standardise)(const struct standardise_pass *);
+    void (*running_measure)(const struct running_pass *);
     double (*sum_squares)(const real *x, size_t n);
     void (*adam)(const struct adam_step *, real *parameters, const real *gradient, real *m, real *v, size_t n);
     void (*soft_update)(real *target, const real *from, real tau, size_t n);
@@ -64,6 +65,8 @@ void scalar_find_nonfinite(struct backend *, const float *x, size_t n, uint64_t 
 void scalar_scatter(struct backend *, const struct scatter_pass *, int passes);
 void scalar_copy_rows(struct backend *, const struct copy_pass *, int passes);
 void scalar_select(struct backend *, const struct select_pass *, int passes);
+void scalar_discount(struct backend *, const struct discount_pass *, int passes);
+void scalar_running_take(struct backend *, const struct running_pass *, int passes);
 void scalar_ppo_start(struct backend *, const struct ppo_pass *, int passes, const uint64_t *bad, int bads);
 void scalar_ppo_begin(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 void scalar_rescale_heads(struct backend *, const struct rescale_pass *, int passes);
@@ -112,6 +115,7 @@ void LEVELLED(evaluate_rows)(const struct evaluate_pass *, real *work, int row, 
 void LEVELLED(gae_range)(const struct gae_pass *);
 void LEVELLED(moments_of)(const struct moments_pass *);
 void LEVELLED(standardise_all)(const struct standardise_pass *);
+void LEVELLED(running_measure)(const struct running_pass *);
 double LEVELLED(sum_squares_of)(const real *x, size_t n);
 void LEVELLED(add_to)(real *to, const real *from, size_t n);
 void LEVELLED(adam_all)(const struct adam_step *, real *parameters, const real *gradient, real *m, real *v, size_t n);

@@ -6,11 +6,14 @@
 
 #include "backend/kernels/adam.h"
 #include "backend/kernels/gae.h"
+#include "backend/kernels/running.h"
 
 void LEVELLED(gae_range)(const struct gae_pass *p)
 {
     const struct gae_step step = {p->gamma, p->lambda, p->bootstrap};
     const size_t agents = (size_t)p->agents, envs = (size_t)p->envs, values = (size_t)p->value_agents;
+    const bool scaled = p->reward_scale != NULL;
+    const real reward_scale = scaled ? *p->reward_scale : (real)1;
     for (int t = p->steps - 1; t >= 0; t--) {
         for (int e = p->lo; e < p->hi; e++) {
             const size_t env = (size_t)t * envs + (size_t)e;
@@ -23,8 +26,9 @@ void LEVELLED(gae_range)(const struct gae_pass *p)
                 const bool truncated = p->ep_end[env] == MAPPO_TRUNCATED && p->final_value;
                 const real final = truncated ? mean + deviation * p->final_value[v] : (real)0;
                 const real later = t + 1 < p->steps ? p->advantage[i + envs * agents] : (real)0;
-                const real advantage = gae_advantage(&step, (real)p->reward[i], p->terminated ? p->terminated[i] : 0, p->ep_end[env], value,
-                                                     next, final, later);
+                const real reward = scaled ? running_scaled((real)p->reward[i], 0, reward_scale) : (real)p->reward[i];
+                const real advantage =
+                    gae_advantage(&step, reward, p->terminated ? p->terminated[i] : 0, p->ep_end[env], value, next, final, later);
                 p->advantage[i] = advantage;
                 p->ret[i] = advantage + value;
             }
@@ -58,6 +62,28 @@ void LEVELLED(standardise_all)(const struct standardise_pass *p)
     } else {
         for (size_t i = 0; i < p->n; i++) x[i * p->stride] = (x[i * p->stride] - mean) / divisor;
     }
+}
+
+void LEVELLED(running_measure)(const struct running_pass *p)
+{
+    const size_t width = (size_t)p->running.width, wide = (size_t)p->batch.rows;
+    const double *mean = p->running.moments + 1;
+    double *sum = p->sums + 1, *squares = sum + width, rows = 0;
+    for (size_t j = 0; j < 2 * width; j++) sum[j] = 0;
+    for (int u = 0; u < p->batch.units; u++) {
+        const size_t first = (size_t)(p->batch.unit ? p->batch.unit[u] : u) * wide;
+        for (size_t i = first; i < first + wide; i++) {
+            if (p->mask && !p->mask[i]) continue;
+            const float *x = p->x + i * width;
+            rows++;
+            for (size_t j = 0; j < width; j++) {
+                const double off = (double)x[j] - mean[j];
+                sum[j] += off;
+                squares[j] += off * off;
+            }
+        }
+    }
+    p->sums[0] = rows;
 }
 
 /* Eight partial sums, so that the compiler may use vectors without changing the order. */

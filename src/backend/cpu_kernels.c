@@ -100,7 +100,17 @@ static void reduce(const struct train_pass *pass, int chunks)
 
 /* ---- what the backend calls ---------------------------------------------------------------------------------------------------------- */
 
-static void pack(const struct network *net, struct packed_rows *packed, const float *x, const struct batch *batch, int tile)
+/* A tile of rows on the scale of running statistics; the padding stays 0. */
+static void scale_features(real *x, const struct running *running, int rows)
+{
+    for (int j = 0; j < running->width; j++) {
+        const real mean = running->scale[j], inverse = running->scale[running->width + j];
+        for (int r = 0; r < rows; r++) x[j * (int)TILE + r] = running_scaled(x[j * (int)TILE + r], mean, inverse);
+    }
+}
+
+static void pack(const struct network *net, const struct running *inputs, struct packed_rows *packed, const float *x,
+                 const struct batch *batch, int tile)
 {
     real *to = tile_at(packed, tile);
     const int d = packed->inputs, rows = rows_of_tile(packed, tile);
@@ -111,6 +121,7 @@ static void pack(const struct network *net, struct packed_rows *packed, const fl
         for (int j = 0; j < d; j++) to[j * (int)TILE + r] = (real)from[j];
     }
     for (int j = 0; j < d; j++) memset(to + j * (int)TILE + rows, 0, (size_t)((int)TILE - rows) * sizeof *to);
+    if (inputs) scale_features(to, inputs, rows);
     if (!net->feature_norm) return;
     real space[4][TILE] __attribute__((aligned(64)));
     const struct norm_rows norm = {space[0], space[1], space[2], space[3]};
@@ -215,6 +226,7 @@ const struct cpu_kernels LEVELLED(cpu_kernels) = {
     .gae = LEVELLED(gae_range),
     .moments = LEVELLED(moments_of),
     .standardise = LEVELLED(standardise_all),
+    .running_measure = LEVELLED(running_measure),
     .sum_squares = LEVELLED(sum_squares_of),
     .adam = LEVELLED(adam_all),
     .soft_update = LEVELLED(soft_update_all),

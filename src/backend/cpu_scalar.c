@@ -67,6 +67,31 @@ void scalar_select(struct backend *backend, const struct select_pass *pass, int 
     }
 }
 
+void scalar_discount(struct backend *backend, const struct discount_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct discount_pass *p = pass; p < pass + passes; p++) {
+        const size_t agents = (size_t)p->agents;
+        for (int t = 0; t < p->steps; t++)
+            for (size_t i = (size_t)p->lo * agents; i < (size_t)p->hi * agents; i++) {
+                const size_t at = (size_t)t * (size_t)p->envs * agents + i;
+                const real now = p->gamma * p->now[i] + (real)p->reward[at];
+                p->out[at] = (float)now;
+                p->now[i] = p->ep_end[at / agents] == MAPPO_RUNNING ? now : (real)0;
+            }
+    }
+}
+
+void scalar_running_take(struct backend *backend, const struct running_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct running_pass *p = pass; p < pass + passes; p++) {
+        for (int j = 0; j < p->running.width; j++) running_merge(&p->running, p->sums, j);
+        p->running.moments[0] += p->sums[0];
+        for (int j = 0; j < p->running.width; j++) running_refresh(&p->running, j);
+    }
+}
+
 void scalar_ppo_start(struct backend *backend, const struct ppo_pass *pass, int passes, const uint64_t *bad, int bads)
 {
     (void)backend;

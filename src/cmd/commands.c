@@ -6,7 +6,7 @@
 #include "config/suggest.h"
 
 /* What only `mappo eval` takes. */
-#define EVAL_ONLY "eval.play eval.which eval.picture"
+#define EVAL_ONLY "eval.play eval.which eval.picture eval.record"
 
 const struct command commands[] = {
     {
@@ -40,7 +40,7 @@ const struct command commands[] = {
         .least = 1,
         .most = 1,
         .takes = TAKES_SETTINGS | TAKES_QUIET | TAKES_JSON,
-        .looks_at = "env eval wrap backend cpu cuda.device cuda.precision comm.gpu train.threads",
+        .looks_at = "env eval wrap metrics.return backend cpu cuda.device cuda.precision comm.gpu train.threads",
         .but_not = "eval.interval eval.env_steps",
         .run = cmd_eval,
         .about =
@@ -52,7 +52,8 @@ const struct command commands[] = {
         .examples = "mappo eval runs/mpe-simple_spread-mappo-s1\n"
                     "mappo eval RUN episodes=10000 which=best --json\n"
                     "mappo eval RUN play=scripted\n"
-                    "mappo eval RUN picture=episode.svg episodes=1\n",
+                    "mappo eval RUN picture=episode.svg episodes=1\n"
+                    "mappo eval RUN record=episodes.h5 episodes=100\n",
     },
     {
         .name = "inspect",

@@ -2,8 +2,10 @@
  * accident. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
+#include "base/version.h"
 #include "cmd/cmd.h"
 #include "comm/openmp.h"
 #include "comm/placement.h"
@@ -13,7 +15,9 @@
 #include "run/learning.h"
 #include "run/open_env.h"
 #include "run/picture.h"
+#include "run/recording.h"
 #include "run/saved_run.h"
+#include "run/trainer_work.h"
 
 enum { EPISODES = 1000 }; /* unless given */
 
@@ -48,6 +52,9 @@ static int open_file(struct evaluating *e, struct error *err)
     e->table = !e->args->json && now->origin[KEY_eval_play] == ORIGIN_DEFAULT;
     free(now);
     if (!code && e->config->eval_picture[0]) code = picture_check(e->config->eval_picture, err);
+    if (!code && e->config->eval_record[0]) code = recording_check(e->config->eval_record, err);
+    if (!code && e->config->eval_record[0] && e->comm->size > 1)
+        code = error_set(err, EXIT_USAGE, "record: one rank writes a recording, and there are %d: start mappo eval alone", e->comm->size);
     return code;
 }
 
@@ -70,8 +77,24 @@ static int open_parts(struct evaluating *e, struct error *err)
     return code;
 }
 
+/* Is the return that stands first the sum over agents? */
+static bool summed(const struct evaluating *e)
+{
+    return e->config->metrics_return == RETURN_SUM;
+}
+
+/* ,"name":mean,"name_stderr":error */
+static void json_estimate(const char *name, const struct estimate *estimate)
+{
+    printf(",\"%s\":", name);
+    text_json_real(stdout, estimate->mean);
+    printf(",\"%s_stderr\":", name);
+    text_json_real(stdout, estimate->error);
+}
+
 static void print_json(const struct evaluating *e, const struct evaluation *r)
 {
+    const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
     static const char *const player[] = {"trained", "random", "noop", "scripted"};
     printf("{\"checkpoint\":");
     text_json_string(stdout, e->path);
@@ -91,9 +114,27 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     text_json_real(stdout, r->return_stderr);
     printf(",\"episode_length\":");
     text_json_real(stdout, r->length_mean);
-    for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++) {
-        printf(",\"return_mean/%s\":", vecenv_spec(e->learning.env)->group[g].name);
-        text_json_real(stdout, r->group_return[g]);
+    for (int g = 0; spec->groups > 1 && g < spec->groups; g++) {
+        printf(",\"return_mean/%s\":", spec->group[g].name);
+        text_json_real(stdout, r->group[g].mean * (summed(e) ? spec->group[g].agents : 1));
+    }
+    const double agents = episode_return_agents(spec);
+    json_estimate("return_over_agents_mean", &(struct estimate){r->team->mean, r->team->error, r->episodes});
+    json_estimate("return_over_agents_sum", &(struct estimate){agents * r->team->mean, agents * r->team->error, r->episodes});
+    fputs(",\"return_per_agent\":{", stdout);
+    for (int g = 0, agent = 0; g < spec->groups; g++) {
+        printf("%s\"%s\":[", g ? "," : "", spec->group[g].name);
+        for (int a = 0; a < spec->group[g].agents; a++) {
+            if (a) putchar(',');
+            text_json_real(stdout, r->agent[agent++].mean);
+        }
+        putchar(']');
+    }
+    putchar('}');
+    for (int i = 0; i < spec->infos; i++) {
+        char name[160];
+        text_format(name, sizeof name, "info/%s", spec->info[i].name);
+        json_estimate(name, &r->info[i]);
     }
     puts("}");
 }
@@ -108,7 +149,8 @@ static void print_row(const struct evaluating *e, int player, const struct evalu
     printf("  %-10s %10s", shown_name[player], number);
     if (r->episodes > 1) printf(" ± %.*f", decimals, r->return_stderr);
     for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++) {
-        text_fixed(number, sizeof number, r->group_return[g], text_decimals(r->group_return[g]));
+        const double group = r->group[g].mean * (summed(e) ? vecenv_spec(e->learning.env)->group[g].agents : 1);
+        text_fixed(number, sizeof number, group, text_decimals(group));
         printf("   %s %s", vecenv_spec(e->learning.env)->group[g].name, number);
     }
     printf("   (%.1f steps%s)\n", r->length_mean,
@@ -117,16 +159,100 @@ static void print_row(const struct evaluating *e, int player, const struct evalu
                                            : "; sampled actions");
 }
 
+/* "1.20 ± 0.03" */
+static void print_estimate(double mean, double error)
+{
+    char number[64];
+    const int decimals = text_decimals(isnan(error) ? mean : fmax(fabs(mean), error));
+    text_fixed(number, sizeof number, mean, decimals);
+    fputs(number, stdout);
+    if (!isnan(error)) printf(" ± %.*f", decimals, error);
+}
+
+/* Beneath a player's row: the return that does not stand there, of every agent, and what the environment counts. */
+static void print_details(const struct evaluating *e, const struct evaluation *r)
+{
+    enum { MOST_AGENTS = 12 };
+    const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
+    const double agents = episode_return_agents(spec), other = summed(e) ? 1 : agents;
+    if (r->agents > 1) {
+        printf("    %s over agents ", summed(e) ? "mean" : "sum");
+        print_estimate(other * r->team->mean, other * r->team->error);
+        for (int g = 0, agent = 0; r->agents <= MOST_AGENTS && g < spec->groups; g++) {
+            printf("; each %s", spec->groups > 1 ? spec->group[g].name : "agent");
+            for (int a = 0; a < spec->group[g].agents; a++, agent++) {
+                char number[64];
+                text_fixed(number, sizeof number, r->agent[agent].mean, text_decimals(r->agent[agent].mean));
+                printf(" %s", number);
+            }
+        }
+        putchar('\n');
+    }
+    for (int i = 0; i < spec->infos; i++) {
+        if (isnan(r->info[i].mean)) continue;
+        const char *unit = spec->info[i].unit;
+        printf("    %s ", spec->info[i].name);
+        print_estimate(r->info[i].mean, r->info[i].error);
+        printf("%s%s\n", unit && strcmp(unit, "1") != 0 ? " " : "", unit && strcmp(unit, "1") != 0 ? unit : "");
+    }
+}
+
 static void print_heading(const struct evaluating *e)
 {
     char title[OPTIONS_TEXT];
     open_env_title(e->config, e->learning.env, title, sizeof title);
     printf("%s\n%s\n", e->path, title);
-    const char *rules = vecenv_spec(e->learning.env)->rules;
+    const char *rules = vecenv_spec(e->learning.env)->rules, *sum = summed(e) ? ", summed over agents," : "";
     if (e->config->eval_episodes > 1)
-        printf("mean return over %lld episodes ± standard error, %s rules\n", (long long)e->config->eval_episodes, rules);
+        printf("mean return%s over %lld episodes ± standard error, %s rules\n", sum, (long long)e->config->eval_episodes, rules);
     else
-        printf("return of one episode, which has no standard error, %s rules\n", rules);
+        printf("return%s of one episode, which has no standard error, %s rules\n", sum, rules);
+}
+
+static int write_recording(const struct evaluating *e, struct recording *recording, struct error *err)
+{
+    static char heads[4096], infos[4096];
+    const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
+    const bool trained = e->config->eval_play == PLAY_TRAINED;
+    char seed[32];
+    text_format(seed, sizeof seed, "%lld", (long long)e->config->eval_seed);
+    trainer_action_heads(e->learning.policies, spec, heads, sizeof heads);
+    FILE *out = fmemopen(infos, sizeof infos, "w");
+    CHECK(out, "out of memory for a recording");
+    for (int i = 0; i < spec->infos; i++) {
+        fputs(i ? "," : "[", out);
+        text_json_string(out, spec->info[i].name);
+    }
+    fputs(spec->infos ? "]" : "[]", out);
+    CHECK(fclose(out) == 0, "more info columns than room");
+    const struct checkpoint_attribute attribute[] = {{"kind", "episodes"},
+                                                     {"program", version_line()},
+                                                     {"checkpoint", e->path},
+                                                     {"environment", vecenv_descriptor(e->learning.env)->id},
+                                                     {"environment_options", vecenv_options(e->learning.env)},
+                                                     {"rules", spec->rules},
+                                                     {"play", shown_name[e->config->eval_play]},
+                                                     {"deterministic", !trained                        ? ""
+                                                                       : e->config->eval_deterministic ? "true"
+                                                                                                       : "false"},
+                                                     {"eval.seed", seed},
+                                                     {"action_heads", heads},
+                                                     {"info_columns", infos}};
+    return recording_write(recording, e->config->eval_record, attribute, (int)(sizeof attribute / sizeof *attribute), err);
+}
+
+/* The player who was chosen leaves a recording. */
+static int play_one(struct evaluating *e, int player, struct evaluation *result, struct error *err)
+{
+    const bool records = e->config->eval_record[0] && player == e->config->eval_play;
+    const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
+    struct recording *recording = records ? recording_create(spec, e->config->eval_episodes) : NULL;
+    evaluator_record(e->evaluator, recording);
+    int code = evaluator_play(e->evaluator, player, e->config->eval_deterministic, result, err);
+    if (!code && records) code = write_recording(e, recording, err);
+    evaluator_record(e->evaluator, NULL);
+    recording_destroy(recording);
+    return code;
 }
 
 static int play(struct evaluating *e, struct error *err)
@@ -137,13 +263,15 @@ static int play(struct evaluating *e, struct error *err)
     for (int i = 0; i < (e->table ? 3 : 1); i++) {
         struct evaluation result;
         if (e->table && player[i] == PLAY_SCRIPTED && !vecenv_can_script(e->learning.env)) continue;
-        const int code = evaluator_play(e->evaluator, player[i], e->config->eval_deterministic, &result, err);
+        const int code = play_one(e, player[i], &result, err);
         if (code) return code;
         if (e->comm->rank) continue;
         if (e->args->json)
             print_json(e, &result);
-        else
+        else {
             print_row(e, player[i], &result);
+            print_details(e, &result);
+        }
     }
     return 0;
 }

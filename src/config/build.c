@@ -101,6 +101,35 @@ static int apply_variant(struct config *config, const struct config_env *env, st
     return 0;
 }
 
+enum { FEATURE_NORM_AUTO, FEATURE_NORM_ON, FEATURE_NORM_OFF };
+
+bool config_follows_reference(const struct config *config)
+{
+    const char *id = config->env_id[0] ? config->env_id : config->env_name;
+    return strncmp(id, "mpe/", 4) == 0;
+}
+
+bool config_feature_norm(const struct config *config)
+{
+    if (config->policy_feature_norm == FEATURE_NORM_AUTO) return config_follows_reference(config);
+    return config->policy_feature_norm == FEATURE_NORM_ON;
+}
+
+/* A run has one or the other, and keeps it, whatever a later version would choose; asking for auto asks for nothing. */
+static void decide_feature_norm(struct config *config)
+{
+    if (config->policy_feature_norm == FEATURE_NORM_AUTO) config->origin[KEY_policy_feature_norm] = ORIGIN_DEFAULT;
+    config->policy_feature_norm = config_feature_norm(config) ? FEATURE_NORM_ON : FEATURE_NORM_OFF;
+}
+
+/* As names of folders have always spelled it: a key that was true or false before it could be auto stays so. */
+static void spell_value(const struct config *config, int k, char *text, size_t size)
+{
+    config_value(config, k, text, size);
+    if (strcmp(text, "on") == 0) text_format(text, size, "true");
+    if (strcmp(text, "off") == 0) text_format(text, size, "false");
+}
+
 /* A hash of what was asked for beyond env, algo and seed: keys and options whose value is not what it would be without asking. */
 static uint32_t name_hash(const struct config *config, const struct config *baseline, bool options)
 {
@@ -110,8 +139,8 @@ static uint32_t name_hash(const struct config *config, const struct config *base
         if (!config_is_explicit(config->origin[k]) || config_keys[k].flags & (UNNAMED | NOT_STORED) || k == KEY_env_name ||
             k == KEY_algo_name)
             continue;
-        config_value(config, k, value, sizeof value);
-        config_value(baseline, k, usual, sizeof usual);
+        spell_value(config, k, value, sizeof value);
+        spell_value(baseline, k, usual, sizeof usual);
         if (strcmp(value, usual) == 0) continue;
         text_format(line, sizeof line, "%s.%s=%s", config_keys[k].section, config_keys[k].name, value);
         hash = hash_text(hash, line);
@@ -168,6 +197,8 @@ static int build(struct config *config, struct config *baseline, const struct so
     if (env.variant_preset && config_load_text(config, env.variant_preset, "the variant's preset", ORIGIN_ENV_PRESET, err))
         return err->code;
     *baseline = *config;
+    text_format(baseline->env_name, sizeof baseline->env_name, "%s", name);
+    text_format(baseline->env_id, sizeof baseline->env_id, "%s", env.id ? env.id : "");
     if (find_env && complete_env_options(baseline, &env, err)) return err->code;
     if (apply_variant(config, &env, err)) return err->code;
     if (preset[0] && apply_preset(config, preset, &env, err)) return err->code;
@@ -177,7 +208,12 @@ static int build(struct config *config, struct config *baseline, const struct so
         text_format(config->env_name, sizeof config->env_name, "%s", env_name(&env));
         text_format(config->env_id, sizeof config->env_id, "%s", env.id);
     }
+    decide_feature_norm(config);
+    decide_feature_norm(baseline);
+    const int usual = baseline->policy_feature_norm;
+    baseline->policy_feature_norm = FEATURE_NORM_ON; /* older versions' default, whatever the environment */
     config->written_hash = name_hash(config, baseline, true);
+    baseline->policy_feature_norm = usual;
     plain_env_options(config, &env, name);
     plain_env_options(baseline, &env, name);
     config->name_hash = name_hash(config, baseline, true);

@@ -59,7 +59,7 @@ struct config {
     uint8_t origin[CONFIG_KEYS];   /* enum config_origin of each key */
     uint32_t name_hash;            /* set by config_build: of the explicit keys that make this another run; 0 = none */
     uint32_t variant_hash;         /* the same without the environment's options: beside env_variant */
-    uint32_t written_hash;         /* the same of the environment's options as they were written, which named the runs of older versions */
+    uint32_t written_hash;         /* the same as older versions had it: options as they were written, policy.feature_norm on by default */
 };
 
 enum key_type { KEY_IS_INT, KEY_IS_REAL, KEY_IS_BOOL, KEY_IS_TEXT, KEY_IS_CHOICE };
@@ -143,6 +143,11 @@ void arguments_warn_repeated(const struct arguments *args);
  * environment that nobody set stands in config->env_option with its default, and an option that it doesn't have is refused; NULL (tests):
  * options are taken as they come. Reads each file once. */
 int config_build(struct config *config, const struct arguments *args, config_find_env *find_env, struct error *err);
+
+/* Is it a task of a suite whose reference decides what networks get (mpe)? There auto of policy.feature_norm and norm.obs follows it. */
+bool config_follows_reference(const struct config *config);
+/* policy.feature_norm, where auto is decided by that; config_build leaves no auto behind. */
+bool config_feature_norm(const struct config *config);
 
 /* Only --config and the command line, over what `config` already holds. */
 int config_apply(struct config *config, const struct arguments *args, struct error *err);

@@ -241,3 +241,11 @@ uint64_t spec_hash(uint64_t hash, const struct mappo_env_spec *spec)
     }
     return hash;
 }
+
+bool spec_acts_in_reals(const struct mappo_env_spec *spec)
+{
+    for (int g = 0; g < spec->groups; g++)
+        for (int h = 0; h < spec->group[g].act_heads; h++)
+            if (spec->group[g].act[h].kind == MAPPO_BOX) return true;
+    return false;
+}

@@ -2,6 +2,7 @@
 #ifndef MAPPO_ENV_SPEC_H
 #define MAPPO_ENV_SPEC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/check.h"
@@ -18,5 +19,7 @@ void spec_copy(struct mappo_env_spec *to, const struct mappo_env_spec *from);
 
 /* `hash` continued over groups, spaces, state and snapshot. */
 uint64_t spec_hash(uint64_t hash, const struct mappo_env_spec *spec);
+
+bool spec_acts_in_reals(const struct mappo_env_spec *spec); /* has some group a Box action? */
 
 #endif

@@ -276,6 +276,13 @@ double episode_return(const struct mappo_env_spec *spec, const struct episode *e
     return agents > 0 ? sum / agents : episode->group_return[0];
 }
 
+int32_t episode_return_agents(const struct mappo_env_spec *spec)
+{
+    int32_t agents = 0;
+    for (int g = 0; g < spec->groups; g++) agents += spec->group[g].team == 0 ? spec->group[g].agents : 0;
+    return agents > 0 ? agents : spec->group[0].agents;
+}
+
 int vecenv_take_episodes(struct vecenv *v, struct episode *out, int max)
 {
     int taken = 0;

@@ -114,6 +114,7 @@ struct episode {
 };
 /* What is reported as the return: the first team's, mean over its agents. */
 double episode_return(const struct mappo_env_spec *spec, const struct episode *episode);
+int32_t episode_return_agents(const struct mappo_env_spec *spec); /* those agents: times them it is the sum over agents */
 /* Takes at most `max` off the list, oldest first, and returns how many; beyond the room of config.horizon the oldest were dropped. Not on a
  * device. */
 int vecenv_take_episodes(struct vecenv *env, struct episode *out, int max);

@@ -183,7 +183,8 @@ void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64
             act->act_real = slice.act_real;
             act->log_prob = slice.log_prob;
         }
-        backend->pack(backend, &policy->net[ROLE_ACTOR], actor->packed + from, slice.obs, actor->batch + from, count);
+        backend->pack(backend, &policy->net[ROLE_ACTOR], policy_inputs(policy, ROLE_ACTOR), actor->packed + from, slice.obs,
+                      actor->batch + from, count);
         if (!all) infer(actor, from, count);
     }
     if (shard == ACTOR_ALL) infer(actor, 0, actor->passes);

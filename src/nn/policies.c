@@ -4,12 +4,20 @@
 
 #include "base/arena.h"
 #include "base/digest.h"
+#include "env/spec.h"
 
 enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
+enum { REWARD_NONE, REWARD_RUNNING };         /* norm.reward */
 
 static const char *const role_name[POLICY_ROLES] = {[ROLE_ACTOR] = "actor", [ROLE_CRITIC] = "critic"};
 
 /* ---- from configuration to networks -------------------------------------------------------------------------------------------------- */
+
+int policies_norm_obs(const struct config *config, const struct mappo_env_spec *spec)
+{
+    if (config->norm_obs != OBS_AUTO) return config->norm_obs;
+    return !config_follows_reference(config) && spec_acts_in_reals(spec) ? OBS_RUNNING : OBS_NONE;
+}
 
 static int build_group(struct policies *policies, int g, const struct policies_config *how, const struct config *config,
                        const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
@@ -19,7 +27,7 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .hidden = (int)config->policy_hidden,
         .layers = (int)config->policy_layers,
         .activation = config->policy_activation,
-        .feature_norm = config->policy_feature_norm,
+        .feature_norm = config_feature_norm(config),
         .layer_norm = config->policy_layer_norm,
         .head_gain = (real)config->policy_gain,
         .log_std = (real)config->policy_log_std,
@@ -28,6 +36,8 @@ static int build_group(struct policies *policies, int g, const struct policies_c
             {[ROLE_ACTOR] = config->policy_share, [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : config->policy_share},
         .value_per_agent = how->value_per_agent,
         .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
+        .running_obs = policies_norm_obs(config, spec) == OBS_RUNNING,
+        .running_reward = config->norm_reward == REWARD_RUNNING,
         .seed = (uint64_t)config->train_seed,
         .index = (uint32_t)g};
     struct critic_view view;
@@ -91,6 +101,10 @@ uint64_t policies_hash(struct policies *policies)
     for (int g = 0; g < policies->groups; g++) {
         const struct policy *policy = policies->group[g];
         h = hash_bytes(h, policy->host.parameters, policy->size * sizeof(real));
+        for (int i = 0; i < POLICY_RUNNING; i++) {
+            const struct running *running = &policy->host.running[i];
+            if (running->width) h = hash_bytes(h, running->moments, (size_t)running_moments(running->width) * sizeof(double));
+        }
     }
     return h;
 }
@@ -132,6 +146,29 @@ static void add_normalizer(struct field_list *list, const struct policy *policy,
               1, (int64_t)3);
 }
 
+static void add_running(struct field_list *list, const struct policy *policy, int which)
+{
+    static const struct {
+        const char *name, *units, *rows;
+    } about[POLICY_RUNNING] = {[RUNNING_OBS] = {"obs_norm", "1", "observations of the group's agents"},
+                               [RUNNING_STATE] = {"state_norm", "1", "inputs of the group's critics"},
+                               [RUNNING_REWARD] = {"reward_norm", "reward", "discounted returns, by whose deviation rewards are divided"}};
+    const struct running *running = &policy->host.running[which];
+    char name[sizeof list->field->name], description[sizeof list->field->description];
+    if (running->width == 0) return;
+    for (int i = 0; i < 3; i++) {
+        static const char *const part[] = {"count", "mean", "variance"}, *const meaning[] = {"how many", "running mean of",
+                                                                                             "running variance of"};
+        snprintf(name, sizeof name, "/policy/%s/%s/%s", policy->name, about[which].name, part[i]);
+        snprintf(description, sizeof description, "%s %s", meaning[i], about[which].rows);
+        if (i == 0)
+            field_add(list, name, FIELD_DOUBLE, running->moments, "rows", description, 0);
+        else
+            field_add(list, name, FIELD_DOUBLE, running->moments + 1 + (i - 1) * running->width, about[which].units, description, 1,
+                      (int64_t)running->width);
+    }
+}
+
 void policies_fields(struct policies *policies, struct field_list *list)
 {
     for (int g = 0; g < policies->groups; g++) {
@@ -147,6 +184,7 @@ void policies_fields(struct policies *policies, struct field_list *list)
             }
             add_normalizer(list, policy, set);
         }
+        for (int i = 0; i < POLICY_RUNNING; i++) add_running(list, policy, i);
         char name[sizeof list->field->name];
         snprintf(name, sizeof name, "/optimizer/%s/step", policy->name);
         field_add(list, name, FIELD_INT64, &policy->updates, "steps", "optimiser steps of this group's networks so far", 0);

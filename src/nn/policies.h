@@ -20,6 +20,10 @@ struct policies_config {
     bool value_per_agent; /* as in struct policy_config */
 };
 
+/* norm.obs, where auto is decided by what the environment is. */
+enum { OBS_AUTO, OBS_NONE, OBS_RUNNING };
+int policies_norm_obs(const struct config *config, const struct mappo_env_spec *spec);
+
 /* Freshly initialised, the same on every machine but for the last bits of some (policies_broadcast). EXIT_USAGE where the environment and
  * the configuration don't fit. */
 int policies_create(struct policies **policies, const struct policies_config *how, const struct config *config,
@@ -34,9 +38,9 @@ void policies_pull(struct policies *policies);
 void policies_push(struct policies *policies);
 
 /* /policy/<group>[/<agent>]/<role>/…: parameters and normalisers; /optimizer/<group>…: Adam's moments and step count. The agent's number
- * stands where the role has a set of each agent. */
+ * stands where the role has a set of each agent. /policy/<group>/obs_norm, state_norm, reward_norm/…: running statistics, of all sets. */
 void policies_fields(struct policies *policies, struct field_list *list);
 
-uint64_t policies_hash(struct policies *policies); /* of the parameters: equal on every rank */
+uint64_t policies_hash(struct policies *policies); /* of parameters and running statistics: equal on every rank */
 
 #endif

@@ -68,7 +68,17 @@ static void *host_memory(const struct policy *policy, size_t bytes)
     return p;
 }
 
-static void take_memory(struct policy *policy)
+static void take_running(struct policy *policy, int which, int width)
+{
+    struct backend *backend = policy->backend;
+    const size_t moments = (size_t)running_moments(width) * sizeof(double), scale = 2 * (size_t)width * sizeof(real);
+    struct running *running = &policy->running[which];
+    *running = (struct running){width, backend->alloc(backend, "normalisers", moments), backend->alloc(backend, "normalisers", scale)};
+    policy->host.running[which] =
+        backend->host_memory ? *running : (struct running){width, host_memory(policy, moments), host_memory(policy, scale)};
+}
+
+static void take_memory(struct policy *policy, const struct policy_config *config)
 {
     struct backend *backend = policy->backend;
     const size_t bytes = policy->size * sizeof(real), norms = (size_t)policy->sets[ROLE_CRITIC] * sizeof *policy->norm;
@@ -77,11 +87,14 @@ static void take_memory(struct policy *policy)
     policy->v = backend->alloc(backend, "Adam's second moments", bytes);
     policy->norm = backend->alloc(backend, "normalisers", norms);
     if (backend->host_memory) {
-        policy->host = (struct policy_arrays){policy->parameters, policy->m, policy->v, policy->norm};
+        policy->host = (struct policy_arrays){policy->parameters, policy->m, policy->v, policy->norm, {{0}}};
     } else {
-        policy->host = (struct policy_arrays){host_memory(policy, bytes), host_memory(policy, bytes), host_memory(policy, bytes),
-                                              host_memory(policy, norms)};
+        policy->host = (struct policy_arrays){
+            host_memory(policy, bytes), host_memory(policy, bytes), host_memory(policy, bytes), host_memory(policy, norms), {{0}}};
     }
+    if (config->running_obs) take_running(policy, RUNNING_OBS, policy->sizes.obs);
+    if (config->running_obs && policy->critic_input != CRITIC_OBS) take_running(policy, RUNNING_STATE, policy->state_size);
+    if (config->running_reward) take_running(policy, RUNNING_REWARD, 1);
 }
 
 void policy_pull(struct policy *policy)
@@ -93,11 +106,28 @@ void policy_pull(struct policy *policy)
     backend->download(backend, policy->host.m, policy->m, bytes);
     backend->download(backend, policy->host.v, policy->v, bytes);
     backend->download(backend, policy->host.norm, policy->norm, (size_t)policy->sets[ROLE_CRITIC] * sizeof *policy->norm);
+    for (int i = 0; i < POLICY_RUNNING; i++) {
+        const struct running *running = &policy->running[i];
+        if (running->width == 0) continue;
+        backend->download(backend, policy->host.running[i].moments, running->moments,
+                          (size_t)running_moments(running->width) * sizeof(double));
+    }
+}
+
+static void push_running(struct policy *policy, int which)
+{
+    struct backend *backend = policy->backend;
+    const struct running *running = &policy->running[which], *host = &policy->host.running[which];
+    for (int j = 0; j < host->width; j++) running_refresh(host, j);
+    if (backend->host_memory || host->width == 0) return;
+    backend->upload(backend, running->moments, host->moments, (size_t)running_moments(host->width) * sizeof(double));
+    backend->upload(backend, running->scale, host->scale, 2 * (size_t)host->width * sizeof(real));
 }
 
 void policy_push(struct policy *policy)
 {
     struct backend *backend = policy->backend;
+    for (int i = 0; i < POLICY_RUNNING; i++) push_running(policy, i);
     for (int s = 0; s < policy->sets[ROLE_CRITIC]; s++) normalizer_refresh(&policy->host.norm[s], policy->normalizer);
     if (backend->host_memory) return;
     const size_t bytes = policy->size * sizeof(real);
@@ -125,7 +155,7 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
     if (code == 0) code = choose_state(policy, config, spec, group, err);
     if (code) return code;
     build_networks(policy, config, extra);
-    take_memory(policy);
+    take_memory(policy, config);
     if (!backend->planning) initialise(policy, config);
     return 0;
 }
@@ -139,6 +169,12 @@ void policy_clear(struct policy *policy)
         free(policy->host.m);
         free(policy->host.v);
         free(policy->host.norm);
+    }
+    for (int i = 0; i < POLICY_RUNNING; i++) {
+        if (!backend->host_memory) free(policy->host.running[i].moments);
+        if (!backend->host_memory) free(policy->host.running[i].scale);
+        backend->free(backend, policy->running[i].moments);
+        backend->free(backend, policy->running[i].scale);
     }
     backend->free(backend, policy->parameters);
     backend->free(backend, policy->m);

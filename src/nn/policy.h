@@ -3,6 +3,7 @@
  *
  *   parameters, m, v   actors [sets of the actor][Pa], then critics [sets of the critic][Pc]: role after role
  *   norm               [sets of the critic]
+ *   running            statistics of what the networks see and of rewards (norm.obs, norm.reward), of all sets together
  *
  * Memory is the backend's; `host` is what the host may read and write: the same memory, or a copy that policy_pull and policy_push move.
  * Gradients belong to the learner that computes them. */
@@ -16,16 +17,20 @@
 
 enum policy_role { ROLE_ACTOR, ROLE_CRITIC, POLICY_ROLES }; /* another one stands behind these, or old runs' initial networks change */
 
+/* Running statistics of a group: of its agents' observations; of what its critic sees where that is something else; of discounted returns. */
+enum policy_running { RUNNING_OBS, RUNNING_STATE, RUNNING_REWARD, POLICY_RUNNING };
+
 struct policy_config {
     int hidden, layers, activation;
     bool feature_norm, layer_norm;
     real head_gain, log_std;
     float fixed_std;
-    bool share[POLICY_ROLES]; /* one set of parameters for all agents of the group */
-    int critic_input;         /* as in struct critic_view … */
-    bool concatenate;         /* … likewise */
-    bool value_per_agent;     /* one value per agent even where all agents see the same state (row minibatches need it) */
-    int normalizer;           /* enum normalizer_kind */
+    bool share[POLICY_ROLES];         /* one set of parameters for all agents of the group */
+    int critic_input;                 /* as in struct critic_view … */
+    bool concatenate;                 /* … likewise */
+    bool value_per_agent;             /* one value per agent even where all agents see the same state (row minibatches need it) */
+    int normalizer;                   /* enum normalizer_kind */
+    bool running_obs, running_reward; /* norm.obs, norm.reward */
     uint64_t seed;
     uint32_t index; /* of the group: keeps initialisations apart */
 };
@@ -33,8 +38,9 @@ struct policy_config {
 enum { POLICY_MAX_SETS = 64 };
 
 struct policy_arrays {
-    real *parameters, *m, *v; /* [size] */
-    struct normalizer *norm;  /* [sets of the critic] */
+    real *parameters, *m, *v;               /* [size] */
+    struct normalizer *norm;                /* [sets of the critic] */
+    struct running running[POLICY_RUNNING]; /* width 0: the policy has none of these */
 };
 
 struct policy {
@@ -51,6 +57,7 @@ struct policy {
     size_t size;              /* of all networks */
     real *parameters, *m, *v; /* the backend's */
     struct normalizer *norm;
+    struct running running[POLICY_RUNNING];
     struct policy_arrays host; /* for the host */
     int normalizer;            /* enum normalizer_kind */
     int64_t updates;           /* Adam's step count of both networks */
@@ -62,7 +69,7 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
                  struct backend *backend, struct error *err);
 void policy_clear(struct policy *policy);
 
-/* Between the backend and `host`. push also brings the normalisers' scales up to date with their state. */
+/* Between the backend and `host`. push also brings the scales of normalisers and running statistics up to date with their state. */
 void policy_pull(struct policy *policy);
 void policy_push(struct policy *policy);
 
@@ -83,6 +90,12 @@ static inline real *policy_actor(const struct policy *p, real *block, int set)
 static inline real *policy_critic(const struct policy *p, real *block, int set)
 {
     return policy_network_at(p, block, ROLE_CRITIC, set);
+}
+/* Statistics on whose scale a network's rows are packed; NULL = as they are. */
+static inline const struct running *policy_inputs(const struct policy *p, int role)
+{
+    const struct running *running = &p->running[role == ROLE_ACTOR || p->critic_input == CRITIC_OBS ? RUNNING_OBS : RUNNING_STATE];
+    return running->width ? running : NULL;
 }
 /* log_std [Kr] of a set; NULL where it is no parameter. */
 static inline const real *policy_log_std(const struct policy *p, int set)

@@ -31,7 +31,9 @@ static int open_parts(struct trainer *t, struct error *err)
     };
     if (code == EXIT_DONE) code = algorithm_create(&t->learning.algorithm, &context, err);
     if (code != EXIT_DONE) return code;
-    const struct metrics_config metrics = {(int)c->metrics_window, t->learning.envs.count * (int)t->learning.algorithm->horizon};
+    const struct metrics_config metrics = {.window = (int)c->metrics_window,
+                                           .max_episodes = t->learning.envs.count * (int)t->learning.algorithm->horizon,
+                                           .sum = t->config->metrics_return == RETURN_SUM};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     trainer_list_fields(t);
     return EXIT_DONE;
@@ -90,6 +92,12 @@ static const char datasets[] =
     "group of agents (an environment has one or more); its number follows where each agent has its own (`/policy/agent/0/actor/…` with\n"
     "`policy.share=0`, `/policy/agent/0/critic/…` and `/policy/agent/0/value_norm` where `critic.share` is false or follows that). Shapes "
     "are\nthose of a default run.\n\n"
+    "With `norm.obs=running` there are also, of all agents of a group together and of all that were seen: `/policy/agent/obs_norm/count` "
+    "(rows),\n`…/mean` and `…/variance` (float64) of each observation entry, and the same in `state_norm` of each entry that the critic "
+    "sees, "
+    "unless it\nsees observations as well. Networks get (x - mean) / sqrt(variance + 1e-8), at most 10 from 0; x itself, within the same "
+    "bounds, while\nthe count is 0. With `norm.reward=running`: `/policy/agent/reward_norm/…` of discounted returns, by whose deviation "
+    "rewards are\ndivided, and `/rollout/agent/discounted_return` (float32, [environments,agents]), how far each has come.\n\n"
     "| name | type | shape | unit | meaning |\n| --- | --- | --- | --- | --- |\n";
 
 /* Extracted and run by a test, which compares its result with the program's own. */
@@ -116,6 +124,7 @@ static const char example[] =
     "    action_heads = json.loads(file.attrs.get(\"action_heads\", \"{}\"))  # older checkpoints have none\n"
     "    group = sys.argv[3] if len(sys.argv) > 3 else next(iter(action_heads or file[\"policy\"]))\n"
     "    networks = file[\"policy\"][group]\n"
+    "    obs_norm = {name: item[()] for name, item in networks[\"obs_norm\"].items()} if \"obs_norm\" in networks else {}\n"
     "    if \"actor\" not in networks:  # policy.share=0\n"
     "        networks = networks[sys.argv[4] if len(sys.argv) > 4 else \"0\"]\n"
     "    p = {}\n"
@@ -127,7 +136,10 @@ static const char example[] =
     "        return x\n"
     "    return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * p[name + \"/weight\"] + p[name + \"/bias\"]\n"
     "\n"
-    "x = norm(np.array(sys.argv[2].split(\",\"), float), \"feature_norm\")\n"
+    "x = np.array(sys.argv[2].split(\",\"), float)\n"
+    "if obs_norm:  # norm.obs=running\n"
+    "    x = np.clip((x - obs_norm[\"mean\"]) / np.sqrt(obs_norm[\"variance\"] + 1e-8), -10, 10)\n"
+    "x = norm(x, \"feature_norm\")\n"
     "for k in range(1, layers + 1):\n"
     "    x = p[f\"fc{k}/weight\"] @ x + p[f\"fc{k}/bias\"]\n"
     "    x = norm(np.tanh(x) if tanh else np.maximum(x, 0), f\"norm{k}\")\n"

@@ -18,7 +18,6 @@ enum { BATCH_ENVS = 4096, ENDLESS = 10000000 };
 /* Between two looks for a reason to stop. */
 static const double round_seconds = 0.2;
 enum { GROWTH = 4 };
-enum { COLUMN_RETURN = MAPPO_MAX_GROUPS, COLUMN_LENGTH, COLUMNS };
 
 struct evaluator {
     const struct config *config;
@@ -33,10 +32,11 @@ struct evaluator {
     int threads, room; /* room: environments of this rank in one batch */
     int groups;
     struct group_sizes size[MAPPO_MAX_GROUPS];
-    struct mappo_env_io io; /* what is needed to play */
+    struct mappo_env_io io; /* what is needed to play, and what is told of episodes */
     uint8_t *done;          /* [E] its episode has been counted */
     struct episode *ended;  /* [E] */
-    double *result;         /* [BATCH_ENVS][COLUMNS] by global index */
+    struct tally tally;
+    struct recording *recording; /* of what is played; NULL = none */
 };
 
 static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, int count, struct error *err)
@@ -58,7 +58,8 @@ static void create_slices(struct evaluator *ev, const struct mappo_env_spec *spe
     ev->io = (struct mappo_env_io){.struct_size = sizeof ev->io, .groups = spec->groups};
     for (int i = 0; i < slices.count; i++) {
         const struct slice *slice = &slices.slice[i];
-        if (!slice->offered || slice->written == SLICE_FINAL || slice_is_state(slice) || slice->id == ENV_SLICE_info) continue;
+        if (!slice->offered || slice_is_state(slice)) continue;
+        if (slice->written == SLICE_FINAL && !ev->config->eval_record[0]) continue;
         slice_point(&ev->io, slice, arena_take(ev->arena, slice->what, (size_t)ev->room, slice->bytes));
     }
 }
@@ -119,10 +120,10 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
     create_slices(ev, spec);
     const struct comm_part first = batch_part(ev, 0);
     if (first.count > 0) aim_actor(ev, spec, first);
-    vecenv_close(env);
     ev->done = ARENA_NEW(arena, uint8_t, ev->room);
     ev->ended = ARENA_NEW(arena, struct episode, ev->room);
-    ev->result = ARENA_NEW(arena, double, (size_t)BATCH_ENVS *COLUMNS);
+    tally_create(&ev->tally, spec, ev->room, batch_episodes(ev, 0), arena);
+    vecenv_close(env);
     *evaluator = ev;
     return 0;
 }
@@ -130,6 +131,11 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
 void evaluator_heed(struct evaluator *ev, struct stop *stop)
 {
     ev->stop = stop;
+}
+
+void evaluator_record(struct evaluator *ev, struct recording *recording)
+{
+    ev->recording = recording;
 }
 
 void evaluator_destroy(struct evaluator *ev)
@@ -245,7 +251,11 @@ static int choose(struct turn *t, struct vecenv *env, int player, bool determini
 
 static void count_episodes(struct evaluator *ev, struct vecenv *env, int64_t first, int64_t batch_first, int *left)
 {
-    const struct mappo_env_spec *spec = vecenv_spec(env);
+    for (int e = 0; e < vecenv_envs(env); e++) {
+        if (ev->done[e]) continue;
+        tally_step(&ev->tally, &ev->io, e);
+        if (ev->recording) recording_after(ev->recording, &ev->io, e, first + e);
+    }
     const int count = vecenv_take_episodes(env, ev->ended, ev->room);
     for (int i = 0; i < count; i++) {
         const struct episode *episode = &ev->ended[i];
@@ -253,10 +263,7 @@ static void count_episodes(struct evaluator *ev, struct vecenv *env, int64_t fir
         if (ev->done[e]) continue;
         ev->done[e] = 1;
         (*left)--;
-        double *row = ev->result + ((int64_t)episode->env - batch_first) * COLUMNS;
-        for (int g = 0; g < spec->groups; g++) row[g] = episode->group_return[g];
-        row[COLUMN_RETURN] = episode_return(spec, episode);
-        row[COLUMN_LENGTH] = episode->length;
+        tally_end(&ev->tally, episode, (int)e, (int)((int64_t)episode->env - batch_first));
     }
 }
 
@@ -291,6 +298,8 @@ static int play_steps(struct turn *turn, struct vecenv *env, int player, bool de
     struct evaluator *ev = turn->ev;
     for (int i = 0; i < steps && *left; i++) {
         int code = choose(turn, env, player, deterministic, err);
+        for (int e = 0; e < turn->envs && ev->recording && !code; e++)
+            if (!ev->done[e]) recording_before(ev->recording, &ev->io, e, (int64_t)turn->first + e);
         if (!code) code = take_step(turn, env, err);
         if (code) return code;
         watchdog_sign();
@@ -374,29 +383,30 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
 
 int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct evaluation *out, struct error *err)
 {
-    *out = (struct evaluation){.episodes = ev->episodes};
-    double sum = 0, squares = 0;
+    struct tally *tally = &ev->tally;
+    tally_begin(tally);
     for (int64_t first = 0; first < ev->episodes; first += BATCH_ENVS) {
         const int total = batch_episodes(ev, first);
-        memset(ev->result, 0, (size_t)total * COLUMNS * sizeof *ev->result);
+        tally_begin_batch(tally, total);
         const int code = play_batch(ev, player, deterministic, first, err);
         if (code) return code;
         /* Each row is one rank's, zero elsewhere: exact whatever the ranks. */
-        comm_sum_double(ev->comm, ev->result, (size_t)total * COLUMNS);
-        for (int e = 0; e < total; e++) {
-            const double *row = ev->result + (size_t)e * COLUMNS;
-            sum += row[COLUMN_RETURN];
-            squares += row[COLUMN_RETURN] * row[COLUMN_RETURN];
-            out->length_mean += row[COLUMN_LENGTH]; /* sums until all are played: of integers they are exact */
-            for (int g = 0; g < ev->groups; g++) out->group_return[g] += row[g];
-        }
+        comm_sum_double(ev->comm, tally->row, (size_t)total * (size_t)tally->columns);
+        tally_end_batch(tally, total);
     }
-    const double n = (double)ev->episodes;
-    out->length_mean /= n;
-    for (int g = 0; g < ev->groups; g++) out->group_return[g] /= n;
-    out->return_mean = sum / n;
+    tally_finish(tally);
+    const struct estimate *estimate = tally->estimate, *team = &estimate[TALLY_RETURN];
+    const double times = ev->config->metrics_return == RETURN_SUM ? episode_return_agents(&tally->spec) : 1;
+    *out = (struct evaluation){.episodes = ev->episodes,
+                               .return_mean = times * team->mean,
+                               .return_stderr = times * team->error,
+                               .length_mean = estimate[TALLY_LENGTH].mean,
+                               .agents = tally->agents,
+                               .team = team,
+                               .group = estimate + TALLY_GROUPS,
+                               .agent = estimate + tally->first_agent,
+                               .info = estimate + tally->first_info};
     if (!isfinite(out->return_mean))
         return error_set(err, EXIT_NUMERICAL, "evaluation: the mean return is not finite; look at the environment's rewards");
-    out->return_stderr = n > 1 ? sqrt(fmax(0, squares / n - out->return_mean * out->return_mean) / (n - 1)) : NAN;
     return 0;
 }

@@ -7,15 +7,24 @@
 #include "config/config.h"
 #include "env/vecenv.h"
 #include "nn/policies.h"
+#include "run/recording.h"
 #include "run/stop.h"
+#include "run/tally.h"
 
 enum player { PLAY_TRAINED, PLAY_RANDOM, PLAY_NOOP, PLAY_SCRIPTED };
 
+enum { RETURN_MEAN, RETURN_SUM }; /* metrics.return */
+
+/* Of one play: arrays are the evaluator's, until the next one. Returns are means over agents but where said otherwise. */
 struct evaluation {
     int64_t episodes;
-    double return_mean, return_stderr; /* of team 0, per episode; NaN: one episode has no standard error */
-    double group_return[MAPPO_MAX_GROUPS];
+    double return_mean, return_stderr; /* of team 0, as metrics.return says; NaN: one episode has no standard error */
     double length_mean;
+    int agents;                   /* of all groups, one group after the other */
+    const struct estimate *team;  /* [1] return of team 0 */
+    const struct estimate *group; /* [groups] */
+    const struct estimate *agent; /* [agents] each one's own */
+    const struct estimate *info;  /* [infos] */
 };
 
 struct evaluator;
@@ -33,6 +42,8 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
 /* From now on a reason to stop ends evaluator_play within moments: it returns the stop's code, and `out` holds nothing. */
 void evaluator_heed(struct evaluator *evaluator, struct stop *stop);
 int evaluator_play(struct evaluator *evaluator, int player, bool deterministic, struct evaluation *out, struct error *err); /* collective */
+/* From now on what is played is recorded (config->eval_record is set): on one rank; NULL: no longer. */
+void evaluator_record(struct evaluator *evaluator, struct recording *recording);
 /* Draws episode 0 as a film strip into an SVG file. Not collective. EXIT_USAGE where the environment can't be drawn. */
 int evaluator_picture(struct evaluator *evaluator, int player, bool deterministic, const char *path, struct error *err);
 void evaluator_destroy(struct evaluator *evaluator); /* before its backend; NULL is allowed */

@@ -7,6 +7,7 @@
 #include "algo/schedule.h"
 #include "base/philox.h"
 #include "base/text.h"
+#include "env/spec.h"
 #include "run/evaluate.h"
 #include "run/open_env.h"
 
@@ -73,14 +74,6 @@ static bool was_asked_for(const struct config *config, int k)
     return strcmp(value, usually) != 0;
 }
 
-static bool acts_in_reals(const struct mappo_env_spec *spec)
-{
-    for (int g = 0; g < spec->groups; g++)
-        for (int h = 0; h < spec->group[g].act_heads; h++)
-            if (spec->group[g].act[h].kind == MAPPO_BOX) return true;
-    return false;
-}
-
 /* Why key k changes nothing beside the other settings; NULL where it may. */
 static const char *why_idle(const struct learning *l, const struct config *c, const struct comm *comm, int k)
 {
@@ -104,7 +97,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_policy_fixed_std:
     case KEY_wrap_clip_action:
     case KEY_wrap_rescale_action:
-        return acts_in_reals(vecenv_spec(l->env)) ? NULL : "no action of this environment is a real number (Box)";
+        return spec_acts_in_reals(vecenv_spec(l->env)) ? NULL : "no action of this environment is a real number (Box)";
     default:
         return NULL;
     }

@@ -29,6 +29,7 @@ struct metrics {
     int lost;      /* errno of lines that could not be written since the last flush */
     char *buffer;
     int window, listed_most;
+    bool sum;            /* returns are sums over agents */
     double *ring;        /* [window][WINDOW_COLUMNS] the last episodes, oldest overwritten */
     int64_t episodes;    /* ended so far: the ring's position is episodes % window */
     struct episode *all; /* rank 0: the lists of all ranks, rank after rank */
@@ -49,6 +50,7 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
     m->comm = comm;
     m->spec = spec;
     m->window = config->window;
+    m->sum = config->sum;
     m->listed_most = config->window < config->max_episodes ? config->window : config->max_episodes;
     m->ring = ARENA_NEW(arena, double, (size_t)m->window *WINDOW_COLUMNS);
     m->info = ARENA_NEW(arena, double, 2 * (spec->infos + 1));
@@ -160,8 +162,8 @@ void metrics_destroy(struct metrics *metrics)
 static void window_push(struct metrics *m, const struct episode *episode)
 {
     double *row = m->ring + (m->episodes % m->window) * WINDOW_COLUMNS;
-    for (int g = 0; g < m->spec->groups; g++) row[g] = episode->group_return[g];
-    row[WINDOW_TEAM] = episode_return(m->spec, episode);
+    for (int g = 0; g < m->spec->groups; g++) row[g] = (double)episode->group_return[g] * (m->sum ? m->spec->group[g].agents : 1);
+    row[WINDOW_TEAM] = episode_return(m->spec, episode) * (m->sum ? episode_return_agents(m->spec) : 1);
     row[WINDOW_LENGTH] = episode->length;
     m->episodes++;
 }

@@ -111,7 +111,11 @@ int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file,
                          run_or_file);
     if (!S_ISDIR(there.st_mode)) {
         text_format(path, size, "%s", run_or_file);
-        return checkpoint_open(file, path, err);
+        const int code = checkpoint_open(file, path, err);
+        if (code || !checkpoint_attribute(*file, "kind")) return code;
+        checkpoint_close(*file);
+        *file = NULL;
+        return error_set(err, EXIT_CHECKPOINT, "%s is a recording of episodes and holds no networks: name a run or a checkpoint", path);
     }
     int code = saved_run_newest(run_or_file, file, path, size, NULL, err);
     if (!code && !*file) return error_set(err, EXIT_CHECKPOINT, "%s: there is no checkpoint (step-*.h5) in this folder", run_or_file);
@@ -145,6 +149,7 @@ int saved_run_config(struct config *config, const struct checkpoint *file, const
 {
     struct error bad = {0};
     config_defaults(config);
+    config->norm_obs = OBS_NONE; /* of files of before there was a choice */
     struct visit visit = {config, &bad, path};
     checkpoint_config(file, take_key, &visit);
     const char *id = checkpoint_attribute(file, "environment");

@@ -29,8 +29,9 @@ static int continue_config(struct config *config, const struct checkpoint *file,
     struct config *then = malloc(sizeof *then);
     CHECK(then, "out of memory while comparing configurations");
     char differs[600];
-    /* 0 asks for what the run began with. */
+    /* These ask for what the run began with. */
     if (config->adam_schedule_steps == 0) config->origin[KEY_adam_schedule_steps] = ORIGIN_DEFAULT;
+    if (config->norm_obs == OBS_AUTO) config->origin[KEY_norm_obs] = ORIGIN_DEFAULT;
     int code = saved_run_config(then, file, path, err);
     if (!code) saved_run_plain_options(then, config->env_name);
     if (!code && config_differences(config, then, &config_continuing, differs, sizeof differs))
@@ -91,6 +92,12 @@ static int choose_level(struct trainer *t, struct error *err)
     return 0;
 }
 
+/* A run has one or the other, and keeps it. */
+static void decide_norm_obs(struct config *config, const struct mappo_env_spec *spec)
+{
+    config->norm_obs = policies_norm_obs(config, spec);
+}
+
 static int open_learning(struct trainer *t, struct error *err)
 {
     const struct config *c = t->config;
@@ -101,6 +108,7 @@ static int open_learning(struct trainer *t, struct error *err)
     if ((code = comm_vote(t->comm, choose_level(t, err), err))) return code;
     if ((code = learning_backend(&t->learning, c, t->comm, t->placement.threads, t->level, err))) return code;
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
+    decide_norm_obs(t->config, vecenv_spec(t->learning.env));
     if (evaluates(c))
         code = evaluator_create(&t->evaluator, c, t->learning.policies, t->learning.backend, t->comm, t->placement.threads, err);
     return comm_vote(t->comm, code, err);
@@ -266,6 +274,22 @@ static void warn_of_rate_0(const struct trainer *t)
          (long long)t->standing.schedule_steps, (long long)c->train_env_steps, (long long)c->train_env_steps);
 }
 
+/* A layer norm takes two numbers' worth away, mean and size: most of what so few tell. */
+static void advise_feature_norm(const struct trainer *t)
+{
+    enum { FEW = 4 };
+    const struct policies *policies = t->learning.policies;
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
+        if (!policy_network(policy, ROLE_ACTOR)->feature_norm || config_follows_reference(t->config) || policy->sizes.obs > FEW) continue;
+        progress_say(t->progress,
+                     "advice: policy.feature_norm=on leaves little of the %d number%s that group \"%s\" observes, and such tasks have been "
+                     "seen not to be learned with it: policy.feature_norm=off in a new run (docs/env-abi.md)",
+                     policy->sizes.obs, policy->sizes.obs == 1 ? "" : "s", policy->name);
+        return;
+    }
+}
+
 static void say_what_runs(const struct trainer *t, bool continued)
 {
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
@@ -289,6 +313,7 @@ static void say_what_runs(const struct trainer *t, bool continued)
     if (t->placement.advice[0]) progress_say(t->progress, "advice: %s", t->placement.advice);
     comm_advice(t->comm, (int)t->config->rollout_envs, (int)t->learning.algorithm->horizon, advice, sizeof advice);
     if (advice[0]) progress_say(t->progress, "advice: %s", advice);
+    advise_feature_norm(t);
     progress_say(t->progress, "return: %s", spec->return_help ? spec->return_help : "sum of rewards of an episode");
     if (continued)
         progress_say(t->progress, "continuing %s at update %lld, %lld env-steps", t->path, (long long)t->standing.update,
@@ -366,6 +391,7 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     int code = check_ranks(t->config, t->comm, err);
     if (!code) code = learning_backend(&t->learning, t->config, t->comm, 1, cpu_level_detect(), err);
     if (!code) code = learning_open_alone(&t->learning, t->config, err);
+    if (!code) decide_norm_obs(t->config, vecenv_spec(t->learning.env));
     code = comm_vote(t->comm, code, err);
     if (!code && !continued && t->config->train_init[0]) code = take_networks(t, err);
     if (code || t->comm->rank || !file) return code;
@@ -408,7 +434,9 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     watchdog_phase("opening the run");
     if ((code = agree_on(t, "the environment", vecenv_hash(t->learning.env), err))) goto done;
     count_agents(t);
-    const struct metrics_config metrics = {(int)t->config->metrics_window, t->learning.envs.count * (int)t->learning.algorithm->horizon};
+    const struct metrics_config metrics = {.window = (int)t->config->metrics_window,
+                                           .max_episodes = t->learning.envs.count * (int)t->learning.algorithm->horizon,
+                                           .sum = t->config->metrics_return == RETURN_SUM};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {

@@ -171,6 +171,8 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
                                               {"norm.value", "none", "ppo.huber_delta", "0"},
                                               {"norm.value", "popart", "ppo.minibatches", "3"},
                                               {"norm.value", "popart", "policy.share", "0"},
+                                              {"norm.obs", "running", "norm.reward", "running"},
+                                              {"norm.obs", "running", "algo", "ippo"},
                                               {"policy.fixed_std", "0.5", "policy.activation", "relu"},
                                               {"policy.hidden", "64", "policy.layers", "3"},
                                               {"policy.feature_norm", "0", "policy.layer_norm", "0"}};

@@ -282,7 +282,7 @@ static void forward_counted(struct backend *cuda, const struct problem *q, const
                                 .parameters = lend(cuda, q->parameters, q->net.parameters * sizeof(real)),
                                 .packed = cuda->packed_rows_create(cuda, &q->net, UNITS * ROWS),
                                 .out = lend(cuda, out, bytes)};
-    cuda->pack(cuda, &q->net, &pass.packed, lend(cuda, x, (size_t)UNITS * ROWS * (size_t)q->inputs * sizeof *x), &batch, 1);
+    cuda->pack(cuda, &q->net, NULL, &pass.packed, lend(cuda, x, (size_t)UNITS * ROWS * (size_t)q->inputs * sizeof *x), &batch, 1);
     cuda->forward(cuda, &pass, 1);
     take(cuda, out, pass.out, bytes);
     cuda->packed_rows_destroy(cuda, pass.packed);

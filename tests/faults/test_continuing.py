@@ -209,9 +209,9 @@ def networks_under_other_settings():
     train(2, "run=base", "env.rules=mpe2")
     code, out = train(1, "run=i1", "train.init=base")
     check("networks_under_the_same_settings_need_no_word", code == 0 and not warnings(out), out)
-    other = {"policy.activation": ("tanh", "relu"), "policy.feature_norm": ("true", "false"), "policy.layer_norm": ("true", "false"),
+    other = {"policy.activation": ("tanh", "relu"), "policy.feature_norm": ("on", "off"), "policy.layer_norm": ("true", "false"),
              "env.rules": ("mpe2", "on-policy"), "policy.layers": ("2", "1"), "wrap.rescale_action": ("false", "true"),
-             "critic.state": ("auto", "concat"), "norm.value": ("valuenorm", "none")}
+             "critic.state": ("auto", "concat"), "norm.value": ("valuenorm", "none"), "norm.obs": ("none", "running")}
     silent = []
     for key, (then, now) in other.items():
         code, out = train(1, f"run=i-{key}", "train.init=base", f"{key}={now}")
@@ -233,6 +233,48 @@ def networks_under_other_settings():
           f"{code}: {out}")
     code, out = mappo("eval", "base", "env.rules=mpe2", "episodes=2", "eval.seed=3")
     check("eval_as_it_was_trained_needs_no_word", code == 0 and not warnings(out), f"{code}: {out}")
+
+
+def running_statistics():
+    norms = "norm.obs=running", "norm.reward=running"
+    for env in "mpe/simple_spread", "test/kitchen_sink":
+        name = env.split("/")[1]
+        train(2, f"run=cut-{name}", f"env={env}", *norms)
+        train(4, f"run=cut-{name}", f"env={env}")
+        train(4, f"run=whole-{name}", f"env={env}", *norms)
+        code, out = mappo("inspect", f"cut-{name}", f"whole-{name}")
+        check(f"running_statistics_go_on_to_the_bit_{name}", code == 0 and "the same bit for bit" in out, f"{code}: {out}")
+    code, out = train(1, "run=heir", "train.init=whole-simple_spread", *norms)
+    check("and_go_to_a_run_that_begins_with_its_networks", code == 0 and not warnings(out), out)
+    code, out = mappo("inspect", "heir")
+    rows = (4 + 1) * UPDATE * 3
+    check("which_adds_its_own_rows", code == 0 and any("obs_norm/count" in line and line.split()[1] == str(rows) for line in out.splitlines()), out)
+
+
+def an_input_norm_of_its_own_choice():
+    def norm(folder):
+        return re.search(r"feature_norm = (\w+)", open(f"{folder}/config.ini").read())[1]
+
+    template, advice = plugin("few/meeting.so"), "policy.feature_norm=off in a new run"
+    for name, args, wanted in (("mpe", (), "on"), ("mpe-off", ("policy.feature_norm=false",), "off"), ("few", (f"env={template}",), "off"),
+                               ("few-auto", (f"env={template}", "policy.feature_norm=auto"), "off"),
+                               ("few-on", (f"env={template}", "policy.feature_norm=1"), "on")):
+        code, out = train(1, f"run=choice-{name}", *args)
+        check(f"auto_is_decided_when_a_run_begins_{name}", code == 0 and norm(f"choice-{name}") == wanted, f"{code}: {out}")
+        check(f"advice_is_there_where_it_hurts_{name}", (advice in out) == (name == "few-on"), out)
+    for name, args, wanted in (("mpe", (), "none"), ("few", (f"env={template}",), "none"),
+                               ("sink", ("env=test/kitchen_sink",), "running"), ("sink-none", ("env=test/kitchen_sink", "norm.obs=none"), "none")):
+        code, out = train(1, f"run=obs-{name}", *args)
+        check(f"norm_obs_is_decided_with_it_{name}", code == 0 and re.search(r"\nobs = (\w+)", open(f"obs-{name}/config.ini").read())[1] == wanted, out)
+        code, out = train(2, f"run=obs-{name}", *args[:1], "norm.obs=auto")
+        check(f"and_kept_{name}", code == 0 and "at update 1," in out and not warnings(out), f"{code}: {out}")
+    code, out = train(2, "run=choice-few-on", f"env={template}", "policy.feature_norm=auto")
+    check("asking_for_auto_asks_a_run_for_nothing", code == 0 and norm("choice-few-on") == "on" and "at update 1," in out, f"{code}: {out}")
+    # Before it could be auto it was on everywhere, and folders were named by what was asked for besides.
+    train(1, "run=runs/template-meeting-mappo-s1", f"env={template}", "policy.feature_norm=on")
+    for asked, folder in ((), "runs/template-meeting-mappo-s1"), (("policy.feature_norm=true",), "runs/template-meeting-mappo-s1"):
+        code, out = mappo(f"train.env_steps={2 * UPDATE}", f"env={template}", *asked, "--dry-run")
+        check(f"an_older_run_goes_on_with_{asked[0] if asked else 'nothing'}", code == 0 and f"continues {folder} at {UPDATE}" in out, f"{code}: {out}")
 
 
 def networks_of_another_name():
@@ -269,7 +311,7 @@ def main():
     try:
         for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, a_folder_is_named_after_the_environments_id,
                         a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings,
-                        critics_shared_otherwise_than_actors):
+                        critics_shared_otherwise_than_actors, running_statistics, an_input_norm_of_its_own_choice):
             promise()
     finally:
         os.chdir("/")

@@ -43,6 +43,12 @@ for n in 2 4; do
     ranks $n run="$WORK/popart$n" $POPART
     same "${n}_ranks_with_popart_equal_one_rank_bit_for_bit" "$WORK/popart1" "$WORK/popart$n"
 done
+RUNNING="$POPART norm.obs=running norm.reward=running env=test/kitchen_sink"
+ranks 1 run="$WORK/running1" $RUNNING
+for n in 2 4; do
+    ranks $n run="$WORK/running$n" $RUNNING
+    same "${n}_ranks_with_running_statistics_equal_one_rank_bit_for_bit" "$WORK/running1" "$WORK/running$n"
+done
 ranks 1 run="$WORK/popart1" comm.reproducible=1 norm.value=valuenorm train.env_steps=$((6 * UPDATE))
 expect another_normaliser_is_refused_by_name "2 1" "$? $(grep -c 'norm\.value' "$WORK/err")"
 

@@ -45,7 +45,7 @@ static inline void naive_forward(struct naive *n, const struct network *net, con
 {
     const struct batch batch = {NULL, 1, 1, NULL};
     const struct forward_pass pass = {.net = net, .parameters = parameters, .packed = packed, .out = out};
-    n->backend->pack(n->backend, net, &packed, x, &batch, 1);
+    n->backend->pack(n->backend, net, NULL, &packed, x, &batch, 1);
     n->backend->forward(n->backend, &pass, 1);
 }
 

@@ -253,7 +253,7 @@ static inline void parity_outputs(struct parity_case *c)
     const struct batch batch = {NULL, (int)rows, 1, NULL};
     const struct forward_pass pass = {
         .net = &c->policy.net[ROLE_ACTOR], .parameters = policy_actor(&c->policy, c->policy.parameters, 0), .packed = packed, .out = out};
-    c->backend->pack(c->backend, &c->policy.net[ROLE_ACTOR], &packed, io->obs, &batch, 1);
+    c->backend->pack(c->backend, &c->policy.net[ROLE_ACTOR], NULL, &packed, io->obs, &batch, 1);
     c->backend->forward(c->backend, &pass, 1);
     for (int h = 0; h < c->policy.dist.heads; h++) {
         const struct head *head = &c->policy.dist.head[h];
@@ -303,7 +303,7 @@ static inline void parity_distribution(struct parity_case *c)
                                                    .advantage = advantage},
                                         .gradient = gradient,
                                         .sum = sum};
-        c->backend->pack(c->backend, &c->policy.net[ROLE_ACTOR], &packed, io->obs, &pass.batch, 1);
+        c->backend->pack(c->backend, &c->policy.net[ROLE_ACTOR], NULL, &packed, io->obs, &pass.batch, 1);
         c->backend->train(c->backend, &pass, 1);
         ratio[r] = (double)sum[SUM_RATIO];
         log_prob[r] = log(ratio[r]) + (double)c->rollout->log_prob[0][r];

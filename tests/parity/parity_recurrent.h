@@ -101,7 +101,7 @@ static inline void recurrent_outputs(struct recurrent_case *r, int i)
                                       .packed = n->packed,
                                       .recurrent = &time,
                                       .out = lend(c->backend, out, rows * outputs * sizeof *out)};
-    c->backend->pack(c->backend, &n->net, &n->packed, n->x, &batch, 1);
+    c->backend->pack(c->backend, &n->net, NULL, &n->packed, n->x, &batch, 1);
     c->backend->forward(c->backend, &pass, 1);
     take(c->backend, out, pass.out, rows * outputs * sizeof *out);
     for (size_t b = 0; b < rows; b++)
@@ -213,7 +213,7 @@ static inline void recurrent_update(struct recurrent_case *r)
         b->upload(b, norm_there, &r->norm, sizeof r->norm);
         for (int i = 0; i < 2; i++) {
             pass[i].batch = time[i].batch = batch;
-            b->pack(b, pass[i].net, &pass[i].packed, r->network[i].x, &batch, 1);
+            b->pack(b, pass[i].net, NULL, &pass[i].packed, r->network[i].x, &batch, 1);
         }
         b->train(b, pass, 2);
         for (int i = 0; i < 2; i++) {

@@ -162,7 +162,7 @@ static real value_of(struct fixture *f, int g, int a, const float *x)
                                       .parameters = policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)),
                                       .packed = packed,
                                       .out = &out};
-    f->backend->pack(f->backend, &policy->net[ROLE_CRITIC], &packed, x, &batch, 1);
+    f->backend->pack(f->backend, &policy->net[ROLE_CRITIC], NULL, &packed, x, &batch, 1);
     f->backend->forward(f->backend, &pass, 1);
     f->backend->packed_rows_destroy(f->backend, packed);
     return out;

@@ -390,6 +390,8 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
                                               {"gae.time_limit", "terminal"},
                                               {"norm.value", "none"},
                                               {"norm.value", "popart", "policy.share", "0"},
+                                              {"norm.obs", "running", "norm.reward", "running"},
+                                              {"norm.obs", "running", "algo", "ippo"},
                                               {"ppo.huber_delta", "0", "ppo.clip_value", "0"},
                                               {"policy.fixed_std", "0.5", "policy.activation", "relu"},
                                               {"policy.feature_norm", "0", "policy.layer_norm", "0"}};

@@ -118,7 +118,7 @@ static int program_numbers(const struct example *l, int group, int set, const fl
     real out[NUMBERS];
     int count = 0, gaussian = 0;
     assert_true(policy->net[ROLE_ACTOR].outputs <= NUMBERS);
-    backend->pack(backend, &policy->net[ROLE_ACTOR], &packed, obs, &batch, 1);
+    backend->pack(backend, &policy->net[ROLE_ACTOR], policy_inputs(policy, ROLE_ACTOR), &packed, obs, &batch, 1);
     const struct forward_pass pass = {
         .net = &policy->net[ROLE_ACTOR], .parameters = policy_actor(policy, policy->parameters, set), .packed = packed, .out = out};
     backend->forward(backend, &pass, 1);
@@ -139,6 +139,20 @@ static int program_numbers(const struct example *l, int group, int set, const fl
     return count;
 }
 
+/* Statistics of observations as after training; one is so far off that it is cut. */
+static void spread_statistics(const struct example *l)
+{
+    for (int g = 0; g < l->policies->groups; g++) {
+        const struct running *running = &l->policies->group[g]->host.running[RUNNING_OBS];
+        for (int j = 0; j < running->width; j++) {
+            running->moments[0] = 1000;
+            running->moments[1 + j] = 0.3 * cos(j);
+            running->moments[1 + running->width + j] = j == 2 ? 1e-6 : 0.5 + 0.1 * j;
+        }
+    }
+    policies_push(l->policies);
+}
+
 /* `group` and `agent` as they follow on the command line; NULL = not given. */
 static void compare(const char *const *setting, int number, const char *group, const char *agent, bool older)
 {
@@ -148,6 +162,7 @@ static void compare(const char *const *setting, int number, const char *group, c
     text_format(script, sizeof script, "%s/read_policy.py", folder);
     extract_example(script);
     learner_open(&l, setting);
+    spread_statistics(&l);
     learner_save(&l, checkpoint, older);
     const int inputs = l.policies->group[number]->net[ROLE_ACTOR].inputs, set = agent ? atoi(agent) : 0;
     for (int k = 0; k < 2; k++) {
@@ -190,6 +205,7 @@ static void the_example_gives_the_programs_probabilities_with_tanh(void **state)
     need_h5py();
     compare((const char *const[]){"policy.activation", "tanh", NULL}, 0, NULL, NULL, false);
     compare((const char *const[]){"policy.activation", "tanh", NULL}, 0, NULL, NULL, true);
+    compare((const char *const[]){"norm.obs", "running", NULL}, 0, NULL, NULL, false);
 }
 
 static void the_example_gives_the_programs_probabilities_with_relu_and_three_layers_without_norms(void **state)
@@ -209,6 +225,7 @@ static void the_example_reads_groups_by_name_and_every_kind_of_head(void **state
     compare(sink, 0, NULL, NULL, false); /* runner: Discrete, MultiDiscrete, MultiBinary and Box */
     compare(sink, 0, "runner", NULL, false);
     compare(sink, 1, "watcher", NULL, false); /* Box */
+    compare((const char *const[]){"env", "test/kitchen_sink", "norm.obs", "running", NULL}, 1, "watcher", NULL, false);
     compare((const char *const[]){"env", "test/kitchen_sink", "policy.fixed_std", "0.4", NULL}, 1, "watcher", NULL, false);
     compare((const char *const[]){"env", "test/kitchen_sink", "policy.hidden", "2", "policy.fixed_std", "0.4", NULL}, 1, "watcher", NULL,
             false);

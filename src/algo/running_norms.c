@@ -1,0 +1,73 @@
+#include "algo/running_norms.h"
+
+#include <stdlib.h>
+
+/* The env-steps of a shard. */
+static struct batch units_of_shard(const struct transitions *x, int shard, struct backend_memory *memory)
+{
+    const int lo = x->first[shard], hi = x->first[shard + 1], steps = x->config.steps, units = steps * (hi - lo);
+    if (x->config.shards == 1) return (struct batch){NULL, units, 1, NULL};
+    int32_t *host = malloc((size_t)(units + 1) * sizeof *host), *to = host;
+    CHECK(host, "out of memory listing %d env-steps", units);
+    for (int t = 0; t < steps; t++)
+        for (int e = lo; e < hi; e++) *to++ = t * x->config.envs + e;
+    int32_t *unit = BACKEND_NEW(memory, int32_t, units);
+    memory->backend->upload(memory->backend, unit, host, (size_t)units * sizeof *unit);
+    free(host);
+    return (struct batch){unit, units, 1, NULL};
+}
+
+/* Rows that statistics of a group take in; what is the same for all shards. */
+static struct running_pass rows_of(const struct rollout *rollout, const struct policy *policy, int g, int which)
+{
+    const struct mappo_group_io *seen = &rollout->transitions->all.group[g];
+    struct running_pass pass = {.running = policy->running[which], .mask = seen->active, .batch = {.rows = policy->sizes.agents}};
+    if (which == RUNNING_OBS) pass.x = seen->obs;
+    if (which == RUNNING_REWARD) pass.x = rollout->returns->group[g].discounted;
+    if (which == RUNNING_STATE) {
+        pass.x = rollout->inputs.group[g].current;
+        pass.batch.rows = policy->state_rows;
+        if (policy->state_rows != policy->sizes.agents || policy->critic_input == CRITIC_STATE) pass.mask = NULL; /* nobody's alone */
+    }
+    return pass;
+}
+
+void running_norms_create(struct running_norms *norms, const struct rollout *rollout, struct policy *const *policy, struct comm *comm,
+                          struct backend_memory *memory)
+{
+    const struct transitions *x = rollout->transitions;
+    *norms = (struct running_norms){.comm = comm, .backend = memory->backend, .shards = x->config.shards};
+    for (int g = 0; g < rollout->groups; g++)
+        for (int which = 0; which < POLICY_RUNNING; which++) {
+            const int width = policy[g]->running[which].width;
+            norms->norms += width > 0;
+            norms->message += width > 0 ? (size_t)running_moments(width) : 0;
+        }
+    if (norms->norms == 0) return;
+    norms->sums = BACKEND_NEW(memory, double, (size_t)norms->shards * norms->message);
+    norms->pass = ARENA_NEW(memory->arena, struct running_pass, norms->shards * norms->norms);
+    struct running_pass *pass = norms->pass;
+    double *sums = norms->sums;
+    for (int shard = 0; shard < norms->shards; shard++) {
+        const struct batch batch = units_of_shard(x, shard, memory);
+        for (int g = 0; g < rollout->groups; g++)
+            for (int which = 0; which < POLICY_RUNNING; which++) {
+                if (policy[g]->running[which].width == 0) continue;
+                *pass = rows_of(rollout, policy[g], g, which);
+                pass->batch.unit = batch.unit;
+                pass->batch.units = batch.units;
+                pass->sums = sums;
+                sums += running_moments(pass++->running.width);
+            }
+    }
+    comm_reserve(comm, norms->shards, 0, norms->message);
+}
+
+void running_norms_take(const struct running_norms *norms)
+{
+    struct backend *backend = norms->backend;
+    if (norms->norms == 0) return;
+    backend->running_measure(backend, norms->pass, norms->shards * norms->norms);
+    comm_sum_shards_double(norms->comm, norms->sums, norms->shards, norms->message);
+    backend->running_take(backend, norms->pass, norms->norms); /* those of the first shard, where the sum is */
+}

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""What `mappo eval` tells of episodes beside their mean return: sums over agents, every agent's own, the environment's counts."""
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
+from runs import check, finish, mappo  # noqa: E402
+
+SMALL = ["rollout.envs=4", "rollout.steps=30", "policy.hidden=16", "ppo.epochs=1", "threads=1", "train.env_steps=240"]
+
+
+def train(run, *args):
+    code, out = mappo(f"run={run}", *SMALL, *args)
+    check(f"{run}_is_trained", code == 0, out)
+
+
+def play(run, *args):
+    code, out = mappo("eval", run, "threads=1", "--json", *args)
+    check(f"{run}_is_played_{'_'.join(args)}", code == 0, out)
+    return json.loads(out) if code == 0 else {}
+
+
+def near(a, b):
+    return math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-6)
+
+
+def numbers():
+    train("spread", "eval.env_steps=0")
+    one = play("spread", "episodes=50")
+    check("the_sum_is_the_mean_times_the_agents", near(one["return_over_agents_sum"], 3 * one["return_mean"]), one)
+    check("so_is_its_error", near(one["return_over_agents_sum_stderr"], 3 * one["return_stderr"]), one)
+    check("agents_returns_average_to_the_mean", near(sum(one["return_per_agent"]["agent"]) / 3, one["return_mean"]), one)
+    check("counts_have_errors", one["info/collisions"] >= 0 and one["info/collisions_stderr"] > 0, one)
+    summed = play("spread", "episodes=50", "metrics.return=sum")
+    check("metrics_return_chooses_what_stands_first", near(summed["return_mean"], one["return_over_agents_sum"]) and
+          near(summed["return_stderr"], one["return_over_agents_sum_stderr"]) and near(summed["return_over_agents_mean"], one["return_mean"]), summed)
+    few = play("spread", "episodes=1")
+    check("one_episode_has_no_errors", few["return_over_agents_sum_stderr"] is None and few["info/min_dists_stderr"] is None, few)
+    code, out = mappo("eval", "spread", "threads=1", "episodes=50", "play=trained")
+    check("people_read_them_beneath", code == 0 and "sum over agents" in out and "each agent" in out and "min_dists" in out, out)
+    code, out = mappo("eval", "spread", "threads=1", "episodes=50", "play=trained", "metrics.return=sum")
+    check("and_the_mean_where_the_sum_stands_above", "mean return, summed over agents," in out and "mean over agents" in out, out)
+
+
+def several_groups():
+    train("sink", "env=test/kitchen_sink", "eval.env_steps=0")
+    one = play("sink", "episodes=40", "play=scripted")
+    check("the_first_team_is_counted", near(sum(one["return_per_agent"]["runner"]) / 3, one["return_mean"]) and
+          len(one["return_per_agent"]["watcher"]) == 2, one)
+    check("groups_have_theirs", near(sum(one["return_per_agent"]["watcher"]) / 2, one["return_mean/watcher"]), one)
+    check("counts_of_the_end_lie_between_their_bounds", 0 <= one["info/survivors"] <= 3, one)
+
+
+def best_and_metrics():
+    for kind, agents in ("mean", 1), ("sum", 3):
+        train(f"run-{kind}", f"metrics.return={kind}", "eval.env_steps=120", "eval.episodes=8")
+    lines = {kind: [json.loads(line) for line in open(f"run-{kind}/metrics.jsonl")] for kind in ("mean", "sum")}
+    for key in "return_mean", "return_std", "eval_return", "eval_stderr":
+        check(f"{key}_follows_metrics_return", all(near(3 * a[key], b[key]) for a, b in zip(lines["mean"], lines["sum"]) if a[key] is not None) and
+              any(a[key] is not None for a in lines["mean"]), lines)
+    code, out = mappo("inspect", "run-sum")
+    best = max(line["eval_return"] for line in lines["sum"] if line["eval_return"] is not None)
+    held = next((line.split()[1] for line in out.splitlines() if line.strip().startswith("best_return")), "")
+    check("and_so_does_the_best_checkpoint", held and math.isclose(float(held), best, rel_tol=1e-3), out)
+    code, out = mappo("run=run-sum", "metrics.return=mean", "train.env_steps=360")
+    check("a_run_keeps_it", code == 2 and "metrics.return (now mean, before sum)" in out, out)
+
+
+CHECKS = """
+import json, sys
+import h5py
+import numpy as np
+with h5py.File(sys.argv[1]) as f:
+    start, length, end = (f["episodes/" + name][()] for name in ("start", "length", "end"))
+    wrong = []
+    def expect(what, right):
+        if not right: wrong.append(what)
+    expect("rows", (start == np.concatenate([[0], np.cumsum(length)[:-1]])).all() and set(end) <= {1, 2})
+    steps = length.sum()
+    for group in json.loads(f.attrs["action_heads"]):
+        g = f[group]
+        expect(group + " steps", all(len(g[name]) == (len(length) if name == "final_obs" else steps) for name in g))
+        if "act_mask" in g and group == "runner":  # its first head is a choice of four, numbered from 2
+            choice, allowed = g["act_int"][:, :, 0] - 2, g["act_mask"][:, :, :4]
+            taken = np.take_along_axis(allowed, choice[:, :, None], 2)[:, :, 0]
+            expect("forbidden actions", (taken[g["active"][()] == 1] == 1).all())
+        if group == "agent":  # each one's own position after a step is the one before, moved by the velocity it had
+            obs, last = g["obs"][()], g["final_obs"][()]
+            for k, s in enumerate(start):
+                seen = np.concatenate([obs[s:s + length[k]], last[k][None]])
+                expect("time", np.abs(seen[1:, :, 2:4] - seen[:-1, :, 2:4] - 0.1 * seen[:-1, :, 0:2]).max() < 1e-5)
+    expect("info", f["info"].shape == (steps, len(json.loads(f.attrs["info_columns"]))))
+    print(*wrong)
+"""
+
+
+def recordings():
+    python = os.environ.get("PYTHON", "python3")
+    if subprocess.run([python, "-c", "import h5py, numpy"], stderr=subprocess.DEVNULL).returncode:
+        print("ok - recordings # SKIP no h5py")
+        return
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/recordings.md")) as page:
+        example = page.read().split("```python\n")[1].split("```")[0]
+    for run, args in ("spread", ("episodes=30",)), ("sink", ("episodes=30", "deterministic=0")), ("sink", ("episodes=20", "play=random")):
+        told = play(run, "record=episodes.h5", *args)
+        name = f"{run}_{'_'.join(args[1:]) or 'trained'}"
+        done = subprocess.run([python, "-c", example, "episodes.h5"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        lines = dict((line.split()[0], line.split()) for line in done.stdout.splitlines() if line.strip())
+        right = done.returncode == 0 and set(lines) == set(told["return_per_agent"])
+        for group, each in told["return_per_agent"].items() if right else ():
+            words = lines[group]
+            right = right and near(float(words[4]), sum(each) / len(each)) and all(near(float(a), b) for a, b in zip(words[-len(each):], each))
+        check(f"the_pages_program_finds_the_returns_that_were_printed_{name}", right, f"{done.stdout} {told}")
+        done = subprocess.run([python, "-c", CHECKS, "episodes.h5"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        check(f"rows_are_the_steps_of_whole_episodes_{name}", done.returncode == 0 and not done.stdout.strip(), done.stdout)
+        code, out = mappo("inspect", "episodes.h5", "--check")
+        check(f"the_file_is_whole_{name}", code == 0, out)
+    code, out = mappo("eval", "spread", "record=episodes.txt")
+    check("another_ending_is_refused", code == 2 and "ends in .h5" in out, out)
+    shutil.copy("spread/latest.h5", "mine.h5")
+    code, out = mappo("eval", "spread", "episodes=2", "play=noop", "record=mine.h5")
+    check("what_is_no_recording_is_kept", code == 0 and os.path.exists("mine.h5.1") and "mine.h5.1" in out, out)
+    code, out = mappo("eval", "spread", "episodes=2", "play=noop", "record=mine.h5")
+    check("a_recording_is_replaced", code == 0 and not os.path.exists("mine.h5.2"), out)
+    code, out = mappo("eval", "mine.h5", "episodes=2")
+    check("a_recording_is_no_policy", code == 4 and "is a recording of episodes" in out, f"{code}: {out}")
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="mappo-test-")
+    os.chdir(folder)
+    try:
+        for promise in (numbers, several_groups, best_and_metrics, recordings):
+            promise()
+    finally:
+        os.chdir("/")
+        shutil.rmtree(folder)
+    finish()
+
+
+main()
