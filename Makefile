@@ -140,6 +140,8 @@ COMMIT := $(shell git describe --always --dirty=+ 2>/dev/null)
 $(call stamp,$(OBJ)/commit,$(COMMIT))
 $(OBJ)/src/base/version.o: $(OBJ)/commit
 $(OBJ)/src/base/version.o: CPPFLAGS_ALL += $(if $(COMMIT),-DMAPPO_BUILD='"$(COMMIT)"')
+# Their own names, against which their last lines are held.
+$(OBJ)/envs/%.o: CPPFLAGS_ALL += -DMAPPO_BUILT_IN='"$(subst /,_,$(@:$(OBJ)/envs/%.o=%))"'
 # Likewise the library that `mappo bench` opens.
 $(call stamp,$(OBJ)/blas,$(BLAS_FILE))
 $(OBJ)/src/cmd/bench_blas.o: $(OBJ)/blas

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "cmd/cmd.h"
 #include "comm/openmp.h"
+#include "comm/watchdog.h"
 #include "env/calls.h"
 
 /* One after the other, a line each. Settings of a training are compared by what they mean, after files were read (run/start.c). */
@@ -101,6 +102,7 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, like a full disk */
     if (comm_open(&comm, &argc, &argv, &err)) return error_report(&err);
     calls_install_handlers();
+    watchdog_ask(calls_describe);
 
     static struct arguments args;
     const struct command *command = NULL;

@@ -204,7 +204,7 @@ static bool create(struct check *check, struct check_batch *batch, const struct 
         guarded_release(check, &memory, true);
         guarded_release(check, &options, true);
     }
-    return rc || !batch->self ? failed(check, "create()", &error) : true;
+    return rc || !batch->self ? failed(check, check_word(check, "create()"), &error) : true;
 }
 
 struct check_batch_config check_batch_usual(const struct check *check)

@@ -27,9 +27,11 @@ static const struct {
     {"inactive agents", check_inactive_stage, CAUSE_CHANCE},
     {"final observations", check_final_stage, CAUSE_CHANCE},
     {"snapshots", check_snapshot_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT | CAUSE_OBSERVE},
+    {"damaged snapshots", check_damage_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT | CAUSE_OBSERVE | CAUSE_SNAPSHOT},
     {"generators", check_keys_stage, CAUSE_CHANCE | CAUSE_GLOBAL},
     {"the script", check_script_stage, CAUSE_CHANCE},
     {"drawing", check_draw_stage, CAUSE_CHANCE},
+    {"kernels", check_kernels_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT},
     {"memory", check_memory_stage, 0},
     {"speed", check_speed_stage, 0},
 };
@@ -72,6 +74,7 @@ static void report_all(const struct check *check, struct check_report *report)
                                     .steps = check->record ? shared->steps : 0,
                                     .episodes = shared->episodes,
                                     .ns_per_step = shared->ns_per_step};
+    memcpy(report->kernels, shared->kernels, sizeof report->kernels);
     memcpy(report->options, check->options, sizeof report->options);
     for (int k = 0; k < 2; k++) /* faults first */
         for (int i = 0; i < shared->findings; i++)

@@ -14,14 +14,27 @@
 #include "env/options.h"
 #include "env/vecenv.h"
 
+/* A device to run an environment's kernels on. A stage opens it in its own process, and it is closed with that. */
+struct env_device_ops;
+struct backend;
+struct check_device {
+    struct backend *(*open)(char *why, size_t size); /* NULL: there is none, and why [size] says so */
+    const char *(*name)(struct backend *);
+    const struct env_device_ops *(*environments)(struct backend *);
+    void *(*alloc)(struct backend *, size_t bytes);
+    void (*upload)(struct backend *, void *to, const void *from, size_t bytes);
+    void (*download)(struct backend *, void *to, const void *from, size_t bytes);
+};
+
 struct check_config {
     const char *name;                /* as in struct vecenv_config; of a variant its base, with its options among those below */
     const struct env_option *option; /* [options] */
     int options;
     uint64_t seed;
-    int64_t steps;        /* of each environment; 0 = two episodes and at least 500 steps, or what a second allows */
-    double call_seconds;  /* a call that takes longer never returns */
-    double speed_seconds; /* for which the speed is measured at the end; 0 = not at all */
+    int64_t steps;                     /* of each environment; 0 = two episodes and at least 500 steps, or what a second allows */
+    double call_seconds;               /* a call that takes longer never returns */
+    const struct check_device *device; /* NULL: kernels are not run */
+    double speed_seconds;              /* for which the speed is measured at the end; 0 = not at all */
 };
 
 enum { CHECK_FINDINGS = 48 };
@@ -39,6 +52,7 @@ struct check_report {
     int32_t envs;
     int64_t steps;      /* of each environment that were recorded */
     int64_t episodes;   /* that ended in them */
+    char kernels[256];  /* what became of its kernels: "none …", "not run: …", "the host's bits …"; "" = a fault came before */
     double ns_per_step; /* of one environment on one thread; 0 = not measured */
 };
 

@@ -25,17 +25,34 @@ static size_t count_of(const struct check_array *array)
 
 /* ---- arrays as such ------------------------------------------------------------------------------------------------------------------ */
 
+/* A row that is missing in one array is missing in the others, and what observe() leaves out it leaves out at an episode's end, too. */
+static bool is_explained(const struct check *check, int i, int32_t agent)
+{
+    const struct check_array *array = &check->array[i];
+    for (int k = 0; k < check->arrays; k++) {
+        const struct check_array *other = &check->array[k];
+        if (other->slice.group != array->slice.group || !check_said(check, KIND_UNWRITTEN, k)) continue;
+        if (agent > 0 && check->shared->unwritten[k] == agent) return true;
+        if (array->slice.written == SLICE_FINAL && !strcmp(array->slice.name + strlen("final_"), other->slice.name)) return true;
+    }
+    return false;
+}
+
 static void say_unwritten(struct check_batch *batch, int i, int32_t e, size_t at)
 {
     struct check *check = batch->check;
     const struct check_array *array = &check->array[i];
-    char where[160];
+    const int32_t agent = (int32_t)(at / (size_t)array->width);
+    char where[160], has[128] = "";
+    if (check_said(check, KIND_UNWRITTEN, i) || is_explained(check, i, agent)) return;
+    check->shared->unwritten[i] = agent;
+    if (array->slice.written == SLICE_FINAL)
+        text_format(has, sizeof has, ": where an episode ends, it is the old episode's last observation");
+    else if (agent > 0)
+        text_format(has, sizeof has, ": by the spec the group has %d agents, and the array %d numbers for each", array->rows, array->width);
     check_where(array, e, at, batch->t - 1, where, sizeof where);
-    if (array->slice.is_float)
-        check_fault(check, KIND_UNWRITTEN, i, "%s is not written (%s)%s", array->name, where,
-                    array->slice.written == SLICE_FINAL ? ": where an episode ends, it is the old episode's last observation" : "");
-    else
-        check_fault(check, KIND_UNWRITTEN, i, "%s is not written (%s), or is 255", array->name, where);
+    check_fault(check, KIND_UNWRITTEN, i, "%s is not written (%s)%s%s", array->name, where, array->slice.is_float ? "" : ", or is 255",
+                has);
 }
 
 static void look_at_number(struct check_batch *batch, int i, int32_t e, size_t at, float *x)
@@ -214,6 +231,15 @@ static void look_at_array(struct check_batch *batch, int i, int32_t e, bool step
     if (check_is(array, "obs") || check_is(array, "final_obs")) look_at_observations(batch, i, e);
 }
 
+void check_look_at_numbers(struct check_batch *batch, int32_t e, bool stepped)
+{
+    const struct check *check = batch->check;
+    for (int i = 0; i < check->arrays; i++)
+        if (check_is(&check->array[i], "ep_end") && stepped) look_at_elements(batch, i, e);
+    for (int i = 0; i < check->arrays; i++)
+        if (check_is_there(&check->array[i], stepped, stepped && batch->io.ep_end[e])) look_at_elements(batch, i, e);
+}
+
 static int look_at_end(struct check_batch *batch, const struct verifier *verifier, int32_t e, int64_t *length)
 {
     struct mappo_env_error error;
@@ -303,13 +329,21 @@ static void look_at_agent(struct check_batch *batch, int g, int32_t e, int32_t a
     }
 }
 
+/* Rules that know fewer agents or actions than the spec tells: their player knows no more. */
+static bool is_short(const struct check *check, int g)
+{
+    for (int i = 0; i < check->arrays; i++)
+        if (check->array[i].slice.group == g && check_said(check, KIND_UNWRITTEN, i)) return true;
+    return false;
+}
+
 void check_look_at_actions(struct check_batch *batch, const struct guarded *act_int, const struct guarded *act_real)
 {
     const struct check *check = batch->check;
     for (int g = 0; g < check->spec->groups; g++) {
         const struct mappo_group *group = &check->spec->group[g];
         const struct group_sizes *s = &check->size[g];
-        for (int32_t e = 0; e < batch->envs; e++) {
+        for (int32_t e = 0; e < batch->envs && !is_short(check, g); e++) {
             for (int32_t a = 0; a < s->agents; a++) {
                 const size_t row = (size_t)e * (size_t)s->agents + (size_t)a;
                 if (group->flags & MAPPO_HAS_ACTIVE && !batch->io.group[g].active[row]) continue;

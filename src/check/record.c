@@ -87,37 +87,21 @@ static void say_lengths(struct check *check, const struct lengths *l)
                       (long long)l->truncated, (long long)l->longest, most);
 }
 
-static int array_named(const struct check *check, const char *what, int group)
+int check_array_named(const struct check *check, const char *what, int group)
 {
     for (int i = 0; i < check->arrays; i++)
         if (check->array[i].slice.group == group && check_is(&check->array[i], what)) return i;
     return -1;
 }
 
-static bool ended(const struct check *check, int64_t frame, int32_t e)
+int check_end_of(const struct check *check, int64_t frame, int32_t e)
 {
-    return frame > 0 && *check_recorded(check, frame, array_named(check, "ep_end", -1), e) != MAPPO_RUNNING;
+    return frame > 0 ? *check_recorded(check, frame, check_array_named(check, "ep_end", -1), e) : MAPPO_RUNNING;
 }
 
-/* `terminated` is 1 in the step in which an agent goes, and 0 while it stays away; the end of an episode may be everybody's. */
-static void look_at_absent(struct check *check, int g)
+static bool ended(const struct check *check, int64_t frame, int32_t e)
 {
-    const int terminated = array_named(check, "terminated", g), active = array_named(check, "active", g);
-    char where[160];
-    for (int32_t e = 0; e < CHECK_ENVS; e++)
-        for (int64_t frame = 2; frame <= check->shared->steps; frame++) {
-            const unsigned char *now = check_recorded(check, frame, terminated, e), *then = check_recorded(check, frame - 1, terminated, e);
-            const unsigned char *acts = check_recorded(check, frame - 1, active, e);
-            if (ended(check, frame, e) || ended(check, frame - 1, e)) continue;
-            for (int32_t a = 0; a < check->array[terminated].rows; a++) {
-                if (now[a] != 1 || then[a] != 1 || acts[a] != 0) continue;
-                check_where(&check->array[terminated], e, (size_t)a, frame - 1, where, sizeof where);
-                check_fault(
-                    check, KIND_ABSENT, terminated,
-                    "%s is 1 again while the agent stays away (%s): it is 1 in the step in which the agent goes, and 0 from then on",
-                    check->array[terminated].name, where);
-            }
-        }
+    return check_end_of(check, frame, e) != MAPPO_RUNNING;
 }
 
 void check_record_stage(struct check *check)
@@ -149,8 +133,7 @@ void check_record_stage(struct check *check)
     for (int32_t e = 0; e < CHECK_ENVS; e++)
         if (lengths[e] > ends.longest) ends.longest = lengths[e];
     say_lengths(check, &ends);
-    for (int g = 0; g < check->spec->groups; g++)
-        if (check->spec->group[g].flags & MAPPO_HAS_ACTIVE) look_at_absent(check, g);
+    for (int g = 0; g < check->spec->groups; g++) check_look_at_going(check, g);
     check_batch_close(&batch);
 }
 
@@ -277,8 +260,7 @@ static void look_at_longer(struct check *check, struct check_batch *batch, const
         }
         for (int32_t e = 0; e < CHECK_ENVS; e++) {
             const bool is_end = ended(check, frame, e);
-            const bool cut =
-                is_end && frame == most && *check_recorded(check, frame, array_named(check, "ep_end", -1), e) == MAPPO_TRUNCATED;
+            const bool cut = is_end && frame == most && check_end_of(check, frame, e) == MAPPO_TRUNCATED;
             if (!over[e] && (!is_end || cut))
                 for (int p = 0; p < pairs; p++) compare_longer(batch, pair[p][0], pair[p][1], e, frame, &longer[p]);
             over[e] = over[e] || is_end;
@@ -299,8 +281,9 @@ void check_final_stage(struct check *check)
     if (!check_batch_open(check, &batch, &config)) return;
     for (int g = -1; g < check->spec->groups; g++)
         for (int k = 0; k < 2; k++) {
-            const int sight = array_named(check, k ? "state" : "obs", g), final = array_named(check, k ? "final_state" : "final_obs", g);
-            if (final >= 0 && check->shared->said[KIND_UNWRITTEN][final / 64] & 1ull << final % 64) continue;
+            const int sight = check_array_named(check, k ? "state" : "obs", g),
+                      final = check_array_named(check, k ? "final_state" : "final_obs", g);
+            if (final >= 0 && check_said(check, KIND_UNWRITTEN, final)) continue;
             if (sight >= 0) pair[pairs][0] = sight, pair[pairs++][1] = final;
         }
     for (int p = 0; p < pairs; p++) look_at_finals(check, pair[p][0], pair[p][1]);

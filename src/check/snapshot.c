@@ -68,7 +68,7 @@ static bool restore_all(struct check_batch *batch, const struct guarded *snapsho
         if (!rc) continue;
         error.text[sizeof error.text - 1] = '\0';
         check->shared->causes |= CAUSE_REFUSED;
-        check_fault(check, KIND_ONCE, 0, "restore() of %s refuses a snapshot that was just taken (environment %d): %s", which, e,
+        check_fault(check, KIND_ONCE, 0, "%s refuses a snapshot that was just taken (environment %d): %s", which, e,
                     error.text[0] ? error.text : "it did not say why");
         return false;
     }
@@ -104,6 +104,7 @@ void check_snapshot_stage(struct check *check)
     check->look_after_calls = true;
     if (!check_batch_open(check, &batch, &config) || !check->spec->snapshot_bytes) return;
     const int64_t from = middle(check);
+    check->shared->causes |= CAUSE_SNAPSHOT;
     if (!check_batch_reset(&batch, 0, CHECK_ENVS) || !step_to(&batch, from) || !take_snapshots(&batch, snapshot)) return;
     if (!step_to(&batch, from + 3 < check->steps ? from + 3 : check->steps)) return;
     if (batch.t > from && !check_batch_compare(&batch, batch.t, true, -1, 0, "results differ after snapshot(): it must change nothing"))
@@ -114,9 +115,96 @@ void check_snapshot_stage(struct check *check)
                "generator?)"))
         return;
     if (!check_batch_open(check, &fresh, &config) || !restore_all(&fresh, snapshot, "a new instance")) return;
-    if (go_on(&fresh, from, "observe() after restore() of a new instance shows something else than before",
-              "a new instance that was restored has another future: the snapshot leaves something out that create() or reset() makes"))
-        check_batch_close(&fresh);
+    char future[256];
+    text_format(future, sizeof future,
+                "a new instance that was restored has another future: the snapshot leaves something out that %s or reset() makes",
+                check_word(check, "create()"));
+    if (!go_on(&fresh, from, "observe() after restore() of a new instance shows something else than before", future)) return;
+    check->shared->causes &= ~(unsigned)CAUSE_SNAPSHOT;
+    check_batch_close(&fresh);
+}
+
+/* ---- snapshots of a damaged file ------------------------------------------------------------------------------------------------------- */
+
+enum { DAMAGED_ENV = 3 };
+
+/* What may become of 4 bytes of a file: each is a NaN, a huge or a negative number to someone. */
+static const uint32_t damage[] = {0xFFFFFFFFu, 0x7FFFFFFFu, 0x80000000u, 1000};
+enum { DAMAGES = sizeof damage / sizeof *damage };
+
+/* Some steps of the one environment. What it shows need not be within bounds, as no agent is hurt by that; numbers, and written. False:
+ * something is wrong with it, which was said. */
+static bool survives(struct check_batch *batch, int64_t steps)
+{
+    struct check *check = batch->check;
+    const int64_t from = batch->t;
+    check_batch_poison(batch, false);
+    if (!check_batch_observe(batch, DAMAGED_ENV, DAMAGED_ENV + 1)) return false;
+    check_look_at_numbers(batch, DAMAGED_ENV, false);
+    while (batch->t < from + steps && !check_said(check, KIND_DAMAGE, 0)) {
+        check_batch_act(batch);
+        check_batch_poison(batch, false);
+        if (!check_batch_step(batch, DAMAGED_ENV, DAMAGED_ENV + 1)) return false;
+        batch->t++;
+        check_look_at_numbers(batch, DAMAGED_ENV, true);
+    }
+    batch->t = from;
+    return !check_said(check, KIND_DAMAGE, 0);
+}
+
+static void say_what_is_tried(struct check *check, size_t at)
+{
+    struct check_shared *shared = check->shared;
+    const char *restore = check_word(check, "restore()");
+    shared->after_is_advice = check->env->called.state && !check->env->called.restore;
+    if (shared->after_is_advice)
+        text_format(shared->after, sizeof shared->after,
+                    "%s is taken from a damaged file (bytes %zu to %zu were changed) as nothing looks at it (write the word sound, "
+                    "docs/env-abi.md), "
+                    "and then it: ",
+                    check->env->called.state, at, at + 3);
+    else
+        text_format(shared->after, sizeof shared->after,
+                    "a snapshot from a damaged file (bytes %zu to %zu of %zu were changed) must be refused by %s, or gone on with; but: ",
+                    at, at + 3, check->spec->snapshot_bytes, restore);
+}
+
+static bool restore_one(struct check_batch *batch, const unsigned char *bytes)
+{
+    struct mappo_env_error error = {.env = -1};
+    check_enter(batch->check, "restore()", DAMAGED_ENV, DAMAGED_ENV + 1, batch->t - 1);
+    const int rc = batch->check->env->restore(batch->self, DAMAGED_ENV, bytes, &error);
+    check_leave(batch->check);
+    return rc == 0;
+}
+
+/* A checkpoint is a file, and files get damaged: whatever changed in a snapshot, it is refused, or the environment goes on without harm. */
+void check_damage_stage(struct check *check)
+{
+    enum { STEPS = 8 };
+    struct check_batch batch;
+    struct guarded snapshot[CHECK_ENVS], damaged;
+    const struct check_batch_config config = check_batch_usual(check);
+    if (!check_batch_open(check, &batch, &config) || !check->spec->snapshot_bytes) return;
+    const size_t bytes = check->spec->snapshot_bytes;
+    const int64_t from = middle(check);
+    const double start = clock_seconds();
+    if (!check_batch_reset(&batch, 0, CHECK_ENVS) || !step_to(&batch, from) || !take_snapshots(&batch, snapshot)) return;
+    guarded_take(check, &damaged, bytes, false, -1, "the snapshot (snapshot_bytes of the spec)");
+    const size_t words = bytes / sizeof *damage, stride = words / 512 + 1;
+    for (size_t word = 0; word < words && clock_seconds() - start < 1; word += stride)
+        for (int k = 0; k < DAMAGES; k++) {
+            memcpy(damaged.data, snapshot[DAMAGED_ENV].data, bytes);
+            memcpy(damaged.data + word * sizeof *damage, &damage[k], sizeof *damage);
+            say_what_is_tried(check, word * sizeof *damage);
+            if (restore_one(&batch, damaged.data) && !survives(&batch, STEPS)) return;
+        }
+    check->shared->after[0] = '\0';
+    batch.t = from;
+    check_batch_poison(&batch, false);
+    if (check_batch_observe(&batch, 0, CHECK_ENVS) &&
+        check_batch_compare(&batch, from, false, DAMAGED_ENV, 0, "restore() of a damaged snapshot changes other environments"))
+        check_batch_close(&batch);
 }
 
 /* ---- what stays behind ------------------------------------------------------------------------------------------------------------------ */
@@ -166,7 +254,7 @@ void check_memory_stage(struct check *check)
     for (int k = 0; k < TIMES; k++)
         if (!play_some(check, 1, false)) return;
     const double left = (bytes_in_use() - before) / TIMES;
-    if (left >= 1) check_warning(check, "destroy() leaves about %.0f bytes that create() or steps took", left);
+    if (left >= 1) check_warning(check, "destroy() leaves about %.0f bytes that %s or steps took", left, check_word(check, "create()"));
     if (open_files() > files) check_warning(check, "destroy() leaves files open");
 }
 

@@ -33,7 +33,9 @@ static void add(struct check *check, bool is_warning, const char *format, va_lis
     if (shared->findings == CHECK_FINDINGS) return;
     struct check_finding *finding = &shared->finding[shared->findings];
     char text[1024];
-    vsnprintf(text, sizeof text, format, list);
+    text_format(text, sizeof text, "%s", shared->after);
+    const size_t after = strlen(text);
+    vsnprintf(text + after, sizeof text - after, format, list);
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
     finding->is_warning = is_warning;
@@ -43,14 +45,20 @@ static void add(struct check *check, bool is_warning, const char *format, va_lis
     shared->findings++;
 }
 
+bool check_said(const struct check *check, enum kind kind, int array)
+{
+    return check->shared->said[kind][array / 64] >> array % 64 & 1;
+}
+
 void check_fault(struct check *check, enum kind kind, int array, const char *format, ...)
 {
-    uint64_t *said = &check->shared->said[kind][array / 64];
-    if (kind != KIND_ONCE && *said & 1ull << array % 64) return;
-    *said |= 1ull << array % 64;
+    const bool follows = check->shared->after[0];
+    if (follows) kind = KIND_DAMAGE, array = 0;
+    if (kind != KIND_ONCE && check_said(check, kind, array)) return;
+    check->shared->said[kind][array / 64] |= 1ull << array % 64;
     va_list list;
     va_start(list, format);
-    add(check, false, format, list);
+    add(check, follows && check->shared->after_is_advice, format, list);
     va_end(list);
 }
 
@@ -75,12 +83,21 @@ void check_is_thread(struct check *check, int thread)
     sigaltstack(&stack, NULL);
 }
 
+const char *check_word(const struct check *check, const char *call)
+{
+    const char *called = !strcmp(call, "create()")    ? check->env->called.create
+                         : !strcmp(call, "spec()")    ? check->env->called.spec
+                         : !strcmp(call, "restore()") ? check->env->called.restore
+                                                      : NULL;
+    return called ? called : call;
+}
+
 void check_enter(struct check *check, const char *call, int32_t lo, int32_t hi, int64_t step)
 {
     here->lo = lo;
     here->hi = hi;
     here->step = step;
-    here->call = call;
+    here->call = check_word(check, call);
     check->shared->calls++;
 }
 
@@ -248,6 +265,7 @@ void check_stage(struct check *check, const char *name, stage_function *function
     shared->done = false;
     shared->crash.number = 0;
     shared->hint = NULL;
+    shared->after[0] = '\0';
     shared->regions = 0;
     memset(shared->place, 0, sizeof shared->place);
     check->output = memfd_create("output of an environment", MFD_CLOEXEC);

@@ -87,9 +87,13 @@ static bool step_both(struct check_batch *batch, void *with)
 void check_beside_stage(struct check *check)
 {
     struct check_batch other;
-    struct again again = again_usual(check, "an instance plays another episode where a second one steps beside it: they share state (a "
-                                            "global or static variable); keep all of it "
-                                            "in what create() makes");
+    char fault[256];
+    text_format(
+        fault, sizeof fault,
+        "an instance plays another episode where a second one steps beside it: they share state (a global or static variable); keep "
+        "all of it in %s",
+        check->env->called.state ? check->env->called.state : "what create() makes");
+    struct again again = again_usual(check, fault);
     again.cause = CAUSE_GLOBAL;
     again.before = step_both;
     again.with = &other;
@@ -133,20 +137,23 @@ void check_keys_stage(struct check *check)
     bool alike = true;
     for (int e = 1; e < CHECK_ENVS; e++) alike = alike && usual[e] == usual[0];
     const bool same_seed = !memcmp(usual, seed, sizeof usual), same_stream = !memcmp(usual, stream, sizeof usual);
-    static const char key[] = "a generator is keyed by config->seed, config->stream and config->first_env + e";
+    /* Rules have a generator that was started for them. */
+    const char *key = check->env->called.state
+                          ? "rng is started once for each copy, of seed, stream and index: reset() and step() draw from "
+                            "it and set it to nothing else (no memset of the whole state)"
+                          : "a generator is keyed by config->seed, config->stream and config->first_env + e";
     if (alike && same_seed && same_stream) {
         if (check->shared->causes & CAUSE_REFUSED) return; /* an overwritten generator is refused, too */
         check_warning(check, "nothing in it is random: under the same actions all environments and all seeds play the same episodes");
         return;
     }
-    if (alike)
-        check_fault(check, KIND_ONCE, 0,
-                    "all environments of a batch play the same episodes under the same actions: their index is not in the key; %s", key);
-    if (same_seed) check_fault(check, KIND_ONCE, 0, "all seeds play the same episodes: the seed is not in the key; %s", key);
-    if (same_stream)
-        check_fault(check, KIND_ONCE, 0,
-                    "evaluations play the very episodes of training (streams %d and %d): the stream is not in the key; %s",
-                    PHILOX_ENVIRONMENT, PHILOX_EVALUATION, key);
+    const char *fault = alike ? "all environments of a batch play the same episodes under the same actions: their index is not in the key"
+                        : same_stream
+                            ? same_seed ? "all seeds play the same episodes, evaluations included: neither seed nor stream is in the key"
+                                        : "evaluations play the very episodes of training: the stream is not in the key"
+                        : same_seed ? "all seeds play the same episodes: the seed is not in the key"
+                                    : NULL;
+    if (fault) check_fault(check, KIND_ONCE, 0, "%s; %s", fault, key);
 }
 
 /* ---- ranges, threads, shards --------------------------------------------------------------------------------------------------------- */
@@ -164,9 +171,10 @@ static bool look_outside(struct check_batch *batch, const char *call, int32_t lo
         for (int32_t e = 0; e < CHECK_ENVS; e++) {
             if ((e >= lo && e < hi) || !memcmp(check_batch_data(batch, i, e), then[i] + (size_t)e * array->slice.bytes, array->slice.bytes))
                 continue;
-            check_fault(check, KIND_OUTSIDE, i,
-                        "%s for environments [%d, %d) writes to %s of environment %d (step %lld): other threads write there", call, lo, hi,
-                        array->name, e, (long long)batch->t);
+            if (!check_said(check, KIND_UNWRITTEN, i)) /* else they follow from rows of another width */
+                check_fault(check, KIND_OUTSIDE, i,
+                            "%s for environments [%d, %d) writes to %s of environment %d (step %lld): other threads write there", call, lo,
+                            hi, array->name, e, (long long)batch->t);
             check->shared->causes |= CAUSE_CUT;
         }
     }
@@ -447,17 +455,22 @@ static void count_text(void *self, double x, double y, double height, const char
     count_shape(self, isfinite(x) && isfinite(y) && isfinite(height) && text && strlen(text) < 4096);
 }
 
+static struct mappo_canvas counting(struct counted *counted)
+{
+    return (struct mappo_canvas){.self = counted,
+                                 .view = count_view,
+                                 .circle = count_circle,
+                                 .line = count_line,
+                                 .polygon = count_polygon,
+                                 .text = count_text,
+                                 .rectangle = count_rectangle};
+}
+
 static bool draw_before(struct check_batch *batch, void *with)
 {
     struct check *check = batch->check;
     struct counted *counted = with;
-    const struct mappo_canvas canvas = {.self = counted,
-                                        .view = count_view,
-                                        .circle = count_circle,
-                                        .line = count_line,
-                                        .polygon = count_polygon,
-                                        .text = count_text,
-                                        .rectangle = count_rectangle};
+    const struct mappo_canvas canvas = counting(counted);
     const int32_t e = (int32_t)(batch->t % batch->envs);
     char when[48];
     check_when(batch->t - 1, when, sizeof when);
@@ -473,6 +486,32 @@ static bool draw_before(struct check_batch *batch, void *with)
     return !rc && !counted->wrong;
 }
 
+/* After an episode of one environment alone. */
+static void draw_ended(struct check *check)
+{
+    struct check_batch batch;
+    struct check_batch_config config = check_batch_usual(check);
+    struct counted counted = {0};
+    const struct mappo_canvas canvas = counting(&counted);
+    config.envs = 1;
+    if (!check_batch_open(check, &batch, &config) || !check_batch_reset(&batch, 0, 1)) return;
+    for (batch.io.ep_end[0] = MAPPO_RUNNING; !batch.io.ep_end[0] && batch.t < check->steps; batch.t++) {
+        check_batch_act(&batch);
+        if (!check_batch_step(&batch, 0, 1)) return;
+    }
+    if (!batch.io.ep_end[0]) return;
+    check_enter(check, "draw_ended()", 0, 1, batch.t - 1);
+    const int rc = check->env->draw_ended(batch.self, &canvas);
+    check_leave(check);
+    if (rc || counted.wrong || !counted.shapes)
+        check_fault(check, KIND_ONCE, 0, "draw_ended() %s, after the step that ended an episode (step %lld)",
+                    rc              ? "failed"
+                    : counted.wrong ? "draws a shape that has no place or size"
+                                    : "draws nothing, although draw() does",
+                    (long long)batch.t - 1);
+    check_batch_close(&batch);
+}
+
 void check_draw_stage(struct check *check)
 {
     struct counted counted = {0};
@@ -484,6 +523,7 @@ void check_draw_stage(struct check *check)
     again.most = 200;
     play(check, &again);
     if (!counted.shapes && !counted.wrong) check_warning(check, "draw() draws nothing");
+    if (counted.shapes && !counted.wrong && check->env->draw_ended) draw_ended(check);
 }
 
 static bool reset_one(struct check_batch *batch, void *with)

@@ -41,7 +41,8 @@ enum cause {
     CAUSE_SHARD = 16,
     CAUSE_RESET = 32,
     CAUSE_OBSERVE = 64,
-    CAUSE_REFUSED = 128 /* a snapshot that was just taken */
+    CAUSE_REFUSED = 128, /* a snapshot that was just taken */
+    CAUSE_SNAPSHOT = 256
 };
 
 /* One line for each of these, or one for each array. */
@@ -63,6 +64,7 @@ enum kind {
     KIND_FINAL,
     KIND_ABSENT,
     KIND_RANDOM,
+    KIND_DAMAGE,
     KIND_SURROUNDINGS, /* + what of them */
     KINDS = KIND_SURROUNDINGS + 16
 };
@@ -81,10 +83,13 @@ struct check_shared {
     } crash;
     bool done;                 /* the stage came to its end */
     const char *volatile hint; /* what a crash in this stage may come from; NULL = unknown */
+    char after[256];           /* what led to all that is found now, which is one fault, or advice only; "" = nothing did */
+    bool after_is_advice;
     unsigned causes;
     int findings;
     struct check_finding finding[CHECK_FINDINGS];
-    uint64_t said[KINDS][2]; /* bit of an array */
+    uint64_t said[KINDS][2];         /* bit of an array */
+    int32_t unwritten[CHECK_ARRAYS]; /* agent whose row of the array was said to be unwritten */
     int regions;
     struct region region[REGIONS];
 
@@ -93,6 +98,7 @@ struct check_shared {
     bool has_active;
     int64_t steps, episodes;
     double ns_per_step;
+    char kernels[256]; /* of the report */
 };
 
 /* ---- one array of a step ------------------------------------------------------------------------------------------------------------- */
@@ -132,8 +138,11 @@ typedef void stage_function(struct check *check);
 void check_stage(struct check *check, const char *name, stage_function *function);
 
 void check_fault(struct check *check, enum kind kind, int array, const char *format, ...) __attribute__((format(printf, 4, 5)));
+bool check_said(const struct check *check, enum kind kind, int array);
 void check_warning(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What messages call a function of the descriptor: its author's word for it. */
+const char *check_word(const struct check *check, const char *call);
 void check_enter(struct check *check, const char *call, int32_t lo, int32_t hi, int64_t step);
 void check_leave(struct check *check);
 void check_is_thread(struct check *check, int thread); /* where the calling thread notes what it does */
@@ -192,6 +201,8 @@ void check_batch_poison(struct check_batch *batch, bool sight_only);
 bool check_is(const struct check_array *array, const char *name);
 unsigned char *check_batch_data(const struct check_batch *batch, int array, int32_t e);
 const unsigned char *check_recorded(const struct check *check, int64_t frame, int array, int32_t e); /* e counts from the record's first */
+int check_array_named(const struct check *check, const char *what, int group);                       /* -1: there is none */
+int check_end_of(const struct check *check, int64_t frame, int32_t e);                               /* ep_end of the record */
 bool check_is_there(const struct check_array *array, bool stepped, bool ended);                      /* is it to be written? */
 
 /* The record's frame `frame` against what the batch shows; `fault` is the beginning of the line where they differ. `but` (-1 = none) is an
@@ -211,13 +222,18 @@ void check_where(const struct check_array *array, int64_t env, size_t at, int64_
 /* Environments [lo, hi). Faults are reported and, in the arrays, corrected. lengths [envs]: steps of the episodes that run. Returns how
  * many ended. */
 int check_looks(struct check_batch *batch, int32_t lo, int32_t hi, bool stepped, int64_t *lengths);
+/* One environment: only that what is to be written is written, as numbers and flags. */
+void check_look_at_numbers(struct check_batch *batch, int32_t e, bool stepped);
+/* All of the record, for one group. */
+void check_look_at_going(struct check *check, int g);
 /* Actions of a script. */
 void check_look_at_actions(struct check_batch *batch, const struct guarded *act_int, const struct guarded *act_real);
 
-/* ---- the stages (record.c, stages.c, snapshot.c) ----------------------------------------------------------------------------------- */
+/* ---- the stages (record.c, stages.c, snapshot.c, kernels.c) ----------------------------------------------------------------------------------- */
 
 stage_function check_spec_stage, check_record_stage, check_final_stage, check_repeat_stage, check_beside_stage, check_keys_stage,
-    check_cut_stage, check_threads_stage, check_shard_stage, check_observe_stage, check_snapshot_stage, check_reset_stage,
-    check_unwanted_stage, check_inactive_stage, check_script_stage, check_draw_stage, check_memory_stage, check_speed_stage;
+    check_cut_stage, check_threads_stage, check_shard_stage, check_observe_stage, check_snapshot_stage, check_damage_stage,
+    check_kernels_stage, check_reset_stage, check_unwanted_stage, check_inactive_stage, check_script_stage, check_draw_stage,
+    check_memory_stage, check_speed_stage;
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "check/check.h"
@@ -27,6 +28,47 @@ static int take_steps(struct arguments *rest, const struct arguments *args, int6
     return 0;
 }
 
+/* ---- a device for its kernels ------------------------------------------------------------------------------------------------------- */
+
+static struct backend *open_device(char *why, size_t size)
+{
+    struct backend *backend = NULL;
+    struct error err = {0};
+    const struct backend_config wanted = {.name = "cuda", .threads = 1, .level = -1, .device = -1};
+    if (backend_open(&backend, &wanted, &err) == 0) return backend;
+    text_format(why, size, "%s", err.text);
+    return NULL;
+}
+
+static const char *name_of(struct backend *backend)
+{
+    return backend->detail;
+}
+
+static const struct env_device_ops *environments_of(struct backend *backend)
+{
+    return backend->environments;
+}
+
+static void *take(struct backend *backend, size_t bytes)
+{
+    return backend->alloc(backend, "check", bytes);
+}
+
+static void upload(struct backend *backend, void *to, const void *from, size_t bytes)
+{
+    backend->upload(backend, to, from, bytes);
+}
+
+static void download(struct backend *backend, void *to, const void *from, size_t bytes)
+{
+    backend->download(backend, to, from, bytes);
+}
+
+static const struct check_device device = {open_device, name_of, environments_of, take, upload, download};
+
+/* ---- what was found ------------------------------------------------------------------------------------------------------------------ */
+
 static void print_report(const struct check_report *report)
 {
     printf("%s %s\n", report->env->id, report->options);
@@ -35,6 +77,7 @@ static void print_report(const struct check_report *report)
     if (report->steps)
         printf("looked at: %lld steps of %d environments, %lld episode%s\n", (long long)report->steps, report->envs,
                (long long)report->episodes, report->episodes == 1 ? "" : "s");
+    if (report->kernels[0]) printf("kernels: %s\n", report->kernels);
     if (report->ns_per_step > 0)
         printf("speed: %.0f environment steps a second on one thread (%.4g ns a step)\n", 1e9 / report->ns_per_step, report->ns_per_step);
     printf("%d fault%s, %d warning%s\n", report->faults, report->faults == 1 ? "" : "s", report->warnings,
@@ -62,8 +105,13 @@ static void print_json(const struct check_report *report)
     text_json_string(stdout, report->options);
     json_findings(report, "faults", false);
     json_findings(report, "warnings", true);
-    printf(", \"environments\": %d, \"steps\": %lld, \"episodes\": %lld, \"ns_per_step\": ", report->envs, (long long)report->steps,
+    printf(", \"environments\": %d, \"steps\": %lld, \"episodes\": %lld, \"kernels\": ", report->envs, (long long)report->steps,
            (long long)report->episodes);
+    if (report->kernels[0])
+        text_json_string(stdout, report->kernels);
+    else
+        printf("null");
+    printf(", \"ns_per_step\": ");
     if (report->ns_per_step > 0)
         text_json_real(stdout, report->ns_per_step);
     else
@@ -77,7 +125,7 @@ static int check(const struct arguments *args, struct error *err)
     struct arguments *rest = malloc(sizeof *rest);
     struct check_report *report = malloc(sizeof *report);
     struct env_option option[CONFIG_ENV_OPTIONS];
-    struct check_config wanted = {.option = option, .call_seconds = CALL_SECONDS, .speed_seconds = speed_seconds};
+    struct check_config wanted = {.option = option, .call_seconds = CALL_SECONDS, .device = &device, .speed_seconds = speed_seconds};
     CHECK(config && rest && report, "out of memory");
     int code = cmd_check_operand(args, err);
     if (!code) code = take_steps(rest, args, &wanted.steps, err);

@@ -16,6 +16,7 @@ static struct {
     _Atomic(const char *) phase, waiting, waiting_for;
     atomic_uint signs; /* of life */
     double seconds;
+    bool (*describe)(char *text, size_t size); /* set before the thread starts */
     pthread_t thread;
     /* The thread's own; the main thread takes the lock only while starting and stopping. */
     pthread_mutex_t lock;
@@ -26,15 +27,17 @@ static struct {
 /* The main thread may hang while it holds stderr's lock. */
 static void end_rank(double idle)
 {
-    char line[512], peers[128] = "";
+    char line[512], call[128] = "", peers[128] = "";
     const char *waiting = atomic_load(&dog.waiting), *whom = atomic_load(&dog.waiting_for);
     if (waiting) snprintf(peers, sizeof peers, " (waiting for the other ranks in %s: one that does not say so is the cause)", waiting);
     if (whom) snprintf(peers, sizeof peers, " (waiting for %s)", whom);
-    snprintf(line, sizeof line,
-             "no sign of life for %.0f s in phase \"%s\"%s; ending (comm.watchdog_seconds); the same command (without --fresh) continues "
-             "from the last "
-             "checkpoint",
-             idle, atomic_load(&dog.phase), peers);
+    const bool called = dog.describe && dog.describe(call, sizeof call);
+    snprintf(
+        line, sizeof line,
+        "no sign of life for %.0f s in phase \"%s\"%s%s%s; ending (comm.watchdog_seconds); the same command (without --fresh) continues "
+        "from the last "
+        "checkpoint",
+        idle, atomic_load(&dog.phase), called ? ": " : "", call, peers);
     last_words((const char *const[]){line}, 1);
     _exit(EXIT_PEERS);
 }
@@ -87,6 +90,11 @@ void watchdog_start(double seconds)
         warn("no thread for the watchdog (%s): a rank that hangs will not be noticed", strerror(code));
     else
         dog.running = 1;
+}
+
+void watchdog_ask(bool (*describe)(char *text, size_t size))
+{
+    dog.describe = describe;
 }
 
 void watchdog_phase(const char *phase)

@@ -4,6 +4,9 @@
 #ifndef MAPPO_COMM_WATCHDOG_H
 #define MAPPO_COMM_WATCHDOG_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 void watchdog_start(double seconds);    /* 0 = off; warns and goes on without where no thread can be had */
 void watchdog_phase(const char *phase); /* a sign of life; the text must be static */
 const char *watchdog_phase_name(void);  /* the phase now, also without a watchdog; "start" before the first */
@@ -11,7 +14,9 @@ const char *watchdog_phase_name(void);  /* the phase now, also without a watchdo
  * from those that wait for it. */
 void watchdog_waiting(const char *operation);
 void watchdog_waiting_for(const char *whom); /* the same where it is known whom: "rank 3, which …" */
-void watchdog_sign(void);                    /* a sign of life within a phase: after a step, after a minibatch */
+/* Who knows what is called at the moment, of all threads: `environment "x" is in its step()`; false: nothing. It stands in the last line. */
+void watchdog_ask(bool (*describe)(char *text, size_t size));
+void watchdog_sign(void); /* a sign of life within a phase: after a step, after a minibatch */
 void watchdog_stop(void);
 
 #endif

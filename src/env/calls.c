@@ -14,11 +14,18 @@
 #include "base/check.h"
 #include "base/text.h"
 
-/* Read by the handler on the same thread. */
-static _Thread_local struct {
-    const char *volatile id, *volatile where; /* where = NULL: in none */
-    bool has_stack;
-} now;
+enum { THREADS_MOST = 1024 /* train.threads */ };
+
+/* What a thread is called for: read by the handler on the same thread, and by whoever asks what hangs. */
+struct call {
+    _Alignas(64) _Atomic(const char *) id;
+    _Atomic(const char *) where; /* NULL: in none */
+    char word[128];              /* room for it */
+};
+static struct call of_threads[THREADS_MOST];
+static atomic_int threads;
+static _Thread_local struct call unlisted; /* of threads beyond the most */
+static _Thread_local struct call *now;     /* NULL: it has called nothing yet */
 
 /* A stack that has overflown has no room for a handler. */
 static _Thread_local char spare_stack[32768];
@@ -31,11 +38,16 @@ static const struct {
              {SIGFPE, "SIGFPE, a division by zero"},
              {SIGILL, "SIGILL, an illegal instruction"},
              {SIGABRT, "SIGABRT, an assertion or abort()"}};
-enum { FAULTS = sizeof fault / sizeof *fault, THREADS_MOST = 1024 /* train.threads */ };
+enum { FAULTS = sizeof fault / sizeof *fault };
 static struct sigaction before[FAULTS];
 static bool installed;
 static pthread_t main_thread;
 static atomic_flag spoken = ATOMIC_FLAG_INIT; /* of several threads that fail alike one prints its error and ends them all */
+
+static const char *where_now(void)
+{
+    return now ? atomic_load_explicit(&now->where, memory_order_relaxed) : NULL;
+}
 
 /* ---- the ends ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -45,10 +57,10 @@ static void crashed(int number)
     struct rlimit core;
     int f = 0;
     while (f < FAULTS - 1 && fault[f].number != number) f++;
-    if (now.where) {
+    if (where_now()) {
         while (atomic_flag_test_and_set(&spoken)) pause();
-        const char *const words[] = {"environment \"", now.id, "\" crashed ", now.where, " (", fault[f].name, ")"};
-        now.where = NULL;
+        const char *const words[] = {"environment \"", now->id, "\" crashed ", where_now(), " (", fault[f].name, ")"};
+        calls_leave();
         last_words(words, sizeof words / sizeof *words);
         if (getrlimit(RLIMIT_CORE, &core) || core.rlim_cur == 0) _exit(EXIT_ENVIRONMENT);
         signal(number, SIG_DFL);
@@ -60,16 +72,16 @@ static void crashed(int number)
 
 static void ended(void)
 {
-    const char *where = now.where;
+    const char *where = where_now();
     if (!where && pthread_equal(pthread_self(), main_thread)) return; /* main's own end, and no other thread of ours calls exit() */
     while (atomic_flag_test_and_set(&spoken)) pause();
     if (!where)
         die(EXIT_INTERNAL,
             "a thread that is not this program's own, of the environment or of a library, ended it with exit(): an environment "
             "must return an error instead (docs/env-abi.md)");
-    now.where = NULL;
-    die(EXIT_ENVIRONMENT, "environment \"%s\" ended the program %s with exit(): it must return an error instead (docs/env-abi.md)", now.id,
-        where);
+    calls_leave();
+    die(EXIT_ENVIRONMENT, "environment \"%s\" ended the program %s with exit(): it must return an error instead (docs/env-abi.md)",
+        atomic_load(&now->id), where);
 }
 
 void calls_install_handlers(void)
@@ -89,23 +101,36 @@ void calls_install_handlers(void)
 
 /* ---- the calls ----------------------------------------------------------------------------------------------------------------------- */
 
-static void give_stack(void)
+static void list_thread(void)
 {
     const stack_t stack = {.ss_sp = spare_stack, .ss_size = sizeof spare_stack};
-    now.has_stack = true;
+    const int number = atomic_load(&threads) < THREADS_MOST ? atomic_fetch_add(&threads, 1) : THREADS_MOST;
+    now = number < THREADS_MOST ? &of_threads[number] : &unlisted;
     if (installed) sigaltstack(&stack, NULL);
 }
 
 void calls_enter(const char *id, const char *where)
 {
-    if (!now.has_stack) give_stack();
-    now.id = id;
-    now.where = where;
+    if (!now) list_thread();
+    atomic_store_explicit(&now->id, id, memory_order_relaxed);
+    atomic_store_explicit(&now->where, where, memory_order_release);
 }
 
 void calls_leave(void)
 {
-    now.where = NULL;
+    atomic_store_explicit(&now->where, NULL, memory_order_relaxed);
+}
+
+bool calls_describe(char *text, size_t size)
+{
+    const int listed = atomic_load(&threads);
+    for (int i = 0; i < listed && i < THREADS_MOST; i++) {
+        const char *where = atomic_load_explicit(&of_threads[i].where, memory_order_acquire);
+        if (!where) continue;
+        text_format(text, size, "environment \"%s\" is %s", atomic_load(&of_threads[i].id), where);
+        return true;
+    }
+    return false;
 }
 
 /* A result on its way out of a call. */
@@ -122,20 +147,29 @@ static int restore_surroundings(const struct mappo_env *env, const char *folder,
     char after[PATH_MAX];
     if (strcmp(localeconv()->decimal_point, ".") != 0) {
         setlocale(LC_NUMERIC, "C");
-        warn("environment \"%s\": its create() set a locale with another decimal point: set back (LC_NUMERIC=C)", env->id);
+        warn("environment \"%s\": its %s set a locale with another decimal point: set back (LC_NUMERIC=C)", env->id,
+             env->called.create ? env->called.create : "create()");
     }
     if (!*folder || (getcwd(after, sizeof after) && !strcmp(folder, after))) return 0;
     text_format(error->text, sizeof error->text,
-                "its create() left another working directory: names of files mean other files there; "
-                "it must change back");
+                "its %s left another working directory: names of files mean other files there; it must change back",
+                env->called.create ? env->called.create : "create()");
     return -1;
+}
+
+/* Where the author has another word for a function than mappo_env.h. */
+static void enter_called(const struct mappo_env *env, const char *called, const char *usual)
+{
+    if (!now) list_thread();
+    text_format(now->word, sizeof now->word, "in its %s", called ? called : usual);
+    calls_enter(env->id, now->word);
 }
 
 int call_create(const struct mappo_env *env, const struct mappo_env_config *config, void **self, struct mappo_env_error *error)
 {
     char folder[PATH_MAX];
     if (!getcwd(folder, sizeof folder)) folder[0] = '\0';
-    calls_enter(env->id, "in its create()");
+    enter_called(env, env->called.create, "create()");
     const int code = leave(env->create(config, self, error));
     return code ? code : restore_surroundings(env, folder, error);
 }
@@ -149,7 +183,7 @@ void call_destroy(const struct mappo_env *env, void *self)
 
 const struct mappo_env_spec *call_spec(const struct mappo_env *env, const void *self)
 {
-    calls_enter(env->id, "in its spec()");
+    enter_called(env, env->called.spec, "spec()");
     const struct mappo_env_spec *spec = env->spec(self);
     calls_leave();
     return spec;
@@ -186,6 +220,12 @@ int call_draw(const struct mappo_env *env, const void *self, int32_t e, const st
     return leave(env->draw(self, e, canvas));
 }
 
+int call_draw_ended(const struct mappo_env *env, const void *self, const struct mappo_canvas *canvas)
+{
+    calls_enter(env->id, "in its draw_ended()");
+    return leave(env->draw_ended(self, canvas));
+}
+
 int call_snapshot(const struct mappo_env *env, const void *self, int32_t e, void *bytes)
 {
     calls_enter(env->id, "in its snapshot()");
@@ -194,7 +234,7 @@ int call_snapshot(const struct mappo_env *env, const void *self, int32_t e, void
 
 int call_restore(const struct mappo_env *env, void *self, int32_t e, const void *bytes, struct mappo_env_error *error)
 {
-    calls_enter(env->id, "in its restore()");
+    enter_called(env, env->called.restore, "restore()");
     return leave(env->restore(self, e, bytes, error));
 }
 

@@ -155,6 +155,12 @@ static inline int lane_env_device(struct lane_env *env, const void *rules, size_
     return 0;
 }
 
+/* Before copy e is reset. The place behind the only copy keeps how its episode ended, for drawing: several would need a place each. */
+static inline void lane_keep_ended(const struct lane_env *env, int32_t e)
+{
+    if (env->envs == 1) memcpy(lane_copy(env, 1), lane_copy(env, e), env->stride);
+}
+
 /* Arrays of a player's actions that begin at copy e. */
 static inline void lane_actions_at(const struct lane_env *env, int32_t e, int32_t *const act_int[], float *const act_real[],
                                    int32_t *copy_int[MAPPO_MAX_GROUPS], float *copy_real[MAPPO_MAX_GROUPS])
@@ -232,9 +238,9 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
 #define LANE_CALL_observe_agent(NAME)
 #define LANE_CALL_usual(NAME)
 #define LANE_CALL_bytes(NAME)
-#define LANE_CALL_sound(NAME)
+#define LANE_CALL_sound(NAME)  .called.restore = #NAME "_sound()",
 #define LANE_CALL_script(NAME) .script = NAME##_env_script,
-#define LANE_CALL_draw(NAME)   .draw = NAME##_env_draw,
+#define LANE_CALL_draw(NAME)   .draw = NAME##_env_draw, .draw_ended = NAME##_env_draw_ended,
 #define LANE_CALL_check(NAME)
 #define LANE_CALL_on_host(NAME)
 
@@ -248,7 +254,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
 
 /* What a line says must be true of its types. */
 #define LANE_BOUNDS(NAME, GROUPS)                                                                                                          \
-    static_assert((GROUPS) >= 1 && (GROUPS) <= MAPPO_MAX_GROUPS, #NAME ": 1 to MAPPO_MAX_GROUPS groups");                                  \
+    static_assert((int)(GROUPS) >= 1 && (int)(GROUPS) <= (int)MAPPO_MAX_GROUPS, #NAME ": 1 to MAPPO_MAX_GROUPS groups");                   \
     static_assert(__alignof__(struct NAME) <= 8, "struct " #NAME ": copies begin at multiples of 8 bytes");                                \
     static_assert(sizeof(((struct NAME *)0)->rng) == sizeof(struct philox), "struct " #NAME ": rng is its struct philox")
 
@@ -305,6 +311,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         for (int32_t e = lo; e < hi; e++) {                                                                                                \
             struct mappo_env_io lane;                                                                                                      \
             slices_at(&lane, io, &env->strides, GROUPS, e);                                                                                \
+            lane_keep_ended(env, e);                                                                                                       \
             NAME##_reset((struct NAME *)lane_copy(env, e), rules);                                                                         \
             NAME##_env_observe_all((const struct NAME *)lane_copy(env, e), rules, &env->strides, &lane);                                   \
         }                                                                                                                                  \
@@ -321,6 +328,7 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
             if (end) {                                                                                                                     \
                 slices_final(&last, &lane, GROUPS);                                                                                        \
                 NAME##_env_observe_all(w, rules, &env->strides, &last);                                                                    \
+                lane_keep_ended(env, e);                                                                                                   \
                 NAME##_reset(w, rules);                                                                                                    \
             }                                                                                                                              \
             NAME##_env_observe_all(w, rules, &env->strides, &lane);                                                                        \
@@ -425,6 +433,13 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         NAME##_env_hooks.draw((const struct NAME *)lane_copy(&env->base, e), &env->rules, canvas);                                         \
         return 0;                                                                                                                          \
     }                                                                                                                                      \
+    static __attribute__((unused)) int NAME##_env_draw_ended(const void *self, const struct mappo_canvas *canvas)                          \
+    {                                                                                                                                      \
+        const struct NAME##_env *env = (const struct NAME##_env *)self;                                                                    \
+        if (env->base.envs != 1) return -1;                                                                                                \
+        NAME##_env_hooks.draw((const struct NAME *)lane_copy(&env->base, 1), &env->rules, canvas);                                         \
+        return 0;                                                                                                                          \
+    }                                                                                                                                      \
     static int NAME##_env_device(void *self, struct mappo_device *out)                                                                     \
     {                                                                                                                                      \
         struct NAME##_env *env = (struct NAME##_env *)self;                                                                                \
@@ -432,8 +447,18 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         return lane_env_device(&env->base, &env->rules, sizeof env->rules, out);                                                           \
     }
 
+/* In the program a file defines what envs/envs.def makes of its name, and the linker would only say that this is missing. */
+#ifdef MAPPO_BUILT_IN
+#define LANE_BUILT_IN(DESCRIPTOR)                                                                                                          \
+    static_assert(!__builtin_strcmp(DESCRIPTOR, MAPPO_BUILT_IN),                                                                           \
+                  "this file is built in: its last line is LANE_ENV(" MAPPO_BUILT_IN ", ...); LANE_PLUGIN(...) is for a plugin");
+#else
+#define LANE_BUILT_IN(DESCRIPTOR)
+#endif
+
 /* cuda/lane_kernels.h has others of these two. */
 #define LANE_ENV(DESCRIPTOR, NAME, GROUPS, HOOKS, ...)                                                                                     \
+    LANE_BUILT_IN(#DESCRIPTOR)                                                                                                             \
     LANE_LOOPS(NAME, GROUPS, HOOKS)                                                                                                        \
     LANE_CALLS(NAME, GROUPS)                                                                                                               \
     LANE_EXPORT const struct mappo_env DESCRIPTOR;                                                                                         \
@@ -447,7 +472,10 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
                                          .snapshot = NAME##_env_snapshot,                                                                  \
                                          .restore = NAME##_env_restore,                                                                    \
                                          .observe = NAME##_env_observe,                                                                    \
-                                         LANE_EACH(LANE_CALL, NAME, HOOKS).device = NAME##_env_device}
+                                         LANE_EACH(LANE_CALL, NAME, HOOKS).device = NAME##_env_device,                                     \
+                                         .called.create = #NAME "_configure() or " #NAME "_describe()",                                    \
+                                         .called.spec = #NAME "_describe()",                                                               \
+                                         .called.state = "struct " #NAME}
 
 #define LANE_PLUGIN(NAME, GROUPS, HOOKS, ...)                                                                                              \
     LANE_EXPORT const uint32_t mappo_env_abi;                                                                                              \

@@ -273,6 +273,16 @@ struct mappo_env {
      * out->kernels may be left NULL: the host then takes those that were made for this descriptor, a plugin's data symbol
      * `const struct mappo_kernels mappo_env_plugin_kernels`, a built-in environment's NAME_kernels. */
     int (*device)(void *self, struct mappo_device *out);
+
+    /* optional, of an instance with one environment: how its episode that ended last looked then. draw() shows the new one's beginning. */
+    int (*draw_ended)(const void *self, const struct mappo_canvas *canvas);
+
+    /* optional: what the author of these functions wrote where others stand here, for messages; NULL = they are the author's own.
+     * lane_env.h names what it makes them of: "meeting_configure() or meeting_describe()". */
+    struct {
+        const char *create, *spec, *restore;
+        const char *state; /* what holds all that a copy is: "struct meeting" */
+    } called;
 };
 
 #ifdef __cplusplus

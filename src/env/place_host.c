@@ -432,7 +432,7 @@ static int host_script(void *self, int32_t *const act_int[], float *const act_re
 static int host_draw(void *self, int32_t e, const struct mappo_canvas *canvas, struct error *err)
 {
     const struct env_host *h = self;
-    if (call_draw(h->v->env, h->instance, e, canvas))
+    if (e < 0 ? call_draw_ended(h->v->env, h->instance, canvas) : call_draw(h->v->env, h->instance, e, canvas))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": drawing failed", h->v->env->id);
     return 0;
 }

@@ -244,6 +244,16 @@ int vecenv_draw(const struct vecenv *v, int32_t e, const struct mappo_canvas *ca
     return v->place.ops->draw(v->place.self, e, canvas, err);
 }
 
+bool vecenv_can_draw_ended(const struct vecenv *v)
+{
+    return v->envs == 1 && v->env->draw_ended && v->place.ops->draw;
+}
+
+int vecenv_draw_ended(const struct vecenv *v, const struct mappo_canvas *canvas, struct error *err)
+{
+    return v->place.ops->draw(v->place.self, -1, canvas, err);
+}
+
 size_t vecenv_snapshot_bytes(const struct vecenv *v)
 {
     return v->snapshot_bytes;

@@ -108,6 +108,10 @@ int vecenv_script(struct vecenv *env, int32_t *const act_int[], float *const act
 /* Draws the present state of environment e. EXIT_USAGE where the environment can't be drawn. */
 int vecenv_draw(const struct vecenv *env, int32_t e, const struct mappo_canvas *canvas, struct error *err);
 
+/* The same of how the episode that ended last looked then, where one environment is open and tells. False: it does not. */
+bool vecenv_can_draw_ended(const struct vecenv *env);
+int vecenv_draw_ended(const struct vecenv *env, const struct mappo_canvas *canvas, struct error *err);
+
 /* Snapshots of environments [lo, hi), instance and wrappers: bytes [hi - lo][vecenv_snapshot_bytes], which is 0 where the environment has
  * none. What was restored is there with the next step, and seen after vecenv_observe. */
 size_t vecenv_snapshot_bytes(const struct vecenv *env);

@@ -335,6 +335,17 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
     return code ? code : asked;
 }
 
+/* What the pictures' line above says: "mine/env, default rules: return -3.25 in 25 steps". */
+static void write_title(struct vecenv *env, char *title, size_t size)
+{
+    struct episode episode;
+    char how[96] = "not at its end";
+    if (vecenv_take_episodes(env, &episode, 1) == 1)
+        text_format(how, sizeof how, "return %.4g in %d step%s", episode_return(vecenv_spec(env), &episode), episode.length,
+                    episode.length == 1 ? "" : "s");
+    text_format(title, size, "%s, %s rules: %s", vecenv_descriptor(env)->id, vecenv_spec(env)->rules, how);
+}
+
 int evaluator_picture(struct evaluator *ev, int player, bool deterministic, const char *path, struct error *err)
 {
     enum { PANELS = 6, MOST_FRAMES = 2000 };
@@ -350,8 +361,10 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
         if ((code = choose(&turn, env, player, deterministic, err))) break;
         code = take_step(&turn, env, err);
     }
+    if (!code && ev->io.ep_end[0] && vecenv_can_draw_ended(env))
+        code = vecenv_draw_ended(env, picture_frame(picture, (int64_t)turn.step), err);
     char title[256];
-    text_format(title, sizeof title, "%s, %s rules", vecenv_descriptor(env)->id, vecenv_spec(env)->rules);
+    write_title(env, title, sizeof title);
     if (!code) code = picture_write(picture, path, PANELS, title, err);
     picture_destroy(picture);
     vecenv_close(env);

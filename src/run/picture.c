@@ -1,6 +1,7 @@
 #include "run/picture.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,17 @@
 
 enum { PANEL = 220, GAP = 12, CAPTION = 22, TITLE = 30 }; /* pixels */
 
+struct spot { /* the middle of a circle, in panel coordinates */
+    double x, y;
+    uint32_t fill;
+};
+
 struct frame {
     int64_t step;
     char *shapes; /* SVG elements in panel coordinates */
     size_t size;
+    struct spot *spot;
+    int spots, room;
 };
 
 struct picture {
@@ -52,9 +60,20 @@ static void draw_view(void *self, double x0, double y0, double x1, double y1)
     p->y0 = y0;
 }
 
+static void keep_spot(struct frame *frame, struct spot spot)
+{
+    if (frame->spots == frame->room) {
+        frame->room = frame->room ? 2 * frame->room : 8;
+        frame->spot = realloc(frame->spot, (size_t)frame->room * sizeof *frame->spot);
+        CHECK(frame->spot, "out of memory for a picture");
+    }
+    frame->spot[frame->spots++] = spot;
+}
+
 static void draw_circle(void *self, double x, double y, double radius, uint32_t fill, uint32_t stroke)
 {
     struct picture *p = self;
+    keep_spot(&p->frame[p->frames - 1], (struct spot){px(p, x), py(p, y), fill});
     fprintf(p->out, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\"", px(p, x), py(p, y), radius * p->scale);
     paint(p->out, "fill", fill);
     paint(p->out, "stroke", stroke);
@@ -142,7 +161,10 @@ void picture_destroy(struct picture *p)
 {
     if (!p) return;
     end_frame(p);
-    for (int i = 0; i < p->frames; i++) free(p->frame[i].shapes);
+    for (int i = 0; i < p->frames; i++) {
+        free(p->frame[i].shapes);
+        free(p->frame[i].spot);
+    }
     free(p->frame);
     free(p);
 }
@@ -185,6 +207,25 @@ static int make_room(const char *path, struct error *err)
     return code;
 }
 
+/* The way of each circle from frame `from` to frame `to`, where all of these have as many circles: the k-th is the same thing then. */
+static void write_trails(const struct picture *p, int from, int to, FILE *out)
+{
+    const struct frame *last = &p->frame[to];
+    for (int i = from; i < to; i++)
+        if (p->frame[i].spots != last->spots) return;
+    for (int k = 0; k < last->spots; k++) {
+        bool moves = false;
+        for (int i = from; i < to; i++)
+            moves = moves || p->frame[i].spot[k].x != last->spot[k].x || p->frame[i].spot[k].y != last->spot[k].y;
+        if (!moves) continue;
+        fputs("<polyline points=\"", out);
+        for (int i = from; i <= to; i++) fprintf(out, "%.2f,%.2f ", p->frame[i].spot[k].x, p->frame[i].spot[k].y);
+        fputs("\" fill=\"none\"", out);
+        paint(out, "stroke", last->spot[k].fill);
+        fputs("/>\n", out);
+    }
+}
+
 int picture_write(struct picture *p, const char *path, int panels, const char *title, struct error *err)
 {
     end_frame(p);
@@ -200,12 +241,16 @@ int picture_write(struct picture *p, const char *path, int panels, const char *t
             GAP);
     escape(out, title);
     fputs("</text>\n", out);
-    for (int i = 0; i < panels; i++) {
-        const struct frame *frame = &p->frame[panels > 1 ? i * (p->frames - 1) / (panels - 1) : 0];
+    for (int i = 0, before = 0; i < panels; i++) {
+        const int at = panels > 1 ? i * (p->frames - 1) / (panels - 1) : 0;
+        const struct frame *frame = &p->frame[at];
         fprintf(out,
                 "<svg x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"><rect width=\"100%%\" height=\"100%%\" fill=\"#f7f7f5\" "
-                "stroke=\"#cccccc\"/>\n%s</svg>\n",
-                GAP + i * (PANEL + GAP), TITLE, PANEL, PANEL, frame->shapes);
+                "stroke=\"#cccccc\"/>\n",
+                GAP + i * (PANEL + GAP), TITLE, PANEL, PANEL);
+        write_trails(p, before, at, out);
+        fprintf(out, "%s</svg>\n", frame->shapes);
+        before = at;
         fprintf(out, "<text x=\"%d\" y=\"%d\" font-size=\"12\" fill=\"#555555\">step %lld</text>\n", GAP + i * (PANEL + GAP),
                 TITLE + PANEL + 16, (long long)frame->step);
     }

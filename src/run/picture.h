@@ -16,7 +16,8 @@ void picture_destroy(struct picture *picture); /* NULL is allowed */
 /* Begins the frame of one step; what is drawn on the returned canvas until the next call belongs to it. */
 const struct mappo_canvas *picture_frame(struct picture *picture, int64_t step);
 
-/* At most `panels` frames, evenly spaced from the first to the last, side by side under `title`. */
+/* At most `panels` frames, evenly spaced from the first to the last, side by side under `title`. Circles leave trails: the k-th of a frame is
+ * the k-th of the one before. */
 int picture_write(struct picture *picture, const char *path, int panels, const char *title, struct error *err);
 
 #endif

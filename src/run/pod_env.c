@@ -465,11 +465,12 @@ int pod_serve(struct pod *pod, const struct config *config, const struct placeme
         code = plan.code;
         if (!plan.opens) break;
         plan.batch.threads = placement->threads;
-        if (open_here(&p, pod, config, &plan, &err)) continue; /* the leader failed with the same error and prints it */
+        watchdog_phase("opening environments");
         watchdog_start(config->comm_watchdog_seconds);
-        crew_attend(placement->may_spin ? placement->threads : 1, serve_commands, &(struct serving){p, stop, &told});
+        const bool open = open_here(&p, pod, config, &plan, &err) == 0; /* else the leader failed with the same error and prints it */
+        if (open) crew_attend(placement->may_spin ? placement->threads : 1, serve_commands, &(struct serving){p, stop, &told});
         watchdog_stop();
-        close_here(p);
+        if (open) close_here(p);
     }
     stop_close(stop);
     return code;

@@ -20,8 +20,9 @@ struct progress {
     const char *rules;
     bool quiet, terminal, drawn;
     double last_time, first_time;
-    int64_t last_steps, first_steps;
-    double agents; /* agent steps per environment step */
+    int64_t first_steps, steps_seen; /* at the first line; at the newest */
+    double steps, seconds;           /* since the last line that was shown: of updates alone */
+    double agents;                   /* agent steps per environment step */
 };
 
 /* A launcher's own standard output tells where a rank's ends up; where it can't be seen (another node), lines are plain. */
@@ -51,7 +52,7 @@ struct progress *progress_create(bool quiet, bool launched, FILE *log, const cha
     p->rules = rules;
     p->quiet = quiet;
     p->terminal = on_terminal(launched);
-    p->first_steps = p->last_steps = -1;
+    p->first_steps = -1;
     return p;
 }
 
@@ -162,16 +163,22 @@ void progress_update(struct progress *p, const struct progress_line *line, bool 
     if (!p) return;
     const double now = clock_seconds();
     if (p->first_steps < 0) {
-        p->first_steps = p->last_steps = line->env_steps;
+        p->first_steps = p->steps_seen = line->env_steps;
         p->first_time = p->last_time = now;
         p->agents = line->env_steps_per_second > 0 ? line->agent_steps_per_second / line->env_steps_per_second : 1;
         if (!p->terminal && !last) return;
     }
+    /* Updates' own rates: lines may come late and together, as on a device, and between them may lie evaluations. */
+    if (line->env_steps_per_second > 0) {
+        const double steps = (double)(line->env_steps - p->steps_seen);
+        p->steps += steps;
+        p->seconds += steps / line->env_steps_per_second;
+    }
+    p->steps_seen = line->env_steps;
     const double elapsed = now - p->last_time;
     if (!last && elapsed < (p->terminal ? INTERVAL_TERMINAL : INTERVAL_PLAIN)) return;
 
-    const int64_t steps = line->env_steps - p->last_steps;
-    const double speed = elapsed > 0 && steps > 0 ? (double)steps / elapsed : line->env_steps_per_second;
+    const double speed = p->seconds > 0 ? p->steps / p->seconds : line->env_steps_per_second;
     const double overall = now > p->first_time && line->env_steps > p->first_steps
                                ? (double)(line->env_steps - p->first_steps) / (now - p->first_time)
                                : speed;
@@ -187,7 +194,7 @@ void progress_update(struct progress *p, const struct progress_line *line, bool 
     const int width = p->terminal ? terminal_width() : (int)sizeof text;
     status_text(&status, p->rules, width, text, sizeof text);
     p->last_time = now;
-    p->last_steps = line->env_steps;
+    p->steps = p->seconds = 0;
     if (p->quiet) return;
     if (p->terminal) {
         printf("\r%.*s\033[K", width - 1, text); /* a line that wraps can't be updated in place */

@@ -22,7 +22,7 @@ struct progress_line {
     double return_mean, entropy;
     double seconds_since_save;
 };
-/* Cheap to call after every update; speeds are averaged over the time since the line was last drawn. `last` draws whatever the time. */
+/* Cheap to call after every update; speeds are those of the updates since the line was last drawn, without what lies between. `last` draws whatever the time. */
 void progress_update(struct progress *progress, const struct progress_line *line, bool last);
 
 #endif

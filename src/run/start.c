@@ -402,7 +402,10 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
         goto done;
     }
     if ((code = check_ranks(t->config, t->comm, err))) goto done;
+    watchdog_phase("opening environments and learner");
+    watchdog_start(t->config->comm_watchdog_seconds); /* of all ranks */
     if ((code = open_learning(t, err))) goto done;
+    watchdog_phase("opening the run");
     if ((code = agree_on(t, "the environment", vecenv_hash(t->learning.env), err))) goto done;
     count_agents(t);
     const struct metrics_config metrics = {(int)t->config->metrics_window, t->learning.envs.count * (int)t->learning.algorithm->horizon};
@@ -434,7 +437,6 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     warn_of_rate_0(t);
     say_what_runs(t, continued);
     watchdog_phase("starting the environments");
-    watchdog_start(t->config->comm_watchdog_seconds); /* of all ranks */
     code = comm_vote(t->comm, t->learning.algorithm->ops->begin(t->learning.algorithm, continued && t->env_bytes, err), err);
 done:
     checkpoint_close(file);

@@ -28,4 +28,12 @@ done
 # What is no environment: shared by a suite, a preset of a variant or one by name.
 touch "$tree/envs/mpe/suite.c" "$tree/envs/test/single.ini" "$tree/envs/presets/other.ini" "$tree/envs/template/other.c"
 is what_belongs_to_environments_needs_no_line ""
+# The last line of a file that is built in makes the descriptor of its name; else the compiler says what to write.
+ln -s "$PWD/src" "$PWD/cuda" "$PWD/scripts" "$tree/"
+said() { env -u BUILD make -C "$tree" CUDA=0 build/obj/envs/test/busy.o 2>&1 | grep -o 'static assertion failed.*'; }
+is a_last_line_of_its_name_compiles ""
+for line in 'LANE_PLUGIN(' 'LANE_ENV(test_lazy, '; do
+    sed "s/^LANE_ENV(test_busy, /$line/" envs/test/busy.c >"$tree/envs/test/busy.c"
+    is "the_last_line_${line%%(*}_is_another" 'static assertion failed: "this file is built in: its last line is LANE_ENV(test_busy, ...); LANE_PLUGIN(...) is for a plugin"'
+done
 exit $failed

@@ -40,8 +40,17 @@ for where in create reset snapshot; do
     check "exit_in_${where}_is_an_error" "3 1" "$(told "environment \"test/ends\" ended the program in its $where\(\)" "$MAPPO" env.where=$where)"
     check "a_crash_in_${where}_is_named" "3 1" "$(told "environment \"test/ends\" crashed in its $where\(\)" "$MAPPO" env.how=assert env.where=$where)"
 done
-check "a_first_reset_that_never_ends_is_noticed" "5 1" \
-    "$(told 'no sign of life for .* in phase "starting the environments"' "$MAPPO" env.how=hang env.where=reset comm.watchdog_seconds=2)"
+hangs() { # WHERE PHASE THREADS
+    check "a_${1}_that_never_ends_is_named_with_${3}_threads" "5 1" \
+        "$(told "no sign of life for .* in phase \"$2\": environment \"test/ends\" is in its $1\(\);" "$MAPPO" env.how=hang env.where="$1" threads="$3" comm.watchdog_seconds=2)"
+}
+hangs create "opening environments and learner" 1
+hangs reset "starting the environments" 1
+hangs step "collecting a rollout" 1
+hangs step "collecting a rollout" 4
+small[0]=env=${PLUGIN%/*}/plugin_of_rules.so
+check "rules_are_called_what_their_author_calls_them" "3 1" \
+    "$(told 'environment "test/rules" ended the program in its rover_configure\(\) or rover_describe\(\) with exit\(\)' "$MAPPO" env.fault=exits_in_configure)"
 # ---- what belongs to the whole process ----
 ends=$PLUGIN PLUGIN=${PLUGIN%/*}/plugin_with_nonsense.so
 small[0]=env=$PLUGIN

@@ -44,7 +44,7 @@ enum {
 static const struct mappo_option options[] = {{"fault", MAPPO_OPTION_CHOICE, "none", 0, 0, faults, "what is wrong"},
                                               {"max_steps", MAPPO_OPTION_INT, "12", 1, 1000, NULL, "steps of an episode"},
                                               {NULL, 0, NULL, 0, 0, NULL, NULL}};
-static const int32_t moves = MOVES, first_move = 5, three = 3;
+static const int32_t moves = MOVES, many_moves = MOVES + 2, first_move = 5, three = 3;
 static const float low[2] = {0, -1}, high[2] = {1, 1};
 static const struct mappo_info infos[2] = {{"distance", "cells", "between the walkers", 0}, {"met", "episodes", "in which they met", 1}};
 
@@ -90,14 +90,16 @@ static void describe(struct env *env)
     spec->state_is_all_obs = env->fault == fault_wrong_state;
     spec->state_size = spec->state_is_all_obs ? ALL_OBS : STATE;
     spec->snapshot_bytes = sizeof(struct copy) + 4 * (env->fault == fault_snapshot_too_short) - 4 * (env->fault == fault_snapshot_too_long);
-    *walkers = (struct mappo_group){.name = "walker",
-                                    .agents = WALKERS,
-                                    .flags = MAPPO_HAS_MASK | MAPPO_HAS_ACTIVE | MAPPO_SHARED_REWARD,
-                                    .obs_heads = 2,
-                                    .act_heads = 1};
+    *walkers =
+        (struct mappo_group){.name = "walker",
+                             .agents = WALKERS,
+                             .flags = (env->fault == fault_no_flag_mask ? 0 : MAPPO_HAS_MASK) | MAPPO_HAS_ACTIVE | MAPPO_SHARED_REWARD,
+                             .obs_heads = 2,
+                             .act_heads = 1};
     walkers->obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = 2, .low = low, .high = high};
     walkers->obs[1] = (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = &three};
     walkers->act[0] = (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = &moves, .start = &first_move};
+    if (env->fault == fault_many_actions) walkers->act[0].n = &many_moves;
     *watcher = (struct mappo_group){.name = "watcher", .agents = 1, .team = 1, .obs_heads = 2, .act_heads = 1};
     watcher->obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = 2};
     watcher->obs[1] = (struct mappo_space){.kind = MAPPO_MULTI_BINARY, .size = 2};
@@ -171,6 +173,13 @@ static int strikes(const struct env *env, int64_t fault, const struct copy *w)
     return env->fault == fault && w->rng.index == STRIKE_ENV && w->total == STRIKE_STEP + 1;
 }
 
+static int is_sound(const struct copy *w)
+{
+    int sound = w->wind >= -1 && w->wind <= 2;
+    for (int a = 0; a < WALKERS; a++) sound = sound && w->cell[a] >= 0 && w->cell[a] < RING;
+    return sound;
+}
+
 static void see_walker(const struct env *env, const struct copy *w, int a, float *obs)
 {
     obs[0] = (float)w->cell[a] / (float)RING;
@@ -188,6 +197,8 @@ static void see_watcher(const struct env *env, const struct copy *w, float *obs)
     obs[2] = (float)(w->cell[0] & 1);
     obs[3] = (float)(w->cell[1] & 1);
     if (strikes(env, fault_no_bit, w)) obs[3] = 0.5f;
+    if (env->fault == fault_restore_takes_nan && !is_sound(w)) obs[1] = NAN;
+    if (env->fault == fault_restore_takes_any && !is_sound(w)) *nowhere = 1;
 }
 
 /* Into arrays that begin at this copy; NULL = not wanted. */
@@ -207,7 +218,7 @@ static void show(const struct env *env, int32_t e, const struct mappo_env_io *io
         io->state ? io->state + e * env->spec.state_size : NULL);
     if (second && env->fault == fault_unwritten_obs) *second = left;
     for (int a = 0; a < WALKERS; a++) {
-        uint8_t *mask = walkers->act_mask ? walkers->act_mask + (e * WALKERS + a) * MOVES : NULL;
+        uint8_t *mask = walkers->act_mask && env->fault != fault_mask_forgotten ? walkers->act_mask + (e * WALKERS + a) * MOVES : NULL;
         if (walkers->active) walkers->active[e * WALKERS + a] = (uint8_t)is_active(w, a);
         for (int k = 0; mask && k < MOVES; k++) mask[k] = k != w->cell[a] % 3 && !(a == 0 && strikes(env, fault_no_choice, w));
     }
@@ -300,13 +311,16 @@ static void pay(const struct env *env, int32_t e, const struct mappo_env_io *io,
     for (int a = 0; a < WALKERS; a++) {
         if (walkers->reward && env->fault != fault_unwritten_reward) walkers->reward[e * WALKERS + a] = -distance;
         if (walkers->terminated)
-            walkers->terminated[e * WALKERS + a] = end == MAPPO_TERMINATED || (env->fault == fault_ends_again && !is_active(w, a));
+            walkers->terminated[e * WALKERS + a] = end == MAPPO_TERMINATED || (env->fault == fault_ends_again && !is_active(w, a)) ||
+                                                   (env->fault == fault_paid_after_end && a == 1 && w->steps % 6 == 4);
     }
     if (walkers->reward && strikes(env, fault_infinite_reward, w))
         walkers->reward[e * WALKERS] = walkers->reward[e * WALKERS + 1] = INFINITY;
     if (walkers->reward && strikes(env, fault_unshared_reward, w)) walkers->reward[e * WALKERS + 1] += 1;
     if (watcher->reward) watcher->reward[e] = distance;
-    if (watcher->terminated) watcher->terminated[e] = end == MAPPO_TERMINATED;
+    if (watcher->terminated)
+        watcher->terminated[e] = end == MAPPO_TERMINATED || (env->fault == fault_stays_terminated && w->steps > 4) ||
+                                 (env->fault == fault_limit_ends_agents && end);
     if (io->ep_end) io->ep_end[e] = (uint8_t)end;
     if (io->info) {
         io->info[2 * e] = strikes(env, fault_infinite_info, w) ? INFINITY : distance;
@@ -402,6 +416,11 @@ static int restore(void *self, int32_t e, const void *bytes, struct mappo_env_er
     struct copy saved;
     memcpy(&saved, bytes, sizeof saved);
     if (lane_check_generator(&saved.rng, &now, e, error)) return -1;
+    const int sound = is_sound(&saved), fault = (int)env->fault;
+    if (!sound && fault == fault_restore_crashes) *nowhere = 1;
+    if (!sound && fault == fault_restore_spoils_others) env->copy[e + 1].steps++;
+    if (!sound && fault != fault_restore_takes_nan && fault != fault_restore_takes_any)
+        return lane_refuse_copy(error, e, "walkers beside the ring, or a storm");
     env->copy[e] = saved;
     if (env->fault == fault_snapshot_without_generator) env->copy[e].rng = now;
     if (env->fault != fault_restore_refuses) return 0;
@@ -434,6 +453,12 @@ static int draw(const void *self, int32_t e, const struct mappo_canvas *canvas)
     return 0;
 }
 
+/* The first cells of the new episode stand for the last of the old one: nobody looks at which they are. */
+static int draw_ended(const void *self, const struct mappo_canvas *canvas)
+{
+    return ((const struct env *)self)->fault == fault_draws_no_end ? 0 : draw(self, 0, canvas);
+}
+
 const uint32_t mappo_env_abi = MAPPO_ENV_ABI;
 const struct mappo_env mappo_env_plugin = {.struct_size = sizeof(struct mappo_env),
                                            .id = "test/faults",
@@ -449,4 +474,5 @@ const struct mappo_env mappo_env_plugin = {.struct_size = sizeof(struct mappo_en
                                            .restore = restore,
                                            .observe = observe,
                                            .script = script,
-                                           .draw = draw};
+                                           .draw = draw,
+                                           .draw_ended = draw_ended};

@@ -16,6 +16,7 @@ is a_sound_environment_ends_with_0 "0 0 faults, 0 warnings" "$? $(tail -1 out)"
 is its_options_stand_first 1 "$(head -1 out | grep -c '^mpe/simple_spread rules=mpe2 N=2 ')"
 is what_was_looked_at_is_told "looked at: 60 steps of 8 environments, 16 episodes" "$(grep '^looked at' out)"
 is its_speed_is_told 1 "$(grep -cE '^speed: [1-9][0-9]* environment steps a second on one thread \([0-9.e+]+ ns a step\)$' out)"
+is what_becomes_of_its_kernels_is_told 1 "$(grep -cE "^kernels: (not run: |the host's bits in )" out)"
 is nothing_is_an_error "" "$(cat err)"
 
 "$MAPPO" check "$PLUGIN" env.fault=exits steps=20 >out 2>err
@@ -29,10 +30,10 @@ is what_it_prints_goes_nowhere "3 0" "$? $(grep -c '^a step' out)"
 
 "$MAPPO" check "$PLUGIN" env.fault=no_bit steps=20 seed=5 --json >out 2>err
 is json_ends_alike 3 $?
-is json_is_one_object_with_all_of_it "test/faults 1 0 8 20 True" "$(python3 -c '
+is json_is_one_object_with_all_of_it "test/faults 1 0 8 20 none True" "$(python3 -c '
 import json
 r = json.loads(open("out").read())
-print(r["id"], len(r["faults"]), len(r["warnings"]), r["environments"], r["steps"], r["ns_per_step"] > 0)' 2>&1)"
+print(r["id"], len(r["faults"]), len(r["warnings"]), r["environments"], r["steps"], r["kernels"][:4], r["ns_per_step"] > 0)' 2>&1)"
 
 bad() { # name message argument …
     local name=$1 message=$2

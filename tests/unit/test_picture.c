@@ -64,6 +64,77 @@ static void every_shape_stands_at_its_place(void **state)
     free(svg);
 }
 
+/* Two circles in three frames, one of which moves; the second panel has the way between the two. */
+static void circles_leave_trails_where_they_moved(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct picture *picture = picture_create();
+    char *svg = NULL;
+    size_t size;
+    for (int i = 0; i < 3; i++) {
+        const struct mappo_canvas *c = picture_frame(picture, i);
+        c->view(c->self, 0, 0, 4, 4);
+        c->circle(c->self, 1, 1, 0.5, 0x112233ffu, 0);
+        c->circle(c->self, 1 + i, 2, 0.5, 0x445566ffu, 0);
+    }
+    if (picture_write(picture, path, 2, "", &err) || file_read(path, 1 << 20, &svg, &size, &err)) fail_msg("%s", err.text);
+    picture_destroy(picture);
+    assert_holds(svg, "<polyline points=\"55.00,110.00 110.00,110.00 165.00,110.00 \" fill=\"none\" stroke=\"#445566\"");
+    assert_null(strstr(strstr(svg, "<polyline") + 1, "<polyline"));
+    free(svg);
+}
+
+/* Where circles stand, in the world. */
+struct places {
+    double x[8];
+    int count;
+};
+
+static void note_place(void *self, double x, double y, double radius, uint32_t fill, uint32_t stroke)
+{
+    struct places *places = self;
+    (void)y, (void)radius, (void)fill, (void)stroke;
+    places->x[places->count++] = x;
+}
+
+static void note_view(void *self, double x0, double y0, double x1, double y1)
+{
+    (void)self, (void)x0, (void)y0, (void)x1, (void)y1;
+}
+
+static void note_line(void *self, double x0, double y0, double x1, double y1, double width, uint32_t stroke)
+{
+    (void)self, (void)x0, (void)y0, (void)x1, (void)y1, (void)width, (void)stroke;
+}
+
+/* The template draws agents at their cells, and observes these in parts of the line. */
+static void the_end_of_an_episode_can_be_drawn_after_it(void **state)
+{
+    (void)state;
+    char plugin[512];
+    const char *build = getenv("BUILD");
+    text_format(plugin, sizeof plugin, "%s/tests/meeting.so", build ? build : "build");
+    const struct env_option option = {"cells", "5"};
+    for (int limit = 0; limit <= 3; limit += 3) { /* the environment ends its episode, or the wrapper does */
+        const struct vecenv_config config = {
+            .name = plugin, .option = &option, .options = 1, .envs = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .time_limit = limit};
+        struct env_batch b;
+        struct places places = {.count = 0};
+        const struct mappo_canvas canvas = {.self = &places, .view = note_view, .circle = note_place, .line = note_line};
+        if (batch_open(&b, &config)) fail_msg("%s", b.err.text);
+        assert_true(vecenv_can_draw_ended(b.env));
+        for (int t = 0; t == 0 || !b.io.ep_end[0]; t++) {
+            batch_act(&b, 1, 0, (uint64_t)t);
+            if (vecenv_step(b.env, &b.io, &b.err)) fail_msg("%s", b.err.text);
+        }
+        assert_int_equal(vecenv_draw_ended(b.env, &canvas, &b.err), 0);
+        assert_int_equal(places.count, 3);
+        for (int i = 0; i < 3; i++) assert_true((int)(5 * b.io.group[0].final_obs[3 * i] + 0.5f) == (int)places.x[i]);
+        batch_close(&b);
+    }
+}
+
 static struct env_batch sink;
 
 static void draw_sink(const struct mappo_canvas *canvas)
@@ -104,6 +175,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_shape_stands_at_its_place),
+        cmocka_unit_test(circles_leave_trails_where_they_moved),
+        cmocka_unit_test(the_end_of_an_episode_can_be_drawn_after_it),
         cmocka_unit_test(an_environment_draws_what_its_options_say),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);
