@@ -20,7 +20,8 @@ static const struct mappo_env *const built_in[] = {
 
 /* By the list; a descriptor that is of another id is a mistake in its file. */
 static const char *const listed[] = {
-#define ENV(suite, name, kernels) #suite "/" #name,
+#define ENV(suite, name, kernels)              #suite "/" #name,
+#define ENV_CALLED(suite, file, name, kernels) #suite "/" name,
 #include "envs/envs.def"
 };
 
@@ -128,8 +129,8 @@ int registry_find(const char *name, const struct mappo_env **env, struct error *
     if (*env) return 0;
     const char *says = misnamed(id);
     if (says)
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\" of envs/envs.def says .id = \"%s\" in envs/%s.c; make them the same",
-                         id, says, id);
+        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\" of envs/envs.def says .id = \"%s\" in its file; make them the same", id,
+                         says);
     if (variant)
         return error_set(err, EXIT_ENVIRONMENT, "variant \"%s\" of envs/envs.def is of \"%s\", which is no environment's id", name, id);
     if (plugin_is_path(name)) return plugin_open(name, env, err);

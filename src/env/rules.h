@@ -32,6 +32,9 @@ typedef double rule_real;
 #define rule_sqrt  sqrt
 #define rule_exp   exp
 #define rule_log1p log1p
+#define rule_sin   sin
+#define rule_cos   cos
+#define rule_fmod  fmod
 #define rule_abs   fabs
 
 struct rule_group_io {
@@ -50,6 +53,9 @@ typedef float rule_real;
 #define rule_sqrt     sqrtf
 #define rule_exp      float_exp
 #define rule_log1p    float_log1p
+#define rule_sin      float_sin
+#define rule_cos      float_cos
+#define rule_fmod     fmodf /* exact everywhere */
 #define rule_abs      fabsf
 #define rule_io       mappo_env_io
 #define rule_group_io mappo_group_io

@@ -15,18 +15,18 @@ is() { # NAME EXPECTED
     if [ "$got" = "$2" ]; then echo "ok - $1"; else echo "not ok - $1: expected \"$2\", got \"$got\"" && failed=1; fi
 }
 is list_and_files_agree ""
-for file in mpe/other.c mpe/other.cu mpe/other.ini test/busy.cu other/simple_spread.c; do
+for file in mpe/other.c mpe/other.cu mpe/other.ini test/busy.cu other/simple_spread.c classic/cartpole.ini; do
     mkdir -p "$tree/envs/${file%/*}" && touch "$tree/envs/$file"
     is "${file//[\/.]/_}_needs_a_line" "mappo: no line of envs/envs.def is for envs/$file: add one, or take the file away.  Stop."
     rm "$tree/envs/$file"
 done
-for file in test/busy.c mpe/simple_spread.cu mpe/simple_spread.c; do
+for file in test/busy.c mpe/simple_spread.cu mpe/simple_spread.c classic/pendulum.cu; do
     mv "$tree/envs/$file" "$tree/aside"
     is "${file//[\/.]/_}_is_missed" "mappo: envs/envs.def lists an environment of envs/$file, which is not there.  Stop."
     mv "$tree/aside" "$tree/envs/$file"
 done
 # What is no environment: shared by a suite, a preset of a variant or one by name.
-touch "$tree/envs/mpe/suite.c" "$tree/envs/test/single.ini" "$tree/envs/presets/other.ini" "$tree/envs/template/other.c"
+touch "$tree/envs/mpe/suite.c" "$tree/envs/test/single.ini" "$tree/envs/classic/MountainCar-v0.ini" "$tree/envs/presets/other.ini" "$tree/envs/template/other.c"
 is what_belongs_to_environments_needs_no_line ""
 # The last line of a file that is built in makes the descriptor of its name; else the compiler says what to write.
 ln -s "$PWD/src" "$PWD/cuda" "$PWD/scripts" "$tree/"

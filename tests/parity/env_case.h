@@ -94,18 +94,12 @@ static inline void env_fail_shapes(struct parity_report *report, const struct en
     env_fail(report, c, "its datasets are missing or have other shapes than its attributes say");
 }
 
-/* One environment of `name` for each of `envs` episodes; false, and the case has failed, where it does not open. */
+/* One environment of `name` for each of `envs` episodes, which gets actions as they were recorded; false, and the case has failed, where it does not open. */
 static inline bool env_batch_open(struct env_batch *b, const struct env_case *c, const char *name, const struct env_option *option,
                                   int options, int32_t envs, struct parity_report *report)
 {
-    const struct vecenv_config config = {.name = name,
-                                         .option = option,
-                                         .options = options,
-                                         .envs = envs,
-                                         .seed = 1,
-                                         .stream = PHILOX_ENVIRONMENT,
-                                         .threads = 1,
-                                         .clip_action = true};
+    const struct vecenv_config config = {
+        .name = name, .option = option, .options = options, .envs = envs, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1};
     if (batch_open(b, &config) == 0) return true;
     env_fail(report, c, b->err.text);
     return false;

@@ -4,9 +4,10 @@
 #define TESTS_PARITY_ENV_H
 
 #include "parity/env_case.h"
+#include "parity/env_classic.h"
 #include "parity/env_mpe.h"
 
-static const struct env_suite *const env_suites[] = {&env_mpe};
+static const struct env_suite *const env_suites[] = {&env_mpe, &env_classic};
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 

@@ -18,6 +18,7 @@ static const struct recording {
 } recordings[] = {
     {"tests/data/env/mpe2.h5", 27, 69},
     {"tests/data/env/onpolicy_mpe.h5", 9, 15},
+    {"tests/data/env/classic.h5", 20, 35},
 };
 
 static void trajectories_equal_the_recorded_ones(void **state)
@@ -42,19 +43,20 @@ static void trajectories_equal_the_recorded_ones(void **state)
 static void a_recording_that_differs_is_found(void **state)
 {
     (void)state;
+    static const char onpolicy[] = "tests/data/env/onpolicy_mpe.h5", classic[] = "tests/data/env/classic.h5";
     static const struct {
-        const char *dataset;
+        const char *file, *dataset;
         double by;
     } changes[] = {
 #ifdef MAPPO_RULES_DOUBLE
-        {"/simple_spread/agent_pos", 1e-8},
-        {"/simple_spread/reward", 1e-8},
-        {"/simple_spread/obs", 1e-6},
+        {onpolicy, "/simple_spread/agent_pos", 1e-8}, {onpolicy, "/simple_spread/reward", 1e-8},
+        {onpolicy, "/simple_spread/obs", 1e-6},       {classic, "/CartPole-v1/state_after", 1e-11},
+        {classic, "/Pendulum-v1/first_state", 1e-15}, {classic, "/MountainCarContinuous-v0/reward", 1e-11},
 #else
-        {"/simple_spread/reward", 0.1},
-        {"/simple_spread/obs", 0.01},
+        {onpolicy, "/simple_spread/reward", 0.1},  {onpolicy, "/simple_spread/obs", 0.01},
+        {classic, "/Pendulum-v1/reward", 1e-3},    {classic, "/CartPole-v1/obs", 1e-3},
 #endif
-        {"/simple_spread/done", 1},
+        {classic, "/MountainCar-v0/truncated", 1},    {onpolicy, "/simple_spread/done", 1},
     };
     for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
         char path[] = "/tmp/mappo-parity-XXXXXX", command[256];
@@ -62,7 +64,7 @@ static void a_recording_that_differs_is_found(void **state)
         const int handle = mkstemp(path);
         assert_true(handle >= 0);
         close(handle);
-        text_format(command, sizeof command, "cp tests/data/env/onpolicy_mpe.h5 %s", path);
+        text_format(command, sizeof command, "cp %s %s", changes[k].file, path);
         assert_int_equal(system(command), 0);
         const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(file, changes[k].dataset, H5P_DEFAULT);
         struct golden_array numbers = golden_read(file, changes[k].dataset);
