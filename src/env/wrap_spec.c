@@ -153,9 +153,6 @@ static int choose_numbers(struct wrap *w, int g, const char *hide, struct error 
     const int code = hide ? mark_hidden(w, g, hide, hidden, err) : 0;
     for (int32_t i = 0; i < group->from.obs && !code; i++)
         if (!hidden[i]) group->number[group->shown++] = i;
-    if (!code && group->shown == 0)
-        return error_set(err, EXIT_USAGE, "wrap.hide_obs=%s: environment \"%s\": nothing is left that group \"%s\" could see", hide, w->id,
-                         w->from.group[g].name);
     return code;
 }
 
@@ -178,6 +175,9 @@ static int describe_observations(struct wrap *w, const char *hide, struct error 
             group->last += slice_space_width(&w->to.group[g].act[h]);
         group->ids = w->config.agent_id && group->to.agents > 1 ? group->to.agents : 0;
         const int64_t width = (int64_t)w->stack * group->shown + group->last + group->ids + w->config.time_left;
+        if (width == 0)
+            return error_set(err, EXIT_USAGE, "wrap.hide_obs=%s: environment \"%s\": nothing is left that group \"%s\" could see", hide,
+                             w->id, w->from.group[g].name);
         if (width > MOST_NUMBERS || width * group->to.agents > INT32_MAX)
             return error_set(
                 err, EXIT_USAGE,

@@ -7,20 +7,24 @@
 enum { PAIR, JUDGE, FOE, SEEN = 5 };
 
 struct tape_rules {
-    int32_t length, ends, masks, leaves;
+    int32_t length, ends, masks, leaves, pays, spare;
 };
 
 struct tape {
     struct philox rng;
     int32_t step, spare;
+    int32_t choice[2]; /* of the last step */
 };
 
-enum { OPTION_LENGTH, OPTION_ENDS, OPTION_MASKS, OPTION_LEAVES };
+enum { PAYS_WORK, PAYS_NUMBER, PAYS_SEQUEL };
+static const char *const pays[] = {"work", "number", "sequel", NULL};
+enum { OPTION_LENGTH, OPTION_ENDS, OPTION_MASKS, OPTION_LEAVES, OPTION_PAYS };
 static const struct mappo_option options[] = {
     {"length", MAPPO_OPTION_INT, "5", 1, 1000, NULL, "steps of an episode"},
     {"ends", MAPPO_OPTION_BOOL, "0", 0, 1, NULL, "they end it, and do not only cut it"},
     {"masks", MAPPO_OPTION_BOOL, "0", 0, 1, NULL, "the pair may not choose 3 at odd steps"},
     {"leaves", MAPPO_OPTION_INT, "0", 0, 2, NULL, "agent 1 waits at steps 2, 5, …; 2: dies there"},
+    {"pays", MAPPO_OPTION_CHOICE, "work", 0, 0, pays, "the pair: as above; 1 for the agent's own number; 1 for the next choice"},
     {NULL, 0, NULL, 0, 0, NULL, NULL}};
 
 MAPPO_FN int tape_waits(const struct tape *w, const struct tape_rules *rules, int a)
@@ -31,18 +35,21 @@ MAPPO_FN int tape_waits(const struct tape *w, const struct tape_rules *rules, in
 MAPPO_FN void tape_reset(struct tape *w, const struct tape_rules *rules)
 {
     (void)rules;
-    w->step = 0;
+    w->step = w->choice[0] = w->choice[1] = 0;
 }
 
 MAPPO_FN int tape_step(struct tape *w, const struct tape_rules *rules, const struct rule_io *io)
 {
     const struct rule_group_io *pair = &io->group[PAIR], *judge = &io->group[JUDGE], *foe = &io->group[FOE];
     for (int a = 0; a < 2; a++) {
-        const int waits = tape_waits(w, rules, a);
+        const int waits = tape_waits(w, rules, a), last = w->choice[a];
         const float *act = &pair->act_real[2 * a];
-        if (pair->reward)
-            pair->reward[a] =
-                waits ? (rules->leaves == 2 ? 1000 : 0) : 100 * (rule_real)pair->act_int[a] + 10 * (rule_real)act[0] + (rule_real)act[1];
+        w->choice[a] = waits ? 0 : pair->act_int[a];
+        rule_real pay = 100 * (rule_real)w->choice[a] + 10 * (rule_real)act[0] + (rule_real)act[1];
+        if (waits) pay = rules->leaves == 2 ? 1000 : 0;
+        if (rules->pays == PAYS_NUMBER) pay = w->choice[a] == 1 + a;
+        if (rules->pays == PAYS_SEQUEL) pay = w->choice[a] == 1 + last % 3;
+        if (pair->reward) pair->reward[a] = pay;
     }
     w->step++;
     for (int a = 0; a < 2 && pair->terminated; a++) pair->terminated[a] = (uint8_t)(rules->leaves == 2 && tape_waits(w, rules, a));
@@ -76,6 +83,7 @@ static int tape_configure(struct tape_rules *rules, const struct mappo_value *op
     rules->ends = (int32_t)option[OPTION_ENDS].i;
     rules->masks = (int32_t)option[OPTION_MASKS].i;
     rules->leaves = (int32_t)option[OPTION_LEAVES].i;
+    rules->pays = (int32_t)option[OPTION_PAYS].i;
     return 0;
 }
 

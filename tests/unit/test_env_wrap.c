@@ -524,7 +524,7 @@ static void damaged_snapshots_are_refused_or_do_no_harm(void **state)
     const size_t bytes = vecenv_snapshot_bytes(b.env), head = sizeof(uint64_t) + sizeof(struct wrapper_lane);
     unsigned char *whole = calloc(1, bytes), *damaged = calloc(1, bytes);
     assert_int_equal(vecenv_snapshot(b.env, 0, 1, whole, &b.err), 0);
-    const size_t own = bytes - sizeof(struct philox) - 2 * sizeof(int32_t); /* where the tape's begins */
+    const size_t own = bytes - sizeof(struct philox) - 4 * sizeof(int32_t); /* where the tape's begins */
     for (size_t i = head; i < own; i++) {
         memcpy(damaged, whole, bytes);
         damaged[i] ^= 0xff;
