@@ -288,17 +288,20 @@ static int step_range(const struct env_host *h, int32_t lo, int32_t hi, const st
                       struct mappo_env_error *error)
 {
     const bool repeats = h->wrap && wrap_repeat(h->wrap) > 1;
-    struct mappo_env_io decided = *given; /* before bounds of actions */
+    const struct mappo_env_io *decided = given; /* before bounds of actions */
+    struct mappo_env_io wrapped;
     error->env = -1;
     error->text[0] = 0;
     if (h->wrap) {
         wrap_act(h->wrap, lo, hi, given);
-        wrap_io(h->wrap, &decided);
+        wrapped = *given;
+        wrap_io(h->wrap, &wrapped);
+        decided = &wrapped;
     }
     for (int g = 0; g < h->spec.groups; g++) {
         const size_t agents = (size_t)h->size[g].agents;
         if (h->action[g].changed)
-            action_wrapper_apply(&h->action[g], decided.group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, h->size[g].act_reals);
+            action_wrapper_apply(&h->action[g], decided->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, h->size[g].act_reals);
     }
     for (int32_t e = lo; e < hi; e++) h->taken[e]++;
     int rc = repeats ? step_repeatedly(h, lo, hi, inner, error) : step_once(h, lo, hi, inner, error);
