@@ -5,6 +5,7 @@
 #include "check/work.h"
 
 struct going {
+    int64_t acted;                  /* steps of agents that act */
     int64_t rises, stays, falls;    /* steps of agents that act, within an episode: terminated becomes 1, is 1 again, becomes 0 */
     int64_t paid;                   /* rewards other than 0 after an agent had gone */
     int64_t cut, cut_with, running; /* agents where episodes are truncated, those with terminated = 1; 1s while an episode goes on */
@@ -28,6 +29,7 @@ static void follow(struct check *check, const struct arrays_of_group *in, int32_
         float reward;
         memcpy(&reward, check_recorded(check, frame, in->reward, e) + (size_t)a * sizeof reward, sizeof reward);
         if (check_end_of(check, frame - 1, e)) gone = was = false;
+        going->acted += acts;
         if (acts) gone = false; /* there, or there anew */
         check_where(terminated, e, (size_t)a, frame - 1, where, sizeof where);
         if (gone && now && !end)
@@ -58,6 +60,9 @@ void check_look_at_going(struct check *check, int g)
     if (check_said(check, KIND_UNWRITTEN, in.terminated) || check_said(check, KIND_BYTE, in.terminated)) return;
     for (int32_t e = 0; e < CHECK_ENVS; e++)
         for (int32_t a = 0; a < group->agents; a++) follow(check, &in, e, a, &going);
+    if (!going.acted)
+        check_warning(check, "no agent of group \"%s\" acts in any of the %lld steps: active is 0 throughout (does reset() set it?)",
+                      group->name, (long long)check->shared->steps);
     if (check_said(check, KIND_ABSENT, in.terminated)) return;
     if (going.rises && going.stays >= 3 && !going.falls) /* an agent that ends and begins anew in each step would not begin with 0 */
         check_fault(check, KIND_ABSENT, in.terminated,

@@ -19,7 +19,7 @@ static const struct {
     {"once more", check_repeat_stage, CAUSE_CHANCE},
     {"a second instance", check_beside_stage, CAUSE_CHANCE},
     {"ranges", check_cut_stage, CAUSE_CHANCE | CAUSE_GLOBAL},
-    {"threads", check_threads_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT},
+    {"threads", check_threads_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT | CAUSE_KEPT},
     {"shards", check_shard_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT},
     {"observe", check_observe_stage, CAUSE_CHANCE},
     {"resets", check_reset_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT},

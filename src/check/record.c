@@ -80,11 +80,11 @@ static void say_lengths(struct check *check, const struct lengths *l)
                       "all %lld episodes of exactly max_steps = %d steps end with MAPPO_TERMINATED: a time limit is MAPPO_TRUNCATED, or "
                       "learners take what is cut off for worth nothing (one that agents see coming, as part of the problem, may stay)",
                       (long long)l->at_most, most);
-    if (l->truncated > 1 && l->truncated_first == l->truncated_last && l->truncated_last == l->longest && l->longest < most)
+    if (l->truncated > 1 && l->truncated_first == l->truncated_last && l->truncated_last == l->longest && (most == 0 || l->longest < most))
         check_warning(check,
-                      "all %lld episodes that end with MAPPO_TRUNCATED have %lld steps and none is longer, but max_steps = %d: it is the "
+                      "all %lld episodes that end with MAPPO_TRUNCATED have %lld steps and none is longer, but max_steps = %d%s: it is the "
                       "longest episode",
-                      (long long)l->truncated, (long long)l->longest, most);
+                      (long long)l->truncated, (long long)l->longest, most, most ? "" : " (no limit)");
 }
 
 int check_array_named(const struct check *check, const char *what, int group)

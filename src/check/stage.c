@@ -196,6 +196,7 @@ static void say_crash(struct check *check)
     const bool memory = shared->crash.number == SIGSEGV || shared->crash.number == SIGBUS;
     const struct region *region = memory ? find_region(shared, shared->crash.address) : NULL;
     if (region && region->released) {
+        check->shared->causes |= CAUSE_KEPT;
         check_fault(check, KIND_ONCE, 0,
                     "uses %s of an earlier call%s: what a call is given may be gone when it returns; keep no pointer to it", region->name,
                     where);

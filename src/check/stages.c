@@ -223,6 +223,7 @@ void check_cut_stage(struct check *check)
 }
 
 struct crew_of_check {
+    struct check *check;
     struct check_batch *batch;
     pthread_barrier_t begin, end;
     bool stop, failed;
@@ -237,7 +238,7 @@ static void *step_on_thread(void *arg)
     const struct member_of_crew *member = arg;
     struct crew_of_check *crew = member->crew;
     const int32_t lo = member->number * CHECK_ENVS / CHECK_THREADS, hi = (member->number + 1) * CHECK_ENVS / CHECK_THREADS;
-    check_is_thread(crew->batch->check, member->number);
+    check_is_thread(crew->check, member->number);
     for (;;) {
         pthread_barrier_wait(&crew->begin);
         if (crew->stop) return NULL;
@@ -257,24 +258,25 @@ static bool step_on_threads(struct check_batch *batch, void *with)
 
 void check_threads_stage(struct check *check)
 {
-    struct crew_of_check crew = {0};
+    struct crew_of_check crew = {.check = check};
     struct member_of_crew member[CHECK_THREADS];
-    pthread_t thread;
+    pthread_t thread[CHECK_THREADS];
     struct check_batch batch;
     struct again again = again_usual(check, "results differ where ranges step on several threads at once: environments share state, or a "
                                             "library that they call is not made for threads");
     again.step = step_on_threads;
     again.with = &crew;
     again.most = 300;
-    crew.batch = &batch;
-    batch.check = check;
     pthread_barrier_init(&crew.begin, NULL, CHECK_THREADS + 1);
     pthread_barrier_init(&crew.end, NULL, CHECK_THREADS + 1);
     for (int i = 0; i < CHECK_THREADS; i++) {
         member[i] = (struct member_of_crew){&crew, i};
-        CHECK(!pthread_create(&thread, NULL, step_on_thread, &member[i]), "cannot start a thread to check an environment on");
+        CHECK(!pthread_create(&thread[i], NULL, step_on_thread, &member[i]), "cannot start a thread to check an environment on");
     }
     if (play_again(check, &batch, &again)) check_batch_close(&batch);
+    crew.stop = true;
+    pthread_barrier_wait(&crew.begin);
+    for (int i = 0; i < CHECK_THREADS; i++) pthread_join(thread[i], NULL);
 }
 
 void check_shard_stage(struct check *check)

@@ -42,7 +42,8 @@ enum cause {
     CAUSE_RESET = 32,
     CAUSE_OBSERVE = 64,
     CAUSE_REFUSED = 128, /* a snapshot that was just taken */
-    CAUSE_SNAPSHOT = 256
+    CAUSE_SNAPSHOT = 256,
+    CAUSE_KEPT = 512 /* what an earlier call was given is used: threads would meet there */
 };
 
 /* One line for each of these, or one for each array. */

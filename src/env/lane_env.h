@@ -138,9 +138,12 @@ static inline int lane_env_read(struct lane_env *env, int32_t e, const void *byt
     return lane_check_generator(saved, own, e, error);
 }
 
-static inline int lane_env_take(struct lane_env *env, int32_t e, int sound, struct mappo_env_error *error)
+/* `asked` says whether it is sound. */
+static inline int lane_env_take(struct lane_env *env, int32_t e, int sound, const char *asked, struct mappo_env_error *error)
 {
-    if (!sound) return lane_refuse_copy(error, e, "the snapshot holds a state that cannot be");
+    if (!sound)
+        return lane_refuse_copy(
+            error, e, "the snapshot holds a state that is impossible, says %s: the file is damaged, or %s is too strict", asked, asked);
     memcpy(lane_copy(env, e), lane_copy(env, env->envs), env->stride);
     return 0;
 }
@@ -413,7 +416,8 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
         struct NAME##_env *env = (struct NAME##_env *)self;                                                                                \
         const struct NAME *saved = (const struct NAME *)lane_copy(&env->base, env->base.envs);                                             \
         if (lane_env_read(&env->base, e, bytes, offsetof(struct NAME, rng), error)) return -1;                                             \
-        return lane_env_take(&env->base, e, !NAME##_env_hooks.sound || NAME##_env_hooks.sound(saved, &env->rules), error);                 \
+        const int sound = !NAME##_env_hooks.sound || NAME##_env_hooks.sound(saved, &env->rules);                                           \
+        return lane_env_take(&env->base, e, sound, #NAME "_sound()", error);                                                               \
     }                                                                                                                                      \
     static __attribute__((unused)) int NAME##_env_script(void *self, int32_t lo, int32_t hi, int32_t *const act_int[],                     \
                                                          float *const act_real[])                                                          \

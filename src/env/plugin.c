@@ -142,7 +142,12 @@ int plugin_open(const char *path, const struct mappo_env **env, struct error *er
     calls_leave();
     if (!handle) {
         const char *reason = dlerror();
-        return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: %s", path, reason ? reason : "it cannot be loaded");
+        const char *advice =
+            !reason                        ? ""
+            : strstr(reason, "emulation_") ? ": its kernels are for the emulated device of build/emulated/mappo (docs/env-abi.md)"
+            : strstr(reason, "cuda")       ? ": its kernels need a program with CUDA (make CUDA=1); compile it without for this one"
+                                           : "";
+        return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: %s%s", path, reason ? reason : "it cannot be loaded", advice);
     }
     struct plugin *plugin = &plugins[plugin_count];
     calls_enter(path, "while its descriptor was read"); /* a table of options without an end, say */

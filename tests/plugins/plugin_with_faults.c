@@ -86,7 +86,7 @@ static void describe(struct env *env)
     spec->groups = 2;
     spec->infos = 2;
     spec->info = env->fault == fault_unsound_spec ? NULL : infos;
-    spec->max_steps = env->fault == fault_unlimited ? 0 : (int32_t)env->max_steps;
+    spec->max_steps = env->fault == fault_unlimited || env->fault == fault_limit_is_not_said ? 0 : (int32_t)env->max_steps;
     spec->state_is_all_obs = env->fault == fault_wrong_state;
     spec->state_size = spec->state_is_all_obs ? ALL_OBS : STATE;
     spec->snapshot_bytes = sizeof(struct copy) + 4 * (env->fault == fault_snapshot_too_short) - 4 * (env->fault == fault_snapshot_too_long);
@@ -163,8 +163,9 @@ static const struct mappo_env_spec *spec_of(const void *self)
 
 /* ---- what agents see ----------------------------------------------------------------------------------------------------------------- */
 
-static int is_active(const struct copy *w, int a)
+static int is_active(const struct env *env, const struct copy *w, int a)
 {
+    if (env->fault == fault_nobody_acts) return 0;
     return a == 0 || w->steps % 6 < 4; /* of six steps the second walker rests for two */
 }
 
@@ -219,7 +220,7 @@ static void show(const struct env *env, int32_t e, const struct mappo_env_io *io
     if (second && env->fault == fault_unwritten_obs) *second = left;
     for (int a = 0; a < WALKERS; a++) {
         uint8_t *mask = walkers->act_mask && env->fault != fault_mask_forgotten ? walkers->act_mask + (e * WALKERS + a) * MOVES : NULL;
-        if (walkers->active) walkers->active[e * WALKERS + a] = (uint8_t)is_active(w, a);
+        if (walkers->active) walkers->active[e * WALKERS + a] = (uint8_t)is_active(env, w, a);
         for (int k = 0; mask && k < MOVES; k++) mask[k] = k != w->cell[a] % 3 && !(a == 0 && strikes(env, fault_no_choice, w));
     }
     if (walkers->active && strikes(env, fault_strange_active, w)) walkers->active[e * WALKERS] = 2;
@@ -284,7 +285,7 @@ static void move_walkers(struct env *env, struct copy *w, const int32_t *act)
     w->wind += stray(env);
     for (int a = 0; a < WALKERS; a++) {
         if (env->fault == fault_crashes_on_inactive && (act[a] < first_move || act[a] >= first_move + MOVES)) *nowhere = 1;
-        const int32_t move = is_active(w, a) ? act[a] - first_move - 1 : env->fault == fault_heeds_inactive ? act[a] & 3 : 0;
+        const int32_t move = is_active(env, w, a) ? act[a] - first_move - 1 : env->fault == fault_heeds_inactive ? act[a] & 3 : 0;
         w->cell[a] = ((w->cell[a] + move + w->wind) % RING + RING) % RING;
     }
     w->steps++;
@@ -311,7 +312,7 @@ static void pay(const struct env *env, int32_t e, const struct mappo_env_io *io,
     for (int a = 0; a < WALKERS; a++) {
         if (walkers->reward && env->fault != fault_unwritten_reward) walkers->reward[e * WALKERS + a] = -distance;
         if (walkers->terminated)
-            walkers->terminated[e * WALKERS + a] = end == MAPPO_TERMINATED || (env->fault == fault_ends_again && !is_active(w, a)) ||
+            walkers->terminated[e * WALKERS + a] = end == MAPPO_TERMINATED || (env->fault == fault_ends_again && !is_active(env, w, a)) ||
                                                    (env->fault == fault_paid_after_end && a == 1 && w->steps % 6 == 4);
     }
     if (walkers->reward && strikes(env, fault_infinite_reward, w))
