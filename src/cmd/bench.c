@@ -156,7 +156,7 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     r->collect = bench_median(sample[COLLECT], n);
     r->device = bench_median(sample[DEVICE], n);
     r->hidden = isnan(seconds[HIDDEN]) ? seconds[HIDDEN] : bench_median(sample[HIDDEN], n);
-    r->steps = (double)c->rollout_envs * (double)p->algorithm->horizon;
+    r->steps = (double)c->rollout_envs * (double)p->algorithm->horizon * (double)c->wrap_action_repeat;
     r->agents = 0;
     for (int g = 0; g < p->policies->groups; g++) r->agents += p->policies->group[g]->sizes.agents;
     r->flops = flops_of(p->policies, c);

@@ -81,16 +81,17 @@ const struct command commands[] = {
         .operands = "[ENV]",
         .most = 1,
         .takes = TAKES_SETTINGS | TAKES_JSON,
-        .looks_at = "env",
+        .looks_at = "env wrap",
         .run = cmd_envs,
         .about = "Without a name: the environments there are, each with its variants. With one (an id, a variant, upstream's name, or the "
                  "path of "
                  "a plugin): groups of agents, meaning, unit and bounds of every observation entry and action, options "
-                 "(env.NAME=value), rules and sources.",
+                 "(env.NAME=value), rules and sources; and with wrap.NAME=value what wrappers make of it, in their order.",
         .section = "env",
         .examples = "mappo envs\n"
                     "mappo envs mpe/simple_spread\n"
-                    "mappo envs simple_spread_v3 env.N=5\n",
+                    "mappo envs simple_spread_v3 env.N=5\n"
+                    "mappo envs simple_spread_v3 wrap.agent_id=1 wrap.stack_obs=3\n",
     },
     {
         .name = "check",

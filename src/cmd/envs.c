@@ -282,6 +282,7 @@ static void print_env(const struct vecenv *env, const struct config *config)
         printf("  episode   at most %d steps\n", spec->max_steps);
     else
         printf("  episode   unlimited\n");
+    if (*vecenv_wrappers(env)) printf("  wrapped   %s\n", vecenv_wrappers(env));
     printf("  has       %s, %s, %s\n", spec->snapshot_bytes ? "snapshots" : "no snapshots (episodes restart when a run is continued)",
            d->script ? "a scripted player" : "no scripted player", d->draw ? "drawing" : "no drawing");
     for (int g = 0; g < spec->groups; g++) print_group(spec, &spec->group[g]);
@@ -358,6 +359,7 @@ static void print_env_json(const struct vecenv *env, const struct config *config
     json_pair(", ", "rules", spec->rules);
     json_pair(", ", "options_in_force", vecenv_options(env));
     json_pair(", ", "return", spec->return_help);
+    json_pair(", ", "wrappers", *vecenv_wrappers(env) ? vecenv_wrappers(env) : NULL);
     printf(", \"version\": %u, \"max_steps\": %d, \"state_size\": %d, \"snapshots\": %s, \"scripted_player\": %s, \"drawing\": %s",
            d->version, spec->max_steps, spec->state_size, spec->snapshot_bytes ? "true" : "false", d->script ? "true" : "false",
            d->draw ? "true" : "false");

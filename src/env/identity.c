@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "env/options.h"
 #include "env/spec.h"
+#include "env/wrap.h"
 
 static uint64_t hash_version(const struct mappo_env *env)
 {
@@ -32,6 +33,7 @@ uint64_t identity_of(const struct mappo_env *env, const struct vecenv_config *co
     if (limit) changed += hash_bytes(hash_text(HASH_START, "wrap.time_limit"), &limit, sizeof limit);
     if (config->rescale_action) changed += hash_pair("wrap.rescale_action", "true");
     if (!config->clip_action) changed += hash_pair("wrap.clip_action", "false");
+    changed += wrap_hash(config);
     return hash_bytes(hash_version(env), &changed, sizeof changed);
 }
 
@@ -50,6 +52,6 @@ uint64_t identity_whole(const struct mappo_env *env, const char *options, const 
                         const struct vecenv_config *config)
 {
     const int64_t wrappers[3] = {config->time_limit, config->rescale_action, config->clip_action};
-    const uint64_t hash = spec_hash(hash_old_options(hash_version(env), options), spec);
-    return hash_bytes(hash, wrappers, sizeof wrappers);
+    const uint64_t hash = spec_hash(hash_old_options(hash_version(env), options), spec), others = wrap_hash(config);
+    return hash_bytes(hash_bytes(hash, wrappers, sizeof wrappers), &others, others ? sizeof others : 0);
 }

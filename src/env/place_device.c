@@ -114,6 +114,8 @@ bool vecenv_attach(struct vecenv *v, const struct env_device_ops *ops, struct ba
     const char *lacks = NULL;
     if (!host)
         lacks = v->place.ops->why_fixed;
+    else if (host->wrap)
+        lacks = "its wrappers work on the host";
     else if (!ops)
         lacks = "this backend steps no environments";
     else if (!v->env->device)

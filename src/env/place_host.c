@@ -11,10 +11,11 @@
 #include "env/options.h"
 #include "env/spec.h"
 #include "env/vecenv_work.h"
+#include "env/wrap.h"
 
 enum { MAX_THREADS = 1024 };
 
-/* A snapshot: guard, wrappers, instance. */
+/* A snapshot: guard and episode, the block of wrappers (env/wrap.h), instance. */
 struct snapshot_head {
     uint64_t hash;
     struct wrapper_lane lane;
@@ -63,7 +64,7 @@ static int open_instance(struct vecenv *v, struct env_host *h, const struct vece
     return rc;
 }
 
-/* What the instance says of itself, with what wrappers make of it. */
+/* What the instance says of itself, and what wrappers make of it. */
 static int read_spec(struct vecenv *v, struct env_host *h, const struct vecenv_config *config, struct error *err)
 {
     const struct mappo_env_spec *spec = call_spec(v->env, h->instance);
@@ -74,8 +75,15 @@ static int read_spec(struct vecenv *v, struct env_host *h, const struct vecenv_c
     spec_copy(&v->spec, spec);
     if (config->time_limit && (v->spec.max_steps == 0 || config->time_limit < v->spec.max_steps))
         v->spec.max_steps = h->time_limit = config->time_limit; /* else the environment's own limit comes first */
+    wrap_text(config, &v->spec, v->wrappers, sizeof v->wrappers);
+    rc = action_wrapper_check(config, v->env->id, &v->spec, err);
     for (int g = 0; g < v->spec.groups && !rc; g++) rc = action_wrapper_create(&h->action[g], config, &v->spec.group[g], err);
-    v->snapshot_bytes = v->spec.snapshot_bytes ? sizeof(struct snapshot_head) + v->spec.snapshot_bytes : 0;
+    h->spec = v->spec;
+    slice_strides_of(&h->strides, &h->spec);
+    for (int g = 0; g < h->spec.groups; g++) h->size[g] = group_sizes(&h->spec.group[g]);
+    if (!rc) rc = wrap_open(&h->wrap, config, v->env->id, &v->spec, err);
+    if (!rc && h->spec.snapshot_bytes)
+        v->snapshot_bytes = sizeof(struct snapshot_head) + (h->wrap ? wrap_bytes(h->wrap) : 0) + h->spec.snapshot_bytes;
     return rc;
 }
 
@@ -118,6 +126,7 @@ static void host_close(void *self)
 {
     struct env_host *h = self;
     if (h->instance) call_destroy(h->v->env, h->instance);
+    wrap_close(h->wrap);
     for (int g = 0; g < MAPPO_MAX_GROUPS; g++) {
         action_wrapper_destroy(&h->action[g]);
         free(h->reward[g]);
@@ -139,12 +148,12 @@ static void host_close(void *self)
 /* ---- one range, on the calling thread --------------------------------------------------------------------- */
 
 /* What the environment doesn't write because it never changes. */
-static void fill_ones(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io)
+static void fill_ones(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io)
 {
-    for (int g = 0; g < v->spec.groups; g++) {
+    for (int g = 0; g < h->spec.groups; g++) {
         const struct mappo_group_io *group = &io->group[g];
-        const size_t agents = (size_t)v->size[g].agents, logits = agents * (size_t)v->size[g].logits;
-        const uint32_t flags = v->spec.group[g].flags;
+        const size_t agents = (size_t)h->size[g].agents, logits = agents * (size_t)h->size[g].logits;
+        const uint32_t flags = h->spec.group[g].flags;
         if (group->active && !(flags & MAPPO_HAS_ACTIVE)) memset(group->active + (size_t)lo * agents, 1, (size_t)(hi - lo) * agents);
         if (group->act_mask && !(flags & MAPPO_HAS_MASK)) memset(group->act_mask + (size_t)lo * logits, 1, (size_t)(hi - lo) * logits);
     }
@@ -156,16 +165,16 @@ static void copy_slice(void *to, const void *from, int32_t e, size_t bytes)
 }
 
 /* What environment e shows becomes what was seen last. */
-static void copy_finals(const struct vecenv *v, int32_t e, const struct mappo_env_io *io)
+static void copy_finals(const struct env_host *h, int32_t e, const struct mappo_env_io *io)
 {
 #define SLICE(name, element, written, needs, width, of, sound, what)                                                                       \
     if (written == SLICE_FINAL) copy_slice((element *)(uintptr_t)from->name, from->of, e, (size_t)(width) * sizeof(element));
-    for (int g = 0; g < v->spec.groups; g++) {
-        const struct slice_group_strides *by = &v->strides.group[g];
+    for (int g = 0; g < h->spec.groups; g++) {
+        const struct slice_group_strides *by = &h->strides.group[g];
         const struct mappo_group_io *from = &io->group[g];
         GROUP_SLICES(SLICE)
     }
-    const struct slice_strides *by = &v->strides;
+    const struct slice_strides *by = &h->strides;
     const struct mappo_env_io *from = io;
     ENV_SLICES(SLICE)
 #undef SLICE
@@ -174,16 +183,15 @@ static void copy_finals(const struct vecenv *v, int32_t e, const struct mappo_en
 /* Ends the episode of environment e from outside: what it sees now becomes its final observation, and it starts anew. */
 static int truncate_episode(const struct env_host *h, int32_t e, const struct mappo_env_io *io, struct mappo_env_error *error)
 {
-    const struct vecenv *v = h->v;
-    copy_finals(v, e, io);
+    copy_finals(h, e, io);
     io->ep_end[e] = MAPPO_TRUNCATED;
-    return call_reset(v->env, h->instance, e, e + 1, io, error) ? EXIT_ENVIRONMENT : 0;
+    return call_reset(h->v->env, h->instance, e, e + 1, io, error) ? EXIT_ENVIRONMENT : 0;
 }
 
 static void account_rewards(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io)
 {
-    for (int g = 0; g < h->v->spec.groups; g++) {
-        const int32_t agents = h->v->size[g].agents;
+    for (int g = 0; g < h->spec.groups; g++) {
+        const int32_t agents = h->size[g].agents;
         const float *reward = io->group[g].reward + (size_t)lo * (size_t)agents;
         for (int32_t e = lo; e < hi; e++, reward += agents) account_reward(&h->lane[e].reward_sum[g], reward, agents);
     }
@@ -192,14 +200,14 @@ static void account_rewards(const struct env_host *h, int32_t lo, int32_t hi, co
 /* Info columns of a range: those of every step here, those of episodes where they end. */
 static void account_infos(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io)
 {
-    const size_t infos = (size_t)h->v->spec.infos, first = (size_t)lo * infos, last = (size_t)hi * infos;
+    const size_t infos = (size_t)h->spec.infos, first = (size_t)lo * infos, last = (size_t)hi * infos;
     const float *restrict info = io->info;
     double *restrict sum = h->info_sum, *restrict count = h->info_count;
     if (!h->infos_at_end)
         for (size_t i = first; i < last; i++) account_info(&sum[i], &count[i], info[i], 1);
     else
         for (size_t i = first; i < last; i++)
-            account_info(&sum[i], &count[i], info[i], io->ep_end[i / infos] || !h->v->spec.info[i % infos].at_end);
+            account_info(&sum[i], &count[i], info[i], io->ep_end[i / infos] || !h->spec.info[i % infos].at_end);
 }
 
 static void end_episode(const struct env_host *h, int32_t e, int end)
@@ -208,7 +216,7 @@ static void end_episode(const struct env_host *h, int32_t e, int end)
     struct wrapper_lane *lane = &h->lane[e];
     struct episode *episode = &h->last[e];
     *episode = (struct episode){.step = h->taken[e], .env = v->first_env + (uint32_t)e, .length = (int32_t)lane->steps, .end = end};
-    for (int g = 0; g < v->spec.groups; g++) episode->group_return[g] = account_return(lane->reward_sum[g], v->size[g].agents);
+    for (int g = 0; g < h->spec.groups; g++) episode->group_return[g] = account_return(lane->reward_sum[g], h->size[g].agents);
     memset(lane, 0, sizeof *lane);
     h->ended[e] = 1;
 }
@@ -216,35 +224,35 @@ static void end_episode(const struct env_host *h, int32_t e, int end)
 /* Statistics and time limit of a range after its step: 0 or an exit code. */
 static int account(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
 {
-    const struct verifier verifier = {&h->v->spec, &h->v->strides};
+    const struct verifier verifier = {&h->spec, &h->strides};
     account_rewards(h, lo, hi, io);
     for (int32_t e = lo; e < hi; e++) {
         int rc = 0;
-        h->taken[e]++;
         if (account_step(&h->lane[e].steps, h->time_limit, io->ep_end[e])) rc = truncate_episode(h, e, io, error);
         if (rc == 0) rc = verify_end(&verifier, e, io->ep_end[e], h->lane[e].steps, error);
         if (rc) return rc;
         if (io->ep_end[e]) end_episode(h, e, io->ep_end[e]);
     }
-    if (h->v->spec.infos) account_infos(h, lo, hi, io);
+    if (h->spec.infos) account_infos(h, lo, hi, io);
     return 0;
 }
 
 /* After the environment's own part, on the same thread: a look at what it wrote, or an exit code. */
-static int finish_range(const struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io, bool stepped,
+static int finish_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io, bool stepped,
                         struct mappo_env_error *error)
 {
-    fill_ones(v, lo, hi, io);
-    return verify_range(&(struct verifier){&v->spec, &v->strides}, io, lo, hi, stepped, error);
+    fill_ones(h, lo, hi, io);
+    return verify_range(&(struct verifier){&h->spec, &h->strides}, io, lo, hi, stepped, error);
 }
 
-/* What the environment is given in place of what the learner gave: wrapped actions, and room where statistics need an array that nobody
+/* What the environment is given in place of what the learner gave: arrays of wrappers, and room where statistics need an array that nobody
  * wants. */
 static void inner_io(const struct env_host *h, struct mappo_env_io *inner, const struct mappo_env_io *given)
 {
     *inner = *given;
     inner->struct_size = sizeof *inner;
-    inner->groups = h->v->spec.groups;
+    inner->groups = h->spec.groups;
+    if (h->wrap) wrap_io(h->wrap, inner);
     for (int g = 0; g < inner->groups; g++) {
         if (!inner->group[g].reward) inner->group[g].reward = h->reward[g];
         if (h->action[g].changed) inner->group[g].act_real = h->action[g].changed;
@@ -253,20 +261,53 @@ static void inner_io(const struct env_host *h, struct mappo_env_io *inner, const
     if (!inner->info) inner->info = h->info;
 }
 
+/* One step of the environment. */
+static int step_once(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *inner, struct mappo_env_error *error)
+{
+    const int rc = call_step(h->v->env, h->instance, lo, hi, inner, error) ? EXIT_ENVIRONMENT : 0;
+    return rc ? rc : account(h, lo, hi, inner, error);
+}
+
+/* As many of them as the action is taken for. */
+static int step_repeatedly(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *inner,
+                           struct mappo_env_error *error)
+{
+    for (int32_t e = lo; e < hi; e++) {
+        wrap_begin_repeat(h->wrap, e);
+        for (int32_t i = 0; i < wrap_repeat(h->wrap); i++) {
+            int rc = step_once(h, e, e + 1, inner, error);
+            if (!rc) rc = finish_range(h, e, e + 1, inner, true, error);
+            if (rc) return rc;
+            if (!wrap_repeats(h->wrap, e, inner)) break;
+        }
+    }
+    return 0;
+}
+
 static int step_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
                       struct mappo_env_error *error)
 {
-    const struct vecenv *v = h->v;
+    const bool repeats = h->wrap && wrap_repeat(h->wrap) > 1;
+    const struct mappo_env_io *decided = given; /* before bounds of actions */
+    struct mappo_env_io wrapped;
     error->env = -1;
     error->text[0] = 0;
-    for (int g = 0; g < v->spec.groups; g++) {
-        const size_t agents = (size_t)v->size[g].agents;
-        if (h->action[g].changed)
-            action_wrapper_apply(&h->action[g], given->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, v->size[g].act_reals);
+    if (h->wrap) {
+        wrap_act(h->wrap, lo, hi, given);
+        wrapped = *given;
+        wrap_io(h->wrap, &wrapped);
+        decided = &wrapped;
     }
-    int rc = call_step(v->env, h->instance, lo, hi, inner, error) ? EXIT_ENVIRONMENT : 0;
-    if (rc == 0) rc = account(h, lo, hi, inner, error);
-    return rc ? rc : finish_range(v, lo, hi, inner, true, error);
+    for (int g = 0; g < h->spec.groups; g++) {
+        const size_t agents = (size_t)h->size[g].agents;
+        if (h->action[g].changed)
+            action_wrapper_apply(&h->action[g], decided->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, h->size[g].act_reals);
+    }
+    for (int32_t e = lo; e < hi; e++) h->taken[e]++;
+    int rc = repeats ? step_repeatedly(h, lo, hi, inner, error) : step_once(h, lo, hi, inner, error);
+    if (!rc && !repeats) rc = finish_range(h, lo, hi, inner, true, error);
+    if (!rc && h->wrap) wrap_step(h->wrap, lo, hi, given, inner, h->lane, h->last);
+    return rc;
 }
 
 /* ---- batches ---------------------------------------------------------------------------------------------- */
@@ -318,23 +359,25 @@ static int over_ranges(const struct env_host *h, range_call *call, int32_t lo, i
 static int reset_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
                        struct mappo_env_error *error)
 {
-    (void)given;
     error->env = -1;
     error->text[0] = 0;
     memset(h->lane + lo, 0, (size_t)(hi - lo) * sizeof *h->lane);
     memset(h->ended + lo, 0, (size_t)(hi - lo));
     if (call_reset(h->v->env, h->instance, lo, hi, inner, error)) return EXIT_ENVIRONMENT;
-    return finish_range(h->v, lo, hi, inner, false, error);
+    const int rc = finish_range(h, lo, hi, inner, false, error);
+    if (!rc && h->wrap) wrap_reset(h->wrap, lo, hi, given, inner);
+    return rc;
 }
 
 static int observe_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given,
                          const struct mappo_env_io *inner, struct mappo_env_error *error)
 {
-    (void)given;
     error->env = -1;
     error->text[0] = 0;
     if (call_observe(h->v->env, h->instance, lo, hi, inner)) return EXIT_ENVIRONMENT;
-    return finish_range(h->v, lo, hi, inner, false, error);
+    const int rc = finish_range(h, lo, hi, inner, false, error);
+    if (!rc && h->wrap) wrap_show(h->wrap, lo, hi, given, inner, h->lane);
+    return rc;
 }
 
 static int host_reset(void *self, const struct mappo_env_io *io, struct error *err)
@@ -376,11 +419,16 @@ static int host_script(void *self, int32_t *const act_int[], float *const act_re
 {
     const struct env_host *h = self;
     const struct vecenv *v = h->v;
-    if (call_script(v->env, h->instance, 0, v->envs, act_int, act_real))
+    int32_t *ints[MAPPO_MAX_GROUPS];
+    float *reals[MAPPO_MAX_GROUPS];
+    for (int g = 0; g < h->spec.groups; g++) ints[g] = act_int[g], reals[g] = act_real[g];
+    if (h->wrap) wrap_script_arrays(h->wrap, ints, reals);
+    if (call_script(v->env, h->instance, 0, v->envs, ints, reals))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its scripted player failed", v->env->id);
-    for (int g = 0; g < v->spec.groups; g++) /* a script plays in the environment's units, the learner's side of the wrapper has others */
+    for (int g = 0; g < h->spec.groups; g++) /* a script plays in the environment's units, the learner's side of the wrapper has others */
         if (h->action[g].changed && h->action[g].rescale)
-            action_wrapper_invert(&h->action[g], act_real[g], (size_t)v->envs * (size_t)v->size[g].agents, v->size[g].act_reals);
+            action_wrapper_invert(&h->action[g], reals[g], (size_t)v->envs * (size_t)h->size[g].agents, h->size[g].act_reals);
+    if (h->wrap) wrap_script(h->wrap, act_int, act_real);
     return 0;
 }
 
@@ -399,8 +447,10 @@ static int host_snapshot(void *self, int32_t lo, int32_t hi, void *bytes, struct
     char *to = bytes;
     for (int32_t e = lo; e < hi; e++, to += v->snapshot_bytes) {
         const struct snapshot_head head = {.hash = v->identity, .lane = h->lane[e]};
+        const size_t wrapped = h->wrap ? wrap_bytes(h->wrap) : 0;
         memcpy(to, &head, sizeof head);
-        if (call_snapshot(v->env, h->instance, e, to + sizeof head))
+        if (h->wrap) wrap_snapshot(h->wrap, e, to + sizeof head);
+        if (call_snapshot(v->env, h->instance, e, to + sizeof head + wrapped))
             return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": number %u cannot be saved", v->env->id,
                              v->first_env + (uint32_t)e);
     }
@@ -417,15 +467,20 @@ static int restore_one(const struct env_host *h, int32_t e, const char *bytes, s
         return error_set(err, EXIT_CHECKPOINT,
                          "environment \"%s\": the snapshot belongs to another environment, version, set of options or wrappers",
                          v->env->id);
+    const size_t wrapped = h->wrap ? wrap_bytes(h->wrap) : 0;
     bool sound = head.lane.steps >= 0 && (v->spec.max_steps == 0 || head.lane.steps < v->spec.max_steps);
     for (int g = 0; g < MAPPO_MAX_GROUPS; g++) sound = sound && isfinite(head.lane.reward_sum[g]);
+    if (sound && h->wrap && !wrap_sound(h->wrap, bytes + sizeof head))
+        return error_set(err, EXIT_CHECKPOINT, "environment \"%s\": number %u: the snapshot's state of wrappers is damaged", v->env->id,
+                         v->first_env + (uint32_t)e);
     if (!sound)
         return error_set(err, EXIT_CHECKPOINT, "environment \"%s\": number %u: the snapshot's episode statistics are damaged", v->env->id,
                          v->first_env + (uint32_t)e);
-    if (call_restore(v->env, h->instance, e, bytes + sizeof head, &error)) {
+    if (call_restore(v->env, h->instance, e, bytes + sizeof head + wrapped, &error)) {
         error.env = e;
         return environment_error(v, EXIT_CHECKPOINT, &error, err);
     }
+    if (h->wrap) wrap_restore(h->wrap, e, bytes + sizeof head);
     h->lane[e] = head.lane;
     h->ended[e] = 0;
     return 0;

@@ -97,6 +97,7 @@ int vecenv_join(struct vecenv **env, const struct env_place *place, const struct
     memcpy(v->size, like->size, sizeof v->size);
     memcpy(v->options, like->options, sizeof v->options);
     memcpy(v->changed, like->changed, sizeof v->changed);
+    memcpy(v->wrappers, like->wrappers, sizeof v->wrappers);
     v->identity = like->identity;
     v->hash = like->hash;
     v->snapshot_bytes = like->snapshot_bytes;
@@ -140,6 +141,11 @@ const char *vecenv_options(const struct vecenv *v)
 const char *vecenv_options_changed(const struct vecenv *v)
 {
     return v->changed;
+}
+
+const char *vecenv_wrappers(const struct vecenv *v)
+{
+    return v->wrappers;
 }
 
 uint64_t vecenv_identity(const struct vecenv *v)

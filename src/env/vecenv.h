@@ -1,8 +1,7 @@
 /* A vecenv is what learners step: one batch of an environment with its wrappers, wherever it steps.
  *
  * Shapes and time are those of mappo_env.h. The caller points `io` into its rollout, slice by slice, and the data land there. Wrappers
- * (time limit, action rescale and clip, episode statistics) are chosen by the configuration and keep per-environment bytes of their own,
- * which travel in the snapshots. Ownership: the vecenv owns the instance and the episode statistics; io's arrays are the caller's. Errors:
+ * (wrappers.h, wrap.h) are chosen by the configuration and keep per-environment bytes of their own, which travel in the snapshots. Ownership: the vecenv owns the instance and the episode statistics; io's arrays are the caller's. Errors:
  * exit codes (EXIT_USAGE for names and options, EXIT_ENVIRONMENT for what happens while stepping) with the environment named. */
 #ifndef MAPPO_ENV_VECENV_H
 #define MAPPO_ENV_VECENV_H
@@ -31,7 +30,21 @@ struct vecenv_config {
     int32_t time_limit;  /* wrapper: truncate after that many steps; 0 = off */
     bool rescale_action; /* wrapper: the policy's [-1, 1] is stretched over each bounded Box head */
     bool clip_action;    /* wrapper: Box actions are clipped to their bounds */
+
+    /* Wrappers of env/wrap.h; 0 (and 1, of a count or scale) = off. */
+    int32_t action_repeat;                 /* steps of the environment that an action is taken for */
+    float clip_reward, scale_reward;       /* |reward| at most; factor */
+    int32_t team_reward;                   /* enum team_reward: of all agents of a team, for each of them */
+    const char *hide_obs;                  /* numbers of the observation that agents don't see: "2,5-7,wolf:0"; NULL = none */
+    float clip_obs;                        /* |number| at most */
+    int32_t stack_obs;                     /* observations that are seen at once */
+    bool last_action, agent_id, time_left; /* more numbers of the observation */
+    int32_t discretise_action;             /* choices of each number of a Box */
+    float sticky_action;                   /* probability that an agent's last action is taken again */
+    float noise_action;                    /* deviation of what is added to real actions while training … */
+    int32_t noise_hold;                    /* … and for how many steps one draw is added */
 };
+enum team_reward { TEAM_NONE, TEAM_SUM, TEAM_MEAN }; /* in the order of wrap.team_reward */
 
 struct vecenv;
 
@@ -41,9 +54,10 @@ void vecenv_close(struct vecenv *env); /* NULL is allowed */
 const struct mappo_env *vecenv_descriptor(const struct vecenv *env);
 const struct mappo_env_spec *vecenv_spec(const struct vecenv *env); /* as the learner sees it, wrappers applied */
 const char *vecenv_options(const struct vecenv *env);               /* "N=3 rules=mpe2 …": all of them, defaults too */
-const char *vecenv_options_changed(const struct vecenv *env);       /* "N=5": those that are not the defaults */
-uint64_t vecenv_identity(const struct vecenv *env);                 /* what a run and its snapshots belong to (env/identity.h) */
-uint64_t vecenv_hash(const struct vecenv *env);                     /* of id, version, options, spec and wrappers: compared between ranks */
+const char *vecenv_wrappers(const struct vecenv *env);        /* "environment -> time limit 9 -> statistics …"; "" where none acts */
+const char *vecenv_options_changed(const struct vecenv *env); /* "N=5": those that are not the defaults */
+uint64_t vecenv_identity(const struct vecenv *env);           /* what a run and its snapshots belong to (env/identity.h) */
+uint64_t vecenv_hash(const struct vecenv *env);               /* of id, version, options, spec and wrappers: compared between ranks */
 int32_t vecenv_envs(const struct vecenv *env);
 
 /* Widths of a group, derived once from its spaces. */

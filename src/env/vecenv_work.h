@@ -8,6 +8,7 @@
 #include "env/place.h"
 #include "env/slices.h"
 #include "env/vecenv.h"
+#include "env/wrap.h"
 #include "env/wrappers.h"
 
 /* What is the same wherever the environments step. */
@@ -16,7 +17,7 @@ struct vecenv {
     struct mappo_env_spec spec; /* as the learner sees it */
     struct slice_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
-    char options[OPTIONS_TEXT], changed[OPTIONS_TEXT];
+    char options[OPTIONS_TEXT], changed[OPTIONS_TEXT], wrappers[WRAP_TEXT];
     uint64_t identity, hash; /* env/identity.h */
     size_t snapshot_bytes;   /* wrappers and instance of an environment */
     int32_t envs, horizon, report_most;
@@ -37,8 +38,13 @@ struct env_host {
     int threads;
     int32_t time_limit; /* that comes before the environment's own; 0 = none */
 
+    struct mappo_env_spec spec; /* the environment's, with time limit and bounds of actions: of the arrays that it writes */
+    struct slice_strides strides;
+    struct group_sizes size[MAPPO_MAX_GROUPS];
+
     struct wrapper_lane *lane; /* [E] */
     struct action_wrapper action[MAPPO_MAX_GROUPS];
+    struct wrap *wrap;               /* between it and the learner; NULL where nothing is */
     float *reward[MAPPO_MAX_GROUPS]; /* [E][A] where the caller wants none: statistics need it */
     uint8_t *ep_end;                 /* [E] likewise */
     float *info;                     /* [E][infos] likewise */

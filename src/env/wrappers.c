@@ -18,6 +18,22 @@ static float bound(const float *bounds, int32_t i, float none)
     return bounds && !isnan(bounds[i]) ? bounds[i] : none;
 }
 
+int action_wrapper_check(const struct vecenv_config *config, const char *id, const struct mappo_env_spec *spec, struct error *err)
+{
+    int32_t bounded = 0, width = 0;
+    for (int g = 0; g < spec->groups && config->rescale_action; g++) {
+        width += real_width(&spec->group[g]);
+        for (int32_t h = 0; h < spec->group[g].act_heads; h++) {
+            const struct mappo_space *space = &spec->group[g].act[h];
+            for (int32_t i = 0; i < space->size && space->kind == MAPPO_BOX; i++)
+                bounded += isfinite(bound(space->low, i, -INFINITY)) && isfinite(bound(space->high, i, INFINITY));
+        }
+    }
+    if (bounded || !width) return 0;
+    return error_set(err, EXIT_USAGE, "wrap.rescale_action: no real action of environment \"%s\" has two finite bounds to stretch over",
+                     id);
+}
+
 int action_wrapper_create(struct action_wrapper *wrapper, const struct vecenv_config *config, struct mappo_group *group, struct error *err)
 {
     const int32_t width = real_width(group);

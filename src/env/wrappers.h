@@ -1,5 +1,6 @@
-/* Wrappers: what vecenv does to actions before, and to results after, an environment's step. They work on ranges, like environments; what
- * they remember lies per environment in `struct wrapper_lane` and travels in the snapshots. Part of a batch on the host. */
+/* Wrappers that a device knows as well: bounds of actions, and what is remembered of the running episode for time limit and statistics. They
+ * work on ranges, like environments; what they remember lies per environment in `struct wrapper_lane` and travels in the snapshots. Part of
+ * a batch on the host. Others: wrap.h. */
 #ifndef MAPPO_ENV_WRAPPERS_H
 #define MAPPO_ENV_WRAPPERS_H
 
@@ -33,6 +34,9 @@ MAPPO_FN float action_wrap(float x, const float low, const float high, const int
     if (clip) x = x < low ? low : x > high ? high : x; /* NaN stays NaN: it must be found, not hidden */
     return x;
 }
+
+/* EXIT_USAGE where actions are to be rescaled, and the environment's real ones (`spec`) have no bounds at all. */
+int action_wrapper_check(const struct vecenv_config *config, const char *id, const struct mappo_env_spec *spec, struct error *err);
 
 int action_wrapper_create(struct action_wrapper *wrapper, const struct vecenv_config *config, struct mappo_group *group, struct error *err);
 void action_wrapper_destroy(struct action_wrapper *wrapper);

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/normal.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
@@ -179,9 +180,7 @@ static float bounded(float value, float low, float high)
 static float random_real(struct philox_draw draw, float low, float high)
 {
     if (isfinite(low) && isfinite(high)) return low + (high - low) * philox_float(draw.v[0]);
-    const double radius = sqrt(-2 * log(1 - philox_double(draw.v[0], draw.v[1]))),
-                 angle = 6.283185307179586 * philox_double(draw.v[2], draw.v[3]);
-    return bounded((float)(radius * cos(angle)), low, high);
+    return bounded((float)philox_normal(draw), low, high);
 }
 
 /* Real actions: uniform within their bounds (a standard normal where there are none), or the value nearest to 0. */

@@ -89,6 +89,8 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_critic_state:
     case KEY_critic_agent_id:
         return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of this algorithm sees the agent's own observation" : NULL;
+    case KEY_wrap_noise_hold:
+        return c->wrap_noise_action > 0 ? NULL : "no noise is added to actions (wrap.noise_action)";
     case KEY_norm_beta:
         return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
     case KEY_policy_log_std:
@@ -217,6 +219,11 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     if ((code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err))) return code;
     context.policies = l->policies;
     return algorithm_create(&l->algorithm, &context, err);
+}
+
+int64_t learning_env_steps(const struct learning *l, const struct config *config)
+{
+    return config->rollout_envs * l->algorithm->horizon * config->wrap_action_repeat;
 }
 
 int learning_open_alone(struct learning *l, const struct config *config, struct error *err)

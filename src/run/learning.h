@@ -37,6 +37,9 @@ int learning_devices(const struct config *config);
 /* Environments of this rank and its pod, then the networks and the algorithm; learning_backend comes before. Collective within the pod. */
 int learning_open(struct learning *learning, const struct config *config, struct comm *comm, struct error *err);
 
+/* Environment steps of all ranks in an update: steps of the learner times wrap.action_repeat. */
+int64_t learning_env_steps(const struct learning *learning, const struct config *config);
+
 /* One environment and the networks for it, to play with those of a file. */
 int learning_open_alone(struct learning *learning, const struct config *config, struct error *err);
 

@@ -65,7 +65,21 @@ int open_env(struct vecenv **env, const struct config *config, const struct open
                                          .report = batch->report,
                                          .time_limit = (int32_t)config->wrap_time_limit,
                                          .rescale_action = config->wrap_rescale_action,
-                                         .clip_action = config->wrap_clip_action};
+                                         .clip_action = config->wrap_clip_action,
+                                         .action_repeat = (int32_t)config->wrap_action_repeat,
+                                         .clip_reward = (float)config->wrap_clip_reward,
+                                         .scale_reward = (float)config->wrap_scale_reward,
+                                         .team_reward = config->wrap_team_reward,
+                                         .hide_obs = config->wrap_hide_obs,
+                                         .clip_obs = (float)config->wrap_clip_obs,
+                                         .stack_obs = (int32_t)config->wrap_stack_obs,
+                                         .last_action = config->wrap_last_action,
+                                         .agent_id = config->wrap_agent_id,
+                                         .time_left = config->wrap_time_left,
+                                         .discretise_action = (int32_t)config->wrap_discretise_action,
+                                         .sticky_action = (float)config->wrap_sticky_action,
+                                         .noise_action = (float)config->wrap_noise_action,
+                                         .noise_hold = (int32_t)config->wrap_noise_hold};
     return vecenv_open(env, &wanted, err);
 }
 

@@ -65,7 +65,7 @@ static int fill_line(struct trainer *t, int left, struct error *err)
     const double now = clock_seconds(), seconds = (now - t->since) / left;
     t->since += seconds;
     line->seconds = t->seconds_before + (now - t->began);
-    line->env_steps_per_second = (double)(t->config->rollout_envs * algorithm->horizon) / seconds;
+    line->env_steps_per_second = (double)learning_env_steps(&t->learning, t->config) / seconds;
     line->agent_steps_per_second = line->env_steps_per_second * t->agents;
     return 0;
 }

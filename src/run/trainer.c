@@ -52,7 +52,7 @@ static int update(struct trainer *t, struct error *err)
     const int code = algorithm->ops->update(algorithm, err);
     if (code) return error_prefix(err, "update %lld", (long long)t->standing.update + 1);
     t->standing.update++;
-    t->standing.env_steps += t->config->rollout_envs * algorithm->horizon;
+    t->standing.env_steps += learning_env_steps(&t->learning, t->config);
     record_end(t);
     return 0;
 }
@@ -73,7 +73,7 @@ static bool crossed(int64_t before, int64_t now, int64_t interval)
 static bool evaluation_is_due(const struct trainer *t)
 {
     const struct standing *s = &t->standing;
-    const int64_t before = s->env_steps - t->config->rollout_envs * t->learning.algorithm->horizon;
+    const int64_t before = s->env_steps - learning_env_steps(&t->learning, t->config);
     return t->evaluator &&
            (crossed(before, s->env_steps, t->config->eval_env_steps) || crossed(s->update - 1, s->update, t->config->eval_interval));
 }

@@ -42,6 +42,11 @@ ranks 1 backend=cuda cuda.graphs=0 run="$WORK/g" "$(steps 6)"
 expect graphs_change_no_bit 0 "$(same "$WORK/a" "$WORK/g")"
 ranks 1 backend=cuda cuda.environments=0 run="$WORK/h" "$(steps 6)"
 expect environments_on_the_host_change_no_bit 0 "$(same "$WORK/a" "$WORK/h")"
+for way in "" cuda.environments=0; do
+    ranks 1 backend=cuda run="$WORK/wrapped$way" "$(steps 6)" wrap.stack_obs=2 wrap.last_action=1 wrap.sticky_action=0.3 $way
+    [ -n "$way" ] || expect wrapped_environments_say_that_they_step_on_the_host 1 "$(grep -c 'environments step on the host: mpe/simple_spread: its wrappers work on the host' "$WORK/out")"
+done
+expect and_do_so_beside_the_device 0 "$(same "$WORK/wrapped" "$WORK/wrappedcuda.environments=0")"
 
 # ---- how much of the device's time stepping hides ----
 hidden() { # RUN: every update's number: null, or how many updates lie below, within and above a half, and outside 0 … 1

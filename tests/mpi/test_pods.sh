@@ -33,6 +33,10 @@ SINK="env=test/kitchen_sink $STEPS"
 ranks 1 run="$WORK/sink1" $SINK
 ranks 3 run="$WORK/sink3" comm.pod=3 $SINK
 same every_array_of_an_environment_goes_through_a_pod "$WORK/sink1" "$WORK/sink3"
+WRAPPED="env=test/kitchen_sink wrap.action_repeat=2 wrap.team_reward=sum wrap.clip_obs=2 wrap.stack_obs=3 wrap.last_action=1 wrap.time_left=1 wrap.sticky_action=0.3 wrap.noise_action=0.2 wrap.noise_hold=3"
+ranks 1 run="$WORK/wrapped1" $WRAPPED $STEPS
+ranks 3 run="$WORK/wrapped3" comm.pod=3 $WRAPPED $STEPS
+same and_so_do_wrappers "$WORK/wrapped1" "$WORK/wrapped3"
 
 FIXED="comm.reproducible=1 $STEPS"
 ranks 1 run="$WORK/fixed1" $FIXED

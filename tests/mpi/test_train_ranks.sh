@@ -52,6 +52,12 @@ done
 ranks 1 run="$WORK/popart1" comm.reproducible=1 norm.value=valuenorm train.env_steps=$((6 * UPDATE))
 expect another_normaliser_is_refused_by_name "2 1" "$? $(grep -c 'norm\.value' "$WORK/err")"
 
+WRAPPED="env=test/kitchen_sink wrap.action_repeat=2 wrap.team_reward=sum wrap.clip_obs=2 wrap.stack_obs=3 wrap.last_action=1 wrap.time_left=1 wrap.sticky_action=0.3 wrap.noise_action=0.2 wrap.noise_hold=3"
+WRAPPED="$WRAPPED comm.reproducible=1 train.env_steps=$((6 * UPDATE))"
+ranks 1 run="$WORK/wrapped1" $WRAPPED
+ranks 2 run="$WORK/wrapped2" threads=2 $WRAPPED
+same two_ranks_with_wrappers_equal_one_rank_bit_for_bit "$WORK/wrapped1" "$WORK/wrapped2"
+
 NINE="comm.reproducible=1 comm.shards=9 rollout.envs=18 train.env_steps=$((6 * 180))"
 ranks 1 run="$WORK/nine1" $NINE
 ranks 3 run="$WORK/nine3" $NINE
