@@ -1,4 +1,5 @@
 /* `mappo check`: every environment that is built in is sound, and every fault that is planted in one is named, and nothing else. */
+// timeout: 600
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
