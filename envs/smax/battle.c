@@ -101,7 +101,7 @@ static void describe_other(struct description *d, const char *who)
     describe_number(d, DESCRIBE_OBS, "sight range", -1, 1, "%s: relative y", who);
     describe_number(d, DESCRIBE_OBS, NULL, -1, 1, "%s: last move, x", who);
     describe_number(d, DESCRIBE_OBS, NULL, -1, 1, "%s: last move, y", who);
-    describe_number(d, DESCRIBE_OBS, NULL, 0, 1, "%s: last attack, number of the action in parts of the largest", who);
+    describe_number(d, DESCRIBE_OBS, "largest action", 0, 1, "%s: last attack", who);
     describe_number(d, DESCRIBE_OBS, "full cooldown", 0, 1, "%s: weapon cooldown", who);
     describe_types(d, who);
 }
