@@ -127,13 +127,10 @@ static void kitchen_describe(struct description *d, const struct kitchen_rules *
         rules->shaped_weight > 0
             ? "20 a soup that is delivered; in training, and not in evaluations, also the cook's shaped reward by its weight"
             : "20 a soup that is delivered";
-    struct mappo_group *cooks = describe_group(d, "agent", KITCHEN_COOKS, 0, rules->shaped_weight > 0 ? 0 : MAPPO_SHARED_REWARD);
+    describe_group(d, "agent", KITCHEN_COOKS, 0, rules->shaped_weight > 0 ? 0 : MAPPO_SHARED_REWARD);
     for (int32_t c = 0; c < rules->cells; c++) describe_cell(d, c / rules->width, c % rules->width);
+    describe_image(d, rules->height, rules->width, KITCHEN_CHANNELS);
     describe_choice(d, DESCRIBE_ACT, KITCHEN_ACTIONS, 0, actions);
-    if (!cooks) return;
-    cooks->obs[0].shape[0] = rules->height;
-    cooks->obs[0].shape[1] = rules->width;
-    cooks->obs[0].shape[2] = KITCHEN_CHANNELS;
 }
 
 /* ---- snapshots ----------------------------------------------------------------------------------------------------- */

@@ -116,14 +116,16 @@ static void print_list_json(void)
 
 /* ---- spaces ----------------------------------------------------------------------------------------------- */
 
-/* "Discrete(5)", "Box(18)", "MultiDiscrete(3, 2)", "MultiBinary(3)" */
+/* "Discrete(5)", "Box(18)", "Box(4, 5, 26)", "MultiDiscrete(3, 2)", "MultiBinary(3)" */
 static void space_title(const struct mappo_space *space, char *text, size_t size)
 {
     text_format(text, size, "%s(", kind_names[space->kind]);
     const bool choices = space->kind == MAPPO_DISCRETE || space->kind == MAPPO_MULTI_DISCRETE;
-    for (int i = 0; i < (choices ? space->size : 1); i++) {
+    const bool image = space->kind == MAPPO_BOX && space->shape[0];
+    const int32_t *numbers = choices ? space->n : image ? space->shape : &space->size;
+    for (int i = 0; i < (choices ? space->size : image ? 3 : 1); i++) {
         const size_t used = strlen(text);
-        text_format(text + used, size - used, "%s%d", i ? ", " : "", choices ? space->n[i] : space->size);
+        text_format(text + used, size - used, "%s%d", i ? ", " : "", numbers[i]);
     }
     const size_t used = strlen(text);
     text_format(text + used, size - used, ")");

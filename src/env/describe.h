@@ -138,6 +138,16 @@ static inline void describe_number(struct description *d, enum describe_side sid
     space->size = space->meanings = i + 1;
 }
 
+/* The numbers of the observation that were described last, a Box, are an image, row by row, the channels of a cell together. */
+static inline void describe_image(struct description *d, int32_t height, int32_t width, int32_t channels)
+{
+    struct mappo_space *space = description_head(d, DESCRIBE_OBS, MAPPO_BOX, 0);
+    if (!space) return;
+    space->shape[0] = height;
+    space->shape[1] = width;
+    space->shape[2] = channels;
+}
+
 /* One more component of a MultiDiscrete head: start … start + n - 1. */
 static inline void describe_component(struct description *d, enum describe_side side, int32_t n, int32_t start)
 {

@@ -32,6 +32,12 @@ enum { MOST_AGENTS = 1 << 20, MOST_NUMBERS = 1 << 24, MOST_INFOS = 4096, MOST_SN
 
 static const char *box_fault(const struct mappo_space *space)
 {
+    const int32_t *shape = space->shape;
+    if (shape[0] || shape[1] || shape[2]) {
+        int64_t numbers = 1;
+        for (int i = 0; i < 3; i++) numbers *= shape[i] > 0 && shape[i] <= space->size && numbers <= space->size ? shape[i] : 0;
+        if (numbers != space->size) return "has a shape (height, width, channels) of another size than its own";
+    }
     for (int i = 0; i < space->size; i++) {
         const float low = space->low ? space->low[i] : -INFINITY, high = space->high ? space->high[i] : INFINITY;
         if (isnan(low) || isnan(high)) return "has a bound that is not a number";

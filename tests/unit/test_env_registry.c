@@ -455,6 +455,7 @@ static void every_part_of_a_spec_is_checked(void **state)
     WRONG("observation head 0 has a size below 1", spec.group[0].obs[0].size = 0);
     WRONG("observation head 0 has a size below 1", spec.group[0].obs[0].size = -1);
     WRONG("observation head 0 has a size above", spec.group[0].obs[0].size = INT32_MAX);
+    WRONG("observation head 0 has a shape (height, width, channels) of another size than its own", spec.group[0].obs[0].shape[0] = 1);
     WRONG("observation head 0 has a lower bound above its upper one", spec.group[0].obs[0].low = low, spec.group[0].obs[0].high = high);
     WRONG("observation head 0 has a bound that is not a number", spec.group[0].obs[0].low = nans);
     WRONG("observation head 0 has meanings but no meaning", spec.group[0].obs[0].meanings = 2);
