@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/philox.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "env/options.h"
@@ -11,108 +12,6 @@
 #include "run/open_env.h"
 
 static const char *const kind_names[] = {"?", "Box", "Discrete", "MultiDiscrete", "MultiBinary"};
-
-/* ---- the list --------------------------------------------------------------------------------------------- */
-
-static void print_aliases(const char *const *names)
-{
-    for (const char *const *alias = names; alias && *alias; alias++)
-        printf("%s%s", alias == names ? "                         also: " : ", ", *alias);
-    if (names && *names) printf("\n");
-}
-
-/* "N=2 rules=on-policy" */
-static void settings_text(const struct env_variant *variant, char *text, size_t size)
-{
-    text[0] = '\0';
-    for (int i = 0; i < variant->options; i++) {
-        const size_t used = strlen(text);
-        text_format(text + used, size - used, "%s%s=%s", i ? " " : "", variant->option[i].name, variant->option[i].value);
-    }
-}
-
-static bool is_listed(const struct env_variant *variant, const struct mappo_env *env)
-{
-    return strcmp(variant->base, env->id) == 0 && (!registry_hidden(variant->name) || registry_hidden(env->id));
-}
-
-static void print_variants(const struct mappo_env *env)
-{
-    const struct env_variant *variant;
-    for (int i = 0; (variant = registry_variant_at(i)); i++) {
-        char text[OPTIONS_TEXT];
-        if (!is_listed(variant, env)) continue;
-        settings_text(variant, text, sizeof text);
-        printf("  %-22s %s\n", variant->name, text);
-        print_aliases(variant->alias);
-    }
-}
-
-static void print_list(void)
-{
-    for (int i = 0; i < registry_count(); i++) {
-        const struct mappo_env *env = registry_at(i);
-        if (registry_hidden(env->id)) continue;
-        printf("%-24s %s\n", env->id, env->summary);
-        print_aliases(env->alias);
-        print_variants(env);
-    }
-    printf("\nmappo envs NAME tells all about one of them; a plugin is given by the path of its .so (docs/env-abi.md)\n");
-}
-
-static void json_names(const char *const *name)
-{
-    printf("[");
-    for (int i = 0; name && name[i]; i++) {
-        if (i) printf(", ");
-        text_json_string(stdout, name[i]);
-    }
-    printf("]");
-}
-
-static void json_variants(const struct mappo_env *env)
-{
-    const struct env_variant *variant;
-    bool first = true;
-    printf(", \"variants\": [");
-    for (int i = 0; (variant = registry_variant_at(i)); i++) {
-        if (!is_listed(variant, env)) continue;
-        printf("%s{\"id\": ", first ? "" : ", ");
-        text_json_string(stdout, variant->name);
-        printf(", \"aliases\": ");
-        json_names(variant->alias);
-        printf(", \"options\": {");
-        for (int k = 0; k < variant->options; k++) {
-            if (k) printf(", ");
-            text_json_string(stdout, variant->option[k].name);
-            printf(": ");
-            text_json_string(stdout, variant->option[k].value);
-        }
-        printf("}}");
-        first = false;
-    }
-    printf("]");
-}
-
-static void print_list_json(void)
-{
-    bool first = true;
-    printf("[");
-    for (int i = 0; i < registry_count(); i++) {
-        const struct mappo_env *env = registry_at(i);
-        if (registry_hidden(env->id)) continue;
-        printf("%s{\"id\": ", first ? "" : ", ");
-        text_json_string(stdout, env->id);
-        printf(", \"aliases\": ");
-        json_names(env->alias);
-        printf(", \"summary\": ");
-        text_json_string(stdout, env->summary);
-        json_variants(env);
-        printf("}");
-        first = false;
-    }
-    puts("]");
-}
 
 /* ---- spaces ----------------------------------------------------------------------------------------------- */
 
@@ -219,6 +118,153 @@ static void json_space(const struct mappo_space *space)
         printf("}");
     }
     printf("]}");
+}
+
+/* ---- the list --------------------------------------------------------------------------------------------- */
+
+enum { LIST_WIDTH = 120 };
+
+static void print_aliases(const char *before, const char *const *names)
+{
+    for (const char *const *alias = names; alias && *alias; alias++) printf("%s%s", alias == names ? before : ", ", *alias);
+    if (names && *names) printf("\n");
+}
+
+/* "N=2 rules=on-policy" */
+static void settings_text(const struct env_variant *variant, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (int i = 0; i < variant->options; i++) {
+        const size_t used = strlen(text);
+        text_format(text + used, size - used, "%s%s=%s", i ? " " : "", variant->option[i].name, variant->option[i].value);
+    }
+}
+
+static bool is_listed(const struct env_variant *variant, const struct mappo_env *env)
+{
+    return strcmp(variant->base, env->id) == 0 && (!registry_hidden(variant->name) || registry_hidden(env->id));
+}
+
+static void print_variants(const struct mappo_env *env)
+{
+    const struct env_variant *variant;
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        char text[OPTIONS_TEXT];
+        if (!is_listed(variant, env)) continue;
+        settings_text(variant, text, sizeof text);
+        printf("  %-24s %s\n", variant->name, text);
+        print_aliases("                             also ", variant->alias);
+    }
+}
+
+/* Names alone, as many on a line as it holds. */
+static void print_variant_names(const struct mappo_env *env)
+{
+    const struct env_variant *variant;
+    size_t at = 0;
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        if (!is_listed(variant, env)) continue;
+        const size_t length = strlen(variant->name);
+        const bool first = at == 0, next = first || at + 2 + length > LIST_WIDTH;
+        at = next ? 14 + length : at + 2 + length;
+        printf("%s%s", first ? "    variants  " : next ? "\n              " : "  ", variant->name);
+    }
+    if (at) printf("\n");
+}
+
+/* "3 agent: 18 numbers -> Discrete(5)", of each group */
+static void print_groups(const struct mappo_env *env, bool kernels)
+{
+    struct vecenv *instance;
+    struct error err = {0};
+    const struct vecenv_config config = {.name = env->id, .envs = 1, .threads = 1, .horizon = 1, .stream = PHILOX_EVALUATION};
+    const int code = vecenv_open(&instance, &config, &err);
+    const struct mappo_env_spec *spec = code ? NULL : vecenv_spec(instance);
+    for (int g = 0; spec && g < spec->groups; g++) {
+        const struct mappo_group *group = &spec->group[g];
+        const int numbers = group_sizes(group).obs;
+        char title[160];
+        printf("%s%d %s: %d number%s", g ? "; " : "    ", group->agents, group->name, numbers, numbers == 1 ? "" : "s");
+        for (int h = 0; h < group->act_heads; h++) {
+            space_title(&group->act[h], title, sizeof title);
+            printf("%s%s", h ? " x " : " -> ", title);
+        }
+    }
+    if (spec) printf("%s\n", kernels ? "" : " (steps on the host only)");
+    vecenv_close(instance);
+}
+
+static void print_list(void)
+{
+    const char *before = NULL;
+    for (int i = 0; i < registry_count(); i++) {
+        const struct mappo_env *env = registry_at(i);
+        const size_t suite = strcspn(env->id, "/");
+        if (registry_hidden(env->id)) continue;
+        if (before && strncmp(before, env->id, suite + 1) != 0) printf("\n");
+        before = env->id;
+        printf("%-32s %s\n", env->id, env->summary);
+        print_groups(env, registry_has_kernels(i));
+        print_aliases("    also      ", env->alias);
+        print_variant_names(env);
+    }
+    printf("\nEach group: agents, what one of them observes -> what it chooses, by default. A variant is the environment above it with "
+           "options set.\n"
+           "mappo envs NAME tells all about one of them; a plugin is given by the path of its .so (docs/env-abi.md)\n");
+}
+
+static void json_names(const char *const *name)
+{
+    printf("[");
+    for (int i = 0; name && name[i]; i++) {
+        if (i) printf(", ");
+        text_json_string(stdout, name[i]);
+    }
+    printf("]");
+}
+
+static void json_variants(const struct mappo_env *env)
+{
+    const struct env_variant *variant;
+    bool first = true;
+    printf(", \"variants\": [");
+    for (int i = 0; (variant = registry_variant_at(i)); i++) {
+        if (!is_listed(variant, env)) continue;
+        printf("%s{\"id\": ", first ? "" : ", ");
+        text_json_string(stdout, variant->name);
+        printf(", \"aliases\": ");
+        json_names(variant->alias);
+        printf(", \"options\": {");
+        for (int k = 0; k < variant->options; k++) {
+            if (k) printf(", ");
+            text_json_string(stdout, variant->option[k].name);
+            printf(": ");
+            text_json_string(stdout, variant->option[k].value);
+        }
+        printf("}}");
+        first = false;
+    }
+    printf("]");
+}
+
+static void print_list_json(void)
+{
+    bool first = true;
+    printf("[");
+    for (int i = 0; i < registry_count(); i++) {
+        const struct mappo_env *env = registry_at(i);
+        if (registry_hidden(env->id)) continue;
+        printf("%s{\"id\": ", first ? "" : ", ");
+        text_json_string(stdout, env->id);
+        printf(", \"aliases\": ");
+        json_names(env->alias);
+        printf(", \"summary\": ");
+        text_json_string(stdout, env->summary);
+        json_variants(env);
+        printf("}");
+        first = false;
+    }
+    puts("]");
 }
 
 /* ---- one environment -------------------------------------------------------------------------------------- */

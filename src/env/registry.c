@@ -1,6 +1,7 @@
 #include "env/registry.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -34,7 +35,7 @@ static const struct env_variant variants[] = {
 #include "envs/envs.def"
     {NULL, NULL, NULL, NULL, 0}};
 
-enum { BUILT_IN = sizeof built_in / sizeof built_in[0], VARIANTS = sizeof variants / sizeof variants[0] - 1, NAMES = 1024 };
+enum { BUILT_IN = sizeof built_in / sizeof built_in[0], VARIANTS = sizeof variants / sizeof variants[0] - 1 };
 
 int registry_count(void)
 {
@@ -91,26 +92,42 @@ const struct env_variant *registry_variant(const char *name)
 }
 
 struct names {
-    const char *name[NAMES];
+    const char **name; /* [count]; NULL = they are only counted */
     int count;
 };
 
+static void add_name(struct names *names, const char *name)
+{
+    if (names->name) names->name[names->count] = name;
+    names->count++;
+}
+
 static void add_names(struct names *names, const char *id, const char *const *alias)
 {
-    if (names->count < NAMES) names->name[names->count++] = id;
-    for (; alias && *alias; alias++)
-        if (names->count < NAMES) names->name[names->count++] = *alias;
+    add_name(names, id);
+    for (; alias && *alias; alias++) add_name(names, *alias);
+}
+
+static void add_all(struct names *names, bool hidden)
+{
+    for (int i = 0; i < BUILT_IN; i++)
+        if (hidden || !registry_hidden(built_in[i]->id)) add_names(names, built_in[i]->id, built_in[i]->alias);
+    for (int i = 0; i < VARIANTS; i++)
+        if (hidden || !registry_hidden(variants[i].name)) add_names(names, variants[i].name, variants[i].alias);
 }
 
 static const char *nearest_name(const char *name)
 {
     const bool hidden = registry_hidden(name); /* who writes test/… means one of those */
-    struct names names = {.count = 0};
-    for (int i = 0; i < BUILT_IN; i++)
-        if (hidden || !registry_hidden(built_in[i]->id)) add_names(&names, built_in[i]->id, built_in[i]->alias);
-    for (int i = 0; i < VARIANTS; i++)
-        if (hidden || !registry_hidden(variants[i].name)) add_names(&names, variants[i].name, variants[i].alias);
-    return text_nearest(name, names.name, names.count);
+    struct names names = {0};
+    add_all(&names, hidden);
+    names.name = calloc((size_t)names.count, sizeof *names.name);
+    if (!names.name) return NULL;
+    names.count = 0;
+    add_all(&names, hidden);
+    const char *near = text_nearest(name, names.name, names.count);
+    free((void *)names.name);
+    return near;
 }
 
 /* A line of the list whose environment, or a variant's, is of another id. */
