@@ -203,12 +203,13 @@ static void print_list(void)
         if (registry_hidden(env->id)) continue;
         if (before && strncmp(before, env->id, suite + 1) != 0) printf("\n");
         before = env->id;
-        printf("%-32s %s\n", env->id, env->summary);
+        printf("%-34s %s\n", env->id, env->summary);
         print_groups(env, registry_has_kernels(i));
         print_aliases("    also      ", env->alias);
         print_variant_names(env);
     }
-    printf("\nEach group: agents, what one of them observes -> what it chooses, by default. A variant is the environment above it with "
+    printf("\nEach group: agents, what one of them observes -> what it chooses, by default; on CPU and GPU. A variant is the environment "
+           "above it with "
            "options set.\n"
            "mappo envs NAME tells all about one of them; a plugin is given by the path of its .so (docs/env-abi.md)\n");
 }
