@@ -228,6 +228,7 @@ static int account(const struct env_host *h, int32_t lo, int32_t hi, const struc
     account_rewards(h, lo, hi, io);
     for (int32_t e = lo; e < hi; e++) {
         int rc = 0;
+        h->taken[e]++;
         if (account_step(&h->lane[e].steps, h->time_limit, io->ep_end[e])) rc = truncate_episode(h, e, io, error);
         if (rc == 0) rc = verify_end(&verifier, e, io->ep_end[e], h->lane[e].steps, error);
         if (rc) return rc;
@@ -273,8 +274,10 @@ static int step_repeatedly(const struct env_host *h, int32_t lo, int32_t hi, con
                            struct mappo_env_error *error)
 {
     for (int32_t e = lo; e < hi; e++) {
+        const uint64_t taken = h->taken[e]; /* all of it is one step of the vecenv */
         wrap_begin_repeat(h->wrap, e);
         for (int32_t i = 0; i < wrap_repeat(h->wrap); i++) {
+            h->taken[e] = taken;
             int rc = step_once(h, e, e + 1, inner, error);
             if (!rc) rc = finish_range(h, e, e + 1, inner, true, error);
             if (rc) return rc;
@@ -303,7 +306,6 @@ static int step_range(const struct env_host *h, int32_t lo, int32_t hi, const st
         if (h->action[g].changed)
             action_wrapper_apply(&h->action[g], decided->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, h->size[g].act_reals);
     }
-    for (int32_t e = lo; e < hi; e++) h->taken[e]++;
     int rc = repeats ? step_repeatedly(h, lo, hi, inner, error) : step_once(h, lo, hi, inner, error);
     if (!rc && !repeats) rc = finish_range(h, lo, hi, inner, true, error);
     if (!rc && h->wrap) wrap_step(h->wrap, lo, hi, given, inner, h->lane, h->last);
