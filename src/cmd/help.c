@@ -47,6 +47,13 @@ static void print_paragraphs(FILE *out, const char *text)
     }
 }
 
+static void print_names(FILE *out, const char *before, const char *names)
+{
+    char line[1024];
+    text_format(line, sizeof line, "%s %s", before, names);
+    print_paragraphs(out, line);
+}
+
 static void print_indented(FILE *out, const char *lines)
 {
     while (*lines) {
@@ -99,8 +106,9 @@ static void print_command(FILE *out, const struct command *command)
         config_help(out, command->section);
     }
     const bool more = command->looks_at && (!command->section || strcmp(command->looks_at, command->section) != 0);
-    if (more) fprintf(out, "\nit looks at: %s\n(mappo --help NAME tells more)\n", command->looks_at);
-    if (command->but_not) fprintf(out, "\nit doesn't look at: %s\n", command->but_not);
+    if (more) print_names(out, "it looks at:", command->looks_at);
+    if (more) fputs("(mappo --help NAME tells more)\n", out);
+    if (command->but_not) print_names(out, "it doesn't look at:", command->but_not);
     fputs("\nexamples\n", out);
     print_indented(out, command->examples);
     fputs("\nexit code 0: done; the others: mappo help exit-codes\n", out);

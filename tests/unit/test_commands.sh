@@ -57,8 +57,8 @@ has a_variant_has_its_own_preset "the environment's preset: environments of all 
 has and_that_of_its_environment "critic_lr = 0.0007" "$(cat pair/config.ini)"
 text=$("$MAPPO" envs test/single)
 has a_described_variant_is_shown_with_its_options "shown     test/single (test/kitchen_sink, scene=single longest=8)" "$text"
-has with_those_of_its_environment "test/immortal          mortal=0" "$text"
-has and_their_other_names "also: sink_single, single_sink-v0" "$text"
+has with_those_of_its_environment "test/immortal            mortal=0" "$text"
+has and_their_other_names "also sink_single, single_sink-v0" "$text"
 lacks an_environment_alone_is_no_variant "shown" "$("$MAPPO" envs test/kitchen_sink)"
 lacks hidden_variants_are_not_shown_with_what_is_listed "test/pair" "$("$MAPPO" envs mpe/simple_spread)"
 has json_of_a_variant "\"variant\": \"test/single\"" "$("$MAPPO" envs sink_single --json)"
