@@ -8,7 +8,7 @@
 static float seen(const struct wrap *w, float x)
 {
     const float most = w->config.clip_obs;
-    return most > 0 ? fminf(fmaxf(x, -most), most) : x;
+    return most > 0 && x < -most ? -most : most > 0 && x > most ? most : x; /* fminf is a call */
 }
 
 /* The environment's observations [A][from.obs] become the newest of the stacks; where an episode begins, all of them. */
@@ -38,12 +38,14 @@ static float *write_action(const struct wrap *w, int32_t e, int g, int32_t a, fl
         for (int32_t i = 0; i < space->size; i++) {
             const float low = space->low ? space->low[i] : -INFINITY, high = space->high ? space->high[i] : INFINITY;
             const int32_t n = space->n ? space->n[i] : 1;
-            if (space->kind == MAPPO_BOX)
-                *to = fminf(fmaxf(*reals++, low), high);
-            else if (space->kind == MAPPO_MULTI_BINARY)
+            if (space->kind == MAPPO_BOX) {
+                const float x = *reals++;
+                *to = x < low ? low : x > high ? high : x;
+            } else if (space->kind == MAPPO_MULTI_BINARY) {
                 *to = (float)*ints++;
-            else
+            } else {
                 to[*ints++ - (space->start ? space->start[i] : 0)] = 1;
+            }
             to += n;
         }
     }
