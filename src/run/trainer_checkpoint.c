@@ -423,8 +423,11 @@ int trainer_check_identity(struct trainer *t, const struct checkpoint *file, str
         return error_set(err, EXIT_CHECKPOINT,
                          "the run was made with version %s of %s, this is version %u of its rules: it can't be continued", version, env->id,
                          env->version);
-    return error_set(err, EXIT_CHECKPOINT,
-                     "the checkpoint's environments are of other rules, options or another version of %s than this program's", env->id);
+    return error_set(
+        err, EXIT_CHECKPOINT,
+        "the checkpoint's environments are of other rules or options of %s than this program's: was an option's default changed? "
+        "It has to stay for old runs to go on",
+        env->id);
 }
 
 int trainer_load(struct trainer *t, const struct checkpoint *file, struct error *err)

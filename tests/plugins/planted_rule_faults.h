@@ -9,7 +9,8 @@ FAULT(clears_generator, "or rng was overwritten: reset() and step() must leave i
 FAULT(
     draws_elsewhere,
     "neither seed nor stream is in the key; rng is started once for each copy, of seed, stream and index: reset() and step() draw from it")
-FAULT(sound_refuses, "refuses a snapshot that was just taken (environment 7): the snapshot holds a state that is impossible, says rover_sound()")
+FAULT(sound_refuses,
+      "refuses a snapshot that was just taken (environment 7): the snapshot holds a state that is impossible, says rover_sound()")
 FAULT(sound_crashes, "crashed in its rover_sound()")
 /* what leads to much else, and is said once */
 FAULT(mask_forgotten, "act_mask of group \"rover\" is not written")
