@@ -261,6 +261,33 @@ int options_read(const struct mappo_env *env, const struct env_option *given, in
     return 0;
 }
 
+/* Whether `word` stands in `text` between blanks. */
+static bool has_word(const char *text, const char *word)
+{
+    const size_t length = strlen(word);
+    for (const char *at = text; (at = strstr(at, word)); at++)
+        if ((at == text || at[-1] == ' ') && (at[length] == ' ' || !at[length])) return true;
+    return false;
+}
+
+bool options_still(const struct mappo_env *env, const struct env_option *given, int count, const char *text)
+{
+    struct mappo_value value[OPTIONS_MAX];
+    char all[OPTIONS_TEXT], one[OPTION_TEXT], word[OPTIONS_TEXT];
+    size_t found = 0; /* bytes of `text`, with a blank behind each option */
+    if (options_read(env, given, count, value, all, sizeof all, NULL)) return false;
+    for (int k = 0; k < options_count(env); k++) {
+        const bool usual = !options_differs(env, k, &value[k], one, sizeof one);
+        word[0] = 0;
+        add_option(&env->option[k], one, word, sizeof word);
+        if (has_word(text, word))
+            found += strlen(word) + 1;
+        else if (!usual)
+            return false;
+    }
+    return found == (*text ? strlen(text) + 1 : 0); /* else it has one of another value, or that is not there any more */
+}
+
 bool options_differs(const struct mappo_env *env, int k, const struct mappo_value *value, char *text, size_t size)
 {
     struct mappo_value usual;

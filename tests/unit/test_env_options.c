@@ -285,6 +285,25 @@ static void texts_are_written_so_that_a_shell_reads_them(void **state)
     assert_says(&err, "all options together have more than 31 bytes");
 }
 
+static void a_run_is_of_the_options_that_it_had_whatever_the_defaults_were(void **state)
+{
+    (void)state;
+    static const struct mappo_option options[] = {
+        {"N", MAPPO_OPTION_INT, "4", 1, 50, NULL, NULL}, {"map", MAPPO_OPTION_TEXT, "a N=3", 0, 99, NULL, NULL}, {.name = NULL}};
+    const struct mappo_env env = {.id = "test/options", .option = options};
+    static const struct {
+        const char *then, *n;
+        bool still;
+    } cases[] = {{"N=3 map='a N=3'", "3", true},  {"map='a N=3' N=3", "3", true},     {"map='a N=3' N=3", "4", false},
+                 {"N=3 map='a N=3'", "4", false}, {"N=33 map='a N=3'", "3", false},   {"N=4", "4", true},
+                 {"map='a N=3'", "4", true},      {"map='a N=3'", "5", false},        {"", "4", true},
+                 {"N=4 map=b", "4", false},       {"N=4 map='a N=3' M=2", "4", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct env_option given = {"N", cases[i].n};
+        if (options_still(&env, &given, 1, cases[i].then) != cases[i].still) fail_msg("\"%s\" with N=%s", cases[i].then, cases[i].n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +314,7 @@ int main(void)
         cmocka_unit_test(snapshots_of_version_0_1_are_taken),
         cmocka_unit_test(every_option_of_a_descriptor_is_checked),
         cmocka_unit_test(options_that_are_not_the_defaults_are_told_from_all),
+        cmocka_unit_test(a_run_is_of_the_options_that_it_had_whatever_the_defaults_were),
         cmocka_unit_test(texts_are_written_so_that_a_shell_reads_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
