@@ -204,7 +204,14 @@ static bool create(struct check *check, struct check_batch *batch, const struct 
         guarded_release(check, &memory, true);
         guarded_release(check, &options, true);
     }
-    return rc || !batch->self ? failed(check, check_word(check, "create()"), &error) : true;
+    if (!rc && batch->self) return true;
+    /* As in training: a mistake in the options. Whoever gave none met a fault. */
+    if (rc && check->config->options && !check->shared->frame) {
+        text_format(check->shared->refused, sizeof check->shared->refused, "%.*s", (int)sizeof error.text - 1,
+                    error.text[0] ? error.text : "it cannot be created with these options, and did not say why");
+        return false;
+    }
+    return failed(check, check_word(check, "create()"), &error);
 }
 
 struct check_batch_config check_batch_usual(const struct check *check)

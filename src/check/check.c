@@ -93,6 +93,7 @@ int check_environment(const struct check_config *config, struct check_report *re
     if (!code) {
         check->shared = shared_memory(sizeof *check->shared);
         go_through(check);
+        if (check->shared->refused[0]) code = error_set(err, EXIT_USAGE, "environment \"%s\": %s", check->env->id, check->shared->refused);
         report_all(check, report);
         munmap(check->shared, sizeof *check->shared);
     }

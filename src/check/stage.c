@@ -53,6 +53,7 @@ bool check_said(const struct check *check, enum kind kind, int array)
 void check_fault(struct check *check, enum kind kind, int array, const char *format, ...)
 {
     const bool follows = check->shared->after[0];
+    if (follows && kind != KIND_ONCE && (check->shared->said[kind][0] || check->shared->said[kind][1])) return; /* it needs no damage */
     if (follows) kind = KIND_DAMAGE, array = 0;
     if (kind != KIND_ONCE && check_said(check, kind, array)) return;
     check->shared->said[kind][array / 64] |= 1ull << array % 64;

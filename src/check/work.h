@@ -87,6 +87,7 @@ struct check_shared {
     char after[256];           /* what led to all that is found now, which is one fault, or advice only; "" = nothing did */
     bool after_is_advice;
     unsigned causes;
+    char refused[256]; /* why it can't be made with the options that were given; "" = it can */
     int findings;
     struct check_finding finding[CHECK_FINDINGS];
     uint64_t said[KINDS][2];         /* bit of an array */

@@ -9,6 +9,8 @@ FAULT(unwritten_reward, "reward of group \"walker\" is not written (environment 
 FAULT(unwritten_info, "info is not written (environment 0, number 1, step 0)")
 FAULT(strange_active, "active of group \"walker\" is 2")
 FAULT(strange_end, "ep_end is 7")
+FAULT(often_nan, "reward of group \"watcher\" is NaN (environment 0, agent 0, step 2)")
+FAULT(often_strange_end, "ep_end is 3")
 FAULT(out_of_bounds,
       "obs of group \"walker\" is out of its declared bounds (environment 2, agent 0, number 0, step 7): 1.5 is not within [0, 1]")
 FAULT(no_one_hot, "obs of group \"walker\" is no one-hot of 3 choices")

@@ -1,5 +1,4 @@
 /* The faults that plugin_of_rules.c has on request (env.fault=NAME), as in planted_faults.h: messages name what its author wrote. */
-FAULT(configure_refuses, "rover_configure() or rover_describe() failed: not today")
 FAULT(exits_in_configure, "ended the process in its rover_configure() or rover_describe() with exit code 0")
 FAULT(crashes_in_describe, "crashed in its rover_configure() or rover_describe() (SIGSEGV")
 FAULT(prints_in_describe, "rover_configure() or rover_describe() prints (\"a word\")")

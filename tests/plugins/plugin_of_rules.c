@@ -8,13 +8,14 @@
 #define WARNING(name, line) fault_##name,
 enum {
     fault_none,
+    fault_configure_refuses, /* a mistake in the options, not one of the environment */
 #include "planted_rule_faults.h"
 };
 #undef FAULT
 #undef WARNING
 #define FAULT(name, line)   #name,
 #define WARNING(name, line) #name,
-static const char *const faults[] = {"none",
+static const char *const faults[] = {"none", "configure_refuses",
 #include "planted_rule_faults.h"
                                      NULL};
 

@@ -298,6 +298,7 @@ static int end_of(const struct env *env, struct copy *w)
     const int64_t fault = env->fault;
     if (fault == fault_never_ends || fault == fault_unlimited) return MAPPO_RUNNING;
     if (strikes(env, fault_strange_end, w)) return 7;
+    if (fault == fault_often_strange_end && w->steps % 4 == 3 && w->wind == 1) return 3;
     const int gone = philox_below(&w->rng, 32) == 0;
     if (w->steps >= env->max_steps + (fault == fault_too_long) - (fault == fault_limit_is_shorter))
         return fault == fault_limit_is_terminal ? MAPPO_TERMINATED : MAPPO_TRUNCATED;
@@ -318,7 +319,7 @@ static void pay(const struct env *env, int32_t e, const struct mappo_env_io *io,
     if (walkers->reward && strikes(env, fault_infinite_reward, w))
         walkers->reward[e * WALKERS] = walkers->reward[e * WALKERS + 1] = INFINITY;
     if (walkers->reward && strikes(env, fault_unshared_reward, w)) walkers->reward[e * WALKERS + 1] += 1;
-    if (watcher->reward) watcher->reward[e] = distance;
+    if (watcher->reward) watcher->reward[e] = env->fault == fault_often_nan && w->steps % 4 == 3 ? NAN : distance;
     if (watcher->terminated)
         watcher->terminated[e] = end == MAPPO_TERMINATED || (env->fault == fault_stays_terminated && w->steps > 4) ||
                                  (env->fault == fault_limit_ends_agents && end);
