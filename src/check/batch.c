@@ -205,6 +205,7 @@ static bool create(struct check *check, struct check_batch *batch, const struct 
         guarded_release(check, &options, true);
     }
     if (!rc && batch->self) return true;
+    if (rc && check->may_refuse) return false;
     /* As in training: a mistake in the options. Whoever gave none met a fault. */
     if (rc && check->config->options && !check->shared->frame) {
         text_format(check->shared->refused, sizeof check->shared->refused, "%.*s", (int)sizeof error.text - 1,
