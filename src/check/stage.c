@@ -203,9 +203,11 @@ static void say_crash(struct check *check)
                     where);
     } else if (region) {
         const bool before = shared->crash.address < region->data;
+        const bool made = hint && !shared->crash.hi; /* in create(), or what it tells of itself */
         check_fault(check, region->array < 0 ? KIND_ONCE : KIND_OUTSIDE, region->array < 0 ? 0 : region->array,
-                    "reads or writes %s %s%s: it has %zu bytes%s, and none %s", before ? "before the beginning of" : "behind the end of",
-                    region->name, where, region->bytes, region->shape, before ? "before them" : "more");
+                    "reads or writes %s %s%s: it has %zu bytes%s, and none %s%s%s",
+                    before ? "before the beginning of" : "behind the end of", region->name, where, region->bytes, region->shape,
+                    before ? "before them" : "more", made ? "; " : "", made ? hint : "");
     } else {
         last_line(check, said, sizeof said);
         check_fault(check, KIND_ONCE, 0, "crashed%s (%s)%s%s%s", where, name, hint ? ": " : "", hint ? hint : "", said);

@@ -67,7 +67,7 @@ static int open_instance(struct vecenv *v, struct env_host *h, const struct vece
 static int read_spec(struct vecenv *v, struct env_host *h, const struct vecenv_config *config, struct error *err)
 {
     const struct mappo_env_spec *spec = call_spec(v->env, h->instance);
-    calls_enter(v->env->id, "while its spec was read"); /* it may point anywhere */
+    calls_enter(v->env->id, "while its spec was read (are its tables as long as infos and size say?)"); /* it may point anywhere */
     int rc = spec_check(v->env, spec, err);
     calls_leave();
     if (rc) return rc;
