@@ -3,8 +3,9 @@ FAULT(exits_in_configure, "ended the process in its rover_configure() or rover_d
 FAULT(crashes_in_describe, "crashed in its rover_configure() or rover_describe() (SIGSEGV")
 FAULT(reads_absent_text, "rover_describe() (SIGSEGV, memory that is not its own): is a text looked at that is NULL?")
 FAULT(reads_beyond_options, "reads or writes behind the end of the configuration, or its options, in its rover_configure()")
-FAULT(infos_beyond_table,
-      "crashed in its rover_describe() (SIGSEGV, memory that is not its own): is a table of its spec shorter than its count says (info than")
+FAULT(
+    infos_beyond_table,
+    "crashed in its rover_describe() (SIGSEGV, memory that is not its own): is a table of its spec shorter than its count says (info than")
 FAULT(prints_in_describe, "rover_configure() or rover_describe() prints (\"a word\")")
 FAULT(wrong_bounds, "group \"rover\", observation head 0 has a lower bound above its upper one")
 FAULT(shares_global, "keep all of it in struct rover")
