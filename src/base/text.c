@@ -204,6 +204,36 @@ const char *text_strange_end(const char *text)
     return NULL;
 }
 
+const char *text_unkept(const char *text)
+{
+    const size_t length = strlen(text);
+    size_t inner;
+    if (length && (text[0] == ' ' || text[length - 1] == ' ' || text[0] == ';' || strstr(text, " ;")))
+        return "may not begin or end with a blank, begin with ; or hold \" ;\"";
+    if (text[0] == '#' || strstr(text, " #")) return "may not begin with # or hold \" #\"";
+    if (text_unquoted(text, &inner)) return "may not stand in quotes";
+    return text_strange_end(text) ? "may not begin or end with a blank or quote of word processors" : NULL;
+}
+
+/* Bytes of the character at the beginning of `text`; 0: that is none (cut off, written too long, a surrogate, beyond U+10FFFF). */
+static size_t utf8_length(const unsigned char *text)
+{
+    const size_t length = text[0] < 0x80 ? 1 : text[0] < 0xC2 ? 0 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : text[0] < 0xF5 ? 4 : 0;
+    for (size_t i = 1; i < length; i++)
+        if (text[i] >> 6 != 2) return 0;
+    const bool wrong = (text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xED && text[1] > 0x9F) || (text[0] == 0xF0 && text[1] < 0x90) ||
+                       (text[0] == 0xF4 && text[1] > 0x8F);
+    return wrong ? 0 : length;
+}
+
+bool text_is_utf8(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t length = 1;
+    for (; *at && length; at += length) length = utf8_length(at);
+    return length > 0;
+}
+
 bool text_lists(const char *list, const char *word)
 {
     const size_t length = strlen(word);

@@ -23,6 +23,11 @@ const char *text_unquoted(const char *text, size_t *length);
 /* What a blank or quote of word processors is called that stands at either end and looks like a plain one or nothing; NULL = none does. */
 const char *text_strange_end(const char *text);
 
+/* Why a configuration file would not give `text` back as a value ("may not begin with # …"); NULL = it would. */
+const char *text_unkept(const char *text);
+
+bool text_is_utf8(const char *text);
+
 bool text_lists(const char *list, const char *word); /* is it one of the words of the list, which stand a blank apart? */
 
 /* The plain character that is meant at the beginning of `text`, where keyboards, web pages and word processors put another one (dashes,

@@ -179,13 +179,23 @@ static bool failed(struct check *check, const char *call, const struct mappo_env
     return false;
 }
 
+/* What a crash in it may come from, beside anything else. */
+static const char *create_hint(const struct check *check)
+{
+    if (!options_count(check->env)) return "are options read? Its descriptor lists none (.option)";
+    for (int k = 0; k < options_count(check->env); k++)
+        if (check->env->option[k].type == MAPPO_OPTION_TEXT && check->value[k].i == INT64_MIN)
+            return "is a text looked at that is NULL? It is where nobody gives one and its default is \"none\"";
+    return NULL;
+}
+
 /* create() with a configuration that is gone when it has returned, where `turns` says so. */
 static bool create(struct check *check, struct check_batch *batch, const struct check_batch_config *config)
 {
     struct mappo_env_error error = {.env = -1};
     struct guarded memory, options;
     const size_t values = (size_t)options_count(check->env) * sizeof *check->value;
-    guarded_take(check, &memory, sizeof(struct mappo_env_config) + values, true, -1, "the configuration, or its options,");
+    guarded_take(check, &memory, sizeof(struct mappo_env_config) + values, false, -1, "the configuration, or its options,");
     guarded_take(check, &options, strlen(check->options) + 1, true, -1, "options_text");
     struct mappo_env_config *given = (struct mappo_env_config *)memory.data;
     memcpy(given + 1, check->value, values);
@@ -197,14 +207,25 @@ static bool create(struct check *check, struct check_batch *batch, const struct 
                                        .first_env = config->first_env,
                                        .seed = config->seed,
                                        .stream = config->stream};
+    const char *hint = check->shared->hint;
+    check->shared->hint = create_hint(check);
     check_enter(check, "create()", 0, 0, -1);
     const int rc = check->env->create(given, &batch->self, &error);
     check_leave(check);
+    check->shared->hint = hint;
     if (config->turns) {
         guarded_release(check, &memory, true);
         guarded_release(check, &options, true);
     }
-    return rc || !batch->self ? failed(check, check_word(check, "create()"), &error) : true;
+    if (!rc && batch->self) return true;
+    if (rc && check->may_refuse) return false;
+    /* As in training: a mistake in the options. Whoever gave none met a fault. */
+    if (rc && check->config->options && !check->shared->frame) {
+        text_format(check->shared->refused, sizeof check->shared->refused, "%.*s", (int)sizeof error.text - 1,
+                    error.text[0] ? error.text : "it cannot be created with these options, and did not say why");
+        return false;
+    }
+    return failed(check, check_word(check, "create()"), &error);
 }
 
 struct check_batch_config check_batch_usual(const struct check *check)
@@ -220,10 +241,13 @@ bool check_batch_open(struct check *check, struct check_batch *batch, const stru
     batch->envs = config->envs;
     batch->first_env = config->first_env;
     if (!create(check, batch, config)) return false;
+    const char *hint = check->shared->hint;
     check_enter(check, "spec()", 0, 0, -1);
     check->spec = check->env->spec(batch->self);
+    check->shared->hint = "is a table of its spec shorter than its count says (info than infos, n, low or high than size)?";
     const int unsound = spec_check(check->env, check->spec, &err);
     check_leave(check);
+    check->shared->hint = hint;
     if (unsound) {
         check_fault(check, KIND_ONCE, 0, "%s", err.text);
         return false;

@@ -24,6 +24,7 @@ static const struct {
     {"observe", check_observe_stage, CAUSE_CHANCE},
     {"resets", check_reset_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT},
     {"unwanted arrays", check_unwanted_stage, CAUSE_CHANCE | CAUSE_OBSERVE},
+    {"undeclared arrays", check_undeclared_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT},
     {"inactive agents", check_inactive_stage, CAUSE_CHANCE},
     {"final observations", check_final_stage, CAUSE_CHANCE},
     {"snapshots", check_snapshot_stage, CAUSE_CHANCE | CAUSE_GLOBAL | CAUSE_CUT | CAUSE_OBSERVE},
@@ -63,6 +64,9 @@ static void go_through(struct check *check)
         check_stage(check, stages[i].name, stages[i].run);
         check->steps = shared->steps;
     }
+    bool faulty = false;
+    for (int i = 0; i < shared->findings; i++) faulty = faulty || !shared->finding[i].is_warning;
+    if (!faulty) check_ends_of_options(check); /* else they would be found there, too */
     munmap(check->record, bytes);
 }
 
@@ -93,6 +97,7 @@ int check_environment(const struct check_config *config, struct check_report *re
     if (!code) {
         check->shared = shared_memory(sizeof *check->shared);
         go_through(check);
+        if (check->shared->refused[0]) code = error_set(err, EXIT_USAGE, "environment \"%s\": %s", check->env->id, check->shared->refused);
         report_all(check, report);
         munmap(check->shared, sizeof *check->shared);
     }

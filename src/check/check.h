@@ -57,7 +57,7 @@ struct check_report {
 };
 
 /* 0 where all stages were gone through, whatever they found; EXIT_USAGE or EXIT_ENVIRONMENT where the environment can't be found, its table
- * of options is unsound or an option has a wrong value. */
+ * of options is unsound or an option has a wrong value, be it one that the environment itself refuses. */
 int check_environment(const struct check_config *config, struct check_report *report, struct error *err);
 
 #endif

@@ -53,6 +53,7 @@ bool check_said(const struct check *check, enum kind kind, int array)
 void check_fault(struct check *check, enum kind kind, int array, const char *format, ...)
 {
     const bool follows = check->shared->after[0];
+    if (follows && kind != KIND_ONCE && (check->shared->said[kind][0] || check->shared->said[kind][1])) return; /* it needs no damage */
     if (follows) kind = KIND_DAMAGE, array = 0;
     if (kind != KIND_ONCE && check_said(check, kind, array)) return;
     check->shared->said[kind][array / 64] |= 1ull << array % 64;
@@ -202,9 +203,11 @@ static void say_crash(struct check *check)
                     where);
     } else if (region) {
         const bool before = shared->crash.address < region->data;
+        const bool made = hint && !shared->crash.hi; /* in create(), or what it tells of itself */
         check_fault(check, region->array < 0 ? KIND_ONCE : KIND_OUTSIDE, region->array < 0 ? 0 : region->array,
-                    "reads or writes %s %s%s: it has %zu bytes%s, and none %s", before ? "before the beginning of" : "behind the end of",
-                    region->name, where, region->bytes, region->shape, before ? "before them" : "more");
+                    "reads or writes %s %s%s: it has %zu bytes%s, and none %s%s%s",
+                    before ? "before the beginning of" : "behind the end of", region->name, where, region->bytes, region->shape,
+                    before ? "before them" : "more", made ? "; " : "", made ? hint : "");
     } else {
         last_line(check, said, sizeof said);
         check_fault(check, KIND_ONCE, 0, "crashed%s (%s)%s%s%s", where, name, hint ? ": " : "", hint ? hint : "", said);

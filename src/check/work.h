@@ -87,6 +87,7 @@ struct check_shared {
     char after[256];           /* what led to all that is found now, which is one fault, or advice only; "" = nothing did */
     bool after_is_advice;
     unsigned causes;
+    char refused[256]; /* why it can't be made with the options that were given; "" = it can */
     int findings;
     struct check_finding finding[CHECK_FINDINGS];
     uint64_t said[KINDS][2];         /* bit of an array */
@@ -123,6 +124,7 @@ struct check {
 
     /* of the stage that runs, from the spec of its first instance */
     int stage_pid;
+    bool may_refuse;       /* its options are our choice, so create() may refuse them */
     bool look_after_calls; /* look at the surroundings after each call */
     const struct mappo_env_spec *spec;
     struct slice_strides strides;
@@ -230,11 +232,14 @@ void check_look_at_going(struct check *check, int g);
 /* Actions of a script. */
 void check_look_at_actions(struct check_batch *batch, const struct guarded *act_int, const struct guarded *act_real);
 
-/* ---- the stages (record.c, stages.c, snapshot.c, kernels.c) ----------------------------------------------------------------------------------- */
+/* ---- the stages (record.c, stages.c, snapshot.c, kernels.c, probes.c) ----------------------------------------------------------------------------------- */
 
 stage_function check_spec_stage, check_record_stage, check_final_stage, check_repeat_stage, check_beside_stage, check_keys_stage,
     check_cut_stage, check_threads_stage, check_shard_stage, check_observe_stage, check_snapshot_stage, check_damage_stage,
     check_kernels_stage, check_reset_stage, check_unwanted_stage, check_inactive_stage, check_script_stage, check_draw_stage,
-    check_memory_stage, check_speed_stage;
+    check_memory_stage, check_speed_stage, check_undeclared_stage;
+
+/* Stages for every whole-number option at each end of its range. */
+void check_ends_of_options(struct check *check);
 
 #endif

@@ -342,9 +342,9 @@ static int check_given(const struct config_key *key, const char *name, const cha
     double number;
     if (key && key->type == KEY_IS_REAL && text_to_real(value, &number)) return check_size(key, number, name, value, where, err);
     const bool stored = !key || (key->type == KEY_IS_TEXT && !(key->flags & NOT_STORED));
-    if (stored && (value[0] == '#' || strstr(value, " #")))
-        return error_set(err, EXIT_USAGE, "%s=\"%s\" %s can't be kept in a configuration file: a value may not begin with # or hold \" #\"",
-                         name, value, where);
+    const char *unkept = stored ? text_unkept(value) : NULL;
+    if (unkept)
+        return error_set(err, EXIT_USAGE, "%s=\"%s\" %s can't be kept in a configuration file: a value %s", name, value, where, unkept);
     return 0;
 }
 

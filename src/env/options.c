@@ -89,6 +89,9 @@ static int read_text(const struct mappo_env *env, const struct mappo_option *opt
     for (const unsigned char *c = (const unsigned char *)text; *c; c++)
         if (*c < ' ' || *c == 0x7f)
             return error_set(err, EXIT_USAGE, "environment \"%s\": option %s holds a control character", env->id, option->name);
+    if (!text_is_utf8(text))
+        return error_set(err, EXIT_USAGE, "environment \"%s\": option %s is not text in UTF-8, which files and JSON are written in",
+                         env->id, option->name);
     value->text = text;
     return 0;
 }
@@ -190,10 +193,21 @@ static const char *option_fault(const struct mappo_option *option)
     return NULL;
 }
 
+/* What a run of it could never be continued with: of a default that nobody changes, and of what may be chosen. */
+static const char *unkept_text(const struct mappo_option *option, const char **text)
+{
+    const char *why = NULL;
+    *text = option->def;
+    if (option->type == MAPPO_OPTION_TEXT) why = text_unkept(option->def);
+    for (int i = 0; option->type == MAPPO_OPTION_CHOICE && option->choice[i] && !why; i++) why = text_unkept(*text = option->choice[i]);
+    return why;
+}
+
 int options_check(const struct mappo_env *env, struct error *err)
 {
     struct mappo_value value;
     struct error bad = {0};
+    const char *text;
     for (int k = 0; k < options_count(env); k++) {
         const char *fault = option_fault(&env->option[k]);
         if (fault) return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": option %d (%s) %s", env->id, k, env->option[k].name, fault);
@@ -202,6 +216,10 @@ int options_check(const struct mappo_env *env, struct error *err)
                 return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": two options are called %s", env->id, env->option[k].name);
         if (read_value(env, &env->option[k], env->option[k].def, &value, &bad))
             return error_set(err, EXIT_ENVIRONMENT, "%s; that is its own default", bad.text);
+        if ((fault = unkept_text(&env->option[k], &text)))
+            return error_set(err, EXIT_ENVIRONMENT,
+                             "environment \"%s\": option %s=\"%s\" can't be kept in a configuration file: a value %s", env->id,
+                             env->option[k].name, text, fault);
     }
     return 0;
 }
@@ -241,6 +259,33 @@ int options_read(const struct mappo_env *env, const struct env_option *given, in
             return error_set(err, EXIT_USAGE, "environment \"%s\": all options together have more than %zu bytes", env->id, size - 1);
     }
     return 0;
+}
+
+/* Whether `word` stands in `text` between blanks. */
+static bool has_word(const char *text, const char *word)
+{
+    const size_t length = strlen(word);
+    for (const char *at = text; (at = strstr(at, word)); at++)
+        if ((at == text || at[-1] == ' ') && (at[length] == ' ' || !at[length])) return true;
+    return false;
+}
+
+bool options_still(const struct mappo_env *env, const struct env_option *given, int count, const char *text)
+{
+    struct mappo_value value[OPTIONS_MAX];
+    char all[OPTIONS_TEXT], one[OPTION_TEXT], word[OPTIONS_TEXT];
+    size_t found = 0; /* bytes of `text`, with a blank behind each option */
+    if (options_read(env, given, count, value, all, sizeof all, NULL)) return false;
+    for (int k = 0; k < options_count(env); k++) {
+        const bool usual = !options_differs(env, k, &value[k], one, sizeof one);
+        word[0] = 0;
+        add_option(&env->option[k], one, word, sizeof word);
+        if (has_word(text, word))
+            found += strlen(word) + 1;
+        else if (!usual)
+            return false;
+    }
+    return found == (*text ? strlen(text) + 1 : 0); /* else it has one of another value, or that is not there any more */
 }
 
 bool options_differs(const struct mappo_env *env, int k, const struct mappo_value *value, char *text, size_t size)

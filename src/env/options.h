@@ -16,6 +16,9 @@ int options_count(const struct mappo_env *env);
  * EXIT_USAGE: unknown option with the nearest one named, wrong type, out of range, not one of the choices. */
 int options_read(const struct mappo_env *env, const struct env_option *given, int count, struct mappo_value *value, char *text, size_t size,
                  struct error *err);
+/* Whether what was given means the options of which `text` was written by options_read, maybe when others were the defaults: each that it
+ * lists has the value that is in force, and those that came later are at their defaults. */
+bool options_still(const struct mappo_env *env, const struct env_option *given, int count, const char *text);
 /* A value as its option would be written, without quotes. `text` has room for OPTION_TEXT. */
 void options_value(const struct mappo_option *option, const struct mappo_value *value, char *text, size_t size);
 /* Spells the `value` of option `name` as options_value does: "0.50" becomes "0.5". What is no option or can't be read stays. */

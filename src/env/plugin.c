@@ -150,7 +150,7 @@ int plugin_open(const char *path, const struct mappo_env **env, struct error *er
         return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: %s%s", path, reason ? reason : "it cannot be loaded", advice);
     }
     struct plugin *plugin = &plugins[plugin_count];
-    calls_enter(path, "while its descriptor was read"); /* a table of options without an end, say */
+    calls_enter(path, "while its descriptor was read (does its table of options end with a row of nothing?)");
     int rc = read_descriptor(handle, path, &plugin->env, err);
     if (!rc) rc = read_kernels(handle, path, &plugin->kernels, err);
     calls_leave();

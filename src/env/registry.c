@@ -138,12 +138,26 @@ static const char *misnamed(const char *name)
     return NULL;
 }
 
+/* A variant whose runs nobody could continue, because a configuration file would not give its options back. */
+static int check_variant(const struct env_variant *variant, struct error *err)
+{
+    for (int i = 0; i < variant->options; i++) {
+        const struct env_option *option = &variant->option[i];
+        const char *unkept = text_unkept(option->value);
+        if (unkept)
+            return error_set(err, EXIT_ENVIRONMENT,
+                             "variant \"%s\" of envs/envs.def: %s=\"%s\" can't be kept in a configuration file: a value %s", variant->name,
+                             option->name, option->value, unkept);
+    }
+    return 0;
+}
+
 int registry_find(const char *name, const struct mappo_env **env, struct error *err)
 {
     const struct env_variant *variant = registry_variant(name);
     const char *id = variant ? variant->base : name;
     *env = find_built_in(id);
-    if (*env) return 0;
+    if (*env) return variant ? check_variant(variant, err) : 0;
     const char *says = misnamed(id);
     if (says)
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\" of envs/envs.def says .id = \"%s\" in its file; make them the same", id,

@@ -19,6 +19,13 @@ const struct env_variant *open_env_variant(const struct config *config)
     return registry_find(config->env_name, &env, NULL) ? NULL : registry_variant_of(env, option, config->env_options);
 }
 
+bool open_env_still(const struct config *config, const struct mappo_env *env, const char *text)
+{
+    struct env_option option[CONFIG_ENV_OPTIONS];
+    options_of(config, option);
+    return options_still(env, option, config->env_options, text);
+}
+
 /* ": lbf/8x8-2p-3f with env.players=3 instead of 2" */
 static void list_replaced(const struct config *config, const struct mappo_env *env, char *text, size_t size)
 {

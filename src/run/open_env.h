@@ -23,6 +23,9 @@ const struct env_variant *open_env_variant(const struct config *config);
  * other options were given to, what it would have. */
 void open_env_title(const struct config *config, const struct vecenv *env, char *text, size_t size);
 
+/* Whether a run whose options of `env` were `text`, all of them, is of the options that are in force now (options_still). */
+bool open_env_still(const struct config *config, const struct mappo_env *env, const char *text);
+
 /* Errors: those of vecenv_open. */
 int open_env(struct vecenv **env, const struct config *config, const struct open_env_config *batch, struct error *err);
 

@@ -11,6 +11,7 @@
 #include "env/float_math.h"
 #include "env/plugin.h"
 #include "nn/distribution.h"
+#include "run/open_env.h"
 #include "run/own_files.h"
 #include "run/trainer_work.h"
 
@@ -411,20 +412,37 @@ void trainer_close_save(struct trainer *t)
 
 /* ---- loading ----------------------------------------------------------------------------------------------------------------------- */
 
+/* What `theirs` stands for is what is in force here, only that other values were the defaults then. Snapshots that were read become ours. */
+static bool take_over(struct trainer *t, const struct checkpoint *file, uint64_t theirs)
+{
+    const struct mappo_env *env = vecenv_descriptor(t->learning.env);
+    const char *version = checkpoint_attribute(file, "environment_version"), *id = checkpoint_attribute(file, "environment"),
+               *options = checkpoint_attribute(file, "environment_options");
+    int64_t number;
+    if (!version || !text_to_int(version, &number) || number != env->version || !id || strcmp(id, env->id) != 0) return false;
+    if (!options || !open_env_still(t->config, env, options)) return false;
+    for (int i = 0; i < t->fields.count && t->gathered; i++)
+        if (t->fields.field[i].data == t->snapshots && t->snapshots)
+            vecenv_adopt(t->learning.env, theirs, t->gathered[i], t->config->rollout_envs);
+    return true;
+}
+
 int trainer_check_identity(struct trainer *t, const struct checkpoint *file, struct error *err)
 {
     const uint64_t theirs = t->env_hash;
     const struct mappo_env *env = vecenv_descriptor(t->learning.env);
     const char *version = checkpoint_attribute(file, "environment_version");
     t->env_hash = vecenv_identity(t->learning.env);
-    if (theirs == t->env_hash || theirs == vecenv_hash(t->learning.env)) return 0;
+    if (theirs == t->env_hash || theirs == vecenv_hash(t->learning.env) || take_over(t, file, theirs)) return 0;
     int64_t number;
     if (version && text_to_int(version, &number) && number != env->version)
         return error_set(err, EXIT_CHECKPOINT,
                          "the run was made with version %s of %s, this is version %u of its rules: it can't be continued", version, env->id,
                          env->version);
     return error_set(err, EXIT_CHECKPOINT,
-                     "the checkpoint's environments are of other rules, options or another version of %s than this program's", env->id);
+                     "the checkpoint's environments are of other rules or options of %s than this program's: it says which it had "
+                     "(mappo inspect); was one taken away, or added with a default that isn't in force? Then these runs can't be continued",
+                     env->id);
 }
 
 int trainer_load(struct trainer *t, const struct checkpoint *file, struct error *err)

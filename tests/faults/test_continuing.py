@@ -87,6 +87,22 @@ def a_plugin_that_was_built_anew():
     check("another_environment_is_refused_by_its_id", code == 2 and "env.name (now my/meeting, before template/meeting)" in out, f"{code}: {out}")
 
 
+def an_option_with_another_default():
+    plugin("there/meeting.so")
+    train(2, "env=there/meeting.so", "run=default")
+    train(5, "env=there/meeting.so", "run=undisturbed")
+    plugin("there/meeting.so", ('"cells", MAPPO_OPTION_INT, "9"', '"cells", MAPPO_OPTION_INT, "6"'))
+    code, out = mappo("run=default", f"train.env_steps={4 * UPDATE}")
+    check("a_run_goes_on_with_the_value_that_was_the_default", code == 0 and "at update 2," in out and "cells=9" in out, f"{code}: {out}")
+    code, out = train(5, "run=default", "env=there/meeting.so", "env.cells=9")
+    check("and_again_where_it_is_given", code == 0 and "at update 4," in out, f"{code}: {out}")
+    code, out = mappo("inspect", "default", "undisturbed")
+    differ = re.findall(r"^  (/\S+)", out, re.M)
+    check("as_if_nothing_had_changed_but_the_hash", differ == ["/environments/hash", "/environments/state"], f"{code}: {out}")
+    code, out = train(6, "run=default", "env=there/meeting.so", "env.cells=6")
+    check("but_not_with_the_new_default", code == 2 and "env.cells (now 6, before 9)" in out, f"{code}: {out}")
+
+
 def a_folder_is_named_after_the_environments_id():
     plugin("there/meeting.so")
     train(1, "env=there/meeting.so")
@@ -309,7 +325,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, a_folder_is_named_after_the_environments_id,
+        for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, an_option_with_another_default, a_folder_is_named_after_the_environments_id,
                         a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings,
                         critics_shared_otherwise_than_actors, running_statistics, an_input_norm_of_its_own_choice):
             promise()

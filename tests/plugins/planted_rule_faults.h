@@ -1,7 +1,11 @@
 /* The faults that plugin_of_rules.c has on request (env.fault=NAME), as in planted_faults.h: messages name what its author wrote. */
-FAULT(configure_refuses, "rover_configure() or rover_describe() failed: not today")
 FAULT(exits_in_configure, "ended the process in its rover_configure() or rover_describe() with exit code 0")
 FAULT(crashes_in_describe, "crashed in its rover_configure() or rover_describe() (SIGSEGV")
+FAULT(reads_absent_text, "rover_describe() (SIGSEGV, memory that is not its own): is a text looked at that is NULL?")
+FAULT(reads_beyond_options, "reads or writes behind the end of the configuration, or its options, in its rover_configure()")
+FAULT(
+    infos_beyond_table,
+    "crashed in its rover_describe() (SIGSEGV, memory that is not its own): is a table of its spec shorter than its count says (info than")
 FAULT(prints_in_describe, "rover_configure() or rover_describe() prints (\"a word\")")
 FAULT(wrong_bounds, "group \"rover\", observation head 0 has a lower bound above its upper one")
 FAULT(shares_global, "keep all of it in struct rover")

@@ -8,13 +8,14 @@
 #define WARNING(name, line) fault_##name,
 enum {
     fault_none,
+    fault_configure_refuses, /* a mistake in the options, not one of the environment */
 #include "planted_rule_faults.h"
 };
 #undef FAULT
 #undef WARNING
 #define FAULT(name, line)   #name,
 #define WARNING(name, line) #name,
-static const char *const faults[] = {"none",
+static const char *const faults[] = {"none", "configure_refuses",
 #include "planted_rule_faults.h"
                                      NULL};
 
@@ -79,12 +80,17 @@ MAPPO_FN void rover_observe(const struct rover *w, const struct rover_rules *rul
 }
 
 static const struct mappo_option options[] = {{"fault", MAPPO_OPTION_CHOICE, "none", 0, 0, faults, "what is wrong"},
+                                              {"title", MAPPO_OPTION_TEXT, "none", 0, 9, NULL, "that nobody reads"},
                                               {NULL, 0, NULL, 0, 0, NULL, NULL}};
+/* The second is none: what lies behind a table. */
+static const struct mappo_info infos[] = {{"hole", "cells", "where it is", 0}, {(const char *)8, NULL, NULL, 0}};
 
 static int rover_configure(struct rover_rules *rules, const struct mappo_value *option, struct mappo_env_error *error)
 {
     rules->fault = option[0].i;
     if (rules->fault == fault_exits_in_configure) exit(0);
+    if (rules->fault == fault_reads_absent_text) rules->fault += option[1].text[0];
+    if (rules->fault == fault_reads_beyond_options) rules->fault += option[2].i;
     return rules->fault == fault_configure_refuses ? lane_refuse(error, "not today") : 0;
 }
 
@@ -94,6 +100,7 @@ static void rover_describe(struct description *d, const struct rover_rules *rule
     if (fault == fault_crashes_in_describe) *nowhere = 1;
     if (fault == fault_prints_in_describe) puts("a word");
     d->spec.max_steps = MAX_STEPS;
+    if (fault == fault_infos_beyond_table) d->spec.infos = 2, d->spec.info = infos;
     describe_group(d, "rover", ROVERS, 0, fault == fault_no_flag_mask ? 0 : MAPPO_HAS_MASK);
     describe_number(d, DESCRIBE_OBS, NULL, fault == fault_wrong_bounds ? 2 : 0, 1, "own cell");
     describe_number(d, DESCRIBE_OBS, NULL, -1, 1, "other cell, relative");

@@ -36,6 +36,7 @@ enum {
     MOVES = 3,
     WALKER_OBS = 5,
     WATCHER_OBS = 4,
+    CLOUDS = 4,
     ALL_OBS = WALKERS * WALKER_OBS + WATCHER_OBS,
     STATE = 3,
     STRIKE_STEP = 7,
@@ -43,6 +44,7 @@ enum {
 };
 static const struct mappo_option options[] = {{"fault", MAPPO_OPTION_CHOICE, "none", 0, 0, faults, "what is wrong"},
                                               {"max_steps", MAPPO_OPTION_INT, "12", 1, 1000, NULL, "steps of an episode"},
+                                              {"clouds", MAPPO_OPTION_INT, "2", 1, CLOUDS + 1, NULL, "that nobody sees"},
                                               {NULL, 0, NULL, 0, 0, NULL, NULL}};
 static const int32_t moves = MOVES, many_moves = MOVES + 2, first_move = 5, three = 3;
 static const float low[2] = {0, -1}, high[2] = {1, 1};
@@ -89,6 +91,7 @@ static void describe(struct env *env)
     spec->max_steps = env->fault == fault_unlimited || env->fault == fault_limit_is_not_said ? 0 : (int32_t)env->max_steps;
     spec->state_is_all_obs = env->fault == fault_wrong_state;
     spec->state_size = spec->state_is_all_obs ? ALL_OBS : STATE;
+    if (env->fault == fault_state_forgotten) spec->state_size = 0;
     spec->snapshot_bytes = sizeof(struct copy) + 4 * (env->fault == fault_snapshot_too_short) - 4 * (env->fault == fault_snapshot_too_long);
     *walkers =
         (struct mappo_group){.name = "walker",
@@ -127,10 +130,14 @@ static void disturb_process(int64_t fault)
 static int create(const struct mappo_env_config *config, void **self, struct mappo_env_error *error)
 {
     struct env *env = calloc(1, sizeof *env);
-    (void)error;
     env->fault = config->option[0].i;
     env->max_steps = config->option[1].i;
     env->envs = config->envs;
+    if (config->option[2].i > CLOUDS && env->fault != fault_range_too_wide) {
+        strcpy(error->text, "too many clouds");
+        return -1;
+    }
+    if (config->option[2].i > CLOUDS) *nowhere = 1;
     env->kept = config->option;
     env->copy = env->fault == fault_uses_fresh_memory ? malloc((size_t)config->envs * sizeof *env->copy)
                                                       : calloc((size_t)config->envs, sizeof *env->copy);
@@ -217,6 +224,7 @@ static void show(const struct env *env, int32_t e, const struct mappo_env_io *io
     float *second = walkers->obs ? walkers->obs + e * WALKERS * WALKER_OBS + WALKER_OBS + 1 : NULL, left = second ? *second : 0;
     see(env, w, walkers->obs ? walkers->obs + e * WALKERS * WALKER_OBS : NULL, watcher->obs ? watcher->obs + e * WATCHER_OBS : NULL,
         io->state ? io->state + e * env->spec.state_size : NULL);
+    for (int k = 0; io->state && env->fault == fault_state_forgotten && k < STATE; k++) io->state[e * STATE + k] = 1;
     if (second && env->fault == fault_unwritten_obs) *second = left;
     for (int a = 0; a < WALKERS; a++) {
         uint8_t *mask = walkers->act_mask && env->fault != fault_mask_forgotten ? walkers->act_mask + (e * WALKERS + a) * MOVES : NULL;
@@ -298,6 +306,7 @@ static int end_of(const struct env *env, struct copy *w)
     const int64_t fault = env->fault;
     if (fault == fault_never_ends || fault == fault_unlimited) return MAPPO_RUNNING;
     if (strikes(env, fault_strange_end, w)) return 7;
+    if (fault == fault_often_strange_end && w->steps % 4 == 3 && w->wind == 1) return 3;
     const int gone = philox_below(&w->rng, 32) == 0;
     if (w->steps >= env->max_steps + (fault == fault_too_long) - (fault == fault_limit_is_shorter))
         return fault == fault_limit_is_terminal ? MAPPO_TERMINATED : MAPPO_TRUNCATED;
@@ -318,7 +327,7 @@ static void pay(const struct env *env, int32_t e, const struct mappo_env_io *io,
     if (walkers->reward && strikes(env, fault_infinite_reward, w))
         walkers->reward[e * WALKERS] = walkers->reward[e * WALKERS + 1] = INFINITY;
     if (walkers->reward && strikes(env, fault_unshared_reward, w)) walkers->reward[e * WALKERS + 1] += 1;
-    if (watcher->reward) watcher->reward[e] = distance;
+    if (watcher->reward) watcher->reward[e] = env->fault == fault_often_nan && w->steps % 4 == 3 ? NAN : distance;
     if (watcher->terminated)
         watcher->terminated[e] = end == MAPPO_TERMINATED || (env->fault == fault_stays_terminated && w->steps > 4) ||
                                  (env->fault == fault_limit_ends_agents && end);

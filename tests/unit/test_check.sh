@@ -35,6 +35,9 @@ import json
 r = json.loads(open("out").read())
 print(r["id"], len(r["faults"]), len(r["warnings"]), r["environments"], r["steps"], r["kernels"][:4], r["ns_per_step"] > 0)' 2>&1)"
 
+"$MAPPO" check "${PLUGIN/_with_faults/_of_rules}" env.fault=configure_refuses >out 2>err
+is options_that_it_refuses_end_with_2_as_in_training '2 0 mappo: environment "test/rules": not today' "$? $(wc -c <out) $(cat err)"
+
 bad() { # name message argument …
     local name=$1 message=$2
     shift 2

@@ -181,6 +181,19 @@ static void faults_of_rules_are_named_by_the_words_of_their_author(void **state)
     all_are_named_alone("plugin_of_rules", planted_in_rules, PLANTED_IN_RULES);
 }
 
+static void options_that_it_refuses_are_the_mistake_of_who_gave_them(void **state)
+{
+    (void)state;
+    char path[512];
+    struct error err = {0};
+    const char *build = getenv("BUILD");
+    const struct env_option option = {"fault", "configure_refuses"};
+    text_format(path, sizeof path, "%s/tests/plugin_of_rules.so", build ? build : "build");
+    const struct check_config config = {.name = path, .option = &option, .options = 1, .seed = 3, .steps = STEPS, .call_seconds = 10};
+    assert_int_equal(check_environment(&config, &report, &err), EXIT_USAGE);
+    assert_string_equal(err.text, "environment \"test/rules\": not today");
+}
+
 /* Damage to the file is nobody's fault, but one word more would keep it out. */
 static void a_look_at_what_is_read_back_is_advised_where_its_lack_does_harm(void **state)
 {
@@ -202,6 +215,7 @@ int main(void)
         cmocka_unit_test(other_options_are_sound_too),
         cmocka_unit_test(the_plugins_are_sound_without_a_fault),
         cmocka_unit_test(every_planted_fault_is_named_and_nothing_else),
+        cmocka_unit_test(options_that_it_refuses_are_the_mistake_of_who_gave_them),
         cmocka_unit_test(a_look_at_what_is_read_back_is_advised_where_its_lack_does_harm),
         cmocka_unit_test(faults_of_rules_are_named_by_the_words_of_their_author),
     };

@@ -148,7 +148,7 @@ static void snapshots_of_version_0_1_are_taken(void **state)
 static void every_option_of_a_descriptor_is_checked(void **state)
 {
     (void)state;
-    static const char *const choices[] = {"a", "b", NULL}, *const none[] = {NULL};
+    static const char *const choices[] = {"a", "b", NULL}, *const none[] = {NULL}, *const hash[] = {"a", "#b", NULL};
     static const struct {
         struct mappo_option option;
         const char *says; /* NULL: sound */
@@ -160,6 +160,15 @@ static void every_option_of_a_descriptor_is_checked(void **state)
                  {{"a", MAPPO_OPTION_TEXT, "none", 3, 9, NULL, NULL}, NULL},
                  {{"a", MAPPO_OPTION_TEXT, "", 1, 9, NULL, NULL}, "option a= has 0 bytes; it may have 1..9 bytes; that is its own default"},
                  {{"a", MAPPO_OPTION_TEXT, "a\tb", 1, 9, NULL, NULL}, "option a holds a control character; that is its own default"},
+                 {{"a", MAPPO_OPTION_TEXT, "#..#", 1, 9, NULL, NULL},
+                  "option a=\"#..#\" can't be kept in a configuration file: a value may not begin with # or hold \" #\""},
+                 {{"a", MAPPO_OPTION_TEXT, ".. #", 1, 9, NULL, NULL}, "a value may not begin with # or hold \" #\""},
+                 {{"a", MAPPO_OPTION_TEXT, "a ", 1, 9, NULL, NULL}, "a value may not begin or end with a blank"},
+                 {{"a", MAPPO_OPTION_TEXT, "'a'", 1, 9, NULL, NULL}, "a value may not stand in quotes"},
+                 {{"a", MAPPO_OPTION_TEXT, "\u00a0a", 1, 9, NULL, NULL}, "a blank or quote of word processors"},
+                 {{"a", MAPPO_OPTION_TEXT, "a#", 1, 9, NULL, NULL}, NULL},
+                 {{"a", MAPPO_OPTION_TEXT, "\xff", 1, 9, NULL, NULL}, "is not text in UTF-8"},
+                 {{"a", MAPPO_OPTION_CHOICE, "a", 0, 0, hash, NULL}, "option a=\"#b\" can't be kept"},
                  {{"a", MAPPO_OPTION_TEXT, "", 0, 256, NULL, NULL}, "has a length outside 0..255 bytes"},
                  {{"a", MAPPO_OPTION_TEXT, "", -1, 9, NULL, NULL}, "has a length outside 0..255 bytes"},
                  {{"a", MAPPO_OPTION_TEXT, "", 9, 1, NULL, NULL}, "has a range without a number in it"},
@@ -241,6 +250,7 @@ static void texts_are_written_so_that_a_shell_reads_them(void **state)
     static const char *const cases[][2] = {{"3s5z_vs-3s6z", "title='' map=3s5z_vs-3s6z"},
                                            {"#.@\\", "title='' map='#.@\\'"},
                                            {"it's $(it)", "title='' map='it'\\''s $(it)'"},
+                                           {"\u00fc\u20ac\U0001F600", "title='' map='\u00fc\u20ac\U0001F600'"},
                                            {"none", "title='' map=none"},
                                            {"a b", "title='' map='a b'"}};
     struct mappo_value value[2];
@@ -258,17 +268,41 @@ static void texts_are_written_so_that_a_shell_reads_them(void **state)
         assert_string_equal(plain, cases[i][0]);
     }
     struct error err = {0};
-    const struct env_option wrong[] = {{"title", "too long!"}, {"map", ""}, {"map", "a\nb"}, {"map", "a\x7f"}};
+    const struct env_option wrong[] = {{"title", "too long!"}, {"map", ""},      {"map", "a\nb"},        {"map", "a\x7f"},
+                                       {"map", "\xff"},        {"map", "a\xc3"}, {"map", "\xed\xa0\x80"}};
     static const char *const says[] = {"environment \"test/texts\": option title=too long! has 9 bytes; it may have 0..8 bytes",
-                                       "option map= has 0 bytes; it may have 1..255 bytes", "option map holds a control character",
-                                       "option map holds a control character"};
-    for (int i = 0; i < 4; i++) {
+                                       "option map= has 0 bytes; it may have 1..255 bytes",
+                                       "option map holds a control character",
+                                       "option map holds a control character",
+                                       "option map is not text in UTF-8",
+                                       "option map is not text in UTF-8",
+                                       "option map is not text in UTF-8"};
+    for (int i = 0; i < 7; i++) {
         assert_int_equal(options_read(&env, &wrong[i], 1, value, all, sizeof all, &err), EXIT_USAGE);
         assert_says(&err, says[i]);
     }
     const struct env_option large = {"map", "a text of more than ten bytes"};
     assert_int_equal(options_read(&env, &large, 1, value, all, 32, &err), EXIT_USAGE);
     assert_says(&err, "all options together have more than 31 bytes");
+}
+
+static void a_run_is_of_the_options_that_it_had_whatever_the_defaults_were(void **state)
+{
+    (void)state;
+    static const struct mappo_option options[] = {
+        {"N", MAPPO_OPTION_INT, "4", 1, 50, NULL, NULL}, {"map", MAPPO_OPTION_TEXT, "a N=3", 0, 99, NULL, NULL}, {.name = NULL}};
+    const struct mappo_env env = {.id = "test/options", .option = options};
+    static const struct {
+        const char *then, *n;
+        bool still;
+    } cases[] = {{"N=3 map='a N=3'", "3", true},  {"map='a N=3' N=3", "3", true},     {"map='a N=3' N=3", "4", false},
+                 {"N=3 map='a N=3'", "4", false}, {"N=33 map='a N=3'", "3", false},   {"N=4", "4", true},
+                 {"map='a N=3'", "4", true},      {"map='a N=3'", "5", false},        {"", "4", true},
+                 {"N=4 map=b", "4", false},       {"N=4 map='a N=3' M=2", "4", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct env_option given = {"N", cases[i].n};
+        if (options_still(&env, &given, 1, cases[i].then) != cases[i].still) fail_msg("\"%s\" with N=%s", cases[i].then, cases[i].n);
+    }
 }
 
 int main(void)
@@ -281,6 +315,7 @@ int main(void)
         cmocka_unit_test(snapshots_of_version_0_1_are_taken),
         cmocka_unit_test(every_option_of_a_descriptor_is_checked),
         cmocka_unit_test(options_that_are_not_the_defaults_are_told_from_all),
+        cmocka_unit_test(a_run_is_of_the_options_that_it_had_whatever_the_defaults_were),
         cmocka_unit_test(texts_are_written_so_that_a_shell_reads_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
