@@ -84,8 +84,10 @@ static void a_recording_that_differs_is_found(void **state)
         {"hanabi.h5", "/hanabi_2p/last_round_count_after", 1},
         {"hanabi.h5", "/hanabi_2p/rank_revealed_after", 1},
 #else
-        {"onpolicy_mpe.h5", "/simple_spread/reward", 0.1},  {"onpolicy_mpe.h5", "/simple_spread/obs", 0.01},
-        {"classic.h5", "/Pendulum-v1/reward", 1e-3},        {"classic.h5", "/CartPole-v1/obs", 1e-3},
+        {"onpolicy_mpe.h5", "/simple_spread/reward", 0.1},
+        {"onpolicy_mpe.h5", "/simple_spread/obs", 0.01},
+        {"classic.h5", "/Pendulum-v1/reward", 1e-3},
+        {"classic.h5", "/CartPole-v1/obs", 1e-3},
         {"lbf.h5", "/Foraging-8x8-2p-3f-v3/reward", 1e-7},
 #endif
         {"onpolicy_mpe.h5", "/simple_spread/done", 1},
@@ -95,6 +97,9 @@ static void a_recording_that_differs_is_found(void **state)
         {"lbf.h5", "/Foraging-8x8-2p-3f-v3/terminated", 1},
         {"rware.h5", "/rware-tiny-2ag-v2/reward", 1},
         {"rware.h5", "/rware-tiny-2ag-v2/obs", 1},
+        {"smax.h5", "/3m/reward", 1e-3},
+        {"smax.h5", "/3m/position_after", 0.1},
+        {"smax.h5", "/3m/health_after", 1},
         {"overcooked.h5", "/cramped_room/shaped_reward", 1},
         {"overcooked.h5", "/cramped_room/obs", 1},
         {"overcooked.h5", "/cramped_room/done", -1},
