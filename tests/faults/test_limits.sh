@@ -82,7 +82,7 @@ for limit in 30000 45000 60000 80000 100000; do
     done
 done
 check "a_limit_that_is_too_small_is_one_clear_line_before_anything_is_written" "" "$bad"
-limited 100000 "$MAPPO" "${small[@]}" run=many train.env_steps=200 threads=64
+limited $((loaded + 98000)) "$MAPPO" "${small[@]}" run=many train.env_steps=200 threads=64
 check "and_says_how_many_threads_there_is_room_for" 1 "$(grep -c "64 threads .* can't be started: .*(threads=[1-9][0-9]* at most)" "$WORK/err")"
 OMP_STACKSIZE=1000G train run=stack train.env_steps=200 threads=4
 check "stacks_that_are_too_large_are_one_line_too" "2 1" "$? $(grep -c OMP_STACKSIZE "$WORK/err")"
