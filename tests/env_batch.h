@@ -44,6 +44,20 @@ static inline int batch_around(struct env_batch *b, struct vecenv *env)
     return vecenv_reset(b->env, &b->io, &b->err);
 }
 
+/* One thread steps `envs` environments of `name` from seed 11; actions are clipped. */
+static inline struct vecenv_config batch_config(const char *name, const struct env_option *option, int options, int32_t envs)
+{
+    return (struct vecenv_config){.name = name,
+                                  .option = option,
+                                  .options = options,
+                                  .envs = envs,
+                                  .seed = 11,
+                                  .stream = PHILOX_EVALUATION,
+                                  .threads = 1,
+                                  .horizon = 1,
+                                  .clip_action = true};
+}
+
 static inline int batch_open(struct env_batch *b, const struct vecenv_config *config)
 {
     struct vecenv *env;

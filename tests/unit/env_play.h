@@ -13,15 +13,7 @@ static inline void play_open(struct env_batch *b, const char *name, const struct
 {
     int options = 0;
     while (option && option[options].name) options++;
-    const struct vecenv_config config = {.name = name,
-                                         .option = option,
-                                         .options = options,
-                                         .envs = envs,
-                                         .seed = 11,
-                                         .stream = PHILOX_EVALUATION,
-                                         .threads = 1,
-                                         .horizon = 1,
-                                         .clip_action = true};
+    const struct vecenv_config config = batch_config(name, option, options, envs);
     if (batch_open(b, &config)) fail_msg("%s", b->err.text);
 }
 
@@ -70,7 +62,8 @@ static inline struct play_return play_returns(const char *name, const struct env
     return (struct play_return){mean, sqrt(fmax(0, squares / envs - mean * mean) / envs)};
 }
 
-static inline void assert_near(const char *what, double found, double expected, double allowed)
+#define assert_near(found, expected, allowed) assert_named_near(#found, found, expected, allowed)
+static inline void assert_named_near(const char *what, double found, double expected, double allowed)
 {
     if (!(fabs(found - expected) <= allowed)) fail_msg("%s: %.9g, expected %.9g within %.3g", what, found, expected, allowed);
 }

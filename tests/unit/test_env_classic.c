@@ -9,8 +9,7 @@
 #include <math.h>
 
 #include "env/registry.h"
-#include "env_batch.h"
-#include "env_refusals.h"
+#include "env_play.h"
 #include "envs/classic/acrobot.h"
 #include "envs/classic/cartpole.h"
 #include "envs/classic/mountain_car.h"
@@ -22,20 +21,9 @@ enum { TASKS = sizeof ids / sizeof *ids };
 
 static void open_or_fail(struct env_batch *b, const char *id, const struct env_option *option, int options, int32_t envs)
 {
-    const struct vecenv_config config = {.name = id,
-                                         .option = option,
-                                         .options = options,
-                                         .envs = envs,
-                                         .seed = 11,
-                                         .stream = PHILOX_EVALUATION,
-                                         .threads = 1,
-                                         .horizon = 1};
+    struct vecenv_config config = batch_config(id, option, options, envs);
+    config.clip_action = false;
     if (batch_open(b, &config)) fail_msg("%s", b->err.text);
-}
-
-static void assert_near(double found, double expected, double allowed)
-{
-    if (!(fabs(found - expected) <= allowed)) fail_msg("%.9g, expected %.9g within %.3g", found, expected, allowed);
 }
 
 static void step(struct env_batch *b)

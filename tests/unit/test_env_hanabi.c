@@ -50,7 +50,7 @@ static void act(struct table *t, int action)
 
 static void assert_reward(const struct table *t, double expected, int end)
 {
-    for (int i = 0; i < t->rules.players; i++) assert_near("reward", (double)t->b.io.group[0].reward[i], expected, 0);
+    for (int i = 0; i < t->rules.players; i++) assert_named_near("reward", (double)t->b.io.group[0].reward[i], expected, 0);
     assert_int_equal(t->b.io.ep_end[0], end);
 }
 
@@ -195,7 +195,7 @@ static void played_cards_make_room_for_the_newest(void **state)
     act(&t, PLAY + 1); /* the middle one of three red ones */
     const struct hanabi w = now(&t);
     assert_reward(&t, 1, MAPPO_RUNNING);
-    assert_near("score", (double)t.b.io.info[HANABI_SCORE], 1, 0);
+    assert_named_near("score", (double)t.b.io.info[HANABI_SCORE], 1, 0);
     const uint8_t hand[] = {0, 0, 1, 1, 5}; /* red 1, 1, 2, 2, and the deck's first: yellow 1 */
     assert_memory_equal(w.card[0], hand, sizeof hand);
     assert_true(w.known[0][0] & HANABI_RANK_TOLD && w.known[0][1] & HANABI_RANK_TOLD);
@@ -213,16 +213,16 @@ static void beliefs_count_what_lies_open(void **state)
     (void)state;
     open_table(&t, 2, 5, 5);
     const float *belief = t.b.io.group[0].obs + BELIEF;
-    for (int k = 0; k < 25; k++) assert_near("at first", (double)belief[k], (k % 5 == 0 ? 3 : k % 5 == 4 ? 1 : 2) / 50.0, 1e-7);
+    for (int k = 0; k < 25; k++) assert_named_near("at first", (double)belief[k], (k % 5 == 0 ? 3 : k % 5 == 4 ? 1 : 2) / 50.0, 1e-7);
     act(&t, PLAY); /* red 1 */
     act(&t, COLOUR + RED);
     act(&t, DISCARD + 1);                          /* player 0 holds red 1, 1, 2, 2 and yellow 1 now */
     belief = t.b.io.group[0].obs + WIDTH + BELIEF; /* player 1's oldest card, of which it was told nothing */
     for (int k = 0; k < 25; k++)
-        assert_near("two are open", (double)belief[k], (k == 0 ? 1 : k % 5 == 0 ? 3 : k % 5 == 4 ? 1 : 2) / 48.0, 1e-7);
+        assert_named_near("two are open", (double)belief[k], (k == 0 ? 1 : k % 5 == 0 ? 3 : k % 5 == 4 ? 1 : 2) / 48.0, 1e-7);
     belief = t.b.io.group[0].obs + BELIEF; /* player 0's oldest card is a red one, of which two are gone */
-    for (int k = 0; k < 25; k++) assert_near("red", (double)belief[k], k > 4 ? 0 : (k == 0 ? 1 : k == 4 ? 1 : 2) / 8.0, 1e-7);
-    assert_near("told red", (double)belief[25], 1, 0);
+    for (int k = 0; k < 25; k++) assert_named_near("red", (double)belief[k], k > 4 ? 0 : (k == 0 ? 1 : k == 4 ? 1 : 2) / 8.0, 1e-7);
+    assert_named_near("told red", (double)belief[25], 1, 0);
     batch_close(&t.b);
 }
 
@@ -261,10 +261,10 @@ static void the_last_life_costs_the_score(void **state)
     assert_int_equal(now(&t).lives, 1);
     act(&t, PLAY); /* red 1 again: the last life */
     assert_reward(&t, -2, MAPPO_TERMINATED);
-    assert_near("score", (double)t.b.io.info[HANABI_SCORE], 2, 0);
-    assert_near("lost", (double)t.b.io.info[HANABI_LOST], 1, 0);
+    assert_named_near("score", (double)t.b.io.info[HANABI_SCORE], 2, 0);
+    assert_named_near("lost", (double)t.b.io.info[HANABI_LOST], 1, 0);
     const float *last = t.b.io.group[0].final_obs;
-    for (int k = 0; k < 3; k++) assert_near("lives at the end", (double)last[LIVES + k], 0, 0);
+    for (int k = 0; k < 3; k++) assert_named_near("lives at the end", (double)last[LIVES + k], 0, 0);
     assert_int_equal(now(&t).lives, 3);
     batch_close(&t.b);
 }
@@ -300,7 +300,7 @@ static void the_last_round_gives_each_player_a_turn(void **state)
             assert_int_equal(w.card[player][hand - 1], HANABI_NO_CARD);
             assert_int_equal(w.known[player][hand - 1], 0);
             const int width = t.b.size[0].obs, lacks = (players - 1) * hand * t.rules.kinds;
-            assert_near("it lacks a card", (double)t.b.io.group[0].obs[player * width + lacks], 1, 0);
+            assert_named_near("it lacks a card", (double)t.b.io.group[0].obs[player * width + lacks], 1, 0);
         }
         assert_int_equal(t.b.io.ep_end[0], MAPPO_TERMINATED);
         batch_close(&t.b);
@@ -324,8 +324,8 @@ static void a_game_is_won_with_the_last_card(void **state)
     }
     act(&t, 2);
     assert_reward(&t, 1, MAPPO_TERMINATED);
-    assert_near("score", (double)t.b.io.info[HANABI_SCORE], 5, 0);
-    assert_near("lost", (double)t.b.io.info[HANABI_LOST], 0, 0);
+    assert_named_near("score", (double)t.b.io.info[HANABI_SCORE], 5, 0);
+    assert_named_near("lost", (double)t.b.io.info[HANABI_LOST], 0, 0);
     batch_close(&t.b);
 }
 
@@ -347,8 +347,8 @@ static void decks_are_shuffled_evenly(void **state)
     }
     for (int k = 0; k < 25; k++) {
         const double part = (k % 5 == 0 ? 3 : k % 5 == 4 ? 1 : 2) / 50.0;
-        assert_near("first card", first[k], ENVS * part, 5 * sqrt(ENVS * part));
-        assert_near("last card", last[k], ENVS * part, 5 * sqrt(ENVS * part));
+        assert_named_near("first card", first[k], ENVS * part, 5 * sqrt(ENVS * part));
+        assert_named_near("last card", last[k], ENVS * part, 5 * sqrt(ENVS * part));
     }
     batch_close(&b);
 }
@@ -361,7 +361,7 @@ static void the_state_is_the_sight_of_who_is_on_turn_and_its_hand(void **state)
     for (int turn = 0; turn < 5; turn++) {
         const struct hanabi w = now(&t);
         const int width = t.b.size[0].obs;
-        for (int k = 0; k < 125; k++) assert_near("hand", (double)t.b.io.state[k], w.card[w.turn][k / 25] == k % 25, 0);
+        for (int k = 0; k < 125; k++) assert_named_near("hand", (double)t.b.io.state[k], w.card[w.turn][k / 25] == k % 25, 0);
         assert_memory_equal(t.b.io.state + 125, t.b.io.group[0].obs + w.turn * width, (size_t)width * sizeof(float));
         assert_int_equal(t.b.spec->state_size, 125 + width);
         act(&t, turn % 2 ? DISCARD : PLAY);

@@ -94,11 +94,11 @@ static void starts_are_distributed_as_upstream_s(void **state)
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         const struct forage_rules rules = shape_of(cases[k].players, cases[k].foods, cases[k].field);
         const struct starts found = starts_of(cases[k].name, &rules, ENVS);
-        assert_near("foods", found.foods, 3, 0);
-        assert_near("level of players", found.level, cases[k].level, 4 * 1.5 * cases[k].error[0]);
-        assert_near("level of food", found.food_level, cases[k].food_level, 4 * 1.5 * cases[k].error[1]);
-        assert_near("foods in corners", found.corner, cases[k].corner, 4 * 1.5 * cases[k].error[2]);
-        assert_near("foods inside", found.inner, cases[k].inner, 4 * 1.5 * cases[k].error[3]);
+        assert_named_near("foods", found.foods, 3, 0);
+        assert_named_near("level of players", found.level, cases[k].level, 4 * 1.5 * cases[k].error[0]);
+        assert_named_near("level of food", found.food_level, cases[k].food_level, 4 * 1.5 * cases[k].error[1]);
+        assert_named_near("foods in corners", found.corner, cases[k].corner, 4 * 1.5 * cases[k].error[2]);
+        assert_named_near("foods inside", found.inner, cases[k].inner, 4 * 1.5 * cases[k].error[3]);
     }
 }
 
@@ -122,9 +122,9 @@ static void foods_without_room_are_left_out(void **state)
         env_copy_free(&copy);
     }
     batch_close(&b);
-    assert_near("two foods", counts[2], 0.0107, 0.0140);
-    assert_near("three foods", counts[3], 0.6673, 0.0600);
-    assert_near("four foods", counts[4], 0.3220, 0.0600);
+    assert_named_near("two foods", counts[2], 0.0107, 0.0140);
+    assert_named_near("three foods", counts[3], 0.6673, 0.0600);
+    assert_named_near("four foods", counts[4], 0.3220, 0.0600);
 }
 
 /* ---- steps --------------------------------------------------------------------------------------------------- */
@@ -169,12 +169,12 @@ static void rewards_follow_the_options(void **state)
         set_up(&b, beside, the_food, 0);
         two_do(&b, FORAGE_NONE, FORAGE_LOAD);
         assert_int_equal(b.io.ep_end[0], MAPPO_RUNNING);
-        for (int i = 0; i < 2; i++) assert_near("alone", (double)b.io.group[0].reward[i], cases[k].alone[i], 0);
+        for (int i = 0; i < 2; i++) assert_named_near("alone", (double)b.io.group[0].reward[i], cases[k].alone[i], 0);
         two_do(&b, FORAGE_LOAD, FORAGE_LOAD);
         assert_int_equal(b.io.ep_end[0], MAPPO_TERMINATED);
-        for (int i = 0; i < 2; i++) assert_near("both", (double)b.io.group[0].reward[i], cases[k].both[i], 1e-7);
-        assert_near("food", (double)b.io.info[FORAGE_EATEN], 1, 0);
-        assert_near("cleared", (double)b.io.info[FORAGE_CLEARED], 1, 0);
+        for (int i = 0; i < 2; i++) assert_named_near("both", (double)b.io.group[0].reward[i], cases[k].both[i], 1e-7);
+        assert_named_near("food", (double)b.io.info[FORAGE_EATEN], 1, 0);
+        assert_named_near("cleared", (double)b.io.info[FORAGE_CLEARED], 1, 0);
         batch_close(&b);
     }
 }
@@ -206,9 +206,9 @@ static void masks_offer_what_does_something(void **state)
             for (int k = 0; k < FORAGE_ACTIONS; k++)
                 assert_int_equal(b.io.group[0].act_mask[i * FORAGE_ACTIONS + k], !masked || expected[i][k]);
         two_do(&b, FORAGE_LOAD, FORAGE_NORTH); /* neither does anything */
-        assert_near("row", (double)b.io.group[0].obs[3], 0, 0);
-        assert_near("row", (double)b.io.group[0].obs[6], 4, 0);
-        assert_near("column", (double)b.io.group[0].obs[7], 3, 0);
+        assert_named_near("row", (double)b.io.group[0].obs[3], 0, 0);
+        assert_named_near("row", (double)b.io.group[0].obs[6], 4, 0);
+        assert_named_near("column", (double)b.io.group[0].obs[7], 3, 0);
         batch_close(&b);
     }
 }
@@ -227,7 +227,7 @@ static void grids_show_players_food_and_free_cells(void **state)
         assert_int_equal(b.size[0].obs, 27);
         set_up(&b, at_edge, below, 0);
         for (int k = 0; k < 27; k++)
-            assert_near("cell", (double)b.io.group[0].obs[k], (double)(k < 9 && !levels ? expected[k] > 0 : expected[k]), 0);
+            assert_named_near("cell", (double)b.io.group[0].obs[k], (double)(k < 9 && !levels ? expected[k] > 0 : expected[k]), 0);
         batch_close(&b);
     }
 }
@@ -240,7 +240,7 @@ static void levels_of_players_can_be_hidden(void **state)
     play_open(&b, "lbf/foraging", OPTIONS({"max_num_food", "1"}, {"observe_agent_levels", "0"}), 1);
     assert_int_equal(b.size[0].obs, 7);
     set_up(&b, beside, the_food, 0);
-    for (int k = 0; k < 7; k++) assert_near("number", (double)b.io.group[0].obs[k], (double)expected[k], 0);
+    for (int k = 0; k < 7; k++) assert_named_near("number", (double)b.io.group[0].obs[k], (double)expected[k], 0);
     batch_close(&b);
 }
 
@@ -282,9 +282,9 @@ static void random_players_return_what_they_do_upstream(void **state)
 {
     (void)state;
     const struct play_return small = play_returns("lbf/8x8-2p-3f", OPTIONS({"mask", "0"}), false, 6000, 50);
-    assert_near("8x8-2p-3f", small.mean, 0.1854, 3 * hypot(small.error, 0.0017));
+    assert_named_near("8x8-2p-3f", small.mean, 0.1854, 3 * hypot(small.error, 0.0017));
     const struct play_return large = play_returns("lbf/10x10-3p-3f", OPTIONS({"mask", "0"}), false, 6000, 50);
-    assert_near("10x10-3p-3f", large.mean, 0.0965, 3 * hypot(large.error, 0.0012));
+    assert_named_near("10x10-3p-3f", large.mean, 0.0965, 3 * hypot(large.error, 0.0012));
 }
 
 static void scripted_players_collect_everything(void **state)

@@ -22,8 +22,8 @@ static void assert_payoffs(const char *name, const struct env_option *option, co
     }
     play_step(&b);
     for (int k = 0; k < 9; k++) {
-        assert_near(name, (double)b.io.group[0].reward[2 * k], (double)table[k], 0);
-        assert_near(name, (double)b.io.group[0].reward[2 * k + 1], (double)table[k], 0);
+        assert_named_near(name, (double)b.io.group[0].reward[2 * k], (double)table[k], 0);
+        assert_named_near(name, (double)b.io.group[0].reward[2 * k + 1], (double)table[k], 0);
     }
     batch_close(&b);
 }
@@ -42,7 +42,7 @@ static void the_scripted_player_gets_the_optimum(void **state)
     (void)state;
     const char *const names[] = {"matrix/climbing", "matrix/penalty", "matrix/penalty-0"};
     const double optimum[] = {275, 250, 250};
-    for (int k = 0; k < 3; k++) assert_near(names[k], play_returns(names[k], NULL, true, 2, 25).mean, 2 * optimum[k], 0);
+    for (int k = 0; k < 3; k++) assert_named_near(names[k], play_returns(names[k], NULL, true, 2, 25).mean, 2 * optimum[k], 0);
 }
 
 /* 25 steps of the mean entry, -31 / 9 and (4 + 20 - 2k) / 9 with k = 100. */
@@ -53,7 +53,7 @@ static void random_play_returns_the_mean_of_the_table(void **state)
     const double mean[] = {-31.0 / 9, -178.0 / 9};
     for (int k = 0; k < 2; k++) {
         const struct play_return found = play_returns(names[k], NULL, false, 2000, 25);
-        assert_near(names[k], found.mean, 2 * 25 * mean[k], 4 * found.error);
+        assert_named_near(names[k], found.mean, 2 * 25 * mean[k], 4 * found.error);
     }
 }
 
@@ -79,13 +79,13 @@ static void last_actions_are_seen_only_when_asked(void **state)
     for (int asked = 0; asked < 2; asked++) {
         struct env_batch b;
         play_open(&b, "matrix/climbing", OPTIONS({"last_action_state", asked ? "1" : "0"}, {"ep_length", "2"}), 1);
-        for (int i = 0; i < 4; i++) assert_near("before the first step", (double)b.io.group[0].obs[i], asked ? -1 : 0, 0);
+        for (int i = 0; i < 4; i++) assert_named_near("before the first step", (double)b.io.group[0].obs[i], asked ? -1 : 0, 0);
         b.act_int[0][0] = 2;
         b.act_int[0][1] = 1;
         play_step(&b);
-        for (int i = 0; i < 4; i++) assert_near("after a step", (double)b.io.group[0].obs[i], !asked ? 0 : i % 2 ? 1 : 2, 0);
+        for (int i = 0; i < 4; i++) assert_named_near("after a step", (double)b.io.group[0].obs[i], !asked ? 0 : i % 2 ? 1 : 2, 0);
         play_step(&b);
-        for (int i = 0; i < 4; i++) assert_near("a new episode", (double)b.io.group[0].obs[i], asked ? -1 : 0, 0);
+        for (int i = 0; i < 4; i++) assert_named_near("a new episode", (double)b.io.group[0].obs[i], asked ? -1 : 0, 0);
         batch_close(&b);
     }
 }
@@ -132,9 +132,9 @@ static void telling_is_right_once_all_have_been_in_the_room(void **state)
         b.act_int[0][cases[k].room] = TELL;
         play_step(&b);
         assert_int_equal(b.io.ep_end[0], MAPPO_TERMINATED);
-        for (int i = 0; i < 3; i++) assert_near("reward", (double)b.io.group[0].reward[i], cases[k].reward, 0);
-        assert_near("freed", (double)b.io.info[0], cases[k].reward > 0, 0);
-        assert_near("died", (double)b.io.info[1], cases[k].reward < 0, 0);
+        for (int i = 0; i < 3; i++) assert_named_near("reward", (double)b.io.group[0].reward[i], cases[k].reward, 0);
+        assert_named_near("freed", (double)b.io.info[0], cases[k].reward > 0, 0);
+        assert_named_near("died", (double)b.io.info[1], cases[k].reward < 0, 0);
         batch_close(&b);
     }
 }
@@ -150,8 +150,8 @@ static void only_who_is_in_the_room_acts_and_sees_the_bulb(void **state)
             riddle_set(&b, room, bulb, 0);
             for (int i = 0; i < 3; i++) {
                 assert_int_equal(b.io.group[0].active[i], i == room);
-                assert_near("in the room", (double)b.io.group[0].obs[2 * i], i == room, 0);
-                assert_near("bulb", (double)b.io.group[0].obs[2 * i + 1], i == room && bulb, 0);
+                assert_named_near("in the room", (double)b.io.group[0].obs[2 * i], i == room, 0);
+                assert_named_near("bulb", (double)b.io.group[0].obs[2 * i + 1], i == room && bulb, 0);
             }
             all_do(&b, TELL);
             b.act_int[0][room] = bulb ? NOTHING : SWITCH; /* either way it is on afterwards */
@@ -180,7 +180,7 @@ static void an_episode_has_4n_minus_6_days(void **state)
         for (int t = 0; t < 2 * cases[k].days; t++) {
             play_step(&b);
             assert_int_equal(b.io.ep_end[0], (t + 1) % cases[k].days == 0 ? cases[k].end : MAPPO_RUNNING);
-            assert_near("reward", (double)b.io.group[0].reward[0], 0, 0);
+            assert_named_near("reward", (double)b.io.group[0].reward[0], 0, 0);
         }
         batch_close(&b);
     }
@@ -197,7 +197,7 @@ static void the_room_is_drawn_evenly(void **state)
         for (int i = 0; i < 4; i++) {
             double count = 0;
             for (int e = 0; e < ENVS; e++) count += (double)b.io.group[0].active[4 * e + i];
-            assert_near("in the room", count / ENVS, 0.25, 4 * sqrt(0.25 * 0.75 / ENVS));
+            assert_named_near("in the room", count / ENVS, 0.25, 4 * sqrt(0.25 * 0.75 / ENVS));
         }
         play_step(&b);
     }
@@ -210,9 +210,9 @@ static void the_scripted_players_are_as_good_as_their_strategy(void **state)
 {
     (void)state;
     const struct play_return three = play_returns("riddle/switch", NULL, true, 4000, 6);
-    assert_near("three", three.mean / 3, 0.74074, 4 * three.error / 3);
+    assert_named_near("three", three.mean / 3, 0.74074, 4 * three.error / 3);
     const struct play_return four = play_returns("switch_riddle", OPTIONS({"num_agents", "4"}), true, 4000, 10);
-    assert_near("four", four.mean / 4, 2 * 0.78059 - 1, 4 * four.error / 4);
+    assert_named_near("four", four.mean / 4, 2 * 0.78059 - 1, 4 * four.error / 4);
     struct env_batch b;
     play_open(&b, "riddle/switch", NULL, 500);
     for (int t = 0; t < 30; t++) { /* three never tell too early */

@@ -10,37 +10,10 @@
 
 #include "base/text.h"
 #include "env/registry.h"
-#include "env_batch.h"
-#include "env_refusals.h"
+#include "env_play.h"
 #include "envs/mpe/world.h"
 
-enum { FEW = 1000, MANY = 8000, MAX_OPTIONS = 4 };
-
-static void open_or_fail(struct env_batch *b, const char *name, const struct env_option *option, int32_t envs)
-{
-    int options = 0;
-    while (option && options < MAX_OPTIONS && option[options].name) options++;
-    const struct vecenv_config config = {.name = name,
-                                         .option = option,
-                                         .options = options,
-                                         .envs = envs,
-                                         .seed = 11,
-                                         .stream = PHILOX_EVALUATION,
-                                         .threads = 1,
-                                         .horizon = 1,
-                                         .clip_action = true};
-    if (batch_open(b, &config)) fail_msg("%s", b->err.text);
-}
-
-static void step_or_fail(struct env_batch *b)
-{
-    if (vecenv_step(b->env, &b->io, &b->err)) fail_msg("%s", b->err.text);
-}
-
-static void assert_near(double found, double expected, double allowed)
-{
-    if (!(fabs(found - expected) <= allowed)) fail_msg("%.6f, expected %.6f within %.6f", found, expected, allowed);
-}
+enum { FEW = 1000, MANY = 8000, MAX_OPTIONS = 5 /* with the row of nothing */ };
 
 /* ---- returns ------------------------------------------------------------------------------------------------ */
 
@@ -53,11 +26,11 @@ static void play(const char *name, const struct env_option *option, bool scripte
 {
     static struct episode episode[MANY];
     struct env_batch b;
-    open_or_fail(&b, name, option, episodes);
+    play_open(&b, name, option, episodes);
     for (int t = 0; t < 25; t++) {
         batch_act(&b, 5, 0, (uint64_t)t);
         if (scripted) assert_int_equal(vecenv_script(b.env, b.act_int, b.act_real, &b.err), 0);
-        step_or_fail(&b);
+        play_step(&b);
     }
     assert_int_equal(vecenv_take_episodes(b.env, episode, MANY), episodes);
     for (int g = 0; g < b.spec->groups; g++) {
@@ -176,19 +149,19 @@ static void openai_moves_with_the_new_velocity_and_to_the_right_first(void **sta
     static const float position[4] = {0, 0, 1, 1};
     const struct env_option option[MAX_OPTIONS] = {{"rules", "openai"}};
     struct env_batch b;
-    open_or_fail(&b, "mpe/simple", option, 1);
+    play_open(&b, "mpe/simple", option, 1);
     place(&b, 1, 1, position, 0, 0);
     const float *obs = b.io.group[0].obs; /* velocity, landmark relative */
     b.act_int[0][0] = 1;
-    step_or_fail(&b);
+    play_step(&b);
     assert_near((double)obs[0], 0.5, 1e-6);
     assert_near((double)obs[2], 0.95, 1e-6);
     assert_near((double)b.io.group[0].reward[0], -(0.95 * 0.95 + 1), 1e-6);
-    step_or_fail(&b);
+    play_step(&b);
     assert_near((double)obs[0], 0.875, 1e-6);
     assert_near((double)obs[2], 1 - 0.1375, 1e-6);
     b.act_int[0][0] = 4; /* down */
-    step_or_fail(&b);
+    play_step(&b);
     assert_near((double)obs[1], -0.5, 1e-6);
     batch_close(&b);
 }
@@ -202,13 +175,13 @@ static void openai_limits_speeds_before_positions_move(void **state)
     const struct env_option option[MAX_OPTIONS] = {{"rules", "openai"}};
     for (int on = 0; on < 2; on++) {
         struct env_batch b;
-        open_or_fail(&b, "mpe/simple_tag", option, 1);
+        play_open(&b, "mpe/simple_tag", option, 1);
         place(&b, 4, 2, position, 0, 0);
         struct copy copy = copy_take(&b);
         copy.number[0] = 1;
         copy_put(&copy, &b);
         b.act_int[0][0] = on ? 1 : 2;
-        step_or_fail(&b);
+        play_step(&b);
         assert_near((double)b.io.group[0].obs[0], on ? 1 : 0.45, 1e-6);
         assert_near((double)b.io.group[0].obs[2], on ? 0.1 : 0.045, 1e-6);
         batch_close(&b);
@@ -247,9 +220,9 @@ static void rewards_of_openai_follow_by_hand(void **state)
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         const struct env_option option[MAX_OPTIONS] = {{"rules", "openai"}};
         struct env_batch b;
-        open_or_fail(&b, cases[k].name, option, 1);
+        play_open(&b, cases[k].name, option, 1);
         place(&b, cases[k].agents, cases[k].landmarks, cases[k].position, cases[k].goal[0], cases[k].goal[1]);
-        step_or_fail(&b);
+        play_step(&b);
         for (int g = 0, a = 0; g < b.spec->groups; g++)
             for (int i = 0; i < b.size[g].agents; i++, a++) assert_near((double)b.io.group[g].reward[i], cases[k].reward[a], 1e-5);
         batch_close(&b);
@@ -276,7 +249,7 @@ static void landmarks_start_where_the_rules_say(void **state)
         const struct env_option option[MAX_OPTIONS] = {{"rules", cases[k].rules}};
         struct env_batch b;
         float most = 0;
-        open_or_fail(&b, cases[k].name, option, 1);
+        play_open(&b, cases[k].name, option, 1);
         for (int episode = 0; episode < 200; episode++) {
             struct copy copy = copy_take(&b);
             const float *landmark = copy.number + 4 * cases[k].agents;
@@ -298,7 +271,7 @@ static void old_names_choose_the_rules_of_their_time(void **state)
                                         "MPE_simple_tag_v2",   "simple_world_comm_v2"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         struct env_batch b;
-        open_or_fail(&b, names[k], NULL, 1);
+        play_open(&b, names[k], NULL, 1);
         assert_string_equal(b.spec->rules, "pettingzoo-1.22");
         batch_close(&b);
     }
@@ -319,7 +292,7 @@ static void movement_and_utterance_are_one_choice_or_two(void **state)
                  {{{"rules", "mpe2"}, {"continuous_actions", "1"}}, 0, 15, 0}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct env_batch b;
-        open_or_fail(&b, "mpe/simple_reference", cases[k].option, 1);
+        play_open(&b, "mpe/simple_reference", cases[k].option, 1);
         assert_int_equal(b.size[0].act_ints, cases[k].ints);
         assert_int_equal(b.size[0].act_reals, cases[k].reals);
         assert_int_equal(b.size[0].logits, cases[k].logits);
@@ -335,14 +308,14 @@ static void a_soft_choice_moves_by_its_differences(void **state)
     for (int k = 0; k < 2; k++) {
         const struct env_option option[MAX_OPTIONS] = {{"rules", rules[k]}, {"soft_actions", "1"}};
         struct env_batch b;
-        open_or_fail(&b, "mpe/simple", option, 1);
+        play_open(&b, "mpe/simple", option, 1);
         const struct mappo_space *space = &b.spec->group[0].act[0];
         assert_int_equal(space->kind, MAPPO_BOX);
         for (int m = 0; m < MPE_MOVES; m++)
             b.act_real[0][m] = strcmp(space->meaning[m].name, "move_right") == 0  ? 0.75f
                                : strcmp(space->meaning[m].name, "move_left") == 0 ? 0.25f
                                                                                   : 0;
-        step_or_fail(&b);
+        play_step(&b);
         assert_near((double)b.io.group[0].obs[0], 0.25, 1e-6);
         assert_near((double)b.io.group[0].obs[1], 0, 0);
         batch_close(&b);
@@ -355,12 +328,12 @@ static void saying_nothing_costs_nothing(void **state)
     (void)state;
     const struct env_option option[MAX_OPTIONS] = {{"continuous_actions", "1"}};
     struct env_batch b;
-    open_or_fail(&b, "mpe/simple_crypto", option, 1);
-    step_or_fail(&b);
+    play_open(&b, "mpe/simple_crypto", option, 1);
+    play_step(&b);
     assert_near((double)b.io.group[0].reward[0], 0, 0);
     assert_near((double)b.io.group[1].reward[0], 0, 0);
     b.act_real[0][0] = b.act_real[0][1] = 0.5f; /* Eve */
-    step_or_fail(&b);
+    play_step(&b);
     assert_near((double)b.io.group[0].reward[0], -0.5, 1e-6);
     assert_near((double)b.io.group[2].reward[0], 0.5, 1e-6);
     batch_close(&b);
@@ -390,7 +363,7 @@ static void groups_are_upstreams_kinds_and_adversaries_are_a_team(void **state)
                   "adversaries"}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct env_batch b;
-        open_or_fail(&b, cases[k].name, NULL, 1);
+        play_open(&b, cases[k].name, NULL, 1);
         assert_int_equal(b.spec->groups, cases[k].groups);
         for (int g = 0; g < cases[k].groups; g++) {
             const struct mappo_group *group = &b.spec->group[g];
@@ -432,7 +405,7 @@ static void options_of_other_rules_and_readings_are_refused(void **state)
     }
     const struct env_option ratio[MAX_OPTIONS] = {{"rules", "pettingzoo-1.22"}, {"local_ratio", "0.1"}};
     struct env_batch b;
-    open_or_fail(&b, "mpe/simple_reference", ratio, 1);
+    play_open(&b, "mpe/simple_reference", ratio, 1);
     batch_close(&b);
 }
 
@@ -446,10 +419,10 @@ static void the_curriculum_of_tag_slows_prey_down(void **state)
     for (int k = 0; k < 3; k++) {
         const struct env_option option[MAX_OPTIONS] = {{"curriculum", "1"}, {"curriculum_stage", stage[k]}};
         struct env_batch b;
-        open_or_fail(&b, "mpe/simple_tag", option, 1);
+        play_open(&b, "mpe/simple_tag", option, 1);
         place(&b, 4, 2, position, 0, 0);
         b.act_int[1][0] = 2;
-        step_or_fail(&b);
+        play_step(&b);
         assert_near((double)b.io.group[1].obs[0], speed[k], 1e-6);
         batch_close(&b);
     }
@@ -463,12 +436,12 @@ static void tag_ends_once_every_prey_is_touched(void **state)
         const struct env_option option[MAX_OPTIONS] = {
             {"terminate_on_success", "1"}, {"num_adversaries", "2"}, {"num_good", both ? "2" : "1"}};
         struct env_batch b;
-        open_or_fail(&b, "mpe/simple_tag", option, 1);
+        play_open(&b, "mpe/simple_tag", option, 1);
         float where[14];
         memcpy(where, position, sizeof where);
         if (!both) where[4] = -0.9f; /* the only prey is out of reach */
         place(&b, both ? 4 : 3, 2, where, 0, 0);
-        step_or_fail(&b);
+        play_step(&b);
         assert_int_equal(b.io.ep_end[0], both ? MAPPO_TERMINATED : MAPPO_RUNNING);
         assert_int_equal(b.io.group[1].terminated[0], both);
         assert_int_equal(b.io.group[0].terminated[1], both);
@@ -484,7 +457,7 @@ static void neighbours_of_tag_bring_the_velocities_of_prey(void **state)
     static const float expected[4 + 2 + 8 + 8] = {0, 0, 0, 0, -0.5f, -0.3f, 0.3f, 0, 0.5f, 0, 0.9f, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0};
     const struct env_option option[MAX_OPTIONS] = {{"num_agent_neighbors", "4"}, {"num_landmark_neighbors", "1"}};
     struct env_batch b;
-    open_or_fail(&b, "mpe/simple_tag", option, 1);
+    play_open(&b, "mpe/simple_tag", option, 1);
     assert_int_equal(b.size[0].obs, 22);
     place(&b, 4, 2, position, 0, 0);
     struct copy copy = copy_take(&b);
@@ -498,7 +471,7 @@ static void damaged_snapshots_are_refused(void **state)
 {
     (void)state;
     struct env_batch b;
-    open_or_fail(&b, "mpe/simple_speaker_listener", NULL, 1);
+    play_open(&b, "mpe/simple_speaker_listener", NULL, 1);
     for (int k = 0; k < 3; k++) {
         struct copy copy = copy_take(&b);
         if (k == 0) copy.w->goal[0] = 3; /* of three landmarks */

@@ -72,8 +72,8 @@ static void act(struct table *t, int action0, int action1)
 
 static void assert_rewards(const struct table *t, double first, double second)
 {
-    assert_near("reward of cook 0", (double)t->b.io.group[0].reward[0], first, 1e-6);
-    assert_near("reward of cook 1", (double)t->b.io.group[0].reward[1], second, 1e-6);
+    assert_named_near("reward of cook 0", (double)t->b.io.group[0].reward[0], first, 1e-6);
+    assert_named_near("reward of cook 1", (double)t->b.io.group[0].reward[1], second, 1e-6);
 }
 
 static double seen(const struct table *t, int cook, int cell, int channel)
@@ -132,20 +132,20 @@ static void a_soup_of_three_onions_takes_twenty_steps(void **state)
         act(&t, KITCHEN_INTERACT, KITCHEN_STAY);
         assert_rewards(&t, KITCHEN_PAY_ONION, 0);
         assert_int_equal(now(&t).cook[0].held, KITCHEN_NOTHING);
-        assert_near("onions in the pot", seen(&t, 0, POT, KITCHEN_SEES_POT_ONIONS), onion < 3 ? onion : 0, 0);
+        assert_named_near("onions in the pot", seen(&t, 0, POT, KITCHEN_SEES_POT_ONIONS), onion < 3 ? onion : 0, 0);
     }
     for (int left = 19; left > 0; left--) {
-        assert_near("cooking time", seen(&t, 1, POT, KITCHEN_SEES_COOKING), left, 0);
-        assert_near("done", seen(&t, 1, POT, KITCHEN_SEES_DONE), 0, 0);
+        assert_named_near("cooking time", seen(&t, 1, POT, KITCHEN_SEES_COOKING), left, 0);
+        assert_named_near("done", seen(&t, 1, POT, KITCHEN_SEES_DONE), 0, 0);
         put_cooks(&t, (struct kitchen_cook){MIDDLE, KITCHEN_UP, left % 2 ? KITCHEN_PLATE : KITCHEN_ONION, 0}, idle);
         act(&t, KITCHEN_INTERACT, KITCHEN_STAY); /* neither a plate nor a fourth onion changes anything */
         assert_rewards(&t, 0, 0);
         assert_int_equal(now(&t).cook[0].held, left % 2 ? KITCHEN_PLATE : KITCHEN_ONION);
     }
     for (int k = 0; k < 5; k++) { /* it does not burn */
-        assert_near("done", seen(&t, 0, POT, KITCHEN_SEES_DONE), 1, 0);
-        assert_near("cooking time", seen(&t, 0, POT, KITCHEN_SEES_COOKING), 0, 0);
-        assert_near("onions in the soup", seen(&t, 0, POT, KITCHEN_SEES_SOUP_ONIONS), 3, 0);
+        assert_named_near("done", seen(&t, 0, POT, KITCHEN_SEES_DONE), 1, 0);
+        assert_named_near("cooking time", seen(&t, 0, POT, KITCHEN_SEES_COOKING), 0, 0);
+        assert_named_near("onions in the soup", seen(&t, 0, POT, KITCHEN_SEES_SOUP_ONIONS), 3, 0);
         act(&t, KITCHEN_STAY, KITCHEN_STAY);
     }
     put_cooks(&t, (struct kitchen_cook){MIDDLE, KITCHEN_UP, KITCHEN_PLATE, 0}, idle);
@@ -166,7 +166,7 @@ static void a_dish_at_the_goal_pays_both(void **state)
         act(&t, KITCHEN_STAY, KITCHEN_INTERACT);
         const int delivered = held == KITCHEN_DISH;
         assert_rewards(&t, delivered * KITCHEN_PAY_DELIVERY, delivered * KITCHEN_PAY_DELIVERY);
-        assert_near("deliveries", (double)t.b.io.info[KITCHEN_DELIVERIES], delivered, 0);
+        assert_named_near("deliveries", (double)t.b.io.info[KITCHEN_DELIVERIES], delivered, 0);
         assert_int_equal(now(&t).cook[1].held, delivered ? KITCHEN_NOTHING : held);
         assert_int_equal(now(&t).on[GOAL], 0);
     }
@@ -182,8 +182,8 @@ static void counters_hold_one_item_and_piles_take_none(void **state)
     put_cooks(&t, at_counter, idle);
     act(&t, KITCHEN_INTERACT, KITCHEN_STAY);
     assert_int_equal(now(&t).on[COUNTER], KITCHEN_ONION);
-    assert_near("onion on the counter", seen(&t, 1, COUNTER, KITCHEN_SEES_ONION), 1, 0);
-    assert_near("the counter is free", seen(&t, 1, COUNTER, KITCHEN_SEES_COUNTER), 0, 0);
+    assert_named_near("onion on the counter", seen(&t, 1, COUNTER, KITCHEN_SEES_ONION), 1, 0);
+    assert_named_near("the counter is free", seen(&t, 1, COUNTER, KITCHEN_SEES_COUNTER), 0, 0);
     put_cooks(&t, (struct kitchen_cook){12, KITCHEN_DOWN, KITCHEN_PLATE, 0}, idle);
     act(&t, KITCHEN_INTERACT, KITCHEN_STAY); /* it is taken */
     assert_int_equal(now(&t).on[COUNTER], KITCHEN_ONION);
@@ -281,7 +281,7 @@ static void the_weight_falls_with_the_steps_of_a_copy(void **state)
     (void)state;
     open_kitchen(&t, OPTIONS({"shaped_weight", "2"}, {"shaped_until", "8"}, {"max_steps", "3"}));
     for (int step = 0; step < 12; step++) /* over the ends of episodes */
-        assert_near("shaped reward", onion_pays(&t), 6 * fmax(0, 1 - step / 8.0), 1e-6);
+        assert_named_near("shaped reward", onion_pays(&t), 6 * fmax(0, 1 - step / 8.0), 1e-6);
     batch_close(&t.b);
 }
 
@@ -295,7 +295,7 @@ static void snapshots_keep_the_weight(void **state)
     struct table later;
     open_kitchen(&later, OPTIONS({"shaped_until", "8"}));
     assert_true(env_copy_put(&t.copy, &later.b, 0));
-    assert_near("shaped reward", onion_pays(&later), 1.5, 1e-6);
+    assert_named_near("shaped reward", onion_pays(&later), 1.5, 1e-6);
     env_copy_free(&t.copy);
     batch_close(&t.b);
     batch_close(&later.b);
@@ -306,8 +306,8 @@ static void evaluations_show_what_was_delivered(void **state)
     struct table t = {.copy = {0}};
     (void)state;
     play_open(&t.b, "overcooked/kitchen", OPTIONS({"shaped_until", "8"}), 1); /* an evaluation's */
-    for (int step = 0; step < 3; step++) assert_near("shaped reward", onion_pays(&t), 0, 0);
-    assert_near("its info", (double)t.b.io.info[KITCHEN_SHAPED], 9, 0);
+    for (int step = 0; step < 3; step++) assert_named_near("shaped reward", onion_pays(&t), 0, 0);
+    assert_named_near("its info", (double)t.b.io.info[KITCHEN_SHAPED], 9, 0);
     batch_close(&t.b);
 }
 
@@ -410,10 +410,10 @@ static void random_starts_draw_everything(void **state)
         status[w->on[POT]]++;
         env_copy_free(&copy);
     }
-    for (int k = 0; k < KITCHEN_ITEMS; k++) assert_near("held", held[k], 2.0 * ENVS / KITCHEN_ITEMS, 5 * sqrt(2.0 * ENVS / 4 * .75));
-    for (int k = 0; k <= KITCHEN_POT_EMPTY; k++) assert_near("status", status[k], ENVS / 24.0, 5 * sqrt(ENVS / 24.0));
+    for (int k = 0; k < KITCHEN_ITEMS; k++) assert_named_near("held", held[k], 2.0 * ENVS / KITCHEN_ITEMS, 5 * sqrt(2.0 * ENVS / 4 * .75));
+    for (int k = 0; k <= KITCHEN_POT_EMPTY; k++) assert_named_near("status", status[k], ENVS / 24.0, 5 * sqrt(ENVS / 24.0));
     for (int c = 0; c < CELLS; c++)
-        assert_near("cell", cell[c], (c > 5 && c < 9) || (c > 10 && c < 14) ? 2.0 * ENVS / 6 : 0, 5 * sqrt(2.0 * ENVS / 6));
+        assert_named_near("cell", cell[c], (c > 5 && c < 9) || (c > 10 && c < 14) ? 2.0 * ENVS / 6 : 0, 5 * sqrt(2.0 * ENVS / 6));
     batch_close(&b);
 }
 
@@ -425,11 +425,11 @@ static void episodes_end_at_max_steps_and_the_last_forty_are_urgent(void **state
         struct table t;
         open_kitchen(&t, OPTIONS({"max_steps", "50"}, {"limit", kinds[k]}));
         for (int step = 0; step < 50; step++) {
-            for (int c = 0; c < CELLS; c++) assert_near("urgency", seen(&t, 1, c, KITCHEN_SEES_URGENCY), 50 - step < 40, 0);
+            for (int c = 0; c < CELLS; c++) assert_named_near("urgency", seen(&t, 1, c, KITCHEN_SEES_URGENCY), 50 - step < 40, 0);
             act(&t, KITCHEN_STAY, KITCHEN_STAY);
             assert_int_equal(t.b.io.ep_end[0], step < 49 ? MAPPO_RUNNING : k ? MAPPO_TERMINATED : MAPPO_TRUNCATED);
         }
-        assert_near("urgency of a new episode", seen(&t, 0, 0, KITCHEN_SEES_URGENCY), 0, 0);
+        assert_named_near("urgency of a new episode", seen(&t, 0, 0, KITCHEN_SEES_URGENCY), 0, 0);
         batch_close(&t.b);
     }
 }

@@ -58,8 +58,8 @@ static void layouts_are_upstream_s(void **state)
             shelves++;
         }
         assert_int_equal(shelves, cases[k].shelves);
-        assert_near("highest x", (double)b.spec->group[0].obs[0].high[0], cases[k].grid_width - 1, 0);
-        assert_near("highest y", (double)b.spec->group[0].obs[0].high[1], cases[k].grid_height - 1, 0);
+        assert_named_near("highest x", (double)b.spec->group[0].obs[0].high[0], cases[k].grid_width - 1, 0);
+        assert_named_near("highest y", (double)b.spec->group[0].obs[0].high[1], cases[k].grid_height - 1, 0);
         env_copy_free(&copy);
         batch_close(&b);
     }
@@ -93,9 +93,9 @@ static void starts_are_drawn_evenly(void **state)
     }
     batch_close(&b);
     const double n = (double)ENVS * AGENTS;
-    assert_near("on a highway", highway / n, 78.0 / 110, 4 * sqrt(0.21 / n));
-    for (int k = 0; k < 4; k++) assert_near("direction", direction[k] / n, 0.25, 4 * sqrt(0.1875 / n));
-    for (int k = 1; k <= 32; k++) assert_near("requested", requested[k] / n, 1.0 / 32, 5 * sqrt(0.03 / n));
+    assert_named_near("on a highway", highway / n, 78.0 / 110, 4 * sqrt(0.21 / n));
+    for (int k = 0; k < 4; k++) assert_named_near("direction", direction[k] / n, 0.25, 4 * sqrt(0.1875 / n));
+    for (int k = 1; k <= 32; k++) assert_named_near("requested", requested[k] / n, 1.0 / 32, 5 * sqrt(0.03 / n));
 }
 
 /* ---- who moves ------------------------------------------------------------------------------------------------- */
@@ -182,8 +182,8 @@ static void deliveries_pay_whom_reward_type_says(void **state)
         warehouse_requested(w, &rules)[1] = warehouse_requested(w, &rules)[9] = 1;
         play_put(&copy, &b, 0);
         play_step(&b);
-        for (int i = 0; i < 2; i++) assert_near("delivery", (double)b.io.group[0].reward[i], cases[k].delivery[i], 0);
-        assert_near("deliveries", (double)b.io.info[0], 1, 0);
+        for (int i = 0; i < 2; i++) assert_named_near("delivery", (double)b.io.group[0].reward[i], cases[k].delivery[i], 0);
+        assert_named_near("deliveries", (double)b.io.info[0], 1, 0);
 
         b.act_int[0][0] = WAREHOUSE_TOGGLE; /* on a highway: it keeps the shelf */
         play_step(&b);
@@ -200,8 +200,8 @@ static void deliveries_pay_whom_reward_type_says(void **state)
         play_put(&copy, &b, 0);
         b.act_int[0][0] = WAREHOUSE_TOGGLE;
         play_step(&b);
-        for (int i = 0; i < 2; i++) assert_near("back", (double)b.io.group[0].reward[i], cases[k].back[i], 0);
-        assert_near("carries", (double)b.io.group[0].obs[2], 0, 0);
+        for (int i = 0; i < 2; i++) assert_named_near("back", (double)b.io.group[0].reward[i], cases[k].back[i], 0);
+        assert_named_near("carries", (double)b.io.group[0].obs[2], 0, 0);
         batch_close(&b);
     }
 }
@@ -222,7 +222,7 @@ static void shelves_and_requests_are_never_lost(void **state)
         play_step(&b);
         for (int32_t e = 0; e < ENVS; e++) {
             for (int i = 0; i < 4; i++) paid[e] += (double)b.io.group[0].reward[4 * e + i];
-            assert_near("deliveries", (double)b.io.info[e], paid[e], 0);
+            assert_named_near("deliveries", (double)b.io.info[e], paid[e], 0);
         }
     }
     for (int32_t e = 0; e < ENVS; e++) {
@@ -275,9 +275,9 @@ static void messages_are_seen_by_neighbours(void **state)
     play_step(&b);
     const float *first = b.io.group[0].obs, *second = first + b.size[0].obs;
     for (int bit = 0; bit < 3; bit++) {
-        assert_near("own bit", (double)first[own + bit], actions[1 + bit], 0);
-        assert_near("bit to the east", (double)first[east + bit], actions[5 + bit], 0);
-        assert_near("bit to the west", (double)second[west + bit], actions[1 + bit], 0);
+        assert_named_near("own bit", (double)first[own + bit], actions[1 + bit], 0);
+        assert_named_near("bit to the east", (double)first[east + bit], actions[5 + bit], 0);
+        assert_named_near("bit to the west", (double)second[west + bit], actions[1 + bit], 0);
     }
     batch_close(&b);
 }
@@ -291,10 +291,10 @@ static void coordinates_can_be_parts_of_the_grid(void **state)
     play_open(&b, "rware/warehouse", OPTIONS({"normalised_coordinates", "1"}), 1);
     put_agents(&b, &rules, corners);
     const float *obs = b.io.group[0].obs;
-    assert_near("x", (double)obs[0], 1, 0);
-    assert_near("y", (double)obs[1], 1, 0);
-    assert_near("x", (double)obs[71], 3 / 9.0, 1e-7);
-    assert_near("y", (double)obs[72], 0.5, 0);
+    assert_named_near("x", (double)obs[0], 1, 0);
+    assert_named_near("y", (double)obs[1], 1, 0);
+    assert_named_near("x", (double)obs[71], 3 / 9.0, 1e-7);
+    assert_named_near("y", (double)obs[72], 0.5, 0);
     batch_close(&b);
 }
 

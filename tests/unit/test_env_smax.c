@@ -23,15 +23,7 @@ struct battle {
 
 static void open_battles(struct battle *battle, const struct env_option *option, int options, int32_t allies, int32_t enemies, int32_t envs)
 {
-    const struct vecenv_config config = {.name = "smax/battle",
-                                         .option = option,
-                                         .options = options,
-                                         .envs = envs,
-                                         .seed = 11,
-                                         .stream = PHILOX_EVALUATION,
-                                         .threads = 1,
-                                         .horizon = 1,
-                                         .clip_action = true};
+    const struct vecenv_config config = batch_config("smax/battle", option, options, envs);
     memset(battle, 0, sizeof *battle);
     if (batch_open(&battle->b, &config)) fail_msg("%s", battle->b.err.text);
     battle->rules.allies = allies;

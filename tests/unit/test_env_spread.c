@@ -8,28 +8,15 @@
 
 #include <math.h>
 
-#include "env_batch.h"
+#include "env_play.h"
 #include "envs/mpe/match.h"
 #include "envs/mpe/simple_spread.h"
 
 enum player { RANDOM, NOOP, SCRIPTED };
 
-static struct vecenv_config config_with(const struct env_option *option, int options, int32_t envs)
-{
-    return (struct vecenv_config){.name = "mpe/simple_spread",
-                                  .option = option,
-                                  .options = options,
-                                  .envs = envs,
-                                  .seed = 11,
-                                  .stream = PHILOX_EVALUATION,
-                                  .threads = 1,
-                                  .horizon = 1,
-                                  .clip_action = true};
-}
-
 static void open_or_fail(struct env_batch *b, const struct env_option *option, int options, int32_t envs)
 {
-    const struct vecenv_config config = config_with(option, options, envs);
+    const struct vecenv_config config = batch_config("mpe/simple_spread", option, options, envs);
     if (batch_open(b, &config)) fail_msg("%s", b->err.text);
 }
 
@@ -51,11 +38,6 @@ static double mean_return(const char *rules, enum player player)
     for (int k = 0; k < EPISODES; k++) sum += (double)episode[k].group_return[0];
     batch_close(&b);
     return sum / EPISODES;
-}
-
-static void assert_near(double found, double expected, double allowed)
-{
-    if (!(fabs(found - expected) <= allowed)) fail_msg("%.6f, expected %.6f within %.6f", found, expected, allowed);
 }
 
 /* Allowed: four standard errors of 1,000 episodes. Expected: upstream's own means, of thousands of episodes each. */
