@@ -13,10 +13,19 @@ static int passes_from(int first, int passes)
     return passes - first < PASSES_AT_ONCE ? passes - first : PASSES_AT_ONCE;
 }
 
-/* One thread for each of a pass's n items. */
-static dim3 grid_of(size_t most, int passes)
+/* Takes the passes of a launch that begins with pass `first` into *some; the grid has a thread for each item of the largest. */
+template <typename Some, typename Pass, typename Items>
+static dim3 take_passes(Some *some, const Pass *pass, int first, int passes, Items items)
 {
-    return dim3(cuda_blocks(most, CUDA_THREADS), (unsigned)passes);
+    const int count = passes_from(first, passes);
+    size_t most = 0;
+    memset(some, 0, sizeof *some);
+    for (int p = 0; p < count; p++) {
+        some->pass[p] = pass[first + p];
+        const size_t n = items(pass[first + p]);
+        most = n > most ? n : most;
+    }
+    return dim3(cuda_blocks(most, CUDA_THREADS), (unsigned)count);
 }
 
 static __device__ size_t thread_item(void)
@@ -66,16 +75,10 @@ void rollout_gae(struct backend *backend, const struct gae_pass *pass, int passe
 {
     if (backend->planning) return;
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
-        const int count = passes_from(first, passes);
         struct gae_passes some;
-        memset(&some, 0, sizeof some);
-        size_t most = 0;
-        for (int p = 0; p < count; p++) {
-            some.pass[p] = pass[first + p];
-            const size_t n = (size_t)(some.pass[p].hi - some.pass[p].lo) * (size_t)some.pass[p].agents;
-            most = n > most ? n : most;
-        }
-        LAUNCH(gae_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        const dim3 grid =
+            take_passes(&some, pass, first, passes, [](const struct gae_pass &p) { return (size_t)(p.hi - p.lo) * (size_t)p.agents; });
+        LAUNCH(gae_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
         LAUNCHED("gae");
     }
 }
@@ -185,16 +188,10 @@ void rollout_scatter(struct backend *backend, const struct scatter_pass *pass, i
 {
     if (backend->planning) return;
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
-        const int count = passes_from(first, passes);
         struct scatter_passes some;
-        memset(&some, 0, sizeof some);
-        size_t most = 0;
-        for (int p = 0; p < count; p++) {
-            some.pass[p] = pass[first + p];
-            const size_t n = (size_t)some.pass[p].units * (size_t)some.pass[p].width;
-            most = n > most ? n : most;
-        }
-        LAUNCH(scatter_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        const dim3 grid =
+            take_passes(&some, pass, first, passes, [](const struct scatter_pass &p) { return (size_t)p.units * (size_t)p.width; });
+        LAUNCH(scatter_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
         LAUNCHED("scatter");
     }
 }
@@ -215,16 +212,10 @@ void rollout_copy_rows(struct backend *backend, const struct copy_pass *pass, in
 {
     if (backend->planning) return;
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
-        const int count = passes_from(first, passes);
         struct copy_passes some;
-        memset(&some, 0, sizeof some);
-        size_t most = 0;
-        for (int p = 0; p < count; p++) {
-            some.pass[p] = pass[first + p];
-            const size_t n = (size_t)some.pass[p].rows * (size_t)some.pass[p].width;
-            most = n > most ? n : most;
-        }
-        LAUNCH(copy_rows_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        const dim3 grid =
+            take_passes(&some, pass, first, passes, [](const struct copy_pass &p) { return (size_t)p.rows * (size_t)p.width; });
+        LAUNCH(copy_rows_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
         LAUNCHED("copy_rows");
     }
 }
@@ -411,15 +402,9 @@ void rollout_standardise(struct backend *backend, const struct standardise_pass 
 {
     if (backend->planning) return;
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
-        const int count = passes_from(first, passes);
         struct standardise_passes some;
-        memset(&some, 0, sizeof some);
-        size_t most = 0;
-        for (int p = 0; p < count; p++) {
-            some.pass[p] = pass[first + p];
-            most = some.pass[p].n > most ? some.pass[p].n : most;
-        }
-        LAUNCH(standardise_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        const dim3 grid = take_passes(&some, pass, first, passes, [](const struct standardise_pass &p) { return p.n; });
+        LAUNCH(standardise_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
         LAUNCHED("standardise");
     }
 }
@@ -450,16 +435,10 @@ void rollout_discount(struct backend *backend, const struct discount_pass *pass,
 {
     if (backend->planning) return;
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
-        const int count = passes_from(first, passes);
         struct discount_passes some;
-        memset(&some, 0, sizeof some);
-        size_t most = 0;
-        for (int p = 0; p < count; p++) {
-            some.pass[p] = pass[first + p];
-            const size_t n = (size_t)(some.pass[p].hi - some.pass[p].lo) * (size_t)some.pass[p].agents;
-            most = n > most ? n : most;
-        }
-        LAUNCH(discount_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        const dim3 grid =
+            take_passes(&some, pass, first, passes, [](const struct discount_pass &p) { return (size_t)(p.hi - p.lo) * (size_t)p.agents; });
+        LAUNCH(discount_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
         LAUNCHED("discount");
     }
 }
@@ -568,15 +547,9 @@ void rollout_select(struct backend *backend, const struct select_pass *pass, int
 {
     if (backend->planning) return;
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
-        const int count = passes_from(first, passes);
         struct select_passes some;
-        memset(&some, 0, sizeof some);
-        size_t most = 0;
-        for (int p = 0; p < count; p++) {
-            some.pass[p] = pass[first + p];
-            most = (size_t)some.pass[p].count > most ? (size_t)some.pass[p].count : most;
-        }
-        LAUNCH(select_kernel, grid_of(most, count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        const dim3 grid = take_passes(&some, pass, first, passes, [](const struct select_pass &p) { return (size_t)p.count; });
+        LAUNCH(select_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
         LAUNCHED("select");
     }
 }
