@@ -1,23 +1,12 @@
 /* classic/MountainCar-v0: what the host needs around the rules of mountain_car.h. */
-#include "envs/classic/mountain_car.h"
+#include "envs/classic/car_options.h"
 #include "env/lane_env.h"
-#include "envs/classic/suite.h"
 
-enum { OPTION_GOAL_VELOCITY, OPTION_LOW, OPTION_HIGH, OPTION_MAX_STEPS };
-static const struct mappo_option options[] = {
-    {"goal_velocity", MAPPO_OPTION_REAL, "0", -CAR_SPEED, CAR_SPEED, NULL, "at the flag the car must be at least so fast"},
-    {"low", MAPPO_OPTION_REAL, "-0.6", CAR_LEFT, CAR_RIGHT, NULL, "starts: the position is uniform from here …"},
-    {"high", MAPPO_OPTION_REAL, "-0.4", CAR_LEFT, CAR_RIGHT, NULL, "… to here"},
-    {"max_episode_steps", MAPPO_OPTION_INT, "200", 1, 1e6, NULL, "steps of an episode at most"},
-    {NULL, 0, NULL, 0, 0, NULL, NULL}};
+static const struct mappo_option options[] = {CAR_OPTIONS("200")};
 
 static int car_configure(struct car_rules *rules, const struct mappo_value *option, struct mappo_env_error *error)
 {
-    rules->goal_velocity = (rule_real)option[OPTION_GOAL_VELOCITY].r;
-    rules->low = (rule_real)option[OPTION_LOW].r;
-    rules->high = (rule_real)option[OPTION_HIGH].r;
-    rules->max_steps = (int32_t)option[OPTION_MAX_STEPS].i;
-    return classic_check_start(error, option[OPTION_LOW].r, option[OPTION_HIGH].r);
+    return car_read_options(rules, option, error);
 }
 
 static void car_describe(struct description *d, const struct car_rules *rules)
