@@ -30,12 +30,18 @@ static __global__ void evaluate_kernel(const struct evaluate_pass pass, const st
     given.policy.mask = pass.mask;
     given.policy.act_int = pass.act_int;
     given.policy.act_real = pass.act_real;
+    given.policy.old_out = pass.old_out;
+    given.policy.old_log_std = pass.old_log_std;
     const size_t row = batch_row(&pass.batch, b);
     const struct loss_row r = {&given, &dist, row, pass.out + (size_t)b * (size_t)outputs, 1};
-    struct evaluation e = {0, 0, {0, 0, 0}, 0};
-    for (int h = 0; h < dist.heads; h++) head_forward(&r, &dist.head[h], &e);
-    pass.log_prob[row] = e.log_prob;
+    struct evaluation e = {0, 0, 0, {0, 0, 0}, 0};
+    for (int h = 0; h < dist.heads; h++) {
+        head_forward(&r, &dist.head[h], &e);
+        if (pass.kl) head_kl(&r, &dist.head[h], &e);
+    }
+    if (pass.log_prob) pass.log_prob[row] = e.log_prob;
     if (pass.entropy) pass.entropy[row] = e.entropy;
+    if (pass.kl) pass.kl[row] = e.kl;
 }
 
 void evaluate_rows(struct backend *backend, const struct evaluate_pass *pass, int passes)

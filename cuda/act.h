@@ -163,19 +163,18 @@ static inline __device__ void act_row(const struct act_pass *pass, const struct 
     float log_prob = 0;
     for (int h = 0; h < dist->heads; h++) {
         const struct head *head = &dist->head[h];
+        if (pass->per_head) log_prob = 0;
         const float *z = out + head->output * stride;
         const uint8_t *allowed = mask && head->mask >= 0 ? mask + head->mask : NULL;
-        if (head->kind == HEAD_CATEGORICAL) {
-            log_prob += act_categorical(pass, dist, head, row, z, stride, allowed, &words);
-            continue;
-        }
-        for (int k = 0; k < head->size; k++) {
+        if (head->kind == HEAD_CATEGORICAL) log_prob += act_categorical(pass, dist, head, row, z, stride, allowed, &words);
+        for (int k = 0; k < head->size && head->kind != HEAD_CATEGORICAL; k++) {
             log_prob += head->kind == HEAD_BERNOULLI
                             ? act_bernoulli(pass, dist, head->action + k, row, masked_logit(z, stride, allowed, k), &words)
                             : act_gaussian(pass, dist, head->action + k, row, z[k * stride], &words);
         }
+        if (pass->per_head && pass->log_prob) pass->log_prob[row * (size_t)dist->heads + (size_t)h] = log_prob;
     }
-    if (pass->log_prob) pass->log_prob[row] = log_prob;
+    if (!pass->per_head && pass->log_prob) pass->log_prob[row] = log_prob;
 }
 
 #endif

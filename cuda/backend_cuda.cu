@@ -351,6 +351,7 @@ static void fill_table(struct backend *b)
     b->running_take = rollout_running_take;
     b->select = rollout_select;
     b->ppo_start = learners_start;
+    b->ppo_end = learners_end;
     b->ppo_begin = learners_begin;
     b->rescale_heads = learners_rescale_heads;
     b->ppo_measure = learners_measure;

@@ -41,9 +41,10 @@ static __device__ __forceinline__ void add_sums(const struct loss_thread *l, con
     *to = sum;
 }
 
-template <int ROWS> static __device__ __forceinline__ bool one_categorical(const struct distribution *dist)
+template <int ROWS> static __device__ __forceinline__ bool one_categorical(const struct distribution *dist, const struct policy_loss *loss)
 {
-    return dist->heads == 1 && dist->head[0].kind == HEAD_CATEGORICAL && dist->head[0].size <= THREAD_CHOICES * (32 / ROWS);
+    return !loss->old_out && dist->heads == 1 && dist->head[0].kind == HEAD_CATEGORICAL &&
+           dist->head[0].size <= THREAD_CHOICES * (32 / ROWS);
 }
 
 /* For one_categorical; a thread has choices part, part + PARTS, … */
@@ -55,7 +56,7 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
     /* What lies in memory first: it arrives while the probabilities are computed. */
     const bool there = l->there;
     const int choice = there ? loss->act_int[l->row * (size_t)dist->act_ints + (size_t)head->action] - head->start : -1;
-    const float old_log_prob = there ? loss->old_log_prob[l->row] : 0.0f, advantage = there ? loss->advantage[l->row] : 0.0f;
+    const float old_log_prob = there ? loss->old_log_prob[l->row] : 0.0f, advantage = there ? row_advantage(loss, l->row) : 0.0f;
     const float weight = there && (!loss->active || loss->active[l->row]) ? 1.0f : 0.0f;
     const bool masked = there && loss->mask && head->mask >= 0;
     const uint8_t *allowed = masked ? loss->mask + l->row * (size_t)dist->logits + (size_t)head->mask : NULL;
@@ -89,8 +90,8 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
     }
     entropy = over_parts<ROWS>(entropy);
     log_prob = over_parts<ROWS>(log_prob);
-    const struct surrogate s = policy_surrogate(&loss->objective, log_prob, old_log_prob, advantage);
-    const float g_lp = weight * s.gradient, g_h = -loss->objective.entropy * weight;
+    const struct surrogate s = policy_surrogate(loss->objective, log_prob, old_log_prob, advantage);
+    const float g_lp = weight * s.gradient, g_h = -loss->objective->entropy * weight;
 #pragma unroll
     for (int i = 0; i < THREAD_CHOICES; i++) {
         const int k = l->part + PARTS * i;

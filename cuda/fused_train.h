@@ -188,7 +188,7 @@ template <int W, int S> static __device__ __forceinline__ void train_loss(const 
         pass, row, there, thread % 32 / ROWS, t->shared + t->at.z + mine, S, t->shared + t->at.sums + mine * ROW_SUMS};
     if (pass->loss == LOSS_VALUE) {
         value_rows<ROWS>(&own);
-    } else if (one_categorical<ROWS>(dist)) {
+    } else if (one_categorical<ROWS>(dist, &own.pass->policy)) {
         categorical_rows<ROWS>(&own, dist);
     } else {
         policy_rows(&own, dist, t->p->outputs, t->p->extra);

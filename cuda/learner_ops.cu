@@ -36,7 +36,8 @@ static __device__ void merge_faults(struct fault *run, const struct fault *found
 /* ---- PPO's learners: a thread each --------------------------------------------------------------------------------------------------- */
 
 /* bad [bads] only with the first passes of a call (`clear`). */
-static __global__ void start_kernel(const some_passes<ppo_pass> some, const uint64_t *bad, int bads, int clear)
+static __global__ void start_kernel(const some_passes<ppo_pass> some, const struct ppo_rules rules, const uint64_t *bad, int bads,
+                                    int clear)
 {
     __shared__ struct fault found[PASSES_AT_ONCE];
     const struct fault none = {NO_FAULT, 0, 0, 0};
@@ -44,7 +45,7 @@ static __global__ void start_kernel(const some_passes<ppo_pass> some, const uint
     if (p < some.count) {
         const struct ppo_pass pass = some.pass[p];
         found[p] = none;
-        ppo_learner_start(pass.learner, pass.norm, &found[p], &pass.place, pass.advantage, pass.ret);
+        ppo_learner_start(pass.learner, &rules, pass.numbers, pass.norm, &found[p], &pass.place, pass.advantage, pass.ret);
     }
     __syncthreads();
     if (p != 0) return;
@@ -57,11 +58,13 @@ static __global__ void start_kernel(const some_passes<ppo_pass> some, const uint
     merge_faults(run, found, some.count);
 }
 
-void learners_start(struct backend *backend, const struct ppo_pass *pass, int passes, const uint64_t *bad, int bads)
+void learners_start(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes, const uint64_t *bad,
+                    int bads)
 {
     if (backend->planning) return;
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
-        LAUNCH(start_kernel, 1, WARP, 0, cuda_of(backend)->stream, passes_from(pass, first, passes), bad, first ? 0 : bads, first == 0);
+        LAUNCH(start_kernel, 1, WARP, 0, cuda_of(backend)->stream, passes_from(pass, first, passes), *rules, bad, first ? 0 : bads,
+               first == 0);
         LAUNCHED("ppo_start");
     }
 }
@@ -105,6 +108,21 @@ void learners_measure(struct backend *backend, const struct ppo_rules *rules, co
     }
 }
 
+static __global__ void end_kernel(const some_passes<ppo_pass> some, const struct ppo_rules rules)
+{
+    const int p = (int)threadIdx.x;
+    if (p < some.count) ppo_learner_end(some.pass[p].learner, &rules, some.pass[p].kl);
+}
+
+void learners_end(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        LAUNCH(end_kernel, 1, WARP, 0, cuda_of(backend)->stream, passes_from(pass, first, passes), *rules);
+        LAUNCHED("ppo_end");
+    }
+}
+
 /* ---- value heads that follow their normaliser: a block each -------------------------------------------------------------------------- */
 
 static __global__ void rescale_kernel(const some_passes<rescale_pass> some)
@@ -144,9 +162,14 @@ static __device__ double squares_of_thread(const float *x /* [n] */, size_t n, i
     return sum;
 }
 
-/* Block (x, y): part x of the norm of network y. partial [networks][PARTIAL_BLOCKS] */
+static __device__ void prepare_step(const struct optimizer_pass *pass, const struct optimizer_rules *rules)
+{
+    optimizer_prepare(pass->optimizer, pass->with, rules, *pass->rate, pass->steps ? *pass->steps + pass->step + 1 : 0);
+}
+
+/* Block (x, y): part x of the norm of network y. partial [networks][PARTIAL_BLOCKS]. apart: steps are prepared by another kernel. */
 static __global__ void prepare_kernel(const some_passes<optimizer_pass> some, const struct optimizer_rules rules,
-                                      const struct norm_blocks blocks, double *partial, unsigned *ticket)
+                                      const struct norm_blocks blocks, double *partial, unsigned *ticket, bool apart)
 {
     __shared__ struct fault found[PASSES_AT_ONCE];
     __shared__ double squares[PASSES_AT_ONCE];
@@ -163,24 +186,30 @@ static __global__ void prepare_kernel(const some_passes<optimizer_pass> some, co
     __syncthreads();
     if (thread < some.count) {
         const struct optimizer_pass pass = some.pass[thread];
-        const struct optimizer_place place = {*pass.rate, *pass.steps + pass.step + 1, pass.not_finite};
         found[thread].kind = NO_FAULT;
-        optimizer_prepare(pass.optimizer, &rules, &place, squares[thread], &found[thread]);
+        optimizer_measure(pass.optimizer, &rules, squares[thread], &pass.not_finite, &found[thread]);
     }
     __syncthreads();
     if (thread == 0) merge_faults(some.pass[0].fault, found, some.count);
+    if (thread < some.count && !apart) prepare_step(&some.pass[thread], &rules);
+}
+
+/* The same where networks of different launches are clipped by one norm. */
+static __global__ void prepare_apart_kernel(const some_passes<optimizer_pass> some, const struct optimizer_rules rules)
+{
+    if ((int)threadIdx.x < some.count) prepare_step(&some.pass[threadIdx.x], &rules);
 }
 
 static __global__ void adam_kernel(const some_passes<optimizer_pass> some)
 {
     const struct optimizer_pass &pass = some.pass[blockIdx.y];
     const size_t i = thread_item();
-    if (i >= pass.n || pass.fault->kind != NO_FAULT) return;
+    if (i >= pass.n || pass.fault->kind != NO_FAULT || pass.optimizer->stopped) return;
     const struct adam_step step = pass.optimizer->step;
     adam_update(&step, pass.gradient[i], &pass.parameters[i], &pass.m[i], &pass.v[i]);
 }
 
-static void prepare_steps(struct cuda *cuda, const struct optimizer_rules *rules, const some_passes<optimizer_pass> *some)
+static void prepare_steps(struct cuda *cuda, const struct optimizer_rules *rules, const some_passes<optimizer_pass> *some, bool apart)
 {
     struct norm_blocks blocks;
     memset(&blocks, 0, sizeof blocks);
@@ -191,8 +220,15 @@ static void prepare_steps(struct cuda *cuda, const struct optimizer_rules *rules
         most = blocks.of[p] > most ? blocks.of[p] : most;
     }
     LAUNCH(prepare_kernel, dim3((unsigned)most, (unsigned)some->count), CUDA_THREADS, 0, cuda->stream, *some, *rules, blocks,
-           static_cast<double *>(cuda->scratch), cuda->ticket);
+           static_cast<double *>(cuda->scratch), cuda->ticket, apart);
     LAUNCHED("optimizer_prepare");
+}
+
+static bool clipped_together(const struct optimizer_pass *pass, int passes)
+{
+    for (int p = 0; p < passes; p++)
+        if (pass[p].with) return true;
+    return false;
 }
 
 void optimizers_step(struct backend *backend, const struct optimizer_rules *rules, const struct optimizer_pass *pass, int passes)
@@ -200,9 +236,14 @@ void optimizers_step(struct backend *backend, const struct optimizer_rules *rule
     if (backend->planning) return;
     struct cuda *cuda = cuda_of(backend);
     cuda->writes++;
+    const bool apart = passes > PASSES_AT_ONCE && clipped_together(pass, passes);
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
         const some_passes<optimizer_pass> some = passes_from(pass, first, passes);
-        prepare_steps(cuda, rules, &some);
+        prepare_steps(cuda, rules, &some, apart);
+    }
+    for (int first = 0; first < passes && apart; first += PASSES_AT_ONCE) {
+        LAUNCH(prepare_apart_kernel, 1, WARP, 0, cuda->stream, passes_from(pass, first, passes), *rules);
+        LAUNCHED("optimizer_prepare");
     }
     for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
         const some_passes<optimizer_pass> some = passes_from(pass, first, passes);

@@ -27,6 +27,7 @@ static inline __host__ __device__ int distribution_outputs(const struct distribu
 
 struct evaluation {
     float log_prob, entropy; /* of all heads so far */
+    float kl;                /* likewise, where it is wanted */
     struct categorical head; /* of the last categorical one, with its entropy */
     float head_entropy;
 };
@@ -113,6 +114,123 @@ static inline __device__ void head_backward(const struct loss_row *r, const stru
     }
 }
 
+/* ---- the penalty ---- */
+
+/* The old policy's logit or mean k of a head. */
+static inline __device__ float old_output(const struct loss_row *r, const struct head *head, int k)
+{
+    const struct policy_loss *loss = &r->pass->policy;
+    const size_t at = r->row * (size_t)distribution_outputs(r->dist) + (size_t)(head->output + k);
+    const bool forbidden = loss->mask && head->mask >= 0 && !loss->mask[r->row * (size_t)r->dist->logits + (size_t)(head->mask + k)];
+    return forbidden ? MASKED_LOGIT : loss->old_out[at];
+}
+
+static inline __device__ struct categorical old_categorical(const struct loss_row *r, const struct head *head)
+{
+    struct categorical c;
+    c.top = old_output(r, head, 0);
+    for (int k = 1; k < head->size; k++) c.top = real_max(c.top, old_output(r, head, k));
+    float total = 0;
+    for (int k = 0; k < head->size; k++) total += real_exp(old_output(r, head, k) - c.top);
+    c.log_total = c.top + real_log(total);
+    c.inverse = 1.0f / total;
+    return c;
+}
+
+/* Adds KL(old || new) of a head. After head_forward, before head_backward. */
+static inline __device__ void head_kl(const struct loss_row *r, const struct head *head, struct evaluation *e)
+{
+    const float *z = r->z + head->output * r->stride;
+    if (head->kind == HEAD_CATEGORICAL) {
+        const struct categorical old = old_categorical(r, head), now = categorical_of(z, r->stride, NULL, head->size);
+        for (int k = 0; k < head->size; k++) {
+            const float logit = old_output(r, head, k);
+            e->kl += categorical_kl_term(categorical_p(&old, logit), categorical_log_prob(logit, old.log_total),
+                                         categorical_log_prob(z[k * r->stride], now.log_total));
+        }
+        return;
+    }
+    for (int k = 0; k < head->size; k++, z += r->stride) {
+        if (head->kind == HEAD_BERNOULLI) {
+            e->kl += bernoulli_kl(old_output(r, head, k), *z);
+        } else {
+            const struct gaussian now = gaussian_of(r->dist, r->pass->parameters, head->action + k),
+                                  old = gaussian_of(r->dist, r->pass->policy.old_log_std, head->action + k);
+            e->kl += gaussian_kl(old_output(r, head, k), old.log_std, *z, now.log_std, now.inverse_std);
+        }
+    }
+}
+
+/* head_backward with the gradient of the penalty's `weight` times KL beside it. Outputs are taken one by one, since their gradients take
+ * their places. */
+static inline __device__ void head_backward_with_kl(const struct loss_row *r, const struct head *head, float g_lp, float g_h, float weight,
+                                                    const struct evaluation *e, bool known)
+{
+    float *z = r->z + head->output * r->stride;
+    if (head->kind == HEAD_CATEGORICAL) {
+        const struct categorical now = known ? e->head : categorical_of(z, r->stride, NULL, head->size), old = old_categorical(r, head);
+        const float entropy = known ? e->head_entropy : categorical_entropy(&now, z, r->stride, head->size);
+        const int32_t choice = loss_choice(r, head->action) - head->start;
+        for (int k = 0; k < head->size; k++, z += r->stride) {
+            const float log_p = categorical_log_prob(*z, now.log_total), p = categorical_p(&now, *z);
+            *z = categorical_gradient(*z, p, log_p, choice == k ? 1.0f : 0.0f, entropy, g_lp, g_h) +
+                 weight * (p - categorical_p(&old, old_output(r, head, k)));
+        }
+        return;
+    }
+    const int outputs = distribution_outputs(r->dist);
+    for (int k = 0; k < head->size; k++, z += r->stride) {
+        const float was = old_output(r, head, k), is = *z;
+        if (head->kind == HEAD_BERNOULLI) {
+            *z = bernoulli_gradient(is, (float)loss_choice(r, head->action + k), g_lp, g_h) +
+                 weight * (real_sigmoid(is) - real_sigmoid(was));
+        } else {
+            const struct gaussian now = gaussian_of(r->dist, r->pass->parameters, head->action + k),
+                                  old = gaussian_of(r->dist, r->pass->policy.old_log_std, head->action + k);
+            const float action = r->pass->policy.act_real[r->row * (size_t)r->dist->act_reals + (size_t)(head->action + k)];
+            *z = g_lp * gaussian_gradient_mean(action, is, now.inverse_std) + weight * gaussian_kl_gradient_mean(was, is, now.inverse_std);
+            if (r->dist->fixed_std > 0) continue;
+            r->z[(outputs + head->action + k) * r->stride] = g_lp * gaussian_gradient_log_std(action, is, now.inverse_std) + g_h +
+                                                             weight * gaussian_kl_gradient_log_std(was, old.log_std, is, now.inverse_std);
+        }
+    }
+}
+
+/* ---- one row ---- */
+
+static inline __device__ float row_advantage(const struct policy_loss *loss, size_t row)
+{
+    return loss->scale ? scaled_advantage(loss->scale, loss->advantage[row]) : loss->advantage[row];
+}
+
+/* The ratio of heads [from, to) and what it costs, with `share` of the entropy bonus; their gradients take the outputs' places. */
+template <class SUM>
+static __device__ void heads_loss(const struct loss_row *r, int from, int to, float share, float old_log_prob, float advantage,
+                                  float weight, SUM *sums)
+{
+    const struct policy_loss *loss = &r->pass->policy;
+    struct evaluation e = {0, 0, 0, {0, 0, 0}, 0};
+    for (int h = from; h < to; h++) {
+        head_forward(r, &r->dist->head[h], &e);
+        if (loss->old_out) head_kl(r, &r->dist->head[h], &e);
+    }
+    const struct policy_objective objective = *loss->objective;
+    const struct surrogate s = policy_surrogate(&objective, e.log_prob, old_log_prob, advantage);
+    const float g_lp = weight * s.gradient, g_h = -objective.entropy * weight * share;
+    sums[SUM_LOSS] += (SUM)(weight * s.loss);
+    sums[SUM_ENTROPY] += (SUM)(weight * e.entropy * share);
+    sums[SUM_KL] += (SUM)(s.kl * share);
+    sums[SUM_CLIPPED] += (SUM)(s.clipped * share);
+    sums[SUM_RATIO] += (SUM)(s.ratio * share);
+    if (loss->old_out) sums[SUM_PENALTY] += (SUM)(weight * e.kl);
+    for (int h = to - 1; h >= from; h--) {
+        if (loss->old_out)
+            head_backward_with_kl(r, &r->dist->head[h], g_lp, g_h, weight * objective.kl, &e, h == to - 1);
+        else
+            head_backward(r, &r->dist->head[h], g_lp, g_h, &e, h == to - 1);
+    }
+}
+
 /* `row` is a row of the pass's arrays. In: z[o * stride] the outputs. Out: z[o * stride] the gradient by them of the sum of the row losses,
  * z[(outputs + e) * stride] the row's gradient by log_std[e]. Adds to sums [PASS_SUMS], double or float. */
 template <class SUM>
@@ -121,19 +239,16 @@ static __device__ void policy_row(const struct train_pass *pass, const struct di
 {
     const struct policy_loss *loss = &pass->policy;
     const struct loss_row r = {pass, dist, row, z, stride};
-    struct evaluation e = {0, 0, {0, 0, 0}, 0};
-    for (int h = 0; h < dist->heads; h++) head_forward(&r, &dist->head[h], &e);
-    const float weight = !loss->active || loss->active[row] ? 1.0f : 0.0f;
-    const struct surrogate s = policy_surrogate(&loss->objective, e.log_prob, loss->old_log_prob[row], loss->advantage[row]);
-    const float g_lp = weight * s.gradient, g_h = -loss->objective.entropy * weight;
+    const float weight = !loss->active || loss->active[row] ? 1.0f : 0.0f, advantage = row_advantage(loss, row);
+    const int heads = dist->heads;
     sums[SUM_WEIGHT] += (SUM)weight;
-    sums[SUM_LOSS] += (SUM)(weight * s.loss);
-    sums[SUM_ENTROPY] += (SUM)(weight * e.entropy);
-    sums[SUM_KL] += (SUM)s.kl;
-    sums[SUM_CLIPPED] += (SUM)s.clipped;
-    sums[SUM_RATIO] += (SUM)s.ratio;
     sums[SUM_ROWS] += 1;
-    for (int h = dist->heads - 1; h >= 0; h--) head_backward(&r, &dist->head[h], g_lp, g_h, &e, h == dist->heads - 1);
+    if (!loss->per_head) {
+        heads_loss(&r, 0, heads, 1.0f, loss->old_log_prob[row], advantage, weight, sums);
+        return;
+    }
+    for (int h = 0; h < heads; h++)
+        heads_loss(&r, h, h + 1, 1.0f / (float)heads, loss->old_log_prob[row * (size_t)heads + (size_t)h], advantage, weight, sums);
 }
 
 /* The gradient by a row's value of every `step`-th of its targets' losses from `first` on. Adds to the sums of weights and losses. */
@@ -148,8 +263,8 @@ static __device__ __forceinline__ float value_targets(const struct train_pass *p
     for (int j = first; j < loss->targets; j += step) {
         const size_t at = row * (size_t)loss->targets + (size_t)j;
         const float weight = !loss->active || loss->active[at] ? 1.0f : 0.0f;
-        const struct value_error e = value_loss_of(&loss->objective, value, (loss->ret[at] - mean) * inverse, old_value);
-        g += loss->objective.coefficient * weight * e.gradient;
+        const struct value_error e = value_loss_of(loss->objective, value, (loss->ret[at] - mean) * inverse, old_value);
+        g += loss->objective->coefficient * weight * e.gradient;
         *weights += (SUM)weight;
         *losses += (SUM)(weight * e.loss);
     }

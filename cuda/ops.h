@@ -47,7 +47,9 @@ void rollout_running_take(struct backend *backend, const struct running_pass *pa
 void rollout_select(struct backend *backend, const struct select_pass *pass, int passes);
 
 /* learner_ops.cu */
-void learners_start(struct backend *backend, const struct ppo_pass *pass, int passes, const uint64_t *bad, int bads);
+void learners_start(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes, const uint64_t *bad,
+                    int bads);
+void learners_end(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes);
 void learners_begin(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes);
 void learners_rescale_heads(struct backend *backend, const struct rescale_pass *pass, int passes);
 void learners_measure(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes);

@@ -12,6 +12,8 @@ struct a2c {
     struct optimizer_pass step[NETWORKS];
     struct numbers { /* what an update is told, and what comes of it */
         struct update_numbers now;
+        struct policy_objective policy;
+        struct value_objective value;
         struct optimizer optimizer[NETWORKS];
         struct fault fault;
     } numbers, *there;             /* the host's; the backend's */
@@ -35,10 +37,10 @@ static void add(struct a2c *a, int g, int role, real *gradient)
     *pass = rollout_pass(a->base.rollout, g, role, 0, 0);
     pass->gradient = gradient;
     pass->sum = a->vector + a->gradients + i * PASS_SUMS;
-    /* Without a clip the gradient of ratio * advantage is advantage * ∇ log π. The critics' inputs are packed already, for their values. */
-    if (role == ROLE_ACTOR) pass->policy.objective = (struct policy_objective){.clip = INFINITY, .entropy = (real)config->ppo_entropy};
+    /* The critics' inputs are packed already, for their values. */
+    if (role == ROLE_ACTOR) pass->policy.objective = &a->there->policy;
     if (role == ROLE_ACTOR) pass->packed = backend_memory_packed(&a->base.memory, pass->net, pass->batch.units * pass->batch.rows);
-    if (role == ROLE_CRITIC) pass->value.objective = (struct value_objective){.coefficient = 1};
+    if (role == ROLE_CRITIC) pass->value.objective = &a->there->value;
     a->step[i] = policy_step(policy, role, 0, gradient, &a->there->now);
     a->step[i].optimizer = &a->there->optimizer[i];
     a->step[i].fault = &a->there->fault;
@@ -56,6 +58,9 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
             return error_set(err, EXIT_USAGE, "a2c needs policy.share=1, critic.share=auto, norm.value=none, comm.reproducible=0");
     a->length = a->gradients + (size_t)groups * POLICY_ROLES * PASS_SUMS;
     a->there = BACKEND_NEW(&a->base.memory, struct numbers, 1);
+    /* Without a clip the gradient of ratio * advantage is advantage * ∇ log π. */
+    a->numbers.policy = (struct policy_objective){.clip = INFINITY, .entropy = (real)context->config->ppo_entropy};
+    a->numbers.value = (struct value_objective){.coefficient = 1};
     a->vector = BACKEND_NEW(&a->base.memory, real, a->length);
     real *gradient = a->vector; /* as the parameters lie */
     for (int g = 0; g < groups; gradient += group[g++]->size)
@@ -72,7 +77,8 @@ static int update(struct algorithm *algorithm, struct error *err)
     const struct config *config = context->config;
     struct backend *backend = context->backend;
     const struct optimizer_rules rules = {config->ppo_max_grad_norm, 1, {config->adam_beta1, config->adam_beta2, config->adam_eps}};
-    a->numbers.now = (struct update_numbers){0, context->policies->group[0]->updates, a->base.rate[ROLE_ACTOR], a->base.rate[ROLE_CRITIC]};
+    a->numbers.now = (struct update_numbers){
+        .steps = context->policies->group[0]->updates, .actor_rate = a->base.now.actor_rate, .critic_rate = a->base.now.critic_rate};
     backend->upload(backend, a->there, &a->numbers, sizeof a->numbers);
     for (int g = 0; g < context->policies->groups; g++) {
         const struct train_pass *actor = &a->pass[POLICY_ROLES * g];
@@ -115,8 +121,7 @@ static int metrics(struct algorithm *algorithm, struct metric *out, int max)
     return METRICS < max ? METRICS : max;
 }
 
-static const struct algorithm_ops ops = {on_policy_begin,          on_policy_collect, on_policy_finish, update,         outcome,
-                                         on_policy_learning_rates, on_policy_fields,  on_policy_pull,   on_policy_push, metrics,
-                                         on_policy_destroy};
+static const struct algorithm_ops ops = {on_policy_begin,  on_policy_collect, on_policy_finish, update,  outcome,          on_policy_anneal,
+                                         on_policy_fields, on_policy_pull,    on_policy_push,   metrics, on_policy_destroy};
 static const struct algorithm_functions functions = {on_policy_horizon, policies, sizeof(struct a2c), &ops, create, described};
 const struct algorithm_type algorithms[] = {{"a2c", "synchronous advantage actor-critic", &functions}, {NULL, NULL, NULL}};

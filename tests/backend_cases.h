@@ -188,19 +188,87 @@ static void gradients_match_finite_differences(void **state)
          .total = 19,
          .inactive = true,
          .clip = INFINITY},
+        {.name = "a ratio of each head, advantages of a minibatch's scale",
+         .inputs = 4,
+         .hidden = 10,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .layer_norm = true,
+         .units = 30,
+         .rows = 3,
+         .total = 30,
+         .masked = true,
+         .inactive = true,
+         .per_head = true,
+         .scaled = true,
+         .clip = 0.2},
+        {.name = "a penalty instead of clipping, heads of every kind",
+         .inputs = 4,
+         .hidden = 10,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .feature_norm = true,
+         .layer_norm = true,
+         .units = 23,
+         .rows = 3,
+         .total = 30,
+         .masked = true,
+         .inactive = true,
+         .penalty = true,
+         .clip = INFINITY},
+        {.name = "a penalty beside clipping, one categorical head",
+         .inputs = 6,
+         .hidden = 12,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .feature_norm = true,
+         .layer_norm = true,
+         .units = 35,
+         .rows = 2,
+         .total = 35,
+         .penalty = true,
+         .scaled = true,
+         .clip = 0.2},
+        {.name = "a penalty and a ratio of each head, Gaussians of fixed deviation",
+         .inputs = 6,
+         .hidden = 8,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .layer_norm = true,
+         .units = 33,
+         .rows = 2,
+         .total = 33,
+         .per_head = true,
+         .penalty = true,
+         .clip = 0.2},
+        {.name = "value, the clipped one alone",
+         .inputs = 6,
+         .hidden = 8,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .layer_norm = true,
+         .loss = LOSS_VALUE,
+         .units = 37,
+         .rows = 2,
+         .targets = 1,
+         .total = 40,
+         .only = true,
+         .clip = 0.2},
     };
+    enum { FIXED = 4, PER_HEAD = 9, PENALTY = 10, ONE_HEAD = 11, PENALTY_FIXED = 12 };
     for (int level = 0; level <= last_level(); level++) {
         for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
             struct problem q = list[i];
-            if (i < 2 || isinf(q.clip)) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
-            if (i == 2) {
+            if (i < 2 || i == 8 || i == ONE_HEAD) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
+            if (i == 2 || i == PER_HEAD || i == PENALTY) {
                 add_head(&q.dist, HEAD_CATEGORICAL, 3, 1);
                 add_head(&q.dist, HEAD_BERNOULLI, 4, 0);
                 add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
                 add_head(&q.dist, HEAD_CATEGORICAL, 6, -2);
             }
-            if (i == 3 || i == 4) add_head(&q.dist, HEAD_GAUSSIAN, 3, 0);
-            if (i == 4) q.dist.fixed_std = 0.5f;
+            if (i == 3 || i == FIXED || i == PENALTY_FIXED) add_head(&q.dist, HEAD_GAUSSIAN, 3, 0);
+            if (i == PENALTY_FIXED) add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
+            if (i == FIXED || i == PENALTY_FIXED) q.dist.fixed_std = 0.5f;
             check_gradient(&q, level);
         }
     }
@@ -480,6 +548,8 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(rows_are_copied_into_wider_ones),
     cmocka_unit_test(the_first_number_that_is_none_is_found),
     cmocka_unit_test(learners_step_by_their_definitions),
+    cmocka_unit_test(gradients_can_be_clipped_together),
+    cmocka_unit_test(a_learner_that_has_gone_far_enough_stops),
     cmocka_unit_test(value_heads_keep_their_values_when_the_scale_moves),
     cmocka_unit_test(a_fault_keeps_every_parameter_as_it_is),
     cmocka_unit_test(running_statistics_are_those_of_all_rows),

@@ -12,6 +12,7 @@ struct problem {
     bool feature_norm, layer_norm;
     int loss, units, rows, targets, total; /* total: units that exist; the batch picks `units` of them, shuffled */
     bool masked, inactive, rescaled;       /* rescaled: old values are on another scale */
+    bool per_head, penalty, scaled, only;  /* members of the losses */
     double clip, huber;
     int steps;        /* > 0: a recurrent network, and the steps of the batch … */
     const int *width; /* … and of its sequences; NULL = all of them have all */
@@ -19,7 +20,9 @@ struct problem {
     struct network net;
     struct distribution dist;
     double *p;
-    real *parameters, *old, *advantage, *ret, *gradient;
+    real *parameters, *old, *advantage, *ret, *gradient, *old_out, *old_log_std;
+    struct policy_objective policy;
+    struct value_objective value;
     float *x, *act_real;
     int32_t *act_int, *unit;
     uint8_t *mask, *active;
@@ -79,6 +82,12 @@ static void random_actions(struct problem *q, struct naive_rng *rng, size_t n)
 
 static const struct normalizer problem_norm = {.scale = {-0.75, 2}};
 static const struct rescale problem_rescale = {1.25, -0.5};
+static const struct advantage_scale problem_scale = {(real)0.25, (real)1.5};
+
+static size_t problem_ratios(const struct problem *q) /* of a row */
+{
+    return (size_t)(q->loss == LOSS_POLICY ? log_prob_width(&q->dist, q->per_head) : 1);
+}
 
 static struct batch problem_batch(const struct problem *q)
 {
@@ -133,7 +142,8 @@ static void problem_build(struct problem *q)
     q->act_real = calloc(n * (size_t)(d->act_reals + 1), sizeof(float));
     q->mask = calloc(n * (size_t)(d->logits + 1), 1);
     q->active = calloc(n * targets + 1, 1);
-    q->old = calloc(n + 1, sizeof(real)), q->advantage = calloc(n + 1, sizeof(real)), q->ret = calloc(n * targets + 1, sizeof(real));
+    q->old = calloc(n * problem_ratios(q) + 1, sizeof(real)), q->advantage = calloc(n + 1, sizeof(real)),
+    q->ret = calloc(n * targets + 1, sizeof(real));
     random_actions(q, &rng, n);
     q->unit = calloc((size_t)q->total + 1, sizeof *q->unit);
     for (int i = 0; i < q->total; i++) q->unit[i] = (i * 7 + 3) % q->total;
@@ -144,19 +154,30 @@ static void problem_build(struct problem *q)
         const double *out = outs + i * (size_t)q->net.outputs;
         const struct naive_eval e = naive_evaluate(d, out, q->p + q->net.at.extra, q->masked ? q->mask + i * (size_t)d->logits : NULL,
                                                    q->act_int + i * (size_t)d->act_ints, q->act_real + i * (size_t)d->act_reals);
-        /* Near the ratio's clip range on both sides, and near the value's, but not on the edges, where finite differences mean nothing. */
-        double shift = naive_uniform(&rng) * 0.5;
-        if (fabs(fabs(shift) - 0.2) < 0.03) shift *= 1.5;
-        if (fabs(shift - log(1.2)) < 0.03 || fabs(shift - log(0.8)) < 0.03) shift *= 0.5;
-        const double old = (q->loss == LOSS_POLICY ? e.log_prob : out[0]) - shift;
-        q->old[i] = (real)(float)(q->rescaled ? (old - problem_rescale.shift) / problem_rescale.factor : old);
+        for (size_t h = 0; h < problem_ratios(q); h++) {
+            /* Near the ratio's clip range on both sides, and near the value's, but not on the edges, where finite differences mean nothing. */
+            double shift = naive_uniform(&rng) * 0.5;
+            if (fabs(fabs(shift) - 0.2) < 0.03) shift *= 1.5;
+            if (fabs(shift - log(1.2)) < 0.03 || fabs(shift - log(0.8)) < 0.03) shift *= 0.5;
+            const double old = (q->loss == LOSS_VALUE ? out[0] : q->per_head ? e.head_log_prob[h] : e.log_prob) - shift;
+            q->old[i * problem_ratios(q) + h] = (real)(float)(q->rescaled ? (old - problem_rescale.shift) / problem_rescale.factor : old);
+        }
         q->advantage[i] = (real)(float)(naive_uniform(&rng) * 2);
         for (size_t j = 0; j < targets; j++) {
             q->ret[i * targets + j] = (real)(float)(naive_uniform(&rng) * 4 - 1);
             q->active[i * targets + j] = !q->inactive || naive_uniform(&rng) > -0.4;
         }
     }
+    if (q->penalty) {
+        q->old_out = calloc(n * (size_t)q->net.outputs + 1, sizeof(real));
+        q->old_log_std = calloc((size_t)d->act_reals + 1, sizeof(real));
+        for (size_t i = 0; i < n * (size_t)q->net.outputs; i++) q->old_out[i] = (real)(float)(outs[i] + naive_uniform(&rng) / 2);
+        for (int k = 0; k < d->act_reals && d->fixed_std <= 0; k++)
+            q->old_log_std[k] = (real)(float)(q->p[q->net.at.extra + k] + naive_uniform(&rng) / 2);
+    }
     free(outs);
+    q->policy = (struct policy_objective){(real)q->clip, (real)0.25, (real)0.75};
+    q->value = (struct value_objective){(real)q->clip, (real)q->huber, (real)0.5, q->only};
     q->pass = (struct train_pass){.loss = q->loss,
                                   .net = &q->net,
                                   .parameters = q->parameters,
@@ -166,7 +187,11 @@ static void problem_build(struct problem *q)
                                   .sum = q->sum};
     if (q->loss == LOSS_POLICY) {
         q->pass.policy = (struct policy_loss){.dist = &q->dist,
-                                              .objective = {(real)q->clip, (real)0.25},
+                                              .objective = &q->policy,
+                                              .per_head = q->per_head,
+                                              .scale = q->scaled ? &problem_scale : NULL,
+                                              .old_out = q->old_out,
+                                              .old_log_std = q->old_log_std,
                                               .act_int = q->act_int,
                                               .act_real = q->act_real,
                                               .old_log_prob = q->old,
@@ -175,7 +200,7 @@ static void problem_build(struct problem *q)
                                               .active = q->inactive ? q->active : NULL};
     } else {
         q->pass.value = (struct value_loss){.targets = q->targets,
-                                            .objective = {(real)q->clip, (real)q->huber, (real)0.5},
+                                            .objective = &q->value,
                                             .norm = &problem_norm,
                                             .old_value = q->old,
                                             .old = q->rescaled ? &problem_rescale : NULL,
@@ -187,7 +212,7 @@ static void problem_build(struct problem *q)
 static void problem_clear(struct problem *q)
 {
     free(q->p), free(q->parameters), free(q->gradient), free(q->x), free(q->act_int), free(q->act_real), free(q->mask), free(q->active);
-    free(q->old), free(q->advantage), free(q->ret), free(q->unit), free(q->state), free(q->start);
+    free(q->old), free(q->advantage), free(q->ret), free(q->unit), free(q->state), free(q->start), free(q->old_out), free(q->old_log_std);
 }
 
 /* The pass with its arrays in the backend's memory; `time` is filled where the problem is recurrent. */
@@ -205,9 +230,14 @@ static struct train_pass problem_lend_with(struct problem *q, struct backend *b,
         pass.policy.act_real = lend(b, q->act_real, n * (size_t)d->act_reals * sizeof *q->act_real);
         pass.policy.mask = lend(b, pass.policy.mask, n * (size_t)d->logits);
         pass.policy.active = lend(b, pass.policy.active, n);
-        pass.policy.old_log_prob = lend(b, q->old, n * sizeof(real));
+        pass.policy.objective = lend(b, &q->policy, sizeof q->policy);
+        pass.policy.scale = lend(b, pass.policy.scale, sizeof problem_scale);
+        pass.policy.old_out = lend(b, q->old_out, n * (size_t)q->net.outputs * sizeof(real));
+        pass.policy.old_log_std = lend(b, q->old_log_std, (size_t)d->act_reals * sizeof(real));
+        pass.policy.old_log_prob = lend(b, q->old, n * problem_ratios(q) * sizeof(real));
         pass.policy.advantage = lend(b, q->advantage, n * sizeof(real));
     } else {
+        pass.value.objective = lend(b, &q->value, sizeof q->value);
         pass.value.norm = lend(b, &problem_norm, sizeof problem_norm);
         pass.value.active = lend(b, pass.value.active, targets);
         pass.value.old_value = lend(b, q->old, n * sizeof(real));

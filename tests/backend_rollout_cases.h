@@ -220,7 +220,7 @@ struct learning_case {
     struct normalizer norm[LEARNERS];
     struct fault fault;
     struct update_numbers numbers;
-    struct moments advantage, ret;
+    struct moments advantage, ret, kl;
     struct minibatch_statistics minibatch;
     real gradient[LEARNERS * PARAMETERS], sum[LEARNERS * 2 * PASS_SUMS];
     real parameters[LEARNERS * PARAMETERS], m[LEARNERS * PARAMETERS], v[LEARNERS * PARAMETERS];
@@ -228,6 +228,9 @@ struct learning_case {
 };
 
 static const struct ppo_rules rules = {
+    .policy = {.clip = (real)0.25, .entropy = (real)0.5},
+    .value = {.clip = (real)0.25, .coefficient = 1},
+    .penalty_kl = 0.01,
     .normalizer = NORMALIZER_VALUENORM,
     .beta = 0.9,
     .policy_active = 1,
@@ -237,10 +240,12 @@ static void learning_case_build(struct learning_case *c)
 {
     struct naive_rng rng = {77};
     memset(c, 0, sizeof *c);
-    c->numbers = (struct update_numbers){.update = 3, .steps = 30, .actor_rate = 1e-3, .critic_rate = 2e-3};
+    c->numbers = (struct update_numbers){.update = 3, .steps = 30, .actor_rate = 1e-3, .critic_rate = 2e-3, .clip = 0.5, .entropy = 0.25};
+    c->kl = (struct moments){100, 2, 1};
+    for (int l = 0; l < LEARNERS; l++) c->learner[l].policy.kl = (real)(l + 1);
     c->advantage = (struct moments){100, 50, 70};
     c->ret = (struct moments){100, 20, 300};
-    c->minibatch = (struct minibatch_statistics){{200, 100, 400}, 150};
+    c->minibatch = (struct minibatch_statistics){{200, 100, 400}, 150, {5, 10, 60}};
     for (int i = 0; i < LEARNERS * PARAMETERS; i++) c->gradient[i] = (real)(float)(naive_uniform(&rng) * 10);
     for (int i = 0; i < LEARNERS * 2 * PASS_SUMS; i++) c->sum[i] = (real)(i + 1);
     for (int i = 0; i < LEARNERS * PARAMETERS; i++) c->parameters[i] = (real)(float)naive_uniform(&rng);
@@ -249,7 +254,7 @@ static void learning_case_build(struct learning_case *c)
 }
 
 /* One minibatch of one epoch, as an update does it: the case's numbers are those afterwards. */
-static void learn_once(struct backend *b, struct learning_case *c)
+static void learn_by(struct backend *b, struct learning_case *c, const struct ppo_rules *by, bool joint)
 {
     struct learning_case *on = lend(b, c, sizeof *c);
     struct ppo_pass pass[LEARNERS];
@@ -259,8 +264,10 @@ static void learn_once(struct backend *b, struct learning_case *c)
                                     .norm = on->norm + l,
                                     .fault = &on->fault,
                                     .place = {.learner = l, .epoch = 2, .minibatch = 1},
+                                    .numbers = &on->numbers,
                                     .advantage = &on->advantage,
                                     .ret = &on->ret,
+                                    .kl = &on->kl,
                                     .minibatch = &on->minibatch,
                                     .sum = on->sum + l * 2 * PASS_SUMS};
         for (int k = 0; k < 2; k++) {
@@ -276,14 +283,22 @@ static void learn_once(struct backend *b, struct learning_case *c)
                                                       .n = k ? CRITIC : ACTOR,
                                                       .fault = &on->fault,
                                                       .not_finite = {k ? FAULT_CRITIC_GRADIENT : FAULT_ACTOR_GRADIENT, l, 2, 1}};
+            if (joint) step[2 * l + k].with = k ? &on->learner[l].actor : &on->learner[l].critic;
+            if (by->target_kl > 0 || by->critic_warmup > 0) step[2 * l + k].steps = NULL;
         }
     }
-    b->ppo_start(b, pass, LEARNERS, on->bad, 2);
-    b->ppo_begin(b, &rules, pass, LEARNERS);
-    b->ppo_measure(b, &rules, pass, LEARNERS);
-    b->optimizer_step(b, &rules.step, step, 2 * LEARNERS);
+    b->ppo_start(b, by, pass, LEARNERS, on->bad, 2);
+    b->ppo_begin(b, by, pass, LEARNERS);
+    b->ppo_measure(b, by, pass, LEARNERS);
+    b->optimizer_step(b, &by->step, step, 2 * LEARNERS);
+    b->ppo_end(b, by, pass, LEARNERS);
     take(b, c, on, sizeof *c);
     lend_end(b);
+}
+
+static void learn_once(struct backend *b, struct learning_case *c)
+{
+    learn_by(b, c, &rules, false);
 }
 
 static void learners_step_by_their_definitions(void **state)
@@ -320,6 +335,60 @@ static void learners_step_by_their_definitions(void **state)
         adam_update(&step[i >= PARAMETERS + ACTOR], before.gradient[i], &p, &m, &v);
         check_close("parameter", (size_t)i, c.parameters[i], (double)p, output_tolerance);
     }
+    /* Schedules' halves and quarters; the penalty's coefficient after a KL of 0.02 where 0.01 was aimed at; the minibatch's advantages have
+     * mean 2 and a sample variance of (60 - 20) / 4. */
+    const struct ppo_learner *l = &c.learner[1];
+    assert_true(l->policy.clip == (real)0.125 && l->policy.entropy == (real)0.125 && l->value.clip == (real)0.125);
+    assert_true(l->kl == 0.02 && l->policy.kl == 4);
+    check_close("mean of advantages", 0, l->advantage.mean, 2, 1e-6);
+    check_close("deviation of advantages", 0, l->advantage.spread, sqrt(10) + 1e-8, 1e-6);
+    b->close(b);
+}
+
+/* By one norm of both gradients. */
+static void gradients_can_be_clipped_together(void **state)
+{
+    (void)state;
+    static struct learning_case c;
+    struct backend *b = open_backend(1, -1);
+    learning_case_build(&c);
+    learn_by(b, &c, &rules, true);
+    for (int l = 0; l < LEARNERS; l++) {
+        const struct optimizer *actor = &c.learner[l].actor, *critic = &c.learner[l].critic;
+        const double factor = 0.5 / (hypot(actor->norm, critic->norm) + 1e-6);
+        assert_true(factor < 1);
+        check_close("scale of the actor's gradient", (size_t)l, actor->step.scale, factor / 150, 1e-6);
+        check_close("scale of the critic's gradient", (size_t)l, critic->step.scale, factor / 200, 1e-6);
+    }
+    b->close(b);
+}
+
+/* approx_kl is 4 / 200 and 20 / 200: the second learner makes no step, and neither actor does while critics warm up. */
+static void a_learner_that_has_gone_far_enough_stops(void **state)
+{
+    (void)state;
+    static struct learning_case c, before;
+    struct backend *b = open_backend(1, -1);
+    struct ppo_rules by = rules;
+    by.target_kl = 0.05;
+    learning_case_build(&before);
+    c = before;
+    learn_by(b, &c, &by, false);
+    assert_true(!c.learner[0].critic.stopped && c.learner[1].critic.stopped && c.learner[1].actor.stopped);
+    assert_true(c.learner[0].actor.made == 1 && c.learner[0].actor.steps == 1 && c.learner[0].measured == 1);
+    assert_true(c.learner[1].actor.made == 0 && c.learner[1].critic.steps == 0 && c.learner[1].measured == 1);
+    assert_memory_equal(c.parameters + PARAMETERS, before.parameters + PARAMETERS, PARAMETERS * sizeof *c.parameters);
+    assert_memory_not_equal(c.parameters, before.parameters, PARAMETERS * sizeof *c.parameters);
+    by.target_kl = 0;
+    by.critic_warmup = 4; /* of which this is update 3 */
+    c = before;
+    learn_by(b, &c, &by, false);
+    for (int l = 0; l < LEARNERS; l++) {
+        assert_true(c.learner[l].actor.made == 0 && c.learner[l].critic.made == 1 && c.learner[l].critic.steps == 1);
+        assert_memory_equal(c.parameters + l * PARAMETERS, before.parameters + l * PARAMETERS, ACTOR * sizeof *c.parameters);
+        assert_memory_not_equal(c.parameters + l * PARAMETERS + ACTOR, before.parameters + l * PARAMETERS + ACTOR,
+                                CRITIC * sizeof *c.parameters);
+    }
     b->close(b);
 }
 
@@ -329,6 +398,7 @@ struct following_case {
     struct ppo_learner learner[FOLLOWERS];
     struct normalizer norm[FOLLOWERS];
     struct fault none, fault;
+    struct update_numbers numbers;
     struct moments advantage;
     struct minibatch_statistics minibatch[SEEN];
     real weight[FOLLOWERS][WIDEST], bias[FOLLOWERS];
@@ -366,6 +436,7 @@ static void follow(struct backend *b, struct following_case *c, int spoilt)
                                     .norm = on->norm + h,
                                     .fault = &on->none,
                                     .place = {.learner = h},
+                                    .numbers = &on->numbers,
                                     .advantage = &on->advantage,
                                     .ret = &on->advantage};
         rescale[h] = (struct rescale_pass){.rescale = &on->learner[h].head,
@@ -375,7 +446,7 @@ static void follow(struct backend *b, struct following_case *c, int spoilt)
                                            .inputs = follower_width(h),
                                            .outputs = 1};
     }
-    b->ppo_start(b, pass, FOLLOWERS, NULL, 0);
+    b->ppo_start(b, &popart, pass, FOLLOWERS, NULL, 0);
     for (int k = 0; k < SEEN; k++) {
         for (int h = 0; h < FOLLOWERS; h++) pass[h].minibatch = &on->minibatch[(k + h) % SEEN];
         b->ppo_begin(b, &popart, pass, FOLLOWERS);

@@ -108,15 +108,17 @@ static inline double naive_log_sum(const double *z, int n)
 }
 
 struct naive_eval {
-    double log_prob, entropy;
+    double log_prob, entropy;                                               /* of all heads */
+    double head_log_prob[POLICY_MAX_HEADS], head_entropy[POLICY_MAX_HEADS]; /* of each */
 };
 
 static inline struct naive_eval naive_evaluate(const struct distribution *d, const double *out, const double *log_std, const uint8_t *mask,
                                                const int32_t *ai, const float *ar)
 {
-    struct naive_eval e = {0, 0};
+    struct naive_eval e = {0};
     for (int h = 0; h < d->heads; h++) {
         const struct head *head = &d->head[h];
+        const double log_prob = e.log_prob, entropy = e.entropy;
         double *z = malloc(sizeof(double) * (size_t)head->size);
         for (int k = 0; k < head->size; k++)
             z[k] = mask && head->kind != HEAD_GAUSSIAN && !mask[head->mask + k] ? -1e10 : out[head->output + k];
@@ -136,9 +138,41 @@ static inline struct naive_eval naive_evaluate(const struct distribution *d, con
             e.log_prob += -0.5 * t * t - s - 0.5 * log(2 * pi);
             e.entropy += 0.5 + 0.5 * log(2 * pi) + s;
         }
+        e.head_log_prob[h] = e.log_prob - log_prob;
+        e.head_entropy[h] = e.entropy - entropy;
         free(z);
     }
     return e;
+}
+
+/* KL of the distribution of outputs `old` from that of `out`, by its definition. */
+static inline double naive_kl(const struct distribution *d, const double *out, const double *log_std, const real *old,
+                              const real *old_log_std, const uint8_t *mask)
+{
+    double kl = 0;
+    for (int h = 0; h < d->heads; h++) {
+        const struct head *head = &d->head[h];
+        double z[64] = {0}, q[64] = {0};
+        for (int k = 0; k < head->size; k++) {
+            const bool forbidden = mask && head->kind != HEAD_GAUSSIAN && !mask[head->mask + k];
+            z[k] = forbidden ? -1e10 : out[head->output + k];
+            q[k] = forbidden ? -1e10 : (double)old[head->output + k];
+        }
+        const double total = naive_log_sum(z, head->size), old_total = naive_log_sum(q, head->size);
+        for (int k = 0; k < head->size; k++) {
+            if (head->kind == HEAD_CATEGORICAL) kl += exp(q[k] - old_total) * (q[k] - old_total - (z[k] - total));
+            if (head->kind == HEAD_BERNOULLI && z[k] > -1e9) {
+                const double p1 = 1 / (1 + exp(-z[k])), q1 = 1 / (1 + exp(-q[k]));
+                kl += q1 * log(q1 / p1) + (1 - q1) * log((1 - q1) / (1 - p1));
+            }
+            if (head->kind == HEAD_GAUSSIAN) {
+                const double s = d->fixed_std > 0 ? (double)d->fixed_std : exp(log_std[head->action + k]);
+                const double r = d->fixed_std > 0 ? s : exp((double)old_log_std[head->action + k]);
+                kl += log(s / r) + (r * r + (q[k] - z[k]) * (q[k] - z[k])) / (2 * s * s) - 0.5;
+            }
+        }
+    }
+    return kl;
 }
 
 /* ---- losses: the sums of a pass, and with them the scalar that the gradient belongs to ---- */
@@ -169,16 +203,29 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
             const struct distribution *d = l->dist;
             const struct naive_eval e = naive_evaluate(d, out, p + net->at.extra, l->mask ? l->mask + row * (size_t)d->logits : NULL,
                                                        l->act_int + row * (size_t)d->act_ints, l->act_real + row * (size_t)d->act_reals);
-            const double m = l->active ? l->active[row] : 1, lr = e.log_prob - (double)l->old_log_prob[row], r = exp(lr),
-                         a = (double)l->advantage[row], c = (double)l->objective.clip;
-            const double s = -fmin(r * a, naive_clip(r, 1 - c, 1 + c) * a);
+            const double m = l->active ? l->active[row] : 1, c = (double)l->objective->clip;
+            const double a =
+                l->scale ? ((double)l->advantage[row] - (double)l->scale->mean) / (double)l->scale->spread : (double)l->advantage[row];
+            const int ratios = l->per_head ? d->heads : 1;
             sum[SUM_WEIGHT] += m;
-            sum[SUM_LOSS] += m * s;
-            sum[SUM_ENTROPY] += m * e.entropy;
-            sum[SUM_KL] += r - 1 - lr;
-            sum[SUM_CLIPPED] += fabs(r - 1) > c;
-            sum[SUM_RATIO] += r;
-            total += m * (s - (double)l->objective.entropy * e.entropy);
+            for (int h = 0; h < ratios; h++) {
+                const double entropy = l->per_head ? e.head_entropy[h] / ratios : e.entropy;
+                const double lr =
+                    (l->per_head ? e.head_log_prob[h] : e.log_prob) - (double)l->old_log_prob[row * (size_t)ratios + (size_t)h];
+                const double r = exp(lr), s = -fmin(r * a, naive_clip(r, 1 - c, 1 + c) * a);
+                sum[SUM_LOSS] += m * s;
+                sum[SUM_ENTROPY] += m * entropy;
+                sum[SUM_KL] += (r - 1 - lr) / ratios;
+                sum[SUM_CLIPPED] += (double)(fabs(r - 1) > c) / ratios;
+                sum[SUM_RATIO] += r / ratios;
+                total += m * (s - (double)l->objective->entropy * entropy);
+            }
+            if (l->old_out) {
+                const double kl = naive_kl(d, out, p + net->at.extra, l->old_out + row * (size_t)net->outputs, l->old_log_std,
+                                           l->mask ? l->mask + row * (size_t)d->logits : NULL);
+                sum[SUM_PENALTY] += m * kl;
+                total += m * (double)l->objective->kl * kl;
+            }
         } else {
             const struct value_loss *l = &pass->value;
             const double old = l->old ? l->old->factor * (double)l->old_value[row] + l->old->shift : (double)l->old_value[row];
@@ -186,13 +233,15 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
                 const size_t i = row * (size_t)l->targets + (size_t)j;
                 const double m = l->active ? l->active[i] : 1,
                              target = ((double)l->ret[i] - l->norm->scale.mean) / l->norm->scale.deviation;
-                const double clipped = old + naive_clip(out[0] - old, -(double)l->objective.clip, (double)l->objective.clip),
-                             delta = (double)l->objective.huber_delta;
-                const double plain = naive_huber(target - out[0], delta),
-                             loss = l->objective.clip > 0 ? fmax(plain, naive_huber(target - clipped, delta)) : plain;
+                const double clipped = old + naive_clip(out[0] - old, -(double)l->objective->clip, (double)l->objective->clip),
+                             delta = (double)l->objective->huber_delta;
+                const double plain = naive_huber(target - out[0], delta), bounded = naive_huber(target - clipped, delta),
+                             loss = l->objective->clip <= 0 ? plain
+                                    : l->objective->only    ? bounded
+                                                            : fmax(plain, bounded);
                 sum[SUM_WEIGHT] += m;
                 sum[SUM_LOSS] += m * loss;
-                total += (double)l->objective.coefficient * m * loss;
+                total += (double)l->objective->coefficient * m * loss;
             }
         }
     }

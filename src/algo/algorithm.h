@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "algo/schedule.h"
 #include "backend/backend.h"
 #include "base/field.h"
 #include "comm/comm.h"
@@ -25,11 +26,11 @@ struct algorithm_ops {
     int (*collect)(struct algorithm *, struct error *);              /* one horizon of environment steps */
     int (*finish)(struct algorithm *, struct error *);               /* values, advantages */
     int (*update)(struct algorithm *, struct error *);               /* epochs and minibatches, gradients all-reduced */
-    int (*outcome)(struct algorithm *, struct error *); /* of the oldest update not asked for yet: waits until it has been made */
-    void (*learning_rates)(struct algorithm *, double actor, double critic); /* of the coming updates: schedules are the trainer's */
-    int (*fields)(struct algorithm *, struct field_list *); /* parameters, moments, normalisers, counters, state per environment */
-    void (*pull)(struct algorithm *);                       /* brings what the fields point to up to date: before they are read … */
-    void (*push)(struct algorithm *);                       /* … and takes it over, after they were written */
+    int (*outcome)(struct algorithm *, struct error *);          /* of the oldest update not asked for yet: waits until it has been made */
+    void (*anneal)(struct algorithm *, const struct annealed *); /* of the coming updates: when is the trainer's */
+    int (*fields)(struct algorithm *, struct field_list *);      /* parameters, moments, normalisers, counters, state per environment */
+    void (*pull)(struct algorithm *);                            /* brings what the fields point to up to date: before they are read … */
+    void (*push)(struct algorithm *);                            /* … and takes it over, after they were written */
     int (*metrics)(struct algorithm *, struct metric *out, int max); /* of the last outcome; equal on every rank */
     void (*destroy)(struct algorithm *);
 };

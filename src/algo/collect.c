@@ -12,10 +12,11 @@
 struct collect_work {
     struct backend *backend;
     struct actor *actor;
-    struct mappo_env_io io; /* what environments are given; staged: their own slices, always the same */
-    int stages;             /* staged: parts of the environments, one of which steps while another is inferred … */
-    int *stage_first;       /* [stages + 1] … from this environment on */
-    uint64_t *clock;        /* [1] the backend's copy of transitions->step at the start of a call */
+    struct mappo_env_io io;             /* what environments are given; staged: their own slices, always the same */
+    int stages;                         /* staged: parts of the environments, one of which steps while another is inferred … */
+    int *stage_first;                   /* [stages + 1] … from this environment on */
+    uint64_t *clock;                    /* [1] the backend's copy of transitions->step at the start of a call */
+    size_t log_probs[MAPPO_MAX_GROUPS]; /* of a step */
     struct repeated recorded;
 };
 
@@ -68,7 +69,11 @@ void collector_create(struct collector **out, const struct collect_config *confi
                                        .first_env = transitions->config.first_env,
                                        .seed = config->seed,
                                        .stream = PHILOX_ACTION,
-                                       .clock = work->clock};
+                                       .clock = work->clock,
+                                       .per_head = config->per_head};
+    for (int g = 0; g < spec->groups; g++)
+        work->log_probs[g] =
+            (size_t)transitions->config.envs * (size_t)spec->group[g].agents * (size_t)log_prob_width(&policy[g]->dist, config->per_head);
     actor_create(&work->actor, &actor, memory->backend);
 }
 
@@ -168,12 +173,11 @@ static void act(const struct collector *c, int stage, int k, int t)
     struct mappo_env_io at;
     transitions_aim_before(x, &at, k);
     for (int g = 0; g < c->spec->groups; g++) {
-        const size_t rows = (size_t)x->config.envs * (size_t)c->spec->group[g].agents;
         io[g] = (struct actor_io){.obs = at.group[g].obs,
                                   .mask = at.group[g].act_mask,
                                   .act_int = (int32_t *)(uintptr_t)at.group[g].act_int, /* the environment only reads actions */
                                   .act_real = (float *)(uintptr_t)at.group[g].act_real,
-                                  .log_prob = c->config.log_prob[g] ? c->config.log_prob[g] + (size_t)t * rows : NULL};
+                                  .log_prob = c->config.log_prob[g] ? c->config.log_prob[g] + (size_t)t * c->work->log_probs[g] : NULL};
     }
     actor_act(c->work->actor, io, stage, (uint64_t)t, false);
 }

@@ -31,6 +31,7 @@ struct collect_config {
     int crew;           /* staged: threads, with the calling one, that stand by meanwhile (env/crew.h); <= 1: none */
     struct vecenv *env; /* staged: takes slices of its memory, if it has some (vecenv_owns_memory); NULL = the backend's, as otherwise */
     real *log_prob[MAPPO_MAX_GROUPS]; /* [steps][E][A] of the actions taken, the backend's; NULL = not wanted */
+    bool per_head;                    /* of each head: [steps][E][A][heads] */
     /* What the learner does meanwhile; NULL = nothing. They only call the backend: on a device they are recorded once, with the steps. */
     void *learner;
     /* Environments [lo, hi) have observations at this place. */

@@ -7,7 +7,11 @@
 #include "algo/ppo.h"
 #include "base/clock.h"
 
-enum { UNIT_STEP, UNIT_ROW }; /* ppo.minibatch_unit */
+/* Choices of keys: ppo.minibatch_unit, ppo.objective, ppo.clip_value, ppo.grad_clip; ppo.normalise_advantage's are enum ppo_advantages. */
+enum { UNIT_STEP, UNIT_ROW };
+enum { OBJECTIVE_CLIP, OBJECTIVE_KL, OBJECTIVE_CLIP_KL };
+enum { CLIP_VALUE_OFF, CLIP_VALUE_MAX, CLIP_VALUE_ONLY };
+enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };
 
 struct mappo {
     struct on_policy base; /* first */
@@ -22,7 +26,7 @@ struct mappo {
 /* One minibatch has all rows in any unit. */
 static bool row_minibatches(const struct config *config)
 {
-    return config->ppo_minibatch_unit == UNIT_ROW && config->ppo_minibatches > 1;
+    return config->ppo_minibatch_unit == UNIT_ROW && (config->ppo_minibatches > 1 || config->ppo_minibatch_size > 0);
 }
 
 static int create_policies(struct policies **policies, bool central, const struct config *config, const struct mappo_env_spec *spec,
@@ -48,10 +52,22 @@ static int create_ppo(struct mappo *self, struct error *err)
 {
     const struct config *config = self->base.context.config;
     const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
-    const struct ppo_config ppo = {.policy = {.clip = (real)config->ppo_clip, .entropy = (real)config->ppo_entropy},
-                                   .value = {.clip = config->ppo_clip_value ? (real)config->ppo_clip : 0,
+    const bool penalty = config->ppo_objective != OBJECTIVE_CLIP;
+    const struct ppo_config ppo = {.policy = {.clip = config->ppo_objective == OBJECTIVE_KL ? (real)INFINITY : (real)config->ppo_clip,
+                                              .entropy = (real)config->ppo_entropy,
+                                              .kl = penalty ? (real)config->ppo_kl_beta : 0},
+                                   .value = {.clip = config->ppo_clip_value != CLIP_VALUE_OFF ? (real)config->ppo_clip : 0,
                                              .huber_delta = (real)config->ppo_huber_delta,
-                                             .coefficient = (real)config->ppo_value_coef},
+                                             .coefficient = (real)config->ppo_value_coef,
+                                             .only = config->ppo_clip_value == CLIP_VALUE_ONLY},
+                                   .penalty = penalty,
+                                   .penalty_kl = config->ppo_kl_target,
+                                   .target_kl = config->ppo_target_kl,
+                                   .critic_warmup = config->ppo_critic_warmup,
+                                   .advantages = config->ppo_normalise_advantage,
+                                   .joint_clip = config->ppo_grad_clip == GRAD_CLIP_JOINT,
+                                   .minibatch_size = (int)config->ppo_minibatch_size,
+                                   .now = self->base.now,
                                    .max_grad_norm = (real)config->ppo_max_grad_norm,
                                    .epochs = (int)config->ppo_epochs,
                                    .minibatches = (int)config->ppo_minibatches,
@@ -60,8 +76,6 @@ static int create_ppo(struct mappo *self, struct error *err)
                                    .value_active_masks = config->ppo_value_active_masks,
                                    .value_norm_beta = config->norm_beta,
                                    .adam = adam,
-                                   .actor_rate = config->adam_lr,
-                                   .critic_rate = config->adam_critic_lr,
                                    .seed = (uint64_t)config->train_seed};
     return ppo_create(&self->ppo, &ppo, self->base.rollout, self->base.context.policies->group, self->base.context.comm,
                       self->base.context.backend, err);
@@ -75,7 +89,7 @@ static int update(struct algorithm *algorithm, struct error *err)
     struct mappo *self = algorithm->self;
     const double start = clock_seconds(), communication = self->base.context.comm->seconds;
     backend_range(self->base.context.backend, "update");
-    ppo_learning_rate(self->ppo, self->base.rate[ROLE_ACTOR], self->base.rate[ROLE_CRITIC]);
+    ppo_anneal(self->ppo, &self->base.now);
     ppo_update(self->ppo, self->updates);
     on_policy_learned(algorithm);
     backend_range(self->base.context.backend, NULL);
@@ -98,10 +112,26 @@ static int outcome(struct algorithm *algorithm, struct error *err)
 static int fields(struct algorithm *algorithm, struct field_list *list)
 {
     struct mappo *self = algorithm->self;
-    const int own = on_policy_fields(algorithm, list);
+    const int before = list->count;
+    on_policy_fields(algorithm, list);
     field_add(list, "/rollout/updates", FIELD_INT64, &self->updates, "updates",
               "updates so far: position of the permutations' random numbers", 0);
-    return own + 1;
+    ppo_fields(self->ppo, list);
+    return list->count - before;
+}
+
+static void pull(struct algorithm *algorithm)
+{
+    const struct mappo *self = algorithm->self;
+    on_policy_pull(algorithm);
+    ppo_pull(self->ppo);
+}
+
+static void push(struct algorithm *algorithm)
+{
+    const struct mappo *self = algorithm->self;
+    on_policy_push(algorithm);
+    ppo_push(self->ppo);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------------------------------------------------- */
@@ -118,7 +148,8 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
     METRIC(actor_grad_norm, "1", "norm of the actor's gradient before clipping")                                                           \
     METRIC(critic_grad_norm, "1", "norm of the critic's gradient before clipping")                                                         \
     METRIC(value_mean, "reward", "mean of the value normaliser")                                                                           \
-    METRIC(value_deviation, "reward", "standard deviation of the value normaliser")
+    METRIC(value_deviation, "reward", "standard deviation of the value normaliser")                                                        \
+    METRIC(kl, "nat", "KL(old || new) of whole distributions over the rollout after the update, with ppo.objective=kl or clip_kl; else 0")
 
 #define DESCRIBED(name, unit, help) {#name, unit, help, NAN},
 #define PLACE(name, unit, help)     offsetof(struct ppo_metrics, name),
@@ -160,8 +191,8 @@ static void destroy(struct algorithm *algorithm)
     on_policy_destroy(algorithm);
 }
 
-static const struct algorithm_ops ops = {on_policy_begin, on_policy_collect, on_policy_finish, update,  outcome, on_policy_learning_rates,
-                                         fields,          on_policy_pull,    on_policy_push,   metrics, destroy};
+static const struct algorithm_ops ops = {
+    on_policy_begin, on_policy_collect, on_policy_finish, update, outcome, on_policy_anneal, fields, pull, push, metrics, destroy};
 
 static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {

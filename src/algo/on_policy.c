@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 
+enum { RATIO_JOINT, RATIO_PER_HEAD }; /* ppo.ratio */
+
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
 
 int64_t on_policy_horizon(const struct config *config)
@@ -24,11 +26,11 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
                     .seed = (uint64_t)config->train_seed,
                     .crew = context->attended ? context->backend->threads : 1,
                     .env = context->env},
+        .per_head = config->ppo_ratio == RATIO_PER_HEAD,
         .returns = {.gamma = (real)config->gae_gamma, .lambda = (real)config->gae_lambda, .bootstrap = config->gae_time_limit == 0}};
     self->context = *context;
     backend_memory_create(&self->memory, "algorithm", context->backend);
-    self->rate[ROLE_ACTOR] = config->adam_lr;
-    self->rate[ROLE_CRITIC] = config->adam_critic_lr;
+    self->now = annealed_at(config, 0);
     const int code = rollout_create(&self->rollout, &rollout, vecenv_spec(context->env), context->policies->group, context->backend, err);
     if (!code) running_norms_create(&self->norms, self->rollout, context->policies->group, context->comm, &self->memory);
     return code;
@@ -84,11 +86,10 @@ void on_policy_learned(struct algorithm *algorithm)
     running_norms_take(&self->norms);
 }
 
-void on_policy_learning_rates(struct algorithm *algorithm, double actor, double critic)
+void on_policy_anneal(struct algorithm *algorithm, const struct annealed *now)
 {
     struct on_policy *self = algorithm->self;
-    self->rate[ROLE_ACTOR] = actor;
-    self->rate[ROLE_CRITIC] = critic;
+    self->now = *now;
 }
 
 /* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */

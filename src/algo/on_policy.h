@@ -12,7 +12,7 @@ struct on_policy {
     struct rollout *rollout;
     struct running_norms norms;
     struct backend_memory memory; /* for what the learner needs besides */
-    double rate[POLICY_ROLES];    /* learning rates of the coming updates */
+    struct annealed now;          /* of the coming updates */
 };
 
 int64_t on_policy_horizon(const struct config *config);
@@ -25,7 +25,7 @@ int on_policy_begin(struct algorithm *algorithm, bool restored, struct error *er
 int on_policy_collect(struct algorithm *algorithm, struct error *err);
 int on_policy_finish(struct algorithm *algorithm, struct error *err);
 void on_policy_learned(struct algorithm *algorithm); /* at the end of `update`: the rollout goes into the running statistics */
-void on_policy_learning_rates(struct algorithm *algorithm, double actor, double critic);
+void on_policy_anneal(struct algorithm *algorithm, const struct annealed *now);
 int on_policy_fields(struct algorithm *algorithm, struct field_list *list);
 void on_policy_pull(struct algorithm *algorithm);
 void on_policy_push(struct algorithm *algorithm);

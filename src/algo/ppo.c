@@ -1,14 +1,14 @@
 #include "algo/ppo.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "algo/ppo_work.h"
 #include "comm/watchdog.h"
 
-void ppo_learning_rate(struct ppo *ppo, double actor, double critic)
+void ppo_anneal(struct ppo *ppo, const struct annealed *now)
 {
-    ppo->config.actor_rate = actor;
-    ppo->config.critic_rate = critic;
+    ppo->config.now = *now;
 }
 
 /* ---- statistics: everything that all ranks must know before the first gradient, in one message --------------------------------------- */
@@ -52,10 +52,12 @@ static void gather_statistics(struct ppo *ppo)
             const size_t shift = minibatch_at(ppo, epoch, k);
             passes = 0;
             for (int g = 0; g < ppo->rollout->groups; g++) {
-                const real *ret = ppo->rollout->returns->group[g].ret;
+                const struct returns_group *returns = &ppo->rollout->returns->group[g];
                 const uint8_t *active = ppo->rollout->transitions->all.group[g].active;
-                passes = measure(ppo, passes, g, ret, NULL, batches->actor, shift, 3);
-                passes = measure(ppo, passes, g, ret, active, batches->actor, shift + 3, 1);
+                passes = measure(ppo, passes, g, returns->ret, NULL, batches->actor, shift, 3);
+                passes = measure(ppo, passes, g, returns->ret, active, batches->actor, shift + 3, 1);
+                if (ppo->config.advantages == ADVANTAGES_MINIBATCH)
+                    passes = measure(ppo, passes, g, returns->advantage, active, batches->actor, shift + 4, 3);
             }
             backend->moments(backend, ppo->moments, passes);
         }
@@ -74,6 +76,8 @@ static void aim_learners(struct ppo *ppo, int first, int end, int epoch, int min
                               .norm = at->critic ? ppo->policy[at->group]->norm + at->of.set[ROLE_CRITIC] : ppo->unused + l,
                               .fault = ppo->fault,
                               .place = {.learner = l, .epoch = epoch, .minibatch = minibatch},
+                              .numbers = ppo->numbers,
+                              .kl = (const struct moments *)numbers,
                               .advantage = (const struct moments *)numbers,
                               .ret = (const struct moments *)numbers + 1,
                               .minibatch = (const void *)(numbers + minibatch_at(ppo, epoch, minibatch)),
@@ -88,6 +92,8 @@ static struct optimizer_pass step_of(const struct ppo *ppo, int l, int role, int
     const real *gradient = at->range->flat + at->gradient + (actor ? 0 : at->actor);
     struct optimizer_pass step = policy_step(ppo->policy[at->group], role, at->of.set[role], gradient, ppo->numbers);
     step.optimizer = actor ? &ppo->learner[l].actor : &ppo->learner[l].critic;
+    if (ppo->config.joint_clip && at->actor && at->critic) step.with = actor ? &ppo->learner[l].critic : &ppo->learner[l].actor;
+    if (ppo_counts_apart(&ppo->config)) step.steps = NULL;
     step.step = epoch * ppo->config.minibatches + minibatch;
     step.fault = ppo->fault;
     step.not_finite.learner = l;
@@ -197,6 +203,7 @@ static void show_minibatch(struct ppo *ppo, const struct learner_range *range, i
                                      .group = at->group,
                                      .set = {of->set[ROLE_ACTOR], of->set[ROLE_CRITIC]},
                                      .metrics = ppo->seen[l].minibatch,
+                                     .stopped = ppo->seen[l].critic.stopped,
                                      .actor_gradient = at->actor ? gradient : NULL,
                                      .critic_gradient = at->critic ? gradient + at->actor : NULL,
                                      .actor_divisor = ppo->seen[l].actor.divisor,
@@ -207,6 +214,129 @@ static void show_minibatch(struct ppo *ppo, const struct learner_range *range, i
     }
 }
 
+/* ---- given actions ------------------------------------------------------------------------------------------------------------------- */
+
+/* Of the largest minibatch. */
+static size_t part_outputs(const struct ppo *ppo, const struct ppo_part *part)
+{
+    if (part->of.set[ROLE_ACTOR] < 0) return 0;
+    return (size_t)ppo_part_largest(&ppo->batches, part) * (size_t)part->rows * (size_t)ppo->policy[part->group]->net[ROLE_ACTOR].outputs;
+}
+
+size_t ppo_outputs(const struct ppo *ppo)
+{
+    size_t outputs = 0;
+    for (int i = 0; i < ppo->batches.parts; i++) outputs += part_outputs(ppo, &ppo->batches.part[i]);
+    return outputs;
+}
+
+static const real *old_log_std(const struct ppo *ppo, int g, int set)
+{
+    return ppo->old_log_std[g] ? ppo->old_log_std[g] + (size_t)set * (size_t)ppo->policy[g]->dist.act_reals : NULL;
+}
+
+/* From the order of part i's minibatch to [T][E][A][O]. */
+static struct scatter_pass keeping(const struct ppo *ppo, int i, const real *out, real *to)
+{
+    const struct ppo_part *part = &ppo->batches.part[i];
+    const struct batch *batch = &ppo->batches.actor[i];
+    const int width = part->rows * ppo->policy[part->group]->net[ROLE_ACTOR].outputs;
+    return (struct scatter_pass){
+        .unit = batch->unit, .units = batch->units, .stride = width, .width = width, .from_width = width, .from = out, .to = to};
+}
+
+void ppo_evaluate(struct ppo *ppo, int number, const struct ppo_evaluation *evaluation)
+{
+    const struct learner_range *range = &ppo->range[number];
+    for (int k = 0; k < ppo->config.minibatches; k++) { /* of any epoch: together they are all rows */
+        ppo_batches_select(&ppo->batches, range->part_first, range->part_end, 0, k);
+        pack_inputs(ppo, range, ROLE_ACTOR);
+        real *out = evaluation->outputs;
+        int passes = 0, kept = 0;
+        for (int i = range->part_first; i < range->part_end; i++) {
+            const struct ppo_part *part = &ppo->batches.part[i];
+            const struct mappo_group_io *taken = &ppo->rollout->transitions->all.group[part->group];
+            const struct policy *policy = ppo->policy[part->group];
+            const int set = part->of.set[ROLE_ACTOR];
+            if (set < 0) continue;
+            ppo->forward[passes] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
+                                                         .parameters = policy_actor(policy, policy->parameters, set),
+                                                         .packed = ppo->actor_packed[i],
+                                                         .out = out};
+            ppo->evaluate[passes++] = (struct evaluate_pass){.dist = &policy->dist,
+                                                             .batch = ppo->batches.actor[i],
+                                                             .out = out,
+                                                             .log_std = policy_log_std(policy, set),
+                                                             .mask = taken->act_mask,
+                                                             .act_int = taken->act_int,
+                                                             .act_real = taken->act_real,
+                                                             .old_out = ppo->old_out[part->group],
+                                                             .old_log_std = old_log_std(ppo, part->group, set),
+                                                             .log_prob = evaluation->log_prob[part->group],
+                                                             .entropy = evaluation->entropy[part->group],
+                                                             .kl = evaluation->kl[part->group]};
+            if (evaluation->keep[part->group]) ppo->scatter[kept++] = keeping(ppo, i, out, evaluation->keep[part->group]);
+            out += part_outputs(ppo, part);
+        }
+        if (passes == 0) return;
+        ppo->backend->forward(ppo->backend, ppo->forward, passes);
+        if (kept)
+            ppo->backend->scatter(ppo->backend, ppo->scatter, kept); /* as they are: evaluating overwrites forbidden logits */
+        else
+            ppo->backend->evaluate(ppo->backend, ppo->evaluate, passes);
+    }
+}
+
+/* ---- the penalty --------------------------------------------------------------------------------------------------------------------- */
+
+static void show_old_policy(struct ppo *ppo, int g)
+{
+    const struct policy *policy = ppo->policy[g];
+    const struct transitions_config *x = &ppo->rollout->transitions->config;
+    const size_t outputs = (size_t)(x->steps * x->envs * policy->sizes.agents) * (size_t)policy->net[ROLE_ACTOR].outputs;
+    const size_t deviations = ppo->old_log_std[g] ? (size_t)(policy->sets[ROLE_ACTOR] * policy->dist.act_reals) : 0;
+    real *copy = calloc(outputs + deviations + 1, sizeof *copy);
+    CHECK(copy, "out of memory for a copy of the old policy");
+    ppo->backend->download(ppo->backend, copy, ppo->old_out[g], outputs * sizeof *copy);
+    if (deviations) ppo->backend->download(ppo->backend, copy + outputs, ppo->old_log_std[g], deviations * sizeof *copy);
+    ppo->config.hooks->old_policy(ppo->config.hooks->user, g, copy, deviations ? copy + outputs : NULL);
+    ppo->backend->upload(ppo->backend, ppo->old_out[g], copy, outputs * sizeof *copy);
+    if (deviations) ppo->backend->upload(ppo->backend, ppo->old_log_std[g], copy + outputs, deviations * sizeof *copy);
+    free(copy);
+}
+
+/* What the policies put out before the first step, and their deviations. */
+static void keep_old_policy(struct ppo *ppo)
+{
+    struct ppo_evaluation evaluation = {.outputs = ppo->outputs};
+    for (int g = 0; g < ppo->rollout->groups; g++) {
+        const struct policy *policy = ppo->policy[g];
+        evaluation.keep[g] = ppo->old_out[g];
+        for (int set = 0; set < policy->sets[ROLE_ACTOR]; set++) {
+            const real *now = policy_log_std(policy, set);
+            if (now)
+                ppo->backend->copy(ppo->backend, ppo->old_log_std[g] + (size_t)set * (size_t)policy->dist.act_reals, now,
+                                   (size_t)policy->dist.act_reals * sizeof(real));
+        }
+    }
+    for (int r = 0; r < ppo->ranges; r++) ppo_evaluate(ppo, r, &evaluation);
+    for (int g = 0; g < ppo->rollout->groups && ppo->config.hooks && ppo->config.hooks->old_policy; g++) show_old_policy(ppo, g);
+}
+
+static void measure_penalty(struct ppo *ppo)
+{
+    struct ppo_evaluation evaluation = {.outputs = ppo->outputs};
+    int passes = 0;
+    for (int g = 0; g < ppo->rollout->groups; g++) evaluation.kl[g] = ppo->kl[g];
+    for (int r = 0; r < ppo->ranges; r++) ppo_evaluate(ppo, r, &evaluation);
+    for (int g = 0; g < ppo->rollout->groups; g++)
+        passes = measure(ppo, passes, g, ppo->kl[g], ppo->rollout->transitions->all.group[g].active, ppo->batches.everything, 0, 3);
+    ppo->backend->moments(ppo->backend, ppo->moments, passes);
+    comm_sum_shards_double(ppo->comm, ppo->statistics, ppo->shards, ppo->message);
+    aim_learners(ppo, 0, ppo->learners, 0, 0);
+    ppo->backend->ppo_end(ppo->backend, &ppo->rules, ppo->learner_pass, ppo->learners);
+}
+
 /* ---- the update ---------------------------------------------------------------------------------------------------------------------- */
 
 /* What an update does without waiting for the host, so that a device may record it once and replay it. */
@@ -215,9 +345,26 @@ static void prepare(struct ppo *ppo, int range)
     (void)range;
     gather_statistics(ppo);
     aim_learners(ppo, 0, ppo->learners, 0, 0);
-    ppo->backend->ppo_start(ppo->backend, ppo->learner_pass, ppo->learners, ppo->rollout->collector->check.bad,
+    ppo->backend->ppo_start(ppo->backend, &ppo->rules, ppo->learner_pass, ppo->learners, ppo->rollout->collector->check.bad,
                             ppo->rollout->collector->check.bads);
-    normalise_advantages(ppo);
+    if (ppo->config.advantages == ADVANTAGES_ROLLOUT) normalise_advantages(ppo);
+    if (ppo->config.penalty) keep_old_policy(ppo);
+}
+
+/* The penalties' coefficients, once all steps are made. */
+static void conclude(struct ppo *ppo, int range)
+{
+    (void)range;
+    if (ppo->config.penalty) measure_penalty(ppo);
+}
+
+/* Nothing comes of further minibatches; a device makes them all the same, because it has been told of them. */
+static bool has_stopped(const struct ppo *ppo, const struct learner_range *range)
+{
+    if (ppo->config.target_kl <= 0 || !ppo->backend->host_memory) return false;
+    for (int l = range->first; l < range->end; l++)
+        if (!ppo->learner[l].critic.stopped) return false;
+    return true;
 }
 
 static void learn_range(struct ppo *ppo, int number)
@@ -231,6 +378,7 @@ static void learn_range(struct ppo *ppo, int number)
             if (!whole) pack_minibatch(ppo, range, epoch, k);
             learn_minibatch(ppo, range, epoch, k);
             if (shows) show_minibatch(ppo, range, epoch, k);
+            if (has_stopped(ppo, range)) return;
         }
     }
 }
@@ -239,6 +387,7 @@ static void prepare_and_learn(struct ppo *ppo, int ranges)
 {
     prepare(ppo, 0);
     for (int r = 0; r < ranges; r++) learn_range(ppo, r);
+    conclude(ppo, 0);
 }
 
 /* Makes the calls, or replays them where they are recorded: unless something in them goes through the host. */
@@ -260,8 +409,10 @@ static void write_update_numbers(struct ppo *ppo, int64_t update)
 {
     const struct update_numbers numbers = {.update = update,
                                            .steps = ppo->policy[0]->updates + (ppo->begun - ppo->read) * steps_of_update(ppo),
-                                           .actor_rate = ppo->config.actor_rate,
-                                           .critic_rate = ppo->config.critic_rate};
+                                           .actor_rate = ppo->config.now.actor_rate,
+                                           .critic_rate = ppo->config.now.critic_rate,
+                                           .clip = ppo->config.now.clip,
+                                           .entropy = ppo->config.now.entropy};
     ppo->backend->upload(ppo->backend, ppo->numbers, &numbers, sizeof numbers);
 }
 
@@ -281,6 +432,12 @@ static int report_fault(const struct ppo *ppo, const struct outcome *outcome, st
                      what[fault->kind], (int)fault->epoch, (int)fault->minibatch);
 }
 
+/* Sums of what each minibatch, or step, has added a part of are made means of those that there were. */
+static double of_all(const struct ppo *ppo, int32_t count)
+{
+    return count > 0 && count < steps_of_update(ppo) ? (double)steps_of_update(ppo) / count : 1;
+}
+
 static void read_metrics(const struct ppo *ppo, const struct ppo_learner *learner, struct ppo_metrics *metrics)
 {
     memset(metrics, 0, (size_t)ppo->rollout->groups * sizeof *metrics);
@@ -290,10 +447,11 @@ static void read_metrics(const struct ppo *ppo, const struct ppo_learner *learne
         const int sets = ppo->policy[at->group]->sets[at->actor ? ROLE_ACTOR : ROLE_CRITIC];
         const double weight = 1.0 / sets;
         if (!at->critic) mean.value_mean = mean.value_deviation = mean.explained_variance = 0;
-        ppo_metrics_add(of, &mean, weight);
-        if (at->actor) of->actor_grad_norm += weight * learner[l].actor.mean_norm;
-        if (at->critic) of->critic_grad_norm += weight * learner[l].critic.mean_norm;
+        ppo_metrics_add(of, &mean, weight * of_all(ppo, learner[l].measured));
+        if (at->actor) of->actor_grad_norm += weight * of_all(ppo, learner[l].actor.made) * learner[l].actor.mean_norm;
+        if (at->critic) of->critic_grad_norm += weight * of_all(ppo, learner[l].critic.made) * learner[l].critic.mean_norm;
         of->explained_variance += mean.explained_variance / sets;
+        if (at->actor) of->kl += weight * learner[l].kl;
     }
 }
 
@@ -344,61 +502,23 @@ void ppo_learn(struct ppo *ppo, int range)
 
 void ppo_end(struct ppo *ppo)
 {
+    repeat(ppo, &ppo->replay_end, ppo->config.minibatches, conclude, 0);
     fetch_outcome(ppo);
 }
 
-/* ---- given actions ------------------------------------------------------------------------------------------------------------------- */
-
-/* Of the largest minibatch. */
-static size_t part_outputs(const struct ppo *ppo, const struct ppo_part *part)
-{
-    if (part->of.set[ROLE_ACTOR] < 0) return 0;
-    return (size_t)ppo_part_largest(&ppo->batches, part) * (size_t)part->rows * (size_t)ppo->policy[part->group]->net[ROLE_ACTOR].outputs;
-}
-
-size_t ppo_outputs(const struct ppo *ppo)
-{
-    size_t outputs = 0;
-    for (int i = 0; i < ppo->batches.parts; i++) outputs += part_outputs(ppo, &ppo->batches.part[i]);
-    return outputs;
-}
-
-void ppo_evaluate(struct ppo *ppo, int number, const struct ppo_evaluation *evaluation)
-{
-    const struct learner_range *range = &ppo->range[number];
-    for (int k = 0; k < ppo->config.minibatches; k++) { /* of any epoch: together they are all rows */
-        ppo_batches_select(&ppo->batches, range->part_first, range->part_end, 0, k);
-        pack_inputs(ppo, range, ROLE_ACTOR);
-        real *out = evaluation->outputs;
-        int passes = 0;
-        for (int i = range->part_first; i < range->part_end; i++) {
-            const struct ppo_part *part = &ppo->batches.part[i];
-            const struct mappo_group_io *taken = &ppo->rollout->transitions->all.group[part->group];
-            const struct policy *policy = ppo->policy[part->group];
-            const int set = part->of.set[ROLE_ACTOR];
-            if (set < 0) continue;
-            ppo->forward[passes] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
-                                                         .parameters = policy_actor(policy, policy->parameters, set),
-                                                         .packed = ppo->actor_packed[i],
-                                                         .out = out};
-            ppo->evaluate[passes++] = (struct evaluate_pass){.dist = &policy->dist,
-                                                             .batch = ppo->batches.actor[i],
-                                                             .out = out,
-                                                             .log_std = policy_log_std(policy, set),
-                                                             .mask = taken->act_mask,
-                                                             .act_int = taken->act_int,
-                                                             .act_real = taken->act_real,
-                                                             .log_prob = evaluation->log_prob[part->group],
-                                                             .entropy = evaluation->entropy[part->group]};
-            out += part_outputs(ppo, part);
-        }
-        if (passes == 0) return;
-        ppo->backend->forward(ppo->backend, ppo->forward, passes);
-        ppo->backend->evaluate(ppo->backend, ppo->evaluate, passes);
-    }
-}
-
 /* ---- the outcome --------------------------------------------------------------------------------------------------------------------- */
+
+/* Of the network of the group that has made most. */
+static int64_t steps_made(const struct ppo *ppo, const struct outcome *outcome, int g)
+{
+    int64_t most = 0;
+    for (int l = ppo->learner_first[g]; l < ppo->learner_first[g + 1]; l++) {
+        const struct ppo_learner *learner = &outcome->learner[l];
+        if (ppo->at[l].actor && learner->actor.made > most) most = learner->actor.made;
+        if (ppo->at[l].critic && learner->critic.made > most) most = learner->critic.made;
+    }
+    return most;
+}
 
 int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics, struct error *err)
 {
@@ -410,6 +530,6 @@ int ppo_outcome(struct ppo *ppo, struct ppo_metrics *metrics, struct error *err)
     if (backend->wait) backend->wait(backend, BACKEND_STAGES + slot);
     read_metrics(ppo, outcome->learner, metrics);
     if (outcome->fault->kind != NO_FAULT) return report_fault(ppo, outcome, err);
-    for (int g = 0; g < ppo->rollout->groups; g++) ppo->policy[g]->updates += steps_of_update(ppo);
+    for (int g = 0; g < ppo->rollout->groups; g++) ppo->policy[g]->updates += steps_made(ppo, outcome, g);
     return 0;
 }

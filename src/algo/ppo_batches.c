@@ -18,15 +18,48 @@ struct ppo_sets ppo_learner_sets(const struct policy *policy, int learner)
     return learner < actors ? (struct ppo_sets){{learner, -1}} : (struct ppo_sets){{-1, learner - actors}};
 }
 
-/* Minibatch k of m out of n items: sizes differ by at most one, the larger ones first. */
-static int slice_start(int n, int m, int k)
+/* Minibatch k of m out of n items: sizes differ by at most one, the larger ones first; or all but the last are of one size. */
+static int slice_start(const struct ppo_batches *b, int n, int k)
 {
+    const int m = b->config->minibatches;
+    if (b->size > 0) return k * b->size < n ? k * b->size : n;
     return k * (n / m) + (k < n % m ? k : n % m);
 }
 
 int ppo_part_largest(const struct ppo_batches *batches, const struct ppo_part *part)
 {
+    if (batches->size > 0) return batches->size < part->items ? batches->size : part->items;
     return (part->items + batches->config->minibatches - 1) / batches->config->minibatches;
+}
+
+/* What of a learner's rows is shuffled as one (struct ppo_part), how often a shard has it. */
+static int part_items(const struct ppo_batches *b, int group, int shard, int learner)
+{
+    const struct transitions *x = b->rollout->transitions;
+    const struct policy *policy = b->policy[group];
+    const int role = ppo_learner_sets(policy, learner).set[ROLE_ACTOR] >= 0 ? ROLE_ACTOR : ROLE_CRITIC;
+    const int agents = policy_apart(policy, role) || !b->config->row_minibatches ? 1 : policy->sizes.agents;
+    return x->config.steps * (x->first[shard + 1] - x->first[shard]) * agents;
+}
+
+int ppo_batches_count(struct ppo_batches *b, int shards, int *minibatches, struct error *err)
+{
+    const int size = b->config->minibatch_size, items = part_items(b, 0, 0, 0);
+    if (size % shards)
+        return error_set(err, EXIT_USAGE, "ppo.minibatch_size=%d does not divide by the %d shards or ranks that each take a part of it",
+                         size, shards);
+    for (int g = 0; g < b->rollout->groups; g++)
+        for (int l = 0; l < ppo_learners(b->policy[g]); l++)
+            for (int shard = 0; shard < b->rollout->transitions->config.shards; shard++)
+                if (part_items(b, g, shard, l) != items)
+                    return error_set(
+                        err, EXIT_USAGE,
+                        "ppo.minibatch_size=%d makes another number of minibatches for group \"%s\" than for others, or for one "
+                        "shard than for others: choose their number instead (ppo.minibatches), or ppo.minibatch_unit=step",
+                        size, b->policy[g]->name);
+    b->size = size / shards;
+    *minibatches = (items + b->size - 1) / b->size;
+    return 0;
 }
 
 /* The units of all of a part's rows in arrays [T][E][A]; NULL where they are everything in order. */
@@ -59,7 +92,7 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int l
     struct ppo_part *part = &b->part[i];
     *part = (struct ppo_part){.group = group, .learner = learner, .shard = shard, .of = of};
     part->rows = single ? 1 : agents;
-    part->items = env_steps * (own || !config->row_minibatches ? 1 : agents);
+    part->items = part_items(b, group, shard, learner);
     part->critic_rows = single ? 1 : policy->value_agents;
     const bool shared_input = policy->state_rows < policy->value_agents;
     part->pack_rows = shared_input ? 1 : part->critic_rows;
@@ -107,8 +140,8 @@ static void select_minibatch(struct ppo_batches *b, int first, int end, int epoc
         struct select_pass *select = &b->pass[i];
         *select = part->select;
         select->epoch = epoch;
-        select->from = slice_start(part->items, minibatches, minibatch);
-        select->count = slice_start(part->items, minibatches, minibatch + 1) - select->from;
+        select->from = slice_start(b, part->items, minibatch);
+        select->count = slice_start(b, part->items, minibatch + 1) - select->from;
         select->order = given_order(b, i, epoch);
         /* Everything in order needs no list. */
         const bool all = minibatches == 1 && !b->everything[i].unit;

@@ -30,6 +30,7 @@ struct ppo_batches {
     const struct rollout *rollout;
     struct policy *const *policy;
     const struct update_numbers *numbers; /* the backend's */
+    int size; /* items of a part's minibatch, of which the last one has fewer; 0: minibatches are as large as each other */
     int parts, group_first[MAPPO_MAX_GROUPS + 1];
     struct ppo_part *part;
     struct select_pass *pass;            /* [parts] scratch */
@@ -38,7 +39,10 @@ struct ppo_batches {
     struct batch *everything;            /* [parts] all rows, as [T][E][A] */
 };
 
-/* config … numbers are set by the caller. */
+/* How many minibatches an epoch has with ppo_config.minibatch_size, and `size` for it. EXIT_USAGE where that differs between learners, or
+ * where shards can't have equal parts of a minibatch. shards: of all ranks. */
+int ppo_batches_count(struct ppo_batches *batches, int shards, int *minibatches, struct error *err);
+/* config … size are set by the caller. */
 int ppo_batches_create(struct ppo_batches *batches, struct arena *arena, struct error *err);
 void ppo_batches_destroy(struct ppo_batches *batches);
 /* Fills actor, critic and pack of parts [first, end). The same is selected for every epoch where there is one minibatch: then this was done

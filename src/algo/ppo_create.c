@@ -1,5 +1,6 @@
 /* Making what an update needs: where everything lies, and the passes of it that stay the same. */
 #include "algo/ppo_work.h"
+#include "base/text.h"
 
 /* ---- learners and ranges ------------------------------------------------------------------------------------------------------------- */
 
@@ -28,6 +29,11 @@ static void create_learners(struct ppo *ppo)
                                     .beta = ppo->config.value_norm_beta,
                                     .policy_active = ppo->config.policy_active_masks,
                                     .value_active = ppo->config.value_active_masks,
+                                    .policy = ppo->config.policy,
+                                    .value = ppo->config.value,
+                                    .target_kl = ppo->config.target_kl,
+                                    .penalty_kl = ppo->config.penalty_kl,
+                                    .critic_warmup = ppo->config.critic_warmup,
                                     .step = {.max_grad_norm = (double)ppo->config.max_grad_norm,
                                              .mean_weight = 1.0 / ((double)ppo->config.epochs * (double)ppo->config.minibatches),
                                              .adam = ppo->config.adam}};
@@ -89,9 +95,28 @@ static void take_memory(struct ppo *ppo)
         outcome->bad = host_array(ppo, (size_t)ppo->rollout->collector->check.bads * sizeof *outcome->bad);
     }
     ppo->seen = ARENA_NEW(ppo->arena, struct ppo_learner, ppo->learners);
+    for (int l = 0; l < ppo->learners; l++) ppo->seen[l] = (struct ppo_learner){.policy = ppo->config.policy, .value = ppo->config.value};
+    backend->upload(backend, ppo->learner, ppo->seen, (size_t)ppo->learners * sizeof *ppo->learner);
     ppo->learner_pass = ARENA_NEW(ppo->arena, struct ppo_pass, ppo->learners);
     ppo->step = ARENA_NEW(ppo->arena, struct optimizer_pass, 2 * ppo->learners);
     ppo->standardise = ARENA_NEW(ppo->arena, struct standardise_pass, ppo->learners);
+}
+
+static void take_penalty(struct ppo *ppo)
+{
+    struct backend *backend = ppo->backend;
+    if (!ppo->config.penalty) return;
+    for (int g = 0; g < ppo->rollout->groups; g++) {
+        const struct policy *policy = ppo->policy[g];
+        const struct transitions_config *x = &ppo->rollout->transitions->config;
+        const size_t rows = (size_t)x->steps * (size_t)x->envs * (size_t)policy->sizes.agents;
+        const size_t deviations = policy->net[ROLE_ACTOR].at.extra < 0 ? 0 : (size_t)policy->dist.act_reals;
+        ppo->old_out[g] = backend->alloc(backend, "old policies", rows * (size_t)policy->net[ROLE_ACTOR].outputs * sizeof(real));
+        ppo->kl[g] = backend->alloc(backend, "old policies", rows * sizeof(real));
+        if (deviations)
+            ppo->old_log_std[g] = backend->alloc(backend, "old policies", (size_t)policy->sets[ROLE_ACTOR] * deviations * sizeof(real));
+    }
+    ppo->outputs = backend->alloc(backend, "old policies", ppo_outputs(ppo) * sizeof(real));
 }
 
 /* PopArt: the critics' heads, each with the map that its learner finds before a minibatch. */
@@ -120,7 +145,12 @@ static struct train_pass actor_pass(const struct ppo *ppo, int i)
     real *vector = at->range->flat + (size_t)part->shard * at->range->vector;
     struct train_pass pass = rollout_pass(ppo->rollout, part->group, ROLE_ACTOR, part->shard, part->of.set[ROLE_ACTOR]);
     pass.packed = ppo->actor_packed[i];
-    pass.policy.objective = ppo->config.policy;
+    pass.policy.objective = &ppo->learner[ppo_learner_of(ppo, part)].policy;
+    if (ppo->config.advantages == ADVANTAGES_MINIBATCH) pass.policy.scale = &ppo->learner[ppo_learner_of(ppo, part)].advantage;
+    pass.policy.old_out = ppo->old_out[part->group];
+    if (ppo->old_log_std[part->group])
+        pass.policy.old_log_std =
+            ppo->old_log_std[part->group] + (size_t)part->of.set[ROLE_ACTOR] * (size_t)ppo->policy[part->group]->dist.act_reals;
     if (ppo->config.policy_active_masks) pass.policy.active = ppo->rollout->transitions->all.group[part->group].active;
     pass.gradient = vector + at->gradient;
     pass.sum = vector + at->sums;
@@ -135,7 +165,7 @@ static struct train_pass critic_pass(const struct ppo *ppo, int i)
     real *vector = at->range->flat + (size_t)part->shard * at->range->vector;
     struct train_pass pass = rollout_pass(ppo->rollout, part->group, ROLE_CRITIC, part->shard, part->of.set[ROLE_CRITIC]);
     pass.packed = ppo->critic_packed[i];
-    pass.value.objective = ppo->config.value;
+    pass.value.objective = &ppo->learner[l].value;
     pass.value.old = ppo->rescale ? &ppo->learner[l].old_value : NULL;
     if (ppo->config.value_active_masks) pass.value.active = ppo->rollout->transitions->all.group[part->group].active;
     pass.gradient = vector + at->gradient + at->actor;
@@ -169,7 +199,8 @@ static void create_passes(struct ppo *ppo)
     ppo->batch = ARENA_NEW(ppo->arena, struct batch, batches->parts);
     ppo->forward = ARENA_NEW(ppo->arena, struct forward_pass, batches->parts);
     ppo->evaluate = ARENA_NEW(ppo->arena, struct evaluate_pass, batches->parts);
-    ppo->moments = ARENA_NEW(ppo->arena, struct moments_pass, 2 * batches->parts);
+    ppo->moments = ARENA_NEW(ppo->arena, struct moments_pass, 3 * batches->parts);
+    ppo->scatter = ARENA_NEW(ppo->arena, struct scatter_pass, batches->parts);
     int passes = 0;
     for (int i = 0; i < batches->parts; i++) {
         const struct ppo_part *part = &batches->part[i];
@@ -203,7 +234,10 @@ int ppo_create(struct ppo **out, const struct ppo_config *config, struct rollout
     ppo->shards = rollout->transitions->config.shards;
     ppo->numbers = backend->alloc(backend, "statistics", sizeof *ppo->numbers);
     ppo->batches = (struct ppo_batches){.config = &ppo->config, .rollout = rollout, .policy = policy, .numbers = ppo->numbers};
-    const int code = ppo_batches_create(&ppo->batches, arena, err);
+    int code = 0;
+    if (config->minibatch_size > 0)
+        code = ppo_batches_count(&ppo->batches, comm->shards > 0 ? comm->shards : comm->size, &ppo->config.minibatches, err);
+    if (!code) code = ppo_batches_create(&ppo->batches, arena, err);
     if (code) {
         ppo_destroy(ppo);
         return code;
@@ -211,6 +245,7 @@ int ppo_create(struct ppo **out, const struct ppo_config *config, struct rollout
     create_learners(ppo);
     const size_t longest = create_ranges(ppo);
     take_memory(ppo);
+    take_penalty(ppo);
     create_rescales(ppo);
     create_passes(ppo);
     arena_seal(arena);
@@ -226,6 +261,7 @@ void ppo_destroy(struct ppo *ppo)
     backend->sync(backend); /* an outcome may still be on its way */
     backend_forget(backend, &ppo->replay);
     backend_forget(backend, &ppo->replay_begin);
+    backend_forget(backend, &ppo->replay_end);
     for (int r = 0; r < ppo->ranges && ppo->range; r++) backend_forget(backend, &ppo->range[r].replay);
     for (int i = 0; i < ppo->batches.parts && ppo->pass; i++) {
         backend->packed_rows_destroy(backend, ppo->actor_packed[i]);
@@ -237,6 +273,12 @@ void ppo_destroy(struct ppo *ppo)
         backend->host_free(backend, ppo->outcome[i].fault);
         backend->host_free(backend, ppo->outcome[i].bad);
     }
+    for (int g = 0; g < MAPPO_MAX_GROUPS; g++) {
+        backend->free(backend, ppo->old_out[g]);
+        backend->free(backend, ppo->old_log_std[g]);
+        backend->free(backend, ppo->kl[g]);
+    }
+    backend->free(backend, ppo->outputs);
     backend->free(backend, ppo->flat);
     backend->free(backend, ppo->statistics);
     backend->free(backend, ppo->learner);
@@ -244,4 +286,52 @@ void ppo_destroy(struct ppo *ppo)
     backend->free(backend, ppo->fault);
     backend->free(backend, ppo->numbers);
     arena_destroy(ppo->arena);
+}
+
+/* ---- what lasts from update to update ------------------------------------------------------------------------------------------------ */
+
+static void lasting_field(struct field_list *list, const struct ppo *ppo, int l, const char *name, int type, void *data, const char *unit,
+                          const char *description)
+{
+    const struct policy *policy = ppo->policy[ppo->at[l].group];
+    const struct ppo_sets *of = &ppo->at[l].of;
+    const int role = of->set[ROLE_ACTOR] >= 0 ? ROLE_ACTOR : ROLE_CRITIC;
+    char path[sizeof list->field->name], agent[16] = "";
+    if (policy_apart(policy, role)) text_format(agent, sizeof agent, "/%d", of->set[role]);
+    text_format(path, sizeof path, "/optimizer/%s%s/%s", policy->name, agent, name);
+    field_add(list, path, type, data, unit, description, 0);
+}
+
+void ppo_fields(struct ppo *ppo, struct field_list *list)
+{
+    for (int l = 0; l < ppo->learners; l++) {
+        struct ppo_lasting *lasting = &ppo->at[l].lasting;
+        if (ppo->config.penalty && ppo->at[l].actor)
+            lasting_field(list, ppo, l, "kl_beta", FIELD_REAL, &lasting->penalty, "1", "coefficient of the KL penalty");
+        if (!ppo_counts_apart(&ppo->config)) continue;
+        if (ppo->at[l].actor)
+            lasting_field(list, ppo, l, "actor_step", FIELD_INT64, &lasting->steps[ROLE_ACTOR], "steps",
+                          "Adam's steps of the actor so far");
+        if (ppo->at[l].critic)
+            lasting_field(list, ppo, l, "critic_step", FIELD_INT64, &lasting->steps[ROLE_CRITIC], "steps",
+                          "Adam's steps of the critic so far");
+    }
+}
+
+void ppo_pull(struct ppo *ppo)
+{
+    ppo->backend->download(ppo->backend, ppo->seen, ppo->learner, (size_t)ppo->learners * sizeof *ppo->seen);
+    for (int l = 0; l < ppo->learners; l++)
+        ppo->at[l].lasting = (struct ppo_lasting){ppo->seen[l].policy.kl, {ppo->seen[l].actor.steps, ppo->seen[l].critic.steps}};
+}
+
+void ppo_push(struct ppo *ppo)
+{
+    ppo->backend->download(ppo->backend, ppo->seen, ppo->learner, (size_t)ppo->learners * sizeof *ppo->seen);
+    for (int l = 0; l < ppo->learners; l++) {
+        ppo->seen[l].policy.kl = ppo->at[l].lasting.penalty;
+        ppo->seen[l].actor.steps = ppo->at[l].lasting.steps[ROLE_ACTOR];
+        ppo->seen[l].critic.steps = ppo->at[l].lasting.steps[ROLE_CRITIC];
+    }
+    ppo->backend->upload(ppo->backend, ppo->learner, ppo->seen, (size_t)ppo->learners * sizeof *ppo->seen);
 }

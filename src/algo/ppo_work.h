@@ -13,6 +13,10 @@ struct learner_at {
     size_t gradient;             /* of its gradients in a shard's vector of the range: actor, then critic */
     size_t sums;                 /* of its [2][PASS_SUMS], behind all gradients of the range */
     size_t message;              /* of its numbers in a shard's statistics */
+    struct ppo_lasting {         /* what ppo_fields points to */
+        real penalty;            /* coefficient */
+        int64_t steps[POLICY_ROLES];
+    } lasting;
 };
 
 /* Learners that are updated together: those and their parts (ppo_batches.h) follow one another. */
@@ -32,7 +36,8 @@ struct outcome {
     uint64_t step; /* the rollout's */
 };
 
-/* A learner's numbers in the statistics: moments of advantages and returns, then its minibatches'. */
+/* A learner's numbers in the statistics: moments of advantages and returns, then its minibatches'. A penalty's moments come in a message of
+ * their own, after the last step, in the place of the former. */
 enum {
     ADVANTAGE_NUMBERS = 2 * sizeof(struct moments) / sizeof(double),
     MINIBATCH_NUMBERS = sizeof(struct minibatch_statistics) / sizeof(double)
@@ -57,7 +62,8 @@ struct ppo {
     struct batch *batch;                  /* [parts] */
     struct forward_pass *forward;         /* [parts] scratch of ppo_evaluate, as the next one */
     struct evaluate_pass *evaluate;       /* [parts] */
-    struct moments_pass *moments;         /* [2 * parts] scratch, as the next ones */
+    struct moments_pass *moments;         /* [3 * parts] scratch, as the next ones */
+    struct scatter_pass *scatter;         /* [parts] */
     struct ppo_pass *learner_pass;        /* [learners] */
     struct optimizer_pass *step;          /* [2 * learners] at most, likewise */
     struct standardise_pass *standardise; /* [learners] */
@@ -72,11 +78,22 @@ struct ppo {
     struct normalizer *unused;   /* [learners] of those that have no critic: nobody reads it */
     struct fault *fault;
     struct update_numbers *numbers;
-    struct outcome outcome[BACKEND_OUTCOMES]; /* of update number n in n % BACKEND_OUTCOMES */
-    int64_t begun, read;                      /* updates; outcomes that were read */
-    struct ppo_learner *seen;                 /* [learners] the host's copy for a test's hook */
-    struct repeated replay, replay_begin;     /* of ppo_update; of ppo_begin */
+    struct outcome outcome[BACKEND_OUTCOMES];         /* of update number n in n % BACKEND_OUTCOMES */
+    int64_t begun, read;                              /* updates; outcomes that were read */
+    struct ppo_learner *seen;                         /* [learners] the host's copy for a test's hook */
+    struct repeated replay, replay_begin, replay_end; /* of ppo_update; of ppo_begin and ppo_end */
+    /* with a penalty, the backend's */
+    real *old_out[MAPPO_MAX_GROUPS];     /* [T][E][A][O] */
+    real *old_log_std[MAPPO_MAX_GROUPS]; /* [sets][Kr] */
+    real *kl[MAPPO_MAX_GROUPS];          /* [T][E][A] */
+    real *outputs;                       /* scratch of ppo_evaluate */
 };
+
+/* Are Adam's steps counted by each optimiser, or by all alike? */
+static inline bool ppo_counts_apart(const struct ppo_config *config)
+{
+    return config->target_kl > 0 || config->critic_warmup > 0;
+}
 
 static inline int ppo_learner_of(const struct ppo *ppo, const struct ppo_part *part)
 {

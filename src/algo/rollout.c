@@ -53,12 +53,14 @@ static void create_collector(struct rollout *rollout, const struct rollout_confi
     const struct transitions_config *x = &rollout->transitions->config;
     struct collect_config collect = config->collect;
     collect.steps = x->steps;
+    collect.per_head = config->per_head;
     collect.learner = rollout;
     collect.observed = observed;
     collect.cut = config->returns.bootstrap ? cut : NULL;
     for (int g = 0; g < rollout->groups; g++) {
         const size_t rows = (size_t)x->steps * (size_t)x->envs * (size_t)policy[g]->sizes.agents;
-        collect.log_prob[g] = rollout->log_prob[g] = BACKEND_NEW(&rollout->memory, real, rows);
+        collect.log_prob[g] = rollout->log_prob[g] =
+            BACKEND_NEW(&rollout->memory, real, rows * (size_t)log_prob_width(&policy[g]->dist, config->per_head));
     }
     collector_create(&rollout->collector, &collect, rollout->transitions, spec, policy, &rollout->memory);
     if (rollout->collector->check.bads) rollout->bad = ARENA_NEW(rollout->memory.arena, uint64_t, rollout->collector->check.bads);
@@ -74,6 +76,7 @@ int rollout_create(struct rollout **out, const struct rollout_config *config, co
     transitions.ring = transitions.saved = false;
     transitions.all_finals = config->collect.where == COLLECT_DEVICE; /* a device looks at them once a rollout */
     rollout->groups = spec->groups;
+    rollout->per_head = config->per_head;
     rollout->backend = backend;
     backend_memory_create(&rollout->memory, "rollout", backend);
     choose_slices(&kept, config, spec, policy);
@@ -137,6 +140,7 @@ struct train_pass rollout_pass(const struct rollout *rollout, int g, int role, i
                                            .act_int = taken->act_int,
                                            .act_real = taken->act_real,
                                            .mask = taken->act_mask,
+                                           .per_head = rollout->per_head,
                                            .old_log_prob = rollout->log_prob[g],
                                            .advantage = returns->advantage};
     } else {

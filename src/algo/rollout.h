@@ -13,6 +13,7 @@ struct rollout_config {
     struct transitions_config transitions; /* `ring` and what follows it are the rollout's to choose */
     struct collect_config collect;         /* likewise `steps`, and `log_prob` and what follows it */
     struct returns_config returns;
+    bool per_head; /* log-probabilities of each head, [T][E][A][heads] */
 };
 
 struct rollout {
@@ -21,8 +22,9 @@ struct rollout {
     struct critic_inputs inputs;
     struct collector *collector;
     struct returns *returns;
-    real *log_prob[MAPPO_MAX_GROUPS]; /* [T][E][A] of the actions when they were taken */
-    struct vecenv *env;               /* of rollout_begin */
+    real *log_prob[MAPPO_MAX_GROUPS]; /* [T][E][A], or with per_head [T][E][A][heads], of the actions when they were taken */
+    bool per_head;
+    struct vecenv *env; /* of rollout_begin */
     struct backend *backend;
     struct backend_memory memory;
     struct repeated finish;

@@ -1,14 +1,42 @@
-/* Schedules of learning rates: value at progress p = (environment steps done) / (horizon), set before an iteration. */
+/* What changes over a run: values at progress p = (environment steps done) / (horizon), set before an iteration. */
 #ifndef MAPPO_ALGO_SCHEDULE_H
 #define MAPPO_ALGO_SCHEDULE_H
 
-enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_LINEAR }; /* adam.schedule, in the order of its choices */
+#include <math.h>
+#include <stdbool.h>
 
-/* Linear: to 0 at the horizon and 0 beyond it; marlbenchmark/on-policy, utils/util.py, update_linear_schedule. */
+#include "config/config.h"
+
+enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE }; /* in the order of the keys' choices */
+
+/* From `initial` to 0 at the horizon, and 0 beyond it. Linear: marlbenchmark/on-policy, utils/util.py, update_linear_schedule. Cosine: half a
+ * wave (Loshchilov and Hutter 2017, eq. 5, one period). */
 static inline double schedule_value(int kind, double initial, double progress)
 {
+    const double pi = 3.14159265358979323846;
     if (kind == SCHEDULE_CONSTANT) return initial;
-    return progress < 1 ? initial - initial * progress : 0;
+    if (progress >= 1) return 0;
+    return kind == SCHEDULE_LINEAR ? initial - initial * progress : initial * 0.5 * (1 + cos(pi * progress));
+}
+
+/* What an iteration learns with. */
+struct annealed {
+    double actor_rate, critic_rate; /* learning rates */
+    double clip, entropy;           /* what is left of these numbers of the objectives, 1 to 0 */
+};
+
+static inline struct annealed annealed_at(const struct config *config, double progress)
+{
+    return (struct annealed){.actor_rate = schedule_value(config->adam_schedule, config->adam_lr, progress),
+                             .critic_rate = schedule_value(config->adam_schedule, config->adam_critic_lr, progress),
+                             .clip = schedule_value(config->ppo_clip_schedule, 1, progress),
+                             .entropy = schedule_value(config->ppo_entropy_schedule, 1, progress)};
+}
+
+static inline bool anything_annealed(const struct config *config)
+{
+    return config->adam_schedule != SCHEDULE_CONSTANT || config->ppo_clip_schedule != SCHEDULE_CONSTANT ||
+           config->ppo_entropy_schedule != SCHEDULE_CONSTANT;
 }
 
 #endif

@@ -75,6 +75,11 @@ struct distribution {
     int act_ints, act_reals, logits; /* Ki, Kr, L */
     float fixed_std;                 /* > 0: the Gaussian's standard deviation is this constant instead of exp(log_std) */
 };
+/* Log-probabilities of a row: one of all heads together, or one of each. */
+static inline int log_prob_width(const struct distribution *dist, bool per_head)
+{
+    return per_head ? dist->heads : 1;
+}
 
 /* ---- passes -------------------------------------------------------------------------------------------------------------------------- */
 
@@ -136,36 +141,42 @@ struct act_pass { /* sampling, or the mode, from outputs. The batch says which r
     int agents;
     int32_t *act_int; /* [E][A][Ki] */
     float *act_real;  /* [E][A][Kr] */
-    real *log_prob;   /* [E][A] joint; may be NULL */
+    real *log_prob;   /* [E][A] joint, or with per_head [E][A][heads]; may be NULL */
+    bool per_head;
 };
 
-struct evaluate_pass {               /* log-probability and entropy of given actions, from outputs */
-    const struct distribution *dist; /* host memory */
-    struct batch batch;              /* which rows of the arrays below the outputs belong to */
-    real *out;                       /* [B][O] in the order of the batch; logits that the mask forbids are overwritten */
-    const real *log_std;             /* [Kr]; NULL without Gaussian heads */
-    const uint8_t *mask;             /* [N][L]; NULL = all allowed */
-    const int32_t *act_int;          /* [N][Ki] */
-    const float *act_real;           /* [N][Kr] */
-    real *log_prob, *entropy;        /* [N] out, joint; entropy may be NULL */
+struct evaluate_pass {                 /* log-probability and entropy of given actions, from outputs */
+    const struct distribution *dist;   /* host memory */
+    struct batch batch;                /* which rows of the arrays below the outputs belong to */
+    real *out;                         /* [B][O] in the order of the batch; logits that the mask forbids are overwritten */
+    const real *log_std;               /* [Kr]; NULL without Gaussian heads */
+    const uint8_t *mask;               /* [N][L]; NULL = all allowed */
+    const int32_t *act_int;            /* [N][Ki] */
+    const float *act_real;             /* [N][Kr] */
+    const real *old_out, *old_log_std; /* as in struct policy_loss; NULL where `kl` is not wanted */
+    real *log_prob, *entropy, *kl;     /* [N] out, joint; each may be NULL; kl: KL(old || new) */
 };
 
 enum loss_kind { LOSS_POLICY, LOSS_VALUE };
 
 struct policy_loss {
     const struct distribution *dist; /* host memory */
-    struct policy_objective objective;
+    const struct policy_objective *objective;
+    bool per_head;            /* a ratio, and a loss, of each head; else of all heads together (marlbenchmark/on-policy has the former) */
     const int32_t *act_int;   /* [N][Ki] all arrays of N rows, addressed through the batch */
     const float *act_real;    /* [N][Kr] */
     const uint8_t *mask;      /* [N][L] or NULL */
     const uint8_t *active;    /* [N] or NULL: the weight m of a row */
-    const real *old_log_prob; /* [N] */
-    const real *advantage;    /* [N] normalised */
+    const real *old_log_prob; /* [N], with per_head [N][heads] */
+    const real *advantage;    /* [N] */
+    const struct advantage_scale *scale; /* by which they are normalised; NULL = they are already, or not at all */
+    const real *old_out;                 /* [N][O] the old policy's outputs, for the penalty; NULL = no penalty */
+    const real *old_log_std;             /* [Kr] likewise; NULL without Gaussian heads */
 };
 
 struct value_loss {
     int targets; /* returns per row: A where one value serves all agents of a step, else 1 */
-    struct value_objective objective;
+    const struct value_objective *objective;
     const struct normalizer *norm; /* target = (ret - mean) / deviation of its scale */
     const uint8_t *active;         /* [N][targets] or NULL */
     const real *old_value;         /* [N] normalised scale */
@@ -282,11 +293,12 @@ struct select_pass {
 
 struct optimizer_pass { /* one network's step, see backend/kernels/optimizer.h */
     struct optimizer *optimizer;
-    const double *rate;       /* learning rate */
-    const int64_t *steps;     /* Adam steps before this update … */
-    int step;                 /* … and of this update before this one */
-    const real *gradient;     /* [n] sum over all ranks */
-    real *parameters, *m, *v; /* [n] and Adam's moments */
+    const struct optimizer *with; /* another one of this call, with which the gradient is clipped by one norm; NULL = by its own */
+    const double *rate;           /* learning rate */
+    const int64_t *steps;         /* Adam steps before this update; NULL = as the optimiser counts them … */
+    int step;                     /* … and of this update before this one */
+    const real *gradient;         /* [n] sum over all ranks */
+    real *parameters, *m, *v;     /* [n] and Adam's moments */
     size_t n;
     struct fault *fault;     /* shared by all networks of a run */
     struct fault not_finite; /* what is noted there if the gradient is not finite */
@@ -297,7 +309,9 @@ struct ppo_pass { /* one learner, see backend/kernels/ppo_metrics.h */
     struct normalizer *norm;
     struct fault *fault;                          /* shared by all learners of a run */
     struct fault place;                           /* what is noted there, but for the kind */
+    const struct update_numbers *numbers;         /* start */
     const struct moments *advantage, *ret;        /* start */
+    const struct moments *kl;                     /* end */
     const struct minibatch_statistics *minibatch; /* begin, measure */
     const real *sum;                              /* measure: [2][PASS_SUMS] of the actor's and the critic's pass, sums over all ranks */
 };
@@ -373,10 +387,12 @@ struct backend {
     void (*select)(struct backend *, const struct select_pass *, int passes);
 
     /* PPO's learners, in the order of the passes. `bad` [bads] are results of find_… operations: any but NONFINITE_NONE is a fault. */
-    void (*ppo_start)(struct backend *, const struct ppo_pass *, int passes, const uint64_t *bad, int bads); /* clears *fault */
+    void (*ppo_start)(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes, const uint64_t *bad,
+                      int bads); /* clears *fault */
     void (*ppo_begin)(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
     void (*rescale_heads)(struct backend *, const struct rescale_pass *, int passes);
     void (*ppo_measure)(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
+    void (*ppo_end)(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 
     /* All networks' gradients are looked at, in the order of the passes, before the first parameter moves; where *fault is of some kind
      * then, or was before, none does. */

@@ -330,12 +330,13 @@ static void cpu_running_measure(struct backend *backend, const struct running_pa
 static void cpu_optimizer_step(struct backend *backend, const struct optimizer_rules *rules, const struct optimizer_pass *pass, int passes)
 {
     const struct cpu_kernels *kernels = cpu_of(backend)->kernels;
-    for (const struct optimizer_pass *p = pass; p < pass + passes; p++) {
-        const struct optimizer_place place = {*p->rate, *p->steps + p->step + 1, p->not_finite};
-        optimizer_prepare(p->optimizer, rules, &place, kernels->sum_squares(p->gradient, p->n), p->fault);
-    }
     for (const struct optimizer_pass *p = pass; p < pass + passes; p++)
-        if (p->fault->kind == NO_FAULT) kernels->adam(&p->optimizer->step, p->parameters, p->gradient, p->m, p->v, p->n);
+        optimizer_measure(p->optimizer, rules, kernels->sum_squares(p->gradient, p->n), &p->not_finite, p->fault);
+    for (const struct optimizer_pass *p = pass; p < pass + passes; p++)
+        optimizer_prepare(p->optimizer, p->with, rules, *p->rate, p->steps ? *p->steps + p->step + 1 : 0);
+    for (const struct optimizer_pass *p = pass; p < pass + passes; p++)
+        if (p->fault->kind == NO_FAULT && !p->optimizer->stopped)
+            kernels->adam(&p->optimizer->step, p->parameters, p->gradient, p->m, p->v, p->n);
 }
 
 static void cpu_soft_update(struct backend *backend, real *target, const real *from, real tau, size_t n)
@@ -373,6 +374,7 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .running_take = scalar_running_take,
                                          .select = scalar_select,
                                          .ppo_start = scalar_ppo_start,
+                                         .ppo_end = scalar_ppo_end,
                                          .ppo_begin = scalar_ppo_begin,
                                          .rescale_heads = scalar_rescale_heads,
                                          .ppo_measure = scalar_ppo_measure,

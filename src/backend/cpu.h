@@ -67,10 +67,11 @@ void scalar_copy_rows(struct backend *, const struct copy_pass *, int passes);
 void scalar_select(struct backend *, const struct select_pass *, int passes);
 void scalar_discount(struct backend *, const struct discount_pass *, int passes);
 void scalar_running_take(struct backend *, const struct running_pass *, int passes);
-void scalar_ppo_start(struct backend *, const struct ppo_pass *, int passes, const uint64_t *bad, int bads);
+void scalar_ppo_start(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes, const uint64_t *bad, int bads);
 void scalar_ppo_begin(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 void scalar_rescale_heads(struct backend *, const struct rescale_pass *, int passes);
 void scalar_ppo_measure(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
+void scalar_ppo_end(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 
 /* Names of this translation unit's level: LEVELLED(policy_loss) is policy_loss_avx2. */
 #define LEVELLED_PASTE(name, level)  name##_##level
@@ -101,7 +102,7 @@ struct loss_tile {
     const struct train_pass *pass;
     const real *log_std; /* [extra] */
     int first, rows;     /* rows of the batch in this tile; the tile's others are padding */
-    real *z, *g, *p;     /* [O][R] */
+    real *z, *g, *p, *q; /* [O][R]; q: the old policy's probabilities and means, where there is a penalty */
     real *scratch;       /* [LOSS_ROWS][R] */
     double *row_sums;
     real *log_std_gradient;

@@ -10,6 +10,12 @@
 #include "backend/kernels/sampling.h"
 #include "backend/vector.h"
 
+static int outputs_of(const struct distribution *dist)
+{
+    const struct head *last = &dist->head[dist->heads - 1];
+    return last->output + last->size;
+}
+
 /* ---- heads over a tile: logits z [O][R] ---------------------------------------------------------------------------------------------- */
 
 /* p [n][R] = probabilities, log_total [R] = top + log Σ exp(z - top), entropy [R]. */
@@ -66,6 +72,7 @@ static void gather_mask(const uint8_t *mask, int logits, int column, int n, cons
 
 enum { MASK_CHUNK = 64 }; /* columns of a mask gathered at a time */
 
+/* z [n][R]: the head's own logits. */
 static void apply_mask(real *z, const uint8_t *mask, const struct distribution *dist, const struct head *head, const size_t *row, int rows)
 {
     if (!mask || head->mask < 0) return;
@@ -73,7 +80,7 @@ static void apply_mask(real *z, const uint8_t *mask, const struct distribution *
     for (int k = 0; k < head->size; k += MASK_CHUNK) {
         const int n = head->size - k < MASK_CHUNK ? head->size - k : MASK_CHUNK;
         gather_mask(mask, dist->logits, head->mask + k, n, row, rows, allowed);
-        mask_logits(z + (head->output + k) * (int)TILE, allowed, n);
+        mask_logits(z + k * (int)TILE, allowed, n);
     }
 }
 
@@ -92,7 +99,7 @@ static struct gaussian gaussian_of(const struct distribution *dist, const real *
 /* ---- policy loss --------------------------------------------------------------------------------------------------------------------- */
 
 /* Rows of scratch. Entropies and log-totals are per head: their gradients need them once the ratio is known. */
-enum { ROW_LOG_PROB, ROW_ENTROPY, ROW_OLD, ROW_ADVANTAGE, ROW_WEIGHT, ROW_G_LP, ROW_G_H, ROW_ACTION, ROW_ONES, ROW_HEADS };
+enum { ROW_LOG_PROB, ROW_ENTROPY, ROW_KL, ROW_OLD, ROW_ADVANTAGE, ROW_WEIGHT, ROW_G_LP, ROW_G_H, ROW_ACTION, ROW_ONES, ROW_HEADS };
 
 static real *scratch_row(const struct loss_tile *t, int i)
 {
@@ -111,9 +118,9 @@ static void gather_float(const float *from, int stride, int column, const size_t
     for (int r = rows; r < (int)TILE; r++) to[r] = 0;
 }
 
-static void gather_real(const real *from, const size_t *row, int rows, real *to)
+static void gather_real(const real *from, int stride, int column, const size_t *row, int rows, real *to)
 {
-    for (int r = 0; r < rows; r++) to[r] = from[row[r]];
+    for (int r = 0; r < rows; r++) to[r] = from[row[r] * (size_t)stride + (size_t)column];
     for (int r = rows; r < (int)TILE; r++) to[r] = 0;
 }
 
@@ -131,7 +138,7 @@ static void head_forward(const struct loss_tile *t, int h, const size_t *row)
     real *log_prob = scratch_row(t, ROW_LOG_PROB), *entropy = scratch_row(t, ROW_ENTROPY), *action = scratch_row(t, ROW_ACTION);
     real *head_entropy = scratch_row(t, ROW_HEADS + 2 * h), *log_total = scratch_row(t, ROW_HEADS + 2 * h + 1);
     real *z = t->z + head->output * (int)TILE;
-    apply_mask(t->z, loss->mask, loss->dist, head, row, t->rows);
+    apply_mask(z, loss->mask, loss->dist, head, row, t->rows);
     if (head->kind == HEAD_CATEGORICAL) {
         categorical_tile(z, head->size, t->p + head->output * (int)TILE, log_total, head_entropy);
         gather_int(loss->act_int, loss->dist->act_ints, head->action, head->start, row, t->rows, action);
@@ -187,41 +194,130 @@ static void head_backward(const struct loss_tile *t, int h, const size_t *row)
     }
 }
 
+/* ---- the penalty: KL of what the old policy put out from what this one does ---------------------------------------------------------- */
+
+/* Adds a head's KL; t->q becomes the old probabilities, or means. After head_forward. */
+static void head_kl(const struct loss_tile *t, int h, const size_t *row)
+{
+    const struct policy_loss *loss = &t->pass->policy;
+    const struct head *head = &loss->dist->head[h];
+    const real *log_total = scratch_row(t, ROW_HEADS + 2 * h + 1), *z = t->z + head->output * (int)TILE;
+    real *kl = scratch_row(t, ROW_KL), *q = t->q + head->output * (int)TILE, old_total[TILE], old_entropy[TILE];
+    const int outputs = outputs_of(loss->dist);
+    for (int k = 0; k < head->size; k++) gather_real(loss->old_out, outputs, head->output + k, row, t->rows, q + k * (int)TILE);
+    apply_mask(q, loss->mask, loss->dist, head, row, t->rows);
+    if (head->kind == HEAD_CATEGORICAL) {
+        real *old = t->g + head->output * (int)TILE; /* nothing is there yet */
+        memcpy(old, q, (size_t)head->size * TILE * sizeof *old);
+        categorical_tile(old, head->size, q, old_total, old_entropy);
+        for (int k = 0; k < head->size; k++) {
+            for (int r = 0; r < (int)TILE; r++)
+                kl[r] += categorical_kl_term(q[k * (int)TILE + r], categorical_log_prob(old[k * (int)TILE + r], old_total[r]),
+                                             categorical_log_prob(z[k * (int)TILE + r], log_total[r]));
+        }
+        return;
+    }
+    for (int k = 0; k < head->size; k++, z += TILE, q += TILE) {
+        if (head->kind == HEAD_BERNOULLI) {
+            for (int r = 0; r < (int)TILE; r++) {
+                kl[r] += bernoulli_kl(q[r], z[r]);
+                q[r] = real_sigmoid(q[r]);
+            }
+        } else {
+            const struct gaussian now = gaussian_of(loss->dist, t->log_std, head->action + k),
+                                  old = gaussian_of(loss->dist, loss->old_log_std, head->action + k);
+            for (int r = 0; r < (int)TILE; r++) kl[r] += gaussian_kl(q[r], old.log_std, z[r], now.log_std, now.inverse_std);
+        }
+    }
+}
+
+/* Adds the penalty's gradient. After head_backward. */
+static void head_kl_backward(const struct loss_tile *t, int h, real coefficient)
+{
+    const struct policy_loss *loss = &t->pass->policy;
+    const struct head *head = &loss->dist->head[h];
+    const real *weight = scratch_row(t, ROW_WEIGHT);
+    const real *z = t->z + head->output * (int)TILE, *p = t->p + head->output * (int)TILE, *q = t->q + head->output * (int)TILE;
+    real *g = t->g + head->output * (int)TILE;
+    for (int k = 0; k < head->size; k++, z += TILE, p += TILE, q += TILE, g += TILE) {
+        if (head->kind == HEAD_CATEGORICAL) {
+            for (int r = 0; r < (int)TILE; r++) g[r] += coefficient * weight[r] * (p[r] - q[r]);
+        } else if (head->kind == HEAD_BERNOULLI) {
+            for (int r = 0; r < (int)TILE; r++) g[r] += coefficient * weight[r] * (real_sigmoid(z[r]) - q[r]);
+        } else {
+            const struct gaussian now = gaussian_of(loss->dist, t->log_std, head->action + k),
+                                  old = gaussian_of(loss->dist, loss->old_log_std, head->action + k);
+            for (int r = 0; r < (int)TILE; r++) g[r] += coefficient * weight[r] * gaussian_kl_gradient_mean(q[r], z[r], now.inverse_std);
+            if (loss->dist->fixed_std > 0) continue;
+            real *g_std = t->log_std_gradient + (head->action + k) * (int)TILE;
+            for (int r = 0; r < (int)TILE; r++)
+                g_std[r] += coefficient * weight[r] * gaussian_kl_gradient_log_std(q[r], old.log_std, z[r], now.inverse_std);
+        }
+    }
+}
+
+/* ---- the whole loss ------------------------------------------------------------------------------------------------------------------ */
+
+/* The ratio of heads [from, to) and what it costs, with `share` of the entropy bonus. */
+MAPPO_FN void heads_loss(const struct loss_tile *t, int from, int to, const struct policy_objective *objective, real share,
+                         const size_t *row)
+{
+    const struct policy_loss *loss = &t->pass->policy;
+    real *log_prob = scratch_row(t, ROW_LOG_PROB), *entropy = scratch_row(t, ROW_ENTROPY), *old = scratch_row(t, ROW_OLD);
+    real *g_lp = scratch_row(t, ROW_G_LP), *g_h = scratch_row(t, ROW_G_H);
+    const real *advantage = scratch_row(t, ROW_ADVANTAGE), *weight = scratch_row(t, ROW_WEIGHT), *ones = scratch_row(t, ROW_ONES);
+    memset(log_prob, 0, TILE * sizeof(real));
+    memset(entropy, 0, TILE * sizeof(real));
+    for (int h = from; h < to; h++) {
+        head_forward(t, h, row);
+        if (loss->old_out) head_kl(t, h, row);
+    }
+    gather_real(loss->old_log_prob, loss->per_head ? loss->dist->heads : 1, loss->per_head ? from : 0, row, t->rows, old);
+    for (int r = t->rows; r < (int)TILE; r++) old[r] = log_prob[r]; /* the ratio of padding is 1 */
+    double *row_sums = t->row_sums;
+    for (int r = 0; r < (int)TILE; r++) {
+        const struct surrogate s = policy_surrogate(objective, log_prob[r], old[r], advantage[r]);
+        g_lp[r] = weight[r] * s.gradient;
+        g_h[r] = -objective->entropy * weight[r] * share;
+        row_sums[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * s.loss);
+        row_sums[SUM_ENTROPY * (int)TILE + r] += (double)(weight[r] * entropy[r] * share);
+        row_sums[SUM_KL * (int)TILE + r] += (double)(ones[r] * s.kl * share);
+        row_sums[SUM_CLIPPED * (int)TILE + r] += (double)(ones[r] * s.clipped * share);
+        row_sums[SUM_RATIO * (int)TILE + r] += (double)(ones[r] * s.ratio * share);
+    }
+}
+
 void LEVELLED(policy_loss)(const struct loss_tile *t)
 {
     const struct policy_loss *loss = &t->pass->policy;
-    const struct policy_objective objective = loss->objective;
+    const struct policy_objective objective = *loss->objective;
+    const int heads = loss->dist->heads;
     size_t row[TILE];
     batch_rows(&t->pass->batch, t->first, t->rows, row);
 
-    real *log_prob = scratch_row(t, ROW_LOG_PROB), *entropy = scratch_row(t, ROW_ENTROPY);
-    real *old = scratch_row(t, ROW_OLD), *advantage = scratch_row(t, ROW_ADVANTAGE), *weight = scratch_row(t, ROW_WEIGHT),
-         *ones = scratch_row(t, ROW_ONES);
-    real *g_lp = scratch_row(t, ROW_G_LP), *g_h = scratch_row(t, ROW_G_H);
-    memset(log_prob, 0, TILE * sizeof(real));
-    memset(entropy, 0, TILE * sizeof(real));
-    for (int h = 0; h < loss->dist->heads; h++) head_forward(t, h, row);
-
-    gather_real(loss->old_log_prob, row, t->rows, old);
-    gather_real(loss->advantage, row, t->rows, advantage);
+    real *advantage = scratch_row(t, ROW_ADVANTAGE), *weight = scratch_row(t, ROW_WEIGHT), *ones = scratch_row(t, ROW_ONES);
+    real *kl = scratch_row(t, ROW_KL);
+    memset(kl, 0, TILE * sizeof *kl);
+    gather_real(loss->advantage, 1, 0, row, t->rows, advantage);
     gather_weight(loss->active, row, t->rows, weight);
+    for (int r = 0; r < (int)TILE && loss->scale; r++) advantage[r] = scaled_advantage(loss->scale, advantage[r]);
     for (int r = 0; r < (int)TILE; r++) ones[r] = r < t->rows ? (real)1 : (real)0;
-    for (int r = t->rows; r < (int)TILE; r++) old[r] = log_prob[r]; /* the ratio of padding is 1 */
-
-    double *row_sums = t->row_sums;
     for (int r = 0; r < (int)TILE; r++) {
-        const struct surrogate s = policy_surrogate(&objective, log_prob[r], old[r], advantage[r]);
-        g_lp[r] = weight[r] * s.gradient;
-        g_h[r] = -objective.entropy * weight[r];
-        row_sums[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
-        row_sums[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * s.loss);
-        row_sums[SUM_ENTROPY * (int)TILE + r] += (double)(weight[r] * entropy[r]);
-        row_sums[SUM_KL * (int)TILE + r] += (double)(ones[r] * s.kl);
-        row_sums[SUM_CLIPPED * (int)TILE + r] += (double)(ones[r] * s.clipped);
-        row_sums[SUM_RATIO * (int)TILE + r] += (double)(ones[r] * s.ratio);
-        row_sums[SUM_ROWS * (int)TILE + r] += (double)ones[r];
+        t->row_sums[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
+        t->row_sums[SUM_ROWS * (int)TILE + r] += (double)ones[r];
     }
-    for (int h = 0; h < loss->dist->heads; h++) head_backward(t, h, row);
+    if (!loss->per_head) {
+        heads_loss(t, 0, heads, &objective, 1, row);
+        for (int h = 0; h < heads; h++) head_backward(t, h, row);
+    } else {
+        for (int h = 0; h < heads; h++) {
+            heads_loss(t, h, h + 1, &objective, (real)1 / (real)heads, row);
+            head_backward(t, h, row);
+        }
+    }
+    if (!loss->old_out) return;
+    for (int r = 0; r < (int)TILE; r++) t->row_sums[SUM_PENALTY * (int)TILE + r] += (double)(weight[r] * kl[r]);
+    for (int h = 0; h < heads; h++) head_kl_backward(t, h, objective.kl);
 }
 
 /* ---- value loss ---------------------------------------------------------------------------------------------------------------------- */
@@ -229,7 +325,7 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
 void LEVELLED(value_loss)(const struct loss_tile *t)
 {
     const struct value_loss *loss = &t->pass->value;
-    const struct value_objective objective = loss->objective;
+    const struct value_objective objective = *loss->objective;
     size_t row[TILE], target_row[TILE];
     batch_rows(&t->pass->batch, t->first, t->rows, row);
 
@@ -237,7 +333,7 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
          *ones = scratch_row(t, ROW_ONES);
     const real *value = t->z;
     real *g = t->g;
-    gather_real(loss->old_value, row, t->rows, old);
+    gather_real(loss->old_value, 1, 0, row, t->rows, old);
     if (loss->old) {
         for (int r = 0; r < (int)TILE; r++) old[r] = rescaled_output(loss->old, old[r]);
     }
@@ -247,7 +343,7 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
     double *row_sums = t->row_sums;
     for (int j = 0; j < loss->targets; j++) {
         for (int r = 0; r < t->rows; r++) target_row[r] = row[r] * (size_t)loss->targets + (size_t)j;
-        gather_real(loss->ret, target_row, t->rows, ret);
+        gather_real(loss->ret, 1, 0, target_row, t->rows, ret);
         gather_weight(loss->active, target_row, t->rows, weight);
         for (int r = 0; r < (int)TILE; r++) {
             const struct value_error e = value_loss_of(&objective, value[r], (ret[r] - mean) * inverse, old[r]);
@@ -358,15 +454,9 @@ static void act_gaussian(const struct act_pass *p, int action, const real *z, st
     }
 }
 
-static int outputs_of(const struct distribution *dist)
-{
-    const struct head *last = &dist->head[dist->heads - 1];
-    return last->output + last->size;
-}
-
 size_t LEVELLED(act_size)(const struct distribution *dist)
 {
-    return (size_t)(2 * outputs_of(dist) + LOSS_ROWS) * TILE;
+    return (size_t)(4 * outputs_of(dist) + LOSS_ROWS) * TILE;
 }
 
 /* Outputs [B][O] of rows row … row + rows - 1, as the tile z [O][R]. */
@@ -392,12 +482,11 @@ void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
         memset(log_prob, 0, TILE * sizeof *log_prob);
         for (int h = 0; h < p->dist->heads; h++) {
             const struct head *head = &p->dist->head[h];
-            apply_mask(z, p->mask, p->dist, head, index, rows);
-            if (head->kind == HEAD_CATEGORICAL) {
+            if (p->per_head) memset(log_prob, 0, TILE * sizeof *log_prob);
+            apply_mask(z + head->output * (int)TILE, p->mask, p->dist, head, index, rows);
+            if (head->kind == HEAD_CATEGORICAL)
                 act_categorical(p, head, z + head->output * (int)TILE, &words, rows, index, log_prob, scratch);
-                continue;
-            }
-            for (int k = 0; k < head->size; k++) {
+            for (int k = 0; k < head->size && head->kind != HEAD_CATEGORICAL; k++) {
                 const real *column = z + (head->output + k) * (int)TILE;
                 if (head->kind == HEAD_BERNOULLI) {
                     act_bernoulli(p, head->action + k, column, &words, rows, index, log_prob);
@@ -405,28 +494,40 @@ void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
                     act_gaussian(p, head->action + k, column, &words, rows, index, log_prob);
                 }
             }
+            for (int r = 0; p->log_prob && p->per_head && r < rows; r++)
+                p->log_prob[index[r] * (size_t)p->dist->heads + (size_t)h] = log_prob[r];
         }
-        for (int r = 0; p->log_prob && r < rows; r++) p->log_prob[index[r]] = log_prob[r];
+        for (int r = 0; p->log_prob && !p->per_head && r < rows; r++) p->log_prob[index[r]] = log_prob[r];
     }
 }
 
 void LEVELLED(evaluate_rows)(const struct evaluate_pass *p, real *work, int row, int end)
 {
     const int outputs = outputs_of(p->dist);
-    const struct train_pass given = {
-        .policy = {.dist = p->dist, .mask = p->mask, .act_int = p->act_int, .act_real = p->act_real}}; /* what head_forward looks at */
-    struct loss_tile tile = {.pass = &given, .log_std = p->log_std, .z = work, .p = work + outputs * (int)TILE};
-    tile.scratch = tile.p + outputs * (int)TILE;
-    real *log_prob = scratch_row(&tile, ROW_LOG_PROB), *entropy = scratch_row(&tile, ROW_ENTROPY);
+    const struct train_pass given = {.policy = {.dist = p->dist, /* what head_forward and head_kl look at */
+                                                .mask = p->mask,
+                                                .act_int = p->act_int,
+                                                .act_real = p->act_real,
+                                                .old_out = p->old_out,
+                                                .old_log_std = p->old_log_std}};
+    struct loss_tile tile = {.pass = &given, .log_std = p->log_std, .z = work};
+    tile.p = tile.z + outputs * (int)TILE;
+    tile.q = tile.p + outputs * (int)TILE;
+    tile.g = tile.q + outputs * (int)TILE;
+    tile.scratch = tile.g + outputs * (int)TILE;
+    real *log_prob = scratch_row(&tile, ROW_LOG_PROB), *entropy = scratch_row(&tile, ROW_ENTROPY), *kl = scratch_row(&tile, ROW_KL);
     for (; row < end; row += TILE) {
         size_t index[TILE] = {0};
         tile.rows = end - row < (int)TILE ? end - row : (int)TILE;
         batch_rows(&p->batch, row, tile.rows, index);
         load_outputs(p->out, outputs, row, tile.rows, tile.z);
-        memset(log_prob, 0, TILE * sizeof *log_prob);
-        memset(entropy, 0, TILE * sizeof *entropy);
-        for (int h = 0; h < p->dist->heads; h++) head_forward(&tile, h, index);
-        for (int r = 0; r < tile.rows; r++) p->log_prob[index[r]] = log_prob[r];
+        for (int r = 0; r < (int)TILE; r++) log_prob[r] = entropy[r] = kl[r] = 0;
+        for (int h = 0; h < p->dist->heads; h++) {
+            head_forward(&tile, h, index);
+            if (p->kl) head_kl(&tile, h, index);
+        }
+        for (int r = 0; r < tile.rows && p->log_prob; r++) p->log_prob[index[r]] = log_prob[r];
         for (int r = 0; r < tile.rows && p->entropy; r++) p->entropy[index[r]] = entropy[r];
+        for (int r = 0; r < tile.rows && p->kl; r++) p->kl[index[r]] = kl[r];
     }
 }

@@ -92,7 +92,8 @@ void scalar_running_take(struct backend *backend, const struct running_pass *pas
     }
 }
 
-void scalar_ppo_start(struct backend *backend, const struct ppo_pass *pass, int passes, const uint64_t *bad, int bads)
+void scalar_ppo_start(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes, const uint64_t *bad,
+                      int bads)
 {
     (void)backend;
     const struct fault none = {0};
@@ -102,7 +103,7 @@ void scalar_ppo_start(struct backend *backend, const struct ppo_pass *pass, int 
         if (bad[i] != NONFINITE_NONE) fault_note(pass->fault, &found);
     }
     for (const struct ppo_pass *p = pass; p < pass + passes; p++)
-        ppo_learner_start(p->learner, p->norm, p->fault, &p->place, p->advantage, p->ret);
+        ppo_learner_start(p->learner, rules, p->numbers, p->norm, p->fault, &p->place, p->advantage, p->ret);
 }
 
 void scalar_ppo_begin(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes)
@@ -126,4 +127,10 @@ void scalar_ppo_measure(struct backend *backend, const struct ppo_rules *rules, 
     (void)backend;
     for (const struct ppo_pass *p = pass; p < pass + passes; p++)
         ppo_learner_measure(p->learner, p->norm, rules, p->minibatch, p->sum, p->sum + PASS_SUMS, p->fault, &p->place);
+}
+
+void scalar_ppo_end(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct ppo_pass *p = pass; p < pass + passes; p++) ppo_learner_end(p->learner, rules, p->kl);
 }

@@ -28,7 +28,7 @@ struct work {
     real *sum, *sum_x; /* [R] of a gradient by x̂: sums over the features, plain and times x̂ */
     real *turned;      /* [R][wide] g transposed */
     real *head;        /* [O][padded K + 1][ELEMENTS] sums of a narrow head's gradient */
-    real *out, *p;     /* [O][R] */
+    real *out, *p, *q; /* [O][R] */
     real *scratch;     /* [LOSS_ROWS][R] */
     double *row_sums;  /* [PASS_SUMS][R] */
     real *steps;       /* what a recurrent network keeps, cpu_gru.h */
@@ -104,6 +104,7 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
     w->head = take(base, &used, head_sums_size(net));
     w->out = take(base, &used, (size_t)net->outputs * TILE);
     w->p = take(base, &used, (size_t)net->outputs * TILE);
+    w->q = take(base, &used, (size_t)net->outputs * TILE);
     w->scratch = take(base, &used, (size_t)LOSS_ROWS * TILE);
     w->row_sums = (double *)(void *)take(base, &used, (size_t)PASS_SUMS * TILE * sizeof(double) / sizeof(real));
     w->steps = base ? base + used : NULL; /* behind everything else */
@@ -286,6 +287,7 @@ static void tile_loss(const struct work *w, const struct train_pass *pass, real 
                                    .z = w->out,
                                    .g = w->g,
                                    .p = w->p,
+                                   .q = w->q,
                                    .scratch = w->scratch,
                                    .row_sums = w->row_sums,
                                    .log_std_gradient = chunk + chunk_offset(w->net, layer_head(w->net) + 1)};

@@ -279,6 +279,7 @@ static int set_key(struct config *config, const struct config_key *key, const ch
         choice = choice_find(key->choices, value);
         if (choice < 0 && text_to_bool(value, &yes)) choice = choice_find(key->choices, yes ? "true" : "false");
         if (choice < 0 && text_to_bool(value, &yes)) choice = choice_find(key->choices, yes ? "on" : "off");
+        if (choice < 0 && text_to_bool(value, &yes) && yes) choice = choice_find(key->choices, "max"); /* ppo.clip_value of before */
         if (choice < 0) return choice_error(key, name, value, where, err);
         *(int *)member = choice;
         return 0;

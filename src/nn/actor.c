@@ -46,7 +46,8 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
                                       .stream = actor->config.stream,
                                       .clock = actor->config.clock,
                                       .first_env = actor->config.first_env,
-                                      .agents = agents};
+                                      .agents = agents,
+                                      .per_head = actor->config.per_head};
 }
 
 static size_t slice_rows(const struct actor *actor, int g)

@@ -18,6 +18,7 @@ struct actor_config {
     int stream;            /* PHILOX_ACTION or PHILOX_EVALUATION */
     const uint64_t *clock; /* the backend's: added to every step; NULL = 0 */
     bool host_io;          /* slices are host memory, whatever the backend's is */
+    bool per_head;         /* log-probabilities of each head, [E][A][heads]; not with host_io */
 };
 
 /* One group's slice. */

@@ -85,7 +85,9 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_comm_shards:
         return c->comm_reproducible ? NULL : "shards are made with comm.reproducible=1 only";
     case KEY_adam_schedule_steps:
-        return c->adam_schedule == SCHEDULE_CONSTANT && c->adam_schedule_steps ? "learning rates are constant (adam.schedule)" : NULL;
+        return !anything_annealed(c) && c->adam_schedule_steps ? "nothing is annealed (adam.schedule, ppo.clip_schedule, "
+                                                                 "ppo.entropy_schedule)"
+                                                               : NULL;
     case KEY_critic_state:
     case KEY_critic_agent_id:
         return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of this algorithm sees the agent's own observation" : NULL;

@@ -14,19 +14,15 @@ enum { AGREE_INTERVAL = 100 };
 
 /* ---- one update ---------------------------------------------------------------------------------------------------------------------- */
 
-static double scheduled(const struct trainer *t, double rate)
-{
-    return schedule_value(t->config->adam_schedule, rate, (double)t->standing.env_steps / (double)t->standing.schedule_steps);
-}
-
 /* A horizon of environment steps. */
 static int collect(struct trainer *t, struct error *err)
 {
     struct algorithm *algorithm = t->learning.algorithm;
     struct metrics_line *line = record_begin(t);
-    line->learning_rate = scheduled(t, t->config->adam_lr);
-    line->critic_learning_rate = scheduled(t, t->config->adam_critic_lr);
-    algorithm->ops->learning_rates(algorithm, line->learning_rate, line->critic_learning_rate);
+    const struct annealed now = annealed_at(t->config, (double)t->standing.env_steps / (double)t->standing.schedule_steps);
+    line->learning_rate = now.actor_rate;
+    line->critic_learning_rate = now.critic_rate;
+    algorithm->ops->anneal(algorithm, &now);
     watchdog_phase("collecting a rollout");
     const int code = algorithm->ops->collect(algorithm, err);
     if (!code) return 0;

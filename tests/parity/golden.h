@@ -74,6 +74,12 @@ static inline double golden_config(hid_t file, const char *name)
     exit(1);
 }
 
+static inline double golden_config_or(hid_t file, const char *name, double otherwise)
+{
+    double value;
+    return golden_numbers(file, "/config", name, &value, 1) == 1 ? value : otherwise;
+}
+
 static inline bool golden_text(hid_t file, const char *where, const char *name, char *out, size_t size)
 {
     out[0] = 0;

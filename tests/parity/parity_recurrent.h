@@ -187,16 +187,18 @@ static inline void recurrent_update(struct recurrent_case *r)
     }
     const real *ret = lend(b, r->ret, bytes), *advantage = lend(b, r->advantage, bytes);
     const real clip = (real)golden_config(c->file, "clip");
+    const struct policy_objective policy = {.clip = clip, .entropy = (real)golden_config(c->file, "entropy_coef")};
+    const struct value_objective value = {.clip = clip,
+                                          .huber_delta = (real)golden_config(c->file, "huber_delta"),
+                                          .coefficient = (real)golden_config(c->file, "value_loss_coef")};
     pass[0].policy = (struct policy_loss){.dist = &r->dist,
-                                          .objective = {clip, (real)golden_config(c->file, "entropy_coef")},
+                                          .objective = lend(b, &policy, sizeof policy),
                                           .act_int = recurrent_batch(r, "actions", 1, rows, 'i'),
                                           .active = r->active,
                                           .old_log_prob = recurrent_batch(r, "action_log_probs", 1, rows, 'r'),
                                           .advantage = advantage};
     pass[1].value = (struct value_loss){.targets = 1,
-                                        .objective = {.clip = clip,
-                                                      .huber_delta = (real)golden_config(c->file, "huber_delta"),
-                                                      .coefficient = (real)golden_config(c->file, "value_loss_coef")},
+                                        .objective = lend(b, &value, sizeof value),
                                         .norm = norm_there,
                                         .active = r->active,
                                         .old_value = recurrent_batch(r, "value_preds", 1, rows, 'r'),

@@ -58,10 +58,31 @@ static void returns_match_reference_under_every_rule(void **state)
     compare("gae", 12);
 }
 
-static void linear_schedule_matches_reference(void **state)
+static void schedules_match_reference(void **state)
 {
     (void)state;
-    compare("schedules", 1);
+    compare("schedules", 3);
+}
+
+static void ratios_of_each_head_match_reference(void **state)
+{
+    (void)state;
+    compare("multi_discrete", 230);
+}
+
+static void an_adaptive_penalty_matches_its_formulas(void **state)
+{
+    (void)state;
+    compare("kl_ppo", 270);
+    compare("kl_ppo_box", 280);
+}
+
+/* Minibatches by size, advantages normalised in them, one norm of both gradients, the clipped value alone, an end by target_kl. */
+static void stable_baselines_update_matches(void **state)
+{
+    (void)state;
+    compare("ppo_single", 70);
+    compare("ppo_single_box", 55);
 }
 
 int main(void)
@@ -73,7 +94,10 @@ int main(void)
         cmocka_unit_test(bernoulli_update_matches_reference),
         cmocka_unit_test(popart_rescales_first_and_matches_its_formulas),
         cmocka_unit_test(returns_match_reference_under_every_rule),
-        cmocka_unit_test(linear_schedule_matches_reference),
+        cmocka_unit_test(schedules_match_reference),
+        cmocka_unit_test(ratios_of_each_head_match_reference),
+        cmocka_unit_test(an_adaptive_penalty_matches_its_formulas),
+        cmocka_unit_test(stable_baselines_update_matches),
     };
     return cmocka_run_group_tests_name(REAL_IS_DOUBLE ? "algo_double" : "algo", tests, NULL, NULL);
 }

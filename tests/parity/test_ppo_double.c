@@ -290,8 +290,9 @@ static void open_fixture(struct fixture *f, const struct arrangement *how, bool 
                                            .returns = {.gamma = (real)0.97, .lambda = (real)0.9, .bootstrap = true}};
     assert_int_equal(rollout_create(&f->rollout, &rollout, &f->spec, f->policies, f->backend, &err), 0);
     const struct adam adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5};
-    f->hooks = (struct ppo_hooks){f, permute, stepped};
-    f->config = (struct ppo_config){.policy = {.clip = (real)0.2, .entropy = (real)0.05},
+    f->hooks = (struct ppo_hooks){f, permute, stepped, NULL};
+    f->config = (struct ppo_config){.now = {.clip = 1, .entropy = 1},
+                                    .policy = {.clip = (real)0.2, .entropy = (real)0.05},
                                     .value = {.clip = (real)0.3, .huber_delta = (real)0.8, .coefficient = (real)0.7},
                                     .max_grad_norm = 1,
                                     .epochs = 2,

@@ -394,7 +394,19 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
                                               {"norm.obs", "running", "algo", "ippo"},
                                               {"ppo.huber_delta", "0", "ppo.clip_value", "0"},
                                               {"policy.fixed_std", "0.5", "policy.activation", "relu"},
-                                              {"policy.feature_norm", "0", "policy.layer_norm", "0"}};
+                                              {"policy.feature_norm", "0", "policy.layer_norm", "0"},
+                                              {"ppo.objective", "kl"},
+                                              {"ppo.objective", "kl", "policy.share", "0"},
+                                              {"ppo.objective", "clip_kl", "ppo.ratio", "per_head"},
+                                              {"ppo.objective", "clip_kl", "ppo.minibatches", "3"},
+                                              {"ppo.ratio", "per_head", "policy.share", "0"},
+                                              {"ppo.normalise_advantage", "minibatch", "ppo.minibatches", "3"},
+                                              {"ppo.normalise_advantage", "none"},
+                                              {"ppo.grad_clip", "joint", "policy.share", "0"},
+                                              {"ppo.target_kl", "0.00001", "ppo.minibatches", "3"},
+                                              {"ppo.critic_warmup", "2"},
+                                              {"ppo.clip_value", "only", "ppo.minibatch_size", "20"},
+                                              {"adam.schedule", "cosine", "ppo.clip_schedule", "linear"}};
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
         struct settings settings = {.key = {{"env", "test/kitchen_sink"}, {"rollout.envs", "6"}, {"policy.hidden", "16"}}};
         for (int k = 0; k < 2 && variants[i][2 * k]; k++) {
@@ -408,9 +420,9 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
         assert_int_equal(err.code, 0);
         struct metric metric[64];
         const int metrics = f.algorithm->ops->metrics(f.algorithm, metric, 64);
-        assert_int_equal(metrics, 22); /* both groups */
+        assert_int_equal(metrics, 24); /* both groups */
         assert_string_equal(metric[0].name, "policy_loss");
-        assert_string_equal(metric[11].name, "policy_loss/watcher");
+        assert_string_equal(metric[12].name, "policy_loss/watcher");
         for (int k = 0; k < metrics; k++) {
             if (!isfinite(metric[k].value))
                 print_message("%s=%s: %s is %g\n", variants[i][0], variants[i][1], metric[k].name, metric[k].value);

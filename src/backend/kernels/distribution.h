@@ -22,6 +22,12 @@ MAPPO_FN real categorical_entropy_term(real p, real log_p)
     return p * log_p;
 }
 
+/* q_k (log q_k - log p_k), of which the sum is KL(q || p); 0 where q_k is 0. Its derivative by logit k is p_k - q_k. */
+MAPPO_FN real categorical_kl_term(real q, real log_q, real log_p)
+{
+    return q * (log_q - log_p);
+}
+
 /* d(g_lp · log p_chosen + g_h · H) / d logit_k. A forbidden choice gets none: its logit is a constant. */
 MAPPO_FN real categorical_gradient(real logit, real p, real log_p, real is_chosen, real entropy, real g_lp, real g_h)
 {
@@ -40,6 +46,12 @@ MAPPO_FN real bernoulli_entropy(real logit)
 {
     /* A forbidden bit has P(1) = 0, and -1e10 · 0 is 0. */
     return real_softplus(logit) - logit * real_sigmoid(logit);
+}
+
+/* KL of the bit of logit `old` from that of `logit`; its derivative by `logit` is sigmoid(logit) - sigmoid(old). */
+MAPPO_FN real bernoulli_kl(real old, real logit)
+{
+    return real_sigmoid(old) * (old - logit) - real_softplus(old) + real_softplus(logit);
 }
 
 MAPPO_FN real bernoulli_gradient(real logit, real bit, real g_lp, real g_h)
@@ -74,6 +86,24 @@ MAPPO_FN real gaussian_gradient_log_std(real action, real mean, real inverse_std
 {
     const real z = (action - mean) * inverse_std;
     return z * z - (real)1;
+}
+
+/* KL of the normal distribution (old_mean, old_log_std) from (mean, log_std), and its derivatives by the latter two. */
+MAPPO_FN real gaussian_kl(real old_mean, real old_log_std, real mean, real log_std, real inverse_std)
+{
+    const real ratio = real_exp(old_log_std) * inverse_std, z = (old_mean - mean) * inverse_std;
+    return log_std - old_log_std + (real)0.5 * (ratio * ratio + z * z) - (real)0.5;
+}
+
+MAPPO_FN real gaussian_kl_gradient_mean(real old_mean, real mean, real inverse_std)
+{
+    return (mean - old_mean) * inverse_std * inverse_std;
+}
+
+MAPPO_FN real gaussian_kl_gradient_log_std(real old_mean, real old_log_std, real mean, real inverse_std)
+{
+    const real ratio = real_exp(old_log_std) * inverse_std, z = (old_mean - mean) * inverse_std;
+    return (real)1 - ratio * ratio - z * z;
 }
 
 #endif

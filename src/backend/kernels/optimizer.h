@@ -35,6 +35,7 @@ struct update_numbers {
     int64_t update; /* updates so far: position of what an update draws */
     int64_t steps;  /* Adam steps so far */
     double actor_rate, critic_rate;
+    double clip, entropy; /* what schedules have left of these numbers of the objectives: 1 without */
 };
 
 struct optimizer_rules {  /* constants of a run */
@@ -45,7 +46,10 @@ struct optimizer_rules {  /* constants of a run */
 
 struct optimizer {          /* of one network */
     double divisor;         /* of its gradient, which is a sum over rows: set before the step by whoever knows the rows */
-    double norm, mean_norm; /* of the gradient before clipping: of the step at hand; mean over the update, once all its steps are made */
+    double norm, mean_norm; /* of the gradient before clipping: of the step at hand; sum over the update's steps, with rules.mean_weight */
+    int64_t steps;          /* Adam steps of all updates so far, where they are counted here (struct optimizer_pass) */
+    int32_t made;           /* of this update */
+    int32_t stopped;        /* no step is made: whoever sets it clears it */
     struct adam_step step;
 };
 
@@ -55,20 +59,26 @@ MAPPO_FN double optimizer_clip(const struct optimizer_rules *rules, double norm)
     return limit > 0 && factor < 1 ? factor : 1;
 }
 
-struct optimizer_place {     /* which step this is */
-    double rate;             /* learning rate */
-    int64_t step;            /* Adam's step count, 1 for the first of a run */
-    struct fault not_finite; /* what a gradient that is not finite is */
-};
-
-/* squares: the squared norm of the gradient's sum. */
-MAPPO_FN void optimizer_prepare(struct optimizer *o, const struct optimizer_rules *rules, const struct optimizer_place *place,
-                                double squares, struct fault *fault)
+/* squares: the squared norm of the gradient's sum. not_finite: what such a gradient is. */
+MAPPO_FN void optimizer_measure(struct optimizer *o, const struct optimizer_rules *rules, double squares, const struct fault *not_finite,
+                                struct fault *fault)
 {
+    if (o->stopped) return;
     o->norm = sqrt(squares) / o->divisor;
     o->mean_norm += rules->mean_weight * o->norm;
-    if (!number_is_finite(o->norm)) fault_note(fault, &place->not_finite);
-    o->step = adam_step_at(&rules->adam, place->rate, place->step, optimizer_clip(rules, o->norm) / o->divisor);
+    if (!number_is_finite(o->norm)) fault_note(fault, not_finite);
+}
+
+/* Once all have been measured. with: another network whose gradient is clipped by one norm with this one's; NULL = none. step: Adam's count,
+ * 1 for the first of a run; 0 = the optimiser's own. */
+MAPPO_FN void optimizer_prepare(struct optimizer *o, const struct optimizer *with, const struct optimizer_rules *rules, double rate,
+                                int64_t step)
+{
+    if (o->stopped) return;
+    const double norm = with && !with->stopped ? sqrt(o->norm * o->norm + with->norm * with->norm) : o->norm;
+    o->made++;
+    o->steps++;
+    o->step = adam_step_at(&rules->adam, rate, step > 0 ? step : o->steps, optimizer_clip(rules, norm) / o->divisor);
 }
 
 #endif
