@@ -16,7 +16,8 @@ static const struct recording {
     const char *path;
     int tensors, tensors_double;
 } recordings[] = {
-    {"tests/data/env/mpe2.h5", 75, 297},
+    {"tests/data/env/mpe2.h5", 51, 219},
+    {"tests/data/env/mpe2_spread.h5", 22, 74},
     {"tests/data/env/mpe2_newer.h5", 8, 24},
     {"tests/data/env/onpolicy_mpe.h5", 29, 60},
     {"tests/data/env/openai_mpe.h5", 44, 97},
