@@ -83,7 +83,10 @@ CUDA_OBJECTS   := $(CUDA_SOURCES:%.cu=$(BUILD)/obj/%.cu.o) $(if $(filter emulate
 # such things (no header does: make lint).
 OWN_SOURCES    := $(shell grep -lE 'HAVE_CUDA|HAVE_MPI|<hdf5\.h>' src/*/*.c)
 OWN_OBJECTS    := $(OWN_SOURCES:%.c=$(BUILD)/obj/%.o)
-COMMON_OBJECTS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(OWN_SOURCES),$(SOURCES) src/main.c)) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(OBJ)/%.$(l).o))
+# One with other flags (make sanitized) takes of another (LENT) what those flags are not for.
+LENT           ?= $(OBJ)
+LENT_OBJECTS   := $(patsubst %.c,$(LENT)/%.o,$(filter-out $(OWN_SOURCES),$(filter envs/% src/cmd/% src/check/%,$(SOURCES))))
+COMMON_OBJECTS := $(LENT_OBJECTS) $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(OWN_SOURCES) envs/% src/cmd/% src/check/%,$(SOURCES) src/main.c)) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(OBJ)/%.$(l).o))
 OBJECTS        := $(CUDA_OBJECTS) $(OWN_OBJECTS) $(filter-out $(OBJ)/src/main.o,$(COMMON_OBJECTS))
 DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/double/%.$(l).o)) \
     $(filter $(OBJ)/src/base/% $(OBJ)/src/config/% $(OBJ)/src/env/% $(OBJ)/envs/%,$(COMMON_OBJECTS))
@@ -169,8 +172,8 @@ $(BUILD)/obj/envs/test/%.cu.o: ARCHES := $(CUDA_ARCHES)
 # What ptxas tells of registers and spills is kept beside the object (make cuda-report).
 CUDA_COMPILE = $(NVCC_FOUND) -std=c++17 -O3 --threads 0 -lineinfo $(CUDA_FLAGS) $(GENCODE) $(MATHS) -Xptxas -v -Isrc -I. $(CUDA_DEFINES)
 $(call stamp,$(BUILD)/flags.cuda,$(CUDA_COMPILE) $(CUDA_ENV_ARCH))
-# Environments compute as the host does: no fused multiply-adds.
-$(BUILD)/obj/envs/%.cu.o $(BUILD)/obj/cuda/env_device.cu.o: MATHS := -fmad=false $(if $(CUDA_ENV_ARCH),--no-compress)
+# Environments compute as the host does: no fused multiply-adds. What the tests compile of them for one architecture is read, and run nowhere.
+$(BUILD)/obj/envs/%.cu.o $(BUILD)/obj/cuda/env_device.cu.o: MATHS := -fmad=false $(if $(CUDA_ENV_ARCH),--no-compress -Xptxas -O0)
 # Said before the first of them is compiled: about a minute for what is done once and one for each round of architectures.
 CORES  := $(or $(shell nproc 2>/dev/null),2)
 $(shell echo 'mappo: compiling kernels for $(CUDA_ARCHES) takes about $(shell echo $$((1 + ($(words $(CUDA_ARCHES)) + $(CORES) - 1) / $(CORES)))) minutes on $(CORES) cores, once: what has not changed is not compiled again.' \
@@ -195,11 +198,11 @@ endif
 CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c)) $(1)/tests/meeting.so
 emulated: $(COMMON_OBJECTS)
 	$(MAKE) BUILD=$(BUILD)/emulated OBJ=$(OBJ) CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
-# Tests under sanitizers: of device code, of what reads files. Little optimisation, and one instruction level for the cores: with more, compiling
-# takes longer than the tests.
+# Tests under sanitizers: of device code (environments' rules are in their kernels: the host's objects are the plain ones), of what reads files.
+# Little optimisation, and one instruction level for the cores: with more, compiling takes longer than the tests.
 SANITIZED := $(BUILD)/sanitized
-sanitized:
-	$(MAKE) BUILD=$(SANITIZED) OBJ=$(SANITIZED)/obj CUDA=emulated LEVELS=baseline SAN=address,undefined OPT='-O1 -g1 -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp' \
+sanitized: $(LENT_OBJECTS)
+	$(MAKE) BUILD=$(SANITIZED) OBJ=$(SANITIZED)/obj LENT=$(LENT) CUDA=emulated LEVELS=baseline SAN=address,undefined OPT='-O1 -g1 -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp' \
 	    $(patsubst %,$(SANITIZED)/tests/%,test_backend_cuda test_env_cuda test_fused_cuda test_learning_cuda test_checkpoint test_checkpoint_hostile config_fuzz)
 # The program with the other MPI library.
 mpich: $(COMMON_OBJECTS)
