@@ -34,8 +34,10 @@ static const struct recording {
     {"tests/data/env/overcooked_counter_circuit.h5", 4, 14},
     {"tests/data/env/hanabi.h5", 6, 21},
     {"tests/data/env/hanabi_3p.h5", 6, 21},
+    {"tests/data/env/hanabi_4p.h5", 6, 21},
     {"tests/data/env/hanabi_5p.h5", 6, 21},
     {"tests/data/env/hanabi_small.h5", 6, 21},
+    {"tests/data/env/hanabi_very_small.h5", 6, 21},
 };
 
 static void trajectories_equal_the_recorded_ones(void **state)

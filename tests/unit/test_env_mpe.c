@@ -207,6 +207,8 @@ static void rewards_of_openai_follow_by_hand(void **state)
         {"mpe/simple_speaker_listener", 2, 3, {1, 0}, {-1, -1, 0, 0.4f, 1, 1, 0, 0, -1, 1}, {-0.32, -0.32}},
         /* landmarks lie on agents but one, 0.4 away; nobody touches but each itself; all three are paid the sum */
         {"mpe/simple_spread", 3, 3, {0, 0}, {0, 0, 0.9f, 0, 0, 0.9f, 0, 0, 0.9f, 0, 0, 0.4f}, {-3 * 0.4 - 3, -3 * 0.4 - 3, -3 * 0.4 - 3}},
+        /* all say word 0 of a message that is 1: Eve's error is 2, and so is Bob's */
+        {"mpe/simple_crypto", 3, 2, {1, 0}, {0}, {-2, 0, 0}},
         {"mpe/simple_push", 2, 2, {0, 0}, {0.5f, 0, 0, 0.3f, 0, 0, 1, 1}, {0.3 - 0.5, -0.3}},
         /* prey at 0.95 pays (0.95 - 0.9) 10 = 0.5; nobody touches */
         {"mpe/simple_tag", 4, 2, {0, 0}, {0, 0, -1, -1, 1, -1, 0.95f, 0.5f, -0.5f, 0.5f, -0.5f, -0.3f}, {0, 0, 0, -0.5}},
