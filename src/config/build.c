@@ -189,7 +189,8 @@ static int build(struct config *config, struct config *baseline, const struct so
     if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return explain(config, sources, find_env, err);
     char preset[CONFIG_TEXT], name[CONFIG_TEXT]; /* copies: env.id may be `name` itself, and the configuration is filled anew */
     text_format(preset, sizeof preset, "%s", config->preset_name);
-    text_format(name, sizeof name, "%s", config->env_name);
+    const bool of_run = sources->args->env_of_run[0] && !config_is_explicit(config->origin[KEY_env_name]);
+    text_format(name, sizeof name, "%s", of_run ? sources->args->env_of_run : config->env_name);
     if (find_env && find_env(&env, name, err)) return err->code;
 
     config_defaults(config);

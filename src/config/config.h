@@ -123,8 +123,9 @@ struct arguments {
     int operands;
     bool fresh, quiet, json, check, dry_run, help, version;
     bool command_given;
-    const char *help_section; /* of --help SECTION; NULL = none */
-    char room[8192];          /* paths that began with ~ */
+    const char *help_section;     /* of --help SECTION; NULL = none */
+    char env_of_run[CONFIG_TEXT]; /* whose options are meant where nobody names the environment; "" = the default's */
+    char room[8192];              /* paths that began with ~ */
     size_t room_used;
 };
 /* Knows nothing of which commands there are: the first operand is the command. */

@@ -16,7 +16,7 @@ import numpy
 SPREAD = "mpe2_spread.h5"
 FILES = ["mpe2.h5", SPREAD, "onpolicy_mpe.h5", "classic.h5", "lbf.h5", "rware.h5", "smax.h5", "smax_27m_vs_30m.h5", "smax_smacv2_10_units.h5"]
 FILES += ["overcooked.h5", "overcooked_asymm_advantages.h5", "overcooked_forced_coord.h5", "overcooked_counter_circuit.h5"]
-FILES += ["hanabi.h5", "hanabi_3p.h5", "hanabi_5p.h5", "hanabi_small.h5"]
+FILES += ["hanabi.h5", "hanabi_3p.h5", "hanabi_4p.h5", "hanabi_5p.h5", "hanabi_small.h5", "hanabi_very_small.h5"]
 TWO_EPISODES = ("simple_spread", "simple_spread_N2", "simple_spread_crowded", "simple_spread_v3", "simple_spread_v3_N2", "simple_spread_v3_crowded")
 FIRST_STEPS = 5
 COMPARED = ("environment", "kwargs", "start", "steps", "obs_dims")
@@ -43,8 +43,10 @@ STEPS = {  # case: {episode: its first steps; less than 0: its last ones}
     "counter_circuit": {0: WHOLE, 1: 30},
     "hanabi_2p": {0: WHOLE, 1: WHOLE},
     "hanabi_3p": {0: WHOLE},
+    "hanabi_4p": {0: WHOLE},
     "hanabi_5p": {0: WHOLE},
     "hanabi_small": {0: WHOLE, 1: WHOLE},
+    "hanabi_very_small": {0: WHOLE, 1: WHOLE},
     "2s3z": {0: -6},
     "2s3z_max_steps_10": {0: -3},
     "3m": {0: WHOLE, 3: -7},
@@ -52,7 +54,7 @@ STEPS = {  # case: {episode: its first steps; less than 0: its last ones}
     "smacv2_10_units": {0: -10, 1: 3},
 }
 OBS_ROWS = {"27m_vs_30m": [5], "smacv2_10_units": [0, 4, 8, 11]}  # rows that keep `obs_before`, which is wide; then `last_*` goes as well
-SEEN = {"hanabi_5p": 3}  # of the observations that `obs_row` lists so many stay, the last ones
+SEEN = {"hanabi_4p": 3, "hanabi_5p": 3}  # of the observations that `obs_row` lists so many stay, the last ones
 
 
 def copy_attributes(source, target):
