@@ -43,7 +43,7 @@ static int open_file(struct evaluating *e, struct error *err)
     CHECK(now, "out of memory");
     config_defaults(now);
     config_apply(now, e->args, NULL); /* mistakes are told below, where the environment's options are known */
-    int code = saved_run_open(e->args->operand[0], now->eval_which == 1, &e->file, e->path, sizeof e->path, err);
+    int code = saved_run_open_networks(e->args->operand[0], now->eval_which == 1, &e->file, e->path, sizeof e->path, err);
     if (!code) code = saved_run_config(e->config, e->file, e->path, err);
     if (!code) code = config_apply(e->config, e->args, err);
     if (!code) code = saved_run_find_env(e->config, e->path, err);
