@@ -72,7 +72,7 @@ static int open_parts(struct evaluating *e, struct error *err)
     int code = comm_vote(e->comm, openmp_start_threads(e->placement.threads, err), err);
     if (!code) code = learning_backend(&e->learning, c, e->comm, e->placement.threads, -1, err);
     if (!code) code = learning_open_alone(&e->learning, c, err);
-    if (!code) learning_warn_idle(&e->learning, c, e->comm);
+    if (!code) learning_warn(&e->learning, c, e->comm);
     if (!code) code = evaluator_create(&e->evaluator, c, e->learning.policies, e->learning.backend, e->comm, e->placement.threads, err);
     return code;
 }

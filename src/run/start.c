@@ -461,7 +461,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
         warn("this run was made by a program that rounds exp and log1p of rules otherwise: environments that use them (mpe/simple_spread) "
              "go on with other last bits than there");
     if (t->evaluator) evaluator_heed(t->evaluator, t->stop);
-    learning_warn_idle(&t->learning, t->config, t->comm);
+    learning_warn(&t->learning, t->config, t->comm);
     warn_of_rate_0(t);
     say_what_runs(t, continued);
     watchdog_phase("starting the environments");
