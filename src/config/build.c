@@ -55,6 +55,24 @@ static const char *env_name(const struct config_env *env)
     return env->name ? env->name : env->id;
 }
 
+/* Environments have upstream's names, so the same thing is called otherwise elsewhere. */
+static const char *same_thing(const char *name, const char *const *names, int count)
+{
+    static const char *const words[] = {"max_steps max_cycles max_episode_steps ep_length episode_length episode_limit steps",
+                                        "N n agents n_agents num_agents players n_players num_players"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        for (int k = 0; k < count && text_lists(words[i], name); k++)
+            if (text_lists(words[i], names[k])) return names[k];
+    return NULL;
+}
+
+/* "; did you mean "env.N"?" */
+static void suggest_option(const char *name, const char *const *names, int count, char *text, size_t size)
+{
+    const char *other = same_thing(name, names, count);
+    text_suggestion(text, size, other ? other : name, "env.", other ? &other : names, other ? 1 : count);
+}
+
 /* An option that the environment doesn't have is refused; those that nobody set are filled in, so that the configuration is whole. */
 static int complete_env_options(struct config *config, const struct config_env *env, struct error *err)
 {
@@ -67,13 +85,10 @@ static int complete_env_options(struct config *config, const struct config_env *
         int known = 0;
         for (int j = 0; j < env->options; j++) known |= strcmp(names[j], option->name) == 0;
         if (known) continue;
-        const char *nearest = text_nearest(option->name, names, env->options);
-        if (nearest)
-            return error_set(err, EXIT_USAGE,
-                             "environment \"%s\" has no option \"%s\" (env.%s %s); did you mean \"env.%s\"? (mappo envs %s lists them)",
-                             env->id, option->name, option->name, where[option->origin], nearest, env_name(env));
-        return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\" (env.%s %s; mappo envs %s lists them)", env->id,
-                         option->name, option->name, where[option->origin], env_name(env));
+        char meant[256];
+        suggest_option(option->name, names, env->options, meant, sizeof meant);
+        return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\" (env.%s %s%s%s%smappo envs %s lists them)", env->id,
+                         option->name, option->name, where[option->origin], *meant ? ")" : "; ", meant, *meant ? " (" : "", env_name(env));
     }
     for (int j = 0; j < env->options; j++) {
         char key[96];

@@ -100,9 +100,11 @@ static void find_near(const char *section, const char *name, struct suggested *f
         candidate[count] = config_keys[k].name;
         in[count++] = config_keys[k].section;
     }
-    const char *nearest = text_nearest(name, candidate, count);
-    for (int i = 0; nearest && i < count && !found->keys; i++)
-        if (candidate[i] == nearest) add(found, SUGGEST_NEAR, in[i], nearest);
+    const char *meant[TEXT_MEANT];
+    const int near = text_meant(name, candidate, count, meant);
+    for (int m = 0; m < near; m++)
+        for (int i = 0; i < count && found->keys == m; i++)
+            if (candidate[i] == meant[m]) add(found, SUGGEST_NEAR, in[i], meant[m]);
 }
 
 /* "json=1": no setting, and none is near. */

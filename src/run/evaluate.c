@@ -46,7 +46,8 @@ static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, 
                                           .seed = (uint64_t)ev->config->eval_seed,
                                           .stream = PHILOX_EVALUATION,
                                           .threads = ev->threads,
-                                          .horizon = 1};
+                                          .horizon = 1,
+                                          .plain = true};
     return open_env(env, ev->config, &batch, err);
 }
 
@@ -345,14 +346,15 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
 }
 
 /* What the pictures' line above says: "mine/env, default rules: return -3.25 in 25 steps". */
-static void write_title(struct vecenv *env, char *title, size_t size)
+static void write_title(const struct config *config, struct vecenv *env, char *title, size_t size)
 {
     struct episode episode;
     char how[96] = "not at its end";
     if (vecenv_take_episodes(env, &episode, 1) == 1)
         text_format(how, sizeof how, "return %.4g in %d step%s", episode_return(vecenv_spec(env), &episode), episode.length,
                     episode.length == 1 ? "" : "s");
-    text_format(title, size, "%s, %s rules: %s", vecenv_descriptor(env)->id, vecenv_spec(env)->rules, how);
+    text_format(title, size, "%s, %s rules: %s", config->env_variant[0] ? config->env_variant : vecenv_descriptor(env)->id,
+                vecenv_spec(env)->rules, how);
 }
 
 int evaluator_picture(struct evaluator *ev, int player, bool deterministic, const char *path, struct error *err)
@@ -373,7 +375,7 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
     if (!code && ev->io.ep_end[0] && vecenv_can_draw_ended(env))
         code = vecenv_draw_ended(env, picture_frame(picture, (int64_t)turn.step), err);
     char title[256];
-    write_title(env, title, sizeof title);
+    write_title(ev->config, env, title, sizeof title);
     if (!code) code = picture_write(picture, path, PANELS, title, err);
     picture_destroy(picture);
     vecenv_close(env);

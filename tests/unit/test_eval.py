@@ -56,6 +56,15 @@ def several_groups():
     check("counts_of_the_end_lie_between_their_bounds", 0 <= one["info/survivors"] <= 3, one)
 
 
+def rewards_under_wrappers():
+    """Whoever learns from other rewards is still told, agent by agent, what the environment gave."""
+    train("wrapped", "env=test/kitchen_sink", "eval.env_steps=0", "wrap.scale_reward=100", "wrap.clip_reward=0.5", "wrap.team_reward=sum")
+    one = play("wrapped", "episodes=40", "play=scripted")
+    for group, agents in ("runner", 3), ("watcher", 2):
+        each = one["return_per_agent"][group]
+        check(f"every_{group}_is_told_what_the_environment_gave", len(each) == agents and near(sum(each) / agents, one[f"return_mean/{group}"]), one)
+
+
 def best_and_metrics():
     for kind, agents in ("mean", 1), ("sum", 3):
         train(f"run-{kind}", f"metrics.return={kind}", "eval.env_steps=120", "eval.episodes=8")
@@ -106,9 +115,12 @@ def recordings():
         return
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/recordings.md")) as page:
         example = page.read().split("```python\n")[1].split("```")[0]
-    for run, args in ("spread", ("episodes=30",)), ("sink", ("episodes=30", "deterministic=0")), ("sink", ("episodes=20", "play=random")):
+    for run, args in (("spread", ("episodes=30",)), ("sink", ("episodes=30", "deterministic=0")), ("sink", ("episodes=20", "play=random")),
+                      ("wrapped", ("episodes=20", "play=random"))):
         told = play(run, "record=episodes.h5", *args)
         name = f"{run}_{'_'.join(args[1:]) or 'trained'}"
+        beside = next(iter(told["return_per_agent"].values()))
+        check(f"what_stands_first_is_the_mean_of_these_{name}", near(told["return_mean"], sum(beside) / len(beside)), told)
         done = subprocess.run([python, "-c", example, "episodes.h5"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         lines = dict((line.split()[0], line.split()) for line in done.stdout.splitlines() if line.strip())
         right = done.returncode == 0 and set(lines) == set(told["return_per_agent"])
@@ -120,6 +132,8 @@ def recordings():
         check(f"rows_are_the_steps_of_whole_episodes_{name}", done.returncode == 0 and not done.stdout.strip(), done.stdout)
         code, out = mappo("inspect", "episodes.h5", "--check")
         check(f"the_file_is_whole_{name}", code == 0, out)
+        code, out = mappo("inspect", "episodes.h5")
+        check(f"and_is_shown_{name}", code == 0 and "info_columns" in out and "reward " in out and "settings that differ" not in out, out)
     code, out = mappo("eval", "spread", "record=episodes.txt")
     check("another_ending_is_refused", code == 2 and "ends in .h5" in out, out)
     shutil.copy("spread/latest.h5", "mine.h5")
@@ -129,13 +143,24 @@ def recordings():
     check("a_recording_is_replaced", code == 0 and not os.path.exists("mine.h5.2"), out)
     code, out = mappo("eval", "mine.h5", "episodes=2")
     check("a_recording_is_no_policy", code == 4 and "is a recording of episodes" in out, f"{code}: {out}")
+    code, out = mappo("run=from-one", "train.init=mine.h5")
+    check("nor_one_to_begin_with", code == 4 and "is a recording of episodes" in out, f"{code}: {out}")
+
+
+def pictures():
+    for env, name in ("smax/3m", "smax/3m"), ("smax/battle", "smax/battle"):
+        train(env.replace("/", "-"), f"env={env}", "eval.env_steps=0")
+        play(env.replace("/", "-"), "episodes=1", "play=scripted", "picture=episode.svg")
+        with open("episode.svg") as picture:
+            title = next((line for line in picture if " rules: " in line), "")
+        check(f"a_picture_of_{name}_has_its_name", f">{name}, " in title, title)
 
 
 def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (numbers, several_groups, best_and_metrics, recordings):
+        for promise in (numbers, several_groups, rewards_under_wrappers, best_and_metrics, recordings, pictures):
             promise()
     finally:
         os.chdir("/")
