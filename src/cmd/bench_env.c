@@ -71,13 +71,13 @@ static int player_create(struct player *p, const struct vecenv *env, const struc
     *p = (struct player){.rounds = ROUNDS};
     for (int g = 0; g < spec->groups; g++)
         if (spec->group[g].flags & MAPPO_HAS_MASK) p->rounds = 1;
-    for (int g = 0; g < spec->groups; g++) {
+    for (int g = 0, agents = 0; g < spec->groups; agents += spec->group[g++].agents) {
         const struct group_sizes s = group_sizes(&spec->group[g]);
         const size_t rows = (size_t)vecenv_envs(env) * (size_t)s.agents * (size_t)p->rounds;
         int outputs, extra;
         const int code = distribution_build(&p->dist[g], &spec->group[g], 1, &outputs, &extra, err);
         if (code) return code;
-        p->random[g] = (struct untrained){&spec->group[g], &p->dist[g], (uint64_t)c->train_seed, first, true};
+        p->random[g] = (struct untrained){&spec->group[g], &p->dist[g], (uint64_t)c->train_seed, first, agents, true};
         if (s.act_ints) p->act_int[g] = take_host(arrays, rows * (size_t)s.act_ints * sizeof(int32_t), NULL);
         if (s.act_reals) p->act_real[g] = take_host(arrays, rows * (size_t)s.act_reals * sizeof(float), NULL);
     }

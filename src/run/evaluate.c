@@ -172,7 +172,7 @@ static int choose(struct turn *t, struct vecenv *env, int player, bool determini
     struct actor_io io[MAPPO_MAX_GROUPS];
     int32_t *act_int[MAPPO_MAX_GROUPS];
     float *act_real[MAPPO_MAX_GROUPS];
-    for (int g = 0; g < ev->groups; g++) {
+    for (int g = 0, agents = 0; g < ev->groups; agents += ev->size[g++].agents) {
         const struct mappo_group_io *from = &ev->io.group[g];
         act_int[g] = integers_of(ev, g);
         act_real[g] = reals_of(ev, g);
@@ -182,6 +182,7 @@ static int choose(struct turn *t, struct vecenv *env, int player, bool determini
                                             .dist = &ev->policies->group[g]->dist,
                                             .seed = (uint64_t)ev->config->eval_seed,
                                             .first_env = t->first,
+                                            .first_agent = agents,
                                             .random = player == PLAY_RANDOM};
         untrained_act(&untrained, t->step, t->envs, from->act_mask, act_int[g], act_real[g]);
     }

@@ -9,7 +9,7 @@ static struct philox_draw draw_at(const struct untrained *player, uint64_t step,
 {
     const int agents = player->group->agents;
     return philox_at(player->seed, PHILOX_ACTION, player->first_env + (uint32_t)(row / agents),
-                     (uint32_t)(row % agents) + ((uint32_t)column << 12), step);
+                     (uint32_t)(player->first_agent + row % agents) + ((uint32_t)column << 12), step);
 }
 
 static float bounded(float value, float low, float high)

@@ -11,6 +11,7 @@ struct untrained {
     const struct distribution *dist; /* the group's heads, any standard deviation */
     uint64_t seed;
     uint32_t first_env; /* global index of environment 0 */
+    int first_agent;    /* agents of the groups before: those of two groups must not draw the same */
     bool random;        /* else the first allowed choice, and the number nearest to 0 */
 };
 
