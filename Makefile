@@ -267,6 +267,7 @@ lint:
 GENERATED_DOCS := configuration checkpoint-format metrics environment-list
 docs: all
 	@for page in $(GENERATED_DOCS); do $(BUILD)/mappo docs $$page > $(BUILD)/page.md && cp $(BUILD)/page.md docs/$$page.md && echo "docs/$$page.md" || exit 1; done; rm -f $(BUILD)/page.md
+	@scripts/compare_speed.py --write
 
 # ---- 64-bit Arm: what needs no library compiles, and the kernels run under an emulator -----------------------------------------------------
 ARM_CC      ?= aarch64-linux-gnu-gcc

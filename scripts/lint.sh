@@ -197,6 +197,7 @@ if wanted docs; then
             "$BUILD/mappo" docs "$page" >"$work/page" 2>"$work/log" || { echo "mappo docs $page: $(head -1 "$work/log")" && continue; }
             cmp -s "$work/page" "docs/$page.md" || echo "docs/$page.md is not what \`mappo docs $page\` prints: make docs"
         done >"$work/found"
+        "${PYTHON:-python3}" scripts/compare_speed.py --check 2>&1 | tail -1 >>"$work/found"
         verdict docs "generated pages are up to date"
     fi
 fi

@@ -134,6 +134,9 @@ int arguments_parse(struct arguments *args, int argc, char **argv, struct error 
 /* Copies the key of an assignment "key=value"; returns its value. */
 const char *assignment_split(const char *assignment, char *key, size_t size);
 
+/* Takes out all assignments of `key`, which is no key of a configuration but the command's own; returns the last one's value, NULL: none. */
+const char *arguments_take(struct arguments *args, const char *key);
+
 /* Names of the options without their dashes, "config" and so on; NULL behind the last. */
 const char *arguments_option(int i);
 

@@ -97,6 +97,7 @@ bad settings_of_training_alone_are_not_evals 2 "mappo eval doesn't look at comm.
 bad device_of_an_evaluation_can_be_named 4 "none: no such run or checkpoint" eval none cuda.device=0
 bad player_of_an_evaluation_is_not_trainings 2 "mappo train doesn't look at eval.play: mappo eval does (mappo eval --help)" play=random
 bad picture_is_not_the_benchmarks 2 "mappo bench doesn't look at eval.picture" bench picture=a.svg
+bad what_cannot_be_measured_alone_is_refused 2 "only=envs: what mappo bench can measure alone is env" bench only=envs
 bad folder_of_a_run_is_not_the_benchmarks 2 "mappo bench doesn't look at run.dir" bench run=a
 bad option_of_no_environment_is_refused 2 "mappo envs lists the environments; env.N=5 is for one of them: mappo envs ENV env.N=5" envs env.N=5
 bad file_for_no_environment_is_refused 2 "mappo envs ENV --config secret.ini" envs --config secret.ini

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/finite.h"
 #include "base/number.h"
 #include "base/philox.h"
 #include "base/text.h"
@@ -297,6 +298,25 @@ static void integers_are_exact_decimals(void **state)
         int64_t value = 77;
         if (text_to_int(bad[i], &value)) fail_msg("\"%s\" was taken as %lld", bad[i], (long long)value);
         assert_int_equal(value, 77);
+    }
+}
+
+static void one_number_that_is_none_is_found_wherever_it_stands(void **state)
+{
+    (void)state;
+    enum { MOST = 70 };
+    static const float sound[] = {0, -0.0f, 1e-45f, -3.4028235e38f, 3.4028235e38f, 1}, wrong[] = {NAN, -NAN, INFINITY, -INFINITY};
+    for (size_t n = 0; n < MOST; n++) {
+        float x[MOST];
+        for (size_t i = 0; i < n; i++) x[i] = sound[i % 6];
+        assert_true(all_finite(x, n));
+        for (size_t i = 0; i < n; i++) {
+            const float was = x[i];
+            x[i] = wrong[i % 4];
+            if (all_finite(x, n)) fail_msg("%g at %zu of %zu was not found", (double)x[i], i, n);
+            assert_true(all_finite(x, i));
+            x[i] = was;
+        }
     }
 }
 
@@ -591,6 +611,7 @@ int main(void)
         cmocka_unit_test(durations_read_well_and_never_say_sixty),
         cmocka_unit_test(clocks_go_forward_and_utc_has_its_form),
         cmocka_unit_test(integers_are_exact_decimals),
+        cmocka_unit_test(one_number_that_is_none_is_found_wherever_it_stands),
         cmocka_unit_test(reals_are_finite_decimals),
         cmocka_unit_test(shortest_real_reads_back_identically),
         cmocka_unit_test(a_small_number_keeps_its_digits_and_a_zero_has_no_sign),

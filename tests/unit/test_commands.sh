@@ -217,6 +217,15 @@ while read -r line; do
 done <<<"$commands"
 is the_program_takes_those_that_train "" "$refused"
 
+# ---- environments alone: masks, several groups, real actions ----
+for env in smax/3m mpe/simple_tag classic/Pendulum-v1; do
+    is "steps_of_${env//[^a-zA-Z0-9]/_}_are_measured" "1 4 1 True" "$("$MAPPO" bench env=$env only=env rollout.envs=4 threads=1 --json | python3 -c '
+import json, sys
+rows = [json.loads(line) for line in sys.stdin]
+print(len(rows), rows[0]["envs"], rows[0]["threads"], 0 < rows[0]["cpu_ns_per_env_step"] < 1e6 and rows[0]["env_steps_per_second"] > 0)')"
+done
+is as_a_table_too 1 "$("$MAPPO" bench env=matrix/climbing only=env rollout.envs=4 threads=1 | grep -cE '^ 1 thread .* M env-steps/s ')"
+
 # ---- help and version ----
 is help_is_the_overview "$("$MAPPO" --help)" "$("$MAPPO" help)"
 is version_is_the_same_both_ways "$("$MAPPO" --version)" "$("$MAPPO" version)"
