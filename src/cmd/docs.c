@@ -26,12 +26,13 @@ static void names_cell(FILE *out, const char *const *name)
     for (int i = 0; name && name[i]; i++) fprintf(out, "%s`%s`", i ? ", " : "", name[i]);
 }
 
-static void environment_row(FILE *out, int i, const char *preset)
+static void environment_row(FILE *out, int i)
 {
     const struct mappo_env *env = registry_at(i);
+    const char *preset = registry_preset(env->id) ? "its own" : registry_suite_preset(env->id) ? "its suite's" : "";
     fprintf(out, "| `%s` | %s | ", env->id, env->summary);
     names_cell(out, env->alias);
-    fprintf(out, " | %s | %s |\n", registry_has_kernels(i) ? "yes" : "", preset ? "yes" : "");
+    fprintf(out, " | %s | %s |\n", registry_has_kernels(i) ? "yes" : "", preset);
 }
 
 static void variant_row(FILE *out, int i, const struct env_variant *variant, const char *preset)
@@ -49,7 +50,7 @@ static void environment_table(FILE *out, bool hidden)
     const struct env_variant *variant;
     fputs("\n| name | what | also called | steps on a GPU | tuned preset |\n| --- | --- | --- | --- | --- |\n", out);
     for (int i = 0; (env = registry_at(i)); i++) {
-        if (registry_hidden(env->id) == hidden) environment_row(out, i, registry_preset(env->id));
+        if (registry_hidden(env->id) == hidden) environment_row(out, i);
         for (int k = 0; (variant = registry_variant_at(k)); k++)
             if (strcmp(variant->base, env->id) == 0 && registry_hidden(variant->name) == hidden)
                 variant_row(out, i, variant, registry_preset(variant->name));
@@ -64,9 +65,9 @@ static int environments_page(FILE *out, struct comm *comm)
           "`mappo envs NAME` tells all about one of them; [environments/](environments/README.md) says what the tables can't. Where a name "
           "stands "
           "for another environment with options,\n"
-          "it is a variant: `env=NAME` is the same as that environment with these options, and what is set besides wins. A variant has the "
-          "tuned preset of its environment,\n"
-          "and over it its own.\n",
+          "it is a variant: `env=NAME` is the same as that environment with these options, and what is set besides wins. A tuned preset "
+          "is read over that of the suite,\n"
+          "where it has one, and a variant's own over that of its environment.\n",
           out);
     environment_table(out, false);
     fputs("\n## For tests\n\nNot shown by `mappo envs`.\n", out);

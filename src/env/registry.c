@@ -190,6 +190,12 @@ const char *registry_preset(const char *id)
     return preset_of(id);
 }
 
+const char *registry_suite_preset(const char *id)
+{
+    char path[128];
+    return text_format(path, sizeof path, "%.*s/suite", (int)strcspn(id, "/"), id) ? preset_of(path) : NULL;
+}
+
 static const char settings_by_name[] = "presets/";
 
 const char *registry_named_preset(const char *name)

@@ -29,8 +29,10 @@ const struct env_variant *registry_variant(const char *name); /* by name or alia
 /* The variant that `env` is with these options: all that the variant sets and nothing else differs from the defaults. NULL = none. */
 const struct env_variant *registry_variant_of(const struct mappo_env *env, const struct env_option *given, int count);
 
-/* The tuned preset of an environment or variant, by its id (envs/<id>.ini); NULL where it has none. */
+/* The tuned preset of an environment or variant, by its id (envs/<id>.ini), and that of all environments of its suite (suite.ini beside it);
+ * NULL where there is none. */
 const char *registry_preset(const char *id);
+const char *registry_suite_preset(const char *id);
 
 /* preset=NAME: the text of envs/presets/<name>.ini; NULL where there is none. Names by number, NULL at the end. */
 const char *registry_named_preset(const char *name);
