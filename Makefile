@@ -266,9 +266,10 @@ docs: all
 	@scripts/learning.py --pages && echo docs/benchmarks.md
 	@for page in $(GENERATED_DOCS); do $(BUILD)/mappo docs $$page > $(BUILD)/page.md && cp $(BUILD)/page.md docs/$$page.md && echo "docs/$$page.md" || exit 1; done; rm -f $(BUILD)/page.md
 
-# The learning table, or some of its rows (scripts/learning.ini), and all that shows what was reached.
+# The learning table, or some of its rows (scripts/learning.ini), and all that shows what was reached. What was run before a preset changed is run
+# again with FRESH=1.
 learn: all
-	scripts/learning.py $(ROW)
+	scripts/learning.py $(if $(FRESH),--fresh) $(ROW)
 	scripts/returns.py
 	$(MAKE) docs
 
@@ -323,7 +324,7 @@ help:
 	@echo "make bench         speed on this machine              ARGS='--json policy.hidden=128'"
 	@echo "make lint          style, warnings, include arrows, generated pages"
 	@echo "make parity        compares with golden data           GOLDEN=DIR"
-	@echo "make learn         trains and measures the learning table of docs/benchmarks.md (hours)   ROW=\"cartpole pendulum\""
+	@echo "make learn         trains and measures the learning table of docs/benchmarks.md (hours)   ROW=\"cartpole pendulum\" FRESH=1"
 	@echo "make docs          writes the pages that are generated from tables"
 	@echo "make aarch64       compiles for 64-bit Arm what needs no library   ARM_CC=aarch64-linux-gnu-gcc"
 	@echo "make install       PREFIX=/usr/local DESTDIR=          program, environment header, pkg-config file, modulefile, Slurm scripts"

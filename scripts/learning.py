@@ -163,8 +163,7 @@ def bootstrap_interval(values, draws=10000):
 def write_result(row, found):
     """`found`: of each seed a list of its lengths."""
     result = {"name": row["name"], "env": row["env"], "settings": row["settings"], "measure": row["measure"], "seeds": row["seeds"], "lengths": []}
-    for number, steps in enumerate(row["lengths"]):
-        at = [seed[number] for seed in found]
+    for steps, *at in zip(row["lengths"], *found):
         length = {"env_steps": steps, **{kind: [one[kind] for one in at] for kind in PLAYED}}
         length["returns"] = {group: [one["returns"][group] for one in at] for group in at[0]["returns"]}
         for kind in ("deterministic", "training_return"):
@@ -194,8 +193,9 @@ def write_curves(row, runs):
 # ---- the table -------------------------------------------------------------------------------------------------------------------------
 
 
-def number(value, digits):
-    return f"{value:.{digits}f}".replace("-", "−")
+def number(value, digits=None):
+    """As in a text; without digits as short as it is."""
+    return (f"{value:g}" if digits is None else f"{value:.{digits}f}").replace("-", "−")
 
 
 def steps_text(steps):
@@ -208,13 +208,13 @@ def what(row):
     return f"`{row['env']}`{settings}{measure}"
 
 
-def aim_text(row, length, at, digits):
+def aim_text(row, length, at):
     if at >= len(row["aims"]):
         return ""
-    text = f"≥ {number(row['aims'][at], digits).rstrip('0').rstrip('.') if digits else number(row['aims'][at], 0)}"
+    text = f"≥ {number(row['aims'][at])}"
     met = length["deterministic_mean"] >= row["aims"][at] and min(length["deterministic"]) >= row["aim_each"]
     if row["aim_each"] > float("-inf"):
-        text += f", each ≥ {number(row['aim_each'], 0)}"
+        text += f", each ≥ {number(row['aim_each'])}"
     return text if met else text + ": **missed**"
 
 
@@ -234,7 +234,7 @@ def table_rows(row):
         interval = f"{number(low, digits)} … {number(high, digits)}" if len(played) > 1 else ""
         iqm = number(length["deterministic_iqm"], digits) if len(played) > 1 else ""
         yield (f"| `{row['name']}` | {what(row)} | {steps_text(length['env_steps'])} | {' '.join(number(one, digits) for one in played)} | **{number(length['deterministic_mean'], digits)}** | "
-               f"{iqm} | {interval} | {aim_text(row, length, at, digits)} | {statistics.median(length.get('cpu_seconds', length['seconds'])):.0f} s |")
+               f"{iqm} | {interval} | {aim_text(row, length, at)} | {statistics.median(length.get('cpu_seconds', length['seconds'])):.0f} s |")
 
 
 def page(rows):
