@@ -21,6 +21,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROWS, DATA, PICTURES, PAGE = "scripts/learning.ini", "docs/data/learning", "docs/pictures", "docs/benchmarks.md"
@@ -69,15 +70,47 @@ def chosen(rows, names):
 # ---- running ---------------------------------------------------------------------------------------------------------------------------
 
 
-def run(program, arguments, account=None):
-    """What it printed; the seconds of processor time that it took are added to the file `account`."""
-    with subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, universal_newlines=True) as child:
+class Running:
+    """The programs that run at this moment. Once they are stopped, no other begins."""
+
+    def __init__(self):
+        self.lock, self.children, self.stopped = threading.Lock(), [], False
+
+    def start(self, command):
+        with self.lock:
+            if self.stopped:
+                raise RuntimeError("stopped")
+            self.children.append(subprocess.Popen(command, stdout=subprocess.PIPE, universal_newlines=True))
+            return self.children[-1]
+
+    def wait(self, child):
+        """What it printed, and the seconds of processor time that it took."""
         printed = child.stdout.read()
+        with self.lock:
+            self.children.remove(child)
         _, status, usage = os.wait4(child.pid, 0)
+        child.stdout.close()
         child.returncode = -(status & 0x7F) or status >> 8
+        return printed, usage.ru_utime + usage.ru_stime
+
+    def stop(self):
+        """They save what they have."""
+        with self.lock:
+            self.stopped = True
+            for child in self.children:
+                child.terminate()
+
+
+running = Running()
+
+
+def run(program, arguments, account=None):
+    """What it printed; the seconds that it took are added to the file `account`."""
+    child = running.start([program, *arguments])
+    printed, seconds = running.wait(child)
     if account:
         with open(account, "a", encoding="utf-8") as file:
-            file.write(f"{usage.ru_utime + usage.ru_stime:.2f}\n")
+            file.write(f"{seconds:.2f}\n")
     if child.returncode:
         raise RuntimeError(f"{program} {' '.join(arguments)}: exit code {child.returncode}")
     return printed
@@ -229,7 +262,7 @@ def table_rows(row):
         fail(f"{path} was measured under other settings than [{row['name']}] of {ROWS} has: make learn ROW={row['name']}")
     for at, length in enumerate(result["lengths"]):
         played = length["deterministic"]
-        digits = 3 if max(map(abs, played)) < 2 else 1
+        digits = 3 if max(map(abs, played)) < 2 else 2 if max(map(abs, played)) < 20 else 1
         low, high = length["deterministic_interval95"]
         interval = f"{number(low, digits)} … {number(high, digits)}" if len(played) > 1 else ""
         iqm = number(length["deterministic_iqm"], digits) if len(played) > 1 else ""
@@ -277,9 +310,7 @@ def learn(options, rows):
                 write_text(PAGE, page(rows))
                 draw(rows, row["env"].split("/")[0])
         except (RuntimeError, KeyboardInterrupt) as error:
-            for _, seeds in started:
-                for seed in seeds:
-                    seed.cancel()
+            running.stop()
             fail(str(error) or "interrupted: the same command goes on from here")
 
 
