@@ -263,7 +263,15 @@ lint:
 # Pages that come from tables in the program. `make docs` writes them, `make lint` compares.
 GENERATED_DOCS := configuration checkpoint-format metrics environment-list
 docs: all
+	@scripts/learning.py --pages && echo docs/benchmarks.md
 	@for page in $(GENERATED_DOCS); do $(BUILD)/mappo docs $$page > $(BUILD)/page.md && cp $(BUILD)/page.md docs/$$page.md && echo "docs/$$page.md" || exit 1; done; rm -f $(BUILD)/page.md
+
+# The learning table, or some of its rows (scripts/learning.ini), and all that shows what was reached. What was run before a preset changed is run
+# again with FRESH=1.
+learn: all
+	scripts/learning.py $(if $(FRESH),--fresh) $(ROW)
+	scripts/returns.py
+	$(MAKE) docs
 
 # ---- 64-bit Arm: what needs no library compiles, and the kernels run under an emulator -----------------------------------------------------
 ARM_CC      ?= aarch64-linux-gnu-gcc
@@ -316,6 +324,7 @@ help:
 	@echo "make bench         speed on this machine              ARGS='--json policy.hidden=128'"
 	@echo "make lint          style, warnings, include arrows, generated pages"
 	@echo "make parity        compares with golden data           GOLDEN=DIR"
+	@echo "make learn         trains and measures the learning table of docs/benchmarks.md (hours)   ROW=\"cartpole pendulum\" FRESH=1"
 	@echo "make docs          writes the pages that are generated from tables"
 	@echo "make aarch64       compiles for 64-bit Arm what needs no library   ARM_CC=aarch64-linux-gnu-gcc"
 	@echo "make install       PREFIX=/usr/local DESTDIR=          program, environment header, pkg-config file, modulefile, Slurm scripts"
@@ -335,5 +344,5 @@ help:
 
 # Objects of another folder (OBJ) are up to date by the make that called this one, which may still be writing there.
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: emulated sanitized mpich test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs aarch64 install clean help
+.PHONY: emulated sanitized mpich test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs learn aarch64 install clean help
 .DELETE_ON_ERROR:

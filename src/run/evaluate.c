@@ -155,10 +155,14 @@ struct turn { /* one step of one batch */
     uint64_t step;
 };
 
-static struct philox_draw draw_at(const struct turn *t, int row, int agents, int column)
+/* Agents are counted over all groups: those of two groups must not draw the same. */
+static struct philox_draw draw_at(const struct turn *t, int g, int row, int column)
 {
+    const int agents = t->ev->size[g].agents;
+    int agent = row % agents;
+    for (int k = 0; k < g; k++) agent += t->ev->size[k].agents;
     return philox_at((uint64_t)t->ev->config->eval_seed, PHILOX_ACTION, t->first + (uint32_t)(row / agents),
-                     (uint32_t)(row % agents) + ((uint32_t)column << 12), t->step);
+                     (uint32_t)agent + ((uint32_t)column << 12), t->step);
 }
 
 /* The environment only reads actions; here they are written. */
@@ -193,7 +197,7 @@ static void fill_reals(const struct turn *t, int g, const struct mappo_group *sp
         const struct mappo_space *space = &spec->act[h];
         for (int i = 0; space->kind == MAPPO_BOX && i < space->size; i++, k++) {
             const float low = space->low ? space->low[i] : -INFINITY, high = space->high ? space->high[i] : INFINITY;
-            act[k] = random ? random_real(draw_at(t, row, sizes->agents, 64 + k), low, high) : bounded(0, low, high);
+            act[k] = random ? random_real(draw_at(t, g, row, 64 + k), low, high) : bounded(0, low, high);
         }
     }
 }
@@ -218,10 +222,9 @@ static void fill_integers(const struct turn *t, int g, const struct distribution
         if (head->kind == HEAD_GAUSSIAN) continue;
         int32_t *act = integers_of(t->ev, g) + (size_t)row * (size_t)sizes->act_ints + head->action;
         const uint8_t *mask = masks ? masks + (size_t)row * (size_t)sizes->logits + head->mask : NULL;
-        if (head->kind == HEAD_CATEGORICAL)
-            *act = head->start + choose_allowed(mask, head->size, random, draw_at(t, row, sizes->agents, h).v[0]);
+        if (head->kind == HEAD_CATEGORICAL) *act = head->start + choose_allowed(mask, head->size, random, draw_at(t, g, row, h).v[0]);
         for (int i = 0; head->kind == HEAD_BERNOULLI && i < head->size; i++)
-            act[i] = random && (!mask || mask[i]) && (draw_at(t, row, sizes->agents, 256 + head->action + i).v[0] & 1);
+            act[i] = random && (!mask || mask[i]) && (draw_at(t, g, row, 256 + head->action + i).v[0] & 1);
     }
 }
 
