@@ -62,12 +62,12 @@ Q     := $(if $(filter 1,$(V)),,@)
 says   = $(if $(filter 1,$(V))$(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),,@echo "  $(1)  $@")
 
 # ---- what there is ---------------------------------------------------------------------------------------------------------------------
-# Environments are listed in envs/envs.def (suite.c is what those of a suite share): a line without its files stops make, and so does a file without a line.
+# Environments are listed in envs/envs.def (suite.c and suite.ini are what those of a suite share): a line without its files stops make, and so does a file without a line.
 ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
 LISTED := $(shell sed -nE 's,^(ENV|ENV_CALLED)\((\w+)\, *(\w+)\,.*WITH_KERNELS\).*,envs/\2/\3.c envs/\2/\3.cu,p; s,^(ENV|ENV_CALLED)\((\w+)\, *(\w+)\,.*HOST_ONLY\).*,envs/\2/\3.c,p' envs/envs.def)
 FOUND  := $(filter-out envs/template/% %/suite.c,$(wildcard envs/*/*.c envs/*/*.cu))
 TUNED  := $(patsubst %,envs/%.ini,$(shell sed -nE 's,^ENV.(\w+)\, *(\w+)\,.*,\1/\2,p; s,^ENV_CALLED.(\w+)\, *\w+\, *"([^"]*)".*,\1/\2,p; s,^VARIANT."([^"]*)".*,\1,p' envs/envs.def))
-ORPHANS := $(filter-out $(TUNED) envs/presets/%,$(wildcard envs/*/*.ini))
+ORPHANS := $(filter-out $(TUNED) %/suite.ini envs/presets/%,$(wildcard envs/*/*.ini))
 $(foreach f,$(filter-out $(FOUND),$(LISTED)),$(error mappo: envs/envs.def lists an environment of $(f), which is not there))
 $(foreach f,$(filter-out $(LISTED),$(FOUND)) $(ORPHANS),$(error mappo: no line of envs/envs.def is for $(f): add one, or take the file away))
 endif
@@ -266,8 +266,16 @@ lint:
 # Pages that come from tables in the program. `make docs` writes them, `make lint` compares.
 GENERATED_DOCS := configuration checkpoint-format metrics environment-list
 docs: all
+	@scripts/learning.py --pages && echo docs/benchmarks.md
 	@for page in $(GENERATED_DOCS); do $(BUILD)/mappo docs $$page > $(BUILD)/page.md && cp $(BUILD)/page.md docs/$$page.md && echo "docs/$$page.md" || exit 1; done; rm -f $(BUILD)/page.md
 	@scripts/compare_speed.py --write
+
+# The learning table, or some of its rows (scripts/learning.ini), and all that shows what was reached. What was run before a preset changed is run
+# again with FRESH=1.
+learn: all
+	scripts/learning.py $(if $(FRESH),--fresh) $(ROW)
+	scripts/returns.py
+	$(MAKE) docs
 
 # ---- 64-bit Arm: what needs no library compiles, and the kernels run under an emulator -----------------------------------------------------
 ARM_CC      ?= aarch64-linux-gnu-gcc
@@ -320,6 +328,7 @@ help:
 	@echo "make bench         speed on this machine              ARGS='--json policy.hidden=128'"
 	@echo "make lint          style, warnings, include arrows, generated pages"
 	@echo "make parity        compares with golden data           GOLDEN=DIR"
+	@echo "make learn         trains and measures the learning table of docs/benchmarks.md (hours)   ROW=\"cartpole pendulum\" FRESH=1"
 	@echo "make docs          writes the pages that are generated from tables"
 	@echo "make aarch64       compiles for 64-bit Arm what needs no library   ARM_CC=aarch64-linux-gnu-gcc"
 	@echo "make install       PREFIX=/usr/local DESTDIR=          program, environment header, pkg-config file, modulefile, Slurm scripts"
@@ -339,5 +348,5 @@ help:
 
 # Objects of another folder (OBJ) are up to date by the make that called this one, which may still be writing there.
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: emulated sanitized mpich test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs aarch64 install clean help
+.PHONY: emulated sanitized mpich test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs learn aarch64 install clean help
 .DELETE_ON_ERROR:

@@ -89,7 +89,7 @@ if wanted arrows; then
         esac
         sed -n 's/^ *# *include *"\([^"]*\)".*/\1/p' "$file" | while read -r included; do
             case $included in
-            envs/envs.def) [ "$module" = env ] || echo "$file includes $included: src/env/registry.h tells what is in it" ;;
+            envs/envs.def | envs/returns.def) [ "$module" = env ] || echo "$file includes $included: src/env/registry.h tells what is in it" ;;
             */*) [[ " $allowed " == *" ${included%%/*} "* ]] || echo "$file includes $included" ;;
             *) [ -f "$(dirname "$file")/$included" ] || echo "$file includes $included, which is not beside it" ;;
             esac
@@ -197,6 +197,7 @@ if wanted docs; then
             "$BUILD/mappo" docs "$page" >"$work/page" 2>"$work/log" || { echo "mappo docs $page: $(head -1 "$work/log")" && continue; }
             cmp -s "$work/page" "docs/$page.md" || echo "docs/$page.md is not what \`mappo docs $page\` prints: make docs"
         done >"$work/found"
+        for script in learning returns; do "${PYTHON:-python3}" "scripts/$script.py" --check --program "$BUILD/mappo" 2>&1; done >>"$work/found"
         "${PYTHON:-python3}" scripts/compare_speed.py --check 2>&1 | tail -1 >>"$work/found"
         verdict docs "generated pages are up to date"
     fi

@@ -115,8 +115,10 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     printf(",\"episode_length\":");
     text_json_real(stdout, r->length_mean);
     for (int g = 0; spec->groups > 1 && g < spec->groups; g++) {
-        printf(",\"return_mean/%s\":", spec->group[g].name);
-        text_json_real(stdout, r->group[g].mean * (summed(e) ? spec->group[g].agents : 1));
+        const int agents = summed(e) ? spec->group[g].agents : 1;
+        char name[160];
+        text_format(name, sizeof name, "return_mean/%s", spec->group[g].name);
+        json_estimate(name, &(struct estimate){agents * r->group[g].mean, agents * r->group[g].error, r->episodes});
     }
     const double agents = episode_return_agents(spec);
     json_estimate("return_over_agents_mean", &(struct estimate){r->team->mean, r->team->error, r->episodes});

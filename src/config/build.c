@@ -36,6 +36,14 @@ static int apply_command_line(struct config *config, const struct sources *sourc
     return 0;
 }
 
+static int apply_tuned_presets(struct config *config, const struct config_env *env, struct error *err)
+{
+    static const char *const where[] = {"the suite's preset", "the environment's preset", "the variant's preset"};
+    for (int i = 0; i < TUNED_PRESETS; i++)
+        if (env->preset[i] && config_load_text(config, env->preset[i], where[i], ORIGIN_ENV_PRESET, err)) return err->code;
+    return 0;
+}
+
 static int apply_preset(struct config *config, const char *name, const struct config_env *env, struct error *err)
 {
     const char *text = env->named_preset ? env->named_preset(name) : NULL, *names[64], *nearest;
@@ -209,9 +217,7 @@ static int build(struct config *config, struct config *baseline, const struct so
     if (find_env && find_env(&env, name, err)) return err->code;
 
     config_defaults(config);
-    if (env.preset && config_load_text(config, env.preset, "the environment's preset", ORIGIN_ENV_PRESET, err)) return err->code;
-    if (env.variant_preset && config_load_text(config, env.variant_preset, "the variant's preset", ORIGIN_ENV_PRESET, err))
-        return err->code;
+    if (apply_tuned_presets(config, &env, err)) return err->code;
     *baseline = *config;
     text_format(baseline->env_name, sizeof baseline->env_name, "%s", name);
     text_format(baseline->env_id, sizeof baseline->env_id, "%s", env.id ? env.id : "");

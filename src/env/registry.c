@@ -1,5 +1,6 @@
 #include "env/registry.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,9 +190,24 @@ const struct env_variant *registry_variant_of(const struct mappo_env *env, const
 
 /* ---- what belongs to them --------------------------------------------------------------------------------- */
 
+const struct env_return *registry_return_at(int i)
+{
+    static const struct env_return returns[] = {
+#define RETURN(...) {__VA_ARGS__},
+#include "envs/returns.def"
+    };
+    return i >= 0 && i < (int)(sizeof returns / sizeof *returns) ? &returns[i] : NULL;
+}
+
 const char *registry_preset(const char *id)
 {
     return preset_of(id);
+}
+
+const char *registry_suite_preset(const char *id)
+{
+    char path[128];
+    return text_format(path, sizeof path, "%.*s/suite", (int)strcspn(id, "/"), id) ? preset_of(path) : NULL;
 }
 
 static const char settings_by_name[] = "presets/";

@@ -55,6 +55,8 @@ has evaluation_of_another_variant_has_its_options "trained with env.longest=8 (h
 "$MAPPO" --quiet run=pair env=test/pair rollout.steps=5 train.env_steps=80 threads=1 eval.env_steps=0 >/dev/null
 has a_variant_has_its_own_preset "the environment's preset: environments of all ranks together envs = 16" "$(tr '\n' ' ' <pair/config.ini)"
 has and_that_of_its_environment "critic_lr = 0.0007" "$(cat pair/config.ini)"
+"$MAPPO" --quiet run=game env=matrix/penalty rollout.steps=5 train.env_steps=160 threads=1 eval.env_steps=0 >/dev/null
+is a_suite_has_a_preset_for_all_its_environments "share = false" "$(grep '^share = false' game/config.ini)"
 text=$("$MAPPO" envs test/single)
 has a_described_variant_is_shown_with_its_options "shown     test/single (test/kitchen_sink, scene=single longest=8)" "$text"
 has with_those_of_its_environment "test/immortal            mortal=0" "$text"

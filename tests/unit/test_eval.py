@@ -53,6 +53,7 @@ def several_groups():
     check("the_first_team_is_counted", near(sum(one["return_per_agent"]["runner"]) / 3, one["return_mean"]) and
           len(one["return_per_agent"]["watcher"]) == 2, one)
     check("groups_have_theirs", near(sum(one["return_per_agent"]["watcher"]) / 2, one["return_mean/watcher"]), one)
+    check("with_their_errors", one["return_mean/watcher_stderr"] > 0 and near(one["return_mean/runner_stderr"], one["return_stderr"]), one)
     check("counts_of_the_end_lie_between_their_bounds", 0 <= one["info/survivors"] <= 3, one)
 
 
@@ -63,6 +64,13 @@ def rewards_under_wrappers():
     for group, agents in ("runner", 3), ("watcher", 2):
         each = one["return_per_agent"][group]
         check(f"every_{group}_is_told_what_the_environment_gave", len(each) == agents and near(sum(each) / agents, one[f"return_mean/{group}"]), one)
+
+
+def groups_at_random():
+    # Bob is paid what tells him from Eve, and both choose one of four: nothing at all if they drew the same.
+    train("crypto", "env=mpe/simple_crypto", "eval.env_steps=0")
+    one = play("crypto", "episodes=50", "play=random")
+    check("random_players_of_two_groups_choose_each_for_itself", one["return_mean/bob_stderr"] > 0.1, one)
 
 
 def best_and_metrics():
@@ -160,7 +168,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (numbers, several_groups, rewards_under_wrappers, best_and_metrics, recordings, pictures):
+        for promise in (numbers, several_groups, groups_at_random, rewards_under_wrappers, best_and_metrics, recordings, pictures):
             promise()
     finally:
         os.chdir("/")
