@@ -473,6 +473,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(not_a_number_reaches_the_sums),
     cmocka_unit_test(actions_follow_their_distribution),
     cmocka_unit_test(given_actions_have_the_probability_they_were_drawn_with),
+    cmocka_unit_test(agents_are_counted_over_all_groups),
     cmocka_unit_test(actions_do_not_depend_on_the_cut_of_the_batch),
     cmocka_unit_test(forward_act_is_forward_and_act),
     cmocka_unit_test(gae_matches_its_definition),
