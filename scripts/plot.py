@@ -290,7 +290,7 @@ def panels_of_groups(groups, labels, metric, args):
     rows = -(-len(groups) // columns)
     figure, panels = plt.subplots(rows, columns, figsize=(7.6, 2.5 * rows + 0.6), squeeze=False, layout="constrained")
     for axes, group, label in zip(panels.flat, groups, labels):
-        draw(axes, [group], [label], args.x, metric, args)
+        draw(axes, [group], [label.partition("  (")[0]], args.x, metric, args)  # without its seeds, for which there is no room
         label_x(axes, args.x)
         axes.xaxis.set_major_locator(MaxNLocator(3))
     for axes in panels.flat[len(groups) :]:

@@ -73,7 +73,7 @@ try:
             file.write("seed,env_steps,return_mean\n" + "".join(f"{seed},{steps},{level * seed}\n" for seed in (1, 2) for steps in (100, 200, 300)))
     picture = os.path.join(work, "panels.svg")
     code, out, error = plot(*curves, "--panels", "--band", "range", "-o", picture)
-    check("each_file_of_curves_has_a_panel", (0, "", True, True, True), (code, error, "small  (2 seeds)" in text_of(picture), "large  (2 seeds)" in text_of(picture), "range over seeds" in text_of(picture)))
+    check("each_file_of_curves_has_a_panel", (0, "", True, True, True), (code, error, " small " in text_of(picture), " large " in text_of(picture), "range over seeds" in text_of(picture)))
     code, _, error = plot(*curves, "--panels", "--y", "return_mean,entropy", "-o", picture)
     check("panels_are_of_one_metric", (2, True), (code, "--panels shows one metric" in error))
     with open(curves[0], "w") as file:
