@@ -87,8 +87,8 @@ enum { PRESET_SUITE, PRESET_ENV, PRESET_VARIANT, TUNED_PRESETS };
 
 /* What config_build must know of an environment and of presets by name; filled by its callback. Texts live as long as the program. */
 struct config_env {
-    const char *id;     /* who it is: "mpe/simple_spread" also where the user wrote "simple_spread_v3" or the path of a plugin */
-    const char *name;   /* what env.name becomes: a plugin's path; NULL = its id */
+    const char *id;   /* who it is: "mpe/simple_spread" also where the user wrote "simple_spread_v3" or the path of a plugin */
+    const char *name; /* what env.name becomes: a plugin's path; NULL = its id */
     const char *preset[TUNED_PRESETS]; /* ini texts; NULL = none */
     const char *variant;               /* that was named; NULL = none */
     struct {
