@@ -10,7 +10,7 @@
 Needs `make` and, for each suite, its package: python3 -m venv V && V/bin/pip install mpe2 gymnasium lbforaging rware jaxmarl, then
 V/bin/python scripts/compare_speed.py. What is missing is named and left out.
 
-Both sides play random actions with the same agents. Ours is `mappo bench only=env`, 512 copies; a package's is what scripts/originals.py
+Both sides play random actions with the same agents. Ours is `mappo bench only=env`, 512 copies; a package's is what scripts/recorders/_originals.py
 makes: XLA's steps as many copies, Python's one. Each pair of measurements is one of the program and, right after it, one of the package;
 medians over pairs. "One core" is environment steps a second of processor time of a process that has one core, which other programs hardly
 disturb. "Two" is time on the clock of two threads, for packages that use them: be alone on the machine."""
@@ -90,7 +90,7 @@ def work(given):
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # where packages may print what they like
     sys.path.insert(0, HERE)
-    import originals
+    from recorders import _originals as originals
 
     original = getattr(originals, given["function"])(*given["given"], **given["options"])
     print(json.dumps({"versions": dict(original.versions, python=platform.python_version()), "copies": original.copies}), file=answers, flush=True)
