@@ -60,14 +60,14 @@ def xla(name, function, *given, **options):
 
 GYMNASIUM = ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1"]
 ROWS = (
-    [mpe("simple", 3), mpe("simple_adversary", 3), mpe("simple_crypto", 3), mpe("simple_formation", 1), mpe("simple_line", 1)]
+    [mpe("simple", 3), mpe("simple_adversary", 3), mpe("simple_crypto", 3), mpe("simple_formation", 1), mpe("simple_line", 1), mpe("collect_treasure", 1)]
     + [mpe("simple_push", 3), mpe("simple_reference", 3), mpe("simple_speaker_listener", 4), mpe("simple_spread", 3)]
     + [mpe("simple_tag", 3), mpe("simple_world_comm", 3)]
     + [row("classic/" + name, "gymnasium", name) for name in GYMNASIUM]
     + [row("lbf/" + name, "lbforaging", "Foraging-%s-v3" % name) for name in ("8x8-2p-3f", "2s-8x8-2p-2f-coop", "10x10-3p-3f", "15x15-4p-3f")]
     + [row("rware/" + name, "rware", "rware-%s-v2" % name) for name in ("tiny-2ag", "small-4ag", "medium-6ag", "large-8ag")]
     + [xla("smax/" + name, "smax", name) for name in ("3m", "8m", "2s3z", "smacv2_5_units")]
-    + [xla("overcooked/" + name, "overcooked", name) for name in ("cramped_room", "asymm_advantages", "counter_circuit")]
+    + [xla("overcooked/" + name, "overcooked", name) for name in ("cramped_room", "asymm_advantages", "coord_ring", "forced_coord", "counter_circuit")]
     + [xla("hanabi/2p", "hanabi", num_agents=2), xla("hanabi/5p", "hanabi", num_agents=5), xla("hanabi/small", "hanabi", **SMALL)]
     + [row("matrix/climbing"), row("matrix/penalty"), row("riddle/switch")]
 )

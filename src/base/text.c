@@ -344,6 +344,11 @@ static int words_beyond(const char *written, const char *name)
     return words_of(name) - words_of(written);
 }
 
+bool text_has_words(const char *name, const char *words)
+{
+    return strlen(words) > 1 && words_beyond(words, name) < INT_MAX;
+}
+
 /* Near enough: less is changed than the shorter word has letters, but for a longer word's end. */
 static bool is_near(const char *word, const char *candidate, int d)
 {

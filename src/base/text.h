@@ -40,6 +40,7 @@ const char *text_behind_dashes(const char *text);
 /* The same letters and digits, whatever capitals, dashes, dots, blanks and underscores: "ppo-clip" and "ppo.clip". */
 bool text_same_letters(const char *a, const char *b);
 
+bool text_has_words(const char *name, const char *words); /* all of them, shortened perhaps: "steps" of "env_steps" */
 /* What may be meant among the candidates: those that have all words of what was written ("spread": "simple_spread") and fewest others;
  * where none has, or more than TEXT_MEANT, the one with the smallest edit distance (Damerau). Returns how many; 0: none is near enough. */
 enum { TEXT_MEANT = 2 };

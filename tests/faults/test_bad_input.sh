@@ -184,6 +184,7 @@ bad other_suites_words_are_understood 2 'did you mean "env.max_cycles"?' env.max
 bad and_their_agents 2 'did you mean "env.players"?' env=lbf/8x8-2p-3f env.num_agents=2
 bad what_is_not_near_is_not_named 2 '(env.num_prey on the command line; mappo envs' env=mpe/simple_tag env.num_prey=2
 bad a_plugin_beside_is_named 2 'unknown environment "mine.so"; did you mean "./mine.so"?' env=mine.so
+bad a_plugin_that_is_none_says_so 3 'mine.so: it is no shared library; docs/env-abi.md' env=./mine.so
 bad missing_plugin_is_named 2 'none.so: No such file or directory' env=./none.so
 bad unknown_option_names_nearest 2 'has no option "n" (env.n on the command line); did you mean "env.N"?' env.n=3
 bad unknown_option_of_an_ini_names_nearest 2 'did you mean "env.N"?' --config option.ini
