@@ -62,12 +62,12 @@ Q     := $(if $(filter 1,$(V)),,@)
 says   = $(if $(filter 1,$(V))$(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),,@echo "  $(1)  $@")
 
 # ---- what there is ---------------------------------------------------------------------------------------------------------------------
-# Environments are listed in envs/envs.def (suite.c is what those of a suite share): a line without its files stops make, and so does a file without a line.
+# Environments are listed in envs/envs.def (suite.c and suite.ini are what those of a suite share): a line without its files stops make, and so does a file without a line.
 ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
 LISTED := $(shell sed -nE 's,^(ENV|ENV_CALLED)\((\w+)\, *(\w+)\,.*WITH_KERNELS\).*,envs/\2/\3.c envs/\2/\3.cu,p; s,^(ENV|ENV_CALLED)\((\w+)\, *(\w+)\,.*HOST_ONLY\).*,envs/\2/\3.c,p' envs/envs.def)
 FOUND  := $(filter-out envs/template/% %/suite.c,$(wildcard envs/*/*.c envs/*/*.cu))
 TUNED  := $(patsubst %,envs/%.ini,$(shell sed -nE 's,^ENV.(\w+)\, *(\w+)\,.*,\1/\2,p; s,^ENV_CALLED.(\w+)\, *\w+\, *"([^"]*)".*,\1/\2,p; s,^VARIANT."([^"]*)".*,\1,p' envs/envs.def))
-ORPHANS := $(filter-out $(TUNED) envs/presets/%,$(wildcard envs/*/*.ini))
+ORPHANS := $(filter-out $(TUNED) %/suite.ini envs/presets/%,$(wildcard envs/*/*.ini))
 $(foreach f,$(filter-out $(FOUND),$(LISTED)),$(error mappo: envs/envs.def lists an environment of $(f), which is not there))
 $(foreach f,$(filter-out $(LISTED),$(FOUND)) $(ORPHANS),$(error mappo: no line of envs/envs.def is for $(f): add one, or take the file away))
 endif
@@ -83,7 +83,10 @@ CUDA_OBJECTS   := $(CUDA_SOURCES:%.cu=$(BUILD)/obj/%.cu.o) $(if $(filter emulate
 # such things (no header does: make lint).
 OWN_SOURCES    := $(shell grep -lE 'HAVE_CUDA|HAVE_MPI|<hdf5\.h>' src/*/*.c)
 OWN_OBJECTS    := $(OWN_SOURCES:%.c=$(BUILD)/obj/%.o)
-COMMON_OBJECTS := $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(OWN_SOURCES),$(SOURCES) src/main.c)) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(OBJ)/%.$(l).o))
+# One with other flags (make sanitized) takes of another (LENT) what those flags are not for.
+LENT           ?= $(OBJ)
+LENT_OBJECTS   := $(patsubst %.c,$(LENT)/%.o,$(filter-out $(OWN_SOURCES),$(filter envs/% src/cmd/% src/check/%,$(SOURCES))))
+COMMON_OBJECTS := $(LENT_OBJECTS) $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(OWN_SOURCES) envs/% src/cmd/% src/check/%,$(SOURCES) src/main.c)) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(OBJ)/%.$(l).o))
 OBJECTS        := $(CUDA_OBJECTS) $(OWN_OBJECTS) $(filter-out $(OBJ)/src/main.o,$(COMMON_OBJECTS))
 DOUBLE_OBJECTS := $(DOUBLE_SOURCES:%.c=$(BUILD)/double/%.o) $(foreach l,$(LEVELS),$(KERNELS:%.c=$(BUILD)/double/%.$(l).o)) \
     $(filter $(OBJ)/src/base/% $(OBJ)/src/config/% $(OBJ)/src/env/% $(OBJ)/envs/%,$(COMMON_OBJECTS))
@@ -169,8 +172,8 @@ $(BUILD)/obj/envs/test/%.cu.o: ARCHES := $(CUDA_ARCHES)
 # What ptxas tells of registers and spills is kept beside the object (make cuda-report).
 CUDA_COMPILE = $(NVCC_FOUND) -std=c++17 -O3 --threads 0 -lineinfo $(CUDA_FLAGS) $(GENCODE) $(MATHS) -Xptxas -v -Isrc -I. $(CUDA_DEFINES)
 $(call stamp,$(BUILD)/flags.cuda,$(CUDA_COMPILE) $(CUDA_ENV_ARCH))
-# Environments compute as the host does: no fused multiply-adds.
-$(BUILD)/obj/envs/%.cu.o $(BUILD)/obj/cuda/env_device.cu.o: MATHS := -fmad=false $(if $(CUDA_ENV_ARCH),--no-compress)
+# Environments compute as the host does: no fused multiply-adds. What the tests compile of them for one architecture is read, and run nowhere.
+$(BUILD)/obj/envs/%.cu.o $(BUILD)/obj/cuda/env_device.cu.o: MATHS := -fmad=false $(if $(CUDA_ENV_ARCH),--no-compress -Xptxas -O0)
 # Said before the first of them is compiled: about a minute for what is done once and one for each round of architectures.
 CORES  := $(or $(shell nproc 2>/dev/null),2)
 $(shell echo 'mappo: compiling kernels for $(CUDA_ARCHES) takes about $(shell echo $$((1 + ($(words $(CUDA_ARCHES)) + $(CORES) - 1) / $(CORES)))) minutes on $(CORES) cores, once: what has not changed is not compiled again.' \
@@ -195,11 +198,11 @@ endif
 CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c)) $(1)/tests/meeting.so
 emulated: $(COMMON_OBJECTS)
 	$(MAKE) BUILD=$(BUILD)/emulated OBJ=$(OBJ) CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
-# Tests under sanitizers: of device code, of what reads files. Little optimisation, and one instruction level for the cores: with more, compiling
-# takes longer than the tests.
+# Tests under sanitizers: of device code (environments' rules are in their kernels: the host's objects are the plain ones), of what reads files.
+# Little optimisation, and one instruction level for the cores: with more, compiling takes longer than the tests.
 SANITIZED := $(BUILD)/sanitized
-sanitized:
-	$(MAKE) BUILD=$(SANITIZED) OBJ=$(SANITIZED)/obj CUDA=emulated LEVELS=baseline SAN=address,undefined OPT='-O1 -g1 -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp' \
+sanitized: $(LENT_OBJECTS)
+	$(MAKE) BUILD=$(SANITIZED) OBJ=$(SANITIZED)/obj LENT=$(LENT) CUDA=emulated LEVELS=baseline SAN=address,undefined OPT='-O1 -g1 -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp' \
 	    $(patsubst %,$(SANITIZED)/tests/%,test_backend_cuda test_env_cuda test_fused_cuda test_learning_cuda test_checkpoint test_checkpoint_hostile config_fuzz)
 # The program with the other MPI library.
 mpich: $(COMMON_OBJECTS)
@@ -263,7 +266,16 @@ lint:
 # Pages that come from tables in the program. `make docs` writes them, `make lint` compares.
 GENERATED_DOCS := configuration checkpoint-format metrics environment-list
 docs: all
+	@scripts/learning.py --pages && echo docs/benchmarks.md
 	@for page in $(GENERATED_DOCS); do $(BUILD)/mappo docs $$page > $(BUILD)/page.md && cp $(BUILD)/page.md docs/$$page.md && echo "docs/$$page.md" || exit 1; done; rm -f $(BUILD)/page.md
+	@scripts/compare_speed.py --write
+
+# The learning table, or some of its rows (scripts/learning.ini), and all that shows what was reached. What was run before a preset changed is run
+# again with FRESH=1.
+learn: all
+	scripts/learning.py $(if $(FRESH),--fresh) $(ROW)
+	scripts/returns.py
+	$(MAKE) docs
 
 # ---- 64-bit Arm: what needs no library compiles, and the kernels run under an emulator -----------------------------------------------------
 ARM_CC      ?= aarch64-linux-gnu-gcc
@@ -316,6 +328,7 @@ help:
 	@echo "make bench         speed on this machine              ARGS='--json policy.hidden=128'"
 	@echo "make lint          style, warnings, include arrows, generated pages"
 	@echo "make parity        compares with golden data           GOLDEN=DIR"
+	@echo "make learn         trains and measures the learning table of docs/benchmarks.md (hours)   ROW=\"cartpole pendulum\" FRESH=1"
 	@echo "make docs          writes the pages that are generated from tables"
 	@echo "make aarch64       compiles for 64-bit Arm what needs no library   ARM_CC=aarch64-linux-gnu-gcc"
 	@echo "make install       PREFIX=/usr/local DESTDIR=          program, environment header, pkg-config file, modulefile, Slurm scripts"
@@ -335,5 +348,5 @@ help:
 
 # Objects of another folder (OBJ) are up to date by the make that called this one, which may still be writing there.
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: emulated sanitized mpich test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs aarch64 install clean help
+.PHONY: emulated sanitized mpich test-gpu bundle bundle-mpi cuda-objects cuda-report all tests test parity bench lint docs learn aarch64 install clean help
 .DELETE_ON_ERROR:

@@ -156,7 +156,7 @@ static inline __device__ void act_row(const struct act_pass *pass, const struct 
     struct words words;
     words.step = pass->step + (pass->clock ? *pass->clock : 0);
     words.env = pass->first_env + (uint32_t)row / (uint32_t)pass->agents;
-    words.agent = (uint32_t)row % (uint32_t)pass->agents;
+    words.agent = pass->first_agent + (uint32_t)row % (uint32_t)pass->agents;
     words.used = 0;
     words.block.v[0] = words.block.v[1] = words.block.v[2] = words.block.v[3] = 0;
     const uint8_t *mask = pass->mask ? pass->mask + row * (size_t)dist->logits : NULL;

@@ -4,19 +4,14 @@
     scripts/compare_env.py smax/27m_vs_30m smax/smacv2_10_units     these
     scripts/compare_env.py --list                                   what can be recorded
     scripts/compare_env.py --keep FOLDER --episodes 4 --seed 7 NAME ...
-    scripts/compare_env.py --speed NAME ...                         steps a second of package and program instead, one after the other
 
 Needs `make all tests`, NumPy, h5py and the package itself (smax: jaxmarl); a Python that has them is enough, nothing is installed. One file
 a name is written, in a folder of its own that is removed again unless --keep says where it should stay, and read by build/tests/parity
 and parity_double, which say what differs. Exit code 0: nothing does.
 
-Of both the best of three. The package may use every core that it finds; the program's steps are those of one thread, as `mappo check` counts
-them.
-
-A suite is a module of scripts/recorders: NAMES, versions(), record(file, name, episodes, seed) and, for --speed, speed(name)."""
+A suite is a module of scripts/recorders: NAMES, versions() and record(file, name, episodes, seed). Which is faster: compare_speed.py."""
 import argparse
 import importlib
-import json
 import os
 import subprocess
 import sys
@@ -70,18 +65,6 @@ def record(name, folder, episodes, seed):
 BUILD = os.environ.get("BUILD", os.path.join(HERE, "..", "build"))
 
 
-def speed(name):
-    module = recorder(name)
-    if not hasattr(module, "speed"):
-        sys.exit("compare_env.py: scripts/recorders/%s.py measures no speed" % name.split("/")[0])
-    versions_of(module, name)
-    theirs = module.speed(name)
-    check = [os.path.join(BUILD, "mappo"), "check", name, "--json"]
-    said = [subprocess.run(check, stdout=subprocess.PIPE, check=True).stdout for _ in range(3)]
-    ours = max(1e9 / json.loads(line)["ns_per_step"] for line in said)
-    print("%s: %.0f steps a second, the package %.0f: %.0f times" % (name, ours, theirs, ours / theirs), flush=True)
-
-
 def compare(folder):
     programs = [os.path.join(BUILD, "tests", program) for program in ("parity_double", "parity")]
     for program in programs:
@@ -94,7 +77,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="*", help="an environment or variant")
     parser.add_argument("--list", action="store_true", help="what can be recorded")
-    parser.add_argument("--speed", action="store_true", help="measure, and compare nothing")
     parser.add_argument("--keep", metavar="FOLDER", help="where recordings stay")
     parser.add_argument("--episodes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -105,10 +87,6 @@ def main():
         return 0
     if not given.name:
         parser.error("which environment? --list names those that can be recorded")
-    if given.speed:
-        for name in given.name:
-            speed(name)
-        return 0
     with tempfile.TemporaryDirectory(prefix="mappo-compare.") as folder:
         if given.keep:
             folder = given.keep

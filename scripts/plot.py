@@ -4,9 +4,11 @@
   scripts/plot.py runs/a runs/b                      return over environment steps, runs.svg
   scripts/plot.py runs/*-s[1-5] --x seconds -o s.png runs that differ only in their seed become one mean with a band
   scripts/plot.py runs/a --y policy_loss,entropy     any number of metrics.jsonl (docs/metrics.md), one below the other
+  scripts/plot.py docs/data/learning/{acrobot,cartpole}.csv --panels    curves that scripts/learning.py stored: a column "seed", columns of metrics
 """
 import argparse
 import configparser
+import csv
 import json
 import os
 import re
@@ -48,6 +50,22 @@ Y_AXES = {
 COLOURS = ["#1f5fa8", "#d1603d", "#3a8f5c", "#8a5aa8", "#b5892b", "#4aa3b5", "#a83e6b", "#666666"]
 MARK = "mappo scripts/plot.py"  # in every picture
 INK, GREY, GRID = "#222222", "#666666", "#e6e6e6"
+
+
+def read_runs(path):
+    """A run, or those of a table of curves, one a seed."""
+    if not path.lower().endswith(".csv"):
+        return [read_run(path)]
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    except (UnicodeDecodeError, TypeError, ValueError):
+        fail(f"{path}: no table of numbers under a line of names")
+    if not rows or "seed" not in rows[0]:
+        fail(f"{path}: no curves: a column \"seed\" is needed, and a line")
+    return [{"path": path, "rows": [row for row in rows if row["seed"] == seed], "config": {}} for seed in sorted({row["seed"] for row in rows})]
 
 
 def read_run(path):
@@ -143,8 +161,8 @@ def labels_of(groups):
     labels = []
     for group, ident in zip(groups, identities):
         if len(groups) == 1 or not group[0]["config"]:
-            label = os.path.basename(os.path.normpath(group[0]["path"]))
-            label = label if len(group) == 1 else ident.get("algo.name", "") + " " + ident.get("env.name", "")
+            label = os.path.splitext(os.path.basename(os.path.normpath(group[0]["path"])))[0]
+            label = label if len(group) == 1 or not group[0]["config"] else ident.get("algo.name", "") + " " + ident.get("env.name", "")
         else:
             label = ", ".join(f"{key.split('.')[-1] if key.endswith('.name') else key} = {ident.get(key, 'unset') or 'none'}" for key in differing[:3])
             label += ", …" if len(differing) > 3 else ""
@@ -178,8 +196,8 @@ def is_sparse(group, y):
     return sum(isinstance(row.get(y), (int, float)) for row in group[0]["rows"]) < len(group[0]["rows"]) / 2
 
 
-def curve(group, x, y, window):
-    """x, mean and standard deviation over the runs of a group, where all of them have values."""
+def curve(group, x, y, window, band):
+    """x, mean, and the lower and upper edge of the band (standard deviation or range over the runs of a group), where all of them have values."""
     curves = [c for c in (series(run, x, y) for run in group) if len(c)]
     if not curves:
         return None
@@ -187,11 +205,12 @@ def curve(group, x, y, window):
         window = 1
     curves = [np.column_stack([c[:, 0], smooth(c[:, 1], window)]) for c in curves]
     if len(curves) == 1:
-        return curves[0][:, 0], curves[0][:, 1], None
+        return curves[0][:, 0], curves[0][:, 1], None, None
     begin, end = max(c[0, 0] for c in curves), min(c[-1, 0] for c in curves)
     grid = np.linspace(begin, end, min(2000, max(len(c) for c in curves)))
     values = np.array([np.interp(grid, c[:, 0], c[:, 1]) for c in curves])
-    return grid, values.mean(axis=0), values.std(axis=0, ddof=1)
+    mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
+    return (grid, mean, values.min(axis=0), values.max(axis=0)) if band == "range" else (grid, mean, mean - deviation, mean + deviation)
 
 
 def number(value, _=None):
@@ -204,15 +223,15 @@ def number(value, _=None):
 def draw(axes, groups, labels, x, y, args):
     drawn = 0
     for index, (group, label) in enumerate(zip(groups, labels)):
-        data = curve(group, x, y, args.window)
+        data = curve(group, x, y, 1 if group[0]["path"].endswith(".csv") else args.window, args.band)
         if data is None:
             print(f"plot.py: warning: {group[0]['path']}: \"{y}\" has no value yet", file=sys.stderr)
             continue
         colour = COLOURS[index % len(COLOURS)]
-        grid, mean, deviation = data
-        if deviation is not None:
-            axes.fill_between(grid, mean - deviation, mean + deviation, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(grid, mean, color=colour, linewidth=1.8, label=label, solid_capstyle="round", marker="o" if len(grid) < 3 or (deviation is None and is_sparse(group, y)) else None, markersize=4)
+        grid, mean, low, high = data
+        if low is not None:
+            axes.fill_between(grid, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(grid, mean, color=colour, linewidth=1.8, label=label, solid_capstyle="round", marker="o" if len(grid) < 3 or (low is None and is_sparse(group, y)) else None, markersize=4)
         drawn += 1
     if not drawn:
         fail(f"no run has a value of \"{y}\" yet")
@@ -229,7 +248,7 @@ def draw(axes, groups, labels, x, y, args):
     rules = {group[0]["config"].get("env.rules") for group in groups} - {None}
     if rules and "return" in y:
         title += "  (" + " and ".join(sorted(rules)) + " rules)"
-    axes.set_title(title, loc="left", color=INK, fontsize=11, pad=10)
+    axes.set_title(labels[0] if args.panels else title, loc="left", color=INK, fontsize=11, pad=10)
     axes.yaxis.set_major_formatter(FuncFormatter(number))
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.grid(axis="y", color=GRID, linewidth=0.8)
@@ -241,12 +260,53 @@ def draw(axes, groups, labels, x, y, args):
     axes.margins(x=0.01, y=0.08)
 
 
+BANDS = {"deviation": "± 1 standard deviation over seeds", "range": "range over seeds"}
+
+
+def label_x(axes, x):
+    axes.set_xlabel(X_AXES[x], color=GREY, fontsize=10)
+    axes.xaxis.set_major_formatter(FuncFormatter(number))
+    axes.set_xlim(left=0)
+
+
+def panels_of_metrics(groups, labels, metrics, args):
+    """One below the other, all curves in each."""
+    height = 4.2 if len(metrics) == 1 else 2.6 * len(metrics) + 0.8
+    figure, panels = plt.subplots(len(metrics), 1, figsize=(7.6, height), sharex=True, squeeze=False, layout="constrained")
+    for axes, metric in zip(panels[:, 0], metrics):
+        draw(axes, groups, labels, args.x, metric, args)
+    label_x(panels[-1, 0], args.x)
+    if len(groups) > 1 or len(groups[0]) > 1:
+        legend = panels[0, 0].legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
+        if any(len(group) > 1 for group in groups):
+            legend.set_title(f"band: {BANDS[args.band]}", prop={"size": 8})
+            legend.get_title().set_color(GREY)
+    return figure
+
+
+def panels_of_groups(groups, labels, metric, args):
+    """Beside and below one another, one curve in each: what has different scales."""
+    columns = min(3, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, panels = plt.subplots(rows, columns, figsize=(7.6, 2.5 * rows + 0.6), squeeze=False, layout="constrained")
+    for axes, group, label in zip(panels.flat, groups, labels):
+        draw(axes, [group], [label.partition("  (")[0]], args.x, metric, args)  # without its seeds, for which there is no room
+        label_x(axes, args.x)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    for axes in panels.flat[len(groups) :]:
+        axes.set_axis_off()
+    figure.supylabel(f"{Y_AXES.get(metric, metric).format(window=100)}; band: {BANDS[args.band]}", color=GREY, fontsize=8)
+    return figure
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, or a metrics.jsonl")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, a metrics.jsonl, or a .csv of curves")
     parser.add_argument("--x", default="env_steps", choices=X_AXES, help="horizontal axis")
     parser.add_argument("--y", default="return_mean", help="metric, or several with commas (default return_mean)")
     parser.add_argument("--window", type=int, default=9, help="running mean over so many updates; 1 = as logged (default 9)")
+    parser.add_argument("--band", default="deviation", choices=BANDS, help="what is shaded round a mean over seeds (default deviation)")
+    parser.add_argument("--panels", action="store_true", help="a panel for each curve, with scales of its own; of one metric")
     parser.add_argument("--line", action="append", metavar="LABEL=VALUE", help="a horizontal line to compare with")
     parser.add_argument("--label", action="append", help="names for the curves, in their order")
     parser.add_argument("--title", help="above the picture; default: environment and algorithm")
@@ -259,28 +319,21 @@ def main():
         fail(f"-o {args.output}: {folder} is no folder that can be written to")
     if args.window < 1:
         fail(f"--window {args.window}: a number of updates of at least 1 is needed")
-    runs = [read_run(path) for path in once(args.runs)]
+    runs = [run for path in once(args.runs) for run in read_runs(path)]
     groups = group_runs(runs)
     labels = labels_of(groups)
     for index, label in enumerate(args.label or []):
         if index < len(labels):
             labels[index] = label
     metrics = [name.strip() for name in args.y.split(",") if name.strip()]
+    if args.panels and len(metrics) > 1:
+        fail("--panels shows one metric (--y)")
 
     plt.rcParams.update({"font.family": "sans-serif", "svg.fonttype": "none", "axes.unicode_minus": True})
-    height = 4.2 if len(metrics) == 1 else 2.6 * len(metrics) + 0.8
-    figure, panels = plt.subplots(len(metrics), 1, figsize=(7.6, height), sharex=True, squeeze=False, layout="constrained")
-    for axes, metric in zip(panels[:, 0], metrics):
-        draw(axes, groups, labels, args.x, metric, args)
-    bottom = panels[-1, 0]
-    bottom.set_xlabel(X_AXES[args.x], color=GREY, fontsize=10)
-    bottom.xaxis.set_major_formatter(FuncFormatter(number))
-    bottom.set_xlim(left=0)
-    if len(groups) > 1 or len(groups[0]) > 1:
-        legend = panels[0, 0].legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
-        if any(len(group) > 1 for group in groups):
-            legend.set_title("band: ± 1 standard deviation over seeds", prop={"size": 8})
-            legend.get_title().set_color(GREY)
+    if args.panels:
+        figure = panels_of_groups(groups, labels, metrics[0], args)
+    else:
+        figure = panels_of_metrics(groups, labels, metrics, args)
     names = sorted({run["config"].get("env.name", "") for run in runs} - {""})
     algorithms = sorted({run["config"].get("algo.name", "") for run in runs} - {""})
     title = args.title if args.title is not None else f"{' and '.join(names)}, {' and '.join(algorithms)}" if names else ""

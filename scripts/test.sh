@@ -23,6 +23,11 @@ started=$(date +%s)
 export BUILD=${BUILD:-build/test}
 jobs=$(nproc 2>/dev/null || echo 2)
 
+spent() { # WORDS: how long it took until now; only this shell knows the CPU time of what it has waited for
+    times >"$BUILD/times"
+    echo "mappo: $1 $(($(date +%s) - started)) s, $(tail -1 "$BUILD/times" | tr ms '  ' | awk '{printf "%.0f", $1 * 60 + $2 + $3 * 60 + $4}') s of CPU time"
+}
+
 fail() { # what could not even begin counts as one failed test
     echo "not ok - $1"
     echo "0 passed, 1 failed, 0 skipped"
@@ -57,7 +62,7 @@ if grep -q 'warning:' "$BUILD/build.log"; then
     echo "not ok - the build prints no warnings"
     grep 'warning:' "$BUILD/build.log" | sort -u | head -20
 fi
-echo "mappo: built after $(($(date +%s) - started)) s"
+spent "built after"
 
 : >"$BUILD/tests.log" # for tail, which may be the first to start
 tests/run.sh "$@" >>"$BUILD/tests.log" 2>&1 &
@@ -67,6 +72,6 @@ tail -n +1 -f --pid=$runner "$BUILD/tests.log" | sed -u '/^[0-9]* passed, [0-9]*
 wait $runner
 read -r passed failed skipped < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$BUILD/tests.log" | tail -1)
 failed=$((${failed:-1} + broken))
-echo "mappo: $(($(date +%s) - started)) s in all"
+spent "all took"
 echo "${passed:-0} passed, $failed failed, ${skipped:-0} skipped"
 [ $failed -eq 0 ]

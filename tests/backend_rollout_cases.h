@@ -43,7 +43,7 @@ static void shuffles_are_permutations_without_a_favourite(void **state)
 static void selected_rows_cover_the_shard(void **state)
 {
     (void)state;
-    enum { T = 7, E = 6, A = 3, LO = 2, HI = 5, STEPS = T * (HI - LO) };
+    enum { T = 101, E = 6, A = 3, LO = 2, HI = 5, STEPS = T * (HI - LO) }; /* more than what is drawn together */
     struct backend *b = open_backend(1, -1);
     static const struct {
         int item_agents, set, by_row, critic_by_row, repeats;

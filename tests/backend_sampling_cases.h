@@ -6,7 +6,8 @@ enum { ACT_ROWS = 30000 };
 
 struct act_problem {
     struct distribution dist;
-    int outputs;
+    int outputs, agents;
+    uint32_t first_agent;
     real *out, *log_prob, log_std[2];
     double log_std_double[2];
     uint8_t *mask;
@@ -23,6 +24,7 @@ static void act_problem_build(struct act_problem *a)
     add_head(&a->dist, HEAD_BERNOULLI, 3, 0);
     add_head(&a->dist, HEAD_CATEGORICAL, 4, 10);
     a->outputs = dist_outputs(&a->dist);
+    a->agents = 3;
     a->out = calloc((size_t)ACT_ROWS * (size_t)a->outputs, sizeof(real));
     a->log_prob = calloc(ACT_ROWS, sizeof(real));
     a->mask = calloc((size_t)ACT_ROWS * (size_t)a->dist.logits, 1);
@@ -62,8 +64,9 @@ static void act_run(struct backend *b, struct act_problem *a, int first_row, int
                                   .stream = 2,
                                   .step = 4999999000u,
                                   .clock = lend(b, &clock, sizeof clock),
-                                  .first_env = 10 + (uint32_t)(first_row / 3),
-                                  .agents = 3,
+                                  .first_env = 10 + (uint32_t)(first_row / a->agents),
+                                  .first_agent = a->first_agent,
+                                  .agents = a->agents,
                                   .act_int = lend(b, act_int, ints),
                                   .act_real = lend(b, act_real, reals),
                                   .log_prob = lend(b, a->log_prob + first_row, n * sizeof(real))};
@@ -174,6 +177,33 @@ static void given_actions_have_the_probability_they_were_drawn_with(void **state
     }
     free(entropy), free(again), free(out);
     act_problem_clear(&a);
+}
+
+/* The third agent of a group of three draws as the only one of a group behind two others does; those of different groups don't draw alike. */
+static void agents_are_counted_over_all_groups(void **state)
+{
+    (void)state;
+    enum { ENVS = 200 };
+    struct act_problem three, alone;
+    act_problem_build(&three);
+    act_problem_build(&alone);
+    struct backend *b = open_backend(1, -1);
+    act_run(b, &three, 0, 3 * ENVS, false);
+    alone.agents = 1;
+    for (uint32_t first = 0; first < 3; first++) {
+        int alike[3] = {0};
+        alone.first_agent = first;
+        act_run(b, &alone, 0, ENVS, false);
+        for (int e = 0; e < ENVS; e++)
+            for (int k = 0; k < 3; k++) {
+                const float *one = alone.act_real + e * alone.dist.act_reals, *of = three.act_real + (3 * e + k) * three.dist.act_reals;
+                alike[k] += memcmp(one, of, (size_t)three.dist.act_reals * sizeof *one) == 0;
+            }
+        for (int k = 0; k < 3; k++) assert_int_equal(alike[k], k == (int)first ? ENVS : 0);
+    }
+    b->close(b);
+    act_problem_clear(&three);
+    act_problem_clear(&alone);
 }
 
 static void actions_do_not_depend_on_the_cut_of_the_batch(void **state)

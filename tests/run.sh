@@ -50,6 +50,8 @@ fi
 export PYTHON
 
 logs=$(mktemp -d --suffix=.mappo-tests) || exit 1
+# Nobody writes to it: a pause that starts no process.
+mkfifo "$logs/never" && exec {never}<>"$logs/never" || exit 1
 running=()
 cleanup() {
     for pid in "${running[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null; done
@@ -120,7 +122,9 @@ begin() { # SOURCE INDEX
         child=$!
         trap 'kill "$child" 2>/dev/null; wait "$child"; exit 143' TERM
         { wait "$child"; } 2>/dev/null
-        echo "$? $(echo "$(date +%s.%N) $started" | awk '{printf "%.1f", $1 - $2}') $limit" >"$logs/$2.new"
+        code=$?
+        times >"$logs/$2.times" # this shell's, then its children's
+        echo "$code $(echo "$(date +%s.%N) $started" | awk '{printf "%.1f", $1 - $2}') $limit $(tail -1 "$logs/$2.times" | tr ms '  ' | awk '{printf "%.1f", $1 * 60 + $2 + $3 * 60 + $4}')" >"$logs/$2.new"
         mv "$logs/$2.new" "$logs/$2.rc"
     ) &
     running[$2]=$!
@@ -128,8 +132,8 @@ begin() { # SOURCE INDEX
 
 passed=0 failed=0 skipped=0 failures=()
 report() { # SOURCE INDEX
-    local rc seconds limit ok bad skip planned why=""
-    read -r rc seconds limit <"$logs/$2.rc"
+    local rc seconds limit cores ok bad skip planned why=""
+    read -r rc seconds limit cores <"$logs/$2.rc"
     # `ok 3 # SKIP name` and, in newer versions, `not ok 3 # SKIP name` are cmocka's, `ok - name # SKIP reason` is ours.
     read -r ok bad skip planned < <(awk '
         /^(not )?ok([ \t]|$)/ { if ($0 ~ /# *[Ss][Kk][Ii][Pp]([ \t]|$)/) skip++; else if ($1 == "ok") ok++; else bad++ }
@@ -154,7 +158,7 @@ report() { # SOURCE INDEX
     local counts="$ok passed"
     [ "$bad" -gt 0 ] && counts="$counts, $bad failed"
     [ "$skip" -gt 0 ] && counts="$counts, $skip skipped"
-    printf '%-4s %7s s  %-46s %s%s\n' "$([ "$bad" -gt 0 ] && echo FAIL || echo ok)" "$seconds" "${1#tests/}" "$counts" "${why:+ ($why)}"
+    printf '%-4s %7s s %6s cpu  %-46s %s%s\n' "$([ "$bad" -gt 0 ] && echo FAIL || echo ok)" "$seconds" "$cores" "${1#tests/}" "$counts" "${why:+ ($why)}"
     grep -hiE '^(not )?ok.*# *skip' "$logs/$2.out" | sed -E 's/^(not )?ok *[0-9]* *-? *//; s/# *SKIP *//I; s/^/       skipped: /' | sort -u | head -8
     if [ "$bad" -gt 0 ]; then
         failures+=("$1")
@@ -172,7 +176,7 @@ finish_some() { # reports what has ended
         if [ -e "$logs/$index.rc" ]; then
             report "${sources[$index]}" "$index"
         elif ! kill -0 "${running[$index]}" 2>/dev/null && [ ! -e "$logs/$index.rc" ]; then
-            echo "137 0 0" >"$logs/$index.rc" && report "${sources[$index]}" "$index"
+            echo "137 0 0 0" >"$logs/$index.rc" && report "${sources[$index]}" "$index"
         else
             continue
         fi
@@ -194,7 +198,7 @@ while [ ${next[0]} -lt ${end[0]} ] || [ ${next[1]} -lt ${end[1]} ] || [ ${#runni
             next[kind]=$((next[kind] + 1)) begun=1
         fi
     done
-    [ $begun = 1 ] || sleep 0.05
+    [ $begun = 1 ] || read -rt 0.05 -u "$never" || true
 done
 
 [ ${#left_out[@]} -gt 0 ] && printf 'left out as slow: %s\n' "${left_out[*]}"

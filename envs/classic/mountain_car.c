@@ -9,6 +9,12 @@ static int car_configure(struct car_rules *rules, const struct mappo_value *opti
     return car_read_options(rules, option, error);
 }
 
+/* Of every instance here: steps are compiled for one of the two cars. */
+MAPPO_FN void car_usual(struct car_rules *rules)
+{
+    rules->continuous = 0;
+}
+
 static void car_describe(struct description *d, const struct car_rules *rules)
 {
     static const char *const pushes[] = {"push_left", "coast", "push_right"};
@@ -31,6 +37,6 @@ static void car_draw(const struct car *w, const struct car_rules *rules, const s
 
 static const char *const aliases[] = {"MountainCar-v0", "gymnasium/MountainCar-v0", "classic/mountain_car", NULL};
 
-LANE_ENV(classic_mountain_car, car, 1, (observe, sound, script, draw), .id = "classic/MountainCar-v0", .alias = aliases,
+LANE_ENV(classic_mountain_car, car, 1, (observe, usual, sound, script, draw), .id = "classic/MountainCar-v0", .alias = aliases,
          .summary = "a weak car gathers speed in a valley to reach the flag on a hill",
          .source = "Moore 1990; Gymnasium 1.3 (MountainCar-v0)", .version = 1, .option = options);

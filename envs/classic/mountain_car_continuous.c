@@ -10,6 +10,12 @@ static int car_configure(struct car_rules *rules, const struct mappo_value *opti
     return car_read_options(rules, option, error);
 }
 
+/* Of every instance here: steps are compiled for one of the two cars. */
+MAPPO_FN void car_usual(struct car_rules *rules)
+{
+    rules->continuous = 1;
+}
+
 static void car_describe(struct description *d, const struct car_rules *rules)
 {
     classic_describe_car(d, rules->max_steps, "100 at the flag, minus 0.1 throttle² a step; 90 and more counts as solved");
@@ -32,6 +38,6 @@ static void car_draw(const struct car *w, const struct car_rules *rules, const s
 static const char *const aliases[] = {"MountainCarContinuous-v0", "gymnasium/MountainCarContinuous-v0", "classic/mountain_car_continuous",
                                       NULL};
 
-LANE_ENV(classic_mountain_car_continuous, car, 1, (observe, sound, script, draw), .id = "classic/MountainCarContinuous-v0",
+LANE_ENV(classic_mountain_car_continuous, car, 1, (observe, usual, sound, script, draw), .id = "classic/MountainCarContinuous-v0",
          .alias = aliases, .summary = "the same with a throttle, which costs: a weak car must reach the flag on a hill",
          .source = "Moore 1990; Gymnasium 1.3 (MountainCarContinuous-v0)", .version = 1, .option = options);

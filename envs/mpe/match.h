@@ -4,6 +4,10 @@
 
 #include "envs/mpe/world.h"
 
+#define MPE_THERE 0.05 /* so near to its place an agent has arrived */
+
+enum { PLACES_DISTANCE, PLACES_ARRIVED, PLACES_INFOS };
+
 /* target[i] = the target of agent i; positions [n][2], n <= MPE_MAX_AGENTS. Shortest augmenting paths with potentials, O(n³) (Kuhn 1955;
  * Jonker and Volgenant 1987); row and column 0 are sentinels. */
 MAPPO_FN void mpe_match(const int n, const rule_real *agent, const rule_real *target_position, int *target)
@@ -62,25 +66,27 @@ MAPPO_FN void mpe_match(const int n, const rule_real *agent, const rule_real *ta
     for (int j = 1; j <= n; j++) target[owner[j] - 1] = j - 1;
 }
 
-/* What agents are paid for standing where they should, whoever stands where: minus the mean of their distances to target [n][2], of which none
- * counts more than 2. Writes the distances' mean and how many are below `there` into info; whether all are. */
-MAPPO_FN int mpe_pay_match(const struct mpe *w, const struct mpe_rules *rules, const rule_real *target, const rule_real there,
-                           rule_real *reward, float *info)
+/* A task's places [N][2], one for each agent, whoever stands there. */
+typedef void mpe_places(const struct mpe *w, const struct mpe_rules *rules, rule_real *place);
+
+/* The score (world.h) of agents that should stand there: minus the mean of their distances, of which none counts more than 2. */
+MAPPO_FN int mpe_pay_places(const struct mpe *w, const struct mpe_rules *rules, mpe_places *places, rule_real *reward, float *info)
 {
     const rule_real *position = mpe_position(w, rules);
     const int n = rules->agents;
+    rule_real place[2 * MPE_MAX_AGENTS] = {0}, sum = 0, paid = 0;
     int of[MPE_MAX_AGENTS], arrived = 0;
-    rule_real sum = 0, paid = 0;
-    mpe_match(n, position, target, of);
+    places(w, rules, place);
+    mpe_match(n, position, place, of);
     for (int i = 0; i < n; i++) {
-        const rule_real distance = mpe_distance(&position[2 * i], &target[2 * of[i]]);
+        const rule_real distance = mpe_distance(&position[2 * i], &place[2 * of[i]]);
         sum += distance;
         paid += distance < 2 ? distance : 2;
-        arrived += distance < there;
+        arrived += distance < (rule_real)MPE_THERE;
     }
     for (int i = 0; i < n; i++) reward[i] = -paid / (rule_real)n;
-    info[0] = (float)(sum / (rule_real)n);
-    info[1] = (float)arrived;
+    info[PLACES_DISTANCE] = (float)(sum / (rule_real)n);
+    info[PLACES_ARRIVED] = (float)arrived;
     return arrived == n;
 }
 

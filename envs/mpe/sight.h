@@ -7,20 +7,23 @@
 
 enum mpe_sight {
     MPE_SEES_NOTHING,
-    MPE_SEES_VELOCITY,      /* its own, x and y */
-    MPE_SEES_POSITION,      /* its own */
-    MPE_SEES_GOAL,          /* the goal, relative to itself */
-    MPE_SEES_LANDMARKS,     /* all, or the nearest, relative */
-    MPE_SEES_OTHERS,        /* other agents, all or the nearest, relative; zeros where a forest hides one */
-    MPE_SEES_SILENCE,       /* two zeros for each other agent that it sees: they don't speak */
-    MPE_SEES_PREY,          /* velocities of the others of the last kind; with neighbours of all of these, zeros for other kinds */
-    MPE_SEES_FORESTS,       /* 1 for each forest that it is in, else -1 */
-    MPE_SEES_WORDS,         /* utterances of the one or those whom it hears */
-    MPE_SEES_GOAL_MARK,     /* colour of the goal */
-    MPE_SEES_KEY_MARK,      /* colour of the second goal */
-    MPE_SEES_OWN_GOAL_MARK, /* colour of the goal of its own number */
-    MPE_SEES_OWN_MARK,      /* its own colour, which is grey with a hint of the goal's */
-    MPE_SEES_LANDMARK_MARKS /* colour of each landmark */
+    MPE_SEES_VELOCITY,       /* its own, x and y */
+    MPE_SEES_POSITION,       /* its own */
+    MPE_SEES_GOAL,           /* the goal, relative to itself */
+    MPE_SEES_LANDMARKS,      /* all, or the nearest, relative */
+    MPE_SEES_OTHERS,         /* other agents, all or the nearest, relative; zeros where a forest hides one */
+    MPE_SEES_SILENCE,        /* two zeros for each other agent that it sees: they don't speak */
+    MPE_SEES_PREY,           /* velocities of the others of the last kind; with neighbours of all of these, zeros for other kinds */
+    MPE_SEES_FORESTS,        /* 1 for each forest that it is in, else -1 */
+    MPE_SEES_WORDS,          /* utterances of the one or those whom it hears */
+    MPE_SEES_GOAL_MARK,      /* colour of the goal */
+    MPE_SEES_KEY_MARK,       /* colour of the second goal */
+    MPE_SEES_OWN_GOAL_MARK,  /* colour of the goal of its own number */
+    MPE_SEES_OWN_MARK,       /* its own colour, which is grey with a hint of the goal's */
+    MPE_SEES_LANDMARK_MARKS, /* colour of each landmark */
+    MPE_SEES_CARRIED,        /* 1 at the type of treasure that it carries */
+    MPE_SEES_CARRIERS, /* other agents, nearest first: relative, velocity, 1 at the type that it takes, 1 at the type that it carries */
+    MPE_SEES_TREASURE  /* landmarks, nearest first: relative, 1 at its type; those that are gone are zeros at the end */
 };
 
 MAPPO_FN int32_t mpe_seen_others(const struct mpe_rules *rules)
@@ -151,6 +154,46 @@ MAPPO_FN float *mpe_hear(float *out, const struct mpe *w, const struct mpe_rules
     return out;
 }
 
+MAPPO_FN float *mpe_see_type(float *out, const struct mpe_rules *rules, const int32_t type) /* -1: none */
+{
+    for (int32_t k = 0; k < rules->types; k++) *out++ = k == type ? 1.0f : 0.0f;
+    return out;
+}
+
+MAPPO_FN float *mpe_see_carriers(float *out, const struct mpe *w, const struct mpe_rules *rules, const int i)
+{
+    const rule_real *velocity = mpe_velocity(w), *position = mpe_position(w, rules);
+    const int32_t *type = mpe_type(w, rules);
+    int order[MPE_MAX_AGENTS];
+    const int found = mpe_nearest(position, rules->agents, i, &position[2 * i], order);
+    for (int k = 0; k < found; k++) {
+        const int j = order[k], carries = j < rules->agent[0].count;
+        out = mpe_see_relative(out, &position[2 * j], &position[2 * i]);
+        out = mpe_see_pair(out, velocity[2 * j], velocity[2 * j + 1]);
+        out = mpe_see_type(out, rules, carries ? -1 : type[j]);
+        out = mpe_see_type(out, rules, carries ? type[j] : -1);
+    }
+    return out;
+}
+
+MAPPO_FN float *mpe_see_treasure(float *out, const struct mpe *w, const struct mpe_rules *rules, const int i)
+{
+    const rule_real *from = &mpe_position(w, rules)[2 * i], *landmark = mpe_landmark(w, rules);
+    const int32_t *type = mpe_type(w, rules) + rules->agents;
+    int order[MPE_MAX_LANDMARKS], gone = 0;
+    mpe_nearest(landmark, rules->landmarks, -1, from, order);
+    for (int k = 0; k < rules->landmarks; k++) {
+        const int l = order[k];
+        if (type[l] < 0) {
+            gone++;
+            continue;
+        }
+        out = mpe_see_type(mpe_see_relative(out, &landmark[2 * l], from), rules, type[l]);
+    }
+    for (int k = 0; k < gone; k++) out = mpe_see_type(mpe_see_pair(out, 0, 0), rules, -1);
+    return out;
+}
+
 /* One entry of an agent's list; the end of what it wrote. */
 MAPPO_FN float *mpe_see(float *out, const int sight, const struct mpe *w, const struct mpe_rules *rules, const struct mpe_eye *eye)
 {
@@ -194,6 +237,12 @@ MAPPO_FN float *mpe_see(float *out, const int sight, const struct mpe *w, const 
     case MPE_SEES_LANDMARK_MARKS:
         for (int l = 0; l < rules->landmarks; l++) out = mpe_see_mark(out, rules, l);
         return out;
+    case MPE_SEES_CARRIED:
+        return mpe_see_type(out, rules, mpe_type(w, rules)[i]);
+    case MPE_SEES_CARRIERS:
+        return mpe_see_carriers(out, w, rules, i);
+    case MPE_SEES_TREASURE:
+        return mpe_see_treasure(out, w, rules, i);
     default:
         return out;
     }

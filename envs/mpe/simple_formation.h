@@ -7,10 +7,8 @@
 #include "envs/mpe/sight.h"
 
 #define FORMATION_RADIUS 0.5
-#define FORMATION_THERE  0.05
 
 enum { FORMATION_AGENTS, FORMATION_COUNTS };
-enum { FORMATION_DISTANCE, FORMATION_ARRIVED, FORMATION_INFOS };
 
 static inline void formation_world(struct mpe_rules *rules, const int32_t *count)
 {
@@ -30,7 +28,7 @@ MAPPO_FN rule_real formation_angle(const rule_real x, const rule_real y)
 }
 
 /* The places on the circle [N][2]. */
-MAPPO_FN void formation_targets(const struct mpe *w, const struct mpe_rules *rules, rule_real *target)
+MAPPO_FN void formation_places(const struct mpe *w, const struct mpe_rules *rules, rule_real *place)
 {
     const rule_real *position = mpe_position(w, rules), *landmark = mpe_landmark(w, rules);
     rule_real least = 4, x = 1, y = 0;
@@ -44,8 +42,8 @@ MAPPO_FN void formation_targets(const struct mpe *w, const struct mpe_rules *rul
     }
     for (int i = 0; i < rules->agents; i++) {
         const rule_real turned = x * rules->turn[0] - y * rules->turn[1];
-        target[2 * i] = landmark[0] + (rule_real)FORMATION_RADIUS * x;
-        target[2 * i + 1] = landmark[1] + (rule_real)FORMATION_RADIUS * y;
+        place[2 * i] = landmark[0] + (rule_real)FORMATION_RADIUS * x;
+        place[2 * i + 1] = landmark[1] + (rule_real)FORMATION_RADIUS * y;
         y = y * rules->turn[0] + x * rules->turn[1];
         x = turned;
     }
@@ -53,9 +51,7 @@ MAPPO_FN void formation_targets(const struct mpe *w, const struct mpe_rules *rul
 
 MAPPO_FN int formation_score(const struct mpe *w, const struct mpe_rules *rules, rule_real *reward, float *info)
 {
-    rule_real target[2 * MPE_MAX_AGENTS] = {0};
-    formation_targets(w, rules, target);
-    return mpe_pay_match(w, rules, target, (rule_real)FORMATION_THERE, reward, info);
+    return mpe_pay_places(w, rules, formation_places, reward, info);
 }
 
 #endif

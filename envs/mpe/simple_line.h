@@ -5,10 +5,7 @@
 #include "envs/mpe/match.h"
 #include "envs/mpe/sight.h"
 
-#define LINE_THERE 0.05
-
 enum { LINE_AGENTS, LINE_COUNTS };
-enum { LINE_DISTANCE, LINE_ARRIVED, LINE_INFOS };
 
 static inline void line_world(struct mpe_rules *rules, const int32_t *count)
 {
@@ -19,19 +16,17 @@ static inline void line_world(struct mpe_rules *rules, const int32_t *count)
 }
 
 /* The places on the line [N][2]; a single agent's is its first end. */
-MAPPO_FN void line_targets(const struct mpe *w, const struct mpe_rules *rules, rule_real *target)
+MAPPO_FN void line_places(const struct mpe *w, const struct mpe_rules *rules, rule_real *place)
 {
     const rule_real *end = mpe_landmark(w, rules);
     const rule_real gaps = (rule_real)(rules->agents > 1 ? rules->agents - 1 : 1);
     for (int i = 0; i < rules->agents; i++)
-        for (int k = 0; k < 2; k++) target[2 * i + k] = end[k] + (rule_real)i / gaps * (end[2 + k] - end[k]);
+        for (int k = 0; k < 2; k++) place[2 * i + k] = end[k] + (rule_real)i / gaps * (end[2 + k] - end[k]);
 }
 
 MAPPO_FN int line_score(const struct mpe *w, const struct mpe_rules *rules, rule_real *reward, float *info)
 {
-    rule_real target[2 * MPE_MAX_AGENTS] = {0};
-    line_targets(w, rules, target);
-    return mpe_pay_match(w, rules, target, (rule_real)LINE_THERE, reward, info);
+    return mpe_pay_places(w, rules, line_places, reward, info);
 }
 
 #endif

@@ -131,7 +131,7 @@ MAPPO_FN void spread_usual(struct mpe_rules *rules)
 {
     rules->agents = rules->landmarks = rules->agent[0].count = rules->landmark[0].count = 3;
     rules->agent[1].count = rules->agent[2].count = rules->landmark[1].count = rules->landmark[2].count = 0;
-    rules->goals = rules->speakers = 0;
+    rules->goals = rules->speakers = rules->types = 0;
     rules->actions = MPE_DISCRETE;
     rules->agent_neighbors = rules->landmark_neighbors = -1;
 }

@@ -143,6 +143,11 @@ static void describe_mark(struct description *d, const struct mpe_rules *rules, 
     for (int c = 0; c < rules->mark_size; c++) describe_number(d, DESCRIBE_OBS, NULL, low, high, "%s, %s", whose, cast->mark[c]);
 }
 
+static void describe_types(struct description *d, const struct mpe_rules *rules, const char *who, const char *does)
+{
+    for (int k = 0; k < rules->types; k++) describe_number(d, DESCRIBE_OBS, NULL, 0, 1, "%s %s type %d", who, does, k);
+}
+
 /* What mpe_see writes, in words. */
 static void describe_sight(struct description *d, const struct mpe_rules *rules, const struct mpe_cast *cast, int k, int sight)
 {
@@ -192,6 +197,25 @@ static void describe_sight(struct description *d, const struct mpe_rules *rules,
         break;
     case MPE_SEES_LANDMARK_MARKS:
         for (int l = 0; l < rules->landmarks; l++) describe_mark(d, rules, cast, describe_text(d, "landmark %d", l));
+        break;
+    case MPE_SEES_CARRIED:
+        describe_types(d, rules, "it", "carries");
+        break;
+    case MPE_SEES_CARRIERS:
+        for (int j = 0; j < rules->agents - 1; j++) {
+            const char *who = describe_text(d, "nearest other %d", j);
+            describe_xy(d, "field", "%s, relative", who);
+            describe_xy(d, "field/s", "%s, velocity", who);
+            describe_types(d, rules, who, "takes");
+            describe_types(d, rules, who, "carries");
+        }
+        break;
+    case MPE_SEES_TREASURE:
+        for (int l = 0; l < rules->landmarks; l++) {
+            const char *which = describe_text(d, "nearest %s %d", cast->landmark[0], l);
+            describe_xy(d, "field", "%s, relative (0 while gone)", which);
+            describe_types(d, rules, which, "is");
+        }
         break;
     default:
         break;
@@ -252,6 +276,14 @@ void mpe_describe_world(struct description *d, const struct mpe_rules *rules, co
 
 /* ---- snapshots ---------------------------------------------------------------------------------------------- */
 
+/* Of an agent or a landmark, counted over both. */
+static int type_sound(const struct mpe *w, const struct mpe_rules *rules, int i)
+{
+    const int32_t type = mpe_type(w, rules)[i], takes = i - rules->agent[0].count;
+    if (i >= rules->agents) return type < rules->types && ~type < rules->types;
+    return takes < 0 ? type >= -1 && type < rules->types : type == takes;
+}
+
 int mpe_state_sound(const struct mpe *w, const struct mpe_rules *rules)
 {
     const rule_real *number = mpe_velocity(w);
@@ -259,7 +291,8 @@ int mpe_state_sound(const struct mpe *w, const struct mpe_rules *rules)
     for (int g = 0; g < rules->goals; g++) sound = sound && w->goal[g] >= 0 && w->goal[g] < rules->landmarks;
     for (int i = 0; i < 4 * rules->agents + 2 * rules->landmarks + rules->speakers * rules->words; i++)
         sound = sound && isfinite(number[i]);
-    return sound;
+    for (int i = 0; i < rules->agents + rules->landmarks && rules->types; i++) sound = sound && type_sound(w, rules, i);
+    return sound && (!rules->types || mpe_again(w, rules)->used <= 4);
 }
 
 /* ---- players and pictures ----------------------------------------------------------------------------------- */
@@ -298,6 +331,14 @@ void mpe_script_match(const struct mpe *w, const struct mpe_rules *rules, int fi
     for (int i = 0; i < n; i++) mpe_script_agent(w, rules, first + i, &target[2 * of[i]], 0, act_int, act_real);
 }
 
+void mpe_script_places(const struct mpe *w, const struct mpe_rules *rules, mpe_places *places, int32_t *const act_int[],
+                       float *const act_real[])
+{
+    rule_real place[2 * MPE_MAX_AGENTS] = {0};
+    places(w, rules, place);
+    mpe_script_match(w, rules, 0, place, act_int, act_real);
+}
+
 void mpe_script_hunter(const struct mpe *w, const struct mpe_rules *rules, int i, int hunters, int32_t *const act_int[],
                        float *const act_real[])
 {
@@ -324,10 +365,29 @@ void mpe_script_prey(const struct mpe *w, const struct mpe_rules *rules, int i, 
     mpe_script_agent(w, rules, i, there, 0, act_int, act_real);
 }
 
-static uint32_t landmark_colour(const struct mpe_rules *rules, int kind)
+/* Of what has a type of treasure; -1: of nothing. */
+static uint32_t type_colour(int32_t type)
 {
-    if (rules->forests && kind == MPE_KINDS - 1) return 0x99e69960u;
-    return kind == 1 ? 0x2626a6ffu : 0x404040ffu;
+    static const uint32_t colour[MPE_MAX_TYPES] = {0x0072b2ffu, 0xe69f00ffu, 0x009e73ffu, 0xcc3311ffu, 0xcc79a7ffu, 0x8c564bffu};
+    return type < 0 ? 0xb8b8b8ffu : colour[type];
+}
+
+/* A landmark, or, as a square that leaves no trail, a treasure that is there. */
+static void draw_landmark(const struct mpe *w, const struct mpe_rules *rules, int kind, int l, const struct mappo_canvas *canvas)
+{
+    const rule_real *landmark = mpe_landmark(w, rules) + 2 * l;
+    const double x = (double)landmark[0], y = (double)landmark[1], size = (double)rules->landmark[kind].size;
+    const uint32_t colour = rules->forests && kind == MPE_KINDS - 1 ? 0x99e69960u : kind == 1 ? 0x2626a6ffu : 0x404040ffu;
+    const int32_t type = rules->types ? mpe_type(w, rules)[rules->agents + l] : 0;
+    if (!rules->types)
+        canvas->circle(canvas->self, x, y, size, colour, 0x000000ffu);
+    else if (type >= 0)
+        canvas->rectangle(canvas->self, x - size, y - size, x + size, y + size, type_colour(type), 0x000000ffu);
+}
+
+static uint32_t agent_colour(const struct mpe *w, const struct mpe_rules *rules, const struct mpe_cast *cast, int kind, int a)
+{
+    return rules->types ? type_colour(mpe_type(w, rules)[a]) : cast->colour[kind] << 8 | 0xc0u;
 }
 
 /* Landmarks with their goals ringed, then agents with their numbers, and what was said last. */
@@ -342,14 +402,14 @@ void mpe_draw_world(const struct mpe *w, const struct mpe_rules *rules, const st
             const double x = (double)landmark[2 * l], y = (double)landmark[2 * l + 1];
             for (int g = 0; g < rules->goals && !cast->abstract; g++)
                 if (w->goal[g] == l) canvas->circle(canvas->self, x, y, size + 0.03 + 0.02 * g, 0, 0xcc9900ffu);
-            canvas->circle(canvas->self, x, y, size, landmark_colour(rules, k), 0x000000ffu);
+            draw_landmark(w, rules, k, l, canvas);
         }
     }
     for (int k = 0, a = 0; k < MPE_KINDS; k++) {
         for (int i = 0; i < rules->agent[k].count; i++, a++) {
             const double x = (double)position[2 * a], y = (double)position[2 * a + 1], size = (double)rules->agent[k].size;
             int said = 0;
-            canvas->circle(canvas->self, x, y, size, (uint32_t)cast->colour[k] << 8 | 0xc0u, 0x262626ffu);
+            canvas->circle(canvas->self, x, y, size, agent_colour(w, rules, cast, k, a), 0x262626ffu);
             for (int c = 1; c < rules->words && rules->agent[k].speaks; c++) said = utterance[c] > utterance[said] ? c : said;
             if (rules->agent[k].speaks) utterance += rules->words;
             snprintf(text, sizeof text, rules->agent[k].speaks && w->steps ? "%d: %c" : "%d", i, 'A' + said);

@@ -17,7 +17,7 @@ extern "C" {
 
 /* ---- options ------------------------------------------------------------------------------------------------ */
 
-extern const char *const mpe_rule_sets[], *const mpe_newer_rule_sets[]; /* of tasks that mpe2 added */
+extern const char *const mpe_rule_sets[], *const mpe_newer_rule_sets[]; /* of tasks that mpe2 1.1 added */
 
 #define MPE_RULES_OF(SETS, HELP)                                                                                                           \
     {                                                                                                                                      \
@@ -40,6 +40,8 @@ extern const char *const mpe_rule_sets[], *const mpe_newer_rule_sets[]; /* of ta
     }
 /* Of every task. Those that are counts of agents or landmarks follow, in the order in which TASK_world takes them, then others. */
 #define MPE_OPTIONS MPE_RULES, MPE_MAX_CYCLES, MPE_CONTINUOUS_ACTIONS, MPE_SOFT_ACTIONS
+#define MPE_NEWER_OPTIONS                                                                                                                  \
+    MPE_RULES_OF(mpe_newer_rule_sets, "mpe2: the only rules that have this task"), MPE_MAX_CYCLES, MPE_CONTINUOUS_ACTIONS, MPE_SOFT_ACTIONS
 #define MPE_LOCAL_RATIO(HELP)                                                                                                              \
     {                                                                                                                                      \
         "local_ratio", MAPPO_OPTION_REAL, "0.5", 0, 1, NULL, HELP " (mpe2, pettingzoo-1.22)"                                               \
@@ -58,6 +60,16 @@ extern const char *const mpe_rule_sets[], *const mpe_newer_rule_sets[]; /* of ta
         NULL, 0, NULL, 0, 0, NULL, NULL                                                                                                    \
     }
 enum { MPE_FIRST_COUNT = 4 };
+
+/* Tasks of N agents who are given to places (match.h): their options and infos. */
+#define MPE_PLACES_OPTIONS                                                                                                                 \
+    MPE_NEWER_OPTIONS, {"N", MAPPO_OPTION_INT, "4", 1, MPE_MAX_AGENTS, NULL, "agents"},                                                    \
+        MPE_TERMINATE("each agent is within 0.05 of its place"), MPE_NO_OPTION
+#define MPE_PLACES_INFOS                                                                                                                   \
+    {"distance", "field", "from an agent to its place, mean", 0},                                                                          \
+    {                                                                                                                                      \
+        "arrived", "agents", "agents within 0.05 of their places", 0                                                                       \
+    }
 
 /* Options into rules, by their names, the rules first; what they don't have stays as it is without. 0, or lane_refuse. */
 int mpe_configure_by(struct mpe_rules *rules, const struct mappo_option *option, const struct mappo_value *value,
@@ -96,6 +108,10 @@ void mpe_script_agent(const struct mpe *w, const struct mpe_rules *rules, int i,
 /* Agents from `first` on, as many as there are targets [n][2] for, go where the sum of distances is least, anew at each step. */
 void mpe_script_match(const struct mpe *w, const struct mpe_rules *rules, int first, const rule_real *target, int32_t *const act_int[],
                       float *const act_real[]);
+
+/* The same of all agents, to a task's places. */
+void mpe_script_places(const struct mpe *w, const struct mpe_rules *rules, mpe_places *places, int32_t *const act_int[],
+                       float *const act_real[]);
 
 /* A player for agent i where the first `hunters` agents chase the others: it goes to where the nearest prey will be when it could be there;
  * it flees from the nearest hunter, and turns back at the field's edge. */

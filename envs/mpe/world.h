@@ -23,7 +23,13 @@
 #define MPE_PI   3.14159265358979323846
 #define MPE_LINE 1.25 /* between the ends of simple_line's line */
 
-enum { MPE_MOVES = 5 /* no action and four directions */, MPE_MAX_AGENTS = 64, MPE_MAX_LANDMARKS = 64, MPE_MAX_INFOS = 4 };
+enum {
+    MPE_MOVES = 5 /* no action and four directions */,
+    MPE_MAX_AGENTS = 64,
+    MPE_MAX_LANDMARKS = 64,
+    MPE_MAX_TYPES = 6,
+    MPE_MAX_INFOS = 4
+};
 enum { MPE_KINDS = 3 /* of agents, and of landmarks */, MPE_SIGHTS = 8, MPE_HEARS_OTHERS = -1 };
 enum mpe_rule_set { MPE_MPE2, MPE_ON_POLICY, MPE_PETTINGZOO, MPE_OPENAI };
 enum mpe_actions {
@@ -55,6 +61,7 @@ struct mpe_rules {
     int32_t redrawn;                             /* landmarks, the last ones, whose place upstream draws twice */
     int32_t angled;                              /* the last landmark lies at an angle from the one before it, which one number makes */
     int32_t forests;                             /* landmarks, the last ones, that hide agents */
+    int32_t types;                               /* of treasure, which landmarks then are; 0 = there is none */
     int32_t summed;                              /* each agent is paid what all of them earn together */
     int32_t stage;                               /* curriculum_stage; -1 = no curriculum */
     int32_t success_ends;                        /* terminate_on_success */
@@ -67,17 +74,29 @@ struct mpe_rules {
 };
 
 /* One copy. Behind it lie, in the type of the rules, velocities [A][2], positions of agents [A][2] and of landmarks [L][2], utterances
- * [speakers][words]. */
+ * [speakers][words]; where there is treasure, a second generator and types [A + L]. */
 struct mpe {
     int32_t steps;
     int16_t goal[2]; /* landmarks */
     struct philox rng;
 };
 
-MAPPO_FN size_t mpe_bytes(const struct mpe_rules *rules)
+MAPPO_FN size_t mpe_whole(const size_t bytes) /* multiple of 8 */
+{
+    return (bytes + 7) & ~(size_t)7;
+}
+
+/* Up to where numbers lie. */
+MAPPO_FN size_t mpe_numbers_end(const struct mpe_rules *rules)
 {
     const int32_t numbers = 4 * rules->agents + 2 * rules->landmarks + rules->speakers * rules->words;
-    return (sizeof(struct mpe) + (size_t)numbers * sizeof(rule_real) + 7) & ~(size_t)7;
+    return mpe_whole(sizeof(struct mpe) + (size_t)numbers * sizeof(rule_real));
+}
+
+MAPPO_FN size_t mpe_bytes(const struct mpe_rules *rules)
+{
+    const size_t types = sizeof(struct philox) + (size_t)(rules->agents + rules->landmarks) * sizeof(int32_t);
+    return mpe_numbers_end(rules) + (rules->types ? mpe_whole(types) : 0);
 }
 
 MAPPO_FN rule_real *mpe_velocity(const struct mpe *w) /* [A][2] */
@@ -98,6 +117,19 @@ MAPPO_FN rule_real *mpe_landmark(const struct mpe *w, const struct mpe_rules *ru
 MAPPO_FN rule_real *mpe_utterance(const struct mpe *w, const struct mpe_rules *rules) /* [speakers][words] */
 {
     return (rule_real *)(w + 1) + 4 * rules->agents + 2 * rules->landmarks;
+}
+
+/* By which treasure comes back: the other one as it stood before the episode's first number. */
+MAPPO_FN struct philox *mpe_again(const struct mpe *w, const struct mpe_rules *rules)
+{
+    return (struct philox *)((char *)w + mpe_numbers_end(rules));
+}
+
+/* Types of treasure [A + L]: that an agent of the first kind carries (-1: none) and one of the second takes, and of each landmark: ~type while it
+ * is gone, waiting to come back where its position says. */
+MAPPO_FN int32_t *mpe_type(const struct mpe *w, const struct mpe_rules *rules)
+{
+    return (int32_t *)(mpe_again(w, rules) + 1);
 }
 
 MAPPO_FN rule_real mpe_distance(const rule_real *a, const rule_real *b)
@@ -170,7 +202,7 @@ MAPPO_FN void mpe_place_at_angle(rule_real *last, const rule_real uniform)
     }
 }
 
-/* From numbers in [0, 1) that lie where the positions will, x and y of each entity; goals are there. */
+/* From numbers in [0, 1) that lie where the positions will, x and y of each entity; goals and types of landmarks are there. */
 MAPPO_FN void mpe_place(struct mpe *w, const struct mpe_rules *rules)
 {
     rule_real *velocity = mpe_velocity(w), *position = mpe_position(w, rules), *utterance = mpe_utterance(w, rules);
@@ -185,6 +217,10 @@ MAPPO_FN void mpe_place(struct mpe *w, const struct mpe_rules *rules)
         for (int i = 0; i < 2 * rules->landmark[k].count; i++, position++) *position = scale * (-range + 2 * range * *position);
     }
     if (rules->angled) mpe_place_at_angle(position - 2, angle);
+    for (int i = 0; i < rules->agents && rules->types; i++) {
+        const int32_t takes = i - rules->agent[0].count;
+        mpe_type(w, rules)[i] = takes < 0 ? -1 : takes;
+    }
 }
 
 /* Numbers that a start takes. */
@@ -196,8 +232,10 @@ MAPPO_FN int32_t mpe_start_numbers(const struct mpe_rules *rules)
 MAPPO_FN void mpe_reset(struct mpe *w, const struct mpe_rules *rules)
 {
     rule_real *uniform = mpe_position(w, rules); /* in place */
+    if (rules->types) *mpe_again(w, rules) = w->rng;
     for (int k = 0; k < rules->goals; k++) w->goal[k] = (int16_t)philox_below(&w->rng, rules->landmarks);
     for (int i = 0; i < mpe_start_numbers(rules); i++) uniform[i] = (rule_real)philox_float(philox_next(&w->rng));
+    for (int l = 0; l < rules->landmarks && rules->types; l++) mpe_type(w, rules)[rules->agents + l] = philox_below(&w->rng, rules->types);
     mpe_place(w, rules);
 }
 
@@ -390,12 +428,11 @@ MAPPO_FN int mpe_finish(struct mpe *w, const struct mpe_rules *rules, const int 
     return late ? MAPPO_TRUNCATED : solved ? MAPPO_TERMINATED : MAPPO_RUNNING;
 }
 
-MAPPO_FN int mpe_step_of(struct mpe *w, const struct mpe_rules *rules, mpe_score *score, const int infos, const struct rule_io *io)
+/* The end of a step: hands out what each agent earned [A], and the first `infos` of info. */
+MAPPO_FN int mpe_pay(struct mpe *w, const struct mpe_rules *rules, const rule_real *earned, const float *info, const int infos,
+                     const int success, const struct rule_io *io)
 {
-    rule_real earned[MPE_MAX_AGENTS], sum = 0;
-    float info[MPE_MAX_INFOS];
-    mpe_move(w, rules, io);
-    const int success = score(w, rules, earned, info);
+    rule_real sum = 0;
     for (int i = 0; i < rules->agents && rules->summed; i++) sum += earned[i];
     for (int k = 0, g = 0, a = 0; k < MPE_KINDS; a += rules->agent[k++].count) {
         rule_real *reward = rules->agent[k].count ? io->group[g++].reward : NULL;
@@ -403,6 +440,15 @@ MAPPO_FN int mpe_step_of(struct mpe *w, const struct mpe_rules *rules, mpe_score
     }
     for (int k = 0; k < infos && io->info; k++) io->info[k] = info[k];
     return mpe_finish(w, rules, success, io);
+}
+
+MAPPO_FN int mpe_step_of(struct mpe *w, const struct mpe_rules *rules, mpe_score *score, const int infos, const struct rule_io *io)
+{
+    rule_real earned[MPE_MAX_AGENTS];
+    float info[MPE_MAX_INFOS];
+    mpe_move(w, rules, io);
+    const int success = score(w, rules, earned, info);
+    return mpe_pay(w, rules, earned, info, infos, success, io);
 }
 
 #endif

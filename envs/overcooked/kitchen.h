@@ -10,7 +10,7 @@
 
 enum {
     KITCHEN_COOKS = 2,
-    KITCHEN_CELLS = 48, /* at most */
+    KITCHEN_CELLS = 48, /* at most; whole eights */
     KITCHEN_POTS = 2,   /* at most */
     KITCHEN_DIRECTIONS = 4
 };
@@ -258,6 +258,21 @@ static inline void kitchen_paint(struct kitchen_rules *rules)
         if (rules->kind[c] != KITCHEN_FLOOR) rules->image[c * KITCHEN_CHANNELS + channel[rules->kind[c]]] = 1;
 }
 
+/* Items on counters. Most cells have nothing on them: eight are looked at together. */
+MAPPO_FN void kitchen_observe_counters(const struct kitchen *w, const struct kitchen_rules *rules, float *image)
+{
+    for (int32_t first = 0; first < rules->cells; first += 8) {
+        uint64_t eight;
+        memcpy(&eight, w->on + first, sizeof eight);
+        if (!eight) continue;
+        for (int32_t c = first; c < first + 8; c++) {
+            if (w->on[c] == KITCHEN_NOTHING || rules->kind[c] != KITCHEN_COUNTER) continue;
+            image[c * KITCHEN_CHANNELS + KITCHEN_SEES_COUNTER] = 0;
+            kitchen_observe_item(w->on[c], image + c * KITCHEN_CHANNELS);
+        }
+    }
+}
+
 /* The image [height][width][KITCHEN_CHANNELS] of one cook. */
 MAPPO_FN void kitchen_observe_agent(const struct kitchen *w, const struct kitchen_rules *rules, const int32_t agent,
                                     const struct rule_io *io)
@@ -265,11 +280,7 @@ MAPPO_FN void kitchen_observe_agent(const struct kitchen *w, const struct kitche
     float *image = io->group[0].obs;
     if (!image) return;
     memcpy(image, rules->image, (size_t)(rules->cells * KITCHEN_CHANNELS) * sizeof *image);
-    for (int32_t c = 0; c < rules->cells; c++) {
-        if (w->on[c] == KITCHEN_NOTHING || rules->kind[c] != KITCHEN_COUNTER) continue;
-        image[c * KITCHEN_CHANNELS + KITCHEN_SEES_COUNTER] = 0;
-        kitchen_observe_item(w->on[c], image + c * KITCHEN_CHANNELS);
-    }
+    kitchen_observe_counters(w, rules, image);
     for (int32_t p = 0; p < rules->pots; p++) kitchen_observe_pot(w->on[rules->pot[p]], image + rules->pot[p] * KITCHEN_CHANNELS);
     for (int i = 0; i < KITCHEN_COOKS; i++) {
         const struct kitchen_cook *cook = &w->cook[i];

@@ -3,7 +3,7 @@
 Players see their own hands: in every other game they play what fits and never what does not, so that the deck runs out; in the others a
 third of the moves are drawn."""
 
-from recorders._jaxmarl import steps_a_second, versions  # noqa: F401
+from recorders._jaxmarl import versions  # noqa: F401
 
 NAMES = ["hanabi/2p", "hanabi/3p", "hanabi/4p", "hanabi/5p", "hanabi/small", "hanabi/very_small"]
 SMALL = {"num_agents": 2, "hand_size": 2, "max_info_tokens": 3, "max_life_tokens": 1}
@@ -128,16 +128,3 @@ def record(file, name, episodes, seed):
     write("first_obs", [first for _, first, _, _ in played], "f4")
     write("deck", [deck for _, _, _, deck in played], "i4")
     write("episode_start", numpy.cumsum([0] + [len(turns) for turns, _, _, _ in played]), "i8")
-
-
-def speed(name):
-    """Turns a second with random legal moves."""
-    import jax
-
-    env = Recorder(name.split("/")[1]).env
-
-    def choose(key, state, envs):
-        legal = jax.vmap(env.get_legal_moves)(state)
-        return [jax.random.categorical(key, jax.numpy.where(legal[agent] > 0, 0.0, -1e9)) for agent in env.agents]
-
-    return steps_a_second(env, choose)

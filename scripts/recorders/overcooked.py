@@ -3,7 +3,7 @@
 Episodes are short and begin anywhere with anything in hands and pots (random_reset), so that all that can happen happens; actions are drawn,
 four of ten interact."""
 
-from recorders._jaxmarl import steps_a_second, versions  # noqa: F401
+from recorders._jaxmarl import versions  # noqa: F401
 
 LAYOUTS = ["cramped_room", "asymm_advantages", "coord_ring", "forced_coord", "counter_circuit"]
 NAMES = ["overcooked/" + name for name in LAYOUTS]
@@ -29,7 +29,7 @@ DESCRIPTIONS = {
 
 
 class Recorder:
-    def __init__(self, layout, **options):
+    def __init__(self, layout):
         import warnings
 
         import jax
@@ -39,7 +39,7 @@ class Recorder:
         from jaxmarl.environments.overcooked import Overcooked, overcooked_layouts
 
         self.jax, self.numpy = jax, numpy
-        self.env = Overcooked(layout=overcooked_layouts[layout], **(options or {"random_reset": True, "max_steps": MAX_STEPS}))
+        self.env = Overcooked(layout=overcooked_layouts[layout], random_reset=True, max_steps=MAX_STEPS)
         self.reset, self.step = jax.jit(self.env.reset), jax.jit(self.env.step_env)
         pots = numpy.sort(numpy.asarray(overcooked_layouts[layout]["pot_idx"]))
         self.pot_y, self.pot_x = pots // self.env.width, pots % self.env.width
@@ -109,11 +109,3 @@ def record(file, name, episodes, seed):
     write("obs_row", kept, "i8")
     write("first_obs", [first for _, first, _ in played], "u1")
     write("episode_start", numpy.cumsum([0] + [len(steps) for steps, _, _ in played]), "i8")
-
-
-def speed(name):
-    """Steps a second with random actions."""
-    import jax
-
-    env = Recorder(name.split("/")[1], random_reset=False, max_steps=400).env
-    return steps_a_second(env, lambda key, _, envs: jax.random.randint(key, (env.num_agents, envs), 0, 6))

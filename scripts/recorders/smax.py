@@ -3,7 +3,7 @@
 Everything that a step draws is recorded with it (the noise of cooldowns, whom enemies turn to), found by splitting the step's key as the
 package does. Allies play the package's heuristic, in every other episode with a third of random actions."""
 
-from recorders._jaxmarl import steps_a_second, versions  # noqa: F401
+from recorders._jaxmarl import versions  # noqa: F401
 
 MAPS = ["3m", "8m", "25m", "2s3z", "3s5z", "3s_vs_5z", "5m_vs_6m", "6h_vs_8z", "10m_vs_11m", "27m_vs_30m", "3s5z_vs_3s6z"]
 NAMES = ["smax/" + name for name in MAPS + ["smacv2_5_units", "smacv2_10_units", "smacv2_20_units"]]
@@ -163,16 +163,3 @@ def record(file, name, episodes, seed):
     for key in played[0][1]:
         write(key, [last[key] for _, last in played])
     write("episode_start", numpy.cumsum([0] + [len(episode) for episode, _ in played]))
-
-
-def speed(name):
-    """Steps a second with random actions and masks."""
-    import jax
-    from jaxmarl.environments.smax import HeuristicEnemySMAX, map_name_to_scenario
-
-    env = HeuristicEnemySMAX(scenario=map_name_to_scenario(name.split("/")[1]))
-    return steps_a_second(
-        env,
-        lambda key, _, envs: jax.random.randint(key, (env.num_allies, envs), 0, 5 + env.num_enemies),
-        jax.vmap(env.get_avail_actions),
-    )

@@ -137,7 +137,9 @@ struct act_pass { /* sampling, or the mode, from outputs. The batch says which r
     int stream;
     uint64_t step;         /* the policy's step count … */
     const uint64_t *clock; /* … beyond this one; NULL = 0 */
-    uint32_t first_env;    /* row r of the slice belongs to environment first_env + r / agents, agent r % agents */
+    /* Whose random numbers row r of the slice has: environment first_env + r / agents, agent first_agent + r % agents. Agents are counted
+     * over all groups, or those of two groups would draw the same. */
+    uint32_t first_env, first_agent;
     int agents;
     int32_t *act_int; /* [E][A][Ki] */
     float *act_real;  /* [E][A][Kr] */

@@ -373,7 +373,7 @@ static const uint32_t *next_words(struct words *w)
         uint32_t env[TILE], agent[TILE];
         for (int r = 0; r < (int)TILE; r++) {
             env[r] = p->first_env + (uint32_t)w->row[r] / (uint32_t)p->agents;
-            agent[r] = (uint32_t)w->row[r] % (uint32_t)p->agents;
+            agent[r] = p->first_agent + (uint32_t)w->row[r] % (uint32_t)p->agents;
         }
         for (int r = 0; r < (int)TILE; r++) {
             const struct philox_draw d = action_words(p->seed, p->stream, env[r], agent[r], w->step, (uint32_t)(w->used / 4));

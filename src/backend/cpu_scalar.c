@@ -51,19 +51,66 @@ void scalar_copy_rows(struct backend *backend, const struct copy_pass *pass, int
                    (size_t)p->width * sizeof *p->to);
 }
 
+/* The elements at places [from, from + count), as shuffle_item tells them one by one: here all are sent through the network together, in
+ * vector code, and those outside of the items again. */
+enum { TOGETHER = 64 };
+static inline __attribute__((always_inline)) void shuffle_some(const struct shuffle *s, uint32_t from, int count, uint32_t *item)
+{
+    uint32_t x[TOGETHER], place[TOGETHER];
+    for (int i = 0; i < TOGETHER; i++) {
+        x[i] = from + (uint32_t)i;
+        place[i] = (uint32_t)i;
+    }
+    for (int left = count; left > 0;) {
+        const int whole = (left + 15) & ~15;
+        for (int i = 0; i < whole; i++) x[i] = shuffle_once(s, x[i]);
+        int outside = 0;
+        for (int i = 0; i < left; i++) {
+            const uint32_t image = x[i], at = place[i];
+            item[at] = image;
+            x[outside] = image;
+            place[outside] = at;
+            outside += image >= s->items;
+        }
+        left = outside;
+    }
+}
+
+static void shuffle_some_baseline(const struct shuffle *s, uint32_t from, int count, uint32_t *item)
+{
+    shuffle_some(s, from, count, item);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void shuffle_some_avx2(const struct shuffle *s, uint32_t from, int count, uint32_t *item)
+{
+    shuffle_some(s, from, count, item);
+}
+#define SHUFFLE_SOME (__builtin_cpu_supports("avx2") ? shuffle_some_avx2 : shuffle_some_baseline)
+#else
+#define SHUFFLE_SOME shuffle_some_baseline
+#endif
+
+static void select_some(const struct select_pass *p, const struct shuffle *shuffle, int first, int count)
+{
+    uint32_t drawn[TOGETHER];
+    const int from = p->from + first;
+    if (p->shuffled && !p->order) SHUFFLE_SOME(shuffle, (uint32_t)from, count, drawn);
+    for (int k = 0; k < count; k++) {
+        const int item = !p->shuffled ? from + k : p->order ? p->order[from + k] : (int)drawn[k];
+        p->rows[first + k] = select_unit(&p->shape, p->shape.by_row, item);
+        for (int r = 0; r < p->critic_repeats; r++)
+            p->critic[(first + k) * p->critic_repeats + r] = select_unit(&p->shape, p->critic_by_row, item);
+    }
+}
+
 void scalar_select(struct backend *backend, const struct select_pass *pass, int passes)
 {
     (void)backend;
     for (const struct select_pass *p = pass; p < pass + passes; p++) {
         const uint64_t data_pass = p->numbers ? select_data_pass(p->numbers->update, p->epochs, p->epoch) : 0;
         const struct shuffle shuffle = shuffle_of((uint32_t)p->items, p->seed, p->shard, data_pass);
-        for (int k = 0; k < p->count; k++) {
-            const int place = p->from + k;
-            const int item = !p->shuffled ? place : p->order ? p->order[place] : (int)shuffle_item(&shuffle, (uint32_t)place);
-            p->rows[k] = select_unit(&p->shape, p->shape.by_row, item);
-            for (int r = 0; r < p->critic_repeats; r++)
-                p->critic[k * p->critic_repeats + r] = select_unit(&p->shape, p->critic_by_row, item);
-        }
+        for (int k = 0; k < p->count; k += TOGETHER) select_some(p, &shuffle, k, p->count - k < TOGETHER ? p->count - k : TOGETHER);
     }
 }
 

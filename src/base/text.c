@@ -311,18 +311,83 @@ static int distance(const char *a, const char *b)
     return best;
 }
 
+/* Names are made of words: "num_good", "lbf/8x8-2p-3f". */
+static const char word_breaks[] = "_/-. ";
+
+/* Is `word` [n] among the words of `name`, shortened perhaps ("len" of "ep_length")? */
+static bool has_word(const char *name, const char *word, size_t n)
+{
+    enum { SHORTENED = 3 };
+    for (name += strspn(name, word_breaks); *name; name += strspn(name, word_breaks)) {
+        const size_t own = strcspn(name, word_breaks);
+        if (own >= n && strncasecmp(name, word, n) == 0 && (own == n || n >= SHORTENED)) return true;
+        name += own;
+    }
+    return false;
+}
+
+static int words_of(const char *name)
+{
+    int count = 0;
+    for (name += strspn(name, word_breaks); *name; count++, name += strspn(name, word_breaks)) name += strcspn(name, word_breaks);
+    return count;
+}
+
+/* Words that a name has beyond those that were written; INT_MAX where it lacks one of these. */
+static int words_beyond(const char *written, const char *name)
+{
+    for (const char *at = written + strspn(written, word_breaks); *at; at += strspn(at, word_breaks)) {
+        const size_t n = strcspn(at, word_breaks);
+        if (!has_word(name, at, n)) return INT_MAX;
+        at += n;
+    }
+    return words_of(name) - words_of(written);
+}
+
+bool text_has_words(const char *name, const char *words)
+{
+    return strlen(words) > 1 && words_beyond(words, name) < INT_MAX;
+}
+
+/* Near enough: less is changed than the shorter word has letters, but for a longer word's end. */
+static bool is_near(const char *word, const char *candidate, int d)
+{
+    const int written = (int)strlen(word), known = (int)strlen(candidate), longer = written > known ? written : known;
+    if (written == 1 && d > 0) return false; /* every name that begins so would be near */
+    return d < longer && d <= written;
+}
+
+int text_meant(const char *word, const char *const *candidates, int count, const char *meant[TEXT_MEANT])
+{
+    int fewest = INT_MAX, found = 0, least = INT_MAX;
+    for (int i = 0; i < count && strlen(word) > 1; i++) {
+        const int beyond = words_beyond(word, candidates[i]);
+        if (beyond < fewest) fewest = beyond, found = 0;
+        if (beyond == fewest && beyond < INT_MAX && found++ < TEXT_MEANT) meant[found - 1] = candidates[i];
+    }
+    if (found && found <= TEXT_MEANT) return found;
+    /* None, or too many: by letters. */
+    for (int i = 0; i < count; i++) {
+        const int d = distance(word, candidates[i]);
+        if (found && words_beyond(word, candidates[i]) != fewest) continue;
+        if (d < least && (found || is_near(word, candidates[i], d))) least = d, meant[0] = candidates[i];
+    }
+    return least < INT_MAX;
+}
+
 const char *text_nearest(const char *word, const char *const *candidates, int count)
 {
-    const char *nearest = NULL;
-    int least = INT_MAX;
-    for (int i = 0; i < count; i++) {
-        int d = distance(word, candidates[i]);
-        /* Near enough: at most about half of the longer word is changed. */
-        int longer = (int)strlen(word) > (int)strlen(candidates[i]) ? (int)strlen(word) : (int)strlen(candidates[i]);
-        if (strlen(word) == 1 && d > 0) continue; /* every name that begins so would be near */
-        if (d < least && d < longer) least = d, nearest = candidates[i];
-    }
-    return nearest;
+    const char *meant[TEXT_MEANT];
+    return text_meant(word, candidates, count, meant) ? meant[0] : NULL;
+}
+
+void text_suggestion(char *text, size_t size, const char *word, const char *prefix, const char *const *candidates, int count)
+{
+    const char *meant[TEXT_MEANT];
+    const int found = text_meant(word, candidates, count, meant);
+    text[0] = '\0';
+    if (found == 1) text_format(text, size, "; did you mean \"%s%s\"?", prefix, meant[0]);
+    if (found == 2) text_format(text, size, "; did you mean \"%s%s\" or \"%s%s\"?", prefix, meant[0], prefix, meant[1]);
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------------------------------------------------- */

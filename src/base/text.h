@@ -40,8 +40,14 @@ const char *text_behind_dashes(const char *text);
 /* The same letters and digits, whatever capitals, dashes, dots, blanks and underscores: "ppo-clip" and "ppo.clip". */
 bool text_same_letters(const char *a, const char *b);
 
-/* The candidate with the smallest edit distance (Damerau), NULL where none is near enough to be meant. */
-const char *text_nearest(const char *word, const char *const *candidates, int count);
+bool text_has_words(const char *name, const char *words); /* all of them, shortened perhaps: "steps" of "env_steps" */
+/* What may be meant among the candidates: those that have all words of what was written ("spread": "simple_spread") and fewest others;
+ * where none has, or more than TEXT_MEANT, the one with the smallest edit distance (Damerau). Returns how many; 0: none is near enough. */
+enum { TEXT_MEANT = 2 };
+int text_meant(const char *word, const char *const *candidates, int count, const char *meant[TEXT_MEANT]);
+const char *text_nearest(const char *word, const char *const *candidates, int count); /* the first of them; NULL = none */
+/* "; did you mean "env.N"?" of them, each behind the prefix "env."; "" where there is none. */
+void text_suggestion(char *text, size_t size, const char *word, const char *prefix, const char *const *candidates, int count);
 
 void text_json_string(FILE *out, const char *text); /* quoted and escaped */
 void text_json_real(FILE *out, double value);       /* shortest form that reads back; null for NaN and infinity */

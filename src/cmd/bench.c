@@ -10,14 +10,12 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/philox.h"
 #include "base/text.h"
 #include "cmd/bench.h"
 #include "cmd/bench_blas.h"
 #include "comm/openmp.h"
-#include "run/open_env.h"
 
-enum { SAMPLES = 400, ENV_SAMPLES = 40 };
+enum { SAMPLES = 400 };
 static const double case_seconds = 2.0; /* measured time of a case, after the first updates have warmed things up */
 
 /* One arrangement of the same work. */
@@ -28,13 +26,6 @@ struct bench_case {
 };
 
 /* ---- opening and closing ------------------------------------------------------------------------------------------------------------- */
-
-static int open_envs(const struct config *c, struct comm_part envs, int threads, struct vecenv **env, struct error *err)
-{
-    const struct open_env_config batch = {
-        .envs = envs, .seed = (uint64_t)c->train_seed, .stream = PHILOX_ENVIRONMENT, .threads = threads, .horizon = algorithm_horizon(c)};
-    return open_env(env, c, &batch, err);
-}
 
 static int parts_open(struct learning *p, const struct bench_case *b, const struct config *c, struct comm *comm, struct error *err)
 {
@@ -88,8 +79,7 @@ double bench_median(double *x, int n)
 
 enum { TOTAL, CPU, STEP, INFER, UPDATE, COMMUNICATION, COLLECT, DEVICE, HIDDEN, MEASURES };
 
-/* Processor time of this process, all threads: tells a slow program from a busy machine. */
-static double cpu_seconds(void)
+double bench_cpu_seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -107,7 +97,7 @@ static int one_update(struct learning *p, struct pace *pace, struct comm *comm, 
     struct metric metric[64];
     a->seconds_step = a->seconds_infer = a->seconds_update = a->seconds_device = a->seconds_wait = 0;
     comm_take_seconds(comm);
-    const double start = clock_seconds(), cpu = cpu_seconds();
+    const double start = clock_seconds(), cpu = bench_cpu_seconds();
     if (pace->outstanding == 0) pace->since = start;
     int code = a->ops->collect(a, err);
     const double collected = clock_seconds();
@@ -122,8 +112,9 @@ static int one_update(struct learning *p, struct pace *pace, struct comm *comm, 
     }
     if (code) return code;
     const double now = clock_seconds();
-    const double values[MEASURES] = {now - pace->since,       cpu_seconds() - cpu, a->seconds_step,   a->seconds_infer,   a->seconds_update,
-                                     comm_take_seconds(comm), collected - start,   a->seconds_device, algorithm_hidden(a)};
+    const double values[MEASURES] = {now - pace->since, bench_cpu_seconds() - cpu, a->seconds_step,
+                                     a->seconds_infer,  a->seconds_update,         comm_take_seconds(comm),
+                                     collected - start, a->seconds_device,         algorithm_hidden(a)};
     memcpy(seconds, values, sizeof values);
     pace->since = now;
     return 0;
@@ -163,73 +154,6 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     return 0;
 }
 
-/* The first choice of the first head, or zeros and ones in turn. */
-static int32_t *make_actions(const struct mappo_space *space, size_t count)
-{
-    int32_t *action = calloc(count + 1, sizeof *action);
-    CHECK(action, "out of memory");
-    for (size_t i = 0; i < count; i++) action[i] = space->start ? space->start[0] : (int32_t)(i % 2);
-    return action;
-}
-
-void bench_env_io(struct mappo_env_io *io, const struct mappo_env_spec *spec, int64_t envs, bench_take *take, void *user)
-{
-    struct slices slices;
-    slices_of(&slices, spec);
-    *io = (struct mappo_env_io){.struct_size = sizeof *io, .groups = spec->groups};
-    for (int i = 0; i < slices.count; i++) {
-        const struct slice *slice = &slices.slice[i];
-        if (slice_is_state(slice) || slice->id == ENV_SLICE_info) continue;
-        int32_t *action =
-            slice->id == GROUP_SLICE_act_int ? make_actions(&spec->group[slice->group].act[0], (size_t)envs * slice->width) : NULL;
-        slice_point(io, slice, take(user, (size_t)envs * slice->bytes, action));
-        free(action);
-    }
-}
-
-struct host_arrays {
-    void *block[SLICES_MAX];
-    int blocks;
-};
-
-static void *take_host(void *user, size_t bytes, const void *from)
-{
-    struct host_arrays *a = user;
-    void *p = calloc(1, bytes + 1);
-    CHECK(p, "out of memory");
-    if (from) memcpy(p, from, bytes);
-    return a->block[a->blocks++] = p;
-}
-
-/* Seconds of one step, with observations, of all environments of this rank. */
-int bench_environments(const struct learning *p, const struct config *c, int threads, struct bench_result *r, struct error *err)
-{
-    struct host_arrays arrays = {.blocks = 0};
-    struct mappo_env_io io;
-    struct vecenv *env;
-    double sample[ENV_SAMPLES];
-    int code = open_envs(c, p->envs, threads, &env, err);
-    if (code) return code;
-    bench_env_io(&io, vecenv_spec(env), p->envs.count, take_host, &arrays);
-    code = vecenv_reset(env, &io, err);
-    struct episode ended[64];
-    int n = 0;
-    for (double spent = 0; n < ENV_SAMPLES && !code && (spent < case_seconds || n < 5); n++) {
-        double seconds = 0;
-        int steps = 0;
-        /* A hundred steps, or fewer slow ones. */
-        for (const double start = clock_seconds(); steps < 100 && seconds < 0.2 && !code; steps++, seconds = clock_seconds() - start)
-            code = vecenv_step(env, &io, err);
-        sample[n] = seconds / steps;
-        spent += seconds;
-        while (vecenv_take_episodes(env, ended, 64) == 64) continue;
-    }
-    if (!code) r->env = bench_median(sample, n);
-    for (int i = 0; i < arrays.blocks; i++) free(arrays.block[i]);
-    vecenv_close(env);
-    return code;
-}
-
 static int measure(const struct bench *bench, const struct bench_case *b, struct bench_result *r, struct error *err)
 {
     struct config *c = malloc(sizeof *c);
@@ -248,7 +172,9 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
         r->peak = (after > peak ? after : peak) * b->threads;
         comm_sum_double(bench->comm, &r->peak, 1);
     }
-    if (!code) code = comm_vote(bench->comm, bench_environments(&parts, c, b->threads, r, err), err);
+    struct bench_stepping alone;
+    if (!code) code = comm_vote(bench->comm, bench_environments(c, parts.envs, b->threads, &alone, err), err);
+    if (!code) r->env = alone.seconds;
     learning_close(&parts);
     free(c);
     return code;
@@ -389,6 +315,33 @@ static int list_cases(const struct bench *bench, struct bench_case *list)
     return n;
 }
 
+static int bench_cores(const struct bench *bench, struct error *err)
+{
+    struct bench_case list[CASES];
+    struct bench_result result;
+    const int cases = list_cases(bench, list);
+    int code = 0;
+    print_head(bench);
+    for (int i = 0; i < cases && !code; i++) {
+        code = measure(bench, &list[i], &result, err);
+        if (!code) print_case(bench, &list[i], &result);
+    }
+    return code;
+}
+
+/* only=env is this command's own; the rest is a configuration's. */
+static int configure(struct bench *bench, const struct arguments *args, bool *only_env, struct error *err)
+{
+    struct arguments rest = *args;
+    const char *only = arguments_take(&rest, "only");
+    *only_env = only;
+    if (only && strcmp(only, "env") != 0) return error_set(err, EXIT_USAGE, "only=%s: what mappo bench can measure alone is env", only);
+    const int code = config_build(&bench->config, &rest, cmd_find_env, err);
+    if (code || bench->comm->size <= bench->config.rollout_envs) return code;
+    return error_set(err, EXIT_USAGE, "%d ranks for %lld environments: raise rollout.envs or start fewer ranks", bench->comm->size,
+                     (long long)bench->config.rollout_envs);
+}
+
 int cmd_bench(const struct arguments *args, struct comm *comm)
 {
     struct error err = {0};
@@ -396,29 +349,23 @@ int cmd_bench(const struct arguments *args, struct comm *comm)
     CHECK(bench, "out of memory");
     bench->args = args;
     bench->comm = comm;
-    int code = config_build(&bench->config, args, cmd_find_env, &err);
-    if (!code && comm->size > bench->config.rollout_envs)
-        code = error_set(&err, EXIT_USAGE, "%d ranks for %lld environments: raise rollout.envs or start fewer ranks", comm->size,
-                         (long long)bench->config.rollout_envs);
-    code = comm_vote(comm, code, &err);
+    bool only_env;
+    int code = comm_vote(comm, configure(bench, args, &only_env, &err), &err);
     struct learning learning = {0};
     if (!code) {
         placement_find(&bench->placement, comm, (int)bench->config.train_threads);
         code = comm_vote(comm, openmp_start_threads(bench->placement.threads, &err), &err);
     }
-    if (!code) code = learning_backend(&learning, &bench->config, comm, bench->placement.threads, -1, &err);
-    if (!code && !learning.backend->host_memory) {
-        code = bench_device(bench, &learning, &err);
+    if (!code && only_env) {
+        code = bench_stepping(bench, &err);
     } else if (!code) {
-        struct bench_case list[CASES];
-        struct bench_result result;
-        if (comm->rank == 0 && learning.why_cpu[0] && !args->json) printf("computing on the CPU: %s\n", learning.why_cpu);
-        learning_close(&learning);
-        const int cases = list_cases(bench, list);
-        print_head(bench);
-        for (int i = 0; i < cases && !code; i++) {
-            code = measure(bench, &list[i], &result, &err);
-            if (!code) print_case(bench, &list[i], &result);
+        code = learning_backend(&learning, &bench->config, comm, bench->placement.threads, -1, &err);
+        if (!code && !learning.backend->host_memory) {
+            code = bench_device(bench, &learning, &err);
+        } else if (!code) {
+            if (comm->rank == 0 && learning.why_cpu[0] && !args->json) printf("computing on the CPU: %s\n", learning.why_cpu);
+            learning_close(&learning);
+            code = bench_cores(bench, &err);
         }
     }
     error_report(&err);

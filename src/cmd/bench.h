@@ -1,4 +1,4 @@
-/* What the two halves of `mappo bench` share: bench.c measures the cores, bench_device.c a GPU. */
+/* What the parts of `mappo bench` share: bench.c measures the cores, bench_device.c a GPU, bench_env.c environments alone. */
 #ifndef MAPPO_CMD_BENCH_H
 #define MAPPO_CMD_BENCH_H
 
@@ -30,13 +30,28 @@ struct bench_result {
 /* Real updates for about two seconds, at least five; then medians. steps, agents and flops are filled in as well. Collective. */
 int bench_training(struct learning *learning, const struct config *config, struct comm *comm, struct bench_result *result,
                    struct error *err);
-/* result->env: environments of their own on the host, stepped by `threads`. */
-int bench_environments(const struct learning *learning, const struct config *config, int threads, struct bench_result *result,
-                       struct error *err);
+double bench_median(double *x, int n); /* sorts */
+/* Processor time of this process, all threads: tells a slow program from a busy machine. */
+double bench_cpu_seconds(void);
+
+/* ---- environments alone ---------------------------------------------------------------------------------------------------------------- */
+
+/* One step of all environments of this rank: medians over parts of the time. */
+struct bench_stepping {
+    double seconds;
+    double cpu; /* processor seconds, all threads */
+    int agents; /* of an environment */
+};
+
+/* Environments of their own on the host, stepped by `threads` with random allowed actions, for about a quarter of a second. Timed are vecenv_step and
+ * nothing else: actions, observations, masks and a central state of its own written, episodes begun anew, numbers looked at for NaN,
+ * statistics; not the drawing of actions. */
+int bench_environments(const struct config *config, struct comm_part envs, int threads, struct bench_stepping *result, struct error *err);
+/* `mappo bench only=env`: measures and prints them for one thread and for all. Collective. */
+int bench_stepping(const struct bench *bench, struct error *err);
 /* Arrays for stepping `envs` environments alone, in memory that `take` gives: zeroed, or a copy of `from`. */
 typedef void *bench_take(void *user, size_t bytes, const void *from);
 void bench_env_io(struct mappo_env_io *io, const struct mappo_env_spec *spec, int64_t envs, bench_take *take, void *user);
-double bench_median(double *x, int n); /* sorts */
 
 /* The table for a GPU; `learning` holds the opened backend and is closed. */
 int bench_device(const struct bench *bench, struct learning *learning, struct error *err);

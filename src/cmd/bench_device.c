@@ -127,8 +127,9 @@ static int measure(const struct bench *bench, const struct device_case *k, struc
     if (host) {
         const struct bench_result *r = &row->result;
         row->learning = r->steps / (r->total - r->collect + r->device); /* without what only the host does */
-        code = bench_environments(&l, c, bench->placement.threads, &row->result, err);
-        row->host_env = (double)k->envs / comm->size / row->result.env;
+        struct bench_stepping alone = {0};
+        code = bench_environments(c, l.envs, bench->placement.threads, &alone, err);
+        row->host_env = (double)k->envs / comm->size / alone.seconds;
     }
     learning_close(&l);
     code = comm_vote(comm, code, err);

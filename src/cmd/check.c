@@ -13,19 +13,12 @@ static const double speed_seconds = 0.3;
 /* steps=N is this command's own; the rest is a configuration's. */
 static int take_steps(struct arguments *rest, const struct arguments *args, int64_t *steps, struct error *err)
 {
-    char key[128];
     *rest = *args;
-    rest->assignments = 0;
     *steps = 0;
-    for (int i = 0; i < args->assignments; i++) {
-        const char *value = assignment_split(args->assignment[i], key, sizeof key);
-        if (strcmp(key, "steps") != 0)
-            rest->assignment[rest->assignments++] = args->assignment[i];
-        else if (!text_to_int(value, steps) || *steps < 1 || *steps > 100000000)
-            return error_set(err, EXIT_USAGE,
-                             "steps=%s: how many steps of each environment mappo check looks at is a whole number from 1 to 1e8", value);
-    }
-    return 0;
+    const char *value = arguments_take(rest, "steps");
+    if (!value || (text_to_int(value, steps) && *steps >= 1 && *steps <= 100000000)) return 0;
+    return error_set(err, EXIT_USAGE, "steps=%s: how many steps of each environment mappo check looks at is a whole number from 1 to 1e8",
+                     value);
 }
 
 /* ---- a device for its kernels ------------------------------------------------------------------------------------------------------- */

@@ -125,11 +125,14 @@ const struct command commands[] = {
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_JSON,
         .but_not = EVAL_ONLY " run.dir",
+        .own = "only",
         .run = cmd_bench,
         .about = "Measures peak arithmetic and matrix products of this machine, then whole training, rollout alone and environment alone: "
                  "environment steps and agent "
-                 "steps per second, ratio to the floor, fraction of the time in each phase. Writes no run.",
+                 "steps per second, ratio to the floor, fraction of the time in each phase. Writes no run.\n"
+                 "With only=env the environments alone are stepped, with random allowed actions, on the host.",
         .examples = "mappo bench\n"
+                    "mappo bench env=smax/3m only=env\n"
                     "mappo bench threads=1 --json\n"
                     "mpirun -n 2 mappo bench\n",
     },

@@ -1,4 +1,5 @@
 /* mappo docs PAGE: the pages of docs/ that the program's tables make. */
+#include <math.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -26,12 +27,33 @@ static void names_cell(FILE *out, const char *const *name)
     for (int i = 0; name && name[i]; i++) fprintf(out, "%s`%s`", i ? ", " : "", name[i]);
 }
 
-static void environment_row(FILE *out, int i, const char *preset)
+/* " | random | scripted | trained": under the settings of a variant, or of an environment under all that are no variant's. */
+static void return_cells(FILE *out, const char *id, const char *variant)
+{
+    const struct env_return *found;
+    for (int player = 0; player < 3; player++) {
+        fputs(" | ", out);
+        for (int i = 0, values = 0; (found = registry_return_at(i)); i++) {
+            const double value = player == 0 ? found->random : player == 1 ? found->scripted : found->trained;
+            const bool is_variants = registry_variant(found->setting) != NULL;
+            char text[64];
+            if (strcmp(found->env, id) != 0 || isnan(value) || (variant ? strcmp(found->setting, variant) != 0 : is_variants)) continue;
+            text_fixed(text, sizeof text, value, text_decimals(value));
+            fprintf(out, "%s%s%s%s", values++ ? "<br>" : "", found->group, found->group[0] ? " " : "", text);
+            if (found->setting[0] && !is_variants) fprintf(out, " (`%s`)", found->setting);
+        }
+    }
+}
+
+static void environment_row(FILE *out, int i)
 {
     const struct mappo_env *env = registry_at(i);
+    const char *preset = registry_preset(env->id) ? "its own" : registry_suite_preset(env->id) ? "its suite's" : "";
     fprintf(out, "| `%s` | %s | ", env->id, env->summary);
     names_cell(out, env->alias);
-    fprintf(out, " | %s | %s |\n", registry_has_kernels(i) ? "yes" : "", preset ? "yes" : "");
+    fprintf(out, " | %s | %s", registry_has_kernels(i) ? "yes" : "", preset);
+    return_cells(out, env->id, NULL);
+    fputs(" |\n", out);
 }
 
 static void variant_row(FILE *out, int i, const struct env_variant *variant, const char *preset)
@@ -40,16 +62,20 @@ static void variant_row(FILE *out, int i, const struct env_variant *variant, con
     for (int k = 0; k < variant->options; k++) fprintf(out, " `%s=%s`", variant->option[k].name, variant->option[k].value);
     fputs(" | ", out);
     names_cell(out, variant->alias);
-    fprintf(out, " | %s | %s |\n", registry_has_kernels(i) ? "yes" : "", preset ? "its own" : "");
+    fprintf(out, " | %s | %s", registry_has_kernels(i) ? "yes" : "", preset ? "its own" : "");
+    return_cells(out, variant->base, variant->name);
+    fputs(" |\n", out);
 }
 
 static void environment_table(FILE *out, bool hidden)
 {
     const struct mappo_env *env;
     const struct env_variant *variant;
-    fputs("\n| name | what | also called | steps on a GPU | tuned preset |\n| --- | --- | --- | --- | --- |\n", out);
+    fputs("\n| name | what | also called | steps on a GPU | tuned preset | random | scripted | trained |\n| --- | --- | --- | --- | --- | "
+          "--- | --- | --- |\n",
+          out);
     for (int i = 0; (env = registry_at(i)); i++) {
-        if (registry_hidden(env->id) == hidden) environment_row(out, i, registry_preset(env->id));
+        if (registry_hidden(env->id) == hidden) environment_row(out, i);
         for (int k = 0; (variant = registry_variant_at(k)); k++)
             if (strcmp(variant->base, env->id) == 0 && registry_hidden(variant->name) == hidden)
                 variant_row(out, i, variant, registry_preset(variant->name));
@@ -64,9 +90,12 @@ static int environments_page(FILE *out, struct comm *comm)
           "`mappo envs NAME` tells all about one of them; [environments/](environments/README.md) says what the tables can't. Where a name "
           "stands "
           "for another environment with options,\n"
-          "it is a variant: `env=NAME` is the same as that environment with these options, and what is set besides wins. A variant has the "
-          "tuned preset of its environment,\n"
-          "and over it its own.\n",
+          "it is a variant: `env=NAME` is the same as that environment with these options, and what is set besides wins. A tuned preset "
+          "is read over that of the suite,\n"
+          "where it has one, and a variant's own over that of its environment.\n\n"
+          "The last columns are mean returns of an agent in an episode, by who plays; `mappo envs NAME` has their errors and what was "
+          "trained, "
+          "for how long. They come from `envs/returns.def`.\n",
           out);
     environment_table(out, false);
     fputs("\n## For tests\n\nNot shown by `mappo envs`.\n", out);

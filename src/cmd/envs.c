@@ -120,6 +120,79 @@ static void json_space(const struct mappo_space *space)
     printf("]}");
 }
 
+/* ---- returns ---------------------------------------------------------------------------------------------- */
+
+/* The next one of this environment from number *i on; NULL where there is none. */
+static const struct env_return *next_return(const char *id, int *i)
+{
+    const struct env_return *found;
+    while ((found = registry_return_at((*i)++)) && strcmp(found->env, id) != 0) continue;
+    return found;
+}
+
+/* "-112.00", or "-" where there is none: as many digits as `mappo eval` shows. */
+static const char *return_text(double value, char *text, size_t size)
+{
+    text_format(text, size, "-");
+    if (!isnan(value)) text_fixed(text, size, value, text_decimals(value));
+    return text;
+}
+
+/* Who plays, how well; after how long, of which group, under what. */
+static void print_returns(const char *id, bool with_rows)
+{
+    const struct env_return *found;
+    for (int i = 0, lines = 0; (found = next_return(id, &i)); lines++) {
+        char random[64], scripted[64], trained[64];
+        return_text(found->random, random, sizeof random);
+        return_text(found->scripted, scripted, sizeof scripted);
+        return_text(found->trained, trained, sizeof trained);
+        printf("%s  random %-8s  scripted %-8s  trained ", with_rows ? "" : lines ? "            " : "    returns ", random, scripted);
+        const bool more = found->row || found->group[0] || found->setting[0];
+        printf(more ? "%-8s" : "%s", trained);
+        if (found->row)
+            printf("  %g %s steps", found->env_steps / (found->env_steps < 1e6 ? 1e3 : 1e6), found->env_steps < 1e6 ? "k" : "M");
+        if (found->group[0]) printf("  %s", found->group);
+        if (found->setting[0]) printf("  %s", found->setting);
+        if (with_rows && found->row) printf("  (make learn ROW=%s)", found->row);
+        printf("\n");
+    }
+}
+
+static void json_pair(const char *before, const char *name, const char *value)
+{
+    printf("%s\"%s\": ", before, name);
+    if (value)
+        text_json_string(stdout, value);
+    else
+        printf("null");
+}
+
+static void json_number(const char *name, double value)
+{
+    printf(", \"%s\": ", name);
+    text_json_real(stdout, value);
+}
+
+static void json_returns(const char *id)
+{
+    const struct env_return *found;
+    printf(", \"returns\": [");
+    for (int i = 0, lines = 0; (found = next_return(id, &i)); lines++) {
+        json_pair(lines ? ", {" : "{", "setting", found->setting);
+        json_pair(", ", "group", found->group[0] ? found->group : NULL);
+        json_number("random", found->random);
+        json_number("random_stderr", found->random_error);
+        json_number("scripted", found->scripted);
+        json_number("scripted_stderr", found->scripted_error);
+        json_number("trained", found->trained);
+        json_number("env_steps", found->row ? found->env_steps : NAN);
+        json_pair(", ", "row", found->row);
+        printf("}");
+    }
+    printf("]");
+}
+
 /* ---- the list --------------------------------------------------------------------------------------------- */
 
 enum { LIST_WIDTH = 120 };
@@ -205,12 +278,15 @@ static void print_list(void)
         before = env->id;
         printf("%-34s %s\n", env->id, env->summary);
         print_groups(env, registry_has_kernels(i));
+        print_returns(env->id, false);
         print_aliases("    also      ", env->alias);
         print_variant_names(env);
     }
     printf("\nEach group: agents, what one of them observes -> what it chooses, by default; on CPU and GPU. A variant is the environment "
            "above it with "
            "options set.\n"
+           "Returns: mean return of an agent in an episode by who plays, also under other settings where those were trained; -: there is "
+           "none\n"
            "mappo envs NAME tells all about one of them; a plugin is given by the path of its .so (docs/env-abi.md)\n");
 }
 
@@ -262,6 +338,7 @@ static void print_list_json(void)
         printf(", \"summary\": ");
         text_json_string(stdout, env->summary);
         json_variants(env);
+        json_returns(env->id);
         printf("}");
         first = false;
     }
@@ -341,20 +418,14 @@ static void print_env(const struct vecenv *env, const struct config *config)
     for (int k = 0; k < spec->infos; k++)
         printf("  %-24s %-10s %s%s\n", spec->info[k].name, spec->info[k].unit ? spec->info[k].unit : "",
                spec->info[k].help ? spec->info[k].help : "", spec->info[k].at_end ? " (where episodes end)" : "");
+    int first = 0;
+    if (next_return(d->id, &first)) printf("\nreturns of an agent, mean over episodes; trained: and over seeds, most probable actions\n");
+    print_returns(d->id, true);
     print_options(d);
     const struct env_variant *variant;
     for (int i = 0; (variant = registry_variant_at(i)) && !is_listed(variant, d); i++) continue;
     if (variant) printf("\nvariants\n");
     print_variants(d);
-}
-
-static void json_pair(const char *before, const char *name, const char *value)
-{
-    printf("%s\"%s\": ", before, name);
-    if (value)
-        text_json_string(stdout, value);
-    else
-        printf("null");
 }
 
 static void json_group(const struct mappo_env_spec *spec, const struct mappo_group *group)
@@ -431,6 +502,7 @@ static void print_env_json(const struct vecenv *env, const struct config *config
     }
     printf("]");
     json_variants(d);
+    json_returns(d->id);
     printf("}\n");
 }
 

@@ -43,7 +43,7 @@ static int open_file(struct evaluating *e, struct error *err)
     CHECK(now, "out of memory");
     config_defaults(now);
     config_apply(now, e->args, NULL); /* mistakes are told below, where the environment's options are known */
-    int code = saved_run_open(e->args->operand[0], now->eval_which == 1, &e->file, e->path, sizeof e->path, err);
+    int code = saved_run_open_networks(e->args->operand[0], now->eval_which == 1, &e->file, e->path, sizeof e->path, err);
     if (!code) code = saved_run_config(e->config, e->file, e->path, err);
     if (!code) code = config_apply(e->config, e->args, err);
     if (!code) code = saved_run_find_env(e->config, e->path, err);
@@ -72,7 +72,7 @@ static int open_parts(struct evaluating *e, struct error *err)
     int code = comm_vote(e->comm, openmp_start_threads(e->placement.threads, err), err);
     if (!code) code = learning_backend(&e->learning, c, e->comm, e->placement.threads, -1, err);
     if (!code) code = learning_open_alone(&e->learning, c, err);
-    if (!code) learning_warn_idle(&e->learning, c, e->comm);
+    if (!code) learning_warn(&e->learning, c, e->comm);
     if (!code) code = evaluator_create(&e->evaluator, c, e->learning.policies, e->learning.backend, e->comm, e->placement.threads, err);
     return code;
 }
@@ -115,8 +115,10 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     printf(",\"episode_length\":");
     text_json_real(stdout, r->length_mean);
     for (int g = 0; spec->groups > 1 && g < spec->groups; g++) {
-        printf(",\"return_mean/%s\":", spec->group[g].name);
-        text_json_real(stdout, r->group[g].mean * (summed(e) ? spec->group[g].agents : 1));
+        const int agents = summed(e) ? spec->group[g].agents : 1;
+        char name[160];
+        text_format(name, sizeof name, "return_mean/%s", spec->group[g].name);
+        json_estimate(name, &(struct estimate){agents * r->group[g].mean, agents * r->group[g].error, r->episodes});
     }
     const double agents = episode_return_agents(spec);
     json_estimate("return_over_agents_mean", &(struct estimate){r->team->mean, r->team->error, r->episodes});

@@ -88,6 +88,7 @@ static void show_unchanged(void *user, const char *key, const char *value)
 
 static void show_settings(FILE *out, const struct checkpoint *file)
 {
+    if (checkpoint_attribute(file, "kind")) return; /* of episodes: they have none */
     struct settings *s = settings_of(file, out);
     checkpoint_config(file, measure_setting, s);
     fprintf(out, "\nsettings that differ from the defaults%s\n", s->count > 0 ? "" : ": none");

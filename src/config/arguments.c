@@ -164,6 +164,22 @@ const char *assignment_split(const char *assignment, char *key, size_t size)
     return equals + 1;
 }
 
+const char *arguments_take(struct arguments *args, const char *key)
+{
+    char name[128];
+    const char *taken = NULL;
+    int kept = 0;
+    for (int i = 0; i < args->assignments; i++) {
+        const char *value = assignment_split(args->assignment[i], name, sizeof name);
+        if (strcmp(name, key) == 0)
+            taken = value;
+        else
+            args->assignment[kept++] = args->assignment[i];
+    }
+    args->assignments = kept;
+    return taken;
+}
+
 static bool same_key(const char *a, const char *b)
 {
     char first[128], second[128];

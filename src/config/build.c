@@ -36,6 +36,14 @@ static int apply_command_line(struct config *config, const struct sources *sourc
     return 0;
 }
 
+static int apply_tuned_presets(struct config *config, const struct config_env *env, struct error *err)
+{
+    static const char *const where[] = {"the suite's preset", "the environment's preset", "the variant's preset"};
+    for (int i = 0; i < TUNED_PRESETS; i++)
+        if (env->preset[i] && config_load_text(config, env->preset[i], where[i], ORIGIN_ENV_PRESET, err)) return err->code;
+    return 0;
+}
+
 static int apply_preset(struct config *config, const char *name, const struct config_env *env, struct error *err)
 {
     const char *text = env->named_preset ? env->named_preset(name) : NULL, *names[64], *nearest;
@@ -55,6 +63,24 @@ static const char *env_name(const struct config_env *env)
     return env->name ? env->name : env->id;
 }
 
+/* Environments have upstream's names, so the same thing is called otherwise elsewhere. */
+static const char *same_thing(const char *name, const char *const *names, int count)
+{
+    static const char *const words[] = {"max_steps max_cycles max_episode_steps ep_length episode_length episode_limit steps",
+                                        "N n agents n_agents num_agents players n_players num_players"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        for (int k = 0; k < count && text_lists(words[i], name); k++)
+            if (text_lists(words[i], names[k])) return names[k];
+    return NULL;
+}
+
+/* "; did you mean "env.N"?" */
+static void suggest_option(const char *name, const char *const *names, int count, char *text, size_t size)
+{
+    const char *other = same_thing(name, names, count);
+    text_suggestion(text, size, other ? other : name, "env.", other ? &other : names, other ? 1 : count);
+}
+
 /* An option that the environment doesn't have is refused; those that nobody set are filled in, so that the configuration is whole. */
 static int complete_env_options(struct config *config, const struct config_env *env, struct error *err)
 {
@@ -67,13 +93,10 @@ static int complete_env_options(struct config *config, const struct config_env *
         int known = 0;
         for (int j = 0; j < env->options; j++) known |= strcmp(names[j], option->name) == 0;
         if (known) continue;
-        const char *nearest = text_nearest(option->name, names, env->options);
-        if (nearest)
-            return error_set(err, EXIT_USAGE,
-                             "environment \"%s\" has no option \"%s\" (env.%s %s); did you mean \"env.%s\"? (mappo envs %s lists them)",
-                             env->id, option->name, option->name, where[option->origin], nearest, env_name(env));
-        return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\" (env.%s %s; mappo envs %s lists them)", env->id,
-                         option->name, option->name, where[option->origin], env_name(env));
+        char meant[256];
+        suggest_option(option->name, names, env->options, meant, sizeof meant);
+        return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\" (env.%s %s%s%s%smappo envs %s lists them)", env->id,
+                         option->name, option->name, where[option->origin], *meant ? ")" : "; ", meant, *meant ? " (" : "", env_name(env));
     }
     for (int j = 0; j < env->options; j++) {
         char key[96];
@@ -189,13 +212,12 @@ static int build(struct config *config, struct config *baseline, const struct so
     if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return explain(config, sources, find_env, err);
     char preset[CONFIG_TEXT], name[CONFIG_TEXT]; /* copies: env.id may be `name` itself, and the configuration is filled anew */
     text_format(preset, sizeof preset, "%s", config->preset_name);
-    text_format(name, sizeof name, "%s", config->env_name);
+    const bool of_run = sources->args->env_of_run[0] && !config_is_explicit(config->origin[KEY_env_name]);
+    text_format(name, sizeof name, "%s", of_run ? sources->args->env_of_run : config->env_name);
     if (find_env && find_env(&env, name, err)) return err->code;
 
     config_defaults(config);
-    if (env.preset && config_load_text(config, env.preset, "the environment's preset", ORIGIN_ENV_PRESET, err)) return err->code;
-    if (env.variant_preset && config_load_text(config, env.variant_preset, "the variant's preset", ORIGIN_ENV_PRESET, err))
-        return err->code;
+    if (apply_tuned_presets(config, &env, err)) return err->code;
     *baseline = *config;
     text_format(baseline->env_name, sizeof baseline->env_name, "%s", name);
     text_format(baseline->env_id, sizeof baseline->env_id, "%s", env.id ? env.id : "");

@@ -1,6 +1,6 @@
 /* The configuration: one table (config.def) gives keys, types, defaults, ranges and help; everything else is generated from it.
  *
- * Precedence: built-in default < the environment's preset < its variant < preset=NAME < --config FILE < command line. Keys are section.name,
+ * Precedence: built-in default < the presets of suite and environment < its variant < preset=NAME < --config FILE < command line. Keys are section.name,
  * split at the last dot; bare aliases stand in the table. `env.NAME` that is not in the table is an option of the environment and is kept as
  * text; the environment checks its value when it is opened. */
 #ifndef MAPPO_CONFIG_CONFIG_H
@@ -82,12 +82,15 @@ struct config_key {
 extern const struct config_key config_keys[CONFIG_KEYS];
 extern const int config_key_count; /* CONFIG_KEYS */
 
+/* Tuned presets of an environment; a later one replaces an earlier one. */
+enum { PRESET_SUITE, PRESET_ENV, PRESET_VARIANT, TUNED_PRESETS };
+
 /* What config_build must know of an environment and of presets by name; filled by its callback. Texts live as long as the program. */
 struct config_env {
-    const char *id;     /* who it is: "mpe/simple_spread" also where the user wrote "simple_spread_v3" or the path of a plugin */
-    const char *name;   /* what env.name becomes: a plugin's path; NULL = its id */
-    const char *preset; /* ini text; NULL = none */
-    const char *variant, *variant_preset; /* that was named, and its ini text; NULL = none */
+    const char *id;   /* who it is: "mpe/simple_spread" also where the user wrote "simple_spread_v3" or the path of a plugin */
+    const char *name; /* what env.name becomes: a plugin's path; NULL = its id */
+    const char *preset[TUNED_PRESETS]; /* ini texts; NULL = none */
+    const char *variant;               /* that was named; NULL = none */
     struct {
         const char *name, *value; /* every option that the variant sets */
     } set[CONFIG_ENV_OPTIONS];
@@ -123,8 +126,9 @@ struct arguments {
     int operands;
     bool fresh, quiet, json, check, dry_run, help, version;
     bool command_given;
-    const char *help_section; /* of --help SECTION; NULL = none */
-    char room[8192];          /* paths that began with ~ */
+    const char *help_section;     /* of --help SECTION; NULL = none */
+    char env_of_run[CONFIG_TEXT]; /* whose options are meant where nobody names the environment; "" = the default's */
+    char room[8192];              /* paths that began with ~ */
     size_t room_used;
 };
 /* Knows nothing of which commands there are: the first operand is the command. */
@@ -132,6 +136,9 @@ int arguments_parse(struct arguments *args, int argc, char **argv, struct error 
 
 /* Copies the key of an assignment "key=value"; returns its value. */
 const char *assignment_split(const char *assignment, char *key, size_t size);
+
+/* Takes out all assignments of `key`, which is no key of a configuration but the command's own; returns the last one's value, NULL: none. */
+const char *arguments_take(struct arguments *args, const char *key);
 
 /* Names of the options without their dashes, "config" and so on; NULL behind the last. */
 const char *arguments_option(int i);

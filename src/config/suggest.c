@@ -100,9 +100,19 @@ static void find_near(const char *section, const char *name, struct suggested *f
         candidate[count] = config_keys[k].name;
         in[count++] = config_keys[k].section;
     }
-    const char *nearest = text_nearest(name, candidate, count);
-    for (int i = 0; nearest && i < count && !found->keys; i++)
-        if (candidate[i] == nearest) add(found, SUGGEST_NEAR, in[i], nearest);
+    const char *meant[TEXT_MEANT];
+    const int near = text_meant(name, candidate, count, meant);
+    for (int m = 0; m < near; m++)
+        for (int i = 0; i < count && found->keys == m; i++)
+            if (candidate[i] == meant[m]) add(found, SUGGEST_NEAR, in[i], meant[m]);
+}
+
+/* Has a key of the section all words of the name? */
+static bool has_words(const char *section, const char *name)
+{
+    for (int k = 0; k < CONFIG_KEYS; k++)
+        if (strcmp(config_keys[k].section, section) == 0 && text_has_words(config_keys[k].name, name)) return true;
+    return false;
 }
 
 /* "json=1": no setting, and none is near. */
@@ -124,6 +134,8 @@ void suggest_keys(const char *key, struct suggested *found)
     /* What others call it comes first where no section was given: their "device" is not the number of a GPU. */
     if (!dot) find_foreign(name, found);
     if (!found->keys) find_spelling(key, found);
+    /* "eval.steps" is nearer to eval.env_steps than to rollout.steps. */
+    if (!found->keys && dot && has_words(section, name)) find_near(section, name, found);
     if (!found->keys) find_name(section, name, found);
     if (found->keys) return;
     const char *meant = !dot ? NULL : config_section(section) ? section : config_nearest_section(section);

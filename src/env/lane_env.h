@@ -187,14 +187,12 @@ MAPPO_FN void lane_obs_as_state(struct mappo_env_io *to, float *state, const str
     }
 }
 
-/* The io of one agent of group g, whose arrays begin at copy `lane`. */
+/* Points `to`, which has nothing of any other group, at the rows of one agent of group g; arrays begin at copy `lane`. */
 MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *lane, const struct slice_strides *strides, const int g,
                             const int32_t agent)
 {
     const struct slice_group_strides *by = &strides->group[g];
     const struct mappo_group_io *from = &lane->group[g];
-    memset(to, 0, sizeof *to);
-    to->groups = lane->groups;
 #define SLICE(name, element, written, needs, width, of, sound, what)                                                                       \
     if (written == SLICE_OBSERVATION && from->name) to->group[g].name = from->name + (size_t)agent * (size_t)((width) / by->agents);
     GROUP_SLICES(SLICE)
@@ -289,13 +287,16 @@ MAPPO_FN void lane_agent_at(struct mappo_env_io *to, const struct mappo_env_io *
             return;                                                                                                                        \
         }                                                                                                                                  \
         struct mappo_env_io part;                                                                                                          \
-        for (int32_t g = 0, agent = 0; g < strides->groups; g++)                                                                           \
+        memset(&part, 0, sizeof part);                                                                                                     \
+        part.groups = io->groups;                                                                                                          \
+        for (int32_t g = 0, agent = 0; g < strides->groups; g++) {                                                                         \
             for (int32_t a = 0; a < strides->group[g].agents; a++, agent++) {                                                              \
                 lane_agent_at(&part, io, strides, g, a);                                                                                   \
                 NAME##_env_hooks.observe_agent(w, rules, agent, &part);                                                                    \
             }                                                                                                                              \
+            memset(&part.group[g], 0, sizeof part.group[g]);                                                                               \
+        }                                                                                                                                  \
         if (!io->state || strides->state_is_all_obs) return;                                                                               \
-        memset(&part, 0, sizeof part);                                                                                                     \
         part.state = io->state;                                                                                                            \
         NAME##_env_hooks.observe_agent(w, rules, -1, &part);                                                                               \
     }                                                                                                                                      \

@@ -57,15 +57,12 @@ static int find_choice(const struct mappo_option *option, const char *text)
 
 static int bad_choice(const struct mappo_env *env, const struct mappo_option *option, const char *text, struct error *err)
 {
-    char range[256];
+    char range[256], meant[256];
     int count = 0;
     while (option->choice[count]) count++;
-    const char *near = text_nearest(text, option->choice, count);
+    text_suggestion(meant, sizeof meant, text, "", option->choice, count);
     options_range(option, range, sizeof range);
-    if (near)
-        return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is not one of %s; did you mean \"%s\"?", env->id, option->name,
-                         text, range, near);
-    return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is not one of %s", env->id, option->name, text, range);
+    return error_set(err, EXIT_USAGE, "environment \"%s\": option %s=%s is not one of %s%s", env->id, option->name, text, range, meant);
 }
 
 /* A value that is the option's default by being absent; "none" may be one of its choices, too. */
@@ -227,12 +224,11 @@ int options_check(const struct mappo_env *env, struct error *err)
 static int unknown_option(const struct mappo_env *env, const char *name, int count, struct error *err)
 {
     const char *names[OPTIONS_MAX];
+    char meant[256];
     for (int k = 0; k < count; k++) names[k] = env->option[k].name;
-    const char *near = text_nearest(name, names, count);
-    if (near)
-        return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\"; did you mean \"%s\"? (mappo envs %s lists them)",
-                         env->id, name, near, env->id);
-    return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\" (mappo envs %s lists them)", env->id, name, env->id);
+    text_suggestion(meant, sizeof meant, name, "", names, count);
+    return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\"%s (mappo envs %s lists them)", env->id, name, meant,
+                     env->id);
 }
 
 int options_read(const struct mappo_env *env, const struct env_option *given, int count, struct mappo_value *value, char *text, size_t size,

@@ -13,7 +13,7 @@
 #include "env/vecenv_work.h"
 #include "env/wrap.h"
 
-enum { MAX_THREADS = 1024 };
+enum { MAX_THREADS = 1024, BLOCK_BYTES = 32768 }; /* of a first-level cache */
 
 /* A snapshot: guard and episode, the block of wrappers (env/wrap.h), instance. */
 struct snapshot_head {
@@ -64,6 +64,16 @@ static int open_instance(struct vecenv *v, struct env_host *h, const struct vece
     return rc;
 }
 
+static int32_t block_of(const struct mappo_env_spec *spec)
+{
+    struct slices slices;
+    size_t bytes = sizeof(struct wrapper_lane) + spec->snapshot_bytes; /* is about the environment's own */
+    slices_of(&slices, spec);
+    for (int i = 0; i < slices.count; i++)
+        if (slices.slice[i].written != SLICE_FINAL) bytes += slices.slice[i].bytes;
+    return bytes < BLOCK_BYTES ? (int32_t)(BLOCK_BYTES / bytes) : 1;
+}
+
 /* What the instance says of itself, and what wrappers make of it. */
 static int read_spec(struct vecenv *v, struct env_host *h, const struct vecenv_config *config, struct error *err)
 {
@@ -81,6 +91,7 @@ static int read_spec(struct vecenv *v, struct env_host *h, const struct vecenv_c
     h->spec = v->spec;
     slice_strides_of(&h->strides, &h->spec);
     for (int g = 0; g < h->spec.groups; g++) h->size[g] = group_sizes(&h->spec.group[g]);
+    h->block = block_of(&h->spec);
     if (!rc) rc = wrap_open(&h->wrap, config, v->env->id, &v->spec, err);
     if (!rc && h->spec.snapshot_bytes)
         v->snapshot_bytes = sizeof(struct snapshot_head) + (h->wrap ? wrap_bytes(h->wrap) : 0) + h->spec.snapshot_bytes;
@@ -225,11 +236,15 @@ static void end_episode(const struct env_host *h, int32_t e, int end)
 static int account(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
 {
     const struct verifier verifier = {&h->spec, &h->strides};
+    const int64_t most = h->spec.max_steps ? h->spec.max_steps : INT64_MAX;
     account_rewards(h, lo, hi, io);
     for (int32_t e = lo; e < hi; e++) {
         int rc = 0;
         h->taken[e]++;
-        if (account_step(&h->lane[e].steps, h->time_limit, io->ep_end[e])) rc = truncate_episode(h, e, io, error);
+        if (account_step(&h->lane[e].steps, h->time_limit, io->ep_end[e]))
+            rc = truncate_episode(h, e, io, error);
+        else if (!io->ep_end[e] && h->lane[e].steps < most)
+            continue; /* as nearly always */
         if (rc == 0) rc = verify_end(&verifier, e, io->ep_end[e], h->lane[e].steps, error);
         if (rc) return rc;
         if (io->ep_end[e]) end_episode(h, e, io->ep_end[e]);
@@ -269,6 +284,17 @@ static int step_once(const struct env_host *h, int32_t lo, int32_t hi, const str
     return rc ? rc : account(h, lo, hi, inner, error);
 }
 
+static int step_in_blocks(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *inner, struct mappo_env_error *error)
+{
+    int rc = 0;
+    for (int32_t from = lo; from < hi && !rc; from += h->block) {
+        const int32_t to = hi - from < h->block ? hi : from + h->block;
+        rc = step_once(h, from, to, inner, error);
+        if (!rc) rc = finish_range(h, from, to, inner, true, error);
+    }
+    return rc;
+}
+
 /* As many of them as the action is taken for. */
 static int step_repeatedly(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *inner,
                            struct mappo_env_error *error)
@@ -306,8 +332,7 @@ static int step_range(const struct env_host *h, int32_t lo, int32_t hi, const st
         if (h->action[g].changed)
             action_wrapper_apply(&h->action[g], decided->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, h->size[g].act_reals);
     }
-    int rc = repeats ? step_repeatedly(h, lo, hi, inner, error) : step_once(h, lo, hi, inner, error);
-    if (!rc && !repeats) rc = finish_range(h, lo, hi, inner, true, error);
+    int rc = repeats ? step_repeatedly(h, lo, hi, inner, error) : step_in_blocks(h, lo, hi, inner, error);
     if (!rc && h->wrap) wrap_step(h->wrap, lo, hi, given, inner, h->lane, h->last);
     return rc;
 }

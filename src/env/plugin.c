@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -121,6 +122,16 @@ const char *plugin_digest(const struct mappo_env *env)
     return plugin ? plugin->digest : NULL;
 }
 
+/* Does the file begin as shared libraries do? */
+static bool is_library(const char *path)
+{
+    char begin[4] = "";
+    FILE *file = fopen(path, "rb");
+    const bool read = file && fread(begin, 1, sizeof begin, file) == sizeof begin;
+    if (file) fclose(file);
+    return read && memcmp(begin, "\177ELF", sizeof begin) == 0;
+}
+
 int plugin_open(const char *path, const struct mappo_env **env, struct error *err)
 {
     char real[PATH_MAX], folder[PATH_MAX];
@@ -137,6 +148,9 @@ int plugin_open(const char *path, const struct mappo_env **env, struct error *er
     char *slash = strrchr(folder, '/');
     slash[slash == folder] = 0;
     if (check_rights("folder", folder, true, err) || check_rights("file", real, false, err)) return err ? err->code : EXIT_ENVIRONMENT;
+    if (!is_library(real))
+        return error_set(err, EXIT_ENVIRONMENT, "environment plugin %s: it is no shared library; docs/env-abi.md says how to build one",
+                         path);
     calls_enter(path, "while it was loaded"); /* its constructors */
     void *handle = dlopen(real, RTLD_NOW | RTLD_LOCAL);
     calls_leave();

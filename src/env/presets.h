@@ -1,5 +1,5 @@
-/* Settings that are compiled in: every envs/<folder>/<name>.ini. Those of an environment or variant have its id, "mpe/simple_spread"; what
- * preset=NAME reads is called "presets/NAME". */
+/* Settings that are compiled in: every envs/<folder>/<name>.ini. Those of an environment or variant have its id, "mpe/simple_spread";
+ * that of a suite is called "mpe/suite", and what preset=NAME reads "presets/NAME". */
 #ifndef MAPPO_ENV_PRESETS_H
 #define MAPPO_ENV_PRESETS_H
 

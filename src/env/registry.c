@@ -1,8 +1,10 @@
 #include "env/registry.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "env/options.h"
@@ -116,18 +118,19 @@ static void add_all(struct names *names, bool hidden)
         if (hidden || !registry_hidden(variants[i].name)) add_names(names, variants[i].name, variants[i].alias);
 }
 
-static const char *nearest_name(const char *name)
+/* "; did you mean …?" */
+static void suggest_name(const char *name, char *text, size_t size)
 {
     const bool hidden = registry_hidden(name); /* who writes test/… means one of those */
     struct names names = {0};
     add_all(&names, hidden);
     names.name = calloc((size_t)names.count, sizeof *names.name);
-    if (!names.name) return NULL;
+    text[0] = '\0';
+    if (!names.name) return;
     names.count = 0;
     add_all(&names, hidden);
-    const char *near = text_nearest(name, names.name, names.count);
+    text_suggestion(text, size, name, "", names.name, names.count);
     free((void *)names.name);
-    return near;
 }
 
 /* A line of the list whose environment, or a variant's, is of another id. */
@@ -165,10 +168,12 @@ int registry_find(const char *name, const struct mappo_env **env, struct error *
     if (variant)
         return error_set(err, EXIT_ENVIRONMENT, "variant \"%s\" of envs/envs.def is of \"%s\", which is no environment's id", name, id);
     if (plugin_is_path(name)) return plugin_open(name, env, err);
-    const char *near = nearest_name(name);
-    if (near) return error_set(err, EXIT_USAGE, "unknown environment \"%s\"; did you mean \"%s\"? (mappo envs lists them)", name, near);
-    return error_set(err, EXIT_USAGE,
-                     "unknown environment \"%s\" (mappo envs lists them; a plugin is given by a path with a slash that ends in .so)", name);
+    char meant[256], path[256];
+    suggest_name(name, meant, sizeof meant);
+    if (text_format(path, sizeof path, "./%s", name) && plugin_is_path(path) && access(path, F_OK) == 0)
+        text_format(meant, sizeof meant, "; did you mean \"%s\"?", path);
+    return error_set(err, EXIT_USAGE, "unknown environment \"%s\"%s (mappo envs lists them%s)", name, meant,
+                     *meant ? "" : "; a plugin is given by a path with a slash that ends in .so");
 }
 
 const struct env_variant *registry_variant_of(const struct mappo_env *env, const struct env_option *given, int count)
@@ -185,9 +190,24 @@ const struct env_variant *registry_variant_of(const struct mappo_env *env, const
 
 /* ---- what belongs to them --------------------------------------------------------------------------------- */
 
+const struct env_return *registry_return_at(int i)
+{
+    static const struct env_return returns[] = {
+#define RETURN(...) {__VA_ARGS__},
+#include "envs/returns.def"
+    };
+    return i >= 0 && i < (int)(sizeof returns / sizeof *returns) ? &returns[i] : NULL;
+}
+
 const char *registry_preset(const char *id)
 {
     return preset_of(id);
+}
+
+const char *registry_suite_preset(const char *id)
+{
+    char path[128];
+    return text_format(path, sizeof path, "%.*s/suite", (int)strcspn(id, "/"), id) ? preset_of(path) : NULL;
 }
 
 static const char settings_by_name[] = "presets/";

@@ -29,8 +29,21 @@ const struct env_variant *registry_variant(const char *name); /* by name or alia
 /* The variant that `env` is with these options: all that the variant sets and nothing else differs from the defaults. NULL = none. */
 const struct env_variant *registry_variant_of(const struct mappo_env *env, const struct env_option *given, int count);
 
-/* The tuned preset of an environment or variant, by its id (envs/<id>.ini); NULL where it has none. */
+/* The tuned preset of an environment or variant, by its id (envs/<id>.ini), and that of all environments of its suite (suite.ini beside it);
+ * NULL where there is none. */
 const char *registry_preset(const char *id);
+const char *registry_suite_preset(const char *id);
+
+/* Mean returns of whole episodes that were measured of an environment (envs/returns.def): of an agent of `group`, undiscounted. */
+struct env_return {
+    const char *env, *setting; /* "mpe/simple_spread", "rules=on-policy"; "smax/battle", "smax/3m"; "": as it is by default */
+    const char *group;         /* "": there is one */
+    double random, random_error, scripted, scripted_error; /* and their standard errors; NaN: it has no scripted player */
+    double trained;                                        /* over seeds, most probable actions; NaN: by nobody */
+    double env_steps;                                      /* of a seed */
+    const char *row;                                       /* of the learning table (scripts/learning.ini); NULL: by nobody */
+};
+const struct env_return *registry_return_at(int i); /* NULL behind the last; those of an environment stand together, defaults first */
 
 /* preset=NAME: the text of envs/presets/<name>.ini; NULL where there is none. Names by number, NULL at the end. */
 const char *registry_named_preset(const char *name);

@@ -205,7 +205,9 @@ int vecenv_step_end(struct vecenv *v, int32_t lo, int32_t hi, struct error *err)
 {
     const int rc = v->place.ops->wait ? v->place.ops->wait(v->place.self, lo, hi, err) : 0;
     for (int32_t e = lo; e < hi && !rc && v->place.ended; e++) {
-        if (!v->place.ended[e]) continue;
+        const uint8_t *next = memchr(v->place.ended + e, 1, (size_t)(hi - e));
+        if (!next) break;
+        e = (int32_t)(next - v->place.ended);
         v->place.ended[e] = 0;
         v->episode[(v->first + v->count) % v->room] = v->place.last[e];
         if (v->count < v->room)

@@ -41,6 +41,7 @@ struct env_host {
     struct mappo_env_spec spec; /* the environment's, with time limit and bounds of actions: of the arrays that it writes */
     struct slice_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
+    int32_t block; /* environments that are stepped and looked at before the next ones are, so that what they wrote is still at hand */
 
     struct wrapper_lane *lane; /* [E] */
     struct action_wrapper action[MAPPO_MAX_GROUPS];

@@ -74,14 +74,21 @@ void action_wrapper_destroy(struct action_wrapper *wrapper)
     memset(wrapper, 0, sizeof *wrapper);
 }
 
+/* Number i of all rows. */
+static inline void apply_to(const struct action_wrapper *wrapper, const float *act, size_t lo, size_t hi, size_t reals, size_t i)
+{
+    float *restrict changed = wrapper->changed;
+    const float low = wrapper->low[i], high = wrapper->high[i];
+    const bool rescale = wrapper->rescale, clip = wrapper->clip;
+    for (size_t row = lo; row < hi; row++) changed[row * reals + i] = action_wrap(act[row * reals + i], low, high, rescale, clip);
+}
+
 void action_wrapper_apply(const struct action_wrapper *wrapper, const float *act, size_t rows_lo, size_t rows_hi, int32_t reals)
 {
-    for (size_t row = rows_lo; row < rows_hi; row++) {
-        for (int32_t i = 0; i < reals; i++) {
-            const size_t at = row * (size_t)reals + (size_t)i;
-            wrapper->changed[at] = action_wrap(act[at], wrapper->low[i], wrapper->high[i], wrapper->rescale, wrapper->clip);
-        }
-    }
+    if (reals == 1)
+        apply_to(wrapper, act, rows_lo, rows_hi, 1, 0); /* vector code */
+    else
+        for (size_t i = 0; i < (size_t)reals; i++) apply_to(wrapper, act, rows_lo, rows_hi, (size_t)reals, i);
 }
 
 void action_wrapper_invert(const struct action_wrapper *wrapper, float *act, size_t rows, int32_t reals)

@@ -26,6 +26,8 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
     const int agents = policy->sizes.agents, first = actor->config.first[shard], envs = actor->config.first[shard + 1] - first;
     const bool own = policy_apart(policy, ROLE_ACTOR);
     struct backend *backend = actor->backend;
+    uint32_t first_agent = 0;
+    for (int before = 0; before < group; before++) first_agent += (uint32_t)actor->config.policy[before]->sizes.agents;
     int32_t *unit = malloc((size_t)(envs + 1) * sizeof *unit);
     CHECK(unit, "out of memory for an actor");
     for (int e = 0; e < envs; e++) unit[e] = own ? (first + e) * agents + set : first + e;
@@ -46,6 +48,7 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
                                       .stream = actor->config.stream,
                                       .clock = actor->config.clock,
                                       .first_env = actor->config.first_env,
+                                      .first_agent = first_agent,
                                       .agents = agents,
                                       .per_head = actor->config.per_head};
 }

@@ -5,7 +5,6 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/normal.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
@@ -13,6 +12,7 @@
 #include "nn/actor.h"
 #include "run/open_env.h"
 #include "run/picture.h"
+#include "run/untrained.h"
 
 /* Environments of one batch over all ranks; more episodes are played batch after batch. Steps after which an episode counts as endless. */
 enum { BATCH_ENVS = 4096, ENDLESS = 10000000 };
@@ -46,7 +46,8 @@ static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, 
                                           .seed = (uint64_t)ev->config->eval_seed,
                                           .stream = PHILOX_EVALUATION,
                                           .threads = ev->threads,
-                                          .horizon = 1};
+                                          .horizon = 1,
+                                          .plain = true};
     return open_env(env, ev->config, &batch, err);
 }
 
@@ -155,12 +156,6 @@ struct turn { /* one step of one batch */
     uint64_t step;
 };
 
-static struct philox_draw draw_at(const struct turn *t, int row, int agents, int column)
-{
-    return philox_at((uint64_t)t->ev->config->eval_seed, PHILOX_ACTION, t->first + (uint32_t)(row / agents),
-                     (uint32_t)(row % agents) + ((uint32_t)column << 12), t->step);
-}
-
 /* The environment only reads actions; here they are written. */
 static int32_t *integers_of(const struct evaluator *ev, int g)
 {
@@ -172,74 +167,25 @@ static float *reals_of(const struct evaluator *ev, int g)
     return (float *)(uintptr_t)ev->io.group[g].act_real;
 }
 
-static float bounded(float value, float low, float high)
-{
-    return value < low ? low : value > high ? high : value;
-}
-
-static float random_real(struct philox_draw draw, float low, float high)
-{
-    if (isfinite(low) && isfinite(high)) return low + (high - low) * philox_float(draw.v[0]);
-    return bounded((float)philox_normal(draw), low, high);
-}
-
-/* Real actions: uniform within their bounds (a standard normal where there are none), or the value nearest to 0. */
-static void fill_reals(const struct turn *t, int g, const struct mappo_group *spec, int row, bool random)
-{
-    const struct group_sizes *sizes = &t->ev->size[g];
-    float *act = reals_of(t->ev, g) + (size_t)row * (size_t)sizes->act_reals;
-    int k = 0;
-    for (int h = 0; h < spec->act_heads; h++) {
-        const struct mappo_space *space = &spec->act[h];
-        for (int i = 0; space->kind == MAPPO_BOX && i < space->size; i++, k++) {
-            const float low = space->low ? space->low[i] : -INFINITY, high = space->high ? space->high[i] : INFINITY;
-            act[k] = random ? random_real(draw_at(t, row, sizes->agents, 64 + k), low, high) : bounded(0, low, high);
-        }
-    }
-}
-
-/* One of the allowed choices: each with equal probability, or the first. */
-static int choose_allowed(const uint8_t *mask, int size, bool random, uint32_t word)
-{
-    int allowed = 0, seen = 0;
-    for (int i = 0; i < size; i++) allowed += !mask || mask[i];
-    const int wanted = random && allowed ? (int)(((uint64_t)word * (uint64_t)allowed) >> 32) : 0;
-    for (int i = 0; i < size; i++)
-        if ((!mask || mask[i]) && seen++ == wanted) return i;
-    return 0;
-}
-
-static void fill_integers(const struct turn *t, int g, const struct distribution *dist, int row, bool random)
-{
-    const struct group_sizes *sizes = &t->ev->size[g];
-    const uint8_t *masks = t->ev->io.group[g].act_mask;
-    for (int h = 0; h < dist->heads; h++) {
-        const struct head *head = &dist->head[h];
-        if (head->kind == HEAD_GAUSSIAN) continue;
-        int32_t *act = integers_of(t->ev, g) + (size_t)row * (size_t)sizes->act_ints + head->action;
-        const uint8_t *mask = masks ? masks + (size_t)row * (size_t)sizes->logits + head->mask : NULL;
-        if (head->kind == HEAD_CATEGORICAL)
-            *act = head->start + choose_allowed(mask, head->size, random, draw_at(t, row, sizes->agents, h).v[0]);
-        for (int i = 0; head->kind == HEAD_BERNOULLI && i < head->size; i++)
-            act[i] = random && (!mask || mask[i]) && (draw_at(t, row, sizes->agents, 256 + head->action + i).v[0] & 1);
-    }
-}
-
 static int choose(struct turn *t, struct vecenv *env, int player, bool deterministic, struct error *err)
 {
     struct evaluator *ev = t->ev;
     struct actor_io io[MAPPO_MAX_GROUPS];
     int32_t *act_int[MAPPO_MAX_GROUPS];
     float *act_real[MAPPO_MAX_GROUPS];
-    for (int g = 0; g < ev->groups; g++) {
+    for (int g = 0, agents = 0; g < ev->groups; agents += ev->size[g++].agents) {
         const struct mappo_group_io *from = &ev->io.group[g];
         act_int[g] = integers_of(ev, g);
         act_real[g] = reals_of(ev, g);
         io[g] = (struct actor_io){.obs = from->obs, .mask = from->act_mask, .act_int = act_int[g], .act_real = act_real[g]};
-        for (int row = 0; player != PLAY_TRAINED && player != PLAY_SCRIPTED && row < t->envs * ev->size[g].agents; row++) {
-            fill_integers(t, g, &ev->policies->group[g]->dist, row, player == PLAY_RANDOM);
-            fill_reals(t, g, &vecenv_spec(env)->group[g], row, player == PLAY_RANDOM);
-        }
+        if (player != PLAY_RANDOM && player != PLAY_NOOP) continue;
+        const struct untrained untrained = {.group = &vecenv_spec(env)->group[g],
+                                            .dist = &ev->policies->group[g]->dist,
+                                            .seed = (uint64_t)ev->config->eval_seed,
+                                            .first_env = t->first,
+                                            .first_agent = agents,
+                                            .random = player == PLAY_RANDOM};
+        untrained_act(&untrained, t->step, t->envs, from->act_mask, act_int[g], act_real[g]);
     }
     if (player == PLAY_SCRIPTED) return vecenv_script(env, act_int, act_real, err);
     if (player == PLAY_TRAINED) actor_act(ev->actor, io, ACTOR_ALL, t->step, deterministic);
@@ -345,14 +291,15 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
 }
 
 /* What the pictures' line above says: "mine/env, default rules: return -3.25 in 25 steps". */
-static void write_title(struct vecenv *env, char *title, size_t size)
+static void write_title(const struct config *config, struct vecenv *env, char *title, size_t size)
 {
     struct episode episode;
     char how[96] = "not at its end";
     if (vecenv_take_episodes(env, &episode, 1) == 1)
         text_format(how, sizeof how, "return %.4g in %d step%s", episode_return(vecenv_spec(env), &episode), episode.length,
                     episode.length == 1 ? "" : "s");
-    text_format(title, size, "%s, %s rules: %s", vecenv_descriptor(env)->id, vecenv_spec(env)->rules, how);
+    text_format(title, size, "%s, %s rules: %s", config->env_variant[0] ? config->env_variant : vecenv_descriptor(env)->id,
+                vecenv_spec(env)->rules, how);
 }
 
 int evaluator_picture(struct evaluator *ev, int player, bool deterministic, const char *path, struct error *err)
@@ -373,7 +320,7 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
     if (!code && ev->io.ep_end[0] && vecenv_can_draw_ended(env))
         code = vecenv_draw_ended(env, picture_frame(picture, (int64_t)turn.step), err);
     char title[256];
-    write_title(env, title, sizeof title);
+    write_title(ev->config, env, title, sizeof title);
     if (!code) code = picture_write(picture, path, PANELS, title, err);
     picture_destroy(picture);
     vecenv_close(env);

@@ -27,9 +27,9 @@ struct learning {
  * level that all ranks have. */
 int learning_backend(struct learning *learning, const struct config *config, struct comm *comm, int threads, int level, struct error *err);
 
-/* Rank 0: a line for each key that the user set and that changes nothing beside the others, with this backend, environment and ranks. After
- * learning_open. */
-void learning_warn_idle(const struct learning *learning, const struct config *config, const struct comm *comm);
+/* Rank 0: a line for each key that the user set and that changes nothing beside the others, with this backend, environment and ranks; and
+ * one where nothing need ever end an episode. After learning_open. */
+void learning_warn(const struct learning *learning, const struct config *config, const struct comm *comm);
 
 /* Devices of this node that the configuration's backend may use; 0 = it computes on the CPU. */
 int learning_devices(const struct config *config);

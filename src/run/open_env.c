@@ -60,6 +60,7 @@ int open_env(struct vecenv **env, const struct config *config, const struct open
 {
     struct env_option option[CONFIG_ENV_OPTIONS];
     options_of(config, option);
+    const bool changed = !batch->plain;
     const struct vecenv_config wanted = {.name = config->env_name,
                                          .option = option,
                                          .options = config->env_options,
@@ -74,9 +75,9 @@ int open_env(struct vecenv **env, const struct config *config, const struct open
                                          .rescale_action = config->wrap_rescale_action,
                                          .clip_action = config->wrap_clip_action,
                                          .action_repeat = (int32_t)config->wrap_action_repeat,
-                                         .clip_reward = (float)config->wrap_clip_reward,
-                                         .scale_reward = (float)config->wrap_scale_reward,
-                                         .team_reward = config->wrap_team_reward,
+                                         .clip_reward = changed ? (float)config->wrap_clip_reward : 0,
+                                         .scale_reward = changed ? (float)config->wrap_scale_reward : 1,
+                                         .team_reward = changed ? config->wrap_team_reward : TEAM_NONE,
                                          .hide_obs = config->wrap_hide_obs,
                                          .clip_obs = (float)config->wrap_clip_obs,
                                          .stack_obs = (int32_t)config->wrap_stack_obs,

@@ -14,6 +14,7 @@ struct open_env_config {
     int threads;
     int64_t horizon; /* steps between two reports or calls of vecenv_take_episodes */
     int32_t report;  /* episodes that a report lists at most; 0 = all */
+    bool plain;      /* rewards as the environment gives them: nobody learns from them */
 };
 
 /* The variant that its environment is with its options (registry_variant_of); NULL = none. */

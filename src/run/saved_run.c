@@ -111,11 +111,7 @@ int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file,
                          run_or_file);
     if (!S_ISDIR(there.st_mode)) {
         text_format(path, size, "%s", run_or_file);
-        const int code = checkpoint_open(file, path, err);
-        if (code || !checkpoint_attribute(*file, "kind")) return code;
-        checkpoint_close(*file);
-        *file = NULL;
-        return error_set(err, EXIT_CHECKPOINT, "%s is a recording of episodes and holds no networks: name a run or a checkpoint", path);
+        return checkpoint_open(file, path, err);
     }
     int code = saved_run_newest(run_or_file, file, path, size, NULL, err);
     if (!code && !*file) return error_set(err, EXIT_CHECKPOINT, "%s: there is no checkpoint (step-*.h5) in this folder", run_or_file);
@@ -127,6 +123,15 @@ int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file,
     if (code) return code;
     text_format(path, size, "%s/%s", run_or_file, name.name);
     return checkpoint_open(file, path, err);
+}
+
+int saved_run_open_networks(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err)
+{
+    const int code = saved_run_open(run_or_file, best, file, path, size, err);
+    if (code || !checkpoint_attribute(*file, "kind")) return code;
+    checkpoint_close(*file);
+    *file = NULL;
+    return error_set(err, EXIT_CHECKPOINT, "%s is a recording of episodes and holds no networks: name a run or a checkpoint", path);
 }
 
 /* ---- its configuration --------------------------------------------------------------------------------------------------------------- */

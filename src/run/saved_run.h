@@ -21,6 +21,8 @@ int saved_run_newest(const char *folder, struct checkpoint **file, char *path, s
 
 /* RUN (the newest, or the best so far) or FILE. EXIT_CHECKPOINT where there is none. */
 int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err);
+/* The same; a recording of episodes (run/recording.h) is refused. */
+int saved_run_open_networks(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err);
 /* The name of the folder's best checkpoint as `newest` knows it; EXIT_CHECKPOINT where there is none. */
 int saved_run_best(const char *folder, const struct checkpoint *newest, struct checkpoint_name *best, struct error *err);
 

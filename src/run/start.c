@@ -356,7 +356,7 @@ static int take_networks(struct trainer *t, struct error *err)
     struct checkpoint *file = NULL;
     char path[CONFIG_TEXT + 64];
     char differs[600] = "";
-    int code = t->comm->rank == 0 ? saved_run_open(t->config->train_init, false, &file, path, sizeof path, err) : 0;
+    int code = t->comm->rank == 0 ? saved_run_open_networks(t->config->train_init, false, &file, path, sizeof path, err) : 0;
     if (!code && file) code = saved_run_differences(t->config, file, path, differs, sizeof differs, err);
     code = comm_vote(t->comm, code, err);
     if (!code) code = saved_run_load_networks(t->learning.policies, file, path, differs, t->comm, err);
@@ -466,7 +466,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
         warn("this run was made by a program that rounds exp and log1p of rules otherwise: environments that use them (mpe/simple_spread) "
              "go on with other last bits than there");
     if (t->evaluator) evaluator_heed(t->evaluator, t->stop);
-    learning_warn_idle(&t->learning, t->config, t->comm);
+    learning_warn(&t->learning, t->config, t->comm);
     warn_of_rate_0(t);
     say_what_runs(t, continued);
     watchdog_phase("starting the environments");

@@ -1,4 +1,5 @@
-/* The CPU backend's tests on 64-bit Arm: started by tests/unit/test_aarch64.sh under an emulator. */
+/* The CPU backend's tests on 64-bit Arm: started by tests/build/test_build.sh under an emulator. */
+#define MOVED_EVERY 7
 #include "../backend_cases.h"
 
 int main(void)

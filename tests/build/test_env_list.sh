@@ -26,7 +26,7 @@ for file in test/busy.c mpe/simple_spread.cu mpe/simple_spread.c classic/pendulu
     mv "$tree/aside" "$tree/envs/$file"
 done
 # What is no environment: shared by a suite, a preset of a variant or one by name.
-touch "$tree/envs/mpe/suite.c" "$tree/envs/test/single.ini" "$tree/envs/classic/MountainCar-v0.ini" "$tree/envs/presets/other.ini" "$tree/envs/template/other.c"
+touch "$tree/envs/mpe/suite.c" "$tree/envs/mpe/suite.ini" "$tree/envs/test/single.ini" "$tree/envs/classic/MountainCar-v0.ini" "$tree/envs/presets/other.ini" "$tree/envs/template/other.c"
 is what_belongs_to_environments_needs_no_line ""
 # The last line of a file that is built in makes the descriptor of its name; else the compiler says what to write.
 ln -s "$PWD/src" "$PWD/cuda" "$PWD/scripts" "$tree/"

@@ -224,6 +224,8 @@ static void options_of_the_other_particle_environments_are_the_host_s(void **sta
         {"mpe/simple_adversary", {{"N", "4"}, {"num_agent_neighbors", "2"}, {"num_landmark_neighbors", "5"}}},
         {"mpe/simple_tag", {{"num_good", "3"}, {"terminate_on_success", "1"}, {"num_agent_neighbors", "7"}}},
         {"mpe/simple_world_comm", {{"num_adversaries", "1"}, {"num_forests", "3"}, {"continuous_actions", "1"}}},
+        {"mpe/collect_treasure", {{"num_collectors", "9"}, {"num_deposits", "6"}, {"num_treasures", "20"}}},
+        {"mpe/collect_treasure", {{"num_collectors", "3"}, {"soft_actions", "1"}, {"num_treasures", "64"}}},
     };
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
         const struct vecenv_config config = config_of(kinds[k].name, kinds[k].option, 3);

@@ -104,7 +104,7 @@ static uint64_t hash_after(const struct settings *settings, int updates)
 }
 
 static const struct settings spread = {
-    .key = {{"backend", "cuda"}, {"env.rules", "on-policy"}, {"rollout.envs", "9"}, {"rollout.steps", "30"}, {"ppo.epochs", "2"}}};
+    .key = {{"backend", "cuda"}, {"env.rules", "on-policy"}, {"rollout.envs", "5"}, {"rollout.steps", "30"}, {"ppo.epochs", "2"}}};
 static const struct settings sink = {.key = {{"backend", "cuda"},
                                              {"env", "test/kitchen_sink"},
                                              {"rollout.envs", "6"},
@@ -183,25 +183,26 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
     }
 }
 
+/* Of three updates the first makes the calls, the second records them, the third replays. */
 static void graphs_change_no_bit(void **state)
 {
     (void)state;
     const struct settings *const cases[] = {&spread, &sink};
     for (int i = 0; i < 2; i++) {
         struct settings settings = *cases[i];
-        const uint64_t recorded = hash_after(&settings, 4);
-        assert_true(hash_after(&settings, 4) == recorded);
+        const uint64_t recorded = hash_after(&settings, 3);
+        assert_true(hash_after(&settings, 3) == recorded);
         set(&settings, "cuda.graphs", "0");
-        assert_true(hash_after(&settings, 4) == recorded);
+        assert_true(hash_after(&settings, 3) == recorded);
         set(&settings, "ppo.minibatches", "2");
-        const uint64_t shuffled = hash_after(&settings, 4);
+        const uint64_t shuffled = hash_after(&settings, 3);
         set(&settings, "cuda.graphs", "1");
-        assert_true(hash_after(&settings, 4) == shuffled);
+        assert_true(hash_after(&settings, 3) == shuffled);
         set(&settings, "norm.value", "popart");
-        const uint64_t popart = hash_after(&settings, 4);
+        const uint64_t popart = hash_after(&settings, 3);
         assert_true(popart != shuffled);
         set(&settings, "cuda.graphs", "0");
-        assert_true(hash_after(&settings, 4) == popart);
+        assert_true(hash_after(&settings, 3) == popart);
     }
 }
 

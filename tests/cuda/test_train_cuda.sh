@@ -169,8 +169,8 @@ says auto_falls_back_to_the_cpu_aloud 0 "computing on the CPU" $?
 for fault in no_driver old_driver no_code exclusive; do
     MAPPO_EMULATE_FAULT=$fault ranks 1 backend=cuda run="$WORK/$fault" "$(steps 2)"
     code=$?
-    case $fault in no_driver) words=driver ;; old_driver) words="driver" ;; no_code) words="CUDA_ARCH" ;; exclusive) words="pod" ;; esac
-    says "${fault}_says_what_to_do" 5 "$words" $code
+    case $fault in no_driver) advice=driver ;; old_driver) advice="driver" ;; no_code) advice="CUDA_ARCH" ;; exclusive) advice="pod" ;; esac
+    says "${fault}_says_what_to_do" 5 "$advice" $code
 done
 MAPPO_EMULATE_MEMORY=1000000 ranks 1 backend=cuda run="$WORK/little" "$(steps 2)"
 says too_little_memory_names_the_keys 2 "rollout.envs" $?

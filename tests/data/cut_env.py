@@ -4,18 +4,19 @@
     tests/data/cut_env.py FOLDER [OUT]      FOLDER holds some of the files of FILES; OUT is tests/data/env
 
 Of the cases in STEPS the episodes listed there stay, some of them in part. Of mpe2.h5 and onpolicy_mpe.h5 the first FIRST_STEPS steps of every
-first episode, of simple_spread two whole episodes, and of mpe2's generator the first SEEDS seeds and the last; where these episodes are cut,
-only what is compared stays: no descriptions, and no flags. smax_*.h5 and the games' variants are recordings of scripts/compare_env.py --keep
-FOLDER. Needs h5py and NumPy."""
+first episode, of those in TWO_EPISODES two whole ones, and of mpe2's generator the first SEEDS seeds and the last; where these episodes are cut,
+only what is compared stays: no descriptions, and no flags. mpe2's simple_spread becomes a file of its own, SPREAD: no file has more than 200 kB.
+smax_*.h5 and the games' variants are recordings of scripts/compare_env.py --keep FOLDER. Needs h5py and NumPy."""
 import os
 import sys
 
 import h5py
 import numpy
 
-FILES = ["mpe2.h5", "onpolicy_mpe.h5", "classic.h5", "lbf.h5", "rware.h5", "smax.h5", "smax_27m_vs_30m.h5", "smax_smacv2_10_units.h5"]
+SPREAD = "mpe2_spread.h5"
+FILES = ["mpe2.h5", SPREAD, "onpolicy_mpe.h5", "classic.h5", "lbf.h5", "rware.h5", "smax.h5", "smax_27m_vs_30m.h5", "smax_smacv2_10_units.h5"]
 FILES += ["overcooked.h5", "overcooked_asymm_advantages.h5", "overcooked_forced_coord.h5", "overcooked_counter_circuit.h5"]
-FILES += ["hanabi.h5", "hanabi_3p.h5", "hanabi_5p.h5", "hanabi_small.h5"]
+FILES += ["hanabi.h5", "hanabi_3p.h5", "hanabi_4p.h5", "hanabi_5p.h5", "hanabi_small.h5", "hanabi_very_small.h5"]
 TWO_EPISODES = ("simple_spread", "simple_spread_N2", "simple_spread_crowded", "simple_spread_v3", "simple_spread_v3_N2", "simple_spread_v3_crowded")
 FIRST_STEPS = 5
 COMPARED = ("environment", "kwargs", "start", "steps", "obs_dims")
@@ -42,8 +43,10 @@ STEPS = {  # case: {episode: its first steps; less than 0: its last ones}
     "counter_circuit": {0: WHOLE, 1: 30},
     "hanabi_2p": {0: WHOLE, 1: WHOLE},
     "hanabi_3p": {0: WHOLE},
+    "hanabi_4p": {0: WHOLE},
     "hanabi_5p": {0: WHOLE},
     "hanabi_small": {0: WHOLE, 1: WHOLE},
+    "hanabi_very_small": {0: WHOLE, 1: WHOLE},
     "2s3z": {0: -6},
     "2s3z_max_steps_10": {0: -3},
     "3m": {0: WHOLE, 3: -7},
@@ -51,7 +54,7 @@ STEPS = {  # case: {episode: its first steps; less than 0: its last ones}
     "smacv2_10_units": {0: -10, 1: 3},
 }
 OBS_ROWS = {"27m_vs_30m": [5], "smacv2_10_units": [0, 4, 8, 11]}  # rows that keep `obs_before`, which is wide; then `last_*` goes as well
-SEEN = {"hanabi_5p": 3}  # of the observations that `obs_row` lists so many stay, the last ones
+SEEN = {"hanabi_4p": 3, "hanabi_5p": 3}  # of the observations that `obs_row` lists so many stay, the last ones
 
 
 def copy_attributes(source, target):
@@ -125,18 +128,21 @@ def main():
     folder = sys.argv[1]
     out = sys.argv[2] if len(sys.argv) > 2 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "env")
     for file in FILES:
-        if not os.path.exists(os.path.join(folder, file)):
+        recording = os.path.join(folder, "mpe2.h5" if file == SPREAD else file)
+        if not os.path.exists(recording):
             continue
-        with h5py.File(os.path.join(folder, file)) as source, h5py.File(os.path.join(out, file), "w", libver=("v108", "v108")) as target:
+        with h5py.File(recording) as source, h5py.File(os.path.join(out, file), "w", libver=("v108", "v108")) as target:
             copy_attributes(source, target)
             target.attrs["cut"] = numpy.bytes_("by tests/data/cut_env.py")
             for name, group in source.items():
+                if "mpe2" in file and name.startswith("simple_spread") != (file == SPREAD):
+                    continue
                 if name in STEPS:
                     cut_steps(group, target.create_group(name), STEPS[name], OBS_ROWS.get(name))
                 elif name == "rng":
                     cut(group, target.create_group(name), SEEDS, True)
                 elif "mpe" in file:
-                    cut(group, target.create_group(name), range(2 if name in TWO_EPISODES else 1), name.startswith("simple_spread"))
+                    cut(group, target.create_group(name), range(2 if name in TWO_EPISODES else 1), name in TWO_EPISODES)
 
 
 if __name__ == "__main__":

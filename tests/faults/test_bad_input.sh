@@ -28,6 +28,7 @@ printf 'env = mpe/simple_spraed\n' >env.ini
 printf '[env]\nname = mpe/simple_spread\nn = 3\n' >option.ini
 printf 'seed = 3\n' >secret.ini
 printf 'text\n' >file.h5
+: >mine.so
 "$MAPPO" run=sink env=test/kitchen_sink rollout.envs=2 rollout.steps=5 policy.hidden=16 eval.env_steps=0 train.env_steps=10 --quiet >"$WORK/out" 2>&1 || cat "$WORK/out"
 listing() { find . -printf '%p %i %m %s %T@\n' | sort; }
 LISTING=$(listing)
@@ -96,6 +97,7 @@ bad settings_of_training_alone_are_not_evals 2 "mappo eval doesn't look at comm.
 bad device_of_an_evaluation_can_be_named 4 "none: no such run or checkpoint" eval none cuda.device=0
 bad player_of_an_evaluation_is_not_trainings 2 "mappo train doesn't look at eval.play: mappo eval does (mappo eval --help)" play=random
 bad picture_is_not_the_benchmarks 2 "mappo bench doesn't look at eval.picture" bench picture=a.svg
+bad what_cannot_be_measured_alone_is_refused 2 "only=envs: what mappo bench can measure alone is env" bench only=envs
 bad folder_of_a_run_is_not_the_benchmarks 2 "mappo bench doesn't look at run.dir" bench run=a
 bad option_of_no_environment_is_refused 2 "mappo envs lists the environments; env.N=5 is for one of them: mappo envs ENV env.N=5" envs env.N=5
 bad file_for_no_environment_is_refused 2 "mappo envs ENV --config secret.ini" envs --config secret.ini
@@ -176,6 +178,13 @@ bad option_of_no_variant 2 'environment "test/kitchen_sink" has no option "N" (e
 bad range_of_an_option_beside_a_variant 2 'environment "test/kitchen_sink": option longest=0 is out of range 1..1000000' env=test/single env.longest=0
 bad unknown_environment_names_nearest 2 'unknown environment "mpe/simple_spred"; did you mean "mpe/simple_spread"?' env=mpe/simple_spred
 bad unknown_environment_of_an_ini_names_nearest 2 'did you mean "mpe/simple_spread"?' --config env.ini
+bad words_of_an_environment_name_it 2 'unknown environment "mpe/spread"; did you mean "mpe/simple_spread"?' env=mpe/spread
+bad an_option_of_two_meanings_names_both 2 'did you mean "env.max_num_food" or "env.max_food_level"? (mappo envs' env=lbf/8x8-2p-3f env.max_food=2
+bad other_suites_words_are_understood 2 'did you mean "env.max_cycles"?' env.max_episode_steps=9
+bad and_their_agents 2 'did you mean "env.players"?' env=lbf/8x8-2p-3f env.num_agents=2
+bad what_is_not_near_is_not_named 2 '(env.num_prey on the command line; mappo envs' env=mpe/simple_tag env.num_prey=2
+bad a_plugin_beside_is_named 2 'unknown environment "mine.so"; did you mean "./mine.so"?' env=mine.so
+bad a_plugin_that_is_none_says_so 3 'mine.so: it is no shared library; docs/env-abi.md' env=./mine.so
 bad missing_plugin_is_named 2 'none.so: No such file or directory' env=./none.so
 bad unknown_option_names_nearest 2 'has no option "n" (env.n on the command line); did you mean "env.N"?' env.n=3
 bad unknown_option_of_an_ini_names_nearest 2 'did you mean "env.N"?' --config option.ini

@@ -18,7 +18,7 @@ listing() { find . -printf '%p %i %m %s %T@\n' | sort; }
 dry() { "$MAPPO" train --dry-run "$@" 2>&1; }
 small="rollout.envs=4 eval.env_steps=0 threads=1"
 # shellcheck disable=SC2086
-"$MAPPO" $small run="a b" train.env_steps=200 --quiet || exit 1
+"$MAPPO" $small run="a b" train.env_steps=200 --quiet && "$MAPPO" $small env=mpe/simple_tag env.num_good=2 run=tag train.env_steps=200 --quiet || exit 1
 mkdir thesis && ln -s /nowhere/runs thesis/run && echo 'rollout.envs = 8' >thesis/eight.ini && echo mine >thesis/chapter.tex
 before=$(listing)
 
@@ -31,6 +31,7 @@ check a_new_run_is_named "settings are valid; a new run in runs/mpe-simple_sprea
     check quiet_says_nothing "" "$(dry $small run="a b" train.env_steps=400 --quiet)"
     check fresh_would_begin_anew "settings are valid; a new run in a b" "$(dry $small run="a b" --fresh)"
 }
+check options_are_of_the_run_s_environment "settings are valid; continues tag at 200 env-steps" "$(dry run=tag env.num_good=2 train.env_steps=400)"
 refused() { # NAME CODE WORDS ARGUMENTS...
     local out code
     out=$(dry "${@:4}")
@@ -39,6 +40,9 @@ refused() { # NAME CODE WORDS ARGUMENTS...
 }
 refused a_misspelt_key_is_refused 2 'did you mean "ppo.clip"?' ppo.cliprange=0.1
 refused an_option_that_the_environment_lacks_is_refused 2 'did you mean "env.rules"?' env.rles=mpe2
+refused another_value_of_the_run_s_option_is_refused 2 'was made with other settings (env.num_good (now 3, before 2))' run=tag env.num_good=3
+refused what_the_run_s_environment_lacks_is_refused 2 'environment "mpe/simple_tag" has no option "num_goods"' run=tag env.num_goods=2
+refused an_environment_beside_the_run_is_taken_at_its_word 2 'environment "mpe/simple_spread" has no option "num_good"' run=tag env=mpe/simple_spread env.num_good=2
 refused other_settings_than_the_run_s_are_refused 2 'was made with other settings (rollout.envs (now 8, before 4))' rollout.envs=8 eval.env_steps=0 run="a b"
 refused a_preset_that_brings_others_is_named 2 'env.rules (now on-policy of preset=on-policy, before mpe2)' preset=on-policy run="a b"
 refused a_file_that_does_too 2 'rollout.envs (now 8 of --config, before 4)' --config thesis/eight.ini run="a b"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Presets learn, each on two fixed seeds. A run is the same bits on one machine; the bounds leave room for other instruction levels.
+# Presets learn, in parts of their budgets, on fixed seeds. A run is the same bits on one machine; the bounds leave room for other instruction levels.
 # slow
 # timeout: 400
 set -u
@@ -8,25 +8,27 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 
-learns() { # NAME LEAST SETTING...: the mean return of 1,000 deterministic episodes
-    local name=$1 least=$2 seed return
-    shift 2
-    for seed in 1 2; do
+learns() { # NAME SEEDS COLUMN LEAST SETTING...: what 1,000 deterministic episodes have on average
+    local name=$1 seeds=$2 column=$3 least=$4 seed reached
+    shift 4
+    for seed in $seeds; do
         "$mappo" run="$work/$name-$seed" seed=$seed eval.env_steps=0 threads=1 --quiet "$@" >"$work/$name-$seed.log" 2>&1
-        return=$("$mappo" eval "$work/$name-$seed" episodes=1000 --json 2>>"$work/$name-$seed.log" | sed -n 's/.*"return_mean": *\(-*[0-9.]*\).*/\1/p')
-        if awk -v r="${return:-none}" -v least="$least" 'BEGIN { exit !(r != "none" && r + 0 > least) }'; then
-            echo "ok - preset_learns_${name}_seed_$seed ($return)"
+        reached=$("$mappo" eval "$work/$name-$seed" episodes=1000 --json 2>>"$work/$name-$seed.log" | sed -n "s,.*\"$column\": *\(-*[0-9.]*\).*,\1,p")
+        if awk -v r="${reached:-none}" -v least="$least" 'BEGIN { exit !(r != "none" && r + 0 > least) }'; then
+            echo "ok - preset_learns_${name}_seed_$seed ($reached)"
         else
-            echo "not ok - preset_learns_${name}_seed_$seed: mean return of 1,000 deterministic episodes ${return:-none}, expected beyond $least; $(tail -1 "$work/$name-$seed.log")"
+            echo "not ok - preset_learns_${name}_seed_$seed: $column of 1,000 deterministic episodes ${reached:-none}, expected beyond $least; $(tail -1 "$work/$name-$seed.log")"
             failed=1
         fi
     done
 }
 
-# Random play returns -218 and idle play -204; about -118 here.
-learns simple_spread_in_2M_steps -150 env.rules=on-policy train.env_steps=2000000
+# Random play returns -218 and idle play -204; -135 and -145 here (about -118 after 2 M steps).
+learns simple_spread_in_1M_steps "1 2" return_mean -165 env.rules=on-policy train.env_steps=1000000
 # 500 here.
-learns cartpole 475 env=classic/CartPole-v1
+learns cartpole "1 2" return_mean 475 env=classic/CartPole-v1
 # About -155 here; random play returns -1219.
-learns pendulum -200 env=classic/Pendulum-v1
+learns pendulum_in_400k_steps "1 2" return_mean -200 env=classic/Pendulum-v1 train.env_steps=400000
+# 0.71 of the battles are won here, by the heuristic against itself 0.5, by random play none.
+learns smax_3m_in_300k_steps 1 info/battle_won 0.6 env=smax/3m train.env_steps=300000
 exit $failed

@@ -46,14 +46,13 @@ start() {
     LAUNCHER=$!
 }
 
-# The ranks below the launcher: all processes of the program whose run= is this folder.
+# The ranks below the launcher: all processes of the program whose run= is this folder. By the shell itself: it is asked several times a second.
 pids_of() { # folder
-    local pid
-    for pid in $(cd /proc && echo [0-9]*); do
-        if [ "$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | head -1)" = "$MAPPO" ] && tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qx "run=$1" &&
-            [ "$(awk '/^State/ {print $2}' "/proc/$pid/status" 2>/dev/null)" != Z ]; then
-            echo "$pid"
-        fi
+    local process words state
+    for process in /proc/[0-9]*; do
+        words=() state=Z
+        { mapfile -d '' -t words <"$process/cmdline" && read -r _ _ state _ <"$process/stat"; } 2>/dev/null
+        [ "${words[0]:-}" = "$MAPPO" ] && [[ " ${words[*]} " == *" run=$1 "* ]] && [ "$state" != Z ] && echo "${process#/proc/}"
     done
 }
 

@@ -2,6 +2,7 @@
 #ifndef TESTS_PARITY_ENV_MPE_H
 #define TESTS_PARITY_ENV_MPE_H
 
+#include "envs/mpe/collect_treasure.h"
 #include "envs/mpe/simple.h"
 #include "envs/mpe/simple_adversary.h"
 #include "envs/mpe/simple_crypto.h"
@@ -29,28 +30,37 @@ struct mpe_task {
     const char *name;
     void (*world)(struct mpe_rules *rules, const int32_t *count);
     mpe_score *score;
+    int (*step)(struct mpe *w, const struct mpe_rules *rules, const struct rule_io *io); /* its own, or NULL */
     int infos;
     struct mpe_count count[MPE_COUNTS];
 };
 
 static const struct mpe_task mpe_tasks[] = {
-    {"simple", simple_world, simple_score, SIMPLE_INFOS, {{0}}},
-    {"simple_adversary", adversary_world, adversary_score, ADVERSARY_INFOS, {{"N", "num_agents", -1, 2}}},
-    {"simple_crypto", crypto_world, crypto_score, CRYPTO_INFOS, {{0}}},
-    {"simple_formation", formation_world, formation_score, FORMATION_INFOS, {{"N", NULL, 0, 4}}},
-    {"simple_line", line_world, line_score, LINE_INFOS, {{"N", NULL, 0, 4}}},
-    {"simple_push", push_world, push_score, PUSH_INFOS, {{0}}},
-    {"simple_reference", reference_world, reference_score, REFERENCE_INFOS, {{0}}},
-    {"simple_speaker_listener", speaker_world, speaker_score, SPEAKER_INFOS, {{0}}},
-    {"simple_spread", spread_world, NULL, SPREAD_INFOS, {{"N", "num_agents", 0, 3}}}, /* has a step of its own */
+    {"collect_treasure",
+     collect_world,
+     NULL,
+     collect_step,
+     COLLECT_INFOS,
+     {{"num_collectors", NULL, 0, 6}, {"num_deposits", NULL, 0, 2}, {"num_treasures", NULL, 0, 6}}},
+    {"simple", simple_world, simple_score, NULL, SIMPLE_INFOS, {{0}}},
+    {"simple_adversary", adversary_world, adversary_score, NULL, ADVERSARY_INFOS, {{"N", "num_agents", -1, 2}}},
+    {"simple_crypto", crypto_world, crypto_score, NULL, CRYPTO_INFOS, {{0}}},
+    {"simple_formation", formation_world, formation_score, NULL, PLACES_INFOS, {{"N", NULL, 0, 4}}},
+    {"simple_line", line_world, line_score, NULL, PLACES_INFOS, {{"N", NULL, 0, 4}}},
+    {"simple_push", push_world, push_score, NULL, PUSH_INFOS, {{0}}},
+    {"simple_reference", reference_world, reference_score, NULL, REFERENCE_INFOS, {{0}}},
+    {"simple_speaker_listener", speaker_world, speaker_score, NULL, SPEAKER_INFOS, {{0}}},
+    {"simple_spread", spread_world, NULL, spread_step, SPREAD_INFOS, {{"N", "num_agents", 0, 3}}},
     {"simple_tag",
      tag_world,
      tag_score,
+     NULL,
      TAG_INFOS,
      {{"num_good", "num_good_agents", 0, 1}, {"num_adversaries", "num_adversaries", 0, 3}, {"num_obstacles", "num_landmarks", 0, 2}}},
     {"simple_world_comm",
      comm_world,
      comm_score,
+     NULL,
      COMM_INFOS,
      {{"num_good", "num_good_agents", 0, 2},
       {"num_adversaries", "num_adversaries", 0, 4},
@@ -89,8 +99,26 @@ struct mpe_case {
     int32_t first[MPE_KINDS]; /* agent of each group */
     struct mpe_kind kind[MPE_KINDS];
     bool seeded; /* start: reset(seed) */
-    struct golden_array agent_pos, agent_vel, landmark_pos, utterance, goal, obs, action, reward, terminated, truncated, done, seed;
+    struct golden_array agent_pos, agent_vel, landmark_pos, type, utterance, goal, obs, action, reward, terminated, truncated, done, seed;
 };
+
+/* Landmarks move where they are treasure: then they are recorded at each step, those that are gone at GONE and of the type -1. */
+#define MPE_GONE (-999.0)
+
+static inline size_t mpe_case_row(const struct mpe_case *c, int e, int t)
+{
+    return (size_t)e * (size_t)(c->steps + 1) + (size_t)t;
+}
+
+static inline const double *mpe_case_landmarks(const struct mpe_case *c, int e, int t) /* [L][2] */
+{
+    return c->landmark_pos.data + (c->rules.types ? mpe_case_row(c, e, t) : (size_t)e) * 2 * (size_t)c->rules.landmarks;
+}
+
+static inline const double *mpe_case_types(const struct mpe_case *c, int e, int t) /* [A + L] */
+{
+    return c->type.data + mpe_case_row(c, e, t) * (size_t)(c->rules.agents + c->rules.landmarks);
+}
 
 static inline void mpe_case_rules(struct mpe_case *c, int32_t rule_set)
 {
@@ -151,6 +179,7 @@ static inline bool mpe_case_open(struct mpe_case *c, const struct env_case *of)
     c->agent_pos = env_read(of, "agent_pos");
     c->agent_vel = env_read(of, "agent_vel");
     c->landmark_pos = env_read(of, "landmark_pos");
+    c->type = env_read(of, "type");
     c->utterance = env_read(of, "utterance");
     c->goal = env_read(of, "goal");
     c->obs = env_read(of, "obs");
@@ -170,15 +199,16 @@ static inline bool mpe_case_open(struct mpe_case *c, const struct env_case *of)
     const struct mpe_rules *r = &c->rules;
     const size_t n = (size_t)r->agents, episodes = (size_t)c->episodes, starts = episodes * (size_t)(c->steps + 1);
     return c->agent_pos.count == starts * 2 * n && c->agent_vel.count == starts * 2 * n &&
-           c->landmark_pos.count == episodes * 2 * (size_t)r->landmarks && c->obs.count == starts * c->obs_size &&
+           c->landmark_pos.count == (r->types ? starts : episodes) * 2 * (size_t)r->landmarks &&
+           c->type.count == (r->types ? starts * (n + (size_t)r->landmarks) : 0) && c->obs.count == starts * c->obs_size &&
            c->reward.count == episodes * (size_t)c->steps * n && c->goal.count == episodes * (size_t)r->goals &&
            c->utterance.count == starts * (size_t)(r->speakers * r->words);
 }
 
 static inline void mpe_case_close(struct mpe_case *c)
 {
-    struct golden_array *const all[] = {&c->agent_pos, &c->agent_vel, &c->landmark_pos, &c->utterance, &c->goal, &c->obs,
-                                        &c->action,    &c->reward,    &c->terminated,   &c->truncated, &c->done, &c->seed};
+    struct golden_array *const all[] = {&c->agent_pos, &c->agent_vel, &c->landmark_pos, &c->type,      &c->utterance, &c->goal, &c->obs,
+                                        &c->action,    &c->reward,    &c->terminated,   &c->truncated, &c->done,      &c->seed};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) golden_free(all[k]);
 }
 
@@ -202,11 +232,23 @@ static inline void mpe_case_action(const struct mpe_case *c, int e, int t, int32
     }
 }
 
+/* What is gone after step t waits where, and as what, it was recorded one step later. */
+static inline void mpe_case_wait(const struct mpe_case *c, struct mpe *w, int e, int t)
+{
+    const struct mpe_rules *r = &c->rules;
+    int32_t *type = mpe_type(w, r) + r->agents;
+    for (int l = 0; l < r->landmarks && t < c->steps; l++) {
+        if (type[l] >= 0) continue;
+        type[l] = ~(int32_t)mpe_case_types(c, e, t + 1)[r->agents + l];
+        for (int k = 2 * l; k < 2 * l + 2; k++) mpe_landmark(w, r)[k] = (rule_real)mpe_case_landmarks(c, e, t + 1)[k];
+    }
+}
+
 /* The recorded state of step t into a copy. */
 static inline void mpe_case_inject(const struct mpe_case *c, struct mpe *w, int e, int t)
 {
     const struct mpe_rules *r = &c->rules;
-    const size_t row = (size_t)e * (size_t)(c->steps + 1) + (size_t)t, n = 2 * (size_t)r->agents, said = (size_t)(r->speakers * r->words);
+    const size_t row = mpe_case_row(c, e, t), n = 2 * (size_t)r->agents, said = (size_t)(r->speakers * r->words);
     rule_real *velocity = mpe_velocity(w), *position = mpe_position(w, r), *landmark = mpe_landmark(w, r), *utterance = mpe_utterance(w, r);
     w->steps = t;
     for (int g = 0; g < r->goals; g++) w->goal[g] = (int16_t)c->goal.data[e * r->goals + g];
@@ -214,8 +256,10 @@ static inline void mpe_case_inject(const struct mpe_case *c, struct mpe *w, int 
         velocity[i] = (rule_real)c->agent_vel.data[row * n + i];
         position[i] = (rule_real)c->agent_pos.data[row * n + i];
     }
-    for (int i = 0; i < 2 * r->landmarks; i++) landmark[i] = (rule_real)c->landmark_pos.data[e * 2 * r->landmarks + i];
+    for (int i = 0; i < 2 * r->landmarks; i++) landmark[i] = (rule_real)mpe_case_landmarks(c, e, t)[i];
     for (size_t i = 0; i < said; i++) utterance[i] = (rule_real)c->utterance.data[row * said + i];
+    for (int i = 0; i < r->agents + r->landmarks && r->types; i++) mpe_type(w, r)[i] = (int32_t)mpe_case_types(c, e, t)[i];
+    if (r->types) mpe_case_wait(c, w, e, t);
 }
 
 #ifdef MAPPO_RULES_DOUBLE
@@ -227,14 +271,31 @@ static inline void mpe_double_reset(struct mpe *w, const struct mpe_rules *rules
     rule_real *uniform = mpe_position(w, rules);
     const int numbers = mpe_start_numbers(rules);
     for (int g = 0; g < rules->goals; g++) w->goal[g] = (int16_t)pcg64_below(rng, (uint64_t)rules->landmarks);
-    for (int i = 0; i < numbers; i++) uniform[i] = pcg64_unit(rng);
+    for (int i = 0; i < numbers; i++) {
+        const int l = i / 2 - rules->agents;
+        if (rules->types && l >= 0 && i % 2 == 0) mpe_type(w, rules)[rules->agents + l] = (int32_t)pcg64_below(rng, (uint64_t)rules->types);
+        uniform[i] = pcg64_unit(rng);
+    }
     for (int i = numbers - 2 * rules->redrawn; i < numbers; i++) uniform[i] = pcg64_unit(rng);
     mpe_place(w, rules);
 }
 
+/* Where treasure that was picked up will come back: by a copy of the generator as it was before the start. */
+static inline void mpe_double_wait(struct mpe *w, const struct mpe_rules *rules, struct pcg64 *again)
+{
+    const double range = rules->landmark[0].range;
+    int32_t *type = mpe_type(w, rules) + rules->agents;
+    for (int l = 0; l < rules->landmarks; l++) {
+        if (type[l] >= 0) continue;
+        pcg64_unit(again);
+        for (int k = 0; k < 2; k++) mpe_landmark(w, rules)[2 * l + k] = -range + 2 * range * pcg64_unit(again);
+        type[l] = ~(int32_t)pcg64_below(again, (uint64_t)rules->types);
+    }
+}
+
 /* What the rules made of a case, beside what was recorded. */
 struct mpe_found {
-    double *position, *velocity, *utterance, *obs, *reward, *terminated, *truncated;
+    double *position, *velocity, *landmark, *type, *utterance, *obs, *reward, *terminated, *truncated;
 };
 
 /* What all agents see, in a row. */
@@ -243,21 +304,28 @@ static inline void mpe_double_observe(const struct mpe_case *c, const struct mpe
     float *obs = calloc(c->obs_size, sizeof *obs);
     struct rule_io io = {0};
     for (int g = 0; g < c->groups; g++) io.group[g].obs = obs + c->obs_at[g];
-    if (c->task->score)
-        mpe_observe_world(w, &c->rules, &io);
-    else
-        spread_observe(w, &c->rules, &io);
+    (c->task->step == spread_step ? spread_observe : mpe_observe_world)(w, &c->rules, &io);
     for (size_t i = 0; i < c->obs_size; i++) out[i] = (double)obs[i];
     free(obs);
+}
+
+static inline void mpe_found_treasure(struct mpe_found *found, const struct mpe_case *c, const struct mpe *w, size_t row)
+{
+    const struct mpe_rules *r = &c->rules;
+    const int32_t *type = mpe_type(w, r);
+    double *to = found->type + row * (size_t)(r->agents + r->landmarks), *position = found->landmark + row * 2 * (size_t)r->landmarks;
+    for (int i = 0; i < r->agents + r->landmarks; i++) to[i] = type[i] < 0 ? -1 : type[i];
+    for (int i = 0; i < 2 * r->landmarks; i++) position[i] = type[r->agents + i / 2] < 0 ? MPE_GONE : mpe_landmark(w, r)[i];
 }
 
 static inline void mpe_found_state(struct mpe_found *found, const struct mpe_case *c, const struct mpe *w, int e, int t)
 {
     const struct mpe_rules *r = &c->rules;
-    const size_t row = (size_t)e * (size_t)(c->steps + 1) + (size_t)t, n = 2 * (size_t)r->agents, said = (size_t)(r->speakers * r->words);
+    const size_t row = mpe_case_row(c, e, t), n = 2 * (size_t)r->agents, said = (size_t)(r->speakers * r->words);
     memcpy(found->position + row * n, mpe_position(w, r), n * sizeof(double));
     memcpy(found->velocity + row * n, mpe_velocity(w), n * sizeof(double));
     memcpy(found->utterance + row * said, mpe_utterance(w, r), said * sizeof(double));
+    if (r->types) mpe_found_treasure(found, c, w, row);
     mpe_double_observe(c, w, found->obs + row * c->obs_size);
 }
 
@@ -265,10 +333,11 @@ static inline void mpe_double_episode(struct mpe_found *found, const struct mpe_
 {
     const int n = c->rules.agents;
     struct mpe *w = calloc(1, mpe_bytes(&c->rules));
+    struct pcg64 rng = {0}, again = {0};
     mpe_case_inject(c, w, e, 0);
     if (c->seeded) {
-        struct pcg64 rng;
         pcg64_seed(&rng, (uint64_t)c->seed.data[e]);
+        again = rng;
         mpe_double_reset(w, &c->rules, &rng);
     }
     mpe_found_state(found, c, w, e, 0);
@@ -283,7 +352,9 @@ static inline void mpe_double_episode(struct mpe_found *found, const struct mpe_
             io.group[g].act_real = act_real[g];
             io.group[g].reward = found->reward + row + c->first[g];
         }
-        const int end = c->task->score ? mpe_step_of(w, &c->rules, c->task->score, c->task->infos, &io) : spread_step(w, &c->rules, &io);
+        const int end = c->task->step ? c->task->step(w, &c->rules, &io) : mpe_step_of(w, &c->rules, c->task->score, c->task->infos, &io);
+        if (c->rules.types && c->seeded) mpe_double_wait(w, &c->rules, &again);
+        if (c->rules.types && !c->seeded) mpe_case_wait(c, w, e, t + 1);
         for (int i = 0; i < n; i++) {
             found->terminated[row + i] = end == MAPPO_TERMINATED;
             found->truncated[row + i] = end == MAPPO_TRUNCATED;
@@ -302,6 +373,7 @@ static inline void mpe_double_starts(struct parity_report *report, const struct 
     struct golden_array agents = env_read(c->of, name[0]), landmarks = env_read(c->of, name[1]), goals = env_read(c->of, name[2]);
     struct golden_array obs = env_read(c->of, name[3]);
     const size_t n = 2 * (size_t)r->agents, l = 2 * (size_t)r->landmarks, g = (size_t)r->goals, step = agents.count / (count * n);
+    const size_t landmark_step = landmarks.count / (count * l);
     double *found = calloc(agents.count + landmarks.count + goals.count + obs.count, sizeof *found);
     double *found_landmarks = found + agents.count, *found_goals = found_landmarks + landmarks.count,
            *found_obs = found_goals + goals.count;
@@ -310,11 +382,12 @@ static inline void mpe_double_starts(struct parity_report *report, const struct 
     pcg64_seed(&rng, (uint64_t)c->seed.data[0]);
     if (!seed) mpe_double_reset(w, r, &rng);
     memcpy(found, agents.data, agents.count * sizeof *found); /* episodes go on where starts alone are looked at */
+    memcpy(found_landmarks, landmarks.data, landmarks.count * sizeof *found);
     for (size_t k = 0; k < count; k++) {
         if (seed) pcg64_seed(&rng, (uint64_t)seed[k]);
         mpe_double_reset(w, r, &rng);
         memcpy(found + k * step * n, mpe_position(w, r), n * sizeof *found);
-        memcpy(found_landmarks + k * l, mpe_landmark(w, r), l * sizeof *found);
+        memcpy(found_landmarks + k * landmark_step * l, mpe_landmark(w, r), l * sizeof *found);
         for (size_t i = 0; i < g; i++) found_goals[k * g + i] = w->goal[i];
         if (!seed) mpe_double_observe(c, w, found_obs + k * c->obs_size);
     }
@@ -336,6 +409,8 @@ static inline void mpe_case_check(struct parity_report *report, const struct mpe
     static const char *const further[4] = {"next_agent_pos", "next_landmark_pos", "next_goal", "next_obs"};
     struct mpe_found found = {.position = calloc(c->agent_pos.count, sizeof(double)),
                               .velocity = calloc(c->agent_vel.count, sizeof(double)),
+                              .landmark = calloc(c->landmark_pos.count, sizeof(double)),
+                              .type = calloc(c->type.count + 1, sizeof(double)),
                               .utterance = calloc(c->utterance.count + 1, sizeof(double)),
                               .obs = calloc(c->obs.count, sizeof(double)),
                               .reward = calloc(c->reward.count, sizeof(double)),
@@ -344,6 +419,8 @@ static inline void mpe_case_check(struct parity_report *report, const struct mpe
     for (int e = 0; e < c->episodes; e++) mpe_double_episode(&found, c, e);
     env_compare(report, c->of, "agent_pos", found.position, &c->agent_pos, env_trajectory);
     env_compare(report, c->of, "agent_vel", found.velocity, &c->agent_vel, env_trajectory);
+    if (c->rules.types) env_compare(report, c->of, "landmark_pos", found.landmark, &c->landmark_pos, env_trajectory);
+    env_compare(report, c->of, "type", found.type, &c->type, env_exact);
     env_compare(report, c->of, "utterance", found.utterance, &c->utterance, env_exact);
     env_compare(report, c->of, "obs", found.obs, &c->obs, env_rounded);
     env_compare(report, c->of, "reward", found.reward, &c->reward, env_trajectory);
@@ -356,7 +433,8 @@ static inline void mpe_case_check(struct parity_report *report, const struct mpe
         if (next.data) mpe_double_starts(report, c, NULL, next.shape[0], further);
         golden_free(&next);
     }
-    double *const all[] = {found.position, found.velocity, found.utterance, found.obs, found.reward, found.terminated, found.truncated};
+    double *const all[] = {found.position, found.velocity, found.landmark,   found.type,     found.utterance,
+                           found.obs,      found.reward,   found.terminated, found.truncated};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
 }
 
@@ -364,12 +442,12 @@ static inline void mpe_case_check(struct parity_report *report, const struct mpe
 
 /* ---- the float environment, through the vecenv ------------------------------------------------------------ */
 
-/* Whether rounding may decide a comparison of this state: an agent is about to touch something. */
+/* Whether rounding may decide a comparison where step t has led: an agent is about to touch something. */
 static inline bool mpe_case_near(const struct mpe_case *c, int e, int t)
 {
     const struct mpe_rules *r = &c->rules;
-    const double *agent = c->agent_pos.data + ((size_t)e * (size_t)(c->steps + 1) + (size_t)t) * 2 * (size_t)r->agents;
-    const double *landmark = c->landmark_pos.data + (size_t)e * 2 * (size_t)r->landmarks;
+    const double *agent = c->agent_pos.data + mpe_case_row(c, e, t + 1) * 2 * (size_t)r->agents;
+    const double *landmark = mpe_case_landmarks(c, e, t); /* treasure is picked up where it was */
     for (int k = 0, a = 0; k < MPE_KINDS; k++) {
         for (int i = 0; i < r->agent[k].count; i++, a++) {
             for (int m = 0, b = 0; m < 2 * MPE_KINDS; m++) {
@@ -425,7 +503,7 @@ static inline void mpe_batch_take(const struct env_batch *b, const struct mpe_ca
     const size_t n = (size_t)c->rules.agents, row = (size_t)e * (size_t)c->steps + (size_t)t;
     const size_t next = ((size_t)e * (size_t)(c->steps + 1) + (size_t)t + 1) * c->obs_size;
     for (size_t i = 0; i < n; i++) ended[row * n + i] = b->io.ep_end[e] == MAPPO_TRUNCATED;
-    if (mpe_case_near(c, e, t + 1)) {
+    if (mpe_case_near(c, e, t)) {
         memcpy(reward + row * n, c->reward.data + row * n, n * sizeof *reward);
         memcpy(obs + next, c->obs.data + next, c->obs_size * sizeof *obs);
         return;
@@ -498,6 +576,9 @@ static inline bool env_mpe_has(const struct env_case *c)
                                         "num_obstacles",
                                         "num_food",
                                         "num_forests",
+                                        "num_collectors",
+                                        "num_deposits",
+                                        "num_treasures",
                                         "local_ratio",
                                         "max_cycles",
                                         "continuous_actions",

@@ -16,8 +16,10 @@ static const struct recording {
     const char *path;
     int tensors, tensors_double;
 } recordings[] = {
-    {"tests/data/env/mpe2.h5", 75, 297},
+    {"tests/data/env/mpe2.h5", 51, 219},
+    {"tests/data/env/mpe2_spread.h5", 22, 74},
     {"tests/data/env/mpe2_newer.h5", 8, 24},
+    {"tests/data/env/mpe2_treasure.h5", 10, 50},
     {"tests/data/env/onpolicy_mpe.h5", 29, 60},
     {"tests/data/env/openai_mpe.h5", 44, 97},
     {"tests/data/env/pettingzoo_mpe.h5", 44, 143},
@@ -33,8 +35,10 @@ static const struct recording {
     {"tests/data/env/overcooked_counter_circuit.h5", 4, 14},
     {"tests/data/env/hanabi.h5", 6, 21},
     {"tests/data/env/hanabi_3p.h5", 6, 21},
+    {"tests/data/env/hanabi_4p.h5", 6, 21},
     {"tests/data/env/hanabi_5p.h5", 6, 21},
     {"tests/data/env/hanabi_small.h5", 6, 21},
+    {"tests/data/env/hanabi_very_small.h5", 6, 21},
 };
 
 static void trajectories_equal_the_recorded_ones(void **state)
@@ -67,6 +71,9 @@ static void a_recording_that_differs_is_found(void **state)
         {"onpolicy_mpe.h5", "/simple_spread/agent_pos", 1e-8},
         {"onpolicy_mpe.h5", "/simple_spread/reward", 1e-8},
         {"onpolicy_mpe.h5", "/simple_spread/obs", 1e-6},
+        {"mpe2_treasure.h5", "/collect_treasure/three/type", 1},
+        {"mpe2_treasure.h5", "/collect_treasure/three/landmark_pos", 1e-8},
+        {"mpe2_treasure.h5", "/collect_treasure/three/next_obs", 1e-5},
         {"classic.h5", "/CartPole-v1/state_after", 1e-11},
         {"classic.h5", "/Pendulum-v1/first_state", 1e-15},
         {"classic.h5", "/MountainCarContinuous-v0/reward", 1e-11},
@@ -91,6 +98,7 @@ static void a_recording_that_differs_is_found(void **state)
         {"lbf.h5", "/Foraging-8x8-2p-3f-v3/reward", 1e-7},
 #endif
         {"onpolicy_mpe.h5", "/simple_spread/done", 1},
+        {"mpe2_treasure.h5", "/collect_treasure/three/reward", 0.1},
         {"classic.h5", "/MountainCar-v0/truncated", 1},
         {"lbf.h5", "/Foraging-8x8-2p-3f-v3/obs", 1},
         {"lbf.h5", "/Foraging-8x8-2p-3f-v3/first_obs", 1},

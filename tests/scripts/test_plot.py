@@ -65,6 +65,21 @@ try:
     code, out, error = plot(runs[0], "--x", "seconds", "--y", "eval_return", "-o", picture)
     with open(picture, "rb") as file:
         check("a_png_is_a_png", (0, b"\x89PNG"), (code, file.read(4)))
+    # Curves that were stored: seeds of a file are one curve.
+    curves = []
+    for name, level in (("small", 1), ("large", 1000)):
+        curves.append(os.path.join(work, f"{name}.csv"))
+        with open(curves[-1], "w") as file:
+            file.write("seed,env_steps,return_mean\n" + "".join(f"{seed},{steps},{level * seed}\n" for seed in (1, 2) for steps in (100, 200, 300)))
+    picture = os.path.join(work, "panels.svg")
+    code, out, error = plot(*curves, "--panels", "--band", "range", "-o", picture)
+    check("each_file_of_curves_has_a_panel", (0, "", True, True, True), (code, error, " small " in text_of(picture), " large " in text_of(picture), "range over seeds" in text_of(picture)))
+    code, _, error = plot(*curves, "--panels", "--y", "return_mean,entropy", "-o", picture)
+    check("panels_are_of_one_metric", (2, True), (code, "--panels shows one metric" in error))
+    with open(curves[0], "w") as file:
+        file.write("a,b\n1,x\n")
+    code, _, error = plot(curves[0], "-o", picture)
+    check("a_table_that_holds_no_curves_is_named", (2, True), (code, "small.csv: no table of numbers" in error))
     # A plugin's run: its id, wherever it lay; of older runs, which don't name it, the file's name.
     plugins = {"a": "/there/my.so\n# the plugin of my/env", "b": "/here/my.so\n# the plugin of my/env", "c": "/here/older.so"}
     titles = []

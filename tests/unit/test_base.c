@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/finite.h"
 #include "base/number.h"
 #include "base/philox.h"
 #include "base/text.h"
@@ -300,6 +301,25 @@ static void integers_are_exact_decimals(void **state)
     }
 }
 
+static void one_number_that_is_none_is_found_wherever_it_stands(void **state)
+{
+    (void)state;
+    enum { MOST = 70 };
+    static const float sound[] = {0, -0.0f, 1e-45f, -3.4028235e38f, 3.4028235e38f, 1}, wrong[] = {NAN, -NAN, INFINITY, -INFINITY};
+    for (size_t n = 0; n < MOST; n++) {
+        float x[MOST];
+        for (size_t i = 0; i < n; i++) x[i] = sound[i % 6];
+        assert_true(all_finite(x, n));
+        for (size_t i = 0; i < n; i++) {
+            const float was = x[i];
+            x[i] = wrong[i % 4];
+            if (all_finite(x, n)) fail_msg("%g at %zu of %zu was not found", (double)x[i], i, n);
+            assert_true(all_finite(x, i));
+            x[i] = was;
+        }
+    }
+}
+
 static void reals_are_finite_decimals(void **state)
 {
     (void)state;
@@ -384,6 +404,8 @@ static void nearest_word_is_the_one_that_was_meant(void **state)
                  {"mini_batches", "minibatches"},
                  {"xyz", NULL},
                  {"learning", NULL},
+                 {"value", "clip_value"}, /* a word of it */
+                 {"val", "clip_value"},
                  {"", NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *found = text_nearest(cases[i].written, words, 7);
@@ -396,6 +418,33 @@ static void nearest_word_is_the_one_that_was_meant(void **state)
     longest[sizeof longest - 1] = '\0';
     assert_null(text_nearest(longest, words, 7));
     assert_null(text_nearest("seed", words, 0));
+}
+
+/* Names are made of words, and who leaves some out means those that have the others. */
+static void words_that_were_left_out_are_named(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"mpe/simple",   "mpe/simple_spread", "simple_spread_v3",      "num_adversaries", "num_good",
+                                        "max_num_food", "max_food_level",    "overcooked/coord_ring", "overcooked",      "smax/3m"};
+    static const struct {
+        const char *written, *said;
+    } cases[] = {{"mpe/spread", "; did you mean \"mpe/simple_spread\"?"},
+                 {"spread_v3", "; did you mean \"simple_spread_v3\"?"},
+                 {"overcooked/ring", "; did you mean \"overcooked/coord_ring\"?"},
+                 {"max_food", "; did you mean \"max_num_food\" or \"max_food_level\"?"},
+                 {"MAX_FOOD_LEV", "; did you mean \"max_food_level\"?"},
+                 {"num_god", "; did you mean \"num_good\"?"}, /* by its letters */
+                 {"smax/4m", "; did you mean \"smax/3m\"?"},
+                 {"num_prey", ""}, /* shares no more than a beginning */
+                 {"m", ""},
+                 {"_", ""}};
+    char text[256];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        text_suggestion(text, sizeof text, cases[i].written, "", names, sizeof names / sizeof *names);
+        if (strcmp(text, cases[i].said) != 0) fail_msg("\"%s\": \"%s\", expected \"%s\"", cases[i].written, text, cases[i].said);
+    }
+    text_suggestion(text, sizeof text, "num_god", "env.", names, sizeof names / sizeof *names);
+    assert_string_equal(text, "; did you mean \"env.num_good\"?");
 }
 
 static void advice_on_numbers_is_right_or_absent(void **state)
@@ -562,10 +611,12 @@ int main(void)
         cmocka_unit_test(durations_read_well_and_never_say_sixty),
         cmocka_unit_test(clocks_go_forward_and_utc_has_its_form),
         cmocka_unit_test(integers_are_exact_decimals),
+        cmocka_unit_test(one_number_that_is_none_is_found_wherever_it_stands),
         cmocka_unit_test(reals_are_finite_decimals),
         cmocka_unit_test(shortest_real_reads_back_identically),
         cmocka_unit_test(a_small_number_keeps_its_digits_and_a_zero_has_no_sign),
         cmocka_unit_test(nearest_word_is_the_one_that_was_meant),
+        cmocka_unit_test(words_that_were_left_out_are_named),
         cmocka_unit_test(advice_on_numbers_is_right_or_absent),
         cmocka_unit_test(words_are_compared_without_marks_dashes_and_quotes),
         cmocka_unit_test(json_is_escaped_and_has_no_nan),

@@ -55,6 +55,8 @@ has evaluation_of_another_variant_has_its_options "trained with env.longest=8 (h
 "$MAPPO" --quiet run=pair env=test/pair rollout.steps=5 train.env_steps=80 threads=1 eval.env_steps=0 >/dev/null
 has a_variant_has_its_own_preset "the environment's preset: environments of all ranks together envs = 16" "$(tr '\n' ' ' <pair/config.ini)"
 has and_that_of_its_environment "critic_lr = 0.0007" "$(cat pair/config.ini)"
+"$MAPPO" --quiet run=game env=matrix/penalty rollout.steps=5 train.env_steps=160 threads=1 eval.env_steps=0 >/dev/null
+is a_suite_has_a_preset_for_all_its_environments "share = false" "$(grep '^share = false' game/config.ini)"
 text=$("$MAPPO" envs test/single)
 has a_described_variant_is_shown_with_its_options "shown     test/single (test/kitchen_sink, scene=single longest=8)" "$text"
 has with_those_of_its_environment "test/immortal            mortal=0" "$text"
@@ -216,6 +218,15 @@ while read -r line; do
     "$MAPPO" --dry-run --quiet "${words[@]}" >/dev/null 2>error || refused+="$line: $(cat error) "
 done <<<"$commands"
 is the_program_takes_those_that_train "" "$refused"
+
+# ---- environments alone: masks, several groups, real actions ----
+for env in smax/3m mpe/simple_tag classic/Pendulum-v1; do
+    is "steps_of_${env//[^a-zA-Z0-9]/_}_are_measured" "1 4 1 True" "$("$MAPPO" bench env=$env only=env rollout.envs=4 threads=1 --json | python3 -c '
+import json, sys
+rows = [json.loads(line) for line in sys.stdin]
+print(len(rows), rows[0]["envs"], rows[0]["threads"], 0 < rows[0]["cpu_ns_per_env_step"] < 1e6 and rows[0]["env_steps_per_second"] > 0)')"
+done
+is as_a_table_too 1 "$("$MAPPO" bench env=matrix/climbing only=env rollout.envs=4 threads=1 | grep -cE '^ 1 thread .* M env-steps/s ')"
 
 # ---- help and version ----
 is help_is_the_overview "$("$MAPPO" --help)" "$("$MAPPO" help)"

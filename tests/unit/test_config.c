@@ -226,11 +226,12 @@ static int test_env(struct config_env *env, const char *name, struct error *e)
     const bool variant = strcmp(name, "toy/one-big") == 0;
     *env = (struct config_env){.id = "toy/one",
                                .variant = variant ? "toy/one-big" : NULL,
-                               .variant_preset = variant ? "[ppo]\nentropy = 0.04\n" : NULL,
                                .set = {{"N", "9"}, {"size", "8"}},
                                .sets = variant ? 2 : 0,
                                .variant_of = test_variant_of,
-                               .preset = "[ppo]\nepochs = 2\nclip = 0.25\nentropy = 0.02\n[env]\nsize = 7\n",
+                               .preset = {"[ppo]\nepochs = 6\nminibatches = 2\n",
+                                          "[ppo]\nepochs = 2\nclip = 0.25\nentropy = 0.02\n[env]\nsize = 7\n",
+                                          variant ? "[ppo]\nentropy = 0.04\n" : NULL},
                                .option = {{"N", "3"}, {"rules", "a"}, {"size", "5"}},
                                .options = 3,
                                .named_preset = test_preset,
@@ -269,6 +270,7 @@ static void later_sources_replace_earlier_ones(void **state)
     assert_true(config.ppo_entropy == 0.03);                      /* preset= */
     assert_string_equal(config_env_option(&config, "size"), "7"); /* the environment's preset */
     assert_string_equal(config_env_option(&config, "N"), "3");    /* the environment's default */
+    assert_int_equal(config.ppo_minibatches, 2);                  /* the suite's preset */
     assert_true(config.gae_gamma == 0.99);                        /* built in */
     assert_int_equal(config.origin[KEY_ppo_epochs], ORIGIN_COMMAND_LINE);
     assert_int_equal(config.origin[KEY_ppo_clip], ORIGIN_FILE);
@@ -277,6 +279,7 @@ static void later_sources_replace_earlier_ones(void **state)
     build("env=toy/one");
     assert_int_equal(config.ppo_epochs, 2);
     assert_int_equal(config.origin[KEY_ppo_epochs], ORIGIN_ENV_PRESET);
+    assert_int_equal(config.origin[KEY_ppo_minibatches], ORIGIN_ENV_PRESET);
     unlink(file_path);
 }
 

@@ -59,6 +59,8 @@ static void unknown_key_names_nearest(void **state)
         {"sead", "did you mean \"seed\"?"},
         {"n_rollout_threads", "did you mean \"rollout.envs\"?"},
         {"total_timesteps", "did you mean \"train.env_steps\"?"},
+        {"train.steps", "did you mean \"train.env_steps\"?"},
+        {"eval.steps", "did you mean \"eval.env_steps\"?"},
         {"policy.foo", "unknown key \"policy.foo\" here (mappo train --help policy lists the section)"},
         {"zzzz.qqqq", "unknown key \"zzzz.qqqq\" here (mappo --help lists the sections)"},
         {"", "unknown key \"\" here"},

@@ -96,6 +96,7 @@ static void other_options_are_sound_too(void **state)
         {"mpe/simple_tag", {{"num_good", "3"}, {"num_obstacles", "0"}, {"num_agent_neighbors", "7"}}, 3},
         {"mpe/simple_world_comm", {{"num_adversaries", "1"}, {"num_forests", "0"}, {"num_obstacles", "0"}}, 3},
         {"mpe/simple_world_comm", {{"num_adversaries", "6"}, {"num_good", "3"}, {"rules", "on-policy"}}, 3},
+        {"mpe/collect_treasure", {{"num_collectors", "2"}, {"num_deposits", "6"}, {"continuous_actions", "1"}}, 3},
         {"test/kitchen_sink", {{"scene", "single"}}, 1},
         {"test/kitchen_sink", {{"mortal", "0"}}, 1},
     };

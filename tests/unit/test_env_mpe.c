@@ -61,6 +61,7 @@ static void random_players_return_what_they_do_upstream(void **state)
         {"mpe/simple_speaker_listener", "mpe2", {{-40.8, 0.7}, {-40.8, 0.7}}},
         {"mpe/simple_tag", "mpe2", {{4.38, 0.24}, {-16.2, 0.5}}},
         {"mpe/simple_world_comm", "mpe2", {{3.3, 0.2}, {3.3, 0.2}, {-25, 0.8}}},
+        {"mpe/collect_treasure", "mpe2", {{-2.52, 0.14}, {0.71, 0.06}}},
         {"mpe/simple_reference", "on-policy", {{-68.2, 0.9}}},
         {"mpe/simple_speaker_listener", "on-policy", {{-82.1, 1.5}, {-82.1, 1.5}}},
     };
@@ -87,7 +88,7 @@ static void scripted_players_play_better_than_random_ones(void **state)
     } tasks[] = {{"mpe/simple", 0},      {"mpe/simple_adversary", 1},  {"mpe/simple_crypto", 1},
                  {"mpe/simple_push", 1}, {"mpe/simple_reference", 0},  {"mpe/simple_speaker_listener", 1},
                  {"mpe/simple_tag", 0},  {"mpe/simple_world_comm", 1}, {"mpe/simple_formation", 0},
-                 {"mpe/simple_line", 0}};
+                 {"mpe/simple_line", 0}, {"mpe/collect_treasure", 0}};
     static const struct env_option kinds[][MAX_OPTIONS] = {{{"rules", "mpe2"}},
                                                            {{"rules", "mpe2"}, {"continuous_actions", "1"}},
                                                            {{"rules", "openai"}},
@@ -206,6 +207,8 @@ static void rewards_of_openai_follow_by_hand(void **state)
         {"mpe/simple_speaker_listener", 2, 3, {1, 0}, {-1, -1, 0, 0.4f, 1, 1, 0, 0, -1, 1}, {-0.32, -0.32}},
         /* landmarks lie on agents but one, 0.4 away; nobody touches but each itself; all three are paid the sum */
         {"mpe/simple_spread", 3, 3, {0, 0}, {0, 0, 0.9f, 0, 0, 0.9f, 0, 0, 0.9f, 0, 0, 0.4f}, {-3 * 0.4 - 3, -3 * 0.4 - 3, -3 * 0.4 - 3}},
+        /* all say word 0 of a message that is 1: Eve's error is 2, and so is Bob's */
+        {"mpe/simple_crypto", 3, 2, {1, 0}, {0}, {-2, 0, 0}},
         {"mpe/simple_push", 2, 2, {0, 0}, {0.5f, 0, 0, 0.3f, 0, 0, 1, 1}, {0.3 - 0.5, -0.3}},
         /* prey at 0.95 pays (0.95 - 0.9) 10 = 0.5; nobody touches */
         {"mpe/simple_tag", 4, 2, {0, 0}, {0, 0, -1, -1, 1, -1, 0.95f, 0.5f, -0.5f, 0.5f, -0.5f, -0.3f}, {0, 0, 0, -0.5}},
@@ -360,7 +363,8 @@ static void groups_are_upstreams_kinds_and_adversaries_are_a_team(void **state)
                   {0, 0, 1},
                   {20, 5, 5},
                   {"leadadversary", "adversary", "agent"},
-                  "adversaries"}};
+                  "adversaries"},
+                 {"mpe/collect_treasure", 2, {6, 2}, {86, 84}, {0, 0}, {5, 5}, {"collector", "deposit"}, NULL}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct env_batch b;
         play_open(&b, cases[k].name, NULL, 1);
@@ -394,6 +398,8 @@ static void options_of_other_rules_and_readings_are_refused(void **state)
         {"mpe/simple_reference", {{"rules", "on-policy"}, {"local_ratio", "0.1"}}, "local_ratio belongs to rules=mpe2 and pettingzoo-1.22"},
         {"mpe/simple_tag", {{"continuous_actions", "1"}, {"soft_actions", "1"}}, "give one of them"},
         {"mpe/simple_tag", {{"num_good", "0"}, {"max_cycles", "9"}}, "num_good=0 is out of range"},
+        {"mpe/collect_treasure", {{"num_deposits", "7"}, {"max_cycles", "9"}}, "num_deposits=7 is out of range"},
+        {"mpe/collect_treasure", {{"rules", "openai"}, {"max_cycles", "9"}}, "rules=openai is not one of mpe2"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         const struct vecenv_config config = {

@@ -174,6 +174,9 @@ static void every_preset_file_is_compiled_in(void **state)
     assert_true(found.gl_pathc >= 2);
     globfree(&found);
     assert_null(registry_preset("test/busy"));
+    assert_null(registry_suite_preset("test/busy"));
+    assert_non_null(registry_suite_preset("matrix/penalty"));
+    assert_ptr_equal(registry_suite_preset("matrix/penalty"), registry_suite_preset("matrix/climbing"));
     assert_null(registry_preset(""));
     assert_null(registry_named_preset("no such preset"));
     int names = 0;

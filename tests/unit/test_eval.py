@@ -53,7 +53,24 @@ def several_groups():
     check("the_first_team_is_counted", near(sum(one["return_per_agent"]["runner"]) / 3, one["return_mean"]) and
           len(one["return_per_agent"]["watcher"]) == 2, one)
     check("groups_have_theirs", near(sum(one["return_per_agent"]["watcher"]) / 2, one["return_mean/watcher"]), one)
+    check("with_their_errors", one["return_mean/watcher_stderr"] > 0 and near(one["return_mean/runner_stderr"], one["return_stderr"]), one)
     check("counts_of_the_end_lie_between_their_bounds", 0 <= one["info/survivors"] <= 3, one)
+
+
+def rewards_under_wrappers():
+    """Whoever learns from other rewards is still told, agent by agent, what the environment gave."""
+    train("wrapped", "env=test/kitchen_sink", "eval.env_steps=0", "wrap.scale_reward=100", "wrap.clip_reward=0.5", "wrap.team_reward=sum")
+    one = play("wrapped", "episodes=40", "play=scripted")
+    for group, agents in ("runner", 3), ("watcher", 2):
+        each = one["return_per_agent"][group]
+        check(f"every_{group}_is_told_what_the_environment_gave", len(each) == agents and near(sum(each) / agents, one[f"return_mean/{group}"]), one)
+
+
+def groups_at_random():
+    # Bob is paid what tells him from Eve, and both choose one of four: nothing at all if they drew the same.
+    train("crypto", "env=mpe/simple_crypto", "eval.env_steps=0")
+    one = play("crypto", "episodes=50", "play=random")
+    check("random_players_of_two_groups_choose_each_for_itself", one["return_mean/bob_stderr"] > 0.1, one)
 
 
 def best_and_metrics():
@@ -106,9 +123,12 @@ def recordings():
         return
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/recordings.md")) as page:
         example = page.read().split("```python\n")[1].split("```")[0]
-    for run, args in ("spread", ("episodes=30",)), ("sink", ("episodes=30", "deterministic=0")), ("sink", ("episodes=20", "play=random")):
+    for run, args in (("spread", ("episodes=30",)), ("sink", ("episodes=30", "deterministic=0")), ("sink", ("episodes=20", "play=random")),
+                      ("wrapped", ("episodes=20", "play=random"))):
         told = play(run, "record=episodes.h5", *args)
         name = f"{run}_{'_'.join(args[1:]) or 'trained'}"
+        beside = next(iter(told["return_per_agent"].values()))
+        check(f"what_stands_first_is_the_mean_of_these_{name}", near(told["return_mean"], sum(beside) / len(beside)), told)
         done = subprocess.run([python, "-c", example, "episodes.h5"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         lines = dict((line.split()[0], line.split()) for line in done.stdout.splitlines() if line.strip())
         right = done.returncode == 0 and set(lines) == set(told["return_per_agent"])
@@ -120,6 +140,8 @@ def recordings():
         check(f"rows_are_the_steps_of_whole_episodes_{name}", done.returncode == 0 and not done.stdout.strip(), done.stdout)
         code, out = mappo("inspect", "episodes.h5", "--check")
         check(f"the_file_is_whole_{name}", code == 0, out)
+        code, out = mappo("inspect", "episodes.h5")
+        check(f"and_is_shown_{name}", code == 0 and "info_columns" in out and "reward " in out and "settings that differ" not in out, out)
     code, out = mappo("eval", "spread", "record=episodes.txt")
     check("another_ending_is_refused", code == 2 and "ends in .h5" in out, out)
     shutil.copy("spread/latest.h5", "mine.h5")
@@ -129,13 +151,24 @@ def recordings():
     check("a_recording_is_replaced", code == 0 and not os.path.exists("mine.h5.2"), out)
     code, out = mappo("eval", "mine.h5", "episodes=2")
     check("a_recording_is_no_policy", code == 4 and "is a recording of episodes" in out, f"{code}: {out}")
+    code, out = mappo("run=from-one", "train.init=mine.h5")
+    check("nor_one_to_begin_with", code == 4 and "is a recording of episodes" in out, f"{code}: {out}")
+
+
+def pictures():
+    for env, name in ("smax/3m", "smax/3m"), ("smax/battle", "smax/battle"):
+        train(env.replace("/", "-"), f"env={env}", "eval.env_steps=0")
+        play(env.replace("/", "-"), "episodes=1", "play=scripted", "picture=episode.svg")
+        with open("episode.svg") as picture:
+            title = next((line for line in picture if " rules: " in line), "")
+        check(f"a_picture_of_{name}_has_its_name", f">{name}, " in title, title)
 
 
 def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (numbers, several_groups, best_and_metrics, recordings):
+        for promise in (numbers, several_groups, groups_at_random, rewards_under_wrappers, best_and_metrics, recordings, pictures):
             promise()
     finally:
         os.chdir("/")

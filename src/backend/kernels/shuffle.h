@@ -38,18 +38,23 @@ MAPPO_FN uint32_t shuffle_mix(uint32_t x)
     return x ^ (x >> 16);
 }
 
+/* Once through the network. */
+MAPPO_FN uint32_t shuffle_once(const struct shuffle *s, uint32_t k)
+{
+    uint32_t left = k >> s->half_bits, right = k & s->half_mask;
+    for (int i = 0; i < SHUFFLE_ROUNDS; i++) {
+        const uint32_t mixed = left ^ (shuffle_mix(right ^ s->key[i]) & s->half_mask);
+        left = right;
+        right = mixed;
+    }
+    return (left << s->half_bits) | right;
+}
+
 /* Which element stands at place k. */
 MAPPO_FN uint32_t shuffle_item(const struct shuffle *s, uint32_t k)
 {
-    do {
-        uint32_t left = k >> s->half_bits, right = k & s->half_mask;
-        for (int i = 0; i < SHUFFLE_ROUNDS; i++) {
-            const uint32_t mixed = left ^ (shuffle_mix(right ^ s->key[i]) & s->half_mask);
-            left = right;
-            right = mixed;
-        }
-        k = (left << s->half_bits) | right;
-    } while (k >= s->items);
+    do k = shuffle_once(s, k);
+    while (k >= s->items);
     return k;
 }
 
