@@ -49,7 +49,7 @@ void ppo_pull(struct ppo *ppo);
 void ppo_push(struct ppo *ppo);
 
 /* All epochs and minibatches for every group. `update` is the count of updates so far (Philox position of the permutations). The rollout's
- * advantages are normalised in place. A device is only told: its outcome is read later, before BACKEND_OUTCOMES more are begun. */
+ * advantages are normalised in place (ADVANTAGES_ROLLOUT). A device is only told: its outcome is read later, before BACKEND_OUTCOMES more are begun. */
 void ppo_update(struct ppo *ppo, int64_t update);
 
 /* The same for learners that are updated one range after the other, in an order of the caller's, each with all its epochs:
