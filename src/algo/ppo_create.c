@@ -307,7 +307,7 @@ void ppo_fields(struct ppo *ppo, struct field_list *list)
     for (int l = 0; l < ppo->learners; l++) {
         struct ppo_lasting *lasting = &ppo->at[l].lasting;
         if (ppo->config.penalty && ppo->at[l].actor)
-            lasting_field(list, ppo, l, "kl_beta", FIELD_REAL, &lasting->penalty, "1", "coefficient of the KL penalty");
+            lasting_field(list, ppo, l, "kl_beta", FIELD_DOUBLE, &lasting->penalty, "1", "coefficient of the KL penalty");
         if (!ppo_counts_apart(&ppo->config)) continue;
         if (ppo->at[l].actor)
             lasting_field(list, ppo, l, "actor_step", FIELD_INT64, &lasting->steps[ROLE_ACTOR], "steps",
@@ -322,14 +322,14 @@ void ppo_pull(struct ppo *ppo)
 {
     ppo->backend->download(ppo->backend, ppo->seen, ppo->learner, (size_t)ppo->learners * sizeof *ppo->seen);
     for (int l = 0; l < ppo->learners; l++)
-        ppo->at[l].lasting = (struct ppo_lasting){ppo->seen[l].policy.kl, {ppo->seen[l].actor.steps, ppo->seen[l].critic.steps}};
+        ppo->at[l].lasting = (struct ppo_lasting){(double)ppo->seen[l].policy.kl, {ppo->seen[l].actor.steps, ppo->seen[l].critic.steps}};
 }
 
 void ppo_push(struct ppo *ppo)
 {
     ppo->backend->download(ppo->backend, ppo->seen, ppo->learner, (size_t)ppo->learners * sizeof *ppo->seen);
     for (int l = 0; l < ppo->learners; l++) {
-        ppo->seen[l].policy.kl = ppo->at[l].lasting.penalty;
+        ppo->seen[l].policy.kl = (real)ppo->at[l].lasting.penalty;
         ppo->seen[l].actor.steps = ppo->at[l].lasting.steps[ROLE_ACTOR];
         ppo->seen[l].critic.steps = ppo->at[l].lasting.steps[ROLE_CRITIC];
     }

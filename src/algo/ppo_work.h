@@ -14,7 +14,7 @@ struct learner_at {
     size_t sums;                 /* of its [2][PASS_SUMS], behind all gradients of the range */
     size_t message;              /* of its numbers in a shard's statistics */
     struct ppo_lasting {         /* what ppo_fields points to */
-        real penalty;            /* coefficient */
+        double penalty;          /* coefficient */
         int64_t steps[POLICY_ROLES];
     } lasting;
 };

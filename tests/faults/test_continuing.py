@@ -267,6 +267,23 @@ def running_statistics():
     check("which_adds_its_own_rows", code == 0 and any("obs_norm/count" in line and line.split()[1] == str(rows) for line in out.splitlines()), out)
 
 
+def penalties_and_counts():
+    """The penalty's coefficient follows what updates did, and Adam's steps are counted by each network where updates end early."""
+    for name, settings in (("penalty", ("ppo.objective=kl", "ppo.kl_target=0.0001")), ("early", ("ppo.target_kl=0.0001", "ppo.critic_warmup=1")),
+                           ("annealed", ("ppo.clip_schedule=linear", "ppo.entropy_schedule=cosine", "adam.schedule_steps=100000"))):
+        train(2, f"run=cut-{name}", *settings)
+        train(4, f"run=cut-{name}", *settings)
+        train(4, f"run=whole-{name}", *settings)
+        code, out = mappo("inspect", f"cut-{name}", f"whole-{name}")
+        check(f"{name}_goes_on_to_the_bit", code == 0 and "the same bit for bit" in out, f"{code}: {out}")
+    code, out = mappo("inspect", "whole-penalty")
+    beta = next((line.split()[1] for line in out.splitlines() if "/kl_beta " in line), "1")
+    check("a_coefficient_has_moved", float(beta) != 1, out)
+    code, out = mappo("inspect", "whole-early")
+    count = {line.split()[0].split("/")[-1]: int(line.split()[1]) for line in out.splitlines() if "_step " in line}
+    check("actors_that_waited_have_made_fewer_steps", 0 < count.get("actor_step", 0) < count.get("critic_step", 0), out)
+
+
 def an_input_norm_of_its_own_choice():
     def norm(folder):
         return re.search(r"feature_norm = (\w+)", open(f"{folder}/config.ini").read())[1]
@@ -327,7 +344,7 @@ def main():
     try:
         for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, an_option_with_another_default, a_folder_is_named_after_the_environments_id,
                         a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings,
-                        critics_shared_otherwise_than_actors, running_statistics, an_input_norm_of_its_own_choice):
+                        critics_shared_otherwise_than_actors, running_statistics, penalties_and_counts, an_input_norm_of_its_own_choice):
             promise()
     finally:
         os.chdir("/")

@@ -49,6 +49,13 @@ for n in 2 4; do
     ranks $n run="$WORK/running$n" $RUNNING
     same "${n}_ranks_with_running_statistics_equal_one_rank_bit_for_bit" "$WORK/running1" "$WORK/running$n"
 done
+FAMILY="comm.reproducible=1 train.env_steps=$((3 * UPDATE)) ppo.objective=clip_kl ppo.ratio=per_head ppo.normalise_advantage=minibatch ppo.minibatch_size=40 ppo.grad_clip=joint"
+FAMILY="$FAMILY ppo.target_kl=0.0005 ppo.critic_warmup=1 env=test/kitchen_sink"
+ranks 1 run="$WORK/family1" $FAMILY
+for n in 2 4; do
+    ranks $n run="$WORK/family$n" $FAMILY
+    same "${n}_ranks_with_a_penalty_and_early_stops_equal_one_rank_bit_for_bit" "$WORK/family1" "$WORK/family$n"
+done
 ranks 1 run="$WORK/popart1" comm.reproducible=1 norm.value=valuenorm train.env_steps=$((6 * UPDATE))
 expect another_normaliser_is_refused_by_name "2 1" "$? $(grep -c 'norm\.value' "$WORK/err")"
 

@@ -25,7 +25,7 @@ static inline void parity_penalty(struct parity_case *c, struct ppo *ppo, const 
     ppo_fields(ppo, &list);
     ppo_pull(ppo);
     for (size_t i = 0; i < targets.count && list.count; i++) {
-        const double found = (double)*(const real *)list.field[0].data;
+        const double found = *(const double *)list.field[0].data;
         if (targets.data[i] == c->target)
             parity_compare(c->report, "f64/intermediates/beta_next", &found, expected.data + i, 1, BOUND_OUTPUT);
     }
