@@ -7,11 +7,8 @@
 #include "algo/ppo.h"
 #include "base/clock.h"
 
-/* Choices of keys: ppo.minibatch_unit, ppo.objective, ppo.clip_value, ppo.grad_clip; ppo.normalise_advantage's are enum ppo_advantages. */
-enum { UNIT_STEP, UNIT_ROW };
-enum { OBJECTIVE_CLIP, OBJECTIVE_KL, OBJECTIVE_CLIP_KL };
-enum { CLIP_VALUE_OFF, CLIP_VALUE_MAX, CLIP_VALUE_ONLY };
-enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };
+enum { UNIT_STEP, UNIT_ROW };                 /* ppo.minibatch_unit */
+enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT }; /* ppo.grad_clip */
 
 struct mappo {
     struct on_policy base; /* first */

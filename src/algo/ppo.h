@@ -9,7 +9,11 @@
 
 struct ppo_hooks;
 
-/* Over which rows advantages are normalised, active ones only: (A - mean) / (population deviation + 1e-5) over the whole rollout, as
+/* Choices of ppo.objective and ppo.clip_value. */
+enum ppo_objective { OBJECTIVE_CLIP, OBJECTIVE_KL, OBJECTIVE_CLIP_KL };
+enum ppo_clip_value { CLIP_VALUE_OFF, CLIP_VALUE_MAX, CLIP_VALUE_ONLY };
+
+/* Choices of ppo.normalise_advantage: over which rows advantages are normalised, active ones only: (A - mean) / (population deviation + 1e-5) over the whole rollout, as
  * marlbenchmark/on-policy has it; (A - mean) / (sample deviation + 1e-8) over each minibatch, as Stable-Baselines3; or not at all. */
 enum ppo_advantages { ADVANTAGES_ROLLOUT, ADVANTAGES_MINIBATCH, ADVANTAGES_RAW };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "algo/collect.h"
-#include "algo/schedule.h"
+#include "algo/ppo.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "env/spec.h"
@@ -88,6 +88,16 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return !anything_annealed(c) && c->adam_schedule_steps ? "nothing is annealed (adam.schedule, ppo.clip_schedule, "
                                                                  "ppo.entropy_schedule)"
                                                                : NULL;
+    case KEY_ppo_kl_beta:
+    case KEY_ppo_kl_target:
+        return c->ppo_objective == OBJECTIVE_CLIP ? "no penalty is part of the loss (ppo.objective)" : NULL;
+    case KEY_ppo_clip:
+    case KEY_ppo_clip_schedule:
+        return c->ppo_objective == OBJECTIVE_KL && c->ppo_clip_value == CLIP_VALUE_OFF
+                   ? "nothing is clipped (ppo.objective, ppo.clip_value)"
+                   : NULL;
+    case KEY_ppo_minibatches:
+        return c->ppo_minibatch_size > 0 ? "ppo.minibatch_size says how many there are" : NULL;
     case KEY_critic_state:
     case KEY_critic_agent_id:
         return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of this algorithm sees the agent's own observation" : NULL;

@@ -81,6 +81,9 @@ idle() { # name key argument …
     is "$name" "1 1 $key" "$(grep -c 'has no effect here' <<<"$text") $(sed -n "s/^mappo: \([a-z_.]*\) has no effect here: .*/1 \1/p" <<<"$text")"
 }
 idle horizon_of_constant_rates_has_no_effect adam.schedule_steps adam.schedule_steps=5e6
+idle a_penalty_has_none_where_ratios_are_clipped ppo.kl_target ppo.kl_target=0.1
+idle nor_has_clipping_where_all_is_penalised ppo.clip ppo.objective=kl ppo.clip_value=off ppo.clip=0.1
+idle nor_has_a_number_of_minibatches_beside_their_size ppo.minibatches ppo.minibatch_size=10 ppo.minibatches=2
 idle shards_have_none_when_sums_are_not_reproducible comm.shards comm.shards=4
 idle state_of_an_own_critic_has_none critic.state algo=ippo critic.state=concat
 idle number_of_an_agent_has_none_there critic.agent_id algo=ippo critic.agent_id=1
