@@ -347,6 +347,7 @@ static void fill_table(struct backend *b)
     b->moments = rollout_moments;
     b->standardise = rollout_standardise;
     b->discount = rollout_discount;
+    b->join = rollout_join;
     b->running_measure = rollout_running_measure;
     b->running_take = rollout_running_take;
     b->select = rollout_select;

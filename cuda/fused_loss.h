@@ -43,7 +43,7 @@ static __device__ __forceinline__ void add_sums(const struct loss_thread *l, con
 
 template <int ROWS> static __device__ __forceinline__ bool one_categorical(const struct distribution *dist, const struct policy_loss *loss)
 {
-    return !loss->old_out && dist->heads == 1 && dist->head[0].kind == HEAD_CATEGORICAL &&
+    return !loss->old_out && !loss->slope && dist->heads == 1 && dist->head[0].kind == HEAD_CATEGORICAL &&
            dist->head[0].size <= THREAD_CHOICES * (32 / ROWS);
 }
 

@@ -216,8 +216,8 @@ static __device__ void heads_loss(const struct loss_row *r, int from, int to, fl
     }
     const struct policy_objective objective = *loss->objective;
     const struct surrogate s = policy_surrogate(&objective, e.log_prob, old_log_prob, advantage);
-    const float g_lp = weight * s.gradient, g_h = -objective.entropy * weight * share;
-    sums[SUM_LOSS] += (SUM)(weight * s.loss);
+    const float g_lp = loss->slope ? loss->slope[r->row] : weight * s.gradient, g_h = -objective.entropy * weight * share;
+    sums[SUM_LOSS] += (SUM)(weight * (loss->slope ? loss->loss[r->row] : s.loss));
     sums[SUM_ENTROPY] += (SUM)(weight * e.entropy * share);
     sums[SUM_KL] += (SUM)(s.kl * share);
     sums[SUM_CLIPPED] += (SUM)(s.clipped * share);

@@ -409,6 +409,33 @@ void rollout_standardise(struct backend *backend, const struct standardise_pass 
     }
 }
 
+/* ---- losses of env-steps whose agents' ratios belong together: a thread an env-step -------------------------------------------------- */
+
+struct joint_passes {
+    struct joint_pass pass[PASSES_AT_ONCE];
+};
+
+static __global__ void join_kernel(const struct joint_passes some)
+{
+    const struct joint_pass p = some.pass[blockIdx.y];
+    const size_t u = thread_item();
+    if (u >= (size_t)p.batch.units) return;
+    const struct policy_objective objective = *p.objective;
+    joint_step(&objective, &p.rules, (size_t)(p.batch.unit ? p.batch.unit[u] : (int32_t)u) * (size_t)p.batch.rows, p.batch.rows, p.log_prob,
+               p.old_log_prob, p.advantage, p.active, p.loss, p.slope);
+}
+
+void rollout_join(struct backend *backend, const struct joint_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        struct joint_passes some;
+        const dim3 grid = take_passes(&some, pass, first, passes, [](const struct joint_pass &p) { return (size_t)p.batch.units; });
+        LAUNCH(join_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("join");
+    }
+}
+
 /* ---- running statistics -------------------------------------------------------------------------------------------------------------- */
 
 struct discount_passes {

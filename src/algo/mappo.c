@@ -1,4 +1,5 @@
-/* MAPPO and IPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. They differ in what the critic sees. */
+/* MAPPO, IPPO and CoPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic sees,
+ * CoPPO in the policy's loss. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,8 +8,9 @@
 #include "algo/ppo.h"
 #include "base/clock.h"
 
-enum { UNIT_STEP, UNIT_ROW };                 /* ppo.minibatch_unit */
-enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT }; /* ppo.grad_clip */
+enum { UNIT_STEP, UNIT_ROW };                    /* ppo.minibatch_unit */
+enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };    /* ppo.grad_clip */
+enum { DOUBLE_CLIP_A2PO, DOUBLE_CLIP_OFFICIAL }; /* coppo.double_clip */
 
 struct mappo {
     struct on_policy base; /* first */
@@ -45,35 +47,38 @@ static int ippo_policies(struct policies **policies, const struct config *config
     return create_policies(policies, false, config, spec, backend, err);
 }
 
-static int create_ppo(struct mappo *self, struct error *err)
+static int create_ppo(struct mappo *self, bool joint_ratios, struct error *err)
 {
     const struct config *config = self->base.context.config;
     const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
     const bool penalty = config->ppo_objective != OBJECTIVE_CLIP;
-    const struct ppo_config ppo = {.policy = {.clip = config->ppo_objective == OBJECTIVE_KL ? (real)INFINITY : (real)config->ppo_clip,
-                                              .entropy = (real)config->ppo_entropy,
-                                              .kl = penalty ? (real)config->ppo_kl_beta : 0},
-                                   .value = {.clip = config->ppo_clip_value != CLIP_VALUE_OFF ? (real)config->ppo_clip : 0,
-                                             .huber_delta = (real)config->ppo_huber_delta,
-                                             .coefficient = (real)config->ppo_value_coef,
-                                             .only = config->ppo_clip_value == CLIP_VALUE_ONLY},
-                                   .penalty = penalty,
-                                   .penalty_kl = config->ppo_kl_target,
-                                   .target_kl = config->ppo_target_kl,
-                                   .critic_warmup = config->ppo_critic_warmup,
-                                   .advantages = config->ppo_normalise_advantage,
-                                   .joint_clip = config->ppo_grad_clip == GRAD_CLIP_JOINT,
-                                   .minibatch_size = (int)config->ppo_minibatch_size,
-                                   .now = self->base.now,
-                                   .max_grad_norm = (real)config->ppo_max_grad_norm,
-                                   .epochs = (int)config->ppo_epochs,
-                                   .minibatches = (int)config->ppo_minibatches,
-                                   .row_minibatches = row_minibatches(config),
-                                   .policy_active_masks = config->ppo_policy_active_masks,
-                                   .value_active_masks = config->ppo_value_active_masks,
-                                   .value_norm_beta = config->norm_beta,
-                                   .adam = adam,
-                                   .seed = (uint64_t)config->train_seed};
+    const struct ppo_config ppo = {
+        .policy = {.clip = config->ppo_objective == OBJECTIVE_KL ? (real)INFINITY : (real)config->ppo_clip,
+                   .entropy = (real)config->ppo_entropy,
+                   .kl = penalty ? (real)config->ppo_kl_beta : 0},
+        .value = {.clip = config->ppo_clip_value != CLIP_VALUE_OFF ? (real)config->ppo_clip : 0,
+                  .huber_delta = (real)config->ppo_huber_delta,
+                  .coefficient = (real)config->ppo_value_coef,
+                  .only = config->ppo_clip_value == CLIP_VALUE_ONLY},
+        .penalty = penalty,
+        .penalty_kl = config->ppo_kl_target,
+        .target_kl = config->ppo_target_kl,
+        .critic_warmup = config->ppo_critic_warmup,
+        .advantages = config->ppo_normalise_advantage,
+        .joint_ratios = joint_ratios,
+        .joint = {.others_clip = (real)config->coppo_others_clip, .all_ratios = config->coppo_double_clip == DOUBLE_CLIP_OFFICIAL},
+        .joint_clip = config->ppo_grad_clip == GRAD_CLIP_JOINT,
+        .minibatch_size = (int)config->ppo_minibatch_size,
+        .now = self->base.now,
+        .max_grad_norm = (real)config->ppo_max_grad_norm,
+        .epochs = (int)config->ppo_epochs,
+        .minibatches = (int)config->ppo_minibatches,
+        .row_minibatches = row_minibatches(config),
+        .policy_active_masks = config->ppo_policy_active_masks,
+        .value_active_masks = config->ppo_value_active_masks,
+        .value_norm_beta = config->norm_beta,
+        .adam = adam,
+        .seed = (uint64_t)config->train_seed};
     return ppo_create(&self->ppo, &ppo, self->base.rollout, self->base.context.policies->group, self->base.context.comm,
                       self->base.context.backend, err);
 }
@@ -191,19 +196,29 @@ static void destroy(struct algorithm *algorithm)
 static const struct algorithm_ops ops = {
     on_policy_begin, on_policy_collect, on_policy_finish, update, outcome, on_policy_anneal, fields, pull, push, metrics, destroy};
 
-static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+static int create(struct algorithm *algorithm, const struct algorithm_context *context, bool joint_ratios, struct error *err)
 {
     struct mappo *self = algorithm->self;
     /* Beside environments on the host the first actions wait for the update anyhow. */
     algorithm->ahead = context->where == COLLECT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
     int code = on_policy_create(algorithm, context, err);
-    if (code == 0) code = create_ppo(self, err);
+    if (code == 0) code = create_ppo(self, joint_ratios, err);
     if (code) return code;
     name_metrics(self);
     arena_seal(self->base.memory.arena);
     return 0;
 }
 
-/* They differ in what the critic sees. */
-const struct algorithm_functions mappo_functions = {on_policy_horizon, mappo_policies, sizeof(struct mappo), &ops, create, described};
-const struct algorithm_functions ippo_functions = {on_policy_horizon, ippo_policies, sizeof(struct mappo), &ops, create, described};
+static int create_mappo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+{
+    return create(algorithm, context, false, err);
+}
+
+static int create_coppo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+{
+    return create(algorithm, context, true, err);
+}
+
+const struct algorithm_functions mappo_functions = {on_policy_horizon, mappo_policies, sizeof(struct mappo), &ops, create_mappo, described};
+const struct algorithm_functions ippo_functions = {on_policy_horizon, ippo_policies, sizeof(struct mappo), &ops, create_mappo, described};
+const struct algorithm_functions coppo_functions = {on_policy_horizon, mappo_policies, sizeof(struct mappo), &ops, create_coppo, described};

@@ -245,46 +245,62 @@ static struct scatter_pass keeping(const struct ppo *ppo, int i, const real *out
         .unit = batch->unit, .units = batch->units, .stride = width, .width = width, .from_width = width, .from = out, .to = to};
 }
 
+/* Of the rows that are packed now. */
+static void evaluate_packed(struct ppo *ppo, const struct learner_range *range, const struct ppo_evaluation *evaluation)
+{
+    real *out = evaluation->outputs;
+    int passes = 0, kept = 0;
+    for (int i = range->part_first; i < range->part_end; i++) {
+        const struct ppo_part *part = &ppo->batches.part[i];
+        const struct mappo_group_io *taken = &ppo->rollout->transitions->all.group[part->group];
+        const struct policy *policy = ppo->policy[part->group];
+        const int set = part->of.set[ROLE_ACTOR];
+        if (set < 0) continue;
+        ppo->forward[passes] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
+                                                     .parameters = policy_actor(policy, policy->parameters, set),
+                                                     .packed = ppo->actor_packed[i],
+                                                     .out = out};
+        ppo->evaluate[passes++] = (struct evaluate_pass){.dist = &policy->dist,
+                                                         .batch = ppo->batches.actor[i],
+                                                         .out = out,
+                                                         .log_std = policy_log_std(policy, set),
+                                                         .mask = taken->act_mask,
+                                                         .act_int = taken->act_int,
+                                                         .act_real = taken->act_real,
+                                                         .old_out = ppo->old_out[part->group],
+                                                         .old_log_std = old_log_std(ppo, part->group, set),
+                                                         .log_prob = evaluation->log_prob[part->group],
+                                                         .entropy = evaluation->entropy[part->group],
+                                                         .kl = evaluation->kl[part->group]};
+        if (evaluation->keep[part->group]) ppo->scatter[kept++] = keeping(ppo, i, out, evaluation->keep[part->group]);
+        out += part_outputs(ppo, part);
+    }
+    if (passes == 0) return;
+    ppo->backend->forward(ppo->backend, ppo->forward, passes);
+    if (kept)
+        ppo->backend->scatter(ppo->backend, ppo->scatter, kept); /* as they are: evaluating overwrites forbidden logits */
+    else
+        ppo->backend->evaluate(ppo->backend, ppo->evaluate, passes);
+}
+
 void ppo_evaluate(struct ppo *ppo, int number, const struct ppo_evaluation *evaluation)
 {
     const struct learner_range *range = &ppo->range[number];
     for (int k = 0; k < ppo->config.minibatches; k++) { /* of any epoch: together they are all rows */
         ppo_batches_select(&ppo->batches, range->part_first, range->part_end, 0, k);
         pack_inputs(ppo, range, ROLE_ACTOR);
-        real *out = evaluation->outputs;
-        int passes = 0, kept = 0;
-        for (int i = range->part_first; i < range->part_end; i++) {
-            const struct ppo_part *part = &ppo->batches.part[i];
-            const struct mappo_group_io *taken = &ppo->rollout->transitions->all.group[part->group];
-            const struct policy *policy = ppo->policy[part->group];
-            const int set = part->of.set[ROLE_ACTOR];
-            if (set < 0) continue;
-            ppo->forward[passes] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
-                                                         .parameters = policy_actor(policy, policy->parameters, set),
-                                                         .packed = ppo->actor_packed[i],
-                                                         .out = out};
-            ppo->evaluate[passes++] = (struct evaluate_pass){.dist = &policy->dist,
-                                                             .batch = ppo->batches.actor[i],
-                                                             .out = out,
-                                                             .log_std = policy_log_std(policy, set),
-                                                             .mask = taken->act_mask,
-                                                             .act_int = taken->act_int,
-                                                             .act_real = taken->act_real,
-                                                             .old_out = ppo->old_out[part->group],
-                                                             .old_log_std = old_log_std(ppo, part->group, set),
-                                                             .log_prob = evaluation->log_prob[part->group],
-                                                             .entropy = evaluation->entropy[part->group],
-                                                             .kl = evaluation->kl[part->group]};
-            if (evaluation->keep[part->group]) ppo->scatter[kept++] = keeping(ppo, i, out, evaluation->keep[part->group]);
-            out += part_outputs(ppo, part);
-        }
-        if (passes == 0) return;
-        ppo->backend->forward(ppo->backend, ppo->forward, passes);
-        if (kept)
-            ppo->backend->scatter(ppo->backend, ppo->scatter, kept); /* as they are: evaluating overwrites forbidden logits */
-        else
-            ppo->backend->evaluate(ppo->backend, ppo->evaluate, passes);
+        evaluate_packed(ppo, range, evaluation);
     }
+}
+
+/* Terms of the minibatch at hand, under its policies as they are. Rows of other minibatches get some as well, of older numbers: nobody reads
+ * them. */
+static void join_ratios(struct ppo *ppo, const struct learner_range *range)
+{
+    struct ppo_evaluation evaluation = {.outputs = ppo->outputs};
+    for (int g = 0; g < ppo->rollout->groups; g++) evaluation.log_prob[g] = ppo->log_prob[g];
+    evaluate_packed(ppo, range, &evaluation);
+    ppo->backend->join(ppo->backend, ppo->join, ppo->joins);
 }
 
 /* ---- the penalty --------------------------------------------------------------------------------------------------------------------- */
@@ -376,6 +392,7 @@ static void learn_range(struct ppo *ppo, int number)
         for (int k = 0; k < ppo->config.minibatches; k++) {
             watchdog_sign();
             if (!whole) pack_minibatch(ppo, range, epoch, k);
+            if (ppo->config.joint_ratios) join_ratios(ppo, range);
             learn_minibatch(ppo, range, epoch, k);
             if (shows) show_minibatch(ppo, range, epoch, k);
             if (has_stopped(ppo, range)) return;

@@ -32,7 +32,9 @@ struct ppo_config {
     bool policy_active_masks, value_active_masks;
     double value_norm_beta;
     real max_grad_norm; /* 0 = off */
-    bool joint_clip;    /* of an actor's and its critic's gradient by one norm; each by itself otherwise */
+    bool joint_ratios;  /* CoPPO: the agents' ratios of an env-step belong together (kernels/joint.h), by these rules */
+    struct joint_rules joint;
+    bool joint_clip; /* of an actor's and its critic's gradient by one norm; each by itself otherwise */
     struct adam adam;
     struct annealed now; /* until ppo_anneal sets others: schedules are the caller's */
     uint64_t seed;
@@ -40,7 +42,7 @@ struct ppo_config {
 };
 
 struct ppo;
-/* EXIT_USAGE where a shard has fewer units than minibatches, or where minibatch_size can't be cut alike on all shards. Calls comm_reserve. */
+/* EXIT_USAGE where joint ratios meet minibatches of rows or ranges of learners; where a shard has fewer units than minibatches, or where minibatch_size can't be cut alike on all shards. Calls comm_reserve. */
 int ppo_create(struct ppo **ppo, const struct ppo_config *config, struct rollout *rollout, struct policy *const *policy, struct comm *comm,
                struct backend *backend, struct error *err);
 void ppo_destroy(struct ppo *ppo); /* NULL is allowed */

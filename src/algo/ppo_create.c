@@ -119,6 +119,55 @@ static void take_penalty(struct ppo *ppo)
     ppo->outputs = backend->alloc(backend, "old policies", ppo_outputs(ppo) * sizeof(real));
 }
 
+/* The env-steps of a shard; NULL: all there are. */
+static int32_t *list_steps(struct ppo *ppo, int shard)
+{
+    const struct transitions *x = ppo->rollout->transitions;
+    const int lo = x->first[shard], envs = x->first[shard + 1] - lo, steps = x->config.steps;
+    if (envs == x->config.envs) return NULL;
+    int32_t *unit = ARENA_NEW(ppo->arena, int32_t, steps * envs + 1);
+    for (int t = 0; t < steps; t++)
+        for (int e = 0; e < envs; e++) unit[t * envs + e] = t * x->config.envs + lo + e;
+    return backend_copy(ppo->backend, "units of passes", unit, (size_t)(steps * envs) * sizeof *unit);
+}
+
+static void take_joint(struct ppo *ppo)
+{
+    struct backend *backend = ppo->backend;
+    const struct transitions *x = ppo->rollout->transitions;
+    if (!ppo->config.joint_ratios) return;
+    ppo->join = ARENA_NEW(ppo->arena, struct joint_pass, ppo->rollout->groups * ppo->shards);
+    for (int g = 0; g < ppo->rollout->groups; g++) {
+        const struct policy *policy = ppo->policy[g];
+        const size_t bytes = (size_t)x->config.steps * (size_t)x->config.envs * (size_t)policy->sizes.agents * sizeof(real);
+        ppo->log_prob[g] = backend->alloc(backend, "joint ratios", bytes);
+        ppo->loss[g] = backend->alloc(backend, "joint ratios", bytes);
+        ppo->slope[g] = backend->alloc(backend, "joint ratios", bytes);
+        for (int s = 0; s < ppo->shards; s++)
+            ppo->join[ppo->joins++] = (struct joint_pass){
+                .batch = {list_steps(ppo, s), x->config.steps * (x->first[s + 1] - x->first[s]), policy->sizes.agents, NULL},
+                .rules = ppo->config.joint,
+                .objective = &ppo->learner[ppo->learner_first[g]].policy,
+                .log_prob = ppo->log_prob[g],
+                .old_log_prob = ppo->rollout->log_prob[g],
+                .advantage = ppo->rollout->returns->group[g].advantage,
+                .active = ppo->config.policy_active_masks ? x->all.group[g].active : NULL,
+                .loss = ppo->loss[g],
+                .slope = ppo->slope[g]};
+    }
+    if (!ppo->outputs) ppo->outputs = backend->alloc(backend, "old policies", ppo_outputs(ppo) * sizeof(real));
+}
+
+static int check_joint(const struct ppo_config *config, const struct rollout *rollout, struct error *err)
+{
+    if (!config->joint_ratios) return 0;
+    if (config->row_minibatches || config->range > 0 || rollout->per_head || config->advantages == ADVANTAGES_MINIBATCH)
+        return error_set(err, EXIT_USAGE,
+                         "coppo multiplies the ratios of a step's agents, so that they have to be learned from together: it needs "
+                         "ppo.minibatch_unit=step, ppo.ratio=joint, and ppo.normalise_advantage=rollout or none");
+    return 0;
+}
+
 /* PopArt: the critics' heads, each with the map that its learner finds before a minibatch. */
 static void create_rescales(struct ppo *ppo)
 {
@@ -148,6 +197,8 @@ static struct train_pass actor_pass(const struct ppo *ppo, int i)
     pass.policy.objective = &ppo->learner[ppo_learner_of(ppo, part)].policy;
     if (ppo->config.advantages == ADVANTAGES_MINIBATCH) pass.policy.scale = &ppo->learner[ppo_learner_of(ppo, part)].advantage;
     pass.policy.old_out = ppo->old_out[part->group];
+    pass.policy.loss = ppo->loss[part->group];
+    pass.policy.slope = ppo->slope[part->group];
     if (ppo->old_log_std[part->group])
         pass.policy.old_log_std =
             ppo->old_log_std[part->group] + (size_t)part->of.set[ROLE_ACTOR] * (size_t)ppo->policy[part->group]->dist.act_reals;
@@ -234,8 +285,8 @@ int ppo_create(struct ppo **out, const struct ppo_config *config, struct rollout
     ppo->shards = rollout->transitions->config.shards;
     ppo->numbers = backend->alloc(backend, "statistics", sizeof *ppo->numbers);
     ppo->batches = (struct ppo_batches){.config = &ppo->config, .rollout = rollout, .policy = policy, .numbers = ppo->numbers};
-    int code = 0;
-    if (config->minibatch_size > 0)
+    int code = check_joint(config, rollout, err);
+    if (!code && config->minibatch_size > 0)
         code = ppo_batches_count(&ppo->batches, comm->shards > 0 ? comm->shards : comm->size, &ppo->config.minibatches, err);
     if (!code) code = ppo_batches_create(&ppo->batches, arena, err);
     if (code) {
@@ -246,6 +297,7 @@ int ppo_create(struct ppo **out, const struct ppo_config *config, struct rollout
     const size_t longest = create_ranges(ppo);
     take_memory(ppo);
     take_penalty(ppo);
+    take_joint(ppo);
     create_rescales(ppo);
     create_passes(ppo);
     arena_seal(arena);
@@ -277,7 +329,11 @@ void ppo_destroy(struct ppo *ppo)
         backend->free(backend, ppo->old_out[g]);
         backend->free(backend, ppo->old_log_std[g]);
         backend->free(backend, ppo->kl[g]);
+        backend->free(backend, ppo->log_prob[g]);
+        backend->free(backend, ppo->loss[g]);
+        backend->free(backend, ppo->slope[g]);
     }
+    for (int i = 0; i < ppo->joins; i++) backend->free(backend, (void *)(uintptr_t)ppo->join[i].batch.unit);
     backend->free(backend, ppo->outputs);
     backend->free(backend, ppo->flat);
     backend->free(backend, ppo->statistics);

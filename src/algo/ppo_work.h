@@ -87,6 +87,10 @@ struct ppo {
     real *old_log_std[MAPPO_MAX_GROUPS]; /* [sets][Kr] */
     real *kl[MAPPO_MAX_GROUPS];          /* [T][E][A] */
     real *outputs;                       /* scratch of ppo_evaluate */
+    /* with joint ratios: of the minibatch at hand, the backend's; a pass of each group and shard */
+    real *log_prob[MAPPO_MAX_GROUPS], *loss[MAPPO_MAX_GROUPS], *slope[MAPPO_MAX_GROUPS]; /* [T][E][A] */
+    struct joint_pass *join;                                                             /* [joins] */
+    int joins;
 };
 
 /* Are Adam's steps counted by each optimiser, or by all alike? */

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/kernels/joint.h"
 #include "backend/kernels/nonfinite.h"
 #include "backend/kernels/norm.h"
 #include "backend/kernels/ppo_metrics.h"
@@ -159,6 +160,15 @@ struct evaluate_pass {                 /* log-probability and entropy of given a
     real *log_prob, *entropy, *kl;     /* [N] out, joint; each may be NULL; kl: KL(old || new) */
 };
 
+struct joint_pass {     /* losses of env-steps whose agents' ratios belong together (kernels/joint.h) */
+    struct batch batch; /* rows = the agents of a step */
+    struct joint_rules rules;
+    const struct policy_objective *objective;
+    const real *log_prob, *old_log_prob, *advantage; /* [N] */
+    const uint8_t *active;                           /* [N]; NULL = all: terms of others are left out, their ratios are not */
+    real *loss, *slope;                              /* [N] out */
+};
+
 enum loss_kind { LOSS_POLICY, LOSS_VALUE };
 
 struct policy_loss {
@@ -172,8 +182,11 @@ struct policy_loss {
     const real *old_log_prob; /* [N], with per_head [N][heads] */
     const real *advantage;    /* [N] */
     const struct advantage_scale *scale; /* by which they are normalised; NULL = they are already, or not at all */
-    const real *old_out;                 /* [N][O] the old policy's outputs, for the penalty; NULL = no penalty */
-    const real *old_log_std;             /* [Kr] likewise; NULL without Gaussian heads */
+    /* The rows' losses and their derivatives by the log-probabilities, where they hang on more than the row (joint_pass); NULL = they are
+     * those of the row's own ratio */
+    const real *loss, *slope; /* [N] slope with the weights of the terms in it */
+    const real *old_out;      /* [N][O] the old policy's outputs, for the penalty; NULL = no penalty */
+    const real *old_log_std;  /* [Kr] likewise; NULL without Gaussian heads */
 };
 
 struct value_loss {
@@ -366,6 +379,7 @@ struct backend {
     void (*forward)(struct backend *, const struct forward_pass *, int passes);
     void (*act)(struct backend *, const struct act_pass *, int passes);
     void (*evaluate)(struct backend *, const struct evaluate_pass *, int passes);
+    void (*join)(struct backend *, const struct joint_pass *, int passes);
     void (*train)(struct backend *, const struct train_pass *, int passes);
 
     /* whole-rollout arithmetic */

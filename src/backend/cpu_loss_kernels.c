@@ -266,6 +266,7 @@ MAPPO_FN void heads_loss(const struct loss_tile *t, int from, int to, const stru
     real *log_prob = scratch_row(t, ROW_LOG_PROB), *entropy = scratch_row(t, ROW_ENTROPY), *old = scratch_row(t, ROW_OLD);
     real *g_lp = scratch_row(t, ROW_G_LP), *g_h = scratch_row(t, ROW_G_H);
     const real *advantage = scratch_row(t, ROW_ADVANTAGE), *weight = scratch_row(t, ROW_WEIGHT), *ones = scratch_row(t, ROW_ONES);
+    real loss_of[TILE];
     memset(log_prob, 0, TILE * sizeof(real));
     memset(entropy, 0, TILE * sizeof(real));
     for (int h = from; h < to; h++) {
@@ -279,12 +280,18 @@ MAPPO_FN void heads_loss(const struct loss_tile *t, int from, int to, const stru
         const struct surrogate s = policy_surrogate(objective, log_prob[r], old[r], advantage[r]);
         g_lp[r] = weight[r] * s.gradient;
         g_h[r] = -objective->entropy * weight[r] * share;
-        row_sums[SUM_LOSS * (int)TILE + r] += (double)(weight[r] * s.loss);
+        loss_of[r] = weight[r] * s.loss;
         row_sums[SUM_ENTROPY * (int)TILE + r] += (double)(weight[r] * entropy[r] * share);
         row_sums[SUM_KL * (int)TILE + r] += (double)(ones[r] * s.kl * share);
         row_sums[SUM_CLIPPED * (int)TILE + r] += (double)(ones[r] * s.clipped * share);
         row_sums[SUM_RATIO * (int)TILE + r] += (double)(ones[r] * s.ratio * share);
     }
+    if (loss->slope) {
+        gather_real(loss->slope, 1, 0, row, t->rows, g_lp);
+        gather_real(loss->loss, 1, 0, row, t->rows, loss_of);
+        for (int r = 0; r < (int)TILE; r++) loss_of[r] *= weight[r];
+    }
+    for (int r = 0; r < (int)TILE; r++) row_sums[SUM_LOSS * (int)TILE + r] += (double)loss_of[r];
 }
 
 void LEVELLED(policy_loss)(const struct loss_tile *t)

@@ -114,6 +114,15 @@ void scalar_select(struct backend *backend, const struct select_pass *pass, int 
     }
 }
 
+void scalar_join(struct backend *backend, const struct joint_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct joint_pass *p = pass; p < pass + passes; p++)
+        for (int u = 0; u < batch_units(&p->batch); u++)
+            joint_step(p->objective, &p->rules, (size_t)(p->batch.unit ? p->batch.unit[u] : u) * (size_t)p->batch.rows, p->batch.rows,
+                       p->log_prob, p->old_log_prob, p->advantage, p->active, p->loss, p->slope);
+}
+
 void scalar_discount(struct backend *backend, const struct discount_pass *pass, int passes)
 {
     (void)backend;

@@ -246,6 +246,6 @@ else
     bad ranks_that_do_not_divide_the_shards_name_the_key 2 'comm.shards' -n 2 comm.reproducible=1 comm.shards=1
     bad ranks_print_an_unmakeable_run_folder_once 2 "file.h5" -n 2 run=file.h5/run
     timeout 60 "${RUN[@]}" -n 2 "$MAPPO" --help ppo >"$WORK/out" 2>"$WORK/err"
-    report ranks_print_help_once "$([ $? = 0 ] && [ "$(grep -c 'ppo.clip ' "$WORK/out")" = 1 ] || echo "printed $(grep -c 'ppo.clip ' "$WORK/out") times")"
+    report ranks_print_help_once "$([ $? = 0 ] && [ "$(grep -c '^ *ppo\.clip  ' "$WORK/out")" = 1 ] || echo "printed $(grep -c '^ *ppo\.clip  ' "$WORK/out") times")"
 fi
 exit $failed

@@ -73,6 +73,9 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
     struct ppo_config config = {.policy = {.clip = (real)golden_config_or(c->file, "clip", INFINITY),
                                            .entropy = (real)golden_config(c->file, "entropy_coef"),
                                            .kl = (real)golden_config_or(c->file, "beta", 0)},
+                                .joint_ratios = c->joint,
+                                .joint = {.others_clip = (real)golden_config_or(c->file, "others_clip", 0), .all_ratios = c->all_ratios},
+                                .advantages = c->all_ratios ? ADVANTAGES_RAW : ADVANTAGES_ROLLOUT,
                                 .penalty = c->penalty,
                                 .penalty_kl = c->target,
                                 .value = {.coefficient = (real)golden_config(c->file, "value_loss_coef")},
@@ -128,6 +131,7 @@ struct parity_how {
     const char *variant, *critic_variant;
     bool per_head, penalty;
     double target; /* of the penalty */
+    bool joint, all_ratios;
 };
 
 /* A whole MAPPO update. */
@@ -138,6 +142,8 @@ static inline void parity_mappo(hid_t file, struct parity_how how, struct parity
                             .variant = variant,
                             .critic_variant = how.critic_variant,
                             .report = report,
+                            .joint = how.joint,
+                            .all_ratios = how.all_ratios,
                             .penalty = how.penalty,
                             .target = how.target};
     struct error err = {0};
@@ -403,10 +409,17 @@ static inline enum parity_result parity_algo(const char *path, struct parity_rep
     }
     static const char *const whole[] = {"mlp_relu_discrete", "mlp_relu_masks", "mlp_box", "multi_binary"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (strcmp(which, whole[i]) == 0) parity_mappo(file, (struct parity_how){"", "", false, false, 0}, report);
+        if (strcmp(which, whole[i]) == 0) parity_mappo(file, (struct parity_how){.variant = "", .critic_variant = ""}, report);
+    if (strcmp(which, "coppo") == 0) {
+        parity_mappo(file, (struct parity_how){.variant = "", .critic_variant = "", .joint = true}, report);
+        parity_mappo(file, (struct parity_how){.variant = "variant_official_", .critic_variant = "", .joint = true, .all_ratios = true},
+                     report);
+    }
     if (strncmp(which, "kl_ppo", 6) == 0) {
         struct golden_array targets = golden_read(file, "/batch/targets");
-        for (size_t i = 0; i < targets.count; i++) parity_mappo(file, (struct parity_how){"", "", false, true, targets.data[i]}, report);
+        for (size_t i = 0; i < targets.count; i++)
+            parity_mappo(file, (struct parity_how){.variant = "", .critic_variant = "", .penalty = true, .target = targets.data[i]},
+                         report);
         golden_free(&targets);
     }
     if (strncmp(which, "ppo_single", 10) == 0) {
@@ -416,11 +429,11 @@ static inline enum parity_result parity_algo(const char *path, struct parity_rep
     }
     if (strcmp(which, "mlp_box") == 0) snprintf(report->left_out, sizeof report->left_out, "variant_reference: a slip of the reference");
     if (strcmp(which, "multi_discrete") == 0) {
-        parity_mappo(file, (struct parity_how){"variant_joint_", "variant_joint_", false, false, 0}, report);
-        parity_mappo(file, (struct parity_how){"", "", true, false, 0}, report);
+        parity_mappo(file, (struct parity_how){.variant = "variant_joint_", .critic_variant = "variant_joint_"}, report);
+        parity_mappo(file, (struct parity_how){.variant = "", .critic_variant = "", .per_head = true}, report);
     }
     if (strcmp(which, "mlp_tanh_popart") == 0) {
-        parity_mappo(file, (struct parity_how){"", "variant_rescale_first_", false, false, 0}, report);
+        parity_mappo(file, (struct parity_how){.variant = "", .critic_variant = "variant_rescale_first_"}, report);
         snprintf(report->left_out, sizeof report->left_out, "PopArt that rescales after the forward pass: a slip of the reference");
     }
     if (strcmp(which, "gae") == 0) {

@@ -43,11 +43,12 @@ struct parity_case {
     struct comm *comm;
     struct rollout *rollout;
     struct golden_array permutations;
-    int32_t *permutation; /* [epochs][rows] */
-    bool first_as_before; /* the variant has no numbers of its first minibatch, which is as without it */
-    bool penalty;         /* the policy's loss has one */
-    double target;        /* that its coefficient aims at */
-    int updates;          /* seen so far */
+    int32_t *permutation;   /* [epochs][rows] */
+    bool first_as_before;   /* the variant has no numbers of its first minibatch, which is as without it */
+    bool joint, all_ratios; /* CoPPO; its official form */
+    bool penalty;           /* the policy's loss has one */
+    double target;          /* that its coefficient aims at */
+    int updates;            /* seen so far */
     struct ppo_minibatch seen[PARITY_MAX_UPDATES];
 };
 
@@ -180,7 +181,9 @@ static inline void parity_load_batch(struct parity_case *c)
     if (io->active) parity_load(c, "active_masks", io->active, rows + slice, 'b');
     parity_load(c, "value_preds", returns->value, rows + slice, 'r');
     const size_t ratios = rows * (size_t)log_prob_width(&c->policy.dist, c->rollout->per_head);
-    parity_load(c, c->variant[0] ? "action_log_probs_joint" : "action_log_probs", c->rollout->log_prob[0], ratios, 'r');
+    struct golden_array joint = golden_read(c->file, "/batch/action_log_probs_joint");
+    parity_load(c, c->variant[0] && joint.data ? "action_log_probs_joint" : "action_log_probs", c->rollout->log_prob[0], ratios, 'r');
+    golden_free(&joint);
     if (io->act_mask) parity_load(c, "available_actions", io->act_mask, (rows + slice) * (size_t)sizes->logits, 'b');
     if (io->act_int) parity_load(c, "actions", (int32_t *)(uintptr_t)io->act_int, rows * (size_t)sizes->act_ints, 'i');
     if (io->act_real) parity_load(c, "actions", (float *)(uintptr_t)io->act_real, rows * (size_t)sizes->act_reals, 'f');
@@ -347,11 +350,15 @@ static inline void parity_losses(struct parity_case *c)
     for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
         double found[PARITY_MAX_UPDATES];
         if (c->penalty ? strcmp(losses[i].name, "clip_fraction") == 0 : strcmp(losses[i].name, "kl") == 0) continue; /* not there */
+        if (c->joint &&
+            (losses[i].offset == offsetof(struct ppo_metrics, approx_kl) || losses[i].offset == offsetof(struct ppo_metrics, ratio) ||
+             losses[i].offset == offsetof(struct ppo_metrics, clip_fraction)))
+            continue; /* likewise */
         for (int u = 0; u < c->updates; u++) found[u] = *(const double *)((const char *)&c->seen[u].metrics + losses[i].offset);
         parity_against(losses[i].critic ? &of_critic : c, "losses", losses[i].name, found, (size_t)c->updates,
                        strcmp(losses[i].name, "approx_kl") == 0 ? BOUND_KL : BOUND_LOSS);
     }
-    if (c->variant[0] || c->policy.normalizer == NORMALIZER_NONE) return;
+    if (c->variant[0] || c->joint || c->policy.normalizer == NORMALIZER_NONE) return; /* likewise */
     double scale[2 * PARITY_MAX_UPDATES];
     for (int u = 0; u < c->updates; u++) {
         scale[2 * u] = c->seen[u].metrics.value_mean;

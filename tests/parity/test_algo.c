@@ -77,6 +77,13 @@ static void an_adaptive_penalty_matches_its_formulas(void **state)
     compare("kl_ppo_box", 280);
 }
 
+/* Dead agents' ratios included. */
+static void joint_ratios_match_both_forms(void **state)
+{
+    (void)state;
+    compare("coppo", 160);
+}
+
 /* Minibatches by size, advantages normalised in them, one norm of both gradients, the clipped value alone, an end by target_kl. */
 static void stable_baselines_update_matches(void **state)
 {
@@ -98,6 +105,7 @@ int main(void)
         cmocka_unit_test(ratios_of_each_head_match_reference),
         cmocka_unit_test(an_adaptive_penalty_matches_its_formulas),
         cmocka_unit_test(stable_baselines_update_matches),
+        cmocka_unit_test(joint_ratios_match_both_forms),
     };
     return cmocka_run_group_tests_name(REAL_IS_DOUBLE ? "algo_double" : "algo", tests, NULL, NULL);
 }
