@@ -7,7 +7,7 @@
 #include "cuda/loss.h"
 
 enum {
-    ROW_SUMS = 8, /* of a row of a tile, float: PASS_SUMS and room. The rows' are added up in double when the chunk ends */
+    ROW_SUMS = 8, /* of a row of a tile, float: PASS_SUMS. The rows' are added up in double when the chunk ends */
     THREAD_CHOICES = 4
 };
 static_assert((int)PASS_SUMS <= (int)ROW_SUMS, "sums of a row");

@@ -243,12 +243,10 @@ static __device__ void policy_row(const struct train_pass *pass, const struct di
     const int heads = dist->heads;
     sums[SUM_WEIGHT] += (SUM)weight;
     sums[SUM_ROWS] += 1;
-    if (!loss->per_head) {
-        heads_loss(&r, 0, heads, 1.0f, loss->old_log_prob[row], advantage, weight, sums);
-        return;
-    }
-    for (int h = 0; h < heads; h++)
-        heads_loss(&r, h, h + 1, 1.0f / (float)heads, loss->old_log_prob[row * (size_t)heads + (size_t)h], advantage, weight, sums);
+    /* In one place, because it is most of a kernel. */
+    const int together = loss->per_head ? 1 : heads;
+    const float share = 1.0f / (float)(heads / together), *old = loss->old_log_prob + row * (size_t)(heads / together);
+    for (int h = 0; h < heads; h += together) heads_loss(&r, h, h + together, share, old[h / together], advantage, weight, sums);
 }
 
 /* The gradient by a row's value of every `step`-th of its targets' losses from `first` on. Adds to the sums of weights and losses. */

@@ -50,6 +50,13 @@ static int ippo_policies(struct policies **policies, const struct config *config
 static int create_ppo(struct mappo *self, bool joint_ratios, struct error *err)
 {
     const struct config *config = self->base.context.config;
+    const struct comm *comm = self->base.context.comm;
+    const int shards = comm->shards > 0 ? comm->shards : comm->size;
+    if (config->ppo_minibatch_size > 0 && config->rollout_envs % shards)
+        return error_set(
+            err, EXIT_USAGE,
+            "ppo.minibatch_size=%d takes an equal part of every shard or rank, and rollout.envs=%d can't be divided by %d of them",
+            (int)config->ppo_minibatch_size, (int)config->rollout_envs, shards);
     const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
     const bool penalty = config->ppo_objective != OBJECTIVE_CLIP;
     const struct ppo_config ppo = {

@@ -230,11 +230,6 @@ size_t ppo_outputs(const struct ppo *ppo)
     return outputs;
 }
 
-static const real *old_log_std(const struct ppo *ppo, int g, int set)
-{
-    return ppo->old_log_std[g] ? ppo->old_log_std[g] + (size_t)set * (size_t)ppo->policy[g]->dist.act_reals : NULL;
-}
-
 /* From the order of part i's minibatch to [T][E][A][O]. */
 static struct scatter_pass keeping(const struct ppo *ppo, int i, const real *out, real *to)
 {
@@ -268,7 +263,7 @@ static void evaluate_packed(struct ppo *ppo, const struct learner_range *range, 
                                                          .act_int = taken->act_int,
                                                          .act_real = taken->act_real,
                                                          .old_out = ppo->old_out[part->group],
-                                                         .old_log_std = old_log_std(ppo, part->group, set),
+                                                         .old_log_std = ppo_old_log_std(ppo, part->group, set),
                                                          .log_prob = evaluation->log_prob[part->group],
                                                          .entropy = evaluation->entropy[part->group],
                                                          .kl = evaluation->kl[part->group]};
@@ -328,12 +323,9 @@ static void keep_old_policy(struct ppo *ppo)
     for (int g = 0; g < ppo->rollout->groups; g++) {
         const struct policy *policy = ppo->policy[g];
         evaluation.keep[g] = ppo->old_out[g];
-        for (int set = 0; set < policy->sets[ROLE_ACTOR]; set++) {
-            const real *now = policy_log_std(policy, set);
-            if (now)
-                ppo->backend->copy(ppo->backend, ppo->old_log_std[g] + (size_t)set * (size_t)policy->dist.act_reals, now,
-                                   (size_t)policy->dist.act_reals * sizeof(real));
-        }
+        for (int set = 0; set < policy->sets[ROLE_ACTOR] && ppo->old_log_std[g]; set++)
+            ppo->backend->copy(ppo->backend, ppo_old_log_std(ppo, g, set), policy_log_std(policy, set),
+                               (size_t)policy->dist.act_reals * sizeof(real));
     }
     for (int r = 0; r < ppo->ranges; r++) ppo_evaluate(ppo, r, &evaluation);
     for (int g = 0; g < ppo->rollout->groups && ppo->config.hooks && ppo->config.hooks->old_policy; g++) show_old_policy(ppo, g);
@@ -345,8 +337,10 @@ static void measure_penalty(struct ppo *ppo)
     int passes = 0;
     for (int g = 0; g < ppo->rollout->groups; g++) evaluation.kl[g] = ppo->kl[g];
     for (int r = 0; r < ppo->ranges; r++) ppo_evaluate(ppo, r, &evaluation);
-    for (int g = 0; g < ppo->rollout->groups; g++)
-        passes = measure(ppo, passes, g, ppo->kl[g], ppo->rollout->transitions->all.group[g].active, ppo->batches.everything, 0, 3);
+    for (int g = 0; g < ppo->rollout->groups; g++) {
+        const uint8_t *active = ppo->config.policy_active_masks ? ppo->rollout->transitions->all.group[g].active : NULL;
+        passes = measure(ppo, passes, g, ppo->kl[g], active, ppo->batches.everything, 0, 3);
+    }
     ppo->backend->moments(ppo->backend, ppo->moments, passes);
     comm_sum_shards_double(ppo->comm, ppo->statistics, ppo->shards, ppo->message);
     aim_learners(ppo, 0, ppo->learners, 0, 0);

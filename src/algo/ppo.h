@@ -13,7 +13,8 @@ struct ppo_hooks;
 enum ppo_objective { OBJECTIVE_CLIP, OBJECTIVE_KL, OBJECTIVE_CLIP_KL };
 enum ppo_clip_value { CLIP_VALUE_OFF, CLIP_VALUE_MAX, CLIP_VALUE_ONLY };
 
-/* Choices of ppo.normalise_advantage: over which rows advantages are normalised, active ones only: (A - mean) / (population deviation + 1e-5) over the whole rollout, as
+/* Choices of ppo.normalise_advantage: over which rows advantages are normalised, active ones only: (A - mean) / (population deviation + 1e-5) over the whole
+ * rollout, as
  * marlbenchmark/on-policy has it; (A - mean) / (sample deviation + 1e-8) over each minibatch, as Stable-Baselines3; or not at all. */
 enum ppo_advantages { ADVANTAGES_ROLLOUT, ADVANTAGES_MINIBATCH, ADVANTAGES_RAW };
 
@@ -42,7 +43,8 @@ struct ppo_config {
 };
 
 struct ppo;
-/* EXIT_USAGE where joint ratios meet minibatches of rows or ranges of learners; where a shard has fewer units than minibatches, or where minibatch_size can't be cut alike on all shards. Calls comm_reserve. */
+/* EXIT_USAGE where joint ratios meet minibatches of rows or ranges of learners; where a shard has fewer units than minibatches, or where
+ * minibatch_size can't be cut alike on all shards of this rank (those of others must have as many environments). Calls comm_reserve. */
 int ppo_create(struct ppo **ppo, const struct ppo_config *config, struct rollout *rollout, struct policy *const *policy, struct comm *comm,
                struct backend *backend, struct error *err);
 void ppo_destroy(struct ppo *ppo); /* NULL is allowed */
@@ -55,7 +57,8 @@ void ppo_pull(struct ppo *ppo);
 void ppo_push(struct ppo *ppo);
 
 /* All epochs and minibatches for every group. `update` is the count of updates so far (Philox position of the permutations). The rollout's
- * advantages are normalised in place (ADVANTAGES_ROLLOUT). A device is only told: its outcome is read later, before BACKEND_OUTCOMES more are begun. */
+ * advantages are normalised in place (ADVANTAGES_ROLLOUT). A device is only told: its outcome is read later, before BACKEND_OUTCOMES more
+ * are begun. */
 void ppo_update(struct ppo *ppo, int64_t update);
 
 /* The same for learners that are updated one range after the other, in an order of the caller's, each with all its epochs:
@@ -79,7 +82,7 @@ struct ppo_evaluation {
     real *log_prob[MAPPO_MAX_GROUPS]; /* [groups] arrays [T][E][A] of the backend, joint over heads; NULL = not wanted, here and below */
     real *entropy[MAPPO_MAX_GROUPS];  /* likewise */
     real *kl[MAPPO_MAX_GROUPS];       /* likewise: from the policy of the update's beginning, where there is a penalty */
-    real *keep[MAPPO_MAX_GROUPS];     /* [T][E][A][O] the outputs themselves */
+    real *keep[MAPPO_MAX_GROUPS];     /* [T][E][A][O] the outputs themselves, instead of all of the above */
     real *outputs;                    /* [ppo_outputs] the backend's: scratch */
 };
 size_t ppo_outputs(const struct ppo *ppo);

@@ -116,7 +116,7 @@ static void take_penalty(struct ppo *ppo)
         if (deviations)
             ppo->old_log_std[g] = backend->alloc(backend, "old policies", (size_t)policy->sets[ROLE_ACTOR] * deviations * sizeof(real));
     }
-    ppo->outputs = backend->alloc(backend, "old policies", ppo_outputs(ppo) * sizeof(real));
+    ppo->outputs = backend->alloc(backend, "outputs of policies", ppo_outputs(ppo) * sizeof(real));
 }
 
 /* The env-steps of a shard; NULL: all there are. */
@@ -155,7 +155,7 @@ static void take_joint(struct ppo *ppo)
                 .loss = ppo->loss[g],
                 .slope = ppo->slope[g]};
     }
-    if (!ppo->outputs) ppo->outputs = backend->alloc(backend, "old policies", ppo_outputs(ppo) * sizeof(real));
+    if (!ppo->outputs) ppo->outputs = backend->alloc(backend, "outputs of policies", ppo_outputs(ppo) * sizeof(real));
 }
 
 static int check_joint(const struct ppo_config *config, const struct rollout *rollout, struct error *err)
@@ -199,9 +199,7 @@ static struct train_pass actor_pass(const struct ppo *ppo, int i)
     pass.policy.old_out = ppo->old_out[part->group];
     pass.policy.loss = ppo->loss[part->group];
     pass.policy.slope = ppo->slope[part->group];
-    if (ppo->old_log_std[part->group])
-        pass.policy.old_log_std =
-            ppo->old_log_std[part->group] + (size_t)part->of.set[ROLE_ACTOR] * (size_t)ppo->policy[part->group]->dist.act_reals;
+    pass.policy.old_log_std = ppo_old_log_std(ppo, part->group, part->of.set[ROLE_ACTOR]);
     if (ppo->config.policy_active_masks) pass.policy.active = ppo->rollout->transitions->all.group[part->group].active;
     pass.gradient = vector + at->gradient;
     pass.sum = vector + at->sums;

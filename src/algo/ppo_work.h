@@ -93,6 +93,12 @@ struct ppo {
     int joins;
 };
 
+/* The old policy's of a set; NULL where there is none. */
+static inline real *ppo_old_log_std(const struct ppo *ppo, int group, int set)
+{
+    return ppo->old_log_std[group] ? ppo->old_log_std[group] + (size_t)set * (size_t)ppo->policy[group]->dist.act_reals : NULL;
+}
+
 /* Are Adam's steps counted by each optimiser, or by all alike? */
 static inline bool ppo_counts_apart(const struct ppo_config *config)
 {

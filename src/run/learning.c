@@ -98,6 +98,10 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->ppo_objective == OBJECTIVE_KL && c->ppo_clip_value == CLIP_VALUE_OFF
                    ? "nothing is clipped (ppo.objective, ppo.clip_value)"
                    : NULL;
+    case KEY_ppo_grad_clip:
+        return l->policies->group[0]->sets[ROLE_ACTOR] != l->policies->group[0]->sets[ROLE_CRITIC]
+                   ? "actors and critics belong to different agents (policy.share, critic.share), and each is clipped by itself"
+                   : NULL;
     case KEY_ppo_minibatches:
         return c->ppo_minibatch_size > 0 ? "ppo.minibatch_size says how many there are" : NULL;
     case KEY_critic_state:

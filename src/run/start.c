@@ -275,8 +275,8 @@ static void warn_of_rate_0(const struct trainer *t)
         c->adam_schedule       ? "adam.schedule"
         : c->ppo_clip_schedule ? "ppo.clip_schedule"
                                : "ppo.entropy_schedule",
-        (long long)t->standing.schedule_steps, (long long)c->train_env_steps,
-        c->adam_schedule || c->ppo_clip_schedule ? ": nothing is learned there" : "", (long long)c->train_env_steps);
+        (long long)t->standing.schedule_steps, (long long)c->train_env_steps, c->adam_schedule ? ": nothing is learned there" : "",
+        (long long)c->train_env_steps);
 }
 
 /* A layer norm takes two numbers' worth away, mean and size: most of what so few tell. */

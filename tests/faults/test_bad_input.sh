@@ -243,6 +243,7 @@ else
     bad ranks_print_an_unknown_environment_once 2 'did you mean "mpe/simple_spread"?' -n 2 env=mpe/simple_spred
     bad ranks_print_a_wrong_option_once 2 'option N=0 is out of range' -n 2 env.N=0
     bad more_ranks_than_environments_names_the_key 2 'rollout.envs' -n 2 rollout.envs=1
+    bad minibatches_that_ranks_cannot_share_are_refused 2 'takes an equal part of every shard or rank' -n 2 rollout.envs=5 ppo.minibatch_size=10
     bad ranks_that_do_not_divide_the_shards_name_the_key 2 'comm.shards' -n 2 comm.reproducible=1 comm.shards=1
     bad ranks_print_an_unmakeable_run_folder_once 2 "file.h5" -n 2 run=file.h5/run
     timeout 60 "${RUN[@]}" -n 2 "$MAPPO" --help ppo >"$WORK/out" 2>"$WORK/err"

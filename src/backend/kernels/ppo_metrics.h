@@ -84,6 +84,7 @@ MAPPO_FN void ppo_learner_start(struct ppo_learner *l, const struct ppo_rules *r
     if (rules->policy.clip < (real)INFINITY) l->policy.clip = rules->policy.clip * (real)numbers->clip;
     l->policy.entropy = rules->policy.entropy * (real)numbers->entropy;
     l->value.clip = rules->value.clip * (real)numbers->clip;
+    if (rules->value.clip > 0 && !(l->value.clip > 0)) l->value.clip = (real)1e-12; /* 0 would mean that nothing is clipped */
     l->rollout = norm->scale;
     if (!number_is_finite(advantage->sum) || !number_is_finite(advantage->sum_squares) || !number_is_finite(ret->sum) ||
         !number_is_finite(ret->sum_squares))
@@ -160,7 +161,7 @@ MAPPO_FN void ppo_learner_end(struct ppo_learner *l, const struct ppo_rules *rul
     const double least = 1e-9, most = 1e9; /* it could never come back from 0 or infinity */
     double beta = (double)l->policy.kl;
     l->kl = moments_mean(kl);
-    if (!(rules->penalty_kl > 0)) return;
+    if (!(rules->penalty_kl > 0) || l->actor.made == 0) return; /* of a policy that stood still it says nothing */
     if (l->kl > 1.5 * rules->penalty_kl) beta *= 2;
     if (l->kl < rules->penalty_kl / 1.5) beta /= 2;
     l->policy.kl = (real)(beta < least ? least : beta > most ? most : beta);
