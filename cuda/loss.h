@@ -83,68 +83,37 @@ static inline __device__ void head_forward(const struct loss_row *r, const struc
     }
 }
 
-/* From the gradients by the log-probability and the entropy to those by the head's outputs, in place. `known`: e is of this head, which
- * saves computing it again; keeping it for all heads would take memory of a thread's own, which is slow. */
-static inline __device__ void head_backward(const struct loss_row *r, const struct head *head, float g_lp, float g_h,
-                                            const struct evaluation *e, bool known)
-{
-    float *z = r->z + head->output * r->stride;
-    if (head->kind == HEAD_CATEGORICAL) {
-        const struct categorical c = known ? e->head : categorical_of(z, r->stride, NULL, head->size);
-        const float entropy = known ? e->head_entropy : categorical_entropy(&c, z, r->stride, head->size);
-        const int32_t choice = loss_choice(r, head->action) - head->start;
-        for (int k = 0; k < head->size; k++, z += r->stride) {
-            const float log_p = categorical_log_prob(*z, c.log_total);
-            *z = categorical_gradient(*z, categorical_p(&c, *z), log_p, choice == k ? 1.0f : 0.0f, entropy, g_lp, g_h);
-        }
-        return;
-    }
-    const int outputs = distribution_outputs(r->dist);
-    for (int k = 0; k < head->size; k++, z += r->stride) {
-        if (head->kind == HEAD_BERNOULLI) {
-            *z = bernoulli_gradient(*z, (float)loss_choice(r, head->action + k), g_lp, g_h);
-        } else {
-            const struct gaussian g = gaussian_of(r->dist, r->pass->parameters, head->action + k);
-            const float action = r->pass->policy.act_real[r->row * (size_t)r->dist->act_reals + (size_t)(head->action + k)];
-            const float mean = *z;
-            *z = g_lp * gaussian_gradient_mean(action, mean, g.inverse_std);
-            if (r->dist->fixed_std > 0) continue;
-            r->z[(outputs + head->action + k) * r->stride] = g_lp * gaussian_gradient_log_std(action, mean, g.inverse_std) + g_h;
-        }
-    }
-}
-
 /* ---- the penalty ---- */
 
-/* The old policy's logit or mean k of a head. */
-static inline __device__ float old_output(const struct loss_row *r, const struct head *head, int k)
+struct old_head { /* what the old policy put out for a head: out[k], of which the forbidden choices count as masked */
+    const float *out;
+    const uint8_t *allowed;
+};
+
+static inline __device__ struct old_head old_head_of(const struct loss_row *r, const struct head *head)
 {
     const struct policy_loss *loss = &r->pass->policy;
-    const size_t at = r->row * (size_t)distribution_outputs(r->dist) + (size_t)(head->output + k);
-    const bool forbidden = loss->mask && head->mask >= 0 && !loss->mask[r->row * (size_t)r->dist->logits + (size_t)(head->mask + k)];
-    return forbidden ? MASKED_LOGIT : loss->old_out[at];
+    struct old_head old;
+    old.out = loss->old_out + r->row * (size_t)distribution_outputs(r->dist) + head->output;
+    old.allowed = loss->mask && head->mask >= 0 ? loss->mask + r->row * (size_t)r->dist->logits + (size_t)head->mask : NULL;
+    return old;
 }
 
-static inline __device__ struct categorical old_categorical(const struct loss_row *r, const struct head *head)
+static inline __device__ float old_output(const struct old_head *old, int k)
 {
-    struct categorical c;
-    c.top = old_output(r, head, 0);
-    for (int k = 1; k < head->size; k++) c.top = real_max(c.top, old_output(r, head, k));
-    float total = 0;
-    for (int k = 0; k < head->size; k++) total += real_exp(old_output(r, head, k) - c.top);
-    c.log_total = c.top + real_log(total);
-    c.inverse = 1.0f / total;
-    return c;
+    return masked_logit(old->out, 1, old->allowed, k);
 }
 
 /* Adds KL(old || new) of a head. After head_forward, before head_backward. */
 static inline __device__ void head_kl(const struct loss_row *r, const struct head *head, struct evaluation *e)
 {
+    const struct old_head was = old_head_of(r, head);
     const float *z = r->z + head->output * r->stride;
     if (head->kind == HEAD_CATEGORICAL) {
-        const struct categorical old = old_categorical(r, head), now = categorical_of(z, r->stride, NULL, head->size);
+        const struct categorical old = categorical_of(was.out, 1, was.allowed, head->size),
+                                 now = categorical_of(z, r->stride, NULL, head->size);
         for (int k = 0; k < head->size; k++) {
-            const float logit = old_output(r, head, k);
+            const float logit = old_output(&was, k);
             e->kl += categorical_kl_term(categorical_p(&old, logit), categorical_log_prob(logit, old.log_total),
                                          categorical_log_prob(z[k * r->stride], now.log_total));
         }
@@ -152,46 +121,53 @@ static inline __device__ void head_kl(const struct loss_row *r, const struct hea
     }
     for (int k = 0; k < head->size; k++, z += r->stride) {
         if (head->kind == HEAD_BERNOULLI) {
-            e->kl += bernoulli_kl(old_output(r, head, k), *z);
+            e->kl += bernoulli_kl(old_output(&was, k), *z);
         } else {
             const struct gaussian now = gaussian_of(r->dist, r->pass->parameters, head->action + k),
                                   old = gaussian_of(r->dist, r->pass->policy.old_log_std, head->action + k);
-            e->kl += gaussian_kl(old_output(r, head, k), old.log_std, *z, now.log_std, now.inverse_std);
+            e->kl += gaussian_kl(old_output(&was, k), old.log_std, *z, now.log_std, now.inverse_std);
         }
     }
 }
 
-/* head_backward with the gradient of the penalty's `weight` times KL beside it. Outputs are taken one by one, since their gradients take
- * their places. */
-static inline __device__ void head_backward_with_kl(const struct loss_row *r, const struct head *head, float g_lp, float g_h, float weight,
-                                                    const struct evaluation *e, bool known)
+/* From the gradients by the log-probability and the entropy to those by the head's outputs, in place; PENALTY: with that of `weight` times
+ * the KL. `known`: e is of this head, which saves computing it again; keeping it for all heads would take memory of a thread's own, which is
+ * slow. */
+template <bool PENALTY>
+static inline __device__ void head_backward(const struct loss_row *r, const struct head *head, float g_lp, float g_h, float weight,
+                                            const struct evaluation *e, bool known)
 {
+    const struct old_head was = PENALTY ? old_head_of(r, head) : old_head();
     float *z = r->z + head->output * r->stride;
     if (head->kind == HEAD_CATEGORICAL) {
-        const struct categorical now = known ? e->head : categorical_of(z, r->stride, NULL, head->size), old = old_categorical(r, head);
-        const float entropy = known ? e->head_entropy : categorical_entropy(&now, z, r->stride, head->size);
+        const struct categorical c = known ? e->head : categorical_of(z, r->stride, NULL, head->size);
+        const struct categorical old = PENALTY ? categorical_of(was.out, 1, was.allowed, head->size) : c;
+        const float entropy = known ? e->head_entropy : categorical_entropy(&c, z, r->stride, head->size);
         const int32_t choice = loss_choice(r, head->action) - head->start;
         for (int k = 0; k < head->size; k++, z += r->stride) {
-            const float log_p = categorical_log_prob(*z, now.log_total), p = categorical_p(&now, *z);
-            *z = categorical_gradient(*z, p, log_p, choice == k ? 1.0f : 0.0f, entropy, g_lp, g_h) +
-                 weight * (p - categorical_p(&old, old_output(r, head, k)));
+            const float log_p = categorical_log_prob(*z, c.log_total), p = categorical_p(&c, *z);
+            *z = categorical_gradient(*z, p, log_p, choice == k ? 1.0f : 0.0f, entropy, g_lp, g_h);
+            if (PENALTY) *z += weight * (p - categorical_p(&old, old_output(&was, k)));
         }
         return;
     }
     const int outputs = distribution_outputs(r->dist);
     for (int k = 0; k < head->size; k++, z += r->stride) {
-        const float was = old_output(r, head, k), is = *z;
+        const float is = *z;
         if (head->kind == HEAD_BERNOULLI) {
-            *z = bernoulli_gradient(is, (float)loss_choice(r, head->action + k), g_lp, g_h) +
-                 weight * (real_sigmoid(is) - real_sigmoid(was));
+            *z = bernoulli_gradient(is, (float)loss_choice(r, head->action + k), g_lp, g_h);
+            if (PENALTY) *z += weight * (real_sigmoid(is) - real_sigmoid(old_output(&was, k)));
         } else {
-            const struct gaussian now = gaussian_of(r->dist, r->pass->parameters, head->action + k),
-                                  old = gaussian_of(r->dist, r->pass->policy.old_log_std, head->action + k);
+            const struct gaussian g = gaussian_of(r->dist, r->pass->parameters, head->action + k);
             const float action = r->pass->policy.act_real[r->row * (size_t)r->dist->act_reals + (size_t)(head->action + k)];
-            *z = g_lp * gaussian_gradient_mean(action, is, now.inverse_std) + weight * gaussian_kl_gradient_mean(was, is, now.inverse_std);
+            *z = g_lp * gaussian_gradient_mean(action, is, g.inverse_std);
+            if (PENALTY) *z += weight * gaussian_kl_gradient_mean(old_output(&was, k), is, g.inverse_std);
             if (r->dist->fixed_std > 0) continue;
-            r->z[(outputs + head->action + k) * r->stride] = g_lp * gaussian_gradient_log_std(action, is, now.inverse_std) + g_h +
-                                                             weight * gaussian_kl_gradient_log_std(was, old.log_std, is, now.inverse_std);
+            float *z_std = r->z + (outputs + head->action + k) * r->stride;
+            *z_std = g_lp * gaussian_gradient_log_std(action, is, g.inverse_std) + g_h;
+            if (!PENALTY) continue;
+            const struct gaussian old = gaussian_of(r->dist, r->pass->policy.old_log_std, head->action + k);
+            *z_std += weight * gaussian_kl_gradient_log_std(old_output(&was, k), old.log_std, is, g.inverse_std);
         }
     }
 }
@@ -225,9 +201,9 @@ static __device__ void heads_loss(const struct loss_row *r, int from, int to, fl
     if (loss->old_out) sums[SUM_PENALTY] += (SUM)(weight * e.kl);
     for (int h = to - 1; h >= from; h--) {
         if (loss->old_out)
-            head_backward_with_kl(r, &r->dist->head[h], g_lp, g_h, weight * objective.kl, &e, h == to - 1);
+            head_backward<true>(r, &r->dist->head[h], g_lp, g_h, weight * objective.kl, &e, h == to - 1);
         else
-            head_backward(r, &r->dist->head[h], g_lp, g_h, &e, h == to - 1);
+            head_backward<false>(r, &r->dist->head[h], g_lp, g_h, 0, &e, h == to - 1);
     }
 }
 

@@ -24,6 +24,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)  # also where python3 -I leaves it out
 DATA = os.path.join(HERE, "..", "docs", "data", "speed")
 PAGE = os.path.join(HERE, "..", "docs", "benchmarks.md")
 MARKS = "<!-- speed: written by scripts/compare_speed.py -->\n", "<!-- speed: end -->\n"
@@ -89,7 +90,6 @@ def work(given):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before a library counts cores
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # where packages may print what they like
-    sys.path.insert(0, HERE)
     from recorders import _originals as originals
 
     original = getattr(originals, given["function"])(*given["given"], **given["options"])
@@ -246,13 +246,13 @@ def table(folder):
 
 
 def write_table(folder, only_check):
+    import learning
+
     with open(PAGE, encoding="utf-8") as file:
         text = file.read()
-    before, begin, rest = text.partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not begin or not end:
+    new = learning.with_table(text, MARKS, table(folder))
+    if new is None:
         sys.exit("compare_speed.py: docs/benchmarks.md has no lines %s and %s" % (MARKS[0].strip(), MARKS[1].strip()))
-    new = before + begin + table(folder) + end + after
     if new == text:
         return 0
     if only_check:

@@ -270,17 +270,23 @@ def table_rows(row):
                f"{iqm} | {interval} | {aim_text(row, length, at)} | {statistics.median(length.get('cpu_seconds', length['seconds'])):.0f} s |")
 
 
+def with_table(text, marks, table):
+    """The text with another table between its marks; None where it has not both."""
+    before, begin, rest = text.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    return before + begin + table + end + after if begin and end else None
+
+
 def page(rows):
     """docs/benchmarks.md with the table as the data have it."""
     with open(PAGE, encoding="utf-8") as file:
         text = file.read()
-    before, begin, rest = text.partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not begin or not end:
-        fail(f"{PAGE} has no place for the table: it stands between the lines {MARKS[0].strip()} and {MARKS[1].strip()}")
     lines = ["| row | what | env-steps | each seed | mean | IQM | 95 % interval | aim | a seed |", "|---|---|---|---|---|---|---|---|---|"]
     lines += [line for row in rows.values() for line in table_rows(row)]
-    return before + begin + "\n".join(lines) + "\n" + end + after
+    new = with_table(text, MARKS, "\n".join(lines) + "\n")
+    if new is None:
+        fail(f"{PAGE} has no place for the table: it stands between the lines {MARKS[0].strip()} and {MARKS[1].strip()}")
+    return new
 
 
 def draw(rows, suite):

@@ -62,8 +62,7 @@ int ppo_batches_count(struct ppo_batches *b, int shards, int *minibatches, struc
     return 0;
 }
 
-/* The units of all of a part's rows in arrays [T][E][A]; NULL where they are everything in order. */
-static int32_t *list_everything(const struct ppo_batches *b, const struct select_shape *shape, int env_steps)
+int32_t *ppo_batches_list(const struct ppo_batches *b, const struct select_shape *shape, int env_steps)
 {
     struct backend *backend = b->rollout->backend;
     if (shape->set < 0 && shape->hi - shape->lo == shape->envs) return NULL;
@@ -114,7 +113,7 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int l
     const size_t largest = (size_t)ppo_part_largest(b, part);
     select->rows = backend->alloc(backend, "units of minibatches", largest * sizeof(int32_t));
     select->critic = backend->alloc(backend, "units of minibatches", largest * (size_t)select->critic_repeats * sizeof(int32_t));
-    b->everything[i] = (struct batch){list_everything(b, &select->shape, env_steps), env_steps, own ? 1 : agents, NULL};
+    b->everything[i] = (struct batch){ppo_batches_list(b, &select->shape, env_steps), env_steps, own ? 1 : agents, NULL};
     if (config->hooks && config->hooks->permutation && config->minibatches > 1)
         b->order[i] = backend->alloc(backend, "permutation", (size_t)part->items * sizeof(int32_t));
     return 0;

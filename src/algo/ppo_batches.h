@@ -45,6 +45,8 @@ int ppo_batches_count(struct ppo_batches *batches, int shards, int *minibatches,
 /* config … size are set by the caller. */
 int ppo_batches_create(struct ppo_batches *batches, struct arena *arena, struct error *err);
 void ppo_batches_destroy(struct ppo_batches *batches);
+/* The units of all rows of a shape in arrays [T][E][A], the backend's; NULL where they are everything in order. */
+int32_t *ppo_batches_list(const struct ppo_batches *batches, const struct select_shape *shape, int env_steps);
 /* Fills actor, critic and pack of parts [first, end). The same is selected for every epoch where there is one minibatch: then this was done
  * at the beginning. */
 void ppo_batches_select(struct ppo_batches *batches, int first, int end, int epoch, int minibatch);

@@ -119,18 +119,6 @@ static void take_penalty(struct ppo *ppo)
     ppo->outputs = backend->alloc(backend, "outputs of policies", ppo_outputs(ppo) * sizeof(real));
 }
 
-/* The env-steps of a shard; NULL: all there are. */
-static int32_t *list_steps(struct ppo *ppo, int shard)
-{
-    const struct transitions *x = ppo->rollout->transitions;
-    const int lo = x->first[shard], envs = x->first[shard + 1] - lo, steps = x->config.steps;
-    if (envs == x->config.envs) return NULL;
-    int32_t *unit = ARENA_NEW(ppo->arena, int32_t, steps * envs + 1);
-    for (int t = 0; t < steps; t++)
-        for (int e = 0; e < envs; e++) unit[t * envs + e] = t * x->config.envs + lo + e;
-    return backend_copy(ppo->backend, "units of passes", unit, (size_t)(steps * envs) * sizeof *unit);
-}
-
 static void take_joint(struct ppo *ppo)
 {
     struct backend *backend = ppo->backend;
@@ -143,17 +131,19 @@ static void take_joint(struct ppo *ppo)
         ppo->log_prob[g] = backend->alloc(backend, "joint ratios", bytes);
         ppo->loss[g] = backend->alloc(backend, "joint ratios", bytes);
         ppo->slope[g] = backend->alloc(backend, "joint ratios", bytes);
-        for (int s = 0; s < ppo->shards; s++)
-            ppo->join[ppo->joins++] = (struct joint_pass){
-                .batch = {list_steps(ppo, s), x->config.steps * (x->first[s + 1] - x->first[s]), policy->sizes.agents, NULL},
-                .rules = ppo->config.joint,
-                .objective = &ppo->learner[ppo->learner_first[g]].policy,
-                .log_prob = ppo->log_prob[g],
-                .old_log_prob = ppo->rollout->log_prob[g],
-                .advantage = ppo->rollout->returns->group[g].advantage,
-                .active = ppo->config.policy_active_masks ? x->all.group[g].active : NULL,
-                .loss = ppo->loss[g],
-                .slope = ppo->slope[g]};
+        for (int s = 0; s < ppo->shards; s++) {
+            const int lo = x->first[s], hi = x->first[s + 1], steps = x->config.steps * (hi - lo), agents = policy->sizes.agents;
+            const struct select_shape all = {x->config.envs, lo, hi, agents, 1, -1, false};
+            ppo->join[ppo->joins++] = (struct joint_pass){.batch = {ppo_batches_list(&ppo->batches, &all, steps), steps, agents, NULL},
+                                                          .rules = ppo->config.joint,
+                                                          .objective = &ppo->learner[ppo->learner_first[g]].policy,
+                                                          .log_prob = ppo->log_prob[g],
+                                                          .old_log_prob = ppo->rollout->log_prob[g],
+                                                          .advantage = ppo->rollout->returns->group[g].advantage,
+                                                          .active = ppo->config.policy_active_masks ? x->all.group[g].active : NULL,
+                                                          .loss = ppo->loss[g],
+                                                          .slope = ppo->slope[g]};
+        }
     }
     if (!ppo->outputs) ppo->outputs = backend->alloc(backend, "outputs of policies", ppo_outputs(ppo) * sizeof(real));
 }

@@ -259,8 +259,7 @@ static void head_kl_backward(const struct loss_tile *t, int h, real coefficient)
 /* ---- the whole loss ------------------------------------------------------------------------------------------------------------------ */
 
 /* The ratio of heads [from, to) and what it costs, with `share` of the entropy bonus. */
-MAPPO_FN void heads_loss(const struct loss_tile *t, int from, int to, const struct policy_objective *objective, real share,
-                         const size_t *row)
+static void heads_loss(const struct loss_tile *t, int from, int to, const struct policy_objective *objective, real share, const size_t *row)
 {
     const struct policy_loss *loss = &t->pass->policy;
     real *log_prob = scratch_row(t, ROW_LOG_PROB), *entropy = scratch_row(t, ROW_ENTROPY), *old = scratch_row(t, ROW_OLD);
@@ -313,14 +312,10 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
         t->row_sums[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
         t->row_sums[SUM_ROWS * (int)TILE + r] += (double)ones[r];
     }
-    if (!loss->per_head) {
-        heads_loss(t, 0, heads, &objective, 1, row);
-        for (int h = 0; h < heads; h++) head_backward(t, h, row);
-    } else {
-        for (int h = 0; h < heads; h++) {
-            heads_loss(t, h, h + 1, &objective, (real)1 / (real)heads, row);
-            head_backward(t, h, row);
-        }
+    const int together = loss->per_head ? 1 : heads;
+    for (int from = 0; from < heads; from += together) {
+        heads_loss(t, from, from + together, &objective, (real)1 / (real)(heads / together), row);
+        for (int h = from; h < from + together; h++) head_backward(t, h, row);
     }
     if (!loss->old_out) return;
     for (int r = 0; r < (int)TILE; r++) t->row_sums[SUM_PENALTY * (int)TILE + r] += (double)(weight[r] * kl[r]);

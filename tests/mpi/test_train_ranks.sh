@@ -37,25 +37,22 @@ ranks 2 run="$WORK/other" seed=2 $FIXED
 "$MAPPO" inspect "$WORK/one/latest.h5" "$WORK/other/latest.h5" >"$WORK/out" 2>"$WORK/err"
 expect another_seed_differs 7 $?
 
-POPART="comm.reproducible=1 train.env_steps=$((3 * UPDATE)) ppo.minibatches=2 norm.value=popart"
-ranks 1 run="$WORK/popart1" $POPART
-for n in 2 4; do
-    ranks $n run="$WORK/popart$n" $POPART
-    same "${n}_ranks_with_popart_equal_one_rank_bit_for_bit" "$WORK/popart1" "$WORK/popart$n"
-done
-RUNNING="$POPART norm.obs=running norm.reward=running env=test/kitchen_sink"
-ranks 1 run="$WORK/running1" $RUNNING
-for n in 2 4; do
-    ranks $n run="$WORK/running$n" $RUNNING
-    same "${n}_ranks_with_running_statistics_equal_one_rank_bit_for_bit" "$WORK/running1" "$WORK/running$n"
-done
-FAMILY="comm.reproducible=1 train.env_steps=$((3 * UPDATE)) ppo.objective=clip_kl ppo.ratio=per_head ppo.normalise_advantage=minibatch ppo.minibatch_size=40 ppo.grad_clip=joint"
-FAMILY="$FAMILY ppo.target_kl=0.0005 ppo.critic_warmup=1 env=test/kitchen_sink"
-ranks 1 run="$WORK/family1" $FAMILY
-for n in 2 4; do
-    ranks $n run="$WORK/family$n" $FAMILY
-    same "${n}_ranks_with_a_penalty_and_early_stops_equal_one_rank_bit_for_bit" "$WORK/family1" "$WORK/family$n"
-done
+# 2 and 4 ranks come to the parameters of one: NAME of the runs, words of the check, settings.
+equals_one_rank() {
+    local name=$1 what=$2 n
+    shift 2
+    ranks 1 run="$WORK/${name}1" "$@"
+    for n in 2 4; do
+        ranks $n run="$WORK/$name$n" "$@"
+        same "${n}_ranks_with_${what}_equal_one_rank_bit_for_bit" "$WORK/${name}1" "$WORK/$name$n"
+    done
+}
+REPRODUCIBLE="comm.reproducible=1 train.env_steps=$((3 * UPDATE))"
+POPART="$REPRODUCIBLE ppo.minibatches=2 norm.value=popart"
+equals_one_rank popart popart $POPART
+equals_one_rank running running_statistics $POPART norm.obs=running norm.reward=running env=test/kitchen_sink
+equals_one_rank family a_penalty_and_early_stops $REPRODUCIBLE ppo.objective=clip_kl ppo.ratio=per_head ppo.normalise_advantage=minibatch ppo.minibatch_size=40 \
+    ppo.grad_clip=joint ppo.target_kl=0.0005 ppo.critic_warmup=1 env=test/kitchen_sink
 ranks 1 run="$WORK/popart1" comm.reproducible=1 norm.value=valuenorm train.env_steps=$((6 * UPDATE))
 expect another_normaliser_is_refused_by_name "2 1" "$? $(grep -c 'norm\.value' "$WORK/err")"
 
