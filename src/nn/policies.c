@@ -40,7 +40,7 @@ static int build_group(struct policies *policies, int g, const struct policies_c
                                    .seed = (uint64_t)config->train_seed,
                                    .index = (uint32_t)g};
     struct critic_view view;
-    const int code = critic_view_choose(&view, how->central, config, spec, g, err);
+    const int code = critic_view_choose(&view, how->central && !how->own_view[g], config, spec, g, err);
     policy.critic_input = view.input;
     policy.concatenate = view.concatenate;
     return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);
