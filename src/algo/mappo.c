@@ -1,9 +1,10 @@
-/* MAPPO, IPPO and CoPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic sees,
- * CoPPO in the policy's loss. */
+/* MAPPO, IPPO, CoPPO and HAPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic
+ * sees, CoPPO in the policy's loss, HAPPO in that agents are updated one after another. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "algo/happo.h"
 #include "algo/on_policy.h"
 #include "algo/ppo.h"
 #include "base/clock.h"
@@ -11,10 +12,15 @@
 enum { UNIT_STEP, UNIT_ROW };                    /* ppo.minibatch_unit */
 enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };    /* ppo.grad_clip */
 enum { DOUBLE_CLIP_A2PO, DOUBLE_CLIP_OFFICIAL }; /* coppo.double_clip */
+enum { ORDER_RANDOM, ORDER_FIXED };              /* happo.order */
+
+/* How the agents of a team learn from a step: each for itself, by their ratios together, or one after another. */
+enum learning_kind { LEARN_APART, LEARN_JOINTLY, LEARN_IN_TURN };
 
 struct mappo {
     struct on_policy base; /* first */
     struct ppo *ppo;
+    struct happo *happo; /* LEARN_IN_TURN */
     int64_t updates;
     struct ppo_metrics metrics[MAPPO_MAX_GROUPS];
     char **metric_name[MAPPO_MAX_GROUPS]; /* [METRICS] */
@@ -47,7 +53,20 @@ static int ippo_policies(struct policies **policies, const struct config *config
     return create_policies(policies, false, config, spec, backend, err);
 }
 
-static int create_ppo(struct mappo *self, bool joint_ratios, struct error *err)
+/* Agents that learn in turn have actors of their own, and one critic unless it is asked for otherwise. */
+static int happo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
+                          struct backend *backend, struct error *err)
+{
+    const struct policies_config how = {.central = true, .value_per_agent = row_minibatches(config), .one_critic = true};
+    if (config_policy_share(config))
+        return error_set(
+            err, EXIT_USAGE,
+            "happo updates agents one after another, each with an actor of its own, and policy.share=true gives them one: leave "
+            "it out");
+    return policies_create(policies, &how, config, spec, backend, err);
+}
+
+static int create_ppo(struct mappo *self, int kind, struct error *err)
 {
     const struct config *config = self->base.context.config;
     const struct comm *comm = self->base.context.comm;
@@ -72,7 +91,8 @@ static int create_ppo(struct mappo *self, bool joint_ratios, struct error *err)
         .target_kl = config->ppo_target_kl,
         .critic_warmup = config->ppo_critic_warmup,
         .advantages = config->ppo_normalise_advantage,
-        .joint_ratios = joint_ratios,
+        .range = kind == LEARN_IN_TURN ? 1 : 0,
+        .joint_ratios = kind == LEARN_JOINTLY,
         .joint = {.others_clip = (real)config->coppo_others_clip, .all_ratios = config->coppo_double_clip == DOUBLE_CLIP_OFFICIAL},
         .joint_clip = config->ppo_grad_clip == GRAD_CLIP_JOINT,
         .minibatch_size = (int)config->ppo_minibatch_size,
@@ -99,7 +119,10 @@ static int update(struct algorithm *algorithm, struct error *err)
     const double start = clock_seconds(), communication = self->base.context.comm->seconds;
     backend_range(self->base.context.backend, "update");
     ppo_anneal(self->ppo, &self->base.now);
-    ppo_update(self->ppo, self->updates);
+    if (self->happo)
+        happo_update(self->happo, self->updates);
+    else
+        ppo_update(self->ppo, self->updates);
     on_policy_learned(algorithm);
     backend_range(self->base.context.backend, NULL);
     self->updates++;
@@ -203,14 +226,23 @@ static void destroy(struct algorithm *algorithm)
 static const struct algorithm_ops ops = {
     on_policy_begin, on_policy_collect, on_policy_finish, update, outcome, on_policy_anneal, fields, pull, push, metrics, destroy};
 
-static int create(struct algorithm *algorithm, const struct algorithm_context *context, bool joint_ratios, struct error *err)
+static void create_happo_turns(struct mappo *self)
+{
+    const struct config *config = self->base.context.config;
+    const struct happo_config happo = {.fixed = config->happo_order == ORDER_FIXED, .seed = (uint64_t)config->train_seed};
+    happo_create(&self->happo, &happo, self->ppo, self->base.rollout, vecenv_spec(self->base.context.env),
+                 self->base.context.policies->group, &self->base.memory);
+}
+
+static int create(struct algorithm *algorithm, const struct algorithm_context *context, int kind, struct error *err)
 {
     struct mappo *self = algorithm->self;
     /* Beside environments on the host the first actions wait for the update anyhow. */
     algorithm->ahead = context->where == COLLECT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
     int code = on_policy_create(algorithm, context, err);
-    if (code == 0) code = create_ppo(self, joint_ratios, err);
+    if (code == 0) code = create_ppo(self, kind, err);
     if (code) return code;
+    if (kind == LEARN_IN_TURN) create_happo_turns(self);
     name_metrics(self);
     arena_seal(self->base.memory.arena);
     return 0;
@@ -218,14 +250,25 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
 
 static int create_mappo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
-    return create(algorithm, context, false, err);
+    return create(algorithm, context, LEARN_APART, err);
 }
 
 static int create_coppo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
-    return create(algorithm, context, true, err);
+    return create(algorithm, context, LEARN_JOINTLY, err);
+}
+
+static int create_happo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+{
+    if (context->config->ppo_normalise_advantage == ADVANTAGES_MINIBATCH)
+        return error_set(err, EXIT_USAGE,
+                         "happo multiplies normalised advantages by what other agents have changed since, so that they are not normalised "
+                         "once more by minibatch: ppo.normalise_advantage=rollout or none");
+    return create(algorithm, context, LEARN_IN_TURN, err);
 }
 
 const struct algorithm_functions mappo_functions = {on_policy_horizon, mappo_policies, sizeof(struct mappo), &ops, create_mappo, described};
 const struct algorithm_functions ippo_functions = {on_policy_horizon, ippo_policies, sizeof(struct mappo), &ops, create_mappo, described};
+const struct algorithm_functions ppo_functions = {on_policy_horizon, ippo_policies, sizeof(struct mappo), &ops, create_mappo, described};
 const struct algorithm_functions coppo_functions = {on_policy_horizon, mappo_policies, sizeof(struct mappo), &ops, create_coppo, described};
+const struct algorithm_functions happo_functions = {on_policy_horizon, happo_policies, sizeof(struct mappo), &ops, create_happo, described};
