@@ -436,6 +436,30 @@ void rollout_join(struct backend *backend, const struct joint_pass *pass, int pa
     }
 }
 
+/* ---- updates of one agent after another: a thread an env-step ------------------------------------------------------------------------- */
+
+struct compound_passes {
+    struct compound_pass pass[PASSES_AT_ONCE];
+};
+
+static __global__ void compound_kernel(const struct compound_passes some)
+{
+    const struct compound_pass p = some.pass[blockIdx.y];
+    const size_t u = thread_item();
+    if (u < p.n) compound_step(&p, u);
+}
+
+void rollout_compound(struct backend *backend, const struct compound_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        struct compound_passes some;
+        const dim3 grid = take_passes(&some, pass, first, passes, [](const struct compound_pass &p) { return p.n; });
+        LAUNCH(compound_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("compound");
+    }
+}
+
 /* ---- running statistics -------------------------------------------------------------------------------------------------------------- */
 
 struct discount_passes {

@@ -1,4 +1,5 @@
-/* Which rows belong to a minibatch: the part of ppo.c that has no arithmetic. Nobody else includes it. */
+/* Which rows belong to a minibatch: the part of ppo.c that has no arithmetic. Besides it, only who orders learners
+ * includes this (happo.c). */
 #ifndef MAPPO_ALGO_PPO_BATCHES_H
 #define MAPPO_ALGO_PPO_BATCHES_H
 

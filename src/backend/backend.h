@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/kernels/compound.h"
 #include "backend/kernels/joint.h"
 #include "backend/kernels/nonfinite.h"
 #include "backend/kernels/norm.h"
@@ -380,6 +381,7 @@ struct backend {
     void (*act)(struct backend *, const struct act_pass *, int passes);
     void (*evaluate)(struct backend *, const struct evaluate_pass *, int passes);
     void (*join)(struct backend *, const struct joint_pass *, int passes);
+    void (*compound)(struct backend *, const struct compound_pass *, int passes);
     void (*train)(struct backend *, const struct train_pass *, int passes);
 
     /* whole-rollout arithmetic */

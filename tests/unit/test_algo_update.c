@@ -228,6 +228,10 @@ static void fields_and_snapshots_continue_bit_for_bit(void **state)
     otherwise.key[4][1] = "true";
     otherwise.key[6][1] = "false";
     check_continuing(&otherwise);
+    struct settings turns = sink; /* an order of agents for every update */
+    turns.key[4][0] = "algo";
+    turns.key[4][1] = "happo";
+    check_continuing(&turns);
 }
 
 static void shards_differ_from_one_batch_by_rounding_only(void **state)
@@ -315,6 +319,14 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
                                               {"algo", "coppo", "policy.share", "0"},
                                               {"algo", "coppo", "coppo.double_clip", "official"},
                                               {"algo", "coppo", "ppo.minibatches", "3"},
+                                              {"algo", "happo"},
+                                              {"algo", "happo", "critic.share", "false"},
+                                              {"algo", "happo", "ppo.minibatches", "3"},
+                                              {"algo", "happo", "ppo.ratio", "per_head"},
+                                              {"algo", "happo", "ppo.objective", "kl"},
+                                              {"algo", "happo", "ppo.target_kl", "0.00001"},
+                                              {"algo", "happo", "ppo.critic_warmup", "2"},
+                                              {"algo", "ppo"},
                                               {"ppo.objective", "kl"},
                                               {"ppo.objective", "kl", "policy.share", "0"},
                                               {"ppo.objective", "clip_kl", "ppo.ratio", "per_head"},
