@@ -315,6 +315,8 @@ void returns_advantages(struct returns *r)
                                                  .gamma = r->config.gamma,
                                                  .lambda = r->config.lambda,
                                                  .bootstrap = r->config.bootstrap,
+                                                 .advantage_by = r->config.advantage,
+                                                 .target_by = r->config.target,
                                                  .value_agents = policy->value_agents,
                                                  .norm = policy->norm,
                                                  .norms = policy->sets[ROLE_CRITIC],

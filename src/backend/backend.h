@@ -222,6 +222,7 @@ struct gae_pass { /* arrays of a whole rollout, environments [lo, hi); see backe
     int steps, envs, agents, lo, hi;
     real gamma, lambda;
     bool bootstrap;                /* at a time limit: r + γ V(final); false: treat as terminal */
+    int advantage_by, target_by;   /* enum return_estimate: what `advantage` and `ret` are */
     int value_agents;              /* 1 = one value per environment, serves all agents; else A */
     const struct normalizer *norm; /* [norms] denormalisers: V = mean + deviation * value */
     int norms;                     /* 1, or A: each agent its own */

@@ -85,7 +85,7 @@ enum key_flags {
 };
 
 struct config_key {
-    const char *section, *name, *def, *choices, *help; /* choices: "relu|tanh" */
+    const char *section, *name, *def, *choices, *help; /* choices: "relu|tanh"; of a number: the word that stands for NAN; else NULL */
     int type, flags;
     double low, high;
     size_t offset;

@@ -1,5 +1,6 @@
 #include "nn/policies.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/arena.h"
@@ -29,6 +30,8 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .activation = config->policy_activation,
         .feature_norm = config_feature_norm(config),
         .layer_norm = config->policy_layer_norm,
+        .init = config->policy_init, /* the key's choices are enum init_kind, in its order */
+        .hidden_gain = isnan(config->policy_hidden_gain) ? 0 : config->policy_hidden_gain,
         .head_gain = (real)config->policy_gain,
         .log_std = (real)config->policy_log_std,
         .fixed_std = (float)config->policy_fixed_std,
