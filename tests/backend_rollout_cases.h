@@ -10,7 +10,7 @@ static void shuffles_are_permutations_without_a_favourite(void **state)
     static const int sizes[] = {1, 2, 3, 4, 5, 16, 17, 63, 64, 65, 1000, 4097};
     static uint8_t seen[4097];
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        const struct shuffle shuffle = shuffle_of((uint32_t)sizes[i], 9, 3, 77);
+        const struct shuffle shuffle = shuffle_of((uint32_t)sizes[i], 9, 3, 0, 77);
         memset(seen, 0, sizeof seen);
         for (int k = 0; k < sizes[i]; k++) {
             const uint32_t item = shuffle_item(&shuffle, (uint32_t)k);
@@ -22,7 +22,7 @@ static void shuffles_are_permutations_without_a_favourite(void **state)
     enum { N = 10, PASSES = 20000 };
     int at[N][N] = {{0}}, after[N][N] = {{0}};
     for (int pass = 0; pass < PASSES; pass++) {
-        const struct shuffle shuffle = shuffle_of(N, 1, 0, (uint64_t)pass);
+        const struct shuffle shuffle = shuffle_of(N, 1, 0, 0, (uint64_t)pass);
         uint32_t before = 0;
         for (int k = 0; k < N; k++) {
             const uint32_t item = shuffle_item(&shuffle, (uint32_t)k);
@@ -54,7 +54,8 @@ static void selected_rows_cover_the_shard(void **state)
             int32_t rows[STEPS * A], units[STEPS * A * 3], order[STEPS * A], seen[T * E * A] = {0};
             for (int k = 0; k < items; k++) order[k] = items - 1 - k;
             const struct update_numbers numbers = {.update = 5};
-            struct select_pass pass = {.shape = {E, LO, HI, A, kinds[i].item_agents, kinds[i].set, kinds[i].by_row},
+            struct select_pass pass = {.shape = {E, LO, HI, A, kinds[i].item_agents, kinds[i].set, kinds[i].by_row, 1, 0},
+                                       .to = {.steps = 1},
                                        .items = items,
                                        .shuffled = shuffled > 0,
                                        .order = shuffled == 2 ? LEND(b, order) : NULL,
@@ -78,7 +79,7 @@ static void selected_rows_cover_the_shard(void **state)
             }
             TAKE(b, rows, all_rows);
             TAKE(b, units, all_units);
-            const struct shuffle shuffle = shuffle_of((uint32_t)items, 3, 1, 5 * 4 + 2);
+            const struct shuffle shuffle = shuffle_of((uint32_t)items, 3, 1, 0, 5 * 4 + 2);
             for (int k = 0; k < items; k++) {
                 const int item = shuffled == 0 ? k : shuffled == 2 ? order[k] : (int)shuffle_item(&shuffle, (uint32_t)k);
                 const int step = item / kinds[i].item_agents, u = step / (HI - LO) * E + LO + step % (HI - LO);

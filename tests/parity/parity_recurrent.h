@@ -95,7 +95,7 @@ static inline void recurrent_outputs(struct recurrent_case *r, int i)
     real *out = calloc(rows * outputs, sizeof *out);
     double *found = calloc(rows * outputs, sizeof *found);
     const struct batch batch = recurrent_chunks(r, NULL, r->sequences);
-    const struct recurrent time = {.batch = batch, .steps = r->length, .hidden = n->hidden, .mask = r->mask};
+    const struct recurrent time = {.batch = batch, .steps = r->length, .hidden = n->hidden, .ended = r->mask, .ended_rows = 1};
     const struct forward_pass pass = {.net = &n->net,
                                       .parameters = n->parameters_there,
                                       .packed = n->packed,
@@ -176,7 +176,7 @@ static inline void recurrent_update(struct recurrent_case *r)
     struct train_pass pass[2];
     for (int i = 0; i < 2; i++) {
         const struct recurrent_network *n = &r->network[i];
-        time[i] = (struct recurrent){.steps = r->length, .hidden = n->hidden, .mask = r->mask};
+        time[i] = (struct recurrent){.steps = r->length, .hidden = n->hidden, .ended = r->mask, .ended_rows = 1};
         pass[i] = (struct train_pass){.loss = i,
                                       .net = &n->net,
                                       .parameters = n->parameters_there,
@@ -259,7 +259,11 @@ static inline void parity_recurrent(hid_t file, const char *backend, struct pari
     if (distribution_build(&r.dist, &c->spec.group[0], 0, &outputs, &extra, &err)) die_error(&err);
     r.unit = calloc(rows, sizeof *r.unit);
     r.unit_there = lend(c->backend, r.unit, rows * sizeof *r.unit);
-    r.mask = recurrent_batch(&r, "masks", 1, rows, 'b');
+    uint8_t *mask = calloc(rows, 1);
+    parity_load(c, "masks", mask, rows, 'b');
+    for (size_t i = 0; i < rows; i++) mask[i] = !mask[i];
+    r.mask = lend(c->backend, mask, rows);
+    free(mask);
     r.active = recurrent_batch(&r, "active_masks", 1, rows, 'b');
     r.ret = calloc(rows, sizeof *r.ret), r.advantage = calloc(rows, sizeof *r.advantage);
     struct golden_array norm = golden_read(file, "/params_before/value_norm_before");
