@@ -93,6 +93,56 @@ static void selected_rows_cover_the_shard(void **state)
     b->close(b);
 }
 
+/* Chunks stand step after step, short ones behind the others and only in the first steps. */
+static void selected_chunks_are_in_the_order_of_their_steps(void **state)
+{
+    (void)state;
+    enum { T = 11, L = 4, REST = T % L, E = 5, A = 2, LO = 1, HI = 4, WIDTH = HI - LO, FULL = T / L * WIDTH * A, SHORT = WIDTH * A };
+    struct backend *b = open_backend(1, -1);
+    int32_t rows[T * WIDTH * A], units[T * WIDTH * A], seen[T * E * A] = {0};
+    const struct update_numbers numbers = {.update = 5};
+    int32_t *const rows_there = LEND(b, rows), *const units_there = LEND(b, units);
+    for (int half = 0, at = 0; half < 2; half++) { /* two minibatches: 7 and 5 full chunks, 2 and 4 short ones */
+        const int full = half ? FULL - 7 : 7, few = half ? SHORT - 2 : 2, all = full + few;
+        struct select_pass pass[2] = {{.shape = {E, LO, HI, A, A, -1, true, L, 0},
+                                       .to = {L, 0, all, full, REST},
+                                       .items = FULL,
+                                       .from = half ? 7 : 0,
+                                       .count = full,
+                                       .shuffled = true,
+                                       .seed = 3,
+                                       .shard = 1,
+                                       .epoch = 2,
+                                       .epochs = 4,
+                                       .numbers = lend(b, &numbers, sizeof numbers),
+                                       .critic_by_row = false,
+                                       .critic_repeats = 1,
+                                       .rows = rows_there + at,
+                                       .critic = units_there + at}};
+        pass[1] = pass[0];
+        pass[1].shape.begin = T - REST;
+        pass[1].to = (struct select_order){REST, full, all, full, REST};
+        pass[1].which = 1;
+        pass[1].items = SHORT, pass[1].from = half ? 2 : 0, pass[1].count = few;
+        b->select(b, pass, 2);
+        TAKE(b, rows, rows_there);
+        TAKE(b, units, units_there);
+        for (int t = 0; t < L; t++)
+            for (int k = 0; k < (t < REST ? all : full); k++, at++) {
+                const bool is_short = k >= full;
+                const struct shuffle shuffle = shuffle_of(is_short ? SHORT : FULL, 3, 1, is_short, 5 * 4 + 2);
+                const int item = (int)shuffle_item(&shuffle, (uint32_t)(is_short ? (half ? 2 : 0) + k - full : (half ? 7 : 0) + k));
+                const int step = item / A, u = ((is_short ? T - REST : step / WIDTH * L) + t) * E + LO + step % WIDTH;
+                assert_int_equal(rows[at], u * A + item % A);
+                assert_int_equal(units[at], u);
+                assert_int_equal(seen[rows[at]]++, 0);
+            }
+        if (half) assert_int_equal(at, T * WIDTH * A);
+    }
+    lend_end(b);
+    b->close(b);
+}
+
 /* ---- ends, scattering, copying, numbers that are not finite ---- */
 
 static void ended_steps_are_found_in_their_order(void **state)
