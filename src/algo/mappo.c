@@ -93,6 +93,7 @@ static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
         .max_grad_norm = (real)config->ppo_max_grad_norm,
         .epochs = (int)config->ppo_epochs,
         .minibatches = (int)config->ppo_minibatches,
+        .chunk = (int)config->ppo_chunk,
         .row_minibatches = row_minibatches(config),
         .policy_active_masks = config->ppo_policy_active_masks,
         .value_active_masks = config->ppo_value_active_masks,

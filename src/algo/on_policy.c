@@ -113,19 +113,22 @@ int on_policy_fields(struct algorithm *algorithm, struct field_list *list)
     policies_fields(self->context.policies, list);
     transitions_fields(self->rollout->transitions, "/rollout", vecenv_spec(self->context.env), list);
     returns_fields(self->rollout->returns, "/rollout", list);
+    states_fields(&self->rollout->states, "/rollout", list);
     return list->count - before;
 }
 
 void on_policy_pull(struct algorithm *algorithm)
 {
-    const struct on_policy *self = algorithm->self;
+    struct on_policy *self = algorithm->self;
     policies_pull(self->context.policies);
     returns_pull(self->rollout->returns);
+    states_pull(&self->rollout->states);
 }
 
 void on_policy_push(struct algorithm *algorithm)
 {
-    const struct on_policy *self = algorithm->self;
+    struct on_policy *self = algorithm->self;
     policies_push(self->context.policies);
     returns_push(self->rollout->returns);
+    states_push(&self->rollout->states);
 }

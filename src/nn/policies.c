@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "env/spec.h"
 
+enum { KIND_MLP, KIND_GRU };                  /* policy.kind */
 enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
 enum { REWARD_NONE, REWARD_RUNNING };         /* norm.reward */
 
@@ -30,6 +31,7 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .activation = config->policy_activation,
         .feature_norm = config_feature_norm(config),
         .layer_norm = config->policy_layer_norm,
+        .chunk = config->policy_kind == KIND_GRU ? (int)config->ppo_chunk : 0,
         .init = config->policy_init, /* the key's choices are enum init_kind, in its order */
         .hidden_gain = isnan(config->policy_hidden_gain) ? 0 : config->policy_hidden_gain,
         .head_gain = (real)config->policy_gain,
