@@ -102,6 +102,7 @@ static struct value_part create_ended(const struct returns *r, struct backend_me
 
 static void create_group(struct returns *r, int g, struct backend_memory *memory)
 {
+    if (!policy_learns(r->policy[g])) return;
     const struct transitions_config *config = &r->transitions->config;
     const size_t steps = (size_t)config->steps, envs = (size_t)config->envs;
     const size_t rows = envs * (size_t)r->policy[g]->sizes.agents, values = envs * (size_t)r->policy[g]->value_agents;
@@ -123,8 +124,9 @@ static void create_parts(struct returns *r, struct backend_memory *memory)
     for (int g = 0; g < r->groups; g++) {
         const struct policy *policy = r->policy[g];
         real *value = r->group[g].value;
-        real *end = value + (size_t)steps * (size_t)r->transitions->config.envs * (size_t)policy->value_agents;
         work->group_first[g] = i;
+        if (!policy_learns(policy)) continue;
+        real *end = value + (size_t)steps * (size_t)r->transitions->config.envs * (size_t)policy->value_agents;
         for (int shard = 0; shard < shards; shard++)
             for (int set = 0; set < policy->sets[ROLE_CRITIC]; set++, i++) {
                 work->all[i] = create_places(r, memory, g, shard, set, steps, value);
@@ -173,6 +175,7 @@ static void pack_group(const struct returns *r, int g, const struct value_part *
 {
     const struct returns_work *work = r->work;
     const int from = work->group_first[g], count = work->group_first[g + 1] - from;
+    if (count == 0) return;
     for (int i = 0; i < count; i++) {
         work->batch[i] = parts[from + i].batch;
         work->packed[i] = parts[from + i].packed;
@@ -306,6 +309,7 @@ void returns_advantages(struct returns *r)
     for (int g = 0; g < r->groups; g++) {
         const struct policy *policy = r->policy[g];
         const struct returns_group *group = &r->group[g];
+        if (!policy_learns(policy)) continue;
         for (int shard = 0; shard < x->config.shards; shard++)
             work->gae[shard] = (struct gae_pass){.steps = x->config.steps,
                                                  .envs = x->config.envs,
