@@ -129,8 +129,6 @@ static void leave_out_options(struct config *config, const struct config_env *en
 /* An option that the environment doesn't have is refused; those that nobody set are filled in, so that the configuration is whole. */
 static int complete_env_options(struct config *config, const struct config_env *env, struct error *err)
 {
-    static const char *const where[] = {
-        "", "in its preset", "in the variant", "in the preset", "in the checkpoint", "in --config", "on the command line"};
     const char *names[CONFIG_ENV_OPTIONS];
     for (int i = 0; i < env->options; i++) names[i] = env->option[i].name;
     for (int i = 0; i < config->env_options; i++) {
@@ -141,7 +139,8 @@ static int complete_env_options(struct config *config, const struct config_env *
         char meant[256];
         suggest_option(option->name, names, env->options, meant, sizeof meant);
         return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\" (env.%s %s%s%s%smappo envs %s lists them)", env->id,
-                         option->name, option->name, where[option->origin], *meant ? ")" : "; ", meant, *meant ? " (" : "", env_name(env));
+                         option->name, option->name, config_origin_where(option->origin), *meant ? ")" : "; ", meant, *meant ? " (" : "",
+                         env_name(env));
     }
     for (int j = 0; j < env->options; j++) {
         char key[96];
@@ -183,11 +182,28 @@ bool config_feature_norm(const struct config *config)
     return config->policy_feature_norm == FEATURE_NORM_ON;
 }
 
+enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* policy.share */
+
+bool config_policy_share(const struct config *config)
+{
+    static const bool shares[] = {
+#define ALGORITHM(name, shares, help) shares,
+#include "config/algorithms.def"
+    };
+    return config->policy_share == SHARE_AUTO ? shares[config->algo_name] : config->policy_share == SHARE_TRUE;
+}
+
 /* A run has one or the other, and keeps it, whatever a later version would choose; asking for auto asks for nothing. */
 static void decide_feature_norm(struct config *config)
 {
     if (config->policy_feature_norm == FEATURE_NORM_AUTO) config->origin[KEY_policy_feature_norm] = ORIGIN_DEFAULT;
     config->policy_feature_norm = config_feature_norm(config) ? FEATURE_NORM_ON : FEATURE_NORM_OFF;
+}
+
+static void decide_policy_share(struct config *config)
+{
+    if (config->policy_share == SHARE_AUTO) config->origin[KEY_policy_share] = ORIGIN_DEFAULT;
+    config->policy_share = config_policy_share(config) ? SHARE_TRUE : SHARE_FALSE;
 }
 
 /* As names of folders have always spelled it: a key that was true or false before it could be auto stays so. */
@@ -202,7 +218,7 @@ static void spell_value(const struct config *config, int k, char *text, size_t s
 static uint32_t name_hash(const struct config *config, const struct config *baseline, bool options)
 {
     uint64_t hash = HASH_START;
-    char value[CONFIG_TEXT], usual[CONFIG_TEXT], line[CONFIG_TEXT + 96];
+    char key[128], value[CONFIG_TEXT], usual[CONFIG_TEXT], line[CONFIG_TEXT + sizeof key];
     for (int k = 0; k < CONFIG_KEYS; k++) {
         if (!config_is_explicit(config->origin[k]) || config_keys[k].flags & (UNNAMED | NOT_STORED) || k == KEY_env_name ||
             k == KEY_algo_name)
@@ -213,11 +229,11 @@ static uint32_t name_hash(const struct config *config, const struct config *base
         text_format(line, sizeof line, "%s.%s=%s", config_keys[k].section, config_keys[k].name, value);
         hash = hash_text(hash, line);
     }
-    for (int i = 0; i < config->env_options && options; i++) {
-        const struct config_option *option = &config->env_option[i];
-        const char *before = config_env_option(baseline, option->name);
+    const struct config_option *option;
+    for (int i = options ? 0 : config->env_options; (option = config_option_at(config, i, key, sizeof key)); i++) {
+        const char *before = config_option(baseline, key);
         if (!config_is_explicit(option->origin) || (before && strcmp(before, option->value) == 0)) continue;
-        text_format(line, sizeof line, "env.%s=%s", option->name, option->value);
+        text_format(line, sizeof line, "%s=%s", key, option->value);
         hash = hash_text(hash, line);
     }
     if (hash == HASH_START) return 0;
@@ -284,6 +300,9 @@ static int build(struct config *config, struct config *baseline, const struct so
     }
     decide_feature_norm(config);
     decide_feature_norm(baseline);
+    baseline->algo_name = config->algo_name;
+    decide_policy_share(config);
+    decide_policy_share(baseline);
     const int usual = baseline->policy_feature_norm;
     baseline->policy_feature_norm = FEATURE_NORM_ON; /* older versions' default, whatever the environment */
     config->written_hash = name_hash(config, baseline, true);
@@ -352,14 +371,14 @@ int config_apply(struct config *config, const struct arguments *args, struct err
 uint64_t config_hash(const struct config *config)
 {
     uint64_t hash = HASH_START;
-    char value[CONFIG_TEXT];
+    char key[128], value[CONFIG_TEXT];
     for (int k = 0; k < CONFIG_KEYS; k++) {
         if (config_keys[k].flags & NOT_STORED) continue;
         config_value(config, k, value, sizeof value);
         hash = hash_text(hash_text(hash_text(hash, config_keys[k].section), config_keys[k].name), value);
     }
-    for (int i = 0; i < config->env_options; i++)
-        hash = hash_text(hash_text(hash, config->env_option[i].name), config->env_option[i].value);
+    const struct config_option *option;
+    for (int i = 0; (option = config_option_at(config, i, key, sizeof key)); i++) hash = hash_text(hash_text(hash, key), option->value);
     return hash;
 }
 
