@@ -75,6 +75,13 @@ int32_t *ppo_batches_list(const struct ppo_batches *b, const struct select_shape
     return copy;
 }
 
+/* How many items a part has at least, which are to be divided. */
+static int least_items(const struct ppo_batches *b, const struct ppo_part *part)
+{
+    const struct transitions_config *x = &b->rollout->transitions->config;
+    return x->at_least > 0 ? part->items / x->steps * x->at_least : part->items;
+}
+
 static int create_part(struct ppo_batches *b, int i, int group, int shard, int learner, struct error *err)
 {
     const struct ppo_config *config = b->config;
@@ -95,13 +102,15 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int l
     part->critic_rows = single ? 1 : policy->value_agents;
     const bool shared_input = policy->state_rows < policy->value_agents;
     part->pack_rows = shared_input ? 1 : part->critic_rows;
-    if (part->items < config->minibatches)
-        return error_set(
-            err, EXIT_USAGE, "ppo.minibatches=%d, but %s has only %d units to divide; lower it, or raise rollout.envs or rollout.steps",
-            config->minibatches, rollout->transitions->config.shards > 1 ? "a shard of the rollout" : "the rollout of a rank", part->items);
+    if (least_items(b, part) < config->minibatches)
+        return error_set(err, EXIT_USAGE,
+                         "ppo.minibatches=%d, but %s has only %d units to divide; lower it, or raise rollout.envs or rollout.steps",
+                         config->minibatches, rollout->transitions->config.shards > 1 ? "a shard of the rollout" : "the rollout of a rank",
+                         least_items(b, part));
     struct select_pass *select = &part->select;
     select->shape = (struct select_shape){
         rollout->transitions->config.envs, lo, hi, agents, own || !config->row_minibatches ? 1 : agents, own ? of.set[role] : -1, single};
+    if (rollout->transitions->held) select->shape.envs = select->shape.hi = 1, select->shape.lo = 0; /* numbers among those held */
     select->items = part->items;
     select->shuffled = config->minibatches > 1;
     select->seed = config->seed;
@@ -113,7 +122,10 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int l
     const size_t largest = (size_t)ppo_part_largest(b, part);
     select->rows = backend->alloc(backend, "units of minibatches", largest * sizeof(int32_t));
     select->critic = backend->alloc(backend, "units of minibatches", largest * (size_t)select->critic_repeats * sizeof(int32_t));
-    b->everything[i] = (struct batch){ppo_batches_list(b, &select->shape, env_steps), env_steps, own ? 1 : agents, NULL};
+    if (rollout->transitions->held)
+        b->everything[i].unit = backend->alloc(backend, "units of passes", (size_t)env_steps * sizeof(int32_t));
+    else
+        b->everything[i] = (struct batch){ppo_batches_list(b, &select->shape, env_steps), env_steps, own ? 1 : agents, NULL};
     if (config->hooks && config->hooks->permutation && config->minibatches > 1)
         b->order[i] = backend->alloc(backend, "permutation", (size_t)part->items * sizeof(int32_t));
     return 0;
@@ -129,6 +141,23 @@ static const int32_t *given_order(struct ppo_batches *b, int i, int epoch)
     const int32_t *order = b->config->hooks->permutation(b->config->hooks->user, part->group, part->shard, epoch);
     b->rollout->backend->upload(b->rollout->backend, b->order[i], order, (size_t)part->items * sizeof *order);
     return b->order[i];
+}
+
+/* Of whole episodes: numbers among the env-steps held, or among their rows, become those of env-steps or rows. On the host. */
+static void name_units(int32_t *unit, int count, const int32_t *held, int rows)
+{
+    for (int k = 0; k < count; k++) unit[k] = held[unit[k] / rows] * rows + unit[k] % rows;
+}
+
+static void name_held(struct ppo_batches *b, int i)
+{
+    const struct ppo_part *part = &b->part[i];
+    const struct select_pass *pass = &b->pass[i];
+    const int32_t *held;
+    transitions_held(b->rollout->transitions, part->shard, &held);
+    if (!held) return;
+    name_units(pass->rows, pass->count, held, pass->shape.by_row ? pass->shape.agents : 1);
+    name_units(pass->critic, pass->count * pass->critic_repeats, held, pass->critic_by_row ? pass->shape.agents : 1);
 }
 
 static void select_minibatch(struct ppo_batches *b, int first, int end, int epoch, int minibatch)
@@ -150,6 +179,24 @@ static void select_minibatch(struct ppo_batches *b, int first, int end, int epoc
                                     part->pack_rows, NULL};
     }
     b->rollout->backend->select(b->rollout->backend, b->pass + first, end - first);
+    for (int i = first; i < end; i++) name_held(b, i);
+}
+
+void ppo_batches_hold(struct ppo_batches *b)
+{
+    if (!b->rollout->transitions->held) return;
+    for (int i = 0; i < b->parts; i++) {
+        struct ppo_part *part = &b->part[i];
+        struct select_pass *select = &part->select;
+        const int32_t *held;
+        const int count = transitions_held(b->rollout->transitions, part->shard, &held);
+        const bool own = select->shape.set >= 0;
+        int32_t *unit = (int32_t *)(uintptr_t)b->everything[i].unit;
+        for (int u = 0; u < count; u++) unit[u] = own ? held[u] * select->shape.agents + select->shape.set : held[u];
+        b->everything[i] = (struct batch){unit, count, own ? 1 : select->shape.agents, NULL};
+        part->items = select->items = count * select->shape.item_agents;
+    }
+    if (b->config->minibatches == 1) select_minibatch(b, 0, b->parts, 0, 0);
 }
 
 void ppo_batches_select(struct ppo_batches *b, int first, int end, int epoch, int minibatch)
@@ -179,7 +226,7 @@ int ppo_batches_create(struct ppo_batches *b, struct arena *arena, struct error 
     }
     b->group_first[b->rollout->groups] = b->parts;
     if (code) return code;
-    if (b->config->minibatches == 1) select_minibatch(b, 0, b->parts, 0, 0);
+    if (b->config->minibatches == 1 && !b->rollout->transitions->held) select_minibatch(b, 0, b->parts, 0, 0);
     return 0;
 }
 

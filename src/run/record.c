@@ -95,7 +95,7 @@ static void write_line(struct trainer *t)
         .entropy = metric_value(line, "entropy"),
         .seconds_since_save = clock_seconds() - t->last_save,
     };
-    progress_update(t->progress, &progress, line->env_steps >= t->config->train_env_steps);
+    progress_update(t->progress, &progress, trainer_finished(t->config, line->env_steps, metrics_episodes(t->metrics)));
 }
 
 /* Updates, until only the newest `ahead` of them are left. hold: the newest one's line is not written yet. */

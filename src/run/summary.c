@@ -57,8 +57,11 @@ void summary_finished(const struct trainer *t)
 {
     if (t->comm->rank) return;
     if (t->args->json) return;
-    printf("%s is finished: %lld env-steps reach train.env_steps=%lld; raise it to go on\n", t->path, (long long)t->standing.env_steps,
-           (long long)t->config->train_env_steps);
+    if (t->standing.env_steps < t->config->train_env_steps)
+        printf("%s is finished: train.episodes=%lld have ended; raise it to go on\n", t->path, (long long)t->config->train_episodes);
+    else
+        printf("%s is finished: %lld env-steps reach train.env_steps=%lld; raise it to go on\n", t->path, (long long)t->standing.env_steps,
+               (long long)t->config->train_env_steps);
 }
 
 /* --dry-run: what a start would do. */

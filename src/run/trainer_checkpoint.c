@@ -348,6 +348,7 @@ void trainer_save_begin(struct trainer *t, bool best)
     gather_fields(t);
     t->standing.seconds = t->seconds_before + (start - t->began);
     t->saving = true;
+    t->saved = t->standing.update;
     t->saving_best = best;
     if (t->comm->rank == 0) {
         t->job = job_create(t, best);

@@ -51,6 +51,7 @@ struct trainer {
     size_t env_bytes;         /* of one environment's snapshot */
     uint8_t *snapshots;       /* [envs of this rank][env_bytes] */
 
+    int64_t saved;            /* the update that was saved last; 0: none in this leg */
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
 
@@ -76,6 +77,10 @@ struct trainer {
 };
 
 /* start.c. Collective; on an error every rank gets the same code and text. */
+static inline bool trainer_finished(const struct config *config, int64_t env_steps, int64_t episodes)
+{
+    return env_steps >= config->train_env_steps || (config->train_episodes > 0 && episodes >= config->train_episodes);
+}
 enum start { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a pod: another rank runs the training */ };
 int trainer_open(struct trainer *t, enum start *start, struct error *err);
 void trainer_close(struct trainer *t, int code); /* code: the run's, for the members of the pod */
