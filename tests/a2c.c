@@ -78,7 +78,8 @@ static int update(struct algorithm *algorithm, struct error *err)
     const struct algorithm_context *context = &a->base.context;
     const struct config *config = context->config;
     struct backend *backend = context->backend;
-    const struct optimizer_rules rules = {config->ppo_max_grad_norm, 1, {config->adam_beta1, config->adam_beta2, config->adam_eps}};
+    const struct optimizer_rules rules = {
+        config->ppo_max_grad_norm, 1, {config->adam_beta1, config->adam_beta2, config->adam_eps, config->adam_weight_decay}};
     a->numbers.now = (struct update_numbers){
         .steps = context->policies->group[0]->updates, .actor_rate = a->base.now.actor_rate, .critic_rate = a->base.now.critic_rate};
     backend->upload(backend, a->there, &a->numbers, sizeof a->numbers);
@@ -125,5 +126,5 @@ static int metrics(struct algorithm *algorithm, struct metric *out, int max)
 
 static const struct algorithm_ops ops = {on_policy_begin,  on_policy_collect, on_policy_finish, update,  outcome,          on_policy_anneal,
                                          on_policy_fields, on_policy_pull,    on_policy_push,   metrics, on_policy_destroy};
-static const struct algorithm_functions functions = {on_policy_horizon, policies, sizeof(struct a2c), &ops, create, described};
+static const struct algorithm_functions functions = {on_policy_horizon, policies, sizeof(struct a2c), &ops, create, described, NULL};
 const struct algorithm_type algorithms[] = {{"a2c", "synchronous advantage actor-critic", &functions}, {NULL, NULL, NULL}};

@@ -550,6 +550,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(compound_factors_match_their_formula),
     cmocka_unit_test(shuffles_are_permutations_without_a_favourite),
     cmocka_unit_test(selected_rows_cover_the_shard),
+    cmocka_unit_test(selected_chunks_are_in_the_order_of_their_steps),
     cmocka_unit_test(ended_steps_are_found_in_their_order),
     cmocka_unit_test(values_are_scattered_to_their_places),
     cmocka_unit_test(rows_are_copied_into_wider_ones),

@@ -1,5 +1,5 @@
 /* MAPPO, IPPO, CoPPO and HAPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic
- * sees, CoPPO in the policy's loss, HAPPO in that agents are updated one after another. */
+ * sees, CoPPO in the policy's loss; each group may have another of these. HAPPO updates agents one after another. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,13 +14,10 @@ enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };    /* ppo.grad_clip */
 enum { DOUBLE_CLIP_A2PO, DOUBLE_CLIP_OFFICIAL }; /* coppo.double_clip */
 enum { ORDER_RANDOM, ORDER_FIXED };              /* happo.order */
 
-/* How the agents of a team learn from a step: each for itself, by their ratios together, or one after another. */
-enum learning_kind { LEARN_APART, LEARN_JOINTLY, LEARN_IN_TURN };
-
 struct mappo {
     struct on_policy base; /* first */
     struct ppo *ppo;
-    struct happo *happo; /* LEARN_IN_TURN */
+    struct happo *happo; /* agents learn in turn; else NULL */
     int64_t updates;
     struct ppo_metrics metrics[MAPPO_MAX_GROUPS];
     char **metric_name[MAPPO_MAX_GROUPS]; /* [METRICS] */
@@ -34,23 +31,19 @@ static bool row_minibatches(const struct config *config)
     return config->ppo_minibatch_unit == UNIT_ROW && (config->ppo_minibatches > 1 || config->ppo_minibatch_size > 0);
 }
 
-static int create_policies(struct policies **policies, bool central, const struct config *config, const struct mappo_env_spec *spec,
+/* Of every group, by the name that its algorithm has. */
+static bool learns_by(const struct config *config, const struct mappo_group *group, const char *name)
+{
+    return strcmp(algorithms[config_group_algo(config, group->name)].name, name) == 0;
+}
+
+static int create_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
                            struct backend *backend, struct error *err)
 {
-    const struct policies_config how = {.central = central, .value_per_agent = row_minibatches(config)};
+    struct policies_config how = {.central = true, .value_per_agent = row_minibatches(config)};
+    for (int g = 0; g < spec->groups; g++)
+        how.own_view[g] = learns_by(config, &spec->group[g], "ippo") || learns_by(config, &spec->group[g], "ppo");
     return policies_create(policies, &how, config, spec, backend, err);
-}
-
-static int mappo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
-                          struct backend *backend, struct error *err)
-{
-    return create_policies(policies, true, config, spec, backend, err);
-}
-
-static int ippo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
-                         struct backend *backend, struct error *err)
-{
-    return create_policies(policies, false, config, spec, backend, err);
 }
 
 /* Agents that learn in turn have actors of their own, and one critic unless it is asked for otherwise. */
@@ -66,7 +59,7 @@ static int happo_policies(struct policies **policies, const struct config *confi
     return policies_create(policies, &how, config, spec, backend, err);
 }
 
-static int create_ppo(struct mappo *self, int kind, struct error *err)
+static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
 {
     const struct config *config = self->base.context.config;
     const struct comm *comm = self->base.context.comm;
@@ -81,9 +74,10 @@ static int create_ppo(struct mappo *self, int kind, struct error *err)
                          "ppo.minibatch_size=%d makes as many minibatches as there is data, and whole episodes (rollout.unit) are another "
                          "amount each time: choose their number, ppo.minibatches",
                          (int)config->ppo_minibatch_size);
-    const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
+    const struct adam adam = {
+        .beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps, .weight_decay = config->adam_weight_decay};
     const bool penalty = config->ppo_objective != OBJECTIVE_CLIP;
-    const struct ppo_config ppo = {
+    struct ppo_config ppo = {
         .policy = {.clip = config->ppo_objective == OBJECTIVE_KL ? (real)INFINITY : (real)config->ppo_clip,
                    .entropy = (real)config->ppo_entropy,
                    .kl = penalty ? (real)config->ppo_kl_beta : 0},
@@ -96,8 +90,7 @@ static int create_ppo(struct mappo *self, int kind, struct error *err)
         .target_kl = config->ppo_target_kl,
         .critic_warmup = config->ppo_critic_warmup,
         .advantages = config->ppo_normalise_advantage,
-        .range = kind == LEARN_IN_TURN ? 1 : 0,
-        .joint_ratios = kind == LEARN_JOINTLY,
+        .range = in_turn ? 1 : 0,
         .joint = {.others_clip = (real)config->coppo_others_clip, .all_ratios = config->coppo_double_clip == DOUBLE_CLIP_OFFICIAL},
         .joint_clip = config->ppo_grad_clip == GRAD_CLIP_JOINT,
         .minibatch_size = (int)config->ppo_minibatch_size,
@@ -105,12 +98,15 @@ static int create_ppo(struct mappo *self, int kind, struct error *err)
         .max_grad_norm = (real)config->ppo_max_grad_norm,
         .epochs = (int)config->ppo_epochs,
         .minibatches = (int)config->ppo_minibatches,
+        .chunk = (int)config->ppo_chunk,
         .row_minibatches = row_minibatches(config),
         .policy_active_masks = config->ppo_policy_active_masks,
         .value_active_masks = config->ppo_value_active_masks,
         .value_norm_beta = config->norm_beta,
         .adam = adam,
         .seed = (uint64_t)config->train_seed};
+    const struct mappo_env_spec *spec = vecenv_spec(self->base.context.env);
+    for (int g = 0; g < spec->groups; g++) ppo.joint_ratios[g] = learns_by(config, &spec->group[g], "coppo");
     return ppo_create(&self->ppo, &ppo, self->base.rollout, self->base.context.policies->group, self->base.context.comm,
                       self->base.context.backend, err);
 }
@@ -239,28 +235,23 @@ static void create_happo_turns(struct mappo *self)
                  self->base.context.policies->group, &self->base.memory);
 }
 
-static int create(struct algorithm *algorithm, const struct algorithm_context *context, int kind, struct error *err)
+static int create(struct algorithm *algorithm, const struct algorithm_context *context, bool in_turn, struct error *err)
 {
     struct mappo *self = algorithm->self;
     /* Beside environments on the host the first actions wait for the update anyhow. */
     algorithm->ahead = context->where == COLLECT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
     int code = on_policy_create(algorithm, context, err);
-    if (code == 0) code = create_ppo(self, kind, err);
+    if (code == 0) code = create_ppo(self, in_turn, err);
     if (code) return code;
-    if (kind == LEARN_IN_TURN) create_happo_turns(self);
+    if (in_turn) create_happo_turns(self);
     name_metrics(self);
     arena_seal(self->base.memory.arena);
     return 0;
 }
 
-static int create_mappo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+static int create_together(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
-    return create(algorithm, context, LEARN_APART, err);
-}
-
-static int create_coppo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
-{
-    return create(algorithm, context, LEARN_JOINTLY, err);
+    return create(algorithm, context, false, err);
 }
 
 static int create_happo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
@@ -269,11 +260,15 @@ static int create_happo(struct algorithm *algorithm, const struct algorithm_cont
         return error_set(err, EXIT_USAGE,
                          "happo multiplies normalised advantages by what other agents have changed since, so that they are not normalised "
                          "once more by minibatch: ppo.normalise_advantage=rollout or none");
-    return create(algorithm, context, LEARN_IN_TURN, err);
+    return create(algorithm, context, true, err);
 }
 
-const struct algorithm_functions mappo_functions = {on_policy_horizon, mappo_policies, sizeof(struct mappo), &ops, create_mappo, described};
-const struct algorithm_functions ippo_functions = {on_policy_horizon, ippo_policies, sizeof(struct mappo), &ops, create_mappo, described};
-const struct algorithm_functions ppo_functions = {on_policy_horizon, ippo_policies, sizeof(struct mappo), &ops, create_mappo, described};
-const struct algorithm_functions coppo_functions = {on_policy_horizon, mappo_policies, sizeof(struct mappo), &ops, create_coppo, described};
-const struct algorithm_functions happo_functions = {on_policy_horizon, happo_policies, sizeof(struct mappo), &ops, create_happo, described};
+/* What a group's algorithm decides is asked where it matters. */
+#define FUNCTIONS                                                                                                                          \
+    {                                                                                                                                      \
+        on_policy_horizon, create_policies, sizeof(struct mappo), &ops, create_together, described, "mappo ippo ppo coppo"                 \
+    }
+const struct algorithm_functions mappo_functions = FUNCTIONS, ippo_functions = FUNCTIONS, ppo_functions = FUNCTIONS,
+                                 coppo_functions = FUNCTIONS;
+const struct algorithm_functions happo_functions = {
+    on_policy_horizon, happo_policies, sizeof(struct mappo), &ops, create_happo, described, NULL};

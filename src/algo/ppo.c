@@ -254,6 +254,7 @@ static void evaluate_packed(struct ppo *ppo, const struct learner_range *range, 
         ppo->forward[passes] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
                                                      .parameters = policy_actor(policy, policy->parameters, set),
                                                      .packed = ppo->actor_packed[i],
+                                                     .recurrent = ppo_part_time(&ppo->batches, part, ROLE_ACTOR),
                                                      .out = out};
         ppo->evaluate[passes++] = (struct evaluate_pass){.dist = &policy->dist,
                                                          .batch = ppo->batches.actor[i],
@@ -387,7 +388,7 @@ static void learn_range(struct ppo *ppo, int number)
         for (int k = 0; k < ppo->config.minibatches; k++) {
             watchdog_sign();
             if (!whole) pack_minibatch(ppo, range, epoch, k);
-            if (ppo->config.joint_ratios) join_ratios(ppo, range);
+            if (ppo->joins) join_ratios(ppo, range);
             learn_minibatch(ppo, range, epoch, k);
             if (shows) show_minibatch(ppo, range, epoch, k);
             if (has_stopped(ppo, range)) return;

@@ -29,11 +29,13 @@ struct ppo_config {
     int range;             /* learners (ppo_batches.h; in their order) that are updated together; 0 = all of them */
     int epochs, minibatches;
     int minibatch_size;   /* > 0: units of a minibatch, over all ranks, instead of their number; the last one of an epoch is smaller */
+    int chunk;            /* steps of a recurrent network's training sequence; a rollout has at least as many */
     bool row_minibatches; /* minibatch unit is the row instead of the env-step (needs policy_config.value_per_agent) */
     bool policy_active_masks, value_active_masks;
     double value_norm_beta;
     real max_grad_norm; /* 0 = off */
-    bool joint_ratios;  /* CoPPO: the agents' ratios of an env-step belong together (kernels/joint.h), by these rules */
+    bool joint_ratios
+        [MAPPO_MAX_GROUPS]; /* CoPPO: a group's agents' ratios of an env-step belong together (kernels/joint.h), by these rules */
     struct joint_rules joint;
     bool joint_clip; /* of an actor's and its critic's gradient by one norm; each by itself otherwise */
     struct adam adam;

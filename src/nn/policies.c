@@ -1,11 +1,13 @@
 #include "nn/policies.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/arena.h"
 #include "base/digest.h"
 #include "env/spec.h"
 
+enum { KIND_MLP, KIND_GRU };                  /* policy.kind */
 enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
 enum { REWARD_NONE, REWARD_RUNNING };         /* norm.reward */
 
@@ -29,6 +31,9 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .activation = config->policy_activation,
         .feature_norm = config_feature_norm(config),
         .layer_norm = config->policy_layer_norm,
+        .chunk = config->policy_kind == KIND_GRU ? (int)config->ppo_chunk : 0,
+        .init = config->policy_init, /* the key's choices are enum init_kind, in its order */
+        .hidden_gain = isnan(config->policy_hidden_gain) ? 0 : config->policy_hidden_gain,
         .head_gain = (real)config->policy_gain,
         .log_std = (real)config->policy_log_std,
         .fixed_std = (float)config->policy_fixed_std,
@@ -41,7 +46,7 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .seed = (uint64_t)config->train_seed,
         .index = (uint32_t)g};
     struct critic_view view;
-    const int code = critic_view_choose(&view, how->central, config, spec, g, err);
+    const int code = critic_view_choose(&view, how->central && !how->own_view[g], config, spec, g, err);
     policy.critic_input = view.input;
     policy.concatenate = view.concatenate;
     return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);

@@ -5,6 +5,7 @@
 
 #include "algo/collect.h"
 #include "algo/ppo.h"
+#include "backend/kernels/gae.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "env/spec.h"
@@ -74,14 +75,27 @@ static bool was_asked_for(const struct config *config, int k)
     return strcmp(value, usually) != 0;
 }
 
+static bool some_group_learns_by(const struct learning *l, const struct config *c, const char *name)
+{
+    bool some = false;
+    for (int g = 0; g < l->policies->groups && !some; g++)
+        some = strcmp(algorithms[config_group_algo(c, l->policies->group[g]->name)].name, name) == 0;
+    return some;
+}
+
+static bool all_see_their_own(const struct policies *policies)
+{
+    bool all = true;
+    for (int g = 0; g < policies->groups; g++) all = all && policies->group[g]->critic_input == CRITIC_OBS;
+    return all;
+}
+
 /* Why key k changes nothing beside the other settings; NULL where it may. */
 static const char *why_idle(const struct learning *l, const struct config *c, const struct comm *comm, int k)
 {
     const bool device = !l->backend->host_memory;
-    if (strcmp(config_keys[k].section, "coppo") == 0 && strcmp(algorithms[c->algo_name].name, "coppo") != 0)
-        return "algo=coppo alone reads it";
-    if (strcmp(config_keys[k].section, "happo") == 0 && strcmp(algorithms[c->algo_name].name, "happo") != 0)
-        return "algo=happo alone reads it";
+    if (strcmp(config_keys[k].section, "coppo") == 0 && !some_group_learns_by(l, c, "coppo")) return "algo=coppo alone reads it";
+    if (strcmp(config_keys[k].section, "happo") == 0 && !some_group_learns_by(l, c, "happo")) return "algo=happo alone reads it";
     if (strcmp(config_keys[k].section, "cuda") == 0) return device ? NULL : "networks are computed on the CPU";
     switch (k) {
     case KEY_comm_gpu:
@@ -104,15 +118,29 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return l->policies->group[0]->sets[ROLE_ACTOR] != l->policies->group[0]->sets[ROLE_CRITIC]
                    ? "actors and critics belong to different agents (policy.share, critic.share), and each is clipped by itself"
                    : NULL;
+    case KEY_gae_lambda:
+        return c->gae_advantage != ESTIMATE_GAE && c->gae_target != ESTIMATE_GAE ? "nothing is estimated by it (gae.advantage, gae.target)"
+                                                                                 : NULL;
+    case KEY_gae_time_limit:
+        return c->gae_advantage == ESTIMATE_REWARD_TO_GO && c->gae_target == ESTIMATE_REWARD_TO_GO
+                   ? "rewards to go end with the episode (gae.advantage, gae.target)"
+                   : NULL;
     case KEY_ppo_minibatches:
         return c->ppo_minibatch_size > 0 ? "ppo.minibatch_size says how many there are" : NULL;
     case KEY_critic_state:
     case KEY_critic_agent_id:
-        return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of this algorithm sees the agent's own observation" : NULL;
+        return all_see_their_own(l->policies) ? "the critic of this algorithm sees the agent's own observation" : NULL;
     case KEY_wrap_noise_hold:
         return c->wrap_noise_action > 0 ? NULL : "no noise is added to actions (wrap.noise_action)";
     case KEY_norm_beta:
         return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
+    case KEY_policy_gain:
+    case KEY_policy_hidden_gain:
+        return c->policy_init == INIT_TORCH ? "weights are drawn without gains (policy.init=torch)" : NULL;
+    case KEY_train_stop_return:
+        return c->checkpoint_best == BEST_EVAL && c->eval_interval == 0 && c->eval_env_steps == 0 && !isnan(c->train_stop_return)
+                   ? "no evaluation is made (eval.env_steps, checkpoint.best)"
+                   : NULL;
     case KEY_policy_log_std:
         if (c->policy_fixed_std > 0) return "the deviation is policy.fixed_std";
         /* fall through */

@@ -245,6 +245,11 @@ int64_t metrics_episodes(const struct metrics *m)
     return m->episodes;
 }
 
+bool metrics_window_is_full(const struct metrics *m)
+{
+    return m->episodes >= m->window;
+}
+
 double metrics_return(const struct metrics *m)
 {
     return window_mean(m, WINDOW_TEAM);

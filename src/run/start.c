@@ -402,15 +402,14 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     if (!code && !continued && t->config->train_init[0]) code = take_networks(t, err);
     if (code || t->comm->rank || !file) return code;
     struct field_list fields = {0};
-    int64_t episodes = 0;
-    field_add(&fields, "/metrics/episodes", FIELD_INT64, &episodes, "episodes", "that have ended", 0);
+    field_add(&fields, "/metrics/episodes", FIELD_INT64, &t->standing.episodes, "episodes", "that have ended", 0);
     field_add(&fields, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
+    field_add(&fields, "/counters/best_return", FIELD_DOUBLE, &t->standing.best_return, "reward", "and how good it was", 0);
     field_add(&fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1", "whose run it is", 0);
     code = checkpoint_read(file, &fields, err);
     if (!code) code = trainer_check_identity(t, file, err);
     free(fields.field);
-    const bool finished = trainer_finished(t->config, t->standing.env_steps, episodes);
-    *start = finished && !trainer_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
+    *start = trainer_finished(t) && !trainer_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
     return code;
 }
 
@@ -450,8 +449,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {
-        const bool finished = trainer_finished(t->config, t->standing.env_steps, metrics_episodes(t->metrics));
-        *start = finished && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
+        *start = trainer_finished(t) && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
         if (*start == START_FINISHED && t->comm->rank == 0) own_config_check(t->path, t->config);
         if (*start == START_FINISHED) goto done;
     }

@@ -25,9 +25,11 @@ static void list_standing(struct field_list *list, struct standing *s)
               "length of metrics.jsonl when this was saved: continuing cuts the file back to it", 0);
     field_add(list, "/counters/schedule_steps", FIELD_INT64, &s->schedule_steps, "environment steps",
               "horizon of the learning rate schedule: of when the run began, or where it was moved to since", 0);
-    field_add(list, "/counters/best_env_steps", FIELD_INT64, &s->best_env_steps, "environment steps",
-              "where the best evaluation so far was made; -1 before the first", 0);
-    field_add(list, "/counters/best_return", FIELD_DOUBLE, &s->best_return, "reward", "mean return of that evaluation", 0);
+    field_add(
+        list, "/counters/best_env_steps", FIELD_INT64, &s->best_env_steps, "environment steps",
+        "where the best evaluation so far was made, or the best checkpoint by training's returns (checkpoint.best); -1 before the first",
+        0);
+    field_add(list, "/counters/best_return", FIELD_DOUBLE, &s->best_return, "reward", "mean return there", 0);
     field_add(list, "/counters/seconds", FIELD_DOUBLE, &s->seconds, "s", "time spent training, all legs", 0);
 }
 
@@ -198,11 +200,9 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
         config_value(t->config, k, text, sizeof text);
         attribute_add(a, "config/", name, text);
     }
-    for (int i = 0; i < t->config->env_options; i++) {
-        char name[96];
-        text_format(name, sizeof name, "env.%s", t->config->env_option[i].name);
-        attribute_add(a, "config/", name, t->config->env_option[i].value);
-    }
+    const struct config_option *option;
+    char key[128];
+    for (int i = 0; (option = config_option_at(t->config, i, key, sizeof key)); i++) attribute_add(a, "config/", key, option->value);
     clock_utc(text, sizeof text);
     attribute_add(a, "", "saved_at", text);
     if (gethostname(text, sizeof text)) text_format(text, sizeof text, "unknown");
@@ -277,7 +277,7 @@ void trainer_follow_folder(struct trainer *t, bool now)
 static struct save_job *job_create(struct trainer *t, bool best)
 {
     struct save_job *job = calloc(1, sizeof *job);
-    const int room = config_key_count + CONFIG_ENV_OPTIONS + 16;
+    const int room = config_key_count + CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS + 16;
     CHECK(job, "out of memory while saving");
     *job = (struct save_job){.t = t, .best = best, .attributes = {.room = room}};
     job->attributes.item = calloc((size_t)room, sizeof *job->attributes.item);
@@ -468,5 +468,6 @@ int trainer_load(struct trainer *t, const struct checkpoint *file, struct error 
     t->learning.algorithm->ops->push(t->learning.algorithm);
     if (t->env_bytes) code = vecenv_restore(t->learning.env, 0, t->learning.envs.count, t->snapshots, err);
     t->seconds_before = t->standing.seconds;
+    t->standing.episodes = metrics_episodes(t->metrics);
     return comm_vote(t->comm, code, err);
 }

@@ -20,9 +20,10 @@ struct standing {
     int64_t update, env_steps;
     int64_t metrics_offset; /* bytes of metrics.jsonl */
     int64_t schedule_steps; /* horizon of the learning rate schedule, fixed when the run began */
-    int64_t best_env_steps; /* environment steps of the best checkpoint; -1 before the first evaluation */
+    int64_t best_env_steps; /* environment steps of the best checkpoint; -1 before the first evaluation (checkpoint.best) */
     double best_return;
-    double seconds; /* spent training, all legs */
+    double seconds;   /* spent training, all legs */
+    int64_t episodes; /* that have ended: the metrics', whose field it is */
 };
 
 struct trainer {
@@ -76,11 +77,22 @@ struct trainer {
     bool other_rounding;   /* of rules, in it */
 };
 
-/* start.c. Collective; on an error every rank gets the same code and text. */
-static inline bool trainer_finished(const struct config *config, int64_t env_steps, int64_t episodes)
+/* Whether that is as good as train.stop_return asks for; never where that is off, or before there is a best. */
+static inline bool trainer_good_enough(const struct trainer *t)
 {
-    return env_steps >= config->train_env_steps || (config->train_episodes > 0 && episodes >= config->train_episodes);
+    return t->standing.best_return >= t->config->train_stop_return;
 }
+/* Likewise of train.episodes, as far as updates are recorded. */
+static inline bool trainer_enough_episodes(const struct trainer *t)
+{
+    return t->config->train_episodes > 0 && t->standing.episodes >= t->config->train_episodes;
+}
+static inline bool trainer_finished(const struct trainer *t)
+{
+    return t->standing.env_steps >= t->config->train_env_steps || trainer_good_enough(t) || trainer_enough_episodes(t);
+}
+
+/* start.c. Collective; on an error every rank gets the same code and text. */
 enum start { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a pod: another rank runs the training */ };
 int trainer_open(struct trainer *t, enum start *start, struct error *err);
 void trainer_close(struct trainer *t, int code); /* code: the run's, for the members of the pod */
@@ -124,7 +136,7 @@ void record_left_evaluation(struct trainer *t);
 int save_wait(struct trainer *t, struct error *err);
 int save_next(struct trainer *t, struct error *err);
 int save_last(struct trainer *t, struct error *err);
-void save_note_best(struct trainer *t, double return_mean); /* of the newest update's evaluation */
+void save_note_best(struct trainer *t, double return_mean); /* of the newest update's evaluation, or of training until it */
 
 /* summary.c. Rank 0 prints; summary_end also writes into the log. */
 void summary_end(struct trainer *t, int code, bool saved);
