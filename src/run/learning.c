@@ -307,7 +307,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
 
 int64_t learning_env_steps(const struct learning *l, const struct config *config)
 {
-    return config->rollout_envs * l->algorithm->horizon * config->wrap_action_repeat;
+    return l->algorithm->taken * config->wrap_action_repeat;
 }
 
 int learning_open_alone(struct learning *l, const struct config *config, struct error *err)
