@@ -30,6 +30,7 @@ double inspect_number(const struct field *field, int64_t i)
         double d;
         int64_t i;
         uint64_t u;
+        int32_t i32;
     } value;
     switch (field->type) {
     case FIELD_REAL:
@@ -44,6 +45,9 @@ double inspect_number(const struct field *field, int64_t i)
     case FIELD_UINT64:
         memcpy(&value.u, data + i * 8, 8);
         return (double)value.u;
+    case FIELD_INT32:
+        memcpy(&value.i32, data + i * 4, 4);
+        return value.i32;
     default:
         return (double)(uint8_t)data[i];
     }
@@ -73,13 +77,6 @@ struct statistics inspect_statistics(const struct field *field, int fields)
     s.deviation = s.count > 0 ? sqrt(centred / (double)s.count) : NAN;
     s.norm = sqrt(squares);
     return s;
-}
-
-const char *inspect_type(const struct field *field)
-{
-    static const char *const name[] = {
-        [FIELD_REAL] = "float32", [FIELD_DOUBLE] = "float64", [FIELD_INT64] = "int64", [FIELD_UINT64] = "uint64", [FIELD_BYTES] = "uint8"};
-    return field->type == FIELD_REAL && sizeof(real) == 8 ? "float64" : name[field->type];
 }
 
 void inspect_shape(const struct field *field, char *text, size_t size)

@@ -158,8 +158,8 @@ static size_t section_length(const char *name)
 
 static bool is_few(const struct field *field) /* shown by value */
 {
-    return field->type != FIELD_BYTES && inspect_elements(field) > 0 && (field->rank == 0 || inspect_elements(field) <= 4) &&
-           field->type != FIELD_REAL;
+    const bool counted = field->type == FIELD_INT64 || field->type == FIELD_UINT64 || field->type == FIELD_DOUBLE;
+    return counted && inspect_elements(field) > 0 && (field->rank == 0 || inspect_elements(field) <= 4);
 }
 
 /* A line of a table: one dataset, or several that only the curious want to see one by one (an optimiser's moments). */
@@ -194,7 +194,7 @@ static void show_row(FILE *out, const struct row *row, int width, int shapes)
         fputc('\n', out);
     } else {
         inspect_bytes(field_bytes(field), value[0], sizeof value[0]);
-        fprintf(out, "  %*s  %s\n", NUMBERS, value[0], inspect_type(field));
+        fprintf(out, "  %*s  %s\n", NUMBERS, value[0], field_type_name(field));
     }
 }
 
@@ -348,7 +348,7 @@ static void json_field(FILE *out, const struct field *field)
 {
     fputs("{\"name\": ", out);
     text_json_string(out, field->name);
-    fprintf(out, ", \"type\": \"%s\", \"shape\": [", inspect_type(field));
+    fprintf(out, ", \"type\": \"%s\", \"shape\": [", field_type_name(field));
     for (int i = 0; i < field->rank; i++) fprintf(out, "%s%" PRId64, i > 0 ? ", " : "", field->shape[i]);
     fprintf(out, "], \"bytes\": %zu, \"units\": ", field_bytes(field));
     text_json_string(out, field->units != NULL ? field->units : "1");

@@ -161,9 +161,7 @@ static const char example[] =
 
 static void field_row(FILE *out, const struct field *field)
 {
-    static const char *const type[] = {
-        [FIELD_REAL] = "float32", [FIELD_DOUBLE] = "float64", [FIELD_INT64] = "int64", [FIELD_UINT64] = "uint64", [FIELD_BYTES] = "uint8"};
-    fprintf(out, "| `%s` | %s | ", field->name, type[field->type]);
+    fprintf(out, "| `%s` | %s | ", field->name, field_type_name(field));
     for (int i = 0; i < field->rank; i++)
         fprintf(out, "%s%" PRId64 "%s", i == 0 ? "[" : ",", field->shape[i], i == field->rank - 1 ? "]" : "");
     fprintf(out, " | %s | %s |\n", field->units != NULL && strcmp(field->units, "1") != 0 ? field->units : "", field->description);
