@@ -73,7 +73,7 @@ int rollout_create(struct rollout **out, const struct rollout_config *config, co
     CHECK(rollout, "out of memory for a rollout");
     struct transitions_config transitions = config->transitions;
     struct slices kept;
-    transitions.ring = transitions.saved = false;
+    transitions.ring = false;
     transitions.all_finals = config->collect.where == COLLECT_DEVICE; /* a device looks at them once a rollout */
     rollout->groups = spec->groups;
     rollout->per_head = config->per_head;

@@ -3,12 +3,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pwd.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -241,6 +243,12 @@ bool file_exists(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0;
+}
+
+double file_room(const char *folder)
+{
+    struct statvfs room;
+    return statvfs(folder, &room) == 0 ? (double)room.f_bavail * (double)room.f_frsize : INFINITY;
 }
 
 bool file_same(const char *a, const char *b)

@@ -47,6 +47,7 @@ int file_path_given(const char *written, char *path, size_t size, struct error *
 
 int file_make_folders(const char *path, struct error *err); /* mkdir -p */
 bool file_exists(const char *path);                         /* follows links */
+double file_room(const char *folder);                       /* bytes that can be written there, as far as the file system tells */
 bool file_same(const char *a, const char *b);               /* two names of one file or folder that is there */
 bool file_leads_to(const char *path, int fd);               /* to the file or folder that is open there */
 /* `path` is a link to what is not there; `target` receives what it names. */

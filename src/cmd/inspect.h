@@ -22,7 +22,6 @@ double inspect_number(const struct field *field, int64_t i);                 /* 
 int64_t inspect_elements(const struct field *field);
 void inspect_shape(const struct field *field, char *text, size_t size);            /* "[64,18]"; "" for a scalar */
 void inspect_value(const struct field *field, int64_t i, char *text, size_t size); /* with thousands separators */
-void inspect_bytes(size_t bytes, char *text, size_t size);                         /* "467 kB" */
 
 void inspect_show(FILE *out, const struct inspected *one);
 void inspect_show_json(FILE *out, const struct inspected *one);

@@ -35,6 +35,7 @@ const struct checkpoint_provenance checkpoint_provenance[] = {
     {"environment_options", "all options of the environment, defaults too"},
     {"rules", "rule set in force: stands beside every return"},
     {"action_heads", "what the columns of each group's actor mean, in their order: kind and width of the heads, as JSON"},
+    {"replay", "file beside it with the replay of an off-policy learner; missing: it has none"},
     {"rounding", "how rules round exp and log1p (src/env/float_math.h); missing: as the C library did"},
     {"ranks", "MPI ranks that trained it last"},
     {"threads_per_rank", "threads of each rank"},
@@ -244,6 +245,11 @@ static int64_t header_env_steps(int folder, const char *name)
     struct checkpoint_head head;
     char header[CHECKPOINT_HEADER];
     return header_read(folder, name, &head, header) ? head.env_steps : -1;
+}
+
+int64_t checkpoint_file_env_steps(const char *path)
+{
+    return header_env_steps(AT_FDCWD, path);
 }
 
 bool checkpoint_alike(const char *a, const char *b)
