@@ -80,6 +80,7 @@ struct algorithm_functions {
     const struct algorithm_ops *ops;
     int (*create)(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err); /* destroyed where it fails */
     const struct metric *metrics; /* their names, units and meanings; name NULL behind the last */
+    const char *beside;           /* algorithms by which groups may learn beside it (group.NAME.algo): "mappo ippo"; NULL = none */
 };
 struct algorithm_type {
     const char *name, *help;
