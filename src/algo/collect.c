@@ -184,6 +184,8 @@ static void observed_after(const struct collector *c, int k, int lo, int hi)
 static void act(const struct collector *c, int stage, int k, int t)
 {
     const struct transitions *x = c->transitions;
+    const struct states *states = c->config.states;
+    const int place = transitions_place(x, x->step + (uint64_t)k);
     struct actor_io io[MAPPO_MAX_GROUPS];
     struct mappo_env_io at;
     transitions_aim_before(x, &at, k);
@@ -193,6 +195,10 @@ static void act(const struct collector *c, int stage, int k, int t)
                                   .act_int = (int32_t *)(uintptr_t)at.group[g].act_int, /* the environment only reads actions */
                                   .act_real = (float *)(uintptr_t)at.group[g].act_real,
                                   .log_prob = c->config.log_prob[g] ? c->config.log_prob[g] + (size_t)t * c->work->log_probs[g] : NULL};
+        if (!states || !states->group[g][ROLE_ACTOR].rows) continue;
+        io[g].state = states_at(states, g, ROLE_ACTOR, place);
+        io[g].state_after = states_at(states, g, ROLE_ACTOR, place + 1);
+        io[g].ended = states_ended(states, place);
     }
     actor_act(c->work->actor, io, stage, (uint64_t)t, false);
 }
@@ -367,6 +373,7 @@ int collect_steps(struct collector *c, struct vecenv *env, struct error *err)
     struct transitions *x = c->transitions;
     struct collecting staged = {c, env, err};
     if (!x->config.ring && transitions_full(x)) {
+        if (c->config.states) states_carry(c->config.states);
         transitions_carry(x);
         observed(c, 0, 0, x->config.envs);
     }

@@ -254,6 +254,7 @@ static void evaluate_packed(struct ppo *ppo, const struct learner_range *range, 
         ppo->forward[passes] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
                                                      .parameters = policy_actor(policy, policy->parameters, set),
                                                      .packed = ppo->actor_packed[i],
+                                                     .recurrent = ppo_part_time(&ppo->batches, part, ROLE_ACTOR),
                                                      .out = out};
         ppo->evaluate[passes++] = (struct evaluate_pass){.dist = &policy->dist,
                                                          .batch = ppo->batches.actor[i],

@@ -14,11 +14,11 @@
 #include "config/suggest.h"
 
 /* "auto|mappo|ippo" of groups; algo.name: "mappo|ippo", "mappo: …; ippo: …", behind the first separator. */
-#define ALGORITHM(name, help) "|" #name
+#define ALGORITHM(name, shares, help) "|" #name
 static const char algorithms_joined[] = "auto"
 #include "config/algorithms.def"
     ;
-#define ALGORITHM(name, help) "; " #name ": " help
+#define ALGORITHM(name, shares, help) "; " #name ": " help
 static const char algorithms_explained[] =
 #include "config/algorithms.def"
     ;
@@ -31,6 +31,8 @@ static const char algorithms_explained[] =
     {#section, #name, #def, NULL, help, KEY_IS_INT, flags, low, high, OFFSET(section, name)},
 #define KEY_REAL(section, name, def, low, high, flags, help)                                                                               \
     {#section, #name, #def, NULL, help, KEY_IS_REAL, flags, low, high, OFFSET(section, name)},
+#define KEY_REAL_OR(section, name, def, word, low, high, flags, help)                                                                      \
+    {#section, #name, #def, word, help, KEY_IS_REAL, flags, low, high, OFFSET(section, name)},
 #define KEY_BOOL(section, name, def, flags, help) {#section, #name, #def, NULL, help, KEY_IS_BOOL, flags, 0, 1, OFFSET(section, name)},
 #define KEY_TEXT(section, name, def, flags, help) {#section, #name, def, NULL, help, KEY_IS_TEXT, flags, 0, 0, OFFSET(section, name)},
 #define KEY_CHOICE(section, name, def, choices, flags, help)                                                                               \
@@ -111,6 +113,11 @@ static int choice_find(const char *choices, const char *value)
     return -1;
 }
 
+int config_choice(int k, const char *value)
+{
+    return choice_find(config_keys[k].choices, value);
+}
+
 /* The choice that differs only in capitals and marks ("Tanh", "AVX-512"); -1 where none does. What merely looks alike may mean the
  * opposite: "gpu" is nearer to "cpu" than to "cuda". */
 static int choice_meant(const char *choices, const char *value)
@@ -152,7 +159,7 @@ void config_range_text(const struct config_key *key, char *text, size_t size)
     char low[32], high[32];
     bound_text(low, sizeof low, key->low);
     bound_text(high, sizeof high, key->high);
-    snprintf(text, size, "%s .. %s", low, high);
+    snprintf(text, size, "%s .. %s%s%s", low, high, key->choices ? ", or " : "", key->choices ? key->choices : "");
 }
 
 /* "0 = off": what the help says of a number that means something else. */
@@ -205,6 +212,10 @@ static int check_size(const struct config_key *key, double number, const char *n
 static int set_real(double *member, const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
 {
     double number;
+    if (key->choices && strcmp(value, key->choices) == 0) {
+        *member = NAN;
+        return 0;
+    }
     if (!text_to_real(value, &number)) {
         if (!text_is_decimal(value)) return number_error(key, name, value, where, err);
         /* Too large or too small for 64 bits. */
@@ -236,8 +247,7 @@ static int choice_error(const struct config_key *key, const char *name, const ch
     size_t length;
     const char *meant = choice_at(key->choices, choice_meant(key->choices, value), &length);
     if (meant) return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s: write %.*s", name, value, where, all, (int)length, meant);
-    if (strchr(key->choices, '|')) return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s", name, value, where, all);
-    return error_set(err, EXIT_USAGE, "%s=%s %s is not possible: it can only be %s in this version", name, value, where, all);
+    return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s", name, value, where, all);
 }
 
 static bool is_one_line(const char *text)
@@ -304,7 +314,10 @@ static void member_text(const void *member, const struct config_key *key, char *
         snprintf(text, size, "%lld", (long long)*(const int64_t *)member);
         return;
     case KEY_IS_REAL:
-        text_short_real(text, size, *(const double *)member);
+        if (key->choices && isnan(*(const double *)member))
+            snprintf(text, size, "%s", key->choices);
+        else
+            text_short_real(text, size, *(const double *)member);
         return;
     case KEY_IS_BOOL:
         snprintf(text, size, "%s", *(const bool *)member ? "true" : "false");

@@ -27,10 +27,13 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .extra = actor_extra,
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
-                                 .layer_norm = config->layer_norm};
+                                 .layer_norm = config->layer_norm,
+                                 .gru = config->chunk > 0 && policy->sets[ROLE_ACTOR] > 0,
+                                 .gru_steps = config->chunk};
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->net[ROLE_ACTOR], &net);
     net.inputs = policy->state_size;
+    net.gru = config->chunk > 0 && policy->sets[ROLE_CRITIC] > 0; /* a role that is not there remembers nothing */
     net.heads = 1;
     net.head_rows[0] = 1;
     net.extra = 0;
@@ -52,7 +55,13 @@ static void initialise(struct policy *policy, const struct policy_config *config
     const int level = policy->backend->level, threads = policy->backend->threads;
     for (int role = 0; role < POLICY_ROLES; role++)
         for (int s = 0; s < policy->sets[role]; s++) {
-            struct network_init init = {config->seed, number_of(config->index, role, s), 1, 0, level, threads};
+            struct network_init init = {.seed = config->seed,
+                                        .index = number_of(config->index, role, s),
+                                        .head_gain = 1,
+                                        .kind = config->init,
+                                        .hidden_gain = config->hidden_gain,
+                                        .level = level,
+                                        .threads = threads};
             if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.extra_value = config->log_std;
             network_initialise(policy_network(policy, role), policy_network_at(policy, policy->host.parameters, role, s), &init);
         }

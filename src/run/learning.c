@@ -5,6 +5,7 @@
 
 #include "algo/collect.h"
 #include "algo/ppo.h"
+#include "backend/kernels/gae.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "env/spec.h"
@@ -96,6 +97,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     const int learning = policy_first_learning(l->policies->group, l->policies->groups);
     const struct policy *first = l->policies->group[learning < 0 ? 0 : learning];
     if (strcmp(config_keys[k].section, "coppo") == 0 && !some_group_learns_by(l, c, "coppo")) return "algo=coppo alone reads it";
+    if (strcmp(config_keys[k].section, "happo") == 0 && !some_group_learns_by(l, c, "happo")) return "algo=happo alone reads it";
     if (strcmp(config_keys[k].section, "cuda") == 0) return device ? NULL : "networks are computed on the CPU";
     switch (k) {
     case KEY_comm_gpu:
@@ -118,6 +120,13 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return first->sets[ROLE_ACTOR] != first->sets[ROLE_CRITIC]
                    ? "actors and critics belong to different agents (policy.share, critic.share), and each is clipped by itself"
                    : NULL;
+    case KEY_gae_lambda:
+        return c->gae_advantage != ESTIMATE_GAE && c->gae_target != ESTIMATE_GAE ? "nothing is estimated by it (gae.advantage, gae.target)"
+                                                                                 : NULL;
+    case KEY_gae_time_limit:
+        return c->gae_advantage == ESTIMATE_REWARD_TO_GO && c->gae_target == ESTIMATE_REWARD_TO_GO
+                   ? "rewards to go end with the episode (gae.advantage, gae.target)"
+                   : NULL;
     case KEY_ppo_minibatches:
         return c->ppo_minibatch_size > 0 ? "ppo.minibatch_size says how many there are" : NULL;
     case KEY_critic_state:
@@ -127,6 +136,13 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->wrap_noise_action > 0 ? NULL : "no noise is added to actions (wrap.noise_action)";
     case KEY_norm_beta:
         return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
+    case KEY_policy_gain:
+    case KEY_policy_hidden_gain:
+        return c->policy_init == INIT_TORCH ? "weights are drawn without gains (policy.init=torch)" : NULL;
+    case KEY_train_stop_return:
+        return c->checkpoint_best == BEST_EVAL && c->eval_interval == 0 && c->eval_env_steps == 0 && !isnan(c->train_stop_return)
+                   ? "no evaluation is made (eval.env_steps, checkpoint.best)"
+                   : NULL;
     case KEY_policy_log_std:
         if (c->policy_fixed_std > 0) return "the deviation is policy.fixed_std";
         /* fall through */

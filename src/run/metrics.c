@@ -240,6 +240,11 @@ static double window_deviation(const struct metrics *m, int column)
     return n > 1 ? sqrt(squares / (double)n) : NAN; /* one episode says nothing of it */
 }
 
+bool metrics_window_is_full(const struct metrics *m)
+{
+    return m->episodes >= m->window;
+}
+
 double metrics_return(const struct metrics *m)
 {
     return window_mean(m, WINDOW_TEAM);

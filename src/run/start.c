@@ -429,11 +429,12 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     if (code || t->comm->rank || !file) return code;
     struct field_list fields = {0};
     field_add(&fields, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
+    field_add(&fields, "/counters/best_return", FIELD_DOUBLE, &t->standing.best_return, "reward", "and how good it was", 0);
     field_add(&fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1", "whose run it is", 0);
     code = checkpoint_read(file, &fields, err);
     if (!code) code = trainer_check_identity(t, file, err);
     free(fields.field);
-    *start = t->standing.env_steps >= t->config->train_env_steps && !trainer_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
+    *start = trainer_finished(t) && !trainer_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
     return code;
 }
 
@@ -473,7 +474,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {
-        *start = t->standing.env_steps >= t->config->train_env_steps && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
+        *start = trainer_finished(t) && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
         if (*start == START_FINISHED && t->comm->rank == 0) own_config_check(t->path, t->config);
         if (*start == START_FINISHED) goto done;
     }
