@@ -15,7 +15,12 @@
 static uint64_t hash_of(struct policy *policy)
 {
     policy_pull(policy);
-    return hash_bytes(HASH_START, policy->host.parameters, policy->size * sizeof(real));
+    uint64_t hash = hash_bytes(HASH_START, policy->host.parameters, policy->size * sizeof(real));
+    for (int i = 0; i < POLICY_RUNNING; i++) {
+        const struct running *running = &policy->host.running[i];
+        if (running->width) hash = hash_bytes(hash, running->moments, (size_t)running_moments(running->width) * sizeof(double));
+    }
+    return hash;
 }
 
 /* Hashes of both groups' networks after an update. */
