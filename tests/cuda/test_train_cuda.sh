@@ -48,6 +48,14 @@ for way in "" cuda.environments=0; do
 done
 expect and_do_so_beside_the_device 0 "$(same "$WORK/wrapped" "$WORK/wrappedcuda.environments=0")"
 
+# ---- groups that are played: by networks on the device, by others on the host ----
+TAG="env=mpe/simple_tag $(steps 3)"
+ranks 1 backend=cuda run="$WORK/tag" $TAG group.agent.play=random
+expect a_random_group_is_played_on_the_host "0 1" "$? $(grep -c 'environments step on the host: group.agent.play=random' "$WORK/out")"
+ranks 1 backend=cuda run="$WORK/prey" $TAG
+for way in "" cuda.environments=0; do ranks 1 backend=cuda run="$WORK/hunt$way" $TAG group.adversary.play="$WORK/prey" $way; done
+expect networks_of_another_run_play_on_the_device 0 "$(same "$WORK/hunt" "$WORK/huntcuda.environments=0")"
+
 # ---- how much of the device's time stepping hides ----
 hidden() { # RUN: every update's number: null, or how many updates lie below, within and above a half, and outside 0 … 1
     sed -n 's/.*"hidden_fraction":\([^,}]*\).*/\1/p' "$1/metrics.jsonl" | awk '
