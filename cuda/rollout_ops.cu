@@ -557,7 +557,8 @@ static __global__ void select_kernel(const struct select_passes some)
     const struct select_pass p = some.pass[blockIdx.y];
     if (p.shuffled && !p.order) { /* the permutation's keys, once a block */
         if (threadIdx.x == 0)
-            shuffle = shuffle_of((uint32_t)p.items, p.seed, p.shard, p.which, p.numbers ? select_data_pass(p.numbers->update, p.epochs, p.epoch) : 0);
+            shuffle = shuffle_of((uint32_t)p.items, p.seed, p.shard, p.which,
+                                 p.numbers ? select_data_pass(p.numbers->update, p.epochs, p.epoch) : 0);
         __syncthreads();
     }
     const size_t k = thread_item();

@@ -111,10 +111,10 @@ struct batch {
  * A pass is one shard's, as everywhere: `pack`, losses and actions see rows, and only these members know of sequences. A batch with a
  * `count` has one step. A GPU's work space grows with all rows of a pass, as its steps cannot be cut into parts. */
 struct recurrent {
-    struct batch batch;  /* which rows of the arrays below the rows of the pass are: those that were packed, in their order */
-    int steps;           /* of the longest sequence; in training at most net->gru_steps */
-    const int *width;    /* [steps] sequences that have a step t, none more than the step before: host memory; NULL = the rows / steps */
-    const real *hidden;  /* [N][H] the state before a row's step; read for the rows of step 0; NULL = zeros */
+    struct batch batch; /* which rows of the arrays below the rows of the pass are: those that were packed, in their order */
+    int steps;          /* of the longest sequence; in training at most net->gru_steps */
+    const int *width;   /* [steps] sequences that have a step t, none more than the step before: host memory; NULL = the rows / steps */
+    const real *hidden; /* [N][H] the state before a row's step; read for the rows of step 0; NULL = zeros */
     /* [N / ended_rows] not 0 (enum mappo_episode_end of the step before): an episode begins with this env-step, and the states of its rows
      * are zeroed before their steps; NULL = none does. Row r of the arrays is of env-step r / ended_rows. */
     const uint8_t *ended;
