@@ -547,6 +547,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(gae_matches_its_definition),
     cmocka_unit_test(moments_count_what_the_mask_lets_through),
     cmocka_unit_test(flat_vectors_match_their_formulas),
+    cmocka_unit_test(compound_factors_match_their_formula),
     cmocka_unit_test(shuffles_are_permutations_without_a_favourite),
     cmocka_unit_test(selected_rows_cover_the_shard),
     cmocka_unit_test(selected_chunks_are_in_the_order_of_their_steps),

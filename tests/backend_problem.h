@@ -3,6 +3,7 @@
 #ifndef TESTS_BACKEND_PROBLEM_H
 #define TESTS_BACKEND_PROBLEM_H
 
+#include "backend/kernels/gae.h"
 #include "backend_memory.h"
 #include "naive_backend.h"
 

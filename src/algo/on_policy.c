@@ -1,14 +1,22 @@
 #include "algo/on_policy.h"
 
+#include "backend/kernels/gae.h"
 #include "base/clock.h"
 
 enum { RATIO_JOINT, RATIO_PER_HEAD }; /* ppo.ratio */
+enum { TIME_LIMIT_BOOTSTRAP };        /* gae.time_limit */
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
 
 int64_t on_policy_horizon(const struct config *config)
 {
     return config->rollout_steps;
+}
+
+/* Values of final observations are for estimates that a value continues. */
+static bool rewards_alone(const struct config *config)
+{
+    return config->gae_advantage == ESTIMATE_REWARD_TO_GO && config->gae_target == ESTIMATE_REWARD_TO_GO;
 }
 
 int on_policy_create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
@@ -27,7 +35,11 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
                     .crew = context->attended ? context->backend->threads : 1,
                     .env = context->env},
         .per_head = config->ppo_ratio == RATIO_PER_HEAD,
-        .returns = {.gamma = (real)config->gae_gamma, .lambda = (real)config->gae_lambda, .bootstrap = config->gae_time_limit == 0}};
+        .returns = {.gamma = (real)config->gae_gamma,
+                    .lambda = (real)config->gae_lambda,
+                    .bootstrap = config->gae_time_limit == TIME_LIMIT_BOOTSTRAP && !rewards_alone(config),
+                    .advantage = config->gae_advantage,
+                    .target = config->gae_target}};
     self->context = *context;
     backend_memory_create(&self->memory, "algorithm", context->backend);
     self->now = annealed_at(config, 0);

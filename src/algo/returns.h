@@ -12,7 +12,8 @@
 
 struct returns_config {
     real gamma, lambda;
-    bool bootstrap; /* gae.time_limit: V of final observations follows where a time limit cut an episode */
+    bool bootstrap;        /* gae.time_limit: V of final observations follows where a time limit cut an episode */
+    int advantage, target; /* enum return_estimate: gae.advantage, gae.target */
 };
 
 struct returns_group {
@@ -45,7 +46,7 @@ void returns_create(struct returns **returns, const struct returns_config *confi
 void returns_bootstrap(struct returns *returns, int t);
 
 void returns_values(struct returns *returns);     /* V(s_0) … V(s_T) under the present critics */
-void returns_advantages(struct returns *returns); /* GAE: advantages (not yet normalised) and returns, with the present normalisers.
+void returns_advantages(struct returns *returns); /* advantages (not yet normalised) and returns, with the present normalisers.
                                                    * Goes on with the discounted rewards: once a rollout */
 
 /* Discounted rewards begin anew: environments have. */

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/kernels/compound.h"
 #include "backend/kernels/joint.h"
 #include "backend/kernels/nonfinite.h"
 #include "backend/kernels/norm.h"
@@ -224,6 +225,7 @@ struct gae_pass { /* arrays of a whole rollout, environments [lo, hi); see backe
     int steps, envs, agents, lo, hi;
     real gamma, lambda;
     bool bootstrap;                /* at a time limit: r + γ V(final); false: treat as terminal */
+    int advantage_by, target_by;   /* enum return_estimate: what `advantage` and `ret` are */
     int value_agents;              /* 1 = one value per environment, serves all agents; else A */
     const struct normalizer *norm; /* [norms] denormalisers: V = mean + deviation * value */
     int norms;                     /* 1, or A: each agent its own */
@@ -384,6 +386,7 @@ struct backend {
     void (*act)(struct backend *, const struct act_pass *, int passes);
     void (*evaluate)(struct backend *, const struct evaluate_pass *, int passes);
     void (*join)(struct backend *, const struct joint_pass *, int passes);
+    void (*compound)(struct backend *, const struct compound_pass *, int passes);
     void (*train)(struct backend *, const struct train_pass *, int passes);
 
     /* whole-rollout arithmetic */

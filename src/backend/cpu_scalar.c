@@ -127,6 +127,13 @@ void scalar_join(struct backend *backend, const struct joint_pass *pass, int pas
                        p->log_prob, p->old_log_prob, p->advantage, p->active, p->loss, p->slope);
 }
 
+void scalar_compound(struct backend *backend, const struct compound_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct compound_pass *p = pass; p < pass + passes; p++)
+        for (size_t u = 0; u < p->n; u++) compound_step(p, u);
+}
+
 void scalar_discount(struct backend *backend, const struct discount_pass *pass, int passes)
 {
     (void)backend;
