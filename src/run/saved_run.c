@@ -262,6 +262,24 @@ void saved_run_warn_plugin(const struct checkpoint *file, const char *path, cons
 
 /* ---- its networks -------------------------------------------------------------------------------------------------------------------- */
 
+/* A tensor that the file has of one of these networks, and these networks don't: more layers, say, or a recurrent one. NULL = none. */
+static const char *surplus_tensor(const struct checkpoint *file, const struct field_list *networks)
+{
+    const struct field_list *all = checkpoint_fields(file);
+    for (int i = 0; i < all->count; i++) {
+        const char *name = all->field[i].name, *group = strncmp(name, "/policy/", 8) == 0 ? name + 8 : NULL;
+        const char *behind = group ? strchr(group, '/') : NULL, *role = behind ? strstr(behind, "/actor/") : NULL;
+        bool has_network = false, has_tensor = false;
+        if (!role && behind) role = strstr(behind, "/critic/");
+        for (int k = 0; k < networks->count && role; k++) {
+            has_network |= strncmp(networks->field[k].name, name, (size_t)(strchr(role + 1, '/') + 1 - name)) == 0;
+            has_tensor |= strcmp(networks->field[k].name, name) == 0;
+        }
+        if (has_network && !has_tensor) return name;
+    }
+    return NULL;
+}
+
 /* Is the group's actor to be taken from the run that was named now? */
 static bool is_taken(const struct policy *policy, const struct config *config)
 {
@@ -292,6 +310,8 @@ int saved_run_load_networks(struct policies *policies, const struct config *conf
     for (int g = 0; g < policies->groups; g++)
         if (!is_taken(policies->group[g], config)) group_fields(policies, policies->group[g], &networks);
     int code = comm->rank == 0 ? checkpoint_read(file, &networks, err) : 0;
+    const char *surplus = comm->rank == 0 && !code ? surplus_tensor(file, &networks) : NULL;
+    if (surplus) code = error_set(err, EXIT_CHECKPOINT, "%s: its networks have %s, these have not", path, surplus);
     if (code && differences[0]) error_set(err, code, "%s was trained with %s: its networks don't fit", path, differences);
     code = comm_vote(comm, code, err);
     if (!code) broadcast_fields(&networks, comm);
