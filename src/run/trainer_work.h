@@ -53,7 +53,7 @@ struct trainer {
     size_t env_bytes;         /* of one environment's snapshot */
     uint8_t *snapshots;       /* [envs of this rank][env_bytes] */
 
-    int64_t saved;            /* the update that was saved last; 0: none in this leg */
+    int64_t saved;                    /* the update that was saved last; 0: none in this leg */
     struct replay_mark replay_mark;   /* rank 0: of the replay saved last */
     struct checkpoint_stream *replay; /* rank 0: of the checkpoint that is continued, until it has been read; NULL = it has none */
     bool replay_empty;                /* a learner of the past goes on without it */
