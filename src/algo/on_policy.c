@@ -2,9 +2,7 @@
 
 #include "backend/kernels/gae.h"
 #include "base/clock.h"
-
-enum { RATIO_JOINT, RATIO_PER_HEAD }; /* ppo.ratio */
-enum { TIME_LIMIT_BOOTSTRAP };        /* gae.time_limit */
+#include "config/choices.h"
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
 

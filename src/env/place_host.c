@@ -453,7 +453,7 @@ static int host_script(void *self, int32_t *const act_int[], float *const act_re
     if (call_script(v->env, h->instance, 0, v->envs, ints, reals))
         return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its scripted player failed", v->env->id);
     for (int g = 0; g < h->spec.groups; g++) /* a script plays in the environment's units, the learner's side of the wrapper has others */
-        if (h->action[g].changed && h->action[g].rescale)
+        if (h->action[g].changed && h->action[g].stretch)
             action_wrapper_invert(&h->action[g], reals[g], (size_t)v->envs * (size_t)h->size[g].agents, h->size[g].act_reals);
     if (h->wrap) wrap_script(h->wrap, act_int, act_real);
     return 0;

@@ -1,6 +1,7 @@
 #include "nn/policy.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "nn/distribution.h"
@@ -28,6 +29,7 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
                                  .layer_norm = config->layer_norm};
+    memcpy(net.width, config->width, sizeof net.width);
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->net[ROLE_ACTOR], &net);
     net.inputs = policy->state_size;
