@@ -3,6 +3,7 @@
  * shapes in trainer_of; what all share in fused_layers.h and fused_tile.h. */
 #include "cuda/act.h"
 #include "cuda/fused_train.h"
+#include "cuda/layout.h"
 
 /* ---- packing ------------------------------------------------------------------------------------------------------------------------- */
 

@@ -438,6 +438,30 @@ void rollout_join(struct backend *backend, const struct joint_pass *pass, int pa
     }
 }
 
+/* ---- updates of one agent after another: a thread an env-step ------------------------------------------------------------------------- */
+
+struct compound_passes {
+    struct compound_pass pass[PASSES_AT_ONCE];
+};
+
+static __global__ void compound_kernel(const struct compound_passes some)
+{
+    const struct compound_pass p = some.pass[blockIdx.y];
+    const size_t u = thread_item();
+    if (u < p.n) compound_step(&p, u);
+}
+
+void rollout_compound(struct backend *backend, const struct compound_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        struct compound_passes some;
+        const dim3 grid = take_passes(&some, pass, first, passes, [](const struct compound_pass &p) { return p.n; });
+        LAUNCH(compound_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("compound");
+    }
+}
+
 /* ---- running statistics -------------------------------------------------------------------------------------------------------------- */
 
 struct discount_passes {
@@ -559,17 +583,21 @@ static __global__ void select_kernel(const struct select_passes some)
     const struct select_pass p = some.pass[blockIdx.y];
     if (p.shuffled && !p.order) { /* the permutation's keys, once a block */
         if (threadIdx.x == 0)
-            shuffle =
-                shuffle_of((uint32_t)p.items, p.seed, p.shard, p.numbers ? select_data_pass(p.numbers->update, p.epochs, p.epoch) : 0);
+            shuffle = shuffle_of((uint32_t)p.items, p.seed, p.shard, p.which,
+                                 p.numbers ? select_data_pass(p.numbers->update, p.epochs, p.epoch) : 0);
         __syncthreads();
     }
     const size_t k = thread_item();
     if (k >= (size_t)p.count) return;
     const int place = p.from + (int)k;
     const int item = !p.shuffled ? place : p.order ? p.order[place] : (int)shuffle_item(&shuffle, (uint32_t)place);
-    const int32_t critic = select_unit(&p.shape, p.critic_by_row, item);
-    p.rows[k] = select_unit(&p.shape, p.shape.by_row, item);
-    for (int r = 0; r < p.critic_repeats; r++) p.critic[k * (size_t)p.critic_repeats + (size_t)r] = critic;
+    const int32_t row = select_unit(&p.shape, p.shape.by_row, item), critic = select_unit(&p.shape, p.critic_by_row, item);
+    for (int t = 0; t < p.to.steps; t++) {
+        const int to = select_place(&p.to, (int)k, t);
+        p.rows[to] = row + t * select_stride(&p.shape, p.shape.by_row);
+        for (int r = 0; r < p.critic_repeats; r++)
+            p.critic[to * p.critic_repeats + r] = critic + t * select_stride(&p.shape, p.critic_by_row);
+    }
 }
 
 void rollout_select(struct backend *backend, const struct select_pass *pass, int passes)

@@ -226,4 +226,39 @@ static void flat_vectors_match_their_formulas(void **state)
     }
 }
 
+/* Of agent 1 of 3, whose action has two heads, for agent 0 of 2; twice, as for a third agent. */
+static void compound_factors_match_their_formula(void **state)
+{
+    (void)state;
+    enum { N = 300, A = 3, B = 2, HEADS = 2 };
+    struct backend *b = open_backend(1, -1);
+    struct naive_rng rng = {7};
+    static real now[N * A], old[N * A * HEADS], advantage[N * B], factor[N], before[N * B];
+    double expected[N];
+    for (int i = 0; i < N * A; i++) now[i] = (real)(float)naive_uniform(&rng);
+    for (int i = 0; i < N * A * HEADS; i++) old[i] = (real)(float)naive_uniform(&rng);
+    for (int i = 0; i < N * B; i++) before[i] = (real)(float)naive_uniform(&rng);
+    struct compound_pass pass = {.n = N, .first = 1, .agents = A, .next_agents = B, .heads = HEADS};
+    pass.factor = LEND(b, factor);
+    pass.log_prob = (real *)LEND(b, now) + 1;
+    pass.old_log_prob = (real *)LEND(b, old) + HEADS;
+    pass.advantage = LEND(b, before);
+    b->compound(b, &pass, 1);
+    pass.first = 0;
+    b->compound(b, &pass, 1);
+    TAKE(b, advantage, pass.advantage);
+    TAKE(b, factor, pass.factor);
+    for (int u = 0; u < N; u++) {
+        const int row = u * A + 1;
+        const double ratio = exp((double)now[row] - (double)old[row * HEADS] - (double)old[row * HEADS + 1]);
+        expected[u] = ratio * ratio;
+        check_close("factor", (size_t)u, factor[u], expected[u], output_tolerance * (1 + expected[u]));
+        check_close("advantage", (size_t)u, advantage[u * B], (double)before[u * B] * ratio * expected[u],
+                    output_tolerance * (1 + expected[u] * ratio));
+        assert_true(advantage[u * B + 1] == before[u * B + 1]);
+    }
+    lend_end(b);
+    b->close(b);
+}
+
 #endif

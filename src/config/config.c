@@ -266,8 +266,7 @@ static int choice_error(const struct config_key *key, const char *name, const ch
     size_t length;
     const char *meant = choice_at(key->choices, choice_meant(key->choices, value), &length);
     if (meant) return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s: write %.*s", name, value, where, all, (int)length, meant);
-    if (strchr(key->choices, '|')) return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s", name, value, where, all);
-    return error_set(err, EXIT_USAGE, "%s=%s %s is not possible: it can only be %s in this version", name, value, where, all);
+    return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s", name, value, where, all);
 }
 
 static bool is_one_line(const char *text)

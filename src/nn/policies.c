@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "env/spec.h"
 
+enum { KIND_MLP, KIND_GRU };                  /* policy.kind */
 enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
 enum { REWARD_NONE, REWARD_RUNNING };         /* norm.reward */
 
@@ -35,24 +36,26 @@ static int build_group(struct policies *policies, int g, const struct policies_c
                        const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
 {
     const bool own_choice = config->critic_share != SHARE_AUTO;
-    struct policy_config policy = {.hidden = (int)config->policy_hidden[0],
-                                   .layers = (int)config->policy_layers,
-                                   .activation = config->policy_activation,
-                                   .feature_norm = config_feature_norm(config),
-                                   .layer_norm = config->policy_layer_norm,
-                                   .init = config->policy_init, /* the key's choices are enum init_kind, in its order */
-                                   .hidden_gain = isnan(config->policy_hidden_gain) ? 0 : config->policy_hidden_gain,
-                                   .head_gain = (real)config->policy_gain,
-                                   .log_std = (real)config->policy_log_std,
-                                   .fixed_std = (float)config->policy_fixed_std,
-                                   .share = {[ROLE_ACTOR] = config_policy_share(config),
-                                             [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : config_policy_share(config)},
-                                   .value_per_agent = how->value_per_agent,
-                                   .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
-                                   .running_obs = policies_norm_obs(config, spec) == OBS_RUNNING,
-                                   .running_reward = config->norm_reward == REWARD_RUNNING,
-                                   .seed = (uint64_t)config->train_seed,
-                                   .index = (uint32_t)g};
+    struct policy_config policy = {
+        .hidden = (int)config->policy_hidden[0],
+        .layers = (int)config->policy_layers,
+        .activation = config->policy_activation,
+        .feature_norm = config_feature_norm(config),
+        .layer_norm = config->policy_layer_norm,
+        .chunk = config->policy_kind == KIND_GRU ? (int)config->ppo_chunk : 0,
+        .init = config->policy_init, /* the key's choices are enum init_kind, in its order */
+        .hidden_gain = isnan(config->policy_hidden_gain) ? 0 : config->policy_hidden_gain,
+        .head_gain = (real)config->policy_gain,
+        .log_std = (real)config->policy_log_std,
+        .fixed_std = (float)config->policy_fixed_std,
+        .share = {[ROLE_ACTOR] = config_policy_share(config),
+                  [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : how->one_critic || config_policy_share(config)},
+        .value_per_agent = how->value_per_agent,
+        .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
+        .running_obs = policies_norm_obs(config, spec) == OBS_RUNNING,
+        .running_reward = config->norm_reward == REWARD_RUNNING,
+        .seed = (uint64_t)config->train_seed,
+        .index = (uint32_t)g};
     struct critic_view view;
     int code = choose_widths(&policy, config, err);
     if (code == 0) code = critic_view_choose(&view, how->central && !how->own_view[g], config, spec, g, err);

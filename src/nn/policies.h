@@ -19,6 +19,7 @@ struct policies_config {
     bool central; /* critics see what all agents see together (critic.state, critic.agent_id); else the agent's own observation */
     bool own_view[MAPPO_MAX_GROUPS]; /* but those of these groups their agent's own observation */
     bool value_per_agent;            /* as in struct policy_config */
+    bool one_critic;                 /* what critic.share=auto means, where it is not what policy.share says */
 };
 
 /* norm.obs, where auto is decided by what the environment is. */

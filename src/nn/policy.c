@@ -28,7 +28,9 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .extra = actor_extra,
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
-                                 .layer_norm = config->layer_norm};
+                                 .layer_norm = config->layer_norm,
+                                 .gru = config->chunk > 0,
+                                 .gru_steps = config->chunk};
     memcpy(net.width, config->width, sizeof net.width);
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->net[ROLE_ACTOR], &net);

@@ -26,6 +26,7 @@ struct policy_config {
     bool feature_norm, layer_norm;
     int init; /* enum init_kind */
     double hidden_gain;
+    int chunk; /* > 0: both networks are recurrent, and are trained on sequences of so many steps */
     real head_gain, log_std;
     float fixed_std;
     bool share[POLICY_ROLES];         /* one set of parameters for all agents of the group */

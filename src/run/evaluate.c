@@ -29,6 +29,8 @@ struct evaluator {
     const struct policies *policies;
     struct actor *actor; /* for the environments of the last batch */
     struct comm_part actor_envs;
+    real *state[MAPPO_MAX_GROUPS]; /* [E][A][H] the backend's: what recurrent actors remember of their episodes; NULL elsewhere */
+    uint8_t *begins;               /* [E] the backend's: all 1; NULL likewise */
     int64_t episodes;
     int threads, room; /* room: environments of this rank in one batch */
     int groups;
@@ -98,6 +100,20 @@ static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, s
     ev->actor_envs = envs;
 }
 
+static void create_states(struct evaluator *ev)
+{
+    struct backend *backend = ev->backend;
+    for (int g = 0; g < ev->groups; g++) {
+        const struct network *net = &ev->policies->group[g]->net[ROLE_ACTOR];
+        const size_t rows = (size_t)ev->room * (size_t)ev->size[g].agents;
+        if (!net->gru) continue;
+        ev->state[g] = backend->alloc(backend, "states of evaluations", rows * (size_t)net->hidden * sizeof(real));
+        if (ev->begins) continue;
+        memset(ev->done, 1, (size_t)ev->room); /* as it happens, of the same size */
+        ev->begins = backend_copy(backend, "states of evaluations", ev->done, (size_t)ev->room);
+    }
+}
+
 int evaluator_create(struct evaluator **evaluator, const struct config *config, const struct policies *policies, struct backend *backend,
                      struct comm *comm, int threads, struct error *err)
 {
@@ -123,6 +139,7 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
     const struct comm_part first = batch_part(ev, 0);
     if (first.count > 0) aim_actor(ev, spec, first);
     ev->done = ARENA_NEW(arena, uint8_t, ev->room);
+    create_states(ev);
     ev->ended = ARENA_NEW(arena, struct episode, ev->room);
     tally_create(&ev->tally, spec, ev->room, batch_episodes(ev, 0), arena);
     vecenv_close(env);
@@ -144,6 +161,8 @@ void evaluator_destroy(struct evaluator *ev)
 {
     if (!ev) return;
     actor_destroy(ev->actor);
+    for (int g = 0; g < ev->groups; g++) ev->backend->free(ev->backend, ev->state[g]);
+    ev->backend->free(ev->backend, ev->begins);
     arena_destroy(ev->arena);
 }
 
@@ -177,7 +196,13 @@ static int choose(struct turn *t, struct vecenv *env, int player, bool determini
         const struct mappo_group_io *from = &ev->io.group[g];
         act_int[g] = integers_of(ev, g);
         act_real[g] = reals_of(ev, g);
-        io[g] = (struct actor_io){.obs = from->obs, .mask = from->act_mask, .act_int = act_int[g], .act_real = act_real[g]};
+        io[g] = (struct actor_io){.obs = from->obs,
+                                  .mask = from->act_mask,
+                                  .act_int = act_int[g],
+                                  .act_real = act_real[g],
+                                  .state = ev->state[g],
+                                  .state_after = ev->state[g],
+                                  .ended = t->step == 0 ? ev->begins : NULL}; /* only an environment's first episode counts */
         if (player != PLAY_RANDOM && player != PLAY_NOOP) continue;
         const struct untrained untrained = {.group = &vecenv_spec(env)->group[g],
                                             .dist = &ev->policies->group[g]->dist,

@@ -95,6 +95,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
 {
     const bool device = !l->backend->host_memory;
     if (strcmp(config_keys[k].section, "coppo") == 0 && !some_group_learns_by(l, c, "coppo")) return "algo=coppo alone reads it";
+    if (strcmp(config_keys[k].section, "happo") == 0 && !some_group_learns_by(l, c, "happo")) return "algo=happo alone reads it";
     if (strcmp(config_keys[k].section, "cuda") == 0) return device ? NULL : "networks are computed on the CPU";
     switch (k) {
     case KEY_comm_gpu:
@@ -281,7 +282,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
 
 int64_t learning_env_steps(const struct learning *l, const struct config *config)
 {
-    return config->rollout_envs * l->algorithm->horizon * config->wrap_action_repeat;
+    return l->algorithm->taken * config->wrap_action_repeat;
 }
 
 int learning_open_alone(struct learning *l, const struct config *config, struct error *err)

@@ -303,8 +303,9 @@ static void say_what_runs(const struct trainer *t, bool continued)
     char title[OPTIONS_TEXT]; /* only options that are no defaults: all of them stand in config.ini */
     open_env_title(t->config, t->learning.env, title, sizeof title);
     progress_say(t->progress, "%s on %s", t->learning.algorithm->name, title);
-    progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
-                 (long long)t->config->rollout_envs, (long long)t->learning.algorithm->horizon, t->agents, t->comm->size,
+    progress_say(t->progress, "%lld environments x %lld steps%s x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
+                 (long long)t->config->rollout_envs, (long long)t->learning.algorithm->horizon,
+                 t->config->rollout_unit ? " and to the end of an episode" : "", t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",
                  t->placement.reason, t->learning.backend->detail, t->comm->library);
     if (openmp_ignored()[0]) progress_say(t->progress, "%s: ignored, threads run on all cores that the job permits", openmp_ignored());
@@ -401,6 +402,7 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     if (!code && !continued && t->config->train_init[0]) code = take_networks(t, err);
     if (code || t->comm->rank || !file) return code;
     struct field_list fields = {0};
+    field_add(&fields, "/metrics/episodes", FIELD_INT64, &t->standing.episodes, "episodes", "that have ended", 0);
     field_add(&fields, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
     field_add(&fields, "/counters/best_return", FIELD_DOUBLE, &t->standing.best_return, "reward", "and how good it was", 0);
     field_add(&fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1", "whose run it is", 0);
@@ -442,7 +444,8 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     count_agents(t);
     const struct metrics_config metrics = {.window = (int)t->config->metrics_window,
                                            .max_episodes = t->learning.envs.count * (int)t->learning.algorithm->horizon,
-                                           .sum = t->config->metrics_return == RETURN_SUM};
+                                           .sum = t->config->metrics_return == RETURN_SUM,
+                                           .all_count = t->config->train_episodes > 0};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {

@@ -348,6 +348,7 @@ void trainer_save_begin(struct trainer *t, bool best)
     gather_fields(t);
     t->standing.seconds = t->seconds_before + (start - t->began);
     t->saving = true;
+    t->saved = t->standing.update;
     t->saving_best = best;
     if (t->comm->rank == 0) {
         t->job = job_create(t, best);
@@ -467,5 +468,6 @@ int trainer_load(struct trainer *t, const struct checkpoint *file, struct error 
     t->learning.algorithm->ops->push(t->learning.algorithm);
     if (t->env_bytes) code = vecenv_restore(t->learning.env, 0, t->learning.envs.count, t->snapshots, err);
     t->seconds_before = t->standing.seconds;
+    t->standing.episodes = metrics_episodes(t->metrics);
     return comm_vote(t->comm, code, err);
 }

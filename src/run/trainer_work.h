@@ -22,7 +22,8 @@ struct standing {
     int64_t schedule_steps; /* horizon of the learning rate schedule, fixed when the run began */
     int64_t best_env_steps; /* environment steps of the best checkpoint; -1 before the first evaluation (checkpoint.best) */
     double best_return;
-    double seconds; /* spent training, all legs */
+    double seconds;   /* spent training, all legs */
+    int64_t episodes; /* that have ended: the metrics', whose field it is */
 };
 
 struct trainer {
@@ -51,6 +52,7 @@ struct trainer {
     size_t env_bytes;         /* of one environment's snapshot */
     uint8_t *snapshots;       /* [envs of this rank][env_bytes] */
 
+    int64_t saved;            /* the update that was saved last; 0: none in this leg */
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
 
@@ -80,9 +82,14 @@ static inline bool trainer_good_enough(const struct trainer *t)
 {
     return t->standing.best_return >= t->config->train_stop_return;
 }
+/* Likewise of train.episodes, as far as updates are recorded. */
+static inline bool trainer_enough_episodes(const struct trainer *t)
+{
+    return t->config->train_episodes > 0 && t->standing.episodes >= t->config->train_episodes;
+}
 static inline bool trainer_finished(const struct trainer *t)
 {
-    return t->standing.env_steps >= t->config->train_env_steps || trainer_good_enough(t);
+    return t->standing.env_steps >= t->config->train_env_steps || trainer_good_enough(t) || trainer_enough_episodes(t);
 }
 
 /* start.c. Collective; on an error every rank gets the same code and text. */

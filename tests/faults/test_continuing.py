@@ -284,6 +284,21 @@ def penalties_and_counts():
     check("actors_that_waited_have_made_fewer_steps", 0 < count.get("actor_step", 0) < count.get("critic_step", 0), out)
 
 
+def whole_episodes():
+    """Rollouts of whole episodes end where environments have begun anew; a run ends after so many episodes, and goes on after more."""
+    settings = ("env=classic/CartPole-v1", "rollout.unit=episodes", "ppo.minibatches=2", "norm.reward=running", *SMALL[:1], *SMALL[2:])
+    for name, episodes in ("cut", 20), ("cut", 40), ("whole", 40):
+        code, out = mappo(f"run=episodes-{name}", "rollout.steps=10", f"train.episodes={episodes}", *settings)
+        line = lines(f"episodes-{name}")[-1]
+        check(f"a_run_of_{episodes}_episodes_ends_with_them_{name}", code == 0 and episodes <= line["episodes"] < episodes + 4, f"{code}: {out}")
+    steps = line["episode_length"] * line["episodes"]
+    check("its_steps_are_those_of_its_episodes", abs(line["env_steps"] - steps) < 1e-6 * steps, f"{line['env_steps']}, episodes of {steps}")
+    code, out = mappo("inspect", "episodes-cut", "episodes-whole")
+    check("whole_episodes_go_on_to_the_bit", code == 0 and "the same bit for bit" in out, f"{code}: {out}")
+    code, out = mappo("run=episodes-whole", "train.episodes=40", "--dry-run")
+    check("and_are_known_to_be_over", code == 0 and "finished" in out, f"{code}: {out}")
+
+
 def an_input_norm_of_its_own_choice():
     def norm(folder):
         return re.search(r"feature_norm = (\w+)", open(f"{folder}/config.ini").read())[1]
@@ -344,7 +359,7 @@ def main():
     try:
         for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, an_option_with_another_default, a_folder_is_named_after_the_environments_id,
                         a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings,
-                        critics_shared_otherwise_than_actors, running_statistics, penalties_and_counts, an_input_norm_of_its_own_choice):
+                        critics_shared_otherwise_than_actors, running_statistics, penalties_and_counts, whole_episodes, an_input_norm_of_its_own_choice):
             promise()
     finally:
         os.chdir("/")

@@ -82,6 +82,7 @@ idle() { # name key argument …
 }
 idle horizon_of_constant_rates_has_no_effect adam.schedule_steps adam.schedule_steps=5e6
 idle a_penalty_has_none_where_ratios_are_clipped ppo.kl_target ppo.kl_target=0.1
+idle nor_has_an_order_of_agents happo.order happo.order=fixed
 idle nor_have_keys_of_another_algorithm coppo.others_clip coppo.others_clip=0.2
 idle nor_has_clipping_where_all_is_penalised ppo.clip ppo.objective=kl ppo.clip_value=off ppo.clip=0.1
 idle nor_has_a_number_of_minibatches_beside_their_size ppo.minibatches ppo.minibatch_size=10 ppo.minibatches=2

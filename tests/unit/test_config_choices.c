@@ -23,7 +23,11 @@ static void names_of_choices_have_the_order_of_the_table(void **state)
         int key;
         const char *choice;
         int number;
-    } known[] = {{KEY_policy_squash, "none", SQUASH_NONE},
+    } known[] = {{KEY_rollout_unit, "steps", UNIT_STEPS},
+                 {KEY_rollout_unit, "episodes", UNIT_EPISODES},
+                 {KEY_happo_order, "random", ORDER_RANDOM},
+                 {KEY_happo_order, "fixed", ORDER_FIXED},
+                 {KEY_policy_squash, "none", SQUASH_NONE},
                  {KEY_policy_squash, "tanh", SQUASH_TANH},
                  {KEY_ppo_minibatch_unit, "step", UNIT_STEP},
                  {KEY_ppo_minibatch_unit, "row", UNIT_ROW},
