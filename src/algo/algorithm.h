@@ -89,6 +89,7 @@ extern const struct algorithm_type algorithms[]; /* by number of algo.name's cho
 int64_t algorithm_horizon(const struct config *config);
 int algorithm_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
                        struct error *err);
+int algorithm_check_groups(const struct policies *policies, struct error *err); /* EXIT_USAGE where none of them learns */
 int algorithm_create(struct algorithm **algorithm, const struct algorithm_context *context, struct error *err);
 void algorithm_destroy(struct algorithm *algorithm); /* NULL is allowed */
 

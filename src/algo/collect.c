@@ -8,10 +8,13 @@
 #include "comm/watchdog.h"
 #include "env/crew.h"
 #include "nn/actor.h"
+#include "nn/players.h"
 
 struct collect_work {
     struct backend *backend;
     struct actor *actor;
+    struct players players;             /* groups that no networks act for: on the host, … */
+    bool played;                        /* … where there are some */
     struct mappo_env_io io;             /* what environments are given; staged: their own slices, always the same */
     int stages;                         /* staged: parts of the environments, one of which steps while another is inferred … */
     int *stage_first;                   /* [stages + 1] … from this environment on */
@@ -73,9 +76,15 @@ void collector_create(struct collector **out, const struct collect_config *confi
                                        .stream = PHILOX_ACTION,
                                        .clock = work->clock,
                                        .per_head = config->per_head};
-    for (int g = 0; g < spec->groups; g++)
+    work->players = (struct players){.spec = spec, .seed = config->seed, .first_env = transitions->config.first_env};
+    for (int g = 0; g < spec->groups; g++) {
+        work->players.player[g] = policy[g]->player;
+        work->players.dist[g] = &policy[g]->dist;
+        work->played = work->played || !player_has_networks(policy[g]->player);
         work->log_probs[g] =
             (size_t)transitions->config.envs * (size_t)spec->group[g].agents * (size_t)log_prob_width(&policy[g]->dist, config->per_head);
+    }
+    CHECK(!work->played || config->where != COLLECT_DEVICE, "environments on a device have a player on the host");
     actor_create(&work->actor, &actor, memory->backend);
 }
 
@@ -114,7 +123,13 @@ static void send_finals(const struct collector *c, void *to, const void *from, s
     if (first >= 0) send(b, to, from, (size_t)first * width, (size_t)(last + 1 - first) * width);
 }
 
-/* What environments [lo, hi) wrote into their slices, to where they would have written it themselves. */
+/* Were actions of the slice chosen by the host? */
+static bool is_played(const struct collector *c, const struct slice *slice)
+{
+    return slice->written == SLICE_ACTION && !player_has_networks(c->work->players.player[slice->group]);
+}
+
+/* What environments [lo, hi) wrote into their slices, and players with them, to where they would have written it themselves. */
 static void send_slices(const struct collector *c, const struct mappo_env_io *to, bool stepped, int lo, int hi)
 {
     const struct slices *slices = &c->transitions->slices;
@@ -123,7 +138,7 @@ static void send_slices(const struct collector *c, const struct mappo_env_io *to
         void *array = slice_array(to, slice);
         const void *own = slice_array(&c->work->io, slice);
         const size_t first = (size_t)lo * slice->bytes, bytes = (size_t)(hi - lo) * slice->bytes;
-        if (slice->written == SLICE_OBSERVATION || (slice->written == SLICE_RESULT && stepped))
+        if (slice->written == SLICE_OBSERVATION || ((slice->written == SLICE_RESULT || is_played(c, slice)) && stepped))
             send(c->work->backend, array, own, first, bytes);
         if (slice->written == SLICE_FINAL && stepped) send_finals(c, array, own, slice->bytes, lo, hi);
     }
@@ -138,7 +153,7 @@ static void fetch_actions(const struct collector *c, int k, int lo, int hi)
     transitions_aim(c->transitions, &from, k);
     for (int i = 0; i < slices->count; i++) {
         const struct slice *slice = &slices->slice[i];
-        if (slice->written != SLICE_ACTION) continue;
+        if (slice->written != SLICE_ACTION || is_played(c, slice)) continue;
         char *to = slice_array(&c->work->io, slice);
         const char *array = slice_array(&from, slice);
         const size_t first = (size_t)lo * slice->bytes, bytes = (size_t)(hi - lo) * slice->bytes;
@@ -190,6 +205,12 @@ static void act(const struct collector *c, int stage, int k, int t)
     actor_act(c->work->actor, io, stage, (uint64_t)t, false);
 }
 
+/* Actions of the next step for those whom no networks act for; `io` has what they see. */
+static int play(const struct collector *c, struct vecenv *env, int lo, int hi, const struct mappo_env_io *io, struct error *err)
+{
+    return c->work->played ? players_act(&c->work->players, env, lo, hi, io, c->transitions->step, err) : 0;
+}
+
 /* The t-th step of this call has been taken by all. */
 static void finish_step(struct collector *c, int t)
 {
@@ -220,7 +241,7 @@ int collect_begin(struct collector *c, struct vecenv *env, bool restored, struct
 }
 
 /* Of whole episodes: environments that still play take a step. The place of one that does not is an end, over which nothing is carried. */
-static int step_players(struct collector *c, struct vecenv *env, int t, struct error *err)
+static int step_those_that_play(struct collector *c, struct vecenv *env, int t, struct error *err)
 {
     struct collect_work *work = c->work;
     const struct transitions *x = c->transitions;
@@ -256,8 +277,10 @@ static int direct_step(struct collector *c, struct vecenv *env, int t, struct er
     const double start = clock_seconds();
     act(c, ACTOR_ALL, 0, t);
     const double acted = clock_seconds();
+    transitions_aim_before(c->transitions, &c->work->io, 0);
+    int code = play(c, env, 0, c->transitions->config.envs, &c->work->io, err);
     transitions_aim(c->transitions, &c->work->io, 0);
-    const int code = c->work->over ? step_players(c, env, t, err) : step_all(c, env, err);
+    if (code == 0) code = c->work->over ? step_those_that_play(c, env, t, err) : step_all(c, env, err);
     if (code) return after_step(c, code, err);
     const double stepped = clock_seconds();
     finish_step(c, t);
@@ -326,7 +349,8 @@ static int step_stage(struct collector *c, struct vecenv *env, int stage, int t,
     const double start = clock_seconds();
     await_actions(c, stage);
     const double acted = clock_seconds();
-    int code = vecenv_step_begin(env, lo, hi, &work->io, err);
+    int code = play(c, env, lo, hi, &work->io, err);
+    if (code == 0) code = vecenv_step_begin(env, lo, hi, &work->io, err);
     if (code == 0) code = vecenv_step_end(env, lo, hi, err);
     if (code) return after_step(c, code, err);
     const double stepped = clock_seconds();

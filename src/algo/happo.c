@@ -44,6 +44,8 @@ void happo_create(struct happo **out, const struct happo_config *config, struct 
     int range = 0;
     for (int g = 0; g < rollout->groups; g++) {
         const int team = first_of_team(spec, g), agents = policy[g]->sizes.agents;
+        if (team == g) happo->factor[g] = BACKEND_NEW(memory, real, env_steps);
+        if (!policy_learns(policy[g])) continue;
         CHECK(policy[g]->sets[ROLE_ACTOR] == agents, "agents that are updated one after another share an actor");
         for (int l = 0; l < ppo_learners(policy[g]); l++, range++) {
             const int agent = ppo_learner_sets(policy[g], l).set[ROLE_ACTOR];
@@ -53,7 +55,6 @@ void happo_create(struct happo **out, const struct happo_config *config, struct 
                 happo->turn[happo->turns++] = (struct turn){range, g, agent, team};
         }
         happo->now.log_prob[g] = BACKEND_NEW(memory, real, env_steps * (size_t)agents);
-        if (team == g) happo->factor[g] = BACKEND_NEW(memory, real, env_steps);
     }
     CHECK(range == learners, "%d learners in %d ranges", range, learners);
     happo->now.outputs = BACKEND_NEW(memory, real, ppo_outputs(ppo));

@@ -102,7 +102,8 @@ static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
         .adam = adam,
         .seed = (uint64_t)config->train_seed};
     const struct mappo_env_spec *spec = vecenv_spec(self->base.context.env);
-    for (int g = 0; g < spec->groups; g++) ppo.joint_ratios[g] = learns_by(config, &spec->group[g], "coppo");
+    for (int g = 0; g < spec->groups; g++)
+        ppo.joint_ratios[g] = policy_learns(self->base.context.policies->group[g]) && learns_by(config, &spec->group[g], "coppo");
     return ppo_create(&self->ppo, &ppo, self->base.rollout, self->base.context.policies->group, self->base.context.comm,
                       self->base.context.backend, err);
 }
@@ -189,11 +190,13 @@ enum { METRICS = sizeof place / sizeof *place };
 static void name_metrics(struct mappo *self)
 {
     const struct policies *policies = self->base.context.policies;
+    const int first = policy_first_learning(policies->group, policies->groups);
     for (int g = 0; g < policies->groups; g++) {
+        if (!policy_learns(policies->group[g])) continue;
         self->metric_name[g] = ARENA_NEW(self->base.memory.arena, char *, METRICS);
         for (int i = 0; i < METRICS; i++) {
             char name[128];
-            snprintf(name, sizeof name, g == 0 ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
+            snprintf(name, sizeof name, g == first ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
             self->metric_name[g][i] = arena_text(self->base.memory.arena, name);
         }
     }
@@ -204,7 +207,7 @@ static int metrics(struct algorithm *algorithm, struct metric *out, int max)
     struct mappo *self = algorithm->self;
     int count = 0;
     for (int g = 0; g < self->base.context.policies->groups; g++)
-        for (int i = 0; i < METRICS && count < max; i++, count++) {
+        for (int i = 0; i < METRICS && self->metric_name[g] && count < max; i++, count++) {
             const double *value = (const double *)((const char *)&self->metrics[g] + place[i]);
             out[count] = (struct metric){self->metric_name[g][i], described[i].unit, described[i].help, *value};
         }

@@ -421,7 +421,8 @@ static int64_t steps_of_update(const struct ppo *ppo)
 static void write_update_numbers(struct ppo *ppo, int64_t update)
 {
     const struct update_numbers numbers = {.update = update,
-                                           .steps = ppo->policy[0]->updates + (ppo->begun - ppo->read) * steps_of_update(ppo),
+                                           .steps =
+                                               ppo->policy[ppo->at[0].group]->updates + (ppo->begun - ppo->read) * steps_of_update(ppo),
                                            .actor_rate = ppo->config.now.actor_rate,
                                            .critic_rate = ppo->config.now.critic_rate,
                                            .clip = ppo->config.now.clip,

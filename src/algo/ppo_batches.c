@@ -8,6 +8,7 @@
 int ppo_learners(const struct policy *policy)
 {
     const int actors = policy->sets[ROLE_ACTOR], critics = policy->sets[ROLE_CRITIC];
+    if (!policy_learns(policy)) return 0;
     return actors == critics ? actors : actors + critics;
 }
 
@@ -66,7 +67,8 @@ static struct ppo_part part_of(const struct ppo_batches *b, int group, int shard
 
 int ppo_batches_count(struct ppo_batches *b, int shards, int *minibatches, struct error *err)
 {
-    const int size = b->config->minibatch_size, items = part_of(b, 0, 0, 0).items;
+    const int size = b->config->minibatch_size;
+    const int items = part_of(b, policy_first_learning(b->policy, b->rollout->groups), 0, 0).items;
     if (size % shards)
         return error_set(err, EXIT_USAGE, "ppo.minibatch_size=%d does not divide by the %d shards or ranks that each take a part of it",
                          size, shards);

@@ -10,7 +10,7 @@
 struct ppo_sets {
     int set[POLICY_ROLES]; /* -1: not in this learner */
 };
-int ppo_learners(const struct policy *policy);
+int ppo_learners(const struct policy *policy); /* 0 of a group that does not learn */
 struct ppo_sets ppo_learner_sets(const struct policy *policy, int learner);
 
 /* The rows of one shard that one learner learns from. What is shuffled is an item: an env-step with all its agents; an env-step of one

@@ -107,6 +107,7 @@ static void take_penalty(struct ppo *ppo)
     struct backend *backend = ppo->backend;
     if (!ppo->config.penalty) return;
     for (int g = 0; g < ppo->rollout->groups; g++) {
+        if (!policy_learns(ppo->policy[g])) continue;
         const struct policy *policy = ppo->policy[g];
         const struct transitions_config *x = &ppo->rollout->transitions->config;
         const size_t rows = (size_t)x->steps * (size_t)x->envs * (size_t)policy->sizes.agents;

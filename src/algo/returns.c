@@ -134,6 +134,7 @@ static struct value_part create_ended(const struct returns *r, struct backend_me
 
 static void create_group(struct returns *r, int g, struct backend_memory *memory)
 {
+    if (!policy_learns(r->policy[g])) return;
     const struct transitions_config *config = &r->transitions->config;
     const size_t steps = (size_t)config->steps, envs = (size_t)config->envs;
     const size_t rows = envs * (size_t)r->policy[g]->sizes.agents, values = envs * (size_t)r->policy[g]->value_agents;
@@ -154,6 +155,7 @@ static void create_parts(struct returns *r, struct backend_memory *memory)
     int i = 0;
     for (int g = 0; g < r->groups; g++) {
         work->group_first[g] = i;
+        if (!policy_learns(r->policy[g])) continue;
         for (int shard = 0; shard < shards; shard++)
             for (int set = 0; set < r->policy[g]->sets[ROLE_CRITIC]; set++, i++) {
                 work->all[i] = create_places(r, memory, g, shard, set, 0, steps);
@@ -208,6 +210,7 @@ static void pack_group(const struct returns *r, int g, const struct value_part *
 {
     const struct returns_work *work = r->work;
     const int from = work->group_first[g], count = work->group_first[g + 1] - from;
+    if (count == 0) return;
     for (int i = 0; i < count; i++) {
         work->batch[i] = parts[from + i].batch;
         work->packed[i] = parts[from + i].packed;
@@ -360,6 +363,7 @@ void returns_advantages(struct returns *r)
     for (int g = 0; g < r->groups; g++) {
         const struct policy *policy = r->policy[g];
         const struct returns_group *group = &r->group[g];
+        if (!policy_learns(policy)) continue;
         for (int shard = 0; shard < x->config.shards; shard++)
             work->gae[shard] = (struct gae_pass){.steps = x->config.steps,
                                                  .envs = x->config.envs,

@@ -59,6 +59,7 @@ static void create_collector(struct rollout *rollout, const struct rollout_confi
     collect.states = states_kept(&rollout->states) ? &rollout->states : NULL;
     collect.cut = config->returns.bootstrap && !states_needed(policy, spec->groups, ROLE_CRITIC) ? cut : NULL;
     for (int g = 0; g < rollout->groups; g++) {
+        if (!policy_learns(policy[g])) continue;
         const size_t rows = (size_t)x->steps * (size_t)x->envs * (size_t)policy[g]->sizes.agents;
         collect.log_prob[g] = rollout->log_prob[g] =
             BACKEND_NEW(&rollout->memory, real, rows * (size_t)log_prob_width(&policy[g]->dist, config->per_head));

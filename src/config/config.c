@@ -432,13 +432,25 @@ const struct config_option *config_option_at(const struct config *config, int i,
     return option;
 }
 
-const char *config_option(const struct config *config, const char *key)
+static const struct config_option *find_option(const struct config *config, const char *key)
 {
     char name[128];
     const struct config_option *option;
     for (int i = 0; (option = config_option_at(config, i, name, sizeof name)); i++)
-        if (strcmp(name, key) == 0) return option->value;
-    return config_group_key(key) ? config_group_key(key)->def : NULL;
+        if (strcmp(name, key) == 0) break;
+    return option;
+}
+
+const char *config_option(const struct config *config, const char *key)
+{
+    const struct config_option *option = find_option(config, key);
+    return option ? option->value : config_group_key(key) ? config_group_key(key)->def : NULL;
+}
+
+int config_option_origin(const struct config *config, const char *key)
+{
+    const struct config_option *option = find_option(config, key);
+    return option ? option->origin : ORIGIN_DEFAULT;
 }
 
 const char *config_env_option(const struct config *config, const char *name)
@@ -448,11 +460,23 @@ const char *config_env_option(const struct config *config, const char *name)
     return NULL;
 }
 
+static void group_key_name(const char *group, int key, char *name, size_t size)
+{
+    text_format(name, size, "group.%s.%s", group, config_group_keys[key].name);
+}
+
 const char *config_group(const struct config *config, const char *group, int key)
 {
     char name[128];
-    text_format(name, sizeof name, "group.%s.%s", group, config_group_keys[key].name);
+    group_key_name(group, key, name, sizeof name);
     return config_option(config, name);
+}
+
+int config_group_origin(const struct config *config, const char *group, int key)
+{
+    char name[128];
+    group_key_name(group, key, name, sizeof name);
+    return config_option_origin(config, name);
 }
 
 int config_group_algo(const struct config *config, const char *group)

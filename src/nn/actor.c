@@ -56,6 +56,12 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
                                       .per_head = actor->config.per_head};
 }
 
+/* Do networks act for the group? */
+static bool acts(const struct actor *actor, int g)
+{
+    return actor->config.policy[g]->sets[ROLE_ACTOR] > 0;
+}
+
 static size_t slice_rows(const struct actor *actor, int g)
 {
     return (size_t)actor->config.first[actor->config.shards] * (size_t)actor->config.policy[g]->sizes.agents;
@@ -98,7 +104,7 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
         actor->group_first[g] = i;
         for (int shard = 0; shard < config->shards; shard++)
             for (int set = 0; set < config->policy[g]->sets[ROLE_ACTOR]; set++) create_pass(actor, i++, g, set, shard);
-        if (actor->staged) create_staging(actor, g);
+        if (actor->staged && acts(actor, g)) create_staging(actor, g);
     }
     actor->group_first[config->groups] = i;
     arena_seal(arena);
@@ -178,6 +184,7 @@ void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64
     for (int g = 0; g < actor->config.groups; g++) {
         const struct policy *policy = actor->config.policy[g];
         const bool all = shard == ACTOR_ALL;
+        if (!acts(actor, g)) continue;
         const int from = actor->group_first[g] + (all ? 0 : shard * policy->sets[ROLE_ACTOR]);
         const int count = all ? actor->group_first[g + 1] - from : policy->sets[ROLE_ACTOR];
         if (actor->staged) stage_in(actor, &io[g], g);
@@ -198,6 +205,7 @@ void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64
                       actor->batch + from, count);
         if (!all) infer(actor, from, count);
     }
-    if (shard == ACTOR_ALL) infer(actor, 0, actor->passes);
-    for (int g = 0; g < actor->config.groups && actor->staged; g++) stage_out(actor, &io[g], g);
+    if (shard == ACTOR_ALL && actor->passes > 0) infer(actor, 0, actor->passes);
+    for (int g = 0; g < actor->config.groups && actor->staged; g++)
+        if (acts(actor, g)) stage_out(actor, &io[g], g);
 }

@@ -1,4 +1,4 @@
-/* Acting: turns one slice of observations of all groups into actions, for rollouts and evaluations alike. Allocates while it is created,
+/* Acting: turns one slice of observations of all groups that networks act for into actions, for rollouts and evaluations alike. Allocates while it is created,
  * never while it acts.
  *
  * Axes: E environments, A agents of a group, D observation, L logits, Ki and Kr actions. Shards: environments [first[s], first[s+1]) are

@@ -9,7 +9,7 @@
 #include "nn/policy.h"
 
 struct policies {
-    int groups;
+    int groups; /* of all, whether they learn or not (policy_learns) */
     struct policy *group[MAPPO_MAX_GROUPS];
     struct arena *arena;
 };
@@ -25,6 +25,9 @@ struct policies_config {
 /* norm.obs, where auto is decided by what the environment is. */
 enum { OBS_AUTO, OBS_NONE, OBS_RUNNING };
 int policies_norm_obs(const struct config *config, const struct mappo_env_spec *spec);
+
+/* The team that a run is about: that of the first group that learns; 0 where none does. */
+int policies_team(const struct policies *policies, const struct mappo_env_spec *spec);
 
 /* Freshly initialised, the same on every machine but for the last bits of some (policies_broadcast). EXIT_USAGE where the environment and
  * the configuration don't fit. */

@@ -14,6 +14,7 @@ struct metrics_config {
     int window;       /* episodes */
     int max_episodes; /* that can end in one update on this rank */
     bool sum;         /* returns are sums over agents (metrics.return), not means */
+    int team;         /* that the run is about: whose return is return_mean */
     bool all_count;   /* every rank is told how many episodes have ended */
 };
 
