@@ -36,14 +36,15 @@
  * row-major. */
 enum { NETWORK_MAX_LAYERS = 8, POLICY_MAX_HEADS = 16 /* one per Discrete, per MultiDiscrete component, per MultiBinary or Box head */ };
 struct network {
-    int inputs, hidden, outputs; /* D, H, O */
-    int layers;                  /* fc1 … fc<layers>: the reference's layer_N + 1 */
-    int activation;              /* enum activation */
-    bool feature_norm;           /* LayerNorm of the input */
-    bool layer_norm;             /* LayerNorm after each activation */
-    bool gru;                    /* a recurrent layer before the head */
-    int gru_steps;               /* its longest chunk of a training pass, in steps: packed_rows_create reserves room for it */
-    int extra;                   /* free parameters after the head: log_std [Kr] of a Gaussian policy */
+    int inputs, hidden, outputs;   /* D, H, O: H of the last hidden layer … */
+    int width[NETWORK_MAX_LAYERS]; /* … and of each; 0 = H */
+    int layers;                    /* fc1 … fc<layers>: the reference's layer_N + 1 */
+    int activation;                /* enum activation */
+    bool feature_norm;             /* LayerNorm of the input */
+    bool layer_norm;               /* LayerNorm after each activation */
+    bool gru;                      /* a recurrent layer before the head */
+    int gru_steps;                 /* its longest chunk of a training pass, in steps: packed_rows_create reserves room for it */
+    int extra;                     /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];
     struct {

@@ -150,6 +150,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_policy_log_std:
         if (c->policy_fixed_std > 0) return "the deviation is policy.fixed_std";
         /* fall through */
+    case KEY_policy_squash:
     case KEY_policy_fixed_std:
     case KEY_wrap_clip_action:
     case KEY_wrap_rescale_action:
