@@ -89,6 +89,15 @@ int algorithm_policies(struct policies **policies, const struct config *config, 
 int algorithm_create(struct algorithm **algorithm, const struct algorithm_context *context, struct error *err);
 void algorithm_destroy(struct algorithm *algorithm); /* NULL is allowed */
 
+/* What learners of both kinds do in the same way: a horizon of steps, whose times are added to the algorithm's; */
+struct collector;
+int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend, struct error *err);
+/* names of metrics, `described` for the first group and described/<group> for the others: names[g][i]; */
+void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies, struct arena *arena);
+/* and their values: doubles at place[i] of each group's struct in values. Returns how many. */
+int algorithm_metrics(struct metric *out, int max, const struct metric *described, const size_t *place, int count, const void *values,
+                      size_t size, char **const names[], int groups);
+
 /* Names, units and meanings of all algorithms' metrics, each name once, for the documentation; returns the count. */
 int algorithm_describe_metrics(struct metric *out, int max);
 

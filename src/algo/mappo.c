@@ -1,7 +1,6 @@
 /* MAPPO, IPPO and CoPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic sees,
  * CoPPO in the policy's loss. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "algo/on_policy.h"
@@ -166,29 +165,11 @@ static const struct metric described[] = {PPO_METRICS(DESCRIBED){NULL, NULL, NUL
 static const size_t place[] = {PPO_METRICS(PLACE)};
 enum { METRICS = sizeof place / sizeof *place };
 
-static void name_metrics(struct mappo *self)
-{
-    const struct policies *policies = self->base.context.policies;
-    for (int g = 0; g < policies->groups; g++) {
-        self->metric_name[g] = ARENA_NEW(self->base.memory.arena, char *, METRICS);
-        for (int i = 0; i < METRICS; i++) {
-            char name[128];
-            snprintf(name, sizeof name, g == 0 ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
-            self->metric_name[g][i] = arena_text(self->base.memory.arena, name);
-        }
-    }
-}
-
 static int metrics(struct algorithm *algorithm, struct metric *out, int max)
 {
     struct mappo *self = algorithm->self;
-    int count = 0;
-    for (int g = 0; g < self->base.context.policies->groups; g++)
-        for (int i = 0; i < METRICS && count < max; i++, count++) {
-            const double *value = (const double *)((const char *)&self->metrics[g] + place[i]);
-            out[count] = (struct metric){self->metric_name[g][i], described[i].unit, described[i].help, *value};
-        }
-    return count;
+    return algorithm_metrics(out, max, described, place, METRICS, self->metrics, sizeof *self->metrics, self->metric_name,
+                             self->base.context.policies->groups);
 }
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
@@ -211,7 +192,7 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     int code = on_policy_create(algorithm, context, err);
     if (code == 0) code = create_ppo(self, joint_ratios, err);
     if (code) return code;
-    name_metrics(self);
+    algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->base.memory.arena);
     arena_seal(self->base.memory.arena);
     return 0;
 }

@@ -55,17 +55,7 @@ int on_policy_begin(struct algorithm *algorithm, bool restored, struct error *er
 int on_policy_collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
-    struct collector *collector = self->rollout->collector;
-    collector->seconds_step = collector->seconds_infer = 0;
-    collector->seconds_device = collector->seconds_wait = 0;
-    backend_range(self->context.backend, "step, infer");
-    const int code = rollout_collect(self->rollout, err);
-    backend_range(self->context.backend, NULL);
-    algorithm->seconds_step += collector->seconds_step;
-    algorithm->seconds_infer += collector->seconds_infer;
-    algorithm->seconds_device += collector->seconds_device;
-    algorithm->seconds_wait += collector->seconds_wait;
-    return code;
+    return algorithm_collect(algorithm, self->rollout->collector, self->rollout->env, self->context.backend, err);
 }
 
 int on_policy_finish(struct algorithm *algorithm, struct error *err)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/cpu.h"
+#include "backend/kernels/draw.h"
 #include "base/episode_end.h"
 #include "base/finite.h"
 
@@ -112,6 +113,43 @@ void scalar_select(struct backend *backend, const struct select_pass *pass, int 
         const struct shuffle shuffle = shuffle_of((uint32_t)p->items, p->seed, p->shard, data_pass);
         for (int k = 0; k < p->count; k += TOGETHER) select_some(p, &shuffle, k, p->count - k < TOGETHER ? p->count - k : TOGETHER);
     }
+}
+
+void scalar_draw(struct backend *backend, const struct draw_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct draw_pass *p = pass; p < pass + passes; p++) {
+        const struct draw_shape shape = draw_shape_of(p->numbers->held, p->numbers->oldest, p->places, p->envs, p->lo, p->hi);
+        const uint64_t update = (uint64_t)p->numbers->update + (uint64_t)p->after;
+        const struct shuffle shuffle = shuffle_of(shape.items, p->seed, p->shard, update);
+        for (int b = 0; b < p->rows; b++)
+            p->row[b] = draw_row(&shape, p->replacement ? draw_item(&shape, p->seed, p->shard, update, (uint32_t)b)
+                                                        : shuffle_item(&shuffle, (uint32_t)b));
+    }
+}
+
+void scalar_gather(struct backend *backend, const struct gather_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct gather_pass *p = pass; p < pass + passes; p++) {
+        const size_t bytes = (size_t)p->width * (size_t)p->element;
+        char *to = p->to;
+        for (int b = 0; b < p->rows; b++, to += bytes) {
+            const bool ended = p->next && p->ep_end && p->ep_end[p->row[b]] != MAPPO_RUNNING;
+            const int row = p->next && !ended ? draw_next(p->row[b], p->places, p->envs) : p->row[b];
+            memcpy(to, (const char *)(ended ? p->final : p->from) + (size_t)row * bytes, bytes);
+        }
+    }
+}
+
+void scalar_td_targets(struct backend *backend, const struct td_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct td_pass *p = pass; p < pass + passes; p++)
+        for (int b = 0; b < p->rows; b++) {
+            const size_t row = (size_t)b * (size_t)p->stride;
+            p->ret[b] = td_target((real)p->reward[row], p->terminated[row], p->gamma, p->q[b], p->other ? p->other[b] : p->q[b]);
+        }
 }
 
 void scalar_join(struct backend *backend, const struct joint_pass *pass, int passes)

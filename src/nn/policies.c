@@ -19,6 +19,22 @@ int policies_norm_obs(const struct config *config, const struct mappo_env_spec *
     return !config_follows_reference(config) && spec_acts_in_reals(spec) ? OBS_RUNNING : OBS_NONE;
 }
 
+int policies_action_columns(const struct mappo_group *group)
+{
+    int columns = 0;
+    for (int h = 0; h < group->act_heads; h++) columns += slice_space_width(&group->act[h]);
+    return columns;
+}
+
+static int critic_actions(const struct policies_config *how, const struct mappo_env_spec *spec, int g)
+{
+    int columns = 0;
+    if (!how->actions) return 0;
+    if (!how->central) return policies_action_columns(&spec->group[g]);
+    for (int i = 0; i < spec->groups; i++) columns += spec->group[i].agents * policies_action_columns(&spec->group[i]);
+    return columns;
+}
+
 static int build_group(struct policies *policies, int g, const struct policies_config *how, const struct config *config,
                        const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
 {
@@ -43,7 +59,9 @@ static int build_group(struct policies *policies, int g, const struct policies_c
     struct critic_view view;
     const int code = critic_view_choose(&view, how->central, config, spec, g, err);
     policy.critic_input = view.input;
-    policy.concatenate = view.concatenate;
+    policy.concatenate = view.concatenate || how->actions;
+    policy.deterministic = how->actions;
+    policy.actions = critic_actions(how, spec, g);
     return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);
 }
 
@@ -167,6 +185,12 @@ static void add_running(struct field_list *list, const struct policy *policy, in
             field_add(list, name, FIELD_DOUBLE, running->moments + 1 + (i - 1) * running->width, about[which].units, description, 1,
                       (int64_t)running->width);
     }
+}
+
+void policies_block_fields(const struct policy *policy, real *block, const char *top, const char *meaning, struct field_list *list)
+{
+    for (int role = 0; role < POLICY_ROLES; role++)
+        for (int set = 0; set < policy->sets[role]; set++) add_network(list, top, policy, role, set, block, "", meaning);
 }
 
 void policies_fields(struct policies *policies, struct field_list *list)

@@ -18,7 +18,13 @@ struct policies {
 struct policies_config {
     bool central;         /* critics see what all agents see together (critic.state, critic.agent_id); else the agent's own observation */
     bool value_per_agent; /* as in struct policy_config */
+    /* Critics value actions: behind all observations (central) those of all agents, behind the agent's own observation its own. Real numbers
+     * are then chosen by deterministic actors (struct distribution). */
+    bool actions;
 };
+
+/* Columns that the actions of one agent have for a critic (backend/off_policy.h). */
+int policies_action_columns(const struct mappo_group *group);
 
 /* norm.obs, where auto is decided by what the environment is. */
 enum { OBS_AUTO, OBS_NONE, OBS_RUNNING };
@@ -40,6 +46,9 @@ void policies_push(struct policies *policies);
 /* /policy/<group>[/<agent>]/<role>/…: parameters and normalisers; /optimizer/<group>…: Adam's moments and step count. The agent's number
  * stands where the role has a set of each agent. /policy/<group>/obs_norm, state_norm, reward_norm/…: running statistics, of all sets. */
 void policies_fields(struct policies *policies, struct field_list *list);
+
+/* The same tensors in another block of a policy's size, the host's: /<top>/<group>[/<agent>]/<role>/…, `meaning` before what they are. */
+void policies_block_fields(const struct policy *policy, real *block, const char *top, const char *meaning, struct field_list *list);
 
 uint64_t policies_hash(struct policies *policies); /* of parameters and running statistics: equal on every rank */
 

@@ -12,6 +12,7 @@ static int choose_state(struct policy *policy, const struct policy_config *confi
     const int code = critic_view_measure(&view, spec, group, err);
     policy->critic_input = view.input;
     policy->concatenate = view.concatenate;
+    policy->actions = config->actions;
     policy->state_size = view.size;
     policy->state_rows = view.rows;
     policy->value_agents = policy_apart(policy, ROLE_CRITIC) || config->value_per_agent ? policy->sizes.agents : policy->state_rows;
@@ -30,7 +31,7 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .layer_norm = config->layer_norm};
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->net[ROLE_ACTOR], &net);
-    net.inputs = policy->state_size;
+    net.inputs = policy->state_size + policy->actions;
     net.heads = 1;
     net.head_rows[0] = 1;
     net.extra = 0;
@@ -152,6 +153,8 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
     }
     int outputs, extra;
     int code = distribution_build(&policy->dist, g, config->fixed_std, &outputs, &extra, err);
+    policy->dist.deterministic = config->deterministic;
+    if (policy->dist.deterministic) extra = 0;
     if (code == 0) code = choose_state(policy, config, spec, group, err);
     if (code) return code;
     build_networks(policy, config, extra);

@@ -28,6 +28,8 @@ struct policy_config {
     bool share[POLICY_ROLES];         /* one set of parameters for all agents of the group */
     int critic_input;                 /* as in struct critic_view … */
     bool concatenate;                 /* … likewise */
+    bool deterministic;               /* as in struct distribution */
+    int actions;                      /* columns of actions that the critic sees behind its state; 0 = none */
     bool value_per_agent;             /* one value per agent even where all agents see the same state (row minibatches need it) */
     int normalizer;                   /* enum normalizer_kind */
     bool running_obs, running_reward; /* norm.obs, norm.reward */
@@ -51,7 +53,8 @@ struct policy {
     int sets[POLICY_ROLES]; /* 1: all agents share it; else A */
     int critic_input;
     bool concatenate;         /* as in struct critic_view */
-    int state_size;           /* S: inputs of the critic */
+    int state_size;           /* S: inputs of the critic, … */
+    int actions;              /* … and columns of actions behind them (backend/off_policy.h); 0 = it values states */
     int state_rows;           /* I: critic inputs per environment step */
     int value_agents;         /* V: values per environment step: 1 or A; at least state_rows */
     size_t size;              /* of all networks */

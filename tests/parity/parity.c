@@ -5,6 +5,7 @@
 
 #include "parity/parity_algo.h"
 #include "parity/parity_env.h"
+#include "parity/parity_maddpg.h"
 #include "parity/parity_recurrent.h"
 
 struct tally {
@@ -15,6 +16,7 @@ static void compare_file(const char *path, const char *name, struct tally *tally
 {
     struct parity_report report = {0};
     enum parity_result result = parity_recurrent_file(path, "cpu", &report);
+    if (result == PARITY_UNKNOWN) result = parity_maddpg_file(path, "cpu", &report);
     if (result == PARITY_UNKNOWN) result = parity_algo(path, &report);
     if (result == PARITY_UNKNOWN) result = parity_env(path, &report);
     if (result == PARITY_PASSED)

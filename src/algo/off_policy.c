@@ -1,0 +1,310 @@
+/* MADDPG and DDPG as the training loop sees them: some steps into a replay (replay.h), then some updates from it (maddpg.h). They differ in
+ * what the critic sees. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "algo/algorithm.h"
+#include "algo/maddpg.h"
+#include "base/clock.h"
+
+enum { FORM_PORT, FORM_OPENAI };  /* maddpg.form */
+enum { DRAW_WITHOUT, DRAW_WITH }; /* maddpg.draw */
+
+struct off_policy {
+    struct algorithm_context context;
+    struct backend_memory memory;
+    struct replay *replay;
+    struct maddpg *maddpg;
+    struct annealed now;
+    int64_t updates; /* so far */
+    int each;        /* updates of a call */
+    bool learns;     /* the call under way */
+    struct repeated recorded;
+    uint64_t *bad; /* host: what the device found wrong */
+    struct maddpg_metrics metrics[MAPPO_MAX_GROUPS];
+    char **metric_name[MAPPO_MAX_GROUPS]; /* [METRICS] */
+};
+
+/* ---- from configuration to parts ----------------------------------------------------------------------------------------------------- */
+
+static int64_t horizon(const struct config *config)
+{
+    return config->rollout_steps;
+}
+
+static int updates_each(const struct config *config)
+{
+    enum { STEPS_OF_AN_UPDATE = 100 };
+    if (config->maddpg_updates > 0) return (int)config->maddpg_updates;
+    const int64_t updates = (config->rollout_steps * config->rollout_envs + STEPS_OF_AN_UPDATE / 2) / STEPS_OF_AN_UPDATE;
+    return updates > 1 ? (int)updates : 1;
+}
+
+static int check_policies(const struct policies *policies, const struct config *config, struct error *err)
+{
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *p = policies->group[g];
+        for (int role = 0; role < POLICY_ROLES; role++)
+            if (p->sizes.agents > 1 && !policy_apart(p, role))
+                return error_set(err, EXIT_USAGE, "algo=%s has an actor and a critic of each agent; group \"%s\" would share them: policy.share=false",
+                                 algorithms[config->algo_name].name, p->name);
+        if (p->net[ROLE_CRITIC].feature_norm)
+            return error_set(err, EXIT_USAGE, "algo=%s takes inputs as they are, actions among them: policy.feature_norm=off",
+                             algorithms[config->algo_name].name);
+        if (p->normalizer != NORMALIZER_NONE || p->running[RUNNING_OBS].width || p->running[RUNNING_REWARD].width)
+            return error_set(err, EXIT_USAGE, "algo=%s normalises neither values nor what it replays: norm.value=none, norm.obs=none, norm.reward=none",
+                             algorithms[config->algo_name].name);
+    }
+    return 0;
+}
+
+static int create_policies(struct policies **policies, bool central, const struct config *config, const struct mappo_env_spec *spec,
+                           struct backend *backend, struct error *err)
+{
+    int code = policies_create(policies, &(struct policies_config){.central = central, .actions = true}, config, spec, backend, err);
+    if (code) return code;
+    if ((code = check_policies(*policies, config, err))) {
+        policies_destroy(*policies);
+        *policies = NULL;
+    }
+    return code;
+}
+
+static int maddpg_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
+                           struct backend *backend, struct error *err)
+{
+    return create_policies(policies, true, config, spec, backend, err);
+}
+
+static int ddpg_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
+                         struct backend *backend, struct error *err)
+{
+    return create_policies(policies, false, config, spec, backend, err);
+}
+
+/* Steps of every environment that the replay holds. */
+static int64_t ring_steps(const struct config *config)
+{
+    return config->maddpg_buffer / config->rollout_envs;
+}
+
+/* Steps before the first update: a batch must be there, and every shard draws from its own environments. */
+static int check_replay(const struct config *config, int shards, struct error *err)
+{
+    const int64_t steps = ring_steps(config), held = config->maddpg_start / config->rollout_envs;
+    if (config->maddpg_batch % shards)
+        return error_set(err, EXIT_USAGE, "maddpg.batch=%d can't be divided by %d shards or ranks, each of which draws its part from its own steps",
+                         (int)config->maddpg_batch, shards);
+    if (steps < config->rollout_steps || steps > INT32_MAX - 1)
+        return error_set(err, EXIT_USAGE, "maddpg.buffer=%lld is %lld steps of each of rollout.envs=%lld environments: rollout.steps=%lld to 2^31 are possible",
+                         (long long)config->maddpg_buffer, (long long)steps, (long long)config->rollout_envs, (long long)config->rollout_steps);
+    if (config->maddpg_draw == DRAW_WITHOUT && config->maddpg_batch > config->maddpg_buffer)
+        return error_set(err, EXIT_USAGE, "maddpg.batch=%lld is more than maddpg.buffer=%lld holds; maddpg.draw=with draws steps twice",
+                         (long long)config->maddpg_batch, (long long)config->maddpg_buffer);
+    (void)held;
+    return 0;
+}
+
+static int create_replay(struct off_policy *self, int shards, struct error *err)
+{
+    const struct algorithm_context *context = &self->context;
+    const struct config *config = context->config;
+    const struct comm *comm = context->comm;
+    const struct replay_config replay = {
+        .transitions = {.steps = (int)ring_steps(config),
+                        .envs = context->envs,
+                        .first_env = context->first_env,
+                        .shards = context->local_shards,
+                        .first_shard = (uint32_t)(comm->shards > 0 ? comm_part(comm->shards, comm->rank, comm->size).first : comm->rank),
+                        .saved = true},
+        .collect = {.where = context->where,
+                    .steps = (int)config->rollout_steps,
+                    .seed = (uint64_t)config->train_seed,
+                    .crew = context->attended ? context->backend->threads : 1,
+                    .env = context->env},
+        .rows = (int)config->maddpg_batch / shards,
+        .replacement = config->maddpg_draw == DRAW_WITH};
+    return replay_create(&self->replay, &replay, vecenv_spec(context->env), context->policies->group, &self->memory, err);
+}
+
+static void create_maddpg(struct off_policy *self)
+{
+    const struct algorithm_context *context = &self->context;
+    const struct config *config = context->config;
+    const struct maddpg_config maddpg = {
+        .rules = config->maddpg_form == FORM_OPENAI ? maddpg_openai : maddpg_port,
+        .gamma = (real)config->maddpg_gamma,
+        .tau = (real)config->maddpg_tau,
+        .temperature = (real)config->maddpg_temperature,
+        .penalty = (real)config->maddpg_penalty,
+        .max_grad_norm = config->maddpg_max_grad_norm,
+        .adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps},
+        .batch = (int)config->maddpg_batch,
+        .updates = self->each,
+        .seed = (uint64_t)config->train_seed,
+        .first_row = self->replay->config.transitions.first_shard * (uint32_t)self->replay->config.rows};
+    maddpg_create(&self->maddpg, &maddpg, &self->replay->batch, self->replay->numbers, context->policies->group, context->policies->groups,
+                  context->comm, &self->memory);
+}
+
+/* ---- the loop's side ----------------------------------------------------------------------------------------------------------------- */
+
+static int begin(struct algorithm *algorithm, bool restored, struct error *err)
+{
+    struct off_policy *self = algorithm->self;
+    if (!restored) {
+        policies_broadcast(self->context.policies, self->context.comm);
+        maddpg_begin(self->maddpg);
+    }
+    return collect_begin(self->replay->collector, self->context.env, restored, err);
+}
+
+static int collect(struct algorithm *algorithm, struct error *err)
+{
+    struct off_policy *self = algorithm->self;
+    return algorithm_collect(algorithm, self->replay->collector, self->context.env, self->context.backend, err);
+}
+
+static int finish(struct algorithm *algorithm, struct error *err)
+{
+    (void)algorithm;
+    (void)err;
+    return 0;
+}
+
+/* Enough has been seen: what maddpg.start says, and a batch without replacement in every shard. */
+static bool learns(const struct off_policy *self)
+{
+    const struct config *config = self->context.config;
+    const struct transitions *x = self->replay->transitions;
+    if ((int64_t)x->step * config->rollout_envs < config->maddpg_start) return false;
+    for (int s = 0; s < x->config.shards; s++)
+        if (config->maddpg_draw == DRAW_WITHOUT && x->filled * (x->first[s + 1] - x->first[s]) < self->replay->config.rows) return false;
+    return x->filled > 0;
+}
+
+static int update(struct algorithm *algorithm, struct error *err)
+{
+    (void)err;
+    struct off_policy *self = algorithm->self;
+    struct backend *backend = self->context.backend;
+    const double start = clock_seconds(), communication = self->context.comm->seconds;
+    self->learns = learns(self);
+    if (!self->learns) return 0;
+    backend_range(backend, "update");
+    replay_count(self->replay, self->updates);
+    maddpg_start(self->maddpg, &self->now);
+    for (int k = 0; k < self->each; k++) {
+        replay_draw(self->replay, k);
+        maddpg_learn(self->maddpg, k);
+    }
+    backend_range(backend, NULL);
+    self->updates += self->each;
+    algorithm->seconds_update += clock_seconds() - start - (self->context.comm->seconds - communication);
+    return 0;
+}
+
+static int outcome(struct algorithm *algorithm, struct error *err)
+{
+    struct off_policy *self = algorithm->self;
+    const struct device_check *check = &self->replay->collector->check;
+    const double start = clock_seconds();
+    if (check->bads) {
+        self->context.backend->download(self->context.backend, self->bad, check->bad, (size_t)check->bads * sizeof *check->bad);
+        const int code = device_check_fault(check, self->bad, self->replay->transitions->step, self->context.env, err);
+        if (code) return code;
+    }
+    const int code = maddpg_outcome(self->maddpg, self->metrics, err);
+    algorithm->seconds_update += clock_seconds() - start;
+    return code;
+}
+
+static void anneal(struct algorithm *algorithm, const struct annealed *now)
+{
+    struct off_policy *self = algorithm->self;
+    self->now = *now;
+}
+
+/* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
+
+static int fields(struct algorithm *algorithm, struct field_list *list)
+{
+    struct off_policy *self = algorithm->self;
+    const int before = list->count;
+    policies_fields(self->context.policies, list);
+    maddpg_fields(self->maddpg, list);
+    transitions_fields(self->replay->transitions, "/replay", vecenv_spec(self->context.env), list);
+    field_add(list, "/replay/updates", FIELD_INT64, &self->updates, "updates", "updates so far: position of the draws' random numbers", 0);
+    return list->count - before;
+}
+
+static void pull(struct algorithm *algorithm)
+{
+    const struct off_policy *self = algorithm->self;
+    policies_pull(self->context.policies);
+    maddpg_pull(self->maddpg);
+    transitions_pull(self->replay->transitions);
+}
+
+static void push(struct algorithm *algorithm)
+{
+    const struct off_policy *self = algorithm->self;
+    policies_push(self->context.policies);
+    maddpg_push(self->maddpg);
+    transitions_push(self->replay->transitions);
+}
+
+/* ---- metrics ------------------------------------------------------------------------------------------------------------------------- */
+
+#define MADDPG_METRICS(METRIC)                                                                                                             \
+    METRIC(actor_loss, "1", "-Q of the policy's actions, with the penalty on its outputs; mean over agents and updates, as the critic's")  \
+    METRIC(critic_loss, "reward^2", "squared error of Q from one-step targets")                                                            \
+    METRIC(actor_grad_norm, "1", "norm of the actor's gradient before clipping")                                                           \
+    METRIC(critic_grad_norm, "1", "norm of the critic's gradient before clipping")
+
+#define DESCRIBED(name, unit, help) {#name, unit, help, NAN},
+#define PLACE(name, unit, help)     offsetof(struct maddpg_metrics, name),
+static const struct metric described[] = {MADDPG_METRICS(DESCRIBED){NULL, NULL, NULL, NAN}};
+static const size_t place[] = {MADDPG_METRICS(PLACE)};
+enum { METRICS = sizeof place / sizeof *place };
+
+static int metrics(struct algorithm *algorithm, struct metric *out, int max)
+{
+    struct off_policy *self = algorithm->self;
+    return algorithm_metrics(out, max, described, place, METRICS, self->metrics, sizeof *self->metrics, self->metric_name,
+                             self->context.policies->groups);
+}
+
+/* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
+
+static void destroy(struct algorithm *algorithm)
+{
+    struct off_policy *self = algorithm->self;
+    backend_forget(self->context.backend, &self->recorded);
+    replay_destroy(self->replay);
+    backend_memory_destroy(&self->memory);
+}
+
+static const struct algorithm_ops ops = {begin, collect, finish, update, outcome, anneal, fields, pull, push, metrics, destroy};
+
+static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+{
+    struct off_policy *self = algorithm->self;
+    const int shards = context->comm->shards > 0 ? context->comm->shards : context->comm->size;
+    self->context = *context;
+    self->now = annealed_at(context->config, 0);
+    self->each = updates_each(context->config);
+    backend_memory_create(&self->memory, "replay", context->backend);
+    int code = check_replay(context->config, shards, err);
+    if (code == 0) code = create_replay(self, shards, err);
+    if (code) return code;
+    create_maddpg(self);
+    if (self->replay->collector->check.bads) self->bad = ARENA_NEW(self->memory.arena, uint64_t, self->replay->collector->check.bads);
+    algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
+    arena_seal(self->memory.arena);
+    return 0;
+}
+
+const struct algorithm_functions maddpg_functions = {horizon, maddpg_policies, sizeof(struct off_policy), &ops, create, described};
+const struct algorithm_functions ddpg_functions = {horizon, ddpg_policies, sizeof(struct off_policy), &ops, create, described};
