@@ -59,7 +59,9 @@ static int build_group(struct policies *policies, int g, const struct policies_c
     struct critic_view view;
     const int code = critic_view_choose(&view, how->central, config, spec, g, err);
     policy.critic_input = view.input;
-    policy.concatenate = view.concatenate || how->actions;
+    policy.concatenate = view.concatenate;
+    if (how->actions) policy.critic_input = how->central ? CRITIC_STATE : CRITIC_OBS; /* beside actions, what agents see */
+    if (how->actions) policy.concatenate = true;
     policy.deterministic = how->actions;
     policy.actions = critic_actions(how, spec, g);
     return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);
