@@ -138,11 +138,28 @@ bool config_feature_norm(const struct config *config)
     return config->policy_feature_norm == FEATURE_NORM_ON;
 }
 
+enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* policy.share */
+
+bool config_policy_share(const struct config *config)
+{
+    static const bool shares[] = {
+#define ALGORITHM(name, shares, help) shares,
+#include "config/algorithms.def"
+    };
+    return config->policy_share == SHARE_AUTO ? shares[config->algo_name] : config->policy_share == SHARE_TRUE;
+}
+
 /* A run has one or the other, and keeps it, whatever a later version would choose; asking for auto asks for nothing. */
 static void decide_feature_norm(struct config *config)
 {
     if (config->policy_feature_norm == FEATURE_NORM_AUTO) config->origin[KEY_policy_feature_norm] = ORIGIN_DEFAULT;
     config->policy_feature_norm = config_feature_norm(config) ? FEATURE_NORM_ON : FEATURE_NORM_OFF;
+}
+
+static void decide_policy_share(struct config *config)
+{
+    if (config->policy_share == SHARE_AUTO) config->origin[KEY_policy_share] = ORIGIN_DEFAULT;
+    config->policy_share = config_policy_share(config) ? SHARE_TRUE : SHARE_FALSE;
 }
 
 /* As names of folders have always spelled it: a key that was true or false before it could be auto stays so. */
@@ -232,6 +249,9 @@ static int build(struct config *config, struct config *baseline, const struct so
     }
     decide_feature_norm(config);
     decide_feature_norm(baseline);
+    baseline->algo_name = config->algo_name;
+    decide_policy_share(config);
+    decide_policy_share(baseline);
     const int usual = baseline->policy_feature_norm;
     baseline->policy_feature_norm = FEATURE_NORM_ON; /* older versions' default, whatever the environment */
     config->written_hash = name_hash(config, baseline, true);

@@ -14,11 +14,11 @@
 #include "config/suggest.h"
 
 /* algo.name: "mappo|ippo", "mappo: …; ippo: …", behind the first separator. */
-#define ALGORITHM(name, help) "|" #name
+#define ALGORITHM(name, shares, help) "|" #name
 static const char algorithms_joined[] =
 #include "config/algorithms.def"
     ;
-#define ALGORITHM(name, help) "; " #name ": " help
+#define ALGORITHM(name, shares, help) "; " #name ": " help
 static const char algorithms_explained[] =
 #include "config/algorithms.def"
     ;

@@ -155,6 +155,8 @@ int config_build(struct config *config, const struct arguments *args, config_fin
 bool config_follows_reference(const struct config *config);
 /* policy.feature_norm, where auto is decided by that; config_build leaves no auto behind. */
 bool config_feature_norm(const struct config *config);
+/* policy.share, where auto is decided by the algorithm (algorithms.def); likewise. */
+bool config_policy_share(const struct config *config);
 
 /* Only --config and the command line, over what `config` already holds. */
 int config_apply(struct config *config, const struct arguments *args, struct error *err);

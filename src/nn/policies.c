@@ -39,23 +39,22 @@ static int build_group(struct policies *policies, int g, const struct policies_c
                        const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
 {
     const bool own_choice = config->critic_share != SHARE_AUTO;
-    struct policy_config policy = {
-        .hidden = (int)config->policy_hidden,
-        .layers = (int)config->policy_layers,
-        .activation = config->policy_activation,
-        .feature_norm = config_feature_norm(config),
-        .layer_norm = config->policy_layer_norm,
-        .head_gain = (real)config->policy_gain,
-        .log_std = (real)config->policy_log_std,
-        .fixed_std = (float)config->policy_fixed_std,
-        .share =
-            {[ROLE_ACTOR] = config->policy_share, [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : config->policy_share},
-        .value_per_agent = how->value_per_agent,
-        .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
-        .running_obs = policies_norm_obs(config, spec) == OBS_RUNNING,
-        .running_reward = config->norm_reward == REWARD_RUNNING,
-        .seed = (uint64_t)config->train_seed,
-        .index = (uint32_t)g};
+    struct policy_config policy = {.hidden = (int)config->policy_hidden,
+                                   .layers = (int)config->policy_layers,
+                                   .activation = config->policy_activation,
+                                   .feature_norm = config_feature_norm(config),
+                                   .layer_norm = config->policy_layer_norm,
+                                   .head_gain = (real)config->policy_gain,
+                                   .log_std = (real)config->policy_log_std,
+                                   .fixed_std = (float)config->policy_fixed_std,
+                                   .share = {[ROLE_ACTOR] = config_policy_share(config),
+                                             [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : config_policy_share(config)},
+                                   .value_per_agent = how->value_per_agent,
+                                   .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
+                                   .running_obs = policies_norm_obs(config, spec) == OBS_RUNNING,
+                                   .running_reward = config->norm_reward == REWARD_RUNNING,
+                                   .seed = (uint64_t)config->train_seed,
+                                   .index = (uint32_t)g};
     struct critic_view view;
     const int code = critic_view_choose(&view, how->central, config, spec, g, err);
     policy.critic_input = view.input;

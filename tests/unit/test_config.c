@@ -385,6 +385,23 @@ static void run_folder_is_named_after_what_makes_another_run(void **state)
     assert_string_equal(folder("env=toy/one ppo.epochs=3 ppo.clip=0.3 ppo.entropy=0.03 ppo.value_coef=3 env.rules=b"), first);
 }
 
+/* It was true or false, and true by default, before the algorithm could decide it. */
+static void sharing_is_decided_by_the_algorithm_and_names_no_other_run(void **state)
+{
+    (void)state;
+    static const char *const asked[] = {"", "policy.share=auto", "policy.share=true", "policy.share=1"};
+    char value[CONFIG_TEXT], line[128];
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        text_format(line, sizeof line, "env=toy/one %s", asked[i]);
+        assert_string_equal(folder(line), "runs/toy-one-mappo-s1");
+        config_value(&config, KEY_policy_share, value, sizeof value);
+        assert_string_equal(value, "true");
+    }
+    assert_int_equal(strncmp(folder("env=toy/one policy.share=0"), "runs/toy-one-mappo-s1-", 22), 0);
+    config_value(&config, KEY_policy_share, value, sizeof value);
+    assert_string_equal(value, "false");
+}
+
 static void a_variant_and_its_options_are_one_run(void **state)
 {
     (void)state;
@@ -553,6 +570,7 @@ int main(void)
         cmocka_unit_test(a_file_may_choose_environment_and_preset_and_the_command_line_overrides_both),
         cmocka_unit_test(unknown_environment_preset_and_option_are_refused),
         cmocka_unit_test(run_folder_is_named_after_what_makes_another_run),
+        cmocka_unit_test(sharing_is_decided_by_the_algorithm_and_names_no_other_run),
         cmocka_unit_test(a_variant_and_its_options_are_one_run),
         cmocka_unit_test(config_ini_of_a_run_names_the_same_run),
         cmocka_unit_test(hash_covers_every_stored_key),
