@@ -67,6 +67,8 @@ ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
 LISTED := $(shell sed -nE 's,^(ENV|ENV_CALLED)\((\w+)\, *(\w+)\,.*WITH_KERNELS\).*,envs/\2/\3.c envs/\2/\3.cu,p; s,^(ENV|ENV_CALLED)\((\w+)\, *(\w+)\,.*HOST_ONLY\).*,envs/\2/\3.c,p' envs/envs.def)
 FOUND  := $(filter-out envs/template/% %/suite.c,$(wildcard envs/*/*.c envs/*/*.cu))
 TUNED  := $(patsubst %,envs/%.ini,$(shell sed -nE 's,^ENV.(\w+)\, *(\w+)\,.*,\1/\2,p; s,^ENV_CALLED.(\w+)\, *\w+\, *"([^"]*)".*,\1/\2,p; s,^VARIANT."([^"]*)".*,\1,p' envs/envs.def))
+# Those of an algorithm with presets of its own are <env>.<algo>.ini.
+TUNED  += $(foreach a,$(shell sed -nE 's,^ALGORITHM.(\w+)\,.*,\1,p' src/config/algorithms.def),$(TUNED:%.ini=%.$(a).ini) %/suite.$(a).ini)
 ORPHANS := $(filter-out $(TUNED) %/suite.ini envs/presets/%,$(wildcard envs/*/*.ini))
 $(foreach f,$(filter-out $(FOUND),$(LISTED)),$(error mappo: envs/envs.def lists an environment of $(f), which is not there))
 $(foreach f,$(filter-out $(LISTED),$(FOUND)) $(ORPHANS),$(error mappo: no line of envs/envs.def is for $(f): add one, or take the file away))

@@ -352,6 +352,7 @@ int cmd_bench(const struct arguments *args, struct comm *comm)
     bool only_env;
     int code = comm_vote(comm, configure(bench, args, &only_env, &err), &err);
     struct learning learning = {0};
+    if (!code && comm->rank == 0) config_warn_left_out(&bench->config);
     if (!code) {
         placement_find(&bench->placement, comm, (int)bench->config.train_threads);
         code = comm_vote(comm, openmp_start_threads(bench->placement.threads, &err), &err);

@@ -33,7 +33,6 @@ static int take_variant(struct config_env *env, const struct env_variant *varian
     if (variant->options > CONFIG_ENV_OPTIONS)
         return error_set(err, EXIT_INTERNAL, "variant \"%s\" sets more than %d options", variant->name, CONFIG_ENV_OPTIONS);
     env->variant = variant->name;
-    env->preset[PRESET_VARIANT] = registry_preset(variant->name);
     for (int i = 0; i < variant->options; i++) {
         env->set[env->sets].name = variant->option[i].name;
         env->set[env->sets++].value = variant->option[i].value;
@@ -49,7 +48,7 @@ int cmd_find_env(struct config_env *env, const char *name, struct error *err)
     if (code) return code;
     *env = (struct config_env){.id = found->id,
                                .plain = plain,
-                               .preset = {registry_suite_preset(found->id), registry_preset(found->id), NULL},
+                               .preset = registry_preset,
                                .variant_of = variant_of,
                                .named_preset = registry_named_preset,
                                .named_preset_at = registry_named_preset_at};

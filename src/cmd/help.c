@@ -54,6 +54,31 @@ static void print_names(FILE *out, const char *before, const char *names)
     print_paragraphs(out, line);
 }
 
+/* Presets explain themselves in the comment at the top of their file. */
+static void print_presets(FILE *out)
+{
+    fputs("\n  presets\n", out);
+    for (int i = 0; registry_named_preset_at(i); i++) {
+        const char *name = registry_named_preset_at(i), *line = registry_named_preset(name);
+        char comment[1024] = "";
+        for (; *line == '#'; line += strcspn(line, "\n"), line += *line == '\n')
+            text_format(comment + strlen(comment), sizeof comment - strlen(comment), "%.*s ", (int)strcspn(line + 1, "\n"), line + 1);
+        fprintf(out, "  %s%s\n      ", config_choice(KEY_algo_name, name) < 0 ? "" : "of algo=", name);
+        help_wrap(out, comment, 6, WIDTH);
+    }
+}
+
+static void print_preset_names(FILE *out)
+{
+    char names[512] = "";
+    for (int i = 0; registry_named_preset_at(i); i++) {
+        const char *name = registry_named_preset_at(i);
+        if (config_choice(KEY_algo_name, name) < 0)
+            text_format(names + strlen(names), sizeof names - strlen(names), "%s%s", *names ? ", " : "", name);
+    }
+    print_names(out, "presets (preset=NAME; mappo help preset tells what they are):", names);
+}
+
 static void print_indented(FILE *out, const char *lines)
 {
     while (*lines) {
@@ -101,6 +126,7 @@ static void print_command(FILE *out, const struct command *command)
     if (command->section && !*command->section) {
         fputs("\nsections of settings (mappo --help SECTION lists the keys of one)\n", out);
         config_help(out, NULL);
+        print_preset_names(out);
     } else if (command->section) {
         fputs("\nsettings\n\n", out);
         config_help(out, command->section);
@@ -139,20 +165,6 @@ static void print_overview(FILE *out)
     fputs("\nsections of settings (mappo --help SECTION lists the keys of one)\n", out);
     config_help(out, NULL);
     fputs("\nmappo help TOPIC tells more: a command, a section, a setting, all (every setting), exit-codes\n", out);
-}
-
-/* Presets explain themselves in the comment at the top of their file. */
-static void print_presets(FILE *out)
-{
-    fputs("\n  presets\n", out);
-    for (int i = 0; registry_named_preset_at(i); i++) {
-        const char *name = registry_named_preset_at(i), *line = registry_named_preset(name);
-        char comment[1024] = "";
-        for (; *line == '#'; line += strcspn(line, "\n"), line += *line == '\n')
-            text_format(comment + strlen(comment), sizeof comment - strlen(comment), "%.*s ", (int)strcspn(line + 1, "\n"), line + 1);
-        fprintf(out, "  %s\n      ", name);
-        help_wrap(out, comment, 6, WIDTH);
-    }
 }
 
 static bool is_section(const char *topic)

@@ -41,6 +41,7 @@ int cmd_train(const struct arguments *given, struct comm *comm)
                               : config_build(config, args, cmd_find_env, &err);
     code = comm_vote(comm, code, &err);
     error_report(&err);
+    if (!code && comm->rank == 0) config_warn_left_out(config);
     if (!code) code = trainer_run(config, args, comm);
     free(args);
     free(config);

@@ -36,26 +36,53 @@ static int apply_command_line(struct config *config, const struct sources *sourc
     return 0;
 }
 
-static int apply_tuned_presets(struct config *config, const struct config_env *env, struct error *err)
+/* The presets of suite, environment and variant, later ones over earlier ones. An algorithm with a file of its own (envs/presets/<algo>.ini) has
+ * it below them, and of them those for it ("mpe/simple_spread.maddpg"); the others share what is said without an algorithm. */
+static int apply_tuned_presets(struct config *config, const struct config_env *env, const char *algo, struct error *err)
 {
     static const char *const where[] = {"the suite's preset", "the environment's preset", "the variant's preset"};
-    for (int i = 0; i < TUNED_PRESETS; i++)
-        if (env->preset[i] && config_load_text(config, env->preset[i], where[i], ORIGIN_ENV_PRESET, err)) return err->code;
+    const char *own = env->named_preset ? env->named_preset(algo) : NULL;
+    char suite[CONFIG_TEXT], name[CONFIG_TEXT + 64];
+    text_format(suite, sizeof suite, "%.*s/suite", env->id ? (int)strcspn(env->id, "/") : 0, env->id ? env->id : "");
+    const char *const names[] = {suite, env->id, env->variant};
+    if (own && config_load_text(config, own, "the algorithm's preset", ORIGIN_ENV_PRESET, err)) return err->code;
+    for (int i = 0; i < 3; i++) {
+        text_format(name, sizeof name, "%s%s%s", names[i] ? names[i] : "", own ? "." : "", own ? algo : "");
+        const char *text = names[i] && env->preset ? env->preset(name) : NULL;
+        if (text && config_load_text(config, text, where[i], ORIGIN_ENV_PRESET, err)) return err->code;
+    }
     return 0;
+}
+
+/* Those that preset= may name: an algorithm's own is read with it. */
+static int preset_names(const struct config_env *env, const char **names, int max)
+{
+    const char *name;
+    int count = 0;
+    for (int i = 0; env->named_preset_at && count < max && (name = env->named_preset_at(i)); i++)
+        if (config_choice(KEY_algo_name, name) < 0) names[count++] = name;
+    return count;
+}
+
+static int unknown_preset(const char *name, const struct config_env *env, struct error *err)
+{
+    const char *names[64], *nearest;
+    const int count = preset_names(env, names, 64);
+    char all[512] = "";
+    if (config_choice(KEY_algo_name, name) >= 0)
+        return error_set(err, EXIT_USAGE, "unknown preset \"%s\": it is an algorithm, algo=%s", name, name);
+    for (int i = 0; i < count; i++) text_format(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", names[i]);
+    nearest = text_nearest(name, names, count);
+    return error_set(err, EXIT_USAGE, "unknown preset \"%s\"%s%s%s (there are %s: mappo --help preset tells what they are)", name,
+                     nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "", all);
 }
 
 static int apply_preset(struct config *config, const char *name, const struct config_env *env, struct error *err)
 {
-    const char *text = env->named_preset ? env->named_preset(name) : NULL, *names[64], *nearest;
+    const char *text = env->named_preset && config_choice(KEY_algo_name, name) < 0 ? env->named_preset(name) : NULL;
     char where[CONFIG_TEXT + 16];
     text_format(where, sizeof where, "preset %s", name);
-    if (text) return config_load_text(config, text, where, ORIGIN_PRESET, err);
-    int count = 0;
-    while (env->named_preset_at && count < 64 && (names[count] = env->named_preset_at(count))) count++;
-    nearest = text_nearest(name, names, count);
-    if (nearest)
-        return error_set(err, EXIT_USAGE, "unknown preset \"%s\"; did you mean \"%s\"? (mappo --help preset lists them)", name, nearest);
-    return error_set(err, EXIT_USAGE, "unknown preset \"%s\" (mappo --help preset lists them)", name);
+    return text ? config_load_text(config, text, where, ORIGIN_PRESET, err) : unknown_preset(name, env, err);
 }
 
 static const char *env_name(const struct config_env *env)
@@ -79,6 +106,24 @@ static void suggest_option(const char *name, const char *const *names, int count
 {
     const char *other = same_thing(name, names, count);
     text_suggestion(text, size, other ? other : name, "env.", other ? &other : names, other ? 1 : count);
+}
+
+/* A preset by name is for many environments: what it says of options that this one doesn't have is left out, and kept to be told. */
+static void leave_out_options(struct config *config, const struct config_env *env)
+{
+    int kept = 0;
+    for (int i = 0; i < config->env_options; i++) {
+        const struct config_option option = config->env_option[i];
+        bool known = option.origin != ORIGIN_PRESET;
+        for (int j = 0; j < env->options; j++) known |= strcmp(env->option[j].name, option.name) == 0;
+        char *list = config->left_out;
+        if (known)
+            config->env_option[kept++] = option;
+        else
+            text_format(list + strlen(list), sizeof config->left_out - strlen(list), "%senv.%s=%s", *list ? ", " : "", option.name,
+                        option.value);
+    }
+    config->env_options = kept;
 }
 
 /* An option that the environment doesn't have is refused; those that nobody set are filled in, so that the configuration is whole. */
@@ -232,9 +277,15 @@ static int build(struct config *config, struct config *baseline, const struct so
     const bool of_run = sources->args->env_of_run[0] && !config_is_explicit(config->origin[KEY_env_name]);
     text_format(name, sizeof name, "%s", of_run ? sources->args->env_of_run : config->env_name);
     if (find_env && find_env(&env, name, err)) return err->code;
+    /* The algorithm, which a preset may name as well. */
+    config_defaults(config);
+    if (preset[0] && apply_preset(config, preset, &env, err)) return err->code;
+    if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return err->code;
+    char algo[64];
+    config_value(config, KEY_algo_name, algo, sizeof algo);
 
     config_defaults(config);
-    if (apply_tuned_presets(config, &env, err)) return err->code;
+    if (apply_tuned_presets(config, &env, algo, err)) return err->code;
     *baseline = *config;
     text_format(baseline->env_name, sizeof baseline->env_name, "%s", name);
     text_format(baseline->env_id, sizeof baseline->env_id, "%s", env.id ? env.id : "");
@@ -243,6 +294,7 @@ static int build(struct config *config, struct config *baseline, const struct so
     if (preset[0] && apply_preset(config, preset, &env, err)) return err->code;
     if (apply_files(config, sources, err) || apply_command_line(config, sources, err)) return err->code;
     if (find_env) {
+        leave_out_options(config, &env);
         if (complete_env_options(config, &env, err)) return err->code;
         text_format(config->env_name, sizeof config->env_name, "%s", env_name(&env));
         text_format(config->env_id, sizeof config->env_id, "%s", env.id);
@@ -291,6 +343,12 @@ int config_build(struct config *config, const struct arguments *args, config_fin
     sources_close(&sources);
     free(baseline);
     return code;
+}
+
+void config_warn_left_out(const struct config *config)
+{
+    if (config->left_out[0])
+        warn("preset %s: %s left out, as %s has no such option", config->preset_name, config->left_out, config->env_id);
 }
 
 int config_apply(struct config *config, const struct arguments *args, struct error *err)

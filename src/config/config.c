@@ -104,6 +104,11 @@ static int choice_find(const char *choices, const char *value)
     return -1;
 }
 
+int config_choice(int k, const char *value)
+{
+    return choice_find(config_keys[k].choices, value);
+}
+
 /* The choice that differs only in capitals and marks ("Tanh", "AVX-512"); -1 where none does. What merely looks alike may mean the
  * opposite: "gpu" is nearer to "cpu" than to "cuda". */
 static int choice_meant(const char *choices, const char *value)

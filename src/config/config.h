@@ -1,6 +1,6 @@
 /* The configuration: one table (config.def) gives keys, types, defaults, ranges and help; everything else is generated from it.
  *
- * Precedence: built-in default < the presets of suite and environment < its variant < preset=NAME < --config FILE < command line. Keys are section.name,
+ * Precedence: built-in default < the presets of suite and environment (or the algorithm's own) < its variant < preset=NAME < --config FILE < command line. Keys are section.name,
  * split at the last dot; bare aliases stand in the table. `env.NAME` that is not in the table is an option of the environment and is kept as
  * text; the environment checks its value when it is opened. */
 #ifndef MAPPO_CONFIG_CONFIG_H
@@ -56,6 +56,7 @@ struct config {
     char env_id[CONFIG_TEXT];      /* who the environment is, wherever it comes from (env.name may be a path); empty = not known */
     char env_variant[CONFIG_TEXT]; /* the name of exactly that environment with these options; empty = it has none */
     char env_asked[CONFIG_TEXT];   /* the variant that env.name was, whose options others may have replaced; empty = none */
+    char left_out[CONFIG_TEXT];    /* options that preset= sets and the environment doesn't have: "env.rules=on-policy"; empty = none */
     uint8_t origin[CONFIG_KEYS];   /* enum config_origin of each key */
     uint32_t name_hash;            /* set by config_build: of the explicit keys that make this another run; 0 = none */
     uint32_t variant_hash;         /* the same without the environment's options: beside env_variant */
@@ -82,15 +83,11 @@ struct config_key {
 extern const struct config_key config_keys[CONFIG_KEYS];
 extern const int config_key_count; /* CONFIG_KEYS */
 
-/* Tuned presets of an environment; a later one replaces an earlier one. */
-enum { PRESET_SUITE, PRESET_ENV, PRESET_VARIANT, TUNED_PRESETS };
-
 /* What config_build must know of an environment and of presets by name; filled by its callback. Texts live as long as the program. */
 struct config_env {
-    const char *id;   /* who it is: "mpe/simple_spread" also where the user wrote "simple_spread_v3" or the path of a plugin */
-    const char *name; /* what env.name becomes: a plugin's path; NULL = its id */
-    const char *preset[TUNED_PRESETS]; /* ini texts; NULL = none */
-    const char *variant;               /* that was named; NULL = none */
+    const char *id;      /* who it is: "mpe/simple_spread" also where the user wrote "simple_spread_v3" or the path of a plugin */
+    const char *name;    /* what env.name becomes: a plugin's path; NULL = its id */
+    const char *variant; /* that was named; NULL = none */
     struct {
         const char *name, *value; /* every option that the variant sets */
     } set[CONFIG_ENV_OPTIONS];
@@ -101,8 +98,12 @@ struct config_env {
     int options;
     void (*plain)(const char *env, const char *option, char *value, size_t size); /* `env`: as given to config_find_env; NULL: no change */
     const char *(*variant_of)(const struct config *config);                       /* for env_variant; NULL: none is known */
-    const char *(*named_preset)(const char *name);                                /* preset=NAME: ini text; NULL where there is none */
-    const char *(*named_preset_at)(int i);                                        /* their names, NULL behind the last */
+    /* Tuned presets: ini text of a suite ("mpe/suite"), environment or variant by its id, or of one of them for an algorithm with presets of
+     * its own ("mpe/suite.maddpg"); NULL where there is none. */
+    const char *(*preset)(const char *name);
+    const char *(*named_preset)(
+        const char *name);                 /* preset=NAME, or that of an algorithm by its name: ini text; NULL where there is none */
+    const char *(*named_preset_at)(int i); /* their names, NULL behind the last */
 };
 /* EXIT_USAGE with the nearest name where there is none. */
 typedef int config_find_env(struct config_env *env, const char *name, struct error *err);
@@ -151,6 +152,8 @@ void arguments_warn_repeated(const struct arguments *args);
  * options are taken as they come. Reads each file once. */
 int config_build(struct config *config, const struct arguments *args, config_find_env *find_env, struct error *err);
 
+void config_warn_left_out(const struct config *config); /* a line about what config_build left out, where it did */
+
 /* Is it a task of a suite whose reference decides what networks get (mpe)? There auto of policy.feature_norm and norm.obs follows it. */
 bool config_follows_reference(const struct config *config);
 /* policy.feature_norm, where auto is decided by that; config_build leaves no auto behind. */
@@ -164,8 +167,9 @@ int config_apply(struct config *config, const struct arguments *args, struct err
 void config_full_name(int k, char *text, size_t size); /* "ppo.clip" */
 /* The value of key k as text that reads back identically. */
 void config_value(const struct config *config, int k, char *text, size_t size);
-int config_find(const char *key);    /* index by "section.name" or alias; -1 */
-bool config_is_explicit(int origin); /* given by a variant, preset=, --config or the command line */
+int config_find(const char *key);            /* index by "section.name" or alias; -1 */
+int config_choice(int k, const char *value); /* number of the choice of key k by its exact name; -1 */
+bool config_is_explicit(int origin);         /* given by a variant, preset=, --config or the command line */
 const char *config_env_option(const struct config *config, const char *name); /* NULL where it isn't set */
 
 /* Loadable ini with comments, as `config.ini` of a run. Before anything is written, values that would not read back alike are refused. */

@@ -203,14 +203,41 @@ static void nonsense_counts_on_the_command_line_are_refused(void **state)
 
 /* ---- sources in their order ---------------------------------------------------------------------------------------------------------- */
 
+struct named_text {
+    const char *name, *text;
+};
+
+static const char *text_of(const struct named_text *list, const char *name)
+{
+    while (list->name && strcmp(list->name, name) != 0) list++;
+    return list->text;
+}
+
+static const struct named_text named[] = {{"fast", "[ppo]\nepochs = 3\nclip = 0.3\nentropy = 0.03\nvalue_coef = 3\n[env]\nrules = b\n"},
+                                          {"other", "algo = coppo\n[ppo]\nclip = 0.11\n[env]\nwind = 3\nrules = c\n"},
+                                          {"coppo", "[ppo]\nepochs = 20\nentropy = 0.05\nvalue_coef = 2\n"},
+                                          {NULL, NULL}};
+
 static const char *test_preset(const char *name)
 {
-    return strcmp(name, "fast") == 0 ? "[ppo]\nepochs = 3\nclip = 0.3\nentropy = 0.03\nvalue_coef = 3\n[env]\nrules = b\n" : NULL;
+    return text_of(named, name);
 }
 
 static const char *test_preset_at(int i)
 {
-    return i == 0 ? "fast" : NULL;
+    return named[i].name;
+}
+
+static const char *tuned_preset(const char *name)
+{
+    static const struct named_text tuned[] = {{"toy/suite", "[ppo]\nepochs = 6\nminibatches = 2\n"},
+                                              {"toy/one", "[ppo]\nepochs = 2\nclip = 0.25\nentropy = 0.02\n[env]\nsize = 7\n"},
+                                              {"toy/one-big", "[ppo]\nentropy = 0.04\n"},
+                                              {"toy/suite.coppo", "[ppo]\nepochs = 21\nclip = 0.12\n"},
+                                              {"toy/one.coppo", "[ppo]\nclip = 0.13\n"},
+                                              {"toy/one-big.coppo", "[ppo]\nentropy = 0.06\n"},
+                                              {NULL, NULL}};
+    return text_of(tuned, name);
 }
 
 static const char *test_variant_of(const struct config *of)
@@ -229,9 +256,7 @@ static int test_env(struct config_env *env, const char *name, struct error *e)
                                .set = {{"N", "9"}, {"size", "8"}},
                                .sets = variant ? 2 : 0,
                                .variant_of = test_variant_of,
-                               .preset = {"[ppo]\nepochs = 6\nminibatches = 2\n",
-                                          "[ppo]\nepochs = 2\nclip = 0.25\nentropy = 0.02\n[env]\nsize = 7\n",
-                                          variant ? "[ppo]\nentropy = 0.04\n" : NULL},
+                               .preset = tuned_preset,
                                .option = {{"N", "3"}, {"rules", "a"}, {"size", "5"}},
                                .options = 3,
                                .named_preset = test_preset,
@@ -281,6 +306,49 @@ static void later_sources_replace_earlier_ones(void **state)
     assert_int_equal(config.origin[KEY_ppo_epochs], ORIGIN_ENV_PRESET);
     assert_int_equal(config.origin[KEY_ppo_minibatches], ORIGIN_ENV_PRESET);
     unlink(file_path);
+}
+
+/* The toy's coppo has presets of its own, as an off-policy learner has. */
+static void an_algorithm_with_presets_of_its_own_takes_no_others(void **state)
+{
+    (void)state;
+    build("env=toy/one-big algo=coppo");
+    assert_int_equal(config.ppo_epochs, 21);     /* the suite's for it, over its own */
+    assert_true(config.ppo_value_coef == 2);     /* its own */
+    assert_true(config.ppo_clip == 0.13);        /* the environment's for it */
+    assert_true(config.ppo_entropy == 0.06);     /* the variant's for it */
+    assert_int_equal(config.ppo_minibatches, 1); /* what is there for others doesn't show */
+    build("env=toy/one algo=ippo");
+    assert_int_equal(config.ppo_epochs, 2);
+    build("env=toy/one preset=other"); /* a preset may name the algorithm */
+    assert_int_equal(config.ppo_epochs, 21);
+    assert_true(config.ppo_clip == 0.11);
+    build("env=toy/one preset=other algo=mappo");
+    assert_int_equal(config.ppo_epochs, 2);
+}
+
+static void a_preset_leaves_out_options_that_the_environment_does_not_have(void **state)
+{
+    (void)state;
+    build("env=toy/one preset=other");
+    assert_null(config_env_option(&config, "wind"));
+    assert_string_equal(config_env_option(&config, "rules"), "c");
+    assert_string_equal(config.left_out, "env.wind=3");
+    build("env=toy/one preset=fast");
+    assert_string_equal(config.left_out, "");
+    assert_int_equal(parse("env=toy/one preset=other env.wind=4"), 0);
+    expect_error(config_build(&config, &args, test_env, &err), "no option \"wind\"");
+}
+
+static void an_unknown_preset_names_those_there_are(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("preset=fats env=toy/one"), 0);
+    expect_error(config_build(&config, &args, test_env, &err), "did you mean \"fast\"? (there are fast, other: ");
+    assert_int_equal(parse("preset=nothing env=toy/one"), 0);
+    expect_error(config_build(&config, &args, test_env, &err), "unknown preset \"nothing\" (there are fast, other: ");
+    assert_int_equal(parse("preset=coppo env=toy/one"), 0);
+    expect_error(config_build(&config, &args, test_env, &err), "it is an algorithm, algo=coppo");
 }
 
 static void a_variant_sets_options_that_later_sources_replace(void **state)
@@ -566,6 +634,9 @@ int main(void)
         cmocka_unit_test(command_line_is_taken_apart),
         cmocka_unit_test(nonsense_counts_on_the_command_line_are_refused),
         cmocka_unit_test(later_sources_replace_earlier_ones),
+        cmocka_unit_test(an_algorithm_with_presets_of_its_own_takes_no_others),
+        cmocka_unit_test(a_preset_leaves_out_options_that_the_environment_does_not_have),
+        cmocka_unit_test(an_unknown_preset_names_those_there_are),
         cmocka_unit_test(a_variant_sets_options_that_later_sources_replace),
         cmocka_unit_test(a_file_may_choose_environment_and_preset_and_the_command_line_overrides_both),
         cmocka_unit_test(unknown_environment_preset_and_option_are_refused),

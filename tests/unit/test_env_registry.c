@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "config/config.h"
 #include "env/plugin.h"
 #include "env/options.h"
 #include "env/registry.h"
@@ -182,6 +183,24 @@ static void every_preset_file_is_compiled_in(void **state)
     int names = 0;
     while (registry_named_preset_at(names)) assert_non_null(registry_named_preset(registry_named_preset_at(names++)));
     assert_true(names >= 1);
+}
+
+/* Nothing of an environment's preset may show through one that stands for another program's learner. */
+static void a_preset_by_name_sets_every_key_of_a_learner(void **state)
+{
+    (void)state;
+    static const char sections[] = "rollout wrap policy critic ppo gae norm adam";
+    static struct config config;
+    for (int i = 0; registry_named_preset_at(i); i++) {
+        const char *name = registry_named_preset_at(i);
+        struct error err = {0};
+        if (config_choice(KEY_algo_name, name) >= 0) continue;
+        config_defaults(&config);
+        if (config_load_text(&config, registry_named_preset(name), name, ORIGIN_PRESET, &err)) fail_msg("%s", err.text);
+        for (int k = 0; k < config_key_count; k++)
+            if (text_lists(sections, config_keys[k].section) && config.origin[k] != ORIGIN_PRESET)
+                fail_msg("envs/presets/%s.ini doesn't set %s.%s", name, config_keys[k].section, config_keys[k].name);
+    }
 }
 
 /* ---- plugins ---------------------------------------------------------------------------------------------- */
@@ -510,6 +529,7 @@ int main(void)
         cmocka_unit_test(what_has_kernels_is_known_without_a_device),
         cmocka_unit_test(unknown_environment_names_the_nearest),
         cmocka_unit_test(every_preset_file_is_compiled_in),
+        cmocka_unit_test(a_preset_by_name_sets_every_key_of_a_learner),
         cmocka_unit_test(template_plays_from_its_shared_object),
         cmocka_unit_test(kernels_of_a_plugin_are_found_by_their_symbol),
         cmocka_unit_test(a_text_lives_as_long_as_the_instance),
