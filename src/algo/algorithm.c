@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "algo/collect.h"
+#include "base/text.h"
 
 static const struct algorithm_functions *chosen(const struct config *config)
 {
@@ -16,10 +17,32 @@ int64_t algorithm_horizon(const struct config *config)
     return chosen(config)->horizon(config);
 }
 
+bool algorithm_of_group(const struct config *config, const struct mappo_group *group, const char *name)
+{
+    return strcmp(algorithms[config_group_algo(config, group->name)].name, name) == 0;
+}
+
+/* Groups' own algorithms: of groups that there are, and such that learn beside the run's. */
+static int check_groups(const struct config *config, const struct mappo_env_spec *spec, struct error *err)
+{
+    const struct algorithm_type *type = &algorithms[config->algo_name];
+    const char *name[MAPPO_MAX_GROUPS], *beside = type->functions->beside;
+    for (int g = 0; g < spec->groups; g++) name[g] = spec->group[g].name;
+    if (config_check_groups(config, name, spec->groups, err)) return EXIT_USAGE;
+    for (int g = 0; g < spec->groups; g++) {
+        const char *other = config_group(config, name[g], GROUP_algo);
+        if (config_group_algo(config, name[g]) == config->algo_name || (beside && text_lists(beside, other))) continue;
+        return error_set(err, EXIT_USAGE, "group.%s.algo=%s can't learn beside algo=%s: %s%s", name[g], other, type->name,
+                         beside ? "what can is " : "nothing can", beside ? beside : "");
+    }
+    return 0;
+}
+
 int algorithm_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
                        struct error *err)
 {
-    return chosen(config)->policies(policies, config, spec, backend, err);
+    const int code = check_groups(config, spec, err);
+    return code ? code : chosen(config)->policies(policies, config, spec, backend, err);
 }
 
 int algorithm_create(struct algorithm **out, const struct algorithm_context *context, struct error *err)

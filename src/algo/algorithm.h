@@ -75,6 +75,7 @@ struct algorithm_functions {
     const struct algorithm_ops *ops;
     int (*create)(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err); /* destroyed where it fails */
     const struct metric *metrics; /* their names, units and meanings; name NULL behind the last */
+    const char *beside;           /* algorithms by which groups may learn beside it (group.NAME.algo): "mappo ippo"; NULL = none */
 };
 struct algorithm_type {
     const char *name, *help;
@@ -86,6 +87,8 @@ extern const struct algorithm_type algorithms[]; /* by number of algo.name's cho
 int64_t algorithm_horizon(const struct config *config); /* environment steps per environment and update */
 int algorithm_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
                        struct error *err);
+/* Does a group of agents learn by the algorithm of this name? */
+bool algorithm_of_group(const struct config *config, const struct mappo_group *group, const char *name);
 int algorithm_create(struct algorithm **algorithm, const struct algorithm_context *context, struct error *err);
 void algorithm_destroy(struct algorithm *algorithm); /* NULL is allowed */
 

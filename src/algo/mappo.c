@@ -1,5 +1,5 @@
 /* MAPPO, IPPO and CoPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic sees,
- * CoPPO in the policy's loss. */
+ * CoPPO in the policy's loss; each group may have another of them. */
 #include <math.h>
 #include <string.h>
 
@@ -27,26 +27,15 @@ static bool row_minibatches(const struct config *config)
     return config->ppo_minibatch_unit == UNIT_ROW && (config->ppo_minibatches > 1 || config->ppo_minibatch_size > 0);
 }
 
-static int create_policies(struct policies **policies, bool central, const struct config *config, const struct mappo_env_spec *spec,
+static int create_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
                            struct backend *backend, struct error *err)
 {
-    const struct policies_config how = {.central = central, .value_per_agent = row_minibatches(config)};
+    struct policies_config how = {.central = true, .value_per_agent = row_minibatches(config)};
+    for (int g = 0; g < spec->groups; g++) how.own_view[g] = algorithm_of_group(config, &spec->group[g], "ippo");
     return policies_create(policies, &how, config, spec, backend, err);
 }
 
-static int mappo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
-                          struct backend *backend, struct error *err)
-{
-    return create_policies(policies, true, config, spec, backend, err);
-}
-
-static int ippo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
-                         struct backend *backend, struct error *err)
-{
-    return create_policies(policies, false, config, spec, backend, err);
-}
-
-static int create_ppo(struct mappo *self, bool joint_ratios, struct error *err)
+static int create_ppo(struct mappo *self, struct error *err)
 {
     const struct config *config = self->base.context.config;
     const struct comm *comm = self->base.context.comm;
@@ -58,7 +47,7 @@ static int create_ppo(struct mappo *self, bool joint_ratios, struct error *err)
             (int)config->ppo_minibatch_size, (int)config->rollout_envs, shards);
     const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
     const bool penalty = config->ppo_objective != OBJECTIVE_CLIP;
-    const struct ppo_config ppo = {
+    struct ppo_config ppo = {
         .policy = {.clip = config->ppo_objective == OBJECTIVE_KL ? (real)INFINITY : (real)config->ppo_clip,
                    .entropy = (real)config->ppo_entropy,
                    .kl = penalty ? (real)config->ppo_kl_beta : 0},
@@ -71,7 +60,6 @@ static int create_ppo(struct mappo *self, bool joint_ratios, struct error *err)
         .target_kl = config->ppo_target_kl,
         .critic_warmup = config->ppo_critic_warmup,
         .advantages = config->ppo_normalise_advantage,
-        .joint_ratios = joint_ratios,
         .joint = {.others_clip = (real)config->coppo_others_clip, .all_ratios = config->coppo_double_clip == DOUBLE_CLIP_OFFICIAL},
         .joint_clip = config->ppo_grad_clip == GRAD_CLIP_JOINT,
         .minibatch_size = (int)config->ppo_minibatch_size,
@@ -85,6 +73,8 @@ static int create_ppo(struct mappo *self, bool joint_ratios, struct error *err)
         .value_norm_beta = config->norm_beta,
         .adam = adam,
         .seed = (uint64_t)config->train_seed};
+    const struct mappo_env_spec *spec = vecenv_spec(self->base.context.env);
+    for (int g = 0; g < spec->groups; g++) ppo.joint_ratios[g] = algorithm_of_group(config, &spec->group[g], "coppo");
     return ppo_create(&self->ppo, &ppo, self->base.rollout, self->base.context.policies->group, self->base.context.comm,
                       self->base.context.backend, err);
 }
@@ -184,29 +174,22 @@ static void destroy(struct algorithm *algorithm)
 static const struct algorithm_ops ops = {
     on_policy_begin, on_policy_collect, on_policy_finish, update, outcome, on_policy_anneal, fields, pull, push, metrics, destroy};
 
-static int create(struct algorithm *algorithm, const struct algorithm_context *context, bool joint_ratios, struct error *err)
+static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
     struct mappo *self = algorithm->self;
     /* Beside environments on the host the first actions wait for the update anyhow. */
     algorithm->ahead = context->where == COLLECT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
     int code = on_policy_create(algorithm, context, err);
-    if (code == 0) code = create_ppo(self, joint_ratios, err);
+    if (code == 0) code = create_ppo(self, err);
     if (code) return code;
     algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->base.memory.arena);
     arena_seal(self->base.memory.arena);
     return 0;
 }
 
-static int create_mappo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
-{
-    return create(algorithm, context, false, err);
-}
-
-static int create_coppo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
-{
-    return create(algorithm, context, true, err);
-}
-
-const struct algorithm_functions mappo_functions = {on_policy_horizon, mappo_policies, sizeof(struct mappo), &ops, create_mappo, described};
-const struct algorithm_functions ippo_functions = {on_policy_horizon, ippo_policies, sizeof(struct mappo), &ops, create_mappo, described};
-const struct algorithm_functions coppo_functions = {on_policy_horizon, mappo_policies, sizeof(struct mappo), &ops, create_coppo, described};
+/* What a group's algorithm decides is asked where it matters. */
+#define FUNCTIONS                                                                                                                          \
+    {                                                                                                                                      \
+        on_policy_horizon, create_policies, sizeof(struct mappo), &ops, create, described, "mappo ippo coppo"                              \
+    }
+const struct algorithm_functions mappo_functions = FUNCTIONS, ippo_functions = FUNCTIONS, coppo_functions = FUNCTIONS;

@@ -1,5 +1,5 @@
 /* MADDPG and DDPG as the training loop sees them: some steps into a replay (replay.h), then some updates from it (maddpg.h). They differ in
- * what the critic sees. */
+ * what the critic sees; each group may have another of them. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,28 +59,18 @@ static int check_policies(const struct policies *policies, const struct config *
     return 0;
 }
 
-static int create_policies(struct policies **policies, bool central, const struct config *config, const struct mappo_env_spec *spec,
+static int create_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
                            struct backend *backend, struct error *err)
 {
-    int code = policies_create(policies, &(struct policies_config){.central = central, .actions = true}, config, spec, backend, err);
+    struct policies_config how = {.central = true, .actions = true};
+    for (int g = 0; g < spec->groups; g++) how.own_view[g] = algorithm_of_group(config, &spec->group[g], "ddpg");
+    int code = policies_create(policies, &how, config, spec, backend, err);
     if (code) return code;
     if ((code = check_policies(*policies, config, err))) {
         policies_destroy(*policies);
         *policies = NULL;
     }
     return code;
-}
-
-static int maddpg_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
-                           struct backend *backend, struct error *err)
-{
-    return create_policies(policies, true, config, spec, backend, err);
-}
-
-static int ddpg_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
-                         struct backend *backend, struct error *err)
-{
-    return create_policies(policies, false, config, spec, backend, err);
 }
 
 /* Steps of every environment that the replay holds. */
@@ -306,5 +296,8 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     return 0;
 }
 
-const struct algorithm_functions maddpg_functions = {horizon, maddpg_policies, sizeof(struct off_policy), &ops, create, described};
-const struct algorithm_functions ddpg_functions = {horizon, ddpg_policies, sizeof(struct off_policy), &ops, create, described};
+#define FUNCTIONS                                                                                                                          \
+    {                                                                                                                                      \
+        horizon, create_policies, sizeof(struct off_policy), &ops, create, described, "maddpg ddpg"                                        \
+    }
+const struct algorithm_functions maddpg_functions = FUNCTIONS, ddpg_functions = FUNCTIONS;

@@ -386,7 +386,7 @@ static void learn_range(struct ppo *ppo, int number)
         for (int k = 0; k < ppo->config.minibatches; k++) {
             watchdog_sign();
             if (!whole) pack_minibatch(ppo, range, epoch, k);
-            if (ppo->config.joint_ratios) join_ratios(ppo, range);
+            if (ppo->joins) join_ratios(ppo, range);
             learn_minibatch(ppo, range, epoch, k);
             if (shows) show_minibatch(ppo, range, epoch, k);
             if (has_stopped(ppo, range)) return;

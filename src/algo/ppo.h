@@ -33,7 +33,8 @@ struct ppo_config {
     bool policy_active_masks, value_active_masks;
     double value_norm_beta;
     real max_grad_norm; /* 0 = off */
-    bool joint_ratios;  /* CoPPO: the agents' ratios of an env-step belong together (kernels/joint.h), by these rules */
+    bool joint_ratios
+        [MAPPO_MAX_GROUPS]; /* CoPPO: a group's agents' ratios of an env-step belong together (kernels/joint.h), by these rules */
     struct joint_rules joint;
     bool joint_clip; /* of an actor's and its critic's gradient by one norm; each by itself otherwise */
     struct adam adam;

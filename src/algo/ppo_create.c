@@ -123,9 +123,9 @@ static void take_joint(struct ppo *ppo)
 {
     struct backend *backend = ppo->backend;
     const struct transitions *x = ppo->rollout->transitions;
-    if (!ppo->config.joint_ratios) return;
     ppo->join = ARENA_NEW(ppo->arena, struct joint_pass, ppo->rollout->groups * ppo->shards);
     for (int g = 0; g < ppo->rollout->groups; g++) {
+        if (!ppo->config.joint_ratios[g]) continue;
         const struct policy *policy = ppo->policy[g];
         const size_t bytes = (size_t)x->config.steps * (size_t)x->config.envs * (size_t)policy->sizes.agents * sizeof(real);
         ppo->log_prob[g] = backend->alloc(backend, "joint ratios", bytes);
@@ -145,12 +145,14 @@ static void take_joint(struct ppo *ppo)
                                                           .slope = ppo->slope[g]};
         }
     }
-    if (!ppo->outputs) ppo->outputs = backend->alloc(backend, "outputs of policies", ppo_outputs(ppo) * sizeof(real));
+    if (ppo->joins && !ppo->outputs) ppo->outputs = backend->alloc(backend, "outputs of policies", ppo_outputs(ppo) * sizeof(real));
 }
 
 static int check_joint(const struct ppo_config *config, const struct rollout *rollout, struct error *err)
 {
-    if (!config->joint_ratios) return 0;
+    bool joint = false;
+    for (int g = 0; g < rollout->groups; g++) joint = joint || config->joint_ratios[g];
+    if (!joint) return 0;
     if (config->row_minibatches || config->range > 0 || rollout->per_head || config->advantages == ADVANTAGES_MINIBATCH)
         return error_set(err, EXIT_USAGE,
                          "coppo multiplies the ratios of a step's agents, so that they have to be learned from together: it needs "

@@ -29,7 +29,7 @@ static const char *default_of(const struct settings *s, const char *key, char *t
     }
     for (int i = 0; i < s->env.options && strncmp(key, "env.", 4) == 0; i++)
         if (strcmp(s->env.option[i].name, key + 4) == 0) return s->env.option[i].def;
-    return NULL;
+    return config_option(&s->defaults, key);
 }
 
 static struct settings *settings_of(const struct checkpoint *file, FILE *out)

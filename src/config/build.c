@@ -129,8 +129,6 @@ static void leave_out_options(struct config *config, const struct config_env *en
 /* An option that the environment doesn't have is refused; those that nobody set are filled in, so that the configuration is whole. */
 static int complete_env_options(struct config *config, const struct config_env *env, struct error *err)
 {
-    static const char *const where[] = {
-        "", "in its preset", "in the variant", "in the preset", "in the checkpoint", "in --config", "on the command line"};
     const char *names[CONFIG_ENV_OPTIONS];
     for (int i = 0; i < env->options; i++) names[i] = env->option[i].name;
     for (int i = 0; i < config->env_options; i++) {
@@ -141,7 +139,8 @@ static int complete_env_options(struct config *config, const struct config_env *
         char meant[256];
         suggest_option(option->name, names, env->options, meant, sizeof meant);
         return error_set(err, EXIT_USAGE, "environment \"%s\" has no option \"%s\" (env.%s %s%s%s%smappo envs %s lists them)", env->id,
-                         option->name, option->name, where[option->origin], *meant ? ")" : "; ", meant, *meant ? " (" : "", env_name(env));
+                         option->name, option->name, config_origin_where(option->origin), *meant ? ")" : "; ", meant, *meant ? " (" : "",
+                         env_name(env));
     }
     for (int j = 0; j < env->options; j++) {
         char key[96];
@@ -219,7 +218,7 @@ static void spell_value(const struct config *config, int k, char *text, size_t s
 static uint32_t name_hash(const struct config *config, const struct config *baseline, bool options)
 {
     uint64_t hash = HASH_START;
-    char value[CONFIG_TEXT], usual[CONFIG_TEXT], line[CONFIG_TEXT + 96];
+    char key[128], value[CONFIG_TEXT], usual[CONFIG_TEXT], line[CONFIG_TEXT + sizeof key];
     for (int k = 0; k < CONFIG_KEYS; k++) {
         if (!config_is_explicit(config->origin[k]) || config_keys[k].flags & (UNNAMED | NOT_STORED) || k == KEY_env_name ||
             k == KEY_algo_name)
@@ -230,11 +229,11 @@ static uint32_t name_hash(const struct config *config, const struct config *base
         text_format(line, sizeof line, "%s.%s=%s", config_keys[k].section, config_keys[k].name, value);
         hash = hash_text(hash, line);
     }
-    for (int i = 0; i < config->env_options && options; i++) {
-        const struct config_option *option = &config->env_option[i];
-        const char *before = config_env_option(baseline, option->name);
+    const struct config_option *option;
+    for (int i = options ? 0 : config->env_options; (option = config_option_at(config, i, key, sizeof key)); i++) {
+        const char *before = config_option(baseline, key);
         if (!config_is_explicit(option->origin) || (before && strcmp(before, option->value) == 0)) continue;
-        text_format(line, sizeof line, "env.%s=%s", option->name, option->value);
+        text_format(line, sizeof line, "%s=%s", key, option->value);
         hash = hash_text(hash, line);
     }
     if (hash == HASH_START) return 0;
@@ -372,14 +371,14 @@ int config_apply(struct config *config, const struct arguments *args, struct err
 uint64_t config_hash(const struct config *config)
 {
     uint64_t hash = HASH_START;
-    char value[CONFIG_TEXT];
+    char key[128], value[CONFIG_TEXT];
     for (int k = 0; k < CONFIG_KEYS; k++) {
         if (config_keys[k].flags & NOT_STORED) continue;
         config_value(config, k, value, sizeof value);
         hash = hash_text(hash_text(hash_text(hash, config_keys[k].section), config_keys[k].name), value);
     }
-    for (int i = 0; i < config->env_options; i++)
-        hash = hash_text(hash_text(hash, config->env_option[i].name), config->env_option[i].value);
+    const struct config_option *option;
+    for (int i = 0; (option = config_option_at(config, i, key, sizeof key)); i++) hash = hash_text(hash_text(hash, key), option->value);
     return hash;
 }
 

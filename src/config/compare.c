@@ -45,25 +45,52 @@ static bool same_environment(const struct config *now, const struct config *then
     return by_id && now->env_id[0] && then->env_id[0] ? strcmp(now->env_id, then->env_id) == 0 : strcmp(now->env_name, then->env_name) == 0;
 }
 
-static void compare_key(struct list *list, int k, const struct config *now, const struct config *then)
+/* One setting, of which `given` and `given_then` tell where each configuration has it from. `value` may become longer. */
+static void compare_value(struct list *list, const char *key, int flags, const struct config *now, int given, char *value, size_t size,
+                          int given_then, const char *before)
 {
     const struct config_comparison *how = list->how;
-    char key[128], value[CONFIG_TEXT * 2 + 32], before[CONFIG_TEXT];
-    const int flags = config_keys[k].flags;
     if ((flags & how->all_of) != how->all_of || flags & how->none_of) return;
-    if (how->given && !config_is_explicit(now->origin[k])) return;
-    if (how->not_given_then && config_is_explicit(then->origin[k])) return;
+    if (how->given && !config_is_explicit(given)) return;
+    if (how->not_given_then && config_is_explicit(given_then)) return;
+    if (flags & IS_PATH && file_same(value, before)) return; /* "./a.h5" and "a.h5" */
+    if (strcmp(value, before) == 0) return;
+    name_source(how, now, given, value, size);
+    list_add(list, key, value, before);
+}
+
+static void compare_key(struct list *list, int k, const struct config *now, const struct config *then)
+{
+    char key[128], value[CONFIG_TEXT * 2 + 32], before[CONFIG_TEXT];
     config_value(now, k, value, sizeof value);
     config_value(then, k, before, sizeof before);
-    if (k == KEY_env_name && how->by_id && now->env_id[0] && then->env_id[0]) {
+    if (k == KEY_env_name && list->how->by_id && now->env_id[0] && then->env_id[0]) {
         text_format(value, sizeof value, "%s", now->env_id);
         text_format(before, sizeof before, "%s", then->env_id);
     }
     config_full_name(k, key, sizeof key);
-    if (flags & IS_PATH && file_same(value, before)) return; /* "./a.h5" and "a.h5" */
-    if (strcmp(value, before) == 0) return;
-    name_source(how, now, now->origin[k], value, sizeof value);
-    list_add(list, key, value, before);
+    compare_value(list, key, config_keys[k].flags, now, now->origin[k], value, sizeof value, then->origin[k], before);
+}
+
+static int option_origin(const struct config *config, const char *key)
+{
+    char name[128];
+    const struct config_option *option;
+    for (int i = 0; (option = config_option_at(config, i, name, sizeof name)); i++)
+        if (strcmp(name, key) == 0) return option->origin;
+    return ORIGIN_DEFAULT;
+}
+
+/* All settings of groups that `of` has, which is one of the two. */
+static void compare_groups(struct list *list, const struct config *of, const struct config *now, const struct config *then)
+{
+    char key[128], value[CONFIG_TEXT * 2 + 32];
+    for (int i = of->env_options; config_option_at(of, i, key, sizeof key); i++) {
+        if (of == then && option_origin(now, key) != ORIGIN_DEFAULT) continue; /* compared already */
+        text_format(value, sizeof value, "%s", config_option(now, key));
+        compare_value(list, key, config_group_key(key)->flags, now, option_origin(now, key), value, sizeof value, option_origin(then, key),
+                      config_option(then, key));
+    }
 }
 
 static void compare_option(struct list *list, const struct config_option *option, const struct config *now, const struct config *then)
@@ -90,6 +117,8 @@ int config_differences(const struct config *now, const struct config *then, cons
     struct list list = {.how = how, .text = text, .size = size};
     if (size) text[0] = '\0';
     for (int k = 0; k < CONFIG_KEYS; k++) compare_key(&list, k, now, then);
+    compare_groups(&list, now, now, then);
+    compare_groups(&list, then, now, then);
     /* Options of another environment can't be compared; and what they mean is asked for like MEANING. */
     const bool options = (how->all_of & ~MEANING) == 0 && (how->given || same_environment(now, then, how->by_id));
     for (int i = 0; options && i < now->env_options; i++) compare_option(&list, &now->env_option[i], now, then);

@@ -13,16 +13,17 @@
 #include "config/config_file.h"
 #include "config/suggest.h"
 
-/* algo.name: "mappo|ippo", "mappo: …; ippo: …", behind the first separator. */
+/* "auto|mappo|ippo" of groups; algo.name: "mappo|ippo", "mappo: …; ippo: …", behind the first separator. */
 #define ALGORITHM(name, shares, help) "|" #name
-static const char algorithms_joined[] =
+static const char algorithms_joined[] = "auto"
 #include "config/algorithms.def"
     ;
 #define ALGORITHM(name, shares, help) "; " #name ": " help
 static const char algorithms_explained[] =
 #include "config/algorithms.def"
     ;
-#define ALGORITHM_CHOICES (algorithms_joined + 1)
+#define GROUP_ALGORITHMS  algorithms_joined
+#define ALGORITHM_CHOICES (algorithms_joined + sizeof "auto")
 #define ALGORITHM_HELP    (algorithms_explained + 2)
 
 #define OFFSET(section, name) offsetof(struct config, section##_##name)
@@ -38,6 +39,12 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 #include "config/config.def"
 };
 const int config_key_count = CONFIG_KEYS;
+
+#define GROUP_KEY(name, type, def, choices, low, high, flags, help)                                                                        \
+    {"group", #name, def, choices, help, KEY_IS_##type, flags, low, high, 0},
+const struct config_key config_group_keys[CONFIG_GROUP_KEYS] = {
+#include "config/config.def"
+};
 
 static const struct {
     const char *alias;
@@ -250,10 +257,10 @@ static bool is_one_line(const char *text)
 static int check_text(const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
 {
     const char *bare = strrchr(name, '.') ? strrchr(name, '.') + 1 : name;
+    if (strncmp(name, "group.", strlen("group.")) == 0) bare = name; /* as config.ini has it */
     bool stored = !key || !(key->flags & NOT_STORED);
     size_t length = strlen(value), most = CONFIG_TEXT - 1;
-    if (stored && most > CONFIG_LINE - strlen(" = ") - strlen(key ? key->name : bare))
-        most = CONFIG_LINE - strlen(" = ") - strlen(key ? key->name : bare);
+    if (stored && most > CONFIG_LINE - strlen(" = ") - strlen(bare)) most = CONFIG_LINE - strlen(" = ") - strlen(bare);
     if (length > most) return error_set(err, EXIT_USAGE, "%s %s has %zu characters; it may have %zu", name, where, length, most);
     if (!is_one_line(value)) return error_set(err, EXIT_USAGE, "%s=%s %s holds a control character", name, value, where);
     bool blank = length && (value[0] == ' ' || value[length - 1] == ' ');
@@ -264,10 +271,8 @@ static int check_text(const struct config_key *key, const char *name, const char
     return 0;
 }
 
-static int set_key(struct config *config, const struct config_key *key, const char *name, const char *value, const char *where,
-                   struct error *err)
+static int set_member(void *member, const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
 {
-    void *member = (char *)config + key->offset;
     bool yes;
     int choice;
     switch (key->type) {
@@ -295,35 +300,111 @@ static int set_key(struct config *config, const struct config_key *key, const ch
     }
 }
 
-/* ---- options of the environment ------------------------------------------------------------------------------------------------------ */
+static void member_text(const void *member, const struct config_key *key, char *text, size_t size)
+{
+    size_t length = 0;
+    const char *choice;
+    switch (key->type) {
+    case KEY_IS_INT:
+        snprintf(text, size, "%lld", (long long)*(const int64_t *)member);
+        return;
+    case KEY_IS_REAL:
+        text_short_real(text, size, *(const double *)member);
+        return;
+    case KEY_IS_BOOL:
+        snprintf(text, size, "%s", *(const bool *)member ? "true" : "false");
+        return;
+    case KEY_IS_CHOICE:
+        choice = choice_at(key->choices, *(const int *)member, &length);
+        CHECK(choice, "%s.%s has no choice %d", key->section, key->name, *(const int *)member);
+        snprintf(text, size, "%.*s", (int)length, choice);
+        return;
+    default:
+        snprintf(text, size, "%s", (const char *)member);
+    }
+}
+
+/* ---- options of the environment, settings of groups ---------------------------------------------------------------------------------- */
 
 static bool is_option_name(const char *name)
 {
     size_t length = strlen(name);
-    return length > 0 && length < sizeof((struct config_option *)0)->name &&
-           name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+    return length > 0 && length < 64 && name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
 }
 
-/* Kept sorted by name, so that the order in which they were given changes no hash. */
-static int set_env_option(struct config *config, const char *name, const char *value, int origin, const char *where, struct error *err)
+/* Kept sorted by name, so that the order in which they were given changes no hash; NULL where `most` are there already. */
+static struct config_option *option_place(struct config_option *list, int *count, int most, const char *name)
 {
-    char key[96];
-    snprintf(key, sizeof key, "env.%s", name);
-    if (check_text(NULL, key, value, where, err)) return EXIT_USAGE;
     int at = 0;
-    while (at < config->env_options && strcmp(config->env_option[at].name, name) < 0) at++;
-    struct config_option *option = &config->env_option[at];
-    if (at == config->env_options || strcmp(option->name, name) != 0) {
-        if (config->env_options == CONFIG_ENV_OPTIONS)
-            return error_set(err, EXIT_USAGE, "%s %s: more than %d options of the environment", key, where, CONFIG_ENV_OPTIONS);
-        memmove(option + 1, option, (size_t)(config->env_options - at) * sizeof *option);
-        config->env_options++;
-        memset(option, 0, sizeof *option);
-        snprintf(option->name, sizeof option->name, "%s", name);
-    }
+    while (at < *count && strcmp(list[at].name, name) < 0) at++;
+    struct config_option *option = &list[at];
+    if (at < *count && strcmp(option->name, name) == 0) return option;
+    if (*count == most) return NULL;
+    memmove(option + 1, option, (size_t)(*count - at) * sizeof *option);
+    (*count)++;
+    memset(option, 0, sizeof *option);
+    snprintf(option->name, sizeof option->name, "%s", name);
+    return option;
+}
+
+static int set_env_option(struct config *config, const char *key, const char *value, int origin, const char *where, struct error *err)
+{
+    if (check_text(NULL, key, value, where, err)) return EXIT_USAGE;
+    struct config_option *option = option_place(config->env_option, &config->env_options, CONFIG_ENV_OPTIONS, key + strlen("env."));
+    if (!option) return error_set(err, EXIT_USAGE, "%s %s: more than %d options of the environment", key, where, CONFIG_ENV_OPTIONS);
     snprintf(option->value, sizeof option->value, "%s", value);
     option->origin = origin;
     return 0;
+}
+
+const struct config_key *config_group_key(const char *key)
+{
+    const char *name = key + strlen("group."), *dot = strrchr(key, '.');
+    if (strncmp(key, "group.", strlen("group.")) != 0 || dot <= name) return NULL;
+    for (int k = 0; k < CONFIG_GROUP_KEYS; k++)
+        if (strcmp(config_group_keys[k].name, dot + 1) == 0) return &config_group_keys[k];
+    return NULL;
+}
+
+/* Kept as the text that its value would be written with. */
+static int set_group_option(struct config *config, const struct config_key *entry, const char *key, const char *value, int origin,
+                            const char *where, struct error *err)
+{
+    union {
+        int64_t i;
+        double r;
+        bool b;
+        int choice;
+        char text[CONFIG_TEXT];
+    } member;
+    const char *name = key + strlen("group.");
+    const size_t length = (size_t)(strrchr(name, '.') - name);
+    if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+.") < length || length > 63)
+        return error_set(err, EXIT_USAGE, "%s %s: a group's name can only be given in letters, digits and _-+., at most 63", key, where);
+    if (set_member(&member, entry, key, value, where, err)) return EXIT_USAGE;
+    struct config_option *option = option_place(config->group_option, &config->group_options, CONFIG_GROUP_OPTIONS, name);
+    if (!option) return error_set(err, EXIT_USAGE, "%s %s: more than %d settings of groups", key, where, CONFIG_GROUP_OPTIONS);
+    member_text(&member, entry, option->value, sizeof option->value);
+    option->origin = origin;
+    return 0;
+}
+
+const struct config_option *config_option_at(const struct config *config, int i, char *key, size_t size)
+{
+    const bool env = i < config->env_options;
+    if (i >= config->env_options + config->group_options) return NULL;
+    const struct config_option *option = env ? &config->env_option[i] : &config->group_option[i - config->env_options];
+    text_format(key, size, "%s.%s", env ? "env" : "group", option->name);
+    return option;
+}
+
+const char *config_option(const struct config *config, const char *key)
+{
+    char name[128];
+    const struct config_option *option;
+    for (int i = 0; (option = config_option_at(config, i, name, sizeof name)); i++)
+        if (strcmp(name, key) == 0) return option->value;
+    return config_group_key(key) ? config_group_key(key)->def : NULL;
 }
 
 const char *config_env_option(const struct config *config, const char *name)
@@ -331,6 +412,45 @@ const char *config_env_option(const struct config *config, const char *name)
     for (int i = 0; i < config->env_options; i++)
         if (strcmp(config->env_option[i].name, name) == 0) return config->env_option[i].value;
     return NULL;
+}
+
+const char *config_group(const struct config *config, const char *group, int key)
+{
+    char name[128];
+    text_format(name, sizeof name, "group.%s.%s", group, config_group_keys[key].name);
+    return config_option(config, name);
+}
+
+int config_group_algo(const struct config *config, const char *group)
+{
+    const int choice = choice_find(config_group_keys[GROUP_algo].choices, config_group(config, group, GROUP_algo));
+    return choice > 0 ? choice - 1 : config->algo_name;
+}
+
+int config_check_groups(const struct config *config, const char *const *names, int count, struct error *err)
+{
+    for (int i = 0; i < config->group_options; i++) {
+        const struct config_option *option = &config->group_option[i];
+        const size_t length = (size_t)(strrchr(option->name, '.') - option->name);
+        char all[512] = "";
+        bool known = false;
+        for (int g = 0; g < count; g++) {
+            known = known || (strlen(names[g]) == length && strncmp(names[g], option->name, length) == 0);
+            text_format(all + strlen(all), sizeof all - strlen(all), "%s%s", g ? ", " : "", names[g]);
+        }
+        if (known) continue;
+        return error_set(err, EXIT_USAGE, "environment \"%s\" has no group \"%.*s\" (group.%s %s); its group%s: %s",
+                         config->env_id[0] ? config->env_id : config->env_name, (int)length, option->name, option->name,
+                         config_origin_where(option->origin), count > 1 ? "s are" : " is", all);
+    }
+    return 0;
+}
+
+const char *config_origin_where(int origin)
+{
+    static const char *const where[] = {
+        "", "in its preset", "in the variant", "in the preset", "in the checkpoint", "in --config", "on the command line"};
+    return where[origin];
 }
 
 /* What people must not write, but what older versions took and kept. `key` is NULL for options of the environment. */
@@ -358,7 +478,7 @@ int config_set(struct config *config, const char *key, const char *value, int or
 {
     const int k = config_find(key);
     const bool option = k < 0 && strncmp(key, "env.", 4) == 0 && is_option_name(key + 4);
-    const struct config_key *entry = k >= 0 ? &config_keys[k] : NULL;
+    const struct config_key *entry = k >= 0 ? &config_keys[k] : config_group_key(key);
     if (!entry && !option) return suggest_key(key, value, where, err);
     char path[CONFIG_TEXT];
     if (origin != ORIGIN_CHECKPOINT && origin != ORIGIN_DEFAULT) {
@@ -370,8 +490,9 @@ int config_set(struct config *config, const char *key, const char *value, int or
             value = path;
         }
     }
-    if (option) return set_env_option(config, key + 4, value, origin, where, err);
-    const int code = set_key(config, entry, key, value, where, err);
+    if (option) return set_env_option(config, key, value, origin, where, err);
+    if (k < 0) return set_group_option(config, entry, key, value, origin, where, err);
+    const int code = set_member((char *)config + entry->offset, entry, key, value, where, err);
     if (code == 0) config->origin[k] = (uint8_t)origin;
     return code;
 }
@@ -381,7 +502,7 @@ void config_defaults(struct config *config)
     memset(config, 0, sizeof *config);
     for (int k = 0; k < CONFIG_KEYS; k++) {
         struct error err = {0};
-        set_key(config, &config_keys[k], config_keys[k].name, config_keys[k].def, "in config.def", &err);
+        set_member((char *)config + config_keys[k].offset, &config_keys[k], config_keys[k].name, config_keys[k].def, "in config.def", &err);
         CHECK(err.code == 0, "%s.%s", config_keys[k].section, err.text);
     }
 }
@@ -393,26 +514,5 @@ void config_full_name(int k, char *text, size_t size)
 
 void config_value(const struct config *config, int k, char *text, size_t size)
 {
-    const struct config_key *key = &config_keys[k];
-    const void *member = (const char *)config + key->offset;
-    size_t length = 0;
-    const char *choice;
-    switch (key->type) {
-    case KEY_IS_INT:
-        snprintf(text, size, "%lld", (long long)*(const int64_t *)member);
-        return;
-    case KEY_IS_REAL:
-        text_short_real(text, size, *(const double *)member);
-        return;
-    case KEY_IS_BOOL:
-        snprintf(text, size, "%s", *(const bool *)member ? "true" : "false");
-        return;
-    case KEY_IS_CHOICE:
-        choice = choice_at(key->choices, *(const int *)member, &length);
-        CHECK(choice, "%s.%s has no choice %d", key->section, key->name, *(const int *)member);
-        snprintf(text, size, "%.*s", (int)length, choice);
-        return;
-    default:
-        snprintf(text, size, "%s", (const char *)member);
-    }
+    member_text((const char *)config + config_keys[k].offset, &config_keys[k], text, size);
 }

@@ -2,7 +2,8 @@
  *
  * Precedence: built-in default < the presets of suite and environment (or the algorithm's own) < its variant < preset=NAME < --config FILE < command line. Keys are section.name,
  * split at the last dot; bare aliases stand in the table. `env.NAME` that is not in the table is an option of the environment and is kept as
- * text; the environment checks its value when it is opened. */
+ * text; the environment checks its value when it is opened. `group.NAME.KEY` is a setting of one group of agents: KEY stands in the table, NAME
+ * is checked when the environment is known (config_check_groups). */
 #ifndef MAPPO_CONFIG_CONFIG_H
 #define MAPPO_CONFIG_CONFIG_H
 
@@ -12,7 +13,7 @@
 
 #include "base/check.h"
 
-enum { CONFIG_TEXT = 256, CONFIG_ENV_OPTIONS = 48 };
+enum { CONFIG_TEXT = 256, CONFIG_ENV_OPTIONS = 48, CONFIG_GROUP_OPTIONS = 64 };
 
 /* The number of each key: KEY_ppo_clip. */
 #define KEY_INT(section, name, def, low, high, flags, help)  KEY_##section##_##name,
@@ -23,6 +24,13 @@ enum { CONFIG_TEXT = 256, CONFIG_ENV_OPTIONS = 48 };
 enum config_key_number {
 #include "config/config.def"
     CONFIG_KEYS
+};
+
+/* The number of each key that groups have: GROUP_algo. */
+#define GROUP_KEY(name, type, def, choices, low, high, flags, help) GROUP_##name,
+enum config_group_key {
+#include "config/config.def"
+    CONFIG_GROUP_KEYS
 };
 
 /* In this order a later source replaces an earlier one; "explicit" are options of a variant that was named, preset=, --config and the command
@@ -37,8 +45,8 @@ enum config_origin {
     ORIGIN_COMMAND_LINE
 };
 
-struct config_option { /* an option of the environment, as text */
-    char name[64], value[CONFIG_TEXT];
+struct config_option { /* an option of the environment, or NAME.KEY of a group, as text */
+    char name[96], value[CONFIG_TEXT];
     int origin;
 };
 
@@ -53,6 +61,8 @@ struct config {
 #include "config/config.def"
     struct config_option env_option[CONFIG_ENV_OPTIONS]; /* `env_options` of them, sorted by name */
     int env_options;
+    struct config_option group_option[CONFIG_GROUP_OPTIONS]; /* the same of groups: "adversary.algo" */
+    int group_options;
     char env_id[CONFIG_TEXT];      /* who the environment is, wherever it comes from (env.name may be a path); empty = not known */
     char env_variant[CONFIG_TEXT]; /* the name of exactly that environment with these options; empty = it has none */
     char env_asked[CONFIG_TEXT];   /* the variant that env.name was, whose options others may have replaced; empty = none */
@@ -81,7 +91,9 @@ struct config_key {
     size_t offset;
 };
 extern const struct config_key config_keys[CONFIG_KEYS];
-extern const int config_key_count; /* CONFIG_KEYS */
+extern const int config_key_count;                                   /* CONFIG_KEYS */
+extern const struct config_key config_group_keys[CONFIG_GROUP_KEYS]; /* section: "group"; no offset */
+const struct config_key *config_group_key(const char *key);          /* of "group.NAME.KEY"; NULL where it is no such key */
 
 /* What config_build must know of an environment and of presets by name; filled by its callback. Texts live as long as the program. */
 struct config_env {
@@ -170,7 +182,19 @@ void config_value(const struct config *config, int k, char *text, size_t size);
 int config_find(const char *key);            /* index by "section.name" or alias; -1 */
 int config_choice(int k, const char *value); /* number of the choice of key k by its exact name; -1 */
 bool config_is_explicit(int origin);         /* given by a variant, preset=, --config or the command line */
+const char *config_origin_where(int origin); /* "on the command line": completes a message */
 const char *config_env_option(const struct config *config, const char *name); /* NULL where it isn't set */
+/* The i-th of all options of the environment and all settings of groups that were set, and its key: "env.N", "group.adversary.algo"; NULL
+ * behind the last. */
+const struct config_option *config_option_at(const struct config *config, int i, char *key, size_t size);
+/* The value of one by that key; where it isn't set a group's default, or NULL. */
+const char *config_option(const struct config *config, const char *key);
+
+/* A setting of one group, its default where nobody set it. */
+const char *config_group(const struct config *config, const char *group, int key /* GROUP_algo … */);
+int config_group_algo(const struct config *config, const char *group); /* as algo_name; algo.name's for auto */
+/* EXIT_USAGE where a setting is for a group that is none of these, with their names. */
+int config_check_groups(const struct config *config, const char *const *names, int count, struct error *err);
 
 /* Loadable ini with comments, as `config.ini` of a run. Before anything is written, values that would not read back alike are refused. */
 int config_write(const struct config *config, FILE *out, struct error *err);

@@ -76,8 +76,8 @@ struct reader {
     struct config *config;
     const char *next, *name;
     int line, origin;
-    int taken_at[CONFIG_KEYS], option_at[CONFIG_ENV_OPTIONS]; /* the line where it was given; 0 = nowhere yet */
-    char option[CONFIG_ENV_OPTIONS][64];
+    int taken_at[CONFIG_KEYS], option_at[CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS]; /* the line where it was given; 0 = nowhere yet */
+    char option[CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS][128];
     int options;
     struct error err;
 };
@@ -139,7 +139,7 @@ static int check_twice(struct reader *reader, const char *key, const char *befor
     if (k >= 0) at = &reader->taken_at[k];
     for (int i = 0; k < 0 && i < reader->options; i++)
         if (strcmp(reader->option[i], key) == 0) at = &reader->option_at[i];
-    if (!at && reader->options < CONFIG_ENV_OPTIONS) {
+    if (!at && reader->options < CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS) {
         text_format(reader->option[reader->options], sizeof reader->option[0], "%s", key);
         at = &reader->option_at[reader->options++];
     }
@@ -153,7 +153,7 @@ static int check_twice(struct reader *reader, const char *key, const char *befor
 static void value_of(const struct config *config, const char *key, char *text, size_t size)
 {
     const int k = config_find(key);
-    const char *option = k < 0 && strncmp(key, "env.", 4) == 0 ? config_env_option(config, key + 4) : NULL;
+    const char *option = k < 0 ? config_option(config, key) : NULL;
     if (k >= 0)
         config_value(config, k, text, size);
     else
@@ -247,19 +247,19 @@ enum config_author config_author(const char *text)
 
 static void write_text(const struct config *config, FILE *out)
 {
-    char value[CONFIG_TEXT];
+    char value[CONFIG_TEXT], key[128];
     const char *section = "";
     fputs(first_line, out);
     for (int k = 0; k < CONFIG_KEYS; k++) {
-        const struct config_key *key = &config_keys[k];
-        if (key->flags & NOT_STORED) continue;
-        if (strcmp(section, key->section) != 0) {
-            section = key->section;
+        const struct config_key *entry = &config_keys[k];
+        if (entry->flags & NOT_STORED) continue;
+        if (strcmp(section, entry->section) != 0) {
+            section = entry->section;
             fprintf(out, "\n[%s]\n", section);
         }
         config_value(config, k, value, sizeof value);
-        write_comment(out, config->origin[k], key->help);
-        fprintf(out, "%s = %s\n", key->name, value);
+        write_comment(out, config->origin[k], entry->help);
+        fprintf(out, "%s = %s\n", entry->name, value);
         bool last_of_env = strcmp(section, "env") == 0 && (k + 1 == CONFIG_KEYS || strcmp(config_keys[k + 1].section, "env") != 0);
         /* scripts/plot.py reads this. */
         if (k == KEY_env_name && config->env_id[0] && strcmp(config->env_id, config->env_name) != 0)
@@ -268,6 +268,12 @@ static void write_text(const struct config *config, FILE *out)
         if (last_of_env && config->env_options) fputs("# its options (`mappo envs ENV` explains them)\n", out);
         for (int i = 0; last_of_env && i < config->env_options; i++)
             fprintf(out, "%s = %s\n", config->env_option[i].name, config->env_option[i].value);
+    }
+    if (config->group_options) fputs("\n[group]\n", out);
+    const struct config_option *option;
+    for (int i = config->env_options; (option = config_option_at(config, i, key, sizeof key)); i++) {
+        write_comment(out, option->origin, config_group_key(key)->help);
+        fprintf(out, "%s = %s\n", key, option->value);
     }
 }
 
@@ -289,7 +295,7 @@ static char *comment_continuations(const char *text)
 /* The name of the first key that did not come back, in `name`. */
 static bool reads_back(const struct config *config, const struct config *read, char *name, size_t size)
 {
-    char wanted[CONFIG_TEXT], got[CONFIG_TEXT];
+    char wanted[CONFIG_TEXT], got[CONFIG_TEXT], key[128];
     for (int k = 0; k < CONFIG_KEYS; k++) {
         if (config_keys[k].flags & NOT_STORED) continue;
         config_value(config, k, wanted, sizeof wanted);
@@ -297,10 +303,11 @@ static bool reads_back(const struct config *config, const struct config *read, c
         text_format(name, size, "%s.%s=%s", config_keys[k].section, config_keys[k].name, wanted);
         if (strcmp(wanted, got) != 0) return false;
     }
-    for (int i = 0; i < config->env_options; i++) {
-        const char *value = config_env_option(read, config->env_option[i].name);
-        text_format(name, size, "env.%s=%s", config->env_option[i].name, config->env_option[i].value);
-        if (!value || strcmp(value, config->env_option[i].value) != 0) return false;
+    const struct config_option *option;
+    for (int i = 0; (option = config_option_at(config, i, key, sizeof key)); i++) {
+        const char *value = config_option(read, key);
+        text_format(name, size, "%s=%s", key, option->value);
+        if (!value || strcmp(value, option->value) != 0) return false;
     }
     return true;
 }

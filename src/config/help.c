@@ -18,6 +18,7 @@ const char *config_section(const char *name)
 {
     for (int i = 0; i < SECTIONS; i++)
         if (strcmp(sections[i].name, name) == 0) return sections[i].name;
+    if (config_group_key(name)) return config_group_keys[0].section;
     int k = config_find(name);
     return k >= 0 ? config_keys[k].section : NULL;
 }
@@ -47,12 +48,12 @@ void help_wrap(FILE *out, const char *text, int indent, int width)
 }
 
 /* The bare name by which a key may be called; "" where it has none. */
-static const char *alias_of(int key)
+static const char *alias_of(const struct config_key *key)
 {
     for (int i = 0; i < config_alias_count(); i++) {
         int k;
         const char *alias = config_alias(i, &k);
-        if (k == key) return alias;
+        if (&config_keys[k] == key) return alias;
     }
     return "";
 }
@@ -72,12 +73,28 @@ static void values_text(const struct config_key *key, char *text, size_t size)
 
 /* ---- --help -------------------------------------------------------------------------------------------------------------------------- */
 
-static void help_key(FILE *out, int k)
+/* "ppo.clip", "group.NAME.algo" */
+static void written_name(const struct config_key *key, char *text, size_t size)
 {
-    const struct config_key *key = &config_keys[k];
-    char name[96], values[256];
-    const char *alias = alias_of(k);
-    snprintf(name, sizeof name, "%s.%s%s%s", key->section, key->name, *alias ? ", " : "", alias);
+    const bool of_group = strcmp(key->section, config_group_keys[0].section) == 0;
+    text_format(text, size, "%s.%s%s", key->section, of_group ? "NAME." : "", key->name);
+}
+
+/* The i-th key of a section, in the order of the table; NULL behind the last. */
+static const struct config_key *section_key(int s, int i)
+{
+    if (strcmp(sections[s].name, config_group_keys[0].section) == 0) return i < CONFIG_GROUP_KEYS ? &config_group_keys[i] : NULL;
+    for (int k = 0; k < CONFIG_KEYS; k++)
+        if (strcmp(config_keys[k].section, sections[s].name) == 0 && i-- == 0) return &config_keys[k];
+    return NULL;
+}
+
+static void help_key(FILE *out, const struct config_key *key)
+{
+    char name[96], full[64], values[256];
+    const char *alias = alias_of(key);
+    written_name(key, full, sizeof full);
+    snprintf(name, sizeof name, "%s%s%s", full, *alias ? ", " : "", alias);
     values_text(key, values, sizeof values);
     fprintf(out, "  %-33s %-18s %s\n      ", name, key->type == KEY_IS_TEXT && !*key->def ? "(empty)" : key->def, values);
     help_wrap(out, key->help, 6, WIDTH);
@@ -88,8 +105,8 @@ static void help_section(FILE *out, int s)
     fprintf(out, "%s: ", sections[s].name);
     help_wrap(out, sections[s].help, (int)strlen(sections[s].name) + 2, WIDTH);
     fprintf(out, "\n  %-33s %-18s %s\n", "KEY", "DEFAULT", "VALUES");
-    for (int k = 0; k < CONFIG_KEYS; k++)
-        if (strcmp(config_keys[k].section, sections[s].name) == 0) help_key(out, k);
+    const struct config_key *key;
+    for (int i = 0; (key = section_key(s, i)); i++) help_key(out, key);
     if (strcmp(sections[s].name, "env") == 0) fputs("  env.NAME\n      an option of the environment: `mappo envs ENV` lists them\n", out);
 }
 
@@ -119,13 +136,13 @@ static void markdown_cell(FILE *out, const char *text)
     }
 }
 
-static void markdown_key(FILE *out, int k)
+static void markdown_key(FILE *out, const struct config_key *key)
 {
-    const struct config_key *key = &config_keys[k];
-    char values[256];
-    const char *alias = alias_of(k);
+    char values[256], name[64];
+    const char *alias = alias_of(key);
     values_text(key, values, sizeof values);
-    fprintf(out, "| `%s.%s`", key->section, key->name);
+    written_name(key, name, sizeof name);
+    fprintf(out, "| `%s`", name);
     if (*alias) fprintf(out, ", `%s`", alias);
     if (*key->def)
         fprintf(out, " | `%s` | ", key->def);
@@ -161,7 +178,7 @@ static void markdown_intro(FILE *out)
           "instead of guessed, and so is a number too small to be told from 0. Paths may begin with `~` or `~user`, quoted or not.\n\n"
           "*Changeable* keys may differ when a run is continued; any other difference is refused. *Not kept*: belongs to this call only. "
           "Options of the environment\n"
-          "are `env.NAME`; `mappo envs ENV` lists them.\n",
+          "are `env.NAME`, settings of one group of agents `group.NAME.KEY`; `mappo envs ENV` lists options and groups.\n",
           out);
 }
 
@@ -170,7 +187,7 @@ void config_markdown(FILE *out)
     markdown_intro(out);
     for (int s = 0; s < SECTIONS; s++) {
         fprintf(out, "\n## %s\n\n%s\n\n| key | default | values | meaning |\n|---|---|---|---|\n", sections[s].name, sections[s].help);
-        for (int k = 0; k < CONFIG_KEYS; k++)
-            if (strcmp(config_keys[k].section, sections[s].name) == 0) markdown_key(out, k);
+        const struct config_key *key;
+        for (int i = 0; (key = section_key(s, i)); i++) markdown_key(out, key);
     }
 }

@@ -182,8 +182,25 @@ static void pointer_text(const struct suggested *found, const char *key, const c
         text_format(text, size, "(mappo --help lists the sections)");
 }
 
+/* "group.adversary.ago", "group.algo" */
+static int suggest_group_key(const char *key, const char *where, struct error *err)
+{
+    const char *names[CONFIG_GROUP_KEYS], *name = key + strlen("group."), *dot = strrchr(key, '.');
+    char prefix[SUGGEST_TEXT], meant[256];
+    const bool named = dot > name; /* a group */
+    for (int k = 0; k < CONFIG_GROUP_KEYS; k++) names[k] = config_group_keys[k].name;
+    text_format(prefix, sizeof prefix, "group.%.*s.", named ? (int)(dot - name) : 4, named ? name : "NAME");
+    text_suggestion(meant, sizeof meant, dot + 1, prefix, names, CONFIG_GROUP_KEYS);
+    return error_set(err, EXIT_USAGE, "unknown key \"%s\" %s%s (settings of one group are group.NAME.KEY: mappo train --help group)", key,
+                     where, meant);
+}
+
 int suggest_key(const char *key, const char *value, const char *where, struct error *err)
 {
+    if (strncmp(key, "group.", strlen("group.")) == 0) return suggest_group_key(key, where, err);
+    if (strcmp(key, "group") == 0)
+        return error_set(err, EXIT_USAGE, "\"%s\" %s is a section, not a key: write group.NAME.KEY=VALUE (mappo train --help group)", key,
+                         where);
     struct suggested found;
     char pointer[256];
     suggest_keys(key, &found);

@@ -26,11 +26,16 @@ int policies_action_columns(const struct mappo_group *group)
     return columns;
 }
 
+static bool sees_all(const struct policies_config *how, int g)
+{
+    return how->central && !how->own_view[g];
+}
+
 static int critic_actions(const struct policies_config *how, const struct mappo_env_spec *spec, int g)
 {
     int columns = 0;
     if (!how->actions) return 0;
-    if (!how->central) return policies_action_columns(&spec->group[g]);
+    if (!sees_all(how, g)) return policies_action_columns(&spec->group[g]);
     for (int i = 0; i < spec->groups; i++) columns += spec->group[i].agents * policies_action_columns(&spec->group[i]);
     return columns;
 }
@@ -56,10 +61,10 @@ static int build_group(struct policies *policies, int g, const struct policies_c
                                    .seed = (uint64_t)config->train_seed,
                                    .index = (uint32_t)g};
     struct critic_view view;
-    const int code = critic_view_choose(&view, how->central, config, spec, g, err);
+    const int code = critic_view_choose(&view, sees_all(how, g), config, spec, g, err);
     policy.critic_input = view.input;
     policy.concatenate = view.concatenate;
-    if (how->actions) policy.critic_input = how->central ? CRITIC_STATE : CRITIC_OBS; /* beside actions, what agents see */
+    if (how->actions) policy.critic_input = sees_all(how, g) ? CRITIC_STATE : CRITIC_OBS; /* beside actions, what agents see */
     if (how->actions) policy.concatenate = true;
     policy.deterministic = how->actions;
     policy.actions = critic_actions(how, spec, g);

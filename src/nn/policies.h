@@ -16,8 +16,9 @@ struct policies {
 
 /* What an algorithm decides about its networks; the rest is the configuration's. */
 struct policies_config {
-    bool central;         /* critics see what all agents see together (critic.state, critic.agent_id); else the agent's own observation */
-    bool value_per_agent; /* as in struct policy_config */
+    bool central; /* critics see what all agents see together (critic.state, critic.agent_id); else the agent's own observation */
+    bool own_view[MAPPO_MAX_GROUPS]; /* but those of these groups their agent's own observation */
+    bool value_per_agent;            /* as in struct policy_config */
     /* Critics value actions: behind all observations (central) those of all agents, behind the agent's own observation its own. Real numbers
      * are then chosen by deterministic actors (struct distribution). */
     bool actions;

@@ -74,12 +74,26 @@ static bool was_asked_for(const struct config *config, int k)
     return strcmp(value, usually) != 0;
 }
 
+static bool some_group_learns_by(const struct learning *l, const struct config *c, const char *name)
+{
+    bool some = false;
+    for (int g = 0; g < l->policies->groups && !some; g++)
+        some = strcmp(algorithms[config_group_algo(c, l->policies->group[g]->name)].name, name) == 0;
+    return some;
+}
+
+static bool all_see_their_own(const struct policies *policies)
+{
+    bool all = true;
+    for (int g = 0; g < policies->groups; g++) all = all && policies->group[g]->critic_input == CRITIC_OBS;
+    return all;
+}
+
 /* Why key k changes nothing beside the other settings; NULL where it may. */
 static const char *why_idle(const struct learning *l, const struct config *c, const struct comm *comm, int k)
 {
     const bool device = !l->backend->host_memory;
-    if (strcmp(config_keys[k].section, "coppo") == 0 && strcmp(algorithms[c->algo_name].name, "coppo") != 0)
-        return "algo=coppo alone reads it";
+    if (strcmp(config_keys[k].section, "coppo") == 0 && !some_group_learns_by(l, c, "coppo")) return "algo=coppo alone reads it";
     if (strcmp(config_keys[k].section, "cuda") == 0) return device ? NULL : "networks are computed on the CPU";
     switch (k) {
     case KEY_comm_gpu:
@@ -106,7 +120,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->ppo_minibatch_size > 0 ? "ppo.minibatch_size says how many there are" : NULL;
     case KEY_critic_state:
     case KEY_critic_agent_id:
-        return l->policies->group[0]->critic_input == CRITIC_OBS ? "the critic of this algorithm sees the agent's own observation" : NULL;
+        return all_see_their_own(l->policies) ? "the critic of this algorithm sees the agent's own observation" : NULL;
     case KEY_wrap_noise_hold:
         return c->wrap_noise_action > 0 ? NULL : "no noise is added to actions (wrap.noise_action)";
     case KEY_norm_beta:

@@ -198,11 +198,9 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
         config_value(t->config, k, text, sizeof text);
         attribute_add(a, "config/", name, text);
     }
-    for (int i = 0; i < t->config->env_options; i++) {
-        char name[96];
-        text_format(name, sizeof name, "env.%s", t->config->env_option[i].name);
-        attribute_add(a, "config/", name, t->config->env_option[i].value);
-    }
+    const struct config_option *option;
+    char key[128];
+    for (int i = 0; (option = config_option_at(t->config, i, key, sizeof key)); i++) attribute_add(a, "config/", key, option->value);
     clock_utc(text, sizeof text);
     attribute_add(a, "", "saved_at", text);
     if (gethostname(text, sizeof text)) text_format(text, sizeof text, "unknown");
@@ -277,7 +275,7 @@ void trainer_follow_folder(struct trainer *t, bool now)
 static struct save_job *job_create(struct trainer *t, bool best)
 {
     struct save_job *job = calloc(1, sizeof *job);
-    const int room = config_key_count + CONFIG_ENV_OPTIONS + 16;
+    const int room = config_key_count + CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS + 16;
     CHECK(job, "out of memory while saving");
     *job = (struct save_job){.t = t, .best = best, .attributes = {.room = room}};
     job->attributes.item = calloc((size_t)room, sizeof *job->attributes.item);

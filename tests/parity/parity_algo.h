@@ -73,7 +73,7 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
     struct ppo_config config = {.policy = {.clip = (real)golden_config_or(c->file, "clip", INFINITY),
                                            .entropy = (real)golden_config(c->file, "entropy_coef"),
                                            .kl = (real)golden_config_or(c->file, "beta", 0)},
-                                .joint_ratios = c->joint,
+                                .joint_ratios = {c->joint},
                                 .joint = {.others_clip = (real)golden_config_or(c->file, "others_clip", 0), .all_ratios = c->all_ratios},
                                 .advantages = c->all_ratios ? ADVANTAGES_RAW : ADVANTAGES_ROLLOUT,
                                 .penalty = c->penalty,
