@@ -180,6 +180,10 @@ static void act(const struct collector *c, int stage, int k, int t)
                                   .log_prob = c->config.log_prob[g] ? c->config.log_prob[g] + (size_t)t * c->work->log_probs[g] : NULL};
     }
     actor_act(c->work->actor, io, stage, (uint64_t)t, false);
+    const bool all = stage == ACTOR_ALL;
+    if (c->config.acted)
+        c->config.acted(c->config.learner, &at, t, all ? 0 : c->work->stage_first[stage],
+                        all ? x->config.envs : c->work->stage_first[stage + 1]);
 }
 
 /* The t-th step of this call has been taken by all. */

@@ -7,6 +7,7 @@
 #include "algo/algorithm.h"
 #include "algo/maddpg.h"
 #include "base/clock.h"
+#include "env/spec.h"
 
 enum { FORM_PORT, FORM_OPENAI };  /* maddpg.form */
 enum { DRAW_WITHOUT, DRAW_WITH }; /* maddpg.draw */
@@ -20,7 +21,10 @@ struct off_policy {
     int64_t updates; /* so far */
     int each;        /* updates of a call */
     bool learns;     /* the call under way */
+    uint64_t first_step; /* of it: number of its first step */
     struct repeated recorded;
+    struct explore_numbers *explore; /* the backend's; NULL = nothing is added to actions */
+    float *process[MAPPO_MAX_GROUPS], *host_process[MAPPO_MAX_GROUPS]; /* [E][A][Kr] state of EXPLORE_OU; NULL = none */
     uint64_t *bad; /* host: what the device found wrong */
     struct maddpg_metrics metrics[MAPPO_MAX_GROUPS];
     char **metric_name[MAPPO_MAX_GROUPS]; /* [METRICS] */
@@ -96,6 +100,52 @@ static int check_replay(const struct config *config, int shards, struct error *e
     return 0;
 }
 
+/* ---- exploration --------------------------------------------------------------------------------------------------------------------- */
+
+/* A collector's actions, before environments take them. */
+static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, int hi)
+{
+    const struct off_policy *self = learner;
+    const struct transitions *x = self->replay->transitions;
+    const struct policies *policies = self->context.policies;
+    struct explore_pass pass[MAPPO_MAX_GROUPS];
+    uint32_t agent = 0;
+    for (int g = 0; g < policies->groups; agent += (uint32_t)policies->group[g++]->sizes.agents)
+        pass[g] = (struct explore_pass){.dist = &policies->group[g]->dist,
+                                        .kind = self->context.config->maddpg_explore,
+                                        .agents = policies->group[g]->sizes.agents,
+                                        .lo = lo,
+                                        .hi = hi,
+                                        .numbers = self->explore,
+                                        .mask = at->group[g].act_mask,
+                                        .act_int = (int32_t *)(uintptr_t)at->group[g].act_int,
+                                        .act_real = (float *)(uintptr_t)at->group[g].act_real,
+                                        .state = self->process[g],
+                                        .seed = (uint64_t)self->context.config->train_seed,
+                                        .step = self->first_step + (uint64_t)k,
+                                        .first_env = self->context.first_env,
+                                        .first_agent = agent};
+    const uint64_t before = self->first_step + (uint64_t)k;
+    for (int g = 0; g < policies->groups && before > 0; g++)
+        pass[g].ep_end = x->all.ep_end + (size_t)transitions_place(x, before - 1) * (size_t)x->config.envs;
+    self->context.backend->explore(self->context.backend, pass, policies->groups);
+}
+
+static void create_exploration(struct off_policy *self, const struct mappo_env_spec *spec)
+{
+    const struct config *config = self->context.config;
+    const bool reals = spec_acts_in_reals(spec) && config->maddpg_explore != EXPLORE_NONE;
+    if (!reals && config->maddpg_epsilon == 0) return;
+    self->explore = BACKEND_NEW(&self->memory, struct explore_numbers, 1);
+    for (int g = 0; g < spec->groups && config->maddpg_explore == EXPLORE_OU; g++) {
+        const struct group_sizes sizes = group_sizes(&spec->group[g]);
+        const size_t n = (size_t)self->context.envs * (size_t)(sizes.agents * sizes.act_reals);
+        if (n == 0) continue;
+        self->process[g] = BACKEND_NEW(&self->memory, float, n);
+        self->host_process[g] = self->context.backend->host_memory ? self->process[g] : ARENA_NEW(self->memory.arena, float, n);
+    }
+}
+
 static int create_replay(struct off_policy *self, int shards, struct error *err)
 {
     const struct algorithm_context *context = &self->context;
@@ -112,7 +162,9 @@ static int create_replay(struct off_policy *self, int shards, struct error *err)
                     .steps = (int)config->rollout_steps,
                     .seed = (uint64_t)config->train_seed,
                     .crew = context->attended ? context->backend->threads : 1,
-                    .env = context->env},
+                    .env = context->env,
+                    .learner = self,
+                    .acted = self->explore ? acted : NULL},
         .rows = (int)config->maddpg_batch / shards,
         .replacement = config->maddpg_draw == DRAW_WITH};
     return replay_create(&self->replay, &replay, vecenv_spec(context->env), context->policies->group, &self->memory, err);
@@ -153,6 +205,11 @@ static int begin(struct algorithm *algorithm, bool restored, struct error *err)
 static int collect(struct algorithm *algorithm, struct error *err)
 {
     struct off_policy *self = algorithm->self;
+    const struct explore_numbers numbers = {(float)(self->context.config->maddpg_noise * self->now.noise),
+                                            (float)(self->context.config->maddpg_epsilon * self->now.noise)};
+    struct backend *backend = self->context.backend;
+    self->first_step = self->replay->transitions->step;
+    if (self->explore) backend->upload(backend, self->explore, &numbers, sizeof numbers);
     return algorithm_collect(algorithm, self->replay->collector, self->context.env, self->context.backend, err);
 }
 
@@ -226,7 +283,22 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
     maddpg_fields(self->maddpg, list);
     transitions_fields(self->replay->transitions, "/replay", vecenv_spec(self->context.env), list);
     field_add(list, "/replay/updates", FIELD_INT64, &self->updates, "updates", "updates so far: position of the draws' random numbers", 0);
+    for (int g = 0; g < self->context.policies->groups; g++) {
+        const struct policy *p = self->context.policies->group[g];
+        char name[sizeof list->field->name];
+        snprintf(name, sizeof name, "/replay/%s/noise", p->name);
+        if (self->process[g])
+            field_add(list, name, FIELD_BYTES, self->host_process[g], "bytes", "state of the process that is added to real actions, floats", 2,
+                      (int64_t)self->context.envs, (int64_t)(p->sizes.agents * p->sizes.act_reals) * (int64_t)sizeof(float))
+                ->per_env = true;
+    }
     return list->count - before;
+}
+
+static size_t process_bytes(const struct off_policy *self, int g)
+{
+    const struct group_sizes *sizes = &self->context.policies->group[g]->sizes;
+    return self->process[g] ? (size_t)self->context.envs * (size_t)(sizes->agents * sizes->act_reals) * sizeof(float) : 0;
 }
 
 static void pull(struct algorithm *algorithm)
@@ -235,6 +307,8 @@ static void pull(struct algorithm *algorithm)
     policies_pull(self->context.policies);
     maddpg_pull(self->maddpg);
     transitions_pull(self->replay->transitions);
+    for (int g = 0; g < self->context.policies->groups && !self->context.backend->host_memory; g++)
+        self->context.backend->download(self->context.backend, self->host_process[g], self->process[g], process_bytes(self, g));
 }
 
 static void push(struct algorithm *algorithm)
@@ -243,6 +317,8 @@ static void push(struct algorithm *algorithm)
     policies_push(self->context.policies);
     maddpg_push(self->maddpg);
     transitions_push(self->replay->transitions);
+    for (int g = 0; g < self->context.policies->groups && !self->context.backend->host_memory; g++)
+        self->context.backend->upload(self->context.backend, self->process[g], self->host_process[g], process_bytes(self, g));
 }
 
 /* ---- metrics ------------------------------------------------------------------------------------------------------------------------- */
@@ -287,6 +363,7 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     self->each = updates_each(context->config);
     backend_memory_create(&self->memory, "replay", context->backend);
     int code = check_replay(context->config, shards, err);
+    create_exploration(self, vecenv_spec(context->env));
     if (code == 0) code = create_replay(self, shards, err);
     if (code) return code;
     create_maddpg(self);

@@ -427,6 +427,7 @@ struct backend {
     void (*embed)(struct backend *, const struct embed_pass *, int passes);
     void (*embed_back)(struct backend *, const struct embed_back_pass *, int passes);
     void (*td_targets)(struct backend *, const struct td_pass *, int passes);
+    void (*explore)(struct backend *, const struct explore_pass *, int passes);
     void (*derive)(struct backend *, const struct derive_pass *, int passes);
 
     /* flat vectors */

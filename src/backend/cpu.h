@@ -78,6 +78,7 @@ void scalar_rescale_heads(struct backend *, const struct rescale_pass *, int pas
 void scalar_ppo_measure(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 void scalar_draw(struct backend *, const struct draw_pass *, int passes);
 void scalar_gather(struct backend *, const struct gather_pass *, int passes);
+void scalar_explore(struct backend *, const struct explore_pass *, int passes);
 void scalar_td_targets(struct backend *, const struct td_pass *, int passes);
 void scalar_ppo_end(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 

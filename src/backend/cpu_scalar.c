@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/cpu.h"
+#include "backend/explore_row.h"
 #include "backend/kernels/draw.h"
 #include "base/episode_end.h"
 #include "base/finite.h"
@@ -140,6 +141,17 @@ void scalar_gather(struct backend *backend, const struct gather_pass *pass, int 
             memcpy(to, (const char *)(ended ? p->final : p->from) + (size_t)row * bytes, bytes);
         }
     }
+}
+
+void scalar_explore(struct backend *backend, const struct explore_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct explore_pass *p = pass; p < pass + passes; p++)
+        for (int e = p->lo; e < p->hi; e++) {
+            const size_t reals = (size_t)p->agents * (size_t)p->dist->act_reals;
+            if (p->state && p->ep_end && p->ep_end[e] != MAPPO_RUNNING) memset(p->state + (size_t)e * reals, 0, reals * sizeof *p->state);
+            for (int a = 0; a < p->agents; a++) explore_row(p, p->dist, e, a);
+        }
 }
 
 void scalar_td_targets(struct backend *backend, const struct td_pass *pass, int passes)

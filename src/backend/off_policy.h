@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "backend/kernels/embed.h"
+#include "backend/kernels/explore.h"
 #include "base/real.h"
 
 struct distribution;
@@ -93,6 +94,19 @@ struct td_pass { /* ret = reward + gamma (1 - terminated) min(q, other) */
     real gamma;
     const real *q, *other; /* [B]; other NULL = q alone */
     real *ret;             /* [B] out */
+};
+
+struct explore_pass { /* environments [lo, hi) of a slice, whose actions are there and have not been taken */
+    const struct distribution *dist; /* host memory */
+    int kind, agents, lo, hi;
+    const struct explore_numbers *numbers; /* the backend's */
+    const uint8_t *mask;    /* [E][A][L]; NULL = all allowed */
+    int32_t *act_int;       /* [E][A][Ki] */
+    float *act_real;        /* [E][A][Kr] */
+    float *state;           /* [E][A][Kr] of EXPLORE_OU; NULL with the others */
+    const uint8_t *ep_end;  /* [E] of the step before: its state begins at 0 where an episode does; NULL = nowhere */
+    uint64_t seed, step;    /* as in an act_pass */
+    uint32_t first_env, first_agent;
 };
 
 struct derive_pass { /* the outputs of a network of one output, and their derivatives by some of its inputs */
