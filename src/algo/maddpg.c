@@ -188,10 +188,17 @@ static void embed(struct maddpg *m, const struct learner *l, int seen, int how, 
             .use = use,
             .columns = at_shard(m, m->action[seen], s, m->columns) + l->column,
             .column_stride = m->columns,
-            .soft = !drawn ? NULL : at_shard(m, l->soft, s, l->outputs)};
+            .soft = at_shard(m, l->soft, s, l->outputs)};
     }
     m->backend->embed(m->backend, m->pass.embed, m->shards);
     pack_actions(m, l, seen, seen);
+}
+
+/* Whether a learner acted, in the rows of a shard; NULL = always. */
+static const uint8_t *active_of(const struct maddpg *m, const struct learner *l, int shard)
+{
+    const uint8_t *active = m->batch->group[l->group].active;
+    return active ? active + (size_t)(l->agent * m->shards + shard) * (size_t)m->rows : NULL;
 }
 
 static void see_target_action(struct maddpg *m, const struct learner *l, int after)
@@ -271,8 +278,12 @@ static void critic_step(struct maddpg *m, const struct learner *l, int after)
             .parameters = parameters_of(l, ROLE_CRITIC),
             .packed = l->view->packed[SEEN_TAKEN][s],
             .batch = {NULL, m->rows, 1, NULL},
-            .value = {
-                .targets = 1, .objective = &m->there->value, .norm = l->policy->norm + l->set[ROLE_CRITIC], .old_value = ret, .ret = ret}};
+            .value = {.targets = 1,
+                      .objective = &m->there->value,
+                      .norm = l->policy->norm + l->set[ROLE_CRITIC],
+                      .active = active_of(m, l, s),
+                      .old_value = ret,
+                      .ret = ret}};
     }
     m->backend->td_targets(m->backend, m->pass.td, m->shards);
     train_and_step(m, l, ROLE_CRITIC, after);
@@ -301,6 +312,7 @@ static void actor_step(struct maddpg *m, const struct learner *l, int after)
                                                    .out = at_shard(m, l->out, s, l->outputs),
                                                    .soft = at_shard(m, l->soft, s, l->outputs),
                                                    .mask = mask ? mask + row * (size_t)p->dist.logits : NULL,
+                                                   .active = active_of(m, l, s),
                                                    .q = q,
                                                    .q_slope = q_slope,
                                                    .temperature = m->config.temperature,

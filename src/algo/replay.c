@@ -37,6 +37,7 @@ void replay_batch_create(struct replay_batch *batch, int shards, int rows, const
         if (masks) to->next_mask = BACKEND_NEW(memory, uint8_t, n *(size_t)sizes.logits);
         if (sizes.act_ints) to->act_int = BACKEND_NEW(memory, int32_t, n *(size_t)sizes.act_ints);
         if (sizes.act_reals) to->act_real = BACKEND_NEW(memory, float, n *(size_t)sizes.act_reals);
+        if (spec->group[g].flags & MAPPO_HAS_ACTIVE) to->active = BACKEND_NEW(memory, uint8_t, n);
         to->reward = BACKEND_NEW(memory, float, n);
         to->terminated = BACKEND_NEW(memory, uint8_t, n);
     }
@@ -49,20 +50,22 @@ static const struct slice *slice_with(const struct slices *slices, int group, in
     return NULL;
 }
 
-/* One array of the ring to `to`, of every shard. */
-static void add_gather(struct replay *r, int group, int id, void *to, bool next)
+/* One array of the ring to `to`, of every shard; one of its numbers alone, or (only < 0) all. */
+static void add_gather(struct replay *r, int group, int id, int only, void *to, bool next)
 {
     const struct transitions *x = r->transitions;
     const struct slice *slice = slice_with(&x->slices, group, id);
     const struct slice *final = next && id == GROUP_SLICE_obs ? slice_with(&x->slices, group, GROUP_SLICE_final_obs) : NULL;
     if (!to || !slice) return;
+    const size_t element = slice->bytes / slice->width, width = only < 0 ? slice->width : 1, first = only < 0 ? 0 : (size_t)only * element;
     for (int s = 0; s < r->batch.shards; s++)
         r->gather[r->gathers++] = (struct gather_pass){.row = r->draw[s].row,
                                                        .rows = r->batch.rows,
-                                                       .width = (int)slice->width,
-                                                       .element = (int)(slice->bytes / slice->width),
-                                                       .from = slice_array(&x->all, slice),
-                                                       .to = (char *)to + (size_t)s * (size_t)r->batch.rows * slice->bytes,
+                                                       .width = (int)width,
+                                                       .stride = (int)slice->width,
+                                                       .element = (int)element,
+                                                       .from = (char *)slice_array(&x->all, slice) + first,
+                                                       .to = (char *)to + (size_t)s * (size_t)r->batch.rows * width * element,
                                                        .next = next,
                                                        .final = final ? slice_array(&x->all, final) : NULL,
                                                        .ep_end = final ? x->all.ep_end : NULL,
@@ -70,13 +73,15 @@ static void add_gather(struct replay *r, int group, int id, void *to, bool next)
                                                        .envs = x->config.envs};
 }
 
-static void aim(struct replay *r, struct backend_memory *memory)
+static void aim(struct replay *r, const struct mappo_env_spec *spec, struct backend_memory *memory)
 {
-    enum { ARRAYS = 8 };
+    enum { ARRAYS = 8 }; /* of a group; and the flag of each agent */
     const struct transitions *x = r->transitions;
+    int arrays = ARRAYS * spec->groups;
+    for (int g = 0; g < spec->groups; g++) arrays += spec->group[g].agents;
     r->numbers = BACKEND_NEW(memory, struct replay_numbers, 1);
     r->draw = ARENA_NEW(memory->arena, struct draw_pass, x->config.shards);
-    r->gather = ARENA_NEW(memory->arena, struct gather_pass, ARRAYS * x->all.groups * x->config.shards);
+    r->gather = ARENA_NEW(memory->arena, struct gather_pass, arrays * x->config.shards);
     for (int s = 0; s < x->config.shards; s++)
         r->draw[s] = (struct draw_pass){.numbers = r->numbers,
                                         .replacement = r->config.replacement,
@@ -90,14 +95,16 @@ static void aim(struct replay *r, struct backend_memory *memory)
                                         .row = BACKEND_NEW(memory, int32_t, r->config.rows)};
     for (int g = 0; g < x->all.groups; g++) {
         const struct replay_batch_group *to = &r->batch.group[g];
-        add_gather(r, g, GROUP_SLICE_obs, to->obs, false);
-        add_gather(r, g, GROUP_SLICE_obs, to->next, true);
-        add_gather(r, g, GROUP_SLICE_act_mask, to->mask, false);
-        add_gather(r, g, GROUP_SLICE_act_mask, to->next_mask, true);
-        add_gather(r, g, GROUP_SLICE_act_int, to->act_int, false);
-        add_gather(r, g, GROUP_SLICE_act_real, to->act_real, false);
-        add_gather(r, g, GROUP_SLICE_reward, to->reward, false);
-        add_gather(r, g, GROUP_SLICE_terminated, to->terminated, false);
+        add_gather(r, g, GROUP_SLICE_obs, -1, to->obs, false);
+        add_gather(r, g, GROUP_SLICE_obs, -1, to->next, true);
+        add_gather(r, g, GROUP_SLICE_act_mask, -1, to->mask, false);
+        add_gather(r, g, GROUP_SLICE_act_mask, -1, to->next_mask, true);
+        add_gather(r, g, GROUP_SLICE_act_int, -1, to->act_int, false);
+        add_gather(r, g, GROUP_SLICE_act_real, -1, to->act_real, false);
+        add_gather(r, g, GROUP_SLICE_reward, -1, to->reward, false);
+        add_gather(r, g, GROUP_SLICE_terminated, -1, to->terminated, false);
+        for (int a = 0; a < spec->group[g].agents && to->active; a++)
+            add_gather(r, g, GROUP_SLICE_active, a, to->active + (size_t)a * (size_t)(r->batch.shards * r->batch.rows), false);
     }
 }
 
@@ -114,7 +121,7 @@ int replay_create(struct replay **out, const struct replay_config *config, const
     if (code) return code;
     collector_create(&r->collector, &r->config.collect, r->transitions, spec, policy, memory);
     replay_batch_create(&r->batch, config->transitions.shards, config->rows, spec, memory);
-    aim(r, memory);
+    aim(r, spec, memory);
     return 0;
 }
 

@@ -23,6 +23,7 @@ struct replay_batch {
         float *act_real;            /* [shards · B][A][Kr] */
         float *reward;              /* [shards · B][A] */
         uint8_t *terminated;        /* [shards · B][A] */
+        uint8_t *active;            /* [A][shards · B] did it act; NULL = always */
     } group[MAPPO_MAX_GROUPS];
 };
 /* Arrays for the rows; masks where the environment has some. */

@@ -43,6 +43,7 @@ struct network {
     bool layer_norm;             /* LayerNorm after each activation */
     bool gru;                    /* a recurrent layer before the head */
     int gru_steps;               /* its longest chunk of a training pass, in steps: packed_rows_create reserves room for it */
+    bool by_layer; /* a device goes layer by layer: some pass of it does what only that way can (derive, LOSS_GIVEN) */
     int extra;                   /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];

@@ -106,7 +106,7 @@ void LEVELLED(embed_rows)(const struct embed_pass *p, real *work, int row, int e
                 embed_head(p->how, head->kind, y + head->output * (int)TILE, column + head->output * (int)TILE, head->size, p->temperature,
                            scratch, TILE);
             }
-            if (p->soft) store_rows(y, outputs, outputs, row, rows, p->soft);
+            store_rows(y, outputs, outputs, row, rows, p->soft);
         }
         store_rows(column, outputs, p->column_stride, row, rows, p->columns);
     }
@@ -131,6 +131,11 @@ void LEVELLED(embed_back_rows)(const struct embed_back_pass *p, real *work, int 
             const int at = head->output * (int)TILE;
             embed_head_back(head->kind, z + at, soft + at, slope + at, head->size, p->temperature, p->penalty / (real)outputs, loss,
                             scratch, TILE);
+        }
+        for (int r = 0; r < rows && p->active; r++) {
+            if (p->active[row + r]) continue;
+            for (int k = 0; k < outputs; k++) slope[k * (int)TILE + r] = 0;
+            loss[r] = 0;
         }
         memcpy(p->loss + row, loss, (size_t)rows * sizeof *loss);
         store_rows(slope, outputs, outputs, row, rows, p->slope);

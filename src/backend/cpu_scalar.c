@@ -133,12 +133,12 @@ void scalar_gather(struct backend *backend, const struct gather_pass *pass, int 
 {
     (void)backend;
     for (const struct gather_pass *p = pass; p < pass + passes; p++) {
-        const size_t bytes = (size_t)p->width * (size_t)p->element;
+        const size_t bytes = (size_t)p->width * (size_t)p->element, stride = (size_t)p->stride * (size_t)p->element;
         char *to = p->to;
         for (int b = 0; b < p->rows; b++, to += bytes) {
             const bool ended = p->next && p->ep_end && p->ep_end[p->row[b]] != MAPPO_RUNNING;
             const int row = p->next && !ended ? draw_next(p->row[b], p->places, p->envs) : p->row[b];
-            memcpy(to, (const char *)(ended ? p->final : p->from) + (size_t)row * bytes, bytes);
+            memcpy(to, (const char *)(ended ? p->final : p->from) + (size_t)row * stride, bytes);
         }
     }
 }
@@ -147,11 +147,8 @@ void scalar_explore(struct backend *backend, const struct explore_pass *pass, in
 {
     (void)backend;
     for (const struct explore_pass *p = pass; p < pass + passes; p++)
-        for (int e = p->lo; e < p->hi; e++) {
-            const size_t reals = (size_t)p->agents * (size_t)p->dist->act_reals;
-            if (p->state && p->ep_end && p->ep_end[e] != MAPPO_RUNNING) memset(p->state + (size_t)e * reals, 0, reals * sizeof *p->state);
+        for (int e = p->lo; e < p->hi; e++)
             for (int a = 0; a < p->agents; a++) explore_row(p, p->dist, e, a);
-        }
 }
 
 void scalar_td_targets(struct backend *backend, const struct td_pass *pass, int passes)

@@ -37,12 +37,12 @@ struct draw_pass { /* rows of a shard, each a step that is held of an environmen
 
 struct gather_pass { /* to[b] = from[row[b]]: one array of the ring; `next`: as it was a step later */
     const int32_t *row; /* [B] */
-    int rows, width;    /* width: numbers of an environment */
+    int rows, width, stride; /* numbers of a row; between two rows of the ring */
     int element;        /* bytes of one: 1 or 4 */
-    const void *from;   /* [places][envs][width] */
+    const void *from;   /* [places][envs][stride], from the first that is wanted on */
     void *to;           /* [B][width] */
     bool next;
-    const void *final;     /* next: [places][envs][width] what was seen last where the episode ended … */
+    const void *final;     /* next: like from: what was seen last where the episode ended … */
     const uint8_t *ep_end; /* … which this says [places][envs]; both NULL = the next place in any case */
     int places, envs;
 };
@@ -73,15 +73,17 @@ struct embed_pass {
     int after, use; /* as in a draw; enum embed_use */
     real *columns;  /* [B][column_stride], from the agent's first column on */
     int column_stride;
-    real *soft; /* [B][O] out: what gradients go through; NULL = not wanted */
+    real *soft; /* [B][O] out: what gradients go through; unused for TAKEN */
 };
 
 /* How a policy's loss, -Q + penalty · mean(output²), changes with its outputs, from how Q does with its columns. */
 struct embed_back_pass {
     const struct distribution *dist; /* host memory */
     int rows, stride;
-    const real *out, *soft;   /* [B][O] of the embed_pass */
+    real *out;                /* [B][O] of the embed_pass; logits that the mask forbids may be overwritten */
+    const real *soft;         /* [B][O] likewise */
     const uint8_t *mask;      /* likewise */
+    const uint8_t *active;    /* [B] others have neither loss nor slope; NULL = all */
     const real *q, *q_slope;  /* [B] [B][O] */
     real temperature, penalty;
     real *loss, *slope; /* [B] [B][O] out */

@@ -28,7 +28,8 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .extra = actor_extra,
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
-                                 .layer_norm = config->layer_norm};
+                                 .layer_norm = config->layer_norm,
+                                 .by_layer = config->actions > 0};
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->net[ROLE_ACTOR], &net);
     net.inputs = policy->state_size + policy->actions;

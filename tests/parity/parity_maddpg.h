@@ -11,14 +11,14 @@ enum { MADDPG_MOST_AGENTS = 8, MADDPG_MOST_UPDATES = 4 };
 struct maddpg_case {
     struct parity_case c; /* file, variant, report, spec */
     bool together;        /* all agents are one group; else each is one of its own */
-    int agents, rows, updates, update; /* update: the one under way */
+    int agents, rows, updates;
     double obs[MADDPG_MOST_AGENTS], actions[MADDPG_MOST_AGENTS]; /* of each */
     struct policy policy[MADDPG_MOST_AGENTS], *policies[MADDPG_MOST_AGENTS];
     struct maddpg *maddpg;
-    struct replay_batch batch;
+    struct replay_batch batch, host; /* the backend's; the host's copy */
     struct backend_memory memory;
     struct field_list targets;
-    real *noise[MADDPG_MOST_AGENTS][EMBED_USES]; /* [updates][rows][O] */
+    real *noise[MADDPG_MOST_AGENTS][EMBED_USES]; /* [rows][O] the backend's */
     int stepped;
 };
 
@@ -55,23 +55,41 @@ static inline void maddpg_load(const struct maddpg_case *m, int agent, const cha
     golden_free(&array);
 }
 
+static inline void maddpg_upload(const struct maddpg_case *m, void *to, const void *from, size_t bytes)
+{
+    if (to) m->c.backend->upload(m->c.backend, to, from, bytes);
+}
+
 static inline void maddpg_load_batch(struct maddpg_case *m, int u)
 {
     for (int i = 0; i < m->agents; i++) {
-        const struct replay_batch_group *b = &m->batch.group[maddpg_group(m, i)];
+        const struct replay_batch_group *b = &m->host.group[maddpg_group(m, i)];
         const struct policy *p = m->policies[maddpg_group(m, i)];
-        const int n = p->sizes.agents, at = maddpg_place(m, i), d = p->sizes.obs;
+        const int n = p->sizes.agents, at = maddpg_place(m, i), d = p->sizes.obs, c = (int)m->actions[i];
         maddpg_load(m, i, "obs", d, u, 'f', b->obs + at * d, n * d);
         maddpg_load(m, i, "next_obs", d, u, 'f', b->next + at * d, n * d);
         maddpg_load(m, i, "reward", 1, u, 'f', b->reward + at, n);
         maddpg_load(m, i, "done", 1, u, 'b', b->terminated + at, n);
-        if (b->act_int) maddpg_load(m, i, "action", (int)m->actions[i], u, 'i', b->act_int + at, n);
-        if (b->act_real) maddpg_load(m, i, "action", (int)m->actions[i], u, 'f', b->act_real + at * (int)m->actions[i], n * (int)m->actions[i]);
+        if (b->act_int) maddpg_load(m, i, "action", c, u, 'i', b->act_int + at, n);
+        if (b->act_real) maddpg_load(m, i, "action", c, u, 'f', b->act_real + at * c, n * c);
         if (!b->act_int) continue;
-        const size_t size = (size_t)m->rows * (size_t)m->actions[i];
-        for (int use = 0; use < EMBED_USES; use++)
-            maddpg_load(m, i, use == EMBED_OWN ? "gumbel" : "gumbel_target", (int)m->actions[i], u, 'r', m->noise[i][use] + (size_t)u * size,
-                        (int)m->actions[i]);
+        real *noise = calloc((size_t)(m->rows * c), sizeof *noise);
+        for (int use = 0; use < EMBED_USES; use++) {
+            maddpg_load(m, i, use == EMBED_OWN ? "gumbel" : "gumbel_target", c, u, 'r', noise, c);
+            maddpg_upload(m, m->noise[i][use], noise, (size_t)(m->rows * c) * sizeof *noise);
+        }
+        free(noise);
+    }
+    for (int g = 0; g < m->c.spec.groups; g++) {
+        const struct replay_batch_group *from = &m->host.group[g], *to = &m->batch.group[g];
+        const struct group_sizes *sizes = &m->policies[g]->sizes;
+        const size_t n = (size_t)(m->rows * sizes->agents);
+        maddpg_upload(m, to->obs, from->obs, n * (size_t)sizes->obs * sizeof(float));
+        maddpg_upload(m, to->next, from->next, n * (size_t)sizes->obs * sizeof(float));
+        maddpg_upload(m, to->act_int, from->act_int, n * (size_t)sizes->act_ints * sizeof(int32_t));
+        maddpg_upload(m, to->act_real, from->act_real, n * (size_t)sizes->act_reals * sizeof(float));
+        maddpg_upload(m, to->reward, from->reward, n * sizeof(float));
+        maddpg_upload(m, to->terminated, from->terminated, n);
     }
 }
 
@@ -79,7 +97,7 @@ static inline const real *maddpg_noise(void *user, int agent, int use, int after
 {
     const struct maddpg_case *m = user;
     (void)after;
-    return m->noise[agent][use] ? m->noise[agent][use] + (size_t)m->update * (size_t)m->rows * (size_t)m->actions[agent] : NULL;
+    return m->noise[agent][use];
 }
 
 /* ---- networks by the file's names ---------------------------------------------------------------------------------------------------- */
@@ -147,18 +165,22 @@ static inline bool maddpg_has(const struct maddpg_case *m, const char *group)
 /* Everything, or (group NULL) loads it. */
 static inline void maddpg_networks(struct maddpg_case *m, const char *group)
 {
+    for (int g = 0; g < m->c.spec.groups && group; g++) policy_pull(m->policies[g]);
+    if (group) maddpg_pull(m->maddpg);
     static const char *const name[POLICY_ROLES] = {[ROLE_ACTOR] = "policy", [ROLE_CRITIC] = "critic"};
     for (int i = 0; i < m->agents; i++)
         for (int role = ROLE_ACTOR; role <= ROLE_CRITIC; role++) {
             char target[32];
             const int g = maddpg_group(m, i);
             text_format(target, sizeof target, "target_%s", name[role]);
-            maddpg_walk(m, i, role, group, name[role], maddpg_network(m, i, role, m->policies[g]->parameters), 1, BOUND_PARAMETERS);
+            maddpg_walk(m, i, role, group, name[role], maddpg_network(m, i, role, m->policies[g]->host.parameters), 1, BOUND_PARAMETERS);
             char there[64];
             text_format(there, sizeof there, "%s/agent%d/%s", group ? group : "", i, target);
             if (group && !maddpg_has(m, there)) continue; /* a variant's first step has no targets */
             maddpg_walk(m, i, role, group, target, maddpg_network(m, i, role, maddpg_targets(m, g)), 1, BOUND_PARAMETERS);
         }
+    for (int g = 0; g < m->c.spec.groups && !group; g++) policy_push(m->policies[g]);
+    if (!group) maddpg_push(m->maddpg);
 }
 
 /* ---- an update ----------------------------------------------------------------------------------------------------------------------- */
@@ -167,8 +189,11 @@ static inline void maddpg_stepped(void *user, int agent, int role, const real *g
 {
     struct maddpg_case *m = user;
     if (m->stepped++ >= m->agents * 2 || !maddpg_has(m, "grads")) return;
-    maddpg_walk(m, agent, role, "grads", role == ROLE_ACTOR ? "policy" : "critic", (real *)(uintptr_t)gradient, (double)m->rows,
-                BOUND_GRADIENT);
+    const size_t size = m->policies[maddpg_group(m, agent)]->net[role].parameters;
+    real *copy = calloc(size, sizeof *copy);
+    m->c.backend->download(m->c.backend, copy, gradient, size * sizeof *copy);
+    maddpg_walk(m, agent, role, "grads", role == ROLE_ACTOR ? "policy" : "critic", copy, (double)m->rows, BOUND_GRADIENT);
+    free(copy);
 }
 
 static inline void maddpg_losses(struct maddpg_case *m, const double *found, int agent, const char *name)
@@ -188,7 +213,6 @@ static inline void maddpg_update(struct maddpg_case *m)
     double loss[4][MADDPG_MOST_AGENTS][MADDPG_MOST_UPDATES];
     maddpg_networks(m, NULL);
     for (int u = 0; u < m->updates; u++) {
-        m->update = u;
         maddpg_load_batch(m, u);
         maddpg_start(m->maddpg, &now);
         maddpg_learn(m->maddpg, 0);
@@ -270,10 +294,16 @@ static inline void parity_maddpg(hid_t file, const char *backend, const char *va
     maddpg_spaces(&m, discrete);
     maddpg_build(&m, algorithms);
     backend_memory_create(&m.memory, "test", m.c.backend);
+    struct backend *cpu;
+    struct backend_memory host;
+    const struct backend_config of_host = {.name = "cpu", .threads = 1, .level = -1};
+    if (backend_open(&cpu, &of_host, &err)) die_error(&err);
+    backend_memory_create(&host, "test", cpu);
     replay_batch_create(&m.batch, 1, m.rows, &m.c.spec, &m.memory);
+    replay_batch_create(&m.host, 1, m.rows, &m.c.spec, &host);
     for (int i = 0; i < m.agents && discrete; i++)
         for (int use = 0; use < EMBED_USES; use++)
-            m.noise[i][use] = ARENA_NEW(m.memory.arena, real, m.updates * m.rows * (int)m.actions[i]);
+            m.noise[i][use] = BACKEND_NEW(&m.memory, real, m.rows * (int)m.actions[i]);
     const struct maddpg_hooks hooks = {&m, maddpg_noise, maddpg_stepped};
     const struct maddpg_config config = {.rules = *rules,
                                          .gamma = (real)golden_config(file, "gamma"),
@@ -292,6 +322,8 @@ static inline void parity_maddpg(hid_t file, const char *backend, const char *va
     maddpg_update(&m);
     free(m.targets.field);
     backend_memory_destroy(&m.memory);
+    backend_memory_destroy(&host);
+    cpu->close(cpu);
     for (int g = 0; g < m.c.spec.groups; g++) policy_clear(&m.policy[g]);
     comm_close(m.c.comm);
     m.c.backend->close(m.c.backend);
