@@ -571,6 +571,21 @@ void maddpg_create(struct maddpg **out, const struct maddpg_config *config, cons
     create_steps(m, memory);
 }
 
+/* Of every agent: target critic and target actor forward, the critic forward and back to all its parameters, and to its inputs; the actor
+ * twice forward and once back. */
+double maddpg_flops(const struct maddpg *m)
+{
+    double sum = 0;
+    for (int i = 0; i < m->learners; i++) {
+        const struct policy *p = m->learner[i].policy;
+        double actor_first, critic_first;
+        const double actor = network_multiply_adds(&p->net[ROLE_ACTOR], &actor_first),
+                     critic = network_multiply_adds(&p->net[ROLE_CRITIC], &critic_first);
+        sum += actor + actor + (3 * actor - actor_first) + critic + (3 * critic - critic_first) + (2 * critic - critic_first);
+    }
+    return 2 * sum * m->config.batch;
+}
+
 /* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
 
 void maddpg_fields(struct maddpg *m, struct field_list *list)

@@ -56,6 +56,8 @@ void maddpg_learn(struct maddpg *maddpg, int after);
 /* Waits for the last call's. EXIT_NUMERICAL where something was not finite: parameters are as before. */
 int maddpg_outcome(struct maddpg *maddpg, struct maddpg_metrics *metrics /* [groups] */, struct error *err);
 
+double maddpg_flops(const struct maddpg *maddpg); /* of an update's matrix products */
+
 /* /target/<group>/…, between the backend and what the fields point to as everywhere. */
 void maddpg_fields(struct maddpg *maddpg, struct field_list *list);
 void maddpg_pull(struct maddpg *maddpg);

@@ -367,6 +367,7 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     if (code == 0) code = create_replay(self, shards, err);
     if (code) return code;
     create_maddpg(self);
+    algorithm->flops = maddpg_flops(self->maddpg) * self->each / (double)(context->config->rollout_steps * context->config->rollout_envs);
     if (self->replay->collector->check.bads) self->bad = ARENA_NEW(self->memory.arena, uint64_t, self->replay->collector->check.bads);
     algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
     arena_seal(self->memory.arena);

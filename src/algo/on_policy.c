@@ -11,6 +11,21 @@ int64_t on_policy_horizon(const struct config *config)
     return config->rollout_steps;
 }
 
+/* Of the networks of all agents: a forward pass of the rollout, and forward and back in every epoch. */
+static double flops_of(const struct policies *policies, const struct config *config)
+{
+    double sum = 0;
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
+        const double rows[POLICY_ROLES] = {policy->sizes.agents, policy->value_agents};
+        for (int role = 0; role < POLICY_ROLES; role++) {
+            double first, all = network_multiply_adds(&policy->net[role], &first);
+            sum += 2 * rows[role] * (all + (double)config->ppo_epochs * (3 * all - first));
+        }
+    }
+    return sum;
+}
+
 int on_policy_create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
     struct on_policy *self = algorithm->self;
@@ -29,6 +44,7 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
         .per_head = config->ppo_ratio == RATIO_PER_HEAD,
         .returns = {.gamma = (real)config->gae_gamma, .lambda = (real)config->gae_lambda, .bootstrap = config->gae_time_limit == 0}};
     self->context = *context;
+    algorithm->flops = flops_of(context->policies, config);
     backend_memory_create(&self->memory, "algorithm", context->backend);
     self->now = annealed_at(config, 0);
     const int code = rollout_create(&self->rollout, &rollout, vecenv_spec(context->env), context->policies->group, context->backend, err);

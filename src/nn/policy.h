@@ -80,6 +80,13 @@ static inline const struct network *policy_network(const struct policy *p, int r
 {
     return &p->net[role];
 }
+/* Multiply-adds of a forward pass of one row; *first: those of the first layer, whose input gradient nobody needs (NULL = not wanted). */
+static inline double network_multiply_adds(const struct network *net, double *first)
+{
+    const double d = net->inputs, h = net->hidden;
+    if (first) *first = d * h;
+    return d * h + (net->layers - 1) * h * h + h * net->outputs;
+}
 /* Where the network of a set lies in a block of the policy. */
 static inline real *policy_network_at(const struct policy *p, real *block, int role, int set)
 {
