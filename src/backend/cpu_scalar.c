@@ -93,6 +93,23 @@ __attribute__((target("avx2"))) static void shuffle_some_avx2(const struct shuff
 #define SHUFFLE_SOME shuffle_some_baseline
 #endif
 
+void scalar_draw(struct backend *backend, const struct draw_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct draw_pass *p = pass; p < pass + passes; p++) {
+        const struct draw_shape shape = draw_shape_of(p->numbers->held, p->numbers->oldest, p->places, p->envs, p->lo, p->hi);
+        const uint64_t update = (uint64_t)p->numbers->update + (uint64_t)p->after;
+        const struct shuffle shuffle = shuffle_of(shape.items, p->seed, p->shard, update);
+        for (int b = 0; b < p->rows; b += TOGETHER) {
+            uint32_t drawn[TOGETHER];
+            const int count = p->rows - b < TOGETHER ? p->rows - b : TOGETHER;
+            if (!p->replacement) SHUFFLE_SOME(&shuffle, (uint32_t)b, count, drawn);
+            for (int i = 0; i < count; i++)
+                p->row[b + i] = draw_row(&shape, p->replacement ? draw_item(&shape, p->seed, p->shard, update, (uint32_t)(b + i)) : drawn[i]);
+        }
+    }
+}
+
 static void select_some(const struct select_pass *p, const struct shuffle *shuffle, int first, int count)
 {
     uint32_t drawn[TOGETHER];
@@ -113,19 +130,6 @@ void scalar_select(struct backend *backend, const struct select_pass *pass, int 
         const uint64_t data_pass = p->numbers ? select_data_pass(p->numbers->update, p->epochs, p->epoch) : 0;
         const struct shuffle shuffle = shuffle_of((uint32_t)p->items, p->seed, p->shard, data_pass);
         for (int k = 0; k < p->count; k += TOGETHER) select_some(p, &shuffle, k, p->count - k < TOGETHER ? p->count - k : TOGETHER);
-    }
-}
-
-void scalar_draw(struct backend *backend, const struct draw_pass *pass, int passes)
-{
-    (void)backend;
-    for (const struct draw_pass *p = pass; p < pass + passes; p++) {
-        const struct draw_shape shape = draw_shape_of(p->numbers->held, p->numbers->oldest, p->places, p->envs, p->lo, p->hi);
-        const uint64_t update = (uint64_t)p->numbers->update + (uint64_t)p->after;
-        const struct shuffle shuffle = shuffle_of(shape.items, p->seed, p->shard, update);
-        for (int b = 0; b < p->rows; b++)
-            p->row[b] = draw_row(&shape, p->replacement ? draw_item(&shape, p->seed, p->shard, update, (uint32_t)b)
-                                                        : shuffle_item(&shuffle, (uint32_t)b));
     }
 }
 
