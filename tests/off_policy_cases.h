@@ -11,7 +11,7 @@
 static const struct settings continued[] = {
     {{"env=mpe/simple_speaker_listener", "algo=maddpg", SMALL}, 10, 4},                         /* several groups */
     {{"env=test/kitchen_sink", "algo=maddpg", "maddpg.form=openai", "maddpg.draw=with", SMALL}, 10, 4}, /* every kind of action, masks, absences */
-    {{"env=classic/Pendulum-v1", "algo=ddpg", "maddpg.explore=ou", "maddpg.epsilon=0.1", SMALL}, 10, 4},
+    {{"env=classic/Pendulum-v1", "algo=ddpg", "maddpg.explore=ou", "maddpg.epsilon=0.1", "maddpg.twin=1", SMALL, "maddpg.updates=3"}, 10, 4},
     {{"env=mpe/simple_adversary", "algo=maddpg", "group.adversary.algo=ddpg", "maddpg.epsilon=0.2", SMALL}, 10, 4},
 };
 enum { CONTINUED = sizeof continued / sizeof *continued };

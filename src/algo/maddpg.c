@@ -7,7 +7,7 @@
 const struct maddpg_rules maddpg_port = {0};
 const struct maddpg_rules maddpg_openai = {.smooth_targets = true, .smooth_own = true, .others_taken = true, .targets_at_once = true, .clip_tensors = true};
 
-enum { METRIC_SUMS = POLICY_ROLES * PASS_SUMS };
+enum { TWIN = MADDPG_TWIN, NETWORKS = MADDPG_NETWORKS, METRIC_SUMS = NETWORKS * PASS_SUMS };
 
 /* What critics look at: the actions that were taken; those of present policies; what followed, with those of target policies. */
 enum seen { SEEN_TAKEN, SEEN_NOW, SEEN_NEXT, SEENS };
@@ -29,12 +29,16 @@ struct learner { /* of one agent */
     int32_t *unit;               /* [rows] its rows of the batch's arrays [rows][A] */
     struct packed_rows **obs, **next; /* [shards] */
     real *target;                /* a block like the policy's parameters */
+    struct twin {                /* the second critic; NULL without one */
+        real *parameters, *target, *m, *v;
+    } twin, host_twin;
+    int networks; /* TWIN, or NETWORKS */
     real *out, *target_out;      /* [rows][O] */
     real *soft, *q_slope, *slope; /* [rows][O] */
-    struct optimizer *optimizer[POLICY_ROLES];      /* [optimizers] the backend's … */
-    struct optimizer *host_optimizer[POLICY_ROLES]; /* … and the host's */
-    struct optimizer_pass *step[POLICY_ROLES];      /* [optimizers] */
-    int optimizers[POLICY_ROLES];
+    struct optimizer *optimizer[NETWORKS];      /* [optimizers] the backend's … */
+    struct optimizer *host_optimizer[NETWORKS]; /* … and the host's */
+    struct optimizer_pass *step[NETWORKS];      /* [optimizers] */
+    int optimizers[NETWORKS];
 };
 
 struct maddpg {
@@ -52,12 +56,13 @@ struct maddpg {
     int width[MAPPO_MAX_GROUPS];       /* of a group's observations, all agents' */
     real *target[MAPPO_MAX_GROUPS], *host_target[MAPPO_MAX_GROUPS]; /* [policy size] the backend's, the host's */
     real *action[SEENS];               /* [shards · rows][columns] */
-    real *q, *ret, *loss;              /* [shards · rows] */
+    real *q, *other, *ret, *loss;      /* [shards · rows]; other: of the second critic */
     real *flat;                        /* [shards][largest network + PASS_SUMS] a gradient, and the sums behind it */
     size_t flat_size;
-    real *sums, *host_sums;            /* [updates][learners][POLICY_ROLES][PASS_SUMS] of all shards */
+    real *sums, *host_sums;            /* [updates][learners][NETWORKS][PASS_SUMS] of all shards */
     struct there {                     /* what an update is told and what comes of it */
         struct update_numbers now;
+        int64_t actor_steps; /* Adam steps of actors so far */
         struct value_objective value;
         struct fault fault;
     } numbers_host, *there;
@@ -84,13 +89,20 @@ static real *at_shard(const struct maddpg *m, real *array, int shard, int width)
     return array + (size_t)shard * (size_t)m->rows * (size_t)width;
 }
 
+static const struct network *net_of(const struct learner *l, int network)
+{
+    return &l->policy->net[network == TWIN ? ROLE_CRITIC : network];
+}
+
 static real *parameters_of(const struct learner *l, int role)
 {
+    if (role == TWIN) return l->twin.parameters;
     return policy_network_at(l->policy, l->policy->parameters, role, l->set[role]);
 }
 
 static real *target_of(const struct learner *l, int role)
 {
+    if (role == TWIN) return l->twin.target;
     return policy_network_at(l->policy, l->target, role, l->set[role]);
 }
 
@@ -186,6 +198,8 @@ static void embed(struct maddpg *m, const struct learner *l, int seen, int how, 
             .numbers = m->numbers,
             .after = after,
             .use = use,
+            .smoothing = seen == SEEN_NEXT && m->config.twin ? m->config.smoothing : 0,
+            .smoothing_clip = m->config.smoothing_clip,
             .columns = at_shard(m, m->action[seen], s, m->columns) + l->column,
             .column_stride = m->columns,
             .soft = at_shard(m, l->soft, s, l->outputs)};
@@ -234,12 +248,19 @@ static void see_batch(struct maddpg *m, int after)
 
 /* ---- steps --------------------------------------------------------------------------------------------------------------------------- */
 
+/* Steps that actors have made when so many updates have been. */
+static int64_t actor_steps(const struct maddpg *m, int64_t updates)
+{
+    return updates / m->config.delay;
+}
+
 /* A training pass of each shard has been aimed, but for where its gradient goes; then the step of the network. */
-static void train_and_step(struct maddpg *m, const struct learner *l, int role, int after)
+static void train_and_step(struct maddpg *m, const struct learner *l, int network, int after)
 {
     const int number = (int)(l - m->learner);
-    const size_t parameters = l->policy->net[role].parameters, length = parameters + PASS_SUMS;
-    real *sums = m->sums + (((size_t)after * (size_t)m->learners + (size_t)number) * POLICY_ROLES + (size_t)role) * PASS_SUMS;
+    const int64_t before = m->policy[0]->updates;
+    const size_t parameters = net_of(l, network)->parameters, length = parameters + PASS_SUMS;
+    real *sums = m->sums + (((size_t)after * (size_t)m->learners + (size_t)number) * NETWORKS + (size_t)network) * PASS_SUMS;
     for (int s = 0; s < m->shards; s++) {
         m->pass.train[s].gradient = m->flat + (size_t)s * length;
         m->pass.train[s].sum = m->flat + (size_t)s * length + parameters;
@@ -247,46 +268,56 @@ static void train_and_step(struct maddpg *m, const struct learner *l, int role, 
     m->backend->train(m->backend, m->pass.train, m->shards);
     comm_sum_shards(m->comm, m->flat, m->shards, length);
     m->backend->copy(m->backend, sums, m->flat + parameters, PASS_SUMS * sizeof *sums);
-    for (int i = 0; i < l->optimizers[role]; i++) {
-        l->step[role][i].step = after;
-        l->step[role][i].not_finite.epoch = after;
+    for (int i = 0; i < l->optimizers[network]; i++) {
+        struct optimizer_pass *step = &l->step[network][i];
+        step->step = network == ROLE_ACTOR ? (int)(actor_steps(m, before + after) - actor_steps(m, before)) : after;
+        step->not_finite.epoch = after;
     }
-    m->backend->optimizer_step(m->backend, &m->rules, l->step[role], l->optimizers[role]);
-    if (m->config.hooks && m->config.hooks->stepped) m->config.hooks->stepped(m->config.hooks->user, number, role, m->flat);
+    m->backend->optimizer_step(m->backend, &m->rules, l->step[network], l->optimizers[network]);
+    if (m->config.hooks && m->config.hooks->stepped) m->config.hooks->stepped(m->config.hooks->user, number, network, m->flat);
 }
 
-/* Mean squared error of Q of what was done from the one-step target. */
-static void critic_step(struct maddpg *m, const struct learner *l, int after)
+static void find_targets(struct maddpg *m, const struct learner *l)
 {
     const struct replay_batch_group *b = &m->batch->group[l->group];
-    const struct network *net = &l->policy->net[ROLE_CRITIC];
     const int agents = l->policy->sizes.agents;
-    forward(m, net, target_of(l, ROLE_CRITIC), l->view->packed[SEEN_NEXT], m->q);
+    forward(m, net_of(l, ROLE_CRITIC), target_of(l, ROLE_CRITIC), l->view->packed[SEEN_NEXT], m->q);
+    if (m->config.twin) forward(m, net_of(l, TWIN), target_of(l, TWIN), l->view->packed[SEEN_NEXT], m->other);
     for (int s = 0; s < m->shards; s++) {
         const size_t row = (size_t)s * (size_t)m->rows * (size_t)agents + (size_t)l->agent;
-        real *ret = at_shard(m, m->ret, s, 1);
         m->pass.td[s] = (struct td_pass){.rows = m->rows,
                                          .stride = agents,
                                          .reward = b->reward + row,
                                          .terminated = b->terminated + row,
                                          .gamma = m->config.gamma,
                                          .q = at_shard(m, m->q, s, 1),
-                                         .ret = ret};
-        m->pass.train[s] = (struct train_pass){
-            .loss = LOSS_VALUE,
-            .net = net,
-            .parameters = parameters_of(l, ROLE_CRITIC),
-            .packed = l->view->packed[SEEN_TAKEN][s],
-            .batch = {NULL, m->rows, 1, NULL},
-            .value = {.targets = 1,
-                      .objective = &m->there->value,
-                      .norm = l->policy->norm + l->set[ROLE_CRITIC],
-                      .active = active_of(m, l, s),
-                      .old_value = ret,
-                      .ret = ret}};
+                                         .other = m->config.twin ? at_shard(m, m->other, s, 1) : NULL,
+                                         .ret = at_shard(m, m->ret, s, 1)};
     }
     m->backend->td_targets(m->backend, m->pass.td, m->shards);
-    train_and_step(m, l, ROLE_CRITIC, after);
+}
+
+/* Mean squared error of Q of what was done from the one-step target, of each critic. */
+static void critic_steps(struct maddpg *m, const struct learner *l, int after)
+{
+    find_targets(m, l);
+    for (int network = ROLE_CRITIC; network < l->networks; network++) {
+        for (int s = 0; s < m->shards; s++) {
+            real *ret = at_shard(m, m->ret, s, 1);
+            m->pass.train[s] = (struct train_pass){.loss = LOSS_VALUE,
+                                                   .net = net_of(l, network),
+                                                   .parameters = parameters_of(l, network),
+                                                   .packed = l->view->packed[SEEN_TAKEN][s],
+                                                   .batch = {NULL, m->rows, 1, NULL},
+                                                   .value = {.targets = 1,
+                                                             .objective = &m->there->value,
+                                                             .norm = l->policy->norm + l->set[ROLE_CRITIC],
+                                                             .active = active_of(m, l, s),
+                                                             .old_value = ret,
+                                                             .ret = ret}};
+        }
+        train_and_step(m, l, network, after);
+    }
 }
 
 /* Up the critic by way of the actions. */
@@ -333,26 +364,29 @@ static void actor_step(struct maddpg *m, const struct learner *l, int after)
 
 static void move_targets(struct maddpg *m, const struct learner *l)
 {
-    for (int role = 0; role < POLICY_ROLES; role++)
-        m->backend->soft_update(m->backend, target_of(l, role), parameters_of(l, role), m->config.tau, l->policy->net[role].parameters);
+    for (int network = 0; network < l->networks; network++)
+        m->backend->soft_update(m->backend, target_of(l, network), parameters_of(l, network), m->config.tau,
+                                net_of(l, network)->parameters);
 }
 
 void maddpg_learn(struct maddpg *m, int after)
 {
     const struct maddpg_rules *rules = &m->config.rules;
+    const int64_t update = m->policy[0]->updates + after;
+    const bool moves = actor_steps(m, update + 1) > actor_steps(m, update); /* actors and targets, too */
     see_batch(m, after);
     for (int i = 0; i < m->learners; i++) {
         const struct learner *l = &m->learner[i];
-        const bool last = i + 1 == m->learners;
-        critic_step(m, l, after);
+        critic_steps(m, l, after);
+        if (!moves) continue;
         actor_step(m, l, after);
         if (rules->targets_at_once) move_targets(m, l);
-        if (last) break;
+        if (i + 1 == m->learners) break;
         if (rules->targets_at_once) see_target_action(m, l, after);
         if (!rules->others_taken) forward(m, &l->policy->net[ROLE_ACTOR], parameters_of(l, ROLE_ACTOR), l->obs, l->out);
         see_present_action(m, l, after);
     }
-    for (int i = 0; i < m->learners && !rules->targets_at_once; i++) move_targets(m, &m->learner[i]);
+    for (int i = 0; i < m->learners && moves && !rules->targets_at_once; i++) move_targets(m, &m->learner[i]);
     m->made = after + 1;
 }
 
@@ -362,6 +396,13 @@ void maddpg_begin(struct maddpg *m)
 {
     for (int g = 0; g < m->groups; g++)
         m->backend->copy(m->backend, m->target[g], m->policy[g]->parameters, m->policy[g]->size * sizeof(real));
+    for (int i = 0; i < m->learners && m->config.twin; i++) {
+        const struct learner *l = &m->learner[i];
+        const size_t bytes = net_of(l, TWIN)->parameters * sizeof(real);
+        comm_broadcast(m->comm, l->host_twin.parameters, bytes); /* as policies_broadcast */
+        m->backend->upload(m->backend, l->twin.parameters, l->host_twin.parameters, bytes);
+        m->backend->copy(m->backend, l->twin.target, l->twin.parameters, bytes);
+    }
 }
 
 void maddpg_start(struct maddpg *m, const struct annealed *now)
@@ -369,6 +410,7 @@ void maddpg_start(struct maddpg *m, const struct annealed *now)
     m->made = 0;
     m->numbers_host = (struct there){
         .now = {.steps = m->policy[0]->updates, .actor_rate = now->actor_rate, .critic_rate = now->critic_rate},
+        .actor_steps = actor_steps(m, m->policy[0]->updates),
         .value = {.coefficient = 2}}; /* the error's square, not half of it */
     for (int i = 0; i < m->optimizer_count; i++) m->host_optimizers[i] = (struct optimizer){.divisor = m->config.batch};
     m->backend->upload(m->backend, m->there, &m->numbers_host, sizeof *m->there);
@@ -384,13 +426,16 @@ static double grad_norm(const struct learner *l, int role)
 
 static void add_metrics(const struct maddpg *m, const struct learner *l, struct maddpg_metrics *to)
 {
-    const double share = 1.0 / l->policy->sizes.agents, rows = share / (double)m->config.batch / (double)m->config.updates;
+    const double share = 1.0 / l->policy->sizes.agents, rows = share / (double)m->config.batch / (double)m->made;
+    const int64_t before = m->policy[0]->updates;
+    const double moved = (double)(actor_steps(m, before + m->made) - actor_steps(m, before)) / m->made; /* of the updates */
     for (int k = 0; k < m->made; k++) {
         const real *sum = m->host_sums + ((size_t)k * (size_t)m->learners + (size_t)(l - m->learner)) * METRIC_SUMS;
-        to->actor_loss += rows * (double)sum[ROLE_ACTOR * PASS_SUMS + SUM_LOSS];
+        const bool moves = actor_steps(m, before + k + 1) > actor_steps(m, before + k); /* else the sum is an older one's */
+        if (moves) to->actor_loss += rows / moved * (double)sum[ROLE_ACTOR * PASS_SUMS + SUM_LOSS];
         to->critic_loss += rows * 2 * (double)sum[ROLE_CRITIC * PASS_SUMS + SUM_LOSS];
     }
-    to->actor_grad_norm += share * grad_norm(l, ROLE_ACTOR);
+    if (moved > 0) to->actor_grad_norm += share / moved * grad_norm(l, ROLE_ACTOR);
     to->critic_grad_norm += share * grad_norm(l, ROLE_CRITIC);
 }
 
@@ -448,6 +493,30 @@ static int32_t *units_of(const struct maddpg *m, const struct learner *l, struct
     return unit;
 }
 
+static struct twin twin_of(const struct learner *l, struct backend_memory *memory)
+{
+    const size_t n = net_of(l, TWIN)->parameters;
+    return (struct twin){BACKEND_NEW(memory, real, n), BACKEND_NEW(memory, real, n), BACKEND_NEW(memory, real, n), BACKEND_NEW(memory, real, n)};
+}
+
+/* Freshly initialised, beside every other network of the run. */
+static void add_twin(const struct maddpg *m, struct learner *l, struct backend_memory *memory)
+{
+    const size_t n = net_of(l, TWIN)->parameters;
+    l->networks = m->config.twin ? NETWORKS : TWIN;
+    if (!m->config.twin) return;
+    l->twin = l->host_twin = twin_of(l, memory);
+    if (!m->backend->host_memory)
+        l->host_twin = (struct twin){ARENA_NEW(memory->arena, real, n), ARENA_NEW(memory->arena, real, n), ARENA_NEW(memory->arena, real, n),
+                                     ARENA_NEW(memory->arena, real, n)};
+    const struct network_init init = {.seed = m->config.seed,
+                                      .index = policy_network_number((uint32_t)l->group, TWIN, l->set[ROLE_CRITIC]),
+                                      .head_gain = 1,
+                                      .level = m->backend->level,
+                                      .threads = m->backend->threads};
+    if (!m->backend->planning) network_initialise(net_of(l, TWIN), l->host_twin.parameters, &init);
+}
+
 static void add_learner(struct maddpg *m, int g, int agent, struct backend_memory *memory)
 {
     const int number = m->learners++;
@@ -463,6 +532,7 @@ static void add_learner(struct maddpg *m, int g, int agent, struct backend_memor
     real **const arrays[] = {&l->out, &l->target_out, &l->soft, &l->q_slope, &l->slope};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) *arrays[i] = BACKEND_NEW(memory, real, rows *(size_t)l->outputs);
     l->view = view_of(m, number, memory);
+    add_twin(m, l, memory);
 }
 
 static int tensors_of(const struct maddpg *m, const struct network *net, struct tensor *tensor)
@@ -473,19 +543,21 @@ static int tensors_of(const struct maddpg *m, const struct network *net, struct 
     return 1;
 }
 
-static void aim_steps(struct maddpg *m, struct learner *l, int role, struct backend_memory *memory)
+static void aim_steps(struct maddpg *m, struct learner *l, int network, struct backend_memory *memory)
 {
     struct tensor tensor[NETWORK_MAX_TENSORS];
-    const int count = tensors_of(m, &l->policy->net[role], tensor);
-    l->optimizers[role] = count;
-    l->optimizer[role] = m->optimizers + m->optimizer_count;
-    l->host_optimizer[role] = m->host_optimizers + m->optimizer_count;
-    l->step[role] = ARENA_NEW(memory->arena, struct optimizer_pass, count);
+    const int count = tensors_of(m, net_of(l, network), tensor), role = network == TWIN ? ROLE_CRITIC : network;
+    l->optimizers[network] = count;
+    l->optimizer[network] = m->optimizers + m->optimizer_count;
+    l->host_optimizer[network] = m->host_optimizers + m->optimizer_count;
+    l->step[network] = ARENA_NEW(memory->arena, struct optimizer_pass, count);
     m->optimizer_count += count;
     for (int i = 0; i < count; i++) {
-        struct optimizer_pass *step = &l->step[role][i];
+        struct optimizer_pass *step = &l->step[network][i];
         *step = policy_step(l->policy, role, l->set[role], m->flat, &m->there->now);
-        step->optimizer = l->optimizer[role] + i;
+        if (network == ROLE_ACTOR) step->steps = &m->there->actor_steps;
+        if (network == TWIN) step->parameters = l->twin.parameters, step->m = l->twin.m, step->v = l->twin.v;
+        step->optimizer = l->optimizer[network] + i;
         step->fault = &m->there->fault;
         step->not_finite.learner = (int32_t)(l - m->learner);
         if (!m->config.rules.clip_tensors) continue;
@@ -517,8 +589,8 @@ static void create_steps(struct maddpg *m, struct backend_memory *memory)
     size_t largest = 0;
     int optimizers = 0;
     for (int i = 0; i < m->learners; i++)
-        for (int role = 0; role < POLICY_ROLES; role++) {
-            const struct network *net = &m->learner[i].policy->net[role];
+        for (int network = 0; network < m->learner[i].networks; network++) {
+            const struct network *net = net_of(&m->learner[i], network);
             largest = net->parameters > largest ? net->parameters : largest;
             optimizers += tensors_of(m, net, tensor);
         }
@@ -531,7 +603,7 @@ static void create_steps(struct maddpg *m, struct backend_memory *memory)
     m->sums = BACKEND_NEW(memory, real, sums);
     m->host_sums = ARENA_NEW(memory->arena, real, sums);
     for (int i = 0; i < m->learners; i++)
-        for (int role = 0; role < POLICY_ROLES; role++) aim_steps(m, &m->learner[i], role, memory);
+        for (int network = 0; network < m->learner[i].networks; network++) aim_steps(m, &m->learner[i], network, memory);
     comm_reserve(m->comm, m->shards, m->flat_size, 0);
 }
 
@@ -565,14 +637,15 @@ void maddpg_create(struct maddpg **out, const struct maddpg_config *config, cons
     const size_t rows = (size_t)m->shards * (size_t)m->rows;
     for (int seen = 0; seen < SEENS; seen++) m->action[seen] = BACKEND_NEW(memory, real, rows *(size_t)m->columns);
     m->q = BACKEND_NEW(memory, real, rows);
+    m->other = BACKEND_NEW(memory, real, rows);
     m->ret = BACKEND_NEW(memory, real, rows);
     m->loss = BACKEND_NEW(memory, real, rows);
     create_scratch(m, memory->arena);
     create_steps(m, memory);
 }
 
-/* Of every agent: target critic and target actor forward, the critic forward and back to all its parameters, and to its inputs; the actor
- * twice forward and once back. */
+/* Of every agent: target critic and target actor forward, the critic forward and back to all its parameters; and, where actors move, the critic
+ * back to its inputs, the actor twice forward and once back. */
 double maddpg_flops(const struct maddpg *m)
 {
     double sum = 0;
@@ -581,26 +654,57 @@ double maddpg_flops(const struct maddpg *m)
         double actor_first, critic_first;
         const double actor = network_multiply_adds(&p->net[ROLE_ACTOR], &actor_first),
                      critic = network_multiply_adds(&p->net[ROLE_CRITIC], &critic_first);
-        sum += actor + actor + (3 * actor - actor_first) + critic + (3 * critic - critic_first) + (2 * critic - critic_first);
+        const double critics = m->learner[i].networks - ROLE_CRITIC, of_actor = actor + (3 * actor - actor_first) + (2 * critic - critic_first);
+        sum += actor + critics * (critic + (3 * critic - critic_first)) + of_actor / m->config.delay;
     }
     return 2 * sum * m->config.batch;
 }
 
 /* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
 
+/* The four vectors of a twin, the host's and the backend's; false behind the last. */
+static bool twin_vector(const struct learner *l, int i, real **host, real **there)
+{
+    real *const of_host[] = {l->host_twin.parameters, l->host_twin.target, l->host_twin.m, l->host_twin.v};
+    real *const of_backend[] = {l->twin.parameters, l->twin.target, l->twin.m, l->twin.v};
+    if (i >= 4 || l->networks < NETWORKS) return false;
+    *host = of_host[i];
+    *there = of_backend[i];
+    return true;
+}
+
 void maddpg_fields(struct maddpg *m, struct field_list *list)
 {
+    static const char *const top[] = {"twin", "target", "optimizer", "optimizer"}, *const part[] = {"", "", "exp_avg", "exp_avg_sq"};
+    static const char *const meaning[] = {"", "target network: ", "Adam's first moment of: ", "Adam's second moment of: "};
+    real *host, *there;
     for (int g = 0; g < m->groups; g++) policies_block_fields(m->policy[g], m->host_target[g], "target", "target network: ", list);
+    for (int i = 0; i < m->learners; i++)
+        for (int k = 0; twin_vector(&m->learner[i], k, &host, &there); k++) {
+            const struct learner *l = &m->learner[i];
+            policies_network_fields(l->policy, ROLE_CRITIC, l->set[ROLE_CRITIC], host,
+                                    &(struct policies_path){top[k], "twin", part[k], meaning[k]}, list);
+        }
 }
 
 void maddpg_pull(struct maddpg *m)
 {
-    for (int g = 0; g < m->groups && !m->backend->host_memory; g++)
+    real *host, *there;
+    if (m->backend->host_memory) return;
+    for (int g = 0; g < m->groups; g++)
         m->backend->download(m->backend, m->host_target[g], m->target[g], m->policy[g]->size * sizeof(real));
+    for (int i = 0; i < m->learners; i++)
+        for (int k = 0; twin_vector(&m->learner[i], k, &host, &there); k++)
+            m->backend->download(m->backend, host, there, net_of(&m->learner[i], TWIN)->parameters * sizeof(real));
 }
 
 void maddpg_push(struct maddpg *m)
 {
-    for (int g = 0; g < m->groups && !m->backend->host_memory; g++)
+    real *host, *there;
+    if (m->backend->host_memory) return;
+    for (int g = 0; g < m->groups; g++)
         m->backend->upload(m->backend, m->target[g], m->host_target[g], m->policy[g]->size * sizeof(real));
+    for (int i = 0; i < m->learners; i++)
+        for (int k = 0; twin_vector(&m->learner[i], k, &host, &there); k++)
+            m->backend->upload(m->backend, there, host, net_of(&m->learner[i], TWIN)->parameters * sizeof(real));
 }

@@ -20,10 +20,12 @@ struct maddpg_rules {
 };
 extern const struct maddpg_rules maddpg_port, maddpg_openai;
 
+enum { MADDPG_TWIN = POLICY_ROLES, MADDPG_NETWORKS }; /* of an agent: its roles' networks, and a second critic */
+
 struct maddpg_hooks { /* for tests */
     void *user;
     const real *(*noise)(void *user, int agent, int use, int after); /* of enum embed_use: [rows][O]; NULL = drawn */
-    void (*stepped)(void *user, int agent, int role, const real *gradient); /* a sum over rows, and the step was made */
+    void (*stepped)(void *user, int agent, int network, const real *gradient); /* a sum over rows, and the step was made */
 };
 
 struct maddpg_config {
@@ -31,6 +33,11 @@ struct maddpg_config {
     real gamma, tau, temperature, penalty;
     double max_grad_norm;
     struct adam adam;
+    /* Twin critics (TD3, Fujimoto et al. 2018): targets take the smaller of both; actors and targets move in every delay-th update; real
+     * target actions are smoothed by noise of this deviation, clipped to ± smoothing_clip. */
+    bool twin;
+    int delay; /* >= 1 */
+    real smoothing, smoothing_clip;
     int batch;   /* rows of all shards of all ranks */
     int updates; /* that one call makes */
     uint64_t seed;
@@ -58,7 +65,7 @@ int maddpg_outcome(struct maddpg *maddpg, struct maddpg_metrics *metrics /* [gro
 
 double maddpg_flops(const struct maddpg *maddpg); /* of an update's matrix products */
 
-/* /target/<group>/…, between the backend and what the fields point to as everywhere. */
+/* /target/<group>/…, /twin/<group>/… and its moments and target, between the backend and what the fields point to as everywhere. */
 void maddpg_fields(struct maddpg *maddpg, struct field_list *list);
 void maddpg_pull(struct maddpg *maddpg);
 void maddpg_push(struct maddpg *maddpg);

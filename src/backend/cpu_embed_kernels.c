@@ -87,6 +87,21 @@ static void add_noise(const struct embed_pass *p, int first, real *y)
     }
 }
 
+/* A block of words for each real number, behind those of all outputs. */
+static void smooth(const struct embed_pass *p, int first, int outputs, real *column)
+{
+    const uint64_t update = (uint64_t)p->numbers->update + (uint64_t)p->after;
+    for (int h = 0; h < p->dist->heads; h++) {
+        const struct head *head = &p->dist->head[h];
+        for (int k = head->output; k < head->output + head->size && head->kind == HEAD_GAUSSIAN; k++)
+            for (int r = 0; r < (int)TILE; r++) {
+                const struct philox_draw d = embed_words(p->seed, p->first_row + (uint32_t)(first + r), p->agent, update, p->use,
+                                                         (uint32_t)(outputs + 3) / 4 + (uint32_t)k);
+                column[k * (int)TILE + r] = embed_smooth(column[k * (int)TILE + r], p->smoothing, p->smoothing_clip, d.v[0], d.v[1]);
+            }
+    }
+}
+
 void LEVELLED(embed_rows)(const struct embed_pass *p, real *work, int row, int end)
 {
     const int outputs = outputs_of(p->dist), size = outputs * (int)TILE;
@@ -106,6 +121,7 @@ void LEVELLED(embed_rows)(const struct embed_pass *p, real *work, int row, int e
                 embed_head(p->how, head->kind, y + head->output * (int)TILE, column + head->output * (int)TILE, head->size, p->temperature,
                            scratch, TILE);
             }
+            if (p->smoothing > 0) smooth(p, row, outputs, column);
             store_rows(y, outputs, outputs, row, rows, p->soft);
         }
         store_rows(column, outputs, p->column_stride, row, rows, p->columns);

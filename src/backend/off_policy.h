@@ -71,6 +71,7 @@ struct embed_pass {
     uint32_t first_row, agent;
     const struct replay_numbers *numbers;
     int after, use; /* as in a draw; enum embed_use */
+    real smoothing, smoothing_clip; /* > 0: noise on real actions (kernels/embed.h, embed_smooth) */
     real *columns;  /* [B][column_stride], from the agent's first column on */
     int column_stride;
     real *soft; /* [B][O] out: what gradients go through; unused for TAKEN */

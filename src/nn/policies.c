@@ -135,28 +135,34 @@ uint64_t policies_hash(struct policies *policies)
 
 /* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
 
-/* One network's tensors out of a block of the policy, as /<top>/<group>[/<agent>]/<role>/[<part>/]<tensor>. */
-static void add_network(struct field_list *list, const char *top, const struct policy *policy, int role, int set, real *block,
-                        const char *part, const char *meaning)
+void policies_network_fields(const struct policy *policy, int role, int set, real *data, const struct policies_path *path,
+                             struct field_list *list)
 {
     struct tensor tensor[NETWORK_MAX_TENSORS];
-    if (set >= policy->sets[role]) return;
     const int count = network_tensors(policy_network(policy, role), tensor, NETWORK_MAX_TENSORS);
-    real *data = policy_network_at(policy, block, role, set);
     char agent[16] = "";
     if (policy_apart(policy, role)) snprintf(agent, sizeof agent, "/%d", set);
     for (int i = 0; i < count; i++) {
         char name[sizeof list->field->name], description[sizeof list->field->description];
-        CHECK(snprintf(name, sizeof name, "/%s/%s%s/%s/%s%s%s", top, policy->name, agent, role_name[role], part, part[0] ? "/" : "",
-                       tensor[i].name) < (int)sizeof name,
-              "name of a parameter is too long: /%s/%s", top, policy->name);
-        snprintf(description, sizeof description, "%s%s", meaning, tensor[i].description);
+        CHECK(snprintf(name, sizeof name, "/%s/%s%s/%s/%s%s%s", path->top, policy->name, agent, path->network, path->part,
+                       path->part[0] ? "/" : "", tensor[i].name) < (int)sizeof name,
+              "name of a parameter is too long: /%s/%s", path->top, policy->name);
+        snprintf(description, sizeof description, "%s%s", path->meaning, tensor[i].description);
         if (tensor[i].rank == 2)
             field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 2, (int64_t)tensor[i].shape[0],
                       (int64_t)tensor[i].shape[1]);
         else
             field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 1, (int64_t)tensor[i].shape[0]);
     }
+}
+
+/* One network's tensors out of a block of the policy. */
+static void add_network(struct field_list *list, const char *top, const struct policy *policy, int role, int set, real *block,
+                        const char *part, const char *meaning)
+{
+    const struct policies_path path = {top, role_name[role], part, meaning};
+    if (set < policy->sets[role])
+        policies_network_fields(policy, role, set, policy_network_at(policy, block, role, set), &path, list);
 }
 
 static void add_normalizer(struct field_list *list, const struct policy *policy, int set)

@@ -40,9 +40,9 @@ static void build_networks(struct policy *policy, const struct policy_config *co
     for (int role = 0; role < POLICY_ROLES; role++) policy->size += (size_t)policy->sets[role] * policy->net[role].parameters;
 }
 
-/* Every network of a run has a number of its own, by which its initial parameters are drawn. Actors and critics share the first, so that
+/* Every network of a run has a number of its own. Actors and critics share the first, so that
  * further roles, two by two behind all groups', leave theirs as they are. */
-static uint32_t number_of(uint32_t group, int role, int set)
+uint32_t policy_network_number(uint32_t group, int role, int set)
 {
     enum { TOGETHER = 2 };
     const uint32_t groups = (uint32_t)(role / TOGETHER) * MAPPO_MAX_GROUPS + group;
@@ -54,7 +54,7 @@ static void initialise(struct policy *policy, const struct policy_config *config
     const int level = policy->backend->level, threads = policy->backend->threads;
     for (int role = 0; role < POLICY_ROLES; role++)
         for (int s = 0; s < policy->sets[role]; s++) {
-            struct network_init init = {config->seed, number_of(config->index, role, s), 1, 0, level, threads};
+            struct network_init init = {config->seed, policy_network_number(config->index, role, s), 1, 0, level, threads};
             if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.extra_value = config->log_std;
             network_initialise(policy_network(policy, role), policy_network_at(policy, policy->host.parameters, role, s), &init);
         }

@@ -71,6 +71,8 @@ struct policy {
 int policy_build(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
                  struct backend *backend, struct error *err);
 void policy_clear(struct policy *policy);
+/* By which the initial parameters of a network are drawn; roles from POLICY_ROLES on are of networks that others own. */
+uint32_t policy_network_number(uint32_t group, int role, int set);
 
 /* Between the backend and `host`. push also brings the scales of normalisers and running statistics up to date with their state. */
 void policy_pull(struct policy *policy);

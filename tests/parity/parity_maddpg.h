@@ -313,6 +313,7 @@ static inline void parity_maddpg(hid_t file, const char *backend, const char *va
                                          .max_grad_norm = golden_config(file, "max_grad_norm"),
                                          .adam = {golden_config(file, "adam_beta1"), golden_config(file, "adam_beta2"),
                                                   golden_config(file, "adam_eps")},
+                                         .delay = 1,
                                          .batch = m.rows,
                                          .updates = 1,
                                          .hooks = &hooks};

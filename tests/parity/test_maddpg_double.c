@@ -26,7 +26,7 @@ struct fixture {
     struct replay_numbers *numbers;
     struct maddpg *maddpg;
     struct maddpg_hooks hooks;
-    double *gradient[64][POLICY_ROLES]; /* by agent */
+    double *gradient[64][MADDPG_NETWORKS]; /* by agent */
 };
 
 static double uniform(uint32_t *state)
@@ -109,6 +109,7 @@ static void open_learner(struct fixture *f, const struct mappo_env_spec *spec, s
     f->hooks = (struct maddpg_hooks){.user = f, .stepped = stepped};
     config.hooks = &f->hooks;
     config.batch = shards * rows;
+    config.delay = config.twin ? 2 : 1;
     config.updates = 1;
     config.temperature = config.temperature > 0 ? config.temperature : 1;
     config.adam = (struct adam){0.9, 0.999, 1e-8};
@@ -120,7 +121,7 @@ static void close_learner(struct fixture *f)
 {
     for (int g = 0; g < f->spec->groups; g++) policy_clear(&f->policy[g]);
     for (int i = 0; i < 64; i++)
-        for (int role = 0; role < POLICY_ROLES; role++) free(f->gradient[i][role]);
+        for (int role = 0; role < MADDPG_NETWORKS; role++) free(f->gradient[i][role]);
     backend_memory_destroy(&f->memory);
     comm_close(f->comm);
     f->backend->close(f->backend);
@@ -218,9 +219,8 @@ static real *actor_outputs(struct fixture *f, int agent, const float *obs, int r
 }
 
 /* s' = s + a, r = -s² - a², discount 0.9: by Riccati's equation P = 1 + γP - (γP)² / (1 + γP) the best action is -γP / (1 + γP) · s. */
-static void linear_quadratic_control_is_solved(void **state)
+static void control_linear_quadratic(bool twin)
 {
-    (void)state;
     enum { UPDATES = 1500, BATCH = 128, STATES = 9 };
     struct fixture f = {0};
     struct maddpg_metrics metrics[1];
@@ -229,9 +229,13 @@ static void linear_quadratic_control_is_solved(void **state)
     double p = 1;
     uint32_t seed = 1;
     for (int i = 0; i < 200; i++) p = 1 + gamma * p - gamma * p * gamma * p / (1 + gamma * p);
-    open_learner(&f, &spec, (struct maddpg_config){.gamma = (real)gamma, .tau = (real)0.02, .seed = 5}, true, false, 1, BATCH, 24);
+    open_learner(&f, &spec,
+                 (struct maddpg_config){
+                     .gamma = (real)gamma, .tau = (real)0.02, .seed = 5, .twin = twin, .smoothing = (real)0.05, .smoothing_clip = (real)0.1},
+                 true, false, 1, BATCH, 24);
     for (int u = 0; u < UPDATES; u++) {
         struct replay_batch_group *b = &f.batch.group[0];
+        f.numbers->update = u;
         for (int i = 0; i < BATCH; i++) {
             const double s = 2 * uniform(&seed) - 1, a = 2 * uniform(&seed) - 1;
             b->obs[i] = (float)s, b->act_real[i] = (float)a, b->next[i] = (float)(s + a), b->reward[i] = (float)(-s * s - a * a);
@@ -243,10 +247,18 @@ static void linear_quadratic_control_is_solved(void **state)
     real *out = actor_outputs(&f, 0, obs, STATES);
     for (int i = 0; i < STATES; i++) {
         const double best = -gamma * p / (1 + gamma * p) * (double)obs[i];
-        if (fabs(tanh((double)out[i]) - best) > 0.08) fail_msg("state %g: action %g, best %g", (double)obs[i], tanh((double)out[i]), best);
+        if (fabs(tanh((double)out[i]) - best) > 0.08)
+            fail_msg("%s: state %g: action %g, best %g", twin ? "twin" : "one critic", (double)obs[i], tanh((double)out[i]), best);
     }
     free(out);
     close_learner(&f);
+}
+
+static void linear_quadratic_control_is_solved(void **state)
+{
+    (void)state;
+    control_linear_quadratic(false);
+    control_linear_quadratic(true);
 }
 
 /* Two agents, one payoff: 1 where both choose the last action, less elsewhere. */

@@ -8,7 +8,7 @@
 #define MAPPO_KERNELS_EMBED_H
 
 #include "backend/kernels/distribution.h"
-#include "base/philox.h"
+#include "backend/kernels/sampling.h"
 
 enum embed_how {
     EMBED_TAKEN, /* actions that were taken */
@@ -95,6 +95,12 @@ MAPPO_FN void embed_head(int how, int kind, real *y, real *column, int size, rea
         for (int i = 0; i < size * rows; i++) column[i] = y[i] = real_tanh(y[i]);
     }
     for (int i = 0; i < size * rows && how == EMBED_SOFT; i++) column[i] = y[i];
+}
+
+/* A real action with clipped noise (TD3, Fujimoto et al. 2018, eq. 14), of two words. */
+MAPPO_FN real embed_smooth(real action, real deviation, real clip, uint32_t a, uint32_t b)
+{
+    return real_clamp(action + real_clamp(deviation * (real)normal_draw(a, b), -clip, clip), (real)-1, (real)1);
 }
 
 /* Back through one head. slope [size][rows] comes as dQ / d column and leaves as dL / dz of L = -Q + penalty Σ output², to which `loss` is
