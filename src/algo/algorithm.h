@@ -42,6 +42,7 @@ struct algorithm {
     int ahead;       /* updates that may be begun before the outcome of one is asked for: a device then never waits for the host */
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
     double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: collect.h */
+    char note[192]; /* what people are told when it begins; "" = nothing */
     double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor */
     void *self;
 };

@@ -7,6 +7,7 @@
 #include "algo/algorithm.h"
 #include "algo/maddpg.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "env/spec.h"
 
 enum { FORM_PORT, FORM_OPENAI };  /* maddpg.form */
@@ -83,21 +84,49 @@ static int64_t ring_steps(const struct config *config)
     return config->maddpg_buffer / config->rollout_envs;
 }
 
-/* Steps before the first update: a batch must be there, and every shard draws from its own environments. */
-static int check_replay(const struct config *config, int shards, struct error *err)
+/* Shards of all ranks, and the environments of the smallest: the same on every rank. */
+static int all_shards(const struct comm *comm)
 {
-    const int64_t steps = ring_steps(config), held = config->maddpg_start / config->rollout_envs;
+    return comm->shards > 0 ? comm->shards : comm->size;
+}
+
+static int64_t smallest_shard(const struct off_policy *self)
+{
+    return self->context.config->rollout_envs / self->context.comm->size / self->context.local_shards;
+}
+
+static int check_replay(const struct off_policy *self, struct error *err)
+{
+    const struct config *config = self->context.config;
+    const int64_t steps = ring_steps(config), shards = all_shards(self->context.comm);
     if (config->maddpg_batch % shards)
-        return error_set(err, EXIT_USAGE, "maddpg.batch=%d can't be divided by %d shards or ranks, each of which draws its part from its own steps",
-                         (int)config->maddpg_batch, shards);
+        return error_set(err, EXIT_USAGE, "maddpg.batch=%lld can't be divided by %lld shards or ranks, each of which draws its part from its own steps",
+                         (long long)config->maddpg_batch, (long long)shards);
     if (steps < config->rollout_steps || steps > INT32_MAX - 1)
         return error_set(err, EXIT_USAGE, "maddpg.buffer=%lld is %lld steps of each of rollout.envs=%lld environments: rollout.steps=%lld to 2^31 are possible",
                          (long long)config->maddpg_buffer, (long long)steps, (long long)config->rollout_envs, (long long)config->rollout_steps);
-    if (config->maddpg_draw == DRAW_WITHOUT && config->maddpg_batch > config->maddpg_buffer)
+    if (config->maddpg_draw == DRAW_WITHOUT && config->maddpg_batch / shards > steps * smallest_shard(self))
         return error_set(err, EXIT_USAGE, "maddpg.batch=%lld is more than maddpg.buffer=%lld holds; maddpg.draw=with draws steps twice",
                          (long long)config->maddpg_batch, (long long)config->maddpg_buffer);
-    (void)held;
     return 0;
+}
+
+/* A replay is by far the largest thing of a run, and memory that nobody has touched can be had without being there. A device's is planned. */
+static int check_memory(struct algorithm *algorithm, const struct transitions_config *ring, struct error *err)
+{
+    const struct off_policy *self = algorithm->self;
+    const struct algorithm_context *context = &self->context;
+    const struct config *config = context->config;
+    const size_t bytes = replay_bytes(ring, vecenv_spec(context->env)), copies = ring->saved ? 2 : 1, left = memory_free();
+    const size_t here = bytes * (copies - (context->backend->host_memory ? 0 : 1)) * (size_t)context->comm->local_size;
+    text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %.1f MB%s",
+                (long long)ring_steps(config), context->envs, (double)bytes * 1e-6, context->comm->size > 1 ? " a rank" : "");
+    if (context->backend->planning || here <= left) return 0;
+    return error_set(err, EXIT_USAGE,
+                     "not enough memory: the replay needs %.4g GB (%zu bytes) on this machine, of which %.4g GB (%zu bytes) are free; "
+                     "maddpg.buffer=%lld of its %lld steps would fit",
+                     (double)here * 1e-9, here, (double)left * 1e-9, left, (long long)((double)config->maddpg_buffer * 0.8 * (double)left / (double)here),
+                     (long long)config->maddpg_buffer);
 }
 
 /* ---- exploration --------------------------------------------------------------------------------------------------------------------- */
@@ -146,8 +175,9 @@ static void create_exploration(struct off_policy *self, const struct mappo_env_s
     }
 }
 
-static int create_replay(struct off_policy *self, int shards, struct error *err)
+static int create_replay(struct algorithm *algorithm, struct error *err)
 {
+    struct off_policy *self = algorithm->self;
     const struct algorithm_context *context = &self->context;
     const struct config *config = context->config;
     const struct comm *comm = context->comm;
@@ -165,9 +195,10 @@ static int create_replay(struct off_policy *self, int shards, struct error *err)
                     .env = context->env,
                     .learner = self,
                     .acted = self->explore ? acted : NULL},
-        .rows = (int)config->maddpg_batch / shards,
+        .rows = (int)config->maddpg_batch / all_shards(comm),
         .replacement = config->maddpg_draw == DRAW_WITH};
-    return replay_create(&self->replay, &replay, vecenv_spec(context->env), context->policies->group, &self->memory, err);
+    const int code = check_memory(algorithm, &replay.transitions, err);
+    return code ? code : replay_create(&self->replay, &replay, vecenv_spec(context->env), context->policies->group, &self->memory, err);
 }
 
 static void create_maddpg(struct off_policy *self)
@@ -229,10 +260,9 @@ static bool learns(const struct off_policy *self)
 {
     const struct config *config = self->context.config;
     const struct transitions *x = self->replay->transitions;
+    const int64_t held = x->filled * smallest_shard(self);
     if ((int64_t)x->step * config->rollout_envs < config->maddpg_start) return false;
-    for (int s = 0; s < x->config.shards; s++)
-        if (config->maddpg_draw == DRAW_WITHOUT && x->filled * (x->first[s + 1] - x->first[s]) < self->replay->config.rows) return false;
-    return x->filled > 0;
+    return config->maddpg_draw == DRAW_WITH ? held > 0 : held >= self->replay->config.rows;
 }
 
 static int update(struct algorithm *algorithm, struct error *err)
@@ -361,14 +391,13 @@ static const struct algorithm_ops ops = {begin, collect, finish, update, outcome
 static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
     struct off_policy *self = algorithm->self;
-    const int shards = context->comm->shards > 0 ? context->comm->shards : context->comm->size;
     self->context = *context;
     self->now = annealed_at(context->config, 0);
     self->each = updates_each(context->config);
     backend_memory_create(&self->memory, "replay", context->backend);
-    int code = check_replay(context->config, shards, err);
+    int code = check_replay(self, err);
     create_exploration(self, vecenv_spec(context->env));
-    if (code == 0) code = create_replay(self, shards, err);
+    if (code == 0) code = create_replay(algorithm, err);
     if (code) return code;
     create_maddpg(self);
     algorithm->flops = maddpg_flops(self->maddpg) * self->each / (double)(context->config->rollout_steps * context->config->rollout_envs);

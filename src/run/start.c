@@ -311,6 +311,7 @@ static void say_what_runs(const struct trainer *t, bool continued)
     if (t->learning.why_cpu[0]) progress_say(t->progress, "computing on the CPU: %s", t->learning.why_cpu);
     if (t->learning.where[0]) progress_say(t->progress, "%s", t->learning.where);
     if (t->learning.memory[0]) progress_say(t->progress, "%s", t->learning.memory);
+    if (t->learning.algorithm->note[0]) progress_say(t->progress, "%s", t->learning.algorithm->note);
     const char *way = comm_way_text(t->comm);
     if (way[0]) progress_say(t->progress, "%s", way);
     if (t->comm->rank == 0 && t->comm->gpu) say_gpus(t);
