@@ -44,7 +44,7 @@ static __global__ void draw_kernel(const struct some_of<struct draw_pass> some)
     const struct draw_pass p = some.pass[blockIdx.y];
     const struct draw_shape shape = draw_shape_of(p.numbers->held, p.numbers->oldest, p.places, p.envs, p.lo, p.hi);
     const uint64_t update = (uint64_t)p.numbers->update + (uint64_t)p.after;
-    if (threadIdx.x == 0) shuffle = shuffle_of(shape.items, p.seed, p.shard, update);
+    if (threadIdx.x == 0) shuffle = shuffle_of(shape.items, p.seed, p.shard, 0, update);
     __syncthreads();
     const size_t b = thread_item();
     if (b >= (size_t)p.rows) return;

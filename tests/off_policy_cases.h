@@ -51,7 +51,7 @@ static void it_learns_to_go_to_a_landmark(void **state)
 static void what_does_not_fit_is_refused(void **state)
 {
     (void)state;
-    static const char *const refused[] = {"policy.share=true",   "policy.feature_norm=on", "norm.value=valuenorm", "norm.obs=running",
+    static const char *const refused[] = {"policy=gru",           "policy.share=true",   "policy.feature_norm=on", "norm.value=valuenorm", "norm.obs=running",
                                           "maddpg.batch=100000", "maddpg.buffer=20",       "group.agent.algo=mappo"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         const struct settings settings = {

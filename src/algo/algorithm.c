@@ -45,9 +45,16 @@ int algorithm_policies(struct policies **policies, const struct config *config, 
     return code ? code : chosen(config)->policies(policies, config, spec, backend, err);
 }
 
+int algorithm_check_groups(const struct policies *policies, struct error *err)
+{
+    if (policy_first_learning(policies->group, policies->groups) >= 0) return 0;
+    return error_set(err, EXIT_USAGE, "no group learns: group.NAME.play has to be trained for one of them at least");
+}
+
 int algorithm_create(struct algorithm **out, const struct algorithm_context *context, struct error *err)
 {
     const struct algorithm_functions *functions = chosen(context->config);
+    if (algorithm_check_groups(context->policies, err)) return EXIT_USAGE;
     struct algorithm *algorithm = calloc(1, sizeof *algorithm);
     void *self = calloc(1, functions->size);
     CHECK(algorithm && self, "out of memory for an algorithm");
@@ -87,11 +94,13 @@ int algorithm_collect(struct algorithm *algorithm, struct collector *collector, 
 
 void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies, struct arena *arena)
 {
+    const int first = policy_first_learning(policies->group, policies->groups);
     for (int g = 0; g < policies->groups; g++) {
+        if (!policy_learns(policies->group[g])) continue;
         names[g] = ARENA_NEW(arena, char *, count);
         for (int i = 0; i < count; i++) {
             char name[128];
-            snprintf(name, sizeof name, g == 0 ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
+            snprintf(name, sizeof name, g == first ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
             names[g][i] = arena_text(arena, name);
         }
     }
@@ -102,7 +111,7 @@ int algorithm_metrics(struct metric *out, int max, const struct metric *describe
 {
     int n = 0;
     for (int g = 0; g < groups; g++)
-        for (int i = 0; i < count && n < max; i++, n++) {
+        for (int i = 0; i < count && names[g] && n < max; i++, n++) {
             const double *value = (const double *)(const void *)((const char *)values + (size_t)g * size + place[i]);
             out[n] = (struct metric){names[g][i], described[i].unit, described[i].help, *value};
         }

@@ -91,13 +91,14 @@ int algorithm_policies(struct policies **policies, const struct config *config, 
                        struct error *err);
 /* Does a group of agents learn by the algorithm of this name? */
 bool algorithm_of_group(const struct config *config, const struct mappo_group *group, const char *name);
+int algorithm_check_groups(const struct policies *policies, struct error *err); /* EXIT_USAGE where none of them learns */
 int algorithm_create(struct algorithm **algorithm, const struct algorithm_context *context, struct error *err);
 void algorithm_destroy(struct algorithm *algorithm); /* NULL is allowed */
 
 /* What learners of both kinds do in the same way: a horizon of steps, whose times are added to the algorithm's; */
 struct collector;
 int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend, struct error *err);
-/* names of metrics, `described` for the first group and described/<group> for the others: names[g][i]; */
+/* names of metrics, `described` for the first group that learns and described/<group> for the others, none for groups that don't: names[g][i]; */
 void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies, struct arena *arena);
 /* and their values: doubles at place[i] of each group's struct in values. Returns how many. */
 int algorithm_metrics(struct metric *out, int max, const struct metric *described, const size_t *place, int count, const void *values,

@@ -8,10 +8,13 @@
 #include "comm/watchdog.h"
 #include "env/crew.h"
 #include "nn/actor.h"
+#include "nn/players.h"
 
 struct collect_work {
     struct backend *backend;
     struct actor *actor;
+    struct players players;             /* groups that no networks act for: on the host, … */
+    bool played;                        /* … where there are some */
     struct mappo_env_io io;             /* what environments are given; staged: their own slices, always the same */
     int stages;                         /* staged: parts of the environments, one of which steps while another is inferred … */
     int *stage_first;                   /* [stages + 1] … from this environment on */
@@ -71,9 +74,15 @@ void collector_create(struct collector **out, const struct collect_config *confi
                                        .stream = PHILOX_ACTION,
                                        .clock = work->clock,
                                        .per_head = config->per_head};
-    for (int g = 0; g < spec->groups; g++)
+    work->players = (struct players){.spec = spec, .seed = config->seed, .first_env = transitions->config.first_env};
+    for (int g = 0; g < spec->groups; g++) {
+        work->players.player[g] = policy[g]->player;
+        work->players.dist[g] = &policy[g]->dist;
+        work->played = work->played || !player_has_networks(policy[g]->player);
         work->log_probs[g] =
             (size_t)transitions->config.envs * (size_t)spec->group[g].agents * (size_t)log_prob_width(&policy[g]->dist, config->per_head);
+    }
+    CHECK(!work->played || config->where != COLLECT_DEVICE, "environments on a device have a player on the host");
     actor_create(&work->actor, &actor, memory->backend);
 }
 
@@ -112,7 +121,13 @@ static void send_finals(const struct collector *c, void *to, const void *from, s
     if (first >= 0) send(b, to, from, (size_t)first * width, (size_t)(last + 1 - first) * width);
 }
 
-/* What environments [lo, hi) wrote into their slices, to where they would have written it themselves. */
+/* Were actions of the slice chosen by the host? */
+static bool is_played(const struct collector *c, const struct slice *slice)
+{
+    return slice->written == SLICE_ACTION && !player_has_networks(c->work->players.player[slice->group]);
+}
+
+/* What environments [lo, hi) wrote into their slices, and players with them, to where they would have written it themselves. */
 static void send_slices(const struct collector *c, const struct mappo_env_io *to, bool stepped, int lo, int hi)
 {
     const struct slices *slices = &c->transitions->slices;
@@ -121,7 +136,7 @@ static void send_slices(const struct collector *c, const struct mappo_env_io *to
         void *array = slice_array(to, slice);
         const void *own = slice_array(&c->work->io, slice);
         const size_t first = (size_t)lo * slice->bytes, bytes = (size_t)(hi - lo) * slice->bytes;
-        if (slice->written == SLICE_OBSERVATION || (slice->written == SLICE_RESULT && stepped))
+        if (slice->written == SLICE_OBSERVATION || ((slice->written == SLICE_RESULT || is_played(c, slice)) && stepped))
             send(c->work->backend, array, own, first, bytes);
         if (slice->written == SLICE_FINAL && stepped) send_finals(c, array, own, slice->bytes, lo, hi);
     }
@@ -136,7 +151,7 @@ static void fetch_actions(const struct collector *c, int k, int lo, int hi)
     transitions_aim(c->transitions, &from, k);
     for (int i = 0; i < slices->count; i++) {
         const struct slice *slice = &slices->slice[i];
-        if (slice->written != SLICE_ACTION) continue;
+        if (slice->written != SLICE_ACTION || is_played(c, slice)) continue;
         char *to = slice_array(&c->work->io, slice);
         const char *array = slice_array(&from, slice);
         const size_t first = (size_t)lo * slice->bytes, bytes = (size_t)(hi - lo) * slice->bytes;
@@ -169,6 +184,8 @@ static void observed_after(const struct collector *c, int k, int lo, int hi)
 static void act(const struct collector *c, int stage, int k, int t)
 {
     const struct transitions *x = c->transitions;
+    const struct states *states = c->config.states;
+    const int place = transitions_place(x, x->step + (uint64_t)k);
     struct actor_io io[MAPPO_MAX_GROUPS];
     struct mappo_env_io at;
     transitions_aim_before(x, &at, k);
@@ -178,12 +195,22 @@ static void act(const struct collector *c, int stage, int k, int t)
                                   .act_int = (int32_t *)(uintptr_t)at.group[g].act_int, /* the environment only reads actions */
                                   .act_real = (float *)(uintptr_t)at.group[g].act_real,
                                   .log_prob = c->config.log_prob[g] ? c->config.log_prob[g] + (size_t)t * c->work->log_probs[g] : NULL};
+        if (!states || !states->group[g][ROLE_ACTOR].rows) continue;
+        io[g].state = states_at(states, g, ROLE_ACTOR, place);
+        io[g].state_after = states_at(states, g, ROLE_ACTOR, place + 1);
+        io[g].ended = states_ended(states, place);
     }
     actor_act(c->work->actor, io, stage, (uint64_t)t, false);
     const bool all = stage == ACTOR_ALL;
     if (c->config.acted)
         c->config.acted(c->config.learner, &at, t, all ? 0 : c->work->stage_first[stage],
                         all ? x->config.envs : c->work->stage_first[stage + 1]);
+}
+
+/* Actions of the next step for those whom no networks act for; `io` has what they see. */
+static int play(const struct collector *c, struct vecenv *env, int lo, int hi, const struct mappo_env_io *io, struct error *err)
+{
+    return c->work->played ? players_act(&c->work->players, env, lo, hi, io, c->transitions->step, err) : 0;
 }
 
 /* The t-th step of this call has been taken by all. */
@@ -222,8 +249,10 @@ static int collect_direct(struct collector *c, struct vecenv *env, struct error 
         const double start = clock_seconds();
         act(c, ACTOR_ALL, 0, t);
         const double acted = clock_seconds();
+        transitions_aim_before(c->transitions, &c->work->io, 0);
+        int code = play(c, env, 0, c->transitions->config.envs, &c->work->io, err);
         transitions_aim(c->transitions, &c->work->io, 0);
-        const int code = vecenv_step(env, &c->work->io, err);
+        if (code == 0) code = vecenv_step(env, &c->work->io, err);
         if (code) return after_step(c, code, err);
         observed_after(c, 0, 0, c->transitions->config.envs);
         const double stepped = clock_seconds();
@@ -270,7 +299,8 @@ static int step_stage(struct collector *c, struct vecenv *env, int stage, int t,
     const double start = clock_seconds();
     await_actions(c, stage);
     const double acted = clock_seconds();
-    int code = vecenv_step_begin(env, lo, hi, &work->io, err);
+    int code = play(c, env, lo, hi, &work->io, err);
+    if (code == 0) code = vecenv_step_begin(env, lo, hi, &work->io, err);
     if (code == 0) code = vecenv_step_end(env, lo, hi, err);
     if (code) return after_step(c, code, err);
     const double stepped = clock_seconds();
@@ -347,6 +377,7 @@ int collect_steps(struct collector *c, struct vecenv *env, struct error *err)
     struct transitions *x = c->transitions;
     struct collecting staged = {c, env, err};
     if (!x->config.ring && transitions_full(x)) {
+        if (c->config.states) states_carry(c->config.states);
         transitions_carry(x);
         observed(c, 0, 0, x->config.envs);
     }

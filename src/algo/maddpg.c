@@ -633,7 +633,7 @@ void maddpg_create(struct maddpg **out, const struct maddpg_config *config, cons
     m->learner = ARENA_NEW(memory->arena, struct learner, agents);
     m->view = ARENA_NEW(memory->arena, struct view, agents);
     for (int g = 0; g < groups; g++)
-        for (int a = 0; a < policy[g]->sizes.agents; a++) add_learner(m, g, a, memory);
+        for (int a = 0; a < policy[g]->sizes.agents && policy_learns(policy[g]); a++) add_learner(m, g, a, memory);
     const size_t rows = (size_t)m->shards * (size_t)m->rows;
     for (int seen = 0; seen < SEENS; seen++) m->action[seen] = BACKEND_NEW(memory, real, rows *(size_t)m->columns);
     m->q = BACKEND_NEW(memory, real, rows);

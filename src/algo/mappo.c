@@ -1,8 +1,9 @@
-/* MAPPO, IPPO and CoPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic sees,
- * CoPPO in the policy's loss; each group may have another of them. */
+/* MAPPO, IPPO, CoPPO and HAPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic
+ * sees, CoPPO in the policy's loss; each group may have another of these. HAPPO updates agents one after another. */
 #include <math.h>
 #include <string.h>
 
+#include "algo/happo.h"
 #include "algo/on_policy.h"
 #include "algo/ppo.h"
 #include "base/clock.h"
@@ -10,10 +11,12 @@
 enum { UNIT_STEP, UNIT_ROW };                    /* ppo.minibatch_unit */
 enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };    /* ppo.grad_clip */
 enum { DOUBLE_CLIP_A2PO, DOUBLE_CLIP_OFFICIAL }; /* coppo.double_clip */
+enum { ORDER_RANDOM, ORDER_FIXED };              /* happo.order */
 
 struct mappo {
     struct on_policy base; /* first */
     struct ppo *ppo;
+    struct happo *happo; /* agents learn in turn; else NULL */
     int64_t updates;
     struct ppo_metrics metrics[MAPPO_MAX_GROUPS];
     char **metric_name[MAPPO_MAX_GROUPS]; /* [METRICS] */
@@ -31,11 +34,25 @@ static int create_policies(struct policies **policies, const struct config *conf
                            struct backend *backend, struct error *err)
 {
     struct policies_config how = {.central = true, .value_per_agent = row_minibatches(config)};
-    for (int g = 0; g < spec->groups; g++) how.own_view[g] = algorithm_of_group(config, &spec->group[g], "ippo");
+    for (int g = 0; g < spec->groups; g++)
+        how.own_view[g] = algorithm_of_group(config, &spec->group[g], "ippo") || algorithm_of_group(config, &spec->group[g], "ppo");
     return policies_create(policies, &how, config, spec, backend, err);
 }
 
-static int create_ppo(struct mappo *self, struct error *err)
+/* Agents that learn in turn have actors of their own, and one critic unless it is asked for otherwise. */
+static int happo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
+                          struct backend *backend, struct error *err)
+{
+    const struct policies_config how = {.central = true, .value_per_agent = row_minibatches(config), .one_critic = true};
+    if (config_policy_share(config))
+        return error_set(
+            err, EXIT_USAGE,
+            "happo updates agents one after another, each with an actor of its own, and policy.share=true gives them one: leave "
+            "it out");
+    return policies_create(policies, &how, config, spec, backend, err);
+}
+
+static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
 {
     const struct config *config = self->base.context.config;
     const struct comm *comm = self->base.context.comm;
@@ -45,7 +62,8 @@ static int create_ppo(struct mappo *self, struct error *err)
             err, EXIT_USAGE,
             "ppo.minibatch_size=%d takes an equal part of every shard or rank, and rollout.envs=%d can't be divided by %d of them",
             (int)config->ppo_minibatch_size, (int)config->rollout_envs, shards);
-    const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
+    const struct adam adam = {
+        .beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps, .weight_decay = config->adam_weight_decay};
     const bool penalty = config->ppo_objective != OBJECTIVE_CLIP;
     struct ppo_config ppo = {
         .policy = {.clip = config->ppo_objective == OBJECTIVE_KL ? (real)INFINITY : (real)config->ppo_clip,
@@ -60,6 +78,7 @@ static int create_ppo(struct mappo *self, struct error *err)
         .target_kl = config->ppo_target_kl,
         .critic_warmup = config->ppo_critic_warmup,
         .advantages = config->ppo_normalise_advantage,
+        .range = in_turn ? 1 : 0,
         .joint = {.others_clip = (real)config->coppo_others_clip, .all_ratios = config->coppo_double_clip == DOUBLE_CLIP_OFFICIAL},
         .joint_clip = config->ppo_grad_clip == GRAD_CLIP_JOINT,
         .minibatch_size = (int)config->ppo_minibatch_size,
@@ -67,6 +86,7 @@ static int create_ppo(struct mappo *self, struct error *err)
         .max_grad_norm = (real)config->ppo_max_grad_norm,
         .epochs = (int)config->ppo_epochs,
         .minibatches = (int)config->ppo_minibatches,
+        .chunk = (int)config->ppo_chunk,
         .row_minibatches = row_minibatches(config),
         .policy_active_masks = config->ppo_policy_active_masks,
         .value_active_masks = config->ppo_value_active_masks,
@@ -74,7 +94,8 @@ static int create_ppo(struct mappo *self, struct error *err)
         .adam = adam,
         .seed = (uint64_t)config->train_seed};
     const struct mappo_env_spec *spec = vecenv_spec(self->base.context.env);
-    for (int g = 0; g < spec->groups; g++) ppo.joint_ratios[g] = algorithm_of_group(config, &spec->group[g], "coppo");
+    for (int g = 0; g < spec->groups; g++)
+        ppo.joint_ratios[g] = policy_learns(self->base.context.policies->group[g]) && algorithm_of_group(config, &spec->group[g], "coppo");
     return ppo_create(&self->ppo, &ppo, self->base.rollout, self->base.context.policies->group, self->base.context.comm,
                       self->base.context.backend, err);
 }
@@ -88,7 +109,10 @@ static int update(struct algorithm *algorithm, struct error *err)
     const double start = clock_seconds(), communication = self->base.context.comm->seconds;
     backend_range(self->base.context.backend, "update");
     ppo_anneal(self->ppo, &self->base.now);
-    ppo_update(self->ppo, self->updates);
+    if (self->happo)
+        happo_update(self->happo, self->updates);
+    else
+        ppo_update(self->ppo, self->updates);
     on_policy_learned(algorithm);
     backend_range(self->base.context.backend, NULL);
     self->updates++;
@@ -174,22 +198,48 @@ static void destroy(struct algorithm *algorithm)
 static const struct algorithm_ops ops = {
     on_policy_begin, on_policy_collect, on_policy_finish, update, outcome, on_policy_anneal, fields, pull, push, metrics, destroy};
 
-static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+static void create_happo_turns(struct mappo *self)
+{
+    const struct config *config = self->base.context.config;
+    const struct happo_config happo = {.fixed = config->happo_order == ORDER_FIXED, .seed = (uint64_t)config->train_seed};
+    happo_create(&self->happo, &happo, self->ppo, self->base.rollout, vecenv_spec(self->base.context.env),
+                 self->base.context.policies->group, &self->base.memory);
+}
+
+static int create(struct algorithm *algorithm, const struct algorithm_context *context, bool in_turn, struct error *err)
 {
     struct mappo *self = algorithm->self;
     /* Beside environments on the host the first actions wait for the update anyhow. */
     algorithm->ahead = context->where == COLLECT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
     int code = on_policy_create(algorithm, context, err);
-    if (code == 0) code = create_ppo(self, err);
+    if (code == 0) code = create_ppo(self, in_turn, err);
     if (code) return code;
+    if (in_turn) create_happo_turns(self);
     algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->base.memory.arena);
     arena_seal(self->base.memory.arena);
     return 0;
 }
 
+static int create_together(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+{
+    return create(algorithm, context, false, err);
+}
+
+static int create_happo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+{
+    if (context->config->ppo_normalise_advantage == ADVANTAGES_MINIBATCH)
+        return error_set(err, EXIT_USAGE,
+                         "happo multiplies normalised advantages by what other agents have changed since, so that they are not normalised "
+                         "once more by minibatch: ppo.normalise_advantage=rollout or none");
+    return create(algorithm, context, true, err);
+}
+
 /* What a group's algorithm decides is asked where it matters. */
 #define FUNCTIONS                                                                                                                          \
     {                                                                                                                                      \
-        on_policy_horizon, create_policies, sizeof(struct mappo), &ops, create, described, "mappo ippo coppo"                              \
+        on_policy_horizon, create_policies, sizeof(struct mappo), &ops, create_together, described, "mappo ippo ppo coppo"                 \
     }
-const struct algorithm_functions mappo_functions = FUNCTIONS, ippo_functions = FUNCTIONS, coppo_functions = FUNCTIONS;
+const struct algorithm_functions mappo_functions = FUNCTIONS, ippo_functions = FUNCTIONS, ppo_functions = FUNCTIONS,
+                                 coppo_functions = FUNCTIONS;
+const struct algorithm_functions happo_functions = {
+    on_policy_horizon, happo_policies, sizeof(struct mappo), &ops, create_happo, described, NULL};

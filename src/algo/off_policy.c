@@ -50,10 +50,22 @@ static int check_policies(const struct policies *policies, const struct config *
 {
     for (int g = 0; g < policies->groups; g++) {
         const struct policy *p = policies->group[g];
+        if (!policy_learns(p)) {
+            for (int other = 0; other < policies->groups; other++)
+                if (policy_learns(policies->group[other]) && policies->group[other]->critic_input != CRITIC_OBS)
+                    return error_set(err, EXIT_USAGE,
+                                     "group.%s.play: critics of algo=maddpg ask for the actors of all agents, and group \"%s\" learns none; algo=ddpg does "
+                                     "without",
+                                     p->name, p->name);
+            continue;
+        }
         for (int role = 0; role < POLICY_ROLES; role++)
             if (p->sizes.agents > 1 && !policy_apart(p, role))
                 return error_set(err, EXIT_USAGE, "algo=%s has an actor and a critic of each agent; group \"%s\" would share them: policy.share=false",
                                  algorithms[config->algo_name].name, p->name);
+        if (p->net[ROLE_ACTOR].gru)
+            return error_set(err, EXIT_USAGE, "algo=%s replays single steps, of which a GRU remembers nothing: policy=mlp",
+                             algorithms[config->algo_name].name);
         if (p->net[ROLE_CRITIC].feature_norm)
             return error_set(err, EXIT_USAGE, "algo=%s takes inputs as they are, actions among them: policy.feature_norm=off",
                              algorithms[config->algo_name].name);
@@ -139,8 +151,10 @@ static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, i
     const struct policies *policies = self->context.policies;
     struct explore_pass pass[MAPPO_MAX_GROUPS];
     uint32_t agent = 0;
-    for (int g = 0; g < policies->groups; agent += (uint32_t)policies->group[g++]->sizes.agents)
-        pass[g] = (struct explore_pass){.dist = &policies->group[g]->dist,
+    int passes = 0;
+    for (int g = 0; g < policies->groups; agent += (uint32_t)policies->group[g++]->sizes.agents) {
+        if (!policy_learns(policies->group[g])) continue;
+        pass[passes++] = (struct explore_pass){.dist = &policies->group[g]->dist,
                                         .kind = self->context.config->maddpg_explore,
                                         .agents = policies->group[g]->sizes.agents,
                                         .lo = lo,
@@ -154,10 +168,11 @@ static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, i
                                         .step = self->first_step + (uint64_t)k,
                                         .first_env = self->context.first_env,
                                         .first_agent = agent};
+    }
     const uint64_t before = self->first_step + (uint64_t)k;
-    for (int g = 0; g < policies->groups && before > 0; g++)
-        pass[g].ep_end = x->all.ep_end + (size_t)transitions_place(x, before - 1) * (size_t)x->config.envs;
-    self->context.backend->explore(self->context.backend, pass, policies->groups);
+    for (int i = 0; i < passes && before > 0; i++)
+        pass[i].ep_end = x->all.ep_end + (size_t)transitions_place(x, before - 1) * (size_t)x->config.envs;
+    self->context.backend->explore(self->context.backend, pass, passes);
 }
 
 static void create_exploration(struct off_policy *self, const struct mappo_env_spec *spec)

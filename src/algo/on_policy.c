@@ -1,8 +1,10 @@
 #include "algo/on_policy.h"
 
+#include "backend/kernels/gae.h"
 #include "base/clock.h"
 
 enum { RATIO_JOINT, RATIO_PER_HEAD }; /* ppo.ratio */
+enum { TIME_LIMIT_BOOTSTRAP };        /* gae.time_limit */
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
 
@@ -17,6 +19,7 @@ static double flops_of(const struct policies *policies, const struct config *con
     double sum = 0;
     for (int g = 0; g < policies->groups; g++) {
         const struct policy *policy = policies->group[g];
+        if (!policy_learns(policy)) continue;
         const double rows[POLICY_ROLES] = {policy->sizes.agents, policy->value_agents};
         for (int role = 0; role < POLICY_ROLES; role++) {
             double first, all = network_multiply_adds(&policy->net[role], &first);
@@ -24,6 +27,12 @@ static double flops_of(const struct policies *policies, const struct config *con
         }
     }
     return sum;
+}
+
+/* Values of final observations are for estimates that a value continues. */
+static bool rewards_alone(const struct config *config)
+{
+    return config->gae_advantage == ESTIMATE_REWARD_TO_GO && config->gae_target == ESTIMATE_REWARD_TO_GO;
 }
 
 int on_policy_create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
@@ -42,7 +51,11 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
                     .crew = context->attended ? context->backend->threads : 1,
                     .env = context->env},
         .per_head = config->ppo_ratio == RATIO_PER_HEAD,
-        .returns = {.gamma = (real)config->gae_gamma, .lambda = (real)config->gae_lambda, .bootstrap = config->gae_time_limit == 0}};
+        .returns = {.gamma = (real)config->gae_gamma,
+                    .lambda = (real)config->gae_lambda,
+                    .bootstrap = config->gae_time_limit == TIME_LIMIT_BOOTSTRAP && !rewards_alone(config),
+                    .advantage = config->gae_advantage,
+                    .target = config->gae_target}};
     self->context = *context;
     algorithm->flops = flops_of(context->policies, config);
     backend_memory_create(&self->memory, "algorithm", context->backend);
@@ -107,19 +120,22 @@ int on_policy_fields(struct algorithm *algorithm, struct field_list *list)
     policies_fields(self->context.policies, list);
     transitions_fields(self->rollout->transitions, "/rollout", vecenv_spec(self->context.env), list);
     returns_fields(self->rollout->returns, "/rollout", list);
+    states_fields(&self->rollout->states, "/rollout", list);
     return list->count - before;
 }
 
 void on_policy_pull(struct algorithm *algorithm)
 {
-    const struct on_policy *self = algorithm->self;
+    struct on_policy *self = algorithm->self;
     policies_pull(self->context.policies);
     returns_pull(self->rollout->returns);
+    states_pull(&self->rollout->states);
 }
 
 void on_policy_push(struct algorithm *algorithm)
 {
-    const struct on_policy *self = algorithm->self;
+    struct on_policy *self = algorithm->self;
     policies_push(self->context.policies);
     returns_push(self->rollout->returns);
+    states_push(&self->rollout->states);
 }

@@ -254,6 +254,7 @@ static void evaluate_packed(struct ppo *ppo, const struct learner_range *range, 
         ppo->forward[passes] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
                                                      .parameters = policy_actor(policy, policy->parameters, set),
                                                      .packed = ppo->actor_packed[i],
+                                                     .recurrent = ppo_part_time(&ppo->batches, part, ROLE_ACTOR),
                                                      .out = out};
         ppo->evaluate[passes++] = (struct evaluate_pass){.dist = &policy->dist,
                                                          .batch = ppo->batches.actor[i],
@@ -419,7 +420,8 @@ static int64_t steps_of_update(const struct ppo *ppo)
 static void write_update_numbers(struct ppo *ppo, int64_t update)
 {
     const struct update_numbers numbers = {.update = update,
-                                           .steps = ppo->policy[0]->updates + (ppo->begun - ppo->read) * steps_of_update(ppo),
+                                           .steps =
+                                               ppo->policy[ppo->at[0].group]->updates + (ppo->begun - ppo->read) * steps_of_update(ppo),
                                            .actor_rate = ppo->config.now.actor_rate,
                                            .critic_rate = ppo->config.now.critic_rate,
                                            .clip = ppo->config.now.clip,

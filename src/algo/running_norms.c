@@ -17,6 +17,12 @@ static struct batch units_of_shard(const struct transitions *x, int shard, struc
     return (struct batch){unit, units, 1, NULL};
 }
 
+/* 0: no such statistics, or they stay as they are. */
+static int learned_width(const struct policy *policy, int which)
+{
+    return policy_learns(policy) ? policy->running[which].width : 0;
+}
+
 /* Rows that statistics of a group take in; what is the same for all shards. */
 static struct running_pass rows_of(const struct rollout *rollout, const struct policy *policy, int g, int which)
 {
@@ -39,7 +45,7 @@ void running_norms_create(struct running_norms *norms, const struct rollout *rol
     *norms = (struct running_norms){.comm = comm, .backend = memory->backend, .shards = x->config.shards};
     for (int g = 0; g < rollout->groups; g++)
         for (int which = 0; which < POLICY_RUNNING; which++) {
-            const int width = policy[g]->running[which].width;
+            const int width = learned_width(policy[g], which);
             norms->norms += width > 0;
             norms->message += width > 0 ? (size_t)running_moments(width) : 0;
         }
@@ -52,7 +58,7 @@ void running_norms_create(struct running_norms *norms, const struct rollout *rol
         const struct batch batch = units_of_shard(x, shard, memory);
         for (int g = 0; g < rollout->groups; g++)
             for (int which = 0; which < POLICY_RUNNING; which++) {
-                if (policy[g]->running[which].width == 0) continue;
+                if (learned_width(policy[g], which) == 0) continue;
                 *pass = rows_of(rollout, policy[g], g, which);
                 pass->batch.unit = batch.unit;
                 pass->batch.units = batch.units;

@@ -103,7 +103,8 @@ void vecenv_find_wrong_end(struct vecenv *env, uint64_t *first);
 int vecenv_error(const struct vecenv *env, int code, int32_t e, const char *text, struct error *err);
 
 bool vecenv_can_script(const struct vecenv *env);
-int vecenv_script(struct vecenv *env, int32_t *const act_int[], float *const act_real[], struct error *err);
+/* The scripted player's actions of environments [lo, hi) in their present states, into the action arrays of io that are not NULL. */
+int vecenv_script(struct vecenv *env, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err);
 
 /* Draws the present state of environment e. EXIT_USAGE where the environment can't be drawn. */
 int vecenv_draw(const struct vecenv *env, int32_t e, const struct mappo_canvas *canvas, struct error *err);
@@ -128,9 +129,9 @@ struct episode {
     int32_t end;    /* MAPPO_TERMINATED or MAPPO_TRUNCATED */
     float group_return[MAPPO_MAX_GROUPS]; /* sum over steps of the mean over agents of the reward */
 };
-/* What is reported as the return: the first team's, mean over its agents. */
-double episode_return(const struct mappo_env_spec *spec, const struct episode *episode);
-int32_t episode_return_agents(const struct mappo_env_spec *spec); /* those agents: times them it is the sum over agents */
+/* What is reported as the return: of the team that a run is about, mean over its agents. */
+double episode_return(const struct mappo_env_spec *spec, int team, const struct episode *episode);
+int32_t episode_return_agents(const struct mappo_env_spec *spec, int team); /* those agents: times them it is the sum over agents */
 /* Takes at most `max` off the list, oldest first, and returns how many; beyond the room of config.horizon the oldest were dropped. Not on a
  * device. */
 int vecenv_take_episodes(struct vecenv *env, struct episode *out, int max);

@@ -15,13 +15,14 @@
 
 enum { METRICS_BUFFER = 1 << 16 };
 
-/* Per-episode numbers in the window: the groups' returns, the first team's, the length. */
+/* Per-episode numbers in the window: the groups' returns, the run's team's, the length. */
 enum { WINDOW_TEAM = MAPPO_MAX_GROUPS, WINDOW_LENGTH, WINDOW_COLUMNS };
 
 struct metrics {
     struct arena *arena;
     struct comm *comm;
     const struct mappo_env_spec *spec;
+    int team; /* whose return is return_mean */
     FILE *file;
     char path[CONFIG_TEXT + 96];
     double looked; /* clock: when the file was last seen in its place; infinite: it has none to go to */
@@ -49,6 +50,7 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
     m->arena = arena;
     m->comm = comm;
     m->spec = spec;
+    m->team = config->team;
     m->window = config->window;
     m->sum = config->sum;
     m->listed_most = config->window < config->max_episodes ? config->window : config->max_episodes;
@@ -163,7 +165,7 @@ static void window_push(struct metrics *m, const struct episode *episode)
 {
     double *row = m->ring + (m->episodes % m->window) * WINDOW_COLUMNS;
     for (int g = 0; g < m->spec->groups; g++) row[g] = (double)episode->group_return[g] * (m->sum ? m->spec->group[g].agents : 1);
-    row[WINDOW_TEAM] = episode_return(m->spec, episode) * (m->sum ? episode_return_agents(m->spec) : 1);
+    row[WINDOW_TEAM] = episode_return(m->spec, m->team, episode) * (m->sum ? episode_return_agents(m->spec, m->team) : 1);
     row[WINDOW_LENGTH] = episode->length;
     m->episodes++;
 }
@@ -236,6 +238,11 @@ static double window_deviation(const struct metrics *m, int column)
     double squares = 0;
     for (int64_t i = 0; i < n; i++) squares += pow(m->ring[i * WINDOW_COLUMNS + column] - mean, 2);
     return n > 1 ? sqrt(squares / (double)n) : NAN; /* one episode says nothing of it */
+}
+
+bool metrics_window_is_full(const struct metrics *m)
+{
+    return m->episodes >= m->window;
 }
 
 double metrics_return(const struct metrics *m)
@@ -355,7 +362,7 @@ int metrics_fields(struct metrics *m, struct field_list *list)
 {
     field_add(list, "/metrics/episodes", FIELD_INT64, &m->episodes, "episodes", "episodes ended so far on any rank", 0);
     field_add(list, "/metrics/window", FIELD_DOUBLE, m->ring, "reward",
-              "the last episodes, a ring: the groups' returns, the first team's return, the length", 2, (int64_t)m->window,
+              "the last episodes, a ring: the groups' returns, that of the first team that learns, the length", 2, (int64_t)m->window,
               (int64_t)WINDOW_COLUMNS);
     return 0;
 }
@@ -382,7 +389,8 @@ void metrics_markdown(FILE *out)
 #undef METRIC
     const int count = algorithm_describe_metrics(metric, MOST);
     for (int i = 0; i < count; i++) markdown_row(out, metric[i].name, metric[i].unit, metric[i].help);
-    fputs("\nWith several groups of agents the algorithm's numbers stand once per group: the first group's under the plain name, the "
+    fputs("\nWith several groups of agents the algorithm's numbers stand once per group: those of the first that learns under the plain "
+          "name, the "
           "others' as\n"
           "`name/<group>`; `return_mean/<group>` stands for every group. Every `info` column of the environment is averaged into "
           "`info/<column>`.\n",

@@ -25,9 +25,11 @@ static void list_standing(struct field_list *list, struct standing *s)
               "length of metrics.jsonl when this was saved: continuing cuts the file back to it", 0);
     field_add(list, "/counters/schedule_steps", FIELD_INT64, &s->schedule_steps, "environment steps",
               "horizon of the learning rate schedule: of when the run began, or where it was moved to since", 0);
-    field_add(list, "/counters/best_env_steps", FIELD_INT64, &s->best_env_steps, "environment steps",
-              "where the best evaluation so far was made; -1 before the first", 0);
-    field_add(list, "/counters/best_return", FIELD_DOUBLE, &s->best_return, "reward", "mean return of that evaluation", 0);
+    field_add(
+        list, "/counters/best_env_steps", FIELD_INT64, &s->best_env_steps, "environment steps",
+        "where the best evaluation so far was made, or the best checkpoint by training's returns (checkpoint.best); -1 before the first",
+        0);
+    field_add(list, "/counters/best_return", FIELD_DOUBLE, &s->best_return, "reward", "mean return there", 0);
     field_add(list, "/counters/seconds", FIELD_DOUBLE, &s->seconds, "s", "time spent training, all legs", 0);
 }
 

@@ -20,7 +20,7 @@ struct standing {
     int64_t update, env_steps;
     int64_t metrics_offset; /* bytes of metrics.jsonl */
     int64_t schedule_steps; /* horizon of the learning rate schedule, fixed when the run began */
-    int64_t best_env_steps; /* environment steps of the best checkpoint; -1 before the first evaluation */
+    int64_t best_env_steps; /* environment steps of the best checkpoint; -1 before the first evaluation (checkpoint.best) */
     double best_return;
     double seconds; /* spent training, all legs */
 };
@@ -75,6 +75,16 @@ struct trainer {
     bool other_rounding;   /* of rules, in it */
 };
 
+/* Whether that is as good as train.stop_return asks for; never where that is off, or before there is a best. */
+static inline bool trainer_good_enough(const struct trainer *t)
+{
+    return t->standing.best_return >= t->config->train_stop_return;
+}
+static inline bool trainer_finished(const struct trainer *t)
+{
+    return t->standing.env_steps >= t->config->train_env_steps || trainer_good_enough(t);
+}
+
 /* start.c. Collective; on an error every rank gets the same code and text. */
 enum start { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a pod: another rank runs the training */ };
 int trainer_open(struct trainer *t, enum start *start, struct error *err);
@@ -119,7 +129,7 @@ void record_left_evaluation(struct trainer *t);
 int save_wait(struct trainer *t, struct error *err);
 int save_next(struct trainer *t, struct error *err);
 int save_last(struct trainer *t, struct error *err);
-void save_note_best(struct trainer *t, double return_mean); /* of the newest update's evaluation */
+void save_note_best(struct trainer *t, double return_mean); /* of the newest update's evaluation, or of training until it */
 
 /* summary.c. Rank 0 prints; summary_end also writes into the log. */
 void summary_end(struct trainer *t, int code, bool saved);

@@ -161,6 +161,7 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
                                               {"algo", "ippo"},
                                               {"policy.share", "0"},
                                               {"policy.share", "0", "algo", "ippo"},
+                                              {"algo", "happo"},
                                               {"critic.share", "false"},
                                               {"policy.share", "0", "critic.share", "true"},
                                               {"norm.value", "popart", "critic.share", "false"},
@@ -203,6 +204,10 @@ static void graphs_change_no_bit(void **state)
         assert_true(popart != shuffled);
         set(&settings, "cuda.graphs", "0");
         assert_true(hash_after(&settings, 3) == popart);
+        set(&settings, "algo", "happo");
+        const uint64_t turns = hash_after(&settings, 3);
+        set(&settings, "cuda.graphs", "1");
+        assert_true(turns != popart && hash_after(&settings, 3) == turns);
     }
 }
 

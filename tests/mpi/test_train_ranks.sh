@@ -53,6 +53,7 @@ equals_one_rank popart popart $POPART
 equals_one_rank running running_statistics $POPART norm.obs=running norm.reward=running env=test/kitchen_sink
 equals_one_rank family a_penalty_and_early_stops $REPRODUCIBLE ppo.objective=clip_kl ppo.ratio=per_head ppo.normalise_advantage=minibatch ppo.minibatch_size=40 \
     ppo.grad_clip=joint ppo.target_kl=0.0005 ppo.critic_warmup=1 env=test/kitchen_sink
+equals_one_rank turns agents_in_turn $REPRODUCIBLE algo=happo ppo.minibatches=2 env=test/kitchen_sink
 REPLAY="$REPRODUCIBLE maddpg.batch=64 maddpg.buffer=480 maddpg.start=200 maddpg.updates=3 env=test/kitchen_sink"
 equals_one_rank replay a_replay $REPLAY algo=maddpg maddpg.twin=1 maddpg.explore=ou
 ranks 4 run="$WORK/replay3" $REPLAY algo=ddpg maddpg.form=openai train.env_steps=$((2 * UPDATE))

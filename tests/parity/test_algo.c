@@ -16,7 +16,7 @@ static void compare(const char *name, int at_least)
     struct parity_report report;
     snprintf(path, sizeof path, "tests/data/algo/algo_%s.h5", name);
     enum parity_result result = parity_maddpg_file(path, "cpu", &report);
-    if (result == PARITY_UNKNOWN) result = parity_algo(path, &report);
+    if (result == PARITY_UNKNOWN) result = parity_algo(path, NULL, &report);
     if (result == PARITY_FAILED) print_message("%s: %d of %d tensors differ\n%s", name, report.differing, report.checked, report.text);
     if (result == PARITY_UNKNOWN) print_message("%s can't be read\n", path);
     assert_int_equal(result, PARITY_PASSED);
@@ -79,6 +79,13 @@ static void an_adaptive_penalty_matches_its_formulas(void **state)
     compare("kl_ppo_box", 280);
 }
 
+static void recurrent_updates_match_reference(void **state)
+{
+    (void)state;
+    compare("gru_discrete_mb1", 190);
+    compare("gru_discrete_mb2", 190);
+}
+
 /* Dead agents' ratios included. */
 static void joint_ratios_match_both_forms(void **state)
 {
@@ -117,6 +124,7 @@ int main(void)
         cmocka_unit_test(an_adaptive_penalty_matches_its_formulas),
         cmocka_unit_test(stable_baselines_update_matches),
         cmocka_unit_test(joint_ratios_match_both_forms),
+        cmocka_unit_test(recurrent_updates_match_reference),
         cmocka_unit_test(maddpg_updates_match_in_every_form),
     };
     return cmocka_run_group_tests_name(REAL_IS_DOUBLE ? "algo_double" : "algo", tests, NULL, NULL);

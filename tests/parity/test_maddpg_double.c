@@ -112,7 +112,7 @@ static void open_learner(struct fixture *f, const struct mappo_env_spec *spec, s
     config.delay = config.twin ? 2 : 1;
     config.updates = 1;
     config.temperature = config.temperature > 0 ? config.temperature : 1;
-    config.adam = (struct adam){0.9, 0.999, 1e-8};
+    config.adam = (struct adam){.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     maddpg_create(&f->maddpg, &config, &f->batch, f->numbers, f->policies, spec->groups, f->comm, &f->memory);
     maddpg_begin(f->maddpg);
 }

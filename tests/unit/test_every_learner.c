@@ -17,9 +17,9 @@
 /* What is refused: a part of the sentence. Environments that are not here must train. */
 static const struct refusal {
     const char *algorithm, *policy, *env, *reason;
-} refusals[] = {{NULL, NULL, NULL, NULL}};
+} refusals[] = {{"maddpg", "gru", NULL, "policy=mlp"}, {"ddpg", "gru", NULL, "policy=mlp"}, {NULL, NULL, NULL, NULL}};
 
-static const char *const policies[] = {"mlp"};
+static const char *const policies[] = {"mlp", "gru"};
 
 static const struct refusal *expected(const char *algorithm, const char *policy, const char *env)
 {
@@ -50,6 +50,7 @@ static void configure(struct config *config, const char *algorithm, const char *
     set(config, "maddpg.start", "0");
     set(config, "maddpg.batch", "6");
     set(config, "maddpg.buffer", "32");
+    set(config, "ppo.chunk", "3");
     set(config, "backend", "cpu");
 }
 
