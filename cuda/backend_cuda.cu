@@ -348,6 +348,7 @@ static void fill_table(struct backend *b)
     b->standardise = rollout_standardise;
     b->discount = rollout_discount;
     b->join = rollout_join;
+    b->compound = rollout_compound;
     b->running_measure = rollout_running_measure;
     b->running_take = rollout_running_take;
     b->select = rollout_select;

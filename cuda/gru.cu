@@ -25,7 +25,8 @@ struct gru_step {
     struct batch batch;
     struct live_rows live;
     const float *bias_x, *bias_s, *hidden;
-    const uint8_t *mask;
+    const uint8_t *ended;
+    int ended_rows;
     float *hidden_out;
     int features;         /* H */
     int first, width;     /* of this step */
@@ -42,7 +43,8 @@ static struct gru_step step_of(const struct gru_pass *pass, int t)
                          pass->bias_x,
                          pass->bias_s,
                          time->hidden,
-                         time->mask,
+                         time->ended,
+                         time->ended_rows,
                          time->hidden_out,
                          pass->hidden,
                          0,
@@ -73,7 +75,7 @@ static __device__ bool step_place(const struct gru_step *s, int *sequence, int *
 
 static __device__ bool state_is_kept(const struct gru_step *s, int row)
 {
-    return !s->mask || s->mask[batch_row(&s->batch, row)];
+    return !s->ended || s->ended[batch_row(&s->batch, row) / (size_t)s->ended_rows] == 0;
 }
 
 static __global__ void __launch_bounds__(CUDA_THREADS) gru_begin_kernel(const struct gru_step s)

@@ -42,6 +42,7 @@ void rollout_find_unequal(struct backend *backend, const float *x, size_t rows, 
 void rollout_moments(struct backend *backend, const struct moments_pass *pass, int passes);
 void rollout_standardise(struct backend *backend, const struct standardise_pass *pass, int passes);
 void rollout_join(struct backend *backend, const struct joint_pass *pass, int passes);
+void rollout_compound(struct backend *backend, const struct compound_pass *pass, int passes);
 void rollout_discount(struct backend *backend, const struct discount_pass *pass, int passes);
 void rollout_running_measure(struct backend *backend, const struct running_pass *pass, int passes);
 void rollout_running_take(struct backend *backend, const struct running_pass *pass, int passes);

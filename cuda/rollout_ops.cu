@@ -49,12 +49,13 @@ static __global__ void gae_kernel(const struct gae_passes some)
     const size_t a = item % agents, e = (size_t)p.lo + item / agents, stride = envs * agents;
     const struct normalizer_scale scale = p.norm[p.norms > 1 ? a : 0].scale;
     const float mean = (float)scale.mean, deviation = (float)scale.deviation;
-    const struct gae_step step = {p.gamma, p.lambda, p.bootstrap};
+    const struct gae_step step = {p.gamma, p.lambda, p.bootstrap, p.advantage_by, p.target_by};
     const float *__restrict__ reward = p.reward + e * agents + a, *__restrict__ value = p.value + e * values + (values > 1 ? a : 0);
     const float *__restrict__ final_value = p.final_value ? p.final_value + e * values + (values > 1 ? a : 0) : NULL;
     const uint8_t *__restrict__ terminated = p.terminated ? p.terminated + e * agents + a : NULL, *__restrict__ end = p.ep_end + e;
     float *__restrict__ advantage = p.advantage + e * agents + a, *__restrict__ ret = p.ret + e * agents + a;
-    float next = mean + deviation * value[(size_t)p.steps * envs * values], later = 0;
+    float next = mean + deviation * value[(size_t)p.steps * envs * values];
+    struct gae_trace later = {0, 0};
     const bool scaled = p.reward_scale != NULL;
     const float reward_scale = scaled ? *p.reward_scale : 1.0f;
 #pragma unroll 4
@@ -64,9 +65,10 @@ static __global__ void gae_kernel(const struct gae_passes some)
         const int ended = end[at * envs];
         const float final = ended == MAPPO_TRUNCATED && final_value ? mean + deviation * final_value[at * envs * values] : 0.0f;
         const float gained = scaled ? running_scaled(reward[at * stride], 0, reward_scale) : reward[at * stride];
-        later = gae_advantage(&step, gained, terminated ? terminated[at * stride] : 0, ended, here, next, final, later);
-        advantage[at * stride] = later;
-        ret[at * stride] = later + here;
+        const struct gae_estimate found =
+            gae_estimate_of(&step, gained, terminated ? terminated[at * stride] : 0, ended, here, next, final, &later);
+        advantage[at * stride] = found.advantage;
+        ret[at * stride] = found.target;
         next = here;
     }
 }
@@ -436,6 +438,30 @@ void rollout_join(struct backend *backend, const struct joint_pass *pass, int pa
     }
 }
 
+/* ---- updates of one agent after another: a thread an env-step ------------------------------------------------------------------------- */
+
+struct compound_passes {
+    struct compound_pass pass[PASSES_AT_ONCE];
+};
+
+static __global__ void compound_kernel(const struct compound_passes some)
+{
+    const struct compound_pass p = some.pass[blockIdx.y];
+    const size_t u = thread_item();
+    if (u < p.n) compound_step(&p, u);
+}
+
+void rollout_compound(struct backend *backend, const struct compound_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        struct compound_passes some;
+        const dim3 grid = take_passes(&some, pass, first, passes, [](const struct compound_pass &p) { return p.n; });
+        LAUNCH(compound_kernel, grid, CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("compound");
+    }
+}
+
 /* ---- running statistics -------------------------------------------------------------------------------------------------------------- */
 
 struct discount_passes {
@@ -557,17 +583,21 @@ static __global__ void select_kernel(const struct select_passes some)
     const struct select_pass p = some.pass[blockIdx.y];
     if (p.shuffled && !p.order) { /* the permutation's keys, once a block */
         if (threadIdx.x == 0)
-            shuffle =
-                shuffle_of((uint32_t)p.items, p.seed, p.shard, p.numbers ? select_data_pass(p.numbers->update, p.epochs, p.epoch) : 0);
+            shuffle = shuffle_of((uint32_t)p.items, p.seed, p.shard, p.which,
+                                 p.numbers ? select_data_pass(p.numbers->update, p.epochs, p.epoch) : 0);
         __syncthreads();
     }
     const size_t k = thread_item();
     if (k >= (size_t)p.count) return;
     const int place = p.from + (int)k;
     const int item = !p.shuffled ? place : p.order ? p.order[place] : (int)shuffle_item(&shuffle, (uint32_t)place);
-    const int32_t critic = select_unit(&p.shape, p.critic_by_row, item);
-    p.rows[k] = select_unit(&p.shape, p.shape.by_row, item);
-    for (int r = 0; r < p.critic_repeats; r++) p.critic[k * (size_t)p.critic_repeats + (size_t)r] = critic;
+    const int32_t row = select_unit(&p.shape, p.shape.by_row, item), critic = select_unit(&p.shape, p.critic_by_row, item);
+    for (int t = 0; t < p.to.steps; t++) {
+        const int to = select_place(&p.to, (int)k, t);
+        p.rows[to] = row + t * select_stride(&p.shape, p.shape.by_row);
+        for (int r = 0; r < p.critic_repeats; r++)
+            p.critic[to * p.critic_repeats + r] = critic + t * select_stride(&p.shape, p.critic_by_row);
+    }
 }
 
 void rollout_select(struct backend *backend, const struct select_pass *pass, int passes)

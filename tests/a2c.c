@@ -54,8 +54,10 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     const int groups = context->policies->groups, code = on_policy_create(algorithm, context, err);
     if (code) return code;
     for (int g = 0; g < groups; a->gradients += group[g++]->size)
-        if (policy_apart(group[g], ROLE_ACTOR) || policy_apart(group[g], ROLE_CRITIC) || group[g]->normalizer || context->local_shards > 1)
-            return error_set(err, EXIT_USAGE, "a2c needs policy.share=1, critic.share=auto, norm.value=none, comm.reproducible=0");
+        if (policy_apart(group[g], ROLE_ACTOR) || policy_apart(group[g], ROLE_CRITIC) || group[g]->normalizer ||
+            context->local_shards > 1 || a->base.rollout->transitions->held)
+            return error_set(err, EXIT_USAGE,
+                             "a2c needs policy.share=1, critic.share=auto, norm.value=none, comm.reproducible=0, rollout.unit=steps");
     a->length = a->gradients + (size_t)groups * POLICY_ROLES * PASS_SUMS;
     a->there = BACKEND_NEW(&a->base.memory, struct numbers, 1);
     /* Without a clip the gradient of ratio * advantage is advantage * ∇ log π. */
@@ -76,7 +78,8 @@ static int update(struct algorithm *algorithm, struct error *err)
     const struct algorithm_context *context = &a->base.context;
     const struct config *config = context->config;
     struct backend *backend = context->backend;
-    const struct optimizer_rules rules = {config->ppo_max_grad_norm, 1, {config->adam_beta1, config->adam_beta2, config->adam_eps}};
+    const struct optimizer_rules rules = {
+        config->ppo_max_grad_norm, 1, {config->adam_beta1, config->adam_beta2, config->adam_eps, config->adam_weight_decay}};
     a->numbers.now = (struct update_numbers){
         .steps = context->policies->group[0]->updates, .actor_rate = a->base.now.actor_rate, .critic_rate = a->base.now.critic_rate};
     backend->upload(backend, a->there, &a->numbers, sizeof a->numbers);

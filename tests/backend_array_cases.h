@@ -8,8 +8,8 @@ static void check_close(const char *what, size_t i, real x, double expected, dou
         fail_msg("%s %zu is %.12g, expected %.12g", what, i, (double)x, expected);
 }
 
-/* A_t = Σ_k (γλ)^k δ_{t+k} up to the first end, written as that sum. */
-static double naive_gae(const struct gae_pass *p, int t, int e, int a)
+/* A_t = Σ_k (γλ)^k δ_{t+k} up to the first end, written as that sum: λ = 0 for one step. */
+static double naive_gae(const struct gae_pass *p, int t, int e, int a, double lambda)
 {
     double sum = 0, weight = 1;
     for (int k = t; k < p->steps; k++) {
@@ -22,17 +22,30 @@ static double naive_gae(const struct gae_pass *p, int t, int e, int a)
         if (end) follow = !p->terminated[i] && p->ep_end[env] == 2 && p->bootstrap ? mean + deviation * (double)p->final_value[v] : 0;
         sum += weight * ((double)p->reward[i] + (double)p->gamma * follow - (mean + deviation * (double)p->value[v]));
         if (end) break;
-        weight *= (double)p->gamma * (double)p->lambda;
+        weight *= (double)p->gamma * lambda;
     }
     return sum;
+}
+
+/* An advantage; `value` is V of the step. */
+static double naive_estimate(const struct gae_pass *p, int kind, int t, int e, int a, double value)
+{
+    if (kind != ESTIMATE_REWARD_TO_GO) return naive_gae(p, t, e, a, kind == ESTIMATE_GAE ? (double)p->lambda : 0);
+    double sum = 0, weight = 1;
+    for (int k = t; k < p->steps; k++, weight *= (double)p->gamma) {
+        const size_t env = (size_t)(k * p->envs + e), i = env * (size_t)p->agents + (size_t)a;
+        sum += weight * (double)p->reward[i];
+        if (p->terminated[i] || p->ep_end[env]) break;
+    }
+    return sum - value;
 }
 
 static void gae_matches_its_definition(void **state)
 {
     (void)state;
     enum { T = 23, E = 7, A = 3 };
-    for (int variant = 0; variant < 4; variant++) {
-        const int values = variant % 2 ? A : 1;
+    for (int round = 0; round < 4 * 9; round++) {
+        const int variant = round % 4, values = variant % 2 ? A : 1; /* under all pairs of estimates */
         struct naive_rng rng = {(uint64_t)variant};
         static float reward[T * E * A];
         static uint8_t terminated[T * E * A], ep_end[T * E];
@@ -53,6 +66,8 @@ static void gae_matches_its_definition(void **state)
                                     .gamma = (real)0.97,
                                     .lambda = (real)0.9,
                                     .bootstrap = variant / 2,
+                                    .advantage_by = round / 4 % 3,
+                                    .target_by = round / 12,
                                     .value_agents = values,
                                     .norm = norm,
                                     .norms = variant == 3 ? A : 1,
@@ -88,10 +103,10 @@ static void gae_matches_its_definition(void **state)
             for (int e = 0; e < E; e++) {
                 for (int a = 0; a < A; a++) {
                     const size_t i = (size_t)((t * E + e) * A + a), v = (size_t)((t * E + e) * values + (values > 1 ? a : 0));
-                    const double expected = naive_gae(pass, t, e, a);
-                    check_close("advantage", i, advantage[i], expected, output_tolerance);
                     const struct normalizer_scale *scale = &norm[variant == 3 ? a : 0].scale;
-                    check_close("return", i, ret[i], expected + scale->mean + scale->deviation * (double)value[v], output_tolerance);
+                    const double here = scale->mean + scale->deviation * (double)value[v];
+                    check_close("advantage", i, advantage[i], naive_estimate(pass, pass->advantage_by, t, e, a, here), output_tolerance);
+                    check_close("return", i, ret[i], naive_estimate(pass, pass->target_by, t, e, a, here) + here, output_tolerance);
                 }
             }
         }
@@ -166,7 +181,8 @@ static void flat_vectors_match_their_formulas(void **state)
                 real *p, *g, *m, *v, *other;
             } on = {LEND(b, p), LEND(b, g), LEND(b, m), LEND(b, v), LEND(b, p)};
             for (int t = 1; t <= 3; t++) {
-                const struct optimizer_rules rules = {.adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5}};
+                const double decay = s % 2 ? 0.3 : 0; /* AdamW, or Adam */
+                const struct optimizer_rules rules = {.adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5, .weight_decay = decay}};
                 const struct step_numbers numbers = {.optimizer = {.divisor = 2}, .rate = 0.01, .steps = t - 1};
                 struct step_numbers *there = lend(b, &numbers, sizeof numbers);
                 const struct optimizer_pass pass = {.optimizer = &there->optimizer,
@@ -184,6 +200,7 @@ static void flat_vectors_match_their_formulas(void **state)
                 for (size_t i = 0; i < n; i++) {
                     const double gd = 0.5 * (double)g[i];
                     md[i] = b1 * md[i] + (1 - b1) * gd, vd[i] = b2 * vd[i] + (1 - b2) * gd * gd;
+                    pd[i] -= lr * decay * pd[i];
                     pd[i] -= lr * (md[i] / (1 - pow(b1, t))) / (sqrt(vd[i] / (1 - pow(b2, t))) + (double)step.eps);
                 }
             }
@@ -207,6 +224,41 @@ static void flat_vectors_match_their_formulas(void **state)
         }
         b->close(b);
     }
+}
+
+/* Of agent 1 of 3, whose action has two heads, for agent 0 of 2; twice, as for a third agent. */
+static void compound_factors_match_their_formula(void **state)
+{
+    (void)state;
+    enum { N = 300, A = 3, B = 2, HEADS = 2 };
+    struct backend *b = open_backend(1, -1);
+    struct naive_rng rng = {7};
+    static real now[N * A], old[N * A * HEADS], advantage[N * B], factor[N], before[N * B];
+    double expected[N];
+    for (int i = 0; i < N * A; i++) now[i] = (real)(float)naive_uniform(&rng);
+    for (int i = 0; i < N * A * HEADS; i++) old[i] = (real)(float)naive_uniform(&rng);
+    for (int i = 0; i < N * B; i++) before[i] = (real)(float)naive_uniform(&rng);
+    struct compound_pass pass = {.n = N, .first = 1, .agents = A, .next_agents = B, .heads = HEADS};
+    pass.factor = LEND(b, factor);
+    pass.log_prob = (real *)LEND(b, now) + 1;
+    pass.old_log_prob = (real *)LEND(b, old) + HEADS;
+    pass.advantage = LEND(b, before);
+    b->compound(b, &pass, 1);
+    pass.first = 0;
+    b->compound(b, &pass, 1);
+    TAKE(b, advantage, pass.advantage);
+    TAKE(b, factor, pass.factor);
+    for (int u = 0; u < N; u++) {
+        const int row = u * A + 1;
+        const double ratio = exp((double)now[row] - (double)old[row * HEADS] - (double)old[row * HEADS + 1]);
+        expected[u] = ratio * ratio;
+        check_close("factor", (size_t)u, factor[u], expected[u], output_tolerance * (1 + expected[u]));
+        check_close("advantage", (size_t)u, advantage[u * B], (double)before[u * B] * ratio * expected[u],
+                    output_tolerance * (1 + expected[u] * ratio));
+        assert_true(advantage[u * B + 1] == before[u * B + 1]);
+    }
+    lend_end(b);
+    b->close(b);
 }
 
 #endif

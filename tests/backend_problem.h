@@ -3,6 +3,7 @@
 #ifndef TESTS_BACKEND_PROBLEM_H
 #define TESTS_BACKEND_PROBLEM_H
 
+#include "backend/kernels/gae.h"
 #include "backend_memory.h"
 #include "naive_backend.h"
 
@@ -29,7 +30,7 @@ struct problem {
     real sum[PASS_SUMS];
     struct recurrent time;
     real *state;
-    uint8_t *start;
+    uint8_t *ended;
     struct train_pass pass;
 };
 
@@ -101,10 +102,11 @@ static void problem_time(struct problem *q, struct naive_rng *rng, size_t n)
     if (q->steps == 0) return;
     const size_t hidden = (size_t)q->hidden;
     q->state = calloc(n * hidden + 1, sizeof *q->state);
-    q->start = calloc(n + 1, 1);
+    q->ended = calloc(n + 1, 1);
     for (size_t i = 0; i < n * hidden; i++) q->state[i] = (real)(float)naive_uniform(rng);
-    for (size_t i = 0; i < n; i++) q->start[i] = naive_uniform(rng) > -0.5;
-    q->time = (struct recurrent){.batch = problem_batch(q), .steps = q->steps, .width = q->width, .hidden = q->state, .mask = q->start};
+    for (size_t i = 0; i < n; i++) q->ended[i] = naive_uniform(rng) < -0.5;
+    q->time = (struct recurrent){
+        .batch = problem_batch(q), .steps = q->steps, .width = q->width, .hidden = q->state, .ended = q->ended, .ended_rows = q->rows};
 }
 
 /* The naive outputs [N][O] of all rows; of a recurrent problem only those of the batch. */
@@ -212,7 +214,7 @@ static void problem_build(struct problem *q)
 static void problem_clear(struct problem *q)
 {
     free(q->p), free(q->parameters), free(q->gradient), free(q->x), free(q->act_int), free(q->act_real), free(q->mask), free(q->active);
-    free(q->old), free(q->advantage), free(q->ret), free(q->unit), free(q->state), free(q->start), free(q->old_out), free(q->old_log_std);
+    free(q->old), free(q->advantage), free(q->ret), free(q->unit), free(q->state), free(q->ended), free(q->old_out), free(q->old_log_std);
 }
 
 /* The pass with its arrays in the backend's memory; `time` is filled where the problem is recurrent. */
@@ -248,7 +250,7 @@ static struct train_pass problem_lend_with(struct problem *q, struct backend *b,
         *time = q->time;
         time->batch = pass.batch;
         time->hidden = lend(b, q->state, n * (size_t)q->net.hidden * sizeof(real));
-        time->mask = lend(b, q->start, n);
+        time->ended = lend(b, q->ended, n);
         pass.recurrent = time;
     }
     pass.packed = b->packed_rows_create(b, &q->net, q->units * q->rows);

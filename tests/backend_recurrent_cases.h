@@ -2,7 +2,7 @@
 #ifndef TESTS_BACKEND_RECURRENT_CASES_H
 #define TESTS_BACKEND_RECURRENT_CASES_H
 
-enum { SEQUENCE_STEPS = 5, SEQUENCES_MOST = 130 };
+enum { SEQUENCE_STEPS = 5, SEQUENCES_MOST = 130, PAIR = 2 /* rows of an env-step of the arrays */ };
 
 /* ---- forward ---- */
 
@@ -13,7 +13,7 @@ struct sequences {
     float *x;           /* [N][D] */
     real *hidden, *out; /* [N][H] [N][O] */
     real *after;        /* [N][H] */
-    uint8_t *mask;      /* [N] */
+    uint8_t *ended;     /* [N / PAIR] */
     int rows;           /* N: SEQUENCE_STEPS * SEQUENCES_MOST */
 };
 
@@ -31,15 +31,15 @@ static void sequences_build(struct sequences *q, int inputs, int hidden, int out
     q->x = calloc(n * (size_t)inputs, sizeof *q->x);
     q->hidden = calloc(n * (size_t)hidden, sizeof *q->hidden), q->after = calloc(n * (size_t)hidden, sizeof *q->after);
     q->out = calloc(n * (size_t)outputs, sizeof *q->out);
-    q->mask = calloc(n, 1);
+    q->ended = calloc(n / PAIR, 1);
     for (size_t i = 0; i < n * (size_t)inputs; i++) q->x[i] = (float)(2 * naive_uniform(&rng));
     for (size_t i = 0; i < n * (size_t)hidden; i++) q->hidden[i] = (real)(float)naive_uniform(&rng);
-    for (size_t i = 0; i < n; i++) q->mask[i] = naive_uniform(&rng) > -0.5;
+    for (size_t i = 0; i < n / PAIR; i++) q->ended[i] = naive_uniform(&rng) < -0.5;
 }
 
 static void sequences_clear(struct sequences *q)
 {
-    free(q->p), free(q->parameters), free(q->x), free(q->hidden), free(q->after), free(q->out), free(q->mask);
+    free(q->p), free(q->parameters), free(q->x), free(q->hidden), free(q->after), free(q->out), free(q->ended);
 }
 
 /* A forward pass over the batch; outputs in its order to q->out, states by rows of the arrays to q->after. */
@@ -52,7 +52,7 @@ static void sequences_forward(struct sequences *q, struct backend *b, const stru
     struct recurrent lent_time = *time;
     lent_time.batch.unit = lend(b, time->batch.unit, (size_t)time->batch.units * sizeof *time->batch.unit);
     lent_time.hidden = lend(b, hidden, states);
-    lent_time.mask = lend(b, time->mask, (size_t)q->rows);
+    lent_time.ended = lend(b, time->ended, (size_t)q->rows / PAIR);
     if (hidden != q->after) lent_time.hidden_out = lend(b, q->after, states);
     if (hidden == q->after) lent_time.hidden_out = (real *)(uintptr_t)lent_time.hidden; /* in place */
     const struct forward_pass pass = {.net = &q->net,
@@ -105,7 +105,8 @@ static void sequences_match_naive_whatever_the_batch(void **state)
                 const int s = counts[c],
                           all[][SEQUENCE_STEPS] = {{s, s, s, (s + 1) / 2, (s + 1) / 2}, {s}, {s, s - s / 5, s - s / 3, s / 2, s / 3}};
                 for (int k = 0; k < 3; k++) {
-                    struct recurrent time = {.steps = k == 1 ? 1 : SEQUENCE_STEPS, .width = all[k], .mask = k == 2 ? NULL : q.mask};
+                    struct recurrent time = {
+                        .steps = k == 1 ? 1 : SEQUENCE_STEPS, .width = all[k], .ended = k == 2 ? NULL : q.ended, .ended_rows = PAIR};
                     for (int t = 0; t < time.steps; t++) time.batch.units += all[k][t];
                     time.batch.rows = 1;
                     time.batch.unit = c % 2 ? unit : NULL;
@@ -132,7 +133,7 @@ static void steps_one_by_one_are_a_whole_rollout(void **state)
     const size_t outs = (size_t)S * 3, hidden = 20;
     real *whole = calloc(SEQUENCE_STEPS * outs, sizeof *whole), *states = calloc((size_t)q.rows * hidden, sizeof *states);
     struct backend *b = open_backend(2, -1);
-    struct recurrent time = {.batch = {NULL, SEQUENCE_STEPS * S, 1, NULL}, .steps = SEQUENCE_STEPS, .mask = q.mask};
+    struct recurrent time = {.batch = {NULL, SEQUENCE_STEPS * S, 1, NULL}, .steps = SEQUENCE_STEPS, .ended = q.ended, .ended_rows = PAIR};
     time.hidden = q.hidden;
     sequences_forward(&q, b, &time, q.hidden);
     memcpy(whole, q.out, SEQUENCE_STEPS * outs * sizeof *whole);
@@ -141,7 +142,7 @@ static void steps_one_by_one_are_a_whole_rollout(void **state)
     for (int t = 0; t < SEQUENCE_STEPS; t++) {
         int32_t unit[S];
         for (int s = 0; s < S; s++) unit[s] = t * S + s;
-        struct recurrent step = {.batch = {unit, S, 1, NULL}, .steps = 1, .mask = q.mask};
+        struct recurrent step = {.batch = {unit, S, 1, NULL}, .steps = 1, .ended = q.ended, .ended_rows = PAIR};
         memcpy(before + (size_t)(t * S) * hidden, t == 0 ? q.hidden : q.after + (size_t)((t - 1) * S) * hidden,
                S * hidden * sizeof *before);
         sequences_forward(&q, b, &step, before);
@@ -160,7 +161,7 @@ static void steps_one_by_one_are_a_whole_rollout(void **state)
         fail_msg("states written over those that were read change the result");
     int32_t alone[SEQUENCE_STEPS];
     for (int t = 0; t < SEQUENCE_STEPS; t++) alone[t] = t * S + 70;
-    struct recurrent one = {.batch = {alone, SEQUENCE_STEPS, 1, NULL}, .steps = SEQUENCE_STEPS, .mask = q.mask};
+    struct recurrent one = {.batch = {alone, SEQUENCE_STEPS, 1, NULL}, .steps = SEQUENCE_STEPS, .ended = q.ended, .ended_rows = PAIR};
     sequences_forward(&q, b, &one, q.hidden);
     for (int t = 0; t < SEQUENCE_STEPS; t++) {
         if (memcmp(q.out + t * 3, whole + (size_t)t * outs + 70 * 3, 3 * sizeof *whole)) fail_msg("step %d of a sequence alone differs", t);

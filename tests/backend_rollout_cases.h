@@ -10,7 +10,7 @@ static void shuffles_are_permutations_without_a_favourite(void **state)
     static const int sizes[] = {1, 2, 3, 4, 5, 16, 17, 63, 64, 65, 1000, 4097};
     static uint8_t seen[4097];
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        const struct shuffle shuffle = shuffle_of((uint32_t)sizes[i], 9, 3, 77);
+        const struct shuffle shuffle = shuffle_of((uint32_t)sizes[i], 9, 3, 0, 77);
         memset(seen, 0, sizeof seen);
         for (int k = 0; k < sizes[i]; k++) {
             const uint32_t item = shuffle_item(&shuffle, (uint32_t)k);
@@ -22,7 +22,7 @@ static void shuffles_are_permutations_without_a_favourite(void **state)
     enum { N = 10, PASSES = 20000 };
     int at[N][N] = {{0}}, after[N][N] = {{0}};
     for (int pass = 0; pass < PASSES; pass++) {
-        const struct shuffle shuffle = shuffle_of(N, 1, 0, (uint64_t)pass);
+        const struct shuffle shuffle = shuffle_of(N, 1, 0, 0, (uint64_t)pass);
         uint32_t before = 0;
         for (int k = 0; k < N; k++) {
             const uint32_t item = shuffle_item(&shuffle, (uint32_t)k);
@@ -54,7 +54,8 @@ static void selected_rows_cover_the_shard(void **state)
             int32_t rows[STEPS * A], units[STEPS * A * 3], order[STEPS * A], seen[T * E * A] = {0};
             for (int k = 0; k < items; k++) order[k] = items - 1 - k;
             const struct update_numbers numbers = {.update = 5};
-            struct select_pass pass = {.shape = {E, LO, HI, A, kinds[i].item_agents, kinds[i].set, kinds[i].by_row},
+            struct select_pass pass = {.shape = {E, LO, HI, A, kinds[i].item_agents, kinds[i].set, kinds[i].by_row, 1, 0},
+                                       .to = {.steps = 1},
                                        .items = items,
                                        .shuffled = shuffled > 0,
                                        .order = shuffled == 2 ? LEND(b, order) : NULL,
@@ -78,7 +79,7 @@ static void selected_rows_cover_the_shard(void **state)
             }
             TAKE(b, rows, all_rows);
             TAKE(b, units, all_units);
-            const struct shuffle shuffle = shuffle_of((uint32_t)items, 3, 1, 5 * 4 + 2);
+            const struct shuffle shuffle = shuffle_of((uint32_t)items, 3, 1, 0, 5 * 4 + 2);
             for (int k = 0; k < items; k++) {
                 const int item = shuffled == 0 ? k : shuffled == 2 ? order[k] : (int)shuffle_item(&shuffle, (uint32_t)k);
                 const int step = item / kinds[i].item_agents, u = step / (HI - LO) * E + LO + step % (HI - LO);
@@ -89,6 +90,56 @@ static void selected_rows_cover_the_shard(void **state)
             }
             lend_end(b);
         }
+    b->close(b);
+}
+
+/* Chunks stand step after step, short ones behind the others and only in the first steps. */
+static void selected_chunks_are_in_the_order_of_their_steps(void **state)
+{
+    (void)state;
+    enum { T = 11, L = 4, REST = T % L, E = 5, A = 2, LO = 1, HI = 4, WIDTH = HI - LO, FULL = T / L * WIDTH * A, SHORT = WIDTH * A };
+    struct backend *b = open_backend(1, -1);
+    int32_t rows[T * WIDTH * A], units[T * WIDTH * A], seen[T * E * A] = {0};
+    const struct update_numbers numbers = {.update = 5};
+    int32_t *const rows_there = LEND(b, rows), *const units_there = LEND(b, units);
+    for (int half = 0, at = 0; half < 2; half++) { /* two minibatches: 7 and 5 full chunks, 2 and 4 short ones */
+        const int full = half ? FULL - 7 : 7, few = half ? SHORT - 2 : 2, all = full + few;
+        struct select_pass pass[2] = {{.shape = {E, LO, HI, A, A, -1, true, L, 0},
+                                       .to = {L, 0, all, full, REST},
+                                       .items = FULL,
+                                       .from = half ? 7 : 0,
+                                       .count = full,
+                                       .shuffled = true,
+                                       .seed = 3,
+                                       .shard = 1,
+                                       .epoch = 2,
+                                       .epochs = 4,
+                                       .numbers = lend(b, &numbers, sizeof numbers),
+                                       .critic_by_row = false,
+                                       .critic_repeats = 1,
+                                       .rows = rows_there + at,
+                                       .critic = units_there + at}};
+        pass[1] = pass[0];
+        pass[1].shape.begin = T - REST;
+        pass[1].to = (struct select_order){REST, full, all, full, REST};
+        pass[1].which = 1;
+        pass[1].items = SHORT, pass[1].from = half ? 2 : 0, pass[1].count = few;
+        b->select(b, pass, 2);
+        TAKE(b, rows, rows_there);
+        TAKE(b, units, units_there);
+        for (int t = 0; t < L; t++)
+            for (int k = 0; k < (t < REST ? all : full); k++, at++) {
+                const bool is_short = k >= full;
+                const struct shuffle shuffle = shuffle_of(is_short ? SHORT : FULL, 3, 1, is_short, 5 * 4 + 2);
+                const int item = (int)shuffle_item(&shuffle, (uint32_t)(is_short ? (half ? 2 : 0) + k - full : (half ? 7 : 0) + k));
+                const int step = item / A, u = ((is_short ? T - REST : step / WIDTH * L) + t) * E + LO + step % WIDTH;
+                assert_int_equal(rows[at], u * A + item % A);
+                assert_int_equal(units[at], u);
+                assert_int_equal(seen[rows[at]]++, 0);
+            }
+        if (half) assert_int_equal(at, T * WIDTH * A);
+    }
+    lend_end(b);
     b->close(b);
 }
 

@@ -89,7 +89,7 @@ static inline void naive_sequences(const struct network *net, const struct recur
             const size_t row = naive_batch_row(&time->batch, b);
             for (int j = 0; j < hidden && t == 0; j++)
                 h[s * hidden + j] = time->hidden ? (double)time->hidden[row * (size_t)hidden + (size_t)j] : 0;
-            for (int j = 0; j < hidden && time->mask && !time->mask[row]; j++) h[s * hidden + j] = 0;
+            for (int j = 0; j < hidden && time->ended && time->ended[row / (size_t)time->ended_rows]; j++) h[s * hidden + j] = 0;
             naive_step(net, p, x + naive_batch_row(batch, b) * (size_t)net->inputs, h + s * hidden, out + b * net->outputs);
             if (states) memcpy(states + b * hidden, h + s * hidden, (size_t)hidden * sizeof *h);
         }

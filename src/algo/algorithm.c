@@ -38,15 +38,23 @@ int algorithm_policies(struct policies **policies, const struct config *config, 
     return code ? code : chosen(config)->policies(policies, config, spec, backend, err);
 }
 
+int algorithm_check_groups(const struct policies *policies, struct error *err)
+{
+    if (policy_first_learning(policies->group, policies->groups) >= 0) return 0;
+    return error_set(err, EXIT_USAGE, "no group learns: group.NAME.play has to be trained for one of them at least");
+}
+
 int algorithm_create(struct algorithm **out, const struct algorithm_context *context, struct error *err)
 {
     const struct algorithm_functions *functions = chosen(context->config);
+    if (algorithm_check_groups(context->policies, err)) return EXIT_USAGE;
     struct algorithm *algorithm = calloc(1, sizeof *algorithm);
     void *self = calloc(1, functions->size);
     CHECK(algorithm && self, "out of memory for an algorithm");
     *algorithm = (struct algorithm){.ops = functions->ops,
                                     .name = algorithms[context->config->algo_name].name,
                                     .horizon = algorithm_horizon(context->config),
+                                    .taken = algorithm_horizon(context->config) * context->config->rollout_envs,
                                     .self = self};
     const int code = functions->create(algorithm, context, err);
     if (code)

@@ -8,16 +8,20 @@
 #include "comm/watchdog.h"
 #include "env/crew.h"
 #include "nn/actor.h"
+#include "nn/players.h"
 
 struct collect_work {
     struct backend *backend;
     struct actor *actor;
+    struct players players;             /* groups that no networks act for: on the host, … */
+    bool played;                        /* … where there are some */
     struct mappo_env_io io;             /* what environments are given; staged: their own slices, always the same */
     int stages;                         /* staged: parts of the environments, one of which steps while another is inferred … */
     int *stage_first;                   /* [stages + 1] … from this environment on */
     uint64_t *clock;                    /* [1] the backend's copy of transitions->step at the start of a call */
     size_t log_probs[MAPPO_MAX_GROUPS]; /* of a step */
     struct repeated recorded;
+    uint8_t *over; /* [E] of whole episodes: who has taken its last step of this rollout; NULL otherwise */
 };
 
 /* ---- building ------------------------------------------------------------------------------------------------------------------------ */
@@ -60,6 +64,7 @@ void collector_create(struct collector **out, const struct collect_config *confi
     work->backend = memory->backend;
     if (config->where == COLLECT_STAGED) create_staging(c, memory);
     create_stages(c, memory);
+    if (transitions->config.at_least > 0) work->over = ARENA_NEW(memory->arena, uint8_t, transitions->config.envs);
     if (config->where == COLLECT_DEVICE) device_check_create(&c->check, transitions, config->steps, spec, policy, memory);
     work->clock = BACKEND_NEW(memory, uint64_t, 1);
     const struct actor_config actor = {.groups = spec->groups,
@@ -71,9 +76,15 @@ void collector_create(struct collector **out, const struct collect_config *confi
                                        .stream = PHILOX_ACTION,
                                        .clock = work->clock,
                                        .per_head = config->per_head};
-    for (int g = 0; g < spec->groups; g++)
+    work->players = (struct players){.spec = spec, .seed = config->seed, .first_env = transitions->config.first_env};
+    for (int g = 0; g < spec->groups; g++) {
+        work->players.player[g] = policy[g]->player;
+        work->players.dist[g] = &policy[g]->dist;
+        work->played = work->played || !player_has_networks(policy[g]->player);
         work->log_probs[g] =
             (size_t)transitions->config.envs * (size_t)spec->group[g].agents * (size_t)log_prob_width(&policy[g]->dist, config->per_head);
+    }
+    CHECK(!work->played || config->where != COLLECT_DEVICE, "environments on a device have a player on the host");
     actor_create(&work->actor, &actor, memory->backend);
 }
 
@@ -112,7 +123,13 @@ static void send_finals(const struct collector *c, void *to, const void *from, s
     if (first >= 0) send(b, to, from, (size_t)first * width, (size_t)(last + 1 - first) * width);
 }
 
-/* What environments [lo, hi) wrote into their slices, to where they would have written it themselves. */
+/* Were actions of the slice chosen by the host? */
+static bool is_played(const struct collector *c, const struct slice *slice)
+{
+    return slice->written == SLICE_ACTION && !player_has_networks(c->work->players.player[slice->group]);
+}
+
+/* What environments [lo, hi) wrote into their slices, and players with them, to where they would have written it themselves. */
 static void send_slices(const struct collector *c, const struct mappo_env_io *to, bool stepped, int lo, int hi)
 {
     const struct slices *slices = &c->transitions->slices;
@@ -121,7 +138,7 @@ static void send_slices(const struct collector *c, const struct mappo_env_io *to
         void *array = slice_array(to, slice);
         const void *own = slice_array(&c->work->io, slice);
         const size_t first = (size_t)lo * slice->bytes, bytes = (size_t)(hi - lo) * slice->bytes;
-        if (slice->written == SLICE_OBSERVATION || (slice->written == SLICE_RESULT && stepped))
+        if (slice->written == SLICE_OBSERVATION || ((slice->written == SLICE_RESULT || is_played(c, slice)) && stepped))
             send(c->work->backend, array, own, first, bytes);
         if (slice->written == SLICE_FINAL && stepped) send_finals(c, array, own, slice->bytes, lo, hi);
     }
@@ -136,7 +153,7 @@ static void fetch_actions(const struct collector *c, int k, int lo, int hi)
     transitions_aim(c->transitions, &from, k);
     for (int i = 0; i < slices->count; i++) {
         const struct slice *slice = &slices->slice[i];
-        if (slice->written != SLICE_ACTION) continue;
+        if (slice->written != SLICE_ACTION || is_played(c, slice)) continue;
         char *to = slice_array(&c->work->io, slice);
         const char *array = slice_array(&from, slice);
         const size_t first = (size_t)lo * slice->bytes, bytes = (size_t)(hi - lo) * slice->bytes;
@@ -169,6 +186,8 @@ static void observed_after(const struct collector *c, int k, int lo, int hi)
 static void act(const struct collector *c, int stage, int k, int t)
 {
     const struct transitions *x = c->transitions;
+    const struct states *states = c->config.states;
+    const int place = transitions_place(x, x->step + (uint64_t)k);
     struct actor_io io[MAPPO_MAX_GROUPS];
     struct mappo_env_io at;
     transitions_aim_before(x, &at, k);
@@ -178,8 +197,18 @@ static void act(const struct collector *c, int stage, int k, int t)
                                   .act_int = (int32_t *)(uintptr_t)at.group[g].act_int, /* the environment only reads actions */
                                   .act_real = (float *)(uintptr_t)at.group[g].act_real,
                                   .log_prob = c->config.log_prob[g] ? c->config.log_prob[g] + (size_t)t * c->work->log_probs[g] : NULL};
+        if (!states || !states->group[g][ROLE_ACTOR].rows) continue;
+        io[g].state = states_at(states, g, ROLE_ACTOR, place);
+        io[g].state_after = states_at(states, g, ROLE_ACTOR, place + 1);
+        io[g].ended = states_ended(states, place);
     }
     actor_act(c->work->actor, io, stage, (uint64_t)t, false);
+}
+
+/* Actions of the next step for those whom no networks act for; `io` has what they see. */
+static int play(const struct collector *c, struct vecenv *env, int lo, int hi, const struct mappo_env_io *io, struct error *err)
+{
+    return c->work->played ? players_act(&c->work->players, env, lo, hi, io, c->transitions->step, err) : 0;
 }
 
 /* The t-th step of this call has been taken by all. */
@@ -211,22 +240,76 @@ int collect_begin(struct collector *c, struct vecenv *env, bool restored, struct
     return 0;
 }
 
+/* Of whole episodes: environments that still play take a step. The place of one that does not is an end, over which nothing is carried. */
+static int step_those_that_play(struct collector *c, struct vecenv *env, int t, struct error *err)
+{
+    struct collect_work *work = c->work;
+    const struct transitions *x = c->transitions;
+    const int envs = x->config.envs;
+    for (int lo = 0, hi; lo < envs; lo = hi) {
+        for (hi = lo + 1; hi < envs && work->over[hi] == work->over[lo];) hi++;
+        if (work->over[lo]) {
+            memset(work->io.ep_end + lo, MAPPO_TERMINATED, (size_t)(hi - lo));
+            continue;
+        }
+        int code = vecenv_step_begin(env, lo, hi, &work->io, err);
+        if (code == 0) code = vecenv_step_end(env, lo, hi, err);
+        if (code) return code;
+        observed_after(c, 0, lo, hi);
+        for (int e = lo; e < hi; e++) {
+            x->length[e] = t + 1;
+            work->over[e] = t + 1 >= x->config.at_least && work->io.ep_end[e] != MAPPO_RUNNING;
+        }
+    }
+    return 0;
+}
+
+static int step_all(struct collector *c, struct vecenv *env, struct error *err)
+{
+    const int code = vecenv_step(env, &c->work->io, err);
+    if (code == 0) observed_after(c, 0, 0, c->transitions->config.envs);
+    return code;
+}
+
+static int direct_step(struct collector *c, struct vecenv *env, int t, struct error *err)
+{
+    watchdog_sign();
+    const double start = clock_seconds();
+    act(c, ACTOR_ALL, 0, t);
+    const double acted = clock_seconds();
+    transitions_aim_before(c->transitions, &c->work->io, 0);
+    int code = play(c, env, 0, c->transitions->config.envs, &c->work->io, err);
+    transitions_aim(c->transitions, &c->work->io, 0);
+    if (code == 0) code = c->work->over ? step_those_that_play(c, env, t, err) : step_all(c, env, err);
+    if (code) return after_step(c, code, err);
+    const double stepped = clock_seconds();
+    finish_step(c, t);
+    c->seconds_step += stepped - acted;
+    c->seconds_infer += acted - start + (clock_seconds() - stepped);
+    return 0;
+}
+
 static int collect_direct(struct collector *c, struct vecenv *env, struct error *err)
 {
-    for (int t = 0; t < c->config.steps; t++) {
-        watchdog_sign();
-        const double start = clock_seconds();
-        act(c, ACTOR_ALL, 0, t);
-        const double acted = clock_seconds();
-        transitions_aim(c->transitions, &c->work->io, 0);
-        const int code = vecenv_step(env, &c->work->io, err);
-        if (code) return after_step(c, code, err);
-        observed_after(c, 0, 0, c->transitions->config.envs);
-        const double stepped = clock_seconds();
-        finish_step(c, t);
-        c->seconds_step += stepped - acted;
-        c->seconds_infer += acted - start + (clock_seconds() - stepped);
+    int code = 0;
+    for (int t = 0; t < c->config.steps && !code; t++) code = direct_step(c, env, t, err);
+    return code;
+}
+
+static int collect_episodes(struct collector *c, struct vecenv *env, struct error *err)
+{
+    struct transitions *x = c->transitions;
+    const size_t envs = (size_t)x->config.envs;
+    int t = 0, code = 0;
+    vecenv_count_anew(env);
+    memset(c->work->over, 0, envs);
+    for (; memchr(c->work->over, 0, envs) && !code; t++) {
+        CHECK(t < c->config.steps, "an episode goes on beyond %d steps", c->config.steps);
+        code = direct_step(c, env, t, err);
     }
+    if (code) return code;
+    memset(x->all.ep_end + (size_t)t * envs, MAPPO_TERMINATED, (size_t)(c->config.steps - t) * envs);
+    transitions_close(x);
     return 0;
 }
 
@@ -266,7 +349,8 @@ static int step_stage(struct collector *c, struct vecenv *env, int stage, int t,
     const double start = clock_seconds();
     await_actions(c, stage);
     const double acted = clock_seconds();
-    int code = vecenv_step_begin(env, lo, hi, &work->io, err);
+    int code = play(c, env, lo, hi, &work->io, err);
+    if (code == 0) code = vecenv_step_begin(env, lo, hi, &work->io, err);
     if (code == 0) code = vecenv_step_end(env, lo, hi, err);
     if (code) return after_step(c, code, err);
     const double stepped = clock_seconds();
@@ -343,11 +427,12 @@ int collect_steps(struct collector *c, struct vecenv *env, struct error *err)
     struct transitions *x = c->transitions;
     struct collecting staged = {c, env, err};
     if (!x->config.ring && transitions_full(x)) {
+        if (c->config.states) states_carry(c->config.states);
         transitions_carry(x);
         observed(c, 0, 0, x->config.envs);
     }
     c->work->backend->upload(c->work->backend, c->work->clock, &x->step, sizeof x->step);
     if (c->config.where == COLLECT_DEVICE) return collect_on_device(c, env, err);
     if (c->config.where == COLLECT_STAGED) return crew_attend(c->config.crew, collect_attended, &staged);
-    return collect_direct(c, env, err);
+    return c->work->over ? collect_episodes(c, env, err) : collect_direct(c, env, err);
 }

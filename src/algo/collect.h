@@ -3,6 +3,7 @@
 #define MAPPO_ALGO_COLLECT_H
 
 #include "algo/device_check.h"
+#include "algo/states.h"
 #include "algo/transitions.h"
 #include "env/vecenv.h"
 #include "nn/policy.h"
@@ -32,6 +33,7 @@ struct collect_config {
     struct vecenv *env; /* staged: takes slices of its memory, if it has some (vecenv_owns_memory); NULL = the backend's, as otherwise */
     real *log_prob[MAPPO_MAX_GROUPS]; /* [steps][E][A] of the actions taken, the backend's; NULL = not wanted */
     bool per_head;                    /* of each head: [steps][E][A][heads] */
+    const struct states *states;      /* of recurrent policies; NULL where none is, and of a ring */
     /* What the learner does meanwhile; NULL = nothing. They only call the backend: on a device they are recorded once, with the steps. */
     void *learner;
     /* Environments [lo, hi) have observations at this place. */

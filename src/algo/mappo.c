@@ -1,9 +1,10 @@
-/* MAPPO, IPPO and CoPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic sees,
- * CoPPO in the policy's loss; each group may have another of them. */
+/* MAPPO, IPPO, CoPPO and HAPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic
+ * sees, CoPPO in the policy's loss; each group may have another of these. HAPPO updates agents one after another. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "algo/happo.h"
 #include "algo/on_policy.h"
 #include "algo/ppo.h"
 #include "base/clock.h"
@@ -11,10 +12,12 @@
 enum { UNIT_STEP, UNIT_ROW };                    /* ppo.minibatch_unit */
 enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };    /* ppo.grad_clip */
 enum { DOUBLE_CLIP_A2PO, DOUBLE_CLIP_OFFICIAL }; /* coppo.double_clip */
+enum { ORDER_RANDOM, ORDER_FIXED };              /* happo.order */
 
 struct mappo {
     struct on_policy base; /* first */
     struct ppo *ppo;
+    struct happo *happo; /* agents learn in turn; else NULL */
     int64_t updates;
     struct ppo_metrics metrics[MAPPO_MAX_GROUPS];
     char **metric_name[MAPPO_MAX_GROUPS]; /* [METRICS] */
@@ -38,11 +41,25 @@ static int create_policies(struct policies **policies, const struct config *conf
                            struct backend *backend, struct error *err)
 {
     struct policies_config how = {.central = true, .value_per_agent = row_minibatches(config)};
-    for (int g = 0; g < spec->groups; g++) how.own_view[g] = learns_by(config, &spec->group[g], "ippo");
+    for (int g = 0; g < spec->groups; g++)
+        how.own_view[g] = learns_by(config, &spec->group[g], "ippo") || learns_by(config, &spec->group[g], "ppo");
     return policies_create(policies, &how, config, spec, backend, err);
 }
 
-static int create_ppo(struct mappo *self, struct error *err)
+/* Agents that learn in turn have actors of their own, and one critic unless it is asked for otherwise. */
+static int happo_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
+                          struct backend *backend, struct error *err)
+{
+    const struct policies_config how = {.central = true, .value_per_agent = row_minibatches(config), .one_critic = true};
+    if (config_policy_share(config))
+        return error_set(
+            err, EXIT_USAGE,
+            "happo updates agents one after another, each with an actor of its own, and policy.share=true gives them one: leave "
+            "it out");
+    return policies_create(policies, &how, config, spec, backend, err);
+}
+
+static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
 {
     const struct config *config = self->base.context.config;
     const struct comm *comm = self->base.context.comm;
@@ -52,7 +69,13 @@ static int create_ppo(struct mappo *self, struct error *err)
             err, EXIT_USAGE,
             "ppo.minibatch_size=%d takes an equal part of every shard or rank, and rollout.envs=%d can't be divided by %d of them",
             (int)config->ppo_minibatch_size, (int)config->rollout_envs, shards);
-    const struct adam adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps};
+    if (config->ppo_minibatch_size > 0 && self->base.rollout->transitions->held)
+        return error_set(err, EXIT_USAGE,
+                         "ppo.minibatch_size=%d makes as many minibatches as there is data, and whole episodes (rollout.unit) are another "
+                         "amount each time: choose their number, ppo.minibatches",
+                         (int)config->ppo_minibatch_size);
+    const struct adam adam = {
+        .beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps, .weight_decay = config->adam_weight_decay};
     const bool penalty = config->ppo_objective != OBJECTIVE_CLIP;
     struct ppo_config ppo = {
         .policy = {.clip = config->ppo_objective == OBJECTIVE_KL ? (real)INFINITY : (real)config->ppo_clip,
@@ -67,6 +90,7 @@ static int create_ppo(struct mappo *self, struct error *err)
         .target_kl = config->ppo_target_kl,
         .critic_warmup = config->ppo_critic_warmup,
         .advantages = config->ppo_normalise_advantage,
+        .range = in_turn ? 1 : 0,
         .joint = {.others_clip = (real)config->coppo_others_clip, .all_ratios = config->coppo_double_clip == DOUBLE_CLIP_OFFICIAL},
         .joint_clip = config->ppo_grad_clip == GRAD_CLIP_JOINT,
         .minibatch_size = (int)config->ppo_minibatch_size,
@@ -74,6 +98,7 @@ static int create_ppo(struct mappo *self, struct error *err)
         .max_grad_norm = (real)config->ppo_max_grad_norm,
         .epochs = (int)config->ppo_epochs,
         .minibatches = (int)config->ppo_minibatches,
+        .chunk = (int)config->ppo_chunk,
         .row_minibatches = row_minibatches(config),
         .policy_active_masks = config->ppo_policy_active_masks,
         .value_active_masks = config->ppo_value_active_masks,
@@ -81,7 +106,8 @@ static int create_ppo(struct mappo *self, struct error *err)
         .adam = adam,
         .seed = (uint64_t)config->train_seed};
     const struct mappo_env_spec *spec = vecenv_spec(self->base.context.env);
-    for (int g = 0; g < spec->groups; g++) ppo.joint_ratios[g] = learns_by(config, &spec->group[g], "coppo");
+    for (int g = 0; g < spec->groups; g++)
+        ppo.joint_ratios[g] = policy_learns(self->base.context.policies->group[g]) && learns_by(config, &spec->group[g], "coppo");
     return ppo_create(&self->ppo, &ppo, self->base.rollout, self->base.context.policies->group, self->base.context.comm,
                       self->base.context.backend, err);
 }
@@ -95,7 +121,10 @@ static int update(struct algorithm *algorithm, struct error *err)
     const double start = clock_seconds(), communication = self->base.context.comm->seconds;
     backend_range(self->base.context.backend, "update");
     ppo_anneal(self->ppo, &self->base.now);
-    ppo_update(self->ppo, self->updates);
+    if (self->happo)
+        happo_update(self->happo, self->updates);
+    else
+        ppo_update(self->ppo, self->updates);
     on_policy_learned(algorithm);
     backend_range(self->base.context.backend, NULL);
     self->updates++;
@@ -165,11 +194,13 @@ enum { METRICS = sizeof place / sizeof *place };
 static void name_metrics(struct mappo *self)
 {
     const struct policies *policies = self->base.context.policies;
+    const int first = policy_first_learning(policies->group, policies->groups);
     for (int g = 0; g < policies->groups; g++) {
+        if (!policy_learns(policies->group[g])) continue;
         self->metric_name[g] = ARENA_NEW(self->base.memory.arena, char *, METRICS);
         for (int i = 0; i < METRICS; i++) {
             char name[128];
-            snprintf(name, sizeof name, g == 0 ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
+            snprintf(name, sizeof name, g == first ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
             self->metric_name[g][i] = arena_text(self->base.memory.arena, name);
         }
     }
@@ -180,7 +211,7 @@ static int metrics(struct algorithm *algorithm, struct metric *out, int max)
     struct mappo *self = algorithm->self;
     int count = 0;
     for (int g = 0; g < self->base.context.policies->groups; g++)
-        for (int i = 0; i < METRICS && count < max; i++, count++) {
+        for (int i = 0; i < METRICS && self->metric_name[g] && count < max; i++, count++) {
             const double *value = (const double *)((const char *)&self->metrics[g] + place[i]);
             out[count] = (struct metric){self->metric_name[g][i], described[i].unit, described[i].help, *value};
         }
@@ -199,22 +230,48 @@ static void destroy(struct algorithm *algorithm)
 static const struct algorithm_ops ops = {
     on_policy_begin, on_policy_collect, on_policy_finish, update, outcome, on_policy_anneal, fields, pull, push, metrics, destroy, NULL};
 
-static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+static void create_happo_turns(struct mappo *self)
+{
+    const struct config *config = self->base.context.config;
+    const struct happo_config happo = {.fixed = config->happo_order == ORDER_FIXED, .seed = (uint64_t)config->train_seed};
+    happo_create(&self->happo, &happo, self->ppo, self->base.rollout, vecenv_spec(self->base.context.env),
+                 self->base.context.policies->group, &self->base.memory);
+}
+
+static int create(struct algorithm *algorithm, const struct algorithm_context *context, bool in_turn, struct error *err)
 {
     struct mappo *self = algorithm->self;
     /* Beside environments on the host the first actions wait for the update anyhow. */
     algorithm->ahead = context->where == COLLECT_DEVICE ? BACKEND_OUTCOMES - 1 : 0;
     int code = on_policy_create(algorithm, context, err);
-    if (code == 0) code = create_ppo(self, err);
+    if (code == 0) code = create_ppo(self, in_turn, err);
     if (code) return code;
+    if (in_turn) create_happo_turns(self);
     name_metrics(self);
     arena_seal(self->base.memory.arena);
     return 0;
 }
 
+static int create_together(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+{
+    return create(algorithm, context, false, err);
+}
+
+static int create_happo(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+{
+    if (context->config->ppo_normalise_advantage == ADVANTAGES_MINIBATCH)
+        return error_set(err, EXIT_USAGE,
+                         "happo multiplies normalised advantages by what other agents have changed since, so that they are not normalised "
+                         "once more by minibatch: ppo.normalise_advantage=rollout or none");
+    return create(algorithm, context, true, err);
+}
+
 /* What a group's algorithm decides is asked where it matters. */
 #define FUNCTIONS                                                                                                                          \
     {                                                                                                                                      \
-        on_policy_horizon, create_policies, sizeof(struct mappo), &ops, create, described, "mappo ippo coppo"                              \
+        on_policy_horizon, create_policies, sizeof(struct mappo), &ops, create_together, described, "mappo ippo ppo coppo"                 \
     }
-const struct algorithm_functions mappo_functions = FUNCTIONS, ippo_functions = FUNCTIONS, coppo_functions = FUNCTIONS;
+const struct algorithm_functions mappo_functions = FUNCTIONS, ippo_functions = FUNCTIONS, ppo_functions = FUNCTIONS,
+                                 coppo_functions = FUNCTIONS;
+const struct algorithm_functions happo_functions = {
+    on_policy_horizon, happo_policies, sizeof(struct mappo), &ops, create_happo, described, NULL};

@@ -254,6 +254,7 @@ static void evaluate_packed(struct ppo *ppo, const struct learner_range *range, 
         ppo->forward[passes] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
                                                      .parameters = policy_actor(policy, policy->parameters, set),
                                                      .packed = ppo->actor_packed[i],
+                                                     .recurrent = ppo_part_time(&ppo->batches, part, ROLE_ACTOR),
                                                      .out = out};
         ppo->evaluate[passes++] = (struct evaluate_pass){.dist = &policy->dist,
                                                          .batch = ppo->batches.actor[i],
@@ -353,6 +354,7 @@ static void measure_penalty(struct ppo *ppo)
 static void prepare(struct ppo *ppo, int range)
 {
     (void)range;
+    ppo_batches_hold(&ppo->batches);
     gather_statistics(ppo);
     aim_learners(ppo, 0, ppo->learners, 0, 0);
     ppo->backend->ppo_start(ppo->backend, &ppo->rules, ppo->learner_pass, ppo->learners, ppo->rollout->collector->check.bad,
@@ -419,7 +421,8 @@ static int64_t steps_of_update(const struct ppo *ppo)
 static void write_update_numbers(struct ppo *ppo, int64_t update)
 {
     const struct update_numbers numbers = {.update = update,
-                                           .steps = ppo->policy[0]->updates + (ppo->begun - ppo->read) * steps_of_update(ppo),
+                                           .steps =
+                                               ppo->policy[ppo->at[0].group]->updates + (ppo->begun - ppo->read) * steps_of_update(ppo),
                                            .actor_rate = ppo->config.now.actor_rate,
                                            .critic_rate = ppo->config.now.critic_rate,
                                            .clip = ppo->config.now.clip,

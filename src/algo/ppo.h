@@ -29,6 +29,7 @@ struct ppo_config {
     int range;             /* learners (ppo_batches.h; in their order) that are updated together; 0 = all of them */
     int epochs, minibatches;
     int minibatch_size;   /* > 0: units of a minibatch, over all ranks, instead of their number; the last one of an epoch is smaller */
+    int chunk;            /* steps of a recurrent network's training sequence; a rollout has at least as many */
     bool row_minibatches; /* minibatch unit is the row instead of the env-step (needs policy_config.value_per_agent) */
     bool policy_active_masks, value_active_masks;
     double value_norm_beta;

@@ -107,6 +107,7 @@ static void take_penalty(struct ppo *ppo)
     struct backend *backend = ppo->backend;
     if (!ppo->config.penalty) return;
     for (int g = 0; g < ppo->rollout->groups; g++) {
+        if (!policy_learns(ppo->policy[g])) continue;
         const struct policy *policy = ppo->policy[g];
         const struct transitions_config *x = &ppo->rollout->transitions->config;
         const size_t rows = (size_t)x->steps * (size_t)x->envs * (size_t)policy->sizes.agents;
@@ -133,7 +134,7 @@ static void take_joint(struct ppo *ppo)
         ppo->slope[g] = backend->alloc(backend, "joint ratios", bytes);
         for (int s = 0; s < ppo->shards; s++) {
             const int lo = x->first[s], hi = x->first[s + 1], steps = x->config.steps * (hi - lo), agents = policy->sizes.agents;
-            const struct select_shape all = {x->config.envs, lo, hi, agents, 1, -1, false};
+            const struct select_shape all = {x->config.envs, lo, hi, agents, 1, -1, false, 1, 0};
             ppo->join[ppo->joins++] = (struct joint_pass){.batch = {ppo_batches_list(&ppo->batches, &all, steps), steps, agents, NULL},
                                                           .rules = ppo->config.joint,
                                                           .objective = &ppo->learner[ppo->learner_first[g]].policy,
@@ -186,6 +187,7 @@ static struct train_pass actor_pass(const struct ppo *ppo, int i)
     real *vector = at->range->flat + (size_t)part->shard * at->range->vector;
     struct train_pass pass = rollout_pass(ppo->rollout, part->group, ROLE_ACTOR, part->shard, part->of.set[ROLE_ACTOR]);
     pass.packed = ppo->actor_packed[i];
+    pass.recurrent = ppo_part_time(&ppo->batches, part, ROLE_ACTOR);
     pass.policy.objective = &ppo->learner[ppo_learner_of(ppo, part)].policy;
     if (ppo->config.advantages == ADVANTAGES_MINIBATCH) pass.policy.scale = &ppo->learner[ppo_learner_of(ppo, part)].advantage;
     pass.policy.old_out = ppo->old_out[part->group];
@@ -206,6 +208,7 @@ static struct train_pass critic_pass(const struct ppo *ppo, int i)
     real *vector = at->range->flat + (size_t)part->shard * at->range->vector;
     struct train_pass pass = rollout_pass(ppo->rollout, part->group, ROLE_CRITIC, part->shard, part->of.set[ROLE_CRITIC]);
     pass.packed = ppo->critic_packed[i];
+    pass.recurrent = ppo_part_time(&ppo->batches, part, ROLE_CRITIC);
     pass.value.objective = &ppo->learner[l].value;
     pass.value.old = ppo->rescale ? &ppo->learner[l].old_value : NULL;
     if (ppo->config.value_active_masks) pass.value.active = ppo->rollout->transitions->all.group[part->group].active;
@@ -220,7 +223,7 @@ static void create_critic_rows(struct ppo *ppo, int i)
     struct backend *backend = ppo->backend;
     const struct ppo_part *part = &ppo->batches.part[i];
     const struct policy *policy = ppo->policy[part->group];
-    const bool in_order = ppo->config.minibatches == 1 && !ppo->config.row_minibatches;
+    const bool in_order = ppo->config.minibatches == 1 && !ppo->config.row_minibatches && part->steps == 1;
     const bool reused = in_order && (policy_apart(policy, ROLE_CRITIC) || part->select.critic_repeats == 1);
     ppo->critic_packed_own[i] = !reused;
     ppo->critic_packed[i] =

@@ -10,8 +10,9 @@ struct value_part {
     struct batch batch; /* of the group's critic inputs */
     int32_t *place;     /* [units] the env-step of each unit; NULL = where `direct`, or the batch's units are env-steps themselves */
     struct packed_rows *packed;
-    real *out;   /* [units][rows]; the values' own memory where the order is the same */
-    bool direct; /* out is the values' own memory */
+    struct recurrent time; /* of a recurrent critic */
+    real *out;             /* [units][rows]; the values' own memory where the order is the same */
+    bool direct;           /* out is the values' own memory */
 };
 
 struct returns_work {
@@ -23,7 +24,7 @@ struct returns_work {
     struct batch *batch;                   /* [parts] scratch of calls */
     struct packed_rows **packed;
     struct forward_pass *forward;   /* [2 * parts] */
-    struct ends_pass *ends;         /* [2 * parts] */
+    struct ends_pass *ends;         /* [3 * parts] */
     struct scatter_pass *scatter;   /* [2 * parts] */
     struct gae_pass *gae;           /* [shards] */
     struct discount_pass *discount; /* [groups] */
@@ -41,26 +42,36 @@ static int part_rows(const struct policy *policy)
     return policy_apart(policy, ROLE_CRITIC) ? 1 : policy->state_rows;
 }
 
+/* Numbers of V at one place. */
+static size_t values_of(const struct returns *r, int g)
+{
+    return (size_t)r->transitions->config.envs * (size_t)r->policy[g]->value_agents;
+}
+
 /* With parameters and states per agent the units of a pass are single rows of the state. */
 static bool by_agent(const struct policy *policy)
 {
     return policy_apart(policy, ROLE_CRITIC) && policy->state_rows > 1;
 }
 
+/* Each agent's critic remembers for itself, though all see the same state: their rows of states are none of the inputs' units. */
+static bool remembers_apart(const struct policy *policy)
+{
+    return policy->net[ROLE_CRITIC].gru && policy_apart(policy, ROLE_CRITIC) && policy->state_rows == 1;
+}
+
 /* ---- building ------------------------------------------------------------------------------------------------------------------------ */
 
-/* The env-steps [t][lo, hi) as units of the critic inputs of set `set`. */
-static int32_t *list_units(const struct returns *r, struct backend_memory *memory, const struct policy *policy, int steps, int shard,
-                           int set, bool as_input)
+/* The env-steps u of [t][lo, hi), as units u * stride + offset. */
+static int32_t *list_units(const struct returns *r, struct backend_memory *memory, int steps, int shard, int stride, int offset)
 {
     const int lo = r->transitions->first[shard], hi = r->transitions->first[shard + 1], count = steps * (hi - lo);
-    const bool rows = as_input && by_agent(policy);
     int32_t *host = malloc((size_t)(count + 1) * sizeof *host), *to = host;
     CHECK(host, "out of memory listing %d env-steps", count);
     for (int t = 0; t < steps; t++)
         for (int e = lo; e < hi; e++) {
             const int u = t * r->transitions->config.envs + e;
-            *to++ = rows ? u * policy->state_rows + set : u;
+            *to++ = u * stride + offset;
         }
     int32_t *units = BACKEND_NEW(memory, int32_t, count);
     memory->backend->upload(memory->backend, units, host, (size_t)count * sizeof *host);
@@ -68,21 +79,38 @@ static int32_t *list_units(const struct returns *r, struct backend_memory *memor
     return units;
 }
 
-/* `steps` places of the shard's environments; `direct`: in order, so that values land where they belong. */
-static struct value_part create_places(const struct returns *r, struct backend_memory *memory, int g, int shard, int set, int steps,
-                                       real *value)
+/* The time of a part, whose batch is made, from a place on: its rows of the states. */
+static void create_time(const struct returns *r, struct backend_memory *memory, struct value_part *part, int steps, int place)
+{
+    const struct policy *policy = r->policy[part->group];
+    if (!policy->net[ROLE_CRITIC].gru) return;
+    part->time = states_time(r->states, part->group, ROLE_CRITIC);
+    part->time.batch = part->batch;
+    part->time.steps = steps;
+    part->time.hidden = states_at(r->states, part->group, ROLE_CRITIC, place);
+    if (place == 0) part->time.hidden_out = states_at(r->states, part->group, ROLE_CRITIC, 1);
+    part->time.ended += (size_t)place * (size_t)r->transitions->config.envs;
+    if (remembers_apart(policy)) part->time.batch.unit = list_units(r, memory, steps, part->shard, policy->sets[ROLE_CRITIC], part->set);
+}
+
+/* `steps` places of the shard's environments, from a place on; `direct`: in order, so that values land where they belong. */
+static struct value_part create_places(const struct returns *r, struct backend_memory *memory, int g, int shard, int set, int place,
+                                       int steps)
 {
     const struct policy *policy = r->policy[g];
+    real *value = r->group[g].value + (size_t)place * values_of(r, g);
     const int rows = part_rows(policy), units = steps * (r->transitions->first[shard + 1] - r->transitions->first[shard]);
     struct value_part part = {.group = g, .set = set, .shard = shard};
-    part.direct = r->transitions->config.shards == 1 && !policy_apart(policy, ROLE_CRITIC) && policy->value_agents == policy->state_rows;
+    part.direct = r->transitions->config.shards == 1 && !r->transitions->held && !policy_apart(policy, ROLE_CRITIC) &&
+                  policy->value_agents == policy->state_rows;
     part.out = part.direct ? value : BACKEND_NEW(memory, real, units * rows);
     part.batch = (struct batch){NULL, units, rows, NULL};
     if (!part.direct) {
-        part.batch.unit = list_units(r, memory, policy, steps, shard, set, true);
-        part.place = by_agent(policy) ? list_units(r, memory, policy, steps, shard, set, false) : (int32_t *)(uintptr_t)part.batch.unit;
+        part.place = list_units(r, memory, steps, shard, 1, 0);
+        part.batch.unit = by_agent(policy) ? list_units(r, memory, steps, shard, policy->state_rows, set) : part.place;
     }
     part.packed = backend_memory_packed(memory, &policy->net[ROLE_CRITIC], units * rows);
+    create_time(r, memory, &part, steps, place);
     return part;
 }
 
@@ -97,11 +125,16 @@ static struct value_part create_ended(const struct returns *r, struct backend_me
     part.batch = (struct batch){unit, units, rows, r->work->ended_count + i};
     part.out = BACKEND_NEW(memory, real, units * rows);
     part.packed = backend_memory_packed(memory, &policy->net[ROLE_CRITIC], units * rows);
+    if (!policy->net[ROLE_CRITIC].gru) return part;
+    part.time =
+        (struct recurrent){.batch = part.batch, .steps = 1, .hidden = states_at(r->states, g, ROLE_CRITIC, 1)}; /* as the step left it */
+    if (remembers_apart(policy)) part.time.batch.unit = BACKEND_NEW(memory, int32_t, units);
     return part;
 }
 
 static void create_group(struct returns *r, int g, struct backend_memory *memory)
 {
+    if (!policy_learns(r->policy[g])) return;
     const struct transitions_config *config = &r->transitions->config;
     const size_t steps = (size_t)config->steps, envs = (size_t)config->envs;
     const size_t rows = envs * (size_t)r->policy[g]->sizes.agents, values = envs * (size_t)r->policy[g]->value_agents;
@@ -121,14 +154,12 @@ static void create_parts(struct returns *r, struct backend_memory *memory)
     const int shards = r->transitions->config.shards, steps = r->transitions->config.steps;
     int i = 0;
     for (int g = 0; g < r->groups; g++) {
-        const struct policy *policy = r->policy[g];
-        real *value = r->group[g].value;
-        real *end = value + (size_t)steps * (size_t)r->transitions->config.envs * (size_t)policy->value_agents;
         work->group_first[g] = i;
+        if (!policy_learns(r->policy[g])) continue;
         for (int shard = 0; shard < shards; shard++)
-            for (int set = 0; set < policy->sets[ROLE_CRITIC]; set++, i++) {
-                work->all[i] = create_places(r, memory, g, shard, set, steps, value);
-                work->last[i] = create_places(r, memory, g, shard, set, 1, end);
+            for (int set = 0; set < r->policy[g]->sets[ROLE_CRITIC]; set++, i++) {
+                work->all[i] = create_places(r, memory, g, shard, set, 0, steps);
+                work->last[i] = create_places(r, memory, g, shard, set, steps, 1);
                 if (r->config.bootstrap) work->ended[i] = create_ended(r, memory, i, g, shard, set);
             }
     }
@@ -136,13 +167,19 @@ static void create_parts(struct returns *r, struct backend_memory *memory)
 }
 
 void returns_create(struct returns **out, const struct returns_config *config, const struct transitions *transitions,
-                    const struct critic_inputs *inputs, struct policy *const *policy, struct backend_memory *memory)
+                    const struct critic_inputs *inputs, const struct states *states, struct policy *const *policy,
+                    struct backend_memory *memory)
 {
     struct arena *arena = memory->arena;
     struct returns *r = *out = ARENA_NEW(arena, struct returns, 1);
     struct returns_work *work = ARENA_NEW(arena, struct returns_work, 1);
-    *r = (struct returns){
-        .config = *config, .transitions = transitions, .inputs = inputs, .policy = policy, .groups = transitions->all.groups, .work = work};
+    *r = (struct returns){.config = *config,
+                          .transitions = transitions,
+                          .inputs = inputs,
+                          .states = states,
+                          .policy = policy,
+                          .groups = transitions->all.groups,
+                          .work = work};
     work->backend = memory->backend;
     for (int g = 0; g < r->groups; g++) {
         create_group(r, g, memory);
@@ -155,7 +192,7 @@ void returns_create(struct returns **out, const struct returns_config *config, c
     work->batch = ARENA_NEW(arena, struct batch, work->parts);
     work->packed = ARENA_NEW(arena, struct packed_rows *, work->parts);
     work->forward = ARENA_NEW(arena, struct forward_pass, 2 * work->parts);
-    work->ends = ARENA_NEW(arena, struct ends_pass, 2 * work->parts);
+    work->ends = ARENA_NEW(arena, struct ends_pass, 3 * work->parts);
     work->scatter = ARENA_NEW(arena, struct scatter_pass, 2 * work->parts);
     work->gae = ARENA_NEW(arena, struct gae_pass, transitions->config.shards);
     work->discount = ARENA_NEW(arena, struct discount_pass, r->groups);
@@ -173,6 +210,7 @@ static void pack_group(const struct returns *r, int g, const struct value_part *
 {
     const struct returns_work *work = r->work;
     const int from = work->group_first[g], count = work->group_first[g + 1] - from;
+    if (count == 0) return;
     for (int i = 0; i < count; i++) {
         work->batch[i] = parts[from + i].batch;
         work->packed[i] = parts[from + i].packed;
@@ -187,6 +225,7 @@ static struct forward_pass critic_pass(const struct returns *r, const struct val
     return (struct forward_pass){.net = &policy->net[ROLE_CRITIC],
                                  .parameters = policy_critic(policy, policy->parameters, part->set),
                                  .packed = part->packed,
+                                 .recurrent = policy->net[ROLE_CRITIC].gru ? &part->time : NULL,
                                  .out = part->out};
 }
 
@@ -205,15 +244,25 @@ static struct scatter_pass scatter_part(const struct returns *r, const struct va
                                  .to = own ? value + part->set : value};
 }
 
-/* Numbers of V at one place. */
-static size_t values_of(const struct returns *r, int g)
+/* Of whole episodes: the env-steps that a part has this time. Its lists are memory of the host there. */
+static void list_held(const struct returns *r, struct value_part *part)
 {
-    return (size_t)r->transitions->config.envs * (size_t)r->policy[g]->value_agents;
+    const struct policy *policy = r->policy[part->group];
+    const int32_t *held;
+    const int count = transitions_held(r->transitions, part->shard, &held);
+    if (!held) return;
+    int32_t *unit = (int32_t *)(uintptr_t)part->batch.unit;
+    for (int i = 0; i < count; i++) {
+        part->place[i] = held[i];
+        unit[i] = by_agent(policy) ? held[i] * policy->state_rows + part->set : held[i];
+    }
+    part->batch.units = count;
 }
 
 void returns_values(struct returns *r)
 {
     const struct returns_work *work = r->work;
+    for (int i = 0; i < work->parts; i++) list_held(r, &work->all[i]);
     const size_t steps = (size_t)r->transitions->config.steps, envs = (size_t)r->transitions->config.envs;
     for (int g = 0; g < r->groups; g++) {
         const float *inputs = r->inputs->group[g].current;
@@ -221,17 +270,25 @@ void returns_values(struct returns *r)
         pack_group(r, g, work->last, inputs + steps * envs * critic_inputs_width(r->inputs, g));
     }
     int scatters = 0;
+    const bool recurrent = states_needed(r->policy, r->groups, ROLE_CRITIC);
+    if (recurrent) states_collected(r->states);
     for (int i = 0; i < work->parts; i++) {
         const int g = work->all[i].group;
         real *value = r->group[g].value;
-        work->forward[2 * i] = critic_pass(r, &work->all[i]);
-        work->forward[2 * i + 1] = critic_pass(r, &work->last[i]);
+        work->forward[recurrent ? i : 2 * i] = critic_pass(r, &work->all[i]);
+        work->forward[recurrent ? work->parts + i : 2 * i + 1] = critic_pass(r, &work->last[i]);
         if (work->all[i].direct) continue;
         work->scatter[scatters++] = scatter_part(r, &work->all[i], value);
         work->scatter[scatters++] = scatter_part(r, &work->last[i], value + steps * values_of(r, g));
     }
-    work->backend->forward(work->backend, work->forward, 2 * work->parts);
+    if (recurrent) { /* the last states come of all before */
+        work->backend->forward(work->backend, work->forward, work->parts);
+        work->backend->forward(work->backend, work->forward + work->parts, work->parts);
+    } else {
+        work->backend->forward(work->backend, work->forward, 2 * work->parts);
+    }
     if (scatters) work->backend->scatter(work->backend, work->scatter, scatters);
+    if (recurrent && r->config.bootstrap) returns_bootstrap(r, 0);
 }
 
 void returns_bootstrap(struct returns *r, int t)
@@ -254,9 +311,9 @@ void returns_bootstrap(struct returns *r, int t)
                                  .unit = part->place,
                                  .count = work->ended_count + i};
         work->ends[ends++] = pass;
-        if (by_agent(policy)) {
-            pass.unit = (int32_t *)(uintptr_t)part->batch.unit;
-            pass.stride = policy->state_rows;
+        if (by_agent(policy) || remembers_apart(policy)) {
+            pass.unit = (int32_t *)(uintptr_t)(by_agent(policy) ? part->batch.unit : part->time.batch.unit);
+            pass.stride = policy->sets[ROLE_CRITIC];
             pass.offset = part->set;
             work->ends[ends++] = pass;
         }
@@ -306,6 +363,7 @@ void returns_advantages(struct returns *r)
     for (int g = 0; g < r->groups; g++) {
         const struct policy *policy = r->policy[g];
         const struct returns_group *group = &r->group[g];
+        if (!policy_learns(policy)) continue;
         for (int shard = 0; shard < x->config.shards; shard++)
             work->gae[shard] = (struct gae_pass){.steps = x->config.steps,
                                                  .envs = x->config.envs,
@@ -315,6 +373,8 @@ void returns_advantages(struct returns *r)
                                                  .gamma = r->config.gamma,
                                                  .lambda = r->config.lambda,
                                                  .bootstrap = r->config.bootstrap,
+                                                 .advantage_by = r->config.advantage,
+                                                 .target_by = r->config.target,
                                                  .value_agents = policy->value_agents,
                                                  .norm = policy->norm,
                                                  .norms = policy->sets[ROLE_CRITIC],

@@ -6,14 +6,14 @@
 #ifndef MAPPO_ALGO_RETURNS_H
 #define MAPPO_ALGO_RETURNS_H
 
-#include "algo/transitions.h"
+#include "algo/states.h"
 #include "base/field.h"
 #include "nn/critic_input.h"
-#include "nn/policy.h"
 
 struct returns_config {
     real gamma, lambda;
-    bool bootstrap; /* gae.time_limit: V of final observations follows where a time limit cut an episode */
+    bool bootstrap;        /* gae.time_limit: V of final observations follows where a time limit cut an episode */
+    int advantage, target; /* enum return_estimate: gae.advantage, gae.target */
 };
 
 struct returns_group {
@@ -29,22 +29,24 @@ struct returns {
     struct returns_config config;
     const struct transitions *transitions; /* a rollout */
     const struct critic_inputs *inputs;    /* of its places */
+    const struct states *states;           /* likewise */
     struct policy *const *policy;          /* [groups] */
     int groups;
     struct returns_group group[MAPPO_MAX_GROUPS];
     struct returns_work *work;
 };
 
-/* transitions, inputs and policy must outlive the returns. */
+/* transitions, inputs, states and policy must outlive the returns. */
 void returns_create(struct returns **returns, const struct returns_config *config, const struct transitions *transitions,
-                    const struct critic_inputs *inputs, struct policy *const *policy, struct backend_memory *memory);
+                    const struct critic_inputs *inputs, const struct states *states, struct policy *const *policy,
+                    struct backend_memory *memory);
 
 /* While collecting. V of the final observations of the environments that step t of the rollout truncated; t = 0: of all steps together
- * where all final observations are kept. */
+ * where all final observations are kept. Recurrent critics know no values before the rollout is full: theirs come with returns_values. */
 void returns_bootstrap(struct returns *returns, int t);
 
 void returns_values(struct returns *returns);     /* V(s_0) … V(s_T) under the present critics */
-void returns_advantages(struct returns *returns); /* GAE: advantages (not yet normalised) and returns, with the present normalisers.
+void returns_advantages(struct returns *returns); /* advantages (not yet normalised) and returns, with the present normalisers.
                                                    * Goes on with the discounted rewards: once a rollout */
 
 /* Discounted rewards begin anew: environments have. */

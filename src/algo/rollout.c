@@ -56,8 +56,10 @@ static void create_collector(struct rollout *rollout, const struct rollout_confi
     collect.per_head = config->per_head;
     collect.learner = rollout;
     collect.observed = observed;
-    collect.cut = config->returns.bootstrap ? cut : NULL;
+    collect.states = states_kept(&rollout->states) ? &rollout->states : NULL;
+    collect.cut = config->returns.bootstrap && !states_needed(policy, spec->groups, ROLE_CRITIC) ? cut : NULL;
     for (int g = 0; g < rollout->groups; g++) {
+        if (!policy_learns(policy[g])) continue;
         const size_t rows = (size_t)x->steps * (size_t)x->envs * (size_t)policy[g]->sizes.agents;
         collect.log_prob[g] = rollout->log_prob[g] =
             BACKEND_NEW(&rollout->memory, real, rows * (size_t)log_prob_width(&policy[g]->dist, config->per_head));
@@ -74,7 +76,8 @@ int rollout_create(struct rollout **out, const struct rollout_config *config, co
     struct transitions_config transitions = config->transitions;
     struct slices kept;
     transitions.ring = false;
-    transitions.all_finals = config->collect.where == COLLECT_DEVICE; /* a device looks at them once a rollout */
+    /* A device looks at them once a rollout; recurrent critics can't before they have gone through it. */
+    transitions.all_finals = config->collect.where == COLLECT_DEVICE || states_needed(policy, spec->groups, ROLE_CRITIC);
     rollout->groups = spec->groups;
     rollout->per_head = config->per_head;
     rollout->backend = backend;
@@ -86,7 +89,8 @@ int rollout_create(struct rollout **out, const struct rollout_config *config, co
         return code;
     }
     create_inputs(rollout, config, spec, policy);
-    returns_create(&rollout->returns, &config->returns, rollout->transitions, &rollout->inputs, policy, &rollout->memory);
+    states_create(&rollout->states, rollout->transitions, policy, &rollout->memory);
+    returns_create(&rollout->returns, &config->returns, rollout->transitions, &rollout->inputs, &rollout->states, policy, &rollout->memory);
     create_collector(rollout, config, spec, policy);
     arena_seal(rollout->memory.arena);
     *out = rollout;
@@ -107,7 +111,10 @@ void rollout_destroy(struct rollout *rollout)
 int rollout_begin(struct rollout *rollout, struct vecenv *env, bool restored, struct error *err)
 {
     rollout->env = env;
-    if (!restored) returns_clear(rollout->returns);
+    if (!restored) {
+        returns_clear(rollout->returns);
+        states_clear(&rollout->states);
+    }
     return collect_begin(rollout->collector, env, restored, err);
 }
 

@@ -7,6 +7,7 @@
 
 #include "algo/collect.h"
 #include "algo/returns.h"
+#include "algo/states.h"
 #include "algo/transitions.h"
 
 struct rollout_config {
@@ -20,6 +21,7 @@ struct rollout {
     int groups;
     struct transitions *transitions;
     struct critic_inputs inputs;
+    struct states states;
     struct collector *collector;
     struct returns *returns;
     real *log_prob[MAPPO_MAX_GROUPS]; /* [T][E][A], or with per_head [T][E][A][heads], of the actions when they were taken */

@@ -29,6 +29,14 @@ static int check(const struct transitions_config *config, const struct mappo_env
     return 0;
 }
 
+static void create_held(struct transitions *x, struct backend_memory *memory)
+{
+    CHECK(memory->backend->host_memory && !x->config.ring, "whole episodes are collected into memory of the host");
+    x->length = ARENA_NEW(memory->arena, int, x->config.envs);
+    x->held = ARENA_NEW(memory->arena, int32_t, x->config.steps * x->config.envs);
+    x->held_first = ARENA_NEW(memory->arena, int, x->config.shards + 1);
+}
+
 int transitions_create(struct transitions **out, const struct transitions_config *config, const struct slices *kept,
                        const struct mappo_env_spec *spec, struct backend_memory *memory, struct error *err)
 {
@@ -40,6 +48,7 @@ int transitions_create(struct transitions **out, const struct transitions_config
     x->backend = memory->backend;
     x->first = ARENA_NEW(memory->arena, int, config->shards + 1);
     for (int s = 0; s <= config->shards; s++) x->first[s] = (int)((int64_t)config->envs * s / config->shards);
+    if (config->at_least > 0) create_held(x, memory);
     x->all = (struct mappo_env_io){.struct_size = sizeof x->all, .groups = spec->groups};
     for (int i = 0; i < kept->count; i++)
         slice_point(&x->all, &kept->slice[i], backend_memory_take(memory, kept->slice[i].what, array_bytes(config, &kept->slice[i]), 1));
@@ -80,12 +89,34 @@ void transitions_advance(struct transitions *x, int steps)
     x->filled = x->config.steps;
 }
 
+void transitions_close(struct transitions *x)
+{
+    int held = 0;
+    for (int s = 0; s < x->config.shards; s++) {
+        x->held_first[s] = held;
+        for (int t = 0; t < x->config.steps; t++)
+            for (int e = x->first[s]; e < x->first[s + 1]; e++)
+                if (t < x->length[e]) x->held[held++] = t * x->config.envs + e;
+    }
+    x->held_first[x->config.shards] = held;
+    transitions_advance(x, x->config.steps - (int)x->filled);
+}
+
+/* Each environment's from the place behind its own last step. */
+static void carry_each(const struct transitions *x, const struct slice *slice)
+{
+    for (int e = 0; e < x->config.envs; e++)
+        memcpy(transitions_at(x, slice, 0, e), transitions_at(x, slice, x->length[e], e), slice->bytes);
+}
+
 void transitions_carry(struct transitions *x)
 {
     CHECK(!x->config.ring && transitions_full(x), "a rollout is carried over before it is full");
     for (int i = 0; i < x->slices.count; i++) {
         const struct slice *slice = &x->slices.slice[i];
-        if (slice->written == SLICE_OBSERVATION)
+        if (slice->written == SLICE_OBSERVATION && x->length)
+            carry_each(x, slice);
+        else if (slice->written == SLICE_OBSERVATION)
             x->backend->copy(x->backend, transitions_at(x, slice, 0, 0), transitions_at(x, slice, x->config.steps, 0),
                              (size_t)x->config.envs * slice->bytes);
     }

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/kernels/compound.h"
 #include "backend/kernels/joint.h"
 #include "backend/kernels/nonfinite.h"
 #include "backend/kernels/norm.h"
@@ -99,10 +100,10 @@ struct batch {
  * another: first step 0 of every sequence, then step 1, and so on; row s of a step is sequence s. Sequences that are shorter come last, so
  * that step t is that of the first width[t] sequences. With S sequences of L steps, row t * S + s is step t of sequence s.
  *
- *   rollout step     steps = 1: every row is a sequence of its own. `hidden` and `mask` are slice t of the rollout's arrays [T + 1][E][A],
- *                    `hidden_out` is slice t + 1; forward_act works as ever.
+ *   rollout step     steps = 1: every row is a sequence of its own. `hidden` is slice t of the rollout's array [T + 1][E][A], `hidden_out`
+ *                    slice t + 1, `ended` that of step t - 1; forward_act works as ever.
  *   whole rollouts   forward of any number of steps; `hidden` is only read for step 0.
- *   training chunks  a sequence is L consecutive steps of one row (environment, agent). Arrays and masks are those of the whole rollout, so
+ *   training chunks  a sequence is L consecutive steps of one row (environment, agent). The arrays are those of the whole rollout, so
  *                    that a chunk begins with the state that the rollout stored for its first step. With K chunks whose unit is an env-step
  *                    of A rows, unit[t * K + k] = (t0[k] + t) * envs + e[k] and S = K * A; single rows likewise, with units of one row.
  *                    Gradients go back through a chunk's steps, not into its stored state. Where the rollout is no multiple of L, its last
@@ -111,12 +112,15 @@ struct batch {
  * A pass is one shard's, as everywhere: `pack`, losses and actions see rows, and only these members know of sequences. A batch with a
  * `count` has one step. A GPU's work space grows with all rows of a pass, as its steps cannot be cut into parts. */
 struct recurrent {
-    struct batch batch;  /* which rows of the arrays below the rows of the pass are: those that were packed, in their order */
-    int steps;           /* of the longest sequence; in training at most net->gru_steps */
-    const int *width;    /* [steps] sequences that have a step t, none more than the step before: host memory; NULL = the rows / steps */
-    const real *hidden;  /* [N][H] the state before a row's step; read for the rows of step 0; NULL = zeros */
-    const uint8_t *mask; /* [N] 0 = an episode begins with this row: the state is zeroed before its step; NULL = none does */
-    real *hidden_out;    /* [N][H] out: the state after a row's step, of all rows; may be `hidden`; NULL = not wanted */
+    struct batch batch; /* which rows of the arrays below the rows of the pass are: those that were packed, in their order */
+    int steps;          /* of the longest sequence; in training at most net->gru_steps */
+    const int *width;   /* [steps] sequences that have a step t, none more than the step before: host memory; NULL = the rows / steps */
+    const real *hidden; /* [N][H] the state before a row's step; read for the rows of step 0; NULL = zeros */
+    /* [N / ended_rows] not 0 (enum mappo_episode_end of the step before): an episode begins with this env-step, and the states of its rows
+     * are zeroed before their steps; NULL = none does. Row r of the arrays is of env-step r / ended_rows. */
+    const uint8_t *ended;
+    int ended_rows;
+    real *hidden_out; /* [N][H] out: the state after a row's step, of all rows; may be `hidden`; NULL = not wanted */
 };
 
 struct forward_pass {
@@ -221,6 +225,7 @@ struct gae_pass { /* arrays of a whole rollout, environments [lo, hi); see backe
     int steps, envs, agents, lo, hi;
     real gamma, lambda;
     bool bootstrap;                /* at a time limit: r + γ V(final); false: treat as terminal */
+    int advantage_by, target_by;   /* enum return_estimate: what `advantage` and `ret` are */
     int value_agents;              /* 1 = one value per environment, serves all agents; else A */
     const struct normalizer *norm; /* [norms] denormalisers: V = mean + deviation * value */
     int norms;                     /* 1, or A: each agent its own */
@@ -292,16 +297,17 @@ struct standardise_pass { /* x[first + i * stride] = (x - mean) / (population de
 /* The units of one minibatch of a part: places [from, from + count) of a permutation of its items (algo/ppo_batches.h). */
 struct select_pass {
     struct select_shape shape;
+    struct select_order to; /* where they go */
     int items, from, count;
     bool shuffled;        /* else the natural order */
     const int32_t *order; /* [items] a permutation from elsewhere; NULL = backend/kernels/shuffle.h */
     uint64_t seed;
-    uint32_t shard;
+    uint32_t shard, which;
     int epoch, epochs; /* the permutation is that of pass numbers->update * epochs + epoch */
     const struct update_numbers *numbers;
     bool critic_by_row;     /* units of the critic's input are rows; else env-steps */
     int critic_repeats;     /* how often an item's unit of the critic's input stands in `critic` */
-    int32_t *rows, *critic; /* [count] [count * critic_repeats] out: units of the arrays [T][E][A]; of the critic's input */
+    int32_t *rows, *critic; /* [units] [units * critic_repeats] out: units of the arrays [T][E][A]; of the critic's input */
 };
 
 /* ---- optimisers and learners --------------------------------------------------------------------------------------------------------- */
@@ -380,6 +386,7 @@ struct backend {
     void (*act)(struct backend *, const struct act_pass *, int passes);
     void (*evaluate)(struct backend *, const struct evaluate_pass *, int passes);
     void (*join)(struct backend *, const struct joint_pass *, int passes);
+    void (*compound)(struct backend *, const struct compound_pass *, int passes);
     void (*train)(struct backend *, const struct train_pass *, int passes);
 
     /* whole-rollout arithmetic */

@@ -8,29 +8,63 @@
 #include "backend/kernels/gae.h"
 #include "backend/kernels/running.h"
 
+struct gae_inputs {
+    real reward, value, next, final;
+    int terminated, end;
+};
+
+MAPPO_FN struct gae_inputs gae_inputs_at(const struct gae_pass *p, int t, int e, size_t a, bool scaled, real reward_scale)
+{
+    const size_t agents = (size_t)p->agents, envs = (size_t)p->envs, values = (size_t)p->value_agents;
+    const size_t env = (size_t)t * envs + (size_t)e, i = env * agents + a, v = env * values + (values > 1 ? a : 0);
+    const struct normalizer_scale *scale = &p->norm[p->norms > 1 ? a : 0].scale;
+    const real mean = (real)scale->mean, deviation = (real)scale->deviation;
+    const bool truncated = p->ep_end[env] == MAPPO_TRUNCATED && p->final_value;
+    return (struct gae_inputs){.reward = scaled ? running_scaled((real)p->reward[i], 0, reward_scale) : (real)p->reward[i],
+                               .value = mean + deviation * p->value[v],
+                               .next = mean + deviation * p->value[v + envs * values],
+                               .final = truncated ? mean + deviation * p->final_value[v] : (real)0,
+                               .terminated = p->terminated ? p->terminated[i] : 0,
+                               .end = p->ep_end[env]};
+}
+
+/* Other estimates than GAE's: traces that no array holds. */
+static void estimate_range(const struct gae_pass *p, const struct gae_step *step, bool scaled, real reward_scale)
+{
+    const size_t agents = (size_t)p->agents;
+    for (int e = p->lo; e < p->hi; e++)
+        for (size_t a = 0; a < agents; a++) {
+            struct gae_trace later = {0, 0};
+            for (int t = p->steps - 1; t >= 0; t--) {
+                const size_t i = ((size_t)t * (size_t)p->envs + (size_t)e) * agents + a;
+                const struct gae_inputs in = gae_inputs_at(p, t, e, a, scaled, reward_scale);
+                const struct gae_estimate found =
+                    gae_estimate_of(step, in.reward, in.terminated, in.end, in.value, in.next, in.final, &later);
+                p->advantage[i] = found.advantage;
+                p->ret[i] = found.target;
+            }
+        }
+}
+
 void LEVELLED(gae_range)(const struct gae_pass *p)
 {
-    const struct gae_step step = {p->gamma, p->lambda, p->bootstrap};
-    const size_t agents = (size_t)p->agents, envs = (size_t)p->envs, values = (size_t)p->value_agents;
+    const struct gae_step step = {p->gamma, p->lambda, p->bootstrap, p->advantage_by, p->target_by};
+    const size_t agents = (size_t)p->agents, envs = (size_t)p->envs;
     const bool scaled = p->reward_scale != NULL;
     const real reward_scale = scaled ? *p->reward_scale : (real)1;
+    if (step.advantage != ESTIMATE_GAE || step.target != ESTIMATE_GAE) {
+        estimate_range(p, &step, scaled, reward_scale);
+        return;
+    }
     for (int t = p->steps - 1; t >= 0; t--) {
         for (int e = p->lo; e < p->hi; e++) {
-            const size_t env = (size_t)t * envs + (size_t)e;
             for (size_t a = 0; a < agents; a++) {
-                const size_t i = env * agents + a, v = env * values + (values > 1 ? a : 0);
-                const struct normalizer_scale *scale = &p->norm[p->norms > 1 ? a : 0].scale;
-                const real mean = (real)scale->mean, deviation = (real)scale->deviation;
-                const real value = mean + deviation * p->value[v];
-                const real next = mean + deviation * p->value[v + envs * values];
-                const bool truncated = p->ep_end[env] == MAPPO_TRUNCATED && p->final_value;
-                const real final = truncated ? mean + deviation * p->final_value[v] : (real)0;
+                const size_t i = ((size_t)t * envs + (size_t)e) * agents + a;
+                const struct gae_inputs in = gae_inputs_at(p, t, e, a, scaled, reward_scale);
                 const real later = t + 1 < p->steps ? p->advantage[i + envs * agents] : (real)0;
-                const real reward = scaled ? running_scaled((real)p->reward[i], 0, reward_scale) : (real)p->reward[i];
-                const real advantage =
-                    gae_advantage(&step, reward, p->terminated ? p->terminated[i] : 0, p->ep_end[env], value, next, final, later);
+                const real advantage = gae_advantage(&step, in.reward, in.terminated, in.end, in.value, in.next, in.final, later);
                 p->advantage[i] = advantage;
-                p->ret[i] = advantage + value;
+                p->ret[i] = advantage + in.value;
             }
         }
     }

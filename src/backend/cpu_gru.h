@@ -125,9 +125,9 @@ static void gru_mask(const struct recurrent *time, const struct network *net, in
 {
     size_t row[TILE];
     for (int r = 0; r < (int)TILE; r++) s->mask[r] = 1;
-    if (!time->mask) return;
+    if (!time->ended) return;
     batch_rows(&time->batch, first, rows, row);
-    for (int r = 0; r < rows; r++) s->mask[r] = time->mask[row[r]] ? (real)1 : (real)0;
+    for (int r = 0; r < rows; r++) s->mask[r] = recurrent_kept(time, row[r]) ? (real)1 : (real)0;
     for (int j = 0; j < net->hidden; j++) {
         real *h = s->before + j * (int)TILE;
         for (int r = 0; r < (int)TILE; r++) h[r] = s->mask[r] != 0 ? h[r] : (real)0; /* assigned, not multiplied: 0 times NaN is NaN */

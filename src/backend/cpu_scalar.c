@@ -98,9 +98,13 @@ static void select_some(const struct select_pass *p, const struct shuffle *shuff
     if (p->shuffled && !p->order) SHUFFLE_SOME(shuffle, (uint32_t)from, count, drawn);
     for (int k = 0; k < count; k++) {
         const int item = !p->shuffled ? from + k : p->order ? p->order[from + k] : (int)drawn[k];
-        p->rows[first + k] = select_unit(&p->shape, p->shape.by_row, item);
-        for (int r = 0; r < p->critic_repeats; r++)
-            p->critic[(first + k) * p->critic_repeats + r] = select_unit(&p->shape, p->critic_by_row, item);
+        const int32_t row = select_unit(&p->shape, p->shape.by_row, item), critic = select_unit(&p->shape, p->critic_by_row, item);
+        for (int t = 0; t < p->to.steps; t++) {
+            const int place = select_place(&p->to, first + k, t);
+            p->rows[place] = row + t * select_stride(&p->shape, p->shape.by_row);
+            for (int r = 0; r < p->critic_repeats; r++)
+                p->critic[place * p->critic_repeats + r] = critic + t * select_stride(&p->shape, p->critic_by_row);
+        }
     }
 }
 
@@ -109,7 +113,7 @@ void scalar_select(struct backend *backend, const struct select_pass *pass, int 
     (void)backend;
     for (const struct select_pass *p = pass; p < pass + passes; p++) {
         const uint64_t data_pass = p->numbers ? select_data_pass(p->numbers->update, p->epochs, p->epoch) : 0;
-        const struct shuffle shuffle = shuffle_of((uint32_t)p->items, p->seed, p->shard, data_pass);
+        const struct shuffle shuffle = shuffle_of((uint32_t)p->items, p->seed, p->shard, p->which, data_pass);
         for (int k = 0; k < p->count; k += TOGETHER) select_some(p, &shuffle, k, p->count - k < TOGETHER ? p->count - k : TOGETHER);
     }
 }
@@ -121,6 +125,13 @@ void scalar_join(struct backend *backend, const struct joint_pass *pass, int pas
         for (int u = 0; u < batch_units(&p->batch); u++)
             joint_step(p->objective, &p->rules, (size_t)(p->batch.unit ? p->batch.unit[u] : u) * (size_t)p->batch.rows, p->batch.rows,
                        p->log_prob, p->old_log_prob, p->advantage, p->active, p->loss, p->slope);
+}
+
+void scalar_compound(struct backend *backend, const struct compound_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct compound_pass *p = pass; p < pass + passes; p++)
+        for (size_t u = 0; u < p->n; u++) compound_step(p, u);
 }
 
 void scalar_discount(struct backend *backend, const struct discount_pass *pass, int passes)

@@ -10,6 +10,12 @@ static inline int recurrent_width(const struct recurrent *time, int rows, int t)
     return time->width ? time->width[t] : rows / time->steps;
 }
 
+/* Is the state kept before the step of row `row` of the pass's arrays? */
+static inline bool recurrent_kept(const struct recurrent *time, size_t row)
+{
+    return !time->ended || time->ended[row / (size_t)time->ended_rows] == 0;
+}
+
 /* That the sequences of a pass are its rows, and that it has no more steps than there is room for. */
 static inline void recurrent_check(const struct network *net, const struct recurrent *time, int rows, int most_steps)
 {

@@ -10,11 +10,12 @@
 
 /* Streams keep independent uses apart; the numbers are part of the checkpoint's promise and never change. */
 enum philox_stream {
-    PHILOX_ENVIRONMENT = 1,   /* resets and dynamics */
-    PHILOX_ACTION = 2,        /* sampling actions while training */
-    PHILOX_SHUFFLE = 3,       /* minibatch permutations */
-    PHILOX_EVALUATION = 4,    /* actions and environments of evaluations */
-    PHILOX_INITIALISATION = 5 /* parameters */
+    PHILOX_ENVIRONMENT = 1,    /* resets and dynamics */
+    PHILOX_ACTION = 2,         /* sampling actions while training */
+    PHILOX_SHUFFLE = 3,        /* minibatch permutations */
+    PHILOX_EVALUATION = 4,     /* actions and environments of evaluations */
+    PHILOX_INITIALISATION = 5, /* parameters */
+    PHILOX_ORDER = 6           /* agents that are updated one after another */
 };
 
 struct philox_draw {

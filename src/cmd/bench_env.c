@@ -7,8 +7,8 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "cmd/bench.h"
+#include "nn/players.h"
 #include "run/open_env.h"
-#include "run/untrained.h"
 
 /* ROUNDS: steps between two looks at the clock, whose actions are drawn before; where masks forbid some, every step's are. WINDOWS: parts of
  * the time, of which the median counts. */
@@ -55,8 +55,8 @@ static void *take_host(void *user, size_t bytes, const void *from)
 
 /* ---- random actions -------------------------------------------------------------------------------------------------------------------- */
 
-struct player {
-    struct untrained random[MAPPO_MAX_GROUPS];
+struct random_player {
+    struct players random;
     struct distribution dist[MAPPO_MAX_GROUPS];
     int32_t *act_int[MAPPO_MAX_GROUPS]; /* [rounds][E][A][Ki]; NULL where Ki = 0 */
     float *act_real[MAPPO_MAX_GROUPS];  /* [rounds][E][A][Kr]; NULL where Kr = 0 */
@@ -64,20 +64,21 @@ struct player {
     uint64_t step;
 };
 
-static int player_create(struct player *p, const struct vecenv *env, const struct config *c, uint32_t first, struct host_arrays *arrays,
-                         struct error *err)
+static int player_create(struct random_player *p, const struct vecenv *env, const struct config *c, uint32_t first,
+                         struct host_arrays *arrays, struct error *err)
 {
     const struct mappo_env_spec *spec = vecenv_spec(env);
-    *p = (struct player){.rounds = ROUNDS};
+    *p = (struct random_player){.random = {.spec = spec, .seed = (uint64_t)c->train_seed, .first_env = first}, .rounds = ROUNDS};
     for (int g = 0; g < spec->groups; g++)
         if (spec->group[g].flags & MAPPO_HAS_MASK) p->rounds = 1;
-    for (int g = 0, agents = 0; g < spec->groups; agents += spec->group[g++].agents) {
+    for (int g = 0; g < spec->groups; g++) {
         const struct group_sizes s = group_sizes(&spec->group[g]);
         const size_t rows = (size_t)vecenv_envs(env) * (size_t)s.agents * (size_t)p->rounds;
         int outputs, extra;
         const int code = distribution_build(&p->dist[g], &spec->group[g], 1, &outputs, &extra, err);
         if (code) return code;
-        p->random[g] = (struct untrained){&spec->group[g], &p->dist[g], (uint64_t)c->train_seed, first, agents, true};
+        p->random.player[g] = PLAY_RANDOM;
+        p->random.dist[g] = &p->dist[g];
         if (s.act_ints) p->act_int[g] = take_host(arrays, rows * (size_t)s.act_ints * sizeof(int32_t), NULL);
         if (s.act_reals) p->act_real[g] = take_host(arrays, rows * (size_t)s.act_reals * sizeof(float), NULL);
     }
@@ -85,30 +86,28 @@ static int player_create(struct player *p, const struct vecenv *env, const struc
 }
 
 /* Points io at the actions of a round. */
-static void player_point(const struct player *p, struct mappo_env_io *io, int envs, int round)
+static void player_point(const struct random_player *p, struct mappo_env_io *io, int envs, int round)
 {
     for (int g = 0; g < io->groups; g++) {
-        const struct group_sizes s = group_sizes(p->random[g].group);
+        const struct group_sizes s = group_sizes(&p->random.spec->group[g]);
         const size_t rows = (size_t)envs * (size_t)s.agents * (size_t)round;
         if (p->act_int[g]) io->group[g].act_int = p->act_int[g] + rows * (size_t)s.act_ints;
         if (p->act_real[g]) io->group[g].act_real = p->act_real[g] + rows * (size_t)s.act_reals;
     }
 }
 
-static void player_draw(struct player *p, struct mappo_env_io *io, int envs)
+static void player_draw(struct random_player *p, struct mappo_env_io *io, int envs)
 {
     for (int round = 0; round < p->rounds; round++, p->step++) {
         player_point(p, io, envs, round);
-        for (int g = 0; g < io->groups; g++)
-            untrained_act(&p->random[g], p->step, envs, io->group[g].act_mask, (int32_t *)(uintptr_t)io->group[g].act_int,
-                          (float *)(uintptr_t)io->group[g].act_real);
+        players_act(&p->random, NULL, 0, envs, io, p->step, NULL);
     }
 }
 
 /* ---- measuring ------------------------------------------------------------------------------------------------------------------------- */
 
 /* Seconds and processor seconds of a step, over one part of the time. */
-static int one_window(struct vecenv *env, struct player *p, struct mappo_env_io *io, double *seconds, double *cpu, struct error *err)
+static int one_window(struct vecenv *env, struct random_player *p, struct mappo_env_io *io, double *seconds, double *cpu, struct error *err)
 {
     struct episode ended[64];
     int steps = 0;
@@ -136,7 +135,7 @@ int bench_environments(const struct config *c, struct comm_part envs, int thread
         .envs = envs, .seed = (uint64_t)c->train_seed, .stream = PHILOX_ENVIRONMENT, .threads = threads, .horizon = ROUNDS};
     struct host_arrays arrays = {.blocks = 0};
     struct mappo_env_io io;
-    struct player player;
+    struct random_player player;
     struct vecenv *env;
     double seconds[WINDOWS], cpu[WINDOWS];
     int code = open_env(&env, c, &batch, err);

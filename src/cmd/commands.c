@@ -40,7 +40,7 @@ const struct command commands[] = {
         .least = 1,
         .most = 1,
         .takes = TAKES_SETTINGS | TAKES_QUIET | TAKES_JSON,
-        .looks_at = "env eval wrap metrics.return backend cpu cuda.device cuda.precision comm.gpu train.threads",
+        .looks_at = "env eval wrap group.play metrics.return backend cpu cuda.device cuda.precision comm.gpu train.threads",
         .but_not = "eval.interval eval.env_steps",
         .run = cmd_eval,
         .about =
@@ -52,6 +52,7 @@ const struct command commands[] = {
         .examples = "mappo eval runs/mpe-simple_spread-mappo-s1\n"
                     "mappo eval RUN episodes=10000 which=best --json\n"
                     "mappo eval RUN play=scripted\n"
+                    "mappo eval RUN group.prey.play=random       one group against another player\n"
                     "mappo eval RUN picture=episode.svg episodes=1\n"
                     "mappo eval RUN record=episodes.h5 episodes=100\n",
     },
@@ -192,12 +193,18 @@ const struct command *command_named(const char *name)
     return NULL;
 }
 
-static bool looks_at(const struct command *command, int k)
+/* A key of any group is "group.play" here. */
+static bool looks_at_key(const struct command *command, const struct config_key *key)
 {
     char full[128];
-    config_full_name(k, full, sizeof full);
+    text_format(full, sizeof full, "%s.%s", key->section, key->name);
     if (command->but_not && text_lists(command->but_not, full)) return false;
-    return !command->looks_at || text_lists(command->looks_at, config_keys[k].section) || text_lists(command->looks_at, full);
+    return !command->looks_at || text_lists(command->looks_at, key->section) || text_lists(command->looks_at, full);
+}
+
+static bool looks_at(const struct command *command, int k)
+{
+    return looks_at_key(command, &config_keys[k]);
 }
 
 /* Unknown keys are reported when the configuration is made, with the nearest: which must be one that the command looks at. */
@@ -219,6 +226,10 @@ static int check_settings(const struct command *command, const struct arguments 
     for (int i = 0; i < args->assignments; i++) {
         assignment_split(args->assignment[i], key, sizeof key);
         const int k = config_find(key);
+        const struct config_key *of_group = config_group_key(key);
+        if (of_group && !looks_at_key(command, of_group))
+            return error_set(err, EXIT_USAGE, "mappo %s doesn't look at %s (mappo %s --help)", command->name, key, command->name);
+        if (strncmp(key, "group.", strlen("group.")) == 0) continue;
         if (k < 0 && command->own && text_lists(command->own, key)) continue;
         if (k < 0 && check_unknown(command, key, err)) return EXIT_USAGE;
         if (k < 0 || looks_at(command, k)) continue;

@@ -95,7 +95,6 @@ static void json_estimate(const char *name, const struct estimate *estimate)
 static void print_json(const struct evaluating *e, const struct evaluation *r)
 {
     const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
-    static const char *const player[] = {"trained", "random", "noop", "scripted"};
     printf("{\"checkpoint\":");
     text_json_string(stdout, e->path);
     printf(",\"environment\":");
@@ -104,7 +103,7 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     text_json_string(stdout, vecenv_options(e->learning.env));
     printf(",\"rules\":");
     text_json_string(stdout, vecenv_spec(e->learning.env)->rules);
-    printf(",\"play\":\"%s\",\"deterministic\":%s,\"episodes\":%lld,\"return_mean\":", player[e->config->eval_play],
+    printf(",\"play\":\"%s\",\"deterministic\":%s,\"episodes\":%lld,\"return_mean\":", player_name[e->config->eval_play],
            e->config->eval_play != PLAY_TRAINED ? "null"
            : e->config->eval_deterministic      ? "true"
                                                 : "false",
@@ -120,7 +119,7 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
         text_format(name, sizeof name, "return_mean/%s", spec->group[g].name);
         json_estimate(name, &(struct estimate){agents * r->group[g].mean, agents * r->group[g].error, r->episodes});
     }
-    const double agents = episode_return_agents(spec);
+    const double agents = episode_return_agents(spec, policies_team(e->learning.policies, spec));
     json_estimate("return_over_agents_mean", &(struct estimate){r->team->mean, r->team->error, r->episodes});
     json_estimate("return_over_agents_sum", &(struct estimate){agents * r->team->mean, agents * r->team->error, r->episodes});
     fputs(",\"return_per_agent\":{", stdout);
@@ -176,7 +175,7 @@ static void print_details(const struct evaluating *e, const struct evaluation *r
 {
     enum { MOST_AGENTS = 12 };
     const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
-    const double agents = episode_return_agents(spec), other = summed(e) ? 1 : agents;
+    const double agents = episode_return_agents(spec, policies_team(e->learning.policies, spec)), other = summed(e) ? 1 : agents;
     if (r->agents > 1) {
         printf("    %s over agents ", summed(e) ? "mean" : "sum");
         print_estimate(other * r->team->mean, other * r->team->error);
@@ -299,7 +298,8 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
     }
     if (!code && e.config->eval_picture[0] && !vecenv_descriptor(e.learning.env)->draw)
         code = error_set(&err, EXIT_USAGE, "picture: %s can't be drawn", vecenv_descriptor(e.learning.env)->id);
-    if (!code) code = saved_run_load_networks(e.learning.policies, e.file, e.path, e.differences, comm, &err);
+    if (!code) code = saved_run_load_networks(e.learning.policies, e.config, e.file, e.path, e.differences, comm, &err);
+    if (!code) code = saved_run_load_actors(e.learning.policies, e.config, comm, &err);
     if (!code && comm->rank == 0) say_what_differs(&e);
     if (!code) code = play(&e, &err);
     if (!code && comm->rank == 0 && e.config->eval_picture[0]) code = draw(&e, &err);

@@ -72,24 +72,15 @@ static void compare_key(struct list *list, int k, const struct config *now, cons
     compare_value(list, key, config_keys[k].flags, now, now->origin[k], value, sizeof value, then->origin[k], before);
 }
 
-static int option_origin(const struct config *config, const char *key)
-{
-    char name[128];
-    const struct config_option *option;
-    for (int i = 0; (option = config_option_at(config, i, name, sizeof name)); i++)
-        if (strcmp(name, key) == 0) return option->origin;
-    return ORIGIN_DEFAULT;
-}
-
 /* All settings of groups that `of` has, which is one of the two. */
 static void compare_groups(struct list *list, const struct config *of, const struct config *now, const struct config *then)
 {
     char key[128], value[CONFIG_TEXT * 2 + 32];
     for (int i = of->env_options; config_option_at(of, i, key, sizeof key); i++) {
-        if (of == then && option_origin(now, key) != ORIGIN_DEFAULT) continue; /* compared already */
+        if (of == then && config_option_origin(now, key) != ORIGIN_DEFAULT) continue; /* compared already */
         text_format(value, sizeof value, "%s", config_option(now, key));
-        compare_value(list, key, config_group_key(key)->flags, now, option_origin(now, key), value, sizeof value, option_origin(then, key),
-                      config_option(then, key));
+        compare_value(list, key, config_group_key(key)->flags, now, config_option_origin(now, key), value, sizeof value,
+                      config_option_origin(then, key), config_option(then, key));
     }
 }
 

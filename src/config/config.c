@@ -31,6 +31,8 @@ static const char algorithms_explained[] =
     {#section, #name, #def, NULL, help, KEY_IS_INT, flags, low, high, OFFSET(section, name)},
 #define KEY_REAL(section, name, def, low, high, flags, help)                                                                               \
     {#section, #name, #def, NULL, help, KEY_IS_REAL, flags, low, high, OFFSET(section, name)},
+#define KEY_REAL_OR(section, name, def, word, low, high, flags, help)                                                                      \
+    {#section, #name, #def, word, help, KEY_IS_REAL, flags, low, high, OFFSET(section, name)},
 #define KEY_BOOL(section, name, def, flags, help) {#section, #name, #def, NULL, help, KEY_IS_BOOL, flags, 0, 1, OFFSET(section, name)},
 #define KEY_TEXT(section, name, def, flags, help) {#section, #name, def, NULL, help, KEY_IS_TEXT, flags, 0, 0, OFFSET(section, name)},
 #define KEY_CHOICE(section, name, def, choices, flags, help)                                                                               \
@@ -157,7 +159,7 @@ void config_range_text(const struct config_key *key, char *text, size_t size)
     char low[32], high[32];
     bound_text(low, sizeof low, key->low);
     bound_text(high, sizeof high, key->high);
-    snprintf(text, size, "%s .. %s", low, high);
+    snprintf(text, size, "%s .. %s%s%s", low, high, key->choices ? ", or " : "", key->choices ? key->choices : "");
 }
 
 /* "0 = off": what the help says of a number that means something else. */
@@ -210,6 +212,10 @@ static int check_size(const struct config_key *key, double number, const char *n
 static int set_real(double *member, const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
 {
     double number;
+    if (key->choices && strcmp(value, key->choices) == 0) {
+        *member = NAN;
+        return 0;
+    }
     if (!text_to_real(value, &number)) {
         if (!text_is_decimal(value)) return number_error(key, name, value, where, err);
         /* Too large or too small for 64 bits. */
@@ -241,8 +247,7 @@ static int choice_error(const struct config_key *key, const char *name, const ch
     size_t length;
     const char *meant = choice_at(key->choices, choice_meant(key->choices, value), &length);
     if (meant) return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s: write %.*s", name, value, where, all, (int)length, meant);
-    if (strchr(key->choices, '|')) return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s", name, value, where, all);
-    return error_set(err, EXIT_USAGE, "%s=%s %s is not possible: it can only be %s in this version", name, value, where, all);
+    return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s", name, value, where, all);
 }
 
 static bool is_one_line(const char *text)
@@ -309,7 +314,10 @@ static void member_text(const void *member, const struct config_key *key, char *
         snprintf(text, size, "%lld", (long long)*(const int64_t *)member);
         return;
     case KEY_IS_REAL:
-        text_short_real(text, size, *(const double *)member);
+        if (key->choices && isnan(*(const double *)member))
+            snprintf(text, size, "%s", key->choices);
+        else
+            text_short_real(text, size, *(const double *)member);
         return;
     case KEY_IS_BOOL:
         snprintf(text, size, "%s", *(const bool *)member ? "true" : "false");
@@ -398,13 +406,25 @@ const struct config_option *config_option_at(const struct config *config, int i,
     return option;
 }
 
-const char *config_option(const struct config *config, const char *key)
+static const struct config_option *find_option(const struct config *config, const char *key)
 {
     char name[128];
     const struct config_option *option;
     for (int i = 0; (option = config_option_at(config, i, name, sizeof name)); i++)
-        if (strcmp(name, key) == 0) return option->value;
-    return config_group_key(key) ? config_group_key(key)->def : NULL;
+        if (strcmp(name, key) == 0) break;
+    return option;
+}
+
+const char *config_option(const struct config *config, const char *key)
+{
+    const struct config_option *option = find_option(config, key);
+    return option ? option->value : config_group_key(key) ? config_group_key(key)->def : NULL;
+}
+
+int config_option_origin(const struct config *config, const char *key)
+{
+    const struct config_option *option = find_option(config, key);
+    return option ? option->origin : ORIGIN_DEFAULT;
 }
 
 const char *config_env_option(const struct config *config, const char *name)
@@ -414,11 +434,23 @@ const char *config_env_option(const struct config *config, const char *name)
     return NULL;
 }
 
+static void group_key_name(const char *group, int key, char *name, size_t size)
+{
+    text_format(name, size, "group.%s.%s", group, config_group_keys[key].name);
+}
+
 const char *config_group(const struct config *config, const char *group, int key)
 {
     char name[128];
-    text_format(name, sizeof name, "group.%s.%s", group, config_group_keys[key].name);
+    group_key_name(group, key, name, sizeof name);
     return config_option(config, name);
+}
+
+int config_group_origin(const struct config *config, const char *group, int key)
+{
+    char name[128];
+    group_key_name(group, key, name, sizeof name);
+    return config_option_origin(config, name);
 }
 
 int config_group_algo(const struct config *config, const char *group)

@@ -85,7 +85,7 @@ enum key_flags {
 };
 
 struct config_key {
-    const char *section, *name, *def, *choices, *help; /* choices: "relu|tanh" */
+    const char *section, *name, *def, *choices, *help; /* choices: "relu|tanh"; of a number: the word that stands for NAN; else NULL */
     int type, flags;
     double low, high;
     size_t offset;
@@ -189,10 +189,12 @@ const char *config_env_option(const struct config *config, const char *name); /*
 const struct config_option *config_option_at(const struct config *config, int i, char *key, size_t size);
 /* The value of one by that key; where it isn't set a group's default, or NULL. */
 const char *config_option(const struct config *config, const char *key);
+int config_option_origin(const struct config *config, const char *key); /* enum config_origin */
 
 /* A setting of one group, its default where nobody set it. */
 const char *config_group(const struct config *config, const char *group, int key /* GROUP_algo … */);
-int config_group_algo(const struct config *config, const char *group); /* as algo_name; algo.name's for auto */
+int config_group_origin(const struct config *config, const char *group, int key); /* enum config_origin */
+int config_group_algo(const struct config *config, const char *group);            /* as algo_name; algo.name's for auto */
 /* EXIT_USAGE where a setting is for a group that is none of these, with their names. */
 int config_check_groups(const struct config *config, const char *const *names, int count, struct error *err);
 

@@ -79,11 +79,11 @@ static void device_find_wrong_end(void *self, uint64_t *first)
     d->ops->find_wrong_end(d->device, first);
 }
 
-static int device_script(void *self, int32_t *const act_int[], float *const act_real[], struct error *err)
+static int device_script(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
 {
     const struct env_on_device *d = self;
     d->ops->pull(d->device);
-    return env_place_host.script(d->host, act_int, act_real, err);
+    return env_place_host.script(d->host, lo, hi, io, err);
 }
 
 static int device_draw(void *self, int32_t e, const struct mappo_canvas *canvas, struct error *err)

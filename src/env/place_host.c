@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "env/account.h"
 #include "env/calls.h"
 #include "env/crew.h"
@@ -112,7 +113,13 @@ static bool take_memory(struct env_host *h, const struct mappo_env_spec *spec, s
     h->info_count = env_take(envs * infos, sizeof *h->info_count, &failed);
     h->error = env_take(threads, sizeof *h->error, &failed);
     h->code = env_take(threads, sizeof *h->code, &failed);
-    for (int g = 0; g < spec->groups; g++) h->reward[g] = env_take(envs * (size_t)spec->group[g].agents, sizeof(float), &failed);
+    for (int g = 0; g < spec->groups; g++) {
+        const size_t rows = envs * (size_t)spec->group[g].agents;
+        h->reward[g] = env_take(rows, sizeof(float), &failed);
+        if (!h->v->env->script) continue;
+        h->act_int[g] = env_take(rows * (size_t)h->size[g].act_ints, sizeof(int32_t), &failed);
+        h->act_real[g] = env_take(rows * (size_t)h->size[g].act_reals, sizeof(float), &failed);
+    }
     return !failed;
 }
 
@@ -141,6 +148,8 @@ static void host_close(void *self)
     for (int g = 0; g < MAPPO_MAX_GROUPS; g++) {
         action_wrapper_destroy(&h->action[g]);
         free(h->reward[g]);
+        free(h->act_int[g]);
+        free(h->act_real[g]);
     }
     free(h->texts);
     free(h->lane);
@@ -424,6 +433,12 @@ static int host_step(void *self, int32_t lo, int32_t hi, const struct mappo_env_
     return over_ranges(self, step_range, lo, hi, io, err);
 }
 
+static void host_count_anew(void *self)
+{
+    struct env_host *h = self;
+    memset(h->taken, 0, (size_t)h->v->envs * sizeof *h->taken);
+}
+
 static void host_take_info(void *self, double *sum, double *count)
 {
     const struct env_host *h = self;
@@ -442,21 +457,37 @@ static void host_take_info(void *self, double *sum, double *count)
 
 /* ---- scripted player, drawing, snapshots ------------------------------------------------------------------ */
 
-static int host_script(void *self, int32_t *const act_int[], float *const act_real[], struct error *err)
+static int script_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given,
+                        const struct mappo_env_io *inner, struct mappo_env_error *error)
 {
-    const struct env_host *h = self;
-    const struct vecenv *v = h->v;
     int32_t *ints[MAPPO_MAX_GROUPS];
     float *reals[MAPPO_MAX_GROUPS];
-    for (int g = 0; g < h->spec.groups; g++) ints[g] = act_int[g], reals[g] = act_real[g];
+    (void)inner;
+    for (int g = 0; g < h->spec.groups; g++) {
+        ints[g] = (int32_t *)(uintptr_t)given->group[g].act_int; /* steps only read actions; here they are written */
+        reals[g] = (float *)(uintptr_t)given->group[g].act_real;
+        if (!ints[g] && h->size[g].act_ints) ints[g] = h->act_int[g];
+        if (!reals[g] && h->size[g].act_reals) reals[g] = h->act_real[g];
+    }
     if (h->wrap) wrap_script_arrays(h->wrap, ints, reals);
-    if (call_script(v->env, h->instance, 0, v->envs, ints, reals))
-        return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\": its scripted player failed", v->env->id);
-    for (int g = 0; g < h->spec.groups; g++) /* a script plays in the environment's units, the learner's side of the wrapper has others */
+    if (call_script(h->v->env, h->instance, lo, hi, ints, reals)) {
+        *error = (struct mappo_env_error){.env = -1};
+        text_format(error->text, sizeof error->text, "its scripted player failed");
+        return EXIT_ENVIRONMENT;
+    }
+    for (int g = 0; g < h->spec.groups; g++) { /* a script plays in the environment's units, the learner's side of the wrapper has others */
+        const size_t agents = (size_t)h->size[g].agents;
         if (h->action[g].changed && h->action[g].rescale)
-            action_wrapper_invert(&h->action[g], reals[g], (size_t)v->envs * (size_t)h->size[g].agents, h->size[g].act_reals);
-    if (h->wrap) wrap_script(h->wrap, act_int, act_real);
+            action_wrapper_invert(&h->action[g], reals[g] + (size_t)lo * agents * (size_t)h->size[g].act_reals, (size_t)(hi - lo) * agents,
+                                  h->size[g].act_reals);
+    }
+    if (h->wrap) wrap_script(h->wrap, lo, hi, given);
     return 0;
+}
+
+static int host_script(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
+{
+    return over_ranges(self, script_range, lo, hi, io, err);
 }
 
 static int host_draw(void *self, int32_t e, const struct mappo_canvas *canvas, struct error *err)
@@ -540,5 +571,6 @@ const struct env_place_ops env_place_host = {.close = host_close,
                                              .snapshot = host_snapshot,
                                              .restore = host_restore,
                                              .take_info = host_take_info,
+                                             .count_anew = host_count_anew,
                                              .script = host_script,
                                              .draw = host_draw};

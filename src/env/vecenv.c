@@ -224,6 +224,12 @@ int vecenv_step(struct vecenv *v, const struct mappo_env_io *io, struct error *e
     return rc ? rc : vecenv_step_end(v, 0, v->envs, err);
 }
 
+void vecenv_count_anew(struct vecenv *v)
+{
+    CHECK(v->place.ops->count_anew, "steps of environments elsewhere are counted there");
+    v->place.ops->count_anew(v->place.self);
+}
+
 void vecenv_find_wrong_end(struct vecenv *v, uint64_t *first)
 {
     v->place.ops->find_wrong_end(v->place.self, first);
@@ -234,10 +240,10 @@ bool vecenv_can_script(const struct vecenv *v)
     return v->env->script && v->place.ops->script;
 }
 
-int vecenv_script(struct vecenv *v, int32_t *const act_int[], float *const act_real[], struct error *err)
+int vecenv_script(struct vecenv *v, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
 {
     if (!vecenv_can_script(v)) return error_set(err, EXIT_USAGE, "environment \"%s\" has no scripted player", v->env->id);
-    return v->place.ops->script(v->place.self, act_int, act_real, err);
+    return v->place.ops->script(v->place.self, lo, hi, io, err);
 }
 
 int vecenv_draw(const struct vecenv *v, int32_t e, const struct mappo_canvas *canvas, struct error *err)
@@ -273,21 +279,21 @@ int vecenv_restore(struct vecenv *v, int32_t lo, int32_t hi, const void *bytes, 
 
 /* ---- what ended ------------------------------------------------------------------------------------------- */
 
-double episode_return(const struct mappo_env_spec *spec, const struct episode *episode)
+double episode_return(const struct mappo_env_spec *spec, int team, const struct episode *episode)
 {
     double sum = 0, agents = 0;
     for (int g = 0; g < spec->groups; g++) {
-        if (spec->group[g].team != 0) continue;
+        if (spec->group[g].team != team) continue;
         sum += (double)episode->group_return[g] * spec->group[g].agents;
         agents += spec->group[g].agents;
     }
     return agents > 0 ? sum / agents : episode->group_return[0];
 }
 
-int32_t episode_return_agents(const struct mappo_env_spec *spec)
+int32_t episode_return_agents(const struct mappo_env_spec *spec, int team)
 {
     int32_t agents = 0;
-    for (int g = 0; g < spec->groups; g++) agents += spec->group[g].team == 0 ? spec->group[g].agents : 0;
+    for (int g = 0; g < spec->groups; g++) agents += spec->group[g].team == team ? spec->group[g].agents : 0;
     return agents > 0 ? agents : spec->group[0].agents;
 }
 

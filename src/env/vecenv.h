@@ -77,6 +77,9 @@ int vecenv_step(struct vecenv *env, const struct mappo_env_io *io, struct error 
  * range steps elsewhere, lists the ended episodes and is for one thread at a time. */
 int vecenv_step_begin(struct vecenv *env, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err);
 int vecenv_step_end(struct vecenv *env, int32_t lo, int32_t hi, struct error *err);
+/* Steps are counted from 0 again (struct episode): for a caller that lets environments take different numbers of them, before they all go on. On
+ * the host. */
+void vecenv_count_anew(struct vecenv *env);
 /* Writes obs, state, active and act_mask of the present state (after vecenv_restore). An environment without `observe` is reset instead. */
 int vecenv_observe(struct vecenv *env, const struct mappo_env_io *io, struct error *err);
 
@@ -103,7 +106,8 @@ void vecenv_find_wrong_end(struct vecenv *env, uint64_t *first);
 int vecenv_error(const struct vecenv *env, int code, int32_t e, const char *text, struct error *err);
 
 bool vecenv_can_script(const struct vecenv *env);
-int vecenv_script(struct vecenv *env, int32_t *const act_int[], float *const act_real[], struct error *err);
+/* The scripted player's actions of environments [lo, hi) in their present states, into the action arrays of io that are not NULL. */
+int vecenv_script(struct vecenv *env, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err);
 
 /* Draws the present state of environment e. EXIT_USAGE where the environment can't be drawn. */
 int vecenv_draw(const struct vecenv *env, int32_t e, const struct mappo_canvas *canvas, struct error *err);
@@ -122,15 +126,15 @@ void vecenv_adopt(const struct vecenv *env, uint64_t theirs, void *bytes, int64_
 
 /* Episode statistics. An ended episode is reported once, in the order (step, environment). */
 struct episode {
-    uint64_t step;  /* steps this vecenv had taken when it ended: the same on every rank, so lists of ranks can be merged */
+    uint64_t step;  /* steps its environment had taken when it ended: the same on every rank, so lists of ranks can be merged */
     uint32_t env;   /* global index */
     int32_t length; /* steps */
     int32_t end;    /* MAPPO_TERMINATED or MAPPO_TRUNCATED */
     float group_return[MAPPO_MAX_GROUPS]; /* sum over steps of the mean over agents of the reward */
 };
-/* What is reported as the return: the first team's, mean over its agents. */
-double episode_return(const struct mappo_env_spec *spec, const struct episode *episode);
-int32_t episode_return_agents(const struct mappo_env_spec *spec); /* those agents: times them it is the sum over agents */
+/* What is reported as the return: of the team that a run is about, mean over its agents. */
+double episode_return(const struct mappo_env_spec *spec, int team, const struct episode *episode);
+int32_t episode_return_agents(const struct mappo_env_spec *spec, int team); /* those agents: times them it is the sum over agents */
 /* Takes at most `max` off the list, oldest first, and returns how many; beyond the room of config.horizon the oldest were dropped. Not on a
  * device. */
 int vecenv_take_episodes(struct vecenv *env, struct episode *out, int max);

@@ -45,12 +45,14 @@ struct env_host {
 
     struct wrapper_lane *lane; /* [E] */
     struct action_wrapper action[MAPPO_MAX_GROUPS];
-    struct wrap *wrap;               /* between it and the learner; NULL where nothing is */
-    float *reward[MAPPO_MAX_GROUPS]; /* [E][A] where the caller wants none: statistics need it */
-    uint8_t *ep_end;                 /* [E] likewise */
-    float *info;                     /* [E][infos] likewise */
-    bool infos_at_end;               /* some column is of the episode so far */
-    double *info_sum, *info_count;   /* [E][infos] since take_info; per environment, so that threads don't matter */
+    struct wrap *wrap;                  /* between it and the learner; NULL where nothing is */
+    float *reward[MAPPO_MAX_GROUPS];    /* [E][A] where the caller wants none: statistics need it */
+    int32_t *act_int[MAPPO_MAX_GROUPS]; /* [E][A][Ki] where there is a scripted player: of groups that nobody asks it for */
+    float *act_real[MAPPO_MAX_GROUPS];  /* [E][A][Kr] likewise */
+    uint8_t *ep_end;                    /* [E] likewise */
+    float *info;                        /* [E][infos] likewise */
+    bool infos_at_end;                  /* some column is of the episode so far */
+    double *info_sum, *info_count;      /* [E][infos] since take_info; per environment, so that threads don't matter */
 
     uint64_t *taken;               /* [E] steps since the vecenv was opened */
     uint8_t *ended;                /* [E] of struct env_place */

@@ -54,7 +54,7 @@ void wrap_show(const struct wrap *wrap, int32_t lo, int32_t hi, const struct map
 
 /* A scripted player plays in the environment's actions: arrays for them in place of the learner's, and afterwards the learner's nearest. */
 void wrap_script_arrays(const struct wrap *wrap, int32_t *act_int[], float *act_real[]);
-void wrap_script(const struct wrap *wrap, int32_t *const act_int[], float *const act_real[]);
+void wrap_script(const struct wrap *wrap, int32_t lo, int32_t hi, const struct mappo_env_io *given); /* where its actions are not NULL */
 
 /* The block of environment e. wrap_restore: false where it is damaged, and then nothing has changed. */
 size_t wrap_bytes(const struct wrap *wrap);

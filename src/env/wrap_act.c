@@ -177,11 +177,14 @@ static int32_t nearest_bin(float x, float low, float high, int32_t bins)
     return at < 0 ? 0 : at >= (float)bins ? bins - 1 : (int32_t)at;
 }
 
-void wrap_script(const struct wrap *w, int32_t *const act_int[], float *const act_real[])
+void wrap_script(const struct wrap *w, int32_t lo, int32_t hi, const struct mappo_env_io *given)
 {
     for (int g = 0; g < w->from.groups && w->cuts; g++) {
         const struct wrap_group *group = &w->group[g];
-        for (size_t row = 0; row < (size_t)w->config.envs * (size_t)group->from.agents; row++)
+        int32_t *act_int = (int32_t *)(uintptr_t)given->group[g].act_int;
+        float *act_real = (float *)(uintptr_t)given->group[g].act_real;
+        const size_t agents = act_int || act_real ? (size_t)group->from.agents : 0; /* else nobody asks for them */
+        for (size_t row = (size_t)lo * agents; row < (size_t)hi * agents; row++)
             for (int h = 0; h < w->from.group[g].act_heads; h++) {
                 const struct mappo_space *space = &w->from.group[g].act[h];
                 const struct wrap_head *head = &group->head[h];
@@ -189,12 +192,12 @@ void wrap_script(const struct wrap *w, int32_t *const act_int[], float *const ac
                 const int32_t *ints = group->act_int + row * (size_t)group->from.act_ints + head->from;
                 for (int32_t i = 0; i < space->size; i++)
                     if (head->cut)
-                        act_int[g][row * (size_t)group->to.act_ints + (size_t)(head->to + i)] =
+                        act_int[row * (size_t)group->to.act_ints + (size_t)(head->to + i)] =
                             nearest_bin(reals[i], space->low[i], space->high[i], w->config.discretise_action);
                     else if (space->kind == MAPPO_BOX)
-                        act_real[g][row * (size_t)group->to.act_reals + (size_t)(head->to + i)] = reals[i];
+                        act_real[row * (size_t)group->to.act_reals + (size_t)(head->to + i)] = reals[i];
                     else
-                        act_int[g][row * (size_t)group->to.act_ints + (size_t)(head->to + i)] = ints[i];
+                        act_int[row * (size_t)group->to.act_ints + (size_t)(head->to + i)] = ints[i];
             }
     }
 }

@@ -15,6 +15,7 @@ struct actor {
     struct packed_rows **packed;
     struct batch *batch;
     struct forward_pass *forward;
+    struct recurrent *time; /* of recurrent policies */
     struct act_pass *act;
     struct actor_io staging[MAPPO_MAX_GROUPS]; /* the backend's memory behind slices of the host's */
     bool staged;
@@ -35,10 +36,12 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
     actor->batch[i] = (struct batch){backend_copy(backend, "units of passes", unit, (size_t)envs * sizeof *unit), envs, rows, NULL};
     free(unit);
     actor->packed[i] = backend->packed_rows_create(backend, &policy->net[ROLE_ACTOR], envs * rows);
+    actor->time[i] = (struct recurrent){.batch = actor->batch[i], .steps = 1, .ended_rows = agents};
     const size_t outputs = (size_t)envs * (size_t)rows * (size_t)policy->net[ROLE_ACTOR].outputs;
     actor->forward[i] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
                                               .parameters = policy_actor(policy, policy->parameters, set),
                                               .packed = actor->packed[i],
+                                              .recurrent = policy->net[ROLE_ACTOR].gru ? &actor->time[i] : NULL,
                                               .out = backend->alloc(backend, "outputs of policies", outputs * sizeof(real))};
     actor->act[i] = (struct act_pass){.dist = &policy->dist,
                                       .batch = actor->batch[i],
@@ -51,6 +54,12 @@ static void create_pass(struct actor *actor, int i, int group, int set, int shar
                                       .first_agent = first_agent,
                                       .agents = agents,
                                       .per_head = actor->config.per_head};
+}
+
+/* Do networks act for the group? */
+static bool acts(const struct actor *actor, int g)
+{
+    return actor->config.policy[g]->sets[ROLE_ACTOR] > 0;
 }
 
 static size_t slice_rows(const struct actor *actor, int g)
@@ -88,13 +97,14 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
     actor->packed = ARENA_NEW(arena, struct packed_rows *, passes);
     actor->batch = ARENA_NEW(arena, struct batch, passes);
     actor->forward = ARENA_NEW(arena, struct forward_pass, passes);
+    actor->time = ARENA_NEW(arena, struct recurrent, passes);
     actor->act = ARENA_NEW(arena, struct act_pass, passes);
     int i = 0;
     for (int g = 0; g < config->groups; g++) {
         actor->group_first[g] = i;
         for (int shard = 0; shard < config->shards; shard++)
             for (int set = 0; set < config->policy[g]->sets[ROLE_ACTOR]; set++) create_pass(actor, i++, g, set, shard);
-        if (actor->staged) create_staging(actor, g);
+        if (actor->staged && acts(actor, g)) create_staging(actor, g);
     }
     actor->group_first[config->groups] = i;
     arena_seal(arena);
@@ -174,6 +184,7 @@ void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64
     for (int g = 0; g < actor->config.groups; g++) {
         const struct policy *policy = actor->config.policy[g];
         const bool all = shard == ACTOR_ALL;
+        if (!acts(actor, g)) continue;
         const int from = actor->group_first[g] + (all ? 0 : shard * policy->sets[ROLE_ACTOR]);
         const int count = all ? actor->group_first[g + 1] - from : policy->sets[ROLE_ACTOR];
         if (actor->staged) stage_in(actor, &io[g], g);
@@ -186,11 +197,15 @@ void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64
             act->act_int = slice.act_int;
             act->act_real = slice.act_real;
             act->log_prob = slice.log_prob;
+            actor->time[i].hidden = io[g].state;
+            actor->time[i].hidden_out = io[g].state_after;
+            actor->time[i].ended = io[g].ended;
         }
         backend->pack(backend, &policy->net[ROLE_ACTOR], policy_inputs(policy, ROLE_ACTOR), actor->packed + from, slice.obs,
                       actor->batch + from, count);
         if (!all) infer(actor, from, count);
     }
-    if (shard == ACTOR_ALL) infer(actor, 0, actor->passes);
-    for (int g = 0; g < actor->config.groups && actor->staged; g++) stage_out(actor, &io[g], g);
+    if (shard == ACTOR_ALL && actor->passes > 0) infer(actor, 0, actor->passes);
+    for (int g = 0; g < actor->config.groups && actor->staged; g++)
+        if (acts(actor, g)) stage_out(actor, &io[g], g);
 }

@@ -1,4 +1,4 @@
-/* Acting: turns one slice of observations of all groups into actions, for rollouts and evaluations alike. Allocates while it is created,
+/* Acting: turns one slice of observations of all groups that networks act for into actions, for rollouts and evaluations alike. Allocates while it is created,
  * never while it acts.
  *
  * Axes: E environments, A agents of a group, D observation, L logits, Ki and Kr actions. Shards: environments [first[s], first[s+1]) are
@@ -28,6 +28,10 @@ struct actor_io {
     int32_t *act_int;    /* [E][A][Ki]; NULL where Ki = 0 */
     float *act_real;     /* [E][A][Kr]; NULL where Kr = 0 */
     real *log_prob;      /* [E][A] joint; NULL = not wanted */
+    /* Of recurrent policies, the backend's even with host_io: states before the step, and after it, which may be the same array. */
+    const real *state;    /* [E][A][H] */
+    real *state_after;    /* [E][A][H] */
+    const uint8_t *ended; /* [E] not 0: an episode begins, and the state is zeroed; NULL = none does */
 };
 
 struct actor;

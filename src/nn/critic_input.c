@@ -86,12 +86,13 @@ static bool reads_environment(const struct policy *policy, const struct mappo_en
 bool critics_read(struct policy *const *policy, const struct mappo_env_spec *spec, const struct slice *slice)
 {
     if (slice->id == GROUP_SLICE_state || slice->id == GROUP_SLICE_final_state)
-        return policy[slice->group]->critic_input == CRITIC_AGENT_STATE;
+        return policy_learns(policy[slice->group]) && policy[slice->group]->critic_input == CRITIC_AGENT_STATE;
     const bool state = slice->id == ENV_SLICE_state || slice->id == ENV_SLICE_final_state;
     if (!state && slice->id != GROUP_SLICE_obs && slice->id != GROUP_SLICE_final_obs) return false;
     bool reads = false;
     for (int g = 0; g < spec->groups; g++) {
         const bool own = reads_environment(policy[g], spec);
+        if (!policy_learns(policy[g])) continue;
         reads |= state ? own : !own && policy[g]->critic_input != CRITIC_AGENT_STATE;
     }
     return reads;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/philox.h"
 #include "nn/orthogonal.h"
 
 /* ---- layout -------------------------------------------------------------------------------------------------------------------------- */
@@ -131,24 +132,49 @@ static void fill(real *parameters, ptrdiff_t at, size_t count, real value)
     for (size_t i = 0; i < count; i++) parameters[at + (ptrdiff_t)i] = value;
 }
 
+/* Number `first` and those behind it of tensor `tensor`, two from each draw. `first` is even. */
+static void fill_uniform(const struct network_init *init, uint32_t tensor, size_t first, real *out, size_t count, double bound)
+{
+    for (size_t i = 0; i < count; i += 2) {
+        const struct philox_draw draw = philox_at(init->seed, PHILOX_INITIALISATION, init->index, tensor, (first + i) / 2);
+        out[i] = (real)(bound * (2 * philox_double(draw.v[0], draw.v[1]) - 1));
+        if (i + 1 < count) out[i + 1] = (real)(bound * (2 * philox_double(draw.v[2], draw.v[3]) - 1));
+    }
+}
+
+/* A matrix [rows][columns] and its bias, which stays 0 beside an orthogonal one. */
+static void fill_linear(const struct network_init *init, uint32_t tensor, real *weight, real *bias, int rows, int columns, double gain)
+{
+    const size_t weights = (size_t)rows * (size_t)columns;
+    const double bound = 1 / sqrt((double)columns);
+    if (init->kind == INIT_ORTHOGONAL) {
+        orthogonal_fill(init, tensor, weight, rows, columns, gain);
+        return;
+    }
+    fill_uniform(init, tensor, 0, weight, weights, bound);
+    fill_uniform(init, tensor, weights + weights % 2, bias, (size_t)rows, bound);
+}
+
 void network_initialise(const struct network *net, real *parameters, const struct network_init *init)
 {
-    const double gain = net->activation == ACTIVATION_RELU ? sqrt(2.0) : 5.0 / 3.0;
+    const double usual = net->activation == ACTIVATION_RELU ? sqrt(2.0) : 5.0 / 3.0;
+    const double gain = init->hidden_gain > 0 ? init->hidden_gain : usual;
     const size_t hidden = (size_t)net->hidden;
     fill(parameters, 0, net->parameters, 0);
     fill(parameters, net->at.feature_weight, (size_t)net->inputs, 1);
     uint32_t tensor = 0;
     for (int i = 0; i < net->layers; i++) {
-        orthogonal_fill(init, tensor++, parameters + net->at.weight[i], net->hidden, i == 0 ? net->inputs : net->hidden, gain);
+        fill_linear(init, tensor++, parameters + net->at.weight[i], parameters + net->at.bias[i], net->hidden,
+                    i == 0 ? net->inputs : net->hidden, gain);
         fill(parameters, net->at.norm_weight[i], hidden, 1);
     }
     if (net->gru) {
-        orthogonal_fill(init, tensor++, parameters + net->at.gru_weight_ih, 3 * net->hidden, net->hidden, 1);
-        orthogonal_fill(init, tensor++, parameters + net->at.gru_weight_hh, 3 * net->hidden, net->hidden, 1);
+        fill_linear(init, tensor++, parameters + net->at.gru_weight_ih, parameters + net->at.gru_bias_ih, 3 * net->hidden, net->hidden, 1);
+        fill_linear(init, tensor++, parameters + net->at.gru_weight_hh, parameters + net->at.gru_bias_hh, 3 * net->hidden, net->hidden, 1);
     }
     fill(parameters, net->at.gru_norm_weight, hidden, 1);
     for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])
-        orthogonal_fill(init, tensor++, parameters + net->at.head_weight + (ptrdiff_t)row * net->hidden, net->head_rows[i], net->hidden,
-                        (double)init->head_gain);
+        fill_linear(init, tensor++, parameters + net->at.head_weight + (ptrdiff_t)row * net->hidden, parameters + net->at.head_bias + row,
+                    net->head_rows[i], net->hidden, (double)init->head_gain);
     fill(parameters, net->at.extra, (size_t)net->extra, init->extra_value);
 }

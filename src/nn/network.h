@@ -31,13 +31,17 @@ struct tensor {
 enum { NETWORK_MAX_TENSORS = 2 + 4 * NETWORK_MAX_LAYERS + 6 + 2 * POLICY_MAX_HEADS + 1 };
 int network_tensors(const struct network *net, struct tensor *out, int max); /* returns the count */
 
-/* Orthogonal weights (gain √2 for ReLU, 5/3 for tanh; head_gain for the head), biases 0, norms 1 and 0, GRU matrices orthogonal as one
+/* Orthogonal weights (hidden_gain, by default √2 for ReLU, 5/3 for tanh; head_gain for the head), biases 0, norms 1 and 0, GRU matrices orthogonal as one
  * [3H,H] matrix, extra = extra_value. Heads of a policy are initialised one by one, each its own orthogonal block. Host memory. Source:
- * marlbenchmark/on-policy, algorithms/utils/mlp.py, act.py. Draws: Philox (seed, PHILOX_INITIALISATION, index). */
+ * marlbenchmark/on-policy, algorithms/utils/mlp.py, act.py. INIT_TORCH: weights and biases uniform in ± 1 / sqrt(inputs), those of a GRU in
+ * ± 1 / sqrt(H), as torch.nn.Linear and torch.nn.GRU reset theirs. Draws: Philox (seed, PHILOX_INITIALISATION, index). */
+enum init_kind { INIT_ORTHOGONAL, INIT_TORCH };
 struct network_init {
     uint64_t seed;
     uint32_t index; /* which network of the run */
     real head_gain, extra_value;
+    int kind;           /* enum init_kind */
+    double hidden_gain; /* 0 = as the activation has it */
     int level, threads; /* instruction level and threads to use (0 = 1): they change no bit */
 };
 void network_initialise(const struct network *net, real *parameters, const struct network_init *init);

@@ -1,5 +1,6 @@
 #include "nn/policies.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/arena.h"
@@ -23,24 +24,30 @@ static int build_group(struct policies *policies, int g, const struct policies_c
                        const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
 {
     const bool own_choice = config->critic_share != SHARE_AUTO;
-    struct policy_config policy = {.hidden = (int)config->policy_hidden,
-                                   .layers = (int)config->policy_layers,
-                                   .activation = config->policy_activation,
-                                   .feature_norm = config_feature_norm(config),
-                                   .layer_norm = config->policy_layer_norm,
-                                   .head_gain = (real)config->policy_gain,
-                                   .log_std = (real)config->policy_log_std,
-                                   .fixed_std = (float)config->policy_fixed_std,
-                                   .share = {[ROLE_ACTOR] = config_policy_share(config),
-                                             [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : config_policy_share(config)},
-                                   .value_per_agent = how->value_per_agent,
-                                   .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
-                                   .running_obs = policies_norm_obs(config, spec) == OBS_RUNNING,
-                                   .running_reward = config->norm_reward == REWARD_RUNNING,
-                                   .seed = (uint64_t)config->train_seed,
-                                   .index = (uint32_t)g};
+    struct policy_config policy = {
+        .hidden = (int)config->policy_hidden,
+        .layers = (int)config->policy_layers,
+        .activation = config->policy_activation,
+        .feature_norm = config_feature_norm(config),
+        .layer_norm = config->policy_layer_norm,
+        .chunk = config->policy_kind == KIND_GRU ? (int)config->ppo_chunk : 0,
+        .init = config->policy_init, /* the key's choices are enum init_kind, in its order */
+        .hidden_gain = isnan(config->policy_hidden_gain) ? 0 : config->policy_hidden_gain,
+        .head_gain = (real)config->policy_gain,
+        .log_std = (real)config->policy_log_std,
+        .fixed_std = (float)config->policy_fixed_std,
+        .share = {[ROLE_ACTOR] = config_policy_share(config),
+                  [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : how->one_critic || config_policy_share(config)},
+        .value_per_agent = how->value_per_agent,
+        .normalizer = config->norm_value, /* the key's choices are enum normalizer_kind, in its order */
+        .running_obs = policies_norm_obs(config, spec) == OBS_RUNNING,
+        .running_reward = config->norm_reward == REWARD_RUNNING,
+        .player = player_named(config_group(config, spec->group[g].name, GROUP_play)),
+        .seed = (uint64_t)config->train_seed,
+        .index = (uint32_t)g};
     struct critic_view view;
-    const int code = critic_view_choose(&view, how->central && !how->own_view[g], config, spec, g, err);
+    const bool central = how->central && !how->own_view[g] && policy.player == PLAY_TRAINED;
+    const int code = critic_view_choose(&view, central, config, spec, g, err);
     policy.critic_input = view.input;
     policy.concatenate = view.concatenate;
     return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);
@@ -70,6 +77,12 @@ void policies_destroy(struct policies *policies)
     if (!policies) return;
     for (int g = 0; g < policies->groups; g++) policy_clear(policies->group[g]);
     arena_destroy(policies->arena);
+}
+
+int policies_team(const struct policies *policies, const struct mappo_env_spec *spec)
+{
+    const int first = policy_first_learning(policies->group, policies->groups);
+    return first < 0 ? 0 : spec->group[first].team;
 }
 
 /* ---- between host and backend, and between ranks ------------------------------------------------------------------------------------- */
@@ -177,13 +190,14 @@ void policies_fields(struct policies *policies, struct field_list *list)
         for (int role = 0; role < POLICY_ROLES; role++) sets = policy->sets[role] > sets ? policy->sets[role] : sets;
         for (int set = 0; set < sets; set++) { /* in this order in the file */
             for (int role = 0; role < POLICY_ROLES; role++) add_network(list, "policy", policy, role, set, host->parameters, "", "");
-            for (int role = 0; role < POLICY_ROLES; role++) {
+            for (int role = 0; role < POLICY_ROLES && policy_learns(policy); role++) {
                 add_network(list, "optimizer", policy, role, set, host->m, "exp_avg", "Adam's first moment of: ");
                 add_network(list, "optimizer", policy, role, set, host->v, "exp_avg_sq", "Adam's second moment of: ");
             }
             add_normalizer(list, policy, set);
         }
         for (int i = 0; i < POLICY_RUNNING; i++) add_running(list, policy, i);
+        if (!policy_learns(policy)) continue;
         char name[sizeof list->field->name];
         snprintf(name, sizeof name, "/optimizer/%s/step", policy->name);
         field_add(list, name, FIELD_INT64, &policy->updates, "steps", "optimiser steps of this group's networks so far", 0);

@@ -9,7 +9,7 @@
 #include "nn/policy.h"
 
 struct policies {
-    int groups;
+    int groups; /* of all, whether they learn or not (policy_learns) */
     struct policy *group[MAPPO_MAX_GROUPS];
     struct arena *arena;
 };
@@ -19,11 +19,17 @@ struct policies_config {
     bool central; /* critics see what all agents see together (critic.state, critic.agent_id); else the agent's own observation */
     bool own_view[MAPPO_MAX_GROUPS]; /* but those of these groups their agent's own observation */
     bool value_per_agent;            /* as in struct policy_config */
+    bool one_critic;                 /* what critic.share=auto means, where it is not what policy.share says */
 };
+
+enum { KIND_MLP, KIND_GRU }; /* policy.kind */
 
 /* norm.obs, where auto is decided by what the environment is. */
 enum { OBS_AUTO, OBS_NONE, OBS_RUNNING };
 int policies_norm_obs(const struct config *config, const struct mappo_env_spec *spec);
+
+/* The team that a run is about: that of the first group that learns; 0 where none does. */
+int policies_team(const struct policies *policies, const struct mappo_env_spec *spec);
 
 /* Freshly initialised, the same on every machine but for the last bits of some (policies_broadcast). EXIT_USAGE where the environment and
  * the configuration don't fit. */

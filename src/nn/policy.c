@@ -27,10 +27,13 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .extra = actor_extra,
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
-                                 .layer_norm = config->layer_norm};
+                                 .layer_norm = config->layer_norm,
+                                 .gru = config->chunk > 0 && policy->sets[ROLE_ACTOR] > 0,
+                                 .gru_steps = config->chunk};
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->net[ROLE_ACTOR], &net);
     net.inputs = policy->state_size;
+    net.gru = config->chunk > 0 && policy->sets[ROLE_CRITIC] > 0; /* a role that is not there remembers nothing */
     net.heads = 1;
     net.head_rows[0] = 1;
     net.extra = 0;
@@ -52,7 +55,13 @@ static void initialise(struct policy *policy, const struct policy_config *config
     const int level = policy->backend->level, threads = policy->backend->threads;
     for (int role = 0; role < POLICY_ROLES; role++)
         for (int s = 0; s < policy->sets[role]; s++) {
-            struct network_init init = {config->seed, number_of(config->index, role, s), 1, 0, level, threads};
+            struct network_init init = {.seed = config->seed,
+                                        .index = number_of(config->index, role, s),
+                                        .head_gain = 1,
+                                        .kind = config->init,
+                                        .hidden_gain = config->hidden_gain,
+                                        .level = level,
+                                        .threads = threads};
             if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.extra_value = config->log_std;
             network_initialise(policy_network(policy, role), policy_network_at(policy, policy->host.parameters, role, s), &init);
         }
@@ -63,7 +72,7 @@ static void initialise(struct policy *policy, const struct policy_config *config
 
 static void *host_memory(const struct policy *policy, size_t bytes)
 {
-    void *p = calloc(1, bytes);
+    void *p = calloc(1, bytes + 1);
     CHECK(p != NULL, "out of memory for the networks of group \"%s\"", policy->name);
     return p;
 }
@@ -78,21 +87,28 @@ static void take_running(struct policy *policy, int which, int width)
         backend->host_memory ? *running : (struct running){width, host_memory(policy, moments), host_memory(policy, scale)};
 }
 
+static size_t moment_bytes(const struct policy *policy)
+{
+    return policy_learns(policy) ? policy->size * sizeof(real) : 0;
+}
+
 static void take_memory(struct policy *policy, const struct policy_config *config)
 {
     struct backend *backend = policy->backend;
     const size_t bytes = policy->size * sizeof(real), norms = (size_t)policy->sets[ROLE_CRITIC] * sizeof *policy->norm;
+    const size_t moments = moment_bytes(policy);
     policy->parameters = backend->alloc(backend, "parameters", bytes);
-    policy->m = backend->alloc(backend, "Adam's first moments", bytes);
-    policy->v = backend->alloc(backend, "Adam's second moments", bytes);
+    policy->m = backend->alloc(backend, "Adam's first moments", moments);
+    policy->v = backend->alloc(backend, "Adam's second moments", moments);
     policy->norm = backend->alloc(backend, "normalisers", norms);
     if (backend->host_memory) {
         policy->host = (struct policy_arrays){policy->parameters, policy->m, policy->v, policy->norm, {{0}}};
     } else {
         policy->host = (struct policy_arrays){
-            host_memory(policy, bytes), host_memory(policy, bytes), host_memory(policy, bytes), host_memory(policy, norms), {{0}}};
+            host_memory(policy, bytes), host_memory(policy, moments), host_memory(policy, moments), host_memory(policy, norms), {{0}}};
     }
-    if (config->running_obs) take_running(policy, RUNNING_OBS, policy->sizes.obs);
+    if (config->running_obs && policy->sets[ROLE_ACTOR]) take_running(policy, RUNNING_OBS, policy->sizes.obs);
+    if (!policy_learns(policy)) return;
     if (config->running_obs && policy->critic_input != CRITIC_OBS) take_running(policy, RUNNING_STATE, policy->state_size);
     if (config->running_reward) take_running(policy, RUNNING_REWARD, 1);
 }
@@ -101,10 +117,9 @@ void policy_pull(struct policy *policy)
 {
     struct backend *backend = policy->backend;
     if (backend->host_memory) return;
-    const size_t bytes = policy->size * sizeof(real);
-    backend->download(backend, policy->host.parameters, policy->parameters, bytes);
-    backend->download(backend, policy->host.m, policy->m, bytes);
-    backend->download(backend, policy->host.v, policy->v, bytes);
+    backend->download(backend, policy->host.parameters, policy->parameters, policy->size * sizeof(real));
+    backend->download(backend, policy->host.m, policy->m, moment_bytes(policy));
+    backend->download(backend, policy->host.v, policy->v, moment_bytes(policy));
     backend->download(backend, policy->host.norm, policy->norm, (size_t)policy->sets[ROLE_CRITIC] * sizeof *policy->norm);
     for (int i = 0; i < POLICY_RUNNING; i++) {
         const struct running *running = &policy->running[i];
@@ -130,10 +145,9 @@ void policy_push(struct policy *policy)
     for (int i = 0; i < POLICY_RUNNING; i++) push_running(policy, i);
     for (int s = 0; s < policy->sets[ROLE_CRITIC]; s++) normalizer_refresh(&policy->host.norm[s], policy->normalizer);
     if (backend->host_memory) return;
-    const size_t bytes = policy->size * sizeof(real);
-    backend->upload(backend, policy->parameters, policy->host.parameters, bytes);
-    backend->upload(backend, policy->m, policy->host.m, bytes);
-    backend->upload(backend, policy->v, policy->host.v, bytes);
+    backend->upload(backend, policy->parameters, policy->host.parameters, policy->size * sizeof(real));
+    backend->upload(backend, policy->m, policy->host.m, moment_bytes(policy));
+    backend->upload(backend, policy->v, policy->host.v, moment_bytes(policy));
     backend->upload(backend, policy->norm, policy->host.norm, (size_t)policy->sets[ROLE_CRITIC] * sizeof *policy->norm);
 }
 
@@ -141,11 +155,12 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
                  struct backend *backend, struct error *err)
 {
     const struct mappo_group *g = &spec->group[group];
-    *policy = (struct policy){.sizes = group_sizes(g), .normalizer = config->normalizer, .backend = backend};
+    *policy = (struct policy){.sizes = group_sizes(g), .player = config->player, .normalizer = config->normalizer, .backend = backend};
     if (!text_format(policy->name, sizeof policy->name, "%s", g->name))
         return error_set(err, EXIT_USAGE, "group name \"%s\" is longer than %zu bytes", g->name, sizeof policy->name - 1);
     for (int role = 0; role < POLICY_ROLES; role++) {
-        policy->sets[role] = config->share[role] ? 1 : policy->sizes.agents;
+        const bool has = role == ROLE_ACTOR ? player_has_networks(config->player) : policy_learns(policy);
+        policy->sets[role] = !has ? 0 : config->share[role] ? 1 : policy->sizes.agents;
         if (policy->sets[role] > POLICY_MAX_SETS)
             return error_set(err, EXIT_USAGE, "group \"%s\": %s.share=false is possible for up to %d agents, it has %d", g->name,
                              role == ROLE_ACTOR ? "policy" : "critic", POLICY_MAX_SETS, policy->sizes.agents);

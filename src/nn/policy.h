@@ -5,6 +5,8 @@
  *   norm               [sets of the critic]
  *   running            statistics of what the networks see and of rewards (norm.obs, norm.reward), of all sets together
  *
+ * A group that does not learn has no critics and no moments, and where no networks act for it (nn/players.h) no actors either.
+ *
  * Memory is the backend's; `host` is what the host may read and write: the same memory, or a copy that policy_pull and policy_push move.
  * Gradients belong to the learner that computes them. */
 #ifndef MAPPO_NN_POLICY_H
@@ -14,6 +16,7 @@
 #include "env/vecenv.h"
 #include "nn/critic_input.h"
 #include "nn/network.h"
+#include "nn/players.h"
 
 enum policy_role { ROLE_ACTOR, ROLE_CRITIC, POLICY_ROLES }; /* another one stands behind these, or old runs' initial networks change */
 
@@ -23,6 +26,9 @@ enum policy_running { RUNNING_OBS, RUNNING_STATE, RUNNING_REWARD, POLICY_RUNNING
 struct policy_config {
     int hidden, layers, activation;
     bool feature_norm, layer_norm;
+    int init; /* enum init_kind */
+    double hidden_gain;
+    int chunk; /* > 0: both networks are recurrent, and are trained on sequences of so many steps */
     real head_gain, log_std;
     float fixed_std;
     bool share[POLICY_ROLES];         /* one set of parameters for all agents of the group */
@@ -31,6 +37,7 @@ struct policy_config {
     bool value_per_agent;             /* one value per agent even where all agents see the same state (row minibatches need it) */
     int normalizer;                   /* enum normalizer_kind */
     bool running_obs, running_reward; /* norm.obs, norm.reward */
+    int player;                       /* enum player */
     uint64_t seed;
     uint32_t index; /* of the group: keeps initialisations apart */
 };
@@ -48,7 +55,8 @@ struct policy {
     struct group_sizes sizes;
     struct distribution dist;
     struct network net[POLICY_ROLES];
-    int sets[POLICY_ROLES]; /* 1: all agents share it; else A */
+    int player;             /* enum player: who acts. Only a trained group learns; others have no critic and no moments, … */
+    int sets[POLICY_ROLES]; /* 1: all agents share it; else A; … and 0 of a role that the group doesn't have */
     int critic_input;
     bool concatenate;         /* as in struct critic_view */
     int state_size;           /* S: inputs of the critic */
@@ -115,6 +123,17 @@ static inline struct optimizer_pass policy_step(const struct policy *p, int role
                                    .v = policy_network_at(p, p->v, role, set),
                                    .n = policy_network(p, role)->parameters,
                                    .not_finite = {.kind = actor ? FAULT_ACTOR_GRADIENT : FAULT_CRITIC_GRADIENT}};
+}
+static inline bool policy_learns(const struct policy *p)
+{
+    return p->player == PLAY_TRAINED;
+}
+/* The first of the groups that learns; -1: none does. */
+static inline int policy_first_learning(struct policy *const *policy, int groups)
+{
+    for (int g = 0; g < groups; g++)
+        if (policy_learns(policy[g])) return g;
+    return -1;
 }
 /* Has every agent its own? */
 static inline bool policy_apart(const struct policy *p, int role)

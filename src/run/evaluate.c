@@ -12,7 +12,6 @@
 #include "nn/actor.h"
 #include "run/open_env.h"
 #include "run/picture.h"
-#include "run/untrained.h"
 
 /* Environments of one batch over all ranks; more episodes are played batch after batch. Steps after which an episode counts as endless. */
 enum { BATCH_ENVS = 4096, ENDLESS = 10000000 };
@@ -29,6 +28,8 @@ struct evaluator {
     const struct policies *policies;
     struct actor *actor; /* for the environments of the last batch */
     struct comm_part actor_envs;
+    real *state[MAPPO_MAX_GROUPS]; /* [E][A][H] the backend's: what recurrent actors remember of their episodes; NULL elsewhere */
+    uint8_t *begins;               /* [E] the backend's: all 1; NULL likewise */
     int64_t episodes;
     int threads, room; /* room: environments of this rank in one batch */
     int groups;
@@ -98,6 +99,20 @@ static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, s
     ev->actor_envs = envs;
 }
 
+static void create_states(struct evaluator *ev)
+{
+    struct backend *backend = ev->backend;
+    for (int g = 0; g < ev->groups; g++) {
+        const struct network *net = &ev->policies->group[g]->net[ROLE_ACTOR];
+        const size_t rows = (size_t)ev->room * (size_t)ev->size[g].agents;
+        if (!net->gru || ev->policies->group[g]->sets[ROLE_ACTOR] == 0) continue;
+        ev->state[g] = backend->alloc(backend, "states of evaluations", rows * (size_t)net->hidden * sizeof(real));
+        if (ev->begins) continue;
+        memset(ev->done, 1, (size_t)ev->room); /* as it happens, of the same size */
+        ev->begins = backend_copy(backend, "states of evaluations", ev->done, (size_t)ev->room);
+    }
+}
+
 int evaluator_create(struct evaluator **evaluator, const struct config *config, const struct policies *policies, struct backend *backend,
                      struct comm *comm, int threads, struct error *err)
 {
@@ -123,8 +138,9 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
     const struct comm_part first = batch_part(ev, 0);
     if (first.count > 0) aim_actor(ev, spec, first);
     ev->done = ARENA_NEW(arena, uint8_t, ev->room);
+    create_states(ev);
     ev->ended = ARENA_NEW(arena, struct episode, ev->room);
-    tally_create(&ev->tally, spec, ev->room, batch_episodes(ev, 0), arena);
+    tally_create(&ev->tally, spec, policies_team(policies, spec), ev->room, batch_episodes(ev, 0), arena);
     vecenv_close(env);
     *evaluator = ev;
     return 0;
@@ -144,6 +160,8 @@ void evaluator_destroy(struct evaluator *ev)
 {
     if (!ev) return;
     actor_destroy(ev->actor);
+    for (int g = 0; g < ev->groups; g++) ev->backend->free(ev->backend, ev->state[g]);
+    ev->backend->free(ev->backend, ev->begins);
     arena_destroy(ev->arena);
 }
 
@@ -151,45 +169,29 @@ void evaluator_destroy(struct evaluator *ev)
 
 struct turn { /* one step of one batch */
     struct evaluator *ev;
+    struct players players;
+    bool networks; /* act for some group */
     int envs;
     uint32_t first;
     uint64_t step;
 };
 
-/* The environment only reads actions; here they are written. */
-static int32_t *integers_of(const struct evaluator *ev, int g)
-{
-    return (int32_t *)(uintptr_t)ev->io.group[g].act_int;
-}
-
-static float *reals_of(const struct evaluator *ev, int g)
-{
-    return (float *)(uintptr_t)ev->io.group[g].act_real;
-}
-
-static int choose(struct turn *t, struct vecenv *env, int player, bool deterministic, struct error *err)
+static int choose(struct turn *t, struct vecenv *env, bool deterministic, struct error *err)
 {
     struct evaluator *ev = t->ev;
     struct actor_io io[MAPPO_MAX_GROUPS];
-    int32_t *act_int[MAPPO_MAX_GROUPS];
-    float *act_real[MAPPO_MAX_GROUPS];
-    for (int g = 0, agents = 0; g < ev->groups; agents += ev->size[g++].agents) {
+    for (int g = 0; g < ev->groups; g++) {
         const struct mappo_group_io *from = &ev->io.group[g];
-        act_int[g] = integers_of(ev, g);
-        act_real[g] = reals_of(ev, g);
-        io[g] = (struct actor_io){.obs = from->obs, .mask = from->act_mask, .act_int = act_int[g], .act_real = act_real[g]};
-        if (player != PLAY_RANDOM && player != PLAY_NOOP) continue;
-        const struct untrained untrained = {.group = &vecenv_spec(env)->group[g],
-                                            .dist = &ev->policies->group[g]->dist,
-                                            .seed = (uint64_t)ev->config->eval_seed,
-                                            .first_env = t->first,
-                                            .first_agent = agents,
-                                            .random = player == PLAY_RANDOM};
-        untrained_act(&untrained, t->step, t->envs, from->act_mask, act_int[g], act_real[g]);
+        io[g] = (struct actor_io){.obs = from->obs,
+                                  .mask = from->act_mask,
+                                  .act_int = (int32_t *)(uintptr_t)from->act_int, /* the environment only reads actions */
+                                  .act_real = (float *)(uintptr_t)from->act_real,
+                                  .state = ev->state[g],
+                                  .state_after = ev->state[g],
+                                  .ended = t->step == 0 ? ev->begins : NULL}; /* only an environment's first episode counts */
     }
-    if (player == PLAY_SCRIPTED) return vecenv_script(env, act_int, act_real, err);
-    if (player == PLAY_TRAINED) actor_act(ev->actor, io, ACTOR_ALL, t->step, deterministic);
-    return 0;
+    if (t->networks) actor_act(ev->actor, io, ACTOR_ALL, t->step, deterministic);
+    return players_act(&t->players, env, 0, t->envs, &ev->io, t->step, err);
 }
 
 /* ---- one batch of episodes ----------------------------------------------------------------------------------------------------------- */
@@ -215,7 +217,7 @@ static void count_episodes(struct evaluator *ev, struct vecenv *env, int64_t fir
 /* Opens what a batch of environments needs. */
 static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct comm_part envs, struct vecenv **env, struct error *err)
 {
-    *turn = (struct turn){.ev = ev, .envs = envs.count, .first = (uint32_t)envs.first};
+    *turn = (struct turn){.ev = ev, .envs = envs.count, .first = (uint32_t)envs.first, .networks = player == PLAY_TRAINED};
     const int code = open_batch(ev, env, envs.first, envs.count, err);
     if (code) return code;
     if (player == PLAY_SCRIPTED && !vecenv_can_script(*env)) {
@@ -223,6 +225,11 @@ static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct
         vecenv_close(*env);
         *env = NULL;
         return EXIT_USAGE;
+    }
+    turn->players = (struct players){.spec = vecenv_spec(*env), .seed = (uint64_t)ev->config->eval_seed, .first_env = turn->first};
+    for (int g = 0; g < ev->groups; g++) {
+        turn->players.player[g] = player == PLAY_TRAINED ? ev->policies->group[g]->player : player;
+        turn->players.dist[g] = &ev->policies->group[g]->dist;
     }
     aim_actor(ev, vecenv_spec(*env), envs);
     return 0;
@@ -237,12 +244,12 @@ static int take_step(struct turn *turn, struct vecenv *env, struct error *err)
 }
 
 /* Until all episodes of this rank have ended, at most `steps`. */
-static int play_steps(struct turn *turn, struct vecenv *env, int player, bool deterministic, int64_t batch_first, int steps, int *left,
+static int play_steps(struct turn *turn, struct vecenv *env, bool deterministic, int64_t batch_first, int steps, int *left,
                       struct error *err)
 {
     struct evaluator *ev = turn->ev;
     for (int i = 0; i < steps && *left; i++) {
-        int code = choose(turn, env, player, deterministic, err);
+        int code = choose(turn, env, deterministic, err);
         for (int e = 0; e < turn->envs && ev->recording && !code; e++)
             if (!ev->done[e]) recording_before(ev->recording, &ev->io, e, (int64_t)turn->first + e);
         if (!code) code = take_step(turn, env, err);
@@ -283,7 +290,7 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
     }
     do {
         start = clock_seconds();
-        if (!code && left) code = play_steps(&turn, env, player, deterministic, batch_first, steps, &left, err);
+        if (!code && left) code = play_steps(&turn, env, deterministic, batch_first, steps, &left, err);
     } while (another_round(ev, code != 0, left, clock_seconds() - start, &steps, &asked));
     vecenv_close(env);
     code = comm_vote(ev->comm, code, err);
@@ -291,12 +298,12 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
 }
 
 /* What the pictures' line above says: "mine/env, default rules: return -3.25 in 25 steps". */
-static void write_title(const struct config *config, struct vecenv *env, char *title, size_t size)
+static void write_title(const struct config *config, int team, struct vecenv *env, char *title, size_t size)
 {
     struct episode episode;
     char how[96] = "not at its end";
     if (vecenv_take_episodes(env, &episode, 1) == 1)
-        text_format(how, sizeof how, "return %.4g in %d step%s", episode_return(vecenv_spec(env), &episode), episode.length,
+        text_format(how, sizeof how, "return %.4g in %d step%s", episode_return(vecenv_spec(env), team, &episode), episode.length,
                     episode.length == 1 ? "" : "s");
     text_format(title, size, "%s, %s rules: %s", config->env_variant[0] ? config->env_variant : vecenv_descriptor(env)->id,
                 vecenv_spec(env)->rules, how);
@@ -314,13 +321,13 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
     ev->io.ep_end[0] = MAPPO_RUNNING;
     while (!code && !ev->io.ep_end[0] && turn.step < MOST_FRAMES) {
         if ((code = vecenv_draw(env, 0, picture_frame(picture, (int64_t)turn.step), err))) break;
-        if ((code = choose(&turn, env, player, deterministic, err))) break;
+        if ((code = choose(&turn, env, deterministic, err))) break;
         code = take_step(&turn, env, err);
     }
     if (!code && ev->io.ep_end[0] && vecenv_can_draw_ended(env))
         code = vecenv_draw_ended(env, picture_frame(picture, (int64_t)turn.step), err);
     char title[256];
-    write_title(ev->config, env, title, sizeof title);
+    write_title(ev->config, policies_team(ev->policies, vecenv_spec(env)), env, title, sizeof title);
     if (!code) code = picture_write(picture, path, PANELS, title, err);
     picture_destroy(picture);
     vecenv_close(env);
@@ -342,7 +349,7 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
     }
     tally_finish(tally);
     const struct estimate *estimate = tally->estimate, *team = &estimate[TALLY_RETURN];
-    const double times = ev->config->metrics_return == RETURN_SUM ? episode_return_agents(&tally->spec) : 1;
+    const double times = ev->config->metrics_return == RETURN_SUM ? episode_return_agents(&tally->spec, tally->team) : 1;
     *out = (struct evaluation){.episodes = ev->episodes,
                                .return_mean = times * team->mean,
                                .return_stderr = times * team->error,

@@ -11,17 +11,16 @@
 #include "run/stop.h"
 #include "run/tally.h"
 
-enum player { PLAY_TRAINED, PLAY_RANDOM, PLAY_NOOP, PLAY_SCRIPTED };
-
 enum { RETURN_MEAN, RETURN_SUM }; /* metrics.return */
 
 /* Of one play: arrays are the evaluator's, until the next one. Returns are means over agents but where said otherwise. */
 struct evaluation {
     int64_t episodes;
-    double return_mean, return_stderr; /* of team 0, as metrics.return says; NaN: one episode has no standard error */
+    double return_mean,
+        return_stderr; /* of the team that learns (policies_team), as metrics.return says; NaN: one episode has no standard error */
     double length_mean;
     int agents;                   /* of all groups, one group after the other */
-    const struct estimate *team;  /* [1] return of team 0 */
+    const struct estimate *team;  /* [1] its return, mean over its agents */
     const struct estimate *group; /* [groups] */
     const struct estimate *agent; /* [agents] each one's own */
     const struct estimate *info;  /* [infos] */
@@ -41,7 +40,8 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
                      struct comm *comm, int threads, struct error *err);
 /* From now on a reason to stop ends evaluator_play within moments: it returns the stop's code, and `out` holds nothing. */
 void evaluator_heed(struct evaluator *evaluator, struct stop *stop);
-int evaluator_play(struct evaluator *evaluator, int player, bool deterministic, struct evaluation *out, struct error *err); /* collective */
+/* Collective. player (enum player): plays all groups; PLAY_TRAINED: each is played by whom its policy names. */
+int evaluator_play(struct evaluator *evaluator, int player, bool deterministic, struct evaluation *out, struct error *err);
 /* From now on what is played is recorded (config->eval_record is set): on one rank; NULL: no longer. */
 void evaluator_record(struct evaluator *evaluator, struct recording *recording);
 /* Draws episode 0 as a film strip into an SVG file. Not collective. EXIT_USAGE where the environment can't be drawn. */

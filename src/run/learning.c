@@ -5,6 +5,7 @@
 
 #include "algo/collect.h"
 #include "algo/ppo.h"
+#include "backend/kernels/gae.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "env/spec.h"
@@ -93,7 +94,10 @@ static bool all_see_their_own(const struct policies *policies)
 static const char *why_idle(const struct learning *l, const struct config *c, const struct comm *comm, int k)
 {
     const bool device = !l->backend->host_memory;
+    const int learning = policy_first_learning(l->policies->group, l->policies->groups);
+    const struct policy *first = l->policies->group[learning < 0 ? 0 : learning];
     if (strcmp(config_keys[k].section, "coppo") == 0 && !some_group_learns_by(l, c, "coppo")) return "algo=coppo alone reads it";
+    if (strcmp(config_keys[k].section, "happo") == 0 && !some_group_learns_by(l, c, "happo")) return "algo=happo alone reads it";
     if (strcmp(config_keys[k].section, "cuda") == 0) return device ? NULL : "networks are computed on the CPU";
     switch (k) {
     case KEY_comm_gpu:
@@ -115,8 +119,15 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
                    ? "nothing is clipped (ppo.objective, ppo.clip_value)"
                    : NULL;
     case KEY_ppo_grad_clip:
-        return l->policies->group[0]->sets[ROLE_ACTOR] != l->policies->group[0]->sets[ROLE_CRITIC]
+        return first->sets[ROLE_ACTOR] != first->sets[ROLE_CRITIC]
                    ? "actors and critics belong to different agents (policy.share, critic.share), and each is clipped by itself"
+                   : NULL;
+    case KEY_gae_lambda:
+        return c->gae_advantage != ESTIMATE_GAE && c->gae_target != ESTIMATE_GAE ? "nothing is estimated by it (gae.advantage, gae.target)"
+                                                                                 : NULL;
+    case KEY_gae_time_limit:
+        return c->gae_advantage == ESTIMATE_REWARD_TO_GO && c->gae_target == ESTIMATE_REWARD_TO_GO
+                   ? "rewards to go end with the episode (gae.advantage, gae.target)"
                    : NULL;
     case KEY_ppo_minibatches:
         return c->ppo_minibatch_size > 0 ? "ppo.minibatch_size says how many there are" : NULL;
@@ -127,6 +138,13 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->wrap_noise_action > 0 ? NULL : "no noise is added to actions (wrap.noise_action)";
     case KEY_norm_beta:
         return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
+    case KEY_policy_gain:
+    case KEY_policy_hidden_gain:
+        return c->policy_init == INIT_TORCH ? "weights are drawn without gains (policy.init=torch)" : NULL;
+    case KEY_train_stop_return:
+        return c->checkpoint_best == BEST_EVAL && c->eval_interval == 0 && c->eval_env_steps == 0 && !isnan(c->train_stop_return)
+                   ? "no evaluation is made (eval.env_steps, checkpoint.best)"
+                   : NULL;
     case KEY_policy_log_std:
         if (c->policy_fixed_std > 0) return "the deviation is policy.fixed_std";
         /* fall through */
@@ -160,12 +178,25 @@ void learning_warn(const struct learning *learning, const struct config *config,
 
 /* ---- environments and algorithm ------------------------------------------------------------------------------------------------------ */
 
+/* Of a group whose actions the host chooses: "group.prey.play=random"; NULL where there is none. */
+static const char *host_player(const struct learning *l, const struct config *config, char *text, size_t size)
+{
+    const struct mappo_env_spec *spec = vecenv_spec(l->env);
+    for (int g = 0; g < spec->groups; g++) {
+        const char *play = config_group(config, spec->group[g].name, GROUP_play);
+        text_format(text, size, "group.%s.play=%s", spec->group[g].name, play);
+        if (!player_has_networks(player_named(play))) return text;
+    }
+    return NULL;
+}
+
 /* On the device where they can. */
 static bool step_on_device(struct learning *l, const struct config *config)
 {
     char why[192] = "cuda.environments=false";
     struct backend *backend = l->planner ? l->planner : l->backend;
-    if (config->cuda_environments && vecenv_attach(l->env, backend->environments, backend, why, sizeof why)) {
+    if (config->cuda_environments && !host_player(l, config, why, sizeof why) &&
+        vecenv_attach(l->env, backend->environments, backend, why, sizeof why)) {
         text_format(l->where, sizeof l->where, "environments step on the device");
         return true;
     }
@@ -249,6 +280,16 @@ static int reserve(struct learning *l, const struct config *config, struct comm 
     return 0;
 }
 
+/* Can all groups be played as the configuration asks for? */
+static int check_players(const struct learning *l, struct error *err)
+{
+    for (int g = 0; g < l->policies->groups; g++)
+        if (l->policies->group[g]->player == PLAY_SCRIPTED && !vecenv_can_script(l->env))
+            return error_set(err, EXIT_USAGE, "group.%s.play=scripted: %s has no scripted player; random, noop or a run can play it",
+                             l->policies->group[g]->name, vecenv_descriptor(l->env)->id);
+    return 0;
+}
+
 int learning_open(struct learning *l, const struct config *config, struct comm *comm, struct error *err)
 {
     l->envs = comm_part((int)config->rollout_envs, comm->rank, comm->size);
@@ -261,20 +302,22 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;
     if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
     if ((code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err))) return code;
+    if ((code = check_players(l, err))) return code;
     context.policies = l->policies;
     return algorithm_create(&l->algorithm, &context, err);
 }
 
 int64_t learning_env_steps(const struct learning *l, const struct config *config)
 {
-    return config->rollout_envs * l->algorithm->horizon * config->wrap_action_repeat;
+    return l->algorithm->taken * config->wrap_action_repeat;
 }
 
 int learning_open_alone(struct learning *l, const struct config *config, struct error *err)
 {
-    const int code = open_env_alone(&l->env, config, err);
+    int code = open_env_alone(&l->env, config, err);
     l->envs = (struct comm_part){0, 1};
-    return code ? code : algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err);
+    if (!code) code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err);
+    return code ? code : check_players(l, err);
 }
 
 void learning_close(struct learning *l)

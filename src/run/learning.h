@@ -8,6 +8,8 @@
 
 enum { BACKEND_AUTO, BACKEND_CPU, BACKEND_CUDA }; /* backend.name */
 
+enum { BEST_EVAL, BEST_TRAINING }; /* checkpoint.best */
+
 struct learning {
     struct backend *backend;
     struct backend *planner; /* adds up what will be taken of the backend's memory, while learning_open lasts; NULL = nothing to plan */

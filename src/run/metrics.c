@@ -15,13 +15,14 @@
 
 enum { METRICS_BUFFER = 1 << 16 };
 
-/* Per-episode numbers in the window: the groups' returns, the first team's, the length. */
+/* Per-episode numbers in the window: the groups' returns, the run's team's, the length. */
 enum { WINDOW_TEAM = MAPPO_MAX_GROUPS, WINDOW_LENGTH, WINDOW_COLUMNS };
 
 struct metrics {
     struct arena *arena;
     struct comm *comm;
     const struct mappo_env_spec *spec;
+    int team; /* whose return is return_mean */
     FILE *file;
     char path[CONFIG_TEXT + 96];
     double looked; /* clock: when the file was last seen in its place; infinite: it has none to go to */
@@ -30,8 +31,9 @@ struct metrics {
     char *buffer;
     int window, listed_most;
     bool sum;            /* returns are sums over agents */
+    bool all_count;      /* as in the configuration */
     double *ring;        /* [window][WINDOW_COLUMNS] the last episodes, oldest overwritten */
-    int64_t episodes;    /* ended so far: the ring's position is episodes % window */
+    int64_t episodes;    /* ended so far (rank 0, unless all_count): the ring's position is episodes % window */
     struct episode *all; /* rank 0: the lists of all ranks, rank after rank */
     size_t *sizes;       /* rank 0 [ranks] bytes of each rank's list */
     struct list {        /* rank 0 [ranks] */
@@ -49,8 +51,10 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
     m->arena = arena;
     m->comm = comm;
     m->spec = spec;
+    m->team = config->team;
     m->window = config->window;
     m->sum = config->sum;
+    m->all_count = config->all_count;
     m->listed_most = config->window < config->max_episodes ? config->window : config->max_episodes;
     m->ring = ARENA_NEW(arena, double, (size_t)m->window *WINDOW_COLUMNS);
     m->info = ARENA_NEW(arena, double, 2 * (spec->infos + 1));
@@ -163,7 +167,7 @@ static void window_push(struct metrics *m, const struct episode *episode)
 {
     double *row = m->ring + (m->episodes % m->window) * WINDOW_COLUMNS;
     for (int g = 0; g < m->spec->groups; g++) row[g] = (double)episode->group_return[g] * (m->sum ? m->spec->group[g].agents : 1);
-    row[WINDOW_TEAM] = episode_return(m->spec, episode) * (m->sum ? episode_return_agents(m->spec) : 1);
+    row[WINDOW_TEAM] = episode_return(m->spec, m->team, episode) * (m->sum ? episode_return_agents(m->spec, m->team) : 1);
     row[WINDOW_LENGTH] = episode->length;
     m->episodes++;
 }
@@ -211,9 +215,9 @@ void metrics_collect(struct metrics *m, struct vecenv *env)
     comm_gather(m->comm, &mine, sizeof mine, m->list, m->sizes);
     for (int r = 0; r < m->comm->size; r++) m->sizes[r] = (size_t)m->list[r].listed * sizeof(struct episode);
     comm_gather(m->comm, report.episode, (size_t)report.listed * sizeof *report.episode, m->all, m->sizes);
-    if (m->comm->rank) return;
-    for (int r = 0; r < m->comm->size; r++) m->episodes += m->list[r].ended - m->list[r].listed;
-    merge_episodes(m);
+    for (int r = 0; r < m->comm->size && m->comm->rank == 0; r++) m->episodes += m->list[r].ended - m->list[r].listed;
+    if (m->comm->rank == 0) merge_episodes(m);
+    if (m->all_count) comm_broadcast(m->comm, &m->episodes, sizeof m->episodes);
 }
 
 static int64_t window_count(const struct metrics *m)
@@ -236,6 +240,16 @@ static double window_deviation(const struct metrics *m, int column)
     double squares = 0;
     for (int64_t i = 0; i < n; i++) squares += pow(m->ring[i * WINDOW_COLUMNS + column] - mean, 2);
     return n > 1 ? sqrt(squares / (double)n) : NAN; /* one episode says nothing of it */
+}
+
+int64_t metrics_episodes(const struct metrics *m)
+{
+    return m->episodes;
+}
+
+bool metrics_window_is_full(const struct metrics *m)
+{
+    return m->episodes >= m->window;
 }
 
 double metrics_return(const struct metrics *m)
@@ -355,7 +369,7 @@ int metrics_fields(struct metrics *m, struct field_list *list)
 {
     field_add(list, "/metrics/episodes", FIELD_INT64, &m->episodes, "episodes", "episodes ended so far on any rank", 0);
     field_add(list, "/metrics/window", FIELD_DOUBLE, m->ring, "reward",
-              "the last episodes, a ring: the groups' returns, the first team's return, the length", 2, (int64_t)m->window,
+              "the last episodes, a ring: the groups' returns, that of the first team that learns, the length", 2, (int64_t)m->window,
               (int64_t)WINDOW_COLUMNS);
     return 0;
 }
@@ -382,7 +396,8 @@ void metrics_markdown(FILE *out)
 #undef METRIC
     const int count = algorithm_describe_metrics(metric, MOST);
     for (int i = 0; i < count; i++) markdown_row(out, metric[i].name, metric[i].unit, metric[i].help);
-    fputs("\nWith several groups of agents the algorithm's numbers stand once per group: the first group's under the plain name, the "
+    fputs("\nWith several groups of agents the algorithm's numbers stand once per group: those of the first that learns under the plain "
+          "name, the "
           "others' as\n"
           "`name/<group>`; `return_mean/<group>` stands for every group. Every `info` column of the environment is averaged into "
           "`info/<column>`.\n",

@@ -14,7 +14,7 @@
 #include "env/slices.h"
 #include "run/stop.h"
 
-enum call { CALL_RESET, CALL_OBSERVE, CALL_STEP, CALL_SNAPSHOT, CALL_RESTORE, CALL_INFO, CALL_CLOSE };
+enum call { CALL_RESET, CALL_OBSERVE, CALL_STEP, CALL_SCRIPT, CALL_SNAPSHOT, CALL_RESTORE, CALL_INFO, CALL_CLOSE };
 
 /* Broadcast by the leader before anything is opened. */
 struct plan {
@@ -170,6 +170,8 @@ static int serve_part(struct pod_env *p, const struct part *part, int call, int 
         return vecenv_observe(part->env, io, err);
     case CALL_STEP:
         return step_part(p, part, lo, hi, io, err);
+    case CALL_SCRIPT:
+        return vecenv_script(part->env, lo, hi, io, err);
     case CALL_SNAPSHOT:
         return vecenv_snapshot(part->env, lo, hi, snapshots, err);
     case CALL_RESTORE:
@@ -296,6 +298,11 @@ static int pod_env_step(void *self, int32_t lo, int32_t hi, const struct mappo_e
     return call_all(self, CALL_STEP, lo, hi, io, err);
 }
 
+static int pod_env_script(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
+{
+    return call_all(self, CALL_SCRIPT, lo, hi, io, err);
+}
+
 static void pod_env_take_info(void *self, double *sum, double *count)
 {
     struct pod_env *p = self;
@@ -351,6 +358,7 @@ static const struct env_place_ops env_place_pod = {.why_fixed = "several ranks s
                                                    .snapshot = pod_env_snapshot,
                                                    .restore = pod_env_restore,
                                                    .take_info = pod_env_take_info,
+                                                   .script = pod_env_script,
                                                    .memory = pod_env_memory};
 
 static int join(struct vecenv **env, struct pod_env *p, struct error *err)

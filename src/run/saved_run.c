@@ -262,19 +262,210 @@ void saved_run_warn_plugin(const struct checkpoint *file, const char *path, cons
 
 /* ---- its networks -------------------------------------------------------------------------------------------------------------------- */
 
-int saved_run_load_networks(struct policies *policies, const struct checkpoint *file, const char *path, const char *differences,
-                            struct comm *comm, struct error *err)
+/* A tensor that the file has of one of these networks, and these networks don't: more layers, say, or a recurrent one. NULL = none. */
+static const char *surplus_tensor(const struct checkpoint *file, const struct field_list *networks)
 {
-    struct field_list all = {0}, networks = {0};
+    const struct field_list *all = checkpoint_fields(file);
+    for (int i = 0; i < all->count; i++) {
+        const char *name = all->field[i].name, *group = strncmp(name, "/policy/", 8) == 0 ? name + 8 : NULL;
+        const char *behind = group ? strchr(group, '/') : NULL, *role = behind ? strstr(behind, "/actor/") : NULL;
+        bool has_network = false, has_tensor = false;
+        if (!role && behind) role = strstr(behind, "/critic/");
+        for (int k = 0; k < networks->count && role; k++) {
+            has_network |= strncmp(networks->field[k].name, name, (size_t)(strchr(role + 1, '/') + 1 - name)) == 0;
+            has_tensor |= strcmp(networks->field[k].name, name) == 0;
+        }
+        if (has_network && !has_tensor) return name;
+    }
+    return NULL;
+}
+
+/* Is the group's actor to be taken from the run that was named now? */
+static bool is_taken(const struct policy *policy, const struct config *config)
+{
+    return policy->player == PLAY_RUN && config_is_explicit(config_group_origin(config, policy->name, GROUP_play));
+}
+
+/* What a checkpoint has of the networks of a group: `/policy/<group>/…`. */
+static void group_fields(struct policies *policies, const struct policy *policy, struct field_list *fields)
+{
+    struct field_list all = {0};
+    char prefix[96];
+    text_format(prefix, sizeof prefix, "/policy/%s/", policy->name);
     policies_fields(policies, &all);
     for (int i = 0; i < all.count; i++)
-        if (!strncmp(all.field[i].name, "/policy/", 8)) field_copy(&networks, &all.field[i]);
+        if (!strncmp(all.field[i].name, prefix, strlen(prefix))) field_copy(fields, &all.field[i]);
+    free(all.field);
+}
+
+static void broadcast_fields(const struct field_list *fields, struct comm *comm)
+{
+    for (int i = 0; i < fields->count; i++) comm_broadcast(comm, fields->field[i].data, field_bytes(&fields->field[i]));
+}
+
+int saved_run_load_networks(struct policies *policies, const struct config *config, const struct checkpoint *file, const char *path,
+                            const char *differences, struct comm *comm, struct error *err)
+{
+    struct field_list networks = {0};
+    for (int g = 0; g < policies->groups; g++)
+        if (!is_taken(policies->group[g], config)) group_fields(policies, policies->group[g], &networks);
     int code = comm->rank == 0 ? checkpoint_read(file, &networks, err) : 0;
+    const char *surplus = comm->rank == 0 && !code ? surplus_tensor(file, &networks) : NULL;
+    if (surplus) code = error_set(err, EXIT_CHECKPOINT, "%s: its networks have %s, these have not", path, surplus);
     if (code && differences[0]) error_set(err, code, "%s was trained with %s: its networks don't fit", path, differences);
     code = comm_vote(comm, code, err);
-    for (int i = 0; i < networks.count && !code; i++) comm_broadcast(comm, networks.field[i].data, field_bytes(&networks.field[i]));
+    if (!code) broadcast_fields(&networks, comm);
     if (!code) policies_push(policies);
-    free(all.field);
     free(networks.field);
+    return code;
+}
+
+/* ---- the actor of a run, to play a group of another --------------------------------------------------------------------------------------- */
+
+/* The group of the file whose actor it is: of that name, or its only one. */
+static int find_group(const struct checkpoint *file, const char *path, const char *wanted, char *group, size_t size, struct error *err)
+{
+    const struct field_list *fields = checkpoint_fields(file);
+    char names[512] = "";
+    int count = 0;
+    for (int i = 0; i < fields->count; i++) {
+        static const char top[] = "/policy/";
+        const char *name = fields->field[i].name + strlen(top), *end = strchr(name, '/');
+        char found[64];
+        if (strncmp(fields->field[i].name, top, strlen(top)) != 0 || !end || !strstr(end, "/actor/")) continue;
+        text_format(found, sizeof found, "%.*s", (int)(end - name), name);
+        if (count && strcmp(group, found) == 0) continue; /* they are in alphabetical order */
+        text_format(group, size, "%s", found);
+        if (strcmp(found, wanted) == 0) return 0;
+        const size_t used = strlen(names);
+        text_format(names + used, sizeof names - used, "%s\"%s\"", count++ ? ", " : "", found);
+    }
+    if (count == 1) return 0;
+    if (count == 0) return error_set(err, EXIT_USAGE, "%s holds no actor", path);
+    return error_set(err, EXIT_USAGE, "%s has no group \"%s\", and not one alone that could be meant: %s", path, wanted, names);
+}
+
+/* What the actor of a group makes of what: numbers that it sees, heads of its actions. */
+struct actor_shape {
+    long long inputs;
+    char heads[512];
+};
+
+static struct actor_shape shape_in_file(const struct checkpoint *file, const char *group)
+{
+    struct actor_shape shape = {0};
+    const struct field_list *fields = checkpoint_fields(file);
+    const char *heads = checkpoint_attribute(file, "action_heads"), *end;
+    char prefix[96];
+    text_format(prefix, sizeof prefix, "/policy/%s/", group);
+    for (int i = 0; i < fields->count; i++)
+        if (!strncmp(fields->field[i].name, prefix, strlen(prefix)) && strstr(fields->field[i].name, "actor/fc1/weight"))
+            shape.inputs = (long long)fields->field[i].shape[1];
+    text_format(prefix, sizeof prefix, "\"%s\":", group);
+    heads = heads ? strstr(heads, prefix) : NULL;
+    if (heads && (end = strstr(heads, "]]")))
+        text_format(shape.heads, sizeof shape.heads, "%.*s", (int)(end + 2 - heads - (ptrdiff_t)strlen(prefix)), heads + strlen(prefix));
+    return shape;
+}
+
+/* Settings that decide what an actor is, where they differ: "policy.hidden=64 policy.layers=2" of both. Returns whether any does. */
+static bool actor_settings(const struct config *then, const struct config *now, char *theirs, char *ours, size_t size)
+{
+    theirs[0] = ours[0] = '\0';
+    for (int k = 0; k < config_key_count; k++) {
+        char name[96], old[CONFIG_TEXT], new[CONFIG_TEXT];
+        const bool decides = strcmp(config_keys[k].section, "policy") == 0 && config_keys[k].flags & MEANING;
+        if (!decides && k != KEY_norm_obs) continue;
+        config_full_name(k, name, sizeof name);
+        config_value(then, k, old, sizeof old);
+        config_value(now, k, new, sizeof new);
+        if (strcmp(old, new) == 0) continue;
+        text_format(theirs + strlen(theirs), size - strlen(theirs), ", %s=%s", name, old);
+        text_format(ours + strlen(ours), size - strlen(ours), ", %s=%s", name, new);
+    }
+    return theirs[0];
+}
+
+static int check_actor(const struct policy *policy, const struct config *now, const struct config *then, const struct checkpoint *file,
+                       const char *path, const char *group, struct error *err)
+{
+    char theirs[300], ours[300];
+    const struct actor_shape has = shape_in_file(file, group);
+    struct actor_shape needs = {.inputs = policy->sizes.obs};
+    distribution_json(&policy->dist, needs.heads, sizeof needs.heads);
+    if (!actor_settings(then, now, theirs, ours, sizeof ours) && has.inputs == needs.inputs && strcmp(has.heads, needs.heads) == 0)
+        return 0;
+    return error_set(
+        err, EXIT_USAGE,
+        "%s: the actor of its group \"%s\" makes %s of %lld numbers%s; to act for \"%s\" here it would have to make %s of %lld%s", path,
+        group, has.heads, has.inputs, theirs, policy->name, needs.heads, needs.inputs, ours);
+}
+
+/* What an actor that was trained elsewhere may not be used to: options and wrappers of the environment. */
+static void warn_of_other_sights(const struct config *now, const struct config *then, const char *path)
+{
+    struct config *like_then = malloc(sizeof *like_then);
+    char text[CONFIG_TEXT], key[96], differs[600];
+    CHECK(like_then, "out of memory while comparing configurations");
+    *like_then = *now;
+    like_then->group_options = then->group_options;
+    memcpy(like_then->group_option, then->group_option, sizeof then->group_option);
+    for (int k = 0; k < config_key_count; k++) {
+        if (k == KEY_env_name || strcmp(config_keys[k].section, "wrap") == 0) continue;
+        config_value(then, k, text, sizeof text);
+        config_full_name(k, key, sizeof key);
+        config_set(like_then, key, text, ORIGIN_CHECKPOINT, path, NULL);
+    }
+    if (config_differences(like_then, then, &config_meaning, differs, sizeof differs))
+        warn("%s was trained with %s: its actor may mean something else here", path, differs);
+    free(like_then);
+}
+
+/* Rank 0. */
+static int read_actor(struct policies *policies, const struct policy *policy, const struct config *config, struct error *err)
+{
+    struct config *then = malloc(sizeof *then);
+    struct checkpoint *file = NULL;
+    struct field_list fields = {0};
+    const char *run = config_group(config, policy->name, GROUP_play);
+    char path[CONFIG_TEXT + 64], group[64] = "";
+    CHECK(then, "out of memory while comparing configurations");
+    int code = saved_run_open_networks(run, false, &file, path, sizeof path, err);
+    if (code && !file_exists(run)) error_suffix(err, ", and not trained, random, noop or scripted");
+    if (!code) code = saved_run_config(then, file, path, err);
+    if (!code) code = find_group(file, path, policy->name, group, sizeof group, err);
+    if (!code) code = check_actor(policy, config, then, file, path, group, err);
+    if (!code) {
+        const size_t length = strlen("/policy/") + strlen(policy->name);
+        group_fields(policies, policy, &fields);
+        for (int i = 0; i < fields.count; i++) {
+            char name[sizeof fields.field->name];
+            text_format(name, sizeof name, "/policy/%s%s", group, fields.field[i].name + length);
+            memcpy(fields.field[i].name, name, sizeof name);
+        }
+        code = checkpoint_read(file, &fields, err);
+    }
+    if (!code) saved_run_plain_options(then, config->env_name);
+    if (!code) warn_of_other_sights(config, then, path);
+    if (code) error_prefix(err, "group.%s.play", policy->name);
+    checkpoint_close(file);
+    free(fields.field);
+    free(then);
+    return code;
+}
+
+int saved_run_load_actors(struct policies *policies, const struct config *config, struct comm *comm, struct error *err)
+{
+    int code = 0;
+    for (int g = 0; g < policies->groups && !code; g++) {
+        struct policy *policy = policies->group[g];
+        struct field_list fields = {0};
+        if (!is_taken(policy, config)) continue;
+        code = comm_vote(comm, comm->rank == 0 ? read_actor(policies, policy, config, err) : 0, err);
+        group_fields(policies, policy, &fields);
+        if (!code) broadcast_fields(&fields, comm);
+        if (!code) policy_push(policy);
+        free(fields.field);
+    }
     return code;
 }

@@ -41,8 +41,13 @@ int saved_run_differences(const struct config *now, const struct checkpoint *fil
 /* One warning where the plugin is not the file that the checkpoint was made with. */
 void saved_run_warn_plugin(const struct checkpoint *file, const char *path, const struct config *now, const struct mappo_env *env);
 
-/* Networks only (/policy/…). Collective; `file` is read on rank 0, where `differences` says why they may not fit. */
-int saved_run_load_networks(struct policies *policies, const struct checkpoint *file, const char *path, const char *differences,
-                            struct comm *comm, struct error *err);
+/* Networks only (/policy/…), of all groups but those of saved_run_load_actors. Collective; `file` is read on rank 0, where `differences`
+ * says why they may not fit. */
+int saved_run_load_networks(struct policies *policies, const struct config *config, const struct checkpoint *file, const char *path,
+                            const char *differences, struct comm *comm, struct error *err);
+
+/* Actors of groups that another run plays (group.NAME.play=RUN) where that is asked for now: what a checkpoint says of it is in the
+ * checkpoint. Collective; files are read on rank 0. EXIT_USAGE where an actor is of another shape, with both. */
+int saved_run_load_actors(struct policies *policies, const struct config *config, struct comm *comm, struct error *err);
 
 #endif

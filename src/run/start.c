@@ -314,6 +314,24 @@ static void advise_feature_norm(const struct trainer *t)
     }
 }
 
+/* One line of groups that are not as the others. */
+static void say_groups(const struct trainer *t)
+{
+    char line[1024] = "";
+    for (int g = 0; g < t->learning.policies->groups; g++) {
+        const struct policy *policy = t->learning.policies->group[g];
+        const int algo = config_group_algo(t->config, policy->name);
+        const char *play = config_group(t->config, policy->name, GROUP_play), *separator = *line ? "; " : "";
+        if (!policy_learns(policy))
+            text_format(line + strlen(line), sizeof line - strlen(line), "%sgroup %s is played by %s and learns nothing", separator,
+                        policy->name, policy->player == PLAY_SCRIPTED ? "the script" : play);
+        else if (algo != t->config->algo_name)
+            text_format(line + strlen(line), sizeof line - strlen(line), "%sgroup %s learns by %s", separator, policy->name,
+                        algorithms[algo].name);
+    }
+    if (*line) progress_say(t->progress, "%s", line);
+}
+
 /* Two replays stay beside their checkpoints while another is written. */
 static void say_replay(const struct trainer *t)
 {
@@ -342,8 +360,10 @@ static void say_what_runs(const struct trainer *t, bool continued)
     char title[OPTIONS_TEXT]; /* only options that are no defaults: all of them stand in config.ini */
     open_env_title(t->config, t->learning.env, title, sizeof title);
     progress_say(t->progress, "%s on %s", t->learning.algorithm->name, title);
-    progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
-                 (long long)t->config->rollout_envs, (long long)t->learning.algorithm->horizon, t->agents, t->comm->size,
+    say_groups(t);
+    progress_say(t->progress, "%lld environments x %lld steps%s x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
+                 (long long)t->config->rollout_envs, (long long)t->learning.algorithm->horizon,
+                 t->config->rollout_unit ? " and to the end of an episode" : "", t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",
                  t->placement.reason, t->learning.backend->detail, t->comm->library);
     if (openmp_ignored()[0]) progress_say(t->progress, "%s: ignored, threads run on all cores that the job permits", openmp_ignored());
@@ -399,12 +419,19 @@ static int take_networks(struct trainer *t, struct error *err)
     int code = t->comm->rank == 0 ? saved_run_open_networks(t->config->train_init, false, &file, path, sizeof path, err) : 0;
     if (!code && file) code = saved_run_differences(t->config, file, path, differs, sizeof differs, err);
     code = comm_vote(t->comm, code, err);
-    if (!code) code = saved_run_load_networks(t->learning.policies, file, path, differs, t->comm, err);
+    if (!code) code = saved_run_load_networks(t->learning.policies, t->config, file, path, differs, t->comm, err);
     if (code) error_prefix(err, "train.init");
     if (!code && differs[0]) warn("train.init: %s was trained with %s: its networks may mean something else here", path, differs);
     if (!code && file) saved_run_warn_plugin(file, path, t->config, vecenv_descriptor(t->learning.env));
     checkpoint_close(file);
     return code;
+}
+
+/* What a new run has from others. */
+static int take_first_networks(struct trainer *t, struct error *err)
+{
+    const int code = t->config->train_init[0] ? take_networks(t, err) : 0;
+    return code ? code : saved_run_load_actors(t->learning.policies, t->config, t->comm, err);
 }
 
 /* State of a new run, or the checkpoint's. */
@@ -425,7 +452,7 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
         if (anything_annealed(t->config)) t->standing.schedule_steps = t->config->adam_schedule_steps; /* may have moved */
         return 0;
     }
-    return t->config->train_init[0] ? take_networks(t, err) : 0;
+    return take_first_networks(t, err);
 }
 
 /* --dry-run: what can be known of a start without the machines that it is for. One environment and the networks are made on the CPU, where
@@ -438,15 +465,18 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     if (!code) code = learning_open_alone(&t->learning, t->config, err);
     if (!code) decide_norm_obs(t->config, vecenv_spec(t->learning.env));
     code = comm_vote(t->comm, code, err);
-    if (!code && !continued && t->config->train_init[0]) code = take_networks(t, err);
+    if (!code) code = algorithm_check_groups(t->learning.policies, err);
+    if (!code && !continued) code = take_first_networks(t, err);
     if (code || t->comm->rank || !file) return code;
     struct field_list fields = {0};
+    field_add(&fields, "/metrics/episodes", FIELD_INT64, &t->standing.episodes, "episodes", "that have ended", 0);
     field_add(&fields, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
+    field_add(&fields, "/counters/best_return", FIELD_DOUBLE, &t->standing.best_return, "reward", "and how good it was", 0);
     field_add(&fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1", "whose run it is", 0);
     code = checkpoint_read(file, &fields, err);
     if (!code) code = trainer_check_identity(t, file, err);
     free(fields.field);
-    *start = t->standing.env_steps >= t->config->train_env_steps && !trainer_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
+    *start = trainer_finished(t) && !trainer_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
     return code;
 }
 
@@ -481,11 +511,13 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     count_agents(t);
     const struct metrics_config metrics = {.window = (int)t->config->metrics_window,
                                            .max_episodes = t->learning.envs.count * (int)t->learning.algorithm->horizon,
-                                           .sum = t->config->metrics_return == RETURN_SUM};
+                                           .sum = t->config->metrics_return == RETURN_SUM,
+                                           .team = policies_team(t->learning.policies, vecenv_spec(t->learning.env)),
+                                           .all_count = t->config->train_episodes > 0};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {
-        *start = t->standing.env_steps >= t->config->train_env_steps && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
+        *start = trainer_finished(t) && !t->evaluation_due ? START_FINISHED : START_CONTINUED;
         if (*start == START_FINISHED && t->comm->rank == 0) own_config_check(t->path, t->config);
         if (*start == START_FINISHED) goto done;
     }

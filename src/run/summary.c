@@ -32,7 +32,12 @@ void summary_end(struct trainer *t, int code, bool saved)
     char number[64];
     text_fixed(number, sizeof number, mean, text_decimals(mean));
     if (isfinite(mean)) text_format(back, sizeof back, "return_mean %s (%s rules)", number, vecenv_spec(t->learning.env)->rules);
-    const char *why = code ? t->stop_reason : "finished";
+    char why[160], goal[48];
+    text_short_real(goal, sizeof goal, t->config->train_stop_return);
+    if (!code && trainer_good_enough(t))
+        text_format(why, sizeof why, "train.stop_return=%s reached", goal);
+    else
+        text_format(why, sizeof why, "%s", code ? t->stop_reason : "finished");
     progress_say(t->progress, "%s after %lld update%s, %lld env-steps, %s: %s", why, (long long)t->standing.update,
                  t->standing.update == 1 ? "" : "s", (long long)t->standing.env_steps, spent, back);
     progress_say(t->progress, "%s/latest.h5%s", t->path, goes_on);
@@ -57,6 +62,17 @@ void summary_finished(const struct trainer *t)
 {
     if (t->comm->rank) return;
     if (t->args->json) return;
+    if (trainer_good_enough(t)) {
+        char goal[48], best[48];
+        text_short_real(goal, sizeof goal, t->config->train_stop_return);
+        text_short_real(best, sizeof best, t->standing.best_return);
+        printf("%s is finished: a return of %s has reached train.stop_return=%s; raise it to go on\n", t->path, best, goal);
+        return;
+    }
+    if (trainer_enough_episodes(t)) {
+        printf("%s is finished: train.episodes=%lld have ended; raise it to go on\n", t->path, (long long)t->config->train_episodes);
+        return;
+    }
     printf("%s is finished: %lld env-steps reach train.env_steps=%lld; raise it to go on\n", t->path, (long long)t->standing.env_steps,
            (long long)t->config->train_env_steps);
 }

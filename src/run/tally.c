@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-void tally_create(struct tally *t, const struct mappo_env_spec *spec, int envs, int episodes, struct arena *arena)
+void tally_create(struct tally *t, const struct mappo_env_spec *spec, int team, int envs, int episodes, struct arena *arena)
 {
-    *t = (struct tally){.spec = *spec, .envs = envs, .first_agent = TALLY_GROUPS + spec->groups};
+    *t = (struct tally){.spec = *spec, .team = team, .envs = envs, .first_agent = TALLY_GROUPS + spec->groups};
     for (int g = 0; g < spec->groups; g++) t->agents += spec->group[g].agents;
     t->first_info = t->first_agent + t->agents;
     t->columns = t->first_info + spec->infos;
@@ -60,7 +60,7 @@ void tally_end(struct tally *t, const struct episode *episode, int e, int at)
     const int infos = t->spec.infos;
     const double *reward = running_of(t, e), *info = reward + t->agents, *count = info + infos;
     double *row = t->row + (size_t)at * (size_t)t->columns;
-    row[TALLY_RETURN] = episode_return(&t->spec, episode);
+    row[TALLY_RETURN] = episode_return(&t->spec, t->team, episode);
     row[TALLY_LENGTH] = episode->length;
     for (int g = 0; g < t->spec.groups; g++) row[TALLY_GROUPS + g] = (double)episode->group_return[g];
     for (int a = 0; a < t->agents; a++) row[t->first_agent + a] = reward[a];

@@ -1,4 +1,4 @@
-/* What an evaluation tells of its episodes: returns (of the first team, of groups, of every agent), length and the environment's info columns,
+/* What an evaluation tells of its episodes: returns (of the run's team, of groups, of every agent), length and the environment's info columns,
  * each with its mean over episodes and the standard error of that. One row of numbers an episode, by its number, so that ranks that played
  * others add theirs by adding rows.
  *
@@ -19,6 +19,7 @@ enum { TALLY_RETURN, TALLY_LENGTH, TALLY_GROUPS };
 
 struct tally {
     struct mappo_env_spec spec;  /* without what it points to */
+    int team;                    /* whose return is TALLY_RETURN */
     bool *at_end;                /* [infos] */
     int envs;                    /* that are played at a time, on this rank */
     int agents;                  /* of all groups, one group after the other */
@@ -31,7 +32,7 @@ struct tally {
     struct estimate *estimate; /* [columns] */
 };
 
-void tally_create(struct tally *tally, const struct mappo_env_spec *spec, int envs, int episodes, struct arena *arena);
+void tally_create(struct tally *tally, const struct mappo_env_spec *spec, int team, int envs, int episodes, struct arena *arena);
 void tally_begin(struct tally *tally);                     /* no episodes so far */
 void tally_begin_batch(struct tally *tally, int episodes); /* rows and running episodes of a batch */
 /* Environment e has taken a step: its rewards and info columns of `io`, whose arrays begin at environment 0. */

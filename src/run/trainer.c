@@ -53,11 +53,6 @@ static int update(struct trainer *t, struct error *err)
     return 0;
 }
 
-static bool finished(const struct trainer *t)
-{
-    return t->standing.env_steps >= t->config->train_env_steps;
-}
-
 /* ---- evaluation ---------------------------------------------------------------------------------------------------------------------- */
 
 /* True when `interval` more were completed between before and now: the same on every rank and in every continued run. */
@@ -97,6 +92,11 @@ static int play(struct trainer *t, struct evaluation *result, struct error *err)
     return code;
 }
 
+static bool is_better(const struct trainer *t, double return_mean)
+{
+    return t->standing.best_env_steps < 0 || return_mean > t->standing.best_return;
+}
+
 /* Of the newest update, once it is known that it went well. The best so far is kept. */
 static int evaluate(struct trainer *t, struct error *err)
 {
@@ -111,7 +111,7 @@ static int evaluate(struct trainer *t, struct error *err)
         if (code) return code;
         line->eval_return = result.return_mean;
         line->eval_stderr = result.return_stderr;
-        if (t->standing.best_env_steps < 0 || result.return_mean > t->standing.best_return) save_note_best(t, result.return_mean);
+        if (t->config->checkpoint_best == BEST_EVAL && is_better(t, result.return_mean)) save_note_best(t, result.return_mean);
     }
     record_evaluation(t);
     return 0;
@@ -119,10 +119,30 @@ static int evaluate(struct trainer *t, struct error *err)
 
 /* ---- checkpoints --------------------------------------------------------------------------------------------------------------------- */
 
+/* checkpoint.best=training. Of the last metrics.window episodes, which rank 0 knows; NAN before there are as many. */
+static double return_of_training(const struct trainer *t)
+{
+    double mean = metrics_window_is_full(t->metrics) ? metrics_return(t->metrics) : (double)NAN;
+    comm_broadcast(t->comm, &mean, sizeof mean);
+    return mean;
+}
+
+/* Every update may end the run, but only checkpoints that are made anyhow are candidates for the best: episodes of training never stop getting
+ * a little better. */
+static bool training_is_good_enough(struct trainer *t)
+{
+    if (t->config->checkpoint_best != BEST_TRAINING || isnan(t->config->train_stop_return)) return false;
+    const double mean = return_of_training(t);
+    if (!(mean >= t->config->train_stop_return)) return false;
+    save_note_best(t, mean);
+    return true;
+}
+
 static bool save_is_due(struct trainer *t)
 {
     const struct config *config = t->config;
-    if (t->best || finished(t)) return true;
+    if (training_is_good_enough(t)) return true;
+    if (t->best || trainer_finished(t)) return true;
     if (config->checkpoint_interval > 0 && t->standing.update % config->checkpoint_interval == 0) return true;
     if (config->checkpoint_seconds <= 0) return false;
     double due = t->comm->rank == 0 && clock_seconds() - t->last_save >= config->checkpoint_seconds;
@@ -135,7 +155,11 @@ static int save(struct trainer *t, struct error *err)
 {
     const int code = record_updates(t, true, err);
     if (code) return code;
-    return finished(t) ? save_last(t, err) : save_next(t, err);
+    if (t->config->checkpoint_best == BEST_TRAINING && !t->best) {
+        const double mean = return_of_training(t);
+        if (!isnan(mean) && is_better(t, mean)) save_note_best(t, mean);
+    }
+    return trainer_finished(t) ? save_last(t, err) : save_next(t, err);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------------------------------------------ */
@@ -156,17 +180,18 @@ static int take_up_evaluation(struct trainer *t, struct error *err)
     return code;
 }
 
-/* Returns 0 when all steps are done, a stop's code, or an error's. */
+/* Returns 0 when all steps, or episodes, are done, a stop's code, or an error's. */
 static int train(struct trainer *t, struct error *err)
 {
     int code = take_up_evaluation(t, err);
     if (code) return code;
-    while (!finished(t) && !(code = stop_agreed(t->stop, t->comm, t->stop_reason, sizeof t->stop_reason))) {
+    while (!trainer_finished(t) && !(code = stop_agreed(t->stop, t->comm, t->stop_reason, sizeof t->stop_reason))) {
         if ((code = collect(t, err))) return code;
         if ((code = finish(t, err))) return code;
         if ((code = update(t, err))) return code;
         if (evaluation_is_due(t) && (code = evaluate(t, err))) return code;
-        if ((code = save_is_due(t) ? save(t, err) : record_updates(t, false, err))) return code;
+        if ((code = record_updates(t, false, err))) return code;
+        if (save_is_due(t) && (code = save(t, err))) return code;
         if ((code = check_agreement(t, err))) return code;
     }
     const int failed = record_updates(t, true, err);
@@ -199,7 +224,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         if (start == START_NEW) code = trainer_save(t, false, &err); /* a full disk is found out before anything is spent */
         if (!code) code = train(t, &err);
         if (!code || code == EXIT_STOPPED || code == EXIT_CONTINUE) {
-            const int save_code = code ? save_last(t, &err) : 0;
+            const int save_code = code || t->saved != t->standing.update ? save_last(t, &err) : 0;
             if (!code) forget_stop(t);
             summary_end(t, code, save_code == 0);
             if (save_code) code = save_code;

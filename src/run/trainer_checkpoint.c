@@ -25,9 +25,11 @@ static void list_standing(struct field_list *list, struct standing *s)
               "length of metrics.jsonl when this was saved: continuing cuts the file back to it", 0);
     field_add(list, "/counters/schedule_steps", FIELD_INT64, &s->schedule_steps, "environment steps",
               "horizon of the learning rate schedule: of when the run began, or where it was moved to since", 0);
-    field_add(list, "/counters/best_env_steps", FIELD_INT64, &s->best_env_steps, "environment steps",
-              "where the best evaluation so far was made; -1 before the first", 0);
-    field_add(list, "/counters/best_return", FIELD_DOUBLE, &s->best_return, "reward", "mean return of that evaluation", 0);
+    field_add(
+        list, "/counters/best_env_steps", FIELD_INT64, &s->best_env_steps, "environment steps",
+        "where the best evaluation so far was made, or the best checkpoint by training's returns (checkpoint.best); -1 before the first",
+        0);
+    field_add(list, "/counters/best_return", FIELD_DOUBLE, &s->best_return, "reward", "mean return there", 0);
     field_add(list, "/counters/seconds", FIELD_DOUBLE, &s->seconds, "s", "time spent training, all legs", 0);
 }
 
@@ -386,6 +388,7 @@ void trainer_save_begin(struct trainer *t, bool best)
     gather_fields(t);
     t->standing.seconds = t->seconds_before + (start - t->began);
     t->saving = true;
+    t->saved = t->standing.update;
     t->saving_best = best;
     if (t->comm->rank == 0) t->job = job_create(t, best);
     if (trainer_saves_replay(t)) code = save_replay(t);
@@ -522,5 +525,6 @@ int trainer_load(struct trainer *t, const struct checkpoint *file, struct error 
     if ((code = load_replay(t, err))) return code;
     if (t->env_bytes) code = vecenv_restore(t->learning.env, 0, t->learning.envs.count, t->snapshots, err);
     t->seconds_before = t->standing.seconds;
+    t->standing.episodes = metrics_episodes(t->metrics);
     return comm_vote(t->comm, code, err);
 }

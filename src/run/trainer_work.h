@@ -21,9 +21,10 @@ struct standing {
     int64_t update, env_steps;
     int64_t metrics_offset; /* bytes of metrics.jsonl */
     int64_t schedule_steps; /* horizon of the learning rate schedule, fixed when the run began */
-    int64_t best_env_steps; /* environment steps of the best checkpoint; -1 before the first evaluation */
+    int64_t best_env_steps; /* environment steps of the best checkpoint; -1 before the first evaluation (checkpoint.best) */
     double best_return;
-    double seconds; /* spent training, all legs */
+    double seconds;   /* spent training, all legs */
+    int64_t episodes; /* that have ended: the metrics', whose field it is */
 };
 
 struct trainer {
@@ -52,6 +53,7 @@ struct trainer {
     size_t env_bytes;         /* of one environment's snapshot */
     uint8_t *snapshots;       /* [envs of this rank][env_bytes] */
 
+    int64_t saved;                    /* the update that was saved last; 0: none in this leg */
     struct replay_mark replay_mark;   /* rank 0: of the replay saved last */
     struct checkpoint_stream *replay; /* rank 0: of the checkpoint that is continued, until it has been read; NULL = it has none */
     bool replay_empty;                /* a learner of the past goes on without it */
@@ -79,6 +81,21 @@ struct trainer {
     char saved_level[16];  /* of the checkpoint that is continued */
     bool other_rounding;   /* of rules, in it */
 };
+
+/* Whether that is as good as train.stop_return asks for; never where that is off, or before there is a best. */
+static inline bool trainer_good_enough(const struct trainer *t)
+{
+    return t->standing.best_return >= t->config->train_stop_return;
+}
+/* Likewise of train.episodes, as far as updates are recorded. */
+static inline bool trainer_enough_episodes(const struct trainer *t)
+{
+    return t->config->train_episodes > 0 && t->standing.episodes >= t->config->train_episodes;
+}
+static inline bool trainer_finished(const struct trainer *t)
+{
+    return t->standing.env_steps >= t->config->train_env_steps || trainer_good_enough(t) || trainer_enough_episodes(t);
+}
 
 /* start.c. Collective; on an error every rank gets the same code and text. */
 enum start { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a pod: another rank runs the training */ };
@@ -125,7 +142,7 @@ void record_left_evaluation(struct trainer *t);
 int save_wait(struct trainer *t, struct error *err);
 int save_next(struct trainer *t, struct error *err);
 int save_last(struct trainer *t, struct error *err);
-void save_note_best(struct trainer *t, double return_mean); /* of the newest update's evaluation */
+void save_note_best(struct trainer *t, double return_mean); /* of the newest update's evaluation, or of training until it */
 
 /* summary.c. Rank 0 prints; summary_end also writes into the log. */
 void summary_end(struct trainer *t, int code, bool saved);

@@ -31,4 +31,6 @@ learns cartpole "1 2" return_mean 475 env=classic/CartPole-v1
 learns pendulum_in_400k_steps "1 2" return_mean -200 env=classic/Pendulum-v1 train.env_steps=400000
 # 0.71 of the battles are won here, by the heuristic against itself 0.5, by random play none.
 learns smax_3m_in_300k_steps 1 info/battle_won 0.6 env=smax/3m train.env_steps=300000
+# The best entries of the table want different choices of the two agents, which nothing but an actor of each can make: 10 a step.
+learns two_choices_in_turn 1 return_mean 249 algo=happo env=matrix/penalty-0 train.env_steps=40000
 exit $failed

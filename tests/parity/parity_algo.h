@@ -81,6 +81,7 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
                                 .value = {.coefficient = (real)golden_config(c->file, "value_loss_coef")},
                                 .epochs = (int)golden_config(c->file, "ppo_epoch"),
                                 .minibatches = (int)golden_config(c->file, "num_mini_batch"),
+                                .chunk = parity_chunk(c),
                                 .policy_active_masks = golden_config_or(c->file, "policy_active_masks", 1) != 0,
                                 .value_active_masks = golden_config_or(c->file, "value_active_masks", 1) != 0,
                                 .value_norm_beta = golden_config_or(c->file, "norm_beta", 0),
@@ -99,14 +100,12 @@ static inline void parity_update(struct parity_case *c)
     struct error err = {0};
     const struct ppo_hooks hooks = {c, parity_permutation, parity_stepped, c->penalty ? parity_old_policy : NULL};
     const struct ppo_config config = parity_ppo_config(c, &hooks);
-    c->permutations = golden_read(c->file, "/batch/permutations");
-    c->permutation = calloc(c->permutations.count + 1, sizeof *c->permutation);
-    for (size_t i = 0; i < c->permutations.count; i++) c->permutation[i] = (int32_t)c->permutations.data[i];
+    parity_load_permutations(c);
     struct ppo *ppo;
     struct ppo_metrics metrics[1];
     if (ppo_create(&ppo, &config, c->rollout, c->policies, c->comm, c->backend, &err)) die_error(&err);
-    returns_values(c->rollout->returns); /* packs the critic's inputs, which the update reuses … */
-    parity_load(c, "value_preds", c->rollout->returns->group[0].value, parity_rows(c) + (size_t)c->envs * (size_t)c->agents, 'r');
+    if (!parity_chunk(c)) returns_values(c->rollout->returns); /* packs the critic's inputs, which the update reuses … */
+    parity_give(c, "value_preds", c->rollout->returns->group[0].value, parity_rows(c) + (size_t)c->envs * (size_t)c->agents, 'r');
     ppo_update(ppo, 0);
     if (ppo_outcome(ppo, metrics, &err)) die_error(&err);
     if (c->penalty) parity_penalty(c, ppo, metrics);
@@ -121,7 +120,7 @@ static inline void parity_update(struct parity_case *c)
     }
     golden_free(&moments);
     if (!c->variant[0])
-        parity_against_real(c, "intermediates", "advantages", c->rollout->returns->group[0].advantage, parity_rows(c), BOUND_OUTPUT);
+        parity_against_there(c, "intermediates", "advantages", c->rollout->returns->group[0].advantage, parity_rows(c), BOUND_OUTPUT);
     ppo_destroy(ppo);
     free(c->permutation);
     golden_free(&c->permutations);
@@ -132,6 +131,7 @@ struct parity_how {
     bool per_head, penalty;
     double target; /* of the penalty */
     bool joint, all_ratios;
+    const char *on; /* the backend; NULL = the CPU */
 };
 
 /* A whole MAPPO update. */
@@ -139,6 +139,7 @@ static inline void parity_mappo(hid_t file, struct parity_how how, struct parity
 {
     const char *variant = how.variant;
     struct parity_case c = {.file = file,
+                            .on = how.on,
                             .variant = variant,
                             .critic_variant = how.critic_variant,
                             .report = report,
@@ -156,6 +157,7 @@ static inline void parity_mappo(hid_t file, struct parity_how how, struct parity
                                          .activation = strcmp(activation, "relu") == 0 ? ACTIVATION_RELU : ACTIVATION_TANH,
                                          .feature_norm = golden_config(file, "feature_norm") != 0,
                                          .layer_norm = true,
+                                         .chunk = parity_chunk(&c),
                                          .share = {true, true},
                                          .critic_input = CRITIC_AGENT_STATE,
                                          .normalizer = golden_config(file, "popart") != 0             ? NORMALIZER_POPART
@@ -173,7 +175,9 @@ static inline void parity_mappo(hid_t file, struct parity_how how, struct parity
     if (how.penalty) parity_kl(&c);
     const size_t rows = parity_rows(&c), slice = (size_t)c.envs * (size_t)c.agents;
     struct returns_group *returns = &c.rollout->returns->group[0];
-    if (!variant[0]) {
+    if (parity_chunk(&c)) {
+        for (int role = 0; role < POLICY_ROLES; role++) parity_sequences(&c, role);
+    } else if (!variant[0]) {
         parity_outputs(&c);
         if (!how.per_head) parity_distribution(&c);
         returns_values(c.rollout->returns);
@@ -182,8 +186,8 @@ static inline void parity_mappo(hid_t file, struct parity_how how, struct parity
     }
     returns_advantages(c.rollout->returns);
     if (!variant[0]) {
-        parity_against_real(&c, "intermediates", "returns", returns->ret, rows, BOUND_OUTPUT);
-        parity_against_real(&c, "intermediates", "advantages_raw", returns->advantage, rows, BOUND_OUTPUT);
+        parity_against_there(&c, "intermediates", "returns", returns->ret, rows, BOUND_OUTPUT);
+        parity_against_there(&c, "intermediates", "advantages_raw", returns->advantage, rows, BOUND_OUTPUT);
     }
     parity_update(&c);
     parity_close(&c);
@@ -304,9 +308,7 @@ static inline void parity_single_update(struct parity_case *c, double target_kl)
     struct error err = {0};
     struct ppo *ppo;
     struct ppo_metrics metrics[1];
-    c->permutations = golden_read(c->file, "/batch/permutations");
-    c->permutation = calloc(c->permutations.count + 1, sizeof *c->permutation);
-    for (size_t i = 0; i < c->permutations.count; i++) c->permutation[i] = (int32_t)c->permutations.data[i];
+    parity_load_permutations(c);
     if (ppo_create(&ppo, &config, c->rollout, c->policies, c->comm, c->backend, &err)) die_error(&err);
     ppo_update(ppo, 0);
     if (ppo_outcome(ppo, metrics, &err)) die_error(&err);
@@ -396,7 +398,8 @@ static inline void parity_single(hid_t file, const char *variant, double target_
 
 /* ---- by name ------------------------------------------------------------------------------------------------------------------------- */
 
-static inline enum parity_result parity_algo(const char *path, struct parity_report *report)
+/* on: the backend that recurrent updates are made on; NULL = the CPU, as all others. */
+static inline enum parity_result parity_algo(const char *path, const char *on, struct parity_report *report)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     *report = (struct parity_report){0};
@@ -410,6 +413,7 @@ static inline enum parity_result parity_algo(const char *path, struct parity_rep
     static const char *const whole[] = {"mlp_relu_discrete", "mlp_relu_masks", "mlp_box", "multi_binary"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (strcmp(which, whole[i]) == 0) parity_mappo(file, (struct parity_how){.variant = "", .critic_variant = ""}, report);
+    if (strncmp(which, "gru_", 4) == 0) parity_mappo(file, (struct parity_how){.variant = "", .critic_variant = "", .on = on}, report);
     if (strcmp(which, "coppo") == 0) {
         parity_mappo(file, (struct parity_how){.variant = "", .critic_variant = "", .joint = true}, report);
         parity_mappo(file, (struct parity_how){.variant = "variant_official_", .critic_variant = "", .joint = true, .all_ratios = true},

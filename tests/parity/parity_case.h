@@ -5,6 +5,7 @@
 
 #include "algo/ppo.h"
 #include "algo/rollout.h"
+#include "backend_memory.h"
 #include "base/text.h"
 #include "parity/golden.h"
 #include "parity/parity_check.h"
@@ -31,6 +32,7 @@ enum { PARITY_MAX_UPDATES = 64 };
 
 struct parity_case {
     hid_t file;
+    const char *on;             /* the backend; NULL = the CPU */
     const char *variant;        /* "" or "variant_joint_": prefix of the groups to compare with */
     const char *critic_variant; /* of the critic's groups: another one where the file has a variant for the critic alone */
     struct parity_report *report;
@@ -55,6 +57,31 @@ struct parity_case {
 static inline size_t parity_rows(const struct parity_case *c)
 {
     return (size_t)c->steps * (size_t)c->envs * (size_t)c->agents;
+}
+
+/* Steps of a recurrent network's sequence. */
+static inline int parity_chunk(const struct parity_case *c)
+{
+    return golden_config_or(c->file, "recurrent", 0) != 0 ? (int)golden_config(c->file, "data_chunk_length") : 0;
+}
+
+/* What is shuffled: rows, or chunks of them. */
+static inline size_t parity_items(const struct parity_case *c)
+{
+    const int chunk = parity_chunk(c);
+    return parity_rows(c) / (size_t)(chunk ? chunk : 1);
+}
+
+/* The files number chunks over [E][A][T / L], the program as everything else over [T / L][E][A]. */
+static inline void parity_load_permutations(struct parity_case *c)
+{
+    const int chunk = parity_chunk(c), per = chunk ? c->steps / chunk : 1;
+    c->permutations = golden_read(c->file, "/batch/permutations");
+    c->permutation = calloc(c->permutations.count + 1, sizeof *c->permutation);
+    for (size_t i = 0; i < c->permutations.count; i++) {
+        const int item = (int)c->permutations.data[i];
+        c->permutation[i] = chunk ? item % per * c->envs * c->agents + item / per : item;
+    }
 }
 
 static inline void parity_path(const struct parity_case *c, char *path, size_t size, const char *group, const char *name)
@@ -85,6 +112,16 @@ static inline void parity_against_real(struct parity_case *c, const char *group,
     double *copy = calloc(count + 1, sizeof *copy);
     for (size_t i = 0; i < count; i++) copy[i] = (double)found[i];
     parity_against(c, group, name, copy, count, bound);
+    free(copy);
+}
+
+/* Likewise of the backend's memory. */
+static inline void parity_against_there(struct parity_case *c, const char *group, const char *name, const real *found, size_t count,
+                                        struct parity_bound bound)
+{
+    real *copy = calloc(count + 1, sizeof *copy);
+    take(c->backend, copy, found, count * sizeof *copy);
+    parity_against_real(c, group, name, copy, count, bound);
     free(copy);
 }
 
@@ -140,6 +177,16 @@ static inline void parity_load(const struct parity_case *c, const char *name, vo
     golden_free(&array);
 }
 
+/* Likewise to the backend's memory. */
+static inline void parity_give(const struct parity_case *c, const char *name, void *to, size_t count, char type)
+{
+    const size_t size = type == 'f' ? sizeof(float) : type == 'r' ? sizeof(real) : type == 'i' ? sizeof(int32_t) : 1;
+    void *host = calloc(count + 1, size);
+    parity_load(c, name, host, count, type);
+    c->backend->upload(c->backend, to, host, count * size);
+    free(host);
+}
+
 static inline void parity_load_network(const struct parity_case *c, const char *network, const struct network *net, real *parameters)
 {
     struct tensor tensor[NETWORK_MAX_TENSORS];
@@ -160,13 +207,29 @@ static inline void parity_load_network(const struct parity_case *c, const char *
 
 static inline void parity_load_parameters(struct parity_case *c)
 {
-    parity_load_network(c, "actor", &c->policy.net[ROLE_ACTOR], policy_actor(&c->policy, c->policy.parameters, 0));
-    parity_load_network(c, "critic", &c->policy.net[ROLE_CRITIC], policy_critic(&c->policy, c->policy.parameters, 0));
+    parity_load_network(c, "actor", &c->policy.net[ROLE_ACTOR], policy_actor(&c->policy, c->policy.host.parameters, 0));
+    parity_load_network(c, "critic", &c->policy.net[ROLE_CRITIC], policy_critic(&c->policy, c->policy.host.parameters, 0));
     struct golden_array norm = golden_read(c->file, "/params_before/value_norm_before");
     if (norm.count == 3)
         c->policy.host.norm[0] = (struct normalizer){.mean = norm.data[0], .mean_squares = norm.data[1], .debias = norm.data[2]};
     policy_push(&c->policy);
     golden_free(&norm);
+}
+
+/* Where the state before a step was zeroed (begun [T + 1][E][A]), all agents of the environment began an episode. */
+static inline void parity_load_states(const struct parity_case *c, const uint8_t *begun)
+{
+    const struct states *states = &c->rollout->states;
+    const size_t slice = (size_t)c->envs * (size_t)c->agents, envs = (size_t)c->envs;
+    uint8_t *ended = calloc((size_t)(c->steps + 1) * envs, 1);
+    for (size_t u = 0; u < (size_t)(c->steps + 1) * envs; u++) ended[u] = begun[u * (size_t)c->agents];
+    c->backend->upload(c->backend, states->ended, ended, envs);
+    c->backend->upload(c->backend, c->rollout->transitions->all.ep_end, ended + envs, (size_t)c->steps * envs);
+    states_collected(states);
+    for (int role = 0; role < POLICY_ROLES; role++)
+        parity_give(c, role == ROLE_ACTOR ? "rnn_states" : "rnn_states_critic", states_at(states, 0, role, 0),
+                    (size_t)(c->steps + 1) * slice * (size_t)c->policy.net[role].hidden, 'r');
+    free(ended);
 }
 
 static inline void parity_load_batch(struct parity_case *c)
@@ -175,41 +238,47 @@ static inline void parity_load_batch(struct parity_case *c)
     struct returns_group *returns = &c->rollout->returns->group[0];
     const size_t rows = parity_rows(c), slice = (size_t)c->envs * (size_t)c->agents;
     const struct group_sizes *sizes = &c->policy.sizes;
-    parity_load(c, "obs", io->obs, (rows + slice) * (size_t)sizes->obs, 'f');
-    parity_load(c, "share_obs", c->rollout->inputs.group[0].current, (rows + slice) * (size_t)c->policy.state_size, 'f');
-    parity_load(c, "rewards", io->reward, rows, 'f');
-    if (io->active) parity_load(c, "active_masks", io->active, rows + slice, 'b');
-    parity_load(c, "value_preds", returns->value, rows + slice, 'r');
+    parity_give(c, "obs", io->obs, (rows + slice) * (size_t)sizes->obs, 'f');
+    parity_give(c, "share_obs", c->rollout->inputs.group[0].current, (rows + slice) * (size_t)c->policy.state_size, 'f');
+    parity_give(c, "rewards", io->reward, rows, 'f');
+    if (io->active) parity_give(c, "active_masks", io->active, rows + slice, 'b');
+    parity_give(c, "value_preds", returns->value, rows + slice, 'r');
     const size_t ratios = rows * (size_t)log_prob_width(&c->policy.dist, c->rollout->per_head);
     struct golden_array joint = golden_read(c->file, "/batch/action_log_probs_joint");
-    parity_load(c, c->variant[0] && joint.data ? "action_log_probs_joint" : "action_log_probs", c->rollout->log_prob[0], ratios, 'r');
+    parity_give(c, c->variant[0] && joint.data ? "action_log_probs_joint" : "action_log_probs", c->rollout->log_prob[0], ratios, 'r');
     golden_free(&joint);
-    if (io->act_mask) parity_load(c, "available_actions", io->act_mask, (rows + slice) * (size_t)sizes->logits, 'b');
-    if (io->act_int) parity_load(c, "actions", (int32_t *)(uintptr_t)io->act_int, rows * (size_t)sizes->act_ints, 'i');
-    if (io->act_real) parity_load(c, "actions", (float *)(uintptr_t)io->act_real, rows * (size_t)sizes->act_reals, 'f');
+    if (io->act_mask) parity_give(c, "available_actions", io->act_mask, (rows + slice) * (size_t)sizes->logits, 'b');
+    if (io->act_int) parity_give(c, "actions", (int32_t *)(uintptr_t)io->act_int, rows * (size_t)sizes->act_ints, 'i');
+    if (io->act_real) parity_give(c, "actions", (float *)(uintptr_t)io->act_real, rows * (size_t)sizes->act_reals, 'f');
     /* masks[t + 1] = 0: the agent's episode ended with step t; these files know no time limits. */
     uint8_t *masks = calloc(rows + slice, 1);
     parity_load(c, "masks", masks, rows + slice, 'b');
-    for (size_t i = 0; i < rows; i++) io->terminated[i] = !masks[i + slice];
+    for (size_t i = 0; i < rows + slice; i++) masks[i] = !masks[i];
+    c->backend->upload(c->backend, io->terminated, masks + slice, rows);
+    if (states_kept(&c->rollout->states)) parity_load_states(c, masks);
     free(masks);
 }
 
 /* ---- hooks --------------------------------------------------------------------------------------------------------------------------- */
 
+/* data: the backend's. */
 static inline void parity_against_network(struct parity_case *c, const char *group, const char *network, const struct network *net,
                                           const real *data, double divisor, struct parity_bound bound)
 {
     struct tensor tensor[NETWORK_MAX_TENSORS];
     const int count = network_tensors(net, tensor, NETWORK_MAX_TENSORS);
+    real *copy = calloc(net->parameters, sizeof *copy);
+    take(c->backend, copy, data, net->parameters * sizeof *copy);
     for (int i = 0; i < count; i++) {
         char name[96];
         text_format(name, sizeof name, "%s/%s", network, tensor[i].name);
         const size_t size = (size_t)tensor[i].shape[0] * (size_t)tensor[i].shape[1];
         double *found = calloc(size, sizeof *found);
-        for (size_t k = 0; k < size; k++) found[k] = (double)data[(size_t)tensor[i].offset + k] / divisor;
+        for (size_t k = 0; k < size; k++) found[k] = (double)copy[(size_t)tensor[i].offset + k] / divisor;
         parity_against(c, group, name, found, size, bound);
         free(found);
     }
+    free(copy);
 }
 
 /* The case with the groups that the critic is compared with. */
@@ -247,7 +316,7 @@ static inline const int32_t *parity_permutation(void *user, int group, int shard
     const struct parity_case *c = user;
     (void)group;
     (void)shard;
-    return c->permutation + (size_t)epoch * parity_rows(c);
+    return c->permutation + (size_t)epoch * parity_items(c);
 }
 
 /* ---- comparisons --------------------------------------------------------------------------------------------------------------------- */
@@ -329,6 +398,38 @@ static inline void parity_distribution(struct parity_case *c)
     free(log_prob);
 }
 
+/* Outputs of a recurrent network for all steps, in chunks from the states of the file. */
+static inline void parity_sequences(struct parity_case *c, int role)
+{
+    const struct network *net = &c->policy.net[role];
+    const int chunk = parity_chunk(c), slice = c->envs * c->agents, chunks = (int)parity_items(c);
+    const size_t rows = parity_rows(c), outputs = (size_t)net->outputs;
+    real *out = calloc(rows * outputs, sizeof *out);
+    double *found = calloc(rows * outputs, sizeof *found);
+    int32_t *unit = calloc(rows, sizeof *unit);
+    for (int k = 0; k < chunks; k++)
+        for (int t = 0; t < chunk; t++) unit[t * chunks + k] = (k / slice * chunk + t) * slice + k % slice;
+    struct recurrent time = states_time(&c->rollout->states, 0, role);
+    time.steps = chunk;
+    time.batch = (struct batch){lend(c->backend, unit, rows * sizeof *unit), (int)rows, 1, NULL};
+    struct packed_rows *packed = c->backend->packed_rows_create(c->backend, net, (int)rows);
+    const struct forward_pass pass = {.net = net,
+                                      .parameters = policy_network_at(&c->policy, c->policy.parameters, role, 0),
+                                      .packed = packed,
+                                      .recurrent = &time,
+                                      .out = lend(c->backend, out, rows * outputs * sizeof *out)};
+    const float *x = role == ROLE_ACTOR ? c->rollout->transitions->all.group[0].obs : c->rollout->inputs.group[0].current;
+    c->backend->pack(c->backend, net, NULL, &packed, x, &time.batch, 1);
+    c->backend->forward(c->backend, &pass, 1);
+    take(c->backend, out, pass.out, rows * outputs * sizeof *out);
+    for (size_t b = 0; b < rows * outputs; b++) found[(size_t)unit[b / outputs] * outputs + b % outputs] = (double)out[b];
+    parity_against(c, "intermediates", role == ROLE_ACTOR ? "logits" : "values", found, rows * outputs, BOUND_OUTPUT);
+    c->backend->packed_rows_destroy(c->backend, packed);
+    free(out);
+    free(found);
+    free(unit);
+}
+
 static inline void parity_losses(struct parity_case *c)
 {
     static const struct {
@@ -366,7 +467,9 @@ static inline void parity_losses(struct parity_case *c)
     }
     parity_against(c, "intermediates", "value_norm_mean_std", scale, 2 * (size_t)c->updates, BOUND_STATISTICS);
     struct golden_array history = golden_read(c->file, "/f64/intermediates/value_norm_history");
-    const double now[3] = {c->policy.norm[0].mean, c->policy.norm[0].mean_squares, c->policy.norm[0].debias};
+    policy_pull(&c->policy);
+    const struct normalizer *norm = &c->policy.host.norm[0];
+    const double now[3] = {norm->mean, norm->mean_squares, norm->debias};
     for (int k = 0; k < 3 && history.count >= 3; k++)
         parity_compare(c->report, "f64/intermediates/value_norm_history (last)", now + k, history.data + history.count - 3 + k, 1,
                        BOUND_STATISTICS);
@@ -389,7 +492,7 @@ static inline void parity_open(struct parity_case *c)
     c->steps = (int)golden_config(c->file, "T");
     c->envs = (int)golden_config(c->file, "E");
     c->agents = (int)golden_config(c->file, "A");
-    const struct backend_config backend = {.name = "cpu", .threads = 1, .level = -1};
+    const struct backend_config backend = {.name = c->on ? c->on : "cpu", .threads = 1, .level = -1, .device = -1};
     if (backend_open(&c->backend, &backend, &err)) die_error(&err);
     int argc = 0;
     char **argv = NULL;
@@ -400,6 +503,7 @@ static inline void parity_close(struct parity_case *c)
 {
     rollout_destroy(c->rollout);
     policy_clear(&c->policy);
+    lend_end(c->backend);
     comm_close(c->comm);
     c->backend->close(c->backend);
 }

@@ -14,7 +14,7 @@ static void compare(const char *name, int at_least)
     char path[128];
     struct parity_report report;
     snprintf(path, sizeof path, "tests/data/algo/algo_%s.h5", name);
-    const enum parity_result result = parity_algo(path, &report);
+    const enum parity_result result = parity_algo(path, NULL, &report);
     if (result == PARITY_FAILED) print_message("%s: %d of %d tensors differ\n%s", name, report.differing, report.checked, report.text);
     if (result == PARITY_UNKNOWN) print_message("%s can't be read\n", path);
     assert_int_equal(result, PARITY_PASSED);
@@ -77,6 +77,13 @@ static void an_adaptive_penalty_matches_its_formulas(void **state)
     compare("kl_ppo_box", 280);
 }
 
+static void recurrent_updates_match_reference(void **state)
+{
+    (void)state;
+    compare("gru_discrete_mb1", 190);
+    compare("gru_discrete_mb2", 190);
+}
+
 /* Dead agents' ratios included. */
 static void joint_ratios_match_both_forms(void **state)
 {
@@ -106,6 +113,7 @@ int main(void)
         cmocka_unit_test(an_adaptive_penalty_matches_its_formulas),
         cmocka_unit_test(stable_baselines_update_matches),
         cmocka_unit_test(joint_ratios_match_both_forms),
+        cmocka_unit_test(recurrent_updates_match_reference),
     };
     return cmocka_run_group_tests_name(REAL_IS_DOUBLE ? "algo_double" : "algo", tests, NULL, NULL);
 }

@@ -9,6 +9,9 @@
 #include <cmocka.h>
 // clang-format on
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "algo/algorithm.h"
 #include "base/philox.h"
 
@@ -92,6 +95,62 @@ static inline void start(struct fixture *f, const struct settings *settings)
     if (open_fixture(f, settings, &err)) print_message("%s\n", err.text);
     assert_int_equal(err.code, 0);
     assert_int_equal(f->algorithm->ops->begin(f->algorithm, false, &err), 0);
+}
+
+static inline uint64_t hash_after(const struct settings *settings, int updates)
+{
+    struct fixture f;
+    struct error err = {0};
+    start(&f, settings);
+    assert_int_equal(iterate(&f, updates, &err), 0);
+    const uint64_t hash = policies_hash(f.policies);
+    close_fixture(&f);
+    return hash;
+}
+
+static inline void copy_fields(struct fixture *from, struct fixture *to)
+{
+    struct field_list a = {0}, b = {0};
+    from->algorithm->ops->pull(from->algorithm);
+    from->algorithm->ops->fields(from->algorithm, &a);
+    to->algorithm->ops->fields(to->algorithm, &b);
+    assert_int_equal(a.count, b.count);
+    for (int i = 0; i < a.count; i++) {
+        assert_string_equal(a.field[i].name, b.field[i].name);
+        memcpy(b.field[i].data, a.field[i].data, field_bytes(&a.field[i]));
+    }
+    to->algorithm->ops->push(to->algorithm);
+    free(a.field);
+    free(b.field);
+}
+
+static inline void copy_environments(struct fixture *from, struct fixture *to)
+{
+    struct error err = {0};
+    void *bytes = calloc(1, vecenv_snapshot_bytes(from->env));
+    for (int e = 0; e < vecenv_envs(from->env); e++) {
+        assert_int_equal(vecenv_snapshot(from->env, e, e + 1, bytes, &err), 0);
+        assert_int_equal(vecenv_restore(to->env, e, e + 1, bytes, &err), 0);
+    }
+    free(bytes);
+}
+
+/* Two updates, then the listed fields and the environments move to a new program, then two more: as four in one go. */
+static inline void check_continuing(const struct settings *settings)
+{
+    struct error err = {0};
+    struct fixture first, second;
+    start(&first, settings);
+    assert_int_equal(iterate(&first, 2, &err), 0);
+    assert_int_equal(open_fixture(&second, settings, &err), 0);
+    copy_fields(&first, &second);
+    copy_environments(&first, &second);
+    assert_int_equal(second.algorithm->ops->begin(second.algorithm, true, &err), 0);
+    assert_int_equal(iterate(&first, 2, &err), 0);
+    assert_int_equal(iterate(&second, 2, &err), 0);
+    assert_true(policies_hash(first.policies) == policies_hash(second.policies));
+    close_fixture(&first);
+    close_fixture(&second);
 }
 
 #endif

@@ -24,7 +24,7 @@ static inline void play_step(struct env_batch *b)
 
 static inline void play_script(struct env_batch *b)
 {
-    if (vecenv_script(b->env, b->act_int, b->act_real, &b->err)) fail_msg("%s", b->err.text);
+    if (vecenv_script(b->env, 0, b->envs, &b->io, &b->err)) fail_msg("%s", b->err.text);
 }
 
 /* The first episode of each of `envs` environments, at most `steps` long, by random allowed actions or the scripted player: the sum over

@@ -15,7 +15,7 @@
 #include "base/philox.h"
 #include "envs/test/kitchen_sink.h"
 
-enum { STEPS = 14, ENVS = 6 };
+enum { STEPS = 14, ENVS = 6, HIDDEN = 16, AGENTS_MOST = SINK_RUNNERS };
 
 enum { APART, ACTOR_ALONE, CRITIC_ALONE, BOTH };
 struct arrangement {
@@ -24,6 +24,7 @@ struct arrangement {
     bool concatenate;
     int shards;
 };
+static bool recurrent; /* networks that are built */
 
 struct fixture {
     struct vecenv *env;
@@ -62,11 +63,12 @@ static void open_fixture_where(struct fixture *f, int where, const char *name, c
     assert_int_equal(backend_open(&f->backend, &backend, &err), 0);
     for (int g = 0; g < f->spec->groups; g++) {
         const struct policy_config config = {
-            .hidden = 16,
+            .hidden = HIDDEN,
             .layers = 2,
             .activation = ACTIVATION_TANH,
             .feature_norm = true,
             .layer_norm = true,
+            .chunk = recurrent ? 5 : 0,
             .head_gain = 1,
             .share = {[ROLE_ACTOR] = how->shared & ACTOR_ALONE, [ROLE_CRITIC] = how->shared & CRITIC_ALONE},
             .critic_input = how->critic_input,
@@ -105,6 +107,9 @@ struct replay {
     const struct mappo_env_spec *spec;
     struct slices slices;
     struct mappo_env_io io;
+    /* What recurrent networks should remember of each agent: before the next step, and after the last one. */
+    real before[MAPPO_MAX_GROUPS][POLICY_ROLES][ENVS][AGENTS_MOST][HIDDEN],
+        after[MAPPO_MAX_GROUPS][POLICY_ROLES][ENVS][AGENTS_MOST][HIDDEN];
 };
 
 static void open_replay(struct replay *r)
@@ -152,20 +157,47 @@ static void expected_state(const struct fixture *f, const struct replay *r, int 
     for (int i = 0; policy->critic_input == CRITIC_STATE_ID && i < sizes->agents; i++) to[i] = i == a;
 }
 
-static real value_of(struct fixture *f, int g, int a, const float *x)
+/* The first output of an agent's network for x; `before` and `after`: what a recurrent one remembers. */
+static real output_of(struct fixture *f, int g, int role, int a, const float *x, const real *before, real *after)
 {
     struct policy *policy = &f->policy[g];
-    struct packed_rows *packed = f->backend->packed_rows_create(f->backend, &policy->net[ROLE_CRITIC], 1);
+    const struct network *net = &policy->net[role];
+    struct packed_rows *packed = f->backend->packed_rows_create(f->backend, net, 1);
     const struct batch batch = {NULL, 1, 1, NULL};
-    real out;
-    const struct forward_pass pass = {.net = &policy->net[ROLE_CRITIC],
-                                      .parameters = policy_critic(policy, policy->parameters, policy_set(policy, ROLE_CRITIC, a)),
+    const struct recurrent time = {.batch = batch, .steps = 1, .hidden = before, .hidden_out = after};
+    real out[64];
+    const struct forward_pass pass = {.net = net,
+                                      .parameters = policy_network_at(policy, policy->parameters, role, policy_set(policy, role, a)),
                                       .packed = packed,
-                                      .out = &out};
-    f->backend->pack(f->backend, &policy->net[ROLE_CRITIC], NULL, &packed, x, &batch, 1);
+                                      .recurrent = net->gru ? &time : NULL,
+                                      .out = out};
+    assert_true(net->outputs <= 64);
+    f->backend->pack(f->backend, net, NULL, &packed, x, &batch, 1);
     f->backend->forward(f->backend, &pass, 1);
     f->backend->packed_rows_destroy(f->backend, packed);
+    return out[0];
+}
+
+/* An agent's network looks at place t, with what it remembers of this episode and no other. The last place is looked at again, as the first
+ * of the next rollout. */
+static real look(struct fixture *f, struct replay *r, int g, int role, int e, int a, int t, const float *x)
+{
+    real *before = r->before[g][role][e][a], *after = r->after[g][role][e][a], space[HIDDEN];
+    if (r->io.ep_end[e] != MAPPO_RUNNING) memset(before, 0, sizeof space);
+    const real out = output_of(f, g, role, a, x, before, t < STEPS ? after : space);
+    if (t < STEPS) memcpy(before, after, sizeof space);
     return out;
+}
+
+/* Actors have gone on from what this one remembers. */
+static void compare_states(struct fixture *f, struct replay *r, int g, int e, int a, int t)
+{
+    const struct group_sizes *sizes = &f->policy[g].sizes;
+    const size_t agent = (size_t)(e * sizes->agents + a);
+    if (t == STEPS || !f->policy[g].net[ROLE_ACTOR].gru) return;
+    look(f, r, g, ROLE_ACTOR, e, a, t, r->io.group[g].obs + agent * (size_t)sizes->obs);
+    const real *found = states_at(&f->rollout->states, g, ROLE_ACTOR, t + 1) + agent * HIDDEN;
+    for (int j = 0; j < HIDDEN; j++) assert_true(fabs((double)found[j] - (double)r->after[g][ROLE_ACTOR][e][a][j]) < 1e-5);
 }
 
 /* The slice that is written in a given way, at one place of the rollout, is what the second environment shows. */
@@ -179,7 +211,7 @@ static void compare_kept(const struct fixture *f, const struct replay *r, int wr
     }
 }
 
-static void compare_observations(struct fixture *f, const struct replay *r, int t)
+static void compare_observations(struct fixture *f, struct replay *r, int t)
 {
     compare_kept(f, r, SLICE_OBSERVATION, t);
     for (int g = 0; g < f->spec->groups; g++) {
@@ -193,7 +225,8 @@ static void compare_observations(struct fixture *f, const struct replay *r, int 
                 assert_memory_equal(f->rollout->inputs.group[g].current + row * width, x, width * sizeof(float));
                 /* The same row in another place of a batch: rounding may differ with the vector it falls into, no more. */
                 const double found = (double)f->rollout->returns->group[g].value[u * values + (values > 1 ? (size_t)a : 0)];
-                assert_true(fabs(found - (double)value_of(f, g, a, x)) < 1e-5);
+                assert_true(fabs(found - (double)look(f, r, g, ROLE_CRITIC, e, a, t, x)) < 1e-5);
+                compare_states(f, r, g, e, a, t);
             }
     }
 }
@@ -223,7 +256,9 @@ static int compare_step(struct fixture *f, struct replay *r, int t)
                 float x[128];
                 expected_state(f, r, g, e, a, true, x);
                 const double found = (double) final[((size_t)t * ENVS + (size_t)e) * values + (values > 1 ? (size_t)a : 0)];
-                assert_true(fabs(found - (double)value_of(f, g, a, x)) < 1e-5);
+                real space[HIDDEN];
+                const real expected = output_of(f, g, ROLE_CRITIC, a, x, r->after[g][ROLE_CRITIC][e][a], space);
+                assert_true(fabs(found - (double)expected) < 1e-5);
             }
     }
     return truncated;
@@ -244,12 +279,14 @@ static void rollouts_hold_what_the_environment_said_and_value_truncated_states(v
                                                       {ACTOR_ALONE, CRITIC_STATE, true, 1},
                                                       {ACTOR_ALONE, CRITIC_STATE_ID, false, 2},
                                                       {CRITIC_ALONE, CRITIC_STATE, false, 1}};
-    for (size_t i = 0; i < sizeof arrangements / sizeof *arrangements; i++) {
+    const size_t count = sizeof arrangements / sizeof *arrangements;
+    for (size_t i = 0; i < 2 * count; i++) {
         struct error err = {0};
         struct fixture f;
         struct replay r;
         int truncated = 0;
-        open_fixture(&f, "test/kitchen_sink", &arrangements[i], ENVS, 0, NULL, 0);
+        recurrent = i >= count;
+        open_fixture(&f, "test/kitchen_sink", &arrangements[i % count], ENVS, 0, NULL, 0);
         open_replay(&r);
         for (int round = 0; round < 2; round++) { /* the second starts in the middle of episodes */
             assert_int_equal(rollout_collect(f.rollout, &err), 0);
@@ -265,6 +302,7 @@ static void rollouts_hold_what_the_environment_said_and_value_truncated_states(v
         close_replay(&r);
         close_fixture(&f);
     }
+    recurrent = false;
 }
 
 /* Environments [0, 6) at once, against [0, 2) and [2, 6): the same actions, bit for bit. */

@@ -83,6 +83,25 @@ static const struct settings spread = {
 
 /* ---- promises ------------------------------------------------------------------------------------------------------------------------ */
 
+/* Chunks of 3 steps, the last one of 1; rollouts begin and end in the middle of episodes. */
+static const struct settings remembering = {.key = {{"env", "test/kitchen_sink"},
+                                                    {"rollout.envs", "8"},
+                                                    {"rollout.steps", "7"},
+                                                    {"policy", "gru"},
+                                                    {"ppo.chunk", "3"},
+                                                    {"ppo.minibatches", "4"},
+                                                    {"policy.hidden", "16"}}};
+
+static struct settings with(const struct settings *settings, const char *key, const char *value)
+{
+    struct settings more = *settings;
+    int i = 0;
+    while (i < MAX_KEYS - 1 && more.key[i][0] && strcmp(more.key[i][0], key)) i++;
+    more.key[i][0] = key;
+    more.key[i][1] = value;
+    return more;
+}
+
 static long count_allocations(const struct settings *settings)
 {
     struct fixture f;
@@ -114,17 +133,7 @@ static void collecting_and_updating_allocate_nothing(void **state)
     const struct settings sink = {
         .key = {{"env", "test/kitchen_sink"}, {"rollout.envs", "6"}, {"ppo.minibatches", "3"}, {"policy.share", "0"}}};
     assert_int_equal(count_allocations(&sink), 0);
-}
-
-static uint64_t hash_after(const struct settings *settings, int updates)
-{
-    struct fixture f;
-    struct error err = {0};
-    start(&f, settings);
-    assert_int_equal(iterate(&f, updates, &err), 0);
-    const uint64_t hash = policies_hash(f.policies);
-    close_fixture(&f);
-    return hash;
+    assert_int_equal(count_allocations(&remembering), 0);
 }
 
 static void threads_change_no_bit_and_seeds_change_all(void **state)
@@ -136,6 +145,11 @@ static void threads_change_no_bit_and_seeds_change_all(void **state)
     assert_true(hash_after(&settings, 2) == one);
     settings.threads = 3;
     assert_true(hash_after(&settings, 2) == one);
+    const uint64_t recurrent = hash_after(&remembering, 2);
+    settings = remembering;
+    settings.threads = 3;
+    assert_true(hash_after(&settings, 2) == recurrent);
+    settings = spread;
     settings.key[4][0] = "seed";
     settings.key[4][1] = "2";
     assert_true(hash_after(&settings, 2) != one);
@@ -150,8 +164,8 @@ static void staged_environments_change_no_bit(void **state)
     settings.where = COLLECT_STAGED;
     assert_true(hash_after(&settings, 3) == direct);
     static const char *const variants[][2] = {
-        {"critic.state", "auto"}, {"critic.state", "concat"}, {"policy.share", "0"}, {"algo", "ippo"}};
-    for (int i = 0; i < 4; i++) {
+        {"critic.state", "auto"}, {"critic.state", "concat"}, {"policy.share", "0"}, {"algo", "ippo"}, {"policy", "gru"}};
+    for (int i = 0; i < 5; i++) {
         struct settings sink = {.key = {{"env", "test/kitchen_sink"}, {"rollout.envs", "7"}, {variants[i][0], variants[i][1]}}};
         const uint64_t hash = hash_after(&sink, 3);
         sink.where = COLLECT_STAGED;
@@ -161,51 +175,6 @@ static void staged_environments_change_no_bit(void **state)
         sink.where = COLLECT_DIRECT;
         if (hash_after(&sink, 3) != sharded) fail_msg("%s=%s with shards differs", variants[i][0], variants[i][1]);
     }
-}
-
-static void copy_fields(struct fixture *from, struct fixture *to)
-{
-    struct field_list a = {0}, b = {0};
-    from->algorithm->ops->pull(from->algorithm);
-    from->algorithm->ops->fields(from->algorithm, &a);
-    to->algorithm->ops->fields(to->algorithm, &b);
-    assert_int_equal(a.count, b.count);
-    for (int i = 0; i < a.count; i++) {
-        assert_string_equal(a.field[i].name, b.field[i].name);
-        memcpy(b.field[i].data, a.field[i].data, field_bytes(&a.field[i]));
-    }
-    to->algorithm->ops->push(to->algorithm);
-    free(a.field);
-    free(b.field);
-}
-
-static void copy_environments(struct fixture *from, struct fixture *to)
-{
-    struct error err = {0};
-    void *bytes = calloc(1, vecenv_snapshot_bytes(from->env));
-    for (int e = 0; e < vecenv_envs(from->env); e++) {
-        assert_int_equal(vecenv_snapshot(from->env, e, e + 1, bytes, &err), 0);
-        assert_int_equal(vecenv_restore(to->env, e, e + 1, bytes, &err), 0);
-    }
-    free(bytes);
-}
-
-/* Two updates, then the listed fields and the environments move to a new program, then two more: as four in one go. */
-static void check_continuing(const struct settings *settings)
-{
-    struct error err = {0};
-    struct fixture first, second;
-    start(&first, settings);
-    assert_int_equal(iterate(&first, 2, &err), 0);
-    assert_int_equal(open_fixture(&second, settings, &err), 0);
-    copy_fields(&first, &second);
-    copy_environments(&first, &second);
-    assert_int_equal(second.algorithm->ops->begin(second.algorithm, true, &err), 0);
-    assert_int_equal(iterate(&first, 2, &err), 0);
-    assert_int_equal(iterate(&second, 2, &err), 0);
-    assert_true(policies_hash(first.policies) == policies_hash(second.policies));
-    close_fixture(&first);
-    close_fixture(&second);
 }
 
 static void fields_and_snapshots_continue_bit_for_bit(void **state)
@@ -228,6 +197,107 @@ static void fields_and_snapshots_continue_bit_for_bit(void **state)
     otherwise.key[4][1] = "true";
     otherwise.key[6][1] = "false";
     check_continuing(&otherwise);
+    struct settings turns = sink; /* an order of agents for every update */
+    turns.key[4][0] = "algo";
+    turns.key[4][1] = "happo";
+    check_continuing(&turns);
+    check_continuing(&remembering);
+    const struct settings apart = with(&remembering, "policy.share", "0");
+    check_continuing(&apart);
+}
+
+/* Environments that can't be restored begin anew, and with them what is remembered. */
+static void states_begin_with_their_episodes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct error err = {0};
+    start(&f, &remembering);
+    assert_int_equal(iterate(&f, 2, &err), 0);
+    for (int again = 0; again < 2; again++) {
+        struct field_list list = {0};
+        int states = 0;
+        if (again) assert_int_equal(f.algorithm->ops->begin(f.algorithm, false, &err), 0);
+        f.algorithm->ops->fields(f.algorithm, &list);
+        f.algorithm->ops->pull(f.algorithm);
+        for (int i = 0; i < list.count; i++) {
+            const struct field *field = &list.field[i];
+            const bool states_of = strstr(field->name, "actor_state") || strstr(field->name, "critic_state");
+            double sum = 0;
+            for (size_t k = 0; states_of && k < field_bytes(field) / sizeof(real); k++) sum += fabs((double)((const real *)field->data)[k]);
+            states += states_of;
+            if (states_of && (sum == 0) != again) fail_msg("%s: sum of sizes %g", field->name, sum);
+        }
+        assert_int_equal(states, 4); /* of both groups */
+        free(list.field);
+    }
+    close_fixture(&f);
+}
+
+static double metric_of(struct fixture *f, const char *name)
+{
+    struct metric metric[64];
+    const int metrics = f->algorithm->ops->metrics(f->algorithm, metric, 64);
+    for (int k = 0; k < metrics; k++)
+        if (strcmp(metric[k].name, name) == 0) return metric[k].value;
+    fail_msg("no metric is called %s", name);
+    return NAN;
+}
+
+/* Two updates in which nothing is learned, of networks that tell what they see apart; the loss of both groups' values, or of the old values. */
+static void learn_nothing(struct settings settings, bool old, double loss[2])
+{
+    static const char *const more[][2] = {
+        {"adam.lr", "0"}, {"adam.critic_lr", "0"}, {"policy.gain", "1"}, {"norm.value", "none"}, {"ppo.clip", "1e-30"}};
+    struct error err = {0};
+    struct fixture f;
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) settings = with(&settings, more[i][0], more[i][1]);
+    settings = with(&settings, "ppo.clip_value", old ? "only" : "off");
+    settings.shards = 2;
+    start(&f, &settings);
+    assert_int_equal(iterate(&f, 2, &err), 0);
+    for (int g = 0; g < 2; g++) {
+        const double ratio = metric_of(&f, g ? "ratio/watcher" : "ratio"), kl = metric_of(&f, g ? "approx_kl/watcher" : "approx_kl");
+        if (!(fabs(ratio - 1) < 1e-6 && kl < 1e-10)) fail_msg("mean ratio of group %d is 1 + %g, approx_kl %g", g, ratio - 1, kl);
+        loss[g] = metric_of(&f, g ? "value_loss/watcher" : "value_loss");
+    }
+    close_fixture(&f);
+}
+
+/* The networks of an update put out what they did while the rollout was collected and valued: every ratio is 1, and the error of the old
+ * value is that of the new one. */
+static void chunks_go_on_from_what_the_rollout_remembered(void **state)
+{
+    (void)state;
+    static const char *const variants[][2] = {{"algo", "mappo"},         {"algo", "ippo"},           {"policy.share", "0"},
+                                              {"critic.share", "false"}, {"critic.state", "concat"}, {"ppo.minibatch_unit", "row"},
+                                              {"ppo.chunk", "7"},        {"ppo.chunk", "1"},         {"norm.obs", "running"}};
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        const struct settings settings = with(&remembering, variants[i][0], variants[i][1]);
+        double now[2], old[2];
+        learn_nothing(settings, false, now);
+        learn_nothing(settings, true, old);
+        for (int g = 0; g < 2; g++)
+            if (!(fabs(now[g] / old[g] - 1) < 1e-6))
+                fail_msg("%s=%s, group %d: the values' loss is %.9g, that of the old ones %.9g", variants[i][0], variants[i][1], g, now[g],
+                         old[g]);
+    }
+}
+
+/* However a rollout is cut into chunks. */
+static void every_step_is_learned_from_once(void **state)
+{
+    (void)state;
+    static const char *const chunks[] = {"1", "2", "3", "6", "7"};
+    double expected[2], loss[2];
+    struct settings settings = with(&remembering, "ppo.minibatches", "1");
+    for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
+        settings = with(&settings, "ppo.chunk", chunks[i]);
+        learn_nothing(settings, false, i ? loss : expected);
+        for (int g = 0; g < 2 && i; g++)
+            if (!(fabs(loss[g] / expected[g] - 1) < 1e-5))
+                fail_msg("chunks of %s: loss %.9g, of single steps %.9g", chunks[i], loss[g], expected[g]);
+    }
 }
 
 static void shards_differ_from_one_batch_by_rounding_only(void **state)
@@ -293,7 +363,7 @@ static void a_number_that_is_none_stops_before_the_optimiser(void **state)
 static void every_setting_trains_on_the_environment_that_has_everything(void **state)
 {
     (void)state;
-    static const char *const variants[][4] = {{"algo", "ippo"},
+    static const char *const variants[][6] = {{"algo", "ippo"},
                                               {"policy.share", "0"},
                                               {"policy.share", "0", "algo", "ippo"},
                                               {"critic.share", "false"},
@@ -315,6 +385,14 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
                                               {"algo", "coppo", "policy.share", "0"},
                                               {"algo", "coppo", "coppo.double_clip", "official"},
                                               {"algo", "coppo", "ppo.minibatches", "3"},
+                                              {"algo", "happo"},
+                                              {"algo", "happo", "critic.share", "false"},
+                                              {"algo", "happo", "ppo.minibatches", "3"},
+                                              {"algo", "happo", "ppo.ratio", "per_head"},
+                                              {"algo", "happo", "ppo.objective", "kl"},
+                                              {"algo", "happo", "ppo.target_kl", "0.00001"},
+                                              {"algo", "happo", "ppo.critic_warmup", "2"},
+                                              {"algo", "ppo"},
                                               {"ppo.objective", "kl"},
                                               {"ppo.objective", "kl", "policy.share", "0"},
                                               {"ppo.objective", "clip_kl", "ppo.ratio", "per_head"},
@@ -326,10 +404,21 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
                                               {"ppo.target_kl", "0.00001", "ppo.minibatches", "3"},
                                               {"ppo.critic_warmup", "2"},
                                               {"ppo.clip_value", "only", "ppo.minibatch_size", "20"},
-                                              {"adam.schedule", "cosine", "ppo.clip_schedule", "linear"}};
+                                              {"adam.schedule", "cosine", "ppo.clip_schedule", "linear"},
+                                              {"policy", "gru"},
+                                              {"policy", "gru", "algo", "ippo", "gae.time_limit", "terminal"},
+                                              {"policy", "gru", "policy.share", "0", "ppo.minibatches", "3"},
+                                              {"policy", "gru", "critic.share", "false", "norm.value", "popart"},
+                                              {"policy", "gru", "ppo.minibatches", "3", "ppo.minibatch_unit", "row"},
+                                              {"policy", "gru", "algo", "coppo", "ppo.minibatches", "3"},
+                                              {"policy", "gru", "ppo.objective", "clip_kl", "ppo.ratio", "per_head"},
+                                              {"policy", "gru", "ppo.target_kl", "0.00001", "ppo.minibatches", "3"},
+                                              {"policy", "gru", "ppo.chunk", "5", "ppo.minibatch_size", "8"},
+                                              {"policy", "gru", "ppo.normalise_advantage", "minibatch", "ppo.grad_clip", "joint"},
+                                              {"policy", "gru", "policy.layer_norm", "0", "norm.obs", "running"}};
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
         struct settings settings = {.key = {{"env", "test/kitchen_sink"}, {"rollout.envs", "6"}, {"policy.hidden", "16"}}};
-        for (int k = 0; k < 2 && variants[i][2 * k]; k++) {
+        for (int k = 0; k < 3 && variants[i][2 * k]; k++) {
             settings.key[3 + k][0] = variants[i][2 * k];
             settings.key[3 + k][1] = variants[i][2 * k + 1];
         }
@@ -356,9 +445,13 @@ static void settings_that_do_not_fit_are_refused_with_the_remedy(void **state)
 {
     (void)state;
     static const char *const cases[][4] = {{"critic.agent_id", "1", "runner", "critic.state=concat"},
-                                           {"ppo.minibatches", "100000", "ppo.minibatches=100000", "rollout.envs"}};
-    for (size_t i = 0; i < 2; i++) {
-        struct settings settings = {.key = {{"env", "test/kitchen_sink"}, {"rollout.envs", "4"}, {cases[i][0], cases[i][1]}}};
+                                           {"ppo.minibatches", "100000", "ppo.minibatches=100000", "rollout.envs"},
+                                           {"ppo.chunk", "26", "ppo.chunk=26", "rollout.steps=25"},
+                                           {"ppo.minibatches", "9", "8 chunks of ppo.chunk=10 steps", "lower either"},
+                                           {"ppo.minibatch_size", "4", "ppo.minibatch_size=4", "ppo.chunk=10"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct settings settings = {
+            .key = {{"env", "test/kitchen_sink"}, {"rollout.envs", "4"}, {cases[i][0], cases[i][1]}, {i >= 2 ? "policy" : NULL, "gru"}}};
         struct fixture f;
         struct error err = {0};
         assert_int_equal(open_fixture(&f, &settings, &err), EXIT_USAGE);
@@ -408,6 +501,9 @@ int main(void)
         cmocka_unit_test(threads_change_no_bit_and_seeds_change_all),
         cmocka_unit_test(staged_environments_change_no_bit),
         cmocka_unit_test(fields_and_snapshots_continue_bit_for_bit),
+        cmocka_unit_test(states_begin_with_their_episodes),
+        cmocka_unit_test(chunks_go_on_from_what_the_rollout_remembered),
+        cmocka_unit_test(every_step_is_learned_from_once),
         cmocka_unit_test(shards_differ_from_one_batch_by_rounding_only),
         cmocka_unit_test(a_number_that_is_none_stops_before_the_optimiser),
         cmocka_unit_test(every_setting_trains_on_the_environment_that_has_everything),

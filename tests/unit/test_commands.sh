@@ -82,6 +82,7 @@ idle() { # name key argument …
 }
 idle horizon_of_constant_rates_has_no_effect adam.schedule_steps adam.schedule_steps=5e6
 idle a_penalty_has_none_where_ratios_are_clipped ppo.kl_target ppo.kl_target=0.1
+idle nor_has_an_order_of_agents happo.order happo.order=fixed
 idle nor_have_keys_of_another_algorithm coppo.others_clip coppo.others_clip=0.2
 idle nor_has_clipping_where_all_is_penalised ppo.clip ppo.objective=kl ppo.clip_value=off ppo.clip=0.1
 idle nor_has_a_number_of_minibatches_beside_their_size ppo.minibatches ppo.minibatch_size=10 ppo.minibatches=2
@@ -209,6 +210,20 @@ has a_setting_that_is_not_there_is_null '{"name": "config/env.scene", "first": n
 has an_empty_setting_is_seen '(empty) | on-policy' "$("$MAPPO" inspect plain preset | grep preset.name)"
 is no_line_of_inspect_ends_in_blanks 0 "$({ "$MAPPO" inspect plain; "$MAPPO" inspect plain other; } | grep -c ' $')"
 is differences_stand_in_one_column 1 "$("$MAPPO" inspect plain m | sed -n '/^  \/.* elements, by/{s/ elements, by.*//;s/[0-9]* of [0-9]*$//p;}' | awk '{ print length }' | sort -u | wc -l)"
+
+# ---- good enough: train.stop_return ----
+game=(env=matrix/penalty rollout.envs=4 rollout.steps=25 threads=1 train.env_steps=400 metrics.window=2)
+text=$("$MAPPO" "${game[@]}" run=enough train.stop_return=-9999 eval.interval=2 eval.env_steps=0 eval.episodes=2)
+is an_evaluation_ends_the_run 0 $?
+has and_that_is_said "train.stop_return=-9999 reached after 2 updates, 200 env-steps" "$text"
+has it_is_finished_then "enough is finished: a return of " "$("$MAPPO" "${game[@]}" run=enough train.stop_return=-9999 eval.interval=2 eval.env_steps=0)"
+has and_goes_on_to_a_higher_one "finished after 4 updates, 400 env-steps" "$("$MAPPO" "${game[@]}" run=enough train.stop_return=1e9 eval.interval=2 eval.env_steps=0 eval.episodes=2)"
+text=$("$MAPPO" "${game[@]}" run=trained train.stop_return=-9999 checkpoint.best=training eval.env_steps=0 2>&1)
+has so_do_episodes_of_training "train.stop_return=-9999 reached after 1 update, 100 env-steps" "$text"
+is whose_checkpoint_is_the_best step-000000000100.h5 "$(readlink trained/best.h5)"
+text=$("$MAPPO" "${game[@]}" run=followed checkpoint.best=training eval.interval=1 eval.episodes=2 --quiet)
+is evaluations_are_not_followed_then step-000000000400.h5 "$(readlink followed/best.h5)"
+has nothing_can_reach_it_without_evaluations "train.stop_return has no effect here" "$("$MAPPO" "${game[@]}" run=none train.stop_return=3 eval.env_steps=0 2>&1)"
 
 # ---- commands of the documentation, as they are pasted: from the clone, by the program's path, with settings that it takes ----
 commands=$(sed -n -E 's/^(    )?((mpirun -n [0-9]+ +)?[a-z.\/]*mappo( [^#]*[^# ])?)( *#.*)?$/\2/p' "$ROOT"/README.md "$ROOT"/docs/*.md "$ROOT"/docs/zh/*.md |

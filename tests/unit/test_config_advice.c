@@ -96,7 +96,7 @@ static void wrong_values_are_told_how_to_be_written(void **state)
         {"ppo.clip", "7", "ppo.clip=7 here is out of range 0 .. 1"},
         {"seed", "-1", "seed=-1 here is out of range 0 .. 9e15"},
         {"policy.activation", "sigmoid", "policy.activation=sigmoid here is none of relu, tanh"},
-        {"policy.kind", "gru", "can only be mlp in this version"},
+        {"policy.kind", "lstm", "policy.kind=lstm here is none of mlp, gru"},
         {"adam.lr", "0,001", "adam.lr=0,001 here is not a number: write 0.001"},
         {"train.env_steps", "1,000", "is not a whole number: a decimal point is written as a point, thousands without a mark"},
         {"train.env_steps", "1.000", "is not a whole number: a decimal point is written as a point, thousands without a mark"},

@@ -87,7 +87,7 @@ static void mean_return(const char *id, bool scripted, double *mean, double *sta
     *mean = *info = 0;
     while (open > 0) {
         if (scripted)
-            assert_int_equal(vecenv_script(b.env, b.act_int, b.act_real, &b.err), 0);
+            assert_int_equal(vecenv_script(b.env, 0, b.envs, &b.io, &b.err), 0);
         else
             random_actions(&b, &rng);
         step(&b);

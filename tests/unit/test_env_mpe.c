@@ -29,7 +29,7 @@ static void play(const char *name, const struct env_option *option, bool scripte
     play_open(&b, name, option, episodes);
     for (int t = 0; t < 25; t++) {
         batch_act(&b, 5, 0, (uint64_t)t);
-        if (scripted) assert_int_equal(vecenv_script(b.env, b.act_int, b.act_real, &b.err), 0);
+        if (scripted) assert_int_equal(vecenv_script(b.env, 0, b.envs, &b.io, &b.err), 0);
         play_step(&b);
     }
     assert_int_equal(vecenv_take_episodes(b.env, episode, MANY), episodes);

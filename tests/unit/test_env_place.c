@@ -394,7 +394,7 @@ static void what_a_place_lacks_is_refused(void **state)
     assert_string_equal(why, "test/kitchen_sink: child processes step it");
     assert_true(vecenv_can_script(p.here.env));
     assert_false(vecenv_can_script(p.there.env));
-    assert_int_equal(vecenv_script(p.there.env, p.there.act_int, p.there.act_real, &p.there.err), EXIT_USAGE);
+    assert_int_equal(vecenv_script(p.there.env, 0, p.there.envs, &p.there.io, &p.there.err), EXIT_USAGE);
     pair_close(&p);
 }
 

@@ -415,7 +415,7 @@ static void specs_and_results_outside_the_interface_are_refused(void **state)
     /* without observe and snapshot: episodes restart, and that is no error */
     assert_int_equal(vecenv_snapshot_bytes(b.env), 0);
     assert_int_equal(vecenv_observe(b.env, &b.io, &b.err), 0);
-    assert_int_equal(vecenv_script(b.env, b.act_int, b.act_real, &b.err), EXIT_USAGE);
+    assert_int_equal(vecenv_script(b.env, 0, b.envs, &b.io, &b.err), EXIT_USAGE);
     batch_close(&b);
     /* Rules may be left out, and are called something then: they stand beside every return. */
     const struct env_option unnamed[] = {{"wrong", "rules"}};

@@ -162,7 +162,7 @@ static void scripted_player_names_every_cue(void **state)
         struct env_batch b;
         open_or_fail(&b, option, 2);
         for (int t = 0; t < 30; t++) {
-            assert_int_equal(vecenv_script(b.env, b.act_int, b.act_real, &b.err), 0);
+            assert_int_equal(vecenv_script(b.env, 0, b.envs, &b.io, &b.err), 0);
             assert_int_equal(vecenv_step(b.env, &b.io, &b.err), 0);
             for (int32_t e = 0; e < ENVS; e++) assert_true(b.io.info[2 * e] == (scene ? 1 : SINK_RUNNERS));
             if (scene == 1) assert_true(b.io.group[0].reward[0] == 1);

@@ -31,7 +31,7 @@ static double mean_return(const char *rules, enum player player)
     open_or_fail(&b, option, 1, EPISODES);
     for (int t = 0; t < 25; t++) {
         if (player == RANDOM) batch_act(&b, 5, 0, (uint64_t)t);
-        if (player == SCRIPTED) assert_int_equal(vecenv_script(b.env, b.act_int, b.act_real, &b.err), 0);
+        if (player == SCRIPTED) assert_int_equal(vecenv_script(b.env, 0, b.envs, &b.io, &b.err), 0);
         assert_int_equal(vecenv_step(b.env, &b.io, &b.err), 0);
     }
     assert_int_equal(vecenv_take_episodes(b.env, episode, EPISODES), EPISODES);
@@ -242,7 +242,7 @@ static void sizes_follow_the_number_of_agents(void **state)
             assert_int_equal(vecenv_step(b.env, &b.io, &b.err), 0);
         }
         for (int i = 0; i < 2 * n * 6 * n; i++) assert_true(isfinite(b.io.group[0].obs[i]));
-        assert_int_equal(vecenv_script(b.env, b.act_int, b.act_real, &b.err), 0);
+        assert_int_equal(vecenv_script(b.env, 0, b.envs, &b.io, &b.err), 0);
         batch_close(&b);
     }
 }

@@ -502,7 +502,7 @@ static void scripted_actions_pass_through_rescaling(void **state)
     open_or_fail(&b, &config);
     assert_true(vecenv_can_script(b.env));
     for (int t = 0; t < 10; t++) {
-        assert_int_equal(vecenv_script(b.env, b.act_int, b.act_real, &b.err), 0);
+        assert_int_equal(vecenv_script(b.env, 0, b.envs, &b.io, &b.err), 0);
         step_or_fail(&b);
         for (int32_t e = 0; e < ENVS; e++)
             assert_true(fabsf(b.io.group[1].reward[2 * e]) < 1e-5f); /* the script reports the level exactly */

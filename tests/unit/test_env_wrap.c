@@ -254,7 +254,7 @@ static void boxes_become_choices(void **state)
         for (int row = 0; row < 2 * ENVS; row++) memcpy(b.act_int[PAIR] + 3 * row, (const int32_t[]){1, 0, 4}, 3 * sizeof(int32_t));
         step_or_fail(&b);
         expect_reward(&b, PAIR, 1, 100 - 10 + 4);
-        if (vecenv_script(b.env, b.act_int, b.act_real, &b.err)) fail_msg("%s", b.err.text);
+        if (vecenv_script(b.env, 0, b.envs, &b.io, &b.err)) fail_msg("%s", b.err.text);
         assert_int_equal(b.act_int[PAIR][3], 2); /* agent 1 */
         assert_int_equal(b.act_int[PAIR][4], 3); /* 0.25: at the middle of 0 and 0.5, the upper one */
         assert_int_equal(b.act_int[PAIR][5], 2); /* 2 of 0 … 4 */

@@ -19,7 +19,7 @@ static const struct refusal {
     const char *algorithm, *policy, *env, *reason;
 } refusals[] = {{NULL, NULL, NULL, NULL}};
 
-static const char *const policies[] = {"mlp"};
+static const char *const policies[] = {"mlp", "gru"};
 
 static const struct refusal *expected(const char *algorithm, const char *policy, const char *env)
 {
@@ -44,6 +44,7 @@ static void configure(struct config *config, const char *algorithm, const char *
     set(config, "rollout.steps", "4");
     set(config, "policy.hidden", "16");
     set(config, "ppo.epochs", "1");
+    set(config, "ppo.chunk", "3");
     set(config, "backend", "cpu");
 }
 

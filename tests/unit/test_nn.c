@@ -76,14 +76,14 @@ static double gram_error(const real *w, int rows, int columns, double gain)
     return worst;
 }
 
-static void check_gains(int activation, double gain)
+static void check_gains(int activation, double asked, double gain)
 {
     struct network_config config = small;
     struct network net;
     config.activation = activation;
     network_build(&net, &config);
     real *p = calloc(net.parameters, sizeof *p);
-    const struct network_init init = {.seed = 3, .index = 1, .head_gain = (real)0.01, .extra_value = (real)-0.5};
+    const struct network_init init = {.seed = 3, .index = 1, .head_gain = (real)0.01, .extra_value = (real)-0.5, .hidden_gain = asked};
     network_initialise(&net, p, &init);
     const double rounding = 1e-6; /* of float32 weights: 64 products of numbers below 1 */
     assert_true(gram_error(p + net.at.weight[0], 64, 18, gain) < 4 * rounding);
@@ -102,11 +102,51 @@ static void check_gains(int activation, double gain)
 static void weights_are_orthogonal_with_the_reference_gains(void **state)
 {
     (void)state;
-    check_gains(ACTIVATION_RELU, sqrt(2.0));
-    check_gains(ACTIVATION_TANH, 5.0 / 3.0);
+    check_gains(ACTIVATION_RELU, 0, sqrt(2.0));
+    check_gains(ACTIVATION_TANH, 0, 5.0 / 3.0);
+    check_gains(ACTIVATION_TANH, 1.25, 1.25);
 }
 
 /* Whatever the shape: one vector, few (orthonormalised), more (a product of reflections), not a multiple of panels or strips. */
+/* Uniform in ± bound: near both ends, with the variance of that, and 0 in the mean. */
+static void check_bounded(const real *x, size_t n, double bound)
+{
+    double most = 0, least = 0, sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) {
+        most = fmax(most, (double)x[i]), least = fmin(least, (double)x[i]);
+        sum += (double)x[i], squares += (double)x[i] * (double)x[i];
+    }
+    assert_true(most <= bound && least >= -bound);
+    if (n < 500) return;
+    assert_true(most > 0.98 * bound && least < -0.98 * bound);
+    assert_true(fabs(sum / (double)n) < 4 * bound / sqrt(3.0 * (double)n));
+    assert_true(fabs(3 * squares / (double)n / (bound * bound) - 1) < 0.15);
+}
+
+static void weights_begin_as_pytorchs_layers_do(void **state)
+{
+    (void)state;
+    struct network net;
+    network_build(&net, &(struct network_config){
+                            .inputs = 9, .hidden = 64, .layers = 2, .heads = 2, .head_rows = {4, 5}, .layer_norm = true, .gru = true});
+    real *p = calloc(net.parameters, sizeof *p), *again = calloc(net.parameters, sizeof *p);
+    const struct network_init init = {.seed = 3, .index = 1, .kind = INIT_TORCH, .head_gain = (real)0.01};
+    network_initialise(&net, p, &init);
+    network_initialise(&net, again, &init);
+    assert_memory_equal(p, again, net.parameters * sizeof *p);
+    check_bounded(p + net.at.weight[0], 64 * 9, 1.0 / 3);
+    check_bounded(p + net.at.bias[0], 64, 1.0 / 3);
+    check_bounded(p + net.at.weight[1], 64 * 64, 0.125);
+    check_bounded(p + net.at.gru_weight_ih, 192 * 64, 0.125);
+    check_bounded(p + net.at.gru_bias_hh, 192, 0.125);
+    check_bounded(p + net.at.head_weight, 9 * 64, 0.125);
+    check_bounded(p + net.at.head_bias, 9, 0.125);
+    for (int i = 0; i < 9; i++) assert_true(p[net.at.head_bias + i] != 0); /* of both heads */
+    assert_true(p[net.at.weight[0]] != p[net.at.bias[0]] && p[net.at.norm_weight[0]] == 1);
+    free(p);
+    free(again);
+}
+
 static void every_shape_is_orthogonal_to_rounding(void **state)
 {
     (void)state;
@@ -229,7 +269,8 @@ static void initialisation_depends_on_seed_and_network_only(void **state)
     struct network net;
     network_build(&net, &small);
     real *p[4];
-    const struct network_init init[4] = {{3, 0, 1, 0, 0, 0}, {3, 0, 1, 0, 0, 0}, {4, 0, 1, 0, 0, 0}, {3, 1, 1, 0, 0, 0}};
+    const struct network_init init[4] = {
+        {.seed = 3, .head_gain = 1}, {.seed = 3, .head_gain = 1}, {.seed = 4, .head_gain = 1}, {.seed = 3, .index = 1, .head_gain = 1}};
     for (int i = 0; i < 4; i++) {
         p[i] = calloc(net.parameters, sizeof *p[i]);
         network_initialise(&net, p[i], &init[i]);
@@ -428,6 +469,7 @@ int main(void)
         cmocka_unit_test(tensors_cover_every_parameter_once),
         cmocka_unit_test(tensors_are_named_as_in_pytorch),
         cmocka_unit_test(weights_are_orthogonal_with_the_reference_gains),
+        cmocka_unit_test(weights_begin_as_pytorchs_layers_do),
         cmocka_unit_test(every_shape_is_orthogonal_to_rounding),
         cmocka_unit_test(weights_depend_neither_on_threads_nor_on_the_instruction_level),
         cmocka_unit_test(weights_are_uniformly_distributed),

@@ -1,4 +1,5 @@
-/* One parameter's step of Adam with bias correction (Kingma and Ba 2015, algorithm 1). */
+/* One parameter's step of Adam with bias correction (Kingma and Ba 2015, algorithm 1), and with decoupled weight decay (Loshchilov and Hutter
+ * 2019, algorithm 2, as torch.optim.AdamW: the decay is times the learning rate). */
 #ifndef MAPPO_KERNELS_ADAM_H
 #define MAPPO_KERNELS_ADAM_H
 
@@ -6,12 +7,14 @@
 
 struct adam { /* constants of a run */
     double beta1, beta2, eps;
+    double weight_decay; /* 0 = none */
 };
 
 struct adam_step { /* what all parameters of one step share */
     real learning_rate, beta1, beta2, eps;
     real inverse1, inverse2; /* 1 / (1 - beta^step) */
     real scale;              /* of the gradient */
+    real keep;               /* 1 - learning rate · weight decay */
 };
 
 /* `step` is 1 for the first update; `scale` multiplies the gradient. */
@@ -25,6 +28,7 @@ MAPPO_FN struct adam_step adam_step_at(const struct adam *adam, double learning_
     s.inverse1 = (real)(1 / (1 - pow((double)s.beta1, (double)step)));
     s.inverse2 = (real)(1 / (1 - pow((double)s.beta2, (double)step)));
     s.scale = (real)scale;
+    s.keep = (real)(1 - learning_rate * adam->weight_decay);
     return s;
 }
 
@@ -36,7 +40,7 @@ MAPPO_FN void adam_update(const struct adam_step *s, real gradient, real *parame
     const real step = s->learning_rate * (m1 * s->inverse1) / (real_sqrt(v1 * s->inverse2) + s->eps);
     *m = m1;
     *v = v1;
-    *parameter = *parameter - step;
+    *parameter = s->keep * *parameter - step;
 }
 
 /* Polyak averaging: target += tau (from - target). */

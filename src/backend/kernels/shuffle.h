@@ -1,7 +1,7 @@
 /* A permutation of 0 … n - 1 in which every element is found by itself: host and device agree on it, nobody stores it, and a minibatch is
  * drawn by as many threads as there are. A Feistel network over the next power of four is a bijection of that range; an image outside of
  * the n is sent through again until it falls inside ("cycle walking", Black and Rogaway 2002; for shuffling, Mitchell et al. 2022,
- * "Bandwidth-optimal random shuffling for GPUs"). The round keys are Philox draws (seed, shard, pass over the data). */
+ * "Bandwidth-optimal random shuffling for GPUs"). The round keys are Philox draws (seed, shard, which of a pass's permutations, pass over the data). */
 #ifndef MAPPO_KERNELS_SHUFFLE_H
 #define MAPPO_KERNELS_SHUFFLE_H
 
@@ -14,7 +14,7 @@ struct shuffle {
     uint32_t key[SHUFFLE_ROUNDS];
 };
 
-MAPPO_FN struct shuffle shuffle_of(uint32_t items, uint64_t seed, uint32_t shard, uint64_t pass)
+MAPPO_FN struct shuffle shuffle_of(uint32_t items, uint64_t seed, uint32_t shard, uint32_t which, uint64_t pass)
 {
     struct shuffle s;
     s.items = items;
@@ -22,7 +22,7 @@ MAPPO_FN struct shuffle shuffle_of(uint32_t items, uint64_t seed, uint32_t shard
     while (s.half_bits < 16 && ((uint64_t)1 << (2 * s.half_bits)) < items) s.half_bits++;
     s.half_mask = ((uint32_t)1 << s.half_bits) - 1;
     for (int i = 0; i < SHUFFLE_ROUNDS; i += 4) {
-        const struct philox_draw draw = philox_at(seed, PHILOX_SHUFFLE, shard, (uint32_t)i, pass);
+        const struct philox_draw draw = philox_at(seed, PHILOX_SHUFFLE, shard, which * SHUFFLE_ROUNDS + (uint32_t)i, pass);
         for (int j = 0; j < 4; j++) s.key[i + j] = draw.v[j];
     }
     return s;
