@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 enum { RATIO_JOINT, RATIO_PER_HEAD }; /* ppo.ratio */
+enum { UNIT_STEPS, UNIT_EPISODES };   /* rollout.unit */
 enum { TIME_LIMIT_BOOTSTRAP };        /* gae.time_limit */
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
@@ -11,6 +12,34 @@ enum { TIME_LIMIT_BOOTSTRAP };        /* gae.time_limit */
 int64_t on_policy_horizon(const struct config *config)
 {
     return config->rollout_steps;
+}
+
+/* Whole episodes: the steps that one rollout of an environment comes to at most. */
+static int choose_steps(struct transitions_config *transitions, const struct algorithm_context *context, struct error *err)
+{
+    const struct config *config = context->config;
+    const int64_t longest = vecenv_spec(context->env)->max_steps, most = config->rollout_steps - 1 + longest;
+    transitions->steps = (int)on_policy_horizon(config);
+    if (config->rollout_unit == UNIT_STEPS) return 0;
+    for (int g = 0; g < context->policies->groups; g++)
+        if (context->policies->group[g]->net[ROLE_ACTOR].gru || context->policies->group[g]->net[ROLE_CRITIC].gru)
+            return error_set(err, EXIT_USAGE,
+                             "rollout.unit=episodes is of feed-forward policies: their chunks would have to know where episodes end");
+    if (context->where != COLLECT_DIRECT)
+        return error_set(err, EXIT_USAGE,
+                         "rollout.unit=episodes makes every rollout of another length, which a GPU or the ranks of a pod don't collect: "
+                         "backend=cpu and comm.pod=1, or rollout.unit=steps");
+    if (longest == 0)
+        return error_set(err, EXIT_USAGE,
+                         "rollout.unit=episodes reserves memory for the longest episode, and environment \"%s\" names none: "
+                         "wrap.time_limit=N truncates episodes after N steps",
+                         vecenv_descriptor(context->env)->id);
+    if (most > INT32_MAX)
+        return error_set(err, EXIT_USAGE, "rollout.unit=episodes: rollout.steps=%lld and an episode of up to %lld steps are too many",
+                         (long long)config->rollout_steps, (long long)longest);
+    transitions->at_least = transitions->steps;
+    transitions->steps = (int)most;
+    return 0;
 }
 
 /* Values of final observations are for estimates that a value continues. */
@@ -24,9 +53,8 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
     struct on_policy *self = algorithm->self;
     const struct config *config = context->config;
     const struct comm *comm = context->comm;
-    const struct rollout_config rollout = {
-        .transitions = {.steps = (int)on_policy_horizon(config),
-                        .envs = context->envs,
+    struct rollout_config rollout = {
+        .transitions = {.envs = context->envs,
                         .first_env = context->first_env,
                         .shards = context->local_shards,
                         .first_shard = (uint32_t)(comm->shards > 0 ? comm_part(comm->shards, comm->rank, comm->size).first : comm->rank)},
@@ -43,7 +71,8 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
     self->context = *context;
     backend_memory_create(&self->memory, "algorithm", context->backend);
     self->now = annealed_at(config, 0);
-    const int code = rollout_create(&self->rollout, &rollout, vecenv_spec(context->env), context->policies->group, context->backend, err);
+    int code = choose_steps(&rollout.transitions, context, err);
+    if (!code) code = rollout_create(&self->rollout, &rollout, vecenv_spec(context->env), context->policies->group, context->backend, err);
     if (!code) running_norms_create(&self->norms, self->rollout, context->policies->group, context->comm, &self->memory);
     return code;
 }
@@ -64,6 +93,16 @@ int on_policy_begin(struct algorithm *algorithm, bool restored, struct error *er
     return rollout_begin(self->rollout, self->context.env, restored, err);
 }
 
+static void count_steps(struct algorithm *algorithm)
+{
+    const struct on_policy *self = algorithm->self;
+    const struct transitions *x = self->rollout->transitions;
+    if (!x->held) return;
+    double steps = x->held_first[x->config.shards];
+    comm_sum_double(self->context.comm, &steps, 1);
+    algorithm->taken = (int64_t)steps;
+}
+
 int on_policy_collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
@@ -73,6 +112,7 @@ int on_policy_collect(struct algorithm *algorithm, struct error *err)
     backend_range(self->context.backend, "step, infer");
     const int code = rollout_collect(self->rollout, err);
     backend_range(self->context.backend, NULL);
+    if (!code) count_steps(algorithm);
     algorithm->seconds_step += collector->seconds_step;
     algorithm->seconds_infer += collector->seconds_infer;
     algorithm->seconds_device += collector->seconds_device;
@@ -111,7 +151,7 @@ int on_policy_fields(struct algorithm *algorithm, struct field_list *list)
     struct on_policy *self = algorithm->self;
     const int before = list->count;
     policies_fields(self->context.policies, list);
-    transitions_fields(self->rollout->transitions, "/rollout", vecenv_spec(self->context.env), list);
+    transitions_fields(self->rollout->transitions, "/rollout", list);
     returns_fields(self->rollout->returns, "/rollout", list);
     states_fields(&self->rollout->states, "/rollout", list);
     return list->count - before;
