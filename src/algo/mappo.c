@@ -224,7 +224,7 @@ static void destroy(struct algorithm *algorithm)
 }
 
 static const struct algorithm_ops ops = {
-    on_policy_begin, on_policy_collect, on_policy_finish, update, outcome, on_policy_anneal, fields, pull, push, metrics, destroy};
+    on_policy_begin, on_policy_collect, on_policy_finish, update, outcome, on_policy_anneal, fields, pull, push, metrics, destroy, NULL};
 
 static void create_happo_turns(struct mappo *self)
 {

@@ -148,7 +148,7 @@ int on_policy_fields(struct algorithm *algorithm, struct field_list *list)
     struct on_policy *self = algorithm->self;
     const int before = list->count;
     policies_fields(self->context.policies, list);
-    transitions_fields(self->rollout->transitions, "/rollout", vecenv_spec(self->context.env), list);
+    transitions_fields(self->rollout->transitions, "/rollout", list);
     returns_fields(self->rollout->returns, "/rollout", list);
     states_fields(&self->rollout->states, "/rollout", list);
     return list->count - before;

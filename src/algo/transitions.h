@@ -36,7 +36,6 @@ struct transitions_config {
     int at_least;
     bool ring;
     bool all_finals; /* a rollout keeps the final observations of every step, not only those of the step being taken; a ring always does */
-    bool saved;      /* a ring's contents belong into checkpoints; a rollout's never do: it is empty where one is written */
 };
 
 struct transitions {
@@ -51,8 +50,6 @@ struct transitions {
     int32_t *held;   /* the env-steps t * E + e of all: shard after shard, each in the order of t, then e */
     int *held_first; /* [shards + 1] where those of each shard begin */
     struct backend *backend;
-    unsigned char **saved; /* host [slices] of [E][T + 1][bytes], what the fields point to; NULL where nothing is saved */
-    unsigned char *row;    /* host [E][largest slice] */
 };
 
 /* EXIT_USAGE where shards don't divide the environments or where there are more rows than 2^31. */
@@ -131,10 +128,9 @@ const void *transitions_seen_after(const struct transitions *transitions, const 
 
 /* ---- checkpoints --------------------------------------------------------------------------------------------------------------------- */
 
-/* <path>/step, and, of a ring that is saved, <path>/filled and <path>/[<group>/]<slice> of each environment. Between the arrays and what
- * the fields point to: pull before they are read, push after they were written. */
-void transitions_fields(struct transitions *transitions, const char *path, const struct mappo_env_spec *spec, struct field_list *list);
-void transitions_pull(struct transitions *transitions);
-void transitions_push(struct transitions *transitions);
+void transitions_fields(struct transitions *transitions, const char *path, struct field_list *list); /* <path>/step */
+/* What a ring holds, as algorithm_ops.replay lists it: <path>/filled, and <path>/[<group>/]<slice> as its arrays lie. Returns how many places
+ * have been written; the first of them, because steps take one after the other. */
+int64_t transitions_replay(struct transitions *transitions, const char *path, const struct mappo_env_spec *spec, struct field_list *list);
 
 #endif

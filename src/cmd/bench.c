@@ -22,7 +22,7 @@ static const double case_seconds = 2.0; /* measured time of a case, after the fi
 /* One arrangement of the same work. */
 struct bench_case {
     const char *name;
-    int level, threads, hidden, activation;
+    int level, threads, hidden, activation, kind;
     bool reproducible;
 };
 
@@ -165,6 +165,8 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
     if (b->hidden != c->policy_hidden[0]) memset(c->policy_hidden, 0, sizeof c->policy_hidden);
     c->policy_hidden[0] = b->hidden;
     c->policy_activation = b->activation;
+    c->policy_kind = b->kind;
+    if (c->ppo_chunk > c->rollout_steps) c->ppo_chunk = c->rollout_steps;
     memset(r, 0, sizeof *r);
     struct learning parts;
     int code = parts_open(&parts, b, c, bench->comm, err);
@@ -277,6 +279,7 @@ static int list_cases(const struct bench *bench, struct bench_case *list)
                                     .threads = 1,
                                     .hidden = hidden,
                                     .activation = activation,
+                                    .kind = c->policy_kind,
                                     .reproducible = c->comm_reproducible};
     static char many[48];
     int n = 0;
@@ -301,19 +304,29 @@ static int list_cases(const struct bench *bench, struct bench_case *list)
     if (ranks > 1) return n;
     const struct {
         const char *name;
-        int hidden, level, activation;
-    } other[] = {{"hidden 128", 128, (int)level, activation},
-                 {"hidden 256", 256, (int)level, activation},
-                 {"avx2", hidden, CPU_AVX2, activation},
-                 {"relu", hidden, (int)level, ACTIVATION_RELU}};
+        int hidden, level, activation, kind;
+    } other[] = {{"hidden 128", 128, (int)level, activation, c->policy_kind},
+                 {"hidden 256", 256, (int)level, activation, c->policy_kind},
+                 {"avx2", hidden, CPU_AVX2, activation, c->policy_kind},
+                 {"relu", hidden, (int)level, ACTIVATION_RELU, c->policy_kind},
+                 {"gru", hidden, (int)level, activation, KIND_GRU}};
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
         list[n] = base;
         list[n].name = other[i].name;
         list[n].hidden = other[i].hidden;
         list[n].level = other[i].level;
         list[n].activation = other[i].activation;
-        const bool known = list[n].hidden == hidden && list[n].level == (int)level && list[n].activation == activation;
+        list[n].kind = other[i].kind;
+        const bool known =
+            list[n].hidden == hidden && list[n].level == (int)level && list[n].activation == activation && list[n].kind == c->policy_kind;
         if (!known && list[n].level <= (int)level) n++;
+    }
+    if (threads > 1 && list[n - 1].kind != c->policy_kind) {
+        static char both[48];
+        text_format(both, sizeof both, "gru, %d threads", threads);
+        list[n] = list[n - 1];
+        list[n].threads = threads;
+        list[n++].name = both;
     }
     return n;
 }

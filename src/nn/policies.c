@@ -7,7 +7,6 @@
 #include "base/digest.h"
 #include "env/spec.h"
 
-enum { KIND_MLP, KIND_GRU };                  /* policy.kind */
 enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
 enum { REWARD_NONE, REWARD_RUNNING };         /* norm.reward */
 

@@ -22,6 +22,8 @@ struct policies_config {
     bool one_critic;                 /* what critic.share=auto means, where it is not what policy.share says */
 };
 
+enum { KIND_MLP, KIND_GRU }; /* policy.kind */
+
 /* norm.obs, where auto is decided by what the environment is. */
 enum { OBS_AUTO, OBS_NONE, OBS_RUNNING };
 int policies_norm_obs(const struct config *config, const struct mappo_env_spec *spec);

@@ -102,6 +102,8 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     switch (k) {
     case KEY_comm_gpu:
         return !device ? "networks are computed on the CPU" : comm->size == 1 ? "one rank learns, and has nothing to add up" : NULL;
+    case KEY_replay_save:
+        return l->algorithm && !l->algorithm->ops->replay ? "this algorithm keeps no replay" : NULL;
     case KEY_comm_shards:
         return c->comm_reproducible ? NULL : "shards are made with comm.reproducible=1 only";
     case KEY_adam_schedule_steps:

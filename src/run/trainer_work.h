@@ -13,6 +13,7 @@
 #include "run/learning.h"
 #include "run/metrics.h"
 #include "run/progress.h"
+#include "run/replay.h"
 #include "run/stop.h"
 
 /* Where a run stands: what a checkpoint holds besides the algorithm's, the metrics' and the environments' own state. */
@@ -52,7 +53,11 @@ struct trainer {
     size_t env_bytes;         /* of one environment's snapshot */
     uint8_t *snapshots;       /* [envs of this rank][env_bytes] */
 
-    int64_t saved;            /* the update that was saved last; 0: none in this leg */
+    int64_t saved;                    /* the update that was saved last; 0: none in this leg */
+    struct replay_mark replay_mark;   /* rank 0: of the replay saved last */
+    struct checkpoint_stream *replay; /* rank 0: of the checkpoint that is continued, until it has been read; NULL = it has none */
+    bool replay_empty;                /* a learner of the past goes on without it */
+
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
 
@@ -113,6 +118,7 @@ int trainer_check_identity(struct trainer *t, const struct checkpoint *file, str
 void trainer_save_begin(struct trainer *t, bool best);
 int trainer_save_end(struct trainer *t, struct error *err);
 int trainer_save(struct trainer *t, bool best, struct error *err); /* both */
+bool trainer_saves_replay(const struct trainer *t);
 void trainer_close_save(struct trainer *t); /* waits for a thread that nobody has waited for; frees what trainer_list_fields made */
 /* Rank 0, before its files are written by their names: once a second, or `now`, whether the run's folder is still where it was. */
 void trainer_follow_folder(struct trainer *t, bool now);
