@@ -303,8 +303,8 @@ struct select_pass {
     bool shuffled;        /* else the natural order */
     const int32_t *order; /* [items] a permutation from elsewhere; NULL = backend/kernels/shuffle.h */
     uint64_t seed;
-    uint32_t shard, which;
-    int epoch, epochs; /* the permutation is that of pass numbers->update * epochs + epoch */
+    uint32_t shard, which; /* which of the permutations of a shard and pass over the data */
+    int epoch, epochs;     /* the permutation is that of pass numbers->update * epochs + epoch */
     const struct update_numbers *numbers;
     bool critic_by_row;     /* units of the critic's input are rows; else env-steps */
     int critic_repeats;     /* how often an item's unit of the critic's input stands in `critic` */

@@ -353,6 +353,8 @@ static int configure(struct bench *bench, const struct arguments *args, bool *on
     *only_env = only;
     if (only && strcmp(only, "env") != 0) return error_set(err, EXIT_USAGE, "only=%s: what mappo bench can measure alone is env", only);
     const int code = config_build(&bench->config, &rest, cmd_find_env, err);
+    if (!code && bench->config.rollout_unit)
+        return error_set(err, EXIT_USAGE, "mappo bench measures updates of equal size: rollout.unit=steps");
     if (code || bench->comm->size <= bench->config.rollout_envs) return code;
     return error_set(err, EXIT_USAGE, "%d ranks for %lld environments: raise rollout.envs or start fewer ranks", bench->comm->size,
                      (long long)bench->config.rollout_envs);
