@@ -5,10 +5,8 @@
 
 #include "base/arena.h"
 #include "base/digest.h"
+#include "config/choices.h"
 #include "env/spec.h"
-
-enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
-enum { REWARD_NONE, REWARD_RUNNING };         /* norm.reward */
 
 static const char *const role_name[POLICY_ROLES] = {[ROLE_ACTOR] = "actor", [ROLE_CRITIC] = "critic"};
 
