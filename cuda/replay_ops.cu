@@ -187,8 +187,9 @@ static __global__ void embed_kernel(const struct embed_pass p, const struct dist
         }
         embed_head(p.how, head.kind, y + head.output, column + head.output, head.size, p.temperature, scratch, 1);
         for (int k = head.output; k < head.output + head.size && head.kind == HEAD_GAUSSIAN && p.smoothing > 0; k++) {
-            const struct philox_draw d = embed_words(p.seed, p.first_row + (uint32_t)b, p.agent, (uint64_t)p.numbers->update + (uint64_t)p.after,
-                                                     p.use, (uint32_t)(outputs + 3) / 4 + (uint32_t)k);
+            const struct philox_draw d =
+                embed_words(p.seed, p.first_row + (uint32_t)b, p.agent, (uint64_t)p.numbers->update + (uint64_t)p.after, p.use,
+                            (uint32_t)(outputs + 3) / 4 + (uint32_t)k);
             column[k] = embed_smooth(column[k], p.smoothing, p.smoothing_clip, d.v[0], d.v[1]);
         }
     }

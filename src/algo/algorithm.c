@@ -78,7 +78,8 @@ void algorithm_destroy(struct algorithm *algorithm)
     free(algorithm);
 }
 
-int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend, struct error *err)
+int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend,
+                      struct error *err)
 {
     collector->seconds_step = collector->seconds_infer = 0;
     collector->seconds_device = collector->seconds_wait = 0;

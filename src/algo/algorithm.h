@@ -42,7 +42,7 @@ struct algorithm {
     int ahead;       /* updates that may be begun before the outcome of one is asked for: a device then never waits for the host */
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
     double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: collect.h */
-    char note[192]; /* what people are told when it begins; "" = nothing */
+    char note[192];                                     /* what people are told when it begins; "" = nothing */
     double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor */
     void *self;
 };
@@ -97,9 +97,11 @@ void algorithm_destroy(struct algorithm *algorithm); /* NULL is allowed */
 
 /* What learners of both kinds do in the same way: a horizon of steps, whose times are added to the algorithm's; */
 struct collector;
-int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend, struct error *err);
+int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend,
+                      struct error *err);
 /* names of metrics, `described` for the first group that learns and described/<group> for the others, none for groups that don't: names[g][i]; */
-void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies, struct arena *arena);
+void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies,
+                            struct arena *arena);
 /* and their values: doubles at place[i] of each group's struct in values. Returns how many. */
 int algorithm_metrics(struct metric *out, int max, const struct metric *described, const size_t *place, int count, const void *values,
                       size_t size, char **const names[], int groups);

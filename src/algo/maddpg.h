@@ -24,7 +24,7 @@ enum { MADDPG_TWIN = POLICY_ROLES, MADDPG_NETWORKS }; /* of an agent: its roles'
 
 struct maddpg_hooks { /* for tests */
     void *user;
-    const real *(*noise)(void *user, int agent, int use, int after); /* of enum embed_use: [rows][O]; NULL = drawn */
+    const real *(*noise)(void *user, int agent, int use, int after);           /* of enum embed_use: [rows][O]; NULL = drawn */
     void (*stepped)(void *user, int agent, int network, const real *gradient); /* a sum over rows, and the step was made */
 };
 
@@ -41,7 +41,7 @@ struct maddpg_config {
     int batch;   /* rows of all shards of all ranks */
     int updates; /* that one call makes */
     uint64_t seed;
-    uint32_t first_row; /* number of this rank's first among those rows */
+    uint32_t first_row;               /* number of this rank's first among those rows */
     const struct maddpg_hooks *hooks; /* NULL = none */
 };
 

@@ -19,14 +19,14 @@ struct off_policy {
     struct replay *replay;
     struct maddpg *maddpg;
     struct annealed now;
-    int64_t updates; /* so far */
-    int each;        /* updates of a call */
-    bool learns;     /* the call under way */
+    int64_t updates;     /* so far */
+    int each;            /* updates of a call */
+    bool learns;         /* the call under way */
     uint64_t first_step; /* of it: number of its first step */
     struct repeated recorded;
-    struct explore_numbers *explore; /* the backend's; NULL = nothing is added to actions */
+    struct explore_numbers *explore;                                   /* the backend's; NULL = nothing is added to actions */
     float *process[MAPPO_MAX_GROUPS], *host_process[MAPPO_MAX_GROUPS]; /* [E][A][Kr] state of EXPLORE_OU; NULL = none */
-    uint64_t *bad; /* host: what the device found wrong */
+    uint64_t *bad;                                                     /* host: what the device found wrong */
     struct maddpg_metrics metrics[MAPPO_MAX_GROUPS];
     char **metric_name[MAPPO_MAX_GROUPS]; /* [METRICS] */
 };
@@ -54,14 +54,16 @@ static int check_policies(const struct policies *policies, const struct config *
             for (int other = 0; other < policies->groups; other++)
                 if (policy_learns(policies->group[other]) && policies->group[other]->critic_input != CRITIC_OBS)
                     return error_set(err, EXIT_USAGE,
-                                     "group.%s.play: critics of algo=maddpg ask for the actors of all agents, and group \"%s\" learns none; algo=ddpg does "
+                                     "group.%s.play: critics of algo=maddpg ask for the actors of all agents, and group \"%s\" learns "
+                                     "none; algo=ddpg does "
                                      "without",
                                      p->name, p->name);
             continue;
         }
         for (int role = 0; role < POLICY_ROLES; role++)
             if (p->sizes.agents > 1 && !policy_apart(p, role))
-                return error_set(err, EXIT_USAGE, "algo=%s has an actor and a critic of each agent; group \"%s\" would share them: policy.share=false",
+                return error_set(err, EXIT_USAGE,
+                                 "algo=%s has an actor and a critic of each agent; group \"%s\" would share them: policy.share=false",
                                  algorithms[config->algo_name].name, p->name);
         if (p->net[ROLE_ACTOR].gru)
             return error_set(err, EXIT_USAGE, "algo=%s replays single steps, of which a GRU remembers nothing: policy=mlp",
@@ -70,7 +72,8 @@ static int check_policies(const struct policies *policies, const struct config *
             return error_set(err, EXIT_USAGE, "algo=%s takes inputs as they are, actions among them: policy.feature_norm=off",
                              algorithms[config->algo_name].name);
         if (p->normalizer != NORMALIZER_NONE || p->running[RUNNING_OBS].width || p->running[RUNNING_REWARD].width)
-            return error_set(err, EXIT_USAGE, "algo=%s normalises neither values nor what it replays: norm.value=none, norm.obs=none, norm.reward=none",
+            return error_set(err, EXIT_USAGE,
+                             "algo=%s normalises neither values nor what it replays: norm.value=none, norm.obs=none, norm.reward=none",
                              algorithms[config->algo_name].name);
     }
     return 0;
@@ -112,11 +115,14 @@ static int check_replay(const struct off_policy *self, struct error *err)
     const struct config *config = self->context.config;
     const int64_t steps = ring_steps(config), shards = all_shards(self->context.comm);
     if (config->maddpg_batch % shards)
-        return error_set(err, EXIT_USAGE, "maddpg.batch=%lld can't be divided by %lld shards or ranks, each of which draws its part from its own steps",
+        return error_set(err, EXIT_USAGE,
+                         "maddpg.batch=%lld can't be divided by %lld shards or ranks, each of which draws its part from its own steps",
                          (long long)config->maddpg_batch, (long long)shards);
     if (steps < config->rollout_steps || steps > INT32_MAX - 1)
-        return error_set(err, EXIT_USAGE, "maddpg.buffer=%lld is %lld steps of each of rollout.envs=%lld environments: rollout.steps=%lld to 2^31 are possible",
-                         (long long)config->maddpg_buffer, (long long)steps, (long long)config->rollout_envs, (long long)config->rollout_steps);
+        return error_set(
+            err, EXIT_USAGE,
+            "maddpg.buffer=%lld is %lld steps of each of rollout.envs=%lld environments: rollout.steps=%lld to 2^31 are possible",
+            (long long)config->maddpg_buffer, (long long)steps, (long long)config->rollout_envs, (long long)config->rollout_steps);
     if (config->maddpg_draw == DRAW_WITHOUT && config->maddpg_batch / shards > steps * smallest_shard(self))
         return error_set(err, EXIT_USAGE, "maddpg.batch=%lld is more than maddpg.buffer=%lld holds; maddpg.draw=with draws steps twice",
                          (long long)config->maddpg_batch, (long long)config->maddpg_buffer);
@@ -137,8 +143,8 @@ static int check_memory(struct algorithm *algorithm, const struct transitions_co
     return error_set(err, EXIT_USAGE,
                      "not enough memory: the replay needs %.4g GB (%zu bytes) on this machine, of which %.4g GB (%zu bytes) are free; "
                      "maddpg.buffer=%lld of its %lld steps would fit",
-                     (double)here * 1e-9, here, (double)left * 1e-9, left, (long long)((double)config->maddpg_buffer * 0.8 * (double)left / (double)here),
-                     (long long)config->maddpg_buffer);
+                     (double)here * 1e-9, here, (double)left * 1e-9, left,
+                     (long long)((double)config->maddpg_buffer * 0.8 * (double)left / (double)here), (long long)config->maddpg_buffer);
 }
 
 /* ---- exploration --------------------------------------------------------------------------------------------------------------------- */
@@ -155,19 +161,19 @@ static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, i
     for (int g = 0; g < policies->groups; agent += (uint32_t)policies->group[g++]->sizes.agents) {
         if (!policy_learns(policies->group[g])) continue;
         pass[passes++] = (struct explore_pass){.dist = &policies->group[g]->dist,
-                                        .kind = self->context.config->maddpg_explore,
-                                        .agents = policies->group[g]->sizes.agents,
-                                        .lo = lo,
-                                        .hi = hi,
-                                        .numbers = self->explore,
-                                        .mask = at->group[g].act_mask,
-                                        .act_int = (int32_t *)(uintptr_t)at->group[g].act_int,
-                                        .act_real = (float *)(uintptr_t)at->group[g].act_real,
-                                        .state = self->process[g],
-                                        .seed = (uint64_t)self->context.config->train_seed,
-                                        .step = self->first_step + (uint64_t)k,
-                                        .first_env = self->context.first_env,
-                                        .first_agent = agent};
+                                               .kind = self->context.config->maddpg_explore,
+                                               .agents = policies->group[g]->sizes.agents,
+                                               .lo = lo,
+                                               .hi = hi,
+                                               .numbers = self->explore,
+                                               .mask = at->group[g].act_mask,
+                                               .act_int = (int32_t *)(uintptr_t)at->group[g].act_int,
+                                               .act_real = (float *)(uintptr_t)at->group[g].act_real,
+                                               .state = self->process[g],
+                                               .seed = (uint64_t)self->context.config->train_seed,
+                                               .step = self->first_step + (uint64_t)k,
+                                               .first_env = self->context.first_env,
+                                               .first_agent = agent};
     }
     const uint64_t before = self->first_step + (uint64_t)k;
     for (int i = 0; i < passes && before > 0; i++)
@@ -220,22 +226,21 @@ static void create_maddpg(struct off_policy *self)
 {
     const struct algorithm_context *context = &self->context;
     const struct config *config = context->config;
-    const struct maddpg_config maddpg = {
-        .rules = config->maddpg_form == FORM_OPENAI ? maddpg_openai : maddpg_port,
-        .gamma = (real)config->maddpg_gamma,
-        .tau = (real)config->maddpg_tau,
-        .temperature = (real)config->maddpg_temperature,
-        .penalty = (real)config->maddpg_penalty,
-        .max_grad_norm = config->maddpg_max_grad_norm,
-        .adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps},
-        .twin = config->maddpg_twin,
-        .delay = config->maddpg_twin ? (int)config->maddpg_delay : 1,
-        .smoothing = (real)config->maddpg_smoothing,
-        .smoothing_clip = (real)config->maddpg_smoothing_clip,
-        .batch = (int)config->maddpg_batch,
-        .updates = self->each,
-        .seed = (uint64_t)config->train_seed,
-        .first_row = self->replay->config.transitions.first_shard * (uint32_t)self->replay->config.rows};
+    const struct maddpg_config maddpg = {.rules = config->maddpg_form == FORM_OPENAI ? maddpg_openai : maddpg_port,
+                                         .gamma = (real)config->maddpg_gamma,
+                                         .tau = (real)config->maddpg_tau,
+                                         .temperature = (real)config->maddpg_temperature,
+                                         .penalty = (real)config->maddpg_penalty,
+                                         .max_grad_norm = config->maddpg_max_grad_norm,
+                                         .adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps},
+                                         .twin = config->maddpg_twin,
+                                         .delay = config->maddpg_twin ? (int)config->maddpg_delay : 1,
+                                         .smoothing = (real)config->maddpg_smoothing,
+                                         .smoothing_clip = (real)config->maddpg_smoothing_clip,
+                                         .batch = (int)config->maddpg_batch,
+                                         .updates = self->each,
+                                         .seed = (uint64_t)config->train_seed,
+                                         .first_row = self->replay->config.transitions.first_shard * (uint32_t)self->replay->config.rows};
     maddpg_create(&self->maddpg, &maddpg, &self->replay->batch, self->replay->numbers, context->policies->group, context->policies->groups,
                   context->comm, &self->memory);
 }
@@ -337,8 +342,8 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
         char name[sizeof list->field->name];
         snprintf(name, sizeof name, "/replay/%s/noise", p->name);
         if (self->process[g])
-            field_add(list, name, FIELD_BYTES, self->host_process[g], "bytes", "state of the process that is added to real actions, floats", 2,
-                      (int64_t)self->context.envs, (int64_t)(p->sizes.agents * p->sizes.act_reals) * (int64_t)sizeof(float))
+            field_add(list, name, FIELD_BYTES, self->host_process[g], "bytes", "state of the process that is added to real actions, floats",
+                      2, (int64_t)self->context.envs, (int64_t)(p->sizes.agents * p->sizes.act_reals) * (int64_t)sizeof(float))
                 ->per_env = true;
     }
     return list->count - before;

@@ -33,9 +33,9 @@ void replay_batch_create(struct replay_batch *batch, int shards, int rows, const
         const bool masks = (spec->group[g].flags & MAPPO_HAS_MASK) && sizes.logits > 0;
         to->obs = BACKEND_NEW(memory, float, n *(size_t)sizes.obs);
         to->next = BACKEND_NEW(memory, float, n *(size_t)sizes.obs);
-        if (masks) to->mask = BACKEND_NEW(memory, uint8_t, n *(size_t)sizes.logits);
-        if (masks) to->next_mask = BACKEND_NEW(memory, uint8_t, n *(size_t)sizes.logits);
-        if (sizes.act_ints) to->act_int = BACKEND_NEW(memory, int32_t, n *(size_t)sizes.act_ints);
+        if (masks) to->mask = BACKEND_NEW(memory, uint8_t, n * (size_t)sizes.logits);
+        if (masks) to->next_mask = BACKEND_NEW(memory, uint8_t, n * (size_t)sizes.logits);
+        if (sizes.act_ints) to->act_int = BACKEND_NEW(memory, int32_t, n * (size_t)sizes.act_ints);
         if (sizes.act_reals) to->act_real = BACKEND_NEW(memory, float, n *(size_t)sizes.act_reals);
         if (spec->group[g].flags & MAPPO_HAS_ACTIVE) to->active = BACKEND_NEW(memory, uint8_t, n);
         to->reward = BACKEND_NEW(memory, float, n);
@@ -135,8 +135,7 @@ void replay_destroy(struct replay *r)
 void replay_count(struct replay *r, int64_t update)
 {
     const struct transitions *x = r->transitions;
-    const struct replay_numbers numbers = {
-        .update = update, .held = x->filled, .oldest = transitions_place(x, transitions_oldest(x))};
+    const struct replay_numbers numbers = {.update = update, .held = x->filled, .oldest = transitions_place(x, transitions_oldest(x))};
     r->backend->upload(r->backend, r->numbers, &numbers, sizeof numbers);
 }
 

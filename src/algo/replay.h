@@ -10,24 +10,25 @@
 struct replay_config {
     struct transitions_config transitions; /* `ring` is the replay's to choose */
     struct collect_config collect;
-    int rows; /* of a shard's part of a batch */
+    int rows;         /* of a shard's part of a batch */
     bool replacement; /* a step may be in it twice */
 };
 
 struct replay_batch {
     int shards, rows; /* B rows each */
     struct replay_batch_group {
-        float *obs, *next;          /* [shards · B][A][D] */
-        uint8_t *mask, *next_mask;  /* [shards · B][A][L]; NULL = everything is allowed */
-        int32_t *act_int;           /* [shards · B][A][Ki] */
-        float *act_real;            /* [shards · B][A][Kr] */
-        float *reward;              /* [shards · B][A] */
-        uint8_t *terminated;        /* [shards · B][A] */
-        uint8_t *active;            /* [A][shards · B] did it act; NULL = always */
+        float *obs, *next;         /* [shards · B][A][D] */
+        uint8_t *mask, *next_mask; /* [shards · B][A][L]; NULL = everything is allowed */
+        int32_t *act_int;          /* [shards · B][A][Ki] */
+        float *act_real;           /* [shards · B][A][Kr] */
+        float *reward;             /* [shards · B][A] */
+        uint8_t *terminated;       /* [shards · B][A] */
+        uint8_t *active;           /* [A][shards · B] did it act; NULL = always */
     } group[MAPPO_MAX_GROUPS];
 };
 /* Arrays for the rows; masks where the environment has some. */
-void replay_batch_create(struct replay_batch *batch, int shards, int rows, const struct mappo_env_spec *spec, struct backend_memory *memory);
+void replay_batch_create(struct replay_batch *batch, int shards, int rows, const struct mappo_env_spec *spec,
+                         struct backend_memory *memory);
 
 struct replay {
     struct replay_config config;

@@ -44,7 +44,7 @@ struct network {
     bool layer_norm;             /* LayerNorm after each activation */
     bool gru;                    /* a recurrent layer before the head */
     int gru_steps;               /* its longest chunk of a training pass, in steps: packed_rows_create reserves room for it */
-    bool by_layer; /* a device goes layer by layer: some pass of it does what only that way can (derive, LOSS_GIVEN) */
+    bool by_layer;               /* a device goes layer by layer: some pass of it does what only that way can (derive, LOSS_GIVEN) */
     int extra;                   /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];
@@ -63,7 +63,7 @@ struct network {
 /* ---- distributions ------------------------------------------------------------------------------------------------------------------- */
 
 struct head {
-    int kind; /* enum head_kind */
+    int kind;   /* enum head_kind */
     int output; /* first column of the network's output */
     int size;   /* choices, bits or dimensions */
     int action; /* first column of the integer or real action */
@@ -204,9 +204,9 @@ struct value_loss {
     const real *ret;               /* [N][targets] reward units */
 };
 
-struct given_loss {     /* found elsewhere, in the order of the batch; weights are 1 */
-    const real *loss;   /* [B] for the sum alone */
-    const real *slope;  /* [B][O] by the outputs */
+struct given_loss {    /* found elsewhere, in the order of the batch; weights are 1 */
+    const real *loss;  /* [B] for the sum alone */
+    const real *slope; /* [B][O] by the outputs */
 };
 
 struct train_pass {

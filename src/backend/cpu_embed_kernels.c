@@ -16,8 +16,7 @@ static int outputs_of(const struct distribution *dist)
 static void load_rows(const real *x, int n, int stride, int first, int rows, real *y)
 {
     for (int k = 0; k < n; k++)
-        for (int r = 0; r < (int)TILE; r++)
-            y[k * (int)TILE + r] = r < rows ? x[(size_t)(first + r) * (size_t)stride + (size_t)k] : (real)0;
+        for (int r = 0; r < (int)TILE; r++) y[k * (int)TILE + r] = r < rows ? x[(size_t)(first + r) * (size_t)stride + (size_t)k] : (real)0;
 }
 
 static void store_rows(const real *y, int n, int stride, int first, int rows, real *x)

@@ -105,7 +105,8 @@ void scalar_draw(struct backend *backend, const struct draw_pass *pass, int pass
             const int count = p->rows - b < TOGETHER ? p->rows - b : TOGETHER;
             if (!p->replacement) SHUFFLE_SOME(&shuffle, (uint32_t)b, count, drawn);
             for (int i = 0; i < count; i++)
-                p->row[b + i] = draw_row(&shape, p->replacement ? draw_item(&shape, p->seed, p->shard, update, (uint32_t)(b + i)) : drawn[i]);
+                p->row[b + i] =
+                    draw_row(&shape, p->replacement ? draw_item(&shape, p->seed, p->shard, update, (uint32_t)(b + i)) : drawn[i]);
         }
     }
 }

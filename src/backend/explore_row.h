@@ -30,7 +30,8 @@ MAPPO_FN void explore_row(const struct explore_pass *p, const struct distributio
         if (head->kind == HEAD_GAUSSIAN) {
             for (int k = 0; k < head->size; k++, word += 2) {
                 const size_t at = row * reals + (size_t)(head->action + k);
-                const uint32_t u = explore_word(p->seed, env, agent, p->step, word), v = explore_word(p->seed, env, agent, p->step, word + 1);
+                const uint32_t u = explore_word(p->seed, env, agent, p->step, word),
+                               v = explore_word(p->seed, env, agent, p->step, word + 1);
                 p->act_real[at] = any ? 2 * philox_float(u) - 1
                                       : explore_real(p->kind, p->act_real[at], p->numbers, p->state ? p->state + at : NULL, u, v);
             }

@@ -35,12 +35,12 @@ struct draw_pass { /* rows of a shard, each a step that is held of an environmen
     int32_t *row; /* [B] out: place * envs + environment */
 };
 
-struct gather_pass { /* to[b] = from[row[b]]: one array of the ring; `next`: as it was a step later */
-    const int32_t *row; /* [B] */
+struct gather_pass {         /* to[b] = from[row[b]]: one array of the ring; `next`: as it was a step later */
+    const int32_t *row;      /* [B] */
     int rows, width, stride; /* numbers of a row; between two rows of the ring */
-    int element;        /* bytes of one: 1 or 4 */
-    const void *from;   /* [places][envs][stride], from the first that is wanted on */
-    void *to;           /* [B][width] */
+    int element;             /* bytes of one: 1 or 4 */
+    const void *from;        /* [places][envs][stride], from the first that is wanted on */
+    void *to;                /* [B][width] */
     bool next;
     const void *final;     /* next: like from: what was seen last where the episode ended … */
     const uint8_t *ep_end; /* … which this says [places][envs]; both NULL = the next place in any case */
@@ -57,10 +57,10 @@ struct columns_pass {
 
 /* Actions of one agent as columns [O]: a choice is one-hot, a bit 0 or 1, a real number itself. */
 struct embed_pass {
-    int how; /* enum embed_how */
+    int how;                         /* enum embed_how */
     const struct distribution *dist; /* host memory */
     int rows;
-    int stride;           /* rows between two of the agent's in act_int, act_real and mask: A */
+    int stride;             /* rows between two of the agent's in act_int, act_real and mask: A */
     const int32_t *act_int; /* TAKEN: from the agent's first row on [B · A][Ki] */
     const float *act_real;  /* likewise [B · A][Kr] */
     const real *out;        /* otherwise: the actor's outputs [B][O] */
@@ -70,9 +70,9 @@ struct embed_pass {
     uint64_t seed;          /* … as words of row first_row + b, this agent and update */
     uint32_t first_row, agent;
     const struct replay_numbers *numbers;
-    int after, use; /* as in a draw; enum embed_use */
+    int after, use;                 /* as in a draw; enum embed_use */
     real smoothing, smoothing_clip; /* > 0: noise on real actions (kernels/embed.h, embed_smooth) */
-    real *columns;  /* [B][column_stride], from the agent's first column on */
+    real *columns;                  /* [B][column_stride], from the agent's first column on */
     int column_stride;
     real *soft; /* [B][O] out: what gradients go through; unused for TAKEN */
 };
@@ -81,16 +81,16 @@ struct embed_pass {
 struct embed_back_pass {
     const struct distribution *dist; /* host memory */
     int rows, stride;
-    real *out;                /* [B][O] of the embed_pass; logits that the mask forbids may be overwritten */
-    const real *soft;         /* [B][O] likewise */
-    const uint8_t *mask;      /* likewise */
-    const uint8_t *active;    /* [B] others have neither loss nor slope; NULL = all */
-    const real *q, *q_slope;  /* [B] [B][O] */
+    real *out;               /* [B][O] of the embed_pass; logits that the mask forbids may be overwritten */
+    const real *soft;        /* [B][O] likewise */
+    const uint8_t *mask;     /* likewise */
+    const uint8_t *active;   /* [B] others have neither loss nor slope; NULL = all */
+    const real *q, *q_slope; /* [B] [B][O] */
     real temperature, penalty;
     real *loss, *slope; /* [B] [B][O] out */
 };
 
-struct td_pass { /* ret = reward + gamma (1 - terminated) min(q, other) */
+struct td_pass {      /* ret = reward + gamma (1 - terminated) min(q, other) */
     int rows, stride; /* stride: between rows of reward and terminated */
     const float *reward;
     const uint8_t *terminated;
@@ -99,20 +99,20 @@ struct td_pass { /* ret = reward + gamma (1 - terminated) min(q, other) */
     real *ret;             /* [B] out */
 };
 
-struct explore_pass { /* environments [lo, hi) of a slice, whose actions are there and have not been taken */
+struct explore_pass {                /* environments [lo, hi) of a slice, whose actions are there and have not been taken */
     const struct distribution *dist; /* host memory */
     int kind, agents, lo, hi;
     const struct explore_numbers *numbers; /* the backend's */
-    const uint8_t *mask;    /* [E][A][L]; NULL = all allowed */
-    int32_t *act_int;       /* [E][A][Ki] */
-    float *act_real;        /* [E][A][Kr] */
-    float *state;           /* [E][A][Kr] of EXPLORE_OU; NULL with the others */
-    const uint8_t *ep_end;  /* [E] of the step before: its state begins at 0 where an episode does; NULL = nowhere */
-    uint64_t seed, step;    /* as in an act_pass */
+    const uint8_t *mask;                   /* [E][A][L]; NULL = all allowed */
+    int32_t *act_int;                      /* [E][A][Ki] */
+    float *act_real;                       /* [E][A][Kr] */
+    float *state;                          /* [E][A][Kr] of EXPLORE_OU; NULL with the others */
+    const uint8_t *ep_end;                 /* [E] of the step before: its state begins at 0 where an episode does; NULL = nowhere */
+    uint64_t seed, step;                   /* as in an act_pass */
     uint32_t first_env, first_agent;
 };
 
-struct derive_pass { /* the outputs of a network of one output, and their derivatives by some of its inputs */
+struct derive_pass {           /* the outputs of a network of one output, and their derivatives by some of its inputs */
     const struct network *net; /* without feature norm */
     const real *parameters;
     struct packed_rows *packed;

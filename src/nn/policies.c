@@ -175,8 +175,7 @@ static void add_network(struct field_list *list, const char *top, const struct p
                         const char *part, const char *meaning)
 {
     const struct policies_path path = {top, role_name[role], part, meaning};
-    if (set < policy->sets[role])
-        policies_network_fields(policy, role, set, policy_network_at(policy, block, role, set), &path, list);
+    if (set < policy->sets[role]) policies_network_fields(policy, role, set, policy_network_at(policy, block, role, set), &path, list);
 }
 
 static void add_normalizer(struct field_list *list, const struct policy *policy, int set)

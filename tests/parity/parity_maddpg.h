@@ -109,8 +109,8 @@ static inline real *maddpg_network(const struct maddpg_case *m, int agent, int r
 }
 
 /* The file calls the head fc3. */
-static inline void maddpg_walk(struct maddpg_case *m, int agent, int role, const char *group, const char *network, real *data, double divisor,
-                               struct parity_bound bound)
+static inline void maddpg_walk(struct maddpg_case *m, int agent, int role, const char *group, const char *network, real *data,
+                               double divisor, struct parity_bound bound)
 {
     const struct network *net = &m->policies[maddpg_group(m, agent)]->net[role];
     struct tensor tensor[NETWORK_MAX_TENSORS];
@@ -302,8 +302,7 @@ static inline void parity_maddpg(hid_t file, const char *backend, const char *va
     replay_batch_create(&m.batch, 1, m.rows, &m.c.spec, &m.memory);
     replay_batch_create(&m.host, 1, m.rows, &m.c.spec, &host);
     for (int i = 0; i < m.agents && discrete; i++)
-        for (int use = 0; use < EMBED_USES; use++)
-            m.noise[i][use] = BACKEND_NEW(&m.memory, real, m.rows * (int)m.actions[i]);
+        for (int use = 0; use < EMBED_USES; use++) m.noise[i][use] = BACKEND_NEW(&m.memory, real, m.rows * (int)m.actions[i]);
     const struct maddpg_hooks hooks = {&m, maddpg_noise, maddpg_stepped};
     const struct maddpg_config config = {.rules = *rules,
                                          .gamma = (real)golden_config(file, "gamma"),
@@ -311,8 +310,9 @@ static inline void parity_maddpg(hid_t file, const char *backend, const char *va
                                          .temperature = (real)golden_config(file, "gumbel_temperature"),
                                          .penalty = (real)golden_config(file, "policy_regulariser"),
                                          .max_grad_norm = golden_config(file, "max_grad_norm"),
-                                         .adam = {golden_config(file, "adam_beta1"), golden_config(file, "adam_beta2"),
-                                                  golden_config(file, "adam_eps")},
+                                         .adam = {.beta1 = golden_config(file, "adam_beta1"),
+                                                  .beta2 = golden_config(file, "adam_beta2"),
+                                                  .eps = golden_config(file, "adam_eps")},
                                          .delay = 1,
                                          .batch = m.rows,
                                          .updates = 1,

@@ -52,8 +52,10 @@ static void fill_batch(struct fixture *f)
             const struct head *head = &p->dist.head[h];
             for (size_t i = 0; i < rows; i++)
                 for (int k = 0; k < head->size; k++) {
-                    if (b->mask && head->mask >= 0) b->mask[i * (size_t)p->dist.logits + (size_t)(head->mask + k)] = k == 0 || uniform(&seed) < 0.7;
-                    if (b->mask && head->mask >= 0) b->next_mask[i * (size_t)p->dist.logits + (size_t)(head->mask + k)] = k == 0 || uniform(&seed) < 0.7;
+                    if (b->mask && head->mask >= 0)
+                        b->mask[i * (size_t)p->dist.logits + (size_t)(head->mask + k)] = k == 0 || uniform(&seed) < 0.7;
+                    if (b->mask && head->mask >= 0)
+                        b->next_mask[i * (size_t)p->dist.logits + (size_t)(head->mask + k)] = k == 0 || uniform(&seed) < 0.7;
                     if (head->kind == HEAD_CATEGORICAL && k == 0)
                         b->act_int[i * (size_t)p->dist.act_ints + (size_t)head->action] = head->start + (int)(uniform(&seed) * head->size);
                     if (head->kind == HEAD_BERNOULLI)
@@ -160,12 +162,13 @@ static void check_gradients(struct fixture *f, int *checked)
                     x[at] = is + (real)step;
                     learn(f, 0, high);
                     x[at] = is;
-                    const double slope = role == ROLE_ACTOR ? high[g].actor_loss - low[g].actor_loss : high[g].critic_loss - low[g].critic_loss;
+                    const double slope =
+                        role == ROLE_ACTOR ? high[g].actor_loss - low[g].actor_loss : high[g].critic_loss - low[g].critic_loss;
                     const double expected = slope / (2 * step) * p->sizes.agents;
                     const double found = f->gradient[agent][role][at] / (f->batch.shards * f->batch.rows);
                     if (fabs(found - expected) > 1e-7 + 1e-5 * fabs(expected))
-                        fail_msg("group %s, agent %d, role %d, parameter %zu: gradient %.10g, differences say %.10g", p->name, a, role, at, found,
-                                 expected);
+                        fail_msg("group %s, agent %d, role %d, parameter %zu: gradient %.10g, differences say %.10g", p->name, a, role, at,
+                                 found, expected);
                     *checked += expected != 0;
                 }
             }
@@ -182,9 +185,10 @@ static void gradients_match_finite_differences(void **state)
         const struct vecenv_config env = {
             .name = "test/kitchen_sink", .envs = 1, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .clip_action = true};
         if (vecenv_open(&f.env, &env, &err)) fail_msg("%s", err.text);
-        open_learner(&f, vecenv_spec(f.env),
-                     (struct maddpg_config){.rules = smooth, .gamma = (real)0.9, .temperature = (real)0.7, .penalty = (real)0.05, .seed = 5},
-                     variant == 1, variant == 2, SHARDS, ROWS, 9);
+        open_learner(
+            &f, vecenv_spec(f.env),
+            (struct maddpg_config){.rules = smooth, .gamma = (real)0.9, .temperature = (real)0.7, .penalty = (real)0.05, .seed = 5},
+            variant == 1, variant == 2, SHARDS, ROWS, 9);
         fill_batch(&f);
         check_gradients(&f, &checked);
         close_learner(&f);
@@ -229,10 +233,11 @@ static void control_linear_quadratic(bool twin)
     double p = 1;
     uint32_t seed = 1;
     for (int i = 0; i < 200; i++) p = 1 + gamma * p - gamma * p * gamma * p / (1 + gamma * p);
-    open_learner(&f, &spec,
-                 (struct maddpg_config){
-                     .gamma = (real)gamma, .tau = (real)0.02, .seed = 5, .twin = twin, .smoothing = (real)0.05, .smoothing_clip = (real)0.1},
-                 true, false, 1, BATCH, 24);
+    open_learner(
+        &f, &spec,
+        (struct maddpg_config){
+            .gamma = (real)gamma, .tau = (real)0.02, .seed = 5, .twin = twin, .smoothing = (real)0.05, .smoothing_clip = (real)0.1},
+        true, false, 1, BATCH, 24);
     for (int u = 0; u < UPDATES; u++) {
         struct replay_batch_group *b = &f.batch.group[0];
         f.numbers->update = u;
