@@ -304,18 +304,19 @@ static inline void parity_maddpg(hid_t file, const char *backend, const char *va
     for (int i = 0; i < m.agents && discrete; i++)
         for (int use = 0; use < EMBED_USES; use++) m.noise[i][use] = BACKEND_NEW(&m.memory, real, m.rows * (int)m.actions[i]);
     const struct maddpg_hooks hooks = {&m, maddpg_noise, maddpg_stepped};
-    const struct maddpg_config config = {
-        .rules = *rules,
-        .gamma = (real)golden_config(file, "gamma"),
-        .tau = (real)golden_config(file, "tau"),
-        .temperature = (real)golden_config(file, "gumbel_temperature"),
-        .penalty = (real)golden_config(file, "policy_regulariser"),
-        .max_grad_norm = golden_config(file, "max_grad_norm"),
-        .adam = {golden_config(file, "adam_beta1"), golden_config(file, "adam_beta2"), golden_config(file, "adam_eps")},
-        .delay = 1,
-        .batch = m.rows,
-        .updates = 1,
-        .hooks = &hooks};
+    const struct maddpg_config config = {.rules = *rules,
+                                         .gamma = (real)golden_config(file, "gamma"),
+                                         .tau = (real)golden_config(file, "tau"),
+                                         .temperature = (real)golden_config(file, "gumbel_temperature"),
+                                         .penalty = (real)golden_config(file, "policy_regulariser"),
+                                         .max_grad_norm = golden_config(file, "max_grad_norm"),
+                                         .adam = {.beta1 = golden_config(file, "adam_beta1"),
+                                                  .beta2 = golden_config(file, "adam_beta2"),
+                                                  .eps = golden_config(file, "adam_eps")},
+                                         .delay = 1,
+                                         .batch = m.rows,
+                                         .updates = 1,
+                                         .hooks = &hooks};
     struct replay_numbers *numbers = BACKEND_NEW(&m.memory, struct replay_numbers, 1);
     maddpg_create(&m.maddpg, &config, &m.batch, numbers, m.policies, m.c.spec.groups, m.c.comm, &m.memory);
     maddpg_fields(m.maddpg, &m.targets);
