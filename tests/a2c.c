@@ -55,9 +55,10 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     if (code) return code;
     for (int g = 0; g < groups; a->gradients += group[g++]->size)
         if (policy_apart(group[g], ROLE_ACTOR) || policy_apart(group[g], ROLE_CRITIC) || group[g]->normalizer ||
-            context->local_shards > 1 || a->base.rollout->transitions->held)
-            return error_set(err, EXIT_USAGE,
-                             "a2c needs policy.share=1, critic.share=auto, norm.value=none, comm.reproducible=0, rollout.unit=steps");
+            group[g]->net[ROLE_ACTOR].gru || context->local_shards > 1 || a->base.rollout->transitions->held)
+            return error_set(
+                err, EXIT_USAGE,
+                "a2c needs policy=mlp, policy.share=1, critic.share=auto, norm.value=none, comm.reproducible=0, rollout.unit=steps");
     a->length = a->gradients + (size_t)groups * POLICY_ROLES * PASS_SUMS;
     a->there = BACKEND_NEW(&a->base.memory, struct numbers, 1);
     /* Without a clip the gradient of ratio * advantage is advantage * ∇ log π. */

@@ -8,11 +8,7 @@
 #include "algo/on_policy.h"
 #include "algo/ppo.h"
 #include "base/clock.h"
-
-enum { UNIT_STEP, UNIT_ROW };                    /* ppo.minibatch_unit */
-enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };    /* ppo.grad_clip */
-enum { DOUBLE_CLIP_A2PO, DOUBLE_CLIP_OFFICIAL }; /* coppo.double_clip */
-enum { ORDER_RANDOM, ORDER_FIXED };              /* happo.order */
+#include "config/choices.h"
 
 struct mappo {
     struct on_policy base; /* first */

@@ -2,10 +2,7 @@
 
 #include "backend/kernels/gae.h"
 #include "base/clock.h"
-
-enum { RATIO_JOINT, RATIO_PER_HEAD }; /* ppo.ratio */
-enum { UNIT_STEPS, UNIT_EPISODES };   /* rollout.unit */
-enum { TIME_LIMIT_BOOTSTRAP };        /* gae.time_limit */
+#include "config/choices.h"
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
 

@@ -25,7 +25,10 @@ static int check(const struct transitions_config *config, const struct mappo_env
     for (int g = 0; g < spec->groups; g++)
         if ((int64_t)(config->steps + 1) * config->envs > INT32_MAX / spec->group[g].agents)
             return error_set(err, EXIT_USAGE, "%s%d times %d environments of this rank times %d agents is more rows than 2^31",
-                             config->ring ? "a replay of " : "rollout.steps=", config->steps, config->envs, spec->group[g].agents);
+                             config->ring           ? "a replay of "
+                             : config->at_least > 0 ? "rollout.steps and the longest episode: "
+                                                    : "rollout.steps=",
+                             config->steps, config->envs, spec->group[g].agents);
     return 0;
 }
 
@@ -144,7 +147,7 @@ void transitions_fields(struct transitions *x, const char *path, struct field_li
     char name[sizeof list->field->name];
     snprintf(name, sizeof name, "%s/step", path);
     field_add(list, name, FIELD_UINT64, &x->step, "environment steps",
-              "steps that every environment has taken: position of the actions' random numbers", 0);
+              "steps that every environment has taken, or could have (rollout.unit): position of the actions' random numbers", 0);
 }
 
 /* As environments write it: their floats are of 32 bits, and so is `real` wherever files are written. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "backend/kernels/layer.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "cmd/bench.h"
@@ -42,9 +43,10 @@ static int parts_open(struct learning *p, const struct bench_case *b, const stru
 /* Multiply-adds of a forward pass of one row; *first: those of the first layer, whose input gradient nobody needs. */
 static double multiply_adds(const struct network *net, double *first)
 {
-    const double d = net->inputs, h = net->hidden;
-    *first = d * h;
-    return d * h + (net->layers - 1 + (net->gru ? 6 : 0)) * h * h + h * net->outputs; /* a GRU's gates see its input and its state */
+    double all = 0;
+    for (int l = 0; l <= layer_head(net); l++) all += (double)layer_inputs(net, l) * layer_outputs(net, l);
+    *first = (double)layer_inputs(net, 0) * layer_outputs(net, 0);
+    return all;
 }
 
 /* Floating-point operations of the matrix products per environment step of training. */
@@ -160,7 +162,8 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
     CHECK(c, "out of memory");
     *c = bench->config;
     c->eval_interval = c->eval_env_steps = 0;
-    c->policy_hidden = b->hidden;
+    if (b->hidden != c->policy_hidden[0]) memset(c->policy_hidden, 0, sizeof c->policy_hidden);
+    c->policy_hidden[0] = b->hidden;
     c->policy_activation = b->activation;
     c->policy_kind = b->kind;
     if (c->ppo_chunk > c->rollout_steps) c->ppo_chunk = c->rollout_steps;
@@ -267,7 +270,7 @@ enum { CASES = 12 };
 static int list_cases(const struct bench *bench, struct bench_case *list)
 {
     const struct config *c = &bench->config;
-    const int hidden = (int)c->policy_hidden, activation = c->policy_activation, ranks = bench->comm->size,
+    const int hidden = (int)c->policy_hidden[0], activation = c->policy_activation, ranks = bench->comm->size,
               threads = bench->placement.threads;
     double level = c->cpu_level > 0 ? (double)(c->cpu_level - 1) : (double)cpu_level_detect();
     comm_min_double(bench->comm, &level, 1);
@@ -350,6 +353,8 @@ static int configure(struct bench *bench, const struct arguments *args, bool *on
     *only_env = only;
     if (only && strcmp(only, "env") != 0) return error_set(err, EXIT_USAGE, "only=%s: what mappo bench can measure alone is env", only);
     const int code = config_build(&bench->config, &rest, cmd_find_env, err);
+    if (!code && bench->config.rollout_unit)
+        return error_set(err, EXIT_USAGE, "mappo bench measures updates of equal size: rollout.unit=steps");
     if (code || bench->comm->size <= bench->config.rollout_envs) return code;
     return error_set(err, EXIT_USAGE, "%d ranks for %lld environments: raise rollout.envs or start fewer ranks", bench->comm->size,
                      (long long)bench->config.rollout_envs);

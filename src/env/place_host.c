@@ -477,7 +477,7 @@ static int script_range(const struct env_host *h, int32_t lo, int32_t hi, const 
     }
     for (int g = 0; g < h->spec.groups; g++) { /* a script plays in the environment's units, the learner's side of the wrapper has others */
         const size_t agents = (size_t)h->size[g].agents;
-        if (h->action[g].changed && h->action[g].rescale)
+        if (h->action[g].changed && h->action[g].stretch)
             action_wrapper_invert(&h->action[g], reals[g] + (size_t)lo * agents * (size_t)h->size[g].act_reals, (size_t)(hi - lo) * agents,
                                   h->size[g].act_reals);
     }

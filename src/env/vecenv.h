@@ -29,6 +29,7 @@ struct vecenv_config {
     int32_t report;      /* episodes that a report lists at most; 0 = all there is room for */
     int32_t time_limit;  /* wrapper: truncate after that many steps; 0 = off */
     bool rescale_action; /* wrapper: the policy's [-1, 1] is stretched over each bounded Box head */
+    bool squash_action;  /* wrapper: tanh of the policy's real numbers, stretched so */
     bool clip_action;    /* wrapper: Box actions are clipped to their bounds */
 
     /* Wrappers of env/wrap.h; 0 (and 1, of a count or scale) = off. */

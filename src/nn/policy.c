@@ -1,6 +1,7 @@
 #include "nn/policy.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "nn/distribution.h"
@@ -30,6 +31,7 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .layer_norm = config->layer_norm,
                                  .gru = config->chunk > 0 && policy->sets[ROLE_ACTOR] > 0,
                                  .gru_steps = config->chunk};
+    memcpy(net.width, config->width, sizeof net.width);
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->net[ROLE_ACTOR], &net);
     net.inputs = policy->state_size;

@@ -25,6 +25,7 @@ enum policy_running { RUNNING_OBS, RUNNING_STATE, RUNNING_REWARD, POLICY_RUNNING
 
 struct policy_config {
     int hidden, layers, activation;
+    int width[NETWORK_MAX_LAYERS]; /* of each hidden layer; 0 = hidden */
     bool feature_norm, layer_norm;
     int init; /* enum init_kind */
     double hidden_gain;

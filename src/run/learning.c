@@ -129,6 +129,8 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->gae_advantage == ESTIMATE_REWARD_TO_GO && c->gae_target == ESTIMATE_REWARD_TO_GO
                    ? "rewards to go end with the episode (gae.advantage, gae.target)"
                    : NULL;
+    case KEY_ppo_chunk:
+        return first->net[ROLE_ACTOR].gru ? NULL : "no network is recurrent (policy.kind)";
     case KEY_ppo_minibatches:
         return c->ppo_minibatch_size > 0 ? "ppo.minibatch_size says how many there are" : NULL;
     case KEY_critic_state:
@@ -148,6 +150,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_policy_log_std:
         if (c->policy_fixed_std > 0) return "the deviation is policy.fixed_std";
         /* fall through */
+    case KEY_policy_squash:
     case KEY_policy_fixed_std:
     case KEY_wrap_clip_action:
     case KEY_wrap_rescale_action:

@@ -88,7 +88,8 @@ struct transfer {
     int *order;               /* [arrays] in which they stand in the file */
     int arrays;
     unsigned char *piece; /* some places of this rank's environments, where the host can't use the backend's memory */
-    unsigned char *parts; /* rank 0 of several: of all ranks, one rank after the other, … */
+    /* rank 0 of several: */
+    unsigned char *parts; /* of all ranks, one rank after the other, … */
     unsigned char *rows;  /* … and as the file has them, place after place */
     size_t *sizes;        /* [ranks] bytes of the parts */
 };
@@ -132,16 +133,17 @@ static void transfer_open(struct transfer *x, const struct learning *learning, s
     x->order = piece_memory((size_t)x->fields.count * sizeof *x->order);
     for (int i = 0; i < x->fields.count; i++) {
         const struct field *field = &x->fields.field[i];
-        CHECK(is_array(field) || field->type == FIELD_INT64, "%s is neither an array of a replay nor a count of places", field->name);
+        CHECK(is_array(field) ? field_bytes(field) > 0 : field->type == FIELD_INT64 && field->rank == 0,
+              "%s is neither an array of a replay nor a count of places", field->name);
         if (!is_array(field)) continue;
         const size_t bytes = (size_t)(places_at_once(x, field) * x->envs) * item_bytes(field);
         x->order[x->arrays++] = i;
         if (bytes > most) most = bytes;
     }
     if (!learning->backend->host_memory) x->piece = piece_memory(most);
-    if (comm->rank) return;
+    if (comm->rank || comm->size == 1) return;
     x->rows = piece_memory(most);
-    if (comm->size > 1) x->parts = piece_memory(most);
+    x->parts = piece_memory(most);
     x->sizes = piece_memory((size_t)comm->size * sizeof *x->sizes);
 }
 
@@ -272,7 +274,8 @@ int replay_save(const struct learning *learning, struct comm *comm, const char *
     *mark = (struct replay_mark){0};
     transfer_open(&x, learning, comm);
     if (!comm->rank) code = create(&x, &stream, path, env_steps, err);
-    CHECK(!stream || take_order(&x, stream), "%s has other arrays than it was made for", path);
+    const bool ordered = !stream || take_order(&x, stream);
+    CHECK(ordered, "%s has other arrays than it was made for", path);
     comm_broadcast(comm, &code, sizeof code);
     if (!code) code = move_all(&x, stream, false, err);
     if (!code && stream) code = checkpoint_stream_finish(stream, err);

@@ -411,6 +411,7 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
                                               {"policy", "gru", "critic.share", "false", "norm.value", "popart"},
                                               {"policy", "gru", "ppo.minibatches", "3", "ppo.minibatch_unit", "row"},
                                               {"policy", "gru", "algo", "coppo", "ppo.minibatches", "3"},
+                                              {"policy", "gru", "algo", "happo", "ppo.minibatches", "3"},
                                               {"policy", "gru", "ppo.objective", "clip_kl", "ppo.ratio", "per_head"},
                                               {"policy", "gru", "ppo.target_kl", "0.00001", "ppo.minibatches", "3"},
                                               {"policy", "gru", "ppo.chunk", "5", "ppo.minibatch_size", "8"},
