@@ -197,7 +197,7 @@ $(BUILD)/obj/tests/cuda/emulation/%.o: tests/cuda/emulation/%.cc $(BUILD)/flags
 endif
 
 # The whole program on an emulated device, with its tests.
-CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c)) $(1)/tests/meeting.so
+CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c)) $(1)/tests/meeting.so $(1)/tests/off_policy
 emulated: $(COMMON_OBJECTS)
 	$(MAKE) BUILD=$(BUILD)/emulated OBJ=$(OBJ) CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
 # Tests under sanitizers: of device code (environments' rules are in their kernels: the host's objects are the plain ones), of what reads files.

@@ -52,7 +52,7 @@ struct device_actions {
     float *low, *high; /* [Kr] */
     int32_t reals;     /* Kr */
     size_t numbers;    /* E A Kr */
-    int rescale, clip;
+    int stretch, clip;
 };
 
 struct env_device {
@@ -149,7 +149,7 @@ static void open_actions(struct env_device *d, int g)
     if (!wrapper->changed) return;
     action->reals = d->size[g].act_reals;
     action->numbers = (size_t)d->config.envs * (size_t)d->size[g].agents * reals;
-    action->rescale = wrapper->rescale;
+    action->stretch = wrapper->stretch;
     action->clip = wrapper->clip;
     take(d, &action->changed, action->numbers);
     take(d, &action->low, reals);
@@ -256,7 +256,7 @@ static __global__ void wrap_actions(const struct device_actions action, const fl
     const size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= action.numbers) return;
     const int32_t k = (int32_t)(i % (size_t)action.reals);
-    action.changed[i] = action_wrap(from[i], action.low[k], action.high[k], action.rescale, action.clip);
+    action.changed[i] = action_wrap(from[i], action.low[k], action.high[k], action.stretch, action.clip);
 }
 
 static void fill(struct env_device *d, uint8_t *array, size_t bytes)

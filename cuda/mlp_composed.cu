@@ -34,7 +34,7 @@ struct composed_work {
 static int widest(const struct network *net)
 {
     const int outputs = net->outputs + net->extra;
-    return net->hidden > outputs ? net->hidden : outputs;
+    return layer_widest(net) > outputs ? layer_widest(net) : outputs;
 }
 
 /* Of a part, at most: an array of it stays below 16 MB where it can, so that what one kernel writes is still in the cache for the next. */
@@ -64,7 +64,7 @@ static size_t lay_out(struct composed_work *w, const struct network *net, int ro
     w->rows = (int)r;
     w->wide = widest(net);
     for (int l = 0; l < net->layers; l++) {
-        w->x[l] = carve(base, &used, r * h);
+        w->x[l] = carve(base, &used, r * (size_t)layer_width(net, l));
         w->norm[l] = carve(base, &used, 3 * r);
     }
     w->g = carve(base, &used, r * (size_t)w->wide);
@@ -327,9 +327,10 @@ static void forward_part(const struct part *p, float *out, int ld, bool training
 {
     const struct network *net = p->net;
     for (int l = 0; l < net->layers; l++) {
-        layer_product(p, l, p->work.x[l], net->hidden);
-        const struct norm_pass n = {p->live,     p->work.x[l],    p->work.norm[l],      p->packed->folded + layout_bias(net, l),
-                                    net->hidden, net->activation, (int)net->layer_norm, p->work.rows,
+        const int width = layer_width(net, l);
+        layer_product(p, l, p->work.x[l], width);
+        const struct norm_pass n = {p->live, p->work.x[l],    p->work.norm[l],      p->packed->folded + layout_bias(net, l),
+                                    width,   net->activation, (int)net->layer_norm, p->work.rows,
                                     training};
         norm_forward(p->cuda, &n);
     }
@@ -536,12 +537,13 @@ static void backward_part(const struct part *p, float *g, float *gx)
     for (int l = net->layers; l >= 0; l--) {
         layer_gradient(p, l, from, ld);
         if (l == 0) break;
-        const struct norm_pass norm = {p->live,         p->work.x[l - 1],     p->work.norm[l - 1], NULL, net->hidden,
+        const int width = layer_width(net, l - 1);
+        const struct norm_pass norm = {p->live,         p->work.x[l - 1],     p->work.norm[l - 1], NULL, width,
                                        net->activation, (int)net->layer_norm, p->work.rows,        true};
         back_through(p, l, from, ld, to, &norm);
         from = to;
         to = to == gx ? g : gx;
-        ld = net->hidden;
+        ld = width;
     }
 }
 
@@ -573,19 +575,20 @@ static void derive_part(const struct part *p, const struct derive_pass *pass, in
     LAUNCH(ones_kernel, cuda_blocks((size_t)p->live.rows, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->work.g, p->live.rows, ld);
     LAUNCHED("derivatives by outputs");
     for (int l = net->layers; l > 0; l--) {
-        const struct norm_pass norm = {p->live,         p->work.x[l - 1],     p->work.norm[l - 1], NULL, net->hidden,
+        const int width = layer_width(net, l - 1);
+        const struct norm_pass norm = {p->live,         p->work.x[l - 1],     p->work.norm[l - 1], NULL, width,
                                        net->activation, (int)net->layer_norm, p->work.rows,        true};
         back_through(p, l, from, ld, to, &norm);
         from = to;
         to = to == p->work.gx ? p->work.g : p->work.gx;
-        ld = net->hidden;
+        ld = width;
     }
     const struct gemm input = {pass->slope + (size_t)first * (size_t)pass->width,
                                from,
                                p->packed->folded + layout_weight(net, 0) + pass->from,
                                p->live.rows,
                                pass->width,
-                               net->hidden,
+                               layer_outputs(net, 0),
                                pass->width,
                                ld,
                                net->inputs,

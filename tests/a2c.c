@@ -54,8 +54,11 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     const int groups = context->policies->groups, code = on_policy_create(algorithm, context, err);
     if (code) return code;
     for (int g = 0; g < groups; a->gradients += group[g++]->size)
-        if (policy_apart(group[g], ROLE_ACTOR) || policy_apart(group[g], ROLE_CRITIC) || group[g]->normalizer || context->local_shards > 1)
-            return error_set(err, EXIT_USAGE, "a2c needs policy.share=1, critic.share=auto, norm.value=none, comm.reproducible=0");
+        if (policy_apart(group[g], ROLE_ACTOR) || policy_apart(group[g], ROLE_CRITIC) || group[g]->normalizer ||
+            group[g]->net[ROLE_ACTOR].gru || context->local_shards > 1 || a->base.rollout->transitions->held)
+            return error_set(
+                err, EXIT_USAGE,
+                "a2c needs policy=mlp, policy.share=1, critic.share=auto, norm.value=none, comm.reproducible=0, rollout.unit=steps");
     a->length = a->gradients + (size_t)groups * POLICY_ROLES * PASS_SUMS;
     a->there = BACKEND_NEW(&a->base.memory, struct numbers, 1);
     /* Without a clip the gradient of ratio * advantage is advantage * ∇ log π. */
@@ -123,7 +126,8 @@ static int metrics(struct algorithm *algorithm, struct metric *out, int max)
     return METRICS < max ? METRICS : max;
 }
 
-static const struct algorithm_ops ops = {on_policy_begin,  on_policy_collect, on_policy_finish, update,  outcome,          on_policy_anneal,
-                                         on_policy_fields, on_policy_pull,    on_policy_push,   metrics, on_policy_destroy};
+static const struct algorithm_ops ops = {on_policy_begin, on_policy_collect, on_policy_finish,  update,
+                                         outcome,         on_policy_anneal,  on_policy_fields,  on_policy_pull,
+                                         on_policy_push,  metrics,           on_policy_destroy, NULL};
 static const struct algorithm_functions functions = {on_policy_horizon, policies, sizeof(struct a2c), &ops, create, described, NULL};
 const struct algorithm_type algorithms[] = {{"a2c", "synchronous advantage actor-critic", &functions}, {NULL, NULL, NULL}};

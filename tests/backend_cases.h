@@ -84,6 +84,7 @@ static void check_gradient(struct problem *q, int level)
 static void gradients_match_finite_differences(void **state)
 {
     (void)state;
+    static const int widths[] = {21, 7, 13};
     struct problem list[] = {
         {.name = "categorical, relu",
          .inputs = 7,
@@ -259,12 +260,35 @@ static void gradients_match_finite_differences(void **state)
          .total = 40,
          .only = true,
          .clip = 0.2},
+        {.name = "layers of other widths, a policy",
+         .inputs = 5,
+         .hidden = 13,
+         .widths = widths,
+         .layers = 3,
+         .activation = ACTIVATION_RELU,
+         .feature_norm = true,
+         .layer_norm = true,
+         .units = 33,
+         .rows = 2,
+         .total = 33,
+         .clip = 0.2},
+        {.name = "layers of other widths, a value, without norms",
+         .inputs = 6,
+         .hidden = 13,
+         .widths = widths,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .loss = LOSS_VALUE,
+         .units = 37,
+         .rows = 2,
+         .targets = 1,
+         .total = 40},
     };
-    enum { FIXED = 4, PER_HEAD = 9, PENALTY = 10, ONE_HEAD = 11, PENALTY_FIXED = 12 };
+    enum { FIXED = 4, PER_HEAD = 9, PENALTY = 10, ONE_HEAD = 11, PENALTY_FIXED = 12, WIDTHS = 14 };
     for (int level = 0; level <= last_level(); level++) {
         for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
             struct problem q = list[i];
-            if (i < 2 || i == 8 || i == ONE_HEAD) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
+            if (i < 2 || i == 8 || i == ONE_HEAD || i == WIDTHS) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
             if (i == 2 || i == PER_HEAD || i == PENALTY) {
                 add_head(&q.dist, HEAD_CATEGORICAL, 3, 1);
                 add_head(&q.dist, HEAD_BERNOULLI, 4, 0);

@@ -15,8 +15,9 @@ struct problem {
     bool masked, inactive, rescaled;       /* rescaled: old values are on another scale */
     bool per_head, penalty, scaled, only;  /* members of the losses */
     double clip, huber;
-    int steps;        /* > 0: a recurrent network, and the steps of the batch … */
-    const int *width; /* … and of its sequences; NULL = all of them have all */
+    const int *widths; /* of the hidden layers; NULL = hidden */
+    int steps;         /* > 0: a recurrent network, and the steps of the batch … */
+    const int *width;  /* … and of its sequences; NULL = all of them have all */
     /* filled by `problem_build` */
     struct network net;
     struct distribution dist;
@@ -130,8 +131,8 @@ static void problem_build(struct problem *q)
     struct naive_rng rng = {(uint64_t)(q->units * 131 + q->hidden)};
     const struct distribution *d = &q->dist;
     const size_t n = (size_t)q->total * (size_t)q->rows, targets = (size_t)(q->targets ? q->targets : 1);
-    naive_network(&q->net, q->inputs, q->hidden, dist_outputs(d), q->layers, q->activation, q->feature_norm, q->layer_norm,
-                  d->fixed_std > 0 ? 0 : d->act_reals);
+    naive_network_of(&q->net, q->inputs, q->hidden, q->widths, dist_outputs(d), q->layers, q->activation, q->feature_norm, q->layer_norm,
+                     d->fixed_std > 0 ? 0 : d->act_reals);
     if (q->steps > 0) naive_add_gru(&q->net, q->steps);
     q->p = calloc(q->net.parameters, sizeof *q->p);
     naive_parameters(&q->net, &rng, q->p);

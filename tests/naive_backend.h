@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/kernels/layer.h"
 
 /* ---- networks ---- */
 
@@ -45,14 +46,14 @@ static inline void naive_gru(const struct network *net, const double *p, const d
 /* One row; a recurrent network's state h [H] goes in and out. */
 static inline void naive_step(const struct network *net, const double *p, const float *x, double *h, double *out)
 {
-    const int wide = (net->inputs > net->hidden ? net->inputs : net->hidden) + 1;
+    const int wide = (net->inputs > layer_widest(net) ? net->inputs : layer_widest(net)) + 1;
     double *a = calloc((size_t)wide, sizeof *a), *b = calloc((size_t)wide, sizeof *b);
     int k = net->inputs;
     for (int i = 0; i < k; i++) a[i] = (double)x[i];
     if (net->feature_norm) naive_norm(a, k, p, net->at.feature_weight, net->at.feature_bias);
     for (int l = 0; l < net->layers; l++) {
-        naive_linear(a, k, net->hidden, p, net->at.weight[l], net->at.bias[l], b);
-        k = net->hidden;
+        naive_linear(a, k, layer_width(net, l), p, net->at.weight[l], net->at.bias[l], b);
+        k = layer_width(net, l);
         for (int i = 0; i < k; i++) a[i] = net->activation == ACTIVATION_RELU ? (b[i] > 0 ? b[i] : 0) : tanh(b[i]);
         if (net->layer_norm) naive_norm(a, k, p, net->at.norm_weight[l], net->at.norm_bias[l]);
     }
@@ -268,25 +269,34 @@ static inline ptrdiff_t naive_place(size_t *at, int n)
     return here;
 }
 
-static inline void naive_network(struct network *net, int inputs, int hidden, int outputs, int layers, int activation, bool feature_norm,
-                                 bool layer_norm, int extra)
+/* `width` of each hidden layer; NULL = hidden. */
+static inline void naive_network_of(struct network *net, int inputs, int hidden, const int *width, int outputs, int layers, int activation,
+                                    bool feature_norm, bool layer_norm, int extra)
 {
     memset(net, 0, sizeof *net);
     net->inputs = inputs, net->hidden = hidden, net->outputs = outputs, net->layers = layers, net->activation = activation;
     net->feature_norm = feature_norm, net->layer_norm = layer_norm, net->extra = extra;
+    for (int l = 0; l < layers && width; l++) net->width[l] = width[l], net->hidden = width[l];
     size_t at = 0;
     net->at.feature_weight = feature_norm ? naive_place(&at, inputs) : -1;
     net->at.feature_bias = feature_norm ? naive_place(&at, inputs) : -1;
     for (int l = 0; l < layers; l++) {
-        net->at.weight[l] = naive_place(&at, hidden * (l ? hidden : inputs));
-        net->at.bias[l] = naive_place(&at, hidden);
-        net->at.norm_weight[l] = layer_norm ? naive_place(&at, hidden) : -1;
-        net->at.norm_bias[l] = layer_norm ? naive_place(&at, hidden) : -1;
+        const int n = width ? width[l] : hidden, k = l == 0 ? inputs : width ? width[l - 1] : hidden;
+        net->at.weight[l] = naive_place(&at, n * k);
+        net->at.bias[l] = naive_place(&at, n);
+        net->at.norm_weight[l] = layer_norm ? naive_place(&at, n) : -1;
+        net->at.norm_bias[l] = layer_norm ? naive_place(&at, n) : -1;
     }
-    net->at.head_weight = naive_place(&at, outputs * hidden);
+    net->at.head_weight = naive_place(&at, outputs * net->hidden);
     net->at.head_bias = naive_place(&at, outputs);
     net->at.extra = naive_place(&at, extra);
     net->parameters = at;
+}
+
+static inline void naive_network(struct network *net, int inputs, int hidden, int outputs, int layers, int activation, bool feature_norm,
+                                 bool layer_norm, int extra)
+{
+    naive_network_of(net, inputs, hidden, NULL, outputs, layers, activation, feature_norm, layer_norm, extra);
 }
 
 /* Makes the network recurrent; its GRU lies behind everything else. */

@@ -40,8 +40,7 @@ static inline void ring_create(struct ring *r, int where, int envs, uint32_t fir
     slices_of(&kept, r->spec);
     for (int i = kept.count - 1; i >= 0; i--)
         if (!kept.slice[i].offered || kept.slice[i].id == ENV_SLICE_info) kept.slice[i] = kept.slice[--kept.count];
-    const struct transitions_config config = {
-        .steps = RING_STEPS, .envs = envs, .first_env = first, .shards = 1, .ring = true, .saved = true};
+    const struct transitions_config config = {.steps = RING_STEPS, .envs = envs, .first_env = first, .shards = 1, .ring = true};
     const struct collect_config collect = {.where = where, .steps = RING_CALL, .seed = 8, .crew = 1};
     backend_memory_create(&r->memory, "test", r->backend);
     if (transitions_create(&r->transitions, &config, &kept, r->spec, &r->memory, &err)) fail_msg("%s", err.text);

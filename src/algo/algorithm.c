@@ -61,6 +61,7 @@ int algorithm_create(struct algorithm **out, const struct algorithm_context *con
     *algorithm = (struct algorithm){.ops = functions->ops,
                                     .name = algorithms[context->config->algo_name].name,
                                     .horizon = algorithm_horizon(context->config),
+                                    .taken = algorithm_horizon(context->config) * context->config->rollout_envs,
                                     .self = self};
     const int code = functions->create(algorithm, context, err);
     if (code)

@@ -33,13 +33,19 @@ struct algorithm_ops {
     void (*push)(struct algorithm *);                            /* … and takes it over, after they were written */
     int (*metrics)(struct algorithm *, struct metric *out, int max); /* of the last outcome; equal on every rank */
     void (*destroy)(struct algorithm *);
+    /* Optional: a replay, which is saved in a file of its own and read from it without a copy in memory (run/replay.h). Lists its arrays
+     * [places][environments of this rank]…, which are the backend's, and as scalars the host's counts of places, equal on every rank.
+     * Returns how many places, from the first on, have been written. When a replay is read the fields have been, and it must list what the
+     * file holds; where none is read, nothing is written to what it lists, so that it is as `create` has made it. */
+    int64_t (*replay)(struct algorithm *, struct field_list *);
 };
 
 struct algorithm {
     const struct algorithm_ops *ops;
     const char *name;
     int64_t horizon; /* algorithm_horizon's */
-    int ahead;       /* updates that may be begun before the outcome of one is asked for: a device then never waits for the host */
+    int64_t taken; /* steps of all environments of all ranks that the last `collect` has taken: envs * horizon, unless it says otherwise */
+    int ahead;     /* updates that may be begun before the outcome of one is asked for: a device then never waits for the host */
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
     double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: collect.h */
     char note[192];                                     /* what people are told when it begins; "" = nothing */
@@ -86,7 +92,8 @@ struct algorithm_type {
 extern const struct algorithm_type algorithms[]; /* by number of algo.name's choice (config/algorithms.def); name NULL behind the last */
 
 /* Of the algorithm that the configuration asks for. */
-int64_t algorithm_horizon(const struct config *config); /* environment steps per environment and update */
+/* Environment steps per environment and update, of which an episode may be left to play on beyond them (rollout.unit). */
+int64_t algorithm_horizon(const struct config *config);
 int algorithm_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
                        struct error *err);
 /* Does a group of agents learn by the algorithm of this name? */

@@ -21,6 +21,7 @@ struct collect_work {
     uint64_t *clock;                    /* [1] the backend's copy of transitions->step at the start of a call */
     size_t log_probs[MAPPO_MAX_GROUPS]; /* of a step */
     struct repeated recorded;
+    uint8_t *over; /* [E] of whole episodes: who has taken its last step of this rollout; NULL otherwise */
 };
 
 /* ---- building ------------------------------------------------------------------------------------------------------------------------ */
@@ -63,6 +64,7 @@ void collector_create(struct collector **out, const struct collect_config *confi
     work->backend = memory->backend;
     if (config->where == COLLECT_STAGED) create_staging(c, memory);
     create_stages(c, memory);
+    if (transitions->config.at_least > 0) work->over = ARENA_NEW(memory->arena, uint8_t, transitions->config.envs);
     if (config->where == COLLECT_DEVICE) device_check_create(&c->check, transitions, config->steps, spec, policy, memory);
     work->clock = BACKEND_NEW(memory, uint64_t, 1);
     const struct actor_config actor = {.groups = spec->groups,
@@ -242,24 +244,76 @@ int collect_begin(struct collector *c, struct vecenv *env, bool restored, struct
     return 0;
 }
 
+/* Of whole episodes: environments that still play take a step. The place of one that does not is an end, over which nothing is carried. */
+static int step_those_that_play(struct collector *c, struct vecenv *env, int t, struct error *err)
+{
+    struct collect_work *work = c->work;
+    const struct transitions *x = c->transitions;
+    const int envs = x->config.envs;
+    for (int lo = 0, hi; lo < envs; lo = hi) {
+        for (hi = lo + 1; hi < envs && work->over[hi] == work->over[lo];) hi++;
+        if (work->over[lo]) {
+            memset(work->io.ep_end + lo, MAPPO_TERMINATED, (size_t)(hi - lo));
+            continue;
+        }
+        int code = vecenv_step_begin(env, lo, hi, &work->io, err);
+        if (code == 0) code = vecenv_step_end(env, lo, hi, err);
+        if (code) return code;
+        observed_after(c, 0, lo, hi);
+        for (int e = lo; e < hi; e++) {
+            x->length[e] = t + 1;
+            work->over[e] = t + 1 >= x->config.at_least && work->io.ep_end[e] != MAPPO_RUNNING;
+        }
+    }
+    return 0;
+}
+
+static int step_all(struct collector *c, struct vecenv *env, struct error *err)
+{
+    const int code = vecenv_step(env, &c->work->io, err);
+    if (code == 0) observed_after(c, 0, 0, c->transitions->config.envs);
+    return code;
+}
+
+static int direct_step(struct collector *c, struct vecenv *env, int t, struct error *err)
+{
+    watchdog_sign();
+    const double start = clock_seconds();
+    act(c, ACTOR_ALL, 0, t);
+    const double acted = clock_seconds();
+    transitions_aim_before(c->transitions, &c->work->io, 0);
+    int code = play(c, env, 0, c->transitions->config.envs, &c->work->io, err);
+    transitions_aim(c->transitions, &c->work->io, 0);
+    if (code == 0) code = c->work->over ? step_those_that_play(c, env, t, err) : step_all(c, env, err);
+    if (code) return after_step(c, code, err);
+    const double stepped = clock_seconds();
+    finish_step(c, t);
+    c->seconds_step += stepped - acted;
+    c->seconds_infer += acted - start + (clock_seconds() - stepped);
+    return 0;
+}
+
 static int collect_direct(struct collector *c, struct vecenv *env, struct error *err)
 {
-    for (int t = 0; t < c->config.steps; t++) {
-        watchdog_sign();
-        const double start = clock_seconds();
-        act(c, ACTOR_ALL, 0, t);
-        const double acted = clock_seconds();
-        transitions_aim_before(c->transitions, &c->work->io, 0);
-        int code = play(c, env, 0, c->transitions->config.envs, &c->work->io, err);
-        transitions_aim(c->transitions, &c->work->io, 0);
-        if (code == 0) code = vecenv_step(env, &c->work->io, err);
-        if (code) return after_step(c, code, err);
-        observed_after(c, 0, 0, c->transitions->config.envs);
-        const double stepped = clock_seconds();
-        finish_step(c, t);
-        c->seconds_step += stepped - acted;
-        c->seconds_infer += acted - start + (clock_seconds() - stepped);
+    int code = 0;
+    for (int t = 0; t < c->config.steps && !code; t++) code = direct_step(c, env, t, err);
+    return code;
+}
+
+static int collect_episodes(struct collector *c, struct vecenv *env, struct error *err)
+{
+    struct transitions *x = c->transitions;
+    const size_t envs = (size_t)x->config.envs;
+    int t = 0, code = 0;
+    vecenv_count_anew(env);
+    memset(c->work->over, 0, envs);
+    for (; memchr(c->work->over, 0, envs) && !code; t++) {
+        CHECK(t < c->config.steps, "an episode goes on beyond %d steps", c->config.steps);
+        code = direct_step(c, env, t, err);
     }
+    if (code) return code;
+    memset(x->all.ep_end + (size_t)t * envs, MAPPO_TERMINATED, (size_t)(c->config.steps - t) * envs);
+    transitions_close(x);
     return 0;
 }
 
@@ -384,5 +438,5 @@ int collect_steps(struct collector *c, struct vecenv *env, struct error *err)
     c->work->backend->upload(c->work->backend, c->work->clock, &x->step, sizeof x->step);
     if (c->config.where == COLLECT_DEVICE) return collect_on_device(c, env, err);
     if (c->config.where == COLLECT_STAGED) return crew_attend(c->config.crew, collect_attended, &staged);
-    return collect_direct(c, env, err);
+    return c->work->over ? collect_episodes(c, env, err) : collect_direct(c, env, err);
 }

@@ -7,11 +7,7 @@
 #include "algo/on_policy.h"
 #include "algo/ppo.h"
 #include "base/clock.h"
-
-enum { UNIT_STEP, UNIT_ROW };                    /* ppo.minibatch_unit */
-enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };    /* ppo.grad_clip */
-enum { DOUBLE_CLIP_A2PO, DOUBLE_CLIP_OFFICIAL }; /* coppo.double_clip */
-enum { ORDER_RANDOM, ORDER_FIXED };              /* happo.order */
+#include "config/choices.h"
 
 struct mappo {
     struct on_policy base; /* first */
@@ -62,6 +58,11 @@ static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
             err, EXIT_USAGE,
             "ppo.minibatch_size=%d takes an equal part of every shard or rank, and rollout.envs=%d can't be divided by %d of them",
             (int)config->ppo_minibatch_size, (int)config->rollout_envs, shards);
+    if (config->ppo_minibatch_size > 0 && self->base.rollout->transitions->held)
+        return error_set(err, EXIT_USAGE,
+                         "ppo.minibatch_size=%d makes as many minibatches as there is data, and whole episodes (rollout.unit) are another "
+                         "amount each time: choose their number, ppo.minibatches",
+                         (int)config->ppo_minibatch_size);
     const struct adam adam = {
         .beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps, .weight_decay = config->adam_weight_decay};
     const bool penalty = config->ppo_objective != OBJECTIVE_CLIP;
@@ -196,7 +197,7 @@ static void destroy(struct algorithm *algorithm)
 }
 
 static const struct algorithm_ops ops = {
-    on_policy_begin, on_policy_collect, on_policy_finish, update, outcome, on_policy_anneal, fields, pull, push, metrics, destroy};
+    on_policy_begin, on_policy_collect, on_policy_finish, update, outcome, on_policy_anneal, fields, pull, push, metrics, destroy, NULL};
 
 static void create_happo_turns(struct mappo *self)
 {

@@ -2,9 +2,7 @@
 
 #include "backend/kernels/gae.h"
 #include "base/clock.h"
-
-enum { RATIO_JOINT, RATIO_PER_HEAD }; /* ppo.ratio */
-enum { TIME_LIMIT_BOOTSTRAP };        /* gae.time_limit */
+#include "config/choices.h"
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
 
@@ -29,6 +27,34 @@ static double flops_of(const struct policies *policies, const struct config *con
     return sum;
 }
 
+/* Whole episodes: the steps that one rollout of an environment comes to at most. */
+static int choose_steps(struct transitions_config *transitions, const struct algorithm_context *context, struct error *err)
+{
+    const struct config *config = context->config;
+    const int64_t longest = vecenv_spec(context->env)->max_steps, most = config->rollout_steps - 1 + longest;
+    transitions->steps = (int)on_policy_horizon(config);
+    if (config->rollout_unit == UNIT_STEPS) return 0;
+    for (int g = 0; g < context->policies->groups; g++)
+        if (context->policies->group[g]->net[ROLE_ACTOR].gru || context->policies->group[g]->net[ROLE_CRITIC].gru)
+            return error_set(err, EXIT_USAGE,
+                             "rollout.unit=episodes is of feed-forward policies: their chunks would have to know where episodes end");
+    if (context->where != COLLECT_DIRECT)
+        return error_set(err, EXIT_USAGE,
+                         "rollout.unit=episodes makes every rollout of another length, which a GPU or the ranks of a pod don't collect: "
+                         "backend=cpu and comm.pod=1, or rollout.unit=steps");
+    if (longest == 0)
+        return error_set(err, EXIT_USAGE,
+                         "rollout.unit=episodes reserves memory for the longest episode, and environment \"%s\" names none: "
+                         "wrap.time_limit=N truncates episodes after N steps",
+                         vecenv_descriptor(context->env)->id);
+    if (most > INT32_MAX)
+        return error_set(err, EXIT_USAGE, "rollout.unit=episodes: rollout.steps=%lld and an episode of up to %lld steps are too many",
+                         (long long)config->rollout_steps, (long long)longest);
+    transitions->at_least = transitions->steps;
+    transitions->steps = (int)most;
+    return 0;
+}
+
 /* Values of final observations are for estimates that a value continues. */
 static bool rewards_alone(const struct config *config)
 {
@@ -40,9 +66,8 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
     struct on_policy *self = algorithm->self;
     const struct config *config = context->config;
     const struct comm *comm = context->comm;
-    const struct rollout_config rollout = {
-        .transitions = {.steps = (int)on_policy_horizon(config),
-                        .envs = context->envs,
+    struct rollout_config rollout = {
+        .transitions = {.envs = context->envs,
                         .first_env = context->first_env,
                         .shards = context->local_shards,
                         .first_shard = (uint32_t)(comm->shards > 0 ? comm_part(comm->shards, comm->rank, comm->size).first : comm->rank)},
@@ -60,7 +85,8 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
     algorithm->flops = flops_of(context->policies, config);
     backend_memory_create(&self->memory, "algorithm", context->backend);
     self->now = annealed_at(config, 0);
-    const int code = rollout_create(&self->rollout, &rollout, vecenv_spec(context->env), context->policies->group, context->backend, err);
+    int code = choose_steps(&rollout.transitions, context, err);
+    if (!code) code = rollout_create(&self->rollout, &rollout, vecenv_spec(context->env), context->policies->group, context->backend, err);
     if (!code) running_norms_create(&self->norms, self->rollout, context->policies->group, context->comm, &self->memory);
     return code;
 }
@@ -81,10 +107,22 @@ int on_policy_begin(struct algorithm *algorithm, bool restored, struct error *er
     return rollout_begin(self->rollout, self->context.env, restored, err);
 }
 
+static void count_steps(struct algorithm *algorithm)
+{
+    const struct on_policy *self = algorithm->self;
+    const struct transitions *x = self->rollout->transitions;
+    if (!x->held) return;
+    double steps = x->held_first[x->config.shards];
+    comm_sum_double(self->context.comm, &steps, 1);
+    algorithm->taken = (int64_t)steps;
+}
+
 int on_policy_collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
-    return algorithm_collect(algorithm, self->rollout->collector, self->rollout->env, self->context.backend, err);
+    const int code = algorithm_collect(algorithm, self->rollout->collector, self->rollout->env, self->context.backend, err);
+    if (!code) count_steps(algorithm);
+    return code;
 }
 
 int on_policy_finish(struct algorithm *algorithm, struct error *err)
@@ -118,7 +156,7 @@ int on_policy_fields(struct algorithm *algorithm, struct field_list *list)
     struct on_policy *self = algorithm->self;
     const int before = list->count;
     policies_fields(self->context.policies, list);
-    transitions_fields(self->rollout->transitions, "/rollout", vecenv_spec(self->context.env), list);
+    transitions_fields(self->rollout->transitions, "/rollout", list);
     returns_fields(self->rollout->returns, "/rollout", list);
     states_fields(&self->rollout->states, "/rollout", list);
     return list->count - before;

@@ -354,6 +354,7 @@ static void measure_penalty(struct ppo *ppo)
 static void prepare(struct ppo *ppo, int range)
 {
     (void)range;
+    ppo_batches_hold(&ppo->batches);
     gather_statistics(ppo);
     aim_learners(ppo, 0, ppo->learners, 0, 0);
     ppo->backend->ppo_start(ppo->backend, &ppo->rules, ppo->learner_pass, ppo->learners, ppo->rollout->collector->check.bad,

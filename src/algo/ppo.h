@@ -106,7 +106,8 @@ struct ppo_minibatch {
 };
 struct ppo_hooks {
     void *user;
-    /* Permutation of the units of a local shard in natural order (t, e[, a]); used where there are several minibatches. NULL = Philox. */
+    /* Permutation of the units of a local shard in natural order (t, e[, a]); used where there are several minibatches. NULL = Philox. Of
+     * recurrent networks the units are chunks: the permutation of the full ones, behind it that of the short ones. */
     const int32_t *(*permutation)(void *user, int group, int shard, int epoch);
     void (*stepped)(void *user, const struct ppo_minibatch *minibatch); /* NULL = not wanted */
     /* Outputs [T][E][A][O] and log_std [sets][Kr] (NULL where there is none) of the policy that the penalty keeps near, host copies: to be

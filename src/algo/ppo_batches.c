@@ -107,6 +107,13 @@ int32_t *ppo_batches_list(const struct ppo_batches *b, const struct select_shape
     return copy;
 }
 
+/* How many items a part has at least, which are to be divided. */
+static int least_items(const struct ppo_batches *b, const struct ppo_part *part)
+{
+    const struct transitions_config *x = &b->rollout->transitions->config;
+    return x->at_least > 0 ? part->items / x->steps * x->at_least : part->items;
+}
+
 /* The rows of the states that a recurrent network's rows begin with, which stay the same from minibatch to minibatch. */
 static void create_time(const struct ppo_batches *b, struct ppo_part *part, int role, struct arena *arena)
 {
@@ -124,15 +131,15 @@ static int check_items(const struct ppo_batches *b, const struct ppo_part *part,
     if (part->steps > steps)
         return error_set(err, EXIT_USAGE, "ppo.chunk=%d is longer than the rollout: rollout.steps=%d; lower the one or raise the other",
                          part->steps, steps);
-    if (part->items < minibatches && part->steps > 1)
+    if (least_items(b, part) < minibatches && part->steps > 1)
         return error_set(
             err, EXIT_USAGE,
             "ppo.minibatches=%d, but %s has only %d chunks of ppo.chunk=%d steps to divide; lower either, or raise rollout.envs",
             minibatches, whose, part->items, part->steps);
-    if (part->items < minibatches)
+    if (least_items(b, part) < minibatches)
         return error_set(err, EXIT_USAGE,
                          "ppo.minibatches=%d, but %s has only %d units to divide; lower it, or raise rollout.envs or rollout.steps",
-                         minibatches, whose, part->items);
+                         minibatches, whose, least_items(b, part));
     return 0;
 }
 
@@ -161,6 +168,7 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int l
     select->shape =
         (struct select_shape){rollout->transitions->config.envs, lo,     hi,          agents, own || !config->row_minibatches ? 1 : agents,
                               own ? part->of.set[role] : -1,     single, part->steps, 0};
+    if (rollout->transitions->held) select->shape.envs = select->shape.hi = 1, select->shape.lo = 0; /* numbers among those held */
     select->shuffled = config->minibatches > 1;
     select->seed = config->seed;
     select->shard = rollout->transitions->config.first_shard + (uint32_t)shard;
@@ -171,7 +179,10 @@ static int create_part(struct ppo_batches *b, int i, int group, int shard, int l
     const size_t largest = (size_t)ppo_part_largest(b, part);
     select->rows = backend->alloc(backend, "units of minibatches", largest * sizeof(int32_t));
     select->critic = backend->alloc(backend, "units of minibatches", largest * (size_t)select->critic_repeats * sizeof(int32_t));
-    b->everything[i] = (struct batch){ppo_batches_list(b, &select->shape, env_steps), env_steps, own ? 1 : agents, NULL};
+    if (rollout->transitions->held)
+        b->everything[i].unit = backend->alloc(backend, "units of passes", (size_t)env_steps * sizeof(int32_t));
+    else
+        b->everything[i] = (struct batch){ppo_batches_list(b, &select->shape, env_steps), env_steps, own ? 1 : agents, NULL};
     if (config->hooks && config->hooks->permutation && config->minibatches > 1)
         b->order[i] = backend->alloc(backend, "permutation", (size_t)(part->items + part->short_items) * sizeof(int32_t));
     return 0;
@@ -224,6 +235,23 @@ static void aim_batches(struct ppo_batches *b, int i, const struct select_order 
     part->time[ROLE_CRITIC].batch = policy_apart(b->policy[part->group], ROLE_CRITIC) ? b->critic[i] : b->pack[i];
 }
 
+/* Of whole episodes: numbers among the env-steps held, or among their rows, become those of env-steps or rows. On the host. */
+static void name_units(int32_t *unit, int count, const int32_t *held, int rows)
+{
+    for (int k = 0; k < count; k++) unit[k] = held[unit[k] / rows] * rows + unit[k] % rows;
+}
+
+static void name_held(struct ppo_batches *b, int i)
+{
+    const struct ppo_part *part = &b->part[i];
+    const struct select_pass *select = &part->select;
+    const int32_t *held;
+    transitions_held(b->rollout->transitions, part->shard, &held);
+    if (!held) return;
+    name_units(select->rows, b->actor[i].units, held, select->shape.by_row ? select->shape.agents : 1);
+    name_units(select->critic, b->pack[i].units, held, select->critic_by_row ? select->shape.agents : 1);
+}
+
 static void select_minibatch(struct ppo_batches *b, int first, int end, int epoch, int minibatch)
 {
     int passes = 0;
@@ -242,6 +270,24 @@ static void select_minibatch(struct ppo_batches *b, int first, int end, int epoc
         aim_batches(b, i, &order);
     }
     b->rollout->backend->select(b->rollout->backend, b->pass, passes);
+    for (int i = first; i < end; i++) name_held(b, i);
+}
+
+void ppo_batches_hold(struct ppo_batches *b)
+{
+    if (!b->rollout->transitions->held) return;
+    for (int i = 0; i < b->parts; i++) {
+        struct ppo_part *part = &b->part[i];
+        const struct select_shape *shape = &part->select.shape;
+        const int32_t *held;
+        const int count = transitions_held(b->rollout->transitions, part->shard, &held);
+        const bool own = shape->set >= 0;
+        int32_t *unit = (int32_t *)(uintptr_t)b->everything[i].unit;
+        for (int u = 0; u < count; u++) unit[u] = own ? held[u] * shape->agents + shape->set : held[u];
+        b->everything[i] = (struct batch){unit, count, own ? 1 : shape->agents, NULL};
+        part->items = count * shape->item_agents;
+    }
+    if (b->config->minibatches == 1) select_minibatch(b, 0, b->parts, 0, 0);
 }
 
 void ppo_batches_select(struct ppo_batches *b, int first, int end, int epoch, int minibatch)
@@ -271,7 +317,7 @@ int ppo_batches_create(struct ppo_batches *b, struct arena *arena, struct error 
     }
     b->group_first[b->rollout->groups] = b->parts;
     if (code) return code;
-    if (b->config->minibatches == 1) select_minibatch(b, 0, b->parts, 0, 0);
+    if (b->config->minibatches == 1 && !b->rollout->transitions->held) select_minibatch(b, 0, b->parts, 0, 0);
     return 0;
 }
 

@@ -20,7 +20,7 @@ struct ppo_sets ppo_learner_sets(const struct policy *policy, int learner);
 struct ppo_part {
     int group, learner, shard;
     struct ppo_sets of;
-    int items, short_items;              /* of the whole rollout */
+    int items, short_items;              /* of the whole rollout; of whole episodes: of the one at hand */
     int steps, short_steps;              /* of an item: 1, or ppo_config.chunk; of a short one */
     int rows;                            /* actor rows of an item: A or 1 */
     int critic_rows;                     /* critic rows of an item: V or 1 */
@@ -53,6 +53,8 @@ int ppo_batches_create(struct ppo_batches *batches, struct arena *arena, struct 
 void ppo_batches_destroy(struct ppo_batches *batches);
 /* The units of all rows of a shape in arrays [T][E][A], the backend's; NULL where they are everything in order. */
 int32_t *ppo_batches_list(const struct ppo_batches *batches, const struct select_shape *shape, int env_steps);
+/* Of whole episodes: before anything is selected from a rollout, which has other env-steps than the last one. */
+void ppo_batches_hold(struct ppo_batches *batches);
 /* Fills actor, critic and pack of parts [first, end). The same is selected for every epoch where there is one minibatch: then this was done
  * at the beginning. */
 void ppo_batches_select(struct ppo_batches *batches, int first, int end, int epoch, int minibatch);

@@ -101,7 +101,8 @@ static struct value_part create_places(const struct returns *r, struct backend_m
     real *value = r->group[g].value + (size_t)place * values_of(r, g);
     const int rows = part_rows(policy), units = steps * (r->transitions->first[shard + 1] - r->transitions->first[shard]);
     struct value_part part = {.group = g, .set = set, .shard = shard};
-    part.direct = r->transitions->config.shards == 1 && !policy_apart(policy, ROLE_CRITIC) && policy->value_agents == policy->state_rows;
+    part.direct = r->transitions->config.shards == 1 && !r->transitions->held && !policy_apart(policy, ROLE_CRITIC) &&
+                  policy->value_agents == policy->state_rows;
     part.out = part.direct ? value : BACKEND_NEW(memory, real, units * rows);
     part.batch = (struct batch){NULL, units, rows, NULL};
     if (!part.direct) {
@@ -243,9 +244,25 @@ static struct scatter_pass scatter_part(const struct returns *r, const struct va
                                  .to = own ? value + part->set : value};
 }
 
+/* Of whole episodes: the env-steps that a part has this time. Its lists are memory of the host there. */
+static void list_held(const struct returns *r, struct value_part *part)
+{
+    const struct policy *policy = r->policy[part->group];
+    const int32_t *held;
+    const int count = transitions_held(r->transitions, part->shard, &held);
+    if (!held) return;
+    int32_t *unit = (int32_t *)(uintptr_t)part->batch.unit;
+    for (int i = 0; i < count; i++) {
+        part->place[i] = held[i];
+        unit[i] = by_agent(policy) ? held[i] * policy->state_rows + part->set : held[i];
+    }
+    part->batch.units = count;
+}
+
 void returns_values(struct returns *r)
 {
     const struct returns_work *work = r->work;
+    for (int i = 0; i < work->parts; i++) list_held(r, &work->all[i]);
     const size_t steps = (size_t)r->transitions->config.steps, envs = (size_t)r->transitions->config.envs;
     for (int g = 0; g < r->groups; g++) {
         const float *inputs = r->inputs->group[g].current;

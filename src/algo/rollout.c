@@ -75,7 +75,7 @@ int rollout_create(struct rollout **out, const struct rollout_config *config, co
     CHECK(rollout, "out of memory for a rollout");
     struct transitions_config transitions = config->transitions;
     struct slices kept;
-    transitions.ring = transitions.saved = false;
+    transitions.ring = false;
     /* A device looks at them once a rollout; recurrent critics can't before they have gone through it. */
     transitions.all_finals = config->collect.where == COLLECT_DEVICE || states_needed(policy, spec->groups, ROLE_CRITIC);
     rollout->groups = spec->groups;

@@ -6,7 +6,7 @@
 static struct batch units_of_shard(const struct transitions *x, int shard, struct backend_memory *memory)
 {
     const int lo = x->first[shard], hi = x->first[shard + 1], steps = x->config.steps, units = steps * (hi - lo);
-    if (x->config.shards == 1) return (struct batch){NULL, units, 1, NULL};
+    if (x->config.shards == 1 || x->held) return (struct batch){NULL, units, 1, NULL};
     int32_t *host = malloc((size_t)(units + 1) * sizeof *host), *to = host;
     CHECK(host, "out of memory listing %d env-steps", units);
     for (int t = 0; t < steps; t++)
@@ -42,7 +42,7 @@ void running_norms_create(struct running_norms *norms, const struct rollout *rol
                           struct backend_memory *memory)
 {
     const struct transitions *x = rollout->transitions;
-    *norms = (struct running_norms){.comm = comm, .backend = memory->backend, .shards = x->config.shards};
+    *norms = (struct running_norms){.comm = comm, .backend = memory->backend, .shards = x->config.shards, .transitions = x};
     for (int g = 0; g < rollout->groups; g++)
         for (int which = 0; which < POLICY_RUNNING; which++) {
             const int width = learned_width(policy[g], which);
@@ -73,6 +73,11 @@ void running_norms_take(const struct running_norms *norms)
 {
     struct backend *backend = norms->backend;
     if (norms->norms == 0) return;
+    for (int i = 0; i < norms->shards * norms->norms; i++) {
+        const int32_t *held;
+        const int units = transitions_held(norms->transitions, i / norms->norms, &held);
+        if (held) norms->pass[i].batch.unit = held, norms->pass[i].batch.units = units;
+    }
     backend->running_measure(backend, norms->pass, norms->shards * norms->norms);
     comm_sum_shards_double(norms->comm, norms->sums, norms->shards, norms->message);
     backend->running_take(backend, norms->pass, norms->norms); /* those of the first shard, where the sum is */

@@ -14,6 +14,7 @@
 struct running_norms {
     struct comm *comm;
     struct backend *backend;
+    const struct transitions *transitions;
     int shards, norms;         /* statistics that there are, of all groups */
     size_t message;            /* doubles of a shard */
     double *sums;              /* [shards][message] the backend's */

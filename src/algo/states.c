@@ -11,7 +11,7 @@ static size_t role_reals(const struct states *s, int g, int role)
 
 static int rows_of(const struct policy *policy, int role)
 {
-    if (!policy->net[role].gru) return 0;
+    if (!policy->net[role].gru || policy->sets[role] == 0) return 0;
     return role == ROLE_ACTOR || policy_apart(policy, role) ? policy->sizes.agents : policy->state_rows;
 }
 

@@ -33,7 +33,7 @@ struct states {
 static inline bool states_needed(struct policy *const *policy, int groups, int role)
 {
     for (int g = 0; g < groups; g++)
-        if (policy[g]->net[role].gru) return true;
+        if (policy[g]->net[role].gru && policy[g]->sets[role] > 0) return true;
     return false;
 }
 

@@ -25,21 +25,19 @@ static int check(const struct transitions_config *config, const struct mappo_env
     for (int g = 0; g < spec->groups; g++)
         if ((int64_t)(config->steps + 1) * config->envs > INT32_MAX / spec->group[g].agents)
             return error_set(err, EXIT_USAGE, "%s%d times %d environments of this rank times %d agents is more rows than 2^31",
-                             config->ring ? "a replay of " : "rollout.steps=", config->steps, config->envs, spec->group[g].agents);
+                             config->ring           ? "a replay of "
+                             : config->at_least > 0 ? "rollout.steps and the longest episode: "
+                                                    : "rollout.steps=",
+                             config->steps, config->envs, spec->group[g].agents);
     return 0;
 }
 
-/* The host's copies of a ring, by environment. */
-static void create_saved(struct transitions *x, struct backend_memory *memory)
+static void create_held(struct transitions *x, struct backend_memory *memory)
 {
-    size_t largest = 0;
-    x->saved = ARENA_NEW(memory->arena, unsigned char *, x->slices.count);
-    for (int i = 0; i < x->slices.count; i++) {
-        const struct slice *slice = &x->slices.slice[i];
-        x->saved[i] = arena_take(memory->arena, "a replay's copy for checkpoints", array_bytes(&x->config, slice), 1);
-        if (slice->bytes > largest) largest = slice->bytes;
-    }
-    x->row = arena_take(memory->arena, "a replay's copy for checkpoints", (size_t)x->config.envs, largest);
+    CHECK(memory->backend->host_memory && !x->config.ring, "whole episodes are collected into memory of the host");
+    x->length = ARENA_NEW(memory->arena, int, x->config.envs);
+    x->held = ARENA_NEW(memory->arena, int32_t, x->config.steps * x->config.envs);
+    x->held_first = ARENA_NEW(memory->arena, int, x->config.shards + 1);
 }
 
 int transitions_create(struct transitions **out, const struct transitions_config *config, const struct slices *kept,
@@ -53,10 +51,10 @@ int transitions_create(struct transitions **out, const struct transitions_config
     x->backend = memory->backend;
     x->first = ARENA_NEW(memory->arena, int, config->shards + 1);
     for (int s = 0; s <= config->shards; s++) x->first[s] = (int)((int64_t)config->envs * s / config->shards);
+    if (config->at_least > 0) create_held(x, memory);
     x->all = (struct mappo_env_io){.struct_size = sizeof x->all, .groups = spec->groups};
     for (int i = 0; i < kept->count; i++)
         slice_point(&x->all, &kept->slice[i], backend_memory_take(memory, kept->slice[i].what, array_bytes(config, &kept->slice[i]), 1));
-    if (config->ring && config->saved) create_saved(x, memory);
     return 0;
 }
 
@@ -94,12 +92,34 @@ void transitions_advance(struct transitions *x, int steps)
     x->filled = x->config.steps;
 }
 
+void transitions_close(struct transitions *x)
+{
+    int held = 0;
+    for (int s = 0; s < x->config.shards; s++) {
+        x->held_first[s] = held;
+        for (int t = 0; t < x->config.steps; t++)
+            for (int e = x->first[s]; e < x->first[s + 1]; e++)
+                if (t < x->length[e]) x->held[held++] = t * x->config.envs + e;
+    }
+    x->held_first[x->config.shards] = held;
+    transitions_advance(x, x->config.steps - (int)x->filled);
+}
+
+/* Each environment's from the place behind its own last step. */
+static void carry_each(const struct transitions *x, const struct slice *slice)
+{
+    for (int e = 0; e < x->config.envs; e++)
+        memcpy(transitions_at(x, slice, 0, e), transitions_at(x, slice, x->length[e], e), slice->bytes);
+}
+
 void transitions_carry(struct transitions *x)
 {
     CHECK(!x->config.ring && transitions_full(x), "a rollout is carried over before it is full");
     for (int i = 0; i < x->slices.count; i++) {
         const struct slice *slice = &x->slices.slice[i];
-        if (slice->written == SLICE_OBSERVATION)
+        if (slice->written == SLICE_OBSERVATION && x->length)
+            carry_each(x, slice);
+        else if (slice->written == SLICE_OBSERVATION)
             x->backend->copy(x->backend, transitions_at(x, slice, 0, 0), transitions_at(x, slice, x->config.steps, 0),
                              (size_t)x->config.envs * slice->bytes);
     }
@@ -122,51 +142,42 @@ const void *transitions_seen_after(const struct transitions *x, const struct sli
 
 /* ---- checkpoints --------------------------------------------------------------------------------------------------------------------- */
 
-void transitions_fields(struct transitions *x, const char *path, const struct mappo_env_spec *spec, struct field_list *list)
+void transitions_fields(struct transitions *x, const char *path, struct field_list *list)
 {
-    char name[sizeof list->field->name], description[sizeof list->field->description];
+    char name[sizeof list->field->name];
     snprintf(name, sizeof name, "%s/step", path);
     field_add(list, name, FIELD_UINT64, &x->step, "environment steps",
-              "steps that every environment has taken: position of the actions' random numbers", 0);
-    if (!x->saved) return;
+              "steps that every environment has taken, or could have (rollout.unit): position of the actions' random numbers", 0);
+}
+
+/* As environments write it: their floats are of 32 bits, and so is `real` wherever files are written. */
+static int type_of(const struct slice *slice)
+{
+    return slice->is_float ? FIELD_REAL : slice->bytes == slice->width ? FIELD_BYTES : FIELD_INT32;
+}
+
+int64_t transitions_replay(struct transitions *x, const char *path, const struct mappo_env_spec *spec, struct field_list *list)
+{
+    char name[sizeof list->field->name], description[sizeof list->field->description];
+    const int64_t places = (int64_t)x->config.steps + 1;
+    CHECK(x->config.ring, "only a ring holds a replay");
     snprintf(name, sizeof name, "%s/filled", path);
-    field_add(list, name, FIELD_INT64, &x->filled, "environment steps", "steps of every environment that the replay holds", 0);
+    field_add(list, name, FIELD_INT64, &x->filled, "environment steps", "steps of every environment that the replay holds: the last ones",
+              0);
     for (int i = 0; i < x->slices.count; i++) {
         const struct slice *slice = &x->slices.slice[i];
         const char *group = slice->group < 0 ? "" : spec->group[slice->group].name;
+        const int64_t envs = x->config.envs, width = (int64_t)slice->width;
         CHECK(snprintf(name, sizeof name, "%s/%s%s%s", path, group, group[0] ? "/" : "", slice->name) < (int)sizeof name,
               "name of a replay's array is too long: %s/%s", path, group);
-        snprintf(description, sizeof description,
-                 "%s at each place of the replay, as the environment's arrays have it: step n is at n mod %d", slice->what,
-                 x->config.steps + 1);
-        field_add(list, name, FIELD_BYTES, x->saved[i], "bytes", description, 3, (int64_t)x->config.envs,
-                  (int64_t)transitions_places(&x->config, slice->written), (int64_t)slice->bytes)
-            ->per_env = true;
+        snprintf(description, sizeof description, "%s at each place, of each environment by global index; step n is at place n mod %lld",
+                 slice->what, (long long)places);
+        const int64_t agents = slice->group < 0 ? 1 : spec->group[slice->group].agents;
+        void *array = slice_array(&x->all, slice);
+        struct field *field = slice->group < 0
+                                  ? field_add(list, name, type_of(slice), array, "1", description, 3, places, envs, width)
+                                  : field_add(list, name, type_of(slice), array, "1", description, 4, places, envs, agents, width / agents);
+        if (field->shape[field->rank - 1] == 1) field->rank--;
     }
-}
-
-void transitions_pull(struct transitions *x)
-{
-    const size_t envs = (size_t)x->config.envs, places = (size_t)x->config.steps + 1;
-    for (int i = 0; i < x->slices.count && x->saved; i++) {
-        const struct slice *slice = &x->slices.slice[i];
-        for (size_t place = 0; place < places; place++) {
-            x->backend->download(x->backend, x->row, transitions_at(x, slice, (int)place, 0), envs * slice->bytes);
-            for (size_t e = 0; e < envs; e++)
-                memcpy(x->saved[i] + (e * places + place) * slice->bytes, x->row + e * slice->bytes, slice->bytes);
-        }
-    }
-}
-
-void transitions_push(struct transitions *x)
-{
-    const size_t envs = (size_t)x->config.envs, places = (size_t)x->config.steps + 1;
-    for (int i = 0; i < x->slices.count && x->saved; i++) {
-        const struct slice *slice = &x->slices.slice[i];
-        for (size_t place = 0; place < places; place++) {
-            for (size_t e = 0; e < envs; e++)
-                memcpy(x->row + e * slice->bytes, x->saved[i] + (e * places + place) * slice->bytes, slice->bytes);
-            x->backend->upload(x->backend, transitions_at(x, slice, (int)place, 0), x->row, envs * slice->bytes);
-        }
-    }
+    return x->step + 1 < (uint64_t)places ? (int64_t)x->step + 1 : places;
 }

@@ -2,6 +2,8 @@
  *
  *   a rollout   T steps one after the other and the T + 1 observations around them. When it is full it is carried over: its last
  *               observations become the first of the next.
+ *               Of whole episodes, environments have taken different numbers of steps by then, T at most, and go on from the last of
+ *               theirs. What lies behind it at the later places is no step of theirs: whoever reads rows takes the env-steps `held`.
  *   a ring      the last T steps (a replay buffer): T + 1 places, in which the newest step takes the place of the oldest.
  *
  * It keeps the slices (env/slices.h) that it is asked to keep, each in one array [places][E][width]:
@@ -29,9 +31,11 @@ struct transitions_config {
     uint32_t first_env;   /* global index of environment 0 */
     int shards;           /* of this rank */
     uint32_t first_shard; /* global number of shard 0 */
+    /* > 0: a rollout of whole episodes. Each environment begins with one and takes at least so many steps, and on to the end of an episode:
+     * T is the most that this can come to. Memory of the host; no ring. */
+    int at_least;
     bool ring;
     bool all_finals; /* a rollout keeps the final observations of every step, not only those of the step being taken; a ring always does */
-    bool saved;      /* a ring's contents belong into checkpoints; a rollout's never do: it is empty where one is written */
 };
 
 struct transitions {
@@ -41,9 +45,11 @@ struct transitions {
     uint64_t step;           /* steps taken so far */
     int64_t filled;          /* of these are held: the last ones, at most T */
     int *first;              /* [shards + 1] first environment (local) of each shard */
+    /* of whole episodes, once a rollout is full; NULL otherwise */
+    int *length;     /* [E] steps that each environment has taken */
+    int32_t *held;   /* the env-steps t * E + e of all: shard after shard, each in the order of t, then e */
+    int *held_first; /* [shards + 1] where those of each shard begin */
     struct backend *backend;
-    unsigned char **saved; /* host [slices] of [E][T + 1][bytes], what the fields point to; NULL where nothing is saved */
-    unsigned char *row;    /* host [E][largest slice] */
 };
 
 /* EXIT_USAGE where shards don't divide the environments or where there are more rows than 2^31. */
@@ -71,6 +77,9 @@ static inline bool transitions_full(const struct transitions *transitions)
     return transitions->filled == transitions->config.steps;
 }
 void transitions_carry(struct transitions *transitions); /* a full rollout */
+/* Of whole episodes: all `length`s are known, and the rollout is full. The numbers of steps go on as if each environment had taken T, so that
+ * they don't depend on how long episodes were anywhere. */
+void transitions_close(struct transitions *transitions);
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------------------- */
 
@@ -84,6 +93,14 @@ static inline int transitions_places(const struct transitions_config *config, in
 static inline uint64_t transitions_oldest(const struct transitions *transitions)
 {
     return transitions->step - (uint64_t)transitions->filled;
+}
+
+/* Env-steps of a shard that is full, and which they are; NULL: all of its environments' at all places. */
+static inline int transitions_held(const struct transitions *transitions, int shard, const int32_t **held)
+{
+    const struct transitions *x = transitions;
+    *held = x->held ? x->held + x->held_first[shard] : NULL;
+    return x->held ? x->held_first[shard + 1] - x->held_first[shard] : x->config.steps * (x->first[shard + 1] - x->first[shard]);
 }
 
 /* The place of a step that is held, or of the next one. */
@@ -111,10 +128,9 @@ const void *transitions_seen_after(const struct transitions *transitions, const 
 
 /* ---- checkpoints --------------------------------------------------------------------------------------------------------------------- */
 
-/* <path>/step, and, of a ring that is saved, <path>/filled and <path>/[<group>/]<slice> of each environment. Between the arrays and what
- * the fields point to: pull before they are read, push after they were written. */
-void transitions_fields(struct transitions *transitions, const char *path, const struct mappo_env_spec *spec, struct field_list *list);
-void transitions_pull(struct transitions *transitions);
-void transitions_push(struct transitions *transitions);
+void transitions_fields(struct transitions *transitions, const char *path, struct field_list *list); /* <path>/step */
+/* What a ring holds, as algorithm_ops.replay lists it: <path>/filled, and <path>/[<group>/]<slice> as its arrays lie. Returns how many places
+ * have been written; the first of them, because steps take one after the other. */
+int64_t transitions_replay(struct transitions *transitions, const char *path, const struct mappo_env_spec *spec, struct field_list *list);
 
 #endif

@@ -37,15 +37,16 @@
  * row-major. */
 enum { NETWORK_MAX_LAYERS = 8, POLICY_MAX_HEADS = 16 /* one per Discrete, per MultiDiscrete component, per MultiBinary or Box head */ };
 struct network {
-    int inputs, hidden, outputs; /* D, H, O */
-    int layers;                  /* fc1 … fc<layers>: the reference's layer_N + 1 */
-    int activation;              /* enum activation */
-    bool feature_norm;           /* LayerNorm of the input */
-    bool layer_norm;             /* LayerNorm after each activation */
-    bool gru;                    /* a recurrent layer before the head */
-    int gru_steps;               /* its longest chunk of a training pass, in steps: packed_rows_create reserves room for it */
-    bool by_layer;               /* a device goes layer by layer: some pass of it does what only that way can (derive, LOSS_GIVEN) */
-    int extra;                   /* free parameters after the head: log_std [Kr] of a Gaussian policy */
+    int inputs, hidden, outputs;   /* D, H, O: H of the last hidden layer … */
+    int width[NETWORK_MAX_LAYERS]; /* … and of each; 0 = H */
+    int layers;                    /* fc1 … fc<layers>: the reference's layer_N + 1 */
+    int activation;                /* enum activation */
+    bool feature_norm;             /* LayerNorm of the input */
+    bool layer_norm;               /* LayerNorm after each activation */
+    bool gru;                      /* a recurrent layer before the head */
+    int gru_steps;                 /* its longest chunk of a training pass, in steps: packed_rows_create reserves room for it */
+    bool by_layer;                 /* a device goes layer by layer: some pass of it does what only that way can (derive, LOSS_GIVEN) */
+    int extra;                     /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];
     struct {
@@ -309,8 +310,8 @@ struct select_pass {
     bool shuffled;        /* else the natural order */
     const int32_t *order; /* [items] a permutation from elsewhere; NULL = backend/kernels/shuffle.h */
     uint64_t seed;
-    uint32_t shard, which;
-    int epoch, epochs; /* the permutation is that of pass numbers->update * epochs + epoch */
+    uint32_t shard, which; /* which of the permutations of a shard and pass over the data */
+    int epoch, epochs;     /* the permutation is that of pass numbers->update * epochs + epoch */
     const struct update_numbers *numbers;
     bool critic_by_row;     /* units of the critic's input are rows; else env-steps */
     int critic_repeats;     /* how often an item's unit of the critic's input stands in `critic` */

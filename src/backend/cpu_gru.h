@@ -36,7 +36,7 @@ static size_t gru_step_lay_out(struct gru_step *s, const struct network *net, re
     size_t used = 0;
     s->input = take(base, &used, (size_t)net->inputs * TILE);
     for (int l = 0; l < net->layers; l++) {
-        s->x[l] = take(base, &used, hidden);
+        s->x[l] = take(base, &used, (size_t)layer_width(net, l) * TILE);
         s->rows[l].sum = take(base, &used, TILE);
         s->rows[l].offset = take(base, &used, TILE);
         s->rows[l].inverse = take(base, &used, TILE);

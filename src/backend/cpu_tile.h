@@ -84,13 +84,13 @@ static size_t folded_size(const struct network *net)
 static size_t work_lay_out(struct work *w, const struct network *net, real *base)
 {
     size_t used = 0;
-    const size_t hidden = (size_t)net->hidden;
     w->net = net;
     w->depth = net->layers;
-    const int widest = net->gru ? 3 * net->hidden : net->hidden;
+    int widest = layer_widest(net);
+    if (net->gru && 3 * net->hidden > widest) widest = 3 * net->hidden;
     w->wide = padded(widest > net->outputs ? widest : net->outputs);
     for (int l = 0; l < net->layers; l++) {
-        w->x[l] = take(base, &used, hidden * TILE);
+        w->x[l] = take(base, &used, (size_t)layer_width(net, l) * TILE);
         w->rows[l].sum = take(base, &used, TILE);
         w->rows[l].offset = take(base, &used, TILE);
         w->rows[l].inverse = take(base, &used, TILE);
@@ -166,7 +166,7 @@ static void forward_hidden(const struct work *w, const real *x)
         p.sums = w->rows[l].sum;
         memset(p.sums, 0, TILE * sizeof *p.sums);
         gemm_then(&p, net->activation);
-        if (net->layer_norm) normalise(p.out, net->hidden, &w->rows[l]);
+        if (net->layer_norm) normalise(p.out, layer_width(net, l), &w->rows[l]);
     }
 }
 
@@ -237,14 +237,15 @@ static void backward_hidden(const struct work *w, const real *x, real *g, real *
     const struct network *net = w->net;
     for (int l = w->depth; l > 0; l--) {
         real *sums = chunk + chunk_offset(net, l - 1);
+        const int width = layer_width(net, l - 1);
         input_gradient(w, l, g, gx, w->x[l - 1], net->layer_norm);
-        const struct hidden_backward h = {.n = net->hidden,
-                                          .wide = padded(net->hidden),
+        const struct hidden_backward h = {.n = width,
+                                          .wide = padded(width),
                                           .x = w->x[l - 1],
                                           .g = gx,
                                           .keep = l > 1,
                                           .turned = w->turned,
-                                          .total = sums + layer_inputs(net, l - 1) * padded(net->hidden),
+                                          .total = sums + layer_inputs(net, l - 1) * padded(width),
                                           .rows = &w->rows[l - 1],
                                           .sum = w->sum,
                                           .sum_x = w->sum_x};
@@ -266,7 +267,7 @@ static const real *derive_hidden(const struct work *w, real **spare)
     for (int l = w->depth; l > 0; l--) {
         input_gradient(w, l, g, gx, w->x[l - 1], net->layer_norm);
         const struct hidden_backward h = {
-            .n = net->hidden, .x = w->x[l - 1], .g = gx, .rows = &w->rows[l - 1], .sum = w->sum, .sum_x = w->sum_x};
+            .n = layer_width(net, l - 1), .x = w->x[l - 1], .g = gx, .rows = &w->rows[l - 1], .sum = w->sum, .sum_x = w->sum_x};
         hidden_backward(&h, net->activation, net->layer_norm);
         real *swap = g;
         g = gx;
@@ -288,7 +289,7 @@ static void derive_inputs(const struct work *w, const real *g, int from, int wid
                               .b_stride = TILE,
                               .m = width,
                               .n = TILE,
-                              .k = w->net->hidden};
+                              .k = layer_outputs(w->net, 0)};
     gemm(&p);
 }
 

@@ -1,6 +1,7 @@
 #include "base/digest.h"
 
 #include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -10,6 +11,37 @@ void digest_sha256(const void *bytes, size_t size, uint8_t out[32])
     unsigned length = 0;
     const int done = EVP_Digest(size > 0 ? bytes : "", size, out, &length, EVP_sha256(), NULL);
     CHECK(done == 1 && length == 32, "libcrypto can't compute SHA-256 (%zu bytes)", size);
+}
+
+struct digest {
+    EVP_MD_CTX *context;
+};
+
+struct digest *digest_create(void)
+{
+    struct digest *digest = malloc(sizeof *digest);
+    CHECK(digest != NULL, "out of memory for a digest");
+    digest->context = EVP_MD_CTX_new();
+    CHECK(digest->context != NULL && EVP_DigestInit_ex(digest->context, EVP_sha256(), NULL) == 1, "libcrypto can't begin a SHA-256");
+    return digest;
+}
+
+void digest_add(struct digest *digest, const void *bytes, size_t size)
+{
+    CHECK(EVP_DigestUpdate(digest->context, bytes, size) == 1, "libcrypto can't go on with a SHA-256 (%zu bytes)", size);
+}
+
+void digest_end(struct digest *digest, uint8_t out[32])
+{
+    unsigned length = 0;
+    CHECK(EVP_DigestFinal_ex(digest->context, out, &length) == 1 && length == 32, "libcrypto can't end a SHA-256");
+}
+
+void digest_destroy(struct digest *digest)
+{
+    if (digest == NULL) return;
+    EVP_MD_CTX_free(digest->context);
+    free(digest);
 }
 
 void digest_hex(const uint8_t *bytes, size_t count, char *text)

@@ -6,6 +6,13 @@
 #include <stdint.h>
 
 void digest_sha256(const void *bytes, size_t size, uint8_t out[32]);
+/* The same of bytes that come piece by piece. */
+struct digest;
+struct digest *digest_create(void);
+void digest_add(struct digest *digest, const void *bytes, size_t size);
+void digest_end(struct digest *digest, uint8_t out[32]); /* of all that were added; none can be added any more */
+void digest_destroy(struct digest *digest);              /* NULL is allowed */
+
 void digest_hex(const uint8_t *bytes, size_t count, char *text); /* 2 * count characters and a terminator */
 
 #define HASH_START 0xcbf29ce484222325ull

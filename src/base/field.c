@@ -47,9 +47,37 @@ struct field *field_copy(struct field_list *list, const struct field *field)
     return copy;
 }
 
+const struct field *field_find(const struct field_list *list, const char *name)
+{
+    for (int i = 0; i < list->count; i++)
+        if (strcmp(list->field[i].name, name) == 0) return &list->field[i];
+    return NULL;
+}
+
+bool field_alike(const struct field *a, const struct field *b)
+{
+    return a->type == b->type && a->rank == b->rank && memcmp(a->shape, b->shape, sizeof a->shape[0] * (size_t)a->rank) == 0;
+}
+
+/* As files name and hold them. */
+static const struct {
+    const char *name;
+    size_t bytes;
+} types[] = {[FIELD_REAL] = {sizeof(real) == 8 ? "float64" : "float32", sizeof(real)},
+             [FIELD_DOUBLE] = {"float64", 8},
+             [FIELD_INT64] = {"int64", 8},
+             [FIELD_UINT64] = {"uint64", 8},
+             [FIELD_BYTES] = {"uint8", 1},
+             [FIELD_INT32] = {"int32", 4}};
+
+const char *field_type_name(const struct field *field)
+{
+    return types[field->type].name;
+}
+
 size_t field_bytes(const struct field *field)
 {
-    size_t bytes = field->type == FIELD_REAL ? sizeof(real) : field->type == FIELD_BYTES ? 1 : 8;
+    size_t bytes = types[field->type].bytes;
     for (int i = 0; i < field->rank; i++) bytes *= (size_t)field->shape[i];
     return bytes;
 }

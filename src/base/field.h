@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum field_type { FIELD_REAL, FIELD_DOUBLE, FIELD_INT64, FIELD_UINT64, FIELD_BYTES };
+enum field_type { FIELD_REAL, FIELD_DOUBLE, FIELD_INT64, FIELD_UINT64, FIELD_BYTES, FIELD_INT32 };
 
 /* Replicated, the same on every rank, unless `per_env`: then axis 0 is the environment. A rank lists those it steps, in order; in a file
  * stand those of all ranks, by global index, so that a run may go on with another number of ranks. */
@@ -29,6 +29,9 @@ struct field_list {
 struct field *field_add(struct field_list *list, const char *name, int type, void *data, const char *units, const char *description,
                         int rank, ...); /* int64_t extents */
 struct field *field_copy(struct field_list *list, const struct field *field);
-size_t field_bytes(const struct field *field); /* of its data */
+const struct field *field_find(const struct field_list *list, const char *name); /* NULL where there is none */
+bool field_alike(const struct field *a, const struct field *b);                  /* of the same type and shape */
+size_t field_bytes(const struct field *field);                                   /* of its data */
+const char *field_type_name(const struct field *field);                          /* "float32" */
 
 #endif

@@ -3,12 +3,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pwd.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -26,18 +28,24 @@ static bool path_split(const char *path, char *folder, size_t size, const char *
 }
 
 /* A name of this writer alone: no two threads, processes or moments share one. */
-static bool path_temporary(const char *folder, const char *name, char *path, size_t size)
+static bool temporary_name(const char *name, char *text, size_t size)
 {
     static atomic_uint counter;
-    return text_format(path, size, "%s/.tmp-%s-%ld-%u", folder, name, (long)getpid(), atomic_fetch_add(&counter, 1));
+    return text_format(text, size, ".tmp-%s-%ld-%u", name, (long)getpid(), atomic_fetch_add(&counter, 1));
+}
+
+/* Whether what is in an open folder is durable now: 0 or errno. */
+static int sync_folder(int fd)
+{
+    /* Some network file systems know no fsync of a folder and say EINVAL: there is nothing more to be done there. */
+    return fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS ? errno : 0;
 }
 
 int file_sync_folder(const char *folder, struct error *err)
 {
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return error_set(err, EXIT_CHECKPOINT, "%s: can't open the folder: %s", folder, strerror(errno));
-    /* Some network file systems know no fsync of a folder and say EINVAL: there is nothing more to be done there. */
-    const int failed = fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS ? errno : 0;
+    const int failed = sync_folder(fd);
     close(fd);
     if (failed) return error_set(err, EXIT_CHECKPOINT, "%s: can't make the folder durable: %s", folder, strerror(failed));
     return EXIT_DONE;
@@ -69,51 +77,105 @@ static mode_t current_umask(void)
     return (mode_t)mask;
 }
 
-/* 0, or errno and what was being done. */
-static int write_temporary(const char *path, const struct file_part *parts, int count, const char **doing)
+/* ---- drafts -------------------------------------------------------------------------------------------------------------------------- */
+
+struct file_draft {
+    char path[PATH_ROOM], temporary[PATH_ROOM]; /* the latter in the folder that is open as `folder`, wherever that is moved meanwhile */
+    const char *name;                           /* of path */
+    int folder, fd;
+};
+
+static void draft_free(struct file_draft *draft)
 {
-    *doing = "create";
-    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) return errno;
-    int failed = 0;
-    *doing = "write";
-    for (int i = 0; i < count && failed == 0; i++) failed = write_all(fd, parts[i].bytes, parts[i].size);
-    if (failed == 0) {
-        *doing = "set the permissions of";
-        if (fchmod(fd, 0666 & ~current_umask()) != 0 && errno != EPERM && errno != ENOTSUP) failed = errno;
+    if (draft->fd >= 0) close(draft->fd);
+    if (draft->folder >= 0) close(draft->folder);
+    free(draft);
+}
+
+int file_draft_create(struct file_draft **out, const char *path, struct error *err)
+{
+    char folder[PATH_ROOM];
+    struct file_draft *draft = malloc(sizeof *draft);
+    CHECK(draft != NULL, "out of memory writing %s", path);
+    *out = NULL;
+    draft->folder = draft->fd = -1;
+    if (!text_format(draft->path, sizeof draft->path, "%s", path) || !path_split(draft->path, folder, sizeof folder, &draft->name) ||
+        !temporary_name(draft->name, draft->temporary, sizeof draft->temporary)) {
+        draft_free(draft);
+        return error_set(err, EXIT_CHECKPOINT, "%.200s…: the path is too long", path);
     }
-    if (failed == 0) {
-        *doing = "fsync";
-        if (fsync(fd) != 0 && errno != EINVAL) failed = errno;
+    draft->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (draft->folder >= 0) draft->fd = openat(draft->folder, draft->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (draft->fd < 0) { /* what exists under that name already is not ours to remove */
+        const int failed = errno;
+        draft_free(draft);
+        return error_set(err, EXIT_CHECKPOINT, "%s: can't create a temporary file: %s", folder, strerror(failed));
     }
-    /* NFS reports a full disk at close. */
-    if (close(fd) != 0 && failed == 0 && errno != EINTR) {
-        *doing = "close";
-        failed = errno;
+    *out = draft;
+    return EXIT_DONE;
+}
+
+static int draft_failed(const struct file_draft *draft, const char *doing, int failed, struct error *err)
+{
+    return error_set(err, EXIT_CHECKPOINT, "%s: can't %s the temporary file: %s; what was there before is untouched", draft->path, doing,
+                     strerror(failed));
+}
+
+int file_draft_write(struct file_draft *draft, uint64_t at, const void *bytes, size_t size, struct error *err)
+{
+    const int failed = lseek(draft->fd, (off_t)at, SEEK_SET) < 0 ? errno : write_all(draft->fd, bytes, size);
+    return failed ? draft_failed(draft, "write", failed, err) : EXIT_DONE;
+}
+
+/* 0, or errno and what was being done. */
+static int settle(struct file_draft *draft, const char **doing)
+{
+    *doing = "set the permissions of";
+    if (fchmod(draft->fd, 0666 & ~current_umask()) != 0 && errno != EPERM && errno != ENOTSUP) return errno;
+    *doing = "fsync";
+    if (fsync(draft->fd) != 0 && errno != EINVAL) return errno;
+    *doing = "close";
+    const int fd = draft->fd;
+    draft->fd = -1;
+    if (close(fd) != 0 && errno != EINTR) return errno; /* NFS reports a full disk here */
+    *doing = "rename";
+    return renameat(draft->folder, draft->temporary, draft->folder, draft->name) != 0 ? errno : 0;
+}
+
+int file_draft_finish(struct file_draft *draft, struct error *err)
+{
+    const char *doing;
+    int failed = settle(draft, &doing);
+    if (failed) {
+        const int code = draft_failed(draft, doing, failed, err);
+        file_draft_drop(draft);
+        return code;
     }
-    return failed;
+    failed = sync_folder(draft->folder);
+    const int code =
+        failed ? error_set(err, EXIT_CHECKPOINT, "%s: can't make its folder durable: %s", draft->path, strerror(failed)) : EXIT_DONE;
+    draft_free(draft);
+    return code;
+}
+
+void file_draft_drop(struct file_draft *draft)
+{
+    if (draft == NULL) return;
+    unlinkat(draft->folder, draft->temporary, 0);
+    draft_free(draft);
 }
 
 int file_replace(const char *path, const struct file_part *parts, int count, struct error *err)
 {
-    char folder[PATH_ROOM], temporary[PATH_ROOM];
-    const char *name, *doing = NULL;
-    if (!path_split(path, folder, sizeof folder, &name) || !path_temporary(folder, name, temporary, sizeof temporary))
-        return error_set(err, EXIT_CHECKPOINT, "%.200s…: the path is too long", path);
-    int failed = write_temporary(temporary, parts, count, &doing);
-    /* What exists under that name already is not ours to remove. */
-    if (failed != 0 && strcmp(doing, "create") == 0)
-        return error_set(err, EXIT_CHECKPOINT, "%s: can't create a temporary file: %s", folder, strerror(failed));
-    if (failed == 0 && rename(temporary, path) != 0) {
-        doing = "rename";
-        failed = errno;
-    }
-    if (failed != 0) {
-        unlink(temporary);
-        return error_set(err, EXIT_CHECKPOINT, "%s: can't %s the temporary file: %s; what was there before is untouched", path, doing,
-                         strerror(failed));
-    }
-    return file_sync_folder(folder, err);
+    struct file_draft *draft;
+    uint64_t at = 0;
+    int code = file_draft_create(&draft, path, err);
+    if (code != EXIT_DONE) return code;
+    for (int i = 0; i < count && code == EXIT_DONE; at += parts[i++].size)
+        code = file_draft_write(draft, at, parts[i].bytes, parts[i].size, err);
+    if (code == EXIT_DONE) return file_draft_finish(draft, err);
+    file_draft_drop(draft);
+    return code;
 }
 
 int file_read(const char *path, size_t limit, char **bytes, size_t *size, struct error *err)
@@ -183,6 +245,12 @@ bool file_exists(const char *path)
     return stat(path, &info) == 0;
 }
 
+double file_room(const char *folder)
+{
+    struct statvfs room;
+    return statvfs(folder, &room) == 0 ? (double)room.f_bavail * (double)room.f_frsize : INFINITY;
+}
+
 bool file_same(const char *a, const char *b)
 {
     struct stat first, second;
@@ -205,8 +273,9 @@ bool file_dangles(const char *path, char *target, size_t size)
 
 int file_link_replace(const char *folder, const char *link, const char *target, struct error *err)
 {
-    char path[PATH_ROOM], temporary[PATH_ROOM];
-    if (!text_format(path, sizeof path, "%s/%s", folder, link) || !path_temporary(folder, link, temporary, sizeof temporary))
+    char path[PATH_ROOM], name[PATH_ROOM], temporary[PATH_ROOM];
+    if (!text_format(path, sizeof path, "%s/%s", folder, link) || !temporary_name(link, name, sizeof name) ||
+        !text_format(temporary, sizeof temporary, "%s/%s", folder, name))
         return error_set(err, EXIT_CHECKPOINT, "%.200s…: the path is too long", folder);
     if (symlink(target, temporary) != 0)
         return error_set(err, EXIT_CHECKPOINT, "%s: can't make a symbolic link: %s", path, strerror(errno));

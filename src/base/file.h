@@ -4,13 +4,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/check.h"
 
-/* Replaces `path` with the concatenation of the parts. The temporary file stands in the same folder as ".tmp-<name>-<pid>-<counter>", is
- * created 0600 with O_EXCL|O_NOFOLLOW and gets the user's umask before the rename. On failure `path` is untouched and the temporary file
- * gone. */
+/* A file that takes the place of `path` once it is finished. Until then it stands in the same folder as ".tmp-<name>-<pid>-<counter>",
+ * created 0600 with O_EXCL|O_NOFOLLOW; finishing gives it the user's umask and makes it durable. A folder that is moved meanwhile is
+ * followed. Where anything fails, `path` is as it was; finish then drops the draft itself. EXIT_CHECKPOINT. */
+struct file_draft;
+int file_draft_create(struct file_draft **draft, const char *path, struct error *err);
+int file_draft_write(struct file_draft *draft, uint64_t at, const void *bytes, size_t size, struct error *err);
+int file_draft_finish(struct file_draft *draft, struct error *err);
+void file_draft_drop(struct file_draft *draft); /* NULL is allowed */
+
+/* Replaces `path` with the concatenation of the parts, by such a draft. */
 struct file_part {
     const void *bytes;
     size_t size;
@@ -39,6 +47,7 @@ int file_path_given(const char *written, char *path, size_t size, struct error *
 
 int file_make_folders(const char *path, struct error *err); /* mkdir -p */
 bool file_exists(const char *path);                         /* follows links */
+double file_room(const char *folder);                       /* bytes that can be written there, as far as the file system tells */
 bool file_same(const char *a, const char *b);               /* two names of one file or folder that is there */
 bool file_leads_to(const char *path, int fd);               /* to the file or folder that is open there */
 /* `path` is a link to what is not there; `target` receives what it names. */

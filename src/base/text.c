@@ -420,3 +420,11 @@ void text_json_real(FILE *out, double value)
     text_short_real(text, sizeof text, value);
     fputs(text, out);
 }
+
+void text_bytes(char *text, size_t size, double bytes)
+{
+    static const char *const unit[] = {"bytes", "kB", "MB", "GB", "TB"};
+    int u = 0;
+    while (bytes >= 999.5 && u < 4) bytes /= 1000, u++;
+    text_format(text, size, u == 0 || bytes >= 99.5 ? "%.0f %s" : "%.1f %s", bytes, unit[u]);
+}

@@ -56,4 +56,7 @@ void text_fixed(char *out, size_t size, double value, int decimals);
 int text_decimals(double value);                            /* of a return: 2, or what leaves three digits of a smaller number */
 void text_short_real(char *out, size_t size, double value); /* shortest decimal that reads back identically */
 
+/* "467 kB" */
+void text_bytes(char *text, size_t size, double bytes);
+
 #endif

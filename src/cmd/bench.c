@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "backend/kernels/layer.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "cmd/bench.h"
@@ -21,7 +22,7 @@ static const double case_seconds = 2.0; /* measured time of a case, after the fi
 /* One arrangement of the same work. */
 struct bench_case {
     const char *name;
-    int level, threads, hidden, activation;
+    int level, threads, hidden, activation, kind;
     bool reproducible;
 };
 
@@ -134,9 +135,12 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
     CHECK(c, "out of memory");
     *c = bench->config;
     c->eval_interval = c->eval_env_steps = 0;
+    if (b->hidden != c->policy_hidden[0]) memset(c->policy_hidden, 0, sizeof c->policy_hidden);
+    c->policy_hidden[0] = b->hidden;
     c->maddpg_start = 0; /* as soon as a batch is there */
-    c->policy_hidden = b->hidden;
     c->policy_activation = b->activation;
+    c->policy_kind = b->kind;
+    if (c->ppo_chunk > c->rollout_steps) c->ppo_chunk = c->rollout_steps;
     memset(r, 0, sizeof *r);
     struct learning parts;
     int code = parts_open(&parts, b, c, bench->comm, err);
@@ -240,7 +244,7 @@ enum { CASES = 12 };
 static int list_cases(const struct bench *bench, struct bench_case *list)
 {
     const struct config *c = &bench->config;
-    const int hidden = (int)c->policy_hidden, activation = c->policy_activation, ranks = bench->comm->size,
+    const int hidden = (int)c->policy_hidden[0], activation = c->policy_activation, ranks = bench->comm->size,
               threads = bench->placement.threads;
     double level = c->cpu_level > 0 ? (double)(c->cpu_level - 1) : (double)cpu_level_detect();
     comm_min_double(bench->comm, &level, 1);
@@ -249,6 +253,7 @@ static int list_cases(const struct bench *bench, struct bench_case *list)
                                     .threads = 1,
                                     .hidden = hidden,
                                     .activation = activation,
+                                    .kind = c->policy_kind,
                                     .reproducible = c->comm_reproducible};
     static char many[48];
     int n = 0;
@@ -273,19 +278,29 @@ static int list_cases(const struct bench *bench, struct bench_case *list)
     if (ranks > 1) return n;
     const struct {
         const char *name;
-        int hidden, level, activation;
-    } other[] = {{"hidden 128", 128, (int)level, activation},
-                 {"hidden 256", 256, (int)level, activation},
-                 {"avx2", hidden, CPU_AVX2, activation},
-                 {"relu", hidden, (int)level, ACTIVATION_RELU}};
+        int hidden, level, activation, kind;
+    } other[] = {{"hidden 128", 128, (int)level, activation, c->policy_kind},
+                 {"hidden 256", 256, (int)level, activation, c->policy_kind},
+                 {"avx2", hidden, CPU_AVX2, activation, c->policy_kind},
+                 {"relu", hidden, (int)level, ACTIVATION_RELU, c->policy_kind},
+                 {"gru", hidden, (int)level, activation, KIND_GRU}};
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
         list[n] = base;
         list[n].name = other[i].name;
         list[n].hidden = other[i].hidden;
         list[n].level = other[i].level;
         list[n].activation = other[i].activation;
-        const bool known = list[n].hidden == hidden && list[n].level == (int)level && list[n].activation == activation;
+        list[n].kind = other[i].kind;
+        const bool known =
+            list[n].hidden == hidden && list[n].level == (int)level && list[n].activation == activation && list[n].kind == c->policy_kind;
         if (!known && list[n].level <= (int)level) n++;
+    }
+    if (threads > 1 && list[n - 1].kind != c->policy_kind) {
+        static char both[48];
+        text_format(both, sizeof both, "gru, %d threads", threads);
+        list[n] = list[n - 1];
+        list[n].threads = threads;
+        list[n++].name = both;
     }
     return n;
 }
@@ -312,6 +327,8 @@ static int configure(struct bench *bench, const struct arguments *args, bool *on
     *only_env = only;
     if (only && strcmp(only, "env") != 0) return error_set(err, EXIT_USAGE, "only=%s: what mappo bench can measure alone is env", only);
     const int code = config_build(&bench->config, &rest, cmd_find_env, err);
+    if (!code && bench->config.rollout_unit)
+        return error_set(err, EXIT_USAGE, "mappo bench measures updates of equal size: rollout.unit=steps");
     if (code || bench->comm->size <= bench->config.rollout_envs) return code;
     return error_set(err, EXIT_USAGE, "%d ranks for %lld environments: raise rollout.envs or start fewer ranks", bench->comm->size,
                      (long long)bench->config.rollout_envs);

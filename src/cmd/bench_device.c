@@ -70,7 +70,8 @@ static void configure(struct config *c, const struct device_case *k)
 {
     c->rollout_envs = k->envs;
     c->ppo_epochs = k->epochs;
-    c->policy_hidden = k->hidden;
+    if (k->hidden != c->policy_hidden[0]) memset(c->policy_hidden, 0, sizeof c->policy_hidden);
+    c->policy_hidden[0] = k->hidden;
     c->cuda_precision = k->precision;
     c->cuda_environments = k->device_environments;
     if (!k->busy) return;
@@ -281,7 +282,7 @@ int bench_device(const struct bench *bench, struct learning *learning, struct er
                "agent-steps/s", "floor ms", "of floor");
     }
     learning_close(learning);
-    const struct device_case own = {"as configured",   c->rollout_envs,      c->ppo_epochs, c->policy_hidden,
+    const struct device_case own = {"as configured",   c->rollout_envs,      c->ppo_epochs, c->policy_hidden[0],
                                     c->cuda_precision, c->cuda_environments, false};
     const int count = alone ? 1 : (int)(sizeof cases / sizeof *cases);
     int code = 0;

@@ -7,8 +7,8 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "cmd/bench.h"
-#include "run/open_env.h"
 #include "nn/players.h"
+#include "run/open_env.h"
 
 /* ROUNDS: steps between two looks at the clock, whose actions are drawn before; where masks forbid some, every step's are. WINDOWS: parts of
  * the time, of which the median counts. */

@@ -8,8 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "run/folder.h"
+#include "run/replay.h"
 #include "run/saved_run.h"
 
 /* ---- numbers ------------------------------------------------------------------------------------------------------------------------- */
@@ -30,6 +33,7 @@ double inspect_number(const struct field *field, int64_t i)
         double d;
         int64_t i;
         uint64_t u;
+        int32_t i32;
     } value;
     switch (field->type) {
     case FIELD_REAL:
@@ -44,6 +48,9 @@ double inspect_number(const struct field *field, int64_t i)
     case FIELD_UINT64:
         memcpy(&value.u, data + i * 8, 8);
         return (double)value.u;
+    case FIELD_INT32:
+        memcpy(&value.i32, data + i * 4, 4);
+        return value.i32;
     default:
         return (double)(uint8_t)data[i];
     }
@@ -73,13 +80,6 @@ struct statistics inspect_statistics(const struct field *field, int fields)
     s.deviation = s.count > 0 ? sqrt(centred / (double)s.count) : NAN;
     s.norm = sqrt(squares);
     return s;
-}
-
-const char *inspect_type(const struct field *field)
-{
-    static const char *const name[] = {
-        [FIELD_REAL] = "float32", [FIELD_DOUBLE] = "float64", [FIELD_INT64] = "int64", [FIELD_UINT64] = "uint64", [FIELD_BYTES] = "uint8"};
-    return field->type == FIELD_REAL && sizeof(real) == 8 ? "float64" : name[field->type];
 }
 
 void inspect_shape(const struct field *field, char *text, size_t size)
@@ -135,54 +135,83 @@ void inspect_value(const struct field *field, int64_t i, char *text, size_t size
     }
 }
 
-void inspect_bytes(size_t bytes, char *text, size_t size)
-{
-    static const char *const unit[] = {"bytes", "kB", "MB", "GB"};
-    double value = (double)bytes;
-    int u = 0;
-    while (value >= 999.5 && u < 3) value /= 1000, u++;
-    text_format(text, size, u == 0 || value >= 99.5 ? "%.0f %s" : "%.1f %s", value, unit[u]);
-}
-
 /* ---- checking ------------------------------------------------------------------------------------------------------------------------ */
 
-static int check_file(const char *path, bool json)
+/* What came of a checkpoint and its replay. */
+struct verdict {
+    const char *path;
+    struct checkpoint *file; /* NULL: it is not whole */
+    char replay[4096];       /* empty: it has none */
+    bool replay_there;
+    struct error err;
+};
+
+static int judge(struct verdict *v, const char *path, bool needs_replay)
 {
-    struct error err = {0};
-    struct checkpoint *file;
-    char size[32];
-    const int code = checkpoint_open(&file, path, &err);
-    if (json) {
-        printf("{\"file\": ");
-        text_json_string(stdout, path);
-        if (code == EXIT_DONE)
-            printf(", \"whole\": true, \"bytes\": %zu, \"sha256\": \"%s\"}\n", checkpoint_bytes(file), checkpoint_digest(file));
-        else {
-            printf(", \"whole\": false, \"error\": ");
-            text_json_string(stdout, err.text);
-            printf("}\n");
-        }
-    } else if (code == EXIT_DONE) {
-        inspect_bytes(checkpoint_bytes(file), size, sizeof size);
-        printf("%s: whole (%s, SHA-256 %s)\n", path, size, checkpoint_digest(file));
-    } else
-        error_report(&err);
-    checkpoint_close(file);
+    struct checkpoint_stream *replay = NULL;
+    *v = (struct verdict){.path = path};
+    int code = checkpoint_open(&v->file, path, &v->err);
+    if (code != EXIT_DONE || !replay_beside(v->file, path, v->replay, sizeof v->replay)) return code;
+    v->replay_there = file_exists(v->replay);
+    if (v->replay_there || needs_replay) code = replay_open(&replay, v->file, path, &v->err);
+    checkpoint_stream_close(replay);
     return code;
 }
 
-/* A file, or every checkpoint of a run. */
+static void tell_json(const struct verdict *v, int code)
+{
+    printf("{\"file\": ");
+    text_json_string(stdout, v->path);
+    if (v->file != NULL)
+        printf(", \"whole\": true, \"bytes\": %zu, \"sha256\": \"%s\"", checkpoint_bytes(v->file), checkpoint_digest(v->file));
+    else
+        printf(", \"whole\": false");
+    if (v->replay[0] != '\0') {
+        printf(", \"replay\": ");
+        text_json_string(stdout, v->replay);
+        printf(", \"replay_whole\": %s", v->replay_there && code == EXIT_DONE ? "true" : "false");
+    }
+    if (code != EXIT_DONE) {
+        printf(", \"error\": ");
+        text_json_string(stdout, v->err.text);
+    }
+    printf("}\n");
+}
+
+static void tell(const struct verdict *v, int code)
+{
+    char size[32];
+    if (code != EXIT_DONE) {
+        error_report(&v->err);
+        return;
+    }
+    text_bytes(size, sizeof size, (double)checkpoint_bytes(v->file));
+    printf("%s: whole (%s, SHA-256 %s)", v->path, size, checkpoint_digest(v->file));
+    if (v->replay[0] != '\0') printf("; its replay %s %s", v->replay, v->replay_there ? "too" : "is not there any more");
+    printf("\n");
+}
+
+static int check_file(const char *path, bool needs_replay, bool json)
+{
+    struct verdict v;
+    const int code = judge(&v, path, needs_replay);
+    (json ? tell_json : tell)(&v, code);
+    checkpoint_close(v.file);
+    return code;
+}
+
+/* A file, or every checkpoint of a run, of which the newest need their replays. */
 static int check(const char *path, bool json)
 {
     struct stat info;
-    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return check_file(path, json);
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return check_file(path, false, json);
     struct checkpoint_name *name;
     const int count = checkpoint_list(path, &name);
     int worst = EXIT_DONE;
     for (int i = 0; i < count; i++) {
         char full[4096];
         text_format(full, sizeof full, "%s/%s", path, name[i].name);
-        const int code = check_file(full, json);
+        const int code = check_file(full, i < REPLAYS_KEPT, json);
         if (code != EXIT_DONE) worst = code;
         if (code == EXIT_DONE && name[i].named != name[i].env_steps)
             warn("%s holds %" PRId64 " env-steps, not %" PRId64 " as its name says", full, name[i].env_steps, name[i].named);

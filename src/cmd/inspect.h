@@ -20,10 +20,8 @@ struct statistics {
 struct statistics inspect_statistics(const struct field *field, int fields); /* FIELD_REAL and FIELD_DOUBLE, all together */
 double inspect_number(const struct field *field, int64_t i);                 /* element i of any field, as a double */
 int64_t inspect_elements(const struct field *field);
-const char *inspect_type(const struct field *field);                               /* "float32" */
 void inspect_shape(const struct field *field, char *text, size_t size);            /* "[64,18]"; "" for a scalar */
 void inspect_value(const struct field *field, int64_t i, char *text, size_t size); /* with thousands separators */
-void inspect_bytes(size_t bytes, char *text, size_t size);                         /* "467 kB" */
 
 void inspect_show(FILE *out, const struct inspected *one);
 void inspect_show_json(FILE *out, const struct inspected *one);

@@ -14,10 +14,7 @@ struct difference {
 
 static const struct field *find(const struct checkpoint *file, const char *name)
 {
-    const struct field_list *list = checkpoint_fields(file);
-    for (int i = 0; i < list->count; i++)
-        if (strcmp(list->field[i].name, name) == 0) return &list->field[i];
-    return NULL;
+    return field_find(checkpoint_fields(file), name);
 }
 
 /* Bit for bit: 0 and -0 differ, a NaN equals itself. */
@@ -55,7 +52,7 @@ static void describe(const struct difference *d, char *text, size_t size)
     else if (d->elements < 0) {
         inspect_shape(d->a, a, sizeof a);
         inspect_shape(d->b, b, sizeof b);
-        text_format(text, size, "%s %s against %s %s", inspect_type(d->a), a, inspect_type(d->b), b);
+        text_format(text, size, "%s %s against %s %s", field_type_name(d->a), a, field_type_name(d->b), b);
     } else if (inspect_elements(d->a) == 1) {
         inspect_value(d->a, 0, a, sizeof a);
         inspect_value(d->b, 0, b, sizeof b);

@@ -127,7 +127,7 @@ static void show_head(FILE *out, const struct inspected *one)
 {
     const struct checkpoint *file = one->file;
     char size[32];
-    inspect_bytes(checkpoint_bytes(file), size, sizeof size);
+    text_bytes(size, sizeof size, (double)checkpoint_bytes(file));
     fprintf(out, "%s\n", one->path);
     fprintf(out, "  whole                %s, SHA-256 %s\n", size, checkpoint_digest(file));
     int count;
@@ -158,8 +158,8 @@ static size_t section_length(const char *name)
 
 static bool is_few(const struct field *field) /* shown by value */
 {
-    return field->type != FIELD_BYTES && inspect_elements(field) > 0 && (field->rank == 0 || inspect_elements(field) <= 4) &&
-           field->type != FIELD_REAL;
+    const bool counted = field->type == FIELD_INT64 || field->type == FIELD_UINT64 || field->type == FIELD_DOUBLE;
+    return counted && inspect_elements(field) > 0 && (field->rank == 0 || inspect_elements(field) <= 4);
 }
 
 /* A line of a table: one dataset, or several that only the curious want to see one by one (an optimiser's moments). */
@@ -193,8 +193,8 @@ static void show_row(FILE *out, const struct row *row, int width, int shapes)
         if (s.not_finite > 0) fprintf(out, "  %" PRId64 " not finite!", s.not_finite);
         fputc('\n', out);
     } else {
-        inspect_bytes(field_bytes(field), value[0], sizeof value[0]);
-        fprintf(out, "  %*s  %s\n", NUMBERS, value[0], inspect_type(field));
+        text_bytes(value[0], sizeof value[0], (double)field_bytes(field));
+        fprintf(out, "  %*s  %s\n", NUMBERS, value[0], field_type_name(field));
     }
 }
 
@@ -240,7 +240,7 @@ static void section_title(char *title, size_t size, const struct field *field, i
     }
     const struct field number = {.type = FIELD_INT64, .data = &reals};
     inspect_value(&number, 0, digits, sizeof digits);
-    inspect_bytes(bytes, text, sizeof text);
+    text_bytes(text, sizeof text, (double)bytes);
     text_format(title, size, "%.*s (%s%s%s)", (int)section_length(field->name) - 1, field->name + 1, reals > 0 ? digits : "",
                 reals > 0 ? " numbers, " : "", text);
 }
@@ -348,7 +348,7 @@ static void json_field(FILE *out, const struct field *field)
 {
     fputs("{\"name\": ", out);
     text_json_string(out, field->name);
-    fprintf(out, ", \"type\": \"%s\", \"shape\": [", inspect_type(field));
+    fprintf(out, ", \"type\": \"%s\", \"shape\": [", field_type_name(field));
     for (int i = 0; i < field->rank; i++) fprintf(out, "%s%" PRId64, i > 0 ? ", " : "", field->shape[i]);
     fprintf(out, "], \"bytes\": %zu, \"units\": ", field_bytes(field));
     text_json_string(out, field->units != NULL ? field->units : "1");

@@ -20,7 +20,7 @@ static void find_env_of_run(struct arguments *args)
     config_defaults(config);
     const bool asked = !config_apply(config, assigned, &ignored) && config->env_options > 0 && config->run_dir[0] &&
                        !config_is_explicit(config->origin[KEY_env_name]) && !args->fresh;
-    if (asked && !saved_run_newest(config->run_dir, &file, path, sizeof path, NULL, &ignored) && file) {
+    if (asked && !saved_run_newest(config->run_dir, &file, path, sizeof path, NULL, NULL, &ignored) && file) {
         if (!saved_run_config(then, file, path, &ignored)) text_format(args->env_of_run, sizeof args->env_of_run, "%s", then->env_name);
         checkpoint_close(file);
     }

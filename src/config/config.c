@@ -29,6 +29,8 @@ static const char algorithms_explained[] =
 #define OFFSET(section, name) offsetof(struct config, section##_##name)
 #define KEY_INT(section, name, def, low, high, flags, help)                                                                                \
     {#section, #name, #def, NULL, help, KEY_IS_INT, flags, low, high, OFFSET(section, name)},
+#define KEY_INTS(section, name, def, low, high, flags, help)                                                                               \
+    {#section, #name, def, NULL, help, KEY_IS_INTS, flags, low, high, OFFSET(section, name)},
 #define KEY_REAL(section, name, def, low, high, flags, help)                                                                               \
     {#section, #name, #def, NULL, help, KEY_IS_REAL, flags, low, high, OFFSET(section, name)},
 #define KEY_REAL_OR(section, name, def, word, low, high, flags, help)                                                                      \
@@ -173,7 +175,7 @@ static int special_length(const char *help, const char **special)
 static int number_error(const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
 {
     char advice[128], range[80];
-    const bool whole = key->type == KEY_IS_INT;
+    const bool whole = key->type != KEY_IS_REAL;
     const struct number_kind kind = {whole, (key->flags & IS_SECONDS) != 0, key->low, key->high};
     const char *what = whole ? "a whole number" : "a number", *special;
     number_advice(value, &kind, advice, sizeof advice);
@@ -240,6 +242,23 @@ static int set_int(int64_t *member, const struct config_key *key, const char *na
     return 0;
 }
 
+static int set_ints(int64_t *member, const struct config_key *key, const char *name, const char *value, const char *where,
+                    struct error *err)
+{
+    int64_t list[CONFIG_LIST] = {0};
+    int count = 0;
+    for (const char *at = value;; at += strcspn(at, ",") + 1) {
+        char one[CONFIG_TEXT];
+        const int length = (int)strcspn(at, ",");
+        if (count == CONFIG_LIST) return error_set(err, EXIT_USAGE, "%s=%s %s has more than %d numbers", name, value, where, CONFIG_LIST);
+        text_format(one, sizeof one, "%.*s", length, at);
+        if (set_int(&list[count++], key, name, one, where, err)) return err->code;
+        if (!at[length]) break;
+    }
+    memcpy(member, list, sizeof list);
+    return 0;
+}
+
 static int choice_error(const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
 {
     char all[256];
@@ -283,6 +302,8 @@ static int set_member(void *member, const struct config_key *key, const char *na
     switch (key->type) {
     case KEY_IS_INT:
         return set_int(member, key, name, value, where, err);
+    case KEY_IS_INTS:
+        return set_ints(member, key, name, value, where, err);
     case KEY_IS_REAL:
         return set_real(member, key, name, value, where, err);
     case KEY_IS_BOOL:
@@ -294,7 +315,8 @@ static int set_member(void *member, const struct config_key *key, const char *na
         choice = choice_find(key->choices, value);
         if (choice < 0 && text_to_bool(value, &yes)) choice = choice_find(key->choices, yes ? "true" : "false");
         if (choice < 0 && text_to_bool(value, &yes)) choice = choice_find(key->choices, yes ? "on" : "off");
-        if (choice < 0 && text_to_bool(value, &yes) && yes) choice = choice_find(key->choices, "max"); /* ppo.clip_value of before */
+        if (choice < 0 && key == &config_keys[KEY_ppo_clip_value] && text_to_bool(value, &yes) && yes)
+            choice = choice_find(key->choices, "max"); /* it was true or false before */
         if (choice < 0) return choice_error(key, name, value, where, err);
         *(int *)member = choice;
         return 0;
@@ -312,6 +334,10 @@ static void member_text(const void *member, const struct config_key *key, char *
     switch (key->type) {
     case KEY_IS_INT:
         snprintf(text, size, "%lld", (long long)*(const int64_t *)member);
+        return;
+    case KEY_IS_INTS:
+        for (int i = 0; i < CONFIG_LIST && ((const int64_t *)member)[i]; i++, length = strlen(text))
+            snprintf(text + length, size - length, "%s%lld", i ? "," : "", (long long)((const int64_t *)member)[i]);
         return;
     case KEY_IS_REAL:
         if (key->choices && isnan(*(const double *)member))

@@ -13,10 +13,11 @@
 
 #include "base/check.h"
 
-enum { CONFIG_TEXT = 256, CONFIG_ENV_OPTIONS = 48, CONFIG_GROUP_OPTIONS = 64 };
+enum { CONFIG_LIST = 8, CONFIG_TEXT = 256, CONFIG_ENV_OPTIONS = 48, CONFIG_GROUP_OPTIONS = 64 };
 
 /* The number of each key: KEY_ppo_clip. */
 #define KEY_INT(section, name, def, low, high, flags, help)  KEY_##section##_##name,
+#define KEY_INTS(section, name, def, low, high, flags, help) KEY_##section##_##name,
 #define KEY_REAL(section, name, def, low, high, flags, help) KEY_##section##_##name,
 #define KEY_BOOL(section, name, def, flags, help)            KEY_##section##_##name,
 #define KEY_TEXT(section, name, def, flags, help)            KEY_##section##_##name,
@@ -50,9 +51,10 @@ struct config_option { /* an option of the environment, or NAME.KEY of a group, 
     int origin;
 };
 
-/* Members are section_name: config->ppo_clip. INT is int64_t, REAL double, BOOL bool, TEXT char[CONFIG_TEXT], CHOICE int (an index into the
+/* Members are section_name: config->ppo_clip. INT is int64_t, INTS int64_t[CONFIG_LIST] with 0 behind the last, REAL double, BOOL bool, TEXT char[CONFIG_TEXT], CHOICE int (an index into the
  * key's choices). */
 #define KEY_INT(section, name, def, low, high, flags, help)  int64_t section##_##name;
+#define KEY_INTS(section, name, def, low, high, flags, help) int64_t section##_##name[CONFIG_LIST];
 #define KEY_REAL(section, name, def, low, high, flags, help) double section##_##name;
 #define KEY_BOOL(section, name, def, flags, help)            bool section##_##name;
 #define KEY_TEXT(section, name, def, flags, help)            char section##_##name[CONFIG_TEXT];
@@ -73,7 +75,7 @@ struct config {
     uint32_t written_hash;         /* the same as older versions had it: options as they were written, policy.feature_norm on by default */
 };
 
-enum key_type { KEY_IS_INT, KEY_IS_REAL, KEY_IS_BOOL, KEY_IS_TEXT, KEY_IS_CHOICE };
+enum key_type { KEY_IS_INT, KEY_IS_REAL, KEY_IS_BOOL, KEY_IS_TEXT, KEY_IS_CHOICE, KEY_IS_INTS };
 enum key_flags {
     CHANGEABLE = 1, /* may differ when a run is continued */
     NOT_STORED = 2, /* of this call only: not in the checkpoint, not in the run's name */

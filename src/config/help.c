@@ -60,12 +60,12 @@ static const char *alias_of(const struct config_key *key)
 
 static void values_text(const struct config_key *key, char *text, size_t size)
 {
-    static const char *const kinds[] = {"whole number", "number", "true or false", "text", ""};
+    static const char *const kinds[] = {"whole number", "number", "true or false", "text", "", "whole numbers, commas between"};
     char range[80];
     config_range_text(key, range, sizeof range);
     if (key->type == KEY_IS_CHOICE)
         config_choices_text(key->choices, " | ", text, size);
-    else if (key->type == KEY_IS_INT || key->type == KEY_IS_REAL)
+    else if (key->type == KEY_IS_INT || key->type == KEY_IS_REAL || key->type == KEY_IS_INTS)
         snprintf(text, size, "%s, %s", kinds[key->type], range);
     else
         snprintf(text, size, "%s", kinds[key->type]);

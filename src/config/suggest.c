@@ -97,6 +97,7 @@ static void find_near(const char *section, const char *name, struct suggested *f
     }
     for (int k = 0; k < CONFIG_KEYS; k++) {
         if (section && strcmp(config_keys[k].section, section) != 0) continue;
+        if (!section && strcmp(config_keys[k].name, "name") == 0) continue; /* of several things: their aliases stand above */
         candidate[count] = config_keys[k].name;
         in[count++] = config_keys[k].section;
     }

@@ -32,6 +32,7 @@ uint64_t identity_of(const struct mappo_env *env, const struct vecenv_config *co
     const int64_t limit = config->time_limit;
     if (limit) changed += hash_bytes(hash_text(HASH_START, "wrap.time_limit"), &limit, sizeof limit);
     if (config->rescale_action) changed += hash_pair("wrap.rescale_action", "true");
+    if (config->squash_action) changed += hash_pair("policy.squash", "tanh");
     if (!config->clip_action) changed += hash_pair("wrap.clip_action", "false");
     changed += wrap_hash(config);
     return hash_bytes(hash_version(env), &changed, sizeof changed);
@@ -51,7 +52,7 @@ static uint64_t hash_old_options(uint64_t hash, const char *options)
 uint64_t identity_whole(const struct mappo_env *env, const char *options, const struct mappo_env_spec *spec,
                         const struct vecenv_config *config)
 {
-    const int64_t wrappers[3] = {config->time_limit, config->rescale_action, config->clip_action};
+    const int64_t wrappers[3] = {config->time_limit, config->rescale_action + 2 * config->squash_action, config->clip_action};
     const uint64_t hash = spec_hash(hash_old_options(hash_version(env), options), spec), others = wrap_hash(config);
     return hash_bytes(hash_bytes(hash, wrappers, sizeof wrappers), &others, others ? sizeof others : 0);
 }

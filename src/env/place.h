@@ -37,6 +37,7 @@ struct env_place_ops {
     void (*find_wrong_end)(void *self, uint64_t *first);
 
     /* optional */
+    void (*count_anew)(void *self);
     int (*script)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err);
     /* e < 0: how the last episode of the only environment looked at its end */
     int (*draw)(void *self, int32_t e, const struct mappo_canvas *canvas, struct error *err);

@@ -433,6 +433,12 @@ static int host_step(void *self, int32_t lo, int32_t hi, const struct mappo_env_
     return over_ranges(self, step_range, lo, hi, io, err);
 }
 
+static void host_count_anew(void *self)
+{
+    struct env_host *h = self;
+    memset(h->taken, 0, (size_t)h->v->envs * sizeof *h->taken);
+}
+
 static void host_take_info(void *self, double *sum, double *count)
 {
     const struct env_host *h = self;
@@ -471,7 +477,7 @@ static int script_range(const struct env_host *h, int32_t lo, int32_t hi, const 
     }
     for (int g = 0; g < h->spec.groups; g++) { /* a script plays in the environment's units, the learner's side of the wrapper has others */
         const size_t agents = (size_t)h->size[g].agents;
-        if (h->action[g].changed && h->action[g].rescale)
+        if (h->action[g].changed && h->action[g].stretch)
             action_wrapper_invert(&h->action[g], reals[g] + (size_t)lo * agents * (size_t)h->size[g].act_reals, (size_t)(hi - lo) * agents,
                                   h->size[g].act_reals);
     }
@@ -565,5 +571,6 @@ const struct env_place_ops env_place_host = {.close = host_close,
                                              .snapshot = host_snapshot,
                                              .restore = host_restore,
                                              .take_info = host_take_info,
+                                             .count_anew = host_count_anew,
                                              .script = host_script,
                                              .draw = host_draw};

@@ -224,6 +224,12 @@ int vecenv_step(struct vecenv *v, const struct mappo_env_io *io, struct error *e
     return rc ? rc : vecenv_step_end(v, 0, v->envs, err);
 }
 
+void vecenv_count_anew(struct vecenv *v)
+{
+    CHECK(v->place.ops->count_anew, "steps of environments elsewhere are counted there");
+    v->place.ops->count_anew(v->place.self);
+}
+
 void vecenv_find_wrong_end(struct vecenv *v, uint64_t *first)
 {
     v->place.ops->find_wrong_end(v->place.self, first);

@@ -29,6 +29,7 @@ struct vecenv_config {
     int32_t report;      /* episodes that a report lists at most; 0 = all there is room for */
     int32_t time_limit;  /* wrapper: truncate after that many steps; 0 = off */
     bool rescale_action; /* wrapper: the policy's [-1, 1] is stretched over each bounded Box head */
+    bool squash_action;  /* wrapper: tanh of the policy's real numbers, stretched so */
     bool clip_action;    /* wrapper: Box actions are clipped to their bounds */
 
     /* Wrappers of env/wrap.h; 0 (and 1, of a count or scale) = off. */
@@ -77,6 +78,9 @@ int vecenv_step(struct vecenv *env, const struct mappo_env_io *io, struct error 
  * range steps elsewhere, lists the ended episodes and is for one thread at a time. */
 int vecenv_step_begin(struct vecenv *env, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err);
 int vecenv_step_end(struct vecenv *env, int32_t lo, int32_t hi, struct error *err);
+/* Steps are counted from 0 again (struct episode): for a caller that lets environments take different numbers of them, before they all go on. On
+ * the host. */
+void vecenv_count_anew(struct vecenv *env);
 /* Writes obs, state, active and act_mask of the present state (after vecenv_restore). An environment without `observe` is reset instead. */
 int vecenv_observe(struct vecenv *env, const struct mappo_env_io *io, struct error *err);
 
@@ -123,7 +127,7 @@ void vecenv_adopt(const struct vecenv *env, uint64_t theirs, void *bytes, int64_
 
 /* Episode statistics. An ended episode is reported once, in the order (step, environment). */
 struct episode {
-    uint64_t step;  /* steps this vecenv had taken when it ended: the same on every rank, so lists of ranks can be merged */
+    uint64_t step;  /* steps its environment had taken when it ended: the same on every rank, so lists of ranks can be merged */
     uint32_t env;   /* global index */
     int32_t length; /* steps */
     int32_t end;    /* MAPPO_TERMINATED or MAPPO_TRUNCATED */

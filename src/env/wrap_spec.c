@@ -317,7 +317,8 @@ static void add_observation(const struct vecenv_config *c, char *text, size_t si
 static void add_actions(const struct vecenv_config *c, bool boxes, char *text, size_t size)
 {
     const char *before = "; actions: ";
-    if (boxes && c->rescale_action) add(text, size, before, "rescale"), before = c->clip_action ? ", " : " -> ";
+    if (boxes && (c->rescale_action || c->squash_action))
+        add(text, size, before, c->squash_action ? "squash" : "rescale"), before = c->clip_action ? ", " : " -> ";
     if (boxes && c->clip_action) add(text, size, before, "clip"), before = " -> ";
     if (c->discretise_action) add(text, size, before, "%d bins", c->discretise_action), before = " -> ";
     if (c->sticky_action > 0) add(text, size, before, "sticky %g", (double)c->sticky_action), before = " -> ";

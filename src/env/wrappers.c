@@ -21,7 +21,7 @@ static float bound(const float *bounds, int32_t i, float none)
 int action_wrapper_check(const struct vecenv_config *config, const char *id, const struct mappo_env_spec *spec, struct error *err)
 {
     int32_t bounded = 0, width = 0;
-    for (int g = 0; g < spec->groups && config->rescale_action; g++) {
+    for (int g = 0; g < spec->groups && (config->rescale_action || config->squash_action); g++) {
         width += real_width(&spec->group[g]);
         for (int32_t h = 0; h < spec->group[g].act_heads; h++) {
             const struct mappo_space *space = &spec->group[g].act[h];
@@ -29,6 +29,9 @@ int action_wrapper_check(const struct vecenv_config *config, const char *id, con
                 bounded += isfinite(bound(space->low, i, -INFINITY)) && isfinite(bound(space->high, i, INFINITY));
         }
     }
+    if (config->squash_action && bounded < width)
+        return error_set(err, EXIT_USAGE,
+                         "policy.squash=tanh: a real action of environment \"%s\" has no two finite bounds to be stretched over", id);
     if (bounded || !width) return 0;
     return error_set(err, EXIT_USAGE, "wrap.rescale_action: no real action of environment \"%s\" has two finite bounds to stretch over",
                      id);
@@ -38,9 +41,9 @@ int action_wrapper_create(struct action_wrapper *wrapper, const struct vecenv_co
 {
     const int32_t width = real_width(group);
     memset(wrapper, 0, sizeof *wrapper);
-    wrapper->rescale = config->rescale_action;
+    wrapper->stretch = config->squash_action ? STRETCH_SQUASH : config->rescale_action ? STRETCH_RESCALE : STRETCH_NONE;
     wrapper->clip = config->clip_action;
-    if (width == 0 || !(wrapper->rescale || wrapper->clip)) return 0;
+    if (width == 0 || !(wrapper->stretch || wrapper->clip)) return 0;
     const size_t k = (size_t)width;
     wrapper->low = calloc(4 * k, sizeof(float));
     wrapper->changed = calloc((size_t)config->envs * (size_t)group->agents * k, sizeof(float));
@@ -57,8 +60,9 @@ int action_wrapper_create(struct action_wrapper *wrapper, const struct vecenv_co
             const bool bounded = isfinite(low) && isfinite(high);
             wrapper->low[at + i] = low;
             wrapper->high[at + i] = high;
-            wrapper->shown_low[at + i] = wrapper->rescale && bounded ? -1 : low;
-            wrapper->shown_high[at + i] = wrapper->rescale && bounded ? 1 : high;
+            const float shown = wrapper->stretch == STRETCH_SQUASH ? INFINITY : 1;
+            wrapper->shown_low[at + i] = wrapper->stretch && bounded ? -shown : low;
+            wrapper->shown_high[at + i] = wrapper->stretch && bounded ? shown : high;
         }
         space->low = wrapper->shown_low + at;
         space->high = wrapper->shown_high + at;
@@ -79,8 +83,9 @@ static inline void apply_to(const struct action_wrapper *wrapper, const float *a
 {
     float *restrict changed = wrapper->changed;
     const float low = wrapper->low[i], high = wrapper->high[i];
-    const bool rescale = wrapper->rescale, clip = wrapper->clip;
-    for (size_t row = lo; row < hi; row++) changed[row * reals + i] = action_wrap(act[row * reals + i], low, high, rescale, clip);
+    const int stretch = wrapper->stretch;
+    const bool clip = wrapper->clip;
+    for (size_t row = lo; row < hi; row++) changed[row * reals + i] = action_wrap(act[row * reals + i], low, high, stretch, clip);
 }
 
 void action_wrapper_apply(const struct action_wrapper *wrapper, const float *act, size_t rows_lo, size_t rows_hi, int32_t reals)
@@ -98,6 +103,7 @@ void action_wrapper_invert(const struct action_wrapper *wrapper, float *act, siz
             const float low = wrapper->low[i], high = wrapper->high[i];
             float *x = &act[row * (size_t)reals + (size_t)i];
             if (isfinite(low) && isfinite(high) && high > low) *x = 2 * (*x - low) / (high - low) - 1;
+            if (wrapper->stretch == STRETCH_SQUASH) *x = atanhf(fminf(fmaxf(*x, -0.999999f), 0.999999f)); /* bounds are infinitely far */
         }
     }
 }

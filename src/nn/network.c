@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "backend/kernels/layer.h"
 #include "base/philox.h"
 #include "nn/orthogonal.h"
 
@@ -32,7 +33,7 @@ void network_build(struct network *net, const struct network_config *config)
           NETWORK_MAX_LAYERS);
     CHECK(config->heads >= 1 && config->heads <= POLICY_MAX_HEADS, "a network of %d heads", config->heads);
     *net = (struct network){.inputs = config->inputs,
-                            .hidden = config->hidden,
+                            .hidden = config->width[config->layers - 1] ? config->width[config->layers - 1] : config->hidden,
                             .layers = config->layers,
                             .activation = config->activation,
                             .feature_norm = config->feature_norm,
@@ -46,6 +47,7 @@ void network_build(struct network *net, const struct network_config *config)
         net->head_rows[i] = config->head_rows[i];
         net->outputs += config->head_rows[i];
     }
+    for (int i = 0; i < net->layers; i++) net->width[i] = config->width[i] ? config->width[i] : config->hidden;
     ptrdiff_t *const at = (ptrdiff_t *)&net->at;
     for (size_t i = 0; i < sizeof net->at / sizeof *at; i++) at[i] = -1;
 
@@ -56,11 +58,12 @@ void network_build(struct network *net, const struct network_config *config)
         net->at.feature_bias = place(&end, inputs);
     }
     for (int i = 0; i < net->layers; i++) {
-        net->at.weight[i] = place(&end, hidden * (i == 0 ? inputs : hidden));
-        net->at.bias[i] = place(&end, hidden);
+        const size_t width = (size_t)layer_width(net, i);
+        net->at.weight[i] = place(&end, width * (size_t)layer_inputs(net, i));
+        net->at.bias[i] = place(&end, width);
         if (!net->layer_norm) continue;
-        net->at.norm_weight[i] = place(&end, hidden);
-        net->at.norm_bias[i] = place(&end, hidden);
+        net->at.norm_weight[i] = place(&end, width);
+        net->at.norm_bias[i] = place(&end, width);
     }
     if (net->gru) place_gru(net, &end);
     net->at.head_weight = place(&end, outputs * hidden);
@@ -109,11 +112,11 @@ int network_tensors(const struct network *net, struct tensor *out, int max)
     name_tensor(&w, "feature_norm", -1, "weight", net->at.feature_weight, net->inputs, 0, "layer norm of the input, scale");
     name_tensor(&w, "feature_norm", -1, "bias", net->at.feature_bias, net->inputs, 0, "layer norm of the input, shift");
     for (int i = 0; i < net->layers; i++) {
-        const int inputs = i == 0 ? net->inputs : net->hidden;
-        name_tensor(&w, "fc", i + 1, "weight", net->at.weight[i], net->hidden, inputs, "linear layer, [out,in]: y = W x + b");
-        name_tensor(&w, "fc", i + 1, "bias", net->at.bias[i], net->hidden, 0, "linear layer, bias");
-        name_tensor(&w, "norm", i + 1, "weight", net->at.norm_weight[i], net->hidden, 0, "layer norm after the activation, scale");
-        name_tensor(&w, "norm", i + 1, "bias", net->at.norm_bias[i], net->hidden, 0, "layer norm after the activation, shift");
+        const int inputs = layer_inputs(net, i), width = layer_width(net, i);
+        name_tensor(&w, "fc", i + 1, "weight", net->at.weight[i], width, inputs, "linear layer, [out,in]: y = W x + b");
+        name_tensor(&w, "fc", i + 1, "bias", net->at.bias[i], width, 0, "linear layer, bias");
+        name_tensor(&w, "norm", i + 1, "weight", net->at.norm_weight[i], width, 0, "layer norm after the activation, scale");
+        name_tensor(&w, "norm", i + 1, "bias", net->at.norm_bias[i], width, 0, "layer norm after the activation, shift");
     }
     name_gru(&w, net);
     for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])
@@ -165,9 +168,9 @@ void network_initialise(const struct network *net, real *parameters, const struc
     fill(parameters, net->at.feature_weight, (size_t)net->inputs, 1);
     uint32_t tensor = 0;
     for (int i = 0; i < net->layers; i++) {
-        fill_linear(init, tensor++, parameters + net->at.weight[i], parameters + net->at.bias[i], net->hidden,
-                    i == 0 ? net->inputs : net->hidden, gain);
-        fill(parameters, net->at.norm_weight[i], hidden, 1);
+        fill_linear(init, tensor++, parameters + net->at.weight[i], parameters + net->at.bias[i], layer_width(net, i), layer_inputs(net, i),
+                    gain);
+        fill(parameters, net->at.norm_weight[i], (size_t)layer_width(net, i), 1);
     }
     if (net->gru) {
         fill_linear(init, tensor++, parameters + net->at.gru_weight_ih, parameters + net->at.gru_bias_ih, 3 * net->hidden, net->hidden, 1);

@@ -9,6 +9,7 @@
 
 struct network_config {
     int inputs, hidden, layers;
+    int width[NETWORK_MAX_LAYERS];   /* of each hidden layer; 0 = hidden */
     int heads;                       /* 1 … POLICY_MAX_HEADS */
     int head_rows[POLICY_MAX_HEADS]; /* outputs of each */
     int extra;

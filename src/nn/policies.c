@@ -7,7 +7,6 @@
 #include "base/digest.h"
 #include "env/spec.h"
 
-enum { KIND_MLP, KIND_GRU };                  /* policy.kind */
 enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
 enum { REWARD_NONE, REWARD_RUNNING };         /* norm.reward */
 
@@ -42,12 +41,23 @@ static int critic_actions(const struct policies_config *how, const struct mappo_
     return columns;
 }
 
+/* policy.hidden: the last number again and again. */
+static int choose_widths(struct policy_config *policy, const struct config *config, struct error *err)
+{
+    int count = 0;
+    while (count < CONFIG_LIST && config->policy_hidden[count]) count++;
+    if (count > policy->layers)
+        return error_set(err, EXIT_USAGE, "policy.hidden has %d widths for policy.layers=%d", count, policy->layers);
+    for (int l = 0; l < policy->layers; l++) policy->width[l] = (int)config->policy_hidden[l < count ? l : count - 1];
+    return 0;
+}
+
 static int build_group(struct policies *policies, int g, const struct policies_config *how, const struct config *config,
                        const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
 {
     const bool own_choice = config->critic_share != SHARE_AUTO;
     struct policy_config policy = {
-        .hidden = (int)config->policy_hidden,
+        .hidden = (int)config->policy_hidden[0],
         .layers = (int)config->policy_layers,
         .activation = config->policy_activation,
         .feature_norm = config_feature_norm(config),
@@ -69,7 +79,8 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .index = (uint32_t)g};
     struct critic_view view;
     const bool central = sees_all(how, g) && policy.player == PLAY_TRAINED;
-    const int code = critic_view_choose(&view, central, config, spec, g, err);
+    int code = choose_widths(&policy, config, err);
+    if (code == 0) code = critic_view_choose(&view, central, config, spec, g, err);
     policy.critic_input = view.input;
     policy.concatenate = view.concatenate;
     if (how->actions) policy.critic_input = sees_all(how, g) ? CRITIC_STATE : CRITIC_OBS; /* beside actions, what agents see */
@@ -237,6 +248,9 @@ void policies_fields(struct policies *policies, struct field_list *list)
         if (!policy_learns(policy)) continue;
         char name[sizeof list->field->name];
         snprintf(name, sizeof name, "/optimizer/%s/step", policy->name);
-        field_add(list, name, FIELD_INT64, &policy->updates, "steps", "optimiser steps of this group's networks so far", 0);
+        field_add(
+            list, name, FIELD_INT64, &policy->updates, "steps",
+            "optimiser steps of this group's networks so far; networks with an actor_step or critic_step of their own count for themselves",
+            0);
     }
 }

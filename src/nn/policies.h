@@ -28,6 +28,8 @@ struct policies_config {
 /* Columns that the actions of one agent have for a critic (backend/off_policy.h). */
 int policies_action_columns(const struct mappo_group *group);
 
+enum { KIND_MLP, KIND_GRU }; /* policy.kind */
+
 /* norm.obs, where auto is decided by what the environment is. */
 enum { OBS_AUTO, OBS_NONE, OBS_RUNNING };
 int policies_norm_obs(const struct config *config, const struct mappo_env_spec *spec);

@@ -1,6 +1,7 @@
 #include "nn/policy.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "nn/distribution.h"
@@ -29,12 +30,14 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
                                  .layer_norm = config->layer_norm,
-                                 .gru = config->chunk > 0,
+                                 .gru = config->chunk > 0 && policy->sets[ROLE_ACTOR] > 0,
                                  .gru_steps = config->chunk,
                                  .by_layer = config->actions > 0};
+    memcpy(net.width, config->width, sizeof net.width);
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->net[ROLE_ACTOR], &net);
     net.inputs = policy->state_size + policy->actions;
+    net.gru = config->chunk > 0 && policy->sets[ROLE_CRITIC] > 0; /* a role that is not there remembers nothing */
     net.heads = 1;
     net.head_rows[0] = 1;
     net.extra = 0;

@@ -13,6 +13,7 @@
 #define MAPPO_NN_POLICY_H
 
 #include "backend/backend.h"
+#include "backend/kernels/layer.h"
 #include "env/vecenv.h"
 #include "nn/critic_input.h"
 #include "nn/network.h"
@@ -25,6 +26,7 @@ enum policy_running { RUNNING_OBS, RUNNING_STATE, RUNNING_REWARD, POLICY_RUNNING
 
 struct policy_config {
     int hidden, layers, activation;
+    int width[NETWORK_MAX_LAYERS]; /* of each hidden layer; 0 = hidden */
     bool feature_norm, layer_norm;
     int init; /* enum init_kind */
     double hidden_gain;
@@ -93,9 +95,10 @@ static inline const struct network *policy_network(const struct policy *p, int r
 /* Multiply-adds of a forward pass of one row; *first: those of the first layer, whose input gradient nobody needs (NULL = not wanted). */
 static inline double network_multiply_adds(const struct network *net, double *first)
 {
-    const double d = net->inputs, h = net->hidden;
-    if (first) *first = d * h;
-    return d * h + (net->layers - 1) * h * h + h * net->outputs;
+    double all = 0;
+    for (int l = 0; l <= layer_head(net); l++) all += (double)layer_inputs(net, l) * layer_outputs(net, l);
+    if (first) *first = (double)layer_inputs(net, 0) * layer_outputs(net, 0);
+    return all;
 }
 /* Where the network of a set lies in a block of the policy. */
 static inline real *policy_network_at(const struct policy *p, real *block, int role, int set)

@@ -13,7 +13,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "run/checkpoint_image.h"
+#include "run/checkpoint_file.h"
 
 /* No run of this program comes near: the widest network it knows takes 4 GB with its moments. */
 #define CHECKPOINT_LIMIT ((uint64_t)1 << 36)
@@ -21,8 +21,7 @@
 struct checkpoint {
     char *bytes; /* header and image, verified */
     size_t size;
-    char digest[65];
-    int64_t env_steps; /* -1: says nothing of them */
+    struct checkpoint_head head;
     struct image_index index;
 };
 
@@ -36,6 +35,7 @@ const struct checkpoint_provenance checkpoint_provenance[] = {
     {"environment_options", "all options of the environment, defaults too"},
     {"rules", "rule set in force: stands beside every return"},
     {"action_heads", "what the columns of each group's actor mean, in their order: kind and width of the heads, as JSON"},
+    {"replay", "file beside it with the replay of an off-policy learner; missing: it has none"},
     {"rounding", "how rules round exp and log1p (src/env/float_math.h); missing: as the C library did"},
     {"ranks", "MPI ranks that trained it last"},
     {"threads_per_rank", "threads of each rank"},
@@ -55,95 +55,7 @@ bool checkpoint_is_provenance(const char *name)
     return false;
 }
 
-static const struct field *field_find(const struct field_list *list, const char *name)
-{
-    for (int i = 0; i < list->count; i++)
-        if (strcmp(list->field[i].name, name) == 0) return &list->field[i];
-    return NULL;
-}
-
-/* ---- the header ---------------------------------------------------------------------------------------------------------------------- */
-
-static const char header_magic[] = "mappo checkpoint\nversion ";
-
-static void header_make(char header[CHECKPOINT_HEADER], size_t image, const char *digest, int64_t env_steps)
-{
-    char text[CHECKPOINT_HEADER];
-    const bool whole = text_format(text, sizeof text,
-                                   "%s%d\nsize %zu\nsha256 %s\nenv_steps %" PRId64 "\n\n"
-                                   "Behind these 512 bytes stands an HDF5 file of `size` bytes: h5ls, h5dump and h5py open\n"
-                                   "this file as it is. To check it by hand: tail -c +513 FILE | sha256sum\n",
-                                   header_magic, CHECKPOINT_VERSION, image, digest, env_steps);
-    CHECK(whole, "a checkpoint's header needs more than %d bytes", CHECKPOINT_HEADER);
-    memset(header, ' ', CHECKPOINT_HEADER);
-    memcpy(header, text, strlen(text));
-    header[CHECKPOINT_HEADER - 1] = '\n';
-}
-
-/* The number behind "\nname " in the header; -2 where there is none. */
-static int64_t header_number(const char *header, const char *name)
-{
-    char text[CHECKPOINT_HEADER + 1], key[32];
-    memcpy(text, header, CHECKPOINT_HEADER);
-    text[CHECKPOINT_HEADER] = '\0';
-    text_format(key, sizeof key, "\n%s ", name);
-    const char *at = strstr(text, key);
-    if (at == NULL) return -2;
-    errno = 0;
-    const long long value = strtoll(at + strlen(key), NULL, 10);
-    return errno == 0 ? value : -2;
-}
-
-/* Magic, version and size, before anything else is read. */
-static int header_check(const char *header, size_t file, const char *path, struct error *err)
-{
-    if (file < CHECKPOINT_HEADER) return error_set(err, EXIT_CHECKPOINT, "%s: too short for a checkpoint (%zu bytes)", path, file);
-    if (memcmp(header, header_magic, strlen(header_magic)) != 0)
-        return error_set(err, EXIT_CHECKPOINT,
-                         "%s: not a checkpoint of this program, or damaged: its first line is not \"mappo checkpoint\"", path);
-    const int64_t version = header_number(header, "version"), size = header_number(header, "size");
-    if (version != CHECKPOINT_VERSION)
-        return error_set(err, EXIT_CHECKPOINT, "%s: version %" PRId64 " of the format; this program reads version %d", path, version,
-                         CHECKPOINT_VERSION);
-    if (size < 0 || (uint64_t)size != file - CHECKPOINT_HEADER)
-        return error_set(err, EXIT_CHECKPOINT, "%s: has %zu bytes, its header says %" PRId64 ": the file is damaged or cut off", path, file,
-                         size < 0 ? size : size + CHECKPOINT_HEADER);
-    return EXIT_DONE;
-}
-
 /* ---- writing ------------------------------------------------------------------------------------------------------------------------- */
-
-static int64_t env_steps_of(const struct field_list *fields)
-{
-    int64_t steps = -1;
-    const struct field *field = field_find(fields, "/counters/env_steps");
-    if (field != NULL && field->type == FIELD_INT64 && field->rank == 0 && field->data != NULL) memcpy(&steps, field->data, sizeof steps);
-    return steps;
-}
-
-static bool same_shape(const struct field *a, const struct field *b)
-{
-    return a->type == b->type && a->rank == b->rank && memcmp(a->shape, b->shape, sizeof a->shape[0] * (size_t)a->rank) == 0;
-}
-
-/* The image as a reader will see it holds exactly what was given. */
-static int verify_image(const struct field_list *fields, const char *image, size_t size, struct error *err)
-{
-    struct image_index index;
-    int code = image_try(image, size, err);
-    if (code != EXIT_DONE) return code;
-    code = image_index(&index, image, size, err);
-    if (code != EXIT_DONE) return error_prefix(err, "%s made an image that can't be read back", image_library());
-    if (index.fields.count != fields->count)
-        code = error_set(err, EXIT_CHECKPOINT, "libhdf5 made an image of %d datasets out of %d", index.fields.count, fields->count);
-    for (int i = 0; i < fields->count && code == EXIT_DONE; i++) {
-        const struct field *want = &fields->field[i], *got = field_find(&index.fields, want->name);
-        if (got == NULL || !same_shape(want, got) || (field_bytes(want) > 0 && memcmp(got->data, want->data, field_bytes(want)) != 0))
-            code = error_set(err, EXIT_CHECKPOINT, "libhdf5 made an image that holds something else as %s", want->name);
-    }
-    image_index_clear(&index);
-    return code;
-}
 
 int checkpoint_write(const char *path, const struct checkpoint_content *content, struct error *err)
 {
@@ -151,114 +63,59 @@ int checkpoint_write(const char *path, const struct checkpoint_content *content,
     CHECK(attribute != NULL, "out of memory saving a checkpoint");
     if (content->attributes > 0) memcpy(attribute, content->attribute, (size_t)content->attributes * sizeof *attribute);
     attribute[content->attributes] = (struct checkpoint_attribute){"hdf5", image_library()};
-    char *image = NULL;
-    size_t size = 0;
-    int code = image_build(&content->fields, attribute, content->attributes + 1, &image, &size, err);
+    struct made_image image;
+    int code = image_make(&image, &content->fields, attribute, content->attributes + 1, err);
     free(attribute);
-    if (code == EXIT_DONE) code = verify_image(&content->fields, image, size, err);
-    if (code == EXIT_DONE) {
-        uint8_t sum[32];
-        char digest[65], header[CHECKPOINT_HEADER];
-        digest_sha256(image, size, sum);
-        digest_hex(sum, sizeof sum, digest);
-        header_make(header, size, digest, env_steps_of(&content->fields));
-        code = file_replace(path, (const struct file_part[]){{header, sizeof header}, {image, size}}, 2, err);
-        free(image);
-        return code;
-    }
-    free(image);
-    return error_prefix(err, "%s", path);
+    if (code != EXIT_DONE) return error_prefix(err, "%s", path);
+    uint8_t sum[32];
+    char header[CHECKPOINT_HEADER];
+    struct checkpoint_head head = {.size = image.size, .env_steps = image_env_steps(&content->fields)};
+    digest_sha256(image.bytes, image.size, sum);
+    digest_hex(sum, sizeof sum, head.digest);
+    head_make(header, &head);
+    code = file_replace(path, (const struct file_part[]){{header, sizeof header}, {image.bytes, image.size}}, 2, err);
+    image_discard(&image);
+    return code;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------------------- */
 
-/* Opens `path`, or the name in the same folder that it links to; never through a second link. */
-static int open_followed(const char *path)
-{
-    const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
-    char target[256], followed[4096];
-    const ssize_t length = readlink(path, target, sizeof target - 1);
-    if (length < 0) return open(path, flags);
-    target[length] = '\0';
-    const char *slash = strrchr(path, '/');
-    const int folder = slash != NULL ? (int)(slash - path) + 1 : 0;
-    if (length == (ssize_t)sizeof target - 1 || strchr(target, '/') != NULL ||
-        !text_format(followed, sizeof followed, "%.*s%s", folder, path, target)) {
-        errno = ELOOP;
-        return -1;
-    }
-    return open(followed, flags);
-}
-
-static const char *open_fault(int failed)
-{
-    if (failed == ELOOP || failed == EMLINK) return "a symbolic link out of its folder, or to another link; give the file itself";
-    return strerror(failed);
-}
-
-/* Reads at most `size` bytes from where `fd` stands; fewer where the file ends. */
-static size_t read_some(int fd, char *bytes, size_t size)
-{
-    size_t got = 0;
-    while (got < size) {
-        const ssize_t n = read(fd, bytes + got, size - got);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) break;
-        got += (size_t)n;
-    }
-    return got;
-}
-
 static int read_whole(struct checkpoint *file, int fd, const char *path, struct error *err)
 {
-    struct stat info;
     char header[CHECKPOINT_HEADER];
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return error_set(err, EXIT_CHECKPOINT, "%s: not a regular file", path);
-    const uint64_t size = (uint64_t)info.st_size;
-    if (size > CHECKPOINT_LIMIT) return error_set(err, EXIT_CHECKPOINT, "%s: larger than any checkpoint (%" PRIu64 " bytes)", path, size);
-    const size_t head = read_some(fd, header, sizeof header);
-    const int code = header_check(header, head < sizeof header ? head : (size_t)size, path, err);
+    const int code = head_read(&file->head, header, fd, path, err);
     if (code != EXIT_DONE) return code;
-    file->size = (size_t)size;
+    file->size = CHECKPOINT_HEADER + file->head.size;
+    if (file->size > CHECKPOINT_LIMIT)
+        return error_set(err, EXIT_CHECKPOINT, "%s: larger than any checkpoint (%zu bytes)", path, file->size);
     file->bytes = malloc(file->size);
     if (file->bytes == NULL) return error_set(err, EXIT_CHECKPOINT, "%s: no memory for its %zu bytes", path, file->size);
     memcpy(file->bytes, header, sizeof header);
-    if (read_some(fd, file->bytes + head, file->size - head) != file->size - head)
+    if (read_some(fd, file->bytes + sizeof header, file->head.size) != file->head.size)
         return error_set(err, EXIT_CHECKPOINT, "%s: can't be read to its end: %s", path,
                          errno != 0 ? strerror(errno) : "it became shorter");
     return EXIT_DONE;
 }
 
-/* All 512 bytes are rebuilt and compared, padding too: no flipped bit passes. */
 static int verify(struct checkpoint *file, const char *path, struct error *err)
 {
     const char *image = file->bytes + CHECKPOINT_HEADER;
-    const size_t size = file->size - CHECKPOINT_HEADER;
+    const size_t size = file->head.size;
     uint8_t sum[32];
-    char header[CHECKPOINT_HEADER];
     digest_sha256(image, size, sum);
-    digest_hex(sum, sizeof sum, file->digest);
-    const int64_t env_steps = header_number(file->bytes, "env_steps");
-    header_make(header, size, file->digest, env_steps);
-    const char *stated = strstr(header, "sha256 ");
-    if (memcmp(file->bytes + (stated - header), stated, strlen("sha256 ") + 64) != 0)
-        return error_set(err, EXIT_CHECKPOINT, "%s: SHA-256 differs from the one in its header: the file is damaged", path);
-    if (memcmp(file->bytes, header, sizeof header) != 0) return error_set(err, EXIT_CHECKPOINT, "%s: its header is damaged", path);
-    const int code = image_index(&file->index, image, size, err);
+    int code = head_verify(&file->head, file->bytes, sum, path, err);
+    if (code != EXIT_DONE) return code;
+    code = image_index(&file->index, image, size, size, err);
     if (code != EXIT_DONE) return error_prefix(err, "%s", path);
-    file->env_steps = env_steps_of(&file->index.fields);
-    if (file->env_steps != env_steps)
-        return error_set(err, EXIT_CHECKPOINT, "%s: its header says %" PRId64 " environment steps, its content %" PRId64 ": it is damaged",
-                         path, env_steps, file->env_steps);
-    return EXIT_DONE;
+    return head_verify_steps(&file->head, &file->index.fields, path, err);
 }
 
 int checkpoint_open(struct checkpoint **out, const char *path, struct error *err)
 {
     *out = NULL;
     errno = 0;
-    const int fd = open_followed(path);
-    if (fd < 0) return error_set(err, EXIT_CHECKPOINT, "%s: can't open: %s", path, open_fault(errno));
+    const int fd = head_open(path, err);
+    if (fd < 0) return EXIT_CHECKPOINT;
     struct checkpoint *file = calloc(1, sizeof *file);
     CHECK(file != NULL, "out of memory opening a checkpoint");
     int code = read_whole(file, fd, path, err);
@@ -282,9 +139,7 @@ void checkpoint_close(struct checkpoint *file)
 
 static void shape_text(const struct field *field, char *text, size_t size)
 {
-    static const char *const name[] = {
-        [FIELD_REAL] = "float32", [FIELD_DOUBLE] = "float64", [FIELD_INT64] = "int64", [FIELD_UINT64] = "uint64", [FIELD_BYTES] = "uint8"};
-    size_t at = (size_t)snprintf(text, size, "%s [", name[field->type]);
+    size_t at = (size_t)snprintf(text, size, "%s [", field_type_name(field));
     for (int i = 0; i < field->rank && at < size; i++)
         at += (size_t)snprintf(text + at, size - at, "%s%" PRId64, i > 0 ? "," : "", field->shape[i]);
     if (at < size) snprintf(text + at, size - at, "]");
@@ -302,7 +157,7 @@ int checkpoint_read(const struct checkpoint *file, const struct field_list *fiel
         shape_text(want, need, sizeof need);
         if (found[i] == NULL)
             code = error_set(err, EXIT_CHECKPOINT, "dataset %s (%s) is not in the checkpoint", want->name, need);
-        else if (!same_shape(want, found[i])) {
+        else if (!field_alike(want, found[i])) {
             shape_text(found[i], have, sizeof have);
             code =
                 error_set(err, EXIT_CHECKPOINT, "dataset %s is %s in the checkpoint, this configuration needs %s", want->name, have, need);
@@ -343,7 +198,7 @@ const struct checkpoint_attribute *checkpoint_attributes(const struct checkpoint
 
 int64_t checkpoint_env_steps(const struct checkpoint *file)
 {
-    return file->env_steps;
+    return file->head.env_steps;
 }
 size_t checkpoint_bytes(const struct checkpoint *file)
 {
@@ -351,7 +206,7 @@ size_t checkpoint_bytes(const struct checkpoint *file)
 }
 const char *checkpoint_digest(const struct checkpoint *file)
 {
-    return file->digest;
+    return file->head.digest;
 }
 
 /* ---- names --------------------------------------------------------------------------------------------------------------------------- */
@@ -375,13 +230,11 @@ static bool name_parse(const char *text, struct checkpoint_name *name)
 }
 
 /* The header of a regular file; false where it is not one of ours, or damaged. */
-static bool header_read(int folder, const char *name, char header[CHECKPOINT_HEADER])
+static bool header_read(int folder, const char *name, struct checkpoint_head *head, char header[CHECKPOINT_HEADER])
 {
-    struct stat info;
     const int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     if (fd < 0) return false;
-    const bool good = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && read_some(fd, header, CHECKPOINT_HEADER) == CHECKPOINT_HEADER &&
-                      header_check(header, (size_t)info.st_size, name, NULL) == EXIT_DONE;
+    const bool good = head_read(head, header, fd, name, NULL) == EXIT_DONE;
     close(fd);
     return good;
 }
@@ -389,14 +242,21 @@ static bool header_read(int folder, const char *name, char header[CHECKPOINT_HEA
 /* What it says of the environment steps; below 0 where it says nothing. */
 static int64_t header_env_steps(int folder, const char *name)
 {
+    struct checkpoint_head head;
     char header[CHECKPOINT_HEADER];
-    return header_read(folder, name, header) ? header_number(header, "env_steps") : -1;
+    return header_read(folder, name, &head, header) ? head.env_steps : -1;
+}
+
+int64_t checkpoint_file_env_steps(const char *path)
+{
+    return header_env_steps(AT_FDCWD, path);
 }
 
 bool checkpoint_alike(const char *a, const char *b)
 {
+    struct checkpoint_head head;
     char one[CHECKPOINT_HEADER], other[CHECKPOINT_HEADER];
-    return header_read(AT_FDCWD, a, one) && header_read(AT_FDCWD, b, other) && memcmp(one, other, sizeof one) == 0;
+    return header_read(AT_FDCWD, a, &head, one) && header_read(AT_FDCWD, b, &head, other) && memcmp(one, other, sizeof one) == 0;
 }
 
 /* Of two that hold the same, the one that is called so comes first. */

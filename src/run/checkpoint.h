@@ -67,6 +67,7 @@ struct checkpoint_name {
 };
 int checkpoint_list(const char *folder, struct checkpoint_name **list);
 struct checkpoint_name checkpoint_name(int64_t env_steps);
+int64_t checkpoint_file_env_steps(const char *path); /* by the header; < 0: it says nothing of them, or this is no checkpoint */
 /* Whether both are checkpoints of the same content, by their headers: size, SHA-256 and steps. */
 bool checkpoint_alike(const char *a, const char *b);
 /* Where another content has the name of a checkpoint that is about to be written (a person's copy), it is set aside with a message. */

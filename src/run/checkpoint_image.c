@@ -39,6 +39,8 @@ static hid_t type_of(int type)
         return H5T_STD_I64LE;
     case FIELD_UINT64:
         return H5T_STD_U64LE;
+    case FIELD_INT32:
+        return H5T_STD_I32LE;
     default:
         return H5T_STD_U8LE;
     }
@@ -73,7 +75,8 @@ static int write_field(const struct builder *b, const struct field *field)
     const hid_t type = type_of(field->type);
     const hid_t set = space < 0 ? -1 : H5Dcreate2(b->file, field->name, type, space, b->link_create, b->data_create, H5P_DEFAULT);
     int done = set < 0 ? -1 : 0;
-    if (done == 0 && field_bytes(field) > 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, field->data) < 0) done = -1;
+    if (done == 0 && field->data != NULL && field_bytes(field) > 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, field->data) < 0)
+        done = -1;
     if (done == 0) done = write_text(b, set, "description", field->description);
     if (done == 0) done = write_text(b, set, "units", field->units != NULL ? field->units : "1");
     if (set >= 0 && H5Dclose(set) < 0) done = -1;
@@ -111,7 +114,7 @@ static int write_content(const struct builder *b, const struct field_list *field
 static hid_t create_in_memory(const struct field_list *fields)
 {
     size_t room = 1 << 18; /* one allocation for everything, as nearly as can be told */
-    for (int i = 0; i < fields->count; i++) room += field_bytes(&fields->field[i]) + 1024;
+    for (int i = 0; i < fields->count; i++) room += (fields->field[i].data != NULL ? field_bytes(&fields->field[i]) : 0) + 1024;
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     hid_t file = -1;
     /* The earliest format: newer ones get a wrong superblock checksum from H5Fget_file_image before HDF5's fix of 2025

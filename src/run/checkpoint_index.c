@@ -34,6 +34,8 @@ enum message_type {
 struct reader {
     const uint8_t *bytes;
     size_t size;
+    uint64_t extent; /* of the file: from `size` on there is nothing but data */
+    bool placing;    /* datasets without storage get theirs there */
     struct image_index *index;
     struct error *err;
     int objects, nodes, depth;
@@ -87,6 +89,7 @@ static const struct {
     {FIELD_DOUBLE, 20, {0x01, 0x20, 0x3f, 0, 8, 0, 0, 0, 0, 0, 64, 0, 52, 11, 0, 52, 0xff, 3, 0, 0}},
     {FIELD_INT64, 12, {0x00, 0x08, 0, 0, 8, 0, 0, 0, 0, 0, 64, 0}},
     {FIELD_UINT64, 12, {0x00, 0x00, 0, 0, 8, 0, 0, 0, 0, 0, 64, 0}},
+    {FIELD_INT32, 12, {0x00, 0x08, 0, 0, 4, 0, 0, 0, 0, 0, 32, 0}},
     {FIELD_BYTES, 12, {0x00, 0x00, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0}},
 };
 
@@ -166,7 +169,10 @@ struct object {
     uint64_t tree, heap; /* of a group */
     int type, rank;      /* of a dataset */
     uint64_t shape[4], address, bytes;
+    const uint8_t *stated; /* where the address stands */
 };
+
+#define NO_ADDRESS UINT64_MAX
 
 static int take_layout(struct object *o, const struct message *m)
 {
@@ -174,7 +180,8 @@ static int take_layout(struct object *o, const struct message *m)
     if (m->size >= 2 && (m->data[0] == 3 || m->data[0] == 4) && m->data[1] == 3) return refuse(r, "is virtual: made of other files");
     if (m->size < 18 || (m->data[0] != 3 && m->data[0] != 4) || m->data[1] != 1) return refuse(r, "is not stored in one piece");
     o->has_layout = true;
-    o->address = u64(m->data + 2);
+    o->stated = m->data + 2;
+    o->address = u64(o->stated);
     o->bytes = u64(m->data + 10);
     return EXIT_DONE;
 }
@@ -299,27 +306,49 @@ static int take_dataset_attribute(void *user, const struct message *m)
 
 /* ---- datasets and groups ------------------------------------------------------------------------------------------------------------- */
 
-static int read_dataset(struct reader *r, const struct object *o, uint64_t address)
+/* Little-endian, as everything in the file. */
+static void put_u64(const struct reader *r, const uint8_t *at, uint64_t value)
+{
+    memcpy((uint8_t *)(uintptr_t)r->bytes + (at - r->bytes), &value, sizeof value); /* of an image that was given to be written */
+}
+
+/* Where the data of the field that is added next lie. */
+static void note_address(struct image_index *index, uint64_t address)
+{
+    uint64_t *grown = realloc(index->address, (size_t)(index->fields.count + 1) * sizeof *grown);
+    CHECK(grown != NULL, "out of memory reading a checkpoint");
+    index->address = grown;
+    index->address[index->fields.count] = address;
+}
+
+static int read_dataset(struct reader *r, const struct object *o, uint64_t header)
 {
     static const size_t element[] = {
-        [FIELD_REAL] = sizeof(float), [FIELD_DOUBLE] = 8, [FIELD_INT64] = 8, [FIELD_UINT64] = 8, [FIELD_BYTES] = 1};
+        [FIELD_REAL] = sizeof(float), [FIELD_DOUBLE] = 8, [FIELD_INT64] = 8, [FIELD_UINT64] = 8, [FIELD_BYTES] = 1, [FIELD_INT32] = 4};
     uint64_t bytes = element[o->type];
     bool empty = false;
     for (int i = 0; i < o->rank; i++) empty |= o->shape[i] == 0;
     for (int i = 0; i < o->rank; i++) {
-        const uint64_t room = empty ? INT32_MAX : r->size / bytes;
-        if (o->shape[i] > room) return refuse(r, "is larger than the file it is in");
+        const uint64_t room = empty ? INT32_MAX : r->extent / bytes;
+        if (o->shape[i] > room && !r->placing) return refuse(r, "is larger than the file it is in");
         if (!empty) bytes *= o->shape[i];
     }
     if (empty) bytes = 0;
-    const uint8_t *data = bytes > 0 ? bytes_at(r, o->address, bytes) : NULL;
-    if (bytes > 0 && (data == NULL || o->bytes < bytes)) return refuse(r, "has data that lie outside the file");
+    uint64_t address = o->address;
+    if (r->placing && address == NO_ADDRESS && bytes > 0) {
+        put_u64(r, o->stated, address = r->extent);
+        r->extent += bytes;
+    }
+    const uint8_t *data = bytes > 0 ? bytes_at(r, address, bytes) : NULL;
+    const bool behind = address >= r->size && address <= r->extent && bytes <= r->extent - address;
+    if (bytes > 0 && ((data == NULL && !behind) || o->bytes < bytes)) return refuse(r, "has data that lie outside the file");
+    note_address(r->index, address);
     struct field *field = field_add(&r->index->fields, r->path, o->type, NULL, "", "", 0);
     field->rank = o->rank;
     for (int i = 0; i < o->rank; i++) field->shape[i] = (int64_t)o->shape[i];
     field->data = (void *)(uintptr_t)data; /* written by nobody: the image is const wherever it is handed out */
     struct dataset_texts texts = {r, field};
-    return each_message(r, address, take_dataset_attribute, &texts);
+    return each_message(r, header, take_dataset_attribute, &texts);
 }
 
 static int read_object(struct reader *r, uint64_t address);
@@ -396,21 +425,39 @@ static int read_object(struct reader *r, uint64_t address)
     return refuse(r, "is neither a dataset nor a group, or damaged");
 }
 
-int image_index(struct image_index *index, const char *bytes, size_t size, struct error *err)
+static int read_image(struct reader *r)
+{
+    const uint8_t *head = bytes_at(r, 0, 96);
+    if (head == NULL || memcmp(head, "\x89HDF\r\n\x1a\n", 8) != 0)
+        return error_set(r->err, EXIT_CHECKPOINT, "there is no HDF5 file behind the header");
+    if (head[8] != 0 || head[13] != 8 || head[14] != 8 || u64(head + 24) != 0)
+        return error_set(r->err, EXIT_CHECKPOINT, "the HDF5 file is of a newer format than checkpoints are");
+    return read_object(r, u64(head + 64));
+}
+
+int image_index(struct image_index *index, const char *bytes, size_t size, uint64_t extent, struct error *err)
 {
     struct error own;
-    struct reader r = {.bytes = (const uint8_t *)bytes, .size = size, .index = index, .err = err != NULL ? err : &own};
+    struct reader r = {.bytes = (const uint8_t *)bytes, .size = size, .extent = extent, .index = index, .err = err != NULL ? err : &own};
     memset(index, 0, sizeof *index);
-    const uint8_t *head = bytes_at(&r, 0, 96);
-    int code;
-    if (head == NULL || memcmp(head, "\x89HDF\r\n\x1a\n", 8) != 0)
-        code = error_set(r.err, EXIT_CHECKPOINT, "there is no HDF5 file behind the header");
-    else if (head[8] != 0 || head[13] != 8 || head[14] != 8 || u64(head + 24) != 0)
-        code = error_set(r.err, EXIT_CHECKPOINT, "the HDF5 file is of a newer format than checkpoints are");
-    else
-        code = read_object(&r, u64(head + 64));
+    const int code = read_image(&r);
     if (code != EXIT_DONE) image_index_clear(index);
     return code;
+}
+
+int image_place(char *bytes, size_t size, uint64_t *extent, struct error *err)
+{
+    enum { END_OF_FILE = 40 };
+    struct error own;
+    struct image_index index = {.attributes = 0};
+    struct reader r = {
+        .bytes = (const uint8_t *)bytes, .size = size, .extent = size, .placing = true, .index = &index, .err = err != NULL ? err : &own};
+    const int code = read_image(&r);
+    image_index_clear(&index);
+    if (code != EXIT_DONE) return code;
+    if (r.extent > size) put_u64(&r, r.bytes + END_OF_FILE, r.extent);
+    *extent = r.extent;
+    return EXIT_DONE;
 }
 
 void image_index_clear(struct image_index *index)
@@ -422,6 +469,7 @@ void image_index_clear(struct image_index *index)
     for (int i = 0; i < index->texts; i++) free(index->text[i]);
     free(index->attribute);
     free(index->text);
+    free(index->address);
     free(index->fields.field);
     memset(index, 0, sizeof *index);
 }

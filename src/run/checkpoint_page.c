@@ -69,8 +69,9 @@ static const char introduction[] =
     "| name | what |\n| --- | --- |\n"
     "| `step-<environment steps, 12 digits>.h5` | checkpoints: the last `checkpoint.keep`, that of update 0, and the best |\n"
     "| `latest.h5`, `best.h5` | symbolic links to two of them, for people: continuing and `mappo eval` go by what the files hold |\n"
+    "| `replay-<environment steps, 12 digits>.h5` | the replays of the two newest checkpoints, where the learner has one (below) |\n"
     "| `.tmp-…` | a save in progress, or one that was killed; removed by the next start |\n"
-    "| `damaged-step-….h5` | found damaged when the run was continued from an older one |\n"
+    "| `damaged-step-….h5`, `damaged-replay-….h5` | found damaged when the run was continued from an older one |\n"
     "| `config.ini` | the settings in force, for people and for `--config`: a run that continues takes its own from its checkpoint, and "
     "says "
     "so where this file was edited |\n"
@@ -98,17 +99,49 @@ static const char datasets[] =
     "unless it\nsees observations as well. Networks get (x - mean) / sqrt(variance + 1e-8), at most 10 from 0; x itself, within the same "
     "bounds, while\nthe count is 0. With `norm.reward=running`: `/policy/agent/reward_norm/…` of discounted returns, by whose deviation "
     "rewards are\ndivided, and `/rollout/agent/discounted_return` (float32, [environments,agents]), how far each has come.\n\n"
+    "With `policy=gru` each network has `gru/weight_ih` and `gru/weight_hh` ([3 hidden,hidden], rows reset, update, new), `gru/bias_ih`, "
+    "`gru/bias_hh`,\n`gru_norm/weight` and `gru_norm/bias` as well. `/rollout/agent/actor_state` (float32, [environments,agents,hidden]) "
+    "and "
+    "`critic_state`\n([environments,critic inputs,hidden]; by agent where each has its own critic) are what they remember of the episodes "
+    "that "
+    "go on: zeros\nwhere one begins with the next step.\n\n"
     "| name | type | shape | unit | meaning |\n| --- | --- | --- | --- | --- |\n";
+
+static const char replays[] =
+    "\n## The replay\n\n"
+    "An off-policy learner's replay is too large to be saved as often, kept as often, or held twice in memory. It stands in a file of its "
+    "own beside\nthe checkpoint, which names it: attribute `replay` of the root (its file), `/replay/bytes` (int64) and `/replay/sha256` "
+    "(uint8, 64 digits as\ntext). A checkpoint whose replay is missing, damaged or another one is bad: a run then continues from the pair "
+    "before it, and where there is\nnone, ends with exit code 4. The two newest checkpoints keep their replays, so the run's folder holds "
+    "two, and a third while that is written; where\nthe disk has no room for it, the older one goes first. Older checkpoints and `best.h5` "
+    "are for playing, comparing and `train.init`, which need no\nreplay. `replay.save=0` leaves replays out, and goes on from a checkpoint "
+    "without its replay: with an empty one, which is said, and is filled anew\nbefore it is learned from. Where one is saved "
+    "`checkpoint.seconds` is 600 unless given. `mappo inspect RUN --check` reads replays, too.\n\n"
+    "The file is one as described above (`h5ls`, `h5dump`, h5py and `mappo inspect` open it), with the root's attribute `kind` = `replay` "
+    "and one line\nmore in the header, behind `env_steps`:\n\n"
+    "```\n"
+    "front <byte of the HDF5 file from which on there is nothing but data>\n"
+    "```\n\n"
+    "Data go to the file as the ranks hand them over, a few MB at a time, and the SHA-256 runs along; what stands in front of them and the "
+    "header come last,\nso that a save which was cut off is not taken for a file. Places are numbered as the ring has them: step n is at "
+    "place n mod (steps + 1), what is seen after\nit at the next place. The first of them that have been written are saved.\n\n"
+    "| name | type | shape | meaning |\n| --- | --- | --- | --- |\n"
+    "| `/counters/env_steps` | int64 |  | of the checkpoint that it belongs to |\n"
+    "| `/replay/filled` | int64 |  | steps of every environment that it holds: the last ones |\n"
+    "| `/replay/<group>/<array>` | float32, int32, uint8 | [places,environments,agents,numbers] | arrays of a group as `src/env/slices.h` "
+    "lists them (`obs`, `act_int`, `reward`, `final_obs`, …), as far as the learner keeps them, by the environments' global index |\n"
+    "| `/replay/<array>` | float32, uint8 | [places,environments,numbers] | those of the environment (`state`, `ep_end`, …) |\n";
 
 /* Extracted and run by a test, which compares its result with the program's own. */
 static const char example[] =
     "\n"
     "## Reading a policy with h5py and NumPy\n"
     "\n"
-    "Prints what a feed-forward actor makes of one observation: for each head of its actions a line with the probabilities of the choices "
-    "(of a\n"
+    "Prints what an actor makes of one observation: for each head of its actions a line with the probabilities of the choices (of a\n"
     "1 for each bit), for real numbers two lines, means and standard deviations, before wrappers and masks. The group of agents, and with\n"
-    "`policy.share=0` the agent, may follow: `python3 read_policy.py FILE 0.1,-0.2,… [GROUP [AGENT]]`.\n"
+    "`policy.share=0` the agent, may follow: `python3 read_policy.py FILE 0.1,-0.2,… [GROUP [AGENT]]`. A recurrent actor wants all that "
+    "was\n"
+    "seen in the episode, first to last: `0.1,-0.2,…/0.3,0.1,…`.\n"
     "\n"
     "```python\n"
     "import json\n"
@@ -136,13 +169,21 @@ static const char example[] =
     "        return x\n"
     "    return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * p[name + \"/weight\"] + p[name + \"/bias\"]\n"
     "\n"
-    "x = np.array(sys.argv[2].split(\",\"), float)\n"
-    "if obs_norm:  # norm.obs=running\n"
-    "    x = np.clip((x - obs_norm[\"mean\"]) / np.sqrt(obs_norm[\"variance\"] + 1e-8), -10, 10)\n"
-    "x = norm(x, \"feature_norm\")\n"
-    "for k in range(1, layers + 1):\n"
-    "    x = p[f\"fc{k}/weight\"] @ x + p[f\"fc{k}/bias\"]\n"
-    "    x = norm(np.tanh(x) if tanh else np.maximum(x, 0), f\"norm{k}\")\n"
+    "h = np.zeros(len(p.get(\"gru/bias_hh\", ())) // 3)  # at the beginning of an episode\n"
+    "for observation in sys.argv[2].split(\"/\"):\n"
+    "    x = np.array(observation.split(\",\"), float)\n"
+    "    if obs_norm:  # norm.obs=running\n"
+    "        x = np.clip((x - obs_norm[\"mean\"]) / np.sqrt(obs_norm[\"variance\"] + 1e-8), -10, 10)\n"
+    "    x = norm(x, \"feature_norm\")\n"
+    "    for k in range(1, layers + 1):\n"
+    "        x = p[f\"fc{k}/weight\"] @ x + p[f\"fc{k}/bias\"]\n"
+    "        x = norm(np.tanh(x) if tanh else np.maximum(x, 0), f\"norm{k}\")\n"
+    "    if len(h):  # policy=gru\n"
+    "        xr, xz, xn = np.split(p[\"gru/weight_ih\"] @ x + p[\"gru/bias_ih\"], 3)\n"
+    "        hr, hz, hn = np.split(p[\"gru/weight_hh\"] @ h + p[\"gru/bias_hh\"], 3)\n"
+    "        r, z = 1 / (1 + np.exp(-xr - hr)), 1 / (1 + np.exp(-xz - hz))\n"
+    "        h = (1 - z) * np.tanh(xn + r * hn) + z * h\n"
+    "        x = norm(h, \"gru_norm\")\n"
     "log_std = p.get(\"log_std\")\n"
     "heads = [\"head\"] if \"head/weight\" in p else [f\"head{i}\" for i in range(len(action_heads[group]))]\n"
     "older = [[\"gaussian\" if log_std is not None or fixed_std else \"categorical\", 0]]\n"
@@ -161,9 +202,7 @@ static const char example[] =
 
 static void field_row(FILE *out, const struct field *field)
 {
-    static const char *const type[] = {
-        [FIELD_REAL] = "float32", [FIELD_DOUBLE] = "float64", [FIELD_INT64] = "int64", [FIELD_UINT64] = "uint64", [FIELD_BYTES] = "uint8"};
-    fprintf(out, "| `%s` | %s | ", field->name, type[field->type]);
+    fprintf(out, "| `%s` | %s | ", field->name, field_type_name(field));
     for (int i = 0; i < field->rank; i++)
         fprintf(out, "%s%" PRId64 "%s", i == 0 ? "[" : ",", field->shape[i], i == field->rank - 1 ? "]" : "");
     fprintf(out, " | %s | %s |\n", field->units != NULL && strcmp(field->units, "1") != 0 ? field->units : "", field->description);
@@ -183,6 +222,7 @@ static void print_page(FILE *out, const struct field_list *fields)
           "the last\n"
           "update's line of metrics.jsonl, which is written when the run goes on and that evaluation has been made.\n",
           out);
+    fputs(replays, out);
     fputs(example, out);
 }
 

@@ -105,7 +105,7 @@ static void create_states(struct evaluator *ev)
     for (int g = 0; g < ev->groups; g++) {
         const struct network *net = &ev->policies->group[g]->net[ROLE_ACTOR];
         const size_t rows = (size_t)ev->room * (size_t)ev->size[g].agents;
-        if (!net->gru) continue;
+        if (!net->gru || ev->policies->group[g]->sets[ROLE_ACTOR] == 0) continue;
         ev->state[g] = backend->alloc(backend, "states of evaluations", rows * (size_t)net->hidden * sizeof(real));
         if (ev->begins) continue;
         memset(ev->done, 1, (size_t)ev->room); /* as it happens, of the same size */

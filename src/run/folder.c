@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "run/checkpoint.h"
 #include "run/lock.h"
+#include "run/replay.h"
 
 struct folder {
     char path[4096];
@@ -26,7 +27,7 @@ static const struct lock_timing timing = {.beat = 10, .stale = 30};
  * contend for it. */
 static void remove_leftovers(const struct folder *folder)
 {
-    static const char *const ours[] = {".tmp-step-", ".tmp-config.ini-", ".tmp-latest.h5-", ".tmp-best.h5-"};
+    static const char *const ours[] = {".tmp-step-", ".tmp-replay-", ".tmp-config.ini-", ".tmp-latest.h5-", ".tmp-best.h5-"};
     DIR *dir = opendir(folder->path);
     if (dir == NULL) return;
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
@@ -171,6 +172,55 @@ void folder_prune(const struct folder *folder, int keep, int64_t best)
         if (name[i].env_steps != 0 && name[i].env_steps != best) unlinkat(folder->directory, name[i].name, 0);
     }
     free(name);
+    folder_prune_replays(folder, REPLAYS_KEPT);
+}
+
+/* Calls `visit` for each replay by its name. */
+static void each_replay(const struct folder *folder, void (*visit)(const struct folder *, const char *name, int64_t env_steps, void *user),
+                        void *user)
+{
+    int64_t env_steps;
+    DIR *dir = opendir(folder->path);
+    if (dir == NULL) return;
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        if (replay_name_parse(entry->d_name, &env_steps)) visit(folder, entry->d_name, env_steps, user);
+    closedir(dir);
+}
+
+struct newest {
+    struct checkpoint_name *name;
+    int count;
+};
+
+static void remove_unless_newest(const struct folder *folder, const char *name, int64_t env_steps, void *user)
+{
+    const struct newest *newest = user;
+    for (int i = 0; i < newest->count; i++)
+        if (newest->name[i].env_steps == env_steps) return;
+    unlinkat(folder->directory, name, 0);
+}
+
+void folder_prune_replays(const struct folder *folder, int keep)
+{
+    struct newest newest;
+    newest.count = checkpoint_list(folder->path, &newest.name);
+    if (newest.count > keep) newest.count = keep;
+    each_replay(folder, remove_unless_newest, &newest);
+    free(newest.name);
+}
+
+static void add_bytes(const struct folder *folder, const char *name, int64_t env_steps, void *user)
+{
+    struct stat info;
+    (void)env_steps;
+    if (fstatat(folder->directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0) *(double *)user += (double)info.st_size;
+}
+
+double folder_replay_bytes(const struct folder *folder)
+{
+    double bytes = 0;
+    each_replay(folder, add_bytes, &bytes);
+    return bytes;
 }
 
 void folder_reject(const struct folder *folder, const char *name)

@@ -32,7 +32,11 @@ int folder_check(const char *path, bool aside, struct error *err);
 /* Removes all but the newest `keep` of step-*.h5, never that of `best` environment steps (-1: there is none), never update 0's, and none
  * that holds something else than its name says. */
 void folder_prune(const struct folder *folder, int keep, int64_t best);
-/* Takes a damaged checkpoint out of the way of loading and pruning: renamed to damaged-<name>, never removed. */
+/* Removes the replays (run/replay.h) of all but the newest `keep` checkpoints, and those without one; folder_prune does with REPLAYS_KEPT. */
+enum { REPLAYS_KEPT = 2 };
+void folder_prune_replays(const struct folder *folder, int keep);
+double folder_replay_bytes(const struct folder *folder); /* of all that are there */
+/* Takes a damaged checkpoint or replay out of the way of loading and pruning: renamed to damaged-<name>, never removed. */
 void folder_reject(const struct folder *folder, const char *name);
 /* Makes `link` (latest.h5, best.h5) a symbolic link to `target` in the folder. A person's file in its place is set aside with a message. */
 int folder_point(const struct folder *folder, const char *link, const char *target, struct error *err);

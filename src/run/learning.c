@@ -102,6 +102,8 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     switch (k) {
     case KEY_comm_gpu:
         return !device ? "networks are computed on the CPU" : comm->size == 1 ? "one rank learns, and has nothing to add up" : NULL;
+    case KEY_replay_save:
+        return l->algorithm && !l->algorithm->ops->replay ? "this algorithm keeps no replay" : NULL;
     case KEY_comm_shards:
         return c->comm_reproducible ? NULL : "shards are made with comm.reproducible=1 only";
     case KEY_adam_schedule_steps:
@@ -127,6 +129,8 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->gae_advantage == ESTIMATE_REWARD_TO_GO && c->gae_target == ESTIMATE_REWARD_TO_GO
                    ? "rewards to go end with the episode (gae.advantage, gae.target)"
                    : NULL;
+    case KEY_ppo_chunk:
+        return first->net[ROLE_ACTOR].gru ? NULL : "no network is recurrent (policy.kind)";
     case KEY_ppo_minibatches:
         return c->ppo_minibatch_size > 0 ? "ppo.minibatch_size says how many there are" : NULL;
     case KEY_critic_state:
@@ -146,6 +150,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_policy_log_std:
         if (c->policy_fixed_std > 0) return "the deviation is policy.fixed_std";
         /* fall through */
+    case KEY_policy_squash:
     case KEY_policy_fixed_std:
     case KEY_wrap_clip_action:
     case KEY_wrap_rescale_action:
@@ -307,7 +312,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
 
 int64_t learning_env_steps(const struct learning *l, const struct config *config)
 {
-    return config->rollout_envs * l->algorithm->horizon * config->wrap_action_repeat;
+    return l->algorithm->taken * config->wrap_action_repeat;
 }
 
 int learning_open_alone(struct learning *l, const struct config *config, struct error *err)

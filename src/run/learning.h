@@ -4,11 +4,10 @@
 #define MAPPO_RUN_LEARNING_H
 
 #include "algo/algorithm.h"
+#include "config/choices.h"
 #include "run/pod_env.h"
 
 enum { BACKEND_AUTO, BACKEND_CPU, BACKEND_CUDA }; /* backend.name */
-
-enum { BEST_EVAL, BEST_TRAINING }; /* checkpoint.best */
 
 struct learning {
     struct backend *backend;

@@ -31,8 +31,9 @@ struct metrics {
     char *buffer;
     int window, listed_most;
     bool sum;            /* returns are sums over agents */
+    bool all_count;      /* as in the configuration */
     double *ring;        /* [window][WINDOW_COLUMNS] the last episodes, oldest overwritten */
-    int64_t episodes;    /* ended so far: the ring's position is episodes % window */
+    int64_t episodes;    /* ended so far (rank 0, unless all_count): the ring's position is episodes % window */
     struct episode *all; /* rank 0: the lists of all ranks, rank after rank */
     size_t *sizes;       /* rank 0 [ranks] bytes of each rank's list */
     struct list {        /* rank 0 [ranks] */
@@ -53,6 +54,7 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
     m->team = config->team;
     m->window = config->window;
     m->sum = config->sum;
+    m->all_count = config->all_count;
     m->listed_most = config->window < config->max_episodes ? config->window : config->max_episodes;
     m->ring = ARENA_NEW(arena, double, (size_t)m->window *WINDOW_COLUMNS);
     m->info = ARENA_NEW(arena, double, 2 * (spec->infos + 1));
@@ -213,9 +215,9 @@ void metrics_collect(struct metrics *m, struct vecenv *env)
     comm_gather(m->comm, &mine, sizeof mine, m->list, m->sizes);
     for (int r = 0; r < m->comm->size; r++) m->sizes[r] = (size_t)m->list[r].listed * sizeof(struct episode);
     comm_gather(m->comm, report.episode, (size_t)report.listed * sizeof *report.episode, m->all, m->sizes);
-    if (m->comm->rank) return;
-    for (int r = 0; r < m->comm->size; r++) m->episodes += m->list[r].ended - m->list[r].listed;
-    merge_episodes(m);
+    for (int r = 0; r < m->comm->size && m->comm->rank == 0; r++) m->episodes += m->list[r].ended - m->list[r].listed;
+    if (m->comm->rank == 0) merge_episodes(m);
+    if (m->all_count) comm_broadcast(m->comm, &m->episodes, sizeof m->episodes);
 }
 
 static int64_t window_count(const struct metrics *m)
@@ -238,6 +240,11 @@ static double window_deviation(const struct metrics *m, int column)
     double squares = 0;
     for (int64_t i = 0; i < n; i++) squares += pow(m->ring[i * WINDOW_COLUMNS + column] - mean, 2);
     return n > 1 ? sqrt(squares / (double)n) : NAN; /* one episode says nothing of it */
+}
+
+int64_t metrics_episodes(const struct metrics *m)
+{
+    return m->episodes;
 }
 
 bool metrics_window_is_full(const struct metrics *m)

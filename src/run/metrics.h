@@ -15,6 +15,7 @@ struct metrics_config {
     int max_episodes; /* that can end in one update on this rank */
     bool sum;         /* returns are sums over agents (metrics.return), not means */
     int team;         /* that the run is about: whose return is return_mean */
+    bool all_count;   /* every rank is told how many episodes have ended */
 };
 
 struct metrics *metrics_create(const struct metrics_config *config, const struct mappo_env_spec *spec, struct comm *comm);
@@ -49,7 +50,8 @@ void metrics_write_text(struct metrics *metrics, const char *text, double eval_r
 int64_t metrics_mark(struct metrics *metrics);
 int metrics_sync(const struct metrics *metrics, struct error *err);
 bool metrics_window_is_full(const struct metrics *metrics);
-double metrics_return(const struct metrics *metrics); /* NaN before the first episode */
+double metrics_return(const struct metrics *metrics);    /* NaN before the first episode */
+int64_t metrics_episodes(const struct metrics *metrics); /* that have ended so far, on any rank: rank 0 knows, or all */
 int metrics_fields(struct metrics *metrics, struct field_list *list);
 void metrics_markdown(FILE *out); /* docs/metrics.md: names, units, meanings */
 

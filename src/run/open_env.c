@@ -4,6 +4,7 @@
 
 #include "base/philox.h"
 #include "base/text.h"
+#include "config/choices.h"
 #include "env/options.h"
 
 static void options_of(const struct config *config, struct env_option option[CONFIG_ENV_OPTIONS])
@@ -73,6 +74,7 @@ int open_env(struct vecenv **env, const struct config *config, const struct open
                                          .report = batch->report,
                                          .time_limit = (int32_t)config->wrap_time_limit,
                                          .rescale_action = config->wrap_rescale_action,
+                                         .squash_action = config->policy_squash == SQUASH_TANH && config->wrap_discretise_action == 0,
                                          .clip_action = config->wrap_clip_action,
                                          .action_repeat = (int32_t)config->wrap_action_repeat,
                                          .clip_reward = changed ? (float)config->wrap_clip_reward : 0,

@@ -61,6 +61,7 @@ static int fill_line(struct trainer *t, int left, struct error *err)
     line->metric = t->metric;
     line->metrics = algorithm->ops->metrics(algorithm, t->metric, (int)(sizeof t->metric / sizeof *t->metric));
     metrics_collect(t->metrics, t->learning.env);
+    t->standing.episodes = metrics_episodes(t->metrics);
     add_seconds(t, line);
     const double now = clock_seconds(), seconds = (now - t->since) / left;
     t->since += seconds;
@@ -95,7 +96,7 @@ static void write_line(struct trainer *t)
         .entropy = metric_value(line, "entropy"),
         .seconds_since_save = clock_seconds() - t->last_save,
     };
-    progress_update(t->progress, &progress, line->env_steps >= t->config->train_env_steps);
+    progress_update(t->progress, &progress, line->env_steps >= t->config->train_env_steps || trainer_enough_episodes(t));
 }
 
 /* Updates, until only the newest `ahead` of them are left. hold: the newest one's line is not written yet. */

@@ -10,6 +10,7 @@
 #include "env/plugin.h"
 #include "env/registry.h"
 #include "run/open_env.h"
+#include "run/replay.h"
 
 /* ---- which file ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -39,15 +40,16 @@ static bool holds_what_it_says(struct checkpoint_name *name, int64_t steps, cons
 }
 
 static int try_in_turn(struct saved_run_names *list, const char *folder, struct checkpoint **file, char *path, size_t size,
-                       struct saved_run_names *damaged, struct error *err)
+                       struct checkpoint_stream **replay, struct saved_run_names *damaged, struct error *err)
 {
     for (struct checkpoint_name *name, *next; (name = highest(list)) != NULL;) {
         struct error bad = {0};
         text_format(path, size, "%s/%s", folder, name->name);
         if (!checkpoint_open(file, path, &bad)) {
-            if (holds_what_it_says(name, checkpoint_env_steps(*file), path)) return 0;
+            const bool taken = holds_what_it_says(name, checkpoint_env_steps(*file), path);
+            if (taken && (!replay || !replay_open(replay, *file, path, &bad))) return 0;
             checkpoint_close(*file);
-            continue;
+            if (!taken) continue;
         }
         *file = NULL;
         if (damaged) damaged->name[damaged->count++] = *name;
@@ -62,8 +64,8 @@ static int try_in_turn(struct saved_run_names *list, const char *folder, struct 
     return 0;
 }
 
-int saved_run_newest(const char *folder, struct checkpoint **file, char *path, size_t size, struct saved_run_names *damaged,
-                     struct error *err)
+int saved_run_newest(const char *folder, struct checkpoint **file, char *path, size_t size, struct checkpoint_stream **replay,
+                     struct saved_run_names *damaged, struct error *err)
 {
     struct saved_run_names list;
     *file = NULL;
@@ -72,7 +74,7 @@ int saved_run_newest(const char *folder, struct checkpoint **file, char *path, s
         *damaged = (struct saved_run_names){calloc((size_t)list.count + 1, sizeof *damaged->name), 0};
         CHECK(damaged->name, "out of memory while listing checkpoints");
     }
-    const int code = try_in_turn(&list, folder, file, path, size, damaged, err);
+    const int code = try_in_turn(&list, folder, file, path, size, replay, damaged, err);
     free(list.name);
     return code;
 }
@@ -113,7 +115,7 @@ int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file,
         text_format(path, size, "%s", run_or_file);
         return checkpoint_open(file, path, err);
     }
-    int code = saved_run_newest(run_or_file, file, path, size, NULL, err);
+    int code = saved_run_newest(run_or_file, file, path, size, NULL, NULL, err);
     if (!code && !*file) return error_set(err, EXIT_CHECKPOINT, "%s: there is no checkpoint (step-*.h5) in this folder", run_or_file);
     if (code || !best) return code;
     struct checkpoint_name name;
@@ -128,10 +130,13 @@ int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file,
 int saved_run_open_networks(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err)
 {
     const int code = saved_run_open(run_or_file, best, file, path, size, err);
-    if (code || !checkpoint_attribute(*file, "kind")) return code;
+    const char *kind = code ? NULL : checkpoint_attribute(*file, "kind");
+    if (!kind) return code;
+    const bool replay = strcmp(kind, "replay") == 0;
     checkpoint_close(*file);
     *file = NULL;
-    return error_set(err, EXIT_CHECKPOINT, "%s is a recording of episodes and holds no networks: name a run or a checkpoint", path);
+    return error_set(err, EXIT_CHECKPOINT, "%s is a %s and holds no networks: name a run or a checkpoint", path,
+                     replay ? "learner's replay" : "recording of episodes");
 }
 
 /* ---- its configuration --------------------------------------------------------------------------------------------------------------- */
@@ -257,6 +262,24 @@ void saved_run_warn_plugin(const struct checkpoint *file, const char *path, cons
 
 /* ---- its networks -------------------------------------------------------------------------------------------------------------------- */
 
+/* A tensor that the file has of one of these networks, and these networks don't: more layers, say, or a recurrent one. NULL = none. */
+static const char *surplus_tensor(const struct checkpoint *file, const struct field_list *networks)
+{
+    const struct field_list *all = checkpoint_fields(file);
+    for (int i = 0; i < all->count; i++) {
+        const char *name = all->field[i].name, *group = strncmp(name, "/policy/", 8) == 0 ? name + 8 : NULL;
+        const char *behind = group ? strchr(group, '/') : NULL, *role = behind ? strstr(behind, "/actor/") : NULL;
+        bool has_network = false, has_tensor = false;
+        if (!role && behind) role = strstr(behind, "/critic/");
+        for (int k = 0; k < networks->count && role; k++) {
+            has_network |= strncmp(networks->field[k].name, name, (size_t)(strchr(role + 1, '/') + 1 - name)) == 0;
+            has_tensor |= strcmp(networks->field[k].name, name) == 0;
+        }
+        if (has_network && !has_tensor) return name;
+    }
+    return NULL;
+}
+
 /* Is the group's actor to be taken from the run that was named now? */
 static bool is_taken(const struct policy *policy, const struct config *config)
 {
@@ -287,6 +310,8 @@ int saved_run_load_networks(struct policies *policies, const struct config *conf
     for (int g = 0; g < policies->groups; g++)
         if (!is_taken(policies->group[g], config)) group_fields(policies, policies->group[g], &networks);
     int code = comm->rank == 0 ? checkpoint_read(file, &networks, err) : 0;
+    const char *surplus = comm->rank == 0 && !code ? surplus_tensor(file, &networks) : NULL;
+    if (surplus) code = error_set(err, EXIT_CHECKPOINT, "%s: its networks have %s, these have not", path, surplus);
     if (code && differences[0]) error_set(err, code, "%s was trained with %s: its networks don't fit", path, differences);
     code = comm_vote(comm, code, err);
     if (!code) broadcast_fields(&networks, comm);

@@ -98,6 +98,14 @@ static void decide_norm_obs(struct config *config, const struct mappo_env_spec *
     config->norm_obs = policies_norm_obs(config, spec);
 }
 
+/* A replay is so large that it is saved seldom. */
+static void decide_seconds(struct trainer *t)
+{
+    enum { BETWEEN_REPLAYS = 600 };
+    if (trainer_saves_replay(t) && t->config->origin[KEY_checkpoint_seconds] == ORIGIN_DEFAULT)
+        t->config->checkpoint_seconds = BETWEEN_REPLAYS;
+}
+
 static int open_learning(struct trainer *t, struct error *err)
 {
     const struct config *c = t->config;
@@ -109,6 +117,7 @@ static int open_learning(struct trainer *t, struct error *err)
     if ((code = learning_backend(&t->learning, c, t->comm, t->placement.threads, t->level, err))) return code;
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
     decide_norm_obs(t->config, vecenv_spec(t->learning.env));
+    decide_seconds(t);
     if (evaluates(c))
         code = evaluator_create(&t->evaluator, c, t->learning.policies, t->learning.backend, t->comm, t->placement.threads, err);
     return comm_vote(t->comm, code, err);
@@ -183,6 +192,16 @@ static int continue_run(struct trainer *t, const struct checkpoint *file, const 
     return continue_config(t->config, file, path, err);
 }
 
+/* Rank 0: a checkpoint that is no good, and its replay. */
+static void reject(const struct trainer *t, const struct checkpoint_name *name)
+{
+    char path[sizeof t->path + 64];
+    const struct replay_name replay = replay_name(name->env_steps);
+    folder_reject(t->folder, name->name);
+    text_format(path, sizeof path, "%s/%s", t->path, replay.text);
+    if (file_exists(path)) folder_reject(t->folder, replay.text);
+}
+
 /* Rank 0: takes the folder and looks for a checkpoint to continue from. A folder that does not exist yet is made later, when all else is
  * known to be right. */
 static int find_run(struct trainer *t, struct checkpoint **file, struct error *err)
@@ -194,10 +213,10 @@ static int find_run(struct trainer *t, struct checkpoint **file, struct error *e
     if (code || t->args->fresh) return code;
     char path[sizeof t->path + 64];
     struct saved_run_names damaged = {0};
-    code = saved_run_newest(t->path, file, path, sizeof path, &damaged, err);
+    code = saved_run_newest(t->path, file, path, sizeof path, t->config->replay_save ? &t->replay : NULL, &damaged, err);
     if (!code && *file) code = continue_run(t, *file, path, err);
     /* Left under their names, the next pruning would keep these and drop whole ones. */
-    for (int i = 0; i < damaged.count && !code && t->folder; i++) folder_reject(t->folder, damaged.name[i].name);
+    for (int i = 0; i < damaged.count && !code && t->folder; i++) reject(t, &damaged.name[i]);
     free(damaged.name);
     if (code || *file) return code;
     return has_metrics(t->path) ? error_set(err, EXIT_CHECKPOINT,
@@ -313,6 +332,26 @@ static void say_groups(const struct trainer *t)
     if (*line) progress_say(t->progress, "%s", line);
 }
 
+/* Two replays stay beside their checkpoints while another is written. */
+static void say_replay(const struct trainer *t)
+{
+    if (!t->folder || !t->learning.algorithm->ops->replay) return;
+    const double bytes = (double)replay_bytes(&t->learning, t->config->rollout_envs), room = file_room(t->path);
+    char full[32], three[32], left[32];
+    text_bytes(full, sizeof full, bytes);
+    text_bytes(three, sizeof three, 3 * bytes);
+    text_bytes(left, sizeof left, room);
+    if (t->replay_empty)
+        warn("the replay begins empty, because %s: it is filled anew before it is learned from",
+             t->config->replay_save ? "none was saved with this checkpoint" : "of replay.save=0");
+    if (!t->config->replay_save) return;
+    progress_say(t->progress, "the replay takes %s when it is full, and up to %s of the disk, on which %s are left", full, three, left);
+    if (room + folder_replay_bytes(t->folder) < 2 * bytes)
+        warn("%s has no room for two replays of %s: once they are full they can't be saved any more; make room, or leave them out with "
+             "replay.save=0",
+             t->path, full);
+}
+
 static void say_what_runs(const struct trainer *t, bool continued)
 {
     const struct mappo_env_spec *spec = vecenv_spec(t->learning.env);
@@ -322,8 +361,9 @@ static void say_what_runs(const struct trainer *t, bool continued)
     open_env_title(t->config, t->learning.env, title, sizeof title);
     progress_say(t->progress, "%s on %s", t->learning.algorithm->name, title);
     say_groups(t);
-    progress_say(t->progress, "%lld environments x %lld steps x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
-                 (long long)t->config->rollout_envs, (long long)t->learning.algorithm->horizon, t->agents, t->comm->size,
+    progress_say(t->progress, "%lld environments x %lld steps%s x %d agents on %d %s x %d %s (%s); %s; MPI: %s",
+                 (long long)t->config->rollout_envs, (long long)t->learning.algorithm->horizon,
+                 t->config->rollout_unit ? " and to the end of an episode" : "", t->agents, t->comm->size,
                  t->comm->size > 1 ? "ranks" : "rank", t->placement.threads, t->placement.threads > 1 ? "threads" : "thread",
                  t->placement.reason, t->learning.backend->detail, t->comm->library);
     if (openmp_ignored()[0]) progress_say(t->progress, "%s: ignored, threads run on all cores that the job permits", openmp_ignored());
@@ -345,6 +385,7 @@ static void say_what_runs(const struct trainer *t, bool continued)
                      (long long)t->standing.env_steps);
     else
         progress_say(t->progress, "new run in %s", t->path);
+    say_replay(t);
     if (!t->env_bytes) progress_say(t->progress, "this environment has no snapshots: a continued run starts its episodes afresh");
 }
 
@@ -429,6 +470,7 @@ static int rehearse(struct trainer *t, const struct checkpoint *file, bool conti
     if (!code && !continued) code = take_first_networks(t, err);
     if (code || t->comm->rank || !file) return code;
     struct field_list fields = {0};
+    field_add(&fields, "/metrics/episodes", FIELD_INT64, &t->standing.episodes, "episodes", "that have ended", 0);
     field_add(&fields, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
     field_add(&fields, "/counters/best_return", FIELD_DOUBLE, &t->standing.best_return, "reward", "and how good it was", 0);
     field_add(&fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1", "whose run it is", 0);
@@ -471,7 +513,8 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     const struct metrics_config metrics = {.window = (int)t->config->metrics_window,
                                            .max_episodes = t->learning.envs.count * (int)t->learning.algorithm->horizon,
                                            .sum = t->config->metrics_return == RETURN_SUM,
-                                           .team = policies_team(t->learning.policies, vecenv_spec(t->learning.env))};
+                                           .team = policies_team(t->learning.policies, vecenv_spec(t->learning.env)),
+                                           .all_count = t->config->train_episodes > 0};
     t->metrics = metrics_create(&metrics, vecenv_spec(t->learning.env), t->comm);
     if ((code = take_state(t, file, continued, err))) goto done;
     if (continued) {

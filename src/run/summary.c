@@ -69,6 +69,10 @@ void summary_finished(const struct trainer *t)
         printf("%s is finished: a return of %s has reached train.stop_return=%s; raise it to go on\n", t->path, best, goal);
         return;
     }
+    if (trainer_enough_episodes(t)) {
+        printf("%s is finished: train.episodes=%lld have ended; raise it to go on\n", t->path, (long long)t->config->train_episodes);
+        return;
+    }
     printf("%s is finished: %lld env-steps reach train.env_steps=%lld; raise it to go on\n", t->path, (long long)t->standing.env_steps,
            (long long)t->config->train_env_steps);
 }

@@ -180,7 +180,7 @@ static int take_up_evaluation(struct trainer *t, struct error *err)
     return code;
 }
 
-/* Returns 0 when all steps are done, a stop's code, or an error's. */
+/* Returns 0 when all steps, or episodes, are done, a stop's code, or an error's. */
 static int train(struct trainer *t, struct error *err)
 {
     int code = take_up_evaluation(t, err);
@@ -224,7 +224,7 @@ int trainer_run(struct config *config, const struct arguments *args, struct comm
         if (start == START_NEW) code = trainer_save(t, false, &err); /* a full disk is found out before anything is spent */
         if (!code) code = train(t, &err);
         if (!code || code == EXIT_STOPPED || code == EXIT_CONTINUE) {
-            const int save_code = code ? save_last(t, &err) : 0;
+            const int save_code = code || t->saved != t->standing.update ? save_last(t, &err) : 0;
             if (!code) forget_stop(t);
             summary_end(t, code, save_code == 0);
             if (save_code) code = save_code;

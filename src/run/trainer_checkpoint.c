@@ -190,6 +190,11 @@ void trainer_action_heads(const struct policies *policies, const struct mappo_en
     CHECK(fclose(out) == 0 && strlen(text) < size - 1, "more action heads than room");
 }
 
+bool trainer_saves_replay(const struct trainer *t)
+{
+    return t->config->replay_save && t->learning.algorithm->ops->replay;
+}
+
 static void list_attributes(const struct trainer *t, struct attributes *a)
 {
     char text[CONFIG_TEXT], heads[ATTRIBUTE_TEXT];
@@ -227,6 +232,7 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     attribute_add(a, "", "action_heads", heads);
     text_format(text, sizeof text, "%d", FLOAT_MATH_ROUNDING);
     attribute_add(a, "", "rounding", text);
+    if (trainer_saves_replay(t)) attribute_add(a, "", "replay", replay_name(t->standing.env_steps).text);
 }
 
 /* One file on its way: everything it needs is here, so that training may go on while a thread writes it. Rank 0. */
@@ -242,7 +248,7 @@ struct save_job {
     bool threaded;
     int code;
     struct error err;
-    double seconds;
+    double seconds, seconds_replay;
 };
 
 /* Copies of what the fields point to now. */
@@ -327,6 +333,40 @@ static void job_write_again_if_moved(struct save_job *job)
     }
 }
 
+/* Bytes of a pair. The two before it stay while it is written, unless there is room for one of them only. */
+static double room_for(const struct trainer *t)
+{
+    enum { BESIDE_DATA = 1 << 20 };
+    const struct field_list *list = &t->job->content.fields;
+    double bytes = BESIDE_DATA + (double)replay_bytes(&t->learning, t->config->rollout_envs);
+    for (int i = 0; i < list->count; i++) bytes += (double)field_bytes(&list->field[i]);
+    return bytes;
+}
+
+/* Collective, before the checkpoint, which names it. It is never copied in memory, so nothing is learned meanwhile. */
+static int save_replay(struct trainer *t)
+{
+    const double start = clock_seconds();
+    struct save_job *job = t->job;
+    struct error *err = job ? &job->err : NULL;
+    char path[sizeof t->path + 80] = "";
+    int code = 0;
+    if (job) {
+        const char *name = replay_name(t->standing.env_steps).text;
+        text_format(path, sizeof path, "%s/%s", t->path, name);
+        code = folder_ours(t->folder, err);
+        if (!code) code = replay_make_room(path, t->standing.env_steps, err);
+        if (!code && file_room(t->path) < room_for(t)) folder_prune_replays(t->folder, 1);
+    }
+    comm_broadcast(t->comm, &code, sizeof code);
+    if (!code) code = replay_save(&t->learning, t->comm, path, t->standing.env_steps, &t->replay_mark, err);
+    if (!job) return code;
+    job->code = code;
+    job->seconds_replay = clock_seconds() - start;
+    if (!code) replay_list_mark(&t->replay_mark, &job->content.fields);
+    return code;
+}
+
 static void job_free(struct save_job *job)
 {
     free(job->content.fields.field);
@@ -348,9 +388,11 @@ void trainer_save_begin(struct trainer *t, bool best)
     gather_fields(t);
     t->standing.seconds = t->seconds_before + (start - t->began);
     t->saving = true;
+    t->saved = t->standing.update;
     t->saving_best = best;
-    if (t->comm->rank == 0) {
-        t->job = job_create(t, best);
+    if (t->comm->rank == 0) t->job = job_create(t, best);
+    if (trainer_saves_replay(t)) code = save_replay(t);
+    if (t->job && !code) {
         /* Beside a device the host has time, and an update takes less than a file: it goes its own way. */
         if (!t->learning.backend->host_memory) {
             freeze(t->job);
@@ -380,8 +422,9 @@ int trainer_save_end(struct trainer *t, struct error *err)
             job_write_again_if_moved(t->job); /* of the copies that it has */
         }
         code = t->job->code;
-        seconds = t->job->seconds;
+        seconds = t->job->seconds + t->job->seconds_replay;
         if (code && err) *err = t->job->err;
+        if (code && trainer_saves_replay(t)) folder_prune_replays(t->folder, REPLAYS_KEPT); /* one that got no checkpoint */
         job_free(t->job);
         t->job = NULL;
     }
@@ -408,6 +451,7 @@ void trainer_close_save(struct trainer *t)
     free(t->gathered);
     free(t->fields.field);
     free(t->snapshots);
+    checkpoint_stream_close(t->replay);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------------------------------------------- */
@@ -445,6 +489,19 @@ int trainer_check_identity(struct trainer *t, const struct checkpoint *file, str
                      env->id);
 }
 
+/* When the fields have been read. */
+static int load_replay(struct trainer *t, struct error *err)
+{
+    if (!t->learning.algorithm->ops->replay) return 0;
+    int there = t->replay != NULL;
+    comm_broadcast(t->comm, &there, sizeof there);
+    t->replay_empty = !there;
+    const int code = there ? replay_load(&t->learning, t->comm, t->replay, err) : 0;
+    checkpoint_stream_close(t->replay);
+    t->replay = NULL;
+    return code;
+}
+
 int trainer_load(struct trainer *t, const struct checkpoint *file, struct error *err)
 {
     int code = 0;
@@ -465,7 +522,9 @@ int trainer_load(struct trainer *t, const struct checkpoint *file, struct error 
     comm_broadcast(t->comm, &t->evaluation_due, sizeof t->evaluation_due);
     spread_fields(t);
     t->learning.algorithm->ops->push(t->learning.algorithm);
+    if ((code = load_replay(t, err))) return code;
     if (t->env_bytes) code = vecenv_restore(t->learning.env, 0, t->learning.envs.count, t->snapshots, err);
     t->seconds_before = t->standing.seconds;
+    t->standing.episodes = metrics_episodes(t->metrics);
     return comm_vote(t->comm, code, err);
 }

@@ -13,6 +13,7 @@
 #include "run/learning.h"
 #include "run/metrics.h"
 #include "run/progress.h"
+#include "run/replay.h"
 #include "run/stop.h"
 
 /* Where a run stands: what a checkpoint holds besides the algorithm's, the metrics' and the environments' own state. */
@@ -22,7 +23,8 @@ struct standing {
     int64_t schedule_steps; /* horizon of the learning rate schedule, fixed when the run began */
     int64_t best_env_steps; /* environment steps of the best checkpoint; -1 before the first evaluation (checkpoint.best) */
     double best_return;
-    double seconds; /* spent training, all legs */
+    double seconds;   /* spent training, all legs */
+    int64_t episodes; /* that have ended: the metrics', whose field it is */
 };
 
 struct trainer {
@@ -50,6 +52,11 @@ struct trainer {
     uint64_t env_hash;        /* guards the snapshots */
     size_t env_bytes;         /* of one environment's snapshot */
     uint8_t *snapshots;       /* [envs of this rank][env_bytes] */
+
+    int64_t saved;                    /* the update that was saved last; 0: none in this leg */
+    struct replay_mark replay_mark;   /* rank 0: of the replay saved last */
+    struct checkpoint_stream *replay; /* rank 0: of the checkpoint that is continued, until it has been read; NULL = it has none */
+    bool replay_empty;                /* a learner of the past goes on without it */
 
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
@@ -80,9 +87,14 @@ static inline bool trainer_good_enough(const struct trainer *t)
 {
     return t->standing.best_return >= t->config->train_stop_return;
 }
+/* Likewise of train.episodes, as far as updates are recorded. */
+static inline bool trainer_enough_episodes(const struct trainer *t)
+{
+    return t->config->train_episodes > 0 && t->standing.episodes >= t->config->train_episodes;
+}
 static inline bool trainer_finished(const struct trainer *t)
 {
-    return t->standing.env_steps >= t->config->train_env_steps || trainer_good_enough(t);
+    return t->standing.env_steps >= t->config->train_env_steps || trainer_good_enough(t) || trainer_enough_episodes(t);
 }
 
 /* start.c. Collective; on an error every rank gets the same code and text. */
@@ -106,6 +118,7 @@ int trainer_check_identity(struct trainer *t, const struct checkpoint *file, str
 void trainer_save_begin(struct trainer *t, bool best);
 int trainer_save_end(struct trainer *t, struct error *err);
 int trainer_save(struct trainer *t, bool best, struct error *err); /* both */
+bool trainer_saves_replay(const struct trainer *t);
 void trainer_close_save(struct trainer *t); /* waits for a thread that nobody has waited for; frees what trainer_list_fields made */
 /* Rank 0, before its files are written by their names: once a second, or `now`, whether the run's folder is still where it was. */
 void trainer_follow_folder(struct trainer *t, bool now);

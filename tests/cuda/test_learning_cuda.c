@@ -112,6 +112,16 @@ static const struct settings sink = {.key = {{"backend", "cuda"},
                                              {"ppo.epochs", "2"},
                                              {"policy.hidden", "16"}}};
 
+/* Chunks of 5, 5 and 2 steps. */
+static const struct settings remembering = {.key = {{"backend", "cuda"},
+                                                    {"env", "test/kitchen_sink"},
+                                                    {"rollout.envs", "4"},
+                                                    {"rollout.steps", "12"},
+                                                    {"ppo.epochs", "1"},
+                                                    {"policy.hidden", "8"},
+                                                    {"policy", "gru"},
+                                                    {"ppo.chunk", "5"}}};
+
 /* ---- promises ------------------------------------------------------------------------------------------------------------------------ */
 
 static void compare_with_cpu(const struct settings *settings, const char *what)
@@ -182,6 +192,11 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
         for (int k = 0; k < 2 && variants[i][2 * k]; k++) set(&settings, variants[i][2 * k], variants[i][2 * k + 1]);
         compare_with_cpu(&settings, variants[i][0]);
     }
+    struct settings recurrent = remembering;
+    set(&recurrent, "ppo.minibatches", "3");
+    compare_with_cpu(&recurrent, "GRU");
+    set(&recurrent, "policy.share", "0");
+    compare_with_cpu(&recurrent, "GRU, a network of each agent");
 }
 
 /* Of three updates the first makes the calls, the second records them, the third replays. */
@@ -209,6 +224,11 @@ static void graphs_change_no_bit(void **state)
         set(&settings, "cuda.graphs", "1");
         assert_true(turns != popart && hash_after(&settings, 3) == turns);
     }
+    struct settings recurrent = remembering;
+    set(&recurrent, "ppo.minibatches", "3"); /* of other numbers of chunks */
+    const uint64_t recorded = hash_after(&recurrent, 3);
+    set(&recurrent, "cuda.graphs", "0");
+    assert_true(hash_after(&recurrent, 3) == recorded);
 }
 
 /* Episodes that ended in each of three updates; where the environments step is checked. */
@@ -232,8 +252,8 @@ static void environments_on_the_device_and_beside_it_give_the_same(void **state)
 {
     (void)state;
     enum { MOST = 200 };
-    const struct settings *const cases[] = {&spread, &sink};
-    for (int i = 0; i < 2; i++) {
+    const struct settings *const cases[] = {&spread, &sink, &remembering};
+    for (int i = 0; i < 3; i++) {
         struct settings settings = *cases[i];
         struct episode on_device[MOST], beside[MOST];
         uint64_t hash, other;
@@ -289,6 +309,7 @@ static void fields_and_snapshots_continue_bit_for_bit(void **state)
     continue_from(&settings);
     set(&settings, "critic.share", "false");
     continue_from(&settings);
+    continue_from(&remembering);
 }
 
 static void shards_keep_their_results_to_themselves(void **state)

@@ -48,6 +48,22 @@ for way in "" cuda.environments=0; do
 done
 expect and_do_so_beside_the_device 0 "$(same "$WORK/wrapped" "$WORK/wrappedcuda.environments=0")"
 
+# ---- groups that are played: by networks on the device, by others on the host ----
+TAG="env=mpe/simple_tag $(steps 3)"
+ranks 1 backend=cuda run="$WORK/tag" $TAG group.agent.play=random
+expect a_random_group_is_played_on_the_host "0 1" "$? $(grep -c 'environments step on the host: group.agent.play=random' "$WORK/out")"
+ranks 1 backend=cuda run="$WORK/prey" $TAG
+for way in "" cuda.environments=0; do ranks 1 backend=cuda run="$WORK/hunt$way" $TAG group.adversary.play="$WORK/prey" $way; done
+expect networks_of_another_run_play_on_the_device 0 "$(same "$WORK/hunt" "$WORK/huntcuda.environments=0")"
+
+# ---- recurrent networks: what they remember, evaluations too ----
+GRU="backend=cuda policy=gru ppo.chunk=4 policy.hidden=8 ppo.minibatches=2 rollout.envs=4 ppo.epochs=1 eval.interval=2 eval.episodes=3 checkpoint.interval=2"
+gru_steps() { echo "train.env_steps=$(($1 * 40))"; }
+MAPPO_EMULATE_GUARD=1 MAPPO_EMULATE_LATE=1 ranks 1 $GRU run="$WORK/gru" "$(gru_steps 4)"
+expect a_recurrent_run_on_the_device_ends_well 0 $?
+ranks 1 $GRU run="$WORK/gru-cut" "$(gru_steps 2)" && ranks 1 $GRU run="$WORK/gru-cut" "$(gru_steps 4)" cuda.graphs=0
+expect a_continued_recurrent_run_has_the_same_bits 0 "$(same "$WORK/gru" "$WORK/gru-cut")"
+
 # ---- how much of the device's time stepping hides ----
 hidden() { # RUN: every update's number: null, or how many updates lie below, within and above a half, and outside 0 … 1
     sed -n 's/.*"hidden_fraction":\([^,}]*\).*/\1/p' "$1/metrics.jsonl" | awk '

@@ -127,6 +127,8 @@ bad nan_is_no_number 2 'is not a number' adam.lr=nan
 bad empty_number_is_refused 2 'is not a whole number' seed=
 bad agents_in_turn_share_no_actor 2 'policy.share=true gives them one: leave it out' algo=happo policy.share=true
 bad nor_are_their_advantages_normalised_twice 2 'ppo.normalise_advantage=rollout or none' algo=happo ppo.normalise_advantage=minibatch
+bad whole_episodes_have_a_longest 2 'wrap.time_limit=N truncates episodes after N steps' rollout.unit=episodes env=rware/tiny-2ag env.max_steps=0
+bad episodes_are_no_constant_number_of_minibatches 2 'choose their number, ppo.minibatches' rollout.unit=episodes ppo.minibatch_size=128
 bad word_for_a_truth_value_is_refused 2 'is neither true nor false' policy.layer_norm=maybe
 bad unknown_choice_names_them_all 2 'policy.activation=sigmoid on the command line is none of relu, tanh' policy.activation=sigmoid
 bad decimal_comma_becomes_a_point 2 'adam.lr=0,001 on the command line is not a number: write 0.001' adam.lr=0,001

@@ -267,6 +267,26 @@ def running_statistics():
     check("which_adds_its_own_rows", code == 0 and any("obs_norm/count" in line and line.split()[1] == str(rows) for line in out.splitlines()), out)
 
 
+def recurrent_networks():
+    """What they remember goes on with the episodes; rollouts end in the middle of these."""
+    env = "env=test/kitchen_sink"
+    settings = "policy=gru", "ppo.chunk=4", "ppo.minibatches=2"
+    train(2, "run=cut-gru", env, *settings)
+    train(4, "run=cut-gru", env)
+    train(4, "run=whole-gru", env, *settings)
+    code, out = mappo("inspect", "cut-gru", "whole-gru")
+    check("recurrent_networks_go_on_to_the_bit", code == 0 and "the same bit for bit" in out, f"{code}: {out}")
+    code, out = mappo("inspect", "whole-gru")
+    states = [line for line in out.splitlines() if "_state " in line]
+    check("states_of_both_roles_and_groups_are_told", len(states) == 4, out)
+    code, out = train(1, "run=heir-gru", env, "train.init=whole-gru", *settings)
+    check("and_go_to_a_run_that_begins_with_its_networks", code == 0 and not warnings(out), out)
+    code, out = train(1, "run=none", env, "train.init=whole-gru")
+    check("networks_without_memory_dont_take_them", code == 4 and "policy.kind=gru (here mlp)" in out, f"{code}: {out}")
+    code, out = mappo("eval", "whole-gru", "episodes=3", "record=seen.h5", "picture=seen.svg", "play=trained", "threads=1")
+    check("recurrent_networks_are_played_recorded_and_drawn", code == 0 and os.path.exists("seen.h5") and os.path.exists("seen.svg"), f"{code}: {out}")
+
+
 def penalties_and_counts():
     """The penalty's coefficient follows what updates did, and Adam's steps are counted by each network where updates end early."""
     for name, settings in (("penalty", ("ppo.objective=kl", "ppo.kl_target=0.0001")), ("early", ("ppo.target_kl=0.0001", "ppo.critic_warmup=1")),
@@ -282,6 +302,21 @@ def penalties_and_counts():
     code, out = mappo("inspect", "whole-early")
     count = {line.split()[0].split("/")[-1]: int(line.split()[1]) for line in out.splitlines() if "_step " in line}
     check("actors_that_waited_have_made_fewer_steps", 0 < count.get("actor_step", 0) < count.get("critic_step", 0), out)
+
+
+def whole_episodes():
+    """Rollouts of whole episodes end where environments have begun anew; a run ends after so many episodes, and goes on after more."""
+    settings = ("env=classic/CartPole-v1", "rollout.unit=episodes", "ppo.minibatches=2", "norm.reward=running", *SMALL[:1], *SMALL[2:])
+    for name, episodes in ("cut", 20), ("cut", 40), ("whole", 40):
+        code, out = mappo(f"run=episodes-{name}", "rollout.steps=10", f"train.episodes={episodes}", *settings)
+        line = lines(f"episodes-{name}")[-1]
+        check(f"a_run_of_{episodes}_episodes_ends_with_them_{name}", code == 0 and episodes <= line["episodes"] < episodes + 4, f"{code}: {out}")
+    steps = line["episode_length"] * line["episodes"]
+    check("its_steps_are_those_of_its_episodes", abs(line["env_steps"] - steps) < 1e-6 * steps, f"{line['env_steps']}, episodes of {steps}")
+    code, out = mappo("inspect", "episodes-cut", "episodes-whole")
+    check("whole_episodes_go_on_to_the_bit", code == 0 and "the same bit for bit" in out, f"{code}: {out}")
+    code, out = mappo("run=episodes-whole", "train.episodes=40", "--dry-run")
+    check("and_are_known_to_be_over", code == 0 and "finished" in out, f"{code}: {out}")
 
 
 def an_input_norm_of_its_own_choice():
@@ -344,7 +379,7 @@ def main():
     try:
         for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, an_option_with_another_default, a_folder_is_named_after_the_environments_id,
                         a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings,
-                        critics_shared_otherwise_than_actors, running_statistics, penalties_and_counts, an_input_norm_of_its_own_choice):
+                        critics_shared_otherwise_than_actors, running_statistics, recurrent_networks, penalties_and_counts, whole_episodes, an_input_norm_of_its_own_choice):
             promise()
     finally:
         os.chdir("/")

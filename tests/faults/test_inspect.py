@@ -35,7 +35,7 @@ def shows(run):
     head, rest = out.split("settings that differ from the defaults")
     changed, others = rest.split("the others")
     check("inspect_shows_the_file_its_rules_and_steps", code == 0 and "latest.h5" in head and "mpe2" in head and "160  environment steps" in rest, out)
-    check("inspect_shows_keys_that_differ_first", re.search(r"policy.hidden +16 +.default: 64", changed) and "policy.hidden" not in others and "ppo.clip=0.2" in others,
+    check("inspect_shows_keys_that_differ_first", re.search(r"policy.hidden +16 +.default: 64", changed) and "policy.hidden=" not in others and "ppo.clip=0.2" in others,
           changed)
     check("inspect_shows_parameters_with_their_shape", "agent/actor/fc1/weight" in out and "[16,18]" in out, out)
     code, out, err = mappo("inspect", run)

@@ -37,6 +37,11 @@ WRAPPED="env=test/kitchen_sink wrap.action_repeat=2 wrap.team_reward=sum wrap.cl
 ranks 1 run="$WORK/wrapped1" $WRAPPED $STEPS
 ranks 3 run="$WORK/wrapped3" comm.pod=3 $WRAPPED $STEPS
 same and_so_do_wrappers "$WORK/wrapped1" "$WORK/wrapped3"
+for player in random scripted; do
+    ranks 1 run="$WORK/$player" env=test/kitchen_sink group.runner.play=$player train.env_steps=$((3 * UPDATE))
+    ranks 3 run="$WORK/${player}3" comm.pod=3 env=test/kitchen_sink group.runner.play=$player train.env_steps=$((3 * UPDATE))
+    same "a_${player}_group_plays_the_same_in_a_pod" "$WORK/$player" "$WORK/${player}3"
+done
 
 FIXED="comm.reproducible=1 $STEPS"
 ranks 1 run="$WORK/fixed1" $FIXED

@@ -15,7 +15,12 @@
 static uint64_t hash_of(struct policy *policy)
 {
     policy_pull(policy);
-    return hash_bytes(HASH_START, policy->host.parameters, policy->size * sizeof(real));
+    uint64_t hash = hash_bytes(HASH_START, policy->host.parameters, policy->size * sizeof(real));
+    for (int i = 0; i < POLICY_RUNNING; i++) {
+        const struct running *running = &policy->host.running[i];
+        if (running->width) hash = hash_bytes(hash, running->moments, (size_t)running_moments(running->width) * sizeof(double));
+    }
+    return hash;
 }
 
 /* Hashes of both groups' networks after an update. */
@@ -74,9 +79,11 @@ static void a_group_that_is_played_learns_nothing_and_the_others_do(void **state
 static void players_change_no_bit_wherever_they_are_asked(void **state)
 {
     (void)state;
-    static const char *const play[] = {"random", "noop", "scripted", "some/run"};
-    for (int p = 0; p < 4; p++) {
+    static const char *const play[] = {"random", "noop", "scripted", "some/run", "some/run"};
+    for (int p = 0; p < 5; p++) {
         struct settings settings = against(play[p]);
+        if (p == 4) /* whose states are kept */
+            memcpy(settings.key[6], (const char *const[4]){"policy", "gru", "ppo.chunk", "3"}, 4 * sizeof(char *));
         const uint64_t direct = hash_after(&settings, 3);
         settings.threads = 2;
         assert_true(hash_after(&settings, 3) == direct);
@@ -160,12 +167,24 @@ static void somebody_learns(void **state)
 static void every_kind_of_update_passes_over_it(void **state)
 {
     (void)state;
-    static const char *const keys[][2] = {{"ppo.objective", "clip_kl"}, {"norm.obs", "running"},      {"ppo.minibatch_unit", "row"},
-                                          {"policy.share", "0"},        {"ppo.minibatch_size", "14"}, {"norm.value", "popart"},
-                                          {"norm.reward", "running"},   {"critic.state", "concat"},   {"ppo.target_kl", "0.01"}};
+    static const char *const keys[][2] = {{"ppo.objective", "clip_kl"},
+                                          {"norm.obs", "running"},
+                                          {"ppo.minibatch_unit", "row"},
+                                          {"policy.share", "0"},
+                                          {"ppo.minibatch_size", "14"},
+                                          {"norm.value", "popart"},
+                                          {"policy", "gru"},
+                                          {"algo", "happo"},
+                                          {"norm.reward", "running"},
+                                          {"critic.state", "concat"},
+                                          {"ppo.target_kl", "0.01"}};
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
-        struct settings settings = {
-            .key = {SINK, {"rollout.steps", "7"}, {"ppo.minibatches", "3"}, {"group.runner.play", "some/run"}, {keys[k][0], keys[k][1]}}};
+        struct settings settings = {.key = {SINK,
+                                            {"rollout.steps", "7"},
+                                            {"ppo.chunk", "3"},
+                                            {"ppo.minibatches", "3"},
+                                            {"group.runner.play", "some/run"},
+                                            {keys[k][0], keys[k][1]}}};
         struct fixture f;
         struct error err = {0};
         start(&f, &settings);

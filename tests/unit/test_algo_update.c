@@ -206,6 +206,34 @@ static void fields_and_snapshots_continue_bit_for_bit(void **state)
     check_continuing(&apart);
 }
 
+/* Environments that can't be restored begin anew, and with them what is remembered. */
+static void states_begin_with_their_episodes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct error err = {0};
+    start(&f, &remembering);
+    assert_int_equal(iterate(&f, 2, &err), 0);
+    for (int again = 0; again < 2; again++) {
+        struct field_list list = {0};
+        int states = 0;
+        if (again) assert_int_equal(f.algorithm->ops->begin(f.algorithm, false, &err), 0);
+        f.algorithm->ops->fields(f.algorithm, &list);
+        f.algorithm->ops->pull(f.algorithm);
+        for (int i = 0; i < list.count; i++) {
+            const struct field *field = &list.field[i];
+            const bool states_of = strstr(field->name, "actor_state") || strstr(field->name, "critic_state");
+            double sum = 0;
+            for (size_t k = 0; states_of && k < field_bytes(field) / sizeof(real); k++) sum += fabs((double)((const real *)field->data)[k]);
+            states += states_of;
+            if (states_of && (sum == 0) != again) fail_msg("%s: sum of sizes %g", field->name, sum);
+        }
+        assert_int_equal(states, 4); /* of both groups */
+        free(list.field);
+    }
+    close_fixture(&f);
+}
+
 static double metric_of(struct fixture *f, const char *name)
 {
     struct metric metric[64];
@@ -383,6 +411,7 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
                                               {"policy", "gru", "critic.share", "false", "norm.value", "popart"},
                                               {"policy", "gru", "ppo.minibatches", "3", "ppo.minibatch_unit", "row"},
                                               {"policy", "gru", "algo", "coppo", "ppo.minibatches", "3"},
+                                              {"policy", "gru", "algo", "happo", "ppo.minibatches", "3"},
                                               {"policy", "gru", "ppo.objective", "clip_kl", "ppo.ratio", "per_head"},
                                               {"policy", "gru", "ppo.target_kl", "0.00001", "ppo.minibatches", "3"},
                                               {"policy", "gru", "ppo.chunk", "5", "ppo.minibatch_size", "8"},
@@ -473,6 +502,7 @@ int main(void)
         cmocka_unit_test(threads_change_no_bit_and_seeds_change_all),
         cmocka_unit_test(staged_environments_change_no_bit),
         cmocka_unit_test(fields_and_snapshots_continue_bit_for_bit),
+        cmocka_unit_test(states_begin_with_their_episodes),
         cmocka_unit_test(chunks_go_on_from_what_the_rollout_remembered),
         cmocka_unit_test(every_step_is_learned_from_once),
         cmocka_unit_test(shards_differ_from_one_batch_by_rounding_only),

@@ -108,19 +108,23 @@ static void learner_save(const struct example *l, const char *path, bool older)
     free(content.fields.field);
 }
 
-/* The numbers that the example must print of an observation; returns how many. */
-static int program_numbers(const struct example *l, int group, int set, const float *obs, double *number)
+/* The numbers that the example must print of an observation; returns how many. state: what a recurrent actor remembers. */
+static int program_numbers(const struct example *l, int group, int set, const float *obs, real *state, double *number)
 {
     const struct policy *policy = l->policies->group[group];
     struct backend *backend = l->backend;
     struct packed_rows *packed = backend->packed_rows_create(backend, &policy->net[ROLE_ACTOR], 1);
     const struct batch batch = {NULL, 1, 1, NULL};
+    const struct recurrent time = {.batch = batch, .steps = 1, .hidden = state, .hidden_out = state};
     real out[NUMBERS];
     int count = 0, gaussian = 0;
     assert_true(policy->net[ROLE_ACTOR].outputs <= NUMBERS);
     backend->pack(backend, &policy->net[ROLE_ACTOR], policy_inputs(policy, ROLE_ACTOR), &packed, obs, &batch, 1);
-    const struct forward_pass pass = {
-        .net = &policy->net[ROLE_ACTOR], .parameters = policy_actor(policy, policy->parameters, set), .packed = packed, .out = out};
+    const struct forward_pass pass = {.net = &policy->net[ROLE_ACTOR],
+                                      .parameters = policy_actor(policy, policy->parameters, set),
+                                      .packed = packed,
+                                      .recurrent = policy->net[ROLE_ACTOR].gru ? &time : NULL,
+                                      .out = out};
     backend->forward(backend, &pass, 1);
     backend->packed_rows_destroy(backend, packed);
     for (int h = 0; h < policy->dist.heads; h++) {
@@ -156,7 +160,8 @@ static void spread_statistics(const struct example *l)
 /* `group` and `agent` as they follow on the command line; NULL = not given. */
 static void compare(const char *const *setting, int number, const char *group, const char *agent, bool older)
 {
-    char checkpoint[300], script[300], command[2000];
+    char checkpoint[300], script[300], command[4000], seen[2000] = "";
+    real state[NUMBERS] = {0};
     struct example l;
     text_format(checkpoint, sizeof checkpoint, "%s/step-000000000000.h5", folder);
     text_format(script, sizeof script, "%s/read_policy.py", folder);
@@ -169,13 +174,13 @@ static void compare(const char *const *setting, int number, const char *group, c
         float obs[NUMBERS];
         double want[NUMBERS], got[NUMBERS] = {0}, largest = 0, more;
         assert_true(inputs <= NUMBERS);
-        text_format(command, sizeof command, "%s %s %s ", python(), script, checkpoint);
         for (int i = 0; i < inputs; i++) {
             obs[i] = (float)sin(0.9 * i + 2.3 * k);
-            text_format(command + strlen(command), sizeof command - strlen(command), "%s%.9g", i > 0 ? "," : "", (double)obs[i]);
+            text_format(seen + strlen(seen), sizeof seen - strlen(seen), "%s%.9g", i > 0 ? "," : k > 0 ? "/" : "", (double)obs[i]);
         }
-        text_format(command + strlen(command), sizeof command - strlen(command), " %s %s", group ? group : "", agent ? agent : "");
-        const int count = program_numbers(&l, number, set, obs, want);
+        text_format(command, sizeof command, "%s %s %s %s %s %s", python(), script, checkpoint, seen, group ? group : "",
+                    agent ? agent : "");
+        const int count = program_numbers(&l, number, set, obs, state, want);
         FILE *pipe = popen(command, "r");
         assert_non_null(pipe);
         for (int a = 0; a < count; a++)
@@ -215,6 +220,15 @@ static void the_example_gives_the_programs_probabilities_with_relu_and_three_lay
     compare((const char *const[]){"policy.activation", "relu", "policy.layers", "3", "policy.hidden", "32", "policy.feature_norm", "0",
                                   "policy.layer_norm", "0", NULL},
             0, "agent", NULL, false);
+}
+
+static void the_example_remembers_as_the_program_does(void **state)
+{
+    (void)state;
+    need_h5py();
+    compare((const char *const[]){"policy", "gru", NULL}, 0, NULL, NULL, false);
+    compare((const char *const[]){"policy", "gru", "policy.share", "0", "policy.layers", "1", "norm.obs", "running", NULL}, 0, "agent", "1",
+            false);
 }
 
 static void the_example_reads_groups_by_name_and_every_kind_of_head(void **state)
@@ -263,6 +277,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_gives_the_programs_probabilities_with_tanh),
         cmocka_unit_test(the_example_gives_the_programs_probabilities_with_relu_and_three_layers_without_norms),
+        cmocka_unit_test(the_example_remembers_as_the_program_does),
         cmocka_unit_test(the_example_reads_groups_by_name_and_every_kind_of_head),
         cmocka_unit_test(the_example_reads_the_networks_of_one_agent),
     };

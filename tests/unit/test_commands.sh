@@ -86,6 +86,7 @@ idle nor_has_an_order_of_agents happo.order happo.order=fixed
 idle nor_have_keys_of_another_algorithm coppo.others_clip coppo.others_clip=0.2
 idle nor_has_clipping_where_all_is_penalised ppo.clip ppo.objective=kl ppo.clip_value=off ppo.clip=0.1
 idle nor_has_a_number_of_minibatches_beside_their_size ppo.minibatches ppo.minibatch_size=10 ppo.minibatches=2
+idle nor_have_chunks_where_nothing_is_recurrent ppo.chunk ppo.chunk=5
 idle shards_have_none_when_sums_are_not_reproducible comm.shards comm.shards=4
 idle state_of_an_own_critic_has_none critic.state algo=ippo critic.state=concat
 idle number_of_an_agent_has_none_there critic.agent_id algo=ippo critic.agent_id=1

@@ -27,6 +27,9 @@ static bool another_value(int k, char *text, size_t size)
     case KEY_IS_INT:
         text_format(text, size, "%lld", (long long)(strtod(now, NULL) < key->high ? atoll(now) + 1 : atoll(now) - 1));
         return true;
+    case KEY_IS_INTS:
+        text_format(text, size, "%lld,%lld", (long long)key->low, (long long)key->high);
+        return true;
     case KEY_IS_REAL:
         text_short_real(text, size, key->low + (key->high - key->low) * 0.37);
         return true;
@@ -111,6 +114,10 @@ static void every_key_refuses_what_is_out_of_range_or_of_another_type(void **sta
             expect_error(config_set(&config, name, "", ORIGIN_FILE, "here", &err), "number");
         }
         if (key->type == KEY_IS_INT) expect_error(config_set(&config, name, "1.5", ORIGIN_FILE, "here", &err), "is not a whole number");
+        if (key->type == KEY_IS_INTS) expect_error(config_set(&config, name, "5,0", ORIGIN_FILE, "here", &err), "is out of range");
+        if (key->type == KEY_IS_INTS) expect_error(config_set(&config, name, "5,,6", ORIGIN_FILE, "here", &err), "is not a whole number");
+        if (key->type == KEY_IS_INTS)
+            expect_error(config_set(&config, name, "1,2,3,4,5,6,7,8,9", ORIGIN_FILE, "here", &err), "more than 8");
         if (key->type == KEY_IS_BOOL) expect_error(config_set(&config, name, "2", ORIGIN_FILE, "here", &err), "is neither true nor false");
         if (key->type == KEY_IS_CHOICE) expect_error(config_set(&config, name, "nonsense", ORIGIN_FILE, "here", &err), name);
         if (key->type == KEY_IS_CHOICE) expect_error(config_set(&config, name, "", ORIGIN_FILE, "here", &err), name);

@@ -49,6 +49,7 @@ static void unknown_key_names_nearest(void **state)
     static const struct {
         const char *written, *said;
     } cases[] = {
+        {"eval.games", "did you mean \"eval.episodes\"?"},
         {"ppo.cliprange", "unknown key \"ppo.cliprange\" here; did you mean \"ppo.clip\"? (mappo train --help ppo lists the section)"},
         {"ppo.entorpy", "did you mean \"ppo.entropy\"?"},
         {"pop.clip", "did you mean \"ppo.clip\"?"},

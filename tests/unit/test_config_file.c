@@ -242,6 +242,7 @@ static void set_all(void)
         if (key->type == KEY_IS_INT)
             text_format(value, sizeof value, "%.0f",
                         key->low + (key->high - key->low) / 3 > 4e15 ? 4e15 : key->low + (double)(int64_t)((key->high - key->low) / 3));
+        if (key->type == KEY_IS_INTS) text_format(value, sizeof value, "%lld,%lld", (long long)key->high, (long long)key->low);
         if (key->type == KEY_IS_REAL) text_short_real(value, sizeof value, key->low + (key->high - key->low) / 3);
         if (key->type == KEY_IS_BOOL) text_format(value, sizeof value, "%s", strcmp(key->def, "true") == 0 ? "no" : "yes");
         if (key->type == KEY_IS_TEXT) text_format(value, sizeof value, "a=b [c]#d;e:%d", k);

@@ -118,7 +118,10 @@ static void identity_is_of_what_differs_from_the_defaults(void **state)
     const uint64_t limited = identity(&config);
     config.time_limit = 0, config.rescale_action = true;
     const uint64_t rescaled = identity(&config);
-    config.rescale_action = false, config.clip_action = false;
+    config.rescale_action = false, config.squash_action = true;
+    const uint64_t squashed = identity(&config);
+    assert_true(squashed != rescaled && squashed != plain);
+    config.squash_action = false, config.clip_action = false;
     assert_true(limited != plain && rescaled != plain && identity(&config) != plain && limited != rescaled);
     config.clip_action = true;
     assert_true(identity(&config) == plain);

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "env/crew.h"
+#include "env/wrappers.h"
 #include "env_batch.h"
 
 enum { ENVS = 12, STEPS = 60 };
@@ -493,6 +494,40 @@ static void actions_are_clipped_and_rescaled_to_their_bounds(void **state)
     }
 }
 
+static void squashed_actions_stay_within_their_bounds(void **state)
+{
+    (void)state;
+    static const float low[2] = {-3, 1}, high[2] = {5, 2}, given[] = {-20, -1.5f, -1e-3f, 0, 0.25f, 3, 1e30f};
+    struct mappo_group group = {.agents = 1, .act_heads = 1, .act = {{.kind = MAPPO_BOX, .size = 2, .low = low, .high = high}}};
+    const struct vecenv_config config = {.envs = 1, .squash_action = true, .clip_action = true};
+    struct action_wrapper wrapper;
+    struct error err = {0};
+    assert_int_equal(action_wrapper_create(&wrapper, &config, &group, &err), 0);
+    assert_true(group.act[0].low[1] == -INFINITY && group.act[0].high[0] == INFINITY); /* what the learner sees */
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        float act[2] = {given[i], given[i]};
+        action_wrapper_apply(&wrapper, act, 0, 1, 2);
+        for (int k = 0; k < 2; k++) {
+            const float expected = low[k] + (tanhf(given[i]) + 1) / 2 * (high[k] - low[k]);
+            assert_true(fabsf(wrapper.changed[k] - expected) < 2e-6f && wrapper.changed[k] >= low[k] && wrapper.changed[k] <= high[k]);
+            act[k] = wrapper.changed[k];
+        }
+        action_wrapper_invert(&wrapper, act, 1, 2); /* of a script: back to what gives the same */
+        const float first = wrapper.changed[0];
+        action_wrapper_apply(&wrapper, act, 0, 1, 2);
+        assert_true(fabsf(wrapper.changed[0] - first) < 1e-4f);
+    }
+    const float none[2] = {NAN, 0};
+    action_wrapper_apply(&wrapper, none, 0, 1, 2);
+    assert_true(isnan(wrapper.changed[0]));
+    action_wrapper_destroy(&wrapper);
+    struct vecenv_config of_sink = config_of(1);
+    struct vecenv *env;
+    of_sink.squash_action = true;
+    assert_int_equal(vecenv_open(&env, &of_sink, &err), EXIT_USAGE);
+    assert_non_null(strstr(err.text, "policy.squash=tanh: a real action"));
+}
+
 static void scripted_actions_pass_through_rescaling(void **state)
 {
     (void)state;
@@ -568,6 +603,7 @@ int main(void)
         cmocka_unit_test(threads_that_stand_by_change_no_bit_and_report_errors),
         cmocka_unit_test(info_columns_average_as_they_say),
         cmocka_unit_test(actions_are_clipped_and_rescaled_to_their_bounds),
+        cmocka_unit_test(squashed_actions_stay_within_their_bounds),
         cmocka_unit_test(scripted_actions_pass_through_rescaling),
         cmocka_unit_test(stepping_allocates_nothing),
         cmocka_unit_test(statistics_need_no_array_of_the_caller),

@@ -15,14 +15,34 @@ MAPPO_FN int layer_gru(const struct network *net)
     return net->layers;
 }
 
+/* Of a hidden layer. */
+MAPPO_FN int layer_width(const struct network *net, int layer)
+{
+    return net->width[layer] > 0 ? net->width[layer] : net->hidden;
+}
+
+MAPPO_FN int layer_widest(const struct network *net)
+{
+    int widest = 0;
+    for (int l = 0; l < net->layers; l++) widest = layer_width(net, l) > widest ? layer_width(net, l) : widest;
+    return widest;
+}
+
+MAPPO_FN int layers_are_equal(const struct network *net)
+{
+    int equal = 1;
+    for (int l = 0; l < net->layers; l++) equal = equal && layer_width(net, l) == net->hidden;
+    return equal;
+}
+
 MAPPO_FN int layer_inputs(const struct network *net, int layer)
 {
-    return layer == 0 ? net->inputs : net->hidden;
+    return layer == 0 ? net->inputs : layer <= net->layers ? layer_width(net, layer - 1) : net->hidden;
 }
 
 MAPPO_FN int layer_outputs(const struct network *net, int layer)
 {
-    return layer == layer_head(net) ? net->outputs : layer < net->layers ? net->hidden : 3 * net->hidden;
+    return layer == layer_head(net) ? net->outputs : layer < net->layers ? layer_width(net, layer) : 3 * net->hidden;
 }
 
 struct layer {
