@@ -575,19 +575,20 @@ static void derive_part(const struct part *p, const struct derive_pass *pass, in
     LAUNCH(ones_kernel, cuda_blocks((size_t)p->live.rows, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->work.g, p->live.rows, ld);
     LAUNCHED("derivatives by outputs");
     for (int l = net->layers; l > 0; l--) {
-        const struct norm_pass norm = {p->live,         p->work.x[l - 1],     p->work.norm[l - 1], NULL, net->hidden,
+        const int width = layer_width(net, l - 1);
+        const struct norm_pass norm = {p->live,         p->work.x[l - 1],     p->work.norm[l - 1], NULL, width,
                                        net->activation, (int)net->layer_norm, p->work.rows,        true};
         back_through(p, l, from, ld, to, &norm);
         from = to;
         to = to == p->work.gx ? p->work.g : p->work.gx;
-        ld = net->hidden;
+        ld = width;
     }
     const struct gemm input = {pass->slope + (size_t)first * (size_t)pass->width,
                                from,
                                p->packed->folded + layout_weight(net, 0) + pass->from,
                                p->live.rows,
                                pass->width,
-                               net->hidden,
+                               layer_outputs(net, 0),
                                pass->width,
                                ld,
                                net->inputs,

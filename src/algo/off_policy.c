@@ -135,7 +135,7 @@ static int check_memory(struct algorithm *algorithm, const struct transitions_co
     const struct off_policy *self = algorithm->self;
     const struct algorithm_context *context = &self->context;
     const struct config *config = context->config;
-    const size_t bytes = replay_bytes(ring, vecenv_spec(context->env)), left = memory_free();
+    const size_t bytes = replay_ring_bytes(ring, vecenv_spec(context->env)), left = memory_free();
     const size_t here = context->backend->host_memory ? bytes * (size_t)context->comm->local_size : 0;
     text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %.1f MB%s",
                 (long long)ring_steps(config), context->envs, (double)bytes * 1e-6, context->comm->size > 1 ? " a rank" : "");
@@ -280,7 +280,7 @@ static bool learns(const struct off_policy *self)
     const struct config *config = self->context.config;
     const struct transitions *x = self->replay->transitions;
     const int64_t held = x->filled * smallest_shard(self);
-    if (x->filled < x->config.steps && x->filled * config->rollout_envs < config->maddpg_start) return false;
+    if (!transitions_full(x) && x->filled * config->rollout_envs < config->maddpg_start) return false;
     return config->maddpg_draw == DRAW_WITH ? held > 0 : held >= self->replay->config.rows;
 }
 
@@ -354,6 +354,12 @@ static size_t process_bytes(const struct off_policy *self, int g)
     return self->process[g] ? (size_t)self->context.envs * (size_t)(sizes->agents * sizes->act_reals) * sizeof(float) : 0;
 }
 
+static int64_t list_replay(struct algorithm *algorithm, struct field_list *list)
+{
+    struct off_policy *self = algorithm->self;
+    return transitions_replay(self->replay->transitions, "/replay", vecenv_spec(self->context.env), list);
+}
+
 static void pull(struct algorithm *algorithm)
 {
     const struct off_policy *self = algorithm->self;
@@ -370,12 +376,6 @@ static void push(struct algorithm *algorithm)
     maddpg_push(self->maddpg);
     for (int g = 0; g < self->context.policies->groups && !self->context.backend->host_memory; g++)
         self->context.backend->upload(self->context.backend, self->process[g], self->host_process[g], process_bytes(self, g));
-}
-
-static int64_t replay(struct algorithm *algorithm, struct field_list *list)
-{
-    struct off_policy *self = algorithm->self;
-    return transitions_replay(self->replay->transitions, "/replay", vecenv_spec(self->context.env), list);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------------------------------------------------- */
@@ -409,7 +409,18 @@ static void destroy(struct algorithm *algorithm)
     backend_memory_destroy(&self->memory);
 }
 
-static const struct algorithm_ops ops = {begin, collect, finish, update, outcome, anneal, fields, pull, push, metrics, destroy, replay};
+static const struct algorithm_ops ops = {.begin = begin,
+                                         .collect = collect,
+                                         .finish = finish,
+                                         .update = update,
+                                         .outcome = outcome,
+                                         .anneal = anneal,
+                                         .fields = fields,
+                                         .pull = pull,
+                                         .push = push,
+                                         .metrics = metrics,
+                                         .destroy = destroy,
+                                         .replay = list_replay};
 
 static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {

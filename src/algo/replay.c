@@ -14,7 +14,7 @@ static void choose_slices(struct slices *kept, const struct mappo_env_spec *spec
     }
 }
 
-size_t replay_bytes(const struct transitions_config *config, const struct mappo_env_spec *spec)
+size_t replay_ring_bytes(const struct transitions_config *config, const struct mappo_env_spec *spec)
 {
     struct slices kept;
     struct transitions_config ring = *config;

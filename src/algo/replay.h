@@ -43,7 +43,7 @@ struct replay {
 };
 
 /* What is kept of steps, and the bytes of all of them. */
-size_t replay_bytes(const struct transitions_config *config, const struct mappo_env_spec *spec);
+size_t replay_ring_bytes(const struct transitions_config *config, const struct mappo_env_spec *spec);
 
 /* As rollout_create. */
 int replay_create(struct replay **replay, const struct replay_config *config, const struct mappo_env_spec *spec,

@@ -267,7 +267,7 @@ static const real *derive_hidden(const struct work *w, real **spare)
     for (int l = w->depth; l > 0; l--) {
         input_gradient(w, l, g, gx, w->x[l - 1], net->layer_norm);
         const struct hidden_backward h = {
-            .n = net->hidden, .x = w->x[l - 1], .g = gx, .rows = &w->rows[l - 1], .sum = w->sum, .sum_x = w->sum_x};
+            .n = layer_width(net, l - 1), .x = w->x[l - 1], .g = gx, .rows = &w->rows[l - 1], .sum = w->sum, .sum_x = w->sum_x};
         hidden_backward(&h, net->activation, net->layer_norm);
         real *swap = g;
         g = gx;
@@ -289,7 +289,7 @@ static void derive_inputs(const struct work *w, const real *g, int from, int wid
                               .b_stride = TILE,
                               .m = width,
                               .n = TILE,
-                              .k = w->net->hidden};
+                              .k = layer_outputs(w->net, 0)};
     gemm(&p);
 }
 

@@ -92,6 +92,7 @@ static void open_learner(struct fixture *f, const struct mappo_env_spec *spec, s
     for (int g = 0; g < spec->groups; g++) columns += spec->group[g].agents * policies_action_columns(&spec->group[g]);
     for (int g = 0; g < spec->groups; g++) {
         const struct policy_config policy = {.hidden = hidden,
+                                             .width = {hidden + 4}, /* the first layer's; the others have `hidden` */
                                              .layers = 2,
                                              .activation = ACTIVATION_TANH, /* without kinks */
                                              .layer_norm = layer_norm,
