@@ -137,6 +137,10 @@ static inline __device__ float act_bernoulli(const struct act_pass *pass, const 
 static inline __device__ float act_gaussian(const struct act_pass *pass, const struct distribution *dist, int action, size_t row, float z,
                                             struct words *words)
 {
+    if (dist->deterministic) {
+        pass->act_real[row * (size_t)dist->act_reals + (size_t)action] = real_tanh(z);
+        return 0;
+    }
     const struct gaussian g = gaussian_of(dist, pass->log_std, action);
     float normal = 0;
     if (!pass->deterministic) {

@@ -40,7 +40,7 @@ static struct packed_rows *packed_rows_create(struct backend *backend, const str
     struct packed_rows *t = static_cast<struct packed_rows *>(calloc(1, sizeof *t));
     CHECK(t, "out of memory while creating rows of inputs");
     t->net = net;
-    t->fused = fused_fits(cuda, net);
+    t->fused = !net->by_layer && fused_fits(cuda, net);
     t->max_rows = max_rows;
     t->max_chunks = t->fused ? fused_chunks(cuda, net, max_rows) : 1;
     if (t->max_chunks < 1) t->max_chunks = 1;
@@ -202,6 +202,21 @@ static void train(struct backend *backend, const struct train_pass *pass, int pa
     for (int first = 0; first < passes; first += NETWORKS_AT_ONCE) train_some(cuda_of(backend), pass + first, some_of(first, passes));
 }
 
+static void derive(struct backend *backend, const struct derive_pass *pass, int passes)
+{
+    struct cuda *cuda = cuda_of(backend);
+    if (backend->planning) return;
+    for (int p = 0; p < passes; p++) {
+        const struct network *net = pass[p].net;
+        CHECK(!pass[p].packed->fused && !net->feature_norm && !net->gru && net->outputs == 1,
+              "derive: a network of %d outputs, with a norm, memory or another layout", net->outputs);
+        struct packed_rows *packed = pass[p].packed;
+        const float *parameters = pass[p].parameters;
+        fold_all(cuda, &net, &parameters, &packed, 1);
+        composed_derive(cuda, &pass[p]);
+    }
+}
+
 /* ---- recordings ---------------------------------------------------------------------------------------------------------------------- */
 
 struct recording {
@@ -337,6 +352,14 @@ static void fill_table(struct backend *b)
     b->act = act;
     b->evaluate = evaluate_rows;
     b->train = train;
+    b->draw = replay_draw_rows;
+    b->gather = replay_gather;
+    b->pack_columns = replay_pack_columns;
+    b->embed = replay_embed;
+    b->embed_back = replay_embed_back;
+    b->td_targets = replay_td_targets;
+    b->explore = replay_explore;
+    b->derive = derive;
     b->gae = rollout_gae;
     b->select_ends = rollout_select_ends;
     b->scatter = rollout_scatter;

@@ -81,6 +81,7 @@ void composed_pack(struct cuda *cuda, const struct network *net, const struct ru
                    const struct batch *batch);
 void composed_forward(struct cuda *cuda, const struct forward_pass *pass);
 void composed_train(struct cuda *cuda, const struct train_pass *pass); /* one chunk */
+void composed_derive(struct cuda *cuda, const struct derive_pass *pass);
 
 /* fold.cu */
 void fold_networks(struct cuda *cuda, const struct network *const *net, const float *const *parameters, struct packed_rows *const *packed,

@@ -391,8 +391,10 @@ static __global__ void __launch_bounds__(LOSS_THREADS, 4) loss_kernel(const stru
         const size_t at = batch_row(&c.pass.batch, c.live.first + row);
         if (c.pass.loss == LOSS_POLICY)
             policy_row(&c.pass, &c.dist, at, z, 1, sums);
-        else
+        else if (c.pass.loss == LOSS_VALUE)
             value_row(&c.pass, at, z, 1, sums);
+        else
+            given_row(&c.pass, (size_t)(c.live.first + row), c.columns, z, sums);
     } else if (row < c.live.rows) {
         for (int o = 0; o < c.columns; o++) z[o] = 0;
     }
@@ -552,5 +554,56 @@ void composed_train(struct cuda *cuda, const struct train_pass *pass)
         forward_part(&p, p.work.g, p.work.wide, true);
         losses(&p, pass, p.work.g, p.work.wide);
         backward_part(&p, p.work.g, p.work.gx);
+    }
+}
+
+/* ---- derivatives by inputs ------------------------------------------------------------------------------------------------------------ */
+
+static __global__ void ones_kernel(float *g, int rows, int stride)
+{
+    const size_t row = (size_t)blockIdx.x * CUDA_THREADS + threadIdx.x;
+    if (row < (size_t)rows) g[row * (size_t)stride] = 1;
+}
+
+/* Back from the one output to the inputs' columns; no parameter's gradient is made. */
+static void derive_part(const struct part *p, const struct derive_pass *pass, int first)
+{
+    const struct network *net = p->net;
+    const float *from = p->work.g;
+    float *to = p->work.gx;
+    int ld = p->work.wide;
+    LAUNCH(ones_kernel, cuda_blocks((size_t)p->live.rows, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->work.g, p->live.rows, ld);
+    LAUNCHED("derivatives by outputs");
+    for (int l = net->layers; l > 0; l--) {
+        const int width = layer_width(net, l - 1);
+        const struct norm_pass norm = {p->live,         p->work.x[l - 1],     p->work.norm[l - 1], NULL, width,
+                                       net->activation, (int)net->layer_norm, p->work.rows,        true};
+        back_through(p, l, from, ld, to, &norm);
+        from = to;
+        to = to == p->work.gx ? p->work.g : p->work.gx;
+        ld = width;
+    }
+    const struct gemm input = {pass->slope + (size_t)first * (size_t)pass->width,
+                               from,
+                               p->packed->folded + layout_weight(net, 0) + pass->from,
+                               p->live.rows,
+                               pass->width,
+                               layer_outputs(net, 0),
+                               pass->width,
+                               ld,
+                               net->inputs,
+                               false,
+                               false,
+                               false,
+                               p->live};
+    gemm_run(p->cuda, &input);
+}
+
+void composed_derive(struct cuda *cuda, const struct derive_pass *pass)
+{
+    for (int first = 0; first < pass->packed->rows; first += most_rows(pass->net)) {
+        const struct part p = part_of(cuda, pass->net, pass->packed, NULL, first);
+        forward_part(&p, pass->out + first, 1, true);
+        derive_part(&p, pass, first);
     }
 }

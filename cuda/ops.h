@@ -48,6 +48,15 @@ void rollout_running_measure(struct backend *backend, const struct running_pass 
 void rollout_running_take(struct backend *backend, const struct running_pass *pass, int passes);
 void rollout_select(struct backend *backend, const struct select_pass *pass, int passes);
 
+/* replay_ops.cu */
+void replay_draw_rows(struct backend *backend, const struct draw_pass *pass, int passes);
+void replay_gather(struct backend *backend, const struct gather_pass *pass, int passes);
+void replay_pack_columns(struct backend *backend, const struct columns_pass *pass, int passes);
+void replay_embed(struct backend *backend, const struct embed_pass *pass, int passes);
+void replay_embed_back(struct backend *backend, const struct embed_back_pass *pass, int passes);
+void replay_td_targets(struct backend *backend, const struct td_pass *pass, int passes);
+void replay_explore(struct backend *backend, const struct explore_pass *pass, int passes);
+
 /* learner_ops.cu */
 void learners_start(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes, const uint64_t *bad,
                     int bads);

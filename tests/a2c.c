@@ -79,8 +79,9 @@ static int update(struct algorithm *algorithm, struct error *err)
     const struct algorithm_context *context = &a->base.context;
     const struct config *config = context->config;
     struct backend *backend = context->backend;
-    const struct optimizer_rules rules = {
-        config->ppo_max_grad_norm, 1, {config->adam_beta1, config->adam_beta2, config->adam_eps, config->adam_weight_decay}};
+    const struct optimizer_rules rules = {.max_grad_norm = config->ppo_max_grad_norm,
+                                          .mean_weight = 1,
+                                          .adam = {config->adam_beta1, config->adam_beta2, config->adam_eps, config->adam_weight_decay}};
     a->numbers.now = (struct update_numbers){
         .steps = context->policies->group[0]->updates, .actor_rate = a->base.now.actor_rate, .critic_rate = a->base.now.critic_rate};
     backend->upload(backend, a->there, &a->numbers, sizeof a->numbers);

@@ -1,8 +1,10 @@
 #include "algo/algorithm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "algo/collect.h"
 #include "base/text.h"
 
 static const struct algorithm_functions *chosen(const struct config *config)
@@ -13,6 +15,11 @@ static const struct algorithm_functions *chosen(const struct config *config)
 int64_t algorithm_horizon(const struct config *config)
 {
     return chosen(config)->horizon(config);
+}
+
+bool algorithm_of_group(const struct config *config, const struct mappo_group *group, const char *name)
+{
+    return strcmp(algorithms[config_group_algo(config, group->name)].name, name) == 0;
 }
 
 /* Groups' own algorithms: of groups that there are, and such that learn beside the run's. */
@@ -70,6 +77,47 @@ void algorithm_destroy(struct algorithm *algorithm)
     algorithm->ops->destroy(algorithm);
     free(algorithm->self);
     free(algorithm);
+}
+
+int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend,
+                      struct error *err)
+{
+    collector->seconds_step = collector->seconds_infer = 0;
+    collector->seconds_device = collector->seconds_wait = 0;
+    backend_range(backend, "step, infer");
+    const int code = collect_steps(collector, env, err);
+    backend_range(backend, NULL);
+    algorithm->seconds_step += collector->seconds_step;
+    algorithm->seconds_infer += collector->seconds_infer;
+    algorithm->seconds_device += collector->seconds_device;
+    algorithm->seconds_wait += collector->seconds_wait;
+    return code;
+}
+
+void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies, struct arena *arena)
+{
+    const int first = policy_first_learning(policies->group, policies->groups);
+    for (int g = 0; g < policies->groups; g++) {
+        if (!policy_learns(policies->group[g])) continue;
+        names[g] = ARENA_NEW(arena, char *, count);
+        for (int i = 0; i < count; i++) {
+            char name[128];
+            snprintf(name, sizeof name, g == first ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
+            names[g][i] = arena_text(arena, name);
+        }
+    }
+}
+
+int algorithm_metrics(struct metric *out, int max, const struct metric *described, const size_t *place, int count, const void *values,
+                      size_t size, char **const names[], int groups)
+{
+    int n = 0;
+    for (int g = 0; g < groups; g++)
+        for (int i = 0; i < count && names[g] && n < max; i++, n++) {
+            const double *value = (const double *)(const void *)((const char *)values + (size_t)g * size + place[i]);
+            out[n] = (struct metric){names[g][i], described[i].unit, described[i].help, *value};
+        }
+    return n;
 }
 
 static bool is_listed(const struct metric *list, int count, const char *name)

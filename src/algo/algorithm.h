@@ -33,7 +33,7 @@ struct algorithm_ops {
     void (*push)(struct algorithm *);                            /* … and takes it over, after they were written */
     int (*metrics)(struct algorithm *, struct metric *out, int max); /* of the last outcome; equal on every rank */
     void (*destroy)(struct algorithm *);
-    /* Optional: a replay, which is saved in a file of its own and read from it without a copy in memory (run/replay.h). Lists its arrays
+    /* Optional: a replay, which is saved in a file of its own and read from it without a copy in memory (run/replay_file.h). Lists its arrays
      * [places][environments of this rank]…, which are the backend's, and as scalars the host's counts of places, equal on every rank.
      * Returns how many places, from the first on, have been written. When a replay is read the fields have been, and it must list what the
      * file holds; where none is read, nothing is written to what it lists, so that it is as `create` has made it. */
@@ -48,6 +48,8 @@ struct algorithm {
     int ahead;     /* updates that may be begun before the outcome of one is asked for: a device then never waits for the host */
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
     double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: collect.h */
+    char note[192];                                     /* what people are told when it begins; "" = nothing */
+    double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor */
     void *self;
 };
 
@@ -94,9 +96,22 @@ extern const struct algorithm_type algorithms[]; /* by number of algo.name's cho
 int64_t algorithm_horizon(const struct config *config);
 int algorithm_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
                        struct error *err);
+/* Does a group of agents learn by the algorithm of this name? */
+bool algorithm_of_group(const struct config *config, const struct mappo_group *group, const char *name);
 int algorithm_check_groups(const struct policies *policies, struct error *err); /* EXIT_USAGE where none of them learns */
 int algorithm_create(struct algorithm **algorithm, const struct algorithm_context *context, struct error *err);
 void algorithm_destroy(struct algorithm *algorithm); /* NULL is allowed */
+
+/* What learners of both kinds do in the same way: a horizon of steps, whose times are added to the algorithm's; */
+struct collector;
+int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend,
+                      struct error *err);
+/* names of metrics, `described` for the first group that learns and described/<group> for the others, none for groups that don't: names[g][i]; */
+void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies,
+                            struct arena *arena);
+/* and their values: doubles at place[i] of each group's struct in values. Returns how many. */
+int algorithm_metrics(struct metric *out, int max, const struct metric *described, const size_t *place, int count, const void *values,
+                      size_t size, char **const names[], int groups);
 
 /* Names, units and meanings of all algorithms' metrics, each name once, for the documentation; returns the count. */
 int algorithm_describe_metrics(struct metric *out, int max);

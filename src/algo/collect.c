@@ -203,6 +203,10 @@ static void act(const struct collector *c, int stage, int k, int t)
         io[g].ended = states_ended(states, place);
     }
     actor_act(c->work->actor, io, stage, (uint64_t)t, false);
+    const bool all = stage == ACTOR_ALL;
+    if (c->config.acted)
+        c->config.acted(c->config.learner, &at, t, all ? 0 : c->work->stage_first[stage],
+                        all ? x->config.envs : c->work->stage_first[stage + 1]);
 }
 
 /* Actions of the next step for those whom no networks act for; `io` has what they see. */

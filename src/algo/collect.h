@@ -36,6 +36,8 @@ struct collect_config {
     const struct states *states;      /* of recurrent policies; NULL where none is, and of a ring */
     /* What the learner does meanwhile; NULL = nothing. They only call the backend: on a device they are recorded once, with the steps. */
     void *learner;
+    /* Environments [lo, hi) have actions in the slices `at`, for the k-th step of this call, which they have not taken yet. */
+    void (*acted)(void *learner, const struct mappo_env_io *at, int k, int lo, int hi);
     /* Environments [lo, hi) have observations at this place. */
     void (*observed)(void *learner, int place, int lo, int hi);
     /* Time limits cut episodes in the k-th step of this call, whose final observations are there until the next one. Where those of all

@@ -1,7 +1,6 @@
 /* MAPPO, IPPO, CoPPO and HAPPO as the training loop sees them: rollouts (on_policy.h) and PPO's update. The first two differ in what the critic
  * sees, CoPPO in the policy's loss; each group may have another of these. HAPPO updates agents one after another. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "algo/happo.h"
@@ -27,18 +26,12 @@ static bool row_minibatches(const struct config *config)
     return config->ppo_minibatch_unit == UNIT_ROW && (config->ppo_minibatches > 1 || config->ppo_minibatch_size > 0);
 }
 
-/* Of every group, by the name that its algorithm has. */
-static bool learns_by(const struct config *config, const struct mappo_group *group, const char *name)
-{
-    return strcmp(algorithms[config_group_algo(config, group->name)].name, name) == 0;
-}
-
 static int create_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
                            struct backend *backend, struct error *err)
 {
     struct policies_config how = {.central = true, .value_per_agent = row_minibatches(config)};
     for (int g = 0; g < spec->groups; g++)
-        how.own_view[g] = learns_by(config, &spec->group[g], "ippo") || learns_by(config, &spec->group[g], "ppo");
+        how.own_view[g] = algorithm_of_group(config, &spec->group[g], "ippo") || algorithm_of_group(config, &spec->group[g], "ppo");
     return policies_create(policies, &how, config, spec, backend, err);
 }
 
@@ -103,7 +96,7 @@ static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
         .seed = (uint64_t)config->train_seed};
     const struct mappo_env_spec *spec = vecenv_spec(self->base.context.env);
     for (int g = 0; g < spec->groups; g++)
-        ppo.joint_ratios[g] = policy_learns(self->base.context.policies->group[g]) && learns_by(config, &spec->group[g], "coppo");
+        ppo.joint_ratios[g] = policy_learns(self->base.context.policies->group[g]) && algorithm_of_group(config, &spec->group[g], "coppo");
     return ppo_create(&self->ppo, &ppo, self->base.rollout, self->base.context.policies->group, self->base.context.comm,
                       self->base.context.backend, err);
 }
@@ -187,31 +180,11 @@ static const struct metric described[] = {PPO_METRICS(DESCRIBED){NULL, NULL, NUL
 static const size_t place[] = {PPO_METRICS(PLACE)};
 enum { METRICS = sizeof place / sizeof *place };
 
-static void name_metrics(struct mappo *self)
-{
-    const struct policies *policies = self->base.context.policies;
-    const int first = policy_first_learning(policies->group, policies->groups);
-    for (int g = 0; g < policies->groups; g++) {
-        if (!policy_learns(policies->group[g])) continue;
-        self->metric_name[g] = ARENA_NEW(self->base.memory.arena, char *, METRICS);
-        for (int i = 0; i < METRICS; i++) {
-            char name[128];
-            snprintf(name, sizeof name, g == first ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
-            self->metric_name[g][i] = arena_text(self->base.memory.arena, name);
-        }
-    }
-}
-
 static int metrics(struct algorithm *algorithm, struct metric *out, int max)
 {
     struct mappo *self = algorithm->self;
-    int count = 0;
-    for (int g = 0; g < self->base.context.policies->groups; g++)
-        for (int i = 0; i < METRICS && self->metric_name[g] && count < max; i++, count++) {
-            const double *value = (const double *)((const char *)&self->metrics[g] + place[i]);
-            out[count] = (struct metric){self->metric_name[g][i], described[i].unit, described[i].help, *value};
-        }
-    return count;
+    return algorithm_metrics(out, max, described, place, METRICS, self->metrics, sizeof *self->metrics, self->metric_name,
+                             self->base.context.policies->groups);
 }
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
@@ -243,7 +216,7 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     if (code == 0) code = create_ppo(self, in_turn, err);
     if (code) return code;
     if (in_turn) create_happo_turns(self);
-    name_metrics(self);
+    algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->base.memory.arena);
     arena_seal(self->base.memory.arena);
     return 0;
 }

@@ -39,6 +39,22 @@ static int choose_steps(struct transitions_config *transitions, const struct alg
     return 0;
 }
 
+/* Of the networks of all agents: a forward pass of the rollout, and forward and back in every epoch. */
+static double flops_of(const struct policies *policies, const struct config *config)
+{
+    double sum = 0;
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
+        if (!policy_learns(policy)) continue;
+        const double rows[POLICY_ROLES] = {policy->sizes.agents, policy->value_agents};
+        for (int role = 0; role < POLICY_ROLES; role++) {
+            double first, all = network_multiply_adds(&policy->net[role], &first);
+            sum += 2 * rows[role] * (all + (double)config->ppo_epochs * (3 * all - first));
+        }
+    }
+    return sum;
+}
+
 /* Values of final observations are for estimates that a value continues. */
 static bool rewards_alone(const struct config *config)
 {
@@ -66,6 +82,7 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
                     .advantage = config->gae_advantage,
                     .target = config->gae_target}};
     self->context = *context;
+    algorithm->flops = flops_of(context->policies, config);
     backend_memory_create(&self->memory, "algorithm", context->backend);
     self->now = annealed_at(config, 0);
     int code = choose_steps(&rollout.transitions, context, err);
@@ -103,17 +120,8 @@ static void count_steps(struct algorithm *algorithm)
 int on_policy_collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
-    struct collector *collector = self->rollout->collector;
-    collector->seconds_step = collector->seconds_infer = 0;
-    collector->seconds_device = collector->seconds_wait = 0;
-    backend_range(self->context.backend, "step, infer");
-    const int code = rollout_collect(self->rollout, err);
-    backend_range(self->context.backend, NULL);
+    const int code = algorithm_collect(algorithm, self->rollout->collector, self->rollout->env, self->context.backend, err);
     if (!code) count_steps(algorithm);
-    algorithm->seconds_step += collector->seconds_step;
-    algorithm->seconds_infer += collector->seconds_infer;
-    algorithm->seconds_device += collector->seconds_device;
-    algorithm->seconds_wait += collector->seconds_wait;
     return code;
 }
 

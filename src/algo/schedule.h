@@ -23,6 +23,7 @@ static inline double schedule_value(int kind, double initial, double progress)
 struct annealed {
     double actor_rate, critic_rate; /* learning rates */
     double clip, entropy;           /* what is left of these numbers of the objectives, 1 to 0 */
+    double noise;                   /* likewise of what is added to actions */
 };
 
 static inline struct annealed annealed_at(const struct config *config, double progress)
@@ -30,13 +31,14 @@ static inline struct annealed annealed_at(const struct config *config, double pr
     return (struct annealed){.actor_rate = schedule_value(config->adam_schedule, config->adam_lr, progress),
                              .critic_rate = schedule_value(config->adam_schedule, config->adam_critic_lr, progress),
                              .clip = schedule_value(config->ppo_clip_schedule, 1, progress),
-                             .entropy = schedule_value(config->ppo_entropy_schedule, 1, progress)};
+                             .entropy = schedule_value(config->ppo_entropy_schedule, 1, progress),
+                             .noise = schedule_value(config->maddpg_noise_schedule, 1, progress)};
 }
 
 static inline bool anything_annealed(const struct config *config)
 {
     return config->adam_schedule != SCHEDULE_CONSTANT || config->ppo_clip_schedule != SCHEDULE_CONSTANT ||
-           config->ppo_entropy_schedule != SCHEDULE_CONSTANT;
+           config->ppo_entropy_schedule != SCHEDULE_CONSTANT || config->maddpg_noise_schedule != SCHEDULE_CONSTANT;
 }
 
 #endif

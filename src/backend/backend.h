@@ -26,6 +26,7 @@
 #include "backend/kernels/ppo_metrics.h"
 #include "backend/kernels/running.h"
 #include "backend/kernels/select.h"
+#include "backend/off_policy.h"
 #include "base/check.h"
 #include "base/real.h"
 
@@ -44,6 +45,7 @@ struct network {
     bool layer_norm;               /* LayerNorm after each activation */
     bool gru;                      /* a recurrent layer before the head */
     int gru_steps;                 /* its longest chunk of a training pass, in steps: packed_rows_create reserves room for it */
+    bool by_layer;                 /* a device goes layer by layer: some pass of it does what only that way can (derive, LOSS_GIVEN) */
     int extra;                     /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];
@@ -61,10 +63,8 @@ struct network {
 
 /* ---- distributions ------------------------------------------------------------------------------------------------------------------- */
 
-enum head_kind { HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN };
-
 struct head {
-    int kind;
+    int kind;   /* enum head_kind */
     int output; /* first column of the network's output */
     int size;   /* choices, bits or dimensions */
     int action; /* first column of the integer or real action */
@@ -77,6 +77,7 @@ struct distribution {
     struct head head[POLICY_MAX_HEADS];
     int act_ints, act_reals, logits; /* Ki, Kr, L */
     float fixed_std;                 /* > 0: the Gaussian's standard deviation is this constant instead of exp(log_std) */
+    bool deterministic;              /* what stands at Gaussian heads is no distribution: their action is tanh of the output */
 };
 /* Log-probabilities of a row: one of all heads together, or one of each. */
 static inline int log_prob_width(const struct distribution *dist, bool per_head)
@@ -174,7 +175,7 @@ struct joint_pass {     /* losses of env-steps whose agents' ratios belong toget
     real *loss, *slope;                              /* [N] out */
 };
 
-enum loss_kind { LOSS_POLICY, LOSS_VALUE };
+enum loss_kind { LOSS_POLICY, LOSS_VALUE, LOSS_GIVEN };
 
 struct policy_loss {
     const struct distribution *dist; /* host memory */
@@ -204,6 +205,11 @@ struct value_loss {
     const real *ret;               /* [N][targets] reward units */
 };
 
+struct given_loss {    /* found elsewhere, in the order of the batch; weights are 1 */
+    const real *loss;  /* [B] for the sum alone */
+    const real *slope; /* [B][O] by the outputs */
+};
+
 struct train_pass {
     int loss; /* enum loss_kind */
     const struct network *net;
@@ -214,6 +220,7 @@ struct train_pass {
     union {
         struct policy_loss policy;
         struct value_loss value;
+        struct given_loss given;
     };
     /* [P] out: of the SUM of the row losses (policy: surrogate - entropy coefficient · entropy); divide by the global Σ m */
     real *gradient;
@@ -421,6 +428,16 @@ struct backend {
     /* All networks' gradients are looked at, in the order of the passes, before the first parameter moves; where *fault is of some kind
      * then, or was before, none does. */
     void (*optimizer_step)(struct backend *, const struct optimizer_rules *, const struct optimizer_pass *, int passes);
+
+    /* learners that replay: off_policy.h. Columns are packed one pass after the other: several may be of the same rows. */
+    void (*draw)(struct backend *, const struct draw_pass *, int passes);
+    void (*gather)(struct backend *, const struct gather_pass *, int passes);
+    void (*pack_columns)(struct backend *, const struct columns_pass *, int passes);
+    void (*embed)(struct backend *, const struct embed_pass *, int passes);
+    void (*embed_back)(struct backend *, const struct embed_back_pass *, int passes);
+    void (*td_targets)(struct backend *, const struct td_pass *, int passes);
+    void (*explore)(struct backend *, const struct explore_pass *, int passes);
+    void (*derive)(struct backend *, const struct derive_pass *, int passes);
 
     /* flat vectors */
     void (*copy)(struct backend *, void *to, const void *from, size_t bytes);                  /* both the backend's */

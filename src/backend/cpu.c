@@ -232,6 +232,34 @@ static void cpu_forward_act(struct backend *backend, const struct forward_pass *
     forward_and_act(cpu, pass, act, passes);
 }
 
+/* By the tasks of a call: `first_task` of the passes' packed rows is where each begins. */
+static void cpu_derive(struct backend *backend, const struct derive_pass *pass, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    for (const struct derive_pass *p = pass; p < pass + passes; p++) {
+        CHECK(!p->net->feature_norm && !p->net->gru && p->net->outputs == 1, "derive: a network of %d outputs, with a norm or memory",
+              p->net->outputs);
+        cpu->kernels->fold(p->net, p->parameters, p->packed->folded);
+        const int tiles = tile_count(cpu, p->packed->rows), threads = threads_for(backend, p->packed->rows);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+        for (int tile = 0; tile < tiles; tile++) cpu->kernels->derive(p, cpu->work[thread_number()], tile, tile + 1);
+    }
+}
+
+static void cpu_pack_columns(struct backend *backend, const struct columns_pass *pass, int passes)
+{
+    struct cpu *cpu = cpu_of(backend);
+    for (const struct columns_pass *p = pass; p < pass + passes; p++) {
+        CHECK(p->rows <= p->packed->max_rows && p->to + p->width <= p->packed->inputs,
+              "pack_columns: %d rows, columns %d to %d into %d rows of %d", p->rows, p->to, p->to + p->width, p->packed->max_rows,
+              p->packed->inputs);
+        p->packed->rows = p->rows;
+        const int tiles = tile_count(cpu, p->rows), threads = threads_for(backend, p->rows);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+        for (int tile = 0; tile < tiles; tile++) cpu->kernels->pack_columns(p, tile);
+    }
+}
+
 static void cpu_train(struct backend *backend, const struct train_pass *pass, int passes)
 {
     struct cpu *cpu = cpu_of(backend);
@@ -302,6 +330,32 @@ static void cpu_evaluate(struct backend *backend, const struct evaluate_pass *pa
         by_row_tiles(backend, &pass[p].batch, cpu_of(backend)->kernels->act_size(pass[p].dist), &pass[p], evaluate_rows);
 }
 
+static void embed_rows(const struct cpu *cpu, const void *pass, void *scratch, int from, int to)
+{
+    cpu->kernels->embed(pass, scratch, from, to);
+}
+
+static void embed_back_rows(const struct cpu *cpu, const void *pass, void *scratch, int from, int to)
+{
+    cpu->kernels->embed_back(pass, scratch, from, to);
+}
+
+static void cpu_embed(struct backend *backend, const struct embed_pass *pass, int passes)
+{
+    for (int p = 0; p < passes; p++) {
+        const struct batch rows = {NULL, pass[p].rows, 1, NULL};
+        by_row_tiles(backend, &rows, cpu_of(backend)->kernels->act_size(pass[p].dist), &pass[p], embed_rows);
+    }
+}
+
+static void cpu_embed_back(struct backend *backend, const struct embed_back_pass *pass, int passes)
+{
+    for (int p = 0; p < passes; p++) {
+        const struct batch rows = {NULL, pass[p].rows, 1, NULL};
+        by_row_tiles(backend, &rows, cpu_of(backend)->kernels->act_size(pass[p].dist), &pass[p], embed_back_rows);
+    }
+}
+
 /* ---- whole rollouts and flat vectors: too little work for threads, except GAE of many environments ----------------------------------- */
 
 static void cpu_gae(struct backend *backend, const struct gae_pass *pass, int passes)
@@ -362,6 +416,14 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .evaluate = cpu_evaluate,
                                          .forward_act = cpu_forward_act,
                                          .train = cpu_train,
+                                         .draw = scalar_draw,
+                                         .gather = scalar_gather,
+                                         .pack_columns = cpu_pack_columns,
+                                         .embed = cpu_embed,
+                                         .embed_back = cpu_embed_back,
+                                         .td_targets = scalar_td_targets,
+                                         .derive = cpu_derive,
+                                         .explore = scalar_explore,
                                          .gae = cpu_gae,
                                          .select_ends = scalar_select_ends,
                                          .scatter = scalar_scatter,

@@ -36,6 +36,10 @@ struct cpu_kernels {
     void (*reduce)(const struct train_pass *, int chunks); /* accumulators of all chunks to the gradient and sums of the pass */
     void (*act)(const struct act_pass *, real *work, int row, int end);
     void (*evaluate)(const struct evaluate_pass *, real *work, int row, int end);
+    void (*pack_columns)(const struct columns_pass *, int tile);
+    void (*embed)(const struct embed_pass *, real *work, int row, int end);
+    void (*embed_back)(const struct embed_back_pass *, real *work, int row, int end);
+    void (*derive)(const struct derive_pass *, real *work, int tile, int end);
     void (*gae)(const struct gae_pass *);
     void (*moments)(const struct moments_pass *);
     void (*standardise)(const struct standardise_pass *);
@@ -73,6 +77,10 @@ void scalar_ppo_start(struct backend *, const struct ppo_rules *, const struct p
 void scalar_ppo_begin(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 void scalar_rescale_heads(struct backend *, const struct rescale_pass *, int passes);
 void scalar_ppo_measure(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
+void scalar_draw(struct backend *, const struct draw_pass *, int passes);
+void scalar_gather(struct backend *, const struct gather_pass *, int passes);
+void scalar_explore(struct backend *, const struct explore_pass *, int passes);
+void scalar_td_targets(struct backend *, const struct td_pass *, int passes);
 void scalar_ppo_end(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 
 /* Names of this translation unit's level: LEVELLED(policy_loss) is policy_loss_avx2. */
@@ -111,9 +119,12 @@ struct loss_tile {
 };
 void LEVELLED(policy_loss)(const struct loss_tile *);
 void LEVELLED(value_loss)(const struct loss_tile *);
+void LEVELLED(given_loss)(const struct loss_tile *);
 size_t LEVELLED(act_size)(const struct distribution *);
 void LEVELLED(act_rows)(const struct act_pass *, real *work, int row, int end);
 void LEVELLED(evaluate_rows)(const struct evaluate_pass *, real *work, int row, int end);
+void LEVELLED(embed_rows)(const struct embed_pass *, real *work, int row, int end);
+void LEVELLED(embed_back_rows)(const struct embed_back_pass *, real *work, int row, int end);
 
 void LEVELLED(gae_range)(const struct gae_pass *);
 void LEVELLED(moments_of)(const struct moments_pass *);

@@ -129,6 +129,40 @@ static void pack(const struct network *net, const struct running *inputs, struct
     normalise(to, d, &norm);
 }
 
+static void pack_columns(const struct columns_pass *pass, int tile)
+{
+    real *to = tile_at(pass->packed, tile) + (ptrdiff_t)pass->to * TILE;
+    const int left = pass->rows - tile * (int)TILE, rows = left < (int)TILE ? left : (int)TILE;
+    const size_t first = (size_t)tile * TILE * (size_t)pass->stride, stride = (size_t)pass->stride;
+    for (int r = 0; r < rows && pass->x; r++)
+        for (int j = 0; j < pass->width; j++) to[j * (int)TILE + r] = (real)pass->x[first + (size_t)r * stride + (size_t)j];
+    for (int r = 0; r < rows && pass->y; r++)
+        for (int j = 0; j < pass->width; j++) to[j * (int)TILE + r] = pass->y[first + (size_t)r * stride + (size_t)j];
+    for (int j = 0; j < pass->width; j++) memset(to + j * (int)TILE + rows, 0, (size_t)((int)TILE - rows) * sizeof *to);
+}
+
+static void derive(const struct derive_pass *pass, real *work, int tile, int end)
+{
+    struct work w;
+    work_lay_out(&w, pass->net, work);
+    folded_lay_out(&w, pass->net, pass->packed->folded);
+    for (; tile < end; tile++) {
+        const int rows = rows_of_tile(pass->packed, tile);
+        const size_t first = (size_t)tile * TILE, stride = (size_t)pass->width;
+        real *slope;
+        forward_hidden(&w, tile_at(pass->packed, tile));
+        forward_head(&w, w.x[w.depth - 1]);
+        memcpy(pass->out + first, w.out, (size_t)rows * sizeof *w.out);
+        const real *g = derive_hidden(&w, &slope);
+        for (int from = 0; from < pass->width; from += w.wide) {
+            const int width = pass->width - from < w.wide ? pass->width - from : w.wide;
+            derive_inputs(&w, g, pass->from + from, width, slope);
+            for (int r = 0; r < rows; r++)
+                for (int j = 0; j < width; j++) pass->slope[(first + (size_t)r) * stride + (size_t)(from + j)] = slope[j * (int)TILE + r];
+        }
+    }
+}
+
 static void forward(const struct forward_pass *pass, real *work, int tile, int end)
 {
     struct work w;
@@ -223,6 +257,10 @@ const struct cpu_kernels LEVELLED(cpu_kernels) = {
     .reduce = reduce,
     .act = LEVELLED(act_rows),
     .evaluate = LEVELLED(evaluate_rows),
+    .pack_columns = pack_columns,
+    .embed = LEVELLED(embed_rows),
+    .embed_back = LEVELLED(embed_back_rows),
+    .derive = derive,
     .gae = LEVELLED(gae_range),
     .moments = LEVELLED(moments_of),
     .standardise = LEVELLED(standardise_all),

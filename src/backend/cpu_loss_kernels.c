@@ -16,6 +16,15 @@ static int outputs_of(const struct distribution *dist)
     return last->output + last->size;
 }
 
+/* Outputs [B][O] of rows row … row + rows - 1, as the tile z [O][R]. */
+static void load_outputs(const real *out, int outputs, int row, int rows, real *z)
+{
+    for (int o = 0; o < outputs; o++) {
+        for (int r = 0; r < (int)TILE; r++)
+            z[o * (int)TILE + r] = r < rows ? out[(size_t)(row + r) * (size_t)outputs + (size_t)o] : (real)0;
+    }
+}
+
 /* ---- heads over a tile: logits z [O][R] ---------------------------------------------------------------------------------------------- */
 
 /* p [n][R] = probabilities, log_total [R] = top + log Σ exp(z - top), entropy [R]. */
@@ -357,6 +366,20 @@ void LEVELLED(value_loss)(const struct loss_tile *t)
     for (int r = 0; r < (int)TILE; r++) row_sums[SUM_ROWS * (int)TILE + r] += (double)ones[r];
 }
 
+/* ---- a loss from elsewhere ----------------------------------------------------------------------------------------------------------- */
+
+void LEVELLED(given_loss)(const struct loss_tile *t)
+{
+    const struct given_loss *loss = &t->pass->given;
+    const int outputs = t->pass->net->outputs;
+    load_outputs(loss->slope, outputs, t->first, t->rows, t->g);
+    for (int r = 0; r < t->rows; r++) {
+        t->row_sums[SUM_LOSS * (int)TILE + r] += (double)loss->loss[t->first + r];
+        t->row_sums[SUM_WEIGHT * (int)TILE + r] += 1;
+        t->row_sums[SUM_ROWS * (int)TILE + r] += 1;
+    }
+}
+
 /* ---- sampling ------------------------------------------------------------------------------------------------------------------------ */
 
 /* The words of R rows, one head's after the other; blocks of four are drawn when their first word is asked for. */
@@ -440,6 +463,9 @@ static void act_bernoulli(const struct act_pass *p, int action, const real *z, s
 static void act_gaussian(const struct act_pass *p, int action, const real *z, struct words *words, int rows, const size_t *row,
                          real *log_prob)
 {
+    for (int r = 0; r < rows && p->dist->deterministic; r++)
+        p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)action] = (float)real_tanh(z[r]);
+    if (p->dist->deterministic) return;
     const struct gaussian g = gaussian_of(p->dist, p->log_std, action);
     float normal[TILE] = {0};
     if (!p->deterministic) {
@@ -459,15 +485,6 @@ static void act_gaussian(const struct act_pass *p, int action, const real *z, st
 size_t LEVELLED(act_size)(const struct distribution *dist)
 {
     return (size_t)(4 * outputs_of(dist) + LOSS_ROWS) * TILE;
-}
-
-/* Outputs [B][O] of rows row … row + rows - 1, as the tile z [O][R]. */
-static void load_outputs(const real *out, int outputs, int row, int rows, real *z)
-{
-    for (int o = 0; o < outputs; o++) {
-        for (int r = 0; r < (int)TILE; r++)
-            z[o * (int)TILE + r] = r < rows ? out[(size_t)(row + r) * (size_t)outputs + (size_t)o] : (real)0;
-    }
 }
 
 void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)

@@ -260,7 +260,7 @@ struct hidden_backward {
     const real *x; /* [n][R] x̂ */
     real *g;       /* [n][R] gradient by x̂; with `keep`, becomes that by z, the sum before the activation */
     bool keep;
-    real *turned, *total; /* [R][wide] gradient by z; [wide] its sum over rows is added */
+    real *turned, *total; /* [R][wide] gradient by z; [wide] its sum over rows is added; NULL = neither is wanted */
     const struct norm_rows *rows;
     const real *sum, *sum_x; /* [R] Σ g and Σ g x̂ over the features */
 };
@@ -308,7 +308,7 @@ ALWAYS_INLINE void hidden_backward_of(const struct hidden_backward *h, const int
                 store(g + v * ELEMENTS, slope_apply(&slope[v], load(g + v * ELEMENTS), load(x + v * ELEMENTS), activation));
         }
     }
-    turn(h->g, h->n, h->turned, h->wide, h->total);
+    if (h->turned) turn(h->g, h->n, h->turned, h->wide, h->total);
 }
 
 static void hidden_backward(const struct hidden_backward *h, int activation, bool norm)

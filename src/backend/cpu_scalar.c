@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "backend/cpu.h"
+#include "backend/explore_row.h"
+#include "backend/kernels/draw.h"
 #include "base/episode_end.h"
 #include "base/finite.h"
 
@@ -91,6 +93,24 @@ __attribute__((target("avx2"))) static void shuffle_some_avx2(const struct shuff
 #define SHUFFLE_SOME shuffle_some_baseline
 #endif
 
+void scalar_draw(struct backend *backend, const struct draw_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct draw_pass *p = pass; p < pass + passes; p++) {
+        const struct draw_shape shape = draw_shape_of(p->numbers->held, p->numbers->oldest, p->places, p->envs, p->lo, p->hi);
+        const uint64_t update = (uint64_t)p->numbers->update + (uint64_t)p->after;
+        const struct shuffle shuffle = shuffle_of(shape.items, p->seed, p->shard, 0, update);
+        for (int b = 0; b < p->rows; b += TOGETHER) {
+            uint32_t drawn[TOGETHER];
+            const int count = p->rows - b < TOGETHER ? p->rows - b : TOGETHER;
+            if (!p->replacement) SHUFFLE_SOME(&shuffle, (uint32_t)b, count, drawn);
+            for (int i = 0; i < count; i++)
+                p->row[b + i] =
+                    draw_row(&shape, p->replacement ? draw_item(&shape, p->seed, p->shard, update, (uint32_t)(b + i)) : drawn[i]);
+        }
+    }
+}
+
 static void select_some(const struct select_pass *p, const struct shuffle *shuffle, int first, int count)
 {
     uint32_t drawn[TOGETHER];
@@ -116,6 +136,38 @@ void scalar_select(struct backend *backend, const struct select_pass *pass, int 
         const struct shuffle shuffle = shuffle_of((uint32_t)p->items, p->seed, p->shard, p->which, data_pass);
         for (int k = 0; k < p->count; k += TOGETHER) select_some(p, &shuffle, k, p->count - k < TOGETHER ? p->count - k : TOGETHER);
     }
+}
+
+void scalar_gather(struct backend *backend, const struct gather_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct gather_pass *p = pass; p < pass + passes; p++) {
+        const size_t bytes = (size_t)p->width * (size_t)p->element, stride = (size_t)p->stride * (size_t)p->element;
+        char *to = p->to;
+        for (int b = 0; b < p->rows; b++, to += bytes) {
+            const bool ended = p->next && p->ep_end && p->ep_end[p->row[b]] != MAPPO_RUNNING;
+            const int row = p->next && !ended ? draw_next(p->row[b], p->places, p->envs) : p->row[b];
+            memcpy(to, (const char *)(ended ? p->final : p->from) + (size_t)row * stride, bytes);
+        }
+    }
+}
+
+void scalar_explore(struct backend *backend, const struct explore_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct explore_pass *p = pass; p < pass + passes; p++)
+        for (int e = p->lo; e < p->hi; e++)
+            for (int a = 0; a < p->agents; a++) explore_row(p, p->dist, e, a);
+}
+
+void scalar_td_targets(struct backend *backend, const struct td_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct td_pass *p = pass; p < pass + passes; p++)
+        for (int b = 0; b < p->rows; b++) {
+            const size_t row = (size_t)b * (size_t)p->stride;
+            p->ret[b] = td_target((real)p->reward[row], p->terminated[row], p->gamma, p->q[b], p->other ? p->other[b] : p->q[b]);
+        }
 }
 
 void scalar_join(struct backend *backend, const struct joint_pass *pass, int passes)

@@ -257,6 +257,42 @@ static void backward_hidden(const struct work *w, const real *x, real *g, real *
     }
 }
 
+/* The gradient by the one output, 1, back to the outputs of the first layer before its activation; no parameter's gradient is made. It is in
+ * w->g or w->gx; the other one is free then, and returned in `spare`. */
+static const real *derive_hidden(const struct work *w, real **spare)
+{
+    const struct network *net = w->net;
+    real *g = w->g, *gx = w->gx;
+    for (int r = 0; r < (int)TILE; r++) g[r] = 1;
+    for (int l = w->depth; l > 0; l--) {
+        input_gradient(w, l, g, gx, w->x[l - 1], net->layer_norm);
+        const struct hidden_backward h = {
+            .n = layer_width(net, l - 1), .x = w->x[l - 1], .g = gx, .rows = &w->rows[l - 1], .sum = w->sum, .sum_x = w->sum_x};
+        hidden_backward(&h, net->activation, net->layer_norm);
+        real *swap = g;
+        g = gx;
+        gx = swap;
+    }
+    *spare = gx;
+    return g;
+}
+
+/* From there to inputs [from, from + width): out [width][R]. */
+static void derive_inputs(const struct work *w, const real *g, int from, int width, real *out)
+{
+    const struct product p = {.out = out,
+                              .a = w->weight[0] + from,
+                              .b = g,
+                              .row = 1,
+                              .column = w->net->inputs,
+                              .out_stride = TILE,
+                              .b_stride = TILE,
+                              .m = width,
+                              .n = TILE,
+                              .k = layer_outputs(w->net, 0)};
+    gemm(&p);
+}
+
 static int rows_of_tile(const struct packed_rows *packed, int tile)
 {
     const int left = packed->rows - tile * (int)TILE;
@@ -294,8 +330,10 @@ static void tile_loss(const struct work *w, const struct train_pass *pass, real 
                                    .log_std_gradient = chunk + chunk_offset(w->net, layer_head(w->net) + 1)};
     if (pass->loss == LOSS_POLICY) {
         LEVELLED(policy_loss)(&loss);
-    } else {
+    } else if (pass->loss == LOSS_VALUE) {
         LEVELLED(value_loss)(&loss);
+    } else {
+        LEVELLED(given_loss)(&loss);
     }
 }
 

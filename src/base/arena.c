@@ -1,6 +1,7 @@
 #include "base/arena.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,27 @@ void arena_destroy(struct arena *arena)
         free(block);
     }
     free(arena);
+}
+
+/* The number behind `key` in a file of the kernel's; `none` where there is no such file or number ("max"). */
+static size_t number_in(const char *path, const char *key, size_t none)
+{
+    char line[128];
+    size_t value = none;
+    unsigned long long found;
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), "%llu", &found) == 1) value = (size_t)found;
+    if (file) fclose(file);
+    return value;
+}
+
+size_t memory_free(void)
+{
+    const size_t kilobytes = number_in("/proc/meminfo", "MemAvailable:", 0), machine = kilobytes ? kilobytes * 1024 : SIZE_MAX;
+    const size_t most = number_in("/sys/fs/cgroup/memory.max", "", SIZE_MAX), used = number_in("/sys/fs/cgroup/memory.current", "", 0);
+    const size_t group = most == SIZE_MAX ? SIZE_MAX : most > used ? most - used : 0;
+    return group < machine ? group : machine;
 }
 
 bool memory_room(size_t bytes)

@@ -18,6 +18,8 @@ void arena_destroy(struct arena *arena); /* NULL is allowed */
 
 /* Can that much more be had now? For what comes from libraries, which crash where there is none. */
 bool memory_room(size_t bytes);
+/* What this machine, or the control group that this process is in, has left; SIZE_MAX where neither tells. */
+size_t memory_free(void);
 
 /* Typed: float *x = ARENA_NEW(arena, float, n); */
 #define ARENA_NEW(arena, type, count) ((type *)arena_take((arena), #type "[" #count "]", (size_t)(count), sizeof(type)))

@@ -15,7 +15,10 @@ enum philox_stream {
     PHILOX_SHUFFLE = 3,        /* minibatch permutations */
     PHILOX_EVALUATION = 4,     /* actions and environments of evaluations */
     PHILOX_INITIALISATION = 5, /* parameters */
-    PHILOX_ORDER = 6           /* agents that are updated one after another */
+    PHILOX_ORDER = 6,          /* agents that are updated one after another */
+    PHILOX_REPLAY = 10,        /* which steps are drawn */
+    PHILOX_RELAXATION = 11,    /* actions that a critic is derived by */
+    PHILOX_EXPLORATION = 12    /* noise of deterministic actions */
 };
 
 struct philox_draw {

@@ -38,33 +38,6 @@ static int parts_open(struct learning *p, const struct bench_case *b, const stru
     return comm_vote(comm, p->algorithm->ops->begin(p->algorithm, false, err), err);
 }
 
-/* ---- the floor ----------------------------------------------------------------------------------------------------------------------- */
-
-/* Multiply-adds of a forward pass of one row; *first: those of the first layer, whose input gradient nobody needs. */
-static double multiply_adds(const struct network *net, double *first)
-{
-    double all = 0;
-    for (int l = 0; l <= layer_head(net); l++) all += (double)layer_inputs(net, l) * layer_outputs(net, l);
-    *first = (double)layer_inputs(net, 0) * layer_outputs(net, 0);
-    return all;
-}
-
-/* Floating-point operations of the matrix products per environment step of training. */
-static double flops_of(const struct policies *policies, const struct config *c)
-{
-    double sum = 0;
-    for (int g = 0; g < policies->groups; g++) {
-        const struct policy *policy = policies->group[g];
-        const struct network *net[2] = {&policy->net[ROLE_ACTOR], &policy->net[ROLE_CRITIC]};
-        const double rows[2] = {policy->sizes.agents, policy->value_agents};
-        for (int i = 0; i < 2; i++) {
-            double first, all = multiply_adds(net[i], &first);
-            sum += 2 * rows[i] * (all + (double)c->ppo_epochs * (3 * all - first));
-        }
-    }
-    return sum;
-}
-
 /* ---- measuring ----------------------------------------------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
@@ -152,7 +125,7 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     r->steps = (double)c->rollout_envs * (double)p->algorithm->horizon * (double)c->wrap_action_repeat;
     r->agents = 0;
     for (int g = 0; g < p->policies->groups; g++) r->agents += p->policies->group[g]->sizes.agents;
-    r->flops = flops_of(p->policies, c);
+    r->flops = p->algorithm->flops;
     return 0;
 }
 
@@ -162,6 +135,7 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
     CHECK(c, "out of memory");
     *c = bench->config;
     c->eval_interval = c->eval_env_steps = 0;
+    c->maddpg_start = 0; /* as soon as a batch is there */
     if (b->hidden != c->policy_hidden[0]) memset(c->policy_hidden, 0, sizeof c->policy_hidden);
     c->policy_hidden[0] = b->hidden;
     c->policy_activation = b->activation;

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "config/suggest.h"
 
-enum { WIDTH = 100 };
+enum { WIDTH = 100, VALUES = 55 /* their column */ };
 
 static const struct {
     const char *name, *help;
@@ -96,7 +96,9 @@ static void help_key(FILE *out, const struct config_key *key)
     written_name(key, full, sizeof full);
     snprintf(name, sizeof name, "%s%s%s", full, *alias ? ", " : "", alias);
     values_text(key, values, sizeof values);
-    fprintf(out, "  %-33s %-18s %s\n      ", name, key->type == KEY_IS_TEXT && !*key->def ? "(empty)" : key->def, values);
+    fprintf(out, "  %-33s %-18s ", name, key->type == KEY_IS_TEXT && !*key->def ? "(empty)" : key->def);
+    help_wrap(out, values, VALUES, WIDTH);
+    fputs("      ", out);
     help_wrap(out, key->help, 6, WIDTH);
 }
 

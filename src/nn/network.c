@@ -38,6 +38,7 @@ void network_build(struct network *net, const struct network_config *config)
                             .activation = config->activation,
                             .feature_norm = config->feature_norm,
                             .layer_norm = config->layer_norm,
+                            .by_layer = config->by_layer,
                             .gru = config->gru,
                             .gru_steps = config->gru_steps,
                             .extra = config->extra,

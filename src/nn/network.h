@@ -15,6 +15,7 @@ struct network_config {
     int extra;
     int activation; /* enum activation */
     bool feature_norm, layer_norm;
+    bool by_layer; /* as in struct network */
     bool gru;      /* a recurrent layer before the head */
     int gru_steps; /* its longest chunk of a training pass */
 };

@@ -5,10 +5,8 @@
 
 #include "base/arena.h"
 #include "base/digest.h"
+#include "config/choices.h"
 #include "env/spec.h"
-
-enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
-enum { REWARD_NONE, REWARD_RUNNING };         /* norm.reward */
 
 static const char *const role_name[POLICY_ROLES] = {[ROLE_ACTOR] = "actor", [ROLE_CRITIC] = "critic"};
 
@@ -29,6 +27,27 @@ static int choose_widths(struct policy_config *policy, const struct config *conf
         return error_set(err, EXIT_USAGE, "policy.hidden has %d widths for policy.layers=%d", count, policy->layers);
     for (int l = 0; l < policy->layers; l++) policy->width[l] = (int)config->policy_hidden[l < count ? l : count - 1];
     return 0;
+}
+
+int policies_action_columns(const struct mappo_group *group)
+{
+    int columns = 0;
+    for (int h = 0; h < group->act_heads; h++) columns += slice_space_width(&group->act[h]);
+    return columns;
+}
+
+static bool sees_all(const struct policies_config *how, int g)
+{
+    return how->central && !how->own_view[g];
+}
+
+static int critic_actions(const struct policies_config *how, const struct mappo_env_spec *spec, int g)
+{
+    int columns = 0;
+    if (!how->actions) return 0;
+    if (!sees_all(how, g)) return policies_action_columns(&spec->group[g]);
+    for (int i = 0; i < spec->groups; i++) columns += spec->group[i].agents * policies_action_columns(&spec->group[i]);
+    return columns;
 }
 
 static int build_group(struct policies *policies, int g, const struct policies_config *how, const struct config *config,
@@ -57,11 +76,15 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .seed = (uint64_t)config->train_seed,
         .index = (uint32_t)g};
     struct critic_view view;
-    const bool central = how->central && !how->own_view[g] && policy.player == PLAY_TRAINED;
+    const bool central = sees_all(how, g) && policy.player == PLAY_TRAINED;
     int code = choose_widths(&policy, config, err);
     if (code == 0) code = critic_view_choose(&view, central, config, spec, g, err);
     policy.critic_input = view.input;
     policy.concatenate = view.concatenate;
+    if (how->actions) policy.critic_input = sees_all(how, g) ? CRITIC_STATE : CRITIC_OBS; /* beside actions, what agents see */
+    if (how->actions) policy.concatenate = true;
+    policy.deterministic = how->actions;
+    policy.actions = critic_actions(how, spec, g);
     return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);
 }
 
@@ -135,28 +158,33 @@ uint64_t policies_hash(struct policies *policies)
 
 /* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
 
-/* One network's tensors out of a block of the policy, as /<top>/<group>[/<agent>]/<role>/[<part>/]<tensor>. */
-static void add_network(struct field_list *list, const char *top, const struct policy *policy, int role, int set, real *block,
-                        const char *part, const char *meaning)
+void policies_network_fields(const struct policy *policy, int role, int set, real *data, const struct policies_path *path,
+                             struct field_list *list)
 {
     struct tensor tensor[NETWORK_MAX_TENSORS];
-    if (set >= policy->sets[role]) return;
     const int count = network_tensors(policy_network(policy, role), tensor, NETWORK_MAX_TENSORS);
-    real *data = policy_network_at(policy, block, role, set);
     char agent[16] = "";
     if (policy_apart(policy, role)) snprintf(agent, sizeof agent, "/%d", set);
     for (int i = 0; i < count; i++) {
         char name[sizeof list->field->name], description[sizeof list->field->description];
-        CHECK(snprintf(name, sizeof name, "/%s/%s%s/%s/%s%s%s", top, policy->name, agent, role_name[role], part, part[0] ? "/" : "",
-                       tensor[i].name) < (int)sizeof name,
-              "name of a parameter is too long: /%s/%s", top, policy->name);
-        snprintf(description, sizeof description, "%s%s", meaning, tensor[i].description);
+        CHECK(snprintf(name, sizeof name, "/%s/%s%s/%s/%s%s%s", path->top, policy->name, agent, path->network, path->part,
+                       path->part[0] ? "/" : "", tensor[i].name) < (int)sizeof name,
+              "name of a parameter is too long: /%s/%s", path->top, policy->name);
+        snprintf(description, sizeof description, "%s%s", path->meaning, tensor[i].description);
         if (tensor[i].rank == 2)
             field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 2, (int64_t)tensor[i].shape[0],
                       (int64_t)tensor[i].shape[1]);
         else
             field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 1, (int64_t)tensor[i].shape[0]);
     }
+}
+
+/* One network's tensors out of a block of the policy. */
+static void add_network(struct field_list *list, const char *top, const struct policy *policy, int role, int set, real *block,
+                        const char *part, const char *meaning)
+{
+    const struct policies_path path = {top, role_name[role], part, meaning};
+    if (set < policy->sets[role]) policies_network_fields(policy, role, set, policy_network_at(policy, block, role, set), &path, list);
 }
 
 static void add_normalizer(struct field_list *list, const struct policy *policy, int set)
@@ -191,6 +219,12 @@ static void add_running(struct field_list *list, const struct policy *policy, in
             field_add(list, name, FIELD_DOUBLE, running->moments + 1 + (i - 1) * running->width, about[which].units, description, 1,
                       (int64_t)running->width);
     }
+}
+
+void policies_block_fields(const struct policy *policy, real *block, const char *top, const char *meaning, struct field_list *list)
+{
+    for (int role = 0; role < POLICY_ROLES; role++)
+        for (int set = 0; set < policy->sets[role]; set++) add_network(list, top, policy, role, set, block, "", meaning);
 }
 
 void policies_fields(struct policies *policies, struct field_list *list)

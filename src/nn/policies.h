@@ -20,9 +20,15 @@ struct policies_config {
     bool own_view[MAPPO_MAX_GROUPS]; /* but those of these groups their agent's own observation */
     bool value_per_agent;            /* as in struct policy_config */
     bool one_critic;                 /* what critic.share=auto means, where it is not what policy.share says */
+    /* Critics value actions: behind all observations (central) those of all agents, behind the agent's own observation its own. Real numbers
+     * are then chosen by deterministic actors (struct distribution). */
+    bool actions;
 };
 
 enum { KIND_MLP, KIND_GRU }; /* policy.kind */
+
+/* Columns that the actions of one agent have for a critic (backend/off_policy.h). */
+int policies_action_columns(const struct mappo_group *group);
 
 /* norm.obs, where auto is decided by what the environment is. */
 enum { OBS_AUTO, OBS_NONE, OBS_RUNNING };
@@ -47,6 +53,16 @@ void policies_push(struct policies *policies);
 /* /policy/<group>[/<agent>]/<role>/…: parameters and normalisers; /optimizer/<group>…: Adam's moments and step count. The agent's number
  * stands where the role has a set of each agent. /policy/<group>/obs_norm, state_norm, reward_norm/…: running statistics, of all sets. */
 void policies_fields(struct policies *policies, struct field_list *list);
+
+/* Tensors of a network that is shaped as one of the policy's, at `data`, the host's: /<top>/<group>[/<agent>]/<network>/[<part>/]<tensor>, with
+ * `meaning` before what they are. */
+struct policies_path {
+    const char *top, *network, *part, *meaning;
+};
+void policies_network_fields(const struct policy *policy, int role, int set, real *data, const struct policies_path *path,
+                             struct field_list *list);
+/* The same tensors in another block of a policy's size, the host's: /<top>/<group>[/<agent>]/<role>/…, `meaning` before what they are. */
+void policies_block_fields(const struct policy *policy, real *block, const char *top, const char *meaning, struct field_list *list);
 
 uint64_t policies_hash(struct policies *policies); /* of parameters and running statistics: equal on every rank */
 

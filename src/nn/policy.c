@@ -13,6 +13,7 @@ static int choose_state(struct policy *policy, const struct policy_config *confi
     const int code = critic_view_measure(&view, spec, group, err);
     policy->critic_input = view.input;
     policy->concatenate = view.concatenate;
+    policy->actions = config->actions;
     policy->state_size = view.size;
     policy->state_rows = view.rows;
     policy->value_agents = policy_apart(policy, ROLE_CRITIC) || config->value_per_agent ? policy->sizes.agents : policy->state_rows;
@@ -30,11 +31,12 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .feature_norm = config->feature_norm,
                                  .layer_norm = config->layer_norm,
                                  .gru = config->chunk > 0 && policy->sets[ROLE_ACTOR] > 0,
-                                 .gru_steps = config->chunk};
+                                 .gru_steps = config->chunk,
+                                 .by_layer = config->actions > 0};
     memcpy(net.width, config->width, sizeof net.width);
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
     network_build(&policy->net[ROLE_ACTOR], &net);
-    net.inputs = policy->state_size;
+    net.inputs = policy->state_size + policy->actions;
     net.gru = config->chunk > 0 && policy->sets[ROLE_CRITIC] > 0; /* a role that is not there remembers nothing */
     net.heads = 1;
     net.head_rows[0] = 1;
@@ -43,9 +45,9 @@ static void build_networks(struct policy *policy, const struct policy_config *co
     for (int role = 0; role < POLICY_ROLES; role++) policy->size += (size_t)policy->sets[role] * policy->net[role].parameters;
 }
 
-/* Every network of a run has a number of its own, by which its initial parameters are drawn. Actors and critics share the first, so that
+/* Every network of a run has a number of its own. Actors and critics share the first, so that
  * further roles, two by two behind all groups', leave theirs as they are. */
-static uint32_t number_of(uint32_t group, int role, int set)
+uint32_t policy_network_number(uint32_t group, int role, int set)
 {
     enum { TOGETHER = 2 };
     const uint32_t groups = (uint32_t)(role / TOGETHER) * MAPPO_MAX_GROUPS + group;
@@ -58,7 +60,7 @@ static void initialise(struct policy *policy, const struct policy_config *config
     for (int role = 0; role < POLICY_ROLES; role++)
         for (int s = 0; s < policy->sets[role]; s++) {
             struct network_init init = {.seed = config->seed,
-                                        .index = number_of(config->index, role, s),
+                                        .index = policy_network_number(config->index, role, s),
                                         .head_gain = 1,
                                         .kind = config->init,
                                         .hidden_gain = config->hidden_gain,
@@ -169,6 +171,8 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
     }
     int outputs, extra;
     int code = distribution_build(&policy->dist, g, config->fixed_std, &outputs, &extra, err);
+    policy->dist.deterministic = config->deterministic;
+    if (policy->dist.deterministic) extra = 0;
     if (code == 0) code = choose_state(policy, config, spec, group, err);
     if (code) return code;
     build_networks(policy, config, extra);

@@ -13,6 +13,7 @@
 #define MAPPO_NN_POLICY_H
 
 #include "backend/backend.h"
+#include "backend/kernels/layer.h"
 #include "env/vecenv.h"
 #include "nn/critic_input.h"
 #include "nn/network.h"
@@ -35,6 +36,8 @@ struct policy_config {
     bool share[POLICY_ROLES];         /* one set of parameters for all agents of the group */
     int critic_input;                 /* as in struct critic_view … */
     bool concatenate;                 /* … likewise */
+    bool deterministic;               /* as in struct distribution */
+    int actions;                      /* columns of actions that the critic sees behind its state; 0 = none */
     bool value_per_agent;             /* one value per agent even where all agents see the same state (row minibatches need it) */
     int normalizer;                   /* enum normalizer_kind */
     bool running_obs, running_reward; /* norm.obs, norm.reward */
@@ -60,7 +63,8 @@ struct policy {
     int sets[POLICY_ROLES]; /* 1: all agents share it; else A; … and 0 of a role that the group doesn't have */
     int critic_input;
     bool concatenate;         /* as in struct critic_view */
-    int state_size;           /* S: inputs of the critic */
+    int state_size;           /* S: inputs of the critic, … */
+    int actions;              /* … and columns of actions behind them (backend/off_policy.h); 0 = it values states */
     int state_rows;           /* I: critic inputs per environment step */
     int value_agents;         /* V: values per environment step: 1 or A; at least state_rows */
     size_t size;              /* of all networks */
@@ -77,6 +81,8 @@ struct policy {
 int policy_build(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
                  struct backend *backend, struct error *err);
 void policy_clear(struct policy *policy);
+/* By which the initial parameters of a network are drawn; roles from POLICY_ROLES on are of networks that others own. */
+uint32_t policy_network_number(uint32_t group, int role, int set);
 
 /* Between the backend and `host`. push also brings the scales of normalisers and running statistics up to date with their state. */
 void policy_pull(struct policy *policy);
@@ -85,6 +91,14 @@ void policy_push(struct policy *policy);
 static inline const struct network *policy_network(const struct policy *p, int role)
 {
     return &p->net[role];
+}
+/* Multiply-adds of a forward pass of one row; *first: those of the first layer, whose input gradient nobody needs (NULL = not wanted). */
+static inline double network_multiply_adds(const struct network *net, double *first)
+{
+    double all = 0;
+    for (int l = 0; l <= layer_head(net); l++) all += (double)layer_inputs(net, l) * layer_outputs(net, l);
+    if (first) *first = (double)layer_inputs(net, 0) * layer_outputs(net, 0);
+    return all;
 }
 /* Where the network of a set lies in a block of the policy. */
 static inline real *policy_network_at(const struct policy *p, real *block, int role, int set)

@@ -196,7 +196,7 @@ static int continue_run(struct trainer *t, const struct checkpoint *file, const 
 static void reject(const struct trainer *t, const struct checkpoint_name *name)
 {
     char path[sizeof t->path + 64];
-    const struct replay_name replay = replay_name(name->env_steps);
+    const struct replay_file_name replay = replay_file_name(name->env_steps);
     folder_reject(t->folder, name->name);
     text_format(path, sizeof path, "%s/%s", t->path, replay.text);
     if (file_exists(path)) folder_reject(t->folder, replay.text);
@@ -336,7 +336,7 @@ static void say_groups(const struct trainer *t)
 static void say_replay(const struct trainer *t)
 {
     if (!t->folder || !t->learning.algorithm->ops->replay) return;
-    const double bytes = (double)replay_bytes(&t->learning, t->config->rollout_envs), room = file_room(t->path);
+    const double bytes = (double)replay_file_bytes(&t->learning, t->config->rollout_envs), room = file_room(t->path);
     char full[32], three[32], left[32];
     text_bytes(full, sizeof full, bytes);
     text_bytes(three, sizeof three, 3 * bytes);
@@ -370,6 +370,7 @@ static void say_what_runs(const struct trainer *t, bool continued)
     if (t->learning.why_cpu[0]) progress_say(t->progress, "computing on the CPU: %s", t->learning.why_cpu);
     if (t->learning.where[0]) progress_say(t->progress, "%s", t->learning.where);
     if (t->learning.memory[0]) progress_say(t->progress, "%s", t->learning.memory);
+    if (t->learning.algorithm->note[0]) progress_say(t->progress, "%s", t->learning.algorithm->note);
     const char *way = comm_way_text(t->comm);
     if (way[0]) progress_say(t->progress, "%s", way);
     if (t->comm->rank == 0 && t->comm->gpu) say_gpus(t);

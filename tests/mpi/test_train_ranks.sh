@@ -53,11 +53,17 @@ POPART="$REPRODUCIBLE ppo.minibatches=2 norm.value=popart"
 equals_one_rank popart popart $POPART
 equals_one_rank running running_statistics $POPART norm.obs=running norm.reward=running env=test/kitchen_sink
 equals_one_rank family a_penalty_and_early_stops $REPRODUCIBLE ppo.objective=clip_kl ppo.ratio=per_head ppo.normalise_advantage=minibatch ppo.minibatch_size=40 \
-    ppo.grad_clip=joint ppo.target_kl=0.0005 ppo.critic_warmup=1 env=test/kitchen_sink
+    ppo.grad_clip=joint ppo.target_kl=0.0005 ppo.critic_warmup=1 gae.advantage=td0 gae.target=reward_to_go policy.hidden=20,9 policy.init=torch adam.weight_decay=0.1 env=test/kitchen_sink
 equals_one_rank whole whole_episodes $REPRODUCIBLE rollout.unit=episodes norm.obs=running norm.reward=running ppo.minibatches=2 env=test/kitchen_sink train.env_steps=1e6 train.episodes=200
 equals_one_rank played groups_that_are_played $REPRODUCIBLE env=mpe/simple_adversary group.agent.play="$WORK/against1" group.adversary.algo=ippo
 equals_one_rank gru recurrent_networks $REPRODUCIBLE policy=gru ppo.chunk=4 ppo.minibatches=2 env=test/kitchen_sink
 equals_one_rank turns agents_in_turn $REPRODUCIBLE algo=happo ppo.minibatches=2 env=test/kitchen_sink
+REPLAY="$REPRODUCIBLE maddpg.batch=64 maddpg.buffer=480 maddpg.start=200 maddpg.updates=3 env=test/kitchen_sink"
+equals_one_rank replay a_replay $REPLAY algo=maddpg maddpg.twin=1 maddpg.explore=ou
+ranks 4 run="$WORK/replay3" $REPLAY algo=ddpg maddpg.form=openai train.env_steps=$((2 * UPDATE))
+ranks 1 run="$WORK/replay3" $REPLAY algo=ddpg maddpg.form=openai
+ranks 1 run="$WORK/replay5" $REPLAY algo=ddpg maddpg.form=openai
+same a_replay_saved_on_4_ranks_continues_on_one_bit_for_bit "$WORK/replay3" "$WORK/replay5"
 ranks 1 run="$WORK/popart1" comm.reproducible=1 norm.value=valuenorm train.env_steps=$((6 * UPDATE))
 expect another_normaliser_is_refused_by_name "2 1" "$? $(grep -c 'norm\.value' "$WORK/err")"
 

@@ -5,6 +5,7 @@
 
 #include "parity/parity_algo.h"
 #include "parity/parity_env.h"
+#include "parity/parity_maddpg.h"
 
 struct tally {
     int passed, failed, unsupported, unknown;
@@ -13,7 +14,8 @@ struct tally {
 static void compare_file(const char *path, const char *name, struct tally *tally)
 {
     struct parity_report report = {0};
-    enum parity_result result = parity_algo(path, NULL, &report);
+    enum parity_result result = parity_maddpg_file(path, "cpu", &report);
+    if (result == PARITY_UNKNOWN) result = parity_algo(path, NULL, &report);
     if (result == PARITY_UNKNOWN) result = parity_env(path, &report);
     if (result == PARITY_PASSED)
         printf("passed  %s: %d tensors, worst at %.2g %% of its bound (%s)%s%s\n", name, report.checked, 100 * report.worst,

@@ -17,7 +17,7 @@
 /* What is refused: a part of the sentence. Environments that are not here must train. */
 static const struct refusal {
     const char *algorithm, *policy, *env, *reason;
-} refusals[] = {{NULL, NULL, NULL, NULL}};
+} refusals[] = {{"maddpg", "gru", NULL, "policy=mlp"}, {"ddpg", "gru", NULL, "policy=mlp"}, {NULL, NULL, NULL, NULL}};
 
 static const char *const policies[] = {"mlp", "gru"};
 
@@ -36,7 +36,10 @@ static void set(struct config *config, const char *key, const char *value)
 
 static void configure(struct config *config, const char *algorithm, const char *policy, const char *env)
 {
+    const char *preset = registry_named_preset(algorithm); /* of an algorithm that has one of its own */
+    struct error err = {0};
     config_defaults(config);
+    if (preset && config_load_text(config, preset, "the algorithm's preset", ORIGIN_ENV_PRESET, &err)) fail_msg("%s", err.text);
     set(config, "algo", algorithm);
     set(config, "policy", policy);
     set(config, "env", env);
@@ -44,6 +47,9 @@ static void configure(struct config *config, const char *algorithm, const char *
     set(config, "rollout.steps", "4");
     set(config, "policy.hidden", "16");
     set(config, "ppo.epochs", "1");
+    set(config, "maddpg.start", "0");
+    set(config, "maddpg.batch", "6");
+    set(config, "maddpg.buffer", "32");
     set(config, "ppo.chunk", "3");
     set(config, "backend", "cpu");
 }

@@ -6,6 +6,8 @@
 
 #include "backend/kernels/math.h"
 
+enum head_kind { HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN };
+
 /* A forbidden choice has this logit: its probability is exactly 0 unless everything is forbidden. */
 #define MASKED_LOGIT ((real)-1e10)
 

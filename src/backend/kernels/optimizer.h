@@ -42,6 +42,7 @@ struct optimizer_rules {  /* constants of a run */
     double max_grad_norm; /* 0 = off */
     double mean_weight;   /* 1 / (steps of an update) */
     struct adam adam;     /* learning rates may change between two updates and come with the step */
+    int exact;            /* what is clipped has exactly max_grad_norm afterwards (TensorFlow), not 1e-6 less of it (PyTorch) */
 };
 
 struct optimizer {          /* of one network */
@@ -55,7 +56,7 @@ struct optimizer {          /* of one network */
 
 MAPPO_FN double optimizer_clip(const struct optimizer_rules *rules, double norm)
 {
-    const double limit = rules->max_grad_norm, factor = limit / (norm + 1e-6);
+    const double limit = rules->max_grad_norm, factor = limit / (norm + (rules->exact ? 0 : 1e-6));
     return limit > 0 && factor < 1 ? factor : 1;
 }
 

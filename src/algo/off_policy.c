@@ -1,0 +1,448 @@
+/* MADDPG and DDPG as the training loop sees them: some steps into a replay (replay.h), then some updates from it (maddpg.h). They differ in
+ * what the critic sees; each group may have another of them. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "algo/algorithm.h"
+#include "algo/maddpg.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "env/spec.h"
+
+enum { FORM_PORT, FORM_OPENAI };  /* maddpg.form */
+enum { DRAW_WITHOUT, DRAW_WITH }; /* maddpg.draw */
+
+struct off_policy {
+    struct algorithm_context context;
+    struct backend_memory memory;
+    struct replay *replay;
+    struct maddpg *maddpg;
+    struct annealed now;
+    int64_t updates;     /* so far */
+    int each;            /* updates of a call */
+    bool learns;         /* the call under way */
+    uint64_t first_step; /* of it: number of its first step */
+    struct repeated recorded;
+    struct explore_numbers *explore;                                   /* the backend's; NULL = nothing is added to actions */
+    float *process[MAPPO_MAX_GROUPS], *host_process[MAPPO_MAX_GROUPS]; /* [E][A][Kr] state of EXPLORE_OU; NULL = none */
+    uint64_t *bad;                                                     /* host: what the device found wrong */
+    struct maddpg_metrics metrics[MAPPO_MAX_GROUPS];
+    char **metric_name[MAPPO_MAX_GROUPS]; /* [METRICS] */
+};
+
+/* ---- from configuration to parts ----------------------------------------------------------------------------------------------------- */
+
+static int64_t horizon(const struct config *config)
+{
+    return config->rollout_steps;
+}
+
+static int updates_each(const struct config *config)
+{
+    enum { STEPS_OF_AN_UPDATE = 100 };
+    if (config->maddpg_updates > 0) return (int)config->maddpg_updates;
+    const int64_t updates = (config->rollout_steps * config->rollout_envs + STEPS_OF_AN_UPDATE / 2) / STEPS_OF_AN_UPDATE;
+    return updates > 1 ? (int)updates : 1;
+}
+
+static int check_policies(const struct policies *policies, const struct config *config, struct error *err)
+{
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *p = policies->group[g];
+        if (!policy_learns(p)) {
+            for (int other = 0; other < policies->groups; other++)
+                if (policy_learns(policies->group[other]) && policies->group[other]->critic_input != CRITIC_OBS)
+                    return error_set(err, EXIT_USAGE,
+                                     "group.%s.play: critics of algo=maddpg ask for the actors of all agents, and group \"%s\" learns "
+                                     "none; algo=ddpg does "
+                                     "without",
+                                     p->name, p->name);
+            continue;
+        }
+        for (int role = 0; role < POLICY_ROLES; role++)
+            if (p->sizes.agents > 1 && !policy_apart(p, role))
+                return error_set(err, EXIT_USAGE,
+                                 "algo=%s has an actor and a critic of each agent; group \"%s\" would share them: policy.share=false",
+                                 algorithms[config->algo_name].name, p->name);
+        if (p->net[ROLE_ACTOR].gru)
+            return error_set(err, EXIT_USAGE, "algo=%s replays single steps, of which a GRU remembers nothing: policy=mlp",
+                             algorithms[config->algo_name].name);
+        if (p->net[ROLE_CRITIC].feature_norm)
+            return error_set(err, EXIT_USAGE, "algo=%s takes inputs as they are, actions among them: policy.feature_norm=off",
+                             algorithms[config->algo_name].name);
+        if (p->normalizer != NORMALIZER_NONE || p->running[RUNNING_OBS].width || p->running[RUNNING_REWARD].width)
+            return error_set(err, EXIT_USAGE,
+                             "algo=%s normalises neither values nor what it replays: norm.value=none, norm.obs=none, norm.reward=none",
+                             algorithms[config->algo_name].name);
+    }
+    return 0;
+}
+
+static int create_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
+                           struct backend *backend, struct error *err)
+{
+    struct policies_config how = {.central = true, .actions = true};
+    for (int g = 0; g < spec->groups; g++) how.own_view[g] = algorithm_of_group(config, &spec->group[g], "ddpg");
+    int code = policies_create(policies, &how, config, spec, backend, err);
+    if (code) return code;
+    if ((code = check_policies(*policies, config, err))) {
+        policies_destroy(*policies);
+        *policies = NULL;
+    }
+    return code;
+}
+
+/* Steps of every environment that the replay holds. */
+static int64_t ring_steps(const struct config *config)
+{
+    return config->maddpg_buffer / config->rollout_envs;
+}
+
+/* Shards of all ranks, and the environments of the smallest: the same on every rank. */
+static int all_shards(const struct comm *comm)
+{
+    return comm->shards > 0 ? comm->shards : comm->size;
+}
+
+static int64_t smallest_shard(const struct off_policy *self)
+{
+    return self->context.config->rollout_envs / self->context.comm->size / self->context.local_shards;
+}
+
+static int check_replay(const struct off_policy *self, struct error *err)
+{
+    const struct config *config = self->context.config;
+    const int64_t steps = ring_steps(config), shards = all_shards(self->context.comm);
+    if (config->maddpg_batch % shards)
+        return error_set(err, EXIT_USAGE,
+                         "maddpg.batch=%lld can't be divided by %lld shards or ranks, each of which draws its part from its own steps",
+                         (long long)config->maddpg_batch, (long long)shards);
+    if (steps < config->rollout_steps || steps > INT32_MAX - 1)
+        return error_set(
+            err, EXIT_USAGE,
+            "maddpg.buffer=%lld is %lld steps of each of rollout.envs=%lld environments: rollout.steps=%lld to 2^31 are possible",
+            (long long)config->maddpg_buffer, (long long)steps, (long long)config->rollout_envs, (long long)config->rollout_steps);
+    if (config->maddpg_draw == DRAW_WITHOUT && config->maddpg_batch / shards > steps * smallest_shard(self))
+        return error_set(err, EXIT_USAGE, "maddpg.batch=%lld is more than maddpg.buffer=%lld holds; maddpg.draw=with draws steps twice",
+                         (long long)config->maddpg_batch, (long long)config->maddpg_buffer);
+    return 0;
+}
+
+/* A replay is by far the largest thing of a run, and memory that nobody has touched can be had without being there. A device's is planned. */
+static int check_memory(struct algorithm *algorithm, const struct transitions_config *ring, struct error *err)
+{
+    const struct off_policy *self = algorithm->self;
+    const struct algorithm_context *context = &self->context;
+    const struct config *config = context->config;
+    const size_t bytes = replay_ring_bytes(ring, vecenv_spec(context->env)), left = memory_free();
+    const size_t here = context->backend->host_memory ? bytes * (size_t)context->comm->local_size : 0;
+    text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %.1f MB%s",
+                (long long)ring_steps(config), context->envs, (double)bytes * 1e-6, context->comm->size > 1 ? " a rank" : "");
+    if (context->backend->planning || here <= left) return 0;
+    return error_set(err, EXIT_USAGE,
+                     "not enough memory: the replay needs %.4g GB (%zu bytes) on this machine, of which %.4g GB (%zu bytes) are free; "
+                     "maddpg.buffer=%lld of its %lld steps would fit",
+                     (double)here * 1e-9, here, (double)left * 1e-9, left,
+                     (long long)((double)config->maddpg_buffer * 0.8 * (double)left / (double)here), (long long)config->maddpg_buffer);
+}
+
+/* ---- exploration --------------------------------------------------------------------------------------------------------------------- */
+
+/* A collector's actions, before environments take them. */
+static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, int hi)
+{
+    const struct off_policy *self = learner;
+    const struct transitions *x = self->replay->transitions;
+    const struct policies *policies = self->context.policies;
+    struct explore_pass pass[MAPPO_MAX_GROUPS];
+    uint32_t agent = 0;
+    int passes = 0;
+    for (int g = 0; g < policies->groups; agent += (uint32_t)policies->group[g++]->sizes.agents) {
+        if (!policy_learns(policies->group[g])) continue;
+        pass[passes++] = (struct explore_pass){.dist = &policies->group[g]->dist,
+                                               .kind = self->context.config->maddpg_explore,
+                                               .agents = policies->group[g]->sizes.agents,
+                                               .lo = lo,
+                                               .hi = hi,
+                                               .numbers = self->explore,
+                                               .mask = at->group[g].act_mask,
+                                               .act_int = (int32_t *)(uintptr_t)at->group[g].act_int,
+                                               .act_real = (float *)(uintptr_t)at->group[g].act_real,
+                                               .state = self->process[g],
+                                               .seed = (uint64_t)self->context.config->train_seed,
+                                               .step = self->first_step + (uint64_t)k,
+                                               .first_env = self->context.first_env,
+                                               .first_agent = agent};
+    }
+    const uint64_t before = self->first_step + (uint64_t)k;
+    for (int i = 0; i < passes && before > 0; i++)
+        pass[i].ep_end = x->all.ep_end + (size_t)transitions_place(x, before - 1) * (size_t)x->config.envs;
+    self->context.backend->explore(self->context.backend, pass, passes);
+}
+
+static void create_exploration(struct off_policy *self, const struct mappo_env_spec *spec)
+{
+    const struct config *config = self->context.config;
+    const bool reals = spec_acts_in_reals(spec) && config->maddpg_explore != EXPLORE_NONE;
+    if (!reals && config->maddpg_epsilon == 0) return;
+    self->explore = BACKEND_NEW(&self->memory, struct explore_numbers, 1);
+    for (int g = 0; g < spec->groups && config->maddpg_explore == EXPLORE_OU; g++) {
+        const struct group_sizes sizes = group_sizes(&spec->group[g]);
+        const size_t n = (size_t)self->context.envs * (size_t)(sizes.agents * sizes.act_reals);
+        if (n == 0) continue;
+        self->process[g] = BACKEND_NEW(&self->memory, float, n);
+        self->host_process[g] = self->context.backend->host_memory ? self->process[g] : ARENA_NEW(self->memory.arena, float, n);
+    }
+}
+
+static int create_replay(struct algorithm *algorithm, struct error *err)
+{
+    struct off_policy *self = algorithm->self;
+    const struct algorithm_context *context = &self->context;
+    const struct config *config = context->config;
+    const struct comm *comm = context->comm;
+    const struct replay_config replay = {
+        .transitions = {.steps = (int)ring_steps(config),
+                        .envs = context->envs,
+                        .first_env = context->first_env,
+                        .shards = context->local_shards,
+                        .first_shard = (uint32_t)(comm->shards > 0 ? comm_part(comm->shards, comm->rank, comm->size).first : comm->rank)},
+        .collect = {.where = context->where,
+                    .steps = (int)config->rollout_steps,
+                    .seed = (uint64_t)config->train_seed,
+                    .crew = context->attended ? context->backend->threads : 1,
+                    .env = context->env,
+                    .learner = self,
+                    .acted = self->explore ? acted : NULL},
+        .rows = (int)config->maddpg_batch / all_shards(comm),
+        .replacement = config->maddpg_draw == DRAW_WITH};
+    const int code = check_memory(algorithm, &replay.transitions, err);
+    return code ? code : replay_create(&self->replay, &replay, vecenv_spec(context->env), context->policies->group, &self->memory, err);
+}
+
+static void create_maddpg(struct off_policy *self)
+{
+    const struct algorithm_context *context = &self->context;
+    const struct config *config = context->config;
+    const struct maddpg_config maddpg = {.rules = config->maddpg_form == FORM_OPENAI ? maddpg_openai : maddpg_port,
+                                         .gamma = (real)config->maddpg_gamma,
+                                         .tau = (real)config->maddpg_tau,
+                                         .temperature = (real)config->maddpg_temperature,
+                                         .penalty = (real)config->maddpg_penalty,
+                                         .max_grad_norm = config->maddpg_max_grad_norm,
+                                         .adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps},
+                                         .twin = config->maddpg_twin,
+                                         .delay = config->maddpg_twin ? (int)config->maddpg_delay : 1,
+                                         .smoothing = (real)config->maddpg_smoothing,
+                                         .smoothing_clip = (real)config->maddpg_smoothing_clip,
+                                         .batch = (int)config->maddpg_batch,
+                                         .updates = self->each,
+                                         .seed = (uint64_t)config->train_seed,
+                                         .first_row = self->replay->config.transitions.first_shard * (uint32_t)self->replay->config.rows};
+    maddpg_create(&self->maddpg, &maddpg, &self->replay->batch, self->replay->numbers, context->policies->group, context->policies->groups,
+                  context->comm, &self->memory);
+}
+
+/* ---- the loop's side ----------------------------------------------------------------------------------------------------------------- */
+
+static int begin(struct algorithm *algorithm, bool restored, struct error *err)
+{
+    struct off_policy *self = algorithm->self;
+    if (!restored) {
+        policies_broadcast(self->context.policies, self->context.comm);
+        maddpg_begin(self->maddpg);
+    }
+    return collect_begin(self->replay->collector, self->context.env, restored, err);
+}
+
+static int collect(struct algorithm *algorithm, struct error *err)
+{
+    struct off_policy *self = algorithm->self;
+    const struct explore_numbers numbers = {(float)(self->context.config->maddpg_noise * self->now.noise),
+                                            (float)(self->context.config->maddpg_epsilon * self->now.noise)};
+    struct backend *backend = self->context.backend;
+    self->first_step = self->replay->transitions->step;
+    if (self->explore) backend->upload(backend, self->explore, &numbers, sizeof numbers);
+    return algorithm_collect(algorithm, self->replay->collector, self->context.env, self->context.backend, err);
+}
+
+static int finish(struct algorithm *algorithm, struct error *err)
+{
+    (void)algorithm;
+    (void)err;
+    return 0;
+}
+
+/* Enough is held: what maddpg.start says, or all that there is room for, and a batch without replacement in every shard. */
+static bool learns(const struct off_policy *self)
+{
+    const struct config *config = self->context.config;
+    const struct transitions *x = self->replay->transitions;
+    const int64_t held = x->filled * smallest_shard(self);
+    if (!transitions_full(x) && x->filled * config->rollout_envs < config->maddpg_start) return false;
+    return config->maddpg_draw == DRAW_WITH ? held > 0 : held >= self->replay->config.rows;
+}
+
+static int update(struct algorithm *algorithm, struct error *err)
+{
+    (void)err;
+    struct off_policy *self = algorithm->self;
+    struct backend *backend = self->context.backend;
+    const double start = clock_seconds(), communication = self->context.comm->seconds;
+    self->learns = learns(self);
+    if (!self->learns) return 0;
+    backend_range(backend, "update");
+    replay_count(self->replay, self->updates);
+    maddpg_start(self->maddpg, &self->now);
+    for (int k = 0; k < self->each; k++) {
+        replay_draw(self->replay, k);
+        maddpg_learn(self->maddpg, k);
+    }
+    backend_range(backend, NULL);
+    self->updates += self->each;
+    algorithm->seconds_update += clock_seconds() - start - (self->context.comm->seconds - communication);
+    return 0;
+}
+
+static int outcome(struct algorithm *algorithm, struct error *err)
+{
+    struct off_policy *self = algorithm->self;
+    const struct device_check *check = &self->replay->collector->check;
+    const double start = clock_seconds();
+    if (check->bads) {
+        self->context.backend->download(self->context.backend, self->bad, check->bad, (size_t)check->bads * sizeof *check->bad);
+        const int code = device_check_fault(check, self->bad, self->replay->transitions->step, self->context.env, err);
+        if (code) return code;
+    }
+    const int code = maddpg_outcome(self->maddpg, self->metrics, err);
+    algorithm->seconds_update += clock_seconds() - start;
+    return code;
+}
+
+static void anneal(struct algorithm *algorithm, const struct annealed *now)
+{
+    struct off_policy *self = algorithm->self;
+    self->now = *now;
+}
+
+/* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
+
+static int fields(struct algorithm *algorithm, struct field_list *list)
+{
+    struct off_policy *self = algorithm->self;
+    const int before = list->count;
+    policies_fields(self->context.policies, list);
+    maddpg_fields(self->maddpg, list);
+    transitions_fields(self->replay->transitions, "/replay", list);
+    field_add(list, "/replay/updates", FIELD_INT64, &self->updates, "updates", "updates so far: position of the draws' random numbers", 0);
+    for (int g = 0; g < self->context.policies->groups; g++) {
+        const struct policy *p = self->context.policies->group[g];
+        char name[sizeof list->field->name];
+        snprintf(name, sizeof name, "/replay/%s/noise", p->name);
+        if (self->process[g])
+            field_add(list, name, FIELD_BYTES, self->host_process[g], "bytes", "state of the process that is added to real actions, floats",
+                      2, (int64_t)self->context.envs, (int64_t)(p->sizes.agents * p->sizes.act_reals) * (int64_t)sizeof(float))
+                ->per_env = true;
+    }
+    return list->count - before;
+}
+
+static size_t process_bytes(const struct off_policy *self, int g)
+{
+    const struct group_sizes *sizes = &self->context.policies->group[g]->sizes;
+    return self->process[g] ? (size_t)self->context.envs * (size_t)(sizes->agents * sizes->act_reals) * sizeof(float) : 0;
+}
+
+static int64_t list_replay(struct algorithm *algorithm, struct field_list *list)
+{
+    struct off_policy *self = algorithm->self;
+    return transitions_replay(self->replay->transitions, "/replay", vecenv_spec(self->context.env), list);
+}
+
+static void pull(struct algorithm *algorithm)
+{
+    const struct off_policy *self = algorithm->self;
+    policies_pull(self->context.policies);
+    maddpg_pull(self->maddpg);
+    for (int g = 0; g < self->context.policies->groups && !self->context.backend->host_memory; g++)
+        self->context.backend->download(self->context.backend, self->host_process[g], self->process[g], process_bytes(self, g));
+}
+
+static void push(struct algorithm *algorithm)
+{
+    const struct off_policy *self = algorithm->self;
+    policies_push(self->context.policies);
+    maddpg_push(self->maddpg);
+    for (int g = 0; g < self->context.policies->groups && !self->context.backend->host_memory; g++)
+        self->context.backend->upload(self->context.backend, self->process[g], self->host_process[g], process_bytes(self, g));
+}
+
+/* ---- metrics ------------------------------------------------------------------------------------------------------------------------- */
+
+#define MADDPG_METRICS(METRIC)                                                                                                             \
+    METRIC(actor_loss, "1", "-Q of the policy's actions, with the penalty on its outputs; mean over agents and updates, as the critic's")  \
+    METRIC(critic_loss, "reward^2", "squared error of Q from one-step targets")                                                            \
+    METRIC(actor_grad_norm, "1", "norm of the actor's gradient before clipping")                                                           \
+    METRIC(critic_grad_norm, "1", "norm of the critic's gradient before clipping")
+
+#define DESCRIBED(name, unit, help) {#name, unit, help, NAN},
+#define PLACE(name, unit, help)     offsetof(struct maddpg_metrics, name),
+static const struct metric described[] = {MADDPG_METRICS(DESCRIBED){NULL, NULL, NULL, NAN}};
+static const size_t place[] = {MADDPG_METRICS(PLACE)};
+enum { METRICS = sizeof place / sizeof *place };
+
+static int metrics(struct algorithm *algorithm, struct metric *out, int max)
+{
+    struct off_policy *self = algorithm->self;
+    return algorithm_metrics(out, max, described, place, METRICS, self->metrics, sizeof *self->metrics, self->metric_name,
+                             self->context.policies->groups);
+}
+
+/* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
+
+static void destroy(struct algorithm *algorithm)
+{
+    struct off_policy *self = algorithm->self;
+    backend_forget(self->context.backend, &self->recorded);
+    replay_destroy(self->replay);
+    backend_memory_destroy(&self->memory);
+}
+
+static const struct algorithm_ops ops = {.begin = begin,
+                                         .collect = collect,
+                                         .finish = finish,
+                                         .update = update,
+                                         .outcome = outcome,
+                                         .anneal = anneal,
+                                         .fields = fields,
+                                         .pull = pull,
+                                         .push = push,
+                                         .metrics = metrics,
+                                         .destroy = destroy,
+                                         .replay = list_replay};
+
+static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
+{
+    struct off_policy *self = algorithm->self;
+    self->context = *context;
+    self->now = annealed_at(context->config, 0);
+    self->each = updates_each(context->config);
+    backend_memory_create(&self->memory, "replay", context->backend);
+    int code = check_replay(self, err);
+    create_exploration(self, vecenv_spec(context->env));
+    if (code == 0) code = create_replay(algorithm, err);
+    if (code) return code;
+    create_maddpg(self);
+    algorithm->flops = maddpg_flops(self->maddpg) * self->each / (double)(context->config->rollout_steps * context->config->rollout_envs);
+    if (self->replay->collector->check.bads) self->bad = ARENA_NEW(self->memory.arena, uint64_t, self->replay->collector->check.bads);
+    algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
+    arena_seal(self->memory.arena);
+    return 0;
+}
+
+#define FUNCTIONS                                                                                                                          \
+    {                                                                                                                                      \
+        horizon, create_policies, sizeof(struct off_policy), &ops, create, described, "maddpg ddpg"                                        \
+    }
+const struct algorithm_functions maddpg_functions = FUNCTIONS, ddpg_functions = FUNCTIONS;

@@ -1,0 +1,56 @@
+/* What off-policy learners learn from: a ring of the last steps (transitions) and the rows that are drawn out of it.
+ *
+ * Every shard draws its part of a batch from its own environments: row b of shard s is row s * rows + b of the arrays. What follows a step is
+ * what was seen last where its episode ended with it, so a time limit is bootstrapped over. All is the backend's memory. */
+#ifndef MAPPO_ALGO_REPLAY_H
+#define MAPPO_ALGO_REPLAY_H
+
+#include "algo/collect.h"
+
+struct replay_config {
+    struct transitions_config transitions; /* `ring` is the replay's to choose */
+    struct collect_config collect;
+    int rows;         /* of a shard's part of a batch */
+    bool replacement; /* a step may be in it twice */
+};
+
+struct replay_batch {
+    int shards, rows; /* B rows each */
+    struct replay_batch_group {
+        float *obs, *next;         /* [shards · B][A][D] */
+        uint8_t *mask, *next_mask; /* [shards · B][A][L]; NULL = everything is allowed */
+        int32_t *act_int;          /* [shards · B][A][Ki] */
+        float *act_real;           /* [shards · B][A][Kr] */
+        float *reward;             /* [shards · B][A] */
+        uint8_t *terminated;       /* [shards · B][A] */
+        uint8_t *active;           /* [A][shards · B] did it act; NULL = always */
+    } group[MAPPO_MAX_GROUPS];
+};
+/* Arrays for the rows; masks where the environment has some. */
+void replay_batch_create(struct replay_batch *batch, int shards, int rows, const struct mappo_env_spec *spec,
+                         struct backend_memory *memory);
+
+struct replay {
+    struct replay_config config;
+    struct transitions *transitions;
+    struct collector *collector;
+    struct replay_batch batch;
+    struct replay_numbers *numbers; /* the backend's */
+    struct draw_pass *draw;         /* [shards] */
+    struct gather_pass *gather;     /* [gathers] */
+    int gathers;
+    struct backend *backend;
+};
+
+/* What is kept of steps, and the bytes of all of them. */
+size_t replay_ring_bytes(const struct transitions_config *config, const struct mappo_env_spec *spec);
+
+/* As rollout_create. */
+int replay_create(struct replay **replay, const struct replay_config *config, const struct mappo_env_spec *spec,
+                  struct policy *const *policy, struct backend_memory *memory, struct error *err);
+void replay_destroy(struct replay *replay); /* NULL is allowed */
+
+void replay_count(struct replay *replay, int64_t update); /* before the draws of an update: what is held now, and its number */
+void replay_draw(const struct replay *replay, int after); /* the batch of update number `after` from then */
+
+#endif

@@ -1,0 +1,317 @@
+/* MADDPG's gradients against finite differences, in double, for every kind of action, with masks and absent agents; and tiny problems whose
+ * answers are known. What is compared is a learner's own losses, with learning rates of 0. */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "algo/maddpg.h"
+#include "env/vecenv.h"
+
+enum { ROWS = 12, SHARDS = 2, GROUPS_MOST = 4 };
+
+struct fixture {
+    struct backend *backend;
+    struct comm *comm;
+    struct backend_memory memory;
+    struct vecenv *env;
+    const struct mappo_env_spec *spec;
+    struct policy policy[GROUPS_MOST], *policies[GROUPS_MOST];
+    struct replay_batch batch;
+    struct replay_numbers *numbers;
+    struct maddpg *maddpg;
+    struct maddpg_hooks hooks;
+    double *gradient[64][MADDPG_NETWORKS]; /* by agent */
+};
+
+static double uniform(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (double)(*state >> 8) / 16777216.0;
+}
+
+/* What is anything at all: observations in [-1, 1], allowed actions, some ends, some absences. */
+static void fill_batch(struct fixture *f)
+{
+    uint32_t seed = 7;
+    for (int g = 0; g < f->spec->groups; g++) {
+        const struct policy *p = f->policies[g];
+        struct replay_batch_group *b = &f->batch.group[g];
+        const size_t rows = (size_t)(f->batch.shards * f->batch.rows * p->sizes.agents);
+        for (size_t i = 0; i < rows * (size_t)p->sizes.obs; i++) b->obs[i] = (float)(2 * uniform(&seed) - 1);
+        for (size_t i = 0; i < rows * (size_t)p->sizes.obs; i++) b->next[i] = (float)(2 * uniform(&seed) - 1);
+        for (size_t i = 0; i < rows; i++) b->reward[i] = (float)(2 * uniform(&seed) - 1);
+        for (size_t i = 0; i < rows; i++) b->terminated[i] = uniform(&seed) < 0.2;
+        for (size_t i = 0; i < rows && b->active; i++) b->active[i] = uniform(&seed) < 0.8;
+        for (int h = 0; h < p->dist.heads; h++) {
+            const struct head *head = &p->dist.head[h];
+            for (size_t i = 0; i < rows; i++)
+                for (int k = 0; k < head->size; k++) {
+                    if (b->mask && head->mask >= 0)
+                        b->mask[i * (size_t)p->dist.logits + (size_t)(head->mask + k)] = k == 0 || uniform(&seed) < 0.7;
+                    if (b->mask && head->mask >= 0)
+                        b->next_mask[i * (size_t)p->dist.logits + (size_t)(head->mask + k)] = k == 0 || uniform(&seed) < 0.7;
+                    if (head->kind == HEAD_CATEGORICAL && k == 0)
+                        b->act_int[i * (size_t)p->dist.act_ints + (size_t)head->action] = head->start + (int)(uniform(&seed) * head->size);
+                    if (head->kind == HEAD_BERNOULLI)
+                        b->act_int[i * (size_t)p->dist.act_ints + (size_t)(head->action + k)] = uniform(&seed) < 0.5;
+                    if (head->kind == HEAD_GAUSSIAN)
+                        b->act_real[i * (size_t)p->dist.act_reals + (size_t)(head->action + k)] = (float)(2 * uniform(&seed) - 1);
+                }
+        }
+    }
+}
+
+static void stepped(void *user, int agent, int role, const real *gradient)
+{
+    struct fixture *f = user;
+    int g = 0;
+    for (int left = agent; left >= f->policies[g]->sizes.agents; g++) left -= f->policies[g]->sizes.agents;
+    const size_t size = f->policies[g]->net[role].parameters;
+    if (f->gradient[agent][role]) return;
+    f->gradient[agent][role] = calloc(size, sizeof(double));
+    for (size_t i = 0; i < size; i++) f->gradient[agent][role][i] = (double)gradient[i];
+}
+
+static void open_learner(struct fixture *f, const struct mappo_env_spec *spec, struct maddpg_config config, bool own_view, bool layer_norm,
+                         int shards, int rows, int hidden)
+{
+    struct error err = {0};
+    int argc = 0, columns = 0;
+    char **argv = NULL;
+    const struct backend_config opened = {.name = "cpu", .threads = 1, .level = -1};
+    f->spec = spec;
+    if (backend_open(&f->backend, &opened, &err)) fail_msg("%s", err.text);
+    if (comm_open(&f->comm, &argc, &argv, &err)) fail_msg("%s", err.text);
+    backend_memory_create(&f->memory, "test", f->backend);
+    for (int g = 0; g < spec->groups; g++) columns += spec->group[g].agents * policies_action_columns(&spec->group[g]);
+    for (int g = 0; g < spec->groups; g++) {
+        const struct policy_config policy = {.hidden = hidden,
+                                             .width = {hidden + 4}, /* the first layer's; the others have `hidden` */
+                                             .layers = 2,
+                                             .activation = ACTIVATION_TANH, /* without kinks */
+                                             .layer_norm = layer_norm,
+                                             .head_gain = 1,
+                                             .deterministic = true,
+                                             .critic_input = own_view ? CRITIC_OBS : CRITIC_STATE,
+                                             .concatenate = true,
+                                             .actions = own_view ? policies_action_columns(&spec->group[g]) : columns,
+                                             .normalizer = NORMALIZER_NONE,
+                                             .seed = 3,
+                                             .index = (uint32_t)g};
+        if (policy_build(&f->policy[g], &policy, spec, g, f->backend, &err)) fail_msg("%s", err.text);
+        f->policies[g] = &f->policy[g];
+    }
+    replay_batch_create(&f->batch, shards, rows, spec, &f->memory);
+    f->numbers = BACKEND_NEW(&f->memory, struct replay_numbers, 1);
+    f->hooks = (struct maddpg_hooks){.user = f, .stepped = stepped};
+    config.hooks = &f->hooks;
+    config.batch = shards * rows;
+    config.delay = config.twin ? 2 : 1;
+    config.updates = 1;
+    config.temperature = config.temperature > 0 ? config.temperature : 1;
+    config.adam = (struct adam){.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    maddpg_create(&f->maddpg, &config, &f->batch, f->numbers, f->policies, spec->groups, f->comm, &f->memory);
+    maddpg_begin(f->maddpg);
+}
+
+static void close_learner(struct fixture *f)
+{
+    for (int g = 0; g < f->spec->groups; g++) policy_clear(&f->policy[g]);
+    for (int i = 0; i < 64; i++)
+        for (int role = 0; role < MADDPG_NETWORKS; role++) free(f->gradient[i][role]);
+    backend_memory_destroy(&f->memory);
+    comm_close(f->comm);
+    f->backend->close(f->backend);
+    vecenv_close(f->env);
+}
+
+static void learn(struct fixture *f, double rate, struct maddpg_metrics *metrics)
+{
+    const struct annealed now = {.actor_rate = rate, .critic_rate = rate};
+    struct error err = {0};
+    maddpg_start(f->maddpg, &now);
+    maddpg_learn(f->maddpg, 0);
+    if (maddpg_outcome(f->maddpg, metrics, &err)) fail_msg("%s", err.text);
+}
+
+/* ---- gradients ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Some parameters of every network: the loss is a mean over the group's agents, and only one's hangs on them. */
+static void check_gradients(struct fixture *f, int *checked)
+{
+    const double step = 1e-5;
+    struct maddpg_metrics metrics[GROUPS_MOST], low[GROUPS_MOST], high[GROUPS_MOST];
+    uint32_t seed = 11;
+    int agent = 0;
+    learn(f, 0, metrics);
+    for (int g = 0; g < f->spec->groups; g++)
+        for (int a = 0; a < f->policies[g]->sizes.agents; a++, agent++)
+            for (int role = ROLE_ACTOR; role <= ROLE_CRITIC; role++) {
+                const struct policy *p = f->policies[g];
+                real *x = policy_network_at(p, p->parameters, role, policy_set(p, role, a));
+                for (int i = 0; i < 25; i++) {
+                    const size_t at = (size_t)(uniform(&seed) * (double)p->net[role].parameters);
+                    const real is = x[at];
+                    x[at] = is - (real)step;
+                    learn(f, 0, low);
+                    x[at] = is + (real)step;
+                    learn(f, 0, high);
+                    x[at] = is;
+                    const double slope =
+                        role == ROLE_ACTOR ? high[g].actor_loss - low[g].actor_loss : high[g].critic_loss - low[g].critic_loss;
+                    const double expected = slope / (2 * step) * p->sizes.agents;
+                    const double found = f->gradient[agent][role][at] / (f->batch.shards * f->batch.rows);
+                    if (fabs(found - expected) > 1e-7 + 1e-5 * fabs(expected))
+                        fail_msg("group %s, agent %d, role %d, parameter %zu: gradient %.10g, differences say %.10g", p->name, a, role, at,
+                                 found, expected);
+                    *checked += expected != 0;
+                }
+            }
+}
+
+static void gradients_match_finite_differences(void **state)
+{
+    (void)state;
+    static const struct maddpg_rules smooth = {.smooth_own = true, .smooth_targets = true, .others_taken = true};
+    int checked = 0;
+    for (int variant = 0; variant < 3; variant++) {
+        struct fixture f = {0};
+        struct error err = {0};
+        const struct vecenv_config env = {
+            .name = "test/kitchen_sink", .envs = 1, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .clip_action = true};
+        if (vecenv_open(&f.env, &env, &err)) fail_msg("%s", err.text);
+        open_learner(
+            &f, vecenv_spec(f.env),
+            (struct maddpg_config){.rules = smooth, .gamma = (real)0.9, .temperature = (real)0.7, .penalty = (real)0.05, .seed = 5},
+            variant == 1, variant == 2, SHARDS, ROWS, 9);
+        fill_batch(&f);
+        check_gradients(&f, &checked);
+        close_learner(&f);
+    }
+    assert_true(checked > 300);
+}
+
+/* ---- tiny problems ------------------------------------------------------------------------------------------------------------------- */
+
+static struct mappo_env_spec spec_of(int agents, int obs, struct mappo_space act)
+{
+    struct mappo_env_spec spec = {.groups = 1};
+    spec.group[0] = (struct mappo_group){.name = "agent", .agents = agents, .obs_heads = 1, .act_heads = 1};
+    spec.group[0].obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = obs};
+    spec.group[0].act[0] = act;
+    return spec;
+}
+
+static real *actor_outputs(struct fixture *f, int agent, const float *obs, int rows)
+{
+    const struct policy *p = f->policies[0];
+    const struct network *net = &p->net[ROLE_ACTOR];
+    struct packed_rows *packed = f->backend->packed_rows_create(f->backend, net, rows);
+    real *out = calloc((size_t)(rows * net->outputs), sizeof *out);
+    const struct batch batch = {NULL, rows, 1, NULL};
+    const struct forward_pass pass = {
+        .net = net, .parameters = policy_actor(p, p->parameters, policy_set(p, ROLE_ACTOR, agent)), .packed = packed, .out = out};
+    f->backend->pack(f->backend, net, NULL, &packed, obs, &batch, 1);
+    f->backend->forward(f->backend, &pass, 1);
+    f->backend->packed_rows_destroy(f->backend, packed);
+    return out;
+}
+
+/* s' = s + a, r = -s² - a², discount 0.9: by Riccati's equation P = 1 + γP - (γP)² / (1 + γP) the best action is -γP / (1 + γP) · s. */
+static void control_linear_quadratic(bool twin)
+{
+    enum { UPDATES = 1500, BATCH = 128, STATES = 9 };
+    struct fixture f = {0};
+    struct maddpg_metrics metrics[1];
+    const struct mappo_env_spec spec = spec_of(1, 1, (struct mappo_space){.kind = MAPPO_BOX, .size = 1});
+    const double gamma = 0.9;
+    double p = 1;
+    uint32_t seed = 1;
+    for (int i = 0; i < 200; i++) p = 1 + gamma * p - gamma * p * gamma * p / (1 + gamma * p);
+    open_learner(
+        &f, &spec,
+        (struct maddpg_config){
+            .gamma = (real)gamma, .tau = (real)0.02, .seed = 5, .twin = twin, .smoothing = (real)0.05, .smoothing_clip = (real)0.1},
+        true, false, 1, BATCH, 24);
+    for (int u = 0; u < UPDATES; u++) {
+        struct replay_batch_group *b = &f.batch.group[0];
+        f.numbers->update = u;
+        for (int i = 0; i < BATCH; i++) {
+            const double s = 2 * uniform(&seed) - 1, a = 2 * uniform(&seed) - 1;
+            b->obs[i] = (float)s, b->act_real[i] = (float)a, b->next[i] = (float)(s + a), b->reward[i] = (float)(-s * s - a * a);
+        }
+        learn(&f, u < UPDATES / 2 ? 5e-3 : 1e-3, metrics);
+    }
+    float obs[STATES];
+    for (int i = 0; i < STATES; i++) obs[i] = (float)(-0.8 + 0.2 * i);
+    real *out = actor_outputs(&f, 0, obs, STATES);
+    for (int i = 0; i < STATES; i++) {
+        const double best = -gamma * p / (1 + gamma * p) * (double)obs[i];
+        if (fabs(tanh((double)out[i]) - best) > 0.08)
+            fail_msg("%s: state %g: action %g, best %g", twin ? "twin" : "one critic", (double)obs[i], tanh((double)out[i]), best);
+    }
+    free(out);
+    close_learner(&f);
+}
+
+static void linear_quadratic_control_is_solved(void **state)
+{
+    (void)state;
+    control_linear_quadratic(false);
+    control_linear_quadratic(true);
+}
+
+/* Two agents, one payoff: 1 where both choose the last action, less elsewhere. */
+static void a_matrix_game_is_solved_in_both_forms(void **state)
+{
+    (void)state;
+    enum { UPDATES = 300, BATCH = 64, CHOICES = 3 };
+    static const float payoff[CHOICES][CHOICES] = {{0, 0, 0.1f}, {0, 0.2f, 0.5f}, {0.1f, 0.5f, 1}};
+    static int32_t choices[] = {CHOICES};
+    for (int form = 0; form < 2; form++) {
+        struct fixture f = {0};
+        struct maddpg_metrics metrics[1];
+        const struct mappo_env_spec spec = spec_of(2, 1, (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = choices});
+        uint32_t seed = 1;
+        open_learner(
+            &f, &spec,
+            (struct maddpg_config){
+                .rules = form ? maddpg_openai : maddpg_port, .gamma = (real)0.9, .tau = (real)0.02, .penalty = (real)1e-3, .seed = 5},
+            false, false, 1, BATCH, 16);
+        for (int u = 0; u < UPDATES; u++) {
+            struct replay_batch_group *b = &f.batch.group[0];
+            f.numbers->update = u;
+            for (int i = 0; i < BATCH; i++) {
+                const int one = (int)(uniform(&seed) * CHOICES), other = (int)(uniform(&seed) * CHOICES);
+                b->act_int[2 * i] = one, b->act_int[2 * i + 1] = other;
+                b->reward[2 * i] = b->reward[2 * i + 1] = payoff[one][other];
+                b->terminated[2 * i] = b->terminated[2 * i + 1] = 1;
+            }
+            learn(&f, 1e-2, metrics);
+        }
+        for (int agent = 0; agent < 2; agent++) {
+            const float obs = 0;
+            real *out = actor_outputs(&f, agent, &obs, 1);
+            assert_true(out[2] > out[0] && out[2] > out[1]);
+            free(out);
+        }
+        assert_true(metrics[0].critic_loss < 0.01);
+        close_learner(&f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_match_finite_differences),
+        cmocka_unit_test(linear_quadratic_control_is_solved),
+        cmocka_unit_test(a_matrix_game_is_solved_in_both_forms),
+    };
+    return cmocka_run_group_tests_name("maddpg_double", tests, NULL, NULL);
+}
