@@ -90,12 +90,42 @@ static bool all_see_their_own(const struct policies *policies)
     return all;
 }
 
+/* Why key k, which learners that replay read alone or don't, changes nothing; NULL where it may. */
+static const char *why_idle_in_replay(const struct config *c, bool replays, int k)
+{
+    static const char *const of_rollouts[] = {"ppo", "coppo", "happo", "gae", "critic"};
+    const char *section = config_keys[k].section;
+    if (!replays) return strcmp(section, "maddpg") == 0 ? "algo=maddpg and algo=ddpg alone read it" : NULL;
+    for (size_t i = 0; i < sizeof of_rollouts / sizeof *of_rollouts; i++)
+        if (strcmp(section, of_rollouts[i]) == 0) return "an algorithm with a replay doesn't read it";
+    switch (k) {
+    case KEY_policy_log_std:
+    case KEY_policy_fixed_std:
+        return "actors are deterministic (maddpg.explore, maddpg.noise)";
+    case KEY_maddpg_delay:
+    case KEY_maddpg_smoothing:
+    case KEY_maddpg_smoothing_clip:
+        return c->maddpg_twin ? NULL : "there is one critic (maddpg.twin)";
+    case KEY_maddpg_noise:
+        return c->maddpg_explore == EXPLORE_NONE ? "nothing is added to actions (maddpg.explore)" : NULL;
+    case KEY_maddpg_noise_schedule:
+        return c->maddpg_epsilon > 0 || (c->maddpg_explore != EXPLORE_NONE && c->maddpg_noise > 0)
+                   ? NULL
+                   : "there is no noise (maddpg.explore, maddpg.epsilon)";
+    default:
+        return NULL;
+    }
+}
+
 /* Why key k changes nothing beside the other settings; NULL where it may. */
 static const char *why_idle(const struct learning *l, const struct config *c, const struct comm *comm, int k)
 {
     const bool device = !l->backend->host_memory;
     const int learning = policy_first_learning(l->policies->group, l->policies->groups);
     const struct policy *first = l->policies->group[learning < 0 ? 0 : learning];
+    const bool replays = some_group_learns_by(l, c, "maddpg") || some_group_learns_by(l, c, "ddpg");
+    const char *idle = why_idle_in_replay(c, replays, k);
+    if (idle) return idle;
     if (strcmp(config_keys[k].section, "coppo") == 0 && !some_group_learns_by(l, c, "coppo")) return "algo=coppo alone reads it";
     if (strcmp(config_keys[k].section, "happo") == 0 && !some_group_learns_by(l, c, "happo")) return "algo=happo alone reads it";
     if (strcmp(config_keys[k].section, "cuda") == 0) return device ? NULL : "networks are computed on the CPU";
