@@ -12,7 +12,7 @@ has returns_of_all_players_are_listed '^    returns   random 22\.[0-9]+ +scripte
 has those_of_groups_have_a_line_each '^              random [-0-9.]+ +scripted [-0-9.]+ +trained [-0-9.]+ .*agent$'
 has those_under_other_settings_say_which ' trained -1[0-9.]+ +20 M steps  rules=on-policy$'
 json=$("${MAPPO:-build/mappo}" envs mpe/simple_adversary --json)
-if "${PYTHON:-python3}" -c 'import json, sys; a, b = json.loads(sys.argv[1])["returns"]; sys.exit(not (a["group"] == "adversary" and a["random_stderr"] > 0 and a["random"] < a["scripted"] < b["scripted"]))' "$json"; then
+if "${PYTHON:-python3}" -c 'import json, sys; a, b = json.loads(sys.argv[1])["returns"][:2]; sys.exit(not (a["group"] == "adversary" and a["random_stderr"] > 0 and a["random"] < a["scripted"] < b["scripted"]))' "$json"; then
     echo "ok - json_has_them_with_their_errors"
 else
     echo "not ok - json_has_them_with_their_errors: ${json: -400}"
