@@ -33,7 +33,7 @@ struct algorithm_ops {
     void (*push)(struct algorithm *);                            /* … and takes it over, after they were written */
     int (*metrics)(struct algorithm *, struct metric *out, int max); /* of the last outcome; equal on every rank */
     void (*destroy)(struct algorithm *);
-    /* Optional: a replay, which is saved in a file of its own and read from it without a copy in memory (run/replay.h). Lists its arrays
+    /* Optional: a replay, which is saved in a file of its own and read from it without a copy in memory (run/replay_file.h). Lists its arrays
      * [places][environments of this rank]…, which are the backend's, and as scalars the host's counts of places, equal on every rank.
      * Returns how many places, from the first on, have been written. When a replay is read the fields have been, and it must list what the
      * file holds; where none is read, nothing is written to what it lists, so that it is as `create` has made it. */

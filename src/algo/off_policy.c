@@ -274,7 +274,7 @@ static int finish(struct algorithm *algorithm, struct error *err)
     return 0;
 }
 
-/* Enough has been seen: what maddpg.start says, and a batch without replacement in every shard. */
+/* Enough is held: what maddpg.start says, or all that there is room for, and a batch without replacement in every shard. */
 static bool learns(const struct off_policy *self)
 {
     const struct config *config = self->context.config;

@@ -11,22 +11,6 @@ int64_t on_policy_horizon(const struct config *config)
     return config->rollout_steps;
 }
 
-/* Of the networks of all agents: a forward pass of the rollout, and forward and back in every epoch. */
-static double flops_of(const struct policies *policies, const struct config *config)
-{
-    double sum = 0;
-    for (int g = 0; g < policies->groups; g++) {
-        const struct policy *policy = policies->group[g];
-        if (!policy_learns(policy)) continue;
-        const double rows[POLICY_ROLES] = {policy->sizes.agents, policy->value_agents};
-        for (int role = 0; role < POLICY_ROLES; role++) {
-            double first, all = network_multiply_adds(&policy->net[role], &first);
-            sum += 2 * rows[role] * (all + (double)config->ppo_epochs * (3 * all - first));
-        }
-    }
-    return sum;
-}
-
 /* Whole episodes: the steps that one rollout of an environment comes to at most. */
 static int choose_steps(struct transitions_config *transitions, const struct algorithm_context *context, struct error *err)
 {
@@ -53,6 +37,22 @@ static int choose_steps(struct transitions_config *transitions, const struct alg
     transitions->at_least = transitions->steps;
     transitions->steps = (int)most;
     return 0;
+}
+
+/* Of the networks of all agents: a forward pass of the rollout, and forward and back in every epoch. */
+static double flops_of(const struct policies *policies, const struct config *config)
+{
+    double sum = 0;
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
+        if (!policy_learns(policy)) continue;
+        const double rows[POLICY_ROLES] = {policy->sizes.agents, policy->value_agents};
+        for (int role = 0; role < POLICY_ROLES; role++) {
+            double first, all = network_multiply_adds(&policy->net[role], &first);
+            sum += 2 * rows[role] * (all + (double)config->ppo_epochs * (3 * all - first));
+        }
+    }
+    return sum;
 }
 
 /* Values of final observations are for estimates that a value continues. */

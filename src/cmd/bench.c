@@ -135,9 +135,9 @@ static int measure(const struct bench *bench, const struct bench_case *b, struct
     CHECK(c, "out of memory");
     *c = bench->config;
     c->eval_interval = c->eval_env_steps = 0;
+    c->maddpg_start = 0; /* as soon as a batch is there */
     if (b->hidden != c->policy_hidden[0]) memset(c->policy_hidden, 0, sizeof c->policy_hidden);
     c->policy_hidden[0] = b->hidden;
-    c->maddpg_start = 0; /* as soon as a batch is there */
     c->policy_activation = b->activation;
     c->policy_kind = b->kind;
     if (c->ppo_chunk > c->rollout_steps) c->ppo_chunk = c->rollout_steps;

@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "run/folder.h"
-#include "run/replay.h"
+#include "run/replay_file.h"
 #include "run/saved_run.h"
 
 /* ---- numbers ------------------------------------------------------------------------------------------------------------------------- */
@@ -151,9 +151,9 @@ static int judge(struct verdict *v, const char *path, bool needs_replay)
     struct checkpoint_stream *replay = NULL;
     *v = (struct verdict){.path = path};
     int code = checkpoint_open(&v->file, path, &v->err);
-    if (code != EXIT_DONE || !replay_beside(v->file, path, v->replay, sizeof v->replay)) return code;
+    if (code != EXIT_DONE || !replay_file_beside(v->file, path, v->replay, sizeof v->replay)) return code;
     v->replay_there = file_exists(v->replay);
-    if (v->replay_there || needs_replay) code = replay_open(&replay, v->file, path, &v->err);
+    if (v->replay_there || needs_replay) code = replay_file_open(&replay, v->file, path, &v->err);
     checkpoint_stream_close(replay);
     return code;
 }

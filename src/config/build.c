@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "config/choices.h"
 #include "config/config_file.h"
 #include "config/suggest.h"
 
@@ -181,8 +182,6 @@ bool config_feature_norm(const struct config *config)
     if (config->policy_feature_norm == FEATURE_NORM_AUTO) return config_follows_reference(config);
     return config->policy_feature_norm == FEATURE_NORM_ON;
 }
-
-enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* policy.share */
 
 bool config_policy_share(const struct config *config)
 {

@@ -141,7 +141,8 @@ void suggest_keys(const char *key, struct suggested *found)
     if (found->keys) return;
     const char *meant = !dot ? NULL : config_section(section) ? section : config_nearest_section(section);
     if (meant) find_near(meant, name, found);
-    if (!found->keys) find_near(NULL, name, found);
+    /* Nothing in a section that exists is like it: what is nearly so elsewhere would be chance. */
+    if (!found->keys && meant != section) find_near(NULL, name, found);
 }
 
 /* ---- in words ------------------------------------------------------------------------------------------------------------------------ */

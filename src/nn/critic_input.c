@@ -2,9 +2,8 @@
 
 #include <stdlib.h>
 
+#include "config/choices.h"
 #include "nn/policy.h"
-
-enum { STATE_AUTO, STATE_ENVIRONMENT, STATE_CONCAT }; /* critic.state */
 
 /* ---- what a critic sees -------------------------------------------------------------------------------------------------------------- */
 

@@ -5,10 +5,8 @@
 
 #include "base/arena.h"
 #include "base/digest.h"
+#include "config/choices.h"
 #include "env/spec.h"
-
-enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE }; /* critic.share */
-enum { REWARD_NONE, REWARD_RUNNING };         /* norm.reward */
 
 static const char *const role_name[POLICY_ROLES] = {[ROLE_ACTOR] = "actor", [ROLE_CRITIC] = "critic"};
 
@@ -18,6 +16,17 @@ int policies_norm_obs(const struct config *config, const struct mappo_env_spec *
 {
     if (config->norm_obs != OBS_AUTO) return config->norm_obs;
     return !config_follows_reference(config) && spec_acts_in_reals(spec) ? OBS_RUNNING : OBS_NONE;
+}
+
+/* policy.hidden: the last number again and again. */
+static int choose_widths(struct policy_config *policy, const struct config *config, struct error *err)
+{
+    int count = 0;
+    while (count < CONFIG_LIST && config->policy_hidden[count]) count++;
+    if (count > policy->layers)
+        return error_set(err, EXIT_USAGE, "policy.hidden has %d widths for policy.layers=%d", count, policy->layers);
+    for (int l = 0; l < policy->layers; l++) policy->width[l] = (int)config->policy_hidden[l < count ? l : count - 1];
+    return 0;
 }
 
 int policies_action_columns(const struct mappo_group *group)
@@ -39,17 +48,6 @@ static int critic_actions(const struct policies_config *how, const struct mappo_
     if (!sees_all(how, g)) return policies_action_columns(&spec->group[g]);
     for (int i = 0; i < spec->groups; i++) columns += spec->group[i].agents * policies_action_columns(&spec->group[i]);
     return columns;
-}
-
-/* policy.hidden: the last number again and again. */
-static int choose_widths(struct policy_config *policy, const struct config *config, struct error *err)
-{
-    int count = 0;
-    while (count < CONFIG_LIST && config->policy_hidden[count]) count++;
-    if (count > policy->layers)
-        return error_set(err, EXIT_USAGE, "policy.hidden has %d widths for policy.layers=%d", count, policy->layers);
-    for (int l = 0; l < policy->layers; l++) policy->width[l] = (int)config->policy_hidden[l < count ? l : count - 1];
-    return 0;
 }
 
 static int build_group(struct policies *policies, int g, const struct policies_config *how, const struct config *config,

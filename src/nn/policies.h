@@ -25,10 +25,10 @@ struct policies_config {
     bool actions;
 };
 
+enum { KIND_MLP, KIND_GRU }; /* policy.kind */
+
 /* Columns that the actions of one agent have for a critic (backend/off_policy.h). */
 int policies_action_columns(const struct mappo_group *group);
-
-enum { KIND_MLP, KIND_GRU }; /* policy.kind */
 
 /* norm.obs, where auto is decided by what the environment is. */
 enum { OBS_AUTO, OBS_NONE, OBS_RUNNING };

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "run/checkpoint.h"
 #include "run/lock.h"
-#include "run/replay.h"
+#include "run/replay_file.h"
 
 struct folder {
     char path[4096];
@@ -183,7 +183,7 @@ static void each_replay(const struct folder *folder, void (*visit)(const struct 
     DIR *dir = opendir(folder->path);
     if (dir == NULL) return;
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
-        if (replay_name_parse(entry->d_name, &env_steps)) visit(folder, entry->d_name, env_steps, user);
+        if (replay_file_name_parse(entry->d_name, &env_steps)) visit(folder, entry->d_name, env_steps, user);
     closedir(dir);
 }
 

@@ -32,7 +32,7 @@ int folder_check(const char *path, bool aside, struct error *err);
 /* Removes all but the newest `keep` of step-*.h5, never that of `best` environment steps (-1: there is none), never update 0's, and none
  * that holds something else than its name says. */
 void folder_prune(const struct folder *folder, int keep, int64_t best);
-/* Removes the replays (run/replay.h) of all but the newest `keep` checkpoints, and those without one; folder_prune does with REPLAYS_KEPT. */
+/* Removes the replays (run/replay_file.h) of all but the newest `keep` checkpoints, and those without one; folder_prune does with REPLAYS_KEPT. */
 enum { REPLAYS_KEPT = 2 };
 void folder_prune_replays(const struct folder *folder, int keep);
 double folder_replay_bytes(const struct folder *folder); /* of all that are there */

@@ -10,7 +10,7 @@
 #include "env/plugin.h"
 #include "env/registry.h"
 #include "run/open_env.h"
-#include "run/replay.h"
+#include "run/replay_file.h"
 
 /* ---- which file ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -47,7 +47,7 @@ static int try_in_turn(struct saved_run_names *list, const char *folder, struct 
         text_format(path, size, "%s/%s", folder, name->name);
         if (!checkpoint_open(file, path, &bad)) {
             const bool taken = holds_what_it_says(name, checkpoint_env_steps(*file), path);
-            if (taken && (!replay || !replay_open(replay, *file, path, &bad))) return 0;
+            if (taken && (!replay || !replay_file_open(replay, *file, path, &bad))) return 0;
             checkpoint_close(*file);
             if (!taken) continue;
         }

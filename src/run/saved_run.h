@@ -12,7 +12,7 @@
 /* The newest checkpoint of a run's folder that is whole, by what the files say and not by their names; warns of each bad one before it, and
  * where its name says something else. *file is NULL where there is none at all; EXIT_CHECKPOINT where all are bad: never silently from
  * scratch. `path` receives the file's name; `damaged` (NULL is allowed) those of the bad ones, to be freed. Where `replay` is given (else
- * NULL), a checkpoint is also bad whose replay is missing or damaged; it receives the replay (run/replay.h), NULL where there is none. */
+ * NULL), a checkpoint is also bad whose replay is missing or damaged; it receives the replay (run/replay_file.h), NULL where there is none. */
 struct saved_run_names {
     struct checkpoint_name *name;
     int count;

@@ -196,7 +196,7 @@ static int continue_run(struct trainer *t, const struct checkpoint *file, const 
 static void reject(const struct trainer *t, const struct checkpoint_name *name)
 {
     char path[sizeof t->path + 64];
-    const struct replay_name replay = replay_name(name->env_steps);
+    const struct replay_file_name replay = replay_file_name(name->env_steps);
     folder_reject(t->folder, name->name);
     text_format(path, sizeof path, "%s/%s", t->path, replay.text);
     if (file_exists(path)) folder_reject(t->folder, replay.text);
@@ -336,7 +336,7 @@ static void say_groups(const struct trainer *t)
 static void say_replay(const struct trainer *t)
 {
     if (!t->folder || !t->learning.algorithm->ops->replay) return;
-    const double bytes = (double)replay_bytes(&t->learning, t->config->rollout_envs), room = file_room(t->path);
+    const double bytes = (double)replay_file_bytes(&t->learning, t->config->rollout_envs), room = file_room(t->path);
     char full[32], three[32], left[32];
     text_bytes(full, sizeof full, bytes);
     text_bytes(three, sizeof three, 3 * bytes);

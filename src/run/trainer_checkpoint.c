@@ -232,7 +232,7 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     attribute_add(a, "", "action_heads", heads);
     text_format(text, sizeof text, "%d", FLOAT_MATH_ROUNDING);
     attribute_add(a, "", "rounding", text);
-    if (trainer_saves_replay(t)) attribute_add(a, "", "replay", replay_name(t->standing.env_steps).text);
+    if (trainer_saves_replay(t)) attribute_add(a, "", "replay", replay_file_name(t->standing.env_steps).text);
 }
 
 /* One file on its way: everything it needs is here, so that training may go on while a thread writes it. Rank 0. */
@@ -338,7 +338,7 @@ static double room_for(const struct trainer *t)
 {
     enum { BESIDE_DATA = 1 << 20 };
     const struct field_list *list = &t->job->content.fields;
-    double bytes = BESIDE_DATA + (double)replay_bytes(&t->learning, t->config->rollout_envs);
+    double bytes = BESIDE_DATA + (double)replay_file_bytes(&t->learning, t->config->rollout_envs);
     for (int i = 0; i < list->count; i++) bytes += (double)field_bytes(&list->field[i]);
     return bytes;
 }
@@ -352,18 +352,18 @@ static int save_replay(struct trainer *t)
     char path[sizeof t->path + 80] = "";
     int code = 0;
     if (job) {
-        const char *name = replay_name(t->standing.env_steps).text;
+        const char *name = replay_file_name(t->standing.env_steps).text;
         text_format(path, sizeof path, "%s/%s", t->path, name);
         code = folder_ours(t->folder, err);
-        if (!code) code = replay_make_room(path, t->standing.env_steps, err);
+        if (!code) code = replay_file_make_room(path, t->standing.env_steps, err);
         if (!code && file_room(t->path) < room_for(t)) folder_prune_replays(t->folder, 1);
     }
     comm_broadcast(t->comm, &code, sizeof code);
-    if (!code) code = replay_save(&t->learning, t->comm, path, t->standing.env_steps, &t->replay_mark, err);
+    if (!code) code = replay_file_save(&t->learning, t->comm, path, t->standing.env_steps, &t->replay_mark, err);
     if (!job) return code;
     job->code = code;
     job->seconds_replay = clock_seconds() - start;
-    if (!code) replay_list_mark(&t->replay_mark, &job->content.fields);
+    if (!code) replay_file_list_mark(&t->replay_mark, &job->content.fields);
     return code;
 }
 
@@ -496,7 +496,7 @@ static int load_replay(struct trainer *t, struct error *err)
     int there = t->replay != NULL;
     comm_broadcast(t->comm, &there, sizeof there);
     t->replay_empty = !there;
-    const int code = there ? replay_load(&t->learning, t->comm, t->replay, err) : 0;
+    const int code = there ? replay_file_load(&t->learning, t->comm, t->replay, err) : 0;
     checkpoint_stream_close(t->replay);
     t->replay = NULL;
     return code;

@@ -13,7 +13,7 @@
 #include "run/learning.h"
 #include "run/metrics.h"
 #include "run/progress.h"
-#include "run/replay.h"
+#include "run/replay_file.h"
 #include "run/stop.h"
 
 /* Where a run stands: what a checkpoint holds besides the algorithm's, the metrics' and the environments' own state. */
@@ -53,10 +53,10 @@ struct trainer {
     size_t env_bytes;         /* of one environment's snapshot */
     uint8_t *snapshots;       /* [envs of this rank][env_bytes] */
 
-    int64_t saved;                    /* the update that was saved last; 0: none in this leg */
-    struct replay_mark replay_mark;   /* rank 0: of the replay saved last */
-    struct checkpoint_stream *replay; /* rank 0: of the checkpoint that is continued, until it has been read; NULL = it has none */
-    bool replay_empty;                /* a learner of the past goes on without it */
+    int64_t saved;                       /* the update that was saved last; 0: none in this leg */
+    struct replay_file_mark replay_mark; /* rank 0: of the replay saved last */
+    struct checkpoint_stream *replay;    /* rank 0: of the checkpoint that is continued, until it has been read; NULL = it has none */
+    bool replay_empty;                   /* a learner of the past goes on without it */
 
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */

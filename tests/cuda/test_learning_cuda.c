@@ -179,6 +179,8 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
                                               {"ppo.minibatches", "3"},
                                               {"ppo.minibatches", "3", "ppo.minibatch_unit", "row"},
                                               {"gae.time_limit", "terminal"},
+                                              {"gae.advantage", "reward_to_go", "gae.target", "td0"},
+                                              {"policy.hidden", "40,24", "adam.weight_decay", "0.1"},
                                               {"norm.value", "none", "ppo.huber_delta", "0"},
                                               {"norm.value", "popart", "ppo.minibatches", "3"},
                                               {"norm.value", "popart", "policy.share", "0"},

@@ -53,7 +53,7 @@ POPART="$REPRODUCIBLE ppo.minibatches=2 norm.value=popart"
 equals_one_rank popart popart $POPART
 equals_one_rank running running_statistics $POPART norm.obs=running norm.reward=running env=test/kitchen_sink
 equals_one_rank family a_penalty_and_early_stops $REPRODUCIBLE ppo.objective=clip_kl ppo.ratio=per_head ppo.normalise_advantage=minibatch ppo.minibatch_size=40 \
-    ppo.grad_clip=joint ppo.target_kl=0.0005 ppo.critic_warmup=1 env=test/kitchen_sink
+    ppo.grad_clip=joint ppo.target_kl=0.0005 ppo.critic_warmup=1 gae.advantage=td0 gae.target=reward_to_go policy.hidden=20,9 policy.init=torch adam.weight_decay=0.1 env=test/kitchen_sink
 equals_one_rank whole whole_episodes $REPRODUCIBLE rollout.unit=episodes norm.obs=running norm.reward=running ppo.minibatches=2 env=test/kitchen_sink train.env_steps=1e6 train.episodes=200
 equals_one_rank played groups_that_are_played $REPRODUCIBLE env=mpe/simple_adversary group.agent.play="$WORK/against1" group.adversary.algo=ippo
 equals_one_rank gru recurrent_networks $REPRODUCIBLE policy=gru ppo.chunk=4 ppo.minibatches=2 env=test/kitchen_sink

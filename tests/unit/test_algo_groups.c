@@ -84,16 +84,17 @@ static void players_change_no_bit_wherever_they_are_asked(void **state)
         struct settings settings = against(play[p]);
         if (p == 4) /* whose states are kept */
             memcpy(settings.key[6], (const char *const[4]){"policy", "gru", "ppo.chunk", "3"}, 4 * sizeof(char *));
-        const uint64_t direct = hash_after(&settings, 3);
-        settings.threads = 2;
-        assert_true(hash_after(&settings, 3) == direct);
+        const uint64_t direct = hash_after(&settings, 2);
         settings.where = COLLECT_STAGED;
-        if (hash_after(&settings, 3) != direct) fail_msg("%s: staged differs", play[p]);
+        settings.threads = p == 0 ? 2 : 1;
+        if (hash_after(&settings, 2) != direct) fail_msg("%s: staged differs", play[p]);
+        settings.threads = 1;
+        if (p == 0 || p == 4) check_continuing(&settings);
+        if (p != 2) continue;
         settings.shards = 3;
-        const uint64_t sharded = hash_after(&settings, 3);
+        const uint64_t sharded = hash_after(&settings, 2);
         settings.where = COLLECT_DIRECT;
-        if (hash_after(&settings, 3) != sharded) fail_msg("%s: staged differs with shards", play[p]);
-        check_continuing(&settings);
+        if (hash_after(&settings, 2) != sharded) fail_msg("%s: staged differs with shards", play[p]);
     }
 }
 

@@ -150,6 +150,15 @@ static void libhdf5_reads_it(void **state)
     H5Fclose(file);
 }
 
+/* Without waiting for the disk, as a replacement does. */
+static void put(const char *bytes, size_t size)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
 static void a_damaged_byte_or_a_missing_end_is_found(void **state)
 {
     (void)state;
@@ -159,14 +168,14 @@ static void a_damaged_byte_or_a_missing_end_is_found(void **state)
     assert_int_equal(file_read(path, 1 << 20, &bytes, &size, &err), 0);
     for (size_t at = 0; at < size; at += at < 600 ? 1 : 13) {
         bytes[at] ^= 4;
-        assert_int_equal(file_replace(path, &(struct file_part){bytes, size}, 1, &err), 0);
+        put(bytes, size);
         if (load(&err) >= 0) fail_msg("a damaged byte at %zu was not noticed", at);
         bytes[at] ^= 4;
         if (at % 10) continue;
-        assert_int_equal(file_replace(path, &(struct file_part){bytes, at}, 1, &err), 0);
+        put(bytes, at);
         if (load(&err) >= 0) fail_msg("a file that ends at %zu was not noticed", at);
     }
-    assert_int_equal(file_replace(path, &(struct file_part){bytes, size}, 1, &err), 0);
+    put(bytes, size);
     assert_int_equal(load(&err), 1);
     free(bytes);
 }

@@ -1,4 +1,4 @@
-#include "run/replay.h"
+#include "run/replay_file.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,24 +12,24 @@ enum { PIECE = 1 << 22 }; /* bytes that go between ranks and file at once, or on
 
 /* ---- names and marks ----------------------------------------------------------------------------------------------------------------- */
 
-struct replay_name replay_name(int64_t env_steps)
+struct replay_file_name replay_file_name(int64_t env_steps)
 {
-    struct replay_name name;
+    struct replay_file_name name;
     CHECK(env_steps >= 0 && text_format(name.text, sizeof name.text, "replay-%012" PRId64 ".h5", env_steps),
           "no replay is of %" PRId64 " steps", env_steps);
     return name;
 }
 
-bool replay_name_parse(const char *text, int64_t *env_steps)
+bool replay_file_name_parse(const char *text, int64_t *env_steps)
 {
     long long steps;
     int end = 0;
     if (sscanf(text, "replay-%15lld.h5%n", &steps, &end) != 1 || end == 0 || text[end] != '\0' || steps < 0) return false;
     *env_steps = steps;
-    return strcmp(replay_name(steps).text, text) == 0;
+    return strcmp(replay_file_name(steps).text, text) == 0;
 }
 
-int replay_make_room(const char *path, int64_t env_steps, struct error *err)
+int replay_file_make_room(const char *path, int64_t env_steps, struct error *err)
 {
     char moved[4096];
     if (!file_exists(path) || checkpoint_file_env_steps(path) == env_steps) return 0;
@@ -38,29 +38,30 @@ int replay_make_room(const char *path, int64_t env_steps, struct error *err)
     return code;
 }
 
-void replay_list_mark(struct replay_mark *mark, struct field_list *list)
+void replay_file_list_mark(struct replay_file_mark *mark, struct field_list *list)
 {
     field_add(list, "/replay/bytes", FIELD_INT64, &mark->bytes, "bytes", "of the file of its replay", 0);
     field_add(list, "/replay/sha256", FIELD_BYTES, mark->digest, "1", "SHA-256 of its replay, as the header of that file states it: text",
               1, (int64_t)sizeof mark->digest - 1);
 }
 
-bool replay_beside(const struct checkpoint *file, const char *path, char *beside, size_t size)
+bool replay_file_beside(const struct checkpoint *file, const char *path, char *beside, size_t size)
 {
     const char *slash = strrchr(path, '/');
     if (!field_find(checkpoint_fields(file), "/replay/sha256") || checkpoint_env_steps(file) < 0) return false;
-    return text_format(beside, size, "%.*s%s", slash ? (int)(slash - path) + 1 : 0, path, replay_name(checkpoint_env_steps(file)).text);
+    return text_format(beside, size, "%.*s%s", slash ? (int)(slash - path) + 1 : 0, path,
+                       replay_file_name(checkpoint_env_steps(file)).text);
 }
 
-int replay_open(struct checkpoint_stream **stream, const struct checkpoint *file, const char *path, struct error *err)
+int replay_file_open(struct checkpoint_stream **stream, const struct checkpoint *file, const char *path, struct error *err)
 {
     static const char go_on[] = "replay.save=0 goes on with an empty replay";
-    struct replay_mark mark = {0};
+    struct replay_file_mark mark = {0};
     struct field_list list = {0};
     char beside[4096];
     *stream = NULL;
-    if (!replay_beside(file, path, beside, sizeof beside)) return 0;
-    replay_list_mark(&mark, &list);
+    if (!replay_file_beside(file, path, beside, sizeof beside)) return 0;
+    replay_file_list_mark(&mark, &list);
     int code = checkpoint_read(file, &list, err);
     free(list.field);
     if (code) return error_prefix(err, "%s", path);
@@ -240,7 +241,7 @@ static struct field *list_whole(const struct transfer *x, const struct field *fi
     return whole;
 }
 
-int64_t replay_bytes(const struct learning *learning, int64_t envs)
+int64_t replay_file_bytes(const struct learning *learning, int64_t envs)
 {
     struct field_list list = {0};
     int64_t bytes = 0;
@@ -265,13 +266,13 @@ static int create(const struct transfer *x, struct checkpoint_stream **stream, c
     return code;
 }
 
-int replay_save(const struct learning *learning, struct comm *comm, const char *path, int64_t env_steps, struct replay_mark *mark,
-                struct error *err)
+int replay_file_save(const struct learning *learning, struct comm *comm, const char *path, int64_t env_steps, struct replay_file_mark *mark,
+                     struct error *err)
 {
     struct transfer x;
     struct checkpoint_stream *stream = NULL;
     int code = 0;
-    *mark = (struct replay_mark){0};
+    *mark = (struct replay_file_mark){0};
     transfer_open(&x, learning, comm);
     if (!comm->rank) code = create(&x, &stream, path, env_steps, err);
     const bool ordered = !stream || take_order(&x, stream);
@@ -316,7 +317,7 @@ static int check(struct transfer *x, const struct checkpoint_stream *stream, str
     return code;
 }
 
-int replay_load(const struct learning *learning, struct comm *comm, struct checkpoint_stream *stream, struct error *err)
+int replay_file_load(const struct learning *learning, struct comm *comm, struct checkpoint_stream *stream, struct error *err)
 {
     struct transfer x;
     transfer_open(&x, learning, comm);
