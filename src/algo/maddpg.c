@@ -306,7 +306,6 @@ void maddpg_learn(struct maddpg *m, int after)
         see_present_action(m, l, after);
     }
     for (int i = 0; i < m->learners && moves && !rules->targets_at_once; i++) move_targets(m, &m->learner[i]);
-    m->made = after + 1;
 }
 
 /* ---- a call -------------------------------------------------------------------------------------------------------------------------- */
@@ -326,7 +325,7 @@ void maddpg_begin(struct maddpg *m)
 
 void maddpg_start(struct maddpg *m, const struct annealed *now)
 {
-    m->made = 0;
+    m->made = m->config.updates;
     m->numbers_host =
         (struct maddpg_there){.now = {.steps = m->policy[0]->updates, .actor_rate = now->actor_rate, .critic_rate = now->critic_rate},
                               .actor_steps = actor_steps(m, m->policy[0]->updates),

@@ -57,7 +57,8 @@ void maddpg_create(struct maddpg **maddpg, const struct maddpg_config *config, c
 
 /* Targets become what the networks are: when a run begins. */
 void maddpg_begin(struct maddpg *maddpg);
-/* A call's updates: maddpg_start, then for each, once its batch is there, maddpg_learn. */
+/* A call's config.updates updates: maddpg_start, then for each, once its batch is there, maddpg_learn, which only tells the backend and may be
+ * recorded where calls are alike (twins: a multiple of `delay` updates). */
 void maddpg_start(struct maddpg *maddpg, const struct annealed *now);
 void maddpg_learn(struct maddpg *maddpg, int after);
 /* Waits for the last call's. EXIT_NUMERICAL where something was not finite: parameters are as before. */

@@ -23,6 +23,7 @@ struct off_policy {
     int each;            /* updates of a call */
     bool learns;         /* the call under way */
     uint64_t first_step; /* of it: number of its first step */
+    bool records; /* calls are the same every time: actors move in the same updates of each, and no sum over ranks waits for the host */
     struct repeated recorded;
     struct explore_numbers *explore;                                   /* the backend's; NULL = nothing is added to actions */
     float *process[MAPPO_MAX_GROUPS], *host_process[MAPPO_MAX_GROUPS]; /* [E][A][Kr] state of EXPLORE_OU; NULL = none */
@@ -295,9 +296,12 @@ static int update(struct algorithm *algorithm, struct error *err)
     backend_range(backend, "update");
     replay_count(self->replay, self->updates);
     maddpg_start(self->maddpg, &self->now);
-    for (int k = 0; k < self->each; k++) {
-        replay_draw(self->replay, k);
-        maddpg_learn(self->maddpg, k);
+    if (!self->records || !backend_replayed(backend, &self->recorded)) {
+        for (int k = 0; k < self->each; k++) {
+            replay_draw(self->replay, k);
+            maddpg_learn(self->maddpg, k);
+        }
+        if (self->records) backend_recorded(backend, &self->recorded);
     }
     backend_range(backend, NULL);
     self->updates += self->each;
@@ -434,6 +438,7 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     if (code == 0) code = create_replay(algorithm, err);
     if (code) return code;
     create_maddpg(self);
+    self->records = comm_on_stream(context->comm) && (!context->config->maddpg_twin || self->each % context->config->maddpg_delay == 0);
     algorithm->flops = maddpg_flops(self->maddpg) * self->each / (double)(context->config->rollout_steps * context->config->rollout_envs);
     if (self->replay->collector->check.bads) self->bad = ARENA_NEW(self->memory.arena, uint64_t, self->replay->collector->check.bads);
     algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
