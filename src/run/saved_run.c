@@ -369,13 +369,15 @@ static struct actor_shape shape_in_file(const struct checkpoint *file, const cha
 }
 
 /* Settings that decide what an actor is, where they differ: "policy.hidden=64 policy.layers=2" of both. Returns whether any does. */
-static bool actor_settings(const struct config *then, const struct config *now, char *theirs, char *ours, size_t size)
+static bool actor_settings(const struct policy *policy, const struct config *then, const struct config *now, char *theirs, char *ours,
+                           size_t size)
 {
     theirs[0] = ours[0] = '\0';
     for (int k = 0; k < config_key_count; k++) {
         char name[96], old[CONFIG_TEXT], new[CONFIG_TEXT];
         const bool decides = strcmp(config_keys[k].section, "policy") == 0 && config_keys[k].flags & MEANING;
         if (!decides && k != KEY_norm_obs) continue;
+        if (k == KEY_policy_share && policy->sizes.agents == 1) continue; /* nobody to share with */
         config_full_name(k, name, sizeof name);
         config_value(then, k, old, sizeof old);
         config_value(now, k, new, sizeof new);
@@ -393,7 +395,7 @@ static int check_actor(const struct policy *policy, const struct config *now, co
     const struct actor_shape has = shape_in_file(file, group);
     struct actor_shape needs = {.inputs = policy->sizes.obs};
     distribution_json(&policy->dist, needs.heads, sizeof needs.heads);
-    if (!actor_settings(then, now, theirs, ours, sizeof ours) && has.inputs == needs.inputs && strcmp(has.heads, needs.heads) == 0)
+    if (!actor_settings(policy, then, now, theirs, ours, sizeof ours) && has.inputs == needs.inputs && strcmp(has.heads, needs.heads) == 0)
         return 0;
     return error_set(
         err, EXIT_USAGE,
