@@ -74,21 +74,13 @@ static int check_policies(const struct policies *policies, const struct config *
         return error_set(err, EXIT_USAGE, "algo=%s replays single steps: rollout.unit=steps", algorithms[config->algo_name].name);
     for (int g = 0; g < policies->groups; g++) {
         const struct policy *p = policies->group[g];
-        if (!policy_learns(p)) {
-            for (int other = 0; other < policies->groups; other++)
-                if (policy_learns(policies->group[other]) && policies->group[other]->critic_input != CRITIC_OBS)
-                    return error_set(err, EXIT_USAGE,
-                                     "group.%s.play: critics of algo=maddpg ask for the actors of all agents, and group \"%s\" learns "
-                                     "none; algo=ddpg does "
-                                     "without",
-                                     p->name, p->name);
-            continue;
-        }
+        if (!policy_learns(p)) continue;
         for (int role = 0; role < POLICY_ROLES; role++)
             if (p->sizes.agents > 1 && !policy_apart(p, role))
                 return error_set(err, EXIT_USAGE,
-                                 "algo=%s has an actor and a critic of each agent; group \"%s\" would share them: policy.share=false",
-                                 algorithms[config->algo_name].name, p->name);
+                                 "algo=%s has an actor and a critic of each agent; group \"%s\" would share them: %s=false",
+                                 algorithms[config->algo_name].name, p->name,
+                                 role == ROLE_CRITIC && config->critic_share == SHARE_TRUE ? "critic.share" : "policy.share");
         if (p->net[ROLE_ACTOR].gru)
             return error_set(err, EXIT_USAGE, "algo=%s replays single steps, of which a GRU remembers nothing: policy=mlp",
                              algorithms[config->algo_name].name);
@@ -116,6 +108,19 @@ static int create_policies(struct policies **policies, const struct config *conf
         *policies = NULL;
     }
     return code;
+}
+
+/* Of training: an evaluation asks no critic. */
+static int check_played(const struct policies *policies, struct error *err)
+{
+    for (int g = 0; g < policies->groups; g++)
+        for (int other = 0; other < policies->groups && !policy_learns(policies->group[g]); other++)
+            if (policy_learns(policies->group[other]) && policies->group[other]->critic_input != CRITIC_OBS)
+                return error_set(err, EXIT_USAGE,
+                                 "group.%s.play: critics of algo=maddpg ask for the actors of all agents, and group \"%s\" learns none; "
+                                 "algo=ddpg does without",
+                                 policies->group[g]->name, policies->group[g]->name);
+    return 0;
 }
 
 /* Steps of every environment that the replay holds. */
@@ -152,6 +157,19 @@ static int check_replay(const struct off_policy *self, struct error *err)
         return error_set(err, EXIT_USAGE, "maddpg.batch=%lld is more than maddpg.buffer=%lld holds; maddpg.draw=with draws steps twice",
                          (long long)config->maddpg_batch, (long long)config->maddpg_buffer);
     return 0;
+}
+
+static void warn_of_late_start(const struct off_policy *self)
+{
+    const struct config *config = self->context.config;
+    const int64_t most = ring_steps(config) * config->rollout_envs;
+    int64_t first = config->maddpg_start < most ? config->maddpg_start : most;
+    if (first < config->maddpg_batch && config->maddpg_draw == DRAW_WITHOUT) first = config->maddpg_batch;
+    if (first > config->train_env_steps && self->context.comm->rank == 0 && !self->context.backend->planning)
+        warn("nothing will be learned: %lld steps are to be held before the first update (maddpg.start, maddpg.batch), and the run ends "
+             "after "
+             "train.env_steps=%lld",
+             (long long)first, (long long)config->train_env_steps);
 }
 
 /* A replay is by far the largest thing of a run, and memory that nobody has touched can be had without being there. A device's is planned. */
@@ -457,7 +475,9 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     self->now = annealed_at(context->config, 0);
     self->each = updates_each(context->config);
     backend_memory_create(&self->memory, "replay", context->backend);
-    int code = check_replay(self, err);
+    int code = check_played(context->policies, err);
+    if (code == 0) code = check_replay(self, err);
+    if (code == 0) warn_of_late_start(self);
     create_exploration(self, vecenv_spec(context->env));
     if (code == 0) code = create_replay(algorithm, err);
     if (code) return code;

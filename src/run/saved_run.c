@@ -322,9 +322,14 @@ int saved_run_load_networks(struct policies *policies, const struct config *conf
 
 /* ---- the actor of a run, to play a group of another --------------------------------------------------------------------------------------- */
 
-/* The group of the file whose actor it is: of that name, or its only one. */
-static int find_group(const struct checkpoint *file, const char *path, const char *wanted, char *group, size_t size, struct error *err)
+/* The group of the file whose actor it is: of that name, or its only one, of which a line is written then. */
+static int find_group(const struct checkpoint *file, const struct config *then, const char *path, const char *wanted, char *group,
+                      size_t size, struct error *err)
 {
+    const char *play = config_group(then, wanted, GROUP_play);
+    if (!player_has_networks(player_named(play)))
+        return error_set(err, EXIT_USAGE, "%s: its group \"%s\" was played (group.%s.play=%s) and learned nothing", path, wanted, wanted,
+                         play);
     const struct field_list *fields = checkpoint_fields(file);
     char names[512] = "";
     int count = 0;
@@ -340,6 +345,7 @@ static int find_group(const struct checkpoint *file, const char *path, const cha
         const size_t used = strlen(names);
         text_format(names + used, sizeof names - used, "%s\"%s\"", count++ ? ", " : "", found);
     }
+    if (count == 1) warn("group.%s.play: the actor of group \"%s\" of %s, which has no other", wanted, group, path);
     if (count == 1) return 0;
     if (count == 0) return error_set(err, EXIT_USAGE, "%s holds no actor", path);
     return error_set(err, EXIT_USAGE, "%s has no group \"%s\", and not one alone that could be meant: %s", path, wanted, names);
@@ -435,7 +441,7 @@ static int read_actor(struct policies *policies, const struct policy *policy, co
     int code = saved_run_open_networks(run, false, &file, path, sizeof path, err);
     if (code && !file_exists(run)) error_suffix(err, ", and not trained, random, noop or scripted");
     if (!code) code = saved_run_config(then, file, path, err);
-    if (!code) code = find_group(file, path, policy->name, group, sizeof group, err);
+    if (!code) code = find_group(file, then, path, policy->name, group, sizeof group, err);
     if (!code) code = check_actor(policy, config, then, file, path, group, err);
     if (!code) {
         const size_t length = strlen("/policy/") + strlen(policy->name);
