@@ -68,7 +68,8 @@ template <typename Element> static __device__ void gather_number(const struct ga
     const int32_t row = p->row[b];
     const bool ended = p->next && p->ep_end && p->ep_end[row] != MAPPO_RUNNING;
     const size_t at = (size_t)(p->next && !ended ? draw_next(row, p->places, p->envs) : row) * (size_t)p->stride + j;
-    static_cast<Element *>(p->to)[item] = static_cast<const Element *>(ended ? p->final : p->from)[at];
+    const Element *from = static_cast<const Element *>(ended ? p->final : p->from);
+    static_cast<Element *>(p->to)[item] = from ? from[at] : 1;
 }
 
 static __global__ void gather_kernel(const struct some_of<struct gather_pass> some)
@@ -243,7 +244,8 @@ static __global__ void td_kernel(const struct some_of<struct td_pass> some)
 {
     const struct td_pass p = some.pass[blockIdx.y];
     const size_t b = thread_item(), row = b * (size_t)p.stride;
-    if (b < (size_t)p.rows) p.ret[b] = td_target(p.reward[row], p.terminated[row], p.gamma, p.q[b], p.other ? p.other[b] : p.q[b]);
+    if (b >= (size_t)p.rows) return;
+    p.ret[b] = td_target(p.reward[row], p.terminated[row], p.ep_end[b], p.gamma, p.q[b], p.other ? p.other[b] : p.q[b]);
 }
 
 void replay_td_targets(struct backend *backend, const struct td_pass *pass, int passes)

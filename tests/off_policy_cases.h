@@ -17,6 +17,7 @@ static const struct settings continued[] = {
      10,
      4},
     {{"env=mpe/simple_adversary", "algo=maddpg", "group.adversary.algo=ddpg", "maddpg.epsilon=0.2", SMALL}, 10, 4},
+    {{"env=mpe/simple_adversary", "algo=ddpg", "group.adversary.play=random", SMALL}, 10, 4}, /* the first group doesn't learn */
 };
 enum { CONTINUED = sizeof continued / sizeof *continued };
 

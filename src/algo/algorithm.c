@@ -94,6 +94,12 @@ int algorithm_collect(struct algorithm *algorithm, struct collector *collector, 
     return code;
 }
 
+struct adam algorithm_adam(const struct config *config)
+{
+    return (struct adam){
+        .beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps, .weight_decay = config->adam_weight_decay};
+}
+
 void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies, struct arena *arena)
 {
     const int first = policy_first_learning(policies->group, policies->groups);

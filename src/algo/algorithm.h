@@ -106,6 +106,8 @@ void algorithm_destroy(struct algorithm *algorithm); /* NULL is allowed */
 struct collector;
 int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend,
                       struct error *err);
+/* the optimiser that the configuration asks for; */
+struct adam algorithm_adam(const struct config *config);
 /* names of metrics, `described` for the first group that learns and described/<group> for the others, none for groups that don't: names[g][i]; */
 void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies,
                             struct arena *arena);

@@ -177,7 +177,7 @@ static int64_t actor_steps(const struct maddpg *m, int64_t updates)
 static void train_and_step(struct maddpg *m, const struct maddpg_learner *l, int network, int after)
 {
     const int number = (int)(l - m->learner);
-    const int64_t before = m->policy[0]->updates;
+    const int64_t before = m->updates;
     const size_t parameters = net_of(l, network)->parameters, length = parameters + PASS_SUMS;
     real *sums = m->sums + (((size_t)after * (size_t)m->learners + (size_t)number) * NETWORKS + (size_t)network) * PASS_SUMS;
     for (int s = 0; s < m->shards; s++) {
@@ -208,6 +208,7 @@ static void find_targets(struct maddpg *m, const struct maddpg_learner *l)
                                          .stride = agents,
                                          .reward = b->reward + row,
                                          .terminated = b->terminated + row,
+                                         .ep_end = m->batch->ep_end + (size_t)s * (size_t)m->rows,
                                          .gamma = m->config.gamma,
                                          .q = at_shard(m, m->q, s, 1),
                                          .other = m->config.twin ? at_shard(m, m->other, s, 1) : NULL,
@@ -231,7 +232,6 @@ static void critic_steps(struct maddpg *m, const struct maddpg_learner *l, int a
                                                    .value = {.targets = 1,
                                                              .objective = &m->there->value,
                                                              .norm = l->policy->norm + l->set[ROLE_CRITIC],
-                                                             .active = active_of(m, l, s),
                                                              .old_value = ret,
                                                              .ret = ret}};
         }
@@ -291,7 +291,7 @@ static void move_targets(struct maddpg *m, const struct maddpg_learner *l)
 void maddpg_learn(struct maddpg *m, int after)
 {
     const struct maddpg_rules *rules = &m->config.rules;
-    const int64_t update = m->policy[0]->updates + after;
+    const int64_t update = m->updates + after;
     const bool moves = actor_steps(m, update + 1) > actor_steps(m, update); /* actors and targets, too */
     see_batch(m, after);
     for (int i = 0; i < m->learners; i++) {
@@ -327,12 +327,17 @@ void maddpg_start(struct maddpg *m, const struct annealed *now)
 {
     m->made = m->config.updates;
     m->numbers_host =
-        (struct maddpg_there){.now = {.steps = m->policy[0]->updates, .actor_rate = now->actor_rate, .critic_rate = now->critic_rate},
-                              .actor_steps = actor_steps(m, m->policy[0]->updates),
+        (struct maddpg_there){.now = {.steps = m->updates, .actor_rate = now->actor_rate, .critic_rate = now->critic_rate},
+                              .actor_steps = actor_steps(m, m->updates),
                               .value = {.coefficient = 2}}; /* the error's square, not half of it */
     for (int i = 0; i < m->optimizer_count; i++) m->host_optimizers[i] = (struct optimizer){.divisor = m->config.batch};
     m->backend->upload(m->backend, m->there, &m->numbers_host, sizeof *m->there);
     m->backend->upload(m->backend, m->optimizers, m->host_optimizers, (size_t)m->optimizer_count * sizeof *m->optimizers);
+}
+
+int64_t maddpg_updates(const struct maddpg *m)
+{
+    return m->updates;
 }
 
 static double grad_norm(const struct maddpg_learner *l, int role)
@@ -345,7 +350,7 @@ static double grad_norm(const struct maddpg_learner *l, int role)
 static void add_metrics(const struct maddpg *m, const struct maddpg_learner *l, struct maddpg_metrics *to)
 {
     const double share = 1.0 / l->policy->sizes.agents, rows = share / (double)m->config.batch / (double)m->made;
-    const int64_t before = m->policy[0]->updates;
+    const int64_t before = m->updates;
     const double moved = (double)(actor_steps(m, before + m->made) - actor_steps(m, before)) / m->made; /* of the updates */
     for (int k = 0; k < m->made; k++) {
         const real *sum = m->host_sums + ((size_t)k * (size_t)m->learners + (size_t)(l - m->learner)) * METRIC_SUMS;
@@ -374,6 +379,7 @@ int maddpg_outcome(struct maddpg *m, struct maddpg_metrics *metrics, struct erro
     }
     for (int i = 0; i < m->learners; i++) add_metrics(m, &m->learner[i], &metrics[m->learner[i].group]);
     for (int g = 0; g < m->groups; g++) m->policy[g]->updates += m->made;
+    m->updates += m->made;
     m->made = 0;
     return 0;
 }

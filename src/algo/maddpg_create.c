@@ -53,11 +53,7 @@ static void add_twin(const struct maddpg *m, struct maddpg_learner *l, struct ba
     if (!m->backend->host_memory)
         l->host_twin = (struct maddpg_twin){ARENA_NEW(memory->arena, real, n), ARENA_NEW(memory->arena, real, n),
                                             ARENA_NEW(memory->arena, real, n), ARENA_NEW(memory->arena, real, n)};
-    const struct network_init init = {.seed = m->config.seed,
-                                      .index = policy_network_number((uint32_t)l->group, TWIN, l->set[ROLE_CRITIC]),
-                                      .head_gain = 1,
-                                      .level = m->backend->level,
-                                      .threads = m->backend->threads};
+    const struct network_init init = policy_network_init(l->policy, TWIN, l->set[ROLE_CRITIC]);
     if (!m->backend->planning) network_initialise(net_of(l, TWIN), l->host_twin.parameters, &init);
 }
 
@@ -225,6 +221,7 @@ void maddpg_fields(struct maddpg *m, struct field_list *list)
     static const char *const top[] = {"twin", "target", "optimizer", "optimizer"}, *const part[] = {"", "", "exp_avg", "exp_avg_sq"};
     static const char *const meaning[] = {"", "target network: ", "Adam's first moment of: ", "Adam's second moment of: "};
     real *host, *there;
+    field_add(list, "/replay/updates", FIELD_INT64, &m->updates, "updates", "updates so far: position of the draws' random numbers", 0);
     for (int g = 0; g < m->groups; g++) policies_block_fields(m->policy[g], m->host_target[g], "target", "target network: ", list);
     for (int i = 0; i < m->learners; i++)
         for (int k = 0; twin_vector(&m->learner[i], k, &host, &there); k++) {

@@ -65,7 +65,8 @@ struct maddpg {
     } numbers_host, *there;
     struct optimizer *optimizers, *host_optimizers; /* [optimizer_count] of all networks */
     int optimizer_count;
-    int made; /* updates of the call under way */
+    int64_t updates; /* made by earlier calls: everybody's count of steps, of actors but for `delay` */
+    int made;        /* by the call under way */
     struct {  /* [shards or more] scratch: passes of one call */
         struct forward_pass *forward;
         struct columns_pass *columns;

@@ -63,8 +63,6 @@ static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
                          "ppo.minibatch_size=%d makes as many minibatches as there is data, and whole episodes (rollout.unit) are another "
                          "amount each time: choose their number, ppo.minibatches",
                          (int)config->ppo_minibatch_size);
-    const struct adam adam = {
-        .beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps, .weight_decay = config->adam_weight_decay};
     const bool penalty = config->ppo_objective != OBJECTIVE_CLIP;
     struct ppo_config ppo = {
         .policy = {.clip = config->ppo_objective == OBJECTIVE_KL ? (real)INFINITY : (real)config->ppo_clip,
@@ -92,7 +90,7 @@ static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
         .policy_active_masks = config->ppo_policy_active_masks,
         .value_active_masks = config->ppo_value_active_masks,
         .value_norm_beta = config->norm_beta,
-        .adam = adam,
+        .adam = algorithm_adam(config),
         .seed = (uint64_t)config->train_seed};
     const struct mappo_env_spec *spec = vecenv_spec(self->base.context.env);
     for (int g = 0; g < spec->groups; g++)

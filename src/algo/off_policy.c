@@ -20,7 +20,6 @@ struct off_policy {
     struct replay *replay;
     struct maddpg *maddpg;
     struct annealed now;
-    int64_t updates;     /* so far */
     int each;            /* updates of a call */
     bool learns;         /* the call under way */
     uint64_t first_step; /* of it: number of its first step */
@@ -274,7 +273,7 @@ static void create_maddpg(struct off_policy *self)
                                          .temperature = (real)config->maddpg_temperature,
                                          .penalty = (real)config->maddpg_penalty,
                                          .max_grad_norm = config->maddpg_max_grad_norm,
-                                         .adam = {.beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps},
+                                         .adam = algorithm_adam(config),
                                          .twin = config->maddpg_twin,
                                          .delay = config->maddpg_twin ? (int)config->maddpg_delay : 1,
                                          .smoothing = (real)config->maddpg_smoothing,
@@ -289,12 +288,23 @@ static void create_maddpg(struct off_policy *self)
 
 /* ---- the loop's side ----------------------------------------------------------------------------------------------------------------- */
 
+static size_t process_bytes(const struct off_policy *self, int g)
+{
+    const struct group_sizes *sizes = &self->context.policies->group[g]->sizes;
+    return self->process[g] ? (size_t)self->context.envs * (size_t)(sizes->agents * sizes->act_reals) * sizeof(float) : 0;
+}
+
+/* Episodes begin anew with a new run, and where the environment has no snapshots: then networks and targets are a checkpoint's all the same. */
 static int begin(struct algorithm *algorithm, bool restored, struct error *err)
 {
     struct off_policy *self = algorithm->self;
-    if (!restored) {
-        policies_broadcast(self->context.policies, self->context.comm);
-        maddpg_begin(self->maddpg);
+    struct backend *backend = self->context.backend;
+    if (!restored) policies_broadcast(self->context.policies, self->context.comm);
+    if (maddpg_updates(self->maddpg) == 0) maddpg_begin(self->maddpg);
+    for (int g = 0; g < self->context.policies->groups && !restored; g++) {
+        if (!self->process[g]) continue;
+        memset(self->host_process[g], 0, process_bytes(self, g));
+        if (!backend->host_memory) backend->upload(backend, self->process[g], self->host_process[g], process_bytes(self, g));
     }
     return collect_begin(self->replay->collector, self->context.env, restored, err);
 }
@@ -336,7 +346,7 @@ static int update(struct algorithm *algorithm, struct error *err)
     self->learns = learns(self);
     if (!self->learns) return 0;
     backend_range(backend, "update");
-    replay_count(self->replay, self->updates);
+    replay_count(self->replay, maddpg_updates(self->maddpg));
     maddpg_start(self->maddpg, &self->now);
     if (!self->records || !backend_replayed(backend, &self->recorded)) {
         for (int k = 0; k < self->each; k++) {
@@ -346,7 +356,6 @@ static int update(struct algorithm *algorithm, struct error *err)
         if (self->records) backend_recorded(backend, &self->recorded);
     }
     backend_range(backend, NULL);
-    self->updates += self->each;
     algorithm->seconds_update += clock_seconds() - start - (self->context.comm->seconds - communication);
     return 0;
 }
@@ -381,7 +390,6 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
     policies_fields(self->context.policies, list);
     maddpg_fields(self->maddpg, list);
     transitions_fields(self->replay->transitions, "/replay", list);
-    field_add(list, "/replay/updates", FIELD_INT64, &self->updates, "updates", "updates so far: position of the draws' random numbers", 0);
     for (int g = 0; g < self->context.policies->groups; g++) {
         const struct policy *p = self->context.policies->group[g];
         char name[sizeof list->field->name];
@@ -392,12 +400,6 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
                 ->per_env = true;
     }
     return list->count - before;
-}
-
-static size_t process_bytes(const struct off_policy *self, int g)
-{
-    const struct group_sizes *sizes = &self->context.policies->group[g]->sizes;
-    return self->process[g] ? (size_t)self->context.envs * (size_t)(sizes->agents * sizes->act_reals) * sizeof(float) : 0;
 }
 
 static int64_t list_replay(struct algorithm *algorithm, struct field_list *list)

@@ -25,7 +25,7 @@ size_t replay_ring_bytes(const struct transitions_config *config, const struct m
 
 void replay_batch_create(struct replay_batch *batch, int shards, int rows, const struct mappo_env_spec *spec, struct backend_memory *memory)
 {
-    *batch = (struct replay_batch){.shards = shards, .rows = rows};
+    *batch = (struct replay_batch){.shards = shards, .rows = rows, .ep_end = BACKEND_NEW(memory, uint8_t, shards *rows)};
     for (int g = 0; g < spec->groups; g++) {
         const struct group_sizes sizes = group_sizes(&spec->group[g]);
         struct replay_batch_group *to = &batch->group[g];
@@ -55,7 +55,7 @@ static void add_gather(struct replay *r, int group, int id, int only, void *to, 
 {
     const struct transitions *x = r->transitions;
     const struct slice *slice = slice_with(&x->slices, group, id);
-    const struct slice *final = next && id == GROUP_SLICE_obs ? slice_with(&x->slices, group, GROUP_SLICE_final_obs) : NULL;
+    const struct slice *final = id == GROUP_SLICE_obs ? slice_with(&x->slices, group, GROUP_SLICE_final_obs) : NULL;
     if (!to || !slice) return;
     const size_t element = slice->bytes / slice->width, width = only < 0 ? slice->width : 1, first = only < 0 ? 0 : (size_t)only * element;
     for (int s = 0; s < r->batch.shards; s++)
@@ -67,17 +67,17 @@ static void add_gather(struct replay *r, int group, int id, int only, void *to, 
                                                        .from = (char *)slice_array(&x->all, slice) + first,
                                                        .to = (char *)to + (size_t)s * (size_t)r->batch.rows * width * element,
                                                        .next = next,
+                                                       .ep_end = next ? x->all.ep_end : NULL,
                                                        .final = final ? slice_array(&x->all, final) : NULL,
-                                                       .ep_end = final ? x->all.ep_end : NULL,
                                                        .places = x->config.steps + 1,
                                                        .envs = x->config.envs};
 }
 
 static void aim(struct replay *r, const struct mappo_env_spec *spec, struct backend_memory *memory)
 {
-    enum { ARRAYS = 8 }; /* of a group; and the flag of each agent */
+    enum { ARRAYS = 8 }; /* of a group; and the flag of each agent, and ends */
     const struct transitions *x = r->transitions;
-    int arrays = ARRAYS * spec->groups;
+    int arrays = 1 + ARRAYS * spec->groups;
     for (int g = 0; g < spec->groups; g++) arrays += spec->group[g].agents;
     r->numbers = BACKEND_NEW(memory, struct replay_numbers, 1);
     r->draw = ARENA_NEW(memory->arena, struct draw_pass, x->config.shards);
@@ -93,6 +93,7 @@ static void aim(struct replay *r, const struct mappo_env_spec *spec, struct back
                                         .hi = x->first[s + 1],
                                         .rows = r->config.rows,
                                         .row = BACKEND_NEW(memory, int32_t, r->config.rows)};
+    add_gather(r, -1, ENV_SLICE_ep_end, -1, r->batch.ep_end, false);
     for (int g = 0; g < x->all.groups; g++) {
         const struct replay_batch_group *to = &r->batch.group[g];
         add_gather(r, g, GROUP_SLICE_obs, -1, to->obs, false);

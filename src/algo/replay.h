@@ -16,9 +16,10 @@ struct replay_config {
 
 struct replay_batch {
     int shards, rows; /* B rows each */
+    uint8_t *ep_end;  /* [shards · B] of the environment: where it terminated nothing follows, whatever `terminated` says */
     struct replay_batch_group {
         float *obs, *next;         /* [shards · B][A][D] */
-        uint8_t *mask, *next_mask; /* [shards · B][A][L]; NULL = everything is allowed */
+        uint8_t *mask, *next_mask; /* [shards · B][A][L]; NULL = everything is allowed, as in what was seen last of an episode */
         int32_t *act_int;          /* [shards · B][A][Ki] */
         float *act_real;           /* [shards · B][A][Kr] */
         float *reward;             /* [shards · B][A] */

@@ -147,7 +147,10 @@ void scalar_gather(struct backend *backend, const struct gather_pass *pass, int 
         for (int b = 0; b < p->rows; b++, to += bytes) {
             const bool ended = p->next && p->ep_end && p->ep_end[p->row[b]] != MAPPO_RUNNING;
             const int row = p->next && !ended ? draw_next(p->row[b], p->places, p->envs) : p->row[b];
-            memcpy(to, (const char *)(ended ? p->final : p->from) + (size_t)row * stride, bytes);
+            if (ended && !p->final)
+                memset(to, 1, bytes);
+            else
+                memcpy(to, (const char *)(ended ? p->final : p->from) + (size_t)row * stride, bytes);
         }
     }
 }
@@ -166,7 +169,7 @@ void scalar_td_targets(struct backend *backend, const struct td_pass *pass, int 
     for (const struct td_pass *p = pass; p < pass + passes; p++)
         for (int b = 0; b < p->rows; b++) {
             const size_t row = (size_t)b * (size_t)p->stride;
-            p->ret[b] = td_target((real)p->reward[row], p->terminated[row], p->gamma, p->q[b], p->other ? p->other[b] : p->q[b]);
+            p->ret[b] = td_target((real)p->reward[row], p->terminated[row], p->ep_end[b], p->gamma, p->q[b], p->other ? p->other[b] : p->q[b]);
         }
 }
 

@@ -42,8 +42,8 @@ struct gather_pass {         /* to[b] = from[row[b]]: one array of the ring; `ne
     const void *from;        /* [places][envs][stride], from the first that is wanted on */
     void *to;                /* [B][width] */
     bool next;
-    const void *final;     /* next: like from: what was seen last where the episode ended … */
-    const uint8_t *ep_end; /* … which this says [places][envs]; both NULL = the next place in any case */
+    const uint8_t *ep_end; /* next: [places][envs] where an episode ended the next place is another's: then what `final` has, … */
+    const void *final;     /* … which is like from; NULL = ones. ep_end NULL = the next place in any case */
     int places, envs;
 };
 
@@ -90,10 +90,11 @@ struct embed_back_pass {
     real *loss, *slope; /* [B] [B][O] out */
 };
 
-struct td_pass {      /* ret = reward + gamma (1 - terminated) min(q, other) */
+struct td_pass {      /* ret = reward + gamma min(q, other), of the latter nothing where the agent or the episode has terminated */
     int rows, stride; /* stride: between rows of reward and terminated */
     const float *reward;
     const uint8_t *terminated;
+    const uint8_t *ep_end; /* [B] */
     real gamma;
     const real *q, *other; /* [B]; other NULL = q alone */
     real *ret;             /* [B] out */

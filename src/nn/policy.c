@@ -54,19 +54,25 @@ uint32_t policy_network_number(uint32_t group, int role, int set)
     return (groups * POLICY_MAX_SETS + (uint32_t)set) * TOGETHER + (uint32_t)(role % TOGETHER);
 }
 
-static void initialise(struct policy *policy, const struct policy_config *config)
+struct network_init policy_network_init(const struct policy *policy, int role, int set)
 {
-    const int level = policy->backend->level, threads = policy->backend->threads;
+    const struct policy_config *config = &policy->config;
+    struct network_init init = {.seed = config->seed,
+                                .index = policy_network_number(config->index, role, set),
+                                .head_gain = 1,
+                                .kind = config->init,
+                                .hidden_gain = config->hidden_gain,
+                                .level = policy->backend->level,
+                                .threads = policy->backend->threads};
+    if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.extra_value = config->log_std;
+    return init;
+}
+
+static void initialise(struct policy *policy)
+{
     for (int role = 0; role < POLICY_ROLES; role++)
         for (int s = 0; s < policy->sets[role]; s++) {
-            struct network_init init = {.seed = config->seed,
-                                        .index = policy_network_number(config->index, role, s),
-                                        .head_gain = 1,
-                                        .kind = config->init,
-                                        .hidden_gain = config->hidden_gain,
-                                        .level = level,
-                                        .threads = threads};
-            if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.extra_value = config->log_std;
+            const struct network_init init = policy_network_init(policy, role, s);
             network_initialise(policy_network(policy, role), policy_network_at(policy, policy->host.parameters, role, s), &init);
         }
     policy_push(policy);
@@ -159,7 +165,7 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
                  struct backend *backend, struct error *err)
 {
     const struct mappo_group *g = &spec->group[group];
-    *policy = (struct policy){.sizes = group_sizes(g), .player = config->player, .normalizer = config->normalizer, .backend = backend};
+    *policy = (struct policy){.sizes = group_sizes(g), .player = config->player, .normalizer = config->normalizer, .config = *config, .backend = backend};
     if (!text_format(policy->name, sizeof policy->name, "%s", g->name))
         return error_set(err, EXIT_USAGE, "group name \"%s\" is longer than %zu bytes", g->name, sizeof policy->name - 1);
     for (int role = 0; role < POLICY_ROLES; role++) {
@@ -177,7 +183,7 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
     if (code) return code;
     build_networks(policy, config, extra);
     take_memory(policy, config);
-    if (!backend->planning) initialise(policy, config);
+    if (!backend->planning) initialise(policy);
     return 0;
 }
 

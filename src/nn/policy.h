@@ -74,6 +74,7 @@ struct policy {
     struct policy_arrays host; /* for the host */
     int normalizer;            /* enum normalizer_kind */
     int64_t updates;           /* Adam's step count of both networks */
+    struct policy_config config; /* that it was built by */
     struct backend *backend;
 };
 
@@ -81,8 +82,9 @@ struct policy {
 int policy_build(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
                  struct backend *backend, struct error *err);
 void policy_clear(struct policy *policy);
-/* By which the initial parameters of a network are drawn; roles from POLICY_ROLES on are of networks that others own. */
+/* By which the initial parameters of a network are drawn, and all of it; roles from POLICY_ROLES on are of critics that others own. */
 uint32_t policy_network_number(uint32_t group, int role, int set);
+struct network_init policy_network_init(const struct policy *policy, int role, int set);
 
 /* Between the backend and `host`. push also brings the scales of normalisers and running statistics up to date with their state. */
 void policy_pull(struct policy *policy);

@@ -340,7 +340,9 @@ static void say_replay(const struct trainer *t)
     text_bytes(left, sizeof left, room);
     if (t->replay_empty)
         warn("the replay begins empty, because %s: it is filled anew before it is learned from",
-             t->config->replay_save ? "none was saved with this checkpoint" : "of replay.save=0");
+             !t->config->replay_save ? "of replay.save=0"
+             : t->env_bytes          ? "none was saved with this checkpoint"
+                                     : "this environment has no snapshots and its episodes begin anew");
     if (!t->config->replay_save) return;
     progress_say(t->progress, "the replay takes %s when it is full, and up to %s of the disk, on which %s are left", full, three, left);
     if (room + folder_replay_bytes(t->folder) < 2 * bytes)

@@ -493,7 +493,7 @@ int trainer_check_identity(struct trainer *t, const struct checkpoint *file, str
 static int load_replay(struct trainer *t, struct error *err)
 {
     if (!t->learning.algorithm->ops->replay) return 0;
-    int there = t->replay != NULL;
+    int there = t->replay != NULL && t->env_bytes; /* episodes that begin anew don't follow what was seen last of it */
     comm_broadcast(t->comm, &there, sizeof there);
     t->replay_empty = !there;
     const int code = there ? replay_file_load(&t->learning, t->comm, t->replay, err) : 0;

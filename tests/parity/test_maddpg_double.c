@@ -47,6 +47,7 @@ static void fill_batch(struct fixture *f)
         for (size_t i = 0; i < rows * (size_t)p->sizes.obs; i++) b->next[i] = (float)(2 * uniform(&seed) - 1);
         for (size_t i = 0; i < rows; i++) b->reward[i] = (float)(2 * uniform(&seed) - 1);
         for (size_t i = 0; i < rows; i++) b->terminated[i] = uniform(&seed) < 0.2;
+        for (int i = 0; i < f->batch.shards * f->batch.rows && g == 0; i++) f->batch.ep_end[i] = (uint8_t)(uniform(&seed) * 3);
         for (size_t i = 0; i < rows && b->active; i++) b->active[i] = uniform(&seed) < 0.8;
         for (int h = 0; h < p->dist.heads; h++) {
             const struct head *head = &p->dist.head[h];
@@ -306,12 +307,60 @@ static void a_matrix_game_is_solved_in_both_forms(void **state)
     }
 }
 
+/* Where every step ends the episode, Q is the step's reward. An environment may end it and leave `terminated` 0; a time limit is no end. */
+static void nothing_follows_the_end_of_an_episode(void **state)
+{
+    (void)state;
+    enum { BATCH = 8, UPDATES = 400 };
+    static const struct {
+        uint8_t ep_end, terminated;
+        double q; /* of reward 1, and discount 0.5 where the same state follows */
+    } ends[] = {{MAPPO_TERMINATED, 0, 1}, {MAPPO_TERMINATED, 1, 1}, {MAPPO_TRUNCATED, 0, 2}, {MAPPO_RUNNING, 1, 1}};
+    const struct mappo_env_spec spec = spec_of(1, 1, (struct mappo_space){.kind = MAPPO_BOX, .size = 1});
+    for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
+        struct fixture f = {0};
+        struct maddpg_metrics metrics[1];
+        open_learner(&f, &spec, (struct maddpg_config){.gamma = (real)0.5, .tau = (real)0.1, .seed = 5}, true, false, 1, BATCH, 8);
+        for (int i = 0; i < BATCH; i++) {
+            f.batch.group[0].reward[i] = 1;
+            f.batch.group[0].terminated[i] = ends[k].terminated;
+            f.batch.ep_end[i] = ends[k].ep_end;
+        }
+        for (int u = 0; u < UPDATES; u++) learn(&f, 1e-2, metrics);
+        if (fabs(metrics[0].actor_loss + ends[k].q) > 0.3)
+            fail_msg("end %d, terminated %d: Q is %g, not %g", ends[k].ep_end, ends[k].terminated, -metrics[0].actor_loss, ends[k].q);
+        close_learner(&f);
+    }
+}
+
+/* What stays away is not told how to act, but what its steps were worth: the steps before are bootstrapped from them. */
+static void critics_learn_steps_that_an_agent_stays_out_of(void **state)
+{
+    (void)state;
+    enum { BATCH = 8 };
+    struct fixture f = {0};
+    struct maddpg_metrics metrics[1];
+    struct mappo_env_spec spec = spec_of(1, 1, (struct mappo_space){.kind = MAPPO_BOX, .size = 1});
+    spec.group[0].flags = MAPPO_HAS_ACTIVE;
+    open_learner(&f, &spec, (struct maddpg_config){.gamma = (real)0.5, .seed = 5}, true, false, 1, BATCH, 8);
+    for (int i = 0; i < BATCH; i++) f.batch.group[0].reward[i] = f.batch.group[0].terminated[i] = 1;
+    for (int u = 0; u < 200; u++) {
+        learn(&f, 1e-2, metrics);
+        assert_true(metrics[0].actor_loss == 0);
+        if (u == 0) assert_true(metrics[0].critic_loss > 0.1);
+    }
+    assert_true(metrics[0].critic_loss < 1e-3);
+    close_learner(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_match_finite_differences),
         cmocka_unit_test(linear_quadratic_control_is_solved),
         cmocka_unit_test(a_matrix_game_is_solved_in_both_forms),
+        cmocka_unit_test(nothing_follows_the_end_of_an_episode),
+        cmocka_unit_test(critics_learn_steps_that_an_agent_stays_out_of),
     };
     return cmocka_run_group_tests_name("maddpg_double", tests, NULL, NULL);
 }

@@ -59,18 +59,36 @@ static void expect_row(const void *found, int row, const struct slice *slice, co
     if (memcmp((const char *)found + (size_t)row * slice->bytes, expected, slice->bytes)) fail_msg("row %d: another %s", row, slice->what);
 }
 
+/* What is allowed after the step: the next place's mask, which is another episode's where one ended, so that anything is. */
+static void check_next_mask(const struct fixture *f, int g, int row, uint64_t step, int env)
+{
+    const struct transitions *x = f->replay->transitions;
+    const uint8_t *found = f->replay->batch.group[g].next_mask;
+    const int place = transitions_place(x, step);
+    if (!found) return;
+    const struct slice *mask = slice_of(x, g, GROUP_SLICE_act_mask);
+    uint8_t *all = malloc(mask->bytes);
+    memset(all, 1, mask->bytes);
+    expect_row(f->replay->batch.group[g].mask, row, mask, transitions_at(x, mask, place, env));
+    const bool ended = x->all.ep_end[place * RING_ENVS + env] != MAPPO_RUNNING;
+    expect_row(found, row, mask, ended ? all : transitions_at(x, mask, transitions_next(x, place), env));
+    free(all);
+}
+
 static int check_row(const struct fixture *f, int shard, int b)
 {
     const struct transitions *x = f->replay->transitions;
     const int at = f->replay->draw[shard].row[b], place = at / RING_ENVS, env = at % RING_ENVS, row = shard * ROWS + b;
     const uint64_t step = step_at(x, place);
     assert_true(env >= x->first[shard] && env < x->first[shard + 1]);
+    assert_int_equal(f->replay->batch.ep_end[row], x->all.ep_end[at]);
     for (int g = 0; g < f->ring.spec->groups; g++) {
         const struct replay_batch_group *batch = &f->replay->batch.group[g];
         const struct slice *obs = slice_of(x, g, GROUP_SLICE_obs), *reward = slice_of(x, g, GROUP_SLICE_reward);
         expect_row(batch->obs, row, obs, transitions_at(x, obs, place, env));
         expect_row(batch->next, row, obs, transitions_seen_after(x, obs, step, env));
         expect_row(batch->reward, row, reward, transitions_at(x, reward, place, env));
+        check_next_mask(f, g, row, step, env);
         const struct mappo_group *group = &f->ring.spec->group[g];
         for (int a = 0; a < group->agents && batch->active; a++) {
             const struct slice *active = slice_of(x, g, GROUP_SLICE_active);

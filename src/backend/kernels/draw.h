@@ -4,6 +4,7 @@
 
 #include "backend/kernels/math.h"
 #include "backend/kernels/shuffle.h"
+#include "base/episode_end.h"
 
 /* The steps that are held of environments [lo, hi): `items` of them, step after step. */
 struct draw_shape {
@@ -43,10 +44,11 @@ MAPPO_FN int32_t draw_next(int32_t row, int places, int envs)
     return row + envs < places * envs ? row + envs : row + envs - places * envs;
 }
 
-/* One-step target (Lowe et al. 2017, eq. 6); the smaller of two critics (Fujimoto et al. 2018). A time limit is no end. */
-MAPPO_FN real td_target(real reward, int terminated, real gamma, real q, real other)
+/* One-step target (Lowe et al. 2017, eq. 6); the smaller of two critics (Fujimoto et al. 2018). An agent may end alone, or all with their
+ * episode, whatever `terminated` says then; a time limit is no end. */
+MAPPO_FN real td_target(real reward, int terminated, int ep_end, real gamma, real q, real other)
 {
-    return terminated ? reward : reward + gamma * (other < q ? other : q);
+    return terminated || ep_end == MAPPO_TERMINATED ? reward : reward + gamma * (other < q ? other : q);
 }
 
 #endif
