@@ -219,8 +219,20 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     return 0;
 }
 
+static void warn_of_coppo(const struct algorithm_context *context)
+{
+    const struct config *config = context->config;
+    const struct mappo_env_spec *spec = vecenv_spec(context->env);
+    bool coppo = false;
+    for (int g = 0; g < spec->groups; g++) coppo = coppo || algorithm_of_group(config, &spec->group[g], "coppo");
+    if (coppo && config->coppo_double_clip == DOUBLE_CLIP_OFFICIAL && config->ppo_normalise_advantage != ADVANTAGES_RAW &&
+        context->comm->rank == 0 && !context->backend->planning)
+        warn("coppo.double_clip=official has advantages as they are in its source: ppo.normalise_advantage=none");
+}
+
 static int create_together(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
+    warn_of_coppo(context);
     return create(algorithm, context, false, err);
 }
 

@@ -20,8 +20,10 @@ static int choose_steps(struct transitions_config *transitions, const struct alg
     if (config->rollout_unit == UNIT_STEPS) return 0;
     for (int g = 0; g < context->policies->groups; g++)
         if (context->policies->group[g]->net[ROLE_ACTOR].gru || context->policies->group[g]->net[ROLE_CRITIC].gru)
-            return error_set(err, EXIT_USAGE,
-                             "rollout.unit=episodes is of feed-forward policies: their chunks would have to know where episodes end");
+            return error_set(
+                err, EXIT_USAGE,
+                "rollout.unit=episodes is of feed-forward policies: their chunks would have to know where episodes end: policy=mlp, or "
+                "rollout.unit=steps");
     if (context->where != COLLECT_DIRECT)
         return error_set(err, EXIT_USAGE,
                          "rollout.unit=episodes makes every rollout of another length, which a GPU or the ranks of a pod don't collect: "

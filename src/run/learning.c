@@ -91,25 +91,38 @@ static bool all_see_their_own(const struct policies *policies)
 }
 
 /* Why key k, which learners that replay read alone or don't, changes nothing; NULL where it may. */
-static const char *why_idle_in_replay(const struct config *c, bool replays, int k)
+static const char *why_idle_in_replay(const struct learning *l, const struct config *c, bool replays, int k)
 {
     static const char *const of_rollouts[] = {"ppo", "coppo", "happo", "gae", "critic"};
     const char *section = config_keys[k].section;
     if (!replays) return strcmp(section, "maddpg") == 0 ? "algo=maddpg and algo=ddpg alone read it" : NULL;
     for (size_t i = 0; i < sizeof of_rollouts / sizeof *of_rollouts; i++)
         if (strcmp(section, of_rollouts[i]) == 0 && k != KEY_critic_share) return "an algorithm with a replay doesn't read it";
+    bool reals = false, choices = false;
+    for (int g = 0; g < l->policies->groups; g++) {
+        reals = reals || l->policies->group[g]->dist.act_reals > 0;
+        choices = choices || l->policies->group[g]->dist.act_ints > 0;
+    }
     switch (k) {
+    case KEY_maddpg_temperature:
+        return choices ? NULL : "no action is a choice";
+    case KEY_maddpg_explore:
+        return reals ? NULL : "no action is a real number";
     case KEY_policy_log_std:
     case KEY_policy_fixed_std:
         return "actors are deterministic (maddpg.explore, maddpg.noise)";
     case KEY_maddpg_delay:
     case KEY_maddpg_smoothing:
     case KEY_maddpg_smoothing_clip:
-        return c->maddpg_twin ? NULL : "there is one critic (maddpg.twin)";
+        return !c->maddpg_twin                   ? "there is one critic (maddpg.twin)"
+               : !reals && k != KEY_maddpg_delay ? "no action is a real number"
+                                                 : NULL;
     case KEY_maddpg_noise:
-        return c->maddpg_explore == EXPLORE_NONE ? "nothing is added to actions (maddpg.explore)" : NULL;
+        return !reals                              ? "no action is a real number"
+               : c->maddpg_explore == EXPLORE_NONE ? "nothing is added to actions (maddpg.explore)"
+                                                   : NULL;
     case KEY_maddpg_noise_schedule:
-        return c->maddpg_epsilon > 0 || (c->maddpg_explore != EXPLORE_NONE && c->maddpg_noise > 0)
+        return c->maddpg_epsilon > 0 || (reals && c->maddpg_explore != EXPLORE_NONE && c->maddpg_noise > 0)
                    ? NULL
                    : "there is no noise (maddpg.explore, maddpg.epsilon)";
     default:
@@ -124,7 +137,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     const int learning = policy_first_learning(l->policies->group, l->policies->groups);
     const struct policy *first = l->policies->group[learning < 0 ? 0 : learning];
     const bool replays = some_group_learns_by(l, c, "maddpg") || some_group_learns_by(l, c, "ddpg");
-    const char *idle = why_idle_in_replay(c, replays, k);
+    const char *idle = why_idle_in_replay(l, c, replays, k);
     if (idle) return idle;
     if (strcmp(config_keys[k].section, "coppo") == 0 && !some_group_learns_by(l, c, "coppo")) return "algo=coppo alone reads it";
     if (strcmp(config_keys[k].section, "happo") == 0 && !some_group_learns_by(l, c, "happo")) return "algo=happo alone reads it";
