@@ -8,6 +8,7 @@
 #include "algo/maddpg.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "config/choices.h"
 #include "env/spec.h"
 
 enum { FORM_PORT, FORM_OPENAI };  /* maddpg.form */
@@ -45,8 +46,30 @@ static int updates_each(const struct config *config)
     return updates > 1 ? (int)updates : 1;
 }
 
+/* Real actions are tanh of an actor's outputs, so that bounds must be -1 and 1; without bounds that is where they stay. */
+static int check_bounds(const struct mappo_env_spec *spec, const struct config *config, struct error *err)
+{
+    if (config->policy_squash == SQUASH_TANH)
+        return error_set(err, EXIT_USAGE, "algo=%s has the tanh of real actions in its actors: policy.squash=none",
+                         algorithms[config->algo_name].name);
+    for (int g = 0; g < spec->groups; g++)
+        for (int h = 0; h < spec->group[g].act_heads; h++) {
+            const struct mappo_space *space = &spec->group[g].act[h];
+            for (int i = 0; space->kind == MAPPO_BOX && i < space->size; i++) {
+                const double low = space->low ? (double)space->low[i] : -INFINITY, high = space->high ? (double)space->high[i] : INFINITY;
+                if ((low == -1 && high == 1) || !isfinite(low) || !isfinite(high)) continue;
+                return error_set(err, EXIT_USAGE,
+                                 "algo=%s acts from -1 to 1, and actions of group \"%s\" go from %g to %g: wrap.rescale_action=1",
+                                 algorithms[config->algo_name].name, spec->group[g].name, low, high);
+            }
+        }
+    return 0;
+}
+
 static int check_policies(const struct policies *policies, const struct config *config, struct error *err)
 {
+    if (config->rollout_unit == UNIT_EPISODES)
+        return error_set(err, EXIT_USAGE, "algo=%s replays single steps: rollout.unit=steps", algorithms[config->algo_name].name);
     for (int g = 0; g < policies->groups; g++) {
         const struct policy *p = policies->group[g];
         if (!policy_learns(p)) {
@@ -83,7 +106,8 @@ static int create_policies(struct policies **policies, const struct config *conf
 {
     struct policies_config how = {.central = true, .actions = true};
     for (int g = 0; g < spec->groups; g++) how.own_view[g] = algorithm_of_group(config, &spec->group[g], "ddpg");
-    int code = policies_create(policies, &how, config, spec, backend, err);
+    int code = check_bounds(spec, config, err);
+    if (!code) code = policies_create(policies, &how, config, spec, backend, err);
     if (code) return code;
     if ((code = check_policies(*policies, config, err))) {
         policies_destroy(*policies);

@@ -35,10 +35,14 @@ static inline struct annealed annealed_at(const struct config *config, double pr
                              .noise = schedule_value(config->maddpg_noise_schedule, 1, progress)};
 }
 
-static inline bool anything_annealed(const struct config *config)
+/* The first key that anneals something; NULL where nothing is. */
+static inline const char *what_is_annealed(const struct config *config)
 {
-    return config->adam_schedule != SCHEDULE_CONSTANT || config->ppo_clip_schedule != SCHEDULE_CONSTANT ||
-           config->ppo_entropy_schedule != SCHEDULE_CONSTANT || config->maddpg_noise_schedule != SCHEDULE_CONSTANT;
+    return config->adam_schedule != SCHEDULE_CONSTANT           ? "adam.schedule"
+           : config->ppo_clip_schedule != SCHEDULE_CONSTANT     ? "ppo.clip_schedule"
+           : config->ppo_entropy_schedule != SCHEDULE_CONSTANT  ? "ppo.entropy_schedule"
+           : config->maddpg_noise_schedule != SCHEDULE_CONSTANT ? "maddpg.noise_schedule"
+                                                                : NULL;
 }
 
 #endif

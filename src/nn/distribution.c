@@ -63,7 +63,9 @@ bool distribution_json(const struct distribution *dist, char *text, size_t size)
     bool whole = text_format(text, size, "[");
     for (int h = 0; h < dist->heads && whole; h++) {
         const size_t used = strlen(text);
-        whole = text_format(text + used, size - used, "%s[\"%s\",%d]", h ? "," : "", kinds[dist->head[h].kind], dist->head[h].size);
+        const bool certain = dist->head[h].kind == HEAD_GAUSSIAN && dist->deterministic;
+        whole = text_format(text + used, size - used, "%s[\"%s\",%d]", h ? "," : "", certain ? "tanh" : kinds[dist->head[h].kind],
+                            dist->head[h].size);
     }
     const size_t used = strlen(text);
     return whole && text_format(text + used, size - used, "]");

@@ -194,6 +194,8 @@ static const char example[] =
     "        print(*probabilities / probabilities.sum())\n"
     "    elif kind == \"bernoulli\":\n"
     "        print(*1 / (1 + np.exp(-out)))\n"
+    "    elif kind == \"tanh\":  # algo=maddpg, ddpg: the action itself\n"
+    "        print(*np.tanh(out))\n"
     "    else:\n"
     "        print(*out)\n"
     "        print(*(np.exp(log_std[:len(out)]) if log_std is not None else [fixed_std] * len(out)))\n"

@@ -97,7 +97,7 @@ static const char *why_idle_in_replay(const struct config *c, bool replays, int 
     const char *section = config_keys[k].section;
     if (!replays) return strcmp(section, "maddpg") == 0 ? "algo=maddpg and algo=ddpg alone read it" : NULL;
     for (size_t i = 0; i < sizeof of_rollouts / sizeof *of_rollouts; i++)
-        if (strcmp(section, of_rollouts[i]) == 0) return "an algorithm with a replay doesn't read it";
+        if (strcmp(section, of_rollouts[i]) == 0 && k != KEY_critic_share) return "an algorithm with a replay doesn't read it";
     switch (k) {
     case KEY_policy_log_std:
     case KEY_policy_fixed_std:
@@ -137,9 +137,9 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_comm_shards:
         return c->comm_reproducible ? NULL : "shards are made with comm.reproducible=1 only";
     case KEY_adam_schedule_steps:
-        return !anything_annealed(c) && c->adam_schedule_steps ? "nothing is annealed (adam.schedule, ppo.clip_schedule, "
-                                                                 "ppo.entropy_schedule)"
-                                                               : NULL;
+        return !what_is_annealed(c) && c->adam_schedule_steps
+                   ? "nothing is annealed (adam.schedule, ppo.clip_schedule, ppo.entropy_schedule, maddpg.noise_schedule)"
+                   : NULL;
     case KEY_ppo_kl_beta:
     case KEY_ppo_kl_target:
         return c->ppo_objective == OBJECTIVE_CLIP ? "no penalty is part of the loss (ppo.objective)" : NULL;

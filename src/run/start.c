@@ -287,15 +287,12 @@ static void say_pods(const struct trainer *t)
 static void warn_of_rate_0(const struct trainer *t)
 {
     const struct config *c = t->config;
-    if (!anything_annealed(c) || t->standing.schedule_steps >= c->train_env_steps || t->comm->rank) return;
+    if (!what_is_annealed(c) || t->standing.schedule_steps >= c->train_env_steps || t->comm->rank) return;
     warn(
         "what is annealed (%s) is at 0 from adam.schedule_steps=%lld on, and train.env_steps=%lld goes further%s; adam.schedule_steps=%lld "
         "moves its end",
-        c->adam_schedule       ? "adam.schedule"
-        : c->ppo_clip_schedule ? "ppo.clip_schedule"
-                               : "ppo.entropy_schedule",
-        (long long)t->standing.schedule_steps, (long long)c->train_env_steps, c->adam_schedule ? ": nothing is learned there" : "",
-        (long long)c->train_env_steps);
+        what_is_annealed(c), (long long)t->standing.schedule_steps, (long long)c->train_env_steps,
+        c->adam_schedule ? ": nothing is learned there" : "", (long long)c->train_env_steps);
 }
 
 /* A layer norm takes two numbers' worth away, mean and size: most of what so few tell. */
@@ -444,7 +441,7 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
     trainer_list_fields(t);
     t->standing.best_env_steps = -1;
     t->standing.best_return = NAN;
-    if (anything_annealed(t->config)) {
+    if (what_is_annealed(t->config)) {
         /* Written out, so that config.ini says what is in force and raising train.env_steps later changes nothing. */
         if (!t->config->adam_schedule_steps) t->config->adam_schedule_steps = t->config->train_env_steps;
         t->standing.schedule_steps = t->config->adam_schedule_steps;
@@ -452,7 +449,7 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
     if (continued) {
         if (file) saved_run_warn_plugin(file, t->path, t->config, vecenv_descriptor(t->learning.env));
         if ((code = trainer_load(t, file, err))) return code;
-        if (anything_annealed(t->config)) t->standing.schedule_steps = t->config->adam_schedule_steps; /* may have moved */
+        if (what_is_annealed(t->config)) t->standing.schedule_steps = t->config->adam_schedule_steps; /* may have moved */
         return 0;
     }
     return take_first_networks(t, err);
