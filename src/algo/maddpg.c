@@ -313,12 +313,12 @@ void maddpg_learn(struct maddpg *m, int after)
 void maddpg_begin(struct maddpg *m)
 {
     for (int g = 0; g < m->groups; g++)
-        m->backend->copy(m->backend, m->target[g], m->policy[g]->parameters, m->policy[g]->size * sizeof(real));
+        if (policy_learns(m->policy[g])) m->backend->copy(m->backend, m->target[g], m->policy[g]->parameters, m->policy[g]->size * sizeof(real));
     for (int i = 0; i < m->learners && m->config.twin; i++) {
         const struct maddpg_learner *l = &m->learner[i];
         const size_t bytes = net_of(l, TWIN)->parameters * sizeof(real);
         comm_broadcast(m->comm, l->host_twin.parameters, bytes); /* as policies_broadcast */
-        m->backend->upload(m->backend, l->twin.parameters, l->host_twin.parameters, bytes);
+        if (!m->backend->host_memory) m->backend->upload(m->backend, l->twin.parameters, l->host_twin.parameters, bytes);
         m->backend->copy(m->backend, l->twin.target, l->twin.parameters, bytes);
     }
 }

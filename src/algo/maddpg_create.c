@@ -169,6 +169,7 @@ void maddpg_create(struct maddpg **out, const struct maddpg_config *config, cons
     for (int g = 0; g < groups; g++) {
         agents += policy[g]->sizes.agents;
         m->width[g] = policy[g]->sizes.agents * policy[g]->sizes.obs;
+        if (!policy_learns(policy[g])) continue;
         m->target[g] = BACKEND_NEW(memory, real, policy[g]->size);
         m->host_target[g] = m->backend->host_memory ? m->target[g] : ARENA_NEW(memory->arena, real, policy[g]->size);
     }
@@ -222,7 +223,8 @@ void maddpg_fields(struct maddpg *m, struct field_list *list)
     static const char *const meaning[] = {"", "target network: ", "Adam's first moment of: ", "Adam's second moment of: "};
     real *host, *there;
     field_add(list, "/replay/updates", FIELD_INT64, &m->updates, "updates", "updates so far: position of the draws' random numbers", 0);
-    for (int g = 0; g < m->groups; g++) policies_block_fields(m->policy[g], m->host_target[g], "target", "target network: ", list);
+    for (int g = 0; g < m->groups; g++)
+        if (policy_learns(m->policy[g])) policies_block_fields(m->policy[g], m->host_target[g], "target", "target network: ", list);
     for (int i = 0; i < m->learners; i++)
         for (int k = 0; twin_vector(&m->learner[i], k, &host, &there); k++) {
             const struct maddpg_learner *l = &m->learner[i];
@@ -236,7 +238,8 @@ void maddpg_pull(struct maddpg *m)
     real *host, *there;
     if (m->backend->host_memory) return;
     for (int g = 0; g < m->groups; g++)
-        m->backend->download(m->backend, m->host_target[g], m->target[g], m->policy[g]->size * sizeof(real));
+        if (policy_learns(m->policy[g]))
+            m->backend->download(m->backend, m->host_target[g], m->target[g], m->policy[g]->size * sizeof(real));
     for (int i = 0; i < m->learners; i++)
         for (int k = 0; twin_vector(&m->learner[i], k, &host, &there); k++)
             m->backend->download(m->backend, host, there, net_of(&m->learner[i], TWIN)->parameters * sizeof(real));
@@ -246,7 +249,9 @@ void maddpg_push(struct maddpg *m)
 {
     real *host, *there;
     if (m->backend->host_memory) return;
-    for (int g = 0; g < m->groups; g++) m->backend->upload(m->backend, m->target[g], m->host_target[g], m->policy[g]->size * sizeof(real));
+    for (int g = 0; g < m->groups; g++)
+        if (policy_learns(m->policy[g]))
+            m->backend->upload(m->backend, m->target[g], m->host_target[g], m->policy[g]->size * sizeof(real));
     for (int i = 0; i < m->learners; i++)
         for (int k = 0; twin_vector(&m->learner[i], k, &host, &there); k++)
             m->backend->upload(m->backend, there, host, net_of(&m->learner[i], TWIN)->parameters * sizeof(real));

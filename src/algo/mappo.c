@@ -52,7 +52,7 @@ static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
 {
     const struct config *config = self->base.context.config;
     const struct comm *comm = self->base.context.comm;
-    const int shards = comm->shards > 0 ? comm->shards : comm->size;
+    const int shards = comm_all_shards(comm);
     if (config->ppo_minibatch_size > 0 && config->rollout_envs % shards)
         return error_set(
             err, EXIT_USAGE,

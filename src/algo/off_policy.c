@@ -21,7 +21,6 @@ struct off_policy {
     struct maddpg *maddpg;
     struct annealed now;
     int each;            /* updates of a call */
-    bool learns;         /* the call under way */
     uint64_t first_step; /* of it: number of its first step */
     bool records; /* calls are the same every time: actors move in the same updates of each, and no sum over ranks waits for the host */
     struct repeated recorded;
@@ -128,12 +127,7 @@ static int64_t ring_steps(const struct config *config)
     return config->maddpg_buffer / config->rollout_envs;
 }
 
-/* Shards of all ranks, and the environments of the smallest: the same on every rank. */
-static int all_shards(const struct comm *comm)
-{
-    return comm->shards > 0 ? comm->shards : comm->size;
-}
-
+/* Environments of the smallest shard: the same on every rank. */
 static int64_t smallest_shard(const struct off_policy *self)
 {
     return self->context.config->rollout_envs / self->context.comm->size / self->context.local_shards;
@@ -142,7 +136,7 @@ static int64_t smallest_shard(const struct off_policy *self)
 static int check_replay(const struct off_policy *self, struct error *err)
 {
     const struct config *config = self->context.config;
-    const int64_t steps = ring_steps(config), shards = all_shards(self->context.comm);
+    const int64_t steps = ring_steps(config), shards = comm_all_shards(self->context.comm);
     if (config->maddpg_batch % shards)
         return error_set(err, EXIT_USAGE,
                          "maddpg.batch=%lld can't be divided by %lld shards or ranks, each of which draws its part from its own steps",
@@ -232,7 +226,7 @@ static void create_exploration(struct off_policy *self, const struct mappo_env_s
     for (int g = 0; g < spec->groups && config->maddpg_explore == EXPLORE_OU; g++) {
         const struct group_sizes sizes = group_sizes(&spec->group[g]);
         const size_t n = (size_t)self->context.envs * (size_t)(sizes.agents * sizes.act_reals);
-        if (n == 0) continue;
+        if (n == 0 || !policy_learns(self->context.policies->group[g])) continue;
         self->process[g] = BACKEND_NEW(&self->memory, float, n);
         self->host_process[g] = self->context.backend->host_memory ? self->process[g] : ARENA_NEW(self->memory.arena, float, n);
     }
@@ -249,7 +243,7 @@ static int create_replay(struct algorithm *algorithm, struct error *err)
                         .envs = context->envs,
                         .first_env = context->first_env,
                         .shards = context->local_shards,
-                        .first_shard = (uint32_t)(comm->shards > 0 ? comm_part(comm->shards, comm->rank, comm->size).first : comm->rank)},
+                        .first_shard = comm_first_shard(comm)},
         .collect = {.where = context->where,
                     .steps = (int)config->rollout_steps,
                     .seed = (uint64_t)config->train_seed,
@@ -257,7 +251,7 @@ static int create_replay(struct algorithm *algorithm, struct error *err)
                     .env = context->env,
                     .learner = self,
                     .acted = self->explore ? acted : NULL},
-        .rows = (int)config->maddpg_batch / all_shards(comm),
+        .rows = (int)config->maddpg_batch / comm_all_shards(comm),
         .replacement = config->maddpg_draw == DRAW_WITH};
     const int code = check_memory(algorithm, &replay.transitions, err);
     return code ? code : replay_create(&self->replay, &replay, vecenv_spec(context->env), context->policies->group, &self->memory, err);
@@ -343,8 +337,7 @@ static int update(struct algorithm *algorithm, struct error *err)
     struct off_policy *self = algorithm->self;
     struct backend *backend = self->context.backend;
     const double start = clock_seconds(), communication = self->context.comm->seconds;
-    self->learns = learns(self);
-    if (!self->learns) return 0;
+    if (!learns(self)) return 0;
     backend_range(backend, "update");
     replay_count(self->replay, maddpg_updates(self->maddpg));
     maddpg_start(self->maddpg, &self->now);

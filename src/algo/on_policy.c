@@ -72,7 +72,7 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
         .transitions = {.envs = context->envs,
                         .first_env = context->first_env,
                         .shards = context->local_shards,
-                        .first_shard = (uint32_t)(comm->shards > 0 ? comm_part(comm->shards, comm->rank, comm->size).first : comm->rank)},
+                        .first_shard = comm_first_shard(comm)},
         .collect = {.where = context->where,
                     .seed = (uint64_t)config->train_seed,
                     .crew = context->attended ? context->backend->threads : 1,

@@ -166,6 +166,15 @@ struct comm_part {
     int first, count;
 };
 struct comm_part comm_part(int total, int rank, int size);
+/* Shards of all ranks, and the number of this rank's first: where there are none, a rank is one. */
+static inline int comm_all_shards(const struct comm *comm)
+{
+    return comm->shards > 0 ? comm->shards : comm->size;
+}
+static inline uint32_t comm_first_shard(const struct comm *comm)
+{
+    return (uint32_t)(comm->shards > 0 ? comm_part(comm->shards, comm->rank, comm->size).first : comm->rank);
+}
 int comm_part_owner(int total, int item, int size); /* the rank whose part has the item */
 
 #endif

@@ -2,10 +2,12 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "algo/schedule.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
 #include "run/trainer_work.h"
@@ -164,10 +166,24 @@ static int save(struct trainer *t, struct error *err)
 
 /* ---- the loop ------------------------------------------------------------------------------------------------------------------------ */
 
+/* Of all that ranks hold alike: networks, targets, moments, statistics, counters. */
+static uint64_t hash_learner(const struct trainer *t)
+{
+    struct algorithm *algorithm = t->learning.algorithm;
+    struct field_list list = {0};
+    uint64_t h = HASH_START;
+    algorithm->ops->pull(algorithm);
+    algorithm->ops->fields(algorithm, &list);
+    for (int i = 0; i < list.count; i++)
+        if (!list.field[i].per_env) h = hash_bytes(h, list.field[i].data, field_bytes(&list.field[i]));
+    free(list.field);
+    return h;
+}
+
 static int check_agreement(struct trainer *t, struct error *err)
 {
     if (t->standing.update % AGREE_INTERVAL) return 0;
-    return comm_agree(t->comm, "the parameters", policies_hash(t->learning.policies), err);
+    return comm_agree(t->comm, "what is learned", hash_learner(t), err);
 }
 
 /* An evaluation that a reason to stop has interrupted comes before anything else. */
