@@ -313,7 +313,8 @@ void maddpg_learn(struct maddpg *m, int after)
 void maddpg_begin(struct maddpg *m)
 {
     for (int g = 0; g < m->groups; g++)
-        if (policy_learns(m->policy[g])) m->backend->copy(m->backend, m->target[g], m->policy[g]->parameters, m->policy[g]->size * sizeof(real));
+        if (policy_learns(m->policy[g]))
+            m->backend->copy(m->backend, m->target[g], m->policy[g]->parameters, m->policy[g]->size * sizeof(real));
     for (int i = 0; i < m->learners && m->config.twin; i++) {
         const struct maddpg_learner *l = &m->learner[i];
         const size_t bytes = net_of(l, TWIN)->parameters * sizeof(real);
@@ -326,10 +327,9 @@ void maddpg_begin(struct maddpg *m)
 void maddpg_start(struct maddpg *m, const struct annealed *now)
 {
     m->made = m->config.updates;
-    m->numbers_host =
-        (struct maddpg_there){.now = {.steps = m->updates, .actor_rate = now->actor_rate, .critic_rate = now->critic_rate},
-                              .actor_steps = actor_steps(m, m->updates),
-                              .value = {.coefficient = 2}}; /* the error's square, not half of it */
+    m->numbers_host = (struct maddpg_there){.now = {.steps = m->updates, .actor_rate = now->actor_rate, .critic_rate = now->critic_rate},
+                                            .actor_steps = actor_steps(m, m->updates),
+                                            .value = {.coefficient = 2}}; /* the error's square, not half of it */
     for (int i = 0; i < m->optimizer_count; i++) m->host_optimizers[i] = (struct optimizer){.divisor = m->config.batch};
     m->backend->upload(m->backend, m->there, &m->numbers_host, sizeof *m->there);
     m->backend->upload(m->backend, m->optimizers, m->host_optimizers, (size_t)m->optimizer_count * sizeof *m->optimizers);

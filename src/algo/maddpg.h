@@ -65,7 +65,7 @@ void maddpg_learn(struct maddpg *maddpg, int after);
 int maddpg_outcome(struct maddpg *maddpg, struct maddpg_metrics *metrics /* [groups] */, struct error *err);
 
 int64_t maddpg_updates(const struct maddpg *maddpg); /* so far; those of a call once its outcome was asked for */
-double maddpg_flops(const struct maddpg *maddpg); /* of an update's matrix products */
+double maddpg_flops(const struct maddpg *maddpg);    /* of an update's matrix products */
 
 /* /replay/updates, /target/<group>/…, /twin/<group>/… and its moments and target, between the backend and what the fields point to as everywhere. */
 void maddpg_fields(struct maddpg *maddpg, struct field_list *list);

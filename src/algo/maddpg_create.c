@@ -250,8 +250,7 @@ void maddpg_push(struct maddpg *m)
     real *host, *there;
     if (m->backend->host_memory) return;
     for (int g = 0; g < m->groups; g++)
-        if (policy_learns(m->policy[g]))
-            m->backend->upload(m->backend, m->target[g], m->host_target[g], m->policy[g]->size * sizeof(real));
+        if (policy_learns(m->policy[g])) m->backend->upload(m->backend, m->target[g], m->host_target[g], m->policy[g]->size * sizeof(real));
     for (int i = 0; i < m->learners; i++)
         for (int k = 0; twin_vector(&m->learner[i], k, &host, &there); k++)
             m->backend->upload(m->backend, there, host, net_of(&m->learner[i], TWIN)->parameters * sizeof(real));

@@ -67,7 +67,7 @@ struct maddpg {
     int optimizer_count;
     int64_t updates; /* made by earlier calls: everybody's count of steps, of actors but for `delay` */
     int made;        /* by the call under way */
-    struct {  /* [shards or more] scratch: passes of one call */
+    struct {         /* [shards or more] scratch: passes of one call */
         struct forward_pass *forward;
         struct columns_pass *columns;
         struct embed_pass *embed;

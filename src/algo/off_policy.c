@@ -238,21 +238,20 @@ static int create_replay(struct algorithm *algorithm, struct error *err)
     const struct algorithm_context *context = &self->context;
     const struct config *config = context->config;
     const struct comm *comm = context->comm;
-    const struct replay_config replay = {
-        .transitions = {.steps = (int)ring_steps(config),
-                        .envs = context->envs,
-                        .first_env = context->first_env,
-                        .shards = context->local_shards,
-                        .first_shard = comm_first_shard(comm)},
-        .collect = {.where = context->where,
-                    .steps = (int)config->rollout_steps,
-                    .seed = (uint64_t)config->train_seed,
-                    .crew = context->attended ? context->backend->threads : 1,
-                    .env = context->env,
-                    .learner = self,
-                    .acted = self->explore ? acted : NULL},
-        .rows = (int)config->maddpg_batch / comm_all_shards(comm),
-        .replacement = config->maddpg_draw == DRAW_WITH};
+    const struct replay_config replay = {.transitions = {.steps = (int)ring_steps(config),
+                                                         .envs = context->envs,
+                                                         .first_env = context->first_env,
+                                                         .shards = context->local_shards,
+                                                         .first_shard = comm_first_shard(comm)},
+                                         .collect = {.where = context->where,
+                                                     .steps = (int)config->rollout_steps,
+                                                     .seed = (uint64_t)config->train_seed,
+                                                     .crew = context->attended ? context->backend->threads : 1,
+                                                     .env = context->env,
+                                                     .learner = self,
+                                                     .acted = self->explore ? acted : NULL},
+                                         .rows = (int)config->maddpg_batch / comm_all_shards(comm),
+                                         .replacement = config->maddpg_draw == DRAW_WITH};
     const int code = check_memory(algorithm, &replay.transitions, err);
     return code ? code : replay_create(&self->replay, &replay, vecenv_spec(context->env), context->policies->group, &self->memory, err);
 }

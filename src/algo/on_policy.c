@@ -68,21 +68,20 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
     struct on_policy *self = algorithm->self;
     const struct config *config = context->config;
     const struct comm *comm = context->comm;
-    struct rollout_config rollout = {
-        .transitions = {.envs = context->envs,
-                        .first_env = context->first_env,
-                        .shards = context->local_shards,
-                        .first_shard = comm_first_shard(comm)},
-        .collect = {.where = context->where,
-                    .seed = (uint64_t)config->train_seed,
-                    .crew = context->attended ? context->backend->threads : 1,
-                    .env = context->env},
-        .per_head = config->ppo_ratio == RATIO_PER_HEAD,
-        .returns = {.gamma = (real)config->gae_gamma,
-                    .lambda = (real)config->gae_lambda,
-                    .bootstrap = config->gae_time_limit == TIME_LIMIT_BOOTSTRAP && !rewards_alone(config),
-                    .advantage = config->gae_advantage,
-                    .target = config->gae_target}};
+    struct rollout_config rollout = {.transitions = {.envs = context->envs,
+                                                     .first_env = context->first_env,
+                                                     .shards = context->local_shards,
+                                                     .first_shard = comm_first_shard(comm)},
+                                     .collect = {.where = context->where,
+                                                 .seed = (uint64_t)config->train_seed,
+                                                 .crew = context->attended ? context->backend->threads : 1,
+                                                 .env = context->env},
+                                     .per_head = config->ppo_ratio == RATIO_PER_HEAD,
+                                     .returns = {.gamma = (real)config->gae_gamma,
+                                                 .lambda = (real)config->gae_lambda,
+                                                 .bootstrap = config->gae_time_limit == TIME_LIMIT_BOOTSTRAP && !rewards_alone(config),
+                                                 .advantage = config->gae_advantage,
+                                                 .target = config->gae_target}};
     self->context = *context;
     algorithm->flops = flops_of(context->policies, config);
     backend_memory_create(&self->memory, "algorithm", context->backend);

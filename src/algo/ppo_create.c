@@ -279,8 +279,7 @@ int ppo_create(struct ppo **out, const struct ppo_config *config, struct rollout
     ppo->numbers = backend->alloc(backend, "statistics", sizeof *ppo->numbers);
     ppo->batches = (struct ppo_batches){.config = &ppo->config, .rollout = rollout, .policy = policy, .numbers = ppo->numbers};
     int code = check_joint(config, rollout, err);
-    if (!code && config->minibatch_size > 0)
-        code = ppo_batches_count(&ppo->batches, comm_all_shards(comm), &ppo->config.minibatches, err);
+    if (!code && config->minibatch_size > 0) code = ppo_batches_count(&ppo->batches, comm_all_shards(comm), &ppo->config.minibatches, err);
     if (!code) code = ppo_batches_create(&ppo->batches, arena, err);
     if (code) {
         ppo_destroy(ppo);

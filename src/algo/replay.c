@@ -25,7 +25,7 @@ size_t replay_ring_bytes(const struct transitions_config *config, const struct m
 
 void replay_batch_create(struct replay_batch *batch, int shards, int rows, const struct mappo_env_spec *spec, struct backend_memory *memory)
 {
-    *batch = (struct replay_batch){.shards = shards, .rows = rows, .ep_end = BACKEND_NEW(memory, uint8_t, shards *rows)};
+    *batch = (struct replay_batch){.shards = shards, .rows = rows, .ep_end = BACKEND_NEW(memory, uint8_t, shards * rows)};
     for (int g = 0; g < spec->groups; g++) {
         const struct group_sizes sizes = group_sizes(&spec->group[g]);
         struct replay_batch_group *to = &batch->group[g];

@@ -169,7 +169,8 @@ void scalar_td_targets(struct backend *backend, const struct td_pass *pass, int 
     for (const struct td_pass *p = pass; p < pass + passes; p++)
         for (int b = 0; b < p->rows; b++) {
             const size_t row = (size_t)b * (size_t)p->stride;
-            p->ret[b] = td_target((real)p->reward[row], p->terminated[row], p->ep_end[b], p->gamma, p->q[b], p->other ? p->other[b] : p->q[b]);
+            p->ret[b] =
+                td_target((real)p->reward[row], p->terminated[row], p->ep_end[b], p->gamma, p->q[b], p->other ? p->other[b] : p->q[b]);
         }
 }
 

@@ -23,7 +23,8 @@ static int choose_widths(struct policy_config *policy, const struct config *conf
     int count = 0;
     while (count < CONFIG_LIST && config->policy_hidden[count]) count++;
     if (count > policy->layers)
-        return error_set(err, EXIT_USAGE, "policy.hidden has %d widths for policy.layers=%d: policy.layers=%d", count, policy->layers, count);
+        return error_set(err, EXIT_USAGE, "policy.hidden has %d widths for policy.layers=%d: policy.layers=%d", count, policy->layers,
+                         count);
     for (int l = 0; l < policy->layers; l++) policy->width[l] = (int)config->policy_hidden[l < count ? l : count - 1];
     return 0;
 }

@@ -165,7 +165,8 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
                  struct backend *backend, struct error *err)
 {
     const struct mappo_group *g = &spec->group[group];
-    *policy = (struct policy){.sizes = group_sizes(g), .player = config->player, .normalizer = config->normalizer, .config = *config, .backend = backend};
+    *policy = (struct policy){
+        .sizes = group_sizes(g), .player = config->player, .normalizer = config->normalizer, .config = *config, .backend = backend};
     if (!text_format(policy->name, sizeof policy->name, "%s", g->name))
         return error_set(err, EXIT_USAGE, "group name \"%s\" is longer than %zu bytes", g->name, sizeof policy->name - 1);
     for (int role = 0; role < POLICY_ROLES; role++) {

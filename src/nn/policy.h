@@ -71,9 +71,9 @@ struct policy {
     real *parameters, *m, *v; /* the backend's */
     struct normalizer *norm;
     struct running running[POLICY_RUNNING];
-    struct policy_arrays host; /* for the host */
-    int normalizer;            /* enum normalizer_kind */
-    int64_t updates;           /* Adam's step count of both networks */
+    struct policy_arrays host;   /* for the host */
+    int normalizer;              /* enum normalizer_kind */
+    int64_t updates;             /* Adam's step count of both networks */
     struct policy_config config; /* that it was built by */
     struct backend *backend;
 };
