@@ -6,6 +6,7 @@ tree=$(mktemp -d --suffix=.mappo-list) || exit 1
 trap 'rm -rf "$tree"' EXIT
 failed=0
 cp -r Makefile envs "$tree/"
+ln -s "$PWD/src" "$PWD/cuda" "$PWD/scripts" "$tree/"
 unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES
 # A goal that needs no libraries; nothing is compiled.
 said() { env -u BUILD make -C "$tree" -n aarch64 ARM_CC=true 2>&1 | sed -n 's/.*\*\*\* //p'; }
@@ -26,10 +27,9 @@ for file in test/busy.c mpe/simple_spread.cu mpe/simple_spread.c classic/pendulu
     mv "$tree/aside" "$tree/envs/$file"
 done
 # What is no environment: shared by a suite, a preset of a variant or one by name.
-touch "$tree/envs/mpe/suite.c" "$tree/envs/mpe/suite.ini" "$tree/envs/test/single.ini" "$tree/envs/classic/MountainCar-v0.ini" "$tree/envs/presets/other.ini" "$tree/envs/template/other.c"
+touch "$tree/envs/mpe/suite.c" "$tree/envs/mpe/suite.ini" "$tree/envs/test/single.ini" "$tree/envs/classic/MountainCar-v0.ini" "$tree/envs/classic/MountainCar-v0.maddpg.ini" "$tree/envs/classic/suite.ddpg.ini" "$tree/envs/presets/other.ini" "$tree/envs/template/other.c"
 is what_belongs_to_environments_needs_no_line ""
 # The last line of a file that is built in makes the descriptor of its name; else the compiler says what to write.
-ln -s "$PWD/src" "$PWD/cuda" "$PWD/scripts" "$tree/"
 said() { env -u BUILD make -C "$tree" CUDA=0 build/obj/envs/test/busy.o 2>&1 | grep -o 'static assertion failed.*'; }
 is a_last_line_of_its_name_compiles ""
 for line in 'LANE_PLUGIN(' 'LANE_ENV(test_lazy, '; do
