@@ -293,7 +293,9 @@ static int list_cases(const struct bench *bench, struct bench_case *list)
         list[n].kind = other[i].kind;
         const bool known =
             list[n].hidden == hidden && list[n].level == (int)level && list[n].activation == activation && list[n].kind == c->policy_kind;
-        if (!known && list[n].level <= (int)level) n++;
+        const bool possible =
+            list[n].level <= (int)level && (other[i].kind != KIND_GRU || !algorithms[c->algo_name].functions->ops->replay);
+        if (!known && possible) n++;
     }
     if (threads > 1 && list[n - 1].kind != c->policy_kind) {
         static char both[48];
