@@ -19,12 +19,6 @@ static inline struct train_pass loss_pass(const struct train_pass *pass)
     return copy;
 }
 
-static inline __host__ __device__ int distribution_outputs(const struct distribution *dist)
-{
-    const struct head *last = &dist->head[dist->heads - 1];
-    return last->output + last->size;
-}
-
 struct evaluation {
     float log_prob, entropy; /* of all heads so far */
     float kl;                /* likewise, where it is wanted */

@@ -137,12 +137,6 @@ void replay_pack_columns(struct backend *backend, const struct columns_pass *pas
 
 /* ---- actions as columns: a thread a row ---------------------------------------------------------------------------------------------- */
 
-static int outputs_of(const struct distribution *dist)
-{
-    const struct head *last = &dist->head[dist->heads - 1];
-    return last->output + last->size;
-}
-
 static __device__ void taken_row(const struct embed_pass *p, const struct distribution *dist, size_t b, float *column)
 {
     const size_t row = b * (size_t)p->stride;
@@ -201,7 +195,7 @@ void replay_embed(struct backend *backend, const struct embed_pass *pass, int pa
     if (backend->planning) return;
     for (int p = 0; p < passes; p++) {
         LAUNCH(embed_kernel, cuda_blocks((size_t)pass[p].rows, CUDA_THREADS), CUDA_THREADS, 0, cuda_of(backend)->stream, pass[p],
-               *pass[p].dist, outputs_of(pass[p].dist));
+               *pass[p].dist, distribution_outputs(pass[p].dist));
         LAUNCHED("embed");
     }
 }
@@ -233,7 +227,7 @@ void replay_embed_back(struct backend *backend, const struct embed_back_pass *pa
     if (backend->planning) return;
     for (int p = 0; p < passes; p++) {
         LAUNCH(embed_back_kernel, cuda_blocks((size_t)pass[p].rows, CUDA_THREADS), CUDA_THREADS, 0, cuda_of(backend)->stream, pass[p],
-               *pass[p].dist, outputs_of(pass[p].dist));
+               *pass[p].dist, distribution_outputs(pass[p].dist));
         LAUNCHED("embed_back");
     }
 }

@@ -63,9 +63,10 @@ void device_check_create(struct device_check *check, const struct transitions *t
                          struct policy *const *policy, struct backend_memory *memory)
 {
     struct look list[LOOKS];
-    *check = (struct device_check){.transitions = transitions, .spec = spec, .policy = policy, .steps = steps};
+    *check = (struct device_check){.transitions = transitions, .spec = spec, .policy = policy, .backend = memory->backend, .steps = steps};
     check->bads = list_looks(check, list) * pieces_of(check);
     check->bad = BACKEND_NEW(memory, uint64_t, check->bads);
+    check->host = ARENA_NEW(memory->arena, uint64_t, check->bads);
     const uint64_t none = NONFINITE_NONE; /* where there is no second piece nobody looks */
     for (int i = 0; i < check->bads; i++) memory->backend->upload(memory->backend, check->bad + i, &none, sizeof none);
 }
@@ -151,4 +152,11 @@ int device_check_fault(const struct device_check *check, const uint64_t *bad, ui
     say(check, first.look, first.found, first.at % width, text, sizeof text);
     vecenv_error(env, first.look->kind == LOOK_NUMBERS ? EXIT_NUMERICAL : EXIT_ENVIRONMENT, (int32_t)(first.at / width), text, err);
     return error_suffix(err, ", after step %llu", (unsigned long long)(begin + first.after));
+}
+
+int device_check_wait(const struct device_check *check, const struct vecenv *env, struct error *err)
+{
+    if (!check->bads) return 0;
+    check->backend->download(check->backend, check->host, check->bad, (size_t)check->bads * sizeof *check->bad);
+    return device_check_fault(check, check->host, check->transitions->step, env, err);
 }

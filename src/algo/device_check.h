@@ -11,8 +11,10 @@ struct device_check { /* all zeros where environments are not on a device */
     const struct transitions *transitions;
     const struct mappo_env_spec *spec;
     struct policy *const *policy;
-    int steps;     /* of a call */
-    uint64_t *bad; /* [bads] the first fault that each look has found, the backend's */
+    struct backend *backend;
+    int steps;      /* of a call */
+    uint64_t *bad;  /* [bads] the first fault that each look has found, the backend's */
+    uint64_t *host; /* [bads] what device_check_wait reads */
     int bads;
 };
 
@@ -24,5 +26,7 @@ void device_check_run(const struct device_check *check, struct vecenv *env);
  * after the call. 0 where nothing was. */
 int device_check_fault(const struct device_check *check, const uint64_t *bad /* host [bads] */, uint64_t step, const struct vecenv *env,
                        struct error *err);
+/* The same of the last call, for a learner that does not mind waiting for the device. */
+int device_check_wait(const struct device_check *check, const struct vecenv *env, struct error *err);
 
 #endif

@@ -26,7 +26,6 @@ struct off_policy {
     struct repeated recorded;
     struct explore_numbers *explore;                                   /* the backend's; NULL = nothing is added to actions */
     float *process[MAPPO_MAX_GROUPS], *host_process[MAPPO_MAX_GROUPS]; /* [E][A][Kr] state of EXPLORE_OU; NULL = none */
-    uint64_t *bad;                                                     /* host: what the device found wrong */
     struct maddpg_metrics metrics[MAPPO_MAX_GROUPS];
     char **metric_name[MAPPO_MAX_GROUPS]; /* [METRICS] */
 };
@@ -160,8 +159,7 @@ static void warn_of_late_start(const struct off_policy *self)
     if (first < config->maddpg_batch && config->maddpg_draw == DRAW_WITHOUT) first = config->maddpg_batch;
     if (first > config->train_env_steps && self->context.comm->rank == 0 && !self->context.backend->planning)
         warn("nothing will be learned: %lld steps are to be held before the first update (maddpg.start, maddpg.batch), and the run ends "
-             "after "
-             "train.env_steps=%lld",
+             "after train.env_steps=%lld",
              (long long)first, (long long)config->train_env_steps);
 }
 
@@ -355,14 +353,9 @@ static int update(struct algorithm *algorithm, struct error *err)
 static int outcome(struct algorithm *algorithm, struct error *err)
 {
     struct off_policy *self = algorithm->self;
-    const struct device_check *check = &self->replay->collector->check;
     const double start = clock_seconds();
-    if (check->bads) {
-        self->context.backend->download(self->context.backend, self->bad, check->bad, (size_t)check->bads * sizeof *check->bad);
-        const int code = device_check_fault(check, self->bad, self->replay->transitions->step, self->context.env, err);
-        if (code) return code;
-    }
-    const int code = maddpg_outcome(self->maddpg, self->metrics, err);
+    int code = device_check_wait(&self->replay->collector->check, self->context.env, err);
+    if (!code) code = maddpg_outcome(self->maddpg, self->metrics, err);
     algorithm->seconds_update += clock_seconds() - start;
     return code;
 }
@@ -478,7 +471,6 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     create_maddpg(self);
     self->records = comm_on_stream(context->comm) && (!context->config->maddpg_twin || self->each % context->config->maddpg_delay == 0);
     algorithm->flops = maddpg_flops(self->maddpg) * self->each / (double)(context->config->rollout_steps * context->config->rollout_envs);
-    if (self->replay->collector->check.bads) self->bad = ARENA_NEW(self->memory.arena, uint64_t, self->replay->collector->check.bads);
     algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
     arena_seal(self->memory.arena);
     return 0;

@@ -1,7 +1,6 @@
 #include "algo/returns.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A critic pass over some rows of one shard with one set of parameters, and where its values go. */
@@ -62,23 +61,6 @@ static bool remembers_apart(const struct policy *policy)
 
 /* ---- building ------------------------------------------------------------------------------------------------------------------------ */
 
-/* The env-steps u of [t][lo, hi), as units u * stride + offset. */
-static int32_t *list_units(const struct returns *r, struct backend_memory *memory, int steps, int shard, int stride, int offset)
-{
-    const int lo = r->transitions->first[shard], hi = r->transitions->first[shard + 1], count = steps * (hi - lo);
-    int32_t *host = malloc((size_t)(count + 1) * sizeof *host), *to = host;
-    CHECK(host, "out of memory listing %d env-steps", count);
-    for (int t = 0; t < steps; t++)
-        for (int e = lo; e < hi; e++) {
-            const int u = t * r->transitions->config.envs + e;
-            *to++ = u * stride + offset;
-        }
-    int32_t *units = BACKEND_NEW(memory, int32_t, count);
-    memory->backend->upload(memory->backend, units, host, (size_t)count * sizeof *host);
-    free(host);
-    return units;
-}
-
 /* The time of a part, whose batch is made, from a place on: its rows of the states. */
 static void create_time(const struct returns *r, struct backend_memory *memory, struct value_part *part, int steps, int place)
 {
@@ -90,7 +72,8 @@ static void create_time(const struct returns *r, struct backend_memory *memory, 
     part->time.hidden = states_at(r->states, part->group, ROLE_CRITIC, place);
     if (place == 0) part->time.hidden_out = states_at(r->states, part->group, ROLE_CRITIC, 1);
     part->time.ended += (size_t)place * (size_t)r->transitions->config.envs;
-    if (remembers_apart(policy)) part->time.batch.unit = list_units(r, memory, steps, part->shard, policy->sets[ROLE_CRITIC], part->set);
+    if (remembers_apart(policy))
+        part->time.batch.unit = transitions_units(r->transitions, memory, steps, part->shard, policy->sets[ROLE_CRITIC], part->set);
 }
 
 /* `steps` places of the shard's environments, from a place on; `direct`: in order, so that values land where they belong. */
@@ -106,8 +89,8 @@ static struct value_part create_places(const struct returns *r, struct backend_m
     part.out = part.direct ? value : BACKEND_NEW(memory, real, units * rows);
     part.batch = (struct batch){NULL, units, rows, NULL};
     if (!part.direct) {
-        part.place = list_units(r, memory, steps, shard, 1, 0);
-        part.batch.unit = by_agent(policy) ? list_units(r, memory, steps, shard, policy->state_rows, set) : part.place;
+        part.place = transitions_units(r->transitions, memory, steps, shard, 1, 0);
+        part.batch.unit = by_agent(policy) ? transitions_units(r->transitions, memory, steps, shard, policy->state_rows, set) : part.place;
     }
     part.packed = backend_memory_packed(memory, &policy->net[ROLE_CRITIC], units * rows);
     create_time(r, memory, &part, steps, place);

@@ -65,7 +65,6 @@ static void create_collector(struct rollout *rollout, const struct rollout_confi
             BACKEND_NEW(&rollout->memory, real, rows * (size_t)log_prob_width(&policy[g]->dist, config->per_head));
     }
     collector_create(&rollout->collector, &collect, rollout->transitions, spec, policy, &rollout->memory);
-    if (rollout->collector->check.bads) rollout->bad = ARENA_NEW(rollout->memory.arena, uint64_t, rollout->collector->check.bads);
 }
 
 int rollout_create(struct rollout **out, const struct rollout_config *config, const struct mappo_env_spec *spec,
@@ -167,8 +166,5 @@ int rollout_fault(const struct rollout *rollout, const uint64_t *bad, uint64_t s
 
 int rollout_check(const struct rollout *rollout, struct error *err)
 {
-    const struct device_check *check = &rollout->collector->check;
-    if (!check->bads) return 0;
-    rollout->backend->download(rollout->backend, rollout->bad, check->bad, (size_t)check->bads * sizeof *check->bad);
-    return rollout_fault(rollout, rollout->bad, rollout->transitions->step, err);
+    return device_check_wait(&rollout->collector->check, rollout->env, err);
 }

@@ -30,7 +30,6 @@ struct rollout {
     struct backend *backend;
     struct backend_memory memory;
     struct repeated finish;
-    uint64_t *bad; /* host: what rollout_check reads */
 };
 
 /* policy [spec->groups] and spec must outlive the rollout. EXIT_USAGE as transitions_create. */
@@ -49,7 +48,7 @@ struct train_pass rollout_pass(const struct rollout *rollout, int group, int rol
 
 /* What environments on a device did wrong in a rollout: device_check_fault. */
 int rollout_fault(const struct rollout *rollout, const uint64_t *bad, uint64_t step, struct error *err);
-/* The same of the last rollout, for a learner that does not mind waiting for the device. */
+/* The same of the last rollout: device_check_wait. */
 int rollout_check(const struct rollout *rollout, struct error *err);
 
 #endif

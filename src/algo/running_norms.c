@@ -1,20 +1,11 @@
 #include "algo/running_norms.h"
 
-#include <stdlib.h>
-
 /* The env-steps of a shard. */
 static struct batch units_of_shard(const struct transitions *x, int shard, struct backend_memory *memory)
 {
     const int lo = x->first[shard], hi = x->first[shard + 1], steps = x->config.steps, units = steps * (hi - lo);
     if (x->config.shards == 1 || x->held) return (struct batch){NULL, units, 1, NULL};
-    int32_t *host = malloc((size_t)(units + 1) * sizeof *host), *to = host;
-    CHECK(host, "out of memory listing %d env-steps", units);
-    for (int t = 0; t < steps; t++)
-        for (int e = lo; e < hi; e++) *to++ = t * x->config.envs + e;
-    int32_t *unit = BACKEND_NEW(memory, int32_t, units);
-    memory->backend->upload(memory->backend, unit, host, (size_t)units * sizeof *unit);
-    free(host);
-    return (struct batch){unit, units, 1, NULL};
+    return (struct batch){transitions_units(x, memory, steps, shard, 1, 0), units, 1, NULL};
 }
 
 /* 0: no such statistics, or they stay as they are. */

@@ -1,6 +1,7 @@
 #include "algo/transitions.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- building ------------------------------------------------------------------------------------------------------------------------ */
@@ -127,6 +128,19 @@ void transitions_carry(struct transitions *x)
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------------------- */
+
+int32_t *transitions_units(const struct transitions *x, struct backend_memory *memory, int steps, int shard, int stride, int offset)
+{
+    const int lo = x->first[shard], hi = x->first[shard + 1], count = steps * (hi - lo);
+    int32_t *host = malloc((size_t)(count + 1) * sizeof *host), *to = host;
+    CHECK(host, "out of memory listing %d env-steps", count);
+    for (int t = 0; t < steps; t++)
+        for (int e = lo; e < hi; e++) *to++ = (t * x->config.envs + e) * stride + offset;
+    int32_t *units = BACKEND_NEW(memory, int32_t, count);
+    memory->backend->upload(memory->backend, units, host, (size_t)count * sizeof *host);
+    free(host);
+    return units;
+}
 
 const void *transitions_seen_after(const struct transitions *x, const struct slice *slice, uint64_t step, int env)
 {

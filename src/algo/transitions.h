@@ -121,6 +121,10 @@ static inline void *transitions_at(const struct transitions *transitions, const 
     return (char *)slice_array(&transitions->all, slice) + row * slice->bytes;
 }
 
+/* The env-steps u of a shard in the first `steps` steps, in their order, as units u * stride + offset: the backend's. */
+int32_t *transitions_units(const struct transitions *transitions, struct backend_memory *memory, int steps, int shard, int stride,
+                           int offset);
+
 /* What environment `env` saw when a step had been taken, as a learner means it: where the episode ended with it, what was seen last (NULL
  * where that is not kept), not the first of the next one. `slice`: an observation. Reads ep_end, so for a backend whose memory the host can
  * read. */

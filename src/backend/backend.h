@@ -79,6 +79,12 @@ struct distribution {
     float fixed_std;                 /* > 0: the Gaussian's standard deviation is this constant instead of exp(log_std) */
     bool deterministic;              /* what stands at Gaussian heads is no distribution: their action is tanh of the output */
 };
+/* Columns of its outputs, O. */
+MAPPO_FN int distribution_outputs(const struct distribution *dist)
+{
+    const struct head *last = &dist->head[dist->heads - 1];
+    return last->output + last->size;
+}
 /* Log-probabilities of a row: one of all heads together, or one of each. */
 static inline int log_prob_width(const struct distribution *dist, bool per_head)
 {

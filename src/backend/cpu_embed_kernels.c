@@ -6,12 +6,6 @@
 
 #include "backend/vector.h"
 
-static int outputs_of(const struct distribution *dist)
-{
-    const struct head *last = &dist->head[dist->heads - 1];
-    return last->output + last->size;
-}
-
 /* x [B][stride] of rows first … first + rows - 1 as the tile y [n][R]; the padding is 0. */
 static void load_rows(const real *x, int n, int stride, int first, int rows, real *y)
 {
@@ -103,7 +97,7 @@ static void smooth(const struct embed_pass *p, int first, int outputs, real *col
 
 void LEVELLED(embed_rows)(const struct embed_pass *p, real *work, int row, int end)
 {
-    const int outputs = outputs_of(p->dist), size = outputs * (int)TILE;
+    const int outputs = distribution_outputs(p->dist), size = outputs * (int)TILE;
     real *y = work, *column = y + size, *noise = column + size, *scratch = noise + size;
     for (; row < end; row += TILE) {
         const int rows = end - row < (int)TILE ? end - row : (int)TILE;
@@ -131,7 +125,7 @@ void LEVELLED(embed_rows)(const struct embed_pass *p, real *work, int row, int e
 
 void LEVELLED(embed_back_rows)(const struct embed_back_pass *p, real *work, int row, int end)
 {
-    const int outputs = outputs_of(p->dist), size = outputs * (int)TILE;
+    const int outputs = distribution_outputs(p->dist), size = outputs * (int)TILE;
     real *soft = work, *slope = soft + size, *z = slope + size, *scratch = z + size;
     for (; row < end; row += TILE) {
         const int rows = end - row < (int)TILE ? end - row : (int)TILE;

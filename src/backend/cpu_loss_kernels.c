@@ -10,12 +10,6 @@
 #include "backend/kernels/sampling.h"
 #include "backend/vector.h"
 
-static int outputs_of(const struct distribution *dist)
-{
-    const struct head *last = &dist->head[dist->heads - 1];
-    return last->output + last->size;
-}
-
 /* Outputs [B][O] of rows row … row + rows - 1, as the tile z [O][R]. */
 static void load_outputs(const real *out, int outputs, int row, int rows, real *z)
 {
@@ -212,7 +206,7 @@ static void head_kl(const struct loss_tile *t, int h, const size_t *row)
     const struct head *head = &loss->dist->head[h];
     const real *log_total = scratch_row(t, ROW_HEADS + 2 * h + 1), *z = t->z + head->output * (int)TILE;
     real *kl = scratch_row(t, ROW_KL), *q = t->q + head->output * (int)TILE, old_total[TILE], old_entropy[TILE];
-    const int outputs = outputs_of(loss->dist);
+    const int outputs = distribution_outputs(loss->dist);
     for (int k = 0; k < head->size; k++) gather_real(loss->old_out, outputs, head->output + k, row, t->rows, q + k * (int)TILE);
     apply_mask(q, loss->mask, loss->dist, head, row, t->rows);
     if (head->kind == HEAD_CATEGORICAL) {
@@ -484,12 +478,12 @@ static void act_gaussian(const struct act_pass *p, int action, const real *z, st
 
 size_t LEVELLED(act_size)(const struct distribution *dist)
 {
-    return (size_t)(4 * outputs_of(dist) + LOSS_ROWS) * TILE;
+    return (size_t)(4 * distribution_outputs(dist) + LOSS_ROWS) * TILE;
 }
 
 void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
 {
-    const int outputs = outputs_of(p->dist);
+    const int outputs = distribution_outputs(p->dist);
     real *z = work, *scratch = z + outputs * (int)TILE, *log_prob = scratch + outputs * (int)TILE;
     const uint64_t step = p->step + (p->clock ? *p->clock : 0);
     for (; row < end; row += TILE) {
@@ -522,7 +516,7 @@ void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
 
 void LEVELLED(evaluate_rows)(const struct evaluate_pass *p, real *work, int row, int end)
 {
-    const int outputs = outputs_of(p->dist);
+    const int outputs = distribution_outputs(p->dist);
     const struct train_pass given = {.policy = {.dist = p->dist, /* what head_forward and head_kl look at */
                                                 .mask = p->mask,
                                                 .act_int = p->act_int,

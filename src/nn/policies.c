@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/arena.h"
-#include "base/digest.h"
 #include "config/choices.h"
 #include "env/spec.h"
 
@@ -140,21 +139,6 @@ void policies_pull(struct policies *policies)
 void policies_push(struct policies *policies)
 {
     for (int g = 0; g < policies->groups; g++) policy_push(policies->group[g]);
-}
-
-uint64_t policies_hash(struct policies *policies)
-{
-    uint64_t h = HASH_START;
-    policies_pull(policies);
-    for (int g = 0; g < policies->groups; g++) {
-        const struct policy *policy = policies->group[g];
-        h = hash_bytes(h, policy->host.parameters, policy->size * sizeof(real));
-        for (int i = 0; i < POLICY_RUNNING; i++) {
-            const struct running *running = &policy->host.running[i];
-            if (running->width) h = hash_bytes(h, running->moments, (size_t)running_moments(running->width) * sizeof(double));
-        }
-    }
-    return h;
 }
 
 /* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */

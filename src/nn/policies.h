@@ -64,6 +64,4 @@ void policies_network_fields(const struct policy *policy, int role, int set, rea
 /* The same tensors in another block of a policy's size, the host's: /<top>/<group>[/<agent>]/<role>/…, `meaning` before what they are. */
 void policies_block_fields(const struct policy *policy, real *block, const char *top, const char *meaning, struct field_list *list);
 
-uint64_t policies_hash(struct policies *policies); /* of parameters and running statistics */
-
 #endif

@@ -15,6 +15,7 @@
 
 #include "algo/rollout.h"
 #include "run/learning.h"
+#include "policies_hash.h"
 
 /* What one update may differ by between two machines: Adam moves a parameter by at most its learning rate a step, in the direction of a
  * gradient whose sign rounding can turn where it is nearly 0. Means are compared more closely. */

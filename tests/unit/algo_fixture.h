@@ -14,6 +14,7 @@
 
 #include "algo/algorithm.h"
 #include "base/philox.h"
+#include "policies_hash.h"
 
 struct fixture {
     struct config config;

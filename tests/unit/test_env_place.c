@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "env/place.h"
 #include "env_batch.h"
+#include "policies_hash.h"
 
 enum { WORKERS = 2, ENVS = 11, STEPS = 60, MEMORY = 16 << 20 };
 

@@ -13,6 +13,7 @@
 
 #include "env/registry.h"
 #include "run/learning.h"
+#include "policies_hash.h"
 
 /* What is refused: a part of the sentence. Environments that are not here must train. */
 static const struct refusal {

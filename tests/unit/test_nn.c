@@ -16,6 +16,7 @@
 #include "nn/orthogonal.h"
 #include "nn/policies.h"
 #include "backend/kernels/normalizer.h"
+#include "policies_hash.h"
 
 static const struct network_config small = {.inputs = 18,
                                             .hidden = 64,
