@@ -31,6 +31,10 @@ static const double sum_tolerance = 2e-5, gradient_tolerance = 1e-4, output_tole
 #ifndef MOVED_EVERY
 #define MOVED_EVERY 1
 #endif
+/* Likewise of the numbers of sequences. */
+#ifndef EVERY_COUNT
+#define EVERY_COUNT 1
+#endif
 
 static struct backend *open_backend(int threads, int level)
 {
