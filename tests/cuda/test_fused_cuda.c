@@ -171,7 +171,9 @@ static void check_networks(int precision, double tolerance, bool whole)
                 q.activation = activation ? ACTIVATION_TANH : ACTIVATION_RELU;
                 q.layer_norm = norms & 1;
                 q.feature_norm = norms & 2;
-                if (number % 5 == 2 && q.dist.act_reals) q.dist.fixed_std = 0.5f;
+                if (number / 5 % 3 == 1 && q.dist.act_reals) q.dist.fixed_std = 0.5f;
+                if (number / 5 % 3 == 2 && q.dist.act_reals) add_deviations(&q.dist);
+                q.penalty = number / 15 % 2;
                 check_network(&q, cpu, cuda, tolerance, whole);
             }
         }
