@@ -201,6 +201,8 @@ static void fields_and_snapshots_continue_bit_for_bit(void **state)
     turns.key[4][0] = "algo";
     turns.key[4][1] = "happo";
     check_continuing(&turns);
+    const struct settings deviating = with(&turns, "policy.std", "state");
+    check_continuing(&deviating);
     check_continuing(&remembering);
     const struct settings apart = with(&remembering, "policy.share", "0");
     check_continuing(&apart);

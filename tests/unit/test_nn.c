@@ -44,6 +44,33 @@ static void tensors_cover_every_parameter_once(void **state)
     free(owners);
 }
 
+/* The head that gives deviations lies behind the others, and begins with the same ones in every state. */
+static void deviations_by_state_are_a_head_of_their_own(void **state)
+{
+    (void)state;
+    struct network_config config = small;
+    struct network net;
+    struct tensor tensor[NETWORK_MAX_TENSORS];
+    config.extra = 0;
+    config.log_std_rows = 3;
+    for (int init = INIT_ORTHOGONAL; init <= INIT_TORCH; init++) {
+        network_build(&net, &config);
+        assert_int_equal(net.outputs, 18);
+        const int count = network_tensors(&net, tensor, NETWORK_MAX_TENSORS);
+        const struct tensor *weight = &tensor[count - 2], *bias = &tensor[count - 1];
+        assert_string_equal(weight->name, "log_std/weight");
+        assert_true(weight->shape[0] == 3 && weight->shape[1] == 64 && weight->offset == net.at.head_weight + 15 * 64);
+        assert_string_equal(bias->name, "log_std/bias");
+        assert_true(bias->shape[0] == 3 && bias->offset == net.at.head_bias + 15);
+        real *p = calloc(net.parameters, sizeof *p);
+        network_initialise(&net, p, &(struct network_init){.seed = 3, .head_gain = 1, .log_std = (real)-0.5, .kind = init});
+        for (int i = 0; i < 3 * 64; i++) assert_true(p[weight->offset + i] == 0);
+        for (int i = 0; i < 3; i++) assert_true(p[bias->offset + i] == (real)-0.5);
+        assert_true(p[net.at.head_weight + 14 * 64] != 0);
+        free(p);
+    }
+}
+
 static void tensors_are_named_as_in_pytorch(void **state)
 {
     (void)state;
@@ -483,6 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_cover_every_parameter_once),
         cmocka_unit_test(tensors_are_named_as_in_pytorch),
+        cmocka_unit_test(deviations_by_state_are_a_head_of_their_own),
         cmocka_unit_test(weights_are_orthogonal_with_the_reference_gains),
         cmocka_unit_test(weights_begin_as_pytorchs_layers_do),
         cmocka_unit_test(every_shape_is_orthogonal_to_rounding),
