@@ -71,6 +71,7 @@ struct algorithm_context {
     int local_shards;
     int where;     /* enum collect_where: where the environments are */
     bool attended; /* the backend's threads may stand by while a rollout is collected (env/crew.h) */
+    bool silent;   /* what it would warn of is said when it is made once more */
 };
 
 /* What can be asked of an algorithm before there is one, and how it is made. */

@@ -68,7 +68,7 @@ has json_lists_variants '{"id": "test/single", "aliases": ["sink_single", "singl
 has a_word_that_is_a_variant_is_known "mappo env=test/single trains in that environment" "$("$MAPPO" test/single 2>&1)"
 
 # ---- of two values the last counts, with a message ----
-repeated() { "$MAPPO" --dry-run run=new "$@" 2>&1 | grep -v 'settings are valid'; }
+repeated() { "$MAPPO" --dry-run run=new "$@" 2>&1 | grep -v -e 'settings are valid' -e '^memory: '; }
 is a_value_given_twice_is_told "mappo: seed=1 is replaced by train.seed=2, which follows it on the command line" "$(repeated seed=1 train.seed=2)"
 is so_is_an_option_of_the_environment "mappo: env.N=3 is replaced by env.N=4, which follows it on the command line" "$(repeated env.N=3 seed=5 env.N=4)"
 is the_same_value_twice_needs_no_word "" "$(repeated seed=2 train.seed=2 ppo.clip=0.1)"
