@@ -186,6 +186,8 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_policy_gain:
     case KEY_policy_hidden_gain:
         return c->policy_init == INIT_TORCH ? "weights are drawn without gains (policy.init=torch)" : NULL;
+    case KEY_eval_deterministic:
+        return c->eval_play != PLAY_TRAINED ? "who plays has no networks (eval.play)" : NULL;
     case KEY_train_stop_return:
         return c->checkpoint_best == BEST_EVAL && c->eval_interval == 0 && c->eval_env_steps == 0 && !isnan(c->train_stop_return)
                    ? "no evaluation is made (eval.env_steps, checkpoint.best)"
