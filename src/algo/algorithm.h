@@ -49,7 +49,8 @@ struct algorithm {
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
     double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: collect.h */
     char note[192];                                     /* what people are told when it begins; "" = nothing */
-    double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor */
+    double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor … */
+    double bytes; /* … and what must move at least where the device's memory is the limit: inputs of every pass once, what is stored once */
     void *self;
 };
 

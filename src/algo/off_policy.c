@@ -457,6 +457,18 @@ static const struct algorithm_ops ops = {.begin = begin,
                                          .destroy = destroy,
                                          .replay = list_replay};
 
+/* A step is stored once; those of a batch are read and written. */
+static void count_work(struct algorithm *algorithm)
+{
+    const struct off_policy *self = algorithm->self;
+    const struct transitions_config *ring = &self->replay->config.transitions;
+    const struct config *config = self->context.config;
+    const double each = self->each / (double)(config->rollout_steps * config->rollout_envs), /* updates for a step */
+        step = (double)replay_ring_bytes(ring, vecenv_spec(self->context.env)) / ((double)ring->steps * ring->envs);
+    algorithm->flops = maddpg_flops(self->maddpg) * each;
+    algorithm->bytes = step * (1 + 2 * (double)config->maddpg_batch * each);
+}
+
 static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
     struct off_policy *self = algorithm->self;
@@ -472,7 +484,7 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     if (code) return code;
     create_maddpg(self);
     self->records = comm_on_stream(context->comm) && (!context->config->maddpg_twin || self->each % context->config->maddpg_delay == 0);
-    algorithm->flops = maddpg_flops(self->maddpg) * self->each / (double)(context->config->rollout_steps * context->config->rollout_envs);
+    count_work(algorithm);
     algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
     arena_seal(self->memory.arena);
     return 0;
