@@ -477,13 +477,14 @@ struct backend {
     void (*range)(struct backend *, const char *name); /* for profilers: what the calls from here on belong to; NULL ends the last one */
     double (*rate)(struct backend *, int what, int rows, int outputs, int inputs); /* what the device can do, measured now */
     /* Of a planning backend: what its callers have taken at most at a time. text: "device memory: 812.5 MiB of 80000.0 free: inputs of
-     * passes 512.0, …". EXIT_USAGE where that is more than there is. */
+     * passes 512.0, …"; of the CPU what has been taken now: "41.3 MB (rollout 20.1 MB, …)". EXIT_USAGE where a device has less. */
     int (*memory_plan)(struct backend *, size_t *need, char *text, size_t size, struct error *err);
     /* As much as was planned, in one piece: later calls of alloc that were planned take from it. Once, before them. */
     void (*memory_reserve)(struct backend *, size_t bytes);
     const struct env_device_ops *environments; /* optional: how environments run here (env/device.h) */
     const struct comm_device *messages;        /* optional, devices: how ranks add up memory of this backend (comm/comm.h) */
-    bool planning; /* allocations are only added up; nothing is computed, and memory that alloc returns may not be touched */
+    /* Allocations are only added up, and nothing is computed. Memory that alloc returns may not be touched on a device, and on the CPU better not. */
+    bool planning;
 };
 /* Of matrix products on a device; master weights, sums and everything else stay float32. */
 enum precision { PRECISION_FP32, PRECISION_TF32, PRECISION_BF16 };
@@ -551,7 +552,7 @@ struct backend_config {
     int local_rank;
     int precision; /* cuda: enum precision */
     bool graphs;   /* cuda: record and replay what is the same in every update */
-    bool planning; /* cuda: see struct backend */
+    bool planning; /* see struct backend */
 };
 bool backend_built(const char *name);       /* is it part of this build? */
 int backend_devices(const char *name);      /* usable devices of this machine, 0 for none; nothing is opened */

@@ -72,6 +72,10 @@ bad option_without_dashes_is_explained 2 '"json" on the command line is no setti
 bad option_with_another_dash_too 2 'is no setting but an option of the command line: --dry-run' dry_run=1
 bad file_of_settings_without_dashes 2 'is no setting but an option of the command line: --config secret.ini' config=secret.ini
 bad option_for_another_command_without_dashes 2 'is no setting but an option of the command line: --quiet' eval sink quiet=1
+bad number_missing_in_a_list_is_named 2 'policy.hidden=64,,32 on the command line lacks a number beside one of its commas: write whole numbers with commas between, as 64,32' policy.hidden=64,,32
+bad number_missing_at_the_end_of_a_list_too 2 'policy.hidden=64, on the command line lacks a number' policy.hidden=64,
+bad number_of_a_list_is_named 2 'policy.hidden=64,a on the command line: a is not a whole number (1 .. 4096)' policy.hidden=64,a
+bad number_of_a_list_out_of_range_is_named 2 'policy.hidden=64,0 on the command line: 0 is out of range 1 .. 4096' policy.hidden=64,0
 bad no_advice_sets_a_run_aside 2 'unknown option "--fressh"; settings are written key=value' --fressh
 bad value_as_the_next_word_is_taken_along 2 'did you mean adam.lr=1e-3?' train --lr 1e-3
 bad dash_of_a_word_processor_is_a_dash 2 'did you mean the setting adam.lr=1e-3?' —lr 1e-3
@@ -206,6 +210,8 @@ HOME=/no-home bad tilde_of_networks_is_home 4 '/no-home/none.h5: no such run' 't
 HOME=/no-home bad tilde_of_a_plugin_is_home 2 'environment plugin /no-home/none.so' 'env=~/none.so'
 HOME=/no-home bad tilde_of_a_run_is_home 4 '/no-home/run: no such run' eval '~/run'
 bad missing_run_is_named 4 'none: no such run' eval none
+bad unknown_help_topic_names_the_preset 2 'no help on "handson"; did you mean "hands-on-rl"?' help handson
+bad value_in_place_of_a_help_topic_is_told 2 'no help on "gru": it is a value of policy.kind (mappo help policy.kind)' help gru
 bad help_of_an_unknown_environment_names_nearest 2 'did you mean "mpe/simple_spread"?' envs mpe/simple_spred
 
 # ---- environments that break their word end evaluations as they end training (tests/unit/test_algo_rollout.c) ----
@@ -221,7 +227,7 @@ MAPPO_EXIT_FILE=none/exit bad unwritable_exit_file_is_known_before_the_work 2 "M
 MAPPO_EXIT_FILE=folder bad folder_for_an_exit_file_is_refused 2 "MAPPO_EXIT_FILE: folder: can't be written: Is a directory" train
 
 # ---- what is not a mistake ----
-for page in help 'help ppo' 'help eval' 'help exit-codes' '--help exit-codes' 'help all' 'help --help' 'version --help' version --help '--help all' '--help ppo' '--help seed' 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
+for page in help 'help ppo' 'help eval' 'help exit-codes' '--help exit-codes' 'help all' 'help --help' 'version --help' version --help '--help all' '--help ppo' '--help seed' 'help sb3' 'help hands-on-rl' 'help on-policy' '--help maddpg-hands-on' 'help maddpg' 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
     timeout 60 "$MAPPO" $page >"$WORK/out" 2>"$WORK/err"
     code=$? problem=""
     [ $code = 0 ] || problem="exit code $code; "
