@@ -174,6 +174,10 @@ bool config_follows_reference(const struct config *config);
 bool config_feature_norm(const struct config *config);
 /* policy.share, where auto is decided by the algorithm (algorithms.def); likewise. */
 bool config_policy_share(const struct config *config);
+/* policy.std, where policy.fixed_std of a stronger source decides: runs of before there was a choice have it alone. */
+int config_policy_std(const struct config *config);
+/* Makes the two agree, by the stronger source. config_build does. */
+void config_decide_std(struct config *config);
 
 /* Only --config and the command line, over what `config` already holds. */
 int config_apply(struct config *config, const struct arguments *args, struct error *err);

@@ -108,6 +108,7 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
         return choices ? NULL : "no action is a choice";
     case KEY_maddpg_explore:
         return reals ? NULL : "no action is a real number";
+    case KEY_policy_std:
     case KEY_policy_log_std:
     case KEY_policy_fixed_std:
         return "actors are deterministic (maddpg.explore, maddpg.noise)";
@@ -196,6 +197,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         if (c->policy_fixed_std > 0) return "the deviation is policy.fixed_std";
         /* fall through */
     case KEY_policy_squash:
+    case KEY_policy_std:
     case KEY_policy_fixed_std:
     case KEY_wrap_clip_action:
     case KEY_wrap_rescale_action:

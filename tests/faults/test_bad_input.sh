@@ -140,6 +140,10 @@ bad comma_of_two_meanings_is_not_guessed 2 'is not a number: a decimal point is 
 bad point_of_two_meanings_is_not_guessed 2 'is not a whole number: a decimal point is written as a point, thousands without a mark' train.env_steps=1.000
 bad small_number_is_not_silently_off 2 'too small to be told from 0 (0 = off): write 0, or a number of at least 1.2e-38' ppo.max_grad_norm=1e-300
 bad small_deviation_is_not_silently_learned 2 'too small to be told from 0 (0 = learned)' policy.fixed_std=1e-50
+bad constant_deviation_needs_its_number 2 'policy.std=fixed needs the deviation: policy.fixed_std=0.5, say' policy.std=fixed
+bad deviation_is_learned_or_constant 2 'policy.std=state is a learned deviation, policy.fixed_std=0.5 a constant one: leave out one of them' policy.std=state policy.fixed_std=0.5
+bad nor_is_one_of_all_states_constant 2 'policy.std=shared is a learned deviation' policy.fixed_std=0.5 policy.std=shared
+bad deviation_by_state_begins_within_its_bounds 2 'policy.log_std=3: with policy.std=state log deviations end at 2: write at most that' policy.std=state policy.log_std=3
 bad quotes_around_a_value_are_named 2 'values stand without quotes: write 7e-4' 'adam.lr="7e-4"'
 bad variable_that_no_shell_replaced_is_refused 2 'run=$SCRATCH/a on the command line: variables are replaced by a shell only' 'run=$SCRATCH/a'
 bad unknown_user_is_named 2 'there is no user "nobody-of-this-name"' 'run=~nobody-of-this-name/a'

@@ -92,11 +92,13 @@ idle state_of_an_own_critic_has_none critic.state algo=ippo critic.state=concat
 idle number_of_an_agent_has_none_there critic.agent_id algo=ippo critic.agent_id=1
 idle decay_of_no_normaliser_has_none norm.beta norm.value=none norm.beta=0.9
 idle deviation_of_choices_has_none policy.fixed_std policy.fixed_std=0.5
+idle nor_has_one_by_state policy.std policy.std=state
 idle bounds_of_choices_have_none wrap.rescale_action wrap.rescale_action=1
 idle first_deviation_has_none_beside_a_constant_one policy.log_std env.continuous_actions=1 policy.fixed_std=0.5 policy.log_std=1
+idle deterministic_actors_have_no_deviation policy.std algo=maddpg env.continuous_actions=1 policy.std=state maddpg.start=0
 printf '[adam]\nschedule_steps = 5e6\n' >idle.ini
 idle what_a_file_asks_for_counts_as_well adam.schedule_steps --config idle.ini
-lacks what_has_an_effect_is_not_named "no effect" "$("$MAPPO" "${short[@]}" --fresh --quiet run=idle eval.env_steps=0 env.continuous_actions=1 policy.fixed_std=0.5 \
+lacks what_has_an_effect_is_not_named "no effect" "$("$MAPPO" "${short[@]}" --fresh --quiet run=idle eval.env_steps=0 env.continuous_actions=1 policy.std=fixed policy.fixed_std=0.5 \
     wrap.rescale_action=1 comm.reproducible=1 comm.shards=4 adam.schedule=linear adam.schedule_steps=5e6 norm.beta=0.9 critic.agent_id=1 2>&1)"
 lacks and_nothing_of_a_run_that_is_loaded "no effect" "$("$MAPPO" --quiet run=again --config plain/config.ini 2>&1)"
 
