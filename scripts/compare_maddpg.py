@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast MADDPG learns here and in PyTorch, measured in turn in one run: its update alone, and whole training.
 
-    scripts/compare_maddpg.py                about two minutes; be alone on the machine
+    scripts/compare_maddpg.py                about two minutes
     scripts/compare_maddpg.py --data FOLDER  writes there instead of docs/data/learners
     scripts/compare_maddpg.py --write        the table of docs/benchmarks.md anew, from what was written; --check: is it the same?
 
@@ -10,7 +10,9 @@ V/bin/python scripts/compare_maddpg.py. (PyPI's torch is two to three gigabytes 
 
 Both learn simple_spread with three agents, batches of 1,024, two hidden layers of 64, an update for 100 steps. Theirs is
 scripts/recorders/_maddpg_torch.py: the same update, and mpe2's environment in Python, one copy, as its users have it. Ours is `mappo bench
-algo=maddpg`, 16 copies. Each pair of measurements is one of the program and, right after it, one of each of PyTorch's; medians over pairs."""
+algo=maddpg`, 16 copies. Each pair of measurements is one of the program and, right after it, one of each of PyTorch's; medians over pairs.
+Of one thread it is processor time, of a process that has one core, which other programs hardly disturb; of several it is time on the clock: be
+alone on the machine."""
 import argparse
 import importlib.util
 import json
@@ -49,7 +51,7 @@ def work(given):
 
 
 def ours(threads):
-    """Seconds of an update, environment steps a second, and how much of its threads' time the program had."""
+    """Seconds of an update, and environment steps a second: of processor time, and on the clock."""
     command = [speed.MAPPO, "bench", "algo=maddpg", "env=mpe/simple_spread", "maddpg.updates=%d" % UPDATES, "threads=%d" % threads, "--json"]
     wanted = "1 thread" if threads == 1 else "1 rank, %d threads" % threads
     with subprocess.Popen(command, stdout=subprocess.PIPE, universal_newlines=True) as program:
@@ -57,9 +59,9 @@ def ours(threads):
             row = json.loads(line)
             if row.get("case") == wanted:
                 program.kill()  # the other cases are not looked at
-                each = row["us_per_env_step"] * 1e-6
-                return {"update": each * row["share_update"] * row["env_steps_per_update"] / UPDATES, "steps": 1 / each,
-                        "free": min(1, row["cpu_us_per_env_step"] / row["us_per_env_step"])}
+                each, core = row["us_per_env_step"] * 1e-6, row["cpu_us_per_env_step_median"] * 1e-6
+                calls = row["share_update"] * row["env_steps_per_update"] / UPDATES
+                return {"update": {"clock": each * calls, "core": core * calls}, "train": {"clock": 1 / each, "core": 1 / core}}
     raise RuntimeError("%s printed no row \"%s\"" % (" ".join(command), wanted))
 
 
@@ -82,15 +84,21 @@ def compare(threads, pairs, seconds):
 
 
 def summary(row):
-    pairs = row["pairs"]
-    ratios = {"update": sorted(1 / p["update"]["clock"] / p["ours"]["update"] for p in pairs),
-              "train": sorted(p["ours"]["steps"] / p["train"]["clock"] for p in pairs)}
-    out = {"ours_update": speed.median([p["ours"]["update"] for p in pairs]), "ours_steps": speed.median([p["ours"]["steps"] for p in pairs]),
-           "update": speed.median([1 / p["update"]["clock"] for p in pairs]), "train": speed.median([p["train"]["clock"] for p in pairs])}
+    kind = "core" if row["threads"] == 1 else "clock"
+    mine, theirs = [pair["ours"] for pair in row["pairs"]], row["pairs"]
+    out = {"ours_update": speed.median([m["update"][kind] for m in mine]), "ours_train": speed.median([m["train"][kind] for m in mine]),
+           "update": speed.median([1 / t["update"][kind] for t in theirs]), "train": speed.median([t["train"][kind] for t in theirs])}
+    ratios = {"update": sorted(1 / t["update"][kind] / m["update"][kind] for m, t in zip(mine, theirs)),
+              "train": sorted(m["train"][kind] / t["train"][kind] for m, t in zip(mine, theirs))}
     for what, all_of in ratios.items():
         out[what + "_times"] = (speed.median(all_of), all_of[0], all_of[-1])
-    out["free"] = min(1, speed.median([p["update"]["clock"] / p["update"]["core"] for p in pairs]), speed.median([p["ours"]["free"] for p in pairs]))
     return out
+
+
+def is_quiet(rows):
+    """What a thread of theirs had of its core while one was measured: time on the clock means something then."""
+    shares = [pair["update"]["clock"] / pair["update"]["core"] for row in rows if row["threads"] == 1 for pair in row["pairs"]]
+    return bool(shares) and speed.median(shares) >= speed.QUIET
 
 
 def run(given):
@@ -109,9 +117,9 @@ def run(given):
         s = summary(row)
         print("%d thread%s: an update %.2f ms here, %.2f ms in PyTorch: %s times; training %s/s here, %s/s in PyTorch: %s times"
               % (threads, "" if threads == 1 else "s", s["ours_update"] * 1e3, s["update"] * 1e3, speed.times(s["update_times"]),
-                 speed.number(s["ours_steps"]), speed.number(s["train"]), speed.times(s["train_times"])), flush=True)
-        if threads == 1 and s["free"] < speed.QUIET:
-            print("    other programs took %.0f %% of the time: be alone on the machine" % (100 * (1 - s["free"])), flush=True)
+                 speed.number(s["ours_train"]), speed.number(s["train"]), speed.times(s["train_times"])), flush=True)
+    if not is_quiet(rows):
+        print("other programs computed as well: what several threads reach means nothing")
     program = subprocess.run([speed.MAPPO, "version"], stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()[0]
     data = {"program": program, "versions": versions, "processor": speed.processor(), "date": time.strftime("%Y-%m-%d"), "rows": rows}
     os.makedirs(given.data, exist_ok=True)
@@ -129,11 +137,11 @@ def table(folder):
     lines = ["| threads | an update | in PyTorch | times | env-steps/s, training | in PyTorch, with mpe2 | times |", "|---|---|---|---|---|---|---|"]
     for row in data["rows"]:
         s = summary(row)
-        cells = [row["threads"], "%.2f ms" % (s["ours_update"] * 1e3), "%.2f ms" % (s["update"] * 1e3), speed.times(s["update_times"], AIMS["update"]),
-                 speed.number(s["ours_steps"]), speed.number(s["train"]), speed.times(s["train_times"], AIMS["train"])]
-        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-        if row["threads"] == 1 and s["free"] < speed.QUIET:
-            lines.append("| | busy | | | | | |")
+        cells = ["%.2f ms" % (s["ours_update"] * 1e3), "%.2f ms" % (s["update"] * 1e3), speed.times(s["update_times"], AIMS["update"]),
+                 speed.number(s["ours_train"]), speed.number(s["train"]), speed.times(s["train_times"], AIMS["train"])]
+        if row["threads"] > 1 and not is_quiet(data["rows"]):
+            cells = ["busy"] + [""] * 5
+        lines.append("| %d | %s |" % (row["threads"], " | ".join(cells)))
     made = ", ".join("%s %s" % item for item in sorted(data["versions"].items()))
     lines += ["", "%s, %s (%s); %s." % (data["date"], data["program"].split(",")[0].replace("(", ""), made, data["processor"])]
     return "\n".join(lines) + "\n"

@@ -115,7 +115,7 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     }
     r->total = bench_median(sample[TOTAL], n);
     r->best = sample[TOTAL][0]; /* sorted by the median */
-    bench_median(sample[CPU], n);
+    r->cpu_median = bench_median(sample[CPU], n);
     r->cpu = sample[CPU][0];
     r->step = bench_median(sample[STEP], n);
     r->infer = bench_median(sample[INFER], n);
@@ -183,7 +183,7 @@ static void print_case(const struct bench *bench, const struct bench_case *b, co
         printf("{\"case\": \"%s\", \"level\": \"%s\", \"ranks\": %d, \"threads\": %d, \"hidden\": %d, \"activation\": \"%s\", "
                "\"reproducible\": %s, "
                "\"env_steps_per_update\": %.0f, \"fma_peak_gflops\": %.1f, \"floor_us\": %.3f, \"us_per_env_step\": %.3f, "
-               "\"us_per_env_step_best\": %.3f, \"cpu_us_per_env_step\": %.3f, "
+               "\"us_per_env_step_best\": %.3f, \"cpu_us_per_env_step\": %.3f, \"cpu_us_per_env_step_median\": %.3f, "
                "\"env_steps_per_second\": %.0f, \"agent_steps_per_second\": %.0f, \"ratio_to_floor\": %.4f, \"ratio_to_floor_best\": %.4f, "
                "\"share_step\": %.4f, "
                "\"share_inference\": %.4f, \"share_update\": %.4f, \"share_communication\": %.4f, \"share_rest\": %.4f, "
@@ -191,9 +191,9 @@ static void print_case(const struct bench *bench, const struct bench_case *b, co
                "\"env_ns_per_step\": %.1f}\n",
                b->name, cpu_level_name(b->level), bench->comm->size, b->threads, b->hidden, activation_name(b->activation),
                b->reproducible ? "true" : "false", r->steps, r->peak * 1e-9, floor, r->total * us, r->best * us, r->cpu * us,
-               r->steps / r->total, r->steps * r->agents / r->total, floor / (r->total * us), floor / (r->best * us), r->step / r->total,
-               r->infer / r->total, r->update / r->total, r->communication / r->total, rest / r->total, r->steps / r->collect,
-               r->env * 1e9 / envs);
+               r->cpu_median * us, r->steps / r->total, r->steps * r->agents / r->total, floor / (r->total * us), floor / (r->best * us),
+               r->step / r->total, r->infer / r->total, r->update / r->total, r->communication / r->total, rest / r->total,
+               r->steps / r->collect, r->env * 1e9 / envs);
     } else {
         printf("%-22s %-7s %7.2f %8.2f %8.2f %8.2f %6.1f %% %10.0f %11.0f   %4.1f %4.1f %5.1f %4.1f %4.1f %11.0f %8.1f\n", b->name,
                cpu_level_name(b->level), floor, r->total * us, r->best * us, r->cpu * us, 100 * floor / (r->total * us),

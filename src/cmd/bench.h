@@ -22,7 +22,7 @@ struct bench_result {
     double flops;                              /* of matrix products, per environment step */
     double peak;                               /* flop/s of all cores in use, or of the device */
     double total, best;                        /* seconds of an update: median, least */
-    double cpu;                                /* processor seconds of an update, all threads of this rank: least */
+    double cpu, cpu_median;                    /* processor seconds of an update, all threads of this rank: least, median */
     double step, infer, update, communication; /* medians of the phases */
     double collect;                            /* median of stepping with inference and sampling */
     double device, hidden;                     /* medians of the algorithm's seconds_device and algorithm_hidden; 0, NaN: there are none */
