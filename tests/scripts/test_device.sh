@@ -112,6 +112,6 @@ fi
 mkdir -p "$work/b/tests" && cp "$emulated/mappo" "$work/b/" && cp "$emulated/tests/test_env_cuda" "$work/b/tests/"
 (cd "$root" && scripts/bundle.sh "$work/b" "$work/bundle.tar") >"$work/log" 2>&1
 mkdir "$work/an empty machine" && cd "$work/an empty machine" && tar xf "$work/bundle.tar" || exit 1
-cd bundle && PATH=$work/bin:$PATH && rm -f "$work/bin/nvidia-smi" && run emulated --seconds 600 --only tests,bench,learning,profiles,sanitizer
+cd bundle && PATH=$work/bin:$PATH && rm -f "$work/bin/nvidia-smi" && run emulated --seconds 1500 --only tests,bench,learning,profiles,sanitizer
 check a_bundle_runs_it_on_an_emulated_device "0 1 4 4 1" "$code $(grep -c "^tests  *test_env_cuda .* passed, 0 failed" "$summary") $(grep -c '^bench .*ms an update' "$summary") $(grep -c '^learning .*return -' "$summary") $(grep -c 'the figures mean nothing' "$summary")" "$summary"
 exit $failed
