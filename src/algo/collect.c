@@ -75,7 +75,8 @@ void collector_create(struct collector **out, const struct collect_config *confi
                                        .seed = config->seed,
                                        .stream = PHILOX_ACTION,
                                        .clock = work->clock,
-                                       .per_head = config->per_head};
+                                       .per_head = config->per_head,
+                                       .pool = config->self_play ? config->self_play->pool : NULL};
     work->players = (struct players){.spec = spec, .seed = config->seed, .first_env = transitions->config.first_env};
     for (int g = 0; g < spec->groups; g++) {
         work->players.player[g] = policy[g]->player;
@@ -435,6 +436,7 @@ int collect_steps(struct collector *c, struct vecenv *env, struct error *err)
         transitions_carry(x);
         observed(c, 0, 0, x->config.envs);
     }
+    if (c->config.self_play) self_play_assign(c->config.self_play, c->work->actor);
     c->work->backend->upload(c->work->backend, c->work->clock, &x->step, sizeof x->step);
     if (c->config.where == COLLECT_DEVICE) return collect_on_device(c, env, err);
     if (c->config.where == COLLECT_STAGED) return crew_attend(c->config.crew, collect_attended, &staged);

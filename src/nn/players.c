@@ -6,7 +6,7 @@
 #include "base/normal.h"
 #include "base/philox.h"
 
-const char *const player_name[] = {"trained", "random", "noop", "scripted"};
+const char *const player_name[] = {"trained", "random", "noop", "scripted", "self"};
 
 int player_named(const char *play)
 {

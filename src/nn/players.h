@@ -5,14 +5,19 @@
 #include "env/vecenv.h"
 #include "nn/distribution.h"
 
-/* In the order of eval.play's choices, then what only a group may have: networks of another run, which stay as they are. */
-enum player { PLAY_TRAINED, PLAY_RANDOM, PLAY_NOOP, PLAY_SCRIPTED, PLAY_RUN };
+/* In the order of eval.play's choices, then what only a group may have: what it learns and its past selves; networks of another run, which
+ * stay as they are. */
+enum player { PLAY_TRAINED, PLAY_RANDOM, PLAY_NOOP, PLAY_SCRIPTED, PLAY_SELF, PLAY_RUN };
 extern const char *const player_name[PLAY_RUN]; /* "trained" … */
 int player_named(const char *play);             /* of group.NAME.play: one of these names, or a run or file */
 
 static inline bool player_has_networks(int player)
 {
-    return player == PLAY_TRAINED || player == PLAY_RUN;
+    return player == PLAY_TRAINED || player == PLAY_SELF || player == PLAY_RUN;
+}
+static inline bool player_learns(int player)
+{
+    return player == PLAY_TRAINED || player == PLAY_SELF;
 }
 
 /* Those of all groups. What they draw depends on seed, global environment, agent and step alone. */
