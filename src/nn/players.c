@@ -21,7 +21,7 @@ struct untrained {
     const struct mappo_group *group;
     const struct distribution *dist;
     int first_agent; /* agents of the groups before: those of two groups must not draw the same */
-    bool random;
+    bool random, squashed;
     uint64_t step;
 };
 
@@ -43,6 +43,19 @@ static float random_real(struct philox_draw draw, float low, float high)
     return bounded((float)philox_normal(draw), low, high);
 }
 
+/* Whose tanh is uniform in (-1, 1). */
+static float random_squashed(struct philox_draw draw)
+{
+    const double p = (double)philox_float(draw.v[0]) + 0x1p-25; /* in the middle between 0 and 1, and never there */
+    return (float)(0.5 * log(p / (1 - p)));
+}
+
+static float random_action(const struct untrained *player, int row, int k, float low, float high)
+{
+    const struct philox_draw draw = draw_at(player, row, 64 + k);
+    return player->squashed ? random_squashed(draw) : random_real(draw, low, high);
+}
+
 static void fill_reals(const struct untrained *player, int row, float *act)
 {
     int k = 0;
@@ -50,7 +63,7 @@ static void fill_reals(const struct untrained *player, int row, float *act)
         const struct mappo_space *space = &player->group->act[h];
         for (int i = 0; space->kind == MAPPO_BOX && i < space->size; i++, k++) {
             const float low = space->low ? space->low[i] : -INFINITY, high = space->high ? space->high[i] : INFINITY;
-            act[k] = player->random ? random_real(draw_at(player, row, 64 + k), low, high) : bounded(0, low, high);
+            act[k] = player->random ? random_action(player, row, k, low, high) : bounded(0, low, high);
         }
     }
 }
@@ -100,7 +113,8 @@ int players_act(const struct players *players, struct vecenv *env, int lo, int h
     bool any = false;
     for (int g = 0, agents = 0; g < spec->groups; agents += spec->group[g++].agents) {
         const int player = players->player[g];
-        const struct untrained untrained = {players, &spec->group[g], players->dist[g], agents, player == PLAY_RANDOM, step};
+        const struct untrained untrained = {players, &spec->group[g], players->dist[g], agents, player == PLAY_RANDOM, vecenv_squashes(env),
+                                            step};
         any = any || player == PLAY_SCRIPTED;
         if (player != PLAY_SCRIPTED) scripted.group[g].act_int = NULL, scripted.group[g].act_real = NULL;
         if (player == PLAY_RANDOM || player == PLAY_NOOP) act(&untrained, lo, hi, &io->group[g]);

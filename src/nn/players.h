@@ -30,7 +30,7 @@ struct players {
 };
 
 /* Actions of environments [lo, hi) into io's, uniform over what masks (NULL: all) and bounds allow; a real number without bounds is a
- * standard normal. No-op: the first allowed choice, and the number nearest to 0. `step`: steps that every environment has taken. `env` is
+ * standard normal, and one whose tanh is stretched over bounds (policy.squash) such that the action is uniform. No-op: the first allowed choice, and the number nearest to 0. `step`: steps that every environment has taken. `env` is
  * asked for the script alone: EXIT_USAGE where it has none. */
 int players_act(const struct players *players, struct vecenv *env, int lo, int hi, const struct mappo_env_io *io, uint64_t step,
                 struct error *err);

@@ -225,12 +225,19 @@ static void it_continues_and_is_cut_without_a_change_of_a_bit(void **state)
     (void)state;
     static const char *const keys[][2] = {{"norm.obs", "running"}, {"policy", "gru"}, {"policy.share", "0"}};
     for (int k = 0; k < 3; k++) {
-        struct settings settings = {.key = {SINK,
+        struct settings settings = {.key = {{"env", "mpe/simple_tag"},
+                                            {"rollout.envs", "6"},
+                                            {"rollout.steps", "7"},
                                             {"ppo.chunk", "3"},
-                                            {"group.watcher.play", "self"},
-                                            {"group.watcher.pool_interval", "2"},
-                                            {"group.watcher.pool_share", "0.4"},
+                                            {"policy.hidden", "16"},
                                             {"adam.lr", "0.05"}, /* past selves are to differ */
+                                            {"group.adversary.play", "self"},
+                                            {"group.adversary.pool", "3"},
+                                            {"group.adversary.pool_interval", "1"},
+                                            {"group.adversary.pool_share", "0.5"},
+                                            {"group.agent.play", "self"},
+                                            {"group.agent.pool_interval", "2"},
+                                            {"group.agent.pool_share", "0.4"},
                                             {keys[k][0], keys[k][1]}}};
         check_continuing(&settings);
         const uint64_t direct = hash_after(&settings, 5);
@@ -239,7 +246,7 @@ static void it_continues_and_is_cut_without_a_change_of_a_bit(void **state)
         settings.where = COLLECT_STAGED;
         assert_true(hash_after(&settings, 5) == direct);
         struct settings other = settings;
-        other.key[7][1] = "2"; /* another pool is another run */
+        other.key[7][1] = "1"; /* another pool is another run */
         assert_true(hash_after(&other, 5) != direct);
     }
 }
