@@ -232,6 +232,7 @@ int collect_begin(struct collector *c, struct vecenv *env, bool restored, struct
     struct collect_work *work = c->work;
     struct transitions *x = c->transitions;
     struct mappo_env_io at;
+    work->players.squashed = vecenv_squashes(env);
     if (!x->config.ring || !restored) transitions_clear(x);
     transitions_aim_before(x, &at, 0);
     if (c->config.where != COLLECT_STAGED) work->io = at;

@@ -142,9 +142,7 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     text_json_string(stdout, vecenv_options(e->learning.env));
     printf(",\"rules\":");
     text_json_string(stdout, vecenv_spec(e->learning.env)->rules);
-    printf(",\"play\":\"%s\"", player_name[e->config->eval_play]);
-    json_players(e);
-    printf(",\"deterministic\":%s,\"episodes\":%lld,\"return_mean\":",
+    printf(",\"play\":\"%s\",\"deterministic\":%s,\"episodes\":%lld,\"return_mean\":", player_name[e->config->eval_play],
            e->config->eval_play != PLAY_TRAINED ? "null"
            : e->config->eval_deterministic      ? "true"
                                                 : "false",
@@ -154,6 +152,7 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     text_json_real(stdout, r->return_stderr);
     printf(",\"episode_length\":");
     text_json_real(stdout, r->length_mean);
+    json_players(e);
     for (int g = 0; spec->groups > 1 && g < spec->groups; g++) {
         const int agents = summed(e) ? spec->group[g].agents : 1;
         char name[160];

@@ -21,7 +21,7 @@ struct untrained {
     const struct mappo_group *group;
     const struct distribution *dist;
     int first_agent; /* agents of the groups before: those of two groups must not draw the same */
-    bool random, squashed;
+    bool random;
     uint64_t step;
 };
 
@@ -53,7 +53,7 @@ static float random_squashed(struct philox_draw draw)
 static float random_action(const struct untrained *player, int row, int k, float low, float high)
 {
     const struct philox_draw draw = draw_at(player, row, 64 + k);
-    return player->squashed ? random_squashed(draw) : random_real(draw, low, high);
+    return player->of->squashed ? random_squashed(draw) : random_real(draw, low, high);
 }
 
 static void fill_reals(const struct untrained *player, int row, float *act)
@@ -113,8 +113,7 @@ int players_act(const struct players *players, struct vecenv *env, int lo, int h
     bool any = false;
     for (int g = 0, agents = 0; g < spec->groups; agents += spec->group[g++].agents) {
         const int player = players->player[g];
-        const struct untrained untrained = {players, &spec->group[g], players->dist[g], agents, player == PLAY_RANDOM, vecenv_squashes(env),
-                                            step};
+        const struct untrained untrained = {players, &spec->group[g], players->dist[g], agents, player == PLAY_RANDOM, step};
         any = any || player == PLAY_SCRIPTED;
         if (player != PLAY_SCRIPTED) scripted.group[g].act_int = NULL, scripted.group[g].act_real = NULL;
         if (player == PLAY_RANDOM || player == PLAY_NOOP) act(&untrained, lo, hi, &io->group[g]);

@@ -27,6 +27,7 @@ struct players {
     const struct distribution *dist[MAPPO_MAX_GROUPS]; /* the groups' heads, any standard deviation */
     uint64_t seed;
     uint32_t first_env; /* global index of environment 0 */
+    bool squashed;      /* vecenv_squashes */
 };
 
 /* Actions of environments [lo, hi) into io's, uniform over what masks (NULL: all) and bounds allow; a real number without bounds is a

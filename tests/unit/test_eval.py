@@ -80,7 +80,7 @@ def random_under_squash():
     """tanh of what they draw is what they draw without it: uniform between the bounds."""
     actions = {}
     for squash in "none", "tanh":
-        train(f"pendulum-{squash}", "env=classic/Pendulum-v1", "eval.env_steps=0", f"policy.squash={squash}")
+        train(f"pendulum-{squash}", "env=classic/Pendulum-v1", "eval.env_steps=0", "wrap.rescale_action=0", f"policy.squash={squash}")
         play(f"pendulum-{squash}", "episodes=5", "play=random", f"record=pendulum-{squash}.h5")
         with h5py.File(f"pendulum-{squash}.h5") as file:
             actions[squash] = numpy.array(file["agent/act_real"], dtype=float).ravel()

@@ -67,7 +67,7 @@ def who_plays_in_evaluations():
     exchanged = played("group.agent.play=random")
     check("an_exchanged_player_is_named", "  adversary trained, agent random " in exchanged, exchanged)
     mixed = played("group.agent.play=random", "--json")
-    check("in_json_as_well", '"play":"trained","players":{"adversary":"trained","agent":"random"}' in mixed, mixed)
+    check("in_json_as_well", '"play":"trained"' in mixed and '"players":{"adversary":"trained","agent":"random"}' in mixed, mixed)
     shutil.copytree("mlp-whole", "copy")
     named = played("group.agent.play=copy")
     check("a_run_that_plays_is_named", "  adversary trained, agent copy " in named and rows(named)[0][4:] == own[0][1:], named)
