@@ -272,7 +272,8 @@ static void rows_of_environments_that_others_play_are_left_out(void **state)
     for (int i = 0; i < T * E * A; i++) active[i] = naive_uniform(&rng) > 0;
     for (int i = 0; i < E * WIDTH; i++) remembered[i] = (real)(float)naive_uniform(&rng);
     const uint8_t *who = LEND(b, away);
-    struct home_pass pass[3] = {{.steps = T, .envs = E, .agents = A, .away = who}, {T, E, A, who, NULL, NULL, NULL}, {T, E, 1, who, NULL, NULL, NULL}};
+    struct home_pass pass[3] = {
+        {.steps = T, .envs = E, .agents = A, .away = who}, {T, E, A, who, NULL, NULL, NULL}, {T, E, 1, who, NULL, NULL, NULL}};
     pass[0].active = LEND(b, active);
     pass[0].home = LEND(b, home);
     pass[0].counted = LEND(b, counted[0]);

@@ -47,10 +47,11 @@ static int check_self_play(const struct config *config, const struct mappo_env_s
             text_format(can + strlen(can), sizeof can - strlen(can), "%s%s", *can ? ", " : "", algorithms[i].name);
     for (int g = 0; g < spec->groups && !chosen(config)->self_play; g++)
         if (player_named(config_group(config, spec->group[g].name, GROUP_play)) == PLAY_SELF)
-            return error_set(err, EXIT_USAGE,
-                             "group.%s.play=self: algo=%s doesn't tell a group's steps from those of its past selves, which it must not learn "
-                             "from%s%s",
-                             spec->group[g].name, algorithms[config->algo_name].name, *can ? "; these do: " : "", can);
+            return error_set(
+                err, EXIT_USAGE,
+                "group.%s.play=self: algo=%s doesn't tell a group's steps from those of its past selves, which it must not learn "
+                "from%s%s",
+                spec->group[g].name, algorithms[config->algo_name].name, *can ? "; these do: " : "", can);
     return 0;
 }
 

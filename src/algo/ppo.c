@@ -54,7 +54,8 @@ static void gather_statistics(struct ppo *ppo)
             for (int g = 0; g < ppo->rollout->groups; g++) {
                 const struct returns_group *returns = &ppo->rollout->returns->group[g];
                 const uint8_t *active = self_play_rows(&ppo->rollout->self_play, g, true);
-                passes = measure(ppo, passes, g, returns->ret, self_play_rows(&ppo->rollout->self_play, g, false), batches->actor, shift, 3);
+                passes =
+                    measure(ppo, passes, g, returns->ret, self_play_rows(&ppo->rollout->self_play, g, false), batches->actor, shift, 3);
                 passes = measure(ppo, passes, g, returns->ret, active, batches->actor, shift + 3, 1);
                 if (ppo->config.advantages == ADVANTAGES_MINIBATCH)
                     passes = measure(ppo, passes, g, returns->advantage, active, batches->actor, shift + 4, 3);

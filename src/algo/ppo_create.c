@@ -135,15 +135,16 @@ static void take_joint(struct ppo *ppo)
         for (int s = 0; s < ppo->shards; s++) {
             const int lo = x->first[s], hi = x->first[s + 1], steps = x->config.steps * (hi - lo), agents = policy->sizes.agents;
             const struct select_shape all = {x->config.envs, lo, hi, agents, 1, -1, false, 1, 0};
-            ppo->join[ppo->joins++] = (struct joint_pass){.batch = {ppo_batches_list(&ppo->batches, &all, steps), steps, agents, NULL},
-                                                          .rules = ppo->config.joint,
-                                                          .objective = &ppo->learner[ppo->learner_first[g]].policy,
-                                                          .log_prob = ppo->log_prob[g],
-                                                          .old_log_prob = ppo->rollout->log_prob[g],
-                                                          .advantage = ppo->rollout->returns->group[g].advantage,
-                                                          .active = self_play_rows(&ppo->rollout->self_play, g, ppo->config.policy_active_masks),
-                                                          .loss = ppo->loss[g],
-                                                          .slope = ppo->slope[g]};
+            ppo->join[ppo->joins++] =
+                (struct joint_pass){.batch = {ppo_batches_list(&ppo->batches, &all, steps), steps, agents, NULL},
+                                    .rules = ppo->config.joint,
+                                    .objective = &ppo->learner[ppo->learner_first[g]].policy,
+                                    .log_prob = ppo->log_prob[g],
+                                    .old_log_prob = ppo->rollout->log_prob[g],
+                                    .advantage = ppo->rollout->returns->group[g].advantage,
+                                    .active = self_play_rows(&ppo->rollout->self_play, g, ppo->config.policy_active_masks),
+                                    .loss = ppo->loss[g],
+                                    .slope = ppo->slope[g]};
         }
     }
     if (ppo->joins && !ppo->outputs) ppo->outputs = backend->alloc(backend, "outputs of policies", ppo_outputs(ppo) * sizeof(real));

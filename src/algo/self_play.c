@@ -23,9 +23,9 @@ static int check_rules(const struct self_play_rules *rules, struct policy *const
                              "group.%s.play=trained",
                              name, name);
         if (rules[g].share >= 1)
-            return error_set(err, EXIT_USAGE,
-                             "group.%s.pool_share=1: its past selves would act in all environments, and it would learn nothing: less than 1",
-                             name);
+            return error_set(
+                err, EXIT_USAGE,
+                "group.%s.pool_share=1: its past selves would act in all environments, and it would learn nothing: less than 1", name);
         shares += rules[g].share;
         text_format(named + strlen(named), sizeof named - strlen(named), "%sgroup.%s.pool_share=%g", *named ? " " : "", name,
                     rules[g].share);
@@ -237,8 +237,8 @@ static void add_obs(const struct self_play *s, int g, int k, struct field_list *
         if (i == 0)
             field_add(list, name, FIELD_DOUBLE, obs->moments, "rows", "of a past self: rows that it had seen", 0);
         else
-            field_add(list, name, FIELD_DOUBLE, obs->moments + 1 + (i - 1) * obs->width, "1", "of a past self: statistics of observations", 1,
-                      (int64_t)obs->width);
+            field_add(list, name, FIELD_DOUBLE, obs->moments + 1 + (i - 1) * obs->width, "1", "of a past self: statistics of observations",
+                      1, (int64_t)obs->width);
     }
 }
 
@@ -251,10 +251,9 @@ static void add_members(const struct self_play *s, int g, struct field_list *lis
         text_format(copy, sizeof copy, "%d", k);
         const struct policies_path path = {"pool", "actor", "", "of a past self: ", copy};
         for (int set = 0; set < policy->sets[ROLE_ACTOR]; set++)
-            policies_network_fields(policy, ROLE_ACTOR, set,
-                                    of->host_actors + (size_t)k * policy_actor_size(policy) +
-                                        (size_t)set * policy->net[ROLE_ACTOR].parameters,
-                                    &path, list);
+            policies_network_fields(
+                policy, ROLE_ACTOR, set,
+                of->host_actors + (size_t)k * policy_actor_size(policy) + (size_t)set * policy->net[ROLE_ACTOR].parameters, &path, list);
         add_obs(s, g, k, list);
     }
 }
@@ -284,8 +283,7 @@ void self_play_pull(struct self_play *s)
     for (int g = 0; g < s->groups && !backend->host_memory; g++) {
         const struct self_play_group *of = &s->group[g];
         if (of->rules.members == 0) continue;
-        backend->download(backend, of->host_actors, of->actors,
-                          (size_t)of->rules.members * policy_actor_size(s->policy[g]) * sizeof(real));
+        backend->download(backend, of->host_actors, of->actors, (size_t)of->rules.members * policy_actor_size(s->policy[g]) * sizeof(real));
         for (int k = 0; k < of->rules.members && of->obs[k].width; k++)
             backend->download(backend, of->host_obs[k].moments, of->obs[k].moments,
                               (size_t)running_moments(of->obs[k].width) * sizeof(double));

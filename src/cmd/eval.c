@@ -98,9 +98,9 @@ static const char *const shown_name[] = {"trained", "random", "no-op", "scripted
 static const char *player_of_group(const struct evaluating *e, int g)
 {
     const struct policy *policy = e->learning.policies->group[g];
-    return policy_learns(policy)                   ? player_name[PLAY_TRAINED]
+    return policy_learns(policy)                 ? player_name[PLAY_TRAINED]
            : player_has_networks(policy->player) ? config_group(e->config, policy->name, GROUP_play)
-                                                   : player_name[policy->player];
+                                                 : player_name[policy->player];
 }
 
 /* "random"; "trained"; or, where some group is played by another, "adversary random, agent trained". */
@@ -320,7 +320,7 @@ static int draw(const struct evaluating *e, struct error *err)
     const struct config *c = e->config;
     char who[CONFIG_TEXT + 200];
     const int code = evaluator_picture(e->evaluator, c->eval_play, c->eval_deterministic, c->eval_picture, err);
-    if (!code && !e->args->json && !e->args->quiet) 
+    if (!code && !e->args->json && !e->args->quiet)
         printf("%s: the first episode, %s\n", c->eval_picture, players_text(e, c->eval_play, who, sizeof who));
     return code;
 }

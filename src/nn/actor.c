@@ -171,8 +171,7 @@ static void list_environments(struct actor *actor, int g, const int32_t *member)
             for (int set = 0; set < sets; set++) {
                 const int k = (member ? 1 + member[e] : 0) * sets + set;
                 int32_t *count = lists + shard * passes + k;
-                lists[first + (size_t)k * (size_t)shard_envs(actor, shard) + (size_t)(*count)++] =
-                    own ? e * policy->sizes.agents + set : e;
+                lists[first + (size_t)k * (size_t)shard_envs(actor, shard) + (size_t)(*count)++] = own ? e * policy->sizes.agents + set : e;
             }
     }
     actor->backend->upload(actor->backend, actor->lists[g], lists, numbers * sizeof *lists);

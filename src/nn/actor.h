@@ -22,10 +22,10 @@ struct actor_config {
     const int *first;   /* [shards + 1] local environments; copied */
     uint32_t first_env; /* global index of environment 0 */
     uint64_t seed;
-    int stream;            /* PHILOX_ACTION or PHILOX_EVALUATION */
-    const uint64_t *clock; /* the backend's: added to every step; NULL = 0 */
-    bool host_io;          /* slices are host memory, whatever the backend's is */
-    bool per_head;         /* log-probabilities of each head, [E][A][heads]; not with host_io */
+    int stream;                    /* PHILOX_ACTION or PHILOX_EVALUATION */
+    const uint64_t *clock;         /* the backend's: added to every step; NULL = 0 */
+    bool host_io;                  /* slices are host memory, whatever the backend's is */
+    bool per_head;                 /* log-probabilities of each head, [E][A][heads]; not with host_io */
     const struct actor_pool *pool; /* [groups], copied; NULL = nobody but the policies acts */
 };
 

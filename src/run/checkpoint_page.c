@@ -60,7 +60,8 @@ static const char introduction[] =
     "run.\n\n"
     "## The HDF5 file\n\n"
     "Written in HDF5's earliest format with any HDF5 from 1.10 on: groups, contiguous datasets of little-endian `float32`, `float64`,\n"
-    "`int64`, `uint64`, `int32` and `uint8`, and attributes that are texts of fixed length (UTF-8). Every dataset has the attributes `description` "
+    "`int64`, `uint64`, `int32` and `uint8`, and attributes that are texts of fixed length (UTF-8). Every dataset has the attributes "
+    "`description` "
     "and\n"
     "`units`. No links, filters, chunks, external or virtual storage: a file that has any of them is refused, and so is one whose\n"
     "datasets have another type or shape than the configuration needs. The same training state and texts give the same bytes.\n\n"
@@ -105,10 +106,14 @@ static const char datasets[] =
     "`critic_state`\n([environments,critic inputs,hidden]; by agent where each has its own critic) are what they remember of the episodes "
     "that "
     "go on: zeros\nwhere one begins with the next step.\n\n"
-    "With `group.agent.play=self` (docs/algorithms.md, Self-play) there is a pool of past actors: `/pool/agent/taken` (int64), how many copies "
-    "were ever\ntaken, `/pool/agent/update` (int64, [group.agent.pool]), after which update each that is kept was, 0 where there is none yet; "
-    "and of the\nk-th, from 0 on, `/pool/agent/k/actor/…` as `/policy/agent/actor/…` (`/pool/agent/k/0/actor/…` where each agent has its own) "
-    "and\n`/pool/agent/k/obs_norm/…`. `/rollout/agent/member` (int32, [environments]): who has acted in the last rollout, -1 = the policy.\n\n"
+    "With `group.agent.play=self` (docs/algorithms.md, Self-play) there is a pool of past actors: `/pool/agent/taken` (int64), how many "
+    "copies "
+    "were ever\ntaken, `/pool/agent/update` (int64, [group.agent.pool]), after which update each that is kept was, 0 where there is none "
+    "yet; "
+    "and of the\nk-th, from 0 on, `/pool/agent/k/actor/…` as `/policy/agent/actor/…` (`/pool/agent/k/0/actor/…` where each agent has its "
+    "own) "
+    "and\n`/pool/agent/k/obs_norm/…`. `/rollout/agent/member` (int32, [environments]): who has acted in the last rollout, -1 = the "
+    "policy.\n\n"
     "| name | type | shape | unit | meaning |\n| --- | --- | --- | --- | --- |\n";
 
 static const char replays[] =

@@ -22,8 +22,8 @@ struct progress {
     double last_time, first_time;
     int64_t first_steps, steps_seen; /* at the first line; at the newest */
     int64_t first_episodes;
-    double steps, seconds;           /* since the last line that was shown: of updates alone */
-    double agents;                   /* agent steps per environment step */
+    double steps, seconds; /* since the last line that was shown: of updates alone */
+    double agents;         /* agent steps per environment step */
 };
 
 /* A launcher's own standard output tells where a rank's ends up; where it can't be seen (another node), lines are plain. */

@@ -368,7 +368,8 @@ static void a_number_that_is_none_stops_before_the_optimiser(void **state)
 static void past_selves_act_and_are_not_learned_from(void **state)
 {
     (void)state;
-    static const char *const variants[][2] = {{"norm.obs", "running"}, {"policy", "gru"}, {"policy.share", "0"}, {"policy.hidden", "40,24"}};
+    static const char *const variants[][2] = {
+        {"norm.obs", "running"}, {"policy", "gru"}, {"policy.share", "0"}, {"policy.hidden", "40,24"}};
     for (int i = 0; i < 4; i++) {
         struct settings settings = self_playing;
         set(&settings, "ppo.chunk", "5");
