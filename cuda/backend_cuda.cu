@@ -372,6 +372,8 @@ static void fill_table(struct backend *b)
     b->discount = rollout_discount;
     b->join = rollout_join;
     b->compound = rollout_compound;
+    b->home = learners_home;
+    b->forget = learners_forget;
     b->running_measure = rollout_running_measure;
     b->running_take = rollout_running_take;
     b->select = rollout_select;

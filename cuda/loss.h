@@ -187,13 +187,14 @@ static __device__ void heads_loss(const struct loss_row *r, int from, int to, fl
         if (loss->old_out) head_kl(r, &r->dist->head[h], &e);
     }
     const struct policy_objective objective = *loss->objective;
-    const struct surrogate s = policy_surrogate(&objective, e.log_prob, old_log_prob, advantage);
+    const float home = !loss->home || loss->home[r->row] ? 1.0f : 0.0f;
+    const struct surrogate s = policy_surrogate(&objective, e.log_prob, home > 0 ? old_log_prob : e.log_prob, advantage);
     const float g_lp = loss->slope ? loss->slope[r->row] : weight * s.gradient, g_h = -objective.entropy * weight * share;
     sums[SUM_LOSS] += (SUM)(weight * (loss->slope ? loss->loss[r->row] : s.loss));
     sums[SUM_ENTROPY] += (SUM)(weight * e.entropy * share);
-    sums[SUM_KL] += (SUM)(s.kl * share);
-    sums[SUM_CLIPPED] += (SUM)(s.clipped * share);
-    sums[SUM_RATIO] += (SUM)(s.ratio * share);
+    sums[SUM_KL] += (SUM)(home * s.kl * share);
+    sums[SUM_CLIPPED] += (SUM)(home * s.clipped * share);
+    sums[SUM_RATIO] += (SUM)(home * s.ratio * share);
     if (loss->old_out) sums[SUM_PENALTY] += (SUM)(weight * e.kl);
     for (int h = to - 1; h >= from; h--) {
         if (loss->old_out)
@@ -214,7 +215,7 @@ static __device__ void policy_row(const struct train_pass *pass, const struct di
     const float weight = !loss->active || loss->active[row] ? 1.0f : 0.0f, advantage = row_advantage(loss, row);
     const int heads = dist->heads;
     sums[SUM_WEIGHT] += (SUM)weight;
-    sums[SUM_ROWS] += 1;
+    sums[SUM_ROWS] += !loss->home || loss->home[row] ? 1 : 0;
     /* In one place, because it is most of a kernel. */
     const int together = loss->per_head ? 1 : heads;
     const float share = 1.0f / (float)(heads / together), *old = loss->old_log_prob + row * (size_t)(heads / together);

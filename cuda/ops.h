@@ -65,6 +65,8 @@ void learners_begin(struct backend *backend, const struct ppo_rules *rules, cons
 void learners_rescale_heads(struct backend *backend, const struct rescale_pass *pass, int passes);
 void learners_measure(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes);
 void optimizers_step(struct backend *backend, const struct optimizer_rules *rules, const struct optimizer_pass *pass, int passes);
+void learners_home(struct backend *backend, const struct home_pass *pass, int passes);
+void learners_forget(struct backend *backend, const struct forget_pass *pass, int passes);
 void vector_soft_update(struct backend *backend, real *target, const real *from, real tau, size_t n);
 
 #endif

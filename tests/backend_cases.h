@@ -325,6 +325,30 @@ static void gradients_match_finite_differences(void **state)
          .penalty = true,
          .scaled = true,
          .clip = 0.2},
+        {.name = "categorical, in some rows somebody else",
+         .inputs = 5,
+         .hidden = 16,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .layer_norm = true,
+         .units = 33,
+         .rows = 2,
+         .total = 40,
+         .masked = true,
+         .inactive = true,
+         .visited = true,
+         .clip = 0.2},
+        {.name = "heads of every kind, in some rows somebody else",
+         .inputs = 6,
+         .hidden = 12,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .units = 70,
+         .rows = 1,
+         .total = 70,
+         .inactive = true,
+         .visited = true,
+         .clip = 0.2},
     };
     enum {
         FIXED = 4,
@@ -335,13 +359,15 @@ static void gradients_match_finite_differences(void **state)
         WIDTHS = 14,
         STATE = 16,
         STATE_KINDS = 17,
-        STATE_HEADS = 18
+        STATE_HEADS = 18,
+        VISITED = 19,
+        VISITED_KINDS = 20
     };
     for (int level = 0; level <= last_level(); level++) {
         for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
             struct problem q = list[i];
-            if (i < 2 || i == 8 || i == ONE_HEAD || i == WIDTHS) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
-            if (i == 2 || i == PER_HEAD || i == PENALTY || i == STATE_KINDS) {
+            if (i < 2 || i == 8 || i == ONE_HEAD || i == WIDTHS || i == VISITED) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
+            if (i == 2 || i == PER_HEAD || i == PENALTY || i == STATE_KINDS || i == VISITED_KINDS) {
                 add_head(&q.dist, HEAD_CATEGORICAL, 3, 1);
                 add_head(&q.dist, HEAD_BERNOULLI, 4, 0);
                 add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
@@ -349,7 +375,7 @@ static void gradients_match_finite_differences(void **state)
             }
             if (i == 3 || i == FIXED || i == PENALTY_FIXED || i == STATE || i == STATE_HEADS) add_head(&q.dist, HEAD_GAUSSIAN, 3, 0);
             if (i == PENALTY_FIXED || i == STATE_HEADS) add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
-            if (i >= STATE) add_deviations(&q.dist);
+            if (i >= STATE && i <= STATE_HEADS) add_deviations(&q.dist);
             if (i == FIXED || i == PENALTY_FIXED) q.dist.fixed_std = 0.5f;
             check_gradient(&q, level);
         }
@@ -625,6 +651,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(moments_count_what_the_mask_lets_through),
     cmocka_unit_test(flat_vectors_match_their_formulas),
     cmocka_unit_test(compound_factors_match_their_formula),
+    cmocka_unit_test(rows_of_environments_that_others_play_are_left_out),
     cmocka_unit_test(shuffles_are_permutations_without_a_favourite),
     cmocka_unit_test(selected_rows_cover_the_shard),
     cmocka_unit_test(selected_chunks_are_in_the_order_of_their_steps),

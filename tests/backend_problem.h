@@ -13,6 +13,7 @@ struct problem {
     bool feature_norm, layer_norm;
     int loss, units, rows, targets, total; /* total: units that exist; the batch picks `units` of them, shuffled */
     bool masked, inactive, rescaled;       /* rescaled: old values are on another scale */
+    bool visited;                          /* in some rows somebody else has acted, of whom the policy knows nothing */
     bool per_head, penalty, scaled, only;  /* members of the losses */
     double clip, huber;
     const int *widths; /* of the hidden layers; NULL = hidden */
@@ -27,7 +28,7 @@ struct problem {
     struct value_objective value;
     float *x, *act_real;
     int32_t *act_int, *unit;
-    uint8_t *mask, *active;
+    uint8_t *mask, *active, *home;
     real sum[PASS_SUMS];
     struct recurrent time;
     real *state;
@@ -163,6 +164,7 @@ static void problem_build(struct problem *q)
     q->act_real = calloc(n * (size_t)(d->act_reals + 1), sizeof(float));
     q->mask = calloc(n * (size_t)(d->logits + 1), 1);
     q->active = calloc(n * targets + 1, 1);
+    q->home = calloc(n + 1, 1);
     q->old = calloc(n * problem_ratios(q) + 1, sizeof(real)), q->advantage = calloc(n + 1, sizeof(real)),
     q->ret = calloc(n * targets + 1, sizeof(real));
     random_actions(q, &rng, n);
@@ -188,6 +190,10 @@ static void problem_build(struct problem *q)
             q->ret[i * targets + j] = (real)(float)(naive_uniform(&rng) * 4 - 1);
             q->active[i * targets + j] = !q->inactive || naive_uniform(&rng) > -0.4;
         }
+        q->home[i] = !q->visited || i % 3 != 1;
+        if (q->home[i]) continue;
+        q->active[i] = 0;
+        for (size_t h = 0; h < problem_ratios(q); h++) q->old[i * problem_ratios(q) + h] = -2000; /* whose ratio is infinite */
     }
     if (q->penalty) {
         q->old_out = calloc(n * (size_t)q->net.outputs + 1, sizeof(real));
@@ -218,7 +224,8 @@ static void problem_build(struct problem *q)
                                               .old_log_prob = q->old,
                                               .advantage = q->advantage,
                                               .mask = q->masked ? q->mask : NULL,
-                                              .active = q->inactive ? q->active : NULL};
+                                              .active = q->inactive ? q->active : NULL,
+                                              .home = q->visited ? q->home : NULL};
     } else {
         q->pass.value = (struct value_loss){.targets = q->targets,
                                             .objective = &q->value,
@@ -233,6 +240,7 @@ static void problem_build(struct problem *q)
 static void problem_clear(struct problem *q)
 {
     free(q->p), free(q->parameters), free(q->gradient), free(q->x), free(q->act_int), free(q->act_real), free(q->mask), free(q->active);
+    free(q->home);
     free(q->old), free(q->advantage), free(q->ret), free(q->unit), free(q->state), free(q->ended), free(q->old_out), free(q->old_log_std);
 }
 
@@ -251,6 +259,7 @@ static struct train_pass problem_lend_with(struct problem *q, struct backend *b,
         pass.policy.act_real = lend(b, q->act_real, n * (size_t)d->act_reals * sizeof *q->act_real);
         pass.policy.mask = lend(b, pass.policy.mask, n * (size_t)d->logits);
         pass.policy.active = lend(b, pass.policy.active, n);
+        pass.policy.home = lend(b, pass.policy.home, n);
         pass.policy.objective = lend(b, &q->policy, sizeof q->policy);
         pass.policy.scale = lend(b, pass.policy.scale, sizeof problem_scale);
         pass.policy.old_out = lend(b, q->old_out, n * (size_t)q->net.outputs * sizeof(real));

@@ -208,6 +208,7 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
     for (int b = 0; b < rows; b++, out += net->outputs) {
         const size_t row = naive_batch_row(&pass->batch, b);
         if (!pass->recurrent) naive_forward(net, p, x + row * (size_t)net->inputs, out);
+        if (pass->loss == LOSS_POLICY && pass->policy.home && !pass->policy.home[row]) continue;
         sum[SUM_ROWS] += 1;
         if (pass->loss == LOSS_POLICY) {
             const struct policy_loss *l = &pass->policy;

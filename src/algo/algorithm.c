@@ -38,10 +38,28 @@ static int check_groups(const struct config *config, const struct mappo_env_spec
     return 0;
 }
 
+/* Groups that play themselves: of an algorithm that can tell whose steps are whose. */
+static int check_self_play(const struct config *config, const struct mappo_env_spec *spec, struct error *err)
+{
+    char can[128] = "";
+    for (int i = 0; algorithms[i].name; i++)
+        if (algorithms[i].functions->self_play)
+            text_format(can + strlen(can), sizeof can - strlen(can), "%s%s", *can ? ", " : "", algorithms[i].name);
+    for (int g = 0; g < spec->groups && !chosen(config)->self_play; g++)
+        if (player_named(config_group(config, spec->group[g].name, GROUP_play)) == PLAY_SELF)
+            return error_set(
+                err, EXIT_USAGE,
+                "group.%s.play=self: algo=%s doesn't tell a group's steps from those of its past selves, which it must not learn "
+                "from%s%s",
+                spec->group[g].name, algorithms[config->algo_name].name, *can ? "; these do: " : "", can);
+    return 0;
+}
+
 int algorithm_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
                        struct error *err)
 {
-    const int code = check_groups(config, spec, err);
+    int code = check_groups(config, spec, err);
+    if (!code) code = check_self_play(config, spec, err);
     return code ? code : chosen(config)->policies(policies, config, spec, backend, err);
 }
 

@@ -86,6 +86,7 @@ struct algorithm_functions {
     int (*create)(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err); /* destroyed where it fails */
     const struct metric *metrics; /* their names, units and meanings; name NULL behind the last */
     const char *beside;           /* algorithms by which groups may learn beside it (group.NAME.algo): "mappo ippo"; NULL = none */
+    bool self_play;               /* it leaves rows out in which a past self has acted (self_play.h) */
 };
 struct algorithm_type {
     const char *name, *help;

@@ -229,7 +229,7 @@ void maddpg_fields(struct maddpg *m, struct field_list *list)
         for (int k = 0; twin_vector(&m->learner[i], k, &host, &there); k++) {
             const struct maddpg_learner *l = &m->learner[i];
             policies_network_fields(l->policy, ROLE_CRITIC, l->set[ROLE_CRITIC], host,
-                                    &(struct policies_path){top[k], "twin", part[k], meaning[k]}, list);
+                                    &(struct policies_path){top[k], "twin", part[k], meaning[k], NULL}, list);
         }
 }
 

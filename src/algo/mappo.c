@@ -248,9 +248,9 @@ static int create_happo(struct algorithm *algorithm, const struct algorithm_cont
 /* What a group's algorithm decides is asked where it matters. */
 #define FUNCTIONS                                                                                                                          \
     {                                                                                                                                      \
-        on_policy_horizon, create_policies, sizeof(struct mappo), &ops, create_together, described, "mappo ippo ppo coppo"                 \
+        on_policy_horizon, create_policies, sizeof(struct mappo), &ops, create_together, described, "mappo ippo ppo coppo", true           \
     }
 const struct algorithm_functions mappo_functions = FUNCTIONS, ippo_functions = FUNCTIONS, ppo_functions = FUNCTIONS,
                                  coppo_functions = FUNCTIONS;
 const struct algorithm_functions happo_functions = {
-    on_policy_horizon, happo_policies, sizeof(struct mappo), &ops, create_happo, described, NULL};
+    on_policy_horizon, happo_policies, sizeof(struct mappo), &ops, create_happo, described, NULL, false};

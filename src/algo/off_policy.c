@@ -492,6 +492,6 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
 
 #define FUNCTIONS                                                                                                                          \
     {                                                                                                                                      \
-        horizon, create_policies, sizeof(struct off_policy), &ops, create, described, "maddpg ddpg"                                        \
+        horizon, create_policies, sizeof(struct off_policy), &ops, create, described, "maddpg ddpg", false                                 \
     }
 const struct algorithm_functions maddpg_functions = FUNCTIONS, ddpg_functions = FUNCTIONS;

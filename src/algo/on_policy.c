@@ -57,6 +57,18 @@ static double flops_of(const struct policies *policies, const struct config *con
     return sum;
 }
 
+/* Of groups that play themselves; the others have none. */
+static void choose_self_play(struct self_play_rules *rules, const struct config *config, const struct policies *policies)
+{
+    for (int g = 0; g < policies->groups; g++) {
+        const char *name = policies->group[g]->name;
+        if (policies->group[g]->player != PLAY_SELF) continue;
+        rules[g] = (struct self_play_rules){.members = (int)config_group_number(config, name, GROUP_pool),
+                                            .interval = (int64_t)config_group_number(config, name, GROUP_pool_interval),
+                                            .share = config_group_number(config, name, GROUP_pool_share)};
+    }
+}
+
 static double bytes_of(const struct policies *policies, const struct config *config)
 {
     double floats = 0;
@@ -100,6 +112,7 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
     algorithm->bytes = bytes_of(context->policies, config);
     backend_memory_create(&self->memory, "algorithm", context->backend);
     self->now = annealed_at(config, 0);
+    choose_self_play(rollout.self_play, config, context->policies);
     int code = choose_steps(&rollout.transitions, context, err);
     if (!code) code = rollout_create(&self->rollout, &rollout, vecenv_spec(context->env), context->policies->group, context->backend, err);
     if (!code) running_norms_create(&self->norms, self->rollout, context->policies->group, context->comm, &self->memory);
@@ -155,7 +168,9 @@ int on_policy_finish(struct algorithm *algorithm, struct error *err)
 void on_policy_learned(struct algorithm *algorithm)
 {
     struct on_policy *self = algorithm->self;
+    const struct transitions *x = self->rollout->transitions;
     running_norms_take(&self->norms);
+    self_play_learned(&self->rollout->self_play, (int64_t)(x->step / (uint64_t)x->config.steps));
 }
 
 void on_policy_anneal(struct algorithm *algorithm, const struct annealed *now)
@@ -174,6 +189,7 @@ int on_policy_fields(struct algorithm *algorithm, struct field_list *list)
     transitions_fields(self->rollout->transitions, "/rollout", list);
     returns_fields(self->rollout->returns, "/rollout", list);
     states_fields(&self->rollout->states, "/rollout", list);
+    self_play_fields(&self->rollout->self_play, "/rollout", list);
     return list->count - before;
 }
 
@@ -183,6 +199,7 @@ void on_policy_pull(struct algorithm *algorithm)
     policies_pull(self->context.policies);
     returns_pull(self->rollout->returns);
     states_pull(&self->rollout->states);
+    self_play_pull(&self->rollout->self_play);
 }
 
 void on_policy_push(struct algorithm *algorithm)
@@ -191,4 +208,5 @@ void on_policy_push(struct algorithm *algorithm)
     policies_push(self->context.policies);
     returns_push(self->rollout->returns);
     states_push(&self->rollout->states);
+    self_play_push(&self->rollout->self_play);
 }

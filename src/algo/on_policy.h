@@ -24,7 +24,8 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
 int on_policy_begin(struct algorithm *algorithm, bool restored, struct error *err);
 int on_policy_collect(struct algorithm *algorithm, struct error *err);
 int on_policy_finish(struct algorithm *algorithm, struct error *err);
-void on_policy_learned(struct algorithm *algorithm); /* at the end of `update`: the rollout goes into the running statistics */
+/* At the end of `update`: the rollout goes into the running statistics, and what has been learned may become a past self. */
+void on_policy_learned(struct algorithm *algorithm);
 void on_policy_anneal(struct algorithm *algorithm, const struct annealed *now);
 int on_policy_fields(struct algorithm *algorithm, struct field_list *list);
 void on_policy_pull(struct algorithm *algorithm);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "backend/kernels/compound.h"
+#include "backend/kernels/self_play.h"
 #include "backend/kernels/joint.h"
 #include "backend/kernels/nonfinite.h"
 #include "backend/kernels/norm.h"
@@ -195,6 +196,7 @@ struct policy_loss {
     const float *act_real;    /* [N][Kr] */
     const uint8_t *mask;      /* [N][L] or NULL */
     const uint8_t *active;    /* [N] or NULL: the weight m of a row */
+    const uint8_t *home;      /* [N] or NULL: others (m = 0) are as if they were not in the batch, and in none of the sums */
     const real *old_log_prob; /* [N], with per_head [N][heads] */
     const real *advantage;    /* [N] */
     const struct advantage_scale *scale; /* by which they are normalised; NULL = they are already, or not at all */
@@ -405,6 +407,8 @@ struct backend {
     void (*evaluate)(struct backend *, const struct evaluate_pass *, int passes);
     void (*join)(struct backend *, const struct joint_pass *, int passes);
     void (*compound)(struct backend *, const struct compound_pass *, int passes);
+    void (*home)(struct backend *, const struct home_pass *, int passes);
+    void (*forget)(struct backend *, const struct forget_pass *, int passes);
     void (*train)(struct backend *, const struct train_pass *, int passes);
 
     /* whole-rollout arithmetic */

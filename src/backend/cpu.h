@@ -77,6 +77,8 @@ void scalar_copy_rows(struct backend *, const struct copy_pass *, int passes);
 void scalar_select(struct backend *, const struct select_pass *, int passes);
 void scalar_join(struct backend *, const struct joint_pass *, int passes);
 void scalar_compound(struct backend *, const struct compound_pass *, int passes);
+void scalar_home(struct backend *, const struct home_pass *, int passes);
+void scalar_forget(struct backend *, const struct forget_pass *, int passes);
 void scalar_discount(struct backend *, const struct discount_pass *, int passes);
 void scalar_running_take(struct backend *, const struct running_pass *, int passes);
 void scalar_ppo_start(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes, const uint64_t *bad, int bads);

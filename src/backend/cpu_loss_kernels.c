@@ -317,7 +317,7 @@ static void heads_loss(const struct loss_tile *t, int from, int to, const struct
         if (loss->old_out) head_kl(t, h, row);
     }
     gather_real(loss->old_log_prob, loss->per_head ? loss->dist->heads : 1, loss->per_head ? from : 0, row, t->rows, old);
-    for (int r = t->rows; r < (int)TILE; r++) old[r] = log_prob[r]; /* the ratio of padding is 1 */
+    for (int r = 0; r < (int)TILE; r++) old[r] = ones[r] > 0 ? old[r] : log_prob[r]; /* the ratio of what isn't there is 1 */
     double *row_sums = t->row_sums;
     for (int r = 0; r < (int)TILE; r++) {
         const struct surrogate s = policy_surrogate(objective, log_prob[r], old[r], advantage[r]);
@@ -351,7 +351,7 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
     gather_real(loss->advantage, 1, 0, row, t->rows, advantage);
     gather_weight(loss->active, row, t->rows, weight);
     for (int r = 0; r < (int)TILE && loss->scale; r++) advantage[r] = scaled_advantage(loss->scale, advantage[r]);
-    for (int r = 0; r < (int)TILE; r++) ones[r] = r < t->rows ? (real)1 : (real)0;
+    gather_weight(loss->home, row, t->rows, ones);
     for (int r = 0; r < (int)TILE; r++) {
         t->row_sums[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
         t->row_sums[SUM_ROWS * (int)TILE + r] += (double)ones[r];

@@ -190,6 +190,22 @@ void scalar_compound(struct backend *backend, const struct compound_pass *pass, 
         for (size_t u = 0; u < p->n; u++) compound_step(p, u);
 }
 
+void scalar_home(struct backend *backend, const struct home_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct home_pass *p = pass; p < pass + passes; p++) {
+        const size_t rows = home_rows_of(p);
+        for (size_t row = 0; row < rows; row++) home_row(p, row);
+    }
+}
+
+void scalar_forget(struct backend *backend, const struct forget_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct forget_pass *p = pass; p < pass + passes; p++)
+        for (size_t i = 0; i < (size_t)p->envs * (size_t)p->width; i++) forget_number(p, i);
+}
+
 void scalar_discount(struct backend *backend, const struct discount_pass *pass, int passes)
 {
     (void)backend;

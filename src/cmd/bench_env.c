@@ -69,7 +69,8 @@ static int player_create(struct random_player *p, const struct vecenv *env, cons
 {
     static const struct deviation constant = {.kind = STD_FIXED, .fixed_std = 1};
     const struct mappo_env_spec *spec = vecenv_spec(env);
-    *p = (struct random_player){.random = {.spec = spec, .seed = (uint64_t)c->train_seed, .first_env = first}, .rounds = ROUNDS};
+    *p = (struct random_player){
+        .random = {.spec = spec, .seed = (uint64_t)c->train_seed, .first_env = first, .squashed = vecenv_squashes(env)}, .rounds = ROUNDS};
     for (int g = 0; g < spec->groups; g++)
         if (spec->group[g].flags & MAPPO_HAS_MASK) p->rounds = 1;
     for (int g = 0; g < spec->groups; g++) {

@@ -494,6 +494,11 @@ int config_group_algo(const struct config *config, const char *group)
     return choice > 0 ? choice - 1 : config->algo_name;
 }
 
+double config_group_number(const struct config *config, const char *group, int key)
+{
+    return strtod(config_group(config, group, key), NULL);
+}
+
 int config_check_groups(const struct config *config, const char *const *names, int count, struct error *err)
 {
     for (int i = 0; i < config->group_options; i++) {

@@ -199,8 +199,9 @@ int config_option_origin(const struct config *config, const char *key); /* enum 
 
 /* A setting of one group, its default where nobody set it. */
 const char *config_group(const struct config *config, const char *group, int key /* GROUP_algo … */);
-int config_group_origin(const struct config *config, const char *group, int key); /* enum config_origin */
-int config_group_algo(const struct config *config, const char *group);            /* as algo_name; algo.name's for auto */
+int config_group_origin(const struct config *config, const char *group, int key);    /* enum config_origin */
+int config_group_algo(const struct config *config, const char *group);               /* as algo_name; algo.name's for auto */
+double config_group_number(const struct config *config, const char *group, int key); /* of a key that is a number */
 /* EXIT_USAGE where a setting is for a group that is none of these, with their names. */
 int config_check_groups(const struct config *config, const char *const *names, int count, struct error *err);
 

@@ -91,7 +91,7 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .seed = (uint64_t)config->train_seed,
         .index = (uint32_t)g};
     struct critic_view view;
-    const bool central = sees_all(how, g) && policy.player == PLAY_TRAINED;
+    const bool central = sees_all(how, g) && player_learns(policy.player);
     int code = choose_widths(&policy, config, err);
     if (code == 0) code = choose_deviation(&policy.deviation, config, err);
     if (code == 0) code = critic_view_choose(&view, central, config, spec, g, err);
@@ -168,8 +168,9 @@ void policies_network_fields(const struct policy *policy, int role, int set, rea
     if (policy_apart(policy, role)) snprintf(agent, sizeof agent, "/%d", set);
     for (int i = 0; i < count; i++) {
         char name[sizeof list->field->name], description[sizeof list->field->description];
-        CHECK(snprintf(name, sizeof name, "/%s/%s%s/%s/%s%s%s", path->top, policy->name, agent, path->network, path->part,
-                       path->part[0] ? "/" : "", tensor[i].name) < (int)sizeof name,
+        CHECK(snprintf(name, sizeof name, "/%s/%s%s%s%s/%s/%s%s%s", path->top, policy->name, path->copy ? "/" : "",
+                       path->copy ? path->copy : "", agent, path->network, path->part, path->part[0] ? "/" : "",
+                       tensor[i].name) < (int)sizeof name,
               "name of a parameter is too long: /%s/%s", path->top, policy->name);
         snprintf(description, sizeof description, "%s%s", path->meaning, tensor[i].description);
         if (tensor[i].rank == 2)
@@ -184,7 +185,7 @@ void policies_network_fields(const struct policy *policy, int role, int set, rea
 static void add_network(struct field_list *list, const char *top, const struct policy *policy, int role, int set, real *block,
                         const char *part, const char *meaning)
 {
-    const struct policies_path path = {top, role_name[role], part, meaning};
+    const struct policies_path path = {top, role_name[role], part, meaning, NULL};
     if (set < policy->sets[role]) policies_network_fields(policy, role, set, policy_network_at(policy, block, role, set), &path, list);
 }
 

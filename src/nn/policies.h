@@ -54,10 +54,10 @@ void policies_push(struct policies *policies);
  * stands where the role has a set of each agent. /policy/<group>/obs_norm, state_norm, reward_norm/…: running statistics, of all sets. */
 void policies_fields(struct policies *policies, struct field_list *list);
 
-/* Tensors of a network that is shaped as one of the policy's, at `data`, the host's: /<top>/<group>[/<agent>]/<network>/[<part>/]<tensor>, with
- * `meaning` before what they are. */
+/* Tensors of a network that is shaped as one of the policy's, at `data`, the host's: /<top>/<group>[/<copy>][/<agent>]/<network>/[<part>/]<tensor>,
+ * with `meaning` before what they are. */
 struct policies_path {
-    const char *top, *network, *part, *meaning;
+    const char *top, *network, *part, *meaning, *copy; /* NULL = there is but one */
 };
 void policies_network_fields(const struct policy *policy, int role, int set, real *data, const struct policies_path *path,
                              struct field_list *list);

@@ -60,7 +60,7 @@ struct policy {
     struct group_sizes sizes;
     struct distribution dist;
     struct network net[POLICY_ROLES];
-    int player;             /* enum player: who acts. Only a trained group learns; others have no critic and no moments, … */
+    int player;             /* enum player: who acts. Groups that don't learn have no critic and no moments, … */
     int sets[POLICY_ROLES]; /* 1: all agents share it; else A; … and 0 of a role that the group doesn't have */
     int critic_input;
     bool concatenate;         /* as in struct critic_view */
@@ -128,6 +128,11 @@ static inline const real *policy_log_std(const struct policy *p, int set)
 {
     return p->net[ROLE_ACTOR].at.extra < 0 ? NULL : policy_actor(p, p->parameters, set) + p->net[ROLE_ACTOR].at.extra;
 }
+/* Reals of the actors of all sets, with which a block of the policy begins. */
+static inline size_t policy_actor_size(const struct policy *p)
+{
+    return (size_t)p->sets[ROLE_ACTOR] * p->net[ROLE_ACTOR].parameters;
+}
 /* The step of a set's network, of whose optimiser the caller knows: `optimizer`, `step`, `fault` and where in an update it is. */
 static inline struct optimizer_pass policy_step(const struct policy *p, int role, int set, const real *gradient,
                                                 const struct update_numbers *numbers)
@@ -144,7 +149,7 @@ static inline struct optimizer_pass policy_step(const struct policy *p, int role
 }
 static inline bool policy_learns(const struct policy *p)
 {
-    return p->player == PLAY_TRAINED;
+    return player_learns(p->player);
 }
 /* The first of the groups that learns; -1: none does. */
 static inline int policy_first_learning(struct policy *const *policy, int groups)

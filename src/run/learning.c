@@ -216,6 +216,35 @@ static void warn_of_endless(const struct vecenv *env)
         vecenv_descriptor(env)->id);
 }
 
+/* Why a setting of a group changes nothing; NULL where it may. */
+static const char *why_group_idle(const struct learning *l, const struct policy *policy, int key)
+{
+    const bool evaluates = l->algorithm == NULL;
+    switch (key) {
+    case GROUP_algo:
+        return policy_learns(policy) ? NULL : "the group learns nothing";
+    case GROUP_play:
+        return evaluates && policy->player == PLAY_SELF ? "evaluations play what groups have become, and none of their past selves" : NULL;
+    default:
+        return policy->player != PLAY_SELF ? "the group has no pool of past selves" : evaluates ? "evaluations play none of them" : NULL;
+    }
+}
+
+static void warn_of_groups(const struct learning *l, const struct config *config)
+{
+    for (int g = 0; g < l->policies->groups; g++) {
+        const struct policy *policy = l->policies->group[g];
+        for (int k = 0; k < CONFIG_GROUP_KEYS; k++) {
+            const char *why = why_group_idle(l, policy, k);
+            const char *value = config_group(config, policy->name, k);
+            if (!why || !config_is_explicit(config_group_origin(config, policy->name, k))) continue;
+            if (strcmp(value, config_group_keys[k].def) == 0) continue;
+            warn("group.%s.%s has no effect here: %s (group.%s.play=%s)", policy->name, config_group_keys[k].name, why, policy->name,
+                 config_group(config, policy->name, GROUP_play));
+        }
+    }
+}
+
 void learning_warn(const struct learning *learning, const struct config *config, const struct comm *comm)
 {
     if (comm->rank) return;
@@ -224,6 +253,7 @@ void learning_warn(const struct learning *learning, const struct config *config,
         const char *why = why_idle(learning, config, comm, k);
         if (why && was_asked_for(config, k)) warn("%s.%s has no effect here: %s", config_keys[k].section, config_keys[k].name, why);
     }
+    warn_of_groups(learning, config);
 }
 
 /* ---- environments and algorithm ------------------------------------------------------------------------------------------------------ */

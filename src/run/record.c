@@ -90,6 +90,8 @@ static void write_line(struct trainer *t)
     const struct progress_line progress = {
         .env_steps = line->env_steps,
         .total_steps = t->config->train_env_steps,
+        .episodes = t->standing.episodes,
+        .total_episodes = t->config->train_episodes,
         .env_steps_per_second = line->env_steps_per_second,
         .agent_steps_per_second = line->agent_steps_per_second,
         .return_mean = metrics_return(t->metrics),

@@ -441,7 +441,7 @@ static int read_actor(struct policies *policies, const struct policy *policy, co
     CHECK(then, "out of memory while comparing configurations");
     int code = saved_run_open_networks(run, false, &file, path, sizeof path, err);
     const char *nearest = text_nearest(run, player_name, PLAY_RUN);
-    if (code && !file_exists(run)) error_suffix(err, ", and not trained, random, noop or scripted");
+    if (code && !file_exists(run)) error_suffix(err, ", and not trained, random, noop, scripted or self");
     if (code && !file_exists(run) && nearest) error_suffix(err, "; did you mean %s?", nearest);
     if (!code) code = saved_run_config(then, file, path, err);
     if (!code) code = find_group(file, then, path, policy->name, group, sizeof group, err);

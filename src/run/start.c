@@ -305,6 +305,14 @@ static void advise_feature_norm(const struct trainer *t)
     }
 }
 
+static void say_self_play(const struct config *config, const char *group, char *line, size_t size)
+{
+    text_format(line + strlen(line), size - strlen(line),
+                "%sgroup %s plays itself: in %g %% of environments one of up to %s past selves acts (one more after every %s updates)",
+                *line ? "; " : "", group, 100 * config_group_number(config, group, GROUP_pool_share),
+                config_group(config, group, GROUP_pool), config_group(config, group, GROUP_pool_interval));
+}
+
 /* One line of groups that are not as the others. */
 static void say_groups(const struct trainer *t)
 {
@@ -319,6 +327,7 @@ static void say_groups(const struct trainer *t)
         else if (algo != t->config->algo_name)
             text_format(line + strlen(line), sizeof line - strlen(line), "%sgroup %s learns by %s", separator, policy->name,
                         algorithms[algo].name);
+        if (policy->player == PLAY_SELF) say_self_play(t->config, policy->name, line, sizeof line);
     }
     if (*line) progress_say(t->progress, "%s", line);
 }

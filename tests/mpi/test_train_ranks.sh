@@ -53,6 +53,8 @@ equals_one_rank family a_penalty_and_early_stops $REPRODUCIBLE ppo.objective=cli
     ppo.grad_clip=joint ppo.target_kl=0.0005 ppo.critic_warmup=1 gae.advantage=td0 gae.target=reward_to_go policy.hidden=20,9 policy.init=torch adam.weight_decay=0.1 env=test/kitchen_sink
 equals_one_rank whole whole_episodes $REPRODUCIBLE rollout.unit=episodes norm.obs=running norm.reward=running ppo.minibatches=2 env=test/kitchen_sink train.env_steps=1e6 train.episodes=200
 equals_one_rank played groups_that_are_played $REPRODUCIBLE env=mpe/simple_adversary group.agent.play="$WORK/against1" group.adversary.algo=ippo
+equals_one_rank selves groups_that_play_themselves $REPRODUCIBLE train.env_steps=$((5 * UPDATE)) env=mpe/simple_tag norm.obs=running policy=gru ppo.chunk=4 ppo.minibatches=2 \
+    group.{adversary,agent}.play=self group.{adversary,agent}.pool_interval=1 group.{adversary,agent}.pool_share=0.4
 equals_one_rank gru recurrent_networks $REPRODUCIBLE policy=gru ppo.chunk=4 ppo.minibatches=2 env=test/kitchen_sink
 equals_one_rank turns agents_in_turn $REPRODUCIBLE algo=happo ppo.minibatches=2 env=test/kitchen_sink
 REPLAY="$REPRODUCIBLE maddpg.batch=64 maddpg.buffer=480 maddpg.start=200 maddpg.updates=3 env=test/kitchen_sink"

@@ -8,6 +8,9 @@ import subprocess
 import sys
 import tempfile
 
+import h5py
+import numpy
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
 from runs import check, finish, mappo  # noqa: E402
 
@@ -71,6 +74,20 @@ def groups_at_random():
     train("crypto", "env=mpe/simple_crypto", "eval.env_steps=0")
     one = play("crypto", "episodes=50", "play=random")
     check("random_players_of_two_groups_choose_each_for_itself", one["return_mean/bob_stderr"] > 0.1, one)
+
+
+def random_under_squash():
+    """tanh of what they draw is what they draw without it: uniform between the bounds."""
+    actions = {}
+    for squash in "none", "tanh":
+        train(f"pendulum-{squash}", "env=classic/Pendulum-v1", "eval.env_steps=0", "wrap.rescale_action=0", f"policy.squash={squash}")
+        play(f"pendulum-{squash}", "episodes=5", "play=random", f"record=pendulum-{squash}.h5")
+        with h5py.File(f"pendulum-{squash}.h5") as file:
+            actions[squash] = numpy.array(file["agent/act_real"], dtype=float).ravel()
+    told = {squash: (each.mean(), each.std()) for squash, each in actions.items()}
+    # Uniform in [-2, 2], 1,000 numbers.
+    check("random_play_is_uniform_between_bounds", abs(actions["none"].mean()) < 0.15 and abs(actions["none"].std() - 2 / 3 ** 0.5) < 0.06, told)
+    check("and_so_it_is_under_tanh", numpy.allclose(2 * numpy.tanh(actions["tanh"]), actions["none"], atol=1e-5), told)
 
 
 def best_and_metrics():
@@ -174,7 +191,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (numbers, several_groups, groups_at_random, rewards_under_wrappers, best_and_metrics, recordings, pictures):
+        for promise in (numbers, several_groups, groups_at_random, random_under_squash, rewards_under_wrappers, best_and_metrics, recordings, pictures):
             promise()
     finally:
         os.chdir("/")
