@@ -156,7 +156,10 @@ void policies_network_fields(const struct policy *policy, int role, int set, rea
                        path->part[0] ? "/" : "", tensor[i].name) < (int)sizeof name,
               "name of a parameter is too long: /%s/%s", path->top, policy->name);
         snprintf(description, sizeof description, "%s%s", path->meaning, tensor[i].description);
-        if (tensor[i].rank == 2)
+        if (tensor[i].rank == 4)
+            field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 4, (int64_t)tensor[i].shape[0],
+                      (int64_t)tensor[i].shape[1], (int64_t)tensor[i].shape[2], (int64_t)tensor[i].shape[3]);
+        else if (tensor[i].rank == 2)
             field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 2, (int64_t)tensor[i].shape[0],
                       (int64_t)tensor[i].shape[1]);
         else
