@@ -29,6 +29,25 @@ static int choose_widths(struct policy_config *policy, const struct config *conf
     return 0;
 }
 
+/* policy.conv and its kernels, the last number again and again. */
+static int choose_convolutions(struct policy_config *policy, const struct config *config, struct error *err)
+{
+    struct convolutions *conv = &policy->conv;
+    int kernels = 0;
+    conv->same = config->policy_conv_padding == PADDING_SAME;
+    while (conv->layers < NETWORK_MAX_CONVS && config->policy_conv[conv->layers]) conv->layers++;
+    while (kernels < CONFIG_LIST && config->policy_conv_kernel[kernels]) kernels++;
+    if (conv->layers == 0) return 0;
+    if (kernels > conv->layers)
+        return error_set(err, EXIT_USAGE, "policy.conv_kernel has %d numbers for %d convolutions (policy.conv)", kernels, conv->layers);
+    if (policy->feature_norm) return error_set(err, EXIT_USAGE, "policy.conv: images are convolved as they are: policy.feature_norm=off");
+    for (int i = 0; i < conv->layers; i++) {
+        conv->outputs[i] = (int)config->policy_conv[i];
+        conv->kernel[i] = (int)config->policy_conv_kernel[i < kernels ? i : kernels - 1];
+    }
+    return 0;
+}
+
 int policies_action_columns(const struct mappo_group *group)
 {
     int columns = 0;
@@ -78,6 +97,7 @@ static int build_group(struct policies *policies, int g, const struct policies_c
     struct critic_view view;
     const bool central = sees_all(how, g) && policy.player == PLAY_TRAINED;
     int code = choose_widths(&policy, config, err);
+    if (code == 0) code = choose_convolutions(&policy, config, err);
     if (code == 0) code = critic_view_choose(&view, central, config, spec, g, err);
     policy.critic_input = view.input;
     policy.concatenate = view.concatenate;

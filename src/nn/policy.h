@@ -28,7 +28,8 @@ struct policy_config {
     int hidden, layers, activation;
     int width[NETWORK_MAX_LAYERS]; /* of each hidden layer; 0 = hidden */
     bool feature_norm, layer_norm;
-    int init; /* enum init_kind */
+    struct convolutions conv; /* their layers, outputs, kernels and padding; the images are the environment's (nn/images.h) */
+    int init;                 /* enum init_kind */
     double hidden_gain;
     int chunk; /* > 0: both networks are recurrent, and are trained on sequences of so many steps */
     real head_gain, log_std;
