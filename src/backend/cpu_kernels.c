@@ -38,24 +38,22 @@ static void fold_layer(const struct layer *a, const real *parameters, real *rest
 }
 
 /* A layer whose columns are computed in another order (kernels/layer.h). */
-static void turn_layer(const struct network *net, int l, const real *parameters, real *restrict weight, real *restrict bias)
+static void turn_layer(const struct layer *a, const real *parameters, real *restrict weight, real *restrict bias)
 {
-    const struct layer a = layer_of(net, l);
-    memcpy(bias, parameters + a.bias, (size_t)a.outputs * sizeof *bias);
-    for (int k = 0; k < a.inputs; k++) {
-        const real *from = parameters + a.weight + layer_column(net, l, k);
-        for (int j = 0; j < a.outputs; j++) weight[(size_t)j * (size_t)a.inputs + (size_t)k] = from[(size_t)j * (size_t)a.inputs];
+    memcpy(bias, parameters + a->bias, (size_t)a->outputs * sizeof *bias);
+    for (int k = 0; k < a->inputs; k++) {
+        const real *from = parameters + a->weight + layer_column(a, k);
+        for (int j = 0; j < a->outputs; j++) weight[(size_t)j * (size_t)a->inputs + (size_t)k] = from[(size_t)j * (size_t)a->inputs];
     }
 }
 
-static void turn_layer_back(const struct network *net, int l, const real *sum, real *gradient)
+static void turn_layer_back(const struct layer *a, const real *sum, real *gradient)
 {
-    const struct layer a = layer_of(net, l);
-    const size_t stride = (size_t)padded(a.outputs);
-    memcpy(gradient + a.bias, sum + (size_t)a.inputs * stride, (size_t)a.outputs * sizeof *sum);
-    for (int k = 0; k < a.inputs; k++) {
-        real *to = gradient + a.weight + layer_column(net, l, k);
-        for (int j = 0; j < a.outputs; j++) to[(size_t)j * (size_t)a.inputs] = sum[(size_t)k * stride + (size_t)j];
+    const size_t stride = (size_t)padded(a->outputs);
+    memcpy(gradient + a->bias, sum + (size_t)a->inputs * stride, (size_t)a->outputs * sizeof *sum);
+    for (int k = 0; k < a->inputs; k++) {
+        real *to = gradient + a->weight + layer_column(a, k);
+        for (int j = 0; j < a->outputs; j++) to[(size_t)j * (size_t)a->inputs] = sum[(size_t)k * stride + (size_t)j];
     }
 }
 
@@ -65,8 +63,8 @@ static void fold(const struct network *net, const real *parameters, real *folded
     folded_lay_out(&w, net, folded);
     for (int l = 0; l <= layer_last(net); l++) {
         const struct layer a = layer_of(net, l);
-        if (layer_is_turned(net, l))
-            turn_layer(net, l, parameters, w.weight[l], w.bias[l]);
+        if (a.turned)
+            turn_layer(&a, parameters, w.weight[l], w.bias[l]);
         else
             fold_layer(&a, parameters, w.weight[l], w.bias[l]);
     }
@@ -113,8 +111,8 @@ static void reduce(const struct train_pass *pass, int chunks)
     for (int c = 1; c < chunks; c++) LEVELLED(add_to)(packed->chunk, packed->chunk + (size_t)c * packed->chunk_size, packed->chunk_size);
     for (int l = 0; l <= layer_last(net); l++) {
         const struct layer a = layer_of(net, l);
-        if (layer_is_turned(net, l))
-            turn_layer_back(net, l, packed->chunk + chunk_offset(net, l), pass->gradient);
+        if (a.turned)
+            turn_layer_back(&a, packed->chunk + chunk_offset(net, l), pass->gradient);
         else
             unfold_layer(&a, pass->parameters, packed->chunk + chunk_offset(net, l), pass->gradient);
     }

@@ -133,11 +133,16 @@ MAPPO_FN int layer_outputs(const struct network *net, int layer)
 struct layer {
     int inputs, outputs;
     ptrdiff_t weight, bias, gamma, beta; /* offsets of parameters; gamma and beta: of the norm before the layer, -1 without one */
+    /* The first `turned` columns of the matrix are computed in another order than they are stored in, and then there is no norm: stored are a
+     * convolution's [in][row][column] and features as [channel][row][column], as PyTorch has them; computed are [image][row][column][channel
+     * of the image] and [row][column][channel], because then what lies beside each other in the input does so in the matrix. So blocks
+     * [inner][outer] are computed as [outer][inner]. */
+    int outer, inner, turned;
 };
 
 MAPPO_FN struct layer layer_of(const struct network *net, int l)
 {
-    struct layer a = {layer_inputs(net, l), layer_outputs(net, l), net->at.head_weight, net->at.head_bias, -1, -1};
+    struct layer a = {layer_inputs(net, l), layer_outputs(net, l), net->at.head_weight, net->at.head_bias, -1, -1, 1, 1, 0};
     if (l < net->layers) {
         a.weight = net->at.weight[l];
         a.bias = net->at.bias[l];
@@ -147,6 +152,13 @@ MAPPO_FN struct layer layer_of(const struct network *net, int l)
     } else if (l < layer_head(net)) {
         a.weight = l == layer_gru(net) ? net->at.gru_weight_ih : net->at.gru_weight_hh;
         a.bias = l == layer_gru(net) ? net->at.gru_bias_ih : net->at.gru_bias_hh;
+    }
+    if (net->conv.layers > 0 && (l == 0 || l > layer_head(net))) {
+        const int i = l == 0 ? net->conv.layers - 1 : l - layer_conv(net, 0);
+        const struct conv_layer c = conv_layer_of(net, i);
+        a.outer = l == 0 ? conv_positions(&c) : c.kernel * c.kernel;
+        a.inner = l == 0 ? c.outputs : c.channels;
+        a.turned = l == 0 ? conv_features(net) : a.inputs;
     }
     if (l == 0 && net->feature_norm) {
         a.gamma = net->at.feature_weight;
@@ -163,25 +175,11 @@ MAPPO_FN struct layer layer_of(const struct network *net, int l)
     return a;
 }
 
-/* Are the columns of a layer's matrix computed in another order than they are stored in? Such a layer has no norm before it. */
-MAPPO_FN int layer_is_turned(const struct network *net, int l)
+/* Which column of the matrix as it is stored the computed one is. */
+MAPPO_FN int layer_column(const struct layer *a, int k)
 {
-    return net->conv.layers > 0 && (l == 0 || l > layer_head(net));
-}
-
-/* Which column of the matrix as it is stored the computed one is. Stored are a convolution's [in][row][column] and features as
- * [channel][row][column], as PyTorch has them; computed are [image][row][column][channel of the image] and [row][column][channel], because
- * then what lies beside each other in the input does so in the matrix. */
-MAPPO_FN int layer_column(const struct network *net, int l, int k)
-{
-    if (l == 0) {
-        const struct conv_layer c = conv_layer_of(net, net->conv.layers - 1);
-        const int positions = conv_positions(&c);
-        return k < positions * c.outputs ? k % c.outputs * positions + k / c.outputs : k;
-    }
-    const struct conv_layer c = conv_layer_of(net, l - layer_conv(net, 0));
-    const int taps = c.kernel * c.kernel, tap = k / c.channels % taps, image = k / c.channels / taps;
-    return (image * c.channels + k % c.channels) * taps + tap;
+    const int block = a->outer * a->inner;
+    return k < a->turned ? k / block * block + k % a->inner * a->outer + k % block / a->inner : k;
 }
 
 #endif
