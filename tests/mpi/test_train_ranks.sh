@@ -57,6 +57,7 @@ equals_one_rank family a_penalty_and_early_stops $REPRODUCIBLE ppo.objective=cli
 equals_one_rank whole whole_episodes $REPRODUCIBLE rollout.unit=episodes norm.obs=running norm.reward=running ppo.minibatches=2 env=test/kitchen_sink train.env_steps=1e6 train.episodes=200
 equals_one_rank played groups_that_are_played $REPRODUCIBLE env=mpe/simple_adversary group.agent.play="$WORK/against1" group.adversary.algo=ippo
 equals_one_rank gru recurrent_networks $REPRODUCIBLE policy=gru ppo.chunk=4 ppo.minibatches=2 env=test/kitchen_sink
+equals_one_rank conv convolutions $REPRODUCIBLE policy.conv=5,4 policy.conv_kernel=3,2 policy.conv_padding=valid ppo.minibatches=2 env=overcooked/cramped_room
 equals_one_rank turns agents_in_turn $REPRODUCIBLE algo=happo ppo.minibatches=2 env=test/kitchen_sink
 REPLAY="$REPRODUCIBLE maddpg.batch=64 maddpg.buffer=480 maddpg.start=200 maddpg.updates=3 env=test/kitchen_sink"
 equals_one_rank replay a_replay $REPLAY algo=maddpg maddpg.twin=1 maddpg.explore=ou

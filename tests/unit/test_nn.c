@@ -37,7 +37,8 @@ static void tensors_cover_every_parameter_once(void **state)
     const int count = network_tensors(&net, tensor, NETWORK_MAX_TENSORS);
     int *owners = calloc(net.parameters, sizeof *owners);
     for (int i = 0; i < count; i++)
-        for (int k = 0; k < tensor[i].shape[0] * tensor[i].shape[1]; k++) owners[tensor[i].offset + k]++;
+        for (int k = 0; k < tensor[i].shape[0] * tensor[i].shape[1] * tensor[i].shape[2] * tensor[i].shape[3]; k++)
+            owners[tensor[i].offset + k]++;
     for (size_t i = 0; i < net.parameters; i++) assert_int_equal(owners[i], 1);
     assert_int_equal(net.parameters, 2 * 18 + 64 * 18 + 2 * 64 * 64 + 3 * 3 * 64 + 15 * 64 + 15 + 3);
     assert_int_equal(net.outputs, 15);
@@ -264,6 +265,43 @@ static void recurrent_networks_are_laid_out_as_in_pytorch(void **state)
     free(p);
 }
 
+static void convolutions_are_laid_out_as_in_pytorch(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"conv1/weight", "conv1/bias", "conv2/weight", "conv2/bias", "fc1/weight"};
+    static const int weight[] = {8, 2 * 3, 5, 5};
+    struct network_config config = small;
+    struct network net;
+    struct tensor tensor[NETWORK_MAX_TENSORS];
+    config.inputs = 2 * (4 * 5 * 3 + 1); /* two agents' images and a number more of each */
+    config.feature_norm = false;
+    config.conv = (struct convolutions){
+        .layers = 2, .images = 2, .stride = 61, .height = 4, .width = 5, .channels = 3, .outputs = {8, 7}, .kernel = {5, 3}, .same = true};
+    network_build(&net, &config);
+    network_tensors(&net, tensor, NETWORK_MAX_TENSORS);
+    for (int i = 0; i < 5; i++) assert_string_equal(tensor[i].name, names[i]);
+    assert_int_equal(tensor[0].rank, 4);
+    for (int i = 0; i < 4; i++) assert_int_equal(tensor[0].shape[i], weight[i]);
+    assert_int_equal(tensor[1].shape[0], 8);
+    assert_int_equal(tensor[4].shape[1], 4 * 5 * 7 + 2);
+    net.conv.same = false;
+    net.conv.kernel[0] = 2;
+    assert_int_equal(layer_inputs(&net, 0), 1 * 2 * 7 + 2); /* 4 x 5, 3 x 4, 1 x 2 */
+    network_build(&net, &config);
+    real *p = calloc(net.parameters, sizeof *p);
+    const struct network_init init = {.seed = 3, .head_gain = (real)0.01};
+    network_initialise(&net, p, &init);
+    assert_true(gram_error(p + net.at.conv_weight[0], 8, 2 * 3 * 25, sqrt(2)) < 4e-6); /* one matrix of all channels and taps */
+    assert_true(gram_error(p + net.at.conv_weight[1], 7, 8 * 9, sqrt(2)) < 4e-6);
+    for (int i = 0; i < 8; i++) assert_true(p[net.at.conv_bias[0] + i] == 0);
+    const struct network_init torch = {.seed = 3, .head_gain = 1, .kind = INIT_TORCH};
+    network_initialise(&net, p, &torch);
+    real most = 0;
+    for (int i = 0; i < 8 * 2 * 3 * 25; i++) most = p[net.at.conv_weight[0] + i] > most ? p[net.at.conv_weight[0] + i] : most;
+    assert_true(most < 1 / sqrt(2 * 3 * 25.0) && most > 0.98 / sqrt(2 * 3 * 25.0));
+    free(p);
+}
+
 static void initialisation_depends_on_seed_and_network_only(void **state)
 {
     (void)state;
@@ -476,6 +514,7 @@ int main(void)
         cmocka_unit_test(weights_are_uniformly_distributed),
         cmocka_unit_test(wide_networks_do_not_wait_for_their_weights),
         cmocka_unit_test(recurrent_networks_are_laid_out_as_in_pytorch),
+        cmocka_unit_test(convolutions_are_laid_out_as_in_pytorch),
         cmocka_unit_test(initialisation_depends_on_seed_and_network_only),
         cmocka_unit_test(heads_follow_the_action_spaces),
         cmocka_unit_test(too_many_heads_are_refused_by_name),
