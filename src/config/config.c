@@ -258,6 +258,8 @@ static int set_ints(int64_t *member, const struct config_key *key, const char *n
         const int length = (int)strcspn(at, ",");
         if (count == CONFIG_LIST) return error_set(err, EXIT_USAGE, "%s=%s %s has more than %d numbers", name, value, where, CONFIG_LIST);
         text_format(one, sizeof one, "%.*s", length, at);
+        if (key->choices && strcmp(one, key->choices) == 0)
+            return error_set(err, EXIT_USAGE, "%s=%s %s: %s stands alone, without numbers", name, value, where, one);
         if (set_int(&list[count++], key, name, one, where, err)) return err->code;
         if (!at[length]) break;
     }

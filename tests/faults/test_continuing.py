@@ -296,7 +296,7 @@ def convolved_images():
     code, out = mappo("inspect", "cut-conv", "whole-conv")
     check("convolutions_go_on_to_the_bit", code == 0 and "the same bit for bit" in out, f"{code}: {out}")
     code, out = mappo("inspect", "whole-conv")
-    weight = next((line for line in out.splitlines() if "/policy/agent/critic/conv1/weight " in line), "")
+    weight = next((line for line in out.splitlines() if "agent/critic/conv1/weight " in line), "")
     check("and_are_told_with_their_shape", "[5,52,3,3]" in weight, out)
     code, out = train(1, "run=heir-conv", env, "train.init=whole-conv", *settings)
     check("and_go_to_a_run_that_begins_with_its_networks", code == 0 and not warnings(out), out)
@@ -306,8 +306,11 @@ def convolved_images():
     check("a_run_keeps_its_own", code == 2 and "policy.conv (now 5,4,4, before 5,4)" in out, f"{code}: {out}")
     code, out = mappo("eval", "whole-conv", "episodes=2", "threads=1")
     check("and_is_played", code == 0 and "trained" in out and not warnings(out), f"{code}: {out}")
-    code, out = train(1, "run=against-conv", env, "group.agent.play=whole-conv", *settings)
-    check("its_actor_plays_beside_nobody_that_learns", code == 2, f"{code}: {out}")
+    code, out = mappo("eval", "whole-conv", "episodes=2", "threads=1", "group.agent.play=heir-conv")
+    check("by_another_runs_actor_too", code == 0 and "heir-conv" in out, f"{code}: {out}")
+    train(1, "run=flat-conv", env, "wrap.agent_id=1")
+    code, out = mappo("eval", "whole-conv", "episodes=2", "threads=1", "group.agent.play=flat-conv")
+    check("but_not_by_one_that_convolves_nothing", code == 2 and "of 522 numbers, policy.conv=none" in out and "of 82 behind convolutions" in out, f"{code}: {out}")
 
 
 def penalties_and_counts():
