@@ -163,8 +163,7 @@ static __global__ void __launch_bounds__(CUDA_THREADS)
     x[i] = row < (size_t)live_count(&l) ? activation_of(x[i] + bias[i % (size_t)channels], activation) : 0.0f;
 }
 
-/* output [R][features + beside]: the last convolution's features, then the columns of no image. A warp would do, but a thread a number is
- * simpler, and beside a convolution nothing. */
+/* output [R][features + beside]: the last convolution's features, then the columns of no image; a thread a number. */
 struct joining {
     struct network net;
     const float *x, *input;
@@ -198,7 +197,9 @@ static void join(struct cuda *cuda, const struct conv_pass *p, const struct conv
 /* Rows of a matrix with a row for each position. */
 static struct live_rows live_positions(const struct live_rows *l, int first, int rows, int positions)
 {
-    const struct live_rows at = {l->count, l->batch_rows * positions, (l->first + first) * positions, rows * positions};
+    CHECK((int64_t)(l->count ? l->first + first + rows : 0) * positions <= INT32_MAX, "%d rows of %d positions are too many to be counted",
+          l->first + first + rows, positions);
+    const struct live_rows at = {l->count, l->batch_rows * positions, l->count ? (l->first + first) * positions : 0, rows * positions};
     return at;
 }
 
