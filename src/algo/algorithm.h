@@ -49,7 +49,8 @@ struct algorithm {
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
     double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: collect.h */
     char note[192];                                     /* what people are told when it begins; "" = nothing */
-    double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor */
+    double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor … */
+    double bytes; /* … and what must move at least where the device's memory is the limit: inputs of every pass once, what is stored once */
     void *self;
 };
 
@@ -71,6 +72,7 @@ struct algorithm_context {
     int local_shards;
     int where;     /* enum collect_where: where the environments are */
     bool attended; /* the backend's threads may stand by while a rollout is collected (env/crew.h) */
+    bool silent;   /* what it would warn of is said when it is made once more */
 };
 
 /* What can be asked of an algorithm before there is one, and how it is made. */

@@ -160,7 +160,7 @@ static void warn_of_late_start(const struct off_policy *self)
     const int64_t most = ring_steps(config) * config->rollout_envs;
     int64_t first = config->maddpg_start < most ? config->maddpg_start : most;
     if (first < config->maddpg_batch && config->maddpg_draw == DRAW_WITHOUT) first = config->maddpg_batch;
-    if (first > config->train_env_steps && self->context.comm->rank == 0 && !self->context.backend->planning)
+    if (first > config->train_env_steps && self->context.comm->rank == 0 && !self->context.silent)
         warn("nothing will be learned: %lld steps are to be held before the first update (maddpg.start, maddpg.batch), and the run ends "
              "after train.env_steps=%lld",
              (long long)first, (long long)config->train_env_steps);
@@ -174,8 +174,10 @@ static int check_memory(struct algorithm *algorithm, const struct transitions_co
     const struct config *config = context->config;
     const size_t bytes = replay_ring_bytes(ring, vecenv_spec(context->env)), left = memory_free();
     const size_t here = context->backend->host_memory ? bytes * (size_t)context->comm->local_size : 0;
-    text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %.1f MB%s",
-                (long long)ring_steps(config), context->envs, (double)bytes * 1e-6, context->comm->size > 1 ? " a rank" : "");
+    char size[32];
+    text_bytes(size, sizeof size, (double)bytes);
+    text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %s%s",
+                (long long)ring_steps(config), context->envs, size, context->comm->size > 1 ? " a rank" : "");
     if (context->backend->planning || here <= left) return 0;
     return error_set(err, EXIT_USAGE,
                      "not enough memory: the replay needs %.4g GB (%zu bytes) on this machine, of which %.4g GB (%zu bytes) are free; "
@@ -458,6 +460,18 @@ static const struct algorithm_ops ops = {.begin = begin,
                                          .destroy = destroy,
                                          .replay = list_replay};
 
+/* A step is stored once; those of a batch are read and written. */
+static void count_work(struct algorithm *algorithm)
+{
+    const struct off_policy *self = algorithm->self;
+    const struct transitions_config *ring = &self->replay->config.transitions;
+    const struct config *config = self->context.config;
+    const double each = self->each / (double)(config->rollout_steps * config->rollout_envs), /* updates for a step */
+        step = (double)replay_ring_bytes(ring, vecenv_spec(self->context.env)) / ((double)ring->steps * ring->envs);
+    algorithm->flops = maddpg_flops(self->maddpg) * each;
+    algorithm->bytes = step * (1 + 2 * (double)config->maddpg_batch * each);
+}
+
 static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
     struct off_policy *self = algorithm->self;
@@ -473,7 +487,7 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     if (code) return code;
     create_maddpg(self);
     self->records = comm_on_stream(context->comm) && (!context->config->maddpg_twin || self->each % context->config->maddpg_delay == 0);
-    algorithm->flops = maddpg_flops(self->maddpg) * self->each / (double)(context->config->rollout_steps * context->config->rollout_envs);
+    count_work(algorithm);
     algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
     arena_seal(self->memory.arena);
     return 0;

@@ -28,6 +28,7 @@ static int build_networks(struct policy *policy, const struct policy_config *con
                                  .hidden = config->hidden,
                                  .layers = config->layers,
                                  .heads = policy->dist.heads,
+                                 .log_std_rows = policy->dist.log_std_output ? policy->dist.act_reals : 0,
                                  .extra = actor_extra,
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
@@ -45,6 +46,7 @@ static int build_networks(struct policy *policy, const struct policy_config *con
     net.inputs = policy->state_size + policy->actions;
     net.gru = config->chunk > 0 && policy->sets[ROLE_CRITIC] > 0; /* a role that is not there remembers nothing */
     net.heads = 1;
+    net.log_std_rows = 0;
     net.head_rows[0] = 1;
     net.extra = 0;
     const struct critic_view view = {.input = policy->critic_input, .concatenate = policy->concatenate};
@@ -74,7 +76,7 @@ struct network_init policy_network_init(const struct policy *policy, int role, i
                                 .hidden_gain = config->hidden_gain,
                                 .level = policy->backend->level,
                                 .threads = policy->backend->threads};
-    if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.extra_value = config->log_std;
+    if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.log_std = config->log_std;
     return init;
 }
 
@@ -187,9 +189,9 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
                              role == ROLE_ACTOR ? "policy" : "critic", POLICY_MAX_SETS, policy->sizes.agents);
     }
     int outputs, extra;
-    int code = distribution_build(&policy->dist, g, config->fixed_std, &outputs, &extra, err);
+    const struct deviation deviation = config->deterministic ? (struct deviation){.kind = STD_FIXED} : config->deviation;
+    int code = distribution_build(&policy->dist, g, &deviation, &outputs, &extra, err);
     policy->dist.deterministic = config->deterministic;
-    if (policy->dist.deterministic) extra = 0;
     if (code == 0) code = choose_state(policy, config, spec, group, err);
     if (code) return code;
     code = build_networks(policy, config, spec, group, extra, err);
