@@ -208,7 +208,7 @@ static void derive(struct backend *backend, const struct derive_pass *pass, int 
     if (backend->planning) return;
     for (int p = 0; p < passes; p++) {
         const struct network *net = pass[p].net;
-        CHECK(!pass[p].packed->fused && !net->feature_norm && !net->gru && net->outputs == 1,
+        CHECK(!pass[p].packed->fused && !net->feature_norm && !net->gru && net->conv.layers == 0 && net->outputs == 1,
               "derive: a network of %d outputs, with a norm, memory or another layout", net->outputs);
         struct packed_rows *packed = pass[p].packed;
         const float *parameters = pass[p].parameters;

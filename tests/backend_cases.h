@@ -633,6 +633,7 @@ static void not_a_number_reaches_the_sums(void **state)
 #include "backend_rollout_cases.h"
 #include "backend_running_cases.h"
 #include "backend_recurrent_cases.h"
+#include "backend_conv_cases.h"
 
 static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(gradients_match_finite_differences),
@@ -668,6 +669,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(rows_are_packed_on_the_scale_of_running_statistics),
     cmocka_unit_test(rewards_are_scaled_and_discounted_as_they_say),
     RECURRENT_TESTS,
+    CONV_TESTS,
 };
 
 #endif

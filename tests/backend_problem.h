@@ -16,9 +16,10 @@ struct problem {
     bool visited;                          /* in some rows somebody else has acted, of whom the policy knows nothing */
     bool per_head, penalty, scaled, only;  /* members of the losses */
     double clip, huber;
-    const int *widths; /* of the hidden layers; NULL = hidden */
-    int steps;         /* > 0: a recurrent network, and the steps of the batch … */
-    const int *width;  /* … and of its sequences; NULL = all of them have all */
+    const int *widths;               /* of the hidden layers; NULL = hidden */
+    const struct convolutions *conv; /* before them; NULL = none */
+    int steps;                       /* > 0: a recurrent network, and the steps of the batch … */
+    const int *width;                /* … and of its sequences; NULL = all of them have all */
     /* filled by `problem_build` */
     struct network net;
     struct distribution dist;
@@ -152,6 +153,7 @@ static void problem_build(struct problem *q)
     naive_network_of(&q->net, q->inputs, q->hidden, q->widths, dist_outputs(d), q->layers, q->activation, q->feature_norm, q->layer_norm,
                      d->fixed_std > 0 || d->log_std_output ? 0 : d->act_reals);
     if (q->steps > 0) naive_add_gru(&q->net, q->steps);
+    if (q->conv) naive_add_convolutions(&q->net, q->conv);
     q->p = calloc(q->net.parameters, sizeof *q->p);
     naive_parameters(&q->net, &rng, q->p);
     if (d->log_std_output) problem_deviations(q);

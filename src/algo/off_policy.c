@@ -81,6 +81,9 @@ static int check_policies(const struct policies *policies, const struct config *
         if (p->net[ROLE_ACTOR].gru)
             return error_set(err, EXIT_USAGE, "algo=%s replays single steps, of which a GRU remembers nothing: policy=mlp",
                              algorithms[config->algo_name].name);
+        if (p->net[ROLE_ACTOR].conv.layers)
+            return error_set(err, EXIT_USAGE, "algo=%s derives its critics by actions, which convolutions here cannot: policy.conv=none",
+                             algorithms[config->algo_name].name);
         if (p->net[ROLE_CRITIC].feature_norm)
             return error_set(err, EXIT_USAGE, "algo=%s takes inputs as they are, actions among them: policy.feature_norm=off",
                              algorithms[config->algo_name].name);

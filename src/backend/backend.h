@@ -33,10 +33,25 @@
 
 /* ---- networks ------------------------------------------------------------------------------------------------------------------------ */
 
-/* [feature_norm] → fc1 → act → norm1 → fc2 → act → norm2 … → [gru → gru_norm] → head(s), as the reference's MLPBase, MLPLayer, RNNLayer.
- * All heads of a network form one matrix [O][H]. Offsets index the network's parameter vector; -1 = absent. Weights are [out][in],
+/* [feature_norm] → [conv1 → act → conv2 → act …] → fc1 → act → norm1 → fc2 → act → norm2 … → [gru → gru_norm] → head(s), as the reference's
+ * MLPBase, CNNLayer, MLPLayer, RNNLayer. All heads of a network form one matrix [O][H]. Offsets index the network's parameter vector; -1 = absent. Weights are [out][in],
  * row-major. */
-enum { NETWORK_MAX_LAYERS = 8, POLICY_MAX_HEADS = 16 /* one per Discrete, per MultiDiscrete component, per MultiBinary or Box head */ };
+enum {
+    NETWORK_MAX_LAYERS = 8,
+    NETWORK_MAX_CONVS = 8,
+    POLICY_MAX_HEADS = 16 /* one per Discrete, per MultiDiscrete component, per MultiBinary or Box head */
+};
+
+/* What convolutions see: `images` images [height][width][channels] among the columns of the input, the first from column `first` on, the
+ * others `stride` columns after one another. Their channels are one beside the other to the first convolution. Columns of no image join fc1
+ * behind the features of the last one. Kernels are square and move by 1. */
+struct convolutions {
+    int layers; /* 0 = none */
+    int images, first, stride, height, width, channels;
+    int outputs[NETWORK_MAX_CONVS], kernel[NETWORK_MAX_CONVS]; /* of each: channels, and rows and columns of the kernel */
+    bool same; /* zeros around, so that height and width stay; else they shrink by kernel - 1 */
+};
+
 struct network {
     int inputs, hidden, outputs;   /* D, H, O: H of the last hidden layer … */
     int width[NETWORK_MAX_LAYERS]; /* … and of each; 0 = H */
@@ -47,13 +62,15 @@ struct network {
     bool gru;                      /* a recurrent layer before the head */
     int gru_steps;                 /* its longest chunk of a training pass, in steps: packed_rows_create reserves room for it */
     bool by_layer;                 /* a device goes layer by layer: some pass of it does what only that way can (derive, LOSS_GIVEN) */
+    struct convolutions conv;      /* without feature_norm */
     int extra;                     /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];
     int log_std_rows; /* … and behind them the rows of log standard deviations, where these are outputs */
     struct {
-        ptrdiff_t feature_weight, feature_bias;                                   /* [D] [D] */
-        ptrdiff_t weight[NETWORK_MAX_LAYERS], bias[NETWORK_MAX_LAYERS];           /* [H][D or H] [H] */
+        ptrdiff_t feature_weight, feature_bias;                                 /* [D] [D] */
+        ptrdiff_t conv_weight[NETWORK_MAX_CONVS], conv_bias[NETWORK_MAX_CONVS]; /* [out][in][kernel][kernel] [out] in: image by image */
+        ptrdiff_t weight[NETWORK_MAX_LAYERS], bias[NETWORK_MAX_LAYERS]; /* [H][D or H] [H] fc1 of features: [channel][row][column] */
         ptrdiff_t norm_weight[NETWORK_MAX_LAYERS], norm_bias[NETWORK_MAX_LAYERS]; /* [H] [H] */
         ptrdiff_t gru_weight_ih, gru_weight_hh, gru_bias_ih, gru_bias_hh;         /* [3H][H] [3H][H] [3H] [3H] rows reset, update, new */
         ptrdiff_t gru_norm_weight, gru_norm_bias;                                 /* [H] [H] */

@@ -243,8 +243,8 @@ static void cpu_derive(struct backend *backend, const struct derive_pass *pass, 
 {
     struct cpu *cpu = cpu_of(backend);
     for (const struct derive_pass *p = pass; p < pass + passes; p++) {
-        CHECK(!p->net->feature_norm && !p->net->gru && p->net->outputs == 1, "derive: a network of %d outputs, with a norm or memory",
-              p->net->outputs);
+        CHECK(!p->net->feature_norm && !p->net->gru && p->net->conv.layers == 0 && p->net->outputs == 1,
+              "derive: a network of %d outputs, with a norm, memory or convolutions", p->net->outputs);
         cpu->kernels->fold(p->net, p->parameters, p->packed->folded);
         const int tiles = tile_count(cpu, p->packed->rows), threads = threads_for(backend, p->packed->rows);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)

@@ -199,9 +199,12 @@ int config_policy_std(const struct config *config)
     return constant ? STD_FIXED : STD_SHARED;
 }
 
-/* A run has one or the other, and keeps it, whatever a later version would choose; asking for auto asks for nothing. */
+/* A run has one or the other, and keeps it, whatever a later version would choose; asking for auto asks for nothing. Images are convolved as
+ * they are: what an environment's preset has of its inputs is not meant for these. */
 static void decide_feature_norm(struct config *config)
 {
+    const int origin = config->origin[KEY_policy_feature_norm];
+    if (config->policy_conv[0] && !config_is_explicit(origin)) config->policy_feature_norm = FEATURE_NORM_OFF;
     if (config->policy_feature_norm == FEATURE_NORM_AUTO) config->origin[KEY_policy_feature_norm] = ORIGIN_DEFAULT;
     config->policy_feature_norm = config_feature_norm(config) ? FEATURE_NORM_ON : FEATURE_NORM_OFF;
 }

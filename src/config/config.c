@@ -31,6 +31,8 @@ static const char algorithms_explained[] =
     {#section, #name, #def, NULL, help, KEY_IS_INT, flags, low, high, OFFSET(section, name)},
 #define KEY_INTS(section, name, def, low, high, flags, help)                                                                               \
     {#section, #name, def, NULL, help, KEY_IS_INTS, flags, low, high, OFFSET(section, name)},
+#define KEY_INTS_OR(section, name, word, low, high, flags, help)                                                                           \
+    {#section, #name, word, word, help, KEY_IS_INTS, flags, low, high, OFFSET(section, name)},
 #define KEY_REAL(section, name, def, low, high, flags, help)                                                                               \
     {#section, #name, #def, NULL, help, KEY_IS_REAL, flags, low, high, OFFSET(section, name)},
 #define KEY_REAL_OR(section, name, def, word, low, high, flags, help)                                                                      \
@@ -247,6 +249,10 @@ static int set_ints(int64_t *member, const struct config_key *key, const char *g
 {
     int64_t list[CONFIG_LIST] = {0};
     int count = 0;
+    if (key->choices && strcmp(value, key->choices) == 0) {
+        memcpy(member, list, sizeof list);
+        return 0;
+    }
     for (const char *at = value;; at += strcspn(at, ",") + 1) {
         char one[CONFIG_TEXT], lead[4 * CONFIG_TEXT];
         at += strspn(at, " ");
@@ -258,6 +264,8 @@ static int set_ints(int64_t *member, const struct config_key *key, const char *g
                              "%s lacks a number beside one of its commas: write whole numbers with commas between, as 64,32", given);
         if (count == CONFIG_LIST) return error_set(err, EXIT_USAGE, "%s has more than %d numbers", given, CONFIG_LIST);
         text_format(one, sizeof one, "%.*s", length, at);
+        if (key->choices && strcmp(one, key->choices) == 0)
+            return error_set(err, EXIT_USAGE, "%s: %s stands alone, without numbers", given, one);
         text_format(lead, sizeof lead, "%s%s%s", given, alone ? "" : ": ", alone ? "" : one);
         if (set_int(&list[count++], key, lead, one, err)) return err->code;
         if (last) break;
@@ -345,6 +353,7 @@ static void member_text(const void *member, const struct config_key *key, char *
         snprintf(text, size, "%lld", (long long)*(const int64_t *)member);
         return;
     case KEY_IS_INTS:
+        if (key->choices && ((const int64_t *)member)[0] == 0) snprintf(text, size, "%s", key->choices);
         for (int i = 0; i < CONFIG_LIST && ((const int64_t *)member)[i]; i++, length = strlen(text))
             snprintf(text + length, size - length, "%s%lld", i ? "," : "", (long long)((const int64_t *)member)[i]);
         return;

@@ -30,6 +30,25 @@ static int choose_widths(struct policy_config *policy, const struct config *conf
     return 0;
 }
 
+/* policy.conv and its kernels, the last number again and again. */
+static int choose_convolutions(struct policy_config *policy, const struct config *config, struct error *err)
+{
+    struct convolutions *conv = &policy->conv;
+    int kernels = 0;
+    conv->same = config->policy_conv_padding == PADDING_SAME;
+    while (conv->layers < NETWORK_MAX_CONVS && config->policy_conv[conv->layers]) conv->layers++;
+    while (kernels < CONFIG_LIST && config->policy_conv_kernel[kernels]) kernels++;
+    if (conv->layers == 0) return 0;
+    if (kernels > conv->layers)
+        return error_set(err, EXIT_USAGE, "policy.conv_kernel has %d numbers for %d convolutions (policy.conv)", kernels, conv->layers);
+    if (policy->feature_norm) return error_set(err, EXIT_USAGE, "policy.conv: images are convolved as they are: policy.feature_norm=off");
+    for (int i = 0; i < conv->layers; i++) {
+        conv->outputs[i] = (int)config->policy_conv[i];
+        conv->kernel[i] = (int)config->policy_conv_kernel[i < kernels ? i : kernels - 1];
+    }
+    return 0;
+}
+
 static int choose_deviation(struct deviation *deviation, const struct config *config, struct error *err)
 {
     const double constant = config->policy_fixed_std, first = config->policy_log_std, most = (double)LOG_STD_MOST;
@@ -93,6 +112,7 @@ static int build_group(struct policies *policies, int g, const struct policies_c
     struct critic_view view;
     const bool central = sees_all(how, g) && player_learns(policy.player);
     int code = choose_widths(&policy, config, err);
+    if (code == 0) code = choose_convolutions(&policy, config, err);
     if (code == 0) code = choose_deviation(&policy.deviation, config, err);
     if (code == 0) code = critic_view_choose(&view, central, config, spec, g, err);
     policy.critic_input = view.input;
@@ -173,7 +193,10 @@ void policies_network_fields(const struct policy *policy, int role, int set, rea
                        tensor[i].name) < (int)sizeof name,
               "name of a parameter is too long: /%s/%s", path->top, policy->name);
         snprintf(description, sizeof description, "%s%s", path->meaning, tensor[i].description);
-        if (tensor[i].rank == 2)
+        if (tensor[i].rank == 4)
+            field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 4, (int64_t)tensor[i].shape[0],
+                      (int64_t)tensor[i].shape[1], (int64_t)tensor[i].shape[2], (int64_t)tensor[i].shape[3]);
+        else if (tensor[i].rank == 2)
             field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 2, (int64_t)tensor[i].shape[0],
                       (int64_t)tensor[i].shape[1]);
         else

@@ -29,7 +29,8 @@ struct policy_config {
     int hidden, layers, activation;
     int width[NETWORK_MAX_LAYERS]; /* of each hidden layer; 0 = hidden */
     bool feature_norm, layer_norm;
-    int init; /* enum init_kind */
+    struct convolutions conv; /* their layers, outputs, kernels and padding; the images are the environment's (nn/images.h) */
+    int init;                 /* enum init_kind */
     double hidden_gain;
     int chunk; /* > 0: both networks are recurrent, and are trained on sequences of so many steps */
     real head_gain, log_std;
@@ -101,6 +102,12 @@ static inline double network_multiply_adds(const struct network *net, double *fi
     double all = 0;
     for (int l = 0; l <= layer_head(net); l++) all += (double)layer_inputs(net, l) * layer_outputs(net, l);
     if (first) *first = (double)layer_inputs(net, 0) * layer_outputs(net, 0);
+    for (int i = 0; i < net->conv.layers; i++) {
+        const struct conv_layer c = conv_layer_of(net, i);
+        const double of_layer = (double)conv_positions(&c) * conv_inputs(&c) * c.outputs; /* zeros around the image are counted */
+        if (first && i == 0) *first = of_layer;
+        all += of_layer;
+    }
     return all;
 }
 /* Where the network of a set lies in a block of the policy. */

@@ -184,6 +184,9 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->wrap_noise_action > 0 ? NULL : "no noise is added to actions (wrap.noise_action)";
     case KEY_norm_beta:
         return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
+    case KEY_policy_conv_kernel:
+    case KEY_policy_conv_padding:
+        return c->policy_conv[0] == 0 ? "nothing is convolved (policy.conv)" : NULL;
     case KEY_policy_gain:
     case KEY_policy_hidden_gain:
         return c->policy_init == INIT_TORCH ? "weights are drawn without gains (policy.init=torch)" : NULL;

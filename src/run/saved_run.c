@@ -400,14 +400,16 @@ static int check_actor(const struct policy *policy, const struct config *now, co
 {
     char theirs[300], ours[300];
     const struct actor_shape has = shape_in_file(file, group);
-    struct actor_shape needs = {.inputs = policy->sizes.obs};
+    const struct network *net = &policy->net[ROLE_ACTOR];
+    struct actor_shape needs = {.inputs = layer_inputs(net, 0)};
     distribution_json(&policy->dist, needs.heads, sizeof needs.heads);
     if (!actor_settings(policy, then, now, theirs, ours, sizeof ours) && has.inputs == needs.inputs && strcmp(has.heads, needs.heads) == 0)
         return 0;
     return error_set(
         err, EXIT_USAGE,
-        "%s: the actor of its group \"%s\" makes %s of %lld numbers%s; to act for \"%s\" here it would have to make %s of %lld%s", path,
-        group, has.heads, has.inputs, theirs, policy->name, needs.heads, needs.inputs, ours);
+        "%s: the actor of its group \"%s\" makes %s of %lld numbers%s; to act for \"%s\" here it would have to make %s of %lld%s%s", path,
+        group, has.heads, has.inputs, theirs, policy->name, needs.heads, needs.inputs, net->conv.layers ? " behind convolutions" : "",
+        ours);
 }
 
 /* What an actor that was trained elsewhere may not be used to: options and wrappers of the environment. */

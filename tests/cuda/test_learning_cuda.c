@@ -136,6 +136,16 @@ static const struct settings self_playing = {.key = {{"backend", "cuda"},
                                                      {"group.runner.pool_interval", "1"},
                                                      {"group.runner.pool_share", "0.5"}}};
 
+/* A critic that sees the images of both agents. */
+static const struct settings looking = {.key = {{"backend", "cuda"},
+                                                {"env", "overcooked/cramped_room"},
+                                                {"rollout.envs", "4"},
+                                                {"rollout.steps", "8"},
+                                                {"ppo.epochs", "1"},
+                                                {"policy.hidden", "8"},
+                                                {"policy.conv", "5,4"},
+                                                {"policy.conv_kernel", "3,2"}}};
+
 /* ---- promises ------------------------------------------------------------------------------------------------------------------------ */
 
 static void compare_updates_with_cpu(const struct settings *settings, int updates, const char *what)
@@ -221,6 +231,11 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
     compare_with_cpu(&recurrent, "GRU");
     set(&recurrent, "policy.share", "0");
     compare_with_cpu(&recurrent, "GRU, a network of each agent");
+    struct settings convolved = looking;
+    compare_with_cpu(&convolved, "convolutions");
+    set(&convolved, "policy", "gru");
+    set(&convolved, "ppo.chunk", "4");
+    compare_with_cpu(&convolved, "convolutions before a GRU");
 }
 
 /* Of three updates the first makes the calls, the second records them, the third replays. */
@@ -253,6 +268,10 @@ static void graphs_change_no_bit(void **state)
     const uint64_t recorded = hash_after(&recurrent, 3);
     set(&recurrent, "cuda.graphs", "0");
     assert_true(hash_after(&recurrent, 3) == recorded);
+    struct settings convolved = looking;
+    const uint64_t replayed = hash_after(&convolved, 3);
+    set(&convolved, "cuda.graphs", "0");
+    assert_true(hash_after(&convolved, 3) == replayed);
 }
 
 /* Episodes that ended in each of three updates; where the environments step is checked. */

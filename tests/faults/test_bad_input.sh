@@ -130,6 +130,13 @@ bad fraction_for_a_count_is_refused 2 'is not a whole number' ppo.epochs=2.5
 bad nan_is_no_number 2 'is not a number' adam.lr=nan
 bad empty_number_is_refused 2 'is not a whole number' seed=
 bad agents_in_turn_share_no_actor 2 'policy.share=true gives them one: leave it out' algo=happo policy.share=true
+bad what_is_no_image_is_not_convolved 2 'policy.conv convolves one image, height x width x channels, and what group "agent" observes is 18 numbers: policy.conv=none' policy.conv=32
+bad nor_is_an_image_that_a_wrapper_cuts 2 'what group "agent" observes is 519 numbers: policy.conv=none' env=overcooked/cramped_room policy.conv=32 wrap.hide_obs=0
+bad an_image_does_not_shrink_to_nothing 2 'convolution 2: policy.conv_padding=same keeps its size' env=overcooked/cramped_room policy.conv=4,4 policy.conv_padding=valid
+bad images_are_not_normalised 2 'images are convolved as they are: policy.feature_norm=off' env=overcooked/cramped_room policy.conv=32 policy.feature_norm=on
+bad kernels_without_a_convolution_are_refused 2 'policy.conv_kernel has 3 numbers for 2 convolutions (policy.conv)' env=overcooked/cramped_room policy.conv=32,32 policy.conv_kernel=5,3,3
+bad convolutions_and_none_are_not_both 2 'policy.conv=32,none on the command line: none stands alone, without numbers' policy.conv=32,none
+bad critics_of_actions_are_not_convolved 2 'policy.conv=none' env=overcooked/cramped_room policy.conv=32 algo=maddpg
 bad nor_are_their_advantages_normalised_twice 2 'ppo.normalise_advantage=rollout or none' algo=happo ppo.normalise_advantage=minibatch
 bad whole_episodes_have_a_longest 2 'wrap.time_limit=N truncates episodes after N steps' rollout.unit=episodes env=rware/tiny-2ag env.max_steps=0
 bad episodes_are_no_constant_number_of_minibatches 2 'choose their number, ppo.minibatches' rollout.unit=episodes ppo.minibatch_size=128

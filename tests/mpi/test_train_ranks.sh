@@ -56,6 +56,7 @@ equals_one_rank played groups_that_are_played $REPRODUCIBLE env=mpe/simple_adver
 equals_one_rank selves groups_that_play_themselves $REPRODUCIBLE train.env_steps=$((5 * UPDATE)) env=mpe/simple_tag norm.obs=running policy=gru ppo.chunk=4 ppo.minibatches=2 \
     group.{adversary,agent}.play=self group.{adversary,agent}.pool_interval=1 group.{adversary,agent}.pool_share=0.4
 equals_one_rank gru recurrent_networks $REPRODUCIBLE policy=gru ppo.chunk=4 ppo.minibatches=2 env=test/kitchen_sink
+equals_one_rank conv convolutions $REPRODUCIBLE policy.conv=5,4 policy.conv_kernel=3,2 policy.conv_padding=valid ppo.minibatches=2 env=overcooked/cramped_room
 equals_one_rank turns agents_in_turn $REPRODUCIBLE algo=happo ppo.minibatches=2 env=test/kitchen_sink
 REPLAY="$REPRODUCIBLE maddpg.batch=64 maddpg.buffer=480 maddpg.start=200 maddpg.updates=3 env=test/kitchen_sink"
 equals_one_rank replay a_replay $REPLAY algo=maddpg maddpg.twin=1 maddpg.explore=ou

@@ -117,6 +117,8 @@ static void every_key_refuses_what_is_out_of_range_or_of_another_type(void **sta
         if (key->type == KEY_IS_INTS) expect_error(config_set(&config, name, "5,0", ORIGIN_FILE, "here", &err), "is out of range");
         if (key->type == KEY_IS_INTS)
             expect_error(config_set(&config, name, "5,,6", ORIGIN_FILE, "here", &err), "lacks a number beside one of its commas");
+        if (key->type == KEY_IS_INTS && key->choices)
+            expect_error(config_set(&config, name, "8,none", ORIGIN_FILE, "here", &err), "none stands alone");
         if (key->type == KEY_IS_INTS)
             expect_error(config_set(&config, name, "1,2,3,4,5,6,7,8,9", ORIGIN_FILE, "here", &err), "more than 8");
         if (key->type == KEY_IS_BOOL) expect_error(config_set(&config, name, "2", ORIGIN_FILE, "here", &err), "is neither true nor false");

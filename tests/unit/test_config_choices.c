@@ -35,6 +35,8 @@ static void names_of_choices_have_the_order_of_the_table(void **state)
                  {KEY_critic_state, "concat", STATE_CONCAT},
                  {KEY_norm_reward, "running", REWARD_RUNNING},
                  {KEY_policy_kind, "gru", KIND_GRU},
+                 {KEY_policy_conv_padding, "same", PADDING_SAME},
+                 {KEY_policy_conv_padding, "valid", PADDING_VALID},
                  {KEY_policy_squash, "none", SQUASH_NONE},
                  {KEY_policy_squash, "tanh", SQUASH_TANH},
                  {KEY_policy_std, "shared", STD_SHARED},

@@ -18,12 +18,20 @@
 /* What is refused: a part of the sentence. Environments that are not here must train. */
 static const struct refusal {
     const char *algorithm, *policy, *env, *reason;
-} refusals[] = {{"maddpg", "gru", NULL, "policy=mlp"}, {"ddpg", "gru", NULL, "policy=mlp"}, {NULL, NULL, NULL, NULL}};
+} refusals[] = {{"maddpg", "gru", NULL, "policy=mlp"},
+                {"ddpg", "gru", NULL, "policy=mlp"},
+                {"maddpg", "conv", NULL, "policy.conv=none"},
+                {"ddpg", "conv", NULL, "policy.conv=none"},
+                {NULL, NULL, NULL, NULL}};
 
-static const char *const policies[] = {"mlp", "gru"};
+/* "conv": feed-forward, images convolved. */
+static const char *const policies[] = {"mlp", "gru", "conv"};
+static const char image[] = "overcooked/kitchen";
+static const struct refusal no_image = {NULL, "conv", NULL, "policy.conv convolves one image"};
 
 static const struct refusal *expected(const char *algorithm, const char *policy, const char *env)
 {
+    if (strcmp(policy, "conv") == 0 && strcmp(env, image) != 0) return &no_image;
     for (const struct refusal *r = refusals; r->reason; r++)
         if (!strcmp(r->algorithm, algorithm) && (!r->policy || !strcmp(r->policy, policy)) && (!r->env || !strcmp(r->env, env))) return r;
     return NULL;
@@ -42,7 +50,9 @@ static void configure(struct config *config, const char *algorithm, const char *
     config_defaults(config);
     if (preset && config_load_text(config, preset, "the algorithm's preset", ORIGIN_ENV_PRESET, &err)) fail_msg("%s", err.text);
     set(config, "algo", algorithm);
-    set(config, "policy", policy);
+    const bool conv = strcmp(policy, "conv") == 0;
+    set(config, "policy", conv ? "mlp" : policy);
+    if (conv) set(config, "policy.conv", "5,4"), set(config, "policy.feature_norm", "off");
     set(config, "policy.std", std);
     set(config, "env", env);
     set(config, "rollout.envs", "2");
