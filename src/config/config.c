@@ -267,7 +267,8 @@ static int set_ints(int64_t *member, const struct config_key *key, const char *g
         if (key->choices && strcmp(one, key->choices) == 0)
             return error_set(err, EXIT_USAGE, "%s: %s stands alone, without numbers", given, one);
         text_format(lead, sizeof lead, "%s%s%s", given, alone ? "" : ": ", alone ? "" : one);
-        if (set_int(&list[count++], key, lead, one, err)) return err->code;
+        const int code = set_int(&list[count++], key, lead, one, err);
+        if (code) return code;
         if (last) break;
     }
     memcpy(member, list, sizeof list);
