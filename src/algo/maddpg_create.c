@@ -71,6 +71,10 @@ static void add_learner(struct maddpg *m, int g, int agent, struct backend_memor
     l->next = packed_of(m, &l->policy->net[ROLE_ACTOR], memory);
     real **const arrays[] = {&l->out, &l->target_out, &l->soft, &l->q_slope, &l->slope};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) *arrays[i] = BACKEND_NEW(memory, real, rows * (size_t)l->outputs);
+    if (l->policy->net[ROLE_ACTOR].extra) {
+        l->drawn = BACKEND_NEW(memory, real, rows * (size_t)l->outputs);
+        l->by_log_std = BACKEND_NEW(memory, real, rows * (size_t)l->policy->dist.act_reals);
+    }
     l->view = view_of(m, number, memory);
     add_twin(m, l, memory);
 }

@@ -45,24 +45,51 @@ static int updates_each(const struct config *config)
     return updates > 1 ? (int)updates : 1;
 }
 
-/* Real actions are tanh of an actor's outputs, so that bounds must be -1 and 1; without bounds that is where they stay. */
-static int check_bounds(const struct mappo_env_spec *spec, const struct config *config, struct error *err)
+static const int real_kind[] = {[ACTOR_TANH] = REAL_TANH, [ACTOR_SOFTMAX] = REAL_SOFTMAX, [ACTOR_GAUSSIAN] = REAL_TANH_GAUSSIAN};
+
+/* Real actions are tanh of something, so that bounds must be -1 and 1; or points of the simplex, whose numbers lie between 0 and 1. Without
+ * bounds that is where they stay. */
+static int check_space(const struct mappo_group *group, const struct mappo_space *space, const struct config *config, struct error *err)
 {
+    const bool simplex = config->maddpg_actor == ACTOR_SOFTMAX;
+    const double least = simplex ? 0 : -1;
+    for (int i = 0; i < space->size; i++) {
+        const double low = space->low ? (double)space->low[i] : -INFINITY, high = space->high ? (double)space->high[i] : INFINITY;
+        if ((low == least && high == 1) || !isfinite(low) || !isfinite(high)) continue;
+        return error_set(err, EXIT_USAGE,
+                         "algo=%s with maddpg.actor=%s acts from %g to 1, and actions of group \"%s\" go from %g to %g: %s",
+                         algorithms[config->algo_name].name,
+                         simplex                              ? "softmax"
+                         : config->maddpg_actor == ACTOR_TANH ? "tanh"
+                                                              : "gaussian",
+                         least, group->name, low, high,
+                         !simplex                      ? "wrap.rescale_action=1"
+                         : config->wrap_rescale_action ? "wrap.rescale_action=0"
+                                                       : "maddpg.actor=tanh wrap.rescale_action=1");
+    }
+    if (simplex && space->size == 1)
+        return error_set(
+            err, EXIT_USAGE,
+            "maddpg.actor=softmax is of actions that share a whole, and one of group \"%s\" is a single number: maddpg.actor=tanh",
+            group->name);
+    return 0;
+}
+
+static int check_actions(const struct mappo_env_spec *spec, const struct config *config, struct error *err)
+{
+    int code = 0;
     if (config->policy_squash == SQUASH_TANH)
         return error_set(err, EXIT_USAGE, "algo=%s has the tanh of real actions in its actors: policy.squash=none",
                          algorithms[config->algo_name].name);
-    for (int g = 0; g < spec->groups; g++)
-        for (int h = 0; h < spec->group[g].act_heads; h++) {
-            const struct mappo_space *space = &spec->group[g].act[h];
-            for (int i = 0; space->kind == MAPPO_BOX && i < space->size; i++) {
-                const double low = space->low ? (double)space->low[i] : -INFINITY, high = space->high ? (double)space->high[i] : INFINITY;
-                if ((low == -1 && high == 1) || !isfinite(low) || !isfinite(high)) continue;
-                return error_set(err, EXIT_USAGE,
-                                 "algo=%s acts from -1 to 1, and actions of group \"%s\" go from %g to %g: wrap.rescale_action=1",
-                                 algorithms[config->algo_name].name, spec->group[g].name, low, high);
-            }
-        }
-    return 0;
+    if (config->maddpg_actor == ACTOR_SOFTMAX && !spec_acts_in_reals(spec))
+        return error_set(
+            err, EXIT_USAGE,
+            "maddpg.actor=softmax gives the environment the whole vector, and this one takes choices: env.soft_actions=1 where it "
+            "has that option (suite mpe), or maddpg.actor=tanh, with which choices are drawn");
+    for (int g = 0; g < spec->groups && !code; g++)
+        for (int h = 0; h < spec->group[g].act_heads && !code; h++)
+            if (spec->group[g].act[h].kind == MAPPO_BOX) code = check_space(&spec->group[g], &spec->group[g].act[h], config, err);
+    return code;
 }
 
 static int check_policies(const struct policies *policies, const struct config *config, struct error *err)
@@ -95,9 +122,9 @@ static int check_policies(const struct policies *policies, const struct config *
 static int create_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
                            struct backend *backend, struct error *err)
 {
-    struct policies_config how = {.central = true, .actions = true};
+    struct policies_config how = {.central = true, .actions = true, .real = real_kind[config->maddpg_actor]};
     for (int g = 0; g < spec->groups; g++) how.own_view[g] = algorithm_of_group(config, &spec->group[g], "ddpg");
-    int code = check_bounds(spec, config, err);
+    int code = check_actions(spec, config, err);
     if (!code) code = policies_create(policies, &how, config, spec, backend, err);
     if (code) return code;
     if ((code = check_policies(*policies, config, err))) {
@@ -183,6 +210,12 @@ static int check_memory(struct algorithm *algorithm, const struct transitions_co
 
 /* ---- exploration --------------------------------------------------------------------------------------------------------------------- */
 
+/* Actors that draw their actions need nothing added to them. */
+static int explore_kind(const struct config *config)
+{
+    return config->maddpg_actor == ACTOR_GAUSSIAN ? EXPLORE_NONE : (int)config->maddpg_explore;
+}
+
 /* A collector's actions, before environments take them. */
 static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, int hi)
 {
@@ -195,7 +228,8 @@ static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, i
     for (int g = 0; g < policies->groups; agent += (uint32_t)policies->group[g++]->sizes.agents) {
         if (!policy_learns(policies->group[g])) continue;
         pass[passes++] = (struct explore_pass){.dist = &policies->group[g]->dist,
-                                               .kind = self->context.config->maddpg_explore,
+                                               .kind = explore_kind(self->context.config),
+                                               .clipped = self->context.config->wrap_clip_action,
                                                .agents = policies->group[g]->sizes.agents,
                                                .lo = lo,
                                                .hi = hi,
@@ -218,10 +252,10 @@ static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, i
 static void create_exploration(struct off_policy *self, const struct mappo_env_spec *spec)
 {
     const struct config *config = self->context.config;
-    const bool reals = spec_acts_in_reals(spec) && config->maddpg_explore != EXPLORE_NONE;
+    const bool reals = spec_acts_in_reals(spec) && explore_kind(config) != EXPLORE_NONE;
     if (!reals && config->maddpg_epsilon == 0) return;
     self->explore = BACKEND_NEW(&self->memory, struct explore_numbers, 1);
-    for (int g = 0; g < spec->groups && config->maddpg_explore == EXPLORE_OU; g++) {
+    for (int g = 0; g < spec->groups && explore_kind(config) == EXPLORE_OU; g++) {
         const struct group_sizes sizes = group_sizes(&spec->group[g]);
         const size_t n = (size_t)self->context.envs * (size_t)(sizes.agents * sizes.act_reals);
         if (n == 0 || !policy_learns(self->context.policies->group[g])) continue;

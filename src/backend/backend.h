@@ -77,7 +77,7 @@ struct distribution {
     struct head head[POLICY_MAX_HEADS];
     int act_ints, act_reals, logits; /* Ki, Kr, L */
     float fixed_std;                 /* > 0: the Gaussian's standard deviation is this constant instead of exp(log_std) */
-    bool deterministic;              /* what stands at Gaussian heads is no distribution: their action is tanh of the output */
+    int real;                        /* enum real_kind: of all Gaussian heads */
 };
 /* Columns of its outputs, O. */
 MAPPO_FN int distribution_outputs(const struct distribution *dist)
@@ -214,6 +214,7 @@ struct value_loss {
 struct given_loss {    /* found elsewhere, in the order of the batch; weights are 1 */
     const real *loss;  /* [B] for the sum alone */
     const real *slope; /* [B][O] by the outputs */
+    const real *extra; /* [B][extra] by the free parameters behind the head; NULL = by none */
 };
 
 struct train_pass {

@@ -66,6 +66,7 @@ struct embed_pass {
     const real *out;        /* otherwise: the actor's outputs [B][O] */
     const uint8_t *mask;    /* [B · A][L]; NULL = all allowed */
     real temperature;       /* SOFT, HARD */
+    const real *log_std;    /* [Kr] of REAL_TANH_GAUSSIAN; NULL where it is no parameter */
     const real *noise;      /* SOFT, HARD [B][O] from elsewhere; NULL = drawn, */
     uint64_t seed;          /* … as words of row first_row + b, this agent and update */
     uint32_t first_row, agent;
@@ -74,7 +75,8 @@ struct embed_pass {
     real smoothing, smoothing_clip; /* > 0: noise on real actions (kernels/embed.h, embed_smooth) */
     real *columns;                  /* [B][column_stride], from the agent's first column on */
     int column_stride;
-    real *soft; /* [B][O] out: what gradients go through; unused for TAKEN */
+    real *soft;  /* [B][O] out: what gradients go through; unused for TAKEN */
+    real *drawn; /* [B][O] out, SOFT, HARD: what was added to the outputs; NULL = not wanted */
 };
 
 /* How a policy's loss, -Q + penalty · mean(output²), changes with its outputs, from how Q does with its columns. */
@@ -88,6 +90,8 @@ struct embed_back_pass {
     const real *q, *q_slope; /* [B] [B][O] */
     real temperature, penalty;
     real *loss, *slope; /* [B] [B][O] out */
+    const real *drawn;  /* [B][O] of the embed_pass; NULL where log_std is no parameter */
+    real *by_log_std;   /* [B][Kr] out, with `drawn` */
 };
 
 struct td_pass {      /* ret = reward + gamma min(q, other), of the latter nothing where the agent or the episode has terminated */
@@ -104,6 +108,7 @@ struct explore_pass {                /* environments [lo, hi) of a slice, whose 
     const struct distribution *dist; /* host memory */
     int kind, agents, lo, hi;
     const struct explore_numbers *numbers; /* the backend's */
+    bool clipped;                          /* real actions stay within [-1, 1]; those of REAL_SOFTMAX, within [0, 1], only so */
     const uint8_t *mask;                   /* [E][A][L]; NULL = all allowed */
     int32_t *act_int;                      /* [E][A][Ki] */
     float *act_real;                       /* [E][A][Kr] */

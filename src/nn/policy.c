@@ -178,8 +178,8 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
     }
     int outputs, extra;
     int code = distribution_build(&policy->dist, g, config->fixed_std, &outputs, &extra, err);
-    policy->dist.deterministic = config->deterministic;
-    if (policy->dist.deterministic) extra = 0;
+    policy->dist.real = config->real;
+    if (config->real == REAL_TANH || config->real == REAL_SOFTMAX) extra = 0;
     if (code == 0) code = choose_state(policy, config, spec, group, err);
     if (code) return code;
     build_networks(policy, config, extra);

@@ -8,6 +8,7 @@
 #include "backend/kernels/gae.h"
 #include "base/philox.h"
 #include "base/text.h"
+#include "config/choices.h"
 #include "env/spec.h"
 #include "run/evaluate.h"
 #include "run/open_env.h"
@@ -98,6 +99,8 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
     if (!replays) return strcmp(section, "maddpg") == 0 ? "algo=maddpg and algo=ddpg alone read it" : NULL;
     for (size_t i = 0; i < sizeof of_rollouts / sizeof *of_rollouts; i++)
         if (strcmp(section, of_rollouts[i]) == 0 && k != KEY_critic_share) return "an algorithm with a replay doesn't read it";
+    static const char draws[] = "actors draw their actions (maddpg.actor=gaussian)";
+    const bool gaussian = c->maddpg_actor == ACTOR_GAUSSIAN;
     bool reals = false, choices = false;
     for (int g = 0; g < l->policies->groups; g++) {
         reals = reals || l->policies->group[g]->dist.act_reals > 0;
@@ -106,11 +109,13 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
     switch (k) {
     case KEY_maddpg_temperature:
         return choices ? NULL : "no action is a choice";
-    case KEY_maddpg_explore:
+    case KEY_maddpg_actor:
         return reals ? NULL : "no action is a real number";
+    case KEY_maddpg_explore:
+        return !reals ? "no action is a real number" : gaussian ? draws : NULL;
     case KEY_policy_log_std:
     case KEY_policy_fixed_std:
-        return "actors are deterministic (maddpg.explore, maddpg.noise)";
+        return gaussian ? NULL : "actors are deterministic (maddpg.explore, maddpg.noise)";
     case KEY_maddpg_delay:
     case KEY_maddpg_smoothing:
     case KEY_maddpg_smoothing_clip:
@@ -119,10 +124,11 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
                                                  : NULL;
     case KEY_maddpg_noise:
         return !reals                              ? "no action is a real number"
+               : gaussian                          ? draws
                : c->maddpg_explore == EXPLORE_NONE ? "nothing is added to actions (maddpg.explore)"
                                                    : NULL;
     case KEY_maddpg_noise_schedule:
-        return c->maddpg_epsilon > 0 || (reals && c->maddpg_explore != EXPLORE_NONE && c->maddpg_noise > 0)
+        return c->maddpg_epsilon > 0 || (reals && !gaussian && c->maddpg_explore != EXPLORE_NONE && c->maddpg_noise > 0)
                    ? NULL
                    : "there is no noise (maddpg.explore, maddpg.epsilon)";
     default:
