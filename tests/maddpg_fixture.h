@@ -69,7 +69,7 @@ static void stepped(void *user, int agent, int role, const real *gradient)
     struct fixture *f = user;
     int g = 0;
     for (int left = agent; left >= f->policies[g]->sizes.agents; g++) left -= f->policies[g]->sizes.agents;
-    const size_t size = f->policies[g]->net[role].parameters;
+    const size_t size = f->policies[g]->net[role == MADDPG_TWIN ? ROLE_CRITIC : role].parameters;
     if (f->gradient[agent][role]) return;
     real *host = calloc(size, sizeof *host);
     f->backend->download(f->backend, host, gradient, size * sizeof *host);
