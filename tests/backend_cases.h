@@ -554,6 +554,7 @@ static void not_a_number_reaches_the_sums(void **state)
 #include "backend_rollout_cases.h"
 #include "backend_running_cases.h"
 #include "backend_recurrent_cases.h"
+#include "backend_priority_cases.h"
 
 static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(gradients_match_finite_differences),
@@ -589,6 +590,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(rows_are_packed_on_the_scale_of_running_statistics),
     cmocka_unit_test(rewards_are_scaled_and_discounted_as_they_say),
     RECURRENT_TESTS,
+    PRIORITY_TESTS,
 };
 
 #endif

@@ -78,6 +78,18 @@ static void stepped(void *user, int agent, int role, const real *gradient)
     free(host);
 }
 
+static void give_weights(struct fixture *f)
+{
+    const int rows = f->batch.shards * f->batch.rows;
+    real *weight = calloc((size_t)rows, sizeof *weight);
+    uint32_t seed = 21;
+    for (int i = 0; i < rows; i++) weight[i] = (real)uniform(&seed);
+    f->batch.weight = BACKEND_NEW(&f->memory, real, rows);
+    f->batch.error = BACKEND_NEW(&f->memory, real, rows);
+    f->backend->upload(f->backend, f->batch.weight, weight, (size_t)rows * sizeof *weight);
+    free(weight);
+}
+
 struct fixture_learner {
     const char *backend; /* NULL = cpu */
     struct maddpg_config config;
@@ -85,6 +97,7 @@ struct fixture_learner {
     int shards, rows, hidden;
     int real; /* enum real_kind; 0 = REAL_TANH */
     float fixed_std;
+    bool weighted; /* rows count with weights between 0 and 1, and errors are left in the batch */
 };
 
 static void open_learner(struct fixture *f, const struct mappo_env_spec *spec, const struct fixture_learner *how)
@@ -121,6 +134,7 @@ static void open_learner(struct fixture *f, const struct mappo_env_spec *spec, c
         f->policies[g] = &f->policy[g];
     }
     replay_batch_create(&f->batch, shards, rows, spec, &f->memory);
+    if (how->weighted) give_weights(f);
     f->numbers = BACKEND_NEW(&f->memory, struct replay_numbers, 1);
     f->hooks = (struct maddpg_hooks){.user = f, .stepped = stepped};
     config.hooks = &f->hooks;

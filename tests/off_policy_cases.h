@@ -23,6 +23,7 @@ static const struct settings continued[] = {
      10,
      4},
     {{"env=test/kitchen_sink", "algo=maddpg", "maddpg.actor=gaussian", "maddpg.form=openai", SMALL}, 10, 4},
+    {{"env=mpe/simple_speaker_listener", "algo=maddpg", "replay.priority=0.6", "maddpg.twin=1", "adam.schedule_steps=400", SMALL}, 10, 4},
 };
 enum { CONTINUED = sizeof continued / sizeof *continued };
 

@@ -227,23 +227,56 @@ static void find_targets(struct maddpg *m, const struct maddpg_learner *l)
     m->backend->td_targets(m->backend, m->pass.td, m->shards);
 }
 
+/* Rows that count with weights: the same loss by way of the errors, which say what is drawn next. They are those of all agents' first critics. */
+static void aim_weighted(struct maddpg *m, const struct maddpg_learner *l, int network)
+{
+    const bool said = m->batch->error && network == ROLE_CRITIC;
+    forward(m, net_of(l, network), parameters_of(l, network), l->view->packed[SEEN_TAKEN], m->q);
+    for (int s = 0; s < m->shards; s++) {
+        real *loss = at_shard(m, m->loss, s, 1), *slope = at_shard(m, m->other, s, 1);
+        m->pass.error[s] = (struct error_pass){.rows = m->rows,
+                                               .q = at_shard(m, m->q, s, 1),
+                                               .ret = at_shard(m, m->ret, s, 1),
+                                               .weight = at_shard(m, m->batch->weight, s, 1),
+                                               .loss = loss,
+                                               .slope = slope,
+                                               .error = said ? at_shard(m, m->batch->error, s, 1) : NULL,
+                                               .share = (real)1 / (real)m->learners,
+                                               .first = l == m->learner};
+        m->pass.train[s] = (struct train_pass){.loss = LOSS_GIVEN,
+                                               .net = net_of(l, network),
+                                               .parameters = parameters_of(l, network),
+                                               .packed = l->view->packed[SEEN_TAKEN][s],
+                                               .batch = {NULL, m->rows, 1, NULL},
+                                               .given = {.loss = loss, .slope = slope}};
+    }
+    m->backend->td_errors(m->backend, m->pass.error, m->shards);
+}
+
+static void aim_unweighted(struct maddpg *m, const struct maddpg_learner *l, int network)
+{
+    for (int s = 0; s < m->shards; s++) {
+        real *ret = at_shard(m, m->ret, s, 1);
+        m->pass.train[s] = (struct train_pass){
+            .loss = LOSS_VALUE,
+            .net = net_of(l, network),
+            .parameters = parameters_of(l, network),
+            .packed = l->view->packed[SEEN_TAKEN][s],
+            .batch = {NULL, m->rows, 1, NULL},
+            .value = {
+                .targets = 1, .objective = &m->there->value, .norm = l->policy->norm + l->set[ROLE_CRITIC], .old_value = ret, .ret = ret}};
+    }
+}
+
 /* Mean squared error of Q of what was done from the one-step target, of each critic. */
 static void critic_steps(struct maddpg *m, const struct maddpg_learner *l, int after)
 {
     find_targets(m, l);
     for (int network = ROLE_CRITIC; network < l->networks; network++) {
-        for (int s = 0; s < m->shards; s++) {
-            real *ret = at_shard(m, m->ret, s, 1);
-            m->pass.train[s] = (struct train_pass){.loss = LOSS_VALUE,
-                                                   .net = net_of(l, network),
-                                                   .parameters = parameters_of(l, network),
-                                                   .packed = l->view->packed[SEEN_TAKEN][s],
-                                                   .batch = {NULL, m->rows, 1, NULL},
-                                                   .value = {.targets = 1,
-                                                             .objective = &m->there->value,
-                                                             .norm = l->policy->norm + l->set[ROLE_CRITIC],
-                                                             .old_value = ret,
-                                                             .ret = ret}};
+        if (m->batch->weight) {
+            aim_weighted(m, l, network);
+        } else {
+            aim_unweighted(m, l, network);
         }
         train_and_step(m, l, network, after);
     }

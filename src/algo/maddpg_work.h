@@ -74,6 +74,7 @@ struct maddpg {
         struct embed_pass *embed;
         struct embed_back_pass *back;
         struct td_pass *td;
+        struct error_pass *error;
         struct derive_pass *derive;
         struct train_pass *train;
         struct batch *batch;

@@ -159,6 +159,12 @@ static int64_t smallest_shard(const struct off_policy *self)
     return self->context.config->rollout_envs / self->context.comm->size / self->context.local_shards;
 }
 
+/* A batch has every step at most once. */
+static bool draws_once(const struct config *config)
+{
+    return config->maddpg_draw == DRAW_WITHOUT && !(config->replay_priority > 0);
+}
+
 static int check_replay(const struct off_policy *self, struct error *err)
 {
     const struct config *config = self->context.config;
@@ -172,7 +178,7 @@ static int check_replay(const struct off_policy *self, struct error *err)
             err, EXIT_USAGE,
             "maddpg.buffer=%lld is %lld steps of each of rollout.envs=%lld environments: rollout.steps=%lld to 2^31 are possible",
             (long long)config->maddpg_buffer, (long long)steps, (long long)config->rollout_envs, (long long)config->rollout_steps);
-    if (config->maddpg_draw == DRAW_WITHOUT && config->maddpg_batch / shards > steps * smallest_shard(self))
+    if (draws_once(config) && config->maddpg_batch / shards > steps * smallest_shard(self))
         return error_set(err, EXIT_USAGE, "maddpg.batch=%lld is more than maddpg.buffer=%lld holds; maddpg.draw=with draws steps twice",
                          (long long)config->maddpg_batch, (long long)config->maddpg_buffer);
     return 0;
@@ -183,7 +189,7 @@ static void warn_of_late_start(const struct off_policy *self)
     const struct config *config = self->context.config;
     const int64_t most = ring_steps(config) * config->rollout_envs;
     int64_t first = config->maddpg_start < most ? config->maddpg_start : most;
-    if (first < config->maddpg_batch && config->maddpg_draw == DRAW_WITHOUT) first = config->maddpg_batch;
+    if (first < config->maddpg_batch && draws_once(config)) first = config->maddpg_batch;
     if (first > config->train_env_steps && self->context.comm->rank == 0 && !self->context.backend->planning)
         warn("nothing will be learned: %lld steps are to be held before the first update (maddpg.start, maddpg.batch), and the run ends "
              "after train.env_steps=%lld",
@@ -191,15 +197,16 @@ static void warn_of_late_start(const struct off_policy *self)
 }
 
 /* A replay is by far the largest thing of a run, and memory that nobody has touched can be had without being there. A device's is planned. */
-static int check_memory(struct algorithm *algorithm, const struct transitions_config *ring, struct error *err)
+static int check_memory(struct algorithm *algorithm, const struct replay_config *ring, struct error *err)
 {
     const struct off_policy *self = algorithm->self;
     const struct algorithm_context *context = &self->context;
     const struct config *config = context->config;
     const size_t bytes = replay_ring_bytes(ring, vecenv_spec(context->env)), left = memory_free();
     const size_t here = context->backend->host_memory ? bytes * (size_t)context->comm->local_size : 0;
-    text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %.1f MB%s",
-                (long long)ring_steps(config), context->envs, (double)bytes * 1e-6, context->comm->size > 1 ? " a rank" : "");
+    text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %.1f MB%s%s",
+                (long long)ring_steps(config), context->envs, (double)bytes * 1e-6, context->comm->size > 1 ? " a rank" : "",
+                config->replay_priority > 0 ? ", drawn by priority" : "");
     if (context->backend->planning || here <= left) return 0;
     return error_set(err, EXIT_USAGE,
                      "not enough memory: the replay needs %.4g GB (%zu bytes) on this machine, of which %.4g GB (%zu bytes) are free; "
@@ -283,8 +290,12 @@ static int create_replay(struct algorithm *algorithm, struct error *err)
                                                      .learner = self,
                                                      .acted = self->explore ? acted : NULL},
                                          .rows = (int)config->maddpg_batch / comm_all_shards(comm),
-                                         .replacement = config->maddpg_draw == DRAW_WITH};
-    const int code = check_memory(algorithm, &replay.transitions, err);
+                                         .replacement = config->maddpg_draw == DRAW_WITH,
+                                         .priorities = {.exponent = (float)config->replay_priority,
+                                                        .floor = (float)config->replay_floor,
+                                                        .fresh = (int)config->rollout_steps,
+                                                        .comm = context->comm}};
+    const int code = check_memory(algorithm, &replay, err);
     return code ? code : replay_create(&self->replay, &replay, vecenv_spec(context->env), context->policies->group, &self->memory, err);
 }
 
@@ -331,7 +342,10 @@ static int begin(struct algorithm *algorithm, bool restored, struct error *err)
         memset(self->host_process[g], 0, process_bytes(self, g));
         if (!backend->host_memory) backend->upload(backend, self->process[g], self->host_process[g], process_bytes(self, g));
     }
-    return collect_begin(self->replay->collector, self->context.env, restored, err);
+    const int code = collect_begin(self->replay->collector, self->context.env, restored, err);
+    replay_count(self->replay, maddpg_updates(self->maddpg), self->now.beta);
+    priorities_rebuild(self->replay->priorities);
+    return code;
 }
 
 static int collect(struct algorithm *algorithm, struct error *err)
@@ -359,7 +373,7 @@ static bool learns(const struct off_policy *self)
     const struct transitions *x = self->replay->transitions;
     const int64_t held = x->filled * smallest_shard(self);
     if (!transitions_full(x) && x->filled * config->rollout_envs < config->maddpg_start) return false;
-    return config->maddpg_draw == DRAW_WITH ? held > 0 : held >= self->replay->config.rows;
+    return draws_once(config) ? held >= self->replay->config.rows : held > 0;
 }
 
 static int update(struct algorithm *algorithm, struct error *err)
@@ -368,14 +382,16 @@ static int update(struct algorithm *algorithm, struct error *err)
     struct off_policy *self = algorithm->self;
     struct backend *backend = self->context.backend;
     const double start = clock_seconds(), communication = self->context.comm->seconds;
+    replay_count(self->replay, maddpg_updates(self->maddpg), self->now.beta);
+    priorities_renew(self->replay->priorities);
     if (!learns(self)) return 0;
     backend_range(backend, "update");
-    replay_count(self->replay, maddpg_updates(self->maddpg));
     maddpg_start(self->maddpg, &self->now);
     if (!self->records || !backend_replayed(backend, &self->recorded)) {
         for (int k = 0; k < self->each; k++) {
             replay_draw(self->replay, k);
             maddpg_learn(self->maddpg, k);
+            priorities_learn(self->replay->priorities, k);
         }
         if (self->records) backend_recorded(backend, &self->recorded);
     }
@@ -424,7 +440,7 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
 static int64_t list_replay(struct algorithm *algorithm, struct field_list *list)
 {
     struct off_policy *self = algorithm->self;
-    return transitions_replay(self->replay->transitions, "/replay", vecenv_spec(self->context.env), list);
+    return replay_list(self->replay, "/replay", vecenv_spec(self->context.env), list);
 }
 
 static void pull(struct algorithm *algorithm)

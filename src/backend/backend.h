@@ -438,6 +438,12 @@ struct backend {
 
     /* learners that replay: off_policy.h. Columns are packed one pass after the other: several may be of the same rows. */
     void (*draw)(struct backend *, const struct draw_pass *, int passes);
+    void (*priority_renew)(struct backend *, const struct priority_pass *, int passes);   /* new steps get the largest, steps that went 0 */
+    void (*priority_rebuild)(struct backend *, const struct priority_pass *, int passes); /* from the leaves of the steps that are held */
+    void (*priority_draw)(struct backend *, const struct priority_pass *, int passes);
+    void (*priority_weigh)(struct backend *, const struct priority_pass *, int passes);
+    void (*priority_learn)(struct backend *, const struct priority_pass *, int passes); /* of the rows that were drawn */
+    void (*td_errors)(struct backend *, const struct error_pass *, int passes);
     void (*gather)(struct backend *, const struct gather_pass *, int passes);
     void (*pack_columns)(struct backend *, const struct columns_pass *, int passes);
     void (*embed)(struct backend *, const struct embed_pass *, int passes);

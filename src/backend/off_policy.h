@@ -12,6 +12,7 @@
 
 #include "backend/kernels/embed.h"
 #include "backend/kernels/explore.h"
+#include "backend/kernels/priority.h"
 #include "base/real.h"
 
 struct distribution;
@@ -22,6 +23,7 @@ struct replay_numbers { /* written by the host before an update: what is drawn f
     int64_t update;     /* updates so far: position of the random numbers */
     int64_t held;       /* steps of every environment, … */
     int64_t oldest;     /* … and the place of the first of them */
+    double beta;        /* of priority_weight */
 };
 
 struct draw_pass { /* rows of a shard, each a step that is held of an environment in [lo, hi), every one as likely */
@@ -33,6 +35,32 @@ struct draw_pass { /* rows of a shard, each a step that is held of an environmen
     int places, envs, lo, hi; /* of the ring */
     int rows;
     int32_t *row; /* [B] out: place * envs + environment */
+};
+
+struct priority_pass { /* draws by priority, of a shard, and what comes of them */
+    struct priority_tree tree;
+    const struct replay_numbers *numbers;
+    int after; /* as in a draw */
+    int fresh; /* renew: so many steps of every environment have been taken since */
+    float exponent, floor;
+    uint64_t seed;
+    uint32_t shard; /* of all ranks … */
+    int shards;     /* … of so many */
+    int rows;
+    int32_t *row;      /* [B] draw: out, in the order of the leaves; learn: in */
+    real *weight;      /* [B] draw: out; weigh: over the largest of all shards */
+    double *most;      /* [shards] draw: out, the shard's own largest weight and 0 of the others; weigh: of all */
+    const real *error; /* [B] learn: sizes of the errors */
+};
+
+/* A critic's errors in rows that count with weights: loss = weight error² / 2, as the value pass has it, and the derivative of twice that. */
+struct error_pass {
+    int rows;
+    const real *q, *ret, *weight; /* [B] */
+    real *loss, *slope;           /* [B] out */
+    real *error;                  /* [B] share |error| is added to it, or with `first` put there; NULL = not wanted */
+    real share;
+    bool first;
 };
 
 struct gather_pass {         /* to[b] = from[row[b]]: one array of the ring; `next`: as it was a step later */

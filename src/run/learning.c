@@ -96,7 +96,9 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
 {
     static const char *const of_rollouts[] = {"ppo", "coppo", "happo", "gae", "critic"};
     const char *section = config_keys[k].section;
-    if (!replays) return strcmp(section, "maddpg") == 0 ? "algo=maddpg and algo=ddpg alone read it" : NULL;
+    const bool drawing = strcmp(section, "replay") == 0 && k != KEY_replay_save;
+    if (!replays) return drawing || strcmp(section, "maddpg") == 0 ? "algo=maddpg and algo=ddpg alone read it" : NULL;
+    if (drawing && k != KEY_replay_priority && !(c->replay_priority > 0)) return "steps are drawn alike (replay.priority)";
     for (size_t i = 0; i < sizeof of_rollouts / sizeof *of_rollouts; i++)
         if (strcmp(section, of_rollouts[i]) == 0 && k != KEY_critic_share) return "an algorithm with a replay doesn't read it";
     static const char draws[] = "actors draw their actions (maddpg.actor=gaussian)";
@@ -109,6 +111,8 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
     switch (k) {
     case KEY_maddpg_temperature:
         return choices ? NULL : "no action is a choice";
+    case KEY_maddpg_draw:
+        return c->replay_priority > 0 ? "steps are drawn by their priorities, some twice (replay.priority)" : NULL;
     case KEY_maddpg_actor:
         return reals ? NULL : "no action is a real number";
     case KEY_maddpg_explore:
@@ -156,9 +160,9 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_comm_shards:
         return c->comm_reproducible ? NULL : "shards are made with comm.reproducible=1 only";
     case KEY_adam_schedule_steps:
-        return !what_is_annealed(c) && c->adam_schedule_steps
-                   ? "nothing is annealed (adam.schedule, ppo.clip_schedule, ppo.entropy_schedule, maddpg.noise_schedule)"
-                   : NULL;
+        return !what_is_annealed(c) && c->adam_schedule_steps ? "nothing is annealed (adam.schedule, ppo.clip_schedule, "
+                                                                "ppo.entropy_schedule, maddpg.noise_schedule, replay.beta_schedule)"
+                                                              : NULL;
     case KEY_ppo_kl_beta:
     case KEY_ppo_kl_target:
         return c->ppo_objective == OBJECTIVE_CLIP ? "no penalty is part of the loss (ppo.objective)" : NULL;

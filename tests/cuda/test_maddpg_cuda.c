@@ -89,7 +89,7 @@ static void gradients_are_the_cpus_for_every_kind_of_actor(void **state)
 {
     (void)state;
     int compared = 0;
-    for (int variant = 0; variant < 4; variant++) {
+    for (int variant = 0; variant < 5; variant++) {
         struct fixture cpu = {0}, cuda = {0};
         const struct fixture_learner learner = {.config = {.rules = variant == 3 ? maddpg_openai : maddpg_port,
                                                            .gamma = (real)0.9,
@@ -101,8 +101,11 @@ static void gradients_are_the_cpus_for_every_kind_of_actor(void **state)
                                                 .shards = SHARDS,
                                                 .rows = ROWS,
                                                 .hidden = 9,
-                                                .real = variant == 0 ? REAL_SOFTMAX : REAL_TANH_GAUSSIAN,
-                                                .fixed_std = variant == 1 ? 0.4f : 0};
+                                                .real = variant == 0   ? REAL_SOFTMAX
+                                                        : variant == 4 ? REAL_TANH
+                                                                       : REAL_TANH_GAUSSIAN,
+                                                .fixed_std = variant == 1 ? 0.4f : 0,
+                                                .weighted = variant >= 3};
         open_on(&cpu, "cpu", &learner);
         open_on(&cuda, "cuda", &learner);
         for (int g = 0, agent = 0; g < cpu.spec->groups; g++)
@@ -114,6 +117,12 @@ static void gradients_are_the_cpus_for_every_kind_of_actor(void **state)
                             fail_msg("variant %d, agent %d, role %d, parameter %zu: %g, the CPU's %g", variant, agent, role, i, found,
                                      expected);
                     }
+        real error[2][SHARDS * ROWS];
+        if (learner.weighted) cpu.backend->download(cpu.backend, error[0], cpu.batch.error, sizeof error[0]);
+        if (learner.weighted) cuda.backend->download(cuda.backend, error[1], cuda.batch.error, sizeof error[1]);
+        for (int i = 0; i < SHARDS * ROWS && learner.weighted; i++)
+            if (!(fabs((double)error[0][i] - (double)error[1][i]) < 1e-4))
+                fail_msg("variant %d, row %d: error %g, the CPU's %g", variant, i, (double)error[1][i], (double)error[0][i]);
         close_learner(&cpu);
         close_learner(&cuda);
     }

@@ -53,7 +53,7 @@ static void gradients_match_finite_differences(void **state)
     (void)state;
     static const struct maddpg_rules smooth = {.smooth_own = true, .smooth_targets = true, .others_taken = true};
     int checked = 0;
-    for (int variant = 0; variant < 6; variant++) {
+    for (int variant = 0; variant < 8; variant++) {
         struct fixture f = {0};
         struct error err = {0};
         const struct vecenv_config env = {
@@ -61,21 +61,23 @@ static void gradients_match_finite_differences(void **state)
         if (vecenv_open(&f.env, &env, &err)) fail_msg("%s", err.text);
         const struct fixture_learner learner = {
             .config = {.rules = smooth, .gamma = (real)0.9, .temperature = (real)0.7, .penalty = (real)0.05, .seed = 5},
-            .own_view = variant == 1,
+            .own_view = variant == 1 || variant == 7,
             .layer_norm = variant == 2,
             .shards = SHARDS,
             .rows = ROWS,
             .hidden = 9,
-            .real = variant == 3   ? REAL_SOFTMAX
-                    : variant >= 4 ? REAL_TANH_GAUSSIAN
-                                   : REAL_TANH,
-            .fixed_std = variant == 5 ? 0.4f : 0};
+            .real = variant == 3                   ? REAL_SOFTMAX
+                    : variant == 4 || variant == 5 ? REAL_TANH_GAUSSIAN
+                                                   : REAL_TANH,
+            .fixed_std = variant == 5 ? 0.4f : 0,
+            .weighted = variant >= 6};
         open_learner(&f, vecenv_spec(f.env), &learner);
         fill_batch(&f, &f.batch);
         check_gradients(&f, &checked);
+        for (int i = 0; i < SHARDS * ROWS && variant >= 6; i++) assert_true(f.batch.error[i] > 0);
         close_learner(&f);
     }
-    assert_true(checked > 600);
+    assert_true(checked > 800);
 }
 
 /* ---- tiny problems ------------------------------------------------------------------------------------------------------------------- */

@@ -63,6 +63,7 @@ static void names_of_choices_have_the_order_of_the_table(void **state)
                  {KEY_gae_target, "reward_to_go", ESTIMATE_REWARD_TO_GO},
                  {KEY_adam_schedule, "constant", SCHEDULE_CONSTANT},
                  {KEY_ppo_clip_schedule, "linear", SCHEDULE_LINEAR},
+                 {KEY_replay_beta_schedule, "linear", SCHEDULE_LINEAR},
                  {KEY_ppo_entropy_schedule, "cosine", SCHEDULE_COSINE},
                  {KEY_policy_init, "orthogonal", INIT_ORTHOGONAL},
                  {KEY_policy_init, "torch", INIT_TORCH},
