@@ -112,10 +112,12 @@ static const char replays[] =
     "An off-policy learner's replay is too large to be saved as often, kept as often, or held twice in memory. It stands in a file of its "
     "own beside\nthe checkpoint, which names it: attribute `replay` of the root (its file), `/replay/bytes` (int64) and `/replay/sha256` "
     "(uint8, 64 digits as\ntext). A checkpoint whose replay is missing, damaged or another one is bad: a run then continues from the pair "
-    "before it, and where there is\nnone, ends with exit code 4. The two newest checkpoints keep their replays, so the run's folder holds "
+    "before it, and where there is\nnone, ends with exit code 4. A run that had reached its end does without: only who raises that end "
+    "needs its replay. The two newest checkpoints keep their replays, so the run's folder holds "
     "two, and a third while that is written; where\nthe disk has no room for it, the older one goes first. Older checkpoints and `best.h5` "
-    "are for playing, comparing and `train.init`, which need no\nreplay. `replay.save=0` leaves replays out, and goes on from a checkpoint "
-    "without its replay: with an empty one, which is said, and is filled anew\nbefore it is learned from. Where one is saved "
+    "are for playing, comparing and `train.init`, which need no\nreplay. `replay.save=0` leaves replays out; it goes on from a "
+    "checkpoint with its replay if that is there, else with an empty one, which is said, and is filled anew\nbefore it is learned from. "
+    "Where one is saved "
     "`checkpoint.seconds` is 600 unless given. `mappo inspect RUN --check` reads replays, too.\n\n"
     "The file is one as described above (`h5ls`, `h5dump`, h5py and `mappo inspect` open it), with the root's attribute `kind` = `replay` "
     "and one line\nmore in the header, behind `env_steps`:\n\n"
@@ -130,6 +132,7 @@ static const char replays[] =
     "| `/replay/filled` | int64 |  | steps of every environment that it holds: the last ones |\n"
     "| `/replay/<group>/<array>` | float32, int32, uint8 | [places,environments,agents,numbers] | arrays of a group as `src/env/slices.h` "
     "lists them (`obs`, `act_int`, `reward`, `final_obs`, …), as far as the learner keeps them, by the environments' global index |\n"
+    "| `/replay/priority` | float32 | [places,environments] | of `replay.priority`: by which steps are drawn; 0 where there is none |\n"
     "| `/replay/<array>` | float32, uint8 | [places,environments,numbers] | those of the environment (`state`, `ep_end`, …) |\n";
 
 /* Extracted and run by a test, which compares its result with the program's own. */

@@ -56,7 +56,9 @@ struct trainer {
     int64_t saved;                       /* the update that was saved last; 0: none in this leg */
     struct replay_file_mark replay_mark; /* rank 0: of the replay saved last */
     struct checkpoint_stream *replay;    /* rank 0: of the checkpoint that is continued, until it has been read; NULL = it has none */
-    bool replay_empty;                   /* a learner of the past goes on without it */
+    bool replay_empty;                   /* a learner of the past goes on without it, … */
+    char replay_lost[400];               /* … because of this; rank 0 */
+    bool replay_missing;                 /* rank 0: of a finished run, which is nowhere asked to go on without it */
 
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
