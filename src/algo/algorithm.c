@@ -38,10 +38,27 @@ static int check_groups(const struct config *config, const struct mappo_env_spec
     return 0;
 }
 
+/* A preset by name is one program's learner, and says what other learners don't read. */
+static int check_preset(const struct config *config, struct error *err)
+{
+    const struct algorithm_type *type = &algorithms[config->algo_name];
+    const bool replays = type->functions->ops->replay != NULL;
+    bool of_replays = false, of_rollouts = false;
+    for (int k = 0; k < config_key_count; k++) {
+        if (config->origin[k] != ORIGIN_PRESET) continue;
+        of_replays = of_replays || strcmp(config_keys[k].section, "maddpg") == 0;
+        of_rollouts = of_rollouts || strcmp(config_keys[k].section, "ppo") == 0;
+    }
+    if (of_replays == replays || !(of_replays || of_rollouts)) return 0;
+    return error_set(err, EXIT_USAGE, "preset=%s is of algorithms that learn from %s, and algo=%s learns from %s: leave one of them out",
+                     config->preset_name, of_replays ? "a replay" : "rollouts", type->name, replays ? "a replay" : "rollouts");
+}
+
 int algorithm_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
                        struct error *err)
 {
-    const int code = check_groups(config, spec, err);
+    int code = check_preset(config, err);
+    if (!code) code = check_groups(config, spec, err);
     return code ? code : chosen(config)->policies(policies, config, spec, backend, err);
 }
 

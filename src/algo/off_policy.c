@@ -159,6 +159,17 @@ static int64_t smallest_shard(const struct off_policy *self)
     return self->context.config->rollout_envs / self->context.comm->size / self->context.local_shards;
 }
 
+/* Of rows of agents that a rank's arrays have places for. */
+static int64_t most_steps(const struct off_policy *self)
+{
+    int agents = 1;
+    for (int g = 0; g < self->context.policies->groups; g++) {
+        const int here = self->context.policies->group[g]->sizes.agents;
+        agents = here > agents ? here : agents;
+    }
+    return INT32_MAX / self->context.envs / agents - 1;
+}
+
 /* A batch has every step at most once. */
 static bool draws_once(const struct config *config)
 {
@@ -173,11 +184,13 @@ static int check_replay(const struct off_policy *self, struct error *err)
         return error_set(err, EXIT_USAGE,
                          "maddpg.batch=%lld can't be divided by %lld shards or ranks, each of which draws its part from its own steps",
                          (long long)config->maddpg_batch, (long long)shards);
-    if (steps < config->rollout_steps || steps > INT32_MAX - 1)
+    if (steps < config->rollout_steps)
         return error_set(
             err, EXIT_USAGE,
-            "maddpg.buffer=%lld is %lld steps of each of rollout.envs=%lld environments: rollout.steps=%lld to 2^31 are possible",
-            (long long)config->maddpg_buffer, (long long)steps, (long long)config->rollout_envs, (long long)config->rollout_steps);
+            "maddpg.buffer=%lld is %lld steps of each of rollout.envs=%lld environments, and rollout.steps=%lld of them are taken at "
+            "once: maddpg.buffer=%lld or more",
+            (long long)config->maddpg_buffer, (long long)steps, (long long)config->rollout_envs, (long long)config->rollout_steps,
+            (long long)(config->rollout_steps * config->rollout_envs));
     if (draws_once(config) && config->maddpg_batch / shards > steps * smallest_shard(self))
         return error_set(err, EXIT_USAGE, "maddpg.batch=%lld is more than maddpg.buffer=%lld holds; maddpg.draw=with draws steps twice",
                          (long long)config->maddpg_batch, (long long)config->maddpg_buffer);
@@ -196,23 +209,30 @@ static void warn_of_late_start(const struct off_policy *self)
              (long long)first, (long long)config->train_env_steps);
 }
 
-/* A replay is by far the largest thing of a run, and memory that nobody has touched can be had without being there. A device's is planned. */
+/* A replay is by far the largest thing of a run, and memory that nobody has touched can be had without being there. A device's is planned. `ring`:
+ * as far as its arrays can have places. */
 static int check_memory(struct algorithm *algorithm, const struct replay_config *ring, struct error *err)
 {
     const struct off_policy *self = algorithm->self;
     const struct algorithm_context *context = &self->context;
     const struct config *config = context->config;
-    const size_t bytes = replay_ring_bytes(ring, vecenv_spec(context->env)), left = memory_free();
-    const size_t here = context->backend->host_memory ? bytes * (size_t)context->comm->local_size : 0;
+    const double whole = (double)ring_steps(config), held = ring->transitions.steps;
+    const double bytes = (double)replay_ring_bytes(ring, vecenv_spec(context->env)) * whole / held, left = (double)memory_free();
+    const double here = context->backend->host_memory && !context->backend->planning ? bytes * context->comm->local_size : 0;
+    const double fit = here > left ? fmin(0.8 * left / here * whole, held) : held;
     text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %.1f MB%s%s",
-                (long long)ring_steps(config), context->envs, (double)bytes * 1e-6, context->comm->size > 1 ? " a rank" : "",
+                (long long)ring_steps(config), context->envs, bytes * 1e-6, context->comm->size > 1 ? " a rank" : "",
                 config->replay_priority > 0 ? ", drawn by priority" : "");
-    if (context->backend->planning || here <= left) return 0;
+    if (fit >= whole) return 0;
+    if (here <= left)
+        return error_set(err, EXIT_USAGE,
+                         "maddpg.buffer=%lld is more than a replay of this environment has places for on a rank: %lld is the most",
+                         (long long)config->maddpg_buffer, (long long)fit * (long long)config->rollout_envs);
     return error_set(err, EXIT_USAGE,
-                     "not enough memory: the replay needs %.4g GB (%zu bytes) on this machine, of which %.4g GB (%zu bytes) are free; "
+                     "not enough memory: the replay needs %.4g GB (%.0f bytes) on this machine, of which %.4g GB (%.0f bytes) are free; "
                      "maddpg.buffer=%lld of its %lld steps would fit",
-                     (double)here * 1e-9, here, (double)left * 1e-9, left,
-                     (long long)((double)config->maddpg_buffer * 0.8 * (double)left / (double)here), (long long)config->maddpg_buffer);
+                     here * 1e-9, here, left * 1e-9, left, (long long)fit * (long long)config->rollout_envs,
+                     (long long)config->maddpg_buffer);
 }
 
 /* ---- exploration --------------------------------------------------------------------------------------------------------------------- */
@@ -277,7 +297,8 @@ static int create_replay(struct algorithm *algorithm, struct error *err)
     const struct algorithm_context *context = &self->context;
     const struct config *config = context->config;
     const struct comm *comm = context->comm;
-    const struct replay_config replay = {.transitions = {.steps = (int)ring_steps(config),
+    const int64_t steps = ring_steps(config), most = most_steps(self);
+    const struct replay_config replay = {.transitions = {.steps = (int)(steps < most ? steps : most),
                                                          .envs = context->envs,
                                                          .first_env = context->first_env,
                                                          .shards = context->local_shards,
