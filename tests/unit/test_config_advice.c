@@ -55,11 +55,11 @@ static void settings_for_what_others_call_a_choice_are_taken(void **state)
         text_format(settings, sizeof settings, "%s", foreign[i]);
         config_defaults(&config);
         while ((setting = strtok_r(left, " ", &left))) {
-            char *equals = strchr(setting, '=');
+            char *value = strchr(setting, '=');
             struct error err = {0};
-            assert_non_null(equals);
-            *equals = '\0';
-            if (config_set(&config, setting, equals + 1, ORIGIN_COMMAND_LINE, "here", &err)) fail_msg("%s: %s", foreign[i], err.text);
+            assert_non_null(value);
+            *value = '\0';
+            if (config_set(&config, setting, value + 1, ORIGIN_COMMAND_LINE, "here", &err)) fail_msg("%s: %s", foreign[i], err.text);
         }
     }
 }
