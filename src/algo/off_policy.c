@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "algo/algorithm.h"
+#include "algo/learner.h"
 #include "algo/maddpg.h"
-#include "base/clock.h"
 #include "base/text.h"
 #include "config/choices.h"
 #include "env/spec.h"
@@ -31,11 +30,6 @@ struct off_policy {
 };
 
 /* ---- from configuration to parts ----------------------------------------------------------------------------------------------------- */
-
-static int64_t horizon(const struct config *config)
-{
-    return config->rollout_steps;
-}
 
 static int updates_each(const struct config *config)
 {
@@ -298,18 +292,11 @@ static int create_replay(struct algorithm *algorithm, struct error *err)
     const struct config *config = context->config;
     const struct comm *comm = context->comm;
     const int64_t steps = ring_steps(config), most = most_steps(self);
-    const struct replay_config replay = {.transitions = {.steps = (int)(steps < most ? steps : most),
-                                                         .envs = context->envs,
-                                                         .first_env = context->first_env,
-                                                         .shards = context->local_shards,
-                                                         .first_shard = comm_first_shard(comm)},
-                                         .collect = {.where = context->where,
-                                                     .steps = (int)config->rollout_steps,
-                                                     .seed = (uint64_t)config->train_seed,
-                                                     .crew = context->attended ? context->backend->threads : 1,
-                                                     .env = context->env,
-                                                     .learner = self,
-                                                     .acted = self->explore ? acted : NULL},
+    struct collect_config collect = learner_collecting(context);
+    collect.learner = self;
+    collect.acted = self->explore ? acted : NULL;
+    const struct replay_config replay = {.transitions = learner_transitions(context, (int)(steps < most ? steps : most)),
+                                         .collect = collect,
                                          .rows = (int)config->maddpg_batch / comm_all_shards(comm),
                                          .replacement = config->maddpg_draw == DRAW_WITH,
                                          .priorities = {.exponent = (float)config->replay_priority,
@@ -330,7 +317,7 @@ static void create_maddpg(struct off_policy *self)
                                          .temperature = (real)config->maddpg_temperature,
                                          .penalty = (real)config->maddpg_penalty,
                                          .max_grad_norm = config->maddpg_max_grad_norm,
-                                         .adam = algorithm_adam(config),
+                                         .adam = learner_adam(config),
                                          .twin = config->maddpg_twin,
                                          .delay = config->maddpg_twin ? (int)config->maddpg_delay : 1,
                                          .smoothing = (real)config->maddpg_smoothing,
@@ -377,7 +364,7 @@ static int collect(struct algorithm *algorithm, struct error *err)
     struct backend *backend = self->context.backend;
     self->first_step = self->replay->transitions->step;
     if (self->explore) backend->upload(backend, self->explore, &numbers, sizeof numbers);
-    return algorithm_collect(algorithm, self->replay->collector, self->context.env, self->context.backend, err);
+    return learner_collect(algorithm, self->replay->collector, err);
 }
 
 static int finish(struct algorithm *algorithm, struct error *err)
@@ -402,11 +389,9 @@ static int update(struct algorithm *algorithm, struct error *err)
     (void)err;
     struct off_policy *self = algorithm->self;
     struct backend *backend = self->context.backend;
-    const double start = clock_seconds(), communication = self->context.comm->seconds;
     replay_count(self->replay, maddpg_updates(self->maddpg), self->now.beta);
     priorities_renew(self->replay->priorities);
     if (!learns(self)) return 0;
-    backend_range(backend, "update");
     maddpg_start(self->maddpg, &self->now);
     if (!self->records || !backend_replayed(backend, &self->recorded)) {
         for (int k = 0; k < self->each; k++) {
@@ -416,18 +401,14 @@ static int update(struct algorithm *algorithm, struct error *err)
         }
         if (self->records) backend_recorded(backend, &self->recorded);
     }
-    backend_range(backend, NULL);
-    algorithm->seconds_update += clock_seconds() - start - (self->context.comm->seconds - communication);
     return 0;
 }
 
 static int outcome(struct algorithm *algorithm, struct error *err)
 {
     struct off_policy *self = algorithm->self;
-    const double start = clock_seconds();
     int code = device_check_wait(&self->replay->collector->check, self->context.env, err);
     if (!code) code = maddpg_outcome(self->maddpg, self->metrics, err);
-    algorithm->seconds_update += clock_seconds() - start;
     return code;
 }
 
@@ -499,8 +480,8 @@ enum { METRICS = sizeof place / sizeof *place };
 static int metrics(struct algorithm *algorithm, struct metric *out, int max)
 {
     struct off_policy *self = algorithm->self;
-    return algorithm_metrics(out, max, described, place, METRICS, self->metrics, sizeof *self->metrics, self->metric_name,
-                             self->context.policies->groups);
+    return learner_metrics(out, max, described, place, METRICS, self->metrics, sizeof *self->metrics, self->metric_name,
+                           self->context.policies->groups);
 }
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
@@ -542,13 +523,13 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     create_maddpg(self);
     self->records = comm_on_stream(context->comm) && (!context->config->maddpg_twin || self->each % context->config->maddpg_delay == 0);
     algorithm->flops = maddpg_flops(self->maddpg) * self->each / (double)(context->config->rollout_steps * context->config->rollout_envs);
-    algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
+    learner_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
     arena_seal(self->memory.arena);
     return 0;
 }
 
 #define FUNCTIONS                                                                                                                          \
     {                                                                                                                                      \
-        horizon, create_policies, sizeof(struct off_policy), &ops, create, described, "maddpg ddpg"                                        \
+        learner_horizon, create_policies, sizeof(struct off_policy), &ops, create, described, "maddpg ddpg"                                \
     }
 const struct algorithm_functions maddpg_functions = FUNCTIONS, ddpg_functions = FUNCTIONS;
