@@ -271,6 +271,7 @@ docs: all
 	@scripts/learning.py --pages && echo docs/benchmarks.md
 	@for page in $(GENERATED_DOCS); do $(BUILD)/mappo docs $$page > $(BUILD)/page.md && cp $(BUILD)/page.md docs/$$page.md && echo "docs/$$page.md" || exit 1; done; rm -f $(BUILD)/page.md
 	@scripts/compare_speed.py --write
+	@scripts/compare_maddpg.py --write
 
 # The learning table, or some of its rows (scripts/learning.ini), and all that shows what was reached. What was run before a preset changed is run
 # again with FRESH=1.

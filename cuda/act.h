@@ -58,10 +58,14 @@ struct gaussian {
     float log_std, inverse_std;
 };
 
-static inline __device__ struct gaussian gaussian_of(const struct distribution *dist, const float *log_std, int dimension)
+/* out[o * stride]: the row's outputs, and log_std the parameters beside them. */
+static inline __device__ struct gaussian gaussian_of(const struct distribution *dist, const float *log_std, const float *out, int stride,
+                                                     int dimension)
 {
     struct gaussian g;
-    g.log_std = dist->fixed_std > 0 ? real_log(dist->fixed_std) : log_std[dimension];
+    g.log_std = dist->log_std_output  ? bounded_log_std(out[(dist->log_std_output + dimension) * stride])
+                : dist->fixed_std > 0 ? real_log(dist->fixed_std)
+                                      : log_std[dimension];
     g.inverse_std = real_exp(-g.log_std);
     return g;
 }
@@ -135,13 +139,13 @@ static inline __device__ float act_bernoulli(const struct act_pass *pass, const 
 }
 
 static inline __device__ float act_gaussian(const struct act_pass *pass, const struct distribution *dist, int action, size_t row, float z,
-                                            struct words *words)
+                                            const float *out, int stride, struct words *words)
 {
     if (dist->real == REAL_TANH) {
         pass->act_real[row * (size_t)dist->act_reals + (size_t)action] = real_tanh(z);
         return 0;
     }
-    const struct gaussian g = gaussian_of(dist, pass->log_std, action);
+    const struct gaussian g = gaussian_of(dist, pass->log_std, out, stride, action);
     float normal = 0;
     if (!pass->deterministic) {
         const uint32_t a = next_word(pass, words), b = next_word(pass, words);
@@ -188,7 +192,7 @@ static inline __device__ void act_row(const struct act_pass *pass, const struct 
         for (int k = 0; k < head->size && !whole; k++) {
             log_prob += head->kind == HEAD_BERNOULLI
                             ? act_bernoulli(pass, dist, head->action + k, row, masked_logit(z, stride, allowed, k), &words)
-                            : act_gaussian(pass, dist, head->action + k, row, z[k * stride], &words);
+                            : act_gaussian(pass, dist, head->action + k, row, z[k * stride], out, stride, &words);
         }
         if (pass->per_head && pass->log_prob) pass->log_prob[row * (size_t)dist->heads + (size_t)h] = log_prob;
     }

@@ -283,20 +283,69 @@ static void gradients_match_finite_differences(void **state)
          .rows = 2,
          .targets = 1,
          .total = 40},
+        {.name = "Gaussian of a deviation by state",
+         .inputs = 6,
+         .hidden = 12,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .layer_norm = true,
+         .units = 70,
+         .rows = 1,
+         .total = 70,
+         .inactive = true,
+         .clip = 0.2},
+        {.name = "deviations by state, heads of every kind, a penalty beside clipping",
+         .inputs = 4,
+         .hidden = 10,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .feature_norm = true,
+         .layer_norm = true,
+         .units = 23,
+         .rows = 3,
+         .total = 30,
+         .masked = true,
+         .inactive = true,
+         .penalty = true,
+         .clip = 0.2},
+        {.name = "deviations by state, a penalty and a ratio of each head",
+         .inputs = 6,
+         .hidden = 8,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .layer_norm = true,
+         .units = 33,
+         .rows = 2,
+         .total = 33,
+         .per_head = true,
+         .penalty = true,
+         .scaled = true,
+         .clip = 0.2},
     };
-    enum { FIXED = 4, PER_HEAD = 9, PENALTY = 10, ONE_HEAD = 11, PENALTY_FIXED = 12, WIDTHS = 14 };
+    enum {
+        FIXED = 4,
+        PER_HEAD = 9,
+        PENALTY = 10,
+        ONE_HEAD = 11,
+        PENALTY_FIXED = 12,
+        WIDTHS = 14,
+        STATE = 16,
+        STATE_KINDS = 17,
+        STATE_HEADS = 18
+    };
     for (int level = 0; level <= last_level(); level++) {
         for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
             struct problem q = list[i];
             if (i < 2 || i == 8 || i == ONE_HEAD || i == WIDTHS) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
-            if (i == 2 || i == PER_HEAD || i == PENALTY) {
+            if (i == 2 || i == PER_HEAD || i == PENALTY || i == STATE_KINDS) {
                 add_head(&q.dist, HEAD_CATEGORICAL, 3, 1);
                 add_head(&q.dist, HEAD_BERNOULLI, 4, 0);
                 add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
                 add_head(&q.dist, HEAD_CATEGORICAL, 6, -2);
             }
-            if (i == 3 || i == FIXED || i == PENALTY_FIXED) add_head(&q.dist, HEAD_GAUSSIAN, 3, 0);
-            if (i == PENALTY_FIXED) add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
+            if (i == 3 || i == FIXED || i == PENALTY_FIXED || i == STATE || i == STATE_HEADS) add_head(&q.dist, HEAD_GAUSSIAN, 3, 0);
+            if (i == PENALTY_FIXED || i == STATE_HEADS) add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
+            if (i >= STATE) add_deviations(&q.dist);
             if (i == FIXED || i == PENALTY_FIXED) q.dist.fixed_std = 0.5f;
             check_gradient(&q, level);
         }

@@ -53,7 +53,13 @@ static void add_head(struct distribution *d, int kind, int size, int start)
 
 static int dist_outputs(const struct distribution *d)
 {
-    return d->heads ? d->head[d->heads - 1].output + d->head[d->heads - 1].size : 1;
+    return d->heads ? distribution_outputs(d) : 1;
+}
+
+/* After all heads: the Gaussians' log deviations are outputs behind theirs. */
+static void add_deviations(struct distribution *d)
+{
+    d->log_std_output = dist_outputs(d);
 }
 
 static void random_actions(struct problem *q, struct naive_rng *rng, size_t n)
@@ -126,16 +132,28 @@ static void problem_outputs(const struct problem *q, size_t n, double *out)
     free(of_batch);
 }
 
+/* No deviations so small that finite differences are far from slopes; in some rows the first one is beyond its bound. */
+static void problem_deviations(struct problem *q)
+{
+    double *bias = q->p + q->net.at.head_bias, *weight = q->p + q->net.at.head_weight;
+    for (int o = q->dist.log_std_output; o < q->net.outputs; o++) {
+        bias[o] *= 0.3;
+        for (int j = 0; j < q->net.hidden; j++) weight[o * q->net.hidden + j] *= 0.3;
+    }
+    bias[q->dist.log_std_output] += 1.8;
+}
+
 static void problem_build(struct problem *q)
 {
     struct naive_rng rng = {(uint64_t)(q->units * 131 + q->hidden)};
     const struct distribution *d = &q->dist;
     const size_t n = (size_t)q->total * (size_t)q->rows, targets = (size_t)(q->targets ? q->targets : 1);
     naive_network_of(&q->net, q->inputs, q->hidden, q->widths, dist_outputs(d), q->layers, q->activation, q->feature_norm, q->layer_norm,
-                     d->fixed_std > 0 ? 0 : d->act_reals);
+                     d->fixed_std > 0 || d->log_std_output ? 0 : d->act_reals);
     if (q->steps > 0) naive_add_gru(&q->net, q->steps);
     q->p = calloc(q->net.parameters, sizeof *q->p);
     naive_parameters(&q->net, &rng, q->p);
+    if (d->log_std_output) problem_deviations(q);
     q->parameters = calloc(q->net.parameters, sizeof(real));
     q->gradient = calloc(q->net.parameters, sizeof(real));
     for (size_t i = 0; i < q->net.parameters; i++) q->parameters[i] = (real)q->p[i];
@@ -175,7 +193,7 @@ static void problem_build(struct problem *q)
         q->old_out = calloc(n * (size_t)q->net.outputs + 1, sizeof(real));
         q->old_log_std = calloc((size_t)d->act_reals + 1, sizeof(real));
         for (size_t i = 0; i < n * (size_t)q->net.outputs; i++) q->old_out[i] = (real)(float)(outs[i] + naive_uniform(&rng) / 2);
-        for (int k = 0; k < d->act_reals && d->fixed_std <= 0; k++)
+        for (int k = 0; k < d->act_reals && d->fixed_std <= 0 && !d->log_std_output; k++)
             q->old_log_std[k] = (real)(float)(q->p[q->net.at.extra + k] + naive_uniform(&rng) / 2);
     }
     free(outs);

@@ -206,6 +206,7 @@ static void recurrent_gradients_match_finite_differences(void **state)
             if (q.loss == LOSS_POLICY) {
                 add_head(&q.dist, HEAD_CATEGORICAL, 4, 0);
                 add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
+                if (i % 2) add_deviations(&q.dist);
             }
             check_gradient(&q, level);
         }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "algo/maddpg.h"
+#include "config/choices.h"
 #include "env/vecenv.h"
 
 enum { GROUPS_MOST = 4, AGENTS_MOST = 64 };
@@ -122,7 +123,7 @@ static void open_learner(struct fixture *f, const struct mappo_env_spec *spec, c
                                              .layer_norm = how->layer_norm,
                                              .head_gain = 1,
                                              .real = how->real ? how->real : REAL_TANH,
-                                             .fixed_std = how->fixed_std,
+                                             .deviation = {how->fixed_std > 0 ? STD_FIXED : STD_SHARED, how->fixed_std},
                                              .log_std = (real)-0.7,
                                              .critic_input = own_view ? CRITIC_OBS : CRITIC_STATE,
                                              .concatenate = true,

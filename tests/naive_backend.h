@@ -113,6 +113,13 @@ struct naive_eval {
     double head_log_prob[POLICY_MAX_HEADS], head_entropy[POLICY_MAX_HEADS]; /* of each */
 };
 
+/* The log deviation of a number: a constant's, a parameter, or an output within its bounds. */
+static inline double naive_log_std(const struct distribution *d, double output, const double *log_std, int dimension)
+{
+    if (d->log_std_output) return output < -20 ? -20 : output > 2 ? 2 : output;
+    return d->fixed_std > 0 ? log((double)d->fixed_std) : log_std[dimension];
+}
+
 static inline struct naive_eval naive_evaluate(const struct distribution *d, const double *out, const double *log_std, const uint8_t *mask,
                                                const int32_t *ai, const float *ar)
 {
@@ -134,7 +141,8 @@ static inline struct naive_eval naive_evaluate(const struct distribution *d, con
             for (int i = 0; i < 2; i++) e.entropy -= exp(two[i] - total) * (two[i] - total);
         }
         for (int k = 0; k < head->size && head->kind == HEAD_GAUSSIAN; k++) {
-            const double s = d->fixed_std > 0 ? log((double)d->fixed_std) : log_std[head->action + k], pi = 3.14159265358979323846;
+            const double s = naive_log_std(d, out[d->log_std_output + head->action + k], log_std, head->action + k),
+                         pi = 3.14159265358979323846;
             const double t = ((double)ar[head->action + k] - z[k]) / exp(s);
             e.log_prob += -0.5 * t * t - s - 0.5 * log(2 * pi);
             e.entropy += 0.5 + 0.5 * log(2 * pi) + s;
@@ -167,8 +175,10 @@ static inline double naive_kl(const struct distribution *d, const double *out, c
                 kl += q1 * log(q1 / p1) + (1 - q1) * log((1 - q1) / (1 - p1));
             }
             if (head->kind == HEAD_GAUSSIAN) {
-                const double s = d->fixed_std > 0 ? (double)d->fixed_std : exp(log_std[head->action + k]);
-                const double r = d->fixed_std > 0 ? s : exp((double)old_log_std[head->action + k]);
+                const int i = head->action + k;
+                const double then = d->log_std_output || d->fixed_std > 0 ? 0 : (double)old_log_std[i];
+                const double s = exp(naive_log_std(d, out[d->log_std_output + i], log_std, i));
+                const double r = exp(naive_log_std(d, (double)old[d->log_std_output + i], &then, 0));
                 kl += log(s / r) + (r * r + (q[k] - z[k]) * (q[k] - z[k])) / (2 * s * s) - 0.5;
             }
         }

@@ -51,7 +51,8 @@ struct algorithm {
     char note[192];                                     /* what people are told when it begins; "" = nothing */
     struct backend *backend;                            /* the context's, … */
     struct comm *comm;                                  /* … likewise */
-    double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor */
+    double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor … */
+    double bytes; /* … and what must move at least where the device's memory is the limit: inputs of every pass once, what is stored once */
     void *self;
 };
 
@@ -73,6 +74,7 @@ struct algorithm_context {
     int local_shards;
     int where;     /* enum collect_where: where the environments are */
     bool attended; /* the backend's threads may stand by while a rollout is collected (env/crew.h) */
+    bool silent;   /* what it would warn of is said when it is made once more */
 };
 
 /* What can be asked of an algorithm before there is one, and how it is made. */

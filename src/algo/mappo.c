@@ -218,7 +218,7 @@ static void warn_of_coppo(const struct algorithm_context *context)
     bool coppo = false;
     for (int g = 0; g < spec->groups; g++) coppo = coppo || algorithm_of_group(config, &spec->group[g], "coppo");
     if (coppo && config->coppo_double_clip == DOUBLE_CLIP_OFFICIAL && config->ppo_normalise_advantage != ADVANTAGES_RAW &&
-        context->comm->rank == 0 && !context->backend->planning)
+        context->comm->rank == 0 && !context->silent)
         warn("coppo.double_clip=official has advantages as they are in its source: ppo.normalise_advantage=none");
 }
 

@@ -75,6 +75,10 @@ static int check_actions(const struct mappo_env_spec *spec, const struct config 
     if (config->policy_squash == SQUASH_TANH)
         return error_set(err, EXIT_USAGE, "algo=%s has the tanh of real actions in its actors: policy.squash=none",
                          algorithms[config->algo_name].name);
+    if (config->maddpg_actor == ACTOR_GAUSSIAN && config_policy_std(config) == STD_STATE && spec_acts_in_reals(spec))
+        return error_set(
+            err, EXIT_USAGE,
+            "maddpg.actor=gaussian has one deviation of each number, whatever the state: policy.std=shared, or policy.fixed_std");
     if (config->maddpg_actor == ACTOR_SOFTMAX && !spec_acts_in_reals(spec))
         return error_set(
             err, EXIT_USAGE,
@@ -197,7 +201,7 @@ static void warn_of_late_start(const struct off_policy *self)
     const int64_t most = ring_steps(config) * config->rollout_envs;
     int64_t first = config->maddpg_start < most ? config->maddpg_start : most;
     if (first < config->maddpg_batch && draws_once(config)) first = config->maddpg_batch;
-    if (first > config->train_env_steps && self->context.comm->rank == 0 && !self->context.backend->planning)
+    if (first > config->train_env_steps && self->context.comm->rank == 0 && !self->context.silent)
         warn("nothing will be learned: %lld steps are to be held before the first update (maddpg.start, maddpg.batch), and the run ends "
              "after train.env_steps=%lld",
              (long long)first, (long long)config->train_env_steps);
@@ -214,8 +218,10 @@ static int check_memory(struct algorithm *algorithm, const struct replay_config 
     const double bytes = (double)replay_ring_bytes(ring, vecenv_spec(context->env)) * whole / held, left = (double)memory_free();
     const double here = context->backend->host_memory && !context->backend->planning ? bytes * context->comm->local_size : 0;
     const double fit = here > left ? fmin(0.8 * left / here * whole, held) : held;
-    text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %.1f MB%s%s",
-                (long long)ring_steps(config), context->envs, bytes * 1e-6, context->comm->size > 1 ? " a rank" : "",
+    char size[32];
+    text_bytes(size, sizeof size, bytes);
+    text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %s%s%s",
+                (long long)ring_steps(config), context->envs, size, context->comm->size > 1 ? " a rank" : "",
                 config->replay_priority > 0 ? ", drawn by priority" : "");
     if (fit >= whole) return 0;
     if (here <= left)
@@ -507,6 +513,18 @@ static const struct algorithm_ops ops = {.begin = begin,
                                          .destroy = destroy,
                                          .replay = list_replay};
 
+/* A step is stored once; those of a batch are read and written. */
+static void count_work(struct algorithm *algorithm)
+{
+    const struct off_policy *self = algorithm->self;
+    const struct transitions_config *ring = &self->replay->config.transitions;
+    const struct config *config = self->context.config;
+    const double each = self->each / (double)(config->rollout_steps * config->rollout_envs), /* updates for a step */
+        step = (double)replay_ring_bytes(&self->replay->config, vecenv_spec(self->context.env)) / ((double)ring->steps * ring->envs);
+    algorithm->flops = maddpg_flops(self->maddpg) * each;
+    algorithm->bytes = step * (1 + 2 * (double)config->maddpg_batch * each);
+}
+
 static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
     struct off_policy *self = algorithm->self;
@@ -522,7 +540,7 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     if (code) return code;
     create_maddpg(self);
     self->records = comm_on_stream(context->comm) && (!context->config->maddpg_twin || self->each % context->config->maddpg_delay == 0);
-    algorithm->flops = maddpg_flops(self->maddpg) * self->each / (double)(context->config->rollout_steps * context->config->rollout_envs);
+    count_work(algorithm);
     learner_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
     arena_seal(self->memory.arena);
     return 0;

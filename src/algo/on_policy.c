@@ -50,6 +50,19 @@ static double flops_of(const struct policies *policies, const struct config *con
     return sum;
 }
 
+static double bytes_of(const struct policies *policies, const struct config *config)
+{
+    double floats = 0;
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
+        const double actor = (double)policy->sizes.agents * policy->net[ROLE_ACTOR].inputs,
+                     critic = (double)policy->state_rows * policy->net[ROLE_CRITIC].inputs;
+        floats += (actor + critic) * (3 + (double)config->ppo_epochs); /* written, packed (read and written), read in every epoch */
+        floats += 8.0 * policy->sizes.agents * (1 + (double)config->ppo_epochs);
+    }
+    return floats * (double)sizeof(float);
+}
+
 /* Values of final observations are for estimates that a value continues. */
 static bool rewards_alone(const struct config *config)
 {
@@ -70,6 +83,7 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
                                                  .target = config->gae_target}};
     self->context = *context;
     algorithm->flops = flops_of(context->policies, config);
+    algorithm->bytes = bytes_of(context->policies, config);
     backend_memory_create(&self->memory, "algorithm", context->backend);
     self->now = annealed_at(config, 0);
     int code = choose_steps(&rollout.transitions, context, err);

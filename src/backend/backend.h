@@ -49,6 +49,7 @@ struct network {
     int extra;                     /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];
+    int log_std_rows; /* … and behind them the rows of log standard deviations, where these are outputs */
     struct {
         ptrdiff_t feature_weight, feature_bias;                                   /* [D] [D] */
         ptrdiff_t weight[NETWORK_MAX_LAYERS], bias[NETWORK_MAX_LAYERS];           /* [H][D or H] [H] */
@@ -76,14 +77,17 @@ struct distribution {
     int heads;
     struct head head[POLICY_MAX_HEADS];
     int act_ints, act_reals, logits; /* Ki, Kr, L */
-    float fixed_std;                 /* > 0: the Gaussian's standard deviation is this constant instead of exp(log_std) */
     int real;                        /* enum real_kind: of all Gaussian heads */
+    /* The Gaussians' standard deviations are exp of the parameters log_std [Kr]; or of the outputs from this column on, one for each number and
+     * bounded (kernels/distribution.h), where it is not 0; or this constant, where it is > 0. */
+    int log_std_output;
+    float fixed_std;
 };
 /* Columns of its outputs, O. */
 MAPPO_FN int distribution_outputs(const struct distribution *dist)
 {
     const struct head *last = &dist->head[dist->heads - 1];
-    return last->output + last->size;
+    return last->output + last->size + (dist->log_std_output ? dist->act_reals : 0);
 }
 /* Log-probabilities of a row: one of all heads together, or one of each. */
 static inline int log_prob_width(const struct distribution *dist, bool per_head)
@@ -143,7 +147,7 @@ struct act_pass { /* sampling, or the mode, from outputs. The batch says which r
     const struct distribution *dist; /* host memory */
     struct batch batch;
     const real *out;     /* [B][O] in the order of the batch */
-    const real *log_std; /* [Kr]; NULL without Gaussian heads */
+    const real *log_std; /* [Kr]; NULL where it is no parameter */
     const uint8_t *mask; /* [E][A][L]; NULL = all allowed */
     bool deterministic;
     uint64_t seed; /* Philox key */
@@ -164,7 +168,7 @@ struct evaluate_pass {                 /* log-probability and entropy of given a
     const struct distribution *dist;   /* host memory */
     struct batch batch;                /* which rows of the arrays below the outputs belong to */
     real *out;                         /* [B][O] in the order of the batch; logits that the mask forbids are overwritten */
-    const real *log_std;               /* [Kr]; NULL without Gaussian heads */
+    const real *log_std;               /* [Kr]; NULL where it is no parameter */
     const uint8_t *mask;               /* [N][L]; NULL = all allowed */
     const int32_t *act_int;            /* [N][Ki] */
     const float *act_real;             /* [N][Kr] */
@@ -198,7 +202,7 @@ struct policy_loss {
      * those of the row's own ratio */
     const real *loss, *slope; /* [N] slope with the weights of the terms in it */
     const real *old_out;      /* [N][O] the old policy's outputs, for the penalty; NULL = no penalty */
-    const real *old_log_std;  /* [Kr] likewise; NULL without Gaussian heads */
+    const real *old_log_std;  /* [Kr] likewise; NULL where it is no parameter */
 };
 
 struct value_loss {
@@ -480,13 +484,14 @@ struct backend {
     void (*range)(struct backend *, const char *name); /* for profilers: what the calls from here on belong to; NULL ends the last one */
     double (*rate)(struct backend *, int what, int rows, int outputs, int inputs); /* what the device can do, measured now */
     /* Of a planning backend: what its callers have taken at most at a time. text: "device memory: 812.5 MiB of 80000.0 free: inputs of
-     * passes 512.0, …". EXIT_USAGE where that is more than there is. */
+     * passes 512.0, …"; of the CPU what has been taken now: "41.3 MB (rollout 20.1 MB, …)". EXIT_USAGE where a device has less. */
     int (*memory_plan)(struct backend *, size_t *need, char *text, size_t size, struct error *err);
     /* As much as was planned, in one piece: later calls of alloc that were planned take from it. Once, before them. */
     void (*memory_reserve)(struct backend *, size_t bytes);
     const struct env_device_ops *environments; /* optional: how environments run here (env/device.h) */
     const struct comm_device *messages;        /* optional, devices: how ranks add up memory of this backend (comm/comm.h) */
-    bool planning; /* allocations are only added up; nothing is computed, and memory that alloc returns may not be touched */
+    /* Allocations are only added up, and nothing is computed. Memory that alloc returns may not be touched on a device, and on the CPU better not. */
+    bool planning;
 };
 /* Of matrix products on a device; master weights, sums and everything else stay float32. */
 enum precision { PRECISION_FP32, PRECISION_TF32, PRECISION_BF16 };
@@ -554,7 +559,7 @@ struct backend_config {
     int local_rank;
     int precision; /* cuda: enum precision */
     bool graphs;   /* cuda: record and replay what is the same in every update */
-    bool planning; /* cuda: see struct backend */
+    bool planning; /* see struct backend */
 };
 bool backend_built(const char *name);       /* is it part of this build? */
 int backend_devices(const char *name);      /* usable devices of this machine, 0 for none; nothing is opened */

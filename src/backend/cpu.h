@@ -63,6 +63,12 @@ static inline int batch_units(const struct batch *batch)
 
 int cpu_backend_open(struct backend **backend, const struct backend_config *config, struct error *err); /* what backend_open calls */
 
+/* cpu_plan.c: turns an open backend into a planning one (struct backend). */
+struct cpu_plan;
+struct cpu_plan *cpu_plan_begin(struct backend *backend);
+struct cpu_plan *cpu_plan_of(struct backend *backend);
+void cpu_plan_end(struct cpu_plan *plan); /* when all has been given back; NULL is allowed */
+
 /* Operations that gain nothing from vectors or threads, cpu_scalar.c. */
 void scalar_select_ends(struct backend *, const struct ends_pass *, int passes);
 void scalar_find_nonfinite(struct backend *, const float *x, size_t n, uint64_t *first);

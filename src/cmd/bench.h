@@ -10,7 +10,9 @@
 struct bench {
     const struct arguments *args;
     struct comm *comm;
-    struct config config; /* as the user gave it */
+    struct config config;    /* as the user gave it */
+    struct config replaying; /* the same with algo=maddpg … */
+    bool replays;            /* … where that is another algorithm, which can learn there */
     struct placement placement;
 };
 
@@ -27,6 +29,8 @@ struct bench_result {
     double env;                                /* seconds of one step of all environments, alone */
 };
 
+/* Without what benchmarks have no time or memory for: evaluations, a replay that is filled before anything is learned. */
+void bench_settings(struct config *config, const struct config *given);
 /* Real updates for about two seconds, at least five; then medians. steps, agents and flops are filled in as well. Collective. */
 int bench_training(struct learning *learning, const struct config *config, struct comm *comm, struct bench_result *result,
                    struct error *err);

@@ -137,6 +137,10 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
         text_format(name, sizeof name, "info/%s", spec->info[i].name);
         json_estimate(name, &r->info[i]);
     }
+    if (e->config->eval_record[0]) {
+        fputs(",\"record\":", stdout);
+        text_json_string(stdout, e->config->eval_record);
+    }
     puts("}");
 }
 
@@ -256,6 +260,14 @@ static int play_one(struct evaluating *e, int player, struct evaluation *result,
     return code;
 }
 
+/* Below the table, whose other players are not in it. */
+static void say_recording(const struct evaluating *e)
+{
+    const long long episodes = e->config->eval_episodes;
+    if (!e->config->eval_record[0] || e->args->json || e->args->quiet || e->comm->rank) return;
+    printf("%s: %lld episode%s, %s\n", e->config->eval_record, episodes, episodes == 1 ? "" : "s", shown_name[e->config->eval_play]);
+}
+
 static int play(struct evaluating *e, struct error *err)
 {
     static const int all[] = {PLAY_RANDOM, PLAY_SCRIPTED, PLAY_TRAINED};
@@ -274,6 +286,7 @@ static int play(struct evaluating *e, struct error *err)
             print_details(e, &result);
         }
     }
+    say_recording(e);
     return 0;
 }
 

@@ -8,6 +8,7 @@ enum { SHARE_AUTO, SHARE_TRUE, SHARE_FALSE };         /* policy.share, critic.sh
 enum { STATE_AUTO, STATE_ENVIRONMENT, STATE_CONCAT }; /* critic.state */
 enum { REWARD_NONE, REWARD_RUNNING };                 /* norm.reward */
 enum { SQUASH_NONE, SQUASH_TANH };                    /* policy.squash */
+enum { STD_SHARED, STD_STATE, STD_FIXED };            /* policy.std */
 enum { UNIT_STEP, UNIT_ROW };                         /* ppo.minibatch_unit */
 enum { RATIO_JOINT, RATIO_PER_HEAD };                 /* ppo.ratio */
 enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };         /* ppo.grad_clip */

@@ -42,7 +42,9 @@ void network_build(struct network *net, const struct network_config *config)
                             .gru = config->gru,
                             .gru_steps = config->gru_steps,
                             .extra = config->extra,
-                            .heads = config->heads};
+                            .heads = config->heads,
+                            .log_std_rows = config->log_std_rows,
+                            .outputs = config->log_std_rows};
     for (int i = 0; i < config->heads; i++) {
         net->head_rows[i] = config->head_rows[i];
         net->outputs += config->head_rows[i];
@@ -124,6 +126,13 @@ int network_tensors(const struct network *net, struct tensor *out, int max)
                     net->hidden, "output layer, [out,in]");
     for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])
         name_tensor(&w, "head", net->heads > 1 ? i : -1, "bias", net->at.head_bias + row, net->head_rows[i], 0, "output layer, bias");
+    if (net->log_std_rows) {
+        const ptrdiff_t row = net->outputs - net->log_std_rows;
+        name_tensor(&w, "log_std", -1, "weight", net->at.head_weight + row * net->hidden, net->log_std_rows, net->hidden,
+                    "log standard deviation of the Gaussian actions, [out,in]");
+        name_tensor(&w, "log_std", -1, "bias", net->at.head_bias + row, net->log_std_rows, 0,
+                    "log standard deviation of the Gaussian actions, bias");
+    }
     name_tensor(&w, "log_std", -1, "", net->at.extra, net->extra, 0, "log standard deviation of the Gaussian actions");
     return w.count;
 }
@@ -180,5 +189,6 @@ void network_initialise(const struct network *net, real *parameters, const struc
     for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])
         fill_linear(init, tensor++, parameters + net->at.head_weight + (ptrdiff_t)row * net->hidden, parameters + net->at.head_bias + row,
                     net->head_rows[i], net->hidden, (double)init->head_gain);
-    fill(parameters, net->at.extra, (size_t)net->extra, init->extra_value);
+    fill(parameters, net->at.head_bias + net->outputs - net->log_std_rows, (size_t)net->log_std_rows, init->log_std);
+    fill(parameters, net->at.extra, (size_t)net->extra, init->log_std);
 }

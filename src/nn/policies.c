@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "backend/kernels/distribution.h"
 #include "base/arena.h"
 #include "config/choices.h"
 #include "env/spec.h"
@@ -26,6 +27,21 @@ static int choose_widths(struct policy_config *policy, const struct config *conf
         return error_set(err, EXIT_USAGE, "policy.hidden has %d widths for policy.layers=%d: policy.layers=%d", count, policy->layers,
                          count);
     for (int l = 0; l < policy->layers; l++) policy->width[l] = (int)config->policy_hidden[l < count ? l : count - 1];
+    return 0;
+}
+
+static int choose_deviation(struct deviation *deviation, const struct config *config, struct error *err)
+{
+    const double constant = config->policy_fixed_std, first = config->policy_log_std, most = (double)LOG_STD_MOST;
+    *deviation = (struct deviation){.kind = config_policy_std(config), .fixed_std = (float)constant};
+    if (deviation->kind == STD_FIXED && constant <= 0)
+        return error_set(err, EXIT_USAGE, "policy.std=fixed needs the deviation: policy.fixed_std=0.5, say");
+    if (deviation->kind != STD_FIXED && constant > 0)
+        return error_set(err, EXIT_USAGE, "policy.std=%s is a learned deviation, policy.fixed_std=%g a constant one: leave out one of them",
+                         deviation->kind == STD_STATE ? "state" : "shared", constant);
+    if (deviation->kind == STD_STATE && first > most)
+        return error_set(err, EXIT_USAGE, "policy.log_std=%g: with policy.std=state log deviations end at %g: write at most that", first,
+                         most);
     return 0;
 }
 
@@ -65,7 +81,6 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .hidden_gain = isnan(config->policy_hidden_gain) ? 0 : config->policy_hidden_gain,
         .head_gain = (real)config->policy_gain,
         .log_std = (real)config->policy_log_std,
-        .fixed_std = (float)config->policy_fixed_std,
         .share = {[ROLE_ACTOR] = config_policy_share(config),
                   [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : how->one_critic || config_policy_share(config)},
         .value_per_agent = how->value_per_agent,
@@ -78,6 +93,7 @@ static int build_group(struct policies *policies, int g, const struct policies_c
     struct critic_view view;
     const bool central = sees_all(how, g) && policy.player == PLAY_TRAINED;
     int code = choose_widths(&policy, config, err);
+    if (code == 0) code = choose_deviation(&policy.deviation, config, err);
     if (code == 0) code = critic_view_choose(&view, central, config, spec, g, err);
     policy.critic_input = view.input;
     policy.concatenate = view.concatenate;

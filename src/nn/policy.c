@@ -26,6 +26,7 @@ static void build_networks(struct policy *policy, const struct policy_config *co
                                  .hidden = config->hidden,
                                  .layers = config->layers,
                                  .heads = policy->dist.heads,
+                                 .log_std_rows = policy->dist.log_std_output ? policy->dist.act_reals : 0,
                                  .extra = actor_extra,
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
@@ -39,6 +40,7 @@ static void build_networks(struct policy *policy, const struct policy_config *co
     net.inputs = policy->state_size + policy->actions;
     net.gru = config->chunk > 0 && policy->sets[ROLE_CRITIC] > 0; /* a role that is not there remembers nothing */
     net.heads = 1;
+    net.log_std_rows = 0;
     net.head_rows[0] = 1;
     net.extra = 0;
     network_build(&policy->net[ROLE_CRITIC], &net);
@@ -64,7 +66,7 @@ struct network_init policy_network_init(const struct policy *policy, int role, i
                                 .hidden_gain = config->hidden_gain,
                                 .level = policy->backend->level,
                                 .threads = policy->backend->threads};
-    if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.extra_value = config->log_std;
+    if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.log_std = config->log_std;
     return init;
 }
 
@@ -177,9 +179,10 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
                              role == ROLE_ACTOR ? "policy" : "critic", POLICY_MAX_SETS, policy->sizes.agents);
     }
     int outputs, extra;
-    int code = distribution_build(&policy->dist, g, config->fixed_std, &outputs, &extra, err);
+    const bool certain = config->real == REAL_TANH || config->real == REAL_SOFTMAX;
+    const struct deviation deviation = certain ? (struct deviation){.kind = STD_FIXED} : config->deviation;
+    int code = distribution_build(&policy->dist, g, &deviation, &outputs, &extra, err);
     policy->dist.real = config->real;
-    if (config->real == REAL_TANH || config->real == REAL_SOFTMAX) extra = 0;
     if (code == 0) code = choose_state(policy, config, spec, group, err);
     if (code) return code;
     build_networks(policy, config, extra);

@@ -16,6 +16,7 @@
 #include "backend/kernels/layer.h"
 #include "env/vecenv.h"
 #include "nn/critic_input.h"
+#include "nn/distribution.h"
 #include "nn/network.h"
 #include "nn/players.h"
 
@@ -32,7 +33,7 @@ struct policy_config {
     double hidden_gain;
     int chunk; /* > 0: both networks are recurrent, and are trained on sequences of so many steps */
     real head_gain, log_std;
-    float fixed_std;
+    struct deviation deviation;
     bool share[POLICY_ROLES];         /* one set of parameters for all agents of the group */
     int critic_input;                 /* as in struct critic_view … */
     bool concatenate;                 /* … likewise */

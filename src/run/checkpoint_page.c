@@ -105,6 +105,9 @@ static const char datasets[] =
     "`critic_state`\n([environments,critic inputs,hidden]; by agent where each has its own critic) are what they remember of the episodes "
     "that "
     "go on: zeros\nwhere one begins with the next step.\n\n"
+    "The log standard deviations of Gaussian actions are `/policy/agent/actor/log_std` (float32, [real actions]); with `policy.std=state` "
+    "`log_std/weight`\nand `log_std/bias` of a head that gives them for every state, within -20 .. 2; with `policy.std=fixed` there are "
+    "none.\n\n"
     "| name | type | shape | unit | meaning |\n| --- | --- | --- | --- | --- |\n";
 
 static const char replays[] =
@@ -188,6 +191,8 @@ static const char example[] =
     "        h = (1 - z) * np.tanh(xn + r * hn) + z * h\n"
     "        x = norm(h, \"gru_norm\")\n"
     "log_std = p.get(\"log_std\")\n"
+    "if \"log_std/weight\" in p:  # policy.std=state\n"
+    "    log_std = np.clip(p[\"log_std/weight\"] @ x + p[\"log_std/bias\"], -20, 2)\n"
     "heads = [\"head\"] if \"head/weight\" in p else [f\"head{i}\" for i in range(len(action_heads[group]))]\n"
     "older = [[\"gaussian\" if log_std is not None or fixed_std else \"categorical\", 0]]\n"
     "for head, (kind, _) in zip(heads, action_heads.get(group, older)):\n"

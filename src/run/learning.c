@@ -117,6 +117,7 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
         return reals ? NULL : "no action is a real number";
     case KEY_maddpg_explore:
         return !reals ? "no action is a real number" : gaussian ? draws : NULL;
+    case KEY_policy_std:
     case KEY_policy_log_std:
     case KEY_policy_fixed_std:
         return gaussian ? NULL : "actors are deterministic (maddpg.explore, maddpg.noise)";
@@ -143,7 +144,7 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
 /* Why key k changes nothing beside the other settings; NULL where it may. */
 static const char *why_idle(const struct learning *l, const struct config *c, const struct comm *comm, int k)
 {
-    const bool device = !l->backend->host_memory;
+    const bool device = !l->backend->host_memory || l->for_device;
     const int learning = policy_first_learning(l->policies->group, l->policies->groups);
     const struct policy *first = l->policies->group[learning < 0 ? 0 : learning];
     const bool replays = some_group_learns_by(l, c, "maddpg") || some_group_learns_by(l, c, "ddpg");
@@ -196,6 +197,8 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_policy_gain:
     case KEY_policy_hidden_gain:
         return c->policy_init == INIT_TORCH ? "weights are drawn without gains (policy.init=torch)" : NULL;
+    case KEY_eval_deterministic:
+        return c->eval_play != PLAY_TRAINED ? "who plays has no networks (eval.play)" : NULL;
     case KEY_train_stop_return:
         return c->checkpoint_best == BEST_EVAL && c->eval_interval == 0 && c->eval_env_steps == 0 && !isnan(c->train_stop_return)
                    ? "no evaluation is made (eval.env_steps, checkpoint.best)"
@@ -204,6 +207,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         if (c->policy_fixed_std > 0) return "the deviation is policy.fixed_std";
         /* fall through */
     case KEY_policy_squash:
+    case KEY_policy_std:
     case KEY_policy_fixed_std:
     case KEY_wrap_clip_action:
     case KEY_wrap_rescale_action:
@@ -306,27 +310,36 @@ static int open_planner(struct learning *l, const struct config *config, const s
     return l->backend->memory_plan ? backend_open(&l->planner, &wanted, err) : 0;
 }
 
-/* What environments, algorithm and evaluations will take of the device's memory, before anything is taken: they are created once where
- * allocations are only added up. EXIT_USAGE where that is more than there is; else it is reserved, the environments move there, and
- * l->memory says how much by parts. */
-static int reserve(struct learning *l, const struct config *config, struct comm *comm, const struct algorithm_context *context,
-                   struct error *err)
+/* What environments, algorithm and evaluations will take of the planner's memory, by parts in l->memory: they are created once where
+ * allocations are only added up. EXIT_USAGE where a learner can't be made, or a device has less. */
+static int plan(struct learning *l, const struct config *config, const struct algorithm_context *context, size_t *need, struct error *err)
 {
     struct backend *planner = l->planner;
     struct algorithm_context planned = *context;
     struct algorithm *algorithm = NULL;
     struct evaluator *evaluator = NULL;
     struct policies **policies = &planned.policies;
-    char why[192];
-    size_t need = 0;
     planned.backend = planner;
     int code = algorithm_policies(policies, config, vecenv_spec(l->env), planner, err);
     if (!code) code = algorithm_create(&algorithm, &planned, err);
-    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, *policies, planner, comm, 1, err);
-    if (!code) code = planner->memory_plan(planner, &need, l->memory, sizeof l->memory, err);
+    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, *policies, planner, context->comm, 1, err);
+    if (!code) code = planner->memory_plan(planner, need, l->memory, sizeof l->memory, err);
+    if (!code) text_format(l->note, sizeof l->note, "%s", algorithm->note);
     evaluator_destroy(evaluator);
     algorithm_destroy(algorithm);
     policies_destroy(*policies);
+    return code;
+}
+
+/* Before anything is taken of a device's memory: what was planned is reserved, and the environments move there. */
+static int reserve(struct learning *l, const struct config *config, const struct algorithm_context *context, struct error *err)
+{
+    struct backend *planner = l->planner;
+    char why[192];
+    size_t need = 0;
+    struct algorithm_context silent = *context;
+    silent.silent = true;
+    const int code = plan(l, config, &silent, &need, err);
     if (code) return code;
     l->backend->memory_reserve(l->backend, need);
     const bool moved = context->where != COLLECT_DEVICE || vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why);
@@ -356,7 +369,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     context.env = l->env;
     context.where = collect_where(l);
     context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;
-    if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
+    if (l->planner && (code = reserve(l, config, &context, err))) return code;
     if ((code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err))) return code;
     if ((code = check_players(l, err))) return code;
     context.policies = l->policies;
@@ -374,6 +387,20 @@ int learning_open_alone(struct learning *l, const struct config *config, struct 
     l->envs = (struct comm_part){0, 1};
     if (!code) code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err);
     return code ? code : check_players(l, err);
+}
+
+int learning_plan(struct learning *l, const struct config *config, struct comm *comm, size_t *need, struct error *err)
+{
+    struct backend_config wanted = backend_config(config, comm, l->backend->threads, l->backend->level);
+    struct algorithm_context context = context_of(l, config, comm);
+    const struct comm_part envs = comm_part((int)config->rollout_envs, comm->rank, comm->size);
+    context.first_env = (uint32_t)envs.first;
+    context.envs = envs.count;
+    context.env = l->env;
+    context.where = l->for_device ? COLLECT_STAGED : COLLECT_DIRECT;
+    wanted.planning = true;
+    const int code = backend_open(&l->planner, &wanted, err);
+    return code ? code : plan(l, config, &context, need, err);
 }
 
 void learning_close(struct learning *l)

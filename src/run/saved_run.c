@@ -169,6 +169,7 @@ int saved_run_config(struct config *config, const struct checkpoint *file, const
     config->norm_obs = OBS_NONE; /* of files of before there was a choice */
     struct visit visit = {config, &bad, path};
     checkpoint_config(file, take_key, &visit);
+    config_decide_std(config);
     const char *id = checkpoint_attribute(file, "environment");
     text_format(config->env_id, sizeof config->env_id, "%s", id ? id : "");
     if (bad.code && err) *err = bad;

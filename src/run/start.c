@@ -58,7 +58,7 @@ static int continue_config(struct config *config, const struct checkpoint *file,
 
 /* ---- what must fit together ------------------------------------------------------------------------------------------------------- */
 
-static int check_ranks(const struct config *c, const struct comm *comm, struct error *err)
+int trainer_check_ranks(const struct config *c, const struct comm *comm, struct error *err)
 {
     const long long envs = c->rollout_envs, shards = c->comm_shards;
     if (comm->size > envs)
@@ -76,7 +76,7 @@ static int check_ranks(const struct config *c, const struct comm *comm, struct e
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------------------- */
 
-static int choose_level(struct trainer *t, struct error *err)
+int trainer_choose_level(struct trainer *t, struct error *err)
 {
     /* Ranks on mixed nodes must agree on one instruction level: other vector widths give other last bits. */
     double lowest = cpu_level_detect();
@@ -90,12 +90,6 @@ static int choose_level(struct trainer *t, struct error *err)
         t->level = wanted;
     }
     return 0;
-}
-
-/* A run has one or the other, and keeps it. */
-static void decide_norm_obs(struct config *config, const struct mappo_env_spec *spec)
-{
-    config->norm_obs = policies_norm_obs(config, spec);
 }
 
 /* A replay is so large that it is saved seldom. */
@@ -113,10 +107,10 @@ static int open_learning(struct trainer *t, struct error *err)
     t->comm->shards = c->comm_reproducible ? (int)c->comm_shards : 0;
     t->learning.pod = t->pod;
     t->learning.may_spin = t->placement.may_spin;
-    if ((code = comm_vote(t->comm, choose_level(t, err), err))) return code;
+    if ((code = comm_vote(t->comm, trainer_choose_level(t, err), err))) return code;
     if ((code = learning_backend(&t->learning, c, t->comm, t->placement.threads, t->level, err))) return code;
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
-    decide_norm_obs(t->config, vecenv_spec(t->learning.env));
+    t->config->norm_obs = policies_norm_obs(c, vecenv_spec(t->learning.env)); /* a run has one or the other, and keeps it */
     decide_seconds(t);
     if (evaluates(c))
         code = evaluator_create(&t->evaluator, c, t->learning.policies, t->learning.backend, t->comm, t->placement.threads, err);
@@ -215,8 +209,7 @@ static void look_for_replay(struct trainer *t, const struct checkpoint *file, co
     }
 }
 
-/* Rank 0. A finished run has no use for its replay until it is told to go on. */
-static int check_replay_is_there(const struct trainer *t, enum start start, struct error *err)
+int trainer_check_replay(const struct trainer *t, enum start start, struct error *err)
 {
     if (!t->replay_missing || start == START_FINISHED) return 0;
     return error_set(
@@ -453,7 +446,7 @@ static int take_networks(struct trainer *t, struct error *err)
 }
 
 /* What a new run has from others. */
-static int take_first_networks(struct trainer *t, struct error *err)
+int trainer_take_first_networks(struct trainer *t, struct error *err)
 {
     const int code = t->config->train_init[0] ? take_networks(t, err) : 0;
     return code ? code : saved_run_load_actors(t->learning.policies, t->config, t->comm, err);
@@ -477,32 +470,7 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
         if (what_is_annealed(t->config)) t->standing.schedule_steps = t->config->adam_schedule_steps; /* may have moved */
         return 0;
     }
-    return take_first_networks(t, err);
-}
-
-/* --dry-run: what can be known of a start without the machines that it is for. One environment and the networks are made on the CPU, where
- * the first of them may not fit the settings. */
-static int rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start *start, struct error *err)
-{
-    t->config->backend_name = BACKEND_CPU;
-    int code = check_ranks(t->config, t->comm, err);
-    if (!code) code = learning_backend(&t->learning, t->config, t->comm, 1, cpu_level_detect(), err);
-    if (!code) code = learning_open_alone(&t->learning, t->config, err);
-    if (!code) decide_norm_obs(t->config, vecenv_spec(t->learning.env));
-    code = comm_vote(t->comm, code, err);
-    if (!code) code = algorithm_check_groups(t->learning.policies, err);
-    if (!code && !continued) code = take_first_networks(t, err);
-    if (code || t->comm->rank || !file) return code;
-    struct field_list fields = {0};
-    field_add(&fields, "/metrics/episodes", FIELD_INT64, &t->standing.episodes, "episodes", "that have ended", 0);
-    field_add(&fields, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
-    field_add(&fields, "/counters/best_return", FIELD_DOUBLE, &t->standing.best_return, "reward", "and how good it was", 0);
-    field_add(&fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1", "whose run it is", 0);
-    code = checkpoint_read(file, &fields, err);
-    if (!code) code = trainer_check_identity(t, file, err);
-    free(fields.field);
-    *start = trainer_finished(t) && !trainer_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
-    return code ? code : check_replay_is_there(t, *start, err);
+    return trainer_take_first_networks(t, err);
 }
 
 int trainer_open(struct trainer *t, enum start *start, struct error *err)
@@ -519,7 +487,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     comm_broadcast(t->comm, t->config, sizeof *t->config);
     comm_broadcast(t->comm, t->path, sizeof t->path);
     if (t->args->dry_run) {
-        code = comm_vote(t->comm, rehearse(t, file, continued, start, err), err);
+        code = comm_vote(t->comm, trainer_rehearse(t, file, continued, start, err), err);
         goto done;
     }
     if ((code = form_pods(t, err))) goto done;
@@ -527,7 +495,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
         *start = START_MEMBER;
         goto done;
     }
-    if ((code = check_ranks(t->config, t->comm, err))) goto done;
+    if ((code = trainer_check_ranks(t->config, t->comm, err))) goto done;
     watchdog_phase("opening environments and learner");
     watchdog_start(t->config->comm_watchdog_seconds); /* of all ranks */
     if ((code = open_learning(t, err))) goto done;
@@ -547,7 +515,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
         if (*start == START_FINISHED) goto done;
     }
     if (t->comm->rank == 0) {
-        code = check_replay_is_there(t, *start, err);
+        code = trainer_check_replay(t, *start, err);
         if (!code) code = check_room_to_save(t, err);
         if (!code) code = make_folder(t, err);
         if (!code && file) code = point_links(t, file, err);

@@ -188,6 +188,9 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
                                               {"norm.obs", "running", "norm.reward", "running"},
                                               {"norm.obs", "running", "algo", "ippo"},
                                               {"policy.fixed_std", "0.5", "policy.activation", "relu"},
+                                              {"policy.std", "state"},
+                                              {"policy.std", "state", "ppo.objective", "clip_kl"},
+                                              {"policy.std", "state", "policy", "gru"},
                                               {"policy.hidden", "64", "policy.layers", "3"},
                                               {"policy.feature_norm", "0", "policy.layer_norm", "0"}};
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {

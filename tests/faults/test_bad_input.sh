@@ -72,6 +72,10 @@ bad option_without_dashes_is_explained 2 '"json" on the command line is no setti
 bad option_with_another_dash_too 2 'is no setting but an option of the command line: --dry-run' dry_run=1
 bad file_of_settings_without_dashes 2 'is no setting but an option of the command line: --config secret.ini' config=secret.ini
 bad option_for_another_command_without_dashes 2 'is no setting but an option of the command line: --quiet' eval sink quiet=1
+bad number_missing_in_a_list_is_named 2 'policy.hidden=64,,32 on the command line lacks a number beside one of its commas: write whole numbers with commas between, as 64,32' policy.hidden=64,,32
+bad number_missing_at_the_end_of_a_list_too 2 'policy.hidden=64, on the command line lacks a number' policy.hidden=64,
+bad number_of_a_list_is_named 2 'policy.hidden=64,a on the command line: a is not a whole number (1 .. 4096)' policy.hidden=64,a
+bad number_of_a_list_out_of_range_is_named 2 'policy.hidden=64,0 on the command line: 0 is out of range 1 .. 4096' policy.hidden=64,0
 bad no_advice_sets_a_run_aside 2 'unknown option "--fressh"; settings are written key=value' --fressh
 bad value_as_the_next_word_is_taken_along 2 'did you mean adam.lr=1e-3?' train --lr 1e-3
 bad dash_of_a_word_processor_is_a_dash 2 'did you mean the setting adam.lr=1e-3?' —lr 1e-3
@@ -136,6 +140,10 @@ bad comma_of_two_meanings_is_not_guessed 2 'is not a number: a decimal point is 
 bad point_of_two_meanings_is_not_guessed 2 'is not a whole number: a decimal point is written as a point, thousands without a mark' train.env_steps=1.000
 bad small_number_is_not_silently_off 2 'too small to be told from 0 (0 = off): write 0, or a number of at least 1.2e-38' ppo.max_grad_norm=1e-300
 bad small_deviation_is_not_silently_learned 2 'too small to be told from 0 (0 = learned)' policy.fixed_std=1e-50
+bad constant_deviation_needs_its_number 2 'policy.std=fixed needs the deviation: policy.fixed_std=0.5, say' policy.std=fixed
+bad deviation_is_learned_or_constant 2 'policy.std=state is a learned deviation, policy.fixed_std=0.5 a constant one: leave out one of them' policy.std=state policy.fixed_std=0.5
+bad nor_is_one_of_all_states_constant 2 'policy.std=shared is a learned deviation' policy.fixed_std=0.5 policy.std=shared
+bad deviation_by_state_begins_within_its_bounds 2 'policy.log_std=3: with policy.std=state log deviations end at 2: write at most that' policy.std=state policy.log_std=3
 bad quotes_around_a_value_are_named 2 'values stand without quotes: write 7e-4' 'adam.lr="7e-4"'
 bad variable_that_no_shell_replaced_is_refused 2 'run=$SCRATCH/a on the command line: variables are replaced by a shell only' 'run=$SCRATCH/a'
 bad unknown_user_is_named 2 'there is no user "nobody-of-this-name"' 'run=~nobody-of-this-name/a'
@@ -208,6 +216,8 @@ HOME=/no-home bad tilde_of_networks_is_home 4 '/no-home/none.h5: no such run' 't
 HOME=/no-home bad tilde_of_a_plugin_is_home 2 'environment plugin /no-home/none.so' 'env=~/none.so'
 HOME=/no-home bad tilde_of_a_run_is_home 4 '/no-home/run: no such run' eval '~/run'
 bad missing_run_is_named 4 'none: no such run' eval none
+bad unknown_help_topic_names_the_preset 2 'no help on "handson"; did you mean "hands-on-rl"?' help handson
+bad value_in_place_of_a_help_topic_is_told 2 'no help on "gru": it is a value of policy.kind (mappo help policy.kind)' help gru
 bad help_of_an_unknown_environment_names_nearest 2 'did you mean "mpe/simple_spread"?' envs mpe/simple_spred
 
 # ---- environments that break their word end evaluations as they end training (tests/unit/test_algo_rollout.c) ----
@@ -223,7 +233,7 @@ MAPPO_EXIT_FILE=none/exit bad unwritable_exit_file_is_known_before_the_work 2 "M
 MAPPO_EXIT_FILE=folder bad folder_for_an_exit_file_is_refused 2 "MAPPO_EXIT_FILE: folder: can't be written: Is a directory" train
 
 # ---- what is not a mistake ----
-for page in help 'help ppo' 'help eval' 'help exit-codes' '--help exit-codes' 'help all' 'help --help' 'version --help' version --help '--help all' '--help ppo' '--help seed' 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
+for page in help 'help ppo' 'help eval' 'help exit-codes' '--help exit-codes' 'help all' 'help --help' 'version --help' version --help '--help all' '--help ppo' '--help seed' 'help sb3' 'help hands-on-rl' 'help on-policy' '--help maddpg-hands-on' 'help maddpg' 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
     timeout 60 "$MAPPO" $page >"$WORK/out" 2>"$WORK/err"
     code=$? problem=""
     [ $code = 0 ] || problem="exit code $code; "

@@ -147,8 +147,9 @@ static int program_numbers(const struct example *l, int group, int set, const fl
                               : policy->dist.real != REAL_GAUSSIAN ? tanh((double)x[i])
                                                                    : (double)x[i];
         for (int i = 0; head->kind == HEAD_GAUSSIAN && policy->dist.real == REAL_GAUSSIAN && i < head->size; i++, gaussian++)
-            number[count++] =
-                policy->dist.fixed_std > 0 ? (double)policy->dist.fixed_std : exp((double)policy_log_std(policy, set)[gaussian]);
+            number[count++] = policy->dist.fixed_std > 0    ? (double)policy->dist.fixed_std
+                              : policy->dist.log_std_output ? exp(fmin((double)out[policy->dist.log_std_output + gaussian], 2))
+                                                            : exp((double)policy_log_std(policy, set)[gaussian]);
     }
     return count;
 }
@@ -251,6 +252,9 @@ static void the_example_reads_groups_by_name_and_every_kind_of_head(void **state
     compare(sink, 1, "watcher", NULL, false); /* Box */
     compare((const char *const[]){"env", "test/kitchen_sink", "norm.obs", "running", NULL}, 1, "watcher", NULL, false);
     compare((const char *const[]){"env", "test/kitchen_sink", "policy.fixed_std", "0.4", NULL}, 1, "watcher", NULL, false);
+    compare((const char *const[]){"env", "test/kitchen_sink", "policy.std", "state", NULL}, 0, "runner", NULL, false);
+    compare((const char *const[]){"env", "test/kitchen_sink", "policy.std", "state", "policy.log_std", "1.5", NULL}, 1, "watcher", NULL,
+            false);
     compare((const char *const[]){"env", "test/kitchen_sink", "policy.hidden", "2", "policy.fixed_std", "0.4", NULL}, 1, "watcher", NULL,
             false);
 }

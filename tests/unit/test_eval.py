@@ -126,6 +126,7 @@ def recordings():
     for run, args in (("spread", ("episodes=30",)), ("sink", ("episodes=30", "deterministic=0")), ("sink", ("episodes=20", "play=random")),
                       ("wrapped", ("episodes=20", "play=random"))):
         told = play(run, "record=episodes.h5", *args)
+        check(f"where_it_was_written_is_told_{run}_{args[-1]}", told.get("record") == "episodes.h5", told)
         name = f"{run}_{'_'.join(args[1:]) or 'trained'}"
         beside = next(iter(told["return_per_agent"].values()))
         check(f"what_stands_first_is_the_mean_of_these_{name}", near(told["return_mean"], sum(beside) / len(beside)), told)
@@ -142,6 +143,11 @@ def recordings():
         check(f"the_file_is_whole_{name}", code == 0, out)
         code, out = mappo("inspect", "episodes.h5")
         check(f"and_is_shown_{name}", code == 0 and "info_columns" in out and "reward " in out and "settings that differ" not in out, out)
+    code, out = mappo("eval", "spread", "record=table.h5", "episodes=3")
+    check("of_a_table_only_the_trained_player_is_recorded_and_that_is_said", code == 0 and out.endswith("\ntable.h5: 3 episodes, trained\n"), out)
+    code, out = mappo("eval", "spread", "play=random", "record=table.h5", "episodes=1", "deterministic=0")
+    check("whoever_is_chosen_is", code == 0 and out.endswith("\ntable.h5: 1 episode, random\n"), out)
+    check("what_changes_nothing_for_him_is_said", "eval.deterministic has no effect here: who plays has no networks (eval.play)" in out, out)
     code, out = mappo("eval", "spread", "record=episodes.txt")
     check("another_ending_is_refused", code == 2 and "ends in .h5" in out, out)
     shutil.copy("spread/latest.h5", "mine.h5")

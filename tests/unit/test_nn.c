@@ -44,6 +44,33 @@ static void tensors_cover_every_parameter_once(void **state)
     free(owners);
 }
 
+/* The head that gives deviations lies behind the others, and begins with the same ones in every state. */
+static void deviations_by_state_are_a_head_of_their_own(void **state)
+{
+    (void)state;
+    struct network_config config = small;
+    struct network net;
+    struct tensor tensor[NETWORK_MAX_TENSORS];
+    config.extra = 0;
+    config.log_std_rows = 3;
+    for (int init = INIT_ORTHOGONAL; init <= INIT_TORCH; init++) {
+        network_build(&net, &config);
+        assert_int_equal(net.outputs, 18);
+        const int count = network_tensors(&net, tensor, NETWORK_MAX_TENSORS);
+        const struct tensor *weight = &tensor[count - 2], *bias = &tensor[count - 1];
+        assert_string_equal(weight->name, "log_std/weight");
+        assert_true(weight->shape[0] == 3 && weight->shape[1] == 64 && weight->offset == net.at.head_weight + 15 * 64);
+        assert_string_equal(bias->name, "log_std/bias");
+        assert_true(bias->shape[0] == 3 && bias->offset == net.at.head_bias + 15);
+        real *p = calloc(net.parameters, sizeof *p);
+        network_initialise(&net, p, &(struct network_init){.seed = 3, .head_gain = 1, .log_std = (real)-0.5, .kind = init});
+        for (int i = 0; i < 3 * 64; i++) assert_true(p[weight->offset + i] == 0);
+        for (int i = 0; i < 3; i++) assert_true(p[bias->offset + i] == (real)-0.5);
+        assert_true(p[net.at.head_weight + 14 * 64] != 0);
+        free(p);
+    }
+}
+
 static void tensors_are_named_as_in_pytorch(void **state)
 {
     (void)state;
@@ -84,7 +111,7 @@ static void check_gains(int activation, double asked, double gain)
     config.activation = activation;
     network_build(&net, &config);
     real *p = calloc(net.parameters, sizeof *p);
-    const struct network_init init = {.seed = 3, .index = 1, .head_gain = (real)0.01, .extra_value = (real)-0.5, .hidden_gain = asked};
+    const struct network_init init = {.seed = 3, .index = 1, .head_gain = (real)0.01, .log_std = (real)-0.5, .hidden_gain = asked};
     network_initialise(&net, p, &init);
     const double rounding = 1e-6; /* of float32 weights: 64 products of numbers below 1 */
     assert_true(gram_error(p + net.at.weight[0], 64, 18, gain) < 4 * rounding);
@@ -295,7 +322,8 @@ static void heads_follow_the_action_spaces(void **state)
     struct distribution dist;
     struct error err = {0};
     int outputs, extra;
-    assert_int_equal(distribution_build(&dist, &group, 0, &outputs, &extra, &err), 0);
+    struct deviation deviation = {.kind = STD_SHARED};
+    assert_int_equal(distribution_build(&dist, &group, &deviation, &outputs, &extra, &err), 0);
     const struct head expected[] = {
         {HEAD_CATEGORICAL, 0, 4, 0, 2, 0}, {HEAD_GAUSSIAN, 4, 2, 0, 0, -1},  {HEAD_CATEGORICAL, 6, 3, 1, 0, 4},
         {HEAD_CATEGORICAL, 9, 2, 2, 5, 7}, {HEAD_BERNOULLI, 11, 3, 3, 0, 9},
@@ -307,8 +335,21 @@ static void heads_follow_the_action_spaces(void **state)
     assert_int_equal(dist.logits, 12);
     assert_int_equal(dist.act_ints, 6);
     assert_int_equal(dist.act_reals, 2);
-    assert_int_equal(distribution_build(&dist, &group, 0.5f, &outputs, &extra, &err), 0);
+    assert_int_equal(dist.log_std_output, 0);
+    deviation = (struct deviation){.kind = STD_FIXED, .fixed_std = 0.5f};
+    assert_int_equal(distribution_build(&dist, &group, &deviation, &outputs, &extra, &err), 0);
     assert_int_equal(extra, 0); /* a constant deviation is no parameter */
+    assert_int_equal(outputs, 14);
+    assert_true(dist.fixed_std == 0.5f);
+    deviation.kind = STD_STATE;
+    assert_int_equal(distribution_build(&dist, &group, &deviation, &outputs, &extra, &err), 0);
+    assert_true(extra == 0 && dist.fixed_std == 0);
+    assert_int_equal(dist.log_std_output, 14); /* nor is one that is an output behind those of all heads */
+    assert_int_equal(outputs, 16);
+    assert_int_equal(distribution_outputs(&dist), 16);
+    group.act[1] = group.act[0];
+    assert_int_equal(distribution_build(&dist, &group, &deviation, &outputs, &extra, &err), 0);
+    assert_true(dist.log_std_output == 0 && distribution_outputs(&dist) == outputs); /* choices have none */
 }
 
 static void too_many_heads_are_refused_by_name(void **state)
@@ -321,7 +362,7 @@ static void too_many_heads_are_refused_by_name(void **state)
     struct distribution dist;
     struct error err = {0};
     int outputs, extra;
-    assert_int_equal(distribution_build(&dist, &group, 0, &outputs, &extra, &err), EXIT_USAGE);
+    assert_int_equal(distribution_build(&dist, &group, &(struct deviation){.kind = STD_SHARED}, &outputs, &extra, &err), EXIT_USAGE);
     assert_non_null(strstr(err.text, "crowd"));
 }
 
@@ -469,6 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_cover_every_parameter_once),
         cmocka_unit_test(tensors_are_named_as_in_pytorch),
+        cmocka_unit_test(deviations_by_state_are_a_head_of_their_own),
         cmocka_unit_test(weights_are_orthogonal_with_the_reference_gains),
         cmocka_unit_test(weights_begin_as_pytorchs_layers_do),
         cmocka_unit_test(every_shape_is_orthogonal_to_rounding),
