@@ -354,6 +354,12 @@ static void fill_table(struct backend *b)
     b->train = train;
     b->draw = replay_draw_rows;
     b->gather = replay_gather;
+    b->priority_renew = priority_renew;
+    b->priority_rebuild = priority_rebuild;
+    b->priority_draw = priority_draw;
+    b->priority_weigh = priority_weigh;
+    b->priority_learn = priority_learn;
+    b->td_errors = replay_td_errors;
     b->pack_columns = replay_pack_columns;
     b->embed = replay_embed;
     b->embed_back = replay_embed_back;

@@ -251,9 +251,10 @@ static inline __device__ void value_row(const struct train_pass *pass, size_t ro
 }
 
 /* The same where it was found elsewhere: `row` is one of the batch. */
-static inline __device__ void given_row(const struct train_pass *pass, size_t row, int outputs, float *z, double *sums)
+static inline __device__ void given_row(const struct train_pass *pass, size_t row, int outputs, int extra, float *z, double *sums)
 {
     for (int o = 0; o < outputs; o++) z[o] = pass->given.slope[row * (size_t)outputs + (size_t)o];
+    for (int k = 0; k < extra; k++) z[outputs + k] = pass->given.extra ? pass->given.extra[row * (size_t)extra + (size_t)k] : 0.0f;
     sums[SUM_LOSS] += pass->given.loss[row];
     sums[SUM_WEIGHT] += 1;
     sums[SUM_ROWS] += 1;

@@ -390,9 +390,9 @@ struct loss_call {
     struct train_pass pass;
     struct distribution dist;
     struct live_rows live;
-    float *z; /* [R][wide] outputs in, gradients by outputs and log_std out */
-    int wide, columns;
-    double *sums; /* [blocks][PASS_SUMS] */
+    float *z;                   /* [R][wide] outputs in, gradients by outputs and log_std out */
+    int wide, outputs, columns; /* columns: outputs and log_std */
+    double *sums;               /* [blocks][PASS_SUMS] */
 };
 
 /* A thread a row; rows that are not there have no gradient. */
@@ -409,7 +409,7 @@ static __global__ void __launch_bounds__(LOSS_THREADS, 4) loss_kernel(const stru
         else if (c.pass.loss == LOSS_VALUE)
             value_row(&c.pass, at, z, 1, sums);
         else
-            given_row(&c.pass, (size_t)(c.live.first + row), c.columns, z, sums);
+            given_row(&c.pass, (size_t)(c.live.first + row), c.outputs, c.columns - c.outputs, z, sums);
     } else if (row < c.live.rows) {
         for (int o = 0; o < c.columns; o++) z[o] = 0;
     }
@@ -433,7 +433,7 @@ static __global__ void loss_sum_kernel(double *to, const double *sums, int block
 
 static void losses(const struct part *p, const struct train_pass *pass, float *z, int wide)
 {
-    struct loss_call c = {loss_pass(pass), {}, p->live, z, wide, p->net->outputs + p->net->extra, p->work.sums};
+    struct loss_call c = {loss_pass(pass), {}, p->live, z, wide, p->net->outputs, p->net->outputs + p->net->extra, p->work.sums};
     const unsigned blocks = cuda_blocks((size_t)p->live.rows, LOSS_THREADS);
     if (pass->loss == LOSS_POLICY) c.dist = *pass->policy.dist;
     LAUNCH(loss_kernel, blocks, LOSS_THREADS, 0, p->cuda->stream, c);

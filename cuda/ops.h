@@ -51,6 +51,12 @@ void rollout_select(struct backend *backend, const struct select_pass *pass, int
 /* replay_ops.cu */
 void replay_draw_rows(struct backend *backend, const struct draw_pass *pass, int passes);
 void replay_gather(struct backend *backend, const struct gather_pass *pass, int passes);
+void priority_renew(struct backend *backend, const struct priority_pass *pass, int passes);
+void priority_rebuild(struct backend *backend, const struct priority_pass *pass, int passes);
+void priority_draw(struct backend *backend, const struct priority_pass *pass, int passes);
+void priority_weigh(struct backend *backend, const struct priority_pass *pass, int passes);
+void priority_learn(struct backend *backend, const struct priority_pass *pass, int passes);
+void replay_td_errors(struct backend *backend, const struct error_pass *pass, int passes);
 void replay_pack_columns(struct backend *backend, const struct columns_pass *pass, int passes);
 void replay_embed(struct backend *backend, const struct embed_pass *pass, int passes);
 void replay_embed_back(struct backend *backend, const struct embed_back_pass *pass, int passes);

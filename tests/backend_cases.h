@@ -634,6 +634,7 @@ static void not_a_number_reaches_the_sums(void **state)
 #include "backend_running_cases.h"
 #include "backend_recurrent_cases.h"
 #include "backend_conv_cases.h"
+#include "backend_priority_cases.h"
 
 static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(gradients_match_finite_differences),
@@ -644,6 +645,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(a_row_without_choices_has_no_gradient),
     cmocka_unit_test(not_a_number_reaches_the_sums),
     cmocka_unit_test(actions_follow_their_distribution),
+    cmocka_unit_test(real_actions_can_be_functions_of_outputs),
     cmocka_unit_test(given_actions_have_the_probability_they_were_drawn_with),
     cmocka_unit_test(agents_are_counted_over_all_groups),
     cmocka_unit_test(actions_do_not_depend_on_the_cut_of_the_batch),
@@ -670,6 +672,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(rewards_are_scaled_and_discounted_as_they_say),
     RECURRENT_TESTS,
     CONV_TESTS,
+    PRIORITY_TESTS,
 };
 
 #endif

@@ -132,6 +132,40 @@ static void check_actions(bool by_state)
     act_problem_clear(&a);
 }
 
+/* Of learners that derive a critic by actions: tanh, softmax, and tanh of what a Gaussian draws, the mode of which is tanh of its mean. */
+static void real_actions_can_be_functions_of_outputs(void **state)
+{
+    (void)state;
+    struct act_problem a;
+    act_problem_build(&a, false);
+    const float *reals = a.act_real;
+    const double z[2] = {(double)a.out[5], (double)a.out[6]}, top = 1 / (1 + exp(z[1] - z[0]));
+    for (int level = 0; level <= last_level(); level++)
+        for (int real_kind = REAL_TANH; real_kind <= REAL_TANH_GAUSSIAN; real_kind++)
+            for (int mode = 0; mode < 2; mode++) {
+                struct backend *b = open_backend(2, level);
+                double sum[2] = {0}, squares[2] = {0};
+                const bool drawn = real_kind == REAL_TANH_GAUSSIAN && !mode;
+                a.dist.real = real_kind;
+                act_run(b, &a, 0, ACT_ROWS, mode);
+                for (int r = 0; r < ACT_ROWS; r++)
+                    for (int k = 0; k < 2; k++) {
+                        const double x = (double)reals[2 * r + k], u = atanh(x);
+                        const double expected = real_kind == REAL_SOFTMAX ? (k ? 1 - top : top) : tanh(z[k]);
+                        if (drawn) sum[k] += u, squares[k] += u * u;
+                        if (!drawn && !(fabs(x - expected) <= 1e-6))
+                            fail_msg("kind %d, level %d, number %d: %.8f, expected %.8f", real_kind, level, k, x, expected);
+                    }
+                for (int k = 0; k < 2 && drawn; k++) {
+                    const double mean = sum[k] / ACT_ROWS, std = sqrt(squares[k] / ACT_ROWS - mean * mean), is = exp(a.log_std_double[k]);
+                    if (fabs(mean - z[k]) > 5 * is / sqrt(ACT_ROWS) || fabs(std / is - 1) > 5 / sqrt(2.0 * ACT_ROWS))
+                        fail_msg("level %d, number %d: mean %.5f, deviation %.5f, expected %.5f, %.5f", level, k, mean, std, z[k], is);
+                }
+                b->close(b);
+            }
+    act_problem_clear(&a);
+}
+
 static void actions_follow_their_distribution(void **state)
 {
     (void)state;

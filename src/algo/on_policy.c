@@ -1,22 +1,15 @@
 #include "algo/on_policy.h"
 
 #include "backend/kernels/gae.h"
-#include "base/clock.h"
 #include "config/choices.h"
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
-
-int64_t on_policy_horizon(const struct config *config)
-{
-    return config->rollout_steps;
-}
 
 /* Whole episodes: the steps that one rollout of an environment comes to at most. */
 static int choose_steps(struct transitions_config *transitions, const struct algorithm_context *context, struct error *err)
 {
     const struct config *config = context->config;
     const int64_t longest = vecenv_spec(context->env)->max_steps, most = config->rollout_steps - 1 + longest;
-    transitions->steps = (int)on_policy_horizon(config);
     if (config->rollout_unit == UNIT_STEPS) return 0;
     for (int g = 0; g < context->policies->groups; g++)
         if (context->policies->group[g]->net[ROLE_ACTOR].gru || context->policies->group[g]->net[ROLE_CRITIC].gru)
@@ -92,15 +85,8 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
 {
     struct on_policy *self = algorithm->self;
     const struct config *config = context->config;
-    const struct comm *comm = context->comm;
-    struct rollout_config rollout = {.transitions = {.envs = context->envs,
-                                                     .first_env = context->first_env,
-                                                     .shards = context->local_shards,
-                                                     .first_shard = comm_first_shard(comm)},
-                                     .collect = {.where = context->where,
-                                                 .seed = (uint64_t)config->train_seed,
-                                                 .crew = context->attended ? context->backend->threads : 1,
-                                                 .env = context->env},
+    struct rollout_config rollout = {.transitions = learner_transitions(context, (int)learner_horizon(config)),
+                                     .collect = learner_collecting(context),
                                      .per_head = config->ppo_ratio == RATIO_PER_HEAD,
                                      .returns = {.gamma = (real)config->gae_gamma,
                                                  .lambda = (real)config->gae_lambda,
@@ -148,7 +134,7 @@ static void count_steps(struct algorithm *algorithm)
 int on_policy_collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
-    const int code = algorithm_collect(algorithm, self->rollout->collector, self->rollout->env, self->context.backend, err);
+    const int code = learner_collect(algorithm, self->rollout->collector, err);
     if (!code) count_steps(algorithm);
     return code;
 }
@@ -157,11 +143,7 @@ int on_policy_finish(struct algorithm *algorithm, struct error *err)
 {
     (void)err;
     struct on_policy *self = algorithm->self;
-    const double start = clock_seconds();
-    backend_range(self->context.backend, "infer");
     rollout_finish(self->rollout);
-    backend_range(self->context.backend, NULL);
-    algorithm->seconds_infer += clock_seconds() - start;
     return 0;
 }
 

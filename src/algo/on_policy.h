@@ -3,7 +3,7 @@
 #ifndef MAPPO_ALGO_ON_POLICY_H
 #define MAPPO_ALGO_ON_POLICY_H
 
-#include "algo/algorithm.h"
+#include "algo/learner.h"
 #include "algo/rollout.h"
 #include "algo/running_norms.h"
 
@@ -14,8 +14,6 @@ struct on_policy {
     struct backend_memory memory; /* for what the learner needs besides */
     struct annealed now;          /* of the coming updates */
 };
-
-int64_t on_policy_horizon(const struct config *config);
 
 /* With the rollout and the running statistics that the configuration asks for (rollout, gae, norm). EXIT_USAGE as rollout_create. */
 int on_policy_create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err);

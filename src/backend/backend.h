@@ -95,11 +95,11 @@ struct distribution {
     int heads;
     struct head head[POLICY_MAX_HEADS];
     int act_ints, act_reals, logits; /* Ki, Kr, L */
+    int real;                        /* enum real_kind: of all Gaussian heads */
     /* The Gaussians' standard deviations are exp of the parameters log_std [Kr]; or of the outputs from this column on, one for each number and
      * bounded (kernels/distribution.h), where it is not 0; or this constant, where it is > 0. */
     int log_std_output;
     float fixed_std;
-    bool deterministic; /* what stands at Gaussian heads is no distribution: their action is tanh of the output */
 };
 /* Columns of its outputs, O. */
 MAPPO_FN int distribution_outputs(const struct distribution *dist)
@@ -237,6 +237,7 @@ struct value_loss {
 struct given_loss {    /* found elsewhere, in the order of the batch; weights are 1 */
     const real *loss;  /* [B] for the sum alone */
     const real *slope; /* [B][O] by the outputs */
+    const real *extra; /* [B][extra] by the free parameters behind the head; NULL = by none */
 };
 
 struct train_pass {
@@ -462,6 +463,12 @@ struct backend {
 
     /* learners that replay: off_policy.h. Columns are packed one pass after the other: several may be of the same rows. */
     void (*draw)(struct backend *, const struct draw_pass *, int passes);
+    void (*priority_renew)(struct backend *, const struct priority_pass *, int passes);   /* new steps get the largest, steps that went 0 */
+    void (*priority_rebuild)(struct backend *, const struct priority_pass *, int passes); /* from the leaves of the steps that are held */
+    void (*priority_draw)(struct backend *, const struct priority_pass *, int passes);
+    void (*priority_weigh)(struct backend *, const struct priority_pass *, int passes);
+    void (*priority_learn)(struct backend *, const struct priority_pass *, int passes); /* of the rows that were drawn */
+    void (*td_errors)(struct backend *, const struct error_pass *, int passes);
     void (*gather)(struct backend *, const struct gather_pass *, int passes);
     void (*pack_columns)(struct backend *, const struct columns_pass *, int passes);
     void (*embed)(struct backend *, const struct embed_pass *, int passes);

@@ -86,6 +86,12 @@ void scalar_ppo_begin(struct backend *, const struct ppo_rules *, const struct p
 void scalar_rescale_heads(struct backend *, const struct rescale_pass *, int passes);
 void scalar_ppo_measure(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 void scalar_draw(struct backend *, const struct draw_pass *, int passes);
+void scalar_priority_renew(struct backend *, const struct priority_pass *, int passes);
+void scalar_priority_rebuild(struct backend *, const struct priority_pass *, int passes);
+void scalar_priority_draw(struct backend *, const struct priority_pass *, int passes);
+void scalar_priority_weigh(struct backend *, const struct priority_pass *, int passes);
+void scalar_priority_learn(struct backend *, const struct priority_pass *, int passes);
+void scalar_td_errors(struct backend *, const struct error_pass *, int passes);
 void scalar_gather(struct backend *, const struct gather_pass *, int passes);
 void scalar_explore(struct backend *, const struct explore_pass *, int passes);
 void scalar_td_targets(struct backend *, const struct td_pass *, int passes);

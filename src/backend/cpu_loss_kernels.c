@@ -407,7 +407,11 @@ void LEVELLED(given_loss)(const struct loss_tile *t)
 {
     const struct given_loss *loss = &t->pass->given;
     const int outputs = t->pass->net->outputs;
+    const int extra = loss->extra ? t->pass->net->extra : 0;
     load_outputs(loss->slope, outputs, t->first, t->rows, t->g);
+    for (int k = 0; k < extra; k++)
+        for (int r = 0; r < t->rows; r++)
+            t->log_std_gradient[k * (int)TILE + r] += loss->extra[(size_t)(t->first + r) * (size_t)extra + (size_t)k];
     for (int r = 0; r < t->rows; r++) {
         t->row_sums[SUM_LOSS * (int)TILE + r] += (double)loss->loss[t->first + r];
         t->row_sums[SUM_WEIGHT * (int)TILE + r] += 1;
@@ -499,9 +503,9 @@ static void act_bernoulli(const struct act_pass *p, int action, const real *z, s
 static void act_gaussian(const struct act_pass *p, int action, const real *z, const real *mean, struct words *words, int rows,
                          const size_t *row, real *log_prob)
 {
-    for (int r = 0; r < rows && p->dist->deterministic; r++)
+    for (int r = 0; r < rows && p->dist->real == REAL_TANH; r++)
         p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)action] = (float)real_tanh(mean[r]);
-    if (p->dist->deterministic) return;
+    if (p->dist->real == REAL_TANH) return;
     struct gaussian g;
     gaussian_of(p->dist, p->log_std, z, action, &g);
     float normal[TILE] = {0};
@@ -514,9 +518,22 @@ static void act_gaussian(const struct act_pass *p, int action, const real *z, co
     for (int r = 0; r < rows; r++) {
         /* The action is a float everywhere, and its probability is that of the float. */
         const float value = (float)(mean[r] + (real)normal[r] / g.inverse_std[r]);
+        if (p->dist->real == REAL_TANH_GAUSSIAN) { /* whose probability nobody asks for */
+            p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)action] = (float)real_tanh((real)value);
+            continue;
+        }
         log_prob[r] += gaussian_log_prob((real)value, mean[r], g.log_std[r], g.inverse_std[r]);
         p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)action] = value;
     }
+}
+
+static void act_simplex(const struct act_pass *p, const struct head *head, const real *z, int rows, const size_t *row, real *scratch)
+{
+    real log_total[TILE], entropy[TILE];
+    categorical_tile(z, head->size, scratch, log_total, entropy);
+    for (int r = 0; r < rows; r++)
+        for (int k = 0; k < head->size; k++)
+            p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)(head->action + k)] = (float)scratch[k * (int)TILE + r];
 }
 
 size_t LEVELLED(act_size)(const struct distribution *dist)
@@ -542,7 +559,9 @@ void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
             apply_mask(z + head->output * (int)TILE, p->mask, p->dist, head, index, rows);
             if (head->kind == HEAD_CATEGORICAL)
                 act_categorical(p, head, z + head->output * (int)TILE, &words, rows, index, log_prob, scratch);
-            for (int k = 0; k < head->size && head->kind != HEAD_CATEGORICAL; k++) {
+            const bool whole = head->kind == HEAD_CATEGORICAL || (head->kind == HEAD_GAUSSIAN && p->dist->real == REAL_SOFTMAX);
+            if (whole && head->kind == HEAD_GAUSSIAN) act_simplex(p, head, z + head->output * (int)TILE, rows, index, scratch);
+            for (int k = 0; k < head->size && !whole; k++) {
                 const real *column = z + (head->output + k) * (int)TILE;
                 if (head->kind == HEAD_BERNOULLI) {
                     act_bernoulli(p, head->action + k, column, &words, rows, index, log_prob);

@@ -76,12 +76,12 @@ static int one_update(struct learning *p, struct pace *pace, struct comm *comm, 
     if (pace->outstanding == 0) pace->since = start;
     int code = a->ops->collect(a, err);
     const double collected = clock_seconds();
-    if (!code) code = a->ops->finish(a, err);
+    if (!code) code = algorithm_finish(a, err);
     vecenv_report_begin(p->env);
-    if (!code) code = a->ops->update(a, err);
+    if (!code) code = algorithm_update(a, err);
     pace->outstanding++;
     for (; !code && pace->outstanding > a->ahead; pace->outstanding--) {
-        if ((code = a->ops->outcome(a, err))) break;
+        if ((code = algorithm_outcome(a, err))) break;
         vecenv_report_end(p->env);
         a->ops->metrics(a, metric, 64);
     }

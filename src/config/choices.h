@@ -16,6 +16,7 @@ enum { GRAD_CLIP_SEPARATE, GRAD_CLIP_JOINT };         /* ppo.grad_clip */
 enum { DOUBLE_CLIP_A2PO, DOUBLE_CLIP_OFFICIAL };      /* coppo.double_clip */
 enum { ORDER_RANDOM, ORDER_FIXED };                   /* happo.order */
 enum { TIME_LIMIT_BOOTSTRAP, TIME_LIMIT_TERMINAL };   /* gae.time_limit */
+enum { ACTOR_TANH, ACTOR_SOFTMAX, ACTOR_GAUSSIAN };   /* maddpg.actor */
 enum { BEST_EVAL, BEST_TRAINING };                    /* checkpoint.best */
 
 #endif

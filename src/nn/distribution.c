@@ -63,13 +63,15 @@ int distribution_build(struct distribution *dist, const struct mappo_group *grou
 
 bool distribution_json(const struct distribution *dist, char *text, size_t size)
 {
-    static const char *const kinds[] = {[HEAD_CATEGORICAL] = "categorical", [HEAD_BERNOULLI] = "bernoulli", [HEAD_GAUSSIAN] = "gaussian"};
+    static const char *const kinds[] = {[HEAD_CATEGORICAL] = "categorical", [HEAD_BERNOULLI] = "bernoulli"};
+    static const char *const reals[] = {
+        [REAL_GAUSSIAN] = "gaussian", [REAL_TANH] = "tanh", [REAL_SOFTMAX] = "softmax", [REAL_TANH_GAUSSIAN] = "tanh_gaussian"};
     bool whole = text_format(text, size, "[");
     for (int h = 0; h < dist->heads && whole; h++) {
         const size_t used = strlen(text);
-        const bool certain = dist->head[h].kind == HEAD_GAUSSIAN && dist->deterministic;
-        whole = text_format(text + used, size - used, "%s[\"%s\",%d]", h ? "," : "", certain ? "tanh" : kinds[dist->head[h].kind],
-                            dist->head[h].size);
+        const int kind = dist->head[h].kind;
+        whole = text_format(text + used, size - used, "%s[\"%s\",%d]", h ? "," : "",
+                            kind == HEAD_GAUSSIAN ? reals[dist->real] : kinds[kind], dist->head[h].size);
     }
     const size_t used = strlen(text);
     return whole && text_format(text + used, size - used, "]");

@@ -119,7 +119,7 @@ static int build_group(struct policies *policies, int g, const struct policies_c
     policy.concatenate = view.concatenate;
     if (how->actions) policy.critic_input = sees_all(how, g) ? CRITIC_STATE : CRITIC_OBS; /* beside actions, what agents see */
     if (how->actions) policy.concatenate = true;
-    policy.deterministic = how->actions;
+    policy.real = how->real;
     policy.actions = critic_actions(how, spec, g);
     return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);
 }

@@ -21,8 +21,9 @@ struct policies_config {
     bool value_per_agent;            /* as in struct policy_config */
     bool one_critic;                 /* what critic.share=auto means, where it is not what policy.share says */
     /* Critics value actions: behind all observations (central) those of all agents, behind the agent's own observation its own. Real numbers
-     * are then chosen by deterministic actors (struct distribution). */
+     * are then functions of the actor's outputs: enum real_kind. */
     bool actions;
+    int real;
 };
 
 enum { KIND_MLP, KIND_GRU }; /* policy.kind */

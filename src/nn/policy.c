@@ -189,9 +189,10 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
                              role == ROLE_ACTOR ? "policy" : "critic", POLICY_MAX_SETS, policy->sizes.agents);
     }
     int outputs, extra;
-    const struct deviation deviation = config->deterministic ? (struct deviation){.kind = STD_FIXED} : config->deviation;
+    const bool certain = config->real == REAL_TANH || config->real == REAL_SOFTMAX;
+    const struct deviation deviation = certain ? (struct deviation){.kind = STD_FIXED} : config->deviation;
     int code = distribution_build(&policy->dist, g, &deviation, &outputs, &extra, err);
-    policy->dist.deterministic = config->deterministic;
+    policy->dist.real = config->real;
     if (code == 0) code = choose_state(policy, config, spec, group, err);
     if (code) return code;
     code = build_networks(policy, config, spec, group, extra, err);

@@ -38,7 +38,7 @@ struct policy_config {
     bool share[POLICY_ROLES];         /* one set of parameters for all agents of the group */
     int critic_input;                 /* as in struct critic_view … */
     bool concatenate;                 /* … likewise */
-    bool deterministic;               /* as in struct distribution */
+    int real;                         /* as in struct distribution */
     int actions;                      /* columns of actions that the critic sees behind its state; 0 = none */
     bool value_per_agent;             /* one value per agent even where all agents see the same state (row minibatches need it) */
     int normalizer;                   /* enum normalizer_kind */

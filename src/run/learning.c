@@ -8,6 +8,7 @@
 #include "backend/kernels/gae.h"
 #include "base/philox.h"
 #include "base/text.h"
+#include "config/choices.h"
 #include "env/spec.h"
 #include "run/evaluate.h"
 #include "run/open_env.h"
@@ -95,9 +96,13 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
 {
     static const char *const of_rollouts[] = {"ppo", "coppo", "happo", "gae", "critic"};
     const char *section = config_keys[k].section;
-    if (!replays) return strcmp(section, "maddpg") == 0 ? "algo=maddpg and algo=ddpg alone read it" : NULL;
+    const bool drawing = strcmp(section, "replay") == 0 && k != KEY_replay_save;
+    if (!replays) return drawing || strcmp(section, "maddpg") == 0 ? "algo=maddpg and algo=ddpg alone read it" : NULL;
+    if (drawing && k != KEY_replay_priority && !(c->replay_priority > 0)) return "steps are drawn alike (replay.priority)";
     for (size_t i = 0; i < sizeof of_rollouts / sizeof *of_rollouts; i++)
         if (strcmp(section, of_rollouts[i]) == 0 && k != KEY_critic_share) return "an algorithm with a replay doesn't read it";
+    static const char draws[] = "actors draw their actions (maddpg.actor=gaussian)";
+    const bool gaussian = c->maddpg_actor == ACTOR_GAUSSIAN;
     bool reals = false, choices = false;
     for (int g = 0; g < l->policies->groups; g++) {
         reals = reals || l->policies->group[g]->dist.act_reals > 0;
@@ -106,12 +111,16 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
     switch (k) {
     case KEY_maddpg_temperature:
         return choices ? NULL : "no action is a choice";
-    case KEY_maddpg_explore:
+    case KEY_maddpg_draw:
+        return c->replay_priority > 0 ? "steps are drawn by their priorities, some twice (replay.priority)" : NULL;
+    case KEY_maddpg_actor:
         return reals ? NULL : "no action is a real number";
+    case KEY_maddpg_explore:
+        return !reals ? "no action is a real number" : gaussian ? draws : NULL;
     case KEY_policy_std:
     case KEY_policy_log_std:
     case KEY_policy_fixed_std:
-        return "actors are deterministic (maddpg.explore, maddpg.noise)";
+        return gaussian ? NULL : "actors are deterministic (maddpg.explore, maddpg.noise)";
     case KEY_maddpg_delay:
     case KEY_maddpg_smoothing:
     case KEY_maddpg_smoothing_clip:
@@ -120,10 +129,11 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
                                                  : NULL;
     case KEY_maddpg_noise:
         return !reals                              ? "no action is a real number"
+               : gaussian                          ? draws
                : c->maddpg_explore == EXPLORE_NONE ? "nothing is added to actions (maddpg.explore)"
                                                    : NULL;
     case KEY_maddpg_noise_schedule:
-        return c->maddpg_epsilon > 0 || (reals && c->maddpg_explore != EXPLORE_NONE && c->maddpg_noise > 0)
+        return c->maddpg_epsilon > 0 || (reals && !gaussian && c->maddpg_explore != EXPLORE_NONE && c->maddpg_noise > 0)
                    ? NULL
                    : "there is no noise (maddpg.explore, maddpg.epsilon)";
     default:
@@ -151,9 +161,9 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_comm_shards:
         return c->comm_reproducible ? NULL : "shards are made with comm.reproducible=1 only";
     case KEY_adam_schedule_steps:
-        return !what_is_annealed(c) && c->adam_schedule_steps
-                   ? "nothing is annealed (adam.schedule, ppo.clip_schedule, ppo.entropy_schedule, maddpg.noise_schedule)"
-                   : NULL;
+        return !what_is_annealed(c) && c->adam_schedule_steps ? "nothing is annealed (adam.schedule, ppo.clip_schedule, "
+                                                                "ppo.entropy_schedule, maddpg.noise_schedule, replay.beta_schedule)"
+                                                              : NULL;
     case KEY_ppo_kl_beta:
     case KEY_ppo_kl_target:
         return c->ppo_objective == OBJECTIVE_CLIP ? "no penalty is part of the loss (ppo.objective)" : NULL;

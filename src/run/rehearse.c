@@ -49,7 +49,7 @@ static int read_standing(struct trainer *t, const struct checkpoint *file, enum 
     if (!code) code = trainer_check_identity(t, file, err);
     free(fields.field);
     *start = trainer_finished(t) && !trainer_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
-    return code;
+    return code ? code : trainer_check_replay(t, *start, err);
 }
 
 int trainer_rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start *start, struct error *err)

@@ -196,6 +196,29 @@ static void reject(const struct trainer *t, const struct checkpoint_name *name)
     if (file_exists(path)) folder_reject(t->folder, replay.text);
 }
 
+/* Rank 0. One that is not saved any more is read all the same, if it can be. */
+static void look_for_replay(struct trainer *t, const struct checkpoint *file, const char *path)
+{
+    struct error why = {0};
+    if (t->config->replay_save) {
+        t->replay_missing = !t->replay && replay_file_missing(file, path);
+    } else if (replay_file_missing(file, path)) {
+        text_format(t->replay_lost, sizeof t->replay_lost, "that of %s is not there any more", path);
+    } else if (replay_file_open(&t->replay, file, path, &why)) {
+        text_format(t->replay_lost, sizeof t->replay_lost, "of replay.save=0, and %.300s", why.text);
+    }
+}
+
+int trainer_check_replay(const struct trainer *t, enum start start, struct error *err)
+{
+    if (!t->replay_missing || start == START_FINISHED) return 0;
+    return error_set(
+        err, EXIT_CHECKPOINT,
+        "%s/%s: the run had reached its end, and to go on it needs its replay %s, which is not there any more: put it back, or "
+        "replay.save=0 goes on with an empty one",
+        t->path, t->newest, replay_file_name(t->standing.env_steps).text);
+}
+
 /* Rank 0: takes the folder and looks for a checkpoint to continue from. A folder that does not exist yet is made later, when all else is
  * known to be right. */
 static int find_run(struct trainer *t, struct checkpoint **file, struct error *err)
@@ -208,6 +231,7 @@ static int find_run(struct trainer *t, struct checkpoint **file, struct error *e
     char path[sizeof t->path + 64];
     struct saved_run_names damaged = {0};
     code = saved_run_newest(t->path, file, path, sizeof path, t->config->replay_save ? &t->replay : NULL, &damaged, err);
+    if (!code && *file) look_for_replay(t, *file, path);
     if (!code && *file) code = continue_run(t, *file, path, err);
     /* Left under their names, the next pruning would keep these and drop whole ones. */
     for (int i = 0; i < damaged.count && !code && t->folder; i++) reject(t, &damaged.name[i]);
@@ -343,9 +367,9 @@ static void say_replay(const struct trainer *t)
     text_bytes(left, sizeof left, room);
     if (t->replay_empty)
         warn("the replay begins empty, because %s: it is filled anew before it is learned from",
-             !t->config->replay_save ? "of replay.save=0"
-             : t->env_bytes          ? "none was saved with this checkpoint"
-                                     : "this environment has no snapshots and its episodes begin anew");
+             !t->env_bytes       ? "this environment has no snapshots and its episodes begin anew"
+             : t->replay_lost[0] ? t->replay_lost
+                                 : "none was saved with this checkpoint");
     if (!t->config->replay_save) return;
     progress_say(t->progress, "the replay takes %s when it is full, and up to %s of the disk, on which %s are left", full, three, left);
     if (room + folder_replay_bytes(t->folder) < 2 * bytes)
@@ -500,7 +524,8 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
         if (*start == START_FINISHED) goto done;
     }
     if (t->comm->rank == 0) {
-        code = check_room_to_save(t, err);
+        code = trainer_check_replay(t, *start, err);
+        if (!code) code = check_room_to_save(t, err);
         if (!code) code = make_folder(t, err);
         if (!code && file) code = point_links(t, file, err);
         if (!code) code = open_log(t, continued, err);

@@ -56,7 +56,9 @@ struct trainer {
     int64_t saved;                       /* the update that was saved last; 0: none in this leg */
     struct replay_file_mark replay_mark; /* rank 0: of the replay saved last */
     struct checkpoint_stream *replay;    /* rank 0: of the checkpoint that is continued, until it has been read; NULL = it has none */
-    bool replay_empty;                   /* a learner of the past goes on without it */
+    bool replay_empty;                   /* a learner of the past goes on without it, … */
+    char replay_lost[400];               /* … because of this; rank 0 */
+    bool replay_missing;                 /* rank 0: of a finished run, which is nowhere asked to go on without it */
 
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
@@ -106,6 +108,8 @@ void trainer_close(struct trainer *t, int code); /* code: the run's, for the mem
 int trainer_check_ranks(const struct config *config, const struct comm *comm, struct error *err);
 int trainer_choose_level(struct trainer *t, struct error *err);
 int trainer_take_first_networks(struct trainer *t, struct error *err);
+/* Rank 0. A finished run has no use for its replay until it is told to go on: EXIT_CHECKPOINT where that is not there then. */
+int trainer_check_replay(const struct trainer *t, enum start start, struct error *err);
 
 /* rehearse.c: --dry-run. What can be known of a start without the machines that it is for: refuses what a start would, warns of what it would
  * warn of and of what it would not find on this machine, and sets t->planned. Takes little memory and touches no file. `file`: as in

@@ -211,6 +211,12 @@ bad option_out_of_range_is_named 2 'option N=0 is out of range' env.N=0
 bad option_of_wrong_type_is_named 2 'option N=abc' env.N=abc
 bad unknown_rules_name_those_there_are 2 'option rules=upstream is not one of mpe2, on-policy' env.rules=upstream
 bad unknown_preset_names_nearest 2 'unknown preset "onpolicy"; did you mean "on-policy"?' preset=onpolicy
+bad preset_of_another_kind_of_learner_is_refused 2 'preset=sb3 is of algorithms that learn from rollouts, and algo=maddpg learns from a replay' preset=sb3 algo=maddpg
+bad preset_of_a_replay_is_refused_elsewhere 2 'preset=maddpg-notes is of algorithms that learn from a replay, and algo=mappo learns' preset=maddpg-notes algo=mappo
+bad replay_beyond_memory_says_what_would_fit 2 'of its 1000000000000 steps would fit' algo=maddpg maddpg.buffer=1e12
+bad replay_of_less_than_a_rollout_says_how_much 2 'maddpg.buffer=400 or more' algo=maddpg maddpg.buffer=20
+bad another_programs_algorithm_is_translated 2 'here that is algo=ddpg maddpg.twin=1' algo=td3
+bad another_programs_policy_is_translated 2 'here that is policy=gru' policy=lstm
 bad run_folder_that_cannot_be_made_is_named 2 "file.h5" run=file.h5/run
 bad missing_networks_are_named 4 'none.h5' train.init=none.h5
 HOME=/no-home bad tilde_of_networks_is_home 4 '/no-home/none.h5: no such run' 'train.init=~/none.h5'

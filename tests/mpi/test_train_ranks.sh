@@ -60,6 +60,7 @@ equals_one_rank conv convolutions $REPRODUCIBLE policy.conv=5,4 policy.conv_kern
 equals_one_rank turns agents_in_turn $REPRODUCIBLE algo=happo ppo.minibatches=2 env=test/kitchen_sink
 REPLAY="$REPRODUCIBLE maddpg.batch=64 maddpg.buffer=480 maddpg.start=200 maddpg.updates=3 env=test/kitchen_sink"
 equals_one_rank replay a_replay $REPLAY algo=maddpg maddpg.twin=1 maddpg.explore=ou
+equals_one_rank priorities a_replay_by_priority $REPLAY algo=maddpg replay.priority=0.7 replay.floor=0.01 train.seed=3
 ranks 4 run="$WORK/replay3" $REPLAY algo=ddpg maddpg.form=openai train.env_steps=$((2 * UPDATE))
 ranks 1 run="$WORK/replay3" $REPLAY algo=ddpg maddpg.form=openai
 ranks 1 run="$WORK/replay5" $REPLAY algo=ddpg maddpg.form=openai

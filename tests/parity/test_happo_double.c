@@ -382,7 +382,7 @@ static void open_fixture(struct fixture *f, struct how how)
                                    .value_norm_beta = 0.9,
                                    .max_grad_norm = (real)max_norm,
                                    .adam = {.beta1 = beta1, .beta2 = beta2, .eps = adam_eps},
-                                   .now = {rate, rate, 1, 1, 1}};
+                                   .now = {rate, rate, 1, 1, 1, 1}};
     if (ppo_create(&f->ppo, &ppo, f->rollout, f->policies, f->comm, f->backend, &err)) fail_msg("%s", err.text);
     backend_memory_create(&f->memory, "a test", f->backend);
     happo_create(&f->happo, &(struct happo_config){.fixed = how.fixed, .seed = 11}, f->ppo, f->rollout, &f->spec, f->policies, &f->memory);

@@ -95,6 +95,12 @@ idle deviation_of_choices_has_none policy.fixed_std policy.fixed_std=0.5
 idle nor_has_one_by_state policy.std policy.std=state
 idle bounds_of_choices_have_none wrap.rescale_action wrap.rescale_action=1
 idle first_deviation_has_none_beside_a_constant_one policy.log_std env.continuous_actions=1 policy.fixed_std=0.5 policy.log_std=1
+replays=(algo=maddpg maddpg.start=0 maddpg.batch=8 replay.save=0)
+idle weights_of_steps_that_are_drawn_alike_have_none replay.beta "${replays[@]}" replay.beta=0.5
+idle nor_have_priorities_where_nothing_is_replayed replay.priority algo=mappo replay.priority=0.5
+idle noise_beside_actors_that_draw_has_none maddpg.noise "${replays[@]}" env.continuous_actions=1 maddpg.actor=gaussian maddpg.noise=0.2
+idle real_actions_of_choices_have_no_kind maddpg.actor "${replays[@]}" maddpg.actor=gaussian
+idle steps_drawn_by_priority_are_drawn_more_than_once maddpg.draw "${replays[@]}" replay.priority=0.5 maddpg.draw=without
 idle deterministic_actors_have_no_deviation policy.std algo=maddpg env.continuous_actions=1 policy.std=state maddpg.start=0
 printf '[adam]\nschedule_steps = 5e6\n' >idle.ini
 idle what_a_file_asks_for_counts_as_well adam.schedule_steps --config idle.ini

@@ -110,7 +110,7 @@ static bool train_or_refuse(struct comm *comm, const char *algorithm, const char
     if (!code) update_twice(&learning, what);
     bool deviates = false;
     for (int g = 0; !code && g < learning.policies->groups; g++)
-        deviates |= learning.policies->group[g]->dist.act_reals > 0 && !learning.policies->group[g]->dist.deterministic;
+        deviates |= learning.policies->group[g]->dist.act_reals > 0 && learning.policies->group[g]->dist.real == REAL_GAUSSIAN;
     learning_close(&learning);
     return deviates;
 }

@@ -8,6 +8,15 @@
 
 enum head_kind { HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN };
 
+/* What real numbers are made of outputs z of a HEAD_GAUSSIAN. The first is a distribution whose probabilities are asked for; the others are
+ * functions that a critic's slope goes back through (kernels/embed.h). */
+enum real_kind {
+    REAL_GAUSSIAN,     /* z + std n, n standard normal */
+    REAL_TANH,         /* tanh(z) */
+    REAL_SOFTMAX,      /* softmax(z): a point of the simplex */
+    REAL_TANH_GAUSSIAN /* tanh(z + std n) */
+};
+
 /* A forbidden choice has this logit: its probability is exactly 0 unless everything is forbidden. */
 #define MASKED_LOGIT ((real)-1e10)
 
