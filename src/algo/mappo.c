@@ -240,7 +240,7 @@ static int create_happo(struct algorithm *algorithm, const struct algorithm_cont
 /* What a group's algorithm decides is asked where it matters. */
 #define FUNCTIONS                                                                                                                          \
     {                                                                                                                                      \
-        learner_horizon, create_policies, sizeof(struct mappo), &ops, create_together, described, "mappo ippo ppo coppo", true           \
+        learner_horizon, create_policies, sizeof(struct mappo), &ops, create_together, described, "mappo ippo ppo coppo", true             \
     }
 const struct algorithm_functions mappo_functions = FUNCTIONS, ippo_functions = FUNCTIONS, ppo_functions = FUNCTIONS,
                                  coppo_functions = FUNCTIONS;

@@ -551,6 +551,6 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
 
 #define FUNCTIONS                                                                                                                          \
     {                                                                                                                                      \
-        learner_horizon, create_policies, sizeof(struct off_policy), &ops, create, described, "maddpg ddpg", false                                 \
+        learner_horizon, create_policies, sizeof(struct off_policy), &ops, create, described, "maddpg ddpg", false                         \
     }
 const struct algorithm_functions maddpg_functions = FUNCTIONS, ddpg_functions = FUNCTIONS;

@@ -64,7 +64,7 @@ refused what_happo_does_not_normalise_is_refused 2 "ppo.normalise_advantage=roll
 refused a_policy_that_maddpg_does_not_replay_is_refused 2 "of which a GRU remembers nothing" algo=maddpg policy=gru
 refused groups_whose_actors_maddpg_asks_for_are_refused 2 "ask for the actors of all agents" algo=maddpg env=mpe/simple_tag group.agent.play=random
 refused a_batch_that_the_replay_does_not_hold_is_refused 2 "is more than maddpg.buffer=1000 holds" algo=maddpg maddpg.batch=2000 maddpg.buffer=1000 rollout.steps=1
-refused rows_that_can_not_be_counted_are_refused 2 "is more rows than 2^31" algo=maddpg maddpg.buffer=2000000000
+refused rows_that_can_not_be_counted_are_refused 2 "715827856 is the most" algo=maddpg maddpg.buffer=2000000000
 refused what_a_gpu_does_not_collect_is_refused 2 "which a GPU or the ranks of a pod don't collect" backend=cuda rollout.unit=episodes rollout.steps=1
 check what_changes_nothing_is_said 1 "$(dry maddpg.tau=0.1 | grep -c 'maddpg.tau has no effect here')"
 check a_learner_that_never_begins_is_said 1 "$(dry algo=maddpg train.env_steps=1000 | grep -c 'nothing will be learned: 25600 steps are to be held')"

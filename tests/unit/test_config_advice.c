@@ -56,10 +56,10 @@ static void settings_for_what_others_call_a_choice_are_taken(void **state)
         config_defaults(&config);
         while ((setting = strtok_r(left, " ", &left))) {
             char *value = strchr(setting, '=');
-            struct error err = {0};
+            struct error why = {0};
             assert_non_null(value);
             *value = '\0';
-            if (config_set(&config, setting, value + 1, ORIGIN_COMMAND_LINE, "here", &err)) fail_msg("%s: %s", foreign[i], err.text);
+            if (config_set(&config, setting, value + 1, ORIGIN_COMMAND_LINE, "here", &why)) fail_msg("%s: %s", foreign[i], why.text);
         }
     }
 }

@@ -8,6 +8,8 @@
 #ifndef MAPPO_KERNELS_EMBED_H
 #define MAPPO_KERNELS_EMBED_H
 
+#include <stdbool.h>
+
 #include "backend/kernels/distribution.h"
 #include "backend/kernels/sampling.h"
 

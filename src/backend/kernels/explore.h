@@ -2,6 +2,8 @@
 #ifndef MAPPO_KERNELS_EXPLORE_H
 #define MAPPO_KERNELS_EXPLORE_H
 
+#include <stdbool.h>
+
 #include "backend/kernels/sampling.h"
 
 enum explore_kind { EXPLORE_NONE, EXPLORE_GAUSSIAN, EXPLORE_UNIFORM, EXPLORE_OU };
