@@ -128,7 +128,7 @@ static const struct settings remembering = {.key = {{"backend", "cuda"},
 static const struct settings self_playing = {.key = {{"backend", "cuda"},
                                                      {"env", "test/kitchen_sink"},
                                                      {"rollout.envs", "8"},
-                                                     {"rollout.steps", "12"},
+                                                     {"rollout.steps", "6"},
                                                      {"ppo.epochs", "2"},
                                                      {"policy.hidden", "16"},
                                                      {"group.runner.play", "self"},
@@ -391,20 +391,20 @@ static void a_number_that_is_none_stops_before_the_optimiser(void **state)
 static void past_selves_act_and_are_not_learned_from(void **state)
 {
     (void)state;
-    static const char *const variants[][2] = {
-        {"norm.obs", "running"}, {"policy", "gru"}, {"policy.share", "0"}, {"policy.hidden", "40,24"}};
-    for (int i = 0; i < 4; i++) {
+    static const char *const variants[][2] = {{"policy.share", "0"}, {"policy", "gru"}, {"policy.hidden", "40,24"}};
+    for (int i = 0; i < 3; i++) {
         struct settings settings = self_playing;
-        set(&settings, "ppo.chunk", "5");
+        set(&settings, "ppo.chunk", "4");
+        set(&settings, "norm.obs", i == 1 ? "none" : "running");
         set(&settings, variants[i][0], variants[i][1]);
         compare_updates_with_cpu(&settings, 2, variants[i][0]);
         continue_from(&settings);
-        const uint64_t recorded = hash_after(&settings, 4);
+        const uint64_t recorded = hash_after(&settings, 3);
         set(&settings, "cuda.graphs", "0");
-        assert_true(hash_after(&settings, 4) == recorded);
+        assert_true(hash_after(&settings, 3) == recorded);
         set(&settings, "cuda.graphs", "1");
         set(&settings, "cuda.environments", "0");
-        assert_true(hash_after(&settings, 4) == recorded);
+        assert_true(hash_after(&settings, 3) == recorded);
     }
 }
 
