@@ -21,7 +21,7 @@
  * gradient whose sign rounding can turn where it is nearly 0. Means are compared more closely. */
 static const double worst_difference = 4e-4, mean_difference = 2e-6;
 
-enum { MAX_KEYS = 14 };
+enum { MAX_KEYS = 16 };
 struct settings {
     const char *key[MAX_KEYS][2];
 };
