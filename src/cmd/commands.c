@@ -76,6 +76,25 @@ const struct command commands[] = {
                     "mappo inspect A/latest.h5 B/latest.h5\n",
     },
     {
+        .name = "runs",
+        .also = "history experiments jobs",
+        .summary = "list the runs in a folder: what they are, how far, how good",
+        .operands = "[FOLDER]",
+        .most = 1,
+        .takes = TAKES_JSON | TAKES_CHECK,
+        .run = cmd_runs,
+        .about =
+            "A table of all runs in and below FOLDER (runs, unless given): environment, algorithm, state (running, finished, stopped, "
+            "damaged), environment steps, mean return of training's last episodes, when it was last written, and what differs: settings "
+            "that "
+            "not all runs of the environment share, but for the value that most have.\n"
+            "Of each run only config.ini, the lock, the header of its newest checkpoint and the end of metrics.jsonl are read. --check "
+            "verifies the SHA-256 of the newest checkpoints as well (exit code 4 where one is damaged).",
+        .examples = "mappo runs\n"
+                    "mappo runs /scratch/me/runs --check\n"
+                    "mappo runs --json | jq -r 'select(.state == \"stopped\").run'\n",
+    },
+    {
         .name = "envs",
         .also = "environments list ls",
         .summary = "list the environments, or describe one: spaces, options, rules",
