@@ -95,6 +95,23 @@ const struct command commands[] = {
                     "mappo runs --json | jq -r 'select(.state == \"stopped\").run'\n",
     },
     {
+        .name = "watch",
+        .also = "monitor follow tail top",
+        .summary = "a live page of a run in the terminal: curve, speed, phases, ETA",
+        .operands = "RUN",
+        .least = 1,
+        .most = 1,
+        .takes = 0,
+        .run = cmd_watch,
+        .about =
+            "Draws the page anew every second until the run ends or Ctrl-C, and leaves it printed and the terminal as it was. It reads the "
+            "run's files alone: the run may be on another node, started by anybody. Of a run that is not at work, and where the output is "
+            "no "
+            "terminal, the page is printed once (COLUMNS and LINES are its size).",
+        .examples = "mappo watch runs/mpe-simple_spread-mappo-s1\n"
+                    "ssh login1 mappo watch /scratch/me/runs/a\n",
+    },
+    {
         .name = "envs",
         .also = "environments list ls",
         .summary = "list the environments, or describe one: spaces, options, rules",

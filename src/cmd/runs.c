@@ -111,8 +111,7 @@ static const bool to_the_right[COLUMNS] = {[4] = true, [5] = true};
 static void tell_steps(char *text, size_t size, const struct run_told *run)
 {
     double asked = 0;
-    text_format(text, size, "%.3g M", (double)run->env_steps / 1e6);
-    if (run->env_steps < 1000000) text_format(text, size, "%.3g k", (double)run->env_steps / 1e3);
+    text_count(text, size, (double)run->env_steps);
     const size_t length = strlen(text);
     if (run->state != RUN_FINISHED && text_to_real(run_setting(run, "train.env_steps"), &asked) && (double)run->env_steps < asked)
         text_format(text + length, size - length, " (%.0f %%)", 100 * (double)run->env_steps / asked);
@@ -141,10 +140,7 @@ static void tell_cells(char cell[COLUMNS][CELL], const struct run_told *run, siz
     text_format(cell[2], CELL, "%s", run_setting(run, "algo.name"));
     text_format(cell[3], CELL, "%s", run_state_name(run->state));
     tell_steps(cell[4], CELL, run);
-    if (isnan(run->return_mean))
-        text_format(cell[5], CELL, "-");
-    else
-        text_fixed(cell[5], CELL, run->return_mean, text_decimals(run->return_mean));
+    text_known(cell[5], CELL, run->return_mean, text_decimals(run->return_mean));
     tell_age(cell[6], CELL, run->written);
 }
 

@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "run/checkpoint.h"
 #include "run/lock.h"
+#include "run/metrics_file.h"
 
 enum { DEEPEST = 8, CONFIG_MOST = 1 << 20, TAIL = 4096 };
 static const double stale = 60; /* of a lock whose process can't be looked at: six of its beats (run/folder.h) */
@@ -73,16 +74,13 @@ static int read_settings(struct run_told *run)
     return code;
 }
 
-/* The number behind "name": in a line of JSON that this program wrote; NaN where it is null or not there. */
-static double json_number(const char *line, const char *name)
+static void take_metric(void *user, const char *name, double value)
 {
-    char key[64];
-    text_format(key, sizeof key, "\"%s\":", name);
-    const char *at = strstr(line, key);
-    char *end;
-    if (!at) return NAN;
-    const double value = strtod(at + strlen(key), &end);
-    return end == at + strlen(key) ? NAN : value;
+    struct run_told *run = user;
+    if (strcmp(name, "env_steps") == 0 && value > (double)run->env_steps && value < 0x1p62) run->env_steps = (int64_t)value;
+    if (strcmp(name, "return_mean") == 0) run->return_mean = value;
+    if (strcmp(name, "eval_return") == 0) run->eval_return = value;
+    if (strcmp(name, "episodes") == 0) run->episodes = value;
 }
 
 /* The last whole line of metrics.jsonl. One that is being written, or was when its run was killed, has no end yet. */
@@ -101,12 +99,8 @@ static void read_metrics(struct run_told *run)
     tail[length - 1] = '\0';
     const char *line = strrchr(tail, '\n');
     line = line ? line + 1 : tail;
-    const double env_steps = json_number(line, "env_steps");
-    run->return_mean = json_number(line, "return_mean");
-    run->eval_return = json_number(line, "eval_return");
-    run->episodes = json_number(line, "episodes");
     run->written = (int64_t)info.st_mtime;
-    if (env_steps > (double)run->env_steps && env_steps < 0x1p62) run->env_steps = (int64_t)env_steps;
+    metrics_line_numbers(line, take_metric, run, &(struct error){0});
 }
 
 /* False where the newest is not what its header says. */

@@ -256,7 +256,7 @@ is help_of_a_section "$("$MAPPO" --help ppo)" "$("$MAPPO" help ppo)"
 is help_of_a_setting "$("$MAPPO" --help ppo)" "$("$MAPPO" help ppo.clip)"
 is exit_codes_stand_on_one_page "$("$MAPPO" --help exit-codes)" "$("$MAPPO" help exit-codes)"
 has exit_codes_are_explained "75  stopped by a time limit" "$("$MAPPO" help exit-codes)"
-for page in help 'train --help' 'eval --help' 'inspect --help' 'runs --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' 'help --help' 'version --help'; do
+for page in help 'train --help' 'eval --help' 'inspect --help' 'runs --help' 'watch --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' 'help --help' 'version --help'; do
     # shellcheck disable=SC2086
     text=$("$MAPPO" $page)
     lacks "codes_fill_no_page_of_${page// /_}" "stopped by a time limit" "$text"

@@ -34,12 +34,12 @@ sed -i 's/^env_steps = 400$/env_steps = 1000/' runs/stopped/config.ini
 pid=$!
 for ((i = 0; i < 100; i++)); do [ -s runs/live/metrics.jsonl ] && break || sleep 0.1; done
 
-has a_finished_run_says_so "matrix/penalty mappo finished 0.4 k -" "$(row group/one)"
+has a_finished_run_says_so "matrix/penalty mappo finished 400 -" "$(row group/one)"
 has what_differs_from_most_stands_there "now train.seed=2" "$(row group/two)"
 has a_setting_by_its_full_name "now ppo.clip=0.1" "$(row group/clip)"
 is what_most_have_is_left_out "" "$(row group/one | sed 's/.* now *//')"
 has a_return_that_was_reached_ends_a_run "mpe/simple_spread mappo finished" "$(row spread)"
-has steps_that_are_left_make_it_stopped "mappo stopped 0.4 k (40 %)" "$(row stopped)"
+has steps_that_are_left_make_it_stopped "mappo stopped 400 (40 %)" "$(row stopped)"
 has who_is_at_work_is_named "(process $pid on " "$(row live)"
 has and_running "mappo running" "$(row live)"
 kill "$pid" && wait "$pid" 2>/dev/null
@@ -55,7 +55,7 @@ text=$("$MAPPO" runs --check)
 is check_ends_with_the_code_of_bad_checkpoints 4 $?
 has and_names_it "SHA-256" "$text"
 truncate -s -100 "$newest"
-has a_file_that_was_cut_needs_no_check "mappo damaged 0.4 k" "$(row group/one)"
+has a_file_that_was_cut_needs_no_check "mappo damaged 400" "$(row group/one)"
 echo "[ppo" >runs/group/two/config.ini
 has so_does_a_bad_configuration "config.ini, line 1 is neither" "$("$MAPPO" runs)"
 is each_is_a_line_of_json "6 damaged 0.1 all" "$("$MAPPO" runs --json | python3 -c '
