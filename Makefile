@@ -13,6 +13,7 @@ CUDA_ENV_ARCH ?=
 CUDA_KEPT ?= .cuda-objects
 OBJ    ?= $(BUILD)/obj
 DEBUG  ?= 0
+SYMBOLS ?= -g
 SAN    ?=
 WERROR ?= 0
 DEPS   ?= $(wildcard $(CURDIR)/.deps)
@@ -42,10 +43,11 @@ endif
 # ---- flags ---------------------------------------------------------------------------------------------------------------------------
 VERSION  := $(shell sed -n 's/^.*define MAPPO_VERSION "\(.*\)"/\1/p' src/base/version.c)
 # No multiply-adds but in kernels: environments compute on the host what they compute on a device (src/env/float_math.h).
-OPT      := $(if $(filter 1,$(DEBUG)),-O0 -DMAPPO_DEBUG,-O3) -g -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp
+OPT      := $(if $(filter 1,$(DEBUG)),-O0 -DMAPPO_DEBUG,-O3) $(SYMBOLS) -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
-# What only tests run takes longer to compile than to run.
+# What only tests run takes longer to compile than to run; learning with real = double computes more.
 LITTLE   := $(if $(filter 1,$(DEBUG)),,-O1)
+LESS     := $(if $(filter 1,$(DEBUG)),,-O2)
 CFLAGS_ALL   := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -Isrc -I. $(SANITIZE) $(CFLAGS)
 CPPFLAGS_ALL := $(DEP_CFLAGS) $(if $(filter-out baseline,$(LEVELS)),,-DBASELINE_ONLY) $(CPPFLAGS)
 # For the few files that know of MPI or HDF5 (which may know of MPI itself).
@@ -55,7 +57,7 @@ LEVEL_baseline :=
 LEVEL_avx2     := -mavx2 -mfma
 LEVEL_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
 $(call stamp,$(OBJ)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(foreach l,$(LEVELS),$(LEVEL_$(l))))
-$(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(OWN_CPPFLAGS) $(LIBS) $(CUDA_KIND))
+$(call stamp,$(BUILD)/flags,$(CC) $(CFLAGS_ALL) $(LITTLE) $(LESS) $(CPPFLAGS_ALL) $(OWN_CPPFLAGS) $(LIBS) $(CUDA_KIND))
 COMPILE = $(CC) $(CFLAGS_ALL) $(CPPFLAGS_ALL) $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP
 # One short line a file; V=1 shows the commands.
 Q     := $(if $(filter 1,$(V)),,@)
@@ -124,10 +126,10 @@ $(OBJ)/%.$(1).o: %.c $(OBJ)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
 	$$(Q)$$(COMPILE) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -c -o $$@ $$<
-$(BUILD)/double/%.$(1).o: %.c $(OBJ)/flags
+$(BUILD)/double/%.$(1).o: %.c $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call says,cc)
-	$$(Q)$$(COMPILE) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -DMAPPO_REAL_DOUBLE -c -o $$@ $$<
+	$$(Q)$$(COMPILE) $(LESS) -ffp-contract=fast $(LEVEL_$(1)) -DLEVEL=$(1) -DMAPPO_REAL_DOUBLE -c -o $$@ $$<
 endef
 $(foreach l,$(LEVELS),$(eval $(call level_rules,$(l))))
 
@@ -155,7 +157,7 @@ $(BUILD)/double/%.o: private CPPFLAGS_ALL += $(OWN_CPPFLAGS)
 $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,cc)
-	$(Q)$(COMPILE) -DMAPPO_REAL_DOUBLE -c -o $@ $<
+	$(Q)$(COMPILE) $(LESS) -DMAPPO_REAL_DOUBLE -c -o $@ $<
 
 # ---- CUDA: by nvcc, or by the host's compiler against the tests' emulation of a device --------------------------------------------------------
 $(OWN_OBJECTS): CPPFLAGS_ALL += $(if $(CUDA_SOURCES),-DHAVE_CUDA)
@@ -166,10 +168,10 @@ ifeq ($(CUDA_KIND),nvcc)
 virtual  = $(if $(filter 70 75,$(1)),$(1),80)
 NEWEST  := $(call virtual,$(lastword $(CUDA_ARCHES)))
 GENCODE  = $(foreach a,$(ARCHES),-gencode arch=compute_$(call virtual,$(a)),code=sm_$(a)) -gencode arch=compute_$(NEWEST),code=compute_$(NEWEST)
-# Environments' rules know of no architecture: the tests compile most of them for CUDA_ENV_ARCH alone, and those of envs/test for all, and read
-# their PTX (tests/cuda/ptx_stores.py).
+# Environments' rules know of no architecture: the tests compile most of them for CUDA_ENV_ARCH alone (none: to PTX, which an assembler makes
+# code of on the machine with the GPU), and those of envs/test for all, and read their PTX (tests/cuda/ptx_stores.py).
 ARCHES  := $(CUDA_ARCHES)
-$(BUILD)/obj/envs/%.cu.o: ARCHES := $(or $(CUDA_ENV_ARCH),$(CUDA_ARCHES))
+$(BUILD)/obj/envs/%.cu.o: ARCHES := $(filter-out none,$(or $(CUDA_ENV_ARCH),$(CUDA_ARCHES)))
 $(BUILD)/obj/envs/test/%.cu.o: ARCHES := $(CUDA_ARCHES)
 # What ptxas tells of registers and spills is kept beside the object (make cuda-report).
 CUDA_COMPILE = $(NVCC_FOUND) -std=c++17 -O3 --threads 0 -lineinfo $(CUDA_FLAGS) $(GENCODE) $(MATHS) -Xptxas -v -Isrc -I. $(CUDA_DEFINES)
@@ -194,6 +196,8 @@ $(BUILD)/obj/tests/cuda/emulation/%.o: tests/cuda/emulation/%.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call says,g++)
 	$(Q)$(EMULATE) -c -o $@ $<
+# Threads take turns here, millions of times in every test.
+$(BUILD)/obj/tests/cuda/emulation/run.o: override LITTLE := $(LESS)
 endif
 
 # The whole program on an emulated device, with its tests.
@@ -201,10 +205,10 @@ CUDA_TESTS = $(patsubst tests/cuda/%.c,$(1)/tests/%,$(wildcard tests/cuda/*.c)) 
 emulated: $(COMMON_OBJECTS)
 	$(MAKE) BUILD=$(BUILD)/emulated OBJ=$(OBJ) CUDA=emulated all $(call CUDA_TESTS,$(BUILD)/emulated)
 # Tests under sanitizers: of device code (environments' rules are in their kernels: the host's objects are the plain ones), of what reads files.
-# Little optimisation, and one instruction level for the cores: with more, compiling takes longer than the tests.
+# Little optimisation, least of device code and tests, and one instruction level for the cores: with more, compiling takes longer than the tests.
 SANITIZED := $(BUILD)/sanitized
 sanitized: $(LENT_OBJECTS)
-	$(MAKE) BUILD=$(SANITIZED) OBJ=$(SANITIZED)/obj LENT=$(LENT) CUDA=emulated LEVELS=baseline SAN=address,undefined OPT='-O1 -g1 -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp' \
+	$(MAKE) BUILD=$(SANITIZED) OBJ=$(SANITIZED)/obj LENT=$(LENT) CUDA=emulated LEVELS=baseline SAN=address,undefined LITTLE=-Og OPT='-O1 -g1 -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp' \
 	    $(patsubst %,$(SANITIZED)/tests/%,test_backend_cuda test_env_cuda test_fused_cuda test_learning_cuda test_checkpoint test_checkpoint_hostile config_fuzz)
 # The program with the other MPI library.
 mpich: $(COMMON_OBJECTS)
@@ -271,6 +275,7 @@ docs: all
 	@scripts/learning.py --pages && echo docs/benchmarks.md
 	@for page in $(GENERATED_DOCS); do $(BUILD)/mappo docs $$page > $(BUILD)/page.md && cp $(BUILD)/page.md docs/$$page.md && echo "docs/$$page.md" || exit 1; done; rm -f $(BUILD)/page.md
 	@scripts/compare_speed.py --write
+	@scripts/compare_maddpg.py --write
 
 # The learning table, or some of its rows (scripts/learning.ini), and all that shows what was reached. What was run before a preset changed is run
 # again with FRESH=1.
@@ -342,7 +347,7 @@ help:
 	@echo "make cuda-report   registers, spills and stack of every CUDA kernel"
 	@echo "make clean         (compiled kernels stay in .cuda-objects and are used again where nothing has changed)"
 	@echo
-	@echo "CC=gcc|clang  DEBUG=1  SAN=address,undefined  BUILD=build  MPI=auto|0|1  MPICC=mpicc  CUDA=auto|0|1|emulated"
+	@echo "CC=gcc|clang  DEBUG=1  SYMBOLS=-g1  SAN=address,undefined  BUILD=build  MPI=auto|0|1  MPICC=mpicc  CUDA=auto|0|1|emulated"
 	@echo "BLAS=auto|openblas|mkl|blis|flexiblas|cblas|none (what \`mappo bench\` compares with)"
 	@echo "HDF5_HOME=DIR  DEPS=DIR (libraries of scripts/setup.sh --prefix)"
 	@echo "CUDA_ARCH=\"80 90\"|native (GPUs of this machine)  CUDAHOSTCXX=g++-12 (for nvcc)  CUDA_KEPT=DIR (of compiled kernels; empty: none)"

@@ -58,10 +58,14 @@ struct gaussian {
     float log_std, inverse_std;
 };
 
-static inline __device__ struct gaussian gaussian_of(const struct distribution *dist, const float *log_std, int dimension)
+/* out[o * stride]: the row's outputs, and log_std the parameters beside them. */
+static inline __device__ struct gaussian gaussian_of(const struct distribution *dist, const float *log_std, const float *out, int stride,
+                                                     int dimension)
 {
     struct gaussian g;
-    g.log_std = dist->fixed_std > 0 ? real_log(dist->fixed_std) : log_std[dimension];
+    g.log_std = dist->log_std_output  ? bounded_log_std(out[(dist->log_std_output + dimension) * stride])
+                : dist->fixed_std > 0 ? real_log(dist->fixed_std)
+                                      : log_std[dimension];
     g.inverse_std = real_exp(-g.log_std);
     return g;
 }
@@ -135,13 +139,13 @@ static inline __device__ float act_bernoulli(const struct act_pass *pass, const 
 }
 
 static inline __device__ float act_gaussian(const struct act_pass *pass, const struct distribution *dist, int action, size_t row, float z,
-                                            struct words *words)
+                                            const float *out, int stride, struct words *words)
 {
-    if (dist->deterministic) {
+    if (dist->real == REAL_TANH) {
         pass->act_real[row * (size_t)dist->act_reals + (size_t)action] = real_tanh(z);
         return 0;
     }
-    const struct gaussian g = gaussian_of(dist, pass->log_std, action);
+    const struct gaussian g = gaussian_of(dist, pass->log_std, out, stride, action);
     float normal = 0;
     if (!pass->deterministic) {
         const uint32_t a = next_word(pass, words), b = next_word(pass, words);
@@ -149,8 +153,20 @@ static inline __device__ float act_gaussian(const struct act_pass *pass, const s
     }
     /* The action is a float everywhere, and its probability is that of the float. */
     const float value = z + normal / g.inverse_std;
+    if (dist->real == REAL_TANH_GAUSSIAN) { /* whose probability nobody asks for */
+        pass->act_real[row * (size_t)dist->act_reals + (size_t)action] = real_tanh(value);
+        return 0;
+    }
     pass->act_real[row * (size_t)dist->act_reals + (size_t)action] = value;
     return gaussian_log_prob(value, z, g.log_std, g.inverse_std);
+}
+
+static inline __device__ void act_simplex(const struct act_pass *pass, const struct distribution *dist, const struct head *head, size_t row,
+                                          const float *z, int stride)
+{
+    const struct categorical c = categorical_of(z, stride, NULL, head->size);
+    for (int k = 0; k < head->size; k++)
+        pass->act_real[row * (size_t)dist->act_reals + (size_t)(head->action + k)] = categorical_p(&c, z[k * stride]);
 }
 
 /* The action of row `row` of the slice from its outputs out[o * stride]. `dist`: the kernel's copy of pass->dist, which is host memory. */
@@ -171,10 +187,12 @@ static inline __device__ void act_row(const struct act_pass *pass, const struct 
         const float *z = out + head->output * stride;
         const uint8_t *allowed = mask && head->mask >= 0 ? mask + head->mask : NULL;
         if (head->kind == HEAD_CATEGORICAL) log_prob += act_categorical(pass, dist, head, row, z, stride, allowed, &words);
-        for (int k = 0; k < head->size && head->kind != HEAD_CATEGORICAL; k++) {
+        const bool whole = head->kind == HEAD_CATEGORICAL || (head->kind == HEAD_GAUSSIAN && dist->real == REAL_SOFTMAX);
+        if (whole && head->kind == HEAD_GAUSSIAN) act_simplex(pass, dist, head, row, z, stride);
+        for (int k = 0; k < head->size && !whole; k++) {
             log_prob += head->kind == HEAD_BERNOULLI
                             ? act_bernoulli(pass, dist, head->action + k, row, masked_logit(z, stride, allowed, k), &words)
-                            : act_gaussian(pass, dist, head->action + k, row, z[k * stride], &words);
+                            : act_gaussian(pass, dist, head->action + k, row, z[k * stride], out, stride, &words);
         }
         if (pass->per_head && pass->log_prob) pass->log_prob[row * (size_t)dist->heads + (size_t)h] = log_prob;
     }

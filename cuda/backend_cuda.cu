@@ -208,7 +208,7 @@ static void derive(struct backend *backend, const struct derive_pass *pass, int 
     if (backend->planning) return;
     for (int p = 0; p < passes; p++) {
         const struct network *net = pass[p].net;
-        CHECK(!pass[p].packed->fused && !net->feature_norm && !net->gru && net->outputs == 1,
+        CHECK(!pass[p].packed->fused && !net->feature_norm && !net->gru && net->conv.layers == 0 && net->outputs == 1,
               "derive: a network of %d outputs, with a norm, memory or another layout", net->outputs);
         struct packed_rows *packed = pass[p].packed;
         const float *parameters = pass[p].parameters;
@@ -354,6 +354,12 @@ static void fill_table(struct backend *b)
     b->train = train;
     b->draw = replay_draw_rows;
     b->gather = replay_gather;
+    b->priority_renew = priority_renew;
+    b->priority_rebuild = priority_rebuild;
+    b->priority_draw = priority_draw;
+    b->priority_weigh = priority_weigh;
+    b->priority_learn = priority_learn;
+    b->td_errors = replay_td_errors;
     b->pack_columns = replay_pack_columns;
     b->embed = replay_embed;
     b->embed_back = replay_embed_back;
@@ -372,6 +378,8 @@ static void fill_table(struct backend *b)
     b->discount = rollout_discount;
     b->join = rollout_join;
     b->compound = rollout_compound;
+    b->home = learners_home;
+    b->forget = learners_forget;
     b->running_measure = rollout_running_measure;
     b->running_take = rollout_running_take;
     b->select = rollout_select;

@@ -36,7 +36,7 @@ struct foldings {
 static int fold_rows(const struct network *net)
 {
     int rows = 0;
-    for (int l = 0; l <= layer_head(net); l++) rows += layer_outputs(net, l);
+    for (int l = 0; l <= layer_last(net); l++) rows += layer_outputs(net, l);
     return rows;
 }
 
@@ -45,13 +45,13 @@ static __global__ void fold_kernel(const struct foldings args)
     const struct folding *p = &args.pass[blockIdx.y];
     const int in_warp = (int)threadIdx.x % 32;
     int j = (int)(blockIdx.x * FOLD_WARPS + threadIdx.x / 32), l = 0;
-    while (l <= layer_head(&p->net) && j >= layer_outputs(&p->net, l)) j -= layer_outputs(&p->net, l++);
-    if (l > layer_head(&p->net)) return;
+    while (l <= layer_last(&p->net) && j >= layer_outputs(&p->net, l)) j -= layer_outputs(&p->net, l++);
+    if (l > layer_last(&p->net)) return;
     const struct layer a = layer_of(&p->net, l);
     const float *w = p->parameters + a.weight + (ptrdiff_t)j * a.inputs;
     float *to = p->folded + layout_weight(&p->net, l) + (size_t)j * (size_t)a.inputs, sum = 0;
     for (int k = in_warp; k < a.inputs; k += 32) {
-        to[k] = a.gamma < 0 ? w[k] : w[k] * p->parameters[a.gamma + k];
+        to[k] = a.gamma < 0 ? w[layer_column(&a, k)] : w[k] * p->parameters[a.gamma + k];
         sum += a.gamma < 0 ? 0.0f : w[k] * p->parameters[a.beta + k];
     }
     for (int i = 16; i > 0; i /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, i);
@@ -149,7 +149,8 @@ struct layer_unfolding {                         /* a block makes UNFOLD_COLUMNS
     const float *p, *db, *weight, *gamma, *beta; /* [N][K] [N] sums; [N][K] [K] [K] parameters, gamma and beta NULL without a norm */
     float *to_weight, *to_bias, *to_gamma, *to_beta;
     int inputs, outputs, first_block;
-    bool empty; /* no rows: the sums hold nothing */
+    int outer, inner, turned; /* as in struct layer */
+    bool empty;               /* no rows: the sums hold nothing */
 };
 struct pass_ending { /* log_std and the sums of the loss: a block of their own */
     const float *extra;
@@ -191,6 +192,8 @@ static __global__ void __launch_bounds__(UNFOLD_PARTS *UNFOLD_COLUMNS) unfold_ke
     const int k = ((int)blockIdx.x - a->first_block) * UNFOLD_COLUMNS + column;
     const bool norm = a->gamma != NULL;
     const float gamma = norm && k < a->inputs ? a->gamma[k] : 1.0f, beta = norm && k < a->inputs ? a->beta[k] : 0.0f;
+    const struct layer order = {0, 0, 0, 0, -1, -1, a->outer, a->inner, a->turned};
+    const int column_there = layer_column(&order, k);
     float to_gamma = 0, to_beta = 0;
     if (k < UNFOLD_COLUMNS) { /* the first block of the layer */
         for (int j = (int)threadIdx.x; j < a->outputs; j += UNFOLD_PARTS * UNFOLD_COLUMNS) a->to_bias[j] = a->empty ? 0.0f : a->db[j];
@@ -208,7 +211,8 @@ static __global__ void __launch_bounds__(UNFOLD_PARTS *UNFOLD_COLUMNS) unfold_ke
 #pragma unroll
         for (int b = 0; b < UNFOLD_BATCH; b++) {
             const int j = first + b * UNFOLD_PARTS;
-            if (j < a->outputs) a->to_weight[(size_t)j * (size_t)a->inputs + (size_t)k] = norm ? p[b] * gamma + db[b] * beta : p[b];
+            if (j < a->outputs)
+                a->to_weight[(size_t)j * (size_t)a->inputs + (size_t)column_there] = norm ? p[b] * gamma + db[b] * beta : p[b];
             to_gamma += w[b] * p[b];
             to_beta += w[b] * db[b];
         }
@@ -236,6 +240,9 @@ static void unfold_layer(struct layer_unfolding *to, const struct train_pass *pa
     to->to_bias = pass->gradient + a.bias;
     to->inputs = a.inputs;
     to->outputs = a.outputs;
+    to->outer = a.outer;
+    to->inner = a.inner;
+    to->turned = a.turned;
     to->empty = empty;
     if (a.gamma < 0) return;
     to->gamma = pass->parameters + a.gamma;
@@ -248,7 +255,7 @@ static void unfold_layer(struct layer_unfolding *to, const struct train_pass *pa
 static size_t unfolded_parameters(const struct network *net)
 {
     size_t count = (size_t)net->extra;
-    for (int l = 0; l <= layer_head(net); l++) {
+    for (int l = 0; l <= layer_last(net); l++) {
         const struct layer a = layer_of(net, l);
         count += (size_t)a.outputs * (size_t)a.inputs + (size_t)a.outputs + (a.gamma < 0 ? 0 : 2 * (size_t)a.inputs);
     }
@@ -262,18 +269,18 @@ void unfold_gradients(struct cuda *cuda, const struct train_pass *pass, const in
         struct unfoldings args;
         int blocks = 0, endings = 0;
         args.layers = 0;
-        for (; i < passes && endings < UNFOLD_PASSES && args.layers + layer_head(pass[i].net) < UNFOLD_LAYERS; i++) {
+        for (; i < passes && endings < UNFOLD_PASSES && args.layers + layer_last(pass[i].net) < UNFOLD_LAYERS; i++) {
             const struct network *net = pass[i].net;
             if (unfolded_parameters(net) < net->parameters)
                 CUDA(cudaMemsetAsync(pass[i].gradient, 0, net->parameters * sizeof(float), cuda->stream), "clearing gradients");
-            for (int l = 0; l <= layer_head(net); l++) {
+            for (int l = 0; l <= layer_last(net); l++) {
                 struct layer_unfolding *layer = &args.layer[args.layers++];
                 unfold_layer(layer, &pass[i], l, chunks[i] == 0);
                 layer->first_block = blocks;
                 blocks += (int)cuda_blocks((size_t)layer->inputs, UNFOLD_COLUMNS);
             }
             struct pass_ending *e = &args.ending[endings++];
-            e->extra = pass[i].packed->chunk + layout_weight(net, layer_head(net) + 1);
+            e->extra = pass[i].packed->chunk + layout_weight(net, layer_last(net) + 1);
             e->sums = pass[i].packed->sums;
             e->to_extra = net->extra > 0 ? pass[i].gradient + net->at.extra : NULL;
             e->to_sums = pass[i].sum;

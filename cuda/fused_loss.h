@@ -58,6 +58,7 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
     const int choice = there ? loss->act_int[l->row * (size_t)dist->act_ints + (size_t)head->action] - head->start : -1;
     const float old_log_prob = there ? loss->old_log_prob[l->row] : 0.0f, advantage = there ? row_advantage(loss, l->row) : 0.0f;
     const float weight = there && (!loss->active || loss->active[l->row]) ? 1.0f : 0.0f;
+    const float home = !there || !loss->home || loss->home[l->row] ? 1.0f : 0.0f;
     const bool masked = there && loss->mask && head->mask >= 0;
     const uint8_t *allowed = masked ? loss->mask + l->row * (size_t)dist->logits + (size_t)head->mask : NULL;
     float *z = l->z + head->output * l->stride, logit[THREAD_CHOICES], p[THREAD_CHOICES];
@@ -90,7 +91,7 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
     }
     entropy = over_parts<ROWS>(entropy);
     log_prob = over_parts<ROWS>(log_prob);
-    const struct surrogate s = policy_surrogate(loss->objective, log_prob, old_log_prob, advantage);
+    const struct surrogate s = policy_surrogate(loss->objective, log_prob, home > 0 ? old_log_prob : log_prob, advantage);
     const float g_lp = weight * s.gradient, g_h = -loss->objective->entropy * weight;
 #pragma unroll
     for (int i = 0; i < THREAD_CHOICES; i++) {
@@ -100,7 +101,7 @@ template <int ROWS> static __device__ __forceinline__ void categorical_rows(cons
         const float g = categorical_gradient(logit[i], p[i], log_p, choice == k ? 1.0f : 0.0f, entropy, g_lp, g_h);
         z[k * l->stride] = there ? g : 0.0f;
     }
-    const float found[ROW_SUMS] = {weight, weight * s.loss, weight * entropy, s.kl, s.clipped, s.ratio, 1};
+    const float found[ROW_SUMS] = {weight, weight * s.loss, weight * entropy, home * s.kl, home * s.clipped, home * s.ratio, home};
     static_assert(SUM_WEIGHT == 0 && SUM_LOSS == 1 && SUM_ENTROPY == 2 && SUM_KL == 3 && SUM_CLIPPED == 4 && SUM_RATIO == 5 &&
                       SUM_ROWS == 6,
                   "the order of the sums");

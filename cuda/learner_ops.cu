@@ -254,6 +254,51 @@ void optimizers_step(struct backend *backend, const struct optimizer_rules *rule
     }
 }
 
+/* ---- self-play: a thread a row, or a number ------------------------------------------------------------------------------------------- */
+
+static __global__ void home_kernel(const some_passes<home_pass> some)
+{
+    const struct home_pass p = some.pass[blockIdx.y];
+    const size_t row = thread_item();
+    if (row < home_rows_of(&p)) home_row(&p, row);
+}
+
+void learners_home(struct backend *backend, const struct home_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        const some_passes<home_pass> some = passes_from(pass, first, passes);
+        size_t most = 1;
+        for (int p = 0; p < some.count; p++) most = home_rows_of(&some.pass[p]) > most ? home_rows_of(&some.pass[p]) : most;
+        LAUNCH(home_kernel, dim3(cuda_blocks(most, CUDA_THREADS), (unsigned)some.count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("home");
+    }
+}
+
+static __device__ __host__ size_t forget_numbers(const struct forget_pass *p)
+{
+    return (size_t)p->envs * (size_t)p->width;
+}
+
+static __global__ void forget_kernel(const some_passes<forget_pass> some)
+{
+    const struct forget_pass p = some.pass[blockIdx.y];
+    const size_t i = thread_item();
+    if (i < forget_numbers(&p)) forget_number(&p, i);
+}
+
+void learners_forget(struct backend *backend, const struct forget_pass *pass, int passes)
+{
+    if (backend->planning) return;
+    for (int first = 0; first < passes; first += PASSES_AT_ONCE) {
+        const some_passes<forget_pass> some = passes_from(pass, first, passes);
+        size_t most = 1;
+        for (int p = 0; p < some.count; p++) most = forget_numbers(&some.pass[p]) > most ? forget_numbers(&some.pass[p]) : most;
+        LAUNCH(forget_kernel, dim3(cuda_blocks(most, CUDA_THREADS), (unsigned)some.count), CUDA_THREADS, 0, cuda_of(backend)->stream, some);
+        LAUNCHED("forget");
+    }
+}
+
 /* ---- flat vectors: a thread per number ----------------------------------------------------------------------------------------------- */
 
 static __global__ void soft_update_kernel(float *__restrict__ target, const float *__restrict__ from, float tau, size_t n)

@@ -69,7 +69,7 @@ static inline __device__ void head_forward(const struct loss_row *r, const struc
             e->log_prob += bernoulli_log_prob(*z, (float)loss_choice(r, head->action + k));
             e->entropy += bernoulli_entropy(*z);
         } else {
-            const struct gaussian g = gaussian_of(r->dist, r->pass->parameters, head->action + k);
+            const struct gaussian g = gaussian_of(r->dist, r->pass->parameters, r->z, r->stride, head->action + k);
             const float action = loss->act_real[r->row * (size_t)r->dist->act_reals + (size_t)(head->action + k)];
             e->log_prob += gaussian_log_prob(action, *z, g.log_std, g.inverse_std);
             e->entropy += gaussian_entropy(g.log_std);
@@ -79,8 +79,8 @@ static inline __device__ void head_forward(const struct loss_row *r, const struc
 
 /* ---- the penalty ---- */
 
-struct old_head { /* what the old policy put out for a head: out[k], of which the forbidden choices count as masked */
-    const float *out;
+struct old_head { /* what the old policy put out for a head: out[k], of which the forbidden choices count as masked; row[o] for all */
+    const float *out, *row;
     const uint8_t *allowed;
 };
 
@@ -88,7 +88,8 @@ static inline __device__ struct old_head old_head_of(const struct loss_row *r, c
 {
     const struct policy_loss *loss = &r->pass->policy;
     struct old_head old;
-    old.out = loss->old_out + r->row * (size_t)distribution_outputs(r->dist) + head->output;
+    old.row = loss->old_out + r->row * (size_t)distribution_outputs(r->dist);
+    old.out = old.row + head->output;
     old.allowed = loss->mask && head->mask >= 0 ? loss->mask + r->row * (size_t)r->dist->logits + (size_t)head->mask : NULL;
     return old;
 }
@@ -117,8 +118,8 @@ static inline __device__ void head_kl(const struct loss_row *r, const struct hea
         if (head->kind == HEAD_BERNOULLI) {
             e->kl += bernoulli_kl(old_output(&was, k), *z);
         } else {
-            const struct gaussian now = gaussian_of(r->dist, r->pass->parameters, head->action + k),
-                                  old = gaussian_of(r->dist, r->pass->policy.old_log_std, head->action + k);
+            const struct gaussian now = gaussian_of(r->dist, r->pass->parameters, r->z, r->stride, head->action + k),
+                                  old = gaussian_of(r->dist, r->pass->policy.old_log_std, was.row, 1, head->action + k);
             e->kl += gaussian_kl(old_output(&was, k), old.log_std, *z, now.log_std, now.inverse_std);
         }
     }
@@ -145,23 +146,24 @@ static inline __device__ void head_backward(const struct loss_row *r, const stru
         }
         return;
     }
-    const int outputs = distribution_outputs(r->dist);
+    const int log_std = r->dist->log_std_output ? r->dist->log_std_output : distribution_outputs(r->dist);
     for (int k = 0; k < head->size; k++, z += r->stride) {
         const float is = *z;
         if (head->kind == HEAD_BERNOULLI) {
             *z = bernoulli_gradient(is, (float)loss_choice(r, head->action + k), g_lp, g_h);
             if (PENALTY) *z += weight * (real_sigmoid(is) - real_sigmoid(old_output(&was, k)));
         } else {
-            const struct gaussian g = gaussian_of(r->dist, r->pass->parameters, head->action + k);
+            const struct gaussian g = gaussian_of(r->dist, r->pass->parameters, r->z, r->stride, head->action + k);
             const float action = r->pass->policy.act_real[r->row * (size_t)r->dist->act_reals + (size_t)(head->action + k)];
             *z = g_lp * gaussian_gradient_mean(action, is, g.inverse_std);
             if (PENALTY) *z += weight * gaussian_kl_gradient_mean(old_output(&was, k), is, g.inverse_std);
             if (r->dist->fixed_std > 0) continue;
-            float *z_std = r->z + (outputs + head->action + k) * r->stride;
-            *z_std = g_lp * gaussian_gradient_log_std(action, is, g.inverse_std) + g_h;
+            float *z_std = r->z + (log_std + head->action + k) * r->stride;
+            const float slope = r->dist->log_std_output ? bounded_log_std_slope(*z_std) : 1.0f;
+            *z_std = slope * (g_lp * gaussian_gradient_log_std(action, is, g.inverse_std) + g_h);
             if (!PENALTY) continue;
-            const struct gaussian old = gaussian_of(r->dist, r->pass->policy.old_log_std, head->action + k);
-            *z_std += weight * gaussian_kl_gradient_log_std(old_output(&was, k), old.log_std, is, g.inverse_std);
+            const struct gaussian old = gaussian_of(r->dist, r->pass->policy.old_log_std, was.row, 1, head->action + k);
+            *z_std += slope * weight * gaussian_kl_gradient_log_std(old_output(&was, k), old.log_std, is, g.inverse_std);
         }
     }
 }
@@ -185,13 +187,14 @@ static __device__ void heads_loss(const struct loss_row *r, int from, int to, fl
         if (loss->old_out) head_kl(r, &r->dist->head[h], &e);
     }
     const struct policy_objective objective = *loss->objective;
-    const struct surrogate s = policy_surrogate(&objective, e.log_prob, old_log_prob, advantage);
+    const float home = !loss->home || loss->home[r->row] ? 1.0f : 0.0f;
+    const struct surrogate s = policy_surrogate(&objective, e.log_prob, home > 0 ? old_log_prob : e.log_prob, advantage);
     const float g_lp = loss->slope ? loss->slope[r->row] : weight * s.gradient, g_h = -objective.entropy * weight * share;
     sums[SUM_LOSS] += (SUM)(weight * (loss->slope ? loss->loss[r->row] : s.loss));
     sums[SUM_ENTROPY] += (SUM)(weight * e.entropy * share);
-    sums[SUM_KL] += (SUM)(s.kl * share);
-    sums[SUM_CLIPPED] += (SUM)(s.clipped * share);
-    sums[SUM_RATIO] += (SUM)(s.ratio * share);
+    sums[SUM_KL] += (SUM)(home * s.kl * share);
+    sums[SUM_CLIPPED] += (SUM)(home * s.clipped * share);
+    sums[SUM_RATIO] += (SUM)(home * s.ratio * share);
     if (loss->old_out) sums[SUM_PENALTY] += (SUM)(weight * e.kl);
     for (int h = to - 1; h >= from; h--) {
         if (loss->old_out)
@@ -202,7 +205,7 @@ static __device__ void heads_loss(const struct loss_row *r, int from, int to, fl
 }
 
 /* `row` is a row of the pass's arrays. In: z[o * stride] the outputs. Out: z[o * stride] the gradient by them of the sum of the row losses,
- * z[(outputs + e) * stride] the row's gradient by log_std[e]. Adds to sums [PASS_SUMS], double or float. */
+ * z[(outputs + e) * stride] the row's gradient by log_std[e] where that is a parameter. Adds to sums [PASS_SUMS], double or float. */
 template <class SUM>
 static __device__ void policy_row(const struct train_pass *pass, const struct distribution *dist, size_t row, float *z, int stride,
                                   SUM *sums)
@@ -212,7 +215,7 @@ static __device__ void policy_row(const struct train_pass *pass, const struct di
     const float weight = !loss->active || loss->active[row] ? 1.0f : 0.0f, advantage = row_advantage(loss, row);
     const int heads = dist->heads;
     sums[SUM_WEIGHT] += (SUM)weight;
-    sums[SUM_ROWS] += 1;
+    sums[SUM_ROWS] += !loss->home || loss->home[row] ? 1 : 0;
     /* In one place, because it is most of a kernel. */
     const int together = loss->per_head ? 1 : heads;
     const float share = 1.0f / (float)(heads / together), *old = loss->old_log_prob + row * (size_t)(heads / together);
@@ -248,9 +251,10 @@ static inline __device__ void value_row(const struct train_pass *pass, size_t ro
 }
 
 /* The same where it was found elsewhere: `row` is one of the batch. */
-static inline __device__ void given_row(const struct train_pass *pass, size_t row, int outputs, float *z, double *sums)
+static inline __device__ void given_row(const struct train_pass *pass, size_t row, int outputs, int extra, float *z, double *sums)
 {
     for (int o = 0; o < outputs; o++) z[o] = pass->given.slope[row * (size_t)outputs + (size_t)o];
+    for (int k = 0; k < extra; k++) z[outputs + k] = pass->given.extra ? pass->given.extra[row * (size_t)extra + (size_t)k] : 0.0f;
     sums[SUM_LOSS] += pass->given.loss[row];
     sums[SUM_WEIGHT] += 1;
     sums[SUM_ROWS] += 1;

@@ -4,6 +4,7 @@
  * order. A part's arrays, in the work space: x̂ [layers][R][H] with its rows' norms [layers][3][R], g and gx [R][wide], partial sums.
  * Recurrent networks (gru.cu) need all steps of a sequence at once and are one part. */
 #include "cuda/act.h"
+#include "cuda/conv.h"
 #include "cuda/gru.h"
 #include "cuda/layout.h"
 #include "cuda/loss.h"
@@ -27,20 +28,23 @@ struct composed_work {
     float *columns;                  /* [COLUMN_SPLITS][outputs of a layer] */
     struct gru_arrays gru;
     float *gru_norm; /* [3][R] */
+    float *conv;     /* of conv.cu; NULL without convolutions */
     double *sums;    /* [blocks of the loss][PASS_SUMS] */
     int rows, wide;
 };
 
 static int widest(const struct network *net)
 {
-    const int outputs = net->outputs + net->extra;
-    return layer_widest(net) > outputs ? layer_widest(net) : outputs;
+    int wide = net->outputs + net->extra > layer_widest(net) ? net->outputs + net->extra : layer_widest(net);
+    for (int i = 0; i < net->conv.layers; i++) wide = net->conv.outputs[i] > wide ? net->conv.outputs[i] : wide;
+    return wide;
 }
 
 /* Of a part, at most: an array of it stays below 16 MB where it can, so that what one kernel writes is still in the cache for the next. */
 static int most_rows(const struct network *net)
 {
     if (net->gru) return INT_MAX;
+    if (net->conv.layers > 0) return conv_most_rows(net, PART_FLOATS);
     const int rows = PART_FLOATS / widest(net) / PART_ROWS_LEAST * PART_ROWS_LEAST;
     return rows < PART_ROWS_LEAST ? PART_ROWS_LEAST : rows > PART_ROWS_MOST ? PART_ROWS_MOST : rows;
 }
@@ -76,6 +80,7 @@ static size_t lay_out(struct composed_work *w, const struct network *net, int ro
         w->gru.state = carve(base, &used, r * h);
         w->gru_norm = carve(base, &used, 3 * r);
     }
+    w->conv = net->conv.layers > 0 ? carve(base, &used, conv_floats(net, w->rows)) : NULL;
     const size_t columns = net->gru && 3 * net->hidden > w->wide ? 3 * h : (size_t)w->wide;
     w->columns = carve(base, &used, COLUMN_SPLITS * columns);
     w->sums = reinterpret_cast<double *>(carve(base, &used, 2 * PASS_SUMS * (size_t)cuda_blocks(r, LOSS_THREADS)));
@@ -288,7 +293,8 @@ struct part {
 
 static const float *layer_input(const struct part *p, int l)
 {
-    if (l <= p->net->layers) return l == 0 ? p->input : p->work.x[l - 1];
+    if (l == 0) return p->work.conv ? conv_output(p->net, p->work.conv, p->work.rows) : p->input;
+    if (l <= p->net->layers) return p->work.x[l - 1];
     return l == layer_head(p->net) ? p->work.gru.state : p->work.gru.before;
 }
 
@@ -323,9 +329,18 @@ static struct norm_pass gru_norm(const struct part *p, bool training)
     return n;
 }
 
+static struct conv_pass conv_of(const struct part *p)
+{
+    const struct conv_pass c = {p->net,          p->packed->folded, p->packed->chunk, p->work.conv,
+                                p->work.columns, p->input,          p->live,          p->work.rows};
+    return c;
+}
+
 static void forward_part(const struct part *p, float *out, int ld, bool training)
 {
     const struct network *net = p->net;
+    const struct conv_pass conv = conv_of(p);
+    if (net->conv.layers > 0) conv_forward(p->cuda, &conv);
     for (int l = 0; l < net->layers; l++) {
         const int width = layer_width(net, l);
         layer_product(p, l, p->work.x[l], width);
@@ -375,9 +390,9 @@ struct loss_call {
     struct train_pass pass;
     struct distribution dist;
     struct live_rows live;
-    float *z; /* [R][wide] outputs in, gradients by outputs and log_std out */
-    int wide, columns;
-    double *sums; /* [blocks][PASS_SUMS] */
+    float *z;                   /* [R][wide] outputs in, gradients by outputs and log_std out */
+    int wide, outputs, columns; /* columns: outputs and log_std */
+    double *sums;               /* [blocks][PASS_SUMS] */
 };
 
 /* A thread a row; rows that are not there have no gradient. */
@@ -394,7 +409,7 @@ static __global__ void __launch_bounds__(LOSS_THREADS, 4) loss_kernel(const stru
         else if (c.pass.loss == LOSS_VALUE)
             value_row(&c.pass, at, z, 1, sums);
         else
-            given_row(&c.pass, (size_t)(c.live.first + row), c.columns, z, sums);
+            given_row(&c.pass, (size_t)(c.live.first + row), c.outputs, c.columns - c.outputs, z, sums);
     } else if (row < c.live.rows) {
         for (int o = 0; o < c.columns; o++) z[o] = 0;
     }
@@ -418,7 +433,7 @@ static __global__ void loss_sum_kernel(double *to, const double *sums, int block
 
 static void losses(const struct part *p, const struct train_pass *pass, float *z, int wide)
 {
-    struct loss_call c = {loss_pass(pass), {}, p->live, z, wide, p->net->outputs + p->net->extra, p->work.sums};
+    struct loss_call c = {loss_pass(pass), {}, p->live, z, wide, p->net->outputs, p->net->outputs + p->net->extra, p->work.sums};
     const unsigned blocks = cuda_blocks((size_t)p->live.rows, LOSS_THREADS);
     if (pass->loss == LOSS_POLICY) c.dist = *pass->policy.dist;
     LAUNCH(loss_kernel, blocks, LOSS_THREADS, 0, p->cuda->stream, c);
@@ -447,14 +462,23 @@ static __global__ void __launch_bounds__(CUDA_THREADS) column_part_kernel(const 
     part[(size_t)blockIdx.y * (size_t)columns + (size_t)c] = total;
 }
 
-static __global__ void column_sum_kernel(const float *part, int columns, int split /* columns from here on go to `rest` */, float *to,
-                                         float *rest, int add)
+static __global__ void column_sum_kernel(const float *part, int columns, int split, float *to, float *rest, int add)
 {
     const int c = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     if (c >= columns) return;
     float *at = c < split ? to + c : rest + (c - split), total = add ? *at : 0;
     for (int s = 0; s < COLUMN_SPLITS; s++) total += part[(size_t)s * (size_t)columns + (size_t)c];
     *at = total;
+}
+
+void column_sums(struct cuda *cuda, const struct column_sums *s)
+{
+    LAUNCH(column_part_kernel, dim3(cuda_blocks((size_t)s->columns, 32), COLUMN_SPLITS), CUDA_THREADS, 0, cuda->stream, s->g, s->rows,
+           s->wide, s->columns, s->space);
+    LAUNCHED("bias gradients");
+    LAUNCH(column_sum_kernel, cuda_blocks((size_t)s->columns, CUDA_THREADS), CUDA_THREADS, 0, cuda->stream, s->space, s->columns, s->split,
+           s->to, s->rest, s->add);
+    LAUNCHED("bias gradients");
 }
 
 /* g, the gradient by x̂, to that by z, the sum before the activation, or by what was normalised; a warp a row. */
@@ -495,12 +519,16 @@ static void layer_gradient(const struct part *p, int l, const float *g, int ld)
     const struct gemm weight = {
         chunk + layout_weight(p->net, l), g, layer_input(p, l), n, k, p->live.rows, k, ld, k, true, false, add != 0, {NULL, 0, 0, 0}};
     gemm_run(p->cuda, &weight);
-    LAUNCH(column_part_kernel, dim3(cuda_blocks((size_t)columns, 32), COLUMN_SPLITS), CUDA_THREADS, 0, p->cuda->stream, g, p->live.rows, ld,
-           columns, p->work.columns);
-    LAUNCHED("bias gradients");
-    LAUNCH(column_sum_kernel, cuda_blocks((size_t)columns, CUDA_THREADS), CUDA_THREADS, 0, p->cuda->stream, p->work.columns, columns, n,
-           chunk + layout_bias(p->net, l), chunk + layout_weight(p->net, layer_head(p->net) + 1), add);
-    LAUNCHED("bias gradients");
+    const struct column_sums bias = {g,
+                                     p->live.rows,
+                                     ld,
+                                     columns,
+                                     n,
+                                     p->work.columns,
+                                     chunk + layout_bias(p->net, l),
+                                     chunk + layout_weight(p->net, layer_last(p->net) + 1),
+                                     add};
+    column_sums(p->cuda, &bias);
 }
 
 /* gx [R][K]: the gradient by what is before layer l and the norm in front of it, from g [R][ld], that by the layer's outputs. */
@@ -545,6 +573,8 @@ static void backward_part(const struct part *p, float *g, float *gx)
         to = to == gx ? g : gx;
         ld = width;
     }
+    const struct conv_pass conv = conv_of(p);
+    if (net->conv.layers > 0) conv_backward(p->cuda, &conv, from, ld);
 }
 
 void composed_train(struct cuda *cuda, const struct train_pass *pass)

@@ -198,7 +198,7 @@ bool fused_fits(const struct cuda *cuda, const struct network *net)
 {
     size_t shared;
     if (fused_tf32(cuda) && !tf32_works(cuda)) return false;
-    if (net->hidden > FUSED_WIDTH_MOST || !layers_are_equal(net) || net->gru || net->inputs > FUSED_INPUTS_MOST ||
+    if (net->hidden > FUSED_WIDTH_MOST || !layers_are_equal(net) || net->gru || net->conv.layers > 0 || net->inputs > FUSED_INPUTS_MOST ||
         net->outputs + net->extra > FUSED_OUTPUTS_MOST)
         return false;
     return trainer_of(net) && trainer_of(net)->warps(cuda, net, &shared) > 0 && forward_shared(net) <= cuda->shared_bytes;

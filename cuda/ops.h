@@ -51,6 +51,12 @@ void rollout_select(struct backend *backend, const struct select_pass *pass, int
 /* replay_ops.cu */
 void replay_draw_rows(struct backend *backend, const struct draw_pass *pass, int passes);
 void replay_gather(struct backend *backend, const struct gather_pass *pass, int passes);
+void priority_renew(struct backend *backend, const struct priority_pass *pass, int passes);
+void priority_rebuild(struct backend *backend, const struct priority_pass *pass, int passes);
+void priority_draw(struct backend *backend, const struct priority_pass *pass, int passes);
+void priority_weigh(struct backend *backend, const struct priority_pass *pass, int passes);
+void priority_learn(struct backend *backend, const struct priority_pass *pass, int passes);
+void replay_td_errors(struct backend *backend, const struct error_pass *pass, int passes);
 void replay_pack_columns(struct backend *backend, const struct columns_pass *pass, int passes);
 void replay_embed(struct backend *backend, const struct embed_pass *pass, int passes);
 void replay_embed_back(struct backend *backend, const struct embed_back_pass *pass, int passes);
@@ -65,6 +71,8 @@ void learners_begin(struct backend *backend, const struct ppo_rules *rules, cons
 void learners_rescale_heads(struct backend *backend, const struct rescale_pass *pass, int passes);
 void learners_measure(struct backend *backend, const struct ppo_rules *rules, const struct ppo_pass *pass, int passes);
 void optimizers_step(struct backend *backend, const struct optimizer_rules *rules, const struct optimizer_pass *pass, int passes);
+void learners_home(struct backend *backend, const struct home_pass *pass, int passes);
+void learners_forget(struct backend *backend, const struct forget_pass *pass, int passes);
 void vector_soft_update(struct backend *backend, real *target, const real *from, real tau, size_t n);
 
 #endif

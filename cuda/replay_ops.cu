@@ -152,12 +152,28 @@ static __device__ void taken_row(const struct embed_pass *p, const struct distri
     }
 }
 
-static __device__ float noise_of(const struct embed_pass *p, size_t b, int outputs, int kind, int k)
+static __device__ struct philox_draw words_of(const struct embed_pass *p, size_t b, uint32_t block)
 {
-    if (p->noise) return p->noise[b * (size_t)outputs + (size_t)k];
     const uint64_t update = (uint64_t)p->numbers->update + (uint64_t)p->after;
-    const struct philox_draw draw = embed_words(p->seed, p->first_row + (uint32_t)b, p->agent, update, p->use, (uint32_t)k / 4);
-    return kind == HEAD_CATEGORICAL ? gumbel_draw(draw.v[k % 4]) : logistic_draw(draw.v[k % 4]);
+    return embed_words(p->seed, p->first_row + (uint32_t)b, p->agent, update, p->use, block);
+}
+
+/* What is added to output `head.output + k`. */
+static __device__ float noise_of(const struct embed_pass *p, const struct distribution *dist, size_t b, int outputs,
+                                 const struct head *head, int k)
+{
+    const int output = head->output + k;
+    const float *given = p->noise ? p->noise + b * (size_t)outputs + (size_t)output : NULL;
+    if (head->kind == HEAD_GAUSSIAN) {
+        if (dist->real != REAL_TANH_GAUSSIAN) return 0;
+        const float std = embed_std(dist->fixed_std, p->log_std, head->action + k);
+        if (given) return std * *given;
+        const struct philox_draw draw = words_of(p, b, embed_real_block(outputs, output));
+        return std * normal_draw(draw.v[2], draw.v[3]);
+    }
+    if (given) return *given;
+    const struct philox_draw draw = words_of(p, b, (uint32_t)output / 4);
+    return head->kind == HEAD_CATEGORICAL ? gumbel_draw(draw.v[output % 4]) : logistic_draw(draw.v[output % 4]);
 }
 
 static __global__ void embed_kernel(const struct embed_pass p, const struct distribution dist, int outputs)
@@ -175,17 +191,17 @@ static __global__ void embed_kernel(const struct embed_pass p, const struct dist
     const uint8_t *mask = p.mask ? p.mask + b * (size_t)p.stride * (size_t)dist.logits : NULL;
     for (int h = 0; h < dist.heads; h++) {
         const struct head head = dist.head[h];
-        for (int k = head.output; k < head.output + head.size; k++) {
-            const bool drawn = p.how != EMBED_MODE && (p.noise || head.kind != HEAD_GAUSSIAN);
-            const bool allowed = !mask || head.mask < 0 || mask[head.mask + k - head.output];
-            y[k] = allowed ? z[k] + (drawn ? noise_of(&p, b, outputs, head.kind, k) : 0.0f) : MASKED_LOGIT;
+        const int map = embed_map_of(head.kind, dist.real);
+        for (int k = 0; k < head.size; k++) {
+            const float noise = p.how != EMBED_MODE ? noise_of(&p, &dist, b, outputs, &head, k) : 0.0f;
+            const bool allowed = !mask || head.mask < 0 || mask[head.mask + k];
+            y[head.output + k] = allowed ? z[head.output + k] + noise : MASKED_LOGIT;
+            if (p.drawn && p.how != EMBED_MODE) p.drawn[b * (size_t)outputs + (size_t)(head.output + k)] = noise;
         }
-        embed_head(p.how, head.kind, y + head.output, column + head.output, head.size, p.temperature, scratch, 1);
+        embed_head(p.how, map, y + head.output, column + head.output, head.size, p.temperature, scratch, 1);
         for (int k = head.output; k < head.output + head.size && head.kind == HEAD_GAUSSIAN && p.smoothing > 0; k++) {
-            const struct philox_draw d =
-                embed_words(p.seed, p.first_row + (uint32_t)b, p.agent, (uint64_t)p.numbers->update + (uint64_t)p.after, p.use,
-                            (uint32_t)(outputs + 3) / 4 + (uint32_t)k);
-            column[k] = embed_smooth(column[k], p.smoothing, p.smoothing_clip, d.v[0], d.v[1]);
+            const struct philox_draw d = words_of(&p, b, embed_real_block(outputs, k));
+            column[k] = embed_smooth(map, column[k], p.smoothing, p.smoothing_clip, d.v[0], d.v[1]);
         }
     }
 }
@@ -214,12 +230,18 @@ static __global__ void embed_back_kernel(const struct embed_back_pass p, const s
         const struct head head = dist.head[h];
         for (int k = 0; k < head.size && mask && head.mask >= 0; k++)
             if (!mask[head.mask + k]) out[head.output + k] = MASKED_LOGIT;
-        embed_head_back(head.kind, out + head.output, soft + head.output, slope + head.output, head.size, p.temperature,
-                        p.penalty / (float)outputs, &loss, scratch, 1);
+        embed_head_back(embed_map_of(head.kind, dist.real), out + head.output, soft + head.output, slope + head.output, head.size,
+                        p.temperature, p.penalty / (float)outputs, &loss, scratch, 1);
     }
     const float weight = !p.active || p.active[b] ? 1.0f : 0.0f;
     for (int k = 0; k < outputs; k++) slope[k] *= weight;
     p.loss[b] = weight * loss;
+    for (int h = 0; h < dist.heads && p.drawn; h++) { /* of z + std n: n std times that by z */
+        const struct head head = dist.head[h];
+        for (int k = 0; k < head.size && head.kind == HEAD_GAUSSIAN; k++)
+            p.by_log_std[b * (size_t)dist.act_reals + (size_t)(head.action + k)] =
+                slope[head.output + k] * p.drawn[b * (size_t)outputs + (size_t)(head.output + k)];
+    }
 }
 
 void replay_embed_back(struct backend *backend, const struct embed_back_pass *pass, int passes)

@@ -98,12 +98,11 @@ def work(given):
         print(json.dumps(measure(original.play, float(line))), file=answers, flush=True)
 
 
-class Package:
-    """An original in a process of its own; ask() after answer(), the first of which says what it is."""
+class Worker:
+    """An original in a process of its own, a script's with --work; measure() after answer(), the first of which says what it is."""
 
-    def __init__(self, row, threads, **changes):
-        given = dict({key: row[key] for key in ("function", "given", "options")}, threads=threads, **changes)
-        command = [sys.executable, os.path.abspath(__file__), "--work", json.dumps(given)]
+    def __init__(self, given, script):
+        command = [sys.executable, os.path.abspath(script), "--work", json.dumps(given)]
         self.said = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, universal_newlines=True)
 
@@ -121,6 +120,10 @@ class Package:
 
     def close(self):
         self.process.communicate()
+
+
+def package(row, threads, **changes):
+    return Worker(dict({key: row[key] for key in ("function", "given", "options")}, threads=threads, **changes), __file__)
 
 
 # ---- our side -------------------------------------------------------------------------------------------------------------------------------
@@ -142,21 +145,21 @@ def compare(row, threads, pairs, seconds):
     suite = row["name"].split("/")[0]
     packages = []
     if row["function"]:
-        packages = [Package(row, 1)]
+        packages = [package(row, 1)]
         if SUITES[suite][2] and threads > 1:
-            packages.append(Package(row, threads))
+            packages.append(package(row, threads))
         if row["function"] == "gymnasium":
-            packages.append(Package(row, 1, function="gymnasium_vector"))
-    about = [package.answer() for package in packages]
+            packages.append(package(row, 1, function="gymnasium_vector"))
+    about = [worker.answer() for worker in packages]
     made = []
     for _ in range(pairs):
-        mine, theirs = ours(row["name"], threads), [package.measure(seconds) for package in packages]
+        mine, theirs = ours(row["name"], threads), [worker.measure(seconds) for worker in packages]
         pair = {"ours": mine, "package": theirs[0] if theirs else None}
         if len(theirs) > 1:
             pair["vector" if row["function"] == "gymnasium" else "package_threads"] = theirs[1]
         made.append(pair)
-    for package in packages:
-        package.close()
+    for worker in packages:
+        worker.close()
     result = {"name": row["name"], "agents": made[0]["ours"]["agents"], "copies": about[0]["copies"] if about else None,
               "vector_copies": about[1]["copies"] if "vector" in made[0] else None, "threads": threads, "pairs": made}
     return result, about[0]["versions"] if about else {}
@@ -245,18 +248,19 @@ def table(folder):
     return "\n".join(lines) + "\n"
 
 
-def write_table(folder, only_check):
+def write_page(script, marks, new_table, only_check):
+    """docs/benchmarks.md with a script's table between its marks."""
     import learning
 
     with open(PAGE, encoding="utf-8") as file:
         text = file.read()
-    new = learning.with_table(text, MARKS, table(folder))
+    new = learning.with_table(text, marks, new_table)
     if new is None:
-        sys.exit("compare_speed.py: docs/benchmarks.md has no lines %s and %s" % (MARKS[0].strip(), MARKS[1].strip()))
+        sys.exit("%s: docs/benchmarks.md has no lines %s and %s" % (script, marks[0].strip(), marks[1].strip()))
     if new == text:
         return 0
     if only_check:
-        sys.exit("docs/benchmarks.md is not what scripts/compare_speed.py --write makes of docs/data/speed: make docs")
+        sys.exit("docs/benchmarks.md is not what scripts/%s --write makes of its data: make docs" % script)
     with open(PAGE, "w", encoding="utf-8") as file:
         file.write(new)
     print("docs/benchmarks.md")
@@ -335,7 +339,7 @@ def main():
     if given.work:
         return work(json.loads(given.work))
     if given.write or given.check:
-        return write_table(given.data, given.check)
+        return write_page(os.path.basename(__file__), MARKS, table(given.data), given.check)
     if given.list:
         for row in chosen(given.name):
             how = missing(row["name"].split("/")[0])

@@ -102,8 +102,8 @@ look_around() {
     [ -n "$gpu" ] || refuse "no usable GPU: $(sed -n 's/^GPUs *//p' "$work/output" "$work/errors" | head -1)"
     [[ $gpu == 'emulated GPU'* ]] || return 0
     head+=("an emulated device: steps are few, sizes tiny, and the figures mean nothing")
-    rows=$(head -2 <<<"$rows") learnings=$(head -2 <<<"$learnings")
-    small="rollout.envs=4 rollout.steps=5 ppo.epochs=1 policy.hidden=64 threads=1 train.env_steps=40" episodes=8
+    rows=$(sed -n '1,2p;/^gru, 8,192 env/p;/^maddpg, its/p' <<<"$rows") learnings=$(sed -n '1,2p;/gru/p;/maddpg/p' <<<"$learnings")
+    small="rollout.envs=4 rollout.steps=5 ppo.epochs=1 ppo.chunk=5 policy.hidden=64 maddpg.batch=20 maddpg.start=20 maddpg.buffer=100 threads=1 train.env_steps=40" episodes=8
 }
 run_machine() {
     command -v nvidia-smi >/dev/null || { left_out+=("machine: nvidia-smi (not here)") && return; }
@@ -135,7 +135,12 @@ the same, OMP_WAIT_POLICY=active|rollout.envs=8192 cuda.environments=0|OMP_WAIT_
 65,536 environments|rollout.envs=65536|
 hidden 256|rollout.envs=8192 policy.hidden=256|
 hidden 256, tf32|rollout.envs=8192 policy.hidden=256 cuda.precision=tf32|
-hidden 128|rollout.envs=8192 policy.hidden=128|'
+hidden 128|rollout.envs=8192 policy.hidden=128|
+gru, 8,192 environments|rollout.envs=8192 policy=gru|
+gru, 8,192, tf32|rollout.envs=8192 policy=gru cuda.precision=tf32|
+gru, the reference, 128|rollout.envs=128 policy=gru|
+maddpg, 1,024 environments|rollout.envs=1024 algo=maddpg|
+maddpg, its preset, 16|rollout.envs=16 algo=maddpg|'
 run_bench() {
     local name settings variables rate
     while IFS='|' read -r name settings variables; do
@@ -155,7 +160,9 @@ learnings='80 M, 2,048 envs, rates 1e-3|train.env_steps=80e6 rollout.envs=2048 a
 5 M, seed 1, float32|train.env_steps=5e6 seed=1
 5 M, seed 1, tf32|train.env_steps=5e6 seed=1 cuda.precision=tf32
 5 M, seed 2, float32|train.env_steps=5e6 seed=2
-5 M, seed 2, tf32|train.env_steps=5e6 seed=2 cuda.precision=tf32'
+5 M, seed 2, tf32|train.env_steps=5e6 seed=2 cuda.precision=tf32
+5 M, gru|train.env_steps=5e6 policy=gru
+1 M, maddpg, 1,024 envs|train.env_steps=1e6 algo=maddpg rollout.envs=1024'
 episodes=1000
 run_learning() {
     local name settings spent

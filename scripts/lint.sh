@@ -198,7 +198,7 @@ if wanted docs; then
             cmp -s "$work/page" "docs/$page.md" || echo "docs/$page.md is not what \`mappo docs $page\` prints: make docs"
         done >"$work/found"
         for script in learning returns; do "${PYTHON:-python3}" "scripts/$script.py" --check --program "$BUILD/mappo" 2>&1; done >>"$work/found"
-        "${PYTHON:-python3}" scripts/compare_speed.py --check 2>&1 | tail -1 >>"$work/found"
+        for script in compare_speed compare_maddpg; do "${PYTHON:-python3}" scripts/$script.py --check 2>&1 | tail -1; done >>"$work/found"
         verdict docs "generated pages are up to date"
     fi
 fi

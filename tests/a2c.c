@@ -129,5 +129,5 @@ static int metrics(struct algorithm *algorithm, struct metric *out, int max)
 static const struct algorithm_ops ops = {on_policy_begin, on_policy_collect, on_policy_finish,  update,
                                          outcome,         on_policy_anneal,  on_policy_fields,  on_policy_pull,
                                          on_policy_push,  metrics,           on_policy_destroy, NULL};
-static const struct algorithm_functions functions = {on_policy_horizon, policies, sizeof(struct a2c), &ops, create, described, NULL};
+static const struct algorithm_functions functions = {learner_horizon, policies, sizeof(struct a2c), &ops, create, described, NULL, false};
 const struct algorithm_type algorithms[] = {{"a2c", "synchronous advantage actor-critic", &functions}, {NULL, NULL, NULL}};

@@ -261,4 +261,42 @@ static void compound_factors_match_their_formula(void **state)
     b->close(b);
 }
 
+static void rows_of_environments_that_others_play_are_left_out(void **state)
+{
+    (void)state;
+    enum { T = 5, E = 7, A = 3, WIDTH = 11 };
+    struct backend *b = open_backend(1, -1);
+    struct naive_rng rng = {9};
+    static uint8_t away[E] = {0, 1, 0, 0, 1, 1, 0}, active[T * E * A], home[T * E * A], counted[2][T * E * A], env[T * E];
+    static real remembered[E * WIDTH], after[E * WIDTH];
+    for (int i = 0; i < T * E * A; i++) active[i] = naive_uniform(&rng) > 0;
+    for (int i = 0; i < E * WIDTH; i++) remembered[i] = (real)(float)naive_uniform(&rng);
+    const uint8_t *who = LEND(b, away);
+    struct home_pass pass[3] = {
+        {.steps = T, .envs = E, .agents = A, .away = who}, {T, E, A, who, NULL, NULL, NULL}, {T, E, 1, who, NULL, NULL, NULL}};
+    pass[0].active = LEND(b, active);
+    pass[0].home = LEND(b, home);
+    pass[0].counted = LEND(b, counted[0]);
+    pass[1].counted = LEND(b, counted[1]); /* where all are active */
+    pass[2].home = LEND(b, env);
+    const struct forget_pass forget = {.which = who, .envs = E, .width = WIDTH, .state = LEND(b, remembered)};
+    b->home(b, pass, 3);
+    b->forget(b, &forget, 1);
+    TAKE(b, home, pass[0].home);
+    TAKE(b, counted[0], pass[0].counted);
+    TAKE(b, counted[1], pass[1].counted);
+    TAKE(b, env, pass[2].home);
+    TAKE(b, after, forget.state);
+    for (int i = 0; i < T * E * A; i++) {
+        const int here = !away[i / A % E];
+        assert_int_equal(home[i], here);
+        assert_int_equal(counted[0][i], here && active[i]);
+        assert_int_equal(counted[1][i], here);
+        assert_int_equal(env[i / A], here);
+    }
+    for (int i = 0; i < E * WIDTH; i++) assert_true(after[i] == (away[i / WIDTH] ? (real)0 : remembered[i]));
+    lend_end(b);
+    b->close(b);
+}
+
 #endif

@@ -31,6 +31,10 @@ static const double sum_tolerance = 2e-5, gradient_tolerance = 1e-4, output_tole
 #ifndef MOVED_EVERY
 #define MOVED_EVERY 1
 #endif
+/* Likewise of the numbers of sequences. */
+#ifndef EVERY_COUNT
+#define EVERY_COUNT 1
+#endif
 
 static struct backend *open_backend(int threads, int level)
 {
@@ -283,20 +287,95 @@ static void gradients_match_finite_differences(void **state)
          .rows = 2,
          .targets = 1,
          .total = 40},
+        {.name = "Gaussian of a deviation by state",
+         .inputs = 6,
+         .hidden = 12,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .layer_norm = true,
+         .units = 70,
+         .rows = 1,
+         .total = 70,
+         .inactive = true,
+         .clip = 0.2},
+        {.name = "deviations by state, heads of every kind, a penalty beside clipping",
+         .inputs = 4,
+         .hidden = 10,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .feature_norm = true,
+         .layer_norm = true,
+         .units = 23,
+         .rows = 3,
+         .total = 30,
+         .masked = true,
+         .inactive = true,
+         .penalty = true,
+         .clip = 0.2},
+        {.name = "deviations by state, a penalty and a ratio of each head",
+         .inputs = 6,
+         .hidden = 8,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .layer_norm = true,
+         .units = 33,
+         .rows = 2,
+         .total = 33,
+         .per_head = true,
+         .penalty = true,
+         .scaled = true,
+         .clip = 0.2},
+        {.name = "categorical, in some rows somebody else",
+         .inputs = 5,
+         .hidden = 16,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .layer_norm = true,
+         .units = 33,
+         .rows = 2,
+         .total = 40,
+         .masked = true,
+         .inactive = true,
+         .visited = true,
+         .clip = 0.2},
+        {.name = "heads of every kind, in some rows somebody else",
+         .inputs = 6,
+         .hidden = 12,
+         .layers = 2,
+         .activation = ACTIVATION_TANH,
+         .units = 70,
+         .rows = 1,
+         .total = 70,
+         .inactive = true,
+         .visited = true,
+         .clip = 0.2},
     };
-    enum { FIXED = 4, PER_HEAD = 9, PENALTY = 10, ONE_HEAD = 11, PENALTY_FIXED = 12, WIDTHS = 14 };
+    enum {
+        FIXED = 4,
+        PER_HEAD = 9,
+        PENALTY = 10,
+        ONE_HEAD = 11,
+        PENALTY_FIXED = 12,
+        WIDTHS = 14,
+        STATE = 16,
+        STATE_KINDS = 17,
+        STATE_HEADS = 18,
+        VISITED = 19,
+        VISITED_KINDS = 20
+    };
     for (int level = 0; level <= last_level(); level++) {
         for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
             struct problem q = list[i];
-            if (i < 2 || i == 8 || i == ONE_HEAD || i == WIDTHS) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
-            if (i == 2 || i == PER_HEAD || i == PENALTY) {
+            if (i < 2 || i == 8 || i == ONE_HEAD || i == WIDTHS || i == VISITED) add_head(&q.dist, HEAD_CATEGORICAL, 5, (int)i);
+            if (i == 2 || i == PER_HEAD || i == PENALTY || i == STATE_KINDS || i == VISITED_KINDS) {
                 add_head(&q.dist, HEAD_CATEGORICAL, 3, 1);
                 add_head(&q.dist, HEAD_BERNOULLI, 4, 0);
                 add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
                 add_head(&q.dist, HEAD_CATEGORICAL, 6, -2);
             }
-            if (i == 3 || i == FIXED || i == PENALTY_FIXED) add_head(&q.dist, HEAD_GAUSSIAN, 3, 0);
-            if (i == PENALTY_FIXED) add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
+            if (i == 3 || i == FIXED || i == PENALTY_FIXED || i == STATE || i == STATE_HEADS) add_head(&q.dist, HEAD_GAUSSIAN, 3, 0);
+            if (i == PENALTY_FIXED || i == STATE_HEADS) add_head(&q.dist, HEAD_GAUSSIAN, 2, 0);
+            if (i >= STATE && i <= STATE_HEADS) add_deviations(&q.dist);
             if (i == FIXED || i == PENALTY_FIXED) q.dist.fixed_std = 0.5f;
             check_gradient(&q, level);
         }
@@ -554,6 +633,8 @@ static void not_a_number_reaches_the_sums(void **state)
 #include "backend_rollout_cases.h"
 #include "backend_running_cases.h"
 #include "backend_recurrent_cases.h"
+#include "backend_conv_cases.h"
+#include "backend_priority_cases.h"
 
 static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(gradients_match_finite_differences),
@@ -564,6 +645,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(a_row_without_choices_has_no_gradient),
     cmocka_unit_test(not_a_number_reaches_the_sums),
     cmocka_unit_test(actions_follow_their_distribution),
+    cmocka_unit_test(real_actions_can_be_functions_of_outputs),
     cmocka_unit_test(given_actions_have_the_probability_they_were_drawn_with),
     cmocka_unit_test(agents_are_counted_over_all_groups),
     cmocka_unit_test(actions_do_not_depend_on_the_cut_of_the_batch),
@@ -572,6 +654,7 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(moments_count_what_the_mask_lets_through),
     cmocka_unit_test(flat_vectors_match_their_formulas),
     cmocka_unit_test(compound_factors_match_their_formula),
+    cmocka_unit_test(rows_of_environments_that_others_play_are_left_out),
     cmocka_unit_test(shuffles_are_permutations_without_a_favourite),
     cmocka_unit_test(selected_rows_cover_the_shard),
     cmocka_unit_test(selected_chunks_are_in_the_order_of_their_steps),
@@ -588,6 +671,8 @@ static const struct CMUnitTest backend_tests[] = {
     cmocka_unit_test(rows_are_packed_on_the_scale_of_running_statistics),
     cmocka_unit_test(rewards_are_scaled_and_discounted_as_they_say),
     RECURRENT_TESTS,
+    CONV_TESTS,
+    PRIORITY_TESTS,
 };
 
 #endif

@@ -13,11 +13,13 @@ struct problem {
     bool feature_norm, layer_norm;
     int loss, units, rows, targets, total; /* total: units that exist; the batch picks `units` of them, shuffled */
     bool masked, inactive, rescaled;       /* rescaled: old values are on another scale */
+    bool visited;                          /* in some rows somebody else has acted, of whom the policy knows nothing */
     bool per_head, penalty, scaled, only;  /* members of the losses */
     double clip, huber;
-    const int *widths; /* of the hidden layers; NULL = hidden */
-    int steps;         /* > 0: a recurrent network, and the steps of the batch … */
-    const int *width;  /* … and of its sequences; NULL = all of them have all */
+    const int *widths;               /* of the hidden layers; NULL = hidden */
+    const struct convolutions *conv; /* before them; NULL = none */
+    int steps;                       /* > 0: a recurrent network, and the steps of the batch … */
+    const int *width;                /* … and of its sequences; NULL = all of them have all */
     /* filled by `problem_build` */
     struct network net;
     struct distribution dist;
@@ -27,7 +29,7 @@ struct problem {
     struct value_objective value;
     float *x, *act_real;
     int32_t *act_int, *unit;
-    uint8_t *mask, *active;
+    uint8_t *mask, *active, *home;
     real sum[PASS_SUMS];
     struct recurrent time;
     real *state;
@@ -53,7 +55,13 @@ static void add_head(struct distribution *d, int kind, int size, int start)
 
 static int dist_outputs(const struct distribution *d)
 {
-    return d->heads ? d->head[d->heads - 1].output + d->head[d->heads - 1].size : 1;
+    return d->heads ? distribution_outputs(d) : 1;
+}
+
+/* After all heads: the Gaussians' log deviations are outputs behind theirs. */
+static void add_deviations(struct distribution *d)
+{
+    d->log_std_output = dist_outputs(d);
 }
 
 static void random_actions(struct problem *q, struct naive_rng *rng, size_t n)
@@ -126,16 +134,29 @@ static void problem_outputs(const struct problem *q, size_t n, double *out)
     free(of_batch);
 }
 
+/* No deviations so small that finite differences are far from slopes; in some rows the first one is beyond its bound. */
+static void problem_deviations(struct problem *q)
+{
+    double *bias = q->p + q->net.at.head_bias, *weight = q->p + q->net.at.head_weight;
+    for (int o = q->dist.log_std_output; o < q->net.outputs; o++) {
+        bias[o] *= 0.3;
+        for (int j = 0; j < q->net.hidden; j++) weight[o * q->net.hidden + j] *= 0.3;
+    }
+    bias[q->dist.log_std_output] += 1.8;
+}
+
 static void problem_build(struct problem *q)
 {
     struct naive_rng rng = {(uint64_t)(q->units * 131 + q->hidden)};
     const struct distribution *d = &q->dist;
     const size_t n = (size_t)q->total * (size_t)q->rows, targets = (size_t)(q->targets ? q->targets : 1);
     naive_network_of(&q->net, q->inputs, q->hidden, q->widths, dist_outputs(d), q->layers, q->activation, q->feature_norm, q->layer_norm,
-                     d->fixed_std > 0 ? 0 : d->act_reals);
+                     d->fixed_std > 0 || d->log_std_output ? 0 : d->act_reals);
     if (q->steps > 0) naive_add_gru(&q->net, q->steps);
+    if (q->conv) naive_add_convolutions(&q->net, q->conv);
     q->p = calloc(q->net.parameters, sizeof *q->p);
     naive_parameters(&q->net, &rng, q->p);
+    if (d->log_std_output) problem_deviations(q);
     q->parameters = calloc(q->net.parameters, sizeof(real));
     q->gradient = calloc(q->net.parameters, sizeof(real));
     for (size_t i = 0; i < q->net.parameters; i++) q->parameters[i] = (real)q->p[i];
@@ -145,6 +166,7 @@ static void problem_build(struct problem *q)
     q->act_real = calloc(n * (size_t)(d->act_reals + 1), sizeof(float));
     q->mask = calloc(n * (size_t)(d->logits + 1), 1);
     q->active = calloc(n * targets + 1, 1);
+    q->home = calloc(n + 1, 1);
     q->old = calloc(n * problem_ratios(q) + 1, sizeof(real)), q->advantage = calloc(n + 1, sizeof(real)),
     q->ret = calloc(n * targets + 1, sizeof(real));
     random_actions(q, &rng, n);
@@ -170,12 +192,16 @@ static void problem_build(struct problem *q)
             q->ret[i * targets + j] = (real)(float)(naive_uniform(&rng) * 4 - 1);
             q->active[i * targets + j] = !q->inactive || naive_uniform(&rng) > -0.4;
         }
+        q->home[i] = !q->visited || i % 3 != 1;
+        if (q->home[i]) continue;
+        q->active[i] = 0;
+        for (size_t h = 0; h < problem_ratios(q); h++) q->old[i * problem_ratios(q) + h] = -2000; /* whose ratio is infinite */
     }
     if (q->penalty) {
         q->old_out = calloc(n * (size_t)q->net.outputs + 1, sizeof(real));
         q->old_log_std = calloc((size_t)d->act_reals + 1, sizeof(real));
         for (size_t i = 0; i < n * (size_t)q->net.outputs; i++) q->old_out[i] = (real)(float)(outs[i] + naive_uniform(&rng) / 2);
-        for (int k = 0; k < d->act_reals && d->fixed_std <= 0; k++)
+        for (int k = 0; k < d->act_reals && d->fixed_std <= 0 && !d->log_std_output; k++)
             q->old_log_std[k] = (real)(float)(q->p[q->net.at.extra + k] + naive_uniform(&rng) / 2);
     }
     free(outs);
@@ -200,7 +226,8 @@ static void problem_build(struct problem *q)
                                               .old_log_prob = q->old,
                                               .advantage = q->advantage,
                                               .mask = q->masked ? q->mask : NULL,
-                                              .active = q->inactive ? q->active : NULL};
+                                              .active = q->inactive ? q->active : NULL,
+                                              .home = q->visited ? q->home : NULL};
     } else {
         q->pass.value = (struct value_loss){.targets = q->targets,
                                             .objective = &q->value,
@@ -215,6 +242,7 @@ static void problem_build(struct problem *q)
 static void problem_clear(struct problem *q)
 {
     free(q->p), free(q->parameters), free(q->gradient), free(q->x), free(q->act_int), free(q->act_real), free(q->mask), free(q->active);
+    free(q->home);
     free(q->old), free(q->advantage), free(q->ret), free(q->unit), free(q->state), free(q->ended), free(q->old_out), free(q->old_log_std);
 }
 
@@ -233,6 +261,7 @@ static struct train_pass problem_lend_with(struct problem *q, struct backend *b,
         pass.policy.act_real = lend(b, q->act_real, n * (size_t)d->act_reals * sizeof *q->act_real);
         pass.policy.mask = lend(b, pass.policy.mask, n * (size_t)d->logits);
         pass.policy.active = lend(b, pass.policy.active, n);
+        pass.policy.home = lend(b, pass.policy.home, n);
         pass.policy.objective = lend(b, &q->policy, sizeof q->policy);
         pass.policy.scale = lend(b, pass.policy.scale, sizeof problem_scale);
         pass.policy.old_out = lend(b, q->old_out, n * (size_t)q->net.outputs * sizeof(real));

@@ -15,7 +15,8 @@ struct act_problem {
     float *act_real;
 };
 
-static void act_problem_build(struct act_problem *a)
+/* by_state: deviations are outputs, the second beyond its bound. */
+static void act_problem_build(struct act_problem *a, bool by_state)
 {
     struct naive_rng rng = {5};
     memset(a, 0, sizeof *a);
@@ -23,6 +24,7 @@ static void act_problem_build(struct act_problem *a)
     add_head(&a->dist, HEAD_GAUSSIAN, 2, 0);
     add_head(&a->dist, HEAD_BERNOULLI, 3, 0);
     add_head(&a->dist, HEAD_CATEGORICAL, 4, 10);
+    if (by_state) add_deviations(&a->dist);
     a->outputs = dist_outputs(&a->dist);
     a->agents = 3;
     a->out = calloc((size_t)ACT_ROWS * (size_t)a->outputs, sizeof(real));
@@ -30,9 +32,10 @@ static void act_problem_build(struct act_problem *a)
     a->mask = calloc((size_t)ACT_ROWS * (size_t)a->dist.logits, 1);
     a->act_int = calloc((size_t)ACT_ROWS * (size_t)a->dist.act_ints, sizeof(int32_t));
     a->act_real = calloc((size_t)ACT_ROWS * (size_t)a->dist.act_reals, sizeof(float));
-    for (int i = 0; i < 2; i++) a->log_std_double[i] = a->log_std[i] = (real)(i ? 0.25 : -0.5);
+    for (int i = 0; i < 2; i++) a->log_std_double[i] = a->log_std[i] = (real)(i ? by_state ? 2 : 0.25 : -0.5);
     real logits[32];
     for (int o = 0; o < a->outputs; o++) logits[o] = (real)(float)naive_uniform(&rng);
+    for (int i = 0; i < 2 && by_state; i++) logits[a->dist.log_std_output + i] = a->log_std[i] + (real)(i ? 0.7 : 0);
     for (int r = 0; r < ACT_ROWS; r++) {
         for (int o = 0; o < a->outputs; o++) a->out[r * a->outputs + o] = logits[o];
         uint8_t *mask = a->mask + r * a->dist.logits;
@@ -57,7 +60,7 @@ static void act_run(struct backend *b, struct act_problem *a, int first_row, int
     const struct act_pass pass = {.dist = d,
                                   .batch = {NULL, rows, 1, NULL},
                                   .out = lend(b, a->out + first_row * a->outputs, n * (size_t)a->outputs * sizeof(real)),
-                                  .log_std = LEND(b, a->log_std),
+                                  .log_std = d->log_std_output ? NULL : LEND(b, a->log_std),
                                   .mask = lend(b, a->mask + first_row * d->logits, n * (size_t)d->logits),
                                   .deterministic = deterministic,
                                   .seed = 77,
@@ -85,11 +88,10 @@ static void check_frequency(const char *what, double count, double p)
         fail_msg("%s: drawn with frequency %.5f, probability %.5f (standard error %.5f)", what, count / ACT_ROWS, p, error);
 }
 
-static void actions_follow_their_distribution(void **state)
+static void check_actions(bool by_state)
 {
-    (void)state;
     struct act_problem a;
-    act_problem_build(&a);
+    act_problem_build(&a, by_state);
     const struct distribution *d = &a.dist;
     for (int level = 0; level <= last_level(); level++) {
         struct backend *b = open_backend(2, level);
@@ -130,14 +132,55 @@ static void actions_follow_their_distribution(void **state)
     act_problem_clear(&a);
 }
 
-/* Of rows that are picked out of larger arrays, whose others stay as they are. */
-static void given_actions_have_the_probability_they_were_drawn_with(void **state)
+/* Of learners that derive a critic by actions: tanh, softmax, and tanh of what a Gaussian draws, the mode of which is tanh of its mean. */
+static void real_actions_can_be_functions_of_outputs(void **state)
 {
     (void)state;
+    struct act_problem a;
+    act_problem_build(&a, false);
+    const float *reals = a.act_real;
+    const double z[2] = {(double)a.out[5], (double)a.out[6]}, top = 1 / (1 + exp(z[1] - z[0]));
+    for (int level = 0; level <= last_level(); level++)
+        for (int real_kind = REAL_TANH; real_kind <= REAL_TANH_GAUSSIAN; real_kind++)
+            for (int mode = 0; mode < 2; mode++) {
+                struct backend *b = open_backend(2, level);
+                double sum[2] = {0}, squares[2] = {0};
+                const bool drawn = real_kind == REAL_TANH_GAUSSIAN && !mode;
+                a.dist.real = real_kind;
+                act_run(b, &a, 0, ACT_ROWS, mode);
+                for (int r = 0; r < ACT_ROWS; r++)
+                    for (int k = 0; k < 2; k++) {
+                        const double x = (double)reals[2 * r + k], u = atanh(x);
+                        const double expected = real_kind == REAL_SOFTMAX ? (k ? 1 - top : top) : tanh(z[k]);
+                        if (drawn) sum[k] += u, squares[k] += u * u;
+                        if (!drawn && !(fabs(x - expected) <= 1e-6))
+                            fail_msg("kind %d, level %d, number %d: %.8f, expected %.8f", real_kind, level, k, x, expected);
+                    }
+                for (int k = 0; k < 2 && drawn; k++) {
+                    const double mean = sum[k] / ACT_ROWS, std = sqrt(squares[k] / ACT_ROWS - mean * mean), is = exp(a.log_std_double[k]);
+                    if (fabs(mean - z[k]) > 5 * is / sqrt(ACT_ROWS) || fabs(std / is - 1) > 5 / sqrt(2.0 * ACT_ROWS))
+                        fail_msg("level %d, number %d: mean %.5f, deviation %.5f, expected %.5f, %.5f", level, k, mean, std, z[k], is);
+                }
+                b->close(b);
+            }
+    act_problem_clear(&a);
+}
+
+static void actions_follow_their_distribution(void **state)
+{
+    (void)state;
+    check_actions(false);
+    check_actions(true);
+}
+
+/* Of rows that are picked out of larger arrays, whose others stay as they are. */
+static void check_given_actions(bool by_state)
+{
     enum { TOTAL = 600, UNITS = 150, EACH = 2 };
     struct act_problem a;
-    act_problem_build(&a);
+    act_problem_build(&a, by_state);
     const struct distribution *d = &a.dist;
+    for (int r = 0; r < TOTAL && by_state; r++) a.out[r * a.outputs + d->log_std_output] += (real)(r % 40) / 16;
     int32_t unit[UNITS];
     real *entropy = calloc(TOTAL, sizeof *entropy), *again = calloc(TOTAL, sizeof *again),
          *out = calloc((size_t)(UNITS * EACH * a.outputs), sizeof *out);
@@ -152,7 +195,7 @@ static void given_actions_have_the_probability_they_were_drawn_with(void **state
             .dist = d,
             .batch = {LEND(b, unit), UNITS, EACH, NULL},
             .out = lend(b, out, (size_t)(UNITS * EACH * a.outputs) * sizeof *out),
-            .log_std = LEND(b, a.log_std),
+            .log_std = by_state ? NULL : LEND(b, a.log_std),
             .mask = lend(b, a.mask, TOTAL * (size_t)d->logits),
             .act_int = lend(b, a.act_int, TOTAL * (size_t)d->act_ints * sizeof *a.act_int),
             .act_real = lend(b, a.act_real, TOTAL * (size_t)d->act_reals * sizeof *a.act_real),
@@ -179,14 +222,21 @@ static void given_actions_have_the_probability_they_were_drawn_with(void **state
     act_problem_clear(&a);
 }
 
+static void given_actions_have_the_probability_they_were_drawn_with(void **state)
+{
+    (void)state;
+    check_given_actions(false);
+    check_given_actions(true);
+}
+
 /* The third agent of a group of three draws as the only one of a group behind two others does; those of different groups don't draw alike. */
 static void agents_are_counted_over_all_groups(void **state)
 {
     (void)state;
     enum { ENVS = 200 };
     struct act_problem three, alone;
-    act_problem_build(&three);
-    act_problem_build(&alone);
+    act_problem_build(&three, false);
+    act_problem_build(&alone, false);
     struct backend *b = open_backend(1, -1);
     act_run(b, &three, 0, 3 * ENVS, false);
     alone.agents = 1;
@@ -210,7 +260,7 @@ static void actions_do_not_depend_on_the_cut_of_the_batch(void **state)
 {
     (void)state;
     struct act_problem a;
-    act_problem_build(&a);
+    act_problem_build(&a, false);
     const size_t ints = (size_t)a.dist.act_ints * 999, reals = (size_t)a.dist.act_reals * 999;
     int32_t *act_int = malloc(ints * sizeof *act_int);
     float *act_real = malloc(reals * sizeof *act_real);
@@ -228,11 +278,11 @@ static void actions_do_not_depend_on_the_cut_of_the_batch(void **state)
     act_problem_clear(&a);
 }
 
-static void forward_act_is_forward_and_act(void **state)
+static void check_forward_act(bool by_state)
 {
-    (void)state;
     enum { ROWS = 501 };
     struct problem q = usual_policy();
+    if (by_state) add_deviations(&q.dist);
     q.units = q.total = ROWS / 3;
     problem_build(&q);
     const size_t ints = ROWS * (size_t)q.dist.act_ints, reals = ROWS * (size_t)q.dist.act_reals, outs = ROWS * (size_t)q.net.outputs;
@@ -252,7 +302,7 @@ static void forward_act_is_forward_and_act(void **state)
             const struct act_pass act = {.dist = &q.dist,
                                          .batch = batch,
                                          .out = forward.out,
-                                         .log_std = parameters + q.net.at.extra,
+                                         .log_std = by_state ? NULL : parameters + q.net.at.extra,
                                          .mask = mask,
                                          .seed = 3,
                                          .stream = 2,
@@ -282,6 +332,13 @@ static void forward_act_is_forward_and_act(void **state)
     }
     free(act_int), free(act_real), free(out), free(log_prob);
     problem_clear(&q);
+}
+
+static void forward_act_is_forward_and_act(void **state)
+{
+    (void)state;
+    check_forward_act(false);
+    check_forward_act(true);
 }
 
 #endif

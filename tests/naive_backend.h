@@ -43,14 +43,59 @@ static inline void naive_gru(const struct network *net, const double *p, const d
     free(b);
 }
 
+/* x [inputs] of a row becomes what fc1 sees, by PyTorch's layouts: channels outermost. Returns how much that is; `a` has room for it. */
+static inline int naive_convolutions(const struct network *net, const double *p, const double *x, double *a)
+{
+    const struct convolutions *conv = &net->conv;
+    int height = conv->height, width = conv->width, channels = conv->images * conv->channels, beside;
+    double *in = calloc((size_t)(channels * height * width), sizeof *in), *out = NULL;
+    for (int c = 0; c < channels; c++)
+        for (int q = 0; q < height * width; q++)
+            in[c * height * width + q] = x[conv->first + c / conv->channels * conv->stride + q * conv->channels + c % conv->channels];
+    for (int i = 0; i < conv->layers; i++) {
+        const int k = conv->kernel[i], pad = conv->same ? (k - 1) / 2 : 0, shrink = conv->same ? 0 : k - 1;
+        const int to_height = height - shrink, to_width = width - shrink;
+        out = calloc((size_t)(conv->outputs[i] * to_height * to_width), sizeof *out);
+        for (int o = 0; o < conv->outputs[i]; o++)
+            for (int y = 0; y < to_height; y++)
+                for (int z = 0; z < to_width; z++) {
+                    double sum = p[net->at.conv_bias[i] + o];
+                    for (int c = 0; c < channels; c++)
+                        for (int u = 0; u < k; u++)
+                            for (int v = 0; v < k; v++) {
+                                const int row = y + u - pad, column = z + v - pad;
+                                if (row < 0 || column < 0 || row >= height || column >= width) continue;
+                                sum += p[net->at.conv_weight[i] + ((o * channels + c) * k + u) * k + v] *
+                                       in[(c * height + row) * width + column];
+                            }
+                    out[(o * to_height + y) * to_width + z] = net->activation == ACTIVATION_RELU ? (sum > 0 ? sum : 0) : tanh(sum);
+                }
+        free(in);
+        in = out, height = to_height, width = to_width, channels = conv->outputs[i];
+    }
+    beside = channels * height * width;
+    memcpy(a, in, (size_t)beside * sizeof *a);
+    for (int j = 0; j < net->inputs; j++) {
+        const int at = j - conv->first, image = conv->height * conv->width * conv->channels;
+        if (at < 0 || at / conv->stride >= conv->images || at % conv->stride >= image) a[beside++] = x[j];
+    }
+    free(in);
+    return beside;
+}
+
 /* One row; a recurrent network's state h [H] goes in and out. */
 static inline void naive_step(const struct network *net, const double *p, const float *x, double *h, double *out)
 {
-    const int wide = (net->inputs > layer_widest(net) ? net->inputs : layer_widest(net)) + 1;
+    const int seen = net->inputs > layer_inputs(net, 0) ? net->inputs : layer_inputs(net, 0);
+    const int wide = (seen > layer_widest(net) ? seen : layer_widest(net)) + 1;
     double *a = calloc((size_t)wide, sizeof *a), *b = calloc((size_t)wide, sizeof *b);
     int k = net->inputs;
     for (int i = 0; i < k; i++) a[i] = (double)x[i];
     if (net->feature_norm) naive_norm(a, k, p, net->at.feature_weight, net->at.feature_bias);
+    if (net->conv.layers > 0) {
+        memcpy(b, a, (size_t)k * sizeof *b);
+        k = naive_convolutions(net, p, b, a);
+    }
     for (int l = 0; l < net->layers; l++) {
         naive_linear(a, k, layer_width(net, l), p, net->at.weight[l], net->at.bias[l], b);
         k = layer_width(net, l);
@@ -113,6 +158,13 @@ struct naive_eval {
     double head_log_prob[POLICY_MAX_HEADS], head_entropy[POLICY_MAX_HEADS]; /* of each */
 };
 
+/* The log deviation of a number: a constant's, a parameter, or an output within its bounds. */
+static inline double naive_log_std(const struct distribution *d, double output, const double *log_std, int dimension)
+{
+    if (d->log_std_output) return output < -20 ? -20 : output > 2 ? 2 : output;
+    return d->fixed_std > 0 ? log((double)d->fixed_std) : log_std[dimension];
+}
+
 static inline struct naive_eval naive_evaluate(const struct distribution *d, const double *out, const double *log_std, const uint8_t *mask,
                                                const int32_t *ai, const float *ar)
 {
@@ -134,7 +186,8 @@ static inline struct naive_eval naive_evaluate(const struct distribution *d, con
             for (int i = 0; i < 2; i++) e.entropy -= exp(two[i] - total) * (two[i] - total);
         }
         for (int k = 0; k < head->size && head->kind == HEAD_GAUSSIAN; k++) {
-            const double s = d->fixed_std > 0 ? log((double)d->fixed_std) : log_std[head->action + k], pi = 3.14159265358979323846;
+            const double s = naive_log_std(d, out[d->log_std_output + head->action + k], log_std, head->action + k),
+                         pi = 3.14159265358979323846;
             const double t = ((double)ar[head->action + k] - z[k]) / exp(s);
             e.log_prob += -0.5 * t * t - s - 0.5 * log(2 * pi);
             e.entropy += 0.5 + 0.5 * log(2 * pi) + s;
@@ -167,8 +220,10 @@ static inline double naive_kl(const struct distribution *d, const double *out, c
                 kl += q1 * log(q1 / p1) + (1 - q1) * log((1 - q1) / (1 - p1));
             }
             if (head->kind == HEAD_GAUSSIAN) {
-                const double s = d->fixed_std > 0 ? (double)d->fixed_std : exp(log_std[head->action + k]);
-                const double r = d->fixed_std > 0 ? s : exp((double)old_log_std[head->action + k]);
+                const int i = head->action + k;
+                const double then = d->log_std_output || d->fixed_std > 0 ? 0 : (double)old_log_std[i];
+                const double s = exp(naive_log_std(d, out[d->log_std_output + i], log_std, i));
+                const double r = exp(naive_log_std(d, (double)old[d->log_std_output + i], &then, 0));
                 kl += log(s / r) + (r * r + (q[k] - z[k]) * (q[k] - z[k])) / (2 * s * s) - 0.5;
             }
         }
@@ -198,6 +253,7 @@ static inline double naive_loss(const struct train_pass *pass, const double *p, 
     for (int b = 0; b < rows; b++, out += net->outputs) {
         const size_t row = naive_batch_row(&pass->batch, b);
         if (!pass->recurrent) naive_forward(net, p, x + row * (size_t)net->inputs, out);
+        if (pass->loss == LOSS_POLICY && pass->policy.home && !pass->policy.home[row]) continue;
         sum[SUM_ROWS] += 1;
         if (pass->loss == LOSS_POLICY) {
             const struct policy_loss *l = &pass->policy;
@@ -312,13 +368,25 @@ static inline void naive_add_gru(struct network *net, int steps)
     net->at.gru_norm_bias = naive_place(&net->parameters, n);
 }
 
+/* Puts convolutions before fc1, which gets other weights; both lie behind everything else. */
+static inline void naive_add_convolutions(struct network *net, const struct convolutions *conv)
+{
+    net->conv = *conv;
+    for (int i = 0; i < conv->layers; i++) {
+        const int in = i ? conv->outputs[i - 1] : conv->images * conv->channels;
+        net->at.conv_weight[i] = naive_place(&net->parameters, conv->outputs[i] * in * conv->kernel[i] * conv->kernel[i]);
+        net->at.conv_bias[i] = naive_place(&net->parameters, conv->outputs[i]);
+    }
+    net->at.weight[0] = naive_place(&net->parameters, layer_width(net, 0) * layer_inputs(net, 0));
+}
+
 /* Parameters exactly representable in float, so that both builds start from the same ones. */
 static inline void naive_parameters(const struct network *net, struct naive_rng *rng, double *p)
 {
     for (size_t i = 0; i < net->parameters; i++) p[i] = (double)(float)(naive_uniform(rng) * 0.3);
-    const double gain = 1.5 / sqrt((double)net->hidden), first = 1.5 / sqrt((double)net->inputs);
+    const double gain = 1.5 / sqrt((double)net->hidden), first = 1.5 / sqrt((double)layer_inputs(net, 0));
     for (int l = 0; l < net->layers; l++) {
-        const int k = l ? net->hidden : net->inputs;
+        const int k = l ? net->hidden : layer_inputs(net, 0);
         for (int i = 0; i < net->hidden * k; i++) p[net->at.weight[l] + i] = (double)(float)(naive_uniform(rng) * (l ? gain : first));
         for (int i = 0; i < net->hidden && net->layer_norm; i++) p[net->at.norm_weight[l] + i] += 1;
     }

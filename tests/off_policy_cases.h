@@ -18,6 +18,12 @@ static const struct settings continued[] = {
      4},
     {{"env=mpe/simple_adversary", "algo=maddpg", "group.adversary.algo=ddpg", "maddpg.epsilon=0.2", SMALL}, 10, 4},
     {{"env=mpe/simple_adversary", "algo=ddpg", "group.adversary.play=random", SMALL}, 10, 4}, /* the first group doesn't learn */
+    {{"env=mpe/simple_speaker_listener", "env.rules=openai", "preset=maddpg-notes", "rollout.envs=4", "rollout.steps=10", "maddpg.batch=32",
+      "maddpg.buffer=120", "maddpg.start=80", "policy.hidden=16"},
+     10,
+     4},
+    {{"env=test/kitchen_sink", "algo=maddpg", "maddpg.actor=gaussian", "maddpg.form=openai", SMALL}, 10, 4},
+    {{"env=mpe/simple_speaker_listener", "algo=maddpg", "replay.priority=0.6", "maddpg.twin=1", "adam.schedule_steps=400", SMALL}, 10, 4},
 };
 enum { CONTINUED = sizeof continued / sizeof *continued };
 
@@ -65,6 +71,13 @@ static void what_does_not_fit_is_refused(void **state)
             {"env=mpe/simple_spread", "algo=maddpg", "maddpg.buffer=4000", "rollout.envs=4", "rollout.steps=10", refused[i]}, 10, 4};
         if (train(&settings, "refused", 1) != EXIT_USAGE) fail_msg("%s is not refused", refused[i]);
     }
+    static const struct settings whole[] = {
+        {{"env=mpe/simple_spread", "algo=maddpg", "maddpg.actor=softmax"}, 25, 16},                       /* choices */
+        {{"env=mpe/simple_spread", "algo=maddpg", "maddpg.actor=softmax", "env.soft_actions=1"}, 25, 16}, /* stretched to [-1, 1] */
+        {{"env=classic/Pendulum-v1", "algo=ddpg", "maddpg.actor=softmax", "wrap.rescale_action=0"}, 25, 16},
+        {{"env=test/kitchen_sink", "algo=maddpg", "maddpg.actor=softmax", "wrap.rescale_action=0"}, 25, 16}};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (train(&whole[i], "refused", 1) != EXIT_USAGE) fail_msg("maddpg.actor=softmax is not refused (%zu)", i);
 }
 
 static const struct CMUnitTest off_policy_tests[] = {

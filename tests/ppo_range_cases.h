@@ -103,7 +103,7 @@ static void open_fixture(struct fixture *f, struct how how)
                                    .value_norm_beta = 0.9,
                                    .max_grad_norm = 10,
                                    .adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-5},
-                                   .now = {1e-3, 2e-3, 1, 1, 1},
+                                   .now = {1e-3, 2e-3, 1, 1, 1, 1},
                                    .seed = 5,
                                    .hooks = how.hooks ? &f->hooks : NULL};
     if (ppo_create(&f->ppo, &ppo, f->rollout, f->policies, f->comm, f->backend, &err)) fail_msg("%s", err.text);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "algo/collect.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 static const struct algorithm_functions *chosen(const struct config *config)
@@ -38,10 +38,45 @@ static int check_groups(const struct config *config, const struct mappo_env_spec
     return 0;
 }
 
+/* Groups that play themselves: of an algorithm that can tell whose steps are whose. */
+static int check_self_play(const struct config *config, const struct mappo_env_spec *spec, struct error *err)
+{
+    char can[128] = "";
+    for (int i = 0; algorithms[i].name; i++)
+        if (algorithms[i].functions->self_play)
+            text_format(can + strlen(can), sizeof can - strlen(can), "%s%s", *can ? ", " : "", algorithms[i].name);
+    for (int g = 0; g < spec->groups && !chosen(config)->self_play; g++)
+        if (player_named(config_group(config, spec->group[g].name, GROUP_play)) == PLAY_SELF)
+            return error_set(
+                err, EXIT_USAGE,
+                "group.%s.play=self: algo=%s doesn't tell a group's steps from those of its past selves, which it must not learn "
+                "from%s%s",
+                spec->group[g].name, algorithms[config->algo_name].name, *can ? "; these do: " : "", can);
+    return 0;
+}
+
+/* A preset by name is one program's learner, and says what other learners don't read. */
+static int check_preset(const struct config *config, struct error *err)
+{
+    const struct algorithm_type *type = &algorithms[config->algo_name];
+    const bool replays = type->functions->ops->replay != NULL;
+    bool of_replays = false, of_rollouts = false;
+    for (int k = 0; k < config_key_count; k++) {
+        if (config->origin[k] != ORIGIN_PRESET) continue;
+        of_replays = of_replays || strcmp(config_keys[k].section, "maddpg") == 0;
+        of_rollouts = of_rollouts || strcmp(config_keys[k].section, "ppo") == 0;
+    }
+    if (of_replays == replays || !(of_replays || of_rollouts)) return 0;
+    return error_set(err, EXIT_USAGE, "preset=%s is of algorithms that learn from %s, and algo=%s learns from %s: leave one of them out",
+                     config->preset_name, of_replays ? "a replay" : "rollouts", type->name, replays ? "a replay" : "rollouts");
+}
+
 int algorithm_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec, struct backend *backend,
                        struct error *err)
 {
-    const int code = check_groups(config, spec, err);
+    int code = check_preset(config, err);
+    if (!code) code = check_groups(config, spec, err);
+    if (!code) code = check_self_play(config, spec, err);
     return code ? code : chosen(config)->policies(policies, config, spec, backend, err);
 }
 
@@ -62,6 +97,8 @@ int algorithm_create(struct algorithm **out, const struct algorithm_context *con
                                     .name = algorithms[context->config->algo_name].name,
                                     .horizon = algorithm_horizon(context->config),
                                     .taken = algorithm_horizon(context->config) * context->config->rollout_envs,
+                                    .backend = context->backend,
+                                    .comm = context->comm,
                                     .self = self};
     const int code = functions->create(algorithm, context, err);
     if (code)
@@ -79,52 +116,37 @@ void algorithm_destroy(struct algorithm *algorithm)
     free(algorithm);
 }
 
-int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend,
-                      struct error *err)
+/* ---- as the loop calls it ------------------------------------------------------------------------------------------------------------ */
+
+int algorithm_finish(struct algorithm *algorithm, struct error *err)
 {
-    collector->seconds_step = collector->seconds_infer = 0;
-    collector->seconds_device = collector->seconds_wait = 0;
-    backend_range(backend, "step, infer");
-    const int code = collect_steps(collector, env, err);
-    backend_range(backend, NULL);
-    algorithm->seconds_step += collector->seconds_step;
-    algorithm->seconds_infer += collector->seconds_infer;
-    algorithm->seconds_device += collector->seconds_device;
-    algorithm->seconds_wait += collector->seconds_wait;
+    const double start = clock_seconds();
+    backend_range(algorithm->backend, "infer");
+    const int code = algorithm->ops->finish(algorithm, err);
+    backend_range(algorithm->backend, NULL);
+    algorithm->seconds_infer += clock_seconds() - start;
     return code;
 }
 
-struct adam algorithm_adam(const struct config *config)
+int algorithm_update(struct algorithm *algorithm, struct error *err)
 {
-    return (struct adam){
-        .beta1 = config->adam_beta1, .beta2 = config->adam_beta2, .eps = config->adam_eps, .weight_decay = config->adam_weight_decay};
+    const double start = clock_seconds(), communication = algorithm->comm->seconds;
+    backend_range(algorithm->backend, "update");
+    const int code = algorithm->ops->update(algorithm, err);
+    backend_range(algorithm->backend, NULL);
+    algorithm->seconds_update += clock_seconds() - start - (algorithm->comm->seconds - communication);
+    return code;
 }
 
-void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies, struct arena *arena)
+int algorithm_outcome(struct algorithm *algorithm, struct error *err)
 {
-    const int first = policy_first_learning(policies->group, policies->groups);
-    for (int g = 0; g < policies->groups; g++) {
-        if (!policy_learns(policies->group[g])) continue;
-        names[g] = ARENA_NEW(arena, char *, count);
-        for (int i = 0; i < count; i++) {
-            char name[128];
-            snprintf(name, sizeof name, g == first ? "%s" : "%s/%s", described[i].name, policies->group[g]->name);
-            names[g][i] = arena_text(arena, name);
-        }
-    }
+    const double start = clock_seconds();
+    const int code = algorithm->ops->outcome(algorithm, err);
+    algorithm->seconds_update += clock_seconds() - start;
+    return code;
 }
 
-int algorithm_metrics(struct metric *out, int max, const struct metric *described, const size_t *place, int count, const void *values,
-                      size_t size, char **const names[], int groups)
-{
-    int n = 0;
-    for (int g = 0; g < groups; g++)
-        for (int i = 0; i < count && names[g] && n < max; i++, n++) {
-            const double *value = (const double *)(const void *)((const char *)values + (size_t)g * size + place[i]);
-            out[n] = (struct metric){names[g][i], described[i].unit, described[i].help, *value};
-        }
-    return n;
-}
+/* ---- metrics ------------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_listed(const struct metric *list, int count, const char *name)
 {

@@ -49,7 +49,10 @@ struct algorithm {
     double seconds_step, seconds_infer, seconds_update; /* since the trainer last cleared them */
     double seconds_device, seconds_wait;                /* likewise; 0 unless environments step on the host beside a device: collect.h */
     char note[192];                                     /* what people are told when it begins; "" = nothing */
-    double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor */
+    struct backend *backend;                            /* the context's, … */
+    struct comm *comm;                                  /* … likewise */
+    double flops; /* of matrix products, for each environment step that is learned from: benchmarks' floor … */
+    double bytes; /* … and what must move at least where the device's memory is the limit: inputs of every pass once, what is stored once */
     void *self;
 };
 
@@ -71,6 +74,7 @@ struct algorithm_context {
     int local_shards;
     int where;     /* enum collect_where: where the environments are */
     bool attended; /* the backend's threads may stand by while a rollout is collected (env/crew.h) */
+    bool silent;   /* what it would warn of is said when it is made once more */
 };
 
 /* What can be asked of an algorithm before there is one, and how it is made. */
@@ -84,6 +88,7 @@ struct algorithm_functions {
     int (*create)(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err); /* destroyed where it fails */
     const struct metric *metrics; /* their names, units and meanings; name NULL behind the last */
     const char *beside;           /* algorithms by which groups may learn beside it (group.NAME.algo): "mappo ippo"; NULL = none */
+    bool self_play;               /* it leaves rows out in which a past self has acted (self_play.h) */
 };
 struct algorithm_type {
     const char *name, *help;
@@ -102,18 +107,10 @@ int algorithm_check_groups(const struct policies *policies, struct error *err); 
 int algorithm_create(struct algorithm **algorithm, const struct algorithm_context *context, struct error *err);
 void algorithm_destroy(struct algorithm *algorithm); /* NULL is allowed */
 
-/* What learners of both kinds do in the same way: a horizon of steps, whose times are added to the algorithm's; */
-struct collector;
-int algorithm_collect(struct algorithm *algorithm, struct collector *collector, struct vecenv *env, struct backend *backend,
-                      struct error *err);
-/* the optimiser that the configuration asks for; */
-struct adam algorithm_adam(const struct config *config);
-/* names of metrics, `described` for the first group that learns and described/<group> for the others, none for groups that don't: names[g][i]; */
-void algorithm_name_metrics(char **names[], const struct metric *described, int count, const struct policies *policies,
-                            struct arena *arena);
-/* and their values: doubles at place[i] of each group's struct in values. Returns how many. */
-int algorithm_metrics(struct metric *out, int max, const struct metric *described, const size_t *place, int count, const void *values,
-                      size_t size, char **const names[], int groups);
+/* Operations as the loop calls them: what they take is added to the algorithm's seconds, and a profile shows it. */
+int algorithm_finish(struct algorithm *algorithm, struct error *err);
+int algorithm_update(struct algorithm *algorithm, struct error *err); /* without what ranks wait for each other */
+int algorithm_outcome(struct algorithm *algorithm, struct error *err);
 
 /* Names, units and meanings of all algorithms' metrics, each name once, for the documentation; returns the count. */
 int algorithm_describe_metrics(struct metric *out, int max);

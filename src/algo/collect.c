@@ -75,7 +75,8 @@ void collector_create(struct collector **out, const struct collect_config *confi
                                        .seed = config->seed,
                                        .stream = PHILOX_ACTION,
                                        .clock = work->clock,
-                                       .per_head = config->per_head};
+                                       .per_head = config->per_head,
+                                       .pool = config->self_play ? config->self_play->pool : NULL};
     work->players = (struct players){.spec = spec, .seed = config->seed, .first_env = transitions->config.first_env};
     for (int g = 0; g < spec->groups; g++) {
         work->players.player[g] = policy[g]->player;
@@ -231,6 +232,7 @@ int collect_begin(struct collector *c, struct vecenv *env, bool restored, struct
     struct collect_work *work = c->work;
     struct transitions *x = c->transitions;
     struct mappo_env_io at;
+    work->players.squashed = vecenv_squashes(env);
     if (!x->config.ring || !restored) transitions_clear(x);
     transitions_aim_before(x, &at, 0);
     if (c->config.where != COLLECT_STAGED) work->io = at;
@@ -435,6 +437,7 @@ int collect_steps(struct collector *c, struct vecenv *env, struct error *err)
         transitions_carry(x);
         observed(c, 0, 0, x->config.envs);
     }
+    if (c->config.self_play) self_play_assign(c->config.self_play, c->work->actor);
     c->work->backend->upload(c->work->backend, c->work->clock, &x->step, sizeof x->step);
     if (c->config.where == COLLECT_DEVICE) return collect_on_device(c, env, err);
     if (c->config.where == COLLECT_STAGED) return crew_attend(c->config.crew, collect_attended, &staged);

@@ -3,6 +3,7 @@
 #define MAPPO_ALGO_COLLECT_H
 
 #include "algo/device_check.h"
+#include "algo/self_play.h"
 #include "algo/states.h"
 #include "algo/transitions.h"
 #include "env/vecenv.h"
@@ -34,6 +35,7 @@ struct collect_config {
     real *log_prob[MAPPO_MAX_GROUPS]; /* [steps][E][A] of the actions taken, the backend's; NULL = not wanted */
     bool per_head;                    /* of each head: [steps][E][A][heads] */
     const struct states *states;      /* of recurrent policies; NULL where none is, and of a ring */
+    struct self_play *self_play;      /* NULL where no group plays itself, and of a ring */
     /* What the learner does meanwhile; NULL = nothing. They only call the backend: on a device they are recorded once, with the steps. */
     void *learner;
     /* Environments [lo, hi) have actions in the slices `at`, for the k-th step of this call, which they have not taken yet. */

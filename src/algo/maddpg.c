@@ -89,6 +89,13 @@ static void pack_actions(struct maddpg *m, const struct maddpg_learner *l, int s
     m->backend->pack_columns(m->backend, m->pass.columns, passes);
 }
 
+/* The log_std of an actor, in a block of parameters of it; NULL where it has none. */
+static const real *log_std_of(const struct maddpg_learner *l, const real *parameters)
+{
+    const struct network *net = &l->policy->net[ROLE_ACTOR];
+    return net->extra ? parameters + net->at.extra : NULL;
+}
+
 /* A learner's actions as columns. */
 static void embed(struct maddpg *m, const struct maddpg_learner *l, int seen, int how, int after)
 {
@@ -101,27 +108,30 @@ static void embed(struct maddpg *m, const struct maddpg_learner *l, int seen, in
     const real *noise = drawn && hooks && hooks->noise ? hooks->noise(hooks->user, (int)(l - m->learner), use, after) : NULL;
     for (int s = 0; s < m->shards; s++) {
         const size_t first = (size_t)s * (size_t)m->rows, row = first * (size_t)agents + (size_t)l->agent;
-        m->pass.embed[s] = (struct embed_pass){.how = how,
-                                               .dist = &p->dist,
-                                               .rows = m->rows,
-                                               .stride = agents,
-                                               .act_int = b->act_int ? b->act_int + row * (size_t)p->dist.act_ints : NULL,
-                                               .act_real = b->act_real ? b->act_real + row * (size_t)p->dist.act_reals : NULL,
-                                               .out = at_shard(m, seen == SEEN_NEXT ? l->target_out : l->out, s, l->outputs),
-                                               .mask = mask ? mask + row * (size_t)p->dist.logits : NULL,
-                                               .temperature = m->config.temperature,
-                                               .noise = noise ? noise + first * (size_t)l->outputs : NULL,
-                                               .seed = m->config.seed,
-                                               .first_row = m->config.first_row + (uint32_t)first,
-                                               .agent = (uint32_t)(l - m->learner),
-                                               .numbers = m->numbers,
-                                               .after = after,
-                                               .use = use,
-                                               .smoothing = seen == SEEN_NEXT && m->config.twin ? m->config.smoothing : 0,
-                                               .smoothing_clip = m->config.smoothing_clip,
-                                               .columns = at_shard(m, m->action[seen], s, m->columns) + l->column,
-                                               .column_stride = m->columns,
-                                               .soft = at_shard(m, l->soft, s, l->outputs)};
+        m->pass.embed[s] =
+            (struct embed_pass){.how = how,
+                                .dist = &p->dist,
+                                .rows = m->rows,
+                                .stride = agents,
+                                .act_int = b->act_int ? b->act_int + row * (size_t)p->dist.act_ints : NULL,
+                                .act_real = b->act_real ? b->act_real + row * (size_t)p->dist.act_reals : NULL,
+                                .out = at_shard(m, seen == SEEN_NEXT ? l->target_out : l->out, s, l->outputs),
+                                .mask = mask ? mask + row * (size_t)p->dist.logits : NULL,
+                                .temperature = m->config.temperature,
+                                .log_std = log_std_of(l, seen == SEEN_NEXT ? target_of(l, ROLE_ACTOR) : parameters_of(l, ROLE_ACTOR)),
+                                .noise = noise ? noise + first * (size_t)l->outputs : NULL,
+                                .seed = m->config.seed,
+                                .first_row = m->config.first_row + (uint32_t)first,
+                                .agent = (uint32_t)(l - m->learner),
+                                .numbers = m->numbers,
+                                .after = after,
+                                .use = use,
+                                .smoothing = seen == SEEN_NEXT && m->config.twin ? m->config.smoothing : 0,
+                                .smoothing_clip = m->config.smoothing_clip,
+                                .columns = at_shard(m, m->action[seen], s, m->columns) + l->column,
+                                .column_stride = m->columns,
+                                .soft = at_shard(m, l->soft, s, l->outputs),
+                                .drawn = l->drawn ? at_shard(m, l->drawn, s, l->outputs) : NULL};
     }
     m->backend->embed(m->backend, m->pass.embed, m->shards);
     pack_actions(m, l, seen, seen);
@@ -217,23 +227,56 @@ static void find_targets(struct maddpg *m, const struct maddpg_learner *l)
     m->backend->td_targets(m->backend, m->pass.td, m->shards);
 }
 
+/* Rows that count with weights: the same loss by way of the errors, which say what is drawn next. They are those of all agents' first critics. */
+static void aim_weighted(struct maddpg *m, const struct maddpg_learner *l, int network)
+{
+    const bool said = m->batch->error && network == ROLE_CRITIC;
+    forward(m, net_of(l, network), parameters_of(l, network), l->view->packed[SEEN_TAKEN], m->q);
+    for (int s = 0; s < m->shards; s++) {
+        real *loss = at_shard(m, m->loss, s, 1), *slope = at_shard(m, m->other, s, 1);
+        m->pass.error[s] = (struct error_pass){.rows = m->rows,
+                                               .q = at_shard(m, m->q, s, 1),
+                                               .ret = at_shard(m, m->ret, s, 1),
+                                               .weight = at_shard(m, m->batch->weight, s, 1),
+                                               .loss = loss,
+                                               .slope = slope,
+                                               .error = said ? at_shard(m, m->batch->error, s, 1) : NULL,
+                                               .share = (real)1 / (real)m->learners,
+                                               .first = l == m->learner};
+        m->pass.train[s] = (struct train_pass){.loss = LOSS_GIVEN,
+                                               .net = net_of(l, network),
+                                               .parameters = parameters_of(l, network),
+                                               .packed = l->view->packed[SEEN_TAKEN][s],
+                                               .batch = {NULL, m->rows, 1, NULL},
+                                               .given = {.loss = loss, .slope = slope}};
+    }
+    m->backend->td_errors(m->backend, m->pass.error, m->shards);
+}
+
+static void aim_unweighted(struct maddpg *m, const struct maddpg_learner *l, int network)
+{
+    for (int s = 0; s < m->shards; s++) {
+        real *ret = at_shard(m, m->ret, s, 1);
+        m->pass.train[s] = (struct train_pass){
+            .loss = LOSS_VALUE,
+            .net = net_of(l, network),
+            .parameters = parameters_of(l, network),
+            .packed = l->view->packed[SEEN_TAKEN][s],
+            .batch = {NULL, m->rows, 1, NULL},
+            .value = {
+                .targets = 1, .objective = &m->there->value, .norm = l->policy->norm + l->set[ROLE_CRITIC], .old_value = ret, .ret = ret}};
+    }
+}
+
 /* Mean squared error of Q of what was done from the one-step target, of each critic. */
 static void critic_steps(struct maddpg *m, const struct maddpg_learner *l, int after)
 {
     find_targets(m, l);
     for (int network = ROLE_CRITIC; network < l->networks; network++) {
-        for (int s = 0; s < m->shards; s++) {
-            real *ret = at_shard(m, m->ret, s, 1);
-            m->pass.train[s] = (struct train_pass){.loss = LOSS_VALUE,
-                                                   .net = net_of(l, network),
-                                                   .parameters = parameters_of(l, network),
-                                                   .packed = l->view->packed[SEEN_TAKEN][s],
-                                                   .batch = {NULL, m->rows, 1, NULL},
-                                                   .value = {.targets = 1,
-                                                             .objective = &m->there->value,
-                                                             .norm = l->policy->norm + l->set[ROLE_CRITIC],
-                                                             .old_value = ret,
-                                                             .ret = ret}};
+        if (m->batch->weight) {
+            aim_weighted(m, l, network);
+        } else {
+            aim_unweighted(m, l, network);
         }
         train_and_step(m, l, network, after);
     }
@@ -249,6 +292,7 @@ static void actor_step(struct maddpg *m, const struct maddpg_learner *l, int aft
         const size_t row = (size_t)s * (size_t)m->rows * (size_t)p->sizes.agents + (size_t)l->agent;
         real *q = at_shard(m, m->q, s, 1), *q_slope = at_shard(m, l->q_slope, s, l->outputs);
         real *loss = at_shard(m, m->loss, s, 1), *slope = at_shard(m, l->slope, s, l->outputs);
+        real *by_log_std = l->by_log_std ? at_shard(m, l->by_log_std, s, p->dist.act_reals) : NULL;
         m->pass.derive[s] = (struct derive_pass){.net = &p->net[ROLE_CRITIC],
                                                  .parameters = parameters_of(l, ROLE_CRITIC),
                                                  .packed = l->view->packed[SEEN_NOW][s],
@@ -268,13 +312,15 @@ static void actor_step(struct maddpg *m, const struct maddpg_learner *l, int aft
                                                    .temperature = m->config.temperature,
                                                    .penalty = m->config.penalty,
                                                    .loss = loss,
-                                                   .slope = slope};
+                                                   .slope = slope,
+                                                   .drawn = l->drawn ? at_shard(m, l->drawn, s, l->outputs) : NULL,
+                                                   .by_log_std = by_log_std};
         m->pass.train[s] = (struct train_pass){.loss = LOSS_GIVEN,
                                                .net = &p->net[ROLE_ACTOR],
                                                .parameters = parameters_of(l, ROLE_ACTOR),
                                                .packed = l->obs[s],
                                                .batch = {NULL, m->rows, 1, NULL},
-                                               .given = {.loss = loss, .slope = slope}};
+                                               .given = {.loss = loss, .slope = slope, .extra = by_log_std}};
     }
     m->backend->derive(m->backend, m->pass.derive, m->shards);
     m->backend->embed_back(m->backend, m->pass.back, m->shards);

@@ -71,6 +71,10 @@ static void add_learner(struct maddpg *m, int g, int agent, struct backend_memor
     l->next = packed_of(m, &l->policy->net[ROLE_ACTOR], memory);
     real **const arrays[] = {&l->out, &l->target_out, &l->soft, &l->q_slope, &l->slope};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) *arrays[i] = BACKEND_NEW(memory, real, rows * (size_t)l->outputs);
+    if (l->policy->net[ROLE_ACTOR].extra) {
+        l->drawn = BACKEND_NEW(memory, real, rows * (size_t)l->outputs);
+        l->by_log_std = BACKEND_NEW(memory, real, rows * (size_t)l->policy->dist.act_reals);
+    }
     l->view = view_of(m, number, memory);
     add_twin(m, l, memory);
 }
@@ -118,6 +122,7 @@ static void create_scratch(struct maddpg *m, struct arena *arena)
     m->pass.embed = ARENA_NEW(arena, struct embed_pass, m->shards);
     m->pass.back = ARENA_NEW(arena, struct embed_back_pass, m->shards);
     m->pass.td = ARENA_NEW(arena, struct td_pass, m->shards);
+    m->pass.error = ARENA_NEW(arena, struct error_pass, m->shards);
     m->pass.derive = ARENA_NEW(arena, struct derive_pass, m->shards);
     m->pass.train = ARENA_NEW(arena, struct train_pass, m->shards);
     m->pass.batch = ARENA_NEW(arena, struct batch, m->shards);
@@ -199,7 +204,7 @@ double maddpg_flops(const struct maddpg *m)
                      critic = network_multiply_adds(&p->net[ROLE_CRITIC], &critic_first);
         const double critics = m->learner[i].networks - ROLE_CRITIC,
                      of_actor = actor + (3 * actor - actor_first) + (2 * critic - critic_first);
-        sum += actor + critics * (critic + (3 * critic - critic_first)) + of_actor / m->config.delay;
+        sum += actor + critics * (critic + (m->batch->weight ? critic : 0) + (3 * critic - critic_first)) + of_actor / m->config.delay;
     }
     return 2 * sum * m->config.batch;
 }
@@ -229,7 +234,7 @@ void maddpg_fields(struct maddpg *m, struct field_list *list)
         for (int k = 0; twin_vector(&m->learner[i], k, &host, &there); k++) {
             const struct maddpg_learner *l = &m->learner[i];
             policies_network_fields(l->policy, ROLE_CRITIC, l->set[ROLE_CRITIC], host,
-                                    &(struct policies_path){top[k], "twin", part[k], meaning[k]}, list);
+                                    &(struct policies_path){top[k], "twin", part[k], meaning[k], NULL}, list);
         }
 }
 

@@ -32,6 +32,7 @@ struct maddpg_learner { /* of one agent */
     int networks;                               /* TWIN, or NETWORKS */
     real *out, *target_out;                     /* [rows][O] */
     real *soft, *q_slope, *slope;               /* [rows][O] */
+    real *drawn, *by_log_std;                   /* [rows][O], [rows][Kr]; NULL where log_std is no parameter */
     struct optimizer *optimizer[NETWORKS];      /* [optimizers] the backend's … */
     struct optimizer *host_optimizer[NETWORKS]; /* … and the host's */
     struct optimizer_pass *step[NETWORKS];      /* [optimizers] */
@@ -73,6 +74,7 @@ struct maddpg {
         struct embed_pass *embed;
         struct embed_back_pass *back;
         struct td_pass *td;
+        struct error_pass *error;
         struct derive_pass *derive;
         struct train_pass *train;
         struct batch *batch;

@@ -6,7 +6,6 @@
 #include "algo/happo.h"
 #include "algo/on_policy.h"
 #include "algo/ppo.h"
-#include "base/clock.h"
 #include "config/choices.h"
 
 struct mappo {
@@ -90,7 +89,7 @@ static int create_ppo(struct mappo *self, bool in_turn, struct error *err)
         .policy_active_masks = config->ppo_policy_active_masks,
         .value_active_masks = config->ppo_value_active_masks,
         .value_norm_beta = config->norm_beta,
-        .adam = algorithm_adam(config),
+        .adam = learner_adam(config),
         .seed = (uint64_t)config->train_seed};
     const struct mappo_env_spec *spec = vecenv_spec(self->base.context.env);
     for (int g = 0; g < spec->groups; g++)
@@ -105,27 +104,20 @@ static int update(struct algorithm *algorithm, struct error *err)
 {
     (void)err;
     struct mappo *self = algorithm->self;
-    const double start = clock_seconds(), communication = self->base.context.comm->seconds;
-    backend_range(self->base.context.backend, "update");
     ppo_anneal(self->ppo, &self->base.now);
     if (self->happo)
         happo_update(self->happo, self->updates);
     else
         ppo_update(self->ppo, self->updates);
     on_policy_learned(algorithm);
-    backend_range(self->base.context.backend, NULL);
     self->updates++;
-    algorithm->seconds_update += clock_seconds() - start - (self->base.context.comm->seconds - communication);
     return 0;
 }
 
 static int outcome(struct algorithm *algorithm, struct error *err)
 {
     struct mappo *self = algorithm->self;
-    const double start = clock_seconds();
-    const int code = ppo_outcome(self->ppo, self->metrics, err);
-    algorithm->seconds_update += clock_seconds() - start;
-    return code;
+    return ppo_outcome(self->ppo, self->metrics, err);
 }
 
 /* ---- what a checkpoint holds --------------------------------------------------------------------------------------------------------- */
@@ -181,8 +173,8 @@ enum { METRICS = sizeof place / sizeof *place };
 static int metrics(struct algorithm *algorithm, struct metric *out, int max)
 {
     struct mappo *self = algorithm->self;
-    return algorithm_metrics(out, max, described, place, METRICS, self->metrics, sizeof *self->metrics, self->metric_name,
-                             self->base.context.policies->groups);
+    return learner_metrics(out, max, described, place, METRICS, self->metrics, sizeof *self->metrics, self->metric_name,
+                           self->base.context.policies->groups);
 }
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
@@ -214,7 +206,7 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     if (code == 0) code = create_ppo(self, in_turn, err);
     if (code) return code;
     if (in_turn) create_happo_turns(self);
-    algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->base.memory.arena);
+    learner_name_metrics(self->metric_name, described, METRICS, context->policies, self->base.memory.arena);
     arena_seal(self->base.memory.arena);
     return 0;
 }
@@ -226,7 +218,7 @@ static void warn_of_coppo(const struct algorithm_context *context)
     bool coppo = false;
     for (int g = 0; g < spec->groups; g++) coppo = coppo || algorithm_of_group(config, &spec->group[g], "coppo");
     if (coppo && config->coppo_double_clip == DOUBLE_CLIP_OFFICIAL && config->ppo_normalise_advantage != ADVANTAGES_RAW &&
-        context->comm->rank == 0 && !context->backend->planning)
+        context->comm->rank == 0 && !context->silent)
         warn("coppo.double_clip=official has advantages as they are in its source: ppo.normalise_advantage=none");
 }
 
@@ -248,9 +240,9 @@ static int create_happo(struct algorithm *algorithm, const struct algorithm_cont
 /* What a group's algorithm decides is asked where it matters. */
 #define FUNCTIONS                                                                                                                          \
     {                                                                                                                                      \
-        on_policy_horizon, create_policies, sizeof(struct mappo), &ops, create_together, described, "mappo ippo ppo coppo"                 \
+        learner_horizon, create_policies, sizeof(struct mappo), &ops, create_together, described, "mappo ippo ppo coppo", true             \
     }
 const struct algorithm_functions mappo_functions = FUNCTIONS, ippo_functions = FUNCTIONS, ppo_functions = FUNCTIONS,
                                  coppo_functions = FUNCTIONS;
 const struct algorithm_functions happo_functions = {
-    on_policy_horizon, happo_policies, sizeof(struct mappo), &ops, create_happo, described, NULL};
+    learner_horizon, happo_policies, sizeof(struct mappo), &ops, create_happo, described, NULL, false};

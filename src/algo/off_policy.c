@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "algo/algorithm.h"
+#include "algo/learner.h"
 #include "algo/maddpg.h"
-#include "base/clock.h"
 #include "base/text.h"
 #include "config/choices.h"
 #include "env/spec.h"
@@ -32,11 +31,6 @@ struct off_policy {
 
 /* ---- from configuration to parts ----------------------------------------------------------------------------------------------------- */
 
-static int64_t horizon(const struct config *config)
-{
-    return config->rollout_steps;
-}
-
 static int updates_each(const struct config *config)
 {
     enum { STEPS_OF_AN_UPDATE = 100 };
@@ -45,24 +39,55 @@ static int updates_each(const struct config *config)
     return updates > 1 ? (int)updates : 1;
 }
 
-/* Real actions are tanh of an actor's outputs, so that bounds must be -1 and 1; without bounds that is where they stay. */
-static int check_bounds(const struct mappo_env_spec *spec, const struct config *config, struct error *err)
+static const int real_kind[] = {[ACTOR_TANH] = REAL_TANH, [ACTOR_SOFTMAX] = REAL_SOFTMAX, [ACTOR_GAUSSIAN] = REAL_TANH_GAUSSIAN};
+
+/* Real actions are tanh of something, so that bounds must be -1 and 1; or points of the simplex, whose numbers lie between 0 and 1. Without
+ * bounds that is where they stay. */
+static int check_space(const struct mappo_group *group, const struct mappo_space *space, const struct config *config, struct error *err)
 {
+    const bool simplex = config->maddpg_actor == ACTOR_SOFTMAX;
+    const double least = simplex ? 0 : -1;
+    for (int i = 0; i < space->size; i++) {
+        const double low = space->low ? (double)space->low[i] : -INFINITY, high = space->high ? (double)space->high[i] : INFINITY;
+        if ((low == least && high == 1) || !isfinite(low) || !isfinite(high)) continue;
+        return error_set(err, EXIT_USAGE,
+                         "algo=%s with maddpg.actor=%s acts from %g to 1, and actions of group \"%s\" go from %g to %g: %s",
+                         algorithms[config->algo_name].name,
+                         simplex                              ? "softmax"
+                         : config->maddpg_actor == ACTOR_TANH ? "tanh"
+                                                              : "gaussian",
+                         least, group->name, low, high,
+                         !simplex                      ? "wrap.rescale_action=1"
+                         : config->wrap_rescale_action ? "wrap.rescale_action=0"
+                                                       : "maddpg.actor=tanh wrap.rescale_action=1");
+    }
+    if (simplex && space->size == 1)
+        return error_set(
+            err, EXIT_USAGE,
+            "maddpg.actor=softmax is of actions that share a whole, and one of group \"%s\" is a single number: maddpg.actor=tanh",
+            group->name);
+    return 0;
+}
+
+static int check_actions(const struct mappo_env_spec *spec, const struct config *config, struct error *err)
+{
+    int code = 0;
     if (config->policy_squash == SQUASH_TANH)
         return error_set(err, EXIT_USAGE, "algo=%s has the tanh of real actions in its actors: policy.squash=none",
                          algorithms[config->algo_name].name);
-    for (int g = 0; g < spec->groups; g++)
-        for (int h = 0; h < spec->group[g].act_heads; h++) {
-            const struct mappo_space *space = &spec->group[g].act[h];
-            for (int i = 0; space->kind == MAPPO_BOX && i < space->size; i++) {
-                const double low = space->low ? (double)space->low[i] : -INFINITY, high = space->high ? (double)space->high[i] : INFINITY;
-                if ((low == -1 && high == 1) || !isfinite(low) || !isfinite(high)) continue;
-                return error_set(err, EXIT_USAGE,
-                                 "algo=%s acts from -1 to 1, and actions of group \"%s\" go from %g to %g: wrap.rescale_action=1",
-                                 algorithms[config->algo_name].name, spec->group[g].name, low, high);
-            }
-        }
-    return 0;
+    if (config->maddpg_actor == ACTOR_GAUSSIAN && config_policy_std(config) == STD_STATE && spec_acts_in_reals(spec))
+        return error_set(
+            err, EXIT_USAGE,
+            "maddpg.actor=gaussian has one deviation of each number, whatever the state: policy.std=shared, or policy.fixed_std");
+    if (config->maddpg_actor == ACTOR_SOFTMAX && !spec_acts_in_reals(spec))
+        return error_set(
+            err, EXIT_USAGE,
+            "maddpg.actor=softmax gives the environment the whole vector, and this one takes choices: env.soft_actions=1 where it "
+            "has that option (suite mpe), or maddpg.actor=tanh, with which choices are drawn");
+    for (int g = 0; g < spec->groups && !code; g++)
+        for (int h = 0; h < spec->group[g].act_heads && !code; h++)
+            if (spec->group[g].act[h].kind == MAPPO_BOX) code = check_space(&spec->group[g], &spec->group[g].act[h], config, err);
+    return code;
 }
 
 static int check_policies(const struct policies *policies, const struct config *config, struct error *err)
@@ -81,6 +106,9 @@ static int check_policies(const struct policies *policies, const struct config *
         if (p->net[ROLE_ACTOR].gru)
             return error_set(err, EXIT_USAGE, "algo=%s replays single steps, of which a GRU remembers nothing: policy=mlp",
                              algorithms[config->algo_name].name);
+        if (p->net[ROLE_ACTOR].conv.layers)
+            return error_set(err, EXIT_USAGE, "algo=%s derives its critics by actions, which convolutions here cannot: policy.conv=none",
+                             algorithms[config->algo_name].name);
         if (p->net[ROLE_CRITIC].feature_norm)
             return error_set(err, EXIT_USAGE, "algo=%s takes inputs as they are, actions among them: policy.feature_norm=off",
                              algorithms[config->algo_name].name);
@@ -95,9 +123,9 @@ static int check_policies(const struct policies *policies, const struct config *
 static int create_policies(struct policies **policies, const struct config *config, const struct mappo_env_spec *spec,
                            struct backend *backend, struct error *err)
 {
-    struct policies_config how = {.central = true, .actions = true};
+    struct policies_config how = {.central = true, .actions = true, .real = real_kind[config->maddpg_actor]};
     for (int g = 0; g < spec->groups; g++) how.own_view[g] = algorithm_of_group(config, &spec->group[g], "ddpg");
-    int code = check_bounds(spec, config, err);
+    int code = check_actions(spec, config, err);
     if (!code) code = policies_create(policies, &how, config, spec, backend, err);
     if (code) return code;
     if ((code = check_policies(*policies, config, err))) {
@@ -132,6 +160,23 @@ static int64_t smallest_shard(const struct off_policy *self)
     return self->context.config->rollout_envs / self->context.comm->size / self->context.local_shards;
 }
 
+/* Of rows of agents that a rank's arrays have places for. */
+static int64_t most_steps(const struct off_policy *self)
+{
+    int agents = 1;
+    for (int g = 0; g < self->context.policies->groups; g++) {
+        const int here = self->context.policies->group[g]->sizes.agents;
+        agents = here > agents ? here : agents;
+    }
+    return INT32_MAX / self->context.envs / agents - 1;
+}
+
+/* A batch has every step at most once. */
+static bool draws_once(const struct config *config)
+{
+    return config->maddpg_draw == DRAW_WITHOUT && !(config->replay_priority > 0);
+}
+
 static int check_replay(const struct off_policy *self, struct error *err)
 {
     const struct config *config = self->context.config;
@@ -140,12 +185,14 @@ static int check_replay(const struct off_policy *self, struct error *err)
         return error_set(err, EXIT_USAGE,
                          "maddpg.batch=%lld can't be divided by %lld shards or ranks, each of which draws its part from its own steps",
                          (long long)config->maddpg_batch, (long long)shards);
-    if (steps < config->rollout_steps || steps > INT32_MAX - 1)
+    if (steps < config->rollout_steps)
         return error_set(
             err, EXIT_USAGE,
-            "maddpg.buffer=%lld is %lld steps of each of rollout.envs=%lld environments: rollout.steps=%lld to 2^31 are possible",
-            (long long)config->maddpg_buffer, (long long)steps, (long long)config->rollout_envs, (long long)config->rollout_steps);
-    if (config->maddpg_draw == DRAW_WITHOUT && config->maddpg_batch / shards > steps * smallest_shard(self))
+            "maddpg.buffer=%lld is %lld steps of each of rollout.envs=%lld environments, and rollout.steps=%lld of them are taken at "
+            "once: maddpg.buffer=%lld or more",
+            (long long)config->maddpg_buffer, (long long)steps, (long long)config->rollout_envs, (long long)config->rollout_steps,
+            (long long)(config->rollout_steps * config->rollout_envs));
+    if (draws_once(config) && config->maddpg_batch / shards > steps * smallest_shard(self))
         return error_set(err, EXIT_USAGE, "maddpg.batch=%lld is more than maddpg.buffer=%lld holds; maddpg.draw=with draws steps twice",
                          (long long)config->maddpg_batch, (long long)config->maddpg_buffer);
     return 0;
@@ -156,32 +203,48 @@ static void warn_of_late_start(const struct off_policy *self)
     const struct config *config = self->context.config;
     const int64_t most = ring_steps(config) * config->rollout_envs;
     int64_t first = config->maddpg_start < most ? config->maddpg_start : most;
-    if (first < config->maddpg_batch && config->maddpg_draw == DRAW_WITHOUT) first = config->maddpg_batch;
-    if (first > config->train_env_steps && self->context.comm->rank == 0 && !self->context.backend->planning)
+    if (first < config->maddpg_batch && draws_once(config)) first = config->maddpg_batch;
+    if (first > config->train_env_steps && self->context.comm->rank == 0 && !self->context.silent)
         warn("nothing will be learned: %lld steps are to be held before the first update (maddpg.start, maddpg.batch), and the run ends "
              "after train.env_steps=%lld",
              (long long)first, (long long)config->train_env_steps);
 }
 
-/* A replay is by far the largest thing of a run, and memory that nobody has touched can be had without being there. A device's is planned. */
-static int check_memory(struct algorithm *algorithm, const struct transitions_config *ring, struct error *err)
+/* A replay is by far the largest thing of a run, and memory that nobody has touched can be had without being there. A device's is planned. `ring`:
+ * as far as its arrays can have places. */
+static int check_memory(struct algorithm *algorithm, const struct replay_config *ring, struct error *err)
 {
     const struct off_policy *self = algorithm->self;
     const struct algorithm_context *context = &self->context;
     const struct config *config = context->config;
-    const size_t bytes = replay_ring_bytes(ring, vecenv_spec(context->env)), left = memory_free();
-    const size_t here = context->backend->host_memory ? bytes * (size_t)context->comm->local_size : 0;
-    text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %.1f MB%s",
-                (long long)ring_steps(config), context->envs, (double)bytes * 1e-6, context->comm->size > 1 ? " a rank" : "");
-    if (context->backend->planning || here <= left) return 0;
+    const double whole = (double)ring_steps(config), held = ring->transitions.steps;
+    const double bytes = (double)replay_ring_bytes(ring, vecenv_spec(context->env)) * whole / held, left = (double)memory_free();
+    const double here = context->backend->host_memory && !context->backend->planning ? bytes * context->comm->local_size : 0;
+    const double fit = here > left ? fmin(0.8 * left / here * whole, held) : held;
+    char size[32];
+    text_bytes(size, sizeof size, bytes);
+    text_format(algorithm->note, sizeof algorithm->note, "replay: %lld steps of each of %d environments, %s%s%s",
+                (long long)ring_steps(config), context->envs, size, context->comm->size > 1 ? " a rank" : "",
+                config->replay_priority > 0 ? ", drawn by priority" : "");
+    if (fit >= whole) return 0;
+    if (here <= left)
+        return error_set(err, EXIT_USAGE,
+                         "maddpg.buffer=%lld is more than a replay of this environment has places for on a rank: %lld is the most",
+                         (long long)config->maddpg_buffer, (long long)fit * (long long)config->rollout_envs);
     return error_set(err, EXIT_USAGE,
-                     "not enough memory: the replay needs %.4g GB (%zu bytes) on this machine, of which %.4g GB (%zu bytes) are free; "
+                     "not enough memory: the replay needs %.4g GB (%.0f bytes) on this machine, of which %.4g GB (%.0f bytes) are free; "
                      "maddpg.buffer=%lld of its %lld steps would fit",
-                     (double)here * 1e-9, here, (double)left * 1e-9, left,
-                     (long long)((double)config->maddpg_buffer * 0.8 * (double)left / (double)here), (long long)config->maddpg_buffer);
+                     here * 1e-9, here, left * 1e-9, left, (long long)fit * (long long)config->rollout_envs,
+                     (long long)config->maddpg_buffer);
 }
 
 /* ---- exploration --------------------------------------------------------------------------------------------------------------------- */
+
+/* Actors that draw their actions need nothing added to them. */
+static int explore_kind(const struct config *config)
+{
+    return config->maddpg_actor == ACTOR_GAUSSIAN ? EXPLORE_NONE : (int)config->maddpg_explore;
+}
 
 /* A collector's actions, before environments take them. */
 static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, int hi)
@@ -195,7 +258,8 @@ static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, i
     for (int g = 0; g < policies->groups; agent += (uint32_t)policies->group[g++]->sizes.agents) {
         if (!policy_learns(policies->group[g])) continue;
         pass[passes++] = (struct explore_pass){.dist = &policies->group[g]->dist,
-                                               .kind = self->context.config->maddpg_explore,
+                                               .kind = explore_kind(self->context.config),
+                                               .clipped = self->context.config->wrap_clip_action,
                                                .agents = policies->group[g]->sizes.agents,
                                                .lo = lo,
                                                .hi = hi,
@@ -218,10 +282,10 @@ static void acted(void *learner, const struct mappo_env_io *at, int k, int lo, i
 static void create_exploration(struct off_policy *self, const struct mappo_env_spec *spec)
 {
     const struct config *config = self->context.config;
-    const bool reals = spec_acts_in_reals(spec) && config->maddpg_explore != EXPLORE_NONE;
+    const bool reals = spec_acts_in_reals(spec) && explore_kind(config) != EXPLORE_NONE;
     if (!reals && config->maddpg_epsilon == 0) return;
     self->explore = BACKEND_NEW(&self->memory, struct explore_numbers, 1);
-    for (int g = 0; g < spec->groups && config->maddpg_explore == EXPLORE_OU; g++) {
+    for (int g = 0; g < spec->groups && explore_kind(config) == EXPLORE_OU; g++) {
         const struct group_sizes sizes = group_sizes(&spec->group[g]);
         const size_t n = (size_t)self->context.envs * (size_t)(sizes.agents * sizes.act_reals);
         if (n == 0 || !policy_learns(self->context.policies->group[g])) continue;
@@ -236,21 +300,19 @@ static int create_replay(struct algorithm *algorithm, struct error *err)
     const struct algorithm_context *context = &self->context;
     const struct config *config = context->config;
     const struct comm *comm = context->comm;
-    const struct replay_config replay = {.transitions = {.steps = (int)ring_steps(config),
-                                                         .envs = context->envs,
-                                                         .first_env = context->first_env,
-                                                         .shards = context->local_shards,
-                                                         .first_shard = comm_first_shard(comm)},
-                                         .collect = {.where = context->where,
-                                                     .steps = (int)config->rollout_steps,
-                                                     .seed = (uint64_t)config->train_seed,
-                                                     .crew = context->attended ? context->backend->threads : 1,
-                                                     .env = context->env,
-                                                     .learner = self,
-                                                     .acted = self->explore ? acted : NULL},
+    const int64_t steps = ring_steps(config), most = most_steps(self);
+    struct collect_config collect = learner_collecting(context);
+    collect.learner = self;
+    collect.acted = self->explore ? acted : NULL;
+    const struct replay_config replay = {.transitions = learner_transitions(context, (int)(steps < most ? steps : most)),
+                                         .collect = collect,
                                          .rows = (int)config->maddpg_batch / comm_all_shards(comm),
-                                         .replacement = config->maddpg_draw == DRAW_WITH};
-    const int code = check_memory(algorithm, &replay.transitions, err);
+                                         .replacement = config->maddpg_draw == DRAW_WITH,
+                                         .priorities = {.exponent = (float)config->replay_priority,
+                                                        .floor = (float)config->replay_floor,
+                                                        .fresh = (int)config->rollout_steps,
+                                                        .comm = context->comm}};
+    const int code = check_memory(algorithm, &replay, err);
     return code ? code : replay_create(&self->replay, &replay, vecenv_spec(context->env), context->policies->group, &self->memory, err);
 }
 
@@ -264,7 +326,7 @@ static void create_maddpg(struct off_policy *self)
                                          .temperature = (real)config->maddpg_temperature,
                                          .penalty = (real)config->maddpg_penalty,
                                          .max_grad_norm = config->maddpg_max_grad_norm,
-                                         .adam = algorithm_adam(config),
+                                         .adam = learner_adam(config),
                                          .twin = config->maddpg_twin,
                                          .delay = config->maddpg_twin ? (int)config->maddpg_delay : 1,
                                          .smoothing = (real)config->maddpg_smoothing,
@@ -297,7 +359,10 @@ static int begin(struct algorithm *algorithm, bool restored, struct error *err)
         memset(self->host_process[g], 0, process_bytes(self, g));
         if (!backend->host_memory) backend->upload(backend, self->process[g], self->host_process[g], process_bytes(self, g));
     }
-    return collect_begin(self->replay->collector, self->context.env, restored, err);
+    const int code = collect_begin(self->replay->collector, self->context.env, restored, err);
+    replay_count(self->replay, maddpg_updates(self->maddpg), self->now.beta);
+    priorities_rebuild(self->replay->priorities);
+    return code;
 }
 
 static int collect(struct algorithm *algorithm, struct error *err)
@@ -308,7 +373,7 @@ static int collect(struct algorithm *algorithm, struct error *err)
     struct backend *backend = self->context.backend;
     self->first_step = self->replay->transitions->step;
     if (self->explore) backend->upload(backend, self->explore, &numbers, sizeof numbers);
-    return algorithm_collect(algorithm, self->replay->collector, self->context.env, self->context.backend, err);
+    return learner_collect(algorithm, self->replay->collector, err);
 }
 
 static int finish(struct algorithm *algorithm, struct error *err)
@@ -325,7 +390,7 @@ static bool learns(const struct off_policy *self)
     const struct transitions *x = self->replay->transitions;
     const int64_t held = x->filled * smallest_shard(self);
     if (!transitions_full(x) && x->filled * config->rollout_envs < config->maddpg_start) return false;
-    return config->maddpg_draw == DRAW_WITH ? held > 0 : held >= self->replay->config.rows;
+    return draws_once(config) ? held >= self->replay->config.rows : held > 0;
 }
 
 static int update(struct algorithm *algorithm, struct error *err)
@@ -333,30 +398,26 @@ static int update(struct algorithm *algorithm, struct error *err)
     (void)err;
     struct off_policy *self = algorithm->self;
     struct backend *backend = self->context.backend;
-    const double start = clock_seconds(), communication = self->context.comm->seconds;
+    replay_count(self->replay, maddpg_updates(self->maddpg), self->now.beta);
+    priorities_renew(self->replay->priorities);
     if (!learns(self)) return 0;
-    backend_range(backend, "update");
-    replay_count(self->replay, maddpg_updates(self->maddpg));
     maddpg_start(self->maddpg, &self->now);
     if (!self->records || !backend_replayed(backend, &self->recorded)) {
         for (int k = 0; k < self->each; k++) {
             replay_draw(self->replay, k);
             maddpg_learn(self->maddpg, k);
+            priorities_learn(self->replay->priorities, k);
         }
         if (self->records) backend_recorded(backend, &self->recorded);
     }
-    backend_range(backend, NULL);
-    algorithm->seconds_update += clock_seconds() - start - (self->context.comm->seconds - communication);
     return 0;
 }
 
 static int outcome(struct algorithm *algorithm, struct error *err)
 {
     struct off_policy *self = algorithm->self;
-    const double start = clock_seconds();
     int code = device_check_wait(&self->replay->collector->check, self->context.env, err);
     if (!code) code = maddpg_outcome(self->maddpg, self->metrics, err);
-    algorithm->seconds_update += clock_seconds() - start;
     return code;
 }
 
@@ -390,7 +451,7 @@ static int fields(struct algorithm *algorithm, struct field_list *list)
 static int64_t list_replay(struct algorithm *algorithm, struct field_list *list)
 {
     struct off_policy *self = algorithm->self;
-    return transitions_replay(self->replay->transitions, "/replay", vecenv_spec(self->context.env), list);
+    return replay_list(self->replay, "/replay", vecenv_spec(self->context.env), list);
 }
 
 static void pull(struct algorithm *algorithm)
@@ -428,8 +489,8 @@ enum { METRICS = sizeof place / sizeof *place };
 static int metrics(struct algorithm *algorithm, struct metric *out, int max)
 {
     struct off_policy *self = algorithm->self;
-    return algorithm_metrics(out, max, described, place, METRICS, self->metrics, sizeof *self->metrics, self->metric_name,
-                             self->context.policies->groups);
+    return learner_metrics(out, max, described, place, METRICS, self->metrics, sizeof *self->metrics, self->metric_name,
+                           self->context.policies->groups);
 }
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
@@ -455,6 +516,18 @@ static const struct algorithm_ops ops = {.begin = begin,
                                          .destroy = destroy,
                                          .replay = list_replay};
 
+/* A step is stored once; those of a batch are read and written. */
+static void count_work(struct algorithm *algorithm)
+{
+    const struct off_policy *self = algorithm->self;
+    const struct transitions_config *ring = &self->replay->config.transitions;
+    const struct config *config = self->context.config;
+    const double each = self->each / (double)(config->rollout_steps * config->rollout_envs), /* updates for a step */
+        step = (double)replay_ring_bytes(&self->replay->config, vecenv_spec(self->context.env)) / ((double)ring->steps * ring->envs);
+    algorithm->flops = maddpg_flops(self->maddpg) * each;
+    algorithm->bytes = step * (1 + 2 * (double)config->maddpg_batch * each);
+}
+
 static int create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err)
 {
     struct off_policy *self = algorithm->self;
@@ -470,14 +543,14 @@ static int create(struct algorithm *algorithm, const struct algorithm_context *c
     if (code) return code;
     create_maddpg(self);
     self->records = comm_on_stream(context->comm) && (!context->config->maddpg_twin || self->each % context->config->maddpg_delay == 0);
-    algorithm->flops = maddpg_flops(self->maddpg) * self->each / (double)(context->config->rollout_steps * context->config->rollout_envs);
-    algorithm_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
+    count_work(algorithm);
+    learner_name_metrics(self->metric_name, described, METRICS, context->policies, self->memory.arena);
     arena_seal(self->memory.arena);
     return 0;
 }
 
 #define FUNCTIONS                                                                                                                          \
     {                                                                                                                                      \
-        horizon, create_policies, sizeof(struct off_policy), &ops, create, described, "maddpg ddpg"                                        \
+        learner_horizon, create_policies, sizeof(struct off_policy), &ops, create, described, "maddpg ddpg", false                         \
     }
 const struct algorithm_functions maddpg_functions = FUNCTIONS, ddpg_functions = FUNCTIONS;

@@ -1,22 +1,15 @@
 #include "algo/on_policy.h"
 
 #include "backend/kernels/gae.h"
-#include "base/clock.h"
 #include "config/choices.h"
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------------------- */
-
-int64_t on_policy_horizon(const struct config *config)
-{
-    return config->rollout_steps;
-}
 
 /* Whole episodes: the steps that one rollout of an environment comes to at most. */
 static int choose_steps(struct transitions_config *transitions, const struct algorithm_context *context, struct error *err)
 {
     const struct config *config = context->config;
     const int64_t longest = vecenv_spec(context->env)->max_steps, most = config->rollout_steps - 1 + longest;
-    transitions->steps = (int)on_policy_horizon(config);
     if (config->rollout_unit == UNIT_STEPS) return 0;
     for (int g = 0; g < context->policies->groups; g++)
         if (context->policies->group[g]->net[ROLE_ACTOR].gru || context->policies->group[g]->net[ROLE_CRITIC].gru)
@@ -57,6 +50,31 @@ static double flops_of(const struct policies *policies, const struct config *con
     return sum;
 }
 
+/* Of groups that play themselves; the others have none. */
+static void choose_self_play(struct self_play_rules *rules, const struct config *config, const struct policies *policies)
+{
+    for (int g = 0; g < policies->groups; g++) {
+        const char *name = policies->group[g]->name;
+        if (policies->group[g]->player != PLAY_SELF) continue;
+        rules[g] = (struct self_play_rules){.members = (int)config_group_number(config, name, GROUP_pool),
+                                            .interval = (int64_t)config_group_number(config, name, GROUP_pool_interval),
+                                            .share = config_group_number(config, name, GROUP_pool_share)};
+    }
+}
+
+static double bytes_of(const struct policies *policies, const struct config *config)
+{
+    double floats = 0;
+    for (int g = 0; g < policies->groups; g++) {
+        const struct policy *policy = policies->group[g];
+        const double actor = (double)policy->sizes.agents * policy->net[ROLE_ACTOR].inputs,
+                     critic = (double)policy->state_rows * policy->net[ROLE_CRITIC].inputs;
+        floats += (actor + critic) * (3 + (double)config->ppo_epochs); /* written, packed (read and written), read in every epoch */
+        floats += 8.0 * policy->sizes.agents * (1 + (double)config->ppo_epochs);
+    }
+    return floats * (double)sizeof(float);
+}
+
 /* Values of final observations are for estimates that a value continues. */
 static bool rewards_alone(const struct config *config)
 {
@@ -67,15 +85,8 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
 {
     struct on_policy *self = algorithm->self;
     const struct config *config = context->config;
-    const struct comm *comm = context->comm;
-    struct rollout_config rollout = {.transitions = {.envs = context->envs,
-                                                     .first_env = context->first_env,
-                                                     .shards = context->local_shards,
-                                                     .first_shard = comm_first_shard(comm)},
-                                     .collect = {.where = context->where,
-                                                 .seed = (uint64_t)config->train_seed,
-                                                 .crew = context->attended ? context->backend->threads : 1,
-                                                 .env = context->env},
+    struct rollout_config rollout = {.transitions = learner_transitions(context, (int)learner_horizon(config)),
+                                     .collect = learner_collecting(context),
                                      .per_head = config->ppo_ratio == RATIO_PER_HEAD,
                                      .returns = {.gamma = (real)config->gae_gamma,
                                                  .lambda = (real)config->gae_lambda,
@@ -84,8 +95,10 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
                                                  .target = config->gae_target}};
     self->context = *context;
     algorithm->flops = flops_of(context->policies, config);
+    algorithm->bytes = bytes_of(context->policies, config);
     backend_memory_create(&self->memory, "algorithm", context->backend);
     self->now = annealed_at(config, 0);
+    choose_self_play(rollout.self_play, config, context->policies);
     int code = choose_steps(&rollout.transitions, context, err);
     if (!code) code = rollout_create(&self->rollout, &rollout, vecenv_spec(context->env), context->policies->group, context->backend, err);
     if (!code) running_norms_create(&self->norms, self->rollout, context->policies->group, context->comm, &self->memory);
@@ -121,7 +134,7 @@ static void count_steps(struct algorithm *algorithm)
 int on_policy_collect(struct algorithm *algorithm, struct error *err)
 {
     struct on_policy *self = algorithm->self;
-    const int code = algorithm_collect(algorithm, self->rollout->collector, self->rollout->env, self->context.backend, err);
+    const int code = learner_collect(algorithm, self->rollout->collector, err);
     if (!code) count_steps(algorithm);
     return code;
 }
@@ -130,18 +143,16 @@ int on_policy_finish(struct algorithm *algorithm, struct error *err)
 {
     (void)err;
     struct on_policy *self = algorithm->self;
-    const double start = clock_seconds();
-    backend_range(self->context.backend, "infer");
     rollout_finish(self->rollout);
-    backend_range(self->context.backend, NULL);
-    algorithm->seconds_infer += clock_seconds() - start;
     return 0;
 }
 
 void on_policy_learned(struct algorithm *algorithm)
 {
     struct on_policy *self = algorithm->self;
+    const struct transitions *x = self->rollout->transitions;
     running_norms_take(&self->norms);
+    self_play_learned(&self->rollout->self_play, (int64_t)(x->step / (uint64_t)x->config.steps));
 }
 
 void on_policy_anneal(struct algorithm *algorithm, const struct annealed *now)
@@ -160,6 +171,7 @@ int on_policy_fields(struct algorithm *algorithm, struct field_list *list)
     transitions_fields(self->rollout->transitions, "/rollout", list);
     returns_fields(self->rollout->returns, "/rollout", list);
     states_fields(&self->rollout->states, "/rollout", list);
+    self_play_fields(&self->rollout->self_play, "/rollout", list);
     return list->count - before;
 }
 
@@ -169,6 +181,7 @@ void on_policy_pull(struct algorithm *algorithm)
     policies_pull(self->context.policies);
     returns_pull(self->rollout->returns);
     states_pull(&self->rollout->states);
+    self_play_pull(&self->rollout->self_play);
 }
 
 void on_policy_push(struct algorithm *algorithm)
@@ -177,4 +190,5 @@ void on_policy_push(struct algorithm *algorithm)
     policies_push(self->context.policies);
     returns_push(self->rollout->returns);
     states_push(&self->rollout->states);
+    self_play_push(&self->rollout->self_play);
 }

@@ -3,7 +3,7 @@
 #ifndef MAPPO_ALGO_ON_POLICY_H
 #define MAPPO_ALGO_ON_POLICY_H
 
-#include "algo/algorithm.h"
+#include "algo/learner.h"
 #include "algo/rollout.h"
 #include "algo/running_norms.h"
 
@@ -15,8 +15,6 @@ struct on_policy {
     struct annealed now;          /* of the coming updates */
 };
 
-int64_t on_policy_horizon(const struct config *config);
-
 /* With the rollout and the running statistics that the configuration asks for (rollout, gae, norm). EXIT_USAGE as rollout_create. */
 int on_policy_create(struct algorithm *algorithm, const struct algorithm_context *context, struct error *err);
 
@@ -24,7 +22,8 @@ int on_policy_create(struct algorithm *algorithm, const struct algorithm_context
 int on_policy_begin(struct algorithm *algorithm, bool restored, struct error *err);
 int on_policy_collect(struct algorithm *algorithm, struct error *err);
 int on_policy_finish(struct algorithm *algorithm, struct error *err);
-void on_policy_learned(struct algorithm *algorithm); /* at the end of `update`: the rollout goes into the running statistics */
+/* At the end of `update`: the rollout goes into the running statistics, and what has been learned may become a past self. */
+void on_policy_learned(struct algorithm *algorithm);
 void on_policy_anneal(struct algorithm *algorithm, const struct annealed *now);
 int on_policy_fields(struct algorithm *algorithm, struct field_list *list);
 void on_policy_pull(struct algorithm *algorithm);

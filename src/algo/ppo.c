@@ -41,7 +41,7 @@ static void gather_statistics(struct ppo *ppo)
     int passes = 0;
     for (int g = 0; g < ppo->rollout->groups; g++) {
         const struct returns_group *returns = &ppo->rollout->returns->group[g];
-        const uint8_t *active = ppo->rollout->transitions->all.group[g].active;
+        const uint8_t *active = self_play_rows(&ppo->rollout->self_play, g, true);
         passes = measure(ppo, passes, g, returns->advantage, active, batches->everything, 0, 3);
         passes = measure(ppo, passes, g, returns->ret, active, batches->everything, 3, 3);
     }
@@ -53,8 +53,9 @@ static void gather_statistics(struct ppo *ppo)
             passes = 0;
             for (int g = 0; g < ppo->rollout->groups; g++) {
                 const struct returns_group *returns = &ppo->rollout->returns->group[g];
-                const uint8_t *active = ppo->rollout->transitions->all.group[g].active;
-                passes = measure(ppo, passes, g, returns->ret, NULL, batches->actor, shift, 3);
+                const uint8_t *active = self_play_rows(&ppo->rollout->self_play, g, true);
+                passes =
+                    measure(ppo, passes, g, returns->ret, self_play_rows(&ppo->rollout->self_play, g, false), batches->actor, shift, 3);
                 passes = measure(ppo, passes, g, returns->ret, active, batches->actor, shift + 3, 1);
                 if (ppo->config.advantages == ADVANTAGES_MINIBATCH)
                     passes = measure(ppo, passes, g, returns->advantage, active, batches->actor, shift + 4, 3);
@@ -339,7 +340,7 @@ static void measure_penalty(struct ppo *ppo)
     for (int g = 0; g < ppo->rollout->groups; g++) evaluation.kl[g] = ppo->kl[g];
     for (int r = 0; r < ppo->ranges; r++) ppo_evaluate(ppo, r, &evaluation);
     for (int g = 0; g < ppo->rollout->groups; g++) {
-        const uint8_t *active = ppo->config.policy_active_masks ? ppo->rollout->transitions->all.group[g].active : NULL;
+        const uint8_t *active = self_play_rows(&ppo->rollout->self_play, g, ppo->config.policy_active_masks);
         passes = measure(ppo, passes, g, ppo->kl[g], active, ppo->batches.everything, 0, 3);
     }
     ppo->backend->moments(ppo->backend, ppo->moments, passes);

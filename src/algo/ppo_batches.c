@@ -99,6 +99,7 @@ int32_t *ppo_batches_list(const struct ppo_batches *b, const struct select_shape
     struct backend *backend = b->rollout->backend;
     if (shape->set < 0 && shape->hi - shape->lo == shape->envs) return NULL;
     const struct select_shape whole = {shape->envs, shape->lo, shape->hi, shape->agents, 1, shape->set, shape->set >= 0, 1, 0};
+    if (backend->planning) return backend->alloc(backend, "units of passes", (size_t)env_steps * sizeof(int32_t));
     int32_t *unit = malloc((size_t)(env_steps + 1) * sizeof *unit);
     CHECK(unit, "out of memory listing %d env-steps", env_steps);
     for (int u = 0; u < env_steps; u++) unit[u] = select_unit(&whole, whole.by_row, u);

@@ -135,15 +135,16 @@ static void take_joint(struct ppo *ppo)
         for (int s = 0; s < ppo->shards; s++) {
             const int lo = x->first[s], hi = x->first[s + 1], steps = x->config.steps * (hi - lo), agents = policy->sizes.agents;
             const struct select_shape all = {x->config.envs, lo, hi, agents, 1, -1, false, 1, 0};
-            ppo->join[ppo->joins++] = (struct joint_pass){.batch = {ppo_batches_list(&ppo->batches, &all, steps), steps, agents, NULL},
-                                                          .rules = ppo->config.joint,
-                                                          .objective = &ppo->learner[ppo->learner_first[g]].policy,
-                                                          .log_prob = ppo->log_prob[g],
-                                                          .old_log_prob = ppo->rollout->log_prob[g],
-                                                          .advantage = ppo->rollout->returns->group[g].advantage,
-                                                          .active = ppo->config.policy_active_masks ? x->all.group[g].active : NULL,
-                                                          .loss = ppo->loss[g],
-                                                          .slope = ppo->slope[g]};
+            ppo->join[ppo->joins++] =
+                (struct joint_pass){.batch = {ppo_batches_list(&ppo->batches, &all, steps), steps, agents, NULL},
+                                    .rules = ppo->config.joint,
+                                    .objective = &ppo->learner[ppo->learner_first[g]].policy,
+                                    .log_prob = ppo->log_prob[g],
+                                    .old_log_prob = ppo->rollout->log_prob[g],
+                                    .advantage = ppo->rollout->returns->group[g].advantage,
+                                    .active = self_play_rows(&ppo->rollout->self_play, g, ppo->config.policy_active_masks),
+                                    .loss = ppo->loss[g],
+                                    .slope = ppo->slope[g]};
         }
     }
     if (ppo->joins && !ppo->outputs) ppo->outputs = backend->alloc(backend, "outputs of policies", ppo_outputs(ppo) * sizeof(real));
@@ -194,7 +195,7 @@ static struct train_pass actor_pass(const struct ppo *ppo, int i)
     pass.policy.loss = ppo->loss[part->group];
     pass.policy.slope = ppo->slope[part->group];
     pass.policy.old_log_std = ppo_old_log_std(ppo, part->group, part->of.set[ROLE_ACTOR]);
-    if (ppo->config.policy_active_masks) pass.policy.active = ppo->rollout->transitions->all.group[part->group].active;
+    if (ppo->config.policy_active_masks) pass.policy.active = self_play_rows(&ppo->rollout->self_play, part->group, true);
     pass.gradient = vector + at->gradient;
     pass.sum = vector + at->sums;
     return pass;
@@ -211,7 +212,7 @@ static struct train_pass critic_pass(const struct ppo *ppo, int i)
     pass.recurrent = ppo_part_time(&ppo->batches, part, ROLE_CRITIC);
     pass.value.objective = &ppo->learner[l].value;
     pass.value.old = ppo->rescale ? &ppo->learner[l].old_value : NULL;
-    if (ppo->config.value_active_masks) pass.value.active = ppo->rollout->transitions->all.group[part->group].active;
+    if (ppo->config.value_active_masks) pass.value.active = self_play_rows(&ppo->rollout->self_play, part->group, true);
     pass.gradient = vector + at->gradient + at->actor;
     pass.sum = vector + at->sums + PASS_SUMS;
     return pass;

@@ -1,5 +1,7 @@
 #include "algo/replay.h"
 
+#include "base/text.h"
+
 /* ---- building ------------------------------------------------------------------------------------------------------------------------ */
 
 /* Neither states, since critics put together what they see, nor infos; masks and absence where there are some. */
@@ -14,13 +16,13 @@ static void choose_slices(struct slices *kept, const struct mappo_env_spec *spec
     }
 }
 
-size_t replay_ring_bytes(const struct transitions_config *config, const struct mappo_env_spec *spec)
+size_t replay_ring_bytes(const struct replay_config *config, const struct mappo_env_spec *spec)
 {
     struct slices kept;
-    struct transitions_config ring = *config;
+    struct transitions_config ring = config->transitions;
     ring.ring = true;
     choose_slices(&kept, spec);
-    return transitions_bytes(&ring, &kept);
+    return transitions_bytes(&ring, &kept) + (config->priorities.exponent > 0 ? priorities_bytes(&ring) : 0);
 }
 
 void replay_batch_create(struct replay_batch *batch, int shards, int rows, const struct mappo_env_spec *spec, struct backend_memory *memory)
@@ -109,6 +111,20 @@ static void aim(struct replay *r, const struct mappo_env_spec *spec, struct back
     }
 }
 
+static void create_priorities(struct replay *r, struct backend_memory *memory)
+{
+    struct priorities_config config = r->config.priorities;
+    const int rows = r->batch.shards * r->batch.rows;
+    int32_t **row = ARENA_NEW(memory->arena, int32_t *, r->batch.shards);
+    if (!(config.exponent > 0)) return;
+    config.rows = r->batch.rows;
+    config.seed = r->config.collect.seed;
+    for (int s = 0; s < r->batch.shards; s++) row[s] = r->draw[s].row;
+    r->batch.weight = BACKEND_NEW(memory, real, rows);
+    r->batch.error = BACKEND_NEW(memory, real, rows);
+    priorities_create(&r->priorities, &config, r->transitions, r->numbers, row, r->batch.weight, r->batch.error, memory);
+}
+
 int replay_create(struct replay **out, const struct replay_config *config, const struct mappo_env_spec *spec, struct policy *const *policy,
                   struct backend_memory *memory, struct error *err)
 {
@@ -123,6 +139,7 @@ int replay_create(struct replay **out, const struct replay_config *config, const
     collector_create(&r->collector, &r->config.collect, r->transitions, spec, policy, memory);
     replay_batch_create(&r->batch, config->transitions.shards, config->rows, spec, memory);
     aim(r, spec, memory);
+    create_priorities(r, memory);
     return 0;
 }
 
@@ -133,16 +150,34 @@ void replay_destroy(struct replay *r)
 
 /* ---- use ----------------------------------------------------------------------------------------------------------------------------- */
 
-void replay_count(struct replay *r, int64_t update)
+void replay_count(struct replay *r, int64_t update, double beta)
 {
     const struct transitions *x = r->transitions;
-    const struct replay_numbers numbers = {.update = update, .held = x->filled, .oldest = transitions_place(x, transitions_oldest(x))};
+    const struct replay_numbers numbers = {
+        .update = update, .held = x->filled, .oldest = transitions_place(x, transitions_oldest(x)), .beta = beta};
     r->backend->upload(r->backend, r->numbers, &numbers, sizeof numbers);
 }
 
 void replay_draw(const struct replay *r, int after)
 {
     for (int s = 0; s < r->batch.shards; s++) r->draw[s].after = after;
-    r->backend->draw(r->backend, r->draw, r->batch.shards);
+    if (r->priorities) {
+        priorities_draw(r->priorities, after);
+    } else {
+        r->backend->draw(r->backend, r->draw, r->batch.shards);
+    }
     r->backend->gather(r->backend, r->gather, r->gathers);
+}
+
+int64_t replay_list(struct replay *r, const char *path, const struct mappo_env_spec *spec, struct field_list *list)
+{
+    const struct transitions_config *x = &r->transitions->config;
+    char name[sizeof list->field->name];
+    if (r->priorities) {
+        text_format(name, sizeof name, "%s/priority", path);
+        field_add(list, name, FIELD_REAL, r->priorities->leaf, "1",
+                  "by which steps are drawn, at each place, of each environment by global index; 0 where there is none", 2,
+                  (int64_t)x->steps + 1, (int64_t)x->envs);
+    }
+    return transitions_replay(r->transitions, path, spec, list);
 }

@@ -6,17 +6,21 @@
 #define MAPPO_ALGO_REPLAY_H
 
 #include "algo/collect.h"
+#include "algo/priorities.h"
 
 struct replay_config {
     struct transitions_config transitions; /* `ring` is the replay's to choose */
     struct collect_config collect;
-    int rows;         /* of a shard's part of a batch */
-    bool replacement; /* a step may be in it twice */
+    int rows;                            /* of a shard's part of a batch */
+    bool replacement;                    /* a step may be in it twice */
+    struct priorities_config priorities; /* but for `rows` and `seed`, which are the replay's to choose */
 };
 
 struct replay_batch {
     int shards, rows; /* B rows each */
     uint8_t *ep_end;  /* [shards · B] of the environment: where it terminated nothing follows, whatever `terminated` says */
+    real *weight;     /* [shards · B] of rows in critics' losses; NULL = 1 */
+    real *error;      /* [shards · B] where the learner leaves the sizes of critics' errors; NULL = not wanted */
     struct replay_batch_group {
         float *obs, *next;         /* [shards · B][A][D] */
         uint8_t *mask, *next_mask; /* [shards · B][A][L]; NULL = everything is allowed, as in what was seen last of an episode */
@@ -39,19 +43,25 @@ struct replay {
     struct replay_numbers *numbers; /* the backend's */
     struct draw_pass *draw;         /* [shards] */
     struct gather_pass *gather;     /* [gathers] */
+    struct priorities *priorities;  /* NULL = rows are drawn by draw */
     int gathers;
     struct backend *backend;
 };
 
-/* What is kept of steps, and the bytes of all of them. */
-size_t replay_ring_bytes(const struct transitions_config *config, const struct mappo_env_spec *spec);
+/* The bytes of all that is kept of steps. */
+size_t replay_ring_bytes(const struct replay_config *config, const struct mappo_env_spec *spec);
 
 /* As rollout_create. */
 int replay_create(struct replay **replay, const struct replay_config *config, const struct mappo_env_spec *spec,
                   struct policy *const *policy, struct backend_memory *memory, struct error *err);
 void replay_destroy(struct replay *replay); /* NULL is allowed */
 
-void replay_count(struct replay *replay, int64_t update); /* before the draws of an update: what is held now, and its number */
-void replay_draw(const struct replay *replay, int after); /* the batch of update number `after` from then */
+/* Before the draws of an update, and whenever the ring has been filled or read: what is held now, the update's number, and the exponent of the
+ * weights of rows. */
+void replay_count(struct replay *replay, int64_t update, double beta);
+void replay_draw(const struct replay *replay, int after); /* the batch of update number `after` from then; collective with priorities */
+
+/* Steps of every environment and place with their priority, as algorithm_ops.replay lists them. */
+int64_t replay_list(struct replay *replay, const char *path, const struct mappo_env_spec *spec, struct field_list *list);
 
 #endif

@@ -57,6 +57,7 @@ static void create_collector(struct rollout *rollout, const struct rollout_confi
     collect.learner = rollout;
     collect.observed = observed;
     collect.states = states_kept(&rollout->states) ? &rollout->states : NULL;
+    collect.self_play = rollout->self_play.used ? &rollout->self_play : NULL;
     collect.cut = config->returns.bootstrap && !states_needed(policy, spec->groups, ROLE_CRITIC) ? cut : NULL;
     for (int g = 0; g < rollout->groups; g++) {
         if (!policy_learns(policy[g])) continue;
@@ -82,13 +83,19 @@ int rollout_create(struct rollout **out, const struct rollout_config *config, co
     rollout->backend = backend;
     backend_memory_create(&rollout->memory, "rollout", backend);
     choose_slices(&kept, config, spec, policy);
-    const int code = transitions_create(&rollout->transitions, &transitions, &kept, spec, &rollout->memory, err);
+    int code = transitions_create(&rollout->transitions, &transitions, &kept, spec, &rollout->memory, err);
     if (code) {
         rollout_destroy(rollout);
         return code;
     }
     create_inputs(rollout, config, spec, policy);
     states_create(&rollout->states, rollout->transitions, policy, &rollout->memory);
+    code = self_play_create(&rollout->self_play, config->self_play, config->collect.seed, rollout->transitions, &rollout->states, policy,
+                            &rollout->memory, err);
+    if (code) {
+        rollout_destroy(rollout);
+        return code;
+    }
     returns_create(&rollout->returns, &config->returns, rollout->transitions, &rollout->inputs, &rollout->states, policy, &rollout->memory);
     create_collector(rollout, config, spec, policy);
     arena_seal(rollout->memory.arena);
@@ -113,6 +120,7 @@ int rollout_begin(struct rollout *rollout, struct vecenv *env, bool restored, st
     if (!restored) {
         returns_clear(rollout->returns);
         states_clear(&rollout->states);
+        self_play_begin(&rollout->self_play);
     }
     return collect_begin(rollout->collector, env, restored, err);
 }
@@ -125,6 +133,7 @@ int rollout_collect(struct rollout *rollout, struct error *err)
 void rollout_finish(struct rollout *rollout)
 {
     if (backend_replayed(rollout->backend, &rollout->finish)) return;
+    self_play_mark(&rollout->self_play);
     returns_values(rollout->returns);
     returns_advantages(rollout->returns);
     backend_recorded(rollout->backend, &rollout->finish);
@@ -148,12 +157,15 @@ struct train_pass rollout_pass(const struct rollout *rollout, int g, int role, i
                                            .mask = taken->act_mask,
                                            .per_head = rollout->per_head,
                                            .old_log_prob = rollout->log_prob[g],
+                                           .active = self_play_rows(&rollout->self_play, g, false),
+                                           .home = self_play_rows(&rollout->self_play, g, false),
                                            .advantage = returns->advantage};
     } else {
         pass.packed = returns_critic_packed(rollout->returns, g, shard, set);
         pass.value = (struct value_loss){.targets = policy->sizes.agents / policy->value_agents,
                                          .norm = policy->norm + set,
                                          .old_value = returns->value,
+                                         .active = self_play_rows(&rollout->self_play, g, false),
                                          .ret = returns->ret};
     }
     return pass;

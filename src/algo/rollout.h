@@ -7,6 +7,7 @@
 
 #include "algo/collect.h"
 #include "algo/returns.h"
+#include "algo/self_play.h"
 #include "algo/states.h"
 #include "algo/transitions.h"
 
@@ -15,6 +16,7 @@ struct rollout_config {
     struct collect_config collect;         /* likewise `steps`, and `log_prob` and what follows it */
     struct returns_config returns;
     bool per_head; /* log-probabilities of each head, [T][E][A][heads] */
+    struct self_play_rules self_play[MAPPO_MAX_GROUPS];
 };
 
 struct rollout {
@@ -22,6 +24,7 @@ struct rollout {
     struct transitions *transitions;
     struct critic_inputs inputs;
     struct states states;
+    struct self_play self_play;
     struct collector *collector;
     struct returns *returns;
     real *log_prob[MAPPO_MAX_GROUPS]; /* [T][E][A], or with per_head [T][E][A][heads], of the actions when they were taken */
@@ -32,7 +35,7 @@ struct rollout {
     struct repeated finish;
 };
 
-/* policy [spec->groups] and spec must outlive the rollout. EXIT_USAGE as transitions_create. */
+/* policy [spec->groups] and spec must outlive the rollout. EXIT_USAGE as transitions_create and self_play_create. */
 int rollout_create(struct rollout **rollout, const struct rollout_config *config, const struct mappo_env_spec *spec,
                    struct policy *const *policy, struct backend *backend, struct error *err);
 void rollout_destroy(struct rollout *rollout); /* NULL is allowed */
@@ -42,7 +45,7 @@ int rollout_collect(struct rollout *rollout, struct error *err);                
 void rollout_finish(struct rollout *rollout);                                                     /* values, advantages, returns */
 
 /* What a training pass of a set of a group's actors or critics reads of a finished rollout: all rows in order, active or not, as far as they
- * are of one shard and share the set. Objective, gradient and sum are the learner's, and packed rows where it packs them itself; a critic's are those
+ * are of one shard and share the set, and as far as the group plays itself, of its own (self_play.h). Objective, gradient and sum are the learner's, and packed rows where it packs them itself; a critic's are those
  * that finishing has packed for the shard. */
 struct train_pass rollout_pass(const struct rollout *rollout, int group, int role, int shard, int set);
 

@@ -18,13 +18,15 @@ static int learned_width(const struct policy *policy, int which)
 static struct running_pass rows_of(const struct rollout *rollout, const struct policy *policy, int g, int which)
 {
     const struct mappo_group_io *seen = &rollout->transitions->all.group[g];
-    struct running_pass pass = {.running = policy->running[which], .mask = seen->active, .batch = {.rows = policy->sizes.agents}};
+    struct running_pass pass = {
+        .running = policy->running[which], .mask = self_play_rows(&rollout->self_play, g, true), .batch = {.rows = policy->sizes.agents}};
     if (which == RUNNING_OBS) pass.x = seen->obs;
     if (which == RUNNING_REWARD) pass.x = rollout->returns->group[g].discounted;
     if (which == RUNNING_STATE) {
         pass.x = rollout->inputs.group[g].current;
         pass.batch.rows = policy->state_rows;
-        if (policy->state_rows != policy->sizes.agents || policy->critic_input == CRITIC_STATE) pass.mask = NULL; /* nobody's alone */
+        if (policy->state_rows != policy->sizes.agents || policy->critic_input == CRITIC_STATE) /* nobody's alone */
+            pass.mask = self_play_home(&rollout->self_play, g, policy->state_rows);
     }
     return pass;
 }

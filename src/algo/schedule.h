@@ -24,6 +24,7 @@ struct annealed {
     double actor_rate, critic_rate; /* learning rates */
     double clip, entropy;           /* what is left of these numbers of the objectives, 1 to 0 */
     double noise;                   /* likewise of what is added to actions */
+    double beta;                    /* of a replay's weights: from its number to 1 */
 };
 
 static inline struct annealed annealed_at(const struct config *config, double progress)
@@ -32,17 +33,19 @@ static inline struct annealed annealed_at(const struct config *config, double pr
                              .critic_rate = schedule_value(config->adam_schedule, config->adam_critic_lr, progress),
                              .clip = schedule_value(config->ppo_clip_schedule, 1, progress),
                              .entropy = schedule_value(config->ppo_entropy_schedule, 1, progress),
-                             .noise = schedule_value(config->maddpg_noise_schedule, 1, progress)};
+                             .noise = schedule_value(config->maddpg_noise_schedule, 1, progress),
+                             .beta = 1 - schedule_value(config->replay_beta_schedule, 1 - config->replay_beta, progress)};
 }
 
 /* The first key that anneals something; NULL where nothing is. */
 static inline const char *what_is_annealed(const struct config *config)
 {
-    return config->adam_schedule != SCHEDULE_CONSTANT           ? "adam.schedule"
-           : config->ppo_clip_schedule != SCHEDULE_CONSTANT     ? "ppo.clip_schedule"
-           : config->ppo_entropy_schedule != SCHEDULE_CONSTANT  ? "ppo.entropy_schedule"
-           : config->maddpg_noise_schedule != SCHEDULE_CONSTANT ? "maddpg.noise_schedule"
-                                                                : NULL;
+    return config->adam_schedule != SCHEDULE_CONSTANT                                         ? "adam.schedule"
+           : config->ppo_clip_schedule != SCHEDULE_CONSTANT                                   ? "ppo.clip_schedule"
+           : config->ppo_entropy_schedule != SCHEDULE_CONSTANT                                ? "ppo.entropy_schedule"
+           : config->maddpg_noise_schedule != SCHEDULE_CONSTANT                               ? "maddpg.noise_schedule"
+           : config->replay_priority > 0 && config->replay_beta_schedule != SCHEDULE_CONSTANT ? "replay.beta_schedule"
+                                                                                              : NULL;
 }
 
 #endif

@@ -37,7 +37,7 @@ static void create_held(struct transitions *x, struct backend_memory *memory)
 {
     CHECK(memory->backend->host_memory && !x->config.ring, "whole episodes are collected into memory of the host");
     x->length = ARENA_NEW(memory->arena, int, x->config.envs);
-    x->held = ARENA_NEW(memory->arena, int32_t, x->config.steps * x->config.envs);
+    x->held = BACKEND_NEW(memory, int32_t, x->config.steps * x->config.envs);
     x->held_first = ARENA_NEW(memory->arena, int, x->config.shards + 1);
 }
 
@@ -132,11 +132,12 @@ void transitions_carry(struct transitions *x)
 int32_t *transitions_units(const struct transitions *x, struct backend_memory *memory, int steps, int shard, int stride, int offset)
 {
     const int lo = x->first[shard], hi = x->first[shard + 1], count = steps * (hi - lo);
+    int32_t *units = BACKEND_NEW(memory, int32_t, count);
+    if (memory->backend->planning) return units;
     int32_t *host = malloc((size_t)(count + 1) * sizeof *host), *to = host;
     CHECK(host, "out of memory listing %d env-steps", count);
     for (int t = 0; t < steps; t++)
         for (int e = lo; e < hi; e++) *to++ = (t * x->config.envs + e) * stride + offset;
-    int32_t *units = BACKEND_NEW(memory, int32_t, count);
     memory->backend->upload(memory->backend, units, host, (size_t)count * sizeof *host);
     free(host);
     return units;

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "backend/kernels/compound.h"
+#include "backend/kernels/self_play.h"
 #include "backend/kernels/joint.h"
 #include "backend/kernels/nonfinite.h"
 #include "backend/kernels/norm.h"
@@ -32,10 +33,25 @@
 
 /* ---- networks ------------------------------------------------------------------------------------------------------------------------ */
 
-/* [feature_norm] → fc1 → act → norm1 → fc2 → act → norm2 … → [gru → gru_norm] → head(s), as the reference's MLPBase, MLPLayer, RNNLayer.
- * All heads of a network form one matrix [O][H]. Offsets index the network's parameter vector; -1 = absent. Weights are [out][in],
+/* [feature_norm] → [conv1 → act → conv2 → act …] → fc1 → act → norm1 → fc2 → act → norm2 … → [gru → gru_norm] → head(s), as the reference's
+ * MLPBase, CNNLayer, MLPLayer, RNNLayer. All heads of a network form one matrix [O][H]. Offsets index the network's parameter vector; -1 = absent. Weights are [out][in],
  * row-major. */
-enum { NETWORK_MAX_LAYERS = 8, POLICY_MAX_HEADS = 16 /* one per Discrete, per MultiDiscrete component, per MultiBinary or Box head */ };
+enum {
+    NETWORK_MAX_LAYERS = 8,
+    NETWORK_MAX_CONVS = 8,
+    POLICY_MAX_HEADS = 16 /* one per Discrete, per MultiDiscrete component, per MultiBinary or Box head */
+};
+
+/* What convolutions see: `images` images [height][width][channels] among the columns of the input, the first from column `first` on, the
+ * others `stride` columns after one another. Their channels are one beside the other to the first convolution. Columns of no image join fc1
+ * behind the features of the last one. Kernels are square and move by 1. */
+struct convolutions {
+    int layers; /* 0 = none */
+    int images, first, stride, height, width, channels;
+    int outputs[NETWORK_MAX_CONVS], kernel[NETWORK_MAX_CONVS]; /* of each: channels, and rows and columns of the kernel */
+    bool same; /* zeros around, so that height and width stay; else they shrink by kernel - 1 */
+};
+
 struct network {
     int inputs, hidden, outputs;   /* D, H, O: H of the last hidden layer … */
     int width[NETWORK_MAX_LAYERS]; /* … and of each; 0 = H */
@@ -46,12 +62,15 @@ struct network {
     bool gru;                      /* a recurrent layer before the head */
     int gru_steps;                 /* its longest chunk of a training pass, in steps: packed_rows_create reserves room for it */
     bool by_layer;                 /* a device goes layer by layer: some pass of it does what only that way can (derive, LOSS_GIVEN) */
+    struct convolutions conv;      /* without feature_norm */
     int extra;                     /* free parameters after the head: log_std [Kr] of a Gaussian policy */
     int heads; /* how people see the rows of the head matrix: heads of head_rows[] rows, in order; arithmetic sees one matrix */
     int head_rows[POLICY_MAX_HEADS];
+    int log_std_rows; /* … and behind them the rows of log standard deviations, where these are outputs */
     struct {
-        ptrdiff_t feature_weight, feature_bias;                                   /* [D] [D] */
-        ptrdiff_t weight[NETWORK_MAX_LAYERS], bias[NETWORK_MAX_LAYERS];           /* [H][D or H] [H] */
+        ptrdiff_t feature_weight, feature_bias;                                 /* [D] [D] */
+        ptrdiff_t conv_weight[NETWORK_MAX_CONVS], conv_bias[NETWORK_MAX_CONVS]; /* [out][in][kernel][kernel] [out] in: image by image */
+        ptrdiff_t weight[NETWORK_MAX_LAYERS], bias[NETWORK_MAX_LAYERS]; /* [H][D or H] [H] fc1 of features: [channel][row][column] */
         ptrdiff_t norm_weight[NETWORK_MAX_LAYERS], norm_bias[NETWORK_MAX_LAYERS]; /* [H] [H] */
         ptrdiff_t gru_weight_ih, gru_weight_hh, gru_bias_ih, gru_bias_hh;         /* [3H][H] [3H][H] [3H] [3H] rows reset, update, new */
         ptrdiff_t gru_norm_weight, gru_norm_bias;                                 /* [H] [H] */
@@ -76,14 +95,17 @@ struct distribution {
     int heads;
     struct head head[POLICY_MAX_HEADS];
     int act_ints, act_reals, logits; /* Ki, Kr, L */
-    float fixed_std;                 /* > 0: the Gaussian's standard deviation is this constant instead of exp(log_std) */
-    bool deterministic;              /* what stands at Gaussian heads is no distribution: their action is tanh of the output */
+    int real;                        /* enum real_kind: of all Gaussian heads */
+    /* The Gaussians' standard deviations are exp of the parameters log_std [Kr]; or of the outputs from this column on, one for each number and
+     * bounded (kernels/distribution.h), where it is not 0; or this constant, where it is > 0. */
+    int log_std_output;
+    float fixed_std;
 };
 /* Columns of its outputs, O. */
 MAPPO_FN int distribution_outputs(const struct distribution *dist)
 {
     const struct head *last = &dist->head[dist->heads - 1];
-    return last->output + last->size;
+    return last->output + last->size + (dist->log_std_output ? dist->act_reals : 0);
 }
 /* Log-probabilities of a row: one of all heads together, or one of each. */
 static inline int log_prob_width(const struct distribution *dist, bool per_head)
@@ -143,7 +165,7 @@ struct act_pass { /* sampling, or the mode, from outputs. The batch says which r
     const struct distribution *dist; /* host memory */
     struct batch batch;
     const real *out;     /* [B][O] in the order of the batch */
-    const real *log_std; /* [Kr]; NULL without Gaussian heads */
+    const real *log_std; /* [Kr]; NULL where it is no parameter */
     const uint8_t *mask; /* [E][A][L]; NULL = all allowed */
     bool deterministic;
     uint64_t seed; /* Philox key */
@@ -164,7 +186,7 @@ struct evaluate_pass {                 /* log-probability and entropy of given a
     const struct distribution *dist;   /* host memory */
     struct batch batch;                /* which rows of the arrays below the outputs belong to */
     real *out;                         /* [B][O] in the order of the batch; logits that the mask forbids are overwritten */
-    const real *log_std;               /* [Kr]; NULL without Gaussian heads */
+    const real *log_std;               /* [Kr]; NULL where it is no parameter */
     const uint8_t *mask;               /* [N][L]; NULL = all allowed */
     const int32_t *act_int;            /* [N][Ki] */
     const float *act_real;             /* [N][Kr] */
@@ -191,6 +213,7 @@ struct policy_loss {
     const float *act_real;    /* [N][Kr] */
     const uint8_t *mask;      /* [N][L] or NULL */
     const uint8_t *active;    /* [N] or NULL: the weight m of a row */
+    const uint8_t *home;      /* [N] or NULL: others (m = 0) are as if they were not in the batch, and in none of the sums */
     const real *old_log_prob; /* [N], with per_head [N][heads] */
     const real *advantage;    /* [N] */
     const struct advantage_scale *scale; /* by which they are normalised; NULL = they are already, or not at all */
@@ -198,7 +221,7 @@ struct policy_loss {
      * those of the row's own ratio */
     const real *loss, *slope; /* [N] slope with the weights of the terms in it */
     const real *old_out;      /* [N][O] the old policy's outputs, for the penalty; NULL = no penalty */
-    const real *old_log_std;  /* [Kr] likewise; NULL without Gaussian heads */
+    const real *old_log_std;  /* [Kr] likewise; NULL where it is no parameter */
 };
 
 struct value_loss {
@@ -214,6 +237,7 @@ struct value_loss {
 struct given_loss {    /* found elsewhere, in the order of the batch; weights are 1 */
     const real *loss;  /* [B] for the sum alone */
     const real *slope; /* [B][O] by the outputs */
+    const real *extra; /* [B][extra] by the free parameters behind the head; NULL = by none */
 };
 
 struct train_pass {
@@ -401,6 +425,8 @@ struct backend {
     void (*evaluate)(struct backend *, const struct evaluate_pass *, int passes);
     void (*join)(struct backend *, const struct joint_pass *, int passes);
     void (*compound)(struct backend *, const struct compound_pass *, int passes);
+    void (*home)(struct backend *, const struct home_pass *, int passes);
+    void (*forget)(struct backend *, const struct forget_pass *, int passes);
     void (*train)(struct backend *, const struct train_pass *, int passes);
 
     /* whole-rollout arithmetic */
@@ -437,6 +463,12 @@ struct backend {
 
     /* learners that replay: off_policy.h. Columns are packed one pass after the other: several may be of the same rows. */
     void (*draw)(struct backend *, const struct draw_pass *, int passes);
+    void (*priority_renew)(struct backend *, const struct priority_pass *, int passes);   /* new steps get the largest, steps that went 0 */
+    void (*priority_rebuild)(struct backend *, const struct priority_pass *, int passes); /* from the leaves of the steps that are held */
+    void (*priority_draw)(struct backend *, const struct priority_pass *, int passes);
+    void (*priority_weigh)(struct backend *, const struct priority_pass *, int passes);
+    void (*priority_learn)(struct backend *, const struct priority_pass *, int passes); /* of the rows that were drawn */
+    void (*td_errors)(struct backend *, const struct error_pass *, int passes);
     void (*gather)(struct backend *, const struct gather_pass *, int passes);
     void (*pack_columns)(struct backend *, const struct columns_pass *, int passes);
     void (*embed)(struct backend *, const struct embed_pass *, int passes);
@@ -473,13 +505,14 @@ struct backend {
     void (*range)(struct backend *, const char *name); /* for profilers: what the calls from here on belong to; NULL ends the last one */
     double (*rate)(struct backend *, int what, int rows, int outputs, int inputs); /* what the device can do, measured now */
     /* Of a planning backend: what its callers have taken at most at a time. text: "device memory: 812.5 MiB of 80000.0 free: inputs of
-     * passes 512.0, …". EXIT_USAGE where that is more than there is. */
+     * passes 512.0, …"; of the CPU what has been taken now: "41.3 MB (rollout 20.1 MB, …)". EXIT_USAGE where a device has less. */
     int (*memory_plan)(struct backend *, size_t *need, char *text, size_t size, struct error *err);
     /* As much as was planned, in one piece: later calls of alloc that were planned take from it. Once, before them. */
     void (*memory_reserve)(struct backend *, size_t bytes);
     const struct env_device_ops *environments; /* optional: how environments run here (env/device.h) */
     const struct comm_device *messages;        /* optional, devices: how ranks add up memory of this backend (comm/comm.h) */
-    bool planning; /* allocations are only added up; nothing is computed, and memory that alloc returns may not be touched */
+    /* Allocations are only added up, and nothing is computed. Memory that alloc returns may not be touched on a device, and on the CPU better not. */
+    bool planning;
 };
 /* Of matrix products on a device; master weights, sums and everything else stay float32. */
 enum precision { PRECISION_FP32, PRECISION_TF32, PRECISION_BF16 };
@@ -547,7 +580,7 @@ struct backend_config {
     int local_rank;
     int precision; /* cuda: enum precision */
     bool graphs;   /* cuda: record and replay what is the same in every update */
-    bool planning; /* cuda: see struct backend */
+    bool planning; /* see struct backend */
 };
 bool backend_built(const char *name);       /* is it part of this build? */
 int backend_devices(const char *name);      /* usable devices of this machine, 0 for none; nothing is opened */

@@ -13,6 +13,7 @@ struct cpu {
     const struct cpu_kernels *kernels;
     real **work; /* [threads] */
     size_t work_size;
+    struct cpu_plan *plan; /* NULL unless planning */
 };
 
 enum {
@@ -26,6 +27,11 @@ enum {
 static struct cpu *cpu_of(struct backend *backend)
 {
     return backend->self;
+}
+
+struct cpu_plan *cpu_plan_of(struct backend *backend)
+{
+    return cpu_of(backend)->plan;
 }
 
 static void *cpu_alloc(struct backend *backend, const char *what, size_t bytes)
@@ -59,7 +65,8 @@ static void cpu_sync(struct backend *backend)
 static void cpu_close(struct backend *backend)
 {
     struct cpu *cpu = cpu_of(backend);
-    for (int t = 0; t < backend->threads; t++) free(cpu->work[t]);
+    for (int t = 0; t < backend->threads; t++) backend->free(backend, cpu->work[t]);
+    cpu_plan_end(cpu->plan);
     free(cpu->work);
     free(cpu);
 }
@@ -70,8 +77,8 @@ static void reserve_work(struct cpu *cpu, size_t size)
     if (size <= cpu->work_size) return;
     cpu->work_size = size;
     for (int t = 0; t < cpu->backend.threads; t++) {
-        free(cpu->work[t]);
-        cpu->work[t] = cpu_alloc(&cpu->backend, "a thread's work space", size * sizeof(real));
+        cpu->backend.free(&cpu->backend, cpu->work[t]);
+        cpu->work[t] = cpu->backend.alloc(&cpu->backend, "a thread's work space", size * sizeof(real));
     }
 }
 
@@ -121,22 +128,21 @@ static struct packed_rows *cpu_packed_rows_create(struct backend *backend, const
     t->max_chunks = !net->gru ? chunk_count(tiles) : tiles < CHUNKS_MOST ? tiles : CHUNKS_MOST;
     t->max_steps = !net->gru ? 0 : net->gru_steps > 1 ? net->gru_steps : 1;
     t->chunk_size = (cpu->kernels->chunk_size(net) + 15) / 16 * 16;
-    t->x = cpu_alloc(backend, "input tiles", (size_t)tiles * (size_t)net->inputs * (size_t)cpu->kernels->tile_rows * sizeof(real));
-    t->chunk = cpu_alloc(backend, "gradient chunks", (size_t)t->max_chunks * t->chunk_size * sizeof(real));
-    t->folded = cpu_alloc(backend, "folded weights", cpu->kernels->folded_size(net) * sizeof(real));
-    t->sums = cpu_alloc(backend, "loss sums", (size_t)t->max_chunks * PASS_SUMS * sizeof(double));
+    t->x = backend->alloc(backend, "input tiles", (size_t)tiles * (size_t)net->inputs * (size_t)cpu->kernels->tile_rows * sizeof(real));
+    t->chunk = backend->alloc(backend, "gradient chunks", (size_t)t->max_chunks * t->chunk_size * sizeof(real));
+    t->folded = backend->alloc(backend, "folded weights", cpu->kernels->folded_size(net) * sizeof(real));
+    t->sums = backend->alloc(backend, "loss sums", (size_t)t->max_chunks * PASS_SUMS * sizeof(double));
     reserve_work(cpu, cpu->kernels->work_size(net));
     return t;
 }
 
 static void cpu_packed_rows_destroy(struct backend *backend, struct packed_rows *packed)
 {
-    (void)backend;
     if (!packed) return;
-    free(packed->x);
-    free(packed->folded);
-    free(packed->chunk);
-    free(packed->sums);
+    backend->free(backend, packed->x);
+    backend->free(backend, packed->folded);
+    backend->free(backend, packed->chunk);
+    backend->free(backend, packed->sums);
     free(packed);
 }
 
@@ -237,8 +243,8 @@ static void cpu_derive(struct backend *backend, const struct derive_pass *pass, 
 {
     struct cpu *cpu = cpu_of(backend);
     for (const struct derive_pass *p = pass; p < pass + passes; p++) {
-        CHECK(!p->net->feature_norm && !p->net->gru && p->net->outputs == 1, "derive: a network of %d outputs, with a norm or memory",
-              p->net->outputs);
+        CHECK(!p->net->feature_norm && !p->net->gru && p->net->conv.layers == 0 && p->net->outputs == 1,
+              "derive: a network of %d outputs, with a norm, memory or convolutions", p->net->outputs);
         cpu->kernels->fold(p->net, p->parameters, p->packed->folded);
         const int tiles = tile_count(cpu, p->packed->rows), threads = threads_for(backend, p->packed->rows);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
@@ -417,6 +423,12 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .forward_act = cpu_forward_act,
                                          .train = cpu_train,
                                          .draw = scalar_draw,
+                                         .priority_renew = scalar_priority_renew,
+                                         .priority_rebuild = scalar_priority_rebuild,
+                                         .priority_draw = scalar_priority_draw,
+                                         .priority_weigh = scalar_priority_weigh,
+                                         .priority_learn = scalar_priority_learn,
+                                         .td_errors = scalar_td_errors,
                                          .gather = scalar_gather,
                                          .pack_columns = cpu_pack_columns,
                                          .embed = cpu_embed,
@@ -439,6 +451,8 @@ static const struct backend cpu_table = {.name = "cpu",
                                          .ppo_end = scalar_ppo_end,
                                          .join = scalar_join,
                                          .compound = scalar_compound,
+                                         .home = scalar_home,
+                                         .forget = scalar_forget,
                                          .ppo_begin = scalar_ppo_begin,
                                          .rescale_heads = scalar_rescale_heads,
                                          .ppo_measure = scalar_ppo_measure,
@@ -462,6 +476,7 @@ int cpu_backend_open(struct backend **backend, const struct backend_config *conf
     cpu->work = cpu_alloc(NULL, "work spaces", (size_t)cpu->backend.threads * sizeof *cpu->work);
     text_format(cpu->backend.detail, sizeof cpu->backend.detail, "%s, %d thread%s", cpu->kernels->name, cpu->backend.threads,
                 cpu->backend.threads == 1 ? "" : "s");
+    if (config->planning) cpu->plan = cpu_plan_begin(&cpu->backend);
     *backend = &cpu->backend;
     return EXIT_DONE;
 }

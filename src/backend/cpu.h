@@ -63,6 +63,12 @@ static inline int batch_units(const struct batch *batch)
 
 int cpu_backend_open(struct backend **backend, const struct backend_config *config, struct error *err); /* what backend_open calls */
 
+/* cpu_plan.c: turns an open backend into a planning one (struct backend). */
+struct cpu_plan;
+struct cpu_plan *cpu_plan_begin(struct backend *backend);
+struct cpu_plan *cpu_plan_of(struct backend *backend);
+void cpu_plan_end(struct cpu_plan *plan); /* when all has been given back; NULL is allowed */
+
 /* Operations that gain nothing from vectors or threads, cpu_scalar.c. */
 void scalar_select_ends(struct backend *, const struct ends_pass *, int passes);
 void scalar_find_nonfinite(struct backend *, const float *x, size_t n, uint64_t *first);
@@ -71,6 +77,8 @@ void scalar_copy_rows(struct backend *, const struct copy_pass *, int passes);
 void scalar_select(struct backend *, const struct select_pass *, int passes);
 void scalar_join(struct backend *, const struct joint_pass *, int passes);
 void scalar_compound(struct backend *, const struct compound_pass *, int passes);
+void scalar_home(struct backend *, const struct home_pass *, int passes);
+void scalar_forget(struct backend *, const struct forget_pass *, int passes);
 void scalar_discount(struct backend *, const struct discount_pass *, int passes);
 void scalar_running_take(struct backend *, const struct running_pass *, int passes);
 void scalar_ppo_start(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes, const uint64_t *bad, int bads);
@@ -78,6 +86,12 @@ void scalar_ppo_begin(struct backend *, const struct ppo_rules *, const struct p
 void scalar_rescale_heads(struct backend *, const struct rescale_pass *, int passes);
 void scalar_ppo_measure(struct backend *, const struct ppo_rules *, const struct ppo_pass *, int passes);
 void scalar_draw(struct backend *, const struct draw_pass *, int passes);
+void scalar_priority_renew(struct backend *, const struct priority_pass *, int passes);
+void scalar_priority_rebuild(struct backend *, const struct priority_pass *, int passes);
+void scalar_priority_draw(struct backend *, const struct priority_pass *, int passes);
+void scalar_priority_weigh(struct backend *, const struct priority_pass *, int passes);
+void scalar_priority_learn(struct backend *, const struct priority_pass *, int passes);
+void scalar_td_errors(struct backend *, const struct error_pass *, int passes);
 void scalar_gather(struct backend *, const struct gather_pass *, int passes);
 void scalar_explore(struct backend *, const struct explore_pass *, int passes);
 void scalar_td_targets(struct backend *, const struct td_pass *, int passes);

@@ -52,10 +52,19 @@ static void taken(const struct embed_pass *p, int first, int rows, real *column)
 
 /* ---- the policy's ------------------------------------------------------------------------------------------------------------------- */
 
-/* Adds noise to the outputs y [O][R] of heads that choose: a word each, in the order of the outputs. */
-static void add_noise(const struct embed_pass *p, int first, real *y)
+/* Words of output k of rows first …: those of one block. */
+static void block_words(const struct embed_pass *p, int first, uint32_t block, uint32_t word[4][TILE])
 {
     const uint64_t update = (uint64_t)p->numbers->update + (uint64_t)p->after;
+    for (int r = 0; r < (int)TILE; r++) {
+        const struct philox_draw d = embed_words(p->seed, p->first_row + (uint32_t)(first + r), p->agent, update, p->use, block);
+        for (int i = 0; i < 4; i++) word[i][r] = d.v[i];
+    }
+}
+
+/* Noise [O][R] of heads that choose: a word each, in the order of the outputs. */
+static void draw_choices(const struct embed_pass *p, int first, real *noise)
+{
     uint32_t word[4][TILE];
     int block = -1;
     for (int h = 0; h < p->dist->heads; h++) {
@@ -63,36 +72,61 @@ static void add_noise(const struct embed_pass *p, int first, real *y)
         for (int k = head->output; k < head->output + head->size && head->kind != HEAD_GAUSSIAN; k++) {
             if (k / 4 != block) {
                 block = k / 4;
-                for (int r = 0; r < (int)TILE; r++) {
-                    const struct philox_draw d =
-                        embed_words(p->seed, p->first_row + (uint32_t)(first + r), p->agent, update, p->use, (uint32_t)block);
-                    for (int i = 0; i < 4; i++) word[i][r] = d.v[i];
-                }
+                block_words(p, first, (uint32_t)block, word);
             }
             const uint32_t *words = word[k % 4];
-            real *to = y + k * (int)TILE;
+            real *to = noise + k * (int)TILE;
             if (head->kind == HEAD_CATEGORICAL) {
-                for (int r = 0; r < (int)TILE; r++) to[r] += gumbel_draw(words[r]);
+                for (int r = 0; r < (int)TILE; r++) to[r] = gumbel_draw(words[r]);
             } else {
-                for (int r = 0; r < (int)TILE; r++) to[r] += logistic_draw(words[r]);
+                for (int r = 0; r < (int)TILE; r++) to[r] = logistic_draw(words[r]);
             }
         }
     }
 }
 
-/* A block of words for each real number, behind those of all outputs. */
-static void smooth(const struct embed_pass *p, int first, int outputs, real *column)
+/* Noise [O][R] of real numbers: what their policy's own deviation adds, or nothing. Standard normal numbers come from elsewhere, or are drawn. */
+static void draw_reals(const struct embed_pass *p, int first, int outputs, real *noise)
 {
-    const uint64_t update = (uint64_t)p->numbers->update + (uint64_t)p->after;
+    uint32_t word[4][TILE];
     for (int h = 0; h < p->dist->heads; h++) {
         const struct head *head = &p->dist->head[h];
-        for (int k = head->output; k < head->output + head->size && head->kind == HEAD_GAUSSIAN; k++)
-            for (int r = 0; r < (int)TILE; r++) {
-                const struct philox_draw d = embed_words(p->seed, p->first_row + (uint32_t)(first + r), p->agent, update, p->use,
-                                                         (uint32_t)(outputs + 3) / 4 + (uint32_t)k);
-                column[k * (int)TILE + r] = embed_smooth(column[k * (int)TILE + r], p->smoothing, p->smoothing_clip, d.v[0], d.v[1]);
-            }
+        for (int k = 0; k < head->size && head->kind == HEAD_GAUSSIAN; k++) {
+            real *to = noise + (head->output + k) * (int)TILE;
+            const bool drawn = p->dist->real == REAL_TANH_GAUSSIAN;
+            const real std = !drawn ? (real)0 : embed_std(p->dist->fixed_std, p->log_std, head->action + k);
+            if (drawn && !p->noise) block_words(p, first, embed_real_block(outputs, head->output + k), word);
+            for (int r = 0; r < (int)TILE; r++)
+                to[r] = !drawn ? (real)0 : std * (p->noise ? to[r] : (real)normal_draw(word[2][r], word[3][r]));
+        }
     }
+}
+
+static void smooth(const struct embed_pass *p, int first, int outputs, real *column)
+{
+    uint32_t word[4][TILE];
+    for (int h = 0; h < p->dist->heads; h++) {
+        const struct head *head = &p->dist->head[h];
+        const int map = embed_map_of(head->kind, p->dist->real);
+        for (int k = head->output; k < head->output + head->size && head->kind == HEAD_GAUSSIAN; k++) {
+            block_words(p, first, embed_real_block(outputs, k), word);
+            real *to = column + k * (int)TILE;
+            for (int r = 0; r < (int)TILE; r++) to[r] = embed_smooth(map, to[r], p->smoothing, p->smoothing_clip, word[0][r], word[1][r]);
+        }
+    }
+}
+
+/* y [O][R]: outputs, with what is added to them. */
+static void add_noise(const struct embed_pass *p, int row, int rows, int outputs, real *y, real *noise)
+{
+    if (p->noise) {
+        load_rows(p->noise, outputs, outputs, row, rows, noise);
+    } else {
+        draw_choices(p, row, noise);
+    }
+    draw_reals(p, row, outputs, noise);
+    for (int i = 0; i < outputs * (int)TILE; i++) y[i] += noise[i];
+    if (p->drawn) store_rows(noise, outputs, outputs, row, rows, p->drawn);
 }
 
 void LEVELLED(embed_rows)(const struct embed_pass *p, real *work, int row, int end)
@@ -105,14 +139,12 @@ void LEVELLED(embed_rows)(const struct embed_pass *p, real *work, int row, int e
             taken(p, row, rows, column);
         } else {
             load_rows(p->out, outputs, outputs, row, rows, y);
-            if (p->noise) load_rows(p->noise, outputs, outputs, row, rows, noise);
-            for (int i = 0; i < size && p->noise; i++) y[i] += noise[i];
-            if (p->how != EMBED_MODE && !p->noise) add_noise(p, row, y);
+            if (p->how != EMBED_MODE) add_noise(p, row, rows, outputs, y, noise);
             forbid(y, p->mask, p->stride, p->dist, row, rows);
             for (int h = 0; h < p->dist->heads; h++) {
                 const struct head *head = &p->dist->head[h];
-                embed_head(p->how, head->kind, y + head->output * (int)TILE, column + head->output * (int)TILE, head->size, p->temperature,
-                           scratch, TILE);
+                embed_head(p->how, embed_map_of(head->kind, p->dist->real), y + head->output * (int)TILE, column + head->output * (int)TILE,
+                           head->size, p->temperature, scratch, TILE);
             }
             if (p->smoothing > 0) smooth(p, row, outputs, column);
             store_rows(y, outputs, outputs, row, rows, p->soft);
@@ -122,6 +154,19 @@ void LEVELLED(embed_rows)(const struct embed_pass *p, real *work, int row, int e
 }
 
 /* ---- back ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* Of z + std n: n std times that by z. */
+static void slopes_by_log_std(const struct embed_back_pass *p, int row, int rows, int outputs)
+{
+    for (int b = row; b < row + rows; b++)
+        for (int h = 0; h < p->dist->heads; h++) {
+            const struct head *head = &p->dist->head[h];
+            for (int k = 0; k < head->size && head->kind == HEAD_GAUSSIAN; k++) {
+                const size_t at = (size_t)b * (size_t)outputs + (size_t)(head->output + k);
+                p->by_log_std[(size_t)b * (size_t)p->dist->act_reals + (size_t)(head->action + k)] = p->slope[at] * p->drawn[at];
+            }
+        }
+}
 
 void LEVELLED(embed_back_rows)(const struct embed_back_pass *p, real *work, int row, int end)
 {
@@ -138,8 +183,8 @@ void LEVELLED(embed_back_rows)(const struct embed_back_pass *p, real *work, int 
         for (int h = 0; h < p->dist->heads; h++) {
             const struct head *head = &p->dist->head[h];
             const int at = head->output * (int)TILE;
-            embed_head_back(head->kind, z + at, soft + at, slope + at, head->size, p->temperature, p->penalty / (real)outputs, loss,
-                            scratch, TILE);
+            embed_head_back(embed_map_of(head->kind, p->dist->real), z + at, soft + at, slope + at, head->size, p->temperature,
+                            p->penalty / (real)outputs, loss, scratch, TILE);
         }
         for (int r = 0; r < rows && p->active; r++) {
             if (p->active[row + r]) continue;
@@ -148,5 +193,6 @@ void LEVELLED(embed_back_rows)(const struct embed_back_pass *p, real *work, int 
         }
         memcpy(p->loss + row, loss, (size_t)rows * sizeof *loss);
         store_rows(slope, outputs, outputs, row, rows, p->slope);
+        if (p->drawn) slopes_by_log_std(p, row, rows, outputs);
     }
 }

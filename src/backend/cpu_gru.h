@@ -11,7 +11,8 @@
 
 /* What training keeps of a step; a forward pass overwrites its first two again and again. */
 struct gru_step {
-    real *input;                 /* [D][R] */
+    real *input; /* [D][R] */
+    real *conv[NETWORK_MAX_CONVS];
     real *x[NETWORK_MAX_LAYERS]; /* [H][R] x̂ of the hidden layers, as in struct work … */
     struct norm_rows rows[NETWORK_MAX_LAYERS];
     real *mask;           /* [R] 0 where the state was zeroed */
@@ -35,6 +36,7 @@ static size_t gru_step_lay_out(struct gru_step *s, const struct network *net, re
     const size_t hidden = (size_t)net->hidden * TILE;
     size_t used = 0;
     s->input = take(base, &used, (size_t)net->inputs * TILE);
+    conv_lay_out(s->conv, net, base, &used);
     for (int l = 0; l < net->layers; l++) {
         s->x[l] = take(base, &used, (size_t)layer_width(net, l) * TILE);
         s->rows[l].sum = take(base, &used, TILE);
@@ -160,13 +162,20 @@ __attribute__((noinline)) static void gru_cell(real *restrict gates, const real 
     }
 }
 
+/* The layers' arrays become those of a step. */
+static void gru_point(struct work *w, const struct gru_step *s)
+{
+    memcpy(w->conv, s->conv, sizeof s->conv);
+    memcpy(w->x, s->x, sizeof s->x);
+    memcpy(w->rows, s->rows, sizeof s->rows);
+}
+
 /* From s->input and the state to the outputs in w->out. */
 static void gru_step_forward(struct work *w, const struct gru_work *g, const struct gru_step *s)
 {
     const struct network *net = w->net;
     const int n = net->hidden * (int)TILE, gru = layer_gru(net);
-    memcpy(w->x, s->x, sizeof s->x);
-    memcpy(w->rows, s->rows, sizeof s->rows);
+    gru_point(w, s);
     forward_hidden(w, s->input);
     const struct product input = layer_product(w, gru, w->x[w->depth - 1], s->gates);
     const struct product state = layer_product(w, gru + 1, s->before, g->products);
@@ -249,8 +258,7 @@ static void gru_step_backward(struct work *w, const struct gru_work *g, const st
 {
     const struct network *net = w->net;
     const int hidden = net->hidden, gru = layer_gru(net);
-    memcpy(w->x, s->x, sizeof s->x);
-    memcpy(w->rows, s->rows, sizeof s->rows);
+    gru_point(w, s);
     gru_cell_backward(s->gates, g->products, s, s->g, g->carry, hidden * (int)TILE);
     gru_weights(w, gru + 1, g->products, s->before, chunk, fresh);
     const struct product state = {.out = g->carry,

@@ -37,13 +37,36 @@ static void fold_layer(const struct layer *a, const real *parameters, real *rest
     }
 }
 
+/* A layer whose columns are computed in another order (kernels/layer.h). */
+static void turn_layer(const struct layer *a, const real *parameters, real *restrict weight, real *restrict bias)
+{
+    memcpy(bias, parameters + a->bias, (size_t)a->outputs * sizeof *bias);
+    for (int k = 0; k < a->inputs; k++) {
+        const real *from = parameters + a->weight + layer_column(a, k);
+        for (int j = 0; j < a->outputs; j++) weight[(size_t)j * (size_t)a->inputs + (size_t)k] = from[(size_t)j * (size_t)a->inputs];
+    }
+}
+
+static void turn_layer_back(const struct layer *a, const real *sum, real *gradient)
+{
+    const size_t stride = (size_t)padded(a->outputs);
+    memcpy(gradient + a->bias, sum + (size_t)a->inputs * stride, (size_t)a->outputs * sizeof *sum);
+    for (int k = 0; k < a->inputs; k++) {
+        real *to = gradient + a->weight + layer_column(a, k);
+        for (int j = 0; j < a->outputs; j++) to[(size_t)j * (size_t)a->inputs] = sum[(size_t)k * stride + (size_t)j];
+    }
+}
+
 static void fold(const struct network *net, const real *parameters, real *folded)
 {
     struct work w;
     folded_lay_out(&w, net, folded);
-    for (int l = 0; l <= layer_head(net); l++) {
+    for (int l = 0; l <= layer_last(net); l++) {
         const struct layer a = layer_of(net, l);
-        fold_layer(&a, parameters, w.weight[l], w.bias[l]);
+        if (a.turned)
+            turn_layer(&a, parameters, w.weight[l], w.bias[l]);
+        else
+            fold_layer(&a, parameters, w.weight[l], w.bias[l]);
     }
 }
 
@@ -86,11 +109,14 @@ static void reduce(const struct train_pass *pass, int chunks)
     }
     if (chunks == 0) return;
     for (int c = 1; c < chunks; c++) LEVELLED(add_to)(packed->chunk, packed->chunk + (size_t)c * packed->chunk_size, packed->chunk_size);
-    for (int l = 0; l <= layer_head(net); l++) {
+    for (int l = 0; l <= layer_last(net); l++) {
         const struct layer a = layer_of(net, l);
-        unfold_layer(&a, pass->parameters, packed->chunk + chunk_offset(net, l), pass->gradient);
+        if (a.turned)
+            turn_layer_back(&a, packed->chunk + chunk_offset(net, l), pass->gradient);
+        else
+            unfold_layer(&a, pass->parameters, packed->chunk + chunk_offset(net, l), pass->gradient);
     }
-    const real *extra = packed->chunk + chunk_offset(net, layer_head(net) + 1);
+    const real *extra = packed->chunk + chunk_offset(net, layer_last(net) + 1);
     for (int i = 0; i < net->extra; i++) {
         double sum = 0;
         for (int r = 0; r < (int)TILE; r++) sum += (double)extra[i * (int)TILE + r];

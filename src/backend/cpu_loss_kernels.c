@@ -87,16 +87,32 @@ static void apply_mask(real *z, const uint8_t *mask, const struct distribution *
     }
 }
 
-struct gaussian {
-    real log_std, inverse_std;
+struct gaussian { /* of a tile's rows */
+    real log_std[TILE], inverse_std[TILE];
 };
 
-static struct gaussian gaussian_of(const struct distribution *dist, const real *log_std, int dimension)
+/* Where the log deviation of a dimension is an output: its column in a tile [O][R]. */
+static int log_std_at(const struct distribution *dist, int dimension)
 {
-    struct gaussian g;
-    g.log_std = dist->fixed_std > 0 ? real_log((real)dist->fixed_std) : log_std[dimension];
-    g.inverse_std = real_exp(-g.log_std);
-    return g;
+    return (dist->log_std_output + dimension) * (int)TILE;
+}
+
+/* z [O][R]: the rows' outputs, and log_std the parameters beside them. */
+static void gaussian_of(const struct distribution *dist, const real *log_std, const real *z, int dimension, struct gaussian *g)
+{
+    if (dist->log_std_output) {
+        const real *output = z + log_std_at(dist, dimension);
+        for (int r = 0; r < (int)TILE; r++) {
+            g->log_std[r] = bounded_log_std(output[r]);
+            g->inverse_std[r] = real_exp(-g->log_std[r]);
+        }
+        return;
+    }
+    const real one = dist->fixed_std > 0 ? real_log((real)dist->fixed_std) : log_std[dimension], inverse = real_exp(-one);
+    for (int r = 0; r < (int)TILE; r++) {
+        g->log_std[r] = one;
+        g->inverse_std[r] = inverse;
+    }
 }
 
 /* ---- policy loss --------------------------------------------------------------------------------------------------------------------- */
@@ -157,13 +173,28 @@ static void head_forward(const struct loss_tile *t, int h, const size_t *row)
                 entropy[r] += bernoulli_entropy(z[r]);
             }
         } else {
-            const struct gaussian g = gaussian_of(loss->dist, t->log_std, head->action + k);
+            struct gaussian g;
+            gaussian_of(loss->dist, t->log_std, t->z, head->action + k, &g);
             gather_float(loss->act_real, loss->dist->act_reals, head->action + k, row, t->rows, action);
             for (int r = 0; r < (int)TILE; r++) {
-                log_prob[r] += gaussian_log_prob(action[r], z[r], g.log_std, g.inverse_std);
-                entropy[r] += gaussian_entropy(g.log_std);
+                log_prob[r] += gaussian_log_prob(action[r], z[r], g.log_std[r], g.inverse_std[r]);
+                entropy[r] += gaussian_entropy(g.log_std[r]);
             }
         }
+    }
+}
+
+/* Adds the gradient by the rows' log deviations of a dimension to that by the output, or by the parameter; a constant has none. */
+static void add_log_std_gradient(const struct loss_tile *t, int dimension, const real *by_log_std)
+{
+    const struct distribution *dist = t->pass->policy.dist;
+    if (dist->log_std_output) {
+        const real *output = t->z + log_std_at(dist, dimension);
+        real *g = t->g + log_std_at(dist, dimension);
+        for (int r = 0; r < (int)TILE; r++) g[r] += by_log_std[r] * bounded_log_std_slope(output[r]);
+    } else if (dist->fixed_std <= 0) {
+        real *g = t->log_std_gradient + dimension * (int)TILE;
+        for (int r = 0; r < (int)TILE; r++) g[r] += by_log_std[r];
     }
 }
 
@@ -187,19 +218,23 @@ static void head_backward(const struct loss_tile *t, int h, const size_t *row)
             gather_int(loss->act_int, loss->dist->act_ints, head->action + k, 0, row, t->rows, action);
             for (int r = 0; r < (int)TILE; r++) g[r] = bernoulli_gradient(z[r], action[r], g_lp[r], g_h[r]);
         } else {
-            const struct gaussian s = gaussian_of(loss->dist, t->log_std, head->action + k);
+            struct gaussian s;
+            gaussian_of(loss->dist, t->log_std, t->z, head->action + k, &s);
             gather_float(loss->act_real, loss->dist->act_reals, head->action + k, row, t->rows, action);
-            for (int r = 0; r < (int)TILE; r++) g[r] = g_lp[r] * gaussian_gradient_mean(action[r], z[r], s.inverse_std);
-            if (loss->dist->fixed_std > 0) continue;
-            real *g_std = t->log_std_gradient + (head->action + k) * (int)TILE;
-            for (int r = 0; r < (int)TILE; r++) g_std[r] += g_lp[r] * gaussian_gradient_log_std(action[r], z[r], s.inverse_std) + g_h[r];
+            real by_log_std[TILE];
+            for (int r = 0; r < (int)TILE; r++) {
+                g[r] = g_lp[r] * gaussian_gradient_mean(action[r], z[r], s.inverse_std[r]);
+                by_log_std[r] = g_lp[r] * gaussian_gradient_log_std(action[r], z[r], s.inverse_std[r]) + g_h[r];
+            }
+            if (loss->dist->log_std_output) memset(t->g + log_std_at(loss->dist, head->action + k), 0, TILE * sizeof *g);
+            add_log_std_gradient(t, head->action + k, by_log_std);
         }
     }
 }
 
 /* ---- the penalty: KL of what the old policy put out from what this one does ---------------------------------------------------------- */
 
-/* Adds a head's KL; t->q becomes the old probabilities, or means. After head_forward. */
+/* Adds a head's KL; t->q becomes the old probabilities, or means and log deviations. After head_forward. */
 static void head_kl(const struct loss_tile *t, int h, const size_t *row)
 {
     const struct policy_loss *loss = &t->pass->policy;
@@ -227,9 +262,13 @@ static void head_kl(const struct loss_tile *t, int h, const size_t *row)
                 q[r] = real_sigmoid(q[r]);
             }
         } else {
-            const struct gaussian now = gaussian_of(loss->dist, t->log_std, head->action + k),
-                                  old = gaussian_of(loss->dist, loss->old_log_std, head->action + k);
-            for (int r = 0; r < (int)TILE; r++) kl[r] += gaussian_kl(q[r], old.log_std, z[r], now.log_std, now.inverse_std);
+            struct gaussian now, old;
+            if (loss->dist->log_std_output)
+                gather_real(loss->old_out, outputs, loss->dist->log_std_output + head->action + k, row, t->rows,
+                            t->q + log_std_at(loss->dist, head->action + k));
+            gaussian_of(loss->dist, t->log_std, t->z, head->action + k, &now);
+            gaussian_of(loss->dist, loss->old_log_std, t->q, head->action + k, &old);
+            for (int r = 0; r < (int)TILE; r++) kl[r] += gaussian_kl(q[r], old.log_std[r], z[r], now.log_std[r], now.inverse_std[r]);
         }
     }
 }
@@ -248,13 +287,15 @@ static void head_kl_backward(const struct loss_tile *t, int h, real coefficient)
         } else if (head->kind == HEAD_BERNOULLI) {
             for (int r = 0; r < (int)TILE; r++) g[r] += coefficient * weight[r] * (real_sigmoid(z[r]) - q[r]);
         } else {
-            const struct gaussian now = gaussian_of(loss->dist, t->log_std, head->action + k),
-                                  old = gaussian_of(loss->dist, loss->old_log_std, head->action + k);
-            for (int r = 0; r < (int)TILE; r++) g[r] += coefficient * weight[r] * gaussian_kl_gradient_mean(q[r], z[r], now.inverse_std);
-            if (loss->dist->fixed_std > 0) continue;
-            real *g_std = t->log_std_gradient + (head->action + k) * (int)TILE;
-            for (int r = 0; r < (int)TILE; r++)
-                g_std[r] += coefficient * weight[r] * gaussian_kl_gradient_log_std(q[r], old.log_std, z[r], now.inverse_std);
+            struct gaussian now, old;
+            gaussian_of(loss->dist, t->log_std, t->z, head->action + k, &now);
+            gaussian_of(loss->dist, loss->old_log_std, t->q, head->action + k, &old);
+            real by_log_std[TILE];
+            for (int r = 0; r < (int)TILE; r++) {
+                g[r] += coefficient * weight[r] * gaussian_kl_gradient_mean(q[r], z[r], now.inverse_std[r]);
+                by_log_std[r] = coefficient * weight[r] * gaussian_kl_gradient_log_std(q[r], old.log_std[r], z[r], now.inverse_std[r]);
+            }
+            add_log_std_gradient(t, head->action + k, by_log_std);
         }
     }
 }
@@ -276,7 +317,7 @@ static void heads_loss(const struct loss_tile *t, int from, int to, const struct
         if (loss->old_out) head_kl(t, h, row);
     }
     gather_real(loss->old_log_prob, loss->per_head ? loss->dist->heads : 1, loss->per_head ? from : 0, row, t->rows, old);
-    for (int r = t->rows; r < (int)TILE; r++) old[r] = log_prob[r]; /* the ratio of padding is 1 */
+    for (int r = 0; r < (int)TILE; r++) old[r] = ones[r] > 0 ? old[r] : log_prob[r]; /* the ratio of what isn't there is 1 */
     double *row_sums = t->row_sums;
     for (int r = 0; r < (int)TILE; r++) {
         const struct surrogate s = policy_surrogate(objective, log_prob[r], old[r], advantage[r]);
@@ -310,7 +351,7 @@ void LEVELLED(policy_loss)(const struct loss_tile *t)
     gather_real(loss->advantage, 1, 0, row, t->rows, advantage);
     gather_weight(loss->active, row, t->rows, weight);
     for (int r = 0; r < (int)TILE && loss->scale; r++) advantage[r] = scaled_advantage(loss->scale, advantage[r]);
-    for (int r = 0; r < (int)TILE; r++) ones[r] = r < t->rows ? (real)1 : (real)0;
+    gather_weight(loss->home, row, t->rows, ones);
     for (int r = 0; r < (int)TILE; r++) {
         t->row_sums[SUM_WEIGHT * (int)TILE + r] += (double)weight[r];
         t->row_sums[SUM_ROWS * (int)TILE + r] += (double)ones[r];
@@ -366,7 +407,11 @@ void LEVELLED(given_loss)(const struct loss_tile *t)
 {
     const struct given_loss *loss = &t->pass->given;
     const int outputs = t->pass->net->outputs;
+    const int extra = loss->extra ? t->pass->net->extra : 0;
     load_outputs(loss->slope, outputs, t->first, t->rows, t->g);
+    for (int k = 0; k < extra; k++)
+        for (int r = 0; r < t->rows; r++)
+            t->log_std_gradient[k * (int)TILE + r] += loss->extra[(size_t)(t->first + r) * (size_t)extra + (size_t)k];
     for (int r = 0; r < t->rows; r++) {
         t->row_sums[SUM_LOSS * (int)TILE + r] += (double)loss->loss[t->first + r];
         t->row_sums[SUM_WEIGHT * (int)TILE + r] += 1;
@@ -454,13 +499,15 @@ static void act_bernoulli(const struct act_pass *p, int action, const real *z, s
     }
 }
 
-static void act_gaussian(const struct act_pass *p, int action, const real *z, struct words *words, int rows, const size_t *row,
-                         real *log_prob)
+/* z [O][R] all outputs, mean [R]. */
+static void act_gaussian(const struct act_pass *p, int action, const real *z, const real *mean, struct words *words, int rows,
+                         const size_t *row, real *log_prob)
 {
-    for (int r = 0; r < rows && p->dist->deterministic; r++)
-        p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)action] = (float)real_tanh(z[r]);
-    if (p->dist->deterministic) return;
-    const struct gaussian g = gaussian_of(p->dist, p->log_std, action);
+    for (int r = 0; r < rows && p->dist->real == REAL_TANH; r++)
+        p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)action] = (float)real_tanh(mean[r]);
+    if (p->dist->real == REAL_TANH) return;
+    struct gaussian g;
+    gaussian_of(p->dist, p->log_std, z, action, &g);
     float normal[TILE] = {0};
     if (!p->deterministic) {
         uint32_t a[TILE];
@@ -470,10 +517,23 @@ static void act_gaussian(const struct act_pass *p, int action, const real *z, st
     }
     for (int r = 0; r < rows; r++) {
         /* The action is a float everywhere, and its probability is that of the float. */
-        const float value = (float)(z[r] + (real)normal[r] / g.inverse_std);
-        log_prob[r] += gaussian_log_prob((real)value, z[r], g.log_std, g.inverse_std);
+        const float value = (float)(mean[r] + (real)normal[r] / g.inverse_std[r]);
+        if (p->dist->real == REAL_TANH_GAUSSIAN) { /* whose probability nobody asks for */
+            p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)action] = (float)real_tanh((real)value);
+            continue;
+        }
+        log_prob[r] += gaussian_log_prob((real)value, mean[r], g.log_std[r], g.inverse_std[r]);
         p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)action] = value;
     }
+}
+
+static void act_simplex(const struct act_pass *p, const struct head *head, const real *z, int rows, const size_t *row, real *scratch)
+{
+    real log_total[TILE], entropy[TILE];
+    categorical_tile(z, head->size, scratch, log_total, entropy);
+    for (int r = 0; r < rows; r++)
+        for (int k = 0; k < head->size; k++)
+            p->act_real[row[r] * (size_t)p->dist->act_reals + (size_t)(head->action + k)] = (float)scratch[k * (int)TILE + r];
 }
 
 size_t LEVELLED(act_size)(const struct distribution *dist)
@@ -499,12 +559,14 @@ void LEVELLED(act_rows)(const struct act_pass *p, real *work, int row, int end)
             apply_mask(z + head->output * (int)TILE, p->mask, p->dist, head, index, rows);
             if (head->kind == HEAD_CATEGORICAL)
                 act_categorical(p, head, z + head->output * (int)TILE, &words, rows, index, log_prob, scratch);
-            for (int k = 0; k < head->size && head->kind != HEAD_CATEGORICAL; k++) {
+            const bool whole = head->kind == HEAD_CATEGORICAL || (head->kind == HEAD_GAUSSIAN && p->dist->real == REAL_SOFTMAX);
+            if (whole && head->kind == HEAD_GAUSSIAN) act_simplex(p, head, z + head->output * (int)TILE, rows, index, scratch);
+            for (int k = 0; k < head->size && !whole; k++) {
                 const real *column = z + (head->output + k) * (int)TILE;
                 if (head->kind == HEAD_BERNOULLI) {
                     act_bernoulli(p, head->action + k, column, &words, rows, index, log_prob);
                 } else {
-                    act_gaussian(p, head->action + k, column, &words, rows, index, log_prob);
+                    act_gaussian(p, head->action + k, z, column, &words, rows, index, log_prob);
                 }
             }
             for (int r = 0; p->log_prob && p->per_head && r < rows; r++)

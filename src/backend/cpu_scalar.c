@@ -5,6 +5,7 @@
 #include "backend/cpu.h"
 #include "backend/explore_row.h"
 #include "backend/kernels/draw.h"
+#include "backend/priority_row.h"
 #include "base/episode_end.h"
 #include "base/finite.h"
 
@@ -111,6 +112,84 @@ void scalar_draw(struct backend *backend, const struct draw_pass *pass, int pass
     }
 }
 
+/* ---- draws by priority --------------------------------------------------------------------------------------------------------------- */
+
+/* Nodes of all levels above some leaves: fresh ones (rows = 0), or those of rows. Neighbours share most. */
+static void refresh_above(const struct priority_pass *p, size_t leaves)
+{
+    const struct priority_tree *t = &p->tree;
+    const struct replay_numbers *now = p->numbers;
+    for (int level = 1; level <= t->levels; level++) {
+        uint32_t last = UINT32_MAX;
+        for (size_t i = 0; i < leaves; i++) {
+            const uint32_t leaf =
+                p->row ? priority_leaf(t, p->row[i]) : priority_fresh(t, now->oldest, now->held, priority_fresh_steps(p), i);
+            const uint32_t node = priority_above(leaf, level);
+            if (node != last) priority_refresh(t, level, node);
+            last = node;
+        }
+    }
+}
+
+void scalar_priority_renew(struct backend *backend, const struct priority_pass *pass, int passes)
+{
+    (void)backend;
+    for (int i = 0; i < passes; i++) {
+        struct priority_pass p = pass[i];
+        const size_t leaves = (size_t)(priority_fresh_steps(&p) + 1) * (size_t)p.tree.width;
+        const float top = priority_top(&p.tree);
+        for (size_t k = 0; k < leaves; k++) priority_renew_leaf(&p, top, k);
+        p.row = NULL;
+        refresh_above(&p, leaves);
+    }
+}
+
+void scalar_priority_rebuild(struct backend *backend, const struct priority_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct priority_pass *p = pass; p < pass + passes; p++) {
+        for (uint32_t i = 0; i < p->tree.count[0]; i++) priority_keep_leaf(p, i);
+        for (int level = 1; level <= p->tree.levels; level++)
+            for (uint32_t node = 0; node < p->tree.count[level]; node++) priority_refresh(&p->tree, level, node);
+    }
+}
+
+void scalar_priority_draw(struct backend *backend, const struct priority_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct priority_pass *p = pass; p < pass + passes; p++) {
+        double most = 0;
+        for (int b = 0; b < p->rows; b++) most = fmax(most, priority_draw_row(p, b));
+        for (int s = 0; s < p->shards; s++) p->most[s] = s == (int)p->shard ? most : 0;
+    }
+}
+
+void scalar_priority_weigh(struct backend *backend, const struct priority_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct priority_pass *p = pass; p < pass + passes; p++) {
+        double most = 0;
+        for (int s = 0; s < p->shards; s++) most = fmax(most, p->most[s]);
+        for (int b = 0; b < p->rows; b++) p->weight[b] = (real)((double)p->weight[b] / most);
+    }
+}
+
+void scalar_priority_learn(struct backend *backend, const struct priority_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct priority_pass *p = pass; p < pass + passes; p++) {
+        for (int b = 0; b < p->rows; b++) priority_learn_row(p, b);
+        refresh_above(p, (size_t)p->rows);
+    }
+}
+
+void scalar_td_errors(struct backend *backend, const struct error_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct error_pass *p = pass; p < pass + passes; p++)
+        for (int b = 0; b < p->rows; b++) td_error_row(p, b);
+}
+
 static void select_some(const struct select_pass *p, const struct shuffle *shuffle, int first, int count)
 {
     uint32_t drawn[TOGETHER];
@@ -188,6 +267,22 @@ void scalar_compound(struct backend *backend, const struct compound_pass *pass, 
     (void)backend;
     for (const struct compound_pass *p = pass; p < pass + passes; p++)
         for (size_t u = 0; u < p->n; u++) compound_step(p, u);
+}
+
+void scalar_home(struct backend *backend, const struct home_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct home_pass *p = pass; p < pass + passes; p++) {
+        const size_t rows = home_rows_of(p);
+        for (size_t row = 0; row < rows; row++) home_row(p, row);
+    }
+}
+
+void scalar_forget(struct backend *backend, const struct forget_pass *pass, int passes)
+{
+    (void)backend;
+    for (const struct forget_pass *p = pass; p < pass + passes; p++)
+        for (size_t i = 0; i < (size_t)p->envs * (size_t)p->width; i++) forget_number(p, i);
 }
 
 void scalar_discount(struct backend *backend, const struct discount_pass *pass, int passes)

@@ -16,15 +16,19 @@
 
 /* ---- a thread's work space ----------------------------------------------------------------------------------------------------------- */
 
+enum { ALL_LAYERS = NETWORK_MAX_LAYERS + 3 + NETWORK_MAX_CONVS };
 struct work {
     const struct network *net;
-    int depth;                            /* hidden layers */
-    int wide;                             /* the widest layer, padded to whole vectors */
-    real *weight[NETWORK_MAX_LAYERS + 3]; /* [N][K] folded, of all layers (kernels/layer.h) */
-    real *bias[NETWORK_MAX_LAYERS + 3];   /* [N] folded */
-    real *x[NETWORK_MAX_LAYERS];          /* [H][R] x̂ after each hidden layer */
+    int depth;                /* hidden layers */
+    int wide;                 /* the widest layer, padded to whole vectors */
+    real *weight[ALL_LAYERS]; /* [N][K] folded, of all layers (kernels/layer.h) */
+    real *bias[ALL_LAYERS];   /* [N] folded */
+    real *conv
+        [NETWORK_MAX_CONVS]; /* [row][column][channel][R] after each convolution; behind the last's, columns of no image: all fc1 sees */
+    real *x[NETWORK_MAX_LAYERS]; /* [H][R] x̂ after each hidden layer */
     struct norm_rows rows[NETWORK_MAX_LAYERS];
     real *g, *gx;      /* [wide][R] gradients by a layer's output and input */
+    real *conv_g[2];   /* gradients by the outputs of a convolution and the one before it */
     real *sum, *sum_x; /* [R] of a gradient by x̂: sums over the features, plain and times x̂ */
     real *turned;      /* [R][wide] g transposed */
     real *head;        /* [O][padded K + 1][ELEMENTS] sums of a narrow head's gradient */
@@ -67,7 +71,7 @@ static real *take(real *base, size_t *used, size_t n)
 static size_t folded_lay_out(struct work *w, const struct network *net, real *base)
 {
     size_t used = 0;
-    for (int l = 0; l <= layer_head(net); l++) {
+    for (int l = 0; l <= layer_last(net); l++) {
         w->weight[l] = take(base, &used, (size_t)layer_outputs(net, l) * (size_t)layer_inputs(net, l));
         w->bias[l] = take(base, &used, (size_t)layer_outputs(net, l));
     }
@@ -80,6 +84,27 @@ static size_t folded_size(const struct network *net)
     return folded_lay_out(&w, net, NULL);
 }
 
+/* Features of the largest convolution. */
+static size_t conv_largest(const struct network *net)
+{
+    size_t largest = 0;
+    for (int i = 0; i < net->conv.layers; i++) {
+        const struct conv_layer c = conv_layer_of(net, i);
+        const size_t features = (size_t)conv_positions(&c) * (size_t)c.outputs;
+        largest = features > largest ? features : largest;
+    }
+    return largest;
+}
+
+static void conv_lay_out(real **conv, const struct network *net, real *base, size_t *used)
+{
+    for (int i = 0; i < net->conv.layers; i++) {
+        const struct conv_layer c = conv_layer_of(net, i);
+        const bool last = i == net->conv.layers - 1;
+        conv[i] = take(base, used, (size_t)(last ? layer_inputs(net, 0) : conv_positions(&c) * c.outputs) * TILE);
+    }
+}
+
 /* What a task has for itself. */
 static size_t work_lay_out(struct work *w, const struct network *net, real *base)
 {
@@ -88,6 +113,8 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
     w->depth = net->layers;
     int widest = layer_widest(net);
     if (net->gru && 3 * net->hidden > widest) widest = 3 * net->hidden;
+    for (int i = 0; i < net->conv.layers; i++)
+        if (net->conv.outputs[i] > widest) widest = net->conv.outputs[i];
     w->wide = padded(widest > net->outputs ? widest : net->outputs);
     for (int l = 0; l < net->layers; l++) {
         w->x[l] = take(base, &used, (size_t)layer_width(net, l) * TILE);
@@ -96,6 +123,8 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
         w->rows[l].inverse = take(base, &used, TILE);
         w->rows[l].deviation = take(base, &used, TILE);
     }
+    conv_lay_out(w->conv, net, base, &used);
+    for (int i = 0; i < 2; i++) w->conv_g[i] = take(base, &used, conv_largest(net) * TILE);
     w->g = take(base, &used, (size_t)w->wide * TILE);
     w->gx = take(base, &used, (size_t)w->wide * TILE);
     w->sum = take(base, &used, TILE);
@@ -111,7 +140,7 @@ static size_t work_lay_out(struct work *w, const struct network *net, real *base
     return used;
 }
 
-/* Where layer l's accumulators P [K + 1][padded N] begin; the layer after the head is log_std's [extra][R]. */
+/* Where layer l's accumulators P [K + 1][padded N] begin; the layer after the last is log_std's [extra][R]. */
 static size_t chunk_offset(const struct network *net, int layer)
 {
     size_t at = 0;
@@ -121,24 +150,29 @@ static size_t chunk_offset(const struct network *net, int layer)
 
 static size_t chunk_size(const struct network *net)
 {
-    return chunk_offset(net, layer_head(net) + 1) + (size_t)net->extra * TILE;
+    return chunk_offset(net, layer_last(net) + 1) + (size_t)net->extra * TILE;
 }
 
-/* Zeroes what is only ever added to: bias gradients and log_std's. The first tile overwrites the rest. */
+/* Zeroes what is only ever added to: gradients of biases, of convolutions and log_std's. The first tile overwrites the rest. */
 static void clear_chunk(const struct network *net, real *chunk)
 {
-    for (int l = 0; l <= layer_head(net); l++) {
+    for (int l = 0; l <= layer_last(net); l++) {
         const size_t k = (size_t)layer_inputs(net, l), wide = (size_t)padded(layer_outputs(net, l));
-        memset(chunk + chunk_offset(net, l) + k * wide, 0, wide * sizeof *chunk);
+        const size_t kept = l > layer_head(net) ? 0 : k;
+        memset(chunk + chunk_offset(net, l) + kept * wide, 0, (k + 1 - kept) * wide * sizeof *chunk);
     }
-    memset(chunk + chunk_offset(net, layer_head(net) + 1), 0, (size_t)net->extra * TILE * sizeof *chunk);
+    memset(chunk + chunk_offset(net, layer_last(net) + 1), 0, (size_t)net->extra * TILE * sizeof *chunk);
 }
+
+/* cpu_conv.h */
+static void conv_forward(const struct work *w, const real *x);
+static void conv_backward(const struct work *w, const real *x, const real *g, real *chunk);
 
 /* ---- a tile -------------------------------------------------------------------------------------------------------------------------- */
 
 static const real *layer_input(const struct work *w, int l, const real *x)
 {
-    return l == 0 ? x : w->x[l - 1];
+    return l > 0 ? w->x[l - 1] : w->net->conv.layers > 0 ? w->conv[w->net->conv.layers - 1] : x;
 }
 
 /* out [N][R] = W' x + b' of layer l */
@@ -157,10 +191,11 @@ static struct product layer_product(const struct work *w, int l, const real *x, 
                             .bias = w->bias[l]};
 }
 
-/* The hidden layers of the tile x [D][R]; the activations stay in w. */
+/* Convolutions and hidden layers of the tile x [D][R]; the activations stay in w. */
 static void forward_hidden(const struct work *w, const real *x)
 {
     const struct network *net = w->net;
+    conv_forward(w, x);
     for (int l = 0; l < w->depth; l++) {
         struct product p = layer_product(w, l, layer_input(w, l, x), w->x[l]);
         p.sums = w->rows[l].sum;
@@ -231,7 +266,8 @@ static void backward_head(const struct work *w, const real *x, real *chunk, bool
     }
 }
 
-/* From g, the gradient by the outputs of the layer after the hidden ones, to the hidden layers' accumulators. gx: another array like g. */
+/* From g, the gradient by the outputs of the layer after the hidden ones, to the accumulators of hidden layers and convolutions. gx: another
+ * array like g. */
 static void backward_hidden(const struct work *w, const real *x, real *g, real *gx, real *chunk, bool fresh)
 {
     const struct network *net = w->net;
@@ -243,7 +279,7 @@ static void backward_hidden(const struct work *w, const real *x, real *g, real *
                                           .wide = padded(width),
                                           .x = w->x[l - 1],
                                           .g = gx,
-                                          .keep = l > 1,
+                                          .keep = l > 1 || net->conv.layers > 0,
                                           .turned = w->turned,
                                           .total = sums + layer_inputs(net, l - 1) * padded(width),
                                           .rows = &w->rows[l - 1],
@@ -255,6 +291,7 @@ static void backward_hidden(const struct work *w, const real *x, real *g, real *
         g = gx;
         gx = swap;
     }
+    conv_backward(w, x, g, chunk);
 }
 
 /* The gradient by the one output, 1, back to the outputs of the first layer before its activation; no parameter's gradient is made. It is in
@@ -327,7 +364,7 @@ static void tile_loss(const struct work *w, const struct train_pass *pass, real 
                                    .q = w->q,
                                    .scratch = w->scratch,
                                    .row_sums = w->row_sums,
-                                   .log_std_gradient = chunk + chunk_offset(w->net, layer_head(w->net) + 1)};
+                                   .log_std_gradient = chunk + chunk_offset(w->net, layer_last(w->net) + 1)};
     if (pass->loss == LOSS_POLICY) {
         LEVELLED(policy_loss)(&loss);
     } else if (pass->loss == LOSS_VALUE) {
@@ -336,5 +373,7 @@ static void tile_loss(const struct work *w, const struct train_pass *pass, real 
         LEVELLED(given_loss)(&loss);
     }
 }
+
+#include "backend/cpu_conv.h"
 
 #endif

@@ -24,6 +24,7 @@ MAPPO_FN void explore_row(const struct explore_pass *p, const struct distributio
     const int any = philox_float(explore_word(p->seed, env, agent, p->step, 0)) < p->numbers->epsilon;
     const size_t reals = (size_t)dist->act_reals;
     for (size_t k = 0; k < reals && p->state && p->ep_end && p->ep_end[e] != MAPPO_RUNNING; k++) p->state[row * reals + k] = 0;
+    const bool simplex = dist->real == REAL_SOFTMAX;
     uint32_t word = 1;
     for (int h = 0; h < dist->heads; h++) {
         const struct head *head = &dist->head[h];
@@ -32,8 +33,10 @@ MAPPO_FN void explore_row(const struct explore_pass *p, const struct distributio
                 const size_t at = row * reals + (size_t)(head->action + k);
                 const uint32_t u = explore_word(p->seed, env, agent, p->step, word),
                                v = explore_word(p->seed, env, agent, p->step, word + 1);
-                p->act_real[at] = any ? 2 * philox_float(u) - 1
-                                      : explore_real(p->kind, p->act_real[at], p->numbers, p->state ? p->state + at : NULL, u, v);
+                const float anything = simplex ? philox_float(u) : 2 * philox_float(u) - 1;
+                p->act_real[at] =
+                    any ? anything
+                        : explore_real(p->kind, simplex, p->clipped, p->act_real[at], p->numbers, p->state ? p->state + at : NULL, u, v);
             }
             continue;
         }

@@ -20,7 +20,7 @@ static void *note(struct backend_blocks *blocks, void *block)
 void *backend_memory_take(struct backend_memory *memory, const char *what, size_t count, size_t size)
 {
     struct backend *backend = memory->backend;
-    if (backend->host_memory) return arena_take(memory->arena, what, count, size);
+    if (backend->host_memory && !backend->planning) return arena_take(memory->arena, what, count, size);
     return note(&memory->taken, backend->alloc(backend, memory->name, count * size));
 }
 

@@ -12,6 +12,7 @@
 
 #include "backend/kernels/embed.h"
 #include "backend/kernels/explore.h"
+#include "backend/kernels/priority.h"
 #include "base/real.h"
 
 struct distribution;
@@ -22,6 +23,7 @@ struct replay_numbers { /* written by the host before an update: what is drawn f
     int64_t update;     /* updates so far: position of the random numbers */
     int64_t held;       /* steps of every environment, … */
     int64_t oldest;     /* … and the place of the first of them */
+    double beta;        /* of priority_weight */
 };
 
 struct draw_pass { /* rows of a shard, each a step that is held of an environment in [lo, hi), every one as likely */
@@ -33,6 +35,32 @@ struct draw_pass { /* rows of a shard, each a step that is held of an environmen
     int places, envs, lo, hi; /* of the ring */
     int rows;
     int32_t *row; /* [B] out: place * envs + environment */
+};
+
+struct priority_pass { /* draws by priority, of a shard, and what comes of them */
+    struct priority_tree tree;
+    const struct replay_numbers *numbers;
+    int after; /* as in a draw */
+    int fresh; /* renew: so many steps of every environment have been taken since */
+    float exponent, floor;
+    uint64_t seed;
+    uint32_t shard; /* of all ranks … */
+    int shards;     /* … of so many */
+    int rows;
+    int32_t *row;      /* [B] draw: out, in the order of the leaves; learn: in */
+    real *weight;      /* [B] draw: out; weigh: over the largest of all shards */
+    double *most;      /* [shards] draw: out, the shard's own largest weight and 0 of the others; weigh: of all */
+    const real *error; /* [B] learn: sizes of the errors */
+};
+
+/* A critic's errors in rows that count with weights: loss = weight error² / 2, as the value pass has it, and the derivative of twice that. */
+struct error_pass {
+    int rows;
+    const real *q, *ret, *weight; /* [B] */
+    real *loss, *slope;           /* [B] out */
+    real *error;                  /* [B] share |error| is added to it, or with `first` put there; NULL = not wanted */
+    real share;
+    bool first;
 };
 
 struct gather_pass {         /* to[b] = from[row[b]]: one array of the ring; `next`: as it was a step later */
@@ -66,6 +94,7 @@ struct embed_pass {
     const real *out;        /* otherwise: the actor's outputs [B][O] */
     const uint8_t *mask;    /* [B · A][L]; NULL = all allowed */
     real temperature;       /* SOFT, HARD */
+    const real *log_std;    /* [Kr] of REAL_TANH_GAUSSIAN; NULL where it is no parameter */
     const real *noise;      /* SOFT, HARD [B][O] from elsewhere; NULL = drawn, */
     uint64_t seed;          /* … as words of row first_row + b, this agent and update */
     uint32_t first_row, agent;
@@ -74,7 +103,8 @@ struct embed_pass {
     real smoothing, smoothing_clip; /* > 0: noise on real actions (kernels/embed.h, embed_smooth) */
     real *columns;                  /* [B][column_stride], from the agent's first column on */
     int column_stride;
-    real *soft; /* [B][O] out: what gradients go through; unused for TAKEN */
+    real *soft;  /* [B][O] out: what gradients go through; unused for TAKEN */
+    real *drawn; /* [B][O] out, SOFT, HARD: what was added to the outputs; NULL = not wanted */
 };
 
 /* How a policy's loss, -Q + penalty · mean(output²), changes with its outputs, from how Q does with its columns. */
@@ -88,6 +118,8 @@ struct embed_back_pass {
     const real *q, *q_slope; /* [B] [B][O] */
     real temperature, penalty;
     real *loss, *slope; /* [B] [B][O] out */
+    const real *drawn;  /* [B][O] of the embed_pass; NULL where log_std is no parameter */
+    real *by_log_std;   /* [B][Kr] out, with `drawn` */
 };
 
 struct td_pass {      /* ret = reward + gamma min(q, other), of the latter nothing where the agent or the episode has terminated */
@@ -104,6 +136,7 @@ struct explore_pass {                /* environments [lo, hi) of a slice, whose 
     const struct distribution *dist; /* host memory */
     int kind, agents, lo, hi;
     const struct explore_numbers *numbers; /* the backend's */
+    bool clipped;                          /* real actions stay within [-1, 1]; those of REAL_SOFTMAX, within [0, 1], only so */
     const uint8_t *mask;                   /* [E][A][L]; NULL = all allowed */
     int32_t *act_int;                      /* [E][A][Ki] */
     float *act_real;                       /* [E][A][Kr] */

@@ -64,6 +64,23 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
     return hash;
 }
 
+uint64_t hash_many_bytes(uint64_t hash, const void *bytes, size_t size)
+{
+    /* A product waits for the one before it: four chains side by side, of eight bytes a step. */
+    enum { CHAINS = 4 };
+    const uint8_t *byte = bytes;
+    uint64_t chain[CHAINS] = {hash, hash + 1, hash + 2, hash + 3}, word[CHAINS];
+    size_t i = 0;
+    for (; i + sizeof word <= size; i += sizeof word) {
+        memcpy(word, byte + i, sizeof word);
+        for (int c = 0; c < CHAINS; c++) {
+            const uint64_t mixed = (chain[c] ^ word[c]) * 0x9e3779b97f4a7c15ull; /* 2^64 / golden ratio */
+            chain[c] = mixed << 32 | mixed >> 32;                                /* a product moves bits up only */
+        }
+    }
+    return hash_bytes(hash_bytes(hash, chain, sizeof chain), byte + i, size - i);
+}
+
 uint64_t hash_text(uint64_t hash, const char *text)
 {
     return hash_bytes(hash, text, strlen(text) + 1);

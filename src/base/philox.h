@@ -18,7 +18,8 @@ enum philox_stream {
     PHILOX_ORDER = 6,          /* agents that are updated one after another */
     PHILOX_REPLAY = 10,        /* which steps are drawn */
     PHILOX_RELAXATION = 11,    /* actions that a critic is derived by */
-    PHILOX_EXPLORATION = 12    /* noise of deterministic actions */
+    PHILOX_EXPLORATION = 12,   /* noise of deterministic actions */
+    PHILOX_POOL = 13           /* self-play: who acts in which environment, which past selves are kept */
 };
 
 struct philox_draw {

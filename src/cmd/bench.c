@@ -23,7 +23,7 @@ static const double case_seconds = 2.0; /* measured time of a case, after the fi
 struct bench_case {
     const char *name;
     int level, threads, hidden, activation, kind;
-    bool reproducible;
+    bool reproducible, replays; /* replays: with algo=maddpg */
 };
 
 /* ---- opening and closing ------------------------------------------------------------------------------------------------------------- */
@@ -76,12 +76,12 @@ static int one_update(struct learning *p, struct pace *pace, struct comm *comm, 
     if (pace->outstanding == 0) pace->since = start;
     int code = a->ops->collect(a, err);
     const double collected = clock_seconds();
-    if (!code) code = a->ops->finish(a, err);
+    if (!code) code = algorithm_finish(a, err);
     vecenv_report_begin(p->env);
-    if (!code) code = a->ops->update(a, err);
+    if (!code) code = algorithm_update(a, err);
     pace->outstanding++;
     for (; !code && pace->outstanding > a->ahead; pace->outstanding--) {
-        if ((code = a->ops->outcome(a, err))) break;
+        if ((code = algorithm_outcome(a, err))) break;
         vecenv_report_end(p->env);
         a->ops->metrics(a, metric, 64);
     }
@@ -101,7 +101,9 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     double seconds[MEASURES];
     struct pace pace = {0};
     int code = 0, n = 0;
-    for (int i = 0; i < 3 && !code; i++) code = one_update(p, &pace, comm, seconds, err);
+    int warm = 3; /* updates, and those that only fill a replay until it holds a batch */
+    if (p->algorithm->ops->replay) warm += (int)(c->maddpg_batch / (c->rollout_envs * p->algorithm->horizon)) + 1;
+    for (int i = 0; i < warm && !code; i++) code = one_update(p, &pace, comm, seconds, err);
     if ((code = comm_vote(comm, code, err))) return code;
     double left = case_seconds; /* counted by rank 0, so that all ranks stop together */
     while (n < SAMPLES && (left > 0 || n < 5)) {
@@ -113,7 +115,7 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     }
     r->total = bench_median(sample[TOTAL], n);
     r->best = sample[TOTAL][0]; /* sorted by the median */
-    bench_median(sample[CPU], n);
+    r->cpu_median = bench_median(sample[CPU], n);
     r->cpu = sample[CPU][0];
     r->step = bench_median(sample[STEP], n);
     r->infer = bench_median(sample[INFER], n);
@@ -129,18 +131,23 @@ int bench_training(struct learning *p, const struct config *c, struct comm *comm
     return 0;
 }
 
+void bench_settings(struct config *config, const struct config *given)
+{
+    *config = *given;
+    config->eval_interval = config->eval_env_steps = 0;
+    config->maddpg_start = 0; /* as soon as a batch is there */
+    if (config->ppo_chunk > config->rollout_steps) config->ppo_chunk = config->rollout_steps;
+}
+
 static int measure(const struct bench *bench, const struct bench_case *b, struct bench_result *r, struct error *err)
 {
     struct config *c = malloc(sizeof *c);
     CHECK(c, "out of memory");
-    *c = bench->config;
-    c->eval_interval = c->eval_env_steps = 0;
-    c->maddpg_start = 0; /* as soon as a batch is there */
+    bench_settings(c, b->replays ? &bench->replaying : &bench->config);
     if (b->hidden != c->policy_hidden[0]) memset(c->policy_hidden, 0, sizeof c->policy_hidden);
     c->policy_hidden[0] = b->hidden;
     c->policy_activation = b->activation;
     c->policy_kind = b->kind;
-    if (c->ppo_chunk > c->rollout_steps) c->ppo_chunk = c->rollout_steps;
     memset(r, 0, sizeof *r);
     struct learning parts;
     int code = parts_open(&parts, b, c, bench->comm, err);
@@ -169,13 +176,14 @@ static const char *activation_name(int activation)
 static void print_case(const struct bench *bench, const struct bench_case *b, const struct bench_result *r)
 {
     if (bench->comm->rank != 0) return;
-    const double us = 1e6 / r->steps, floor = r->flops / r->peak * 1e6, envs = (double)bench->config.rollout_envs;
+    const double us = 1e6 / r->steps, floor = r->flops / r->peak * 1e6;
+    const double envs = (double)(b->replays ? &bench->replaying : &bench->config)->rollout_envs;
     const double rest = r->total - r->step - r->infer - r->update - r->communication;
     if (bench->args->json) {
         printf("{\"case\": \"%s\", \"level\": \"%s\", \"ranks\": %d, \"threads\": %d, \"hidden\": %d, \"activation\": \"%s\", "
                "\"reproducible\": %s, "
                "\"env_steps_per_update\": %.0f, \"fma_peak_gflops\": %.1f, \"floor_us\": %.3f, \"us_per_env_step\": %.3f, "
-               "\"us_per_env_step_best\": %.3f, \"cpu_us_per_env_step\": %.3f, "
+               "\"us_per_env_step_best\": %.3f, \"cpu_us_per_env_step\": %.3f, \"cpu_us_per_env_step_median\": %.3f, "
                "\"env_steps_per_second\": %.0f, \"agent_steps_per_second\": %.0f, \"ratio_to_floor\": %.4f, \"ratio_to_floor_best\": %.4f, "
                "\"share_step\": %.4f, "
                "\"share_inference\": %.4f, \"share_update\": %.4f, \"share_communication\": %.4f, \"share_rest\": %.4f, "
@@ -183,9 +191,9 @@ static void print_case(const struct bench *bench, const struct bench_case *b, co
                "\"env_ns_per_step\": %.1f}\n",
                b->name, cpu_level_name(b->level), bench->comm->size, b->threads, b->hidden, activation_name(b->activation),
                b->reproducible ? "true" : "false", r->steps, r->peak * 1e-9, floor, r->total * us, r->best * us, r->cpu * us,
-               r->steps / r->total, r->steps * r->agents / r->total, floor / (r->total * us), floor / (r->best * us), r->step / r->total,
-               r->infer / r->total, r->update / r->total, r->communication / r->total, rest / r->total, r->steps / r->collect,
-               r->env * 1e9 / envs);
+               r->cpu_median * us, r->steps / r->total, r->steps * r->agents / r->total, floor / (r->total * us), floor / (r->best * us),
+               r->step / r->total, r->infer / r->total, r->update / r->total, r->communication / r->total, rest / r->total,
+               r->steps / r->collect, r->env * 1e9 / envs);
     } else {
         printf("%-22s %-7s %7.2f %8.2f %8.2f %8.2f %6.1f %% %10.0f %11.0f   %4.1f %4.1f %5.1f %4.1f %4.1f %11.0f %8.1f\n", b->name,
                cpu_level_name(b->level), floor, r->total * us, r->best * us, r->cpu * us, 100 * floor / (r->total * us),
@@ -228,9 +236,14 @@ static void print_head(const struct bench *bench)
     else
         printf("no CBLAS to compare with: %s\n", blas.why);
     const struct config *c = &bench->config;
-    printf("%s, %lld environments x %lld steps, %lld epochs, %lld minibatch%s, %d rank%s; medians\n\n", c->env_id,
-           (long long)c->rollout_envs, (long long)c->rollout_steps, (long long)c->ppo_epochs, (long long)c->ppo_minibatches,
-           c->ppo_minibatches == 1 ? "" : "es", bench->comm->size, bench->comm->size == 1 ? "" : "s");
+    printf("%s, %lld environments x %lld steps, %lld epochs, %lld minibatch%s, %d rank%s; medians\n", c->env_id, (long long)c->rollout_envs,
+           (long long)c->rollout_steps, (long long)c->ppo_epochs, (long long)c->ppo_minibatches, c->ppo_minibatches == 1 ? "" : "es",
+           bench->comm->size, bench->comm->size == 1 ? "" : "s");
+    if (bench->replays)
+        printf("maddpg: %lld environments x %lld steps, batches of %lld from a replay of %lld\n", (long long)bench->replaying.rollout_envs,
+               (long long)bench->replaying.rollout_steps, (long long)bench->replaying.maddpg_batch,
+               (long long)bench->replaying.maddpg_buffer);
+    putchar('\n');
     printf("%-22s %-7s %7s %8s %8s %8s %8s %10s %11s   %-25s %11s %8s\n", "", "", "floor", "median", "best", "cpu", "", "env-steps",
            "agent-steps", "share in % of", "rollout", "env");
     printf("%-22s %-7s %7s %8s %8s %8s %8s %10s %11s   %4s %4s %5s %4s %4s %11s %8s\n", "", "level", "us", "us", "us", "us", "of floor",
@@ -239,7 +252,18 @@ static void print_head(const struct bench *bench)
 
 /* ---- the cases ----------------------------------------------------------------------------------------------------------------------- */
 
-enum { CASES = 12 };
+enum { CASES = 14 };
+
+/* The same on all threads, behind it. */
+static int add_threads(struct bench_case *list, int n, int threads, char *name, size_t size)
+{
+    if (threads == 1) return n;
+    list[n] = list[n - 1];
+    list[n].threads = threads;
+    text_format(name, size, "%s, %d threads", list[n - 1].name, threads);
+    list[n].name = name;
+    return n + 1;
+}
 
 static int list_cases(const struct bench *bench, struct bench_case *list)
 {
@@ -297,14 +321,17 @@ static int list_cases(const struct bench *bench, struct bench_case *list)
             list[n].level <= (int)level && (other[i].kind != KIND_GRU || !algorithms[c->algo_name].functions->ops->replay);
         if (!known && possible) n++;
     }
-    if (threads > 1 && list[n - 1].kind != c->policy_kind) {
-        static char both[48];
-        text_format(both, sizeof both, "gru, %d threads", threads);
-        list[n] = list[n - 1];
-        list[n].threads = threads;
-        list[n++].name = both;
-    }
-    return n;
+    static char recurrent[48], replaying[48];
+    if (list[n - 1].kind != c->policy_kind) n = add_threads(list, n, threads, recurrent, sizeof recurrent);
+    if (!bench->replays) return n;
+    list[n] = (struct bench_case){.name = "maddpg",
+                                  .level = (int)level,
+                                  .threads = 1,
+                                  .hidden = (int)bench->replaying.policy_hidden[0],
+                                  .activation = bench->replaying.policy_activation,
+                                  .kind = bench->replaying.policy_kind,
+                                  .replays = true};
+    return add_threads(list, n + 1, threads, replaying, sizeof replaying);
 }
 
 static int bench_cores(const struct bench *bench, struct error *err)
@@ -319,6 +346,29 @@ static int bench_cores(const struct bench *bench, struct error *err)
         if (!code) print_case(bench, &list[i], &result);
     }
     return code;
+}
+
+/* Beside the algorithm that nobody chose another one is measured, which learns from a replay: where it can learn what is given. */
+static void configure_replaying(struct bench *bench, const struct arguments *args)
+{
+    static const char other[] = "algo=maddpg";
+    struct arguments *with = malloc(sizeof *with);
+    struct learning l = {0};
+    struct error why_not = {0};
+    size_t need;
+    CHECK(with, "out of memory");
+    *with = *args;
+    const bool open = bench->config.origin[KEY_algo_name] == ORIGIN_DEFAULT && args->files == 0 && with->assignments < ARGS_MAX;
+    if (open) with->assignment[with->assignments++] = other;
+    int code = open ? config_build(&bench->replaying, with, cmd_find_env, &why_not) : EXIT_USAGE;
+    bench->replaying.backend_name = BACKEND_CPU;
+    if (!code) code = learning_backend(&l, &bench->replaying, bench->comm, 1, -1, &why_not);
+    if (!code) code = learning_open_alone(&l, &bench->replaying, &why_not);
+    if (!code) code = learning_plan(&l, &bench->replaying, bench->comm, &need, &why_not);
+    bench->replaying.backend_name = bench->config.backend_name;
+    bench->replays = !code;
+    learning_close(&l);
+    free(with);
 }
 
 /* only=env is this command's own; the rest is a configuration's. */
@@ -347,6 +397,7 @@ int cmd_bench(const struct arguments *args, struct comm *comm)
     int code = comm_vote(comm, configure(bench, args, &only_env, &err), &err);
     struct learning learning = {0};
     if (!code && comm->rank == 0) config_warn_left_out(&bench->config);
+    if (!code && !only_env) configure_replaying(bench, args);
     if (!code) {
         placement_find(&bench->placement, comm, (int)bench->config.train_threads);
         code = comm_vote(comm, openmp_start_threads(bench->placement.threads, &err), &err);

@@ -10,7 +10,9 @@
 struct bench {
     const struct arguments *args;
     struct comm *comm;
-    struct config config; /* as the user gave it */
+    struct config config;    /* as the user gave it */
+    struct config replaying; /* the same with algo=maddpg … */
+    bool replays;            /* … where that is another algorithm, which can learn there */
     struct placement placement;
 };
 
@@ -20,13 +22,15 @@ struct bench_result {
     double flops;                              /* of matrix products, per environment step */
     double peak;                               /* flop/s of all cores in use, or of the device */
     double total, best;                        /* seconds of an update: median, least */
-    double cpu;                                /* processor seconds of an update, all threads of this rank: least */
+    double cpu, cpu_median;                    /* processor seconds of an update, all threads of this rank: least, median */
     double step, infer, update, communication; /* medians of the phases */
     double collect;                            /* median of stepping with inference and sampling */
     double device, hidden;                     /* medians of the algorithm's seconds_device and algorithm_hidden; 0, NaN: there are none */
     double env;                                /* seconds of one step of all environments, alone */
 };
 
+/* Without what benchmarks have no time or memory for: evaluations, a replay that is filled before anything is learned. */
+void bench_settings(struct config *config, const struct config *given);
 /* Real updates for about two seconds, at least five; then medians. steps, agents and flops are filled in as well. Collective. */
 int bench_training(struct learning *learning, const struct config *config, struct comm *comm, struct bench_result *result,
                    struct error *err);

@@ -13,41 +13,33 @@
 #include "cmd/bench.h"
 #include "run/open_env.h"
 
+enum { USUAL, BUSY, GRU, REPLAYS };
 struct device_case {
     const char *name;
     int64_t envs, epochs, hidden;
     int precision;
     bool device_environments;
-    bool busy; /* test/busy instead of the environment that was asked for: 10 us of a core a step, on the host */
+    int other; /* BUSY: test/busy instead of the environment that was asked for: 10 us of a core a step, on the host; networks with a GRU; MADDPG */
 };
 
 static const struct device_case cases[] = {
-    {"the reference's batch", 128, 10, 64, PRECISION_FP32, true, false},
-    {"8,192 environments", 8192, 10, 64, PRECISION_FP32, true, false},
-    {"the same, tf32", 8192, 10, 64, PRECISION_TF32, true, false},
-    {"the same, bf16", 8192, 10, 64, PRECISION_BF16, true, false},
-    {"4 epochs", 8192, 4, 64, PRECISION_FP32, true, false},
-    {"65,536 environments", 65536, 10, 64, PRECISION_FP32, true, false},
-    {"hidden 256", 8192, 10, 256, PRECISION_FP32, true, false},
-    {"hidden 256, tf32", 8192, 10, 256, PRECISION_TF32, true, false},
-    {"environments on the host", 8192, 10, 64, PRECISION_FP32, false, false},
-    {"10 us a step, host", 8192, 10, 64, PRECISION_FP32, false, true},
+    {"the reference's batch", 128, 10, 64, PRECISION_FP32, true, USUAL},
+    {"8,192 environments", 8192, 10, 64, PRECISION_FP32, true, USUAL},
+    {"the same, tf32", 8192, 10, 64, PRECISION_TF32, true, USUAL},
+    {"the same, bf16", 8192, 10, 64, PRECISION_BF16, true, USUAL},
+    {"4 epochs", 8192, 4, 64, PRECISION_FP32, true, USUAL},
+    {"65,536 environments", 65536, 10, 64, PRECISION_FP32, true, USUAL},
+    {"hidden 256", 8192, 10, 256, PRECISION_FP32, true, USUAL},
+    {"hidden 256, tf32", 8192, 10, 256, PRECISION_TF32, true, USUAL},
+    {"environments on the host", 8192, 10, 64, PRECISION_FP32, false, USUAL},
+    {"10 us a step, host", 8192, 10, 64, PRECISION_FP32, false, BUSY},
+    {"gru", 8192, 10, 64, PRECISION_FP32, true, GRU},
+    {"gru, tf32", 8192, 10, 64, PRECISION_TF32, true, GRU},
+    {"gru, the reference's batch", 128, 10, 64, PRECISION_FP32, true, GRU},
+    {"maddpg", 1024, 10, 64, PRECISION_FP32, true, REPLAYS},
+    {"maddpg, its preset", 16, 10, 64, PRECISION_FP32, true, REPLAYS},
 };
 static const char *const precision_name[] = {"float32", "tf32", "bf16"};
-
-/* Bytes that an environment step must move at least: inputs of every pass once, what the rollout writes once. */
-static double bytes_of(const struct policies *policies, const struct config *c)
-{
-    double floats = 0;
-    for (int g = 0; g < policies->groups; g++) {
-        const struct policy *policy = policies->group[g];
-        const double actor = (double)policy->sizes.agents * policy->net[ROLE_ACTOR].inputs,
-                     critic = (double)policy->state_rows * policy->net[ROLE_CRITIC].inputs;
-        floats += (actor + critic) * (3 + (double)c->ppo_epochs); /* written, packed (read and written), read in every epoch */
-        floats += 8.0 * policy->sizes.agents * (1 + (double)c->ppo_epochs);
-    }
-    return floats * (double)sizeof(float);
-}
 
 struct row {
     struct bench_result result;
@@ -60,7 +52,8 @@ struct row {
 /* Sizes that the user asked for are measured alone. */
 static bool user_chose(const struct config *c)
 {
-    static const int keys[] = {KEY_rollout_envs, KEY_ppo_epochs, KEY_policy_hidden, KEY_cuda_precision, KEY_cuda_environments};
+    static const int keys[] = {KEY_algo_name,     KEY_policy_kind,    KEY_rollout_envs,     KEY_ppo_epochs,
+                               KEY_policy_hidden, KEY_cuda_precision, KEY_cuda_environments};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (c->origin[keys[i]] == ORIGIN_COMMAND_LINE) return true;
     return false;
@@ -74,7 +67,8 @@ static void configure(struct config *c, const struct device_case *k)
     c->policy_hidden[0] = k->hidden;
     c->cuda_precision = k->precision;
     c->cuda_environments = k->device_environments;
-    if (!k->busy) return;
+    if (k->other == GRU) c->policy_kind = KIND_GRU;
+    if (k->other != BUSY) return;
     text_format(c->env_name, sizeof c->env_name, "test/busy");
     c->env_options = 0; /* its default is 10 */
 }
@@ -103,8 +97,7 @@ static int measure(const struct bench *bench, const struct device_case *k, struc
 {
     struct config *c = malloc(sizeof *c);
     CHECK(c, "out of memory");
-    *c = bench->config;
-    c->eval_interval = c->eval_env_steps = 0; /* no memory for evaluations */
+    bench_settings(c, k->other == REPLAYS ? &bench->replaying : &bench->config);
     configure(c, k);
     memset(row, 0, sizeof *row);
     struct learning l = {.may_spin = bench->placement.may_spin};
@@ -120,7 +113,7 @@ static int measure(const struct bench *bench, const struct device_case *k, struc
         row->result.peak = b->rate(b, RATE_MULTIPLY_ADD, 0, 0, 0);
         const double bandwidth = b->rate(b, RATE_COPY, 0, 0, 0);
         const double arithmetic = row->result.steps * row->result.flops / row->result.peak;
-        const double traffic = row->result.steps * bytes_of(l.policies, c) / bandwidth;
+        const double traffic = row->result.steps * l.algorithm->bytes / bandwidth;
         row->floor = fmax(arithmetic, traffic) / comm->size;
         if (hidden > 128) row->product = b->rate(b, RATE_PRODUCT, rows, hidden, hidden);
     }
@@ -283,12 +276,13 @@ int bench_device(const struct bench *bench, struct learning *learning, struct er
     }
     learning_close(learning);
     const struct device_case own = {"as configured",   c->rollout_envs,      c->ppo_epochs, c->policy_hidden[0],
-                                    c->cuda_precision, c->cuda_environments, false};
+                                    c->cuda_precision, c->cuda_environments, USUAL};
     const int count = alone ? 1 : (int)(sizeof cases / sizeof *cases);
     int code = 0;
     for (int i = 0; i < count && !code; i++) {
         const struct device_case *k = alone ? &own : &cases[i];
         struct row row;
+        if (k->other == REPLAYS && !bench->replays) continue;
         code = measure(bench, k, &row, err);
         if (!code) print_row(bench, k, &row);
     }

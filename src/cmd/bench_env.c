@@ -67,15 +67,17 @@ struct random_player {
 static int player_create(struct random_player *p, const struct vecenv *env, const struct config *c, uint32_t first,
                          struct host_arrays *arrays, struct error *err)
 {
+    static const struct deviation constant = {.kind = STD_FIXED, .fixed_std = 1};
     const struct mappo_env_spec *spec = vecenv_spec(env);
-    *p = (struct random_player){.random = {.spec = spec, .seed = (uint64_t)c->train_seed, .first_env = first}, .rounds = ROUNDS};
+    *p = (struct random_player){
+        .random = {.spec = spec, .seed = (uint64_t)c->train_seed, .first_env = first, .squashed = vecenv_squashes(env)}, .rounds = ROUNDS};
     for (int g = 0; g < spec->groups; g++)
         if (spec->group[g].flags & MAPPO_HAS_MASK) p->rounds = 1;
     for (int g = 0; g < spec->groups; g++) {
         const struct group_sizes s = group_sizes(&spec->group[g]);
         const size_t rows = (size_t)vecenv_envs(env) * (size_t)s.agents * (size_t)p->rounds;
         int outputs, extra;
-        const int code = distribution_build(&p->dist[g], &spec->group[g], 1, &outputs, &extra, err);
+        const int code = distribution_build(&p->dist[g], &spec->group[g], &constant, &outputs, &extra, err);
         if (code) return code;
         p->random.player[g] = PLAY_RANDOM;
         p->random.dist[g] = &p->dist[g];

@@ -29,6 +29,10 @@ const struct command commands[] = {
                     "mappo env.N=5 seed=3 ppo.clip=0.1           other settings: another run\n"
                     "mappo --config my.ini train.env_steps=5e6   a file, then the command line\n"
                     "mappo preset=on-policy                      the reference's feed-forward setting\n"
+                    "mappo policy=gru env=riddle/switch          recurrent MAPPO, where memory is needed\n"
+                    "mappo algo=happo env=mpe/simple_tag         agents that differ, one after another\n"
+                    "mappo algo=maddpg env=mpe/simple_adversary  off-policy, from a replay\n"
+                    "mappo env=classic/CartPole-v1 preset=sb3    PPO of another program: mappo help sb3\n"
                     "mpirun -n 64 mappo                          the same run on 64 ranks\n"
                     "sbatch slurm/train.sh seed=3                on a cluster, through time limits\n",
     },
@@ -200,15 +204,16 @@ const struct command commands[] = {
     },
     {
         .name = "help",
-        .summary = "show the page of a command, a section of settings, a setting, or the exit codes",
+        .summary = "show a page: of a command, settings, an algorithm, a preset, or the exit codes",
         .also = "man usage",
         .operands = "[TOPIC]",
         .most = 1,
         .run = cmd_help,
         .about = "Without a topic: the overview, as --help. Topics are the commands, the sections of settings, any setting, `all` (every "
-                 "setting) and `exit-codes`.",
+                 "setting), the algorithms, the presets and `exit-codes`.",
         .examples = "mappo help eval\n"
                     "mappo help ppo\n"
+                    "mappo help sb3\n"
                     "mappo help exit-codes\n",
     },
     {

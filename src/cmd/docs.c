@@ -10,7 +10,7 @@
 
 static int configuration_page(FILE *out, struct comm *comm)
 {
-    if (comm->rank == 0) config_markdown(out);
+    if (comm->rank == 0) config_markdown(out, registry_named_preset);
     return EXIT_DONE;
 }
 

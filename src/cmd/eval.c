@@ -92,6 +92,45 @@ static void json_estimate(const char *name, const struct estimate *estimate)
     text_json_real(stdout, estimate->error);
 }
 
+static const char *const shown_name[] = {"trained", "random", "no-op", "scripted"}; /* of the players */
+
+/* Of one group, where all play as the configuration has it: "trained", the name of another player, or a run. */
+static const char *player_of_group(const struct evaluating *e, int g)
+{
+    const struct policy *policy = e->learning.policies->group[g];
+    return policy_learns(policy)                 ? player_name[PLAY_TRAINED]
+           : player_has_networks(policy->player) ? config_group(e->config, policy->name, GROUP_play)
+                                                 : player_name[policy->player];
+}
+
+/* "random"; "trained"; or, where some group is played by another, "adversary random, agent trained". */
+static const char *players_text(const struct evaluating *e, int player, char *text, size_t size)
+{
+    const struct policies *policies = e->learning.policies;
+    bool others = false;
+    text_format(text, size, "%s", shown_name[player]);
+    for (int g = 0; g < policies->groups && player == PLAY_TRAINED; g++) others = others || !policy_learns(policies->group[g]);
+    for (int g = 0; g < policies->groups && others; g++) {
+        const size_t length = g ? strlen(text) : 0;
+        text_format(text + length, size - length, "%s%s %s", g ? ", " : "", policies->group[g]->name, player_of_group(e, g));
+    }
+    return text;
+}
+
+/* ,"players":{"adversary":"random","agent":"trained"} */
+static void json_players(const struct evaluating *e)
+{
+    const int player = e->config->eval_play;
+    fputs(",\"players\":{", stdout);
+    for (int g = 0; g < e->learning.policies->groups; g++) {
+        if (g) putchar(',');
+        text_json_string(stdout, e->learning.policies->group[g]->name);
+        putchar(':');
+        text_json_string(stdout, player == PLAY_TRAINED ? player_of_group(e, g) : player_name[player]);
+    }
+    putchar('}');
+}
+
 static void print_json(const struct evaluating *e, const struct evaluation *r)
 {
     const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
@@ -113,6 +152,7 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
     text_json_real(stdout, r->return_stderr);
     printf(",\"episode_length\":");
     text_json_real(stdout, r->length_mean);
+    json_players(e);
     for (int g = 0; spec->groups > 1 && g < spec->groups; g++) {
         const int agents = summed(e) ? spec->group[g].agents : 1;
         char name[160];
@@ -137,17 +177,19 @@ static void print_json(const struct evaluating *e, const struct evaluation *r)
         text_format(name, sizeof name, "info/%s", spec->info[i].name);
         json_estimate(name, &r->info[i]);
     }
+    if (e->config->eval_record[0]) {
+        fputs(",\"record\":", stdout);
+        text_json_string(stdout, e->config->eval_record);
+    }
     puts("}");
 }
 
-static const char *const shown_name[] = {"trained", "random", "no-op", "scripted"}; /* of the players */
-
 static void print_row(const struct evaluating *e, int player, const struct evaluation *r)
 {
-    char number[64];
+    char number[64], who[CONFIG_TEXT + 200];
     const int decimals = text_decimals(r->episodes > 1 ? fmax(fabs(r->return_mean), r->return_stderr) : r->return_mean);
     text_fixed(number, sizeof number, r->return_mean, decimals);
-    printf("  %-10s %10s", shown_name[player], number);
+    printf("  %-10s %10s", players_text(e, player, who, sizeof who), number);
     if (r->episodes > 1) printf(" ± %.*f", decimals, r->return_stderr);
     for (int g = 0; vecenv_spec(e->learning.env)->groups > 1 && g < vecenv_spec(e->learning.env)->groups; g++) {
         const double group = r->group[g].mean * (summed(e) ? vecenv_spec(e->learning.env)->group[g].agents : 1);
@@ -215,7 +257,7 @@ static int write_recording(const struct evaluating *e, struct recording *recordi
     static char heads[4096], infos[4096];
     const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
     const bool trained = e->config->eval_play == PLAY_TRAINED;
-    char seed[32];
+    char seed[32], who[CONFIG_TEXT + 200];
     text_format(seed, sizeof seed, "%lld", (long long)e->config->eval_seed);
     trainer_action_heads(e->learning.policies, spec, heads, sizeof heads);
     FILE *out = fmemopen(infos, sizeof infos, "w");
@@ -232,7 +274,7 @@ static int write_recording(const struct evaluating *e, struct recording *recordi
                                                      {"environment", vecenv_descriptor(e->learning.env)->id},
                                                      {"environment_options", vecenv_options(e->learning.env)},
                                                      {"rules", spec->rules},
-                                                     {"play", shown_name[e->config->eval_play]},
+                                                     {"play", players_text(e, e->config->eval_play, who, sizeof who)},
                                                      {"deterministic", !trained                        ? ""
                                                                        : e->config->eval_deterministic ? "true"
                                                                                                        : "false"},
@@ -256,6 +298,14 @@ static int play_one(struct evaluating *e, int player, struct evaluation *result,
     return code;
 }
 
+/* Below the table, whose other players are not in it. */
+static void say_recording(const struct evaluating *e)
+{
+    const long long episodes = e->config->eval_episodes;
+    if (!e->config->eval_record[0] || e->args->json || e->args->quiet || e->comm->rank) return;
+    printf("%s: %lld episode%s, %s\n", e->config->eval_record, episodes, episodes == 1 ? "" : "s", shown_name[e->config->eval_play]);
+}
+
 static int play(struct evaluating *e, struct error *err)
 {
     static const int all[] = {PLAY_RANDOM, PLAY_SCRIPTED, PLAY_TRAINED};
@@ -274,14 +324,17 @@ static int play(struct evaluating *e, struct error *err)
             print_details(e, &result);
         }
     }
+    say_recording(e);
     return 0;
 }
 
 static int draw(const struct evaluating *e, struct error *err)
 {
     const struct config *c = e->config;
+    char who[CONFIG_TEXT + 200];
     const int code = evaluator_picture(e->evaluator, c->eval_play, c->eval_deterministic, c->eval_picture, err);
-    if (!code && !e->args->json && !e->args->quiet) printf("%s: the first episode, %s\n", c->eval_picture, shown_name[c->eval_play]);
+    if (!code && !e->args->json && !e->args->quiet)
+        printf("%s: the first episode, %s\n", c->eval_picture, players_text(e, c->eval_play, who, sizeof who));
     return code;
 }
 

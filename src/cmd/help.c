@@ -1,4 +1,5 @@
 /* mappo help, --help: the pages. Keys come from the configuration's table, commands from theirs. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -55,17 +56,83 @@ static void print_names(FILE *out, const char *before, const char *names)
 }
 
 /* Presets explain themselves in the comment at the top of their file. */
+static void preset_comment(const char *line, char *comment, size_t size)
+{
+    comment[0] = '\0';
+    for (; *line == '#'; line += strcspn(line, "\n"), line += *line == '\n')
+        text_format(comment + strlen(comment), size - strlen(comment), "%.*s ", (int)strcspn(line + 1, "\n"), line + 1);
+}
+
 static void print_presets(FILE *out)
 {
-    fputs("\n  presets\n", out);
+    fputs("\n  presets (mappo help NAME tells what one sets)\n", out);
     for (int i = 0; registry_named_preset_at(i); i++) {
-        const char *name = registry_named_preset_at(i), *line = registry_named_preset(name);
-        char comment[1024] = "";
-        for (; *line == '#'; line += strcspn(line, "\n"), line += *line == '\n')
-            text_format(comment + strlen(comment), sizeof comment - strlen(comment), "%.*s ", (int)strcspn(line + 1, "\n"), line + 1);
+        const char *name = registry_named_preset_at(i);
+        char comment[1024];
+        preset_comment(registry_named_preset(name), comment, sizeof comment);
         fprintf(out, "  %s%s\n      ", config_choice(KEY_algo_name, name) < 0 ? "" : "of algo=", name);
         help_wrap(out, comment, 6, WIDTH);
     }
+}
+
+/* "gae.lambda=0.95 env.rules=on-policy": what a preset sets and is no default. */
+static void print_preset_settings(FILE *out, const char *name)
+{
+    struct config *set = malloc(2 * sizeof *set), *usual = set + 1;
+    struct error err = {0};
+    char text[4096] = "", key[128], value[CONFIG_TEXT], other[CONFIG_TEXT];
+    const struct config_option *option;
+    CHECK(set, "out of memory for a page of help");
+    config_defaults(usual);
+    config_defaults(set);
+    CHECK(!config_load_text(set, registry_named_preset(name), "the preset", ORIGIN_PRESET, &err), "%s", err.text);
+    for (int k = 0; k < config_key_count; k++) {
+        config_full_name(k, key, sizeof key);
+        config_value(set, k, value, sizeof value);
+        config_value(usual, k, other, sizeof other);
+        if (strcmp(value, other) != 0) text_format(text + strlen(text), sizeof text - strlen(text), "%s=%s ", key, value);
+    }
+    for (int i = 0; (option = config_option_at(set, i, key, sizeof key)); i++)
+        text_format(text + strlen(text), sizeof text - strlen(text), "%s=%s ", key, option->value);
+    fputs("  ", out);
+    help_wrap(out, text, 2, WIDTH);
+    free(set);
+}
+
+/* Of preset=NAME, or of an algorithm's own. */
+static void print_preset(FILE *out, const char *name)
+{
+    char comment[1024];
+    const bool own = config_choice(KEY_algo_name, name) >= 0;
+    preset_comment(registry_named_preset(name), comment, sizeof comment);
+    help_wrap(out, comment, 0, WIDTH);
+    fputs(own ? "\nit begins with\n" : "\nit sets\n", out);
+    print_preset_settings(out, name);
+    if (own) return;
+    fputs("and all else of rollout, wrap, policy, critic, ppo, gae, norm and adam to its default, whatever the\n"
+          "environment's own preset says. What is given besides wins.\n",
+          out);
+}
+
+static bool is_algorithm(const char *topic)
+{
+    return config_choice(KEY_algo_name, topic) >= 0;
+}
+
+static void print_algorithm(FILE *out, const char *name)
+{
+    const struct config_key *key = &config_keys[KEY_algo_name];
+    char lead[128], what[256];
+    text_format(lead, sizeof lead, "%s: ", name);
+    const char *help = strstr(key->help, lead);
+    while (help && help > key->help && help[-1] != ' ') help = strstr(help + 1, lead);
+    text_format(what, sizeof what, "algo=%s: %.*s", name, help ? (int)strcspn(help + strlen(lead), ";") : 0,
+                help ? help + strlen(lead) : "");
+    help_wrap(out, what, 0, WIDTH);
+    fputs("docs/algorithms.md has the equations, and where they come from.\n", out);
+    if (!registry_named_preset(name)) return;
+    fputc('\n', out);
+    print_preset(out, name);
 }
 
 static void print_preset_names(FILE *out)
@@ -76,7 +143,7 @@ static void print_preset_names(FILE *out)
         if (config_choice(KEY_algo_name, name) < 0)
             text_format(names + strlen(names), sizeof names - strlen(names), "%s%s", *names ? ", " : "", name);
     }
-    print_names(out, "presets (preset=NAME; mappo help preset tells what they are):", names);
+    print_names(out, "presets (preset=NAME; mappo help NAME tells what it sets):", names);
 }
 
 static void print_indented(FILE *out, const char *lines)
@@ -99,7 +166,7 @@ static void print_options(FILE *out, int takes)
         {TAKES_FRESH, "--fresh            begin anew: the run's old folder is moved aside, never deleted"},
         {TAKES_QUIET, "--quiet, -q        no progress: only warnings and results; of training one line at its end"},
         {TAKES_JSON, "--json             results as JSON, each on a line of its own"},
-        {TAKES_DRY_RUN, "--dry-run          only check the settings, and the run that they would continue; changes nothing"},
+        {TAKES_DRY_RUN, "--dry-run          only say what a start would refuse, and what memory it needs; changes nothing"},
         {TAKES_CHECK, "--check            only verify that the file is whole"},
         {0, "--help, -h         this page; mappo help TOPIC: of a section, a setting, all of them, exit-codes"},
         {TAKES_FRESH, "--version          as mappo version"},
@@ -124,12 +191,12 @@ static void print_command(FILE *out, const struct command *command)
     print_paragraphs(out, command->about);
     print_options(out, command->takes);
     if (command->section && !*command->section) {
-        fputs("\nsections of settings (mappo --help SECTION lists the keys of one)\n", out);
-        config_help(out, NULL);
+        fputs("\nsettings and their defaults (mappo --help SECTION tells of the keys of one)\n", out);
+        config_help_defaults(out, registry_named_preset);
         print_preset_names(out);
     } else if (command->section) {
         fputs("\nsettings\n\n", out);
-        config_help(out, command->section);
+        config_help(out, command->section, registry_named_preset);
     }
     const bool more = command->looks_at && (!command->section || strcmp(command->looks_at, command->section) != 0);
     if (more) print_names(out, "it looks at:", command->looks_at);
@@ -163,8 +230,8 @@ static void print_overview(FILE *out)
     }
     fputs("  env.NAME=VALUE             an option of the environment (mappo envs ENV lists them)\n", out);
     fputs("\nsections of settings (mappo --help SECTION lists the keys of one)\n", out);
-    config_help(out, NULL);
-    fputs("\nmappo help TOPIC tells more: a command, a section, a setting, all (every setting), exit-codes\n", out);
+    config_help(out, NULL, NULL);
+    fputs("\nmappo help TOPIC tells more: a command, a section, a setting, all (settings), an\nalgorithm, a preset, exit-codes\n", out);
 }
 
 static bool is_section(const char *topic)
@@ -172,10 +239,24 @@ static bool is_section(const char *topic)
     return strcmp(topic, "all") == 0 || config_section(topic);
 }
 
-/* A command's name, "exit-codes", "all", a section or a key of it. */
+/* "gru" is no topic, but what policy.kind may be. */
+static int check_choices(const char *topic, struct error *err)
+{
+    for (int k = 0; k < config_key_count; k++) {
+        if (config_keys[k].type != KEY_IS_CHOICE || config_choice(k, topic) < 0) continue;
+        char key[96];
+        config_full_name(k, key, sizeof key);
+        return error_set(err, EXIT_USAGE, "no help on \"%s\": it is a value of %s (mappo help %s)", topic, key, key);
+    }
+    return 0;
+}
+
+/* A command's name, "exit-codes", "all", a section or a key of it, an algorithm, a preset. */
 static int topic_check(const char *topic, struct error *err)
 {
     if (is_section(topic) || strcmp(topic, exit_codes_topic) == 0 || command_named(topic)) return 0;
+    if (is_algorithm(topic) || registry_named_preset(topic)) return 0;
+    if (check_choices(topic, err)) return EXIT_USAGE;
     if (strncmp(topic, "env.", 4) == 0)
         return error_set(err, EXIT_USAGE,
                          "no help on \"%s\": mappo envs ENV explains the options of an environment (mappo envs lists them)", topic);
@@ -185,7 +266,9 @@ static int topic_check(const char *topic, struct error *err)
     int count = 0;
     if (config_nearest_section(topic)) names[count++] = config_nearest_section(topic);
     for (int i = 0; i < command_count; i++) names[count++] = commands[i].name;
+    for (int i = 0; registry_named_preset_at(i); i++) names[count++] = registry_named_preset_at(i);
     names[count++] = exit_codes_topic;
+    CHECK(count <= (int)(sizeof names / sizeof *names), "more topics than room");
     const char *nearest = text_nearest(topic, names, count);
     if (key.keys && (!nearest || key.how != SUGGEST_NEAR)) nearest = key.key[0];
     if (nearest)
@@ -197,9 +280,17 @@ static int topic_check(const char *topic, struct error *err)
 static void print_topic(FILE *out, const char *topic)
 {
     if (is_section(topic)) {
-        config_help(out, topic);
+        config_help(out, topic, registry_named_preset);
         if (strcmp(topic, "all") != 0 && strcmp(config_section(topic), "preset") == 0) print_presets(out);
-    } else if (strcmp(topic, exit_codes_topic) == 0)
+        if (is_algorithm(topic)) fputc('\n', out);
+    }
+    if (is_algorithm(topic))
+        print_algorithm(out, topic);
+    else if (is_section(topic))
+        return;
+    else if (registry_named_preset(topic))
+        print_preset(out, topic);
+    else if (strcmp(topic, exit_codes_topic) == 0)
         print_exit_codes(out);
     else
         print_command(out, command_named(topic));

@@ -200,18 +200,30 @@ static int check_file(const char *path, bool needs_replay, bool json)
     return code;
 }
 
-/* A file, or every checkpoint of a run, of which the newest need their replays. */
+static bool has_ended(const char *run, const struct checkpoint_name *newest)
+{
+    struct checkpoint *file = NULL;
+    struct error ignored = {0};
+    char full[4096];
+    text_format(full, sizeof full, "%s/%s", run, newest->name);
+    const bool ended = checkpoint_open(&file, full, &ignored) == EXIT_DONE && saved_run_finished(file, full);
+    checkpoint_close(file);
+    return ended;
+}
+
+/* A file, or every checkpoint of a run, of which the newest need their replays if the run was not finished. */
 static int check(const char *path, bool json)
 {
     struct stat info;
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return check_file(path, false, json);
     struct checkpoint_name *name;
     const int count = checkpoint_list(path, &name);
+    const bool goes_on = count > 0 && !has_ended(path, name);
     int worst = EXIT_DONE;
     for (int i = 0; i < count; i++) {
         char full[4096];
         text_format(full, sizeof full, "%s/%s", path, name[i].name);
-        const int code = check_file(full, i < REPLAYS_KEPT, json);
+        const int code = check_file(full, goes_on && i < REPLAYS_KEPT, json);
         if (code != EXIT_DONE) worst = code;
         if (code == EXIT_DONE && name[i].named != name[i].env_steps)
             warn("%s holds %" PRId64 " env-steps, not %" PRId64 " as its name says", full, name[i].env_steps, name[i].named);

@@ -192,9 +192,19 @@ bool config_policy_share(const struct config *config)
     return config->policy_share == SHARE_AUTO ? shares[config->algo_name] : config->policy_share == SHARE_TRUE;
 }
 
-/* A run has one or the other, and keeps it, whatever a later version would choose; asking for auto asks for nothing. */
+int config_policy_std(const struct config *config)
+{
+    const bool constant = config->policy_fixed_std > 0, said = constant == (config->policy_std == STD_FIXED);
+    if (said || config->origin[KEY_policy_std] >= config->origin[KEY_policy_fixed_std]) return config->policy_std;
+    return constant ? STD_FIXED : STD_SHARED;
+}
+
+/* A run has one or the other, and keeps it, whatever a later version would choose; asking for auto asks for nothing. Images are convolved as
+ * they are: what an environment's preset has of its inputs is not meant for these. */
 static void decide_feature_norm(struct config *config)
 {
+    const int origin = config->origin[KEY_policy_feature_norm];
+    if (config->policy_conv[0] && !config_is_explicit(origin)) config->policy_feature_norm = FEATURE_NORM_OFF;
     if (config->policy_feature_norm == FEATURE_NORM_AUTO) config->origin[KEY_policy_feature_norm] = ORIGIN_DEFAULT;
     config->policy_feature_norm = config_feature_norm(config) ? FEATURE_NORM_ON : FEATURE_NORM_OFF;
 }
@@ -203,6 +213,16 @@ static void decide_policy_share(struct config *config)
 {
     if (config->policy_share == SHARE_AUTO) config->origin[KEY_policy_share] = ORIGIN_DEFAULT;
     config->policy_share = config_policy_share(config) ? SHARE_TRUE : SHARE_FALSE;
+}
+
+/* Beside a constant policy.std=fixed asks for nothing, so that older runs keep the names of their folders. What one source says against
+ * itself stays, to be refused (policies_create). */
+void config_decide_std(struct config *config)
+{
+    config->policy_std = config_policy_std(config);
+    if (config->policy_std != STD_FIXED && config->origin[KEY_policy_std] > config->origin[KEY_policy_fixed_std])
+        config->policy_fixed_std = 0;
+    if (config->policy_std == STD_FIXED && config->policy_fixed_std > 0) config->origin[KEY_policy_std] = ORIGIN_DEFAULT;
 }
 
 /* As names of folders have always spelled it: a key that was true or false before it could be auto stays so. */
@@ -302,6 +322,8 @@ static int build(struct config *config, struct config *baseline, const struct so
     baseline->algo_name = config->algo_name;
     decide_policy_share(config);
     decide_policy_share(baseline);
+    config_decide_std(config);
+    config_decide_std(baseline);
     const int usual = baseline->policy_feature_norm;
     baseline->policy_feature_norm = FEATURE_NORM_ON; /* older versions' default, whatever the environment */
     config->written_hash = name_hash(config, baseline, true);
@@ -360,6 +382,7 @@ int config_apply(struct config *config, const struct arguments *args, struct err
     suggest_options_of(&env);
     if (code == 0) code = apply_files(config, &sources, err);
     if (code == 0) code = apply_command_line(config, &sources, err);
+    if (code == 0) config_decide_std(config);
     suggest_options_of(NULL);
     sources_close(&sources);
     return code;

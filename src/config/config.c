@@ -31,6 +31,8 @@ static const char algorithms_explained[] =
     {#section, #name, #def, NULL, help, KEY_IS_INT, flags, low, high, OFFSET(section, name)},
 #define KEY_INTS(section, name, def, low, high, flags, help)                                                                               \
     {#section, #name, def, NULL, help, KEY_IS_INTS, flags, low, high, OFFSET(section, name)},
+#define KEY_INTS_OR(section, name, word, low, high, flags, help)                                                                           \
+    {#section, #name, word, word, help, KEY_IS_INTS, flags, low, high, OFFSET(section, name)},
 #define KEY_REAL(section, name, def, low, high, flags, help)                                                                               \
     {#section, #name, #def, NULL, help, KEY_IS_REAL, flags, low, high, OFFSET(section, name)},
 #define KEY_REAL_OR(section, name, def, word, low, high, flags, help)                                                                      \
@@ -172,46 +174,46 @@ static int special_length(const char *help, const char **special)
     return *special ? (int)strcspn(*special, ";") : 0;
 }
 
-static int number_error(const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
+/* `given`: "ppo.clip=x on the command line"; of a list "policy.hidden=64,x on the command line: x". */
+static int number_error(const struct config_key *key, const char *given, const char *value, struct error *err)
 {
     char advice[128], range[80];
     const bool whole = key->type != KEY_IS_REAL;
     const struct number_kind kind = {whole, (key->flags & IS_SECONDS) != 0, key->low, key->high};
     const char *what = whole ? "a whole number" : "a number", *special;
     number_advice(value, &kind, advice, sizeof advice);
-    if (advice[0]) return error_set(err, EXIT_USAGE, "%s=%s %s is not %s%s", name, value, where, what, advice);
+    if (advice[0]) return error_set(err, EXIT_USAGE, "%s is not %s%s", given, what, advice);
     config_range_text(key, range, sizeof range);
     const int length = special_length(key->help, &special);
-    if (length) return error_set(err, EXIT_USAGE, "%s=%s %s is not %s (%s; %.*s)", name, value, where, what, range, length, special);
-    return error_set(err, EXIT_USAGE, "%s=%s %s is not %s (%s)", name, value, where, what, range);
+    if (length) return error_set(err, EXIT_USAGE, "%s is not %s (%s; %.*s)", given, what, range, length, special);
+    return error_set(err, EXIT_USAGE, "%s is not %s (%s)", given, what, range);
 }
 
-static int range_error(const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
+static int range_error(const struct config_key *key, const char *given, struct error *err)
 {
     char range[80];
     config_range_text(key, range, sizeof range);
-    return error_set(err, EXIT_USAGE, "%s=%s %s is out of range %s", name, value, where, range);
+    return error_set(err, EXIT_USAGE, "%s is out of range %s", given, range);
 }
 
 /* A number that 32 bits can't tell from 0, or from an end of its range, would silently mean something else: "off", "learned". */
-static int check_size(const struct config_key *key, double number, const char *name, const char *value, const char *where,
-                      struct error *err)
+static int check_size(const struct config_key *key, double number, const char *given, struct error *err)
 {
     const bool rounds = key->flags & SINGLE && (float)number == (float)key->high && number < key->high;
     if (number != 0 && fabs(number) < (double)FLT_MIN) {
         const char *special;
         const int length = special_length(key->help, &special);
-        return error_set(err, EXIT_USAGE, "%s=%s %s is too small to be told from 0%s%.*s%s: write 0, or a number of at least 1.2e-38", name,
-                         value, where, length ? " (" : "", length, length ? special : "", length ? ")" : "");
+        return error_set(err, EXIT_USAGE, "%s is too small to be told from 0%s%.*s%s: write 0, or a number of at least 1.2e-38", given,
+                         length ? " (" : "", length, length ? special : "", length ? ")" : "");
     }
     if (!rounds) return 0;
     char high[32];
     bound_text(high, sizeof high, key->high);
-    return error_set(err, EXIT_USAGE, "%s=%s %s is too close to %s to be told from it in 32 bits: write %s, or a number farther off", name,
-                     value, where, high, high);
+    return error_set(err, EXIT_USAGE, "%s is too close to %s to be told from it in 32 bits: write %s, or a number farther off", given, high,
+                     high);
 }
 
-static int set_real(double *member, const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
+static int set_real(double *member, const struct config_key *key, const char *given, const char *value, struct error *err)
 {
     double number;
     if (key->choices && strcmp(value, key->choices) == 0) {
@@ -219,44 +221,74 @@ static int set_real(double *member, const struct config_key *key, const char *na
         return 0;
     }
     if (!text_to_real(value, &number)) {
-        if (!text_is_decimal(value)) return number_error(key, name, value, where, err);
+        if (!text_is_decimal(value)) return number_error(key, given, value, err);
         /* Too large or too small for 64 bits. */
         number = strtod(value, NULL);
-        return number == 0 ? check_size(key, DBL_MIN * DBL_EPSILON, name, value, where, err) : range_error(key, name, value, where, err);
+        return number == 0 ? check_size(key, DBL_MIN * DBL_EPSILON, given, err) : range_error(key, given, err);
     }
-    if (number < key->low || number > key->high) return range_error(key, name, value, where, err);
+    if (number < key->low || number > key->high) return range_error(key, given, err);
     *member = number + 0.0; /* -0 is 0 */
     return 0;
 }
 
-static int set_int(int64_t *member, const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
+static int set_int(int64_t *member, const struct config_key *key, const char *given, const char *value, struct error *err)
 {
     int64_t whole;
     if (!text_to_int(value, &whole)) {
         /* A number, but too large for 64 bits: that is a matter of range. */
         const bool large = text_is_decimal(value) && fabs(strtod(value, NULL)) > 9e18;
-        return large ? range_error(key, name, value, where, err) : number_error(key, name, value, where, err);
+        return large ? range_error(key, given, err) : number_error(key, given, value, err);
     }
-    if ((double)whole < key->low || (double)whole > key->high) return range_error(key, name, value, where, err);
+    if ((double)whole < key->low || (double)whole > key->high) return range_error(key, given, err);
     *member = whole;
     return 0;
 }
 
-static int set_ints(int64_t *member, const struct config_key *key, const char *name, const char *value, const char *where,
-                    struct error *err)
+/* Blanks around a number don't count. */
+static int set_ints(int64_t *member, const struct config_key *key, const char *given, const char *value, struct error *err)
 {
     int64_t list[CONFIG_LIST] = {0};
     int count = 0;
+    if (key->choices && strcmp(value, key->choices) == 0) {
+        memcpy(member, list, sizeof list);
+        return 0;
+    }
     for (const char *at = value;; at += strcspn(at, ",") + 1) {
-        char one[CONFIG_TEXT];
-        const int length = (int)strcspn(at, ",");
-        if (count == CONFIG_LIST) return error_set(err, EXIT_USAGE, "%s=%s %s has more than %d numbers", name, value, where, CONFIG_LIST);
+        char one[CONFIG_TEXT], lead[4 * CONFIG_TEXT];
+        at += strspn(at, " ");
+        int length = (int)strcspn(at, ",");
+        const bool last = !at[length], alone = last && count == 0;
+        while (length > 0 && at[length - 1] == ' ') length--;
+        if (length == 0 && !alone)
+            return error_set(err, EXIT_USAGE,
+                             "%s lacks a number beside one of its commas: write whole numbers with commas between, as 64,32", given);
+        if (count == CONFIG_LIST) return error_set(err, EXIT_USAGE, "%s has more than %d numbers", given, CONFIG_LIST);
         text_format(one, sizeof one, "%.*s", length, at);
-        if (set_int(&list[count++], key, name, one, where, err)) return err->code;
-        if (!at[length]) break;
+        if (key->choices && strcmp(one, key->choices) == 0)
+            return error_set(err, EXIT_USAGE, "%s: %s stands alone, without numbers", given, one);
+        text_format(lead, sizeof lead, "%s%s%s", given, alone ? "" : ": ", alone ? "" : one);
+        const int code = set_int(&list[count++], key, lead, one, err);
+        if (code) return code;
+        if (last) break;
     }
     memcpy(member, list, sizeof list);
     return 0;
+}
+
+/* What others call a choice; NULL where nobody does. */
+static const char *foreign_choice(const struct config_key *key, const char *value)
+{
+    static const struct {
+        const char *section, *name, *value, *settings;
+    } foreign[] = {
+#define FOREIGN_VALUE(section, name, value, settings) {#section, #name, value, settings},
+#include "config/config.def"
+    };
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (strcmp(foreign[i].section, key->section) == 0 && strcmp(foreign[i].name, key->name) == 0 &&
+            text_same_letters(foreign[i].value, value))
+            return foreign[i].settings;
+    return NULL;
 }
 
 static int choice_error(const struct config_key *key, const char *name, const char *value, const char *where, struct error *err)
@@ -266,7 +298,9 @@ static int choice_error(const struct config_key *key, const char *name, const ch
     size_t length;
     const char *meant = choice_at(key->choices, choice_meant(key->choices, value), &length);
     if (meant) return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s: write %.*s", name, value, where, all, (int)length, meant);
-    return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s", name, value, where, all);
+    const char *known = foreign_choice(key, value);
+    return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s%s%s", name, value, where, all, known ? ": here that is " : "",
+                     known ? known : "");
 }
 
 static bool is_one_line(const char *text)
@@ -299,13 +333,15 @@ static int set_member(void *member, const struct config_key *key, const char *na
 {
     bool yes;
     int choice;
+    char given[3 * CONFIG_TEXT];
+    text_format(given, sizeof given, "%s=%s %s", name, value, where);
     switch (key->type) {
     case KEY_IS_INT:
-        return set_int(member, key, name, value, where, err);
+        return set_int(member, key, given, value, err);
     case KEY_IS_INTS:
-        return set_ints(member, key, name, value, where, err);
+        return set_ints(member, key, given, value, err);
     case KEY_IS_REAL:
-        return set_real(member, key, name, value, where, err);
+        return set_real(member, key, given, value, err);
     case KEY_IS_BOOL:
         if (!text_to_bool(value, &yes))
             return error_set(err, EXIT_USAGE, "%s=%s %s is neither true nor false (0 1 true false yes no on off)", name, value, where);
@@ -336,6 +372,7 @@ static void member_text(const void *member, const struct config_key *key, char *
         snprintf(text, size, "%lld", (long long)*(const int64_t *)member);
         return;
     case KEY_IS_INTS:
+        if (key->choices && ((const int64_t *)member)[0] == 0) snprintf(text, size, "%s", key->choices);
         for (int i = 0; i < CONFIG_LIST && ((const int64_t *)member)[i]; i++, length = strlen(text))
             snprintf(text + length, size - length, "%s%lld", i ? "," : "", (long long)((const int64_t *)member)[i]);
         return;
@@ -485,6 +522,11 @@ int config_group_algo(const struct config *config, const char *group)
     return choice > 0 ? choice - 1 : config->algo_name;
 }
 
+double config_group_number(const struct config *config, const char *group, int key)
+{
+    return strtod(config_group(config, group, key), NULL);
+}
+
 int config_check_groups(const struct config *config, const char *const *names, int count, struct error *err)
 {
     for (int i = 0; i < config->group_options; i++) {
@@ -524,7 +566,9 @@ static int check_given(const struct config_key *key, const char *name, const cha
         return error_set(err, EXIT_USAGE, "%s=%s %s holds %s, which is no blank and no quote here: take it away", name, value, where,
                          strange);
     double number;
-    if (key && key->type == KEY_IS_REAL && text_to_real(value, &number)) return check_size(key, number, name, value, where, err);
+    char given[3 * CONFIG_TEXT];
+    text_format(given, sizeof given, "%s=%s %s", name, value, where);
+    if (key && key->type == KEY_IS_REAL && text_to_real(value, &number)) return check_size(key, number, given, err);
     const bool stored = !key || (key->type == KEY_IS_TEXT && !(key->flags & NOT_STORED));
     const char *unkept = stored ? text_unkept(value) : NULL;
     if (unkept)

@@ -177,6 +177,10 @@ bool config_follows_reference(const struct config *config);
 bool config_feature_norm(const struct config *config);
 /* policy.share, where auto is decided by the algorithm (algorithms.def); likewise. */
 bool config_policy_share(const struct config *config);
+/* policy.std, where policy.fixed_std of a stronger source decides: runs of before there was a choice have it alone. */
+int config_policy_std(const struct config *config);
+/* Makes the two agree, by the stronger source. config_build does. */
+void config_decide_std(struct config *config);
 
 /* Only --config and the command line, over what `config` already holds. */
 int config_apply(struct config *config, const struct arguments *args, struct error *err);
@@ -198,8 +202,9 @@ int config_option_origin(const struct config *config, const char *key); /* enum 
 
 /* A setting of one group, its default where nobody set it. */
 const char *config_group(const struct config *config, const char *group, int key /* GROUP_algo … */);
-int config_group_origin(const struct config *config, const char *group, int key); /* enum config_origin */
-int config_group_algo(const struct config *config, const char *group);            /* as algo_name; algo.name's for auto */
+int config_group_origin(const struct config *config, const char *group, int key);    /* enum config_origin */
+int config_group_algo(const struct config *config, const char *group);               /* as algo_name; algo.name's for auto */
+double config_group_number(const struct config *config, const char *group, int key); /* of a key that is a number */
 /* EXIT_USAGE where a setting is for a group that is none of these, with their names. */
 int config_check_groups(const struct config *config, const char *const *names, int count, struct error *err);
 
@@ -235,8 +240,11 @@ bool config_older_folder(const struct config *config, char *path, size_t size);
 /* Help. A section is asked for by its name, or by a key or alias of it. */
 const char *config_section(const char *name); /* the section's name; NULL where there is none */
 const char *config_nearest_section(const char *name);
-void config_help(FILE *out, const char *section); /* NULL: the list of sections; "all": every key */
-void config_markdown(FILE *out);                  /* docs/configuration.md */
+/* The text of a preset, an algorithm's own among them; NULL = there is none of that name. */
+typedef const char *config_named_preset(const char *name);
+void config_help(FILE *out, const char *section, config_named_preset *); /* NULL: the list of sections; "all": every key */
+void config_help_defaults(FILE *out, config_named_preset *);             /* sections with their keys and defaults, shortly */
+void config_markdown(FILE *out, config_named_preset *);                  /* docs/configuration.md */
 
 /* Prints `text` from the current column `indent` on, broken at blanks before `width`. */
 void help_wrap(FILE *out, const char *text, int indent, int width);

@@ -1,7 +1,9 @@
 /* What people read about the keys: --help, --help SECTION, docs/configuration.md. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "config/choices.h"
 #include "config/suggest.h"
 
 enum { WIDTH = 100, VALUES = 55 /* their column */ };
@@ -71,6 +73,67 @@ static void values_text(const struct config_key *key, char *text, size_t size)
         snprintf(text, size, "%s", kinds[key->type]);
 }
 
+/* ---- what the defaults are by algorithm ------------------------------------------------------------------------------------------------ */
+
+static const char *const algorithm_names[] = {
+#define ALGORITHM(name, shares, help) #name,
+#include "config/algorithms.def"
+};
+enum { ALGORITHMS = sizeof algorithm_names / sizeof *algorithm_names };
+
+/* With what each algorithm begins, before any environment says something: [ALGORITHMS], and what they have in common behind them. */
+static struct config *beginnings(config_named_preset *named_preset)
+{
+    struct config *begins = calloc(ALGORITHMS + 1, sizeof *begins);
+    CHECK(begins, "out of memory for a page of help");
+    for (int a = 0; a <= ALGORITHMS; a++) {
+        struct error err = {0};
+        config_defaults(&begins[a]);
+        if (a == ALGORITHMS) break;
+        begins[a].algo_name = a;
+        const char *own = named_preset ? named_preset(algorithm_names[a]) : NULL;
+        CHECK(!own || !config_load_text(&begins[a], own, "the algorithm's preset", ORIGIN_ENV_PRESET, &err), "%s", err.text);
+    }
+    return begins;
+}
+
+/* Of auto what it means, where the algorithm decides. */
+static void beginning_text(const struct config *begins, const struct config_key *key, int a, char *text, size_t size)
+{
+    const int k = (int)(key - config_keys);
+    const struct config *of = &begins[a];
+    const bool share = config_policy_share(of);
+    if (k == KEY_policy_share && of->policy_share == SHARE_AUTO)
+        text_format(text, size, "%s", share ? "true" : "false");
+    else if (k == KEY_algo_name)
+        text_format(text, size, "%s", key->def);
+    else
+        config_value(of, k, text, size);
+}
+
+/* "0.01 with algo=maddpg, ddpg; …": where algorithms begin with something else than the default; `tick` stands around values. */
+static void own_defaults(const struct config *begins, const struct config_key *key, const char *tick, char *text, size_t size)
+{
+    char usual[CONFIG_TEXT], value[CONFIG_TEXT], other[CONFIG_TEXT];
+    bool told[ALGORITHMS] = {false};
+    text[0] = '\0';
+    if (key < config_keys || key >= config_keys + CONFIG_KEYS) return; /* of groups */
+    beginning_text(begins, key, ALGORITHMS, usual, sizeof usual);
+    for (int a = 0; a < ALGORITHMS; a++) {
+        beginning_text(begins, key, a, value, sizeof value);
+        if (told[a] || strcmp(value, usual) == 0) continue;
+        size_t used = strlen(text);
+        text_format(text + used, size - used, "%s%s%s%s with algo=%s", used ? "; " : "", tick, value, tick, algorithm_names[a]);
+        for (int b = a + 1; b < ALGORITHMS; b++) {
+            beginning_text(begins, key, b, other, sizeof other);
+            if (strcmp(other, value) != 0) continue;
+            told[b] = true;
+            used = strlen(text);
+            text_format(text + used, size - used, ", %s", algorithm_names[b]);
+        }
+    }
+}
+
 /* ---- --help -------------------------------------------------------------------------------------------------------------------------- */
 
 /* "ppo.clip", "group.NAME.algo" */
@@ -89,9 +152,9 @@ static const struct config_key *section_key(int s, int i)
     return NULL;
 }
 
-static void help_key(FILE *out, const struct config_key *key)
+static void help_key(FILE *out, const struct config_key *key, const struct config *begins)
 {
-    char name[96], full[64], values[256];
+    char name[96], full[64], values[256], own[256];
     const char *alias = alias_of(key);
     written_name(key, full, sizeof full);
     snprintf(name, sizeof name, "%s%s%s", full, *alias ? ", " : "", alias);
@@ -100,31 +163,79 @@ static void help_key(FILE *out, const struct config_key *key)
     help_wrap(out, values, VALUES, WIDTH);
     fputs("      ", out);
     help_wrap(out, key->help, 6, WIDTH);
+    own_defaults(begins, key, "", own, sizeof own);
+    if (!*own) return;
+    fputs("      default ", out);
+    help_wrap(out, own, 14, WIDTH);
 }
 
-static void help_section(FILE *out, int s)
+static void help_section(FILE *out, int s, const struct config *begins)
 {
     fprintf(out, "%s: ", sections[s].name);
     help_wrap(out, sections[s].help, (int)strlen(sections[s].name) + 2, WIDTH);
     fprintf(out, "\n  %-33s %-18s %s\n", "KEY", "DEFAULT", "VALUES");
     const struct config_key *key;
-    for (int i = 0; (key = section_key(s, i)); i++) help_key(out, key);
+    for (int i = 0; (key = section_key(s, i)); i++) help_key(out, key, begins);
     if (strcmp(sections[s].name, "env") == 0) fputs("  env.NAME\n      an option of the environment: `mappo envs ENV` lists them\n", out);
 }
 
-void config_help(FILE *out, const char *section)
+/* "clip=0.2 clip_schedule=constant …" */
+static void help_defaults(FILE *out, int s)
 {
+    char text[2048] = "";
+    const struct config_key *key;
+    for (int i = 0; (key = section_key(s, i)); i++)
+        text_format(text + strlen(text), sizeof text - strlen(text), "%s=%s ", key->name, key->def);
+    fprintf(out, "%*s", 14, "");
+    help_wrap(out, text, 14, WIDTH);
+}
+
+/* "rollout.envs=16 …" of each algorithm that begins with something else than these. */
+static void help_beginnings(FILE *out, const struct config *begins)
+{
+    for (int a = 0; a < ALGORITHMS; a++) {
+        char text[2048] = "", value[CONFIG_TEXT], usual[CONFIG_TEXT];
+        for (int k = 0; k < CONFIG_KEYS; k++) {
+            beginning_text(begins, &config_keys[k], a, value, sizeof value);
+            beginning_text(begins, &config_keys[k], ALGORITHMS, usual, sizeof usual);
+            if (strcmp(value, usual) != 0)
+                text_format(text + strlen(text), sizeof text - strlen(text), "%s.%s=%s ", config_keys[k].section, config_keys[k].name,
+                            value);
+        }
+        if (!*text) continue;
+        fprintf(out, "  algo=%-6s ", algorithm_names[a]);
+        help_wrap(out, text, 14, WIDTH);
+    }
+}
+
+void config_help_defaults(FILE *out, config_named_preset *named_preset)
+{
+    struct config *begins = beginnings(named_preset);
+    for (int s = 0; s < SECTIONS; s++) {
+        fprintf(out, "  %-11s ", sections[s].name);
+        help_wrap(out, sections[s].help, 14, WIDTH);
+        help_defaults(out, s);
+    }
+    fputs("\nwith other defaults (each can be set all the same)\n", out);
+    help_beginnings(out, begins);
+    free(begins);
+}
+
+void config_help(FILE *out, const char *section, config_named_preset *named_preset)
+{
+    struct config *begins = beginnings(named_preset);
     const char *found = section ? config_section(section) : NULL;
     bool all = section && strcmp(section, "all") == 0;
     for (int s = 0; s < SECTIONS; s++) {
         if (all || found == sections[s].name || (found && strcmp(found, sections[s].name) == 0)) {
-            help_section(out, s);
+            help_section(out, s, begins);
             if (all && s + 1 < SECTIONS) fputc('\n', out);
         } else if (!section) {
             fprintf(out, "  %-11s ", sections[s].name);
             help_wrap(out, sections[s].help, 14, WIDTH);
         }
     }
+    free(begins);
 }
 
 /* ---- docs/configuration.md ----------------------------------------------------------------------------------------------------------- */
@@ -138,16 +249,17 @@ static void markdown_cell(FILE *out, const char *text)
     }
 }
 
-static void markdown_key(FILE *out, const struct config_key *key)
+static void markdown_key(FILE *out, const struct config_key *key, const struct config *begins)
 {
-    char values[256], name[64];
+    char values[256], name[64], own[256];
     const char *alias = alias_of(key);
     values_text(key, values, sizeof values);
     written_name(key, name, sizeof name);
     fprintf(out, "| `%s`", name);
     if (*alias) fprintf(out, ", `%s`", alias);
+    own_defaults(begins, key, "`", own, sizeof own);
     if (*key->def)
-        fprintf(out, " | `%s` | ", key->def);
+        fprintf(out, " | `%s`%s%s | ", key->def, *own ? "; " : "", own);
     else
         fputs(" | (empty) | ", out);
     markdown_cell(out, values);
@@ -184,12 +296,14 @@ static void markdown_intro(FILE *out)
           out);
 }
 
-void config_markdown(FILE *out)
+void config_markdown(FILE *out, config_named_preset *named_preset)
 {
+    struct config *begins = beginnings(named_preset);
     markdown_intro(out);
     for (int s = 0; s < SECTIONS; s++) {
         fprintf(out, "\n## %s\n\n%s\n\n| key | default | values | meaning |\n|---|---|---|---|\n", sections[s].name, sections[s].help);
         const struct config_key *key;
-        for (int i = 0; (key = section_key(s, i)); i++) markdown_key(out, key);
+        for (int i = 0; (key = section_key(s, i)); i++) markdown_key(out, key, begins);
     }
+    free(begins);
 }

@@ -32,8 +32,10 @@
  * stays away.
  *
  * ABSENT. An agent with active = 0 at time t (dead, not there yet, or not its turn) takes no action at time t: what stands in its action
- * arrays is arbitrary, so don't use it, not even as an index. Learners leave its row out of policy and value losses. Its reward of the
- * step counts all the same: in the return that is reported, and for those of its earlier actions that came after its last terminated = 1.
+ * arrays is arbitrary, so don't use it, not even as an index. Learners of rollouts (PPO and its kin) leave its row out of policy and value
+ * losses; those of a replay (MADDPG, DDPG) out of the actor's loss alone, since a critic of single steps values the steps before by it. Its
+ * reward of the step counts all the same: in the return that is reported, and for those of its earlier actions that came after its last
+ * terminated = 1.
  *     not its turn, or dead in a team that fights on for a common reward   active = 0, terminated = 0
  *     dead for good, or away until it appears anew: nothing later is its   active = 0, and terminated = 1 in the step in which it went
  * Its observation, state and mask are written as for all others: the source's values where it says what they are, else zeros, and ones for

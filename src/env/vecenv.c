@@ -34,6 +34,7 @@ static struct vecenv *new_vecenv(const struct vecenv_config *config)
     v->first_env = config->first_env;
     v->horizon = config->horizon;
     v->report_most = config->report;
+    v->squashes = config->squash_action;
     return v;
 }
 
@@ -141,6 +142,11 @@ const char *vecenv_options(const struct vecenv *v)
 const char *vecenv_options_changed(const struct vecenv *v)
 {
     return v->changed;
+}
+
+bool vecenv_squashes(const struct vecenv *v)
+{
+    return v->squashes;
 }
 
 const char *vecenv_wrappers(const struct vecenv *v)

@@ -55,6 +55,7 @@ void vecenv_close(struct vecenv *env); /* NULL is allowed */
 const struct mappo_env *vecenv_descriptor(const struct vecenv *env);
 const struct mappo_env_spec *vecenv_spec(const struct vecenv *env); /* as the learner sees it, wrappers applied */
 const char *vecenv_options(const struct vecenv *env);               /* "N=3 rules=mpe2 …": all of them, defaults too */
+bool vecenv_squashes(const struct vecenv *env); /* real actions are numbers whose tanh is stretched over the bounds (policy.squash) */
 const char *vecenv_wrappers(const struct vecenv *env);        /* "environment -> time limit 9 -> statistics …"; "" where none acts */
 const char *vecenv_options_changed(const struct vecenv *env); /* "N=5": those that are not the defaults */
 uint64_t vecenv_identity(const struct vecenv *env);           /* what a run and its snapshots belong to (env/identity.h) */

@@ -20,6 +20,7 @@ struct vecenv {
     char options[OPTIONS_TEXT], changed[OPTIONS_TEXT], wrappers[WRAP_TEXT];
     uint64_t identity, hash; /* env/identity.h */
     size_t snapshot_bytes;   /* wrappers and instance of an environment */
+    bool squashes;           /* policy.squash */
     int32_t envs, horizon, report_most;
     uint32_t first_env;
 

@@ -74,6 +74,15 @@ static int32_t list_stack(const struct wrap *w, const struct wrap_group *group, 
     return count;
 }
 
+/* Do images stay images? They do where every number of theirs is shown once, in its order; what is appended then is a head of its own. */
+static bool keeps_images(const struct wrap *w, int g)
+{
+    const struct mappo_group *from = &w->from.group[g];
+    bool image = false;
+    for (int h = 0; h < from->obs_heads; h++) image |= from->obs[h].shape[0] > 0;
+    return image && w->stack == 1 && w->group[g].shown == w->group[g].from.obs && from->obs_heads < MAPPO_MAX_HEADS;
+}
+
 static void describe_observation(struct wrap *w, int g, const struct number *own)
 {
     const struct wrap_group *group = &w->group[g];
@@ -92,8 +101,15 @@ static void describe_observation(struct wrap *w, int g, const struct number *own
         high[i] = list[i].high;
         meaning[i] = (struct mappo_meaning){list[i].name, list[i].unit};
     }
-    to->obs_heads = 1;
-    to->obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = width, .low = low, .high = high, .meanings = width, .meaning = meaning};
+    to->obs_heads = 0;
+    for (int32_t first = 0, h = 0; first < width; first += to->obs[h++].size) {
+        const struct mappo_group *from = &w->from.group[g];
+        const bool kept = keeps_images(w, g) && h < from->obs_heads;
+        const int32_t size = kept ? slice_space_width(&from->obs[h]) : width - first;
+        to->obs[to->obs_heads++] = (struct mappo_space){
+            .kind = MAPPO_BOX, .size = size, .low = low + first, .high = high + first, .meanings = size, .meaning = meaning + first};
+        if (kept) memcpy(to->obs[h].shape, from->obs[h].shape, sizeof to->obs[h].shape);
+    }
 }
 
 /* ---- which of them are shown ------------------------------------------------------------------------------ */
@@ -191,7 +207,7 @@ static int describe_observations(struct wrap *w, const char *hide, struct error 
         struct number *own = ARENA_NEW(w->arena, struct number, w->group[g].from.obs);
         list_spaces(w->arena, w->from.group[g].obs, w->from.group[g].obs_heads, own);
         describe_observation(w, g, own);
-        if (w->to.state_is_all_obs) w->to.state_size += w->to.group[g].obs[0].size * w->to.group[g].agents;
+        if (w->to.state_is_all_obs) w->to.state_size += group_sizes(&w->to.group[g]).obs * w->to.group[g].agents;
     }
     return 0;
 }

@@ -5,12 +5,13 @@
 
 #include "base/arena.h"
 
-/* One pass is the rows of one shard that one set of parameters acts for; it reads and writes them where they lie in the slice. */
+/* One pass is the rows of one shard that one set of parameters acts for, of the policy or a member of a pool; it reads and writes them where they
+ * lie in the slice. */
 struct actor {
     struct actor_config config;
     struct backend *backend;
     struct arena *arena;
-    int passes;                            /* ordered by group, then shard, then set */
+    int passes;                            /* ordered by group, then shard, then who acts (the policy, then members), then set */
     int group_first[MAPPO_MAX_GROUPS + 1]; /* passes of group g: [group_first[g], group_first[g + 1]) */
     struct packed_rows **packed;
     struct batch *batch;
@@ -19,34 +20,100 @@ struct actor {
     struct act_pass *act;
     struct actor_io staging[MAPPO_MAX_GROUPS]; /* the backend's memory behind slices of the host's */
     bool staged;
+    struct actor_pool pool[MAPPO_MAX_GROUPS];
+    /* Of groups with a pool, which pass has which environments: [passes of the group] how many units, behind them [such a pass][units] */
+    int32_t *lists[MAPPO_MAX_GROUPS], *host_lists[MAPPO_MAX_GROUPS];
 };
 
-static void create_pass(struct actor *actor, int i, int group, int set, int shard)
+/* The policy's pass and its members': how many passes a set has in a shard. */
+static int players_of(const struct actor *actor, int g)
+{
+    return 1 + actor->pool[g].members;
+}
+
+/* Passes of a shard. */
+static int shard_passes(const struct actor *actor, int g)
+{
+    return actor->config.policy[g]->sets[ROLE_ACTOR] * players_of(actor, g);
+}
+
+static int shard_envs(const struct actor *actor, int shard)
+{
+    return actor->config.first[shard + 1] - actor->config.first[shard];
+}
+
+/* Numbers in the lists of a group; of which its shard's begin at *first. */
+static size_t list_numbers(const struct actor *actor, int g, int shard, size_t *first)
+{
+    const size_t passes = (size_t)shard_passes(actor, g);
+    size_t numbers = passes * (size_t)actor->config.shards;
+    for (int s = 0; s < actor->config.shards; s++) {
+        if (s == shard) *first = numbers; /* NULL only without such a shard */
+        numbers += passes * (size_t)shard_envs(actor, s);
+    }
+    return numbers;
+}
+
+/* Units of a pass of the policy's alone: all environments of the shard. */
+static struct batch whole_shard(const struct actor *actor, int group, int set, int shard)
 {
     const struct policy *policy = actor->config.policy[group];
-    const int agents = policy->sizes.agents, first = actor->config.first[shard], envs = actor->config.first[shard + 1] - first;
+    const int agents = policy->sizes.agents, first = actor->config.first[shard], envs = shard_envs(actor, shard);
     const bool own = policy_apart(policy, ROLE_ACTOR);
-    struct backend *backend = actor->backend;
-    uint32_t first_agent = 0;
-    for (int before = 0; before < group; before++) first_agent += (uint32_t)actor->config.policy[before]->sizes.agents;
     int32_t *unit = malloc((size_t)(envs + 1) * sizeof *unit);
     CHECK(unit, "out of memory for an actor");
     for (int e = 0; e < envs; e++) unit[e] = own ? (first + e) * agents + set : first + e;
-    const int rows = own ? 1 : agents;
-    actor->batch[i] = (struct batch){backend_copy(backend, "units of passes", unit, (size_t)envs * sizeof *unit), envs, rows, NULL};
+    const struct batch batch = {backend_copy(actor->backend, "units of passes", unit, (size_t)envs * sizeof *unit), envs, own ? 1 : agents,
+                                NULL};
     free(unit);
-    actor->packed[i] = backend->packed_rows_create(backend, &policy->net[ROLE_ACTOR], envs * rows);
+    return batch;
+}
+
+/* Of a group with a pool: those that actor_assign finds, for the k-th pass of the shard. */
+static struct batch listed(const struct actor *actor, int group, int shard, int k)
+{
+    const struct policy *policy = actor->config.policy[group];
+    const int envs = shard_envs(actor, shard), passes = shard_passes(actor, group);
+    const int32_t *lists = actor->lists[group];
+    size_t first = 0;
+    list_numbers(actor, group, shard, &first);
+    return (struct batch){lists + first + (size_t)k * (size_t)envs, envs, policy_apart(policy, ROLE_ACTOR) ? 1 : policy->sizes.agents,
+                          lists + shard * passes + k};
+}
+
+/* The actor of a set that the policy has, or (from 1 on) a member of the pool. */
+static const real *parameters_of(const struct actor *actor, int group, int player, int set)
+{
+    const struct policy *policy = actor->config.policy[group];
+    if (player == 0) return policy_actor(policy, policy->parameters, set);
+    return actor->pool[group].parameters + (size_t)(player - 1) * policy_actor_size(policy) +
+           (size_t)set * policy->net[ROLE_ACTOR].parameters;
+}
+
+/* The k-th pass of a shard, which is the i-th of all. */
+static void create_pass(struct actor *actor, int i, int group, int shard, int k)
+{
+    const struct policy *policy = actor->config.policy[group];
+    const struct network *net = &policy->net[ROLE_ACTOR];
+    const int sets = policy->sets[ROLE_ACTOR], agents = policy->sizes.agents;
+    const real *parameters = parameters_of(actor, group, k / sets, k % sets);
+    struct backend *backend = actor->backend;
+    uint32_t first_agent = 0;
+    for (int before = 0; before < group; before++) first_agent += (uint32_t)actor->config.policy[before]->sizes.agents;
+    actor->batch[i] = actor->lists[group] ? listed(actor, group, shard, k) : whole_shard(actor, group, k, shard);
+    const int rows = actor->batch[i].units * actor->batch[i].rows;
+    actor->packed[i] = backend->packed_rows_create(backend, net, rows);
     actor->time[i] = (struct recurrent){.batch = actor->batch[i], .steps = 1, .ended_rows = agents};
-    const size_t outputs = (size_t)envs * (size_t)rows * (size_t)policy->net[ROLE_ACTOR].outputs;
-    actor->forward[i] = (struct forward_pass){.net = &policy->net[ROLE_ACTOR],
-                                              .parameters = policy_actor(policy, policy->parameters, set),
-                                              .packed = actor->packed[i],
-                                              .recurrent = policy->net[ROLE_ACTOR].gru ? &actor->time[i] : NULL,
-                                              .out = backend->alloc(backend, "outputs of policies", outputs * sizeof(real))};
+    actor->forward[i] =
+        (struct forward_pass){.net = net,
+                              .parameters = parameters,
+                              .packed = actor->packed[i],
+                              .recurrent = net->gru ? &actor->time[i] : NULL,
+                              .out = backend->alloc(backend, "outputs of policies", (size_t)rows * (size_t)net->outputs * sizeof(real))};
     actor->act[i] = (struct act_pass){.dist = &policy->dist,
                                       .batch = actor->batch[i],
                                       .out = actor->forward[i].out,
-                                      .log_std = policy_log_std(policy, set),
+                                      .log_std = net->at.extra < 0 ? NULL : parameters + net->at.extra,
                                       .seed = actor->config.seed,
                                       .stream = actor->config.stream,
                                       .clock = actor->config.clock,
@@ -80,6 +147,41 @@ static void create_staging(struct actor *actor, int g)
                           .log_prob = backend->alloc(backend, "log-probabilities of evaluations", rows * sizeof(real))};
 }
 
+static void create_lists(struct actor *actor, int g)
+{
+    actor->pool[g] = actor->config.pool[g];
+    const size_t numbers = list_numbers(actor, g, -1, NULL);
+    actor->lists[g] = actor->backend->alloc(actor->backend, "units of passes", numbers * sizeof(int32_t));
+    actor->host_lists[g] = ARENA_NEW(actor->arena, int32_t, numbers);
+}
+
+/* member NULL: the policy acts everywhere. */
+static void list_environments(struct actor *actor, int g, const int32_t *member)
+{
+    const struct policy *policy = actor->config.policy[g];
+    const bool own = policy_apart(policy, ROLE_ACTOR);
+    const int sets = policy->sets[ROLE_ACTOR], passes = shard_passes(actor, g);
+    const size_t numbers = list_numbers(actor, g, -1, NULL);
+    int32_t *lists = actor->host_lists[g];
+    memset(lists, 0, numbers * sizeof *lists);
+    for (int shard = 0; shard < actor->config.shards; shard++) {
+        size_t first = 0;
+        list_numbers(actor, g, shard, &first);
+        for (int e = actor->config.first[shard]; e < actor->config.first[shard + 1]; e++)
+            for (int set = 0; set < sets; set++) {
+                const int k = (member ? 1 + member[e] : 0) * sets + set;
+                int32_t *count = lists + shard * passes + k;
+                lists[first + (size_t)k * (size_t)shard_envs(actor, shard) + (size_t)(*count)++] = own ? e * policy->sizes.agents + set : e;
+            }
+    }
+    actor->backend->upload(actor->backend, actor->lists[g], lists, numbers * sizeof *lists);
+}
+
+void actor_assign(struct actor *actor, int g, const int32_t *member)
+{
+    list_environments(actor, g, member);
+}
+
 void actor_create(struct actor **out, const struct actor_config *config, struct backend *backend)
 {
     struct arena *arena = arena_create("actor");
@@ -92,7 +194,10 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
     memcpy(first, config->first, (size_t)(config->shards + 1) * sizeof *first);
     actor->config.first = first;
     int passes = 0;
-    for (int g = 0; g < config->groups; g++) passes += config->policy[g]->sets[ROLE_ACTOR] * config->shards;
+    for (int g = 0; g < config->groups; g++) {
+        if (config->pool && config->pool[g].members) create_lists(actor, g);
+        passes += shard_passes(actor, g) * config->shards;
+    }
     actor->passes = passes;
     actor->packed = ARENA_NEW(arena, struct packed_rows *, passes);
     actor->batch = ARENA_NEW(arena, struct batch, passes);
@@ -103,11 +208,14 @@ void actor_create(struct actor **out, const struct actor_config *config, struct 
     for (int g = 0; g < config->groups; g++) {
         actor->group_first[g] = i;
         for (int shard = 0; shard < config->shards; shard++)
-            for (int set = 0; set < config->policy[g]->sets[ROLE_ACTOR]; set++) create_pass(actor, i++, g, set, shard);
+            for (int k = 0; k < shard_passes(actor, g); k++) create_pass(actor, i++, g, shard, k);
         if (actor->staged && acts(actor, g)) create_staging(actor, g);
     }
     actor->group_first[config->groups] = i;
     arena_seal(arena);
+    if (backend->planning) return;
+    for (int g = 0; g < config->groups; g++)
+        if (actor->lists[g]) list_environments(actor, g, NULL);
 }
 
 void actor_destroy(struct actor *actor)
@@ -116,9 +224,10 @@ void actor_destroy(struct actor *actor)
     struct backend *backend = actor->backend;
     for (int i = 0; i < actor->passes; i++) {
         backend->packed_rows_destroy(backend, actor->packed[i]);
-        backend->free(backend, (void *)(uintptr_t)actor->batch[i].unit);
+        if (!actor->batch[i].count) backend->free(backend, (void *)(uintptr_t)actor->batch[i].unit);
         backend->free(backend, actor->forward[i].out);
     }
+    for (int g = 0; g < actor->config.groups; g++) backend->free(backend, actor->lists[g]);
     for (int g = 0; g < actor->config.groups && actor->staged; g++) {
         struct actor_io *io = &actor->staging[g];
         backend->free(backend, (void *)(uintptr_t)io->obs);
@@ -178,15 +287,28 @@ static void infer(struct actor *actor, int from, int count)
     }
 }
 
-void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64_t step, bool deterministic)
+/* Who acts has statistics of its own, by which its rows are packed. */
+static void pack(struct actor *actor, int g, const float *obs, int from, int count)
 {
     struct backend *backend = actor->backend;
+    const struct policy *policy = actor->config.policy[g];
+    const struct running *own = policy_inputs(policy, ROLE_ACTOR);
+    const struct actor_pool *pool = &actor->pool[g];
+    const int each = own && pool->members ? policy->sets[ROLE_ACTOR] : count; /* passes that are packed alike */
+    for (int i = from; i < from + count; i += each) {
+        const int player = (i - actor->group_first[g]) / policy->sets[ROLE_ACTOR] % players_of(actor, g);
+        const struct running *inputs = own && pool->members && player > 0 ? &pool->obs[player - 1] : own;
+        backend->pack(backend, &policy->net[ROLE_ACTOR], inputs, actor->packed + i, obs, actor->batch + i, each);
+    }
+}
+
+void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64_t step, bool deterministic)
+{
     for (int g = 0; g < actor->config.groups; g++) {
-        const struct policy *policy = actor->config.policy[g];
         const bool all = shard == ACTOR_ALL;
         if (!acts(actor, g)) continue;
-        const int from = actor->group_first[g] + (all ? 0 : shard * policy->sets[ROLE_ACTOR]);
-        const int count = all ? actor->group_first[g + 1] - from : policy->sets[ROLE_ACTOR];
+        const int from = actor->group_first[g] + (all ? 0 : shard * shard_passes(actor, g));
+        const int count = all ? actor->group_first[g + 1] - from : shard_passes(actor, g);
         if (actor->staged) stage_in(actor, &io[g], g);
         const struct actor_io slice = backend_io(actor, &io[g], g);
         for (int i = from; i < from + count; i++) {
@@ -201,8 +323,7 @@ void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64
             actor->time[i].hidden_out = io[g].state_after;
             actor->time[i].ended = io[g].ended;
         }
-        backend->pack(backend, &policy->net[ROLE_ACTOR], policy_inputs(policy, ROLE_ACTOR), actor->packed + from, slice.obs,
-                      actor->batch + from, count);
+        pack(actor, g, slice.obs, from, count);
         if (!all) infer(actor, from, count);
     }
     if (shard == ACTOR_ALL && actor->passes > 0) infer(actor, 0, actor->passes);

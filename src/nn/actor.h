@@ -8,6 +8,13 @@
 
 #include "nn/policy.h"
 
+/* Who may act for a group besides its policy, in environments that are assigned to them (actor_assign). */
+struct actor_pool {
+    int members;               /* 0: nobody */
+    const real *parameters;    /* [members][sets][Pa] the backend's: actors as the policy's */
+    const struct running *obs; /* [members] on whose scale each packs its rows; width 0 = as they are */
+};
+
 struct actor_config {
     int groups;
     struct policy *const *policy; /* [groups]; must outlive the actor */
@@ -15,10 +22,11 @@ struct actor_config {
     const int *first;   /* [shards + 1] local environments; copied */
     uint32_t first_env; /* global index of environment 0 */
     uint64_t seed;
-    int stream;            /* PHILOX_ACTION or PHILOX_EVALUATION */
-    const uint64_t *clock; /* the backend's: added to every step; NULL = 0 */
-    bool host_io;          /* slices are host memory, whatever the backend's is */
-    bool per_head;         /* log-probabilities of each head, [E][A][heads]; not with host_io */
+    int stream;                    /* PHILOX_ACTION or PHILOX_EVALUATION */
+    const uint64_t *clock;         /* the backend's: added to every step; NULL = 0 */
+    bool host_io;                  /* slices are host memory, whatever the backend's is */
+    bool per_head;                 /* log-probabilities of each head, [E][A][heads]; not with host_io */
+    const struct actor_pool *pool; /* [groups], copied; NULL = nobody but the policies acts */
 };
 
 /* One group's slice. */
@@ -37,6 +45,10 @@ struct actor_io {
 struct actor;
 void actor_create(struct actor **actor, const struct actor_config *config, struct backend *backend);
 void actor_destroy(struct actor *actor); /* NULL is allowed */
+
+/* From now on member[e] acts for the group in environment e, and the policy where it is -1: there as well before the first call. Of a group with a
+ * pool. */
+void actor_assign(struct actor *actor, int group, const int32_t *member /* [E] the host's */);
 
 enum { ACTOR_ALL = -1 };
 /* For the environments of one shard, or ACTOR_ALL. `step`: Philox position, the count of steps that every environment has taken (since

@@ -27,10 +27,10 @@ static int add_head(struct distribution *dist, const struct mappo_group *group, 
     return 0;
 }
 
-int distribution_build(struct distribution *dist, const struct mappo_group *group, float fixed_std, int *outputs, int *extra,
-                       struct error *err)
+int distribution_build(struct distribution *dist, const struct mappo_group *group, const struct deviation *deviation, int *outputs,
+                       int *extra, struct error *err)
 {
-    *dist = (struct distribution){.fixed_std = fixed_std};
+    *dist = (struct distribution){.fixed_std = deviation->kind == STD_FIXED ? deviation->fixed_std : 0};
     *outputs = 0;
     for (int i = 0; i < group->act_heads; i++) {
         const struct mappo_space *space = &group->act[i];
@@ -53,19 +53,25 @@ int distribution_build(struct distribution *dist, const struct mappo_group *grou
         if (code) return code;
     }
     if (dist->heads == 0) return error_set(err, EXIT_USAGE, "group \"%s\" has no actions to learn", group->name);
-    *extra = fixed_std > 0 ? 0 : dist->act_reals;
+    *extra = deviation->kind == STD_SHARED ? dist->act_reals : 0;
+    if (deviation->kind == STD_STATE && dist->act_reals) {
+        dist->log_std_output = *outputs;
+        *outputs += dist->act_reals;
+    }
     return 0;
 }
 
 bool distribution_json(const struct distribution *dist, char *text, size_t size)
 {
-    static const char *const kinds[] = {[HEAD_CATEGORICAL] = "categorical", [HEAD_BERNOULLI] = "bernoulli", [HEAD_GAUSSIAN] = "gaussian"};
+    static const char *const kinds[] = {[HEAD_CATEGORICAL] = "categorical", [HEAD_BERNOULLI] = "bernoulli"};
+    static const char *const reals[] = {
+        [REAL_GAUSSIAN] = "gaussian", [REAL_TANH] = "tanh", [REAL_SOFTMAX] = "softmax", [REAL_TANH_GAUSSIAN] = "tanh_gaussian"};
     bool whole = text_format(text, size, "[");
     for (int h = 0; h < dist->heads && whole; h++) {
         const size_t used = strlen(text);
-        const bool certain = dist->head[h].kind == HEAD_GAUSSIAN && dist->deterministic;
-        whole = text_format(text + used, size - used, "%s[\"%s\",%d]", h ? "," : "", certain ? "tanh" : kinds[dist->head[h].kind],
-                            dist->head[h].size);
+        const int kind = dist->head[h].kind;
+        whole = text_format(text + used, size - used, "%s[\"%s\",%d]", h ? "," : "",
+                            kind == HEAD_GAUSSIAN ? reals[dist->real] : kinds[kind], dist->head[h].size);
     }
     const size_t used = strlen(text);
     return whole && text_format(text + used, size - used, "]");

@@ -41,8 +41,11 @@ void network_build(struct network *net, const struct network_config *config)
                             .by_layer = config->by_layer,
                             .gru = config->gru,
                             .gru_steps = config->gru_steps,
+                            .conv = config->conv,
                             .extra = config->extra,
-                            .heads = config->heads};
+                            .heads = config->heads,
+                            .log_std_rows = config->log_std_rows,
+                            .outputs = config->log_std_rows};
     for (int i = 0; i < config->heads; i++) {
         net->head_rows[i] = config->head_rows[i];
         net->outputs += config->head_rows[i];
@@ -56,6 +59,11 @@ void network_build(struct network *net, const struct network_config *config)
     if (net->feature_norm) {
         net->at.feature_weight = place(&end, inputs);
         net->at.feature_bias = place(&end, inputs);
+    }
+    for (int i = 0; i < net->conv.layers; i++) {
+        const struct conv_layer c = conv_layer_of(net, i);
+        net->at.conv_weight[i] = place(&end, (size_t)c.outputs * (size_t)conv_inputs(&c));
+        net->at.conv_bias[i] = place(&end, (size_t)c.outputs);
     }
     for (int i = 0; i < net->layers; i++) {
         const size_t width = (size_t)layer_width(net, i);
@@ -91,6 +99,7 @@ static void name_tensor(struct tensor_writer *w, const char *module, int number,
     t->rank = columns > 0 ? 2 : 1;
     t->shape[0] = rows;
     t->shape[1] = columns > 0 ? columns : 1;
+    t->shape[2] = t->shape[3] = 1;
     t->offset = offset;
     t->description = description;
 }
@@ -111,6 +120,14 @@ int network_tensors(const struct network *net, struct tensor *out, int max)
     struct tensor_writer w = {out, 0, max};
     name_tensor(&w, "feature_norm", -1, "weight", net->at.feature_weight, net->inputs, 0, "layer norm of the input, scale");
     name_tensor(&w, "feature_norm", -1, "bias", net->at.feature_bias, net->inputs, 0, "layer norm of the input, shift");
+    for (int i = 0; i < net->conv.layers; i++) {
+        const struct conv_layer c = conv_layer_of(net, i);
+        name_tensor(&w, "conv", i + 1, "weight", net->at.conv_weight[i], c.outputs, c.images * c.channels,
+                    "convolution, [out,in,row,column]");
+        w.out[w.count - 1].rank = 4;
+        w.out[w.count - 1].shape[2] = w.out[w.count - 1].shape[3] = c.kernel;
+        name_tensor(&w, "conv", i + 1, "bias", net->at.conv_bias[i], c.outputs, 0, "convolution, bias");
+    }
     for (int i = 0; i < net->layers; i++) {
         const int inputs = layer_inputs(net, i), width = layer_width(net, i);
         name_tensor(&w, "fc", i + 1, "weight", net->at.weight[i], width, inputs, "linear layer, [out,in]: y = W x + b");
@@ -124,6 +141,13 @@ int network_tensors(const struct network *net, struct tensor *out, int max)
                     net->hidden, "output layer, [out,in]");
     for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])
         name_tensor(&w, "head", net->heads > 1 ? i : -1, "bias", net->at.head_bias + row, net->head_rows[i], 0, "output layer, bias");
+    if (net->log_std_rows) {
+        const ptrdiff_t row = net->outputs - net->log_std_rows;
+        name_tensor(&w, "log_std", -1, "weight", net->at.head_weight + row * net->hidden, net->log_std_rows, net->hidden,
+                    "log standard deviation of the Gaussian actions, [out,in]");
+        name_tensor(&w, "log_std", -1, "bias", net->at.head_bias + row, net->log_std_rows, 0,
+                    "log standard deviation of the Gaussian actions, bias");
+    }
     name_tensor(&w, "log_std", -1, "", net->at.extra, net->extra, 0, "log standard deviation of the Gaussian actions");
     return w.count;
 }
@@ -167,6 +191,11 @@ void network_initialise(const struct network *net, real *parameters, const struc
     fill(parameters, 0, net->parameters, 0);
     fill(parameters, net->at.feature_weight, (size_t)net->inputs, 1);
     uint32_t tensor = 0;
+    for (int i = 0; i < net->conv.layers; i++) {
+        const struct conv_layer c = conv_layer_of(net, i);
+        fill_linear(init, tensor++, parameters + net->at.conv_weight[i], parameters + net->at.conv_bias[i], c.outputs, conv_inputs(&c),
+                    gain);
+    }
     for (int i = 0; i < net->layers; i++) {
         fill_linear(init, tensor++, parameters + net->at.weight[i], parameters + net->at.bias[i], layer_width(net, i), layer_inputs(net, i),
                     gain);
@@ -180,5 +209,6 @@ void network_initialise(const struct network *net, real *parameters, const struc
     for (int i = 0, row = 0; i < net->heads; row += net->head_rows[i++])
         fill_linear(init, tensor++, parameters + net->at.head_weight + (ptrdiff_t)row * net->hidden, parameters + net->at.head_bias + row,
                     net->head_rows[i], net->hidden, (double)init->head_gain);
-    fill(parameters, net->at.extra, (size_t)net->extra, init->extra_value);
+    fill(parameters, net->at.head_bias + net->outputs - net->log_std_rows, (size_t)net->log_std_rows, init->log_std);
+    fill(parameters, net->at.extra, (size_t)net->extra, init->log_std);
 }

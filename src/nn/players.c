@@ -6,7 +6,7 @@
 #include "base/normal.h"
 #include "base/philox.h"
 
-const char *const player_name[] = {"trained", "random", "noop", "scripted"};
+const char *const player_name[] = {"trained", "random", "noop", "scripted", "self"};
 
 int player_named(const char *play)
 {
@@ -43,6 +43,19 @@ static float random_real(struct philox_draw draw, float low, float high)
     return bounded((float)philox_normal(draw), low, high);
 }
 
+/* Whose tanh is uniform in (-1, 1). */
+static float random_squashed(struct philox_draw draw)
+{
+    const double p = (double)philox_float(draw.v[0]) + 0x1p-25; /* in the middle between 0 and 1, and never there */
+    return (float)(0.5 * log(p / (1 - p)));
+}
+
+static float random_action(const struct untrained *player, int row, int k, float low, float high)
+{
+    const struct philox_draw draw = draw_at(player, row, 64 + k);
+    return player->of->squashed ? random_squashed(draw) : random_real(draw, low, high);
+}
+
 static void fill_reals(const struct untrained *player, int row, float *act)
 {
     int k = 0;
@@ -50,7 +63,7 @@ static void fill_reals(const struct untrained *player, int row, float *act)
         const struct mappo_space *space = &player->group->act[h];
         for (int i = 0; space->kind == MAPPO_BOX && i < space->size; i++, k++) {
             const float low = space->low ? space->low[i] : -INFINITY, high = space->high ? space->high[i] : INFINITY;
-            act[k] = player->random ? random_real(draw_at(player, row, 64 + k), low, high) : bounded(0, low, high);
+            act[k] = player->random ? random_action(player, row, k, low, high) : bounded(0, low, high);
         }
     }
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "backend/kernels/distribution.h"
 #include "base/arena.h"
 #include "config/choices.h"
 #include "env/spec.h"
@@ -26,6 +27,40 @@ static int choose_widths(struct policy_config *policy, const struct config *conf
         return error_set(err, EXIT_USAGE, "policy.hidden has %d widths for policy.layers=%d: policy.layers=%d", count, policy->layers,
                          count);
     for (int l = 0; l < policy->layers; l++) policy->width[l] = (int)config->policy_hidden[l < count ? l : count - 1];
+    return 0;
+}
+
+/* policy.conv and its kernels, the last number again and again. */
+static int choose_convolutions(struct policy_config *policy, const struct config *config, struct error *err)
+{
+    struct convolutions *conv = &policy->conv;
+    int kernels = 0;
+    conv->same = config->policy_conv_padding == PADDING_SAME;
+    while (conv->layers < NETWORK_MAX_CONVS && config->policy_conv[conv->layers]) conv->layers++;
+    while (kernels < CONFIG_LIST && config->policy_conv_kernel[kernels]) kernels++;
+    if (conv->layers == 0) return 0;
+    if (kernels > conv->layers)
+        return error_set(err, EXIT_USAGE, "policy.conv_kernel has %d numbers for %d convolutions (policy.conv)", kernels, conv->layers);
+    if (policy->feature_norm) return error_set(err, EXIT_USAGE, "policy.conv: images are convolved as they are: policy.feature_norm=off");
+    for (int i = 0; i < conv->layers; i++) {
+        conv->outputs[i] = (int)config->policy_conv[i];
+        conv->kernel[i] = (int)config->policy_conv_kernel[i < kernels ? i : kernels - 1];
+    }
+    return 0;
+}
+
+static int choose_deviation(struct deviation *deviation, const struct config *config, struct error *err)
+{
+    const double constant = config->policy_fixed_std, first = config->policy_log_std, most = (double)LOG_STD_MOST;
+    *deviation = (struct deviation){.kind = config_policy_std(config), .fixed_std = (float)constant};
+    if (deviation->kind == STD_FIXED && constant <= 0)
+        return error_set(err, EXIT_USAGE, "policy.std=fixed needs the deviation: policy.fixed_std=0.5, say");
+    if (deviation->kind != STD_FIXED && constant > 0)
+        return error_set(err, EXIT_USAGE, "policy.std=%s is a learned deviation, policy.fixed_std=%g a constant one: leave out one of them",
+                         deviation->kind == STD_STATE ? "state" : "shared", constant);
+    if (deviation->kind == STD_STATE && first > most)
+        return error_set(err, EXIT_USAGE, "policy.log_std=%g: with policy.std=state log deviations end at %g: write at most that", first,
+                         most);
     return 0;
 }
 
@@ -65,7 +100,6 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .hidden_gain = isnan(config->policy_hidden_gain) ? 0 : config->policy_hidden_gain,
         .head_gain = (real)config->policy_gain,
         .log_std = (real)config->policy_log_std,
-        .fixed_std = (float)config->policy_fixed_std,
         .share = {[ROLE_ACTOR] = config_policy_share(config),
                   [ROLE_CRITIC] = own_choice ? config->critic_share == SHARE_TRUE : how->one_critic || config_policy_share(config)},
         .value_per_agent = how->value_per_agent,
@@ -76,14 +110,16 @@ static int build_group(struct policies *policies, int g, const struct policies_c
         .seed = (uint64_t)config->train_seed,
         .index = (uint32_t)g};
     struct critic_view view;
-    const bool central = sees_all(how, g) && policy.player == PLAY_TRAINED;
+    const bool central = sees_all(how, g) && player_learns(policy.player);
     int code = choose_widths(&policy, config, err);
+    if (code == 0) code = choose_convolutions(&policy, config, err);
+    if (code == 0) code = choose_deviation(&policy.deviation, config, err);
     if (code == 0) code = critic_view_choose(&view, central, config, spec, g, err);
     policy.critic_input = view.input;
     policy.concatenate = view.concatenate;
     if (how->actions) policy.critic_input = sees_all(how, g) ? CRITIC_STATE : CRITIC_OBS; /* beside actions, what agents see */
     if (how->actions) policy.concatenate = true;
-    policy.deterministic = how->actions;
+    policy.real = how->real;
     policy.actions = critic_actions(how, spec, g);
     return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);
 }
@@ -152,11 +188,15 @@ void policies_network_fields(const struct policy *policy, int role, int set, rea
     if (policy_apart(policy, role)) snprintf(agent, sizeof agent, "/%d", set);
     for (int i = 0; i < count; i++) {
         char name[sizeof list->field->name], description[sizeof list->field->description];
-        CHECK(snprintf(name, sizeof name, "/%s/%s%s/%s/%s%s%s", path->top, policy->name, agent, path->network, path->part,
-                       path->part[0] ? "/" : "", tensor[i].name) < (int)sizeof name,
+        CHECK(snprintf(name, sizeof name, "/%s/%s%s%s%s/%s/%s%s%s", path->top, policy->name, path->copy ? "/" : "",
+                       path->copy ? path->copy : "", agent, path->network, path->part, path->part[0] ? "/" : "",
+                       tensor[i].name) < (int)sizeof name,
               "name of a parameter is too long: /%s/%s", path->top, policy->name);
         snprintf(description, sizeof description, "%s%s", path->meaning, tensor[i].description);
-        if (tensor[i].rank == 2)
+        if (tensor[i].rank == 4)
+            field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 4, (int64_t)tensor[i].shape[0],
+                      (int64_t)tensor[i].shape[1], (int64_t)tensor[i].shape[2], (int64_t)tensor[i].shape[3]);
+        else if (tensor[i].rank == 2)
             field_add(list, name, FIELD_REAL, data + tensor[i].offset, "1", description, 2, (int64_t)tensor[i].shape[0],
                       (int64_t)tensor[i].shape[1]);
         else
@@ -168,7 +208,7 @@ void policies_network_fields(const struct policy *policy, int role, int set, rea
 static void add_network(struct field_list *list, const char *top, const struct policy *policy, int role, int set, real *block,
                         const char *part, const char *meaning)
 {
-    const struct policies_path path = {top, role_name[role], part, meaning};
+    const struct policies_path path = {top, role_name[role], part, meaning, NULL};
     if (set < policy->sets[role]) policies_network_fields(policy, role, set, policy_network_at(policy, block, role, set), &path, list);
 }
 

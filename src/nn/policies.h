@@ -21,8 +21,9 @@ struct policies_config {
     bool value_per_agent;            /* as in struct policy_config */
     bool one_critic;                 /* what critic.share=auto means, where it is not what policy.share says */
     /* Critics value actions: behind all observations (central) those of all agents, behind the agent's own observation its own. Real numbers
-     * are then chosen by deterministic actors (struct distribution). */
+     * are then functions of the actor's outputs: enum real_kind. */
     bool actions;
+    int real;
 };
 
 enum { KIND_MLP, KIND_GRU }; /* policy.kind */
@@ -54,10 +55,10 @@ void policies_push(struct policies *policies);
  * stands where the role has a set of each agent. /policy/<group>/obs_norm, state_norm, reward_norm/…: running statistics, of all sets. */
 void policies_fields(struct policies *policies, struct field_list *list);
 
-/* Tensors of a network that is shaped as one of the policy's, at `data`, the host's: /<top>/<group>[/<agent>]/<network>/[<part>/]<tensor>, with
- * `meaning` before what they are. */
+/* Tensors of a network that is shaped as one of the policy's, at `data`, the host's: /<top>/<group>[/<copy>][/<agent>]/<network>/[<part>/]<tensor>,
+ * with `meaning` before what they are. */
 struct policies_path {
-    const char *top, *network, *part, *meaning;
+    const char *top, *network, *part, *meaning, *copy; /* NULL = there is but one */
 };
 void policies_network_fields(const struct policy *policy, int role, int set, real *data, const struct policies_path *path,
                              struct field_list *list);

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "nn/distribution.h"
+#include "nn/images.h"
 
 static int choose_state(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
                         struct error *err)
@@ -20,29 +21,40 @@ static int choose_state(struct policy *policy, const struct policy_config *confi
     return code;
 }
 
-static void build_networks(struct policy *policy, const struct policy_config *config, int actor_extra)
+static int build_networks(struct policy *policy, const struct policy_config *config, const struct mappo_env_spec *spec, int group,
+                          int actor_extra, struct error *err)
 {
     struct network_config net = {.inputs = policy->sizes.obs,
                                  .hidden = config->hidden,
                                  .layers = config->layers,
                                  .heads = policy->dist.heads,
+                                 .log_std_rows = policy->dist.log_std_output ? policy->dist.act_reals : 0,
                                  .extra = actor_extra,
                                  .activation = config->activation,
                                  .feature_norm = config->feature_norm,
                                  .layer_norm = config->layer_norm,
+                                 .conv = config->conv,
                                  .gru = config->chunk > 0 && policy->sets[ROLE_ACTOR] > 0,
                                  .gru_steps = config->chunk,
                                  .by_layer = config->actions > 0};
     memcpy(net.width, config->width, sizeof net.width);
     for (int i = 0; i < policy->dist.heads; i++) net.head_rows[i] = policy->dist.head[i].size;
+    int code = 0;
+    if (policy->sets[ROLE_ACTOR] == 0) net.conv.layers = 0;
+    if ((code = images_of_agent(&net.conv, spec, group, err))) return code;
     network_build(&policy->net[ROLE_ACTOR], &net);
     net.inputs = policy->state_size + policy->actions;
     net.gru = config->chunk > 0 && policy->sets[ROLE_CRITIC] > 0; /* a role that is not there remembers nothing */
     net.heads = 1;
+    net.log_std_rows = 0;
     net.head_rows[0] = 1;
     net.extra = 0;
+    const struct critic_view view = {.input = policy->critic_input, .concatenate = policy->concatenate};
+    if (policy->sets[ROLE_CRITIC] == 0) net.conv.layers = 0;
+    if ((code = images_of_critic(&net.conv, spec, group, &view, err))) return code;
     network_build(&policy->net[ROLE_CRITIC], &net);
     for (int role = 0; role < POLICY_ROLES; role++) policy->size += (size_t)policy->sets[role] * policy->net[role].parameters;
+    return 0;
 }
 
 /* Every network of a run has a number of its own. Actors and critics share the first, so that
@@ -64,7 +76,7 @@ struct network_init policy_network_init(const struct policy *policy, int role, i
                                 .hidden_gain = config->hidden_gain,
                                 .level = policy->backend->level,
                                 .threads = policy->backend->threads};
-    if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.extra_value = config->log_std;
+    if (role == ROLE_ACTOR) init.head_gain = config->head_gain, init.log_std = config->log_std;
     return init;
 }
 
@@ -177,12 +189,14 @@ int policy_build(struct policy *policy, const struct policy_config *config, cons
                              role == ROLE_ACTOR ? "policy" : "critic", POLICY_MAX_SETS, policy->sizes.agents);
     }
     int outputs, extra;
-    int code = distribution_build(&policy->dist, g, config->fixed_std, &outputs, &extra, err);
-    policy->dist.deterministic = config->deterministic;
-    if (policy->dist.deterministic) extra = 0;
+    const bool certain = config->real == REAL_TANH || config->real == REAL_SOFTMAX;
+    const struct deviation deviation = certain ? (struct deviation){.kind = STD_FIXED} : config->deviation;
+    int code = distribution_build(&policy->dist, g, &deviation, &outputs, &extra, err);
+    policy->dist.real = config->real;
     if (code == 0) code = choose_state(policy, config, spec, group, err);
     if (code) return code;
-    build_networks(policy, config, extra);
+    code = build_networks(policy, config, spec, group, extra, err);
+    if (code) return code;
     take_memory(policy, config);
     if (!backend->planning) initialise(policy);
     return 0;

@@ -16,6 +16,7 @@
 #include "backend/kernels/layer.h"
 #include "env/vecenv.h"
 #include "nn/critic_input.h"
+#include "nn/distribution.h"
 #include "nn/network.h"
 #include "nn/players.h"
 
@@ -28,15 +29,16 @@ struct policy_config {
     int hidden, layers, activation;
     int width[NETWORK_MAX_LAYERS]; /* of each hidden layer; 0 = hidden */
     bool feature_norm, layer_norm;
-    int init; /* enum init_kind */
+    struct convolutions conv; /* their layers, outputs, kernels and padding; the images are the environment's (nn/images.h) */
+    int init;                 /* enum init_kind */
     double hidden_gain;
     int chunk; /* > 0: both networks are recurrent, and are trained on sequences of so many steps */
     real head_gain, log_std;
-    float fixed_std;
+    struct deviation deviation;
     bool share[POLICY_ROLES];         /* one set of parameters for all agents of the group */
     int critic_input;                 /* as in struct critic_view … */
     bool concatenate;                 /* … likewise */
-    bool deterministic;               /* as in struct distribution */
+    int real;                         /* as in struct distribution */
     int actions;                      /* columns of actions that the critic sees behind its state; 0 = none */
     bool value_per_agent;             /* one value per agent even where all agents see the same state (row minibatches need it) */
     int normalizer;                   /* enum normalizer_kind */
@@ -59,7 +61,7 @@ struct policy {
     struct group_sizes sizes;
     struct distribution dist;
     struct network net[POLICY_ROLES];
-    int player;             /* enum player: who acts. Only a trained group learns; others have no critic and no moments, … */
+    int player;             /* enum player: who acts. Groups that don't learn have no critic and no moments, … */
     int sets[POLICY_ROLES]; /* 1: all agents share it; else A; … and 0 of a role that the group doesn't have */
     int critic_input;
     bool concatenate;         /* as in struct critic_view */
@@ -100,6 +102,12 @@ static inline double network_multiply_adds(const struct network *net, double *fi
     double all = 0;
     for (int l = 0; l <= layer_head(net); l++) all += (double)layer_inputs(net, l) * layer_outputs(net, l);
     if (first) *first = (double)layer_inputs(net, 0) * layer_outputs(net, 0);
+    for (int i = 0; i < net->conv.layers; i++) {
+        const struct conv_layer c = conv_layer_of(net, i);
+        const double of_layer = (double)conv_positions(&c) * conv_inputs(&c) * c.outputs; /* zeros around the image are counted */
+        if (first && i == 0) *first = of_layer;
+        all += of_layer;
+    }
     return all;
 }
 /* Where the network of a set lies in a block of the policy. */
@@ -127,6 +135,11 @@ static inline const real *policy_log_std(const struct policy *p, int set)
 {
     return p->net[ROLE_ACTOR].at.extra < 0 ? NULL : policy_actor(p, p->parameters, set) + p->net[ROLE_ACTOR].at.extra;
 }
+/* Reals of the actors of all sets, with which a block of the policy begins. */
+static inline size_t policy_actor_size(const struct policy *p)
+{
+    return (size_t)p->sets[ROLE_ACTOR] * p->net[ROLE_ACTOR].parameters;
+}
 /* The step of a set's network, of whose optimiser the caller knows: `optimizer`, `step`, `fault` and where in an update it is. */
 static inline struct optimizer_pass policy_step(const struct policy *p, int role, int set, const real *gradient,
                                                 const struct update_numbers *numbers)
@@ -143,7 +156,7 @@ static inline struct optimizer_pass policy_step(const struct policy *p, int role
 }
 static inline bool policy_learns(const struct policy *p)
 {
-    return p->player == PLAY_TRAINED;
+    return player_learns(p->player);
 }
 /* The first of the groups that learns; -1: none does. */
 static inline int policy_first_learning(struct policy *const *policy, int groups)

@@ -226,7 +226,8 @@ static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct
         *env = NULL;
         return EXIT_USAGE;
     }
-    turn->players = (struct players){.spec = vecenv_spec(*env), .seed = (uint64_t)ev->config->eval_seed, .first_env = turn->first};
+    turn->players = (struct players){
+        .spec = vecenv_spec(*env), .seed = (uint64_t)ev->config->eval_seed, .first_env = turn->first, .squashed = vecenv_squashes(*env)};
     for (int g = 0; g < ev->groups; g++) {
         turn->players.player[g] = player == PLAY_TRAINED ? ev->policies->group[g]->player : player;
         turn->players.dist[g] = &ev->policies->group[g]->dist;

@@ -8,6 +8,7 @@
 #include "backend/kernels/gae.h"
 #include "base/philox.h"
 #include "base/text.h"
+#include "config/choices.h"
 #include "env/spec.h"
 #include "run/evaluate.h"
 #include "run/open_env.h"
@@ -95,9 +96,13 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
 {
     static const char *const of_rollouts[] = {"ppo", "coppo", "happo", "gae", "critic"};
     const char *section = config_keys[k].section;
-    if (!replays) return strcmp(section, "maddpg") == 0 ? "algo=maddpg and algo=ddpg alone read it" : NULL;
+    const bool drawing = strcmp(section, "replay") == 0 && k != KEY_replay_save;
+    if (!replays) return drawing || strcmp(section, "maddpg") == 0 ? "algo=maddpg and algo=ddpg alone read it" : NULL;
+    if (drawing && k != KEY_replay_priority && !(c->replay_priority > 0)) return "steps are drawn alike (replay.priority)";
     for (size_t i = 0; i < sizeof of_rollouts / sizeof *of_rollouts; i++)
         if (strcmp(section, of_rollouts[i]) == 0 && k != KEY_critic_share) return "an algorithm with a replay doesn't read it";
+    static const char draws[] = "actors draw their actions (maddpg.actor=gaussian)";
+    const bool gaussian = c->maddpg_actor == ACTOR_GAUSSIAN;
     bool reals = false, choices = false;
     for (int g = 0; g < l->policies->groups; g++) {
         reals = reals || l->policies->group[g]->dist.act_reals > 0;
@@ -106,11 +111,16 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
     switch (k) {
     case KEY_maddpg_temperature:
         return choices ? NULL : "no action is a choice";
-    case KEY_maddpg_explore:
+    case KEY_maddpg_draw:
+        return c->replay_priority > 0 ? "steps are drawn by their priorities, some twice (replay.priority)" : NULL;
+    case KEY_maddpg_actor:
         return reals ? NULL : "no action is a real number";
+    case KEY_maddpg_explore:
+        return !reals ? "no action is a real number" : gaussian ? draws : NULL;
+    case KEY_policy_std:
     case KEY_policy_log_std:
     case KEY_policy_fixed_std:
-        return "actors are deterministic (maddpg.explore, maddpg.noise)";
+        return gaussian ? NULL : "actors are deterministic (maddpg.explore, maddpg.noise)";
     case KEY_maddpg_delay:
     case KEY_maddpg_smoothing:
     case KEY_maddpg_smoothing_clip:
@@ -119,10 +129,11 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
                                                  : NULL;
     case KEY_maddpg_noise:
         return !reals                              ? "no action is a real number"
+               : gaussian                          ? draws
                : c->maddpg_explore == EXPLORE_NONE ? "nothing is added to actions (maddpg.explore)"
                                                    : NULL;
     case KEY_maddpg_noise_schedule:
-        return c->maddpg_epsilon > 0 || (reals && c->maddpg_explore != EXPLORE_NONE && c->maddpg_noise > 0)
+        return c->maddpg_epsilon > 0 || (reals && !gaussian && c->maddpg_explore != EXPLORE_NONE && c->maddpg_noise > 0)
                    ? NULL
                    : "there is no noise (maddpg.explore, maddpg.epsilon)";
     default:
@@ -133,7 +144,7 @@ static const char *why_idle_in_replay(const struct learning *l, const struct con
 /* Why key k changes nothing beside the other settings; NULL where it may. */
 static const char *why_idle(const struct learning *l, const struct config *c, const struct comm *comm, int k)
 {
-    const bool device = !l->backend->host_memory;
+    const bool device = !l->backend->host_memory || l->for_device;
     const int learning = policy_first_learning(l->policies->group, l->policies->groups);
     const struct policy *first = l->policies->group[learning < 0 ? 0 : learning];
     const bool replays = some_group_learns_by(l, c, "maddpg") || some_group_learns_by(l, c, "ddpg");
@@ -150,9 +161,9 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
     case KEY_comm_shards:
         return c->comm_reproducible ? NULL : "shards are made with comm.reproducible=1 only";
     case KEY_adam_schedule_steps:
-        return !what_is_annealed(c) && c->adam_schedule_steps
-                   ? "nothing is annealed (adam.schedule, ppo.clip_schedule, ppo.entropy_schedule, maddpg.noise_schedule)"
-                   : NULL;
+        return !what_is_annealed(c) && c->adam_schedule_steps ? "nothing is annealed (adam.schedule, ppo.clip_schedule, "
+                                                                "ppo.entropy_schedule, maddpg.noise_schedule, replay.beta_schedule)"
+                                                              : NULL;
     case KEY_ppo_kl_beta:
     case KEY_ppo_kl_target:
         return c->ppo_objective == OBJECTIVE_CLIP ? "no penalty is part of the loss (ppo.objective)" : NULL;
@@ -183,9 +194,14 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->wrap_noise_action > 0 ? NULL : "no noise is added to actions (wrap.noise_action)";
     case KEY_norm_beta:
         return c->norm_value == NORMALIZER_NONE ? "nothing is normalised (norm.value)" : NULL;
+    case KEY_policy_conv_kernel:
+    case KEY_policy_conv_padding:
+        return c->policy_conv[0] == 0 ? "nothing is convolved (policy.conv)" : NULL;
     case KEY_policy_gain:
     case KEY_policy_hidden_gain:
         return c->policy_init == INIT_TORCH ? "weights are drawn without gains (policy.init=torch)" : NULL;
+    case KEY_eval_deterministic:
+        return c->eval_play != PLAY_TRAINED ? "who plays has no networks (eval.play)" : NULL;
     case KEY_train_stop_return:
         return c->checkpoint_best == BEST_EVAL && c->eval_interval == 0 && c->eval_env_steps == 0 && !isnan(c->train_stop_return)
                    ? "no evaluation is made (eval.env_steps, checkpoint.best)"
@@ -194,6 +210,7 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         if (c->policy_fixed_std > 0) return "the deviation is policy.fixed_std";
         /* fall through */
     case KEY_policy_squash:
+    case KEY_policy_std:
     case KEY_policy_fixed_std:
     case KEY_wrap_clip_action:
     case KEY_wrap_rescale_action:
@@ -212,6 +229,35 @@ static void warn_of_endless(const struct vecenv *env)
         vecenv_descriptor(env)->id);
 }
 
+/* Why a setting of a group changes nothing; NULL where it may. */
+static const char *why_group_idle(const struct learning *l, const struct policy *policy, int key)
+{
+    const bool evaluates = l->algorithm == NULL;
+    switch (key) {
+    case GROUP_algo:
+        return policy_learns(policy) ? NULL : "the group learns nothing";
+    case GROUP_play:
+        return evaluates && policy->player == PLAY_SELF ? "evaluations play what groups have become, and none of their past selves" : NULL;
+    default:
+        return policy->player != PLAY_SELF ? "the group has no pool of past selves" : evaluates ? "evaluations play none of them" : NULL;
+    }
+}
+
+static void warn_of_groups(const struct learning *l, const struct config *config)
+{
+    for (int g = 0; g < l->policies->groups; g++) {
+        const struct policy *policy = l->policies->group[g];
+        for (int k = 0; k < CONFIG_GROUP_KEYS; k++) {
+            const char *why = why_group_idle(l, policy, k);
+            const char *value = config_group(config, policy->name, k);
+            if (!why || !config_is_explicit(config_group_origin(config, policy->name, k))) continue;
+            if (strcmp(value, config_group_keys[k].def) == 0) continue;
+            warn("group.%s.%s has no effect here: %s (group.%s.play=%s)", policy->name, config_group_keys[k].name, why, policy->name,
+                 config_group(config, policy->name, GROUP_play));
+        }
+    }
+}
+
 void learning_warn(const struct learning *learning, const struct config *config, const struct comm *comm)
 {
     if (comm->rank) return;
@@ -220,6 +266,7 @@ void learning_warn(const struct learning *learning, const struct config *config,
         const char *why = why_idle(learning, config, comm, k);
         if (why && was_asked_for(config, k)) warn("%s.%s has no effect here: %s", config_keys[k].section, config_keys[k].name, why);
     }
+    warn_of_groups(learning, config);
 }
 
 /* ---- environments and algorithm ------------------------------------------------------------------------------------------------------ */
@@ -296,27 +343,36 @@ static int open_planner(struct learning *l, const struct config *config, const s
     return l->backend->memory_plan ? backend_open(&l->planner, &wanted, err) : 0;
 }
 
-/* What environments, algorithm and evaluations will take of the device's memory, before anything is taken: they are created once where
- * allocations are only added up. EXIT_USAGE where that is more than there is; else it is reserved, the environments move there, and
- * l->memory says how much by parts. */
-static int reserve(struct learning *l, const struct config *config, struct comm *comm, const struct algorithm_context *context,
-                   struct error *err)
+/* What environments, algorithm and evaluations will take of the planner's memory, by parts in l->memory: they are created once where
+ * allocations are only added up. EXIT_USAGE where a learner can't be made, or a device has less. */
+static int plan(struct learning *l, const struct config *config, const struct algorithm_context *context, size_t *need, struct error *err)
 {
     struct backend *planner = l->planner;
     struct algorithm_context planned = *context;
     struct algorithm *algorithm = NULL;
     struct evaluator *evaluator = NULL;
     struct policies **policies = &planned.policies;
-    char why[192];
-    size_t need = 0;
     planned.backend = planner;
     int code = algorithm_policies(policies, config, vecenv_spec(l->env), planner, err);
     if (!code) code = algorithm_create(&algorithm, &planned, err);
-    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, *policies, planner, comm, 1, err);
-    if (!code) code = planner->memory_plan(planner, &need, l->memory, sizeof l->memory, err);
+    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, *policies, planner, context->comm, 1, err);
+    if (!code) code = planner->memory_plan(planner, need, l->memory, sizeof l->memory, err);
+    if (!code) text_format(l->note, sizeof l->note, "%s", algorithm->note);
     evaluator_destroy(evaluator);
     algorithm_destroy(algorithm);
     policies_destroy(*policies);
+    return code;
+}
+
+/* Before anything is taken of a device's memory: what was planned is reserved, and the environments move there. */
+static int reserve(struct learning *l, const struct config *config, const struct algorithm_context *context, struct error *err)
+{
+    struct backend *planner = l->planner;
+    char why[192];
+    size_t need = 0;
+    struct algorithm_context silent = *context;
+    silent.silent = true;
+    const int code = plan(l, config, &silent, &need, err);
     if (code) return code;
     l->backend->memory_reserve(l->backend, need);
     const bool moved = context->where != COLLECT_DEVICE || vecenv_attach(l->env, l->backend->environments, l->backend, why, sizeof why);
@@ -346,7 +402,7 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     context.env = l->env;
     context.where = collect_where(l);
     context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;
-    if (l->planner && (code = reserve(l, config, comm, &context, err))) return code;
+    if (l->planner && (code = reserve(l, config, &context, err))) return code;
     if ((code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err))) return code;
     if ((code = check_players(l, err))) return code;
     context.policies = l->policies;
@@ -364,6 +420,20 @@ int learning_open_alone(struct learning *l, const struct config *config, struct 
     l->envs = (struct comm_part){0, 1};
     if (!code) code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err);
     return code ? code : check_players(l, err);
+}
+
+int learning_plan(struct learning *l, const struct config *config, struct comm *comm, size_t *need, struct error *err)
+{
+    struct backend_config wanted = backend_config(config, comm, l->backend->threads, l->backend->level);
+    struct algorithm_context context = context_of(l, config, comm);
+    const struct comm_part envs = comm_part((int)config->rollout_envs, comm->rank, comm->size);
+    context.first_env = (uint32_t)envs.first;
+    context.envs = envs.count;
+    context.env = l->env;
+    context.where = l->for_device ? COLLECT_STAGED : COLLECT_DIRECT;
+    wanted.planning = true;
+    const int code = backend_open(&l->planner, &wanted, err);
+    return code ? code : plan(l, config, &context, need, err);
 }
 
 void learning_close(struct learning *l)

@@ -11,7 +11,8 @@ enum { BACKEND_AUTO, BACKEND_CPU, BACKEND_CUDA }; /* backend.name */
 
 struct learning {
     struct backend *backend;
-    struct backend *planner; /* adds up what will be taken of the backend's memory, while learning_open lasts; NULL = nothing to plan */
+    struct backend
+        *planner; /* adds up what will be taken of a device's memory, while learning_open lasts, or of any in learning_plan; or NULL */
     struct vecenv *env;
     bool may_spin;     /* set before learning_open: struct placement's */
     struct pod *pod;   /* likewise: ranks that may step environments for this one; NULL = none */
@@ -21,7 +22,9 @@ struct learning {
     struct comm_part envs;       /* of this rank, by global index */
     char why_cpu[512];           /* backend=auto: why the CPU although this build has CUDA; else empty */
     char where[256];             /* of the environments, where that is worth a line: "environments step on the device" */
-    char memory[1024];           /* the device's memory by parts; empty on the CPU */
+    char memory[1024];           /* by parts: the device's, or what was planned; else empty */
+    char note[192];              /* of learning_plan: the algorithm's */
+    bool for_device;             /* likewise: what is planned on the CPU is meant for a device */
 };
 
 /* The backend that the configuration asks for. Collective: with backend=auto all ranks compute on the same kind. `level`: instruction
@@ -43,6 +46,10 @@ int64_t learning_env_steps(const struct learning *learning, const struct config 
 
 /* One environment and the networks for it, to play with those of a file. */
 int learning_open_alone(struct learning *learning, const struct config *config, struct error *err);
+
+/* After it: the learner of all this rank's environments and its evaluations are made where memory is only added up, in bytes and (l->memory) by
+ * parts; environments' own is not among it. What they would refuse is refused, and what they would warn of is said. */
+int learning_plan(struct learning *learning, const struct config *config, struct comm *comm, size_t *need, struct error *err);
 
 void learning_close(struct learning *learning);
 

@@ -21,8 +21,9 @@ struct progress {
     bool quiet, terminal, drawn;
     double last_time, first_time;
     int64_t first_steps, steps_seen; /* at the first line; at the newest */
-    double steps, seconds;           /* since the last line that was shown: of updates alone */
-    double agents;                   /* agent steps per environment step */
+    int64_t first_episodes;
+    double steps, seconds; /* since the last line that was shown: of updates alone */
+    double agents;         /* agent steps per environment step */
 };
 
 /* A launcher's own standard output tells where a rank's ends up; where it can't be seen (another node), lines are plain. */
@@ -122,12 +123,30 @@ static int terminal_width(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+/* Of the run: steps or episodes, whichever will end it. */
+static double part_done(const struct progress_line *line)
+{
+    const double steps = (double)line->env_steps / (double)line->total_steps;
+    return line->total_episodes > 0 ? fmax(steps, (double)line->episodes / (double)line->total_episodes) : steps;
+}
+
+/* overall: steps a second since the first line. */
+static double seconds_left(const struct progress *p, const struct progress_line *line, double overall, double now)
+{
+    const double left = overall > 0 ? (double)(line->total_steps - line->env_steps) / overall : 0;
+    const double ended = (double)(line->episodes - p->first_episodes);
+    if (line->total_episodes == 0 || ended <= 0) return left;
+    const double of_episodes = (double)(line->total_episodes - line->episodes) * (now - p->first_time) / ended;
+    return fmin(left, fmax(0, of_episodes));
+}
+
 void progress_update(struct progress *p, const struct progress_line *line, bool last)
 {
     if (!p) return;
     const double now = clock_seconds();
     if (p->first_steps < 0) {
         p->first_steps = p->steps_seen = line->env_steps;
+        p->first_episodes = line->episodes;
         p->first_time = p->last_time = now;
         p->agents = line->env_steps_per_second > 0 ? line->agent_steps_per_second / line->env_steps_per_second : 1;
         if (!p->terminal && !last) return;
@@ -146,12 +165,12 @@ void progress_update(struct progress *p, const struct progress_line *line, bool 
     const double overall = now > p->first_time && line->env_steps > p->first_steps
                                ? (double)(line->env_steps - p->first_steps) / (now - p->first_time)
                                : speed;
-    struct status status = {.percent = (int)(100.0 * fmin(1, (double)line->env_steps / (double)line->total_steps))};
+    struct status status = {.percent = (int)(100.0 * fmin(1, part_done(line)))};
     char text[320];
     text_count(status.done, sizeof status.done, (double)line->env_steps);
     text_count(status.env_speed, sizeof status.env_speed, speed);
     text_count(status.agent_speed, sizeof status.agent_speed, speed * p->agents);
-    text_duration(status.eta, sizeof status.eta, overall > 0 ? (double)(line->total_steps - line->env_steps) / overall : 0);
+    text_duration(status.eta, sizeof status.eta, seconds_left(p, line, overall, now));
     text_duration(status.saved, sizeof status.saved, line->seconds_since_save);
     text_known(status.mean, sizeof status.mean, line->return_mean, text_decimals(line->return_mean));
     text_known(status.entropy, sizeof status.entropy, line->entropy, 3);

@@ -18,6 +18,7 @@ void progress_say(struct progress *progress, const char *format, ...) __attribut
 
 struct progress_line {
     int64_t env_steps, total_steps;
+    int64_t episodes, total_episodes; /* that end the run if they come first (train.episodes); total 0 = none do */
     double env_steps_per_second, agent_steps_per_second;
     double return_mean, entropy;
     double seconds_since_save;

@@ -55,7 +55,7 @@ static int fill_line(struct trainer *t, int left, struct error *err)
 {
     struct algorithm *algorithm = t->learning.algorithm;
     struct metrics_line *line = line_of(t, t->recorded + 1);
-    int code = algorithm->ops->outcome(algorithm, err);
+    int code = algorithm_outcome(algorithm, err);
     if (vecenv_on_device(t->learning.env)) code = comm_vote(t->comm, code, err);
     if (code) return error_prefix(err, "update %lld", (long long)line->update);
     line->metric = t->metric;
@@ -90,6 +90,8 @@ static void write_line(struct trainer *t)
     const struct progress_line progress = {
         .env_steps = line->env_steps,
         .total_steps = t->config->train_env_steps,
+        .episodes = t->standing.episodes,
+        .total_episodes = t->config->train_episodes,
         .env_steps_per_second = line->env_steps_per_second,
         .agent_steps_per_second = line->agent_steps_per_second,
         .return_mean = metrics_return(t->metrics),

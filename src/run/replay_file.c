@@ -53,6 +53,12 @@ bool replay_file_beside(const struct checkpoint *file, const char *path, char *b
                        replay_file_name(checkpoint_env_steps(file)).text);
 }
 
+bool replay_file_missing(const struct checkpoint *file, const char *path)
+{
+    char beside[4096];
+    return replay_file_beside(file, path, beside, sizeof beside) && !file_exists(beside);
+}
+
 int replay_file_open(struct checkpoint_stream **stream, const struct checkpoint *file, const char *path, struct error *err)
 {
     static const char go_on[] = "replay.save=0 goes on with an empty replay";

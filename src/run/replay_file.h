@@ -37,6 +37,7 @@ int replay_file_load(const struct learning *learning, struct comm *comm, struct 
 
 /* Where the replay of a checkpoint lies, in the same folder; false where it has none. */
 bool replay_file_beside(const struct checkpoint *file, const char *path, char *beside, size_t size);
+bool replay_file_missing(const struct checkpoint *file, const char *path); /* it has one, which is not there */
 /* The replay of a checkpoint: whole, and the one that it names. *stream is NULL where it has none. EXIT_CHECKPOINT. */
 int replay_file_open(struct checkpoint_stream **stream, const struct checkpoint *file, const char *path, struct error *err);
 

@@ -1,5 +1,6 @@
 #include "run/saved_run.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,6 +40,12 @@ static bool holds_what_it_says(struct checkpoint_name *name, int64_t steps, cons
     return steps >= place;
 }
 
+static int open_replay(struct checkpoint_stream **replay, const struct checkpoint *file, const char *path, struct error *err)
+{
+    *replay = NULL;
+    return replay_file_missing(file, path) && saved_run_finished(file, path) ? 0 : replay_file_open(replay, file, path, err);
+}
+
 static int try_in_turn(struct saved_run_names *list, const char *folder, struct checkpoint **file, char *path, size_t size,
                        struct checkpoint_stream **replay, struct saved_run_names *damaged, struct error *err)
 {
@@ -47,7 +54,7 @@ static int try_in_turn(struct saved_run_names *list, const char *folder, struct 
         text_format(path, size, "%s/%s", folder, name->name);
         if (!checkpoint_open(file, path, &bad)) {
             const bool taken = holds_what_it_says(name, checkpoint_env_steps(*file), path);
-            if (taken && (!replay || !replay_file_open(replay, *file, path, &bad))) return 0;
+            if (taken && (!replay || !open_replay(replay, *file, path, &bad))) return 0;
             checkpoint_close(*file);
             if (!taken) continue;
         }
@@ -162,10 +169,32 @@ int saved_run_config(struct config *config, const struct checkpoint *file, const
     config->norm_obs = OBS_NONE; /* of files of before there was a choice */
     struct visit visit = {config, &bad, path};
     checkpoint_config(file, take_key, &visit);
+    config_decide_std(config);
     const char *id = checkpoint_attribute(file, "environment");
     text_format(config->env_id, sizeof config->env_id, "%s", id ? id : "");
     if (bad.code && err) *err = bad;
     return bad.code;
+}
+
+/* As trainer_finished; a run that was left in an evaluation is not (trainer_evaluation_due). */
+bool saved_run_finished(const struct checkpoint *file, const char *path)
+{
+    struct config *config = malloc(sizeof *config);
+    CHECK(config, "out of memory while reading a configuration");
+    struct error ignored = {0};
+    int64_t steps = 0, episodes = 0;
+    double best = -INFINITY;
+    struct field_list fields = {0};
+    field_add(&fields, "/counters/env_steps", FIELD_INT64, &steps, "environment steps", "where the run stands", 0);
+    field_add(&fields, "/metrics/episodes", FIELD_INT64, &episodes, "episodes", "that have ended", 0);
+    field_add(&fields, "/counters/best_return", FIELD_DOUBLE, &best, "reward", "and how good it was", 0);
+    const bool read = !saved_run_config(config, file, path, &ignored) && !checkpoint_read(file, &fields, &ignored);
+    const bool finished = read && !field_find(checkpoint_fields(file), "/metrics/line") &&
+                          (steps >= config->train_env_steps || best >= config->train_stop_return ||
+                           (config->train_episodes > 0 && episodes >= config->train_episodes));
+    free(fields.field);
+    free(config);
+    return finished;
 }
 
 void saved_run_plain_options(struct config *config, const char *env_name)
@@ -399,14 +428,16 @@ static int check_actor(const struct policy *policy, const struct config *now, co
 {
     char theirs[300], ours[300];
     const struct actor_shape has = shape_in_file(file, group);
-    struct actor_shape needs = {.inputs = policy->sizes.obs};
+    const struct network *net = &policy->net[ROLE_ACTOR];
+    struct actor_shape needs = {.inputs = layer_inputs(net, 0)};
     distribution_json(&policy->dist, needs.heads, sizeof needs.heads);
     if (!actor_settings(policy, then, now, theirs, ours, sizeof ours) && has.inputs == needs.inputs && strcmp(has.heads, needs.heads) == 0)
         return 0;
     return error_set(
         err, EXIT_USAGE,
-        "%s: the actor of its group \"%s\" makes %s of %lld numbers%s; to act for \"%s\" here it would have to make %s of %lld%s", path,
-        group, has.heads, has.inputs, theirs, policy->name, needs.heads, needs.inputs, ours);
+        "%s: the actor of its group \"%s\" makes %s of %lld numbers%s; to act for \"%s\" here it would have to make %s of %lld%s%s", path,
+        group, has.heads, has.inputs, theirs, policy->name, needs.heads, needs.inputs, net->conv.layers ? " behind convolutions" : "",
+        ours);
 }
 
 /* What an actor that was trained elsewhere may not be used to: options and wrappers of the environment. */
@@ -440,7 +471,7 @@ static int read_actor(struct policies *policies, const struct policy *policy, co
     CHECK(then, "out of memory while comparing configurations");
     int code = saved_run_open_networks(run, false, &file, path, sizeof path, err);
     const char *nearest = text_nearest(run, player_name, PLAY_RUN);
-    if (code && !file_exists(run)) error_suffix(err, ", and not trained, random, noop or scripted");
+    if (code && !file_exists(run)) error_suffix(err, ", and not trained, random, noop, scripted or self");
     if (code && !file_exists(run) && nearest) error_suffix(err, "; did you mean %s?", nearest);
     if (!code) code = saved_run_config(then, file, path, err);
     if (!code) code = find_group(file, then, path, policy->name, group, sizeof group, err);

@@ -12,13 +12,17 @@
 /* The newest checkpoint of a run's folder that is whole, by what the files say and not by their names; warns of each bad one before it, and
  * where its name says something else. *file is NULL where there is none at all; EXIT_CHECKPOINT where all are bad: never silently from
  * scratch. `path` receives the file's name; `damaged` (NULL is allowed) those of the bad ones, to be freed. Where `replay` is given (else
- * NULL), a checkpoint is also bad whose replay is missing or damaged; it receives the replay (run/replay_file.h), NULL where there is none. */
+ * NULL), a checkpoint is also bad whose replay is missing or damaged; it receives the replay (run/replay_file.h), NULL where there is none:
+ * also where that of a finished run is missing, which only who goes on with it needs. */
 struct saved_run_names {
     struct checkpoint_name *name;
     int count;
 };
 int saved_run_newest(const char *folder, struct checkpoint **file, char *path, size_t size, struct checkpoint_stream **replay,
                      struct saved_run_names *damaged, struct error *err);
+
+/* Whether a run had reached its end by its own settings when this was saved. */
+bool saved_run_finished(const struct checkpoint *file, const char *path);
 
 /* RUN (the newest, or the best so far) or FILE. EXIT_CHECKPOINT where there is none. */
 int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err);

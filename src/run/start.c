@@ -58,7 +58,7 @@ static int continue_config(struct config *config, const struct checkpoint *file,
 
 /* ---- what must fit together ------------------------------------------------------------------------------------------------------- */
 
-static int check_ranks(const struct config *c, const struct comm *comm, struct error *err)
+int trainer_check_ranks(const struct config *c, const struct comm *comm, struct error *err)
 {
     const long long envs = c->rollout_envs, shards = c->comm_shards;
     if (comm->size > envs)
@@ -76,7 +76,7 @@ static int check_ranks(const struct config *c, const struct comm *comm, struct e
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------------------- */
 
-static int choose_level(struct trainer *t, struct error *err)
+int trainer_choose_level(struct trainer *t, struct error *err)
 {
     /* Ranks on mixed nodes must agree on one instruction level: other vector widths give other last bits. */
     double lowest = cpu_level_detect();
@@ -90,12 +90,6 @@ static int choose_level(struct trainer *t, struct error *err)
         t->level = wanted;
     }
     return 0;
-}
-
-/* A run has one or the other, and keeps it. */
-static void decide_norm_obs(struct config *config, const struct mappo_env_spec *spec)
-{
-    config->norm_obs = policies_norm_obs(config, spec);
 }
 
 /* A replay is so large that it is saved seldom. */
@@ -113,10 +107,10 @@ static int open_learning(struct trainer *t, struct error *err)
     t->comm->shards = c->comm_reproducible ? (int)c->comm_shards : 0;
     t->learning.pod = t->pod;
     t->learning.may_spin = t->placement.may_spin;
-    if ((code = comm_vote(t->comm, choose_level(t, err), err))) return code;
+    if ((code = comm_vote(t->comm, trainer_choose_level(t, err), err))) return code;
     if ((code = learning_backend(&t->learning, c, t->comm, t->placement.threads, t->level, err))) return code;
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
-    decide_norm_obs(t->config, vecenv_spec(t->learning.env));
+    t->config->norm_obs = policies_norm_obs(c, vecenv_spec(t->learning.env)); /* a run has one or the other, and keeps it */
     decide_seconds(t);
     if (evaluates(c))
         code = evaluator_create(&t->evaluator, c, t->learning.policies, t->learning.backend, t->comm, t->placement.threads, err);
@@ -149,7 +143,7 @@ static int agree(struct trainer *t, struct error *err)
     struct config *first = malloc(sizeof *first);
     CHECK(first, "out of memory while comparing configurations");
     char differs[600];
-    int code = agree_on(t, "the program (another binary)", version_program_hash(), err);
+    int code = t->comm->size > 1 ? agree_on(t, "the program (another binary)", version_program_hash(), err) : 0;
     *first = *t->config;
     if (!code) {
         comm_broadcast(t->comm, first, sizeof *first);
@@ -202,6 +196,29 @@ static void reject(const struct trainer *t, const struct checkpoint_name *name)
     if (file_exists(path)) folder_reject(t->folder, replay.text);
 }
 
+/* Rank 0. One that is not saved any more is read all the same, if it can be. */
+static void look_for_replay(struct trainer *t, const struct checkpoint *file, const char *path)
+{
+    struct error why = {0};
+    if (t->config->replay_save) {
+        t->replay_missing = !t->replay && replay_file_missing(file, path);
+    } else if (replay_file_missing(file, path)) {
+        text_format(t->replay_lost, sizeof t->replay_lost, "that of %s is not there any more", path);
+    } else if (replay_file_open(&t->replay, file, path, &why)) {
+        text_format(t->replay_lost, sizeof t->replay_lost, "of replay.save=0, and %.300s", why.text);
+    }
+}
+
+int trainer_check_replay(const struct trainer *t, enum start start, struct error *err)
+{
+    if (!t->replay_missing || start == START_FINISHED) return 0;
+    return error_set(
+        err, EXIT_CHECKPOINT,
+        "%s/%s: the run had reached its end, and to go on it needs its replay %s, which is not there any more: put it back, or "
+        "replay.save=0 goes on with an empty one",
+        t->path, t->newest, replay_file_name(t->standing.env_steps).text);
+}
+
 /* Rank 0: takes the folder and looks for a checkpoint to continue from. A folder that does not exist yet is made later, when all else is
  * known to be right. */
 static int find_run(struct trainer *t, struct checkpoint **file, struct error *err)
@@ -214,6 +231,7 @@ static int find_run(struct trainer *t, struct checkpoint **file, struct error *e
     char path[sizeof t->path + 64];
     struct saved_run_names damaged = {0};
     code = saved_run_newest(t->path, file, path, sizeof path, t->config->replay_save ? &t->replay : NULL, &damaged, err);
+    if (!code && *file) look_for_replay(t, *file, path);
     if (!code && *file) code = continue_run(t, *file, path, err);
     /* Left under their names, the next pruning would keep these and drop whole ones. */
     for (int i = 0; i < damaged.count && !code && t->folder; i++) reject(t, &damaged.name[i]);
@@ -311,6 +329,14 @@ static void advise_feature_norm(const struct trainer *t)
     }
 }
 
+static void say_self_play(const struct config *config, const char *group, char *line, size_t size)
+{
+    text_format(line + strlen(line), size - strlen(line),
+                "%sgroup %s plays itself: in %g %% of environments one of up to %s past selves acts (one more after every %s updates)",
+                *line ? "; " : "", group, 100 * config_group_number(config, group, GROUP_pool_share),
+                config_group(config, group, GROUP_pool), config_group(config, group, GROUP_pool_interval));
+}
+
 /* One line of groups that are not as the others. */
 static void say_groups(const struct trainer *t)
 {
@@ -325,6 +351,7 @@ static void say_groups(const struct trainer *t)
         else if (algo != t->config->algo_name)
             text_format(line + strlen(line), sizeof line - strlen(line), "%sgroup %s learns by %s", separator, policy->name,
                         algorithms[algo].name);
+        if (policy->player == PLAY_SELF) say_self_play(t->config, policy->name, line, sizeof line);
     }
     if (*line) progress_say(t->progress, "%s", line);
 }
@@ -340,9 +367,9 @@ static void say_replay(const struct trainer *t)
     text_bytes(left, sizeof left, room);
     if (t->replay_empty)
         warn("the replay begins empty, because %s: it is filled anew before it is learned from",
-             !t->config->replay_save ? "of replay.save=0"
-             : t->env_bytes          ? "none was saved with this checkpoint"
-                                     : "this environment has no snapshots and its episodes begin anew");
+             !t->env_bytes       ? "this environment has no snapshots and its episodes begin anew"
+             : t->replay_lost[0] ? t->replay_lost
+                                 : "none was saved with this checkpoint");
     if (!t->config->replay_save) return;
     progress_say(t->progress, "the replay takes %s when it is full, and up to %s of the disk, on which %s are left", full, three, left);
     if (room + folder_replay_bytes(t->folder) < 2 * bytes)
@@ -428,7 +455,7 @@ static int take_networks(struct trainer *t, struct error *err)
 }
 
 /* What a new run has from others. */
-static int take_first_networks(struct trainer *t, struct error *err)
+int trainer_take_first_networks(struct trainer *t, struct error *err)
 {
     const int code = t->config->train_init[0] ? take_networks(t, err) : 0;
     return code ? code : saved_run_load_actors(t->learning.policies, t->config, t->comm, err);
@@ -452,32 +479,7 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
         if (what_is_annealed(t->config)) t->standing.schedule_steps = t->config->adam_schedule_steps; /* may have moved */
         return 0;
     }
-    return take_first_networks(t, err);
-}
-
-/* --dry-run: what can be known of a start without the machines that it is for. One environment and the networks are made on the CPU, where
- * the first of them may not fit the settings. */
-static int rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start *start, struct error *err)
-{
-    t->config->backend_name = BACKEND_CPU;
-    int code = check_ranks(t->config, t->comm, err);
-    if (!code) code = learning_backend(&t->learning, t->config, t->comm, 1, cpu_level_detect(), err);
-    if (!code) code = learning_open_alone(&t->learning, t->config, err);
-    if (!code) decide_norm_obs(t->config, vecenv_spec(t->learning.env));
-    code = comm_vote(t->comm, code, err);
-    if (!code) code = algorithm_check_groups(t->learning.policies, err);
-    if (!code && !continued) code = take_first_networks(t, err);
-    if (code || t->comm->rank || !file) return code;
-    struct field_list fields = {0};
-    field_add(&fields, "/metrics/episodes", FIELD_INT64, &t->standing.episodes, "episodes", "that have ended", 0);
-    field_add(&fields, "/counters/env_steps", FIELD_INT64, &t->standing.env_steps, "environment steps", "where the run stands", 0);
-    field_add(&fields, "/counters/best_return", FIELD_DOUBLE, &t->standing.best_return, "reward", "and how good it was", 0);
-    field_add(&fields, "/environments/hash", FIELD_UINT64, &t->env_hash, "1", "whose run it is", 0);
-    code = checkpoint_read(file, &fields, err);
-    if (!code) code = trainer_check_identity(t, file, err);
-    free(fields.field);
-    *start = trainer_finished(t) && !trainer_evaluation_due(file) ? START_FINISHED : START_CONTINUED;
-    return code;
+    return trainer_take_first_networks(t, err);
 }
 
 int trainer_open(struct trainer *t, enum start *start, struct error *err)
@@ -494,7 +496,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     comm_broadcast(t->comm, t->config, sizeof *t->config);
     comm_broadcast(t->comm, t->path, sizeof t->path);
     if (t->args->dry_run) {
-        code = comm_vote(t->comm, rehearse(t, file, continued, start, err), err);
+        code = comm_vote(t->comm, trainer_rehearse(t, file, continued, start, err), err);
         goto done;
     }
     if ((code = form_pods(t, err))) goto done;
@@ -502,7 +504,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
         *start = START_MEMBER;
         goto done;
     }
-    if ((code = check_ranks(t->config, t->comm, err))) goto done;
+    if ((code = trainer_check_ranks(t->config, t->comm, err))) goto done;
     watchdog_phase("opening environments and learner");
     watchdog_start(t->config->comm_watchdog_seconds); /* of all ranks */
     if ((code = open_learning(t, err))) goto done;
@@ -522,7 +524,8 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
         if (*start == START_FINISHED) goto done;
     }
     if (t->comm->rank == 0) {
-        code = check_room_to_save(t, err);
+        code = trainer_check_replay(t, *start, err);
+        if (!code) code = check_room_to_save(t, err);
         if (!code) code = make_folder(t, err);
         if (!code && file) code = point_links(t, file, err);
         if (!code) code = open_log(t, continued, err);

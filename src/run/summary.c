@@ -85,12 +85,19 @@ void summary_dry_run(const struct trainer *t, enum start start)
     if (t->args->json) {
         fputs("{\"run\":", stdout);
         text_json_string(stdout, t->path);
-        printf(",\"state\":\"%s\",\"env_steps\":%lld}\n", states[start], (long long)t->standing.env_steps);
+        printf(",\"state\":\"%s\",\"env_steps\":%lld", states[start], (long long)t->standing.env_steps);
+        if (t->planned) printf(",\"memory_bytes\":%zu", t->planned);
+        puts("}");
     } else if (start == START_FINISHED) {
         summary_finished(t);
     } else if (!t->args->quiet) {
         printf("settings are valid; %s %s", start == START_CONTINUED ? "continues" : "a new run in", t->path);
         if (start == START_CONTINUED) printf(" at %lld env-steps", (long long)t->standing.env_steps);
         putchar('\n');
+        if (t->learning.note[0]) puts(t->learning.note);
+        if (t->planned)
+            printf("memory%s: %s, and what environments take\n", t->comm->size > 1 ? " of each rank" : "", t->learning.memory);
+        else
+            puts("memory: the GPU's is planned where it is, when the run begins");
     }
 }

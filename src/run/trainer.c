@@ -37,7 +37,7 @@ static int collect(struct trainer *t, struct error *err)
 static int finish(struct trainer *t, struct error *err)
 {
     watchdog_phase("computing advantages");
-    const int code = t->learning.algorithm->ops->finish(t->learning.algorithm, err);
+    const int code = algorithm_finish(t->learning.algorithm, err);
     if (!code) vecenv_report_begin(t->learning.env);
     return code;
 }
@@ -47,7 +47,7 @@ static int update(struct trainer *t, struct error *err)
 {
     struct algorithm *algorithm = t->learning.algorithm;
     watchdog_phase("updating the networks");
-    const int code = algorithm->ops->update(algorithm, err);
+    const int code = algorithm_update(algorithm, err);
     if (code) return error_prefix(err, "update %lld", (long long)t->standing.update + 1);
     t->standing.update++;
     t->standing.env_steps += learning_env_steps(&t->learning, t->config);

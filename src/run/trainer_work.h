@@ -1,4 +1,4 @@
-/* What the files of a training run share: start.c opens it, trainer.c is its loop, record.c writes its lines of metrics, save.c and
+/* What the files of a training run share: start.c opens it or, for --dry-run, rehearse.c would, trainer.c is its loop, record.c writes its lines of metrics, save.c and
  * trainer_checkpoint.c its checkpoints, summary.c says how it ended. Nobody else includes it. */
 #ifndef MAPPO_RUN_TRAINER_WORK_H
 #define MAPPO_RUN_TRAINER_WORK_H
@@ -56,7 +56,9 @@ struct trainer {
     int64_t saved;                       /* the update that was saved last; 0: none in this leg */
     struct replay_file_mark replay_mark; /* rank 0: of the replay saved last */
     struct checkpoint_stream *replay;    /* rank 0: of the checkpoint that is continued, until it has been read; NULL = it has none */
-    bool replay_empty;                   /* a learner of the past goes on without it */
+    bool replay_empty;                   /* a learner of the past goes on without it, … */
+    char replay_lost[400];               /* … because of this; rank 0 */
+    bool replay_missing;                 /* rank 0: of a finished run, which is nowhere asked to go on without it */
 
     bool saving, saving_best; /* between begin and end of a save */
     struct save_job *job;     /* rank 0: it */
@@ -78,6 +80,7 @@ struct trainer {
     char stop_reason[160]; /* for people; set where the run is stopped */
     int failed_saves;      /* in a row */
     int level;             /* instruction level agreed on */
+    size_t planned;        /* of a rehearsal: bytes of memory that a rank needs; 0 = not known, since a device is to hold it */
     char saved_level[16];  /* of the checkpoint that is continued */
     bool other_rounding;   /* of rules, in it */
 };
@@ -101,6 +104,17 @@ static inline bool trainer_finished(const struct trainer *t)
 enum start { START_NEW, START_CONTINUED, START_FINISHED, START_MEMBER /* of a pod: another rank runs the training */ };
 int trainer_open(struct trainer *t, enum start *start, struct error *err);
 void trainer_close(struct trainer *t, int code); /* code: the run's, for the members of the pod */
+/* What a rehearsal does as well: may so many ranks start; the instruction level that all have; a new run's networks that others have made. */
+int trainer_check_ranks(const struct config *config, const struct comm *comm, struct error *err);
+int trainer_choose_level(struct trainer *t, struct error *err);
+int trainer_take_first_networks(struct trainer *t, struct error *err);
+/* Rank 0. A finished run has no use for its replay until it is told to go on: EXIT_CHECKPOINT where that is not there then. */
+int trainer_check_replay(const struct trainer *t, enum start start, struct error *err);
+
+/* rehearse.c: --dry-run. What can be known of a start without the machines that it is for: refuses what a start would, warns of what it would
+ * warn of and of what it would not find on this machine, and sets t->planned. Takes little memory and touches no file. `file`: as in
+ * trainer_open. */
+int trainer_rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start *start, struct error *err);
 
 /* trainer_checkpoint.c */
 void trainer_list_fields(struct trainer *t); /* fills t->fields; allocates what is gathered */

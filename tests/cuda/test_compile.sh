@@ -16,7 +16,7 @@ if [ -z "$nvcc" ]; then
 fi
 unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES
 if [ "${CUDA_ARCH:-}" = tested ]; then cross=$build; else export NVCC=$nvcc MPI=0 CUDA=1; fi # scripts/test.sh has built the first already
-export CUDA_ENV_ARCH=${CUDA_ENV_ARCH:-90}
+export CUDA_ENV_ARCH=${CUDA_ENV_ARCH:-none}
 mkdir -p "$cross"
 compile() { # FOLDER ARCHITECTURES GOALS...
     make -k -j"$(nproc 2>/dev/null || echo 2)" BUILD="$1" CUDA_ARCH="$2" "${@:3}" >"$1/compile.log" 2>&1

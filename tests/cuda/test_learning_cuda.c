@@ -21,7 +21,7 @@
  * gradient whose sign rounding can turn where it is nearly 0. Means are compared more closely. */
 static const double worst_difference = 4e-4, mean_difference = 2e-6;
 
-enum { MAX_KEYS = 12 };
+enum { MAX_KEYS = 14 };
 struct settings {
     const char *key[MAX_KEYS][2];
 };
@@ -104,8 +104,9 @@ static uint64_t hash_after(const struct settings *settings, int updates)
     return hash;
 }
 
+/* Steps: one more than an episode has. Rows: a few tiles, the last one not full. */
 static const struct settings spread = {
-    .key = {{"backend", "cuda"}, {"env.rules", "on-policy"}, {"rollout.envs", "5"}, {"rollout.steps", "30"}, {"ppo.epochs", "2"}}};
+    .key = {{"backend", "cuda"}, {"env.rules", "on-policy"}, {"rollout.envs", "3"}, {"rollout.steps", "26"}, {"ppo.epochs", "2"}}};
 static const struct settings sink = {.key = {{"backend", "cuda"},
                                              {"env", "test/kitchen_sink"},
                                              {"rollout.envs", "6"},
@@ -123,15 +124,37 @@ static const struct settings remembering = {.key = {{"backend", "cuda"},
                                                     {"policy", "gru"},
                                                     {"ppo.chunk", "5"}}};
 
+/* From the second rollout on past selves act in half of the environments. */
+static const struct settings self_playing = {.key = {{"backend", "cuda"},
+                                                     {"env", "test/kitchen_sink"},
+                                                     {"rollout.envs", "8"},
+                                                     {"rollout.steps", "12"},
+                                                     {"ppo.epochs", "2"},
+                                                     {"policy.hidden", "16"},
+                                                     {"group.runner.play", "self"},
+                                                     {"group.runner.pool", "2"},
+                                                     {"group.runner.pool_interval", "1"},
+                                                     {"group.runner.pool_share", "0.5"}}};
+
+/* A critic that sees the images of both agents. */
+static const struct settings looking = {.key = {{"backend", "cuda"},
+                                                {"env", "overcooked/cramped_room"},
+                                                {"rollout.envs", "4"},
+                                                {"rollout.steps", "8"},
+                                                {"ppo.epochs", "1"},
+                                                {"policy.hidden", "8"},
+                                                {"policy.conv", "5,4"},
+                                                {"policy.conv_kernel", "3,2"}}};
+
 /* ---- promises ------------------------------------------------------------------------------------------------------------------------ */
 
-static void compare_with_cpu(const struct settings *settings, const char *what)
+static void compare_updates_with_cpu(const struct settings *settings, int updates, const char *what)
 {
     struct fixture f[2];
     struct settings cpu = *settings;
     set(&cpu, "backend", "cpu");
-    run(&f[0], settings, 1);
-    run(&f[1], &cpu, 1);
+    run(&f[0], settings, updates);
+    run(&f[1], &cpu, updates);
     assert_string_equal(f[0].learning.backend->name, "cuda");
     assert_string_equal(f[1].learning.backend->name, "cpu");
     for (int g = 0; g < f[0].learning.policies->groups; g++) {
@@ -145,7 +168,7 @@ static void compare_with_cpu(const struct settings *settings, const char *what)
             sum += difference;
         }
         if (!(worst < worst_difference && sum / (double)n < mean_difference))
-            fail_msg("%s, group %d: parameters after an update differ from the CPU's by %.3g, on average %.3g", what, g, worst,
+            fail_msg("%s, group %d: parameters after %d updates differ from the CPU's by %.3g, on average %.3g", what, g, updates, worst,
                      sum / (double)n);
     }
     struct metric metric[2][64];
@@ -155,6 +178,11 @@ static void compare_with_cpu(const struct settings *settings, const char *what)
         if (!(fabs(metric[0][k].value - metric[1][k].value) <= 2e-4 * (1 + fabs(metric[1][k].value))))
             fail_msg("%s: %s is %.9g, on the CPU %.9g", what, metric[0][k].name, metric[0][k].value, metric[1][k].value);
     for (int i = 0; i < 2; i++) close_fixture(&f[i]);
+}
+
+static void compare_with_cpu(const struct settings *settings, const char *what)
+{
+    compare_updates_with_cpu(settings, 1, what);
 }
 
 static void one_update_is_the_cpus_but_for_rounding(void **state)
@@ -188,6 +216,9 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
                                               {"norm.obs", "running", "norm.reward", "running"},
                                               {"norm.obs", "running", "algo", "ippo"},
                                               {"policy.fixed_std", "0.5", "policy.activation", "relu"},
+                                              {"policy.std", "state"},
+                                              {"policy.std", "state", "ppo.objective", "clip_kl"},
+                                              {"policy.std", "state", "policy", "gru"},
                                               {"policy.hidden", "64", "policy.layers", "3"},
                                               {"policy.feature_norm", "0", "policy.layer_norm", "0"}};
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
@@ -200,6 +231,11 @@ static void one_update_is_the_cpus_but_for_rounding(void **state)
     compare_with_cpu(&recurrent, "GRU");
     set(&recurrent, "policy.share", "0");
     compare_with_cpu(&recurrent, "GRU, a network of each agent");
+    struct settings convolved = looking;
+    compare_with_cpu(&convolved, "convolutions");
+    set(&convolved, "policy", "gru");
+    set(&convolved, "ppo.chunk", "4");
+    compare_with_cpu(&convolved, "convolutions before a GRU");
 }
 
 /* Of three updates the first makes the calls, the second records them, the third replays. */
@@ -232,6 +268,10 @@ static void graphs_change_no_bit(void **state)
     const uint64_t recorded = hash_after(&recurrent, 3);
     set(&recurrent, "cuda.graphs", "0");
     assert_true(hash_after(&recurrent, 3) == recorded);
+    struct settings convolved = looking;
+    const uint64_t replayed = hash_after(&convolved, 3);
+    set(&convolved, "cuda.graphs", "0");
+    assert_true(hash_after(&convolved, 3) == replayed);
 }
 
 /* Episodes that ended in each of three updates; where the environments step is checked. */
@@ -319,7 +359,7 @@ static void shards_keep_their_results_to_themselves(void **state)
 {
     (void)state;
     struct settings settings = spread;
-    set(&settings, "rollout.envs", "8");
+    set(&settings, "rollout.envs", "4");
     set(&settings, "comm.reproducible", "1");
     set(&settings, "comm.shards", "4");
     compare_with_cpu(&settings, "four shards");
@@ -347,6 +387,27 @@ static void a_number_that_is_none_stops_before_the_optimiser(void **state)
     close_fixture(&f);
 }
 
+/* On the device and beside it, recorded or not, continued, and but for rounding as on the CPU. */
+static void past_selves_act_and_are_not_learned_from(void **state)
+{
+    (void)state;
+    static const char *const variants[][2] = {
+        {"norm.obs", "running"}, {"policy", "gru"}, {"policy.share", "0"}, {"policy.hidden", "40,24"}};
+    for (int i = 0; i < 4; i++) {
+        struct settings settings = self_playing;
+        set(&settings, "ppo.chunk", "5");
+        set(&settings, variants[i][0], variants[i][1]);
+        compare_updates_with_cpu(&settings, 2, variants[i][0]);
+        continue_from(&settings);
+        const uint64_t recorded = hash_after(&settings, 4);
+        set(&settings, "cuda.graphs", "0");
+        assert_true(hash_after(&settings, 4) == recorded);
+        set(&settings, "cuda.graphs", "1");
+        set(&settings, "cuda.environments", "0");
+        assert_true(hash_after(&settings, 4) == recorded);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +417,7 @@ int main(void)
         cmocka_unit_test(fields_and_snapshots_continue_bit_for_bit),
         cmocka_unit_test(shards_keep_their_results_to_themselves),
         cmocka_unit_test(a_number_that_is_none_stops_before_the_optimiser),
+        cmocka_unit_test(past_selves_act_and_are_not_learned_from),
     };
     return cmocka_run_group_tests_name("learning_cuda", tests, NULL, NULL);
 }

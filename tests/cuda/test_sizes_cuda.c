@@ -164,6 +164,26 @@ static void gradients_are_the_cpus_where_rows_come_in_parts(void **state)
     cpu->close(cpu);
 }
 
+/* Of images 20 x 20: what 5 x 5 kernels of 4 channels see is cut into slices of 209 rows (8 M / 40,000 numbers), and 64 channels of features
+ * make parts of 128 rows (4 M / 25,600). */
+static void gradients_of_convolutions_are_the_cpus_in_slices_and_parts(void **state)
+{
+    (void)state;
+    static const struct convolutions slices = {
+        .layers = 1, .images = 1, .stride = 1600, .height = 20, .width = 20, .channels = 4, .outputs = {2}, .kernel = {5}, .same = true};
+    static const struct convolutions parts = {
+        .layers = 2, .images = 1, .stride = 400, .height = 20, .width = 20, .channels = 1, .outputs = {1, 64}, .kernel = {1, 1}};
+    struct backend *cpu = open_named("cpu"), *cuda = open_named("cuda");
+    struct problem q = problem_of(1600, 6, 1, 210, 1), r = problem_of(402, 6, 1, 65, 2);
+    q.conv = &slices;
+    r.conv = &parts;
+    q.feature_norm = r.feature_norm = false;
+    check_problem(cpu, cuda, q);
+    check_problem(cpu, cuda, r);
+    cuda->close(cuda);
+    cpu->close(cpu);
+}
+
 /* One launch takes some passes only; sizes are mixed, so are fused and composed ones (four layers), some have no rows. */
 static void many_passes_are_what_each_is_alone(void **state)
 {
@@ -193,14 +213,27 @@ static void many_passes_are_what_each_is_alone(void **state)
     cuda->close(cuda);
 }
 
+/* Nine numbers of a row, between two others. */
+static const struct convolutions small_image = {.layers = 2,
+                                                .images = 1,
+                                                .first = 1,
+                                                .stride = 9,
+                                                .height = 3,
+                                                .width = 3,
+                                                .channels = 1,
+                                                .outputs = {3, 4},
+                                                .kernel = {3, 2},
+                                                .same = true};
+
 /* Outputs of some rows at a time against those of all at once, to the bit: products take another shape of block at another number of rows.
  */
-static void check_batches(struct backend *cuda, int inputs, int hidden, int layers, int outputs, int all)
+static void check_batches(struct backend *cuda, int inputs, int hidden, int layers, int outputs, int all, const struct convolutions *conv)
 {
     static const int batch[] = {1, 33, 100, 700};
     struct network net;
     struct naive_rng rng = {1};
-    naive_network(&net, inputs, hidden, outputs, layers, ACTIVATION_TANH, true, true, 0);
+    naive_network(&net, inputs, hidden, outputs, layers, ACTIVATION_TANH, !conv, true, 0);
+    if (conv) naive_add_convolutions(&net, conv);
     const size_t row = (size_t)outputs * sizeof(real);
     double *p = calloc(net.parameters, sizeof *p);
     real *parameters = calloc(net.parameters, sizeof *parameters), *whole = calloc((size_t)all, row), *some = calloc((size_t)all, row);
@@ -225,9 +258,10 @@ static void rows_have_the_same_bits_in_any_batch(void **state)
     for (int precision = PRECISION_FP32; precision <= PRECISION_BF16; precision++) {
         struct backend *cuda = open_with("cuda", precision);
         const int most = strstr(cuda->detail, "emulated") ? 2500 : 17000; /* that a device's multiprocessors get the largest blocks */
-        check_batches(cuda, 18, 256, 2, 5, most);
-        check_batches(cuda, 70, 130, 2, 40, 1000);
-        check_batches(cuda, 7, 33, 4, 17, 1000);
+        check_batches(cuda, 18, 256, 2, 5, most, NULL);
+        check_batches(cuda, 70, 130, 2, 40, 1000, NULL);
+        check_batches(cuda, 7, 33, 4, 17, 1000, NULL);
+        check_batches(cuda, 11, 20, 1, 3, 1000, &small_image);
         cuda->close(cuda);
     }
 }
@@ -335,10 +369,12 @@ static void rows_that_are_not_there_are_left_alone(void **state)
 }
 
 /* Gradients of the units that are there, whatever the others hold. */
-static void check_counted_training(struct backend *cuda, int hidden, int32_t count, int steps)
+static void check_counted_training(struct backend *cuda, int hidden, int32_t count, int steps, const struct convolutions *conv)
 {
     struct problem q = problem_of(11, hidden, layers_of(hidden), 101, 2);
     q.steps = steps;
+    q.conv = conv;
+    if (conv) q.feature_norm = false;
     problem_build(&q);
     const size_t n = q.net.parameters;
     real *expected = calloc(n, sizeof *expected), sums[PASS_SUMS];
@@ -369,11 +405,12 @@ static void a_count_also_holds_in_training(void **state)
     static const int32_t count[] = {0, 1, 40, 101};
     struct backend *cuda = open_named("cuda");
     for (size_t i = 0; i < sizeof count / sizeof *count; i++) {
-        check_counted_training(cuda, 64, count[i], 0);
-        check_counted_training(cuda, 90, count[i], 0);
-        check_counted_training(cuda, 129, count[i], 0);
-        check_counted_training(cuda, 1030, count[i], 0);
-        check_counted_training(cuda, 40, count[i], 1);
+        check_counted_training(cuda, 64, count[i], 0, NULL);
+        check_counted_training(cuda, 90, count[i], 0, NULL);
+        check_counted_training(cuda, 129, count[i], 0, NULL);
+        check_counted_training(cuda, 1030, count[i], 0, NULL);
+        check_counted_training(cuda, 40, count[i], 1, NULL);
+        check_counted_training(cuda, 40, count[i], 0, &small_image);
     }
     cuda->close(cuda);
 }
@@ -385,6 +422,7 @@ int main(void)
                                        cmocka_unit_test(recurrent_gradients_are_the_cpus_at_all_sizes),
                                        cmocka_unit_test(recurrent_passes_can_be_recorded),
                                        cmocka_unit_test(gradients_are_the_cpus_where_rows_come_in_parts),
+                                       cmocka_unit_test(gradients_of_convolutions_are_the_cpus_in_slices_and_parts),
                                        cmocka_unit_test(many_passes_are_what_each_is_alone),
                                        cmocka_unit_test(rows_have_the_same_bits_in_any_batch),
                                        cmocka_unit_test(rounded_gradients_differ_by_their_rounding),

@@ -64,6 +64,13 @@ expect a_recurrent_run_on_the_device_ends_well 0 $?
 ranks 1 $GRU run="$WORK/gru-cut" "$(gru_steps 2)" && ranks 1 $GRU run="$WORK/gru-cut" "$(gru_steps 4)" cuda.graphs=0
 expect a_continued_recurrent_run_has_the_same_bits 0 "$(same "$WORK/gru" "$WORK/gru-cut")"
 
+# ---- past selves act on the device ----
+SELVES="$GRU env=mpe/simple_tag group.adversary.play=self group.adversary.pool_interval=1 group.adversary.pool_share=0.5 group.agent.play=self group.agent.pool_share=0.3"
+MAPPO_EMULATE_GUARD=1 MAPPO_EMULATE_LATE=1 ranks 1 $SELVES run="$WORK/selves" "$(gru_steps 4)"
+expect a_run_against_past_selves_ends_well "0 1" "$? $(grep -c 'environments step on the device' "$WORK/out")"
+ranks 1 $SELVES run="$WORK/selves-cut" "$(gru_steps 2)" && ranks 1 $SELVES run="$WORK/selves-cut" "$(gru_steps 4)" cuda.graphs=0 cuda.environments=0
+expect it_continues_beside_the_device_with_the_same_bits 0 "$(same "$WORK/selves" "$WORK/selves-cut")"
+
 # ---- how much of the device's time stepping hides ----
 hidden() { # RUN: every update's number: null, or how many updates lie below, within and above a half, and outside 0 … 1
     sed -n 's/.*"hidden_fraction":\([^,}]*\).*/\1/p' "$1/metrics.jsonl" | awk '

@@ -72,6 +72,10 @@ bad option_without_dashes_is_explained 2 '"json" on the command line is no setti
 bad option_with_another_dash_too 2 'is no setting but an option of the command line: --dry-run' dry_run=1
 bad file_of_settings_without_dashes 2 'is no setting but an option of the command line: --config secret.ini' config=secret.ini
 bad option_for_another_command_without_dashes 2 'is no setting but an option of the command line: --quiet' eval sink quiet=1
+bad number_missing_in_a_list_is_named 2 'policy.hidden=64,,32 on the command line lacks a number beside one of its commas: write whole numbers with commas between, as 64,32' policy.hidden=64,,32
+bad number_missing_at_the_end_of_a_list_too 2 'policy.hidden=64, on the command line lacks a number' policy.hidden=64,
+bad number_of_a_list_is_named 2 'policy.hidden=64,a on the command line: a is not a whole number (1 .. 4096)' policy.hidden=64,a
+bad number_of_a_list_out_of_range_is_named 2 'policy.hidden=64,0 on the command line: 0 is out of range 1 .. 4096' policy.hidden=64,0
 bad no_advice_sets_a_run_aside 2 'unknown option "--fressh"; settings are written key=value' --fressh
 bad value_as_the_next_word_is_taken_along 2 'did you mean adam.lr=1e-3?' train --lr 1e-3
 bad dash_of_a_word_processor_is_a_dash 2 'did you mean the setting adam.lr=1e-3?' —lr 1e-3
@@ -126,6 +130,13 @@ bad fraction_for_a_count_is_refused 2 'is not a whole number' ppo.epochs=2.5
 bad nan_is_no_number 2 'is not a number' adam.lr=nan
 bad empty_number_is_refused 2 'is not a whole number' seed=
 bad agents_in_turn_share_no_actor 2 'policy.share=true gives them one: leave it out' algo=happo policy.share=true
+bad what_is_no_image_is_not_convolved 2 'policy.conv convolves one image, height x width x channels, and what group "agent" observes is 18 numbers: policy.conv=none' policy.conv=32
+bad nor_is_an_image_that_a_wrapper_cuts 2 'what group "agent" observes is 519 numbers: policy.conv=none' env=overcooked/cramped_room policy.conv=32 wrap.hide_obs=0
+bad an_image_does_not_shrink_to_nothing 2 'convolution 2: policy.conv_padding=same keeps its size' env=overcooked/cramped_room policy.conv=4,4 policy.conv_padding=valid
+bad images_are_not_normalised 2 'images are convolved as they are: policy.feature_norm=off' env=overcooked/cramped_room policy.conv=32 policy.feature_norm=on
+bad kernels_without_a_convolution_are_refused 2 'policy.conv_kernel has 3 numbers for 2 convolutions (policy.conv)' env=overcooked/cramped_room policy.conv=32,32 policy.conv_kernel=5,3,3
+bad convolutions_and_none_are_not_both 2 'policy.conv=32,none on the command line: none stands alone, without numbers' policy.conv=32,none
+bad critics_of_actions_are_not_convolved 2 'policy.conv=none' env=overcooked/cramped_room policy.conv=32 algo=maddpg
 bad nor_are_their_advantages_normalised_twice 2 'ppo.normalise_advantage=rollout or none' algo=happo ppo.normalise_advantage=minibatch
 bad whole_episodes_have_a_longest 2 'wrap.time_limit=N truncates episodes after N steps' rollout.unit=episodes env=rware/tiny-2ag env.max_steps=0
 bad episodes_are_no_constant_number_of_minibatches 2 'choose their number, ppo.minibatches' rollout.unit=episodes ppo.minibatch_size=128
@@ -136,6 +147,10 @@ bad comma_of_two_meanings_is_not_guessed 2 'is not a number: a decimal point is 
 bad point_of_two_meanings_is_not_guessed 2 'is not a whole number: a decimal point is written as a point, thousands without a mark' train.env_steps=1.000
 bad small_number_is_not_silently_off 2 'too small to be told from 0 (0 = off): write 0, or a number of at least 1.2e-38' ppo.max_grad_norm=1e-300
 bad small_deviation_is_not_silently_learned 2 'too small to be told from 0 (0 = learned)' policy.fixed_std=1e-50
+bad constant_deviation_needs_its_number 2 'policy.std=fixed needs the deviation: policy.fixed_std=0.5, say' policy.std=fixed
+bad deviation_is_learned_or_constant 2 'policy.std=state is a learned deviation, policy.fixed_std=0.5 a constant one: leave out one of them' policy.std=state policy.fixed_std=0.5
+bad nor_is_one_of_all_states_constant 2 'policy.std=shared is a learned deviation' policy.fixed_std=0.5 policy.std=shared
+bad deviation_by_state_begins_within_its_bounds 2 'policy.log_std=3: with policy.std=state log deviations end at 2: write at most that' policy.std=state policy.log_std=3
 bad quotes_around_a_value_are_named 2 'values stand without quotes: write 7e-4' 'adam.lr="7e-4"'
 bad variable_that_no_shell_replaced_is_refused 2 'run=$SCRATCH/a on the command line: variables are replaced by a shell only' 'run=$SCRATCH/a'
 bad unknown_user_is_named 2 'there is no user "nobody-of-this-name"' 'run=~nobody-of-this-name/a'
@@ -196,12 +211,20 @@ bad option_out_of_range_is_named 2 'option N=0 is out of range' env.N=0
 bad option_of_wrong_type_is_named 2 'option N=abc' env.N=abc
 bad unknown_rules_name_those_there_are 2 'option rules=upstream is not one of mpe2, on-policy' env.rules=upstream
 bad unknown_preset_names_nearest 2 'unknown preset "onpolicy"; did you mean "on-policy"?' preset=onpolicy
+bad preset_of_another_kind_of_learner_is_refused 2 'preset=sb3 is of algorithms that learn from rollouts, and algo=maddpg learns from a replay' preset=sb3 algo=maddpg
+bad preset_of_a_replay_is_refused_elsewhere 2 'preset=maddpg-notes is of algorithms that learn from a replay, and algo=mappo learns' preset=maddpg-notes algo=mappo
+bad replay_beyond_memory_says_what_would_fit 2 'of its 1000000000000 steps would fit' algo=maddpg maddpg.buffer=1e12
+bad replay_of_less_than_a_rollout_says_how_much 2 'maddpg.buffer=400 or more' algo=maddpg maddpg.buffer=20
+bad another_programs_algorithm_is_translated 2 'here that is algo=ddpg maddpg.twin=1' algo=td3
+bad another_programs_policy_is_translated 2 'here that is policy=gru' policy=lstm
 bad run_folder_that_cannot_be_made_is_named 2 "file.h5" run=file.h5/run
 bad missing_networks_are_named 4 'none.h5' train.init=none.h5
 HOME=/no-home bad tilde_of_networks_is_home 4 '/no-home/none.h5: no such run' 'train.init=~/none.h5'
 HOME=/no-home bad tilde_of_a_plugin_is_home 2 'environment plugin /no-home/none.so' 'env=~/none.so'
 HOME=/no-home bad tilde_of_a_run_is_home 4 '/no-home/run: no such run' eval '~/run'
 bad missing_run_is_named 4 'none: no such run' eval none
+bad unknown_help_topic_names_the_preset 2 'no help on "handson"; did you mean "hands-on-rl"?' help handson
+bad value_in_place_of_a_help_topic_is_told 2 'no help on "gru": it is a value of policy.kind (mappo help policy.kind)' help gru
 bad help_of_an_unknown_environment_names_nearest 2 'did you mean "mpe/simple_spread"?' envs mpe/simple_spred
 
 # ---- environments that break their word end evaluations as they end training (tests/unit/test_algo_rollout.c) ----
@@ -217,7 +240,7 @@ MAPPO_EXIT_FILE=none/exit bad unwritable_exit_file_is_known_before_the_work 2 "M
 MAPPO_EXIT_FILE=folder bad folder_for_an_exit_file_is_refused 2 "MAPPO_EXIT_FILE: folder: can't be written: Is a directory" train
 
 # ---- what is not a mistake ----
-for page in help 'help ppo' 'help eval' 'help exit-codes' '--help exit-codes' 'help all' 'help --help' 'version --help' version --help '--help all' '--help ppo' '--help seed' 'train --help' 'eval --help' 'inspect --help' 'runs --help' 'watch --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
+for page in help 'help ppo' 'help eval' 'help exit-codes' '--help exit-codes' 'help all' 'help --help' 'version --help' version --help '--help all' '--help ppo' '--help seed' 'help sb3' 'help hands-on-rl' 'help on-policy' '--help maddpg-hands-on' 'help maddpg' 'train --help' 'eval --help' 'inspect --help' 'runs --help' 'watch --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
     timeout 60 "$MAPPO" $page >"$WORK/out" 2>"$WORK/err"
     code=$? problem=""
     [ $code = 0 ] || problem="exit code $code; "

@@ -287,6 +287,32 @@ def recurrent_networks():
     check("recurrent_networks_are_played_recorded_and_drawn", code == 0 and os.path.exists("seen.h5") and os.path.exists("seen.svg"), f"{code}: {out}")
 
 
+def convolved_images():
+    env = "env=overcooked/cramped_room"
+    settings = "policy.conv=5,4", "policy.conv_kernel=3,2", "wrap.agent_id=1"
+    train(2, "run=cut-conv", env, *settings)
+    train(4, "run=cut-conv", env)
+    train(4, "run=whole-conv", env, *settings)
+    code, out = mappo("inspect", "cut-conv", "whole-conv")
+    check("convolutions_go_on_to_the_bit", code == 0 and "the same bit for bit" in out, f"{code}: {out}")
+    code, out = mappo("inspect", "whole-conv")
+    weight = next((line for line in out.splitlines() if "agent/critic/conv1/weight " in line), "")
+    check("and_are_told_with_their_shape", "[5,52,3,3]" in weight, out)
+    code, out = train(1, "run=heir-conv", env, "train.init=whole-conv", *settings)
+    check("and_go_to_a_run_that_begins_with_its_networks", code == 0 and not warnings(out), out)
+    code, out = train(1, "run=none", env, "train.init=whole-conv", "wrap.agent_id=1")
+    check("networks_without_them_dont_take_them", code == 4 and "policy.conv=5,4 (here none)" in out, f"{code}: {out}")
+    code, out = train(5, "run=whole-conv", env, "policy.conv=5,4,4")
+    check("a_run_keeps_its_own", code == 2 and "policy.conv (now 5,4,4, before 5,4)" in out, f"{code}: {out}")
+    code, out = mappo("eval", "whole-conv", "episodes=2", "threads=1")
+    check("and_is_played", code == 0 and "trained" in out and not warnings(out), f"{code}: {out}")
+    code, out = mappo("eval", "whole-conv", "episodes=2", "threads=1", "group.agent.play=heir-conv")
+    check("by_another_runs_actor_too", code == 0 and "heir-conv" in out, f"{code}: {out}")
+    train(1, "run=flat-conv", env, "wrap.agent_id=1")
+    code, out = mappo("eval", "whole-conv", "episodes=2", "threads=1", "group.agent.play=flat-conv")
+    check("but_not_by_one_that_convolves_nothing", code == 2 and "of 522 numbers, policy.conv=none" in out and "of 82 behind convolutions" in out, f"{code}: {out}")
+
+
 def penalties_and_counts():
     """The penalty's coefficient follows what updates did, and Adam's steps are counted by each network where updates end early."""
     for name, settings in (("penalty", ("ppo.objective=kl", "ppo.kl_target=0.0001")), ("early", ("ppo.target_kl=0.0001", "ppo.critic_warmup=1")),
@@ -379,7 +405,7 @@ def main():
     try:
         for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, an_option_with_another_default, a_folder_is_named_after_the_environments_id,
                         a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings,
-                        critics_shared_otherwise_than_actors, running_statistics, recurrent_networks, penalties_and_counts, whole_episodes, an_input_norm_of_its_own_choice):
+                        critics_shared_otherwise_than_actors, running_statistics, recurrent_networks, convolved_images, penalties_and_counts, whole_episodes, an_input_norm_of_its_own_choice):
             promise()
     finally:
         os.chdir("/")

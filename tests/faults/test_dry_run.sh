@@ -16,22 +16,23 @@ check() { # NAME EXPECTED ACTUAL
 }
 listing() { find . -printf '%p %i %m %s %T@\n' | sort; }
 dry() { "$MAPPO" train --dry-run "$@" 2>&1; }
+first() { dry "$@" | head -1; }
 small="rollout.envs=4 eval.env_steps=0 threads=1"
 # shellcheck disable=SC2086
 "$MAPPO" $small run="a b" train.env_steps=200 --quiet && "$MAPPO" $small env=mpe/simple_tag env.num_good=2 run=tag train.env_steps=200 --quiet || exit 1
 mkdir thesis && ln -s /nowhere/runs thesis/run && echo 'rollout.envs = 8' >thesis/eight.ini && echo mine >thesis/chapter.tex
 before=$(listing)
 
-check a_new_run_is_named "settings are valid; a new run in runs/mpe-simple_spread-mappo-s3" "$(dry seed=3)"
+check a_new_run_is_named "settings are valid; a new run in runs/mpe-simple_spread-mappo-s3" "$(first seed=3)"
 # shellcheck disable=SC2086
 {
-    check a_run_that_would_be_continued_is_named "settings are valid; continues a b at 200 env-steps" "$(dry $small run="a b" train.env_steps=400)"
+    check a_run_that_would_be_continued_is_named "settings are valid; continues a b at 200 env-steps" "$(first $small run="a b" train.env_steps=400)"
     check a_finished_one_too "a b is finished: 200 env-steps reach train.env_steps=200; raise it to go on" "$(dry $small run="a b" train.env_steps=200)"
-    check programs_read_json '{"run":"a b","state":"continues","env_steps":200}' "$(dry $small run="a b" train.env_steps=400 --json)"
+    check programs_read_json '{"run":"a b","state":"continues","env_steps":200,"memory_bytes":N}' "$(dry $small run="a b" train.env_steps=400 --json | sed 's/"memory_bytes":[1-9][0-9]*/"memory_bytes":N/')"
     check quiet_says_nothing "" "$(dry $small run="a b" train.env_steps=400 --quiet)"
-    check fresh_would_begin_anew "settings are valid; a new run in a b" "$(dry $small run="a b" --fresh)"
+    check fresh_would_begin_anew "settings are valid; a new run in a b" "$(first $small run="a b" --fresh)"
 }
-check options_are_of_the_run_s_environment "settings are valid; continues tag at 200 env-steps" "$(dry run=tag env.num_good=2 train.env_steps=400)"
+check options_are_of_the_run_s_environment "settings are valid; continues tag at 200 env-steps" "$(first run=tag env.num_good=2 train.env_steps=400)"
 refused() { # NAME CODE WORDS ARGUMENTS...
     local out code
     out=$(dry "${@:4}")
@@ -53,8 +54,32 @@ refused a_link_to_a_folder_that_is_gone_is_named 2 "run: is a link to /nowhere/r
 refused fresh_leaves_a_folder_of_something_else_alone 2 "no run's folder" --fresh run=thesis
 refused networks_that_are_not_there_are_refused 4 "train.init: nowhere: no such run or checkpoint" train.init=nowhere
 refused networks_that_do_not_fit_are_refused 4 "train.init: a b/step-000000000200.h5 was trained with policy.hidden=64 (here 32)" train.init="a b" policy.hidden=32
-check networks_that_fit_are_taken "settings are valid; a new run in c" "$(dry train.init="a b/latest.h5" run=c)"
+check networks_that_fit_are_taken "settings are valid; a new run in c" "$(first train.init="a b/latest.h5" run=c)"
 check "a_gpu_is_not_needed" 0 "$(dry backend=cuda seed=3 >/dev/null && echo 0)"
+# What only a learner refuses, which is made without its memory.
+refused a_chunk_longer_than_the_rollout_is_refused 2 "ppo.chunk=30 is longer than the rollout: rollout.steps=25" policy=gru ppo.chunk=30 rollout.steps=25
+refused more_minibatches_than_chunks_are_refused 2 "ppo.minibatches=999, but the rollout of a rank has only" policy=gru ppo.minibatches=999
+refused ratios_that_coppo_can_not_multiply_are_refused 2 "it needs ppo.minibatch_unit=step" algo=coppo ppo.normalise_advantage=minibatch
+refused what_happo_does_not_normalise_is_refused 2 "ppo.normalise_advantage=rollout or none" algo=happo ppo.normalise_advantage=minibatch
+refused a_policy_that_maddpg_does_not_replay_is_refused 2 "of which a GRU remembers nothing" algo=maddpg policy=gru
+refused groups_whose_actors_maddpg_asks_for_are_refused 2 "ask for the actors of all agents" algo=maddpg env=mpe/simple_tag group.agent.play=random
+refused a_batch_that_the_replay_does_not_hold_is_refused 2 "is more than maddpg.buffer=1000 holds" algo=maddpg maddpg.batch=2000 maddpg.buffer=1000 rollout.steps=1
+refused rows_that_can_not_be_counted_are_refused 2 "715827856 is the most" algo=maddpg maddpg.buffer=2000000000
+refused what_a_gpu_does_not_collect_is_refused 2 "which a GPU or the ranks of a pod don't collect" backend=cuda rollout.unit=episodes rollout.steps=1
+check what_changes_nothing_is_said 1 "$(dry maddpg.tau=0.1 | grep -c 'maddpg.tau has no effect here')"
+check a_learner_that_never_begins_is_said 1 "$(dry algo=maddpg train.env_steps=1000 | grep -c 'nothing will be learned: 25600 steps are to be held')"
+# Memory is said and not taken; another machine may have it.
+check memory_is_said_by_parts 1 "$(dry | grep -cE '^memory: [0-9.]+ MB .input tiles [0-9.]+ MB, rollout [0-9.]+ [kM]B, .*, and what environments take$')"
+check a_replay_is_named 1 "$(dry algo=maddpg | grep -cx 'replay: 62500 steps of each of 16 environments, 460 MB')"
+check "a_gpu_s_is_not_guessed" 1 "$(dry backend=cuda | grep -cx "memory: the GPU's is planned where it is, when the run begins")"
+# 460 bytes a step: more than any machine that runs this has. The shell's limit is of what can be written to.
+out=$(ulimit -d 2000000 && dry algo=maddpg maddpg.buffer=600000000 rollout.envs=512)
+check more_memory_than_there_is_is_no_mistake "0 1 1" "$? $(grep -c 'not enough memory on this machine: the run needs 276 GB (2760[0-9]* bytes), of which .* bytes) are free here; replay: 1171875 steps' <<<"$out") $(grep -c '^settings are valid' <<<"$out")"
+mebibytes() { "${PYTHON:-python3}" -c 'import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)' "$MAPPO" train --dry-run "$@"; }
+for taken in "algo=maddpg maddpg.buffer=600000000 rollout.envs=512" "rollout.envs=100000 rollout.steps=2000 ppo.minibatches=4" "algo=happo policy=gru critic.agent_id=1 rollout.envs=100000 rollout.steps=500 norm.obs=running comm.reproducible=1 comm.shards=8"; do
+    # shellcheck disable=SC2086
+    check "memory_is_not_taken: $taken" yes "$(mebibytes=$(mebibytes $taken) && [ "$mebibytes" -lt 400 ] && echo yes || echo "$mebibytes MiB")"
+done
 check "nothing_was_touched" "$before" "$(listing)"
 # A damaged newer checkpoint: a start would set it aside.
 head -c 1000 "a b/step-000000000200.h5" >"a b/step-000000000300.h5"

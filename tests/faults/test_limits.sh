@@ -92,5 +92,6 @@ check "the_limit_is_named_where_the_rollout_does_not_fit" 1 "$(grep -c 'rollout 
 # ---- what bench compares with ----
 bench() { timeout 100 "$MAPPO" bench rollout.envs=4 rollout.steps=2 policy.hidden=16 ppo.epochs=1 threads=1 >"$WORK/out" 2>"$WORK/err"; }
 bench
+check "bench_measures_recurrent_networks_and_maddpg_beside" "1 1" "$(grep -c '^gru  ' "$WORK/out") $(grep -c '^maddpg  ' "$WORK/out")"
 check "bench_says_what_it_compares_with_or_that_there_is_none" 1 "$(grep -cE '^(CBLAS: .|no CBLAS to compare with: .)' "$WORK/out")"
 exit $failed

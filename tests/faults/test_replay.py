@@ -146,7 +146,7 @@ def a_bad_replay_makes_its_checkpoint_bad(folder, every, whole):
     def other(path):
         shutil.copy(f"{os.path.dirname(path)}/{names(4)[0]}", path)
 
-    for what, harm, told in (("damaged", flip, "damaged"), ("cut_off", cut, "cut off"), ("missing", os.unlink, "is not there"),
+    for what, harm, told in (("damaged", flip, "damaged"), ("cut_off", cut, "cut off"),
                              ("foreign", other, "not the replay that was saved with this checkpoint")):
         run = copy(every, f"{folder}/{what}")
         bad = f"{run}/{names(5)[0]}"
@@ -157,8 +157,64 @@ def a_bad_replay_makes_its_checkpoint_bad(folder, every, whole):
         check(f"with_a_{what}_replay_the_pair_before_is_taken_and_the_bad_one_named",
               code == 0 and "at update 4," in out and bad in out and told in out and "falling back to" in out, out)
         check(f"and_with_a_{what}_replay_it_is_put_out_of_the_way", os.path.exists(f"{run}/damaged-step-{5 * STEPS:012d}.h5")
-              and os.path.exists(f"{run}/damaged-{names(5)[0]}") == (what != "missing"), os.listdir(run))
+              and os.path.exists(f"{run}/damaged-{names(5)[0]}"), os.listdir(run))
         same(f"and_with_a_{what}_replay_it_ends_in_the_same_bits", run, whole)
+
+
+def a_missing_replay_of_a_run_that_was_stopped_makes_its_checkpoint_bad(folder):
+    run = f"{folder}/stopped"
+    process = subprocess.Popen([runs.MAPPO, *settings(run, 100000, EVERY)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while process.poll() is None and newest(run) < 3:
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate()
+    last = newest(run)
+    os.unlink(f"{run}/{names(last)[0]}")
+    checked, saw = mappo("inspect", run, "--check")
+    check("check_finds_a_missing_replay", checked == 4 and "is not there" in saw and names(last)[0] in saw, saw)
+    code, out = train(run, last + 1)
+    check("with_a_missing_replay_the_pair_before_is_taken_and_the_bad_one_named",
+          code == 0 and f"at update {last - 1}," in out and names(last)[0] in out and "falling back to" in out, out)
+    check("and_with_a_missing_replay_it_is_put_out_of_the_way", os.path.exists(f"{run}/damaged-step-{last * STEPS:012d}.h5"), os.listdir(run))
+
+
+def a_finished_run_does_without_its_replays(folder, every):
+    run = copy(every, f"{folder}/cleared")
+    for name in names(4, 5):
+        os.unlink(f"{run}/{name}")
+    before = sorted(os.listdir(run))
+    code, out = mappo("inspect", run, "--check")
+    check("a_finished_run_without_its_replays_is_whole", code == 0 and out.count("is not there any more") == 4, out)
+    code, out = mappo("eval", run, "episodes=2", "threads=1")
+    check("and_plays", code == 0, out)
+    code, out = train(run, 5)
+    check("and_is_finished", code == 0 and "is finished" in out, out)
+    for dry in ([], ["--dry-run"]):
+        code, out = train(run, 6, *dry)
+        check(f"to_go_on_it_says_what_is_missing{''.join(dry)}", code == 4 and names(5)[0] in out and "replay.save=0" in out and len(out.splitlines()) == 1, out)
+    check("and_nothing_was_touched", [f for f in sorted(os.listdir(run)) if f != "lock"] == before, os.listdir(run))
+
+
+def train_empty(every, run):
+    copy(every, run)
+    for name in replays(run):
+        os.unlink(f"{run}/{name}")
+    train(run, 6, "replay.save=0")
+    return run
+
+
+def a_replay_that_is_not_saved_any_more_is_read_all_the_same(folder, every, whole):
+    run = copy(every, f"{folder}/unsaved")
+    code, out = train(run, 6, "replay.save=0")
+    check("a_replay_that_is_not_saved_any_more_is_read_all_the_same", code == 0 and "begins empty" not in out, out)
+    code, out = mappo("inspect", run, whole)
+    check("and_goes_on_as_it_would_have", "learned" not in out and lines(run)[-1]["filled"] == lines(whole)[-1]["filled"], out)
+    code, out = mappo("inspect", train_empty(every, f"{folder}/emptied"), whole)
+    check("which_an_empty_one_does_not", "learned" in out, out)
+    run = copy(every, f"{folder}/unsaved_bad")
+    os.truncate(f"{run}/{names(5)[0]}", 1000)
+    code, out = train(run, 6, "replay.save=0")
+    check("and_one_that_can_not_be_read_is_named", code == 0 and "begins empty" in out and names(5)[0] in out and "at update 5," in out, out)
 
 
 def without_any_replay_nothing_goes_on_unless_it_is_said(folder, every, whole):
@@ -167,7 +223,7 @@ def without_any_replay_nothing_goes_on_unless_it_is_said(folder, every, whole):
         os.unlink(f"{run}/{name}")
     before = sorted(os.listdir(run))
     code, out = train(run, 6)
-    check("without_any_replay_it_ends_with_exit_4_and_names_the_way_on", code == 4 and "replay.save=0" in out and "no checkpoint" in out, out)
+    check("without_any_replay_it_ends_with_exit_4_and_names_the_way_on", code == 4 and "replay.save=0" in out and "is not there any more" in out, out)
     check("and_touches_no_file", [f for f in sorted(os.listdir(run)) if f != "lock"] == before, os.listdir(run))
     code, out = train(run, 6, "replay.save=0")
     check("replay_save_0_goes_on_with_an_empty_one_and_says_so", code == 0 and "at update 5," in out and "the replay begins empty" in out, out)
@@ -293,6 +349,9 @@ def main():
         a_device_saves_and_takes_up_its_replay(folder)
         every = the_two_newest_checkpoints_keep_their_replays(folder)
         a_bad_replay_makes_its_checkpoint_bad(folder, every, whole)
+        a_missing_replay_of_a_run_that_was_stopped_makes_its_checkpoint_bad(folder)
+        a_finished_run_does_without_its_replays(folder, every)
+        a_replay_that_is_not_saved_any_more_is_read_all_the_same(folder, every, whole)
         without_any_replay_nothing_goes_on_unless_it_is_said(folder, every, whole)
         a_kill_at_any_moment_leaves_whole_pairs(folder)
         a_small_file_system(folder, *a_disk_without_room_keeps_the_pair_before(folder))

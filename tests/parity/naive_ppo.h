@@ -75,7 +75,11 @@ static inline void naive_heads(const struct distribution *dist, const real *z, c
             *log_prob += act_int[head->action + k] ? log(p) : log(1 - p);
         }
         for (int k = 0; head->kind == HEAD_GAUSSIAN && k < head->size; k++) {
-            const double s = log_std ? exp((double)log_std[head->action + k]) : (double)dist->fixed_std, pi = 3.141592653589793;
+            const double output = (double)z[dist->log_std_output + head->action + k], bounded = fmin(fmax(output, -20), 2);
+            const double s = dist->log_std_output ? exp(bounded)
+                             : log_std            ? exp((double)log_std[head->action + k])
+                                                  : (double)dist->fixed_std,
+                         pi = 3.141592653589793;
             const double d = ((double)act_real[head->action + k] - (double)logit[k]) / s;
             *log_prob += -0.5 * d * d - log(s) - 0.5 * log(2 * pi);
             *entropy += 0.5 + 0.5 * log(2 * pi) + log(s);

@@ -86,7 +86,7 @@ static inline struct ppo_config parity_ppo_config(const struct parity_case *c, c
                                 .value_active_masks = golden_config_or(c->file, "value_active_masks", 1) != 0,
                                 .value_norm_beta = golden_config_or(c->file, "norm_beta", 0),
                                 .adam = adam,
-                                .now = {golden_config(c->file, "lr"), golden_config(c->file, "critic_lr"), 1, 1, 1},
+                                .now = {golden_config(c->file, "lr"), golden_config(c->file, "critic_lr"), 1, 1, 1, 1},
                                 .hooks = hooks};
     config.row_minibatches = config.minibatches > 1;
     if (golden_config_or(c->file, "use_max_grad_norm", 1) != 0) config.max_grad_norm = (real)golden_config(c->file, "max_grad_norm");
@@ -303,7 +303,7 @@ static inline void parity_single_update(struct parity_case *c, double target_kl)
         .max_grad_norm = (real)golden_config(c->file, "max_grad_norm"),
         .joint_clip = true,
         .adam = {.beta1 = golden_config(c->file, "adam_beta1"), .beta2 = golden_config(c->file, "adam_beta2"), .eps = epsilon},
-        .now = {rate, rate, 1, 1, 1},
+        .now = {rate, rate, 1, 1, 1, 1},
         .hooks = &hooks};
     struct error err = {0};
     struct ppo *ppo;

@@ -262,7 +262,7 @@ static inline void maddpg_build(struct maddpg_case *m, const char *algorithms)
         const struct policy_config config = {.hidden = (int)golden_config(file, "hidden"),
                                              .layers = 2,
                                              .activation = ACTIVATION_RELU,
-                                             .deterministic = true,
+                                             .real = REAL_TANH,
                                              .critic_input = own ? CRITIC_OBS : CRITIC_STATE,
                                              .concatenate = true,
                                              .actions = own ? (int)m->actions[g] : columns,

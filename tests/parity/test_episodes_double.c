@@ -110,7 +110,7 @@ static void build_learner(struct fixture *f, struct side *side, const struct tra
                                    .value_norm_beta = 0.9,
                                    .max_grad_norm = 1,
                                    .adam = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-3}, /* small gradients' rounding is not made much of */
-                                   .now = {1e-2, 1e-2, 1, 1, 1},
+                                   .now = {1e-2, 1e-2, 1, 1, 1, 1},
                                    .hooks = &side->hooks};
     if (ppo_create(&side->ppo, &ppo, side->rollout, side->policies, f->comm, f->backend, &err)) fail_msg("%s", err.text);
     backend_memory_create(&side->memory, "a test", f->backend);

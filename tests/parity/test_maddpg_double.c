@@ -7,145 +7,16 @@
 #include <cmocka.h>
 // clang-format on
 
-#include <math.h>
-#include <stdlib.h>
+#include "maddpg_fixture.h"
 
-#include "algo/maddpg.h"
-#include "env/vecenv.h"
-
-enum { ROWS = 12, SHARDS = 2, GROUPS_MOST = 4 };
-
-struct fixture {
-    struct backend *backend;
-    struct comm *comm;
-    struct backend_memory memory;
-    struct vecenv *env;
-    const struct mappo_env_spec *spec;
-    struct policy policy[GROUPS_MOST], *policies[GROUPS_MOST];
-    struct replay_batch batch;
-    struct replay_numbers *numbers;
-    struct maddpg *maddpg;
-    struct maddpg_hooks hooks;
-    double *gradient[64][MADDPG_NETWORKS]; /* by agent */
-};
-
-static double uniform(uint32_t *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return (double)(*state >> 8) / 16777216.0;
-}
-
-/* What is anything at all: observations in [-1, 1], allowed actions, some ends, some absences. */
-static void fill_batch(struct fixture *f)
-{
-    uint32_t seed = 7;
-    for (int g = 0; g < f->spec->groups; g++) {
-        const struct policy *p = f->policies[g];
-        struct replay_batch_group *b = &f->batch.group[g];
-        const size_t rows = (size_t)(f->batch.shards * f->batch.rows * p->sizes.agents);
-        for (size_t i = 0; i < rows * (size_t)p->sizes.obs; i++) b->obs[i] = (float)(2 * uniform(&seed) - 1);
-        for (size_t i = 0; i < rows * (size_t)p->sizes.obs; i++) b->next[i] = (float)(2 * uniform(&seed) - 1);
-        for (size_t i = 0; i < rows; i++) b->reward[i] = (float)(2 * uniform(&seed) - 1);
-        for (size_t i = 0; i < rows; i++) b->terminated[i] = uniform(&seed) < 0.2;
-        for (int i = 0; i < f->batch.shards * f->batch.rows && g == 0; i++) f->batch.ep_end[i] = (uint8_t)(uniform(&seed) * 3);
-        for (size_t i = 0; i < rows && b->active; i++) b->active[i] = uniform(&seed) < 0.8;
-        for (int h = 0; h < p->dist.heads; h++) {
-            const struct head *head = &p->dist.head[h];
-            for (size_t i = 0; i < rows; i++)
-                for (int k = 0; k < head->size; k++) {
-                    if (b->mask && head->mask >= 0)
-                        b->mask[i * (size_t)p->dist.logits + (size_t)(head->mask + k)] = k == 0 || uniform(&seed) < 0.7;
-                    if (b->mask && head->mask >= 0)
-                        b->next_mask[i * (size_t)p->dist.logits + (size_t)(head->mask + k)] = k == 0 || uniform(&seed) < 0.7;
-                    if (head->kind == HEAD_CATEGORICAL && k == 0)
-                        b->act_int[i * (size_t)p->dist.act_ints + (size_t)head->action] = head->start + (int)(uniform(&seed) * head->size);
-                    if (head->kind == HEAD_BERNOULLI)
-                        b->act_int[i * (size_t)p->dist.act_ints + (size_t)(head->action + k)] = uniform(&seed) < 0.5;
-                    if (head->kind == HEAD_GAUSSIAN)
-                        b->act_real[i * (size_t)p->dist.act_reals + (size_t)(head->action + k)] = (float)(2 * uniform(&seed) - 1);
-                }
-        }
-    }
-}
-
-static void stepped(void *user, int agent, int role, const real *gradient)
-{
-    struct fixture *f = user;
-    int g = 0;
-    for (int left = agent; left >= f->policies[g]->sizes.agents; g++) left -= f->policies[g]->sizes.agents;
-    const size_t size = f->policies[g]->net[role].parameters;
-    if (f->gradient[agent][role]) return;
-    f->gradient[agent][role] = calloc(size, sizeof(double));
-    for (size_t i = 0; i < size; i++) f->gradient[agent][role][i] = (double)gradient[i];
-}
-
-static void open_learner(struct fixture *f, const struct mappo_env_spec *spec, struct maddpg_config config, bool own_view, bool layer_norm,
-                         int shards, int rows, int hidden)
-{
-    struct error err = {0};
-    int argc = 0, columns = 0;
-    char **argv = NULL;
-    const struct backend_config opened = {.name = "cpu", .threads = 1, .level = -1};
-    f->spec = spec;
-    if (backend_open(&f->backend, &opened, &err)) fail_msg("%s", err.text);
-    if (comm_open(&f->comm, &argc, &argv, &err)) fail_msg("%s", err.text);
-    backend_memory_create(&f->memory, "test", f->backend);
-    for (int g = 0; g < spec->groups; g++) columns += spec->group[g].agents * policies_action_columns(&spec->group[g]);
-    for (int g = 0; g < spec->groups; g++) {
-        const struct policy_config policy = {.hidden = hidden,
-                                             .width = {hidden + 4}, /* the first layer's; the others have `hidden` */
-                                             .layers = 2,
-                                             .activation = ACTIVATION_TANH, /* without kinks */
-                                             .layer_norm = layer_norm,
-                                             .head_gain = 1,
-                                             .deterministic = true,
-                                             .critic_input = own_view ? CRITIC_OBS : CRITIC_STATE,
-                                             .concatenate = true,
-                                             .actions = own_view ? policies_action_columns(&spec->group[g]) : columns,
-                                             .normalizer = NORMALIZER_NONE,
-                                             .seed = 3,
-                                             .index = (uint32_t)g};
-        if (policy_build(&f->policy[g], &policy, spec, g, f->backend, &err)) fail_msg("%s", err.text);
-        f->policies[g] = &f->policy[g];
-    }
-    replay_batch_create(&f->batch, shards, rows, spec, &f->memory);
-    f->numbers = BACKEND_NEW(&f->memory, struct replay_numbers, 1);
-    f->hooks = (struct maddpg_hooks){.user = f, .stepped = stepped};
-    config.hooks = &f->hooks;
-    config.batch = shards * rows;
-    config.delay = config.twin ? 2 : 1;
-    config.updates = 1;
-    config.temperature = config.temperature > 0 ? config.temperature : 1;
-    config.adam = (struct adam){.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
-    maddpg_create(&f->maddpg, &config, &f->batch, f->numbers, f->policies, spec->groups, f->comm, &f->memory);
-    maddpg_begin(f->maddpg);
-}
-
-static void close_learner(struct fixture *f)
-{
-    for (int g = 0; g < f->spec->groups; g++) policy_clear(&f->policy[g]);
-    for (int i = 0; i < 64; i++)
-        for (int role = 0; role < MADDPG_NETWORKS; role++) free(f->gradient[i][role]);
-    backend_memory_destroy(&f->memory);
-    comm_close(f->comm);
-    f->backend->close(f->backend);
-    vecenv_close(f->env);
-}
-
-static void learn(struct fixture *f, double rate, struct maddpg_metrics *metrics)
-{
-    const struct annealed now = {.actor_rate = rate, .critic_rate = rate};
-    struct error err = {0};
-    maddpg_start(f->maddpg, &now);
-    maddpg_learn(f->maddpg, 0);
-    if (maddpg_outcome(f->maddpg, metrics, &err)) fail_msg("%s", err.text);
-}
+enum { ROWS = 12, SHARDS = 2 };
 
 /* ---- gradients ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Some parameters of every network: the loss is a mean over the group's agents, and only one's hangs on them. */
 static void check_gradients(struct fixture *f, int *checked)
 {
+    enum { SOME = 25 };
     const double step = 1e-5;
     struct maddpg_metrics metrics[GROUPS_MOST], low[GROUPS_MOST], high[GROUPS_MOST];
     uint32_t seed = 11;
@@ -156,8 +27,9 @@ static void check_gradients(struct fixture *f, int *checked)
             for (int role = ROLE_ACTOR; role <= ROLE_CRITIC; role++) {
                 const struct policy *p = f->policies[g];
                 real *x = policy_network_at(p, p->parameters, role, policy_set(p, role, a));
-                for (int i = 0; i < 25; i++) {
-                    const size_t at = (size_t)(uniform(&seed) * (double)p->net[role].parameters);
+                for (int i = 0; i < SOME + p->net[role].extra; i++) { /* and the deviations */
+                    const size_t any = (size_t)(uniform(&seed) * (double)p->net[role].parameters);
+                    const size_t at = i < SOME ? any : (size_t)(p->net[role].at.extra + i - SOME);
                     const real is = x[at];
                     x[at] = is - (real)step;
                     learn(f, 0, low);
@@ -181,21 +53,31 @@ static void gradients_match_finite_differences(void **state)
     (void)state;
     static const struct maddpg_rules smooth = {.smooth_own = true, .smooth_targets = true, .others_taken = true};
     int checked = 0;
-    for (int variant = 0; variant < 3; variant++) {
+    for (int variant = 0; variant < 8; variant++) {
         struct fixture f = {0};
         struct error err = {0};
         const struct vecenv_config env = {
             .name = "test/kitchen_sink", .envs = 1, .seed = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .clip_action = true};
         if (vecenv_open(&f.env, &env, &err)) fail_msg("%s", err.text);
-        open_learner(
-            &f, vecenv_spec(f.env),
-            (struct maddpg_config){.rules = smooth, .gamma = (real)0.9, .temperature = (real)0.7, .penalty = (real)0.05, .seed = 5},
-            variant == 1, variant == 2, SHARDS, ROWS, 9);
-        fill_batch(&f);
+        const struct fixture_learner learner = {
+            .config = {.rules = smooth, .gamma = (real)0.9, .temperature = (real)0.7, .penalty = (real)0.05, .seed = 5},
+            .own_view = variant == 1 || variant == 7,
+            .layer_norm = variant == 2,
+            .shards = SHARDS,
+            .rows = ROWS,
+            .hidden = 9,
+            .real = variant == 3                   ? REAL_SOFTMAX
+                    : variant == 4 || variant == 5 ? REAL_TANH_GAUSSIAN
+                                                   : REAL_TANH,
+            .fixed_std = variant == 5 ? 0.4f : 0,
+            .weighted = variant >= 6};
+        open_learner(&f, vecenv_spec(f.env), &learner);
+        fill_batch(&f, &f.batch);
         check_gradients(&f, &checked);
+        for (int i = 0; i < SHARDS * ROWS && variant >= 6; i++) assert_true(f.batch.error[i] > 0);
         close_learner(&f);
     }
-    assert_true(checked > 300);
+    assert_true(checked > 800);
 }
 
 /* ---- tiny problems ------------------------------------------------------------------------------------------------------------------- */
@@ -225,7 +107,7 @@ static real *actor_outputs(struct fixture *f, int agent, const float *obs, int r
 }
 
 /* s' = s + a, r = -s² - a², discount 0.9: by Riccati's equation P = 1 + γP - (γP)² / (1 + γP) the best action is -γP / (1 + γP) · s. */
-static void control_linear_quadratic(bool twin)
+static void control_linear_quadratic(bool twin, int real_kind)
 {
     enum { UPDATES = 1500, BATCH = 128, STATES = 9 };
     struct fixture f = {0};
@@ -235,11 +117,14 @@ static void control_linear_quadratic(bool twin)
     double p = 1;
     uint32_t seed = 1;
     for (int i = 0; i < 200; i++) p = 1 + gamma * p - gamma * p * gamma * p / (1 + gamma * p);
-    open_learner(
-        &f, &spec,
-        (struct maddpg_config){
-            .gamma = (real)gamma, .tau = (real)0.02, .seed = 5, .twin = twin, .smoothing = (real)0.05, .smoothing_clip = (real)0.1},
-        true, false, 1, BATCH, 24);
+    const struct fixture_learner learner = {
+        .config = {.gamma = (real)gamma, .tau = (real)0.02, .seed = 5, .twin = twin, .smoothing = (real)0.05, .smoothing_clip = (real)0.1},
+        .own_view = true,
+        .shards = 1,
+        .rows = BATCH,
+        .hidden = 24,
+        .real = real_kind};
+    open_learner(&f, &spec, &learner);
     for (int u = 0; u < UPDATES; u++) {
         struct replay_batch_group *b = &f.batch.group[0];
         f.numbers->update = u;
@@ -255,17 +140,60 @@ static void control_linear_quadratic(bool twin)
     for (int i = 0; i < STATES; i++) {
         const double best = -gamma * p / (1 + gamma * p) * (double)obs[i];
         if (fabs(tanh((double)out[i]) - best) > 0.08)
-            fail_msg("%s: state %g: action %g, best %g", twin ? "twin" : "one critic", (double)obs[i], tanh((double)out[i]), best);
+            fail_msg("%s, actor %d: state %g: action %g, best %g", twin ? "twin" : "one critic", real_kind, (double)obs[i],
+                     tanh((double)out[i]), best);
     }
     free(out);
+    if (real_kind == REAL_TANH_GAUSSIAN) { /* noise costs, and nothing rewards it */
+        const double log_std = (double)*policy_log_std(f.policies[0], 0);
+        if (!(log_std < -2)) fail_msg("the policy's deviation is still %g", exp(log_std));
+    }
     close_learner(&f);
 }
 
 static void linear_quadratic_control_is_solved(void **state)
 {
     (void)state;
-    control_linear_quadratic(false);
-    control_linear_quadratic(true);
+    control_linear_quadratic(false, REAL_TANH);
+    control_linear_quadratic(true, REAL_TANH);
+    control_linear_quadratic(false, REAL_TANH_GAUSSIAN);
+}
+
+/* r = -|a - best|², of a point of the simplex. */
+static void a_point_of_the_simplex_is_found(void **state)
+{
+    (void)state;
+    enum { UPDATES = 2000, BATCH = 128, CHOICES = 3 };
+    static const double best[CHOICES] = {0.6, 0.3, 0.1};
+    struct fixture f = {0};
+    struct maddpg_metrics metrics[1];
+    const struct mappo_env_spec spec = spec_of(1, 1, (struct mappo_space){.kind = MAPPO_BOX, .size = CHOICES});
+    const struct fixture_learner learner = {
+        .config = {.seed = 5}, .own_view = true, .shards = 1, .rows = BATCH, .hidden = 24, .real = REAL_SOFTMAX};
+    uint32_t seed = 1;
+    open_learner(&f, &spec, &learner);
+    for (int u = 0; u < UPDATES; u++) {
+        struct replay_batch_group *b = &f.batch.group[0];
+        for (int i = 0; i < BATCH; i++) {
+            b->reward[i] = 0;
+            b->terminated[i] = 1;
+            const double share[] = {uniform(&seed), uniform(&seed)}, least = fmin(share[0], share[1]), most = fmax(share[0], share[1]);
+            const double point[CHOICES] = {least, most - least, 1 - most};
+            for (int k = 0; k < CHOICES; k++) {
+                b->act_real[CHOICES * i + k] = (float)point[k];
+                b->reward[i] -= (float)((point[k] - best[k]) * (point[k] - best[k]));
+            }
+        }
+        learn(&f, u < UPDATES / 2 ? 3e-3 : 3e-4, metrics);
+    }
+    const float obs = 0;
+    real *out = actor_outputs(&f, 0, &obs, 1);
+    double sum = 0;
+    for (int k = 0; k < CHOICES; k++) sum += exp((double)out[k]);
+    for (int k = 0; k < CHOICES; k++)
+        if (fabs(exp((double)out[k]) / sum - best[k]) > 0.05) fail_msg("number %d is %g, best %g", k, exp((double)out[k]) / sum, best[k]);
+    free(out);
+    close_learner(&f);
 }
 
 /* Two agents, one payoff: 1 where both choose the last action, less elsewhere. */
@@ -280,11 +208,15 @@ static void a_matrix_game_is_solved_in_both_forms(void **state)
         struct maddpg_metrics metrics[1];
         const struct mappo_env_spec spec = spec_of(2, 1, (struct mappo_space){.kind = MAPPO_DISCRETE, .size = 1, .n = choices});
         uint32_t seed = 1;
-        open_learner(
-            &f, &spec,
-            (struct maddpg_config){
-                .rules = form ? maddpg_openai : maddpg_port, .gamma = (real)0.9, .tau = (real)0.02, .penalty = (real)1e-3, .seed = 5},
-            false, false, 1, BATCH, 16);
+        const struct fixture_learner learner = {.config = {.rules = form ? maddpg_openai : maddpg_port,
+                                                           .gamma = (real)0.9,
+                                                           .tau = (real)0.02,
+                                                           .penalty = (real)1e-3,
+                                                           .seed = 5},
+                                                .shards = 1,
+                                                .rows = BATCH,
+                                                .hidden = 16};
+        open_learner(&f, &spec, &learner);
         for (int u = 0; u < UPDATES; u++) {
             struct replay_batch_group *b = &f.batch.group[0];
             f.numbers->update = u;
@@ -320,7 +252,9 @@ static void nothing_follows_the_end_of_an_episode(void **state)
     for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
         struct fixture f = {0};
         struct maddpg_metrics metrics[1];
-        open_learner(&f, &spec, (struct maddpg_config){.gamma = (real)0.5, .tau = (real)0.1, .seed = 5}, true, false, 1, BATCH, 8);
+        const struct fixture_learner learner = {
+            .config = {.gamma = (real)0.5, .tau = (real)0.1, .seed = 5}, .own_view = true, .shards = 1, .rows = BATCH, .hidden = 8};
+        open_learner(&f, &spec, &learner);
         for (int i = 0; i < BATCH; i++) {
             f.batch.group[0].reward[i] = 1;
             f.batch.group[0].terminated[i] = ends[k].terminated;
@@ -342,7 +276,9 @@ static void critics_learn_steps_that_an_agent_stays_out_of(void **state)
     struct maddpg_metrics metrics[1];
     struct mappo_env_spec spec = spec_of(1, 1, (struct mappo_space){.kind = MAPPO_BOX, .size = 1});
     spec.group[0].flags = MAPPO_HAS_ACTIVE;
-    open_learner(&f, &spec, (struct maddpg_config){.gamma = (real)0.5, .seed = 5}, true, false, 1, BATCH, 8);
+    const struct fixture_learner learner = {
+        .config = {.gamma = (real)0.5, .seed = 5}, .own_view = true, .shards = 1, .rows = BATCH, .hidden = 8};
+    open_learner(&f, &spec, &learner);
     for (int i = 0; i < BATCH; i++) f.batch.group[0].reward[i] = f.batch.group[0].terminated[i] = 1;
     for (int u = 0; u < 200; u++) {
         learn(&f, 1e-2, metrics);
@@ -356,11 +292,9 @@ static void critics_learn_steps_that_an_agent_stays_out_of(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradients_match_finite_differences),
-        cmocka_unit_test(linear_quadratic_control_is_solved),
-        cmocka_unit_test(a_matrix_game_is_solved_in_both_forms),
-        cmocka_unit_test(nothing_follows_the_end_of_an_episode),
-        cmocka_unit_test(critics_learn_steps_that_an_agent_stays_out_of),
+        cmocka_unit_test(gradients_match_finite_differences),    cmocka_unit_test(linear_quadratic_control_is_solved),
+        cmocka_unit_test(a_point_of_the_simplex_is_found),       cmocka_unit_test(a_matrix_game_is_solved_in_both_forms),
+        cmocka_unit_test(nothing_follows_the_end_of_an_episode), cmocka_unit_test(critics_learn_steps_that_an_agent_stays_out_of),
     };
     return cmocka_run_group_tests_name("maddpg_double", tests, NULL, NULL);
 }

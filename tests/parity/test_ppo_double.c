@@ -257,7 +257,8 @@ static void stepped(void *user, const struct ppo_minibatch *m)
 
 /* ---- running one arrangement --------------------------------------------------------------------------------------------------------- */
 
-static void open_fixture(struct fixture *f, const struct arrangement *how, bool popart)
+/* std: STD_SHARED, … */
+static void open_fixture(struct fixture *f, const struct arrangement *how, bool popart, int std)
 {
     struct error err = {0};
     *f = (struct fixture){.how = *how, .popart = popart, .spec = two_groups()};
@@ -276,6 +277,7 @@ static void open_fixture(struct fixture *f, const struct arrangement *how, bool 
             .layer_norm = true,
             .head_gain = 1,
             .log_std = (real)-0.2,
+            .deviation = {.kind = std},
             .share = {[ROLE_ACTOR] = how->shared & ACTOR_ALONE, [ROLE_CRITIC] = how->shared & CRITIC_ALONE},
             .critic_input = how->critic_input,
             .concatenate = how->concatenate,
@@ -352,11 +354,11 @@ static void check_values(struct fixture *f, bool before)
     assert_true(f->popart ? worst <= 1e-12 : worst >= 1e-3);
 }
 
-static void run(struct fixture *f, const struct arrangement *how, bool popart)
+static void run(struct fixture *f, const struct arrangement *how, bool popart, int std)
 {
     struct error err = {0};
     struct ppo_metrics metrics[GROUPS];
-    open_fixture(f, how, popart);
+    open_fixture(f, how, popart, std);
     fill_rollout(f);
     f->values = calloc(GROUPS * (STEPS + 1) * ENVS * 4, sizeof *f->values);
     fill_normalisers(f);
@@ -406,7 +408,22 @@ static void every_arrangement_matches_naive_objective_and_its_finite_differences
     };
     for (size_t i = 0; i < 2 * sizeof arrangements / sizeof *arrangements; i++) {
         struct fixture *f = calloc(1, sizeof *f);
-        run(f, &arrangements[i / 2], i % 2);
+        run(f, &arrangements[i / 2], i % 2, STD_SHARED);
+        close_fixture(f);
+        free(f);
+    }
+}
+
+static void deviations_by_state_match_naive_objective_and_its_finite_differences(void **state)
+{
+    (void)state;
+    static const struct arrangement arrangements[] = {
+        {"central critic", BOTH, CRITIC_STATE, false, false, 1, 1, false},
+        {"separate parameters, two shards, three minibatches", APART, CRITIC_OBS, false, false, 2, 3, false},
+    };
+    for (size_t i = 0; i < sizeof arrangements / sizeof *arrangements; i++) {
+        struct fixture *f = calloc(1, sizeof *f);
+        run(f, &arrangements[i], false, STD_STATE);
         close_fixture(f);
         free(f);
     }
@@ -420,7 +437,7 @@ static void compare_critics(const struct arrangement *a, const struct arrangemen
     for (int k = 0; k < 2; k++) {
         struct error err = {0};
         struct ppo_metrics metrics[GROUPS];
-        open_fixture(&f[k], k ? b : a, false);
+        open_fixture(&f[k], k ? b : a, false, STD_SHARED);
         fill_rollout(&f[k]);
         returns_values(f[k].rollout->returns);
         /* Old values must be the same for all agents of a step, as they are where one value serves them. */
@@ -463,6 +480,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_arrangement_matches_naive_objective_and_its_finite_differences),
+        cmocka_unit_test(deviations_by_state_match_naive_objective_and_its_finite_differences),
         cmocka_unit_test(one_value_for_all_agents_equals_a_value_for_each),
         cmocka_unit_test(gradients_of_shards_add_up_to_those_of_one),
     };

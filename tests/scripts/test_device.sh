@@ -60,23 +60,23 @@ run() { # FOLDER ARGUMENTS...: $code, $summary
 rows() { grep -c "^$1 " "$summary"; }
 
 run all
-check every_part_runs "machine 2, tests 2, bench 12, learning 6, profiles 6, training 1, sanitizer 3" \
+check every_part_runs "machine 2, tests 2, bench 17, learning 8, profiles 6, training 1, sanitizer 3" \
     "machine $(rows machine), tests $(rows tests), bench $(rows bench), learning $(rows learning), profiles $(rows profiles), training $(rows training), sanitizer $(rows sanitizer)" "$work/log"
 check a_failed_test_is_named_and_ends_with_1 "1 1" "$code $(grep -c '^tests  *test_env_cuda .*FAILED.* 1 passed, 1 failed, 0 skipped: not ok 2 - b' "$summary")" "$summary"
 check figures_stand_in_the_table "1 1 1" "$(grep -c '^bench  *8,192 environments  .* 12.75 ms an update, 48.2 M agent-steps/s, 34.6 % of the floor; stepping alone 1500 M/s' "$summary") $(
     grep -c '^bench .*on the host  .*49 % of the smaller alone' "$summary" | sed 's/^2$/1/') $(grep -c '^learning  *20 M, seed 1 .*return -108.4 ± 0.5 after 8.5 s' "$summary")" "$summary"
 check the_sanitizer_s_word_counts 3 "$(grep -c '^sanitizer .*finds nothing' "$summary")" "$summary"
 check the_summary_is_short_and_says_how_it_ended "yes finished" "$([ "$(wc -l <"$summary")" -le 60 ] && echo yes) $(tail -1 "$summary" | cut -d: -f1)" "$summary"
-check results_are_json "24 6" "$(grep -c '^{"row": "[^"]*", "case"' "$work/all/bench.jsonl") $(grep -c '^{"run": "[^"]*", "seconds": 8.5, "checkpoint"' "$work/all/learning.jsonl")"
+check results_are_json "34 8" "$(grep -c '^{"row": "[^"]*", "case"' "$work/all/bench.jsonl") $(grep -c '^{"run": "[^"]*", "seconds": 8.5, "checkpoint"' "$work/all/learning.jsonl")"
 check there_are_at_most_eight_files yes "$([ "$(find "$work/all" -type f | wc -l)" -le 8 ] && echo yes)"
 run only --only bench,machine
-check parts_can_be_chosen "0 2 12 0 5" "$code $(rows machine) $(rows bench) $(rows learning) $(grep -o '(--only)' "$summary" | wc -l)" "$summary"
+check parts_can_be_chosen "0 2 17 0 5" "$code $(rows machine) $(rows bench) $(rows learning) $(grep -o '(--only)' "$summary" | wc -l)" "$summary"
 
 # ---- what hangs or fails takes nothing along ----
 HANG=policy.hidden=256 run hang --seconds 40 --only bench,learning
-check a_step_that_hangs_is_ended_and_told "1 2 12 6" "$code $(grep -c '^bench  *hidden 256.*STOPPED after 2 s' "$summary") $(rows bench) $(rows learning)" "$summary"
+check a_step_that_hangs_is_ended_and_told "1 2 17 8" "$code $(grep -c '^bench  *hidden 256.*STOPPED after 2 s' "$summary") $(rows bench) $(rows learning)" "$summary"
 FAIL=cuda.precision=bf16 run fail --only bench
-check a_step_that_fails_is_told "1 1 12" "$code $(grep -c '^bench .*FAILED, exit code 5: mappo: device lost' "$summary") $(rows bench)" "$summary"
+check a_step_that_fails_is_told "1 1 17" "$code $(grep -c '^bench .*FAILED, exit code 5: mappo: device lost' "$summary") $(rows bench)" "$summary"
 HANG=bench run short --seconds 4 --only bench,learning
 check time_that_is_over_is_told "1 1" "$code $(grep -c 'no time left' "$summary" | sed 's/^[1-9]$/1/')" "$summary"
 # A ten-line complaint of every step stays within the summary's length.
@@ -87,10 +87,10 @@ check long_complaints_are_cut "yes yes" "$([ "$(wc -l <"$summary")" -le 60 ] && 
 PATH=$work/bin:$PATH HANG=train scripts/device.sh --only bench,learning "$work/killed" >"$work/log" 2>&1 &
 pid=$!
 disown
-for ((i = 0; i < 200; i++)); do [ "$(grep -c '^bench' "$work/killed/summary.txt" 2>/dev/null)" = 12 ] && break || sleep 0.1; done
+for ((i = 0; i < 200; i++)); do [ "$(grep -c '^bench' "$work/killed/summary.txt" 2>/dev/null)" = 17 ] && break || sleep 0.1; done
 kill -9 $pid
 sleep 0.2
-check what_was_done_before_a_kill_is_there "12 running" "$(grep -c '^bench' "$work/killed/summary.txt") $(tail -1 "$work/killed/summary.txt" | cut -d: -f1)" "$work/killed/summary.txt"
+check what_was_done_before_a_kill_is_there "17 running" "$(grep -c '^bench' "$work/killed/summary.txt") $(tail -1 "$work/killed/summary.txt" | cut -d: -f1)" "$work/killed/summary.txt"
 
 # ---- what can't begin ----
 for wrong in "--seconds soon" "--seconds" "--only tests,everything" "--fast" "--only"; do
@@ -112,6 +112,6 @@ fi
 mkdir -p "$work/b/tests" && cp "$emulated/mappo" "$work/b/" && cp "$emulated/tests/test_env_cuda" "$work/b/tests/"
 (cd "$root" && scripts/bundle.sh "$work/b" "$work/bundle.tar") >"$work/log" 2>&1
 mkdir "$work/an empty machine" && cd "$work/an empty machine" && tar xf "$work/bundle.tar" || exit 1
-cd bundle && PATH=$work/bin:$PATH && rm -f "$work/bin/nvidia-smi" && run emulated --seconds 600 --only tests,bench,learning,profiles,sanitizer
-check a_bundle_runs_it_on_an_emulated_device "0 1 2 2 1" "$code $(grep -c "^tests  *test_env_cuda .* passed, 0 failed" "$summary") $(grep -c '^bench .*ms an update' "$summary") $(grep -c '^learning .*return -' "$summary") $(grep -c 'the figures mean nothing' "$summary")" "$summary"
+cd bundle && PATH=$work/bin:$PATH && rm -f "$work/bin/nvidia-smi" && run emulated --seconds 1500 --only tests,bench,learning,profiles,sanitizer
+check a_bundle_runs_it_on_an_emulated_device "0 1 4 4 1" "$code $(grep -c "^tests  *test_env_cuda .* passed, 0 failed" "$summary") $(grep -c '^bench .*ms an update' "$summary") $(grep -c '^learning .*return -' "$summary") $(grep -c 'the figures mean nothing' "$summary")" "$summary"
 exit $failed

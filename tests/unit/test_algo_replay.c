@@ -118,7 +118,7 @@ static void check_draws(bool replacement)
     open_replay(&f, replacement);
     for (int call = 0; call < CALLS; call++) {
         if (collect_steps(f.replay->collector, f.ring.env, &err)) fail_msg("%s", err.text);
-        replay_count(f.replay, 2 * call);
+        replay_count(f.replay, 2 * call, 0);
         for (int after = 0; after < 2; after++) {
             replay_draw(f.replay, after);
             for (int s = 0; s < SHARDS; s++) {

@@ -201,6 +201,8 @@ static void fields_and_snapshots_continue_bit_for_bit(void **state)
     turns.key[4][0] = "algo";
     turns.key[4][1] = "happo";
     check_continuing(&turns);
+    const struct settings deviating = with(&turns, "policy.std", "state");
+    check_continuing(&deviating);
     check_continuing(&remembering);
     const struct settings apart = with(&remembering, "policy.share", "0");
     check_continuing(&apart);
@@ -384,6 +386,11 @@ static void every_setting_trains_on_the_environment_that_has_everything(void **s
                                               {"norm.obs", "running", "algo", "ippo"},
                                               {"ppo.huber_delta", "0", "ppo.clip_value", "0"},
                                               {"policy.fixed_std", "0.5", "policy.activation", "relu"},
+                                              {"policy.std", "state"},
+                                              {"policy.std", "state", "policy.share", "0", "ppo.minibatches", "3"},
+                                              {"policy.std", "state", "ppo.objective", "clip_kl", "ppo.ratio", "per_head"},
+                                              {"policy.std", "state", "algo", "coppo", "policy", "gru"},
+                                              {"policy.std", "state", "algo", "happo", "ppo.objective", "kl"},
                                               {"policy.feature_norm", "0", "policy.layer_norm", "0"},
                                               {"algo", "coppo"},
                                               {"algo", "coppo", "policy.share", "0"},

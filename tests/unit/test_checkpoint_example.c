@@ -46,6 +46,8 @@ static const char *python(void)
     return name != NULL && name[0] != '\0' ? name : "python3";
 }
 
+#define LEARNS_ACTIONS "policy.feature_norm", "off", "norm.value", "none", "norm.obs", "none"
+
 struct example {
     struct config *config;
     struct backend *backend;
@@ -63,7 +65,13 @@ static void learner_open(struct example *l, const char *const *setting)
     l->config->rollout_envs = ENVS;
     const struct backend_config backend = {.name = "cpu", .threads = 1, .level = -1};
     assert_int_equal(backend_open(&l->backend, &backend, &err), EXIT_DONE);
+    struct env_option option[CONFIG_ENV_OPTIONS];
+    for (int i = 0; i < l->config->env_options; i++)
+        option[i] = (struct env_option){l->config->env_option[i].name, l->config->env_option[i].value};
     const struct vecenv_config env = {.name = l->config->env_name,
+                                      .option = option,
+                                      .options = l->config->env_options,
+                                      .rescale_action = l->config->wrap_rescale_action,
                                       .envs = ENVS,
                                       .seed = 1,
                                       .stream = PHILOX_ENVIRONMENT,
@@ -133,12 +141,15 @@ static int program_numbers(const struct example *l, int group, int set, const fl
         double sum = 0;
         for (int i = 0; i < head->size; i++) sum += exp((double)x[i]);
         for (int i = 0; i < head->size; i++)
-            number[count++] = head->kind == HEAD_CATEGORICAL ? exp((double)x[i]) / sum
-                              : head->kind == HEAD_BERNOULLI ? 1 / (1 + exp(-(double)x[i]))
-                                                             : (double)x[i];
-        for (int i = 0; head->kind == HEAD_GAUSSIAN && i < head->size; i++, gaussian++)
-            number[count++] =
-                policy->dist.fixed_std > 0 ? (double)policy->dist.fixed_std : exp((double)policy_log_std(policy, set)[gaussian]);
+            number[count++] = head->kind == HEAD_CATEGORICAL       ? exp((double)x[i]) / sum
+                              : head->kind == HEAD_BERNOULLI       ? 1 / (1 + exp(-(double)x[i]))
+                              : policy->dist.real == REAL_SOFTMAX  ? exp((double)x[i]) / sum
+                              : policy->dist.real != REAL_GAUSSIAN ? tanh((double)x[i])
+                                                                   : (double)x[i];
+        for (int i = 0; head->kind == HEAD_GAUSSIAN && policy->dist.real == REAL_GAUSSIAN && i < head->size; i++, gaussian++)
+            number[count++] = policy->dist.fixed_std > 0    ? (double)policy->dist.fixed_std
+                              : policy->dist.log_std_output ? exp(fmin((double)out[policy->dist.log_std_output + gaussian], 2))
+                                                            : exp((double)policy_log_std(policy, set)[gaussian]);
     }
     return count;
 }
@@ -188,7 +199,7 @@ static void compare(const char *const *setting, int number, const char *group, c
         assert_int_equal(fscanf(pipe, "%lf", &more), EOF);
         assert_int_equal(pclose(pipe), 0);
         for (int a = 0; a < count; a++) {
-            if (want[a] > largest) largest = want[a];
+            if (fabs(want[a]) > largest) largest = fabs(want[a]);
             if (fabs(want[a] - got[a]) > 2e-6 * fmax(1, fabs(want[a])))
                 fail_msg("observation %d, number %d: the example says %.9g, the program %.9g", k, a, got[a], want[a]);
         }
@@ -241,8 +252,25 @@ static void the_example_reads_groups_by_name_and_every_kind_of_head(void **state
     compare(sink, 1, "watcher", NULL, false); /* Box */
     compare((const char *const[]){"env", "test/kitchen_sink", "norm.obs", "running", NULL}, 1, "watcher", NULL, false);
     compare((const char *const[]){"env", "test/kitchen_sink", "policy.fixed_std", "0.4", NULL}, 1, "watcher", NULL, false);
+    compare((const char *const[]){"env", "test/kitchen_sink", "policy.std", "state", NULL}, 0, "runner", NULL, false);
+    compare((const char *const[]){"env", "test/kitchen_sink", "policy.std", "state", "policy.log_std", "1.5", NULL}, 1, "watcher", NULL,
+            false);
     compare((const char *const[]){"env", "test/kitchen_sink", "policy.hidden", "2", "policy.fixed_std", "0.4", NULL}, 1, "watcher", NULL,
             false);
+}
+
+static void the_example_reads_actors_that_give_the_action_itself(void **state)
+{
+    (void)state;
+    need_h5py();
+    compare((const char *const[]){"algo", "ddpg", "env", "classic/Pendulum-v1", "wrap.rescale_action", "1", LEARNS_ACTIONS, NULL}, 0, NULL,
+            NULL, false);
+    compare((const char *const[]){"algo", "ddpg", "env", "classic/Pendulum-v1", "wrap.rescale_action", "1", "maddpg.actor", "gaussian",
+                                  LEARNS_ACTIONS, NULL},
+            0, NULL, NULL, false);
+    compare((const char *const[]){"algo", "maddpg", "env", "mpe/simple_spread", "env.soft_actions", "1", "maddpg.actor", "softmax",
+                                  LEARNS_ACTIONS, NULL},
+            0, "agent", "1", false);
 }
 
 static void the_example_reads_the_networks_of_one_agent(void **state)
@@ -279,6 +307,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_example_gives_the_programs_probabilities_with_relu_and_three_layers_without_norms),
         cmocka_unit_test(the_example_remembers_as_the_program_does),
         cmocka_unit_test(the_example_reads_groups_by_name_and_every_kind_of_head),
+        cmocka_unit_test(the_example_reads_actors_that_give_the_action_itself),
         cmocka_unit_test(the_example_reads_the_networks_of_one_agent),
     };
     const int failed = cmocka_run_group_tests_name("checkpoint_example", tests, set_up, tear_down);

@@ -68,7 +68,7 @@ has json_lists_variants '{"id": "test/single", "aliases": ["sink_single", "singl
 has a_word_that_is_a_variant_is_known "mappo env=test/single trains in that environment" "$("$MAPPO" test/single 2>&1)"
 
 # ---- of two values the last counts, with a message ----
-repeated() { "$MAPPO" --dry-run run=new "$@" 2>&1 | grep -v 'settings are valid'; }
+repeated() { "$MAPPO" --dry-run run=new "$@" 2>&1 | grep -v -e 'settings are valid' -e '^memory: '; }
 is a_value_given_twice_is_told "mappo: seed=1 is replaced by train.seed=2, which follows it on the command line" "$(repeated seed=1 train.seed=2)"
 is so_is_an_option_of_the_environment "mappo: env.N=3 is replaced by env.N=4, which follows it on the command line" "$(repeated env.N=3 seed=5 env.N=4)"
 is the_same_value_twice_needs_no_word "" "$(repeated seed=2 train.seed=2 ppo.clip=0.1)"
@@ -92,11 +92,19 @@ idle state_of_an_own_critic_has_none critic.state algo=ippo critic.state=concat
 idle number_of_an_agent_has_none_there critic.agent_id algo=ippo critic.agent_id=1
 idle decay_of_no_normaliser_has_none norm.beta norm.value=none norm.beta=0.9
 idle deviation_of_choices_has_none policy.fixed_std policy.fixed_std=0.5
+idle nor_has_one_by_state policy.std policy.std=state
 idle bounds_of_choices_have_none wrap.rescale_action wrap.rescale_action=1
 idle first_deviation_has_none_beside_a_constant_one policy.log_std env.continuous_actions=1 policy.fixed_std=0.5 policy.log_std=1
+replays=(algo=maddpg maddpg.start=0 maddpg.batch=8 replay.save=0)
+idle weights_of_steps_that_are_drawn_alike_have_none replay.beta "${replays[@]}" replay.beta=0.5
+idle nor_have_priorities_where_nothing_is_replayed replay.priority algo=mappo replay.priority=0.5
+idle noise_beside_actors_that_draw_has_none maddpg.noise "${replays[@]}" env.continuous_actions=1 maddpg.actor=gaussian maddpg.noise=0.2
+idle real_actions_of_choices_have_no_kind maddpg.actor "${replays[@]}" maddpg.actor=gaussian
+idle steps_drawn_by_priority_are_drawn_more_than_once maddpg.draw "${replays[@]}" replay.priority=0.5 maddpg.draw=without
+idle deterministic_actors_have_no_deviation policy.std algo=maddpg env.continuous_actions=1 policy.std=state maddpg.start=0
 printf '[adam]\nschedule_steps = 5e6\n' >idle.ini
 idle what_a_file_asks_for_counts_as_well adam.schedule_steps --config idle.ini
-lacks what_has_an_effect_is_not_named "no effect" "$("$MAPPO" "${short[@]}" --fresh --quiet run=idle eval.env_steps=0 env.continuous_actions=1 policy.fixed_std=0.5 \
+lacks what_has_an_effect_is_not_named "no effect" "$("$MAPPO" "${short[@]}" --fresh --quiet run=idle eval.env_steps=0 env.continuous_actions=1 policy.std=fixed policy.fixed_std=0.5 \
     wrap.rescale_action=1 comm.reproducible=1 comm.shards=4 adam.schedule=linear adam.schedule_steps=5e6 norm.beta=0.9 critic.agent_id=1 2>&1)"
 lacks and_nothing_of_a_run_that_is_loaded "no effect" "$("$MAPPO" --quiet run=again --config plain/config.ini 2>&1)"
 
@@ -253,9 +261,32 @@ is help_is_the_overview "$("$MAPPO" --help)" "$("$MAPPO" help)"
 is version_is_the_same_both_ways "$("$MAPPO" --version)" "$("$MAPPO" version)"
 is help_of_a_command "$("$MAPPO" eval --help)" "$("$MAPPO" help eval)"
 is help_of_a_section "$("$MAPPO" --help ppo)" "$("$MAPPO" help ppo)"
-is help_of_a_setting "$("$MAPPO" --help ppo)" "$("$MAPPO" help ppo.clip)"
+is help_of_a_setting "$("$MAPPO" --help gae)" "$("$MAPPO" help gae.lambda)"
 is exit_codes_stand_on_one_page "$("$MAPPO" --help exit-codes)" "$("$MAPPO" help exit-codes)"
 has exit_codes_are_explained "75  stopped by a time limit" "$("$MAPPO" help exit-codes)"
+for preset in cleanrl hands-on-rl maddpg-hands-on on-policy ppo-beginners ppo-memory sb3; do
+    page=$("$MAPPO" help $preset)
+    has "a_preset_explains_itself: $preset" "preset=$preset: " "$page"
+    has "and_what_it_sets: $preset" "policy.feature_norm=o" "$page"
+done
+lacks a_preset_s_defaults_are_not_listed ppo.epochs=10 "$("$MAPPO" help sb3)"
+has options_that_it_sets_are env.rules=on-policy "$("$MAPPO" help on-policy)"
+for algorithm in mappo ippo coppo happo ppo maddpg ddpg; do
+    has "an_algorithm_is_a_topic: $algorithm" "algo=$algorithm: " "$("$MAPPO" help $algorithm)"
+done
+has a_section_of_its_name_stands_on_its_page maddpg.tau "$("$MAPPO" help maddpg)"
+has what_an_algorithm_begins_with_too adam.critic_lr=0.01 "$("$MAPPO" help maddpg)"
+has defaults_of_algorithms_stand_beside_the_usual "default 0.01 with algo=maddpg, ddpg" "$("$MAPPO" help adam.lr)"
+has what_auto_means_by_algorithm_too "default false with algo=happo, maddpg, ddpg" "$("$MAPPO" help policy.share)"
+every=$("$MAPPO" train --help | tr ' ' '\n')
+missing=$("$MAPPO" docs configuration | sed -n 's/^| `[a-z]*\.\([A-Za-z_.]*\)`.*| `\?\([^`|]*\)`\?[ ;|].*/\1/p' | sed 's/^NAME\.//' | while read -r key; do grep -q "^$key=" <<<"$every" || echo "$key"; done)
+is every_key_stands_on_the_page_of_train_with_its_default "" "$missing"
+has with_defaults_by_algorithm "algo=maddpg rollout.envs=16" "$("$MAPPO" train --help)"
+# Its examples can be followed.
+while read -r line; do
+    # shellcheck disable=SC2086
+    is "example_of_training: $line" 0 "$("$MAPPO" train --dry-run --quiet ${line#mappo} 2>&1; echo $?)"
+done < <("$MAPPO" train --help | sed -n 's/^  \(mappo [a-z][^ ]*=[^ ]*\( [a-z][^ ]*=[^ ]*\)*\) .*/\1/p')
 for page in help 'train --help' 'eval --help' 'inspect --help' 'runs --help' 'watch --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' 'help --help' 'version --help'; do
     # shellcheck disable=SC2086
     text=$("$MAPPO" $page)

@@ -115,7 +115,10 @@ static void every_key_refuses_what_is_out_of_range_or_of_another_type(void **sta
         }
         if (key->type == KEY_IS_INT) expect_error(config_set(&config, name, "1.5", ORIGIN_FILE, "here", &err), "is not a whole number");
         if (key->type == KEY_IS_INTS) expect_error(config_set(&config, name, "5,0", ORIGIN_FILE, "here", &err), "is out of range");
-        if (key->type == KEY_IS_INTS) expect_error(config_set(&config, name, "5,,6", ORIGIN_FILE, "here", &err), "is not a whole number");
+        if (key->type == KEY_IS_INTS)
+            expect_error(config_set(&config, name, "5,,6", ORIGIN_FILE, "here", &err), "lacks a number beside one of its commas");
+        if (key->type == KEY_IS_INTS && key->choices)
+            expect_error(config_set(&config, name, "8,none", ORIGIN_FILE, "here", &err), "none stands alone");
         if (key->type == KEY_IS_INTS)
             expect_error(config_set(&config, name, "1,2,3,4,5,6,7,8,9", ORIGIN_FILE, "here", &err), "more than 8");
         if (key->type == KEY_IS_BOOL) expect_error(config_set(&config, name, "2", ORIGIN_FILE, "here", &err), "is neither true nor false");
@@ -597,15 +600,20 @@ static void ranks_are_compared_in_every_key(void **state)
 
 /* ---- help ---------------------------------------------------------------------------------------------------------------------------- */
 
+static const char *of_maddpg(const char *name)
+{
+    return strcmp(name, "maddpg") == 0 ? "[adam]\nlr = 0.5\n" : NULL;
+}
+
 static char *printed(const char *section, bool markdown)
 {
     char *text;
     size_t size;
     FILE *out = open_memstream(&text, &size);
     if (markdown)
-        config_markdown(out);
+        config_markdown(out, of_maddpg);
     else
-        config_help(out, section);
+        config_help(out, section, of_maddpg);
     fclose(out);
     return text;
 }
@@ -620,6 +628,9 @@ static void help_shows_every_key_in_a_hundred_columns(void **state)
         if (!strstr(all, name) || !strstr(page, name) || !strstr(section, name)) fail_msg("%s is missing in the help", name);
         free(section);
     }
+    assert_non_null(strstr(all, "default 0.5 with algo=maddpg\n"));
+    assert_non_null(strstr(page, "| `adam.lr` | `7e-4`; `0.5` with algo=maddpg | "));
+    assert_non_null(strstr(page, "| `policy.share` | `auto`; `false` with algo=happo, maddpg, ddpg | "));
     for (char *line = strtok(all, "\n"); line; line = strtok(NULL, "\n"))
         if (strlen(line) > 100) fail_msg("longer than 100 columns: %s", line);
     free(all);

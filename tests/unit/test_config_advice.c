@@ -43,6 +43,27 @@ static void aliases_and_foreign_names_lead_to_keys(void **state)
     }
 }
 
+static void settings_for_what_others_call_a_choice_are_taken(void **state)
+{
+    (void)state;
+    static const char *const foreign[] = {
+#define FOREIGN_VALUE(section, name, foreign, settings) settings,
+#include "config/config.def"
+    };
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        char settings[128], *left = settings, *setting;
+        text_format(settings, sizeof settings, "%s", foreign[i]);
+        config_defaults(&config);
+        while ((setting = strtok_r(left, " ", &left))) {
+            char *value = strchr(setting, '=');
+            struct error why = {0};
+            assert_non_null(value);
+            *value = '\0';
+            if (config_set(&config, setting, value + 1, ORIGIN_COMMAND_LINE, "here", &why)) fail_msg("%s: %s", foreign[i], why.text);
+        }
+    }
+}
+
 static void unknown_key_names_nearest(void **state)
 {
     (void)state;
@@ -97,7 +118,9 @@ static void wrong_values_are_told_how_to_be_written(void **state)
         {"ppo.clip", "7", "ppo.clip=7 here is out of range 0 .. 1"},
         {"seed", "-1", "seed=-1 here is out of range 0 .. 9e15"},
         {"policy.activation", "sigmoid", "policy.activation=sigmoid here is none of relu, tanh"},
-        {"policy.kind", "lstm", "policy.kind=lstm here is none of mlp, gru"},
+        {"policy.kind", "lstm", "policy.kind=lstm here is none of mlp, gru: here that is policy=gru"},
+        {"algo", "TD3", "ddpg: here that is algo=ddpg maddpg.twin=1"},
+        {"algo", "r_mappo", "ddpg: here that is algo=mappo policy=gru"},
         {"adam.lr", "0,001", "adam.lr=0,001 here is not a number: write 0.001"},
         {"train.env_steps", "1,000", "is not a whole number: a decimal point is written as a point, thousands without a mark"},
         {"train.env_steps", "1.000", "is not a whole number: a decimal point is written as a point, thousands without a mark"},
@@ -235,8 +258,11 @@ static void wrong_options_are_told_how_to_be_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(aliases_and_foreign_names_lead_to_keys),   cmocka_unit_test(unknown_key_names_nearest),
-        cmocka_unit_test(wrong_values_are_told_how_to_be_written),  cmocka_unit_test(no_number_silently_becomes_a_special_one),
+        cmocka_unit_test(settings_for_what_others_call_a_choice_are_taken),
+        cmocka_unit_test(aliases_and_foreign_names_lead_to_keys),
+        cmocka_unit_test(unknown_key_names_nearest),
+        cmocka_unit_test(wrong_values_are_told_how_to_be_written),
+        cmocka_unit_test(no_number_silently_becomes_a_special_one),
         cmocka_unit_test(wrong_options_are_told_how_to_be_written),
     };
     return cmocka_run_group_tests_name("config advice", tests, NULL, NULL);

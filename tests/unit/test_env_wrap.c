@@ -230,6 +230,33 @@ static void last_action_agent_and_time_stand_behind_the_stack(void **state)
     batch_close(&b);
 }
 
+/* An image of which everything is shown stays one, and what is appended is a head beside it. */
+static void images_stay_images_where_nothing_of_them_is_moved(void **state)
+{
+    (void)state;
+    struct vecenv_config config = {.name = "overcooked/kitchen", .envs = 1, .seed = 1, .threads = 1, .horizon = 10};
+    struct env_batch b;
+    config.agent_id = config.time_left = true;
+    open_or_fail(&b, &config);
+    const struct mappo_space *obs = b.spec->group[0].obs;
+    assert_int_equal(b.spec->group[0].obs_heads, 2);
+    assert_int_equal(obs[0].size, 4 * 5 * 26);
+    assert_int_equal(obs[0].shape[0], 4);
+    assert_int_equal(obs[0].shape[1], 5);
+    assert_int_equal(obs[0].shape[2], 26);
+    assert_int_equal(obs[1].size, 2 + 1);
+    assert_int_equal(obs[1].shape[0], 0);
+    assert_string_equal(obs[1].meaning[2].name, "time left");
+    assert_int_equal(b.spec->state_size, 2 * (520 + 3));
+    expect_numbers("what is appended", b.io.group[0].obs + 523 + 520, (const float[]){0, 1, 1}, 3);
+    batch_close(&b);
+    config.stack_obs = 2;
+    open_or_fail(&b, &config);
+    assert_int_equal(b.spec->group[0].obs_heads, 1);
+    assert_int_equal(b.spec->group[0].obs[0].shape[0], 0);
+    batch_close(&b);
+}
+
 /* ---- actions ---------------------------------------------------------------------------------------------- */
 
 static void boxes_become_choices(void **state)
@@ -387,6 +414,7 @@ int main(void)
         cmocka_unit_test(observations_are_hidden_clipped_and_stacked_in_this_order),
         cmocka_unit_test(last_action_agent_and_time_stand_behind_the_stack),
         cmocka_unit_test(boxes_become_choices),
+        cmocka_unit_test(images_stay_images_where_nothing_of_them_is_moved),
         cmocka_unit_test(masks_of_other_heads_stay_where_boxes_become_choices),
         cmocka_unit_test(sticky_actions_are_taken_again_with_their_probability),
         cmocka_unit_test(nothing_forbidden_and_nothing_of_the_absent_sticks),

@@ -8,6 +8,9 @@ import subprocess
 import sys
 import tempfile
 
+import h5py
+import numpy
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
 from runs import check, finish, mappo  # noqa: E402
 
@@ -73,6 +76,20 @@ def groups_at_random():
     check("random_players_of_two_groups_choose_each_for_itself", one["return_mean/bob_stderr"] > 0.1, one)
 
 
+def random_under_squash():
+    """tanh of what they draw is what they draw without it: uniform between the bounds."""
+    actions = {}
+    for squash in "none", "tanh":
+        train(f"pendulum-{squash}", "env=classic/Pendulum-v1", "eval.env_steps=0", "wrap.rescale_action=0", f"policy.squash={squash}")
+        play(f"pendulum-{squash}", "episodes=5", "play=random", f"record=pendulum-{squash}.h5")
+        with h5py.File(f"pendulum-{squash}.h5") as file:
+            actions[squash] = numpy.array(file["agent/act_real"], dtype=float).ravel()
+    told = {squash: (each.mean(), each.std()) for squash, each in actions.items()}
+    # Uniform in [-2, 2], 1,000 numbers.
+    check("random_play_is_uniform_between_bounds", abs(actions["none"].mean()) < 0.15 and abs(actions["none"].std() - 2 / 3 ** 0.5) < 0.06, told)
+    check("and_so_it_is_under_tanh", numpy.allclose(2 * numpy.tanh(actions["tanh"]), actions["none"], atol=1e-5), told)
+
+
 def best_and_metrics():
     for kind, agents in ("mean", 1), ("sum", 3):
         train(f"run-{kind}", f"metrics.return={kind}", "eval.env_steps=120", "eval.episodes=8")
@@ -126,6 +143,7 @@ def recordings():
     for run, args in (("spread", ("episodes=30",)), ("sink", ("episodes=30", "deterministic=0")), ("sink", ("episodes=20", "play=random")),
                       ("wrapped", ("episodes=20", "play=random"))):
         told = play(run, "record=episodes.h5", *args)
+        check(f"where_it_was_written_is_told_{run}_{args[-1]}", told.get("record") == "episodes.h5", told)
         name = f"{run}_{'_'.join(args[1:]) or 'trained'}"
         beside = next(iter(told["return_per_agent"].values()))
         check(f"what_stands_first_is_the_mean_of_these_{name}", near(told["return_mean"], sum(beside) / len(beside)), told)
@@ -142,6 +160,11 @@ def recordings():
         check(f"the_file_is_whole_{name}", code == 0, out)
         code, out = mappo("inspect", "episodes.h5")
         check(f"and_is_shown_{name}", code == 0 and "info_columns" in out and "reward " in out and "settings that differ" not in out, out)
+    code, out = mappo("eval", "spread", "record=table.h5", "episodes=3")
+    check("of_a_table_only_the_trained_player_is_recorded_and_that_is_said", code == 0 and out.endswith("\ntable.h5: 3 episodes, trained\n"), out)
+    code, out = mappo("eval", "spread", "play=random", "record=table.h5", "episodes=1", "deterministic=0")
+    check("whoever_is_chosen_is", code == 0 and out.endswith("\ntable.h5: 1 episode, random\n"), out)
+    check("what_changes_nothing_for_him_is_said", "eval.deterministic has no effect here: who plays has no networks (eval.play)" in out, out)
     code, out = mappo("eval", "spread", "record=episodes.txt")
     check("another_ending_is_refused", code == 2 and "ends in .h5" in out, out)
     shutil.copy("spread/latest.h5", "mine.h5")
@@ -168,7 +191,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (numbers, several_groups, groups_at_random, rewards_under_wrappers, best_and_metrics, recordings, pictures):
+        for promise in (numbers, several_groups, groups_at_random, random_under_squash, rewards_under_wrappers, best_and_metrics, recordings, pictures):
             promise()
     finally:
         os.chdir("/")

@@ -179,6 +179,17 @@ static void hashes_tell_where_a_text_ends(void **state)
     (void)state;
     assert_true(hash_bytes(HASH_START, "a", 1) == 0xaf63dc4c8601ec8cull); /* FNV-1a's own example */
     assert_true(hash_text(hash_text(HASH_START, "a"), "b") != hash_text(HASH_START, "ab"));
+    /* The quicker one sees every bit, wherever it stands, and the size. */
+    uint8_t bytes[101] = {0};
+    const uint64_t zeros = hash_many_bytes(HASH_START, bytes, 100);
+    assert_true(hash_many_bytes(HASH_START, bytes, 100) == zeros && hash_many_bytes(HASH_START, bytes, 101) != zeros);
+    for (int bit = 0; bit < 800; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_true(hash_many_bytes(HASH_START, bytes, 100) != zeros);
+        bytes[bit / 8] = 0;
+    }
+    bytes[7] = bytes[39] = 0x80; /* the highest bits of words that follow one another: without more than a product one undoes the other */
+    assert_true(hash_many_bytes(HASH_START, bytes, 100) != zeros);
 }
 
 static void a_field_list_grows_and_copies(void **state)

@@ -61,7 +61,9 @@ def another_run_plays():
     played("whole")
     check("another_player_can_be_asked_for", played("whole", "group.agent.play=noop")["return_mean/agent"] !=
           played("whole", "group.agent.play=gone")["return_mean/agent"])
-    check("the_run_says_who_played", played("whole", "group.agent.play=gone") == played("whole"))
+    own, named = played("whole"), played("whole", "group.agent.play=gone")
+    check("and_is_named", own.pop("players") == {"adversary": "trained", "agent": "prey"} and named.pop("players") == {"adversary": "trained", "agent": "gone"})
+    check("the_run_says_who_played", named == own)
 
 
 def the_return_is_of_who_learns():
@@ -78,7 +80,7 @@ def what_does_not_fit():
     refused("an_actor_of_another_width_is_refused", told % (", policy.hidden=16", "14, policy.hidden=32"), "group.agent.play=gone", "norm.obs=running",
             width=32)
     refused("an_actor_that_sees_something_else_is_refused", told % ("", "10"), "group.agent.play=gone", "norm.obs=running", env="mpe/simple_adversary")
-    refused("no_run_is_refused", "nowhere: no such run or checkpoint, and not trained, random, noop or scripted", "group.agent.play=nowhere", code=4)
+    refused("no_run_is_refused", "nowhere: no such run or checkpoint, and not trained, random, noop, scripted or self", "group.agent.play=nowhere", code=4)
     refused("a_group_that_is_not_there_is_refused", "its groups are: adversary, agent", "group.prey.play=random")
     refused("a_file_without_that_group_is_refused", 'has no group "speaker", and not one alone', "group.speaker.play=gone", env="mpe/simple_speaker_listener")
     refused("a_run_in_which_nobody_learns_is_refused", "no group learns", "group.agent.play=random", "group.adversary.play=noop")

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "nn/distribution.h"
+#include "nn/images.h"
 #include "nn/orthogonal.h"
 #include "nn/policies.h"
 #include "backend/kernels/normalizer.h"
@@ -37,11 +38,39 @@ static void tensors_cover_every_parameter_once(void **state)
     const int count = network_tensors(&net, tensor, NETWORK_MAX_TENSORS);
     int *owners = calloc(net.parameters, sizeof *owners);
     for (int i = 0; i < count; i++)
-        for (int k = 0; k < tensor[i].shape[0] * tensor[i].shape[1]; k++) owners[tensor[i].offset + k]++;
+        for (int k = 0; k < tensor[i].shape[0] * tensor[i].shape[1] * tensor[i].shape[2] * tensor[i].shape[3]; k++)
+            owners[tensor[i].offset + k]++;
     for (size_t i = 0; i < net.parameters; i++) assert_int_equal(owners[i], 1);
     assert_int_equal(net.parameters, 2 * 18 + 64 * 18 + 2 * 64 * 64 + 3 * 3 * 64 + 15 * 64 + 15 + 3);
     assert_int_equal(net.outputs, 15);
     free(owners);
+}
+
+/* The head that gives deviations lies behind the others, and begins with the same ones in every state. */
+static void deviations_by_state_are_a_head_of_their_own(void **state)
+{
+    (void)state;
+    struct network_config config = small;
+    struct network net;
+    struct tensor tensor[NETWORK_MAX_TENSORS];
+    config.extra = 0;
+    config.log_std_rows = 3;
+    for (int init = INIT_ORTHOGONAL; init <= INIT_TORCH; init++) {
+        network_build(&net, &config);
+        assert_int_equal(net.outputs, 18);
+        const int count = network_tensors(&net, tensor, NETWORK_MAX_TENSORS);
+        const struct tensor *weight = &tensor[count - 2], *bias = &tensor[count - 1];
+        assert_string_equal(weight->name, "log_std/weight");
+        assert_true(weight->shape[0] == 3 && weight->shape[1] == 64 && weight->offset == net.at.head_weight + 15 * 64);
+        assert_string_equal(bias->name, "log_std/bias");
+        assert_true(bias->shape[0] == 3 && bias->offset == net.at.head_bias + 15);
+        real *p = calloc(net.parameters, sizeof *p);
+        network_initialise(&net, p, &(struct network_init){.seed = 3, .head_gain = 1, .log_std = (real)-0.5, .kind = init});
+        for (int i = 0; i < 3 * 64; i++) assert_true(p[weight->offset + i] == 0);
+        for (int i = 0; i < 3; i++) assert_true(p[bias->offset + i] == (real)-0.5);
+        assert_true(p[net.at.head_weight + 14 * 64] != 0);
+        free(p);
+    }
 }
 
 static void tensors_are_named_as_in_pytorch(void **state)
@@ -84,7 +113,7 @@ static void check_gains(int activation, double asked, double gain)
     config.activation = activation;
     network_build(&net, &config);
     real *p = calloc(net.parameters, sizeof *p);
-    const struct network_init init = {.seed = 3, .index = 1, .head_gain = (real)0.01, .extra_value = (real)-0.5, .hidden_gain = asked};
+    const struct network_init init = {.seed = 3, .index = 1, .head_gain = (real)0.01, .log_std = (real)-0.5, .hidden_gain = asked};
     network_initialise(&net, p, &init);
     const double rounding = 1e-6; /* of float32 weights: 64 products of numbers below 1 */
     assert_true(gram_error(p + net.at.weight[0], 64, 18, gain) < 4 * rounding);
@@ -264,6 +293,92 @@ static void recurrent_networks_are_laid_out_as_in_pytorch(void **state)
     free(p);
 }
 
+static void convolutions_are_laid_out_as_in_pytorch(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"conv1/weight", "conv1/bias", "conv2/weight", "conv2/bias", "fc1/weight"};
+    static const int weight[] = {8, 2 * 3, 5, 5};
+    struct network_config config = small;
+    struct network net;
+    struct tensor tensor[NETWORK_MAX_TENSORS];
+    config.inputs = 2 * (4 * 5 * 3 + 1); /* two agents' images and a number more of each */
+    config.feature_norm = false;
+    config.conv = (struct convolutions){
+        .layers = 2, .images = 2, .stride = 61, .height = 4, .width = 5, .channels = 3, .outputs = {8, 7}, .kernel = {5, 3}, .same = true};
+    network_build(&net, &config);
+    network_tensors(&net, tensor, NETWORK_MAX_TENSORS);
+    for (int i = 0; i < 5; i++) assert_string_equal(tensor[i].name, names[i]);
+    assert_int_equal(tensor[0].rank, 4);
+    for (int i = 0; i < 4; i++) assert_int_equal(tensor[0].shape[i], weight[i]);
+    assert_int_equal(tensor[1].shape[0], 8);
+    assert_int_equal(tensor[4].shape[1], 4 * 5 * 7 + 2);
+    net.conv.same = false;
+    net.conv.kernel[0] = 2;
+    assert_int_equal(layer_inputs(&net, 0), 1 * 2 * 7 + 2); /* 4 x 5, 3 x 4, 1 x 2 */
+    network_build(&net, &config);
+    real *p = calloc(net.parameters, sizeof *p);
+    const struct network_init init = {.seed = 3, .head_gain = (real)0.01};
+    network_initialise(&net, p, &init);
+    assert_true(gram_error(p + net.at.conv_weight[0], 8, 2 * 3 * 25, sqrt(2)) < 4e-6); /* one matrix of all channels and taps */
+    assert_true(gram_error(p + net.at.conv_weight[1], 7, 8 * 9, sqrt(2)) < 4e-6);
+    for (int i = 0; i < 8; i++) assert_true(p[net.at.conv_bias[0] + i] == 0);
+    const struct network_init torch = {.seed = 3, .head_gain = 1, .kind = INIT_TORCH};
+    network_initialise(&net, p, &torch);
+    real most = 0;
+    for (int i = 0; i < 8 * 2 * 3 * 25; i++) most = p[net.at.conv_weight[0] + i] > most ? p[net.at.conv_weight[0] + i] : most;
+    assert_true(most < 1 / sqrt(2 * 3 * 25.0) && most > 0.98 / sqrt(2 * 3 * 25.0));
+    free(p);
+}
+
+/* Two groups, of 2 and 3 agents, each of which sees 2 numbers and an image 3 x 4 x 5. */
+static struct mappo_env_spec spec_of_images(void)
+{
+    struct mappo_env_spec spec = {.groups = 2, .state_size = 9};
+    for (int g = 0; g < 2; g++) {
+        struct mappo_group *group = &spec.group[g];
+        *group = (struct mappo_group){.name = g ? "prey" : "wolf", .agents = 2 + g, .obs_heads = 2, .act_heads = 1};
+        group->obs[0] = (struct mappo_space){.kind = MAPPO_BOX, .size = 2};
+        group->obs[1] = (struct mappo_space){.kind = MAPPO_BOX, .size = 60, .shape = {3, 4, 5}};
+    }
+    return spec;
+}
+
+static void expect_no_images(const struct mappo_env_spec *spec, const struct critic_view *view, const char *reason)
+{
+    struct convolutions conv = {.layers = 1, .outputs = {4}, .kernel = {3}, .same = true};
+    struct error err = {0};
+    assert_int_equal(images_of_critic(&conv, spec, 0, view, &err), EXIT_USAGE);
+    if (!strstr(err.text, reason)) fail_msg("\"%s\" doesn't say \"%s\"", err.text, reason);
+}
+
+static void images_of_all_agents_are_found(void **state)
+{
+    (void)state;
+    struct mappo_env_spec spec = spec_of_images();
+    struct convolutions conv = {.layers = 1, .outputs = {4}, .kernel = {3}, .same = true};
+    struct error err = {0};
+    assert_int_equal(images_of_agent(&conv, &spec, 1, &err), 0);
+    assert_true(conv.images == 1 && conv.first == 2 && conv.height == 3 && conv.width == 4 && conv.channels == 5);
+    struct critic_view view = {.input = CRITIC_STATE, .concatenate = true};
+    assert_int_equal(images_of_critic(&conv, &spec, 0, &view, &err), 0);
+    assert_true(conv.images == 5 && conv.first == 2 && conv.stride == 62 && conv.channels == 5);
+    const struct network net = {.inputs = 5 * 62, .conv = conv};
+    for (int j = 0; j < net.inputs; j++) assert_int_equal(conv_is_image(&net, j), j % 62 >= 2);
+    view.concatenate = false;
+    expect_no_images(&spec, &view, "the environment's state, which the critic sees, is no image: critic.state=concat");
+    view.input = CRITIC_AGENT_STATE;
+    expect_no_images(&spec, &view, "critic.state=concat");
+    view = (struct critic_view){.input = CRITIC_STATE_ID, .concatenate = true};
+    spec.group[1].obs[1].shape[0] = 4, spec.group[1].obs[1].shape[1] = 3;
+    expect_no_images(&spec, &view, "images of groups \"wolf\" and \"prey\", whose observations differ: algo=ippo");
+    view.input = CRITIC_OBS;
+    assert_int_equal(images_of_critic(&conv, &spec, 1, &view, &err), 0);
+    assert_true(conv.images == 1 && conv.height == 4);
+    spec.group[0].obs[0].shape[0] = spec.group[0].obs[0].shape[1] = 1, spec.group[0].obs[0].shape[2] = 2;
+    expect_no_images(&spec, &view,
+                     "convolves one image, height x width x channels, and what group \"wolf\" observes is 1 x 1 x 2 and 3 x 4 x 5");
+}
+
 static void initialisation_depends_on_seed_and_network_only(void **state)
 {
     (void)state;
@@ -295,7 +410,8 @@ static void heads_follow_the_action_spaces(void **state)
     struct distribution dist;
     struct error err = {0};
     int outputs, extra;
-    assert_int_equal(distribution_build(&dist, &group, 0, &outputs, &extra, &err), 0);
+    struct deviation deviation = {.kind = STD_SHARED};
+    assert_int_equal(distribution_build(&dist, &group, &deviation, &outputs, &extra, &err), 0);
     const struct head expected[] = {
         {HEAD_CATEGORICAL, 0, 4, 0, 2, 0}, {HEAD_GAUSSIAN, 4, 2, 0, 0, -1},  {HEAD_CATEGORICAL, 6, 3, 1, 0, 4},
         {HEAD_CATEGORICAL, 9, 2, 2, 5, 7}, {HEAD_BERNOULLI, 11, 3, 3, 0, 9},
@@ -307,8 +423,21 @@ static void heads_follow_the_action_spaces(void **state)
     assert_int_equal(dist.logits, 12);
     assert_int_equal(dist.act_ints, 6);
     assert_int_equal(dist.act_reals, 2);
-    assert_int_equal(distribution_build(&dist, &group, 0.5f, &outputs, &extra, &err), 0);
+    assert_int_equal(dist.log_std_output, 0);
+    deviation = (struct deviation){.kind = STD_FIXED, .fixed_std = 0.5f};
+    assert_int_equal(distribution_build(&dist, &group, &deviation, &outputs, &extra, &err), 0);
     assert_int_equal(extra, 0); /* a constant deviation is no parameter */
+    assert_int_equal(outputs, 14);
+    assert_true(dist.fixed_std == 0.5f);
+    deviation.kind = STD_STATE;
+    assert_int_equal(distribution_build(&dist, &group, &deviation, &outputs, &extra, &err), 0);
+    assert_true(extra == 0 && dist.fixed_std == 0);
+    assert_int_equal(dist.log_std_output, 14); /* nor is one that is an output behind those of all heads */
+    assert_int_equal(outputs, 16);
+    assert_int_equal(distribution_outputs(&dist), 16);
+    group.act[1] = group.act[0];
+    assert_int_equal(distribution_build(&dist, &group, &deviation, &outputs, &extra, &err), 0);
+    assert_true(dist.log_std_output == 0 && distribution_outputs(&dist) == outputs); /* choices have none */
 }
 
 static void too_many_heads_are_refused_by_name(void **state)
@@ -321,7 +450,7 @@ static void too_many_heads_are_refused_by_name(void **state)
     struct distribution dist;
     struct error err = {0};
     int outputs, extra;
-    assert_int_equal(distribution_build(&dist, &group, 0, &outputs, &extra, &err), EXIT_USAGE);
+    assert_int_equal(distribution_build(&dist, &group, &(struct deviation){.kind = STD_SHARED}, &outputs, &extra, &err), EXIT_USAGE);
     assert_non_null(strstr(err.text, "crowd"));
 }
 
@@ -469,6 +598,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_cover_every_parameter_once),
         cmocka_unit_test(tensors_are_named_as_in_pytorch),
+        cmocka_unit_test(deviations_by_state_are_a_head_of_their_own),
         cmocka_unit_test(weights_are_orthogonal_with_the_reference_gains),
         cmocka_unit_test(weights_begin_as_pytorchs_layers_do),
         cmocka_unit_test(every_shape_is_orthogonal_to_rounding),
@@ -476,6 +606,8 @@ int main(void)
         cmocka_unit_test(weights_are_uniformly_distributed),
         cmocka_unit_test(wide_networks_do_not_wait_for_their_weights),
         cmocka_unit_test(recurrent_networks_are_laid_out_as_in_pytorch),
+        cmocka_unit_test(convolutions_are_laid_out_as_in_pytorch),
+        cmocka_unit_test(images_of_all_agents_are_found),
         cmocka_unit_test(initialisation_depends_on_seed_and_network_only),
         cmocka_unit_test(heads_follow_the_action_spaces),
         cmocka_unit_test(too_many_heads_are_refused_by_name),

@@ -56,11 +56,25 @@ static void the_only_update_has_its_rate(void **state)
     if (!strstr(text, "100 %  3000 env-steps  750 env-steps/s")) fail_msg("%s", text);
 }
 
+/* train.episodes ends the run at 40 of them, in the middle of its steps. */
+static void episodes_that_end_the_run_are_counted(void **state)
+{
+    (void)state;
+    struct progress_line lines[] = {line_of(300, 500), line_of(600, 500), line_of(900, 250)};
+    for (int i = 0; i < 3; i++) lines[i].total_episodes = 40, lines[i].episodes = 10 * (i + 1);
+    show(lines, 3);
+    if (!strstr(text, " 75 %  900 env-steps")) fail_msg("%s", text);
+    for (int i = 0; i < 3; i++) lines[i].episodes = i; /* the steps come first */
+    show(lines, 3);
+    if (!strstr(text, " 30 %  900 env-steps")) fail_msg("%s", text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(updates_that_are_told_together_have_their_own_rate),
         cmocka_unit_test(the_only_update_has_its_rate),
+        cmocka_unit_test(episodes_that_end_the_run_are_counted),
     };
     return cmocka_run_group_tests_name("progress", tests, NULL, NULL);
 }

@@ -8,6 +8,15 @@
 
 enum head_kind { HEAD_CATEGORICAL, HEAD_BERNOULLI, HEAD_GAUSSIAN };
 
+/* What real numbers are made of outputs z of a HEAD_GAUSSIAN. The first is a distribution whose probabilities are asked for; the others are
+ * functions that a critic's slope goes back through (kernels/embed.h). */
+enum real_kind {
+    REAL_GAUSSIAN,     /* z + std n, n standard normal */
+    REAL_TANH,         /* tanh(z) */
+    REAL_SOFTMAX,      /* softmax(z): a point of the simplex */
+    REAL_TANH_GAUSSIAN /* tanh(z + std n) */
+};
+
 /* A forbidden choice has this logit: its probability is exactly 0 unless everything is forbidden. */
 #define MASKED_LOGIT ((real)-1e10)
 
@@ -63,7 +72,7 @@ MAPPO_FN real bernoulli_gradient(real logit, real bit, real g_lp, real g_h)
     return logit == MASKED_LOGIT ? (real)0 : g;
 }
 
-/* ---- Gaussian with state-independent deviation ------------------------------------------------------------------------------------- */
+/* ---- Gaussian ------------------------------------------------------------------------------------------------------------------------ */
 
 #define HALF_LOG_TWO_PI ((real)0.91893853320467274178)
 
@@ -88,6 +97,22 @@ MAPPO_FN real gaussian_gradient_log_std(real action, real mean, real inverse_std
 {
     const real z = (action - mean) * inverse_std;
     return z * z - (real)1;
+}
+
+/* Where the log deviation is an output of the network it is kept within these bounds, beyond which the output has no gradient: those of soft
+ * actor-critic (Haarnoja et al. 2018; Stable-Baselines3, sac/policies.py). Written so that NaN stays NaN. */
+#define LOG_STD_LEAST ((real)-20)
+#define LOG_STD_MOST  ((real)2)
+
+MAPPO_FN real bounded_log_std(real output)
+{
+    const real high = output > LOG_STD_MOST ? LOG_STD_MOST : output;
+    return high < LOG_STD_LEAST ? LOG_STD_LEAST : high;
+}
+
+MAPPO_FN real bounded_log_std_slope(real output)
+{
+    return output < LOG_STD_LEAST || output > LOG_STD_MOST ? (real)0 : (real)1;
 }
 
 /* KL of the normal distribution (old_mean, old_log_std) from (mean, log_std), and its derivatives by the latter two. */

@@ -2,6 +2,8 @@
 #ifndef MAPPO_KERNELS_EXPLORE_H
 #define MAPPO_KERNELS_EXPLORE_H
 
+#include <stdbool.h>
+
 #include "backend/kernels/sampling.h"
 
 enum explore_kind { EXPLORE_NONE, EXPLORE_GAUSSIAN, EXPLORE_UNIFORM, EXPLORE_OU };
@@ -23,15 +25,19 @@ MAPPO_FN float explore_ou(float state, float normal)
     return state - 0.15f * state + 0.2f * normal;
 }
 
-/* A real action in [-1, 1]. state: of the process, read and written with EXPLORE_OU. */
-MAPPO_FN float explore_real(int kind, float action, const struct explore_numbers *numbers, float *state, uint32_t a, uint32_t b)
+/* A real action, in [-1, 1]; or in [0, 1], of a point of the simplex, to which uniform noise is added from 0 on, and which stays there only if it
+ * is clipped. state: of the process, read and written with EXPLORE_OU. */
+MAPPO_FN float explore_real(int kind, bool simplex, bool clipped, float action, const struct explore_numbers *numbers, float *state,
+                            uint32_t a, uint32_t b)
 {
+    const float low = simplex ? 0.0f : -1.0f;
     float noise = 0;
     if (kind == EXPLORE_GAUSSIAN) noise = normal_draw(a, b);
-    if (kind == EXPLORE_UNIFORM) noise = 2 * philox_float(a) - 1;
+    if (kind == EXPLORE_UNIFORM) noise = simplex ? philox_float(a) : 2 * philox_float(a) - 1;
     if (kind == EXPLORE_OU) noise = *state = explore_ou(*state, normal_draw(a, b));
     const float x = action + numbers->noise * noise;
-    return x < -1 ? -1.0f : x > 1 ? 1.0f : x;
+    if (simplex && !clipped) return x;
+    return x < low ? low : x > 1 ? 1.0f : x;
 }
 
 #endif

@@ -50,10 +50,10 @@ MAPPO_FN void joint_step(const struct policy_objective *o, const struct joint_ru
     for (size_t i = first; i < end; i++) joint += log_prob[i] - old_log_prob[i];
     for (size_t i = first; i < end; i++) {
         const struct joint_term t = joint_term_of(o, rules, log_prob[i] - old_log_prob[i], joint, advantage[i]);
-        const real weight = !active || active[i] ? (real)1 : (real)0;
-        loss[i] = t.loss;
-        slope[i] = weight * (t.own - t.others);
-        all += weight * t.others;
+        const int counts = !active || active[i]; /* others may have come to a ratio that is infinite */
+        loss[i] = counts ? t.loss : (real)0;
+        slope[i] = counts ? t.own - t.others : (real)0;
+        all += counts ? t.others : (real)0;
     }
     for (size_t i = first; i < end; i++) slope[i] += all;
 }

@@ -143,6 +143,7 @@ static struct {
     const std::function<void()> *body;
     int threads, fresh /* position of the next to begin */, ended, waiting /* at the barrier */, counted, count;
     int order[MAX_THREADS];
+    uint3 place[MAX_THREADS];                                          /* threadIdx of each */
     unsigned present[MAX_THREADS / WARP], in_warp[MAX_THREADS / WARP]; /* threads that have not ended; that wait at a warp operation */
     struct thread thread[MAX_THREADS];
     struct fiber *running;
@@ -165,9 +166,7 @@ static void stuck(const char *why)
 static void become(int t)
 {
     block.now = t;
-    threadIdx.x = (unsigned)t % blockDim.x;
-    threadIdx.y = (unsigned)t / blockDim.x % blockDim.y;
-    threadIdx.z = (unsigned)t / blockDim.x / blockDim.y;
+    threadIdx = block.place[t];
 }
 
 static void warp_try(int t);
@@ -350,6 +349,8 @@ void emulation_run(const struct emulation_launch *launch, const std::function<vo
     block.name = emulation_running = launch->name;
     block.body = &thread;
     block.threads = (int)(launch->block.x * launch->block.y * launch->block.z);
+    for (unsigned t = 0; t < (unsigned)block.threads; t++)
+        block.place[t] = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
     for (uint64_t i = 0; i < blocks; i++) {
         const uint64_t b = order == REVERSE || (order >= 0 && order % 2) ? blocks - 1 - i : i;
         blockIdx.x = (unsigned)(b % gridDim.x);
