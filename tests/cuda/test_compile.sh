@@ -30,7 +30,7 @@ spills() { grep "^sm_$1 .*fused" "$report" | grep -vE ' 0 stack +0 spilled store
 
 arches=$(sed -n 's/^CUDA_ARCHES := //p' "$cross/config.mk" 2>/dev/null)
 # What the compiler said is beside each object, whoever had it compiled.
-bad=$(grep -hE 'error|warning' "$cross/compile.log" "$cross"/obj/cuda/*.cu.o.log "$cross"/obj/envs/*/*.cu.o.log | head -5)
+bad=$(grep -hE '(error|fatal) *:|warning' "$cross/compile.log" "$cross"/obj/cuda/*.cu.o.log "$cross"/obj/envs/*/*.cu.o.log | head -5)
 if [ $made = 0 ] && [ -n "$arches" ] && [ -z "$bad" ]; then
     for arch in $arches; do
         kernels=$(grep -c "^sm_$arch " "$report")
@@ -49,7 +49,7 @@ if [ -n "${newest:-}" ]; then
     mkdir -p "$build/newest"
     compile "$build/newest" "$newest" "$build"/newest/obj/{cuda/gemm_kernels,cuda/mlp_fused,envs/test/kitchen_sink}.cu.o
     made=$?
-    bad=$(grep -hE 'error|warning' "$build/newest/compile.log" "$build"/newest/obj/*/*.cu.o.log "$build"/newest/obj/*/*/*.cu.o.log | head -5)
+    bad=$(grep -hE '(error|fatal) *:|warning' "$build/newest/compile.log" "$build"/newest/obj/*/*.cu.o.log "$build"/newest/obj/*/*/*.cu.o.log | head -5)
     if [ $made = 0 ] && [ -z "$bad" ]; then
         echo "ok - device_code_compiles for sm_${newest// / and sm_}"
     else
