@@ -421,6 +421,39 @@ void text_json_real(FILE *out, double value)
     fputs(text, out);
 }
 
+void text_count(char *text, size_t size, double value)
+{
+    if (!isfinite(value))
+        text_format(text, size, "-");
+    else if (value >= 999.995e6) /* what would be 1000.00M */
+        text_format(text, size, "%.2fG", value / 1e9);
+    else if (value >= 999.5e3)
+        text_format(text, size, "%.2fM", value / 1e6);
+    else if (value >= 9999.5)
+        text_format(text, size, "%.0fk", value / 1e3);
+    else
+        text_format(text, size, "%.0f", value);
+}
+
+void text_known(char *text, size_t size, double value, int decimals)
+{
+    if (isfinite(value))
+        text_fixed(text, size, value, decimals);
+    else
+        text_format(text, size, "-");
+}
+
+void text_duration(char *text, size_t size, double seconds)
+{
+    const long s = isfinite(seconds) && seconds > 0 ? (long)(seconds + 0.5) : 0;
+    if (s < 60)
+        text_format(text, size, "%lds", s);
+    else if (s < 3600)
+        text_format(text, size, "%ldm%02lds", s / 60, s % 60);
+    else
+        text_format(text, size, "%ldh%02ldm", s / 3600, s / 60 % 60);
+}
+
 void text_bytes(char *text, size_t size, double bytes)
 {
     static const char *const unit[] = {"bytes", "kB", "MB", "GB", "TB"};

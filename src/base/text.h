@@ -56,6 +56,10 @@ void text_fixed(char *out, size_t size, double value, int decimals);
 int text_decimals(double value);                            /* of a return: 2, or what leaves three digits of a smaller number */
 void text_short_real(char *out, size_t size, double value); /* shortest decimal that reads back identically */
 
+void text_known(char *out, size_t size, double value, int decimals); /* the same; "-" where it is not known: NaN, infinite */
+void text_count(char *text, size_t size, double value);              /* "1.23M", "118k", "950"; "-" where it is not known */
+void text_duration(char *text, size_t size, double seconds);         /* "12s", "2m03s", "1h02m" */
+
 /* "467 kB" */
 void text_bytes(char *text, size_t size, double bytes);
 

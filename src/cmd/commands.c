@@ -80,6 +80,42 @@ const struct command commands[] = {
                     "mappo inspect A/latest.h5 B/latest.h5\n",
     },
     {
+        .name = "runs",
+        .also = "history experiments jobs",
+        .summary = "list the runs in a folder: what they are, how far, how good",
+        .operands = "[FOLDER]",
+        .most = 1,
+        .takes = TAKES_JSON | TAKES_CHECK,
+        .run = cmd_runs,
+        .about =
+            "A table of all runs in and below FOLDER (runs, unless given): environment, algorithm, state (running, finished, stopped, "
+            "damaged), environment steps, mean return of training's last episodes, when it was last written, and what differs: settings "
+            "that "
+            "not all runs of the environment share, but for the value that most have.\n"
+            "Of each run only config.ini, the lock, the header of its newest checkpoint and the end of metrics.jsonl are read. --check "
+            "verifies the SHA-256 of the newest checkpoints as well (exit code 4 where one is damaged).",
+        .examples = "mappo runs\n"
+                    "mappo runs /scratch/me/runs --check\n"
+                    "mappo runs --json | jq -r 'select(.state == \"stopped\").run'\n",
+    },
+    {
+        .name = "watch",
+        .also = "monitor follow tail top",
+        .summary = "a live page of a run in the terminal: curve, speed, phases, ETA",
+        .operands = "RUN",
+        .least = 1,
+        .most = 1,
+        .takes = 0,
+        .run = cmd_watch,
+        .about =
+            "Draws the page anew every second until the run ends or Ctrl-C, and leaves it printed and the terminal as it was. It reads the "
+            "run's files alone: the run may be on another node, started by anybody. Of a run that is not at work, and where the output is "
+            "no "
+            "terminal, the page is printed once (COLUMNS and LINES are its size).",
+        .examples = "mappo watch runs/mpe-simple_spread-mappo-s1\n"
+                    "ssh login1 mappo watch /scratch/me/runs/a\n",
+    },
+    {
         .name = "envs",
         .also = "environments list ls",
         .summary = "list the environments, or describe one: spaces, options, rules",

@@ -128,6 +128,9 @@ void config_defaults(struct config *config);
 int config_set(struct config *config, const char *key, const char *value, int origin, const char *where, struct error *err);
 int config_load(struct config *config, const char *path, int origin, struct error *err);                        /* an ini file */
 int config_load_text(struct config *config, const char *text, const char *name, int origin, struct error *err); /* a compiled-in preset */
+/* The entries of an ini file as they stand there ("ppo.clip", "0.2"), whether this program knows the keys or not. `name` is for messages. */
+int config_entries(const char *text, const char *name, void (*visit)(void *user, const char *key, const char *value), void *user,
+                   struct error *err);
 
 /* Everything of the command line. */
 enum { ARGS_MAX = 256, ARGS_FILES = 16 };

@@ -72,14 +72,29 @@ int config_file_read(const char *path, char **text, struct error *err)
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------------------- */
 
+/* Goes through the entries of a file. */
 struct reader {
-    struct config *config;
     const char *next, *name;
-    int line, origin;
+    int line;
+    int (*take)(struct reader *reader, const char *key, const char *value); /* != 0: reader->err says why not */
+    struct error err;
+};
+
+/* Takes them into a configuration. */
+struct loading {
+    struct reader reader; /* first: it is handed on as such */
+    struct config *config;
+    int origin;
     int taken_at[CONFIG_KEYS], option_at[CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS]; /* the line where it was given; 0 = nowhere yet */
     char option[CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS][128];
     int options;
-    struct error err;
+};
+
+/* Tells them. */
+struct telling {
+    struct reader reader; /* first */
+    void (*visit)(void *user, const char *key, const char *value);
+    void *user;
 };
 
 static int refuse_line(struct reader *reader, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -132,20 +147,20 @@ static char *read_line(char *buffer, int room, void *stream)
 }
 
 /* Of two different values for one key one would be ignored. */
-static int check_twice(struct reader *reader, const char *key, const char *before, const char *value)
+static int check_twice(struct loading *loading, const char *key, const char *before, const char *value)
 {
     const int k = config_find(key);
     int *at = NULL;
-    if (k >= 0) at = &reader->taken_at[k];
-    for (int i = 0; k < 0 && i < reader->options; i++)
-        if (strcmp(reader->option[i], key) == 0) at = &reader->option_at[i];
-    if (!at && reader->options < CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS) {
-        text_format(reader->option[reader->options], sizeof reader->option[0], "%s", key);
-        at = &reader->option_at[reader->options++];
+    if (k >= 0) at = &loading->taken_at[k];
+    for (int i = 0; k < 0 && i < loading->options; i++)
+        if (strcmp(loading->option[i], key) == 0) at = &loading->option_at[i];
+    if (!at && loading->options < CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS) {
+        text_format(loading->option[loading->options], sizeof loading->option[0], "%s", key);
+        at = &loading->option_at[loading->options++];
     }
     if (at && *at && strcmp(before, value) != 0)
-        return refuse_line(reader, "gives %s another value than line %d does (%s): take one of them away", key, *at, before);
-    if (at) *at = reader->line;
+        return refuse_line(&loading->reader, "gives %s another value than line %d does (%s): take one of them away", key, *at, before);
+    if (at) *at = loading->reader.line;
     return 0;
 }
 
@@ -162,17 +177,25 @@ static void value_of(const struct config *config, const char *key, char *text, s
 
 static int take_checked(struct reader *reader, const char *key, const char *value)
 {
+    struct loading *loading = (struct loading *)reader;
     char where[512], before[CONFIG_TEXT], now[CONFIG_TEXT];
     const char *strange = text_strange_end(key), *comment = strstr(value, " #");
     if (!comment) comment = strstr(value, "\t#");
     if (strange) return refuse_line(reader, "holds %s, which is no blank and no quote here: take it away", strange);
-    if (comment && reader->origin != ORIGIN_CHECKPOINT)
+    if (comment && loading->origin != ORIGIN_CHECKPOINT)
         return refuse_line(reader, "holds \"%.40s\": a comment behind a value begins with \" ;\"", comment + 1);
     text_format(where, sizeof where, "in %s, line %d", reader->name, reader->line);
-    value_of(reader->config, key, before, sizeof before);
-    if (config_set(reader->config, key, value, reader->origin, where, &reader->err)) return reader->err.code;
-    value_of(reader->config, key, now, sizeof now);
-    return check_twice(reader, key, before, now);
+    value_of(loading->config, key, before, sizeof before);
+    if (config_set(loading->config, key, value, loading->origin, where, &reader->err)) return reader->err.code;
+    value_of(loading->config, key, now, sizeof now);
+    return check_twice(loading, key, before, now);
+}
+
+static int tell(struct reader *reader, const char *key, const char *value)
+{
+    const struct telling *telling = (struct telling *)reader;
+    telling->visit(telling->user, key, value);
+    return 0;
 }
 
 /* libinih calls this right after the line was read, so reader->line is its number. */
@@ -190,19 +213,31 @@ static int take_entry(void *user, const char *section, const char *name, const c
         error_set(&reader->err, EXIT_USAGE, "%s, line %d: no key is that long", reader->name, reader->line);
         return 0;
     }
-    return take_checked(reader, key, value) == 0;
+    return reader->take(reader, key, value) == 0;
+}
+
+static int read_entries(struct reader *reader, const char *text, struct error *err)
+{
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    reader->next = strncmp(text, byte_order_mark, 3) == 0 ? text + 3 : text;
+    const int line = ini_parse_stream(read_line, reader, take_entry, reader);
+    if (reader->err.code) return error_set(err, EXIT_USAGE, "%s", reader->err.text);
+    if (line < 0) return error_set(err, EXIT_USAGE, "%s: libinih could not read it", reader->name);
+    if (line > 0) return error_set(err, EXIT_USAGE, "%s, line %d is no line of a configuration file", reader->name, line);
+    return 0;
 }
 
 int config_load_text(struct config *config, const char *text, const char *name, int origin, struct error *err)
 {
-    static const char byte_order_mark[] = "\xef\xbb\xbf";
-    if (strncmp(text, byte_order_mark, 3) == 0) text += 3;
-    struct reader reader = {.config = config, .next = text, .name = name, .origin = origin};
-    int line = ini_parse_stream(read_line, &reader, take_entry, &reader);
-    if (reader.err.code) return error_set(err, EXIT_USAGE, "%s", reader.err.text);
-    if (line < 0) return error_set(err, EXIT_USAGE, "%s: libinih could not read it", name);
-    if (line > 0) return error_set(err, EXIT_USAGE, "%s, line %d is no line of a configuration file", name, line);
-    return 0;
+    struct loading loading = {.reader = {.name = name, .take = take_checked}, .config = config, .origin = origin};
+    return read_entries(&loading.reader, text, err);
+}
+
+int config_entries(const char *text, const char *name, void (*visit)(void *user, const char *key, const char *value), void *user,
+                   struct error *err)
+{
+    struct telling telling = {.reader = {.name = name, .take = tell}, .visit = visit, .user = user};
+    return read_entries(&telling.reader, text, err);
 }
 
 int config_load(struct config *config, const char *path, int origin, struct error *err)

@@ -389,6 +389,21 @@ int lock_take(struct lock **out, const char *folder, int directory, const struct
     return EXIT_DONE;
 }
 
+bool lock_lives(int directory, double stale, char *who, size_t size)
+{
+    struct owner owner, me;
+    char text[LOCK_TEXT];
+    struct stat info;
+    who[0] = '\0';
+    if (!lock_read(directory, lock_name, text)) return false;
+    owner_self(&me);
+    const bool known = owner_parse(&owner, text);
+    owner_describe(&owner, who, size);
+    const enum verdict verdict = known ? owner_verdict(&owner, &me) : OWNER_UNKNOWN;
+    if (verdict != OWNER_UNKNOWN) return verdict == OWNER_LIVES;
+    return fstatat(directory, lock_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && difftime(time(NULL), info.st_mtime) < stale;
+}
+
 bool lock_held(struct lock *lock)
 {
     if (!is_ours(lock)) atomic_store(&lock->lost, true);

@@ -12,6 +12,7 @@
 #define MAPPO_RUN_LOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/check.h"
 
@@ -23,6 +24,9 @@ struct lock_timing {
 /* `folder` is for messages, `directory` an open descriptor of it that stays open as long as the lock. EXIT_USAGE where it is owned by a
  * live run or not writable. */
 int lock_take(struct lock **lock, const char *folder, int directory, const struct lock_timing *timing, struct error *err);
+/* For those who only look, at what stands in the open `directory`. `who` receives the owner ("process 7 on node3 (since …)"); of another
+ * machine's process nothing is known but that its counter moved less than `stale` seconds ago, by the file's time. */
+bool lock_lives(int directory, double stale, char *who, size_t size);
 bool lock_held(struct lock *lock);
 void lock_release(struct lock *lock); /* NULL is allowed */
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "run/own_files.h"
+#include "run/tensorboard.h"
 
 enum { METRICS_BUFFER = 1 << 16 };
 
@@ -29,6 +30,7 @@ struct metrics {
     off_t whole;   /* bytes of complete lines in it */
     int lost;      /* errno of lines that could not be written since the last flush */
     char *buffer;
+    struct tensorboard *board; /* NULL unless metrics.tensorboard */
     int window, listed_most;
     bool sum;            /* returns are sums over agents */
     bool all_count;      /* as in the configuration */
@@ -129,6 +131,19 @@ int metrics_open(struct metrics *m, const char *folder, int64_t offset, int64_t 
     return 0;
 }
 
+int metrics_open_tensorboard(struct metrics *m, const char *folder, int64_t env_steps, const struct config *config, struct error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    CHECK(out, "out of memory for the settings");
+    int code = config_write(config, out, err);
+    fclose(out);
+    if (!code) code = tensorboard_create(&m->board, folder, env_steps, text, err);
+    free(text);
+    return code;
+}
+
 static void say_cut(const struct metrics *m)
 {
     warn("%s was cut while the run writes it: the lines before are lost", m->path);
@@ -160,6 +175,7 @@ void metrics_destroy(struct metrics *metrics)
 {
     if (!metrics) return;
     if (metrics->file) fclose(metrics->file);
+    tensorboard_destroy(metrics->board);
     arena_destroy(metrics->arena);
 }
 
@@ -311,14 +327,6 @@ static void end_line(struct metrics *m)
     if (ftruncate(fileno(out), m->whole)) warn("metrics.jsonl: can't be cut back to whole lines: %s", strerror(errno));
 }
 
-void metrics_write(struct metrics *m, const struct metrics_line *line)
-{
-    if (!m->file) return;
-    begin_line(m);
-    print_line(m, line, m->file);
-    end_line(m);
-}
-
 char *metrics_text(const struct metrics *m, const struct metrics_line *line)
 {
     char *text = NULL;
@@ -330,21 +338,48 @@ char *metrics_text(const struct metrics *m, const struct metrics_line *line)
     return text;
 }
 
+static void write_whole(struct metrics *m, const char *text)
+{
+    begin_line(m);
+    fputs(text, m->file);
+    end_line(m);
+    if (m->board) tensorboard_write(m->board, text);
+}
+
+void metrics_write(struct metrics *m, const struct metrics_line *line)
+{
+    if (!m->file) return;
+    if (m->board) {
+        char *text = metrics_text(m, line);
+        write_whole(m, text);
+        free(text);
+        return;
+    }
+    begin_line(m);
+    print_line(m, line, m->file);
+    end_line(m);
+}
+
 void metrics_write_text(struct metrics *m, const char *text, double eval_return, double eval_stderr)
 {
     static const char missing[] = "\"eval_return\":null,\"eval_stderr\":null";
     const char *at = strstr(text, missing);
+    char *whole = NULL;
+    size_t size = 0;
     if (!m->file) return;
-    begin_line(m);
+    FILE *out = open_memstream(&whole, &size);
+    CHECK(out, "out of memory for a line of metrics");
     if (at) {
-        fprintf(m->file, "%.*s\"eval_return\":", (int)(at - text), text);
-        write_REAL(m->file, eval_return);
-        fputs(",\"eval_stderr\":", m->file);
-        write_REAL(m->file, eval_stderr);
+        fprintf(out, "%.*s\"eval_return\":", (int)(at - text), text);
+        write_REAL(out, eval_return);
+        fputs(",\"eval_stderr\":", out);
+        write_REAL(out, eval_stderr);
         text = at + strlen(missing);
     }
-    fputs(text, m->file);
-    end_line(m);
+    fputs(text, out);
+    fclose(out);
+    write_whole(m, whole);
+    free(whole);
 }
 
 int64_t metrics_mark(struct metrics *m)

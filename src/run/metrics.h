@@ -6,6 +6,7 @@
 
 #include "algo/algorithm.h"
 #include "comm/comm.h"
+#include "config/config.h"
 #include "env/vecenv.h"
 
 struct metrics;
@@ -22,6 +23,9 @@ struct metrics *metrics_create(const struct metrics_config *config, const struct
 /* Rank 0: opens <folder>/metrics.jsonl and, where a run is continued, cuts it back to `offset` bytes, behind the line of update `update`:
  * what follows belongs to updates that will be made again. Where that line does not end there (the file was changed) it is looked for. */
 int metrics_open(struct metrics *metrics, const char *folder, int64_t offset, int64_t update, struct error *err);
+/* Rank 0, behind metrics_open: from now on every line goes into a file for TensorBoard as well (run/tensorboard.h). */
+int metrics_open_tensorboard(struct metrics *metrics, const char *folder, int64_t env_steps, const struct config *config,
+                             struct error *err);
 /* Where the folder is now, which somebody has moved; NULL: it is gone, and what has the file's name there is left alone. */
 void metrics_place(struct metrics *metrics, const char *folder);
 void metrics_destroy(struct metrics *metrics);

@@ -96,42 +96,6 @@ void progress_say(struct progress *p, const char *format, ...)
     }
 }
 
-/* "1.23M", "118k", "950" */
-static void short_count(char *text, size_t size, double value)
-{
-    if (!isfinite(value))
-        text_format(text, size, "-");
-    else if (value >= 999.995e6) /* what would be 1000.00M */
-        text_format(text, size, "%.2fG", value / 1e9);
-    else if (value >= 999.5e3)
-        text_format(text, size, "%.2fM", value / 1e6);
-    else if (value >= 9999.5)
-        text_format(text, size, "%.0fk", value / 1e3);
-    else
-        text_format(text, size, "%.0f", value);
-}
-
-/* A value that is not known yet is a dash. */
-static void short_real(char *text, size_t size, double value, int digits)
-{
-    if (isfinite(value))
-        text_fixed(text, size, value, digits);
-    else
-        text_format(text, size, "-");
-}
-
-/* "12s", "2m03s", "1h02m" */
-static void short_duration(char *text, size_t size, double seconds)
-{
-    const long s = isfinite(seconds) && seconds > 0 ? (long)(seconds + 0.5) : 0;
-    if (s < 60)
-        text_format(text, size, "%lds", s);
-    else if (s < 3600)
-        text_format(text, size, "%ldm%02lds", s / 60, s % 60);
-    else
-        text_format(text, size, "%ldh%02ldm", s / 3600, s / 60 % 60);
-}
-
 struct status { /* the numbers of the line, as text */
     int percent;
     char done[24], env_speed[24], agent_speed[24], mean[32], entropy[32], eta[32], saved[32];
@@ -203,13 +167,13 @@ void progress_update(struct progress *p, const struct progress_line *line, bool 
                                : speed;
     struct status status = {.percent = (int)(100.0 * fmin(1, part_done(line)))};
     char text[320];
-    short_count(status.done, sizeof status.done, (double)line->env_steps);
-    short_count(status.env_speed, sizeof status.env_speed, speed);
-    short_count(status.agent_speed, sizeof status.agent_speed, speed * p->agents);
-    short_duration(status.eta, sizeof status.eta, seconds_left(p, line, overall, now));
-    short_duration(status.saved, sizeof status.saved, line->seconds_since_save);
-    short_real(status.mean, sizeof status.mean, line->return_mean, text_decimals(line->return_mean));
-    short_real(status.entropy, sizeof status.entropy, line->entropy, 3);
+    text_count(status.done, sizeof status.done, (double)line->env_steps);
+    text_count(status.env_speed, sizeof status.env_speed, speed);
+    text_count(status.agent_speed, sizeof status.agent_speed, speed * p->agents);
+    text_duration(status.eta, sizeof status.eta, seconds_left(p, line, overall, now));
+    text_duration(status.saved, sizeof status.saved, line->seconds_since_save);
+    text_known(status.mean, sizeof status.mean, line->return_mean, text_decimals(line->return_mean));
+    text_known(status.entropy, sizeof status.entropy, line->entropy, 3);
     const int width = p->terminal ? terminal_width() : (int)sizeof text;
     status_text(&status, p->rules, width, text, sizeof text);
     p->last_time = now;

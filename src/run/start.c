@@ -530,6 +530,8 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
         if (!code && file) code = point_links(t, file, err);
         if (!code) code = open_log(t, continued, err);
         if (!code) code = metrics_open(t->metrics, t->path, t->standing.metrics_offset, t->standing.update - t->evaluation_due, err);
+        if (!code && t->config->metrics_tensorboard)
+            code = metrics_open_tensorboard(t->metrics, t->path, t->standing.env_steps, t->config, err);
     }
     if ((code = comm_vote(t->comm, code, err))) goto done;
     if ((code = stop_open(&t->stop, t->config->train_max_seconds, t->config->train_stop_margin, t->comm->rank == 0 ? t->path : NULL, err)))

@@ -240,7 +240,7 @@ MAPPO_EXIT_FILE=none/exit bad unwritable_exit_file_is_known_before_the_work 2 "M
 MAPPO_EXIT_FILE=folder bad folder_for_an_exit_file_is_refused 2 "MAPPO_EXIT_FILE: folder: can't be written: Is a directory" train
 
 # ---- what is not a mistake ----
-for page in help 'help ppo' 'help eval' 'help exit-codes' '--help exit-codes' 'help all' 'help --help' 'version --help' version --help '--help all' '--help ppo' '--help seed' 'help sb3' 'help hands-on-rl' 'help on-policy' '--help maddpg-hands-on' 'help maddpg' 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
+for page in help 'help ppo' 'help eval' 'help exit-codes' '--help exit-codes' 'help all' 'help --help' 'version --help' version --help '--help all' '--help ppo' '--help seed' 'help sb3' 'help hands-on-rl' 'help on-policy' '--help maddpg-hands-on' 'help maddpg' 'train --help' 'eval --help' 'inspect --help' 'runs --help' 'watch --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' --version 'docs configuration'; do
     timeout 60 "$MAPPO" $page >"$WORK/out" 2>"$WORK/err"
     code=$? problem=""
     [ $code = 0 ] || problem="exit code $code; "

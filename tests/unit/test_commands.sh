@@ -242,7 +242,7 @@ is all_begin_with_the_programs_path "" "$(grep -vE '(^| )(\./)?build/(emulated/)
 refused=""
 while read -r line; do
     read -ra words <<<"${line#*mappo}"
-    case "${words[*]}" in eval* | inspect* | envs* | bench* | doctor* | *.so*) continue ;; esac
+    case "${words[*]}" in eval* | inspect* | runs* | watch* | envs* | bench* | doctor* | *.so*) continue ;; esac
     "$MAPPO" --dry-run --quiet "${words[@]}" >/dev/null 2>error || refused+="$line: $(cat error) "
 done <<<"$commands"
 is the_program_takes_those_that_train "" "$refused"
@@ -287,7 +287,7 @@ while read -r line; do
     # shellcheck disable=SC2086
     is "example_of_training: $line" 0 "$("$MAPPO" train --dry-run --quiet ${line#mappo} 2>&1; echo $?)"
 done < <("$MAPPO" train --help | sed -n 's/^  \(mappo [a-z][^ ]*=[^ ]*\( [a-z][^ ]*=[^ ]*\)*\) .*/\1/p')
-for page in help 'train --help' 'eval --help' 'inspect --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' 'help --help' 'version --help'; do
+for page in help 'train --help' 'eval --help' 'inspect --help' 'runs --help' 'watch --help' 'envs --help' 'bench --help' 'doctor --help' 'docs --help' 'help --help' 'version --help'; do
     # shellcheck disable=SC2086
     text=$("$MAPPO" $page)
     lacks "codes_fill_no_page_of_${page// /_}" "stopped by a time limit" "$text"

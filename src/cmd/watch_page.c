@@ -1,0 +1,284 @@
+#include "cmd/watch.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+enum { LINE = 1024, LABEL = 10, SPARK_LEAST = 8 };
+
+/* ---- pieces ---------------------------------------------------------------------------------------------------------------------------- */
+
+static const char *const bars[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+static const char *const ascii_bars[] = {" ", ".", ":", "-", "=", "+", "*", "#", "@"};
+enum { LEVELS = 8 };
+
+struct range {
+    double low, high;
+};
+
+static struct range range_of(const double *value, int64_t rows)
+{
+    struct range range = {INFINITY, -INFINITY};
+    for (int64_t i = 0; i < rows; i++) {
+        if (!isfinite(value[i])) continue;
+        range.low = fmin(range.low, value[i]);
+        range.high = fmax(range.high, value[i]);
+    }
+    return range;
+}
+
+/* The mean of what lies in part `k` of `parts`; NaN where there is nothing. */
+static double part_mean(const double *value, int64_t rows, int k, int parts)
+{
+    double sum = 0;
+    int64_t count = 0;
+    const int64_t end = (rows * (k + 1) + parts - 1) / parts;
+    for (int64_t i = rows * k / parts; i < end; i++)
+        if (isfinite(value[i])) sum += value[i], count++;
+    return count ? sum / (double)count : NAN;
+}
+
+/* One line of text that is as high as the values are. */
+static void print_spark(FILE *out, const struct watch_page *page, const double *value, int64_t rows, int width)
+{
+    const int parts = rows < width ? (int)rows : width;
+    const struct range range = range_of(value, rows);
+    for (int k = 0; k < parts; k++) {
+        const double mean = part_mean(value, rows, k, parts);
+        int level = 0;
+        if (isfinite(mean)) level = range.high > range.low ? 1 + (int)((mean - range.low) / (range.high - range.low) * (LEVELS - 0.01)) : 1;
+        if (level > LEVELS) level = LEVELS;
+        fputs(page->unicode ? bars[level] : ascii_bars[level], out);
+    }
+}
+
+/* Cut to the page's width; ASCII. */
+static void print_line(FILE *out, const struct watch_page *page, const char *text)
+{
+    fprintf(out, "%.*s\n", page->width, text);
+}
+
+/* A number in at most LABEL - 2 characters. */
+static void number(char *text, size_t size, double value)
+{
+    if (!isfinite(value))
+        text_format(text, size, "-");
+    else if (fabs(value) >= 1e5 || (value != 0 && fabs(value) < 1e-3))
+        text_format(text, size, "%.2g", value);
+    else
+        text_format(text, size, "%.4g", value);
+}
+
+/* ---- the curve of returns -------------------------------------------------------------------------------------------------------------- */
+
+/* Dots of a cell of braille, by column and row: bits of U+2800. */
+static const uint8_t braille[2][4] = {{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x20, 0x80}};
+
+struct canvas {
+    int columns, rows, wide, high; /* cells; dots of one */
+    uint8_t *dots;                 /* [rows][columns] bits as braille has them; ASCII: not 0 */
+    bool *marked;                  /* [rows][columns] an evaluation */
+    struct range x, y;
+};
+
+static bool place(const struct canvas *canvas, double x, double y, int *column, int *row)
+{
+    if (!isfinite(x) || !isfinite(y)) return false;
+    const double right = canvas->x.high > canvas->x.low ? (x - canvas->x.low) / (canvas->x.high - canvas->x.low) : 0;
+    const double up = canvas->y.high > canvas->y.low ? (y - canvas->y.low) / (canvas->y.high - canvas->y.low) : 0.5;
+    *column = (int)(right * (canvas->columns * canvas->wide - 1) + 0.5);
+    *row = (int)((1 - up) * (canvas->rows * canvas->high - 1) + 0.5);
+    return *column >= 0 && *column < canvas->columns * canvas->wide && *row >= 0 && *row < canvas->rows * canvas->high;
+}
+
+static void draw(const struct canvas *canvas, const double *x, const double *y, int64_t rows, bool mark)
+{
+    int column, row;
+    for (int64_t i = 0; i < rows; i++) {
+        if (!place(canvas, x[i], y[i], &column, &row)) continue;
+        const int cell = row / canvas->high * canvas->columns + column / canvas->wide;
+        if (mark)
+            canvas->marked[cell] = true;
+        else
+            canvas->dots[cell] |= canvas->wide == 1 ? 1 : braille[column % 2][row % 4];
+    }
+}
+
+static void print_cell(FILE *out, const struct watch_page *page, uint8_t dots, bool marked)
+{
+    if (marked)
+        fputc('o', out);
+    else if (!page->unicode)
+        fputc(dots ? '*' : ' ', out);
+    else if (!dots)
+        fputc(' ', out);
+    else
+        fprintf(out, "\xe2%c%c", 0xa0 + (dots >> 6), 0x80 + (dots & 0x3f)); /* U+2800 + dots in UTF-8 */
+}
+
+static void print_canvas(FILE *out, const struct watch_page *page, const struct canvas *canvas)
+{
+    char label[LABEL + 32];
+    for (int r = 0; r < canvas->rows; r++) {
+        int last = canvas->columns - 1;
+        const int at = r * canvas->columns;
+        while (last >= 0 && !canvas->dots[at + last] && !canvas->marked[at + last]) last--;
+        number(label, sizeof label, r == 0 ? canvas->y.high : canvas->y.low);
+        fprintf(out, "%*s %s", LABEL - 2, r == 0 || (r == canvas->rows - 1 && canvas->y.high > canvas->y.low) ? label : "",
+                page->unicode ? "│" : "|");
+        for (int c = 0; c <= last; c++) print_cell(out, page, canvas->dots[at + c], canvas->marked[at + c]);
+        fputc('\n', out);
+    }
+}
+
+/* Two more lines than `rows`. */
+static void print_returns(FILE *out, const struct watch_page *page, const struct metrics_file *metrics, int rows)
+{
+    const double *steps = metrics_file_column(metrics, "env_steps"), *mean = metrics_file_column(metrics, "return_mean"),
+                 *eval = metrics_file_column(metrics, "eval_return");
+    struct canvas canvas = {.columns = page->width - LABEL, .rows = rows, .wide = page->unicode ? 2 : 1, .high = page->unicode ? 4 : 1};
+    canvas.dots = calloc((size_t)(canvas.columns * rows), sizeof *canvas.dots);
+    canvas.marked = calloc((size_t)(canvas.columns * rows), sizeof *canvas.marked);
+    CHECK(canvas.dots && canvas.marked, "out of memory drawing a curve");
+    canvas.x = range_of(steps, metrics->rows);
+    canvas.y = range_of(mean, metrics->rows);
+    const struct range of_eval = eval ? range_of(eval, metrics->rows) : (struct range){INFINITY, -INFINITY};
+    canvas.y.low = fmin(canvas.y.low, of_eval.low);
+    canvas.y.high = fmax(canvas.y.high, of_eval.high);
+    draw(&canvas, steps, mean, metrics->rows, false);
+    if (eval) draw(&canvas, steps, eval, metrics->rows, true);
+    char text[LINE], first[24], last[24];
+    text_format(text, sizeof text, "return of training%s over env-steps", of_eval.high >= of_eval.low ? " (o: of evaluations)" : "");
+    print_line(out, page, text);
+    print_canvas(out, page, &canvas);
+    text_count(first, sizeof first, canvas.x.low);
+    text_count(last, sizeof last, canvas.x.high);
+    fprintf(out, "%*s%s%*s\n", LABEL, "", first, page->width - LABEL - (int)strlen(first), metrics->rows > 1 ? last : "");
+    free(canvas.dots);
+    free(canvas.marked);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------------------------------------------------- */
+
+/* Environment steps a second of the last updates, saving and evaluating counted; NaN where that can't be told. */
+static double recent_speed(const struct metrics_file *metrics)
+{
+    const double *steps = metrics_file_column(metrics, "env_steps"), *seconds = metrics_file_column(metrics, "seconds");
+    const int64_t last = metrics->rows - 1, first = last > 50 ? last - 50 : 0;
+    if (!steps || !seconds || last < 1 || seconds[last] <= seconds[first]) return NAN;
+    return (steps[last] - steps[first]) / (seconds[last] - seconds[first]);
+}
+
+static void print_head(FILE *out, const struct watch_page *page, const struct run_told *run)
+{
+    char text[LINE];
+    text_format(text, sizeof text, "%s  %s  %s", run_setting(run, "env.name"), run_setting(run, "algo.name"), run->path);
+    print_line(out, page, text);
+    text_format(text, sizeof text, "%s%s%s", run_state_name(run->state), run->why[0] ? ": " : "", run->why);
+    print_line(out, page, text);
+}
+
+static void print_progress(FILE *out, const struct watch_page *page, const struct run_told *run, const struct metrics_file *metrics)
+{
+    double asked = NAN;
+    char text[LINE], done[24], all[24], rate[24], eta[32] = "";
+    text_to_real(run_setting(run, "train.env_steps"), &asked);
+    const double part = asked > 0 ? fmin(1, (double)run->env_steps / asked) : 1, speed = recent_speed(metrics);
+    text_count(done, sizeof done, (double)run->env_steps);
+    text_count(all, sizeof all, asked);
+    text_count(rate, sizeof rate, speed);
+    if (run->state == RUN_RUNNING && speed > 0) {
+        text_duration(text, sizeof text, (asked - (double)run->env_steps) / speed);
+        text_format(eta, sizeof eta, "  ETA %s", text);
+    }
+    const int bar = page->width >= 80 ? page->width - 60 : 0, full = (int)(part * bar + 0.5);
+    for (int i = 0; i < bar; i++) fputs(i < full ? page->unicode ? "█" : "#" : page->unicode ? "░" : ".", out);
+    text_format(text, sizeof text, "%s%3.0f %%  %s of %s env-steps  %s/s%s", bar ? "  " : "", 100 * part, done, all, rate, eta);
+    fprintf(out, "%.*s\n", page->width - bar, text);
+}
+
+/* Where the time of the last updates went. */
+static void print_phases(FILE *out, const struct watch_page *page, const struct metrics_file *metrics)
+{
+    static const char *const phases[] = {"step", "infer", "update", "communication", "save", "eval"};
+    enum { PHASES = sizeof phases / sizeof *phases };
+    double sum[PHASES] = {0}, all = 0;
+    char name[64], text[LINE] = "time";
+    for (int p = 0; p < PHASES; p++) {
+        text_format(name, sizeof name, "seconds_%s", phases[p]);
+        const double *value = metrics_file_column(metrics, name);
+        for (int64_t i = metrics->rows > 50 ? metrics->rows - 50 : 0; value && i < metrics->rows; i++)
+            if (isfinite(value[i])) sum[p] += value[i];
+        all += sum[p];
+    }
+    for (int p = 0; p < PHASES; p++) {
+        const size_t length = strlen(text);
+        if (sum[p] < 0.005 * all) continue;
+        text_format(text + length, sizeof text - length, "%s %s %.0f %%", length > strlen("time") ? "," : "", phases[p],
+                    100 * sum[p] / all);
+    }
+    print_line(out, page, text);
+}
+
+/* What has its place above, or never changes much. */
+static bool shown_elsewhere(const char *name)
+{
+    return strncmp(name, "seconds", strlen("seconds")) == 0 ||
+           text_lists("update env_steps agent_steps episodes agent_steps_per_second return_mean eval_return eval_stderr hidden_fraction",
+                      name);
+}
+
+static bool known_once(const double *value, int64_t rows)
+{
+    const struct range range = range_of(value, rows);
+    return range.high >= range.low;
+}
+
+/* A number that never changes has nothing to say here: a constant learning rate, the length of episodes that all end with a time limit. */
+static bool changes(const double *value, int64_t rows)
+{
+    const struct range range = range_of(value, rows);
+    return range.high > range.low;
+}
+
+static void print_columns(FILE *out, const struct watch_page *page, const struct metrics_file *metrics, int lines)
+{
+    enum { NAME = 24, VALUE = 10 };
+    const int width = page->width - NAME - VALUE - 3;
+    for (int c = 0, told = 0; c < metrics->columns && told < lines; c++) {
+        const struct metrics_column *column = &metrics->column[c];
+        char value[32];
+        if (shown_elsewhere(column->name) || !changes(column->value, metrics->rows)) continue;
+        number(value, sizeof value, column->value[metrics->rows - 1]);
+        fprintf(out, "%-*.*s %*s", page->width < 50 ? 20 : NAME, page->width < 50 ? 20 : NAME, column->name, VALUE, value);
+        if (width >= SPARK_LEAST) {
+            fputs("  ", out);
+            print_spark(out, page, column->value, metrics->rows, width);
+        }
+        fputc('\n', out);
+        told++;
+    }
+}
+
+void watch_print(FILE *out, const struct watch_page *page, const struct run_told *run, const struct metrics_file *metrics)
+{
+    enum { FIXED = 4, LEAST_CURVE = 3, MOST_CURVE = 16, COLUMNS = 8 };
+    print_head(out, page, run);
+    if (page->height < FIXED) return;
+    print_progress(out, page, run, metrics);
+    if (metrics->rows == 0) {
+        print_line(out, page, "no update yet");
+        return;
+    }
+    print_phases(out, page, metrics);
+    int left = page->height - FIXED, rows = left - 2 - (left > 20 ? COLUMNS : left / 3);
+    if (rows > MOST_CURVE) rows = MOST_CURVE;
+    const double *mean = metrics_file_column(metrics, "return_mean");
+    if (rows >= LEAST_CURVE && mean && metrics_file_column(metrics, "env_steps") && known_once(mean, metrics->rows)) {
+        print_returns(out, page, metrics, rows);
+        left -= rows + 2;
+    }
+    print_columns(out, page, metrics, left);
+}

@@ -1,0 +1,227 @@
+#include "run/run_list.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "run/checkpoint.h"
+#include "run/lock.h"
+#include "run/metrics_file.h"
+
+enum { DEEPEST = 8, CONFIG_MOST = 1 << 20, TAIL = 4096 };
+static const double stale = 60; /* of a lock whose process can't be looked at: six of its beats (run/folder.h) */
+
+const char *run_state_name(enum run_state state)
+{
+    static const char *const names[] = {"running", "finished", "stopped", "damaged"};
+    return names[state];
+}
+
+const char *run_setting(const struct run_told *run, const char *key)
+{
+    for (int i = 0; i < run->settings; i++)
+        if (strcmp(run->setting[i].key, key) == 0) return run->setting[i].value;
+    return "";
+}
+
+static void *grown(void *array, int count, size_t size)
+{
+    /* In powers of two: there is room for one more unless `count` is one. */
+    if (count & (count - 1)) return array;
+    void *more = realloc(array, (size_t)(count ? 2 * count : 1) * size);
+    CHECK(more, "out of memory listing runs");
+    return more;
+}
+
+static char *copied(const char *text)
+{
+    char *copy = strdup(text);
+    CHECK(copy, "out of memory listing runs");
+    return copy;
+}
+
+/* ---- one run ------------------------------------------------------------------------------------------------------------------------- */
+
+static void take_setting(void *user, const char *key, const char *value)
+{
+    struct run_told *run = user;
+    run->setting = grown(run->setting, run->settings, sizeof *run->setting);
+    run->setting[run->settings++] = (struct run_setting){copied(key), copied(value)};
+}
+
+static int read_settings(struct run_told *run)
+{
+    char path[4096], *text;
+    size_t size;
+    struct stat info;
+    struct error err = {0};
+    text_format(path, sizeof path, "%s/config.ini", run->path);
+    int code = file_read(path, CONFIG_MOST, &text, &size, &err);
+    if (!code) code = config_entries(text, "config.ini", take_setting, run, &err);
+    if (!code && stat(path, &info) == 0) run->written = (int64_t)info.st_mtime;
+    if (!code) free(text);
+    if (code) text_format(run->why, sizeof run->why, "%s", err.text);
+    return code;
+}
+
+static void take_metric(void *user, const char *name, double value)
+{
+    struct run_told *run = user;
+    if (strcmp(name, "env_steps") == 0 && value > (double)run->env_steps && value < 0x1p62) run->env_steps = (int64_t)value;
+    if (strcmp(name, "return_mean") == 0) run->return_mean = value;
+    if (strcmp(name, "eval_return") == 0) run->eval_return = value;
+    if (strcmp(name, "episodes") == 0) run->episodes = value;
+}
+
+/* The last whole line of metrics.jsonl. One that is being written, or was when its run was killed, has no end yet. */
+static void read_metrics(struct run_told *run)
+{
+    char path[4096], tail[TAIL + 1];
+    struct stat info;
+    text_format(path, sizeof path, "%s/metrics.jsonl", run->path);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return;
+    ssize_t length = -1;
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) length = pread(fd, tail, TAIL, info.st_size > TAIL ? info.st_size - TAIL : 0);
+    close(fd);
+    while (length > 0 && tail[length - 1] != '\n') length--;
+    if (length <= 0) return;
+    tail[length - 1] = '\0';
+    const char *line = strrchr(tail, '\n');
+    line = line ? line + 1 : tail;
+    run->written = (int64_t)info.st_mtime;
+    metrics_line_numbers(line, take_metric, run, &(struct error){0});
+}
+
+/* False where the newest is not what its header says. */
+static bool read_checkpoint(struct run_told *run, bool check)
+{
+    struct checkpoint_name *name;
+    struct checkpoint *file = NULL;
+    struct error err = {0};
+    char path[4096];
+    const int count = checkpoint_list(run->path, &name);
+    if (count == 0) return true;
+    text_format(path, sizeof path, "%s/%s", run->path, name[0].name);
+    const int64_t env_steps = checkpoint_file_env_steps(path);
+    bool good = env_steps >= 0;
+    if (!good) text_format(run->why, sizeof run->why, "%s is no whole checkpoint", name[0].name);
+    if (good && check && checkpoint_open(&file, path, &err)) {
+        text_format(run->why, sizeof run->why, "%s", err.text);
+        good = false;
+    }
+    checkpoint_close(file);
+    free(name);
+    if (good) run->env_steps = env_steps;
+    return good;
+}
+
+static bool reached(double so_far, const struct run_told *run, const char *key, double least)
+{
+    double asked;
+    return text_to_real(run_setting(run, key), &asked) && asked >= least && so_far >= asked;
+}
+
+/* Any of the three that end a run. */
+static bool has_what_was_asked(const struct run_told *run)
+{
+    const bool by_training = strcmp(run_setting(run, "checkpoint.best"), "training") == 0;
+    return reached((double)run->env_steps, run, "train.env_steps", 0) || reached(run->episodes, run, "train.episodes", 1) ||
+           reached(by_training ? run->return_mean : run->eval_return, run, "train.stop_return", -HUGE_VAL);
+}
+
+static bool lives(struct run_told *run)
+{
+    char who[sizeof run->why];
+    const int directory = open(run->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool is = directory >= 0 && lock_lives(directory, stale, who, sizeof who);
+    if (directory >= 0) close(directory);
+    if (is) text_format(run->why, sizeof run->why, "%s", who);
+    return is;
+}
+
+static void read_run(struct run_told *run, bool check)
+{
+    run->return_mean = run->eval_return = run->episodes = NAN;
+    bool good = read_settings(run) == 0;
+    good = read_checkpoint(run, check) && good;
+    read_metrics(run);
+    if (!good)
+        run->state = RUN_DAMAGED;
+    else if (lives(run))
+        run->state = RUN_RUNNING;
+    else
+        run->state = has_what_was_asked(run) ? RUN_FINISHED : RUN_STOPPED;
+}
+
+/* ---- all of them --------------------------------------------------------------------------------------------------------------------- */
+
+static bool is_there(const char *folder, const char *name)
+{
+    char path[4096];
+    struct stat info;
+    return text_format(path, sizeof path, "%s/%s", folder, name) && stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+static void find(struct run_list *list, const char *folder, int depth)
+{
+    if (is_there(folder, "config.ini") &&
+        (is_there(folder, "metrics.jsonl") || is_there(folder, "log.txt") || is_there(folder, "latest.h5"))) {
+        list->run = grown(list->run, list->runs, sizeof *list->run);
+        list->run[list->runs++] = (struct run_told){.path = copied(folder)};
+        return;
+    }
+    DIR *dir = depth < DEEPEST ? opendir(folder) : NULL;
+    for (const struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
+        char path[4096];
+        struct stat info;
+        if (entry->d_name[0] == '.' || !text_format(path, sizeof path, "%s/%s", folder, entry->d_name)) continue;
+        if (entry->d_type == DT_DIR || (entry->d_type == DT_UNKNOWN && lstat(path, &info) == 0 && S_ISDIR(info.st_mode)))
+            find(list, path, depth + 1);
+    }
+    if (dir) closedir(dir);
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const struct run_told *)a)->path, ((const struct run_told *)b)->path);
+}
+
+int run_list_read(struct run_list *list, const char *folder, bool check, struct error *err)
+{
+    char path[4096];
+    *list = (struct run_list){.runs = 0};
+    text_format(path, sizeof path, "%s", folder);
+    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) path[n - 1] = '\0';
+    DIR *dir = opendir(path);
+    if (!dir) return error_set(err, EXIT_USAGE, "%s: %s", path, strerror(errno));
+    closedir(dir);
+    find(list, path, 0);
+    if (list->runs) qsort(list->run, (size_t)list->runs, sizeof *list->run, by_path);
+    for (int i = 0; i < list->runs; i++) read_run(&list->run[i], check);
+    return 0;
+}
+
+void run_list_free(struct run_list *list)
+{
+    for (int i = 0; i < list->runs; i++) {
+        for (int k = 0; k < list->run[i].settings; k++) {
+            free(list->run[i].setting[k].key);
+            free(list->run[i].setting[k].value);
+        }
+        free(list->run[i].setting);
+        free(list->run[i].path);
+    }
+    free(list->run);
+    *list = (struct run_list){.runs = 0};
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# mappo runs: every run with its state, and what differs among those of an environment.
+set -u
+MAPPO=$(cd "$(dirname "${MAPPO:-build/mappo}")" && pwd)/$(basename "${MAPPO:-build/mappo}")
+WORK=$(mktemp -d)
+trap 'kill "${pid:-}" 2>/dev/null; wait 2>/dev/null; rm -rf "$WORK"' EXIT
+cd "$WORK" || exit 1
+failed=0
+
+is() { # name expected actual
+    if [ "$2" = "$3" ]; then echo "ok - $1"; else echo "not ok - $1: expected \"$2\", got \"${3:0:600}\"" && failed=1; fi
+}
+has() { # name part text
+    case $3 in *"$2"*) echo "ok - $1" ;; *) echo "not ok - $1: \"${3:0:600}\" doesn't say \"$2\"" && failed=1 ;; esac
+}
+row() { # run: its line, blanks pressed together, without when it was written
+    "$MAPPO" runs | sed -n "s/  */ /g;s/ [0-9]* [a-z]* ago/ now/;s|^$1 ||p"
+}
+train() { # folder settings...
+    "$MAPPO" run="runs/$1" "${@:2}" threads=1 rollout.envs=4 rollout.steps=25 eval.env_steps=0 --quiet >/dev/null
+}
+
+has without_a_folder_it_is_said "there is no folder \"runs\" here: mappo runs FOLDER" "$("$MAPPO" runs 2>&1)"
+mkdir runs
+is an_empty_folder_has_none "no run in runs" "$("$MAPPO" runs)"
+game=(env=matrix/penalty train.env_steps=400)
+train group/one "${game[@]}"
+train group/two "${game[@]}" seed=2
+train group/clip "${game[@]}" ppo.clip=0.1
+train spread train.env_steps=1e5 train.stop_return=-9999 checkpoint.best=training metrics.window=4
+train stopped "${game[@]}"
+sed -i 's/^env_steps = 400$/env_steps = 1000/' runs/stopped/config.ini
+"$MAPPO" run=runs/live "${game[@]}" train.env_steps=1e12 threads=1 rollout.envs=4 eval.env_steps=0 --quiet >/dev/null 2>&1 &
+pid=$!
+for ((i = 0; i < 100; i++)); do [ -s runs/live/metrics.jsonl ] && break || sleep 0.1; done
+
+has a_finished_run_says_so "matrix/penalty mappo finished 400 -" "$(row group/one)"
+has what_differs_from_most_stands_there "now train.seed=2" "$(row group/two)"
+has a_setting_by_its_full_name "now ppo.clip=0.1" "$(row group/clip)"
+is what_most_have_is_left_out "" "$(row group/one | sed 's/.* now *//')"
+has a_return_that_was_reached_ends_a_run "mpe/simple_spread mappo finished" "$(row spread)"
+has steps_that_are_left_make_it_stopped "mappo stopped 400 (40 %)" "$(row stopped)"
+has who_is_at_work_is_named "(process $pid on " "$(row live)"
+has and_running "mappo running" "$(row live)"
+kill "$pid" && wait "$pid" 2>/dev/null
+has until_it_is_not "mappo stopped" "$(row live)"
+has all_are_counted "6 runs, 4 finished, 2 stopped" "$("$MAPPO" runs)"
+is a_run_alone_is_itself "1 run, 1 finished" "$("$MAPPO" runs runs/group/one | tail -1)"
+is one_folder_of_them "3 runs, 3 finished" "$("$MAPPO" runs runs/group/ | tail -1)"
+
+newest=runs/group/one/$(readlink runs/group/one/latest.h5)
+python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(-9, 2); b = f.read(1); f.seek(-9, 2); f.write(bytes([b[0] ^ 1]))' "$newest"
+has headers_alone_pass_a_flipped_bit "mappo finished" "$(row group/one)"
+text=$("$MAPPO" runs --check)
+is check_ends_with_the_code_of_bad_checkpoints 4 $?
+has and_names_it "SHA-256" "$text"
+truncate -s -100 "$newest"
+has a_file_that_was_cut_needs_no_check "mappo damaged 400" "$(row group/one)"
+echo "[ppo" >runs/group/two/config.ini
+has so_does_a_bad_configuration "config.ini, line 1 is neither" "$("$MAPPO" runs)"
+is each_is_a_line_of_json "6 damaged 0.1 all" "$("$MAPPO" runs --json | python3 -c '
+import json, sys
+rows = {row["run"]: row for row in map(json.loads, sys.stdin)}
+clip = rows["runs/group/clip"]
+print(len(rows), rows["runs/group/one"]["state"], clip["settings"]["ppo.clip"], "all" if clip["env_steps"] == clip["of_env_steps"] == 400 else clip)')"
+exit $failed
