@@ -17,7 +17,7 @@ printf '[train]\r\ninit = runs/a=b/latest.h5\r\n[adam]\r\nlr=7e-4\r\nschedule = 
 printf '\xef\xbb\xbf[ ppo ] # why\rclip = 0,1\r[env]\rname = ~/a.so\rN = "5"\rN = 1.000\r' >"$WORK/editors.ini"
 printf 'eval\n~/run\nadam.lr=1,234.5\ntrain.max_seconds=01:30:00\n--lr\n1e-3\nenv=x\nN=5\n' >"$WORK/advice.ini"
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=0
-if "$fuzz" "${ROUNDS:-60000}" "$WORK"/*.ini envs/*/*.ini >"$WORK/out" 2>"$WORK/log"; then
+if "$fuzz" "${ROUNDS:-40000}" "$WORK"/*.ini envs/*/*.ini >"$WORK/out" 2>"$WORK/log"; then
     echo "# $(cat "$WORK/out")"
     echo "ok - mutated_configurations_are_refused_in_one_line_or_read_back_identically"
     # The mutations must leave enough that is right: else only refusals are tested.
