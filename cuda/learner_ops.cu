@@ -204,7 +204,7 @@ static __global__ void adam_kernel(const some_passes<optimizer_pass> some)
 {
     const struct optimizer_pass &pass = some.pass[blockIdx.y];
     const size_t i = thread_item();
-    if (i >= pass.n || pass.fault->kind != NO_FAULT || pass.optimizer->stopped) return;
+    if (i >= pass.n || pass.fault->kind != NO_FAULT || optimizer_rests(pass.optimizer)) return;
     const struct adam_step step = pass.optimizer->step;
     adam_update(&step, pass.gradient[i], &pass.parameters[i], &pass.m[i], &pass.v[i]);
 }

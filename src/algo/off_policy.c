@@ -47,6 +47,11 @@ static int check_space(const struct mappo_group *group, const struct mappo_space
 {
     const bool simplex = config->maddpg_actor == ACTOR_SOFTMAX;
     const double least = simplex ? 0 : -1;
+    if (simplex && space->size == 1)
+        return error_set(
+            err, EXIT_USAGE,
+            "maddpg.actor=softmax is of actions that share a whole, and one of group \"%s\" is a single number: maddpg.actor=tanh",
+            group->name);
     for (int i = 0; i < space->size; i++) {
         const double low = space->low ? (double)space->low[i] : -INFINITY, high = space->high ? (double)space->high[i] : INFINITY;
         if ((low == least && high == 1) || !isfinite(low) || !isfinite(high)) continue;
@@ -57,15 +62,11 @@ static int check_space(const struct mappo_group *group, const struct mappo_space
                          : config->maddpg_actor == ACTOR_TANH ? "tanh"
                                                               : "gaussian",
                          least, group->name, low, high,
-                         !simplex                      ? "wrap.rescale_action=1"
-                         : config->wrap_rescale_action ? "wrap.rescale_action=0"
-                                                       : "maddpg.actor=tanh wrap.rescale_action=1");
+                         !simplex ? "wrap.rescale_action=1"
+                         : config->wrap_rescale_action
+                             ? "maddpg.actor=tanh, or wrap.rescale_action=0 where the environment's own numbers lie between 0 and 1"
+                             : "maddpg.actor=tanh wrap.rescale_action=1");
     }
-    if (simplex && space->size == 1)
-        return error_set(
-            err, EXIT_USAGE,
-            "maddpg.actor=softmax is of actions that share a whole, and one of group \"%s\" is a single number: maddpg.actor=tanh",
-            group->name);
     return 0;
 }
 

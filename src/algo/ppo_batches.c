@@ -80,13 +80,13 @@ int ppo_batches_count(struct ppo_batches *b, int shards, int *minibatches, struc
                     return error_set(
                         err, EXIT_USAGE,
                         "ppo.minibatch_size=%d counts chunks of equal length, and rollout.steps=%d is no multiple of ppo.chunk=%d: "
-                        "choose their number instead (ppo.minibatches), or another ppo.chunk",
+                        "choose their number instead (ppo.minibatch_size=0 and ppo.minibatches), or another ppo.chunk",
                         size, b->rollout->transitions->config.steps, part.steps);
                 if (part.items != items)
                     return error_set(
                         err, EXIT_USAGE,
                         "ppo.minibatch_size=%d makes another number of minibatches for group \"%s\" than for others, or for one "
-                        "shard than for others: choose their number instead (ppo.minibatches), or ppo.minibatch_unit=step",
+                        "shard than for others: choose their number instead (ppo.minibatch_size=0 and ppo.minibatches), or ppo.minibatch_unit=step",
                         size, b->policy[g]->name);
             }
     b->size = size / shards;

@@ -395,7 +395,7 @@ static void cpu_optimizer_step(struct backend *backend, const struct optimizer_r
     for (const struct optimizer_pass *p = pass; p < pass + passes; p++)
         optimizer_prepare(p->optimizer, p->with, rules, *p->rate, p->steps ? *p->steps + p->step + 1 : 0);
     for (const struct optimizer_pass *p = pass; p < pass + passes; p++)
-        if (p->fault->kind == NO_FAULT && !p->optimizer->stopped)
+        if (p->fault->kind == NO_FAULT && !optimizer_rests(p->optimizer))
             kernels->adam(&p->optimizer->step, p->parameters, p->gradient, p->m, p->v, p->n);
 }
 

@@ -260,7 +260,7 @@ static const char *origin_text(int origin)
 
 static void write_comment(FILE *out, int origin, const char *help)
 {
-    char text[512];
+    char text[2048];
     text_format(text, sizeof text, "%s%s", origin_text(origin), help);
     fputs("# ", out);
     help_wrap(out, text, 2, 100);

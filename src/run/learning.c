@@ -232,7 +232,7 @@ static void warn_of_endless(const struct vecenv *env)
 /* Why a setting of a group changes nothing; NULL where it may. */
 static const char *why_group_idle(const struct learning *l, const struct policy *policy, int key)
 {
-    const bool evaluates = l->algorithm == NULL;
+    const bool evaluates = !l->algorithm && !l->planner;
     switch (key) {
     case GROUP_algo:
         return policy_learns(policy) ? NULL : "the group learns nothing";

@@ -163,7 +163,7 @@ def a_schedule_that_ended():
     check("the_end_of_a_schedule_can_be_moved", code == 0 and not warnings(out) and all(abs(a - b) < 1e-12 for a, b in zip(rates, expected)),
           f"{out} {rates} {expected}")
     code, out = mappo("run=linear", f"train.env_steps={9 * UPDATE}")
-    check("and_stays_where_it_was_moved_to", "at 0 from adam.schedule_steps=320 on" in out and rate("linear") == 0, out)
+    check("and_stays_where_it_was_moved_to", "has reached its end at adam.schedule_steps=320" in out and rate("linear") == 0, out)
 
 
 def edit(path, *edits):

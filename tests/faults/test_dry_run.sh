@@ -67,6 +67,7 @@ refused a_batch_that_the_replay_does_not_hold_is_refused 2 "is more than maddpg.
 refused rows_that_can_not_be_counted_are_refused 2 "715827856 is the most" algo=maddpg maddpg.buffer=2000000000
 refused what_a_gpu_does_not_collect_is_refused 2 "which a GPU or the ranks of a pod don't collect" backend=cuda rollout.unit=episodes rollout.steps=1
 check what_changes_nothing_is_said 1 "$(dry maddpg.tau=0.1 | grep -c 'maddpg.tau has no effect here')"
+check self_play_has_its_effect 0 "$(dry env=mpe/simple_tag group.agent.play=self group.agent.pool_share=0.1 | grep -c "has no effect here")"
 check a_learner_that_never_begins_is_said 1 "$(dry algo=maddpg train.env_steps=1000 | grep -c 'nothing will be learned: 25600 steps are to be held')"
 # Memory is said and not taken; another machine may have it.
 check memory_is_said_by_parts 1 "$(dry | grep -cE '^memory: [0-9.]+ MB .input tiles [0-9.]+ MB, rollout [0-9.]+ [kM]B, .*, and what environments take$')"

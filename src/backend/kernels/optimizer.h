@@ -51,8 +51,14 @@ struct optimizer {          /* of one network */
     int64_t steps;          /* Adam steps of all updates so far, where they are counted here (struct optimizer_pass) */
     int32_t made;           /* of this update */
     int32_t stopped;        /* no step is made: whoever sets it clears it */
+    int32_t idle;           /* nor is this one: no row had a weight, and momentum alone would move it; set with the divisor */
     struct adam_step step;
 };
+
+MAPPO_FN bool optimizer_rests(const struct optimizer *o)
+{
+    return o->stopped || o->idle;
+}
 
 MAPPO_FN double optimizer_clip(const struct optimizer_rules *rules, double norm)
 {
@@ -64,7 +70,7 @@ MAPPO_FN double optimizer_clip(const struct optimizer_rules *rules, double norm)
 MAPPO_FN void optimizer_measure(struct optimizer *o, const struct optimizer_rules *rules, double squares, const struct fault *not_finite,
                                 struct fault *fault)
 {
-    if (o->stopped) return;
+    if (optimizer_rests(o)) return;
     o->norm = sqrt(squares) / o->divisor;
     o->mean_norm += rules->mean_weight * o->norm;
     if (!number_is_finite(o->norm)) fault_note(fault, not_finite);
@@ -75,8 +81,8 @@ MAPPO_FN void optimizer_measure(struct optimizer *o, const struct optimizer_rule
 MAPPO_FN void optimizer_prepare(struct optimizer *o, const struct optimizer *with, const struct optimizer_rules *rules, double rate,
                                 int64_t step)
 {
-    if (o->stopped) return;
-    const double norm = with && !with->stopped ? sqrt(o->norm * o->norm + with->norm * with->norm) : o->norm;
+    if (optimizer_rests(o)) return;
+    const double norm = with && !optimizer_rests(with) ? sqrt(o->norm * o->norm + with->norm * with->norm) : o->norm;
     o->made++;
     o->steps++;
     o->step = adam_step_at(&rules->adam, rate, step > 0 ? step : o->steps, optimizer_clip(rules, norm) / o->divisor);

@@ -61,6 +61,12 @@ MAPPO_FN double ppo_divisor(double weight)
     return weight > 0 ? weight : 1; /* nobody active: all sums are 0 */
 }
 
+MAPPO_FN void ppo_weigh(struct optimizer *optimizer, double weight)
+{
+    optimizer->divisor = ppo_divisor(weight);
+    optimizer->idle = !(weight > 0);
+}
+
 MAPPO_FN void ppo_fault(struct fault *fault, int kind, const struct fault *place)
 {
     struct fault found = *place;
@@ -113,8 +119,8 @@ MAPPO_FN void ppo_learner_begin(struct ppo_learner *l, struct normalizer *norm, 
     l->advantage = advantage_scale_of(&statistics->advantage);
     l->head = rescale_between(&before, &norm->scale);
     l->old_value = rescale_between(&l->rollout, &norm->scale);
-    l->actor.divisor = ppo_divisor(rules->policy_active ? statistics->active : statistics->ret.count);
-    l->critic.divisor = ppo_divisor(rules->value_active ? statistics->active : statistics->ret.count);
+    ppo_weigh(&l->actor, rules->policy_active ? statistics->active : statistics->ret.count);
+    ppo_weigh(&l->critic, rules->value_active ? statistics->active : statistics->ret.count);
 }
 
 MAPPO_FN void ppo_metrics_add(struct ppo_metrics *to, const struct ppo_metrics *from, double weight)
@@ -136,7 +142,7 @@ MAPPO_FN void ppo_learner_measure(struct ppo_learner *l, const struct normalizer
 {
     const double rows = ppo_divisor(statistics->ret.count);
     struct ppo_metrics *m = &l->minibatch;
-    if (l->critic.stopped) return; /* the update has ended */
+    if (l->critic.stopped || !(statistics->ret.count > 0)) return; /* the update has ended; nobody's rows */
     m->policy_loss = (double)actor[SUM_LOSS] / l->actor.divisor;
     m->value_loss = (double)critic[SUM_LOSS] / l->critic.divisor;
     m->entropy = (double)actor[SUM_ENTROPY] / l->actor.divisor;
@@ -161,7 +167,7 @@ MAPPO_FN void ppo_learner_end(struct ppo_learner *l, const struct ppo_rules *rul
     const double least = 1e-9, most = 1e9; /* it could never come back from 0 or infinity */
     double beta = (double)l->policy.kl;
     l->kl = moments_mean(kl);
-    if (!(rules->penalty_kl > 0) || l->actor.made == 0) return; /* of a policy that stood still it says nothing */
+    if (!(rules->penalty_kl > 0) || l->actor.made == 0 || !(kl->count > 0)) return; /* of a policy that stood still it says nothing */
     if (l->kl > 1.5 * rules->penalty_kl) beta *= 2;
     if (l->kl < rules->penalty_kl / 1.5) beta /= 2;
     l->policy.kl = (real)(beta < least ? least : beta > most ? most : beta);
