@@ -86,7 +86,8 @@ int ppo_batches_count(struct ppo_batches *b, int shards, int *minibatches, struc
                     return error_set(
                         err, EXIT_USAGE,
                         "ppo.minibatch_size=%d makes another number of minibatches for group \"%s\" than for others, or for one "
-                        "shard than for others: choose their number instead (ppo.minibatch_size=0 and ppo.minibatches), or ppo.minibatch_unit=step",
+                        "shard than for others: choose their number instead (ppo.minibatch_size=0 and ppo.minibatches), or "
+                        "ppo.minibatch_unit=step",
                         size, b->policy[g]->name);
             }
     b->size = size / shards;

@@ -209,7 +209,8 @@ static void print_command(FILE *out, const struct command *command)
 
 static void print_overview(FILE *out)
 {
-    fprintf(out, "%s\nTrains multi-agent policies with MAPPO, its kin and MADDPG, on one core or a cluster; continues to the bit.\n", version_line());
+    fprintf(out, "%s\nTrains multi-agent policies (MAPPO, PPO, MADDPG …) on one core or a cluster; continues to the bit.\n",
+            version_line());
     fputs("\nusage: mappo [COMMAND] [key=value ...] [--config FILE.ini ...] [options]\n\nbegin here\n", out);
     print_indented(out, "mappo                                        train MAPPO on mpe/simple_spread, on all cores\n"
                         "mappo eval runs/mpe-simple_spread-mappo-s1   how good it has become\n"

@@ -306,11 +306,11 @@ static void warn_of_rate_0(const struct trainer *t)
 {
     const struct config *c = t->config;
     if (!what_is_annealed(c) || t->standing.schedule_steps >= c->train_env_steps || t->comm->rank) return;
-    warn(
-        "what is annealed (%s) has reached its end at adam.schedule_steps=%lld, and train.env_steps=%lld goes further%s; adam.schedule_steps=%lld "
-        "moves its end",
-        what_is_annealed(c), (long long)t->standing.schedule_steps, (long long)c->train_env_steps,
-        c->adam_schedule ? ": nothing is learned there" : "", (long long)c->train_env_steps);
+    warn("what is annealed (%s) has reached its end at adam.schedule_steps=%lld, and train.env_steps=%lld goes further%s; "
+         "adam.schedule_steps=%lld "
+         "moves its end",
+         what_is_annealed(c), (long long)t->standing.schedule_steps, (long long)c->train_env_steps,
+         c->adam_schedule ? ": nothing is learned there" : "", (long long)c->train_env_steps);
 }
 
 /* A layer norm takes two numbers' worth away, mean and size: most of what so few tell. */

@@ -4,6 +4,8 @@
 #ifndef MAPPO_KERNELS_OPTIMIZER_H
 #define MAPPO_KERNELS_OPTIMIZER_H
 
+#include <stdbool.h>
+
 #include "backend/kernels/adam.h"
 
 /* The first thing that went wrong in an update: from then on no step is made, and parameters stay as they are. */
