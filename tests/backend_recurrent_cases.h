@@ -222,6 +222,31 @@ static void recurrent_gradients_match_finite_differences(void **state)
     }
 }
 
+/* Alone and beside another network. */
+static void check_threads(struct problem *q, struct problem *other)
+{
+    real *first = calloc(q->net.parameters, sizeof *first), sums[PASS_SUMS] = {0};
+    for (int level = 0; level <= last_level(); level++) {
+        for (int threads = 1; threads <= 4; threads++) {
+            struct backend *b = open_backend(threads, level);
+            struct recurrent time;
+            const struct train_pass pass[2] = {problem_lend(other, b), problem_lend_with(q, b, &time)};
+            b->train(b, threads % 2 ? pass : pass + 1, threads % 2 ? 2 : 1);
+            problem_take(other, b, &pass[0]);
+            problem_take(q, b, &pass[1]);
+            lend_end(b);
+            b->close(b);
+            if (threads == 1) {
+                memcpy(first, q->gradient, q->net.parameters * sizeof *first);
+                memcpy(sums, q->sum, sizeof sums);
+            }
+            if (memcmp(first, q->gradient, q->net.parameters * sizeof *first) || memcmp(sums, q->sum, sizeof sums))
+                fail_msg("level %d: the gradient with %d threads differs from one thread's", level, threads);
+        }
+    }
+    free(first);
+}
+
 static void recurrent_training_is_the_same_bits_for_any_threads(void **state)
 {
     (void)state;
@@ -229,26 +254,7 @@ static void recurrent_training_is_the_same_bits_for_any_threads(void **state)
     add_head(&q.dist, HEAD_CATEGORICAL, 5, 0);
     problem_build(&q);
     problem_build(&other);
-    real *first = calloc(q.net.parameters, sizeof *first), sums[PASS_SUMS] = {0};
-    for (int level = 0; level <= last_level(); level++) {
-        for (int threads = 1; threads <= 4; threads++) {
-            struct backend *b = open_backend(threads, level);
-            struct recurrent time;
-            const struct train_pass pass[2] = {problem_lend(&other, b), problem_lend_with(&q, b, &time)};
-            b->train(b, threads % 2 ? pass : pass + 1, threads % 2 ? 2 : 1);
-            problem_take(&other, b, &pass[0]);
-            problem_take(&q, b, &pass[1]);
-            lend_end(b);
-            b->close(b);
-            if (threads == 1) {
-                memcpy(first, q.gradient, q.net.parameters * sizeof *first);
-                memcpy(sums, q.sum, sizeof sums);
-            }
-            if (memcmp(first, q.gradient, q.net.parameters * sizeof *first) || memcmp(sums, q.sum, sizeof sums))
-                fail_msg("level %d: the gradient with %d threads differs from one thread's", level, threads);
-        }
-    }
-    free(first);
+    check_threads(&q, &other);
     problem_clear(&q);
     problem_clear(&other);
 }

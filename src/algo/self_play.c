@@ -284,19 +284,8 @@ void self_play_pull(struct self_play *s)
         const struct self_play_group *of = &s->group[g];
         if (of->rules.members == 0) continue;
         backend->download(backend, of->host_actors, of->actors, (size_t)of->rules.members * policy_actor_size(s->policy[g]) * sizeof(real));
-        for (int k = 0; k < of->rules.members && of->obs[k].width; k++)
-            backend->download(backend, of->host_obs[k].moments, of->obs[k].moments,
-                              (size_t)running_moments(of->obs[k].width) * sizeof(double));
+        for (int k = 0; k < of->rules.members; k++) policy_pull_running(backend, &of->host_obs[k], &of->obs[k]);
     }
-}
-
-static void push_obs(const struct self_play *s, const struct running *obs, const struct running *host)
-{
-    struct backend *backend = s->backend;
-    for (int j = 0; j < host->width; j++) running_refresh(host, j);
-    if (backend->host_memory || host->width == 0) return;
-    backend->upload(backend, obs->moments, host->moments, (size_t)running_moments(host->width) * sizeof(double));
-    backend->upload(backend, obs->scale, host->scale, 2 * (size_t)host->width * sizeof(real));
 }
 
 void self_play_push(struct self_play *s)
@@ -308,6 +297,6 @@ void self_play_push(struct self_play *s)
         if (!backend->host_memory)
             backend->upload(backend, of->actors, of->host_actors,
                             (size_t)of->rules.members * policy_actor_size(s->policy[g]) * sizeof(real));
-        for (int k = 0; k < of->rules.members; k++) push_obs(s, &of->obs[k], &of->host_obs[k]);
+        for (int k = 0; k < of->rules.members; k++) policy_push_running(backend, &of->obs[k], &of->host_obs[k]);
     }
 }

@@ -18,6 +18,14 @@ int cmd_docs(const struct arguments *args, struct comm *comm); /* prints the gen
 int cmd_help(const struct arguments *args, struct comm *comm);
 int cmd_version(const struct arguments *args, struct comm *comm);
 
+/* A command that looks at files: rank 0 carries it out, and its exit code is every rank's. */
+static inline int cmd_on_first_rank(int (*command)(const struct arguments *args), const struct arguments *args, struct comm *comm)
+{
+    int code = comm->rank == 0 ? command(args) : EXIT_DONE;
+    comm_broadcast(comm, &code, sizeof code);
+    return code;
+}
+
 /* The environment side of config_build: id, preset and options from the registry (find_env.c). */
 int cmd_find_env(struct config_env *env, const char *name, struct error *err);
 /* EXIT_USAGE where env=ENV is given to a command that takes ENV as its operand. */

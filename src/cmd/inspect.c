@@ -265,7 +265,5 @@ static int inspect(const struct arguments *args)
 
 int cmd_inspect(const struct arguments *args, struct comm *comm)
 {
-    int code = comm->rank == 0 ? inspect(args) : EXIT_DONE;
-    comm_broadcast(comm, &code, sizeof code);
-    return code;
+    return cmd_on_first_rank(inspect, args, comm);
 }

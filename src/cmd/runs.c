@@ -235,7 +235,5 @@ static int list_runs(const struct arguments *args)
 
 int cmd_runs(const struct arguments *args, struct comm *comm)
 {
-    int code = comm->rank == 0 ? list_runs(args) : EXIT_DONE;
-    comm_broadcast(comm, &code, sizeof code);
-    return code;
+    return cmd_on_first_rank(list_runs, args, comm);
 }

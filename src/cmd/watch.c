@@ -7,11 +7,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "run/progress.h"
 
 enum { NARROWEST = 40, WIDEST = 200, MILLISECONDS = 1000 };
 
@@ -59,17 +59,13 @@ static bool speaks_unicode(void)
 
 static void measure(struct watch_page *page)
 {
-    struct winsize size = {0};
     const char *columns = getenv("COLUMNS"), *lines = getenv("LINES");
     int64_t number;
     page->width = 80;
     page->height = 24;
     if (columns && text_to_int(columns, &number)) page->width = (int)number;
     if (lines && text_to_int(lines, &number)) page->height = (int)number;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
-        page->width = size.ws_col;
-        page->height = size.ws_row;
-    }
+    progress_terminal(&page->width, &page->height);
     page->height--; /* the cursor's */
     if (page->width < NARROWEST) page->width = NARROWEST;
     if (page->width > WIDEST) page->width = WIDEST;
@@ -78,16 +74,14 @@ static void measure(struct watch_page *page)
 struct watched {
     const char *folder;
     struct watch_page page;
-    struct run_list list; /* of one */
+    struct run_told run;
     struct metrics_file metrics;
 };
 
 static int look(struct watched *watched, struct error *err)
 {
-    run_list_free(&watched->list);
-    int code = run_list_read(&watched->list, watched->folder, false, err);
-    if (!code && (watched->list.runs != 1 || strlen(watched->list.run[0].path) > strlen(watched->folder)))
-        code = error_set(err, EXIT_USAGE, "%s: is no run's folder; mappo runs %s lists those in it", watched->folder, watched->folder);
+    run_forget(&watched->run);
+    int code = run_read(&watched->run, watched->folder, false, err);
     if (!code) code = metrics_file_read(&watched->metrics, err);
     return code;
 }
@@ -100,7 +94,7 @@ static void draw(struct watched *watched)
     FILE *out = open_memstream(&text, &size);
     CHECK(out, "out of memory drawing a page");
     measure(&watched->page);
-    watch_print(out, &watched->page, &watched->list.run[0], &watched->metrics);
+    watch_print(out, &watched->page, &watched->run, &watched->metrics);
     fclose(out);
     fputs("\033[H", stdout);
     for (const char *c = text; *c; c++) {
@@ -142,7 +136,7 @@ static int watch_live(struct watched *watched, struct error *err)
         draw(watched);
         if (rest(watched)) break;
         code = look(watched, err);
-    } while (!code && watched->list.run[0].state == RUN_RUNNING);
+    } while (!code && watched->run.state == RUN_RUNNING);
     leave();
     return code;
 }
@@ -150,26 +144,20 @@ static int watch_live(struct watched *watched, struct error *err)
 static int watch(const struct arguments *args)
 {
     struct error err = {0};
-    struct watched watched = {.page = {.unicode = speaks_unicode()}};
-    char folder[4096];
-    text_format(folder, sizeof folder, "%s", args->operand[0]);
-    for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--) folder[n - 1] = '\0';
-    watched.folder = folder;
-    metrics_file_begin(&watched.metrics, folder);
+    struct watched watched = {.folder = args->operand[0], .page = {.unicode = speaks_unicode()}};
+    metrics_file_begin(&watched.metrics, watched.folder);
     int code = look(&watched, &err);
-    if (!code && isatty(STDOUT_FILENO) && watched.list.run[0].state == RUN_RUNNING) code = watch_live(&watched, &err);
+    if (!code && isatty(STDOUT_FILENO) && watched.run.state == RUN_RUNNING) code = watch_live(&watched, &err);
     if (!code) {
         measure(&watched.page);
-        watch_print(stdout, &watched.page, &watched.list.run[0], &watched.metrics);
+        watch_print(stdout, &watched.page, &watched.run, &watched.metrics);
     }
     metrics_file_end(&watched.metrics);
-    run_list_free(&watched.list);
+    run_forget(&watched.run);
     return code ? error_report(&err) : EXIT_DONE;
 }
 
 int cmd_watch(const struct arguments *args, struct comm *comm)
 {
-    int code = comm->rank == 0 ? watch(args) : EXIT_DONE;
-    comm_broadcast(comm, &code, sizeof code);
-    return code;
+    return cmd_on_first_rank(watch, args, comm);
 }

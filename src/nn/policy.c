@@ -135,6 +135,12 @@ static void take_memory(struct policy *policy, const struct policy_config *confi
     if (config->running_reward) take_running(policy, RUNNING_REWARD, 1);
 }
 
+void policy_pull_running(struct backend *backend, const struct running *host, const struct running *running)
+{
+    if (backend->host_memory || running->width == 0) return;
+    backend->download(backend, host->moments, running->moments, (size_t)running_moments(running->width) * sizeof(double));
+}
+
 void policy_pull(struct policy *policy)
 {
     struct backend *backend = policy->backend;
@@ -143,18 +149,11 @@ void policy_pull(struct policy *policy)
     backend->download(backend, policy->host.m, policy->m, moment_bytes(policy));
     backend->download(backend, policy->host.v, policy->v, moment_bytes(policy));
     backend->download(backend, policy->host.norm, policy->norm, (size_t)policy->sets[ROLE_CRITIC] * sizeof *policy->norm);
-    for (int i = 0; i < POLICY_RUNNING; i++) {
-        const struct running *running = &policy->running[i];
-        if (running->width == 0) continue;
-        backend->download(backend, policy->host.running[i].moments, running->moments,
-                          (size_t)running_moments(running->width) * sizeof(double));
-    }
+    for (int i = 0; i < POLICY_RUNNING; i++) policy_pull_running(backend, &policy->host.running[i], &policy->running[i]);
 }
 
-static void push_running(struct policy *policy, int which)
+void policy_push_running(struct backend *backend, const struct running *running, const struct running *host)
 {
-    struct backend *backend = policy->backend;
-    const struct running *running = &policy->running[which], *host = &policy->host.running[which];
     for (int j = 0; j < host->width; j++) running_refresh(host, j);
     if (backend->host_memory || host->width == 0) return;
     backend->upload(backend, running->moments, host->moments, (size_t)running_moments(host->width) * sizeof(double));
@@ -164,7 +163,7 @@ static void push_running(struct policy *policy, int which)
 void policy_push(struct policy *policy)
 {
     struct backend *backend = policy->backend;
-    for (int i = 0; i < POLICY_RUNNING; i++) push_running(policy, i);
+    for (int i = 0; i < POLICY_RUNNING; i++) policy_push_running(backend, &policy->running[i], &policy->host.running[i]);
     for (int s = 0; s < policy->sets[ROLE_CRITIC]; s++) normalizer_refresh(&policy->host.norm[s], policy->normalizer);
     if (backend->host_memory) return;
     backend->upload(backend, policy->parameters, policy->host.parameters, policy->size * sizeof(real));

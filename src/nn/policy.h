@@ -91,6 +91,9 @@ struct network_init policy_network_init(const struct policy *policy, int role, i
 /* Between the backend and `host`. push also brings the scales of normalisers and running statistics up to date with their state. */
 void policy_pull(struct policy *policy);
 void policy_push(struct policy *policy);
+/* The same of running statistics alone, wherever they are kept. */
+void policy_pull_running(struct backend *backend, const struct running *host, const struct running *running);
+void policy_push_running(struct backend *backend, const struct running *running, const struct running *host);
 
 static inline const struct network *policy_network(const struct policy *p, int role)
 {

@@ -117,10 +117,19 @@ static void status_text(const struct status *s, const char *rules, int width, ch
     for (char *end; (int)strlen(text) >= width && (end = strrchr(text, ' '));) *end = '\0';
 }
 
+void progress_terminal(int *columns, int *lines)
+{
+    struct winsize size = {0};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return;
+    if (size.ws_col > 0) *columns = size.ws_col;
+    if (size.ws_row > 0) *lines = size.ws_row;
+}
+
 static int terminal_width(void)
 {
-    struct winsize size;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    int columns = 80, lines;
+    progress_terminal(&columns, &lines);
+    return columns;
 }
 
 /* Of the run: steps or episodes, whichever will end it. */

@@ -26,4 +26,7 @@ struct progress_line {
 /* Cheap to call after every update; speeds are those of the updates since the line was last drawn, without what lies between. `last` draws whatever the time. */
 void progress_update(struct progress *progress, const struct progress_line *line, bool last);
 
+/* The size of the terminal on standard output; both stay as they are where there is none, or it doesn't say. */
+void progress_terminal(int *columns, int *lines);
+
 #endif

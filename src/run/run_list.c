@@ -173,10 +173,49 @@ static bool is_there(const char *folder, const char *name)
     return text_format(path, sizeof path, "%s/%s", folder, name) && stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+static bool is_run(const char *folder)
+{
+    return is_there(folder, "config.ini") &&
+           (is_there(folder, "metrics.jsonl") || is_there(folder, "log.txt") || is_there(folder, "latest.h5"));
+}
+
+/* Without slashes behind it. */
+static int take_folder(char *path, size_t size, const char *folder, struct error *err)
+{
+    text_format(path, size, "%s", folder);
+    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) path[n - 1] = '\0';
+    DIR *dir = opendir(path);
+    if (!dir) return error_set(err, EXIT_USAGE, "%s: %s", path, strerror(errno));
+    closedir(dir);
+    return 0;
+}
+
+int run_read(struct run_told *run, const char *folder, bool check, struct error *err)
+{
+    char path[4096];
+    *run = (struct run_told){.path = NULL};
+    const int code = take_folder(path, sizeof path, folder, err);
+    if (code) return code;
+    if (!is_run(path)) return error_set(err, EXIT_USAGE, "%s: is no run's folder; mappo runs %s lists those in it", path, path);
+    run->path = copied(path);
+    read_run(run, check);
+    return 0;
+}
+
+void run_forget(struct run_told *run)
+{
+    for (int k = 0; k < run->settings; k++) {
+        free(run->setting[k].key);
+        free(run->setting[k].value);
+    }
+    free(run->setting);
+    free(run->path);
+    *run = (struct run_told){.path = NULL};
+}
+
 static void find(struct run_list *list, const char *folder, int depth)
 {
-    if (is_there(folder, "config.ini") &&
-        (is_there(folder, "metrics.jsonl") || is_there(folder, "log.txt") || is_there(folder, "latest.h5"))) {
+    if (is_run(folder)) {
         list->run = grown(list->run, list->runs, sizeof *list->run);
         list->run[list->runs++] = (struct run_told){.path = copied(folder)};
         return;
@@ -201,11 +240,8 @@ int run_list_read(struct run_list *list, const char *folder, bool check, struct 
 {
     char path[4096];
     *list = (struct run_list){.runs = 0};
-    text_format(path, sizeof path, "%s", folder);
-    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) path[n - 1] = '\0';
-    DIR *dir = opendir(path);
-    if (!dir) return error_set(err, EXIT_USAGE, "%s: %s", path, strerror(errno));
-    closedir(dir);
+    const int code = take_folder(path, sizeof path, folder, err);
+    if (code) return code;
     find(list, path, 0);
     if (list->runs) qsort(list->run, (size_t)list->runs, sizeof *list->run, by_path);
     for (int i = 0; i < list->runs; i++) read_run(&list->run[i], check);
@@ -214,14 +250,7 @@ int run_list_read(struct run_list *list, const char *folder, bool check, struct 
 
 void run_list_free(struct run_list *list)
 {
-    for (int i = 0; i < list->runs; i++) {
-        for (int k = 0; k < list->run[i].settings; k++) {
-            free(list->run[i].setting[k].key);
-            free(list->run[i].setting[k].value);
-        }
-        free(list->run[i].setting);
-        free(list->run[i].path);
-    }
+    for (int i = 0; i < list->runs; i++) run_forget(&list->run[i]);
     free(list->run);
     *list = (struct run_list){.runs = 0};
 }

@@ -34,6 +34,10 @@ struct run_told {
 };
 const char *run_setting(const struct run_told *run, const char *key); /* "" where config.ini has none */
 
+/* What the folder of one run tells. EXIT_USAGE where it is none. */
+int run_read(struct run_told *run, const char *folder, bool check, struct error *err);
+void run_forget(struct run_told *run);
+
 struct run_list {
     struct run_told *run; /* [runs], by path */
     int runs;

@@ -2,6 +2,7 @@
 # timeout: 300
 # `mappo check` runs an environment's kernels where the program has a device, here the emulated one, and compares them with the host.
 set -u
+. "$(dirname "$0")/../tap.sh"
 cd "$(dirname "$0")/../.." || exit 1
 MAPPO=${MAPPO_EMULATED:-${BUILD:-build}/emulated/mappo}
 if ! [ -x "$MAPPO" ]; then
@@ -10,10 +11,6 @@ if ! [ -x "$MAPPO" ]; then
 fi
 folder=$(mktemp -d "${TMPDIR:-/tmp}/mappo-check.XXXXXX") || exit 1
 trap 'rm -rf "$folder"' EXIT
-failed=0
-is() { # name expected actual
-    if [ "$2" = "$3" ]; then echo "ok - $1"; else echo "not ok - $1: expected \"$2\", got \"${3:0:600}\"" && failed=1; fi
-}
 
 # The template, whose kernels and nothing else do something different.
 build() { # FAULT

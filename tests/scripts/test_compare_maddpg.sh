@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # scripts/compare_maddpg.py without PyTorch: what is missing is named, and the page is what the data make.
 set -u
+. "$(dirname "$0")/../tap.sh"
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-failed=0
-is() { # name expected actual
-    if [ "$2" = "$3" ]; then echo "ok - $1"; else echo "not ok - $1: expected \"$2\", got \"${3:0:600}\"" && failed=1; fi
-}
 # Without the site's packages, so that none is there.
 compare() { python3 -I -S scripts/compare_maddpg.py --data "$work" "$@" >"$work/out" 2>&1; }
 

@@ -1,15 +1,12 @@
 #!/usr/bin/env bash
 # The command `mappo check`: lines, exit codes, JSON. What it finds: test_env_check.c.
 set -u
+. "$(dirname "$0")/../tap.sh"
 MAPPO=$(cd "$(dirname "${MAPPO:-build/mappo}")" && pwd)/$(basename "${MAPPO:-build/mappo}")
 PLUGIN=$(cd "${BUILD:-build}/tests" && pwd)/plugin_with_faults.so
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 cd "$WORK" || exit 1
-failed=0
-is() { # name expected actual
-    if [ "$2" = "$3" ]; then echo "ok - $1"; else echo "not ok - $1: expected \"$2\", got \"${3:0:600}\"" && failed=1; fi
-}
 
 "$MAPPO" check mpe/simple_spread env.N=2 steps=60 >out 2>err
 is a_sound_environment_ends_with_0 "0 0 faults, 0 warnings" "$? $(tail -1 out)"

@@ -3,22 +3,13 @@
 # timeout: 170
 # shellcheck disable=SC2088 # a ~ in quotes is what is tested
 set -u
+. "$(dirname "$0")/../tap.sh"
 MAPPO=$(cd "$(dirname "${MAPPO:-build/mappo}")" && pwd)/$(basename "${MAPPO:-build/mappo}")
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 cd "$WORK" || exit 1
-failed=0
 
-is() { # name expected actual
-    if [ "$2" = "$3" ]; then echo "ok - $1"; else echo "not ok - $1: expected \"$2\", got \"${3:0:600}\"" && failed=1; fi
-}
-has() { # name part text
-    case $3 in *"$2"*) echo "ok - $1" ;; *) echo "not ok - $1: \"${3:0:600}\" doesn't say \"$2\"" && failed=1 ;; esac
-}
-lacks() { # name part text
-    case $3 in *"$2"*) echo "not ok - $1: \"${3:0:600}\" says \"$2\"" && failed=1 ;; *) echo "ok - $1" ;; esac
-}
 short=(rollout.envs=4 rollout.steps=25 train.env_steps=100 threads=1)
 
 # ---- the lines at a start ----

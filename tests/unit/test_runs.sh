@@ -1,18 +1,12 @@
 #!/usr/bin/env bash
 # mappo runs: every run with its state, and what differs among those of an environment.
 set -u
+. "$(dirname "$0")/../tap.sh"
 MAPPO=$(cd "$(dirname "${MAPPO:-build/mappo}")" && pwd)/$(basename "${MAPPO:-build/mappo}")
 WORK=$(mktemp -d)
 trap 'kill "${pid:-}" 2>/dev/null; wait 2>/dev/null; rm -rf "$WORK"' EXIT
 cd "$WORK" || exit 1
-failed=0
 
-is() { # name expected actual
-    if [ "$2" = "$3" ]; then echo "ok - $1"; else echo "not ok - $1: expected \"$2\", got \"${3:0:600}\"" && failed=1; fi
-}
-has() { # name part text
-    case $3 in *"$2"*) echo "ok - $1" ;; *) echo "not ok - $1: \"${3:0:600}\" doesn't say \"$2\"" && failed=1 ;; esac
-}
 row() { # run: its line, blanks pressed together, without when it was written
     "$MAPPO" runs | sed -n "s/  */ /g;s/ [0-9]* [a-z]* ago/ now/;s|^$1 ||p"
 }

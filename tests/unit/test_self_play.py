@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Runs with groups that play themselves: what a checkpoint has of it, that they go on with the same bits, who plays in evaluations, what is refused; and
 that the average of a pool comes near to the equilibrium of a game in which present policies chase one another in circles."""
-import json
 import os
 import shutil
 import sys
@@ -11,7 +10,7 @@ import h5py
 import numpy
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
-from runs import check, finish, mappo  # noqa: E402
+from runs import check, finish, lines, mappo  # noqa: E402
 
 HANDS = os.path.join(os.path.abspath(os.environ.get("BUILD", "build")), "tests/plugin_of_hands.so")
 SMALL = ["rollout.envs=4", "rollout.steps=25", "ppo.epochs=1", "threads=1", "eval.env_steps=0", "env=mpe/simple_tag", "policy.hidden=16"]
@@ -92,18 +91,18 @@ def where_it_is_away_everywhere():
     """With one environment: nothing of the group moves by momentum, and its numbers are missing."""
     train("away", 10, *SELF, "rollout.envs=1", "rollout.steps=100", "group.agent.pool_share=0.2", "group.adversary.pool_share=0.7", "ppo.objective=kl", "checkpoint.interval=1",
           "checkpoint.keep=100")
-    lines = [json.loads(line) for line in open("away/metrics.jsonl")]
+    told = lines("away")
     states = []
-    for line in [None] + lines:
+    for line in [None] + told:
         with h5py.File(f"away/step-{line['env_steps'] if line else 0:012d}.h5") as file:
             states.append((numpy.array(file["policy/adversary/actor/fc1/weight"]), float(file["optimizer/adversary/kl_beta"][()])))
-    away = [k for k, line in enumerate(lines) if line["entropy"] is None]
+    away = [k for k, line in enumerate(told) if line["entropy"] is None]
     home = [k for k in range(10) if k not in away]
     check("there_are_rollouts_of_both_kinds", len(away) > 1 and len(home) > 1, away)
     still = [numpy.array_equal(states[k][0], states[k + 1][0]) and states[k][1] == states[k + 1][1] for k in range(10)]
     check("a_group_that_is_away_stands_still", all(still[k] for k in away) and not any(still[k] for k in home), still)
-    check("and_has_no_numbers", all(lines[k][name] is None for k in away for name in ("policy_loss", "ratio", "value_loss")) and
-          all(lines[k]["ratio"] is not None for k in home), [lines[k] for k in away])
+    check("and_has_no_numbers", all(told[k][name] is None for k in away for name in ("policy_loss", "ratio", "value_loss")) and
+          all(told[k]["ratio"] is not None for k in home), [told[k] for k in away])
 
 
 def exploitability(chances):

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """metrics.tensorboard: the package itself reads what metrics.jsonl has, once each, also of a run that was killed and goes on."""
 
-import json
 import math
 import os
 import signal
@@ -10,7 +9,9 @@ import sys
 import tempfile
 import time
 
-MAPPO = os.path.abspath(os.environ.get("MAPPO", "build/mappo"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
+from runs import MAPPO, check, finish, lines  # noqa: E402
+
 try:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 except ImportError as missing:
@@ -18,13 +19,6 @@ except ImportError as missing:
     sys.exit(0)
 
 SETTINGS = "env=mpe/simple_tag threads=1 rollout.envs=4 rollout.steps=25 eval.interval=3 eval.episodes=2 metrics.tensorboard=1 --quiet".split()
-failed = False
-
-
-def check(name, good, what=""):
-    global failed
-    failed = failed or not good
-    print(f"ok - {name}" if good else f"not ok - {name}: {what!r}")
 
 
 def train(*settings, run="run"):
@@ -43,10 +37,10 @@ def compare(name, run="run"):
         "entropy": "train/entropy",
         "value_loss/agent": "train/value_loss/agent",
     }
-    lines = [json.loads(line) for line in open(f"{run}/metrics.jsonl")]
+    told = lines(run)
     wrong = []
     for key, tag in tags.items():
-        wanted = [(line["env_steps"], line[key]) for line in lines if line[key] is not None]
+        wanted = [(line["env_steps"], line[key]) for line in told if line[key] is not None]
         got = [(point.step, point.value) for point in board.Scalars(tag)] if wanted else []
         same = len(wanted) == len(got) and all(a[0] == b[0] and math.isclose(a[1], b[1], rel_tol=1e-6) for a, b in zip(wanted, got))
         wrong += [] if same else [(tag, wanted, got)]
@@ -66,11 +60,11 @@ with tempfile.TemporaryDirectory() as folder:
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    steps = json.loads(open("run/metrics.jsonl").readlines()[-1])["env_steps"]
+    steps = lines("run")[-1]["env_steps"]
     subprocess.run(train(f"train.env_steps={steps + 1000}"), check=True, capture_output=True)
     compare("after_a_kill_no_point_is_doubled")
 
     subprocess.run(train("train.env_steps=1000", "metrics.tensorboard=0", run="without"), check=True, capture_output=True)
     check("without_it_there_is_no_file", not [name for name in os.listdir("without") if name.startswith("events")])
     os.chdir("/")
-sys.exit(failed)
+finish()

@@ -15,15 +15,10 @@ import time
 import unicodedata
 from pathlib import Path
 
-MAPPO = os.path.abspath(os.environ.get("MAPPO", "build/mappo"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
+from runs import MAPPO, check, finish  # noqa: E402
+
 ENTER, LEAVE = b"\x1b[?1049h\x1b[?25l", b"\x1b[?25h\x1b[?1049l"
-failed = False
-
-
-def check(name, good, what=""):
-    global failed
-    failed = failed or not good
-    print(f"ok - {name}" if good else f"not ok - {name}: {what!r}")
 
 
 def page(width, height, locale, run="run"):
@@ -115,4 +110,4 @@ with tempfile.TemporaryDirectory() as folder:
     pages()
     live()
     os.chdir("/")
-sys.exit(failed)
+finish()

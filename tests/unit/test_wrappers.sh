@@ -2,20 +2,14 @@
 # Wrappers in whole runs: each trains, is evaluated and goes on with the same bits; what they are for is learned with them and not without.
 # timeout: 170
 set -u
+. "$(dirname "$0")/../tap.sh"
 MAPPO=$(cd "$(dirname "${MAPPO:-build/mappo}")" && pwd)/$(basename "${MAPPO:-build/mappo}")
 TAPE=$(cd "${BUILD:-build}" && pwd)/tests/plugin_of_tape.so
 MEETING=$(cd "${BUILD:-build}" && pwd)/tests/meeting.so
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 cd "$WORK" || exit 1
-failed=0
 
-is() { # name expected actual
-    if [ "$2" = "$3" ]; then echo "ok - $1"; else echo "not ok - $1: expected \"$2\", got \"${3:0:600}\"" && failed=1; fi
-}
-has() { # name part text
-    case $3 in *"$2"*) echo "ok - $1" ;; *) echo "not ok - $1: \"${3:0:600}\" doesn't say \"$2\"" && failed=1 ;; esac
-}
 beyond() { # name, least, most, number
     if awk -v x="${4:-none}" -v a="$2" -v b="$3" 'BEGIN { exit !(x != "none" && x + 0 >= a && x + 0 <= b) }'; then
         echo "ok - $1 ($4)"
