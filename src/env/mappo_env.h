@@ -236,6 +236,7 @@ struct mappo_device {
 
 /* ---- the descriptor --------------------------------------------------------------------------------------- */
 
+struct mappo_env;
 struct mappo_env_config {
     uint32_t struct_size;
     const struct mappo_value *option; /* in the order of the descriptor's table */
@@ -243,8 +244,9 @@ struct mappo_env_config {
     int32_t envs;                     /* E */
     uint32_t first_env;               /* global index of environment 0 of this batch */
     uint64_t seed;
-    int32_t stream;  /* Philox stream: training or evaluation */
-    int32_t threads; /* that step it, at most: what an environment may start of its own for them */
+    int32_t stream;              /* Philox stream: training or evaluation */
+    int32_t threads;             /* that step it, at most: what an environment may start of its own for them */
+    const struct mappo_env *env; /* the descriptor that it is made by */
 };
 
 struct mappo_env {
