@@ -153,6 +153,7 @@ int worker_start(struct python_workers *w, int k, struct mappo_env_error *error)
     struct python_worker *worker = &w->worker[k];
     const char *interpreter = w->kind[0];
     int ends[2], code = 0;
+    worker->leaving = false;
     const int module = modules_file();
     if (module < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
         if (module >= 0) close(module);
@@ -292,10 +293,23 @@ static bool make_room(struct python_workers *w, int count)
     return true;
 }
 
+/* Whether number k runs and works on nothing: its arrays lie where others will. */
+static bool has_left(struct python_workers *w, int k)
+{
+    struct python_worker *worker = &w->worker[k];
+    struct mappo_env_error error;
+    char how[64], *line = NULL;
+    if (!worker->process || !worker_runs(worker, how, sizeof how)) return false;
+    while (worker->leaving) {
+        if (worker_hear(w, k, true, &line, &error)) return false;
+        worker->leaving = strcmp(line, "left") != 0; /* what else it had to say is of no use now */
+    }
+    return true;
+}
+
 int workers_take(struct python_workers **out, const struct python_kind *kind, int count, struct mappo_env_error *error)
 {
     static bool ends;
-    char how[64];
     if (!ends) atexit(end_parked);
     ends = true;
     struct python_workers *w = find_parked(kind);
@@ -303,19 +317,26 @@ int workers_take(struct python_workers **out, const struct python_kind *kind, in
     *out = w;
     if (!w || !make_room(w, count)) return fail(error, "no memory for %d Python processes", count);
     w->used = count;
-    for (int k = 0; k < count; k++) {
+    for (int k = 0; k < w->workers; k++) {
         struct python_worker *worker = &w->worker[k];
         worker->again = 0;
-        if (worker->process && worker_runs(worker, how, sizeof how)) continue;
+        if (has_left(w, k)) continue;
         worker_end(worker);
-        if (worker_start(w, k, error)) return -1;
+        if (k < count && worker_start(w, k, error)) return -1;
     }
     return 0;
 }
 
 void workers_park(struct python_workers *w)
 {
+    struct mappo_env_error ignored;
     if (!w) return;
+    for (int k = 0; k < w->used; k++) {
+        struct python_worker *worker = &w->worker[k];
+        if (!worker->process || worker_say(w, k, "leave\n", &ignored)) continue;
+        worker->leaving = true;
+        if (worker->bell) worker_ring(worker);
+    }
     w->next = parked;
     parked = w;
 }
@@ -333,7 +354,11 @@ int workers_window(struct python_workers *w, size_t bytes, struct mappo_env_erro
     if (memory == MAP_FAILED) return fail(error, "no memory for %zu bytes of arrays: %s", bytes, strerror(errno));
     memset(memory, 0, bytes);
     w->memory = memory;
-    for (int k = 0; k < w->workers; k++) w->worker[k].bell = w->worker[k].answer = w->worker[k].said = NULL;
+    for (int k = 0; k < w->workers; k++) {
+        struct python_worker *worker = &w->worker[k];
+        worker->bell = worker->answer = worker->said = NULL;
+        worker->heard = 0;
+    }
     return 0;
 }
 

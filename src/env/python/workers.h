@@ -30,6 +30,7 @@ struct python_worker {
     size_t have, room;
     int32_t first, count; /* rows first, first + stride … of the batch */
     int again;            /* times that it was started anew in this batch */
+    bool leaving;         /* it was asked to leave the window, and has not said yet that it did */
     /* words of the window (window.h); NULL before it is laid out */
     atomic_uint *bell, *answer, *said;
     unsigned heard; /* of `said` */
