@@ -70,7 +70,7 @@ if wanted comments; then
 fi
 
 if wanted arrows; then
-    # base <- {config, backend, comm, env} <- nn <- algo <- run <- cmd <- main, env <- check <- cmd
+    # base <- {config, backend, comm, env} <- nn <- algo <- run <- cmd <- main, env <- check <- cmd, env <- render <- run
     for file in $(files 'src/*' 'envs/*' | grep '\.[ch]$'); do
         module=$(cut -d/ -f2 <<<"$file")
         case $file in
@@ -80,10 +80,11 @@ if wanted arrows; then
             base) allowed="base" ;;
             config | backend | comm | env) allowed="base $module" ;;
             check) allowed="base env check" ;;
+            render) allowed="base env render" ;;
             nn) allowed="base config backend comm env nn" ;;
             algo) allowed="base config backend comm env nn algo" ;;
-            run) allowed="base config backend comm env nn algo run" ;;
-            cmd) allowed="base config backend comm env nn algo run check cmd" ;;
+            run) allowed="base config backend comm env nn algo render run" ;;
+            cmd) allowed="base config backend comm env nn algo render run check cmd" ;;
             *) allowed="" ;;
             esac ;;
         esac
@@ -95,7 +96,7 @@ if wanted arrows; then
             esac
         done
     done >"$work/found"
-    verdict arrows "includes follow base <- {config, backend, comm, env} <- nn <- algo <- run <- cmd <- main, env <- check <- cmd"
+    verdict arrows "includes follow base <- {config, backend, comm, env} <- nn <- algo <- run <- cmd <- main, env <- check <- cmd, env <- render <- run"
 fi
 
 if wanted libraries; then
