@@ -120,6 +120,8 @@ PRESET_DEFINE := -DPRESETS='$(foreach p,$(PRESETS:envs/%.ini=%),PRESET("$(p)"))'
 $(call stamp,$(OBJ)/presets,$(PRESETS))
 $(OBJ)/src/env/presets.o: $(PRESETS) $(OBJ)/presets
 $(OBJ)/src/env/presets.o: CPPFLAGS_ALL += $(PRESET_DEFINE)
+# And the page of mappo report into this one.
+$(OBJ)/src/report/page.o: $(wildcard src/report/*.html src/report/*.css src/report/*.js)
 
 define level_rules
 $(OBJ)/%.$(1).o: %.c $(OBJ)/flags
