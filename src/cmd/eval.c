@@ -17,6 +17,7 @@
 #include "run/picture.h"
 #include "run/recording.h"
 #include "run/saved_run.h"
+#include "run/spaces.h"
 #include "run/trainer_work.h"
 
 enum { EPISODES = 1000 }; /* unless given */
@@ -30,6 +31,7 @@ struct evaluating {
     struct placement placement;
     struct learning learning;
     struct evaluator *evaluator;
+    struct recording_size recorded; /* once it is written */
     bool table; /* rank 0: nobody was chosen to play and people read it: random and scripted play stand beside the trained one */
 };
 
@@ -268,6 +270,7 @@ static int write_recording(const struct evaluating *e, struct recording *recordi
     }
     fputs(spec->infos ? "]" : "[]", out);
     CHECK(fclose(out) == 0, "more info columns than room");
+    char *spaces = spaces_json(e->learning.env);
     const struct checkpoint_attribute attribute[] = {{"kind", "episodes"},
                                                      {"program", version_line()},
                                                      {"checkpoint", e->path},
@@ -280,8 +283,11 @@ static int write_recording(const struct evaluating *e, struct recording *recordi
                                                                                                        : "false"},
                                                      {"eval.seed", seed},
                                                      {"action_heads", heads},
+                                                     {"spaces", spaces},
                                                      {"info_columns", infos}};
-    return recording_write(recording, e->config->eval_record, attribute, (int)(sizeof attribute / sizeof *attribute), err);
+    const int code = recording_write(recording, e->config->eval_record, attribute, (int)(sizeof attribute / sizeof *attribute), err);
+    free(spaces);
+    return code;
 }
 
 /* The player who was chosen leaves a recording. */
@@ -290,10 +296,11 @@ static int play_one(struct evaluating *e, int player, struct evaluation *result,
     const bool records = e->config->eval_record[0] && player == e->config->eval_play;
     const struct mappo_env_spec *spec = vecenv_spec(e->learning.env);
     struct recording *recording = records ? recording_create(spec, e->config->eval_episodes) : NULL;
-    evaluator_record(e->evaluator, recording);
+    evaluator_record(e->evaluator, recording, player);
     int code = evaluator_play(e->evaluator, player, e->config->eval_deterministic, result, err);
+    if (!code && records) e->recorded = recording_size(recording);
     if (!code && records) code = write_recording(e, recording, err);
-    evaluator_record(e->evaluator, NULL);
+    evaluator_record(e->evaluator, NULL, player);
     recording_destroy(recording);
     return code;
 }
@@ -303,7 +310,10 @@ static void say_recording(const struct evaluating *e)
 {
     const long long episodes = e->config->eval_episodes;
     if (!e->config->eval_record[0] || e->args->json || e->args->quiet || e->comm->rank) return;
-    printf("%s: %lld episode%s, %s\n", e->config->eval_record, episodes, episodes == 1 ? "" : "s", shown_name[e->config->eval_play]);
+    printf("%s: %lld episode%s, %s, %.3g MB", e->config->eval_record, episodes, episodes == 1 ? "" : "s", shown_name[e->config->eval_play],
+           (double)e->recorded.all * 1e-6);
+    if (e->recorded.added) printf(", of it %.3g MB what networks made", (double)e->recorded.added * 1e-6);
+    putchar('\n');
 }
 
 static int play(struct evaluating *e, struct error *err)

@@ -42,8 +42,9 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
 void evaluator_heed(struct evaluator *evaluator, struct stop *stop);
 /* Collective. player (enum player): plays all groups; PLAY_TRAINED: each is played by whom its policy names. */
 int evaluator_play(struct evaluator *evaluator, int player, bool deterministic, struct evaluation *out, struct error *err);
-/* From now on what is played is recorded (config->eval_record is set): on one rank; NULL: no longer. */
-void evaluator_record(struct evaluator *evaluator, struct recording *recording);
+/* From now on what `player` plays is recorded (config->eval_record is set): on one rank; NULL: no longer. Of the trained player also what its
+ * networks made of what they saw. */
+void evaluator_record(struct evaluator *evaluator, struct recording *recording, int player);
 /* Draws episode 0 as a film strip into an SVG file. Not collective. EXIT_USAGE where the environment can't be drawn. */
 int evaluator_picture(struct evaluator *evaluator, int player, bool deterministic, const char *path, struct error *err);
 void evaluator_destroy(struct evaluator *evaluator); /* before its backend; NULL is allowed */
