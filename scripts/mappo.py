@@ -190,6 +190,11 @@ def heads_of(parameters):
     return ["head"] if "head/weight" in parameters else [f"head{i}" for i in range(sum(name.startswith("head") and name.endswith("/weight") for name in parameters))]
 
 
+def finite(x):
+    """For JSON, which has no infinity: None."""
+    return float(x) if np.isfinite(x) else None
+
+
 class Policy:
     """The actor of a group: `group`, `agents` (None: the file doesn't say), `inputs`, `heads` [(kind, width)], `recurrent`, `wrappers`."""
 
@@ -275,14 +280,28 @@ class Policy:
         return sum(width for kind, width in self.heads if kind not in ("categorical", "bernoulli"))
 
     @property
+    def integers(self):
+        return sum(1 if kind == "categorical" else width for kind, width in self.heads if kind in ("categorical", "bernoulli"))
+
+    @property
     def stretched(self):
         """Whether policy's -1 … 1 becomes low … high of the environment, after a tanh or as it is."""
-        return self.config.get("policy.squash") == "tanh" or self.config.get("wrap.rescale_action") == "true"
+        return self.squashes or self.config.get("wrap.rescale_action") == "true"
 
     @property
     def bins(self):
         """wrap.discretise_action: choices between the bounds of each real number; 0 = none."""
         return int(self.config.get("wrap.discretise_action", 0))
+
+    @property
+    def bin_columns(self):
+        """Integers that are bins of the environment's reals (wrap.discretise_action), one for each."""
+        columns, at = [], 0
+        for space in self.spaces["act"] if self.spaces and self.bins else ():
+            count = len(space["n"]) if "n" in space else space["size"]
+            columns += range(at, at + count) if space["kind"] == "box" else ()
+            at += count
+        return columns
 
     def log_std_parameter(self, parameters):
         """Log deviations [reals] that are the same in all states; None where they are outputs, or there are none."""
@@ -385,20 +404,30 @@ class Policy:
                 starts += space.get("start") or [0] * space["size"]
         return np.array(starts or [0], int)
 
-    def stretch(self, reals):
-        """Reals as the environment gets them: policy.squash, wrap.rescale_action, wrap.clip_action."""
+    @property
+    def squashes(self):
+        return self.config.get("policy.squash") == "tanh"
+
+    def scaling(self):
+        """How reals become the environment's, behind policy.squash: factors, offsets (wrap.rescale_action), least and largest (wrap.clip_action), [reals]."""
         clips = self.config.get("wrap.clip_action", "true") == "true"
-        if not reals.shape[-1] or not (self.stretched or clips):
-            return reals
+        infinite = np.full(self.reals, np.inf)
+        if not (self.stretched or clips):
+            return np.ones(self.reals), np.zeros(self.reals), -infinite, infinite
         if self.bounds is None:
             raise Problem(f"{self.checkpoint.path}, of before version 0.3, doesn't say the bounds of actions: load(…, bounds=(low, high))")
-        low, high = self.bounds
-        if self.config.get("policy.squash") == "tanh":
-            reals = np.tanh(reals)
-        if self.stretched:
-            bounded = np.isfinite(low) & np.isfinite(high)
-            reals = np.where(bounded, np.where(bounded, low, 0) + (reals + 1) * 0.5 * np.where(bounded, high - low, 0), reals) if bounded.any() else reals
-        return np.clip(reals, low, high) if clips else reals
+        low, high = (np.broadcast_to(bound, (self.reals,)) for bound in self.bounds)
+        bounded = np.isfinite(low) & np.isfinite(high) & self.stretched
+        half = np.where(bounded, 0.5 * (np.where(bounded, high, 0) - np.where(bounded, low, 0)), 1)
+        offset = np.where(bounded, np.where(bounded, low, 0) + half, 0)
+        return (half, offset, low, high) if clips else (half, offset, -infinite, infinite)
+
+    def stretch(self, reals):
+        """Reals as the environment gets them."""
+        if not self.reals:
+            return reals
+        factor, offset, low, high = self.scaling()
+        return np.clip((np.tanh(reals) if self.squashes else reals) * factor + offset, low, high)
 
     def environment_action(self, integers, reals):
         """Of a single space the value; of several a tuple."""
