@@ -13,8 +13,11 @@ import os
 import re
 import sys
 
-import mappo
-from exporters import c_header, r_actor
+try:
+    import mappo
+    from exporters import c_header, r_actor
+except ImportError as missing:
+    sys.exit(f"export.py: {missing}: NumPy and h5py read checkpoints (python3 -m pip install numpy h5py)")
 
 
 def parse():

@@ -1,6 +1,6 @@
 """ONNX models of policies, made by onnx's own helpers. Operators of opset 17 (2022) and nothing of any package's own.
 
-    obs [rows, numbers] float    mask [rows, choices] bool, left out: all is allowed    state [rows, hidden] float, left out: episodes begin
+    obs [rows, numbers] float    mask [rows, choices] bool, where the environment has masks    state [rows, hidden] float, of recurrent policies
     logits [rows, choices] where the mask forbids: -1e10    mean, log_std [rows, reals] of real numbers as the policy draws them
     action_int [rows, integers] int64, action_real [rows, reals]: the most probable action, as the environment takes it    state_out
 """
@@ -106,8 +106,14 @@ def chooses(kind):
     return kind in ("categorical", "bernoulli")
 
 
+def masked(policy):
+    """Does its environment forbid choices? Where the file doesn't say, it may."""
+    return bool(policy.choices) and (policy.spaces is None or policy.spaces["masks"])
+
+
 def integer_action(g, policy, p, x):
-    logits = g.node("Where", "mask", g.linear(x, *stack(policy, p, chooses), "choices"), g.real(mappo.MASKED), to="logits")
+    made = g.linear(x, *stack(policy, p, chooses), "choices")
+    logits = g.node("Where", "mask", made, g.real(mappo.MASKED), to="logits") if masked(policy) else g.node("Identity", made, to="logits")
     parts, at = [], 0
     for kind, width in policy.heads:
         if not chooses(kind):
@@ -159,21 +165,19 @@ def model(policy):
     helper, kinds = onnx.helper, onnx.TensorProto
     g, p = Graph(helper, onnx.numpy_helper), policy.networks[0]
 
-    def tensor(name, kind, width, rows="rows"):
-        return helper.make_tensor_value_info(name, kind, [rows, width])
+    def tensor(name, kind, width):
+        return helper.make_tensor_value_info(name, kind, ["rows", width])
 
     inputs, outputs = [tensor("obs", kinds.FLOAT, policy.inputs)], []
     x = features(g, policy, p)
     for k, name in enumerate(policy.layers):
         x = g.norm(activate(g, policy, g.linear(x, p[name + "/weight"], p[name + "/bias"], name)), p, f"norm{k + 1}")
     if policy.recurrent:
-        inputs.append(tensor("state", kinds.FLOAT, policy.hidden, "state_rows"))
-        g.real(np.zeros((1, policy.hidden)), "state")
+        inputs.append(tensor("state", kinds.FLOAT, policy.hidden))
         x = g.norm(remember(g, p, x, policy.hidden), p, "gru_norm")
         outputs.append(tensor("state_out", kinds.FLOAT, policy.hidden))
     if policy.choices:
-        inputs.append(tensor("mask", kinds.BOOL, sum(policy.choices), "mask_rows"))
-        g.constant(np.ones((1, sum(policy.choices)), bool), "mask")
+        inputs += [tensor("mask", kinds.BOOL, sum(policy.choices))] if masked(policy) else []
         integer_action(g, policy, p, x)
         outputs += [tensor("logits", kinds.FLOAT, sum(policy.choices)), tensor("action_int", kinds.INT64, policy.integers)]
     if policy.reals:

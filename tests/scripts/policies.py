@@ -20,6 +20,8 @@ POLICIES = {
     "gru": ([*PPO, SINK, "policy=gru", "ppo.chunk=10"], []),
     "apart": ([*PPO, "env=mpe/simple_spread", "policy=gru", "policy.share=0", "ppo.chunk=10", "policy.layers=1", "norm.obs=running",
                "policy.feature_norm=off"], []),
+    "rnn": ([*PPO, "env=mpe/simple_reference", "policy=gru", "ppo.chunk=10", "policy.activation=relu", "norm.value=popart"], []),
+    "multi": ([*PPO, "env=test/spaces", "env.space=multi_discrete", "policy.layers=3"], []),
     "heads": ([*PPO, "env=test/spaces", "env.space=heads", "policy.std=state"], []),
     "image": ([*PPO, "env=overcooked/cramped_room", "policy.conv=4,3", "policy.conv_kernel=3,2", "wrap.agent_id=1", "wrap.time_limit=20", "policy=gru",
                "ppo.chunk=10", "policy.feature_norm=off"], []),
