@@ -15,6 +15,7 @@ import sys
 
 try:
     import mappo
+    import numpy as np
     from exporters import c_header, r_actor
 except ImportError as missing:
     sys.exit(f"export.py: {missing}: NumPy and h5py read checkpoints (python3 -m pip install numpy h5py)")
@@ -92,11 +93,11 @@ def write_c(policies, path):
 
 
 def save(torch, arrays, path):
-    torch.save({name: torch.from_numpy(value.copy()) for name, value in arrays.items()}, path)
+    torch.save({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}, path)
 
 
 def write_critic(torch, policy, path, norm_path):
-    """R_Critic, with PopArt's numbers in it where the run has PopArt; ValueNorm apart."""
+    """R_Critic, with PopArt's numbers in it where the run has PopArt; ValueNorm apart. Both in double precision, as we have them: their classes' is single."""
     data, checkpoint = policy.checkpoint.data, policy.checkpoint
     sets = checkpoint.sets(policy.group, "critic")
     if not sets:
@@ -106,12 +107,11 @@ def write_critic(torch, policy, path, norm_path):
     arrays = r_actor.state_dict(critic, "critic", ["value"])
     moments = data.get(f"{policy.group}/value_norm" if own is None else f"{policy.group}/{own}/value_norm")
     if moments is not None:
-        moments = moments.astype("float32")
         if checkpoint.config.get("norm.value") == "popart":
             variance = max(moments[1] - moments[0] ** 2, 0)
-            arrays.update({"v_out.stddev": moments[:1] * 0 + max(variance ** 0.5, 1e-4), "v_out.mean": moments[:1], "v_out.mean_sq": moments[1:2], "v_out.debiasing_term": moments[2]})
+            arrays.update({"v_out.stddev": np.array([max(variance ** 0.5, 1e-4)]), "v_out.mean": moments[:1], "v_out.mean_sq": moments[1:2], "v_out.debiasing_term": moments[2]})
         elif norm_path:
-            save(torch, {"running_mean": moments[:1], "running_mean_sq": moments[1:2], "debiasing_term": moments[2].reshape(())}, norm_path)
+            save(torch, {"running_mean": moments[:1], "running_mean_sq": moments[1:2], "debiasing_term": moments[2]}, norm_path)
             print(f"{norm_path}: ValueNorm of {policy.group}")
     if norm_path and (moments is None or checkpoint.config.get("norm.value") == "popart"):
         raise mappo.Problem(f"--value-norm: this run has norm.value={checkpoint.config.get('norm.value')}, and no ValueNorm")
