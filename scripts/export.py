@@ -136,6 +136,8 @@ def write_torch(policies, args):
         obs, action = r_actor.spaces(policy)
         about = {"class": "R_Actor", "flags": r_actor.flags(policy), "obs_space": obs, "action_space": action, "group": policy.group, "agent": policy.agent,
                  "environment": policy.checkpoint.attribute.get("environment", ""), "checkpoint": policy.checkpoint.path, "wrappers": policy.wrappers}
+        if policy.integers:
+            about["first_choice"] = np.broadcast_to(policy.starts, (policy.integers,)).tolist()
         if policy.reals:
             factor, offset, low, high = policy.scaling()
             about["environment_action"] = {"tanh": policy.squashes, "factor": factor.tolist(), "offset": offset.tolist(), "low": [mappo.finite(x) for x in low], "high": [mappo.finite(x) for x in high]}

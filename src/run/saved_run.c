@@ -344,41 +344,51 @@ static void broadcast_fields(const struct field_list *fields, struct comm *comm)
     for (int i = 0; i < fields->count; i++) comm_broadcast(comm, fields->field[i].data, field_bytes(&fields->field[i]));
 }
 
-/* Of a file of networks alone: those fields whose network (or normaliser) it has. The others are as the run began, which is said once of each. */
-static int fields_there(const struct checkpoint *file, const char *path, const struct field_list *all, struct field_list *there,
-                        struct error *err)
+static bool has_part(const struct checkpoint *file, const char *part)
 {
     const struct field_list *fields = checkpoint_fields(file);
-    char said[sizeof all->field->name] = "";
+    for (int i = 0; i < fields->count; i++)
+        if (strncmp(fields->field[i].name, part, strlen(part)) == 0) return true;
+    return false;
+}
+
+/* Of a file of networks alone: those fields whose network (or normaliser) it has. The others stay as the run began, which is said once of each. */
+static struct field_list fields_there(const struct checkpoint *file, const char *path, const struct field_list *all)
+{
+    struct field_list there = {0};
+    char part[sizeof all->field->name], said[sizeof all->field->name] = "";
     for (int i = 0; i < all->count; i++) {
         const char *name = all->field[i].name, *role = strstr(name, "/actor/");
         if (!role) role = strstr(name, "/critic/");
-        char part[sizeof all->field->name];
-        const size_t length = role ? (size_t)(strchr(role + 1, '/') + 1 - name) : strlen(name);
-        bool found = false;
-        text_format(part, sizeof part, "%.*s", (int)length, name);
-        for (int k = 0; k < fields->count; k++) found = found || strncmp(fields->field[k].name, part, length) == 0;
-        if (found) field_copy(there, &all->field[i]);
-        if (found || strcmp(said, part) == 0) continue;
-        text_format(said, sizeof said, "%s", part);
-        warn("%s holds no %s: that begins anew", path, part);
+        text_format(part, sizeof part, "%.*s", role ? (int)(strchr(role + 1, '/') + 1 - name) : (int)strlen(name), name);
+        if (has_part(file, part))
+            field_copy(&there, &all->field[i]);
+        else if (strcmp(said, part) != 0)
+            warn("%s holds no %s: that begins anew", path, text_format(said, sizeof said, "%s", part) ? part : name);
     }
-    if (there->count) return 0;
-    for (int k = 0; k < fields->count; k++)
-        if (strncmp(fields->field[k].name, "/policy/", 8) == 0)
-            return error_set(err, EXIT_CHECKPOINT,
-                             "%s holds %s, and nothing of this environment's groups: import it for one of them (--group)", path,
-                             fields->field[k].name);
-    return error_set(err, EXIT_CHECKPOINT, "%s holds no networks", path);
+    return there;
+}
+
+/* Rank 0. Whether a file of networks alone has any of these groups. */
+static int check_groups(const struct policies *policies, const struct checkpoint *file, const char *path, struct error *err)
+{
+    char part[96];
+    for (int g = 0; g < policies->groups; g++) {
+        text_format(part, sizeof part, "/policy/%s/", policies->group[g]->name);
+        if (has_part(file, part)) return 0;
+    }
+    return error_set(
+        err, EXIT_CHECKPOINT,
+        "%s: it holds nothing of group \"%s\", or another of this environment: scripts/import.py has --group for whose networks they are",
+        path, policies->group[0]->name);
 }
 
 /* Rank 0. */
 static int read_networks(const struct checkpoint *file, const char *path, const struct field_list *networks, struct error *err)
 {
-    struct field_list there = {0};
     if (!networks_alone(file)) return checkpoint_read(file, networks, err);
-    int code = fields_there(file, path, networks, &there, err);
-    if (!code) code = checkpoint_read(file, &there, err);
+    struct field_list there = fields_there(file, path, networks);
+    const int code = checkpoint_read(file, &there, err);
     free(there.field);
     return code;
 }
@@ -387,6 +397,8 @@ int saved_run_load_networks(struct policies *policies, const struct config *conf
                             const char *differences, struct comm *comm, struct error *err)
 {
     struct field_list networks = {0};
+    const int fits = comm_vote(comm, comm->rank == 0 && networks_alone(file) ? check_groups(policies, file, path, err) : 0, err);
+    if (fits) return fits;
     for (int g = 0; g < policies->groups; g++)
         if (!is_taken(policies->group[g], config)) group_fields(policies, policies->group[g], &networks);
     int code = comm->rank == 0 ? read_networks(file, path, &networks, err) : 0;
