@@ -34,6 +34,12 @@ static size_t path_length(const char *source)
     return length > 3 && strcmp(source + length - 3, ".py") == 0 ? length : 0;
 }
 
+bool python_is_meant(const char *name)
+{
+    const size_t first = strcspn(name, ":");
+    return path_length(name) > 0 || (name[first] == ':' && first > 0 && name[first + 1]);
+}
+
 static int no_file(const char *path, struct error *err)
 {
     if (strchr(path, '/'))
