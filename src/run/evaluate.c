@@ -13,7 +13,8 @@
 #include "run/open_env.h"
 #include "run/picture.h"
 
-/* Environments of one batch over all ranks; more episodes are played batch after batch. Steps after which an episode counts as endless. */
+/* Environments of one batch over all ranks; more episodes are played batch after batch. Of those that step elsewhere there are no more than
+ * for training, as each may take a process, a window or a game of its own. Steps after which an episode counts as endless. */
 enum { BATCH_ENVS = 4096, ENDLESS = 10000000 };
 /* Between two looks for a reason to stop. */
 static const double round_seconds = 0.2;
@@ -32,6 +33,7 @@ struct evaluator {
     uint8_t *begins;               /* [E] the backend's: all 1; NULL likewise */
     int64_t episodes;
     int threads, room; /* room: environments of this rank in one batch */
+    int batch;         /* of all ranks */
     int groups;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     struct mappo_env_io io; /* what is needed to play, and what is told of episodes */
@@ -71,7 +73,7 @@ static void create_slices(struct evaluator *ev, const struct mappo_env_spec *spe
 static int batch_episodes(const struct evaluator *ev, int64_t first)
 {
     const int64_t left = ev->episodes - first;
-    return left < BATCH_ENVS ? (int)left : BATCH_ENVS;
+    return left < ev->batch ? (int)left : ev->batch;
 }
 
 /* Environments of this rank in it. */
@@ -125,8 +127,6 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
                              .policies = policies,
                              .episodes = config->eval_episodes,
                              .threads = threads};
-    ev->room = comm_part(batch_episodes(ev, 0), 0, comm->size).count;
-
     struct vecenv *env;
     const int code = open_batch(ev, &env, 0, 1, err); /* for its spec alone */
     if (code) {
@@ -134,6 +134,8 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
         return code;
     }
     const struct mappo_env_spec *spec = vecenv_spec(env);
+    ev->batch = vecenv_steps_elsewhere(env) && config->rollout_envs < BATCH_ENVS ? (int)config->rollout_envs : BATCH_ENVS;
+    ev->room = comm_part(batch_episodes(ev, 0), 0, comm->size).count;
     create_slices(ev, spec);
     const struct comm_part first = batch_part(ev, 0);
     if (first.count > 0) aim_actor(ev, spec, first);
@@ -339,7 +341,7 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
 {
     struct tally *tally = &ev->tally;
     tally_begin(tally);
-    for (int64_t first = 0; first < ev->episodes; first += BATCH_ENVS) {
+    for (int64_t first = 0; first < ev->episodes; first += ev->batch) {
         const int total = batch_episodes(ev, first);
         tally_begin_batch(tally, total);
         const int code = play_batch(ev, player, deterministic, first, err);

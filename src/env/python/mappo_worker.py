@@ -437,6 +437,11 @@ class Worker:
             for kind in self.pool + (self.instance.leave() if self.instance else []):
                 close(kind)
             os._exit(0)
+        if word == "leave":  # the window will be others': no row of it is looked at any more
+            if self.instance:
+                self.pool += self.instance.leave()
+            self.instance = None
+            return self.send(["left"])
         if word in ("draw", "draw_ended"):
             return self.draw(int(rest[0]), word == "draw_ended")
         try:
