@@ -1,6 +1,7 @@
 """Which environment a name means, and what kind of environment it is: Gymnasium's, PettingZoo's or SMAC's, told in one way (docs/python.md).
 gymnasium and pettingzoo are imported only where a name asks for them."""
 import difflib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -16,55 +17,64 @@ from mappo_spaces import PlainSpace, Refusal, kind_of
 # ---- sources ---------------------------------------------------------------------------------------------------------------------------
 
 
-def module_of(name, why=None):
+def module_of(name, install=None):
+    """The module, or None where its package has none of that name."""
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as missing:
-        top = name.split(".")[0]
-        if missing.name != top and not name.startswith((missing.name or "?") + "."):
-            if missing.name == name:
-                return None
-            raise
-        if missing.name == top:
-            raise Refusal('there is no Python module "%s" for %s (%s): install it there (pip install %s), or set env.python'
-                          % (top, sys.executable, platform.python_version(), why or top)) from None
-        return None
+    except ModuleNotFoundError as error:
+        missing, top = error.name or "", name.split(".")[0]
+        if missing != top and (name + ".").startswith(missing + "."):
+            return None
+        python = "%s (Python %s)" % (sys.executable, platform.python_version())
+        if missing == top:
+            raise Refusal('there is no Python module "%s" for %s: pip install %s there, or say which Python has it (env.python)' % (top, python, install or top)) from None
+        raise Refusal('%s needs the module "%s", which is not installed for %s' % (name, missing, python)) from None
 
 
 def nearest(word, words):
-    close = difflib.get_close_matches(word, list(words), 1, 0.5)
+    close = difflib.get_close_matches(word, list(words), 1, 0.6)
     return '; did you mean "%s"?' % close[0] if close else ""
 
 
-def call(function, args, draw):
-    """function(**args), with render_mode where it is asked for and wanted."""
+def call(function, args, draw, seed):
+    """function(**args), with render_mode where there will be pictures, and with a seed where it has none of its own."""
     try:
-        takes = inspect.signature(function).parameters
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
-        takes = {}
-    unknown = [name for name in args if takes and name not in takes and not any(p.kind == p.VAR_KEYWORD for p in takes.values())]
-    if unknown:
-        raise Refusal('%s has no argument "%s"%s (env.args)' % (getattr(function, "__name__", "it"), unknown[0], nearest(unknown[0], takes)))
-    if draw and "render_mode" in takes and "render_mode" not in args:
-        args = dict(args, render_mode="rgb_array")
+        return function(**args)
+    takes = signature.parameters
+    if not any(one.kind == one.VAR_KEYWORD for one in takes.values()):
+        for name in args:
+            if name not in takes:
+                raise Refusal('%s has no argument "%s"%s (env.args)' % (getattr(function, "__name__", "it"), name, nearest(name, takes)))
+    if draw and "render_mode" in takes:
+        args = dict({"render_mode": "rgb_array"}, **args)
+    if "seed" in takes and takes["seed"].default in (None, takes["seed"].empty):
+        args = dict({"seed": seed}, **args)
+    try:
+        signature.bind(**args)
+    except TypeError as error:
+        raise Refusal("%s is called without arguments but those of env.args: %s" % (getattr(function, "__name__", "it"), error)) from None
     return function(**args)
 
 
 def gymnasium_maker(name):
     gymnasium = module_of("gymnasium")
+    if ":" in name and module_of(name.partition(":")[0]) is None:
+        raise Refusal('there is no module "%s"' % name.partition(":")[0])
     if name.startswith("ALE/"):
         gymnasium.register_envs(module_of("ale_py", '"gymnasium[atari]"'))
 
-    def make(args, draw):
+    def make(args, draw, seed):
         options = dict({"disable_env_checker": True}, **args)
         if draw:
             options.setdefault("render_mode", "rgb_array")
         try:
             return gymnasium.make(name, **options)
-        except gymnasium.error.UnregisteredEnv as error:
+        except (gymnasium.error.NameNotFound, gymnasium.error.NamespaceNotFound, gymnasium.error.VersionNotFound) as error:
             raise Refusal('Gymnasium %s has no environment "%s"%s' % (gymnasium.__version__, name, nearest(name, gymnasium.registry) or ": %s" % error)) from None
-        except gymnasium.error.DependencyNotInstalled as error:
-            raise Refusal("%s needs a package that is not installed: %s" % (name, error)) from None
+        except gymnasium.error.Error as error:
+            raise Refusal("Gymnasium %s makes no %s: %s" % (gymnasium.__version__, name, error)) from None
     return make
 
 
@@ -83,10 +93,12 @@ def module_maker(module, package, task):
     if module is None:
         folder = module_of(package)
         there = [] if folder is None else sorted({entry.split(".")[0] for path in getattr(folder, "__path__", []) for entry in os.listdir(path) if "_v" in entry})
+        if folder is None:
+            raise Refusal("there is no %s" % package)
         raise Refusal("%s has no %s%s" % (package, task, nearest(task, there) or (": it has " + ", ".join(there) if there else "")))
     for entry in ("parallel_env", "env", "raw_env"):
         if hasattr(module, entry):
-            return lambda args, draw: call(getattr(module, entry), args, draw)
+            return lambda *asked: call(getattr(module, entry), *asked)
     raise Refusal("%s.%s has neither parallel_env nor env" % (package, task))
 
 
@@ -117,11 +129,12 @@ def function_maker(module, name, where):
         return module_maker(function, module.__name__, name)
     if not callable(function):
         raise Refusal('%s has no function or class "%s"%s' % (where, name, nearest(name, [key for key, one in vars(module).items() if callable(one)])))
-    return lambda args, draw: call(function, args, draw)
+    return lambda *asked: call(function, *asked)
 
 
+@functools.lru_cache(None)  # a file is run once, however often environments are asked for
 def maker_of(source):
-    """The function (args, draw) → environment that a SOURCE of py:SOURCE means."""
+    """The function (args, draw, seed) → environment that a SOURCE of py:SOURCE means."""
     first, colon, rest = source.partition(":")
     if first == "gymnasium" and rest:
         return gymnasium_maker(rest)
@@ -155,9 +168,9 @@ def attribute(env, name, default=None):
     """Of the environment or, where wrappers hide it, of what they wrap."""
     one = env
     while one is not None:
-        if name in vars(one) or hasattr(type(one), name):
+        if name in getattr(one, "__dict__", ()) or hasattr(type(one), name):
             return getattr(one, name)
-        one = vars(one).get("env")
+        one = getattr(one, "__dict__", {}).get("env")
     return default
 
 
@@ -199,10 +212,10 @@ class Alone:
     def max_steps(self):
         one = self.env
         while one is not None:
-            limit = vars(one).get("_max_episode_steps")
-            if isinstance(limit, int) and type(one).__name__ == "TimeLimit":
-                return limit
-            one = vars(one).get("env")
+            inside = getattr(one, "__dict__", {})
+            if type(one).__name__ == "TimeLimit" and isinstance(inside.get("_max_episode_steps"), int):
+                return inside["_max_episode_steps"]
+            one = inside.get("env")
         return 0
 
 
@@ -244,12 +257,12 @@ class Parallel:
             self.names = tuple(env.agents)
 
     def spaces(self, name):
-        def of(function, table):
+        def of(what):
+            function = getattr(self.env, what, None)
             if callable(function):
                 return function(name)
-            return (function if function is not None else table)[name]
-        return (of(getattr(self.env, "observation_space", None), getattr(self.env, "observation_spaces", None)),
-                of(getattr(self.env, "action_space", None), getattr(self.env, "action_spaces", None)))
+            return (getattr(self.env, what + "s") if function is None else function)[name]
+        return of("observation_space"), of("action_space")
 
     def state(self):
         return self.env.state()
