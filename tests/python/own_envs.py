@@ -179,6 +179,24 @@ def with_child():
     return env
 
 
+def blind():
+    env = counter()
+    env.render = lambda: None
+    return env
+
+
+def broken_screen():
+    def render():
+        raise OSError("no screen")
+    env = counter()
+    env.render = render
+    return env
+
+
+def by_keyword(**options):
+    return counter() if options == {"render_mode": "rgb_array"} else blind()
+
+
 class Tuples(Env):
     """As lbforaging and rware: Gymnasium's, with a Tuple of agents' spaces and a list of rewards."""
 

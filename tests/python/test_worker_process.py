@@ -47,13 +47,13 @@ def restarting():
     rank = Rank(OWN + "failing", envs=1, args='{"fail_at": 2, "failures": 2}', on_error="restart", infos="x")
     rank.reset()
     seeds = []
-    for _ in range(2):
+    for last in ([1, 2], [1, 1]):  # the first one had been reset before, to describe it
         rank.step(2)
         rank.step(2)
         word, (number, text) = rank.error()
         seeds.append(own().made[-1].seeds[0])
         check("it_is_made_anew", word == "restarted" and number == "0" and "ZeroDivisionError" in text and rank.failed[0] == 0, (word, text))
-        check("its_episode_is_cut_off", rank.ep_end[0] == TRUNCATED and rank.reward[0] == 0 and rank.final_obs[0, 0].tolist() == [1, 1] and np.isnan(rank.info[0, 0]), (rank.ep_end, rank.final_obs))
+        check("its_episode_is_cut_off", rank.ep_end[0] == TRUNCATED and rank.reward[0] == 0 and rank.final_obs[0, 0].tolist() == last and np.isnan(rank.info[0, 0]), (rank.ep_end, rank.final_obs))
         check("and_a_new_one_begins", rank.obs[0, 0].tolist() == [0, 1], rank.obs)
     check("with_another_seed", len({own().made[-3].seeds[0], *seeds}) == 3, seeds)
     for _ in range(3):
@@ -105,7 +105,7 @@ def pictures():
     rank.reset()
     rank.step(0)
 
-    def picture(word, number):
+    def picture(word, number):  # of the rank that there is
         rank.send([word, number])
         what, *sizes = rank.line()
         if what != "image":
@@ -124,12 +124,20 @@ def pictures():
     rank.step(0)
     check("and_steps_go_on", rank.obs[1, 0].tolist() == [1, 2], rank.obs)
     rank.close()
-    rank = Rank("gymnasium:CartPole-v1", envs=1, draw=0)
-    rank.reset()
-    rank.send(["draw", 0])
-    text = rank.line()
-    check("what_cannot_be_drawn_says_why", text[0] == "error" and 'render_mode="rgb_array"' in text[1], text)
-    rank.close()
+    for source, said in (("blind", 'render() gave NoneType instead of an array of height, width and 3 colours: it must be made with render_mode="rgb_array"'), ("broken_screen", "render() fails: OSError: no screen")):
+        rank = Rank(OWN + source, envs=1, draw=1)
+        rank.reset()
+        for _ in range(3):
+            rank.step(0)
+        check("an_end_needs_no_picture_%s" % source, rank.ep_end[0] == 1, rank.ep_end)
+        check("what_cannot_be_drawn_says_why_%s" % source, picture("draw", 0) == picture("draw_ended", 0) == [said], picture("draw", 0))
+        rank.close()
+    for source in ("gymnasium:CartPole-v1", "mpe2:simple_spread_v3", OWN + "by_keyword"):
+        if source.endswith("keyword") or not (skipping("pygame", source) or skipping("mpe2", source)):
+            rank = Rank(source, envs=1, draw=1)
+            rank.reset()
+            check("%s_is_made_to_be_drawn" % source.rpartition(":")[2], len(picture("draw", 0)) == 6, picture("draw", 0))
+            rank.close()
 
 
 def order():
@@ -162,7 +170,11 @@ def again():
     first, seeds = own().made[-2:], [env.seeds[-1] for env in own().made[-2:]]
     rank.open(OWN + "counter", 2, seed=3)
     rank.reset()
-    check("environments_are_used_again", len(own().made) == made and all(env.resets >= 2 for env in first), (made, len(own().made)))
+    rank.send(["leave"])
+    check("a_worker_leaves_the_window", rank.line() == ["left"], made)
+    rank.open(OWN + "counter", 2, seed=3)
+    rank.reset()
+    check("environments_are_used_again", len(own().made) == made and all(env.resets >= 3 for env in first), (made, len(own().made)))
     check("and_seeded_again", [env.seeds[-1] for env in first] == seeds and rank.obs[:, 0, 0].tolist() == [0, 0], [env.seeds for env in first])
     rank.open(OWN + "counter", 3, stream=1, first=8)
     rank.reset()

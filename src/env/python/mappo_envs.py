@@ -47,15 +47,23 @@ def call(function, args, draw, seed):
         for name in args:
             if name not in takes:
                 raise Refusal('%s has no argument "%s"%s (env.args)' % (getattr(function, "__name__", "it"), name, nearest(name, takes)))
-    if draw and "render_mode" in takes:
-        args = dict({"render_mode": "rgb_array"}, **args)
     if "seed" in takes and takes["seed"].default in (None, takes["seed"].empty):
         args = dict({"seed": seed}, **args)
     try:
         signature.bind(**args)
     except TypeError as error:
         raise Refusal("%s is called without arguments but those of env.args: %s" % (getattr(function, "__name__", "it"), error)) from None
+    if draw and "render_mode" not in args and ("render_mode" in takes or any(one.kind == one.VAR_KEYWORD for one in takes.values())):
+        return with_pictures(function, args)
     return function(**args)
+
+
+def with_pictures(function, args):
+    """function(**args) with a render_mode that gives pictures; without one where that fails, and drawing will say so."""
+    try:
+        return function(render_mode="rgb_array", **args)
+    except Exception:
+        return function(**args)
 
 
 def gymnasium_maker(name):
@@ -66,11 +74,9 @@ def gymnasium_maker(name):
         gymnasium.register_envs(module_of("ale_py", '"gymnasium[atari]"'))
 
     def make(args, draw, seed):
-        options = dict({"disable_env_checker": True}, **args)
-        if draw:
-            options.setdefault("render_mode", "rgb_array")
+        options = dict({"id": name, "disable_env_checker": True}, **args)
         try:
-            return gymnasium.make(name, **options)
+            return with_pictures(gymnasium.make, options) if draw and "render_mode" not in args else gymnasium.make(**options)
         except (gymnasium.error.NameNotFound, gymnasium.error.NamespaceNotFound, gymnasium.error.VersionNotFound) as error:
             raise Refusal('Gymnasium %s has no environment "%s"%s' % (gymnasium.__version__, name, nearest(name, gymnasium.registry) or ": %s" % error)) from None
         except gymnasium.error.Error as error:
@@ -102,8 +108,8 @@ def module_maker(module, package, task):
     raise Refusal("%s.%s has neither parallel_env nor env" % (package, task))
 
 
-def file_maker(path, name):
-    path = os.path.abspath(os.path.expanduser(path))
+@functools.lru_cache(None)  # it is run once, however often environments are asked for
+def module_of_file(path):
     if not os.path.isfile(path):
         raise Refusal("there is no file %s" % path)
     sys.path.insert(0, os.path.dirname(path))  # for what stands beside it
@@ -112,7 +118,7 @@ def file_maker(path, name):
     module = importlib.util.module_from_spec(spec)
     sys.modules[title] = module  # as an import would: pickling and dataclasses look there
     spec.loader.exec_module(module)
-    return function_maker(module, name, path)
+    return module
 
 
 def function_maker(module, name, where):
@@ -132,7 +138,6 @@ def function_maker(module, name, where):
     return lambda *asked: call(function, *asked)
 
 
-@functools.lru_cache(None)  # a file is run once, however often environments are asked for
 def maker_of(source):
     """The function (args, draw, seed) → environment that a SOURCE of py:SOURCE means."""
     first, colon, rest = source.partition(":")
@@ -142,7 +147,8 @@ def maker_of(source):
         return pettingzoo_maker(rest)
     path, _, name = source.rpartition(":") if re.search(r"\.py:[^/]*$", source) else (source, "", "")
     if path.endswith(".py"):
-        return file_maker(path, name)
+        path = os.path.abspath(os.path.expanduser(path))
+        return function_maker(module_of_file(path), name, path)
     if not colon or re.search(r"-v\d+$", rest):  # also MODULE:ID, Gymnasium's own way to say which module registers it
         return gymnasium_maker(source)
     module = module_of(first)
@@ -268,7 +274,13 @@ class Parallel:
         return self.env.state()
 
     def max_steps(self):
-        return 0
+        """max_cycles of the packages, which keep it; of an environment of one's own it may mean something else."""
+        inner = getattr(self.env, "unwrapped", None)
+        cycles = getattr(inner, "max_cycles", 0) if type(inner).__module__.split(".")[0] in ("pettingzoo", "mpe2") else 0
+        return cycles * self.steps_of_cycle() if isinstance(cycles, int) else 0
+
+    def steps_of_cycle(self):
+        return 1
 
     def reset(self, seed):
         result = self.env.reset() if seed is None else self.env.reset(seed=seed)
@@ -301,8 +313,11 @@ class Turns(Parallel):
     """PettingZoo's AECEnv: a step is one agent's turn. The reward of an agent comes when its next turn begins, or it is gone, as last() has it:
     the sum since its last action. Turns of agents that are gone are passed here."""
 
+    def steps_of_cycle(self):
+        return len(self.names)
+
     def seen(self):
-        """What those see who are there, and the mask of those whose info has it."""
+        """What those see who are there."""
         return {name: self.env.observe(name) for name in self.alive}
 
     def reset(self, seed):

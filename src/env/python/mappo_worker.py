@@ -21,6 +21,7 @@ import socket
 import sys
 import time
 import traceback
+import warnings
 
 import numpy as np
 
@@ -173,7 +174,7 @@ class Row:
         self.ends[self.row] = TRUNCATED if cut else TERMINATED
         self.fails = 0
         if self.instance.draw:
-            self.picture = picture_of(self.kind.env)
+            self.picture = self.draw()
         return self.kind.reset(None)
 
     def show(self, seen, infos):
@@ -212,6 +213,13 @@ class Row:
             row[:] = state
         else:
             np.clip(state, -mappo_spaces.FLOAT_MAX, mappo_spaces.FLOAT_MAX, out=row, casting="unsafe")
+
+    def draw(self):
+        """A picture, or, as a text, why there is none: who wants to see it hears that, and steps go on."""
+        try:
+            return picture_of(self.kind.env)
+        except Exception as error:
+            return str(error) if isinstance(error, Refusal) else "render() fails: %s: %s" % (type(error).__name__, error)
 
     def restart(self):
         """Instead of an environment that failed: another one, in which a new episode begins where the old one is cut off."""
@@ -273,6 +281,8 @@ class Instance:
             raise Refusal("env.args is no JSON: %s; write it as '{\"size\": 5}'" % error) from None
         if not isinstance(self.args, dict):
             raise Refusal("env.args must be an object of JSON, '{\"size\": 5}'")
+        if self.first or self.offset:
+            warnings.simplefilter("ignore")  # the first worker of the first rank shows what packages warn of
         self.maker = mappo_envs.maker_of(asked["source"])
         # Global generators, which an environment should not use: then runs with as many workers are alike.
         words = np.random.SeedSequence([self.seed, self.stream, self.first, self.again]).generate_state(2)
@@ -319,7 +329,6 @@ class Instance:
             lines += [["agent", clean(str(name))] for name in group.agents] + group.observation.lines() + group.action.lines()
             said += [text for text in group.observation.said if text not in said]
         lines += [["info", name, at_end, "of the environment's info"] for name, at_end in self.infos]
-        said.append("it cannot be saved in checkpoints: episodes begin anew when a run goes on")
         if not kind.seeds:
             said.append("its reset() takes no seed: runs can't be repeated exactly")
         self.lines = lines + [["cannot", text] for text in said] + [["end"]]
@@ -468,13 +477,14 @@ class Worker:
         self.send(["ready"])
 
     def draw(self, number, ended):
-        try:
-            (row,) = [row for row in self.instance.rows if row.number == number]
-            picture = row.picture if ended else picture_of(row.kind.env)
-            if picture is None:
-                raise Refusal("no episode of it has ended yet")
-        except BaseException as error:
-            return self.send(["error", tell(error)])
+        found = [row for row in self.instance.rows if row.number == number] if self.instance else []
+        picture = "no episode of it has ended yet"
+        if not found or not ended:
+            picture = found[0].draw() if found else "this worker has no environment %d" % number
+        elif found[0].picture is not None:
+            picture = found[0].picture
+        if isinstance(picture, str):
+            return self.send(["error", picture])
         self.send(["image", picture.shape[0], picture.shape[1], picture.nbytes])
         self.socket.sendall(picture.tobytes())
 
