@@ -279,18 +279,28 @@ static void number(char *text, size_t size, double value)
     text_fixed(text, size, value, text_decimals(value));
 }
 
-void film_caption(const struct film *film, int i, char *text, size_t size)
+enum { CELL_STEP, CELL_REWARD, CELL_RETURN, CELL_GROUPS };
+
+int film_cells(const struct film *film)
+{
+    return CELL_GROUPS + (film->groups > 1 ? film->groups : 0);
+}
+
+void film_cell(const struct film *film, int i, int cell, char *text, size_t size)
 {
     const struct film_frame *frame = &film->shot[i].frame;
-    char reward[64], ret[64];
-    number(reward, sizeof reward, frame->reward);
-    number(ret, sizeof ret, frame->ret);
-    text_format(text, size, "step %lld   reward %s   return %s", (long long)frame->step, frame->step ? reward : "-", ret);
-    for (int g = 0; g < film->groups && film->groups > 1; g++) {
-        const size_t length = strlen(text);
-        number(ret, sizeof ret, frame->group_ret[g]);
-        text_format(text + length, size - length, "   %s %s", film->group[g], ret);
-    }
+    char value[64];
+    number(value, sizeof value,
+           cell == CELL_REWARD   ? frame->reward
+           : cell == CELL_RETURN ? frame->ret
+           : cell >= CELL_GROUPS ? frame->group_ret[cell - CELL_GROUPS]
+                                 : 0);
+    if (cell == CELL_STEP)
+        text_format(text, size, "step %lld", (long long)frame->step);
+    else if (cell == CELL_REWARD)
+        text_format(text, size, "reward %s", frame->step ? value : "-");
+    else
+        text_format(text, size, "%s %s", cell == CELL_RETURN ? "return" : film->group[cell - CELL_GROUPS], value);
 }
 
 void film_episode_title(const struct film *film, int k, char *text, size_t size)
