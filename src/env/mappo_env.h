@@ -202,6 +202,8 @@ struct mappo_canvas {
     void (*polygon)(void *self, const double *xy, int32_t points, uint32_t fill, uint32_t stroke);
     void (*text)(void *self, double x, double y, double height, const char *text, uint32_t fill);
     void (*rectangle)(void *self, double x0, double y0, double x1, double y1, uint32_t fill, uint32_t stroke); /* two opposite corners */
+    /* Fills the view, or NULL where whoever draws has no pixels: rgb [height][width][3], rows from the top, read before it returns. */
+    void (*image)(void *self, const uint8_t *rgb, int32_t width, int32_t height);
 };
 
 /* ---- devices ---------------------------------------------------------------------------------------------- */

@@ -8,12 +8,10 @@
 
 typedef struct cairo_surface cairo_surface;
 typedef struct cairo_context cairo_context;
-enum {
-    CAIRO_RGB24 = 1,
-    CAIRO_NORMAL = 0,
-    CAIRO_BOLD = 1,
-    CAIRO_GOOD = 1
-};                     /* cairo_format_t, slants and weights of fonts, cairo_filter_t */
+typedef struct cairo_pattern cairo_pattern;
+/* cairo_format_t; slants and weights of fonts; cairo_filter_t. */
+enum { CAIRO_RGB24 = 1, CAIRO_NORMAL = 0, CAIRO_GOOD = 1, CAIRO_NEAREST = 3 };
+
 struct cairo_extents { /* cairo_text_extents_t */
     double x_bearing, y_bearing, width, height, x_advance, y_advance;
 };
@@ -34,6 +32,8 @@ struct cairo_extents { /* cairo_text_extents_t */
     FUNCTION(void, clip, (cairo_context *))                                                                                                \
     FUNCTION(void, set_source_rgba, (cairo_context *, double r, double g, double b, double a))                                             \
     FUNCTION(void, set_source_surface, (cairo_context *, cairo_surface *, double x, double y))                                             \
+    FUNCTION(cairo_pattern *, get_source, (cairo_context *))                                                                               \
+    FUNCTION(void, pattern_set_filter, (cairo_pattern *, int))                                                                             \
     FUNCTION(void, paint, (cairo_context *))                                                                                               \
     FUNCTION(void, set_line_width, (cairo_context *, double))                                                                              \
     FUNCTION(void, new_path, (cairo_context *))                                                                                            \

@@ -125,11 +125,20 @@ static void add_line(void *self, double x0, double y0, double x1, double y1, dou
     fill(c, &area, stroke, dy < 0.4 * dx ? '-' : dx < 0.4 * dy ? '|' : (bx > ax) == (by > ay) ? '\\' : '/');
 }
 
-/* How dark a colour is, in three steps. */
-static char shade(uint32_t colour)
+static double light(struct pixel p)
 {
-    const double light = 0.3 * (colour >> 24) + 0.6 * (colour >> 16 & 0xff) + 0.1 * (colour >> 8 & 0xff);
-    return light < 110 ? '#' : light < 200 ? '+' : light < 240 ? '.' : ' ';
+    return 0.3 * p.red + 0.6 * p.green + 0.1 * p.blue;
+}
+
+/* How dark it is, in three steps. */
+static char shade(double bright)
+{
+    return bright < 110 ? '#' : bright < 200 ? '+' : bright < 240 ? '.' : ' ';
+}
+
+static struct pixel pixel_of(uint32_t colour)
+{
+    return (struct pixel){colour >> 24, colour >> 16 & 0xff, colour >> 8 & 0xff, ' '};
 }
 
 static void add_rectangle(void *self, double x0, double y0, double x1, double y1, uint32_t inner, uint32_t stroke)
@@ -139,7 +148,7 @@ static void add_rectangle(void *self, double x0, double y0, double x1, double y1
                  bottom = page_y(&c->view, fmin(y0, y1));
     struct area area = {.x0 = left, .y0 = top, .x1 = right, .y1 = bottom, .inside = in_rectangle};
     if (!(inner & 0xff)) area.ring = edge;
-    fill(c, &area, inner & 0xff ? inner : stroke, shade(inner & 0xff ? inner : stroke));
+    fill(c, &area, inner & 0xff ? inner : stroke, shade(light(pixel_of(inner & 0xff ? inner : stroke))));
 }
 
 static void add_polygon(void *self, const double *xy, int32_t points, uint32_t inner, uint32_t stroke)
@@ -175,6 +184,28 @@ static void add_text(void *self, double x, double y, double height, const char *
     }
 }
 
+/* Each pixel gets the mean of what lies within it. */
+static void add_image(void *self, const uint8_t *rgb, int32_t width, int32_t height)
+{
+    struct cells *c = self;
+    const struct page_view *v = &c->view;
+    const double left = page_x(v, v->x0), top = page_y(v, v->y1), wide = v->wide * v->scale / width, high = v->high * v->scale / height;
+    for (int y = 0; y < 2 * c->rows; y++)
+        for (int x = 0; x < c->columns; x++) {
+            double sum[3] = {0};
+            int count = 0;
+            const int x0 = (int)fmax(0, (x - left) / wide), x1 = (int)fmin(width, ceil((x + 1 - left) / wide)),
+                      y0 = (int)fmax(0, (y - top) / high), y1 = (int)fmin(height, ceil((y + 1 - top) / high));
+            for (int j = y0; j < y1; j++)
+                for (int i = x0; i < x1; i++, count++)
+                    for (int k = 0; k < 3; k++) sum[k] += rgb[3 * ((size_t)j * (size_t)width + (size_t)i) + (size_t)k];
+            if (!count) continue;
+            const struct pixel mean = {sum[0] / count, sum[1] / count, sum[2] / count, ' '};
+            c->pixel[y * c->columns + x] = mean;
+            c->pixel[y * c->columns + x].glyph = shade(light(mean));
+        }
+}
+
 /* ---- a frame ------------------------------------------------------------------------------------------------------------------------- */
 
 struct cells *cells_create(const struct film *film, int columns, int rows, enum cells_colour colour)
@@ -197,7 +228,8 @@ struct cells *cells_create(const struct film *film, int columns, int rows, enum 
                                       .line = add_line,
                                       .polygon = add_polygon,
                                       .text = add_text,
-                                      .rectangle = add_rectangle};
+                                      .rectangle = add_rectangle,
+                                      .image = add_image};
     return c;
 }
 
@@ -227,15 +259,10 @@ static void put_colour(const struct cells *c, bool front, struct pixel p, FILE *
                 16 + 36 * ((red * 5 + 127) / 255) + 6 * ((green * 5 + 127) / 255) + (blue * 5 + 127) / 255);
 }
 
-static double light(struct pixel p)
-{
-    return 0.3 * p.red + 0.6 * p.green + 0.1 * p.blue;
-}
-
 static void put_letter(const struct cells *c, const struct letter *letter, struct pixel top, struct pixel bottom, FILE *out)
 {
     const struct pixel back = {(top.red + bottom.red) / 2, (top.green + bottom.green) / 2, (top.blue + bottom.blue) / 2, ' '};
-    struct pixel ink = {letter->colour >> 24, letter->colour >> 16 & 0xff, letter->colour >> 8 & 0xff, ' '};
+    struct pixel ink = pixel_of(letter->colour);
     if (fabs(light(ink) - light(back)) < 70) ink = light(back) > 128 ? (struct pixel){0, 0, 0, ' '} : (struct pixel){255, 255, 255, ' '};
     put_colour(c, true, ink, out);
     put_colour(c, false, back, out);

@@ -50,6 +50,8 @@ struct page_view page_view(const struct page *page, double x0, double y0, double
     const double scale = fmin(page->wide / (x1 - x0), page->high / (y1 - y0));
     return (struct page_view){.x0 = x0,
                               .y1 = y1,
+                              .wide = x1 - x0,
+                              .high = y1 - y0,
                               .left = page->left + (page->wide - scale * (x1 - x0)) / 2,
                               .top = page->top + (page->high - scale * (y1 - y0)) / 2,
                               .scale = scale};

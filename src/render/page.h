@@ -31,7 +31,8 @@ double page_font(const char *text, double wide, double most);
 
 /* From a view of the world to the panel, in whose middle it stands. */
 struct page_view {
-    double x0, y1, left, top, scale;
+    double x0, y1, wide, high; /* of the world */
+    double left, top, scale;
 };
 struct page_view page_view(const struct page *page, double x0, double y0, double x1, double y1);
 static inline double page_x(const struct page_view *v, double x)

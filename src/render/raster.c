@@ -97,6 +97,28 @@ static void paint_text(void *self, double x, double y, double height, const char
     if (fill & 0xff) write_text(w, page_x(&w->view, x), page_y(&w->view, y), height * w->view.scale, fill, text);
 }
 
+/* Large pixels have edges. */
+static void paint_image(void *self, const uint8_t *rgb, int32_t width, int32_t height)
+{
+    const struct raster_work *w = self;
+    const struct page_view *v = &w->view;
+    const double scale = v->wide * v->scale / width;
+    uint32_t *pixel = malloc((size_t)width * (size_t)height * sizeof *pixel);
+    CHECK(pixel, "out of memory for an image of %d x %d pixels", width, height);
+    for (size_t i = 0; i < (size_t)width * (size_t)height; i++)
+        pixel[i] = (uint32_t)rgb[3 * i] << 16 | (uint32_t)rgb[3 * i + 1] << 8 | (uint32_t)rgb[3 * i + 2];
+    cairo_surface *image = w->cairo->image_surface_create_for_data((unsigned char *)pixel, CAIRO_RGB24, width, height, 4 * width);
+    w->cairo->save(w->context);
+    w->cairo->translate(w->context, page_x(v, v->x0), page_y(v, v->y1));
+    w->cairo->scale(w->context, scale, v->high * v->scale / height);
+    w->cairo->set_source_surface(w->context, image, 0, 0);
+    w->cairo->pattern_set_filter(w->cairo->get_source(w->context), scale > 2 ? CAIRO_NEAREST : CAIRO_GOOD);
+    w->cairo->paint(w->context);
+    w->cairo->restore(w->context);
+    w->cairo->surface_destroy(image);
+    free(pixel);
+}
+
 /* ---- pages --------------------------------------------------------------------------------------------------------------------------- */
 
 int raster_check(struct error *err)
@@ -123,7 +145,8 @@ int raster_create(struct raster *raster, int width, int height, struct error *er
                                       .line = paint_line,
                                       .polygon = paint_polygon,
                                       .text = paint_text,
-                                      .rectangle = paint_rectangle};
+                                      .rectangle = paint_rectangle,
+                                      .image = paint_image};
     cairo->select_font_face(w->context, "sans-serif", CAIRO_NORMAL, CAIRO_NORMAL);
     return 0;
 }

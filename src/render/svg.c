@@ -44,6 +44,7 @@ static const struct {
     [FILM_POLYGON] = {"polygon", {NULL}},
     [FILM_TEXT] = {"text", {"x", "y", "font-size"}},
     [FILM_RECTANGLE] = {"rect", {"x", "y", "width", "height"}},
+    [FILM_IMAGE] = {"image", {"x", "y", "width", "height"}},
 };
 
 /* Its attributes: numbers, points, and two colours with their opacity. */
@@ -55,6 +56,7 @@ static const char *name_of(enum film_shape shape, enum attribute a)
     if (a < POINTS) return kind[shape].number[a];
     if (a == POINTS) return shape == FILM_POLYGON ? rest[0] : NULL;
     if (shape == FILM_LINE && (a == FILL || a == FILL_OPACITY)) return NULL;
+    if (shape == FILM_IMAGE) return NULL;
     if (shape == FILM_TEXT && (a == STROKE || a == STROKE_OPACITY)) return NULL;
     return rest[a - POINTS];
 }
@@ -69,7 +71,8 @@ struct values {
 static void values_create(struct values *v, const struct items *items)
 {
     int32_t points = 0;
-    for (size_t i = 0; i < items->count; i++) points = items->item[i].points > points ? items->item[i].points : points;
+    for (size_t i = 0; i < items->count; i++)
+        points = items->item[i].shape == FILM_POLYGON && items->item[i].points > points ? items->item[i].points : points;
     *v = (struct values){.items = items, .room = (size_t)(2 * points + 2) * VALUE};
     for (int slot = 0; slot < 2; slot++) {
         v->text[slot] = malloc(v->room);
@@ -199,6 +202,14 @@ static void write_visibility(const struct film_writer *w, int first, int count)
     end_animation(w, false);
 }
 
+/* Large pixels have edges. */
+static void write_image(const struct film_writer *w, const struct item *item)
+{
+    const bool large = item->at[2] > 2 * item->points;
+    fprintf(w->out, "%s href=\"data:image/png;base64,%s\"", large ? " style=\"image-rendering:pixelated\"" : "",
+            w->values.items->text + item->from);
+}
+
 static void write_thread(const struct film_writer *w, const struct thread *t)
 {
     const size_t last = t->item[t->count - 1];
@@ -213,6 +224,7 @@ static void write_thread(const struct film_writer *w, const struct thread *t)
         changing[a] = changes(w, t, a);
         any = any || changing[a];
     }
+    if (item->shape == FILM_IMAGE) write_image(w, item);
     if (!always && t->first + t->count < w->time->count) fputs(" visibility=\"hidden\"", w->out);
     if (!any && item->shape != FILM_TEXT) {
         fputs("/>\n", w->out);

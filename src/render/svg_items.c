@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "render/png.h"
 
 /* ---- the canvas ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -79,6 +80,36 @@ static void add_text(void *self, double x, double y, double height, const char *
     items->letters += strlen(text) + 1;
 }
 
+static char digit64(uint32_t x)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    return digits[x & 63];
+}
+
+static void add_image(void *self, const uint8_t *rgb, int32_t width, int32_t height)
+{
+    struct items *items = self;
+    const struct page_view *v = &items->view;
+    struct item *item = add(items, FILM_IMAGE, 0xff, 0);
+    unsigned char *png;
+    const size_t size = png_write(rgb, width, height, NULL, &png), letters = (size + 2) / 3 * 4 + 1;
+    item->points = width;
+    memcpy(item->at, (double[]){page_x(v, v->x0), page_y(v, v->y1), v->wide * v->scale, v->high * v->scale}, 4 * sizeof(double));
+    item->from = items->letters;
+    items->text = grown(items->text, &items->text_room, items->letters, letters, 1);
+    char *to = items->text + items->letters;
+    for (size_t i = 0; i < size; i += 3) {
+        const uint32_t three = (uint32_t)png[i] << 16 | (i + 1 < size ? (uint32_t)png[i + 1] << 8 : 0) | (i + 2 < size ? png[i + 2] : 0);
+        *to++ = digit64(three >> 18);
+        *to++ = digit64(three >> 12);
+        *to++ = i + 1 < size ? digit64(three >> 6) : '=';
+        *to++ = i + 2 < size ? digit64(three) : '=';
+    }
+    *to = '\0';
+    items->letters += letters;
+    free(png);
+}
+
 void items_create(struct items *items, const struct page *page)
 {
     *items = (struct items){.page = page,
@@ -87,7 +118,8 @@ void items_create(struct items *items, const struct page *page)
                                        .line = add_line,
                                        .polygon = add_polygon,
                                        .text = add_text,
-                                       .rectangle = add_rectangle}};
+                                       .rectangle = add_rectangle,
+                                       .image = add_image}};
     items->canvas.self = items;
 }
 
@@ -102,7 +134,10 @@ void items_destroy(struct items *items)
 
 static int numbers_of(const struct item *item)
 {
-    return item->shape == FILM_LINE ? 5 : item->shape == FILM_RECTANGLE ? 4 : item->shape == FILM_POLYGON ? 0 : 3;
+    return item->shape == FILM_LINE                                     ? 5
+           : item->shape == FILM_RECTANGLE || item->shape == FILM_IMAGE ? 4
+           : item->shape == FILM_POLYGON                                ? 0
+                                                                        : 3;
 }
 
 /* How far a shape went from a to b, in pixels; infinite where they can't be the same one. */
@@ -112,7 +147,7 @@ static double distance(const struct items *items, const struct item *a, const st
     double far = 0;
     if (a->shape != b->shape || a->points != b->points) return never;
     if (!(a->fill & 0xff) != !(b->fill & 0xff) || !(a->stroke & 0xff) != !(b->stroke & 0xff)) return never;
-    if (a->shape == FILM_TEXT && strcmp(items->text + a->from, items->text + b->from) != 0) return never;
+    if ((a->shape == FILM_TEXT || a->shape == FILM_IMAGE) && strcmp(items->text + a->from, items->text + b->from) != 0) return never;
     for (int i = 0; i < numbers_of(a); i++) far = fmax(far, fabs(a->at[i] - b->at[i]));
     for (int i = 0; a->shape == FILM_POLYGON && i < 2 * a->points; i++)
         far = fmax(far, fabs(items->xy[a->from + (size_t)i] - items->xy[b->from + (size_t)i]));

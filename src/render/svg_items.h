@@ -10,9 +10,9 @@
 struct item { /* film_mark in pixels */
     enum film_shape shape;
     uint32_t fill, stroke;
-    double at[5];   /* circle: x y r; line: x1 y1 x2 y2 width; text: x y size; rectangle: x y width height */
+    double at[5];   /* circle: x y r; line: x1 y1 x2 y2 width; text: x y size; rectangle, image: x y width height */
     int32_t points; /* of a polygon */
-    size_t from;    /* its points in xy; where a text begins in `text` */
+    size_t from;    /* its points in xy; where a text, or an image as PNG in base 64, begins in `text` */
 };
 
 /* All items of some frames, one frame after the other. */
