@@ -278,11 +278,11 @@ static int draw(struct evaluating *e, struct error *err)
     struct output *picture = &e->picture;
     picture->path = c->eval_picture;
     picture->strip = true;
+    film_players(film, playing_players(&e->run, (int)c->eval_play, who, sizeof who));
     int code = evaluator_film(e->run.evaluator, (int)c->eval_play, c->eval_deterministic, 0, film, err);
     if (!code) code = output_write(picture, film, err);
     film_destroy(film);
-    if (!code && !e->args->json && !e->args->quiet)
-        printf("%s: the first episode, %s\n", c->eval_picture, playing_players(&e->run, (int)c->eval_play, who, sizeof who));
+    if (!code && !e->args->json && !e->args->quiet) printf("%s: the first episode, %s\n", c->eval_picture, who);
     return code;
 }
 

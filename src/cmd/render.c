@@ -146,14 +146,13 @@ static int play(const struct rendering *r, const struct film *film, struct error
 
 static void tell(const struct rendering *r, const struct film *film)
 {
-    char title[160], who[CONFIG_TEXT + 200], which[64] = "";
+    char title[400], which[64] = "";
     const struct config *c = r->run.config;
-    playing_players(&r->run, (int)c->eval_play, who, sizeof who);
     if (r->which == WORST || r->which == BEST)
         text_format(which, sizeof which, ", the %s of %lld", c->render_episode, (long long)c->eval_episodes);
     for (int k = 0; k < film_episodes(film); k++) {
         film_episode_title(film, k, title, sizeof title);
-        printf("%s%s%s, %s%s\n", r->terminal ? "" : c->render_out, r->terminal ? "" : ": ", title, who, which);
+        printf("%s%s%s%s\n", r->terminal ? "" : c->render_out, r->terminal ? "" : ": ", title, which);
     }
 }
 
@@ -161,6 +160,8 @@ static void tell(const struct rendering *r, const struct film *film)
 static int render(struct rendering *r, struct error *err)
 {
     struct film *film = evaluator_film_create(r->run.config, r->run.learning.env);
+    char who[CONFIG_TEXT + 200];
+    film_players(film, playing_players(&r->run, (int)r->run.config->eval_play, who, sizeof who));
     int code = shoot(r, film, err);
     if (code)
         ;

@@ -294,7 +294,7 @@ int cells_words(const struct film *film)
 
 void cells_print(struct cells *c, int i, int columns, FILE *out)
 {
-    char text[160];
+    char text[400];
     begin(c);
     film_paint(c->film, i, c->colour == CELLS_PLAIN ? 0 : PAGE_TRAIL, &c->canvas);
     film_episode_title(c->film, film_frame(c->film, i)->episode, text, sizeof text);
