@@ -4,7 +4,7 @@ const RESAMPLES = 1000;
 const METHOD =
   "Bands over seeds: 95 % percentile bootstrap of the statistic, 1000 resamples of the runs with a fixed seed (Agarwal et al. 2021; one environment a band is one stratum). " +
   "The interquartile mean leaves out a quarter of the seeds at either end, rounded down: below four seeds it is the mean. " +
-  "Bands of single runs: least and greatest value of the updates that a point stands for.";
+  "Bands of single runs: least and greatest value of the updates that a point stands for, smoothed as the line is.";
 
 /* A small generator with a seed of its own (mulberry32), so that a page always shows the same. */
 function randomFrom(seed) {
@@ -100,7 +100,7 @@ function smoothed(x, y, width) {
     if (!Number.isFinite(y[i])) continue;
     while (from < i && x[from] < x[i] - width) from++;
     /* A curve keeps its ends: near one the neighbourhood is cut on both sides alike. */
-    const reach = Math.max(Math.min(width, x[i] - x[0], x[x.length - 1] - x[i]), width / 8);
+    const reach = Math.max(Math.min(width, x[i] - x[0], x[x.length - 1] - x[i]), width / 4);
     let sum = 0, weights = 0;
     for (let k = from; k < y.length && x[k] <= x[i] + reach; k++) {
       if (!Number.isFinite(y[k])) continue;
