@@ -10,12 +10,12 @@ const AXES = {
 
 /* ---- texts ---- */
 
-function count(value) {
+function count(value, digits = 3) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   for (const [unit, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]])
-    if (size >= unit * 0.99995) return trim((value / unit).toPrecision(3)) + name;
-  return trim(String(Number(value.toPrecision(4))));
+    if (size >= unit * 0.99995) return trim((value / unit).toPrecision(Math.max(digits, Math.floor(Math.log10(size / unit)) + 1))) + name;
+  return trim(String(Number(value.toPrecision(Math.max(4, digits)))));
 }
 
 function trim(text) {

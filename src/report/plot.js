@@ -140,13 +140,15 @@ function logTicks(low, high, most) {
   return ticks;
 }
 
-/* A tick's label needs no digits that its neighbours don't need. */
-function tickText(value, ticks) {
+/* A tick's label has the digits that tell it from its neighbours. */
+function tickText(value, ticks, text = count) {
   if (value === 0) return "0";
-  const largest = Math.max(...ticks.map(Math.abs));
-  if (largest >= 1e4) return count(Math.abs(value)).replace(/^/, value < 0 ? "\u2212" : "");
-  if (Math.abs(value) < 1e-3) return value.toExponential(0).replace("-", "\u2212");
-  return trim(value.toPrecision(4)).replace(/^-/, "\u2212");
+  const largest = Math.max(...ticks.map(Math.abs)), step = ticks.length > 1 ? Math.min(...ticks.slice(1).map((tick, i) => Math.abs(tick - ticks[i]))) : Math.abs(value);
+  const digits = Math.min(9, Math.max(2, Math.floor(Math.log10(largest) + 1e-9) - Math.floor(Math.log10(step) + 1e-9) + 2));
+  if (text !== count) return text(value);
+  if (largest >= 1e4) return count(value, digits).replace("-", "\u2212");
+  if (Math.abs(value) < 1e-3) return value.toExponential(Math.min(2, digits - 2)).replace(/\.?0+e/, "e").replace(/-/g, "\u2212");
+  return trim(value.toPrecision(digits)).replace("-", "\u2212");
 }
 
 function finite(values) {
@@ -201,6 +203,11 @@ class Chart {
     charts.push(this);
   }
 
+  /* Has anything that is shown such a number? */
+  applies() {
+    return this.spec.phases || bandsShown(this.spec.environment).some((band) => band.runs.some((run) => run.curves.y[this.spec.name] !== undefined));
+  }
+
   toggleLog() {
     this.log = !this.isLog;
     this.draw();
@@ -236,6 +243,8 @@ class Chart {
   scale(range, height) {
     let { low, high } = range;
     if (this.isLog) (low = Math.max(range.least, quantile(this.lines.flatMap((l) => finite(l.y)).sort((a, b) => a - b), 0.002))), (high = range.most);
+    const least = 1e-3 * Math.max(Math.abs(low), Math.abs(high)); /* what hardly changes looks so */
+    if (!this.isLog && high > low && high - low < least) (low -= least / 2), (high += least / 2);
     if (!(high > low)) (low -= Math.abs(low) * 0.1 || 1), (high += Math.abs(high) * 0.1 || 1);
     const pad = this.spec.phases ? 0 : this.isLog ? 0 : 0.04 * (high - low);
     low -= pad;
@@ -288,7 +297,7 @@ class Chart {
     for (const tick of ticks) {
       const x = this.px(tick);
       const anchor = x > right - 14 ? "end" : "middle";
-      out.push(`<line class="tickmark" x1="${x.toFixed(1)}" x2="${x.toFixed(1)}" y1="${bottom}" y2="${bottom + 4}"/><text class="tick x" text-anchor="${anchor}" x="${Math.min(x, right).toFixed(1)}" y="${bottom + 15}">${tick ? AXES[view.axis].text(tick) : "0"}</text>`);
+      out.push(`<line class="tickmark" x1="${x.toFixed(1)}" x2="${x.toFixed(1)}" y1="${bottom}" y2="${bottom + 4}"/><text class="tick x" text-anchor="${anchor}" x="${Math.min(x, right).toFixed(1)}" y="${bottom + 15}">${tickText(tick, ticks, AXES[view.axis].text)}</text>`);
     }
     out.push(`<line class="axis" x1="${left}" x2="${right}" y1="${bottom}" y2="${bottom}"/>`, `<g clip-path="url(#${id})">`);
     for (const line of this.lines) if (line.low) out.push(`<path class="${line.stacked ? "stack" : "band"}" fill="${line.colour}" d="${this.bandPath(line)}"/>`);
@@ -464,7 +473,8 @@ function zoom(domain, environment = view.environment) {
 function redraw(all = false) {
   for (const chart of charts) {
     chart.dirty = true;
-    if (chart.seen || all) chart.draw();
+    chart.element.hidden = !chart.applies() && bandsShown(chart.spec.environment).length > 0;
+    if ((chart.seen || all) && !chart.element.hidden) chart.draw();
   }
 }
 

@@ -302,5 +302,6 @@ function start() {
   page.append(head(), facts(), ...notices(), navigation(sections), controls(), ...sections,
     h("footer", {}, h("p", {}, METHOD), h("p", {}, `Written ${moment(report.written)} by ${report.program}. Curves have at most a thousand points each, a mean over the updates that each stands for.`)));
   document.body.append(tip);
-  for (const chart of charts) if (chart.element.getBoundingClientRect().top < innerHeight + 400) (chart.seen = true), chart.draw();
+  for (const chart of charts) chart.seen = chart.element.getBoundingClientRect().top < innerHeight + 400;
+  redraw();
 }
