@@ -201,7 +201,8 @@ if wanted docs; then
         done >"$work/found"
         for script in learning returns; do "${PYTHON:-python3}" "scripts/$script.py" --check --program "$BUILD/mappo" 2>&1; done >>"$work/found"
         for script in compare_speed compare_maddpg; do "${PYTHON:-python3}" scripts/$script.py --check 2>&1 | tail -1; done >>"$work/found"
-        verdict docs "generated pages are up to date"
+        "${PYTHON:-python3}" scripts/check_docs.py --program "$BUILD/mappo" >>"$work/found" 2>&1
+        verdict docs "generated pages are up to date, and what pages name is there"
     fi
 fi
 

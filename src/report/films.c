@@ -162,7 +162,7 @@ static void draw_rectangle(void *self, double x0, double y0, double x1, double y
 static void write_frame(FILE *out, const struct film *film, int i, struct words *marks)
 {
     struct pen pen = {.out = out, .marks = marks, .decimals = 3};
-    const struct mappo_canvas canvas = {&pen, draw_view, draw_circle, draw_line, draw_polygon, draw_text, draw_rectangle};
+    const struct mappo_canvas canvas = {&pen, draw_view, draw_circle, draw_line, draw_polygon, draw_text, draw_rectangle, NULL};
     const struct film_frame *frame = film_frame(film, i);
     double view[4];
     film_view(film, i, view);
