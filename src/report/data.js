@@ -171,5 +171,5 @@ function isConstant(name) {
 
 function meaningOf(name) {
   const [unit, help] = report.meanings[name] || report.meanings[name.split("/")[0]] || ["", ""];
-  return { unit: unit === "1" ? "" : unit, help };
+  return { unit: unit === "1" ? "" : unit.replace("^2", "²"), help };
 }

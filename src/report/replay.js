@@ -156,8 +156,8 @@ class Replay {
 
   tell(frame) {
     const [step, reward, sum, , , groups] = frame;
-    const parts = [["step", String(step)], ["reward", this.at ? number(reward, 3) : "–"], ["return", number(sum)]];
-    this.film.groups.forEach((name, g) => parts.push([name, number(groups[g], 3)]));
+    const parts = [["step", String(step)], ["reward", this.at ? trim(number(reward, 3)) : "–"], ["return", trim(number(sum))]];
+    this.film.groups.forEach((name, g) => parts.push([name, trim(number(groups[g], 3))]));
     this.caption.replaceChildren(...parts.map(([name, text]) => h("span", {}, h("i", {}, name), " ", text)));
     const place = (300 * this.at) / Math.max(1, this.last), now = this.curve.querySelector(".now");
     now.setAttribute("x1", place);

@@ -275,7 +275,7 @@ function replaySection() {
     players.splice(0).forEach((one) => one.toggle(false));
     const replays = run.played.films.map(({ which, film }) => {
       const end = film.frames[film.frames.length - 1];
-      return new Replay(film, which, `return ${number(end[2])} in ${plural(end[0], "step")}${film.whole ? "" : ", cut"}, episode ${film.number}${film.every > 1 ? `; every ${film.every}th state` : ""}`);
+      return new Replay(film, which, `return ${trim(number(end[2]))} in ${plural(end[0], "step")}${film.whole ? "" : ", cut"}, episode ${film.number}${film.every > 1 ? `; every ${film.every}th state` : ""}`);
     });
     place.replaceChildren(...replays.map((replay) => replay.element));
   }
