@@ -42,7 +42,7 @@ struct evaluator {
     struct recording *recording; /* of what is played; NULL = none */
     double *returns;             /* [episodes] the caller's; NULL = not wanted */
     struct {                     /* of the host's, for recordings: of groups that networks act for, else NULL */
-        real *output, *log_std;  /* [E][A][…] as actor_outputs has them */
+        real *output, *log_std;  /* [E][A][…] as actor_network_outputs has them */
         real *state;             /* [E][A][H] before the step, of recurrent ones */
     } made[MAPPO_MAX_GROUPS];
 };
@@ -246,7 +246,7 @@ static int choose(struct turn *t, struct vecenv *env, bool deterministic, struct
     if (keeps) keep_states(t);
     if (t->networks) actor_act(ev->actor, io, ACTOR_ALL, t->step, deterministic);
     for (int g = 0; g < ev->groups && keeps; g++)
-        if (ev->made[g].output) actor_outputs(ev->actor, g, ev->made[g].output, ev->made[g].log_std);
+        if (ev->made[g].output) actor_network_outputs(ev->actor, g, ev->made[g].output, ev->made[g].log_std);
     return players_act(&t->players, env, 0, t->envs, &ev->io, t->step, err);
 }
 
