@@ -1,8 +1,6 @@
 /* mappo watch: a page in the terminal that is drawn anew as the run goes on. Beside a terminal it is printed once. */
 #include "cmd/watch.h"
 
-#include <langinfo.h>
-#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/curve.h"
 #include "run/progress.h"
 
 enum { NARROWEST = 40, WIDEST = 200, MILLISECONDS = 1000 };
@@ -47,14 +46,6 @@ static void leave(void)
 {
     fputs("\033[?25h\033[?1049l", stdout);
     fflush(stdout);
-}
-
-static bool speaks_unicode(void)
-{
-    setlocale(LC_CTYPE, "");
-    const bool is = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    setlocale(LC_CTYPE, "C");
-    return is;
 }
 
 static void measure(struct watch_page *page)
@@ -144,7 +135,7 @@ static int watch_live(struct watched *watched, struct error *err)
 static int watch(const struct arguments *args)
 {
     struct error err = {0};
-    struct watched watched = {.folder = args->operand[0], .page = {.unicode = speaks_unicode()}};
+    struct watched watched = {.folder = args->operand[0], .page = {.unicode = curve_unicode()}};
     metrics_file_begin(&watched.metrics, watched.folder);
     int code = look(&watched, &err);
     if (!code && isatty(STDOUT_FILENO) && watched.run.state == RUN_RUNNING) code = watch_live(&watched, &err);
