@@ -284,6 +284,7 @@ static int open_log(struct trainer *t, bool continued, struct error *err)
     if (code) return code;
     check_log(t->log);
     t->progress = progress_create(t->args->quiet || t->args->json, t->comm->launcher[0] != 0, t->log, vecenv_spec(t->learning.env)->rules);
+    if (t->args->label[0]) progress_label(t->progress, t->args->label);
     return own_config_write(t->path, t->config, t->args, continued, err);
 }
 
