@@ -42,6 +42,10 @@ class Program:
                 self.environments |= {named["id"], *named["aliases"]}
             self.options |= {option["name"] for option in environment["options"]}
 
+        # docs/export.md: what a policy of scripts/mappo.py has.
+        self.attributes = set(re.findall(r"self\.([a-z_]+)|def ([a-z]+)\(self", (HOME / "scripts/mappo.py").read_text(encoding="utf-8")))
+        self.attributes = {f"policy.{name}" for names in self.attributes for name in names if name}
+
     def lacks(self, code):
         """What a piece of code names that there is not."""
         # Of other programs: their switches, Python, C, ini sections and paths.
@@ -55,7 +59,7 @@ class Program:
             elif section == "group":
                 if word != "group.NAME.KEY" and "group.NAME." + word.split(".")[-1] not in self.keys:
                     yield f"there is no key {word}"
-            elif word not in self.keys and not re.search(r"\.NAME$|\.KEY$", word):
+            elif word not in self.keys | self.attributes and not re.search(r"\.NAME$|\.KEY$", word):
                 yield f"there is no key {word}"
         for command in re.findall(r"(?:^|[\s(])(?:\./)?(?:build/)?mappo ([a-z]+)(?=$|[\s)`,;])", code, re.M):
             if command not in self.commands and not code.startswith("mappo checkpoint\n"):  # a file's first line

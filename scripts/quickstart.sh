@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From a fresh clone to a trained team: installs what is missing, builds, trains MAPPO on mpe/simple_spread (6 M environment steps, about
-# a minute on two cores), evaluates beside random and scripted play, writes a report (a page with curves and replays), and says where everything is.
+# a minute on two cores), evaluates beside random and scripted play, writes a report (a page with curves and replays), and says where everything is
+# and what to type next.
 #   scripts/quickstart.sh [key=value ...] [--config FILE] [--fresh]      passed on, such as env=classic/CartPole-v1, seed=3 or train.env_steps=1e6
 # Another environment (of `build/mappo envs`, or your own) is trained for as many steps as its preset has or as it was trained for in the
 # documentation, and for two minutes where that is not known or very many.
@@ -130,12 +131,9 @@ step "4  Evaluate"
 episodes=1000
 [ -n "$limit" ] && episodes=100
 echo "$episodes episodes of each player"
-# play NAME [key=value]: mean returns as a line of JSON; nothing where the environment has no such player
-play() { "$mappo" eval "$run" "episodes=$episodes" play="$1" ${2:+"$2"} --json 2>/dev/null | grep '"return_mean":' | tail -1; }
-random=$(play random) scripted=$(play scripted)
-# Not every environment can be drawn.
-trained=$(play trained "eval.picture=$run/episode.svg")
-[ -n "$trained" ] || trained=$(play trained)
+# play NAME: mean returns as a line of JSON; nothing where the environment has no such player
+play() { "$mappo" eval "$run" "episodes=$episodes" play="$1" --json 2>/dev/null | grep '"return_mean":' | tail -1; }
+random=$(play random) scripted=$(play scripted) trained=$(play trained)
 [ -n "$trained" ] || {
     "$mappo" eval "$run" "episodes=$episodes"
     echo "quickstart.sh: the evaluation failed" >&2
@@ -174,6 +172,8 @@ else
     rows return_mean
 fi
 
+# Not every environment can be drawn.
+"$mappo" render "$run" "out=$run/episode.svg" --quiet >/dev/null 2>&1
 report=$run/report.html
 "$mappo" report "$run" "out=$report" "episodes=$((episodes > 100 ? 100 : 20))" --quiet >/dev/null || report=""
 
@@ -184,8 +184,18 @@ printf '  %-14s %s\n' "run" "$run  ($(awk -v x="$env_steps" 'BEGIN { printf (x <
 [ -f "$run/episode.svg" ] && printf '  %-14s %s\n' "an episode" "$run/episode.svg"
 printf '  %-14s %s\n' "numbers" "$run/metrics.jsonl, one line an update"
 printf '  %-14s %s\n' "checkpoint" "$run/latest.h5    look inside: $mappo inspect$(quoted "$run/latest.h5")"
-further=()
-for argument in "${settings[@]+"${settings[@]}"}"; do case $argument in --fresh | train.env_steps=* | train.max_seconds=*) ;; *) further+=("$argument") ;; esac done
+
+step "What to type next"
+line() { printf '  %-14s %s%s%s%s\n' "$1" "$2" "$dim" "${3:+    $3}" "$plain"; }
+further=() same=()
+for argument in "${settings[@]+"${settings[@]}"}"; do
+    case $argument in --fresh | train.env_steps=* | train.max_seconds=*) ;; *) further+=("$argument") ;; esac
+    case $argument in --fresh | run=* | run.dir=* | seed=* | train.seed=* | train.max_seconds=*) ;; *) same+=("$argument") ;; esac
+done
 [ "$env_steps" -ge "$steps" ] && steps=$((2 * env_steps))
-printf '  %-14s %s\n' "train on" "$mappo$(quoted "${further[@]+"${further[@]}"}" "train.env_steps=$steps")"
-printf '  %-14s %s\n' "more" "mpirun -n 4 $mappo …, sbatch slurm/train.sh …, $mappo --help, README.md"
+line "train on" "$mappo$(quoted "${further[@]+"${further[@]}"}" "train.env_steps=$steps")"
+line "watch it" "$mappo watch$(quoted "$run")" "meanwhile, in another terminal"
+line "several seeds" "$mappo$(quoted "seeds=1-3" "${same[@]+"${same[@]}"}")" "a mean and how far they lie apart"
+[ -f "$run/episode.svg" ] && line "film" "$mappo render$(quoted "$run" episode=best out=best.gif)" "out=- plays it here"
+line "take it along" "scripts/export.py$(quoted "$run") --onnx policy.onnx" "or --torch, --c"
+line "more" "$mappo runs, mpirun -n 4 $mappo …, sbatch slurm/train.sh …, $mappo --help, README.md"
