@@ -125,6 +125,8 @@ MODULES := $(wildcard src/env/python/*.py)
 MODULE_DEFINE := -DMODULES='$(foreach m,$(MODULES:src/env/python/%.py=%),MODULE("$(m)"))'
 $(OBJ)/src/env/python/module.o: $(MODULES)
 $(OBJ)/src/env/python/module.o: CPPFLAGS_ALL += $(MODULE_DEFINE)
+# And the page of mappo report into this one.
+$(OBJ)/src/report/page.o: $(wildcard src/report/*.html src/report/*.css src/report/*.js)
 
 define level_rules
 $(OBJ)/%.$(1).o: %.c $(OBJ)/flags

@@ -86,6 +86,7 @@ static int read_spec(struct vecenv *v, struct env_host *h, const struct vecenv_c
     calls_leave();
     if (rc) return rc;
     spec_copy(&v->spec, spec);
+    v->own = v->spec;
     if (config->time_limit && (v->spec.max_steps == 0 || config->time_limit < v->spec.max_steps))
         v->spec.max_steps = h->time_limit = config->time_limit; /* else the environment's own limit comes first */
     wrap_text(config, &v->spec, v->wrappers, sizeof v->wrappers);

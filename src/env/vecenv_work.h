@@ -15,6 +15,7 @@
 struct vecenv {
     const struct mappo_env *env;
     struct mappo_env_spec spec; /* as the learner sees it */
+    struct mappo_env_spec own;  /* as the environment has it */
     struct slice_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     char options[OPTIONS_TEXT], changed[OPTIONS_TEXT], wrappers[WRAP_TEXT];

@@ -11,7 +11,6 @@
 #include "env/slices.h"
 #include "nn/actor.h"
 #include "run/open_env.h"
-#include "run/picture.h"
 
 /* Environments of one batch over all ranks; more episodes are played batch after batch. Of those that step elsewhere there are no more than
  * for training, as each may take a process, a window or a game of its own. Steps after which an episode counts as endless. */
@@ -41,6 +40,11 @@ struct evaluator {
     struct episode *ended;  /* [E] */
     struct tally tally;
     struct recording *recording; /* of what is played; NULL = none */
+    double *returns;             /* [episodes] the caller's; NULL = not wanted */
+    struct {                     /* of the host's, for recordings: of groups that networks act for, else NULL */
+        real *output, *log_std;  /* [E][A][…] as actor_outputs has them */
+        real *state;             /* [E][A][H] before the step, of recurrent ones */
+    } made[MAPPO_MAX_GROUPS];
 };
 
 static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, int count, struct error *err)
@@ -115,6 +119,19 @@ static void create_states(struct evaluator *ev)
     }
 }
 
+/* Room for what networks make, where it is recorded. */
+static void create_made(struct evaluator *ev)
+{
+    for (int g = 0; g < ev->groups && ev->config->eval_record[0]; g++) {
+        const struct policy *policy = ev->policies->group[g];
+        const size_t rows = (size_t)ev->room * (size_t)ev->size[g].agents, deviations = (size_t)actor_deviation_width(policy);
+        if (policy->sets[ROLE_ACTOR] == 0) continue;
+        ev->made[g].output = ARENA_NEW(ev->arena, real, rows * (size_t)actor_output_width(policy));
+        if (deviations) ev->made[g].log_std = ARENA_NEW(ev->arena, real, rows * deviations);
+        if (ev->state[g]) ev->made[g].state = ARENA_NEW(ev->arena, real, rows * (size_t)policy->net[ROLE_ACTOR].hidden);
+    }
+}
+
 int evaluator_create(struct evaluator **evaluator, const struct config *config, const struct policies *policies, struct backend *backend,
                      struct comm *comm, int threads, struct error *err)
 {
@@ -141,6 +158,7 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
     if (first.count > 0) aim_actor(ev, spec, first);
     ev->done = ARENA_NEW(arena, uint8_t, ev->room);
     create_states(ev);
+    create_made(ev);
     ev->ended = ARENA_NEW(arena, struct episode, ev->room);
     tally_create(&ev->tally, spec, policies_team(policies, spec), ev->room, batch_episodes(ev, 0), arena);
     vecenv_close(env);
@@ -153,9 +171,26 @@ void evaluator_heed(struct evaluator *ev, struct stop *stop)
     ev->stop = stop;
 }
 
-void evaluator_record(struct evaluator *ev, struct recording *recording)
+void evaluator_record(struct evaluator *ev, struct recording *recording, int player)
 {
     ev->recording = recording;
+    for (int g = 0; g < ev->groups && recording && player == PLAY_TRAINED; g++) {
+        const struct policy *policy = ev->policies->group[g];
+        if (!ev->made[g].output) continue;
+        recording_add(recording, &(struct recording_numbers){g, "network_output", "outputs of the actor's heads, without masks,",
+                                                             actor_output_width(policy), ev->made[g].output});
+        if (ev->made[g].log_std)
+            recording_add(recording, &(struct recording_numbers){g, "network_log_std", "log standard deviations of real actions",
+                                                                 actor_deviation_width(policy), ev->made[g].log_std});
+        if (ev->made[g].state)
+            recording_add(recording, &(struct recording_numbers){g, "network_state", "what the recurrent actor remembers",
+                                                                 policy->net[ROLE_ACTOR].hidden, ev->made[g].state});
+    }
+}
+
+void evaluator_returns(struct evaluator *ev, double *returns)
+{
+    ev->returns = returns;
 }
 
 void evaluator_destroy(struct evaluator *ev)
@@ -178,6 +213,21 @@ struct turn { /* one step of one batch */
     uint64_t step;
 };
 
+/* What actors remember before the step; in the first one what an episode begins with. */
+static void keep_states(const struct turn *t)
+{
+    struct evaluator *ev = t->ev;
+    for (int g = 0; g < ev->groups; g++) {
+        const size_t rows = (size_t)t->envs * (size_t)ev->size[g].agents;
+        const size_t bytes = rows * (size_t)ev->policies->group[g]->net[ROLE_ACTOR].hidden * sizeof(real);
+        if (!ev->made[g].state) continue;
+        if (t->step == 0)
+            memset(ev->made[g].state, 0, bytes);
+        else
+            ev->backend->download(ev->backend, ev->made[g].state, ev->state[g], bytes);
+    }
+}
+
 static int choose(struct turn *t, struct vecenv *env, bool deterministic, struct error *err)
 {
     struct evaluator *ev = t->ev;
@@ -192,7 +242,11 @@ static int choose(struct turn *t, struct vecenv *env, bool deterministic, struct
                                   .state_after = ev->state[g],
                                   .ended = t->step == 0 ? ev->begins : NULL}; /* only an environment's first episode counts */
     }
+    const bool keeps = t->networks && ev->recording;
+    if (keeps) keep_states(t);
     if (t->networks) actor_act(ev->actor, io, ACTOR_ALL, t->step, deterministic);
+    for (int g = 0; g < ev->groups && keeps; g++)
+        if (ev->made[g].output) actor_outputs(ev->actor, g, ev->made[g].output, ev->made[g].log_std);
     return players_act(&t->players, env, 0, t->envs, &ev->io, t->step, err);
 }
 
@@ -300,39 +354,75 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
     return code ? code : asked;
 }
 
-/* What the pictures' line above says: "mine/env, default rules: return -3.25 in 25 steps". */
-static void write_title(const struct config *config, int team, struct vecenv *env, char *title, size_t size)
+/* ---- films --------------------------------------------------------------------------------------------------------------------------- */
+
+struct film *evaluator_film_create(const struct config *config, const struct vecenv *env)
 {
-    struct episode episode;
-    char how[96] = "not at its end";
-    if (vecenv_take_episodes(env, &episode, 1) == 1)
-        text_format(how, sizeof how, "return %.4g in %d step%s", episode_return(vecenv_spec(env), team, &episode), episode.length,
-                    episode.length == 1 ? "" : "s");
-    text_format(title, size, "%s, %s rules: %s", config->env_variant[0] ? config->env_variant : vecenv_descriptor(env)->id,
-                vecenv_spec(env)->rules, how);
+    char title[256];
+    text_format(title, sizeof title, "%s, %s rules", config->env_variant[0] ? config->env_variant : vecenv_descriptor(env)->id,
+                vecenv_spec(env)->rules);
+    return film_create(title, vecenv_spec(env));
 }
 
-int evaluator_picture(struct evaluator *ev, int player, bool deterministic, const char *path, struct error *err)
+/* How many times the mean over the team's agents is what is reported. */
+static double times_the_mean(const struct evaluator *ev)
 {
-    enum { PANELS = 6, MOST_FRAMES = 2000 };
+    return ev->config->metrics_return == RETURN_SUM ? episode_return_agents(&ev->tally.spec, ev->tally.team) : 1;
+}
+
+/* What the step that was just taken adds to the frame. */
+static void add_rewards(const struct evaluator *ev, struct film_frame *frame)
+{
+    struct episode step = {.length = 1};
+    for (int g = 0; g < ev->groups; g++) {
+        double sum = 0;
+        for (int a = 0; a < ev->size[g].agents; a++) sum += (double)ev->io.group[g].reward[a];
+        frame->group_reward[g] = sum / ev->size[g].agents;
+        frame->group_ret[g] += frame->group_reward[g];
+        step.group_return[g] = (float)frame->group_reward[g];
+    }
+    frame->reward = times_the_mean(ev) * episode_return(&ev->tally.spec, ev->tally.team, &step);
+    frame->ret += frame->reward;
+}
+
+/* The sums as they are reported. */
+static void set_returns(const struct evaluator *ev, struct vecenv *env, struct film_frame *frame)
+{
+    struct episode episode;
+    if (vecenv_take_episodes(env, &episode, 1) != 1) return;
+    frame->ret = times_the_mean(ev) * episode_return(&ev->tally.spec, ev->tally.team, &episode);
+    for (int g = 0; g < ev->groups; g++) frame->group_ret[g] = (double)episode.group_return[g];
+}
+
+/* The end is shown where the environment can draw it, and told in any case. */
+static int shoot_end(const struct evaluator *ev, struct vecenv *env, struct film *film, struct film_frame *frame, struct error *err)
+{
+    set_returns(ev, env, frame);
+    const int code = vecenv_can_draw_ended(env) ? vecenv_draw_ended(env, film_shoot(film, frame), err) : 0;
+    film_end(film, frame);
+    return code;
+}
+
+int evaluator_film(struct evaluator *ev, int player, bool deterministic, int64_t number, struct film *film, struct error *err)
+{
+    enum { MOST_FRAMES = 10000 };
     struct turn turn;
     struct vecenv *env;
-    int code = turn_open(&turn, ev, player, (struct comm_part){0, 1}, &env, err);
+    struct film_frame frame = {.step = 0};
+    int code = turn_open(&turn, ev, player, (struct comm_part){(int)number, 1}, &env, err);
     if (code) return code;
-    struct picture *picture = picture_create();
+    film_begin(film, number);
     code = vecenv_reset(env, &ev->io, err);
     ev->io.ep_end[0] = MAPPO_RUNNING;
-    while (!code && !ev->io.ep_end[0] && turn.step < MOST_FRAMES) {
-        if ((code = vecenv_draw(env, 0, picture_frame(picture, (int64_t)turn.step), err))) break;
+    while (!code && !ev->io.ep_end[0] && frame.step < MOST_FRAMES) {
+        if ((code = vecenv_draw(env, 0, film_shoot(film, &frame), err))) break;
         if ((code = choose(&turn, env, deterministic, err))) break;
-        code = take_step(&turn, env, err);
+        if ((code = take_step(&turn, env, err))) break;
+        watchdog_sign();
+        frame.step = (int64_t)turn.step;
+        add_rewards(ev, &frame);
     }
-    if (!code && ev->io.ep_end[0] && vecenv_can_draw_ended(env))
-        code = vecenv_draw_ended(env, picture_frame(picture, (int64_t)turn.step), err);
-    char title[256];
-    write_title(ev->config, policies_team(ev->policies, vecenv_spec(env)), env, title, sizeof title);
-    if (!code) code = picture_write(picture, path, PANELS, title, err);
-    picture_destroy(picture);
+    if (!code && ev->io.ep_end[0]) code = shoot_end(ev, env, film, &frame, err);
     vecenv_close(env);
     return code;
 }
@@ -340,6 +430,7 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
 int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct evaluation *out, struct error *err)
 {
     struct tally *tally = &ev->tally;
+    const double times = times_the_mean(ev);
     tally_begin(tally);
     for (int64_t first = 0; first < ev->episodes; first += ev->batch) {
         const int total = batch_episodes(ev, first);
@@ -348,11 +439,12 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
         if (code) return code;
         /* Each row is one rank's, zero elsewhere: exact whatever the ranks. */
         comm_sum_double(ev->comm, tally->row, (size_t)total * (size_t)tally->columns);
+        for (int k = 0; k < total && ev->returns; k++)
+            ev->returns[first + k] = times * tally->row[(size_t)k * (size_t)tally->columns + TALLY_RETURN];
         tally_end_batch(tally, total);
     }
     tally_finish(tally);
     const struct estimate *estimate = tally->estimate, *team = &estimate[TALLY_RETURN];
-    const double times = ev->config->metrics_return == RETURN_SUM ? episode_return_agents(&tally->spec, tally->team) : 1;
     *out = (struct evaluation){.episodes = ev->episodes,
                                .return_mean = times * team->mean,
                                .return_stderr = times * team->error,

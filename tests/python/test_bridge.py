@@ -15,6 +15,7 @@ from runs import MAPPO, check, finish, lines, mappo  # noqa: E402
 
 SETTINGS = ["env=py:./bridge_envs.py:walk", "threads=2", "rollout.envs=8", "rollout.steps=25", "train.env_steps=400", "wrap.time_limit=10", "eval.env_steps=0"]
 os.environ["MAPPO_PYTHON"] = sys.executable
+BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
 
 
 def train(run, *settings, **options):
@@ -81,6 +82,23 @@ def evaluates():
     many = mappo("eval", "wide", "episodes=30", "play=random", "threads=1")
     returns = [[line for line in said.splitlines() if "±" in line][-1] for said in (one[1], many[1])]
     check("batches_change_no_return", returns[0] == returns[1], returns)
+
+
+def halves():
+    """One half steps while the other is inferred: a plugin that begins its steps is learned from as the same environment that does not."""
+    plugin = os.path.join(BUILD, "tests/plugin_that_begins.so")
+    if not os.path.exists(plugin):
+        print("ok - halves # SKIP needs make tests")
+        return
+    settings = ["rollout.envs=10", "rollout.steps=20", "train.env_steps=1000", "wrap.time_limit=7", "eval.env_steps=0", "--quiet"]
+    for run, more in (("steps", ["env=test/kitchen_sink"]), ("begins", [f"env={plugin}"]), ("players", [f"env={plugin}", "group.watcher.play=random"]),
+                      ("players-steps", ["env=test/kitchen_sink", "group.watcher.play=random"]), ("whole", [f"env={plugin}", "rollout.unit=episodes", "rollout.steps=1"]),
+                      ("whole-steps", ["env=test/kitchen_sink", "rollout.unit=episodes", "rollout.steps=1"])):
+        has("trains_" + run, mappo(f"run={run}", *settings, *more), 0)
+    check("halves_change_no_bit", same("steps", "begins"), mappo("inspect", "steps", "begins")[1][-400:])
+    check("nor_where_the_host_plays", same("players-steps", "players"), mappo("inspect", "players-steps", "players")[1][-400:])
+    check("nor_of_whole_episodes", same("whole-steps", "whole"), mappo("inspect", "whole-steps", "whole")[1][-400:])
+    check("players_do", not same("steps", "players"))
 
 
 def ranks():
@@ -202,7 +220,7 @@ def main():
     with tempfile.TemporaryDirectory(suffix=".mappo-bridge") as folder:
         os.chdir(folder)
         shutil.copy(os.path.join(HERE, "bridge_envs.py"), folder)
-        for test in (trains, evaluates, ranks, raises, dies, kills, names, lies):
+        for test in (trains, evaluates, halves, ranks, raises, dies, kills, names, lies):
             shutil.rmtree("no", ignore_errors=True)
             if os.path.exists("done-once"):
                 os.remove("done-once")

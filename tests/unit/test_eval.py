@@ -161,9 +161,9 @@ def recordings():
         code, out = mappo("inspect", "episodes.h5")
         check(f"and_is_shown_{name}", code == 0 and "info_columns" in out and "reward " in out and "settings that differ" not in out, out)
     code, out = mappo("eval", "spread", "record=table.h5", "episodes=3")
-    check("of_a_table_only_the_trained_player_is_recorded_and_that_is_said", code == 0 and out.endswith("\ntable.h5: 3 episodes, trained\n"), out)
+    check("of_a_table_only_the_trained_player_is_recorded_and_that_is_said", code == 0 and "\ntable.h5: 3 episodes, trained, " in out and out.endswith(" MB what networks made\n"), out)
     code, out = mappo("eval", "spread", "play=random", "record=table.h5", "episodes=1", "deterministic=0")
-    check("whoever_is_chosen_is", code == 0 and out.endswith("\ntable.h5: 1 episode, random\n"), out)
+    check("whoever_is_chosen_is", code == 0 and "\ntable.h5: 1 episode, random, " in out and "networks made" not in out, out)
     check("what_changes_nothing_for_him_is_said", "eval.deterministic has no effect here: who plays has no networks (eval.play)" in out, out)
     code, out = mappo("eval", "spread", "record=episodes.txt")
     check("another_ending_is_refused", code == 2 and "ends in .h5" in out, out)
@@ -183,7 +183,7 @@ def pictures():
         train(env.replace("/", "-"), f"env={env}", "eval.env_steps=0")
         play(env.replace("/", "-"), "episodes=1", "play=scripted", "picture=episode.svg")
         with open("episode.svg") as picture:
-            title = next((line for line in picture if " rules: " in line), "")
+            title = next((line for line in picture if " rules, episode 0: " in line), "")
         check(f"a_picture_of_{name}_has_its_name", f">{name}, " in title, title)
 
 
