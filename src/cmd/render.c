@@ -150,7 +150,7 @@ static void draw(void *user)
     free(text);
 }
 
-/* Once through, on a screen of its own; the last frame stays printed. */
+/* Once through, on a screen of its own. */
 static int play(const struct rendering *r, const struct film *film, struct error *err)
 {
     struct show show = {.r = r, .film = film, .time = timetable_create(film, r->output.timing)};
