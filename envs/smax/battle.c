@@ -210,7 +210,7 @@ static void draw_counts(const struct smax_units *u, const struct smax_rules *rul
     char text[32];
     for (int32_t i = 0; i < n; i++) living[i >= rules->allies] += u->alive[i] != 0;
     for (int side = 0; side < 2; side++) {
-        snprintf(text, sizeof text, "%d %s", living[side], side ? "enemies" : "allies");
+        snprintf(text, sizeof text, "%s %d", side ? "enemies" : "allies", living[side]);
         canvas->text(canvas->self, corner[0] + 0.4 * height, corner[1] - (1.3 + 1.3 * side) * height, height, text,
                      side ? 0xd55e00ffu : 0x0072b2ffu);
     }

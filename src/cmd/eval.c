@@ -300,7 +300,7 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
     struct error err = {0};
     struct evaluating e = {.args = args, .comm = comm};
     int code = playing_open(&e.run, comm->rank == 0 ? read_run(&e, &err) : 0, comm, &err);
-    e.table = !args->json && !e.run.chosen[PLAYING_PLAY];
+    e.table = !args->json && !e.run.given[KEY_eval_play];
     if (!code && e.run.config->eval_picture[0] && !vecenv_descriptor(e.run.learning.env)->draw)
         code = error_set(&err, EXIT_USAGE, "picture: %s can't be drawn", vecenv_descriptor(e.run.learning.env)->id);
     if (!code) code = play(&e, &err);

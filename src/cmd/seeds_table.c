@@ -139,7 +139,7 @@ static double value_at(const double *x, const double *y, int64_t rows, double at
 }
 
 struct band {
-    int points, seeds; /* seeds that have values */
+    int points, seeds;             /* seeds that have values */
     double *x, *mean, *low, *high; /* [points] */
 };
 
@@ -193,7 +193,8 @@ static void print_band(const struct seeds *seeds)
         struct curve *curve = curve_create(columns, ROWS, screen_unicode(), range_of(band.x, band.points), y);
         curve_band(curve, band.x, band.low, band.high, band.points);
         curve_line(curve, band.x, band.mean, band.points);
-        printf("\nreturn of training over env-steps, mean of %d seed%s; shaded: lowest to highest\n", band.seeds, band.seeds == 1 ? "" : "s");
+        printf("\nreturn of training over env-steps, mean of %d seed%s; shaded: lowest to highest\n", band.seeds,
+               band.seeds == 1 ? "" : "s");
         curve_print(stdout, curve);
         curve_destroy(curve);
     }

@@ -123,7 +123,7 @@ static int open_learning(struct trainer *t, struct error *err)
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
     t->config->norm_obs = policies_norm_obs(c, vecenv_spec(t->learning.env)); /* a run has one or the other, and keeps it */
     decide_seconds(t);
-    if (evaluates(c))
+    if (plays_episodes(c))
         code = evaluator_create(&t->evaluator, c, t->learning.policies, t->learning.backend, t->comm, t->placement.threads, err);
     return comm_vote(t->comm, code, err);
 }
