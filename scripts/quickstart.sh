@@ -4,7 +4,7 @@
 # and what to type next.
 #   scripts/quickstart.sh [key=value ...] [--config FILE] [--fresh]      passed on, such as env=classic/CartPole-v1, seed=3 or train.env_steps=1e6
 # Another environment (of `build/mappo envs`, or your own) is trained for as many steps as its preset has or as it was trained for in the
-# documentation, and for two minutes where that is not known or very many.
+# documentation, and for two minutes where that is not known or very many, or where it is an environment of Python (env=py:gymnasium:ID, docs/python.md).
 # The same command again continues an interrupted run, and only shows the results of a finished one.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh quickstart.sh`
 set -u +o posix
@@ -95,8 +95,9 @@ if [ "$steps_of" = default ]; then
     [ -n "$steps" ] && usual "train.env_steps=$steps"
 fi
 limit=$(sed -n 's/.* train\.max_seconds=\([0-9]*\).*/\1/p' <<<" $*") # seconds; empty: trained to the end
-if [ "$steps_of" != settings ] && ! gave train.max_seconds && [ "${steps:-20000000}" -ge 20000000 ] && [ -z "$batch" ]; then
-    limit=120 # a job has a limit of its own
+# Not known how long, or very long, or how fast (Python). A job has a limit of its own.
+if [ "$steps_of" != settings ] && ! gave train.max_seconds && [ -z "$batch" ] && { [ "${steps:-20000000}" -ge 20000000 ] || [[ $environment == py:* ]]; }; then
+    limit=120
     usual train.max_seconds=$limit
 fi
 rehearse "${settings[@]+"${settings[@]}"}"
@@ -113,7 +114,7 @@ fi
 
 step "3  Train"
 started=$(date +%s)
-[ -z "$limit" ] || gave train.max_seconds || echo "for two minutes; train.env_steps=N or train.max_seconds=N for another length"
+[ -z "$limit" ] || gave train.max_seconds || echo "for two minutes at most; train.env_steps=N or train.max_seconds=N for another length"
 "$mappo" train "${settings[@]+"${settings[@]}"}"
 code=$?
 [ $code = 75 ] && [ -n "$limit" ] && [ $(($(date +%s) - started)) -ge "$limit" ] && code=0
@@ -129,7 +130,7 @@ seconds=$(($(date +%s) - started))
 
 step "4  Evaluate"
 episodes=1000
-[ -n "$limit" ] && episodes=100
+[ -n "$limit" ] || [[ $environment == py:* ]] && episodes=100
 echo "$episodes episodes of each player"
 # play NAME: mean returns as a line of JSON; nothing where the environment has no such player
 play() { "$mappo" eval "$run" "episodes=$episodes" play="$1" --json 2>/dev/null | grep '"return_mean":' | tail -1; }
@@ -196,6 +197,6 @@ done
 line "train on" "$mappo$(quoted "${further[@]+"${further[@]}"}" "train.env_steps=$steps")"
 line "watch it" "$mappo watch$(quoted "$run")" "meanwhile, in another terminal"
 line "several seeds" "$mappo$(quoted "seeds=1-3" "${same[@]+"${same[@]}"}")" "a mean and how far they lie apart"
-[ -f "$run/episode.svg" ] && line "film" "$mappo render$(quoted "$run" episode=best out=best.gif)" "out=- plays it here"
+[ -f "$run/episode.svg" ] && line "film" "$mappo render$(quoted "$run" episode=best "out=best.$(command -v ffmpeg >/dev/null 2>&1 && echo gif || echo svg)")" "out=- plays it here"
 line "take it along" "scripts/export.py$(quoted "$run") --onnx policy.onnx" "or --torch, --c"
 line "more" "$mappo runs, mpirun -n 4 $mappo …, sbatch slurm/train.sh …, $mappo --help, README.md"
