@@ -75,6 +75,50 @@ static void record_text(void *self, double x, double y, double height, const cha
     film->letters += letters;
 }
 
+/* `image` may be NULL: how many runs there would be. */
+static size_t pack(const uint8_t *rgb, size_t pixels, uint32_t *run)
+{
+    enum { LONGEST = 255 };
+    size_t runs = 0;
+    for (size_t i = 0; i < pixels;) {
+        size_t count = 1;
+        while (count < LONGEST && i + count < pixels && memcmp(rgb + 3 * i, rgb + 3 * (i + count), 3) == 0) count++;
+        if (run) run[runs] = (uint32_t)count << 24 | (uint32_t)rgb[3 * i] << 16 | (uint32_t)rgb[3 * i + 1] << 8 | (uint32_t)rgb[3 * i + 2];
+        runs++;
+        i += count;
+    }
+    return runs;
+}
+
+static void record_image(void *self, const uint8_t *rgb, int32_t width, int32_t height)
+{
+    struct film *film = self;
+    if (width < 1 || height < 1) return;
+    const size_t pixels = (size_t)width * (size_t)height;
+    struct film_image image = {.width = width, .height = height, .runs = pack(rgb, pixels, NULL)};
+    image.run = malloc(image.runs * sizeof *image.run);
+    CHECK(image.run, "out of memory for a film of %zu images", film->images);
+    pack(rgb, pixels, image.run);
+    film->image = grown(film->image, &film->image_room, film->images, 1, sizeof *film->image);
+    new_mark(film, FILM_IMAGE, 0xff, 0)->from = film->images;
+    film->image[film->images++] = image;
+}
+
+static void paint_image(const struct film_image *image, const struct mappo_canvas *c)
+{
+    if (!c->image) return;
+    uint8_t *rgb = malloc(3 * (size_t)image->width * (size_t)image->height), *to = rgb;
+    CHECK(rgb, "out of memory for an image of %d x %d pixels", image->width, image->height);
+    for (size_t i = 0; i < image->runs; i++)
+        for (uint32_t k = image->run[i] >> 24; k > 0; k--) {
+            *to++ = (uint8_t)(image->run[i] >> 16);
+            *to++ = (uint8_t)(image->run[i] >> 8);
+            *to++ = (uint8_t)image->run[i];
+        }
+    c->image(c->self, rgb, image->width, image->height);
+    free(rgb);
+}
+
 struct film *film_create(const char *title, const struct mappo_env_spec *spec)
 {
     struct film *film = calloc(1, sizeof *film);
@@ -85,7 +129,8 @@ struct film *film_create(const char *title, const struct mappo_env_spec *spec)
                                          .line = record_line,
                                          .polygon = record_polygon,
                                          .text = record_text,
-                                         .rectangle = record_rectangle};
+                                         .rectangle = record_rectangle,
+                                         .image = record_image};
     text_format(film->title, sizeof film->title, "%s", title);
     film->groups = spec->groups;
     film->group = calloc((size_t)spec->groups + 1, sizeof *film->group);
@@ -103,6 +148,8 @@ void film_destroy(struct film *film)
     free(film->mark);
     free(film->xy);
     free(film->text);
+    for (size_t i = 0; i < film->images; i++) free(film->image[i].run);
+    free(film->image);
     free(film);
 }
 
@@ -198,6 +245,9 @@ static void paint_mark(const struct film *film, const struct film_mark *mark, co
     case FILM_TEXT:
         c->text(c->self, at[0], at[1], at[2], film->text + mark->from, mark->fill);
         break;
+    case FILM_IMAGE:
+        paint_image(&film->image[mark->from], c);
+        break;
     case FILM_RECTANGLE:
         c->rectangle(c->self, at[0], at[1], at[2], at[3], mark->fill, mark->stroke);
         break;
@@ -279,18 +329,28 @@ static void number(char *text, size_t size, double value)
     text_fixed(text, size, value, text_decimals(value));
 }
 
-void film_caption(const struct film *film, int i, char *text, size_t size)
+enum { CELL_STEP, CELL_REWARD, CELL_RETURN, CELL_GROUPS };
+
+int film_cells(const struct film *film)
+{
+    return CELL_GROUPS + (film->groups > 1 ? film->groups : 0);
+}
+
+void film_cell(const struct film *film, int i, int cell, char *text, size_t size)
 {
     const struct film_frame *frame = &film->shot[i].frame;
-    char reward[64], ret[64];
-    number(reward, sizeof reward, frame->reward);
-    number(ret, sizeof ret, frame->ret);
-    text_format(text, size, "step %lld   reward %s   return %s", (long long)frame->step, frame->step ? reward : "-", ret);
-    for (int g = 0; g < film->groups && film->groups > 1; g++) {
-        const size_t length = strlen(text);
-        number(ret, sizeof ret, frame->group_ret[g]);
-        text_format(text + length, size - length, "   %s %s", film->group[g], ret);
-    }
+    char value[64];
+    number(value, sizeof value,
+           cell == CELL_REWARD   ? frame->reward
+           : cell == CELL_RETURN ? frame->ret
+           : cell >= CELL_GROUPS ? frame->group_ret[cell - CELL_GROUPS]
+                                 : 0);
+    if (cell == CELL_STEP)
+        text_format(text, size, "step %lld", (long long)frame->step);
+    else if (cell == CELL_REWARD)
+        text_format(text, size, "reward %s", frame->step ? value : "-");
+    else
+        text_format(text, size, "%s %s", cell == CELL_RETURN ? "return" : film->group[cell - CELL_GROUPS], value);
 }
 
 void film_episode_title(const struct film *film, int k, char *text, size_t size)

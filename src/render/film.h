@@ -59,8 +59,10 @@ void film_view(const struct film *film, int i, double view[4]);
  * frame is the k-th of the one before, in frames that have as many. 0 = none. */
 void film_paint(const struct film *film, int i, int trail, const struct mappo_canvas *canvas);
 
-/* "step 12   reward -0.51   return -12.3", with the groups' own where there are several: for a line below the frame. */
-void film_caption(const struct film *film, int i, char *text, size_t size);
+/* What is told below frame i, in cells of one or two words: "step 12", "reward -0.51", "return -12.3", and where there are several groups each
+ * one's return, "adversary 3.1". */
+int film_cells(const struct film *film);
+void film_cell(const struct film *film, int i, int cell, char *text, size_t size);
 /* "episode 3: return -12.3 in 25 steps" */
 void film_episode_title(const struct film *film, int k, char *text, size_t size);
 
