@@ -230,6 +230,11 @@ int vecenv_step_end(struct vecenv *v, int32_t lo, int32_t hi, struct error *err)
     return rc;
 }
 
+bool vecenv_steps_elsewhere(const struct vecenv *v)
+{
+    return v->place.ops->wait != NULL;
+}
+
 int vecenv_step(struct vecenv *v, const struct mappo_env_io *io, struct error *err)
 {
     const int rc = vecenv_step_begin(v, 0, v->envs, io, err);

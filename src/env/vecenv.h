@@ -80,6 +80,8 @@ int vecenv_step(struct vecenv *env, const struct mappo_env_io *io, struct error 
  * range steps elsewhere, lists the ended episodes and is for one thread at a time. */
 int vecenv_step_begin(struct vecenv *env, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err);
 int vecenv_step_end(struct vecenv *env, int32_t lo, int32_t hi, struct error *err);
+/* Whether the first part only begins a step that then goes on by itself, so that two ranges can be under way at the same time. */
+bool vecenv_steps_elsewhere(const struct vecenv *env);
 /* Steps are counted from 0 again (struct episode): for a caller that lets environments take different numbers of them, before they all go on. On
  * the host. */
 void vecenv_count_anew(struct vecenv *env);

@@ -32,6 +32,11 @@ struct vecenv {
     int64_t reports_begun, reports_ended;
 };
 
+struct begun { /* a range that environments elsewhere are stepping */
+    int32_t hi;
+    struct mappo_env_io io; /* as it was given */
+};
+
 /* A batch on the host: the place of a vecenv that was just opened. On a device its copies of states and wrappers serve snapshots. */
 struct env_host {
     const struct vecenv *v;
@@ -61,8 +66,11 @@ struct env_host {
     struct episode *last;          /* [E] likewise */
     struct mappo_env_error *error; /* [threads] */
     int *code;                     /* [threads] */
+    uint8_t *again;                /* [E] takes its action once more; NULL where actions are not repeated */
+    struct begun *begun;           /* [E] by a range's first environment; NULL where steps are not begun */
 };
-extern const struct env_place_ops env_place_host; /* self: struct env_host */
+/* self: struct env_host; the second for environments with `begin` */
+extern const struct env_place_ops env_place_host, env_place_elsewhere;
 
 /* Creates the instance and whatever steps it; fills in v's options, spec, snapshot_bytes and place. What was made stays in v->place when
  * it fails, for its `close`. */

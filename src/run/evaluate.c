@@ -11,7 +11,6 @@
 #include "env/slices.h"
 #include "nn/actor.h"
 #include "run/open_env.h"
-#include "run/picture.h"
 
 /* Environments of one batch over all ranks; more episodes are played batch after batch. Steps after which an episode counts as endless. */
 enum { BATCH_ENVS = 4096, ENDLESS = 10000000 };
@@ -39,6 +38,7 @@ struct evaluator {
     struct episode *ended;  /* [E] */
     struct tally tally;
     struct recording *recording; /* of what is played; NULL = none */
+    double *returns;             /* [episodes] the caller's; NULL = not wanted */
     struct {                     /* of the host's, for recordings: of groups that networks act for, else NULL */
         real *output, *log_std;  /* [E][A][…] as actor_network_outputs has them */
         real *state;             /* [E][A][H] before the step, of recurrent ones */
@@ -184,6 +184,11 @@ void evaluator_record(struct evaluator *ev, struct recording *recording, int pla
             recording_add(recording, &(struct recording_numbers){g, "network_state", "what the recurrent actor remembers",
                                                                  policy->net[ROLE_ACTOR].hidden, ev->made[g].state});
     }
+}
+
+void evaluator_returns(struct evaluator *ev, double *returns)
+{
+    ev->returns = returns;
 }
 
 void evaluator_destroy(struct evaluator *ev)
@@ -347,39 +352,75 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
     return code ? code : asked;
 }
 
-/* What the pictures' line above says: "mine/env, default rules: return -3.25 in 25 steps". */
-static void write_title(const struct config *config, int team, struct vecenv *env, char *title, size_t size)
+/* ---- films --------------------------------------------------------------------------------------------------------------------------- */
+
+struct film *evaluator_film_create(const struct config *config, const struct vecenv *env)
 {
-    struct episode episode;
-    char how[96] = "not at its end";
-    if (vecenv_take_episodes(env, &episode, 1) == 1)
-        text_format(how, sizeof how, "return %.4g in %d step%s", episode_return(vecenv_spec(env), team, &episode), episode.length,
-                    episode.length == 1 ? "" : "s");
-    text_format(title, size, "%s, %s rules: %s", config->env_variant[0] ? config->env_variant : vecenv_descriptor(env)->id,
-                vecenv_spec(env)->rules, how);
+    char title[256];
+    text_format(title, sizeof title, "%s, %s rules", config->env_variant[0] ? config->env_variant : vecenv_descriptor(env)->id,
+                vecenv_spec(env)->rules);
+    return film_create(title, vecenv_spec(env));
 }
 
-int evaluator_picture(struct evaluator *ev, int player, bool deterministic, const char *path, struct error *err)
+/* How many times the mean over the team's agents is what is reported. */
+static double times_the_mean(const struct evaluator *ev)
 {
-    enum { PANELS = 6, MOST_FRAMES = 2000 };
+    return ev->config->metrics_return == RETURN_SUM ? episode_return_agents(&ev->tally.spec, ev->tally.team) : 1;
+}
+
+/* What the step that was just taken adds to the frame. */
+static void add_rewards(const struct evaluator *ev, struct film_frame *frame)
+{
+    struct episode step = {.length = 1};
+    for (int g = 0; g < ev->groups; g++) {
+        double sum = 0;
+        for (int a = 0; a < ev->size[g].agents; a++) sum += (double)ev->io.group[g].reward[a];
+        frame->group_reward[g] = sum / ev->size[g].agents;
+        frame->group_ret[g] += frame->group_reward[g];
+        step.group_return[g] = (float)frame->group_reward[g];
+    }
+    frame->reward = times_the_mean(ev) * episode_return(&ev->tally.spec, ev->tally.team, &step);
+    frame->ret += frame->reward;
+}
+
+/* The sums as they are reported. */
+static void set_returns(const struct evaluator *ev, struct vecenv *env, struct film_frame *frame)
+{
+    struct episode episode;
+    if (vecenv_take_episodes(env, &episode, 1) != 1) return;
+    frame->ret = times_the_mean(ev) * episode_return(&ev->tally.spec, ev->tally.team, &episode);
+    for (int g = 0; g < ev->groups; g++) frame->group_ret[g] = (double)episode.group_return[g];
+}
+
+/* The end is shown where the environment can draw it, and told in any case. */
+static int shoot_end(const struct evaluator *ev, struct vecenv *env, struct film *film, struct film_frame *frame, struct error *err)
+{
+    set_returns(ev, env, frame);
+    const int code = vecenv_can_draw_ended(env) ? vecenv_draw_ended(env, film_shoot(film, frame), err) : 0;
+    film_end(film, frame);
+    return code;
+}
+
+int evaluator_film(struct evaluator *ev, int player, bool deterministic, int64_t number, struct film *film, struct error *err)
+{
+    enum { MOST_FRAMES = 10000 };
     struct turn turn;
     struct vecenv *env;
-    int code = turn_open(&turn, ev, player, (struct comm_part){0, 1}, &env, err);
+    struct film_frame frame = {.step = 0};
+    int code = turn_open(&turn, ev, player, (struct comm_part){(int)number, 1}, &env, err);
     if (code) return code;
-    struct picture *picture = picture_create();
+    film_begin(film, number);
     code = vecenv_reset(env, &ev->io, err);
     ev->io.ep_end[0] = MAPPO_RUNNING;
-    while (!code && !ev->io.ep_end[0] && turn.step < MOST_FRAMES) {
-        if ((code = vecenv_draw(env, 0, picture_frame(picture, (int64_t)turn.step), err))) break;
+    while (!code && !ev->io.ep_end[0] && frame.step < MOST_FRAMES) {
+        if ((code = vecenv_draw(env, 0, film_shoot(film, &frame), err))) break;
         if ((code = choose(&turn, env, deterministic, err))) break;
-        code = take_step(&turn, env, err);
+        if ((code = take_step(&turn, env, err))) break;
+        watchdog_sign();
+        frame.step = (int64_t)turn.step;
+        add_rewards(ev, &frame);
     }
-    if (!code && ev->io.ep_end[0] && vecenv_can_draw_ended(env))
-        code = vecenv_draw_ended(env, picture_frame(picture, (int64_t)turn.step), err);
-    char title[256];
-    write_title(ev->config, policies_team(ev->policies, vecenv_spec(env)), env, title, sizeof title);
-    if (!code) code = picture_write(picture, path, PANELS, title, err);
-    picture_destroy(picture);
+    if (!code && ev->io.ep_end[0]) code = shoot_end(ev, env, film, &frame, err);
     vecenv_close(env);
     return code;
 }
@@ -387,6 +428,7 @@ int evaluator_picture(struct evaluator *ev, int player, bool deterministic, cons
 int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct evaluation *out, struct error *err)
 {
     struct tally *tally = &ev->tally;
+    const double times = times_the_mean(ev);
     tally_begin(tally);
     for (int64_t first = 0; first < ev->episodes; first += BATCH_ENVS) {
         const int total = batch_episodes(ev, first);
@@ -395,11 +437,12 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
         if (code) return code;
         /* Each row is one rank's, zero elsewhere: exact whatever the ranks. */
         comm_sum_double(ev->comm, tally->row, (size_t)total * (size_t)tally->columns);
+        for (int k = 0; k < total && ev->returns; k++)
+            ev->returns[first + k] = times * tally->row[(size_t)k * (size_t)tally->columns + TALLY_RETURN];
         tally_end_batch(tally, total);
     }
     tally_finish(tally);
     const struct estimate *estimate = tally->estimate, *team = &estimate[TALLY_RETURN];
-    const double times = ev->config->metrics_return == RETURN_SUM ? episode_return_agents(&tally->spec, tally->team) : 1;
     *out = (struct evaluation){.episodes = ev->episodes,
                                .return_mean = times * team->mean,
                                .return_stderr = times * team->error,

@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "env/vecenv.h"
 #include "nn/policies.h"
+#include "render/film.h"
 #include "run/recording.h"
 #include "run/stop.h"
 #include "run/tally.h"
@@ -45,8 +46,14 @@ int evaluator_play(struct evaluator *evaluator, int player, bool deterministic, 
 /* From now on what `player` plays is recorded (config->eval_record is set): on one rank; NULL: no longer. Of the trained player also what its
  * networks made of what they saw. */
 void evaluator_record(struct evaluator *evaluator, struct recording *recording, int player);
-/* Draws episode 0 as a film strip into an SVG file. Not collective. EXIT_USAGE where the environment can't be drawn. */
-int evaluator_picture(struct evaluator *evaluator, int player, bool deterministic, const char *path, struct error *err);
+/* From now on evaluator_play leaves the return of each episode there, as return_mean has it, on all ranks; NULL: no longer. The caller's. */
+void evaluator_returns(struct evaluator *evaluator, double *returns /* [eval.episodes] */);
+
+/* Plays one episode, the same as evaluator_play's of that number (which need not be one of eval.episodes), and films it: all states, and the
+ * last one where the environment tells it. Not collective. EXIT_USAGE where the environment can't be drawn. */
+int evaluator_film(struct evaluator *evaluator, int player, bool deterministic, int64_t number, struct film *film, struct error *err);
+/* A film for these episodes, with a title: "mpe/simple_spread, mpe2 rules". */
+struct film *evaluator_film_create(const struct config *config, const struct vecenv *env);
 void evaluator_destroy(struct evaluator *evaluator); /* before its backend; NULL is allowed */
 
 #endif

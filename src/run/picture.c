@@ -147,7 +147,7 @@ struct picture *picture_create(void)
 {
     struct picture *p = calloc(1, sizeof *p);
     CHECK(p, "out of memory for a picture");
-    p->canvas = (struct mappo_canvas){p, draw_view, draw_circle, draw_line, draw_polygon, draw_text, draw_rectangle};
+    p->canvas = (struct mappo_canvas){p, draw_view, draw_circle, draw_line, draw_polygon, draw_text, draw_rectangle, NULL};
     return p;
 }
 

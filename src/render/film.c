@@ -1,0 +1,303 @@
+#include "render/film.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "render/film_marks.h"
+
+/* ---- recording ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Room for `more` behind the `count` there are. */
+static void *grown(void *array, size_t *room, size_t count, size_t more, size_t width)
+{
+    if (count + more <= *room) return array;
+    *room = 2 * *room > count + more ? 2 * *room : count + more + 64;
+    array = realloc(array, *room * width);
+    CHECK(array, "out of memory for a film of %zu marks", count);
+    return array;
+}
+
+static struct film_mark *new_mark(struct film *film, enum film_shape shape, uint32_t fill, uint32_t stroke)
+{
+    film->mark = grown(film->mark, &film->mark_room, film->marks, 1, sizeof *film->mark);
+    struct film_mark *mark = &film->mark[film->marks++];
+    *mark = (struct film_mark){.shape = shape, .fill = fill, .stroke = stroke};
+    film->shot[film->shots - 1].count++;
+    return mark;
+}
+
+static void record_view(void *self, double x0, double y0, double x1, double y1)
+{
+    struct film *film = self;
+    memcpy(film->shot[film->shots - 1].view, (double[]){x0, y0, x1, y1}, sizeof film->shot->view);
+}
+
+static void record_circle(void *self, double x, double y, double radius, uint32_t fill, uint32_t stroke)
+{
+    memcpy(new_mark(self, FILM_CIRCLE, fill, stroke)->at, (double[]){x, y, radius}, 3 * sizeof(double));
+}
+
+static void record_line(void *self, double x0, double y0, double x1, double y1, double width, uint32_t stroke)
+{
+    memcpy(new_mark(self, FILM_LINE, 0, stroke)->at, (double[]){x0, y0, x1, y1, width}, 5 * sizeof(double));
+}
+
+static void record_rectangle(void *self, double x0, double y0, double x1, double y1, uint32_t fill, uint32_t stroke)
+{
+    memcpy(new_mark(self, FILM_RECTANGLE, fill, stroke)->at, (double[]){x0, y0, x1, y1}, 4 * sizeof(double));
+}
+
+static void record_polygon(void *self, const double *xy, int32_t points, uint32_t fill, uint32_t stroke)
+{
+    struct film *film = self;
+    struct film_mark *mark = new_mark(film, FILM_POLYGON, fill, stroke);
+    const size_t numbers = 2 * (size_t)points;
+    mark->points = points;
+    mark->from = film->numbers;
+    film->xy = grown(film->xy, &film->xy_room, film->numbers, numbers, sizeof *film->xy);
+    memcpy(film->xy + film->numbers, xy, numbers * sizeof *xy);
+    film->numbers += numbers;
+}
+
+static void record_text(void *self, double x, double y, double height, const char *text, uint32_t fill)
+{
+    struct film *film = self;
+    struct film_mark *mark = new_mark(film, FILM_TEXT, fill, 0);
+    const size_t letters = strlen(text) + 1;
+    memcpy(mark->at, (double[]){x, y, height}, 3 * sizeof(double));
+    mark->from = film->letters;
+    film->text = grown(film->text, &film->text_room, film->letters, letters, 1);
+    memcpy(film->text + film->letters, text, letters);
+    film->letters += letters;
+}
+
+struct film *film_create(const char *title, const struct mappo_env_spec *spec)
+{
+    struct film *film = calloc(1, sizeof *film);
+    CHECK(film, "out of memory for a film");
+    film->canvas = (struct mappo_canvas){.self = film,
+                                         .view = record_view,
+                                         .circle = record_circle,
+                                         .line = record_line,
+                                         .polygon = record_polygon,
+                                         .text = record_text,
+                                         .rectangle = record_rectangle};
+    text_format(film->title, sizeof film->title, "%s", title);
+    film->groups = spec->groups;
+    film->group = calloc((size_t)spec->groups + 1, sizeof *film->group);
+    CHECK(film->group, "out of memory for a film");
+    for (int g = 0; g < spec->groups; g++) text_format(film->group[g], sizeof film->group[g], "%s", spec->group[g].name);
+    return film;
+}
+
+void film_destroy(struct film *film)
+{
+    if (!film) return;
+    free(film->group);
+    free(film->episode);
+    free(film->shot);
+    free(film->mark);
+    free(film->xy);
+    free(film->text);
+    free(film);
+}
+
+void film_begin(struct film *film, int64_t number)
+{
+    size_t room = (size_t)film->episode_room;
+    film->episode = grown(film->episode, &room, (size_t)film->episodes, 1, sizeof *film->episode);
+    film->episode_room = (int)room;
+    film->episode[film->episodes++] = (struct film_episode){.number = number, .first = film->shots};
+}
+
+const struct mappo_canvas *film_shoot(struct film *film, const struct film_frame *frame)
+{
+    CHECK(film->episodes > 0, "a film's frame without an episode");
+    size_t room = (size_t)film->shot_room;
+    film->shot = grown(film->shot, &room, (size_t)film->shots, 1, sizeof *film->shot);
+    film->shot_room = (int)room;
+    struct film_shot *shot = &film->shot[film->shots++];
+    *shot = (struct film_shot){.frame = *frame, .view = {-1, -1, 1, 1}, .first = film->marks};
+    shot->frame.episode = film->episodes - 1;
+    struct film_episode *episode = &film->episode[film->episodes - 1];
+    episode->frames++;
+    episode->steps = frame->step;
+    episode->ret = frame->ret;
+    return &film->canvas;
+}
+
+void film_end(struct film *film, const struct film_frame *last)
+{
+    struct film_episode *episode = &film->episode[film->episodes - 1];
+    episode->whole = true;
+    episode->steps = last->step;
+    episode->ret = last->ret;
+}
+
+/* ---- what was recorded --------------------------------------------------------------------------------------------------------------- */
+
+const char *film_title(const struct film *film)
+{
+    return film->title;
+}
+
+int film_groups(const struct film *film)
+{
+    return film->groups;
+}
+
+const char *film_group(const struct film *film, int g)
+{
+    return film->group[g];
+}
+
+int film_episodes(const struct film *film)
+{
+    return film->episodes;
+}
+
+const struct film_episode *film_episode(const struct film *film, int k)
+{
+    return &film->episode[k];
+}
+
+int film_frames(const struct film *film)
+{
+    return film->shots;
+}
+
+const struct film_frame *film_frame(const struct film *film, int i)
+{
+    return &film->shot[i].frame;
+}
+
+void film_view(const struct film *film, int i, double view[4])
+{
+    memcpy(view, film->shot[i].view, sizeof film->shot[i].view);
+}
+
+/* ---- painting ------------------------------------------------------------------------------------------------------------------------ */
+
+static void paint_mark(const struct film *film, const struct film_mark *mark, const struct mappo_canvas *c)
+{
+    const double *at = mark->at;
+    switch (mark->shape) {
+    case FILM_CIRCLE:
+        c->circle(c->self, at[0], at[1], at[2], mark->fill, mark->stroke);
+        break;
+    case FILM_LINE:
+        c->line(c->self, at[0], at[1], at[2], at[3], at[4], mark->stroke);
+        break;
+    case FILM_POLYGON:
+        c->polygon(c->self, film->xy + mark->from, mark->points, mark->fill, mark->stroke);
+        break;
+    case FILM_TEXT:
+        c->text(c->self, at[0], at[1], at[2], film->text + mark->from, mark->fill);
+        break;
+    case FILM_RECTANGLE:
+        c->rectangle(c->self, at[0], at[1], at[2], at[3], mark->fill, mark->stroke);
+        break;
+    }
+}
+
+static int circles_of(const struct film *film, int i)
+{
+    const struct film_shot *shot = &film->shot[i];
+    int count = 0;
+    for (size_t m = 0; m < shot->count; m++) count += film->mark[shot->first + m].shape == FILM_CIRCLE;
+    return count;
+}
+
+/* The k-th circle of frame i. */
+static const struct film_mark *circle_of(const struct film *film, int i, int k)
+{
+    const struct film_mark *mark = film->mark + film->shot[i].first;
+    for (;; mark++)
+        if (mark->shape == FILM_CIRCLE && k-- == 0) return mark;
+}
+
+/* The earliest frame from which the ways of frame i's circles are known. */
+static int trail_start(const struct film *film, int i, int trail)
+{
+    const int circles = circles_of(film, i);
+    int from = i;
+    while (circles && i - from < trail && from > film->episode[film->shot[i].frame.episode].first && circles_of(film, from - 1) == circles)
+        from--;
+    return from;
+}
+
+static bool moved(const struct film *film, int from, int to, int k)
+{
+    const struct film_mark *last = circle_of(film, to, k);
+    for (int i = from; i < to; i++) {
+        const struct film_mark *mark = circle_of(film, i, k);
+        if (mark->at[0] != last->at[0] || mark->at[1] != last->at[1]) return true;
+    }
+    return false;
+}
+
+/* The way of circle k: thinner than it, and fainter the longer ago. */
+static void paint_trail(const struct film *film, int from, int to, int k, int trail, const struct mappo_canvas *c)
+{
+    const struct film_mark *now = circle_of(film, to, k);
+    const uint32_t colour = now->fill & 0xff ? now->fill : now->stroke;
+    for (int i = from; i < to; i++) {
+        const struct film_mark *a = circle_of(film, i, k), *b = circle_of(film, i + 1, k);
+        if (a->at[0] == b->at[0] && a->at[1] == b->at[1]) continue;
+        const double strength = 0.6 * (1 - (double)(to - i - 1) / trail);
+        const uint32_t alpha = (uint32_t)lround(strength * (colour & 0xff));
+        c->line(c->self, a->at[0], a->at[1], b->at[0], b->at[1], 0.35 * now->at[2], (colour & 0xffffff00u) | alpha);
+    }
+}
+
+void film_paint(const struct film *film, int i, int trail, const struct mappo_canvas *canvas)
+{
+    const struct film_shot *shot = &film->shot[i];
+    const int from = trail_start(film, i, trail), circles = from < i ? circles_of(film, i) : 0;
+    bool drawn = false;
+    int k = 0;
+    canvas->view(canvas->self, shot->view[0], shot->view[1], shot->view[2], shot->view[3]);
+    for (size_t m = 0; m < shot->count; m++) {
+        const struct film_mark *mark = &film->mark[shot->first + m];
+        if (mark->shape == FILM_CIRCLE && k < circles && !drawn && moved(film, from, i, k)) {
+            for (int other = k; other < circles; other++) paint_trail(film, from, i, other, trail, canvas);
+            drawn = true;
+        }
+        k += mark->shape == FILM_CIRCLE;
+        paint_mark(film, mark, canvas);
+    }
+}
+
+/* ---- words --------------------------------------------------------------------------------------------------------------------------- */
+
+static void number(char *text, size_t size, double value)
+{
+    text_fixed(text, size, value, text_decimals(value));
+}
+
+void film_caption(const struct film *film, int i, char *text, size_t size)
+{
+    const struct film_frame *frame = &film->shot[i].frame;
+    char reward[64], ret[64];
+    number(reward, sizeof reward, frame->reward);
+    number(ret, sizeof ret, frame->ret);
+    text_format(text, size, "step %lld   reward %s   return %s", (long long)frame->step, frame->step ? reward : "-", ret);
+    for (int g = 0; g < film->groups && film->groups > 1; g++) {
+        const size_t length = strlen(text);
+        number(ret, sizeof ret, frame->group_ret[g]);
+        text_format(text + length, size - length, "   %s %s", film->group[g], ret);
+    }
+}
+
+void film_episode_title(const struct film *film, int k, char *text, size_t size)
+{
+    const struct film_episode *episode = &film->episode[k];
+    char ret[64];
+    number(ret, sizeof ret, episode->ret);
+    text_format(text, size, "episode %lld: return %s in %lld step%s%s", (long long)episode->number, ret, (long long)episode->steps,
+                episode->steps == 1 ? "" : "s", episode->whole ? "" : ", not at its end");
+}

@@ -1,0 +1,92 @@
+#include "run/playing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "comm/openmp.h"
+#include "run/saved_run.h"
+
+int playing_read(struct playing *p, const char *run_or_file, const struct arguments *args, int64_t episodes, struct comm *comm,
+                 struct error *err)
+{
+    *p = (struct playing){.comm = comm, .config = calloc(1, sizeof *p->config)};
+    struct config *now = calloc(1, sizeof *now);
+    CHECK(p->config && now, "out of memory");
+    config_defaults(now);
+    config_apply(now, args, NULL); /* mistakes are told below, where the environment's options are known */
+    int code = saved_run_open_networks(run_or_file, now->eval_which == 1, &p->file, p->path, sizeof p->path, err);
+    if (!code) code = saved_run_config(p->config, p->file, p->path, err);
+    if (!code) code = config_apply(p->config, args, err);
+    if (!code) code = saved_run_find_env(p->config, p->path, err);
+    if (!code) code = saved_run_differences(p->config, p->file, p->path, p->differences, sizeof p->differences, err);
+    p->chosen[PLAYING_EPISODES] = now->origin[KEY_eval_episodes] != ORIGIN_DEFAULT;
+    p->chosen[PLAYING_PLAY] = now->origin[KEY_eval_play] != ORIGIN_DEFAULT;
+    if (!p->chosen[PLAYING_EPISODES]) p->config->eval_episodes = episodes;
+    free(now);
+    return code;
+}
+
+static int open_parts(struct playing *p, struct error *err)
+{
+    const struct config *c = p->config;
+    placement_find(&p->placement, p->comm, (int)c->train_threads);
+    int code = comm_vote(p->comm, openmp_start_threads(p->placement.threads, err), err);
+    if (!code) code = learning_backend(&p->learning, c, p->comm, p->placement.threads, -1, err);
+    if (!code) code = learning_open_alone(&p->learning, c, err);
+    if (!code) learning_warn(&p->learning, c, p->comm);
+    if (!code) code = evaluator_create(&p->evaluator, c, p->learning.policies, p->learning.backend, p->comm, p->placement.threads, err);
+    return code;
+}
+
+/* Rank 0. */
+static void say_what_differs(const struct playing *p)
+{
+    if (p->differences[0]) warn("%s was trained with %s: this plays something else than what was trained", p->path, p->differences);
+    saved_run_warn_plugin(p->file, p->path, p->config, vecenv_descriptor(p->learning.env));
+}
+
+int playing_open(struct playing *p, int code, struct comm *comm, struct error *err)
+{
+    if (comm->rank) *p = (struct playing){.comm = comm, .config = calloc(1, sizeof *p->config)};
+    code = comm_vote(comm, code, err);
+    if (code) return code;
+    CHECK(p->config, "out of memory");
+    comm_broadcast(comm, p->config, sizeof *p->config);
+    comm_broadcast(comm, p->chosen, sizeof p->chosen);
+    code = comm_vote(comm, open_parts(p, err), err);
+    if (!code) code = saved_run_load_networks(p->learning.policies, p->config, p->file, p->path, p->differences, comm, err);
+    if (!code) code = saved_run_load_actors(p->learning.policies, p->config, comm, err);
+    if (!code && comm->rank == 0) say_what_differs(p);
+    return code;
+}
+
+void playing_close(struct playing *p)
+{
+    evaluator_destroy(p->evaluator);
+    learning_close(&p->learning);
+    checkpoint_close(p->file);
+    free(p->config);
+}
+
+const char *playing_player_of(const struct playing *p, int g)
+{
+    const struct policy *policy = p->learning.policies->group[g];
+    return policy_learns(policy)                 ? player_name[PLAY_TRAINED]
+           : player_has_networks(policy->player) ? config_group(p->config, policy->name, GROUP_play)
+                                                 : player_name[policy->player];
+}
+
+const char *playing_players(const struct playing *p, int player, char *text, size_t size)
+{
+    static const char *const shown[] = {"trained", "random", "no-op", "scripted"};
+    const struct policies *policies = p->learning.policies;
+    bool others = false;
+    text_format(text, size, "%s", shown[player]);
+    for (int g = 0; g < policies->groups && player == PLAY_TRAINED; g++) others = others || !policy_learns(policies->group[g]);
+    for (int g = 0; g < policies->groups && others; g++) {
+        const size_t length = g ? strlen(text) : 0;
+        text_format(text + length, size - length, "%s%s %s", g ? ", " : "", policies->group[g]->name, playing_player_of(p, g));
+    }
+    return text;
+}
