@@ -41,9 +41,8 @@ class Program:
             for named in (environment, *(environment["variants"] or [])):
                 self.environments |= {named["id"], *named["aliases"]}
             self.options |= {option["name"] for option in environment["options"]}
-        # Of env=py:…, which is asked without Python.
-        self.options |= set(re.findall(r'\{"([a-z_]+)", MAPPO_OPTION_', (HOME / "src/env/python/python_env.c").read_text(encoding="utf-8")))
-
+        # Of environments of Python, which only an interpreter with their packages can open.
+        self.options |= set(re.findall(r'^    \[[A-Z_]+\] = {"(\w+)"', (HOME / "src/env/python/python_env.c").read_text(encoding="utf-8"), re.M))
         # docs/export.md: what a policy of scripts/mappo.py has.
         self.attributes = set(re.findall(r"self\.([a-z_]+)|def ([a-z]+)\(self", (HOME / "scripts/mappo.py").read_text(encoding="utf-8")))
         self.attributes = {f"policy.{name}" for names in self.attributes for name in names if name}

@@ -439,7 +439,7 @@ class Chart {
     const rows = this.lines.map((line) => ({ line, point: this.valueAt(line, view.hover) })).filter((row) => row.point);
     if (!this.spec.phases) rows.sort((a, b) => b.point.y - a.point.y);
     const most = 14, cells = rows.slice(0, most).map(({ line, point }) => {
-      const spread = !line.stacked && Number.isFinite(point.low) && Number.isFinite(point.high) ? `${number(point.low, 3)} … ${number(point.high, 3)}` : "";
+      const spread = !line.stacked && Number.isFinite(point.low) && Number.isFinite(point.high) ? `${number(point.low)} … ${number(point.high)}` : "";
       const seeds = line.seeds && point.n < line.band.runs.length ? `${point.n} of ${line.band.runs.length} seeds` : "";
       return h("tr", {}, h("td", {}, h("i", { class: "swatch", style: `background:${line.colour}` })), h("td", { class: "label" }, rows.length > 1 || line.stacked ? line.label : ""),
         h("td", { class: "value" }, line.stacked ? `${point.y.toFixed(1)} %` : number(point.y)), h("td", { class: "spread" }, spread), h("td", { class: "spread" }, seeds));

@@ -1,7 +1,7 @@
 /* An episode that plays on a canvas: the shapes that the environment drew of each state, in world coordinates with y up. */
 
 const players = [];
-const CIRCLE = 0, LINE = 1, POLYGON = 2, TEXT = 3, RECTANGLE = 4;
+const CIRCLE = 0, LINE = 1, POLYGON = 2, TEXT = 3, RECTANGLE = 4, IMAGE = 5, PATCH = 6;
 const TRAIL = 12, SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 /* An episode of few states is slow enough to be followed, one of many ends before anybody looks away. */
 const SLOWEST = 10, FASTEST = 50, SECONDS = 15;
@@ -89,7 +89,9 @@ class Replay {
     const left = (this.canvas.width - across * scale) / 2, top = (this.canvas.height - up * scale) / 2;
     const x = (value) => left + (value - Math.min(view[0], view[2])) * scale, y = (value) => top + (Math.max(view[1], view[3]) - value) * scale;
     this.trails(context, x, y, dense);
-    for (const number of frame[4]) this.mark(context, this.film.marks[number], x, y, scale, dense);
+    const marks = frame[4].map((number) => this.film.marks[number]), flat = marks.filter(([shape]) => shape === IMAGE || shape === PATCH);
+    if (flat.length) this.images(context, flat, view, x, y);
+    for (const mark of marks) if (!flat.includes(mark)) this.mark(context, mark, x, y, scale, dense);
     this.tell(frame);
   }
 
@@ -115,6 +117,29 @@ class Replay {
       newer = older;
     }
     context.globalAlpha = 1;
+  }
+
+  /* An image, and the patch on it, in pixels of their own. One that has not been unpacked yet is painted when it is. */
+  images(context, marks, view, x, y) {
+    for (const mark of marks) {
+      if (mark.image) continue;
+      mark.image = new Image();
+      mark.image.src = `data:image/png;base64,${mark[mark.length - 1]}`;
+    }
+    const late = marks.find((mark) => !mark.image.complete);
+    if (late) {
+      late.image.onload = () => this.paint();
+      return;
+    }
+    const [{ image }, patch] = marks, pixels = (this.pixels ||= document.createElement("canvas"));
+    pixels.width = image.width;
+    pixels.height = image.height;
+    const own = pixels.getContext("2d");
+    own.drawImage(image, 0, 0);
+    if (patch) own.drawImage(patch.image, patch[1], patch[2]);
+    const left = Math.min(x(view[0]), x(view[2])), top = Math.min(y(view[1]), y(view[3]));
+    context.imageSmoothingQuality = "high";
+    context.drawImage(pixels, left, top, Math.abs(x(view[2]) - x(view[0])), Math.abs(y(view[3]) - y(view[1])));
   }
 
   mark(context, mark, x, y, scale, dense) {

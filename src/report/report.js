@@ -93,7 +93,12 @@ function themeButton() {
   dark.addEventListener("change", system);
   system();
   let printed = null;
-  addEventListener("beforeprint", () => { printed = root.dataset.theme; root.dataset.theme = "light"; redraw(true); });
+  addEventListener("beforeprint", () => {
+    printed = root.dataset.theme;
+    root.dataset.theme = "light";
+    redraw(true);
+    for (const one of players) if (one.at === 0) one.seek(one.last); /* on paper the end says more */
+  });
   addEventListener("afterprint", () => { root.dataset.theme = printed; });
   return button;
 }
@@ -282,7 +287,7 @@ function replaySection() {
   show(filmed[0]);
   const how = filmed[0].played;
   return section("replays", "Replays", `best, median and worst of ${plural(how.episodes, "episode")}, ${how.deterministic ? "most probable actions" : "sampled actions"}`,
-    h("div", { style: "display:flex;gap:10px;margin:0 0 8px;flex-wrap:wrap" }, filmed.length > 1 ? choose : null, all), place);
+    h("div", { class: "choice" }, filmed.length > 1 ? choose : null, all), place);
 }
 
 function bandName(run) {

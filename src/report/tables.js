@@ -105,10 +105,10 @@ function repeatText(run) {
 }
 
 function runDetails(run) {
-  const machine = run.machine.map(([name, value]) => h("tr", {}, h("td", { class: "unit" }, name), h("td", {}, value)));
+  const machine = run.machine.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
   const about = [run.why, run.saved ? `last checkpoint saved ${moment(run.saved)}` : "no checkpoint", plural(run.curves.rows, "update"), run.path].filter(Boolean).join("; ");
   return [h("p", { class: "note" }, about), h("h3", {}, "The command that repeats it"), commandBlock(repeatText(run)),
-    machine.length ? [h("h3", {}, "Machine and what was in force"), h("table", { class: "data", style: "width:auto" }, machine)] : [],
+    machine.length ? [h("h3", {}, "Machine and what was in force"), h("dl", { class: "machine" }, machine)] : [],
     run.log.length ? [h("h3", {}, "Log ", h("small", {}, run.log.length >= 60 ? "its last lines" : "")), h("pre", {}, run.log.join("\n"))] : []].flat();
 }
 
