@@ -9,9 +9,20 @@
 # The same command again continues an interrupted run, and only shows the results of a finished one.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh quickstart.sh`
 set -u +o posix
+from=$PWD
 cd "$(dirname "$0")/.." || exit 1
-previous=""
+previous="" given=()
 for argument in "$@"; do
+    # Files are named from where the command was typed.
+    if [ "$from" != "$PWD" ]; then
+        case $previous:$argument in
+        *:env=./* | *:env=../*) argument=${argument#env=} && argument=env=$from/${argument#./} ;;
+        *:env=py:./* | *:env=py:../*) argument=${argument#env=py:} && argument=env=py:$from/${argument#./} ;;
+        --config:[!/~]*) argument=$from/$argument ;;
+        *:--config=[!/~]*) argument=--config=$from/${argument#--config=} ;;
+        esac
+    fi
+    given+=("$argument")
     case $previous:$argument in
     *:-h | *:--help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' scripts/quickstart.sh && exit 0 ;;
     --config:* | *:--config | *:--config=* | *:--fresh) ;;
@@ -24,6 +35,7 @@ done
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold="" dim="" plain=""; fi
 step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 build=${BUILD:-build} mappo=${BUILD:-build}/mappo
+set -- "${given[@]+"${given[@]}"}"
 settings=("$@")
 gave() { [[ " $arguments" == *" $1="* ]]; } # KEY: is it among the arguments?
 arguments=$*

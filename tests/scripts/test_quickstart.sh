@@ -65,6 +65,12 @@ if [ -f "${BUILD:-build}/tests/meeting.so" ]; then
     PATH=$work/bin:$PATH scripts/quickstart.sh "env=$work/my plugin.so" train.env_steps=2000 rollout.envs=4 "run=$work/plugin run" >"$work/log" 2>&1
     check "a_plugin_is_taken" "0 yes" "$? $(grep -qE '^  trained, best action +-?[0-9.]+ +±' "$work/log" && echo yes)" "$work/log"
 fi
+echo "ppo.cliprange = 1" >"$work/mine.ini"
+clone=$PWD
+(cd "$work" && "$clone/scripts/quickstart.sh" --config mine.ini) >"$work/log" 2>&1
+check "files_are_named_from_where_the_command_is_typed" "2 yes" "$? $(grep -qF "$work/mine.ini" "$work/log" && echo yes)" "$work/log"
+(cd "$work" && "$clone/scripts/quickstart.sh" env=./none.so) >"$work/log" 2>&1
+check "so_are_plugins" "2 yes" "$? $(grep -qF "$work/none.so" "$work/log" && echo yes)" "$work/log"
 before=$(find "$work" | sort)
 PATH=$work/bin:$PATH scripts/quickstart.sh ppo.cliprange=0.1 "run=$work/none" >"$work/log.refused" 2>&1
 check "settings_are_refused_before_training" "2 yes no" "$? $(grep -q 'did you mean "ppo.clip"' "$work/log.refused" && echo yes) $([ -e "$work/none" ] && echo made || echo no)" "$work/log.refused"
