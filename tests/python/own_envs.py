@@ -103,6 +103,12 @@ def text():
     return counter(observation=spaces.Dict({"size": spaces.Box(0, 1, (1,)), "word": spaces.Text(5)}))
 
 
+def no_space():
+    env = counter()
+    env.action_space = None
+    return env
+
+
 def many_actions():
     return counter(action=spaces.Tuple([spaces.Discrete(2)] * 5))
 

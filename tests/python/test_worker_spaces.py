@@ -103,7 +103,7 @@ def masks():
 
 
 def refused():
-    for source, said in (("text", "agent has a space Text (word), which has no fixed size"), ("many_actions", "an action of agent has 5 parts (0, 1, 2, 3, 4), more than 4")):
+    for source, said in (("no_space", "None is no space of Gymnasium"), ("text", 'agent has a space Text "word": wrap the environment'), ("many_actions", "an action of agent has 5 parts (0, 1, 2, 3, 4), more than 4")):
         check("a_space_%s_is_refused_by_name" % source, said in refusal(source), refusal(source))
     for source, said in (("wrong_shape", "the observation has shape (1,); its space says (2,)"), ("outside", "the observation 4 is outside of Discrete(3)"),
                          ("short_mask", "the action mask has 2 numbers where Discrete(3) has 3 choices")):
