@@ -41,6 +41,8 @@ class Program:
             for named in (environment, *(environment["variants"] or [])):
                 self.environments |= {named["id"], *named["aliases"]}
             self.options |= {option["name"] for option in environment["options"]}
+        # Those of py:…, which only an interpreter could describe.
+        self.options |= set(re.findall(r'= \{"(\w+)", MAPPO_OPTION_', (HOME / "src/env/python/python_env.c").read_text(encoding="utf-8")))
 
     def lacks(self, code):
         """What a piece of code names that there is not."""
