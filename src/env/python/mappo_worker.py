@@ -8,6 +8,7 @@ nothing is pickled for a step.
 In this order: groups of agents, rows (an environment in the window), instances, the window's words, the control socket.
 Python 3.8 or later and NumPy; mappo_spaces.py and mappo_envs.py beside it are all else that it needs."""
 import ctypes
+import gc
 import importlib
 import json
 import mmap
@@ -469,6 +470,7 @@ class Worker:
         if self.instance:
             self.pool += self.instance.leave()
             self.instance = None
+            gc.collect()  # views of a window that is left keep its memory
         self.instance = Instance(asked, self.pool)
         self.send(*self.instance.lines)
 
