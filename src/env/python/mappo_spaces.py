@@ -27,9 +27,10 @@ def kind_of(space):
     if isinstance(space, PlainSpace):
         return space.kind
     bases = [base.__name__ for base in type(space).__mro__]
-    if "Space" not in bases:
+    kind = next((base for base in bases if base in known), bases[0])
+    if kind not in known and "Space" not in bases:
         raise Refusal("%r is no space of Gymnasium" % (space,))
-    return next((base for base in bases if base in known), bases[0])
+    return kind
 
 
 def leaves_of(space, path=()):
