@@ -47,7 +47,7 @@ class Program:
         # Of other programs: their switches, Python, C, ini sections and paths.
         for word in re.findall(r"(?<![\w./$<-])[a-z][a-z_]*(?:\.[A-Za-z_]+)+(?![\w(/-]|\.\w)", code):
             section, rest = word.split(".", 1)
-            if section not in self.sections or rest in ("h5", "jsonl", "def", "c", "h", "cu", "so", "py", "sh", "ini", "html", "svg", "name"):
+            if section not in self.sections or rest in ("h5", "jsonl", "def", "c", "h", "cu", "so", "py", "sh", "ini", "html", "svg", "onnx", "pt", "pth", "name"):
                 continue
             if section == "env" and word not in self.keys:
                 if rest not in self.options and not re.fullmatch("[A-Z]{2,}", rest):
