@@ -147,6 +147,8 @@ struct arguments {
     bool fresh, quiet, json, check, dry_run, help, version;
     bool command_given;
     const char *help_section;     /* of --help SECTION; NULL = none */
+    char label[32];               /* of one run of several that the command line asks for ("seed 3"); "" = it asks for one */
+    bool silent;                  /* likewise: what became of it is told by the command, not by the run */
     char env_of_run[CONFIG_TEXT]; /* whose options are meant where nobody names the environment; "" = the default's */
     char room[8192];              /* paths that began with ~ */
     size_t room_used;

@@ -123,7 +123,7 @@ static int open_learning(struct trainer *t, struct error *err)
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
     t->config->norm_obs = policies_norm_obs(c, vecenv_spec(t->learning.env)); /* a run has one or the other, and keeps it */
     decide_seconds(t);
-    if (evaluates(c))
+    if (plays_episodes(c))
         code = evaluator_create(&t->evaluator, c, t->learning.policies, t->learning.backend, t->comm, t->placement.threads, err);
     return comm_vote(t->comm, code, err);
 }
@@ -284,6 +284,7 @@ static int open_log(struct trainer *t, bool continued, struct error *err)
     if (code) return code;
     check_log(t->log);
     t->progress = progress_create(t->args->quiet || t->args->json, t->comm->launcher[0] != 0, t->log, vecenv_spec(t->learning.env)->rules);
+    if (t->args->label[0]) progress_label(t->progress, t->args->label);
     return own_config_write(t->path, t->config, t->args, continued, err);
 }
 

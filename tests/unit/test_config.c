@@ -146,7 +146,7 @@ static void tilde_is_home_in_every_path(void **state)
         assert_string_equal(value, "/people/me/a/b.so");
         paths++;
     }
-    assert_int_equal(paths, 5);
+    assert_int_equal(paths, 6);
     assert_int_equal(config_set(&config, "train.init", "~/a", ORIGIN_CHECKPOINT, "here", &err), 0); /* as it stands in an old run */
     assert_string_equal(config.train_init, "~/a");
 }

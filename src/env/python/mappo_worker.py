@@ -423,7 +423,10 @@ class Worker:
     def line(self):
         """The next line, as its fields."""
         while b"\n" not in self.buffer:
-            more = self.socket.recv(65536)
+            try:
+                more = self.socket.recv(65536)
+            except ConnectionResetError:  # with answers that it has not read
+                more = b""
             if not more:
                 leave()
             self.buffer += more
