@@ -65,6 +65,12 @@ def alone():
         check("%s_is_truncated" % source, ends == ([0, 0, end, 0] if source == "truncated" else [0, 0, 0, end]), ends)
         check("%s_says_its_limit" % source, rank.spec.one["max_steps"] == ["0" if source == "truncated" else "4"], rank.spec.one)
         rank.close()
+    rank = Rank(OWN + "both", envs=1)
+    rank.reset()
+    for _ in range(3):
+        rank.step(0)
+    equal("who_is_both_is_terminated", rank.ep_end, [TERMINATED])
+    rank.close()
     rank = Rank(OWN + "counter", envs=1, args='{"length": 2, "cut": true}')
     rank.reset()
     rank.step(0)
@@ -188,6 +194,13 @@ def leaving():
         equal("those_who_left_show_what_they_did_%s" % keep, wolves["final_obs"], [[0, 0], [4, 50]])
         equal("the_state_is_the_environments_%s" % keep, [rank.state[0], rank.final_state[0]], [[0, 7, np.finfo(np.float32).max], [5, 7, np.finfo(np.float32).max]])
         rank.close()
+    rank = Rank(OWN + "Leaving", envs=1, args='{"last": 5}')
+    rank.reset()
+    for _ in range(5):
+        rank.step(0, 0)
+    equal("one_who_is_cut_makes_it_a_cut_for_all", rank.ep_end, [TRUNCATED])
+    equal("but_for_those_who_ended", [rank.terminated[0].tolist() + rank.array["1", "terminated"][0].tolist()], [[0, 0, 1]])
+    rank.close()
     for source, asked in (("leaving_state_less", {}), ("Leaving", {"state": 0})):
         rank = Rank(OWN + source, envs=1, **asked)
         check("without_a_state_there_is_none_%s" % source, rank.spec.one["state"] == ["0"], rank.spec.one)

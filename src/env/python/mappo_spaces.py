@@ -23,13 +23,13 @@ class PlainSpace:
 
 def kind_of(space):
     """The name of the space's class, or of the one that it is derived from: spaces of any package that calls them as Gymnasium does."""
-    known = ("Box", "Discrete", "MultiDiscrete", "MultiBinary", "Dict", "Tuple", "Text", "Graph", "Sequence", "OneOf")
+    known = ("Box", "Discrete", "MultiDiscrete", "MultiBinary", "Dict", "Tuple")
     if isinstance(space, PlainSpace):
         return space.kind
-    for base in type(space).__mro__:
-        if base.__name__ in known:
-            return base.__name__
-    raise Refusal("%r is no space of Gymnasium" % (space,))
+    bases = [base.__name__ for base in type(space).__mro__]
+    if "Space" not in bases:
+        raise Refusal("%r is no space of Gymnasium" % (space,))
+    return next((base for base in bases if base in known), bases[0])
 
 
 def leaves_of(space, path=()):
@@ -77,8 +77,9 @@ class Head:
         elif self.kind == "MultiBinary":
             self.kind_name, self.width = "multi_binary", self.size
         else:
-            raise Refusal("%s has a space %s%s, which has no fixed size: wrap the environment so that it is a Box, Discrete, MultiDiscrete or MultiBinary"
-                          % (whose, self.kind, " (%s)" % self.name if self.name else ""))
+            leave_out = " (gymnasium.wrappers.FilterObservation leaves parts out)" if self.name else ""
+            raise Refusal("%s has a space %s%s: wrap the environment so that it is a Box, Discrete, MultiDiscrete or MultiBinary%s"
+                          % (whose, self.kind, ' "%s"' % self.name if self.name else "", leave_out))
         if self.width < 1:
             raise Refusal("%s has an empty space %s" % (whose, space))
 
