@@ -224,6 +224,11 @@ def by_keyword(**options):
     return counter() if options == {"render_mode": "rgb_array"} else blind()
 
 
+def vector():
+    from gymnasium.vector import SyncVectorEnv
+    return SyncVectorEnv([counter] * 2)
+
+
 class Tuples(Env):
     """As lbforaging and rware: Gymnasium's, with a Tuple of agents' spaces and a list of rewards."""
 

@@ -115,7 +115,7 @@ def gymnasium_itself():
     for source, text in (("gymnasium:CartPol-v1", 'has no environment "CartPol-v1"; did you mean "CartPole-v1"?'), ("CartPol-v1", 'did you mean "CartPole-v1"?'),
                          ("no_such_thing:make", 'there is no Python module "no_such_thing"'), ("./no_file.py:make", "there is no file "),
                          (OWN + "countr", 'has no function or class "countr"; did you mean "counter"?'), (OWN + "nothing", "returned None"), (OWN + "number", 'no function or class "number"'),
-                         (OWN + "needs", "missing a required argument: 'size'"), (OWN + "old_gym", "reset() must return (observation, info)")):
+                         (OWN + "needs", "missing a required argument: 'size'"), (OWN + "vector", "is a vector of environments: return one environment"), (OWN + "old_gym", "reset() must return (observation, info)")):
         check("%s_is_refused" % source.rpartition("/")[2], text in refusal(source), refusal(source))
     check("an_argument_that_is_none_is_refused", 'has no argument "sze"; did you mean "size"? (env.args)' in refusal(OWN + "needs", args='{"sze": 3}'), refusal(OWN + "needs", args='{"sze": 3}'))
     check("args_that_are_no_json_are_refused", "env.args is no JSON" in refusal(OWN + "needs", args="size=3"), refusal(OWN + "needs", args="size=3"))

@@ -27,9 +27,10 @@ def kind_of(space):
     if isinstance(space, PlainSpace):
         return space.kind
     bases = [base.__name__ for base in type(space).__mro__]
-    if "Space" not in bases:
+    kind = next((base for base in bases if base in known), bases[0])
+    if kind not in known and "Space" not in bases:
         raise Refusal("%r is no space of Gymnasium" % (space,))
-    return next((base for base in bases if base in known), bases[0])
+    return kind
 
 
 def leaves_of(space, path=()):
@@ -91,7 +92,7 @@ class Head:
             low_high = [["n"] + numbers(self.n)] + ([["start"] + numbers(self.start)] if self.start.any() else [])
         named = self.name and self.kind == "Box" and self.size <= 64
         names = [self.name if self.size == 1 else "%s %d" % (self.name, i) for i in range(self.size)] if named else []
-        return [[what, self.kind_name, self.size] + list(self.image)] + low_high + ([["meaning"] + names] if names else [])
+        return [[what, self.kind_name, self.size] + list(self.image)] + low_high + [["meaning", name] for name in names]
 
     def arranged(self, bounds):
         return np.clip(np.ravel(bounds).astype(np.float64), -np.inf, np.inf)
@@ -207,7 +208,7 @@ class Observation:
         if len(self.heads) <= MAX_HEADS:
             return [line for head in self.heads for line in head.lines("obs")]
         names = ["%s%s" % (head.name, "" if head.width == 1 else " %d" % i) for head in self.heads for i in range(head.width)]
-        return [["obs", "box", self.width, 0, 0, 0]] + ([["meaning"] + names] if self.width <= 256 else [])
+        return [["obs", "box", self.width, 0, 0, 0]] + ([["meaning", name] for name in names] if self.width <= 256 else [])
 
     def writer(self, row):
         if self.plain:
