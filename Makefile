@@ -78,14 +78,14 @@ endif
 # Everything but main.c is one library; environments are part of it. Kernel files (*_kernels.c) are compiled once per instruction level.
 # Learning is compiled a second time with real = double, for parity.
 KERNELS        := $(wildcard src/backend/*_kernels.c)
-SOURCES        := $(filter-out $(KERNELS),$(wildcard src/*/*.c)) $(filter-out envs/template/%,$(wildcard envs/*/*.c))
+SOURCES        := $(filter-out $(KERNELS),$(wildcard src/*/*.c src/*/*/*.c)) $(filter-out envs/template/%,$(wildcard envs/*/*.c))
 DOUBLE_SOURCES := $(filter-out $(KERNELS),$(wildcard src/backend/*.c src/nn/*.c src/algo/*.c src/comm/*.c))
 # Those that take longest first.
 CUDA_SOURCES   := $(if $(filter nvcc emulated,$(CUDA_KIND)),$(wildcard cuda/fused*.cu) $(filter-out cuda/fused%,$(wildcard cuda/*.cu envs/*/*.cu)))
 CUDA_OBJECTS   := $(CUDA_SOURCES:%.cu=$(BUILD)/obj/%.cu.o) $(if $(filter emulated,$(CUDA_KIND)),$(patsubst %.cc,$(BUILD)/obj/%.o,$(wildcard tests/cuda/emulation/*.cc)))
 # Builds for another device or MPI library (make emulated, make mpich) take all objects from this one but those of the files that know of
 # such things (no header does: make lint).
-OWN_SOURCES    := $(shell grep -lE 'HAVE_CUDA|HAVE_MPI|<hdf5\.h>' src/*/*.c)
+OWN_SOURCES    := $(shell grep -lE 'HAVE_CUDA|HAVE_MPI|<hdf5\.h>' src/*/*.c src/*/*/*.c)
 OWN_OBJECTS    := $(OWN_SOURCES:%.c=$(BUILD)/obj/%.o)
 # One with other flags (make sanitized) takes of another (LENT) what those flags are not for.
 LENT           ?= $(OBJ)
@@ -120,6 +120,13 @@ PRESET_DEFINE := -DPRESETS='$(foreach p,$(PRESETS:envs/%.ini=%),PRESET("$(p)"))'
 $(call stamp,$(OBJ)/presets,$(PRESETS))
 $(OBJ)/src/env/presets.o: $(PRESETS) $(OBJ)/presets
 $(OBJ)/src/env/presets.o: CPPFLAGS_ALL += $(PRESET_DEFINE)
+# Likewise the modules that worker processes of Python run.
+MODULES := $(wildcard src/env/python/*.py)
+MODULE_DEFINE := -DMODULES='$(foreach m,$(MODULES:src/env/python/%.py=%),MODULE("$(m)"))'
+$(OBJ)/src/env/python/module.o: $(MODULES)
+$(OBJ)/src/env/python/module.o: CPPFLAGS_ALL += $(MODULE_DEFINE)
+# And the page of mappo report into this one.
+$(OBJ)/src/report/page.o: $(wildcard src/report/*.html src/report/*.css src/report/*.js)
 
 define level_rules
 $(OBJ)/%.$(1).o: %.c $(OBJ)/flags
@@ -291,6 +298,7 @@ ARM_SOURCES  = $(filter %.c,$(shell grep -LE '^ *\# *include *<(hdf5|ini|openssl
 ARM_OBJECTS  = $(ARM_SOURCES:%.c=$(ARM)/%.o)
 ARM_TESTS   := $(patsubst tests/aarch64/%.c,$(ARM)/%,$(wildcard tests/aarch64/*.c))
 $(ARM)/src/env/presets.o: ARM_DEFINES = $(PRESET_DEFINE)
+$(ARM)/src/env/python/module.o: ARM_DEFINES = $(MODULE_DEFINE)
 ARM_COMPILE = $(ARM_CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-math-errno -fno-trapping-math -fopenmp -DBASELINE_ONLY -Isrc -I. $(ARM_DEFINES) -MMD -MP
 # As above, of which files the multiply-adds may be fused. The emulator has enough to do with the kernels; nothing else runs there for long.
 ARM_CONTRACT = $(if $(filter $(KERNELS),$(1)),-O2 -ffp-contract=fast,-O0 -ffp-contract=off)

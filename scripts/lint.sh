@@ -70,11 +70,11 @@ if wanted comments; then
 fi
 
 if wanted arrows; then
-    # base <- {config, backend, comm, env} <- nn <- algo <- run <- cmd <- main, env <- check <- cmd, env <- render <- run
+    # base <- {config, backend, comm, env} <- nn <- algo <- run <- report <- cmd <- main, env <- check <- cmd, env <- render <- run
     for file in $(files 'src/*' 'envs/*' | grep '\.[ch]$'); do
         module=$(cut -d/ -f2 <<<"$file")
         case $file in
-        src/main.c) allowed="base config backend comm env nn algo run check cmd" ;;
+        src/main.c) allowed="base config backend comm env nn algo run check report cmd" ;;
         envs/*) allowed="base env envs" ;;
         *) case $module in
             base) allowed="base" ;;
@@ -84,7 +84,8 @@ if wanted arrows; then
             nn) allowed="base config backend comm env nn" ;;
             algo) allowed="base config backend comm env nn algo" ;;
             run) allowed="base config backend comm env nn algo render run" ;;
-            cmd) allowed="base config backend comm env nn algo render run check cmd" ;;
+            report) allowed="base config backend comm env nn algo render run report" ;;
+            cmd) allowed="base config backend comm env nn algo render run check report cmd" ;;
             *) allowed="" ;;
             esac ;;
         esac
@@ -96,7 +97,7 @@ if wanted arrows; then
             esac
         done
     done >"$work/found"
-    verdict arrows "includes follow base <- {config, backend, comm, env} <- nn <- algo <- run <- cmd <- main, env <- check <- cmd, env <- render <- run"
+    verdict arrows "includes follow base <- {config, backend, comm, env} <- nn <- algo <- run <- report <- cmd <- main, env <- check <- cmd, env <- render <- run"
 fi
 
 if wanted libraries; then
@@ -200,7 +201,8 @@ if wanted docs; then
         done >"$work/found"
         for script in learning returns; do "${PYTHON:-python3}" "scripts/$script.py" --check --program "$BUILD/mappo" 2>&1; done >>"$work/found"
         for script in compare_speed compare_maddpg; do "${PYTHON:-python3}" scripts/$script.py --check 2>&1 | tail -1; done >>"$work/found"
-        verdict docs "generated pages are up to date"
+        "${PYTHON:-python3}" scripts/check_docs.py --program "$BUILD/mappo" >>"$work/found" 2>&1
+        verdict docs "generated pages are up to date, and what pages name is there"
     fi
 fi
 

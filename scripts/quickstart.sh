@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # From a fresh clone to a trained team: installs what is missing, builds, trains MAPPO on mpe/simple_spread (6 M environment steps, about
 # a minute on two cores), evaluates beside random and scripted play, draws the curve, and says where everything is.
-#   scripts/quickstart.sh [key=value ...] [--config FILE] [--fresh]      passed on, such as seed=3, train.env_steps=1000000 or env=ENV
+#   scripts/quickstart.sh [key=value ...] [--config FILE] [--fresh]      passed on, such as env=classic/CartPole-v1, seed=3 or train.env_steps=1e6
+# Another environment (of `build/mappo envs`, or your own) is trained for as many steps as its preset has or as it was trained for in the
+# documentation, and for two minutes where that is not known or very many.
 # The same command again continues an interrupted run, and only shows the results of a finished one.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh quickstart.sh`
 set -u +o posix
@@ -21,9 +23,8 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\
 step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 build=${BUILD:-build} mappo=${BUILD:-build}/mappo
 settings=("$@")
-for usual in train.env_steps=6000000 env.rules=on-policy; do
-    case " $*" in *" ${usual%%=*}="*) ;; *) settings=("$usual" "${settings[@]+"${settings[@]}"}") ;; esac
-done
+gave() { [[ " $arguments" == *" $1="* ]]; } # KEY: is it among the arguments?
+arguments=$*
 quoted() { printf ' %q' "$@"; }
 
 # A login node: Slurm answers, and this is no job.
@@ -70,15 +71,34 @@ if [ "${PIPESTATUS[0]}" != 0 ]; then
 fi
 "$mappo" --version | head -1
 
-# What the program makes of the settings, before it trains: another environment may have no rules of that name. Sets $run.
+# What the program makes of the settings, before it trains. Sets $run, and what is to be trained, for how long, and who says so.
 rehearse() {
-    said=$("$mappo" train --dry-run --json "$@" 2>&1) || return
+    local said
+    said=$("$mappo" train --dry-run --json "$@" 2>&1) || { printf '%s\n' "$said" >&2 && exit 2; }
+    said=$(grep '^{"run":' <<<"$said")
     run=$(sed -n 's/^{"run":"\(.*\)","state":.*/\1/p' <<<"$said" | sed 's/\\\(["\\/]\)/\1/g')
+    environment=$(text environment <<<"$said") variant=$(text variant <<<"$said") state=$(text state <<<"$said") rules=$(text rules <<<"$said")
+    steps=$(number train.env_steps <<<"$said") steps_of=$(text train.env_steps_of <<<"$said")
 }
-if ! rehearse "${settings[@]}"; then
-    settings=("${settings[@]:1}")
-    rehearse "${settings[@]}" || { printf '%s\n' "$said" >&2 && exit 2; }
+number() { sed -n "s|.*\"$1\": *\(-*[0-9][-+.0-9e]*\).*|\1|p"; } # of a line of JSON
+text() { sed -n "s|.*\"$1\": *\"\([^\"]*\)\".*|\1|p"; }
+usual() { settings=("$1" "${settings[@]+"${settings[@]}"}"); } # what is set where nobody said otherwise
+rehearse "${settings[@]+"${settings[@]}"}"
+if [ "$environment $rules" = "mpe/simple_spread mpe2" ] && ! gave env.rules && ! gave preset && [[ " $* " != *" --config"* ]]; then
+    usual env.rules=on-policy # of the reference MAPPO: the README's curve and numbers
 fi
+if [ "$steps_of" = default ]; then
+    steps=6000000
+    # As many as it was trained for, by its entry in the list of environments.
+    [ "$environment" = mpe/simple_spread ] || steps=$("$mappo" envs "$environment" --json 2>/dev/null | grep -o '"env_steps": *[1-9][0-9]*' | head -1 | grep -o '[0-9]*$')
+    [ -n "$steps" ] && usual "train.env_steps=$steps"
+fi
+limit=$(sed -n 's/.* train\.max_seconds=\([0-9]*\).*/\1/p' <<<" $*") # seconds; empty: trained to the end
+if [ "$steps_of" != settings ] && ! gave train.max_seconds && [ "${steps:-20000000}" -ge 20000000 ] && [ -z "$batch" ]; then
+    limit=120 # a job has a limit of its own
+    usual train.max_seconds=$limit
+fi
+rehearse "${settings[@]+"${settings[@]}"}"
 
 if [ -n "$batch" ]; then
     step "3  Train as a job"
@@ -92,8 +112,10 @@ fi
 
 step "3  Train"
 started=$(date +%s)
-"$mappo" train "${settings[@]}"
+[ -z "$limit" ] || gave train.max_seconds || echo "for two minutes; train.env_steps=N or train.max_seconds=N for another length"
+"$mappo" train "${settings[@]+"${settings[@]}"}"
 code=$?
+[ $code = 75 ] && [ -n "$limit" ] && [ $(($(date +%s) - started)) -ge "$limit" ] && code=0
 if [ $code != 0 ]; then
     echo
     case $code in
@@ -105,54 +127,67 @@ fi
 seconds=$(($(date +%s) - started))
 
 step "4  Evaluate"
-echo "1,000 episodes each"
-number() { sed -n "s/.*\"$1\": *\(-*[0-9][-+.0-9e]*\).*/\1/p"; }
-# play NAME [key=value]: mean and standard error of 1,000 episodes; fails, with both empty, where the environment has no such player
-mean="" error="" line=""
-play() {
-    line=$("$mappo" eval "$run" episodes=1000 play="$1" ${2:+"$2"} --json 2>/dev/null | tail -1)
-    mean=$(number return_mean <<<"$line") error=$(number return_stderr <<<"$line")
-    [ -n "$mean" ]
-}
-# Returns of one environment are hundreds, of another hundredths.
-round() { awk -v x="$1" 'BEGIN { printf (x <= -10 || x >= 10) ? "%.1f" : "%.3g", x }'; }
-row() { # NAME MEAN ERROR NOTE
-    if [ -z "$2" ]; then
-        printf '  %-28s %10s\n' "$1" "none"
-    else
-        printf '  %-28s %10s %-8s %s%s%s\n' "$1" "$(round "$2")" "${3:+± $(awk -v x="$3" -v mean="$2" 'BEGIN { printf (mean <= -10 || mean >= 10) ? "%.1f" : "%.1g", x }')}" "$dim" "$4" "$plain"
-    fi
-}
-play random && random=$mean random_error=$error
-play scripted && scripted=$mean scripted_error=$error
+episodes=1000
+[ -n "$limit" ] && episodes=100
+echo "$episodes episodes of each player"
+# play NAME [key=value]: mean returns as a line of JSON; nothing where the environment has no such player
+play() { "$mappo" eval "$run" "episodes=$episodes" play="$1" ${2:+"$2"} --json 2>/dev/null | grep '"return_mean":' | tail -1; }
+random=$(play random) scripted=$(play scripted)
 # Not every environment can be drawn.
-{ play trained "eval.picture=$run/episode.svg" || play trained; } && trained=$mean trained_error=$error
-[ -n "${trained:-}" ] || {
-    "$mappo" eval "$run" episodes=1000
+trained=$(play trained "eval.picture=$run/episode.svg")
+[ -n "$trained" ] || trained=$(play trained)
+[ -n "$trained" ] || {
+    "$mappo" eval "$run" "episodes=$episodes"
     echo "quickstart.sh: the evaluation failed" >&2
     exit 1
 }
 last=$(tail -1 "$run/metrics.jsonl")
-env=$(sed -n 's/.*"environment": *"\([^"]*\)".*/\1/p' <<<"$line") # its id, also of a plugin
-rules=$(sed -n 's/.*"rules": *"\([^"]*\)".*/\1/p' <<<"$line")
+
+# Returns of one environment are hundreds, of another hundredths.
+rounded() { awk -v x="$1" -v like="${3:-$1}" -v digits="$2" 'BEGIN { printf (like <= -10 || like >= 10) ? "%.1f" : "%." digits "g", x }'; }
+row() { # NAME KEY JSON NOTE [WITHOUT]
+    local mean error
+    mean=$(number "$2" <<<"$3") error=$(number "${2}_stderr" <<<"$3")
+    [ -z "$error" ] && error=$(number return_stderr <<<"$(grep -v "\"$2_stderr\"" <<<"$3")")
+    if [ -z "$mean" ]; then
+        printf '  %-28s %10s\n' "$1" "${5:-none}"
+    else
+        printf '  %-28s %10s %-8s %s%s%s\n' "$1" "$(rounded "$mean" 3)" "${error:+± $(rounded "$error" 1 "$mean")}" "$dim" "$4" "$plain"
+    fi
+}
+rows() { # KEY: what random, scripted and trained players reach
+    row "random actions" "$1" "$random" ""
+    row "scripted player" "$1" "$scripted" ""
+    row "trained, while exploring" "$1" "$last" "training return: the last episodes, sampled actions$reference" "none yet"
+    row "trained, best action" "$1" "$trained" "evaluation: deterministic policy"
+}
+reference=""
+[[ $environment == mpe/* ]] && reference=" (what the reference logs)"
+IFS=' ' read -r -a groups <<<"$(sed -n 's/.*"players":{\([^}]*\)}.*/\1/p' <<<"$trained" | sed 's/"\([^"]*\)":"[^"]*",*/\1 /g')"
+step "${variant:-$environment}, $rules rules: mean return of an episode$([ ${#groups[@]} -gt 1 ] && echo ", of an agent of each group; in a row all groups play alike")"
+if [ ${#groups[@]} -gt 1 ]; then
+    for group in "${groups[@]}"; do
+        echo "$group"
+        rows "return_mean/$group"
+    done
+else
+    rows return_mean
+fi
+
 curve=$run/curve.svg lines=()
-[ -n "${random:-}" ] && lines+=(--line "random=$random")
-[ -n "${scripted:-}" ] && lines+=(--line "scripted=$scripted")
+[ -n "$random" ] && lines+=(--line "random=$(number return_mean <<<"$random")")
+[ -n "$scripted" ] && lines+=(--line "scripted=$(number return_mean <<<"$scripted")")
 scripts/plot.py "$run" "${lines[@]+"${lines[@]}"}" -o "$curve" >/dev/null || curve=""
 
-step "$env${rules:+, $rules rules}: mean return of an episode"
-row "random actions" "${random:-}" "${random_error:-}" ""
-row "scripted player" "${scripted:-}" "${scripted_error:-}" ""
-row "trained, while exploring" "$(number return_mean <<<"$last")" "" "training return: last 100 episodes, sampled actions (what the reference logs)"
-row "trained, best action" "$trained" "$trained_error" "evaluation: deterministic policy"
-
 step "Where everything is"
-printf '  %-14s %s\n' "run" "$run  ($(number env_steps <<<"$last" | awk '{ printf "%.3g M", $1 / 1e6 }') environment steps; trained now for $seconds s)"
+env_steps=$(number env_steps <<<"$last")
+printf '  %-14s %s\n' "run" "$run  ($(awk -v x="$env_steps" 'BEGIN { printf (x < 1e6) ? "%.0f k" : "%.3g M", x / (x < 1e6 ? 1e3 : 1e6) }') environment steps$([ "$state" = finished ] || echo "; trained now for $seconds s"))"
 [ -n "$curve" ] && printf '  %-14s %s\n' "curve" "$curve"
 [ -f "$run/episode.svg" ] && printf '  %-14s %s\n' "an episode" "$run/episode.svg"
 printf '  %-14s %s\n' "numbers" "$run/metrics.jsonl, one line an update"
 printf '  %-14s %s\n' "checkpoint" "$run/latest.h5    look inside: $mappo inspect$(quoted "$run/latest.h5")"
 further=()
-for argument in "${settings[@]}"; do case $argument in --fresh | train.env_steps=*) ;; *) further+=("$argument") ;; esac done
-printf '  %-14s %s\n' "train on" "$mappo$(quoted "${further[@]+"${further[@]}"}" "train.env_steps=$(number env_steps <<<"$last" | awk '{ printf "%.0f", ($1 < 1e7) ? 2e7 : 2 * $1 }')")"
+for argument in "${settings[@]+"${settings[@]}"}"; do case $argument in --fresh | train.env_steps=* | train.max_seconds=*) ;; *) further+=("$argument") ;; esac done
+[ "$env_steps" -ge "$steps" ] && steps=$((2 * env_steps))
+printf '  %-14s %s\n' "train on" "$mappo$(quoted "${further[@]+"${further[@]}"}" "train.env_steps=$steps")"
 printf '  %-14s %s\n' "more" "mpirun -n 4 $mappo …, sbatch slurm/train.sh …, $mappo --help, README.md"

@@ -35,6 +35,7 @@ fail() { # what could not even begin counts as one failed test
 }
 
 scripts/setup.sh --tests || echo "mappo: going on with what is here; tests whose tools are missing are skipped"
+tests/python.sh --install >/dev/null
 
 mkdir -p "$BUILD"
 echo "mappo: building"

@@ -40,13 +40,8 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} NO_COLOR=1
 # A job that we ourselves run in must not be taken for the tests' own.
 for name in $(compgen -e | grep -E '^(SLURM_|MAPPO_DEADLINE)'); do unset "$name"; done
-# The Python that has what the tests read with: often the system's, not the first on PATH.
-if [ -z "${PYTHON:-}" ]; then
-    for PYTHON in python3 /usr/bin/python3 ""; do
-        [ -z "$PYTHON" ] && PYTHON=python3 && break
-        "$PYTHON" -c 'import h5py, numpy' >/dev/null 2>&1 && break
-    done
-fi
+# The Python that has what the tests read with: often not the first on PATH.
+PYTHON=${PYTHON:-$(tests/python.sh)}
 export PYTHON
 
 logs=$(mktemp -d --suffix=.mappo-tests) || exit 1

@@ -21,6 +21,7 @@ struct collect_work {
     uint64_t *clock;                    /* [1] the backend's copy of transitions->step at the start of a call */
     size_t log_probs[MAPPO_MAX_GROUPS]; /* of a step */
     struct repeated recorded;
+    bool cut;      /* time limits have cut episodes in the step that is under way */
     uint8_t *over; /* [E] of whole episodes: who has taken its last step of this rollout; NULL otherwise */
 };
 
@@ -210,18 +211,24 @@ static void act(const struct collector *c, int stage, int k, int t)
                         all ? x->config.envs : c->work->stage_first[stage + 1]);
 }
 
-/* Actions of the next step for those whom no networks act for; `io` has what they see. */
-static int play(const struct collector *c, struct vecenv *env, int lo, int hi, const struct mappo_env_io *io, struct error *err)
+/* Actions for those whom no networks act for, of a step by its number; `io` has what they see. */
+static int play(const struct collector *c, struct vecenv *env, int lo, int hi, const struct mappo_env_io *io, uint64_t step,
+                struct error *err)
 {
-    return c->work->played ? players_act(&c->work->players, env, lo, hi, io, c->transitions->step, err) : 0;
+    return c->work->played ? players_act(&c->work->players, env, lo, hi, io, step, err) : 0;
+}
+
+/* Environments [lo, hi) have taken a step. */
+static void note_cuts(const struct collector *c, int lo, int hi)
+{
+    c->work->cut = c->work->cut || memchr(c->work->io.ep_end + lo, MAPPO_TRUNCATED, (size_t)(hi - lo));
 }
 
 /* The t-th step of this call has been taken by all. */
 static void finish_step(struct collector *c, int t)
 {
-    const struct transitions *x = c->transitions;
-    const bool cut = memchr(c->work->io.ep_end, MAPPO_TRUNCATED, (size_t)x->config.envs) != NULL;
-    if (c->config.cut && cut && !x->config.all_finals) c->config.cut(c->config.learner, t);
+    if (c->config.cut && c->work->cut && !c->transitions->config.all_finals) c->config.cut(c->config.learner, t);
+    c->work->cut = false;
     transitions_advance(c->transitions, 1);
 }
 
@@ -246,28 +253,40 @@ int collect_begin(struct collector *c, struct vecenv *env, bool restored, struct
     return 0;
 }
 
+/* The end of the range, beginning with `lo`, of those that still play or don't. */
+static int range_end(const struct collector *c, int lo)
+{
+    const uint8_t *over = c->work->over;
+    int hi = lo + 1;
+    while (hi < c->transitions->config.envs && over[hi] == over[lo]) hi++;
+    return hi;
+}
+
 /* Of whole episodes: environments that still play take a step. The place of one that does not is an end, over which nothing is carried. */
 static int step_those_that_play(struct collector *c, struct vecenv *env, int t, struct error *err)
 {
     struct collect_work *work = c->work;
     const struct transitions *x = c->transitions;
     const int envs = x->config.envs;
-    for (int lo = 0, hi; lo < envs; lo = hi) {
-        for (hi = lo + 1; hi < envs && work->over[hi] == work->over[lo];) hi++;
-        if (work->over[lo]) {
+    int code = 0;
+    for (int lo = 0, hi; lo < envs && !code; lo = hi) {
+        hi = range_end(c, lo);
+        if (work->over[lo])
             memset(work->io.ep_end + lo, MAPPO_TERMINATED, (size_t)(hi - lo));
-            continue;
-        }
-        int code = vecenv_step_begin(env, lo, hi, &work->io, err);
-        if (code == 0) code = vecenv_step_end(env, lo, hi, err);
-        if (code) return code;
+        else
+            code = vecenv_step_begin(env, lo, hi, &work->io, err);
+    }
+    for (int lo = 0, hi; lo < envs && !code; lo = hi) {
+        hi = range_end(c, lo);
+        if (work->over[lo]) continue;
+        if ((code = vecenv_step_end(env, lo, hi, err))) break;
         observed_after(c, 0, lo, hi);
         for (int e = lo; e < hi; e++) {
             x->length[e] = t + 1;
             work->over[e] = t + 1 >= x->config.at_least && work->io.ep_end[e] != MAPPO_RUNNING;
         }
     }
-    return 0;
+    return code;
 }
 
 static int step_all(struct collector *c, struct vecenv *env, struct error *err)
@@ -284,11 +303,12 @@ static int direct_step(struct collector *c, struct vecenv *env, int t, struct er
     act(c, ACTOR_ALL, 0, t);
     const double acted = clock_seconds();
     transitions_aim_before(c->transitions, &c->work->io, 0);
-    int code = play(c, env, 0, c->transitions->config.envs, &c->work->io, err);
+    int code = play(c, env, 0, c->transitions->config.envs, &c->work->io, c->transitions->step, err);
     transitions_aim(c->transitions, &c->work->io, 0);
     if (code == 0) code = c->work->over ? step_those_that_play(c, env, t, err) : step_all(c, env, err);
     if (code) return after_step(c, code, err);
     const double stepped = clock_seconds();
+    note_cuts(c, 0, c->transitions->config.envs);
     finish_step(c, t);
     c->seconds_step += stepped - acted;
     c->seconds_infer += acted - start + (clock_seconds() - stepped);
@@ -345,47 +365,62 @@ static void await_actions(struct collector *c, int stage)
     if (backend->mark_seconds) c->seconds_device += backend->mark_seconds(backend, stage % BACKEND_STAGES);
 }
 
-/* Steps one stage and uploads what it saw and what followed; the backend then infers its next actions. */
-static int step_stage(struct collector *c, struct vecenv *env, int stage, int t, struct error *err)
+/* Has one stage take its t-th step, or only begin it. */
+static int begin_stage(struct collector *c, struct vecenv *env, int stage, uint64_t step, struct error *err)
 {
     const struct collect_work *work = c->work;
     const int lo = work->stage_first[stage], hi = work->stage_first[stage + 1];
-    struct mappo_env_io at;
     watchdog_sign();
     const double start = clock_seconds();
     await_actions(c, stage);
     const double acted = clock_seconds();
-    int code = play(c, env, lo, hi, &work->io, err);
+    int code = play(c, env, lo, hi, &work->io, step, err);
     if (code == 0) code = vecenv_step_begin(env, lo, hi, &work->io, err);
-    if (code == 0) code = vecenv_step_end(env, lo, hi, err);
+    c->seconds_infer += acted - start;
+    c->seconds_step += clock_seconds() - acted;
+    return after_step(c, code, err);
+}
+
+/* When it has, uploads what it saw and what followed; the backend then infers its next actions. */
+static int end_stage(struct collector *c, struct vecenv *env, int stage, int t, struct error *err)
+{
+    const int lo = c->work->stage_first[stage], hi = c->work->stage_first[stage + 1];
+    struct mappo_env_io at;
+    const double start = clock_seconds();
+    const int code = vecenv_step_end(env, lo, hi, err);
     if (code) return after_step(c, code, err);
     const double stepped = clock_seconds();
+    note_cuts(c, lo, hi);
     begin_device_work(c, stage);
     transitions_aim(c->transitions, &at, 0);
     send_slices(c, &at, true, lo, hi);
     observed_after(c, 0, lo, hi);
     if (t + 1 < c->config.steps) act_for(c, stage, 1, t + 1);
-    c->seconds_step += stepped - acted;
-    c->seconds_infer += acted - start + (clock_seconds() - stepped);
+    c->seconds_step += stepped - start;
+    c->seconds_infer += clock_seconds() - stepped;
     return 0;
 }
 
-/* While the host steps one stage, the device infers the others: waiting for actions is all that inference costs. */
+/* While the host steps one stage, the device infers the others: waiting for actions is all that inference costs. Where a step that was begun
+ * goes on by itself, all stages but the one that is inferred are under way. */
 static int collect_staged(struct collector *c, struct vecenv *env, struct error *err)
 {
-    const int stages = c->work->stages;
+    const int stages = c->work->stages, behind = vecenv_steps_elsewhere(env) ? stages - 1 : 0;
+    const int all = stages * c->config.steps;
+    const uint64_t first = c->transitions->step;
+    int code = 0;
     for (int stage = 0; stage < stages; stage++) {
         begin_device_work(c, stage);
         act_for(c, stage, 0, 0);
     }
-    for (int t = 0; t < c->config.steps; t++) {
-        for (int stage = 0; stage < stages; stage++) {
-            const int code = step_stage(c, env, stage, t, err);
-            if (code) return code;
-        }
-        finish_step(c, t);
+    for (int k = 0; k < all + behind && !code; k++) {
+        if (k < all) code = begin_stage(c, env, k % stages, first + (uint64_t)(k / stages), err);
+        const int done = k - behind, t = done / stages;
+        if (done < 0 || code) continue;
+        code = end_stage(c, env, done % stages, t, err);
+        if (!code && done % stages == stages - 1) finish_step(c, t);
     }
-    return 0;
+    return code;
 }
 
 /* Nothing here waits for the device, and nothing differs from one rollout to the next but what is in its memory: so it is recorded once. In

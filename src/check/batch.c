@@ -206,7 +206,9 @@ static bool create(struct check *check, struct check_batch *batch, const struct 
                                        .envs = config->envs,
                                        .first_env = config->first_env,
                                        .seed = config->seed,
-                                       .stream = config->stream};
+                                       .stream = config->stream,
+                                       .threads = 1,
+                                       .env = check->env};
     const char *hint = check->shared->hint;
     check->shared->hint = create_hint(check);
     check_enter(check, "create()", 0, 0, -1);

@@ -11,6 +11,7 @@ int cmd_render(const struct arguments *args, struct comm *comm);
 int cmd_inspect(const struct arguments *args, struct comm *comm);
 int cmd_runs(const struct arguments *args, struct comm *comm);
 int cmd_watch(const struct arguments *args, struct comm *comm);
+int cmd_report(const struct arguments *args, struct comm *comm);
 int cmd_envs(const struct arguments *args, struct comm *comm);
 int cmd_check(const struct arguments *args, struct comm *comm);
 int cmd_bench(const struct arguments *args, struct comm *comm);

@@ -142,6 +142,32 @@ const struct command commands[] = {
                     "ssh login1 mappo watch /scratch/me/runs/a\n",
     },
     {
+        .name = "report",
+        .also = "page html dashboard summary publish compare_runs",
+        .summary = "a page of HTML about runs: curves, evaluation, replays, settings",
+        .operands = "RUN|FOLDER ...",
+        .least = 1,
+        .most = ARGS_OPERANDS,
+        .takes = TAKES_SETTINGS | TAKES_QUIET,
+        .looks_at = "eval backend cpu cuda.device cuda.precision train.threads",
+        .but_not = "eval.interval eval.env_steps eval.play eval.picture eval.record",
+        .own = "out",
+        .run = cmd_report,
+        .about =
+            "Writes one file that needs nothing else, no network either: curves over steps, episodes and seconds, how the policies play "
+            "beside "
+            "random and scripted players, replays of a best, a median and a worst episode, where time went, what differs between the "
+            "runs and the command that repeats each. Of a folder all runs in and below it are taken. Runs that differ in nothing but their "
+            "seed are drawn as one band.\n"
+            "Runs may be at work, stopped or damaged; where a policy can't be played the page says why. out=FILE (report.html; - is "
+            "standard output); episodes=N of each evaluation (100; 0 = none, and no replays). docs/report.md goes through the page.",
+        .section = "eval",
+        .examples = "mappo report runs/mpe-simple_spread-mappo-s1\n"
+                    "mappo report runs/a runs/b runs/c out=abc.html\n"
+                    "mappo report runs episodes=0\n"
+                    "mappo report RUN which=best episodes=1000\n",
+    },
+    {
         .name = "envs",
         .also = "environments list ls",
         .summary = "list the environments, or describe one: spaces, options, rules",

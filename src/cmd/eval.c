@@ -12,6 +12,7 @@
 #include "run/open_env.h"
 #include "run/playing.h"
 #include "run/recording.h"
+#include "run/spaces.h"
 #include "run/trainer_work.h"
 
 enum { EPISODES = 1000 }; /* unless given */
@@ -21,6 +22,7 @@ struct evaluating {
     struct comm *comm;
     struct playing run;
     struct output picture;
+    struct recording_size recorded; /* once it is written */
     bool table; /* nobody was chosen to play and people read it: random and scripted play stand beside the trained one */
 };
 
@@ -207,6 +209,7 @@ static int write_recording(const struct evaluating *e, struct recording *recordi
     }
     fputs(spec->infos ? "]" : "[]", out);
     CHECK(fclose(out) == 0, "more info columns than room");
+    char *spaces = spaces_json(e->run.learning.env);
     const struct checkpoint_attribute attribute[] = {{"kind", "episodes"},
                                                      {"program", version_line()},
                                                      {"checkpoint", e->run.path},
@@ -219,8 +222,11 @@ static int write_recording(const struct evaluating *e, struct recording *recordi
                                                                                                            : "false"},
                                                      {"eval.seed", seed},
                                                      {"action_heads", heads},
+                                                     {"spaces", spaces},
                                                      {"info_columns", infos}};
-    return recording_write(recording, e->run.config->eval_record, attribute, (int)(sizeof attribute / sizeof *attribute), err);
+    const int code = recording_write(recording, e->run.config->eval_record, attribute, (int)(sizeof attribute / sizeof *attribute), err);
+    free(spaces);
+    return code;
 }
 
 /* The player who was chosen leaves a recording. */
@@ -229,10 +235,11 @@ static int play_one(struct evaluating *e, int player, struct evaluation *result,
     const bool records = e->run.config->eval_record[0] && player == e->run.config->eval_play;
     const struct mappo_env_spec *spec = vecenv_spec(e->run.learning.env);
     struct recording *recording = records ? recording_create(spec, e->run.config->eval_episodes) : NULL;
-    evaluator_record(e->run.evaluator, recording);
+    evaluator_record(e->run.evaluator, recording, player);
     int code = evaluator_play(e->run.evaluator, player, e->run.config->eval_deterministic, result, err);
+    if (!code && records) e->recorded = recording_size(recording);
     if (!code && records) code = write_recording(e, recording, err);
-    evaluator_record(e->run.evaluator, NULL);
+    evaluator_record(e->run.evaluator, NULL, player);
     recording_destroy(recording);
     return code;
 }
@@ -243,8 +250,10 @@ static void say_recording(const struct evaluating *e)
     const long long episodes = e->run.config->eval_episodes;
     char who[CONFIG_TEXT + 200];
     if (!e->run.config->eval_record[0] || e->args->json || e->args->quiet || e->comm->rank) return;
-    printf("%s: %lld episode%s, %s\n", e->run.config->eval_record, episodes, episodes == 1 ? "" : "s",
-           playing_players(&e->run, e->run.config->eval_play, who, sizeof who));
+    printf("%s: %lld episode%s, %s, %.3g MB", e->run.config->eval_record, episodes, episodes == 1 ? "" : "s",
+           playing_players(&e->run, e->run.config->eval_play, who, sizeof who), (double)e->recorded.all * 1e-6);
+    if (e->recorded.added) printf(", of it %.3g MB what networks made", (double)e->recorded.added * 1e-6);
+    putchar('\n');
 }
 
 static int play(struct evaluating *e, struct error *err)

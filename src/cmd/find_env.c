@@ -52,8 +52,10 @@ int cmd_find_env(struct config_env *env, const char *name, struct error *err)
                                .variant_of = variant_of,
                                .named_preset = registry_named_preset,
                                .named_preset_at = registry_named_preset_at};
-    /* A plugin is found by its path, not by the id that it gives itself. */
-    if (!variant && strchr(name, '/') && strcmp(name, found->id) != 0) {
+    /* A plugin is found by its path, not by the id that it gives itself, and so is a file of Python. */
+    if (strcmp(registry_name(found), found->id) != 0)
+        env->name = registry_name(found);
+    else if (!variant && strchr(name, '/') && strcmp(name, found->id) != 0) {
         const struct mappo_env *by_id;
         if (registry_find(found->id, &by_id, NULL) || by_id != found) env->name = absolute(name);
     }

@@ -54,20 +54,11 @@ static void tell_setting(FILE *const *out, const struct run_list *list, const st
 
 static void tell_alike(FILE *const *out, const struct run_list *list, const struct alike *alike)
 {
-    int keys = 0, room = 256;
-    const char **key = malloc((size_t)room * sizeof *key), **value = malloc((size_t)alike->runs * sizeof *value);
-    CHECK(key && value, "out of memory listing runs");
-    for (int i = 0; i < alike->runs; i++)
-        for (int s = 0; s < alike->run[i]->settings; s++) {
-            const char *name = alike->run[i]->setting[s].key;
-            int k = s < keys && strcmp(key[s], name) == 0 ? s : 0; /* runs of one version have the same keys in one order */
-            while (k < keys && strcmp(key[k], name) != 0) k++;
-            if (k < keys || text_lists(told_elsewhere, name)) continue;
-            if (keys == room) key = realloc(key, (size_t)(room *= 2) * sizeof *key);
-            CHECK(key, "out of memory listing runs");
-            key[keys++] = name;
-        }
-    for (int k = 0; k < keys; k++) tell_setting(out, list, alike, key[k], value);
+    const char **key, **value = malloc((size_t)alike->runs * sizeof *value);
+    const int keys = run_setting_names(alike->run, alike->runs, &key);
+    CHECK(value, "out of memory listing runs");
+    for (int k = 0; k < keys; k++)
+        if (!text_lists(told_elsewhere, key[k])) tell_setting(out, list, alike, key[k], value);
     free(key);
     free(value);
 }

@@ -111,7 +111,8 @@ static int take_operand(struct arguments *args, const char *text, struct error *
         args->command_given = true;
         return 0;
     }
-    if (args->operands == ARGS_FILES) return error_set(err, EXIT_USAGE, "too many arguments, beginning with \"%s\" (mappo --help)", text);
+    if (args->operands == ARGS_OPERANDS)
+        return error_set(err, EXIT_USAGE, "too many arguments, beginning with \"%s\" (mappo --help)", text);
     return expand(args, &args->operand[args->operands++], text, err);
 }
 

@@ -133,14 +133,14 @@ int config_entries(const char *text, const char *name, void (*visit)(void *user,
                    struct error *err);
 
 /* Everything of the command line. */
-enum { ARGS_MAX = 256, ARGS_FILES = 16 };
+enum { ARGS_MAX = 256, ARGS_FILES = 16, ARGS_OPERANDS = 1024 };
 struct arguments {
     char command[32];                 /* "train" where none is given */
     const char *assignment[ARGS_MAX]; /* "key=value", in order */
     int assignments;
     const char *file[ARGS_FILES]; /* --config */
     int files;
-    const char *operand[ARGS_FILES]; /* what is neither key=value nor an option, after the command: RUN, FILE, NAME */
+    const char *operand[ARGS_OPERANDS]; /* what is neither key=value nor an option, after the command: RUN, FILE, NAME */
     int operands;
     bool fresh, quiet, json, check, dry_run, help, version;
     bool command_given;

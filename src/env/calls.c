@@ -202,6 +202,13 @@ int call_step(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, c
     return leave(env->step(self, lo, hi, io, error));
 }
 
+int call_begin(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io,
+               struct mappo_env_error *error)
+{
+    calls_enter(env->id, "in its begin()");
+    return leave(env->begin(self, lo, hi, io, error));
+}
+
 int call_observe(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io)
 {
     calls_enter(env->id, "in its observe()");

@@ -28,6 +28,8 @@ int call_reset(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, 
                struct mappo_env_error *error);
 int call_step(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io,
               struct mappo_env_error *error);
+int call_begin(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io,
+               struct mappo_env_error *error);
 int call_observe(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io);
 int call_script(const struct mappo_env *env, void *self, int32_t lo, int32_t hi, int32_t *const act_int[], float *const act_real[]);
 int call_draw(const struct mappo_env *env, const void *self, int32_t e, const struct mappo_canvas *canvas);

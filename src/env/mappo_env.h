@@ -236,6 +236,7 @@ struct mappo_device {
 
 /* ---- the descriptor --------------------------------------------------------------------------------------- */
 
+struct mappo_env;
 struct mappo_env_config {
     uint32_t struct_size;
     const struct mappo_value *option; /* in the order of the descriptor's table */
@@ -243,7 +244,9 @@ struct mappo_env_config {
     int32_t envs;                     /* E */
     uint32_t first_env;               /* global index of environment 0 of this batch */
     uint64_t seed;
-    int32_t stream; /* Philox stream: training or evaluation */
+    int32_t stream;              /* Philox stream: training or evaluation */
+    int32_t threads;             /* that step it, at most: what an environment may start of its own for them */
+    const struct mappo_env *env; /* the descriptor that it is made by */
 };
 
 struct mappo_env {
@@ -287,6 +290,16 @@ struct mappo_env {
         const char *create, *spec, *restore;
         const char *state; /* what holds all that a copy is: "struct meeting" */
     } called;
+
+    /* optional: names of options that say how it steps (processes, what it does when one fails) and not what it is: they may differ when a
+     * run is continued. NULL-terminated. */
+    const char *const *changeable;
+
+    /* optional, of an environment that steps elsewhere (in other processes, on another machine): begins to step environments [lo, hi) with
+     * the actions in io, and returns. `step` of all of them follows, in ranges of any cut and with arrays of the same io, and waits for what
+     * was begun; in between others may begin. What was not begun `step` steps as ever. An instance that has it is stepped in halves, one of
+     * which is inferred while the other is under way. */
+    int (*begin)(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error);
 };
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* Environments on threads of this process: the instance, and around each of its steps what wrappers and statistics want. Ranges that steps
+/* Environments on threads of this process, or elsewhere by their own means (`begin`): the instance, and around each of its steps what wrappers and statistics want. Ranges that steps
  * take from other threads may not overlap. */
 #include <math.h>
 #include <omp.h>
@@ -54,7 +54,9 @@ static int open_instance(struct vecenv *v, struct env_host *h, const struct vece
                                                     .envs = config->envs,
                                                     .first_env = config->first_env,
                                                     .seed = config->seed,
-                                                    .stream = config->stream};
+                                                    .stream = config->stream,
+                                                    .threads = h->threads,
+                                                    .env = v->env};
         if (call_create(v->env, &env_config, &h->instance, &error) || !h->instance) {
             error.text[sizeof error.text - 1] = 0;
             rc = error_set(err, EXIT_USAGE, "environment \"%s\": %s", v->env->id, error.text[0] ? error.text : "it cannot be created");
@@ -84,6 +86,7 @@ static int read_spec(struct vecenv *v, struct env_host *h, const struct vecenv_c
     calls_leave();
     if (rc) return rc;
     spec_copy(&v->spec, spec);
+    v->own = v->spec;
     if (config->time_limit && (v->spec.max_steps == 0 || config->time_limit < v->spec.max_steps))
         v->spec.max_steps = h->time_limit = config->time_limit; /* else the environment's own limit comes first */
     wrap_text(config, &v->spec, v->wrappers, sizeof v->wrappers);
@@ -93,6 +96,8 @@ static int read_spec(struct vecenv *v, struct env_host *h, const struct vecenv_c
     slice_strides_of(&h->strides, &h->spec);
     for (int g = 0; g < h->spec.groups; g++) h->size[g] = group_sizes(&h->spec.group[g]);
     h->block = block_of(&h->spec);
+    /* Whoever waits, and copies little, leaves the cores to what it waits for: OpenMP's threads spin after each piece of work. */
+    if (v->env->begin && h->block > 1) h->threads = 1;
     if (!rc) rc = wrap_open(&h->wrap, config, v->env->id, &v->spec, err);
     if (!rc && h->spec.snapshot_bytes)
         v->snapshot_bytes = sizeof(struct snapshot_head) + (h->wrap ? wrap_bytes(h->wrap) : 0) + h->spec.snapshot_bytes;
@@ -113,6 +118,8 @@ static bool take_memory(struct env_host *h, const struct mappo_env_spec *spec, s
     h->info_count = env_take(envs * infos, sizeof *h->info_count, &failed);
     h->error = env_take(threads, sizeof *h->error, &failed);
     h->code = env_take(threads, sizeof *h->code, &failed);
+    if (h->wrap && wrap_repeat(h->wrap) > 1) h->again = env_take(envs, 1, &failed);
+    if (h->v->env->begin) h->begun = env_take(envs, sizeof *h->begun, &failed);
     for (int g = 0; g < spec->groups; g++) {
         const size_t rows = envs * (size_t)spec->group[g].agents;
         h->reward[g] = env_take(rows, sizeof(float), &failed);
@@ -127,7 +134,7 @@ int env_host_open(struct vecenv *v, const struct vecenv_config *config, struct e
 {
     struct env_host *h = calloc(1, sizeof *h);
     if (!h) return error_set(err, EXIT_INTERNAL, "out of memory");
-    v->place = (struct env_place){.ops = &env_place_host, .self = h};
+    v->place = (struct env_place){.ops = v->env->begin ? &env_place_elsewhere : &env_place_host, .self = h};
     h->v = v;
     h->threads = config->threads < 1 ? 1 : config->threads > MAX_THREADS ? MAX_THREADS : config->threads;
     int rc = open_instance(v, h, config, err);
@@ -162,6 +169,8 @@ static void host_close(void *self)
     free(h->info_count);
     free(h->error);
     free(h->code);
+    free(h->again);
+    free(h->begun);
     free(h);
 }
 
@@ -304,32 +313,33 @@ static int step_in_blocks(const struct env_host *h, int32_t lo, int32_t hi, cons
     return rc;
 }
 
-/* As many of them as the action is taken for. */
+/* As many of them as the action is taken for; all of it is one step of the vecenv. The first was begun before, where steps are begun. */
 static int step_repeatedly(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *inner,
                            struct mappo_env_error *error)
 {
-    for (int32_t e = lo; e < hi; e++) {
-        const uint64_t taken = h->taken[e]; /* all of it is one step of the vecenv */
-        wrap_begin_repeat(h->wrap, e);
-        for (int32_t i = 0; i < wrap_repeat(h->wrap); i++) {
-            h->taken[e] = taken;
-            int rc = step_once(h, e, e + 1, inner, error);
+    const struct mappo_env *env = h->v->env;
+    int rc = 0;
+    memset(h->again + lo, 1, (size_t)(hi - lo));
+    for (int32_t e = lo; e < hi; e++) wrap_begin_repeat(h->wrap, e);
+    for (int32_t i = 0; i < wrap_repeat(h->wrap) && !rc; i++) {
+        for (int32_t e = lo; e < hi && env->begin && i > 0 && !rc; e++)
+            if (h->again[e]) rc = call_begin(env, h->instance, e, e + 1, inner, error) ? EXIT_ENVIRONMENT : 0;
+        for (int32_t e = lo; e < hi && !rc; e++) {
+            if (!h->again[e]) continue;
+            if (i > 0) h->taken[e]--;
+            rc = step_once(h, e, e + 1, inner, error);
             if (!rc) rc = finish_range(h, e, e + 1, inner, true, error);
-            if (rc) return rc;
-            if (!wrap_repeats(h->wrap, e, inner)) break;
+            if (!rc) h->again[e] = wrap_repeats(h->wrap, e, inner);
         }
     }
-    return 0;
+    return rc;
 }
 
-static int step_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
-                      struct mappo_env_error *error)
+/* The learner's actions become the environment's. */
+static void act_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given)
 {
-    const bool repeats = h->wrap && wrap_repeat(h->wrap) > 1;
     const struct mappo_env_io *decided = given; /* before bounds of actions */
     struct mappo_env_io wrapped;
-    error->env = -1;
-    error->text[0] = 0;
     if (h->wrap) {
         wrap_act(h->wrap, lo, hi, given);
         wrapped = *given;
@@ -341,9 +351,25 @@ static int step_range(const struct env_host *h, int32_t lo, int32_t hi, const st
         if (h->action[g].changed)
             action_wrapper_apply(&h->action[g], decided->group[g].act_real, (size_t)lo * agents, (size_t)hi * agents, h->size[g].act_reals);
     }
+}
+
+/* With the actions of act_range. */
+static int end_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
+                     struct mappo_env_error *error)
+{
+    const bool repeats = h->wrap && wrap_repeat(h->wrap) > 1;
+    error->env = -1;
+    error->text[0] = 0;
     int rc = repeats ? step_repeatedly(h, lo, hi, inner, error) : step_in_blocks(h, lo, hi, inner, error);
     if (!rc && h->wrap) wrap_step(h->wrap, lo, hi, given, inner, h->lane, h->last);
     return rc;
+}
+
+static int step_range(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *given, const struct mappo_env_io *inner,
+                      struct mappo_env_error *error)
+{
+    act_range(h, lo, hi, given);
+    return end_range(h, lo, hi, given, inner, error);
 }
 
 /* ---- batches ---------------------------------------------------------------------------------------------- */
@@ -431,6 +457,27 @@ static int host_observe(void *self, const struct mappo_env_io *io, struct error 
 static int host_step(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
 {
     return over_ranges(self, step_range, lo, hi, io, err);
+}
+
+/* Of environments that step elsewhere: they are told, and another range may be told or awaited before this one. */
+static int host_begin(void *self, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err)
+{
+    const struct env_host *h = self;
+    struct mappo_env_error error = {.env = -1};
+    struct mappo_env_io inner;
+    inner_io(h, &inner, io);
+    act_range(h, lo, hi, io);
+    h->begun[lo] = (struct begun){hi, *io};
+    return call_begin(h->v->env, h->instance, lo, hi, &inner, &error) ? environment_error(h->v, EXIT_ENVIRONMENT, &error, err) : 0;
+}
+
+static int host_end(void *self, int32_t lo, int32_t hi, struct error *err)
+{
+    const struct env_host *h = self;
+    CHECK(h->begun[lo].hi == hi, "environments [%d, %d) are awaited that were begun to %d", lo, hi, h->begun[lo].hi);
+    const struct mappo_env_io io = h->begun[lo].io;
+    h->begun[lo].hi = 0;
+    return over_ranges(h, end_range, lo, hi, &io, err);
 }
 
 static void host_count_anew(void *self)
@@ -564,13 +611,10 @@ static int host_restore(void *self, int32_t lo, int32_t hi, const void *bytes, s
     return rc;
 }
 
-const struct env_place_ops env_place_host = {.close = host_close,
-                                             .reset = host_reset,
-                                             .observe = host_observe,
-                                             .step = host_step,
-                                             .snapshot = host_snapshot,
-                                             .restore = host_restore,
-                                             .take_info = host_take_info,
-                                             .count_anew = host_count_anew,
-                                             .script = host_script,
-                                             .draw = host_draw};
+// clang-format off
+#define ON_THE_HOST .close = host_close, .reset = host_reset, .observe = host_observe, .snapshot = host_snapshot, .restore = host_restore, \
+                    .take_info = host_take_info, .count_anew = host_count_anew, .script = host_script, .draw = host_draw
+// clang-format on
+const struct env_place_ops env_place_host = {ON_THE_HOST, .step = host_step};
+const struct env_place_ops env_place_elsewhere = {ON_THE_HOST, .step = host_begin, .wait = host_end,
+                                                  .why_fixed = "it steps in processes of its own"};

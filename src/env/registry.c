@@ -10,6 +10,7 @@
 #include "env/options.h"
 #include "env/plugin.h"
 #include "env/presets.h"
+#include "env/python/names.h"
 
 /* ---- the list --------------------------------------------------------------------------------------------- */
 
@@ -157,6 +158,7 @@ static int check_variant(const struct env_variant *variant, struct error *err)
 
 int registry_find(const char *name, const struct mappo_env **env, struct error *err)
 {
+    if (python_is_name(name)) return python_find(name, env, err);
     const struct env_variant *variant = registry_variant(name);
     const char *id = variant ? variant->base : name;
     *env = find_built_in(id);
@@ -174,6 +176,12 @@ int registry_find(const char *name, const struct mappo_env **env, struct error *
         text_format(meant, sizeof meant, "; did you mean \"%s\"?", path);
     return error_set(err, EXIT_USAGE, "unknown environment \"%s\"%s (mappo envs lists them%s)", name, meant,
                      *meant ? "" : "; a plugin is given by a path with a slash that ends in .so");
+}
+
+const char *registry_name(const struct mappo_env *env)
+{
+    const char *name = python_name(env);
+    return name ? name : env->id;
 }
 
 const struct env_variant *registry_variant_of(const struct mappo_env *env, const struct env_option *given, int count)
@@ -199,14 +207,19 @@ const struct env_return *registry_return_at(int i)
     return i >= 0 && i < (int)(sizeof returns / sizeof *returns) ? &returns[i] : NULL;
 }
 
+/* All environments of Python are one suite. */
 const char *registry_preset(const char *id)
 {
-    return preset_of(id);
+    const char *slash = strrchr(id, '/');
+    char path[128];
+    if (!python_is_name(id)) return preset_of(id);
+    return slash && strncmp(slash, "/suite", 6) == 0 && text_format(path, sizeof path, "python%s", slash) ? preset_of(path) : NULL;
 }
 
 const char *registry_suite_preset(const char *id)
 {
     char path[128];
+    if (python_is_name(id)) return preset_of("python/suite");
     return text_format(path, sizeof path, "%.*s/suite", (int)strcspn(id, "/"), id) ? preset_of(path) : NULL;
 }
 

@@ -13,9 +13,12 @@ const struct mappo_env *registry_at(int i); /* NULL behind the last */
 bool registry_has_kernels(int i);           /* for a device, whether this program was built with them or not */
 bool registry_hidden(const char *id);       /* test/…: not in the list that people see; of environments and variants */
 
-/* By id, alias ("simple_spread_v3") or plugin path (has a slash, ends in .so); of a variant its base. EXIT_USAGE with the nearest name
+/* By id, alias ("simple_spread_v3"), plugin path (has a slash, ends in .so) or, of Python, py:SOURCE (python/names.h); of a variant its base. EXIT_USAGE with the nearest name
  * where there is none, EXIT_ENVIRONMENT where a plugin can't be used. The descriptor stays valid as long as the process. */
 int registry_find(const char *name, const struct mappo_env **env, struct error *err);
+
+/* By which it is found from any folder, where that may be another than its id (of a file of Python); not of plugins. */
+const char *registry_name(const struct mappo_env *env);
 
 /* A name for an environment with some of its options set. What a user sets besides comes later and wins. */
 struct env_variant {

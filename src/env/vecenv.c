@@ -94,6 +94,7 @@ int vecenv_join(struct vecenv **env, const struct env_place *place, const struct
     if (!v) return error_set(err, EXIT_INTERNAL, "out of memory");
     v->env = like->env;
     v->spec = like->spec;
+    v->own = like->own;
     v->strides = like->strides;
     memcpy(v->size, like->size, sizeof v->size);
     memcpy(v->options, like->options, sizeof v->options);
@@ -132,6 +133,11 @@ const struct mappo_env *vecenv_descriptor(const struct vecenv *v)
 const struct mappo_env_spec *vecenv_spec(const struct vecenv *v)
 {
     return &v->spec;
+}
+
+const struct mappo_env_spec *vecenv_own_spec(const struct vecenv *v)
+{
+    return &v->own;
 }
 
 const char *vecenv_options(const struct vecenv *v)
@@ -222,6 +228,11 @@ int vecenv_step_end(struct vecenv *v, int32_t lo, int32_t hi, struct error *err)
             v->first = (v->first + 1) % v->room; /* nobody took them: the oldest gives way */
     }
     return rc;
+}
+
+bool vecenv_steps_elsewhere(const struct vecenv *v)
+{
+    return v->place.ops->wait != NULL;
 }
 
 int vecenv_step(struct vecenv *v, const struct mappo_env_io *io, struct error *err)

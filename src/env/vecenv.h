@@ -53,8 +53,9 @@ int vecenv_open(struct vecenv **env, const struct vecenv_config *config, struct 
 void vecenv_close(struct vecenv *env); /* NULL is allowed */
 
 const struct mappo_env *vecenv_descriptor(const struct vecenv *env);
-const struct mappo_env_spec *vecenv_spec(const struct vecenv *env); /* as the learner sees it, wrappers applied */
-const char *vecenv_options(const struct vecenv *env);               /* "N=3 rules=mpe2 …": all of them, defaults too */
+const struct mappo_env_spec *vecenv_spec(const struct vecenv *env);     /* as the learner sees it, wrappers applied */
+const struct mappo_env_spec *vecenv_own_spec(const struct vecenv *env); /* as the environment itself has it: bounds of its actions */
+const char *vecenv_options(const struct vecenv *env);                   /* "N=3 rules=mpe2 …": all of them, defaults too */
 bool vecenv_squashes(const struct vecenv *env); /* real actions are numbers whose tanh is stretched over the bounds (policy.squash) */
 const char *vecenv_wrappers(const struct vecenv *env);        /* "environment -> time limit 9 -> statistics …"; "" where none acts */
 const char *vecenv_options_changed(const struct vecenv *env); /* "N=5": those that are not the defaults */
@@ -79,6 +80,8 @@ int vecenv_step(struct vecenv *env, const struct mappo_env_io *io, struct error 
  * range steps elsewhere, lists the ended episodes and is for one thread at a time. */
 int vecenv_step_begin(struct vecenv *env, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct error *err);
 int vecenv_step_end(struct vecenv *env, int32_t lo, int32_t hi, struct error *err);
+/* Whether the first part only begins a step that then goes on by itself, so that two ranges can be under way at the same time. */
+bool vecenv_steps_elsewhere(const struct vecenv *env);
 /* Steps are counted from 0 again (struct episode): for a caller that lets environments take different numbers of them, before they all go on. On
  * the host. */
 void vecenv_count_anew(struct vecenv *env);

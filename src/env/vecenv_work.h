@@ -15,6 +15,7 @@
 struct vecenv {
     const struct mappo_env *env;
     struct mappo_env_spec spec; /* as the learner sees it */
+    struct mappo_env_spec own;  /* as the environment has it */
     struct slice_strides strides;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     char options[OPTIONS_TEXT], changed[OPTIONS_TEXT], wrappers[WRAP_TEXT];
@@ -29,6 +30,11 @@ struct vecenv {
     int64_t room, first, count;
     struct env_report report[VECENV_REPORTS]; /* likewise */
     int64_t reports_begun, reports_ended;
+};
+
+struct begun { /* a range that environments elsewhere are stepping */
+    int32_t hi;
+    struct mappo_env_io io; /* as it was given */
 };
 
 /* A batch on the host: the place of a vecenv that was just opened. On a device its copies of states and wrappers serve snapshots. */
@@ -60,8 +66,11 @@ struct env_host {
     struct episode *last;          /* [E] likewise */
     struct mappo_env_error *error; /* [threads] */
     int *code;                     /* [threads] */
+    uint8_t *again;                /* [E] takes its action once more; NULL where actions are not repeated */
+    struct begun *begun;           /* [E] by a range's first environment; NULL where steps are not begun */
 };
-extern const struct env_place_ops env_place_host; /* self: struct env_host */
+/* self: struct env_host; the second for environments with `begin` */
+extern const struct env_place_ops env_place_host, env_place_elsewhere;
 
 /* Creates the instance and whatever steps it; fills in v's options, spec, snapshot_bytes and place. What was made stays in v->place when
  * it fails, for its `close`. */

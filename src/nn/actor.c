@@ -1,8 +1,10 @@
 #include "nn/actor.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/kernels/distribution.h"
 #include "base/arena.h"
 
 /* One pass is the rows of one shard that one set of parameters acts for, of the policy or a member of a pool; it reads and writes them where they
@@ -329,4 +331,51 @@ void actor_act(struct actor *actor, const struct actor_io *io, int shard, uint64
     if (shard == ACTOR_ALL && actor->passes > 0) infer(actor, 0, actor->passes);
     for (int g = 0; g < actor->config.groups && actor->staged; g++)
         if (acts(actor, g)) stage_out(actor, &io[g], g);
+}
+
+/* ---- what networks made -------------------------------------------------------------------------------------------------------------- */
+
+int actor_output_width(const struct policy *policy)
+{
+    return policy->net[ROLE_ACTOR].outputs - policy->net[ROLE_ACTOR].log_std_rows;
+}
+
+int actor_deviation_width(const struct policy *policy)
+{
+    const struct distribution *dist = &policy->dist;
+    return dist->real == REAL_GAUSSIAN || dist->real == REAL_TANH_GAUSSIAN ? dist->act_reals : 0;
+}
+
+/* Of a row: from its outputs, the parameters (NULL where there are none), or the constant. */
+static real log_std_of(const struct distribution *dist, const real *row, const real *parameters, int k)
+{
+    return dist->log_std_output ? bounded_log_std(row[dist->log_std_output + k]) : parameters ? parameters[k] : (real)logf(dist->fixed_std);
+}
+
+void actor_outputs(const struct actor *actor, int g, real *output, real *log_std)
+{
+    struct backend *backend = actor->backend;
+    const struct policy *policy = actor->config.policy[g];
+    const struct distribution *dist = &policy->dist;
+    const size_t outputs = (size_t)policy->net[ROLE_ACTOR].outputs, width = (size_t)actor_output_width(policy);
+    const size_t deviations = log_std ? (size_t)actor_deviation_width(policy) : 0, agents = (size_t)policy->sizes.agents;
+    const int sets = policy->sets[ROLE_ACTOR];
+    CHECK(!actor->lists[g] && acts(actor, g), "outputs of a group that others may act for");
+    for (int i = actor->group_first[g]; i < actor->group_first[g + 1]; i++) {
+        const int k = (i - actor->group_first[g]) % sets, shard = (i - actor->group_first[g]) / sets;
+        const size_t per_unit = (size_t)actor->batch[i].rows, rows = (size_t)actor->batch[i].units * per_unit;
+        const size_t first = (size_t)actor->config.first[shard];
+        real *out = malloc((rows * outputs + deviations + 1) * sizeof *out), *parameters = out ? out + rows * outputs : NULL;
+        CHECK(out, "out of memory for what networks make");
+        backend->download(backend, out, actor->forward[i].out, rows * outputs * sizeof *out);
+        if (deviations && actor->act[i].log_std)
+            backend->download(backend, parameters, actor->act[i].log_std, deviations * sizeof *parameters);
+        for (size_t r = 0; r < rows; r++) {
+            const size_t to = (first + r / per_unit) * agents + (policy_apart(policy, ROLE_ACTOR) ? (size_t)k : r % per_unit);
+            memcpy(output + to * width, out + r * outputs, width * sizeof *out);
+            for (size_t j = 0; j < deviations; j++)
+                log_std[to * deviations + j] = log_std_of(dist, out + r * outputs, actor->act[i].log_std ? parameters : NULL, (int)j);
+        }
+        free(out);
+    }
 }

@@ -55,4 +55,12 @@ enum { ACTOR_ALL = -1 };
  * *clock). deterministic: the mode of every head. */
 void actor_act(struct actor *actor, const struct actor_io *io /* [groups] */, int shard, uint64_t step, bool deterministic);
 
+/* What the networks of a group made in the last actor_act of all environments, before masks: outputs of the heads in their order
+ * (actor_output_width; logits, and what real numbers are made of), and log standard deviations of the Gaussian ones
+ * (actor_deviation_width; 0 where a real number is no distribution). The host's. Of a group that networks act for, without a pool. */
+int actor_output_width(const struct policy *policy);
+int actor_deviation_width(const struct policy *policy);
+void actor_outputs(const struct actor *actor, int group, real *output /* [E][A][width] */,
+                   real *log_std /* [E][A][width]; NULL = not wanted */);
+
 #endif

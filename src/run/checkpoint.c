@@ -35,6 +35,8 @@ const struct checkpoint_provenance checkpoint_provenance[] = {
     {"environment_options", "all options of the environment, defaults too"},
     {"rules", "rule set in force: stands beside every return"},
     {"action_heads", "what the columns of each group's actor mean, in their order: kind and width of the heads, as JSON"},
+    {"spaces", "spaces of each group: observations as networks see them, actions as the environment takes them, before wrappers, as JSON "
+               "(src/run/spaces.h)"},
     {"replay", "file beside it with the replay of an off-policy learner; missing: it has none"},
     {"rounding", "how rules round exp and log1p (src/env/float_math.h); missing: as the C library did"},
     {"ranks", "MPI ranks that trained it last"},

@@ -43,6 +43,10 @@ struct evaluator {
     struct tally tally;
     struct recording *recording; /* of what is played; NULL = none */
     double *returns;             /* [episodes] the caller's; NULL = not wanted */
+    struct {                     /* of the host's, for recordings: of groups that networks act for, else NULL */
+        real *output, *log_std;  /* [E][A][…] as actor_outputs has them */
+        real *state;             /* [E][A][H] before the step, of recurrent ones */
+    } made[MAPPO_MAX_GROUPS];
 };
 
 static int open_batch(struct evaluator *ev, struct vecenv **env, int64_t first, int count, struct error *err)
@@ -117,6 +121,19 @@ static void create_states(struct evaluator *ev)
     }
 }
 
+/* Room for what networks make, where it is recorded. */
+static void create_made(struct evaluator *ev)
+{
+    for (int g = 0; g < ev->groups && ev->config->eval_record[0]; g++) {
+        const struct policy *policy = ev->policies->group[g];
+        const size_t rows = (size_t)ev->room * (size_t)ev->size[g].agents, deviations = (size_t)actor_deviation_width(policy);
+        if (policy->sets[ROLE_ACTOR] == 0) continue;
+        ev->made[g].output = ARENA_NEW(ev->arena, real, rows * (size_t)actor_output_width(policy));
+        if (deviations) ev->made[g].log_std = ARENA_NEW(ev->arena, real, rows * deviations);
+        if (ev->state[g]) ev->made[g].state = ARENA_NEW(ev->arena, real, rows * (size_t)policy->net[ROLE_ACTOR].hidden);
+    }
+}
+
 int evaluator_create(struct evaluator **evaluator, const struct config *config, const struct policies *policies, struct backend *backend,
                      struct comm *comm, int threads, struct error *err)
 {
@@ -150,6 +167,7 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
     if (films && comm->rank == 0) aim_actor(ev, &ev->film, spec, (struct comm_part){0, 1});
     ev->done = ARENA_NEW(arena, uint8_t, ev->room);
     create_states(ev);
+    create_made(ev);
     ev->ended = ARENA_NEW(arena, struct episode, ev->room);
     tally_create(&ev->tally, spec, policies_team(policies, spec), ev->room, batch_episodes(ev, 0), arena);
     vecenv_close(env);
@@ -162,9 +180,21 @@ void evaluator_heed(struct evaluator *ev, struct stop *stop)
     ev->stop = stop;
 }
 
-void evaluator_record(struct evaluator *ev, struct recording *recording)
+void evaluator_record(struct evaluator *ev, struct recording *recording, int player)
 {
     ev->recording = recording;
+    for (int g = 0; g < ev->groups && recording && player == PLAY_TRAINED; g++) {
+        const struct policy *policy = ev->policies->group[g];
+        if (!ev->made[g].output) continue;
+        recording_add(recording, &(struct recording_numbers){g, "network_output", "outputs of the actor's heads, without masks,",
+                                                             actor_output_width(policy), ev->made[g].output});
+        if (ev->made[g].log_std)
+            recording_add(recording, &(struct recording_numbers){g, "network_log_std", "log standard deviations of real actions",
+                                                                 actor_deviation_width(policy), ev->made[g].log_std});
+        if (ev->made[g].state)
+            recording_add(recording, &(struct recording_numbers){g, "network_state", "what the recurrent actor remembers",
+                                                                 policy->net[ROLE_ACTOR].hidden, ev->made[g].state});
+    }
 }
 
 void evaluator_returns(struct evaluator *ev, double *returns)
@@ -194,6 +224,21 @@ struct turn { /* one step of one batch */
     uint64_t step;
 };
 
+/* What actors remember before the step; in the first one what an episode begins with. */
+static void keep_states(const struct turn *t)
+{
+    struct evaluator *ev = t->ev;
+    for (int g = 0; g < ev->groups; g++) {
+        const size_t rows = (size_t)t->envs * (size_t)ev->size[g].agents;
+        const size_t bytes = rows * (size_t)ev->policies->group[g]->net[ROLE_ACTOR].hidden * sizeof(real);
+        if (!ev->made[g].state) continue;
+        if (t->step == 0)
+            memset(ev->made[g].state, 0, bytes);
+        else
+            ev->backend->download(ev->backend, ev->made[g].state, ev->state[g], bytes);
+    }
+}
+
 static int choose(struct turn *t, struct vecenv *env, bool deterministic, struct error *err)
 {
     struct evaluator *ev = t->ev;
@@ -208,7 +253,11 @@ static int choose(struct turn *t, struct vecenv *env, bool deterministic, struct
                                   .state_after = ev->state[g],
                                   .ended = t->step == 0 ? ev->begins : NULL}; /* only an environment's first episode counts */
     }
+    const bool keeps = t->networks && ev->recording;
+    if (keeps) keep_states(t);
     if (t->networks) actor_act(t->actor, io, ACTOR_ALL, t->step, deterministic);
+    for (int g = 0; g < ev->groups && keeps; g++)
+        if (ev->made[g].output) actor_outputs(t->actor, g, ev->made[g].output, ev->made[g].log_std);
     return players_act(&t->players, env, 0, t->envs, &ev->io, t->step, err);
 }
 

@@ -48,8 +48,9 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
 void evaluator_heed(struct evaluator *evaluator, struct stop *stop);
 /* Collective. player (enum player): plays all groups; PLAY_TRAINED: each is played by whom its policy names. */
 int evaluator_play(struct evaluator *evaluator, int player, bool deterministic, struct evaluation *out, struct error *err);
-/* From now on what is played is recorded (config->eval_record is set): on one rank; NULL: no longer. */
-void evaluator_record(struct evaluator *evaluator, struct recording *recording);
+/* From now on what `player` plays is recorded (config->eval_record is set): on one rank; NULL: no longer. Of the trained player also what its
+ * networks made of what they saw. */
+void evaluator_record(struct evaluator *evaluator, struct recording *recording, int player);
 /* From now on evaluator_play leaves the return of each episode there, as return_mean has it, on all ranks; NULL: no longer. The caller's. */
 void evaluator_returns(struct evaluator *evaluator, double *returns /* [eval.episodes] */);
 

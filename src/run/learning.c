@@ -322,11 +322,13 @@ static int open_environments(struct learning *l, const struct config *config, in
     return pod_env_open(&l->env, l->pod, config, &batch, stages, l->backend->messages, err);
 }
 
-/* Beside the CPU backend environments write into the rollout, unless their place has memory of its own. */
-static int collect_where(const struct learning *l)
+/* Beside the CPU backend environments write into the rollout, unless their place has memory of its own or they step elsewhere: then one half
+ * is inferred while the other steps (of whole episodes each environment plays by itself). */
+static int collect_where(const struct learning *l, const struct config *config)
 {
+    const bool halves = vecenv_steps_elsewhere(l->env) && config->rollout_unit != UNIT_EPISODES;
     if (vecenv_on_device(l->env)) return COLLECT_DEVICE;
-    return l->backend->host_memory && !vecenv_owns_memory(l->env) ? COLLECT_DIRECT : COLLECT_STAGED;
+    return l->backend->host_memory && !l->for_device && !vecenv_owns_memory(l->env) && !halves ? COLLECT_DIRECT : COLLECT_STAGED;
 }
 
 static struct algorithm_context context_of(const struct learning *l, const struct config *config, struct comm *comm)
@@ -404,8 +406,8 @@ int learning_open(struct learning *l, const struct config *config, struct comm *
     if (code) return code;
     if ((code = open_environments(l, config, collect_stages(l->envs.count, context.local_shards), err))) return code;
     context.env = l->env;
-    context.where = collect_where(l);
-    context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory;
+    context.where = collect_where(l, config);
+    context.attended = l->may_spin && context.where == COLLECT_STAGED && !l->backend->host_memory && !vecenv_steps_elsewhere(l->env);
     if (l->planner && (code = reserve(l, config, &context, err))) return code;
     if ((code = algorithm_policies(&l->policies, config, vecenv_spec(l->env), l->backend, err))) return code;
     if ((code = check_players(l, err))) return code;
@@ -434,7 +436,7 @@ int learning_plan(struct learning *l, const struct config *config, struct comm *
     context.first_env = (uint32_t)envs.first;
     context.envs = envs.count;
     context.env = l->env;
-    context.where = l->for_device ? COLLECT_STAGED : COLLECT_DIRECT;
+    context.where = collect_where(l, config);
     wanted.planning = true;
     const int code = backend_open(&l->planner, &wanted, err);
     return code ? code : plan(l, config, &context, need, err);

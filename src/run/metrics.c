@@ -411,15 +411,39 @@ int metrics_fields(struct metrics *m, struct field_list *list)
 
 /* ---- documentation ------------------------------------------------------------------------------------------------------------------- */
 
+enum { MOST_METRICS = 128 }; /* of all algorithms */
+
 static void markdown_row(FILE *out, const char *name, const char *unit, const char *help)
 {
     fprintf(out, "| `%s` | %s | %s |\n", name, strcmp(unit, "1") == 0 ? "" : unit, help);
 }
 
+static void json_row(FILE *out, const char *before, const char *name, const char *unit, const char *help)
+{
+    fputs(before, out);
+    text_json_string(out, name);
+    fputs(":[", out);
+    text_json_string(out, unit);
+    fputc(',', out);
+    text_json_string(out, help);
+    fputc(']', out);
+}
+
+void metrics_json(FILE *out)
+{
+    const char *before = "{";
+    struct metric metric[MOST_METRICS];
+#define METRIC(name, kind, value, unit, help) json_row(out, before, #name, unit, help), before = ",";
+#include "run/metrics.def"
+#undef METRIC
+    const int count = algorithm_describe_metrics(metric, MOST_METRICS);
+    for (int i = 0; i < count; i++) json_row(out, before, metric[i].name, metric[i].unit, metric[i].help);
+    fputc('}', out);
+}
+
 void metrics_markdown(FILE *out)
 {
-    enum { MOST = 128 };
-    struct metric metric[MOST];
+    struct metric metric[MOST_METRICS];
     fputs(
         "# Metrics\n\n"
         "`metrics.jsonl` in a run's folder holds one JSON object a line, one line an update. A number that does not exist yet is `null`.\n"
@@ -429,7 +453,7 @@ void metrics_markdown(FILE *out)
 #define METRIC(name, kind, value, unit, help) markdown_row(out, #name, unit, help);
 #include "run/metrics.def"
 #undef METRIC
-    const int count = algorithm_describe_metrics(metric, MOST);
+    const int count = algorithm_describe_metrics(metric, MOST_METRICS);
     for (int i = 0; i < count; i++) markdown_row(out, metric[i].name, metric[i].unit, metric[i].help);
     fputs("\nWith several groups of agents the algorithm's numbers stand once per group: those of the first that learns under the plain "
           "name, the "

@@ -58,5 +58,6 @@ double metrics_return(const struct metrics *metrics);    /* NaN before the first
 int64_t metrics_episodes(const struct metrics *metrics); /* that have ended so far, on any rank: rank 0 knows, or all */
 int metrics_fields(struct metrics *metrics, struct field_list *list);
 void metrics_markdown(FILE *out); /* docs/metrics.md: names, units, meanings */
+void metrics_json(FILE *out);     /* the same: {"return_mean":["reward","mean return …"], …} */
 
 #endif

@@ -11,9 +11,12 @@
 /* Rows of one slice, as they came: of steps (of all environments in turn), or of episodes. */
 struct column {
     struct slice slice;
+    const real *added; /* its numbers are `real` and come from here; NULL = from the io */
     unsigned char *bytes;
     size_t rows, room;
 };
+
+enum { MOST_ADDED = 4 * MAPPO_MAX_GROUPS };
 
 struct recording {
     const struct mappo_env_spec *spec;
@@ -23,6 +26,7 @@ struct recording {
     int64_t *episode;        /* [rows] whose step it is */
     int64_t *length, *start; /* [episodes] */
     uint8_t *end;            /* [episodes] */
+    uint8_t *begins;         /* [rows] of the file */
 };
 
 int recording_check(const char *path, struct error *err)
@@ -47,7 +51,7 @@ struct recording *recording_create(const struct mappo_env_spec *spec, int64_t ep
     slices_of(&slices, spec);
     r->spec = spec;
     r->episodes = episodes;
-    r->column = take((size_t)slices.count, sizeof *r->column);
+    r->column = take((size_t)slices.count + MOST_ADDED, sizeof *r->column);
     for (int i = 0; i < slices.count; i++)
         if (slices.slice[i].offered && !slice_is_state(&slices.slice[i])) r->column[r->columns++].slice = slices.slice[i];
     r->length = take((size_t)episodes, sizeof *r->length);
@@ -65,7 +69,22 @@ void recording_destroy(struct recording *r)
     free(r->length);
     free(r->start);
     free(r->end);
+    free(r->begins);
     free(r);
+}
+
+void recording_add(struct recording *r, const struct recording_numbers *numbers)
+{
+    const size_t width = (size_t)r->spec->group[numbers->group].agents * (size_t)numbers->width;
+    r->column[r->columns++] = (struct column){.slice = {.id = -1,
+                                                        .name = numbers->name,
+                                                        .what = numbers->what,
+                                                        .group = numbers->group,
+                                                        .written = SLICE_ACTION,
+                                                        .is_float = true,
+                                                        .width = width,
+                                                        .bytes = width * sizeof(real)},
+                                              .added = numbers->from};
 }
 
 /* ---- while episodes are played ------------------------------------------------------------------------------------------------------- */
@@ -85,7 +104,8 @@ static void keep(struct column *c, const struct mappo_env_io *io, int e, size_t 
     grow(&bytes, &c->room, row + 1, c->slice.bytes);
     c->bytes = bytes;
     if (row >= c->rows) c->rows = row + 1;
-    memcpy(c->bytes + row * c->slice.bytes, (const char *)slice_array(io, &c->slice) + (size_t)e * c->slice.bytes, c->slice.bytes);
+    const char *from = c->added ? (const char *)c->added : slice_array(io, &c->slice);
+    memcpy(c->bytes + row * c->slice.bytes, from + (size_t)e * c->slice.bytes, c->slice.bytes);
 }
 
 void recording_before(struct recording *r, const struct mappo_env_io *io, int e, int64_t episode)
@@ -148,7 +168,10 @@ static void *sorted(const struct recording *r, const struct column *c)
     memcpy(next, r->start, (size_t)r->episodes * sizeof *next);
     for (size_t i = 0; i < c->rows; i++) {
         const size_t at = c->slice.written == SLICE_FINAL ? i : (size_t)next[r->episode[i]]++;
-        put_row(to + at * row, &c->slice, c->bytes + i * c->slice.bytes);
+        if (c->added)
+            memcpy(to + at * row, c->bytes + i * row, row);
+        else
+            put_row(to + at * row, &c->slice, c->bytes + i * c->slice.bytes);
     }
     free(next);
     return to;
@@ -163,7 +186,8 @@ static void add_column(const struct recording *r, const struct column *c, struct
     char name[sizeof list->field->name], what[sizeof list->field->description];
     text_format(name, sizeof name, "/%s%s%s", g < 0 ? "" : r->spec->group[g].name, g < 0 ? "" : "/", slice->name);
     text_format(what, sizeof what, "%s %s", slice->what,
-                slice->written == SLICE_FINAL         ? "of each episode: what was seen after its last step"
+                c->added                              ? "before each step"
+                : slice->written == SLICE_FINAL       ? "of each episode: what was seen after its last step"
                 : slice->written == SLICE_OBSERVATION ? "before each step"
                 : slice->written == SLICE_ACTION      ? "of each step, as chosen, before wrappers"
                                                       : "of each step");
@@ -188,20 +212,35 @@ static int set_aside(const char *path, struct error *err)
     return code;
 }
 
+struct recording_size recording_size(const struct recording *r)
+{
+    struct recording_size size = {.all = (size_t)r->episodes * (2 * sizeof(int64_t) + 1) + (size_t)r->rows};
+    for (int i = 0; i < r->columns; i++) {
+        const struct column *c = &r->column[i];
+        const size_t bytes = c->slice.id == ENV_SLICE_ep_end ? 0 : c->rows * c->slice.width * size_of(type_of(&c->slice));
+        size.all += bytes;
+        size.added += c->added ? bytes : 0;
+    }
+    return size;
+}
+
 int recording_write(struct recording *r, const char *path, const struct checkpoint_attribute *attribute, int attributes, struct error *err)
 {
-    enum { COPIES = 4, LIBRARY = 16000000, OWN = 3 }; /* what libhdf5 takes beside a file that it makes in memory */
+    enum { COPIES = 4, LIBRARY = 16000000, OWN = 4 }; /* what libhdf5 takes beside a file that it makes in memory */
     size_t bytes = LIBRARY;
     for (int i = 0; i < r->columns; i++) bytes += COPIES * r->column[i].rows * r->column[i].slice.width * sizeof(int64_t);
     if (!memory_room(bytes))
         return error_set(err, EXIT_USAGE, "record: %lld steps need %.4g GB of memory to be written: record fewer episodes (episodes=N)",
                          (long long)r->rows, (double)bytes * 1e-9);
     for (int64_t k = 1; k < r->episodes; k++) r->start[k] = r->start[k - 1] + r->length[k - 1];
+    r->begins = take((size_t)r->rows, 1);
+    for (int64_t k = 0; k < r->episodes; k++) r->begins[r->start[k]] = 1; /* every episode has a step */
     struct checkpoint_content content = {.attribute = attribute, .attributes = attributes};
     struct field_list *list = &content.fields;
     field_add(list, "/episodes/start", FIELD_INT64, r->start, "rows", "first step of each episode", 1, r->episodes);
     field_add(list, "/episodes/length", FIELD_INT64, r->length, "steps", "steps of each episode", 1, r->episodes);
     field_add(list, "/episodes/end", FIELD_BYTES, r->end, "1", "how each ended: 1 terminated, 2 truncated (a time limit)", 1, r->episodes);
+    field_add(list, "/episodes/begins", FIELD_BYTES, r->begins, "1", "whether a step is the first of its episode", 1, r->rows);
     for (int i = 0; i < r->columns; i++)
         if (r->column[i].slice.id != ENV_SLICE_ep_end) add_column(r, &r->column[i], list);
     int code = set_aside(path, err);

@@ -254,3 +254,35 @@ void run_list_free(struct run_list *list)
     free(list->run);
     *list = (struct run_list){.runs = 0};
 }
+
+void run_list_append(struct run_list *list, struct run_list *more)
+{
+    for (int i = 0; i < more->runs; i++) {
+        bool known = false;
+        for (int k = 0; k < list->runs; k++) known = known || strcmp(list->run[k].path, more->run[i].path) == 0;
+        if (known) {
+            run_forget(&more->run[i]);
+            continue;
+        }
+        list->run = grown(list->run, list->runs, sizeof *list->run);
+        list->run[list->runs++] = more->run[i];
+    }
+    free(more->run);
+    *more = (struct run_list){.runs = 0};
+}
+
+int run_setting_names(const struct run_told *const *run, int runs, const char ***name)
+{
+    int names = 0;
+    *name = NULL;
+    for (int i = 0; i < runs; i++)
+        for (int s = 0; s < run[i]->settings; s++) {
+            const char *one = run[i]->setting[s].key;
+            int k = s < names && strcmp((*name)[s], one) == 0 ? s : 0; /* runs of one version have the same names in one order */
+            while (k < names && strcmp((*name)[k], one) != 0) k++;
+            if (k < names) continue;
+            *name = grown(*name, names, sizeof **name);
+            (*name)[names++] = one;
+        }
+    return names;
+}

@@ -46,5 +46,11 @@ struct run_list {
  * each is verified as well. EXIT_USAGE where there is no such folder. */
 int run_list_read(struct run_list *list, const char *folder, bool check, struct error *err);
 void run_list_free(struct run_list *list);
+/* Moves all runs of `more`, which is empty then, behind those of `list`; one whose path is there already is forgotten. */
+void run_list_append(struct run_list *list, struct run_list *more);
+
+/* The names of all settings of these runs, in the order of the first that has them. The array is from malloc, the names are the runs'.
+ * Returns how many. */
+int run_setting_names(const struct run_told *const *run, int runs, const char ***name);
 
 #endif

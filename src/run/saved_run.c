@@ -134,11 +134,18 @@ int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file,
     return checkpoint_open(file, path, err);
 }
 
+/* A file that scripts/import.py made of another program's: it says of the run behind them only what the networks are. */
+static bool networks_alone(const struct checkpoint *file)
+{
+    const char *kind = checkpoint_attribute(file, "kind");
+    return kind && strcmp(kind, "networks") == 0;
+}
+
 int saved_run_open_networks(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err)
 {
     const int code = saved_run_open(run_or_file, best, file, path, size, err);
     const char *kind = code ? NULL : checkpoint_attribute(*file, "kind");
-    if (!kind) return code;
+    if (!kind || networks_alone(*file)) return code;
     const bool replay = strcmp(kind, "replay") == 0;
     checkpoint_close(*file);
     *file = NULL;
@@ -267,6 +274,11 @@ int saved_run_differences(const struct config *now, const struct checkpoint *fil
     int64_t version;
     const char *stated = checkpoint_attribute(file, "environment_version");
     int code = saved_run_config(then, file, path, err);
+    if (!code && networks_alone(file)) {
+        struct error unused = {0};
+        *then = *now;
+        checkpoint_config(file, take_key, &(struct visit){then, &unused, path});
+    }
     if (!code) saved_run_plain_options(then, now->env_name);
     if (!code) config_differences(now, then, &config_meaning, text, size);
     const bool same = !code && strcmp(now->env_id, then->env_id) == 0;
@@ -332,13 +344,64 @@ static void broadcast_fields(const struct field_list *fields, struct comm *comm)
     for (int i = 0; i < fields->count; i++) comm_broadcast(comm, fields->field[i].data, field_bytes(&fields->field[i]));
 }
 
+static bool has_part(const struct checkpoint *file, const char *part)
+{
+    const struct field_list *fields = checkpoint_fields(file);
+    for (int i = 0; i < fields->count; i++)
+        if (strncmp(fields->field[i].name, part, strlen(part)) == 0) return true;
+    return false;
+}
+
+/* Of a file of networks alone: those fields whose network (or normaliser) it has. The others stay as the run began, which is said once of each. */
+static struct field_list fields_there(const struct checkpoint *file, const char *path, const struct field_list *all)
+{
+    struct field_list there = {0};
+    char part[sizeof all->field->name], said[sizeof all->field->name] = "";
+    for (int i = 0; i < all->count; i++) {
+        const char *name = all->field[i].name, *role = strstr(name, "/actor/");
+        if (!role) role = strstr(name, "/critic/");
+        text_format(part, sizeof part, "%.*s", role ? (int)(strchr(role + 1, '/') + 1 - name) : (int)strlen(name), name);
+        if (has_part(file, part))
+            field_copy(&there, &all->field[i]);
+        else if (strcmp(said, part) != 0)
+            warn("%s holds no %s: that begins anew", path, text_format(said, sizeof said, "%s", part) ? part : name);
+    }
+    return there;
+}
+
+/* Rank 0. Whether a file of networks alone has any of these groups. */
+static int check_groups(const struct policies *policies, const struct checkpoint *file, const char *path, struct error *err)
+{
+    char part[96];
+    for (int g = 0; g < policies->groups; g++) {
+        text_format(part, sizeof part, "/policy/%s/", policies->group[g]->name);
+        if (has_part(file, part)) return 0;
+    }
+    return error_set(
+        err, EXIT_CHECKPOINT,
+        "%s: it holds nothing of group \"%s\", or another of this environment: scripts/import.py has --group for whose networks they are",
+        path, policies->group[0]->name);
+}
+
+/* Rank 0. */
+static int read_networks(const struct checkpoint *file, const char *path, const struct field_list *networks, struct error *err)
+{
+    if (!networks_alone(file)) return checkpoint_read(file, networks, err);
+    struct field_list there = fields_there(file, path, networks);
+    const int code = checkpoint_read(file, &there, err);
+    free(there.field);
+    return code;
+}
+
 int saved_run_load_networks(struct policies *policies, const struct config *config, const struct checkpoint *file, const char *path,
                             const char *differences, struct comm *comm, struct error *err)
 {
     struct field_list networks = {0};
+    const int fits = comm_vote(comm, comm->rank == 0 && networks_alone(file) ? check_groups(policies, file, path, err) : 0, err);
+    if (fits) return fits;
     for (int g = 0; g < policies->groups; g++)
         if (!is_taken(policies->group[g], config)) group_fields(policies, policies->group[g], &networks);
-    int code = comm->rank == 0 ? checkpoint_read(file, &networks, err) : 0;
+    int code = comm->rank == 0 ? read_networks(file, path, &networks, err) : 0;
     const char *surplus = comm->rank == 0 && !code ? surplus_tensor(file, &networks) : NULL;
     if (surplus) code = error_set(err, EXIT_CHECKPOINT, "%s: its networks have %s, these have not", path, surplus);
     if (code && differences[0]) error_set(err, code, "%s was trained with %s: its networks don't fit", path, differences);

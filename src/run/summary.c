@@ -77,17 +77,36 @@ void summary_finished(const struct trainer *t)
            (long long)t->config->train_env_steps);
 }
 
+/* The same for programs, with what is to be trained, for how long, and who said that. */
+static void print_dry_run(const struct trainer *t, const char *state)
+{
+    static const char *const origins[] = {
+        [ORIGIN_DEFAULT] = "default", [ORIGIN_ENV_PRESET] = "environment", [ORIGIN_VARIANT] = "environment",  [ORIGIN_PRESET] = "settings",
+        [ORIGIN_CHECKPOINT] = "run",  [ORIGIN_FILE] = "settings",          [ORIGIN_COMMAND_LINE] = "settings"};
+    const struct config *c = t->config;
+    fputs("{\"run\":", stdout);
+    text_json_string(stdout, t->path);
+    printf(",\"state\":\"%s\",\"env_steps\":%lld,\"environment\":", state, (long long)t->standing.env_steps);
+    text_json_string(stdout, c->env_id);
+    if (c->env_variant[0]) {
+        fputs(",\"variant\":", stdout);
+        text_json_string(stdout, c->env_variant);
+    }
+    fputs(",\"rules\":", stdout);
+    text_json_string(stdout, vecenv_spec(t->learning.env)->rules);
+    printf(",\"train.env_steps\":%lld,\"train.env_steps_of\":\"%s\"", (long long)c->train_env_steps,
+           origins[c->origin[KEY_train_env_steps]]);
+    if (t->planned) printf(",\"memory_bytes\":%zu", t->planned);
+    puts("}");
+}
+
 /* --dry-run: what a start would do. */
 void summary_dry_run(const struct trainer *t, enum start start)
 {
     static const char *const states[] = {[START_NEW] = "new", [START_CONTINUED] = "continues", [START_FINISHED] = "finished"};
     if (t->comm->rank) return;
     if (t->args->json) {
-        fputs("{\"run\":", stdout);
-        text_json_string(stdout, t->path);
-        printf(",\"state\":\"%s\",\"env_steps\":%lld", states[start], (long long)t->standing.env_steps);
-        if (t->planned) printf(",\"memory_bytes\":%zu", t->planned);
-        puts("}");
+        print_dry_run(t, states[start]);
     } else if (start == START_FINISHED) {
         summary_finished(t);
     } else if (!t->args->quiet) {

@@ -11,8 +11,10 @@
 #include "env/float_math.h"
 #include "env/plugin.h"
 #include "nn/distribution.h"
+#include "run/checkpoint_image.h"
 #include "run/open_env.h"
 #include "run/own_files.h"
+#include "run/spaces.h"
 #include "run/trainer_work.h"
 
 static const char due_line[] = "/metrics/line"; /* only in files of runs that an evaluation's end was not waited for */
@@ -163,6 +165,7 @@ enum { ATTRIBUTE_TEXT = 4096 }; /* all options of an environment, all heads of a
 struct attributes {
     struct checkpoint_attribute *item;
     char (*text)[2][ATTRIBUTE_TEXT];
+    char *spaces; /* of its own: bounds of many numbers are long */
     int count, room;
 };
 
@@ -230,6 +233,8 @@ static void list_attributes(const struct trainer *t, struct attributes *a)
     attribute_add(a, "", "rules", vecenv_spec(t->learning.env)->rules);
     trainer_action_heads(t->learning.policies, vecenv_spec(t->learning.env), heads, sizeof heads);
     attribute_add(a, "", "action_heads", heads);
+    a->spaces = spaces_json(t->learning.env);
+    if (strlen(a->spaces) < IMAGE_MAX_TEXT) a->item[a->count++] = (struct checkpoint_attribute){"spaces", a->spaces};
     text_format(text, sizeof text, "%d", FLOAT_MATH_ROUNDING);
     attribute_add(a, "", "rounding", text);
     if (trainer_saves_replay(t)) attribute_add(a, "", "replay", replay_file_name(t->standing.env_steps).text);
@@ -283,7 +288,7 @@ void trainer_follow_folder(struct trainer *t, bool now)
 static struct save_job *job_create(struct trainer *t, bool best)
 {
     struct save_job *job = calloc(1, sizeof *job);
-    const int room = config_key_count + CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS + 16;
+    const int room = config_key_count + CONFIG_ENV_OPTIONS + CONFIG_GROUP_OPTIONS + 17;
     CHECK(job, "out of memory while saving");
     *job = (struct save_job){.t = t, .best = best, .attributes = {.room = room}};
     job->attributes.item = calloc((size_t)room, sizeof *job->attributes.item);
@@ -372,6 +377,7 @@ static void job_free(struct save_job *job)
     free(job->content.fields.field);
     free(job->attributes.item);
     free(job->attributes.text);
+    free(job->attributes.spaces);
     free(job->data);
     free(job);
 }

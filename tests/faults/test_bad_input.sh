@@ -61,6 +61,7 @@ touch "$WORK/listing"
 bad unknown_key_names_nearest 2 'unknown key "ppo.cliprange" on the command line; did you mean "ppo.clip"? (mappo train --help ppo lists the section)' ppo.cliprange=0.1
 bad key_without_section_names_it 2 'did you mean "adam.lr"?' lr=1e-3
 bad name_of_the_reference_is_translated 2 'did you mean "rollout.envs"?' n_rollout_threads=128
+bad name_of_pufferlib_is_translated_where_its_section_is_ours 2 'did you mean "rollout.steps"?' train.bptt_horizon=64
 bad setting_with_dashes_is_explained 2 'settings are written without dashes: seed=3' --seed=3
 bad setting_without_value_is_explained 2 '"seed" is a setting and needs a value: seed=3' train seed 3
 bad setting_in_place_of_a_command_is_explained 2 '"ppo.clip" is a setting and needs a value' ppo.clip

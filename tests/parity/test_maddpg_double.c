@@ -91,7 +91,7 @@ static struct mappo_env_spec spec_of(int agents, int obs, struct mappo_space act
     return spec;
 }
 
-static real *actor_outputs(struct fixture *f, int agent, const float *obs, int rows)
+static real *actors_outputs(struct fixture *f, int agent, const float *obs, int rows)
 {
     const struct policy *p = f->policies[0];
     const struct network *net = &p->net[ROLE_ACTOR];
@@ -136,7 +136,7 @@ static void control_linear_quadratic(bool twin, int real_kind)
     }
     float obs[STATES];
     for (int i = 0; i < STATES; i++) obs[i] = (float)(-0.8 + 0.2 * i);
-    real *out = actor_outputs(&f, 0, obs, STATES);
+    real *out = actors_outputs(&f, 0, obs, STATES);
     for (int i = 0; i < STATES; i++) {
         const double best = -gamma * p / (1 + gamma * p) * (double)obs[i];
         if (fabs(tanh((double)out[i]) - best) > 0.08)
@@ -187,7 +187,7 @@ static void a_point_of_the_simplex_is_found(void **state)
         learn(&f, u < UPDATES / 2 ? 3e-3 : 3e-4, metrics);
     }
     const float obs = 0;
-    real *out = actor_outputs(&f, 0, &obs, 1);
+    real *out = actors_outputs(&f, 0, &obs, 1);
     double sum = 0;
     for (int k = 0; k < CHOICES; k++) sum += exp((double)out[k]);
     for (int k = 0; k < CHOICES; k++)
@@ -230,7 +230,7 @@ static void a_matrix_game_is_solved_in_both_forms(void **state)
         }
         for (int agent = 0; agent < 2; agent++) {
             const float obs = 0;
-            real *out = actor_outputs(&f, agent, &obs, 1);
+            real *out = actors_outputs(&f, agent, &obs, 1);
             assert_true(out[2] > out[0] && out[2] > out[1]);
             free(out);
         }

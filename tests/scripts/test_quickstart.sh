@@ -46,6 +46,16 @@ else
 fi
 
 # ---- any environment, any folder ----
+PATH=$work/bin:$PATH scripts/quickstart.sh env=classic/CartPole-v1 "run=$work/pole" >"$work/log" 2>&1
+check "an_environment_is_trained_as_long_as_its_preset_says" "0 yes" "$? $(grep -q '^  run  .* (201 k environment steps; trained now' "$work/log" && echo yes)" "$work/log"
+check "and_learns" yes "$(grep -qE '^  trained, best action +(500\.0|4[5-9].\..)' "$work/log" && echo yes)" "$work/log"
+check "under_its_own_rules_and_words" "yes 0" "$(grep -q '^classic/CartPole-v1, gymnasium rules: ' "$work/log" && echo yes) $(grep -cE 'on-policy|reference|train.env_steps=(6|20)000000' "$work/log")" "$work/log"
+PATH=$work/bin:$PATH scripts/quickstart.sh env=classic/CartPole-v1 "run=$work/pole" >"$work/log" 2>&1
+check "a_finished_run_only_shows_its_results" "0 1 0" "$? $(grep -c 'is finished: ' "$work/log") $(grep -c 'trained now' "$work/log")" "$work/log"
+PATH=$work/bin:$PATH scripts/quickstart.sh env=simple_tag train.max_seconds=1 "run=$work/tag" >"$work/log" 2>&1
+check "a_limit_in_seconds_ends_in_results" "0 1" "$? $(grep -c 'train.max_seconds=1 is over' "$work/log")" "$work/log"
+check "each_group_has_its_rows" "adversary 3 agent 3" "$(awk '/^(adversary|agent)$/ { group = $1 } /^  (random|scripted|trained, best).*±/ { n[group]++ } END { print "adversary", n["adversary"], "agent", n["agent"] }' "$work/log")" "$work/log"
+check "the_line_that_trains_on_has_no_such_limit" "yes 0" "$(grep -qF "train on       ${BUILD:-build}/mappo env=simple_tag run=$work/tag train.env_steps=2000000" "$work/log" && echo yes) $(grep -c '^  train on.*max_seconds' "$work/log")" "$work/log"
 odd="$work/it's a \$HOME folder/run 1"
 mkdir "${odd%/*}"
 PATH=$work/bin:$PATH scripts/quickstart.sh env=test/kitchen_sink train.env_steps=2000 rollout.envs=4 "run=$odd" >"$work/log" 2>&1
@@ -53,7 +63,7 @@ check "another_environment_is_taken" 0 $? "$work/log"
 check "its_players_are_compared (trained)" yes "$(grep -qE '^  trained, best action +-?[0-9.]+ +±' "$work/log" && echo yes)" "$work/log"
 check "and_its_files_named" yes "$(grep -qF "$odd/metrics.jsonl" "$work/log" && [ -s "$odd/latest.h5" ] && echo yes)" "$work/log"
 line=$(sed -n 's/^  train on *//p' "$work/log")
-check "the_line_that_trains_on_can_be_pasted" "[env=test/kitchen_sink] [rollout.envs=4] [run=$odd] [train.env_steps=20000000]" "$(bash -c "printf '[%s] ' $line" | sed 's/^\[[^]]*\] //; s/ $//')" "$work/log"
+check "the_line_that_trains_on_can_be_pasted" "[env=test/kitchen_sink] [rollout.envs=4] [run=$odd] [train.env_steps=4000]" "$(bash -c "printf '[%s] ' $line" | sed 's/^\[[^]]*\] //; s/ $//')" "$work/log"
 if [ -f "${BUILD:-build}/tests/meeting.so" ]; then
     cp "${BUILD:-build}/tests/meeting.so" "$work/my plugin.so"
     PATH=$work/bin:$PATH scripts/quickstart.sh "env=$work/my plugin.so" train.env_steps=2000 rollout.envs=4 "run=$work/plugin run" >"$work/log" 2>&1
@@ -99,7 +109,9 @@ rm -f "$work/bin/make"
 say sinfo 'echo up'
 PATH=$work/bin:$PATH scripts/quickstart.sh seed=5 "run=$work/other" >"$work/log" 2>&1
 check "on_a_login_node_it_prints_the_job_and_trains_nothing" "0 yes no" \
-    "$? $(grep -q 'sbatch .*slurm/train.sh env.rules=on-policy .*seed=5' "$work/log" && echo yes) $([ -e "$work/other" ] && echo trained || echo no)" "$work/log"
+    "$? $(grep -q 'sbatch .*slurm/train.sh train.env_steps=6000000 env.rules=on-policy seed=5' "$work/log" && echo yes) $([ -e "$work/other" ] && echo trained || echo no)" "$work/log"
+PATH=$work/bin:$PATH scripts/quickstart.sh env=hanabi "run=$work/other" >"$work/log" 2>&1
+check "a_job_of_another_environment_has_its_own_steps_and_no_limit" yes "$(grep -qF "slurm/train.sh env=hanabi run=$work/other" "$work/log" && echo yes)" "$work/log"
 
 # A user without rights: nothing installed by packages, no sudo.
 say id 'echo 1000'

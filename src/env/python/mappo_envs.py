@@ -1,0 +1,387 @@
+"""Which environment a name means, and what kind of environment it is: Gymnasium's, PettingZoo's or SMAC's, told in one way (docs/python.md).
+gymnasium and pettingzoo are imported only where a name asks for them."""
+import difflib
+import importlib
+import importlib.util
+import inspect
+import os
+import platform
+import re
+import sys
+
+import numpy as np
+
+from mappo_spaces import PlainSpace, Refusal, kind_of
+
+# ---- sources ---------------------------------------------------------------------------------------------------------------------------
+
+
+def module_of(name, why=None):
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        top = name.split(".")[0]
+        if missing.name != top and not name.startswith((missing.name or "?") + "."):
+            if missing.name == name:
+                return None
+            raise
+        if missing.name == top:
+            raise Refusal('there is no Python module "%s" for %s (%s): install it there (pip install %s), or set env.python'
+                          % (top, sys.executable, platform.python_version(), why or top)) from None
+        return None
+
+
+def nearest(word, words):
+    close = difflib.get_close_matches(word, list(words), 1, 0.5)
+    return '; did you mean "%s"?' % close[0] if close else ""
+
+
+def call(function, args, draw):
+    """function(**args), with render_mode where it is asked for and wanted."""
+    try:
+        takes = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        takes = {}
+    unknown = [name for name in args if takes and name not in takes and not any(p.kind == p.VAR_KEYWORD for p in takes.values())]
+    if unknown:
+        raise Refusal('%s has no argument "%s"%s (env.args)' % (getattr(function, "__name__", "it"), unknown[0], nearest(unknown[0], takes)))
+    if draw and "render_mode" in takes and "render_mode" not in args:
+        args = dict(args, render_mode="rgb_array")
+    return function(**args)
+
+
+def gymnasium_maker(name):
+    gymnasium = module_of("gymnasium")
+    if name.startswith("ALE/"):
+        gymnasium.register_envs(module_of("ale_py", '"gymnasium[atari]"'))
+
+    def make(args, draw):
+        options = dict({"disable_env_checker": True}, **args)
+        if draw:
+            options.setdefault("render_mode", "rgb_array")
+        try:
+            return gymnasium.make(name, **options)
+        except gymnasium.error.UnregisteredEnv as error:
+            raise Refusal('Gymnasium %s has no environment "%s"%s' % (gymnasium.__version__, name, nearest(name, gymnasium.registry) or ": %s" % error)) from None
+        except gymnasium.error.DependencyNotInstalled as error:
+            raise Refusal("%s needs a package that is not installed: %s" % (name, error)) from None
+    return make
+
+
+def pettingzoo_maker(name):
+    family, _, task = name.replace(".", "/").partition("/")
+    task = re.sub(r"-v(\d+)$", r"_v\1", task)
+    if not task:
+        raise Refusal('"py:pettingzoo:%s" lacks the task: py:pettingzoo:butterfly/knights_archers_zombies_v11' % name)
+    if family == "mpe":
+        return module_maker(module_of("mpe2." + task, "mpe2"), "mpe2", task)
+    return module_maker(module_of("pettingzoo.%s.%s" % (family, task), "pettingzoo"), "pettingzoo." + family, task)
+
+
+def module_maker(module, package, task):
+    """The environment of a module in PettingZoo's style: the parallel one where there are both."""
+    if module is None:
+        folder = module_of(package)
+        there = [] if folder is None else sorted({entry.split(".")[0] for path in getattr(folder, "__path__", []) for entry in os.listdir(path) if "_v" in entry})
+        raise Refusal("%s has no %s%s" % (package, task, nearest(task, there) or (": it has " + ", ".join(there) if there else "")))
+    for entry in ("parallel_env", "env", "raw_env"):
+        if hasattr(module, entry):
+            return lambda args, draw: call(getattr(module, entry), args, draw)
+    raise Refusal("%s.%s has neither parallel_env nor env" % (package, task))
+
+
+def file_maker(path, name):
+    path = os.path.abspath(os.path.expanduser(path))
+    if not os.path.isfile(path):
+        raise Refusal("there is no file %s" % path)
+    sys.path.insert(0, os.path.dirname(path))  # for what stands beside it
+    title = os.path.splitext(os.path.basename(path))[0]
+    spec = importlib.util.spec_from_file_location(title, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[title] = module  # as an import would: pickling and dataclasses look there
+    spec.loader.exec_module(module)
+    return function_maker(module, name, path)
+
+
+def function_maker(module, name, where):
+    if not name:
+        own = [key for key, one in vars(module).items() if inspect.isclass(one) and one.__module__ == module.__name__ and hasattr(one, "reset") and hasattr(one, "step")]
+        for entry in ["make", "make_env", "parallel_env", "env"] + (own if len(own) == 1 else []):
+            if callable(getattr(module, entry, None)):
+                name = entry
+                break
+        else:
+            raise Refusal("%s has no function make(): name what makes the environment, py:%s:FUNCTION" % (where, where))
+    function = getattr(module, name, None)
+    if inspect.ismodule(function):
+        return module_maker(function, module.__name__, name)
+    if not callable(function):
+        raise Refusal('%s has no function or class "%s"%s' % (where, name, nearest(name, [key for key, one in vars(module).items() if callable(one)])))
+    return lambda args, draw: call(function, args, draw)
+
+
+def maker_of(source):
+    """The function (args, draw) → environment that a SOURCE of py:SOURCE means."""
+    first, colon, rest = source.partition(":")
+    if first == "gymnasium" and rest:
+        return gymnasium_maker(rest)
+    if first == "pettingzoo" and rest:
+        return pettingzoo_maker(rest)
+    path, _, name = source.rpartition(":") if re.search(r"\.py:[^/]*$", source) else (source, "", "")
+    if path.endswith(".py"):
+        return file_maker(path, name)
+    if not colon or re.search(r"-v\d+$", rest):  # also MODULE:ID, Gymnasium's own way to say which module registers it
+        return gymnasium_maker(source)
+    module = module_of(first)
+    if module is None:
+        raise Refusal('there is no module "%s"' % first)
+    if rest and not hasattr(module, rest) and re.match(r"\w+$", rest):
+        inner = module_of("%s.%s" % (first, rest))
+        if inner is not None:
+            return module_maker(inner, first, rest)
+        if re.search(r"_v\d+$", rest):
+            return module_maker(None, first, rest)
+    return function_maker(module, rest, first)
+
+
+# ---- kinds of environments -------------------------------------------------------------------------------------------------------------
+#
+# Each kind tells, in the same way: `names` of agents, their spaces, `reset(seed)` → (what is seen by agent, info by agent), `step(actions by
+# agent)` → (seen, rewards, terminated, truncated, info, each by agent); then `alive`, who is still in the episode, and `acting`, whose
+# actions the next step wants. `seeds`: its reset takes a seed. `team_reward`: all get the same reward, always.
+
+
+def attribute(env, name, default=None):
+    """Of the environment or, where wrappers hide it, of what they wrap."""
+    one = env
+    while one is not None:
+        if name in vars(one) or hasattr(type(one), name):
+            return getattr(one, name)
+        one = vars(one).get("env")
+    return default
+
+
+def mask_of(seen, info, inside):
+    if inside:
+        return seen["action_mask"]
+    return info.get("action_mask") if info else None
+
+
+class Alone:
+    """Gymnasium's Env: one agent."""
+
+    names, seeds, team_reward = ("agent",), True, False
+
+    def __init__(self, env):
+        self.env, self.infos, self.has_state = env, (), False
+        masks = attribute(env, "action_masks")  # as MaskablePPO asks for them
+        self.masks = masks if callable(masks) else None
+
+    def spaces(self, name):
+        return self.env.observation_space, self.env.action_space
+
+    def info(self, info):
+        return dict(info, action_mask=self.masks()) if self.masks else info
+
+    def reset(self, seed):
+        result = self.env.reset() if seed is None else self.env.reset(seed=seed)
+        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict):
+            raise Refusal("reset() must return (observation, info), as Gymnasium's environments do (those of the old Gym return the observation alone)")
+        self.alive = self.acting = self.names
+        return {"agent": result[0]}, {"agent": self.info(result[1])}
+
+    def step(self, actions):
+        seen, reward, terminated, truncated, info = self.env.step(actions["agent"])
+        if terminated or truncated:
+            self.alive = ()
+        return {"agent": seen}, {"agent": reward}, {"agent": terminated}, {"agent": truncated}, {"agent": self.info(info)}
+
+    def max_steps(self):
+        one = self.env
+        while one is not None:
+            limit = vars(one).get("_max_episode_steps")
+            if isinstance(limit, int) and type(one).__name__ == "TimeLimit":
+                return limit
+            one = vars(one).get("env")
+        return 0
+
+
+class Together(Alone):
+    """A Gymnasium environment whose spaces are a Tuple with one part an agent and whose reward is a list (lbforaging, rware)."""
+
+    def __init__(self, env, agents):
+        super().__init__(env)
+        self.names = tuple("agent_%d" % i for i in range(agents))
+
+    def spaces(self, name):
+        at = self.names.index(name)
+        return self.env.observation_space.spaces[at], self.env.action_space.spaces[at]
+
+    def reset(self, seed):
+        seen, info = super().reset(seed)
+        return dict(zip(self.names, seen["agent"])), {"": info["agent"]}
+
+    def step(self, actions):
+        seen, reward, terminated, truncated, info = self.env.step(tuple(actions[name] for name in self.names))
+        terminated, truncated = bool(np.all(terminated)), bool(np.all(truncated))
+        if terminated or truncated:
+            self.alive = ()
+        rewards = np.broadcast_to(np.ravel(reward), len(self.names)).tolist()
+        each = dict.fromkeys
+        return dict(zip(self.names, seen)), dict(zip(self.names, rewards)), each(self.names, terminated), each(self.names, truncated), {"": info}
+
+
+class Parallel:
+    """PettingZoo's ParallelEnv. Who left `agents`, or was said to be done, stays away until the next reset."""
+
+    seeds, team_reward = True, False
+
+    def __init__(self, env):
+        self.env, self.infos, self.has_state = env, (), callable(getattr(env, "state", None))
+        self.names = tuple(getattr(env, "possible_agents", None) or ())
+        if not self.names:
+            env.reset(seed=0)
+            self.names = tuple(env.agents)
+
+    def spaces(self, name):
+        def of(function, table):
+            if callable(function):
+                return function(name)
+            return (function if function is not None else table)[name]
+        return (of(getattr(self.env, "observation_space", None), getattr(self.env, "observation_spaces", None)),
+                of(getattr(self.env, "action_space", None), getattr(self.env, "action_spaces", None)))
+
+    def state(self):
+        return self.env.state()
+
+    def max_steps(self):
+        return 0
+
+    def reset(self, seed):
+        result = self.env.reset() if seed is None else self.env.reset(seed=seed)
+        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], dict):
+            raise Refusal("reset() must return (observations, infos), a dict by agent each, as PettingZoo's parallel environments do")
+        self.gone = set()
+        self.alive = self.acting = tuple(self.env.agents)
+        self.known(self.alive)
+        return result
+
+    def known(self, agents):
+        for name in agents:
+            if name not in self.names:
+                raise Refusal("agent %s is not among possible_agents (%s)" % (name, ", ".join(map(str, self.names))))
+
+    def step(self, actions):
+        before = self.alive
+        result = self.env.step(actions)
+        _, _, terminated, truncated, _ = result
+        self.gone.update(name for name in before if terminated.get(name) or truncated.get(name))
+        agents = tuple(self.env.agents)
+        if agents != before or self.gone:
+            self.known(agents)
+            agents = tuple(name for name in agents if name not in self.gone)
+        self.alive = self.acting = agents
+        return result
+
+
+class Turns(Parallel):
+    """PettingZoo's AECEnv: a step is one agent's turn. The reward of an agent comes when its next turn begins, or it is gone, as last() has it:
+    the sum since its last action. Turns of agents that are gone are passed here."""
+
+    def seen(self):
+        """What those see who are there, and the mask of those whose info has it."""
+        return {name: self.env.observe(name) for name in self.alive}
+
+    def reset(self, seed):
+        self.env.reset() if seed is None else self.env.reset(seed=seed)
+        self.gone = set()
+        self.alive = tuple(self.env.agents)
+        self.known(self.alive)
+        self.pass_turns({}, {}, {}, {})
+        return self.seen(), dict(self.env.infos)
+
+    def pass_turns(self, seen, rewards, terminated, truncated):
+        """To the next turn of one who is still there; what was due to those on the way."""
+        self.acting = ()
+        while self.env.agents:
+            name = self.env.agent_selection
+            what, reward, ends, cut, _ = self.env.last()
+            rewards[name] = rewards.get(name, 0) + reward
+            if not (ends or cut):
+                self.acting = (name,)
+                break
+            seen[name], terminated[name], truncated[name] = what, ends, cut
+            self.gone.add(name)
+            self.env.step(None)
+        self.alive = tuple(name for name in self.env.agents if name not in self.gone)
+
+    def step(self, actions):
+        (action,) = actions.values()
+        seen, rewards, terminated, truncated = {}, {}, {}, {}
+        self.env.step(action)
+        self.pass_turns(seen, rewards, terminated, truncated)
+        seen.update(self.seen())
+        return seen, rewards, terminated, truncated, self.env.infos
+
+
+class Smac:
+    """get_obs(), get_state(), get_avail_actions() and one reward for all, as SMAC's. Whoever may only do nothing (action 0) does not act."""
+
+    def __init__(self, env):
+        self.env, self.has_state = env, callable(getattr(env, "get_state", None))
+        info = env.get_env_info()
+        self.names = tuple("agent_%d" % i for i in range(info["n_agents"]))
+        self.limit, self.actions = int(info.get("episode_limit") or 0), int(info["n_actions"])
+        self.size = int(np.prod(info["obs_shape"]))
+        self.seeds = "seed" in inspect.signature(env.reset).parameters
+        self.team_reward = bool(attribute(env, "common_reward", True))
+        self.infos = (("battle_won", 1), ("dead_allies", 1), ("dead_enemies", 1)) if hasattr(attribute(env, "unwrapped", env), "death_tracker_ally") else ()
+
+    def spaces(self, name):
+        return PlainSpace("Box", (self.size,)), PlainSpace("Discrete", (), self.actions)
+
+    def state(self):
+        return self.env.get_state()
+
+    def max_steps(self):
+        return self.limit
+
+    def look(self):
+        masks = [np.asarray(mask) for mask in self.env.get_avail_actions()]
+        self.acting = tuple(name for name, mask in zip(self.names, masks) if self.actions == 1 or not mask[0] or mask[1:].any())
+        return dict(zip(self.names, map(np.ravel, self.env.get_obs()))), {name: {"action_mask": mask} for name, mask in zip(self.names, masks)}
+
+    def reset(self, seed):
+        self.env.reset(seed=seed) if seed is not None and self.seeds else self.env.reset()
+        self.alive = self.names
+        return self.look()
+
+    def step(self, actions):
+        result = self.env.step([actions.get(name, 0) for name in self.names])
+        reward, ends, *more = result[1:] if len(result) == 5 else result
+        cut, info = more if len(more) == 2 else (more[0].get("episode_limit", False), more[0])
+        seen, infos = self.look()
+        infos[""] = info
+        cut, ends = bool(np.all(cut)), bool(np.all(ends))
+        if ends or cut:
+            self.alive = ()
+        rewards = np.broadcast_to(np.ravel(reward), len(self.names)).tolist()
+        if self.team_reward and len(set(rewards)) > 1:
+            raise Refusal("rewards of agents differ; one reward is expected for all, unless the environment has an attribute common_reward = False")
+        return seen, dict(zip(self.names, rewards)), dict.fromkeys(self.names, ends and not cut), dict.fromkeys(self.names, cut), infos
+
+
+def kind_of_env(env):
+    if hasattr(env, "get_avail_actions") and hasattr(env, "get_obs"):
+        return Smac(env)
+    if hasattr(env, "agent_iter") and hasattr(env, "last"):
+        return Turns(env)
+    if getattr(env, "possible_agents", None) is not None or callable(getattr(env, "observation_space", None)):
+        return Parallel(env)
+    if not (hasattr(env, "reset") and hasattr(env, "step") and hasattr(env, "observation_space") and hasattr(env, "action_space")):
+        raise Refusal("%s is no environment: it is neither Gymnasium's (reset, step, observation_space, action_space), nor PettingZoo's, nor SMAC's" % type(env).__name__)
+    agents = attribute(env, "n_agents")
+    spaces = env.observation_space, env.action_space
+    if isinstance(agents, int) and all(kind_of(space) == "Tuple" and len(space.spaces) == agents for space in spaces):
+        return Together(env, agents)
+    return Alone(env)

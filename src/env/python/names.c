@@ -1,0 +1,98 @@
+#include "env/python/names.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "env/python/python_env.h"
+
+enum { NAME = 512 };
+
+static struct named {
+    struct mappo_env env;
+    char id[NAME], name[NAME];
+    struct named *next;
+} * all;
+
+static const char prefix[] = "py:";
+enum { PREFIX = sizeof prefix - 1 };
+
+bool python_is_name(const char *name)
+{
+    return strncmp(name, prefix, PREFIX) == 0;
+}
+
+/* Of "folder/file.py:function" and "folder/file.py" the bytes of the path; 0: it is no file. */
+static size_t path_length(const char *source)
+{
+    const char *end = strstr(source, ".py:");
+    const size_t length = strlen(source);
+    if (end) return (size_t)(end - source) + 3;
+    return length > 3 && strcmp(source + length - 3, ".py") == 0 ? length : 0;
+}
+
+static int no_file(const char *path, struct error *err)
+{
+    if (strchr(path, '/'))
+        return error_set(err, EXIT_USAGE, "environment of Python: there is no file %s here; env=py:PATH/FILE.py:FUNCTION says where it is",
+                         path);
+    return error_set(err, EXIT_USAGE,
+                     "environment of Python: there is no file %s in this folder; env=py:PATH/FILE.py:FUNCTION says where it is", path);
+}
+
+/* Who it is and by which name it is found. */
+static int resolve(const char *source, char *id, char *name, struct error *err)
+{
+    const size_t length = path_length(source);
+    char path[PATH_MAX], whole[PATH_MAX];
+    bool fits = true;
+    if (length == 0) {
+        fits = text_format(id, NAME, "%s%s", prefix, source);
+        memcpy(name, id, NAME);
+    } else {
+        text_format(path, sizeof path, "%.*s", (int)length, source);
+        if (!realpath(path, whole) || access(whole, R_OK)) return no_file(path, err);
+        fits = text_format(id, NAME, "%s%s%s", prefix, strrchr(whole, '/') + 1, source + length) &&
+               text_format(name, NAME, "%s%s%s", prefix, whole, source + length);
+    }
+    return fits ? 0 : error_set(err, EXIT_USAGE, "environment \"%.60s…\": its name is longer than %d bytes", source, NAME - 1);
+}
+
+int python_find(const char *name, const struct mappo_env **env, struct error *err)
+{
+    char id[NAME], whole[NAME];
+    const char *source = name + PREFIX;
+    if (!*source || strcspn(source, "\t\r\n") != strlen(source) || !text_is_utf8(source))
+        return error_set(err, EXIT_USAGE,
+                         "environment \"%s\": py: is followed by what to open, as in py:gymnasium:CartPole-v1, "
+                         "py:pettingzoo:butterfly/pistonball_v6, py:package.module:function, py:./file.py:function (docs/python.md)",
+                         name);
+    const int code = resolve(source, id, whole, err);
+    if (code) return code;
+    struct named *named = all;
+    while (named && strcmp(named->name, whole) != 0) named = named->next;
+    if (!named) {
+        named = malloc(sizeof *named);
+        if (!named) return error_set(err, EXIT_INTERNAL, "out of memory");
+        memcpy(named->id, id, sizeof id);
+        memcpy(named->name, whole, sizeof whole);
+        named->env = python_env;
+        named->env.id = named->id;
+        named->next = all;
+        all = named;
+    }
+    *env = &named->env;
+    return 0;
+}
+
+const char *python_name(const struct mappo_env *env)
+{
+    return env->create == python_env.create ? ((const struct named *)(const void *)env)->name : NULL;
+}
+
+const char *python_source(const struct mappo_env *env)
+{
+    return python_name(env) + PREFIX;
+}

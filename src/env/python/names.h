@@ -1,0 +1,25 @@
+/* py:SOURCE, the environments that are written in Python: each source has a descriptor of its own, which lives as long as the program.
+ *
+ *     py:gymnasium:ID                   of Gymnasium's registry, as py:ID
+ *     py:pettingzoo:FAMILY/NAME         of PettingZoo, as py:MODULE:NAME of packages that are built like it (py:mpe2:simple_spread_v3)
+ *     py:package.module:function        what a function (or class) of a module that Python finds returns
+ *     py:folder/file.py:function        of a file
+ *
+ * Whether there is such a thing is for Python to say, when one is opened; that the file is there is looked at here. */
+#ifndef MAPPO_ENV_PYTHON_NAMES_H
+#define MAPPO_ENV_PYTHON_NAMES_H
+
+#include <stdbool.h>
+
+#include "base/check.h"
+#include "env/mappo_env.h"
+
+bool python_is_name(const char *name); /* begins with "py:" */
+/* EXIT_USAGE: nothing follows, or a file that is not there. */
+int python_find(const char *name, const struct mappo_env **env, struct error *err);
+/* The name by which it is found from any folder: a file's path is whole there, where its id has the file's name alone. NULL: not of Python. */
+const char *python_name(const struct mappo_env *env);
+/* What a worker is told to open. */
+const char *python_source(const struct mappo_env *env);
+
+#endif

@@ -1,0 +1,161 @@
+/* The report's data in one shape: `report` as it was written, `bands` of runs that are seeds of one experiment, texts of numbers. */
+
+const report = JSON.parse(document.getElementById("data").textContent);
+const PHASES = ["step", "infer", "update", "communication", "save", "eval"];
+const AXES = {
+  env_steps: { title: "Steps", label: "environment steps", text: count },
+  episodes: { title: "Episodes", label: "episodes", text: count },
+  seconds: { title: "Time", label: "training time", text: duration },
+};
+
+/* ---- texts ---- */
+
+function count(value) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  for (const [unit, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]])
+    if (size >= unit * 0.99995) return trim((value / unit).toPrecision(3)) + name;
+  return trim(String(Number(value.toPrecision(4))));
+}
+
+function trim(text) {
+  return text.includes(".") && !text.includes("e") ? text.replace(/\.?0+$/, "") : text;
+}
+
+function duration(seconds) {
+  if (!Number.isFinite(seconds)) return "–";
+  if (seconds < 1) return trim(seconds.toPrecision(2)) + " s";
+  if (seconds < 60) return trim(seconds.toPrecision(3)) + " s";
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min${seconds % 60 >= 1 ? " " + Math.floor(seconds % 60) + " s" : ""}`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h${minutes % 60 ? " " + (minutes % 60) + " min" : ""}`;
+  return `${Math.floor(hours / 24)} d${hours % 24 ? " " + (hours % 24) + " h" : ""}`;
+}
+
+/* A measured value: four digits, a real minus. */
+function number(value, digits = 4) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  let text;
+  if (value === 0) text = "0";
+  else if (size >= 1e6 || size < 1e-4) text = value.toExponential(digits - 2).replace("e+", "e");
+  else if (size >= 10 ** (digits - 1)) text = String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  else text = value.toPrecision(digits);
+  return text.replace("-", "\u2212");
+}
+
+/* "-111.7 ± 2.6": as many decimals as the error has use for. */
+function estimate(mean, error) {
+  if (!Number.isFinite(mean)) return "–";
+  if (!Number.isFinite(error)) return number(mean);
+  const decimals = error > 0 ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(error)))) : 3;
+  return `${mean.toFixed(decimals).replace("-", "\u2212")} ± ${error.toFixed(decimals)}`;
+}
+
+function moment(text) {
+  return text ? text.replace("T", " ").replace(/:\d\dZ$/, " UTC") : "";
+}
+
+function plural(n, word) {
+  return `${n}\u00a0${word}${n === 1 ? "" : "s"}`;
+}
+
+/* ---- settings ---- */
+
+function setting(run, key) {
+  const entry = settingOf[key];
+  if (!entry) return "";
+  return entry.values ? entry.values[run.index] : entry.value;
+}
+
+const settingOf = Object.fromEntries(report.settings.map((entry) => [entry.key, entry]));
+const apart = report.settings.filter((entry) => entry.apart);
+
+/* "run-a", or with as much of its folder as tells it from the others. */
+function nameRuns() {
+  const parts = report.runs.map((run) => run.path.split("/").filter(Boolean));
+  for (let depth = 1; depth < 8; depth++) {
+    const names = parts.map((part) => part.slice(-depth).join("/"));
+    report.runs.forEach((run, i) => (run.name = names[i] || run.path));
+    if (new Set(names).size === names.length) return;
+  }
+}
+
+/* ---- bands ---- */
+
+const BARE = { "env.name": "", "algo.name": "", "policy.kind": "" };
+
+function word(key, value) {
+  if (key in BARE) return value;
+  return `${key}=${value || "none"}`;
+}
+
+/* What an experiment is called: the settings in which it is not as the others, where few differ all of these. */
+function nameBands() {
+  const several = settingOf["env.name"]?.values;
+  const keys = apart.filter((entry) => !(several && entry.key.startsWith("env.") && entry.key !== "env.name"));
+  for (const band of bands) {
+    const first = band.runs[0];
+    const told = keys.filter((entry) => {
+      if (keys.length <= 3) return true;
+      const same = bands.filter((other) => setting(other.runs[0], entry.key) === setting(first, entry.key)).length;
+      return 2 * same <= bands.length;
+    });
+    band.words = told.map((entry) => word(entry.key, setting(first, entry.key)));
+    band.label = band.words.slice(0, 3).join(", ") + (told.length > 3 ? ` and ${told.length - 3} more` : "");
+    if (!band.label) band.label = bands.length > 1 ? "as most" : band.runs.length > 1 ? plural(band.runs.length, "seed") : first.name;
+  }
+  for (const band of bands)
+    if (bands.some((other) => other !== band && other.label === band.label)) band.shared = true;
+  for (const band of bands) if (band.shared) band.label += ` (${band.runs[0].name})`;
+}
+
+function prepareRun(run, index) {
+  run.index = index;
+  run.seed = setting(run, "train.seed");
+  run.curves.length = run.curves.x.env_steps.length;
+  const last = run.curves.length - 1;
+  run.seconds = last >= 0 ? run.curves.x.seconds[last] : NaN;
+  run.episodes = last >= 0 ? run.curves.x.episodes[last] : NaN;
+  run.crashed = run.ended === "crashed";
+  run.environment = setting(run, "env.name");
+}
+
+report.runs.forEach(prepareRun);
+nameRuns();
+const bands = Array.from({ length: report.bands }, (_, index) => ({
+  index,
+  runs: report.runs.filter((run) => run.band === index),
+  shown: true,
+}));
+nameBands();
+for (const band of bands) {
+  const seeds = band.runs.map((run) => run.seed);
+  for (const run of band.runs) run.label = new Set(seeds).size === seeds.length && run.seed ? `seed ${run.seed}` : run.name;
+}
+
+/* Points of one run: NaN where there is none. A number that never changes is stored once. */
+function seriesOf(run, name) {
+  const stored = run.curves.y[name];
+  if (stored === undefined) return null;
+  if (typeof stored !== "object") return { mean: new Array(run.curves.length).fill(stored) };
+  return stored;
+}
+
+function metricNames() {
+  const names = [];
+  for (const run of report.runs) for (const name of Object.keys(run.curves.y)) if (!names.includes(name)) names.push(name);
+  return names;
+}
+
+/* Does it never change, in no run? */
+function isConstant(name) {
+  return new Set(report.runs.map((run) => run.curves.y[name]).filter((y) => y !== undefined).map((y) => (typeof y === "object" ? NaN : y))).size === 1 &&
+    report.runs.every((run) => typeof run.curves.y[name] !== "object");
+}
+
+function meaningOf(name) {
+  const [unit, help] = report.meanings[name] || report.meanings[name.split("/")[0]] || ["", ""];
+  return { unit: unit === "1" ? "" : unit, help };
+}
