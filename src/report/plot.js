@@ -3,7 +3,7 @@
 
 const view = { axis: "env_steps", smoothing: 0.02, statistic: "iqm", seeds: false, evaluations: true, environment: environments.length > 1 ? environments[0].name : null, domain: null, hover: null };
 const charts = [];
-const COLOURS = 8, GRID = { small: 200, large: 400 };
+const COLOURS = 8, GRID = { small: 150, large: 400 };
 
 function colourOf(index) {
   return `var(--c${index % COLOURS})`;
