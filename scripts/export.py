@@ -18,7 +18,9 @@ try:
     import numpy as np
     from exporters import c_header, r_actor
 except ImportError as missing:
-    sys.exit(f"export.py: {missing}: NumPy and h5py read checkpoints (python3 -m pip install numpy h5py)")
+    if not {"-h", "--help"} & set(sys.argv):  # help needs none of them
+        print(f"export.py: {missing}: NumPy and h5py read checkpoints (python3 -m pip install numpy h5py)", file=sys.stderr)
+        sys.exit(2)
 
 
 def parse():

@@ -287,11 +287,11 @@ static int draw(struct evaluating *e, struct error *err)
     struct output *picture = &e->picture;
     picture->path = c->eval_picture;
     picture->strip = true;
+    film_players(film, playing_players(&e->run, (int)c->eval_play, who, sizeof who));
     int code = evaluator_film(e->run.evaluator, (int)c->eval_play, c->eval_deterministic, 0, film, err);
     if (!code) code = output_write(picture, film, err);
     film_destroy(film);
-    if (!code && !e->args->json && !e->args->quiet)
-        printf("%s: the first episode, %s\n", c->eval_picture, playing_players(&e->run, (int)c->eval_play, who, sizeof who));
+    if (!code && !e->args->json && !e->args->quiet) printf("%s: the first episode, %s\n", c->eval_picture, who);
     return code;
 }
 
@@ -300,7 +300,7 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
     struct error err = {0};
     struct evaluating e = {.args = args, .comm = comm};
     int code = playing_open(&e.run, comm->rank == 0 ? read_run(&e, &err) : 0, comm, &err);
-    e.table = !args->json && !e.run.chosen[PLAYING_PLAY];
+    e.table = !args->json && !e.run.given[KEY_eval_play];
     if (!code && e.run.config->eval_picture[0] && !vecenv_descriptor(e.run.learning.env)->draw)
         code = error_set(&err, EXIT_USAGE, "picture: %s can't be drawn", vecenv_descriptor(e.run.learning.env)->id);
     if (!code) code = play(&e, &err);

@@ -35,7 +35,7 @@ static int read_episode(struct rendering *r, struct error *err)
     if (r->which == NUMBERED && (!text_to_int(given, &r->number) || r->number < 0 || r->number >= largest))
         return error_set(err, EXIT_USAGE, "episode=%s is neither worst nor best nor a number from 0 to %lld", given,
                          (long long)largest - 1);
-    const bool chosen = r->run.chosen[PLAYING_EPISODES];
+    const bool chosen = r->run.given[KEY_eval_episodes];
     if (r->which == NUMBERED && chosen && r->number >= c->eval_episodes)
         return error_set(err, EXIT_USAGE, "there is no episode %lld among episodes=%lld, which are numbered from 0", (long long)r->number,
                          (long long)c->eval_episodes);
@@ -49,13 +49,33 @@ static int read_episode(struct rendering *r, struct error *err)
     return 0;
 }
 
+/* Settings that change nothing for this kind of file are named; the others are taken note of, so that no one looks for what training does
+ * with them. */
+static void take_settings(struct rendering *r)
+{
+    static const struct {
+        int key;
+        const char *name;
+    } setting[] = {{KEY_render_fps, "fps"}, {KEY_render_every, "every"}, {KEY_render_size, "size"}};
+    const bool still = !r->terminal && r->output.kind == OUTPUT_PNG, text = r->terminal || r->output.kind == OUTPUT_TEXT;
+    for (size_t i = 0; i < sizeof setting / sizeof *setting; i++) {
+        const int key = setting[i].key;
+        const bool idle = key == KEY_render_size ? text : still || (key == KEY_render_fps && text && !r->terminal);
+        if (idle && r->run.given[key])
+            warn("render.%s has no effect here: %s", setting[i].name,
+                 still ? "a .png shows still frames" : "text has no pixels and no time");
+        r->run.config->origin[key] = ORIGIN_DEFAULT;
+    }
+}
+
 static int read_output(struct rendering *r, struct error *err)
 {
     const struct config *c = r->run.config;
     r->terminal = strcmp(c->render_out, "-") == 0;
     r->output = (struct output){.path = c->render_out, .timing = {c->render_fps, (int)c->render_every}, .size = (int)c->render_size};
-    if (r->terminal) return 0;
-    return output_check(c->render_out, &r->output.kind, err) ? error_prefix(err, "out") : 0;
+    if (!r->terminal && output_check(c->render_out, &r->output.kind, err)) return error_prefix(err, "out");
+    take_settings(r);
+    return 0;
 }
 
 /* Rank 0. */
@@ -130,7 +150,7 @@ static void draw(void *user)
     free(text);
 }
 
-/* Once through, on a screen of its own; the last frame stays printed. */
+/* Once through, on a screen of its own. */
 static int play(const struct rendering *r, const struct film *film, struct error *err)
 {
     struct show show = {.r = r, .film = film, .time = timetable_create(film, r->output.timing)};
@@ -146,14 +166,13 @@ static int play(const struct rendering *r, const struct film *film, struct error
 
 static void tell(const struct rendering *r, const struct film *film)
 {
-    char title[160], who[CONFIG_TEXT + 200], which[64] = "";
+    char title[400], which[64] = "";
     const struct config *c = r->run.config;
-    playing_players(&r->run, (int)c->eval_play, who, sizeof who);
     if (r->which == WORST || r->which == BEST)
         text_format(which, sizeof which, ", the %s of %lld", c->render_episode, (long long)c->eval_episodes);
     for (int k = 0; k < film_episodes(film); k++) {
         film_episode_title(film, k, title, sizeof title);
-        printf("%s%s%s, %s%s\n", r->terminal ? "" : c->render_out, r->terminal ? "" : ": ", title, who, which);
+        printf("%s%s%s%s\n", r->terminal ? "" : c->render_out, r->terminal ? "" : ": ", title, which);
     }
 }
 
@@ -161,6 +180,8 @@ static void tell(const struct rendering *r, const struct film *film)
 static int render(struct rendering *r, struct error *err)
 {
     struct film *film = evaluator_film_create(r->run.config, r->run.learning.env);
+    char who[CONFIG_TEXT + 200];
+    film_players(film, playing_players(&r->run, (int)r->run.config->eval_play, who, sizeof who));
     int code = shoot(r, film, err);
     if (code)
         ;

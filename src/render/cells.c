@@ -248,6 +248,12 @@ static void begin(struct cells *c)
     memset(c->letter, 0, (size_t)c->rows * (size_t)c->columns * sizeof *c->letter);
 }
 
+/* The nearest of 0, 95, 135, 175, 215 and 255, which are xterm's. */
+static int step_of(int x)
+{
+    return x < 48 ? 0 : x < 115 ? 1 : (x - 35) / 40;
+}
+
 /* The escape sequence's numbers of a colour: 24 bits, or the nearest of xterm's 6 x 6 x 6. */
 static void put_colour(const struct cells *c, bool front, struct pixel p, FILE *out)
 {
@@ -255,8 +261,7 @@ static void put_colour(const struct cells *c, bool front, struct pixel p, FILE *
     if (c->colour == CELLS_TRUE)
         fprintf(out, "\033[%d;2;%d;%d;%dm", front ? 38 : 48, red, green, blue);
     else
-        fprintf(out, "\033[%d;5;%dm", front ? 38 : 48,
-                16 + 36 * ((red * 5 + 127) / 255) + 6 * ((green * 5 + 127) / 255) + (blue * 5 + 127) / 255);
+        fprintf(out, "\033[%d;5;%dm", front ? 38 : 48, 16 + 36 * step_of(red) + 6 * step_of(green) + step_of(blue));
 }
 
 static void put_letter(const struct cells *c, const struct letter *letter, struct pixel top, struct pixel bottom, FILE *out)
@@ -294,7 +299,7 @@ int cells_words(const struct film *film)
 
 void cells_print(struct cells *c, int i, int columns, FILE *out)
 {
-    char text[160];
+    char text[400];
     begin(c);
     film_paint(c->film, i, c->colour == CELLS_PLAIN ? 0 : PAGE_TRAIL, &c->canvas);
     film_episode_title(c->film, film_frame(c->film, i)->episode, text, sizeof text);

@@ -144,6 +144,7 @@ void film_destroy(struct film *film)
     if (!film) return;
     free(film->group);
     free(film->episode);
+    free(film->extra);
     free(film->shot);
     free(film->mark);
     free(film->xy);
@@ -153,17 +154,67 @@ void film_destroy(struct film *film)
     free(film);
 }
 
+/* ---- circles that move -------------------------------------------------------------------------------------------------------------- */
+
+static int circles_of(const struct film *film, int i)
+{
+    const struct film_shot *shot = &film->shot[i];
+    int count = 0;
+    for (size_t m = 0; m < shot->count; m++) count += film->mark[shot->first + m].shape == FILM_CIRCLE;
+    return count;
+}
+
+/* The k-th circle of frame i. */
+static const struct film_mark *circle_of(const struct film *film, int i, int k)
+{
+    const struct film_mark *mark = film->mark + film->shot[i].first;
+    for (;; mark++)
+        if (mark->shape == FILM_CIRCLE && k-- == 0) return mark;
+}
+
+/* Whether circle k of frame i + 1 is that of frame i, elsewhere, and how far. */
+static bool has_moved(const struct film *film, int i, int k)
+{
+    const struct film_mark *a = circle_of(film, i, k), *b = circle_of(film, i + 1, k);
+    const double *view = film->shot[i + 1].view, reach = 0.25 * fmax(view[2] - view[0], view[3] - view[1]);
+    const double far = hypot(b->at[0] - a->at[0], b->at[1] - a->at[1]);
+    return far > 0 && far <= reach && a->at[2] == b->at[2] && (a->fill ^ b->fill) >> 8 == 0;
+}
+
+/* Looks at the last two frames. */
+static void note_movers(struct film *film)
+{
+    const struct film_episode *episode = &film->episode[film->episodes - 1];
+    double *mover = &film->extra[film->episodes - 1].mover;
+    const int i = film->shots - 2, circles = episode->frames < 2 ? 0 : circles_of(film, i);
+    if (!circles || circles_of(film, i + 1) != circles) return;
+    for (int k = 0; k < circles; k++)
+        if (has_moved(film, i, k)) *mover = fmax(*mover, circle_of(film, i, k)->at[2]);
+}
+
+/* ---- episodes and frames ------------------------------------------------------------------------------------------------------------- */
+
+void film_players(struct film *film, const char *who)
+{
+    text_format(film->who, sizeof film->who, "%s", who);
+}
+
 void film_begin(struct film *film, int64_t number)
 {
     size_t room = (size_t)film->episode_room;
     film->episode = grown(film->episode, &room, (size_t)film->episodes, 1, sizeof *film->episode);
     film->episode_room = (int)room;
+    film->extra = realloc(film->extra, room * sizeof *film->extra);
+    CHECK(film->extra, "out of memory for a film");
+    film->extra[film->episodes] = (struct film_extra){.mover = 0};
+    text_format(film->extra[film->episodes].who, sizeof film->who, "%s", film->who);
     film->episode[film->episodes++] = (struct film_episode){.number = number, .first = film->shots};
 }
 
 const struct mappo_canvas *film_shoot(struct film *film, const struct film_frame *frame)
 {
     CHECK(film->episodes > 0, "a film's frame without an episode");
+    note_movers(film);
     size_t room = (size_t)film->shot_room;
     film->shot = grown(film->shot, &room, (size_t)film->shots, 1, sizeof *film->shot);
     film->shot_room = (int)room;
@@ -254,22 +305,6 @@ static void paint_mark(const struct film *film, const struct film_mark *mark, co
     }
 }
 
-static int circles_of(const struct film *film, int i)
-{
-    const struct film_shot *shot = &film->shot[i];
-    int count = 0;
-    for (size_t m = 0; m < shot->count; m++) count += film->mark[shot->first + m].shape == FILM_CIRCLE;
-    return count;
-}
-
-/* The k-th circle of frame i. */
-static const struct film_mark *circle_of(const struct film *film, int i, int k)
-{
-    const struct film_mark *mark = film->mark + film->shot[i].first;
-    for (;; mark++)
-        if (mark->shape == FILM_CIRCLE && k-- == 0) return mark;
-}
-
 /* The earliest frame from which the ways of frame i's circles are known. */
 static int trail_start(const struct film *film, int i, int trail)
 {
@@ -280,13 +315,12 @@ static int trail_start(const struct film *film, int i, int trail)
     return from;
 }
 
-static bool moved(const struct film *film, int from, int to, int k)
+static bool leaves_trail(const struct film *film, int from, int to, int k)
 {
-    const struct film_mark *last = circle_of(film, to, k);
-    for (int i = from; i < to; i++) {
-        const struct film_mark *mark = circle_of(film, i, k);
-        if (mark->at[0] != last->at[0] || mark->at[1] != last->at[1]) return true;
-    }
+    const double carried = 0.6;
+    if (circle_of(film, to, k)->at[2] < carried * film->extra[film->shot[to].frame.episode].mover) return false;
+    for (int i = from; i < to; i++)
+        if (has_moved(film, i, k)) return true;
     return false;
 }
 
@@ -296,8 +330,8 @@ static void paint_trail(const struct film *film, int from, int to, int k, int tr
     const struct film_mark *now = circle_of(film, to, k);
     const uint32_t colour = now->fill & 0xff ? now->fill : now->stroke;
     for (int i = from; i < to; i++) {
+        if (!has_moved(film, i, k)) continue;
         const struct film_mark *a = circle_of(film, i, k), *b = circle_of(film, i + 1, k);
-        if (a->at[0] == b->at[0] && a->at[1] == b->at[1]) continue;
         const double strength = 0.6 * (1 - (double)(to - i - 1) / trail);
         const uint32_t alpha = (uint32_t)lround(strength * (colour & 0xff));
         c->line(c->self, a->at[0], a->at[1], b->at[0], b->at[1], 0.35 * now->at[2], (colour & 0xffffff00u) | alpha);
@@ -313,8 +347,9 @@ void film_paint(const struct film *film, int i, int trail, const struct mappo_ca
     canvas->view(canvas->self, shot->view[0], shot->view[1], shot->view[2], shot->view[3]);
     for (size_t m = 0; m < shot->count; m++) {
         const struct film_mark *mark = &film->mark[shot->first + m];
-        if (mark->shape == FILM_CIRCLE && k < circles && !drawn && moved(film, from, i, k)) {
-            for (int other = k; other < circles; other++) paint_trail(film, from, i, other, trail, canvas);
+        if (mark->shape == FILM_CIRCLE && k < circles && !drawn && leaves_trail(film, from, i, k)) {
+            for (int other = k; other < circles; other++)
+                if (leaves_trail(film, from, i, other)) paint_trail(film, from, i, other, trail, canvas);
             drawn = true;
         }
         k += mark->shape == FILM_CIRCLE;
@@ -324,9 +359,12 @@ void film_paint(const struct film *film, int i, int trail, const struct mappo_ca
 
 /* ---- words --------------------------------------------------------------------------------------------------------------------------- */
 
+/* Of what is next to nothing not all zeros are shown. */
 static void number(char *text, size_t size, double value)
 {
-    text_fixed(text, size, value, text_decimals(value));
+    enum { MOST_DECIMALS = 4 };
+    const int decimals = text_decimals(value);
+    text_fixed(text, size, value, decimals > MOST_DECIMALS ? fabs(value) < 1e-4 ? 2 : MOST_DECIMALS : decimals);
 }
 
 enum { CELL_STEP, CELL_REWARD, CELL_RETURN, CELL_GROUPS };
@@ -358,6 +396,7 @@ void film_episode_title(const struct film *film, int k, char *text, size_t size)
     const struct film_episode *episode = &film->episode[k];
     char ret[64];
     number(ret, sizeof ret, episode->ret);
-    text_format(text, size, "episode %lld: return %s in %lld step%s%s", (long long)episode->number, ret, (long long)episode->steps,
-                episode->steps == 1 ? "" : "s", episode->whole ? "" : ", not at its end");
+    const char *who = film->extra[k].who;
+    text_format(text, size, "episode %lld%s%s: return %s in %lld step%s%s", (long long)episode->number, who[0] ? ", " : "", who, ret,
+                (long long)episode->steps, episode->steps == 1 ? "" : "s", episode->whole ? "" : ", not at its end");
 }

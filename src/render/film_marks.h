@@ -30,9 +30,13 @@ struct film_image {
 
 struct film {
     struct mappo_canvas canvas; /* that records */
-    char title[256], (*group)[64];
+    char title[256], who[200], (*group)[64];
     int groups;
     struct film_episode *episode;
+    struct film_extra {
+        char who[200];
+        double mover; /* radius of the largest circle that moves in the episode */
+    } * extra;        /* [episodes] */
     int episodes, episode_room;
     struct film_shot *shot;
     int shots, shot_room;

@@ -191,7 +191,7 @@ static void paint_panel(struct raster_work *w, const struct film *film, const st
 void raster_frame(struct raster *raster, const struct film *film, const struct page *page, int i)
 {
     struct raster_work *w = raster->work;
-    char text[160];
+    char text[400];
     begin(w);
     write_text(w, page->left, PAGE_MARGIN + 10, page_font(film_title(film), page->wide, PAGE_FONT + 2), ink, film_title(film));
     film_episode_title(film, film_frame(film, i)->episode, text, sizeof text);
@@ -208,7 +208,7 @@ void raster_strip(struct raster *raster, const struct film *film, const struct s
 {
     struct raster_work *w = raster->work;
     const double wide = strip->width - 2 * PAGE_MARGIN;
-    char text[160];
+    char text[400];
     begin(w);
     write_text(w, PAGE_MARGIN, PAGE_MARGIN + 10, page_font(film_title(film), wide, PAGE_FONT + 2), ink, film_title(film));
     for (int k = 0; k < film_episodes(film); k++) {

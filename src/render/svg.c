@@ -273,7 +273,7 @@ static void write_panel(FILE *out, const struct page *page, double x, double y)
 static void write_words(const struct film_writer *w, const struct film *film, const struct page *page, int f)
 {
     const int frame = w->time->frame[f];
-    char text[160];
+    char text[400];
     fprintf(w->out, "<text font-size=\"%d\" fill=\"#%06x\"%s>", PAGE_FONT, PAGE_INK,
             f < w->time->count - 1 ? " visibility=\"hidden\"" : "");
     for (int c = 0; c < film_cells(film); c++) {
@@ -289,7 +289,7 @@ static void write_words(const struct film_writer *w, const struct film *film, co
 /* Of every episode its line below the title, while it lasts. */
 static void write_episodes(const struct film_writer *w, const struct film *film, const struct page *page)
 {
-    char text[160];
+    char text[400];
     for (int f = 0; f < w->time->count;) {
         const int episode = film_frame(film, w->time->frame[f])->episode;
         int count = 1;
@@ -349,7 +349,7 @@ static void write_still(FILE *out, const struct film *film, const struct page *p
 {
     const struct timetable alone = {.count = 1, .frame = &at, .seconds = (double[]){0, 1}};
     struct items items;
-    char text[160];
+    char text[400];
     items_create(&items, page);
     film_paint(film, at, at - before, &items.canvas);
     struct film_writer w = {.out = out, .time = &alone, .end = 1};
@@ -367,7 +367,7 @@ void svg_strip(const struct film *film, int panels, int size, FILE *out)
 {
     const struct page page = page_plan(film, size);
     const struct strip strip = strip_plan(film, &page, panels);
-    char text[160];
+    char text[400];
     write_begin(out, strip.width, strip.height);
     write_line(out, PAGE_MARGIN, PAGE_MARGIN + 10, page_font(film_title(film), strip.width - 2 * PAGE_MARGIN, PAGE_FONT + 2),
                film_title(film));
