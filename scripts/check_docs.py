@@ -41,6 +41,8 @@ class Program:
             for named in (environment, *(environment["variants"] or [])):
                 self.environments |= {named["id"], *named["aliases"]}
             self.options |= {option["name"] for option in environment["options"]}
+        # Of environments of Python, which only an interpreter with their packages can open.
+        self.options |= set(re.findall(r'^    \[[A-Z_]+\] = {"(\w+)"', (HOME / "src/env/python/python_env.c").read_text(encoding="utf-8"), re.M))
 
     def lacks(self, code):
         """What a piece of code names that there is not."""

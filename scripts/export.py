@@ -65,7 +65,7 @@ def placed(path, part):
 
 
 def identifier(path):
-    name = re.sub(r"\W", "_", os.path.splitext(os.path.basename(path))[0])
+    name = re.sub(r"[^A-Za-z0-9_]", "_", os.path.splitext(os.path.basename(path))[0])
     return "_" * name[:1].isdigit() + name
 
 

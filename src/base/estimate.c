@@ -53,6 +53,8 @@ struct estimate estimate_of(const double *value, int n)
         qsort(known, (size_t)count, sizeof *known, by_size);
         of.mean = mean_of(known, count);
         of.middle = mean_of(known + count / 4, count - 2 * (count / 4));
+    }
+    if (count > 1) {
         draw_means(means, known, count);
         of.low = quantile(means, DRAWS, 0.025);
         of.high = quantile(means, DRAWS, 0.975);

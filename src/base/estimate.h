@@ -8,7 +8,7 @@ struct estimate {
                        * scipy.stats.trim_mean has it, and with it rliable: Agarwal et al. 2021) */
     double low, high; /* 95 % interval of the mean: quantiles of the means of values drawn anew with replacement (Efron's percentiles) */
 };
-/* Of value [n]; NaNs are passed over. All NaN where no value is left. The same values in the same order give the same interval. */
+/* Of value [n]; NaNs are passed over. All NaN where no value is left, and no interval of one. The same values in the same order give the same interval. */
 struct estimate estimate_of(const double *value, int n);
 
 #endif

@@ -78,12 +78,34 @@ static int cell_at(const struct curve *curve, int column, int row)
     return row / curve->high * curve->columns + column / curve->wide;
 }
 
+static void set_dot(struct curve *curve, int column, int row)
+{
+    curve->dots[cell_at(curve, column, row)] |= curve->wide == 1 ? 1 : braille[column % 2][row % 4];
+}
+
+/* From the dot before to this one. */
+static void join(struct curve *curve, const int before[2], int column, int row)
+{
+    const int right = column - before[0], down = row - before[1], steps = abs(right) > abs(down) ? abs(right) : abs(down);
+    for (int s = 1; s < steps; s++)
+        set_dot(curve, before[0] + (int)lround((double)right * s / steps), before[1] + (int)lround((double)down * s / steps));
+    set_dot(curve, column, row);
+}
+
 void curve_line(struct curve *curve, const double *x, const double *y, int64_t rows)
 {
-    int column, row;
-    for (int64_t i = 0; i < rows; i++)
-        if (place(curve, x[i], y[i], &column, &row))
-            curve->dots[cell_at(curve, column, row)] |= curve->wide == 1 ? 1 : braille[column % 2][row % 4];
+    int column, row, before[2];
+    bool begun = false;
+    for (int64_t i = 0; i < rows; i++) {
+        if (!place(curve, x[i], y[i], &column, &row)) continue;
+        if (begun)
+            join(curve, before, column, row);
+        else
+            set_dot(curve, column, row);
+        before[0] = column;
+        before[1] = row;
+        begun = true;
+    }
 }
 
 void curve_marks(struct curve *curve, const double *x, const double *y, int64_t rows)

@@ -113,14 +113,15 @@ static void print_rows(const struct seeds *seeds, const struct outcome *outcome)
 
 static void print_estimate(const char *what, const struct estimate *all)
 {
-    char mean[48], middle[48], low[48], high[48];
+    char mean[48], middle[48], low[48], high[48], interval[160] = "";
     if (isnan(all->mean)) return;
     const int decimals = text_decimals(all->mean);
     text_fixed(mean, sizeof mean, all->mean, decimals);
     text_fixed(middle, sizeof middle, all->middle, decimals);
     text_fixed(low, sizeof low, all->low, decimals);
     text_fixed(high, sizeof high, all->high, decimals);
-    printf("%-16s mean %s, interquartile mean %s, 95 %% interval of the mean %s .. %s\n", what, mean, middle, low, high);
+    if (!isnan(all->low)) text_format(interval, sizeof interval, ", 95 %% interval of the mean %s .. %s", low, high);
+    printf("%-16s mean %s, interquartile mean %s%s\n", what, mean, middle, interval);
 }
 
 /* ---- the curve ------------------------------------------------------------------------------------------------------------------------ */
@@ -211,6 +212,18 @@ static struct outcome *tell_all(struct seeds *seeds)
     return outcome;
 }
 
+/* Who draws it better. */
+static void print_pointer(const struct seeds *seeds, const struct outcome *outcome)
+{
+    int known = 0;
+    for (int i = 0; i < seeds->count; i++) known += !isnan(outcome[i].training);
+    if (known == 0) return;
+    printf("as a page: mappo report");
+    for (int i = 0; i < seeds->count; i++)
+        if (!isnan(outcome[i].training)) printf(" %s", seeds->seed[i].path);
+    printf(" out=seeds.html\n");
+}
+
 void seeds_print_table(struct seeds *seeds, int code)
 {
     struct outcome *outcome = tell_all(seeds);
@@ -222,12 +235,7 @@ void seeds_print_table(struct seeds *seeds, int code)
     print_estimate("evaluation", &eval);
     if (!seeds->args->quiet) {
         print_band(seeds);
-        if (!isnan(training.mean)) {
-            printf("drawn: scripts/plot.py");
-            for (int i = 0; i < seeds->count; i++)
-                if (!isnan(outcome[i].training)) printf(" %s", seeds->seed[i].path);
-            printf(" -o seeds.svg\n");
-        }
+        print_pointer(seeds, outcome);
     }
     if (code) printf("the same command%s continues what has not reached its end\n", seeds->args->fresh ? " without --fresh" : " again");
     free(outcome);

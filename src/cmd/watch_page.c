@@ -87,17 +87,32 @@ static void print_head(FILE *out, const struct watch_page *page, const struct ru
     print_line(out, page, text);
 }
 
+/* Of the steps or of the episodes, whichever end the run; `left`: the rest, in seconds, NaN where that can't be told. */
+static double part_done(const struct run_told *run, const struct metrics_file *metrics, double speed, double *left)
+{
+    double steps = NAN, episodes = NAN;
+    text_to_real(run_setting(run, "train.env_steps"), &steps);
+    text_to_real(run_setting(run, "train.episodes"), &episodes);
+    double part = steps > 0 ? (double)run->env_steps / steps : 1;
+    *left = (steps - (double)run->env_steps) / speed;
+    if (episodes > 0 && run->episodes / episodes > part) {
+        part = run->episodes / episodes;
+        *left = metrics_file_last(metrics, "seconds") * (1 - part) / part;
+    }
+    return run->state == RUN_FINISHED ? 1 : fmin(1, part);
+}
+
 static void print_progress(FILE *out, const struct watch_page *page, const struct run_told *run, const struct metrics_file *metrics)
 {
-    double asked = NAN;
+    double asked = NAN, left;
     char text[LINE], done[24], all[24], rate[24], eta[32] = "";
     text_to_real(run_setting(run, "train.env_steps"), &asked);
-    const double part = asked > 0 ? fmin(1, (double)run->env_steps / asked) : 1, speed = recent_speed(metrics);
+    const double speed = recent_speed(metrics), part = part_done(run, metrics, speed, &left);
     text_count(done, sizeof done, (double)run->env_steps);
     text_count(all, sizeof all, asked);
     text_count(rate, sizeof rate, speed);
-    if (run->state == RUN_RUNNING && speed > 0) {
-        text_duration(text, sizeof text, (asked - (double)run->env_steps) / speed);
+    if (run->state == RUN_RUNNING && isfinite(left)) {
+        text_duration(text, sizeof text, left);
         text_format(eta, sizeof eta, "  ETA %s", text);
     }
     const int bar = page->width >= 80 ? page->width - 60 : 0, full = (int)(part * bar + 0.5);

@@ -601,16 +601,16 @@ static void format_tells_when_it_cut(void **state)
 static void what_a_few_values_say_together(void **state)
 {
     (void)state;
-    /* scipy.stats.trim_mean(x, 0.25) = 4.5; the interval of the mean by numpy's own bootstrap of 10^6 draws: 2.75 .. 30.4 */
+    /* scipy.stats.trim_mean(x, 0.25) = 4.5; the interval of the mean by NumPy, 500,000 draws: 3.0 .. 40.4 */
     const double value[] = {1, 2, NAN, 3, 4, 5, 6, 7, 100};
     const struct estimate all = estimate_of(value, 9), again = estimate_of(value, 9);
     assert_float_equal(all.mean, 16, 1e-12);
     assert_float_equal(all.middle, 4.5, 1e-12);
-    assert_true(all.low > 2.4 && all.low < 3.1);
-    assert_true(all.high > 27 && all.high < 42);
+    assert_true(all.low >= 2.8 && all.low <= 3.2);
+    assert_true(all.high > 39.8 && all.high < 40.8);
     assert_memory_equal(&all, &again, sizeof all);
     const struct estimate one = estimate_of(&value[1], 1), none = estimate_of(&value[2], 1);
-    assert_true(one.mean == 2 && one.middle == 2 && one.low == 2 && one.high == 2);
+    assert_true(one.mean == 2 && one.middle == 2 && isnan(one.low) && isnan(one.high));
     assert_true(isnan(none.mean) && isnan(none.middle) && isnan(none.low) && isnan(none.high));
 }
 

@@ -63,7 +63,7 @@ def whole():
     rows = re.findall(r"^ *(\d+)  finished +1000 ", said, re.M)
     check("each_has_a_row", code == 0 and rows == ["1", "2", "4"], said)
     check("what_they_say_together", "training return  mean " in said and "95 % interval of the mean" in said and "mean of 3 seeds" in said, said)
-    check("the_line_that_draws_it", f"scripts/plot.py {' '.join(folders())} -o seeds.svg" in said, said)
+    check("the_line_that_draws_them", f"mappo report {' '.join(folders())} out=seeds.html" in said, said)
     names = [re.sub("-s[0-9]+", "", name) for name in folders()]
     check("each_has_its_usual_folder", len(names) == 3 and len(set(names)) == 1, folders())
     alone = folders()[1].replace("runs/", "alone/")
