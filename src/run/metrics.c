@@ -459,7 +459,8 @@ void metrics_markdown(FILE *out)
           "name, the "
           "others' as\n"
           "`name/<group>`; `return_mean/<group>` stands for every group. Every `info` column of the environment is averaged into "
-          "`info/<column>`.\n",
+          "`info/<column>`.\n"
+          "[tensorboard.md](tensorboard.md): how TensorBoard, Weights & Biases and others read them.\n",
           out);
     fputs("\n## Looking at them\n\n"
           "`mappo watch RUN` draws them in the terminal while a run is at work, `mappo report RUN…` on a page for a browser, "
