@@ -56,6 +56,7 @@ class Walk:
         self.steps += 1
         self.at += 1
         if self.slow:
+            note("steps %d" % os.getpid())
             time.sleep(self.slow)
         once = self.often or not os.path.exists("done-once")
         chosen = once and (self.often or self.number == 1)
