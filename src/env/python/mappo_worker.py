@@ -149,7 +149,7 @@ class Row:
 
     def step_all(self):
         kind, slots = self.kind, self.slots
-        acting, before = kind.acting, kind.alive
+        acting, before = frozenset(kind.acting), frozenset(kind.alive)  # of hundreds of agents a tuple is slow
         actions = {slot.name: slot.get() for slot in slots if slot.name in acting}
         seen, rewards, terminated, truncated, infos = kind.step(actions)
         for slot in slots:
@@ -158,10 +158,10 @@ class Row:
             self.info[:] = [info_value(infos, name) for name, _ in self.instance.infos]
         if kind.alive:
             self.ends[self.row] = RUNNING
+            left = before.difference(kind.alive)
             for slot in slots:
                 name = slot.name
-                went = name in before and name not in kind.alive
-                slot.terminated[slot.at] = bool(went and (terminated.get(name) or not truncated.get(name)))
+                slot.terminated[slot.at] = bool(name in left and (terminated.get(name) or not truncated.get(name)))
         else:
             seen, infos = self.end(before, seen, terminated, truncated)
         self.show(seen, infos)
@@ -186,7 +186,7 @@ class Row:
 
     def show(self, seen, infos):
         """What agents see, who acts, what is allowed. Who was cut off keeps what it saw last, so that its value goes on; who ended sees zeros."""
-        alive, acting = self.kind.alive, self.kind.acting
+        alive, acting = frozenset(self.kind.alive), frozenset(self.kind.acting)
         for slot in self.slots:
             name = slot.name
             if name in alive:
