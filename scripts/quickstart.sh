@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # From a fresh clone to a trained team: installs what is missing, builds, trains MAPPO on mpe/simple_spread (6 M environment steps, about
-# a minute on two cores), evaluates beside random and scripted play, draws the curve, and says where everything is.
+# a minute on two cores), evaluates beside random and scripted play, writes a report (a page with curves and replays), and says where everything is.
 #   scripts/quickstart.sh [key=value ...] [--config FILE] [--fresh]      passed on, such as env=classic/CartPole-v1, seed=3 or train.env_steps=1e6
+# With seeds=1-5 several are trained: a table of all, one curve with a band, and the first is evaluated.
 # Another environment (of `build/mappo envs`, or your own) is trained for as many steps as its preset has or as it was trained for in the
 # documentation, and for two minutes where that is not known or very many.
 # The same command again continues an interrupted run, and only shows the results of a finished one.
@@ -71,12 +72,13 @@ if [ "${PIPESTATUS[0]}" != 0 ]; then
 fi
 "$mappo" --version | head -1
 
-# What the program makes of the settings, before it trains. Sets $run, and what is to be trained, for how long, and who says so.
+# What the program makes of the settings, before it trains. Sets $runs and $run, and what is to be trained, for how long, and who says so.
 rehearse() {
     local said
     said=$("$mappo" train --dry-run --json "$@" 2>&1) || { printf '%s\n' "$said" >&2 && exit 2; }
     said=$(grep '^{"run":' <<<"$said")
-    run=$(sed -n 's/^{"run":"\(.*\)","state":.*/\1/p' <<<"$said" | sed 's/\\\(["\\/]\)/\1/g')
+    mapfile -t runs < <(sed -n 's/^{"run":"\(.*\)","state":.*/\1/p' <<<"$said" | sed 's/\\\(["\\/]\)/\1/g')
+    run=${runs[0]} said=${said%%$'\n'*} # of several seeds the first
     environment=$(text environment <<<"$said") variant=$(text variant <<<"$said") state=$(text state <<<"$said") rules=$(text rules <<<"$said")
     steps=$(number train.env_steps <<<"$said") steps_of=$(text train.env_steps_of <<<"$said")
 }
@@ -129,7 +131,7 @@ seconds=$(($(date +%s) - started))
 step "4  Evaluate"
 episodes=1000
 [ -n "$limit" ] && episodes=100
-echo "$episodes episodes of each player"
+echo "$episodes episodes of each player$([ ${#runs[@]} -gt 1 ] && echo "; the policy is that of $run")"
 # play NAME [key=value]: mean returns as a line of JSON; nothing where the environment has no such player
 play() { "$mappo" eval "$run" "episodes=$episodes" play="$1" ${2:+"$2"} --json 2>/dev/null | grep '"return_mean":' | tail -1; }
 random=$(play random) scripted=$(play scripted)
@@ -174,15 +176,13 @@ else
     rows return_mean
 fi
 
-curve=$run/curve.svg lines=()
-[ -n "$random" ] && lines+=(--line "random=$(number return_mean <<<"$random")")
-[ -n "$scripted" ] && lines+=(--line "scripted=$(number return_mean <<<"$scripted")")
-scripts/plot.py "$run" "${lines[@]+"${lines[@]}"}" -o "$curve" >/dev/null || curve=""
+report=$run/report.html
+"$mappo" report "${runs[@]}" "out=$report" "episodes=$((episodes > 100 ? 100 : 20))" --quiet >/dev/null || report=""
 
 step "Where everything is"
 env_steps=$(number env_steps <<<"$last")
 printf '  %-14s %s\n' "run" "$run  ($(awk -v x="$env_steps" 'BEGIN { printf (x < 1e6) ? "%.0f k" : "%.3g M", x / (x < 1e6 ? 1e3 : 1e6) }') environment steps$([ "$state" = finished ] || echo "; trained now for $seconds s"))"
-[ -n "$curve" ] && printf '  %-14s %s\n' "curve" "$curve"
+[ -n "$report" ] && printf '  %-14s %s\n' "report" "$report    for a browser: curves, replays of episodes, settings"
 [ -f "$run/episode.svg" ] && printf '  %-14s %s\n' "an episode" "$run/episode.svg"
 printf '  %-14s %s\n' "numbers" "$run/metrics.jsonl, one line an update"
 printf '  %-14s %s\n' "checkpoint" "$run/latest.h5    look inside: $mappo inspect$(quoted "$run/latest.h5")"

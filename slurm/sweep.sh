@@ -2,6 +2,7 @@
 # One training job (slurm/train.sh) for each combination of values; a comma separates values, first..last counts.
 #   slurm/sweep.sh seed=1..5 ppo.entropy=0.01,0.02 train.env_steps=20e6      ten jobs; seed=1..5,9 is possible, too
 #   slurm/sweep.sh -n seed=1..5                                              only prints them
+#   slurm/sweep.sh seeds=1-5 ppo.entropy=0.01,0.02                           two jobs, each of which trains five seeds on parts of its ranks
 # All are checked before the first is submitted. Site settings and resources: slurm/site.sh (MAPPO_SBATCH), as for slurm/train.sh.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh sweep.sh`
 set -u +o posix
@@ -23,11 +24,11 @@ for argument in "$@"; do # the program checks the rest
     esac
 done
 
-# expand ARGUMENT: the array `values` of what it may be; an option, or an empty value, as it is.
+# expand ARGUMENT: the array `values` of what it may be; an option, or an empty value, as it is, and so is seeds=, the program's own list.
 expand() {
     local value
     values=()
-    [[ $1 == *=?* ]] || { values=("$1") && return; }
+    [[ $1 == *=?* && $1 != seeds=* ]] || { values=("$1") && return; }
     while IFS= read -r value; do
         if [[ $value =~ ^([0-9]{1,9})\.\.([0-9]{1,9})$ ]]; then
             ((10#${BASH_REMATCH[1]} <= 10#${BASH_REMATCH[2]})) || refuse "$1 counts down: write the smaller number first"

@@ -10,8 +10,9 @@ static struct {
     void (*abort_hook)(int code);
     FILE *log;
     int log_fd;      /* for last words; -1 = none */
-    char prefix[48]; /* likewise */
-} who = {0, 1, NULL, NULL, -1, "mappo: "};
+    char label[32];  /* "seed 3: "; "" = the process has one run */
+    char prefix[96]; /* of messages of one rank alone, and of last words */
+} who = {0, 1, NULL, NULL, -1, "", "mappo: "};
 
 /* Names and values from outside end up in messages: what would break the line or drive the terminal becomes '?'. */
 static void make_one_line(char *text)
@@ -85,11 +86,11 @@ int error_suffix(struct error *err, const char *format, ...)
 /* One write per message, so that the lines of several ranks don't mix on a shared terminal. */
 static void say(const char *text, int with_rank)
 {
-    char line[1400];
-    if (with_rank && who.size > 1)
-        snprintf(line, sizeof line, "mappo: rank %d of %d: %s\n", who.rank, who.size, text);
+    char line[1500];
+    if (with_rank)
+        snprintf(line, sizeof line, "%s%s\n", who.prefix, text);
     else
-        snprintf(line, sizeof line, "mappo: %s\n", text);
+        snprintf(line, sizeof line, "mappo: %s%s\n", who.label, text);
     fflush(stdout);
     fputs(line, stderr);
     fflush(stderr);
@@ -151,15 +152,28 @@ int error_report(const struct error *err)
     return err->code;
 }
 
+static void make_prefix(void)
+{
+    if (who.size > 1)
+        snprintf(who.prefix, sizeof who.prefix, "mappo: %srank %d of %d: ", who.label, who.rank, who.size);
+    else
+        snprintf(who.prefix, sizeof who.prefix, "mappo: %s", who.label);
+}
+
 void check_identify(int rank, int size, void (*abort_hook)(int code))
 {
     who.rank = rank;
     who.size = size;
     who.abort_hook = abort_hook;
-    if (size > 1)
-        snprintf(who.prefix, sizeof who.prefix, "mappo: rank %d of %d: ", rank, size);
-    else
-        snprintf(who.prefix, sizeof who.prefix, "mappo: ");
+    make_prefix();
+}
+
+void check_label(const char *label, int rank, int size)
+{
+    snprintf(who.label, sizeof who.label, "%.28s%s", label, *label ? ": " : "");
+    who.rank = rank;
+    who.size = size;
+    make_prefix();
 }
 
 void check_log(FILE *log)

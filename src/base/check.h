@@ -62,6 +62,10 @@ void last_words(const char *const part[], int parts);
 /* Who prints, and how the process ends (NULL: _exit after flushing). Set once by comm_open. */
 void check_identify(int rank, int size, void (*abort_hook)(int code));
 
+/* One of several runs of the same process or its ranks: messages begin with the label ("seed 3"), and rank 0 of `size` ranks is who prints
+ * what all agree on. "" ends that; how the process ends stays as it is. */
+void check_label(const char *label, int rank, int size);
+
 /* From now on every message also goes to this file (line by line, flushed); NULL ends that. The file stays the caller's: set NULL before
  * closing it. */
 void check_log(FILE *log);

@@ -17,17 +17,23 @@ const struct command commands[] = {
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_FRESH | TAKES_QUIET | TAKES_JSON | TAKES_DRY_RUN,
         .but_not = PLAY_ONLY,
+        .own = "seeds",
         .run = cmd_train,
-        .about = "Trains until train.env_steps environment steps are done and leaves everything in the run's folder, "
-                 "runs/<env>-<algo>-s<seed> (plus a short hash "
-                 "where other settings are given): config.ini, metrics.jsonl, log.txt, checkpoints (step-*.h5, latest.h5, best.h5).\n"
-                 "The same command again continues the run from its newest good checkpoint; a finished run says so. A folder whose "
-                 "settings differ is refused with "
-                 "the list of them; raise train.env_steps to go on with a finished run.\n"
-                 "To stop early and save: Ctrl-C, `kill -USR1`, or a file named STOP in the run's folder.",
+        .about =
+            "Trains until train.env_steps environment steps are done and leaves everything in the run's folder, "
+            "runs/<env>-<algo>-s<seed> (plus a short hash "
+            "where other settings are given): config.ini, metrics.jsonl, log.txt, checkpoints (step-*.h5, latest.h5, best.h5).\n"
+            "The same command again continues the run from its newest good checkpoint; a finished run says so. A folder whose "
+            "settings differ is refused with "
+            "the list of them; raise train.env_steps to go on with a finished run.\n"
+            "To stop early and save: Ctrl-C, `kill -USR1`, or a file named STOP in the run's folder.\n"
+            "seeds=1-5 (or seeds=1,2,7 or 1-3,9) in place of seed= trains a run of each, side by side on the cores or ranks there are, and "
+            "ends with a table of all, what they say together, and their curve. Each is a run as if it had been started alone; what stops "
+            "one stops all, and the same command continues those that have not reached their end.",
         .section = "",
         .examples = "mappo                                       MAPPO on mpe/simple_spread, all cores\n"
                     "mappo env.N=5 seed=3 ppo.clip=0.1           other settings: another run\n"
+                    "mappo seeds=1-5 env=mpe/simple_tag          five runs, and what they say together\n"
                     "mappo --config my.ini train.env_steps=5e6   a file, then the command line\n"
                     "mappo preset=on-policy                      the reference's feed-forward setting\n"
                     "mappo policy=gru env=riddle/switch          recurrent MAPPO, where memory is needed\n"
@@ -323,7 +329,7 @@ static int check_settings(const struct command *command, const struct arguments 
         if (of_group && !looks_at_key(command, of_group))
             return error_set(err, EXIT_USAGE, "mappo %s doesn't look at %s (mappo %s --help)", command->name, key, command->name);
         if (strncmp(key, "group.", strlen("group.")) == 0) continue;
-        if (k < 0 && command->own && text_lists(command->own, key)) continue;
+        if (command->own && text_lists(command->own, key)) continue;
         if (k < 0 && check_unknown(command, key, err)) return EXIT_USAGE;
         if (k < 0 || looks_at(command, k)) continue;
         config_full_name(k, full, sizeof full);

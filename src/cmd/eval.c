@@ -21,8 +21,8 @@ struct evaluating {
     const struct arguments *args;
     struct comm *comm;
     struct playing run;
-    struct output picture;
     struct recording_size recorded; /* once it is written */
+    struct output picture;
     bool table; /* nobody was chosen to play and people read it: random and scripted play stand beside the trained one */
 };
 

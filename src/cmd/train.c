@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/seeds.h"
 #include "run/saved_run.h"
 #include "run/trainer.h"
 
@@ -30,6 +31,7 @@ static void find_env_of_run(struct arguments *args)
 
 int cmd_train(const struct arguments *given, struct comm *comm)
 {
+    if (seeds_asked(given)) return seeds_train(given, comm);
     struct error err = {0};
     struct config *config = calloc(1, sizeof *config);
     struct arguments *args = malloc(sizeof *args);

@@ -5,29 +5,15 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cmd/curve.h"
 
-enum { LINE = 1024, LABEL = 10, SPARK_LEAST = 8 };
+enum { LINE = 1024, SPARK_LEAST = 8 };
 
 /* ---- pieces ---------------------------------------------------------------------------------------------------------------------------- */
 
 static const char *const bars[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 static const char *const ascii_bars[] = {" ", ".", ":", "-", "=", "+", "*", "#", "@"};
 enum { LEVELS = 8 };
-
-struct range {
-    double low, high;
-};
-
-static struct range range_of(const double *value, int64_t rows)
-{
-    struct range range = {INFINITY, -INFINITY};
-    for (int64_t i = 0; i < rows; i++) {
-        if (!isfinite(value[i])) continue;
-        range.low = fmin(range.low, value[i]);
-        range.high = fmax(range.high, value[i]);
-    }
-    return range;
-}
 
 /* The mean of what lies in part `k` of `parts`; NaN where there is nothing. */
 static double part_mean(const double *value, int64_t rows, int k, int parts)
@@ -60,104 +46,25 @@ static void print_line(FILE *out, const struct watch_page *page, const char *tex
     fprintf(out, "%.*s\n", page->width, text);
 }
 
-/* A number in at most LABEL - 2 characters. */
-static void number(char *text, size_t size, double value)
-{
-    if (!isfinite(value))
-        text_format(text, size, "-");
-    else if (fabs(value) >= 1e5 || (value != 0 && fabs(value) < 1e-3))
-        text_format(text, size, "%.2g", value);
-    else
-        text_format(text, size, "%.4g", value);
-}
-
 /* ---- the curve of returns -------------------------------------------------------------------------------------------------------------- */
-
-/* Dots of a cell of braille, by column and row: bits of U+2800. */
-static const uint8_t braille[2][4] = {{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x20, 0x80}};
-
-struct canvas {
-    int columns, rows, wide, high; /* cells; dots of one */
-    uint8_t *dots;                 /* [rows][columns] bits as braille has them; ASCII: not 0 */
-    bool *marked;                  /* [rows][columns] an evaluation */
-    struct range x, y;
-};
-
-static bool place(const struct canvas *canvas, double x, double y, int *column, int *row)
-{
-    if (!isfinite(x) || !isfinite(y)) return false;
-    const double right = canvas->x.high > canvas->x.low ? (x - canvas->x.low) / (canvas->x.high - canvas->x.low) : 0;
-    const double up = canvas->y.high > canvas->y.low ? (y - canvas->y.low) / (canvas->y.high - canvas->y.low) : 0.5;
-    *column = (int)(right * (canvas->columns * canvas->wide - 1) + 0.5);
-    *row = (int)((1 - up) * (canvas->rows * canvas->high - 1) + 0.5);
-    return *column >= 0 && *column < canvas->columns * canvas->wide && *row >= 0 && *row < canvas->rows * canvas->high;
-}
-
-static void draw(const struct canvas *canvas, const double *x, const double *y, int64_t rows, bool mark)
-{
-    int column, row;
-    for (int64_t i = 0; i < rows; i++) {
-        if (!place(canvas, x[i], y[i], &column, &row)) continue;
-        const int cell = row / canvas->high * canvas->columns + column / canvas->wide;
-        if (mark)
-            canvas->marked[cell] = true;
-        else
-            canvas->dots[cell] |= canvas->wide == 1 ? 1 : braille[column % 2][row % 4];
-    }
-}
-
-static void print_cell(FILE *out, const struct watch_page *page, uint8_t dots, bool marked)
-{
-    if (marked)
-        fputc('o', out);
-    else if (!page->unicode)
-        fputc(dots ? '*' : ' ', out);
-    else if (!dots)
-        fputc(' ', out);
-    else
-        fprintf(out, "\xe2%c%c", 0xa0 + (dots >> 6), 0x80 + (dots & 0x3f)); /* U+2800 + dots in UTF-8 */
-}
-
-static void print_canvas(FILE *out, const struct watch_page *page, const struct canvas *canvas)
-{
-    char label[LABEL + 32];
-    for (int r = 0; r < canvas->rows; r++) {
-        int last = canvas->columns - 1;
-        const int at = r * canvas->columns;
-        while (last >= 0 && !canvas->dots[at + last] && !canvas->marked[at + last]) last--;
-        number(label, sizeof label, r == 0 ? canvas->y.high : canvas->y.low);
-        fprintf(out, "%*s %s", LABEL - 2, r == 0 || (r == canvas->rows - 1 && canvas->y.high > canvas->y.low) ? label : "",
-                page->unicode ? "│" : "|");
-        for (int c = 0; c <= last; c++) print_cell(out, page, canvas->dots[at + c], canvas->marked[at + c]);
-        fputc('\n', out);
-    }
-}
 
 /* Two more lines than `rows`. */
 static void print_returns(FILE *out, const struct watch_page *page, const struct metrics_file *metrics, int rows)
 {
     const double *steps = metrics_file_column(metrics, "env_steps"), *mean = metrics_file_column(metrics, "return_mean"),
                  *eval = metrics_file_column(metrics, "eval_return");
-    struct canvas canvas = {.columns = page->width - LABEL, .rows = rows, .wide = page->unicode ? 2 : 1, .high = page->unicode ? 4 : 1};
-    canvas.dots = calloc((size_t)(canvas.columns * rows), sizeof *canvas.dots);
-    canvas.marked = calloc((size_t)(canvas.columns * rows), sizeof *canvas.marked);
-    CHECK(canvas.dots && canvas.marked, "out of memory drawing a curve");
-    canvas.x = range_of(steps, metrics->rows);
-    canvas.y = range_of(mean, metrics->rows);
     const struct range of_eval = eval ? range_of(eval, metrics->rows) : (struct range){INFINITY, -INFINITY};
-    canvas.y.low = fmin(canvas.y.low, of_eval.low);
-    canvas.y.high = fmax(canvas.y.high, of_eval.high);
-    draw(&canvas, steps, mean, metrics->rows, false);
-    if (eval) draw(&canvas, steps, eval, metrics->rows, true);
-    char text[LINE], first[24], last[24];
+    struct range y = range_of(mean, metrics->rows);
+    y.low = fmin(y.low, of_eval.low);
+    y.high = fmax(y.high, of_eval.high);
+    struct curve *curve = curve_create(page->width, rows, page->unicode, range_of(steps, metrics->rows), y);
+    curve_line(curve, steps, mean, metrics->rows);
+    if (eval) curve_marks(curve, steps, eval, metrics->rows);
+    char text[LINE];
     text_format(text, sizeof text, "return of training%s over env-steps", of_eval.high >= of_eval.low ? " (o: of evaluations)" : "");
     print_line(out, page, text);
-    print_canvas(out, page, &canvas);
-    text_count(first, sizeof first, canvas.x.low);
-    text_count(last, sizeof last, canvas.x.high);
-    fprintf(out, "%*s%s%*s\n", LABEL, "", first, page->width - LABEL - (int)strlen(first), metrics->rows > 1 ? last : "");
-    free(canvas.dots);
-    free(canvas.marked);
+    curve_print(out, curve);
+    curve_destroy(curve);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------------------------------------------------- */
@@ -180,17 +87,32 @@ static void print_head(FILE *out, const struct watch_page *page, const struct ru
     print_line(out, page, text);
 }
 
+/* Of the steps or of the episodes, whichever end the run; `left`: the rest, in seconds, NaN where that can't be told. */
+static double part_done(const struct run_told *run, const struct metrics_file *metrics, double speed, double *left)
+{
+    double steps = NAN, episodes = NAN;
+    text_to_real(run_setting(run, "train.env_steps"), &steps);
+    text_to_real(run_setting(run, "train.episodes"), &episodes);
+    double part = steps > 0 ? (double)run->env_steps / steps : 1;
+    *left = (steps - (double)run->env_steps) / speed;
+    if (episodes > 0 && run->episodes / episodes > part) {
+        part = run->episodes / episodes;
+        *left = metrics_file_last(metrics, "seconds") * (1 - part) / part;
+    }
+    return run->state == RUN_FINISHED ? 1 : fmin(1, part);
+}
+
 static void print_progress(FILE *out, const struct watch_page *page, const struct run_told *run, const struct metrics_file *metrics)
 {
-    double asked = NAN;
+    double asked = NAN, left;
     char text[LINE], done[24], all[24], rate[24], eta[32] = "";
     text_to_real(run_setting(run, "train.env_steps"), &asked);
-    const double part = asked > 0 ? fmin(1, (double)run->env_steps / asked) : 1, speed = recent_speed(metrics);
+    const double speed = recent_speed(metrics), part = part_done(run, metrics, speed, &left);
     text_count(done, sizeof done, (double)run->env_steps);
     text_count(all, sizeof all, asked);
     text_count(rate, sizeof rate, speed);
-    if (run->state == RUN_RUNNING && speed > 0) {
-        text_duration(text, sizeof text, (asked - (double)run->env_steps) / speed);
+    if (run->state == RUN_RUNNING && isfinite(left)) {
+        text_duration(text, sizeof text, left);
         text_format(eta, sizeof eta, "  ETA %s", text);
     }
     const int bar = page->width >= 80 ? page->width - 60 : 0, full = (int)(part * bar + 0.5);
@@ -251,7 +173,7 @@ static void print_columns(FILE *out, const struct watch_page *page, const struct
         const struct metrics_column *column = &metrics->column[c];
         char value[32];
         if (shown_elsewhere(column->name) || !changes(column->value, metrics->rows)) continue;
-        number(value, sizeof value, column->value[metrics->rows - 1]);
+        curve_number(value, sizeof value, column->value[metrics->rows - 1]);
         fprintf(out, "%-*.*s %*s", page->width < 50 ? 20 : NAME, page->width < 50 ? 20 : NAME, column->name, VALUE, value);
         if (width >= SPARK_LEAST) {
             fputs("  ", out);

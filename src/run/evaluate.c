@@ -12,7 +12,8 @@
 #include "nn/actor.h"
 #include "run/open_env.h"
 
-/* Environments of one batch over all ranks; more episodes are played batch after batch. Steps after which an episode counts as endless. */
+/* Environments of one batch over all ranks; more episodes are played batch after batch. Of those that step elsewhere there are no more than
+ * for training, as each may take a process, a window or a game of its own. Steps after which an episode counts as endless. */
 enum { BATCH_ENVS = 4096, ENDLESS = 10000000 };
 /* Between two looks for a reason to stop. */
 static const double round_seconds = 0.2;
@@ -35,6 +36,7 @@ struct evaluator {
     uint8_t *begins;               /* [E] the backend's: all 1; NULL likewise */
     int64_t episodes;
     int threads, room; /* room: environments of this rank in one batch */
+    int batch_envs;    /* of all ranks */
     int groups;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     struct mappo_env_io io; /* what is needed to play, and what is told of episodes */
@@ -44,7 +46,7 @@ struct evaluator {
     struct recording *recording; /* of what is played; NULL = none */
     double *returns;             /* [episodes] the caller's; NULL = not wanted */
     struct {                     /* of the host's, for recordings: of groups that networks act for, else NULL */
-        real *output, *log_std;  /* [E][A][…] as actor_outputs has them */
+        real *output, *log_std;  /* [E][A][…] as actor_network_outputs has them */
         real *state;             /* [E][A][H] before the step, of recurrent ones */
     } made[MAPPO_MAX_GROUPS];
 };
@@ -79,7 +81,7 @@ static void create_slices(struct evaluator *ev, const struct mappo_env_spec *spe
 static int batch_episodes(const struct evaluator *ev, int64_t first)
 {
     const int64_t left = ev->episodes - first;
-    return left < BATCH_ENVS ? (int)left : BATCH_ENVS;
+    return left < ev->batch_envs ? (int)left : ev->batch_envs;
 }
 
 /* Environments of this rank in it. */
@@ -146,8 +148,6 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
                              .policies = policies,
                              .episodes = config->eval_episodes,
                              .threads = threads};
-    ev->room = comm_part(batch_episodes(ev, 0), 0, comm->size).count;
-
     struct vecenv *env;
     const bool films = config->render_interval > 0;
     int code = open_batch(ev, &env, 0, 1, err); /* for its spec alone */
@@ -161,6 +161,8 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
         return code;
     }
     const struct mappo_env_spec *spec = vecenv_spec(env);
+    ev->batch_envs = vecenv_steps_elsewhere(env) && config->rollout_envs < BATCH_ENVS ? (int)config->rollout_envs : BATCH_ENVS;
+    ev->room = comm_part(batch_episodes(ev, 0), 0, comm->size).count;
     create_slices(ev, spec);
     const struct comm_part first = batch_part(ev, 0);
     if (first.count > 0) aim_actor(ev, &ev->batch, spec, first);
@@ -257,7 +259,7 @@ static int choose(struct turn *t, struct vecenv *env, bool deterministic, struct
     if (keeps) keep_states(t);
     if (t->networks) actor_act(t->actor, io, ACTOR_ALL, t->step, deterministic);
     for (int g = 0; g < ev->groups && keeps; g++)
-        if (ev->made[g].output) actor_outputs(t->actor, g, ev->made[g].output, ev->made[g].log_std);
+        if (ev->made[g].output) actor_network_outputs(t->actor, g, ev->made[g].output, ev->made[g].log_std);
     return players_act(&t->players, env, 0, t->envs, &ev->io, t->step, err);
 }
 
@@ -445,7 +447,7 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
     struct tally *tally = &ev->tally;
     const double times = times_the_mean(ev);
     tally_begin(tally);
-    for (int64_t first = 0; first < ev->episodes; first += BATCH_ENVS) {
+    for (int64_t first = 0; first < ev->episodes; first += ev->batch_envs) {
         const int total = batch_episodes(ev, first);
         tally_begin_batch(tally, total);
         const int code = play_batch(ev, player, deterministic, first, err);

@@ -21,7 +21,7 @@ static struct backend_config backend_config(const struct config *config, const s
                                    .threads = threads,
                                    .level = level,
                                    .device = (int)config->cuda_device,
-                                   .local_rank = comm->local_rank,
+                                   .local_rank = comm->local_rank + comm->device_offset,
                                    .precision = config->cuda_precision,
                                    .graphs = config->cuda_graphs};
 }

@@ -18,6 +18,7 @@ struct progress {
     struct arena *arena;
     FILE *log;
     const char *rules;
+    char label[32]; /* of one run of several; "" = it is alone */
     bool quiet, terminal, drawn;
     double last_time, first_time;
     int64_t first_steps, steps_seen; /* at the first line; at the newest */
@@ -37,7 +38,7 @@ static bool launcher_on_terminal(void)
     return strncmp(target, "/dev/pts/", 9) == 0 || strncmp(target, "/dev/tty", 8) == 0;
 }
 
-static bool on_terminal(bool launched)
+bool progress_on_terminal(bool launched)
 {
     const char *term = getenv("TERM");
     if (!isatty(STDOUT_FILENO) || !term || !*term || strcmp(term, "dumb") == 0) return false;
@@ -52,9 +53,15 @@ struct progress *progress_create(bool quiet, bool launched, FILE *log, const cha
     p->log = log;
     p->rules = rules;
     p->quiet = quiet;
-    p->terminal = on_terminal(launched);
+    p->terminal = progress_on_terminal(launched);
     p->first_steps = -1;
     return p;
+}
+
+void progress_label(struct progress *p, const char *label)
+{
+    text_format(p->label, sizeof p->label, "%s", label);
+    p->terminal = false;
 }
 
 void progress_destroy(struct progress *p)
@@ -76,7 +83,7 @@ void progress_say(struct progress *p, const char *format, ...)
 {
     if (!p) return;
     va_list arguments;
-    if (!p->quiet) {
+    if (!p->quiet && !p->label[0]) {
         leave_status(p);
         va_start(arguments, format);
         vprintf(format, arguments);
@@ -104,15 +111,17 @@ struct status { /* the numbers of the line, as text */
 /* In words where there is room, else short; the rules' name stands beside the return in both. */
 static void status_text(const struct status *s, const char *rules, int width, char *text, size_t size)
 {
-    text_format(text, size,
-                "%3d %%  %s env-steps  %s env-steps/s (%s agent-steps/s)  return %s (%s rules)  entropy %s  ETA %s  saved %s ago",
-                s->percent, s->done, s->env_speed, s->agent_speed, s->mean, rules, s->entropy, s->eta, s->saved);
+    char in_words[96] = "", shortly[96] = "";
+    if (rules) text_format(in_words, sizeof in_words, " (%s rules)", rules);
+    if (rules) text_format(shortly, sizeof shortly, " %s", rules);
+    text_format(text, size, "%3d %%  %s env-steps  %s env-steps/s (%s agent-steps/s)  return %s%s  entropy %s  ETA %s  saved %s ago",
+                s->percent, s->done, s->env_speed, s->agent_speed, s->mean, in_words, s->entropy, s->eta, s->saved);
     if ((int)strlen(text) < width) return;
-    text_format(text, size, "%d%% %s %s/s (%s agent/s) return %s %s H %s ETA %s ckpt %s", s->percent, s->done, s->env_speed, s->agent_speed,
-                s->mean, rules, s->entropy, s->eta, s->saved);
+    text_format(text, size, "%d%% %s %s/s (%s agent/s) return %s%s H %s ETA %s ckpt %s", s->percent, s->done, s->env_speed, s->agent_speed,
+                s->mean, shortly, s->entropy, s->eta, s->saved);
     if ((int)strlen(text) < width) return;
-    text_format(text, size, "%d%% %s %s/s %s agent/s %s %s H %s %s ckpt %s", s->percent, s->done, s->env_speed, s->agent_speed, s->mean,
-                rules, s->entropy, s->eta, s->saved);
+    text_format(text, size, "%d%% %s %s/s %s agent/s %s%s H %s %s ckpt %s", s->percent, s->done, s->env_speed, s->agent_speed, s->mean,
+                shortly, s->entropy, s->eta, s->saved);
     /* Half a number would be another one. */
     for (char *end; (int)strlen(text) >= width && (end = strrchr(text, ' '));) *end = '\0';
 }
@@ -149,33 +158,33 @@ static double seconds_left(const struct progress *p, const struct progress_line 
     return fmin(left, fmax(0, of_episodes));
 }
 
-void progress_update(struct progress *p, const struct progress_line *line, bool last)
+/* What lies before the first line says nothing of speed. */
+static void begin(struct progress *p, const struct progress_line *line, double now)
 {
-    if (!p) return;
-    const double now = clock_seconds();
-    if (p->first_steps < 0) {
-        p->first_steps = p->steps_seen = line->env_steps;
-        p->first_episodes = line->episodes;
-        p->first_time = p->last_time = now;
-        p->agents = line->env_steps_per_second > 0 ? line->agent_steps_per_second / line->env_steps_per_second : 1;
-        if (!p->terminal && !last) return;
-    }
-    /* Updates' own rates: lines may come late and together, as on a device, and between them may lie evaluations. */
+    p->first_steps = p->steps_seen = line->env_steps;
+    p->first_episodes = line->episodes;
+    p->first_time = p->last_time = now;
+    p->agents = line->env_steps_per_second > 0 ? line->agent_steps_per_second / line->env_steps_per_second : 1;
+}
+
+/* Updates' own rates: lines may come late and together, as on a device, and between them may lie evaluations. */
+static void count(struct progress *p, const struct progress_line *line)
+{
     if (line->env_steps_per_second > 0) {
         const double steps = (double)(line->env_steps - p->steps_seen);
         p->steps += steps;
         p->seconds += steps / line->env_steps_per_second;
     }
     p->steps_seen = line->env_steps;
-    const double elapsed = now - p->last_time;
-    if (!last && elapsed < (p->terminal ? INTERVAL_TERMINAL : INTERVAL_PLAIN)) return;
+}
 
+static void write_text(struct progress *p, const struct progress_line *line, double now, int width, char *text, size_t size)
+{
     const double speed = p->seconds > 0 ? p->steps / p->seconds : line->env_steps_per_second;
     const double overall = now > p->first_time && line->env_steps > p->first_steps
                                ? (double)(line->env_steps - p->first_steps) / (now - p->first_time)
                                : speed;
     struct status status = {.percent = (int)(100.0 * fmin(1, part_done(line)))};
-    char text[320];
     text_count(status.done, sizeof status.done, (double)line->env_steps);
     text_count(status.env_speed, sizeof status.env_speed, speed);
     text_count(status.agent_speed, sizeof status.agent_speed, speed * p->agents);
@@ -183,11 +192,30 @@ void progress_update(struct progress *p, const struct progress_line *line, bool 
     text_duration(status.saved, sizeof status.saved, line->seconds_since_save);
     text_known(status.mean, sizeof status.mean, line->return_mean, text_decimals(line->return_mean));
     text_known(status.entropy, sizeof status.entropy, line->entropy, 3);
-    const int width = p->terminal ? terminal_width() : (int)sizeof text;
-    status_text(&status, p->rules, width, text, sizeof text);
+    status_text(&status, p->rules, width, text, size);
     p->last_time = now;
     p->steps = p->seconds = 0;
-    if (p->quiet) return;
+}
+
+bool progress_text(struct progress *p, const struct progress_line *line, double interval, int width, char *text, size_t size)
+{
+    const double now = clock_seconds();
+    if (p->first_steps < 0) begin(p, line, now);
+    count(p, line);
+    if (now - p->last_time < interval) return false;
+    const int label = (int)strlen(p->label);
+    text_format(text, size, "%s%s", p->label, label ? "  " : "");
+    write_text(p, line, now, width - (label ? label + 2 : 0), text + strlen(text), size - strlen(text));
+    return true;
+}
+
+void progress_update(struct progress *p, const struct progress_line *line, bool last)
+{
+    char text[384];
+    if (!p) return;
+    const double interval = last ? 0 : p->terminal ? INTERVAL_TERMINAL : INTERVAL_PLAIN;
+    const int width = p->terminal ? terminal_width() : (int)sizeof text;
+    if (!progress_text(p, line, interval, width, text, sizeof text) || p->quiet) return;
     if (p->terminal) {
         printf("\r%.*s\033[K", width - 1, text); /* a line that wraps can't be updated in place */
         p->drawn = true;

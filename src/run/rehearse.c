@@ -58,6 +58,7 @@ int trainer_rehearse(struct trainer *t, const struct checkpoint *file, bool cont
     int code = open_alone(t, continued, err);
     if (!code && t->comm->rank == 0 && file) code = read_standing(t, file, start, err);
     code = comm_vote(t->comm, code, err);
+    comm_broadcast(t->comm, start, sizeof *start);
     if (!code) code = comm_vote(t->comm, learning_plan(&t->learning, t->config, t->comm, &need, err), err);
     if (code) return code;
     if (*start != START_FINISHED) learning_warn(&t->learning, t->config, t->comm);

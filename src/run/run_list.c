@@ -63,15 +63,21 @@ static int read_settings(struct run_told *run)
 {
     char path[4096], *text;
     size_t size;
-    struct stat info;
     struct error err = {0};
     text_format(path, sizeof path, "%s/config.ini", run->path);
     int code = file_read(path, CONFIG_MOST, &text, &size, &err);
     if (!code) code = config_entries(text, "config.ini", take_setting, run, &err);
-    if (!code && stat(path, &info) == 0) run->written = (int64_t)info.st_mtime;
     if (!code) free(text);
     if (code) text_format(run->why, sizeof run->why, "%s", err.text);
     return code;
+}
+
+/* When it was written; 0 where it can't be told. */
+static int64_t time_of(const struct run_told *run, const char *name)
+{
+    char path[4096];
+    struct stat info;
+    return text_format(path, sizeof path, "%s/%s", run->path, name) && stat(path, &info) == 0 ? (int64_t)info.st_mtime : 0;
 }
 
 static void take_metric(void *user, const char *name, double value)
@@ -83,45 +89,75 @@ static void take_metric(void *user, const char *name, double value)
     if (strcmp(name, "episodes") == 0) run->episodes = value;
 }
 
-/* The last whole line of metrics.jsonl. One that is being written, or was when its run was killed, has no end yet. */
+/* The last whole line of metrics.jsonl, ended by 0; NULL = there is none in the last `size` bytes. One that is being written, or was when its
+ * run was killed, has no end yet. */
+static const char *last_line(char *tail /* [size + 1] */, size_t size, int fd, off_t end)
+{
+    const off_t begin = end > (off_t)size ? end - (off_t)size : 0;
+    ssize_t length = pread(fd, tail, size, begin);
+    while (length > 0 && tail[length - 1] != '\n') length--;
+    if (length <= 0) return NULL;
+    tail[length - 1] = '\0';
+    const char *before = strrchr(tail, '\n');
+    return before ? before + 1 : begin == 0 ? tail : NULL;
+}
+
 static void read_metrics(struct run_told *run)
 {
-    char path[4096], tail[TAIL + 1];
+    enum { LONGEST = 64 * TAIL }; /* of many groups and columns a line may be longer than usual */
+    char path[4096], *tail = NULL;
+    const char *line = NULL;
     struct stat info;
     text_format(path, sizeof path, "%s/metrics.jsonl", run->path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return;
-    ssize_t length = -1;
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) length = pread(fd, tail, TAIL, info.st_size > TAIL ? info.st_size - TAIL : 0);
+    const bool readable = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+    for (size_t size = TAIL; readable && !line && size <= LONGEST; size *= 4) {
+        tail = realloc(tail, size + 1);
+        CHECK(tail, "out of memory listing runs");
+        line = last_line(tail, size, fd, info.st_size);
+        if (info.st_size <= (off_t)size) break;
+    }
     close(fd);
-    while (length > 0 && tail[length - 1] != '\n') length--;
-    if (length <= 0) return;
-    tail[length - 1] = '\0';
-    const char *line = strrchr(tail, '\n');
-    line = line ? line + 1 : tail;
-    run->written = (int64_t)info.st_mtime;
-    metrics_line_numbers(line, take_metric, run, &(struct error){0});
+    if (line) run->written = (int64_t)info.st_mtime;
+    if (line) metrics_line_numbers(line, take_metric, run, &(struct error){0});
+    free(tail);
+}
+
+/* What latest.h5 leads to, or is; without it the newest by its name, for which all have to be looked at. False where there is none. */
+static bool newest_checkpoint(const struct run_told *run, char *name, size_t size)
+{
+    char path[4096];
+    struct stat info;
+    text_format(path, sizeof path, "%s/latest.h5", run->path);
+    const ssize_t length = readlink(path, name, size - 1);
+    name[length > 0 ? length : 0] = '\0';
+    if (length > 0 && !strchr(name, '/')) return true;
+    text_format(name, size, "latest.h5");
+    if (length < 0 && lstat(path, &info) == 0 && S_ISREG(info.st_mode)) return true; /* copied with its links followed */
+    struct checkpoint_name *all;
+    const int count = checkpoint_list(run->path, &all);
+    if (count > 0) text_format(name, size, "%s", all[0].name);
+    free(all);
+    return count > 0;
 }
 
 /* False where the newest is not what its header says. */
 static bool read_checkpoint(struct run_told *run, bool check)
 {
-    struct checkpoint_name *name;
     struct checkpoint *file = NULL;
     struct error err = {0};
-    char path[4096];
-    const int count = checkpoint_list(run->path, &name);
-    if (count == 0) return true;
-    text_format(path, sizeof path, "%s/%s", run->path, name[0].name);
+    char path[4096], name[64];
+    if (!newest_checkpoint(run, name, sizeof name)) return true;
+    text_format(path, sizeof path, "%s/%s", run->path, name);
     const int64_t env_steps = checkpoint_file_env_steps(path);
     bool good = env_steps >= 0;
-    if (!good) text_format(run->why, sizeof run->why, "%s is no whole checkpoint", name[0].name);
+    if (!good) text_format(run->why, sizeof run->why, "%s is no whole checkpoint", name);
     if (good && check && checkpoint_open(&file, path, &err)) {
         text_format(run->why, sizeof run->why, "%s", err.text);
         good = false;
     }
     checkpoint_close(file);
-    free(name);
     if (good) run->env_steps = env_steps;
     return good;
 }
@@ -156,6 +192,7 @@ static void read_run(struct run_told *run, bool check)
     bool good = read_settings(run) == 0;
     good = read_checkpoint(run, check) && good;
     read_metrics(run);
+    if (!run->written) run->written = time_of(run, "config.ini");
     if (!good)
         run->state = RUN_DAMAGED;
     else if (lives(run))

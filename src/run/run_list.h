@@ -1,5 +1,5 @@
 /* Runs, and what their folders tell without a checkpoint being opened: made for thousands of them on a slow file system. Of each are read
- * config.ini, the lock, the first 512 bytes and the size of its newest checkpoint, and the last 4 KiB of metrics.jsonl. */
+ * config.ini, the lock, the first 512 bytes and the size of latest.h5, and the last 4 KiB of metrics.jsonl. */
 #ifndef MAPPO_RUN_RUN_LIST_H
 #define MAPPO_RUN_RUN_LIST_H
 

@@ -218,6 +218,16 @@ int stop_agreed(struct stop *stop, struct comm *comm, char *why, size_t size)
     return stop->reason / SIGNALS >= ASKED_TO_STOP ? EXIT_STOPPED : EXIT_CONTINUE;
 }
 
+static bool left_ignored[SIGNALS]; /* by stop_close, and not before */
+
+void stop_again(void)
+{
+    for (int number = 1; number < SIGNALS; number++) {
+        if (left_ignored[number]) signal(number, SIG_DFL);
+        left_ignored[number] = false;
+    }
+}
+
 void stop_close(struct stop *stop)
 {
     if (!stop) return;
@@ -225,7 +235,8 @@ void stop_close(struct stop *stop)
         if (!stop->caught[number]) continue;
         /* A launcher passes a signal to one rank after the other: it may reach the last ones when the first has had all end. What asks to
          * save and continue must not kill whoever has just done so. Nor must the last lines, where nobody reads them. */
-        if (reason_of(number) == ASKED_TO_CONTINUE || number == SIGPIPE)
+        left_ignored[number] = reason_of(number) == ASKED_TO_CONTINUE || number == SIGPIPE;
+        if (left_ignored[number])
             signal(number, SIG_IGN);
         else
             sigaction(number, &stop->before[number], NULL);

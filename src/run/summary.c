@@ -12,7 +12,7 @@ static void say_quietly(const struct trainer *t, const char *format, ...) __attr
 static void say_quietly(const struct trainer *t, const char *format, ...)
 {
     va_list list;
-    if (t->comm->rank || !t->args->quiet || t->args->json) return;
+    if (t->comm->rank || !t->args->quiet || t->args->json || t->args->silent) return;
     va_start(list, format);
     printf("%s: ", t->path);
     vprintf(format, list);
@@ -61,7 +61,7 @@ void summary_json(const struct trainer *t, int code)
 void summary_finished(const struct trainer *t)
 {
     if (t->comm->rank) return;
-    if (t->args->json) return;
+    if (t->args->json || t->args->silent) return;
     if (trainer_good_enough(t)) {
         char goal[48], best[48];
         text_short_real(goal, sizeof goal, t->config->train_stop_return);

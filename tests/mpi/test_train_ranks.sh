@@ -117,6 +117,21 @@ cp "$MAPPO" "$WORK/mappo2" && echo >>"$WORK/mappo2"
 timeout 100 $LAUNCH -n 1 "$MAPPO" $TINY run="$WORK/apart" : -n 1 "$WORK/mappo2" $TINY run="$WORK/apart" >"$WORK/out" 2>"$WORK/err"
 expect ranks_with_another_program_are_refused_by_name "2 1" "$? $(grep -c 'mappo: .*rank 1 on .* differs from rank 0 on .* in the program' "$WORK/err")"
 
+# ---- several seeds: ranks are divided among them -------------------------------------------------------------------------------------------
+# Three ranks train seed 1 together, then each one of the others.
+mkdir "$WORK/seeds" && cd "$WORK/seeds" || exit
+SEEDS="seeds=1-4 train.env_steps=$((3 * UPDATE))"
+ranks 3 $SEEDS
+rows=$(sed -n "s/^ *\([1-4]\)  finished  *$((3 * UPDATE)) .*/\1/p" "$WORK/out" | paste -sd ' ')
+expect seeds_on_ranks_have_a_row_each "0 1 2 3 4" "$? $rows"
+ranks 1 run="$WORK/seed4" seed=4 threads=1 train.env_steps=$((3 * UPDATE))
+same one_of_them_is_as_if_it_were_alone "$WORK/seed4" "$(echo runs/*-s4-*)"
+ranks 3 $SEEDS --dry-run
+expect finished_ones_are_rehearsed_on_all_ranks "0 4" "$? $(grep -c 'is finished' "$WORK/out")"
+ranks 3 $SEEDS --json train.env_steps=1e9 train.max_seconds=0.5
+expect a_limit_ends_all_of_them "75 75 75 75 75" "$? $(grep -o '"exit_code":[0-9]*' "$WORK/out" | head -4 | cut -d: -f2 | paste -sd ' ')"
+cd - >/dev/null || exit
+
 # ---- the other library -------------------------------------------------------------------------------------------------------------------
 if [ -x "${MAPPO_MPICH:-}" ]; then
     MAPPO=$MAPPO_MPICH

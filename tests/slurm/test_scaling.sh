@@ -23,6 +23,8 @@ fi
 check "nothing_is_left_behind" "" "$(ls)"
 check "sweep_lists_all_combinations" "seed=1 adam.lr=1e-3 --fresh|seed=1 adam.lr=1e-4 --fresh|seed=2 adam.lr=1e-3 --fresh|seed=2 adam.lr=1e-4 --fresh|" \
     "$("$root/slurm/sweep.sh" -n seed=1..2 adam.lr=1e-3,1e-4 --fresh | sed 's,^.*/train.sh ,,' | tr '\n' '|')"
+check "a_sweep_leaves_the_programs_own_list_of_seeds" "seeds=1-3\\,9 adam.lr=1e-3|seeds=1-3\\,9 adam.lr=1e-4|" \
+    "$("$root/slurm/sweep.sh" -n seeds=1-3,9 adam.lr=1e-3,1e-4 | sed 's,^.*/train.sh ,,' | tr '\n' '|')"
 # ---- what it was asked for is read before anything is measured ----
 mkdir "$work/it's a folder" && cp -r "$root/slurm" "$work/it's a folder/" && rm -f "$work/it's a folder/slurm/site.sh"
 scaling=$work/it\'s\ a\ folder/slurm/scaling.sh

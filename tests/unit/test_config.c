@@ -267,7 +267,7 @@ static int test_env(struct config_env *env, const char *name, struct error *e)
                                .sets = variant ? 2 : 0,
                                .variant_of = test_variant_of,
                                .preset = tuned_preset,
-                               .option = {{"N", "3"}, {"rules", "a"}, {"size", "5"}},
+                               .option = {{.name = "N", .def = "3"}, {.name = "rules", .def = "a"}, {.name = "size", .def = "5"}},
                                .options = 3,
                                .named_preset = test_preset,
                                .named_preset_at = test_preset_at};

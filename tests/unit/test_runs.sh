@@ -42,6 +42,20 @@ has all_are_counted "6 runs, 4 finished, 2 stopped" "$("$MAPPO" runs)"
 is a_run_alone_is_itself "1 run, 1 finished" "$("$MAPPO" runs runs/group/one | tail -1)"
 is one_folder_of_them "3 runs, 3 finished" "$("$MAPPO" runs runs/group/ | tail -1)"
 
+python3 - <<'END'
+import json
+line = json.loads(open("runs/group/clip/metrics.jsonl").readlines()[-1])
+line.update({f"info/{i}": 0.123456789 for i in range(400)}, return_mean=-1.25)
+print(json.dumps(line, separators=(",", ":")), file=open("runs/group/clip/metrics.jsonl", "a"))
+END
+has a_long_line_of_metrics_is_read_whole "finished 400 -1.25" "$(row group/clip)"
+if strace -f -o calls -e trace=open,openat,read,pread64 "$MAPPO" runs runs/group/two >/dev/null 2>&1; then
+    is only_what_is_needed_is_opened "5 1" "$(grep -c '"runs/group/two[/"].* = [0-9]' calls) $(grep -c 'step-.*= [0-9]' calls)"
+    is and_little_of_it_is_read yes "$(awk '/"# The eff|"mappo ch|pread64/ { sum += $NF } END { print sum < 30000 ? "yes" : sum }' calls)"
+else
+    echo "ok - only_what_is_needed_is_opened # SKIP needs strace"
+fi
+
 newest=runs/group/one/$(readlink runs/group/one/latest.h5)
 python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(-9, 2); b = f.read(1); f.seek(-9, 2); f.write(bytes([b[0] ^ 1]))' "$newest"
 has headers_alone_pass_a_flipped_bit "mappo finished" "$(row group/one)"

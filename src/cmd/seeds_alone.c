@@ -1,0 +1,373 @@
+/* Several seeds on one machine: each is a process of this program, as if it had been started by hand. A run of one thread is more efficient than of
+ * two, so as many run side by side as there are cores, and only what does not go up in these comes first, with several threads each. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "cmd/seeds.h"
+#include "cmd/seeds_screen.h"
+#include "comm/placement.h"
+#include "run/learning.h"
+#include "run/stop.h"
+
+enum { LINE = 4096, ARGUMENTS = ARGS_MAX + 2 * ARGS_FILES + 16, WAIT = 200 /* ms */ };
+
+struct stream { /* what a process prints, line by line */
+    int fd;     /* -1: at its end */
+    size_t length;
+    char text[LINE];
+};
+
+struct child {
+    struct seed *seed; /* NULL = nobody runs in this place */
+    pid_t pid;
+    struct stream out, errors;
+    bool first; /* one of the first round */
+};
+
+struct crew {
+    struct seeds *seeds;
+    struct comm *comm;
+    struct child *child; /* [places] */
+    int places, devices;
+    int todo, begun, first; /* runs to train; of these begun; in the first round */
+    int threads, first_threads;
+    struct stop *stop;
+    int stopped; /* EXIT_STOPPED, EXIT_CONTINUE: all have been asked to end */
+    struct seeds_screen *screen;
+};
+
+/* ---- a process ------------------------------------------------------------------------------------------------------------------------- */
+
+enum errand { REHEARSE, TELL_DRY_RUN, TRAIN };
+
+struct words { /* a command line; texts that are made for it lie in `room` */
+    char *argv[ARGUMENTS];
+    int count;
+    char room[4][64];
+};
+
+static void add_word(struct words *words, const char *word)
+{
+    CHECK(words->count < ARGUMENTS - 1, "more arguments than room");
+    words->argv[words->count++] = (char *)word;
+}
+
+static void write_words(struct words *words, const struct crew *crew, const struct child *child, enum errand errand)
+{
+    const struct arguments *args = crew->seeds->args;
+    words->count = 0;
+    add_word(words, "mappo");
+    add_word(words, "train");
+    for (int i = 0; i < args->files; i++) add_word(words, "--config"), add_word(words, args->file[i]);
+    for (int i = 0; i < args->assignments; i++) add_word(words, args->assignment[i]);
+    text_format(words->room[0], sizeof words->room[0], "seed=%lld", (long long)child->seed->number);
+    add_word(words, words->room[0]);
+    text_format(words->room[1], sizeof words->room[1], "threads=%d", child->first ? crew->first_threads : crew->threads);
+    if (errand == TRAIN && crew->threads > 0) add_word(words, words->room[1]);
+    text_format(words->room[2], sizeof words->room[2], "cuda.device=%d", (int)(child - crew->child));
+    if (errand == TRAIN && crew->devices > 1) add_word(words, words->room[2]);
+    if (args->fresh) add_word(words, "--fresh");
+    if (errand != TRAIN) add_word(words, "--dry-run");
+    if (errand == REHEARSE || args->json) add_word(words, "--json");
+    if (errand != TELL_DRY_RUN || args->quiet) add_word(words, "--quiet");
+    words->argv[words->count] = NULL;
+}
+
+/* In the new process. Of a group of its own: Ctrl-C is for us, who pass it on once. Whatever becomes of us, it saves and ends. */
+static MAPPO_NORETURN void become(struct words *words, int out, int errors, pid_t parent)
+{
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(EXIT_STOPPED);
+    const int nothing = open("/dev/null", O_RDONLY);
+    if (nothing >= 0) dup2(nothing, STDIN_FILENO);
+    dup2(out, STDOUT_FILENO);
+    dup2(errors, STDERR_FILENO);
+    setenv("MAPPO_MPI", "0", 1);
+    unsetenv("MAPPO_EXIT_FILE");
+    execv("/proc/self/exe", words->argv);
+    static const char text[] = "mappo: /proc/self/exe can't be started again\n";
+    const ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written;
+    _exit(EXIT_INTERNAL);
+}
+
+static void start(struct crew *crew, struct child *child, struct seed *seed, enum errand errand)
+{
+    struct words words;
+    int out[2], errors[2];
+    *child = (struct child){.seed = seed, .first = crew->begun < crew->first};
+    write_words(&words, crew, child, errand);
+    if (pipe2(out, O_CLOEXEC) != 0 || pipe2(errors, O_CLOEXEC) != 0) die(EXIT_INTERNAL, "%s: can't make a pipe for its run", seed->label);
+    fflush(NULL);
+    const pid_t parent = getpid();
+    child->pid = fork();
+    if (child->pid < 0) die(EXIT_INTERNAL, "%s: can't start a process for its run", seed->label);
+    if (child->pid == 0) become(&words, out[1], errors[1], parent);
+    setpgid(child->pid, child->pid);
+    close(out[1]);
+    close(errors[1]);
+    child->out.fd = out[0];
+    child->errors.fd = errors[0];
+}
+
+/* Calls `take` for each whole line, and for the rest at the end. */
+static void read_stream(struct stream *stream, void (*take)(void *user, const char *line), void *user)
+{
+    const ssize_t got = read(stream->fd, stream->text + stream->length, sizeof stream->text - 1 - stream->length);
+    if (got > 0) stream->length += (size_t)got;
+    stream->text[stream->length] = '\0';
+    char *line = stream->text;
+    for (char *end; (end = strchr(line, '\n')); line = end + 1) {
+        *end = '\0';
+        take(user, line);
+    }
+    stream->length = strlen(line);
+    const bool full = stream->length == sizeof stream->text - 1;
+    if ((got <= 0 || full) && stream->length) {
+        take(user, line);
+        stream->length = 0;
+    }
+    memmove(stream->text, line, stream->length);
+    if (got > 0) return;
+    close(stream->fd);
+    stream->fd = -1;
+}
+
+struct told { /* who takes its lines */
+    struct crew *crew;
+    struct seed *seed;
+    enum errand errand;
+};
+
+static void take_result(void *user, const char *line)
+{
+    const struct told *told = user;
+    const char *bytes = strstr(line, "\"memory_bytes\":");
+    if (told->errand == TELL_DRY_RUN) {
+        printf("%s%s%s\n", told->crew->seeds->args->json ? "" : told->seed->label, told->crew->seeds->args->json ? "" : ": ", line);
+    } else if (told->errand == REHEARSE) {
+        told->seed->finished = strstr(line, "\"state\":\"finished\"") != NULL;
+        if (bytes) told->seed->memory = strtoull(strchr(bytes, ':') + 1, NULL, 10);
+    } else if (!told->crew->seeds->args->json) {
+        seeds_screen_result(told->crew->screen, line);
+    }
+}
+
+static void take_message(void *user, const char *line)
+{
+    const struct told *told = user;
+    seeds_screen_message(told->crew->screen, told->seed->label, line);
+}
+
+/* Until one of the processes has something to say or a moment is over; takes what they say. */
+static void listen(struct crew *crew, enum errand errand)
+{
+    struct pollfd *ready = calloc((size_t)crew->places * 2, sizeof *ready);
+    CHECK(ready, "out of memory");
+    for (int i = 0; i < crew->places; i++) {
+        const struct child *child = &crew->child[i];
+        ready[2 * i] = (struct pollfd){.fd = child->seed ? child->out.fd : -1, .events = POLLIN};
+        ready[2 * i + 1] = (struct pollfd){.fd = child->seed ? child->errors.fd : -1, .events = POLLIN};
+    }
+    const int count = poll(ready, (nfds_t)crew->places * 2, WAIT);
+    for (int i = 0; i < crew->places && count > 0; i++) {
+        struct child *child = &crew->child[i];
+        struct told told = {crew, child->seed, errand};
+        if (ready[2 * i].revents) read_stream(&child->out, take_result, &told);
+        if (ready[2 * i + 1].revents) read_stream(&child->errors, take_message, &told);
+    }
+    free(ready);
+}
+
+/* True where it has ended, and all that it said is read: seed->code is known and the place free. */
+static bool reap(struct child *child)
+{
+    int status;
+    if (!child->seed || child->out.fd >= 0 || child->errors.fd >= 0) return false;
+    if (waitpid(child->pid, &status, 0) != child->pid) return false; /* it has closed both: it ends */
+    child->seed->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_INTERNAL;
+    if (WIFSIGNALED(status))
+        warn("%s: was ended by signal %d (%s); the same command goes on from its last checkpoint", child->seed->label, WTERMSIG(status),
+             strsignal(WTERMSIG(status)));
+    child->seed = NULL;
+    return true;
+}
+
+/* ---- signals --------------------------------------------------------------------------------------------------------------------------- */
+
+static struct crew *signalled; /* whose processes the handlers reach */
+
+static void signal_all(const struct crew *crew, int number)
+{
+    for (int i = 0; i < crew->places; i++)
+        if (crew->child[i].seed && crew->child[i].pid > 0) kill(crew->child[i].pid, number);
+}
+
+/* A second Ctrl-C ends at once, as of one run. */
+static void end_all(int number)
+{
+    signal_all(signalled, SIGKILL);
+    _exit(128 + number);
+}
+
+/* Ctrl-Z */
+static void pause_all(int number)
+{
+    (void)number;
+    signal_all(signalled, SIGSTOP);
+    raise(SIGSTOP);
+    signal_all(signalled, SIGCONT);
+}
+
+static void ask_all_to_end(struct crew *crew, int code)
+{
+    crew->stopped = code;
+    signal_all(crew, code == EXIT_CONTINUE ? SIGUSR1 : SIGTERM);
+    signal(SIGINT, end_all);
+    signal(SIGQUIT, end_all);
+}
+
+static void heed_stop(struct crew *crew)
+{
+    char why[160];
+    if (crew->stopped) return;
+    const int code = stop_agreed(crew->stop, crew->comm, why, sizeof why);
+    if (!code) return;
+    if (!crew->seeds->args->json && !crew->seeds->args->quiet) seeds_screen_say(crew->screen, "%s: all runs save and end", why);
+    ask_all_to_end(crew, code);
+}
+
+/* ---- in which order, and how many ------------------------------------------------------------------------------------------------------ */
+
+static int errand_of_one(struct crew *crew, struct seed *seed, enum errand errand)
+{
+    start(crew, &crew->child[0], seed, errand);
+    while (!reap(&crew->child[0])) listen(crew, errand);
+    return seed->code;
+}
+
+/* One after another, until one would be refused. */
+static bool rehearse_all(struct crew *crew, enum errand errand)
+{
+    for (int i = 0; i < crew->seeds->count; i++)
+        if (errand_of_one(crew, &crew->seeds->seed[i], errand)) return false;
+    return true;
+}
+
+static void plan(struct crew *crew)
+{
+    const struct config *config = crew->seeds->config;
+    struct placement placement;
+    size_t most = 1;
+    for (int i = 0; i < crew->seeds->count; i++) {
+        const struct seed *seed = &crew->seeds->seed[i];
+        if (seed->memory > most) most = seed->memory;
+        if (!seed->finished) crew->todo++;
+    }
+    if (crew->todo == 0) return;
+    placement_find(&placement, crew->comm, 0);
+    const int cores = placement.threads, given = (int)config->train_threads;
+    crew->devices = learning_devices(config);
+    int places = crew->devices ? crew->devices : given ? cores / given : cores;
+    if (places > crew->todo) places = crew->todo;
+    while (places > 1 && (size_t)places > memory_free() / most) places--;
+    crew->places = crew->first = places = places > 1 ? places : 1;
+    crew->threads = crew->first_threads = given ? 0 : cores / places;
+    if (given || crew->devices) return;
+    crew->first = seeds_first_round(crew->todo, places);
+    crew->first_threads = cores / crew->first;
+}
+
+static void say_plan(const struct crew *crew)
+{
+    const int count = crew->seeds->count, given = (int)crew->seeds->config->train_threads;
+    const int threads = given ? given : crew->threads;
+    char first[96] = "", before[64] = "";
+    if (crew->seeds->args->quiet || crew->seeds->args->json) return;
+    if (crew->first_threads > crew->threads)
+        text_format(first, sizeof first, "first %d with %d threads%s, then ", crew->first, crew->first_threads,
+                    crew->first > 1 ? " each" : "");
+    if (count > crew->todo) text_format(before, sizeof before, " (%d of %d are finished)", count - crew->todo, count);
+    seeds_screen_say(crew->screen, "%d seed%s to train%s: %s%d at a time with %d thread%s%s", crew->todo, crew->todo == 1 ? "" : "s",
+                     before, first, crew->places, threads, threads == 1 ? "" : "s", crew->places > 1 ? " each" : "");
+}
+
+static int running(const struct crew *crew, bool first_only)
+{
+    int count = 0;
+    for (int i = 0; i < crew->places; i++) count += crew->child[i].seed && (crew->child[i].first || !first_only);
+    return count;
+}
+
+/* The next run to begin now; NULL: none. */
+static struct seed *next_run(const struct crew *crew, int *next)
+{
+    while (*next < crew->seeds->count && crew->seeds->seed[*next].finished) ++*next;
+    if (*next == crew->seeds->count || crew->stopped) return NULL;
+    const bool waits = crew->begun >= crew->first && crew->first_threads > crew->threads && running(crew, true) > 0;
+    return !waits && running(crew, false) < crew->places ? &crew->seeds->seed[(*next)++] : NULL;
+}
+
+static void begin_runs(struct crew *crew, int *next)
+{
+    for (struct seed *seed; (seed = next_run(crew, next)); crew->begun++) {
+        int free = 0;
+        while (crew->child[free].seed) free++;
+        start(crew, &crew->child[free], seed, TRAIN);
+    }
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------------------------------- */
+
+static void train_all(struct crew *crew)
+{
+    int next = 0;
+    for (begin_runs(crew, &next); running(crew, false) > 0; begin_runs(crew, &next)) {
+        listen(crew, TRAIN);
+        heed_stop(crew);
+        for (int i = 0; i < crew->places; i++) {
+            struct seed *seed = crew->child[i].seed;
+            if (!seed || !reap(&crew->child[i])) continue;
+            /* A file STOP, or a limit of one: the person, or the machine, wants all of them to end. */
+            if ((seed->code == EXIT_STOPPED || seed->code == EXIT_CONTINUE) && !crew->stopped) ask_all_to_end(crew, seed->code);
+        }
+        const struct seed *at_work[crew->places];
+        for (int i = 0; i < crew->places; i++) at_work[i] = crew->child[i].seed;
+        seeds_screen_draw(crew->screen, at_work, crew->places);
+    }
+    for (; next < crew->seeds->count; next++) /* never begun */
+        if (!crew->seeds->seed[next].finished) crew->seeds->seed[next].code = crew->stopped;
+}
+
+void seeds_run_alone(struct seeds *seeds, struct comm *comm)
+{
+    struct error err = {0};
+    const bool silent = seeds->args->quiet || seeds->args->json;
+    struct crew crew = {.seeds = seeds, .comm = comm, .places = 1, .screen = seeds_screen_create(seeds, silent)};
+    crew.child = calloc((size_t)seeds->count, sizeof *crew.child);
+    CHECK(crew.child, "out of memory");
+    seeds->refused = !rehearse_all(&crew, seeds->args->dry_run ? TELL_DRY_RUN : REHEARSE);
+    if (!seeds->refused && !seeds->args->dry_run) plan(&crew);
+    if (crew.todo > 0) {
+        if (stop_open(&crew.stop, seeds->config->train_max_seconds, seeds->config->train_stop_margin, NULL, &err)) die_error(&err);
+        signalled = &crew;
+        void (*const before)(int) = signal(SIGTSTP, pause_all);
+        say_plan(&crew);
+        train_all(&crew);
+        signal(SIGTSTP, before);
+        signal(SIGINT, SIG_DFL);
+        stop_close(crew.stop);
+    }
+    seeds_screen_destroy(crew.screen);
+    free(crew.child);
+}
