@@ -158,10 +158,12 @@ static int encode(struct reel *reel, bool gif, int palette, int out, int log, st
     char from[32], to[32];
     text_format(from, sizeof from, "/dev/fd/%d", palette);
     text_format(to, sizeof to, "/dev/fd/%d", out);
-    const char *const for_gif[] = {
-        "-f",    "rawvideo", "-pix_fmt", "bgr0",     "-s", reel->size, "-framerate", reel->rate,
-        "-i",    "pipe:0",   "-f",       "png_pipe", "-i", from,       "-lavfi",     "paletteuse=dither=none:diff_mode=rectangle",
-        "-loop", "0",        "-f",       "gif",      to};
+    /* What is drawn has few colours; of images there may be more than a palette has. */
+    const char *filter =
+        film_has_images(reel->film) ? "paletteuse=dither=sierra2_4a:diff_mode=rectangle" : "paletteuse=dither=none:diff_mode=rectangle";
+    const char *const for_gif[] = {"-f",       "rawvideo", "-pix_fmt", "bgr0", "-s",       reel->size, "-framerate",
+                                   reel->rate, "-i",       "pipe:0",   "-f",   "png_pipe", "-i",       from,
+                                   "-lavfi",   filter,     "-loop",    "0",    "-f",       "gif",      to};
     const char *const for_mp4[] = {"-f",     "rawvideo", "-pix_fmt", "bgr0",      "-s",         reel->size, "-framerate", reel->rate, "-i",
                                    "pipe:0", "-pix_fmt", "yuv420p",  "-movflags", "+faststart", "-f",       "mp4",        to};
     struct child child = {.log = log};
