@@ -3,7 +3,7 @@
 
 const view = { axis: "env_steps", smoothing: 0.02, statistic: "iqm", seeds: false, evaluations: true, environment: environments.length > 1 ? environments[0].name : null, domain: null, hover: null };
 const charts = [];
-const COLOURS = 8, GRID = { small: 200, large: 400 };
+const COLOURS = 8, GRID = { small: 150, large: 400 };
 
 function colourOf(index) {
   return `var(--c${index % COLOURS})`;
@@ -192,7 +192,7 @@ class Chart {
     this.logButton = h("button", { class: "quiet log", type: "button", title: "logarithmic scale", onclick: () => this.toggleLog() }, "log");
     const title = h("span", { class: "name", title: spec.help || "" }, spec.title || spec.name);
     this.element = h("figure", { class: spec.large ? "chart large" : "chart", "data-name": spec.name },
-      h("figcaption", {}, title, spec.unit ? h("span", { class: "unit" }, spec.unit) : null, this.readout, spec.phases ? null : this.logButton), this.svg);
+      h("figcaption", {}, title, spec.unit ? h("span", { class: "unit" }, spec.unit) : null, this.readout, exportButtons(this), spec.phases ? null : this.logButton), this.svg);
     this.svg.addEventListener("pointermove", (event) => this.point(event));
     this.svg.addEventListener("pointerleave", () => this.leave());
     this.svg.addEventListener("pointerdown", (event) => this.press(event));

@@ -195,8 +195,15 @@ function references(environment) {
 const HERO = "return_mean";
 const LEARNING = ["policy_loss", "value_loss", "entropy", "approx_kl", "kl", "clip_fraction", "ratio", "explained_variance", "actor_grad_norm", "critic_grad_norm", "value_mean", "value_deviation", "learning_rate", "critic_learning_rate"];
 
+/* Of several groups the first that learns has its numbers under plain names: whose name stands nowhere else but among the returns. */
+function plainGroup(name) {
+  const names = metricNames(), others = names.filter((one) => one.startsWith(name + "/")).map((one) => one.slice(name.length + 1));
+  const rest = names.filter((one) => one.startsWith(HERO + "/")).map((one) => one.slice(HERO.length + 1)).filter((group) => !others.includes(group));
+  return others.length && rest.length === 1 && environments.length === 1 ? rest[0] : undefined;
+}
+
 function titled(name) {
-  const [base, group] = name.startsWith("info/") ? [name.slice(5)] : name.split("/");
+  const [base, group = plainGroup(base)] = name.startsWith("info/") ? [name.slice(5)] : name.split("/");
   const text = base.replace(/_/g, " ").replace(/\bkl\b/, "KL").replace(/\bgrad\b/, "gradient");
   return group ? `${text} · ${group}` : text;
 }

@@ -17,12 +17,13 @@ function randomFrom(seed) {
   };
 }
 
-/* [RESAMPLES][n] numbers of the runs drawn, the same for every point of a curve. */
+/* [RESAMPLES][n] places of the sorted values, the same for every point of a curve, each draw in order: what it draws is sorted, too. */
 const drawn = {};
 function resamples(n) {
   if (!drawn[n]) {
     const random = randomFrom(20211204);
-    drawn[n] = Uint16Array.from({ length: RESAMPLES * n }, () => Math.floor(random() * n));
+    drawn[n] = new Uint16Array(RESAMPLES * n);
+    for (let k = 0; k < RESAMPLES; k++) drawn[n].set(Uint16Array.from({ length: n }, () => Math.floor(random() * n)).sort(), k * n);
   }
   return drawn[n];
 }
@@ -35,25 +36,48 @@ function mean(values) {
 
 /* A quarter of the values left out at either end, rounded down (scipy's trim_mean of rliable). */
 function interquartileMean(values) {
-  const cut = Math.floor(values.length / 4);
-  return cut ? mean(Float64Array.from(values).sort().subarray(cut, values.length - cut)) : mean(values);
+  return trimmed(Float64Array.from(values).sort(), "iqm");
 }
 
-const STATISTICS = { iqm: interquartileMean, mean };
+/* Of sorted values. */
+function trimmed(sorted, statistic) {
+  const cut = statistic === "iqm" ? Math.floor(sorted.length / 4) : 0;
+  return mean(sorted.subarray(cut, sorted.length - cut));
+}
+
+/* The k-th smallest of the values, which are put in another order. */
+function kth(values, k) {
+  for (let low = 0, high = values.length - 1; low < high; ) {
+    const pivot = values[(low + high) >> 1];
+    let i = low, j = high;
+    while (i <= j) {
+      while (values[i] < pivot) i++;
+      while (values[j] > pivot) j--;
+      if (i > j) break;
+      const kept = values[i];
+      values[i++] = values[j];
+      values[j--] = kept;
+    }
+    if (k <= j) high = j;
+    else if (k >= i) low = i;
+    else break;
+  }
+  return values[k];
+}
+
 const found = new Float64Array(RESAMPLES);
 
 /* {value, low, high, n}: low and high NaN with one value. */
 function summary(values, statistic) {
-  const known = values.filter(Number.isFinite), n = known.length;
-  if (!n) return { value: NaN, low: NaN, high: NaN, n };
-  const of = n < 4 ? mean : STATISTICS[statistic], draw = resamples(n), drawing = new Float64Array(n);
-  if (n === 1) return { value: known[0], low: NaN, high: NaN, n };
+  const known = Float64Array.from(values.filter(Number.isFinite)).sort(), n = known.length;
+  if (n < 2) return { value: n ? known[0] : NaN, low: NaN, high: NaN, n };
+  const draw = resamples(n), cut = statistic === "iqm" ? Math.floor(n / 4) : 0, used = n - 2 * cut;
   for (let k = 0; k < RESAMPLES; k++) {
-    for (let i = 0; i < n; i++) drawing[i] = known[draw[k * n + i]];
-    found[k] = of(drawing);
+    let sum = 0;
+    for (let i = k * n + cut, end = i + used; i < end; i++) sum += known[draw[i]];
+    found[k] = sum / used;
   }
-  found.sort();
-  return { value: of(known), low: quantile(found, 0.025), high: quantile(found, 0.975), n };
+  return { value: trimmed(known, statistic), low: kth(found, 0.025 * RESAMPLES - 1), high: kth(found, 0.975 * RESAMPLES - 1), n };
 }
 
 /* Of sorted values. */

@@ -10,10 +10,10 @@ function evaluationRows(title) {
     if (!runs.length) continue;
     const returns = runs.map((run) => trainedOf(run).return[0]), several = runs.length > 1;
     const whole = several ? summary(returns, view.statistic) : null;
-    if (several) rows.push({ kind: "band", label: band.label, colour: colourOf(band.colour), value: whole.value, low: whole.low, high: whole.high, text: `${number(whole.value)}`, interval: Number.isFinite(whole.low) ? `${number(whole.low)} … ${number(whole.high)}` : "", about: plural(runs.length, "seed"), length: mean(runs.map((run) => trainedOf(run).length)), infos: infoMeans(runs), groups: groupMeans(runs) });
+    if (several) rows.push({ kind: "band", band, several, label: band.label, colour: colourOf(band.colour), value: whole.value, low: whole.low, high: whole.high, text: `${number(whole.value)}`, interval: Number.isFinite(whole.low) ? `${number(whole.low)} … ${number(whole.high)}` : "", about: plural(runs.length, "seed"), length: mean(runs.map((run) => trainedOf(run).length)), infos: infoMeans(runs), groups: groupMeans(runs) });
     for (const run of runs) {
       const player = trainedOf(run);
-      rows.push({ ...playerRow(player), kind: several ? "part" : "band", label: several ? run.label : bands.length > 1 && band.label ? band.label : run.name, colour: several ? null : colourOf(band.colour), about: `at ${count(run.played.env_steps)}`, checkpoint: run.played.checkpoint });
+      rows.push({ ...playerRow(player), kind: several ? "part" : "band", band, label: several ? run.label : bands.length > 1 && band.label ? band.label : run.name, colour: several ? null : colourOf(band.colour), about: `at ${count(run.played.env_steps)}`, checkpoint: run.played.checkpoint });
     }
   }
   for (const who of ["scripted", "random"]) {
@@ -36,7 +36,7 @@ const groupMeans = (runs) => columnMeans(runs, (player) => player.groups);
 
 /* Where the mean lies, its 95 % interval, and how single episodes are spread. */
 function intervalPicture(row, low, high) {
-  const x = (value) => (200 * (value - low)) / (high - low || 1), svg = svgElement("svg", { class: "interval", viewBox: "0 0 200 16", preserveAspectRatio: "none", "aria-hidden": "true" });
+  const x = (value) => Math.max(0, Math.min(200, (200 * (value - low)) / (high - low || 1))), svg = svgElement("svg", { class: "interval", viewBox: "0 0 200 16", preserveAspectRatio: "none", "aria-hidden": "true" });
   const colour = row.colour || "var(--soft)", parts = [`<line class="zero" x1="0" x2="200" y1="8" y2="8"/>`];
   if (row.returns && row.returns.length > 4) {
     const at = (q) => x(quantile(row.returns, q));
@@ -57,11 +57,19 @@ function normalised(row, rows) {
 
 function evaluationTable(title) {
   const rows = evaluationRows(title), of = report.runs.find((run) => run.played?.title === title).played;
-  const ends = rows.flatMap((row) => [row.low, row.high, row.value, ...(row.returns?.length > 4 ? [quantile(row.returns, 0.05), quantile(row.returns, 0.95)] : [])]).filter(Number.isFinite);
+  const ends = rows.flatMap((row) => [row.low, row.high, row.value, ...(row.returns?.length > 4 && row.kind !== "other" ? [quantile(row.returns, 0.05), quantile(row.returns, 0.95)] : [])]).filter(Number.isFinite);
   const low = Math.min(...ends), high = Math.max(...ends), scaled = rows.some((row) => normalised(row, rows));
   const columns = [...of.groups.map((name) => [`${name}`, (row, i) => row.groups?.[i]]), ...of.infos.map(([name, unit]) => [name.replace(/_/g, " ") + (unit && unit !== "1" ? ` (${unit})` : ""), (row, i) => row.infos?.[i - of.groups.length]])];
-  const cells = rows.map((row) => h("tr", { class: row.kind },
-    h("td", {}, row.colour ? h("i", { class: "swatch", style: `background:${row.colour}` }) : null, row.kind === "band" ? h("b", {}, row.label) : row.label),
+  /* With many runs the seeds of an experiment are shown when somebody asks for them. */
+  const folded = rows.length > 24, parts = (row) => rows.filter((one) => one.kind === "part" && one.band === row.band).map((one) => cells[rows.indexOf(one)]);
+  const name = (row) => [row.colour ? h("i", { class: "swatch", style: `background:${row.colour}` }) : null, row.kind === "band" ? h("b", {}, row.label) : row.label];
+  const unfold = (row) => h("button", { type: "button", class: "fold", "aria-expanded": "false", onclick: (event) => {
+    const open = event.currentTarget.getAttribute("aria-expanded") === "false";
+    event.currentTarget.setAttribute("aria-expanded", String(open));
+    for (const part of parts(row)) part.hidden = !open;
+  } }, name(row));
+  const cells = rows.map((row) => h("tr", { class: row.kind, hidden: folded && row.kind === "part" },
+    h("td", {}, folded && row.several ? unfold(row) : name(row)),
     h("td", { class: "n" }, row.kind === "band" ? h("b", {}, row.text) : row.text), h("td", { class: "n" }, row.interval), h("td", { class: "wide" }, intervalPicture(row, low, high)),
     scaled ? h("td", { class: "n" }, normalised(row, rows)) : null, h("td", { class: "n" }, trim(number(row.length))), columns.map(([, get], i) => h("td", { class: "n" }, number(get(row, i), 3))), h("td", { class: "unit", title: row.checkpoint }, row.about)));
   const heads = [h("th", {}, ""), h("th", { class: "n" }, `return${of.summed ? ", sum" : ""}`), h("th", { class: "n" }, rows.some((row) => row.interval) ? "95 %" : ""), h("th", {}, `${number(low, 3)} … ${number(high, 3)}`),

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "../faults"))
@@ -168,6 +169,10 @@ def curves(browser):
     browser.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowLeft")
     check("so_does_the_keyboard", "environment steps" in browser.value("document.getElementById('tip').hidden ? '' : document.getElementById('tip').textContent"))
     browser.value("document.activeElement.blur()")
+    drawn = browser.value("(() => { const chart = charts.find((one) => one.spec.name === 'entropy'); return [chartCsv(chart), chartSvg(chart), chart.lines.reduce((sum, line) => sum + line.x.length, 0)]; })()")
+    table, figure = drawn[0].splitlines(), xml.etree.ElementTree.fromstring(drawn[1])
+    check("a_chart_can_be_saved_as_numbers", table[0] == "experiment,env_steps,entropy,low,high,seeds" and len(table) == drawn[2] + 1 and table[-1].startswith('"lr=0.003",4000,') and table[-1].endswith(",1"), table[-1])
+    check("a_chart_can_be_saved_as_a_figure", "var(" not in drawn[1] and [text.text for text in figure.iter("{http://www.w3.org/2000/svg}text")][:3] == ["entropy (nat) over environment steps", "lr=0.0007", "lr=0.003"] and len([path for path in figure.iter("{http://www.w3.org/2000/svg}path") if path.get("stroke", "").startswith("rgb")]) >= 2, drawn[1][:400])
 
 
 def replays(browser):
