@@ -43,13 +43,16 @@ class Program:
             self.options |= {option["name"] for option in environment["options"]}
         # Of environments of Python, which only an interpreter with their packages can open.
         self.options |= set(re.findall(r'^    \[[A-Z_]+\] = {"(\w+)"', (HOME / "src/env/python/python_env.c").read_text(encoding="utf-8"), re.M))
+        # docs/export.md: what a policy of scripts/mappo.py has.
+        self.attributes = set(re.findall(r"self\.([a-z_]+)|def ([a-z]+)\(self", (HOME / "scripts/mappo.py").read_text(encoding="utf-8")))
+        self.attributes = {f"policy.{name}" for names in self.attributes for name in names if name}
 
     def lacks(self, code):
         """What a piece of code names that there is not."""
         # Of other programs: their switches, Python, C, ini sections and paths.
         for word in re.findall(r"(?<![\w./$<-])[a-z][a-z_]*(?:\.[A-Za-z_]+)+(?![\w(/-]|\.\w)", code):
             section, rest = word.split(".", 1)
-            if section not in self.sections or rest in ("h5", "jsonl", "def", "c", "h", "cu", "so", "py", "sh", "ini", "html", "svg", "onnx", "pt", "pth", "name"):
+            if section not in self.sections or rest in ("h5", "pt", "pth", "gif", "mp4", "png", "txt", "onnx", "bin", "log", "jsonl", "def", "c", "h", "cu", "so", "py", "sh", "ini", "html", "svg", "name"):
                 continue
             if section == "env" and word not in self.keys:
                 if rest not in self.options and not re.fullmatch("[A-Z]{2,}", rest):
@@ -57,7 +60,7 @@ class Program:
             elif section == "group":
                 if word != "group.NAME.KEY" and "group.NAME." + word.split(".")[-1] not in self.keys:
                     yield f"there is no key {word}"
-            elif word not in self.keys and not re.search(r"\.NAME$|\.KEY$", word):
+            elif word not in self.keys | self.attributes and not re.search(r"\.NAME$|\.KEY$", word):
                 yield f"there is no key {word}"
         for command in re.findall(r"(?:^|[\s(])(?:\./)?(?:build/)?mappo ([a-z]+)(?=$|[\s)`,;])", code, re.M):
             if command not in self.commands and not code.startswith("mappo checkpoint\n"):  # a file's first line

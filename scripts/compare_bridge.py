@@ -21,8 +21,15 @@ import sys
 import time
 import types
 
-import gymnasium
-import numpy as np
+try:
+    import gymnasium
+    import numpy as np
+except ImportError as missing:
+    if {"-h", "--help"} & set(sys.argv):
+        print(f"compare_bridge.py: {__doc__}")
+        sys.exit(0)
+    print(f"compare_bridge.py: {missing}: python3 -m pip install gymnasium", file=sys.stderr)
+    sys.exit(2)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MAPPO = os.path.join(os.environ.get("BUILD", os.path.join(HERE, "..", "build")), "mappo")

@@ -1,16 +1,28 @@
 #!/usr/bin/env bash
 # From a fresh clone to a trained team: installs what is missing, builds, trains MAPPO on mpe/simple_spread (6 M environment steps, about
-# a minute on two cores), evaluates beside random and scripted play, writes a report (a page with curves and replays), and says where everything is.
+# a minute on two cores), evaluates beside random and scripted play, writes a report (a page with curves and replays), and says where everything is
+# and what to type next.
 #   scripts/quickstart.sh [key=value ...] [--config FILE] [--fresh]      passed on, such as env=classic/CartPole-v1, seed=3 or train.env_steps=1e6
 # With seeds=1-5 several are trained: a table of all, one curve with a band, and the first is evaluated.
 # Another environment (of `build/mappo envs`, or your own) is trained for as many steps as its preset has or as it was trained for in the
-# documentation, and for two minutes where that is not known or very many.
+# documentation, and for two minutes where that is not known or very many, or where it is an environment of Python (env=py:gymnasium:ID, docs/python.md).
 # The same command again continues an interrupted run, and only shows the results of a finished one.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as `sh quickstart.sh`
 set -u +o posix
+from=$PWD
 cd "$(dirname "$0")/.." || exit 1
-previous=""
+previous="" given=()
 for argument in "$@"; do
+    # Files are named from where the command was typed.
+    if [ "$from" != "$PWD" ]; then
+        case $previous:$argument in
+        *:env=./* | *:env=../*) argument=${argument#env=} && argument=env=$from/${argument#./} ;;
+        *:env=py:./* | *:env=py:../*) argument=${argument#env=py:} && argument=env=py:$from/${argument#./} ;;
+        --config:[!/~]*) argument=$from/$argument ;;
+        *:--config=[!/~]*) argument=--config=$from/${argument#--config=} ;;
+        esac
+    fi
+    given+=("$argument")
     case $previous:$argument in
     *:-h | *:--help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' scripts/quickstart.sh && exit 0 ;;
     --config:* | *:--config | *:--config=* | *:--fresh) ;;
@@ -23,6 +35,7 @@ done
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold="" dim="" plain=""; fi
 step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 build=${BUILD:-build} mappo=${BUILD:-build}/mappo
+set -- "${given[@]+"${given[@]}"}"
 settings=("$@")
 gave() { [[ " $arguments" == *" $1="* ]]; } # KEY: is it among the arguments?
 arguments=$*
@@ -96,8 +109,9 @@ if [ "$steps_of" = default ]; then
     [ -n "$steps" ] && usual "train.env_steps=$steps"
 fi
 limit=$(sed -n 's/.* train\.max_seconds=\([0-9]*\).*/\1/p' <<<" $*") # seconds; empty: trained to the end
-if [ "$steps_of" != settings ] && ! gave train.max_seconds && [ "${steps:-20000000}" -ge 20000000 ] && [ -z "$batch" ]; then
-    limit=120 # a job has a limit of its own
+# Not known how long, or very long, or how fast (Python). A job has a limit of its own.
+if [ "$steps_of" != settings ] && ! gave train.max_seconds && [ -z "$batch" ] && { [ "${steps:-20000000}" -ge 20000000 ] || [[ $environment == py:* ]]; }; then
+    limit=120
     usual train.max_seconds=$limit
 fi
 rehearse "${settings[@]+"${settings[@]}"}"
@@ -114,7 +128,7 @@ fi
 
 step "3  Train"
 started=$(date +%s)
-[ -z "$limit" ] || gave train.max_seconds || echo "for two minutes; train.env_steps=N or train.max_seconds=N for another length"
+[ -z "$limit" ] || gave train.max_seconds || echo "for two minutes at most; train.env_steps=N or train.max_seconds=N for another length"
 "$mappo" train "${settings[@]+"${settings[@]}"}"
 code=$?
 [ $code = 75 ] && [ -n "$limit" ] && [ $(($(date +%s) - started)) -ge "$limit" ] && code=0
@@ -130,14 +144,11 @@ seconds=$(($(date +%s) - started))
 
 step "4  Evaluate"
 episodes=1000
-[ -n "$limit" ] && episodes=100
+[ -n "$limit" ] || [[ $environment == py:* ]] && episodes=100
 echo "$episodes episodes of each player$([ ${#runs[@]} -gt 1 ] && echo "; the policy is that of $run")"
-# play NAME [key=value]: mean returns as a line of JSON; nothing where the environment has no such player
-play() { "$mappo" eval "$run" "episodes=$episodes" play="$1" ${2:+"$2"} --json 2>/dev/null | grep '"return_mean":' | tail -1; }
-random=$(play random) scripted=$(play scripted)
-# Not every environment can be drawn.
-trained=$(play trained "eval.picture=$run/episode.svg")
-[ -n "$trained" ] || trained=$(play trained)
+# play NAME: mean returns as a line of JSON; nothing where the environment has no such player
+play() { "$mappo" eval "$run" "episodes=$episodes" play="$1" --json 2>/dev/null | grep '"return_mean":' | tail -1; }
+random=$(play random) scripted=$(play scripted) trained=$(play trained)
 [ -n "$trained" ] || {
     "$mappo" eval "$run" "episodes=$episodes"
     echo "quickstart.sh: the evaluation failed" >&2
@@ -176,6 +187,8 @@ else
     rows return_mean
 fi
 
+# Not every environment can be drawn.
+"$mappo" render "$run" "out=$run/episode.svg" --quiet >/dev/null 2>&1
 report=$run/report.html
 "$mappo" report "${runs[@]}" "out=$report" "episodes=$((episodes > 100 ? 100 : 20))" --quiet >/dev/null || report=""
 
@@ -186,8 +199,18 @@ printf '  %-14s %s\n' "run" "$run  ($(awk -v x="$env_steps" 'BEGIN { printf (x <
 [ -f "$run/episode.svg" ] && printf '  %-14s %s\n' "an episode" "$run/episode.svg"
 printf '  %-14s %s\n' "numbers" "$run/metrics.jsonl, one line an update"
 printf '  %-14s %s\n' "checkpoint" "$run/latest.h5    look inside: $mappo inspect$(quoted "$run/latest.h5")"
-further=()
-for argument in "${settings[@]+"${settings[@]}"}"; do case $argument in --fresh | train.env_steps=* | train.max_seconds=*) ;; *) further+=("$argument") ;; esac done
+
+step "What to type next"
+line() { printf '  %-14s %s%s%s%s\n' "$1" "$2" "$dim" "${3:+    $3}" "$plain"; }
+further=() same=()
+for argument in "${settings[@]+"${settings[@]}"}"; do
+    case $argument in --fresh | train.env_steps=* | train.max_seconds=*) ;; *) further+=("$argument") ;; esac
+    case $argument in --fresh | run=* | run.dir=* | seed=* | train.seed=* | train.max_seconds=*) ;; *) same+=("$argument") ;; esac
+done
 [ "$env_steps" -ge "$steps" ] && steps=$((2 * env_steps))
-printf '  %-14s %s\n' "train on" "$mappo$(quoted "${further[@]+"${further[@]}"}" "train.env_steps=$steps")"
-printf '  %-14s %s\n' "more" "mpirun -n 4 $mappo …, sbatch slurm/train.sh …, $mappo --help, README.md"
+line "train on" "$mappo$(quoted "${further[@]+"${further[@]}"}" "train.env_steps=$steps")"
+line "watch it" "$mappo watch$(quoted "$run")" "meanwhile, in another terminal"
+gave seeds || line "several seeds" "$mappo$(quoted "seeds=1-3" "${same[@]+"${same[@]}"}")" "a mean and how far they lie apart"
+[ -f "$run/episode.svg" ] && line "film" "$mappo render$(quoted "$run" episode=best "out=best.$(command -v ffmpeg >/dev/null 2>&1 && echo gif || echo svg)")" "out=- plays it here"
+line "take it along" "scripts/export.py$(quoted "$run") --onnx policy.onnx" "or --torch, --c"
+line "more" "$mappo runs, mpirun -n 4 $mappo …, sbatch slurm/train.sh …, $mappo --help, README.md"

@@ -177,7 +177,7 @@ if [ -n "$prefix$from" ]; then
 fi
 
 # ---- from the package manager --------------------------------------------------------------------------------------------------------
-packages="gcc make libc6-dev pkg-config libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libinih-dev libssl-dev python3 python3-matplotlib"
+packages="gcc make libc6-dev pkg-config libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libinih-dev libssl-dev python3 python3-matplotlib libcairo2"
 test_packages="libopenblas0 libcmocka-dev mpich libmpich-dev slurm-wlm munge python3-h5py python3-numpy gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user clang clang-format-14 libomp-dev shellcheck git g++ procps util-linux python3-venv python3-torch ffmpeg chromium"
 [ $tests = 1 ] && packages="$packages $test_packages"
 

@@ -26,7 +26,7 @@ void check_spec_stage(struct check *check)
     if (!check->spec->snapshot_bytes)
         check_warning(check, "it has no snapshots: episodes restart when a run is continued, and its future after one was not looked at");
     if (!check->env->script) check_warning(check, "it has no scripted player: `mappo eval play=scripted` has nothing to compare with");
-    if (!check->env->draw) check_warning(check, "it has no drawing: `mappo eval picture=FILE.svg` cannot show an episode");
+    if (!check->env->draw) check_warning(check, "it has no drawing: `mappo render` cannot show an episode");
     check_batch_close(&batch);
     config = (struct check_batch_config){.envs = 1, .first_env = 5, .seed = check->config->seed + 1, .stream = PHILOX_EVALUATION};
     if (!check_batch_open(check, &other, &config)) return;

@@ -10,8 +10,8 @@
 
 /* ---- what differs ------------------------------------------------------------------------------------------------------------------ */
 
-/* Have columns of their own, or say where and how long, not how. */
-static const char told_elsewhere[] = "env.name algo.name train.env_steps run.dir";
+/* Have columns of their own, or say where, how long and how fast, not how. */
+static const char told_elsewhere[] = "env.name algo.name train.env_steps train.threads run.dir";
 
 /* Runs of one environment. */
 struct alike {

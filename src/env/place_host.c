@@ -209,12 +209,17 @@ static void copy_finals(const struct env_host *h, int32_t e, const struct mappo_
 #undef SLICE
 }
 
-/* Ends the episode of environment e from outside: what it sees now becomes its final observation, and it starts anew. */
-static int truncate_episode(const struct env_host *h, int32_t e, const struct mappo_env_io *io, struct mappo_env_error *error)
+/* Ends the episode of environment e from outside: what it sees now becomes its final observation. It is to start anew. */
+static void truncate_episode(const struct env_host *h, int32_t e, const struct mappo_env_io *io)
 {
     copy_finals(h, e, io);
     io->ep_end[e] = MAPPO_TRUNCATED;
-    return call_reset(h->v->env, h->instance, e, e + 1, io, error) ? EXIT_ENVIRONMENT : 0;
+}
+
+/* Those that were truncated, neighbours in one call: elsewhere they start at the same time. */
+static int start_anew(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io, struct mappo_env_error *error)
+{
+    return lo < hi && call_reset(h->v->env, h->instance, lo, hi, io, error) ? EXIT_ENVIRONMENT : 0;
 }
 
 static void account_rewards(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *io)
@@ -255,20 +260,24 @@ static int account(const struct env_host *h, int32_t lo, int32_t hi, const struc
 {
     const struct verifier verifier = {&h->spec, &h->strides};
     const int64_t most = h->spec.max_steps ? h->spec.max_steps : INT64_MAX;
+    int32_t cut = lo; /* from here to the present one */
+    int rc = 0;
     account_rewards(h, lo, hi, io);
-    for (int32_t e = lo; e < hi; e++) {
-        int rc = 0;
+    for (int32_t e = lo; e < hi && !rc; e++) {
         h->taken[e]++;
-        if (account_step(&h->lane[e].steps, h->time_limit, io->ep_end[e]))
-            rc = truncate_episode(h, e, io, error);
-        else if (!io->ep_end[e] && h->lane[e].steps < most)
-            continue; /* as nearly always */
-        if (rc == 0) rc = verify_end(&verifier, e, io->ep_end[e], h->lane[e].steps, error);
-        if (rc) return rc;
-        if (io->ep_end[e]) end_episode(h, e, io->ep_end[e]);
+        if (account_step(&h->lane[e].steps, h->time_limit, io->ep_end[e])) {
+            truncate_episode(h, e, io);
+        } else {
+            rc = start_anew(h, cut, e, io, error);
+            cut = e + 1;
+            if (rc || (!io->ep_end[e] && h->lane[e].steps < most)) continue; /* as nearly always */
+        }
+        rc = verify_end(&verifier, e, io->ep_end[e], h->lane[e].steps, error);
+        if (!rc && io->ep_end[e]) end_episode(h, e, io->ep_end[e]);
     }
-    if (h->spec.infos) account_infos(h, lo, hi, io);
-    return 0;
+    if (!rc) rc = start_anew(h, cut, hi, io, error);
+    if (!rc && h->spec.infos) account_infos(h, lo, hi, io);
+    return rc;
 }
 
 /* After the environment's own part, on the same thread: a look at what it wrote, or an exit code. */
@@ -304,9 +313,10 @@ static int step_once(const struct env_host *h, int32_t lo, int32_t hi, const str
 
 static int step_in_blocks(const struct env_host *h, int32_t lo, int32_t hi, const struct mappo_env_io *inner, struct mappo_env_error *error)
 {
+    const int32_t block = h->v->env->begin ? hi - lo : h->block; /* what another process wrote is in none of our caches */
     int rc = 0;
-    for (int32_t from = lo; from < hi && !rc; from += h->block) {
-        const int32_t to = hi - from < h->block ? hi : from + h->block;
+    for (int32_t from = lo; from < hi && !rc; from += block) {
+        const int32_t to = hi - from < block ? hi : from + block;
         rc = step_once(h, from, to, inner, error);
         if (!rc) rc = finish_range(h, from, to, inner, true, error);
     }

@@ -324,7 +324,7 @@ static bool leaves_trail(const struct film *film, int from, int to, int k)
     return false;
 }
 
-/* The way of circle k: thinner than it, and fainter the longer ago. */
+/* The way of circle k: thinner than it, and in four shades fainter the longer ago. */
 static void paint_trail(const struct film *film, int from, int to, int k, int trail, const struct mappo_canvas *c)
 {
     const struct film_mark *now = circle_of(film, to, k);
@@ -332,7 +332,7 @@ static void paint_trail(const struct film *film, int from, int to, int k, int tr
     for (int i = from; i < to; i++) {
         if (!has_moved(film, i, k)) continue;
         const struct film_mark *a = circle_of(film, i, k), *b = circle_of(film, i + 1, k);
-        const double strength = 0.6 * (1 - (double)(to - i - 1) / trail);
+        const double strength = 0.15 * ceil(4 * (1 - (double)(to - i - 1) / trail));
         const uint32_t alpha = (uint32_t)lround(strength * (colour & 0xff));
         c->line(c->self, a->at[0], a->at[1], b->at[0], b->at[1], 0.35 * now->at[2], (colour & 0xffffff00u) | alpha);
     }

@@ -135,7 +135,7 @@ struct film_writer {
 static void key_time(FILE *out, const struct film_writer *w, int f)
 {
     char text[VALUE];
-    text_format(text, sizeof text, "%.5f", w->time->seconds[f] / w->end);
+    text_format(text, sizeof text, "%.*f", w->time->count > 200 ? 5 : 4, w->time->seconds[f] / w->end);
     for (size_t last = strlen(text) - 1; text[last] == '0'; last--) text[last] = '\0';
     const size_t length = strlen(text);
     if (text[length - 1] == '.') text[length - 1] = '\0';
@@ -210,22 +210,45 @@ static void write_image(const struct film_writer *w, const struct item *item)
             w->values.items->text + item->from);
 }
 
+/* A line that comes and goes: how strong it is, and 0 where it is not there. Most are trails, of which there are many. */
+static void write_strength(const struct film_writer *w, const struct thread *t)
+{
+    const bool ends = t->first + t->count < w->time->count;
+    fprintf(w->out, "<animate attributeName=\"stroke-opacity\" values=\"%s", t->first ? "0;" : "");
+    for (int i = 0; i < t->count; i++)
+        if (needed(w, t, STROKE_OPACITY, i, false))
+            fprintf(w->out, "%s%s", i ? ";" : "", written(value_of(&w->values, t->item[i], STROKE_OPACITY, 0)));
+    fprintf(w->out, "%s\" keyTimes=\"0", ends ? ";0" : "");
+    for (int i = t->first ? 0 : 1; i < t->count; i++) {
+        if (!needed(w, t, STROKE_OPACITY, i, false)) continue;
+        fputc(';', w->out);
+        key_time(w->out, w, t->first + i);
+    }
+    if (ends) {
+        fputc(';', w->out);
+        key_time(w->out, w, t->first + t->count);
+    }
+    end_animation(w, false);
+}
+
 static void write_thread(const struct film_writer *w, const struct thread *t)
 {
     const size_t last = t->item[t->count - 1];
     const struct item *item = &w->values.items->item[last];
-    const bool always = t->count == w->time->count;
+    const bool always = t->count == w->time->count, gone = t->first + t->count < w->time->count; /* at the end */
+    const bool fades = !always && item->shape == FILM_LINE;
     bool changing[ATTRIBUTES] = {false}, any = !always;
     fprintf(w->out, "<%s", kind[item->shape].element);
     for (enum attribute a = NUMBER; a < ATTRIBUTES; a++) {
         if (!name_of(item->shape, a)) continue;
         const char *value = value_of(&w->values, last, a, 0);
+        if (fades && a == STROKE_OPACITY && gone) value = "0";
         if (value[0]) fprintf(w->out, " %s=\"%s\"", name_of(item->shape, a), value);
-        changing[a] = changes(w, t, a);
+        changing[a] = changes(w, t, a) && !(fades && a == STROKE_OPACITY);
         any = any || changing[a];
     }
     if (item->shape == FILM_IMAGE) write_image(w, item);
-    if (!always && t->first + t->count < w->time->count) fputs(" visibility=\"hidden\"", w->out);
+    if (gone && !fades) fputs(" visibility=\"hidden\"", w->out);
     if (!any && item->shape != FILM_TEXT) {
         fputs("/>\n", w->out);
         return;
@@ -234,7 +257,10 @@ static void write_thread(const struct film_writer *w, const struct thread *t)
     if (item->shape == FILM_TEXT) escape(w->out, w->values.items->text + item->from);
     for (enum attribute a = NUMBER; a < ATTRIBUTES; a++)
         if (changing[a]) animate(w, t, a);
-    if (!always) write_visibility(w, t->first, t->count);
+    if (fades)
+        write_strength(w, t);
+    else if (!always)
+        write_visibility(w, t->first, t->count);
     fprintf(w->out, "</%s>\n", kind[item->shape].element);
 }
 

@@ -76,7 +76,7 @@ class Description:
             elif word in ("n", "start", "low", "high"):
                 self.groups[-1].heads[-1][word] = [float(number) for number in rest]
             elif word == "meaning":
-                self.groups[-1].heads[-1][word] = rest
+                self.groups[-1].heads[-1].setdefault(word, []).append(*rest)
             elif word == "info":
                 self.infos.append(rest)
             elif word == "cannot":

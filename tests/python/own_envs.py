@@ -58,6 +58,13 @@ def truncated():
     return counter(cut=True)
 
 
+def both():
+    env = counter()
+    step = env.step
+    env.step = lambda action: step(action)[:3] + (env.at == env.length, {})
+    return env
+
+
 def inner():
     return spaces.Dict({"far": spaces.Box(-1, 1, (2,)), "kind": spaces.Discrete(3, start=5), "bits": spaces.MultiBinary(2)})
 
@@ -103,6 +110,12 @@ def text():
     return counter(observation=spaces.Dict({"size": spaces.Box(0, 1, (1,)), "word": spaces.Text(5)}))
 
 
+def no_space():
+    env = counter()
+    env.action_space = None
+    return env
+
+
 def many_actions():
     return counter(action=spaces.Tuple([spaces.Discrete(2)] * 5))
 
@@ -139,7 +152,21 @@ def infos():
 
 
 def failing(fail_at=2, failures=99):
-    return counter(fail_at=fail_at, failures=failures)
+    return counter(fail_at=fail_at, failures=failures, info=lambda at: {"x": at})
+
+
+def sometimes():
+    """Its first episode is whole; the second one fails."""
+    env = counter()
+    step = env.step
+    env.step = lambda action: step(action) if env.resets - env.spare < 2 else 1 / 0
+    env.spare = 0
+
+    def reset(seed=None, options=None):
+        env.spare += seed is not None and env.resets > 0  # the reset that followed the description
+        return Counter.reset(env, seed=seed)
+    env.reset = reset
+    return env
 
 
 def old_gym():
@@ -197,6 +224,11 @@ def by_keyword(**options):
     return counter() if options == {"render_mode": "rgb_array"} else blind()
 
 
+def vector():
+    from gymnasium.vector import SyncVectorEnv
+    return SyncVectorEnv([counter] * 2)
+
+
 class Tuples(Env):
     """As lbforaging and rware: Gymnasium's, with a Tuple of agents' spaces and a list of rewards."""
 
@@ -219,9 +251,9 @@ class Leaving:
 
     metadata = {"name": "leaving"}
 
-    def __init__(self, cut=False, keep=False, state=True):
+    def __init__(self, cut=False, keep=False, state=True, last=3):
         self.possible_agents, self.cut, self.keep = ["wolf_1", "sheep", "wolf_2"], cut, keep
-        self.last = {"wolf_1": 2, "wolf_2": 3, "sheep": 5}
+        self.last = {"wolf_1": 2, "wolf_2": last, "sheep": 5}
         if not state:
             self.state = None
 
@@ -264,7 +296,7 @@ def leaving_state_less():
 def turns(rounds=2, dies=True):
     """PettingZoo's AEC by its own helpers: a, b, c take turns; c dies in its first turn, and pays 3 to a; what a pays goes to b and c."""
     from pettingzoo import AECEnv
-    from pettingzoo.utils import AgentSelector
+    from pettingzoo import utils
 
     class Table(AECEnv):
         metadata = {"name": "table"}
@@ -287,7 +319,7 @@ def turns(rounds=2, dies=True):
             self.rewards, self._cumulative_rewards = ({agent: 0.0 for agent in self.agents} for _ in range(2))
             self.terminations, self.truncations = ({agent: False for agent in self.agents} for _ in range(2))
             self.infos = {agent: {} for agent in self.agents}
-            self.selector = AgentSelector(self.agents)
+            self.selector = (utils.AgentSelector if hasattr(utils, "AgentSelector") else utils.agent_selector)(self.agents)  # its name until 1.24
             self.agent_selection = self.selector.reset()
 
         def step(self, action):

@@ -65,6 +65,12 @@ def alone():
         check("%s_is_truncated" % source, ends == ([0, 0, end, 0] if source == "truncated" else [0, 0, 0, end]), ends)
         check("%s_says_its_limit" % source, rank.spec.one["max_steps"] == ["0" if source == "truncated" else "4"], rank.spec.one)
         rank.close()
+    rank = Rank(OWN + "both", envs=1)
+    rank.reset()
+    for _ in range(3):
+        rank.step(0)
+    equal("who_is_both_is_terminated", rank.ep_end, [TERMINATED])
+    rank.close()
     rank = Rank(OWN + "counter", envs=1, args='{"length": 2, "cut": true}')
     rank.reset()
     rank.step(0)
@@ -109,7 +115,7 @@ def gymnasium_itself():
     for source, text in (("gymnasium:CartPol-v1", 'has no environment "CartPol-v1"; did you mean "CartPole-v1"?'), ("CartPol-v1", 'did you mean "CartPole-v1"?'),
                          ("no_such_thing:make", 'there is no Python module "no_such_thing"'), ("./no_file.py:make", "there is no file "),
                          (OWN + "countr", 'has no function or class "countr"; did you mean "counter"?'), (OWN + "nothing", "returned None"), (OWN + "number", 'no function or class "number"'),
-                         (OWN + "needs", "missing a required argument: 'size'"), (OWN + "old_gym", "reset() must return (observation, info)")):
+                         (OWN + "needs", "missing a required argument: 'size'"), (OWN + "vector", "is a vector of environments: return one environment"), (OWN + "old_gym", "reset() must return (observation, info)")):
         check("%s_is_refused" % source.rpartition("/")[2], text in refusal(source), refusal(source))
     check("an_argument_that_is_none_is_refused", 'has no argument "sze"; did you mean "size"? (env.args)' in refusal(OWN + "needs", args='{"sze": 3}'), refusal(OWN + "needs", args='{"sze": 3}'))
     check("args_that_are_no_json_are_refused", "env.args is no JSON" in refusal(OWN + "needs", args="size=3"), refusal(OWN + "needs", args="size=3"))
@@ -188,6 +194,13 @@ def leaving():
         equal("those_who_left_show_what_they_did_%s" % keep, wolves["final_obs"], [[0, 0], [4, 50]])
         equal("the_state_is_the_environments_%s" % keep, [rank.state[0], rank.final_state[0]], [[0, 7, np.finfo(np.float32).max], [5, 7, np.finfo(np.float32).max]])
         rank.close()
+    rank = Rank(OWN + "Leaving", envs=1, args='{"last": 5}')
+    rank.reset()
+    for _ in range(5):
+        rank.step(0, 0)
+    equal("one_who_is_cut_makes_it_a_cut_for_all", rank.ep_end, [TRUNCATED])
+    equal("but_for_those_who_ended", [rank.terminated[0].tolist() + rank.array["1", "terminated"][0].tolist()], [[0, 0, 1]])
+    rank.close()
     for source, asked in (("leaving_state_less", {}), ("Leaving", {"state": 0})):
         rank = Rank(OWN + source, envs=1, **asked)
         check("without_a_state_there_is_none_%s" % source, rank.spec.one["state"] == ["0"], rank.spec.one)

@@ -151,8 +151,7 @@ static void shapes_are_the_same_from_frame_to_frame(void **state)
     assert_int_equal(times(svg, "<circle"), 2);
     assert_holds(svg, "<circle cx=\"67\" cy=\"211\" r=\"27.5\" fill=\"#112233\" stroke=\"none\"/>");
     /* 0.1 s a frame, and 1.2 s for the last */
-    assert_holds(svg,
-                 "<animate attributeName=\"cx\" values=\"25.8;80.8;135.8;190.8;190.8\" keyTimes=\"0;.06667;.13333;.2;1\" dur=\"1.5s\"");
+    assert_holds(svg, "<animate attributeName=\"cx\" values=\"25.8;80.8;135.8;190.8;190.8\" keyTimes=\"0;.0667;.1333;.2;1\" dur=\"1.5s\"");
     for (int i = 0; i < 4; i++) {
         char step[32];
         text_format(step, sizeof step, ">step %d<", i);
@@ -185,6 +184,44 @@ static void shapes_come_and_go(void **state)
     assert_holds(svg, ">late<animate attributeName=\"visibility\" values=\"hidden;visible\"");
     free(svg);
     film_destroy(film);
+}
+
+/* An image that stays the same is there once, and a canvas without pixels is spared. */
+static void images_fill_the_view(void **state)
+{
+    (void)state;
+    uint8_t rgb[2 * 3 * 3] = {255, 0, 0, 255, 0, 0, 0, 0, 255, 10, 20, 30, 10, 20, 30, 10, 20, 30};
+    struct film *film = film_create("", &one_group), *blind = film_create("", &one_group);
+    film_begin(film, 0);
+    for (int i = 0; i < 3; i++) {
+        const struct mappo_canvas *c = film_shoot(film, &(struct film_frame){.step = i});
+        c->view(c->self, 0, 0, 3, 2);
+        rgb[0] = i == 2 ? 0 : 255;
+        c->image(c->self, rgb, 3, 2);
+    }
+    char *svg = painted(film, film_of_220);
+    assert_int_equal(times(svg, "<image x=\"12\" y=\"46.2\" width=\"220\" height=\"146.7\" "), 2);
+    assert_int_equal(times(svg, "href=\"data:image/png;base64,iVBORw0KGgo"), 2);
+    film_begin(blind, 0);
+    struct mappo_canvas without = *film_shoot(blind, &(struct film_frame){.step = 0});
+    without.image = NULL;
+    film_paint(film, 0, 0, &without);
+    free(svg);
+    svg = painted(blind, strip_of_220);
+    assert_null(strstr(svg, "<image"));
+    free(svg);
+    /* What was packed is what was drawn. */
+    struct film *again = film_create("", &one_group);
+    film_begin(again, 0);
+    film_paint(film, 0, 0, film_shoot(again, &(struct film_frame){.step = 0}));
+    char *text = painted(again, plain_text), *first = painted(film, plain_text);
+    assert_memory_equal(text + 30, first + 30, 1000);
+    assert_non_null(strchr(text, '#'));
+    free(text);
+    free(first);
+    film_destroy(again);
+    film_destroy(film);
+    film_destroy(blind);
 }
 
 /* Of every third step; first and last of an episode are there whatever it is. */
@@ -326,6 +363,7 @@ int main(void)
         cmocka_unit_test(circles_leave_trails_where_they_moved),
         cmocka_unit_test(shapes_are_the_same_from_frame_to_frame),
         cmocka_unit_test(shapes_come_and_go),
+        cmocka_unit_test(images_fill_the_view),
         cmocka_unit_test(a_timetable_shows_every_so_many_steps),
         cmocka_unit_test(plain_text_has_shapes_and_letters),
         cmocka_unit_test(areas_of_one_colour_take_little_room),

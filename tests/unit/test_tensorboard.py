@@ -3,26 +3,61 @@
 
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import types
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
 from runs import MAPPO, check, finish, lines  # noqa: E402
-
-try:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-except ImportError as missing:
-    print(f"ok - tensorboard_reads_it # SKIP {missing} (pip install tensorboard)")
-    sys.exit(0)
 
 SETTINGS = "env=mpe/simple_tag threads=1 rollout.envs=4 rollout.steps=25 eval.interval=3 eval.episodes=2 metrics.tensorboard=1 --quiet".split()
 
 
 def train(*settings, run="run"):
     return [MAPPO, f"run={run}", *SETTINGS, *settings]
+
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+
+
+def recipe():
+    """What docs/tensorboard.md says of Weights & Biases, with a stand-in for its module."""
+    with open(os.path.join(ROOT, "docs/tensorboard.md"), encoding="utf-8") as page:
+        code = re.search(r"```python\n(.*?)```", page.read(), re.S).group(1).replace("RUN", "run")
+    told = {"log": []}
+    wandb = types.SimpleNamespace(init=lambda **given: told.update(given), log=lambda values, step: told["log"].append((step, values)))
+    sys.modules["wandb"] = wandb
+    exec(compile(code, "docs/tensorboard.md", "exec"), {})
+    wanted = [(line["env_steps"], {name: value for name, value in line.items() if value is not None}) for line in lines("run")]
+    check("the_recipe_for_others_reads_all", told["log"] == wanted and told["config"]["env"]["name"] == "mpe/simple_tag", told)
+
+
+def page_of_settings():
+    """The page HParams, as TensorBoard's own reader finds it."""
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    script = [sys.executable, os.path.join(ROOT, "scripts/tensorboard_hparams.py")]
+    subprocess.run(train("train.env_steps=1000", "ppo.clip=0.1", run="other"), check=True, capture_output=True)
+    for _ in range(2):
+        done = subprocess.run([*script, "run", "other"], capture_output=True, text=True)
+    check("settings_of_runs_are_compared", done.returncode == 0 and "2 runs" in done.stdout, done.stderr)
+    found = {}
+    for run in ("run", "other"):
+        files = [name for name in os.listdir(run) if name.endswith(".hparams")]
+        board = EventAccumulator(run, size_guidance={"tensors": 0})
+        board.Reload()
+        content = board.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+        start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
+        found[run] = (len(files), start.hparams["ppo.clip"].number_value, start.hparams["env.name"].string_value, len(board.Scalars("rollout/ep_len_mean")))
+    rows = [len(lines(run)) for run in ("run", "other")]
+    wanted = {"run": (1, 0.2, "mpe/simple_tag", rows[0]), "other": (1, 0.1, "mpe/simple_tag", rows[1])}
+    check("one_file_each_has_what_differs", found == wanted, found)
+    done = subprocess.run([*script, "without"], capture_output=True, text=True)
+    check("a_run_without_events_is_named", done.returncode == 2 and "without metrics.tensorboard=1" in done.stderr, done.stderr)
 
 
 def compare(name, run="run"):
@@ -51,6 +86,12 @@ def compare(name, run="run"):
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     subprocess.run(train("train.env_steps=1000"), check=True, capture_output=True)
+    recipe()
+    try:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    except ImportError as missing:
+        print(f"ok - tensorboard_reads_it # SKIP {missing} (pip install tensorboard)")
+        finish()
     text = compare("every_number_at_its_step").Tensors("config")[0].tensor_proto.string_val[0].decode()
     check("settings_are_there_as_text", "[ppo]" in text and "name = mpe/simple_tag" in text, text[:200])
 
@@ -66,5 +107,6 @@ with tempfile.TemporaryDirectory() as folder:
 
     subprocess.run(train("train.env_steps=1000", "metrics.tensorboard=0", run="without"), check=True, capture_output=True)
     check("without_it_there_is_no_file", not [name for name in os.listdir("without") if name.startswith("events")])
+    page_of_settings()
     os.chdir("/")
 finish()

@@ -400,6 +400,8 @@ class Smac:
 
 
 def kind_of_env(env):
+    if hasattr(env, "single_observation_space"):
+        raise Refusal("%s is a vector of environments: return one environment, of which as many are made as rollout.envs says" % type(env).__name__)
     if hasattr(env, "get_avail_actions") and hasattr(env, "get_obs"):
         return Smac(env)
     if hasattr(env, "agent_iter") and hasattr(env, "last"):

@@ -23,13 +23,14 @@ class PlainSpace:
 
 def kind_of(space):
     """The name of the space's class, or of the one that it is derived from: spaces of any package that calls them as Gymnasium does."""
-    known = ("Box", "Discrete", "MultiDiscrete", "MultiBinary", "Dict", "Tuple", "Text", "Graph", "Sequence", "OneOf")
+    known = ("Box", "Discrete", "MultiDiscrete", "MultiBinary", "Dict", "Tuple")
     if isinstance(space, PlainSpace):
         return space.kind
-    for base in type(space).__mro__:
-        if base.__name__ in known:
-            return base.__name__
-    raise Refusal("%r is no space of Gymnasium" % (space,))
+    bases = [base.__name__ for base in type(space).__mro__]
+    kind = next((base for base in bases if base in known), bases[0])
+    if kind not in known and "Space" not in bases:
+        raise Refusal("%r is no space of Gymnasium" % (space,))
+    return kind
 
 
 def leaves_of(space, path=()):
@@ -77,8 +78,9 @@ class Head:
         elif self.kind == "MultiBinary":
             self.kind_name, self.width = "multi_binary", self.size
         else:
-            raise Refusal("%s has a space %s%s, which has no fixed size: wrap the environment so that it is a Box, Discrete, MultiDiscrete or MultiBinary"
-                          % (whose, self.kind, " (%s)" % self.name if self.name else ""))
+            leave_out = " (gymnasium.wrappers.FilterObservation leaves parts out)" if self.name else ""
+            raise Refusal("%s has a space %s%s: wrap the environment so that it is a Box, Discrete, MultiDiscrete or MultiBinary%s"
+                          % (whose, self.kind, ' "%s"' % self.name if self.name else "", leave_out))
         if self.width < 1:
             raise Refusal("%s has an empty space %s" % (whose, space))
 
@@ -90,7 +92,7 @@ class Head:
             low_high = [["n"] + numbers(self.n)] + ([["start"] + numbers(self.start)] if self.start.any() else [])
         named = self.name and self.kind == "Box" and self.size <= 64
         names = [self.name if self.size == 1 else "%s %d" % (self.name, i) for i in range(self.size)] if named else []
-        return [[what, self.kind_name, self.size] + list(self.image)] + low_high + ([["meaning"] + names] if names else [])
+        return [[what, self.kind_name, self.size] + list(self.image)] + low_high + [["meaning", name] for name in names]
 
     def arranged(self, bounds):
         return np.clip(np.ravel(bounds).astype(np.float64), -np.inf, np.inf)
@@ -206,7 +208,7 @@ class Observation:
         if len(self.heads) <= MAX_HEADS:
             return [line for head in self.heads for line in head.lines("obs")]
         names = ["%s%s" % (head.name, "" if head.width == 1 else " %d" % i) for head in self.heads for i in range(head.width)]
-        return [["obs", "box", self.width, 0, 0, 0]] + ([["meaning"] + names] if self.width <= 256 else [])
+        return [["obs", "box", self.width, 0, 0, 0]] + ([["meaning", name] for name in names] if self.width <= 256 else [])
 
     def writer(self, row):
         if self.plain:

@@ -8,6 +8,7 @@ nothing is pickled for a step.
 In this order: groups of agents, rows (an environment in the window), instances, the window's words, the control socket.
 Python 3.8 or later and NumPy; mappo_spaces.py and mappo_envs.py beside it are all else that it needs."""
 import ctypes
+import gc
 import importlib
 import json
 import mmap
@@ -469,12 +470,14 @@ class Worker:
         if self.instance:
             self.pool += self.instance.leave()
             self.instance = None
+            gc.collect()  # views of a window that is left keep its memory
         self.instance = Instance(asked, self.pool)
         self.send(*self.instance.lines)
 
     def enter(self, size, arrays):
         self.instance.enter(size, arrays)
         words = self.instance.window["-"]
+        self.rows = [(row.row, row) for row in self.instance.rows]
         self.want, self.done, self.failed = (memoryview(words[name]) for name in ("want", "done", "failed"))
         self.bell, self.answer, self.said = (Word(words[name]) for name in ("bell", "answer", "said"))
         self.send(["ready"])
@@ -510,11 +513,10 @@ class Worker:
     def work(self):
         """Does what is wanted, the oldest first; false where nothing is."""
         want, done = self.want, self.done
-        pending = [(want[row.row], row.row, row) for row in self.instance.rows if want[row.row] != done[row.row]]
+        pending = [(want[at], at, row) for at, row in self.rows if want[at] != done[at]]
         if not pending:
             return False
-        if len(pending) > 1:
-            pending.sort(key=first_two)
+        pending.sort()  # no two are of one row, so rows are not compared
         told = time.perf_counter()
         for wanted, at, row in pending:
             try:
@@ -556,10 +558,6 @@ def leave():
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
-
-
-def first_two(pending):
-    return pending[:2]
 
 
 def barrier():
