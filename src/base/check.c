@@ -9,10 +9,10 @@ static struct {
     int rank, size;
     void (*abort_hook)(int code);
     FILE *log;
-    int log_fd;      /* for last words; -1 = none */
+    int log_fd;       /* for last words; -1 = none */
     char early[4096]; /* messages of before there was a log; what doesn't fit is not kept */
-    char label[32];  /* "seed 3: "; "" = the process has one run */
-    char prefix[96]; /* of messages of one rank alone, and of last words */
+    char label[32];   /* "seed 3: "; "" = the process has one run */
+    char prefix[96];  /* of messages of one rank alone, and of last words */
 } who = {.size = 1, .log_fd = -1, .prefix = "mappo: "};
 
 /* Names and values from outside end up in messages: what would break the line or drive the terminal becomes '?'. */

@@ -18,16 +18,17 @@ const struct command commands[] = {
         .but_not = EVAL_ONLY,
         .own = "seeds",
         .run = cmd_train,
-        .about = "Trains until train.env_steps environment steps are done and leaves everything in the run's folder, "
-                 "runs/<env>-<algo>-s<seed> (plus a short hash "
-                 "where other settings are given): config.ini, metrics.jsonl, log.txt, checkpoints (step-*.h5, latest.h5, best.h5).\n"
-                 "The same command again continues the run from its newest good checkpoint; a finished run says so. A folder whose "
-                 "settings differ is refused with "
-                 "the list of them; raise train.env_steps to go on with a finished run.\n"
-                 "To stop early and save: Ctrl-C, `kill -USR1`, or a file named STOP in the run's folder.\n"
-                 "seeds=1-5 (or seeds=1,2,7 or 1-3,9) in place of seed= trains a run of each, side by side on the cores or ranks there are, and "
-                 "ends with a table of all, what they say together, and their curve. Each is a run as if it had been started alone; what stops "
-                 "one stops all, and the same command continues those that have not reached their end.",
+        .about =
+            "Trains until train.env_steps environment steps are done and leaves everything in the run's folder, "
+            "runs/<env>-<algo>-s<seed> (plus a short hash "
+            "where other settings are given): config.ini, metrics.jsonl, log.txt, checkpoints (step-*.h5, latest.h5, best.h5).\n"
+            "The same command again continues the run from its newest good checkpoint; a finished run says so. A folder whose "
+            "settings differ is refused with "
+            "the list of them; raise train.env_steps to go on with a finished run.\n"
+            "To stop early and save: Ctrl-C, `kill -USR1`, or a file named STOP in the run's folder.\n"
+            "seeds=1-5 (or seeds=1,2,7 or 1-3,9) in place of seed= trains a run of each, side by side on the cores or ranks there are, and "
+            "ends with a table of all, what they say together, and their curve. Each is a run as if it had been started alone; what stops "
+            "one stops all, and the same command continues those that have not reached their end.",
         .section = "",
         .examples = "mappo                                       MAPPO on mpe/simple_spread, all cores\n"
                     "mappo env.N=5 seed=3 ppo.clip=0.1           other settings: another run\n"

@@ -199,7 +199,8 @@ static void print_heading(const struct evaluating *e)
     char team[256];
     name_team(e, team, sizeof team);
     if (e->run.config->eval_episodes > 1)
-        printf("mean return%s%s over %lld episodes ± standard error, %s rules\n", team, sum, (long long)e->run.config->eval_episodes, rules);
+        printf("mean return%s%s over %lld episodes ± standard error, %s rules\n", team, sum, (long long)e->run.config->eval_episodes,
+               rules);
     else
         printf("return%s%s of one episode, which has no standard error, %s rules\n", team, sum, rules);
 }

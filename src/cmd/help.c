@@ -233,7 +233,9 @@ static void print_overview(FILE *out)
     fputs("  env.NAME=VALUE             an option of the environment (mappo envs ENV lists them)\n", out);
     fputs("\nsections of settings (mappo --help SECTION lists the keys of one)\n", out);
     config_help(out, NULL, NULL);
-    fputs("\nmappo help TOPIC tells more: a command, a section, a setting, all (settings), an\nalgorithm, a preset, exit-codes; lists: keys, algorithms, presets\n", out);
+    fputs("\nmappo help TOPIC tells more: a command, a section, a setting, all (settings), an\nalgorithm, a preset, exit-codes; lists: "
+          "keys, algorithms, presets\n",
+          out);
 }
 
 /* ---- lists ---------------------------------------------------------------------------------------------------------------------------- */

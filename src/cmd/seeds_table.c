@@ -139,7 +139,7 @@ static double value_at(const double *x, const double *y, int64_t rows, double at
 }
 
 struct band {
-    int points, seeds; /* seeds that have values */
+    int points, seeds;             /* seeds that have values */
     double *x, *mean, *low, *high; /* [points] */
 };
 
@@ -193,7 +193,8 @@ static void print_band(const struct seeds *seeds)
         struct curve *curve = curve_create(columns, ROWS, curve_unicode(), range_of(band.x, band.points), y);
         curve_band(curve, band.x, band.low, band.high, band.points);
         curve_line(curve, band.x, band.mean, band.points);
-        printf("\nreturn of training over env-steps, mean of %d seed%s; shaded: lowest to highest\n", band.seeds, band.seeds == 1 ? "" : "s");
+        printf("\nreturn of training over env-steps, mean of %d seed%s; shaded: lowest to highest\n", band.seeds,
+               band.seeds == 1 ? "" : "s");
         curve_print(stdout, curve);
         curve_destroy(curve);
     }
@@ -226,7 +227,7 @@ void seeds_print_table(struct seeds *seeds, int code)
 {
     struct outcome *outcome = tell_all(seeds);
     const struct pooled training = over_seeds(outcome, seeds->count, offsetof(struct outcome, training)),
-                          eval = over_seeds(outcome, seeds->count, offsetof(struct outcome, eval));
+                        eval = over_seeds(outcome, seeds->count, offsetof(struct outcome, eval));
     if (!seeds->args->quiet) putchar('\n');
     print_rows(seeds, outcome);
     print_estimate("training return", &training);
@@ -259,7 +260,7 @@ void seeds_print_json(struct seeds *seeds, int code)
 {
     struct outcome *outcome = tell_all(seeds);
     const struct pooled training = over_seeds(outcome, seeds->count, offsetof(struct outcome, training)),
-                          eval = over_seeds(outcome, seeds->count, offsetof(struct outcome, eval));
+                        eval = over_seeds(outcome, seeds->count, offsetof(struct outcome, eval));
     fputs("{\"seeds\":[", stdout);
     for (int i = 0; i < seeds->count; i++) {
         const struct seed *seed = &seeds->seed[i];

@@ -305,7 +305,10 @@ static int choice_error(const struct config_key *key, const char *name, const ch
     bool near;
     const char *known = foreign_choice(key, value, &near);
     return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s%s%s", name, value, where, all,
-                     !known ? "" : near ? ": nearest to it here is " : ": here that is ", known ? known : "");
+                     !known ? ""
+                     : near ? ": nearest to it here is "
+                            : ": here that is ",
+                     known ? known : "");
 }
 
 static bool is_one_line(const char *text)

@@ -270,7 +270,8 @@ static void warn_of_empty_pools(const struct learning *l, const struct config *c
         const struct policy *policy = l->policies->group[g];
         const double interval = policy->player == PLAY_SELF ? config_group_number(config, policy->name, GROUP_pool_interval) : 0;
         if (interval >= updates)
-            warn("group.%s.pool_interval=%.0f: the run has %.0f update%s, so no past self is ever kept and the group plays the newest alone; a "
+            warn("group.%s.pool_interval=%.0f: the run has %.0f update%s, so no past self is ever kept and the group plays the newest "
+                 "alone; a "
                  "tenth of that would be %.0f",
                  policy->name, interval, updates, updates == 1 ? "" : "s", fmax(1, floor(updates / 10)));
     }
