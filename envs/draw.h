@@ -3,6 +3,7 @@
 #define ENVS_DRAW_H
 
 #include <stdio.h>
+#include <string.h>
 
 #include "env/mappo_env.h"
 
@@ -14,12 +15,17 @@ static inline uint32_t draw_colour(int32_t i)
     return colour[i % (int32_t)(sizeof colour / sizeof colour[0])];
 }
 
-/* A number of one to three digits, of that height, around (x, y). */
+/* A short text of that height around (x, y), by the width that digits have. */
+static inline void draw_middle(const struct mappo_canvas *canvas, double x, double y, double height, const char *text, uint32_t fill)
+{
+    canvas->text(canvas->self, x - 0.29 * height * (double)strlen(text), y - 0.36 * height, height, text, fill);
+}
+
 static inline void draw_number(const struct mappo_canvas *canvas, double x, double y, double height, int number, uint32_t fill)
 {
     char text[16];
-    const int digits = snprintf(text, sizeof text, "%d", number);
-    canvas->text(canvas->self, x - 0.28 * height * digits, y - 0.35 * height, height, text, fill);
+    snprintf(text, sizeof text, "%d", number);
+    draw_middle(canvas, x, y, height, text, fill);
 }
 
 #endif

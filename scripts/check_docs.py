@@ -41,13 +41,15 @@ class Program:
             for named in (environment, *(environment["variants"] or [])):
                 self.environments |= {named["id"], *named["aliases"]}
             self.options |= {option["name"] for option in environment["options"]}
+        # Of environments of Python, which only an interpreter with their packages can open.
+        self.options |= set(re.findall(r'^    \[[A-Z_]+\] = {"(\w+)"', (HOME / "src/env/python/python_env.c").read_text(encoding="utf-8"), re.M))
 
     def lacks(self, code):
         """What a piece of code names that there is not."""
         # Of other programs: their switches, Python, C, ini sections and paths.
         for word in re.findall(r"(?<![\w./$<-])[a-z][a-z_]*(?:\.[A-Za-z_]+)+(?![\w(/-]|\.\w)", code):
             section, rest = word.split(".", 1)
-            if section not in self.sections or rest in ("h5", "jsonl", "def", "c", "h", "cu", "so", "py", "sh", "ini", "html", "svg", "name"):
+            if section not in self.sections or rest in ("h5", "jsonl", "def", "c", "h", "cu", "so", "py", "sh", "ini", "html", "svg", "onnx", "pt", "pth", "name"):
                 continue
             if section == "env" and word not in self.keys:
                 if rest not in self.options and not re.fullmatch("[A-Z]{2,}", rest):
@@ -100,7 +102,7 @@ def main():
     wrong = 0
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        found = [(1 + text.count("\n", 0, match.start()), what) for match in SPANS.finditer(text) for what in program.lacks(next(filter(None, match.groups()), ""))]
+        found = [(1 + text.count("\n", 0, match.start()), what) for match in SPANS.finditer(text) for what in program.lacks(next(filter(None, match.groups()), "")) if not match.group().startswith("```python")]
         found += [(1, what) for what in broken_links(page, text)]
         for line, what in found:
             print(f"{page.resolve().relative_to(HOME) if HOME in page.resolve().parents else page}:{line}: {what}")

@@ -18,7 +18,9 @@ try:
     import numpy as np
     from exporters import c_header, r_actor
 except ImportError as missing:
-    sys.exit(f"export.py: {missing}: NumPy and h5py read checkpoints (python3 -m pip install numpy h5py)")
+    if not {"-h", "--help"} & set(sys.argv):  # help needs none of them
+        print(f"export.py: {missing}: NumPy and h5py read checkpoints (python3 -m pip install numpy h5py)", file=sys.stderr)
+        sys.exit(2)
 
 
 def parse():
@@ -63,7 +65,7 @@ def placed(path, part):
 
 
 def identifier(path):
-    name = re.sub(r"\W", "_", os.path.splitext(os.path.basename(path))[0])
+    name = re.sub(r"[^A-Za-z0-9_]", "_", os.path.splitext(os.path.basename(path))[0])
     return "_" * name[:1].isdigit() + name
 
 

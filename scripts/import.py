@@ -19,7 +19,9 @@ try:
     import numpy as np
     from exporters import r_actor, torch_file
 except ImportError as missing:
-    sys.exit(f"import.py: {missing}: NumPy and h5py write checkpoints (python3 -m pip install numpy h5py)")
+    if not {"-h", "--help"} & set(sys.argv):  # help needs none of them
+        print(f"import.py: {missing}: NumPy and h5py write checkpoints (python3 -m pip install numpy h5py)", file=sys.stderr)
+        sys.exit(2)
 
 NORM = "running_mean"
 

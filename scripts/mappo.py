@@ -229,7 +229,7 @@ class Policy:
     def _find_image(self):
         """Where the image of the observation begins, and its height, width and channels."""
         if not self.spaces:
-            raise Problem(f"{self.checkpoint.path}: policy.conv, and this file, of before version 0.3, doesn't say how its images lie: save it anew (mappo run=…)")
+            raise Problem(f"{self.checkpoint.path}: policy.conv, and this file of an older program doesn't say how its images lie (attribute spaces): go on with the run for an update")
         at = 0
         for space in self.spaces["obs"]:
             if "shape" in space:
@@ -415,7 +415,7 @@ class Policy:
         if not (self.stretched or clips):
             return np.ones(self.reals), np.zeros(self.reals), -infinite, infinite
         if self.bounds is None:
-            raise Problem(f"{self.checkpoint.path}, of before version 0.3, doesn't say the bounds of actions: load(…, bounds=(low, high))")
+            raise Problem(f"{self.checkpoint.path}, of an older program, doesn't say the bounds of actions (attribute spaces): load(…, bounds=(low, high)), or go on with the run for an update")
         low, high = (np.broadcast_to(bound, (self.reals,)) for bound in self.bounds)
         bounded = np.isfinite(low) & np.isfinite(high) & self.stretched
         half = np.where(bounded, 0.5 * (np.where(bounded, high, 0) - np.where(bounded, low, 0)), 1)

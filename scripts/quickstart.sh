@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone to a trained team: installs what is missing, builds, trains MAPPO on mpe/simple_spread (6 M environment steps, about
-# a minute on two cores), evaluates beside random and scripted play, draws the curve, and says where everything is.
+# a minute on two cores), evaluates beside random and scripted play, writes a report (a page with curves and replays), and says where everything is.
 #   scripts/quickstart.sh [key=value ...] [--config FILE] [--fresh]      passed on, such as env=classic/CartPole-v1, seed=3 or train.env_steps=1e6
 # With seeds=1-5 several are trained: a table of all, one curve with a band, and the first is evaluated.
 # Another environment (of `build/mappo envs`, or your own) is trained for as many steps as its preset has or as it was trained for in the
@@ -176,15 +176,13 @@ else
     rows return_mean
 fi
 
-curve=$run/curve.svg lines=()
-[ -n "$random" ] && lines+=(--line "random=$(number return_mean <<<"$random")")
-[ -n "$scripted" ] && lines+=(--line "scripted=$(number return_mean <<<"$scripted")")
-scripts/plot.py "${runs[@]}" "${lines[@]+"${lines[@]}"}" -o "$curve" >/dev/null || curve=""
+report=$run/report.html
+"$mappo" report "${runs[@]}" "out=$report" "episodes=$((episodes > 100 ? 100 : 20))" --quiet >/dev/null || report=""
 
 step "Where everything is"
 env_steps=$(number env_steps <<<"$last")
 printf '  %-14s %s\n' "run" "$run  ($(awk -v x="$env_steps" 'BEGIN { printf (x < 1e6) ? "%.0f k" : "%.3g M", x / (x < 1e6 ? 1e3 : 1e6) }') environment steps$([ "$state" = finished ] || echo "; trained now for $seconds s"))"
-[ -n "$curve" ] && printf '  %-14s %s\n' "curve" "$curve"
+[ -n "$report" ] && printf '  %-14s %s\n' "report" "$report    for a browser: curves, replays of episodes, settings"
 [ -f "$run/episode.svg" ] && printf '  %-14s %s\n' "an episode" "$run/episode.svg"
 printf '  %-14s %s\n' "numbers" "$run/metrics.jsonl, one line an update"
 printf '  %-14s %s\n' "checkpoint" "$run/latest.h5    look inside: $mappo inspect$(quoted "$run/latest.h5")"

@@ -52,7 +52,7 @@ static void cartpole_draw(const struct cartpole *w, const struct cartpole_rules 
     const double x = (double)w->position, track = CARTPOLE_TRACK;
     double end_x, end_y;
     (void)rules;
-    canvas->view(canvas->self, -2.6, -2.1, 2.6, 3.1);
+    canvas->view(canvas->self, -2.6, -0.7, 2.6, 1.6);
     canvas->line(canvas->self, -track, 0, track, 0, 0.03, 0x333333ffu);
     for (int side = -1; side <= 1; side += 2) canvas->line(canvas->self, side * track, -0.2, side * track, 0.2, 0.03, 0xd04040ffu);
     canvas->rectangle(canvas->self, x - 0.3, -0.18, x + 0.3, 0.18, 0x3366ccffu, 0x1a3366ffu);

@@ -267,16 +267,41 @@ static void draw_card(const struct mappo_canvas *canvas, const struct hanabi_rul
     canvas->rectangle(canvas->self, x, y, x + 0.8, y + 1.1, colours[card / rules->ranks], 0x000000ffu);
     snprintf(rank, sizeof rank, "%d", card % rules->ranks + 1);
     canvas->text(canvas->self, x + 0.26, y + 0.4, 0.5, rank, 0x000000ffu);
-    if (known & HANABI_COLOUR_TOLD) canvas->circle(canvas->self, x + 0.2, y + 0.18, 0.1, 0x000000ffu, 0xffffffffu);
-    if (known & HANABI_RANK_TOLD) canvas->rectangle(canvas->self, x + 0.5, y + 0.09, x + 0.68, y + 0.27, 0x000000ffu, 0xffffffffu);
+    if (known & HANABI_COLOUR_TOLD) canvas->text(canvas->self, x + 0.08, y + 0.08, 0.2, "C", 0x000000ffu);
+    if (known & HANABI_RANK_TOLD) canvas->text(canvas->self, x + 0.57, y + 0.08, 0.2, "R", 0x000000ffu);
+}
+
+/* "P1 tells P0: red", "P0 plays yellow 2": what the turn before was. */
+static void describe_turn(const struct hanabi *w, const struct hanabi_rules *rules, char *text, size_t size)
+{
+    static const char *const name[HANABI_COLOURS] = {"red", "yellow", "green", "white", "blue", "violet"};
+    const struct hanabi_action a = hanabi_decode(rules, w->steps ? w->last_move : -1);
+    const int32_t who = hanabi_player(rules, w->turn, rules->players - 1), to = hanabi_player(rules, who, a.to);
+    const char *colour = name[w->last_card / rules->ranks];
+    const int rank = w->last_card % rules->ranks + 1;
+    if (a.move == HANABI_PLAY)
+        snprintf(text, size, "P%d played %s %d%s", who, colour, rank, w->last_scored ? "" : ", which did not fit");
+    else if (a.move == HANABI_DISCARD)
+        snprintf(text, size, "P%d discarded %s %d", who, colour, rank);
+    else if (a.move == HANABI_TELL_COLOUR)
+        snprintf(text, size, "P%d told P%d: %s", who, to, name[a.what]);
+    else if (a.move == HANABI_TELL_RANK)
+        snprintf(text, size, "P%d told P%d: %d", who, to, a.what + 1);
+    else
+        snprintf(text, size, w->steps ? "P%d passed" : "the cards are dealt", who);
 }
 
 static void draw_table(const struct hanabi *w, const struct hanabi_rules *rules, const struct mappo_canvas *canvas, double top)
 {
     char text[96];
-    snprintf(text, sizeof text, "turn %d, %d cards, %d tokens, %d %s", w->steps, rules->deck - w->dealt, w->tokens, w->lives,
+    snprintf(text, sizeof text, "%d cards left, %d token%s, %d %s", rules->deck - w->dealt, w->tokens, w->tokens == 1 ? "" : "s", w->lives,
              w->lives == 1 ? "life" : "lives");
-    canvas->text(canvas->self, 0, top + 0.35, 0.36, text, 0x000000ffu);
+    canvas->text(canvas->self, 0, top + 0.55, 0.3, text, 0x000000ffu);
+    describe_turn(w, rules, text, sizeof text);
+    canvas->text(canvas->self, 0, top + 0.1, 0.3, text, 0x000000ffu);
+    canvas->text(canvas->self, 0, top - 0.85, 0.27, "fireworks", 0x555555ffu);
+    canvas->text(canvas->self, 0, top - 1.7, 0.27, "discarded", 0x555555ffu);
+    canvas->text(canvas->self, 0, 1.4 * rules->players + 0.16, 0.2, "C, R on a card: its colour, rank was told", 0x555555ffu);
     for (int32_t c = 0; c < rules->colours; c++) {
         const double x = 1.5 + c;
         canvas->rectangle(canvas->self, x, top - 1.3, x + 0.8, top - 0.2, 0xe8e8e8ffu, colours[c]);

@@ -268,8 +268,8 @@ static void forage_draw(const struct forage *w, const struct forage_rules *rules
     const int32_t n = rules->field;
     char text[64];
     canvas->view(canvas->self, -0.2, -n - 0.2, n + 0.2, 0.9);
-    snprintf(text, sizeof text, "step %d, food %d of %d", w->steps, w->spawned - w->left, w->spawned);
-    canvas->text(canvas->self, 0, 0.25, 0.45, text, 0x000000ffu);
+    snprintf(text, sizeof text, "%d of %d food loaded; large numbers are levels", w->spawned - w->left, w->spawned);
+    canvas->text(canvas->self, 0, 0.25, 0.04 * n, text, 0x000000ffu);
     for (int32_t i = 0; i <= n; i++) {
         canvas->line(canvas->self, i, 0, i, -n, 0.03, 0xccccccffu);
         canvas->line(canvas->self, 0, -i, n, -i, 0.03, 0xccccccffu);
@@ -284,7 +284,8 @@ static void forage_draw(const struct forage *w, const struct forage_rules *rules
         const double x = player[i].col + 0.5, y = -player[i].row - 0.5;
         canvas->circle(canvas->self, x, y, 0.42, draw_colour(i), 0x000000ffu);
         draw_number(canvas, x, y - 0.08, 0.42, player[i].level, 0xffffffffu);
-        draw_number(canvas, x, y + 0.27, 0.2, i, 0xffffffffu);
+        snprintf(text, sizeof text, "P%d", i);
+        draw_middle(canvas, x, y + 0.27, 0.2, text, 0xffffffffu);
     }
 }
 

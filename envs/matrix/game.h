@@ -114,7 +114,7 @@ static inline void matrix_script(const struct matrix *w, const struct matrix_rul
 static inline void matrix_draw(const struct matrix *w, const struct matrix_rules *rules, const struct mappo_canvas *canvas)
 {
     char text[64];
-    canvas->view(canvas->self, -0.8, -MATRIX_ACTIONS - 0.4, MATRIX_ACTIONS + 0.2, 0.8);
+    canvas->view(canvas->self, -0.8, -MATRIX_ACTIONS - 0.2, MATRIX_ACTIONS + 0.2, 0.8);
     for (int i = 0; i < MATRIX_ACTIONS; i++) {
         snprintf(text, sizeof text, "%d", i);
         canvas->text(canvas->self, -0.35, -i - 0.6, 0.3, text, 0x3366ccffu);
@@ -128,10 +128,9 @@ static inline void matrix_draw(const struct matrix *w, const struct matrix_rules
             canvas->text(canvas->self, j + 0.25, -i - 0.6, 0.25, text, 0x000000ffu);
         }
     }
-    snprintf(text, sizeof text, "step %d of %d", w->steps, rules->ep_length);
-    canvas->text(canvas->self, 0, 0.5, 0.22, text, 0x000000ffu);
-    canvas->text(canvas->self, -0.7, 0.15, 0.2, "agent 0", 0x3366ccffu);
-    canvas->text(canvas->self, MATRIX_ACTIONS - 0.7, 0.5, 0.2, "agent 1", 0xcc6633ffu);
+    canvas->text(canvas->self, -0.72, 0.15, 0.17, "agent 0", 0x3366ccffu);
+    canvas->text(canvas->self, MATRIX_ACTIONS - 0.65, 0.5, 0.17, "agent 1", 0xcc6633ffu);
+    canvas->text(canvas->self, 0, 0.5, 0.17, "what both are paid", 0x000000ffu);
 }
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "envs/draw.h"
+
 const char *const mpe_rule_sets[] = {"mpe2", "on-policy", "pettingzoo-1.22", "openai", NULL};
 const char *const mpe_newer_rule_sets[] = {"mpe2", NULL};
 
@@ -373,21 +375,47 @@ static uint32_t type_colour(int32_t type)
 }
 
 /* A landmark, or, as a square that leaves no trail, a treasure that is there. */
+static uint32_t landmark_colour(const struct mpe_rules *rules, int kind)
+{
+    return rules->forests && kind == MPE_KINDS - 1 ? 0x99e69960u : kind == 1 ? 0x2626a6ffu : 0x404040ffu;
+}
+
 static void draw_landmark(const struct mpe *w, const struct mpe_rules *rules, int kind, int l, const struct mappo_canvas *canvas)
 {
     const rule_real *landmark = mpe_landmark(w, rules) + 2 * l;
     const double x = (double)landmark[0], y = (double)landmark[1], size = (double)rules->landmark[kind].size;
-    const uint32_t colour = rules->forests && kind == MPE_KINDS - 1 ? 0x99e69960u : kind == 1 ? 0x2626a6ffu : 0x404040ffu;
     const int32_t type = rules->types ? mpe_type(w, rules)[rules->agents + l] : 0;
     if (!rules->types)
-        canvas->circle(canvas->self, x, y, size, colour, 0x000000ffu);
+        canvas->circle(canvas->self, x, y, size, landmark_colour(rules, kind), 0x000000ffu);
     else if (type >= 0)
         canvas->rectangle(canvas->self, x - size, y - size, x + size, y + size, type_colour(type), 0x000000ffu);
 }
 
+/* Whether all agents are of one kind: then each has a colour, else each kind. */
+static int one_kind(const struct mpe_rules *rules)
+{
+    for (int k = 0; k < MPE_KINDS; k++)
+        if (rules->agent[k].count && rules->agent[k].count != rules->agents) return 0;
+    return 1;
+}
+
 static uint32_t agent_colour(const struct mpe *w, const struct mpe_rules *rules, const struct mpe_cast *cast, int kind, int a)
 {
-    return rules->types ? type_colour(mpe_type(w, rules)[a]) : cast->colour[kind] << 8 | 0xc0u;
+    if (rules->types) return type_colour(mpe_type(w, rules)[a]);
+    return one_kind(rules) ? (draw_colour(a) & ~0xffu) | 0xd0u : cast->colour[kind] << 8 | 0xd0u;
+}
+
+/* In the corner, where kinds have colours: what they are called. */
+static void draw_names(const struct mpe_rules *rules, const struct mpe_cast *cast, const struct mappo_canvas *canvas)
+{
+    if (one_kind(rules) || rules->types) return;
+    for (int k = 0, line = 0; k < 2 * MPE_KINDS; k++) {
+        const int landmark = k >= MPE_KINDS, kind = k % MPE_KINDS;
+        if (!(landmark ? rules->landmark : rules->agent)[kind].count) continue;
+        const uint32_t colour = landmark ? landmark_colour(rules, kind) | 0xffu : cast->colour[kind] << 8 | 0xffu;
+        canvas->circle(canvas->self, -1.42, 1.42 - 0.11 * line, 0.03, colour, 0);
+        canvas->text(canvas->self, -1.36, 1.39 - 0.11 * line++, 0.085, (landmark ? cast->landmark : cast->agent)[kind], 0x444444ffu);
+    }
 }
 
 /* Landmarks with their goals ringed, then agents with their numbers, and what was said last. */
@@ -412,8 +440,13 @@ void mpe_draw_world(const struct mpe *w, const struct mpe_rules *rules, const st
             canvas->circle(canvas->self, x, y, size, agent_colour(w, rules, cast, k, a), 0x262626ffu);
             for (int c = 1; c < rules->words && rules->agent[k].speaks; c++) said = utterance[c] > utterance[said] ? c : said;
             if (rules->agent[k].speaks) utterance += rules->words;
-            snprintf(text, sizeof text, rules->agent[k].speaks && w->steps ? "%d: %c" : "%d", i, 'A' + said);
-            canvas->text(canvas->self, x - 0.3 * size, y - 0.4 * size, size > 0.08 ? size : 0.08, text, 0x000000ffu);
+            snprintf(text, sizeof text, "%d", i);
+            draw_middle(canvas, x, y, size > 0.08 ? size : 0.08, text,
+                        rules->types && mpe_type(w, rules)[a] < 0 ? 0x000000ffu : 0xffffffffu);
+            if (!rules->agent[k].speaks || !w->steps) continue;
+            snprintf(text, sizeof text, "\"%c\"", 'A' + said);
+            canvas->text(canvas->self, x + size, y + size, 0.1, text, 0x000000ffu);
         }
     }
+    draw_names(rules, cast, canvas);
 }

@@ -320,7 +320,7 @@ static void draw_cell(const struct kitchen *w, const struct kitchen_rules *rules
     canvas->rectangle(canvas->self, x - 0.5, y - 0.5, x + 0.5, y + 0.5, fill[rules->kind[c]], 0x7a6a4affu);
     if (rules->kind[c] == KITCHEN_COUNTER) draw_item(canvas, w->on[c], x, y);
     if (rules->kind[c] == KITCHEN_POT) draw_pot(canvas, w->on[c], x, y);
-    if (rules->kind[c] == KITCHEN_GOAL) canvas->text(canvas->self, x - 0.38, y - 0.1, 0.3, "goal", 0x000000ffu);
+    if (rules->kind[c] == KITCHEN_GOAL) draw_middle(canvas, x, y, 0.28, "goal", 0x000000ffu);
     for (int k = 0; k < 3 && rules->kind[c] == KITCHEN_ONION_PILE; k++)
         draw_item(canvas, KITCHEN_ONION, x - 0.2 + 0.2 * k, y - 0.1 + 0.2 * (k % 2));
     for (int k = 0; k < 3 && rules->kind[c] == KITCHEN_PLATE_PILE; k++) draw_item(canvas, KITCHEN_PLATE, x, y - 0.1 + 0.1 * k);
@@ -330,8 +330,8 @@ static void kitchen_draw(const struct kitchen *w, const struct kitchen_rules *ru
 {
     char text[64];
     canvas->view(canvas->self, -0.1, -rules->height - 0.1, rules->width + 0.1, 0.6);
-    snprintf(text, sizeof text, "step %d, %d soup%s", w->steps, w->deliveries, w->deliveries == 1 ? "" : "s");
-    canvas->text(canvas->self, 0, 0.15, 0.3, text, 0x000000ffu);
+    snprintf(text, sizeof text, "%d soup%s delivered", w->deliveries, w->deliveries == 1 ? "" : "s");
+    canvas->text(canvas->self, 0, 0.15, 0.045 * rules->width, text, 0x000000ffu);
     for (int32_t c = 0; c < rules->cells; c++) draw_cell(w, rules, canvas, c);
     for (int i = 0; i < KITCHEN_COOKS; i++) {
         static const int8_t look[KITCHEN_DIRECTIONS][2] = {{0, 1}, {0, -1}, {1, 0}, {-1, 0}};

@@ -132,18 +132,18 @@ static void riddle_draw(const struct riddle *w, const struct riddle_rules *rules
     const int32_t n = rules->agents;
     const double width = n > 4 ? n : 4;
     char text[64];
-    canvas->view(canvas->self, -0.2, -0.5 * width - 0.75, width + 0.2, 0.5 * width - 0.35);
+    canvas->view(canvas->self, -0.2, -2.3, width + 0.2, 1.2);
     snprintf(text, sizeof text, "%d of %d days are over", w->steps, rules->max_steps);
-    canvas->text(canvas->self, 0, 0.75, 0.3, text, 0x000000ffu);
+    draw_middle(canvas, width / 2, 0.85, 0.22, text, 0x000000ffu);
     canvas->rectangle(canvas->self, width / 2 - 0.9, -0.7, width / 2 + 0.9, 0.6, 0xf4f4f4ffu, 0x000000ffu);
     canvas->circle(canvas->self, width / 2 - 0.4, 0.1, 0.25, w->bulb ? 0xffd700ffu : 0x444444ffu, 0x000000ffu);
-    canvas->text(canvas->self, width / 2 - 0.62, -0.5, 0.22, w->bulb ? "on" : "off", 0x000000ffu);
+    draw_middle(canvas, width / 2 - 0.4, -0.42, 0.2, w->bulb ? "on" : "off", 0x000000ffu);
     for (int32_t i = 0; i < n; i++) {
         const int inside = i == w->room;
         const double x = inside ? width / 2 + 0.4 : (width - n) / 2 + i + 0.5, y = inside ? -0.05 : -1.3;
         canvas->circle(canvas->self, x, y, 0.32, draw_colour(i), w->been >> i & 1 ? 0x000000ffu : 0xffffffffu);
         draw_number(canvas, x, y, 0.35, i, 0xffffffffu);
-        if (w->been >> i & 1) canvas->text(canvas->self, (width - n) / 2 + i + 0.25, -2, 0.2, "been", 0x000000ffu);
+        if (w->been >> i & 1) draw_middle(canvas, (width - n) / 2 + i + 0.5, -1.9, 0.18, "was in", 0x000000ffu);
     }
 }
 

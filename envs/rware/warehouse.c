@@ -283,16 +283,16 @@ static void warehouse_draw(const struct warehouse *w, const struct warehouse_rul
 {
     char text[64];
     canvas->view(canvas->self, -0.2, -rules->height - 0.2, rules->width + 0.2, 1.1);
-    snprintf(text, sizeof text, "step %d, %d delivered", w->steps, w->deliveries);
-    canvas->text(canvas->self, 0, 0.3, 0.6, text, 0x000000ffu);
+    snprintf(text, sizeof text, "%d delivered; green: requested, G: goals", w->deliveries);
+    canvas->text(canvas->self, 0, 0.3, 0.039 * rules->width, text, 0x000000ffu);
     draw_floor(w, rules, canvas);
     for (int32_t i = 0; i < rules->agents; i++) {
         const struct warehouse_agent own = warehouse_agents(w)[i];
         const double x = own.x + 0.5, y = -own.y - 0.5;
         canvas->circle(canvas->self, x, y, 0.36, draw_colour(i), own.shelf ? 0x000000ffu : 0xffffffffu);
-        canvas->line(canvas->self, x, y, x + 0.48 * warehouse_moves[own.direction][0], y - 0.48 * warehouse_moves[own.direction][1], 0.09,
-                     0x000000ffu);
-        draw_number(canvas, x, y, 0.4, i, 0xffffffffu);
+        const double right = warehouse_moves[own.direction][0], up = -warehouse_moves[own.direction][1];
+        canvas->line(canvas->self, x + 0.22 * right, y + 0.22 * up, x + 0.46 * right, y + 0.46 * up, 0.1, 0x000000ffu);
+        draw_number(canvas, x - 0.08 * right, y - 0.08 * up, 0.4, i, 0xffffffffu);
     }
 }
 

@@ -169,8 +169,8 @@ static void draw_unit(const struct smax_units *u, const struct smax_rules *rules
     canvas->rectangle(canvas->self, x - 0.5, top, x - 0.5 + left, top + 0.15, 0x009e73ffu, 0x009e73ffu);
 }
 
-/* A square around the living, with lines every 4 that show where on the map it is. */
-static void draw_ground(const struct smax_units *u, int32_t n, const struct mappo_canvas *canvas)
+/* A square around the living, with lines every 4 that show where on the map it is. Its upper left corner; returns how wide it is. */
+static double draw_ground(const struct smax_units *u, int32_t n, const struct mappo_canvas *canvas, double corner[2])
 {
     double low[2] = {SMAX_SIDE, SMAX_SIDE}, high[2] = {0, 0};
     for (int32_t i = 0; i < n; i++) {
@@ -183,19 +183,48 @@ static void draw_ground(const struct smax_units *u, int32_t n, const struct mapp
     const double x = (low[0] + high[0]) / 2, y = (low[1] + high[1]) / 2;
     const double half = fmax(6, fmax(high[0] - low[0], high[1] - low[1]) / 2 + 1.5);
     canvas->view(canvas->self, x - half, y - half, x + half, y + half);
-    canvas->rectangle(canvas->self, 0, 0, SMAX_SIDE, SMAX_SIDE, 0xfbfaf5ffu, 0x000000ffu);
+    canvas->rectangle(canvas->self, 0, 0, SMAX_SIDE, SMAX_SIDE, 0xfdfcf8ffu, 0x000000ffu);
     for (double at = 4; at < SMAX_SIDE; at += 4) {
         canvas->line(canvas->self, at, 0, at, SMAX_SIDE, 0.05, 0xe0ddd0ffu);
         canvas->line(canvas->self, 0, at, SMAX_SIDE, at, 0.05, 0xe0ddd0ffu);
     }
+    corner[0] = x - half;
+    corner[1] = y + half;
+    return 2 * half;
 }
 
-/* The living, their health above them, and a line to whom they fired at. */
+/* Crosses where the dead lie. */
+static void draw_fallen(const struct smax_units *u, const struct smax_rules *rules, int32_t i, const struct mappo_canvas *canvas)
+{
+    const double x = u->x[i], y = u->y[i], arm = 0.25;
+    const uint32_t colour = i < rules->allies ? 0x0072b270u : 0xd55e0070u;
+    canvas->line(canvas->self, x - arm, y - arm, x + arm, y + arm, 0.1, colour);
+    canvas->line(canvas->self, x - arm, y + arm, x + arm, y - arm, 0.1, colour);
+}
+
+/* How many live, in the corner of the view. */
+static void draw_counts(const struct smax_units *u, const struct smax_rules *rules, int32_t n, const double corner[2], double height,
+                        const struct mappo_canvas *canvas)
+{
+    int32_t living[2] = {0, 0};
+    char text[32];
+    for (int32_t i = 0; i < n; i++) living[i >= rules->allies] += u->alive[i] != 0;
+    for (int side = 0; side < 2; side++) {
+        snprintf(text, sizeof text, "%s %d", side ? "enemies" : "allies", living[side]);
+        canvas->text(canvas->self, corner[0] + 0.4 * height, corner[1] - (1.3 + 1.3 * side) * height, height, text,
+                     side ? 0xd55e00ffu : 0x0072b2ffu);
+    }
+}
+
+/* The living, their health above them, a line to whom they fired at, and where the others fell. */
 static void smax_draw(const struct smax *w, const struct smax_rules *rules, const struct mappo_canvas *canvas)
 {
     const struct smax_units u = smax_units_of(w, rules);
     const int32_t n = smax_count(rules);
-    draw_ground(&u, n, canvas);
+    double corner[2];
+    const double wide = draw_ground(&u, n, canvas, corner);
+    for (int32_t i = 0; i < n; i++)
+        if (!u.alive[i]) draw_fallen(&u, rules, i, canvas);
     for (int32_t i = 0; i < n; i++) {
         if (!u.alive[i] || u.action[i] < SMAX_MOVES) continue;
         const int32_t j = smax_opponent(rules, i, u.action[i] - SMAX_MOVES);
@@ -203,6 +232,7 @@ static void smax_draw(const struct smax *w, const struct smax_rules *rules, cons
     }
     for (int32_t i = 0; i < n; i++)
         if (u.alive[i]) draw_unit(&u, rules, i, canvas);
+    draw_counts(&u, rules, n, corner, 0.035 * wide, canvas);
 }
 
 static const char *const aliases[] = {"HeuristicEnemySMAX", NULL};

@@ -258,7 +258,7 @@ def comment(policy, name):
     attribute = policy.checkpoint.attribute
     whose = f'group "{policy.group}"' + ("" if policy.agent is None else f", agent {policy.agent}")
     wrappers = f"\n * Observations are as these wrappers show them: {json.dumps(policy.wrappers)}." if policy.wrappers else ""
-    text = f"""/* The policy of {whose} of {attribute.get('environment') or 'an environment'}, as {policy.checkpoint.path} has it. Written by scripts/export.py.
+    text = f"""/* The policy of {whose} of {attribute.get('environment') or 'an environment'}, as {policy.checkpoint.path.replace('*/', '* /')} has it. Written by scripts/export.py.
  *
  *     float state[NAME_STATE + 1];
  *     struct NAME_action action;

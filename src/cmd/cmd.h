@@ -7,6 +7,7 @@
 
 int cmd_train(const struct arguments *args, struct comm *comm);
 int cmd_eval(const struct arguments *args, struct comm *comm);
+int cmd_render(const struct arguments *args, struct comm *comm);
 int cmd_inspect(const struct arguments *args, struct comm *comm);
 int cmd_runs(const struct arguments *args, struct comm *comm);
 int cmd_watch(const struct arguments *args, struct comm *comm);

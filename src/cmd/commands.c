@@ -5,8 +5,9 @@
 #include "cmd/cmd.h"
 #include "config/suggest.h"
 
-/* What only `mappo eval` takes. */
-#define EVAL_ONLY "eval.play eval.which eval.picture eval.record"
+/* What only `mappo eval` and `mappo render` take. */
+#define PLAY_ONLY "eval.play eval.which eval.picture eval.record render.out render.episode"
+#define FILMS     "render.out render.episode render.fps render.every render.size render.interval"
 
 const struct command commands[] = {
     {
@@ -15,7 +16,7 @@ const struct command commands[] = {
         .summary = "train, or continue, a run (what mappo does without a command)",
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_FRESH | TAKES_QUIET | TAKES_JSON | TAKES_DRY_RUN,
-        .but_not = EVAL_ONLY,
+        .but_not = PLAY_ONLY,
         .own = "seeds",
         .run = cmd_train,
         .about =
@@ -44,7 +45,7 @@ const struct command commands[] = {
     },
     {
         .name = "eval",
-        .also = "evaluate test play render enjoy rollout",
+        .also = "evaluate test play rollout",
         .summary = "play whole episodes with a trained run and report the return",
         .operands = "RUN|FILE",
         .least = 1,
@@ -65,6 +66,31 @@ const struct command commands[] = {
                     "mappo eval RUN group.prey.play=random       one group against another player\n"
                     "mappo eval RUN picture=episode.svg episodes=1\n"
                     "mappo eval RUN record=episodes.h5 episodes=100\n",
+    },
+    {
+        .name = "render",
+        .also = "film movie video gif record animate enjoy draw",
+        .summary = "film an episode: as a picture that plays, a strip, or in the terminal",
+        .operands = "RUN|FILE",
+        .least = 1,
+        .most = 1,
+        .takes = TAKES_SETTINGS | TAKES_QUIET,
+        .looks_at = "env eval render wrap group.play metrics.return backend cpu cuda.device cuda.precision comm.gpu train.threads",
+        .but_not = "eval.interval eval.env_steps eval.picture eval.record render.interval",
+        .run = cmd_render,
+        .about =
+            "Plays an episode with the networks of a run (its folder) or of one checkpoint, or with another player (play=), and draws it: "
+            "into "
+            "a file by the ending of its name, or in the terminal. SVG needs nothing else and plays in any browser; GIF and MP4 are made "
+            "by "
+            "the program ffmpeg. With episode=worst or best 100 episodes (episodes=) are played first, and the one that is chosen again.",
+        .section = "render",
+        .examples = "mappo render runs/mpe-simple_spread-mappo-s1\n"
+                    "mappo render RUN out=episode.gif            also .svg .mp4 .png .txt\n"
+                    "mappo render RUN out=worst.svg episode=worst episodes=1000\n"
+                    "mappo render RUN out=seven.svg episode=7 fps=10\n"
+                    "mappo render RUN out=four.svg episodes=4    one after another\n"
+                    "mappo render RUN play=random                in the terminal\n",
     },
     {
         .name = "inspect",
@@ -197,7 +223,7 @@ const struct command commands[] = {
         .summary = "measure the speed of training on this machine beside what its cores allow",
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_JSON,
-        .but_not = EVAL_ONLY " run.dir",
+        .but_not = PLAY_ONLY " " FILMS " run.dir",
         .own = "only",
         .run = cmd_bench,
         .about = "Measures peak arithmetic and matrix products of this machine, then whole training, rollout alone and environment alone: "
@@ -215,7 +241,7 @@ const struct command commands[] = {
         .summary = "look at ranks, cores, libraries and file system, and say what to mend",
         .operands = "",
         .takes = TAKES_SETTINGS | TAKES_JSON,
-        .but_not = EVAL_ONLY,
+        .but_not = PLAY_ONLY,
         .run = cmd_doctor,
         .about = "Prints rank, node, cores and affinity of every rank, libraries and versions, instruction level, GPUs, the measured time "
                  "of an allreduce, what the run folder's file system can do, the job's time limit; then what is wrong and how to mend it.",
@@ -303,7 +329,7 @@ static int check_settings(const struct command *command, const struct arguments 
         if (of_group && !looks_at_key(command, of_group))
             return error_set(err, EXIT_USAGE, "mappo %s doesn't look at %s (mappo %s --help)", command->name, key, command->name);
         if (strncmp(key, "group.", strlen("group.")) == 0) continue;
-        if (k < 0 && command->own && text_lists(command->own, key)) continue;
+        if (command->own && text_lists(command->own, key)) continue;
         if (k < 0 && check_unknown(command, key, err)) return EXIT_USAGE;
         if (k < 0 || looks_at(command, k)) continue;
         config_full_name(k, full, sizeof full);

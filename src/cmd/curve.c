@@ -1,7 +1,5 @@
 #include "cmd/curve.h"
 
-#include <langinfo.h>
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +13,7 @@ static const uint8_t braille[2][4] = {{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x2
 struct curve {
     int columns, rows, wide, high; /* cells; dots of one */
     bool unicode;
-    uint8_t *dots; /* [rows][columns] bits as braille has them; ASCII: not 0 */
+    uint8_t *dots;         /* [rows][columns] bits as braille has them; ASCII: not 0 */
     bool *marked, *shaded; /* [rows][columns] */
     struct range x, y;
 };
@@ -41,20 +39,12 @@ void curve_number(char *text, size_t size, double value)
         text_format(text, size, "%.4g", value);
 }
 
-bool curve_unicode(void)
-{
-    setlocale(LC_CTYPE, "");
-    const bool is = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    setlocale(LC_CTYPE, "C");
-    return is;
-}
-
 struct curve *curve_create(int width, int rows, bool unicode, struct range x, struct range y)
 {
     struct curve *curve = calloc(1, sizeof *curve);
     CHECK(curve, "out of memory drawing a curve");
-    *curve = (struct curve){.columns = width - CURVE_LABEL, .rows = rows, .wide = unicode ? 2 : 1, .high = unicode ? 4 : 1,
-                            .unicode = unicode, .x = x, .y = y};
+    *curve = (struct curve){
+        .columns = width - CURVE_LABEL, .rows = rows, .wide = unicode ? 2 : 1, .high = unicode ? 4 : 1, .unicode = unicode, .x = x, .y = y};
     const size_t cells = (size_t)(curve->columns * rows);
     curve->dots = calloc(cells, sizeof *curve->dots);
     curve->marked = calloc(cells, sizeof *curve->marked);

@@ -17,7 +17,7 @@ struct curve;
 /* `width`: columns of the page, labels included. All that is drawn lies in x and y, or is left out. */
 struct curve *curve_create(int width, int rows, bool unicode, struct range x, struct range y);
 void curve_destroy(struct curve *curve);
-void curve_line(struct curve *curve, const double *x, const double *y, int64_t rows); /* from one known point to the next */
+void curve_line(struct curve *curve, const double *x, const double *y, int64_t rows);  /* from one known point to the next */
 void curve_marks(struct curve *curve, const double *x, const double *y, int64_t rows); /* an o each */
 /* All cells between two lines, behind everything else. */
 void curve_band(struct curve *curve, const double *x, const double *low, const double *high, int64_t rows);
@@ -25,6 +25,5 @@ void curve_band(struct curve *curve, const double *x, const double *low, const d
 void curve_print(FILE *out, const struct curve *curve);
 
 void curve_number(char *text, size_t size, double value); /* in at most CURVE_LABEL - 2 characters */
-bool curve_unicode(void);                                 /* what the locale says of the terminal */
 
 #endif

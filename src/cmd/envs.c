@@ -287,7 +287,8 @@ static void print_list(void)
            "options set.\n"
            "Returns: mean return of an agent in an episode by who plays, also under other settings where those were trained; -: there is "
            "none\n"
-           "mappo envs NAME tells all about one of them; a plugin is given by the path of its .so (docs/env-abi.md)\n");
+           "mappo envs NAME tells all about one of them; a plugin is given by the path of its .so (docs/env-abi.md)\n"
+           "Of Python: py:gymnasium:ID, py:pettingzoo:FAMILY/NAME, py:package.module:function, py:./file.py:function (docs/python.md)\n");
 }
 
 static void json_names(const char *const *name)

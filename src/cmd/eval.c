@@ -8,8 +8,8 @@
 #include "base/version.h"
 #include "cmd/cmd.h"
 #include "env/options.h"
+#include "render/output.h"
 #include "run/open_env.h"
-#include "run/picture.h"
 #include "run/playing.h"
 #include "run/recording.h"
 #include "run/spaces.h"
@@ -22,6 +22,7 @@ struct evaluating {
     struct comm *comm;
     struct playing run;
     struct recording_size recorded; /* once it is written */
+    struct output picture;
     bool table; /* nobody was chosen to play and people read it: random and scripted play stand beside the trained one */
 };
 
@@ -34,7 +35,8 @@ static int read_run(struct evaluating *e, struct error *err)
                          "name one run or checkpoint: mappo eval RUN|FILE [episodes=1000] [play=trained|random|noop|scripted]");
     int code = playing_read(&e->run, operand, e->args, EPISODES, e->comm, err);
     const struct config *config = e->run.config;
-    if (!code && config->eval_picture[0]) code = picture_check(config->eval_picture, err);
+    if (!code && config->eval_picture[0] && (code = output_check(config->eval_picture, &e->picture.kind, err)))
+        error_prefix(err, "picture");
     if (!code && config->eval_record[0]) code = recording_check(config->eval_record, err);
     if (!code && config->eval_record[0] && e->comm->size > 1)
         code = error_set(err, EXIT_USAGE, "record: one rank writes a recording, and there are %d: start mappo eval alone", e->comm->size);
@@ -290,22 +292,20 @@ static int play(struct evaluating *e, struct error *err)
     return 0;
 }
 
-static int draw(const struct evaluating *e, struct error *err)
+/* The first episode. */
+static int draw(struct evaluating *e, struct error *err)
 {
-    enum { PANELS = 6 };
     const struct config *c = e->run.config;
-    char who[CONFIG_TEXT + 200], how[160], title[480];
+    char who[CONFIG_TEXT + 200];
     struct film *film = evaluator_film_create(c, e->run.learning.env);
-    struct picture *picture = picture_create();
-    int code = evaluator_film(e->run.evaluator, c->eval_play, c->eval_deterministic, 0, film, err);
-    for (int i = 0; i < film_frames(film) && !code; i++) film_paint(film, i, 0, picture_frame(picture, film_frame(film, i)->step));
-    film_episode_title(film, 0, how, sizeof how);
-    text_format(title, sizeof title, "%s, %s", film_title(film), how);
-    if (!code) code = picture_write(picture, c->eval_picture, PANELS, title, err);
-    picture_destroy(picture);
+    struct output *picture = &e->picture;
+    picture->path = c->eval_picture;
+    picture->strip = true;
+    film_players(film, playing_players(&e->run, (int)c->eval_play, who, sizeof who));
+    int code = evaluator_film(e->run.evaluator, (int)c->eval_play, c->eval_deterministic, 0, film, err);
+    if (!code) code = output_write(picture, film, err);
     film_destroy(film);
-    if (!code && !e->args->json && !e->args->quiet)
-        printf("%s: the first episode, %s\n", c->eval_picture, playing_players(&e->run, c->eval_play, who, sizeof who));
+    if (!code && !e->args->json && !e->args->quiet) printf("%s: the first episode, %s\n", c->eval_picture, who);
     return code;
 }
 
@@ -314,7 +314,7 @@ int cmd_eval(const struct arguments *args, struct comm *comm)
     struct error err = {0};
     struct evaluating e = {.args = args, .comm = comm};
     int code = playing_open(&e.run, comm->rank == 0 ? read_run(&e, &err) : 0, comm, &err);
-    e.table = !args->json && !e.run.chosen[PLAYING_PLAY];
+    e.table = !args->json && !e.run.given[KEY_eval_play];
     if (!code && e.run.config->eval_picture[0] && !vecenv_descriptor(e.run.learning.env)->draw)
         code = error_set(&err, EXIT_USAGE, "picture: %s can't be drawn", vecenv_descriptor(e.run.learning.env)->id);
     if (!code) code = play(&e, &err);

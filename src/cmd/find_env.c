@@ -63,6 +63,7 @@ int cmd_find_env(struct config_env *env, const char *name, struct error *err)
         if (env->options == CONFIG_ENV_OPTIONS)
             return error_set(err, EXIT_ENVIRONMENT, "environment \"%s\" has more than %d options", name, CONFIG_ENV_OPTIONS);
         env->option[env->options].name = option->name;
+        env->option[env->options].changeable = options_changeable(found, env->options);
         env->option[env->options++].def = option->def;
     }
     return variant ? take_variant(env, variant, err) : 0;

@@ -48,22 +48,33 @@ static int take_own(struct reporting *r, const struct arguments *args, struct er
     return code;
 }
 
+/* Whose episodes stand for its experiment's: the first that is finished, else the first. */
+static bool is_filmed(const struct report *report, int i)
+{
+    for (int k = 0; k < report->list.runs; k++) {
+        const bool better = report->list.run[k].state == RUN_FINISHED && report->list.run[i].state != RUN_FINISHED;
+        const bool as_good = (report->list.run[k].state == RUN_FINISHED) == (report->list.run[i].state == RUN_FINISHED);
+        if (report->band[k] == report->band[i] && (better || (as_good && k < i))) return false;
+    }
+    return true;
+}
+
 static void play_runs(struct reporting *r)
 {
     const struct report *report = &r->report;
     const bool tell = isatty(STDERR_FILENO) && !r->args.quiet;
+    bool *told = calloc((size_t)report->list.runs + 1, sizeof *told); /* of runs with whose environment all has gone well */
     int filmed = 0;
+    CHECK(told, "out of memory for a report");
     for (int i = 0; i < report->list.runs; i++) {
-        bool others = true, first = true;
-        for (int k = 0; k < i; k++) {
-            others = others && (!report->played[k] || !report_same_play(report, i, k));
-            first = first && report->band[k] != report->band[i];
-        }
-        const bool films = first && filmed < FILMED;
+        bool others = true;
+        for (int k = 0; k < i; k++) others = others && !(told[k] && report_same_play(report, i, k));
+        const bool films = filmed < FILMED && is_filmed(report, i);
         filmed += films;
         if (tell) fprintf(stderr, "\r\033[Kplaying %s (%d of %d)", report->list.run[i].path, i + 1, report->list.runs);
-        report_play(&r->report, i, &r->args, others, films, r->comm);
+        told[i] = report_play(&r->report, i, &r->args, others, films, r->comm);
     }
+    free(told);
     if (tell) fputs("\r\033[K", stderr);
 }
 

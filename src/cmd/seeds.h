@@ -21,10 +21,10 @@ struct seed {
 struct seeds {
     struct seed *seed; /* [count] as they were listed */
     int count;
-    const struct arguments *args;   /* without seeds= */
-    const struct config *config;    /* of the first; rank 0's is everybody's */
-    char value[CONFIG_TEXT];        /* of seeds=, as it was written */
-    bool refused;                   /* one of them would not start: none was */
+    const struct arguments *args; /* without seeds= */
+    const struct config *config;  /* of the first; rank 0's is everybody's */
+    char value[CONFIG_TEXT];      /* of seeds=, as it was written */
+    bool refused;                 /* one of them would not start: none was */
 };
 
 /* Was a list of seeds asked for? */

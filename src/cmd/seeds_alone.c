@@ -295,10 +295,11 @@ static void say_plan(const struct crew *crew)
     char first[96] = "", before[64] = "";
     if (crew->seeds->args->quiet || crew->seeds->args->json) return;
     if (crew->first_threads > crew->threads)
-        text_format(first, sizeof first, "first %d with %d threads%s, then ", crew->first, crew->first_threads, crew->first > 1 ? " each" : "");
+        text_format(first, sizeof first, "first %d with %d threads%s, then ", crew->first, crew->first_threads,
+                    crew->first > 1 ? " each" : "");
     if (count > crew->todo) text_format(before, sizeof before, " (%d of %d are finished)", count - crew->todo, count);
-    seeds_screen_say(crew->screen, "%d seed%s to train%s: %s%d at a time with %d thread%s%s", crew->todo, crew->todo == 1 ? "" : "s", before,
-                     first, crew->places, threads, threads == 1 ? "" : "s", crew->places > 1 ? " each" : "");
+    seeds_screen_say(crew->screen, "%d seed%s to train%s: %s%d at a time with %d thread%s%s", crew->todo, crew->todo == 1 ? "" : "s",
+                     before, first, crew->places, threads, threads == 1 ? "" : "s", crew->places > 1 ? " each" : "");
 }
 
 static int running(const struct crew *crew, bool first_only)

@@ -57,7 +57,8 @@ static int train(const struct shift *shift, int threads, double seconds)
     *args = *shift->seeds->args;
     config->train_seed = seed->number;
     config->train_threads = threads;
-    if (config->train_max_seconds > 0) config->train_max_seconds = config->train_max_seconds > seconds + 1 ? config->train_max_seconds - seconds : 1;
+    if (config->train_max_seconds > 0)
+        config->train_max_seconds = config->train_max_seconds > seconds + 1 ? config->train_max_seconds - seconds : 1;
     if (!args->dry_run) args->quiet = true; /* of each run its last line; its progress has the label */
     if (!args->dry_run && !shift->seeds->args->quiet && !args->json) text_format(args->label, sizeof args->label, "%s", seed->label);
     args->silent = args->json && !args->dry_run;
@@ -120,7 +121,8 @@ static void say_plan(const struct shift *shift, int most, int threads)
     char begin[96] = "";
     if (shift->world->rank || seeds->args->quiet || seeds->args->json || seeds->args->dry_run) return;
     if (first < most) text_format(begin, sizeof begin, "first %d on all %d ranks, then ", first, ranks);
-    printf("%d seeds: %s%d at a time on %d ranks with %d thread%s each\n", seeds->count, begin, most, ranks, threads, threads == 1 ? "" : "s");
+    printf("%d seeds: %s%d at a time on %d ranks with %d thread%s each\n", seeds->count, begin, most, ranks, threads,
+           threads == 1 ? "" : "s");
     fflush(stdout);
 }
 

@@ -165,7 +165,8 @@ void seeds_screen_draw(struct seeds_screen *screen, const struct seed *const *at
             watched->progress = progress_create(false, false, NULL, NULL);
             progress_label(watched->progress, seed->label);
         }
-        if (progress_text(watched->progress, &line, 0, columns, watched->text, sizeof watched->text) && !screen->terminal) puts(watched->text);
+        if (progress_text(watched->progress, &line, 0, columns, watched->text, sizeof watched->text) && !screen->terminal)
+            puts(watched->text);
     }
     fflush(stdout);
     if (screen->terminal) draw_all(screen, at_work, places, lines - 1);

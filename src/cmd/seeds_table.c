@@ -6,6 +6,7 @@
 #include "base/pooled.h"
 #include "base/text.h"
 #include "cmd/curve.h"
+#include "cmd/screen.h"
 #include "cmd/seeds.h"
 #include "run/progress.h"
 #include "run/run_list.h"
@@ -190,7 +191,7 @@ static void print_band(const struct seeds *seeds)
     find_band(&band, seeds);
     if (band.seeds > 0 && band.x[0] < band.x[band.points - 1]) {
         const struct range y = {range_of(band.low, band.points).low, range_of(band.high, band.points).high};
-        struct curve *curve = curve_create(columns, ROWS, curve_unicode(), range_of(band.x, band.points), y);
+        struct curve *curve = curve_create(columns, ROWS, screen_unicode(), range_of(band.x, band.points), y);
         curve_band(curve, band.x, band.low, band.high, band.points);
         curve_line(curve, band.x, band.mean, band.points);
         printf("\nreturn of training over env-steps, mean of %d seed%s; shaded: lowest to highest\n", band.seeds,

@@ -29,8 +29,8 @@ struct comm {
     int rank, size;             /* of all ranks */
     int local_rank, local_size; /* of this node */
     int node;                   /* rank of the node's local rank 0: tells nodes apart */
-    int device_offset;          /* added to local_rank where that chooses a device: ranks of the node that train something else come before */
-    char library[128];          /* "Open MPI 4.1.4", "MPICH 4.0.2", "none" */
+    int device_offset; /* added to local_rank where that chooses a device: ranks of the node that train something else come before */
+    char library[128]; /* "Open MPI 4.1.4", "MPICH 4.0.2", "none" */
     char host[64];
     char launcher[32]; /* what started the ranks: "Open MPI's mpirun", "srun"; empty for a plain start */
     double seconds;    /* spent in calls since the last comm_take_seconds */

@@ -149,6 +149,9 @@ static int complete_env_options(struct config *config, const struct config_env *
         text_format(key, sizeof key, "env.%s", names[j]);
         if (config_set(config, key, env->option[j].def, ORIGIN_DEFAULT, "in the environment", err)) return err->code;
     }
+    for (int i = 0; i < config->env_options; i++)
+        for (int j = 0; j < env->options; j++)
+            if (strcmp(names[j], config->env_option[i].name) == 0) config->env_option[i].changeable = env->option[j].changeable;
     return 0;
 }
 
@@ -251,7 +254,7 @@ static uint32_t name_hash(const struct config *config, const struct config *base
     const struct config_option *option;
     for (int i = options ? 0 : config->env_options; (option = config_option_at(config, i, key, sizeof key)); i++) {
         const char *before = config_option(baseline, key);
-        if (!config_is_explicit(option->origin) || (before && strcmp(before, option->value) == 0)) continue;
+        if (!config_is_explicit(option->origin) || option->changeable || (before && strcmp(before, option->value) == 0)) continue;
         text_format(line, sizeof line, "%s=%s", key, option->value);
         hash = hash_text(hash, line);
     }

@@ -92,6 +92,7 @@ static void compare_option(struct list *list, const struct config_option *option
     int origin = ORIGIN_DEFAULT;
     for (int i = 0; i < then->env_options; i++)
         if (strcmp(then->env_option[i].name, option->name) == 0) old = then->env_option[i].value, origin = then->env_option[i].origin;
+    if (option->changeable && ((how->none_of & CHANGEABLE) || (how->all_of & MEANING))) return;
     if (how->given && !config_is_explicit(option->origin)) return;
     if (how->not_given_then && config_is_explicit(origin)) return;
     /* One that `then` doesn't know came later, and is no difference unless somebody asked for it. */

@@ -49,6 +49,7 @@ enum config_origin {
 struct config_option { /* an option of the environment, or NAME.KEY of a group, as text */
     char name[96], value[CONFIG_TEXT];
     int origin;
+    bool changeable; /* may differ when a run is continued, and is no part of its name: how an environment steps, not what it is */
 };
 
 /* Members are section_name: config->ppo_clip. INT is int64_t, INTS int64_t[CONFIG_LIST] with 0 behind the last, REAL double, BOOL bool, TEXT char[CONFIG_TEXT], CHOICE int (an index into the
@@ -108,6 +109,7 @@ struct config_env {
     int sets;
     struct {
         const char *name, *def; /* every option and its default */
+        bool changeable;
     } option[CONFIG_ENV_OPTIONS];
     int options;
     void (*plain)(const char *env, const char *option, char *value, size_t size); /* `env`: as given to config_find_env; NULL: no change */

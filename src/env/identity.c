@@ -27,7 +27,8 @@ uint64_t identity_of(const struct mappo_env *env, const struct vecenv_config *co
     /* They were read before, when the instance was made. */
     if (options_read(env, config->option, config->options, value, text, sizeof text, NULL)) return 0;
     for (int k = 0, count = options_count(env); k < count; k++)
-        if (options_differs(env, k, &value[k], one, sizeof one)) changed += hash_pair(env->option[k].name, one);
+        if (!options_changeable(env, k) && options_differs(env, k, &value[k], one, sizeof one))
+            changed += hash_pair(env->option[k].name, one);
     /* Their defaults are those of the section "wrap" in config.def. */
     const int64_t limit = config->time_limit;
     if (limit) changed += hash_bytes(hash_text(HASH_START, "wrap.time_limit"), &limit, sizeof limit);

@@ -294,6 +294,13 @@ bool options_differs(const struct mappo_env *env, int k, const struct mappo_valu
     return strcmp(text, def) != 0;
 }
 
+bool options_changeable(const struct mappo_env *env, int k)
+{
+    const char *const *name = env->changeable;
+    while (name && *name && strcmp(*name, env->option[k].name) != 0) name++;
+    return name && *name;
+}
+
 void options_changed(const struct mappo_env *env, const struct mappo_value *value, char *text, size_t size)
 {
     text[0] = 0;

@@ -25,6 +25,8 @@ void options_value(const struct mappo_option *option, const struct mappo_value *
 void options_plain(const struct mappo_env *env, const char *name, char *value, size_t size);
 /* Writes value of option k as options_value does; whether that is not its default. */
 bool options_differs(const struct mappo_env *env, int k, const struct mappo_value *value, char *text, size_t size);
+/* Whether option k says how the environment steps, not what it is. */
+bool options_changeable(const struct mappo_env *env, int k);
 /* Of value [options_count] those that are not the defaults: "N=5". */
 void options_changed(const struct mappo_env *env, const struct mappo_value *value, char *text, size_t size);
 /* "1..64", "0..1", "mpe2, on-policy", "0 or 1", "0..60 bytes": what an option may be. */

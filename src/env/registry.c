@@ -172,10 +172,12 @@ int registry_find(const char *name, const struct mappo_env **env, struct error *
     if (plugin_is_path(name)) return plugin_open(name, env, err);
     char meant[256], path[256];
     suggest_name(name, meant, sizeof meant);
+    if (python_is_meant(name)) text_format(meant, sizeof meant, "; did you mean \"py:%s\"?", name);
     if (text_format(path, sizeof path, "./%s", name) && plugin_is_path(path) && access(path, F_OK) == 0)
         text_format(meant, sizeof meant, "; did you mean \"%s\"?", path);
     return error_set(err, EXIT_USAGE, "unknown environment \"%s\"%s (mappo envs lists them%s)", name, meant,
-                     *meant ? "" : "; a plugin is given by a path with a slash that ends in .so");
+                     *meant ? ""
+                            : "; a plugin is given by a path with a slash that ends in .so, one of Python by py:gymnasium:ID and the like");
 }
 
 const char *registry_name(const struct mappo_env *env)

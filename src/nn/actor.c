@@ -352,7 +352,7 @@ static real log_std_of(const struct distribution *dist, const real *row, const r
     return dist->log_std_output ? bounded_log_std(row[dist->log_std_output + k]) : parameters ? parameters[k] : (real)logf(dist->fixed_std);
 }
 
-void actor_outputs(const struct actor *actor, int g, real *output, real *log_std)
+void actor_network_outputs(const struct actor *actor, int g, real *output, real *log_std)
 {
     struct backend *backend = actor->backend;
     const struct policy *policy = actor->config.policy[g];

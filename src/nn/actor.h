@@ -60,7 +60,7 @@ void actor_act(struct actor *actor, const struct actor_io *io /* [groups] */, in
  * (actor_deviation_width; 0 where a real number is no distribution). The host's. Of a group that networks act for, without a pool. */
 int actor_output_width(const struct policy *policy);
 int actor_deviation_width(const struct policy *policy);
-void actor_outputs(const struct actor *actor, int group, real *output /* [E][A][width] */,
-                   real *log_std /* [E][A][width]; NULL = not wanted */);
+void actor_network_outputs(const struct actor *actor, int group, real *output /* [E][A][width] */,
+                           real *log_std /* [E][A][width]; NULL = not wanted */);
 
 #endif

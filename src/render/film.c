@@ -75,6 +75,50 @@ static void record_text(void *self, double x, double y, double height, const cha
     film->letters += letters;
 }
 
+/* `image` may be NULL: how many runs there would be. */
+static size_t pack(const uint8_t *rgb, size_t pixels, uint32_t *run)
+{
+    enum { LONGEST = 255 };
+    size_t runs = 0;
+    for (size_t i = 0; i < pixels;) {
+        size_t count = 1;
+        while (count < LONGEST && i + count < pixels && memcmp(rgb + 3 * i, rgb + 3 * (i + count), 3) == 0) count++;
+        if (run) run[runs] = (uint32_t)count << 24 | (uint32_t)rgb[3 * i] << 16 | (uint32_t)rgb[3 * i + 1] << 8 | (uint32_t)rgb[3 * i + 2];
+        runs++;
+        i += count;
+    }
+    return runs;
+}
+
+static void record_image(void *self, const uint8_t *rgb, int32_t width, int32_t height)
+{
+    struct film *film = self;
+    if (width < 1 || height < 1) return;
+    const size_t pixels = (size_t)width * (size_t)height;
+    struct film_image image = {.width = width, .height = height, .runs = pack(rgb, pixels, NULL)};
+    image.run = malloc(image.runs * sizeof *image.run);
+    CHECK(image.run, "out of memory for a film of %zu images", film->images);
+    pack(rgb, pixels, image.run);
+    film->image = grown(film->image, &film->image_room, film->images, 1, sizeof *film->image);
+    new_mark(film, FILM_IMAGE, 0xff, 0)->from = film->images;
+    film->image[film->images++] = image;
+}
+
+static void paint_image(const struct film_image *image, const struct mappo_canvas *c)
+{
+    if (!c->image) return;
+    uint8_t *rgb = malloc(3 * (size_t)image->width * (size_t)image->height), *to = rgb;
+    CHECK(rgb, "out of memory for an image of %d x %d pixels", image->width, image->height);
+    for (size_t i = 0; i < image->runs; i++)
+        for (uint32_t k = image->run[i] >> 24; k > 0; k--) {
+            *to++ = (uint8_t)(image->run[i] >> 16);
+            *to++ = (uint8_t)(image->run[i] >> 8);
+            *to++ = (uint8_t)image->run[i];
+        }
+    c->image(c->self, rgb, image->width, image->height);
+    free(rgb);
+}
+
 struct film *film_create(const char *title, const struct mappo_env_spec *spec)
 {
     struct film *film = calloc(1, sizeof *film);
@@ -85,7 +129,8 @@ struct film *film_create(const char *title, const struct mappo_env_spec *spec)
                                          .line = record_line,
                                          .polygon = record_polygon,
                                          .text = record_text,
-                                         .rectangle = record_rectangle};
+                                         .rectangle = record_rectangle,
+                                         .image = record_image};
     text_format(film->title, sizeof film->title, "%s", title);
     film->groups = spec->groups;
     film->group = calloc((size_t)spec->groups + 1, sizeof *film->group);
@@ -99,11 +144,59 @@ void film_destroy(struct film *film)
     if (!film) return;
     free(film->group);
     free(film->episode);
+    free(film->extra);
     free(film->shot);
     free(film->mark);
     free(film->xy);
     free(film->text);
+    for (size_t i = 0; i < film->images; i++) free(film->image[i].run);
+    free(film->image);
     free(film);
+}
+
+/* ---- circles that move -------------------------------------------------------------------------------------------------------------- */
+
+static int circles_of(const struct film *film, int i)
+{
+    const struct film_shot *shot = &film->shot[i];
+    int count = 0;
+    for (size_t m = 0; m < shot->count; m++) count += film->mark[shot->first + m].shape == FILM_CIRCLE;
+    return count;
+}
+
+/* The k-th circle of frame i. */
+static const struct film_mark *circle_of(const struct film *film, int i, int k)
+{
+    const struct film_mark *mark = film->mark + film->shot[i].first;
+    for (;; mark++)
+        if (mark->shape == FILM_CIRCLE && k-- == 0) return mark;
+}
+
+/* Whether circle k of frame i + 1 is that of frame i, elsewhere, and how far. */
+static bool has_moved(const struct film *film, int i, int k)
+{
+    const struct film_mark *a = circle_of(film, i, k), *b = circle_of(film, i + 1, k);
+    const double *view = film->shot[i + 1].view, reach = 0.25 * fmax(view[2] - view[0], view[3] - view[1]);
+    const double far = hypot(b->at[0] - a->at[0], b->at[1] - a->at[1]);
+    return far > 0 && far <= reach && a->at[2] == b->at[2] && (a->fill ^ b->fill) >> 8 == 0;
+}
+
+/* Looks at the last two frames. */
+static void note_movers(struct film *film)
+{
+    const struct film_episode *episode = &film->episode[film->episodes - 1];
+    double *mover = &film->extra[film->episodes - 1].mover;
+    const int i = film->shots - 2, circles = episode->frames < 2 ? 0 : circles_of(film, i);
+    if (!circles || circles_of(film, i + 1) != circles) return;
+    for (int k = 0; k < circles; k++)
+        if (has_moved(film, i, k)) *mover = fmax(*mover, circle_of(film, i, k)->at[2]);
+}
+
+/* ---- episodes and frames ------------------------------------------------------------------------------------------------------------- */
+
+void film_players(struct film *film, const char *who)
+{
+    text_format(film->who, sizeof film->who, "%s", who);
 }
 
 void film_begin(struct film *film, int64_t number)
@@ -111,12 +204,17 @@ void film_begin(struct film *film, int64_t number)
     size_t room = (size_t)film->episode_room;
     film->episode = grown(film->episode, &room, (size_t)film->episodes, 1, sizeof *film->episode);
     film->episode_room = (int)room;
+    film->extra = realloc(film->extra, room * sizeof *film->extra);
+    CHECK(film->extra, "out of memory for a film");
+    film->extra[film->episodes] = (struct film_extra){.mover = 0};
+    text_format(film->extra[film->episodes].who, sizeof film->who, "%s", film->who);
     film->episode[film->episodes++] = (struct film_episode){.number = number, .first = film->shots};
 }
 
 const struct mappo_canvas *film_shoot(struct film *film, const struct film_frame *frame)
 {
     CHECK(film->episodes > 0, "a film's frame without an episode");
+    note_movers(film);
     size_t room = (size_t)film->shot_room;
     film->shot = grown(film->shot, &room, (size_t)film->shots, 1, sizeof *film->shot);
     film->shot_room = (int)room;
@@ -198,26 +296,13 @@ static void paint_mark(const struct film *film, const struct film_mark *mark, co
     case FILM_TEXT:
         c->text(c->self, at[0], at[1], at[2], film->text + mark->from, mark->fill);
         break;
+    case FILM_IMAGE:
+        paint_image(&film->image[mark->from], c);
+        break;
     case FILM_RECTANGLE:
         c->rectangle(c->self, at[0], at[1], at[2], at[3], mark->fill, mark->stroke);
         break;
     }
-}
-
-static int circles_of(const struct film *film, int i)
-{
-    const struct film_shot *shot = &film->shot[i];
-    int count = 0;
-    for (size_t m = 0; m < shot->count; m++) count += film->mark[shot->first + m].shape == FILM_CIRCLE;
-    return count;
-}
-
-/* The k-th circle of frame i. */
-static const struct film_mark *circle_of(const struct film *film, int i, int k)
-{
-    const struct film_mark *mark = film->mark + film->shot[i].first;
-    for (;; mark++)
-        if (mark->shape == FILM_CIRCLE && k-- == 0) return mark;
 }
 
 /* The earliest frame from which the ways of frame i's circles are known. */
@@ -230,13 +315,12 @@ static int trail_start(const struct film *film, int i, int trail)
     return from;
 }
 
-static bool moved(const struct film *film, int from, int to, int k)
+static bool leaves_trail(const struct film *film, int from, int to, int k)
 {
-    const struct film_mark *last = circle_of(film, to, k);
-    for (int i = from; i < to; i++) {
-        const struct film_mark *mark = circle_of(film, i, k);
-        if (mark->at[0] != last->at[0] || mark->at[1] != last->at[1]) return true;
-    }
+    const double carried = 0.6;
+    if (circle_of(film, to, k)->at[2] < carried * film->extra[film->shot[to].frame.episode].mover) return false;
+    for (int i = from; i < to; i++)
+        if (has_moved(film, i, k)) return true;
     return false;
 }
 
@@ -246,8 +330,8 @@ static void paint_trail(const struct film *film, int from, int to, int k, int tr
     const struct film_mark *now = circle_of(film, to, k);
     const uint32_t colour = now->fill & 0xff ? now->fill : now->stroke;
     for (int i = from; i < to; i++) {
+        if (!has_moved(film, i, k)) continue;
         const struct film_mark *a = circle_of(film, i, k), *b = circle_of(film, i + 1, k);
-        if (a->at[0] == b->at[0] && a->at[1] == b->at[1]) continue;
         const double strength = 0.6 * (1 - (double)(to - i - 1) / trail);
         const uint32_t alpha = (uint32_t)lround(strength * (colour & 0xff));
         c->line(c->self, a->at[0], a->at[1], b->at[0], b->at[1], 0.35 * now->at[2], (colour & 0xffffff00u) | alpha);
@@ -263,8 +347,9 @@ void film_paint(const struct film *film, int i, int trail, const struct mappo_ca
     canvas->view(canvas->self, shot->view[0], shot->view[1], shot->view[2], shot->view[3]);
     for (size_t m = 0; m < shot->count; m++) {
         const struct film_mark *mark = &film->mark[shot->first + m];
-        if (mark->shape == FILM_CIRCLE && k < circles && !drawn && moved(film, from, i, k)) {
-            for (int other = k; other < circles; other++) paint_trail(film, from, i, other, trail, canvas);
+        if (mark->shape == FILM_CIRCLE && k < circles && !drawn && leaves_trail(film, from, i, k)) {
+            for (int other = k; other < circles; other++)
+                if (leaves_trail(film, from, i, other)) paint_trail(film, from, i, other, trail, canvas);
             drawn = true;
         }
         k += mark->shape == FILM_CIRCLE;
@@ -274,23 +359,36 @@ void film_paint(const struct film *film, int i, int trail, const struct mappo_ca
 
 /* ---- words --------------------------------------------------------------------------------------------------------------------------- */
 
+/* Of what is next to nothing not all zeros are shown. */
 static void number(char *text, size_t size, double value)
 {
-    text_fixed(text, size, value, text_decimals(value));
+    enum { MOST_DECIMALS = 4 };
+    const int decimals = text_decimals(value);
+    text_fixed(text, size, value, decimals > MOST_DECIMALS ? fabs(value) < 1e-4 ? 2 : MOST_DECIMALS : decimals);
 }
 
-void film_caption(const struct film *film, int i, char *text, size_t size)
+enum { CELL_STEP, CELL_REWARD, CELL_RETURN, CELL_GROUPS };
+
+int film_cells(const struct film *film)
+{
+    return CELL_GROUPS + (film->groups > 1 ? film->groups : 0);
+}
+
+void film_cell(const struct film *film, int i, int cell, char *text, size_t size)
 {
     const struct film_frame *frame = &film->shot[i].frame;
-    char reward[64], ret[64];
-    number(reward, sizeof reward, frame->reward);
-    number(ret, sizeof ret, frame->ret);
-    text_format(text, size, "step %lld   reward %s   return %s", (long long)frame->step, frame->step ? reward : "-", ret);
-    for (int g = 0; g < film->groups && film->groups > 1; g++) {
-        const size_t length = strlen(text);
-        number(ret, sizeof ret, frame->group_ret[g]);
-        text_format(text + length, size - length, "   %s %s", film->group[g], ret);
-    }
+    char value[64];
+    number(value, sizeof value,
+           cell == CELL_REWARD   ? frame->reward
+           : cell == CELL_RETURN ? frame->ret
+           : cell >= CELL_GROUPS ? frame->group_ret[cell - CELL_GROUPS]
+                                 : 0);
+    if (cell == CELL_STEP)
+        text_format(text, size, "step %lld", (long long)frame->step);
+    else if (cell == CELL_REWARD)
+        text_format(text, size, "reward %s", frame->step ? value : "-");
+    else
+        text_format(text, size, "%s %s", cell == CELL_RETURN ? "return" : film->group[cell - CELL_GROUPS], value);
 }
 
 void film_episode_title(const struct film *film, int k, char *text, size_t size)
@@ -298,6 +396,7 @@ void film_episode_title(const struct film *film, int k, char *text, size_t size)
     const struct film_episode *episode = &film->episode[k];
     char ret[64];
     number(ret, sizeof ret, episode->ret);
-    text_format(text, size, "episode %lld: return %s in %lld step%s%s", (long long)episode->number, ret, (long long)episode->steps,
-                episode->steps == 1 ? "" : "s", episode->whole ? "" : ", not at its end");
+    const char *who = film->extra[k].who;
+    text_format(text, size, "episode %lld%s%s: return %s in %lld step%s%s", (long long)episode->number, who[0] ? ", " : "", who, ret,
+                (long long)episode->steps, episode->steps == 1 ? "" : "s", episode->whole ? "" : ", not at its end");
 }

@@ -36,6 +36,8 @@ struct film_frame {
 struct film *film_create(const char *title, const struct mappo_env_spec *spec);
 void film_destroy(struct film *film); /* NULL is allowed */
 
+/* Who plays the episodes that begin from now on: "scripted". */
+void film_players(struct film *film, const char *who);
 /* The next frames are of this episode. */
 void film_begin(struct film *film, int64_t number);
 /* Begins a frame: what is drawn on the returned canvas until the next call belongs to it. frame->episode is set here. */
@@ -55,13 +57,16 @@ const struct film_frame *film_frame(const struct film *film, int i);
 void film_view(const struct film *film, int i, double view[4]);
 
 /* Draws frame i again: canvas->view first, whatever the environment called, then its shapes in their order. With `trail` steps the way of
- * each circle over as many frames before is drawn as lines beneath the first circle that moved, the older the fainter: the k-th circle of a
- * frame is the k-th of the one before, in frames that have as many. 0 = none. */
+ * each circle over as many frames before is drawn as lines beneath the first circle that moved, the older the fainter; 0 = none. The k-th
+ * circle of a frame is the k-th of the one before, in frames that have as many, where it has the same size and colour and went no farther
+ * than a quarter of the view. Circles much smaller than the largest of its episode that moves leave none: they are carried. */
 void film_paint(const struct film *film, int i, int trail, const struct mappo_canvas *canvas);
 
-/* "step 12   reward -0.51   return -12.3", with the groups' own where there are several: for a line below the frame. */
-void film_caption(const struct film *film, int i, char *text, size_t size);
-/* "episode 3: return -12.3 in 25 steps" */
+/* What is told below frame i, in cells of one or two words: "step 12", "reward -0.51", "return -12.3", and where there are several groups each
+ * one's return, "adversary 3.1". */
+int film_cells(const struct film *film);
+void film_cell(const struct film *film, int i, int cell, char *text, size_t size);
+/* "episode 3, scripted: return -12.3 in 25 steps" */
 void film_episode_title(const struct film *film, int k, char *text, size_t size);
 
 #endif

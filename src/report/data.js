@@ -10,12 +10,12 @@ const AXES = {
 
 /* ---- texts ---- */
 
-function count(value) {
+function count(value, digits = 3) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   for (const [unit, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]])
-    if (size >= unit * 0.99995) return trim((value / unit).toPrecision(3)) + name;
-  return trim(String(Number(value.toPrecision(4))));
+    if (size >= unit * 0.99995) return trim((value / unit).toPrecision(Math.max(digits, Math.floor(Math.log10(size / unit)) + 1))) + name;
+  return trim(String(Number(value.toPrecision(Math.max(4, digits)))));
 }
 
 function trim(text) {
@@ -49,6 +49,7 @@ function number(value, digits = 4) {
 function estimate(mean, error) {
   if (!Number.isFinite(mean)) return "–";
   if (!Number.isFinite(error)) return number(mean);
+  if (error === 0) return `${trim(number(mean))} ± 0`;
   const decimals = error > 0 ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(error)))) : 3;
   return `${mean.toFixed(decimals).replace("-", "\u2212")} ± ${error.toFixed(decimals)}`;
 }
@@ -84,31 +85,39 @@ function nameRuns() {
 
 /* ---- bands ---- */
 
-const BARE = { "env.name": "", "algo.name": "", "policy.kind": "" };
+const BARE = ["env.name", "algo.name", "policy.kind"];
 
-function word(key, value) {
-  if (key in BARE) return value;
-  return `${key}=${value || "none"}`;
+/* Settings in which these bands are not all alike, of those that make another experiment: what people name first, and options of the
+ * environment last. */
+function settingsApart(some) {
+  const rank = (entry) => (BARE.includes(entry.key) ? 0 : entry.key.startsWith("env.") ? 2 : 1);
+  return apart.filter((entry) => new Set(some.map((band) => entry.values[band.runs[0].index])).size > 1).sort((a, b) => rank(a) - rank(b));
 }
 
-/* What an experiment is called: the settings in which it is not as the others, where few differ all of these. */
-function nameBands() {
-  const several = settingOf["env.name"]?.values;
-  const keys = apart.filter((entry) => !(several && entry.key.startsWith("env.") && entry.key !== "env.name"));
-  for (const band of bands) {
+/* "gamma=0.95" where no other setting that sets these runs apart ends alike. */
+function word(key, value, keys) {
+  if (BARE.includes(key)) return value;
+  if (key.startsWith("group.")) return `${key.slice(6)}=${value}`;
+  const last = key.split(".").pop(), alike = keys.filter((entry) => entry.key.split(".").pop() === last);
+  return `${alike.length === 1 ? last : key}=${value || "none"}`;
+}
+
+/* What the experiments of one environment are called: the settings in which they are not as the others, where few differ all of these. */
+function nameBands(some) {
+  const keys = settingsApart(some);
+  for (const band of some) {
     const first = band.runs[0];
     const told = keys.filter((entry) => {
+      if (entry.key.startsWith("group.") && !setting(first, entry.key)) return false; /* it is left to the others' */
       if (keys.length <= 3) return true;
-      const same = bands.filter((other) => setting(other.runs[0], entry.key) === setting(first, entry.key)).length;
-      return 2 * same <= bands.length;
+      const same = some.filter((other) => setting(other.runs[0], entry.key) === setting(first, entry.key)).length;
+      return 2 * same <= some.length;
     });
-    band.words = told.map((entry) => word(entry.key, setting(first, entry.key)));
-    band.label = band.words.slice(0, 3).join(", ") + (told.length > 3 ? ` and ${told.length - 3} more` : "");
-    if (!band.label) band.label = bands.length > 1 ? "as most" : band.runs.length > 1 ? plural(band.runs.length, "seed") : first.name;
+    band.label = told.slice(0, 3).map((entry) => word(entry.key, setting(first, entry.key), keys)).join(", ") + (told.length > 3 ? ` and ${told.length - 3} more` : "");
+    if (!band.label) band.label = some.length > 1 ? "as most" : bands.length > 1 ? setting(first, "algo.name") : band.runs.length > 1 ? plural(band.runs.length, "seed") : first.name;
   }
-  for (const band of bands)
-    if (bands.some((other) => other !== band && other.label === band.label)) band.shared = true;
-  for (const band of bands) if (band.shared) band.label += ` (${band.runs[0].name})`;
+  for (const band of some) band.shared = some.some((other) => other !== band && other.label === band.label);
+  for (const band of some) if (band.shared) band.label += ` (${band.runs[0].name})`;
 }
 
 function prepareRun(run, index) {
@@ -129,7 +138,12 @@ const bands = Array.from({ length: report.bands }, (_, index) => ({
   runs: report.runs.filter((run) => run.band === index),
   shown: true,
 }));
-nameBands();
+/* Returns of two environments can't be compared: each has curves, colours and tables of its own. */
+const environments = [...new Set(report.runs.map((run) => run.environment))].map((name) => ({ name, bands: bands.filter((band) => band.runs[0].environment === name) }));
+for (const environment of environments) {
+  nameBands(environment.bands);
+  environment.bands.forEach((band, i) => ((band.environment = environment.name), (band.colour = i)));
+}
 for (const band of bands) {
   const seeds = band.runs.map((run) => run.seed);
   for (const run of band.runs) run.label = new Set(seeds).size === seeds.length && run.seed ? `seed ${run.seed}` : run.name;
@@ -157,5 +171,5 @@ function isConstant(name) {
 
 function meaningOf(name) {
   const [unit, help] = report.meanings[name] || report.meanings[name.split("/")[0]] || ["", ""];
-  return { unit: unit === "1" ? "" : unit, help };
+  return { unit: unit === "1" ? "" : unit.replace("^2", "²"), help };
 }

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/text.h"
+#include "render/png.h"
 #include "report/parts.h"
 
 /* Frames of a page's film, and bytes of its shapes; where there would be more, every second, third, … state is shown. */
@@ -60,7 +61,14 @@ static void words_free(struct words *w)
 
 /* ---- the canvas ------------------------------------------------------------------------------------------------------------------------ */
 
+/* An image that others are patches of. */
+struct key {
+    uint8_t *rgb; /* [height][width][3] */
+    int width, height, mark;
+};
+
 struct pen {
+    struct key *key;
     FILE *out;  /* of the frame: numbers of its shapes */
     FILE *mark; /* of one shape */
     char *text; /* what that has written */
@@ -76,11 +84,18 @@ static void begin(struct pen *pen, int shape)
     fprintf(pen->mark, "[%d", shape);
 }
 
-static void end(struct pen *pen)
+static void add_shape(struct pen *pen, int number)
+{
+    fprintf(pen->out, "%s%d", pen->shapes++ ? "," : "", number);
+}
+
+static int end(struct pen *pen)
 {
     fputc(']', pen->mark);
     fclose(pen->mark);
-    fprintf(pen->out, "%s%d", pen->shapes++ ? "," : "", words_add(pen->marks, pen->text));
+    const int number = words_add(pen->marks, pen->text);
+    add_shape(pen, number);
+    return number;
 }
 
 /* As many decimals as a screen can show, without zeros behind them. */
@@ -157,12 +172,89 @@ static void draw_rectangle(void *self, double x0, double y0, double x1, double y
     end(self);
 }
 
+static void add_png(struct pen *pen, const uint8_t *rgb, int width, int height)
+{
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned char *bytes;
+    const size_t size = png_write(rgb, width, height, NULL, &bytes);
+    fputs(",\"", pen->mark);
+    for (size_t i = 0; i < size; i += 3) {
+        const uint32_t three =
+            (uint32_t)bytes[i] << 16 | (i + 1 < size ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < size ? bytes[i + 2] : 0);
+        for (size_t k = 0; k < 4; k++) fputc(i + k > size ? '=' : digit[three >> (18 - 6 * k) & 63], pen->mark);
+    }
+    fputc('"', pen->mark);
+    free(bytes);
+}
+
+static void set_key(struct pen *pen, const uint8_t *rgb, int width, int height)
+{
+    struct key *key = pen->key;
+    const size_t bytes = 3 * (size_t)width * (size_t)height;
+    key->rgb = realloc(key->rgb, bytes);
+    CHECK(key->rgb, "out of memory for a film");
+    memcpy(key->rgb, rgb, bytes);
+    key->width = width;
+    key->height = height;
+    begin(pen, 5);
+    add_png(pen, rgb, width, height);
+    key->mark = end(pen);
+}
+
+/* The rectangle in which an image is not as the key: left, top, right, bottom, where right and bottom are outside; all 0 = it is the same. */
+static void difference(const struct key *key, const uint8_t *rgb, int box[4])
+{
+    const size_t row = 3 * (size_t)key->width;
+    memcpy(box, (int[]){key->width, key->height, 0, 0}, 4 * sizeof *box);
+    for (int y = 0; y < key->height; y++) {
+        const uint8_t *a = key->rgb + (size_t)y * row, *b = rgb + (size_t)y * row;
+        if (memcmp(a, b, row) == 0) continue;
+        int left = 0, right = key->width;
+        while (memcmp(a + 3 * left, b + 3 * left, 3) == 0) left++;
+        while (memcmp(a + 3 * (right - 1), b + 3 * (right - 1), 3) == 0) right--;
+        if (left < box[0]) box[0] = left;
+        if (right > box[2]) box[2] = right;
+        if (y < box[1]) box[1] = y;
+        box[3] = y + 1;
+    }
+    if (box[3] == 0) memset(box, 0, 4 * sizeof *box);
+}
+
+/* Of the whole view: most images of an episode are the first one with a patch on it. */
+static void draw_image(void *self, const uint8_t *rgb, int32_t width, int32_t height)
+{
+    enum { LARGEST = 2 }; /* half of the image */
+    struct pen *pen = self;
+    struct key *key = pen->key;
+    int box[4];
+    if (key->width == width && key->height == height) {
+        difference(key, rgb, box);
+        const int across = box[2] - box[0], down = box[3] - box[1];
+        if (LARGEST * (int64_t)across * down < (int64_t)width * height) {
+            add_shape(pen, key->mark);
+            if (across == 0) return;
+            uint8_t *patch = malloc(3 * (size_t)across * (size_t)down);
+            CHECK(patch, "out of memory for a film");
+            for (int y = 0; y < down; y++)
+                memcpy(patch + 3 * (size_t)y * (size_t)across, rgb + 3 * ((size_t)(box[1] + y) * (size_t)width + (size_t)box[0]),
+                       3 * (size_t)across);
+            begin(pen, 6);
+            fprintf(pen->mark, ",%d,%d", box[0], box[1]);
+            add_png(pen, patch, across, down);
+            end(pen);
+            free(patch);
+            return;
+        }
+    }
+    set_key(pen, rgb, width, height);
+}
+
 /* ---- the film -------------------------------------------------------------------------------------------------------------------------- */
 
-static void write_frame(FILE *out, const struct film *film, int i, struct words *marks)
+static void write_frame(FILE *out, const struct film *film, int i, struct words *marks, struct key *key)
 {
-    struct pen pen = {.out = out, .marks = marks, .decimals = 3};
-    const struct mappo_canvas canvas = {&pen, draw_view, draw_circle, draw_line, draw_polygon, draw_text, draw_rectangle, NULL};
+    struct pen pen = {.out = out, .marks = marks, .key = key, .decimals = 3};
+    const struct mappo_canvas canvas = {&pen, draw_view, draw_circle, draw_line, draw_polygon, draw_text, draw_rectangle, draw_image};
     const struct film_frame *frame = film_frame(film, i);
     double view[4];
     film_view(film, i, view);
@@ -174,16 +266,22 @@ static void write_frame(FILE *out, const struct film *film, int i, struct words 
     fputs("]]", out);
 }
 
-static void write_frames(FILE *out, const struct film *film, int every, struct words *marks)
+/* False where that became too much. */
+static bool write_frames(FILE *out, const struct film *film, int every, struct words *marks)
 {
     const int frames = film_frames(film);
+    struct key key = {.rgb = NULL};
+    bool fits = true;
     fputs("\"frames\":[", out);
-    for (int i = 0, told = 0; i < frames; i++) {
+    for (int i = 0, told = 0; i < frames && fits; i++) {
         if (i % every && i != frames - 1) continue;
         if (told++) fputs(",\n", out);
-        write_frame(out, film, i, marks);
+        write_frame(out, film, i, marks, &key);
+        fits = marks->bytes + (size_t)ftell(out) <= BYTES || every >= frames;
     }
     fputc(']', out);
+    free(key.rgb);
+    return fits;
 }
 
 void films_write(FILE *out, const struct film *film)
@@ -193,15 +291,15 @@ void films_write(FILE *out, const struct film *film)
     size_t size = 0;
     struct words marks = {.count = 0};
     if (every < 1) every = 1;
-    for (;; every *= 2) {
-        FILE *frames = open_memstream(&text, &size);
-        CHECK(frames, "out of memory for a film");
-        write_frames(frames, film, every, &marks);
-        fclose(frames);
-        if (marks.bytes + size <= BYTES || every >= film_frames(film)) break;
+    for (bool fits = false; !fits; every *= 2) {
         words_free(&marks);
         free(text);
+        FILE *frames = open_memstream(&text, &size);
+        CHECK(frames, "out of memory for a film");
+        fits = write_frames(frames, film, every, &marks);
+        fclose(frames);
     }
+    every /= 2;
     const struct film_episode *episode = film_episode(film, 0);
     fprintf(out, "{\"number\":%lld,\"every\":%d,\"whole\":%s,\"groups\":[", (long long)episode->number, every,
             episode->whole ? "true" : "false");

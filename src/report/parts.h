@@ -26,7 +26,8 @@ void story_write(FILE *out, const struct run_told *run);
 /* films.c */
 /* {"number":…,"every":n,"marks":[[shape, …], …],"frames":[[step, reward, return, view, [marks], [returns of groups]], …]} of a film of one
  * episode. Shapes: 0 circle x y radius fill stroke; 1 line x0 y0 x1 y1 width 0 stroke; 2 polygon fill stroke x0 y0 …; 3 text x y height fill 0
- * "text"; 4 rectangle x0 y0 x1 y1 fill stroke. */
+ * "text"; 4 rectangle x0 y0 x1 y1 fill stroke; 5 image of the whole view "PNG in base 64"; 6 patch on the image before
+ * it left top "PNG", in its pixels. */
 void films_write(FILE *out, const struct film *film);
 
 /* page.c */

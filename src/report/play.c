@@ -17,6 +17,8 @@
 
 enum { EPISODES = 100 }; /* unless given */
 
+static const char failed[] = "{\"failed\":"; /* how the JSON of a run begins that could not be played */
+
 struct asked {
     const char *folder;
     const struct arguments *args;
@@ -195,7 +197,7 @@ static MAPPO_NORETURN void run_child(struct asked *p, int parent, int result, in
     FILE *to = fdopen(result, "w");
     CHECK(to, "can't write into a pipe: %s", strerror(errno));
     if (code) {
-        write_text(to, "{\"failed\":", err.text);
+        write_text(to, failed, err.text);
         fputc('}', to);
     } else {
         fputs(text, to);
@@ -230,13 +232,13 @@ static char *failed_text(char *said, int status)
     char why[64];
     text_format(why, sizeof why, WIFSIGNALED(status) ? "signal %d ended it" : "it ended with code %d",
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    write_text(out, "{\"failed\":", strncmp(line, "mappo: ", 7) == 0 ? line + 7 : line[0] ? line : why);
+    write_text(out, failed, strncmp(line, "mappo: ", 7) == 0 ? line + 7 : line[0] ? line : why);
     fputc('}', out);
     fclose(out);
     return text;
 }
 
-void report_play(struct report *report, int i, const struct arguments *args, bool others, bool films, struct comm *comm)
+bool report_play(struct report *report, int i, const struct arguments *args, bool others, bool films, struct comm *comm)
 {
     struct asked playing = {.folder = report->list.run[i].path, .args = args, .comm = comm, .others = others, .films = films};
     int pipes[2], status = 0;
@@ -258,9 +260,11 @@ void report_play(struct report *report, int i, const struct arguments *args, boo
     char *warnings = read_all(said);
     close(said);
     if (!args->quiet) fputs(warnings, stderr);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) || !report->played[i][0]) {
+    const bool ended = WIFEXITED(status) && WEXITSTATUS(status) == 0 && report->played[i][0];
+    if (!ended) {
         free(report->played[i]);
         report->played[i] = failed_text(warnings, status);
     }
     free(warnings);
+    return ended && strncmp(report->played[i], failed, strlen(failed)) != 0;
 }

@@ -21,8 +21,9 @@ int report_gather(struct report *report, const char *const *folder, int folders,
 void report_free(struct report *report);
 
 /* Plays episodes with run i and the settings given now (`args`; 100 episodes unless they say otherwise), in a process of its own: whatever
- * happens there, the page gets the reason. With `others` random and scripted players as well; films of some episodes where `films`. */
-void report_play(struct report *report, int i, const struct arguments *args, bool others, bool films, struct comm *comm);
+ * happens there, the page gets the reason. With `others` random and scripted players as well; films of some episodes where `films`. False
+ * where it could not be played. */
+bool report_play(struct report *report, int i, const struct arguments *args, bool others, bool films, struct comm *comm);
 
 /* Do two runs play in the same environment, so that who knows no networks plays alike in both? */
 bool report_same_play(const struct report *report, int i, int k);

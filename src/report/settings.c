@@ -15,10 +15,18 @@ static bool sets_apart(const char *name)
     return k < 0 || !(config_keys[k].flags & (UNNAMED | NOT_STORED));
 }
 
+/* A run of before there was a setting has its default. */
+static const char *value_of(const struct run_told *run, const char *name)
+{
+    const char *value = run_setting(run, name);
+    const int k = value[0] ? -1 : config_find(name);
+    return k < 0 ? value : config_keys[k].def;
+}
+
 static bool all_have(const struct run_list *list, const char *name, const char *value)
 {
     for (int i = 0; i < list->runs; i++)
-        if (strcmp(run_setting(&list->run[i], name), value) != 0) return false;
+        if (strcmp(value_of(&list->run[i], name), value) != 0) return false;
     return true;
 }
 
@@ -35,7 +43,7 @@ static int names_of(const struct run_list *list, const char ***name)
 static bool same_experiment(const struct run_told *a, const struct run_told *b, const char *const *name, int names)
 {
     for (int k = 0; k < names; k++)
-        if (sets_apart(name[k]) && strcmp(run_setting(a, name[k]), run_setting(b, name[k])) != 0) return false;
+        if (sets_apart(name[k]) && strcmp(value_of(a, name[k]), value_of(b, name[k])) != 0) return false;
     return true;
 }
 
@@ -45,7 +53,7 @@ int settings_bands(const struct run_list *list, int *band)
     int bands = 0, differ = 0;
     const int names = names_of(list, &name);
     for (int k = 0; k < names; k++) /* those that all share need no second look */
-        if (!all_have(list, name[k], run_setting(&list->run[0], name[k]))) name[differ++] = name[k];
+        if (!all_have(list, name[k], value_of(&list->run[0], name[k]))) name[differ++] = name[k];
     for (int i = 0; i < list->runs; i++) {
         band[i] = -1;
         for (int k = 0; k < i && band[i] < 0; k++)
@@ -66,7 +74,7 @@ bool report_same_play(const struct report *report, int i, int k)
     for (int n = 0; n < names && same; n++) {
         const char *key = name[n];
         const bool matters = strncmp(key, "env.", 4) == 0 || strncmp(key, "wrap.", 5) == 0 || strcmp(key, "metrics.return") == 0;
-        same = !matters || strcmp(run_setting(a, key), run_setting(b, key)) == 0;
+        same = !matters || strcmp(value_of(a, key), value_of(b, key)) == 0;
     }
     free(name);
     return same;
@@ -78,7 +86,7 @@ void settings_write(FILE *out, const struct run_list *list)
     const int names = names_of(list, &name);
     fputc('[', out);
     for (int s = 0; s < names; s++) {
-        const char *first = run_setting(&list->run[0], name[s]);
+        const char *first = value_of(&list->run[0], name[s]);
         const bool same = all_have(list, name[s], first);
         const int k = config_find(name[s]);
         fputs(s ? ",\n{\"key\":" : "{\"key\":", out);
@@ -86,7 +94,7 @@ void settings_write(FILE *out, const struct run_list *list)
         fputs(same ? ",\"value\":" : ",\"values\":[", out);
         for (int i = 0; i < (same ? 1 : list->runs); i++) {
             if (i) fputc(',', out);
-            text_json_string(out, run_setting(&list->run[i], name[s]));
+            text_json_string(out, value_of(&list->run[i], name[s]));
         }
         if (!same) fprintf(out, "],\"apart\":%s", sets_apart(name[s]) ? "true" : "false");
         if (k >= 0) {

@@ -4,7 +4,7 @@ const RESAMPLES = 1000;
 const METHOD =
   "Bands over seeds: 95 % percentile bootstrap of the statistic, 1000 resamples of the runs with a fixed seed (Agarwal et al. 2021; one environment a band is one stratum). " +
   "The interquartile mean leaves out a quarter of the seeds at either end, rounded down: below four seeds it is the mean. " +
-  "Bands of single runs: least and greatest value of the updates that a point stands for.";
+  "Bands of single runs: least and greatest value of the updates that a point stands for, smoothed as the line is.";
 
 /* A small generator with a seed of its own (mulberry32), so that a page always shows the same. */
 function randomFrom(seed) {
@@ -22,36 +22,37 @@ const drawn = {};
 function resamples(n) {
   if (!drawn[n]) {
     const random = randomFrom(20211204);
-    drawn[n] = Array.from({ length: RESAMPLES }, () => Array.from({ length: n }, () => Math.floor(random() * n)));
+    drawn[n] = Uint16Array.from({ length: RESAMPLES * n }, () => Math.floor(random() * n));
   }
   return drawn[n];
 }
 
 function mean(values) {
   let sum = 0;
-  for (const value of values) sum += value;
+  for (let i = 0; i < values.length; i++) sum += values[i];
   return sum / values.length;
 }
 
 /* A quarter of the values left out at either end, rounded down (scipy's trim_mean of rliable). */
 function interquartileMean(values) {
   const cut = Math.floor(values.length / 4);
-  if (!cut) return mean(values);
-  const sorted = [...values].sort((a, b) => a - b);
-  return mean(sorted.slice(cut, sorted.length - cut));
+  return cut ? mean(Float64Array.from(values).sort().subarray(cut, values.length - cut)) : mean(values);
 }
 
 const STATISTICS = { iqm: interquartileMean, mean };
+const found = new Float64Array(RESAMPLES);
 
 /* {value, low, high, n}: low and high NaN with one value. */
 function summary(values, statistic) {
-  const known = values.filter(Number.isFinite);
-  const n = known.length;
+  const known = values.filter(Number.isFinite), n = known.length;
   if (!n) return { value: NaN, low: NaN, high: NaN, n };
-  const of = STATISTICS[statistic];
+  const of = n < 4 ? mean : STATISTICS[statistic], draw = resamples(n), drawing = new Float64Array(n);
   if (n === 1) return { value: known[0], low: NaN, high: NaN, n };
-  const found = resamples(n).map((draw) => of(draw.map((i) => known[i])));
-  found.sort((a, b) => a - b);
+  for (let k = 0; k < RESAMPLES; k++) {
+    for (let i = 0; i < n; i++) drawing[i] = known[draw[k * n + i]];
+    found[k] = of(drawing);
+  }
+  found.sort();
   return { value: of(known), low: quantile(found, 0.025), high: quantile(found, 0.975), n };
 }
 
@@ -99,8 +100,8 @@ function smoothed(x, y, width) {
   for (let i = 0; i < y.length; i++) {
     if (!Number.isFinite(y[i])) continue;
     while (from < i && x[from] < x[i] - width) from++;
-    /* A curve keeps its ends: near one the neighbourhood is cut on both sides alike. */
-    const reach = Math.max(Math.min(width, x[i] - x[0], x[x.length - 1] - x[i]), width / 8);
+    /* A curve keeps its beginning, which is often steep: there the neighbourhood is cut on both sides alike. */
+    const reach = Math.max(Math.min(width, x[i] - x[0]), width / 8);
     let sum = 0, weights = 0;
     for (let k = from; k < y.length && x[k] <= x[i] + reach; k++) {
       if (!Number.isFinite(y[k])) continue;

@@ -85,7 +85,10 @@ static const char introduction[] =
     "### Attributes\n\n"
     "Group `/config` has one attribute for each configuration key (`ppo.clip`, `env.N`, …), as text that reads back identically. The root "
     "has\n"
-    "what is told of the run besides; two checkpoints of the same training state may differ here, and in the datasets named at the end.\n\n"
+    "what is told of the run besides; two checkpoints of the same training state may differ here, and in the datasets named at the end.\n"
+    "Attribute `kind` is of other files: `episodes` ([recordings.md](recordings.md)), `replay` (below), and `networks`, which "
+    "`scripts/import.py` "
+    "makes:\nof those `/config` says only what the networks are, and what is not there (a critic, a normaliser) begins anew.\n\n"
     "| name | meaning |\n| --- | --- |\n";
 
 static const char datasets[] =

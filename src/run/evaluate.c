@@ -12,11 +12,17 @@
 #include "nn/actor.h"
 #include "run/open_env.h"
 
-/* Environments of one batch over all ranks; more episodes are played batch after batch. Steps after which an episode counts as endless. */
+/* Environments of one batch over all ranks; more episodes are played batch after batch. Of those that step elsewhere there are no more than
+ * for training, as each may take a process, a window or a game of its own. Steps after which an episode counts as endless. */
 enum { BATCH_ENVS = 4096, ENDLESS = 10000000 };
 /* Between two looks for a reason to stop. */
 static const double round_seconds = 0.2;
 enum { GROWTH = 4 };
+
+struct aimed { /* an actor and the environments it is for */
+    struct actor *actor;
+    struct comm_part envs;
+};
 
 struct evaluator {
     const struct config *config;
@@ -25,12 +31,12 @@ struct evaluator {
     struct stop *stop; /* NULL: nothing stops it */
     struct arena *arena;
     const struct policies *policies;
-    struct actor *actor; /* for the environments of the last batch */
-    struct comm_part actor_envs;
+    struct aimed batch, film;      /* for the environments of the last batch; for that of a film */
     real *state[MAPPO_MAX_GROUPS]; /* [E][A][H] the backend's: what recurrent actors remember of their episodes; NULL elsewhere */
     uint8_t *begins;               /* [E] the backend's: all 1; NULL likewise */
     int64_t episodes;
     int threads, room; /* room: environments of this rank in one batch */
+    int batch_envs;    /* of all ranks */
     int groups;
     struct group_sizes size[MAPPO_MAX_GROUPS];
     struct mappo_env_io io; /* what is needed to play, and what is told of episodes */
@@ -40,7 +46,7 @@ struct evaluator {
     struct recording *recording; /* of what is played; NULL = none */
     double *returns;             /* [episodes] the caller's; NULL = not wanted */
     struct {                     /* of the host's, for recordings: of groups that networks act for, else NULL */
-        real *output, *log_std;  /* [E][A][…] as actor_outputs has them */
+        real *output, *log_std;  /* [E][A][…] as actor_network_outputs has them */
         real *state;             /* [E][A][H] before the step, of recurrent ones */
     } made[MAPPO_MAX_GROUPS];
 };
@@ -75,7 +81,7 @@ static void create_slices(struct evaluator *ev, const struct mappo_env_spec *spe
 static int batch_episodes(const struct evaluator *ev, int64_t first)
 {
     const int64_t left = ev->episodes - first;
-    return left < BATCH_ENVS ? (int)left : BATCH_ENVS;
+    return left < ev->batch_envs ? (int)left : ev->batch_envs;
 }
 
 /* Environments of this rank in it. */
@@ -86,11 +92,11 @@ static struct comm_part batch_part(const struct evaluator *ev, int64_t first)
     return part;
 }
 
-/* The actor for these environments: kept from batch to batch where they are the same, as they are for all evaluations of a run. */
-static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, struct comm_part envs)
+/* The actor for these environments: kept from time to time where they are the same, as they are for all evaluations and films of a run. */
+static void aim_actor(struct evaluator *ev, struct aimed *aimed, const struct mappo_env_spec *spec, struct comm_part envs)
 {
-    if (ev->actor && ev->actor_envs.first == envs.first && ev->actor_envs.count == envs.count) return;
-    actor_destroy(ev->actor);
+    if (aimed->actor && aimed->envs.first == envs.first && aimed->envs.count == envs.count) return;
+    actor_destroy(aimed->actor);
     const struct actor_config actor = {.groups = spec->groups,
                                        .policy = ev->policies->group,
                                        .shards = 1,
@@ -99,8 +105,8 @@ static void aim_actor(struct evaluator *ev, const struct mappo_env_spec *spec, s
                                        .seed = (uint64_t)ev->config->eval_seed,
                                        .stream = PHILOX_ACTION,
                                        .host_io = true};
-    actor_create(&ev->actor, &actor, ev->backend);
-    ev->actor_envs = envs;
+    actor_create(&aimed->actor, &actor, ev->backend);
+    aimed->envs = envs;
 }
 
 static void create_states(struct evaluator *ev)
@@ -142,18 +148,25 @@ int evaluator_create(struct evaluator **evaluator, const struct config *config, 
                              .policies = policies,
                              .episodes = config->eval_episodes,
                              .threads = threads};
-    ev->room = comm_part(batch_episodes(ev, 0), 0, comm->size).count;
-
     struct vecenv *env;
-    const int code = open_batch(ev, &env, 0, 1, err); /* for its spec alone */
+    const bool films = config->render_interval > 0;
+    int code = open_batch(ev, &env, 0, 1, err); /* for its spec alone */
+    if (!code && films && !vecenv_descriptor(env)->draw) {
+        code = error_set(err, EXIT_USAGE, "render.interval=%lld: %s can't be drawn", (long long)config->render_interval,
+                         vecenv_descriptor(env)->id);
+        vecenv_close(env);
+    }
     if (code) {
         arena_destroy(arena);
         return code;
     }
     const struct mappo_env_spec *spec = vecenv_spec(env);
+    ev->batch_envs = vecenv_steps_elsewhere(env) && config->rollout_envs < BATCH_ENVS ? (int)config->rollout_envs : BATCH_ENVS;
+    ev->room = comm_part(batch_episodes(ev, 0), 0, comm->size).count;
     create_slices(ev, spec);
     const struct comm_part first = batch_part(ev, 0);
-    if (first.count > 0) aim_actor(ev, spec, first);
+    if (first.count > 0) aim_actor(ev, &ev->batch, spec, first);
+    if (films && comm->rank == 0) aim_actor(ev, &ev->film, spec, (struct comm_part){0, 1});
     ev->done = ARENA_NEW(arena, uint8_t, ev->room);
     create_states(ev);
     create_made(ev);
@@ -194,7 +207,8 @@ void evaluator_returns(struct evaluator *ev, double *returns)
 void evaluator_destroy(struct evaluator *ev)
 {
     if (!ev) return;
-    actor_destroy(ev->actor);
+    actor_destroy(ev->batch.actor);
+    actor_destroy(ev->film.actor);
     for (int g = 0; g < ev->groups; g++) ev->backend->free(ev->backend, ev->state[g]);
     ev->backend->free(ev->backend, ev->begins);
     arena_destroy(ev->arena);
@@ -204,6 +218,7 @@ void evaluator_destroy(struct evaluator *ev)
 
 struct turn { /* one step of one batch */
     struct evaluator *ev;
+    struct actor *actor;
     struct players players;
     bool networks; /* act for some group */
     int envs;
@@ -242,9 +257,9 @@ static int choose(struct turn *t, struct vecenv *env, bool deterministic, struct
     }
     const bool keeps = t->networks && ev->recording;
     if (keeps) keep_states(t);
-    if (t->networks) actor_act(ev->actor, io, ACTOR_ALL, t->step, deterministic);
+    if (t->networks) actor_act(t->actor, io, ACTOR_ALL, t->step, deterministic);
     for (int g = 0; g < ev->groups && keeps; g++)
-        if (ev->made[g].output) actor_outputs(ev->actor, g, ev->made[g].output, ev->made[g].log_std);
+        if (ev->made[g].output) actor_network_outputs(t->actor, g, ev->made[g].output, ev->made[g].log_std);
     return players_act(&t->players, env, 0, t->envs, &ev->io, t->step, err);
 }
 
@@ -269,7 +284,8 @@ static void count_episodes(struct evaluator *ev, struct vecenv *env, int64_t fir
 }
 
 /* Opens what a batch of environments needs. */
-static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct comm_part envs, struct vecenv **env, struct error *err)
+static int turn_open(struct turn *turn, struct evaluator *ev, struct aimed *aimed, int player, struct comm_part envs, struct vecenv **env,
+                     struct error *err)
 {
     *turn = (struct turn){.ev = ev, .envs = envs.count, .first = (uint32_t)envs.first, .networks = player == PLAY_TRAINED};
     const int code = open_batch(ev, env, envs.first, envs.count, err);
@@ -286,7 +302,8 @@ static int turn_open(struct turn *turn, struct evaluator *ev, int player, struct
         turn->players.player[g] = player == PLAY_TRAINED ? ev->policies->group[g]->player : player;
         turn->players.dist[g] = &ev->policies->group[g]->dist;
     }
-    aim_actor(ev, vecenv_spec(*env), envs);
+    aim_actor(ev, aimed, vecenv_spec(*env), envs);
+    turn->actor = aimed->actor;
     return 0;
 }
 
@@ -338,7 +355,7 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
     struct vecenv *env = NULL;
     int code = 0, left = part.count, steps = 1, asked = 0;
     double start;
-    if (left) code = turn_open(&turn, ev, player, part, &env, err);
+    if (left) code = turn_open(&turn, ev, &ev->batch, player, part, &env, err);
     if (env && !code) {
         memset(ev->done, 0, (size_t)ev->room);
         code = vecenv_reset(env, &ev->io, err);
@@ -407,7 +424,7 @@ int evaluator_film(struct evaluator *ev, int player, bool deterministic, int64_t
     struct turn turn;
     struct vecenv *env;
     struct film_frame frame = {.step = 0};
-    int code = turn_open(&turn, ev, player, (struct comm_part){(int)number, 1}, &env, err);
+    int code = turn_open(&turn, ev, &ev->film, player, (struct comm_part){(int)number, 1}, &env, err);
     if (code) return code;
     film_begin(film, number);
     code = vecenv_reset(env, &ev->io, err);
@@ -430,7 +447,7 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
     struct tally *tally = &ev->tally;
     const double times = times_the_mean(ev);
     tally_begin(tally);
-    for (int64_t first = 0; first < ev->episodes; first += BATCH_ENVS) {
+    for (int64_t first = 0; first < ev->episodes; first += ev->batch_envs) {
         const int total = batch_episodes(ev, first);
         tally_begin_batch(tally, total);
         const int code = play_batch(ev, player, deterministic, first, err);

@@ -33,10 +33,15 @@ static inline bool evaluates(const struct config *config)
 {
     return config->eval_interval || config->eval_env_steps;
 }
+/* Does it evaluate or film: is there an evaluator? */
+static inline bool plays_episodes(const struct config *config)
+{
+    return evaluates(config) || config->render_interval;
+}
 
 /* Environments are split over the ranks of `comm`. Episode k of the evaluation is played by environment k (global), whatever the ranks.
  * `policies` must outlive it. Takes what it needs of the backend's memory now: as long as the episodes fit one batch (4,096),
- * playing takes no more. */
+ * playing takes no more, nor does filming episode 0 where render.interval is set. */
 int evaluator_create(struct evaluator **evaluator, const struct config *config, const struct policies *policies, struct backend *backend,
                      struct comm *comm, int threads, struct error *err);
 /* From now on a reason to stop ends evaluator_play within moments: it returns the stop's code, and `out` holds nothing. */

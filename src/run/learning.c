@@ -204,6 +204,10 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
         return c->policy_init == INIT_TORCH ? "weights are drawn without gains (policy.init=torch)" : NULL;
     case KEY_eval_deterministic:
         return c->eval_play != PLAY_TRAINED ? "who plays has no networks (eval.play)" : NULL;
+    case KEY_render_fps:
+    case KEY_render_every:
+    case KEY_render_size:
+        return c->render_interval ? NULL : "nothing is filmed while training (render.interval)";
     case KEY_train_stop_return:
         return c->checkpoint_best == BEST_EVAL && c->eval_interval == 0 && c->eval_env_steps == 0 && !isnan(c->train_stop_return)
                    ? "no evaluation is made (eval.env_steps, checkpoint.best)"
@@ -391,7 +395,7 @@ static int plan(struct learning *l, const struct config *config, const struct al
     planned.backend = planner;
     int code = algorithm_policies(policies, config, vecenv_spec(l->env), planner, err);
     if (!code) code = algorithm_create(&algorithm, &planned, err);
-    if (!code && evaluates(config)) code = evaluator_create(&evaluator, config, *policies, planner, context->comm, 1, err);
+    if (!code && plays_episodes(config)) code = evaluator_create(&evaluator, config, *policies, planner, context->comm, 1, err);
     if (!code) code = planner->memory_plan(planner, need, l->memory, sizeof l->memory, err);
     if (!code) text_format(l->note, sizeof l->note, "%s", algorithm->note);
     evaluator_destroy(evaluator);

@@ -36,9 +36,9 @@ int playing_read(struct playing *p, const char *run_or_file, const struct argume
     if (!code) code = config_apply(p->config, args, err);
     if (!code) code = saved_run_find_env(p->config, p->path, err);
     if (!code) code = find_differences(p, then, err);
-    p->chosen[PLAYING_EPISODES] = now->origin[KEY_eval_episodes] != ORIGIN_DEFAULT;
-    p->chosen[PLAYING_PLAY] = now->origin[KEY_eval_play] != ORIGIN_DEFAULT;
-    if (!p->chosen[PLAYING_EPISODES]) p->config->eval_episodes = episodes;
+    for (int k = 0; k < CONFIG_KEYS; k++) p->given[k] = now->origin[k] != ORIGIN_DEFAULT;
+    if (!p->given[KEY_eval_episodes]) p->config->eval_episodes = episodes;
+    p->config->render_interval = 0; /* the run's own films */
     free(now);
     return code;
 }
@@ -69,7 +69,7 @@ int playing_open(struct playing *p, int code, struct comm *comm, struct error *e
     if (code) return code;
     CHECK(p->config, "out of memory");
     comm_broadcast(comm, p->config, sizeof *p->config);
-    comm_broadcast(comm, p->chosen, sizeof p->chosen);
+    comm_broadcast(comm, p->given, sizeof p->given);
     code = comm_vote(comm, open_parts(p, err), err);
     if (!code) code = saved_run_load_networks(p->learning.policies, p->config, p->file, p->path, p->differences, comm, err);
     if (!code) code = saved_run_load_actors(p->learning.policies, p->config, comm, err);

@@ -13,12 +13,11 @@ struct playing {
     struct config *config;
     struct checkpoint *file;           /* rank 0 */
     char path[1024], differences[600]; /* rank 0: the checkpoint; what is not as it was trained */
-    bool chosen[2];                    /* whether eval.episodes and eval.play were given now */
+    bool given[CONFIG_KEYS];           /* now, and not when it was trained */
     struct placement placement;
     struct learning learning;
     struct evaluator *evaluator;
 };
-enum { PLAYING_EPISODES, PLAYING_PLAY };
 
 /* Rank 0: the newest whole checkpoint of `run_or_file` (or, with eval.which=best, its best) and its configuration with the settings of `args`
  * over it; eval.episodes is `episodes` where it was not given. Nothing is opened yet: what can be refused by the settings is to be refused

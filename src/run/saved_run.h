@@ -26,7 +26,8 @@ bool saved_run_finished(const struct checkpoint *file, const char *path);
 
 /* RUN (the newest, or the best so far) or FILE. EXIT_CHECKPOINT where there is none. */
 int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err);
-/* The same; a recording of episodes (run/recording.h) is refused. */
+/* The same; a recording of episodes (run/recording.h) is refused. A file of kind "networks" (scripts/import.py) is taken: it says only what its
+ * networks are, and what it has none of stays as it is. */
 int saved_run_open_networks(const char *run_or_file, bool best, struct checkpoint **file, char *path, size_t size, struct error *err);
 /* The name of the folder's best checkpoint as `newest` knows it; EXIT_CHECKPOINT where there is none. */
 int saved_run_best(const char *folder, const struct checkpoint *newest, struct checkpoint_name *best, struct error *err);

@@ -47,6 +47,17 @@ static int continue_config(struct config *config, const struct checkpoint *file,
         config_full_name(k, key, sizeof key);
         code = config_set(then, key, text, config->origin[k], "continuing", err);
     }
+    for (int i = 0; i < config->env_options && !code; i++) {
+        const struct config_option *option = &config->env_option[i];
+        char key[128];
+        if (!option->changeable || !config_is_explicit(option->origin)) continue;
+        text_format(key, sizeof key, "env.%s", option->name);
+        code = config_set(then, key, option->value, option->origin, "continuing", err);
+    }
+    for (int i = 0; i < then->env_options; i++)
+        for (int k = 0; k < config->env_options; k++)
+            if (strcmp(then->env_option[i].name, config->env_option[k].name) == 0)
+                then->env_option[i].changeable = config->env_option[k].changeable;
     /* The same environment, maybe from another place. */
     if (!code && config_is_explicit(config->origin[KEY_env_name]))
         code = config_set(then, "env.name", config->env_name, config->origin[KEY_env_name], "continuing", err);
@@ -112,7 +123,7 @@ static int open_learning(struct trainer *t, struct error *err)
     if ((code = comm_vote(t->comm, learning_open(&t->learning, c, t->comm, err), err))) return code;
     t->config->norm_obs = policies_norm_obs(c, vecenv_spec(t->learning.env)); /* a run has one or the other, and keeps it */
     decide_seconds(t);
-    if (evaluates(c))
+    if (plays_episodes(c))
         code = evaluator_create(&t->evaluator, c, t->learning.policies, t->learning.backend, t->comm, t->placement.threads, err);
     return comm_vote(t->comm, code, err);
 }

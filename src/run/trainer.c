@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/text.h"
 #include "comm/watchdog.h"
+#include "run/run_film.h"
 #include "run/trainer_work.h"
 
 enum { AGREE_INTERVAL = 100 };
@@ -107,7 +108,7 @@ static int evaluate(struct trainer *t, struct error *err)
     int code = record_before_evaluation(t, err);
     if (code) return code;
     line->eval_return = line->eval_stderr = NAN;
-    if (t->evaluator) { /* else it was due, but evaluations are switched off now */
+    if (evaluates(t->config)) { /* else it was due, but evaluations are switched off now */
         code = play(t, &result, err);
         if (code == EXIT_STOPPED || code == EXIT_CONTINUE) return leave_evaluation(t);
         if (code) return code;
@@ -116,6 +117,26 @@ static int evaluate(struct trainer *t, struct error *err)
         if (t->config->checkpoint_best == BEST_EVAL && is_better(t, result.return_mean)) save_note_best(t, result.return_mean);
     }
     record_evaluation(t);
+    return 0;
+}
+
+/* ---- films --------------------------------------------------------------------------------------------------------------------------- */
+
+static bool film_is_due(const struct trainer *t)
+{
+    return t->config->render_interval > 0 && t->standing.update % t->config->render_interval == 0;
+}
+
+/* Episode 0 as it is played now, by networks that are known to have gone well. The other ranks go on and wait for rank 0. */
+static int film(struct trainer *t, struct error *err)
+{
+    const int code = record_updates(t, true, err);
+    if (code || t->comm->rank) return code;
+    watchdog_phase("filming an episode");
+    const double start = clock_seconds();
+    trainer_follow_folder(t, false);
+    run_film(t->evaluator, t->config, t->learning.env, t->path, t->standing.env_steps);
+    t->seconds_eval += clock_seconds() - start;
     return 0;
 }
 
@@ -207,6 +228,7 @@ static int train(struct trainer *t, struct error *err)
         if ((code = update(t, err))) return code;
         if (evaluation_is_due(t) && (code = evaluate(t, err))) return code;
         if ((code = record_updates(t, false, err))) return code;
+        if (film_is_due(t) && (code = film(t, err))) return code;
         if (save_is_due(t) && (code = save(t, err))) return code;
         if ((code = check_agreement(t, err))) return code;
     }

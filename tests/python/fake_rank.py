@@ -1,7 +1,7 @@
 """The rank's side of the Python bridge, for tests: lays out a window as a rank does, asks for steps and resets, looks at what was written.
 
 The worker is a thread of the test, which costs nothing to start, or with process=True a process as a rank starts it."""
-import ctypes
+import faulthandler
 import mmap
 import os
 import platform
@@ -20,6 +20,7 @@ import mappo_worker  # noqa: E402
 RESET, STEP = 1, 2
 HAS_MASK, HAS_ACTIVE, SHARED_REWARD = 1, 2, 8
 failures = 0
+faulthandler.dump_traceback_later(100, exit=True)  # what hangs shows where
 
 
 def check(name, holds, shown=""):
@@ -94,7 +95,7 @@ class Rank:
     def __init__(self, source, envs=2, process=False, **asked):
         self.ours, theirs = socket.socketpair()
         self.ours.settimeout(30)
-        self.buffer, self.process = b"", None
+        self.buffer, self.process, self.may_fail = b"", None, False
         self.memory = os.memfd_create("window")
         if process:
             self.process = subprocess.Popen([sys.executable, "-c", BOOT % FOLDER], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, universal_newlines=True,
@@ -196,6 +197,8 @@ class Rank:
             if time.time() > limit:
                 raise Refused("no answer in %d s" % seconds)
             time.sleep(0.0002)
+        if self.failed.any() and not self.may_fail:
+            raise Refused(self.line()[-1])
 
     def reset(self, rows=None):
         self.wait(self.ask(RESET, rows))
@@ -225,7 +228,8 @@ BOOT = "import sys; sys.path[0] = ''; sys.path.append(%r); import mappo_worker; 
 
 
 def place(connection, memory):
-    """Descriptors 3 and 4 of the process that begins."""
+    """Descriptors of the process that begins: 1 is the errors' too, 3 the socket, 4 the window."""
+    os.dup2(2, 1)
     high = os.dup(connection), os.dup(memory)
     os.dup2(high[0], 3)
     os.dup2(high[1], 4)

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """scripts/mappo.py plays every kind of policy as the program does: what networks make, what is chosen, what the environment gets."""
+import contextlib
+import hashlib
+import io
 import os
 import shutil
 import subprocess
@@ -129,6 +132,38 @@ def problems():
     check("a_run_falls_back_to_what_is_whole", done.stdout.strip().endswith("step-000000000160.h5"), done)
 
 
+def older(name):
+    """A copy of its checkpoint as older programs wrote them: without `spaces` and `action_heads`."""
+    file = f"{name}-older.h5"
+    shutil.copy(os.path.realpath(f"{name}/latest.h5"), file)
+    with h5py.File(file, "r+") as old:
+        del old.attrs["spaces"], old.attrs["action_heads"]
+    with open(file, "r+b") as whole:
+        text, told = whole.read(), mappo.header(file)
+        head = text[:512].replace(told["sha256"].encode(), hashlib.sha256(text[512:]).hexdigest().encode())
+        head = head.replace(f"size {told['size']}\n".encode(), f"size {len(text) - 512}\n".encode())
+        whole.seek(0)
+        whole.write(head[:512].ljust(512))
+    return file
+
+
+def files_of_older_programs():
+    obs = np.random.default_rng(3).standard_normal((6, 18))
+    check("older_files_play_choices", (mappo.load(older("mlp")).act(obs)[0] == mappo.load("mlp").act(obs)[0]).all())
+    rod = older("rescale")
+    refused("bounds_that_no_file_tells_are_asked_for", lambda: mappo.load(rod).act(obs[:, :3]), "bounds=(low, high)")
+    check("and_taken", largest(mappo.load(rod, bounds=(-2, 2)).act(obs[:, :3])[0], mappo.load("rescale").act(obs[:, :3])[0]) == 0)
+    refused("images_that_no_file_tells_of", lambda: mappo.load(older("image")), "how its images lie")
+
+
+def best_of_a_run():
+    settings = [*policies.SMALL, *policies.PPO, "env=mpe/simple_spread", "train.env_steps=800"]
+    code, out = policies.mappo("run=several", *[item for item in settings if not item.startswith("eval.env_steps")], "eval.interval=1", "eval.episodes=4", "checkpoint.keep=9", "checkpoint.interval=1")
+    best = os.path.realpath("several/best.h5")
+    check("the_best_of_a_run_is_found", code == 0 and os.path.realpath(mappo.load("several", "best").checkpoint.path) == best, (out[-300:], best))
+    check("and_the_newest", os.path.realpath(mappo.load("several").checkpoint.path) == os.path.realpath("several/latest.h5"))
+
+
 def snippet():
     """What docs/checkpoint-format.md prints of itself works for every policy."""
     with open(os.path.join(SOURCE, "docs", "checkpoint-format.md"), encoding="utf-8") as page:
@@ -138,9 +173,11 @@ def snippet():
             policy = mappo.load(name, group=group, agent=0)
             obs = np.sin(np.arange(policy.inputs) + 1)
             text = ",".join(f"{x:.9g}" for x in obs)
-            done = subprocess.run([sys.executable, "-c", example, os.path.realpath(f"{name}/latest.h5"), text, group, "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            printed = [float(x) for x in done.stdout.split()]
-            check(f"the_pages_snippet_reads_{name}_{group}", done.returncode == 0 and largest_or_far(printed, expected(policy, obs)) < 1e-6, f"{done.stderr[-300:]} {printed}, expected {expected(policy, obs)}")
+            said, before, sys.argv = io.StringIO(), sys.argv, ["read_policy.py", os.path.realpath(f"{name}/latest.h5"), text, group, "0"]
+            with contextlib.redirect_stdout(said):
+                exec(compile(example, "read_policy.py", "exec"), {"__name__": "__main__"})  # pylint: disable=exec-used
+            printed, sys.argv = [float(x) for x in said.getvalue().split()], before
+            check(f"the_pages_snippet_reads_{name}_{group}", largest_or_far(printed, expected(policy, obs)) < 1e-6, f"{printed}, expected {expected(policy, obs)}")
 
 
 def largest_or_far(a, b):
@@ -168,7 +205,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (every_policy, environments_actions, several_spaces, snippet, problems):
+        for promise in (every_policy, environments_actions, several_spaces, files_of_older_programs, best_of_a_run, snippet, problems):
             promise()
     finally:
         os.chdir("/")

@@ -165,8 +165,8 @@ refused() { # name part argument …
 }
 "$MAPPO" env=test/busy "${short[@]}" run=busy eval.env_steps=0 >/dev/null
 mkdir folder.svg
-refused picture_of_another_kind "picture=x.png: pictures are SVG: a name that ends in .svg is needed" plain episodes=1e8 picture=x.png
-refused picture_without_an_ending "a name that ends in .svg is needed" plain episodes=1e8 picture=x
+refused picture_of_another_kind "picture: x.bmp: a name that ends in .svg, .gif, .mp4, .png or .txt is needed" plain episodes=1e8 picture=x.bmp
+refused picture_without_an_ending "a name that ends in .svg" plain episodes=1e8 picture=x
 refused picture_in_no_folder "nowhere/x.svg: can't be written: nowhere: No such file or directory" plain episodes=1e8 picture=nowhere/x.svg
 refused picture_in_place_of_a_folder "is a folder" plain episodes=1e8 picture=folder.svg
 has picture_is_told_with_its_player "/x.SVG: the first episode, no-op" "$(HOME=$WORK play episodes=1 play=noop 'picture=~/x.SVG')"
@@ -174,7 +174,7 @@ is picture_adds_nothing_to_json "1" "$(play episodes=1 --json picture=x.svg | wc
 refused best_of_a_single_file "which=best chooses among the checkpoints of a run's folder, and plain/latest.h5 is one file" plain/latest.h5 which=best
 refused networks_of_another_environment 'was trained on mpe/simple_spread, and test/busy has no option "N" as that' plain env=test/busy
 has picture_is_drawn_at_home "<svg" "$(cat x.SVG)"
-is picture_tells_return_and_ends_with_the_last_state "1 1" "$(grep -cE '>mpe/simple_spread, .* rules, episode 0: return -[0-9.]+ in 25 steps<' x.SVG) $(grep -c '>step 25<' x.SVG)"
+is picture_tells_return_and_ends_with_the_last_state "1 1" "$(grep -cE '>episode 0, no-op: return -[0-9.]+ in 25 steps<' x.SVG) $(grep -c '>step 25<' x.SVG)"
 is nothing_else_was_left "0" "$(find . -name '*.png' -o -name '~' | wc -l)"
 refused picture_of_what_cannot_be_drawn "picture: test/busy can't be drawn" busy episodes=1e8 picture=y.svg
 
@@ -233,7 +233,7 @@ is all_begin_with_the_programs_path "" "$(grep -vE '(^| )(\./)?build/(emulated/)
 refused=""
 while read -r line; do
     read -ra words <<<"${line#*mappo}"
-    case "${words[*]}" in eval* | inspect* | runs* | watch* | envs* | bench* | doctor* | *.so*) continue ;; esac
+    case "${words[*]}" in eval* | inspect* | runs* | watch* | report* | render* | envs* | check* | bench* | doctor* | *.so*) continue ;; esac
     "$MAPPO" --dry-run --quiet "${words[@]}" >/dev/null 2>error || refused+="$line: $(cat error) "
 done <<<"$commands"
 is the_program_takes_those_that_train "" "$refused"

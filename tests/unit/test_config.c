@@ -146,7 +146,7 @@ static void tilde_is_home_in_every_path(void **state)
         assert_string_equal(value, "/people/me/a/b.so");
         paths++;
     }
-    assert_int_equal(paths, 5);
+    assert_int_equal(paths, 6);
     assert_int_equal(config_set(&config, "train.init", "~/a", ORIGIN_CHECKPOINT, "here", &err), 0); /* as it stands in an old run */
     assert_string_equal(config.train_init, "~/a");
 }
@@ -267,7 +267,7 @@ static int test_env(struct config_env *env, const char *name, struct error *e)
                                .sets = variant ? 2 : 0,
                                .variant_of = test_variant_of,
                                .preset = tuned_preset,
-                               .option = {{"N", "3"}, {"rules", "a"}, {"size", "5"}},
+                               .option = {{.name = "N", .def = "3"}, {.name = "rules", .def = "a"}, {.name = "size", .def = "5"}},
                                .options = 3,
                                .named_preset = test_preset,
                                .named_preset_at = test_preset_at};

@@ -1,6 +1,7 @@
 """Which environment a name means, and what kind of environment it is: Gymnasium's, PettingZoo's or SMAC's, told in one way (docs/python.md).
 gymnasium and pettingzoo are imported only where a name asks for them."""
 import difflib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -16,55 +17,70 @@ from mappo_spaces import PlainSpace, Refusal, kind_of
 # ---- sources ---------------------------------------------------------------------------------------------------------------------------
 
 
-def module_of(name, why=None):
+def module_of(name, install=None):
+    """The module, or None where its package has none of that name."""
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as missing:
-        top = name.split(".")[0]
-        if missing.name != top and not name.startswith((missing.name or "?") + "."):
-            if missing.name == name:
-                return None
-            raise
-        if missing.name == top:
-            raise Refusal('there is no Python module "%s" for %s (%s): install it there (pip install %s), or set env.python'
-                          % (top, sys.executable, platform.python_version(), why or top)) from None
-        return None
+    except ModuleNotFoundError as error:
+        missing, top = error.name or "", name.split(".")[0]
+        if missing != top and (name + ".").startswith(missing + "."):
+            return None
+        python = "%s (Python %s)" % (sys.executable, platform.python_version())
+        if missing == top:
+            raise Refusal('there is no Python module "%s" for %s: pip install %s there, or say which Python has it (env.python)' % (top, python, install or top)) from None
+        raise Refusal('%s needs the module "%s", which is not installed for %s' % (name, missing, python)) from None
 
 
 def nearest(word, words):
-    close = difflib.get_close_matches(word, list(words), 1, 0.5)
+    close = difflib.get_close_matches(word, list(words), 1, 0.6)
     return '; did you mean "%s"?' % close[0] if close else ""
 
 
-def call(function, args, draw):
-    """function(**args), with render_mode where it is asked for and wanted."""
+def call(function, args, draw, seed):
+    """function(**args), with render_mode where there will be pictures, and with a seed where it has none of its own."""
     try:
-        takes = inspect.signature(function).parameters
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
-        takes = {}
-    unknown = [name for name in args if takes and name not in takes and not any(p.kind == p.VAR_KEYWORD for p in takes.values())]
-    if unknown:
-        raise Refusal('%s has no argument "%s"%s (env.args)' % (getattr(function, "__name__", "it"), unknown[0], nearest(unknown[0], takes)))
-    if draw and "render_mode" in takes and "render_mode" not in args:
-        args = dict(args, render_mode="rgb_array")
+        return function(**args)
+    takes = signature.parameters
+    if not any(one.kind == one.VAR_KEYWORD for one in takes.values()):
+        for name in args:
+            if name not in takes:
+                raise Refusal('%s has no argument "%s"%s (env.args)' % (getattr(function, "__name__", "it"), name, nearest(name, takes)))
+    if "seed" in takes and takes["seed"].default in (None, takes["seed"].empty):
+        args = dict({"seed": seed}, **args)
+    try:
+        signature.bind(**args)
+    except TypeError as error:
+        raise Refusal("%s is called without arguments but those of env.args: %s" % (getattr(function, "__name__", "it"), error)) from None
+    if draw and "render_mode" not in args and ("render_mode" in takes or any(one.kind == one.VAR_KEYWORD for one in takes.values())):
+        return with_pictures(function, args)
     return function(**args)
+
+
+def with_pictures(function, args):
+    """function(**args) with a render_mode that gives pictures; without one where that fails, and drawing will say so."""
+    try:
+        return function(render_mode="rgb_array", **args)
+    except Exception:
+        return function(**args)
 
 
 def gymnasium_maker(name):
     gymnasium = module_of("gymnasium")
+    if ":" in name and module_of(name.partition(":")[0]) is None:
+        raise Refusal('there is no module "%s"' % name.partition(":")[0])
     if name.startswith("ALE/"):
         gymnasium.register_envs(module_of("ale_py", '"gymnasium[atari]"'))
 
-    def make(args, draw):
-        options = dict({"disable_env_checker": True}, **args)
-        if draw:
-            options.setdefault("render_mode", "rgb_array")
+    def make(args, draw, seed):
+        options = dict({"id": name, "disable_env_checker": True}, **args)
         try:
-            return gymnasium.make(name, **options)
-        except gymnasium.error.UnregisteredEnv as error:
+            return with_pictures(gymnasium.make, options) if draw and "render_mode" not in args else gymnasium.make(**options)
+        except (gymnasium.error.NameNotFound, gymnasium.error.NamespaceNotFound, gymnasium.error.VersionNotFound) as error:
             raise Refusal('Gymnasium %s has no environment "%s"%s' % (gymnasium.__version__, name, nearest(name, gymnasium.registry) or ": %s" % error)) from None
-        except gymnasium.error.DependencyNotInstalled as error:
-            raise Refusal("%s needs a package that is not installed: %s" % (name, error)) from None
+        except gymnasium.error.Error as error:
+            raise Refusal("Gymnasium %s makes no %s: %s" % (gymnasium.__version__, name, error)) from None
     return make
 
 
@@ -83,15 +99,17 @@ def module_maker(module, package, task):
     if module is None:
         folder = module_of(package)
         there = [] if folder is None else sorted({entry.split(".")[0] for path in getattr(folder, "__path__", []) for entry in os.listdir(path) if "_v" in entry})
+        if folder is None:
+            raise Refusal("there is no %s" % package)
         raise Refusal("%s has no %s%s" % (package, task, nearest(task, there) or (": it has " + ", ".join(there) if there else "")))
     for entry in ("parallel_env", "env", "raw_env"):
         if hasattr(module, entry):
-            return lambda args, draw: call(getattr(module, entry), args, draw)
+            return lambda *asked: call(getattr(module, entry), *asked)
     raise Refusal("%s.%s has neither parallel_env nor env" % (package, task))
 
 
-def file_maker(path, name):
-    path = os.path.abspath(os.path.expanduser(path))
+@functools.lru_cache(None)  # it is run once, however often environments are asked for
+def module_of_file(path):
     if not os.path.isfile(path):
         raise Refusal("there is no file %s" % path)
     sys.path.insert(0, os.path.dirname(path))  # for what stands beside it
@@ -100,7 +118,7 @@ def file_maker(path, name):
     module = importlib.util.module_from_spec(spec)
     sys.modules[title] = module  # as an import would: pickling and dataclasses look there
     spec.loader.exec_module(module)
-    return function_maker(module, name, path)
+    return module
 
 
 def function_maker(module, name, where):
@@ -117,11 +135,11 @@ def function_maker(module, name, where):
         return module_maker(function, module.__name__, name)
     if not callable(function):
         raise Refusal('%s has no function or class "%s"%s' % (where, name, nearest(name, [key for key, one in vars(module).items() if callable(one)])))
-    return lambda args, draw: call(function, args, draw)
+    return lambda *asked: call(function, *asked)
 
 
 def maker_of(source):
-    """The function (args, draw) → environment that a SOURCE of py:SOURCE means."""
+    """The function (args, draw, seed) → environment that a SOURCE of py:SOURCE means."""
     first, colon, rest = source.partition(":")
     if first == "gymnasium" and rest:
         return gymnasium_maker(rest)
@@ -129,7 +147,8 @@ def maker_of(source):
         return pettingzoo_maker(rest)
     path, _, name = source.rpartition(":") if re.search(r"\.py:[^/]*$", source) else (source, "", "")
     if path.endswith(".py"):
-        return file_maker(path, name)
+        path = os.path.abspath(os.path.expanduser(path))
+        return function_maker(module_of_file(path), name, path)
     if not colon or re.search(r"-v\d+$", rest):  # also MODULE:ID, Gymnasium's own way to say which module registers it
         return gymnasium_maker(source)
     module = module_of(first)
@@ -155,9 +174,9 @@ def attribute(env, name, default=None):
     """Of the environment or, where wrappers hide it, of what they wrap."""
     one = env
     while one is not None:
-        if name in vars(one) or hasattr(type(one), name):
+        if name in getattr(one, "__dict__", ()) or hasattr(type(one), name):
             return getattr(one, name)
-        one = vars(one).get("env")
+        one = getattr(one, "__dict__", {}).get("env")
     return default
 
 
@@ -199,10 +218,10 @@ class Alone:
     def max_steps(self):
         one = self.env
         while one is not None:
-            limit = vars(one).get("_max_episode_steps")
-            if isinstance(limit, int) and type(one).__name__ == "TimeLimit":
-                return limit
-            one = vars(one).get("env")
+            inside = getattr(one, "__dict__", {})
+            if type(one).__name__ == "TimeLimit" and isinstance(inside.get("_max_episode_steps"), int):
+                return inside["_max_episode_steps"]
+            one = inside.get("env")
         return 0
 
 
@@ -244,18 +263,24 @@ class Parallel:
             self.names = tuple(env.agents)
 
     def spaces(self, name):
-        def of(function, table):
+        def of(what):
+            function = getattr(self.env, what, None)
             if callable(function):
                 return function(name)
-            return (function if function is not None else table)[name]
-        return (of(getattr(self.env, "observation_space", None), getattr(self.env, "observation_spaces", None)),
-                of(getattr(self.env, "action_space", None), getattr(self.env, "action_spaces", None)))
+            return (getattr(self.env, what + "s") if function is None else function)[name]
+        return of("observation_space"), of("action_space")
 
     def state(self):
         return self.env.state()
 
     def max_steps(self):
-        return 0
+        """max_cycles of the packages, which keep it; of an environment of one's own it may mean something else."""
+        inner = getattr(self.env, "unwrapped", None)
+        cycles = getattr(inner, "max_cycles", 0) if type(inner).__module__.split(".")[0] in ("pettingzoo", "mpe2") else 0
+        return cycles * self.steps_of_cycle() if isinstance(cycles, int) else 0
+
+    def steps_of_cycle(self):
+        return 1
 
     def reset(self, seed):
         result = self.env.reset() if seed is None else self.env.reset(seed=seed)
@@ -288,8 +313,11 @@ class Turns(Parallel):
     """PettingZoo's AECEnv: a step is one agent's turn. The reward of an agent comes when its next turn begins, or it is gone, as last() has it:
     the sum since its last action. Turns of agents that are gone are passed here."""
 
+    def steps_of_cycle(self):
+        return len(self.names)
+
     def seen(self):
-        """What those see who are there, and the mask of those whose info has it."""
+        """What those see who are there."""
         return {name: self.env.observe(name) for name in self.alive}
 
     def reset(self, seed):

@@ -102,7 +102,7 @@ class ObsHead(Head):
         if self.kind != "Box":
             return
         dtype = np.dtype(space.dtype)
-        self.bytes = dtype == np.uint8 and np.all(space.low == 0) and np.all(space.high == 255)
+        self.bytes = bool(dtype == np.uint8 and np.all(space.low == 0) and np.all(space.high == 255))
         self.wide = dtype.kind == "f" and dtype.itemsize > 4
         shape = self.shape
         self.channels_first = len(shape) == 3 and shape[0] < min(shape[1:]) and shape[0] < shape[2]
@@ -195,6 +195,8 @@ class Observation:
         leaves = [leaf for leaf in leaves_of(space) if not (self.mask_inside and leaf[0][0] == "action_mask")]
         self.heads = [ObsHead(one, path, whose) for path, one in leaves]
         self.width = sum(head.width for head in self.heads)
+        if len(self.heads) == 1:
+            self.heads[0].name = ""
         self.said = [head.said for head in self.heads if head.said]
         self.plain = len(self.heads) == 1 and not self.heads[0].path
         if len(self.heads) > MAX_HEADS:
@@ -295,6 +297,5 @@ class Action:
                 mask = flat(mask)
             if len(mask) != width:
                 raise Refusal("the action mask has %d numbers where %s has %d choices" % (len(mask), self.space, width))
-            row[:] = mask
-            row[:] = row != 0
+            np.not_equal(mask, 0, out=row)
         return put

@@ -16,10 +16,12 @@ import platform
 import random
 import re
 import select
+import signal
 import socket
 import sys
 import time
 import traceback
+import warnings
 
 import numpy as np
 
@@ -47,12 +49,18 @@ class Group:
         self.name, self.observation, self.action, self.agents, self.team, self.masked = name, observation, action, [], 0, False
 
 
+def clean(name):
+    return re.sub(CONTROL, " ", name).replace("/", "_").replace('"', "'")[:63]
+
+
 def groups_of(kind, teams):
+    """Teams: names of groups, "adversary+agent/prey"; an agent that is named there is a group of its own."""
+    named = {name.strip(): team for team, part in enumerate(teams.split("/")) for name in part.split("+")} if teams else {}
     groups = {}
     for agent in kind.names:
         whose = str(agent)
         observation, action = (make(space, whose) for make, space in zip((mappo_spaces.Observation, mappo_spaces.Action), kind.spaces(agent)))
-        stem = re.sub(r"[_\-. ]*\d*$", "", re.sub(CONTROL, " ", whose).replace("/", "_").replace('"', "'")) or "agent"
+        stem = clean(whose) if whose in named else re.sub(r"[_\-. ]*\d*$", "", clean(whose)) or "agent"
         key = stem, json.dumps(observation.lines()), json.dumps(action.lines()), observation.mask_inside
         if key not in groups:
             alike = sum(one.name.rstrip("0123456789").rstrip("_") == stem for one in groups.values())
@@ -63,10 +71,10 @@ def groups_of(kind, teams):
         raise Refusal("its %d agents form %d groups (by spaces and names without their number), more than %d: name agents of equal spaces alike, as player_0, player_1"
                       % (len(kind.names), len(groups), MAX_GROUPS))
     if teams:
-        named = {name.strip(): team for team, part in enumerate(teams.split("/")) for name in part.split("+")}
+        names = [group.name for group in groups]
         for name in named:
-            if name not in [group.name for group in groups]:
-                raise Refusal('env.teams names "%s", which is no group%s: %s' % (name, mappo_envs.nearest(name, [g.name for g in groups]), ", ".join(g.name for g in groups)))
+            if name not in names:
+                raise Refusal('env.teams names "%s", which is neither a group (%s) nor an agent%s' % (name, ", ".join(names), mappo_envs.nearest(name, names)))
         for group in groups:
             if group.name not in named:
                 raise Refusal('env.teams says no team of group "%s" (teams: "a+b/c")' % group.name)
@@ -112,13 +120,8 @@ class Row:
         plain = type(kind) is mappo_envs.Alone and self.state is None and self.info is None and self.slots[0].mask is None
         self.step = self.alone() if plain and not self.instance.draw else self.step_all
 
-    def seed(self):
-        again = [self.instance.again, self.restarts] if self.instance.again or self.restarts else []
-        words = [self.instance.seed, self.instance.stream, self.number] + again
-        return int(np.random.SeedSequence(words).generate_state(1)[0]) >> 1  # some environments take no more than 31 bits
-
     def reset(self):
-        seed, self.fresh = self.seed() if self.fresh else None, False
+        seed, self.fresh = self.instance.seed_of(self.number, self.restarts) if self.fresh else None, False
         self.show(*self.kind.reset(seed))
 
     def alone(self):
@@ -171,7 +174,7 @@ class Row:
         self.ends[self.row] = TRUNCATED if cut else TERMINATED
         self.fails = 0
         if self.instance.draw:
-            self.picture = picture_of(self.kind.env)
+            self.picture = self.draw()
         return self.kind.reset(None)
 
     def show(self, seen, infos):
@@ -211,6 +214,13 @@ class Row:
         else:
             np.clip(state, -mappo_spaces.FLOAT_MAX, mappo_spaces.FLOAT_MAX, out=row, casting="unsafe")
 
+    def draw(self):
+        """A picture, or, as a text, why there is none: who wants to see it hears that, and steps go on."""
+        try:
+            return picture_of(self.kind.env)
+        except Exception as error:
+            return str(error) if isinstance(error, Refusal) else "render() fails: %s: %s" % (type(error).__name__, error)
+
     def restart(self):
         """Instead of an environment that failed: another one, in which a new episode begins where the old one is cut off."""
         self.fails += 1
@@ -224,7 +234,7 @@ class Row:
         if self.info is not None:
             self.info[:] = np.nan
         self.ends[self.row] = TRUNCATED
-        self.begin(self.instance.make())
+        self.begin(self.instance.make(self.instance.seed_of(self.number, self.restarts)))
         self.reset()
 
 
@@ -242,8 +252,8 @@ def picture_of(env):
     picture = env.render()
     picture = picture[-1] if isinstance(picture, list) and picture else picture
     if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] not in (3, 4):
-        raise Refusal("render() gave %s where an array of height, width and 3 colours is expected: make it with render_mode=\"rgb_array\""
-                      % (picture.shape,) if isinstance(picture, np.ndarray) else type(picture).__name__)
+        raise Refusal('render() gave %s instead of an array of height, width and 3 colours: it must be made with render_mode="rgb_array"'
+                      % ("shape %s" % (picture.shape,) if isinstance(picture, np.ndarray) else type(picture).__name__))
     return np.ascontiguousarray(picture[:, :, :3], np.uint8)
 
 
@@ -271,6 +281,8 @@ class Instance:
             raise Refusal("env.args is no JSON: %s; write it as '{\"size\": 5}'" % error) from None
         if not isinstance(self.args, dict):
             raise Refusal("env.args must be an object of JSON, '{\"size\": 5}'")
+        if self.first or self.offset:
+            warnings.simplefilter("ignore")  # the first worker of the first rank shows what packages warn of
         self.maker = mappo_envs.maker_of(asked["source"])
         # Global generators, which an environment should not use: then runs with as many workers are alike.
         words = np.random.SeedSequence([self.seed, self.stream, self.first, self.again]).generate_state(2)
@@ -280,12 +292,17 @@ class Instance:
         self.kinds = usable[:self.count]
         pool[:] = [one for one in pool if one not in self.kinds]
         while len(self.kinds) < self.count:
-            self.kinds.append(self.make())
+            self.kinds.append(self.make(self.seed_of(self.first + len(self.kinds) * self.stride)))
         self.rows, self.window = [], None
         self.describe(asked)
 
-    def make(self):
-        env = self.maker(dict(self.args), self.draw)
+    def seed_of(self, number, restarts=0):
+        """A function of seed, stream and number of an environment, and of how often it, or its worker, was made anew."""
+        words = [self.seed, self.stream, number] + ([self.again, restarts] if self.again or restarts else [])
+        return int(np.random.SeedSequence(words).generate_state(1)[0]) >> 1  # some environments take no more than 31 bits
+
+    def make(self, seed):
+        env = self.maker(dict(self.args), self.draw, seed)
         if env is None:
             raise Refusal("what should make the environment returned None")
         kind = mappo_envs.kind_of_env(env)
@@ -295,35 +312,34 @@ class Instance:
     def describe(self, asked):
         kind = self.kinds[0]
         self.groups = groups_of(kind, asked.get("teams", ""))
-        seed = int(np.random.SeedSequence([self.seed, self.stream, self.first]).generate_state(1)[0]) >> 1
-        seen, infos = kind.reset(seed)
-        kind_infos = [(name, end) for name, end in kind.infos]
+        seen, infos = kind.reset(self.seed_of(self.first))
         named = [one.strip() for one in asked.get("infos", "").split(",") if one.strip()]
-        self.infos = [(re.sub("@end$", "", one), int(one.endswith("@end"))) for one in named] or kind_infos
-        state = self.state_size(kind) if asked.get("state", "1") != "0" and kind.has_state else 0
+        self.infos = [(re.sub("@end$", "", one), int(one.endswith("@end"))) for one in named] or list(kind.infos)
+        said = []
+        state = self.state_size(kind, said) if asked.get("state", "1") != "0" and kind.has_state else 0
         env, package, version = identity(kind.env)
         lines = [["env", env, version], ["rules", "%s %s" % (package, version) if package else "default"], ["max_steps", kind.max_steps()],
                  ["return_help", "sum of the rewards that the environment gives"], ["state", state]]
-        said = []
         for group in self.groups:
             masks = [mappo_envs.mask_of(seen[name], infos.get(name), group.observation.mask_inside) for name in group.agents if name in seen]
             group.masked = group.action.mask > 0 and any(mask is not None for mask in masks)
             absent = not isinstance(kind, mappo_envs.Alone)
             flags = HAS_MASK * group.masked + HAS_ACTIVE * absent + SHARED_REWARD * kind.team_reward
             lines.append(["group", group.name, len(group.agents), group.team, flags, 0])
-            lines += [["agent", str(name)] for name in group.agents] + group.observation.lines() + group.action.lines()
+            lines += [["agent", clean(str(name))] for name in group.agents] + group.observation.lines() + group.action.lines()
             said += [text for text in group.observation.said if text not in said]
         lines += [["info", name, at_end, "of the environment's info"] for name, at_end in self.infos]
-        said.append("it cannot be saved in checkpoints: episodes begin anew when a run goes on")
         if not kind.seeds:
             said.append("its reset() takes no seed: runs can't be repeated exactly")
         self.lines = lines + [["cannot", text] for text in said] + [["end"]]
 
-    @staticmethod
-    def state_size(kind):
+    def state_size(self, kind, said):
         try:
             return int(np.size(kind.state()))
         except NotImplementedError:
+            return 0
+        except Exception as error:
+            said.append("its state() fails (%s: %s) and is not used" % (type(error).__name__, error))
             return 0
 
     def enter(self, size, arrays):
@@ -407,9 +423,12 @@ class Worker:
     def line(self):
         """The next line, as its fields."""
         while b"\n" not in self.buffer:
-            more = self.socket.recv(65536)
+            try:
+                more = self.socket.recv(65536)
+            except ConnectionResetError:  # with answers that it has not read
+                more = b""
             if not more:
-                os._exit(0)  # the rank is gone
+                leave()
             self.buffer += more
         line, self.buffer = self.buffer.split(b"\n", 1)
         return line.decode("utf-8").split("\t")
@@ -461,13 +480,14 @@ class Worker:
         self.send(["ready"])
 
     def draw(self, number, ended):
-        try:
-            (row,) = [row for row in self.instance.rows if row.number == number]
-            picture = row.picture if ended else picture_of(row.kind.env)
-            if picture is None:
-                raise Refusal("no episode of it has ended yet")
-        except BaseException as error:
-            return self.send(["error", tell(error)])
+        found = [row for row in self.instance.rows if row.number == number] if self.instance else []
+        picture = "no episode of it has ended yet"
+        if not found or not ended:
+            picture = found[0].draw() if found else "this worker has no environment %d" % number
+        elif found[0].picture is not None:
+            picture = found[0].picture
+        if isinstance(picture, str):
+            return self.send(["error", picture])
         self.send(["image", picture.shape[0], picture.shape[1], picture.nbytes])
         self.socket.sendall(picture.tobytes())
 
@@ -531,6 +551,13 @@ class Worker:
         self.said.add()
 
 
+def leave():
+    """The rank is gone: so are this process and those that environments have started."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
+
+
 def first_two(pending):
     return pending[:2]
 
@@ -552,9 +579,9 @@ def tell(error, where=""):
     frames = error.__traceback__
     while frames is not None and os.path.basename(frames.tb_frame.f_code.co_filename) in OURS:
         frames = frames.tb_next
-    text = "%s: %s" % (type(error).__name__, str(error).strip().split("\n")[-1]) if str(error).strip() else type(error).__name__
+    text = ": ".join([type(error).__name__] + ([" ".join(str(error).split())] if str(error).strip() else []))
     if frames is None:
-        return "what it returned is not what its kind of environment returns: %s" % text
+        return "step() or reset() returned something else than its kind of environment does: %s" % text
     sys.stderr.write(where + "".join(traceback.format_exception(type(error), error, frames)))
     sys.stderr.flush()
     last = traceback.extract_tb(frames)[-1]

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "env/python/python_env.h"
 
@@ -33,6 +34,12 @@ static size_t path_length(const char *source)
     return length > 3 && strcmp(source + length - 3, ".py") == 0 ? length : 0;
 }
 
+bool python_is_meant(const char *name)
+{
+    const size_t first = strcspn(name, ":");
+    return path_length(name) > 0 || (name[first] == ':' && first > 0 && name[first + 1]);
+}
+
 static int no_file(const char *path, struct error *err)
 {
     if (strchr(path, '/'))
@@ -46,13 +53,15 @@ static int no_file(const char *path, struct error *err)
 static int resolve(const char *source, char *id, char *name, struct error *err)
 {
     const size_t length = path_length(source);
-    char path[PATH_MAX], whole[PATH_MAX];
+    char written[NAME], path[PATH_MAX], whole[PATH_MAX];
     bool fits = true;
     if (length == 0) {
         fits = text_format(id, NAME, "%s%s", prefix, source);
         memcpy(name, id, NAME);
     } else {
-        text_format(path, sizeof path, "%.*s", (int)length, source);
+        text_format(written, sizeof written, "%.*s", (int)length, source);
+        const int code = file_path_given(written, path, sizeof path, err);
+        if (code) return code;
         if (!realpath(path, whole) || access(whole, R_OK)) return no_file(path, err);
         fits = text_format(id, NAME, "%s%s%s", prefix, strrchr(whole, '/') + 1, source + length) &&
                text_format(name, NAME, "%s%s%s", prefix, whole, source + length);

@@ -14,7 +14,8 @@
 #include "base/check.h"
 #include "env/mappo_env.h"
 
-bool python_is_name(const char *name); /* begins with "py:" */
+bool python_is_name(const char *name);  /* begins with "py:" */
+bool python_is_meant(const char *name); /* would be one behind "py:", which it lacks: "gymnasium:Hopper-v5", "./file.py:make" */
 /* EXIT_USAGE: nothing follows, or a file that is not there. */
 int python_find(const char *name, const struct mappo_env **env, struct error *err);
 /* The name by which it is found from any folder: a file's path is whole there, where its id has the file's name alone. NULL: not of Python. */

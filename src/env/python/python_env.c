@@ -1,11 +1,13 @@
 #include "env/python/python_env.h"
 
-#include <math.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "env/python/description.h"
 #include "env/python/names.h"
@@ -229,12 +231,12 @@ static int create(const struct mappo_env_config *config, void **self, struct map
 {
     const struct mappo_value *option = config->option;
     const char *chosen = getenv("MAPPO_PYTHON");
-    const struct python_kind kind = {.interpreter = *option[PYTHON].text ? option[PYTHON].text
-                                                    : chosen && *chosen  ? chosen
-                                                                         : "python3",
-                                     .source = python_source(config->env),
-                                     .args = option[ARGS].text,
-                                     .teams = option[TEAMS].text};
+    const char *written = *option[PYTHON].text ? option[PYTHON].text : chosen && *chosen ? chosen : "python3";
+    char interpreter[PATH_MAX];
+    struct error err = {0};
+    if (file_path_given(written, interpreter, sizeof interpreter, &err)) return own_error(error, -1, err.text);
+    const struct python_kind kind = {
+        .interpreter = interpreter, .source = python_source(config->env), .args = option[ARGS].text, .teams = option[TEAMS].text};
     const int wanted = option[WORKERS].i ? (int)option[WORKERS].i : config->threads > 0 ? config->threads : 1;
     const int workers = wanted < config->envs ? wanted : config->envs;
     struct python_batch *b = new_batch(config, workers);

@@ -82,21 +82,27 @@ static int spawn(pid_t *process, const char *program, char *const argv[], pid_t 
 static int spawn_worker(pid_t *process, const char *interpreter, int socket, int window, int module)
 {
     /* Modules are imported under their own names, and tracebacks show their lines; the one that is run is the main one. */
-    static char boot[] = "import sys,linecache,importlib.util as u\n"
-                         "p=open(5,'rb').read().decode().split('\\0')\n"
-                         "T=dict(zip(p[::2],p[1::2]))\n"
-                         "def run(n,d):\n"
-                         "  t,f=T[n],n+'.py'\n"
-                         "  d['__file__']=f\n"
-                         "  linecache.cache[f]=(len(t),None,t.splitlines(True),f)\n"
-                         "  exec(compile(t,f,'exec'),d)\n"
-                         "class Own:\n"
-                         "  def find_spec(s,n,p=None,t=None): return u.spec_from_loader(n,s,origin=n+'.py') if n in T else None\n"
-                         "  def create_module(s,spec): return None\n"
-                         "  def exec_module(s,m): run(m.__name__,m.__dict__)\n"
-                         "sys.meta_path.insert(0,Own())\n"
-                         "sys.argv=['mappo_worker.py']\n"
-                         "run('mappo_worker',globals())\n";
+    static char boot[] =
+        "import sys,linecache,importlib.util as u\n"
+        "p=open(5,'rb').read().decode().split('\\0')\n"
+        "T=dict(zip(p[::2],p[1::2]))\n"
+        "def run(n,d):\n"
+        "  t,f=T[n],n+'.py'\n"
+        "  d['__file__']=f\n"
+        "  linecache.cache[f]=(len(t),None,t.splitlines(True),f)\n"
+        "  exec(compile(t,f,'exec'),d)\n"
+        "class Own:\n"
+        "  def find_spec(s,n,p=None,t=None): return u.spec_from_loader(n,s,origin=n+'.py') if n in T else None\n"
+        "  def create_module(s,spec): return None\n"
+        "  def exec_module(s,m): run(m.__name__,m.__dict__)\n"
+        "sys.meta_path.insert(0,Own())\n"
+        "sys.argv=['mappo_worker.py']\n"
+        "try: run('mappo_worker',globals())\n"
+        "except ModuleNotFoundError as e:\n"
+        "  x,v,n=sys.executable,sys.version_info,e.name\n"
+        "  t='error\\t%s (Python %d.%d) has no %s: %s -m pip install %s, or name another interpreter, env.python=PATH\\n'\\\n"
+        "    %(x,v[0],v[1],{'numpy':'NumPy'}.get(n,n),x,n)\n"
+        "  import os; os.write(3,t.encode())\n";
     char *const argv[] = {(char *)(uintptr_t)interpreter, "-u", "-c", boot, NULL};
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
