@@ -269,7 +269,7 @@ const struct command commands[] = {
         .most = 1,
         .run = cmd_help,
         .about = "Without a topic: the overview, as --help. Topics are the commands, the sections of settings, any setting, `all` (every "
-                 "setting), the algorithms, the presets and `exit-codes`.",
+                 "setting), the algorithms, the presets and `exit-codes`; `keys`, `algorithms` and `presets` list what there is.",
         .examples = "mappo help eval\n"
                     "mappo help ppo\n"
                     "mappo help sb3\n"
