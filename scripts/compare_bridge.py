@@ -5,7 +5,7 @@
     scripts/compare_bridge.py cartpole --pairs 3    one of the cases: cartpole, sleeper
     scripts/compare_bridge.py --json FILE           every measurement, too
 
-32 environments, random actions, nothing learned. `cartpole` is Gymnasium's CartPole-v1, `sleeper` one that sleeps 1 ms a step. PufferLib and
+32 environments (--envs), random actions, nothing learned. `cartpole` is Gymnasium's CartPole-v1, `sleeper` one that sleeps 1 ms a step. PufferLib and
 the program have as many worker processes as --workers says (2), and the program once more as many as environments; AsyncVectorEnv always has
 a process an environment. Each pair of measurements is one of each, one after the other; medians of pairs, and of what each pair's ratio is.
 
@@ -33,7 +33,6 @@ except ImportError as missing:
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MAPPO = os.path.join(os.environ.get("BUILD", os.path.join(HERE, "..", "build")), "mappo")
-ENVS = 32
 
 
 class Sleeper(gymnasium.Env):
@@ -62,30 +61,30 @@ def cartpole():
 CASES = {"cartpole": cartpole, "sleeper": Sleeper}
 
 
-def timed(step, seconds):
-    """Environment steps a second on the clock; step() steps all of them once."""
+def timed(step, envs, seconds):
+    """Environment steps a second on the clock; step() steps all environments once."""
     for _ in range(5):
         step()
     steps, begin = 0, time.perf_counter()
     while time.perf_counter() - begin < seconds:
         for _ in range(10):
             step()
-        steps += 10 * ENVS
+        steps += 10 * envs
     return steps / (time.perf_counter() - begin)
 
 
-def ours(case, workers, seconds):
+def ours(case, envs, workers, seconds):
     source = "py:gymnasium:CartPole-v1" if case == "cartpole" else "py:%s:Sleeper" % os.path.abspath(__file__)
-    command = [MAPPO, "bench", "env=" + source, "only=env", "rollout.envs=%d" % ENVS, "env.workers=%d" % workers, "threads=1", "env.python=" + sys.executable, "--json"]
+    command = [MAPPO, "bench", "env=" + source, "only=env", "rollout.envs=%d" % envs, "env.workers=%d" % workers, "threads=1", "env.python=" + sys.executable, "--json"]
     said = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
     return json.loads(said[-1])["env_steps_per_second"]
 
 
-def asynchronous(case, workers, seconds):
-    env = gymnasium.vector.AsyncVectorEnv([CASES[case]] * ENVS)
+def asynchronous(case, envs, workers, seconds):
+    env = gymnasium.vector.AsyncVectorEnv([CASES[case]] * envs)
     env.reset(seed=0)
-    actions, at = [np.random.randint(0, 2, ENVS) for _ in range(64)], iter(range(1 << 60))
-    rate = timed(lambda: env.step(actions[next(at) & 63]), seconds)
+    actions, at = [np.random.randint(0, 2, envs) for _ in range(64)], iter(range(1 << 60))
+    rate = timed(lambda: env.step(actions[next(at) & 63]), envs, seconds)
     env.close()
     return rate
 
@@ -109,12 +108,12 @@ def puffer_env(case, buf=None, seed=0):
     return pufferlib().emulation.GymnasiumPufferEnv(env=CASES[case](), buf=buf, seed=seed)
 
 
-def puffer(case, workers, seconds):
+def puffer(case, envs, workers, seconds):
     vector = pufferlib().vector
-    env = vector.make(puffer_env, env_args=[case], backend=vector.Multiprocessing, num_envs=ENVS, num_workers=workers, batch_size=ENVS, overwork=True)
+    env = vector.make(puffer_env, env_args=[case], backend=vector.Multiprocessing, num_envs=envs, num_workers=workers, batch_size=envs, overwork=True)
     env.reset(seed=0)
-    actions, at = [np.random.randint(0, 2, ENVS) for _ in range(64)], iter(range(1 << 60))
-    rate = timed(lambda: env.step(actions[next(at) & 63]), seconds)
+    actions, at = [np.random.randint(0, 2, envs) for _ in range(64)], iter(range(1 << 60))
+    rate = timed(lambda: env.step(actions[next(at) & 63]), envs, seconds)
     env.close()
     return rate
 
@@ -128,12 +127,13 @@ def main():
     parser.add_argument("case", nargs="*", choices=[[], *CASES], help="cartpole, sleeper")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement of the others")
+    parser.add_argument("--envs", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", metavar="FILE")
     given = parser.parse_args()
     if not os.path.exists(MAPPO):
         sys.exit("compare_bridge.py: %s is not there: `make` builds it" % os.path.normpath(MAPPO))
-    sides = [("here, %d workers" % given.workers, ours, given.workers), ("here, %d workers" % ENVS, ours, ENVS), ("AsyncVectorEnv %s" % gymnasium.__version__, asynchronous, 0)]
+    sides = [("here, %d workers" % given.workers, ours, given.workers), ("here, %d workers" % given.envs, ours, given.envs), ("AsyncVectorEnv %s" % gymnasium.__version__, asynchronous, 0)]
     if importlib.util.find_spec("pufferlib"):
         pufferlib()
         sides.append(("PufferLib %s" % importlib.metadata.version("pufferlib-core"), puffer, given.workers))
@@ -144,9 +144,9 @@ def main():
         rates = {name: [] for name, _, _ in sides}
         for _ in range(given.pairs):
             for name, function, workers in sides:
-                rates[name].append(function(case, workers, given.seconds))
+                rates[name].append(function(case, given.envs, workers, given.seconds))
         measured[case] = rates
-        print("%s: %d environments, medians of %d" % (case, ENVS, given.pairs))
+        print("%s: %d environments, medians of %d" % (case, given.envs, given.pairs))
         mine = [name for name, function, _ in sides if function is ours]
         for name, numbers in rates.items():
             line = "    %-24s %9.0f env-steps/s" % (name, median(numbers))

@@ -1,6 +1,7 @@
 /* hanabi/game: what the host needs around the rules of game.h: options, spaces, the scripted players, drawing. */
 #include "envs/hanabi/game.h"
 #include "env/lane_env.h"
+#include "envs/draw.h"
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 
@@ -262,13 +263,13 @@ static const uint32_t colours[HANABI_COLOURS] = {0xd94040ffu, 0xe8c11cffu, 0x3fa
 
 static void draw_card(const struct mappo_canvas *canvas, const struct hanabi_rules *rules, double x, double y, int32_t card, uint32_t known)
 {
-    char rank[16];
+    char name[16]; /* "R1", for those who see no colours */
     if (card == HANABI_NO_CARD) return;
     canvas->rectangle(canvas->self, x, y, x + 0.8, y + 1.1, colours[card / rules->ranks], 0x000000ffu);
-    snprintf(rank, sizeof rank, "%d", card % rules->ranks + 1);
-    canvas->text(canvas->self, x + 0.26, y + 0.4, 0.5, rank, 0x000000ffu);
-    if (known & HANABI_COLOUR_TOLD) canvas->text(canvas->self, x + 0.08, y + 0.08, 0.2, "C", 0x000000ffu);
-    if (known & HANABI_RANK_TOLD) canvas->text(canvas->self, x + 0.57, y + 0.08, 0.2, "R", 0x000000ffu);
+    snprintf(name, sizeof name, "%c%d", "RYGWBV"[card / rules->ranks], card % rules->ranks + 1);
+    draw_middle(canvas, x + 0.38, y + 0.62, 0.35, name, 0x000000ffu);
+    if (known & HANABI_COLOUR_TOLD) canvas->text(canvas->self, x + 0.08, y + 0.08, 0.2, "c", 0x000000ffu);
+    if (known & HANABI_RANK_TOLD) canvas->text(canvas->self, x + 0.57, y + 0.08, 0.2, "r", 0x000000ffu);
 }
 
 /* "P1 tells P0: red", "P0 plays yellow 2": what the turn before was. */
@@ -301,7 +302,7 @@ static void draw_table(const struct hanabi *w, const struct hanabi_rules *rules,
     canvas->text(canvas->self, 0, top + 0.1, 0.3, text, 0x000000ffu);
     canvas->text(canvas->self, 0, top - 0.85, 0.27, "fireworks", 0x555555ffu);
     canvas->text(canvas->self, 0, top - 1.7, 0.27, "discarded", 0x555555ffu);
-    canvas->text(canvas->self, 0, 1.4 * rules->players + 0.16, 0.2, "C, R on a card: its colour, rank was told", 0x555555ffu);
+    canvas->text(canvas->self, 0, 1.4 * rules->players + 0.14, 0.2, "c, r on a card: its colour, rank was told", 0x555555ffu);
     for (int32_t c = 0; c < rules->colours; c++) {
         const double x = 1.5 + c;
         canvas->rectangle(canvas->self, x, top - 1.3, x + 0.8, top - 0.2, 0xe8e8e8ffu, colours[c]);
@@ -319,7 +320,7 @@ static void draw_table(const struct hanabi *w, const struct hanabi_rules *rules,
 
 static void hanabi_draw(const struct hanabi *w, const struct hanabi_rules *rules, const struct mappo_canvas *canvas)
 {
-    const double hands = 1.4 * rules->players, top = hands + 0.32 * rules->ranks + 1.6;
+    const double hands = 1.4 * rules->players, top = hands + 0.32 * rules->ranks + 1.85;
     const double width = 1.7 + (rules->hand > rules->colours ? rules->hand : rules->colours);
     canvas->view(canvas->self, -0.2, -0.1, width > 6.7 ? width : 6.7, top + 0.9);
     draw_table(w, rules, canvas, top);

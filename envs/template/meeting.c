@@ -110,9 +110,14 @@ static void meeting_script(const struct meeting *w, const struct meeting_rules *
 
 static void meeting_draw(const struct meeting *w, const struct meeting_rules *rules, const struct mappo_canvas *canvas)
 {
-    canvas->view(canvas->self, -1, -rules->cells / 2.0, rules->cells, rules->cells / 2.0);
+    char number[16];
+    canvas->view(canvas->self, -1, -1, rules->cells, rules->agents);
     canvas->line(canvas->self, -0.5, -0.5, rules->cells - 0.5, -0.5, 0.05, 0x000000ffu);
-    for (int i = 0; i < rules->agents; i++) canvas->circle(canvas->self, w->cell[i], 0, 0.4, 0x3366cc80u, 0x000000ffu);
+    for (int i = 0; i < rules->agents; i++) { /* above each other, so that all are seen where they meet */
+        snprintf(number, sizeof number, "%d", i);
+        canvas->circle(canvas->self, w->cell[i], i, 0.4, 0x3366ccffu, 0x000000ffu);
+        canvas->text(canvas->self, w->cell[i] - 0.14, i - 0.18, 0.5, number, 0xffffffffu);
+    }
 }
 
 /* 1 group. Built in, the last line is LANE_ENV(suite_meeting, meeting, 1, …) instead. */

@@ -155,7 +155,7 @@ static void push(struct algorithm *algorithm)
     METRIC(value_loss, "1", "value loss on the normalised scale, without its coefficient")                                                 \
     METRIC(entropy, "nat", "entropy of the policy, joint over its heads")                                                                  \
     METRIC(approx_kl, "nat", "KL(old || new) estimated by mean(r - 1 - log r)")                                                            \
-    METRIC(clip_fraction, "1", "fraction of rows whose ratio left 1 ± ppo.clip")                                                           \
+    METRIC(clip_fraction, "1", "fraction of rows whose ratio left 1 ± ppo.clip; null with ppo.objective=kl, which clips nothing")          \
     METRIC(ratio, "1", "mean probability ratio r")                                                                                         \
     METRIC(explained_variance, "1", "1 - Var(R - V) / Var(R) of the rollout, V before the update")                                         \
     METRIC(actor_grad_norm, "1", "norm of the actor's gradient before clipping")                                                           \

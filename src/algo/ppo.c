@@ -463,6 +463,7 @@ static void read_metrics(const struct ppo *ppo, const struct ppo_learner *learne
         const double weight = 1.0 / sets;
         if (learner[l].measured == 0) /* all its rows were those of past selves */
             mean.policy_loss = mean.value_loss = mean.entropy = mean.approx_kl = mean.clip_fraction = mean.ratio = NAN;
+        if (isinf(learner[l].policy.clip)) mean.clip_fraction = NAN; /* nothing is clipped */
         if (!at->critic) mean.value_mean = mean.value_deviation = mean.explained_variance = 0;
         ppo_metrics_add(of, &mean, weight * of_all(ppo, learner[l].measured));
         if (at->actor) of->actor_grad_norm += weight * of_all(ppo, learner[l].actor.made) * learner[l].actor.mean_norm;

@@ -9,10 +9,11 @@ static struct {
     int rank, size;
     void (*abort_hook)(int code);
     FILE *log;
-    int log_fd;      /* for last words; -1 = none */
-    char label[32];  /* "seed 3: "; "" = the process has one run */
-    char prefix[96]; /* of messages of one rank alone, and of last words */
-} who = {0, 1, NULL, NULL, -1, "", "mappo: "};
+    int log_fd;       /* for last words; -1 = none */
+    char early[4096]; /* messages of before there was a log; what doesn't fit is not kept */
+    char label[32];   /* "seed 3: "; "" = the process has one run */
+    char prefix[96];  /* of messages of one rank alone, and of last words */
+} who = {.size = 1, .log_fd = -1, .prefix = "mappo: "};
 
 /* Names and values from outside end up in messages: what would break the line or drive the terminal becomes '?'. */
 static void make_one_line(char *text)
@@ -97,6 +98,8 @@ static void say(const char *text, int with_rank)
     if (who.log) {
         fputs(line, who.log);
         fflush(who.log);
+    } else if (strlen(who.early) + strlen(line) < sizeof who.early) {
+        memcpy(who.early + strlen(who.early), line, strlen(line) + 1);
     }
 }
 
@@ -170,6 +173,7 @@ void check_identify(int rank, int size, void (*abort_hook)(int code))
 
 void check_label(const char *label, int rank, int size)
 {
+    who.early[0] = '\0'; /* of another run */
     snprintf(who.label, sizeof who.label, "%.28s%s", label, *label ? ": " : "");
     who.rank = rank;
     who.size = size;
@@ -179,6 +183,8 @@ void check_label(const char *label, int rank, int size)
 void check_log(FILE *log)
 {
     who.log = log;
+    if (log && who.early[0]) fputs(who.early, log), fflush(log);
+    who.early[0] = '\0';
     who.log_fd = log ? fileno(log) : -1;
 }
 

@@ -66,7 +66,7 @@ void check_identify(int rank, int size, void (*abort_hook)(int code));
  * what all agree on. "" ends that; how the process ends stays as it is. */
 void check_label(const char *label, int rank, int size);
 
-/* From now on every message also goes to this file (line by line, flushed); NULL ends that. The file stays the caller's: set NULL before
+/* From now on every message also goes to this file (line by line, flushed), and first those of before; NULL ends that. The file stays the caller's: set NULL before
  * closing it. */
 void check_log(FILE *log);
 

@@ -83,7 +83,8 @@ const struct command commands[] = {
             "into "
             "a file by the ending of its name, or in the terminal. SVG needs nothing else and plays in any browser; GIF and MP4 are made "
             "by "
-            "the program ffmpeg. With episode=worst or best 100 episodes (episodes=) are played first, and the one that is chosen again.",
+            "the program ffmpeg. With episode=worst or best 100 episodes (episodes=) are played first, and the one that is chosen again.\n"
+            "play=, which=, episodes=, deterministic= and eval.seed are those of mappo eval (mappo help eval).",
         .section = "render",
         .examples = "mappo render runs/mpe-simple_spread-mappo-s1\n"
                     "mappo render RUN out=episode.gif            also .svg .mp4 .png .txt\n"
@@ -268,7 +269,7 @@ const struct command commands[] = {
         .most = 1,
         .run = cmd_help,
         .about = "Without a topic: the overview, as --help. Topics are the commands, the sections of settings, any setting, `all` (every "
-                 "setting), the algorithms, the presets and `exit-codes`.",
+                 "setting), the algorithms, the presets and `exit-codes`; `keys`, `algorithms` and `presets` list what there is.",
         .examples = "mappo help eval\n"
                     "mappo help ppo\n"
                     "mappo help sb3\n"

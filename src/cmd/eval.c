@@ -181,16 +181,30 @@ static void print_details(const struct evaluating *e, const struct evaluation *r
     }
 }
 
+/* " of agent": the groups whose return stands first, where they aren't those of the first team, as where that one's player is exchanged. */
+static void name_team(const struct evaluating *e, char *text, size_t size)
+{
+    const struct mappo_env_spec *spec = vecenv_spec(e->run.learning.env);
+    const int team = policies_team(e->run.learning.policies, spec);
+    text[0] = '\0';
+    for (int g = 0; g < spec->groups && team != spec->group[0].team; g++)
+        if (spec->group[g].team == team)
+            text_format(text + strlen(text), size - strlen(text), "%s %s", *text ? " and" : " of", spec->group[g].name);
+}
+
 static void print_heading(const struct evaluating *e)
 {
     char title[OPTIONS_TEXT];
     open_env_title(e->run.config, e->run.learning.env, title, sizeof title);
     printf("%s\n%s\n", e->run.path, title);
     const char *rules = vecenv_spec(e->run.learning.env)->rules, *sum = summed(e) ? ", summed over agents," : "";
+    char team[256];
+    name_team(e, team, sizeof team);
     if (e->run.config->eval_episodes > 1)
-        printf("mean return%s over %lld episodes ± standard error, %s rules\n", sum, (long long)e->run.config->eval_episodes, rules);
+        printf("mean return%s%s over %lld episodes ± standard error, %s rules\n", team, sum, (long long)e->run.config->eval_episodes,
+               rules);
     else
-        printf("return%s of one episode, which has no standard error, %s rules\n", sum, rules);
+        printf("return%s%s of one episode, which has no standard error, %s rules\n", team, sum, rules);
 }
 
 static int write_recording(const struct evaluating *e, struct recording *recording, struct error *err)

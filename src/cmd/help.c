@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algo/algorithm.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "cmd/cmd.h"
@@ -63,9 +64,9 @@ static void preset_comment(const char *line, char *comment, size_t size)
         text_format(comment + strlen(comment), size - strlen(comment), "%.*s ", (int)strcspn(line + 1, "\n"), line + 1);
 }
 
-static void print_presets(FILE *out)
+static void print_presets(FILE *out, const char *before)
 {
-    fputs("\n  presets (mappo help NAME tells what one sets)\n", out);
+    fprintf(out, "%s  presets (preset=NAME; mappo help NAME tells what one sets)\n", before);
     for (int i = 0; registry_named_preset_at(i); i++) {
         const char *name = registry_named_preset_at(i);
         char comment[1024];
@@ -232,7 +233,45 @@ static void print_overview(FILE *out)
     fputs("  env.NAME=VALUE             an option of the environment (mappo envs ENV lists them)\n", out);
     fputs("\nsections of settings (mappo --help SECTION lists the keys of one)\n", out);
     config_help(out, NULL, NULL);
-    fputs("\nmappo help TOPIC tells more: a command, a section, a setting, all (settings), an\nalgorithm, a preset, exit-codes\n", out);
+    fputs("\nmappo help TOPIC tells more: a command, a section, a setting, all (settings), an\nalgorithm, a preset, exit-codes; lists: "
+          "keys, algorithms, presets\n",
+          out);
+}
+
+/* ---- lists ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void print_algorithms(FILE *out)
+{
+    fputs("  algorithms (algo=NAME; mappo help NAME tells what one begins with, docs/algorithms.md has the equations)\n", out);
+    for (int i = 0; algorithms[i].name; i++) {
+        fprintf(out, "  %-9s ", algorithms[i].name);
+        help_wrap(out, algorithms[i].help, 12, WIDTH);
+    }
+}
+
+static void print_keys(FILE *out)
+{
+    fputs("settings and their defaults (mappo help SECTION tells of the keys of one, mappo help all of every key)\n", out);
+    config_help_defaults(out, registry_named_preset);
+}
+
+static void print_presets_alone(FILE *out)
+{
+    print_presets(out, "");
+}
+
+/* Topics that list what there is of something. */
+static const struct {
+    const char *name;
+    void (*print)(FILE *out);
+} lists[] = {{"presets", print_presets_alone}, {"algorithms", print_algorithms}, {"keys", print_keys}};
+enum { LISTS = sizeof lists / sizeof *lists };
+
+static int list_named(const char *topic)
+{
+    for (int i = 0; i < LISTS; i++)
+        if (strcmp(lists[i].name, topic) == 0) return i;
+    return -1;
 }
 
 static bool is_section(const char *topic)
@@ -256,7 +295,7 @@ static int check_choices(const char *topic, struct error *err)
 static int topic_check(const char *topic, struct error *err)
 {
     if (is_section(topic) || strcmp(topic, exit_codes_topic) == 0 || command_named(topic)) return 0;
-    if (is_algorithm(topic) || registry_named_preset(topic)) return 0;
+    if (is_algorithm(topic) || registry_named_preset(topic) || list_named(topic) >= 0) return 0;
     if (check_choices(topic, err)) return EXIT_USAGE;
     if (strncmp(topic, "env.", 4) == 0)
         return error_set(err, EXIT_USAGE,
@@ -269,6 +308,7 @@ static int topic_check(const char *topic, struct error *err)
     for (int i = 0; i < command_count; i++) names[count++] = commands[i].name;
     for (int i = 0; registry_named_preset_at(i); i++) names[count++] = registry_named_preset_at(i);
     names[count++] = exit_codes_topic;
+    for (int i = 0; i < LISTS; i++) names[count++] = lists[i].name;
     CHECK(count <= (int)(sizeof names / sizeof *names), "more topics than room");
     const char *nearest = text_nearest(topic, names, count);
     if (key.keys && (!nearest || key.how != SUGGEST_NEAR)) nearest = key.key[0];
@@ -282,10 +322,12 @@ static void print_topic(FILE *out, const char *topic)
 {
     if (is_section(topic)) {
         config_help(out, topic, registry_named_preset);
-        if (strcmp(topic, "all") != 0 && strcmp(config_section(topic), "preset") == 0) print_presets(out);
+        if (strcmp(topic, "all") != 0 && strcmp(config_section(topic), "preset") == 0) print_presets(out, "\n");
         if (is_algorithm(topic)) fputc('\n', out);
     }
-    if (is_algorithm(topic))
+    if (list_named(topic) >= 0)
+        lists[list_named(topic)].print(out);
+    else if (is_algorithm(topic))
         print_algorithm(out, topic);
     else if (is_section(topic))
         return;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/estimate.h"
+#include "base/pooled.h"
 #include "base/text.h"
 #include "cmd/curve.h"
 #include "cmd/screen.h"
@@ -65,12 +65,12 @@ static double speed(const struct outcome *outcome)
 }
 
 /* What all of them say together of one number. */
-static struct estimate over_seeds(const struct outcome *outcome, int count, size_t member)
+static struct pooled over_seeds(const struct outcome *outcome, int count, size_t member)
 {
     double *value = malloc((size_t)count * sizeof *value);
     CHECK(value, "out of memory");
     for (int i = 0; i < count; i++) value[i] = *(const double *)((const char *)&outcome[i] + member);
-    const struct estimate all = estimate_of(value, count);
+    const struct pooled all = pooled_of(value, count);
     free(value);
     return all;
 }
@@ -111,7 +111,7 @@ static void print_rows(const struct seeds *seeds, const struct outcome *outcome)
     free(cell);
 }
 
-static void print_estimate(const char *what, const struct estimate *all)
+static void print_estimate(const char *what, const struct pooled *all)
 {
     char mean[48], middle[48], low[48], high[48], interval[160] = "";
     if (isnan(all->mean)) return;
@@ -227,8 +227,8 @@ static void print_pointer(const struct seeds *seeds, const struct outcome *outco
 void seeds_print_table(struct seeds *seeds, int code)
 {
     struct outcome *outcome = tell_all(seeds);
-    const struct estimate training = over_seeds(outcome, seeds->count, offsetof(struct outcome, training)),
-                          eval = over_seeds(outcome, seeds->count, offsetof(struct outcome, eval));
+    const struct pooled training = over_seeds(outcome, seeds->count, offsetof(struct outcome, training)),
+                        eval = over_seeds(outcome, seeds->count, offsetof(struct outcome, eval));
     if (!seeds->args->quiet) putchar('\n');
     print_rows(seeds, outcome);
     print_estimate("training return", &training);
@@ -247,7 +247,7 @@ static void json_number(const char *name, double value)
     text_json_real(stdout, value);
 }
 
-static void json_estimate(const char *name, const struct estimate *all)
+static void json_estimate(const char *name, const struct pooled *all)
 {
     printf(",\"%s\":{\"mean\":", name);
     text_json_real(stdout, all->mean);
@@ -260,8 +260,8 @@ static void json_estimate(const char *name, const struct estimate *all)
 void seeds_print_json(struct seeds *seeds, int code)
 {
     struct outcome *outcome = tell_all(seeds);
-    const struct estimate training = over_seeds(outcome, seeds->count, offsetof(struct outcome, training)),
-                          eval = over_seeds(outcome, seeds->count, offsetof(struct outcome, eval));
+    const struct pooled training = over_seeds(outcome, seeds->count, offsetof(struct outcome, training)),
+                        eval = over_seeds(outcome, seeds->count, offsetof(struct outcome, eval));
     fputs("{\"seeds\":[", stdout);
     for (int i = 0; i < seeds->count; i++) {
         const struct seed *seed = &seeds->seed[i];

@@ -275,19 +275,23 @@ static int set_ints(int64_t *member, const struct config_key *key, const char *g
     return 0;
 }
 
-/* What others call a choice; NULL where nobody does. */
-static const char *foreign_choice(const struct config_key *key, const char *value)
+/* What others call a choice, or others have in its place; *near: the settings are not the same thing. NULL where nobody does. */
+static const char *foreign_choice(const struct config_key *key, const char *value, bool *near)
 {
     static const struct {
         const char *section, *name, *value, *settings;
+        bool near;
     } foreign[] = {
-#define FOREIGN_VALUE(section, name, value, settings) {#section, #name, value, settings},
+#define FOREIGN_VALUE(section, name, value, settings) {#section, #name, value, settings, false},
+#define FOREIGN_NEAR(section, name, value, settings)  {#section, #name, value, settings, true},
 #include "config/config.def"
     };
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
         if (strcmp(foreign[i].section, key->section) == 0 && strcmp(foreign[i].name, key->name) == 0 &&
-            text_same_letters(foreign[i].value, value))
+            text_same_letters(foreign[i].value, value)) {
+            *near = foreign[i].near;
             return foreign[i].settings;
+        }
     return NULL;
 }
 
@@ -298,8 +302,12 @@ static int choice_error(const struct config_key *key, const char *name, const ch
     size_t length;
     const char *meant = choice_at(key->choices, choice_meant(key->choices, value), &length);
     if (meant) return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s: write %.*s", name, value, where, all, (int)length, meant);
-    const char *known = foreign_choice(key, value);
-    return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s%s%s", name, value, where, all, known ? ": here that is " : "",
+    bool near;
+    const char *known = foreign_choice(key, value, &near);
+    return error_set(err, EXIT_USAGE, "%s=%s %s is none of %s%s%s", name, value, where, all,
+                     !known ? ""
+                     : near ? ": nearest to it here is "
+                            : ": here that is ",
                      known ? known : "");
 }
 

@@ -207,8 +207,11 @@ static int take_entry(void *user, const char *section, const char *name, const c
     section += strspn(section, " \t");
     int length = (int)strlen(section);
     while (length > 0 && isspace((unsigned char)section[length - 1])) length--;
-    /* A name with a dot is a whole key, wherever it stands. */
-    bool whole = !length || strchr(name, '.');
+    /* A name with a dot is a whole key, wherever it stands, but for "agent.play" below [group]. */
+    const char *dot = strchr(name, '.');
+    const bool of_group = dot && !strchr(dot + 1, '.') && length == 5 && strncmp(section, "group", 5) == 0 && config_find(name) < 0 &&
+                          strncmp(name, "env.", strlen("env.")) != 0;
+    const bool whole = !length || (dot && !of_group);
     if (!text_format(key, sizeof key, "%.*s%s%s", whole ? 0 : length, section, whole ? "" : ".", name)) {
         error_set(&reader->err, EXIT_USAGE, "%s, line %d: no key is that long", reader->name, reader->line);
         return 0;

@@ -292,7 +292,9 @@ static void markdown_intro(FILE *out)
           "instead of guessed, and so is a number too small to be told from 0. Paths may begin with `~` or `~user`, quoted or not.\n\n"
           "*Changeable* keys may differ when a run is continued; any other difference is refused. *Not kept*: belongs to this call only. "
           "Options of the environment\n"
-          "are `env.NAME`, settings of one group of agents `group.NAME.KEY`; `mappo envs ENV` lists options and groups.\n",
+          "are `env.NAME`, settings of one group of agents `group.NAME.KEY`; `mappo envs ENV` lists options and groups. In an ini file "
+          "these stand as\n"
+          "`NAME = VALUE` below `[env]`, and as `NAME.KEY = VALUE` below `[group]` (`agent.play = random`).\n",
           out);
 }
 

@@ -201,8 +201,10 @@ int suggest_key(const char *key, const char *value, const char *where, struct er
 {
     if (strncmp(key, "group.", strlen("group.")) == 0) return suggest_group_key(key, where, err);
     if (strcmp(key, "group") == 0)
-        return error_set(err, EXIT_USAGE, "\"%s\" %s is a section, not a key: write group.NAME.KEY=VALUE (mappo train --help group)", key,
-                         where);
+        return error_set(err, EXIT_USAGE,
+                         "\"%s\" %s is a section, not a key: write group.NAME.KEY=VALUE, or in a file NAME.KEY = VALUE below [group] "
+                         "(mappo train --help group)",
+                         key, where);
     struct suggested found;
     char pointer[256];
     suggest_keys(key, &found);

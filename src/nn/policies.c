@@ -85,6 +85,16 @@ static int critic_actions(const struct policies_config *how, const struct mappo_
     return columns;
 }
 
+/* Images are gone where a wrapper shows their numbers otherwise. */
+static int blame_wrapper(const struct config *config, const struct mappo_env_spec *spec, int g, int code, struct error *err)
+{
+    bool image = false;
+    const char *wrapper = config->wrap_stack_obs > 1 ? "wrap.stack_obs" : config->wrap_hide_obs[0] ? "wrap.hide_obs" : NULL;
+    for (int h = 0; h < spec->group[g].obs_heads; h++) image = image || spec->group[g].obs[h].shape[0] > 0;
+    if (config->policy_conv[0] && wrapper && !image) error_suffix(err, ", or without %s, behind which no image is one", wrapper);
+    return code;
+}
+
 static int build_group(struct policies *policies, int g, const struct policies_config *how, const struct config *config,
                        const struct mappo_env_spec *spec, struct backend *backend, struct error *err)
 {
@@ -121,7 +131,8 @@ static int build_group(struct policies *policies, int g, const struct policies_c
     if (how->actions) policy.concatenate = true;
     policy.real = how->real;
     policy.actions = critic_actions(how, spec, g);
-    return code ? code : policy_build(policies->group[g], &policy, spec, g, backend, err);
+    if (code == 0) code = policy_build(policies->group[g], &policy, spec, g, backend, err);
+    return code ? blame_wrapper(config, spec, g, code, err) : 0;
 }
 
 int policies_create(struct policies **out, const struct policies_config *how, const struct config *config,

@@ -7,7 +7,6 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,14 +32,22 @@ int ffmpeg_check(struct error *err)
 
 struct child {
     pid_t pid;
-    int in;       /* its standard input */
-    int out, log; /* files in memory: what it makes, and what it says */
+    int in;  /* its standard input */
+    int log; /* what it says */
 };
 
-static int memory_file(const char *name, struct error *err)
+/* A file without a name, which the program inherits and opens by its number. */
+static int nameless_file(struct error *err)
 {
-    const int fd = memfd_create(name, 0); /* inherited, and opened by its number */
-    if (fd < 0) error_set(err, EXIT_USAGE, "no file in memory can be made: %s", strerror(errno));
+    char path[4096];
+    const char *folder = getenv("TMPDIR");
+    text_format(path, sizeof path, "%s/.mappo-film-XXXXXX", folder && *folder ? folder : "/tmp");
+    const int fd = mkstemp(path);
+    if (fd < 0)
+        error_set(err, EXIT_USAGE, "no file can be made for ffmpeg in %s (TMPDIR): %s", folder && *folder ? folder : "/tmp",
+                  strerror(errno));
+    else
+        unlink(path);
     return fd;
 }
 
@@ -82,7 +89,7 @@ static bool feed(const struct child *child, const void *bytes, size_t size)
 static char *read_all(int fd, size_t *size)
 {
     struct stat info;
-    CHECK(fstat(fd, &info) == 0, "a file in memory can't be read");
+    CHECK(fstat(fd, &info) == 0, "a file that ffmpeg wrote can't be read");
     char *bytes = malloc((size_t)info.st_size + 1);
     CHECK(bytes, "out of memory for a film of %lld bytes", (long long)info.st_size);
     *size = 0;
@@ -158,10 +165,12 @@ static int encode(struct reel *reel, bool gif, int palette, int out, int log, st
     char from[32], to[32];
     text_format(from, sizeof from, "/dev/fd/%d", palette);
     text_format(to, sizeof to, "/dev/fd/%d", out);
-    const char *const for_gif[] = {
-        "-f",    "rawvideo", "-pix_fmt", "bgr0",     "-s", reel->size, "-framerate", reel->rate,
-        "-i",    "pipe:0",   "-f",       "png_pipe", "-i", from,       "-lavfi",     "paletteuse=dither=none:diff_mode=rectangle",
-        "-loop", "0",        "-f",       "gif",      to};
+    /* What is drawn has few colours; of images there may be more than a palette has. */
+    const char *filter =
+        film_has_images(reel->film) ? "paletteuse=dither=sierra2_4a:diff_mode=rectangle" : "paletteuse=dither=none:diff_mode=rectangle";
+    const char *const for_gif[] = {"-f",       "rawvideo", "-pix_fmt", "bgr0", "-s",       reel->size, "-framerate",
+                                   reel->rate, "-i",       "pipe:0",   "-f",   "png_pipe", "-i",       from,
+                                   "-lavfi",   filter,     "-loop",    "0",    "-f",       "gif",      to};
     const char *const for_mp4[] = {"-f",     "rawvideo", "-pix_fmt", "bgr0",      "-s",         reel->size, "-framerate", reel->rate, "-i",
                                    "pipe:0", "-pix_fmt", "yuv420p",  "-movflags", "+faststart", "-f",       "mp4",        to};
     struct child child = {.log = log};
@@ -181,7 +190,7 @@ int ffmpeg_write(const struct film *film, struct timing timing, int size, bool g
     reel.time = timetable_create(film, timing);
     text_format(reel.size, sizeof reel.size, "%dx%d", reel.page.width, reel.page.height);
     text_format(reel.rate, sizeof reel.rate, "%.6g", reel.time.fps);
-    const int palette = memory_file("palette", err), out = memory_file("film", err), log = memory_file("ffmpeg", err);
+    const int palette = nameless_file(err), out = nameless_file(err), log = nameless_file(err);
     struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     sigaction(SIGPIPE, &ignore, &before);
     if (palette < 0 || out < 0 || log < 0) code = EXIT_USAGE;

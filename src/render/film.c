@@ -273,6 +273,11 @@ const struct film_frame *film_frame(const struct film *film, int i)
     return &film->shot[i].frame;
 }
 
+bool film_has_images(const struct film *film)
+{
+    return film->images > 0;
+}
+
 void film_view(const struct film *film, int i, double view[4])
 {
     memcpy(view, film->shot[i].view, sizeof film->shot[i].view);

@@ -53,6 +53,8 @@ const struct film_episode *film_episode(const struct film *film, int k);
 int film_frames(const struct film *film);
 const struct film_frame *film_frame(const struct film *film, int i);
 
+bool film_has_images(const struct film *film); /* some frame has pixels of its own */
+
 /* The part of the world that frame i shows: x0, y0, x1, y1. */
 void film_view(const struct film *film, int i, double view[4]);
 

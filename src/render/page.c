@@ -11,6 +11,19 @@ static int even(double x)
     return 2 * (int)ceil(x / 2);
 }
 
+/* For the longest text of any frame. */
+static double cells_font(const struct film *film, double wide)
+{
+    char text[160];
+    double font = PAGE_FONT;
+    for (int i = 0; i < film_frames(film); i++)
+        for (int c = 0; c < film_cells(film); c++) {
+            film_cell(film, i, c, text, sizeof text);
+            font = page_font(text, wide, font);
+        }
+    return font;
+}
+
 struct page page_plan(const struct film *film, int size)
 {
     double wide = 0, high = 0, view[4];
@@ -21,6 +34,7 @@ struct page page_plan(const struct film *film, int size)
         high = fmax(high, h / longer);
     }
     struct page page = {.left = PAGE_MARGIN, .top = PAGE_TITLE, .wide = ceil(size * wide), .high = ceil(size * high)};
+    page.font = cells_font(film, page.wide / PAGE_COLUMNS - 4);
     const int lines = (film_cells(film) + PAGE_COLUMNS - 1) / PAGE_COLUMNS;
     page.width = even(page.wide + 2 * PAGE_MARGIN);
     page.height = even(page.top + page.high + lines * PAGE_LINE + PAGE_MARGIN);
@@ -39,7 +53,7 @@ double page_cell_y(const struct page *page, int c)
 
 double page_font(const char *text, double wide, double most)
 {
-    const double letter = 0.56; /* of its size a letter is as wide as that, on average */
+    const double letter = 0.6; /* of its size a letter is as wide as that, on average */
     size_t letters = 0;
     for (const char *at = text; *at; at++) letters += (*at & 0xc0) != 0x80;
     return fmin(most, letters ? wide / (letter * (double)letters) : most);

@@ -19,6 +19,7 @@ enum { PAGE_INK = 0x222222, PAGE_PAPER = 0xffffff, PAGE_GROUND = 0xf7f7f5, PAGE_
 struct page {
     int width, height;            /* of all: even numbers, as video wants them */
     double left, top, wide, high; /* the panel */
+    double font;                  /* of what stands below it, so that all of that fits */
 };
 
 /* For a panel whose longer side has `size` pixels: as wide and as high as the widest and the highest view of the film. */

@@ -199,7 +199,7 @@ void raster_frame(struct raster *raster, const struct film *film, const struct p
     paint_panel(w, film, page, i, PAGE_TRAIL, page->left, page->top);
     for (int c = 0; c < film_cells(film); c++) {
         film_cell(film, i, c, text, sizeof text);
-        write_text(w, page_cell_x(page, c), page_cell_y(page, c), PAGE_FONT, ink, text);
+        write_text(w, page_cell_x(page, c), page_cell_y(page, c), page->font, ink, text);
     }
     w->cairo->surface_flush(w->surface);
 }

@@ -300,7 +300,7 @@ static void write_words(const struct film_writer *w, const struct film *film, co
 {
     const int frame = w->time->frame[f];
     char text[400];
-    fprintf(w->out, "<text font-size=\"%d\" fill=\"#%06x\"%s>", PAGE_FONT, PAGE_INK,
+    fprintf(w->out, "<text font-size=\"%.3g\" fill=\"#%06x\"%s>", page->font, PAGE_INK,
             f < w->time->count - 1 ? " visibility=\"hidden\"" : "");
     for (int c = 0; c < film_cells(film); c++) {
         film_cell(film, frame, c, text, sizeof text);

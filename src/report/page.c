@@ -9,7 +9,7 @@
 #define PART(file)           ".incbin \"src/report/" file "\"\n"
 
 __asm__(FILES(FILE_TEXT("html", PART("report.html")) FILE_TEXT("css", PART("report.css"))
-                  FILE_TEXT("js", PART("data.js") PART("statistics.js") PART("plot.js") PART("export.js") PART("replay.js")
+                  FILE_TEXT("js", PART("data.js") PART("statistics.js") PART("plot.js") PART("export.js") PART("replay.js") PART("sweep.js")
                                       PART("tables.js") PART("report.js") PART("start.js"))));
 __attribute__((visibility("hidden"))) extern const char mappo_report_html[], mappo_report_css[], mappo_report_js[];
 

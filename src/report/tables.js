@@ -83,13 +83,14 @@ const evaluation = h("div");
 function fillEvaluation() {
   const titles = [...new Set(report.runs.map((run) => run.played?.title).filter(Boolean))];
   const failed = report.runs.filter((run) => run.played?.failed).map((run) => h("tr", {}, h("td", {}, run.name), h("td", { class: "why" }, `can't be evaluated: ${run.played.failed}`)));
-  evaluation.replaceChildren(...titles.flatMap((title) => [titles.length > 1 ? h("h3", {}, title) : "", ...evaluationTable(title)]), failed.length ? h("div", { class: "scroll" }, h("table", { class: "data" }, failed)) : "");
+  const sweeps = environments.map(sweepCharts).filter(Boolean);
+  evaluation.replaceChildren(...titles.flatMap((title) => [titles.length > 1 ? h("h3", {}, title) : "", ...evaluationTable(title)]), failed.length ? h("div", { class: "scroll" }, h("table", { class: "data" }, failed)) : "", ...sweeps);
 }
 
 function evaluationSection() {
-  if (!report.runs.some((run) => run.played)) return null;
   fillEvaluation();
-  return section("evaluation", "Evaluation", "the newest checkpoint plays whole episodes", evaluation);
+  if (!evaluation.childElementCount) return null;
+  return section("evaluation", "Evaluation", report.runs.some((run) => run.played) ? "the newest checkpoint plays whole episodes" : null, evaluation);
 }
 
 /* ---- runs ---- */

@@ -1,10 +1,12 @@
 #include "run/learning.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "algo/collect.h"
 #include "algo/ppo.h"
+#include "backend/kernels/explore.h"
 #include "backend/kernels/gae.h"
 #include "base/philox.h"
 #include "base/text.h"
@@ -234,13 +236,14 @@ static void warn_of_endless(const struct vecenv *env)
 }
 
 /* Why a setting of a group changes nothing; NULL where it may. */
-static const char *why_group_idle(const struct learning *l, const struct policy *policy, int key)
+static const char *why_group_idle(const struct learning *l, const struct policy *policy, int key, bool chosen /* by eval.play */)
 {
     const bool evaluates = !l->algorithm && !l->planner;
     switch (key) {
     case GROUP_algo:
         return policy_learns(policy) ? NULL : "the group learns nothing";
     case GROUP_play:
+        if (evaluates && chosen) return "eval.play says who plays all groups";
         return evaluates && policy->player == PLAY_SELF ? "evaluations play what groups have become, and none of their past selves" : NULL;
     default:
         return policy->player != PLAY_SELF ? "the group has no pool of past selves" : evaluates ? "evaluations play none of them" : NULL;
@@ -252,7 +255,7 @@ static void warn_of_groups(const struct learning *l, const struct config *config
     for (int g = 0; g < l->policies->groups; g++) {
         const struct policy *policy = l->policies->group[g];
         for (int k = 0; k < CONFIG_GROUP_KEYS; k++) {
-            const char *why = why_group_idle(l, policy, k);
+            const char *why = why_group_idle(l, policy, k, config->eval_play != PLAY_TRAINED);
             const char *value = config_group(config, policy->name, k);
             if (!why || !config_is_explicit(config_group_origin(config, policy->name, k))) continue;
             if (strcmp(value, config_group_keys[k].def) == 0) continue;
@@ -260,6 +263,34 @@ static void warn_of_groups(const struct learning *l, const struct config *config
                  config_group(config, policy->name, GROUP_play));
         }
     }
+}
+
+/* Its first past self would be kept when no update follows. */
+static void warn_of_empty_pools(const struct learning *l, const struct config *config)
+{
+    const double steps = (double)config->rollout_envs * algorithm_horizon(config) * (double)config->wrap_action_repeat;
+    const double updates = ceil((double)config->train_env_steps / steps);
+    for (int g = 0; g < l->policies->groups; g++) {
+        const struct policy *policy = l->policies->group[g];
+        const double interval = policy->player == PLAY_SELF ? config_group_number(config, policy->name, GROUP_pool_interval) : 0;
+        if (interval >= updates)
+            warn("group.%s.pool_interval=%.0f: the run has %.0f update%s, so no past self is ever kept and the group plays the newest "
+                 "alone; a "
+                 "tenth of that would be %.0f",
+                 policy->name, interval, updates, updates == 1 ? "" : "s", fmax(1, floor(updates / 10)));
+    }
+}
+
+/* The simplex is left by noise of both signs. */
+static void warn_of_simplex(const struct learning *l, const struct config *config)
+{
+    static const char *const kind[] = {"none", "gaussian", "uniform", "ou"};
+    const bool replays = some_group_learns_by(l, config, "maddpg") || some_group_learns_by(l, config, "ddpg");
+    const bool signs = config->maddpg_explore == EXPLORE_GAUSSIAN || config->maddpg_explore == EXPLORE_OU;
+    if (!replays || config->maddpg_actor != ACTOR_SOFTMAX || !signs || config->maddpg_noise == 0) return;
+    warn("maddpg.explore=%s beside maddpg.actor=softmax: actions with such noise are no points of the simplex and may be negative; "
+         "maddpg.explore=uniform adds none that is below 0, maddpg.explore=none leaves them as they are",
+         kind[config->maddpg_explore]);
 }
 
 void learning_warn(const struct learning *learning, const struct config *config, const struct comm *comm)
@@ -271,6 +302,9 @@ void learning_warn(const struct learning *learning, const struct config *config,
         if (why && was_asked_for(config, k)) warn("%s.%s has no effect here: %s", config_keys[k].section, config_keys[k].name, why);
     }
     warn_of_groups(learning, config);
+    if (!learning->algorithm && !learning->planner) return; /* nothing is learned */
+    warn_of_empty_pools(learning, config);
+    warn_of_simplex(learning, config);
 }
 
 /* ---- environments and algorithm ------------------------------------------------------------------------------------------------------ */

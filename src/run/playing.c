@@ -7,19 +7,35 @@
 #include "comm/openmp.h"
 #include "run/saved_run.h"
 
+/* Who plays all groups plays those too that another player was named for now: these don't count as another way to play. */
+static int find_differences(struct playing *p, const struct config *then, struct error *err)
+{
+    struct config *now = malloc(sizeof *now);
+    CHECK(now, "out of memory");
+    *now = *p->config;
+    if (now->eval_play != PLAY_TRAINED) {
+        memcpy(now->group_option, then->group_option, sizeof now->group_option);
+        now->group_options = then->group_options;
+    }
+    const int code = saved_run_differences(now, p->file, p->path, p->differences, sizeof p->differences, err);
+    free(now);
+    return code;
+}
+
 int playing_read(struct playing *p, const char *run_or_file, const struct arguments *args, int64_t episodes, struct comm *comm,
                  struct error *err)
 {
     *p = (struct playing){.comm = comm, .config = calloc(1, sizeof *p->config)};
-    struct config *now = calloc(1, sizeof *now);
+    struct config *now = calloc(2, sizeof *now), *then = now + 1;
     CHECK(p->config && now, "out of memory");
     config_defaults(now);
     config_apply(now, args, NULL); /* mistakes are told below, where the environment's options are known */
     int code = saved_run_open_networks(run_or_file, now->eval_which == 1, &p->file, p->path, sizeof p->path, err);
     if (!code) code = saved_run_config(p->config, p->file, p->path, err);
+    if (!code) *then = *p->config;
     if (!code) code = config_apply(p->config, args, err);
     if (!code) code = saved_run_find_env(p->config, p->path, err);
-    if (!code) code = saved_run_differences(p->config, p->file, p->path, p->differences, sizeof p->differences, err);
+    if (!code) code = find_differences(p, then, err);
     for (int k = 0; k < CONFIG_KEYS; k++) p->given[k] = now->origin[k] != ORIGIN_DEFAULT;
     if (!p->given[KEY_eval_episodes]) p->config->eval_episodes = episodes;
     p->config->render_interval = 0; /* the run's own films */

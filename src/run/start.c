@@ -449,6 +449,12 @@ static int check_room_to_save(const struct trainer *t, struct error *err)
                      (double)bytes * 1e-9);
 }
 
+static bool learns_from_replay(const struct config *config)
+{
+    const char *name = algorithms[config->algo_name].name;
+    return strcmp(name, "maddpg") == 0 || strcmp(name, "ddpg") == 0;
+}
+
 /* train.init: a new run from another's networks. */
 static int take_networks(struct trainer *t, struct error *err)
 {
@@ -460,6 +466,8 @@ static int take_networks(struct trainer *t, struct error *err)
     code = comm_vote(t->comm, code, err);
     if (!code) code = saved_run_load_networks(t->learning.policies, t->config, file, path, differs, t->comm, err);
     if (code) error_prefix(err, "train.init");
+    if (!code && file && t->config->maddpg_twin && learns_from_replay(t->config))
+        warn("train.init: the second critics of maddpg.twin begin anew: %s is taken with one critic of each agent", path);
     if (!code && differs[0]) warn("train.init: %s was trained with %s: its networks may mean something else here", path, differs);
     if (!code && file) saved_run_warn_plugin(file, path, t->config, vecenv_descriptor(t->learning.env));
     checkpoint_close(file);
@@ -494,6 +502,21 @@ static int take_state(struct trainer *t, const struct checkpoint *file, bool con
     return trainer_take_first_networks(t, err);
 }
 
+/* By the ranks that would learn: those that lead pods, where there are such. */
+static int rehearse(struct trainer *t, const struct checkpoint *file, bool continued, enum start *start, struct error *err)
+{
+    struct comm *all = t->comm;
+    int code = pod_open(&t->pod, all, (int)t->config->comm_pod, learning_devices(t->config), err);
+    if (code) return code;
+    if (t->pod->member > 0) {
+        *start = START_MEMBER;
+    } else {
+        t->comm = t->pod->leaders;
+        code = comm_vote(t->comm, trainer_rehearse(t, file, continued, start, err), err);
+    }
+    return comm_vote(all, code, err);
+}
+
 int trainer_open(struct trainer *t, enum start *start, struct error *err)
 {
     struct checkpoint *file = NULL;
@@ -508,7 +531,7 @@ int trainer_open(struct trainer *t, enum start *start, struct error *err)
     comm_broadcast(t->comm, t->config, sizeof *t->config);
     comm_broadcast(t->comm, t->path, sizeof t->path);
     if (t->args->dry_run) {
-        code = comm_vote(t->comm, trainer_rehearse(t, file, continued, start, err), err);
+        code = rehearse(t, file, continued, start, err);
         goto done;
     }
     if ((code = form_pods(t, err))) goto done;
@@ -573,7 +596,7 @@ void trainer_close(struct trainer *t, int code)
     metrics_destroy(t->metrics);
     evaluator_destroy(t->evaluator);
     learning_close(&t->learning);
-    if (t->pod && t->pod->member == 0) pod_dismiss(t->pod, code);
+    if (t->pod && t->pod->member == 0 && !t->args->dry_run) pod_dismiss(t->pod, code); /* they serve */
     progress_destroy(t->progress);
     folder_close(t->folder);
     check_log(NULL);

@@ -217,6 +217,9 @@ bad preset_of_a_replay_is_refused_elsewhere 2 'preset=maddpg-notes is of algorit
 bad replay_beyond_memory_says_what_would_fit 2 'of its 1000000000000 steps would fit' algo=maddpg maddpg.buffer=1e12
 bad replay_of_less_than_a_rollout_says_how_much 2 'maddpg.buffer=400 or more' algo=maddpg maddpg.buffer=20
 bad another_programs_algorithm_is_translated 2 'here that is algo=ddpg maddpg.twin=1' algo=td3
+bad an_algorithm_that_is_not_here_has_its_nearest 2 'nearest to it here is algo=ddpg maddpg.actor=gaussian maddpg.twin=1' algo=sac
+bad convolutions_are_a_policy_elsewhere 2 'here that is policy.conv=32,32,32' policy=cnn
+bad a_wrapper_that_takes_images_away_is_named 2 'or without wrap.stack_obs, behind which no image is one' env=overcooked/cramped_room policy.conv=8 wrap.stack_obs=2
 bad another_programs_policy_is_translated 2 'here that is policy=gru' policy=lstm
 bad run_folder_that_cannot_be_made_is_named 2 "file.h5" run=file.h5/run
 bad missing_networks_are_named 4 'none.h5' train.init=none.h5

@@ -325,6 +325,8 @@ def penalties_and_counts():
     code, out = mappo("inspect", "whole-penalty")
     beta = next((line.split()[1] for line in out.splitlines() if "/kl_beta " in line), "1")
     check("a_coefficient_has_moved", float(beta) != 1, out)
+    clipped = [lines(run)[-1]["clip_fraction"] for run in ("whole-penalty", "whole-early")]
+    check("nothing_is_clipped_where_nothing_can_be", clipped[0] is None and clipped[1] is not None, clipped)
     code, out = mappo("inspect", "whole-early")
     count = {line.split()[0].split("/")[-1]: int(line.split()[1]) for line in out.splitlines() if "_step " in line}
     check("actors_that_waited_have_made_fewer_steps", 0 < count.get("actor_step", 0) < count.get("critic_step", 0), out)

@@ -20,6 +20,8 @@ first() { dry "$@" | head -1; }
 small="rollout.envs=4 eval.env_steps=0 threads=1"
 # shellcheck disable=SC2086
 "$MAPPO" $small run="a b" train.env_steps=200 --quiet && "$MAPPO" $small env=mpe/simple_tag env.num_good=2 run=tag train.env_steps=200 --quiet || exit 1
+# shellcheck disable=SC2086
+"$MAPPO" $small algo=maddpg maddpg.buffer=1000 maddpg.batch=16 run=one train.env_steps=100 replay.save=0 --quiet || exit 1
 mkdir thesis && ln -s /nowhere/runs thesis/run && echo 'rollout.envs = 8' >thesis/eight.ini && echo mine >thesis/chapter.tex
 before=$(listing)
 
@@ -33,6 +35,9 @@ check a_new_run_is_named "settings are valid; a new run in runs/mpe-simple_sprea
     check quiet_says_nothing "" "$(dry $small run="a b" train.env_steps=400 --quiet)"
     check fresh_would_begin_anew "settings are valid; a new run in a b" "$(first $small run="a b" --fresh)"
 }
+check a_pool_that_stays_empty_is_said 1 "$(dry env=simple_tag group.agent.play=self group.agent.pool_interval=50 train.env_steps=1e5 | grep -c 'pool_interval=50: the run has 32 updates, so no past self is ever kept')"
+check noise_that_leaves_the_simplex_is_said 1 "$(dry algo=maddpg maddpg.actor=softmax env.soft_actions=1 wrap.rescale_action=0 | grep -c 'maddpg.explore=gaussian beside maddpg.actor=softmax: ')"
+check second_critics_are_new 1 "$(dry algo=maddpg maddpg.twin=1 train.init=one | grep -c 'the second critics of maddpg.twin begin anew')"
 check options_are_of_the_run_s_environment "settings are valid; continues tag at 200 env-steps" "$(first run=tag env.num_good=2 train.env_steps=400)"
 refused() { # NAME CODE WORDS ARGUMENTS...
     local out code

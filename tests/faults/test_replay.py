@@ -156,6 +156,8 @@ def a_bad_replay_makes_its_checkpoint_bad(folder, every, whole):
         code, out = train(run, 6)
         check(f"with_a_{what}_replay_the_pair_before_is_taken_and_the_bad_one_named",
               code == 0 and "at update 4," in out and bad in out and told in out and "falling back to" in out, out)
+        with open(f"{run}/log.txt") as log:
+            check(f"and_with_a_{what}_replay_the_log_says_so_too", "falling back to" in log.read())
         check(f"and_with_a_{what}_replay_it_is_put_out_of_the_way", os.path.exists(f"{run}/damaged-step-{5 * STEPS:012d}.h5")
               and os.path.exists(f"{run}/damaged-{names(5)[0]}"), os.listdir(run))
         same(f"and_with_a_{what}_replay_it_ends_in_the_same_bits", run, whole)

@@ -20,6 +20,8 @@ for case in 2.1 2.2 3.1 4.1; do
     ranks "$n" run="$WORK/pod$case" threads="${case#*.}" comm.pod="$n" $STEPS
     same "a_pod_of_${n}_with_${case#*.}_threads_equals_one_rank_bit_for_bit" "$WORK/one" "$WORK/pod$case"
 done
+timeout 60 $LAUNCH -n 4 "$MAPPO" comm.pod=2 rollout.envs=3 --dry-run >"$WORK/out" 2>"$WORK/err"
+expect a_dry_run_plans_for_those_who_learn "0 1" "$? $(grep -c 'settings are valid' "$WORK/out")"
 expect the_first_lines_say_who_learns 1 "$(grep -c '1 rank of 4 learns; the others step environments for them' "$WORK/pod4.1/log.txt")"
 expect a_pod_reports_the_same_numbers "$(numbers_of "$WORK/one" | md5sum)" "$(numbers_of "$WORK/pod4.1" | md5sum)"
 

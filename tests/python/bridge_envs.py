@@ -7,12 +7,16 @@ import time
 import numpy as np
 
 
-class Box:
+class Space:
+    """As in Gymnasium, of which no more is needed."""
+
+
+class Box(Space):
     def __init__(self, low, high, shape):
         self.low, self.high, self.shape, self.dtype = np.full(shape, low, np.float32), np.full(shape, high, np.float32), shape, np.dtype(np.float32)
 
 
-class Discrete:
+class Discrete(Space):
     def __init__(self, n):
         self.n, self.start, self.shape, self.dtype = n, 0, (), np.dtype(np.int64)
 
@@ -52,6 +56,7 @@ class Walk:
         self.steps += 1
         self.at += 1
         if self.slow:
+            note("steps %d" % os.getpid())
             time.sleep(self.slow)
         once = self.often or not os.path.exists("done-once")
         chosen = once and (self.often or self.number == 1)

@@ -251,8 +251,8 @@ class Leaving:
 
     metadata = {"name": "leaving"}
 
-    def __init__(self, cut=False, keep=False, state=True, last=3):
-        self.possible_agents, self.cut, self.keep = ["wolf_1", "sheep", "wolf_2"], cut, keep
+    def __init__(self, cut=False, keep=False, state=True, last=3, both=False, few=False):
+        self.possible_agents, self.cut, self.keep, self.both, self.few, self.episodes = ["wolf_1", "sheep", "wolf_2"], cut, keep, both, few, 0
         self.last = {"wolf_1": 2, "wolf_2": last, "sheep": 5}
         if not state:
             self.state = None
@@ -270,7 +270,9 @@ class Leaving:
         return np.float64([self.at, 7, 1e300])
 
     def reset(self, seed=None, options=None):
-        self.agents, self.at = list(self.possible_agents), 0
+        self.agents, self.at, self.episodes = list(self.possible_agents), 0, self.episodes + 1
+        if self.few and self.episodes > 2:  # few come to the second episode after the one that was described
+            self.agents = ["sheep"]
         return self.look(self.agents), {agent: {} for agent in self.agents}
 
     def step(self, actions):
@@ -279,7 +281,7 @@ class Leaving:
         assert sorted(actions) == sorted(before), (actions, before)
         over = {agent: self.at == self.last[agent] for agent in before}
         cut = {agent: over[agent] and (agent == "wolf_2" or self.cut and agent == "sheep") for agent in before}
-        ended = {agent: over[agent] and not cut[agent] for agent in before}
+        ended = {agent: over[agent] and (self.both or not cut[agent]) for agent in before}
         if not self.keep:
             self.agents = [agent for agent in before if not over[agent]]
         return self.look(before), {agent: float(action) for agent, action in actions.items()}, ended, cut, {agent: {"load": self.at} for agent in before}

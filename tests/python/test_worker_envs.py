@@ -201,6 +201,21 @@ def leaving():
     equal("one_who_is_cut_makes_it_a_cut_for_all", rank.ep_end, [TRUNCATED])
     equal("but_for_those_who_ended", [rank.terminated[0].tolist() + rank.array["1", "terminated"][0].tolist()], [[0, 0, 1]])
     rank.close()
+    rank = Rank(OWN + "Leaving", envs=1, args='{"both": true, "few": true}')
+    rank.reset()
+    for _ in range(3):
+        rank.step(0, 0)
+    equal("who_is_both_leaves_as_terminated", [rank.terminated[0], rank.obs[0, 1]], [[0, 1], [0, 0]])
+    for _ in range(2):
+        rank.step(0, 0)
+    equal("who_is_not_there_in_an_episode_is_absent", [rank.ep_end[0], *rank.active[0], *rank.obs[0].ravel()], [TERMINATED, 0, 0, 0, 0, 0, 0])
+    equal("while_the_others_begin_it", rank.array["1", "active"], [[1]])
+    rank.close()
+    rank = Rank(OWN + "Leaving", envs=1, args='{"few": true}')
+    rank.reset()
+    rank.reset()
+    equal("after_a_reset_too", [*rank.active[0], *rank.obs[0].ravel()], np.zeros(6))
+    rank.close()
     for source, asked in (("leaving_state_less", {}), ("Leaving", {"state": 0})):
         rank = Rank(OWN + source, envs=1, **asked)
         check("without_a_state_there_is_none_%s" % source, rank.spec.one["state"] == ["0"], rank.spec.one)

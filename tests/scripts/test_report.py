@@ -44,6 +44,8 @@ def make_runs():
     train("runs/one-s1")
     train("runs/one-s2", "seed=2")
     train("runs/rate", "adam.lr=0.003", "seed=7", "env.max_cycles=25")
+    for i, rate in enumerate(("1e-4", "1e-3", "1e-2", "2e-2")):
+        train(f"sweep/{i}", f"adam.lr={rate}", "train.env_steps=400", "eval.interval=0", "eval.env_steps=0")
     # A run that was killed: more was asked for, and its log says nothing of an end. Its name would end a script and begin a comment.
     crashed = "runs/crashed<!--<script>"
     shutil.copytree("runs/one-s1", crashed, symlinks=True)
@@ -210,6 +212,10 @@ def browsers():
             browser.value("redraw(true)")
             wide = browser.value("document.documentElement.scrollWidth")
             check(f"a_window_of_{width}_is_enough", errors == [] and wide <= width, (errors, wide))
+        mappo("report", "sweep", "out=sweep.html", "episodes=0")
+        errors = browser.open("sweep.html")
+        dots = browser.value("[...document.querySelectorAll('.sweep circle')].map((dot) => [dot.textContent, Number(dot.getAttribute('cx'))])")
+        check("a_sweep_is_drawn_over_what_varies", errors == [] and [text.split(":")[0] for text, _ in dots] == ["lr=0.0001", "lr=0.001", "lr=0.01", "lr=0.02"] and abs((dots[1][1] - dots[0][1]) - (dots[2][1] - dots[1][1])) < 1, (errors, dots))
         for page, part in (("broken.html", "no checkpoint in broken is whole"), ("long.html", "episodes=0")):
             errors = browser.open(page)
             check(f"{page[:-5]}_is_drawn_and_says_why_nothing_plays", errors == [] and part in browser.value("document.getElementById('replays').textContent") and browser.value(CURVES)["return_mean"][0] > 20, (errors, browser.value("document.getElementById('replays').textContent")))

@@ -15,7 +15,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/estimate.h"
+#include "base/pooled.h"
 #include "base/finite.h"
 #include "base/number.h"
 #include "base/philox.h"
@@ -603,13 +603,13 @@ static void what_a_few_values_say_together(void **state)
     (void)state;
     /* scipy.stats.trim_mean(x, 0.25) = 4.5; the interval of the mean by NumPy, 500,000 draws: 3.0 .. 40.4 */
     const double value[] = {1, 2, NAN, 3, 4, 5, 6, 7, 100};
-    const struct estimate all = estimate_of(value, 9), again = estimate_of(value, 9);
+    const struct pooled all = pooled_of(value, 9), again = pooled_of(value, 9);
     assert_float_equal(all.mean, 16, 1e-12);
     assert_float_equal(all.middle, 4.5, 1e-12);
     assert_true(all.low >= 2.8 && all.low <= 3.2);
     assert_true(all.high > 39.8 && all.high < 40.8);
     assert_memory_equal(&all, &again, sizeof all);
-    const struct estimate one = estimate_of(&value[1], 1), none = estimate_of(&value[2], 1);
+    const struct pooled one = pooled_of(&value[1], 1), none = pooled_of(&value[2], 1);
     assert_true(one.mean == 2 && one.middle == 2 && isnan(one.low) && isnan(one.high));
     assert_true(isnan(none.mean) && isnan(none.middle) && isnan(none.low) && isnan(none.high));
 }

@@ -254,6 +254,9 @@ is help_of_a_command "$("$MAPPO" eval --help)" "$("$MAPPO" help eval)"
 is help_of_a_section "$("$MAPPO" --help ppo)" "$("$MAPPO" help ppo)"
 is help_of_a_setting "$("$MAPPO" --help gae)" "$("$MAPPO" help gae.lambda)"
 is exit_codes_stand_on_one_page "$("$MAPPO" --help exit-codes)" "$("$MAPPO" help exit-codes)"
+for list in "presets sb3" "presets algo=ddpg" "algorithms happo" "algorithms replay" "keys minibatches=1"; do
+    has "help_lists: $list" "${list#* }" "$("$MAPPO" help "${list% *}")"
+done
 has exit_codes_are_explained "75  stopped by a time limit" "$("$MAPPO" help exit-codes)"
 for preset in cleanrl hands-on-rl maddpg-hands-on on-policy ppo-beginners ppo-memory sb3; do
     page=$("$MAPPO" help $preset)

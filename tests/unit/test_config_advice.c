@@ -48,6 +48,7 @@ static void settings_for_what_others_call_a_choice_are_taken(void **state)
     (void)state;
     static const char *const foreign[] = {
 #define FOREIGN_VALUE(section, name, foreign, settings) settings,
+#define FOREIGN_NEAR(section, name, foreign, settings)  settings,
 #include "config/config.def"
     };
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {

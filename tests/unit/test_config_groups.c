@@ -40,10 +40,14 @@ static void a_group_has_its_own_value_or_the_default(void **state)
     assert_int_equal(names[1], config.algo_name);
     assert_int_equal(names[2], config.algo_name);
     config_defaults(&other);
-    assert_int_equal(
-        config_load_text(&other, "[group.wolf]\nalgo = ippo\n[group]\ngroup.sheep.algo = mappo\n", "my.ini", ORIGIN_FILE, &err), 0);
+    assert_int_equal(config_load_text(&other,
+                                      "[group.wolf]\nalgo = ippo\n[group]\ngroup.sheep.algo = mappo\ndog.algo = coppo\nppo.clip = 0.25\n",
+                                      "my.ini", ORIGIN_FILE, &err),
+                     0);
     assert_string_equal(config_group(&other, "wolf", GROUP_algo), "ippo");
     assert_string_equal(config_group(&other, "sheep", GROUP_algo), "mappo");
+    assert_string_equal(config_group(&other, "dog", GROUP_algo), "coppo");
+    assert_true(other.ppo_clip == 0.25);
 }
 
 static void what_is_no_setting_of_a_group_is_refused(void **state)

@@ -302,6 +302,11 @@ static void note_view(void *self, double x0, double y0, double x1, double y1)
     (void)self, (void)x0, (void)y0, (void)x1, (void)y1;
 }
 
+static void note_text(void *self, double x, double y, double height, const char *text, uint32_t fill)
+{
+    (void)self, (void)x, (void)y, (void)height, (void)text, (void)fill;
+}
+
 static void note_line(void *self, double x0, double y0, double x1, double y1, double width, uint32_t stroke)
 {
     (void)self, (void)x0, (void)y0, (void)x1, (void)y1, (void)width, (void)stroke;
@@ -320,7 +325,7 @@ static void the_end_of_an_episode_can_be_drawn_after_it(void **state)
             .name = plugin, .option = &option, .options = 1, .envs = 1, .stream = PHILOX_ENVIRONMENT, .threads = 1, .time_limit = limit};
         struct env_batch b;
         struct places places = {.count = 0};
-        const struct mappo_canvas canvas = {.self = &places, .view = note_view, .circle = note_place, .line = note_line};
+        const struct mappo_canvas canvas = {.self = &places, .view = note_view, .circle = note_place, .line = note_line, .text = note_text};
         if (batch_open(&b, &config)) fail_msg("%s", b.err.text);
         assert_true(vecenv_can_draw_ended(b.env));
         for (int t = 0; t == 0 || !b.io.ep_end[0]; t++) {

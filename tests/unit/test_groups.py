@@ -71,6 +71,9 @@ def the_return_is_of_who_learns():
     one, other = lines("evader")[-1], played("evader")
     check("return_mean_is_of_the_team_that_learns", one["return_mean"] == one["return_mean/agent"] != one["return_mean/adversary"], one)
     check("so_is_that_of_an_evaluation", other["return_mean"] == other["return_mean/agent"], other)
+    code, out = mappo("eval", "evader", "threads=1", "episodes=2", "play=random", "group.adversary.play=noop")
+    check("whose_it_is_stands_above_it", code == 0 and "mean return of agent over 2 episodes" in out, out)
+    check("who_plays_all_groups_is_no_other_way_to_play", "eval.play says who plays all groups" in out and "trained with" not in out, out)
     code, out = train("evader", 2, "group.adversary.play=random")
     check("another_player_is_another_run", code == 2 and "group.adversary.play (now random, before scripted)" in out, out)
 

@@ -99,7 +99,6 @@ class Slot:
         self.active = memoryview(one["active"]) if "active" in one else None
         self.mask = group.action.mask_writer(one["act_mask"][at]) if "act_mask" in one else None
         self.terminated[at] = 0
-        self.there = True
 
 
 class Row:
@@ -123,7 +122,12 @@ class Row:
 
     def reset(self):
         seed, self.fresh = self.instance.seed_of(self.number, self.restarts) if self.fresh else None, False
-        self.show(*self.kind.reset(seed))
+        self.show(*self.new_episode(seed))
+
+    def new_episode(self, seed=None):
+        for slot in self.slots:
+            slot.there = True  # whoever is not, is seen to be absent
+        return self.kind.reset(seed)
 
     def alone(self):
         """step_all for one agent without masks, states and infos: the same, and little more than the environment's own step."""
@@ -145,7 +149,7 @@ class Row:
 
     def step_all(self):
         kind, slots = self.kind, self.slots
-        acting, before = kind.acting, kind.alive
+        acting, before = frozenset(kind.acting), frozenset(kind.alive)  # of hundreds of agents a tuple is slow
         actions = {slot.name: slot.get() for slot in slots if slot.name in acting}
         seen, rewards, terminated, truncated, infos = kind.step(actions)
         for slot in slots:
@@ -154,8 +158,10 @@ class Row:
             self.info[:] = [info_value(infos, name) for name, _ in self.instance.infos]
         if kind.alive:
             self.ends[self.row] = RUNNING
+            left = before.difference(kind.alive)
             for slot in slots:
-                slot.terminated[slot.at] = slot.name in before and slot.name not in kind.alive and not truncated.get(slot.name)
+                name = slot.name
+                slot.terminated[slot.at] = bool(name in left and (terminated.get(name) or not truncated.get(name)))
         else:
             seen, infos = self.end(before, seen, terminated, truncated)
         self.show(seen, infos)
@@ -176,11 +182,11 @@ class Row:
         self.fails = 0
         if self.instance.draw:
             self.picture = self.draw()
-        return self.kind.reset(None)
+        return self.new_episode()
 
     def show(self, seen, infos):
         """What agents see, who acts, what is allowed. Who was cut off keeps what it saw last, so that its value goes on; who ended sees zeros."""
-        alive, acting = self.kind.alive, self.kind.acting
+        alive, acting = frozenset(self.kind.alive), frozenset(self.kind.acting)
         for slot in self.slots:
             name = slot.name
             if name in alive:

@@ -1,4 +1,4 @@
-#include "base/estimate.h"
+#include "base/pooled.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -41,9 +41,9 @@ static void draw_means(double *mean /* [DRAWS] */, const double *value, int n)
     qsort(mean, DRAWS, sizeof *mean, by_size);
 }
 
-struct estimate estimate_of(const double *value, int n)
+struct pooled pooled_of(const double *value, int n)
 {
-    struct estimate of = {NAN, NAN, NAN, NAN};
+    struct pooled of = {NAN, NAN, NAN, NAN};
     double *known = malloc(((size_t)n + DRAWS) * sizeof *known), *means = known + n;
     int count = 0;
     CHECK(known, "out of memory for a mean");
