@@ -33,6 +33,8 @@ static struct film_mark *new_mark(struct film *film, enum film_shape shape, uint
 static void record_view(void *self, double x0, double y0, double x1, double y1)
 {
     struct film *film = self;
+    /* Of a view that is none the usual one is taken: `mappo check` names it. */
+    if (!(x1 > x0 && y1 > y0 && isfinite(x1 - x0) && isfinite(y1 - y0))) return;
     memcpy(film->shot[film->shots - 1].view, (double[]){x0, y0, x1, y1}, sizeof film->shot->view);
 }
 
@@ -71,7 +73,12 @@ static void record_text(void *self, double x, double y, double height, const cha
     memcpy(mark->at, (double[]){x, y, height}, 3 * sizeof(double));
     mark->from = film->letters;
     film->text = grown(film->text, &film->text_room, film->letters, letters, 1);
-    memcpy(film->text + film->letters, text, letters);
+    /* No painter could show more: XML and cairo take neither control characters nor what is no UTF-8. */
+    const bool readable = text_is_utf8(text);
+    for (size_t i = 0; i < letters; i++) {
+        const unsigned char byte = (unsigned char)text[i];
+        film->text[film->letters + i] = byte && (byte < ' ' || byte == 0x7f || (byte >= 0x80 && !readable)) ? '?' : (char)byte;
+    }
     film->letters += letters;
 }
 
@@ -345,6 +352,11 @@ static void paint_trail(const struct film *film, int from, int to, int k, int tr
 
 void film_paint(const struct film *film, int i, int trail, const struct mappo_canvas *canvas)
 {
+    film_paint_ways(film, i, trail, canvas, canvas);
+}
+
+void film_paint_ways(const struct film *film, int i, int trail, const struct mappo_canvas *canvas, const struct mappo_canvas *way)
+{
     const struct film_shot *shot = &film->shot[i];
     const int from = trail_start(film, i, trail), circles = from < i ? circles_of(film, i) : 0;
     bool drawn = false;
@@ -354,7 +366,7 @@ void film_paint(const struct film *film, int i, int trail, const struct mappo_ca
         const struct film_mark *mark = &film->mark[shot->first + m];
         if (mark->shape == FILM_CIRCLE && k < circles && !drawn && leaves_trail(film, from, i, k)) {
             for (int other = k; other < circles; other++)
-                if (leaves_trail(film, from, i, other)) paint_trail(film, from, i, other, trail, canvas);
+                if (leaves_trail(film, from, i, other)) paint_trail(film, from, i, other, trail, way);
             drawn = true;
         }
         k += mark->shape == FILM_CIRCLE;
