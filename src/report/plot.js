@@ -147,7 +147,7 @@ function tickText(value, ticks, text = count) {
   const digits = Math.min(9, Math.max(2, Math.floor(Math.log10(largest) + 1e-9) - Math.floor(Math.log10(step) + 1e-9) + 2));
   if (text !== count) return text(value);
   if (largest >= 1e3) return count(value, digits).replace("-", "\u2212");
-  if (Math.abs(value) < 1e-3) return value.toExponential(Math.min(2, digits - 2)).replace(/(\.\d*?)0+e/, "$1e").replace(".e", "e").replace(/-/g, "\u2212");
+  if (largest < 1e-3 || Math.abs(value) < 1e-4) return value.toExponential(Math.min(2, digits - 2)).replace(/(\.\d*?)0+e/, "$1e").replace(".e", "e").replace(/-/g, "\u2212");
   return String(Number(value.toPrecision(digits))).replace("-", "\u2212");
 }
 
