@@ -302,6 +302,33 @@ int file_set_aside(const char *path, char *moved, size_t size, struct error *err
     return error_set(err, EXIT_USAGE, "%s: all names up to %s are taken", path, moved);
 }
 
+static bool holds_mark(const char *path, const char *mark)
+{
+    enum { PART = 512 };
+    char part[PART];
+    FILE *file = fopen(path, "re");
+    bool found = false;
+    if (!file) return false;
+    for (int end = 0; end < 2 && !found; end++) {
+        if (end && fseek(file, -PART, SEEK_END) != 0) break; /* it is shorter: all of it has been looked at */
+        found = memmem(part, fread(part, 1, PART, file), mark, strlen(mark)) != NULL;
+    }
+    fclose(file);
+    return found;
+}
+
+int file_make_room(const char *path, const char *mark, const char *what, struct error *err)
+{
+    char moved[PATH_ROOM];
+    struct stat info;
+    if (lstat(path, &info) != 0) return EXIT_DONE;
+    const int code = file_check_writable(path, err); /* also what came there meanwhile */
+    if (code || holds_mark(path, mark)) return code;
+    if (file_set_aside(path, moved, sizeof moved, err)) return EXIT_USAGE;
+    warn("%s was no %s: it is now %s", path, what, moved);
+    return EXIT_DONE;
+}
+
 static int copy_all(int from, int to)
 {
     char block[1 << 16];
@@ -340,6 +367,8 @@ int file_check_writable(const char *path, struct error *err)
     if (!path_split(path, folder, sizeof folder, &name)) return error_set(err, EXIT_USAGE, "%.200s…: the path is too long", path);
     if (!*name || (stat(path, &there) == 0 && S_ISDIR(there.st_mode)))
         return error_set(err, EXIT_USAGE, "%s: is a folder; a file's name is needed", path);
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode))
+        return error_set(err, EXIT_USAGE, "%s: is a device or a pipe, which a file would replace; another name is needed", path);
     if (stat(folder, &there) != 0) return error_set(err, EXIT_USAGE, "%s: can't be written: %s: %s", path, folder, strerror(errno));
     if (!S_ISDIR(there.st_mode)) return error_set(err, EXIT_USAGE, "%s: can't be written: %s is no folder", path, folder);
     if (access(folder, W_OK | X_OK) != 0) return error_set(err, EXIT_USAGE, "%s: can't be written: %s: %s", path, folder, strerror(errno));

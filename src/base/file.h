@@ -26,7 +26,7 @@ struct file_part {
 int file_replace(const char *path, const struct file_part *parts, int count, struct error *err);
 
 /* Can a file be left at `path`, as far as can be told beforehand? EXIT_USAGE where its folder isn't there or takes no files, or a folder
- * has that name. */
+ * or anything else that is no file (a device, a pipe) has that name. */
 int file_check_writable(const char *path, struct error *err);
 
 /* Reads a whole regular file of at most `limit` bytes into memory from malloc (caller frees); one zero byte follows the content. */
@@ -34,6 +34,10 @@ int file_read(const char *path, size_t limit, char **bytes, size_t *size, struct
 
 /* Renames a file or folder that is in the way to the first free one of PATH.1, PATH.2, …; `moved` receives the new name. EXIT_USAGE. */
 int file_set_aside(const char *path, char *moved, size_t size, struct error *err);
+
+/* Before something made here (a picture, a page) takes the place of `path`: what holds `mark` in its first or last 512 bytes is one made
+ * before, and may be replaced; anything else is set aside, and a warning says that it was no `what`. EXIT_USAGE. */
+int file_make_room(const char *path, const char *mark, const char *what, struct error *err);
 
 /* For a file that is appended to for long, opened with "a+": where `path` no longer is that file, because somebody removed, moved or
  * replaced it, all of it is written there anew, and `file` goes on there; what stands there instead is set aside (`moved` receives its new

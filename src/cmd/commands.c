@@ -166,8 +166,10 @@ const struct command commands[] = {
             "random and scripted players, replays of a best, a median and a worst episode, where time went, what differs between the "
             "runs and the command that repeats each. Of a folder all runs in and below it are taken. Runs that differ in nothing but their "
             "seed are drawn as one band.\n"
-            "Runs may be at work, stopped or damaged; where a policy can't be played the page says why. out=FILE (report.html; - is "
-            "standard output); episodes=N of each evaluation (100; 0 = none, and no replays). docs/report.md goes through the page.",
+            "Runs may be at work, stopped or damaged; where a policy can't be played the page says why. docs/report.md goes through the "
+            "page.\n"
+            "out=FILE names the page (report.html; - is standard output). What is no report there is set aside. episodes=N are those of "
+            "each evaluation (100); episodes=0 plays nothing, and shows no replays.",
         .section = "eval",
         .examples = "mappo report runs/mpe-simple_spread-mappo-s1\n"
                     "mappo report runs/a runs/b runs/c out=abc.html\n"
@@ -315,6 +317,13 @@ static int check_unknown(const struct command *command, const char *key, struct 
     for (int i = 0; i < found.keys; i++)
         if (config_find(found.key[i]) < 0 || looks_at(command, config_find(found.key[i]))) return 0;
     if (!found.keys) return 0;
+    if (command->own && text_lists(command->own, found.key[0]))
+        return error_set(err, EXIT_USAGE, "unknown key \"%s\" on the command line; did you mean \"%s\"? (mappo %s --help)", key,
+                         found.key[0], command->name);
+    /* What is spelt a little like it and belongs to another command was hardly meant. */
+    if (found.how == SUGGEST_NEAR)
+        return error_set(err, EXIT_USAGE, "unknown key \"%s\" on the command line (mappo %s --help lists what it looks at)", key,
+                         command->name);
     return error_set(err, EXIT_USAGE, "unknown key \"%s\" on the command line, and mappo %s doesn't look at %s (mappo %s --help)", key,
                      command->name, found.key[0], command->name);
 }

@@ -180,8 +180,13 @@ static void tell(const struct rendering *r, const struct film *film)
 static int render(struct rendering *r, struct error *err)
 {
     struct film *film = evaluator_film_create(r->run.config, r->run.learning.env);
-    char who[CONFIG_TEXT + 200];
-    film_players(film, playing_players(&r->run, (int)r->run.config->eval_play, who, sizeof who));
+    char who[CONFIG_TEXT + 200], steps[64] = "", players[sizeof who + sizeof steps];
+    playing_players(&r->run, (int)r->run.config->eval_play, who, sizeof who);
+    /* Older networks would be taken for what the run has become. */
+    if (r->run.config->eval_play == PLAY_TRAINED && !playing_newest(&r->run))
+        text_format(steps, sizeof steps, ", at %lld steps", (long long)checkpoint_env_steps(r->run.file));
+    text_format(players, sizeof players, "%s%s", who, steps);
+    film_players(film, players);
     int code = shoot(r, film, err);
     if (code)
         ;

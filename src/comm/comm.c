@@ -92,7 +92,8 @@ void comm_close(struct comm *comm)
     free(comm);
 }
 
-struct comm *comm_split(struct comm *comm, int part, bool within_node)
+/* The same ranks, with nothing that one of them has gathered by itself. */
+static struct comm *copy_of(const struct comm *comm)
 {
     struct comm *out = calloc(1, sizeof *out);
     if (!out) die(EXIT_PEERS, "out of memory while forming groups of ranks");
@@ -103,7 +104,23 @@ struct comm *comm_split(struct comm *comm, int part, bool within_node)
     out->device = NULL;
     out->way = COMM_HOST;
     out->gpu = NULL;
+    return out;
+}
+
+struct comm *comm_split(struct comm *comm, int part, bool within_node)
+{
+    struct comm *out = copy_of(comm);
     if (comm->ops->split) comm->ops->split(comm, part, within_node, out);
+    return out;
+}
+
+struct comm *comm_alone(const struct comm *comm)
+{
+    struct comm *out = copy_of(comm);
+    out->rank = out->local_rank = out->node = 0;
+    out->size = out->local_size = 1;
+    out->self = NULL;
+    out->ops = &comm_self_ops;
     return out;
 }
 

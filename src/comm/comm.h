@@ -135,6 +135,8 @@ bool comm_device_aware(void);                       /* does the MPI library, onc
 /* The ranks that give the same `part` (>= 0), in the order of this communicator. Collective; within_node: only ranks of one node stay
  * together. Its comm_close ends nothing else. A failing call still ends all ranks. */
 struct comm *comm_split(struct comm *comm, int part, bool within_node);
+/* This process by itself, as if no launcher had started it: its calls reach no MPI, also not in a process that it forks. */
+struct comm *comm_alone(const struct comm *comm);
 
 /* Memory that all ranks of a communicator within one node share: zeroed. Collective. Errors end all ranks. */
 struct comm_window;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -51,38 +50,10 @@ int output_check(const char *path, enum output_kind *kind, struct error *err)
 /* Stands in every file, so that it is known again. */
 #define MARK "drawn by mappo"
 
-static bool holds(const char *bytes, size_t size)
-{
-    return memmem(bytes, size, MARK, sizeof MARK - 1) != NULL;
-}
-
 static int size_of(const struct output *output)
 {
     const bool still = output->kind == OUTPUT_PNG || (output->kind == OUTPUT_SVG && output->strip);
     return output->size ? output->size : still ? OUTPUT_STILL : OUTPUT_PLAYS;
-}
-
-/* An older picture is replaced; anything else that stands under the name is set aside with a message. */
-static int make_room(const char *path, struct error *err)
-{
-    enum { PART = 512 };
-    char part[PART], moved[4096];
-    struct stat info;
-    bool ours = false;
-    if (lstat(path, &info) != 0) return 0;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return error_set(err, EXIT_USAGE, "%s: not a file that a picture could replace", path);
-    FILE *file = fopen(path, "re");
-    if (file) {
-        ours = holds(part, fread(part, 1, PART, file));
-        if (!ours && fseek(file, info.st_size > PART ? -PART : 0, info.st_size > PART ? SEEK_END : SEEK_SET) == 0)
-            ours = holds(part, fread(part, 1, PART, file));
-        fclose(file);
-    }
-    if (ours) return 0;
-    const int code = file_set_aside(path, moved, sizeof moved, err);
-    if (!code) warn("%s was no picture of an episode: it is now %s", path, moved);
-    return code;
 }
 
 static int write_text(const struct output *output, const struct film *film, char **bytes, size_t *size)
@@ -140,7 +111,7 @@ int output_write(const struct output *output, const struct film *film, struct er
     if (code) return error_prefix(err, "%s", output->path);
     const struct file_part part[] = {{bytes, size - (gif && size && bytes[size - 1] == ';')},
                                      {gif ? gif_end : mp4_end, gif ? sizeof gif_end - 1 : sizeof mp4_end - 1}};
-    code = make_room(output->path, err);
+    code = file_make_room(output->path, MARK, "picture of an episode", err);
     if (!code) code = file_replace(output->path, part, video ? 2 : 1, err);
     free(bytes);
     return code;

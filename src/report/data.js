@@ -1,4 +1,5 @@
-/* The report's data in one shape: `report` as it was written, `bands` of runs that are seeds of one experiment, texts of numbers. */
+/* The report's data in one shape: `report` as it was written, `bands` of runs that are seeds of one experiment, what of them
+ * counts, texts of numbers. */
 
 const report = JSON.parse(document.getElementById("data").textContent);
 const PHASES = ["step", "infer", "update", "communication", "save", "eval"];
@@ -114,10 +115,66 @@ function nameBands(some) {
       return 2 * same <= some.length;
     });
     band.label = told.slice(0, 3).map((entry) => word(entry.key, setting(first, entry.key), keys)).join(", ") + (told.length > 3 ? ` and ${told.length - 3} more` : "");
-    if (!band.label) band.label = some.length > 1 ? "as most" : bands.length > 1 ? setting(first, "algo.name") : band.runs.length > 1 ? plural(band.runs.length, "seed") : first.name;
+    if (!band.label) band.label = some.length > 1 ? "as most" : bandAt.length > 1 ? setting(first, "algo.name") : band.seeds.length > 1 ? plural(band.seeds.length, "seed") : first.name;
   }
   for (const band of some) band.shared = some.some((other) => other !== band && other.label === band.label);
   for (const band of some) if (band.shared) band.label += ` (${band.runs[0].name})`;
+}
+
+/* By their settings: numbers by their size. */
+function compareValues(a, b) {
+  const size = Number(a) - Number(b);
+  return a !== "" && b !== "" && Number.isFinite(size) ? size : a.localeCompare(b, "en", { numeric: true });
+}
+
+function compareBands(a, b, keys) {
+  for (const entry of keys) {
+    const order = compareValues(setting(a.runs[0], entry.key), setting(b.runs[0], entry.key));
+    if (order) return order;
+  }
+  return 0;
+}
+
+/* ---- what counts ---- */
+
+/* Of less than this part of the way that others of its experiment went, a result is another one. */
+const SAME_STEPS = 0.9;
+
+/* A seed counts once: with the run that went furthest. */
+function countSeeds(band) {
+  const chosen = new Map(), seedOf = (run) => run.seed || run.path;
+  for (const run of band.runs) {
+    const other = chosen.get(seedOf(run));
+    if (!other || run.env_steps > other.env_steps || (run.env_steps === other.env_steps && run.state === "finished" && other.state !== "finished")) chosen.set(seedOf(run), run);
+  }
+  band.seeds = [...chosen.values()];
+  for (const run of band.runs) if (chosen.get(seedOf(run)) !== run) run.sameSeed = chosen.get(seedOf(run));
+}
+
+/* Why what a run has come to is none of its experiment's results; "" where it is one. */
+function judge(band) {
+  const playedAt = (run) => (run.played?.players ? (run.played.best ? run.env_steps : run.played.env_steps) : 0);
+  const furthest = Math.max(...band.seeds.map((run) => run.env_steps)), played = Math.max(...band.seeds.map(playedAt));
+  for (const run of band.runs) {
+    const at = playedAt(run), same = run.sameSeed ? `same seed as ${run.sameSeed.name}` : "";
+    run.trainingOut = same || (run.env_steps < SAME_STEPS * furthest ? "fewer steps" : "");
+    run.fallback = Boolean(run.played?.players) && !run.played.newest && !run.played.best;
+    run.evaluationOut = same || (at === 0 && run.env_steps > 0 ? "untrained" : run.fallback && at < SAME_STEPS * run.env_steps ? "an older checkpoint" : at < SAME_STEPS * played ? "fewer steps" : "");
+  }
+}
+
+function trainedOf(run) {
+  return run.played?.players?.find((player) => player.who === "trained");
+}
+
+function counted(band) {
+  return band.seeds.filter((run) => trainedOf(run) && !run.evaluationOut);
+}
+
+/* One kind of result for all experiments that are compared: evaluations where each has some, else training's returns. */
+function resultsOf(some) {
+  const evaluated = some.every((band) => counted(band).length);
+  return { evaluated, of: (band) => (evaluated ? counted(band).map((run) => trainedOf(run).return[0]) : band.seeds.filter((run) => !run.trainingOut).map((run) => run.return)) };
 }
 
 function prepareRun(run, index) {
@@ -127,23 +184,29 @@ function prepareRun(run, index) {
   const last = run.curves.length - 1;
   run.seconds = last >= 0 ? run.curves.x.seconds[last] : NaN;
   run.episodes = last >= 0 ? run.curves.x.episodes[last] : NaN;
-  run.crashed = run.ended === "crashed";
+  run.silent = run.ended === "unsaid"; /* it stopped without a word in its log */
   run.environment = setting(run, "env.name");
 }
 
 report.runs.forEach(prepareRun);
 nameRuns();
-const bands = Array.from({ length: report.bands }, (_, index) => ({
-  index,
-  runs: report.runs.filter((run) => run.band === index),
-  shown: true,
-}));
+const bandAt = Array.from({ length: report.bands }, (_, index) => ({ runs: report.runs.filter((run) => run.band === index), shown: true }));
 /* Returns of two environments can't be compared: each has curves, colours and tables of its own. */
-const environments = [...new Set(report.runs.map((run) => run.environment))].map((name) => ({ name, bands: bands.filter((band) => band.runs[0].environment === name) }));
-for (const environment of environments) {
-  nameBands(environment.bands);
-  environment.bands.forEach((band, i) => ((band.environment = environment.name), (band.colour = i)));
+const environments = [...new Set(report.runs.map((run) => run.environment))].map((name) => ({ name, bands: bandAt.filter((band) => band.runs[0].environment === name) }));
+for (const band of bandAt) {
+  band.runs.sort((a, b) => compareValues(a.seed, b.seed) || a.index - b.index);
+  for (const run of band.runs) run.of = band;
+  countSeeds(band);
+  judge(band);
 }
+for (const { name, bands: some } of environments) {
+  const keys = settingsApart(some);
+  some.sort((a, b) => compareBands(a, b, keys));
+  nameBands(some);
+  some.forEach((band, i) => ((band.environment = name), (band.colour = i)));
+}
+const bands = environments.flatMap((environment) => environment.bands);
+report.runs = bands.flatMap((band) => band.runs);
 for (const band of bands) {
   const seeds = band.runs.map((run) => run.seed);
   for (const run of band.runs) run.label = new Set(seeds).size === seeds.length && run.seed ? `seed ${run.seed}` : run.name;

@@ -20,7 +20,7 @@ void settings_write_command(FILE *out, const struct run_told *run, config_find_e
 void curves_write(FILE *out, const struct metrics_file *metrics, int points, bool ranges);
 
 /* story.c */
-/* ,"machine":[["host","a"], …],"saved":"2026-…","log":[…],"ended":"…": of the newest checkpoint and log.txt. */
+/* ,"machine":[["host","a"], …],"saved":"2026-…","log":[…],"ended":"said" | "unsaid" | "": of the newest checkpoint and log.txt. */
 void story_write(FILE *out, const struct run_told *run);
 
 /* films.c */

@@ -72,7 +72,8 @@ static void write_heading(const struct asked *p, const struct playing *run)
     char title[1024];
     open_env_title(run->config, run->learning.env, title, sizeof title);
     write_text(p->out, "{\"checkpoint\":", name ? name + 1 : run->path);
-    fprintf(p->out, ",\"env_steps\":%lld", (long long)checkpoint_env_steps(run->file));
+    fprintf(p->out, ",\"env_steps\":%lld,\"newest\":%s,\"best\":%s", (long long)checkpoint_env_steps(run->file),
+            playing_newest(run) ? "true" : "false", run->config->eval_which == 1 ? "true" : "false");
     write_text(p->out, ",\"title\":", title);
     write_text(p->out, ",\"rules\":", spec->rules);
     fprintf(p->out, ",\"episodes\":%lld,\"deterministic\":%s,\"summed\":%s,\"groups\":[", (long long)run->config->eval_episodes,

@@ -66,12 +66,12 @@ function lineOfRun(run, name, domain) {
 
 function lineOfSeeds(band, name, points, domain) {
   const [low, high] = domain;
-  const ends = band.runs.map((run) => run.curves.x[view.axis]).filter((x) => x.length);
+  const ends = band.seeds.map((run) => run.curves.x[view.axis]).filter((x) => x.length);
   if (!ends.length) return null;
   const first = Math.max(low, Math.min(...ends.map((x) => x[0]))), last = Math.min(high, Math.max(...ends.map((x) => x[x.length - 1])));
   const grid = Array.from({ length: points }, (_, i) => first + ((last - first) * i) / (points - 1));
   const seeds = [];
-  for (const run of band.runs) {
+  for (const run of band.seeds) {
     const series = seriesOf(run, name);
     if (series) seeds.push({ run, y: smoothed(grid, onGrid(run.curves.x[view.axis], series.mean, grid), smoothingWidth(domain)) });
   }
@@ -82,7 +82,7 @@ function lineOfSeeds(band, name, points, domain) {
 }
 
 function lineOf(band, name, points, domain) {
-  return band.runs.length > 1 ? lineOfSeeds(band, name, points, domain) : lineOfRun(band.runs[0], name, domain);
+  return band.seeds.length > 1 ? lineOfSeeds(band, name, points, domain) : lineOfRun(band.seeds[0], name, domain);
 }
 
 function linesOf(name, points, environment) {
@@ -146,17 +146,20 @@ function tickText(value, ticks, text = count) {
   const largest = Math.max(...ticks.map(Math.abs)), step = ticks.length > 1 ? Math.min(...ticks.slice(1).map((tick, i) => Math.abs(tick - ticks[i]))) : Math.abs(value);
   const digits = Math.min(9, Math.max(2, Math.floor(Math.log10(largest) + 1e-9) - Math.floor(Math.log10(step) + 1e-9) + 2));
   if (text !== count) return text(value);
-  if (largest >= 1e4) return count(value, digits).replace("-", "\u2212");
-  if (Math.abs(value) < 1e-3) return value.toExponential(Math.min(2, digits - 2)).replace(/\.?0+e/, "e").replace(/-/g, "\u2212");
-  return trim(value.toPrecision(digits)).replace("-", "\u2212");
+  if (largest >= 1e3) return count(value, digits).replace("-", "\u2212");
+  if (largest < 1e-3 || Math.abs(value) < 1e-4) return value.toExponential(Math.min(2, digits - 2)).replace(/(\.\d*?)0+e/, "$1e").replace(".e", "e").replace(/-/g, "\u2212");
+  return String(Number(value.toPrecision(digits))).replace("-", "\u2212");
 }
 
 function finite(values) {
   return values.filter(Number.isFinite);
 }
 
-/* The part of the values' range that is shown. Few points far outside must not flatten all others. */
-function rangeOf(lines, extra) {
+/* How many times as high as the values alone a chart may be to show other players' returns beside them. */
+const ROOM = 2.5;
+
+/* The part of the values' range that is shown. Few points far outside must not flatten all others, nor must lines of reference. */
+function rangeOf(lines, extra, references) {
   const values = lines.flatMap((line) => finite(line.y)).sort((a, b) => a - b);
   if (!values.length) return null;
   let low = values[0], high = values[values.length - 1];
@@ -174,6 +177,11 @@ function rangeOf(lines, extra) {
     }
   }
   for (const value of extra) if (Number.isFinite(value)) (low = Math.min(low, value)), (high = Math.max(high, value));
+  const least = low, most = high;
+  for (const { y } of references) {
+    const [below, above] = [Math.min(low, y), Math.max(high, y)];
+    if (above - below <= ROOM * (most - least)) (low = below), (high = above);
+  }
   const positive = values[0] > 0, decades = positive && values[0] > 0 ? Math.log10(quantile(values, 0.99) / quantile(values, 0.01)) : 0;
   return { low, high, cut, positive, wide: decades > 2, least: values[0], most: values[values.length - 1] };
 }
@@ -224,7 +232,7 @@ class Chart {
     this.lines = this.spec.phases ? phaseLines(points) : linesOf(this.spec.name, points, this.spec.environment);
     this.marks = this.spec.marks && view.evaluations ? this.spec.marks(domainShown(this.spec.environment)) : [];
     this.references = this.spec.references ? this.spec.references() : [];
-    const range = this.spec.phases ? { low: 0, high: 100, cut: {} } : rangeOf(this.lines, [...this.marks.map((m) => m.y), ...this.references.map((r) => r.y)]);
+    const range = this.spec.phases ? { low: 0, high: 100, cut: {} } : rangeOf(this.lines, this.marks.map((m) => m.y), this.references);
     this.element.classList.toggle("empty", !range || !this.lines.length);
     this.svg.setAttribute("viewBox", `0 0 ${this.width} ${height}`);
     this.svg.setAttribute("height", height);
@@ -301,13 +309,13 @@ class Chart {
     }
     out.push(`<line class="axis" x1="${left}" x2="${right}" y1="${bottom}" y2="${bottom}"/>`, `<g clip-path="url(#${id})">`);
     for (const line of this.lines) if (line.low) out.push(`<path class="${line.stacked ? "stack" : "band"}" fill="${line.colour}" d="${this.bandPath(line)}"/>`);
-    for (const reference of this.references) out.push(this.referencePath(reference));
+    for (const reference of this.references) if (!this.beyond(reference)) out.push(this.referencePath(reference));
     for (const line of this.lines) out.push(line.stacked ? "" : this.linePaths(line));
     for (const mark of this.marks) out.push(this.markPath(mark));
     out.push("</g>");
-    for (const reference of this.references) out.push(`<text class="reference" x="${right - 3}" y="${(this.py(reference.y) - 4).toFixed(1)}">${reference.label}</text>`);
     if (range.cut.high && !this.isLog) out.push(`<text class="cut" x="${right}" y="${top + 9}">↑ ${number(range.most, 3)}</text>`);
     if (range.cut.low && !this.isLog) out.push(`<text class="cut" x="${right}" y="${bottom - 4}">↓ ${number(range.least, 3)}</text>`);
+    out.push(...this.referenceTexts(range.cut));
     out.push(`<rect class="select" hidden y="${top}" height="${bottom - top}"/><line class="cross" hidden y1="${top}" y2="${bottom}"/><g class="dots"></g>`);
     this.svg.innerHTML = out.join("");
     this.svg.setAttribute("aria-label", this.inWords());
@@ -323,7 +331,7 @@ class Chart {
     if (one >= 0) return out + `<circle class="lone" fill="${line.colour}" cx="${this.px(line.x[one])}" cy="${this.py(line.y[one])}" r="3"/>`;
     if (!line.seeds) return out + `<path class="line" ${style} d="${this.path(line.x, line.y)}"/>`;
     /* Fainter where some seeds have no value (any more): it is another mean there. */
-    const whole = line.y.map((y, i) => (line.n[i] === line.band.runs.length ? y : NaN));
+    const whole = line.y.map((y, i) => (line.n[i] === line.band.seeds.length ? y : NaN));
     return out + `<path class="line partial" ${style} d="${this.path(line.x, line.y)}"/><path class="line" ${style} d="${this.path(line.x, whole)}"/>`;
   }
 
@@ -337,6 +345,22 @@ class Chart {
   referencePath(reference) {
     const y = this.py(reference.y).toFixed(1);
     return `<line class="reference" x1="${this.area.left}" x2="${this.area.right}" y1="${y}" y2="${y}"/>`;
+  }
+
+  /* 1 where it lies above what is shown, -1 below. */
+  beyond(reference) {
+    const y = this.py(reference.y);
+    return y < this.area.top ? 1 : y > this.area.bottom || !Number.isFinite(y) ? -1 : 0;
+  }
+
+  /* Of what lies beyond: at that edge, one under another. */
+  referenceTexts(cut) {
+    const { right, top, bottom } = this.area, taken = { 1: cut.high && !this.isLog ? 1 : 0, "-1": cut.low && !this.isLog ? 1 : 0 };
+    return this.references.map((reference) => {
+      const side = this.beyond(reference), line = side ? 12 * taken[side]++ : 0;
+      const y = side > 0 ? top + 9 + line : side < 0 ? bottom - 4 - line : this.py(reference.y) - 4;
+      return `<text class="reference${side ? " beyond" : ""}" x="${right - 3}" y="${y.toFixed(1)}">${side ? `${side > 0 ? "↑" : "↓"} ` : ""}${reference.label}${side ? ` ${number(reference.y, 3)}` : ""}</text>`;
+    });
   }
 
   /* For those who can't see it. */
@@ -440,7 +464,7 @@ class Chart {
     if (!this.spec.phases) rows.sort((a, b) => b.point.y - a.point.y);
     const most = 14, cells = rows.slice(0, most).map(({ line, point }) => {
       const spread = !line.stacked && Number.isFinite(point.low) && Number.isFinite(point.high) ? `${number(point.low)} … ${number(point.high)}` : "";
-      const seeds = line.seeds && point.n < line.band.runs.length ? `${point.n} of ${line.band.runs.length} seeds` : "";
+      const seeds = line.seeds && point.n < line.band.seeds.length ? `${point.n} of ${line.band.seeds.length} seeds` : "";
       return h("tr", {}, h("td", {}, h("i", { class: "swatch", style: `background:${line.colour}` })), h("td", { class: "label" }, rows.length > 1 || line.stacked ? line.label : ""),
         h("td", { class: "value" }, line.stacked ? `${point.y.toFixed(1)} %` : number(point.y)), h("td", { class: "spread" }, spread), h("td", { class: "spread" }, seeds));
     });

@@ -20,6 +20,7 @@ int report_gather(struct report *report, const char *const *folder, int folders,
         struct run_list more;
         const int code = run_list_read(&more, folder[i], false, err);
         if (code) return code;
+        for (int k = 0; k < more.closed_count; k++) warn("%s: may not be looked into: runs in it are left out", more.closed[k]);
         if (more.runs == 0) return error_set(err, EXIT_USAGE, "%s: there is no run in this folder", folder[i]);
         run_list_append(&report->list, &more);
     }
@@ -58,7 +59,7 @@ static void write_curves(FILE *out, const struct report *report, const struct ru
     struct error err = {0};
     const bool ranges = report->list.runs <= RANGES;
     metrics_file_begin(&metrics, run->path);
-    metrics_file_read(&metrics, &err);
+    if (metrics_file_read(&metrics, &err)) warn("%s: %s", run->path, err.text);
     const int series = (metrics.columns + 1) * (ranges ? 3 : 1), most = NUMBERS / (report->list.runs * series);
     write_text(out, ",\"trouble\":", err.text);
     fputs(",\n\"curves\":", out);
@@ -92,7 +93,9 @@ static void write_data(FILE *out, const struct report *report, config_find_env *
     write_text(out, ",\"written\":", when);
     fprintf(out, ",\"bands\":%d,\n\"meanings\":", report->bands);
     metrics_json(out);
-    fputs(",\n\"settings\":", out);
+    fputs(",\n\"closed\":[", out);
+    for (int i = 0; i < report->list.closed_count; i++) write_text(out, i ? "," : "", report->list.closed[i]);
+    fputs("],\n\"settings\":", out);
     settings_write(out, &report->list);
     fputs(",\n\"runs\":[", out);
     for (int i = 0; i < report->list.runs; i++) {

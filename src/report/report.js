@@ -14,15 +14,11 @@ function titleOf() {
   return (played || environment || plural(report.runs.length, "run")).replace(/, /g, ",\u00a0");
 }
 
-function stateOf(run) {
-  return run.crashed ? "crashed" : run.state;
-}
-
 function statePill(run) {
-  return h("span", { class: `state ${stateOf(run)}`, title: run.why || null }, stateOf(run));
+  return h("span", { class: `state ${run.state}`, title: run.why || null }, run.state);
 }
 
-function counted(of) {
+function tally(of) {
   const counts = {};
   for (const run of report.runs) counts[of(run)] = (counts[of(run)] || 0) + 1;
   return Object.entries(counts).map(([name, n]) => (report.runs.length > 1 ? `${n} ${name}` : name)).join(", ");
@@ -32,8 +28,13 @@ function speedOf(run) {
   return run.seconds > 0 ? run.env_steps / run.seconds : NaN;
 }
 
-function trainedOf(run) {
-  return run.played?.players?.find((player) => player.who === "trained");
+/* Of what is its number; of how many of its runs, where not of all. */
+function bestFact() {
+  const { evaluated, of } = resultsOf(bands);
+  const best = bands.map((band) => ({ band, n: of(band).length, ...summary(of(band), view.statistic) })).filter((one) => Number.isFinite(one.value)).sort((a, b) => b.value - a.value)[0];
+  if (!best || !uniform((run) => run.environment)) return null;
+  const part = best.n < best.band.runs.length ? ` (${best.n} of ${plural(best.band.runs.length, "run")})` : "";
+  return [evaluated ? "best evaluation" : "best training return", number(best.value), best.band.label + part];
 }
 
 /* A handful of numbers that one looks for first. */
@@ -51,8 +52,8 @@ function facts() {
   } else {
     const totals = (of) => all.reduce((sum, run) => sum + (of(run) || 0), 0);
     add("runs", String(all.length), report.bands < all.length ? `in ${plural(report.bands, "experiment")}` : "");
-    const best = bands.map((band) => ({ band, ...summary(band.runs.map((run) => trainedOf(run)?.return[0] ?? run.return), view.statistic) })).sort((a, b) => b.value - a.value)[0];
-    if (uniform((run) => run.environment) && Number.isFinite(best.value)) add(`best ${uniform((run) => !!trainedOf(run)) ? "evaluation" : "return"}`, number(best.value), best.band.label);
+    const best = bestFact();
+    if (best) add(...best);
     add("environment steps", count(totals((run) => run.env_steps)), "together");
     add("training time", duration(totals((run) => run.seconds)), "together");
     const speeds = all.map(speedOf).filter(Number.isFinite);
@@ -67,13 +68,18 @@ function notices() {
   for (const run of report.runs) {
     const last = run.log.filter((line) => !line.includes("/latest.h5")).pop() || "";
     if (run.state === "running") add(false, run.name, `is still going (${run.why}): this page shows it as it was at ${moment(report.written)}, after ${count(run.env_steps)} of ${count(run.asked)} steps.`);
-    if (run.crashed) add(true, run.name, `ended after ${count(run.env_steps)} of ${count(run.asked)} steps without saying that it stops: it crashed or was killed. Last line of its log: `, h("code", {}, last), ". The same command goes on from its last checkpoint.");
-    else if (run.state === "stopped") add(false, run.name, `was stopped after ${count(run.env_steps)} of ${count(run.asked)} steps: `, h("code", {}, last), ". The same command goes on.");
+    const stopped = `was stopped after ${count(run.env_steps)} of ${count(run.asked)} steps`;
+    if (run.silent) add(true, run.name, `${stopped}, and its log doesn't say why: it was killed, or it crashed. The last line there: `, h("code", {}, last), ". The command that began it goes on from its last checkpoint.");
+    else if (run.state === "stopped") add(false, run.name, `${stopped}: `, h("code", {}, last), ". The command that began it goes on.");
     if (run.state === "damaged") add(true, run.name, `is damaged: ${run.why}. Its curves are what metrics.jsonl has.`);
-    if (run.trouble) add(true, run.name, `has a line of metrics that can't be read, and curves up to it: ${run.trouble}`);
+    if (run.trouble) add(true, run.name, `has metrics that can't be read, and curves up to there: ${run.trouble}`);
+    if (run.played?.failed) add(true, run.name, `can't be played, and has no evaluation and no replays: ${run.played.failed}`);
+    if (run.fallback) add(true, run.name, `was played as it was at ${count(run.played.env_steps)} steps: what it saved later can't be read.${run.evaluationOut ? " That is not counted among its experiment's results." : ""}`);
+    if (run.sameSeed) add(true, run.name, `is the same experiment with the same seed (${run.seed}) as ${run.sameSeed.name}, and a seed counts once: lines, bands and means are without it.`);
   }
+  for (const folder of report.closed) add(true, folder, "may not be looked into: runs in it are left out.");
   if (list.length <= 4) return list;
-  return [h("details", { class: "notices" }, h("summary", {}, `${list.length} notes about runs that are not finished: ${counted(stateOf)}`), list)];
+  return [h("details", { class: "notices" }, h("summary", {}, `${list.length} notes about runs: ${tally((run) => run.state)}`), list)];
 }
 
 function themeButton() {
@@ -104,7 +110,7 @@ function themeButton() {
 }
 
 function head() {
-  const algo = uniform((run) => setting(run, "algo.name")), name = report.runs.length === 1 ? report.runs[0].path : `${plural(report.runs.length, "run")}: ${counted(stateOf)}`;
+  const algo = uniform((run) => setting(run, "algo.name")), name = report.runs.length === 1 ? report.runs[0].path : `${plural(report.runs.length, "run")}: ${tally((run) => run.state)}`;
   document.title = `${titleOf()}${algo ? " · " + algo : ""} – mappo report`;
   const state = report.runs.length === 1 ? [" · ", statePill(report.runs[0])] : [];
   return h("header", {}, h("div", { class: "what" }, h("h1", {}, titleOf(), algo ? h("span", { class: "algo" }, ` · ${algo}`) : null), h("p", { class: "sub" }, name, ...state)),
@@ -135,6 +141,9 @@ function swatchLine(band) {
   return svg;
 }
 
+/* So many lines the bar that stays in sight has room for; the legend of more stands below it. */
+const LEGEND = 6;
+
 function legend() {
   if (bands.length < 2) return null;
   const press = () => bands.forEach((band) => band.chip.setAttribute("aria-pressed", String(band.shown)));
@@ -147,7 +156,7 @@ function legend() {
         press();
         redraw();
       },
-    }, swatchLine(band), h("span", {}, band.label, band.runs.length > 1 ? h("small", { class: "unit" }, ` ${plural(band.runs.length, "seed")}`) : null));
+    }, swatchLine(band), h("span", {}, band.label, band.seeds.length > 1 ? h("small", { class: "unit" }, ` ${plural(band.seeds.length, "seed")}`) : null));
   press();
   showChips();
   return h("div", { class: "legend", role: "group", "aria-label": "lines" }, bands.map((band) => band.chip));
@@ -173,15 +182,15 @@ function controls() {
     several ? segments("statistic over seeds", { iqm: "IQM", mean: "Mean" }, "statistic", () => { redraw(); fillEvaluation(); }) : null,
     several ? checkbox("Seeds", "seeds", "a thin line for each seed") : null,
     report.runs.some((run) => run.curves.evaluations.length) ? checkbox("Evaluations", "evaluations", "evaluations made while training, with their standard errors") : null,
-    environments.length > 1 ? environmentChoice() : null, legend(), h("button", { type: "button", id: "unzoom", hidden: true, onclick: () => zoom(null) }, "Whole range"));
+    environments.length > 1 ? environmentChoice() : null, bands.length <= LEGEND ? legend() : null, h("button", { type: "button", id: "unzoom", hidden: true, onclick: () => zoom(null) }, "Whole range"));
 }
 
 /* ---- curves ---- */
 
 function evaluationMarks(environment, domain) {
-  const place = Object.keys(AXES).indexOf(view.axis), runs = bandsShown(environment).flatMap((band) => band.runs);
+  const place = Object.keys(AXES).indexOf(view.axis), runs = bandsShown(environment).flatMap((band) => band.seeds);
   if (runs.length > 12) return [];
-  return runs.flatMap((run) => run.curves.evaluations.filter((e) => e[place] >= domain[0] && e[place] <= domain[1]).map((e) => ({ x: e[place], y: e[3], error: e[4], colour: colourOf(bands[run.band].colour) })));
+  return runs.flatMap((run) => run.curves.evaluations.filter((e) => e[place] >= domain[0] && e[place] <= domain[1]).map((e) => ({ x: e[place], y: e[3], error: e[4], colour: colourOf(run.of.colour) })));
 }
 
 /* Random and scripted play, where all runs play the same. */
@@ -281,7 +290,7 @@ function replaySection() {
     const why = reasons.length ? `There are none: ${reasons.slice(0, 3).join("; ")}.` : report.runs.some((run) => run.played) ? "There are none." : "There are none: this page was made with episodes=0.";
     return section("replays", "Replays", null, h("p", { class: "note" }, why));
   }
-  const place = h("div", { class: "replays" }), choose = h("select", { "aria-label": "run", onchange: () => show(filmed[choose.value]) }, filmed.map((run, i) => h("option", { value: i }, bandName(run))));
+  const place = h("div", { class: "replays" }), when = h("span", { class: "unit" }), choose = h("select", { "aria-label": "run", onchange: () => show(filmed[choose.value]) }, filmed.map((run, i) => h("option", { value: i }, bandName(run))));
   const all = h("button", { type: "button", id: "play-all", onclick: () => { const play = !players.some((one) => one.playing); players.forEach((one) => (play && one.seek(0), one.toggle(play))); } }, "Play all");
   function show(run) {
     players.splice(0).forEach((one) => one.toggle(false));
@@ -290,16 +299,18 @@ function replaySection() {
       return new Replay(film, which, `return ${trim(number(end[2]))} in ${plural(end[0], "step")}${film.whole ? "" : ", cut"}, episode ${film.number}${film.every > 1 ? `; every ${film.every}th state` : ""}`);
     });
     place.replaceChildren(...replays.map((replay) => replay.element));
+    when.textContent = `networks at ${count(run.played.env_steps)} of ${count(run.env_steps)} steps`;
+    when.hidden = run.played.env_steps >= run.env_steps;
   }
   show(filmed[0]);
   const how = filmed[0].played;
   return section("replays", "Replays", `best, median and worst of ${plural(how.episodes, "episode")}, ${how.deterministic ? "most probable actions" : "sampled actions"}`,
-    h("div", { class: "choice" }, filmed.length > 1 ? choose : null, all), place);
+    h("div", { class: "choice" }, filmed.length > 1 ? choose : null, all, when), place);
 }
 
 function bandName(run) {
-  if (environments.length > 1) return `${run.environment}, ${bands[run.band].label}, ${run.label}`;
-  return bands.length === 1 ? (report.runs.length > 1 ? run.label : run.name) : bands[run.band].runs.length > 1 ? `${bands[run.band].label}, ${run.label}` : bands[run.band].label;
+  if (environments.length > 1) return `${run.environment}, ${run.of.label}, ${run.label}`;
+  return bands.length === 1 ? (report.runs.length > 1 ? run.label : run.name) : run.of.runs.length > 1 ? `${run.of.label}, ${run.label}` : run.of.label;
 }
 
 /* ---- start ---- */
@@ -311,7 +322,7 @@ function navigation(sections) {
 
 function start() {
   const sections = [returnSection(), evaluationSection(), replaySection(), ...curvesSection(), speedSection(), runsSection(), settingsSection()].filter(Boolean);
-  page.append(head(), facts(), ...notices(), navigation(sections), controls(), ...sections,
+  page.append(head(), facts(), ...notices(), navigation(sections), controls(), bands.length > LEGEND ? legend() : "", ...sections,
     h("footer", {}, h("p", {}, METHOD), h("p", {}, `Written ${moment(report.written)} by ${report.program}. Curves have at most a thousand points each, a mean over the updates that each stands for.`)));
   document.body.append(tip);
   for (const chart of charts) chart.seen = chart.element.getBoundingClientRect().top < innerHeight + 400;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "report/parts.h"
 
@@ -14,6 +15,9 @@ static bool sets_apart(const char *name)
     const int k = config_find(name);
     return k < 0 || !(config_keys[k].flags & (UNNAMED | NOT_STORED));
 }
+
+/* What changes over a run does so up to its end: runs of different lengths are then different from their beginning on. */
+static const char *const schedules[] = {"adam.schedule", "ppo.clip_schedule", "ppo.entropy_schedule", "maddpg.noise_schedule"};
 
 /* A run of before there was a setting has its default. */
 static const char *value_of(const struct run_told *run, const char *name)
@@ -40,11 +44,34 @@ static int names_of(const struct run_list *list, const char ***name)
     return names;
 }
 
+static bool has_schedule(const struct run_told *run)
+{
+    for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++)
+        if (strcmp(value_of(run, schedules[i]), "constant") != 0) return true;
+    return false;
+}
+
+/* Where a schedule ends: "" where there is none. */
+static const char *horizon_of(const struct run_told *run)
+{
+    const char *steps = value_of(run, "adam.schedule_steps");
+    return !has_schedule(run) ? "" : strcmp(steps, "0") != 0 ? steps : value_of(run, "train.env_steps");
+}
+
 static bool same_experiment(const struct run_told *a, const struct run_told *b, const char *const *name, int names)
 {
     for (int k = 0; k < names; k++)
         if (sets_apart(name[k]) && strcmp(value_of(a, name[k]), value_of(b, name[k])) != 0) return false;
-    return true;
+    return strcmp(horizon_of(a), horizon_of(b)) == 0;
+}
+
+/* Is it what makes the horizons of these runs differ? */
+static bool sets_horizons_apart(const struct run_list *list, const char *name)
+{
+    if (strcmp(name, "train.env_steps") != 0 && strcmp(name, "adam.schedule_steps") != 0) return false;
+    for (int i = 1; i < list->runs; i++)
+        if (strcmp(horizon_of(&list->run[i]), horizon_of(&list->run[0])) != 0) return true;
+    return false;
 }
 
 int settings_bands(const struct run_list *list, int *band)
@@ -96,7 +123,7 @@ void settings_write(FILE *out, const struct run_list *list)
             if (i) fputc(',', out);
             text_json_string(out, value_of(&list->run[i], name[s]));
         }
-        if (!same) fprintf(out, "],\"apart\":%s", sets_apart(name[s]) ? "true" : "false");
+        if (!same) fprintf(out, "],\"apart\":%s", sets_apart(name[s]) || sets_horizons_apart(list, name[s]) ? "true" : "false");
         if (k >= 0) {
             fputs(",\"usual\":", out);
             text_json_string(out, config_keys[k].def);
@@ -111,25 +138,59 @@ void settings_write(FILE *out, const struct run_list *list)
 
 /* ---- the command ------------------------------------------------------------------------------------------------------------------------ */
 
-/* What `mappo env=NAME algo=… preset=…` alone would run with. */
-static int usual_config(struct config *config, const struct run_told *run, const char *env, bool options, config_find_env *find_env)
+/* "key=value", one behind the other, each ended by a zero. */
+struct assignments {
+    FILE *out;
+    char *text;
+    size_t size;
+};
+
+static void assignments_begin(struct assignments *a)
+{
+    *a = (struct assignments){.text = NULL};
+    a->out = open_memstream(&a->text, &a->size);
+    CHECK(a->out, "out of memory comparing runs");
+}
+
+static void assign(struct assignments *a, const char *key, const char *value)
+{
+    fprintf(a->out, "%s=%s%c", key, value, 0);
+}
+
+static const char *next_assignment(const struct assignments *a, const char *at)
+{
+    const char *next = at ? at + strlen(at) + 1 : a->text;
+    return next < a->text + a->size ? next : NULL;
+}
+
+/* What `mappo …` would run with. Closes the list for writing. */
+static int config_of(struct config *config, struct assignments *a, config_find_env *find_env)
 {
     struct arguments *args = calloc(1, sizeof *args);
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    CHECK(args && out, "out of memory comparing runs");
-    fprintf(out, "env.name=%s%calgo.name=%s%cpreset.name=%s%c", env, 0, run_setting(run, "algo.name"), 0, run_setting(run, "preset.name"),
-            0);
-    for (int i = 0; i < run->settings && options; i++)
-        if (strncmp(run->setting[i].key, "env.", 4) == 0 && strcmp(run->setting[i].key, "env.name") != 0)
-            fprintf(out, "%s=%s%c", run->setting[i].key, run->setting[i].value, 0);
-    fclose(out);
-    for (const char *at = text; at < text + size && args->assignments < ARGS_MAX; at += strlen(at) + 1)
-        if (strchr(at, '=')[1]) args->assignment[args->assignments++] = at;
+    CHECK(args, "out of memory comparing runs");
+    fclose(a->out);
+    for (const char *at = NULL; (at = next_assignment(a, at)) != NULL && args->assignments < ARGS_MAX;)
+        args->assignment[args->assignments++] = at;
     const int code = config_build(config, args, find_env, NULL);
-    free(text);
     free(args);
+    return code;
+}
+
+/* With env, algo and preset alone, or with the environment's options as well. */
+static int usual_config(struct config *config, const struct run_told *run, const char *env, bool options, config_find_env *find_env)
+{
+    static const char *const named[] = {"algo.name", "preset.name"};
+    struct assignments a;
+    assignments_begin(&a);
+    assign(&a, "env.name", env);
+    for (int i = 0; i < 2; i++)
+        if (run_setting(run, named[i])[0]) assign(&a, named[i], run_setting(run, named[i]));
+    for (int i = 0; i < run->settings && options; i++) {
+        const struct run_setting *one = &run->setting[i];
+        if (strncmp(one->key, "env.", 4) == 0 && strcmp(one->key, "env.name") != 0 && one->value[0]) assign(&a, one->key, one->value);
+    }
+    const int code = config_of(config, &a, find_env);
+    free(a.text);
     return code;
 }
 
@@ -169,16 +230,37 @@ static bool is_usual(const struct config *usual, const char *key, const char *va
     return option && strcmp(option, value) == 0;
 }
 
-static void write_words(FILE *out, const struct run_told *run, const struct config *usual, const char *env)
+static void choose(struct assignments *a, const struct run_told *run, const struct config *usual, const char *env)
 {
-    fputs("mappo", out);
-    add_word(out, "env", env);
+    assign(a, "env.name", env);
     for (int i = 0; i < run->settings; i++) {
         const char *key = run->setting[i].key, *value = run->setting[i].value;
         if (strcmp(key, "env.name") == 0) continue;
         const bool named = strcmp(key, "algo.name") == 0 || strcmp(key, "train.seed") == 0 || (strcmp(key, "preset.name") == 0 && value[0]);
-        if (named || !is_usual(usual, key, value)) add_word(out, bare(key), value);
+        if (named || !is_usual(usual, key, value)) assign(a, key, value);
     }
+}
+
+/* Without run= it goes on with the run itself where that stands in the folder that it names by itself. Of any other it has to name a new
+ * one, or it would go on with whatever stands there. */
+static void write_words(FILE *out, const struct run_told *run, struct assignments *a, config_find_env *find_env)
+{
+    char key[128], folder[4096];
+    struct config *config = calloc(1, sizeof *config);
+    CHECK(config, "out of memory comparing runs");
+    const bool known = config_of(config, a, find_env) == 0;
+    if (known) config_run_folder(config, folder, sizeof folder);
+    fputs("mappo", out);
+    for (const char *at = NULL; (at = next_assignment(a, at)) != NULL;) {
+        text_format(key, sizeof key, "%.*s", (int)strcspn(at, "="), at);
+        add_word(out, bare(key), strchr(at, '=') + 1);
+    }
+    if (!known || !file_same(folder, run->path)) {
+        text_format(folder, sizeof folder, "%s-again", run->path);
+        for (int k = 2; file_exists(folder) && k < 1000; k++) text_format(folder, sizeof folder, "%s-again%d", run->path, k);
+        add_word(out, "run", folder);
+    }
+    free(config);
 }
 
 void settings_write_command(FILE *out, const struct run_told *run, config_find_env *find_env)
@@ -197,7 +279,11 @@ void settings_write_command(FILE *out, const struct run_told *run, config_find_e
     } else {
         FILE *words = open_memstream(&text, &size);
         CHECK(words, "out of memory comparing runs");
-        write_words(words, run, usual, env);
+        struct assignments a;
+        assignments_begin(&a);
+        choose(&a, run, usual, env);
+        write_words(words, run, &a, find_env);
+        free(a.text);
         fclose(words);
         text_json_string(out, text);
         free(text);

@@ -70,7 +70,7 @@ static const char *how_it_ended(const struct run_told *run, const char *last)
 {
     const char *said = strchr(last, ' ');
     if (run->state != RUN_STOPPED) return "";
-    return said && strstr(said, " env-steps, ") && strstr(said, " after ") ? "stopped" : "crashed";
+    return said && strstr(said, " env-steps, ") && strstr(said, " after ") ? "said" : "unsaid";
 }
 
 void story_write(FILE *out, const struct run_told *run)

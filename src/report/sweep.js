@@ -19,7 +19,7 @@ function sweepPicture(entry, dots) {
   const py = (y) => area.bottom - ((y - low + pad) / (high - low + 2 * pad)) * (area.bottom - area.top);
   const distinct = [...new Set(xs)].sort((a, b) => a - b), xTicks = distinct.length <= 5 ? distinct : log ? logTicks(least, most, 5) : niceTicks(least, most, 4);
   const out = yTicks.map((tick, i) => `<line class="grid" x1="${area.left}" x2="${area.right}" y1="${py(tick)}" y2="${py(tick)}"/><text class="tick y" x="${area.left - 6}" y="${py(tick)}">${labels[i]}</text>`);
-  for (const tick of xTicks) out.push(`<line class="tickmark" x1="${px(tick)}" x2="${px(tick)}" y1="${area.bottom}" y2="${area.bottom + 4}"/><text class="tick x" text-anchor="middle" x="${px(tick)}" y="${area.bottom + 15}">${Math.abs(tick) >= 1e4 || (tick && Math.abs(tick) < 1e-3) ? trim(tick.toExponential()) : tick}</text>`);
+  for (const tick of xTicks) out.push(`<line class="tickmark" x1="${px(tick)}" x2="${px(tick)}" y1="${area.bottom}" y2="${area.bottom + 4}"/><text class="tick x" text-anchor="middle" x="${px(tick)}" y="${area.bottom + 15}">${tickText(tick, xTicks)}</text>`);
   out.push(`<line class="axis" x1="${area.left}" x2="${area.right}" y1="${area.bottom}" y2="${area.bottom}"/>`);
   for (const dot of dots) {
     if (Number.isFinite(dot.low)) out.push(`<line stroke="${dot.colour}" stroke-width="1.5" x1="${px(dot.x)}" x2="${px(dot.x)}" y1="${py(dot.low)}" y2="${py(dot.high)}"/>`);
@@ -38,8 +38,8 @@ function sweepPicture(entry, dots) {
 /* Null where there is too little to see. */
 function sweepCharts({ bands: some }) {
   if (some.length < SWEEP.experiments) return null;
-  const evaluated = some.every((band) => band.runs.some(trainedOf));
-  const dots = some.map((band) => ({ band, label: band.label, colour: colourOf(band.colour), ...summary(band.runs.map((run) => (evaluated ? trainedOf(run)?.return[0] ?? NaN : run.return)), view.statistic) })).filter((dot) => Number.isFinite(dot.value));
+  const { evaluated, of } = resultsOf(some);
+  const dots = some.map((band) => ({ band, label: band.label, colour: colourOf(band.colour), ...summary(of(band), view.statistic) })).filter((dot) => Number.isFinite(dot.value));
   const keys = sweptSettings(some);
   if (!keys.length || dots.length < SWEEP.experiments) return null;
   return h("div", {}, h("h3", {}, evaluated ? "Evaluation over settings that vary" : "Training return over settings that vary", " ", h("small", {}, "a dot an experiment")),

@@ -1,5 +1,31 @@
 /* The page's tables: evaluations beside random and scripted play, runs with what they said, settings with what differs. */
 
+/* ---- tables that can be sorted ---- */
+
+/* heads: [name, {class, title}] each; groups: rows that stay together, sorted by their first, which has the value of a number's cell in
+ * data-value. A second press turns the order round. */
+function sortableTable(heads, groups) {
+  const bodies = groups.map((rows) => h("tbody", {}, rows)), table = h("table", { class: "data" }, h("thead", {}, h("tr", {}, heads.map(([name, more], column) =>
+    h("th", more, name ? h("button", { type: "button", class: "sort", title: "sort by this", onclick: (event) => sort(event.currentTarget.parentNode, column) }, name) : null)))), bodies);
+  const valueOf = (body, column) => {
+    const cell = body.rows[0].cells[column];
+    return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent;
+  };
+  /* What has no number comes last, either way. */
+  const compare = (a, b, sign) => (typeof a === "string" || typeof b === "string" ? sign * String(a).localeCompare(String(b), "en", { numeric: true }) : Number.isNaN(a) || Number.isNaN(b) ? Number.isNaN(a) - Number.isNaN(b) : sign * (a - b));
+  function sort(th, column) {
+    const rising = th.getAttribute("aria-sort") ? th.getAttribute("aria-sort") === "descending" : !th.classList.contains("n");
+    for (const other of th.parentNode.cells) other.removeAttribute("aria-sort");
+    th.setAttribute("aria-sort", rising ? "ascending" : "descending");
+    table.append(...[...bodies].sort((a, b) => compare(valueOf(a, column), valueOf(b, column), rising ? 1 : -1)));
+  }
+  return h("div", { class: "scroll" }, table);
+}
+
+function numberCell(value, ...content) {
+  return h("td", { class: "n", "data-value": Number.isFinite(value) ? value : NaN }, ...content);
+}
+
 /* ---- evaluation ---- */
 
 /* Rows of one environment: experiments with their seeds, then those who know no networks. */
@@ -8,12 +34,12 @@ function evaluationRows(title) {
   for (const band of bands) {
     const runs = band.runs.filter((run) => mine.includes(run));
     if (!runs.length) continue;
-    const returns = runs.map((run) => trainedOf(run).return[0]), several = runs.length > 1;
-    const whole = several ? summary(returns, view.statistic) : null;
-    if (several) rows.push({ kind: "band", band, several, label: band.label, colour: colourOf(band.colour), value: whole.value, low: whole.low, high: whole.high, text: `${number(whole.value)}`, interval: Number.isFinite(whole.low) ? `${number(whole.low)} … ${number(whole.high)}` : "", about: plural(runs.length, "seed"), length: mean(runs.map((run) => trainedOf(run).length)), infos: infoMeans(runs), groups: groupMeans(runs) });
+    const several = runs.length > 1, some = counted(band).filter((run) => runs.includes(run));
+    if (several && some.length) rows.push(bandRow(band, some));
     for (const run of runs) {
-      const player = trainedOf(run);
-      rows.push({ ...playerRow(player), kind: several ? "part" : "band", band, label: several ? run.label : bands.length > 1 && band.label ? band.label : run.name, colour: several ? null : colourOf(band.colour), about: `at ${count(run.played.env_steps)}`, checkpoint: run.played.checkpoint });
+      const player = trainedOf(run), alone = several && some.length > 0;
+      rows.push({ ...playerRow(player), kind: alone ? "part" : "band", band, label: several ? run.label : bands.length > 1 && band.label ? band.label : run.name, colour: alone ? null : colourOf(band.colour),
+        about: `at ${count(run.played.env_steps)}${run.evaluationOut ? `; not counted: ${run.evaluationOut}` : ""}`, checkpoint: run.played.checkpoint });
     }
   }
   for (const who of ["scripted", "random"]) {
@@ -21,6 +47,13 @@ function evaluationRows(title) {
     if (player) rows.push({ ...playerRow(player), kind: "other", label: who, about: "" });
   }
   return rows;
+}
+
+/* Of an experiment: over those of its runs that count. */
+function bandRow(band, runs) {
+  const { value, low, high } = summary(runs.map((run) => trainedOf(run).return[0]), view.statistic);
+  return { kind: "band", band, several: true, label: band.label, colour: colourOf(band.colour), value, low, high, text: number(value), interval: Number.isFinite(low) ? `${number(low)} … ${number(high)}` : "",
+    about: plural(runs.length, "seed"), length: mean(runs.map((run) => trainedOf(run).length)), infos: infoMeans(runs), groups: groupMeans(runs) };
 }
 
 function playerRow(player) {
@@ -51,7 +84,7 @@ function intervalPicture(row, low, high) {
 /* How far from random to scripted play: 100 % is as good as the script. */
 function normalised(row, rows) {
   const random = rows.find((one) => one.label === "random" && one.kind === "other"), scripted = rows.find((one) => one.label === "scripted" && one.kind === "other");
-  if (!random || !scripted || random.value === scripted.value) return null;
+  if (!random || !scripted || !Number.isFinite(row.value) || random.value === scripted.value) return null;
   return `${((100 * (row.value - random.value)) / (scripted.value - random.value)).toFixed(0)} %`;
 }
 
@@ -70,11 +103,17 @@ function evaluationTable(title) {
   } }, name(row));
   const cells = rows.map((row) => h("tr", { class: row.kind, hidden: folded && row.kind === "part" },
     h("td", {}, folded && row.several ? unfold(row) : name(row)),
-    h("td", { class: "n" }, row.kind === "band" ? h("b", {}, row.text) : row.text), h("td", { class: "n" }, row.interval), h("td", { class: "wide" }, intervalPicture(row, low, high)),
-    scaled ? h("td", { class: "n" }, normalised(row, rows)) : null, h("td", { class: "n" }, trim(number(row.length))), columns.map(([, get], i) => h("td", { class: "n" }, number(get(row, i), 3))), h("td", { class: "unit", title: row.checkpoint }, row.about)));
-  const heads = [h("th", {}, ""), h("th", { class: "n" }, `return${of.summed ? ", sum" : ""}`), h("th", { class: "n" }, rows.some((row) => row.interval) ? "95 %" : ""), h("th", {}, `${number(low, 3)} … ${number(high, 3)}`),
-    scaled ? h("th", { class: "n", title: "0 % is random play, 100 % the script" }, "of scripted") : null, h("th", { class: "n" }, "steps"), ...columns.map(([name]) => h("th", { class: "n" }, name)), h("th", {}, "")];
-  return [h("div", { class: "scroll" }, h("table", { class: "data" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, cells))),
+    numberCell(row.value, row.kind === "band" ? h("b", {}, row.text) : row.text), h("td", { class: "n" }, row.interval), h("td", { class: "wide" }, intervalPicture(row, low, high)),
+    scaled ? numberCell(row.value, normalised(row, rows)) : null, numberCell(row.length, trim(number(row.length))), columns.map(([, get], i) => numberCell(get(row, i), number(get(row, i), 3))), h("td", { class: "unit", title: row.checkpoint }, row.about)));
+  const heads = [["player"], [`return${of.summed ? ", sum" : ""}`, { class: "n" }], ["", { class: "n" }], ["", {}], scaled ? ["of scripted", { class: "n", title: "0 % is random play, 100 % the script" }] : null, ["steps", { class: "n" }],
+    ...columns.map(([name]) => [name, { class: "n" }]), ["", {}]].filter(Boolean);
+  /* An experiment and its seeds stay together. */
+  const groups = [];
+  rows.forEach((row, i) => (row.kind === "part" ? groups[groups.length - 1].push(cells[i]) : groups.push([cells[i]])));
+  const table = sortableTable(heads, groups), [, , interval, spread] = table.querySelectorAll("th");
+  interval.textContent = rows.some((row) => row.interval) ? "95 %" : "";
+  spread.textContent = `${number(low, 3)} … ${number(high, 3)}`;
+  return [table,
     h("p", { class: "note" }, `${plural(of.episodes, "episode")} a run, ${of.deterministic ? "most probable actions" : "sampled actions"}, ${of.rules} rules. ± is the standard error of the mean over episodes; bars: 95 % interval of the mean, half and nine tenths of the episodes.`)];
 }
 
@@ -129,15 +168,15 @@ function runRow(run) {
     if (!more.firstChild.firstChild) more.firstChild.append(...runDetails(run));
     more.hidden = !more.hidden;
     fold.setAttribute("aria-expanded", String(!more.hidden));
-  } }, h("i", { class: "swatch", style: `background:${colourOf(bands[run.band].colour)}` }), run.name);
-  return [h("tr", {}, h("td", {}, fold), h("td", {}, statePill(run)), h("td", { class: "n" }, run.seed), h("td", { class: "n" }, count(run.env_steps) + part), h("td", { class: "n" }, number(run.return)),
-    h("td", { class: "n" }, trained ? estimate(...trained.return) : "–"), h("td", { class: "n" }, duration(run.seconds)), h("td", { class: "n" }, count(speedOf(run))), h("td", {}, said("host")), h("td", {}, said("computes on"))), more];
+  } }, h("i", { class: "swatch", style: `background:${colourOf(run.of.colour)}` }), run.name);
+  return [h("tr", {}, h("td", {}, fold), h("td", {}, statePill(run)), numberCell(Number(run.seed), run.seed), numberCell(run.env_steps, count(run.env_steps) + part), numberCell(run.return, number(run.return)),
+    numberCell(trained ? trained.return[0] : NaN, trained ? estimate(...trained.return) : "–"), numberCell(run.seconds, duration(run.seconds)), numberCell(speedOf(run), count(speedOf(run))), h("td", {}, said("host")), h("td", {}, said("computes on"))), more];
 }
 
 function runsSection() {
   if (report.runs.length === 1) return section("runs", "Run", null, ...runDetails(report.runs[0]));
-  const heads = ["run", "state", "seed", "steps", "return", "evaluation", "time", "steps/s", "host", "computes on"].map((name, i) => h("th", { class: i >= 2 && i <= 7 ? "n" : "" }, name));
-  return section("runs", "Runs", "a name opens its command, machine and log", h("div", { class: "scroll" }, h("table", { class: "data" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, report.runs.flatMap(runRow)))));
+  const heads = ["run", "state", "seed", "steps", "return", "evaluation", "time", "steps/s", "host", "computes on"].map((name, i) => [name, { class: i >= 2 && i <= 7 ? "n" : "" }]);
+  return section("runs", "Runs", "a name opens its command, machine and log", sortableTable(heads, report.runs.map(runRow)));
 }
 
 /* ---- settings ---- */

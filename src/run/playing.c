@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "comm/openmp.h"
 #include "run/saved_run.h"
@@ -75,6 +76,18 @@ int playing_open(struct playing *p, int code, struct comm *comm, struct error *e
     if (!code) code = saved_run_load_actors(p->learning.policies, p->config, comm, err);
     if (!code && comm->rank == 0) say_what_differs(p);
     return code;
+}
+
+bool playing_newest(const struct playing *p)
+{
+    char folder[sizeof p->path], newest[sizeof p->path + 64];
+    const char *slash = strrchr(p->path, '/');
+    struct checkpoint_name *all;
+    text_format(folder, sizeof folder, "%.*s", slash ? (int)(slash - p->path) : 1, slash ? p->path : ".");
+    const int count = checkpoint_list(folder, &all);
+    if (count > 0) text_format(newest, sizeof newest, "%s/%s", folder, all[0].name);
+    free(all);
+    return count <= 0 || file_same(newest, p->path);
 }
 
 void playing_close(struct playing *p)

@@ -27,6 +27,8 @@ int playing_read(struct playing *playing, const char *run_or_file, const struct 
 /* Collective, with rank 0's code until now: environment, networks with their parameters, evaluator. Rank 0 warns of what is not as it was
  * trained. */
 int playing_open(struct playing *playing, int code, struct comm *comm, struct error *err);
+/* Rank 0: is it the newest checkpoint of its folder? Not where that is damaged, where the best was asked for, or an older file. */
+bool playing_newest(const struct playing *playing);
 void playing_close(struct playing *playing); /* also where neither has succeeded */
 
 /* "random"; "trained"; or, where some group is played by another, "adversary random, agent trained". */

@@ -250,6 +250,12 @@ void run_forget(struct run_told *run)
     *run = (struct run_told){.path = NULL};
 }
 
+static void add_closed(struct run_list *list, char *folder)
+{
+    list->closed = grown(list->closed, list->closed_count, sizeof *list->closed);
+    list->closed[list->closed_count++] = folder;
+}
+
 static void find(struct run_list *list, const char *folder, int depth)
 {
     if (is_run(folder)) {
@@ -257,6 +263,7 @@ static void find(struct run_list *list, const char *folder, int depth)
         list->run[list->runs++] = (struct run_told){.path = copied(folder)};
         return;
     }
+    errno = 0;
     DIR *dir = depth < DEEPEST ? opendir(folder) : NULL;
     for (const struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
         char path[4096];
@@ -265,7 +272,10 @@ static void find(struct run_list *list, const char *folder, int depth)
         if (entry->d_type == DT_DIR || (entry->d_type == DT_UNKNOWN && lstat(path, &info) == 0 && S_ISDIR(info.st_mode)))
             find(list, path, depth + 1);
     }
-    if (dir) closedir(dir);
+    if (dir)
+        closedir(dir);
+    else if (depth < DEEPEST && errno == EACCES)
+        add_closed(list, copied(folder));
 }
 
 static int by_path(const void *a, const void *b)
@@ -288,6 +298,8 @@ int run_list_read(struct run_list *list, const char *folder, bool check, struct 
 void run_list_free(struct run_list *list)
 {
     for (int i = 0; i < list->runs; i++) run_forget(&list->run[i]);
+    for (int i = 0; i < list->closed_count; i++) free(list->closed[i]);
+    free(list->closed);
     free(list->run);
     *list = (struct run_list){.runs = 0};
 }
@@ -304,6 +316,8 @@ void run_list_append(struct run_list *list, struct run_list *more)
         list->run = grown(list->run, list->runs, sizeof *list->run);
         list->run[list->runs++] = more->run[i];
     }
+    for (int i = 0; i < more->closed_count; i++) add_closed(list, more->closed[i]);
+    free(more->closed);
     free(more->run);
     *more = (struct run_list){.runs = 0};
 }

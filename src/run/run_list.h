@@ -41,6 +41,8 @@ void run_forget(struct run_told *run);
 struct run_list {
     struct run_told *run; /* [runs], by path */
     int runs;
+    char **closed; /* [closed_count] folders in it that may not be looked into */
+    int closed_count;
 };
 /* All runs in and below `folder`, or it alone where it is one. Links are not followed. With `check` the SHA-256 of the newest checkpoint of
  * each is verified as well. EXIT_USAGE where there is no such folder. */

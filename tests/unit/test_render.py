@@ -92,6 +92,8 @@ def choices():
               out.endswith(f", the {which} of 12\n"), (out, returns))
     code, out = render("plain", "out=one.svg", "episode=7")
     check("an_episode_is_the_same_by_its_number", told(out) == (7, returns[7]), (out, returns))
+    code, first = render("plain/step-000000000000.h5", "out=old.svg")
+    check("what_is_not_the_newest_says_when_it_was", code == 0 and ", at 0 steps: return" in first and "at 0 steps" in Path("old.svg").read_text() and " steps: return" not in out, (first, out))
 
 
 def pixels():
