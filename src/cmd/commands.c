@@ -126,7 +126,8 @@ const struct command commands[] = {
             "that "
             "not all runs of the environment share, but for the value that most have.\n"
             "Of each run only config.ini, the lock, the header of its newest checkpoint and the end of metrics.jsonl are read. --check "
-            "verifies the SHA-256 of the newest checkpoints as well (exit code 4 where one is damaged).",
+            "verifies the SHA-256 of the newest checkpoints as well (exit code 4 where one is damaged). On a terminal long paths are "
+            "shortened and lines cut (>); --json, a pipe and a file have all.",
         .examples = "mappo runs\n"
                     "mappo runs /scratch/me/runs --check\n"
                     "mappo runs --json | jq -r 'select(.state == \"stopped\").run'\n",
@@ -141,7 +142,7 @@ const struct command commands[] = {
         .takes = 0,
         .run = cmd_watch,
         .about =
-            "Draws the page anew every second until the run ends or Ctrl-C, and leaves it printed and the terminal as it was. It reads the "
+            "Draws the page anew every second until the run ends, q or Ctrl-C, and leaves it printed and the terminal as it was. It reads the "
             "run's files alone: the run may be on another node, started by anybody. Of a run that is not at work, and where the output is "
             "no "
             "terminal, the page is printed once (COLUMNS and LINES are its size).",

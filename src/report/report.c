@@ -51,7 +51,7 @@ static void write_real(FILE *out, const char *before, double value)
     text_json_real(out, value);
 }
 
-/* Also of one whose file has a line that is none: those before it. */
+/* Also of one whose file has lines that are none: the others. */
 static void write_curves(FILE *out, const struct report *report, const struct run_told *run)
 {
     struct metrics_file metrics;
@@ -60,7 +60,7 @@ static void write_curves(FILE *out, const struct report *report, const struct ru
     metrics_file_begin(&metrics, run->path);
     metrics_file_read(&metrics, &err);
     const int series = (metrics.columns + 1) * (ranges ? 3 : 1), most = NUMBERS / (report->list.runs * series);
-    write_text(out, ",\"trouble\":", err.text);
+    write_text(out, ",\"trouble\":", err.text[0] ? err.text : metrics.trouble);
     fputs(",\n\"curves\":", out);
     curves_write(out, &metrics, most < POINTS ? most > LEAST_POINTS ? most : LEAST_POINTS : POINTS, ranges);
     metrics_file_end(&metrics);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "env/registry.h"
 #include "run/checkpoint.h"
 #include "run/lock.h"
 #include "run/metrics_file.h"
@@ -32,6 +33,31 @@ const char *run_setting(const struct run_told *run, const char *key)
     for (int i = 0; i < run->settings; i++)
         if (strcmp(run->setting[i].key, key) == 0) return run->setting[i].value;
     return "";
+}
+
+static bool has_variants(const char *env)
+{
+    const struct env_variant *variant;
+    for (int i = 0; (variant = registry_variant_at(i)); i++)
+        if (strcmp(variant->base, env) == 0) return true;
+    return false;
+}
+
+const char *run_variant(const struct run_told *run)
+{
+    static const char prefix[] = "env.";
+    struct env_option option[CONFIG_ENV_OPTIONS];
+    const struct mappo_env *env;
+    const char *name = run_setting(run, "env.name");
+    int options = 0;
+    if (!has_variants(name) || registry_find(name, &env, NULL)) return "";
+    for (int i = 0; i < run->settings && options < CONFIG_ENV_OPTIONS; i++) {
+        const struct run_setting *setting = &run->setting[i];
+        if (strncmp(setting->key, prefix, strlen(prefix)) == 0 && strcmp(setting->key, "env.name") != 0)
+            option[options++] = (struct env_option){setting->key + strlen(prefix), setting->value};
+    }
+    const struct env_variant *variant = registry_variant_of(env, option, options);
+    return variant ? variant->name : "";
 }
 
 static void *grown(void *array, int count, size_t size)
@@ -110,6 +136,7 @@ static void read_metrics(struct run_told *run)
     struct stat info;
     text_format(path, sizeof path, "%s/metrics.jsonl", run->path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && errno != ENOENT && !run->why[0]) text_format(run->why, sizeof run->why, "metrics.jsonl: %s", strerror(errno));
     if (fd < 0) return;
     const bool readable = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
     for (size_t size = TAIL; readable && !line && size <= LONGEST; size *= 4) {
@@ -258,6 +285,7 @@ static void find(struct run_list *list, const char *folder, int depth)
         return;
     }
     DIR *dir = depth < DEEPEST ? opendir(folder) : NULL;
+    if (!dir && depth < DEEPEST && errno != ENOENT) warn("%s: %s: left out", folder, strerror(errno));
     for (const struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
         char path[4096];
         struct stat info;
