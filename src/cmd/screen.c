@@ -52,8 +52,9 @@ static bool keys_come;
 
 static void take_keys(void)
 {
-    /* One that doesn't stand in front may not change the terminal: it would be stopped for it. */
-    keys_come = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp() && tcgetattr(STDIN_FILENO, &keyboard) == 0;
+    /* One in the background of its terminal may not change it: it would be stopped for it. */
+    const pid_t in_front = tcgetpgrp(STDIN_FILENO);
+    keys_come = isatty(STDIN_FILENO) && (in_front < 0 || in_front == getpgrp()) && tcgetattr(STDIN_FILENO, &keyboard) == 0;
     if (!keys_come) return;
     struct termios one_by_one = keyboard;
     one_by_one.c_lflag &= ~(tcflag_t)(ICANON | ECHO);

@@ -119,7 +119,8 @@ static void print_rows(const struct seeds *seeds, const struct outcome *outcome)
     for (int i = 0; i <= seeds->count; i++)
         for (int c = 0; c < COLUMNS; c++) {
             const int blanks = c == COLUMNS - 1 ? 0 : width[c] - letters(cell[i][c]);
-            printf("%*s%s%*s%s", to_the_right[c] ? blanks : 0, "", cell[i][c], to_the_right[c] ? 0 : blanks, "", c == COLUMNS - 1 ? "\n" : "  ");
+            printf("%*s%s%*s%s", to_the_right[c] ? blanks : 0, "", cell[i][c], to_the_right[c] ? 0 : blanks, "",
+                   c == COLUMNS - 1 ? "\n" : "  ");
         }
     free(cell);
 }
@@ -228,8 +229,7 @@ static void print_band(const struct seeds *seeds)
         curve_line(curve, band.x, band.mean, band.points);
         char shared[24], further[64] = "";
         text_count(shared, sizeof shared, band.shared);
-        if (band.shared < band.x[band.points - 1])
-            text_format(further, sizeof further, " (beyond %s of those that got further)", shared);
+        if (band.shared < band.x[band.points - 1]) text_format(further, sizeof further, " (beyond %s of those that got further)", shared);
         printf("\nreturn of training over env-steps, mean of %d seed%s%s; shaded: lowest to highest\n", band.seeds,
                band.seeds == 1 ? "" : "s", further);
         curve_print(stdout, curve);

@@ -131,7 +131,14 @@ function prepareRun(run, index) {
   run.environment = setting(run, "env.name");
 }
 
+/* A variant has a name that says more, where all runs of an environment are that. */
+function nameVariants() {
+  for (const run of report.runs) run.alike = report.runs.filter((other) => setting(other, "env.name") === setting(run, "env.name"));
+  for (const run of report.runs) if (run.variant && run.alike.every((other) => other.variant === run.variant)) run.environment = run.variant;
+}
+
 report.runs.forEach(prepareRun);
+nameVariants();
 nameRuns();
 const bands = Array.from({ length: report.bands }, (_, index) => ({
   index,

@@ -71,6 +71,7 @@ static void write_run(FILE *out, const struct report *report, int i, config_find
     const struct run_told *run = &report->list.run[i];
     double asked;
     write_text(out, "{\"path\":", run->path);
+    write_text(out, ",\"variant\":", run_variant(run));
     write_text(out, ",\"state\":", run_state_name(run->state));
     write_text(out, ",\"why\":", run->why);
     fprintf(out, ",\"band\":%d,\"env_steps\":%lld,\"written\":%lld", report->band[i], (long long)run->env_steps, (long long)run->written);
