@@ -14,10 +14,10 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "env/registry.h"
 #include "run/checkpoint.h"
 #include "run/lock.h"
 #include "run/metrics_file.h"
+#include "run/open_env.h"
 
 enum { DEEPEST = 8, CONFIG_MOST = 1 << 20, TAIL = 4096 };
 static const double stale = 60; /* of a lock whose process can't be looked at: six of its beats (run/folder.h) */
@@ -35,29 +35,17 @@ const char *run_setting(const struct run_told *run, const char *key)
     return "";
 }
 
-static bool has_variants(const char *env)
-{
-    const struct env_variant *variant;
-    for (int i = 0; (variant = registry_variant_at(i)); i++)
-        if (strcmp(variant->base, env) == 0) return true;
-    return false;
-}
-
 const char *run_variant(const struct run_told *run)
 {
     static const char prefix[] = "env.";
     struct env_option option[CONFIG_ENV_OPTIONS];
-    const struct mappo_env *env;
-    const char *name = run_setting(run, "env.name");
     int options = 0;
-    if (!has_variants(name) || registry_find(name, &env, NULL)) return "";
     for (int i = 0; i < run->settings && options < CONFIG_ENV_OPTIONS; i++) {
         const struct run_setting *setting = &run->setting[i];
         if (strncmp(setting->key, prefix, strlen(prefix)) == 0 && strcmp(setting->key, "env.name") != 0)
             option[options++] = (struct env_option){setting->key + strlen(prefix), setting->value};
     }
-    const struct env_variant *variant = registry_variant_of(env, option, options);
-    return variant ? variant->name : "";
+    return open_env_called(run_setting(run, "env.name"), option, options);
 }
 
 static void *grown(void *array, int count, size_t size)

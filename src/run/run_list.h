@@ -33,7 +33,7 @@ struct run_told {
     int64_t written;    /* seconds since 1970 of the last line of metrics, else of config.ini */
 };
 const char *run_setting(const struct run_told *run, const char *key); /* "" where config.ini has none */
-/* The variant that its environment is with its options; "" where it is none, and of plugins and environments of Python, which would be loaded. */
+/* The variant that its environment is with its options; "" where it is none (open_env_called). */
 const char *run_variant(const struct run_told *run);
 
 /* What the folder of one run tells. EXIT_USAGE where it is none. */

@@ -77,7 +77,7 @@ ln -sf metrics.jsonl runs/spread/metrics.jsonl # to itself
 has metrics_that_cannot_be_read_are_said "(metrics.jsonl: " "$("$MAPPO" runs | grep spread)"
 mkdir runs/closed
 chmod 0 runs/closed
-without=(setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-dac_override,-dac_read_search) # root reads all otherwise
+without=(setpriv "--bounding-set=-dac_override,-dac_read_search" "--inh-caps=-dac_override,-dac_read_search") # root reads all otherwise
 [ "$(id -u)" = 0 ] || without=()
 if [ "$(id -u)" != 0 ] || "${without[@]}" true 2>/dev/null; then
     has a_folder_that_cannot_be_read_is_named "runs/closed: Permission denied: left out" "$("${without[@]}" "$MAPPO" runs 2>&1)"
@@ -108,4 +108,7 @@ print("yes" if max(map(len, lines)) <= 90 and any("..xx" in line and "-s7" in li
 END
 )"
 chmod 700 runs/closed
+"$MAPPO" env=overcooked/coord_ring run=ring train.env_steps=100 rollout.envs=2 rollout.steps=25 threads=1 eval.env_steps=0 --quiet >/dev/null
+has so_has_one_whose_suite_has_a_preset '"variant": "overcooked/coord_ring"' "$("$MAPPO" runs ring --json)"
+has and_its_film "overcooked/coord_ring, JaxMARL 0.2 (Overcooked) rules" "$("$MAPPO" render ring out=- --quiet 2>&1 | head -1)"
 exit $failed
