@@ -195,8 +195,9 @@ report=$run/report.html
 step "Where everything is"
 env_steps=$(number env_steps <<<"$last")
 printf '  %-14s %s\n' "run" "$run  ($(awk -v x="$env_steps" 'BEGIN { printf (x < 1e6) ? "%.0f k" : "%.3g M", x / (x < 1e6 ? 1e3 : 1e6) }') environment steps$([ "$state" = finished ] || echo "; trained now for $seconds s"))"
-[ -n "$report" ] && printf '  %-14s %s\n' "report" "$report    for a browser: curves, replays of episodes, settings"
-[ -f "$run/episode.svg" ] && printf '  %-14s %s\n' "an episode" "$run/episode.svg"
+[ ${#runs[@]} -gt 1 ] && printf '  %-14s %s\n' "other seeds" "${runs[*]:1}"
+[ -n "$report" ] && printf '  %-14s %s\n' "report" "$report    for a browser: curves$([ ${#runs[@]} -gt 1 ] && echo " of all ${#runs[@]} seeds"), replays of episodes, settings"
+[ -f "$run/episode.svg" ] && printf '  %-14s %s\n' "an episode" "$run/episode.svg$([ ${#runs[@]} -gt 1 ] && echo "    of the first seed")"
 printf '  %-14s %s\n' "numbers" "$run/metrics.jsonl, one line an update"
 printf '  %-14s %s\n' "checkpoint" "$run/latest.h5    look inside: $mappo inspect$(quoted "$run/latest.h5")"
 
@@ -209,6 +210,7 @@ for argument in "${settings[@]+"${settings[@]}"}"; do
 done
 [ "$env_steps" -ge "$steps" ] && steps=$((2 * env_steps))
 line "train on" "$mappo$(quoted "${further[@]+"${further[@]}"}" "train.env_steps=$steps")"
+[ ${#runs[@]} -gt 1 ] && line "all seeds" "$mappo report$(quoted "${runs[@]}" out=seeds.html)" "renews the page of them all"
 line "watch it" "$mappo watch$(quoted "$run")" "meanwhile, in another terminal"
 gave seeds || line "several seeds" "$mappo$(quoted "seeds=1-3" "${same[@]+"${same[@]}"}")" "a mean and how far they lie apart"
 [ -f "$run/episode.svg" ] && line "film" "$mappo render$(quoted "$run" episode=best "out=best.$(command -v ffmpeg >/dev/null 2>&1 && echo gif || echo svg)")" "out=- plays it here"

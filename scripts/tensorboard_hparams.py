@@ -5,7 +5,7 @@
   scripts/tensorboard_hparams.py runs/* --all      every setting, not only those in which the runs differ
 
 Each run gets one more file of events, which a second call replaces. Runs that are still at work are left out: TensorBoard follows the newest file of
-a folder. Needs the package tensorboard (pip or conda: tensorboard)."""
+a folder. What is no run's folder is left out as well. Needs the package tensorboard (pip or conda: tensorboard)."""
 import argparse
 import configparser
 import os
@@ -33,18 +33,19 @@ def typed(text):
 
 
 def read_run(folder):
-    """Settings by their full names, and when the run began."""
+    """Settings by their full names, and when the run began; None where it is none."""
     ini = os.path.join(folder, "config.ini")
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.optionxform = str
     try:
         with open(ini, encoding="utf-8") as file:
             parser.read_file(file)
-    except (OSError, configparser.Error) as error:
-        fail(f"{folder}: is no run's folder ({error})".replace("\n", " "))
-    metrics = os.path.join(folder, "metrics.jsonl")
-    settings = {f"{section}.{key}": value for section in parser.sections() for key, value in parser.items(section)}
-    return {"folder": folder, "settings": settings, "began": os.path.getmtime(ini), "ended": os.path.getmtime(metrics if os.path.exists(metrics) else ini)}
+        settings = {f"{section}.{key}": value for section in parser.sections() for key, value in parser.items(section)}
+        metrics = os.path.join(folder, "metrics.jsonl")
+        return {"folder": folder, "settings": settings, "began": os.path.getmtime(ini), "ended": os.path.getmtime(metrics if os.path.exists(metrics) else ini)}
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        print(f"tensorboard_hparams.py: {folder} is no run's folder and is left out ({error})".replace("\n", " "), file=sys.stderr)
+        return None
 
 
 def events_of(folder):
@@ -115,6 +116,8 @@ def main():
     runs = []
     for folder in args.runs:
         run = read_run(folder)
+        if run is None:
+            continue
         if is_at_work(folder):
             print(f"tensorboard_hparams.py: {folder} has a lock: it is at work, or was killed, and is left out", file=sys.stderr)
         elif not events_of(folder)[0]:

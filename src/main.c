@@ -61,6 +61,27 @@ static int parse(struct arguments *args, const struct command **command, int arg
     return code;
 }
 
+static pid_t asked; /* the process that speaks of Ctrl-C, not those that it has made */
+
+static void break_off(int number)
+{
+    static const char text[] = "\nmappo: interrupted before its end: nothing was saved\n";
+    if (getpid() == asked) {
+        const ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+        (void)written;
+    }
+    raise(number); /* its default again: whoever started us sees what ended us */
+}
+
+/* Where it is ignored, as of a shell's background jobs, it stays so. */
+static void say_when_interrupted(const struct comm *comm)
+{
+    struct sigaction before, action = {.sa_handler = break_off, .sa_flags = SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    asked = comm->rank == 0 ? getpid() : 0;
+    if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGINT, &action, NULL);
+}
+
 /* A full disk or closed pipe behind standard output is an error too: a script may have asked for a result. */
 static int finish_output(int code)
 {
@@ -114,6 +135,7 @@ int main(int argc, char **argv)
         else if (comm->rank == 0)
             version_print(stdout);
     } else if (code == 0) {
+        if (command->breaks_off) say_when_interrupted(comm);
         code = command->run(&args, comm);
     }
     code = finish_output(code);

@@ -117,7 +117,7 @@ static void hanabi_describe(struct description *d, const struct hanabi_rules *ru
     d->spec.infos = HANABI_INFOS;
     d->spec.info = infos;
     d->spec.max_steps = rules->max_steps;
-    d->spec.rules = "jaxmarl 0.2 (Hanabi Learning Environment)";
+    d->spec.rules = "JaxMARL 0.2 (Hanabi Learning Environment)";
     d->spec.return_help = describe_text(d, "cards in the fireworks, at most %d; 0 where the last life was lost", rules->kinds);
     describe_group(d, "agent", rules->players, 0, MAPPO_SHARED_REWARD | MAPPO_HAS_ACTIVE | MAPPO_HAS_MASK);
     describe_observation(d, rules);

@@ -289,7 +289,9 @@ static void forage_draw(const struct forage *w, const struct forage_rules *rules
     }
 }
 
-LANE_ENV(lbf_foraging, forage, 1, (observe_agent, bytes, sound, script, draw), .id = "lbf/foraging",
+static const char *const aliases[] = {"lbf", NULL};
+
+LANE_ENV(lbf_foraging, forage, 1, (observe_agent, bytes, sound, script, draw), .id = "lbf/foraging", .alias = aliases,
          .summary = "players of different levels collect food that often takes several of them (level-based foraging)",
          .source = "Albrecht and Ramamoorthy 2013; Papoudakis et al. 2021; semitable/lb-foraging (lbforaging 2.0.0)", .version = 1,
          .option = options);

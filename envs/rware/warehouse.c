@@ -296,6 +296,8 @@ static void warehouse_draw(const struct warehouse *w, const struct warehouse_rul
     }
 }
 
-LANE_ENV(rware_warehouse, warehouse, 1, (observe_agent, bytes, sound, script, draw), .id = "rware/warehouse",
+static const char *const aliases[] = {"rware", NULL};
+
+LANE_ENV(rware_warehouse, warehouse, 1, (observe_agent, bytes, sound, script, draw), .id = "rware/warehouse", .alias = aliases,
          .summary = "robots bring requested shelves to goals and back without getting into each other's way (robotic warehouse)",
          .source = "Papoudakis et al. 2021; semitable/robotic-warehouse (rware 2.0.0)", .version = 1, .option = options);

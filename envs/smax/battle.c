@@ -110,7 +110,7 @@ static void smax_describe(struct description *d, const struct smax_rules *rules)
 {
     const char *actions[SMAX_MOVES + SMAX_TEAM] = {"north", "east", "south", "west", "stop"};
     d->spec.max_steps = rules->max_steps + 1;
-    d->spec.rules = "JaxMARL 0.2, heuristic enemy";
+    d->spec.rules = "JaxMARL 0.2 (heuristic enemy)";
     d->spec.return_help = rules->self_play_reward
                               ? "1 victory, -1 defeat (times won_battle_bonus)"
                               : "part of the enemies' health that was shot away, and won_battle_bonus (1) for a victory";
@@ -235,7 +235,7 @@ static void smax_draw(const struct smax *w, const struct smax_rules *rules, cons
     draw_counts(&u, rules, n, corner, 0.035 * wide, canvas);
 }
 
-static const char *const aliases[] = {"HeuristicEnemySMAX", NULL};
+static const char *const aliases[] = {"smax", "HeuristicEnemySMAX", NULL};
 
 LANE_ENV(smax_battle, smax, 1, (observe_agent, bytes, sound, script, draw), .id = "smax/battle", .alias = aliases,
          .summary = "a team of units fights one that a heuristic commands",

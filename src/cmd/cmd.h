@@ -45,6 +45,7 @@ struct command {
     const char *operands; /* "RUN|FILE": as the usage line shows them */
     int least, most;      /* how many operands */
     int takes;            /* enum command_takes */
+    bool breaks_off;      /* Ctrl-C ends it at once: there is nothing to save, which it says */
     const char *looks_at; /* sections and keys that it looks at, a blank between them; NULL = all … */
     const char *but_not;  /* … but for these keys; NULL = none */
     const char *own;      /* NAME of NAME=VALUE that are no keys and that only it has, a blank between them; NULL = none */

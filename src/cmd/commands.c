@@ -53,6 +53,7 @@ const struct command commands[] = {
         .takes = TAKES_SETTINGS | TAKES_QUIET | TAKES_JSON,
         .looks_at = "env eval wrap group.play metrics.return backend cpu cuda.device cuda.precision comm.gpu train.threads",
         .but_not = "eval.interval eval.env_steps",
+        .breaks_off = true,
         .run = cmd_eval,
         .about =
             "Plays episodes with the networks of a run (its folder) or of one checkpoint, and reports mean and standard error of the "
@@ -77,6 +78,7 @@ const struct command commands[] = {
         .takes = TAKES_SETTINGS | TAKES_QUIET,
         .looks_at = "env eval render wrap group.play metrics.return backend cpu cuda.device cuda.precision comm.gpu train.threads",
         .but_not = "eval.interval eval.env_steps eval.picture eval.record render.interval",
+        .breaks_off = true,
         .run = cmd_render,
         .about =
             "Plays an episode with the networks of a run (its folder) or of one checkpoint, or with another player (play=), and draws it: "
@@ -126,7 +128,8 @@ const struct command commands[] = {
             "that "
             "not all runs of the environment share, but for the value that most have.\n"
             "Of each run only config.ini, the lock, the header of its newest checkpoint and the end of metrics.jsonl are read. --check "
-            "verifies the SHA-256 of the newest checkpoints as well (exit code 4 where one is damaged).",
+            "verifies the SHA-256 of the newest checkpoints as well (exit code 4 where one is damaged). On a terminal long paths are "
+            "shortened and lines cut (>); --json, a pipe and a file have all.",
         .examples = "mappo runs\n"
                     "mappo runs /scratch/me/runs --check\n"
                     "mappo runs --json | jq -r 'select(.state == \"stopped\").run'\n",
@@ -141,7 +144,8 @@ const struct command commands[] = {
         .takes = 0,
         .run = cmd_watch,
         .about =
-            "Draws the page anew every second until the run ends or Ctrl-C, and leaves it printed and the terminal as it was. It reads the "
+            "Draws the page anew every second until the run ends, q or Ctrl-C, and leaves it printed and the terminal as it was. It reads "
+            "the "
             "run's files alone: the run may be on another node, started by anybody. Of a run that is not at work, and where the output is "
             "no "
             "terminal, the page is printed once (COLUMNS and LINES are its size).",
@@ -159,6 +163,7 @@ const struct command commands[] = {
         .looks_at = "eval backend cpu cuda.device cuda.precision train.threads",
         .but_not = "eval.interval eval.env_steps eval.play eval.picture eval.record",
         .own = "out",
+        .breaks_off = true,
         .run = cmd_report,
         .about =
             "Writes one file that needs nothing else, no network either: curves over steps, episodes and seconds, how the policies play "

@@ -168,7 +168,7 @@ static void print_options(FILE *out, int takes)
         {TAKES_QUIET, "--quiet, -q        no progress: only warnings and results; of training one line at its end"},
         {TAKES_JSON, "--json             results as JSON, each on a line of its own"},
         {TAKES_DRY_RUN, "--dry-run          only say what a start would refuse, and what memory it needs; changes nothing"},
-        {TAKES_CHECK, "--check            only verify that the file is whole"},
+        {TAKES_CHECK, "--check            verify that checkpoints are whole, by their SHA-256"},
         {0, "--help, -h         this page; mappo help TOPIC: of a section, a setting, all of them, exit-codes"},
         {TAKES_FRESH, "--version          as mappo version"},
     };
@@ -291,11 +291,19 @@ static int check_choices(const char *topic, struct error *err)
     return 0;
 }
 
+/* What only one command takes and is no key, as seeds=: its page explains it. NULL: nobody's. */
+static const struct command *command_owning(const char *topic)
+{
+    for (int i = 0; i < command_count; i++)
+        if (commands[i].own && text_lists(commands[i].own, topic)) return &commands[i];
+    return NULL;
+}
+
 /* A command's name, "exit-codes", "all", a section or a key of it, an algorithm, a preset. */
 static int topic_check(const char *topic, struct error *err)
 {
     if (is_section(topic) || strcmp(topic, exit_codes_topic) == 0 || command_named(topic)) return 0;
-    if (is_algorithm(topic) || registry_named_preset(topic) || list_named(topic) >= 0) return 0;
+    if (is_algorithm(topic) || registry_named_preset(topic) || list_named(topic) >= 0 || command_owning(topic)) return 0;
     if (check_choices(topic, err)) return EXIT_USAGE;
     if (strncmp(topic, "env.", 4) == 0)
         return error_set(err, EXIT_USAGE,
@@ -336,7 +344,7 @@ static void print_topic(FILE *out, const char *topic)
     else if (strcmp(topic, exit_codes_topic) == 0)
         print_exit_codes(out);
     else
-        print_command(out, command_named(topic));
+        print_command(out, command_named(topic) ? command_named(topic) : command_owning(topic));
 }
 
 int help_check(const struct arguments *args, struct error *err)

@@ -142,7 +142,7 @@ static void draw(void *user)
     CHECK(out, "out of memory drawing a page");
     screen_size(&columns, &lines);
     const int rows = lines - cells_words(show->film) - 1; /* the cursor's */
-    struct cells *cells = cells_create(show->film, columns, rows > 3 ? rows : 3, terminal_colour());
+    struct cells *cells = cells_create(show->film, columns, rows > 1 ? rows : 1, terminal_colour());
     cells_print(cells, show->time.frame[show->at], columns, out);
     cells_destroy(cells);
     fclose(out);

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/screen.h"
 #include "run/run_list.h"
 
 /* ---- what differs ------------------------------------------------------------------------------------------------------------------ */
@@ -95,7 +97,7 @@ static char **differences(const struct run_list *list)
 
 /* ---- the table --------------------------------------------------------------------------------------------------------------------- */
 
-enum { COLUMNS = 7, CELL = 512 };
+enum { COLUMNS = 7, CELL = 512, MOST_DIFFERS = 4096, LEAST_PATH = 20, LONG_PATH = 80 };
 static const char *const titles[COLUMNS] = {"run", "environment", "algo", "state", "env-steps", "return", "last written"};
 static const bool to_the_right[COLUMNS] = {[4] = true, [5] = true};
 
@@ -127,7 +129,7 @@ static void tell_age(char *text, size_t size, int64_t written)
 static void tell_cells(char cell[COLUMNS][CELL], const struct run_told *run, size_t from)
 {
     text_format(cell[0], CELL, "%s", run->path[from] ? run->path + from : run->path);
-    text_format(cell[1], CELL, "%s", run_setting(run, "env.name"));
+    text_format(cell[1], CELL, "%s", run_variant(run)[0] ? run_variant(run) : run_setting(run, "env.name"));
     text_format(cell[2], CELL, "%s", run_setting(run, "algo.name"));
     text_format(cell[3], CELL, "%s", run_state_name(run->state));
     tell_steps(cell[4], CELL, run);
@@ -135,11 +137,41 @@ static void tell_cells(char cell[COLUMNS][CELL], const struct run_told *run, siz
     tell_age(cell[6], CELL, run->written);
 }
 
-static void print_cells(char cell[COLUMNS][CELL], const int width[COLUMNS], const char *last)
+/* `columns` of the terminal, beyond which a line is cut; 0 = there is none. */
+static void print_cells(char cell[COLUMNS][CELL], const int width[COLUMNS], const char *last, int columns)
 {
-    for (int c = 0; c < COLUMNS; c++)
-        printf("%s%*s", c ? "  " : "", c == COLUMNS - 1 && !last[0] ? 0 : to_the_right[c] ? width[c] : -width[c], cell[c]);
-    printf("%s%s\n", last[0] ? "  " : "", last);
+    char line[COLUMNS * CELL + MOST_DIFFERS], *at = line;
+    char *const end = line + sizeof line;
+    for (int c = 0; c < COLUMNS; c++) {
+        const int wide = c == COLUMNS - 1 && !last[0] ? 0 : to_the_right[c] ? width[c] : -width[c];
+        text_format(at, (size_t)(end - at), "%s%*s", c ? "  " : "", wide, cell[c]);
+        at += strlen(at);
+    }
+    text_format(at, (size_t)(end - at), "%s%s", last[0] ? "  " : "", last);
+    const bool cut = columns && (int)strlen(line) > columns;
+    int keep = cut ? columns - 1 : (int)strlen(line);
+    while (cut && keep > 0 && ((unsigned char)line[keep] & 0xc0) == 0x80) keep--;
+    printf("%.*s%s\n", keep, line, cut ? ">" : "");
+}
+
+/* A long path keeps its begin and its end, where the seed stands. */
+static void shorten(char *path, int most)
+{
+    const int length = (int)strlen(path), head = most / 3, tail = most - head - 2;
+    if (length <= most) return;
+    path[head] = path[head + 1] = '.';
+    memmove(path + head + 2, path + length - tail, (size_t)tail + 1);
+}
+
+/* One long path alone must not move all others' columns: it sticks out. */
+static int path_width(char (*cell)[COLUMNS][CELL], int rows, int most)
+{
+    int width = 0;
+    for (int i = 0; i < rows; i++) {
+        const int length = (int)strlen(cell[i][0]);
+        if (length <= most && length > width) width = length;
+    }
+    return width;
 }
 
 static void print_table(const struct run_list *list, char *const *differs, size_t from)
@@ -147,20 +179,25 @@ static void print_table(const struct run_list *list, char *const *differs, size_
     char(*cell)[COLUMNS][CELL] = calloc((size_t)list->runs + 1, sizeof *cell);
     int width[COLUMNS] = {0}, count[RUN_DAMAGED + 1] = {0};
     bool any = false;
+    int columns = 0, lines;
     CHECK(cell, "out of memory listing runs");
+    if (isatty(STDOUT_FILENO)) screen_size(&columns, &lines);
+    const int most = columns == 0 ? LONG_PATH : columns / 3 > LEAST_PATH ? columns / 3 : LEAST_PATH;
     for (int i = 0; i <= list->runs; i++)
         for (int c = 0; c < COLUMNS; c++) {
             if (i && c == 0) tell_cells(cell[i], &list->run[i - 1], from);
             if (!i) text_format(cell[0][c], CELL, "%s", titles[c]);
+            if (i && c == 0 && columns) shorten(cell[i][0], most);
             if ((int)strlen(cell[i][c]) > width[c]) width[c] = (int)strlen(cell[i][c]);
         }
     for (int i = 0; i < list->runs; i++) any = any || differs[i][0] || list->run[i].why[0];
-    print_cells(cell[0], width, any ? "what differs" : "");
+    width[0] = path_width(cell, list->runs + 1, most);
+    print_cells(cell[0], width, any ? "what differs" : "", columns);
     for (int i = 0; i < list->runs; i++) {
         const char *why = list->run[i].why, *what = differs[i];
-        char text[4096];
+        char text[MOST_DIFFERS];
         text_format(text, sizeof text, "%s%s%s%s%s", what, what[0] && why[0] ? "  " : "", why[0] ? "(" : "", why, why[0] ? ")" : "");
-        print_cells(cell[i + 1], width, text);
+        print_cells(cell[i + 1], width, text, columns);
         count[list->run[i].state]++;
     }
     printf("%d run%s", list->runs, list->runs == 1 ? "" : "s");
@@ -181,6 +218,7 @@ static void print_json(const struct run_told *run)
     double asked;
     json_text("{\"run\": ", run->path);
     json_text(", \"environment\": ", run_setting(run, "env.name"));
+    if (run_variant(run)[0]) json_text(", \"variant\": ", run_variant(run));
     json_text(", \"algo\": ", run_setting(run, "algo.name"));
     json_text(", \"state\": ", run_state_name(run->state));
     if (run->why[0]) json_text(", \"why\": ", run->why);

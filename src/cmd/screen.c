@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -45,9 +46,42 @@ void screen_size(int *columns, int *lines)
     progress_terminal(columns, lines);
 }
 
+/* Of the keyboard, before keys came one by one and unseen; Ctrl-C and Ctrl-Z stay what they are. */
+static struct termios keyboard;
+static bool keys_come;
+
+static void take_keys(void)
+{
+    /* One in the background of its terminal may not change it: it would be stopped for it. */
+    const pid_t in_front = tcgetpgrp(STDIN_FILENO);
+    keys_come = isatty(STDIN_FILENO) && (in_front < 0 || in_front == getpgrp()) && tcgetattr(STDIN_FILENO, &keyboard) == 0;
+    if (!keys_come) return;
+    struct termios one_by_one = keyboard;
+    one_by_one.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    tcsetattr(STDIN_FILENO, TCSANOW, &one_by_one);
+}
+
+static void leave_keys(void)
+{
+    if (keys_come) tcsetattr(STDIN_FILENO, TCSANOW, &keyboard);
+    keys_come = false;
+}
+
+/* q was pressed. */
+static bool asks_for_end(void)
+{
+    char keys[64];
+    const ssize_t count = read(STDIN_FILENO, keys, sizeof keys);
+    if (count <= 0) leave_keys(); /* the terminal is gone, or we are in the background now */
+    for (ssize_t i = 0; i < count; i++)
+        if (keys[i] == 'q' || keys[i] == 'Q') return true;
+    return false;
+}
+
 /* The other screen, so that this one is as it was afterwards; no cursor. */
 static void enter(void)
 {
+    take_keys();
     fputs("\033[?1049h\033[?25l", stdout);
 }
 
@@ -66,6 +100,7 @@ int screen_open(struct error *err)
 
 void screen_close(void)
 {
+    leave_keys();
     fputs("\033[?25h\033[?1049l", stdout);
     fflush(stdout);
 }
@@ -85,10 +120,13 @@ void screen_draw(const char *page)
 bool screen_wait(double seconds, void (*redraw)(void *user), void *user)
 {
     const double until = clock_seconds() + seconds;
-    struct pollfd ready = {.fd = wake[0], .events = POLLIN};
+    struct pollfd ready[2] = {{.fd = wake[0], .events = POLLIN}, {.events = POLLIN}};
     for (double left = seconds; left > 0; left = until - clock_seconds()) {
         unsigned char number = 0;
-        if (poll(&ready, 1, (int)(1000 * left) + 1) <= 0 || read(wake[0], &number, 1) != 1) continue;
+        ready[1].fd = keys_come ? STDIN_FILENO : -1;
+        if (poll(ready, 2, (int)(1000 * left) + 1) <= 0) continue;
+        if (ready[1].revents && asks_for_end()) return false;
+        if (!ready[0].revents || read(wake[0], &number, 1) != 1) continue;
         if (number != SIGWINCH && number != SIGTSTP) return false;
         if (number == SIGTSTP) { /* Ctrl-Z: the shell gets its screen, and we ours when we go on */
             screen_close();

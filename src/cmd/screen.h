@@ -19,7 +19,7 @@ void screen_close(void);
 /* A page: lines that end in \n, drawn from the top; what an older page has left is removed. */
 void screen_draw(const char *page);
 
-/* Waits; false: a signal asks for the end. `redraw` is called when the size has changed or the program goes on after Ctrl-Z. */
+/* Waits; false: a signal or the key q asks for the end. `redraw` is called when the size has changed or the program goes on after Ctrl-Z. */
 bool screen_wait(double seconds, void (*redraw)(void *user), void *user);
 
 #endif

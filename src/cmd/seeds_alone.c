@@ -16,6 +16,7 @@
 #include "cmd/seeds_screen.h"
 #include "comm/placement.h"
 #include "run/learning.h"
+#include "run/run_list.h"
 #include "run/stop.h"
 
 enum { LINE = 4096, ARGUMENTS = ARGS_MAX + 2 * ARGS_FILES + 16, WAIT = 200 /* ms */ };
@@ -196,6 +197,7 @@ static bool reap(struct child *child)
     if (!child->seed || child->out.fd >= 0 || child->errors.fd >= 0) return false;
     if (waitpid(child->pid, &status, 0) != child->pid) return false; /* it has closed both: it ends */
     child->seed->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_INTERNAL;
+    child->seed->killed_by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (WIFSIGNALED(status))
         warn("%s: was ended by signal %d (%s); the same command goes on from its last checkpoint", child->seed->label, WTERMSIG(status),
              strsignal(WTERMSIG(status)));
@@ -229,10 +231,11 @@ static void pause_all(int number)
     signal_all(signalled, SIGCONT);
 }
 
-static void ask_all_to_end(struct crew *crew, int code)
+/* `number`: the signal that they are to get, and name in their last lines; 0: by the code. */
+static void ask_all_to_end(struct crew *crew, int code, int number)
 {
     crew->stopped = code;
-    signal_all(crew, code == EXIT_CONTINUE ? SIGUSR1 : SIGTERM);
+    signal_all(crew, number ? number : code == EXIT_CONTINUE ? SIGUSR1 : SIGTERM);
     signal(SIGINT, end_all);
     signal(SIGQUIT, end_all);
 }
@@ -244,7 +247,7 @@ static void heed_stop(struct crew *crew)
     const int code = stop_agreed(crew->stop, crew->comm, why, sizeof why);
     if (!code) return;
     if (!crew->seeds->args->json && !crew->seeds->args->quiet) seeds_screen_say(crew->screen, "%s: all runs save and end", why);
-    ask_all_to_end(crew, code);
+    ask_all_to_end(crew, code, stop_signal(crew->stop));
 }
 
 /* ---- in which order, and how many ------------------------------------------------------------------------------------------------------ */
@@ -256,12 +259,38 @@ static int errand_of_one(struct crew *crew, struct seed *seed, enum errand erran
     return seed->code;
 }
 
-/* One after another, until one would be refused. */
+/* Settings of all were refused for it, or nothing can be trained. One whose own checkpoints are damaged keeps nobody else from training. */
+static bool refuses_all(const struct seed *seed)
+{
+    return seed->code && seed->code != EXIT_CHECKPOINT;
+}
+
+static void say_left_out(const struct crew *crew, const struct seed *seed)
+{
+    struct run_told run;
+    struct error ignored = {0};
+    if (run_read(&run, seed->path, false, &ignored)) return; /* it has no run whose fault it could be */
+    run_forget(&run);
+    warn("%s: is left out, the others go on; to begin it alone anew: the same command with seed=%lld --fresh in place of seeds=%s",
+         seed->label, (long long)seed->number, crew->seeds->value);
+}
+
+/* One after another, until one would be refused for what all have in common; false: none is to be trained. */
 static bool rehearse_all(struct crew *crew, enum errand errand)
 {
-    for (int i = 0; i < crew->seeds->count; i++)
-        if (errand_of_one(crew, &crew->seeds->seed[i], errand)) return false;
-    return true;
+    int good = 0;
+    for (int i = 0; i < crew->seeds->count; i++) {
+        if (errand_of_one(crew, &crew->seeds->seed[i], errand) && refuses_all(&crew->seeds->seed[i])) return false;
+        good += crew->seeds->seed[i].code == 0;
+    }
+    for (int i = 0; i < crew->seeds->count && good; i++)
+        if (crew->seeds->seed[i].code) say_left_out(crew, &crew->seeds->seed[i]);
+    return good > 0;
+}
+
+static bool to_train(const struct seed *seed)
+{
+    return !seed->finished && !seed->code;
 }
 
 static void plan(struct crew *crew)
@@ -272,7 +301,7 @@ static void plan(struct crew *crew)
     for (int i = 0; i < crew->seeds->count; i++) {
         const struct seed *seed = &crew->seeds->seed[i];
         if (seed->memory > most) most = seed->memory;
-        if (!seed->finished) crew->todo++;
+        if (to_train(seed)) crew->todo++;
     }
     if (crew->todo == 0) return;
     placement_find(&placement, crew->comm, 0);
@@ -292,12 +321,14 @@ static void say_plan(const struct crew *crew)
 {
     const int count = crew->seeds->count, given = (int)crew->seeds->config->train_threads;
     const int threads = given ? given : crew->threads;
+    int finished = 0;
     char first[96] = "", before[64] = "";
     if (crew->seeds->args->quiet || crew->seeds->args->json) return;
     if (crew->first_threads > crew->threads)
         text_format(first, sizeof first, "first %d with %d threads%s, then ", crew->first, crew->first_threads,
                     crew->first > 1 ? " each" : "");
-    if (count > crew->todo) text_format(before, sizeof before, " (%d of %d are finished)", count - crew->todo, count);
+    for (int i = 0; i < count; i++) finished += crew->seeds->seed[i].finished;
+    if (finished) text_format(before, sizeof before, " (%d of %d are finished)", finished, count);
     seeds_screen_say(crew->screen, "%d seed%s to train%s: %s%d at a time with %d thread%s%s", crew->todo, crew->todo == 1 ? "" : "s",
                      before, first, crew->places, threads, threads == 1 ? "" : "s", crew->places > 1 ? " each" : "");
 }
@@ -312,7 +343,7 @@ static int running(const struct crew *crew, bool first_only)
 /* The next run to begin now; NULL: none. */
 static struct seed *next_run(const struct crew *crew, int *next)
 {
-    while (*next < crew->seeds->count && crew->seeds->seed[*next].finished) ++*next;
+    while (*next < crew->seeds->count && !to_train(&crew->seeds->seed[*next])) ++*next;
     if (*next == crew->seeds->count || crew->stopped) return NULL;
     const bool waits = crew->begun >= crew->first && crew->first_threads > crew->threads && running(crew, true) > 0;
     return !waits && running(crew, false) < crew->places ? &crew->seeds->seed[(*next)++] : NULL;
@@ -339,14 +370,14 @@ static void train_all(struct crew *crew)
             struct seed *seed = crew->child[i].seed;
             if (!seed || !reap(&crew->child[i])) continue;
             /* A file STOP, or a limit of one: the person, or the machine, wants all of them to end. */
-            if ((seed->code == EXIT_STOPPED || seed->code == EXIT_CONTINUE) && !crew->stopped) ask_all_to_end(crew, seed->code);
+            if ((seed->code == EXIT_STOPPED || seed->code == EXIT_CONTINUE) && !crew->stopped) ask_all_to_end(crew, seed->code, 0);
         }
         const struct seed *at_work[crew->places];
         for (int i = 0; i < crew->places; i++) at_work[i] = crew->child[i].seed;
         seeds_screen_draw(crew->screen, at_work, crew->places);
     }
     for (; next < crew->seeds->count; next++) /* never begun */
-        if (!crew->seeds->seed[next].finished) crew->seeds->seed[next].code = crew->stopped;
+        if (to_train(&crew->seeds->seed[next])) crew->seeds->seed[next].code = crew->stopped;
 }
 
 void seeds_run_alone(struct seeds *seeds, struct comm *comm)

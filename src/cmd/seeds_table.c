@@ -35,7 +35,9 @@ static void tell_state(struct outcome *outcome, const struct seed *seed)
     struct error ignored = {0};
     const bool there = run_read(&run, seed->path, false, &ignored) == 0;
     const bool failed = seed->code && seed->code != EXIT_STOPPED && seed->code != EXIT_CONTINUE;
-    if (failed)
+    if (seed->killed_by)
+        text_format(outcome->state, sizeof outcome->state, "killed (signal %d)", seed->killed_by);
+    else if (failed)
         text_format(outcome->state, sizeof outcome->state, "failed (exit code %d)", seed->code);
     else
         text_format(outcome->state, sizeof outcome->state, "%s", there ? run_state_name(run.state) : "not begun");
@@ -52,6 +54,7 @@ static void tell(struct outcome *outcome, struct seed *seed)
     metrics_file_end(&seed->metrics); /* lines that were read while it ran may have been taken back */
     metrics_file_begin(&seed->metrics, seed->path);
     if (metrics_file_read(&seed->metrics, &err)) warn("%s: %s", seed->label, err.text);
+    if (seed->metrics.bad) warn("%s: metrics.jsonl, %s", seed->label, seed->metrics.trouble);
     outcome->seconds = last_known(&seed->metrics, "seconds", &row);
     outcome->training = last_known(&seed->metrics, "return_mean", &row);
     outcome->eval = last_known(&seed->metrics, "eval_return", &row);
@@ -90,9 +93,17 @@ static void tell_cells(char cell[COLUMNS][CELL], const struct seed *seed, const 
     text_known(cell[3], CELL, outcome->training, text_decimals(outcome->training));
     text_known(cell[4], CELL, outcome->eval, text_decimals(outcome->eval));
     text_fixed(error, sizeof error, outcome->eval_stderr, text_decimals(outcome->eval_stderr));
-    if (isfinite(outcome->eval_stderr)) text_format(cell[4] + strlen(cell[4]), CELL - strlen(cell[4]), " +- %s", error);
+    if (isfinite(outcome->eval_stderr)) text_format(cell[4] + strlen(cell[4]), CELL - strlen(cell[4]), " ± %s", error);
     text_count(cell[5], CELL, speed(outcome));
     text_format(cell[6], CELL, "%.*s", CELL - 1, seed->path);
+}
+
+/* Columns that it takes: ± is two bytes. */
+static int letters(const char *text)
+{
+    int count = 0;
+    for (; *text; text++) count += ((unsigned char)*text & 0xc0) != 0x80;
+    return count;
 }
 
 static void print_rows(const struct seeds *seeds, const struct outcome *outcome)
@@ -104,11 +115,30 @@ static void print_rows(const struct seeds *seeds, const struct outcome *outcome)
     for (int i = 0; i < seeds->count; i++) tell_cells(cell[i + 1], &seeds->seed[i], &outcome[i]);
     for (int i = 0; i <= seeds->count; i++)
         for (int c = 0; c < COLUMNS; c++)
-            if ((int)strlen(cell[i][c]) > width[c]) width[c] = (int)strlen(cell[i][c]);
+            if (letters(cell[i][c]) > width[c]) width[c] = letters(cell[i][c]);
     for (int i = 0; i <= seeds->count; i++)
-        for (int c = 0; c < COLUMNS; c++)
-            printf("%*s%s", c == COLUMNS - 1 ? 0 : to_the_right[c] ? width[c] : -width[c], cell[i][c], c == COLUMNS - 1 ? "\n" : "  ");
+        for (int c = 0; c < COLUMNS; c++) {
+            const int blanks = c == COLUMNS - 1 ? 0 : width[c] - letters(cell[i][c]);
+            printf("%*s%s%*s%s", to_the_right[c] ? blanks : 0, "", cell[i][c], to_the_right[c] ? 0 : blanks, "",
+                   c == COLUMNS - 1 ? "\n" : "  ");
+        }
     free(cell);
+}
+
+/* Returns of runs that are not equally far are no sample of one thing. */
+static void print_mixture(const struct seeds *seeds, const struct outcome *outcome)
+{
+    double low = INFINITY, high = -INFINITY;
+    char least[24], most[24];
+    for (int i = 0; i < seeds->count; i++) {
+        if (isnan(outcome[i].training)) continue;
+        low = fmin(low, outcome[i].env_steps);
+        high = fmax(high, outcome[i].env_steps);
+    }
+    if (!(low < high)) return;
+    text_count(least, sizeof least, low);
+    text_count(most, sizeof most, high);
+    printf("these are of runs that are not equally far: %s to %s env-steps\n", least, most);
 }
 
 static void print_estimate(const char *what, const struct pooled *all)
@@ -141,13 +171,15 @@ static double value_at(const double *x, const double *y, int64_t rows, double at
 
 struct band {
     int points, seeds;             /* seeds that have values */
+    double shared;                 /* up to here all of them have; beyond, those that got further */
     double *x, *mean, *low, *high; /* [points] */
 };
 
-/* Over the steps that all seeds have which have any. */
+/* From where all seeds have values that have any, to the end of the longest. */
 static void find_band(struct band *band, const struct seeds *seeds)
 {
-    double begin = -INFINITY, end = INFINITY;
+    double begin = -INFINITY, end = -INFINITY;
+    band->shared = INFINITY;
     for (int i = 0; i < seeds->count; i++) {
         const struct metrics_file *metrics = &seeds->seed[i].metrics;
         const double *x = metrics_file_column(metrics, "env_steps"), *y = metrics_file_column(metrics, "return_mean");
@@ -155,7 +187,8 @@ static void find_band(struct band *band, const struct seeds *seeds)
         if (!x || !y || isnan(last_known(metrics, "return_mean", &last))) continue;
         while (!isfinite(y[first])) first++;
         begin = fmax(begin, x[first]);
-        end = fmin(end, x[last]);
+        end = fmax(end, x[last]);
+        band->shared = fmin(band->shared, x[last]);
         band->seeds++;
     }
     for (int k = 0; k < band->points; k++) {
@@ -194,8 +227,11 @@ static void print_band(const struct seeds *seeds)
         struct curve *curve = curve_create(columns, ROWS, screen_unicode(), range_of(band.x, band.points), y);
         curve_band(curve, band.x, band.low, band.high, band.points);
         curve_line(curve, band.x, band.mean, band.points);
-        printf("\nreturn of training over env-steps, mean of %d seed%s; shaded: lowest to highest\n", band.seeds,
-               band.seeds == 1 ? "" : "s");
+        char shared[24], further[64] = "";
+        text_count(shared, sizeof shared, band.shared);
+        if (band.shared < band.x[band.points - 1]) text_format(further, sizeof further, " (beyond %s of those that got further)", shared);
+        printf("\nreturn of training over env-steps, mean of %d seed%s%s; shaded: lowest to highest\n", band.seeds,
+               band.seeds == 1 ? "" : "s", further);
         curve_print(stdout, curve);
         curve_destroy(curve);
     }
@@ -233,6 +269,7 @@ void seeds_print_table(struct seeds *seeds, int code)
     print_rows(seeds, outcome);
     print_estimate("training return", &training);
     print_estimate("evaluation", &eval);
+    print_mixture(seeds, outcome);
     if (!seeds->args->quiet) {
         print_band(seeds);
         print_pointer(seeds, outcome);

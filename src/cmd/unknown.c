@@ -39,6 +39,14 @@ static int missing_equals(const char *key, const char *value, struct error *err)
     return error_set(err, EXIT_USAGE, "what is \"%s\"? Settings are written key=value; did you mean %s? (mappo --help)", key, settings);
 }
 
+/* "mappo seeds 1-3": no key, but what a command alone takes. */
+static int owned_setting(const struct command *command, const char *name, const char *next, struct error *err)
+{
+    const char *before = strcmp(command->name, "train") == 0 ? "" : command->name;
+    return error_set(err, EXIT_USAGE, "\"%s\" is a setting and needs a value: mappo%s%s %s=%s (mappo help %s)", name, *before ? " " : "",
+                     before, name, next ? next : "VALUE", name);
+}
+
 int unknown_command(const struct arguments *args, struct error *err)
 {
     const char *name = text_behind_dashes(args->command), *next = args->operands ? args->operand[0] : NULL, *names[32], *meant = NULL;
@@ -47,6 +55,7 @@ int unknown_command(const struct arguments *args, struct error *err)
     for (int i = 0; i < command_count; i++) {
         names[i] = commands[i].name;
         if (commands[i].also && text_lists(commands[i].also, name)) meant = names[i];
+        if (commands[i].own && text_lists(commands[i].own, name)) return owned_setting(&commands[i], name, next, err);
     }
     use_of_operand(name, use, sizeof use);
     const char *last = args->assignments ? args->assignment[args->assignments - 1] : "";
@@ -80,6 +89,7 @@ int unknown_operand(const struct command *command, const struct arguments *args,
                *next = args->operands > command->most + 1 ? args->operand[command->most + 1] : NULL;
     char use[256], settings[256];
     const enum suggestion how = suggest_settings(word, next, settings, sizeof settings);
+    if (command->own && text_lists(command->own, word)) return owned_setting(command, word, next, err);
     if (how == SUGGEST_SPELLING || how == SUGGEST_KNOWN) return missing_equals(word, next, err);
     use_of_operand(word, use, sizeof use);
     if (use[0] && !command->most) return error_set(err, EXIT_USAGE, "mappo %s: what is \"%s\"? %s", command->name, word, use);

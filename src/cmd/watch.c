@@ -7,13 +7,13 @@
 #include "cmd/cmd.h"
 #include "cmd/screen.h"
 
-enum { NARROWEST = 40, WIDEST = 200, SECONDS = 1 };
+enum { WIDEST = 200, SECONDS = 1 };
 
 static void measure(struct watch_page *page)
 {
     screen_size(&page->width, &page->height);
     page->height--; /* the cursor's */
-    if (page->width < NARROWEST) page->width = NARROWEST;
+    if (page->width < 1) page->width = 1;
     if (page->width > WIDEST) page->width = WIDEST;
 }
 
@@ -50,12 +50,14 @@ static int watch_live(struct watched *watched, struct error *err)
 {
     int code = screen_open(err);
     if (code) return code;
+    watched->page.live = true;
     do {
         draw(watched);
         if (!screen_wait(SECONDS, draw, watched)) break;
         code = look(watched, err);
     } while (!code && watched->run.state == RUN_RUNNING);
     screen_close();
+    watched->page.live = false;
     return code;
 }
 

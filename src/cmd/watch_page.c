@@ -78,12 +78,17 @@ static double recent_speed(const struct metrics_file *metrics)
     return (steps[last] - steps[first]) / (seconds[last] - seconds[first]);
 }
 
-static void print_head(FILE *out, const struct watch_page *page, const struct run_told *run)
+static void print_head(FILE *out, const struct watch_page *page, const struct run_told *run, const struct metrics_file *metrics)
 {
     char text[LINE];
     text_format(text, sizeof text, "%s  %s  %s", run_setting(run, "env.name"), run_setting(run, "algo.name"), run->path);
     print_line(out, page, text);
-    text_format(text, sizeof text, "%s%s%s", run_state_name(run->state), run->why[0] ? ": " : "", run->why);
+    text_format(text, sizeof text, "%s%s%s%s", run_state_name(run->state), page->live ? "  (q: leave)" : "", run->why[0] ? ": " : "",
+                run->why);
+    if (metrics->bad) {
+        const size_t length = strlen(text);
+        text_format(text + length, sizeof text - length, "; metrics.jsonl: %lld bad, %s", (long long)metrics->bad, metrics->trouble);
+    }
     print_line(out, page, text);
 }
 
@@ -168,13 +173,15 @@ static bool changes(const double *value, int64_t rows)
 static void print_columns(FILE *out, const struct watch_page *page, const struct metrics_file *metrics, int lines)
 {
     enum { NAME = 24, VALUE = 10 };
-    const int width = page->width - NAME - VALUE - 3;
+    const int width = page->width - NAME - VALUE - 3, narrow = page->width - VALUE - 1;
+    const int name = page->width >= 50 ? NAME : narrow > 20 ? 20 : narrow > 0 ? narrow : 0;
     for (int c = 0, told = 0; c < metrics->columns && told < lines; c++) {
         const struct metrics_column *column = &metrics->column[c];
-        char value[32];
+        char value[32], text[LINE];
         if (shown_elsewhere(column->name) || !changes(column->value, metrics->rows)) continue;
         curve_number(value, sizeof value, column->value[metrics->rows - 1]);
-        fprintf(out, "%-*.*s %*s", page->width < 50 ? 20 : NAME, page->width < 50 ? 20 : NAME, column->name, VALUE, value);
+        text_format(text, sizeof text, "%-*.*s %*s", name, name, column->name, VALUE, value);
+        fprintf(out, "%.*s", page->width, text);
         if (width >= SPARK_LEAST) {
             fputs("  ", out);
             print_spark(out, page, column->value, metrics->rows, width);
@@ -186,8 +193,8 @@ static void print_columns(FILE *out, const struct watch_page *page, const struct
 
 void watch_print(FILE *out, const struct watch_page *page, const struct run_told *run, const struct metrics_file *metrics)
 {
-    enum { FIXED = 4, LEAST_CURVE = 3, MOST_CURVE = 16, COLUMNS = 8 };
-    print_head(out, page, run);
+    enum { FIXED = 4, LEAST_CURVE = 3, MOST_CURVE = 16, COLUMNS = 8, NARROWEST_CURVE = 2 * CURVE_LABEL };
+    print_head(out, page, run, metrics);
     if (page->height < FIXED) return;
     print_progress(out, page, run, metrics);
     if (metrics->rows == 0) {
@@ -197,6 +204,8 @@ void watch_print(FILE *out, const struct watch_page *page, const struct run_told
     print_phases(out, page, metrics);
     int left = page->height - FIXED, rows = left - 2 - (left > 20 ? COLUMNS : left / 3);
     if (rows > MOST_CURVE) rows = MOST_CURVE;
+    if (rows < LEAST_CURVE) rows = left - 2; /* the curve says more than any number beside it */
+    if (page->width < NARROWEST_CURVE) rows = 0;
     const double *mean = metrics_file_column(metrics, "return_mean");
     if (rows >= LEAST_CURVE && mean && metrics_file_column(metrics, "env_steps") && known_once(mean, metrics->rows)) {
         print_returns(out, page, metrics, rows);

@@ -48,6 +48,7 @@ static const struct {
                      {"config_file", "--config FILE"},
                      {"V", "--version"},
                      {"v", "--version"},
+                     {"seeds", "seeds=1-5 or seeds=1,2,7, without dashes"},
                      {"silent", "--quiet"},
                      {"resume", "nothing: the same command again continues a run"},
                      {"continue", "nothing: the same command again continues a run"}};

@@ -8,7 +8,8 @@
 #include "base/check.h"
 #include "base/text.h"
 
-enum { SAMPLES = 3, HEAD = 2, LINE = 66 }; /* samples of a pixel in each direction; lines above the panel; how wide those below are */
+enum { SAMPLES = 3, HEAD = 2, LINE = 66, LEAST_CELL = 16 };
+/* samples of a pixel in each direction; lines above the panel; how wide those below are, and a cell of them at least */
 
 struct pixel {
     double red, green, blue;
@@ -297,6 +298,21 @@ int cells_words(const struct film *film)
     return HEAD + (film_cells(film) + PAGE_COLUMNS - 1) / PAGE_COLUMNS;
 }
 
+/* As many of them as fit a narrow line whole. */
+static void put_few_words(const struct film *film, int i, int wide, FILE *out)
+{
+    char text[400];
+    int used = 0;
+    for (int cell = 0; cell < film_cells(film); cell++) {
+        film_cell(film, i, cell, text, sizeof text);
+        const int length = (int)strlen(text) + (used ? 2 : 0);
+        if (used + length > wide) break;
+        fprintf(out, "%s%s", used ? "  " : "", text);
+        used += length;
+    }
+    fputc('\n', out);
+}
+
 void cells_print(struct cells *c, int i, int columns, FILE *out)
 {
     char text[400];
@@ -309,6 +325,10 @@ void cells_print(struct cells *c, int i, int columns, FILE *out)
         fputc('\n', out);
     }
     const int wide = columns < LINE ? columns : LINE;
+    if (wide < PAGE_COLUMNS * LEAST_CELL) {
+        put_few_words(c->film, i, wide, out);
+        return;
+    }
     for (int cell = 0; cell < film_cells(c->film); cell++) {
         film_cell(c->film, i, cell, text, sizeof text);
         const bool last = cell % PAGE_COLUMNS == PAGE_COLUMNS - 1 || cell == film_cells(c->film) - 1;

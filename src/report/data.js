@@ -188,7 +188,14 @@ function prepareRun(run, index) {
   run.environment = setting(run, "env.name");
 }
 
+/* A variant has a name that says more, where all runs of an environment are that. */
+function nameVariants() {
+  for (const run of report.runs) run.alike = report.runs.filter((other) => setting(other, "env.name") === setting(run, "env.name"));
+  for (const run of report.runs) if (run.variant && run.alike.every((other) => other.variant === run.variant)) run.environment = run.variant;
+}
+
 report.runs.forEach(prepareRun);
+nameVariants();
 nameRuns();
 const bandAt = Array.from({ length: report.bands }, (_, index) => ({ runs: report.runs.filter((run) => run.band === index), shown: true }));
 /* Returns of two environments can't be compared: each has curves, colours and tables of its own. */

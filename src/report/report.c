@@ -52,7 +52,7 @@ static void write_real(FILE *out, const char *before, double value)
     text_json_real(out, value);
 }
 
-/* Also of one whose file has a line that is none: those before it. */
+/* Also of one whose file has lines that are none: the others. */
 static void write_curves(FILE *out, const struct report *report, const struct run_told *run)
 {
     struct metrics_file metrics;
@@ -61,7 +61,7 @@ static void write_curves(FILE *out, const struct report *report, const struct ru
     metrics_file_begin(&metrics, run->path);
     if (metrics_file_read(&metrics, &err)) warn("%s: %s", run->path, err.text);
     const int series = (metrics.columns + 1) * (ranges ? 3 : 1), most = NUMBERS / (report->list.runs * series);
-    write_text(out, ",\"trouble\":", err.text);
+    write_text(out, ",\"trouble\":", err.text[0] ? err.text : metrics.trouble);
     fputs(",\n\"curves\":", out);
     curves_write(out, &metrics, most < POINTS ? most > LEAST_POINTS ? most : LEAST_POINTS : POINTS, ranges);
     metrics_file_end(&metrics);
@@ -72,6 +72,7 @@ static void write_run(FILE *out, const struct report *report, int i, config_find
     const struct run_told *run = &report->list.run[i];
     double asked;
     write_text(out, "{\"path\":", run->path);
+    write_text(out, ",\"variant\":", run_variant(run));
     write_text(out, ",\"state\":", run_state_name(run->state));
     write_text(out, ",\"why\":", run->why);
     fprintf(out, ",\"band\":%d,\"env_steps\":%lld,\"written\":%lld", report->band[i], (long long)run->env_steps, (long long)run->written);

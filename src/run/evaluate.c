@@ -374,8 +374,8 @@ static int play_batch(struct evaluator *ev, int player, bool deterministic, int6
 struct film *evaluator_film_create(const struct config *config, const struct vecenv *env)
 {
     char title[256];
-    text_format(title, sizeof title, "%s, %s rules", config->env_variant[0] ? config->env_variant : vecenv_descriptor(env)->id,
-                vecenv_spec(env)->rules);
+    const char *variant = open_env_called_of(config);
+    text_format(title, sizeof title, "%s, %s rules", variant[0] ? variant : vecenv_descriptor(env)->id, vecenv_spec(env)->rules);
     return film_create(title, vecenv_spec(env));
 }
 

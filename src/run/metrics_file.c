@@ -51,7 +51,8 @@ void metrics_file_end(struct metrics_file *file)
     free(file->column);
     file->column = NULL;
     file->columns = 0;
-    file->rows = file->room = file->offset = 0;
+    file->rows = file->room = file->offset = file->lines = file->bad = 0;
+    file->trouble[0] = '\0';
 }
 
 static void *grown(void *array, size_t size)
@@ -87,8 +88,24 @@ static void take(void *user, const char *name, double value)
     taking->next = c + 1;
 }
 
-static int take_line(struct metrics_file *file, const char *line, struct error *err)
+static void pass_over(void *user, const char *name, double value)
 {
+    (void)user, (void)name, (void)value;
+}
+
+/* A disk that was full, or an editor, has left it. */
+static bool is_bad(struct metrics_file *file, const char *line)
+{
+    struct error err = {0};
+    file->lines++;
+    if (metrics_line_numbers(line, pass_over, NULL, &err) == 0) return false;
+    if (file->bad++ == 0) text_format(file->trouble, sizeof file->trouble, "line %lld: %s", (long long)file->lines, err.text);
+    return true;
+}
+
+static void take_line(struct metrics_file *file, const char *line)
+{
+    if (is_bad(file, line)) return;
     if (file->rows == file->room) {
         file->room = file->room ? 2 * file->room : 1024;
         for (int c = 0; c < file->columns; c++)
@@ -96,22 +113,19 @@ static int take_line(struct metrics_file *file, const char *line, struct error *
     }
     file->rows++;
     for (int c = 0; c < file->columns; c++) file->column[c].value[file->rows - 1] = NAN;
-    return metrics_line_numbers(line, take, &(struct taking){.file = file}, err);
+    metrics_line_numbers(line, take, &(struct taking){.file = file}, NULL);
 }
 
-static int take_lines(struct metrics_file *file, FILE *in, struct error *err)
+static void take_lines(struct metrics_file *file, FILE *in)
 {
     char *line = NULL;
     size_t room = 0;
-    int code = 0;
-    for (ssize_t length; !code && (length = getline(&line, &room, in)) > 0 && line[length - 1] == '\n';) {
+    for (ssize_t length; (length = getline(&line, &room, in)) > 0 && line[length - 1] == '\n';) {
         line[length - 1] = '\0';
-        code = take_line(file, line, err);
-        if (code) error_prefix(err, "%s", file->path);
+        take_line(file, line);
         file->offset += length;
     }
     free(line);
-    return code;
 }
 
 int metrics_file_read(struct metrics_file *file, struct error *err)
@@ -120,8 +134,9 @@ int metrics_file_read(struct metrics_file *file, struct error *err)
     if (!in && errno == ENOENT) return 0;
     if (!in) return error_set(err, EXIT_USAGE, "%s: %s", file->path, strerror(errno));
     if (fseeko(in, 0, SEEK_END) == 0 && ftello(in) < file->offset) metrics_file_end(file);
-    const int code = fseeko(in, file->offset, SEEK_SET) == 0 ? take_lines(file, in, err)
-                                                             : error_set(err, EXIT_USAGE, "%s: %s", file->path, strerror(errno));
+    const bool sought = fseeko(in, file->offset, SEEK_SET) == 0;
+    if (sought) take_lines(file, in);
+    const int code = sought ? 0 : error_set(err, EXIT_USAGE, "%s: %s", file->path, strerror(errno));
     fclose(in);
     return code;
 }

@@ -16,10 +16,12 @@ struct metrics_file {
     struct metrics_column *column;
     int columns;
     int64_t rows, room;
+    int64_t lines, bad; /* that were read; of these no objects of numbers, which have no row */
+    char trouble[160];  /* the first of them: "line 12: …"; "": none */
 };
 void metrics_file_begin(struct metrics_file *file, const char *folder);
 /* Takes in the lines that have come since; all anew where the file has become shorter, as when a run goes on from a checkpoint. A file that
- * isn't there yet has none. EXIT_USAGE where it can't be read or a line is no object of numbers. */
+ * isn't there yet has none, and a line that is no object of numbers is passed over. EXIT_USAGE where it can't be read. */
 int metrics_file_read(struct metrics_file *file, struct error *err);
 void metrics_file_end(struct metrics_file *file);
 

@@ -1,5 +1,6 @@
 #include "run/open_env.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/philox.h"
@@ -18,6 +19,69 @@ const struct env_variant *open_env_variant(const struct config *config)
     const struct mappo_env *env;
     options_of(config, option);
     return registry_find(config->env_name, &env, NULL) ? NULL : registry_variant_of(env, option, config->env_options);
+}
+
+/* ---- the name that people know ------------------------------------------------------------------------------------------------------ */
+
+struct usual { /* options of a variant, a later one replaces an earlier */
+    struct env_option option[CONFIG_ENV_OPTIONS];
+    char name[CONFIG_ENV_OPTIONS][CONFIG_TEXT], value[CONFIG_ENV_OPTIONS][CONFIG_TEXT];
+    int options;
+};
+
+static void add_usual(struct usual *usual, const char *name, const char *value)
+{
+    if (usual->options == CONFIG_ENV_OPTIONS) return;
+    const int i = usual->options++;
+    text_format(usual->name[i], sizeof usual->name[i], "%s", name);
+    text_format(usual->value[i], sizeof usual->value[i], "%s", value);
+    usual->option[i] = (struct env_option){usual->name[i], usual->value[i]};
+}
+
+static void take_preset(void *user, const char *key, const char *value)
+{
+    if (strncmp(key, "env.", strlen("env.")) == 0) add_usual(user, key + strlen("env."), value);
+}
+
+static void add_preset(struct usual *usual, const char *id)
+{
+    const char *text = registry_preset(id);
+    if (text) config_entries(text, id, take_preset, usual, NULL);
+}
+
+static void find_usual(struct usual *usual, const struct env_variant *variant)
+{
+    usual->options = 0;
+    add_preset(usual, variant->base);
+    for (int i = 0; i < variant->options; i++) add_usual(usual, variant->option[i].name, variant->option[i].value);
+    add_preset(usual, variant->name);
+}
+
+const char *open_env_called(const char *env_name, const struct env_option *option, int count)
+{
+    struct usual *usual = NULL;
+    const struct mappo_env *env = NULL;
+    const struct env_variant *variant, *found = NULL;
+    struct mappo_value value[OPTIONS_MAX];
+    char wanted[OPTIONS_TEXT], all[OPTIONS_TEXT];
+    for (int i = 0; (variant = registry_variant_at(i)) && !found; i++) {
+        if (strcmp(variant->base, env_name) != 0) continue;
+        if (!env && (registry_find(env_name, &env, NULL) || options_read(env, option, count, value, wanted, sizeof wanted, NULL))) break;
+        if (!usual) usual = malloc(sizeof *usual);
+        CHECK(usual, "out of memory naming an environment");
+        find_usual(usual, variant);
+        if (!options_read(env, usual->option, usual->options, value, all, sizeof all, NULL) && strcmp(all, wanted) == 0) found = variant;
+    }
+    if (env && !found) found = registry_variant_of(env, option, count);
+    free(usual);
+    return found ? found->name : "";
+}
+
+const char *open_env_called_of(const struct config *config)
+{
+    struct env_option option[CONFIG_ENV_OPTIONS];
+    options_of(config, option);
+    return open_env_called(config->env_name, option, config->env_options);
 }
 
 bool open_env_still(const struct config *config, const struct mappo_env *env, const char *text)

@@ -20,6 +20,11 @@ struct open_env_config {
 /* The variant that its environment is with its options (registry_variant_of); NULL = none. */
 const struct env_variant *open_env_variant(const struct config *config);
 
+/* For people: the variant that it is where all else is as its own presets or the defaults have it; "" = none. overcooked/kitchen's preset sets an
+ * option for all its layouts, and a run of one is still that layout's. */
+const char *open_env_called(const char *env_name, const struct env_option *option, int count);
+const char *open_env_called_of(const struct config *config);
+
 /* What is played, in a line: "mpe/simple_spread, N=5", "lbf/8x8-2p-3f (lbf/foraging, players=2)", and where a variant was asked for that
  * other options were given to, what it would have. */
 void open_env_title(const struct config *config, const struct vecenv *env, char *text, size_t size);

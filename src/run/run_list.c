@@ -17,6 +17,7 @@
 #include "run/checkpoint.h"
 #include "run/lock.h"
 #include "run/metrics_file.h"
+#include "run/open_env.h"
 
 enum { DEEPEST = 8, CONFIG_MOST = 1 << 20, TAIL = 4096 };
 static const double stale = 60; /* of a lock whose process can't be looked at: six of its beats (run/folder.h) */
@@ -32,6 +33,19 @@ const char *run_setting(const struct run_told *run, const char *key)
     for (int i = 0; i < run->settings; i++)
         if (strcmp(run->setting[i].key, key) == 0) return run->setting[i].value;
     return "";
+}
+
+const char *run_variant(const struct run_told *run)
+{
+    static const char prefix[] = "env.";
+    struct env_option option[CONFIG_ENV_OPTIONS];
+    int options = 0;
+    for (int i = 0; i < run->settings && options < CONFIG_ENV_OPTIONS; i++) {
+        const struct run_setting *setting = &run->setting[i];
+        if (strncmp(setting->key, prefix, strlen(prefix)) == 0 && strcmp(setting->key, "env.name") != 0)
+            option[options++] = (struct env_option){setting->key + strlen(prefix), setting->value};
+    }
+    return open_env_called(run_setting(run, "env.name"), option, options);
 }
 
 static void *grown(void *array, int count, size_t size)
@@ -110,6 +124,7 @@ static void read_metrics(struct run_told *run)
     struct stat info;
     text_format(path, sizeof path, "%s/metrics.jsonl", run->path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && errno != ENOENT && !run->why[0]) text_format(run->why, sizeof run->why, "metrics.jsonl: %s", strerror(errno));
     if (fd < 0) return;
     const bool readable = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
     for (size_t size = TAIL; readable && !line && size <= LONGEST; size *= 4) {
@@ -265,6 +280,7 @@ static void find(struct run_list *list, const char *folder, int depth)
     }
     errno = 0;
     DIR *dir = depth < DEEPEST ? opendir(folder) : NULL;
+    if (!dir && depth < DEEPEST && errno != ENOENT) warn("%s: %s: left out", folder, strerror(errno));
     for (const struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
         char path[4096];
         struct stat info;

@@ -33,6 +33,8 @@ struct run_told {
     int64_t written;    /* seconds since 1970 of the last line of metrics, else of config.ini */
 };
 const char *run_setting(const struct run_told *run, const char *key); /* "" where config.ini has none */
+/* The variant that its environment is with its options; "" where it is none (open_env_called). */
+const char *run_variant(const struct run_told *run);
 
 /* What the folder of one run tells. EXIT_USAGE where it is none. */
 int run_read(struct run_told *run, const char *folder, bool check, struct error *err);
@@ -44,7 +46,7 @@ struct run_list {
     char **closed; /* [closed_count] folders in it that may not be looked into */
     int closed_count;
 };
-/* All runs in and below `folder`, or it alone where it is one. Links are not followed. With `check` the SHA-256 of the newest checkpoint of
+/* All runs in and below `folder`, or it alone where it is one. Links are not followed; warns of each folder that can't be read. With `check` the SHA-256 of the newest checkpoint of
  * each is verified as well. EXIT_USAGE where there is no such folder. */
 int run_list_read(struct run_list *list, const char *folder, bool check, struct error *err);
 void run_list_free(struct run_list *list);

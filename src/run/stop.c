@@ -218,6 +218,11 @@ int stop_agreed(struct stop *stop, struct comm *comm, char *why, size_t size)
     return stop->reason / SIGNALS >= ASKED_TO_STOP ? EXIT_STOPPED : EXIT_CONTINUE;
 }
 
+int stop_signal(const struct stop *stop)
+{
+    return stop->reason % SIGNALS;
+}
+
 static bool left_ignored[SIGNALS]; /* by stop_close, and not before */
 
 void stop_again(void)

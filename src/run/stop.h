@@ -19,7 +19,8 @@ bool stop_place(struct stop *stop, const char *folder); /* where it is now; fals
 void stop_save_took(struct stop *stop, double seconds);
 /* Collective. 0: go on; else the exit code; `why` says the reason for people. */
 int stop_agreed(struct stop *stop, struct comm *comm, char *why, size_t size);
-void stop_again(void);              /* another run follows in this process: what stop_close left ignored has its default again */
-void stop_close(struct stop *stop); /* those of 75 stay ignored: they may come late; SIGPIPE too */
+int stop_signal(const struct stop *stop); /* that was the reason, once agreed; 0 = another */
+void stop_again(void);                    /* another run follows in this process: what stop_close left ignored has its default again */
+void stop_close(struct stop *stop);       /* those of 75 stay ignored: they may come late; SIGPIPE too */
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "run/run_list.h"
 #include "run/trainer_work.h"
 
 /* --quiet leaves one line of a run: where it is and how it stands. */
@@ -94,10 +95,20 @@ static void print_dry_run(const struct trainer *t, const char *state)
     }
     fputs(",\"rules\":", stdout);
     text_json_string(stdout, vecenv_spec(t->learning.env)->rules);
-    printf(",\"train.env_steps\":%lld,\"train.env_steps_of\":\"%s\"", (long long)c->train_env_steps,
+    printf(",\"seed\":%lld,\"train.env_steps\":%lld,\"train.env_steps_of\":\"%s\"", (long long)c->train_seed, (long long)c->train_env_steps,
            origins[c->origin[KEY_train_env_steps]]);
     if (t->planned) printf(",\"memory_bytes\":%zu", t->planned);
     puts("}");
+}
+
+/* --fresh: what would be moved aside. */
+static void print_old_run(const struct trainer *t)
+{
+    struct run_told old;
+    struct error ignored = {0};
+    if (!t->args->fresh || run_read(&old, t->path, false, &ignored)) return;
+    printf("; the run that is there, of %lld env-steps, is moved aside", (long long)old.env_steps);
+    run_forget(&old);
 }
 
 /* --dry-run: what a start would do. */
@@ -111,6 +122,7 @@ void summary_dry_run(const struct trainer *t, enum start start)
         summary_finished(t);
     } else if (!t->args->quiet) {
         printf("settings are valid; %s %s", start == START_CONTINUED ? "continues" : "a new run in", t->path);
+        if (start == START_NEW) print_old_run(t);
         if (start == START_CONTINUED) printf(" at %lld env-steps", (long long)t->standing.env_steps);
         putchar('\n');
         if (t->learning.note[0]) puts(t->learning.note);

@@ -30,10 +30,10 @@ check a_new_run_is_named "settings are valid; a new run in runs/mpe-simple_sprea
 {
     check a_run_that_would_be_continued_is_named "settings are valid; continues a b at 200 env-steps" "$(first $small run="a b" train.env_steps=400)"
     check a_finished_one_too "a b is finished: 200 env-steps reach train.env_steps=200; raise it to go on" "$(dry $small run="a b" train.env_steps=200)"
-    check programs_read_json '{"run":"a b","state":"continues","env_steps":200,"environment":"mpe/simple_spread","rules":"mpe2","train.env_steps":400,"train.env_steps_of":"settings","memory_bytes":N}' "$(dry $small run="a b" train.env_steps=400 --json | sed 's/"memory_bytes":[1-9][0-9]*/"memory_bytes":N/')"
-    check they_learn_who_said_how_long '"variant":"classic/CartPole-v0","rules":"gymnasium","train.env_steps":200000,"train.env_steps_of":"environment"' "$(dry env=CartPole-v0 --json | grep -o '"variant.*_of":"[a-z]*"')"
+    check programs_read_json '{"run":"a b","state":"continues","env_steps":200,"environment":"mpe/simple_spread","rules":"mpe2","seed":1,"train.env_steps":400,"train.env_steps_of":"settings","memory_bytes":N}' "$(dry $small run="a b" train.env_steps=400 --json | sed 's/"memory_bytes":[1-9][0-9]*/"memory_bytes":N/')"
+    check they_learn_who_said_how_long '"variant":"classic/CartPole-v0","rules":"gymnasium","seed":1,"train.env_steps":200000,"train.env_steps_of":"environment"' "$(dry env=CartPole-v0 --json | grep -o '"variant.*_of":"[a-z]*"')"
     check quiet_says_nothing "" "$(dry $small run="a b" train.env_steps=400 --quiet)"
-    check fresh_would_begin_anew "settings are valid; a new run in a b" "$(first $small run="a b" --fresh)"
+    check fresh_would_begin_anew "settings are valid; a new run in a b; the run that is there, of 200 env-steps, is moved aside" "$(first $small run="a b" --fresh)"
 }
 check a_pool_that_stays_empty_is_said 1 "$(dry env=simple_tag group.agent.play=self group.agent.pool_interval=50 train.env_steps=1e5 | grep -c 'pool_interval=50: the run has 32 updates, so no past self is ever kept')"
 check noise_that_leaves_the_simplex_is_said 1 "$(dry algo=maddpg maddpg.actor=softmax env.soft_actions=1 wrap.rescale_action=0 | grep -c 'maddpg.explore=gaussian beside maddpg.actor=softmax: ')"

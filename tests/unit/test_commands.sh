@@ -126,6 +126,15 @@ done
 # In 30 columns a return of -24.40 had room for its minus and a digit.
 lacks a_narrow_terminal_shows_no_half_of_a_number "agent/s -" "$(columns 30 "${short[@]}" --fresh run=narrow eval.env_steps=0 train.env_steps=3000)"
 
+# ---- Ctrl-C, where there is nothing to save ----
+for command in eval render report; do
+    files=(episodes=1e8 --quiet)
+    [ $command = render ] && files=(out=long.svg episode=best episodes=1e8)
+    [ $command = report ] && files=(out=long.html episodes=1e8 --quiet)
+    text=$(timeout -s INT 0.6 "$MAPPO" $command plain "${files[@]}" 2>&1)
+    is "${command}_says_that_it_was_interrupted" "124 mappo: interrupted before its end: nothing was saved no" "$? $(tail -1 <<<"$text") $([ -e "${files[0]#out=}" ] && echo yes || echo no)"
+done
+
 # ---- eval ----
 play() { "$MAPPO" eval plain threads=1 "$@" 2>&1; }
 text=$(play episodes=20)

@@ -162,12 +162,12 @@ def files():
           all(digit in "".join(lines[3].splitlines()[2:-1]) for digit in "012"), len(lines))
 
 
-def on_terminal(*args, **environment):
-    """What the command writes on a terminal of 60 x 30, and its exit code."""
+def on_terminal(*args, size=(30, 60), **environment):
+    """What the command writes on a terminal of 60 x 30, or of other lines and columns, and its exit code."""
     master, slave = pty.openpty()
     import fcntl
     import termios
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 60, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     process = subprocess.Popen([MAPPO, "render", *args, "threads=1"], stdin=slave, stdout=slave, stderr=slave,
                                env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "NO_COLOR": "", **environment})
     os.close(slave)
@@ -193,6 +193,9 @@ def terminals():
               re.fullmatch(r"episode 0, scripted: return -[\d.]+ in 25 steps\n", text.split(leave)[1]), text[-100:])
         rows = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", row) for row in text.split("\x1b[H")[2].splitlines()]
         check("a_page_fits", len(rows) <= 30 and max(map(len, rows)) <= 60, (len(rows), max(map(len, rows))))
+    code, text = on_terminal("plain", "fps=100", "every=5", size=(6, 20))
+    rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.split("\x1b[H")[2]).splitlines()
+    check("a_small_terminal_has_whole_words", len(rows) < 6 and max(map(len, rows)) <= 20 and re.fullmatch(r"step 5  reward [-\d.]+", rows[-1]), rows)
     code, text = on_terminal("plain", "fps=100", "every=5", NO_COLOR="1")
     check("without_colour_it_is_plain_text", code == 0 and "\x1b[38" not in text and "▀" not in text and "ooo" in text, text[:200])
     code, out = render("plain", "play=scripted")

@@ -71,4 +71,44 @@ import json, sys
 rows = {row["run"]: row for row in map(json.loads, sys.stdin)}
 clip = rows["runs/group/clip"]
 print(len(rows), rows["runs/group/one"]["state"], clip["settings"]["ppo.clip"], "all" if clip["env_steps"] == clip["of_env_steps"] == 400 else clip)')"
+
+# ---- what can't be read, names that are long or tell more ----
+ln -sf metrics.jsonl runs/spread/metrics.jsonl # to itself
+has metrics_that_cannot_be_read_are_said "(metrics.jsonl: " "$("$MAPPO" runs | grep spread)"
+mkdir runs/closed
+chmod 0 runs/closed
+without=(setpriv "--bounding-set=-dac_override,-dac_read_search" "--inh-caps=-dac_override,-dac_read_search") # root reads all otherwise
+[ "$(id -u)" = 0 ] || without=()
+if [ "$(id -u)" != 0 ] || "${without[@]}" true 2>/dev/null; then
+    has a_folder_that_cannot_be_read_is_named "runs/closed: Permission denied: left out" "$("${without[@]}" "$MAPPO" runs 2>&1)"
+else
+    echo "ok - a_folder_that_cannot_be_read_is_named # SKIP needs setpriv"
+fi
+long=runs/$(printf 'x%.0s' {1..150})-s7
+mkdir -p "$long" && cp runs/group/clip/config.ini runs/group/clip/log.txt "$long"
+sed -i 's/^k = .*/k = 25/' "$long/config.ini"
+is one_long_name_moves_no_other_row yes "$("$MAPPO" runs | awk '/^group.clip/ { print length < 150 ? "yes" : length }')"
+has a_variant_has_its_name "matrix/penalty-25 mappo" "$(row "${long#runs/}")"
+has and_json_has_it '"environment": "matrix/penalty", "variant": "matrix/penalty-25"' "$("$MAPPO" runs --json)"
+is rows_fit_a_terminal "yes" "$(python3 - "$MAPPO" <<'END'
+import fcntl, os, pty, struct, sys, termios
+process, terminal = pty.fork()
+if process == 0:
+    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 90, 0, 0))
+    os.execv(sys.argv[1], [sys.argv[1], "runs"])
+shown = b""
+try:
+    while block := os.read(terminal, 65536):
+        shown += block
+except OSError:
+    pass
+os.waitpid(process, 0)
+lines = shown.decode().splitlines()
+print("yes" if max(map(len, lines)) <= 90 and any("..xx" in line and "-s7" in line for line in lines) else shown.decode())
+END
+)"
+chmod 700 runs/closed
+"$MAPPO" env=overcooked/coord_ring run=ring train.env_steps=100 rollout.envs=2 rollout.steps=25 threads=1 eval.env_steps=0 --quiet >/dev/null
+has so_has_one_whose_suite_has_a_preset '"variant": "overcooked/coord_ring"' "$("$MAPPO" runs ring --json)"
+has and_its_film "overcooked/coord_ring, JaxMARL 0.2 (Overcooked) rules" "$("$MAPPO" render ring out=- --quiet 2>&1 | head -1)"
 exit $failed

@@ -45,16 +45,22 @@ def bad_lists():
         "1-2 run=a": "run=a would be the folder of 2 runs",
         "1-2 ppo.epohs=3": "ppo.epochs",
         "1-2 train.init=missing.h5": "seed 1: train.init: missing.h5",
+        "--seeds=1-3": "what is meant here is seeds=1-5",
     }
     wrong = {}
     for text, part in told.items():
         words = text.split(" ") if text else [""]
-        code, said = train(words[0], *words[1:])
+        code, said = mappo(text) if text.startswith("--") else train(words[0], *words[1:])
         if code not in (2, 4) or part not in said or said.count("\n") != 1:
             wrong[text] = said
     check("a_bad_list_or_setting_is_one_line", not wrong, wrong)
     code, said = train("1-2", "--dry-run", END)
     check("a_dry_run_tells_of_each", code == 0 and "seed 1: settings are valid" in said and "seed 2: settings are valid" in said, said)
+    for words in (["seeds", "1-3"], ["train", "seeds", "1-3"]):
+        code, said = mappo(*words)
+        check("without_its_sign_it_is_known_" + words[0], code == 2 and "mappo seeds=1-3 (mappo help seeds)" in said, said)
+    code, said = mappo("help", "seeds")
+    check("it_has_help", code == 0 and "seeds=1-5 (or" in said, said[:200])
     check("nothing_was_begun_so_far", folders() == [], folders())
 
 
@@ -73,6 +79,11 @@ def whole():
     before = [os.stat(f"{run}/metrics.jsonl").st_mtime_ns for run in folders()]
     code, said = train("1-2,4", END)
     after = [os.stat(f"{run}/metrics.jsonl").st_mtime_ns for run in folders()]
+    code, said = train("1-2", END, "--fresh", "--dry-run")
+    check("fresh_tells_what_it_would_move", said.count("; the run that is there, of 1000 env-steps, is moved aside") == 2, said)
+    code, said = train("1,4", END, "--json", "--dry-run")
+    check("of_each_json_has_its_seed", [json.loads(line)["seed"] for line in said.splitlines()] == [1, 4], said)
+    code, said = train("1-2,4", END)
     check("finished_ones_are_shown", code == 0 and before == after and "to train" not in said and "finished" in said, said)
     code, said = train("1-2,4", "train.env_steps=2000", "--json")
     told = json.loads(said)
@@ -80,6 +91,18 @@ def whole():
     same = [seed["return_mean"] for seed in told["seeds"]] == returns and abs(told["return_mean"]["mean"] - sum(returns) / 3) < 1e-9
     steps = [seed["env_steps"] for seed in told["seeds"]]
     check("raised_they_go_on_and_json_has_all", code == 0 and same and steps == [2000] * 3, said)
+
+
+def damaged():
+    """One whose checkpoints are gone is left out; the others go on, and their curve to its end."""
+    for path in Path(folders()[1]).glob("step-*.h5"):
+        path.write_bytes(b"")
+    code, said = train("1-2,4", "train.env_steps=3000")
+    rows = re.findall(r"^ *(\d+)  finished +3000 ", said, re.M)
+    check("one_damaged_keeps_nobody_from_training", code == 4 and rows == ["1", "4"], said)
+    check("what_begins_it_anew_is_said", "seed 2: is left out" in said and "with seed=2 --fresh in place of seeds=1-2,4" in said, said)
+    check("that_they_are_not_equally_far_too", "not equally far: 2000 to 3000 env-steps" in said and "(beyond 2000 of those that got further)" in said, said)
+    check("the_curve_goes_to_the_longest", re.search(r"^ +100 +3000$", said, re.M), said)
 
 
 def await_updates(runs, count=5):
@@ -119,6 +142,7 @@ def stops():
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=30)[0]
     check("ctrl_c_saves_all_and_is_10", process.returncode == 10 and said.count("the same command again continues it") == len(runs), said)
+    check("each_names_what_was_pressed", "SIGINT" in said and "SIGTERM" not in said, said)
     check("the_table_says_stopped", len(re.findall(r"^ *[78]  stopped ", said, re.M)) == len(runs), said)
     steps = [lines(run)[-1]["env_steps"] for run in runs]
     process = subprocess.Popen([MAPPO, "seeds=7,8", *TINY, FOREVER, "threads=1", "--json"], stdout=subprocess.PIPE, text=True)
@@ -150,6 +174,19 @@ def stops():
         time.sleep(0.05)
     state = {json.loads(line)["run"]: json.loads(line)["state"] for line in mappo("runs", "--json")[1].splitlines()}
     check("killed_it_leaves_nobody_behind", all(state[run] == "stopped" for run in runs), state)
+    return runs
+
+
+def killed(runs):
+    process = subprocess.Popen([MAPPO, "seeds=7,8", *TINY, FOREVER, "threads=1"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    end = time.monotonic() + 10
+    while time.monotonic() < end and not processes_of(runs[0]):
+        time.sleep(0.02)
+    os.kill(processes_of(runs[0])[0], signal.SIGKILL)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=30)[0]
+    check("one_that_was_killed_says_so", re.search(r"^ *7  killed \(signal 9\) ", said, re.M), said)
 
 
 def on_a_terminal():
@@ -175,7 +212,8 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     bad_lists()
     whole()
-    stops()
+    damaged()
+    killed(stops())
     on_a_terminal()
     os.chdir("/")
 finish()

@@ -42,8 +42,10 @@ def page_of_settings():
 
     script = [sys.executable, os.path.join(ROOT, "scripts/tensorboard_hparams.py")]
     subprocess.run(train("train.env_steps=1000", "ppo.clip=0.1", run="other"), check=True, capture_output=True)
+    os.mkdir("empty")
     for _ in range(2):
-        done = subprocess.run([*script, "run", "other"], capture_output=True, text=True)
+        done = subprocess.run([*script, "run", "nothing", "empty", "other"], capture_output=True, text=True)
+    check("what_is_no_run_is_passed_over", all(f"{name} is no run's folder and is left out" in done.stderr for name in ("nothing", "empty")), done.stderr)
     check("settings_of_runs_are_compared", done.returncode == 0 and "2 runs" in done.stdout, done.stderr)
     found = {}
     for run in ("run", "other"):

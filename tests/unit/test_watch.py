@@ -54,15 +54,16 @@ def pages():
     subprocess.run(train("run", "train.env_steps=4000", "eval.interval=5", "eval.episodes=2"), check=True, capture_output=True)
     for locale in ("C", "C.UTF-8"):
         fits, whole = [], []
-        for width in (40, 57, 80, 200):
+        for width in (12, 27, 40, 57, 80, 200):
             for height in (5, 10, 24, 60):
                 lines = page(width, height, locale).stdout.splitlines()
                 widths = [sum(unicodedata.east_asian_width(c) not in "WF" or 2 for c in line) for line in lines]
                 fits.append(max(widths) <= width and len(lines) < height)
-                whole.append("2.00k" not in lines[2] and "100 %" in lines[2])
+                whole.append(("2.00k" not in lines[2] and "100 %" in lines[2]) or width < 12)
         check(f"a_page_fits_its_terminal_in_{locale}", all(fits), fits)
         check(f"how_far_it_is_stands_in_every_one_in_{locale}", all(whole), page(40, 10, locale).stdout)
     text = page(100, 40, "C").stdout
+    check("of_few_lines_the_curve_has_them", "return of training" in page(80, 10, "C").stdout, page(80, 10, "C").stdout)
     check("ascii_is_enough", text.isascii() and "entropy" in text and "*" in text and "(o: of evaluations)" in text, text)
     check("numbers_that_never_change_are_left_out", "episode_length" not in text, text)
     check("braille_where_there_is_unicode", any("\u2801" <= c <= "\u28ff" for c in page(100, 40, "C.UTF-8").stdout))
@@ -70,8 +71,10 @@ def pages():
     check("a_folder_of_runs_is_refused", bad.returncode == 2 and "mappo runs" in bad.stderr, bad.stderr)
     os.rename("run/metrics.jsonl", "kept")
     check("without_metrics_there_is_no_curve", "no update yet" in page(80, 24, "C").stdout, page(80, 24, "C").stdout)
-    Path("run/metrics.jsonl").write_text('{"update":1,"env_steps":x}\n')
-    check("a_bad_line_is_named", "is no line of metrics" in page(80, 24, "C").stderr, page(80, 24, "C").stderr)
+    kept = Path("kept").read_text().splitlines(True)
+    Path("run/metrics.jsonl").write_text("".join([*kept[:5], '{"update":1,"env_steps":x}\n', *kept[5:]]))
+    bad = page(160, 24, "C")
+    check("a_bad_line_is_named_and_passed_over", "metrics.jsonl: 1 bad, line 6" in bad.stdout and "return of training" in bad.stdout, bad.stdout + bad.stderr)
     os.rename("kept", "run/metrics.jsonl")
 
 
@@ -92,6 +95,13 @@ def live():
         text = read_until(terminal, b"\x00", 3)
         check("the_screen_is_left_and_the_page_stays", LEAVE in text and b"running" in text.split(LEAVE)[1], text[-300:])
         check("ctrl_c_is_no_fault", process.wait(10) == 0, process.returncode)
+        os.close(terminal)
+        process, terminal = watch_live(90, 30)
+        check("the_page_names_its_key", b"running  (q: leave)" in read_until(terminal, b"\x1b[J"))
+        os.write(terminal, b"xq")
+        text = read_until(terminal, LEAVE) + read_until(terminal, b"\x00", 2)
+        check("q_leaves", process.wait(10) == 0 and LEAVE in text and b"(q: leave)" not in text.split(LEAVE)[1], text[-300:])
+        check("and_keys_are_as_before", termios.tcgetattr(terminal)[3] & termios.ICANON)
         os.close(terminal)
         process, terminal = watch_live(90, 30)
         read_until(terminal, b"\x1b[J")
