@@ -345,6 +345,11 @@ static void paint_trail(const struct film *film, int from, int to, int k, int tr
 
 void film_paint(const struct film *film, int i, int trail, const struct mappo_canvas *canvas)
 {
+    film_paint_ways(film, i, trail, canvas, canvas);
+}
+
+void film_paint_ways(const struct film *film, int i, int trail, const struct mappo_canvas *canvas, const struct mappo_canvas *way)
+{
     const struct film_shot *shot = &film->shot[i];
     const int from = trail_start(film, i, trail), circles = from < i ? circles_of(film, i) : 0;
     bool drawn = false;
@@ -354,7 +359,7 @@ void film_paint(const struct film *film, int i, int trail, const struct mappo_ca
         const struct film_mark *mark = &film->mark[shot->first + m];
         if (mark->shape == FILM_CIRCLE && k < circles && !drawn && leaves_trail(film, from, i, k)) {
             for (int other = k; other < circles; other++)
-                if (leaves_trail(film, from, i, other)) paint_trail(film, from, i, other, trail, canvas);
+                if (leaves_trail(film, from, i, other)) paint_trail(film, from, i, other, trail, way);
             drawn = true;
         }
         k += mark->shape == FILM_CIRCLE;

@@ -63,6 +63,8 @@ void film_view(const struct film *film, int i, double view[4]);
  * circle of a frame is the k-th of the one before, in frames that have as many, where it has the same size and colour and went no farther
  * than a quarter of the view. Circles much smaller than the largest of its episode that moves leave none: they are carried. */
 void film_paint(const struct film *film, int i, int trail, const struct mappo_canvas *canvas);
+/* As film_paint, with the trails (lines only, from the older end to the newer) on `way`: for who does something else with them. */
+void film_paint_ways(const struct film *film, int i, int trail, const struct mappo_canvas *canvas, const struct mappo_canvas *way);
 
 /* What is told below frame i, in cells of one or two words: "step 12", "reward -0.51", "return -12.3", and where there are several groups each
  * one's return, "adversary 3.1". */

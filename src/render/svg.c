@@ -210,19 +210,43 @@ static void write_image(const struct film_writer *w, const struct item *item)
             w->values.items->text + item->from);
 }
 
+/* Whether t is the part of a trail that a circle draws while it glides to frame t->first. (With every k-th frame only, it is drawn there.) */
+static bool grows(const struct film_writer *w, const struct thread *t)
+{
+    return w->values.items->item[t->item[0]].stays && t->first > 0 && w->time->frame[t->first] == w->time->frame[t->first - 1] + 1;
+}
+
+/* Its newer end goes from the older one to its place. */
+static void grow(const struct film_writer *w, const struct thread *t, enum attribute from, enum attribute to)
+{
+    if (w->values.items->item[t->item[0]].at[from] == w->values.items->item[t->item[0]].at[to]) return;
+    const int begins = t->first - 1;
+    fprintf(w->out, "<animate attributeName=\"%s\" values=\"", name_of(FILM_LINE, to));
+    for (int i = begins ? 0 : 1; i < 2; i++) fprintf(w->out, "%s;", value_of(&w->values, t->item[0], from, 0));
+    const char *end = value_of(&w->values, t->item[0], to, 0);
+    fprintf(w->out, "%s;%s\" keyTimes=\"0", end, end);
+    for (int f = begins ? begins : t->first; f <= t->first; f++) {
+        fputc(';', w->out);
+        key_time(w->out, w, f);
+    }
+    fputs(";1", w->out);
+    end_animation(w, true);
+}
+
 /* A line that comes and goes: how strong it is, and 0 where it is not there. Most are trails, of which there are many. */
 static void write_strength(const struct film_writer *w, const struct thread *t)
 {
     const bool ends = t->first + t->count < w->time->count;
-    fprintf(w->out, "<animate attributeName=\"stroke-opacity\" values=\"%s", t->first ? "0;" : "");
+    const int first = grows(w, t) ? t->first - 1 : t->first;
+    fprintf(w->out, "<animate attributeName=\"stroke-opacity\" values=\"%s", first ? "0;" : "");
     for (int i = 0; i < t->count; i++)
         if (needed(w, t, STROKE_OPACITY, i, false))
             fprintf(w->out, "%s%s", i ? ";" : "", written(value_of(&w->values, t->item[i], STROKE_OPACITY, 0)));
     fprintf(w->out, "%s\" keyTimes=\"0", ends ? ";0" : "");
-    for (int i = t->first ? 0 : 1; i < t->count; i++) {
+    for (int i = first ? 0 : 1; i < t->count; i++) {
         if (!needed(w, t, STROKE_OPACITY, i, false)) continue;
         fputc(';', w->out);
-        key_time(w->out, w, t->first + i);
+        key_time(w->out, w, i ? t->first + i : first);
     }
     if (ends) {
         fputc(';', w->out);
@@ -257,6 +281,10 @@ static void write_thread(const struct film_writer *w, const struct thread *t)
     if (item->shape == FILM_TEXT) escape(w->out, w->values.items->text + item->from);
     for (enum attribute a = NUMBER; a < ATTRIBUTES; a++)
         if (changing[a]) animate(w, t, a);
+    if (fades && grows(w, t)) {
+        grow(w, t, NUMBER + 0, NUMBER + 2); /* x1, x2 */
+        grow(w, t, NUMBER + 1, NUMBER + 3);
+    }
     if (fades)
         write_strength(w, t);
     else if (!always)
@@ -337,7 +365,7 @@ static size_t *collect(struct items *items, const struct film *film, const struc
     size_t *begin = calloc((size_t)time->count + 1, sizeof *begin);
     CHECK(begin, "out of memory for a picture");
     for (int f = 0; f < time->count; f++) {
-        film_paint(film, time->frame[f], PAGE_TRAIL, &items->canvas);
+        film_paint_ways(film, time->frame[f], PAGE_TRAIL, &items->canvas, &items->way);
         begin[f + 1] = items->count;
     }
     return begin;

@@ -29,7 +29,9 @@ static struct item *add(struct items *items, enum film_shape shape, uint32_t fil
 static void set_view(void *self, double x0, double y0, double x1, double y1)
 {
     struct items *items = self;
+    const struct page_view before = items->view;
     items->view = page_view(items->page, x0, y0, x1, y1);
+    items->turns = memcmp(&before, &items->view, sizeof before) != 0;
 }
 
 static void add_circle(void *self, double x, double y, double radius, uint32_t fill, uint32_t stroke)
@@ -45,6 +47,14 @@ static void add_line(void *self, double x0, double y0, double x1, double y1, dou
     const struct page_view *v = &items->view;
     const double at[5] = {page_x(v, x0), page_y(v, y0), page_x(v, x1), page_y(v, y1), width * v->scale};
     memcpy(add(self, FILM_LINE, 0, stroke)->at, at, sizeof at);
+}
+
+static void add_way(void *self, double x0, double y0, double x1, double y1, double width, uint32_t stroke)
+{
+    struct items *items = self;
+    add_line(self, x0, y0, x1, y1, width, stroke);
+    items->item[items->count - 1].trail = true;
+    items->item[items->count - 1].stays = !items->turns;
 }
 
 static void add_rectangle(void *self, double x0, double y0, double x1, double y1, uint32_t fill, uint32_t stroke)
@@ -121,6 +131,8 @@ void items_create(struct items *items, const struct page *page)
                                        .rectangle = add_rectangle,
                                        .image = add_image}};
     items->canvas.self = items;
+    items->way = items->canvas;
+    items->way.line = add_way;
 }
 
 void items_destroy(struct items *items)
@@ -145,7 +157,7 @@ static double distance(const struct items *items, const struct item *a, const st
 {
     const double never = INFINITY;
     double far = 0;
-    if (a->shape != b->shape || a->points != b->points) return never;
+    if (a->shape != b->shape || a->points != b->points || a->trail != b->trail) return never;
     if (!(a->fill & 0xff) != !(b->fill & 0xff) || !(a->stroke & 0xff) != !(b->stroke & 0xff)) return never;
     if ((a->shape == FILM_TEXT || a->shape == FILM_IMAGE) && strcmp(items->text + a->from, items->text + b->from) != 0) return never;
     for (int i = 0; i < numbers_of(a); i++) far = fmax(far, fabs(a->at[i] - b->at[i]));
@@ -164,7 +176,7 @@ static bool same(const struct items *items, const struct item *a, const struct i
 static double change(const struct items *items, const struct item *a, const struct item *b)
 {
     const double far = distance(items, a, b), reach = 0.3 * fmax(items->page->wide, items->page->high);
-    if (far > reach) return INFINITY;
+    if (far > (b->stays ? 0 : reach)) return INFINITY;
     const bool hue = a->fill >> 8 != b->fill >> 8 || a->stroke >> 8 != b->stroke >> 8;
     return far > 0 ? 0.1 + far / reach + (hue ? 0.7 : 0) : a->fill == b->fill && a->stroke == b->stroke ? 0 : hue ? 0.2 : 0.01;
 }
@@ -236,6 +248,90 @@ static void match_rows(const struct items *items, const struct item *a, int n, c
     for (int j = head; j < head + m; j++) match[j] += match[j] < 0 ? 0 : head;
 }
 
+/* ---- what can't glide ---------------------------------------------------------------------------------------------------------------- */
+
+static const double still = 0.5; /* pixels: a place is the same within that */
+
+static bool moves(const struct items *items, const struct item *a, const struct item *b)
+{
+    return distance(items, a, b) > still;
+}
+
+/* Whether a shape like b stands at b's place among a[0 … n) that does not go away from there. to[i]: where a[i] is among b[0 …), -1 = nowhere. */
+static bool held(const struct items *items, const struct item *a, int n, const int *to, const struct item *b, int j)
+{
+    for (int i = 0; i < n; i++)
+        if (to[i] != j && !moves(items, &a[i], &b[j]) && (to[i] < 0 || !moves(items, &a[i], &b[to[i]]))) return true;
+    return false;
+}
+
+/* Whether the point lies in the shape, or in the box around it. */
+static bool covers(const struct items *items, const struct item *shape, double x, double y)
+{
+    const double *at = shape->at;
+    if (shape->shape == FILM_CIRCLE) return hypot(x - at[0], y - at[1]) <= at[2];
+    if (shape->shape == FILM_RECTANGLE) return x >= at[0] && x <= at[0] + at[2] && y >= at[1] && y <= at[1] + at[3];
+    if (shape->shape != FILM_POLYGON) return false;
+    double low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY};
+    for (int i = 0; i < 2 * shape->points; i++) {
+        const double c = items->xy[shape->from + (size_t)i];
+        low[i % 2] = fmin(low[i % 2], c);
+        high[i % 2] = fmax(high[i % 2], c);
+    }
+    return x >= low[0] && x <= high[0] && y >= low[1] && y <= high[1];
+}
+
+/* Whether a text stands on p and then on q, which are the same shape, or goes as far as that. On a field that stays others may stand, too. */
+static bool goes_along(const struct items *items, const struct item *p, const struct item *q, const struct item *from,
+                       const struct item *to)
+{
+    if ((p->shape == FILM_CIRCLE || moves(items, p, q)) && covers(items, p, from->at[0], from->at[1]) &&
+        covers(items, q, to->at[0], to->at[1]))
+        return true;
+    const bool polygon = p->shape == FILM_POLYGON;
+    for (int k = 0; k < 2; k++) {
+        const double before = polygon ? items->xy[p->from + (size_t)k] : p->at[k];
+        const double after = polygon ? items->xy[q->from + (size_t)k] : q->at[k];
+        if (fabs(after - before - (to->at[k] - from->at[k])) > still) return false;
+    }
+    return true;
+}
+
+/* Whether text b[j], which moves, leaves all that it stands on, and the shape that was drawn before it, which it may stand beside. */
+static bool leaves_ground(const struct items *items, const struct item *a, const struct item *b, int j, const int *match)
+{
+    bool stands = false, beside = true;
+    for (int i = j - 1; i >= 0; i--) {
+        if (b[i].shape == FILM_TEXT) continue;
+        const bool on = covers(items, &b[i], b[j].at[0], b[j].at[1]);
+        if ((on || beside) && match[i] >= 0 && goes_along(items, &a[match[i]], &b[i], &a[match[j]], &b[j])) return false;
+        stands = stands || on;
+        beside = false;
+    }
+    return stands;
+}
+
+/* Takes from `match` what would glide through others. One that stays holds the place of the next: so it is done until nothing changes. */
+static void part(const struct items *items, const struct item *a, int n, const struct item *b, int m, int *match)
+{
+    int *to = malloc(((size_t)n + 1) * sizeof *to);
+    CHECK(to, "out of memory for a picture");
+    for (int i = 0; i < n; i++) to[i] = -1;
+    for (int j = 0; j < m; j++)
+        if (match[j] >= 0) to[match[j]] = j;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (int j = 0; j < m; j++) {
+            if (match[j] < 0 || b[j].shape == FILM_LINE || !moves(items, &a[match[j]], &b[j])) continue;
+            if (b[j].shape == FILM_TEXT ? !leaves_ground(items, a, b, j, match) : !held(items, a, n, to, b, j)) continue;
+            to[match[j]] = -1;
+            match[j] = -1;
+            changed = true;
+        }
+    }
+    free(to);
+}
+
 struct thread *threads_weave(const struct items *items, const size_t *begin, int frames)
 {
     struct thread *first = NULL, **before = NULL;
@@ -245,7 +341,9 @@ struct thread *threads_weave(const struct items *items, const size_t *begin, int
         struct thread **now = calloc((size_t)count + 1, sizeof *now), **end = &first;
         int *match = calloc((size_t)count + 1, sizeof *match);
         CHECK(now && match, "out of memory for a picture");
-        match_rows(items, f ? items->item + begin[f - 1] : NULL, there, items->item + begin[f], count, match);
+        const struct item *row = items->item + begin[f], *above = f ? items->item + begin[f - 1] : NULL;
+        match_rows(items, above, there, row, count, match);
+        if (f) part(items, above, there, row, count, match);
         for (int j = 0; j < count; j++) {
             now[j] = match[j] >= 0 ? before[match[j]] : begun(end, f);
             go_on(now[j], begin[f] + (size_t)j);

@@ -186,6 +186,48 @@ static void shapes_come_and_go(void **state)
     film_destroy(film);
 }
 
+/* The way of a circle is drawn while it glides: to 80.8 in the time from frame 0 to 1, to 135.8 in that from 1 to 2. */
+static void trails_grow_with_their_circles(void **state)
+{
+    (void)state;
+    struct film *film = film_of_circles(4);
+    char *svg = painted(film, film_of_220);
+    assert_holds(svg, "<animate attributeName=\"x2\" values=\"25.8;80.8;80.8\" keyTimes=\"0;.0667;1\" dur=\"1.5s\"");
+    assert_holds(svg, "<animate attributeName=\"x2\" values=\"80.8;80.8;135.8;135.8\" keyTimes=\"0;.0667;.1333;1\" dur=\"1.5s\"");
+    assert_int_equal(times(svg, "attributeName=\"x2\""), 3);
+    assert_int_equal(times(svg, "attributeName=\"y2\""), 0);
+    assert_int_equal(times(svg, "attributeName=\"x1\""), 0); /* none glides to where the next one is */
+    free(svg);
+    film_destroy(film);
+}
+
+/* Three cards of which the first is played: the others move up at once, with what is written on them, and none through another. A card that
+ * goes to a free place glides, with its text. */
+static void cards_that_move_up_do_not_glide(void **state)
+{
+    (void)state;
+    const char *const name[] = {"one", "two", "three"};
+    for (int free_place = 0; free_place < 2; free_place++) {
+        struct film *film = film_create("", &one_group);
+        film_begin(film, 0);
+        for (int i = 0; i < 2; i++) {
+            const struct mappo_canvas *c = film_shoot(film, &(struct film_frame){.step = i});
+            c->view(c->self, 0, 0, 9, 9);
+            c->rectangle(c->self, 0.1, 0.1, 8.9, 3, 0xfff3c4ffu, 0);
+            for (int k = free_place ? 0 : i; k < 3; k++) {
+                const double x = free_place ? 2 * k + (k == 2) * i : 2 * (k - i);
+                c->rectangle(c->self, x + 1, 1, x + 2, 2, (0x10000000u << k) | 0xffu, 0);
+                c->text(c->self, x + 1.1, 1.1, 0.3, name[k], 0x000000ffu);
+            }
+        }
+        char *svg = painted(film, film_of_220);
+        assert_int_equal(times(svg, "attributeName=\"x\""), free_place ? 2 : 0);
+        assert_int_equal(times(svg, ">two<"), free_place ? 1 : 2);
+        free(svg);
+        film_destroy(film);
+    }
+}
+
 /* An image that stays the same is there once, and a canvas without pixels is spared. */
 static void images_fill_the_view(void **state)
 {
@@ -368,6 +410,8 @@ int main(void)
         cmocka_unit_test(circles_leave_trails_where_they_moved),
         cmocka_unit_test(shapes_are_the_same_from_frame_to_frame),
         cmocka_unit_test(shapes_come_and_go),
+        cmocka_unit_test(trails_grow_with_their_circles),
+        cmocka_unit_test(cards_that_move_up_do_not_glide),
         cmocka_unit_test(images_fill_the_view),
         cmocka_unit_test(a_timetable_shows_every_so_many_steps),
         cmocka_unit_test(plain_text_has_shapes_and_letters),
