@@ -141,9 +141,8 @@ static void draw(void *user)
     FILE *out = open_memstream(&text, &size);
     CHECK(out, "out of memory drawing a page");
     screen_size(&columns, &lines);
-    const int rows = lines - cells_words(show->film) - 1; /* the cursor's */
-    struct cells *cells = cells_create(show->film, columns, rows > 3 ? rows : 3, terminal_colour());
-    cells_print(cells, show->time.frame[show->at], columns, out);
+    struct cells *cells = cells_create(show->film, columns, lines - 1, terminal_colour()); /* the last is the cursor's */
+    cells_print(cells, show->time.frame[show->at], out);
     cells_destroy(cells);
     fclose(out);
     screen_draw(text);
