@@ -72,7 +72,8 @@ static int read_output(struct rendering *r, struct error *err)
 {
     const struct config *c = r->run.config;
     r->terminal = strcmp(c->render_out, "-") == 0;
-    r->output = (struct output){.path = c->render_out, .timing = {c->render_fps, (int)c->render_every}, .size = (int)c->render_size};
+    r->output = (struct output){
+        .path = c->render_out, .timing = {c->render_fps, (int)c->render_every}, .size = (int)c->render_size, .silent = r->args->quiet};
     if (!r->terminal && output_check(c->render_out, &r->output.kind, err)) return error_prefix(err, "out");
     take_settings(r);
     return 0;
