@@ -33,6 +33,7 @@ def parse():
     parser.add_argument("--group", default="agent", help="the group of agents whose networks they become (agent)")
     parser.add_argument("--activation", choices=["relu", "tanh"], help="of the hidden layers, which no file tells: relu unless given, or as scripts/export.py says beside it")
     parser.add_argument("--std", type=float, help="of a stack whose outputs are means of real actions: their constant standard deviation")
+    parser.add_argument("--force", action="store_true", help="replace FILE.h5 whatever it is; without it only what this script made is")
     args = parser.parse_args()
     if not args.output.endswith(".h5"):
         parser.error(f"-o {args.output}: checkpoints end in .h5")
@@ -182,6 +183,23 @@ def dataset(file, name, value, description):
     text(made, "units", "1")
 
 
+def keep_others(path, force):
+    """What stands there already is replaced only where this script made it: it may be all that there is of a run."""
+    if not os.path.lexists(path):
+        return
+    if os.path.islink(path) or not os.path.isfile(path):
+        raise mappo.Problem(f"-o {path}: that is no file that could be replaced: choose another name")
+    if force:
+        return
+    try:
+        with h5py.File(path, "r") as file:
+            by = file.attrs.get("program", "")
+    except OSError:
+        by = ""
+    if not (by.decode() if isinstance(by, bytes) else str(by)).startswith("scripts/import.py"):
+        raise mappo.Problem(f"-o {path}: that is there already and not of this script: choose another name, or --force replaces it")
+
+
 def write(path, networks, config, args):
     temporary = path + ".tmp"
     heads = action_heads(networks, config)
@@ -227,6 +245,7 @@ def check(networks, args):
 def main():
     args = parse()
     try:
+        keep_others(args.output, args.force)
         networks = []
         for path in args.file:
             networks += read(path, first=not any(network.role == "actor" for network in networks))
@@ -241,7 +260,7 @@ def main():
         print(f"{network.path}: {what}")
     if not known:
         print("the activation is in no file and taken for ReLU: --activation tanh where it was that (on-policy's --use_ReLU)")
-    if "policy.std" not in config:
+    if "policy.std" not in config and any(network.role == "actor" for network in networks):
         print("the actor's outputs are taken for logits of choices: --std 0.5, say, where they are means of real actions")
     print(f"{args.output}: mappo train.init={args.output} " + " ".join(f"{name}={value}" for name, value in config.items()))
 

@@ -117,7 +117,7 @@ static void hanabi_describe(struct description *d, const struct hanabi_rules *ru
     d->spec.infos = HANABI_INFOS;
     d->spec.info = infos;
     d->spec.max_steps = rules->max_steps;
-    d->spec.rules = "JaxMARL 0.2 (Hanabi Learning Environment)";
+    d->spec.rules = "JaxMARL 0.2";
     d->spec.return_help = describe_text(d, "cards in the fireworks, at most %d; 0 where the last life was lost", rules->kinds);
     describe_group(d, "agent", rules->players, 0, MAPPO_SHARED_REWARD | MAPPO_HAS_ACTIVE | MAPPO_HAS_MASK);
     describe_observation(d, rules);
@@ -314,7 +314,9 @@ static void draw_table(const struct hanabi *w, const struct hanabi_rules *rules,
         for (int32_t i = 0; i < gone; i++) {
             char digit[16];
             snprintf(digit, sizeof digit, "%d", rank + 1);
-            canvas->text(canvas->self, 1.5 + k / rules->ranks + 0.27 * i, top - 1.7 - 0.32 * rank, 0.28, digit, 0x555555ffu);
+            const double x = 1.5 + k / rules->ranks + 0.28 * i, y = top - 1.76 - 0.32 * rank;
+            canvas->rectangle(canvas->self, x, y, x + 0.24, y + 0.29, colours[k / rules->ranks], 0x555555ffu);
+            draw_middle(canvas, x + 0.12, y + 0.145, 0.24, digit, 0x000000ffu);
         }
     }
 }

@@ -113,7 +113,7 @@ static void forage_describe(struct description *d, const struct forage_rules *ru
     d->spec.infos = FORAGE_INFOS;
     d->spec.info = infos;
     d->spec.max_steps = rules->max_episode_steps;
-    d->spec.rules = "lbforaging 2 (v3)";
+    d->spec.rules = "lbforaging 2";
     d->spec.return_help = rules->normalize ? describe_text(d,
                                                            "loaded part of the food, shared among those who load it, mean over the %d "
                                                            "players: %.4g when all is loaded; papers report the sum, which is then 1",
@@ -268,7 +268,7 @@ static void forage_draw(const struct forage *w, const struct forage_rules *rules
     const int32_t n = rules->field;
     char text[64];
     canvas->view(canvas->self, -0.2, -n - 0.2, n + 0.2, 0.9);
-    snprintf(text, sizeof text, "%d of %d food loaded; large numbers are levels", w->spawned - w->left, w->spawned);
+    snprintf(text, sizeof text, "%d of %d levels of food loaded; large numbers are levels", w->spawned - w->left, w->spawned);
     canvas->text(canvas->self, 0, 0.25, 0.04 * n, text, 0x000000ffu);
     for (int32_t i = 0; i <= n; i++) {
         canvas->line(canvas->self, i, 0, i, -n, 0.03, 0xccccccffu);

@@ -122,7 +122,7 @@ static void kitchen_describe(struct description *d, const struct kitchen_rules *
     d->spec.infos = KITCHEN_INFOS;
     d->spec.info = infos;
     d->spec.max_steps = rules->max_steps;
-    d->spec.rules = "JaxMARL 0.2 (Overcooked)";
+    d->spec.rules = "JaxMARL 0.2";
     d->spec.return_help =
         rules->shaped_weight > 0
             ? "20 a soup that is delivered; in training, and not in evaluations, also the cook's shaped reward by its weight"

@@ -120,7 +120,7 @@ static void warehouse_describe(struct description *d, const struct warehouse_rul
     d->spec.infos = 1;
     d->spec.info = &deliveries;
     d->spec.max_steps = rules->max_steps;
-    d->spec.rules = "rware 2 (v2)";
+    d->spec.rules = "rware 2";
     d->spec.return_help = returns[rules->reward_type];
     describe_group(d, "robot", rules->agents, 0, rules->agents == 1 || rules->reward_type == WAREHOUSE_GLOBAL ? MAPPO_SHARED_REWARD : 0);
     describe_number(d, DESCRIBE_OBS, unit, 0, (float)last_x, "own x");

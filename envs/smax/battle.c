@@ -110,7 +110,7 @@ static void smax_describe(struct description *d, const struct smax_rules *rules)
 {
     const char *actions[SMAX_MOVES + SMAX_TEAM] = {"north", "east", "south", "west", "stop"};
     d->spec.max_steps = rules->max_steps + 1;
-    d->spec.rules = "JaxMARL 0.2 (heuristic enemy)";
+    d->spec.rules = "JaxMARL 0.2";
     d->spec.return_help = rules->self_play_reward
                               ? "1 victory, -1 defeat (times won_battle_bonus)"
                               : "part of the enemies' health that was shot away, and won_battle_bonus (1) for a victory";
@@ -154,85 +154,78 @@ static void smax_script(const struct smax *w, const struct smax_rules *rules, in
     }
 }
 
+/* What pictures show of the world: the whole map, always, and a line above it. Units are drawn larger than they are, to be seen from there. */
+static const double margin = 0.6, headline = 2, larger = 1.4;
+static const uint32_t team_fill[2] = {0x0072b2ffu, 0xd55e00ffu}, team_edge[2] = {0x003f63ffu, 0x7a3600ffu};
+
+/* Its health is a bar within it. */
 static void draw_unit(const struct smax_units *u, const struct smax_rules *rules, int32_t i, const struct mappo_canvas *canvas)
 {
     static const char letter[SMAX_TYPES + 1] = "mMsZzh"; /* upstream's */
-    const int ally = i < rules->allies;
+    const int enemy = i >= rules->allies;
     const struct smax_type *type = &smax_types[u->type[i]];
-    const double x = u->x[i], y = u->y[i], top = y + type->radius + 0.15, left = u->health[i] / type->health;
+    const double x = u->x[i], y = u->y[i], radius = larger * type->radius, high = 0.95 * radius;
+    const double left = x - 0.7 * radius, right = x + 0.7 * radius, low = y - 0.6 * radius, top = y - 0.3 * radius;
     char text[16];
-    snprintf(text, sizeof text, "%c%d", letter[u->type[i]], ally ? i : i - rules->allies);
-    canvas->circle(canvas->self, x, y, type->radius, ally ? 0x0072b2ffu : 0xd55e00ffu, ally ? 0x003f63ffu : 0x7a3600ffu);
-    const double wide = 0.4 * (0.6 * (double)strlen(text) + (u->type[i] < 2 ? 0.3 : 0)); /* an m is */
-    canvas->text(canvas->self, x - wide / 2, y - 0.15, 0.4, text, 0xffffffffu);
-    canvas->rectangle(canvas->self, x - 0.5, top, x + 0.5, top + 0.15, 0xd0d0d0ffu, 0xd0d0d0ffu);
-    canvas->rectangle(canvas->self, x - 0.5, top, x - 0.5 + left, top + 0.15, 0x009e73ffu, 0x009e73ffu);
+    snprintf(text, sizeof text, "%c%d", letter[u->type[i]], enemy ? i - rules->allies : i);
+    canvas->circle(canvas->self, x, y, radius, team_fill[enemy], team_edge[enemy]);
+    const double wide = high * (0.6 * (double)strlen(text) + (u->type[i] < 2 ? 0.3 : 0)); /* an m is */
+    canvas->text(canvas->self, x - wide / 2, y - 0.1 * radius, high, text, 0xffffffffu);
+    canvas->rectangle(canvas->self, left, low, right, top, team_edge[enemy], 0);
+    canvas->rectangle(canvas->self, left, low, left + (right - left) * u->health[i] / type->health, top, 0xffffffffu, 0);
 }
 
-/* A square around the living, with lines every 4 that show where on the map it is. Its upper left corner; returns how wide it is. */
-static double draw_ground(const struct smax_units *u, int32_t n, const struct mappo_canvas *canvas, double corner[2])
+/* The map with its walls, and lines every 4. */
+static void draw_ground(const struct mappo_canvas *canvas)
 {
-    double low[2] = {SMAX_SIDE, SMAX_SIDE}, high[2] = {0, 0};
-    for (int32_t i = 0; i < n; i++) {
-        const double at[2] = {u->x[i], u->y[i]};
-        for (int k = 0; k < 2 && u->alive[i]; k++) {
-            low[k] = fmin(low[k], at[k]);
-            high[k] = fmax(high[k], at[k]);
-        }
-    }
-    const double x = (low[0] + high[0]) / 2, y = (low[1] + high[1]) / 2;
-    const double half = fmax(6, fmax(high[0] - low[0], high[1] - low[1]) / 2 + 1.5);
-    canvas->view(canvas->self, x - half, y - half, x + half, y + half);
+    canvas->view(canvas->self, -margin, -margin, SMAX_SIDE + margin, SMAX_SIDE + margin + headline);
     canvas->rectangle(canvas->self, 0, 0, SMAX_SIDE, SMAX_SIDE, 0xfdfcf8ffu, 0x000000ffu);
     for (double at = 4; at < SMAX_SIDE; at += 4) {
         canvas->line(canvas->self, at, 0, at, SMAX_SIDE, 0.05, 0xe0ddd0ffu);
         canvas->line(canvas->self, 0, at, SMAX_SIDE, at, 0.05, 0xe0ddd0ffu);
     }
-    corner[0] = x - half;
-    corner[1] = y + half;
-    return 2 * half;
 }
 
 /* Crosses where the dead lie. */
 static void draw_fallen(const struct smax_units *u, const struct smax_rules *rules, int32_t i, const struct mappo_canvas *canvas)
 {
-    const double x = u->x[i], y = u->y[i], arm = 0.25;
-    const uint32_t colour = i < rules->allies ? 0x0072b270u : 0xd55e0070u;
-    canvas->line(canvas->self, x - arm, y - arm, x + arm, y + arm, 0.1, colour);
-    canvas->line(canvas->self, x - arm, y + arm, x + arm, y - arm, 0.1, colour);
+    const double x = u->x[i], y = u->y[i], arm = 0.45;
+    const uint32_t colour = (team_fill[i >= rules->allies] & 0xffffff00u) | 0x90;
+    canvas->line(canvas->self, x - arm, y - arm, x + arm, y + arm, 0.18, colour);
+    canvas->line(canvas->self, x - arm, y + arm, x + arm, y - arm, 0.18, colour);
 }
 
-/* How many live, in the corner of the view. */
-static void draw_counts(const struct smax_units *u, const struct smax_rules *rules, int32_t n, const double corner[2], double height,
-                        const struct mappo_canvas *canvas)
+/* How many live, above the map: each side at its end. */
+static void draw_counts(const struct smax_units *u, const struct smax_rules *rules, int32_t n, const struct mappo_canvas *canvas)
 {
     int32_t living[2] = {0, 0};
     char text[32];
+    const double y = SMAX_SIDE + margin + headline / 2 - 0.2;
     for (int32_t i = 0; i < n; i++) living[i >= rules->allies] += u->alive[i] != 0;
     for (int side = 0; side < 2; side++) {
+        const double x = side ? SMAX_SIDE / 2 + 0.8 : 0.6;
         snprintf(text, sizeof text, "%s %d", side ? "enemies" : "allies", living[side]);
-        canvas->text(canvas->self, corner[0] + 0.4 * height, corner[1] - (1.3 + 1.3 * side) * height, height, text,
-                     side ? 0xd55e00ffu : 0x0072b2ffu);
+        canvas->circle(canvas->self, x, y, 0.55, team_fill[side], team_edge[side]);
+        canvas->text(canvas->self, x + 1, y - 0.5, 1.4, text, team_fill[side]);
     }
 }
 
-/* The living, their health above them, a line to whom they fired at, and where the others fell. */
+/* The living, a line to whom they fired at, and where the others fell. */
 static void smax_draw(const struct smax *w, const struct smax_rules *rules, const struct mappo_canvas *canvas)
 {
     const struct smax_units u = smax_units_of(w, rules);
     const int32_t n = smax_count(rules);
-    double corner[2];
-    const double wide = draw_ground(&u, n, canvas, corner);
+    draw_ground(canvas);
+    draw_counts(&u, rules, n, canvas);
     for (int32_t i = 0; i < n; i++)
         if (!u.alive[i]) draw_fallen(&u, rules, i, canvas);
     for (int32_t i = 0; i < n; i++) {
         if (!u.alive[i] || u.action[i] < SMAX_MOVES) continue;
         const int32_t j = smax_opponent(rules, i, u.action[i] - SMAX_MOVES);
-        canvas->line(canvas->self, u.x[i], u.y[i], u.x[j], u.y[j], 0.08, i < rules->allies ? 0x0072b280u : 0xd55e0080u);
+        canvas->line(canvas->self, u.x[i], u.y[i], u.x[j], u.y[j], 0.12, (team_fill[i >= rules->allies] & 0xffffff00u) | 0x80);
     }
     for (int32_t i = 0; i < n; i++)
         if (u.alive[i]) draw_unit(&u, rules, i, canvas);
-    draw_counts(&u, rules, n, corner, 0.035 * wide, canvas);
 }
 
 static const char *const aliases[] = {"smax", "HeuristicEnemySMAX", NULL};

@@ -301,6 +301,7 @@ static int draw(struct evaluating *e, struct error *err)
     struct output *picture = &e->picture;
     picture->path = c->eval_picture;
     picture->strip = true;
+    picture->silent = e->args->quiet || e->args->json;
     film_players(film, playing_players(&e->run, (int)c->eval_play, who, sizeof who));
     int code = evaluator_film(e->run.evaluator, (int)c->eval_play, c->eval_deterministic, 0, film, err);
     if (!code) code = output_write(picture, film, err);

@@ -72,7 +72,8 @@ static int read_output(struct rendering *r, struct error *err)
 {
     const struct config *c = r->run.config;
     r->terminal = strcmp(c->render_out, "-") == 0;
-    r->output = (struct output){.path = c->render_out, .timing = {c->render_fps, (int)c->render_every}, .size = (int)c->render_size};
+    r->output = (struct output){
+        .path = c->render_out, .timing = {c->render_fps, (int)c->render_every}, .size = (int)c->render_size, .silent = r->args->quiet};
     if (!r->terminal && output_check(c->render_out, &r->output.kind, err)) return error_prefix(err, "out");
     take_settings(r);
     return 0;
@@ -141,9 +142,8 @@ static void draw(void *user)
     FILE *out = open_memstream(&text, &size);
     CHECK(out, "out of memory drawing a page");
     screen_size(&columns, &lines);
-    const int rows = lines - cells_words(show->film) - 1; /* the cursor's */
-    struct cells *cells = cells_create(show->film, columns, rows > 1 ? rows : 1, terminal_colour());
-    cells_print(cells, show->time.frame[show->at], columns, out);
+    struct cells *cells = cells_create(show->film, columns, lines - 1, terminal_colour()); /* the last is the cursor's */
+    cells_print(cells, show->time.frame[show->at], out);
     cells_destroy(cells);
     fclose(out);
     screen_draw(text);

@@ -8,8 +8,8 @@
 #include "base/check.h"
 #include "base/text.h"
 
-enum { SAMPLES = 3, HEAD = 2, LINE = 66, LEAST_CELL = 16 };
-/* samples of a pixel in each direction; lines above the panel; how wide those below are, and a cell of them at least */
+/* Samples of a pixel in each direction; lines above the panel; how wide those below are; rows that a picture has before there is a title. */
+enum { SAMPLES = 3, HEAD = 2, LINE = 66, LEAST = 3 };
 
 struct pixel {
     double red, green, blue;
@@ -24,7 +24,8 @@ struct letter { /* in the place of a character; 0: none */
 
 struct cells {
     const struct film *film;
-    int columns, rows;
+    int columns, rows;                  /* of the panel */
+    int wide, head, told, side_by_side; /* columns of the page; lines above the panel and below it; how many are told in one of these */
     enum cells_colour colour;
     struct mappo_canvas canvas;
     struct page page; /* its panel is all pixels: as wide as the columns, twice as high as the rows */
@@ -87,7 +88,7 @@ static void blend(struct pixel *pixel, uint32_t colour, double part, char glyph)
 static void fill(struct cells *c, const struct area *area, uint32_t colour, char glyph)
 {
     if (!(colour & 0xff)) return;
-    const int left = (int)fmin(c->columns, fmax(0, floor(area->x0))), top = (int)fmin(2 * c->rows, fmax(0, floor(area->y0)));
+    const int left = (int)fmax(0, floor(area->x0)), top = (int)fmax(0, floor(area->y0));
     for (int y = top; y < 2 * c->rows && y <= area->y1; y++)
         for (int x = left; x < c->columns && x <= area->x1; x++) {
             int hits = 0;
@@ -106,13 +107,17 @@ static void set_view(void *self, double x0, double y0, double x1, double y1)
     c->view = page_view(&c->page, x0, y0, x1, y1);
 }
 
+/* Of circles, by their colour. */
+static const char signs[FILM_COLOURS + 1] = "oO@x*&=$";
+
 static void add_circle(void *self, double x, double y, double radius, uint32_t inner, uint32_t stroke)
 {
     struct cells *c = self;
     const double px = page_x(&c->view, x), py = page_y(&c->view, y), r = fmax(0.5, radius * c->view.scale);
     struct area area = {px - r - 1, py - r - 1, px + r + 1, py + r + 1, in_circle, .x = px, .y = py, .radius = r};
     if (!(inner & 0xff)) area.ring = edge;
-    fill(c, &area, inner & 0xff ? inner : stroke, 'o');
+    const uint32_t colour = inner & 0xff ? inner : stroke;
+    fill(c, &area, colour, signs[film_colour(c->film, colour)]);
 }
 
 static void add_line(void *self, double x0, double y0, double x1, double y1, double width, uint32_t stroke)
@@ -173,8 +178,8 @@ static void add_text(void *self, double x, double y, double height, const char *
     const double font = height * c->view.scale, least = 0.3, letter = 0.56;
     int length = 0;
     for (const char *at = text; *at; at++) length += (*at & 0xc0) != 0x80;
-    const int row = (int)fmin(c->rows, fmax(-1, floor((page_y(&c->view, y) - 0.35 * font) / 2)));
-    int column = (int)fmin(c->columns, fmax(-1, round(page_x(&c->view, x) + letter * font * length / 2 - length / 2.0)));
+    const int row = (int)floor((page_y(&c->view, y) - 0.35 * font) / 2);
+    int column = (int)lround(page_x(&c->view, x) + letter * font * length / 2 - length / 2.0);
     if (font < least || row < 0 || row >= c->rows || !(colour & 0xff)) return;
     if (column + length > c->columns) column = c->columns - length;
     if (column < 0) column = 0;
@@ -209,13 +214,49 @@ static void add_image(void *self, const uint8_t *rgb, int32_t width, int32_t hei
 
 /* ---- a frame ------------------------------------------------------------------------------------------------------------------------- */
 
-struct cells *cells_create(const struct film *film, int columns, int rows, enum cells_colour colour)
+/* What is told takes so many columns. */
+static int widest_cell(const struct film *film)
+{
+    char text[160];
+    int widest = 0;
+    for (int i = 0; i < film_frames(film); i++)
+        for (int cell = 0; cell < film_cells(film); cell++) {
+            film_cell(film, i, cell, text, sizeof text);
+            const int letters = (int)strlen(text);
+            if (letters > widest) widest = letters;
+        }
+    return widest;
+}
+
+/* As many of them side by side as there is room for. */
+static int cells_a_line(const struct film *film, int columns)
+{
+    const int fit = ((columns < LINE ? columns : LINE) + 1) / (widest_cell(film) + 1);
+    return fit < 1 ? 1 : fit < PAGE_COLUMNS ? fit : PAGE_COLUMNS;
+}
+
+/* On a small terminal the picture comes first, then what is told, then the titles. Sets the number of rows that are left. */
+static void lay_out(struct cells *c, int columns, int lines)
+{
+    const int cells = film_cells(c->film);
+    c->wide = columns;
+    c->side_by_side = cells_a_line(c->film, columns);
+    c->head = HEAD;
+    c->told = (cells + c->side_by_side - 1) / c->side_by_side;
+    if (lines - c->head - c->told < LEAST) c->told = 1;
+    while (lines - c->head - c->told < LEAST && c->head > 0) c->head--;
+    c->rows = lines - c->head - c->told;
+    if (c->rows < 1) c->rows = 1;
+}
+
+struct cells *cells_create(const struct film *film, int columns, int lines, enum cells_colour colour)
 {
     struct cells *c = calloc(1, sizeof *c);
     CHECK(c, "out of memory for a picture");
     const struct page unit = page_plan(film, 1000); /* its proportions */
-    const double scale = fmin(columns / unit.wide, 2 * rows / unit.high);
     c->film = film;
+    lay_out(c, columns, lines);
+    const double scale = fmin(columns / unit.wide, 2 * c->rows / unit.high);
     c->colour = colour;
     c->columns = (int)fmax(1, floor(unit.wide * scale));
     c->rows = (int)fmax(1, floor(unit.high * scale / 2));
@@ -293,57 +334,50 @@ static void put_row(const struct cells *c, int row, FILE *out)
     if (c->colour != CELLS_PLAIN) fputs("\033[0m", out);
 }
 
-int cells_words(const struct film *film)
-{
-    return HEAD + (film_cells(film) + PAGE_COLUMNS - 1) / PAGE_COLUMNS;
-}
-
-/* As many of them as fit a narrow line whole. */
-static void put_few_words(const struct film *film, int i, int wide, FILE *out)
+/* Where one line has no room for all: which step it is, and the return. */
+static void tell(const struct cells *c, int i, FILE *out)
 {
     char text[400];
-    int used = 0;
-    for (int cell = 0; cell < film_cells(film); cell++) {
-        film_cell(film, i, cell, text, sizeof text);
-        const int length = (int)strlen(text) + (used ? 2 : 0);
-        if (used + length > wide) break;
-        fprintf(out, "%s%s", used ? "  " : "", text);
-        used += length;
+    const int cells = film_cells(c->film), wide = c->wide < LINE ? c->wide : LINE, room = wide / c->side_by_side;
+    if (c->told * c->side_by_side < cells && c->told == 1) {
+        film_cell(c->film, i, FILM_CELL_STEP, text, sizeof text);
+        const int used = (int)strlen(text);
+        film_cell(c->film, i, FILM_CELL_RETURN, text + used + 1, sizeof text - (size_t)used - 1);
+        text[used] = ' ';
+        fprintf(out, "%.*s\n", c->wide, text);
+        return;
     }
-    fputc('\n', out);
+    for (int cell = 0; cell < cells; cell++) {
+        film_cell(c->film, i, cell, text, sizeof text);
+        const bool last = cell % c->side_by_side == c->side_by_side - 1 || cell == cells - 1;
+        fprintf(out, "%-*.*s%s", last ? 0 : room, room, text, last ? "\n" : "");
+    }
 }
 
-void cells_print(struct cells *c, int i, int columns, FILE *out)
+void cells_print(struct cells *c, int i, FILE *out)
 {
     char text[400];
     begin(c);
     film_paint(c->film, i, c->colour == CELLS_PLAIN ? 0 : PAGE_TRAIL, &c->canvas);
+    if (c->head == HEAD) fprintf(out, "%.*s\n", c->wide, film_title(c->film));
     film_episode_title(c->film, film_frame(c->film, i)->episode, text, sizeof text);
-    fprintf(out, "%.*s\n%.*s\n", columns, film_title(c->film), columns, text);
+    if (c->head > 0) fprintf(out, "%.*s\n", c->wide, text);
     for (int row = 0; row < c->rows; row++) {
         put_row(c, row, out);
         fputc('\n', out);
     }
-    const int wide = columns < LINE ? columns : LINE;
-    if (wide < PAGE_COLUMNS * LEAST_CELL) {
-        put_few_words(c->film, i, wide, out);
-        return;
-    }
-    for (int cell = 0; cell < film_cells(c->film); cell++) {
-        film_cell(c->film, i, cell, text, sizeof text);
-        const bool last = cell % PAGE_COLUMNS == PAGE_COLUMNS - 1 || cell == film_cells(c->film) - 1;
-        fprintf(out, "%-*.*s%s", last ? 0 : wide / PAGE_COLUMNS, wide / PAGE_COLUMNS, text, last ? "\n" : "");
-    }
+    tell(c, i, out);
 }
 
 void cells_film(const struct film *film, struct timing timing, FILE *out)
 {
     enum { COLUMNS = 72, ROWS = 36 };
+    const int told = (film_cells(film) + PAGE_COLUMNS - 1) / PAGE_COLUMNS;
     struct timetable time = timetable_create(film, timing);
-    struct cells *cells = cells_create(film, COLUMNS, ROWS, CELLS_PLAIN);
+    struct cells *cells = cells_create(film, COLUMNS, HEAD + ROWS + told, CELLS_PLAIN);
     for (int f = 0; f < time.count; f++) {
         if (f) fputc('\n', out);
-        cells_print(cells, time.frame[f], COLUMNS, out);
+        cells_print(cells, time.frame[f], out);
     }
     cells_destroy(cells);
     timetable_destroy(&time);

@@ -1,4 +1,4 @@
-/* Frames as text: half blocks in colour, two pixels a character, or plain characters, in which circles are o, lines - | / and \, rectangles
+/* Frames as text: half blocks in colour, two pixels a character, or plain characters, in which circles are o, O, @, … by their colour, lines - | / and \, rectangles
  * # + and . by how dark they are, polygons %, and texts themselves. */
 #ifndef MAPPO_RENDER_CELLS_H
 #define MAPPO_RENDER_CELLS_H
@@ -10,14 +10,13 @@
 enum cells_colour { CELLS_PLAIN, CELLS_256, CELLS_TRUE }; /* colours are those of xterm, or 24 bits; both write UTF-8 */
 
 struct cells;
-/* For a panel of at most so many columns and rows, in the proportions of the film's views. */
-struct cells *cells_create(const struct film *film, int columns, int rows, enum cells_colour colour);
+/* For pages of at most so many columns and lines: a panel in the proportions of the film's views, a title above, what is told below. Where
+ * these leave it less than three lines, they are shortened. */
+struct cells *cells_create(const struct film *film, int columns, int lines, enum cells_colour colour);
 void cells_destroy(struct cells *cells);
 
-/* Title, panel and what is told of frame i, in lines that are not wider than `columns`, as many of each frame. */
-void cells_print(struct cells *cells, int i, int columns, FILE *out);
-/* Lines that stand above and below the panel. */
-int cells_words(const struct film *film);
+/* Frame i: as many lines of each. */
+void cells_print(struct cells *cells, int i, FILE *out);
 
 /* All frames of the timetable in plain characters, an empty line between: a text file. */
 void cells_film(const struct film *film, struct timing timing, FILE *out);

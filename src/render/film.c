@@ -40,7 +40,10 @@ static void record_view(void *self, double x0, double y0, double x1, double y1)
 
 static void record_circle(void *self, double x, double y, double radius, uint32_t fill, uint32_t stroke)
 {
-    memcpy(new_mark(self, FILM_CIRCLE, fill, stroke)->at, (double[]){x, y, radius}, 3 * sizeof(double));
+    struct film *film = self;
+    const uint32_t colour = (fill & 0xff ? fill : stroke) >> 8;
+    memcpy(new_mark(film, FILM_CIRCLE, fill, stroke)->at, (double[]){x, y, radius}, 3 * sizeof(double));
+    if (film->colours < FILM_COLOURS && film_colour(film, colour << 8) == film->colours) film->colour[film->colours++] = colour;
 }
 
 static void record_line(void *self, double x0, double y0, double x1, double y1, double width, uint32_t stroke)
@@ -206,6 +209,16 @@ void film_players(struct film *film, const char *who)
     text_format(film->who, sizeof film->who, "%s", who);
 }
 
+void film_team(struct film *film, const struct mappo_env_spec *spec, int team)
+{
+    film->team[0] = '\0';
+    for (int g = 0; g < spec->groups && spec->groups > 1; g++) {
+        const size_t length = strlen(film->team);
+        if (spec->group[g].team == team)
+            text_format(film->team + length, sizeof film->team - length, "%s%s", length ? " and " : " of ", spec->group[g].name);
+    }
+}
+
 void film_begin(struct film *film, int64_t number)
 {
     size_t room = (size_t)film->episode_room;
@@ -278,6 +291,13 @@ int film_frames(const struct film *film)
 const struct film_frame *film_frame(const struct film *film, int i)
 {
     return &film->shot[i].frame;
+}
+
+int film_colour(const struct film *film, uint32_t colour)
+{
+    int k = 0;
+    while (k < film->colours && film->colour[k] != colour >> 8) k++;
+    return k < FILM_COLOURS ? k : FILM_COLOURS - 1;
 }
 
 bool film_has_images(const struct film *film)
@@ -384,11 +404,9 @@ static void number(char *text, size_t size, double value)
     text_fixed(text, size, value, decimals > MOST_DECIMALS ? fabs(value) < 1e-4 ? 2 : MOST_DECIMALS : decimals);
 }
 
-enum { CELL_STEP, CELL_REWARD, CELL_RETURN, CELL_GROUPS };
-
 int film_cells(const struct film *film)
 {
-    return CELL_GROUPS + (film->groups > 1 ? film->groups : 0);
+    return FILM_CELL_GROUPS + (film->groups > 1 ? film->groups : 0);
 }
 
 void film_cell(const struct film *film, int i, int cell, char *text, size_t size)
@@ -396,16 +414,16 @@ void film_cell(const struct film *film, int i, int cell, char *text, size_t size
     const struct film_frame *frame = &film->shot[i].frame;
     char value[64];
     number(value, sizeof value,
-           cell == CELL_REWARD   ? frame->reward
-           : cell == CELL_RETURN ? frame->ret
-           : cell >= CELL_GROUPS ? frame->group_ret[cell - CELL_GROUPS]
-                                 : 0);
-    if (cell == CELL_STEP)
+           cell == FILM_CELL_REWARD   ? frame->reward
+           : cell == FILM_CELL_RETURN ? frame->ret
+           : cell >= FILM_CELL_GROUPS ? frame->group_ret[cell - FILM_CELL_GROUPS]
+                                      : 0);
+    if (cell == FILM_CELL_STEP)
         text_format(text, size, "step %lld", (long long)frame->step);
-    else if (cell == CELL_REWARD)
+    else if (cell == FILM_CELL_REWARD)
         text_format(text, size, "reward %s", frame->step ? value : "-");
     else
-        text_format(text, size, "%s %s", cell == CELL_RETURN ? "return" : film->group[cell - CELL_GROUPS], value);
+        text_format(text, size, "%s %s", cell == FILM_CELL_RETURN ? "return" : film->group[cell - FILM_CELL_GROUPS], value);
 }
 
 void film_episode_title(const struct film *film, int k, char *text, size_t size)
@@ -414,6 +432,6 @@ void film_episode_title(const struct film *film, int k, char *text, size_t size)
     char ret[64];
     number(ret, sizeof ret, episode->ret);
     const char *who = film->extra[k].who;
-    text_format(text, size, "episode %lld%s%s: return %s in %lld step%s%s", (long long)episode->number, who[0] ? ", " : "", who, ret,
-                (long long)episode->steps, episode->steps == 1 ? "" : "s", episode->whole ? "" : ", not at its end");
+    text_format(text, size, "episode %lld%s%s: return %s%s in %lld step%s%s", (long long)episode->number, who[0] ? ", " : "", who, ret,
+                film->team, (long long)episode->steps, episode->steps == 1 ? "" : "s", episode->whole ? "" : ", not at its end");
 }

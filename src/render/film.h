@@ -38,6 +38,8 @@ void film_destroy(struct film *film); /* NULL is allowed */
 
 /* Who plays the episodes that begin from now on: "scripted". */
 void film_players(struct film *film, const char *who);
+/* Whose return is reported, where there are several groups: those of that team. */
+void film_team(struct film *film, const struct mappo_env_spec *spec, int team);
 /* The next frames are of this episode. */
 void film_begin(struct film *film, int64_t number);
 /* Begins a frame: what is drawn on the returned canvas until the next call belongs to it. frame->episode is set here. */
@@ -55,6 +57,11 @@ const struct film_frame *film_frame(const struct film *film, int i);
 
 bool film_has_images(const struct film *film); /* some frame has pixels of its own */
 
+/* Which of the film's colours of circles this is, from 0 in the order in which they were drawn first, whatever their alpha: for signs where
+ * there is no colour. Those after the FILM_COLOURS-th are the last. */
+enum { FILM_COLOURS = 8 };
+int film_colour(const struct film *film, uint32_t colour);
+
 /* The part of the world that frame i shows: x0, y0, x1, y1. */
 void film_view(const struct film *film, int i, double view[4]);
 
@@ -68,9 +75,10 @@ void film_paint_ways(const struct film *film, int i, int trail, const struct map
 
 /* What is told below frame i, in cells of one or two words: "step 12", "reward -0.51", "return -12.3", and where there are several groups each
  * one's return, "adversary 3.1". */
+enum film_cell { FILM_CELL_STEP, FILM_CELL_REWARD, FILM_CELL_RETURN, FILM_CELL_GROUPS };
 int film_cells(const struct film *film);
 void film_cell(const struct film *film, int i, int cell, char *text, size_t size);
-/* "episode 3, scripted: return -12.3 in 25 steps" */
+/* "episode 3, scripted: return -12.3 in 25 steps"; of several groups "return 70 of adversary in 25 steps" */
 void film_episode_title(const struct film *film, int k, char *text, size_t size);
 
 #endif

@@ -30,7 +30,7 @@ struct film_image {
 
 struct film {
     struct mappo_canvas canvas; /* that records */
-    char title[256], who[200], (*group)[64];
+    char title[256], who[200], team[200], (*group)[64];
     int groups;
     struct film_episode *episode;
     struct film_extra {
@@ -46,6 +46,8 @@ struct film {
     size_t numbers, xy_room;
     char *text;
     size_t letters, text_room;
+    uint32_t colour[FILM_COLOURS]; /* of circles, in the order in which they were drawn first */
+    int colours;
     struct film_image *image;
     size_t images, image_room;
 };

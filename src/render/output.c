@@ -93,6 +93,13 @@ static int write_png(const struct output *output, const struct film *film, char 
     return 0;
 }
 
+static int write_video(const struct output *output, const struct film *film, char **bytes, size_t *size, struct error *err)
+{
+    const struct video video = {
+        .timing = output->timing, .size = size_of(output), .gif = output->kind == OUTPUT_GIF, .name = output->silent ? NULL : output->path};
+    return ffmpeg_write(film, &video, bytes, size, err);
+}
+
 int output_write(const struct output *output, const struct film *film, struct error *err)
 {
     /* Behind what ffmpeg made: a comment and the end of a GIF in the place of its end, a box that players skip. */
@@ -103,7 +110,7 @@ int output_write(const struct output *output, const struct film *film, struct er
     int code = 0;
     const bool gif = output->kind == OUTPUT_GIF, video = gif || output->kind == OUTPUT_MP4;
     if (video)
-        code = ffmpeg_write(film, output->timing, size_of(output), gif, &bytes, &size, err);
+        code = write_video(output, film, &bytes, &size, err);
     else if (output->kind == OUTPUT_PNG)
         code = write_png(output, film, &bytes, &size, err);
     else

@@ -14,6 +14,7 @@ struct output {
     struct timing timing; /* of what moves */
     int size;             /* pixels of the panel's longer side; 0 = the usual */
     bool strip;           /* .svg: still frames side by side, as .png is */
+    bool silent;          /* a terminal is not told how far it is (.gif, .mp4) */
 };
 enum { OUTPUT_PANELS = 6, OUTPUT_STILL = 220, OUTPUT_PLAYS = 480 }; /* frames of an episode's strip; usual sizes */
 

@@ -426,6 +426,7 @@ int evaluator_film(struct evaluator *ev, int player, bool deterministic, int64_t
     struct film_frame frame = {.step = 0};
     int code = turn_open(&turn, ev, &ev->film, player, (struct comm_part){(int)number, 1}, &env, err);
     if (code) return code;
+    film_team(film, vecenv_spec(env), ev->tally.team);
     film_begin(film, number);
     code = vecenv_reset(env, &ev->io, err);
     ev->io.ep_end[0] = MAPPO_RUNNING;

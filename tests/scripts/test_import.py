@@ -96,6 +96,10 @@ def stacks():
     code, out = script("import.py", "ppo_actor.pth", "-o", "init.h5", "--std", "0.5")
     code, said = program("train", "run=alone", "train.init=init.h5", *pendulum, *STILL, *printed_settings(out))
     check("an_actor_alone_begins_with_a_new_critic_and_that_is_said", code == 0 and "init.h5 holds no /policy/agent/critic/: that begins anew" in said and same("alone", "init.h5", "actor/"), said)
+    code, out = script("import.py", "ppo_critic.pth", "-o", "init.h5")
+    check("of_a_critic_alone_no_actor_is_spoken", code == 0 and "ppo_critic.pth: critic: 3 numbers -> 1" in out and "actor" not in out, out)
+    code, said = program("train", "run=critic", "train.init=init.h5", *pendulum, *STILL, *printed_settings(out))
+    check("and_it_begins_with_a_new_actor", code == 0 and "init.h5 holds no /policy/agent/actor/: that begins anew" in said and same("critic", "init.h5", "critic/"), said)
     both = {f"{part}.{number}.{leaf}": value for part, seed in (("actor_mean", 3), ("critic", 4)) for k, number in enumerate((0, 2, 4))
             for leaf, value in (("weight", stack([3, 8, 8, 1], seed)[f"layer{k + 1}.weight"]), ("bias", stack([3, 8, 8, 1], seed)[f"layer{k + 1}.bias"]))}
     torch.save({**both, "actor_logstd": torch.full((1, 1), -0.7)}, "agent.pt")
@@ -154,6 +158,15 @@ def mistakes():
                                ("two_critics", ["old.pt", "wide_critic.pt", "ppo_critic.pth"], "another critic"), ("a_normaliser_alone", ["v.pt"], "value normaliser alone")]:
         code, out = script("import.py", *files, "-o", "x.h5")
         check(f"{name}_is_refused_in_one_line", code == 1 and words in out and out.startswith("import.py: ") and out.count("\n") == 0 and not os.path.exists("x.h5"), out)
+    shutil.copy("mlp/latest.h5", "theirs.h5")
+    before = open("theirs.h5", "rb").read()
+    code, out = script("import.py", "old.pt", "-o", "theirs.h5", "--std", "1")
+    check("a_file_of_another_is_kept", code == 1 and "not of this script" in out and "--force" in out and open("theirs.h5", "rb").read() == before, out)
+    code, out = script("import.py", "old.pt", "-o", "theirs.h5", "--std", "1", "--force")
+    check("unless_it_may_go", code == 0 and open("theirs.h5", "rb").read() != before, out)
+    os.symlink("theirs.h5", "link.h5")
+    code, out = script("import.py", "old.pt", "-o", "link.h5", "--std", "1", "--force")
+    check("a_link_stays_a_link", code == 1 and "choose another name" in out and os.path.islink("link.h5"), out)
     init = ["train.init=mlp.h5", "threads=1", "rollout.envs=2", "rollout.steps=10", "train.env_steps=20", "policy.hidden=12"]
     code, said = program("train", "run=elsewhere", "env=lbf/foraging", *init)
     check("another_group_is_an_error_that_says_so", code == 4 and 'nothing of group "player"' in said and "--group" in said and "anew" not in said, said)
