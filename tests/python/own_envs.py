@@ -181,6 +181,50 @@ def four_values():
     return env
 
 
+def beginner(what):
+    """What goes wrong first, each in its way."""
+    from gymnasium import Env as Base
+
+    class Own(Base):
+        observation_space, action_space = spaces.Box(0, 5, (2,)), spaces.Discrete(3)
+        at = 0
+
+        def reset(self, seed=None, options=None):
+            self.at = 0
+            return np.zeros(2, np.float32), {}
+
+        def step(self, action):
+            self.at += 1
+            seen = "ab" if what == "text" else np.float32([0, 7 if what == "far" else 0])
+            return None if what == "nothing" else ({"a": seen} if what == "key" else seen, None if what == "reward" else 0.0, self.at == 3, False, {"distance": 1.0})
+
+    env = Own()
+    if what == "seedless":
+        Own.reset = lambda self: (np.zeros(2, np.float32), {})
+    if what == "key":
+        Own.observation_space = spaces.Dict({"a": spaces.Box(0, 5, (2,)), "b": spaces.Box(0, 5, (2,))})
+        Own.reset = lambda self, seed=None: ({"a": np.zeros(2), "b": np.zeros(2)}, {})
+    if what == "late":
+        Own.step = lambda self, action: (np.zeros(2, np.float32), 0.0, False, False, {"action_mask": [1, 1, 0]})
+    if what == "endless":
+        Own.action_space = spaces.Box(-np.inf, np.inf, (2,))
+    made.append(env)
+    return env
+
+
+def masked_once():
+    """A mask after reset and after the first two steps."""
+    return counter(info=lambda at: {"action_mask": [1, 1, 0]} if at < 3 else {}, length=9)
+
+
+class Renderless(Counter):
+    render = Env.render
+
+
+def renderless():
+    return Renderless()
+
+
 def needs(size):
     return counter(length=size)
 

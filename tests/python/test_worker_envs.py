@@ -115,8 +115,11 @@ def gymnasium_itself():
     for source, text in (("gymnasium:CartPol-v1", 'has no environment "CartPol-v1"; did you mean "CartPole-v1"?'), ("CartPol-v1", 'did you mean "CartPole-v1"?'),
                          ("no_such_thing:make", 'there is no Python module "no_such_thing"'), ("./no_file.py:make", "there is no file "),
                          (OWN + "countr", 'has no function or class "countr"; did you mean "counter"?'), (OWN + "nothing", "returned None"), (OWN + "number", 'no function or class "number"'),
-                         (OWN + "needs", "missing a required argument: 'size'"), (OWN + "vector", "is a vector of environments: return one environment"), (OWN + "old_gym", "reset() must return (observation, info)")):
+                         (OWN + "needs", "missing a required argument: 'size'"), (OWN + "vector", "is a vector of environments: return one environment"), (OWN[:-4] + ":Battle", 'did you mean "py:%sBattle"?' % OWN), ("gymnasum:CartPole-v1", 'did you mean "gymnasium"?'), ("gym:CartPole-v1", "old Gym are not read: py:gymnasium:CartPole-v1"),
+                         ("gymnasium/CartPole-v1", "did you mean py:gymnasium:CartPole-v1?"), (os.path.join(os.path.dirname(OWN), "two_envs.py"), "it has One and Two: name what makes the environment, py:"),
+                         (OWN + "old_gym", "reset() must return (observation, info)")):
         check("%s_is_refused" % source.rpartition("/")[2], text in refusal(source), refusal(source))
+    check("a_package_of_almost_that_name_is_not_installed", "pip install" not in refusal("gymnasum:CartPole-v1"), refusal("gymnasum:CartPole-v1"))
     check("an_argument_that_is_none_is_refused", 'has no argument "sze"; did you mean "size"? (env.args)' in refusal(OWN + "needs", args='{"sze": 3}'), refusal(OWN + "needs", args='{"sze": 3}'))
     check("args_that_are_no_json_are_refused", "env.args is no JSON" in refusal(OWN + "needs", args="size=3"), refusal(OWN + "needs", args="size=3"))
 
@@ -169,7 +172,7 @@ def parallel():
         rank = Rank("mpe2:simple_tag_v3", envs=1, teams=teams)
         check("teams_%s" % (teams or "none"), [group.team for group in rank.spec.groups] == expected, rank.spec.lines)
         rank.close()
-    for teams, said in (("adversry/agent", 'env.teams names "adversry", which is neither a group (adversary, agent) nor an agent; did you mean "adversary"?'), ("adversary", 'says no team of group "agent"')):
+    for teams, said in (("adversry/agent", 'env.teams names "adversry", which is neither a group (adversary, agent) nor an agent (adversary_0, adversary_1, adversary_2, agent_0); did you mean "adversary"?'), ("adversary_0/adversary_4/agent", 'env.teams names "adversary_4", which is neither a group'), ("adversary_0/adversary_1+adversary_2/agent_0", "(not refused)"), ("agent_0/adversary_3", 'names "adversary_3", which is neither'), ("adversary", 'says no team of group "agent"')):
         text = refusal("mpe2:simple_tag_v3", teams=teams)
         check("a_wrong_team_is_named_%s" % teams.replace("/", "_"), said in text, text)
 

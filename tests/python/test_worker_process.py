@@ -38,7 +38,54 @@ def raising():
     rank.may_fail = True
     rank.reset()
     rank.step(0)
-    check("what_is_no_step_of_gymnasium_is_told", "not enough values to unpack (expected 5, got 4)" in rank.error()[1][1], rank.failed)
+    text = rank.error()[1][1]
+    check("what_is_no_step_of_gymnasium_is_told", "step() returned 4 values, as in the old Gym: it must return observation, reward, terminated, truncated, info (step() is at own_envs.py:" in text, text)
+    rank.close()
+
+
+def beginners():
+    """Errors that stand in no line of the environment: which call it was, and what it should do; the short way of a step (7) and the watched one (0)."""
+    said = {"nothing": "step() returned None: it must return observation, reward", "reward": "step() gave the reward None, which is no number (step() is at own_envs.py:",
+            "text": "step() gave the observation 'ab', which is not as its space says", "key": "step() gave an observation without 'b', which its space names"}
+    for first in (0, 7):
+        for what, words in said.items():
+            rank = Rank(OWN + "beginner", envs=1, args='{"what": "%s"}' % what, first=first)
+            rank.may_fail = True
+            rank.reset()
+            rank.step(0)
+            text = rank.error()[1][1]
+            check("a_beginners_%s_is_told_%d" % (what, first), words in text, text)
+            rank.close()
+    for what, words in (("seedless", "reset() must take a seed: def reset(self, seed=None, options=None)"),):
+        try:
+            Rank(OWN + "beginner", envs=1, args='{"what": "%s"}' % what)
+            text = "(not refused)"
+        except Refused as error:
+            text = str(error)
+        check("a_beginners_%s_is_told" % what, words in text, text)
+    rank = Rank(OWN + "masked_once", envs=1)
+    rank.may_fail = True
+    rank.reset()
+    for _ in range(3):
+        rank.step(0)
+    check("a_mask_that_is_missing_ends_the_run", rank.failed[0] == 1 and "agent was given no action_mask, although it had one before" in rank.error()[1][1], rank.failed)
+    rank.close()
+
+
+def watched():
+    """What the first steps of the first environment tell, once."""
+    for what, asked, words in (("far", {}, "the observation after step 1 is outside of its Box: number 1 is 7, the bounds are 0 and 5"), ("late", {}, "info has an action_mask after step(), and had none after reset()"),
+                               ("fine", {"infos": "distanse@end,distance"}, 'no step gave info "distanse"; did you mean "distance"? (env.infos); info has distance')):
+        rank = Rank(OWN + "beginner", envs=2, args='{"what": "%s"}' % what, **asked)
+        rank.reset()
+        for _ in range(201):
+            rank.step(0)
+        word, (number, text) = rank.error() if rank.said[0] else ("nothing", ("", ""))
+        check("%s_is_said_once" % what, word == "warned" and number == "0" and words in text and rank.said[0] == 1, (word, text, rank.said))
+        rank.close()
+    rank = Rank(OWN + "beginner", envs=1, args='{"what": "endless"}')
+    check("actions_without_bounds_are_said", any("actions of a Box without bounds" in text for text in rank.spec.cannot), rank.spec.cannot)
+    check("rules_are_the_files", rank.spec.one["rules"] == ["own_envs.py"], rank.spec.one)
     rank.close()
 
 
@@ -61,7 +108,7 @@ def restarting():
     check("then_it_goes_on", rank.ep_end[0] == 1 and rank.reward[0] == 2 and rank.said[0] == 2, (rank.ep_end, rank.reward))
     rank.close()
     for infos in ("", "x"):  # the short way of a step, and the long one
-        rank = Rank(OWN + "sometimes", envs=1, on_error="restart", infos=infos)
+        rank = Rank(OWN + "sometimes", envs=1, on_error="restart", infos=infos, first=1)
         rank.reset()
         for _ in range(24):
             rank.step(0)
@@ -132,7 +179,7 @@ def pictures():
     rank.step(0)
     check("and_steps_go_on", rank.obs[1, 0].tolist() == [1, 2], rank.obs)
     rank.close()
-    for source, said in (("blind", 'render() gave NoneType instead of an array of height, width and 3 colours: it must be made with render_mode="rgb_array"'), ("broken_screen", "render() fails: OSError: no screen")):
+    for source, said in (("blind", 'render() gave NoneType instead of an array of height, width and 3 colours: it must be made with render_mode="rgb_array"'), ("broken_screen", "render() fails: OSError: no screen"), ("renderless", "Renderless has no render(): define one that returns a picture, an array of height, width and 3 colours (docs/python.md)")):
         rank = Rank(OWN + source, envs=1, draw=1)
         rank.reset()
         for _ in range(3):
@@ -199,6 +246,8 @@ def again():
 if skipping("gymnasium", "processes"):
     sys.exit(0)
 raising()
+beginners()
+watched()
 restarting()
 dying()
 pictures()

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import os
+import pkgutil
 import platform
 import re
 import sys
@@ -15,6 +16,9 @@ import numpy as np
 from mappo_spaces import PlainSpace, Refusal, kind_of
 
 # ---- sources ---------------------------------------------------------------------------------------------------------------------------
+
+
+PACKAGES = ("gymnasium", "pettingzoo", "mpe2", "ale_py", "shimmy", "supersuit")  # whose names at the registry are those of their modules
 
 
 def module_of(name, install=None):
@@ -27,7 +31,9 @@ def module_of(name, install=None):
             return None
         python = "%s (Python %s)" % (sys.executable, platform.python_version())
         if missing == top:
-            raise Refusal('there is no Python module "%s" for %s: pip install %s there, or say which Python has it (env.python)' % (top, python, install or top)) from None
+            close = "" if top in PACKAGES else nearest(top, PACKAGES + tuple(one.name for one in pkgutil.iter_modules()))
+            where = "pip install %s there" % (install or top) if install or top in PACKAGES else "install what has it there"
+            raise Refusal('there is no Python module "%s" for %s%s' % (top, python, close or ": %s, or say which Python has it (env.python)" % where)) from None
         raise Refusal('%s needs the module "%s", which is not installed for %s' % (name, missing, python)) from None
 
 
@@ -68,6 +74,9 @@ def with_pictures(function, args):
 
 def gymnasium_maker(name):
     gymnasium = module_of("gymnasium")
+    tail = name.rpartition("/")[2]
+    if name.startswith("gymnasium/") and name not in gymnasium.registry and tail in gymnasium.registry:
+        raise Refusal('Gymnasium %s has no environment "%s"; did you mean py:gymnasium:%s?' % (gymnasium.__version__, name, tail))
     if ":" in name and module_of(name.partition(":")[0]) is None:
         raise Refusal('there is no module "%s"' % name.partition(":")[0])
     if name.startswith("ALE/"):
@@ -129,7 +138,8 @@ def function_maker(module, name, where):
                 name = entry
                 break
         else:
-            raise Refusal("%s has no function make(): name what makes the environment, py:%s:FUNCTION" % (where, where))
+            there = "it has %s: " % " and ".join(own) if own else ""
+            raise Refusal("%s has no function make(): %sname what makes the environment, py:%s:%s" % (where, there, where, own[0] if own else "FUNCTION"))
     function = getattr(module, name, None)
     if inspect.ismodule(function):
         return module_maker(function, module.__name__, name)
@@ -146,6 +156,11 @@ def maker_of(source):
     if first == "pettingzoo" and rest:
         return pettingzoo_maker(rest)
     path, _, name = source.rpartition(":") if re.search(r"\.py:[^/]*$", source) else (source, "", "")
+    if first == "gym":
+        raise Refusal("environments of the old Gym are not read: py:gymnasium:%s, or make a Gymnasium environment of it with shimmy" % (rest or "ID"))
+    forgotten = os.path.expanduser(first) + ".py"
+    if not path.endswith(".py") and re.search(r"[/~]", first) and os.path.isfile(forgotten):
+        raise Refusal('"py:%s" is no file; did you mean "py:%s.py%s"?' % (source, first, colon + rest))
     if path.endswith(".py"):
         path = os.path.abspath(os.path.expanduser(path))
         return function_maker(module_of_file(path), name, path)
@@ -190,6 +205,7 @@ class Alone:
     """Gymnasium's Env: one agent."""
 
     names, seeds, team_reward = ("agent",), True, False
+    step_returns, reset_returns = "observation, reward, terminated, truncated, info", "observation, info"
 
     def __init__(self, env):
         self.env, self.infos, self.has_state = env, (), False
@@ -210,7 +226,8 @@ class Alone:
         return {"agent": result[0]}, {"agent": self.info(result[1])}
 
     def step(self, actions):
-        seen, reward, terminated, truncated, info = self.env.step(actions["agent"])
+        result = self.env.step(actions["agent"])
+        seen, reward, terminated, truncated, info = result
         if terminated or truncated:
             self.alive = ()
         return {"agent": seen}, {"agent": reward}, {"agent": terminated}, {"agent": truncated}, {"agent": self.info(info)}
@@ -241,7 +258,8 @@ class Together(Alone):
         return dict(zip(self.names, seen["agent"])), {"": info["agent"]}
 
     def step(self, actions):
-        seen, reward, terminated, truncated, info = self.env.step(tuple(actions[name] for name in self.names))
+        result = self.env.step(tuple(actions[name] for name in self.names))
+        seen, reward, terminated, truncated, info = result
         terminated, truncated = bool(np.all(terminated)), bool(np.all(truncated))
         if terminated or truncated:
             self.alive = ()
@@ -254,6 +272,7 @@ class Parallel:
     """PettingZoo's ParallelEnv. Who left `agents`, or was said to be done, stays away until the next reset."""
 
     seeds, team_reward = True, False
+    step_returns = "observations, rewards, terminations, truncations, infos, a dict by agent each"
 
     def __init__(self, env):
         self.env, self.infos, self.has_state = env, (), callable(getattr(env, "state", None))

@@ -256,6 +256,8 @@ class Action:
                           % (whose, len(self.heads), ", ".join(head.name for head in self.heads), MAX_HEADS))
         self.integers = sum(head.size for head in self.heads if head.kind != "Box")
         self.mask = sum(head.width for head in self.heads if head.kind != "Box")
+        endless = any(head.kind == "Box" and np.isinf([head.space.low, head.space.high]).any() for head in self.heads)
+        self.said = ["actions of a Box without bounds are taken as they come, around 0 and about 1 wide: give it bounds, so that they can be clipped and rescaled (wrap.rescale_action)"] * endless
 
     def lines(self):
         return [line for head in self.heads for line in head.lines("act")]

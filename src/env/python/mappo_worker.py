@@ -6,7 +6,7 @@ what is wanted, writes the results into the window through views of NumPy, sets 
 nothing is pickled for a step.
 
 In this order: groups of agents, rows (an environment in the window), instances, the window's words, the control socket.
-Python 3.8 or later and NumPy; mappo_spaces.py and mappo_envs.py beside it are all else that it needs."""
+Python 3.8 or later and NumPy; mappo_spaces.py, mappo_envs.py and mappo_faults.py beside it are all else that it needs."""
 import ctypes
 import gc
 import importlib
@@ -21,13 +21,14 @@ import signal
 import socket
 import sys
 import time
-import traceback
 import warnings
 
 import numpy as np
 
 import mappo_envs
+import mappo_faults
 import mappo_spaces
+from mappo_faults import tell
 from mappo_spaces import Refusal
 
 MAX_GROUPS = 8
@@ -54,6 +55,10 @@ def clean(name):
     return re.sub(CONTROL, " ", name).replace("/", "_").replace('"', "'")[:63]
 
 
+def stem_of(agent):
+    return re.sub(r"[_\-. ]*\d*$", "", agent) or "agent"
+
+
 def groups_of(kind, teams):
     """Teams: names of groups, "adversary+agent/prey"; an agent that is named there is a group of its own."""
     named = {name.strip(): team for team, part in enumerate(teams.split("/")) for name in part.split("+")} if teams else {}
@@ -61,7 +66,7 @@ def groups_of(kind, teams):
     for agent in kind.names:
         whose = str(agent)
         observation, action = (make(space, whose) for make, space in zip((mappo_spaces.Observation, mappo_spaces.Action), kind.spaces(agent)))
-        stem = clean(whose) if whose in named else re.sub(r"[_\-. ]*\d*$", "", clean(whose)) or "agent"
+        stem = clean(whose) if whose in named else stem_of(clean(whose))
         key = stem, json.dumps(observation.lines()), json.dumps(action.lines()), observation.mask_inside
         if key not in groups:
             alike = sum(one.name.rstrip("0123456789").rstrip("_") == stem for one in groups.values())
@@ -73,9 +78,12 @@ def groups_of(kind, teams):
                       % (len(kind.names), len(groups), MAX_GROUPS))
     if teams:
         names = [group.name for group in groups]
+        agents = [clean(str(agent)) for agent in kind.names]
+        whole = [group.name for group in groups_of(kind, "")]  # as they are before teams part them
         for name in named:
-            if name not in names:
-                raise Refusal('env.teams names "%s", which is neither a group (%s) nor an agent%s' % (name, ", ".join(names), mappo_envs.nearest(name, names)))
+            if name not in whole + agents:
+                raise Refusal('env.teams names "%s", which is neither a group (%s) nor an agent (%s)%s'
+                              % (name, ", ".join(whole), ", ".join(agents[:8]) + (", …" if len(agents) > 8 else ""), mappo_envs.nearest(name, whole + agents)))
         for group in groups:
             if group.name not in named:
                 raise Refusal('env.teams says no team of group "%s" (teams: "a+b/c")' % group.name)
@@ -98,7 +106,7 @@ class Slot:
         self.reward, self.terminated = memoryview(one["reward"]), memoryview(one["terminated"])
         self.active = memoryview(one["active"]) if "active" in one else None
         self.mask = group.action.mask_writer(one["act_mask"][at]) if "act_mask" in one else None
-        self.terminated[at] = 0
+        self.terminated[at], self.masked = 0, False  # masked: it had a mask
 
 
 class Row:
@@ -116,7 +124,17 @@ class Row:
 
     def begin(self, kind):
         """With an environment whose first reset is still to come."""
-        self.kind, self.fresh = kind, True
+        self.kind, self.fresh, self.take = kind, True, kind.step
+        self.choose_step()
+        if self.number == 0 and self.instance.stream == 0 and self.restarts == 0:  # one that is looked at closely tells enough
+            self.take, self.step = mappo_faults.Watch(kind, self.instance.groups, self.instance.named, lambda text: self.instance.warn(self.number, text), self.watched), self.step_all
+
+    def watched(self):
+        self.take = self.kind.step
+        self.choose_step()
+
+    def choose_step(self):
+        kind = self.kind
         plain = type(kind) is mappo_envs.Alone and self.state is None and self.info is None and self.slots[0].mask is None
         self.step = self.alone() if plain and not self.instance.draw else self.step_all
 
@@ -135,13 +153,15 @@ class Row:
         step_env, get, put, put_final, rewards = self.kind.env.step, slot.get, slot.put, slot.put_final, slot.reward
 
         def step():
-            seen, reward, terminated, truncated, _ = step_env(get())
+            result = step_env(get())  # by these names mappo_faults.py knows what was wrong
+            seen, reward, terminated, truncated, _ = result
             rewards[0] = reward
             if terminated or truncated:
                 put_final(seen)
                 ends[row] = TERMINATED if terminated else TRUNCATED
                 self.fails = 0
-                seen, _ = reset_env()
+                first = reset_env()
+                seen, _ = first
             else:
                 ends[row] = RUNNING
             put(seen)
@@ -151,7 +171,7 @@ class Row:
         kind, slots = self.kind, self.slots
         acting, before = frozenset(kind.acting), frozenset(kind.alive)  # of hundreds of agents a tuple is slow
         actions = {slot.name: slot.get() for slot in slots if slot.name in acting}
-        seen, rewards, terminated, truncated, infos = kind.step(actions)
+        seen, rewards, terminated, truncated, infos = self.take(actions)
         for slot in slots:
             slot.reward[slot.at] = rewards.get(slot.name, 0.0)
         if self.info is not None:
@@ -197,7 +217,11 @@ class Row:
                     raise Refusal("there is no observation of agent %s, which is still there" % name) from None
                 slot.put(what)
                 if slot.mask is not None:
-                    slot.mask(mappo_envs.mask_of(what, infos.get(name), slot.inside))
+                    mask = mappo_envs.mask_of(what, infos.get(name), slot.inside)
+                    if mask is None and name in acting and slot.masked:
+                        raise Refusal('agent %s was given no action_mask, although it had one before: info["action_mask"] must be there after each step() and reset()' % name)
+                    slot.masked |= mask is not None
+                    slot.mask(mask)
                 if slot.active is not None:
                     slot.active[slot.at] = name in acting
             elif slot.there:
@@ -226,7 +250,12 @@ class Row:
         try:
             return picture_of(self.kind.env)
         except Exception as error:
-            return str(error) if isinstance(error, Refusal) else "render() fails: %s: %s" % (type(error).__name__, error)
+            if isinstance(error, Refusal):
+                return str(error)
+            inner = getattr(self.kind.env, "unwrapped", self.kind.env)
+            if isinstance(error, NotImplementedError) or not hasattr(inner, "render"):
+                return '%s has no render(): define one that returns a picture, an array of height, width and 3 colours (docs/python.md)' % type(inner).__name__
+            return "render() fails: %s: %s" % (type(error).__name__, error)
 
     def restart(self):
         """Instead of an environment that failed: another one, in which a new episode begins where the old one is cut off."""
@@ -321,11 +350,13 @@ class Instance:
         self.groups = groups_of(kind, asked.get("teams", ""))
         seen, infos = kind.reset(self.seed_of(self.first))
         named = [one.strip() for one in asked.get("infos", "").split(",") if one.strip()]
-        self.infos = [(re.sub("@end$", "", one), int(one.endswith("@end"))) for one in named] or list(kind.infos)
+        self.named = [(re.sub("@end$", "", one), int(one.endswith("@end"))) for one in named]
+        self.infos = self.named or list(kind.infos)
         said = []
         state = self.state_size(kind, said) if asked.get("state", "1") != "0" and kind.has_state else 0
-        env, package, version = identity(kind.env)
-        lines = [["env", env, version], ["rules", "%s %s" % (package, version) if package else "default"], ["max_steps", kind.max_steps()],
+        file = re.match(r".*?([^/]*\.py)(:|$)", asked["source"])
+        env, package, version = identity(kind.env, file.group(1) if file else "")
+        lines = [["env", env, version], ["rules", " ".join(filter(None, (package, version))) or "default"], ["max_steps", kind.max_steps()],
                  ["return_help", "sum of the rewards that the environment gives"], ["state", state]]
         for group in self.groups:
             masks = [mappo_envs.mask_of(seen[name], infos.get(name), group.observation.mask_inside) for name in group.agents if name in seen]
@@ -334,7 +365,7 @@ class Instance:
             flags = HAS_MASK * group.masked + HAS_ACTIVE * absent + SHARED_REWARD * kind.team_reward
             lines.append(["group", group.name, len(group.agents), group.team, flags, 0])
             lines += [["agent", clean(str(name))] for name in group.agents] + group.observation.lines() + group.action.lines()
-            said += [text for text in group.observation.said if text not in said]
+            said += [text for text in group.observation.said + group.action.said if text not in said]
         lines += [["info", name, at_end, "of the environment's info"] for name, at_end in self.infos]
         if not kind.seeds:
             said.append("its reset() takes no seed: runs can't be repeated exactly")
@@ -366,14 +397,17 @@ class Instance:
         return [row.kind for row in self.rows] or self.kinds
 
 
-def identity(env):
-    """(name, package, version) of an environment."""
+def identity(env, source_file=""):
+    """(name, package, version) of an environment; of one in the file that was named, instead of a package the file's name."""
     inner = getattr(env, "unwrapped", env)
     spec = getattr(env, "spec", None)
     metadata = getattr(inner, "metadata", None) or {}
     name = getattr(spec, "id", None) or metadata.get("name") or type(inner).__name__
     package = type(inner).__module__.split(".")[0]
     version = getattr(sys.modules.get(package), "__version__", "")
+    file = getattr(sys.modules.get(type(inner).__module__), "__file__", None) or ""
+    if file and os.path.basename(file) == source_file:  # a file of its own
+        return str(name), source_file, str(version)
     if not version:
         try:
             version = importlib.import_module("importlib.metadata").version(package)
@@ -463,14 +497,17 @@ class Worker:
             return self.send(["left"])
         if word in ("draw", "draw_ended"):
             return self.draw(int(rest[0]), word == "draw_ended")
+        later = False
         try:
             if word == "open":
-                self.open({field: "\t".join(value) for field, *value in self.block()})
+                asked = {field: "\t".join(value) for field, *value in self.block()}
+                later = asked.get("offset", "0") != "0"  # the first worker of the rank shows what is alike in all
+                self.open(asked)
             elif word == "window":
                 arrays = [(group, name, int(offset), dtype, [int(dim) for dim in dims]) for _, group, name, offset, dtype, *dims in self.block()]
                 self.enter(int(rest[0]), arrays)
         except BaseException as error:
-            self.send(["error", tell(error)])
+            self.send(["error", tell(error, quiet=later)])
 
     def open(self, asked):
         if self.instance:
@@ -478,6 +515,7 @@ class Worker:
             self.instance = None
             gc.collect()  # views of a window that is left keep its memory
         self.instance = Instance(asked, self.pool)
+        self.instance.warn = self.warn
         self.send(*self.instance.lines)
 
     def enter(self, size, arrays):
@@ -487,6 +525,10 @@ class Worker:
         self.want, self.done, self.failed = (memoryview(words[name]) for name in ("want", "done", "failed"))
         self.bell, self.answer, self.said = (Word(words[name]) for name in ("bell", "answer", "said"))
         self.send(["ready"])
+
+    def warn(self, number, text):
+        self.send(["warned", number, text])
+        self.said.add()
 
     def draw(self, number, ended):
         found = [row for row in self.instance.rows if row.number == number] if self.instance else []
@@ -573,23 +615,6 @@ def barrier():
 
 barrier_word = np.zeros(1, np.uint32)
 BARRIER = None if platform.machine() == "x86_64" else barrier
-OURS = tuple(module + ".py" for module in ("mappo_worker", "mappo_envs", "mappo_spaces"))
-
-
-def tell(error, where=""):
-    """One line about an exception; its traceback, without the worker's own frames, goes to stderr."""
-    if isinstance(error, Refusal):
-        return str(error)
-    frames = error.__traceback__
-    while frames is not None and os.path.basename(frames.tb_frame.f_code.co_filename) in OURS:
-        frames = frames.tb_next
-    text = ": ".join([type(error).__name__] + ([" ".join(str(error).split())] if str(error).strip() else []))
-    if frames is None:
-        return "step() or reset() returned something else than its kind of environment does: %s" % text
-    sys.stderr.write(where + "".join(traceback.format_exception(type(error), error, frames)))
-    sys.stderr.flush()
-    last = traceback.extract_tb(frames)[-1]
-    return "%s (%s:%d)" % (text, os.path.basename(last.filename), last.lineno)
 
 
 def main():
