@@ -100,6 +100,7 @@ class Policy(nn.Module):
     @torch.no_grad()
     def act(self, obs, mask=None, state=None, deterministic=True):
         """The environment's action (of several spaces a tuple) and the state after it. obs [..., numbers], mask [..., choices], 0 = forbidden."""
+        obs, mask = torch.as_tensor(obs), None if mask is None else torch.as_tensor(mask)
         output, log_std, state = self(obs, state)
         integers, reals = self.decide(output, log_std, mask, deterministic)
         values = []
@@ -112,5 +113,5 @@ class Policy(nn.Module):
 def load(path=None):
     """path: of its weights; beside this file unless given."""
     policy = Policy()
-    policy.load_state_dict(torch.load(path or os.path.splitext(os.path.abspath(__file__))[0] + ".pt", map_location="cpu"))
+    policy.load_state_dict(torch.load(path or os.path.splitext(os.path.abspath(__file__))[0] + ".pt", map_location="cpu", weights_only=True))
     return policy.eval()
