@@ -214,7 +214,7 @@ def _numbers(obs, name, part):
             raise Problem(f"the observation{called} is outside of its space: from {part['start']} on there are {part['n']} values")
         rows = [np.eye(n, dtype=np.float32)[value[..., i].astype(int)] for i, n in enumerate(part["n"])]
         return np.concatenate(rows, axis=-1)
-    value = value.astype(np.float32) / np.float32(255) if part.get("bytes") else np.clip(value, -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
+    value = value.astype(np.float32) * np.float32(1 / 255) if part.get("bytes") else np.clip(value, -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
     return (np.moveaxis(value, -3, -1) if part.get("channels_first") else value).reshape(batch + (-1,))
 
 

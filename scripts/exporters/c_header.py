@@ -256,8 +256,8 @@ def function(policy, name):
 
 def layout(policy):
     """Lines of a comment: which numbers of the environment's observation are what."""
-    if not policy.layout or not any(name for name, *_ in policy.layout) and "n" not in policy.layout[0][3] and not policy.layout[0][3].get("bytes"):
-        return ""
+    if not policy.layout or policy.layout[0][3].keys() == {"key", "kind", "shape"} and len(policy.layout) == 1:
+        return ""  # a row of numbers as it is
     lines = ["\n *\n * The environment's observation" + (", before wrappers:" if policy.wrappers else ":")]
     for name, first, end, part in policy.layout:
         what = f"{part['kind']} {part['shape'] or ''}".strip()
