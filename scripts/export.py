@@ -3,6 +3,7 @@
 
     scripts/export.py RUN --onnx policy.onnx        needs the package onnx; run by ONNX Runtime and others
     scripts/export.py RUN --torch actor.pt          needs torch; a state_dict for on-policy's R_Actor, and actor.pt.json with the flags that build it
+    scripts/export.py RUN --torch-module policy.py  needs torch; any policy as an nn.Module of its own: policy.py, and policy.pt with its weights
     scripts/export.py RUN --c policy.h              C99 without dependencies: policy_act(obs, mask, begins, state, &action)
 
 RUN is a run's folder or a checkpoint. Where it has several groups, or each agent a network of its own (policy.share=0), a file of each is written:
@@ -16,7 +17,7 @@ import sys
 try:
     import mappo
     import numpy as np
-    from exporters import c_header, r_actor
+    from exporters import c_header, r_actor, torch_module
 except ImportError as missing:
     if not {"-h", "--help"} & set(sys.argv):  # help needs none of them
         print(f"export.py: {missing}: NumPy and h5py read checkpoints (python3 -m pip install numpy h5py)", file=sys.stderr)
@@ -28,6 +29,7 @@ def parse():
     parser.add_argument("run", metavar="RUN|FILE")
     parser.add_argument("--onnx", metavar="FILE", help="an ONNX model")
     parser.add_argument("--torch", metavar="FILE", help="a state_dict of on-policy's R_Actor")
+    parser.add_argument("--torch-module", metavar="FILE.py", help="a torch.nn.Module; FILE.pt: its state_dict")
     parser.add_argument("--critic", metavar="FILE", help="with --torch: also one of R_Critic")
     parser.add_argument("--value-norm", metavar="FILE", help="with --torch: also one of ValueNorm")
     parser.add_argument("--c", metavar="FILE", help="a C header")
@@ -35,8 +37,15 @@ def parse():
     parser.add_argument("--agent", type=int, help="with policy.share=0: whose network; unless given, all")
     parser.add_argument("--which", choices=["latest", "best"], default="latest", help="which checkpoint of a run")
     args = parser.parse_args()
-    if not (args.onnx or args.torch or args.c):
-        parser.error("what is to be written: --onnx FILE, --torch FILE or --c FILE")
+    if not (args.onnx or args.torch or args.torch_module or args.c):
+        parser.error("what is to be written: --onnx FILE, --torch-module FILE.py, --torch FILE or --c FILE")
+    if args.torch_module and not args.torch_module.endswith(".py"):
+        parser.error(f"--torch-module {args.torch_module}: a module ends with .py; its weights stand beside it, in .pt")
+    stem = os.path.splitext(os.path.basename(args.torch_module or "policy"))[0]
+    if not stem.isidentifier() or stem in ("torch", "os"):
+        parser.error(f"--torch-module {args.torch_module}: Python can't import a module of that name: letters, digits and _, as policy.py")
+    if args.torch and args.torch_module and args.torch == args.torch_module[:-3] + ".pt":
+        parser.error(f"--torch and --torch-module would both write {args.torch}")
     if (args.critic or args.value_norm) and not args.torch:
         parser.error("--critic and --value-norm stand beside --torch")
     return args
@@ -122,21 +131,36 @@ def write_critic(torch, policy, path, norm_path):
         print(f"{path}: R_Critic of {policy.group}: {critic['fc1/weight'].shape[1]} numbers")
 
 
-def write_torch(policies, args):
+def pytorch(asked):
     try:
         import torch  # pylint: disable=import-outside-toplevel
+        return torch
     except ImportError:
-        raise mappo.Problem("--torch needs PyTorch: python3 -m pip install torch, or Debian's python3-torch; --onnx and --c don't")
+        raise mappo.Problem(f"{asked} needs PyTorch: python3 -m pip install torch, or Debian's python3-torch; --onnx and --c don't")
+
+
+def write_module(policies, path):
+    torch = pytorch("--torch-module")
+    for policy, part in policies:
+        file = placed(path, part)
+        weights = os.path.splitext(file)[0] + ".pt"
+        save(torch, torch_module.write(policy, file), weights)
+        print(f"{file}, {weights}: {told(policy)}; load() makes the nn.Module")
+
+
+def write_torch(policies, args):
+    torch = pytorch("--torch")
     for policy, _ in policies:
         why = r_actor.refusal(policy)
         if why:
             others = "" if len(policies) == 1 else f"; --group chooses another than {policy.group}"
-            raise mappo.Problem(f"R_Actor can't hold this policy: {why} (--onnx and --c can{others})")
+            raise mappo.Problem(f"R_Actor can't hold this policy: {why} (--torch-module, --onnx and --c can{others})")
     for policy, part in policies:
         file, p = placed(args.torch, part), policy.networks[0]
         save(torch, r_actor.state_dict(p, "actor", [kind for kind, _ in policy.heads], policy.log_std_parameter(p)), file)
         obs, action = r_actor.spaces(policy)
-        about = {"class": "R_Actor", "flags": r_actor.flags(policy), "obs_space": obs, "action_space": action, "group": policy.group, "agent": policy.agent,
+        about = {"class": "R_Actor", "flags": r_actor.flags(policy), "flags_explained": r_actor.explained(r_actor.flags(policy)), "onpolicy": r_actor.ON_POLICY,
+                 "activation": policy.activation, "feature_norm": "feature_norm/weight" in p, "layer_norm": True, "obs_space": obs, "action_space": action, "group": policy.group, "agent": policy.agent,
                  "environment": policy.checkpoint.attribute.get("environment", ""), "checkpoint": policy.checkpoint.path, "wrappers": policy.wrappers}
         if policy.integers:
             about["first_choice"] = np.broadcast_to(policy.starts, (policy.integers,)).tolist()
@@ -147,6 +171,7 @@ def write_torch(policies, args):
             json.dump(about, out, indent=1)
             out.write("\n")
         print(f"{file}: {told(policy)}\n  R_Actor(args, {obs}, {action}) with args of: {about['flags']}   ({file}.json)")
+        print("".join(f"  {text}\n" for text in about["flags_explained"]) + f"  onpolicy is {r_actor.ON_POLICY}; without it: --torch-module")
         if args.critic or args.value_norm:
             write_critic(torch, policy, args.critic and placed(args.critic, part), args.value_norm and placed(args.value_norm, part))
 
@@ -159,6 +184,8 @@ def main():
             write_onnx(policies, args.onnx)
         if args.torch:
             write_torch(policies, args)
+        if args.torch_module:
+            write_module(policies, args.torch_module)
         if args.c:
             write_c(policies, args.c)
     except (mappo.Problem, OSError) as problem:

@@ -5,7 +5,7 @@
     state = None                                     # what a recurrent policy remembers; None where an episode begins
     action, state = policy.act(obs, mask, state)     # obs [..., numbers]: any batch of observations; mask [..., choices] or None
 
-Actions are the environment's: numbers of choices with their starts, bits, reals squashed, stretched and clipped as the run had it. Observations
+Where they are a Dict, a Tuple, a Discrete: policy.act(policy.flatten(obs)). Actions are the environment's: numbers of choices with their starts, bits, reals squashed, stretched and clipped as the run had it. Observations
 are as the run's networks saw them: `policy.wrappers` names the wrappers that shaped them, which are the caller's to apply. docs/export.md
 """
 import collections
@@ -20,6 +20,7 @@ import numpy as np
 HEADER = 512
 MASKED = -1e10  # the logit of a forbidden choice
 LOG_STD_BOUNDS = (-20, 2)  # policy.std=state
+FLOAT_MAX = float(np.finfo(np.float32).max)
 # Wrappers that shape what is seen, with the value that does nothing.
 SIGHT = {"wrap.hide_obs": "", "wrap.clip_obs": "0", "wrap.stack_obs": "1", "wrap.last_action": "false", "wrap.agent_id": "false", "wrap.time_left": "false"}
 
@@ -195,6 +196,28 @@ def finite(x):
     return float(x) if np.isfinite(x) else None
 
 
+def _numbers(obs, name, part):
+    """One part of an observation, as spaces["layout"] has it: [..., count]."""
+    for key in part["key"]:
+        try:
+            obs = obs[key]
+        except (KeyError, IndexError, TypeError):
+            there = f"it has {', '.join(map(str, obs))}" if isinstance(obs, dict) else f"it is {type(obs).__name__}"
+            raise Problem(f"the observation has no part \"{name}\": {there}")
+    value, shape, called = np.asarray(obs), tuple(part["shape"]), f" \"{name}\"" * bool(name)
+    batch = value.shape[:value.ndim - len(shape)]
+    if value.shape != batch + shape:
+        raise Problem(f"the observation{called} has the shape {value.shape}, and the run's was {shape}")
+    if "n" in part:
+        value = value.reshape(batch + (-1,)) - np.array(part["start"])
+        if ((value < 0) | (value >= np.array(part["n"]))).any():
+            raise Problem(f"the observation{called} is outside of its space: from {part['start']} on there are {part['n']} values")
+        rows = [np.eye(n, dtype=np.float32)[value[..., i].astype(int)] for i, n in enumerate(part["n"])]
+        return np.concatenate(rows, axis=-1)
+    value = value.astype(np.float32) * np.float32(1 / 255) if part.get("bytes") else np.clip(value, -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
+    return (np.moveaxis(value, -3, -1) if part.get("channels_first") else value).reshape(batch + (-1,))
+
+
 class Policy:
     """The actor of a group: `group`, `agents` (None: the file doesn't say), `inputs`, `heads` [(kind, width)], `recurrent`, `wrappers`."""
 
@@ -311,6 +334,27 @@ class Policy:
             return np.full(self.reals, np.log(float(self.config["policy.fixed_std"])))
         return None
 
+    # -- observations --
+
+    @property
+    def layout(self):
+        """[(name, first number, end, part)] of an observation of Python's environment before wrappers; None where the file doesn't say."""
+        if not self.spaces or "layout" not in self.spaces:
+            return None
+        parts, at = [], 0
+        for part in self.spaces["layout"]:
+            width = sum(part["n"]) if "n" in part else int(np.prod(part["shape"], dtype=int))
+            parts.append((".".join(str(key) for key in part["key"]), at, at + width, part))
+            at += width
+        return parts
+
+    def flatten(self, obs):
+        """The numbers [..., count] that the run made of an observation of the environment's space (Dict, Tuple, Discrete, images of bytes …), before
+        wrappers. Parts may be batches, [..., the part's shape]; an action_mask among them is left out."""
+        if self.layout is None:
+            raise Problem(f"{self.checkpoint.path} doesn't say how observations become numbers: only runs on Python's environments (py:…) do, since attribute spaces has a layout")
+        return np.concatenate([_numbers(obs, name, part) for name, _, _, part in self.layout], axis=-1)
+
     # -- forward --
 
     def _features(self, x, parameters):
@@ -351,6 +395,8 @@ class Policy:
     def forward(self, obs, state=None):
         """What the networks make of observations: outputs of the heads one after the other, before masks; log deviations of real ones; the state
         after it. obs [..., inputs]; where every agent has a network of its own, and none was chosen, [..., agents, inputs]."""
+        if isinstance(obs, (dict, tuple)):
+            raise Problem(f"an observation is numbers here, and this is a {type(obs).__name__}: policy.flatten(obs) makes them of it")
         obs = np.asarray(obs, float)
         if obs.shape[-1:] != (self.inputs,):
             raise Problem(f"an observation of group {self.group} has {self.inputs} numbers, and this has the shape {obs.shape}")
@@ -432,8 +478,7 @@ class Policy:
     def environment_action(self, integers, reals):
         """Of a single space the value; of several a tuple."""
         reals, values, i, k, at = self.stretch(reals), [], 0, 0, 0
-        spaces = self.spaces["act"] if self.spaces else [self._space_of_heads()]
-        for space in spaces:
+        for space in self.action_spaces:
             count = len(space["n"]) if "n" in space else space["size"]
             if space["kind"] == "box" and self.bins:
                 low, high = self.bounds[0][at:at + count], self.bounds[1][at:at + count]
@@ -446,6 +491,11 @@ class Policy:
             at += count if space["kind"] == "box" else 0
             i += count if space["kind"] != "box" or self.bins else 0
         return values[0] if len(values) == 1 else tuple(values)
+
+    @property
+    def action_spaces(self):
+        """Of the environment's action; of older files what the heads tell."""
+        return self.spaces["act"] if self.spaces else [self._space_of_heads()]
 
     def _space_of_heads(self):
         if self.reals:

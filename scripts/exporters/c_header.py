@@ -254,6 +254,20 @@ def function(policy, name):
     return (f"static inline void {name}_act(const float *obs, const unsigned char *mask, int begins, float *state, struct {name}_action *out)\n{{\n{body}\n}}\n")
 
 
+def layout(policy):
+    """Lines of a comment: which numbers of the environment's observation are what."""
+    if not policy.layout or policy.layout[0][3].keys() == {"key", "kind", "shape"} and len(policy.layout) == 1:
+        return ""  # a row of numbers as it is
+    lines = ["\n *\n * The environment's observation" + (", before wrappers:" if policy.wrappers else ":")]
+    for name, first, end, part in policy.layout:
+        what = f"{part['kind']} {part['shape'] or ''}".strip()
+        if "n" in part:
+            what += ", one-hot: " + ", ".join(f"{start} to {start + n - 1}" for n, start in zip(part["n"], part["start"]))
+        what += ", divided by 255" * bool(part.get("bytes")) + ", channels moved to the end" * bool(part.get("channels_first"))
+        lines.append(f"\n *     obs[{first}]" + (f" to obs[{end - 1}]" if end > first + 1 else "") + f": {name + ', ' if name else ''}{what}".replace("*/", "* /"))
+    return "".join(lines)
+
+
 def comment(policy, name):
     attribute = policy.checkpoint.attribute
     whose = f'group "{policy.group}"' + ("" if policy.agent is None else f", agent {policy.agent}")
@@ -265,7 +279,7 @@ def comment(policy, name):
  *     NAME_act(obs, mask, begins, state, &action);
  *
  * obs [NAME_OBS]. mask [NAME_MASK], 0 = forbidden; NULL = all allowed. begins: an episode begins with this observation, and what was remembered is
- * forgotten. state [NAME_STATE], kept between steps by the caller, one for each agent. Actions are the most probable ones. C99; link with -lm.{wrappers} */
+ * forgotten. state [NAME_STATE], kept between steps by the caller, one for each agent. Actions are the most probable ones. C99; link with -lm.{wrappers}{layout(policy)} */
 """
     return text.replace("NAME", name)
 

@@ -63,6 +63,15 @@ def flags(policy):
     return " ".join(told)
 
 
+ON_POLICY = "https://github.com/marlbenchmark/on-policy"
+
+
+def explained(told):
+    """What those of the flags mean that say the opposite of their names."""
+    means = {"--use_ReLU": "on-policy's --use_ReLU switches ReLU OFF: layers have tanh", "--use_feature_normalization": "on-policy's --use_feature_normalization switches the layer norm of observations OFF"}
+    return [text for flag, text in means.items() if flag in told.split()]
+
+
 def spaces(policy):
     kind, width = policy.heads[0]
     if len(policy.heads) > 1:

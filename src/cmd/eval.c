@@ -153,6 +153,16 @@ static void print_estimate(double mean, double error)
     if (!isnan(error)) printf(" ± %.*f", decimals, error);
 }
 
+/* One and the same game many times over says less than its number of episodes. */
+static void print_alike(const struct evaluating *e, int player, const struct evaluation *r)
+{
+    if (r->episodes < 2 || !r->alike) return;
+    printf("    all %lld episodes had the same return and length%s\n", (long long)r->episodes,
+           player == PLAY_TRAINED && e->run.config->eval_deterministic
+               ? ": if nothing in the environment is left to chance, they are one game; deterministic=0 draws actions"
+               : "");
+}
+
 /* Beneath a player's row: the return that does not stand there, of every agent, and what the environment counts. */
 static void print_details(const struct evaluating *e, const struct evaluation *r)
 {
@@ -285,6 +295,7 @@ static int play(struct evaluating *e, struct error *err)
             print_json(e, &result);
         else {
             print_row(e, player[i], &result);
+            print_alike(e, player[i], &result);
             print_details(e, &result);
         }
     }

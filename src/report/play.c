@@ -199,6 +199,7 @@ static MAPPO_NORETURN void run_child(struct asked *p, int parent, int result, in
     FILE *to = fdopen(result, "w");
     CHECK(to, "can't write into a pipe: %s", strerror(errno));
     if (code) {
+        warn("%s is not evaluated: %s", p->folder, err.text); /* the page says it too */
         write_text(to, failed, err.text);
         fputc('}', to);
     } else {
@@ -222,7 +223,7 @@ static char *read_all(int file)
 }
 
 /* Of a child that left no result: the last line of what it said. */
-static char *failed_text(char *said, int status)
+static char *failed_text(const char *folder, char *said, int status)
 {
     char *text = NULL;
     size_t size = 0;
@@ -234,6 +235,7 @@ static char *failed_text(char *said, int status)
     char why[64];
     text_format(why, sizeof why, WIFSIGNALED(status) ? "signal %d ended it" : "it ended with code %d",
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    warn("%s is not evaluated: %s", folder, line[0] ? "see above" : why);
     write_text(out, failed, strncmp(line, "mappo: ", 7) == 0 ? line + 7 : line[0] ? line : why);
     fputc('}', out);
     fclose(out);
@@ -265,7 +267,7 @@ bool report_play(struct report *report, int i, const struct arguments *args, boo
     const bool ended = WIFEXITED(status) && WEXITSTATUS(status) == 0 && report->played[i][0];
     if (!ended) {
         free(report->played[i]);
-        report->played[i] = failed_text(warnings, status);
+        report->played[i] = failed_text(playing.folder, warnings, status);
     }
     free(warnings);
     return ended && strncmp(report->played[i], failed, strlen(failed)) != 0;

@@ -465,6 +465,7 @@ int evaluator_play(struct evaluator *ev, int player, bool deterministic, struct 
                                .return_mean = times * team->mean,
                                .return_stderr = times * team->error,
                                .length_mean = estimate[TALLY_LENGTH].mean,
+                               .alike = tally->alike,
                                .agents = tally->agents,
                                .team = team,
                                .group = estimate + TALLY_GROUPS,

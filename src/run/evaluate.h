@@ -20,6 +20,7 @@ struct evaluation {
     double return_mean,
         return_stderr; /* of the team that learns (policies_team), as metrics.return says; NaN: one episode has no standard error */
     double length_mean;
+    bool alike;                   /* all episodes have equal numbers: returns, length, infos */
     int agents;                   /* of all groups, one group after the other */
     const struct estimate *team;  /* [1] its return, mean over its agents */
     const struct estimate *group; /* [groups] */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "env/python/names.h"
 
 static void write_reals(FILE *out, const char *name, const float *value, int32_t count)
 {
@@ -67,6 +68,8 @@ char *spaces_json(const struct vecenv *env)
         fprintf(out, ":{\"agents\":%d,\"masks\":%s", seen->group[g].agents, seen->group[g].flags & MAPPO_HAS_MASK ? "true" : "false");
         write_spaces(out, "obs", seen->group[g].obs, seen->group[g].obs_heads, false);
         write_spaces(out, "act", own->group[g].act, own->group[g].act_heads, true);
+        const char *layout = python_layout(vecenv_descriptor(env), g);
+        if (layout) fprintf(out, ",\"layout\":%s", layout);
         putc('}', out);
     }
     putc('}', out);

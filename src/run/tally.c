@@ -14,6 +14,7 @@ void tally_create(struct tally *t, const struct mappo_env_spec *spec, int team, 
     t->spec.info = NULL;
     t->at_end = ARENA_NEW(arena, bool, spec->infos + 1);
     for (int i = 0; i < spec->infos; i++) t->at_end[i] = spec->info[i].at_end;
+    t->first = ARENA_NEW(arena, double, t->columns);
     t->sum = ARENA_NEW(arena, double, t->columns);
     t->squares = ARENA_NEW(arena, double, t->columns);
     t->count = ARENA_NEW(arena, int64_t, t->columns);
@@ -22,6 +23,7 @@ void tally_create(struct tally *t, const struct mappo_env_spec *spec, int team, 
 
 void tally_begin(struct tally *t)
 {
+    t->alike = true;
     memset(t->sum, 0, (size_t)t->columns * sizeof *t->sum);
     memset(t->squares, 0, (size_t)t->columns * sizeof *t->squares);
     memset(t->count, 0, (size_t)t->columns * sizeof *t->count);
@@ -69,9 +71,11 @@ void tally_end(struct tally *t, const struct episode *episode, int e, int at)
 
 void tally_end_batch(struct tally *t, int episodes)
 {
+    if (episodes > 0 && t->count[TALLY_RETURN] == 0) memcpy(t->first, t->row, (size_t)t->columns * sizeof *t->first);
     for (int k = 0; k < episodes; k++)
         for (int c = 0; c < t->columns; c++) {
             const double x = t->row[(size_t)k * (size_t)t->columns + (size_t)c];
+            t->alike = t->alike && (x == t->first[c] || (isnan(x) && isnan(t->first[c])));
             if (isnan(x) && c >= t->first_info) continue;
             t->sum[c] += x;
             t->squares[c] += x * x;

@@ -27,6 +27,8 @@ struct tally {
     int columns;
     double *running;           /* [envs][agents + 2 infos] rewards; sums or last values, and counts, of info columns */
     double *row;               /* [episodes of a batch][columns] */
+    double *first;             /* [columns] of the first episode */
+    bool alike;                /* all episodes so far have the numbers of the first */
     double *sum, *squares;     /* [columns] over episodes so far */
     int64_t *count;            /* [columns] */
     struct estimate *estimate; /* [columns] */

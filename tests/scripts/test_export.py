@@ -2,6 +2,7 @@
 """scripts/export.py: what ONNX Runtime, a compiled C header and modules with R_Actor's names make of recorded observations is what the program made:
 feed-forward to 1e-5; recurrent to 1e-5 a step from recorded states, and to 1e-4 by themselves over 100 steps."""
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -213,6 +214,9 @@ def by_torch():
         check(f"torch_{name}_is_exported", code == 0, out)
         with open(f"{name}.pt.json") as file:
             about = json.load(file)
+        switched = {"tanh": "--use_ReLU switches ReLU OFF", "relu": None}[policy.activation]
+        check(f"torch_{name}_says_its_activation_and_what_flags_mean", about["activation"] == policy.activation and "marlbenchmark/on-policy" in out and
+              (switched in out and any(switched in text for text in about["flags_explained"]) if switched else "--use_ReLU" not in out), (about, out))
         widths = [width for _, width in policy.heads]
         module = module_like_r_actor(torch, about, inputs or policy.inputs, (action[0] if len(widths) > 1 or action[0] == "Box" else "Discrete", widths if len(widths) > 1 else widths[0]))
         module.load_state_dict(torch.load(f"{name}.pt"))  # every key, and no other
@@ -230,10 +234,59 @@ def by_torch():
         check(f"torch_can_not_hold_{name}", code == 1 and why in out and not os.path.exists("no.pt"), out)
 
 
+def by_module(torch, name, file, policy, rows):
+    """--torch-module: of every policy, by itself."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    net = module.load()
+    obs, mask = torch.from_numpy(rows.obs), None if rows.mask is None else torch.from_numpy(rows.mask)
+    with torch.no_grad():
+        state = torch.from_numpy(rows.state) if policy.recurrent else None
+        output, log_std, _ = net(obs, state)
+        integers, reals = net.decide(output, log_std, mask)
+        far = max(largest(output, rows.output), 0 if rows.log_std is None else largest(log_std, rows.log_std))
+        check(f"module_{name}_makes_what_the_program_made", far < 1e-5, far)
+        check(f"module_{name}_acts_as_the_program", rows.right_action(integers.numpy(), reals.numpy()), (integers, reals))
+        own, _ = net.act(obs, mask, state)
+        want, _ = policy.act(rows.obs, rows.mask, rows.state)
+        pairs = list(zip(own, want)) if isinstance(want, tuple) else [(own, want)]
+        check(f"module_{name}_gives_the_environments_action", isinstance(own, tuple) == isinstance(want, tuple) and all(a.shape == b.shape and largest(a, b) < 2e-5 for a, b in pairs), (own, want))
+        if policy.recurrent:
+            state, far = None, 0
+            for t in range(rows.follow):
+                output, _, state = net(obs[t], state)
+                far = max(far, largest(output, rows.output[t]))
+            check(f"module_{name}_remembers_by_itself", far < 1e-4, far)
+        torch.manual_seed(0)
+        many = [part.double().numpy() for part in net.decide(output[:1].expand(4000, -1) if output.dim() > 1 else output.expand(4000, -1), None if log_std is None else log_std[:1].expand(4000, -1), deterministic=False)]
+        drawn = policy.choose(mappo.Made(np.repeat(rows.output[:1] if output.dim() > 1 else output.numpy()[None], 4000, 0), None if rows.log_std is None else np.repeat(rows.log_std[:1], 4000, 0), None), deterministic=False, rng=np.random.default_rng(0))
+        drawn = [drawn[0], policy.stretch(drawn[1]) if policy.reals else many[1]]
+        far = max([0.0] + [largest(a.mean(0), b.mean(0)) / (1 + b.std()) for a, b in zip(many, drawn) if b.size])
+        check(f"module_{name}_draws_as_the_policy_does", far < 0.1, far)
+
+
+def every_module():
+    torch = package("torch")
+    if not torch:
+        return
+    for name in policies.POLICIES:
+        code, out = export(name, "--torch-module", f"{name}_net.py")
+        check(f"{name}_is_exported_as_a_module", code == 0 and "nn.Module" in out, out[-600:])
+        with h5py.File(f"{name}.h5", "r") as file:
+            for group in mappo.Checkpoint(name).groups:
+                policy = mappo.load(name, group=group)
+                agent = len(policy.networks) - 1
+                policy = policy if agent == 0 else mappo.load(name, group=group, agent=agent)
+                part = (f"_{group}" if len(mappo.Checkpoint(name).groups) > 1 else "") + (f"_agent{agent}" if agent else "")
+                by_module(torch, f"{name}{part}", f"{name}_net{part}.py", policy, Rows(file, policy, agent))
+
+
 def mistakes():
     for name, args, words in [("nothing_asked", ["mlp"], "what is to be written"), ("no_run", ["nowhere", "--c", "x.h"], "no such run"),
                               ("no_group", ["gru", "--c", "x.h", "--group", "agent"], "runner, watcher"), ("shared_agents", ["mlp", "--c", "x.h", "--agent", "1"], "share one network"),
-                              ("no_folder", ["mlp", "--c", "nowhere/x.h"], "nowhere/x.h"), ("an_agent_too_many", ["apart", "--c", "x.h", "--agent", "9"], "0 to 2")]:
+                              ("no_folder", ["mlp", "--c", "nowhere/x.h"], "nowhere/x.h"), ("a_module_of_no_name", ["mlp", "--torch-module", "a-b.py"], "can't import"),
+                              ("a_module_of_weights", ["mlp", "--torch-module", "x.pt"], "ends with .py"), ("an_agent_too_many", ["apart", "--c", "x.h", "--agent", "9"], "0 to 2")]:
         code, out = export(*args)
         check(f"{name}_is_refused_in_one_line", code in (1, 2) and words in out and "Traceback" not in out, out)
     done = subprocess.run([sys.executable, os.path.join(SOURCE, "scripts", "export.py"), "--help"], stdout=subprocess.PIPE, text=True)
@@ -251,7 +304,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (every_policy, by_torch, mistakes):
+        for promise in (every_policy, by_torch, every_module, mistakes):
             promise()
     finally:
         os.chdir("/")

@@ -177,6 +177,7 @@ def refusals():
     code, said = mappo("report", "broken", "out=broken.html")
     played = data_of("broken.html")["runs"][0]["played"]
     check("a_run_that_can_not_be_played_has_a_page_that_says_why", code == 0 and "no checkpoint in broken is whole" in played["failed"], played)
+    check("and_so_does_standard_error", said.count("broken is not evaluated: ") == 1 and "no checkpoint in broken is whole" in said, said)
 
 
 def closed():

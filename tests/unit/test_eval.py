@@ -50,6 +50,19 @@ def numbers():
     check("and_the_mean_where_the_sum_stands_above", "mean return, summed over agents," in out and "mean over agents" in out, out)
 
 
+def the_same_again():
+    """What has no chance in it is one game, however often it is played."""
+    train("game", "env=matrix/penalty", "eval.env_steps=0")
+    code, out = mappo("eval", "game", "threads=1", "episodes=30")
+    rows = {line.split()[0]: following for line, following in zip(out.splitlines(), out.splitlines()[1:] + [""])}
+    check("equal_episodes_have_a_word", code == 0 and "all 30 episodes had the same return and length" in rows["trained"] and "deterministic=0 draws" in rows["trained"], out)
+    check("different_ones_have_none", "all 30" not in rows["random"], out)
+    code, out = mappo("eval", "game", "threads=1", "episodes=30", "play=trained", "deterministic=0")
+    check("nor_drawn_ones", code == 0 and "all 30" not in out, out)
+    code, out = mappo("eval", "game", "threads=1", "episodes=1")
+    check("nor_one", code == 0 and "all 1" not in out, out)
+
+
 def several_groups():
     train("sink", "env=test/kitchen_sink", "eval.env_steps=0")
     one = play("sink", "episodes=40", "play=scripted")
@@ -191,7 +204,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="mappo-test-")
     os.chdir(folder)
     try:
-        for promise in (numbers, several_groups, groups_at_random, random_under_squash, rewards_under_wrappers, best_and_metrics, recordings, pictures):
+        for promise in (numbers, the_same_again, several_groups, groups_at_random, random_under_squash, rewards_under_wrappers, best_and_metrics, recordings, pictures):
             promise()
     finally:
         os.chdir("/")

@@ -16,7 +16,9 @@ train() { # folder settings...
 
 has without_a_folder_it_is_said "there is no folder \"runs\" here: mappo runs FOLDER" "$("$MAPPO" runs 2>&1)"
 mkdir runs
-is an_empty_folder_has_none "no run in runs" "$("$MAPPO" runs)"
+has an_empty_folder_has_none "no run in runs: mappo runs FOLDER lists those of another folder" "$("$MAPPO" runs)"
+mkdir empty
+is another_empty_one_is_named "no run in empty" "$("$MAPPO" runs empty)"
 game=(env=matrix/penalty train.env_steps=400)
 train group/one "${game[@]}"
 train group/two "${game[@]}" seed=2

@@ -156,6 +156,14 @@ static bool take_info(struct python_description *p, struct fields *fields)
     return true;
 }
 
+static bool take_layout(struct python_description *p, struct fields *fields)
+{
+    const char *text = next_field(fields);
+    if (!text || !last_group(p)) return false;
+    p->layout[p->d.spec.groups - 1] = keep(p, text);
+    return true;
+}
+
 /* Whether it is a line that a description has, and as it should be. */
 static bool take_line(struct python_description *p, const char *what, struct fields *fields)
 {
@@ -170,6 +178,7 @@ static bool take_line(struct python_description *p, const char *what, struct fie
     if (strcmp(what, "high") == 0) return p->head && take_reals(p, fields, &p->head->high);
     if (strcmp(what, "meaning") == 0) return take_meaning(p, fields);
     if (strcmp(what, "info") == 0) return take_info(p, fields);
+    if (strcmp(what, "layout") == 0) return take_layout(p, fields);
     if (strcmp(what, "state") == 0) return next_int(fields, &spec->state_size);
     if (strcmp(what, "max_steps") == 0) return next_int(fields, &spec->max_steps);
     if (strcmp(what, "env") == 0) return next_field(fields) != NULL; /* who it is, for people who read along */

@@ -7,7 +7,8 @@
  *     obs kind size height width channels          (kind: box discrete multi_discrete multi_binary; the shape may be left out)
  *     act kind size height width channels
  *     n … · start … · low … · high …               (of the last head; one number stands for all)
- *     meaning name                                 (of its next number or choice) */
+ *     meaning name                                 (of its next number or choice)
+ *     layout JSON                                  (of the last group: run/spaces.h) */
 #ifndef MAPPO_ENV_PYTHON_DESCRIPTION_H
 #define MAPPO_ENV_PYTHON_DESCRIPTION_H
 
@@ -19,6 +20,7 @@ struct python_description {
     struct description d;     /* its spec is what an instance tells */
     struct mappo_space *head; /* the last; NULL = none of this group */
     int32_t named;            /* agents of the last group */
+    const char *layout[MAPPO_MAX_GROUPS]; /* how its observation becomes numbers; NULL = not told */
     int cannots;
     const char *cannot[PYTHON_CANNOT]; /* what users are told once: d's own texts */
 };

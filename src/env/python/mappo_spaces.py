@@ -2,9 +2,11 @@
 policy chose is read as an action, and how masks are written. docs/python.md says what becomes of which space.
 
 Spaces are known by the names of their classes, so no package is imported."""
+import json
+
 import numpy as np
 
-MAX_HEADS, MAX_CHOICES = 4, 65536
+MAX_HEADS, MAX_CHOICES, MAX_LAYOUT = 4, 65536, 6000
 FLOAT_MAX = float(np.finfo(np.float32).max)
 
 
@@ -122,6 +124,15 @@ class ObsHead(Head):
             return row.reshape(self.image).transpose(2, 0, 1)
         return row.reshape(self.shape) if len(self.shape) != 1 else row
 
+    def layout(self):
+        """How it becomes numbers: run/spaces.h."""
+        told = {"key": list(self.path), "kind": self.kind_name, "shape": list(self.shape)}
+        if self.kind == "Box":
+            told.update({name: True for name, it_is in (("bytes", self.bytes), ("channels_first", self.channels_first)) if it_is})
+        elif self.kind != "MultiBinary":
+            told.update(n=self.n.tolist(), start=self.start.tolist())
+        return told
+
     def arranged(self, bounds):
         row = np.empty(self.size)
         self.view(row)[...] = bounds
@@ -209,6 +220,14 @@ class Observation:
             return [line for head in self.heads for line in head.lines("obs")]
         names = ["%s%s" % (head.name, "" if head.width == 1 else " %d" % i) for head in self.heads for i in range(head.width)]
         return [["obs", "box", self.width, 0, 0, 0]] + ([["meaning", name] for name in names] if self.width <= 256 else [])
+
+    def layout(self):
+        """A line of the description; none where keys are no JSON, or it would be longer than what it tells of is worth."""
+        try:
+            text = json.dumps([head.layout() for head in self.heads], separators=(",", ":"))
+        except TypeError:
+            return []
+        return [["layout", text]] if len(text) <= MAX_LAYOUT else []
 
     def writer(self, row):
         if self.plain:

@@ -365,6 +365,7 @@ class Instance:
             flags = HAS_MASK * group.masked + HAS_ACTIVE * absent + SHARED_REWARD * kind.team_reward
             lines.append(["group", group.name, len(group.agents), group.team, flags, 0])
             lines += [["agent", clean(str(name))] for name in group.agents] + group.observation.lines() + group.action.lines()
+            lines += group.observation.layout()
             said += [text for text in group.observation.said + group.action.said if text not in said]
         lines += [["info", name, at_end, "of the environment's info"] for name, at_end in self.infos]
         if not kind.seeds:

@@ -14,6 +14,7 @@ enum { NAME = 512 };
 static struct named {
     struct mappo_env env;
     char id[NAME], name[NAME];
+    char *layout[MAPPO_MAX_GROUPS];
     struct named *next;
 } * all;
 
@@ -83,7 +84,7 @@ int python_find(const char *name, const struct mappo_env **env, struct error *er
     struct named *named = all;
     while (named && strcmp(named->name, whole) != 0) named = named->next;
     if (!named) {
-        named = malloc(sizeof *named);
+        named = calloc(1, sizeof *named);
         if (!named) return error_set(err, EXIT_INTERNAL, "out of memory");
         memcpy(named->id, id, sizeof id);
         memcpy(named->name, whole, sizeof whole);
@@ -99,6 +100,20 @@ int python_find(const char *name, const struct mappo_env **env, struct error *er
 const char *python_name(const struct mappo_env *env)
 {
     return env->create == python_env.create ? ((const struct named *)(const void *)env)->name : NULL;
+}
+
+const char *python_layout(const struct mappo_env *env, int g)
+{
+    return python_name(env) ? ((const struct named *)(const void *)env)->layout[g] : NULL;
+}
+
+void python_keep_layout(const struct mappo_env *env, const char *const layout[MAPPO_MAX_GROUPS])
+{
+    for (struct named *named = all; named; named = named->next)
+        for (int g = 0; &named->env == env && g < MAPPO_MAX_GROUPS; g++) {
+            free(named->layout[g]);
+            named->layout[g] = layout[g] ? strdup(layout[g]) : NULL;
+        }
 }
 
 const char *python_source(const struct mappo_env *env)

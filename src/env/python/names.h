@@ -20,6 +20,10 @@ bool python_is_meant(const char *name); /* would be one behind "py:", which it l
 int python_find(const char *name, const struct mappo_env **env, struct error *err);
 /* The name by which it is found from any folder: a file's path is whole there, where its id has the file's name alone. NULL: not of Python. */
 const char *python_name(const struct mappo_env *env);
+/* How observations of group g of the instance that was opened last become numbers: JSON, as run/spaces.h has it. NULL: nobody has told. */
+const char *python_layout(const struct mappo_env *env, int g);
+/* Takes copies of an instance's. */
+void python_keep_layout(const struct mappo_env *env, const char *const layout[MAPPO_MAX_GROUPS]);
 /* What a worker is told to open. */
 const char *python_source(const struct mappo_env *env);
 

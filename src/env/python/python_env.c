@@ -181,6 +181,7 @@ static int open_workers(struct python_batch *b, const struct python_kind *kind, 
     for (int k = 0; k < count; k++)
         if (compare_description(b, k, error)) return -1;
     if (read_description(b, error)) return -1;
+    python_keep_layout(b->env, b->description.layout);
     tell_limits(b);
     return spec_check(b->env, &b->description.d.spec, NULL) ? 0 /* said by who reads it */ : lay_window(b, error);
 }
