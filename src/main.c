@@ -121,6 +121,7 @@ int main(int argc, char **argv)
     struct error err = {0};
     struct comm *comm;
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, like a full disk */
+    signal(SIGCHLD, SIG_DFL); /* ignored by whoever started us, it would hide how processes of ours end */
     if (comm_open(&comm, &argc, &argv, &err)) return error_report(&err);
     calls_install_handlers();
     watchdog_ask(calls_describe);

@@ -1,5 +1,6 @@
 #include "cmd/screen.h"
 
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
@@ -88,7 +89,7 @@ static void enter(void)
 int screen_open(struct error *err)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH};
-    if (pipe(wake) != 0) return error_set(err, EXIT_INTERNAL, "can't make a pipe");
+    if (pipe2(wake, O_CLOEXEC | O_NONBLOCK) != 0) return error_set(err, EXIT_INTERNAL, "can't make a pipe");
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
         sigemptyset(&action.sa_mask);

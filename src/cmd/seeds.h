@@ -23,7 +23,7 @@ struct seeds {
     struct seed *seed; /* [count] as they were listed */
     int count;
     const struct arguments *args; /* without seeds= */
-    const struct config *config;  /* of the first; rank 0's is everybody's */
+    const struct config *config;  /* of the first, as each rank reads it */
     char value[CONFIG_TEXT];      /* of seeds=, as it was written */
     bool refused;                 /* one of them would not start: none was */
 };

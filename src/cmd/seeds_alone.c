@@ -397,6 +397,7 @@ void seeds_run_alone(struct seeds *seeds, struct comm *comm)
         train_all(&crew);
         signal(SIGTSTP, before);
         signal(SIGINT, SIG_DFL);
+        signal(SIGQUIT, SIG_DFL);
         stop_close(crew.stop);
     }
     seeds_screen_destroy(crew.screen);

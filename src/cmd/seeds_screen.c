@@ -13,7 +13,7 @@
 #include "run/run_list.h"
 
 static const double INTERVAL_TERMINAL = 1, INTERVAL_PLAIN = 10;
-enum { LINE = 512 };
+enum { LINE = 512, REMEMBERED = 1000 };
 
 struct watched {
     struct progress *progress;
@@ -77,16 +77,23 @@ void seeds_screen_result(struct seeds_screen *screen, const char *line)
     fflush(stdout);
 }
 
+/* What an environment prints at every step can't all be remembered. */
+static void remember(struct seeds_screen *screen, const char *text)
+{
+    if (screen->messages == REMEMBERED) return;
+    screen->said = realloc(screen->said, (size_t)(screen->messages + 1) * sizeof *screen->said);
+    CHECK(screen->said, "out of memory");
+    char *copy = screen->said[screen->messages++] = strdup(text);
+    CHECK(copy, "out of memory");
+}
+
 void seeds_screen_message(struct seeds_screen *screen, const char *label, const char *line)
 {
     static const char ours[] = "mappo: ";
     const char *text = strncmp(line, ours, strlen(ours)) == 0 ? line + strlen(ours) : line;
     for (int i = 0; i < screen->messages; i++)
         if (strcmp(screen->said[i], text) == 0) return;
-    screen->said = realloc(screen->said, (size_t)(screen->messages + 1) * sizeof *screen->said);
-    CHECK(screen->said, "out of memory");
-    char *copy = screen->said[screen->messages++] = strdup(text);
-    CHECK(copy, "out of memory");
+    remember(screen, text);
     clear(screen);
     fflush(stdout);
     fprintf(stderr, "%s%s: %s\n", text == line ? "" : ours, label, text);

@@ -627,4 +627,4 @@ static int host_restore(void *self, int32_t lo, int32_t hi, const void *bytes, s
 // clang-format on
 const struct env_place_ops env_place_host = {ON_THE_HOST, .step = host_step};
 const struct env_place_ops env_place_elsewhere = {ON_THE_HOST, .step = host_begin, .wait = host_end,
-                                                  .why_fixed = "it steps in processes of its own"};
+                                                  .why_fixed = "it steps elsewhere, by its own means"};

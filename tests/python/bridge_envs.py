@@ -70,6 +70,10 @@ class Walk:
         distance = abs(self.place - self.goal)
         return self.look(), -float(distance), distance == 0 and self.at > 5, self.at == 10, {}
 
+    def render(self):
+        note("drawn %d" % os.getpid())
+        return np.zeros((4, 4, 3), np.uint8)
+
     def close(self):
         note("closed %d" % os.getpid())
 

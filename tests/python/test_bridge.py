@@ -62,6 +62,10 @@ def trains():
     has("a_run_goes_on_and_says_that_episodes_begin_anew", result, 0, "continuing plain at update 2", "starts its episodes afresh", "finished after 4 updates")
     result = train("plain", "train.env_steps=1200", 'env.args={"wide": 4}')
     has("another_environment_is_refused", result, 2, "was made with other settings", 'env.args (now {"wide": 4}')
+    open("notes", "w").close()
+    result = train("single", "rollout.envs=1", "train.env_steps=50", env={**os.environ, "NOTES": "notes"})
+    has("one_environment_is_trained", result, 0)
+    check("no_training_draws", not [line for line in notes() if line[0] == "drawn"], notes())
     has("dry_run", train("dry", "--dry-run"), 0, "settings are valid; a new run in dry")
     has("check", mappo("check", "py:./bridge_envs.py:walk"), 0, "0 faults")
     has("envs", mappo("envs", "py:./bridge_envs.py:walk"), 0, "observation: 3 numbers", "group agent: 1 agent", "workers")
@@ -126,6 +130,10 @@ def raises():
     os.remove("done-once")
     result = train("raises-often", 'env.args={"raises": 1, "often": true}', "env.on_error=restart", "env.workers=1", "rollout.envs=1")
     has("not_for_ever", result, 3, "ValueError: the line is broken", "4 times in a row")
+    # All at once, after whole episodes: more than a socket holds is told before the first of them is waited for.
+    result = train("raise-together", 'env.args={"raises": 15, "often": true}', "env.on_error=restart", "env.workers=1", "rollout.envs=800", "rollout.steps=16", "train.env_steps=12800",
+                   "comm.watchdog_seconds=10")
+    has("hundreds_that_raise_at_once", result, 0, "were made anew 800 times", "finished after 1 update,")
 
 
 def dies():
@@ -182,7 +190,7 @@ def names():
     has("it_made_nothing", train("no", "env=py:./bridge_envs.py:nothing"), 2, "returned None")
     has("workers_that_differ", train("no", "env=py:./bridge_envs.py:chance"), 2, "two of its workers describe different environments")
     has("no_such_interpreter", train("no", "env.python=./none/python"), 2, "there is no program ./none/python")
-    has("an_interpreter_that_is_none", train("no", "env.python=false"), 2, "Python process 1 of 2 (false) ended with exit code 1")
+    has("an_interpreter_that_is_none", train("no", "env.python=false"), 2, " of 2 (false) ended with exit code 1")
     has("no_numpy", train("no", env={**os.environ, "PYTHONPATH": "without"}), 2, "has no NumPy", "pip install numpy", "env.python=PATH")
     has("no_such_option", train("no", "env.worker=2"), 2, 'did you mean "env.workers"?')
     check("nothing_was_begun", not os.path.exists("no"))

@@ -105,6 +105,18 @@ def damaged():
     check("the_curve_goes_to_the_longest", re.search(r"^ +100 +3000$", said, re.M), said)
 
 
+def unheeded():
+    """Started by somebody who does not want to hear of processes that end, as some supervisors do."""
+    command = [MAPPO, "seeds=1-2", *TINY, END, "--quiet"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN), start_new_session=True)
+    try:
+        code = process.wait(20)
+    except subprocess.TimeoutExpired:
+        code = "it hangs"
+        process.kill()
+    check("it_ends_where_sigchld_was_ignored", code == 0, code)
+
+
 def await_updates(runs, count=5):
     end = time.monotonic() + 20
     while time.monotonic() < end:
@@ -156,8 +168,10 @@ def stops():
     mappo("seed=7", "run=straight", *TINY, f"train.env_steps={ends[0]}", "threads=1")
     code, said = mappo("inspect", "straight/latest.h5", f"{runs[0]}/latest.h5")
     check("stopped_twice_it_is_as_never_stopped", code == 0, said)
+    sizes = [len(lines_whole(run)) for run in runs]
     process = subprocess.Popen([MAPPO, "seeds=7,8", *TINY, FOREVER, "threads=1", "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    time.sleep(0.5)
+    while any(len(lines_whole(run)) < size + 5 for run, size in zip(runs, sizes)):
+        time.sleep(0.02)
     process.send_signal(signal.SIGUSR1)
     said = process.communicate(timeout=30)[0]
     check("a_limit_is_75", process.returncode == 75, said)
@@ -212,6 +226,7 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     bad_lists()
     whole()
+    unheeded()
     damaged()
     killed(stops())
     on_a_terminal()

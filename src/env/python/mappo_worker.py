@@ -106,7 +106,7 @@ class Slot:
         self.reward, self.terminated = memoryview(one["reward"]), memoryview(one["terminated"])
         self.active = memoryview(one["active"]) if "active" in one else None
         self.mask = group.action.mask_writer(one["act_mask"][at]) if "act_mask" in one else None
-        self.terminated[at], self.masked = 0, False  # masked: it had a mask
+        self.masked = False  # it had a mask
 
 
 class Row:
@@ -140,6 +140,8 @@ class Row:
 
     def reset(self):
         seed, self.fresh = self.instance.seed_of(self.number, self.restarts) if self.fresh else None, False
+        for slot in self.slots:
+            slot.terminated[slot.at] = 0  # no sooner: results of a worker that died may not have been taken yet
         self.show(*self.new_episode(seed))
 
     def new_episode(self, seed=None):

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/philox.h"
 #include "base/text.h"
 #include "env/python/description.h"
 #include "env/python/names.h"
@@ -243,7 +244,7 @@ static int create(const struct mappo_env_config *config, void **self, struct map
     struct python_batch *b = new_batch(config, workers);
     if (!b) return own_error(error, -1, "no memory for so many environments");
     b->restart = option[ON_ERROR].i == 1;
-    b->draws = config->envs == 1; /* whoever opens more draws none */
+    b->draws = config->envs == 1 && config->stream == PHILOX_EVALUATION; /* whoever trains, or opens more, draws none */
     b->state = option[STATE].i != 0;
     text_format(b->infos, sizeof b->infos, "%s", option[INFOS].text);
     if (open_workers(b, &kind, workers, error)) {
@@ -333,19 +334,18 @@ static int revive(struct python_batch *b, int k, const char *how, struct mappo_e
     worker_end(worker);
     worker->again++;
     for (int32_t e = k; e < b->envs; e += w->used) lose(b, e);
+    atomic_store(worker->said, 0); /* of the process before; once it has been told of the window the next one counts on */
     if (worker_start(w, k, error) || ask_open(b, k, error) || compare_description(b, k, error) || window_tell(&b->window, w, k, error))
         return -1;
-    /* said and heard are of the process before */
-    atomic_store(worker->said, 0);
     return hear_ready(b, k, error);
 }
 
-/* Looks whether worker k lives, and revives it where it does not. */
+/* Takes what worker k has to tell, as it waits where nobody reads, and revives it where it has died. */
 static int look_after(struct python_batch *b, int k, struct mappo_env_error *error)
 {
     char how[128] = "is gone";
     pthread_mutex_lock(&b->lock);
-    const int rc = worker_runs(&b->workers->worker[k], how, sizeof how) ? 0 : revive(b, k, how, error);
+    const int rc = worker_runs(&b->workers->worker[k], how, sizeof how) ? hear_news(b, k, error) : revive(b, k, how, error);
     pthread_mutex_unlock(&b->lock);
     return rc;
 }

@@ -181,10 +181,12 @@ int worker_start(struct python_workers *w, int k, struct mappo_env_error *error)
         return fail(error, "%s cannot be started: %s", interpreter, strerror(code));
     }
     code = spawn_watcher(&worker->watcher, worker->process);
-    if (code) worker->watcher = 0;
     worker->have = 0;
     worker->heard = 0;
-    return 0; /* without a watcher: it has ended at once, which whoever hears it finds out */
+    if (!code) return 0;
+    worker->watcher = 0;
+    worker_end(worker);
+    return fail(error, "/bin/sh, which ends Python processes together with this one, cannot be started: %s", strerror(code));
 }
 
 /* ---- its end ------------------------------------------------------------------------------------------------------------------------- */
