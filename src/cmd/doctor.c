@@ -16,6 +16,8 @@
 #include "cmd/doctor_probe.h"
 #include "comm/openmp.h"
 #include "comm/placement.h"
+#include "render/ffmpeg.h"
+#include "render/raster.h"
 #include "run/learning.h"
 #include "run/checkpoint_image.h"
 
@@ -284,6 +286,16 @@ static void print_ranks(const struct doctor *d)
     }
 }
 
+/* The kinds of files that mappo render can make here. */
+static void say_films(void)
+{
+    struct error no_cairo = {0}, no_ffmpeg = {0};
+    const bool pixels = raster_check(&no_cairo) == 0, plays = pixels && ffmpeg_check(&no_ffmpeg) == 0;
+    printf("films       .svg, .txt%s%s", pixels ? ", .png" : "", plays ? ", .gif, .mp4" : "");
+    if (!plays) printf("; the others: %s", pixels ? no_ffmpeg.text : no_cairo.text);
+    putchar('\n');
+}
+
 static void print_machine(const struct doctor *d)
 {
     printf("\nprocessor   %s%s%d cores online\n", d->rank[0].processor, d->rank[0].processor[0] ? ", " : "",
@@ -297,6 +309,7 @@ static void print_machine(const struct doctor *d)
     doctor_print_messages(d->comm);
     printf("files       %s\n", image_library());
     printf("SHA-256     %s\n", OpenSSL_version(OPENSSL_VERSION));
+    say_films();
     if (d->comm->size > 1) {
         printf("\nallreduce   8 bytes %.1f µs, 56 kB %.1f µs (along the fixed tree %.1f µs), medians\n", 1e6 * d->small.median,
                1e6 * d->message.median, 1e6 * d->tree.median);

@@ -462,21 +462,4 @@ void metrics_markdown(FILE *out)
           "`info/<column>`.\n"
           "[tensorboard.md](tensorboard.md): how TensorBoard, Weights & Biases and others read them.\n",
           out);
-    fputs("\n## Looking at them\n\n"
-          "`mappo watch RUN` draws them in the terminal while a run is at work, `mappo report RUN…` on a page for a browser, "
-          "`scripts/plot.py RUN… --y "
-          "entropy,approx_kl` into a file.\n\n"
-          "`metrics.tensorboard=1` writes TensorBoard's files beside them (`tensorboard --logdir runs`), under the names that "
-          "Stable-Baselines3 made usual: "
-          "`rollout/ep_rew_mean`, `eval/mean_reward`, `time/fps`,\n`train/entropy`; the x axis is environment steps.\n\n"
-          "In Weights & Biases, also of a run of another day or another machine (`python3 to_wandb.py runs/a`):\n\n"
-          "```python\n"
-          "import json, sys, wandb\n\n"
-          "run = wandb.init(project=\"mappo\", name=sys.argv[1])\n"
-          "for line in open(sys.argv[1] + \"/metrics.jsonl\"):\n"
-          "    row = json.loads(line)\n"
-          "    run.log({name: value for name, value in row.items() if value is not None}, step=row[\"env_steps\"])\n"
-          "run.finish()\n"
-          "```\n",
-          out);
 }

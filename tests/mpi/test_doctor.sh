@@ -15,6 +15,8 @@ doctor() { "$MAPPO" doctor "$@" >"$WORK/out" 2>&1; }
 
 doctor run="$WORK/new/run"; check doctor_ends_with_0 [ $? = 0 ]
 check doctor_finds_the_nearest_folder grep -qF "measured in $WORK)" "$WORK/out"
+PATH=/nowhere doctor run="$WORK/new/run"
+check doctor_says_what_films_can_be_made grep -q '^films  *\.svg, \.txt.*; the others: .*apt: ' "$WORK/out"
 check doctor_leaves_no_file [ -z "$(find "$WORK" -name '.mappo-doctor*' -o -name new)" ]
 doctor run=/proc/nowhere
 check doctor_says_where_nothing_can_be_written grep -q '^to mend .*/proc: .*run=FOLDER' "$WORK/out"

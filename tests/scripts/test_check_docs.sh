@@ -47,19 +47,15 @@ check what_is_there_is_not "" "$(look "$work/right.md")"
 look "$work/right.md" && ! look "$work/wrong.md" >/dev/null
 check the_exit_code_says_so_too 0 $?
 
-# ---- the recipe of docs/metrics.md, with a stand-in for the package ----
-sed -n '/^```python$/,/^```$/p' docs/metrics.md | grep -v '^```' >"$work/to_wandb.py"
+# ---- the recipe of docs/tensorboard.md, with a stand-in for the package ----
+sed -n '/^```python$/,/^```$/p' docs/tensorboard.md | grep -v '^```' | sed "s|RUN/|$work/run/|" >"$work/to_wandb.py"
 cat >"$work/wandb.py" <<'END'
-def init(project, name):
-    return Run()
-class Run:
-    rows = 0
-    def log(self, row, step):
-        assert row["env_steps"] == step and None not in row.values()
-        self.rows += 1
-    def finish(self):
-        print(self.rows, "rows")
+def init(project, name, config):
+    assert config["env"]["name"] == "mpe/simple_spread"
+def log(row, step):
+    assert row["env_steps"] == step and None not in row.values()
+    print(step)
 END
 "$program" run="$work/run" train.env_steps=400 rollout.envs=4 rollout.steps=25 threads=1 --quiet >/dev/null 2>&1
-check metrics_go_to_weights_and_biases_as_the_page_says "4 rows" "$("${PYTHON:-python3}" "$work/to_wandb.py" "$work/run" 2>&1)"
+check metrics_go_to_weights_and_biases_as_the_page_says "100 200 300 400" "$("${PYTHON:-python3}" "$work/to_wandb.py" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
 exit $failed
