@@ -374,6 +374,32 @@ static void areas_of_one_colour_take_little_room(void **state)
     free(rgb);
 }
 
+/* Each four digits are three bytes, whatever is left at the end (sizes of all remainders by 3 are among these). */
+static void base_64_says_the_same(void **state)
+{
+    (void)state;
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    bool seen[3] = {false};
+    uint8_t rgb[3 * 64];
+    for (int i = 0; i < 3 * 64; i++) rgb[i] = (uint8_t)(i * i * 37);
+    for (int width = 1; width <= 64; width++) {
+        unsigned char *png;
+        const size_t size = png_write(rgb, width, 1, NULL, &png);
+        char *text = png_base64(rgb, width, 1);
+        assert_int_equal(strlen(text), (size + 2) / 3 * 4);
+        for (size_t i = 0; i < size; i++) {
+            const char *at = text + i / 3 * 4 + i % 3;
+            const int high = (int)(strchr(digits, at[0]) - digits), low = (int)(strchr(digits, at[1]) - digits);
+            assert_int_equal(png[i], (high << (2 + 2 * (i % 3)) | low >> (4 - 2 * (i % 3))) & 0xff);
+        }
+        for (size_t i = 0; i < 3 - size % 3 && size % 3; i++) assert_int_equal(text[strlen(text) - 1 - i], '=');
+        seen[size % 3] = true;
+        free(png);
+        free(text);
+    }
+    assert_true(seen[0] && seen[1] && seen[2]);
+}
+
 /* Where circles stand, in the world. */
 struct places {
     double x[8];
@@ -466,6 +492,7 @@ int main(void)
         cmocka_unit_test(a_timetable_shows_every_so_many_steps),
         cmocka_unit_test(plain_text_has_shapes_and_letters),
         cmocka_unit_test(areas_of_one_colour_take_little_room),
+        cmocka_unit_test(base_64_says_the_same),
         cmocka_unit_test(the_end_of_an_episode_can_be_drawn_after_it),
         cmocka_unit_test(an_environment_draws_what_its_options_say),
     };
