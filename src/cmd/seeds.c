@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "run/run_list.h"
 
 enum { SEEDS_MOST = 1000 };
 
@@ -34,6 +35,18 @@ int seeds_first_round(int count, int places)
 {
     const int left = count % places;
     return left ? left : places;
+}
+
+void seeds_say_left_out(const struct seeds *seeds, const struct seed *seed, bool began)
+{
+    struct run_told run;
+    struct error ignored = {0};
+    if (run_read(&run, seed->path, false, &ignored)) return; /* it has no run whose fault it could be */
+    const bool is = !began || run.state == RUN_DAMAGED;
+    run_forget(&run);
+    if (!is) return;
+    warn("%s: is left out, the others go on; to begin it alone anew: the same command with seed=%lld --fresh in place of seeds=%s",
+         seed->label, (long long)seed->number, seeds->value);
 }
 
 /* ---- the list -------------------------------------------------------------------------------------------------------------------------- */

@@ -42,6 +42,9 @@ void seeds_run_alone(struct seeds *seeds, struct comm *comm);
 void seeds_run_on_ranks(struct seeds *seeds, struct comm *comm);
 /* How many at once: of `count` runs on so many cores or ranks those of the first round, which have several each; all others have one. */
 int seeds_first_round(int count, int places);
+/* Of one that ended with EXIT_CHECKPOINT because its checkpoints are no good: what its own message advises, --fresh, would be for all. `began`: it may
+ * have trained, and its code be that of a checkpoint that could not be saved; then they are looked at. */
+void seeds_say_left_out(const struct seeds *seeds, const struct seed *seed, bool began);
 
 /* seeds_table.c, on rank 0. */
 void seeds_print_table(struct seeds *seeds, int code);

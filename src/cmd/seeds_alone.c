@@ -16,7 +16,6 @@
 #include "cmd/seeds_screen.h"
 #include "comm/placement.h"
 #include "run/learning.h"
-#include "run/run_list.h"
 #include "run/stop.h"
 
 enum { LINE = 4096, ARGUMENTS = ARGS_MAX + 2 * ARGS_FILES + 16, WAIT = 200 /* ms */ };
@@ -265,16 +264,6 @@ static bool refuses_all(const struct seed *seed)
     return seed->code && seed->code != EXIT_CHECKPOINT;
 }
 
-static void say_left_out(const struct crew *crew, const struct seed *seed)
-{
-    struct run_told run;
-    struct error ignored = {0};
-    if (run_read(&run, seed->path, false, &ignored)) return; /* it has no run whose fault it could be */
-    run_forget(&run);
-    warn("%s: is left out, the others go on; to begin it alone anew: the same command with seed=%lld --fresh in place of seeds=%s",
-         seed->label, (long long)seed->number, crew->seeds->value);
-}
-
 /* One after another, until one would be refused for what all have in common; false: none is to be trained. */
 static bool rehearse_all(struct crew *crew, enum errand errand)
 {
@@ -284,7 +273,7 @@ static bool rehearse_all(struct crew *crew, enum errand errand)
         good += crew->seeds->seed[i].code == 0;
     }
     for (int i = 0; i < crew->seeds->count && good; i++)
-        if (crew->seeds->seed[i].code) say_left_out(crew, &crew->seeds->seed[i]);
+        if (crew->seeds->seed[i].code) seeds_say_left_out(crew->seeds, &crew->seeds->seed[i], false);
     return good > 0;
 }
 

@@ -109,6 +109,8 @@ static bool goes_on(const struct shift *shift, int *stopped)
     for (int i = shift->first; i < shift->first + shift->runs; i++) {
         const int code = shift->seeds->seed[i].code;
         if (code == EXIT_USAGE && shift->first == 0) shift->seeds->refused = true;
+        if (code == EXIT_CHECKPOINT && shift->world->rank == 0 && shift->seeds->count > 1)
+            seeds_say_left_out(shift->seeds, &shift->seeds->seed[i], true);
         if (code == EXIT_USAGE || code == EXIT_STOPPED || code == EXIT_CONTINUE) *stopped = seeds_worse(*stopped, code);
     }
     return *stopped == 0;

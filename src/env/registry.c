@@ -134,6 +134,22 @@ static void suggest_name(const char *name, char *text, size_t size)
     free((void *)names.name);
 }
 
+/* "mpe": "; it is a suite: mpe/simple, mpe/simple_adversary …" */
+static bool suggest_of_suite(const char *name, char *text, size_t size)
+{
+    enum { MOST = 4 };
+    const size_t length = strlen(name);
+    int count = 0;
+    for (int i = 0; i < BUILT_IN; i++) {
+        const char *id = built_in[i]->id;
+        if (registry_hidden(id) || strncmp(id, name, length) != 0 || id[length] != '/' || count++ >= MOST) continue;
+        const size_t used = count > 1 ? strlen(text) : 0;
+        text_format(text + used, size - used, "%s%s", count > 1 ? ", " : "; it is a suite of environments: ", id);
+    }
+    if (count > MOST) text_format(text + strlen(text), size - strlen(text), " …");
+    return count > 0;
+}
+
 /* A line of the list whose environment, or a variant's, is of another id. */
 static const char *misnamed(const char *name)
 {
@@ -171,7 +187,7 @@ int registry_find(const char *name, const struct mappo_env **env, struct error *
         return error_set(err, EXIT_ENVIRONMENT, "variant \"%s\" of envs/envs.def is of \"%s\", which is no environment's id", name, id);
     if (plugin_is_path(name)) return plugin_open(name, env, err);
     char meant[256], path[256];
-    suggest_name(name, meant, sizeof meant);
+    if (!suggest_of_suite(name, meant, sizeof meant)) suggest_name(name, meant, sizeof meant);
     if (python_is_meant(name)) text_format(meant, sizeof meant, "; did you mean \"py:%s\"?", name);
     if (text_format(path, sizeof path, "./%s", name) && plugin_is_path(path) && access(path, F_OK) == 0)
         text_format(meant, sizeof meant, "; did you mean \"%s\"?", path);

@@ -130,6 +130,9 @@ ranks 3 $SEEDS --dry-run
 expect finished_ones_are_rehearsed_on_all_ranks "0 4" "$? $(grep -c 'is finished' "$WORK/out")"
 ranks 3 $SEEDS --json train.env_steps=1e9 train.max_seconds=0.5
 expect a_limit_ends_all_of_them "75 75 75 75 75" "$? $(grep -o '"exit_code":[0-9]*' "$WORK/out" | head -4 | cut -d: -f2 | paste -sd ' ')"
+truncate -s 100 runs/*-s4-*/step-*.h5
+ranks 2 seeds=3,4 train.env_steps=1e9 train.max_seconds=0.5
+expect of_a_damaged_one_it_is_said_what_begins_it_anew "4 1 1" "$? $(grep -c 'seed 4: is left out, .* seed=4 --fresh in place of seeds=3,4' "$WORK/err") $(grep -c '^ *3  stopped ' "$WORK/out")"
 cd - >/dev/null || exit
 
 # ---- the other library -------------------------------------------------------------------------------------------------------------------

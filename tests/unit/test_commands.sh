@@ -135,6 +135,10 @@ for command in eval render report; do
     is "${command}_says_that_it_was_interrupted" "124 mappo: interrupted before its end: nothing was saved no" "$? $(tail -1 <<<"$text") $([ -e "${files[0]#out=}" ] && echo yes || echo no)"
 done
 
+mkdir "$WORK/several"
+has a_folder_of_runs_is_pointed_to_what_lists_them "no checkpoint (step-*.h5) in this folder; mappo runs $WORK/several lists the runs in it" "$("$MAPPO" render "$WORK/several" 2>&1)"
+has check_is_explained_for_runs_too "verify that checkpoints are whole" "$("$MAPPO" help runs)"
+
 # ---- eval ----
 play() { "$MAPPO" eval plain threads=1 "$@" 2>&1; }
 text=$(play episodes=20)

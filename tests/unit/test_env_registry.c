@@ -152,6 +152,14 @@ static void unknown_environment_names_the_nearest(void **state)
     assert_says(&err, "did you mean \"test/single\"?");
     assert_int_equal(registry_find("sink_singel", &env, &err), EXIT_USAGE);
     assert_null(strstr(err.text, "did you mean"));
+    /* A suite that is one environment is that; of another some are named. */
+    assert_int_equal(registry_find("rware", &env, &err), 0);
+    assert_string_equal(env->id, "rware/warehouse");
+    assert_int_equal(registry_find("lbf", &env, &err), 0);
+    assert_int_equal(registry_find("matrix", &env, &err), EXIT_USAGE);
+    assert_says(&err, "unknown environment \"matrix\"; it is a suite of environments: matrix/climbing, matrix/penalty");
+    assert_int_equal(registry_find("test", &env, &err), EXIT_USAGE);
+    assert_null(strstr(err.text, "test/"));
 }
 
 /* Each file of envs that is a preset must be compiled in, letter for letter. */

@@ -112,5 +112,6 @@ END
 chmod 700 runs/closed
 "$MAPPO" env=overcooked/coord_ring run=ring train.env_steps=100 rollout.envs=2 rollout.steps=25 threads=1 eval.env_steps=0 --quiet >/dev/null
 has so_has_one_whose_suite_has_a_preset '"variant": "overcooked/coord_ring"' "$("$MAPPO" runs ring --json)"
+has its_page_is_told '"variant":"overcooked/coord_ring"' "$("$MAPPO" report ring episodes=0 out=- --quiet | grep '"variant"' | cut -c1-200)"
 has and_its_film "overcooked/coord_ring, JaxMARL 0.2 rules" "$("$MAPPO" render ring out=- --quiet 2>&1 | head -1)"
 exit $failed
