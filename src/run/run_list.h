@@ -34,6 +34,7 @@ struct run_told {
 };
 const char *run_setting(const struct run_told *run, const char *key); /* "" where config.ini has none */
 
+bool run_is_one(const char *folder); /* the folder of a run, by the files in it */
 /* What the folder of one run tells. EXIT_USAGE where it is none. */
 int run_read(struct run_told *run, const char *folder, bool check, struct error *err);
 void run_forget(struct run_told *run);
