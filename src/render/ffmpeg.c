@@ -198,8 +198,9 @@ static int encode(struct reel *reel, bool gif, int palette, int out, int log, st
     text_format(from, sizeof from, "/dev/fd/%d", palette);
     text_format(to, sizeof to, "/dev/fd/%d", out);
     /* What is drawn has few colours; of images there may be more than a palette has. */
-    text_format(filter, sizeof filter, gif ? "[0:v]tpad=stop_mode=clone:stop=%d[film];[film][1:v]paletteuse=diff_mode=rectangle:dither=%s"
-                                           : "format=yuv420p,tpad=stop_mode=clone:stop=%d",
+    text_format(filter, sizeof filter,
+                gif ? "[0:v]tpad=stop_mode=clone:stop=%d[film];[film][1:v]paletteuse=diff_mode=rectangle:dither=%s"
+                    : "format=yuv420p,tpad=stop_mode=clone:stop=%d",
                 times(reel, last) - 1, film_has_images(reel->film) ? "sierra2_4a" : "none");
     const char *const for_gif[] = {"-f",       "rawvideo", "-pix_fmt", "bgr0", "-s",       reel->size, "-framerate",
                                    reel->rate, "-i",       "pipe:0",   "-f",   "png_pipe", "-i",       from,
