@@ -246,7 +246,7 @@ static void lay_out(struct cells *c, int columns, int lines)
     if (lines - c->head - c->told < LEAST) c->told = 1;
     while (lines - c->head - c->told < LEAST && c->head > 0) c->head--;
     c->rows = lines - c->head - c->told;
-    if (c->rows < 1) c->rows = 1;
+    if (c->rows < 1) c->told = 0, c->rows = 1;
 }
 
 struct cells *cells_create(const struct film *film, int columns, int lines, enum cells_colour colour)
@@ -338,7 +338,7 @@ static void put_row(const struct cells *c, int row, FILE *out)
 static void tell(const struct cells *c, int i, FILE *out)
 {
     char text[400];
-    const int cells = film_cells(c->film), wide = c->wide < LINE ? c->wide : LINE, room = wide / c->side_by_side;
+    const int cells = c->told ? film_cells(c->film) : 0, wide = c->wide < LINE ? c->wide : LINE, room = wide / c->side_by_side;
     if (c->told * c->side_by_side < cells && c->told == 1) {
         film_cell(c->film, i, FILM_CELL_STEP, text, sizeof text);
         const int used = (int)strlen(text);

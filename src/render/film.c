@@ -211,8 +211,10 @@ void film_players(struct film *film, const char *who)
 
 void film_team(struct film *film, const struct mappo_env_spec *spec, int team)
 {
+    bool others = false;
     film->team[0] = '\0';
-    for (int g = 0; g < spec->groups && spec->groups > 1; g++) {
+    for (int g = 0; g < spec->groups; g++) others = others || spec->group[g].team != team;
+    for (int g = 0; g < spec->groups && others; g++) {
         const size_t length = strlen(film->team);
         if (spec->group[g].team == team)
             text_format(film->team + length, sizeof film->team - length, "%s%s", length ? " and " : " of ", spec->group[g].name);

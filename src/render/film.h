@@ -38,7 +38,7 @@ void film_destroy(struct film *film); /* NULL is allowed */
 
 /* Who plays the episodes that begin from now on: "scripted". */
 void film_players(struct film *film, const char *who);
-/* Whose return is reported, where there are several groups: those of that team. */
+/* Whose return is reported, where not all groups are of that team. */
 void film_team(struct film *film, const struct mappo_env_spec *spec, int team);
 /* The next frames are of this episode. */
 void film_begin(struct film *film, int64_t number);

@@ -225,7 +225,7 @@ static bool is_there(const char *folder, const char *name)
     return text_format(path, sizeof path, "%s/%s", folder, name) && stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-static bool is_run(const char *folder)
+bool run_is_one(const char *folder)
 {
     return is_there(folder, "config.ini") &&
            (is_there(folder, "metrics.jsonl") || is_there(folder, "log.txt") || is_there(folder, "latest.h5"));
@@ -248,7 +248,7 @@ int run_read(struct run_told *run, const char *folder, bool check, struct error 
     *run = (struct run_told){.path = NULL};
     const int code = take_folder(path, sizeof path, folder, err);
     if (code) return code;
-    if (!is_run(path)) return error_set(err, EXIT_USAGE, "%s: is no run's folder; mappo runs %s lists those in it", path, path);
+    if (!run_is_one(path)) return error_set(err, EXIT_USAGE, "%s: is no run's folder; mappo runs %s lists those in it", path, path);
     run->path = copied(path);
     read_run(run, check);
     return 0;
@@ -273,7 +273,7 @@ static void add_closed(struct run_list *list, char *folder)
 
 static void find(struct run_list *list, const char *folder, int depth)
 {
-    if (is_run(folder)) {
+    if (run_is_one(folder)) {
         list->run = grown(list->run, list->runs, sizeof *list->run);
         list->run[list->runs++] = (struct run_told){.path = copied(folder)};
         return;

@@ -36,6 +36,7 @@ const char *run_setting(const struct run_told *run, const char *key); /* "" wher
 /* The variant that its environment is with its options; "" where it is none (open_env_called). */
 const char *run_variant(const struct run_told *run);
 
+bool run_is_one(const char *folder); /* the folder of a run, by the files in it */
 /* What the folder of one run tells. EXIT_USAGE where it is none. */
 int run_read(struct run_told *run, const char *folder, bool check, struct error *err);
 void run_forget(struct run_told *run);

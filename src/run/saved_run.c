@@ -12,6 +12,7 @@
 #include "env/registry.h"
 #include "run/open_env.h"
 #include "run/replay_file.h"
+#include "run/run_list.h"
 
 /* ---- which file ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -123,9 +124,9 @@ int saved_run_open(const char *run_or_file, bool best, struct checkpoint **file,
         return checkpoint_open(file, path, err);
     }
     int code = saved_run_newest(run_or_file, file, path, size, NULL, NULL, err);
-    if (!code && !*file)
-        return error_set(err, EXIT_CHECKPOINT, "%s: there is no checkpoint (step-*.h5) in this folder; mappo runs %s lists the runs in it",
-                         run_or_file, run_or_file);
+    if (!code && !*file && !run_is_one(run_or_file))
+        return error_set(err, EXIT_CHECKPOINT, "%s: is no run's folder; mappo runs %s lists those in it", run_or_file, run_or_file);
+    if (!code && !*file) return error_set(err, EXIT_CHECKPOINT, "%s: there is no checkpoint (step-*.h5) in this folder", run_or_file);
     if (code || !best) return code;
     struct checkpoint_name name;
     code = saved_run_best(run_or_file, *file, &name, err);

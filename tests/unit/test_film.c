@@ -343,6 +343,8 @@ static void plain_text_has_shapes_and_letters(void **state)
     c->rectangle(c->self, 10, 10, 14, 14, 0x101010ffu, 0);
     c->circle(c->self, 41.5, 41, 4.4, 0x3366ccffu, 0);
     c->text(c->self, 41, 40, 1, "7", 0xffffffffu);
+    c->circle(c->self, 8.5, 61, 4.4, 0xcc6633ffu, 0);
+    c->circle(c->self, 28.5, 61, 4.4, 0x3366cc80u, 0);
     c->line(c->self, 0, 1, 72, 1, 0.1, 0x000000ffu);
     char *text = painted(film, plain_text);
     const char *row = text;
@@ -352,6 +354,7 @@ static void plain_text_has_shapes_and_letters(void **state)
     assert_int_equal(rows, 2 + 36 + 1);
     assert_int_equal(numbered, 2 + 15); /* row 15 of 36 from the top: 40 to 42 */
     assert_holds(text, "oooo7oooo");
+    assert_holds(text, "    OOOOOOOOO           ooooooooo    "); /* signs are those of colours */
     assert_holds(text, "          ####    ");
     assert_int_equal(times(text, "------------------------------------------------------------------------"), 1);
     free(text);
@@ -476,6 +479,54 @@ static void an_environment_draws_what_its_options_say(void **state)
     batch_close(&sink);
 }
 
+/* Expected: the map with its walls, whoever is left of the units and wherever they are. */
+static void a_battle_is_seen_from_one_place(void **state)
+{
+    (void)state;
+    struct env_batch b;
+    const struct vecenv_config config = batch_config("smax/battle", NULL, 0, 1);
+    if (batch_open(&b, &config)) fail_msg("%s", b.err.text);
+    struct film *film = film_create("", vecenv_spec(b.env));
+    film_begin(film, 0);
+    for (int t = 0; t < 10; t++) {
+        double view[4];
+        assert_int_equal(vecenv_draw(b.env, 0, film_shoot(film, &(struct film_frame){.step = t}), &b.err), 0);
+        film_view(film, t, view);
+        assert_true(view[0] < 0 && view[1] < 0 && view[2] > 32 && view[3] > 32);
+        if (t) {
+            double first[4];
+            film_view(film, 0, first);
+            assert_memory_equal(view, first, sizeof view);
+        }
+        batch_act(&b, 1, 0, (uint64_t)t);
+        if (vecenv_step(b.env, &b.io, &b.err)) fail_msg("%s", b.err.text);
+    }
+    char *text = painted(film, plain_text);
+    assert_holds(text, "allies 5");
+    free(text);
+    film_destroy(film);
+    batch_close(&b);
+}
+
+static void several_groups_are_told_whose_return_it_is(void **state)
+{
+    (void)state;
+    const struct mappo_env_spec spec = {
+        .groups = 3,
+        .group = {{.name = "leader", .agents = 1}, {.name = "adversary", .agents = 3}, {.name = "agent", .agents = 2, .team = 1}}};
+    char text[200];
+    struct film *film = film_create("", &spec);
+    film_team(film, &spec, 0);
+    film_begin(film, 2);
+    film_end(film, &(struct film_frame){.step = 25, .ret = 7});
+    film_episode_title(film, 0, text, sizeof text);
+    assert_string_equal(text, "episode 2: return 7.00 of leader and adversary in 25 steps");
+    film_team(film, &one_group, 0);
+    film_episode_title(film, 0, text, sizeof text);
+    assert_string_equal(text, "episode 2: return 7.00 in 25 steps");
+    film_destroy(film);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -495,6 +546,8 @@ int main(void)
         cmocka_unit_test(base_64_says_the_same),
         cmocka_unit_test(the_end_of_an_episode_can_be_drawn_after_it),
         cmocka_unit_test(an_environment_draws_what_its_options_say),
+        cmocka_unit_test(a_battle_is_seen_from_one_place),
+        cmocka_unit_test(several_groups_are_told_whose_return_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,6 +124,12 @@ def pixels():
         # 25 frames, and 1.2 s of the last.
         check(f"a_{kind}_has_all_frames", code == 0 and fields[0] in ("gif", "h264", "mpeg4") and fields[1] == "144" and fields[-1] == "31", (out, seen))
     check("a_gif_plays_again_and_again", b"NETSCAPE2.0" in Path("a.gif").read_bytes() and Path("a.gif").read_bytes()[-1:] == b";", "a.gif")
+    os.mkdir("slow")
+    Path("slow/ffmpeg").write_text("#!/bin/sh\nsleep 1.2\nexec cat >/dev/null\n")
+    os.chmod("slow/ffmpeg", 0o755)
+    code, said = on_terminal("plain", "out=c.mp4", "play=scripted", PATH=f"{os.getcwd()}/slow:{os.environ['PATH']}")
+    check("a_terminal_is_told_how_far_it_is", code == 0 and re.search(r"\rc\.mp4: \d+ of 26 frames", said) and
+          said.split("\r\x1b[K")[-1].startswith("c.mp4: episode 0, scripted: return "), said)
     os.mkdir("failing")
     Path("failing/ffmpeg").write_text("#!/bin/sh\necho 'first line' >&2\necho 'no room on the moon' >&2\nexit 1\n")
     os.chmod("failing/ffmpeg", 0o755)
@@ -151,6 +157,9 @@ def files():
         check(f"{name}_is_refused", code == 2 and part in out and out.count("\n") == 1, out)
     code, out = render("plain", "out=a.png", "fps=3")
     check("what_changes_nothing_is_said", "render.fps has no effect here: a .png shows still frames" in out, out)
+    os.makedirs("runs-of-many/one")
+    code, out = render("runs-of-many", "out=a.svg")
+    check("a_folder_of_runs_is_told_apart", code == 4 and out == "mappo: runs-of-many: is no run's folder; mappo runs runs-of-many lists those in it\n", out)
     for kind in "svg", "txt":
         Path(f"mine.{kind}").write_text("mine")
         code, out = render("plain", f"out=mine.{kind}")
@@ -162,12 +171,12 @@ def files():
           all(digit in "".join(lines[3].splitlines()[2:-1]) for digit in "012"), len(lines))
 
 
-def on_terminal(*args, size=(30, 60), **environment):
-    """What the command writes on a terminal of 60 x 30, or of other lines and columns, and its exit code."""
+def on_terminal(*args, columns=60, lines=30, **environment):
+    """What the command writes on such a terminal, and its exit code."""
     master, slave = pty.openpty()
     import fcntl
     import termios
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     process = subprocess.Popen([MAPPO, "render", *args, "threads=1"], stdin=slave, stdout=slave, stderr=slave,
                                env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "NO_COLOR": "", **environment})
     os.close(slave)
@@ -193,11 +202,14 @@ def terminals():
               re.fullmatch(r"episode 0, scripted: return -[\d.]+ in 25 steps\n", text.split(leave)[1]), text[-100:])
         rows = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", row) for row in text.split("\x1b[H")[2].splitlines()]
         check("a_page_fits", len(rows) <= 30 and max(map(len, rows)) <= 60, (len(rows), max(map(len, rows))))
-    code, text = on_terminal("plain", "fps=100", "every=5", size=(6, 20))
-    rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.split("\x1b[H")[2]).splitlines()
-    check("a_small_terminal_has_whole_words", len(rows) < 6 and max(map(len, rows)) <= 20 and re.fullmatch(r"step 5  reward [-\d.]+", rows[-1]), rows)
+    for columns, lines in (20, 5), (30, 9), (9, 2):
+        code, text = on_terminal("plain", "play=scripted", "fps=100", "every=5", NO_COLOR="1", columns=columns, lines=lines)
+        rows = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", row) for row in text.split("\x1b[H")[2].splitlines() if row != "\x1b[J"]
+        told = [row.split() for row in rows if row.startswith(("step", "return"))]
+        check(f"{columns}_columns_and_{lines}_lines_are_enough", code == 0 and len(rows) <= lines and max(map(len, rows)) <= columns and
+              (columns < 20 or ["step", "5"] in [row[:2] for row in told] and any("return" in row for row in told)), rows)
     code, text = on_terminal("plain", "fps=100", "every=5", NO_COLOR="1")
-    check("without_colour_it_is_plain_text", code == 0 and "\x1b[38" not in text and "▀" not in text and "ooo" in text, text[:200])
+    check("without_colour_it_is_plain_text", code == 0 and "\x1b[38" not in text and "▀" not in text and all(3 * sign in text for sign in "O@x"), text[:200])
     code, out = render("plain", "play=scripted")
     check("elsewhere_frames_are_printed", code == 0 and "\x1b" not in out and out.count("\nstep ") == 26, out[:300])
 
