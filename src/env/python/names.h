@@ -20,6 +20,9 @@ bool python_is_meant(const char *name); /* would be one behind "py:", which it l
 int python_find(const char *name, const struct mappo_env **env, struct error *err);
 /* The name by which it is found from any folder: a file's path is whole there, where its id has the file's name alone. NULL: not of Python. */
 const char *python_name(const struct mappo_env *env);
+/* The interpreter that MAPPO_PYTHON names, as it is found from any folder; NULL: none. Its default of env.python is what a run keeps, so that
+ * it is found again from another shell: this, or that of the virtual environment that is active. */
+const char *python_chosen(void);
 /* What a worker is told to open. */
 const char *python_source(const struct mappo_env *env);
 
