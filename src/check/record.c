@@ -8,6 +8,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "check/work.h"
+#include "env/python/names.h"
 #include "env/spec.h"
 
 /* ---- what it says of itself ---------------------------------------------------------------------------------------------------------- */
@@ -23,9 +24,10 @@ void check_spec_stage(struct check *check)
     for (int g = 0; g < check->spec->groups; g++) check->shared->has_active |= (check->spec->group[g].flags & MAPPO_HAS_ACTIVE) != 0;
     if (!check->config->steps && check->shared->steps <= 2 * (int64_t)check->spec->max_steps)
         check->shared->steps = 2 * (int64_t)check->spec->max_steps + 2;
-    if (!check->spec->snapshot_bytes)
+    const bool python = python_name(check->env) != NULL; /* none of whose authors could write these */
+    if (!check->spec->snapshot_bytes && !python)
         check_warning(check, "it has no snapshots: episodes restart when a run is continued, and its future after one was not looked at");
-    if (!check->env->script) check_warning(check, "it has no scripted player: `mappo eval play=scripted` has nothing to compare with");
+    if (!check->env->script && !python) check_warning(check, "it has no scripted player: `mappo eval play=scripted` has nothing to compare with");
     if (!check->env->draw) check_warning(check, "it has no drawing: `mappo render` cannot show an episode");
     check_batch_close(&batch);
     config = (struct check_batch_config){.envs = 1, .first_env = 5, .seed = check->config->seed + 1, .stream = PHILOX_EVALUATION};
@@ -80,7 +82,12 @@ static void say_lengths(struct check *check, const struct lengths *l)
                       "all %lld episodes of exactly max_steps = %d steps end with MAPPO_TERMINATED: a time limit is MAPPO_TRUNCATED, or "
                       "learners take what is cut off for worth nothing (one that agents see coming, as part of the problem, may stay)",
                       (long long)l->at_most, most);
-    if (l->truncated > 1 && l->truncated_first == l->truncated_last && l->truncated_last == l->longest && (most == 0 || l->longest < most))
+    const bool alike = l->truncated > 1 && l->truncated_first == l->truncated_last && l->truncated_last == l->longest;
+    if (alike && most == 0 && python_name(check->env))
+        check_warning(check, "all %lld truncated episodes have %lld steps and none is longer: wrap.time_limit=%lld, or Gymnasium's TimeLimit around "
+                             "it, makes that the longest episode, which wrappers and evaluations know then",
+                      (long long)l->truncated, (long long)l->longest, (long long)l->longest);
+    else if (alike && (most == 0 || l->longest < most))
         check_warning(check,
                       "all %lld episodes that end with MAPPO_TRUNCATED have %lld steps and none is longer, but max_steps = %d%s: it is the "
                       "longest episode",
@@ -185,10 +192,17 @@ static void look_at_finals(struct check *check, int sight, int final)
             "%s is the new episode's first observation, in all of %lld ends: write what the old episode ended with, before it is reset; %s",
             array->name, (long long)l.ends, who_resets);
     else if (l.as_last == l.ends && l.runs >= 8 &&
-             pow((double)l.still / (double)(l.runs + 1), (double)l.ends) < 1e-6) /* as unlikely by chance */
+             pow((double)l.still / (double)(l.runs + 1), (double)l.ends) < 1e-6) { /* as unlikely by chance */
+        if (python_name(check->env)) { /* the bridge writes it, of what the last step returned */
+            check_warning(check, "the last step of an episode shows what was seen before it, in all of %lld ends: does step() return the "
+                                 "observation of before? Where an end changes nothing that is seen, that is as it should be",
+                          (long long)l.ends);
+            return;
+        }
         check_fault(check, KIND_FINAL, final,
                     "%s is what was seen before the last step, in all of %lld ends: write what followed from that step", array->name,
                     (long long)l.ends);
+    }
     if (check_is(&check->array[sight], "obs") && l.same_start == l.starts && !(check->shared->causes & CAUSE_GLOBAL)) {
         bool alike = true;
         for (int32_t e = 1; e < CHECK_ENVS; e++)

@@ -8,6 +8,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "check/work.h"
+#include "env/python/names.h"
 
 /* ---- snapshots ------------------------------------------------------------------------------------------------------------------------- */
 
@@ -277,7 +278,7 @@ void check_speed_stage(struct check *check)
         if (clock_seconds() - start > 3 * check->config->speed_seconds && batch.t > 11) break;
     }
     check->shared->ns_per_step = spent / (double)(batch.t - 10) / ENVS * 1e9;
-    if (check->shared->ns_per_step > 1e5)
+    if (check->shared->ns_per_step > (python_name(check->env) ? 1e6 : 1e5))
         check_warning(check, "slow: a step of one environment takes %.3g ms of a core; learning will wait for it (docs/hpc.md, pods)",
                       check->shared->ns_per_step * 1e-6);
     check_batch_close(&batch);

@@ -16,7 +16,7 @@ void verify_say_number(char *text, size_t size, const struct mappo_group *group,
     else if (each == 1)
         text_format(text, size, "%s of agent %zu of group \"%s\" is %s", what, at, group->name, kind);
     else
-        text_format(text, size, "%s of agent %zu of group \"%s\" is %s in number %zu", what, at / each, group->name, kind, at % each);
+        text_format(text, size, "%s of agent %zu of group \"%s\" is %s at its place %zu", what, at / each, group->name, kind, at % each);
 }
 
 /* A component of an integer action that must be chosen: `count` logits from `first` on. */

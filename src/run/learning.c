@@ -230,8 +230,8 @@ static void warn_of_endless(const struct vecenv *env)
 {
     if (vecenv_spec(env)->max_steps) return;
     warn(
-        "environment \"%s\" names no longest episode (max_steps is 0), and wrap.time_limit is not set: an episode that does not end counts "
-        "in no return, and evaluations wait for it; wrap.time_limit=N truncates it after N steps",
+        "environment \"%s\" names no longest episode: one that does not end counts in no return, and evaluations wait for it; "
+        "wrap.time_limit=N truncates it",
         vecenv_descriptor(env)->id);
 }
 
@@ -296,13 +296,13 @@ static void warn_of_simplex(const struct learning *l, const struct config *confi
 void learning_warn(const struct learning *learning, const struct config *config, const struct comm *comm)
 {
     if (comm->rank) return;
-    warn_of_endless(learning->env);
     for (int k = 0; k < config_key_count; k++) {
         const char *why = why_idle(learning, config, comm, k);
         if (why && was_asked_for(config, k)) warn("%s.%s has no effect here: %s", config_keys[k].section, config_keys[k].name, why);
     }
     warn_of_groups(learning, config);
     if (!learning->algorithm && !learning->planner) return; /* nothing is learned */
+    if (config->origin[KEY_wrap_time_limit] != ORIGIN_CHECKPOINT) warn_of_endless(learning->env); /* at a run's first start */
     warn_of_empty_pools(learning, config);
     warn_of_simplex(learning, config);
 }

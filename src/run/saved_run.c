@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "env/options.h"
 #include "env/plugin.h"
+#include "env/python/names.h"
 #include "env/registry.h"
 #include "run/open_env.h"
 #include "run/replay_file.h"
@@ -246,6 +247,15 @@ static int take_variant(struct config *config, struct error *err)
     return code;
 }
 
+/* MAPPO_PYTHON says which Python is used here, whatever a run has kept. */
+static void take_interpreter(struct config *config, const struct mappo_env *env)
+{
+    const char *chosen = python_name(env) ? python_chosen() : NULL;
+    for (int i = 0; chosen && i < config->env_options; i++)
+        if (strcmp(config->env_option[i].name, "python") == 0 && config->env_option[i].origin == ORIGIN_CHECKPOINT)
+            text_format(config->env_option[i].value, sizeof config->env_option[i].value, "%s", chosen);
+}
+
 int saved_run_find_env(struct config *config, const char *path, struct error *err)
 {
     const struct mappo_env *env;
@@ -263,6 +273,7 @@ int saved_run_find_env(struct config *config, const char *path, struct error *er
                          config->env_id, env->id, lost);
     text_format(config->env_id, sizeof config->env_id, "%s", env->id);
     saved_run_plain_options(config, name);
+    take_interpreter(config, env);
     const struct env_variant *variant = open_env_variant(config);
     text_format(config->env_variant, sizeof config->env_variant, "%s", variant ? variant->name : "");
     return 0;

@@ -74,8 +74,12 @@ static enum reason reason_of(int number)
 
 static volatile sig_atomic_t seen[STOP_FILE]; /* by reason: the number of the last such signal */
 
+static bool speaks; /* rank 0: the others hear the same signal */
+
 static void note_signal(int number)
 {
+    static const char *const answer[] = {"SIGINT: stops after what it is doing now; once more (Ctrl-C) ends it at once, without saving"};
+    if (number == SIGINT && speaks) last_words(answer, 1);
     seen[reason_of(number)] = number;
 }
 
@@ -151,6 +155,7 @@ int stop_open(struct stop **out, double max_seconds, double margin, const char *
         return error_set(err, EXIT_USAGE, "the run's folder has too long a name: %.80s…", folder);
     }
     find_deadline(stop, margin, folder != NULL);
+    speaks = folder != NULL;
     install_handlers(stop);
     *out = stop;
     return EXIT_DONE;

@@ -136,7 +136,7 @@ for command in eval render report; do
 done
 
 mkdir "$WORK/several"
-has a_folder_of_runs_is_pointed_to_what_lists_them "no checkpoint (step-*.h5) in this folder; mappo runs $WORK/several lists the runs in it" "$("$MAPPO" render "$WORK/several" 2>&1)"
+has a_folder_of_runs_is_pointed_to_what_lists_them "is no run's folder; mappo runs $WORK/several lists those in it" "$("$MAPPO" render "$WORK/several" 2>&1)"
 has check_is_explained_for_runs_too "verify that checkpoints are whole" "$("$MAPPO" help runs)"
 
 # ---- eval ----

@@ -75,7 +75,8 @@ stack of 3, last action, agent id, time left; actions: rescale, clip -> sticky 0
 has programs_read_it_too '"wrappers": "environment -> statistics -> observation: stack of 2' "$("$MAPPO" envs test/kitchen_sink wrap.stack_obs=2 --json)"
 has a_hold_without_noise_is_named "wrap.noise_hold has no effect here: no noise is added" "$("$MAPPO" "${small[@]}" run=idle train.env_steps=60 wrap.noise_hold=4 2>&1)"
 endless=(env=rware/tiny-2ag env.max_steps=0 train.env_steps=60)
-has an_environment_that_may_never_end_is_named "names no longest episode (max_steps is 0)" "$("$MAPPO" "${small[@]}" "${endless[@]}" run=endless 2>&1)"
+has an_environment_that_may_never_end_is_named "names no longest episode: one that does not end" "$("$MAPPO" "${small[@]}" "${endless[@]}" run=endless 2>&1)"
+is once "" "$("$MAPPO" "${small[@]}" "${endless[@]}" run=endless train.env_steps=120 2>&1 | grep "longest episode")"
 is not_with_a_time_limit "" "$("$MAPPO" "${small[@]}" "${endless[@]}" run=limited wrap.time_limit=5 2>&1 >/dev/null)"
 has a_word_of_others_names_the_key "wrap.stack_obs" "$("$MAPPO" frame_stack=4 2>&1)"
 has check_does_not_look_at_them "doesn't look at wrap.stack_obs" "$("$MAPPO" check test/kitchen_sink wrap.stack_obs=2 2>&1)"

@@ -9,17 +9,62 @@
 #include "base/text.h"
 #include "env/python/python_env.h"
 
-enum { NAME = 512 };
+enum { NAME = 512, OPTIONS = 16 };
 
 static struct named {
     struct mappo_env env;
     char id[NAME], name[NAME];
     char *layout[MAPPO_MAX_GROUPS];
+    struct mappo_option option[OPTIONS];
     struct named *next;
 } * all;
 
 static const char prefix[] = "py:";
 enum { PREFIX = sizeof prefix - 1 };
+
+/* A program's name, or a path, into `whole` as an absolute path: links stay, because virtual environments are told by theirs. NULL: it is too
+ * long for an option. */
+static const char *absolute(const char *path, char *whole, size_t size)
+{
+    char given[PATH_MAX], here[PATH_MAX];
+    if (file_path_given(path, given, sizeof given, NULL)) return NULL;
+    if (!strchr(given, '/') || *given == '/') return text_format(whole, size, "%s", given) ? whole : NULL;
+    return getcwd(here, sizeof here) && text_format(whole, size, "%s/%s", here, given) ? whole : NULL;
+}
+
+const char *python_chosen(void)
+{
+    static char whole[256];
+    const char *named = getenv("MAPPO_PYTHON");
+    return named && *named ? absolute(named, whole, sizeof whole) : NULL;
+}
+
+/* What env.python is where nobody says it. */
+static const char *usual_interpreter(void)
+{
+    static const char *const roots[] = {"VIRTUAL_ENV", "CONDA_PREFIX"};
+    static char whole[256];
+    const char *chosen = python_chosen(), *path = getenv("PATH");
+    for (int i = 0; !chosen && path && i < 2; i++) {
+        const char *root = getenv(roots[i]);
+        if (!root || *root != '/' || !text_format(whole, sizeof whole, "%s/bin/python3", root) || access(whole, X_OK)) continue;
+        const size_t folder = strlen(whole) - strlen("/python3");
+        if (strncmp(path, whole, folder) == 0 && (path[folder] == ':' || !path[folder])) return whole; /* activated */
+    }
+    return chosen ? chosen : "";
+}
+
+/* The descriptor's options, with this one's default. */
+static void take_options(struct named *named)
+{
+    int k = 0;
+    for (; k < OPTIONS - 1 && python_env.option[k].name; k++) {
+        named->option[k] = python_env.option[k];
+        if (strcmp(named->option[k].name, "python") == 0) named->option[k].def = usual_interpreter();
+    }
+    named->option[k] = (struct mappo_option){.name = NULL};
+    named->env.option = named->option;
+}
 
 bool python_is_name(const char *name)
 {
@@ -90,6 +135,7 @@ int python_find(const char *name, const struct mappo_env **env, struct error *er
         memcpy(named->name, whole, sizeof whole);
         named->env = python_env;
         named->env.id = named->id;
+        take_options(named);
         named->next = all;
         all = named;
     }

@@ -24,6 +24,9 @@ const char *python_name(const struct mappo_env *env);
 const char *python_layout(const struct mappo_env *env, int g);
 /* Takes copies of an instance's. */
 void python_keep_layout(const struct mappo_env *env, const char *const layout[MAPPO_MAX_GROUPS]);
+/* The interpreter that MAPPO_PYTHON names, as it is found from any folder; NULL: none. Its default of env.python is what a run keeps, so that
+ * it is found again from another shell: this, or that of the virtual environment that is active. */
+const char *python_chosen(void);
 /* What a worker is told to open. */
 const char *python_source(const struct mappo_env *env);
 

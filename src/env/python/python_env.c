@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/philox.h"
 #include "base/text.h"
@@ -134,19 +135,22 @@ static int read_description(struct python_batch *b, struct mappo_env_error *erro
     return rc;
 }
 
-/* What users should know once, from the rank of the first environment. */
-static void tell_limits(const struct python_batch *b)
+static void tell_once(const struct python_batch *b, const char *text)
 {
     static char *told[64];
     static int count;
-    for (int i = 0; i < b->description.cannots && b->first_env == 0; i++) {
-        bool known = false;
-        for (int k = 0; k < count; k++) known = known || strcmp(told[k], b->description.cannot[i]) == 0;
-        if (known || count == (int)(sizeof told / sizeof *told)) continue;
-        if (!(told[count] = strdup(b->description.cannot[i]))) continue;
-        count++;
-        warn("environment \"%s\": %s", b->env->id, b->description.cannot[i]);
-    }
+    bool known = false;
+    for (int k = 0; k < count; k++) known = known || strcmp(told[k], text) == 0;
+    if (known || count == (int)(sizeof told / sizeof *told)) return;
+    if (!(told[count] = strdup(text))) return;
+    count++;
+    warn("environment \"%s\": %s", b->env->id, text);
+}
+
+/* What users should know once, from the rank of the first environment. */
+static void tell_limits(const struct python_batch *b)
+{
+    for (int i = 0; i < b->description.cannots && b->first_env == 0; i++) tell_once(b, b->description.cannot[i]);
 }
 
 static int hear_ready(struct python_batch *b, int k, struct mappo_env_error *error)
@@ -268,12 +272,16 @@ static int32_t worker_of(const struct python_batch *b, int32_t e)
     return e % b->workers->used;
 }
 
-/* A line that nobody asked for: "error" or "restarted", environment, text. The first of the second kind is said. */
+/* A line that nobody asked for: "error", "restarted" or "warned", environment, text. Of the second kind the first is said. */
 static int take_news(struct python_batch *b, char *line, struct mappo_env_error *error)
 {
     char *number = strchr(line, '\t'), *text = number ? strchr(number + 1, '\t') : NULL;
     if (!text) return refused(line, error);
     *text++ = '\0';
+    if (strncmp(line, "warned", 6) == 0) {
+        tell_once(b, text);
+        return 0;
+    }
     const int32_t e = (int32_t)strtol(number + 1, NULL, 10) - b->first_env;
     if (strncmp(line, "restarted", 9) != 0) return own_error(error, e >= 0 && e < b->envs ? e : -1, text);
     if (b->restarts++ == 0)
@@ -359,6 +367,20 @@ static void ring(const struct python_batch *b, int32_t lo, int32_t hi)
     for (int32_t i = 0; i < count; i++) worker_ring(&b->workers->worker[worker_of(b, lo + i)]);
 }
 
+/* An environment that hangs is named, once a minute at most: nothing else goes on then, and a signal is answered between steps alone. */
+static void say_waiting(const struct python_batch *b, int k, int32_t e, double *since)
+{
+    static const double patience = 10, pause = 60; /* seconds */
+    const double now = clock_seconds();
+    if (*since == 0) *since = now;
+    if (now - *since < patience) return;
+    *since = now + pause - patience;
+    const bool stepping = atomic_load_explicit(&b->window.want[e], memory_order_relaxed) % 4 == WINDOW_STEP;
+    warn("environment \"%s\": number %d: its %s() has not returned for %.0f s (worker %d of %d, process %d); Ctrl-C twice ends the run, "
+         "comm.watchdog_seconds=N after N seconds",
+         b->env->id, b->first_env + e, stepping ? "step" : "reset", patience, k + 1, b->workers->used, (int)b->workers->worker[k].process);
+}
+
 /* Until worker k has done what it was asked for in [lo, hi). */
 static int await_worker(struct python_batch *b, int k, int32_t lo, int32_t hi, struct mappo_env_error *error)
 {
@@ -366,10 +388,12 @@ static int await_worker(struct python_batch *b, int k, int32_t lo, int32_t hi, s
     const struct python_worker *worker = &b->workers->worker[k];
     const int32_t used = b->workers->used, first = lo + (int32_t)((k - lo % used + used) % used);
     for (int32_t e = first; e < hi; e += used) {
-        while (window_pending(&b->window, e)) {
+        for (double since = 0; window_pending(&b->window, e);) {
             const unsigned seen = atomic_load(worker->answer);
             if (!window_pending(&b->window, e)) break;
-            if (!worker_await(worker, seen, look) && look_after(b, k, error)) return -1;
+            if (worker_await(worker, seen, look)) continue;
+            if (look_after(b, k, error)) return -1;
+            say_waiting(b, k, e, &since);
         }
         if (atomic_load_explicit(&b->window.failed[e], memory_order_relaxed)) {
             pthread_mutex_lock(&b->lock);

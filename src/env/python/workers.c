@@ -398,7 +398,7 @@ int worker_say(struct python_workers *w, int k, const char *text, struct mappo_e
 /* More bytes behind those that are there; 0 where `wait` is false and nothing came. */
 static int receive(struct python_workers *w, int k, bool wait, struct mappo_env_error *error)
 {
-    enum { LOOK = 100 }; /* milliseconds between two looks whether it lives */
+    enum { LOOK = 100, TEN_SECONDS = 10000 / LOOK, ONE_MINUTE = 60000 / LOOK }; /* milliseconds between two looks whether it lives */
     struct python_worker *worker = &w->worker[k];
     char how[64];
     if (worker->have + 1 >= worker->room) {
@@ -408,7 +408,7 @@ static int receive(struct python_workers *w, int k, bool wait, struct mappo_env_
         worker->in = in;
         worker->room = room;
     }
-    for (;;) {
+    for (int looks = 1;; looks++) {
         struct pollfd socket = {.fd = worker->socket, .events = POLLIN};
         const int ready = poll(&socket, 1, wait ? LOOK : 0);
         if (ready > 0) {
@@ -421,6 +421,10 @@ static int receive(struct python_workers *w, int k, bool wait, struct mappo_env_
         if (!wait) return 0;
         /* A child of its own may hold the other end. */
         if (ready == 0 && !worker_runs(worker, how, sizeof how)) return is_gone(w, k, error);
+        if (looks % ONE_MINUTE == TEN_SECONDS)
+            warn("Python process %d of %d (process %d) has not answered for %d s: what imports, makes or draws its environments is still at "
+                 "work; Ctrl-C twice ends the program",
+                 k + 1, w->used, (int)worker->process, looks * LOOK / 1000);
     }
 }
 
