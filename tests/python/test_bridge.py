@@ -67,7 +67,9 @@ def trains():
     has("one_environment_is_trained", result, 0)
     check("no_training_draws", not [line for line in notes() if line[0] == "drawn"], notes())
     has("dry_run", train("dry", "--dry-run"), 0, "settings are valid; a new run in dry")
-    has("check", mappo("check", "py:./bridge_envs.py:walk"), 0, "0 faults")
+    said = mappo("check", "py:./bridge_envs.py:walk")
+    has("check", said, 0, "0 faults", "wrap.time_limit=10, or Gymnasium's TimeLimit")
+    check("check_asks_for_nothing_of_c", "snapshots" not in said[1] and "scripted" not in said[1], said[1])
     has("envs", mappo("envs", "py:./bridge_envs.py:walk"), 0, "observation: 3 numbers", "group agent: 1 agent", "workers")
 
 
@@ -179,6 +181,27 @@ def kills():
     check("nothing_outlives_a_run_that_ends", until(lambda: not any(map(alive, left))), {pid: alive(pid) for pid in left})
 
 
+def hangs():
+    """A step that does not return is named, with the interpreter still there to be ended; one Ctrl-C is answered, a second one ends it."""
+    process = subprocess.Popen([MAPPO, "run=hangs", *SETTINGS, 'env.args={"slow": 1000}'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = ""
+    while "has not returned" not in said and process.poll() is None:
+        said += process.stdout.readline()
+    has("a_step_that_hangs_is_named", (0, said), 0, "number 0: its step() has not returned for 10 s (worker 1 of 2, process", "Ctrl-C twice", "comm.watchdog_seconds")
+    process.send_signal(signal.SIGINT)
+    said = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    check("ctrl_c_is_answered_and_a_second_one_ends", "SIGINT: stops after what it is doing now" in said and process.returncode == -signal.SIGINT, (said, process.returncode))
+
+
+def remembers():
+    """The interpreter of a run is found from another shell, unless that names another."""
+    bare = {key: value for key, value in os.environ.items() if key not in ("MAPPO_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX")}
+    has("a_run_keeps_its_interpreter", mappo("eval", "plain", "episodes=2", env={**bare, "PATH": os.path.abspath("without")}), 0, "mean return over 2 episodes")
+    has("another_one_comes_before_it", mappo("eval", "plain", "episodes=2", env={**bare, "MAPPO_PYTHON": "/none/python"}), 2, "there is no program /none/python")
+
+
 def names():
     os.makedirs("without", exist_ok=True)
     with open("without/numpy.py", "w") as file:
@@ -229,7 +252,7 @@ def main():
     with tempfile.TemporaryDirectory(suffix=".mappo-bridge") as folder:
         os.chdir(folder)
         shutil.copy(os.path.join(HERE, "bridge_envs.py"), folder)
-        tests = (trains, evaluates, halves, ranks, raises, dies, kills, names, lies)
+        tests = (trains, evaluates, halves, ranks, raises, dies, kills, hangs, remembers, names, lies)
         for test in [test for test in tests if len(sys.argv) == 1 or test.__name__ in sys.argv[1:]]:
             shutil.rmtree("no", ignore_errors=True)
             if os.path.exists("done-once"):

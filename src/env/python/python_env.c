@@ -368,17 +368,17 @@ static void ring(const struct python_batch *b, int32_t lo, int32_t hi)
 }
 
 /* An environment that hangs is named, once a minute at most: nothing else goes on then, and a signal is answered between steps alone. */
-static void say_waiting(const struct python_batch *b, int k, int32_t e, double *since)
+static void say_waiting(const struct python_batch *b, int k, int32_t e, double *since, int *said)
 {
     static const double patience = 10, pause = 60; /* seconds */
     const double now = clock_seconds();
     if (*since == 0) *since = now;
-    if (now - *since < patience) return;
-    *since = now + pause - patience;
+    if (now - *since < patience + *said * pause) return;
+    ++*said;
     const bool stepping = atomic_load_explicit(&b->window.want[e], memory_order_relaxed) % 4 == WINDOW_STEP;
     warn("environment \"%s\": number %d: its %s() has not returned for %.0f s (worker %d of %d, process %d); Ctrl-C twice ends the run, "
          "comm.watchdog_seconds=N after N seconds",
-         b->env->id, b->first_env + e, stepping ? "step" : "reset", patience, k + 1, b->workers->used, (int)b->workers->worker[k].process);
+         b->env->id, b->first_env + e, stepping ? "step" : "reset", now - *since, k + 1, b->workers->used, (int)b->workers->worker[k].process);
 }
 
 /* Until worker k has done what it was asked for in [lo, hi). */
@@ -388,12 +388,14 @@ static int await_worker(struct python_batch *b, int k, int32_t lo, int32_t hi, s
     const struct python_worker *worker = &b->workers->worker[k];
     const int32_t used = b->workers->used, first = lo + (int32_t)((k - lo % used + used) % used);
     for (int32_t e = first; e < hi; e += used) {
-        for (double since = 0; window_pending(&b->window, e);) {
+        double since = 0;
+        int said = 0;
+        while (window_pending(&b->window, e)) {
             const unsigned seen = atomic_load(worker->answer);
             if (!window_pending(&b->window, e)) break;
             if (worker_await(worker, seen, look)) continue;
             if (look_after(b, k, error)) return -1;
-            say_waiting(b, k, e, &since);
+            say_waiting(b, k, e, &since, &said);
         }
         if (atomic_load_explicit(&b->window.failed[e], memory_order_relaxed)) {
             pthread_mutex_lock(&b->lock);
