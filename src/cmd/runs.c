@@ -202,7 +202,9 @@ static int list_runs(const struct arguments *args)
     struct run_list list;
     const char *folder = args->operands ? args->operand[0] : "runs";
     if (run_list_read(&list, folder, args->check, &err)) {
-        if (!args->operands) error_set(&err, EXIT_USAGE, "there is no folder \"runs\" here: mappo runs FOLDER lists the runs of another, mappo runs . those of this one");
+        if (!args->operands)
+            error_set(&err, EXIT_USAGE,
+                      "there is no folder \"runs\" here: mappo runs FOLDER lists the runs of another, mappo runs . those of this one");
         return error_report(&err);
     }
     char **differs = differences(&list);
@@ -213,7 +215,8 @@ static int list_runs(const struct arguments *args)
     else if (list.runs)
         print_table(&list, differs, from + 1);
     else
-        printf("no run in %s%s\n", folder, args->operands ? "" : ": mappo runs FOLDER lists those of another folder, mappo runs . those of this one");
+        printf("no run in %s%s\n", folder,
+               args->operands ? "" : ": mappo runs FOLDER lists those of another folder, mappo runs . those of this one");
     bool damaged = false;
     for (int i = 0; i < list.runs; i++) {
         damaged = damaged || list.run[i].state == RUN_DAMAGED;

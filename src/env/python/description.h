@@ -17,9 +17,9 @@
 enum { PYTHON_CANNOT = 16 };
 
 struct python_description {
-    struct description d;     /* its spec is what an instance tells */
-    struct mappo_space *head; /* the last; NULL = none of this group */
-    int32_t named;            /* agents of the last group */
+    struct description d;                 /* its spec is what an instance tells */
+    struct mappo_space *head;             /* the last; NULL = none of this group */
+    int32_t named;                        /* agents of the last group */
     const char *layout[MAPPO_MAX_GROUPS]; /* how its observation becomes numbers; NULL = not told */
     int cannots;
     const char *cannot[PYTHON_CANNOT]; /* what users are told once: d's own texts */
