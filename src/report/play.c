@@ -1,6 +1,7 @@
 /* How a run's policy plays, in a process of its own: an environment that crashes, exits or takes too much memory there costs the page its
  * evaluation, and the page says why. */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -247,7 +248,7 @@ bool report_play(struct report *report, int i, const struct arguments *args, boo
     struct asked playing = {.folder = report->list.run[i].path, .args = args, .comm = comm, .others = others, .films = films};
     int pipes[2], status = 0;
     const int said = memfd_create("said", MFD_CLOEXEC), parent = getpid();
-    CHECK(said >= 0 && pipe(pipes) == 0, "can't make a pipe: %s", strerror(errno));
+    CHECK(said >= 0 && pipe2(pipes, O_CLOEXEC) == 0, "can't make a pipe: %s", strerror(errno));
     fflush(stdout);
     const pid_t child = fork();
     CHECK(child >= 0, "can't begin a process: %s", strerror(errno));
