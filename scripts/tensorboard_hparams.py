@@ -42,8 +42,9 @@ def read_run(folder):
             parser.read_file(file)
     except (OSError, configparser.Error) as error:
         fail(f"{folder}: is no run's folder ({error})".replace("\n", " "))
+    metrics = os.path.join(folder, "metrics.jsonl")
     settings = {f"{section}.{key}": value for section in parser.sections() for key, value in parser.items(section)}
-    return {"folder": folder, "settings": settings, "began": os.path.getmtime(ini), "ended": os.path.getmtime(os.path.join(folder, "metrics.jsonl"))}
+    return {"folder": folder, "settings": settings, "began": os.path.getmtime(ini), "ended": os.path.getmtime(metrics if os.path.exists(metrics) else ini)}
 
 
 def events_of(folder):

@@ -295,8 +295,9 @@ static void describe_turn(const struct hanabi *w, const struct hanabi_rules *rul
 static void draw_table(const struct hanabi *w, const struct hanabi_rules *rules, const struct mappo_canvas *canvas, double top)
 {
     char text[96];
-    snprintf(text, sizeof text, "%d cards left, %d token%s, %d %s", rules->deck - w->dealt, w->tokens, w->tokens == 1 ? "" : "s", w->lives,
-             w->lives == 1 ? "life" : "lives");
+    const int32_t left = rules->deck - w->dealt;
+    snprintf(text, sizeof text, "%d card%s left, %d token%s, %d %s", left, left == 1 ? "" : "s", w->tokens, w->tokens == 1 ? "" : "s",
+             w->lives, w->lives == 1 ? "life" : "lives");
     canvas->text(canvas->self, 0, top + 0.55, 0.3, text, 0x000000ffu);
     describe_turn(w, rules, text, sizeof text);
     canvas->text(canvas->self, 0, top + 0.1, 0.3, text, 0x000000ffu);

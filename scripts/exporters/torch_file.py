@@ -34,8 +34,8 @@ class Reader(pickle.Unpickler):
         self.archive, self.top = archive, top
 
     def find_class(self, module, name):
-        if module == "torch" and name in STORAGES:
-            return name
+        if module == "torch" and name.endswith("Storage"):
+            return name  # persistent_load says which are read
         if (module, name) not in self.KNOWN:
             raise mappo.Problem(f"it holds {module}.{name}, and only a state_dict is read: torch.save(module.state_dict(), FILE)")
         return self.KNOWN[module, name]
@@ -50,6 +50,10 @@ class Reader(pickle.Unpickler):
         return Storage(values)
 
 
+def first_line(problem):
+    return (str(problem).splitlines() or [type(problem).__name__])[0]
+
+
 def legacy(path):
     """Files of before torch 1.6 are no archives: torch reads them where there is one."""
     try:
@@ -57,15 +61,17 @@ def legacy(path):
         return {name: value.detach().cpu().numpy() for name, value in torch.load(path, map_location="cpu", weights_only=True).items()}
     except ImportError:
         raise mappo.Problem(f"{path} is no zip archive: only PyTorch reads files of before 1.6, and this Python has none")
-    except (pickle.UnpicklingError, AttributeError, EOFError, RuntimeError) as problem:
-        raise mappo.Problem(f"{path} is no state_dict that torch.save wrote: {str(problem).splitlines()[0]}")
+    except OSError:
+        raise
+    except Exception as problem:  # of what a file says anything may come  pylint: disable=broad-exception-caught
+        raise mappo.Problem(f"{path} is no state_dict that torch.save wrote: {first_line(problem)}")
 
 
 def state_dict(path):
     """Arrays by name."""
-    if not zipfile.is_zipfile(path):
-        return legacy(path)
     try:
+        if not zipfile.is_zipfile(path):
+            return legacy(path)
         with zipfile.ZipFile(path) as archive:
             inside = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(inside) != 1:
@@ -76,9 +82,11 @@ def state_dict(path):
             with archive.open(inside[0]) as file:
                 found = Reader(file, archive, top).load()
     except mappo.Problem as problem:
-        raise mappo.Problem(f"{path}: {problem}")
-    except (pickle.UnpicklingError, zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, EOFError, AttributeError) as problem:
-        raise mappo.Problem(f"{path} is damaged, or no state_dict: {problem}")
+        raise mappo.Problem(str(problem) if str(problem).startswith(path) else f"{path}: {problem}")
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as problem:  # of what a file says anything may come  pylint: disable=broad-exception-caught
+        raise mappo.Problem(f"{path} is damaged, or no state_dict: {first_line(problem)}")
     if not isinstance(found, dict) or not all(isinstance(value, np.ndarray) for value in found.values()):
         raise mappo.Problem(f"{path} holds something else than a state_dict: torch.save(module.state_dict(), FILE)")
     return dict(found)

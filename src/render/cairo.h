@@ -12,15 +12,10 @@ typedef struct cairo_pattern cairo_pattern;
 /* cairo_format_t; slants and weights of fonts; cairo_filter_t. */
 enum { CAIRO_RGB24 = 1, CAIRO_NORMAL = 0, CAIRO_GOOD = 1, CAIRO_NEAREST = 3 };
 
-struct cairo_extents { /* cairo_text_extents_t */
-    double x_bearing, y_bearing, width, height, x_advance, y_advance;
-};
-
 /* FUNCTION(result, name, arguments) */
 #define CAIRO_FUNCTIONS(FUNCTION)                                                                                                          \
     FUNCTION(cairo_surface *, image_surface_create_for_data, (unsigned char *, int format, int width, int height, int stride))             \
     FUNCTION(void, surface_flush, (cairo_surface *))                                                                                       \
-    FUNCTION(void, surface_mark_dirty, (cairo_surface *))                                                                                  \
     FUNCTION(void, surface_destroy, (cairo_surface *))                                                                                     \
     FUNCTION(cairo_context *, create, (cairo_surface *))                                                                                   \
     FUNCTION(void, destroy, (cairo_context *))                                                                                             \
@@ -42,13 +37,11 @@ struct cairo_extents { /* cairo_text_extents_t */
     FUNCTION(void, close_path, (cairo_context *))                                                                                          \
     FUNCTION(void, rectangle, (cairo_context *, double x, double y, double width, double height))                                          \
     FUNCTION(void, arc, (cairo_context *, double x, double y, double radius, double from, double to))                                      \
-    FUNCTION(void, fill, (cairo_context *))                                                                                                \
     FUNCTION(void, fill_preserve, (cairo_context *))                                                                                       \
     FUNCTION(void, stroke, (cairo_context *))                                                                                              \
     FUNCTION(void, select_font_face, (cairo_context *, const char *family, int slant, int weight))                                         \
     FUNCTION(void, set_font_size, (cairo_context *, double))                                                                               \
-    FUNCTION(void, show_text, (cairo_context *, const char *))                                                                             \
-    FUNCTION(void, text_extents, (cairo_context *, const char *, struct cairo_extents *))
+    FUNCTION(void, show_text, (cairo_context *, const char *))
 
 struct cairo {
 #define FUNCTION(result, name, arguments) result(*name) arguments;

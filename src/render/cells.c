@@ -88,7 +88,7 @@ static void blend(struct pixel *pixel, uint32_t colour, double part, char glyph)
 static void fill(struct cells *c, const struct area *area, uint32_t colour, char glyph)
 {
     if (!(colour & 0xff)) return;
-    const int left = (int)fmax(0, floor(area->x0)), top = (int)fmax(0, floor(area->y0));
+    const int left = (int)fmin(c->columns, fmax(0, floor(area->x0))), top = (int)fmin(2 * c->rows, fmax(0, floor(area->y0)));
     for (int y = top; y < 2 * c->rows && y <= area->y1; y++)
         for (int x = left; x < c->columns && x <= area->x1; x++) {
             int hits = 0;
@@ -178,8 +178,8 @@ static void add_text(void *self, double x, double y, double height, const char *
     const double font = height * c->view.scale, least = 0.3, letter = 0.56;
     int length = 0;
     for (const char *at = text; *at; at++) length += (*at & 0xc0) != 0x80;
-    const int row = (int)floor((page_y(&c->view, y) - 0.35 * font) / 2);
-    int column = (int)lround(page_x(&c->view, x) + letter * font * length / 2 - length / 2.0);
+    const int row = (int)fmin(c->rows, fmax(-1, floor((page_y(&c->view, y) - 0.35 * font) / 2)));
+    int column = (int)fmin(c->columns, fmax(-1, round(page_x(&c->view, x) + letter * font * length / 2 - length / 2.0)));
     if (font < least || row < 0 || row >= c->rows || !(colour & 0xff)) return;
     if (column + length > c->columns) column = c->columns - length;
     if (column < 0) column = 0;

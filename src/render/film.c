@@ -33,6 +33,8 @@ static struct film_mark *new_mark(struct film *film, enum film_shape shape, uint
 static void record_view(void *self, double x0, double y0, double x1, double y1)
 {
     struct film *film = self;
+    /* Of a view that is none the usual one is taken: `mappo check` names it. */
+    if (!(x1 > x0 && y1 > y0 && isfinite(x1 - x0) && isfinite(y1 - y0))) return;
     memcpy(film->shot[film->shots - 1].view, (double[]){x0, y0, x1, y1}, sizeof film->shot->view);
 }
 
@@ -74,7 +76,12 @@ static void record_text(void *self, double x, double y, double height, const cha
     memcpy(mark->at, (double[]){x, y, height}, 3 * sizeof(double));
     mark->from = film->letters;
     film->text = grown(film->text, &film->text_room, film->letters, letters, 1);
-    memcpy(film->text + film->letters, text, letters);
+    /* No painter could show more: XML and cairo take neither control characters nor what is no UTF-8. */
+    const bool readable = text_is_utf8(text);
+    for (size_t i = 0; i < letters; i++) {
+        const unsigned char byte = (unsigned char)text[i];
+        film->text[film->letters + i] = byte && (byte < ' ' || byte == 0x7f || (byte >= 0x80 && !readable)) ? '?' : (char)byte;
+    }
     film->letters += letters;
 }
 

@@ -233,3 +233,20 @@ size_t png_write(const uint8_t *rgb, int width, int height, const char *comment,
     *bytes = file.at;
     return file.size;
 }
+
+char *png_base64(const uint8_t *rgb, int width, int height)
+{
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned char *bytes;
+    const size_t size = png_write(rgb, width, height, NULL, &bytes);
+    char *text = malloc((size + 2) / 3 * 4 + 1), *to = text;
+    CHECK(text, "out of memory for a picture");
+    for (size_t i = 0; i < size; i += 3) {
+        uint32_t three = 0;
+        for (size_t k = 0; k < 3; k++) three = three << 8 | (i + k < size ? bytes[i + k] : 0u);
+        for (size_t k = 0; k < 4; k++) *to++ = i + k > size ? '=' : digit[three >> (18 - 6 * k) & 63];
+    }
+    *to = '\0';
+    free(bytes);
+    return text;
+}

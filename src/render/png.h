@@ -9,4 +9,7 @@
 /* rgb [height][width][3]. `comment` stands in the file, readable (NULL: none). Memory from malloc; returns its size. */
 size_t png_write(const uint8_t *rgb, int width, int height, const char *comment, unsigned char **bytes);
 
+/* The same without a comment, in base 64, as SVG and pages hold images: ended by 0, from malloc. */
+char *png_base64(const uint8_t *rgb, int width, int height);
+
 #endif

@@ -139,6 +139,11 @@ int raster_create(struct raster *raster, int width, int height, struct error *er
     w->cairo = cairo;
     w->surface = cairo->image_surface_create_for_data((unsigned char *)raster->pixel, CAIRO_RGB24, width, height, 4 * width);
     w->context = cairo->create(w->surface);
+    if (cairo->status(w->context)) { /* cairo's: 32767 pixels each way */
+        raster_destroy(raster);
+        return error_set(err, EXIT_USAGE, "cairo makes no picture of %d x %d pixels: a smaller render.size or fewer episodes=", width,
+                         height);
+    }
     w->canvas = (struct mappo_canvas){.self = w,
                                       .view = set_view,
                                       .circle = paint_circle,

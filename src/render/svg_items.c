@@ -78,22 +78,23 @@ static void add_polygon(void *self, const double *xy, int32_t points, uint32_t f
     }
 }
 
+/* Where it begins in items->text. */
+static size_t keep_text(struct items *items, const char *text)
+{
+    const size_t from = items->letters, letters = strlen(text) + 1;
+    items->text = grown(items->text, &items->text_room, from, letters, 1);
+    memcpy(items->text + from, text, letters);
+    items->letters += letters;
+    return from;
+}
+
 static void add_text(void *self, double x, double y, double height, const char *text, uint32_t fill)
 {
     struct items *items = self;
     const struct page_view *v = &items->view;
     struct item *item = add(items, FILM_TEXT, fill, 0);
     memcpy(item->at, (double[]){page_x(v, x), page_y(v, y), height * v->scale}, 3 * sizeof(double));
-    item->from = items->letters;
-    items->text = grown(items->text, &items->text_room, items->letters, strlen(text) + 1, 1);
-    memcpy(items->text + items->letters, text, strlen(text) + 1);
-    items->letters += strlen(text) + 1;
-}
-
-static char digit64(uint32_t x)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    return digits[x & 63];
+    item->from = keep_text(items, text);
 }
 
 static void add_image(void *self, const uint8_t *rgb, int32_t width, int32_t height)
@@ -101,22 +102,10 @@ static void add_image(void *self, const uint8_t *rgb, int32_t width, int32_t hei
     struct items *items = self;
     const struct page_view *v = &items->view;
     struct item *item = add(items, FILM_IMAGE, 0xff, 0);
-    unsigned char *png;
-    const size_t size = png_write(rgb, width, height, NULL, &png), letters = (size + 2) / 3 * 4 + 1;
     item->points = width;
     memcpy(item->at, (double[]){page_x(v, v->x0), page_y(v, v->y1), v->wide * v->scale, v->high * v->scale}, 4 * sizeof(double));
-    item->from = items->letters;
-    items->text = grown(items->text, &items->text_room, items->letters, letters, 1);
-    char *to = items->text + items->letters;
-    for (size_t i = 0; i < size; i += 3) {
-        const uint32_t three = (uint32_t)png[i] << 16 | (i + 1 < size ? (uint32_t)png[i + 1] << 8 : 0) | (i + 2 < size ? png[i + 2] : 0);
-        *to++ = digit64(three >> 18);
-        *to++ = digit64(three >> 12);
-        *to++ = i + 1 < size ? digit64(three >> 6) : '=';
-        *to++ = i + 2 < size ? digit64(three) : '=';
-    }
-    *to = '\0';
-    items->letters += letters;
+    char *png = png_base64(rgb, width, height);
+    item->from = keep_text(items, png);
     free(png);
 }
 

@@ -174,17 +174,9 @@ static void draw_rectangle(void *self, double x0, double y0, double x1, double y
 
 static void add_png(struct pen *pen, const uint8_t *rgb, int width, int height)
 {
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned char *bytes;
-    const size_t size = png_write(rgb, width, height, NULL, &bytes);
-    fputs(",\"", pen->mark);
-    for (size_t i = 0; i < size; i += 3) {
-        const uint32_t three =
-            (uint32_t)bytes[i] << 16 | (i + 1 < size ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < size ? bytes[i + 2] : 0);
-        for (size_t k = 0; k < 4; k++) fputc(i + k > size ? '=' : digit[three >> (18 - 6 * k) & 63], pen->mark);
-    }
-    fputc('"', pen->mark);
-    free(bytes);
+    char *png = png_base64(rgb, width, height);
+    fprintf(pen->mark, ",\"%s\"", png);
+    free(png);
 }
 
 static void set_key(struct pen *pen, const uint8_t *rgb, int width, int height)

@@ -190,6 +190,7 @@ static MAPPO_NORETURN void run_child(struct asked *p, int parent, int result, in
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     dup2(said, STDERR_FILENO);
+    dup2(said, STDOUT_FILENO); /* the page may go there */
     p->out = open_memstream(&text, &size);
     CHECK(p->out, "out of memory for a report");
     const int code = play(p, &err);

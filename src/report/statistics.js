@@ -96,7 +96,7 @@ function onGrid(x, y, grid) {
   for (let i = 0; i < x.length; i++) {
     if (!Number.isFinite(x[i]) || y[i] === null || !Number.isFinite(y[i])) continue;
     known.push(i);
-    const at = Math.round((x[i] - first) / step);
+    const at = step > 0 ? Math.round((x[i] - first) / step) : 0;
     if (at < 0 || at >= grid.length) continue;
     sum[at] += y[i];
     points[at]++;

@@ -29,7 +29,7 @@ function playerRow(player) {
 }
 
 function columnMeans(runs, of) {
-  return (of(trainedOf(runs[0])) || []).map((_, i) => mean(runs.map((run) => of(trainedOf(run))[i][0])));
+  return (of(trainedOf(runs[0])) || []).map((_, i) => mean(finite(runs.map((run) => of(trainedOf(run))[i][0]))));
 }
 const infoMeans = (runs) => columnMeans(runs, (player) => player.infos);
 const groupMeans = (runs) => columnMeans(runs, (player) => player.groups);

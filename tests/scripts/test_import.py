@@ -138,6 +138,13 @@ def mistakes():
     torch.save(stack([3, 8, 1], 1), "old.pt", _use_new_zipfile_serialization=False)
     code, out = script("import.py", "old.pt", "-o", "old.h5", "--std", "1")
     check("old_files_are_read_by_torch", code == 0, out)
+    torch.save({"layer1.weight": torch.zeros(2, 2, dtype=torch.bfloat16)}, "half.pt")
+    with zipfile.ZipFile("packed.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"")
+    whole = bytearray(open("packed.pt", "rb").read())
+    whole[whole.rindex(b"PK\x01\x02") + 10] = 99  # its way of packing
+    with open("packed.pt", "wb") as file:
+        file.write(whole)
     with open("nothing.pt", "wb") as file:
         file.write(b"nothing")
     torch.save({"conv.weight": torch.zeros(2, 2, 3, 3), "conv.bias": torch.zeros(2)}, "conv.pt")
@@ -146,7 +153,7 @@ def mistakes():
     whole = open("a-mlp.pt", "rb").read()
     with open("cut.pt", "wb") as file:
         file.write(whole[:len(whole) // 2])
-    for name, files, words in [("no_file", ["nowhere.pt"], "nowhere.pt"), ("no_torch_file", ["nothing.pt"], "nothing.pt"), ("a_cut_file", ["cut.pt"], "cut.pt"), ("convolutions", ["conv.pt"], "conv is no linear layer"),
+    for name, files, words in [("no_file", ["nowhere.pt"], "nowhere.pt"), ("no_torch_file", ["nothing.pt"], "nothing.pt"), ("a_cut_file", ["cut.pt"], "cut.pt"), ("numbers_of_another_kind", ["half.pt"], "tensors of BFloat16Storage are not read"), ("an_archive_packed_otherwise", ["packed.pt"], "packed.pt is damaged"), ("convolutions", ["conv.pt"], "conv is no linear layer"),
                                ("an_unknown_name", ["odd.pt"], "no place for base.odd"), ("another_critic", ["old.pt", "wide_critic.pt"], "actor and critic are alike"),
                                ("two_critics", ["old.pt", "wide_critic.pt", "ppo_critic.pth"], "another critic"), ("a_normaliser_alone", ["v.pt"], "value normaliser alone")]:
         code, out = script("import.py", *files, "-o", "x.h5")

@@ -266,6 +266,54 @@ static void images_fill_the_view(void **state)
     film_destroy(blind);
 }
 
+/* Divided by nothing is no number, and none of JSON or SVG: the usual view is taken. */
+static void a_view_that_is_none_is_not_taken(void **state)
+{
+    (void)state;
+    const double none[][4] = {{0, 0, 0, 1}, {0, 0, NAN, 1}, {-INFINITY, 0, 1, 1}, {1, 1, 0, 0}};
+    double view[4];
+    struct film *film = film_create("", &one_group);
+    film_begin(film, 0);
+    for (int i = 0; i < 4; i++) {
+        const struct mappo_canvas *c = film_shoot(film, &(struct film_frame){.step = i});
+        c->view(c->self, none[i][0], none[i][1], none[i][2], none[i][3]);
+        film_view(film, i, view);
+        assert_memory_equal(view, ((const double[]){-1, -1, 1, 1}), sizeof view);
+    }
+    film_destroy(film);
+}
+
+/* What is far outside is not drawn, and nothing is written for it; texts are what every painter can show. */
+static void what_can_not_be_shown_harms_nothing(void **state)
+{
+    (void)state;
+    struct film *film = film_create("", &one_group);
+    film_begin(film, 0);
+    const struct mappo_canvas *c = film_shoot(film, &(struct film_frame){.step = 0});
+    c->view(c->self, 0, 0, 72, 72);
+    for (int sign = -1; sign <= 1; sign += 2) {
+        const double far = sign * 1e12;
+        c->circle(c->self, far, 9, 3, 0x000000ffu, 0);
+        c->circle(c->self, 9, far, 3, 0x000000ffu, 0);
+        c->rectangle(c->self, far, far, far + 5, far + 5, 0x000000ffu, 0);
+        c->text(c->self, far, 60, 3, "far", 0x000000ffu);
+        c->text(c->self, 9, far, 3, "high", 0x000000ffu);
+    }
+    c->text(c->self, 30, 40, 2,
+            "a\x01"
+            "b\xff"
+            "c\xc3",
+            0x000000ffu);
+    char *text = painted(film, plain_text), *svg = painted(film, strip_of_220);
+    assert_holds(text, "a?b?c?");
+    assert_null(strstr(text, "oo"));
+    assert_null(strstr(text, "high"));
+    assert_holds(svg, ">a?b?c?<");
+    free(text);
+    free(svg);
+    film_destroy(film);
+}
+
 /* Of every third step; first and last of an episode are there whatever it is. */
 static void a_timetable_shows_every_so_many_steps(void **state)
 {
@@ -327,6 +375,32 @@ static void areas_of_one_colour_take_little_room(void **state)
     assert_in_range(size, 100, 4000);
     free(png);
     free(rgb);
+}
+
+/* Each four digits are three bytes, whatever is left at the end (sizes of all remainders by 3 are among these). */
+static void base_64_says_the_same(void **state)
+{
+    (void)state;
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    bool seen[3] = {false};
+    uint8_t rgb[3 * 64];
+    for (int i = 0; i < 3 * 64; i++) rgb[i] = (uint8_t)(i * i * 37);
+    for (int width = 1; width <= 64; width++) {
+        unsigned char *png;
+        const size_t size = png_write(rgb, width, 1, NULL, &png);
+        char *text = png_base64(rgb, width, 1);
+        assert_int_equal(strlen(text), (size + 2) / 3 * 4);
+        for (size_t i = 0; i < size; i++) {
+            const char *at = text + i / 3 * 4 + i % 3;
+            const int high = (int)(strchr(digits, at[0]) - digits), low = (int)(strchr(digits, at[1]) - digits);
+            assert_int_equal(png[i], (high << (2 + 2 * (i % 3)) | low >> (4 - 2 * (i % 3))) & 0xff);
+        }
+        for (size_t i = 0; i < 3 - size % 3 && size % 3; i++) assert_int_equal(text[strlen(text) - 1 - i], '=');
+        seen[size % 3] = true;
+        free(png);
+        free(text);
+    }
+    assert_true(seen[0] && seen[1] && seen[2]);
 }
 
 /* Where circles stand, in the world. */
@@ -464,9 +538,12 @@ int main(void)
         cmocka_unit_test(trails_grow_with_their_circles),
         cmocka_unit_test(cards_that_move_up_do_not_glide),
         cmocka_unit_test(images_fill_the_view),
+        cmocka_unit_test(a_view_that_is_none_is_not_taken),
+        cmocka_unit_test(what_can_not_be_shown_harms_nothing),
         cmocka_unit_test(a_timetable_shows_every_so_many_steps),
         cmocka_unit_test(plain_text_has_shapes_and_letters),
         cmocka_unit_test(areas_of_one_colour_take_little_room),
+        cmocka_unit_test(base_64_says_the_same),
         cmocka_unit_test(the_end_of_an_episode_can_be_drawn_after_it),
         cmocka_unit_test(an_environment_draws_what_its_options_say),
         cmocka_unit_test(a_battle_is_seen_from_one_place),

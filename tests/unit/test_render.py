@@ -149,6 +149,7 @@ def files():
                              ("no_episode", ["out=a.svg", "episode=5", "episodes=5"], "there is no episode 5 among episodes=5, which are numbered from 0"),
                              ("no_number", ["out=a.svg", "episode=first"], "episode=first is neither worst nor best nor a number"),
                              ("too_many", ["out=a.svg", "episodes=65"], "shows at most 64 episodes one after another"),
+                             ("too_large", ["out=large.png", "episodes=40", "render.size=1000"], "large.png: cairo makes no picture of "),
                              ("no_script", ["out=a.svg", "eval.picture=b.svg"], "mappo render doesn't look at eval.picture")):
         code, out = render("plain", *args)
         check(f"{name}_is_refused", code == 2 and part in out and out.count("\n") == 1, out)

@@ -4,6 +4,7 @@
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,10 @@ def page_of_settings():
     check("one_file_each_has_what_differs", found == wanted, found)
     done = subprocess.run([*script, "without"], capture_output=True, text=True)
     check("a_run_without_events_is_named", done.returncode == 2 and "without metrics.tensorboard=1" in done.stderr, done.stderr)
+    os.mkdir("young")
+    shutil.copy("run/config.ini", "young")
+    done = subprocess.run([*script, "young"], capture_output=True, text=True)
+    check("so_is_one_that_has_not_made_an_update", done.returncode == 2 and "young has no events" in done.stderr and "Traceback" not in done.stderr, done.stderr)
 
 
 def compare(name, run="run"):
