@@ -27,7 +27,8 @@ void check_spec_stage(struct check *check)
     const bool python = python_name(check->env) != NULL; /* none of whose authors could write these */
     if (!check->spec->snapshot_bytes && !python)
         check_warning(check, "it has no snapshots: episodes restart when a run is continued, and its future after one was not looked at");
-    if (!check->env->script && !python) check_warning(check, "it has no scripted player: `mappo eval play=scripted` has nothing to compare with");
+    if (!check->env->script && !python)
+        check_warning(check, "it has no scripted player: `mappo eval play=scripted` has nothing to compare with");
     if (!check->env->draw) check_warning(check, "it has no drawing: `mappo render` cannot show an episode");
     check_batch_close(&batch);
     config = (struct check_batch_config){.envs = 1, .first_env = 5, .seed = check->config->seed + 1, .stream = PHILOX_EVALUATION};
@@ -84,9 +85,11 @@ static void say_lengths(struct check *check, const struct lengths *l)
                       (long long)l->at_most, most);
     const bool alike = l->truncated > 1 && l->truncated_first == l->truncated_last && l->truncated_last == l->longest;
     if (alike && most == 0 && python_name(check->env))
-        check_warning(check, "all %lld truncated episodes have %lld steps and none is longer: wrap.time_limit=%lld, or Gymnasium's TimeLimit around "
-                             "it, makes that the longest episode, which wrappers and evaluations know then",
-                      (long long)l->truncated, (long long)l->longest, (long long)l->longest);
+        check_warning(
+            check,
+            "all %lld truncated episodes have %lld steps and none is longer: wrap.time_limit=%lld, or Gymnasium's TimeLimit around "
+            "it, makes that the longest episode, which wrappers and evaluations know then",
+            (long long)l->truncated, (long long)l->longest, (long long)l->longest);
     else if (alike && (most == 0 || l->longest < most))
         check_warning(check,
                       "all %lld episodes that end with MAPPO_TRUNCATED have %lld steps and none is longer, but max_steps = %d%s: it is the "
@@ -194,8 +197,9 @@ static void look_at_finals(struct check *check, int sight, int final)
     else if (l.as_last == l.ends && l.runs >= 8 &&
              pow((double)l.still / (double)(l.runs + 1), (double)l.ends) < 1e-6) { /* as unlikely by chance */
         if (python_name(check->env)) { /* the bridge writes it, of what the last step returned */
-            check_warning(check, "the last step of an episode shows what was seen before it, in all of %lld ends: does step() return the "
-                                 "observation of before? Where an end changes nothing that is seen, that is as it should be",
+            check_warning(check,
+                          "the last step of an episode shows what was seen before it, in all of %lld ends: does step() return the "
+                          "observation of before? Where an end changes nothing that is seen, that is as it should be",
                           (long long)l.ends);
             return;
         }

@@ -229,10 +229,9 @@ static const char *why_idle(const struct learning *l, const struct config *c, co
 static void warn_of_endless(const struct vecenv *env)
 {
     if (vecenv_spec(env)->max_steps) return;
-    warn(
-        "environment \"%s\" names no longest episode: one that does not end counts in no return, and evaluations wait for it; "
-        "wrap.time_limit=N truncates it",
-        vecenv_descriptor(env)->id);
+    warn("environment \"%s\" names no longest episode: one that does not end counts in no return, and evaluations wait for it; "
+         "wrap.time_limit=N truncates it",
+         vecenv_descriptor(env)->id);
 }
 
 /* Why a setting of a group changes nothing; NULL where it may. */
@@ -301,7 +300,7 @@ void learning_warn(const struct learning *learning, const struct config *config,
         if (why && was_asked_for(config, k)) warn("%s.%s has no effect here: %s", config_keys[k].section, config_keys[k].name, why);
     }
     warn_of_groups(learning, config);
-    if (!learning->algorithm && !learning->planner) return; /* nothing is learned */
+    if (!learning->algorithm && !learning->planner) return;                                       /* nothing is learned */
     if (config->origin[KEY_wrap_time_limit] != ORIGIN_CHECKPOINT) warn_of_endless(learning->env); /* at a run's first start */
     warn_of_empty_pools(learning, config);
     warn_of_simplex(learning, config);

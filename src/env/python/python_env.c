@@ -377,7 +377,8 @@ static void say_waiting(const struct python_batch *b, int k, int32_t e, double *
     const bool stepping = atomic_load_explicit(&b->window.want[e], memory_order_relaxed) % 4 == WINDOW_STEP;
     warn("environment \"%s\": number %d: its %s() has not returned for %.0f s (worker %d of %d, process %d); Ctrl-C twice ends the run, "
          "comm.watchdog_seconds=N after N seconds",
-         b->env->id, b->first_env + e, stepping ? "step" : "reset", now - *since, k + 1, b->workers->used, (int)b->workers->worker[k].process);
+         b->env->id, b->first_env + e, stepping ? "step" : "reset", now - *since, k + 1, b->workers->used,
+         (int)b->workers->worker[k].process);
 }
 
 /* Until worker k has done what it was asked for in [lo, hi). */

@@ -420,9 +420,10 @@ static int receive(struct python_workers *w, int k, bool wait, struct mappo_env_
         /* A child of its own may hold the other end. */
         if (ready == 0 && !worker_runs(worker, how, sizeof how)) return is_gone(w, k, error);
         if (looks % ONE_MINUTE == TEN_SECONDS)
-            warn("Python process %d of %d (process %d) has not answered for %d s: what imports, makes or draws its environments is still at "
-                 "work; Ctrl-C twice ends the program",
-                 k + 1, w->used, (int)worker->process, looks * LOOK / 1000);
+            warn(
+                "Python process %d of %d (process %d) has not answered for %d s: what imports, makes or draws its environments is still at "
+                "work; Ctrl-C twice ends the program",
+                k + 1, w->used, (int)worker->process, looks * LOOK / 1000);
     }
 }
 
