@@ -294,7 +294,8 @@ static void heed_stop(struct crew *crew)
     if (crew->stopped) return;
     const int code = stop_agreed(crew->stop, crew->comm, why, sizeof why);
     if (!code) return;
-    if (!crew->seeds->args->json && !crew->seeds->args->quiet) seeds_screen_say(crew->screen, "%s: %s", why, crew->begun ? "all runs save and end" : "none is begun");
+    if (!crew->seeds->args->json && !crew->seeds->args->quiet)
+        seeds_screen_say(crew->screen, "%s: %s", why, crew->begun ? "all runs save and end" : "none is begun");
     ask_all_to_end(crew, code, stop_signal(crew->stop));
 }
 
