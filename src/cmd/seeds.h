@@ -14,6 +14,7 @@ struct seed {
     char path[CONFIG_TEXT + 64]; /* of its run's folder */
     bool finished;               /* before this command */
     int code;                    /* its run's exit code; 0 until it has one */
+    bool left;                   /* not begun, as an earlier one failed; `code` is that one's */
     int killed_by;               /* the signal that ended its process; 0 = none did */
     size_t memory;               /* bytes that its run is planned to take; 0 = not known */
     struct metrics_file metrics;

@@ -1,5 +1,6 @@
 /* Several seeds on one machine: each is a process of this program, as if it had been started by hand. A run of one thread is more efficient than of
  * two, so as many run side by side as there are cores, and only what does not go up in these comes first, with several threads each. */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,7 +19,10 @@
 #include "run/learning.h"
 #include "run/stop.h"
 
+extern char **environ;
+
 enum { LINE = 4096, ARGUMENTS = ARGS_MAX + 2 * ARGS_FILES + 16, WAIT = 200 /* ms */ };
+static const double DRAIN = 1; /* seconds after the end of a process in which what it said is read */
 
 struct stream { /* what a process prints, line by line */
     int fd;     /* -1: at its end */
@@ -30,7 +34,10 @@ struct child {
     struct seed *seed; /* NULL = nobody runs in this place */
     pid_t pid;
     struct stream out, errors;
-    bool first; /* one of the first round */
+    bool first;      /* one of the first round */
+    bool ended;      /* `status` is known, and it was at `ended_at` */
+    int status;      /* as waitpid tells it */
+    double ended_at; /* clock */
 };
 
 struct crew {
@@ -82,8 +89,24 @@ static void write_words(struct words *words, const struct crew *crew, const stru
     words->argv[words->count] = NULL;
 }
 
-/* In the new process. Of a group of its own: Ctrl-C is for us, who pass it on once. Whatever becomes of us, it saves and ends. */
-static MAPPO_NORETURN void become(struct words *words, int out, int errors, pid_t parent)
+/* Ours, but for what tells of ranks and of a file for the exit code: runs are no ranks of ours. To free. */
+static char **run_environ(void)
+{
+    static const char *const ours[] = {"MAPPO_MPI=", "MAPPO_EXIT_FILE="};
+    static char alone[] = "MAPPO_MPI=0";
+    size_t count = 0, n = 0;
+    while (environ[count]) count++;
+    char **all = calloc(count + 2, sizeof *all);
+    CHECK(all, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(environ[i], ours[0], strlen(ours[0])) != 0 && strncmp(environ[i], ours[1], strlen(ours[1])) != 0) all[n++] = environ[i];
+    all[n] = alone;
+    return all;
+}
+
+/* In the new process. Of a group of its own: Ctrl-C is for us, who pass it on once. Whatever becomes of us, it saves and ends, which posix_spawn
+ * can't ask for. MPI and its threads may be there, as we may be a launcher's only rank: so nothing but system calls, and another program at once. */
+static MAPPO_NORETURN void become(struct words *words, char **variables, int out, int errors, pid_t parent)
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -92,9 +115,7 @@ static MAPPO_NORETURN void become(struct words *words, int out, int errors, pid_
     if (nothing >= 0) dup2(nothing, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     dup2(errors, STDERR_FILENO);
-    setenv("MAPPO_MPI", "0", 1);
-    unsetenv("MAPPO_EXIT_FILE");
-    execv("/proc/self/exe", words->argv);
+    execve("/proc/self/exe", words->argv, variables);
     static const char text[] = "mappo: /proc/self/exe can't be started again\n";
     const ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
     (void)written;
@@ -110,9 +131,11 @@ static void start(struct crew *crew, struct child *child, struct seed *seed, enu
     if (pipe2(out, O_CLOEXEC) != 0 || pipe2(errors, O_CLOEXEC) != 0) die(EXIT_INTERNAL, "%s: can't make a pipe for its run", seed->label);
     fflush(NULL);
     const pid_t parent = getpid();
+    char **variables = run_environ();
     child->pid = fork();
     if (child->pid < 0) die(EXIT_INTERNAL, "%s: can't start a process for its run", seed->label);
-    if (child->pid == 0) become(&words, out[1], errors[1], parent);
+    if (child->pid == 0) become(&words, variables, out[1], errors[1], parent);
+    free(variables);
     setpgid(child->pid, child->pid);
     close(out[1]);
     close(errors[1]);
@@ -120,10 +143,13 @@ static void start(struct crew *crew, struct child *child, struct seed *seed, enu
     child->errors.fd = errors[0];
 }
 
-/* Calls `take` for each whole line, and for the rest at the end. */
+/* Calls `take` for each whole line, and for the rest at the end. A byte 0 becomes a blank: it would end its line, and hide those after it. */
 static void read_stream(struct stream *stream, void (*take)(void *user, const char *line), void *user)
 {
     const ssize_t got = read(stream->fd, stream->text + stream->length, sizeof stream->text - 1 - stream->length);
+    if (got < 0 && errno == EINTR) return;
+    for (ssize_t i = 0; i < got; i++)
+        if (!stream->text[stream->length + (size_t)i]) stream->text[stream->length + (size_t)i] = ' ';
     if (got > 0) stream->length += (size_t)got;
     stream->text[stream->length] = '\0';
     char *line = stream->text;
@@ -189,19 +215,42 @@ static void listen(struct crew *crew, enum errand errand)
     free(ready);
 }
 
-/* True where it has ended, and all that it said is read: seed->code is known and the place free. */
-static bool reap(struct child *child)
+/* Leaves what may still come, and takes the rest of a line. What an environment has started may keep the other end open for ever. */
+static void drop_stream(struct stream *stream, void (*take)(void *user, const char *line), void *user)
 {
-    int status;
-    if (!child->seed || child->out.fd >= 0 || child->errors.fd >= 0) return false;
-    if (waitpid(child->pid, &status, 0) != child->pid) return false; /* it has closed both: it ends */
-    child->seed->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_INTERNAL;
-    child->seed->killed_by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    if (WIFSIGNALED(status))
-        warn("%s: was ended by signal %d (%s); the same command goes on from its last checkpoint", child->seed->label, WTERMSIG(status),
-             strsignal(WTERMSIG(status)));
+    if (stream->fd < 0) return;
+    stream->text[stream->length] = '\0';
+    if (stream->length) take(user, stream->text);
+    close(stream->fd);
+    stream->fd = -1;
+}
+
+/* True where it has ended, and what it said is read: seed->code is known and the place free. */
+static bool reap(struct crew *crew, struct child *child, enum errand errand)
+{
+    if (!child->seed) return false;
+    struct seed *seed = child->seed;
+    const bool silent = child->out.fd < 0 && child->errors.fd < 0; /* it has closed both: it ends */
+    if (!child->ended) {
+        if (waitpid(child->pid, &child->status, silent ? 0 : WNOHANG) != child->pid) return false;
+        child->ended = true;
+        child->ended_at = clock_seconds();
+    }
+    if (!silent && clock_seconds() - child->ended_at < DRAIN) return false;
+    struct told told = {crew, seed, errand};
+    drop_stream(&child->out, take_result, &told);
+    drop_stream(&child->errors, take_message, &told);
+    seed->code = WIFEXITED(child->status) ? WEXITSTATUS(child->status) : EXIT_INTERNAL;
+    seed->killed_by = WIFSIGNALED(child->status) ? WTERMSIG(child->status) : 0;
     child->seed = NULL;
     return true;
+}
+
+static void say_killed(const struct seed *seed)
+{
+    if (seed->killed_by)
+        warn("%s: was ended by signal %d (%s); the same command goes on from its last checkpoint", seed->label, seed->killed_by,
+             strsignal(seed->killed_by));
 }
 
 /* ---- signals --------------------------------------------------------------------------------------------------------------------------- */
@@ -211,7 +260,7 @@ static struct crew *signalled; /* whose processes the handlers reach */
 static void signal_all(const struct crew *crew, int number)
 {
     for (int i = 0; i < crew->places; i++)
-        if (crew->child[i].seed && crew->child[i].pid > 0) kill(crew->child[i].pid, number);
+        if (crew->child[i].seed && crew->child[i].pid > 0 && !crew->child[i].ended) kill(crew->child[i].pid, number);
 }
 
 /* A second Ctrl-C ends at once, as of one run. */
@@ -245,16 +294,25 @@ static void heed_stop(struct crew *crew)
     if (crew->stopped) return;
     const int code = stop_agreed(crew->stop, crew->comm, why, sizeof why);
     if (!code) return;
-    if (!crew->seeds->args->json && !crew->seeds->args->quiet) seeds_screen_say(crew->screen, "%s: all runs save and end", why);
+    if (!crew->seeds->args->json && !crew->seeds->args->quiet)
+        seeds_screen_say(crew->screen, "%s: %s", why, crew->begun ? "all runs save and end" : "none is begun");
     ask_all_to_end(crew, code, stop_signal(crew->stop));
 }
 
 /* ---- in which order, and how many ------------------------------------------------------------------------------------------------------ */
 
+/* What it does changes nothing: where all are to end, it is ended, and says nothing of the seed. */
 static int errand_of_one(struct crew *crew, struct seed *seed, enum errand errand)
 {
     start(crew, &crew->child[0], seed, errand);
-    while (!reap(&crew->child[0])) listen(crew, errand);
+    while (!reap(crew, &crew->child[0], errand)) {
+        listen(crew, errand);
+        heed_stop(crew);
+        if (crew->stopped) signal_all(crew, SIGKILL);
+    }
+    heed_stop(crew); /* a launcher may have sent it the same signal */
+    if (crew->stopped) seed->code = seed->killed_by = 0;
+    say_killed(seed);
     return seed->code;
 }
 
@@ -264,12 +322,13 @@ static bool refuses_all(const struct seed *seed)
     return seed->code && seed->code != EXIT_CHECKPOINT;
 }
 
-/* One after another, until one would be refused for what all have in common; false: none is to be trained. */
+/* One after another, until one would be refused for what all have in common, or all are to end; false: none is to be trained. */
 static bool rehearse_all(struct crew *crew, enum errand errand)
 {
     int good = 0;
     for (int i = 0; i < crew->seeds->count; i++) {
         if (errand_of_one(crew, &crew->seeds->seed[i], errand) && refuses_all(&crew->seeds->seed[i])) return false;
+        if (crew->stopped) return true;
         good += crew->seeds->seed[i].code == 0;
     }
     for (int i = 0; i < crew->seeds->count && good; i++)
@@ -349,6 +408,13 @@ static void begin_runs(struct crew *crew, int *next)
 
 /* ---- all of it ------------------------------------------------------------------------------------------------------------------------- */
 
+/* Those from `next` on were never begun. */
+static void leave_rest(const struct crew *crew, int next)
+{
+    for (; next < crew->seeds->count; next++)
+        if (to_train(&crew->seeds->seed[next])) crew->seeds->seed[next].code = crew->stopped;
+}
+
 static void train_all(struct crew *crew)
 {
     int next = 0;
@@ -357,7 +423,8 @@ static void train_all(struct crew *crew)
         heed_stop(crew);
         for (int i = 0; i < crew->places; i++) {
             struct seed *seed = crew->child[i].seed;
-            if (!seed || !reap(&crew->child[i])) continue;
+            if (!seed || !reap(crew, &crew->child[i], TRAIN)) continue;
+            say_killed(seed);
             /* A file STOP, or a limit of one: the person, or the machine, wants all of them to end. */
             if ((seed->code == EXIT_STOPPED || seed->code == EXIT_CONTINUE) && !crew->stopped) ask_all_to_end(crew, seed->code, 0);
         }
@@ -365,8 +432,7 @@ static void train_all(struct crew *crew)
         for (int i = 0; i < crew->places; i++) at_work[i] = crew->child[i].seed;
         seeds_screen_draw(crew->screen, at_work, crew->places);
     }
-    for (; next < crew->seeds->count; next++) /* never begun */
-        if (to_train(&crew->seeds->seed[next])) crew->seeds->seed[next].code = crew->stopped;
+    leave_rest(crew, next);
 }
 
 void seeds_run_alone(struct seeds *seeds, struct comm *comm)
@@ -376,19 +442,23 @@ void seeds_run_alone(struct seeds *seeds, struct comm *comm)
     struct crew crew = {.seeds = seeds, .comm = comm, .places = 1, .screen = seeds_screen_create(seeds, silent)};
     crew.child = calloc((size_t)seeds->count, sizeof *crew.child);
     CHECK(crew.child, "out of memory");
+    if (stop_open(&crew.stop, 0, seeds->config->train_stop_margin, NULL, &err)) die_error(&err);
+    signalled = &crew;
+    void (*const before)(int) = signal(SIGTSTP, pause_all);
     seeds->refused = !rehearse_all(&crew, seeds->args->dry_run ? TELL_DRY_RUN : REHEARSE);
+    if (crew.stopped) leave_rest(&crew, 0);
     if (!seeds->refused && !seeds->args->dry_run) plan(&crew);
     if (crew.todo > 0) {
-        if (stop_open(&crew.stop, seeds->config->train_max_seconds, seeds->config->train_stop_margin, NULL, &err)) die_error(&err);
-        signalled = &crew;
-        void (*const before)(int) = signal(SIGTSTP, pause_all);
+        stop_limit(crew.stop, seeds->config->train_max_seconds); /* of training */
         say_plan(&crew);
         train_all(&crew);
-        signal(SIGTSTP, before);
+    }
+    signal(SIGTSTP, before);
+    if (crew.stopped) {
         signal(SIGINT, SIG_DFL);
         signal(SIGQUIT, SIG_DFL);
-        stop_close(crew.stop);
     }
+    stop_close(crew.stop);
     seeds_screen_destroy(crew.screen);
     free(crew.child);
 }

@@ -142,5 +142,8 @@ void seeds_run_on_ranks(struct seeds *seeds, struct comm *comm)
         if (!goes_on(&shift, &stopped)) break;
         stop_again();
     }
-    for (int i = shift.first + shift.runs; i < seeds->count; i++) seeds->seed[i].code = stopped;
+    for (int i = shift.first + shift.runs; i < seeds->count; i++) {
+        seeds->seed[i].code = stopped;
+        seeds->seed[i].left = stopped == EXIT_USAGE;
+    }
 }

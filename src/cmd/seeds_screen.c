@@ -77,7 +77,7 @@ void seeds_screen_result(struct seeds_screen *screen, const char *line)
     fflush(stdout);
 }
 
-/* What an environment prints at every step can't all be remembered. */
+/* What is said anew again and again can't all be remembered. */
 static void remember(struct seeds_screen *screen, const char *text)
 {
     if (screen->messages == REMEMBERED) return;
@@ -91,9 +91,10 @@ void seeds_screen_message(struct seeds_screen *screen, const char *label, const 
 {
     static const char ours[] = "mappo: ";
     const char *text = strncmp(line, ours, strlen(ours)) == 0 ? line + strlen(ours) : line;
-    for (int i = 0; i < screen->messages; i++)
+    /* Lines of others are parts of a text, as a traceback, which would be none with those left out that another seed's had too. */
+    for (int i = 0; i < screen->messages && text != line; i++)
         if (strcmp(screen->said[i], text) == 0) return;
-    remember(screen, text);
+    if (text != line) remember(screen, text);
     clear(screen);
     fflush(stdout);
     fprintf(stderr, "%s%s: %s\n", text == line ? "" : ours, label, text);

@@ -34,7 +34,7 @@ static void tell_state(struct outcome *outcome, const struct seed *seed)
     struct run_told run;
     struct error ignored = {0};
     const bool there = run_read(&run, seed->path, false, &ignored) == 0;
-    const bool failed = seed->code && seed->code != EXIT_STOPPED && seed->code != EXIT_CONTINUE;
+    const bool failed = seed->code && seed->code != EXIT_STOPPED && seed->code != EXIT_CONTINUE && !seed->left;
     if (seed->killed_by)
         text_format(outcome->state, sizeof outcome->state, "killed (signal %d)", seed->killed_by);
     else if (failed)

@@ -161,6 +161,12 @@ int stop_open(struct stop **out, double max_seconds, double margin, const char *
     return EXIT_DONE;
 }
 
+void stop_limit(struct stop *stop, double max_seconds)
+{
+    stop->began = clock_seconds();
+    stop->max_seconds = max_seconds;
+}
+
 bool stop_place(struct stop *stop, const char *folder)
 {
     return text_format(stop->file, sizeof stop->file, "%s/STOP", folder);

@@ -15,6 +15,7 @@
 
 struct stop;
 int stop_open(struct stop **stop, double max_seconds, double margin, const char *folder /* rank 0; else NULL */, struct error *err);
+void stop_limit(struct stop *stop, double max_seconds); /* from now on, in place of what stop_open was given */
 bool stop_place(struct stop *stop, const char *folder); /* where it is now; false where that is too long a name */
 void stop_save_took(struct stop *stop, double seconds);
 /* Collective. 0: go on; else the exit code; `why` says the reason for people. */

@@ -86,6 +86,11 @@ def alone():
         columns.append(rank.info[0].tolist())
     equal("whose_absence_is_nan", columns, [[2, np.nan], [4, np.nan], [6, 1]])
     rank.close()
+    rank = Rank(OWN + "infos", envs=1, infos="agent")
+    rank.reset()
+    rank.step(0)
+    equal("an_agents_name_is_no_number", rank.info[0].tolist(), [np.nan])
+    rank.close()
 
 
 def gymnasium_itself():

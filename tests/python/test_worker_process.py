@@ -243,6 +243,18 @@ def again():
     rank.close()
 
 
+def again_without_seeds():
+    """What is seeded only as it is made is used again for the same purpose of the same run."""
+    rank = Rank(OWN + "battle", envs=2, seed=3)
+    battles, made = own().battles, len(own().battles)
+    rank.open(OWN + "battle", 2, seed=3)
+    check("for_the_same_purpose_it_is_used_again", len(battles) == made, len(battles))
+    before = {one.given_seed for one in battles}
+    rank.open(OWN + "battle", 2, seed=4)
+    check("for_another_seed_it_is_made_anew", len(battles) == made + 2 and not {one.given_seed for one in battles[-2:]} & before, [one.given_seed for one in battles])
+    rank.close()
+
+
 if skipping("gymnasium", "processes"):
     sys.exit(0)
 raising()
@@ -253,4 +265,5 @@ dying()
 pictures()
 order()
 again()
+again_without_seeds()
 sys.exit(1 if fake_rank.failures else 0)

@@ -2,6 +2,7 @@
 """seeds=1-5: ordinary runs, side by side, with a table of all; what stops one stops all, and the same command goes on."""
 
 import fcntl
+import importlib.util
 import json
 import os
 import pty
@@ -117,6 +118,52 @@ def unheeded():
     check("it_ends_where_sigchld_was_ignored", code == 0, code)
 
 
+def children_of(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def before_training():
+    """A signal that comes while it asks what is to be trained."""
+    process = subprocess.Popen([MAPPO, "seeds=100-400", *TINY, END, "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    end = time.monotonic() + 20
+    while time.monotonic() < end and not children_of(process.pid):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGUSR1)
+    said = process.communicate(timeout=30)[0]
+    check("a_limit_before_training_is_75_too", process.returncode == 75 and said.count("  not begun  ") == 301, said[:300])
+    check("and_begins_none", not [run for run in folders() if "-s100" in run], folders())
+
+
+LITTERING = """
+import subprocess, sys
+sys.path.insert(0, %r)
+from own_envs import counter
+left = subprocess.Popen(["sleep", "60"], start_new_session=True)
+open("left", "a").write("%%d\\n" %% left.pid)
+sys.stderr.write("one\\0two\\nthree\\n")
+"""
+
+
+def littering():
+    """An environment that leaves a process behind, which keeps the output open, and says several lines with a byte 0 between."""
+    if importlib.util.find_spec("gymnasium") is None:
+        print("ok - littering # SKIP needs gymnasium")
+        return
+    Path("littering.py").write_text(LITTERING % os.path.join(os.path.dirname(os.path.abspath(__file__)), "../python"))
+    words = ["env=py:littering.py:counter", f"env.python={sys.executable}", *TINY[1:], "wrap.time_limit=10", END, "threads=1"]
+    process = subprocess.Popen([MAPPO, "seeds=1-2", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said = process.communicate(timeout=45)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said = "it waits for ever"
+    for pid in Path("left").read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+    check("what_an_environment_leaves_does_not_hold_it", process.returncode == 0 and len(re.findall(r"^ *[12]  finished ", said, re.M)) == 2, said)
+    told = [f"seed {seed}: {line}\n" in said for seed in (1, 2) for line in ("one two", "three")]
+    check("its_lines_are_all_there_for_each", all(told), said)
+
+
 def await_updates(runs, count=5):
     end = time.monotonic() + 20
     while time.monotonic() < end:
@@ -227,6 +274,8 @@ with tempfile.TemporaryDirectory() as folder:
     bad_lists()
     whole()
     unheeded()
+    before_training()
+    littering()
     damaged()
     killed(stops())
     on_a_terminal()

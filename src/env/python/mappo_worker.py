@@ -277,8 +277,9 @@ class Row:
 
 
 def info_value(infos, name):
-    """A number of info: its own, or the mean over those agents that have it; NaN where there is none."""
-    values = [infos[name]] if name in infos else [info[name] for info in infos.values() if isinstance(info, dict) and name in info]
+    """A number of info: its own, or the mean over those agents that have it; NaN where there is none. Of an agent's name it is not that agent's dict."""
+    own = name in infos and not isinstance(infos[name], dict)
+    values = [infos[name]] if own else [info[name] for info in infos.values() if isinstance(info, dict) and name in info]
     try:
         values = [float(value) for value in values if value is not None]
     except (TypeError, ValueError):
@@ -326,8 +327,12 @@ class Instance:
         words = np.random.SeedSequence([self.seed, self.stream, self.first, self.again]).generate_state(2)
         random.seed(int(words[0]))
         np.random.seed(int(words[1]))
-        usable = [one for one in pool if one.drawable >= self.draw]
-        self.kinds = usable[:self.count]
+        # One that is seeded as it is made, and never again, serves no other run or purpose than the one that it was made for.
+        for one in pool:
+            if not one.seeds and one.made_for != (self.seed, self.stream):
+                close(one)
+        pool[:] = [one for one in pool if one.seeds or one.made_for == (self.seed, self.stream)]
+        self.kinds = [one for one in pool if one.drawable >= self.draw][:self.count]
         pool[:] = [one for one in pool if one not in self.kinds]
         while len(self.kinds) < self.count:
             self.kinds.append(self.make(self.seed_of(self.first + len(self.kinds) * self.stride)))
@@ -344,7 +349,7 @@ class Instance:
         if env is None:
             raise Refusal("what should make the environment returned None")
         kind = mappo_envs.kind_of_env(env)
-        kind.drawable = self.draw
+        kind.drawable, kind.made_for = self.draw, (self.seed, self.stream)
         return kind
 
     def describe(self, asked):

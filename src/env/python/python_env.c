@@ -51,7 +51,8 @@ struct python_batch {
     uint8_t *begun;       /* [E] a step was begun and not waited for */
     uint8_t *lost;        /* [E] its worker died between two steps: the next one ends its episode */
     uint8_t *cut;         /* [E] the reset it waits for stands for a step */
-    int *deaths;          /* [workers] in a row, without a whole episode between */
+    char **why;           /* [E] what its worker said of its failure; NULL = nothing. Under `lock` */
+    atomic_int *deaths;   /* [workers] in a row, without a whole episode between */
 };
 
 /* ---- opening --------------------------------------------------------------------------------------------------------------------------- */
@@ -209,6 +210,8 @@ static void destroy(void *self)
     free(b->begun);
     free(b->lost);
     free(b->cut);
+    for (int32_t e = 0; b->why && e < b->envs; e++) free(b->why[e]);
+    free(b->why);
     free(b->deaths);
     free(b);
 }
@@ -227,8 +230,9 @@ static struct python_batch *new_batch(const struct mappo_env_config *config, int
     b->begun = calloc(envs, 1);
     b->lost = calloc(envs, 1);
     b->cut = calloc(envs, 1);
+    b->why = calloc(envs, sizeof *b->why);
     b->deaths = calloc((size_t)workers, sizeof *b->deaths);
-    if (b->begun && b->lost && b->cut && b->deaths) return b;
+    if (b->begun && b->lost && b->cut && b->why && b->deaths) return b;
     destroy(b);
     return NULL;
 }
@@ -272,7 +276,8 @@ static int32_t worker_of(const struct python_batch *b, int32_t e)
     return e % b->workers->used;
 }
 
-/* A line that nobody asked for: "error", "restarted" or "warned", environment, text. Of the second kind the first is said. */
+/* A line that nobody asked for: "error", "restarted" or "warned", environment, text. Of the second kind the first is said. An error is kept for
+ * the thread that waits for this environment, which need not be the one that reads it. */
 static int take_news(struct python_batch *b, char *line, struct mappo_env_error *error)
 {
     char *number = strchr(line, '\t'), *text = number ? strchr(number + 1, '\t') : NULL;
@@ -283,7 +288,12 @@ static int take_news(struct python_batch *b, char *line, struct mappo_env_error 
         return 0;
     }
     const int32_t e = (int32_t)strtol(number + 1, NULL, 10) - b->first_env;
-    if (strncmp(line, "restarted", 9) != 0) return own_error(error, e >= 0 && e < b->envs ? e : -1, text);
+    if (strncmp(line, "restarted", 9) != 0) {
+        if (e < 0 || e >= b->envs) return own_error(error, -1, text);
+        free(b->why[e]);
+        b->why[e] = strdup(text);
+        return 0;
+    }
     if (b->restarts++ == 0)
         warn("environment \"%s\": number %d: %s; it was made anew and its episode counts as truncated (env.on_error=restart)", b->env->id,
              e + b->first_env, text);
@@ -382,6 +392,16 @@ static void say_waiting(const struct python_batch *b, int k, int32_t e, double *
          (int)b->workers->worker[k].process);
 }
 
+/* Why environment e has failed, for the thread that waits for it. */
+static int tell_failure(struct python_batch *b, int k, int32_t e, struct mappo_env_error *error)
+{
+    pthread_mutex_lock(&b->lock);
+    int rc = hear_news(b, k, error);
+    if (!rc) rc = own_error(error, e, b->why[e] ? b->why[e] : "its worker says that it failed, and not why");
+    pthread_mutex_unlock(&b->lock);
+    return rc;
+}
+
 /* Until worker k has done what it was asked for in [lo, hi). */
 static int await_worker(struct python_batch *b, int k, int32_t lo, int32_t hi, struct mappo_env_error *error)
 {
@@ -398,12 +418,7 @@ static int await_worker(struct python_batch *b, int k, int32_t lo, int32_t hi, s
             if (look_after(b, k, error)) return -1;
             say_waiting(b, k, e, &since, &said);
         }
-        if (atomic_load_explicit(&b->window.failed[e], memory_order_relaxed)) {
-            pthread_mutex_lock(&b->lock);
-            const int rc = hear_news(b, k, error);
-            pthread_mutex_unlock(&b->lock);
-            return rc ? rc : own_error(error, e, "its worker says that it failed, and not why");
-        }
+        if (atomic_load_explicit(&b->window.failed[e], memory_order_relaxed)) return tell_failure(b, k, e, error);
     }
     return 0;
 }

@@ -33,7 +33,7 @@ struct python_worker {
     bool leaving;         /* it was asked to leave the window, and has not said yet that it did */
     /* words of the window (window.h); NULL before it is laid out */
     atomic_uint *bell, *answer, *said;
-    unsigned heard; /* of `said` */
+    atomic_uint heard; /* of `said`; any thread may read it */
 };
 
 struct python_workers {
