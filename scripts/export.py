@@ -179,6 +179,10 @@ def write_torch(policies, args):
 def main():
     args = parse()
     try:
+        for option in ("onnx", "torch", "torch_module", "critic", "value_norm", "c"):
+            path = getattr(args, option)
+            if path and not os.path.isdir(os.path.dirname(path) or "."):
+                raise mappo.Problem(f"--{option.replace('_', '-')} {path}: there is no folder {os.path.dirname(path)}: make it first")
         policies = selected(args)
         if args.onnx:
             write_onnx(policies, args.onnx)
