@@ -97,7 +97,7 @@ static void riddle_describe(struct description *d, const struct riddle_rules *ru
     d->spec.infos = RIDDLE_INFOS;
     d->spec.info = infos;
     d->spec.max_steps = rules->max_steps;
-    d->spec.rules = "JaxMARL 0.2";
+    d->spec.rules = "JaxMARL";
     d->spec.return_help = describe_text(d, "%g if one tells once all have been in the room, %g if one tells before, 0 if nobody tells",
                                         (double)rules->live, (double)rules->die);
     describe_group(d, "agent", rules->agents, 0, MAPPO_SHARED_REWARD | MAPPO_HAS_ACTIVE);

@@ -362,8 +362,8 @@ static void numbers_that_are_none_are_named_with_environment_agent_and_step(void
     const char *step = ", after step 9";
     assert_int_equal(check_fault("nan_reward", "reward of agent 0 of group \"runner\" is NaN", step), EXIT_NUMERICAL);
     assert_int_equal(check_fault("inf_reward", "reward of agent 0 of group \"runner\" is infinite", step), EXIT_NUMERICAL);
-    assert_int_equal(check_fault("nan_obs", "observation of agent 0 of group \"runner\" is NaN in number 0", step), EXIT_NUMERICAL);
-    const char *const last = "final observation of agent 0 of group \"runner\" is NaN in number 0"; /* of an episode of 5 to 12 steps */
+    assert_int_equal(check_fault("nan_obs", "observation of agent 0 of group \"runner\" is NaN at its place 0", step), EXIT_NUMERICAL);
+    const char *const last = "final observation of agent 0 of group \"runner\" is NaN at its place 0"; /* of an episode of 5 to 12 steps */
     assert_int_equal(collect_fault("nan_final_obs", "0", (const char *[3]){last, "number 4:", ", after step "}), EXIT_NUMERICAL);
 }
 
